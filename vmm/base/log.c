@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define GUEST_LINES_PER_SECOND 10
+
+/* How long a reader of stderr who is behind is waited for, once, with an error. */
+#define READER_MS 1000
+
+static enum log_level log_level = LOG_LEVEL_WARNING;
+
+static struct {
+	pthread_mutex_t lock;
+	time_t second;
+	unsigned lines;
+	unsigned long dropped;
+} guest_rate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+void log_set_level(enum log_level level)
+{
+	log_level = level;
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level <= log_level;
+}
+
+/*
+ * Whether stderr takes a line now. We may be in the event loop, with the device lock: somebody who
+ * does not read our messages must not stop it.
+ */
+static bool stderr_ready(enum log_level level)
+{
+	static atomic_bool stuck;
+	struct pollfd waiting = {.fd = STDERR_FILENO, .events = POLLOUT};
+	int patience = level == LOG_LEVEL_ERROR && !atomic_load(&stuck) ? READER_MS : 0, ret;
+
+	do {
+		ret = poll(&waiting, 1, patience);
+	} while (ret < 0 && errno == EINTR);
+	atomic_store(&stuck, ret == 0);
+	return ret != 0;
+}
+
+/* What a terminal would obey: file names and other people's words come here too. */
+static void make_harmless(char *text)
+{
+	for (; *text; text++)
+		if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+			*text = '?';
+}
+
+/* One write(2) a line, so that lines of several processes on one stderr do not mix. */
+static void log_line(enum log_level level, const char *prefix, const char *fmt, va_list ap)
+{
+	static const char name[] = "cordon: ";
+	char line[1024];
+	size_t used;
+
+	used = (size_t)snprintf(line, sizeof(line), "%s%s", name, prefix);
+	vsnprintf(line + used, sizeof(line) - used - 1, fmt, ap);
+	make_harmless(line);
+	used = strlen(line);
+	line[used++] = '\n';
+	if (!stderr_ready(level))
+		return;
+	if (write(STDERR_FILENO, line, used) < 0) {
+		/* stderr is gone: there is nobody left to tell. */
+	}
+}
+
+#define LOG_BODY(level, prefix)                   \
+	do {                                      \
+		va_list ap;                       \
+                                                  \
+		if (!log_enabled(level))          \
+			return;                   \
+		va_start(ap, fmt);                \
+		log_line(level, prefix, fmt, ap); \
+		va_end(ap);                       \
+	} while (0)
+
+void log_error(const char *fmt, ...)
+{
+	LOG_BODY(LOG_LEVEL_ERROR, "");
+}
+
+void log_warning(const char *fmt, ...)
+{
+	LOG_BODY(LOG_LEVEL_WARNING, "warning: ");
+}
+
+void log_info(const char *fmt, ...)
+{
+	LOG_BODY(LOG_LEVEL_INFO, "");
+}
+
+void log_debug(const char *fmt, ...)
+{
+	LOG_BODY(LOG_LEVEL_DEBUG, "debug: ");
+}
+
+/* Whether this line may be shown; *dropped is how many were not since the last one shown. */
+static bool guest_rate_take(unsigned long *dropped)
+{
+	struct timespec now;
+	bool take = false;
+
+	*dropped = 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&guest_rate.lock);
+	if (now.tv_sec != guest_rate.second) {
+		guest_rate.second = now.tv_sec;
+		guest_rate.lines = 0;
+	}
+	if (guest_rate.lines < GUEST_LINES_PER_SECOND) {
+		guest_rate.lines++;
+		*dropped = guest_rate.dropped;
+		guest_rate.dropped = 0;
+		take = true;
+	} else {
+		guest_rate.dropped++;
+	}
+	pthread_mutex_unlock(&guest_rate.lock);
+	return take;
+}
+
+void log_guest(const char *fmt, ...)
+{
+	unsigned long dropped;
+	char prefix[64];
+
+	if (!log_enabled(LOG_LEVEL_INFO) || !guest_rate_take(&dropped))
+		return;
+	if (dropped > 0)
+		snprintf(prefix, sizeof(prefix), "guest (%lu lines dropped): ", dropped);
+	else
+		snprintf(prefix, sizeof(prefix), "guest: ");
+	LOG_BODY(LOG_LEVEL_INFO, prefix);
+}

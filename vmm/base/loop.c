@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/base/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+
+#define LOOP_BATCH 32
+
+struct loop {
+	int epoll_fd;
+	int wake_fd;
+	struct loop_source wake;
+	pthread_mutex_t lock;
+	atomic_bool stop;
+	bool waiting;		   /* in poll(2), without the lock: what is added must wake it */
+	struct loop_timer *timers; /* soonest first */
+	struct loop_task *tasks, **tasks_end;
+	/* the batch being handed out, so that a removed source is not called any more */
+	struct epoll_event batch[LOOP_BATCH];
+	int batch_next, batch_count;
+};
+
+uint64_t loop_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void wake_ready(void *arg, uint32_t events)
+{
+	struct loop *loop = arg;
+	uint64_t count;
+
+	(void)events;
+	if (read(loop->wake_fd, &count, sizeof(count)) < 0) {
+		/* EAGAIN: another wake was taken already. */
+	}
+}
+
+int loop_create(struct loop **out)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+	int ret;
+
+	*out = NULL;
+	if (!loop)
+		return -ENOMEM;
+	pthread_mutex_init(&loop->lock, NULL);
+	loop->tasks_end = &loop->tasks;
+	loop->wake_fd = -1;
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll_fd >= 0)
+		loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->wake_fd < 0) {
+		ret = -errno;
+		goto fail;
+	}
+	loop->wake = (struct loop_source){.fd = loop->wake_fd, .ready = wake_ready, .arg = loop};
+	ret = loop_add(loop, &loop->wake, EPOLLIN);
+	if (ret < 0)
+		goto fail;
+	*out = loop;
+	return 0;
+fail:
+	loop_destroy(loop);
+	return ret;
+}
+
+void loop_destroy(struct loop *loop)
+{
+	if (!loop)
+		return;
+	fd_close(&loop->wake_fd);
+	fd_close(&loop->epoll_fd);
+	pthread_mutex_destroy(&loop->lock);
+	free(loop);
+}
+
+int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = source};
+
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0)
+		return -errno;
+	source->events = events;
+	source->added = true;
+	return 0;
+}
+
+int loop_modify(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.ptr = source};
+
+	if (!source->added)
+		return -ENOENT;
+	if (source->events == events)
+		return 0;
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, source->fd, &event) < 0)
+		return -errno;
+	source->events = events;
+	return 0;
+}
+
+void loop_remove(struct loop *loop, struct loop_source *source)
+{
+	int i;
+
+	if (!source->added)
+		return;
+	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+	source->added = false;
+	for (i = loop->batch_next; i < loop->batch_count; i++)
+		if (loop->batch[i].data.ptr == source)
+			loop->batch[i].data.ptr = NULL;
+}
+
+/* With the lock held: a loop that is not waiting sees what was added before it waits again. */
+static void wake_if_waiting(struct loop *loop)
+{
+	if (loop->waiting)
+		loop_wake(loop);
+}
+
+void loop_timer_stop(struct loop *loop, struct loop_timer *timer)
+{
+	struct loop_timer **at;
+
+	if (!timer->armed)
+		return;
+	for (at = &loop->timers; *at; at = &(*at)->next) {
+		if (*at == timer) {
+			*at = timer->next;
+			break;
+		}
+	}
+	timer->armed = false;
+	timer->next = NULL;
+}
+
+void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns)
+{
+	struct loop_timer **at;
+
+	loop_timer_stop(loop, timer);
+	if (add_overflows(loop_now_ns(), delay_ns, &timer->deadline_ns))
+		timer->deadline_ns = UINT64_MAX;
+	for (at = &loop->timers; *at; at = &(*at)->next)
+		if ((*at)->deadline_ns > timer->deadline_ns)
+			break;
+	timer->next = *at;
+	*at = timer;
+	timer->armed = true;
+	wake_if_waiting(loop);
+}
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = NULL;
+	*loop->tasks_end = task;
+	loop->tasks_end = &task->next;
+	wake_if_waiting(loop);
+}
+
+void loop_cancel(struct loop *loop, struct loop_task *task)
+{
+	struct loop_task **at;
+
+	if (!task->queued)
+		return;
+	for (at = &loop->tasks; *at; at = &(*at)->next) {
+		if (*at != task)
+			continue;
+		*at = task->next;
+		if (loop->tasks_end == &task->next)
+			loop->tasks_end = at;
+		break;
+	}
+	task->queued = false;
+	task->next = NULL;
+}
+
+static void run_timers(struct loop *loop)
+{
+	uint64_t now = loop_now_ns();
+	struct loop_timer *timer;
+
+	while (loop->timers && loop->timers->deadline_ns <= now) {
+		timer = loop->timers;
+		loop_timer_stop(loop, timer);
+		timer->expired(timer->arg);
+	}
+}
+
+/* Runs the tasks queued so far; what they queue runs in the next round, after the descriptors. */
+static void run_tasks(struct loop *loop)
+{
+	struct loop_task *task;
+	size_t count = 0;
+
+	for (task = loop->tasks; task; task = task->next)
+		count++;
+	for (; count > 0 && loop->tasks; count--) {
+		task = loop->tasks;
+		loop_cancel(loop, task);
+		task->run(task->arg);
+	}
+}
+
+/* Milliseconds until there is something to do, for poll(2). */
+static int wait_ms(const struct loop *loop)
+{
+	uint64_t now, left;
+
+	if (loop->tasks)
+		return 0;
+	if (!loop->timers)
+		return -1;
+	now = loop_now_ns();
+	if (loop->timers->deadline_ns <= now)
+		return 0;
+	left = (loop->timers->deadline_ns - now + 999999) / 1000000;
+	return left > 1000000 ? 1000000 : (int)left;
+}
+
+static void run_batch(struct loop *loop)
+{
+	struct loop_source *source;
+	int i;
+
+	for (i = 0; i < loop->batch_count; i++) {
+		loop->batch_next = i + 1;
+		source = loop->batch[i].data.ptr;
+		if (source)
+			source->ready(source->arg, loop->batch[i].events);
+	}
+	loop->batch_count = 0;
+}
+
+/*
+ * Waits with poll(2), without the lock, and collects the events only with the lock held: a source
+ * that another thread removes in between is then no longer in the epoll set.
+ */
+static int collect_batch(struct loop *loop)
+{
+	struct pollfd wait = {.fd = loop->epoll_fd, .events = POLLIN};
+	int timeout = wait_ms(loop), ret;
+
+	loop->waiting = true;
+	pthread_mutex_unlock(&loop->lock);
+	ret = poll(&wait, 1, timeout);
+	pthread_mutex_lock(&loop->lock);
+	loop->waiting = false;
+	if (ret < 0 && errno != EINTR)
+		return -errno;
+	loop->batch_next = 0;
+	loop->batch_count = 0;
+	ret = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, 0);
+	if (ret < 0)
+		return errno == EINTR ? 0 : -errno;
+	loop->batch_count = ret;
+	return 0;
+}
+
+int loop_run(struct loop *loop)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&loop->lock);
+	while (!atomic_load(&loop->stop)) {
+		ret = collect_batch(loop);
+		if (ret < 0)
+			break;
+		run_batch(loop);
+		run_timers(loop);
+		run_tasks(loop);
+	}
+	atomic_store(&loop->stop, false);
+	pthread_mutex_unlock(&loop->lock);
+	return ret;
+}
+
+void loop_wake(struct loop *loop)
+{
+	uint64_t one = 1;
+
+	if (write(loop->wake_fd, &one, sizeof(one)) < 0) {
+		/* EAGAIN: the counter is full, so the loop is awake anyway. */
+	}
+}
+
+void loop_stop(struct loop *loop)
+{
+	atomic_store(&loop->stop, true);
+	loop_wake(loop);
+}
+
+void loop_lock(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+}
+
+void loop_unlock(struct loop *loop)
+{
+	pthread_mutex_unlock(&loop->lock);
+}

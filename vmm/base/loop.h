@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The event loop: one epoll instance, one thread. Descriptors, timers and deferred work.
+ *
+ * The loop owns one mutex, the device lock. It is held while callbacks run and free while the loop
+ * waits. A vCPU thread takes it (loop_lock) around everything it does to a device: so a device's
+ * code never runs in two threads at once, and devices need no locks of their own.
+ *
+ * Sources and timers are embedded in their owner's struct; the loop never allocates for them.
+ * Removing a source or timer from inside any callback is safe: its callback will not run again.
+ */
+#ifndef CORDON_BASE_LOOP_H
+#define CORDON_BASE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+struct loop_source {
+	int fd;
+	void (*ready)(void *arg, uint32_t events); /* events: EPOLLIN, EPOLLOUT, EPOLLHUP ... */
+	void *arg;
+	/* the loop's own */
+	uint32_t events;
+	bool added;
+};
+
+struct loop_timer {
+	void (*expired)(void *arg);
+	void *arg;
+	/* the loop's own */
+	uint64_t deadline_ns;
+	bool armed;
+	struct loop_timer *next;
+};
+
+/* Work to do once before the loop waits again: for fairness, a long job does a part and defers. */
+struct loop_task {
+	void (*run)(void *arg);
+	void *arg;
+	/* the loop's own */
+	bool queued;
+	struct loop_task *next;
+};
+
+/* 0 or -errno. */
+int loop_create(struct loop **out);
+void loop_destroy(struct loop *loop);
+
+/*
+ * Watches source->fd for events (level triggered). 0 or -errno (-EPERM: a regular file, which is
+ * always ready and can't be watched).
+ */
+int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
+
+/* Changes the events watched; 0 stands for none (EPOLLERR and EPOLLHUP still come). */
+int loop_modify(struct loop *loop, struct loop_source *source, uint32_t events);
+
+/* Stops watching. Harmless if it is not watched. Does not close the descriptor. */
+void loop_remove(struct loop *loop, struct loop_source *source);
+
+/* Arms a timer (again) to expire once, delay_ns from now. */
+void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns);
+void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
+
+/* Queues the task unless it is queued already. From the loop's thread or under the device lock. */
+void loop_defer(struct loop *loop, struct loop_task *task);
+void loop_cancel(struct loop *loop, struct loop_task *task);
+
+/* Runs until loop_stop(). 0 or -errno. Takes the device lock while callbacks run. */
+int loop_run(struct loop *loop);
+
+/* Makes loop_run() return after the callbacks at hand. From any thread. */
+void loop_stop(struct loop *loop);
+
+/* Makes a waiting loop look at its timers and tasks again. From any thread. */
+void loop_wake(struct loop *loop);
+
+/* The device lock, for threads other than the loop's. */
+void loop_lock(struct loop *loop);
+void loop_unlock(struct loop *loop);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+uint64_t loop_now_ns(void);
+
+#endif
