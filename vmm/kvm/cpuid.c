@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/kvm/cpuid.h"
+
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <zlib.h>
+
+#include "vmm/base/bytes.h"
+
+#define CPUID_ENTRIES_MAX 512
+
+#define LEAF1_ECX_VMX	       (1u << 5)
+#define LEAF1_ECX_TSC_DEADLINE (1u << 24)
+#define LEAF1_ECX_HYPERVISOR   (1u << 31)
+#define LEAF1_EDX_HTT	       (1u << 28)
+#define LEAF80000001_ECX_SVM   (1u << 2)
+
+/* Level types of leaf 0xb and 0x1f. */
+#define TOPOLOGY_SMT  1
+#define TOPOLOGY_CORE 2
+
+static size_t table_bytes(unsigned entries)
+{
+	return sizeof(struct kvm_cpuid2) + entries * sizeof(struct kvm_cpuid_entry2);
+}
+
+int cpuid_supported(int kvm_fd, struct kvm_cpuid2 **out, struct err *err)
+{
+	struct kvm_cpuid2 *table = calloc(1, table_bytes(CPUID_ENTRIES_MAX));
+	int ret;
+
+	*out = NULL;
+	if (!table)
+		return err_set(err, ENOMEM, "out of memory for the CPUID table");
+	table->nent = CPUID_ENTRIES_MAX;
+	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, table) < 0) {
+		ret = err_sys(err, "KVM_GET_SUPPORTED_CPUID");
+		free(table);
+		return ret;
+	}
+	*out = table;
+	return 0;
+}
+
+static unsigned bits_for(unsigned count)
+{
+	unsigned bits = 0;
+
+	while ((1u << bits) < count)
+		bits++;
+	return bits;
+}
+
+/* One thread a core, all cores in one package. */
+static void set_topology_leaf(struct kvm_cpuid_entry2 *entry, unsigned index, unsigned cpus)
+{
+	entry->edx = index;
+	entry->eax = entry->ebx = 0;
+	entry->ecx = entry->index;
+	if (entry->index == 0) {
+		entry->ebx = 1;
+		entry->ecx |= TOPOLOGY_SMT << 8;
+	} else if (entry->index == 1) {
+		entry->eax = bits_for(cpus);
+		entry->ebx = cpus;
+		entry->ecx |= TOPOLOGY_CORE << 8;
+	}
+}
+
+/* Cache leaves of Intel (4) and AMD (0x8000001d): how many share a cache, and cores a package. */
+static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, unsigned cpus)
+{
+	unsigned level = (entry->eax >> 5) & 7;
+	unsigned sharing = level >= 3 ? cpus : 1;
+
+	entry->eax &= ~(0xfffu << 14);
+	entry->eax |= (sharing - 1) << 14;
+	if (entry->function == 4) {
+		entry->eax &= ~(0x3fu << 26);
+		entry->eax |= ((1u << bits_for(cpus)) - 1) << 26;
+	}
+}
+
+static void adapt(struct kvm_cpuid_entry2 *entry, unsigned index, unsigned cpus)
+{
+	switch (entry->function) {
+	case 1:
+		entry->ebx &= 0x0000ffff;
+		entry->ebx |= index << 24 | cpus << 16;
+		entry->ecx |= LEAF1_ECX_TSC_DEADLINE | LEAF1_ECX_HYPERVISOR;
+		entry->ecx &= ~LEAF1_ECX_VMX;
+		if (cpus > 1)
+			entry->edx |= LEAF1_EDX_HTT;
+		else
+			entry->edx &= ~LEAF1_EDX_HTT;
+		break;
+	case 4:
+	case 0x8000001d:
+		set_cache_sharing(entry, cpus);
+		break;
+	case 0xa: /* performance counters: none, their set-up costs boot time and they leak */
+		entry->eax = entry->ebx = entry->ecx = entry->edx = 0;
+		break;
+	case 0xb:
+	case 0x1f:
+		set_topology_leaf(entry, index, cpus);
+		break;
+	case 0x80000001:
+		entry->ecx &= ~LEAF80000001_ECX_SVM;
+		break;
+	case 0x8000000a: /* SVM's features */
+		entry->eax = entry->ebx = entry->ecx = entry->edx = 0;
+		break;
+	case 0x80000008: /* AMD: threads - 1, and the width of the APIC id within a package */
+		entry->ecx = (entry->ecx & ~0xf0ffu) | bits_for(cpus) << 12 | (cpus - 1);
+		break;
+	case 0x8000001e: /* AMD: extended APIC id, one thread a core, one node */
+		entry->eax = index;
+		entry->ebx = index & 0xff;
+		entry->ecx = 0;
+		break;
+	default:
+		break;
+	}
+}
+
+static bool is_topology(const struct kvm_cpuid_entry2 *entry)
+{
+	return entry->function == 0xb || entry->function == 0x1f;
+}
+
+/* The topology leaves in full: KVM lists only the first subleaf of them. */
+static unsigned add_topology(struct kvm_cpuid2 *table, unsigned count, uint32_t function,
+			     unsigned index, unsigned cpus)
+{
+	unsigned subleaf;
+
+	for (subleaf = 0; subleaf < 3 && count < CPUID_ENTRIES_MAX; subleaf++) {
+		struct kvm_cpuid_entry2 *entry = &table->entries[count++];
+
+		*entry = (struct kvm_cpuid_entry2){
+			.function = function,
+			.index = subleaf,
+			.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+		};
+		set_topology_leaf(entry, index, cpus);
+	}
+	return count;
+}
+
+uint32_t cpuid_fingerprint(const struct kvm_cpuid2 *supported)
+{
+	uLong sum = crc32(0, NULL, 0);
+	unsigned i;
+
+	for (i = 0; i < supported->nent; i++) {
+		struct kvm_cpuid_entry2 entry = supported->entries[i];
+		uint8_t bytes[24];
+
+		adapt(&entry, 0, 1);
+		if (entry.function == 0xd) /* EBX: the size for what is enabled just now */
+			entry.ebx = 0;
+		store_le32(bytes, entry.function);
+		store_le32(bytes + 4, entry.index);
+		store_le32(bytes + 8, entry.eax);
+		store_le32(bytes + 12, entry.ebx);
+		store_le32(bytes + 16, entry.ecx);
+		store_le32(bytes + 20, entry.edx);
+		sum = crc32(sum, bytes, sizeof(bytes));
+	}
+	return (uint32_t)sum;
+}
+
+int cpuid_set(int vcpu_fd, const struct kvm_cpuid2 *supported, unsigned index, unsigned cpus,
+	      struct err *err)
+{
+	struct kvm_cpuid2 *table = calloc(1, table_bytes(CPUID_ENTRIES_MAX));
+	uint32_t highest = 0;
+	unsigned i, count = 0;
+	int ret = 0;
+
+	if (!table)
+		return err_set(err, ENOMEM, "out of memory for the CPUID table");
+	for (i = 0; i < supported->nent; i++) {
+		const struct kvm_cpuid_entry2 *from = &supported->entries[i];
+
+		if (from->function == 0)
+			highest = from->eax;
+		if (is_topology(from) || count == CPUID_ENTRIES_MAX)
+			continue;
+		table->entries[count] = *from;
+		adapt(&table->entries[count++], index, cpus);
+	}
+	if (highest >= 0xb)
+		count = add_topology(table, count, 0xb, index, cpus);
+	if (highest >= 0x1f)
+		count = add_topology(table, count, 0x1f, index, cpus);
+	table->nent = count;
+	if (ioctl(vcpu_fd, KVM_SET_CPUID2, table) < 0)
+		ret = err_sys(err, "KVM_SET_CPUID2");
+	free(table);
+	return ret;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The processor that the guest sees (Intel SDM, CPUID; KVM's leaves from 0x40000000): what KVM says
+ * that the host supports, with our topology, the hypervisor bit and the TSC-deadline timer, and
+ * without performance counters and virtual machines inside the guest.
+ */
+#ifndef CORDON_KVM_CPUID_H
+#define CORDON_KVM_CPUID_H
+
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+
+struct kvm_cpuid2;
+
+/* KVM_GET_SUPPORTED_CPUID into malloc()ed memory that the caller frees. 0 or -errno. */
+int cpuid_supported(int kvm_fd, struct kvm_cpuid2 **out, struct err *err);
+
+/* A checksum over the features, without what differs between processors of one host. */
+uint32_t cpuid_fingerprint(const struct kvm_cpuid2 *supported);
+
+/* Sets the CPUID of vCPU number index of cpus; its APIC id is index. 0 or -errno. */
+int cpuid_set(int vcpu_fd, const struct kvm_cpuid2 *supported, unsigned index, unsigned cpus,
+	      struct err *err);
+
+#endif

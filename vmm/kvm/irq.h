@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An interrupt line as a device sees it: an eventfd that KVM turns into an edge on an IO-APIC pin
+ * (irqfd). Without KVM (tests) the eventfd just counts.
+ */
+#ifndef CORDON_KVM_IRQ_H
+#define CORDON_KVM_IRQ_H
+
+#include <stdint.h>
+
+struct irq_line {
+	int fd;		 /* eventfd, or -1: interrupts go nowhere */
+	uint32_t pin;	 /* IO-APIC input, global system interrupt number */
+	uint64_t raised; /* how often, for statistics */
+};
+
+/* Makes the eventfd. 0 or -errno. */
+int irq_line_create(struct irq_line *line, uint32_t pin);
+void irq_line_destroy(struct irq_line *line);
+
+/* Raises an edge. Never blocks. */
+void irq_line_raise(struct irq_line *line);
+
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/kvm/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+
+#define PAGE_BYTES ((uint64_t)4096)
+#define HUGE_BYTES MIB(2)
+
+/* Rings hold 16-byte descriptors: what is aligned for the guest must be so for the monitor. */
+#define HOST_ALIGN 16
+
+/* The compiler must not fetch again what has been copied: the guest may have changed it. */
+#define COPIED_ONCE() __asm__ volatile("" ::: "memory")
+
+static int add_region(struct guest_memory *memory, uint64_t gpa, void *host, uint64_t size,
+		      uint64_t offset)
+{
+	const struct guest_region *last;
+	uint64_t end;
+
+	if (memory->count >= GUEST_MEMORY_REGIONS)
+		return -ENOSPC;
+	if (size == 0 || !host || add_overflows(gpa, size, &end))
+		return -EINVAL;
+	if (((uintptr_t)host ^ gpa) % HOST_ALIGN != 0)
+		return -EINVAL;
+	if (memory->count > 0) {
+		last = &memory->region[memory->count - 1];
+		if (gpa < last->gpa + last->size)
+			return -EINVAL;
+	}
+	memory->region[memory->count++] =
+		(struct guest_region){.gpa = gpa, .size = size, .host = host, .offset = offset};
+	return 0;
+}
+
+int guest_memory_add(struct guest_memory *memory, uint64_t gpa, void *host, uint64_t size)
+{
+	return add_region(memory, gpa, host, size, 0);
+}
+
+static int check_sizes(uint64_t size, uint64_t hole_start, uint64_t hole_end, struct err *err)
+{
+	struct sysinfo host;
+	uint64_t most, end;
+
+	if (size == 0 || size % PAGE_BYTES != 0)
+		return err_set(err, EINVAL,
+			       "guest memory of %" PRIu64 " bytes is not a multiple of %" PRIu64,
+			       size, PAGE_BYTES);
+	if (hole_start == 0 || hole_start > hole_end || hole_start % PAGE_BYTES != 0 ||
+	    hole_end % PAGE_BYTES != 0)
+		return err_set(err, EINVAL,
+			       "the memory hole from 0x%" PRIx64 " to 0x%" PRIx64 " makes no sense",
+			       hole_start, hole_end);
+	if (add_overflows(hole_end, size, &end) || end > INT64_MAX)
+		return err_set(err, EINVAL, "guest memory of %" PRIu64 " bytes is too much", size);
+	/* The kernel would take the size, and kill somebody when the guest uses it. */
+	if (sysinfo(&host) == 0) {
+		most = (uint64_t)host.totalram * host.mem_unit;
+		if (size > most)
+			return err_set(err, ENOMEM,
+				       "guest memory of %" PRIu64
+				       " MiB is more than this host's %" PRIu64 " MiB",
+				       size >> 20, most >> 20);
+	}
+	return 0;
+}
+
+/*
+ * An address range aligned to a huge page, with the memfd (or private memory, if there is none)
+ * mapped over it. What is not used is given back, so that mapping_size is all there is.
+ */
+static int map_aligned(struct guest_memory *memory, uint64_t size, struct err *err)
+{
+	uint64_t reserve = size + HUGE_BYTES, before;
+	uint8_t *start, *aligned;
+
+	start = mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (start == MAP_FAILED)
+		return err_sys(err, "cannot reserve %" PRIu64 " MiB of addresses", size >> 20);
+	before = align_up((uintptr_t)start, HUGE_BYTES) - (uintptr_t)start;
+	aligned = start + before;
+	if (before > 0)
+		munmap(start, before);
+	if (reserve - before > size)
+		munmap(aligned + size, reserve - before - size);
+	memory->mapping = aligned;
+	memory->mapping_size = size;
+	if (mmap(aligned, size, PROT_READ | PROT_WRITE,
+		 MAP_FIXED | MAP_NORESERVE |
+			 (memory->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED),
+		 memory->fd, 0) == MAP_FAILED)
+		return err_sys(err, "cannot map %" PRIu64 " MiB of guest memory", size >> 20);
+	/* Both are wishes: without huge pages it is slower, without DONTDUMP a core is larger. */
+	madvise(aligned, size, MADV_HUGEPAGE);
+	madvise(aligned, size, MADV_DONTDUMP);
+	return 0;
+}
+
+static int create_memfd(uint64_t size, struct err *err)
+{
+	int fd = -1, ret;
+
+#ifdef MFD_NOEXEC_SEAL
+	fd = memfd_create("cordon-ram", MFD_CLOEXEC | MFD_NOEXEC_SEAL | MFD_ALLOW_SEALING);
+#endif
+	if (fd < 0)
+		fd = memfd_create("cordon-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return err_sys(err, "memfd_create for guest memory");
+	if (ftruncate(fd, (off_t)size) < 0) {
+		ret = err_sys(err, "cannot make %" PRIu64 " MiB of guest memory", size >> 20);
+		fd_close(&fd);
+		return ret;
+	}
+	/* Nobody who gets this descriptor can make the monitor fault by cutting the file. */
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		ret = err_sys(err, "cannot seal guest memory");
+		fd_close(&fd);
+		return ret;
+	}
+	return fd;
+}
+
+/* Maps the memory, from memory->fd if there is one, and makes the regions. */
+static int create_regions(struct guest_memory *memory, uint64_t size, uint64_t hole_start,
+			  uint64_t hole_end, struct err *err)
+{
+	uint64_t low;
+	int ret;
+
+	ret = map_aligned(memory, size, err);
+	if (ret < 0)
+		goto fail;
+	low = min_u64(size, hole_start);
+	ret = add_region(memory, 0, memory->mapping, low, 0);
+	if (ret == 0 && size > low)
+		ret = add_region(memory, hole_end, (uint8_t *)memory->mapping + low, size - low,
+				 low);
+	if (ret == 0)
+		return 0;
+	err_code(err, -ret, "guest memory regions");
+fail:
+	guest_memory_destroy(memory);
+	return ret;
+}
+
+int guest_memory_create(struct guest_memory *memory, uint64_t size, uint64_t hole_start,
+			uint64_t hole_end, struct err *err)
+{
+	int ret;
+
+	*memory = (struct guest_memory){.fd = -1};
+	ret = check_sizes(size, hole_start, hole_end, err);
+	if (ret < 0)
+		return ret;
+	ret = create_memfd(size, err);
+	if (ret < 0)
+		return ret;
+	memory->fd = ret;
+	memory->huge = guest_memory_memfd_is_huge();
+	return create_regions(memory, size, hole_start, hole_end, err);
+}
+
+/* Whether one of the words is the chosen one, in brackets, of a transparent_hugepage setting. */
+static bool huge_setting(const char *file, const char *const *words, size_t count)
+{
+	char path[128], text[128] = "", wanted[32];
+	size_t i;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/transparent_hugepage/%s", file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	fd_close(&fd);
+	for (i = 0; i < count; i++) {
+		snprintf(wanted, sizeof(wanted), "[%s]", words[i]);
+		if (strstr(text, wanted))
+			return true;
+	}
+	return false;
+}
+
+bool guest_memory_memfd_is_huge(void)
+{
+	static const char *const words[] = {"always", "within_size", "advise", "force"};
+
+	return huge_setting("shmem_enabled", words, ARRAY_SIZE(words));
+}
+
+static bool private_is_huge(void)
+{
+	static const char *const words[] = {"always", "madvise"};
+
+	return huge_setting("enabled", words, ARRAY_SIZE(words));
+}
+
+int guest_memory_create_private(struct guest_memory *memory, uint64_t size, uint64_t hole_start,
+				uint64_t hole_end, struct err *err)
+{
+	int ret;
+
+	*memory = (struct guest_memory){.fd = -1};
+	ret = check_sizes(size, hole_start, hole_end, err);
+	if (ret < 0)
+		return ret;
+	memory->huge = private_is_huge();
+	return create_regions(memory, size, hole_start, hole_end, err);
+}
+
+int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t length, int fd,
+			  uint64_t offset, struct err *err)
+{
+	void *at = guest_memory_at(memory, gpa, length);
+
+	if (!at || gpa % PAGE_BYTES != 0 || length % PAGE_BYTES != 0 || offset % PAGE_BYTES != 0)
+		return err_set(err, EINVAL, "no guest memory to map a file to at 0x%" PRIx64, gpa);
+	if (mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+		 (off_t)offset) == MAP_FAILED)
+		return err_sys(err, "mapping guest memory from a file");
+	madvise(at, length, MADV_DONTDUMP);
+	return 0;
+}
+
+void guest_memory_destroy(struct guest_memory *memory)
+{
+	if (memory->mapping)
+		munmap(memory->mapping, memory->mapping_size);
+	memory->mapping = NULL;
+	memory->mapping_size = 0;
+	memory->count = 0;
+	fd_close(&memory->fd);
+}
+
+void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t length)
+{
+	const struct guest_region *region;
+	unsigned i;
+
+	if (length == 0)
+		return NULL;
+	for (i = 0; i < memory->count; i++) {
+		region = &memory->region[i];
+		/* gpa below the region wraps to an offset beyond its size. */
+		if (range_within(gpa - region->gpa, length, region->size))
+			return region->host + (gpa - region->gpa);
+	}
+	return NULL;
+}
+
+int guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to, size_t length)
+{
+	const void *from = guest_memory_at(memory, gpa, length);
+
+	if (!from)
+		return -EFAULT;
+	memcpy(to, from, length);
+	COPIED_ONCE();
+	return 0;
+}
+
+int guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const void *from,
+		       size_t length)
+{
+	void *to = guest_memory_at(memory, gpa, length);
+
+	if (!to)
+		return -EFAULT;
+	memcpy(to, from, length);
+	return 0;
+}
