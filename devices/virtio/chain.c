@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copying bytes in and out of the pieces of a chain. */
+#include <string.h>
+
+#include "devices/virtio/virtqueue.h"
+#include "vmm/base/bytes.h"
+
+/* One stretch of bytes that lies in one piece: what copy() is called with. */
+typedef void copy_part(void *piece, void *buffer, size_t length);
+
+static void part_in(void *piece, void *buffer, size_t length)
+{
+	memcpy(buffer, piece, length);
+	/* The guest may change the piece now: what was copied is what counts. */
+	__asm__ volatile("" ::: "memory");
+}
+
+static void part_out(void *piece, void *buffer, size_t length)
+{
+	memcpy(piece, buffer, length);
+}
+
+static size_t copy(const struct iovec *iov, unsigned count, uint64_t offset, uint8_t *buffer,
+		   size_t length, copy_part *part)
+{
+	size_t done = 0, now;
+	unsigned i;
+
+	for (i = 0; i < count && done < length; i++) {
+		if (offset >= iov[i].iov_len) {
+			offset -= iov[i].iov_len;
+			continue;
+		}
+		now = min_u64(iov[i].iov_len - offset, length - done);
+		part((uint8_t *)iov[i].iov_base + offset, buffer + done, now);
+		done += now;
+		offset = 0;
+	}
+	return done;
+}
+
+size_t virtio_chain_read(const struct virtio_chain *chain, uint64_t offset, void *to, size_t length)
+{
+	return copy(chain->readable, chain->readable_count, offset, to, length, part_in);
+}
+
+size_t virtio_chain_write(const struct virtio_chain *chain, uint64_t offset, const void *from,
+			  size_t length)
+{
+	/* part_out only reads the buffer. */
+	return copy(chain->writable, chain->writable_count, offset, (uint8_t *)(uintptr_t)from,
+		    length, part_out);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/virtio/device.h"
+
+#include <string.h>
+
+#include "vmm/base/log.h"
+
+int virtio_device_pop(struct virtio_device *device, unsigned queue, struct virtio_chain *chain)
+{
+	bool was_broken = device->queue[queue].broken;
+	int ret = virtqueue_pop(&device->queue[queue], chain);
+
+	if (ret < 0 && !was_broken) {
+		log_guest("%s: queue %u is malformed (%s): the device needs a reset", device->name,
+			  queue, strerror(-ret));
+		device->transport_ops->needs_reset(device->transport);
+	}
+	return ret;
+}
+
+void virtio_device_push(struct virtio_device *device, unsigned queue,
+			const struct virtio_chain *chain, uint32_t written)
+{
+	virtqueue_push(&device->queue[queue], chain->head, written);
+	if (virtqueue_should_interrupt(&device->queue[queue]))
+		device->transport_ops->interrupt_queue(device->transport, queue);
+}

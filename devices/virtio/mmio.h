@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtio-mmio transport, version 2 (virtio 1.2, section 4.2): registers, feature negotiation,
+ * the status state machine (a table), queue set-up, interrupt status, doorbells.
+ */
+#ifndef CORDON_VIRTIO_MMIO_H
+#define CORDON_VIRTIO_MMIO_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "devices/virtio/device.h"
+#include "vmm/base/pack.h"
+#include "vmm/kvm/bus.h"
+#include "vmm/kvm/irq.h"
+#include "vmm/kvm/memory.h"
+
+#define VIRTIO_MMIO_SIZE	 0x1000 /* bytes of a device's window */
+#define VIRTIO_MMIO_QUEUE_NOTIFY 0x050	/* offset of the doorbell, for ioeventfd */
+
+struct virtio_mmio {
+	struct virtio_device *device;
+	const struct guest_memory *memory;
+	struct irq_line *irq;
+	uint32_t status;
+	uint32_t device_features_sel, driver_features_sel, queue_sel;
+	uint64_t driver_features;
+	bool driver_features_beyond; /* the driver wrote a bit above 63, which nobody offers */
+	uint32_t config_generation;
+	atomic_uint interrupt_status;
+	struct virtqueue_config queue[VIRTIO_DEVICE_QUEUES];
+};
+
+/* What the bus calls. The device lock is held. */
+extern const struct bus_ops virtio_mmio_bus_ops;
+
+/* Binds a device to a transport in the reset state. Nothing to destroy. */
+void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device,
+		      const struct guest_memory *memory, struct irq_line *irq);
+
+/* What the driver has set up and where its rings stand, for snapshots. The vCPUs are paused. */
+void virtio_mmio_save(const struct virtio_mmio *mmio, struct pack *pack);
+
+/*
+ * Into a transport in the reset state. The status must be one that a driver can reach, the features
+ * ones that are offered, and the queues pass the checks of activation; then the device is
+ * activated, and looks at its rings for what came while nobody did. 0, or -EINVAL/-EFAULT with a
+ * message.
+ */
+int virtio_mmio_restore(struct virtio_mmio *mmio, struct unpack *unpack, struct err *err);
+
+/* A doorbell that came by ioeventfd (or the QueueNotify register): queue is the written value. */
+void virtio_mmio_notify(struct virtio_mmio *mmio, uint32_t queue);
+
+#endif

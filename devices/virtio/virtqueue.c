@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/virtio/virtqueue.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "devices/virtio/device.h"
+#include "vmm/base/bytes.h"
+
+#define DESCRIPTOR_BYTES 16
+
+/* Descriptor flags (2.7.5). */
+#define DESC_NEXT     1u
+#define DESC_WRITE    2u
+#define DESC_INDIRECT 4u
+
+/* Flags of the two rings (2.7.6, 2.7.8). */
+#define RING_FLAGS	     0
+#define RING_INDEX	     2
+#define RING_ENTRIES	     4
+#define DRIVER_NO_INTERRUPT  1u
+#define DEVICE_NO_NOTIFY     1u
+#define DRIVER_AREA_BYTES(n) (6 + 2 * (uint64_t)(n))
+#define DEVICE_AREA_BYTES(n) (6 + 8 * (uint64_t)(n))
+
+struct descriptor {
+	uint64_t address;
+	uint32_t length;
+	uint16_t flags;
+	uint16_t next;
+};
+
+/* A descriptor table: the queue's own, or an indirect one, which need not be aligned. */
+struct table {
+	const uint8_t *entries;
+	uint32_t count;
+	bool indirect;
+};
+
+/* The 16-bit fields of the rings are aligned (checked at activation), and change at any time. */
+static uint16_t ring_load(const uint8_t *area, size_t offset, int order)
+{
+	const uint16_t *field = (const uint16_t *)(const void *)(area + offset);
+
+	if (order == __ATOMIC_ACQUIRE)
+		return le16toh(__atomic_load_n(field, __ATOMIC_ACQUIRE));
+	return le16toh(__atomic_load_n(field, __ATOMIC_RELAXED));
+}
+
+static void ring_store(uint8_t *area, size_t offset, uint16_t value)
+{
+	__atomic_store_n((uint16_t *)(void *)(area + offset), htole16(value), __ATOMIC_RELEASE);
+}
+
+static size_t used_event_offset(const struct virtqueue *queue)
+{
+	return RING_ENTRIES + 2 * (size_t)queue->size;
+}
+
+static size_t avail_event_offset(const struct virtqueue *queue)
+{
+	return RING_ENTRIES + 8 * (size_t)queue->size;
+}
+
+/* --- activation ------------------------------------------------------------------------------ */
+
+struct area {
+	const char *name;
+	uint64_t address, length;
+	unsigned align;
+	uint8_t *host;
+};
+
+static int check_area(struct area *area, const struct guest_memory *memory, struct err *err)
+{
+	if (area->address % area->align != 0)
+		return err_set(err, EINVAL, "the %s at 0x%" PRIx64 " is not aligned to %u bytes",
+			       area->name, area->address, area->align);
+	area->host = guest_memory_at(memory, area->address, area->length);
+	if (!area->host)
+		return err_set(err, EFAULT, "the %s at 0x%" PRIx64 " is not in memory", area->name,
+			       area->address);
+	return 0;
+}
+
+static bool areas_overlap(const struct area *a, const struct area *b)
+{
+	/* Both lie in memory, so neither end wraps. */
+	return a->address < b->address + b->length && b->address < a->address + a->length;
+}
+
+int virtqueue_activate(struct virtqueue *queue, const struct virtqueue_config *config,
+		       uint32_t size_max, uint64_t negotiated, const struct guest_memory *memory,
+		       struct err *err)
+{
+	uint32_t size = config->size;
+	struct area area[] = {
+		{"descriptor table", config->descriptors, DESCRIPTOR_BYTES * (uint64_t)size, 16,
+		 NULL},
+		{"available ring", config->driver, DRIVER_AREA_BYTES(size), 2, NULL},
+		{"used ring", config->device, DEVICE_AREA_BYTES(size), 4, NULL},
+	};
+	size_t i, k;
+	int ret;
+
+	virtqueue_reset(queue);
+	if (!is_power_of_two(size) || size > size_max || size > VIRTQUEUE_SIZE_MAX)
+		return err_set(err, EINVAL, "a queue cannot have %" PRIu32 " entries", size);
+	for (i = 0; i < ARRAY_SIZE(area); i++) {
+		ret = check_area(&area[i], memory, err);
+		if (ret < 0)
+			return ret;
+		for (k = 0; k < i; k++)
+			if (areas_overlap(&area[i], &area[k]))
+				return err_set(err, EINVAL, "the %s overlaps the %s", area[i].name,
+					       area[k].name);
+	}
+	queue->size = (uint16_t)size;
+	queue->event_idx = (negotiated >> VIRTIO_F_EVENT_IDX) & 1;
+	queue->indirect = (negotiated >> VIRTIO_F_INDIRECT_DESC) & 1;
+	queue->descriptors = area[0].host;
+	queue->driver_area = area[1].host;
+	queue->device_area = area[2].host;
+	queue->memory = memory;
+	return 0;
+}
+
+void virtqueue_reset(struct virtqueue *queue)
+{
+	*queue = (struct virtqueue){.memory = NULL};
+}
+
+/* --- taking chains --------------------------------------------------------------------------- */
+
+static int broken(struct virtqueue *queue, int code)
+{
+	queue->broken = true;
+	return -code;
+}
+
+/* Tells the driver to ring the doorbell for the chain after next_available. */
+static void arm_doorbell(struct virtqueue *queue)
+{
+	if (queue->event_idx)
+		ring_store(queue->device_area, avail_event_offset(queue), queue->next_available);
+	else
+		ring_store(queue->device_area, RING_FLAGS, 0);
+	/* The driver must see this before we look at its index for the last time (2.7.10.1). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* How many chains wait: at most size, or -errno if broken or the index is impossible. */
+static int chains_waiting(struct virtqueue *queue)
+{
+	uint16_t index, waiting;
+	bool last_look;
+
+	if (!virtqueue_active(queue))
+		return 0;
+	if (queue->broken)
+		return -EIO;
+	/* A device that never touches the doorbell has it armed whenever it finds no chain. */
+	for (last_look = queue->doorbell_off;; last_look = true) {
+		index = ring_load(queue->driver_area, RING_INDEX, __ATOMIC_ACQUIRE);
+		waiting = (uint16_t)(index - queue->next_available);
+		if (waiting > queue->size)
+			return -EINVAL;
+		if (waiting > 0 || last_look)
+			return waiting;
+		arm_doorbell(queue);
+	}
+}
+
+bool virtqueue_has_chain(struct virtqueue *queue)
+{
+	/* An impossible index counts as a chain: the pop that follows reports it. */
+	return !queue->broken && chains_waiting(queue) != 0;
+}
+
+static void load_descriptor(const struct table *table, uint32_t index, struct descriptor *to)
+{
+	uint8_t raw[DESCRIPTOR_BYTES];
+
+	memcpy(raw, table->entries + (size_t)index * DESCRIPTOR_BYTES, sizeof(raw));
+	/* From here on only the copy counts: the compiler must not look at the table again. */
+	__asm__ volatile("" : "+m"(raw) : : "memory");
+	to->address = load_le64(raw);
+	to->length = load_le32(raw + 8);
+	to->flags = load_le16(raw + 12);
+	to->next = load_le16(raw + 14);
+}
+
+/* Makes table the indirect table that a descriptor names (2.7.5.3). */
+static int enter_indirect(const struct virtqueue *queue, const struct descriptor *descriptor,
+			  struct table *table)
+{
+	if (!queue->indirect || table->indirect || (descriptor->flags & DESC_NEXT))
+		return -EINVAL;
+	if (descriptor->length == 0 || descriptor->length % DESCRIPTOR_BYTES != 0)
+		return -EINVAL;
+	table->entries = guest_memory_at(queue->memory, descriptor->address, descriptor->length);
+	if (!table->entries)
+		return -EFAULT;
+	table->count = descriptor->length / DESCRIPTOR_BYTES;
+	table->indirect = true;
+	return 0;
+}
+
+static int add_piece(const struct virtqueue *queue, const struct descriptor *descriptor,
+		     struct virtio_chain *chain)
+{
+	unsigned count = chain->readable_count + chain->writable_count;
+	bool writable = descriptor->flags & DESC_WRITE;
+	void *host;
+
+	if (count >= VIRTIO_CHAIN_PIECES)
+		return -E2BIG;
+	if (!writable && chain->writable_count > 0)
+		return -EINVAL;
+	host = guest_memory_at(queue->memory, descriptor->address, descriptor->length);
+	if (!host)
+		return descriptor->length == 0 ? -EINVAL : -EFAULT;
+	chain->piece[count] = (struct iovec){.iov_base = host, .iov_len = descriptor->length};
+	if (writable) {
+		chain->writable_count++;
+		chain->writable_length += descriptor->length;
+	} else {
+		chain->readable_count++;
+		chain->readable_length += descriptor->length;
+	}
+	/* At most 130 pieces below 4 GiB each: the sum itself cannot overflow. */
+	return chain->readable_length + chain->writable_length > UINT32_MAX ? -E2BIG : 0;
+}
+
+static int walk(const struct virtqueue *queue, uint16_t head, struct virtio_chain *chain)
+{
+	struct table table = {.entries = queue->descriptors, .count = queue->size};
+	struct descriptor descriptor;
+	uint32_t index = head, steps = 0;
+	int ret;
+
+	for (;;) {
+		/* More steps than entries are a loop, whatever the entries say. */
+		if (index >= table.count || steps++ >= table.count)
+			return index >= table.count ? -EINVAL : -ELOOP;
+		load_descriptor(&table, index, &descriptor);
+		if (descriptor.flags & DESC_INDIRECT) {
+			ret = enter_indirect(queue, &descriptor, &table);
+			if (ret < 0)
+				return ret;
+			index = 0;
+			steps = 0;
+			continue;
+		}
+		ret = add_piece(queue, &descriptor, chain);
+		if (ret < 0)
+			return ret;
+		if (!(descriptor.flags & DESC_NEXT))
+			return 0;
+		index = descriptor.next;
+	}
+}
+
+int virtqueue_pop(struct virtqueue *queue, struct virtio_chain *chain)
+{
+	uint16_t head;
+	size_t entry;
+	int ret;
+
+	ret = chains_waiting(queue);
+	if (ret < 0)
+		return broken(queue, -ret);
+	if (ret == 0)
+		return 0;
+	entry = queue->next_available & (queue->size - 1u);
+	head = ring_load(queue->driver_area, RING_ENTRIES + 2 * entry, __ATOMIC_RELAXED);
+	chain->head = head;
+	chain->readable_count = 0;
+	chain->writable_count = 0;
+	chain->readable_length = 0;
+	chain->writable_length = 0;
+	ret = walk(queue, head, chain);
+	if (ret < 0)
+		return broken(queue, -ret);
+	chain->readable = chain->piece;
+	chain->writable = chain->piece + chain->readable_count;
+	queue->next_available++;
+	return 1;
+}
+
+void virtqueue_undo_pop(struct virtqueue *queue)
+{
+	if (virtqueue_active(queue))
+		queue->next_available--;
+}
+
+/* --- giving chains back ---------------------------------------------------------------------- */
+
+void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
+{
+	uint8_t *entry;
+
+	if (!virtqueue_active(queue))
+		return;
+	entry = queue->device_area + RING_ENTRIES + 8 * (queue->next_used & (queue->size - 1u));
+	store_le32(entry, head);
+	store_le32(entry + 4, written);
+	queue->next_used++;
+	ring_store(queue->device_area, RING_INDEX, queue->next_used);
+	queue->interrupt_pending = true;
+}
+
+bool virtqueue_should_interrupt(struct virtqueue *queue)
+{
+	uint16_t before, event;
+
+	if (!virtqueue_active(queue) || !queue->interrupt_pending)
+		return false;
+	queue->interrupt_pending = false;
+	/* The driver must see the new index before we look at what it wants (2.7.7.2). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!queue->event_idx)
+		return !(ring_load(queue->driver_area, RING_FLAGS, __ATOMIC_RELAXED) &
+			 DRIVER_NO_INTERRUPT);
+	event = ring_load(queue->driver_area, used_event_offset(queue), __ATOMIC_RELAXED);
+	before = queue->last_notified_used;
+	queue->last_notified_used = queue->next_used;
+	/* Whether the index went past event on its way from before to next_used, modulo 2^16. */
+	return (uint16_t)(queue->next_used - event - 1) < (uint16_t)(queue->next_used - before);
+}
+
+void virtqueue_disable_doorbell(struct virtqueue *queue)
+{
+	if (!virtqueue_active(queue))
+		return;
+	queue->doorbell_off = true;
+	/* With EVENT_IDX the event index stays behind, which says the same. */
+	if (!queue->event_idx)
+		ring_store(queue->device_area, RING_FLAGS, DEVICE_NO_NOTIFY);
+}
+
+bool virtqueue_enable_doorbell(struct virtqueue *queue)
+{
+	if (!virtqueue_active(queue) || queue->broken)
+		return false;
+	queue->doorbell_off = false;
+	arm_doorbell(queue);
+	return virtqueue_has_chain(queue);
+}
+
+/* --- snapshots ------------------------------------------------------------------------------- */
+
+void virtqueue_save(const struct virtqueue *queue, struct pack *pack)
+{
+	pack_u16(pack, queue->next_available);
+	pack_u16(pack, queue->next_used);
+	pack_u16(pack, queue->last_notified_used);
+	pack_u8(pack, queue->broken);
+	pack_u8(pack, queue->doorbell_off);
+	pack_u8(pack, queue->interrupt_pending);
+}
+
+void virtqueue_restore_position(struct virtqueue_position *position, struct unpack *unpack)
+{
+	position->next_available = unpack_u16(unpack);
+	position->next_used = unpack_u16(unpack);
+	position->last_notified_used = unpack_u16(unpack);
+	position->broken = unpack_u8(unpack) != 0;
+	position->doorbell_off = unpack_u8(unpack) != 0;
+	position->interrupt_pending = unpack_u8(unpack) != 0;
+}
+
+void virtqueue_set_position(struct virtqueue *queue, const struct virtqueue_position *position)
+{
+	if (!virtqueue_active(queue))
+		return;
+	queue->next_available = position->next_available;
+	queue->next_used = position->next_used;
+	queue->last_notified_used = position->last_notified_used;
+	queue->broken = position->broken;
+	queue->doorbell_off = position->doorbell_off;
+	queue->interrupt_pending = position->interrupt_pending;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Split virtqueues (virtio 1.2, section 2.7), the device's side.
+ *
+ * Two types: struct virtqueue_config is what the driver has written into the transport so far,
+ * unchecked; struct virtqueue is made from it at activation, checked whole and then frozen: the
+ * addresses of its rings never change again. virtqueue_pop() reads each descriptor once into host
+ * memory, checks it, and hands out a chain of iovecs; devices never see a descriptor. The guest may
+ * still change the bytes that the iovecs point at: a device copies a header out once, then decides.
+ */
+#ifndef CORDON_VIRTIO_VIRTQUEUE_H
+#define CORDON_VIRTIO_VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "vmm/base/err.h"
+#include "vmm/base/pack.h"
+#include "vmm/kvm/memory.h"
+
+#define VIRTQUEUE_SIZE_MAX  1024
+#define VIRTIO_CHAIN_PIECES 130 /* descriptors a chain may have, readable and writable together */
+
+struct virtqueue_config {
+	uint32_t size; /* as the driver wrote it */
+	bool ready;
+	uint64_t descriptors; /* guest-physical addresses */
+	uint64_t driver;
+	uint64_t device;
+};
+
+struct virtqueue {
+	const struct guest_memory *memory; /* NULL: the queue is not active */
+	uint16_t size;
+	bool event_idx, indirect;
+	bool broken;		 /* the ring was malformed; nothing is popped until reset */
+	bool doorbell_off;	 /* by virtqueue_disable_doorbell() */
+	uint16_t next_available; /* free-running, host side */
+	uint16_t next_used;
+	uint16_t last_notified_used; /* EVENT_IDX: where the last interrupt stood */
+	bool interrupt_pending;	     /* used entries were added since the last interrupt decision */
+	const uint8_t *descriptors;  /* 16 bytes each */
+	uint8_t *driver_area;	     /* flags, idx, ring[], used_event */
+	uint8_t *device_area;	     /* flags, idx, ring[], avail_event */
+};
+
+struct virtio_chain {
+	uint16_t head;
+	uint16_t readable_count, writable_count;
+	uint64_t readable_length, writable_length; /* bytes */
+	struct iovec *readable, *writable; /* into piece[]: device-readable ones come first */
+	struct iovec piece[VIRTIO_CHAIN_PIECES];
+};
+
+/*
+ * Checks size (power of two, at most size_max), alignment (16, 2 and 4 bytes) and that the three
+ * areas lie in guest memory without overlapping each other, and freezes them. negotiated: feature
+ * bits. 0, or -EINVAL/-EFAULT with a message.
+ */
+int virtqueue_activate(struct virtqueue *queue, const struct virtqueue_config *config,
+		       uint32_t size_max, uint64_t negotiated, const struct guest_memory *memory,
+		       struct err *err);
+
+void virtqueue_reset(struct virtqueue *queue);
+
+/* Where the device stands in the rings: what a snapshot keeps besides the configuration. */
+struct virtqueue_position {
+	uint16_t next_available, next_used, last_notified_used;
+	bool broken, doorbell_off, interrupt_pending;
+};
+
+void virtqueue_save(const struct virtqueue *queue, struct pack *pack);
+void virtqueue_restore_position(struct virtqueue_position *position, struct unpack *unpack);
+
+/* On a queue that has just been activated; does nothing on one that is not active. */
+void virtqueue_set_position(struct virtqueue *queue, const struct virtqueue_position *position);
+
+static inline bool virtqueue_active(const struct virtqueue *queue)
+{
+	return queue->memory != NULL;
+}
+
+/*
+ * Takes the next available chain. Returns 1 and fills chain; 0 if there is none; -errno if the ring
+ * or the chain is malformed: an index that jumped by more than the queue's size, a loop, too many
+ * pieces, a piece outside memory or of zero length, a total of 4 GiB or more, a readable piece
+ * after a writable one, an indirect table that is nested, empty or cut. The queue is then broken.
+ */
+int virtqueue_pop(struct virtqueue *queue, struct virtio_chain *chain);
+
+/*
+ * Whether a chain waits, without taking it. False when broken; true also if the ring's index has
+ * become impossible, so that the pop that follows reports it.
+ */
+bool virtqueue_has_chain(struct virtqueue *queue);
+
+/*
+ * Puts the chain of the latest pop back unused: the next pop gives it again. Several in a row undo
+ * that many pops, latest first; nothing of the queue may have been pushed in between.
+ */
+void virtqueue_undo_pop(struct virtqueue *queue);
+
+/* Adds a used element: written is the number of bytes put into the writable pieces. */
+void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
+
+/* Whether the driver wants an interrupt for what has been pushed since the last call (2.7.7). */
+bool virtqueue_should_interrupt(struct virtqueue *queue);
+
+/*
+ * Doorbell suppression (2.7.10). After virtqueue_enable_doorbell() returns false the driver will
+ * ring for the next chain; true: chains came meanwhile, go on popping. A device that calls neither
+ * has its doorbell armed whenever virtqueue_pop() or virtqueue_has_chain() finds no chain.
+ */
+void virtqueue_disable_doorbell(struct virtqueue *queue);
+bool virtqueue_enable_doorbell(struct virtqueue *queue);
+
+/*
+ * Copies between a buffer and the readable (writable) bytes of a chain, from byte offset on.
+ * Returns the bytes copied: less than length at the chain's end.
+ */
+size_t virtio_chain_read(const struct virtio_chain *chain, uint64_t offset, void *to,
+			 size_t length);
+size_t virtio_chain_write(const struct virtio_chain *chain, uint64_t offset, const void *from,
+			  size_t length);
+
+#endif

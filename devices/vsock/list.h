@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A ring of links embedded in their owners. A link that is in no list points at itself, so removing
+ * it twice is harmless.
+ */
+#ifndef CORDON_VSOCK_LIST_H
+#define CORDON_VSOCK_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct list {
+	struct list *next, *prev;
+};
+
+/* The struct that holds a link. */
+#define list_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
+
+static inline void list_init(struct list *link)
+{
+	link->next = link;
+	link->prev = link;
+}
+
+/* For a head: whether nothing is in the list. For a link: whether it is in no list. */
+static inline bool list_empty(const struct list *link)
+{
+	return link->next == link;
+}
+
+static inline void list_remove(struct list *link)
+{
+	link->next->prev = link->prev;
+	link->prev->next = link->next;
+	list_init(link);
+}
+
+/* link is in no list. */
+static inline void list_append(struct list *head, struct list *link)
+{
+	link->prev = head->prev;
+	link->next = head;
+	head->prev->next = link;
+	head->prev = link;
+}
+
+/* Moves everything from one list to the end of another. */
+static inline void list_move_all(struct list *to, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+	list_init(from);
+}
+
+#endif

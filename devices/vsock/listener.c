@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Unix socket that host programs connect to: its file, and the handshake, one line
+ * "CONNECT <port>\n" in CLIENT_NS. At most CLIENTS_MAX may be in the handshake; the others wait in
+ * the socket's backlog.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "devices/vsock/internal.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+
+#define CLIENTS_MAX    128
+#define CLIENT_NS      (5000 * UINT64_C(1000000))
+#define ACCEPT_BATCH   16
+#define ACCEPT_REST_NS (100 * UINT64_C(1000000)) /* when descriptors or memory are out */
+#define LINE_MAX_BYTES 32
+#define BACKLOG	       1024
+
+struct client {
+	struct vsock_listener *listener;
+	struct list link;
+	struct vsock_deadline deadline;
+	struct loop_source source;
+	size_t used;
+	char line[LINE_MAX_BYTES];
+};
+
+struct vsock_listener {
+	struct vsock *vsock;
+	struct loop_source source;
+	struct loop_timer rest;
+	struct vsock_deadlines handshakes;
+	struct list clients;
+	unsigned client_count;
+	dev_t device; /* of the socket's file, to remove no other */
+	ino_t inode;
+};
+
+/* --- the handshake ---------------------------------------------------------------------------- */
+
+static void watch(struct vsock_listener *listener)
+{
+	if (!listener->source.added && !listener->rest.armed &&
+	    listener->client_count < CLIENTS_MAX)
+		loop_add(listener->vsock->loop, &listener->source, EPOLLIN);
+}
+
+/* Frees the client; its descriptor is closed unless it has been taken over. */
+static void client_end(struct client *client)
+{
+	struct vsock_listener *listener = client->listener;
+
+	loop_remove(listener->vsock->loop, &client->source);
+	vsock_deadline_stop(&client->deadline);
+	list_remove(&client->link);
+	fd_close(&client->source.fd);
+	free(client);
+	listener->client_count--;
+	watch(listener);
+}
+
+static void client_expired(struct vsock_deadline *deadline)
+{
+	client_end(list_entry(deadline, struct client, deadline));
+}
+
+/* "CONNECT 52", without the newline: the port, or -1. */
+static int64_t parse_line(const char *line, size_t length)
+{
+	static const char word[] = "CONNECT ";
+	int64_t port = 0;
+	size_t i = sizeof(word) - 1;
+
+	if (length > 0 && line[length - 1] == '\r')
+		length--;
+	if (length <= i || strncasecmp(line, word, i) != 0)
+		return -1;
+	for (; i < length; i++) {
+		if (line[i] < '0' || line[i] > '9')
+			return -1;
+		port = port * 10 + (line[i] - '0');
+		if (port > UINT32_MAX)
+			return -1;
+	}
+	return port;
+}
+
+/* The guest is asked; until it has answered nothing is read from the client. */
+static void client_connect(struct client *client, uint32_t port)
+{
+	struct vsock *vsock = client->listener->vsock;
+	struct vsock_stream *stream;
+	int fd = client->source.fd;
+
+	stream = vsock_stream_new(vsock, vsock_table_free_port(&vsock->table, port), port,
+				  VSOCK_REQUESTED, &vsock_unix_end_ops, 0);
+	if (!stream) {
+		client_end(client);
+		return;
+	}
+	loop_remove(vsock->loop, &client->source);
+	client->source.fd = -1;
+	client_end(client);
+	stream->owed = VSOCK_OWE_REQUEST;
+	if (vsock_unix_attach(stream, fd) < 0) {
+		vsock_stream_end(stream);
+		return;
+	}
+	vsock_deadline_start(&vsock->connecting, &stream->deadline);
+	vsock_stream_ready(stream);
+}
+
+/*
+ * Takes bytes up to the newline and none behind it, which belong to the stream: so they are looked
+ * at first.
+ */
+static void client_ready(void *arg, uint32_t events)
+{
+	struct client *client = arg;
+	char *to = client->line + client->used, *newline;
+	ssize_t got;
+	int64_t port;
+
+	(void)events;
+	got = recv(client->source.fd, to, sizeof(client->line) - client->used,
+		   MSG_PEEK | MSG_DONTWAIT);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got > 0) {
+		newline = memchr(to, '\n', (size_t)got);
+		if (newline)
+			got = newline - to + 1;
+		got = recv(client->source.fd, to, (size_t)got, MSG_DONTWAIT);
+	}
+	if (got <= 0) {
+		client_end(client);
+		return;
+	}
+	client->used += (size_t)got;
+	if (client->line[client->used - 1] != '\n') {
+		if (client->used == sizeof(client->line))
+			client_end(client);
+		return;
+	}
+	port = parse_line(client->line, client->used - 1);
+	if (port < 0)
+		client_end(client);
+	else
+		client_connect(client, (uint32_t)port);
+}
+
+static int client_new(struct vsock_listener *listener, int fd)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return -ENOMEM;
+	client->listener = listener;
+	client->source = (struct loop_source){.fd = fd, .ready = client_ready, .arg = client};
+	vsock_deadline_init(&client->deadline);
+	if (loop_add(listener->vsock->loop, &client->source, EPOLLIN) < 0) {
+		free(client);
+		return -ENOMEM;
+	}
+	list_append(&listener->clients, &client->link);
+	listener->client_count++;
+	vsock_deadline_start(&listener->handshakes, &client->deadline);
+	return 0;
+}
+
+static void rest_over(void *arg)
+{
+	watch(arg);
+}
+
+static void listener_ready(void *arg, uint32_t events)
+{
+	struct vsock_listener *listener = arg;
+	int fd, i;
+
+	(void)events;
+	for (i = 0; i < ACCEPT_BATCH && listener->client_count < CLIENTS_MAX; i++) {
+		fd = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd < 0 &&
+		    (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
+			/* The connection stays in the backlog: asking again at once would spin. */
+			loop_remove(listener->vsock->loop, &listener->source);
+			loop_timer_start(listener->vsock->loop, &listener->rest, ACCEPT_REST_NS);
+			return;
+		}
+		if (fd < 0)
+			return;
+		if (client_new(listener, fd) < 0)
+			fd_close(&fd);
+	}
+	if (listener->client_count >= CLIENTS_MAX)
+		loop_remove(listener->vsock->loop, &listener->source);
+}
+
+/* --- the socket's file ------------------------------------------------------------------------ */
+
+/*
+ * Locks the socket's directory, so that of two processes that both find a dead socket only one
+ * replaces it. Returns the descriptor, or -errno.
+ */
+static int lock_directory(const char *path, struct err *err)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	char copy[PATH_MAX];
+	int fd, tries;
+
+	strncpy(copy, path, sizeof(copy) - 1);
+	copy[sizeof(copy) - 1] = '\0';
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "%s: the directory of the vsock socket", path);
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (tries == 100) {
+			fd_close(&fd);
+			return err_set(err, EBUSY,
+				       "%s: the directory of the vsock socket stays locked", path);
+		}
+		nanosleep(&pause, NULL);
+	}
+	return fd;
+}
+
+/* Whether path is a socket that nobody listens on any more. */
+static bool is_dead_socket(const char *path, const struct sockaddr_un *address)
+{
+	struct stat status;
+	bool dead;
+	int fd;
+
+	if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	dead = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+	       errno == ECONNREFUSED;
+	fd_close(&fd);
+	return dead;
+}
+
+static int bind_and_listen(struct vsock_listener *listener, const char *path, struct err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat status;
+	int fd = listener->source.fd, ret;
+
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	/* The file gets the mode that the socket has: there is no moment at which it has another.
+	 */
+	if (fchmod(fd, 0600) < 0)
+		return err_sys(err, "%s: mode of the vsock socket", path);
+	ret = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	if (ret < 0 && errno == EADDRINUSE) {
+		if (!is_dead_socket(path, &address))
+			return err_set(
+				err, EADDRINUSE,
+				"%s: in use (a live socket, or not a socket): choose another "
+				"path for the vsock socket",
+				path);
+		if (unlink(path) < 0)
+			return err_sys(err, "%s: remove the dead socket", path);
+		ret = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	}
+	if (ret < 0)
+		return err_sys(err, "%s: bind the vsock socket", path);
+	if (lstat(path, &status) == 0) {
+		listener->device = status.st_dev;
+		listener->inode = status.st_ino;
+	}
+	if (listen(fd, BACKLOG) < 0)
+		return err_sys(err, "%s: listen on the vsock socket", path);
+	return 0;
+}
+
+static int open_socket(struct vsock_listener *listener, const char *path, struct err *err)
+{
+	int lock, ret;
+
+	listener->source.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listener->source.fd < 0)
+		return err_sys(err, "%s: make the vsock socket", path);
+	lock = lock_directory(path, err);
+	if (lock < 0)
+		return lock;
+	ret = bind_and_listen(listener, path, err);
+	fd_close(&lock);
+	return ret;
+}
+
+int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, const char *path,
+			  struct err *err)
+{
+	struct vsock_listener *listener = calloc(1, sizeof(*listener));
+	int ret;
+
+	*out = listener;
+	if (!listener)
+		return err_set(err, ENOMEM, "no memory for the vsock socket");
+	listener->vsock = vsock;
+	listener->source = (struct loop_source){.fd = -1, .ready = listener_ready, .arg = listener};
+	listener->rest = (struct loop_timer){.expired = rest_over, .arg = listener};
+	list_init(&listener->clients);
+	vsock_deadlines_init(&listener->handshakes, vsock->loop, CLIENT_NS, client_expired);
+	ret = open_socket(listener, path, err);
+	if (ret < 0)
+		return ret;
+	ret = loop_add(vsock->loop, &listener->source, EPOLLIN);
+	return ret < 0 ? err_code(err, -ret, "%s: watch the vsock socket", path) : 0;
+}
+
+void vsock_listener_set_patience(struct vsock_listener *listener, uint64_t ns)
+{
+	listener->handshakes.delay_ns = ns;
+}
+
+void vsock_listener_destroy(struct vsock_listener *listener)
+{
+	struct vsock *vsock;
+	struct stat status;
+
+	if (!listener)
+		return;
+	vsock = listener->vsock;
+	while (!list_empty(&listener->clients))
+		client_end(list_entry(listener->clients.next, struct client, link));
+	vsock_deadlines_stop(&listener->handshakes);
+	loop_timer_stop(vsock->loop, &listener->rest);
+	loop_remove(vsock->loop, &listener->source);
+	fd_close(&listener->source.fd);
+	if (listener->inode && lstat(vsock->unix_path, &status) == 0 &&
+	    status.st_dev == listener->device && status.st_ino == listener->inode)
+		unlink(vsock->unix_path);
+	free(listener);
+}

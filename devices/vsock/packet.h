@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The packet header (virtio 1.2, section 5.10.6), as bytes in guest memory and as a struct, and the
+ * checks that need nothing but the header.
+ */
+#ifndef CORDON_VSOCK_PACKET_H
+#define CORDON_VSOCK_PACKET_H
+
+#include <stdint.h>
+
+#define VSOCK_HEADER_BYTES 44
+#define VSOCK_TYPE_STREAM  1
+
+enum vsock_op {
+	VSOCK_OP_INVALID,
+	VSOCK_OP_REQUEST,
+	VSOCK_OP_RESPONSE,
+	VSOCK_OP_RST,
+	VSOCK_OP_SHUTDOWN,
+	VSOCK_OP_RW,
+	VSOCK_OP_CREDIT_UPDATE,
+	VSOCK_OP_CREDIT_REQUEST,
+	VSOCK_OPS
+};
+
+/* Flags of VSOCK_OP_SHUTDOWN: the sender of it receives (sends) no more. */
+#define VSOCK_SHUTDOWN_RCV  1u
+#define VSOCK_SHUTDOWN_SEND 2u
+#define VSOCK_SHUTDOWN_BOTH 3u
+
+struct vsock_header {
+	uint64_t src_cid, dst_cid;
+	uint32_t src_port, dst_port;
+	uint32_t length; /* of the payload that follows */
+	uint16_t type, op;
+	uint32_t flags;
+	uint32_t buf_alloc, fwd_cnt; /* the sender's receive window, see credit.h */
+};
+
+void vsock_header_decode(struct vsock_header *header, const uint8_t from[VSOCK_HEADER_BYTES]);
+void vsock_header_encode(const struct vsock_header *header, uint8_t to[VSOCK_HEADER_BYTES]);
+
+enum vsock_verdict {
+	VSOCK_PACKET_GOOD,
+	VSOCK_PACKET_DROP,	/* not from this guest, or a stray RST: no answer */
+	VSOCK_PACKET_NO_SOCKET, /* for an address or a type that does not exist: answer RST */
+	VSOCK_PACKET_BROKEN,	/* unknown operation or lying length: its connection is reset */
+};
+
+/* What to make of a packet from the guest whose chain holds payload bytes behind the header. */
+enum vsock_verdict vsock_header_check(const struct vsock_header *header, uint64_t guest_cid,
+				      uint64_t payload);
+
+#endif

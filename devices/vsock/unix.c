@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A host end that is a connected Unix socket. The socket is watched edge triggered, once, for
+ * everything: "readable" and "writable" hold until a call says EAGAIN. So bytes that nobody can
+ * take now (no credit, no buffers) do not wake the loop again and again, and no system call is
+ * needed to stop and start watching.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "devices/vsock/internal.h"
+#include "vmm/base/fd.h"
+
+static void unix_ready(void *arg, uint32_t events)
+{
+	struct vsock_stream *stream = arg;
+	struct vsock_unix_end *end = &stream->unix_end;
+
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		end->readable = true;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		end->hangup = true;
+	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+		end->writable = true;
+	/* Both directions are shut, and it was not us who shut the one to the host: it has closed.
+	 */
+	if ((events & EPOLLHUP) && !end->write_shut && !stream->host_deaf)
+		vsock_stream_host_deaf(stream);
+	else if (end->writable && ring_used(&stream->from_guest) > 0)
+		vsock_stream_flush(stream);
+	if (!stream->freed)
+		vsock_stream_ready(stream);
+}
+
+static ssize_t unix_take(struct vsock_stream *stream, const struct iovec *iov, unsigned count)
+{
+	struct vsock_unix_end *end = &stream->unix_end;
+	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count};
+	ssize_t sent;
+
+	if (!end->writable)
+		return -EAGAIN;
+	do {
+		sent = sendmsg(end->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (sent < 0 && errno == EINTR);
+	if (sent > 0)
+		return sent;
+	if (sent < 0 && errno != EAGAIN)
+		return -errno;
+	end->writable = false;
+	return -EAGAIN;
+}
+
+static ssize_t unix_give(struct vsock_stream *stream, const struct iovec *iov, unsigned count)
+{
+	struct vsock_unix_end *end = &stream->unix_end;
+	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count};
+	ssize_t got;
+
+	/* Descriptors that come with the bytes are closed by the kernel: there is no place for
+	 * them. */
+	do {
+		got = recvmsg(end->source.fd, &message, MSG_DONTWAIT);
+	} while (got < 0 && errno == EINTR);
+	if (got >= 0)
+		return got;
+	if (errno != EAGAIN)
+		return -errno;
+	end->readable = false;
+	return -EAGAIN;
+}
+
+static bool unix_has_data(struct vsock_stream *stream)
+{
+	return stream->unix_end.readable;
+}
+
+static bool unix_at_end(struct vsock_stream *stream)
+{
+	struct vsock_unix_end *end = &stream->unix_end;
+	char byte;
+
+	if (!end->hangup)
+		return false;
+	if (recv(end->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		return true;
+	/* There are bytes: give() finds the end behind them. */
+	end->hangup = false;
+	return false;
+}
+
+static void unix_established(struct vsock_stream *stream)
+{
+	char line[32];
+	int length;
+
+	/* The client may have sent its bytes and gone already: they are for the guest all the same.
+	 */
+	length = snprintf(line, sizeof(line), "OK %u\n", stream->ports.host);
+	if (!stream->host_deaf && send(stream->unix_end.source.fd, line, (size_t)length,
+				       MSG_NOSIGNAL | MSG_DONTWAIT) != length)
+		vsock_stream_host_deaf(stream);
+}
+
+static void unix_stored(struct vsock_stream *stream)
+{
+	/* What was stored goes out when the socket becomes writable. */
+	(void)stream;
+}
+
+static void unix_finish(struct vsock_stream *stream)
+{
+	stream->unix_end.write_shut = true;
+	shutdown(stream->unix_end.source.fd, SHUT_WR);
+}
+
+static void unix_unwanted(struct vsock_stream *stream)
+{
+	/* The host's writes fail from now on, instead of filling a buffer that nobody empties. */
+	stream->unix_end.readable = false;
+	shutdown(stream->unix_end.source.fd, SHUT_RD);
+}
+
+static void unix_gone(struct vsock_stream *stream)
+{
+	struct vsock_unix_end *end = &stream->unix_end;
+
+	loop_remove(stream->vsock->loop, &end->source);
+	fd_close(&end->source.fd);
+	end->readable = false;
+	vsock_stream_detached(stream);
+}
+
+static void unix_release(struct vsock_stream *stream)
+{
+	/* It was detached before, and holds nothing. */
+	(void)stream;
+}
+
+const struct vsock_end_ops vsock_unix_end_ops = {
+	.take = unix_take,
+	.give = unix_give,
+	.has_data = unix_has_data,
+	.at_end = unix_at_end,
+	.established = unix_established,
+	.stored = unix_stored,
+	.finish = unix_finish,
+	.unwanted = unix_unwanted,
+	.gone = unix_gone,
+	.release = unix_release,
+};
+
+int vsock_unix_attach(struct vsock_stream *stream, int fd)
+{
+	struct vsock_unix_end *end = &stream->unix_end;
+
+	end->source = (struct loop_source){.fd = fd, .ready = unix_ready, .arg = stream};
+	end->writable = true;
+	return loop_add(stream->vsock->loop, &end->source,
+			EPOLLIN | EPOLLOUT | EPOLLRDHUP | (uint32_t)EPOLLET);
+}
+
+/* --- connections that the guest asks for ------------------------------------------------------ */
+
+static int connect_to_port(struct vsock_stream *stream)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int length;
+
+	length = snprintf(address.sun_path, sizeof(address.sun_path), "%s_%u",
+			  stream->vsock->unix_path, stream->ports.host);
+	if (length < 0 || (size_t)length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	if (connect(stream->unix_end.source.fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return vsock_unix_attach(stream, stream->unix_end.source.fd);
+}
+
+int vsock_unix_connect(struct vsock_stream *stream)
+{
+	struct vsock_unix_end *end = &stream->unix_end;
+	int ret;
+
+	end->source.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (end->source.fd < 0)
+		return -errno;
+	ret = connect_to_port(stream);
+	if (ret == -EAGAIN) {
+		vsock_deadline_start(&stream->vsock->retrying, &stream->deadline);
+		return 0;
+	}
+	if (ret == 0)
+		vsock_stream_answer(stream, true);
+	return ret;
+}
+
+/* connect(2) says EAGAIN while the listener's backlog is full; there is no event to wait for. */
+void vsock_unix_retry_expired(struct vsock_deadline *deadline)
+{
+	struct vsock_stream *stream = list_entry(deadline, struct vsock_stream, deadline);
+	int ret = connect_to_port(stream);
+
+	if (ret == -EAGAIN && ++stream->unix_end.tries < VSOCK_RETRIES)
+		vsock_deadline_start(&stream->vsock->retrying, deadline);
+	else
+		vsock_stream_answer(stream, ret == 0);
+}
