@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The flattened device tree (Devicetree Specification 0.4) that describes the machine to Linux on
+ * x86, as arch/x86/kernel/devicetree.c reads it. As few nodes and properties as do the job: each
+ * costs the guest some thousand instructions at every boot.
+ */
+#ifndef CORDON_BOOT_FDT_H
+#define CORDON_BOOT_FDT_H
+
+#include <stdint.h>
+
+#include "boot/boot.h"
+#include "vmm/base/err.h"
+
+#define FDT_BYTES_MAX 4000 /* with a setup_data header and the seed before it, one page */
+
+/*
+ * Writes the tree for the machine in config (cpus, virtio devices, serial, generation_id) to blob,
+ * FDT_BYTES_MAX bytes. *size is what it takes. 0; -EINVAL (a configuration that can't be described)
+ * or -E2BIG, with a message.
+ */
+int fdt_build(const struct boot_config *config, void *blob, uint32_t *size, struct err *err);
+
+#endif
