@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands from their START to their end. */
+#include "guest-kernel/agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct command *command_find(struct agent *agent, uint32_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < AGENT_COMMANDS_MAX; i++)
+		if (agent->commands[i] && agent->commands[i]->id == id)
+			return agent->commands[i];
+	return NULL;
+}
+
+static void __attribute__((format(printf, 4, 5)))
+send_failed(struct link *link, uint32_t id, int error, const char *fmt, ...)
+{
+	uint8_t payload[AGENT_FAILED_SIZE + AGENT_MESSAGE_MAX];
+	va_list args;
+	int n;
+
+	agent_put32(payload + AGENT_FAILED_AT_STATUS, 125);
+	agent_put32(payload + AGENT_FAILED_AT_ERRNO, (uint32_t)error);
+	va_start(args, fmt);
+	n = vsnprintf((char *)payload + AGENT_FAILED_SIZE, AGENT_MESSAGE_MAX, fmt, args);
+	va_end(args);
+	if (n >= (int)AGENT_MESSAGE_MAX)
+		n = AGENT_MESSAGE_MAX - 1;
+	link_send(link, AGENT_FAILED, 0, id, payload, AGENT_FAILED_SIZE + (size_t)n);
+}
+
+/* A pipe whose end `ours` (0 or 1) does not block; both close on exec. 0 or -errno. */
+static int make_pipe(int fds[2], int ours)
+{
+	if (pipe2(fds, O_CLOEXEC) < 0 || fcntl(fds[ours], F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+static int make_pipes(struct command *command, int theirs[3])
+{
+	int fds[2], ret, i;
+
+	for (i = 0; i < 3; i++) {
+		fds[0] = fds[1] = -1;
+		ret = make_pipe(fds, i == 0);
+		theirs[i] = fds[i != 0];
+		if (i == 0)
+			command->in = fds[1];
+		else
+			command->out[i].fd = fds[0];
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+static int make_terminal(struct agent *agent, struct command *command, const struct start *start,
+			 int theirs[3])
+{
+	int ret = sandbox_terminal(agent->isolate, &command->in, &theirs[0]);
+
+	command->out[1].fd = command->in;
+	command->out[2].eof_sent = true;
+	if (ret < 0)
+		return ret;
+	command_resize(command, start->rows, start->columns);
+	return 0;
+}
+
+static void command_free(struct agent *agent, unsigned slot)
+{
+	struct command *command = agent->commands[slot];
+
+	if (command->terminal)
+		command->in = -1;
+	close_fd(&command->in);
+	close_fd(&command->out[1].fd);
+	close_fd(&command->out[2].fd);
+	free(command->buffer);
+	free(command);
+	agent->commands[slot] = NULL;
+}
+
+void command_forget(struct agent *agent, struct command *command)
+{
+	unsigned slot = 0;
+
+	while (agent->commands[slot] != command)
+		slot++;
+	command_free(agent, slot);
+}
+
+/* Everything up to the child's start: 0 or -errno, with *what naming what failed. */
+static int launch(struct agent *agent, struct command *command, const struct start *start,
+		  const char **what)
+{
+	int theirs[3] = {-1, -1, -1}, ret, i;
+
+	*what = "the sandbox's namespaces";
+	ret = agent->isolate ? sandbox_enter() : 0;
+	if (ret < 0)
+		return ret;
+	*what = command->terminal ? "its terminal" : "its pipes";
+	ret = command->terminal ? make_terminal(agent, command, start, theirs)
+				: make_pipes(command, theirs);
+	if (ret == 0) {
+		*what = "its process";
+		command->started_ns = now_ns();
+		command->pid = agent->isolate ? sandbox_fork() : fork();
+		if (command->pid == 0)
+			child_run(agent, start, command->report, theirs);
+		if (command->pid < 0)
+			ret = -errno;
+	}
+	for (i = 0; i < 3; i++)
+		close_fd(&theirs[i]);
+	return ret;
+}
+
+void command_start(struct agent *agent, uint32_t id, uint8_t *payload, size_t length)
+{
+	struct command *command;
+	struct start start;
+	const char *what;
+	uint8_t pid[4];
+	unsigned slot = 0;
+	int ret = start_parse(&start, payload, length);
+
+	if (ret == -EINVAL) {
+		link_bad(&agent->link, "a malformed START");
+		return;
+	}
+	while (slot < AGENT_COMMANDS_MAX && agent->commands[slot])
+		slot++;
+	command = slot < AGENT_COMMANDS_MAX ? calloc(1, sizeof(*command)) : NULL;
+	if (ret < 0 || !command) {
+		send_failed(&agent->link, id, ENOMEM, "too many commands for the sandbox");
+		free(start.arguments);
+		free(command);
+		return;
+	}
+	*command = (struct command){
+		.id = id,
+		.pid = -1,
+		.in = -1,
+		.terminal = start.flags & AGENT_START_TERMINAL,
+		.report = &agent->reports[slot],
+		.out[0] = {.fd = -1},
+		.out[1] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
+		.out[2] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
+	};
+	command->report->status = 0;
+	agent->commands[slot] = command;
+	ret = launch(agent, command, &start, &what);
+	free(start.arguments);
+	if (ret < 0) {
+		send_failed(&agent->link, id, -ret, "the sandbox could not make %s: %s", what,
+			    strerror(-ret));
+		command_free(agent, slot);
+		return;
+	}
+	agent_put32(pid, (uint32_t)command->pid);
+	link_send(&agent->link, AGENT_STARTED, 0, id, pid, sizeof(pid));
+}
+
+void command_signal(struct command *command, int number)
+{
+	if (command->dead)
+		return;
+	/* Before it has made its session it has no group of its own. */
+	if (kill(-command->pid, number) < 0 && errno == ESRCH)
+		kill(command->pid, number);
+}
+
+void command_resize(struct command *command, uint16_t rows, uint16_t columns)
+{
+	struct winsize size = {.ws_row = rows, .ws_col = columns};
+
+	if (command->terminal && command->out[1].fd >= 0)
+		ioctl(command->out[1].fd, TIOCSWINSZ, &size);
+}
+
+void command_close(struct command *command)
+{
+	command_signal(command, SIGKILL);
+	if (command->terminal)
+		command->in = -1;
+	close_fd(&command->in);
+	close_fd(&command->out[1].fd);
+	close_fd(&command->out[2].fd);
+	free(command->buffer);
+	command->buffer = NULL;
+	command->buffer_used = 0;
+}
+
+void command_drop(struct agent *agent, struct command *command)
+{
+	command_signal(command, SIGKILL);
+	command_forget(agent, command);
+}
+
+static uint64_t microseconds(const struct timeval *time)
+{
+	return (uint64_t)time->tv_sec * 1000000u + (uint64_t)time->tv_usec;
+}
+
+static void exited_fill(uint8_t *to, int status, const struct rusage *usage, uint64_t real_us)
+{
+	agent_put32(to + AGENT_EXITED_AT_CODE,
+		    WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : 0);
+	agent_put32(to + AGENT_EXITED_AT_SIGNAL,
+		    WIFSIGNALED(status) ? (uint32_t)WTERMSIG(status) : 0);
+	agent_put64(to + AGENT_EXITED_AT_REAL_US, real_us);
+	agent_put64(to + AGENT_EXITED_AT_USER_US, microseconds(&usage->ru_utime));
+	agent_put64(to + AGENT_EXITED_AT_SYSTEM_US, microseconds(&usage->ru_stime));
+	agent_put64(to + AGENT_EXITED_AT_MAX_RSS_KIB, (uint64_t)usage->ru_maxrss);
+	agent_put64(to + AGENT_EXITED_AT_MINOR_FAULTS, (uint64_t)usage->ru_minflt);
+	agent_put64(to + AGENT_EXITED_AT_MAJOR_FAULTS, (uint64_t)usage->ru_majflt);
+	agent_put64(to + AGENT_EXITED_AT_BLOCKS_IN, (uint64_t)usage->ru_inblock);
+	agent_put64(to + AGENT_EXITED_AT_BLOCKS_OUT, (uint64_t)usage->ru_oublock);
+	agent_put64(to + AGENT_EXITED_AT_VOLUNTARY, (uint64_t)usage->ru_nvcsw);
+	agent_put64(to + AGENT_EXITED_AT_INVOLUNTARY, (uint64_t)usage->ru_nivcsw);
+}
+
+/* What was written until now is still passed on; who holds the pipes open longer is not waited for.
+ */
+void command_ended(struct command *command, int status, const struct rusage *usage)
+{
+	int waiting;
+	unsigned i;
+
+	command->dead = true;
+	exited_fill(command->exited, status, usage, (now_ns() - command->started_ns) / 1000);
+	for (i = 1; i <= 2; i++) {
+		if (command->out[i].fd < 0)
+			continue;
+		waiting = 0;
+		if (command->terminal)
+			waiting = AGENT_WINDOW_OUTPUT; /* its length can't be asked for */
+		else
+			ioctl(command->out[i].fd, FIONREAD, &waiting);
+		command->out[i].left = (uint32_t)waiting;
+	}
+	if (command->terminal)
+		command->in = -1;
+	close_fd(&command->in);
+	command->buffer_used = 0;
+}

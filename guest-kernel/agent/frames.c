@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames from the monitor: checked against the table, then done. */
+#include "guest-kernel/agent/agent.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a frame from the monitor must look like. */
+struct frame_rule {
+	uint32_t least, most;
+	enum { ID_NONE, ID_REQUEST, ID_COMMAND } id;
+	uint16_t flags_least, flags_most;
+	bool known;
+};
+
+static const struct frame_rule rules[] = {
+	[AGENT_REFUSE] = {0, AGENT_MESSAGE_MAX, ID_NONE, 0, 0, true},
+	[AGENT_PING] = {0, 0, ID_REQUEST, 0, 0, true},
+	[AGENT_SET_TIME] = {12, 12, ID_REQUEST, 0, 0, true},
+	[AGENT_RESEED] = {1, AGENT_RESEED_MAX, ID_REQUEST, 0, 0, true},
+	[AGENT_HOSTNAME] = {1, AGENT_HOSTNAME_MAX, ID_REQUEST, 0, 0, true},
+	[AGENT_POWER] = {4, 4, ID_NONE, 0, 0, true},
+	[AGENT_START] = {1, AGENT_PAYLOAD_MAX, ID_COMMAND, 0, AGENT_MORE, true},
+	[AGENT_STDIN] = {1, AGENT_PAYLOAD_MAX, ID_COMMAND, 0, 0, true},
+	[AGENT_STDIN_EOF] = {0, 0, ID_COMMAND, 0, 0, true},
+	[AGENT_CREDIT] = {4, 4, ID_COMMAND, 1, 2, true},
+	[AGENT_SIGNAL] = {4, 4, ID_COMMAND, 0, 0, true},
+	[AGENT_RESIZE] = {4, 4, ID_COMMAND, 0, 0, true},
+	[AGENT_CLOSE] = {0, 0, ID_COMMAND, 0, 0, true},
+};
+
+static bool frame_allowed(struct agent_header header)
+{
+	const struct frame_rule *rule;
+
+	if (header.type >= sizeof(rules) / sizeof(rules[0]))
+		return false;
+	rule = &rules[header.type];
+	return rule->known && header.length >= rule->least && header.length <= rule->most &&
+	       header.flags >= rule->flags_least && header.flags <= rule->flags_most &&
+	       (header.id != 0) == (rule->id != ID_NONE);
+}
+
+static void welcome(struct link *link, struct agent_header header, const uint8_t *payload)
+{
+	char text[AGENT_MESSAGE_MAX];
+	unsigned major, minor;
+	int n;
+
+	if (header.type == AGENT_REFUSE) {
+		agent_log("the monitor refused: %.*s",
+			  (int)(header.length < 200 ? header.length : 200), (const char *)payload);
+		link->lost = true;
+		return;
+	}
+	if (header.type != AGENT_WELCOME || header.length < AGENT_HELLO_AT_CONNECTIONS ||
+	    agent_get32(payload + AGENT_HELLO_AT_MAGIC) != AGENT_MAGIC) {
+		link_bad(link, "no greeting");
+		return;
+	}
+	major = agent_get16(payload + AGENT_HELLO_AT_MAJOR);
+	minor = agent_get16(payload + AGENT_HELLO_AT_MINOR);
+	if (major != AGENT_VERSION_MAJOR) {
+		n = snprintf(text, sizeof(text),
+			     "the monitor speaks protocol %u.%u, the agent (build %s) %u.%u", major,
+			     minor, CORDON_VERSION, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
+		link_send(link, AGENT_REFUSE, 0, 0, text, (size_t)n);
+		link_flush(link);
+		link_bad(link, text);
+		return;
+	}
+	if (header.flags || header.id || header.length < AGENT_HELLO_SIZE ||
+	    header.length > AGENT_HELLO_SIZE + AGENT_BUILD_MAX) {
+		link_bad(link, "malformed greeting");
+		return;
+	}
+	link->welcomed = true;
+}
+
+/* Collects the parts of a START, and starts it with the last. */
+static void start_part(struct agent *agent, struct agent_header header, uint8_t *payload)
+{
+	bool last = !(header.flags & AGENT_MORE);
+
+	if (command_find(agent, header.id) || (agent->parts && agent->parts_id != header.id)) {
+		link_bad(&agent->link, "a command's number is in use");
+		return;
+	}
+	if (!agent->parts && last) {
+		command_start(agent, header.id, payload, header.length);
+		return;
+	}
+	if (agent->parts_used + header.length > AGENT_START_MAX) {
+		link_bad(&agent->link, "a START frame too long");
+		return;
+	}
+	if (!agent->parts)
+		agent->parts = malloc(AGENT_START_MAX);
+	if (!agent->parts) {
+		link_bad(&agent->link, "a START frame that memory does not suffice for");
+		return;
+	}
+	memcpy(agent->parts + agent->parts_used, payload, header.length);
+	agent->parts_used += header.length;
+	agent->parts_id = header.id;
+	if (!last)
+		return;
+	command_start(agent, header.id, agent->parts, agent->parts_used);
+	free(agent->parts);
+	agent->parts = NULL;
+	agent->parts_used = 0;
+}
+
+static void request(struct agent *agent, struct agent_header header, const uint8_t *payload)
+{
+	uint32_t error = 0;
+	uint8_t answer[4];
+
+	/* In tests the agent is a process of the host, whose clock and name are not ours. */
+	if (header.type != AGENT_PING && !agent->isolate)
+		error = EPERM;
+	else if (header.type == AGENT_SET_TIME)
+		error = guest_set_time(agent_get64(payload), agent_get32(payload + 8));
+	else if (header.type == AGENT_RESEED)
+		error = guest_reseed(payload, header.length);
+	else if (header.type == AGENT_HOSTNAME)
+		error = guest_hostname(payload, header.length);
+	agent_put32(answer, error);
+	link_send(&agent->link, AGENT_RESULT, 0, header.id, answer, sizeof(answer));
+}
+
+void frames_power(struct agent *agent, uint32_t kind)
+{
+	uint8_t payload[4];
+
+	agent_put32(payload, kind);
+	link_send(&agent->link, AGENT_POWER, 0, 0, payload, sizeof(payload));
+	link_flush(&agent->link);
+	if (agent->isolate)
+		guest_power(kind);
+	agent->link.lost = true;
+}
+
+/* A frame for a command. One that has ended meanwhile is not there any more: that is no fault. */
+static void command_frame(struct agent *agent, struct agent_header header, uint8_t *payload)
+{
+	struct command *command = command_find(agent, header.id);
+	struct link *link = &agent->link;
+	uint32_t value = header.length >= 4 ? agent_get32(payload) : 0;
+
+	if (header.type == AGENT_START) {
+		start_part(agent, header, payload);
+		return;
+	}
+	if (!command)
+		return;
+	switch (header.type) {
+	case AGENT_STDIN:
+		command_input(agent, command, payload, header.length);
+		break;
+	case AGENT_STDIN_EOF:
+		command_input_eof(agent, command);
+		break;
+	case AGENT_CREDIT:
+		if (value > AGENT_WINDOW_OUTPUT - command->out[header.flags].credit)
+			link_bad(link, "more credit than the window");
+		else
+			command->out[header.flags].credit += value;
+		break;
+	case AGENT_SIGNAL:
+		if (value < 1 || value > AGENT_SIGNAL_MAX)
+			link_bad(link, "a signal that is none");
+		else
+			command_signal(command, (int)value);
+		break;
+	case AGENT_RESIZE:
+		command_resize(command, agent_get16(payload), agent_get16(payload + 2));
+		break;
+	case AGENT_CLOSE:
+		command_close(command);
+		break;
+	}
+}
+
+static void frame(struct agent *agent, struct agent_header header, uint8_t *payload)
+{
+	struct link *link = &agent->link;
+	uint32_t kind;
+
+	if (!link->welcomed) {
+		welcome(link, header, payload);
+		return;
+	}
+	if (!frame_allowed(header) || (agent->parts && header.type != AGENT_START)) {
+		link_bad(link, "a malformed frame");
+		return;
+	}
+	if (rules[header.type].id == ID_COMMAND) {
+		command_frame(agent, header, payload);
+	} else if (rules[header.type].id == ID_REQUEST) {
+		request(agent, header, payload);
+	} else if (header.type == AGENT_POWER) {
+		kind = agent_get32(payload);
+		if (kind == AGENT_POWER_OFF || kind == AGENT_POWER_REBOOT)
+			frames_power(agent, kind);
+		else
+			link_bad(link, "an unknown kind of power");
+	} else {
+		link->lost = true; /* REFUSE */
+	}
+}
+
+void frames_parse(struct agent *agent)
+{
+	struct link *link = &agent->link;
+	struct agent_header header;
+	size_t at = 0;
+
+	while (!link->lost && link->in_used - at >= AGENT_HEADER_SIZE &&
+	       link->out_used < LINK_OUT_FRAMES) {
+		header = agent_get_header(link->in + at);
+		if (header.length > AGENT_PAYLOAD_MAX) {
+			link_bad(link, "a frame too long");
+			break;
+		}
+		if (link->in_used - at < AGENT_HEADER_SIZE + header.length)
+			break;
+		frame(agent, header, link->in + at + AGENT_HEADER_SIZE);
+		at += AGENT_HEADER_SIZE + header.length;
+	}
+	if (at == 0)
+		return;
+	memmove(link->in, link->in + at, link->in_used - at);
+	link->in_used -= at;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The few kernel interfaces that the agent uses and musl has no declarations for. (musl-gcc does
+ * not look into the host's kernel headers.)
+ */
+#ifndef CORDON_GUEST_AGENT_LINUX_H
+#define CORDON_GUEST_AGENT_LINUX_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#ifndef AF_VSOCK
+#define AF_VSOCK 40
+#endif
+
+struct vsock_address {
+	unsigned short family;
+	unsigned short reserved;
+	unsigned int port;
+	unsigned int cid;
+	unsigned char zero[4];
+};
+
+/* clone3(2). */
+struct clone_request {
+	uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
+	uint64_t stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+#ifndef CLONE_NEWCGROUP
+#define CLONE_NEWCGROUP 0x02000000
+#endif
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x00001000
+#endif
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ull
+#endif
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+
+/* random(4): credit entropy; then renew the generator's key at once. */
+#define IOCTL_ADD_ENTROPY _IOW('R', 0x03, int[2])
+#define IOCTL_RESEED	  _IO('R', 0x07)
+
+#ifndef TIOCGPTPEER
+#define TIOCGPTPEER _IO('T', 0x41)
+#endif
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "guest-kernel/agent/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "guest-kernel/agent/agent.h"
+
+#define ROOT	 "/sandbox"
+#define CGROUP	 "/cgroup"
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+int root_error, root_proc_fd = -1, root_pts_fd = -1, root_cgroup_fd = -1;
+
+static const struct {
+	const char *path;
+	mode_t mode;
+} directories[] = {
+	{"dev", 0755},	{"dev/pts", 0755}, {"dev/shm", 01777}, {"proc", 0755},
+	{"sys", 0755},	{"tmp", 01777},	   {"run", 0755},      {"var", 0755},
+	{"root", 0700}, {"home", 0755},	   {"mnt", 0755},
+};
+
+static const struct {
+	const char *target, *path;
+} links[] = {
+	{"/proc/self/fd", "dev/fd"},	   {"/proc/self/fd/0", "dev/stdin"},
+	{"/proc/self/fd/1", "dev/stdout"}, {"/proc/self/fd/2", "dev/stderr"},
+	{"pts/ptmx", "dev/ptmx"},	   {"../tmp", "var/tmp"},
+};
+
+static const struct {
+	const char *path;
+	unsigned minor; /* of major 1, but for tty */
+} devices[] = {
+	{"dev/null", 3}, {"dev/zero", 5}, {"dev/full", 7}, {"dev/random", 8}, {"dev/urandom", 9},
+};
+
+static const struct {
+	const char *path, *text;
+} files[] = {
+	{"etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
+		       "user:x:1000:1000:user:/home/user:/bin/sh\n"
+		       "nobody:x:65534:65534:nobody:/:/bin/false\n"},
+	{"etc/group", "root:x:0:\ntty:x:5:\nuser:x:1000:\nnogroup:x:65534:\n"},
+	{"etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
+};
+
+/* Says what failed and goes on: a sandbox without it is still of use. */
+static void check(int ret, const char *what)
+{
+	if (ret < 0 && errno != EEXIST)
+		agent_log("%s: %s", what, strerror(errno));
+}
+
+int root_write(int directory, const char *path, const char *text)
+{
+	int fd = openat(directory, path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+static void make_files(void)
+{
+	size_t i;
+	int fd;
+
+	check(mkdir("etc", 0755), "etc");
+	for (i = 0; i < COUNT(files); i++) {
+		fd = open(files[i].path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0 || write(fd, files[i].text, strlen(files[i].text)) < 0)
+			check(-1, files[i].path);
+		close_fd(&fd);
+	}
+}
+
+static void make_tree(bool with_etc)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(directories); i++)
+		check(mkdir(directories[i].path, directories[i].mode), directories[i].path);
+	for (i = 0; i < COUNT(links); i++)
+		check(symlink(links[i].target, links[i].path), links[i].path);
+	if (with_etc)
+		make_files();
+}
+
+/* The home of the ordinary user, and device nodes: neither is root's to make in there. */
+static void make_nodes(void)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(devices); i++)
+		check(mknod(devices[i].path, S_IFCHR | 0666, makedev(1, devices[i].minor)),
+		      devices[i].path);
+	check(mknod("dev/tty", S_IFCHR | 0666, makedev(5, 0)), "dev/tty");
+	check(mkdir("home/user", 0755), "home/user");
+	check(chown("home/user", SANDBOX_ID_BASE + 1000, SANDBOX_ID_BASE + 1000), "home/user");
+}
+
+/*
+ * Programs come from the initramfs: its directories are mounted into the tree, its links copied.
+ * Returns whether it had that one.
+ */
+static bool bring(const char *name)
+{
+	char from[32], target[128];
+	struct stat stat;
+	ssize_t n;
+
+	snprintf(from, sizeof(from), "/%s", name);
+	if (lstat(from, &stat) < 0)
+		return false;
+	if (S_ISLNK(stat.st_mode)) {
+		n = readlink(from, target, sizeof(target) - 1);
+		if (n < 0)
+			return false;
+		target[n] = '\0';
+		check(symlink(target, name), name);
+		return true;
+	}
+	check(mkdir(name, 0755), name);
+	check(mount(from, name, NULL, MS_BIND | MS_REC, NULL), name);
+	return true;
+}
+
+static void bring_programs(void)
+{
+	bring("bin");
+	bring("lib");
+	bring("lib64");
+	bring("opt");
+	if (!bring("sbin"))
+		check(symlink("bin", "sbin"), "sbin");
+	if (bring("usr"))
+		return;
+	check(mkdir("usr", 0755), "usr");
+	check(symlink("../bin", "usr/bin"), "usr/bin");
+	check(symlink("../bin", "usr/sbin"), "usr/sbin");
+}
+
+/*
+ * Our initramfs has busybox and a file with the names of its applets. Making the links here takes a
+ * third of the instructions that the kernel would need for as many entries of the initramfs.
+ */
+static void link_applets(void)
+{
+	char names[8192], *name, *end;
+	int bin = open("/bin", O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	ssize_t n = 0;
+
+	fd = bin < 0 ? -1 : openat(bin, ".applets", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		n = read(fd, names, sizeof(names) - 1);
+	names[n > 0 ? n : 0] = '\0';
+	for (name = names; (end = strchr(name, '\n')); name = end + 1) {
+		*end = '\0';
+		check(symlinkat("busybox", bin, name), name);
+	}
+	close_fd(&fd);
+	close_fd(&bin);
+}
+
+static void mount_all(void)
+{
+	const unsigned long safe = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+	check(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+		    "gid=100005,mode=620,ptmxmode=666"),
+	      "devpts");
+	/* Covered by the sandbox's own; whoever uncovers it sees no process of others. */
+	check(mount("proc", "proc", "proc", safe, "hidepid=4"), "proc");
+	check(mount("sysfs", "sys", "sysfs", safe | MS_RDONLY, NULL), "sysfs");
+	root_pts_fd = open("dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	root_proc_fd = open("proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	guest_random_fd = open("dev/urandom", O_RDWR | O_CLOEXEC);
+}
+
+/* What the workload may use, so that the agent and the kernel always have something left. */
+static void limit(void)
+{
+	struct sysinfo info;
+	unsigned long long memory, processes;
+	char text[32];
+
+	if (sysinfo(&info) < 0)
+		return;
+	/* The kernel itself stops at one process for 128 KiB. */
+	processes = (unsigned long long)info.totalram * info.mem_unit / (256u << 10);
+	snprintf(text, sizeof(text), "%llu", processes > 4096 ? 4096 : processes);
+	check(root_write(root_cgroup_fd, "pids.max", text), "pids.max");
+	/* The kernel needs something for what it does not charge to the sandbox. */
+	memory = (unsigned long long)info.freeram * info.mem_unit;
+	memory -= memory / 32 + (memory > (64u << 20) ? 8u << 20 : memory / 8);
+	snprintf(text, sizeof(text), "%llu", memory);
+	check(root_write(root_cgroup_fd, "memory.max", text), "memory.max");
+}
+
+/* In the initramfs, which the sandbox's root will cover. */
+static void cgroup_prepare(void)
+{
+	int top;
+
+	check(mkdir(CGROUP, 0755), CGROUP);
+	check(mount("cgroup2", CGROUP, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL),
+	      "cgroup2");
+	top = open(CGROUP, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0 || root_write(top, "cgroup.subtree_control", "+pids +memory") < 0 ||
+	    mkdirat(top, "sandbox", 0755) < 0) {
+		check(-1, "cgroup");
+	} else {
+		root_cgroup_fd = openat(top, "sandbox", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		limit();
+	}
+	close_fd(&top);
+}
+
+/* Descriptors 0 to 2 exist from here on, also when the initramfs had no console. */
+static void fill_stdio(void)
+{
+	int fd;
+
+	do {
+		fd = open("dev/null", O_RDWR);
+	} while (fd >= 0 && fd < 2);
+	if (fd > 2)
+		close(fd);
+}
+
+void root_prepare(void)
+{
+	struct stat stat;
+	bool own_etc;
+
+	umask(0);
+	check(mkdir(ROOT, 0755), ROOT);
+	if (mount("sandbox", ROOT, "tmpfs", 0, "mode=755,uid=100000,gid=100000") < 0 ||
+	    chdir(ROOT) < 0) {
+		root_error = -errno;
+		agent_log("root file system: %s", strerror(errno));
+		return;
+	}
+	link_applets();
+	own_etc = lstat("/etc", &stat) == 0;
+	/* As the sandbox's root, so that everything is its own. */
+	setfsgid(SANDBOX_ID_BASE);
+	setfsuid(SANDBOX_ID_BASE);
+	make_tree(!own_etc);
+	if (own_etc)
+		bring("etc");
+	bring_programs();
+	setfsuid(0);
+	setfsgid(0);
+	make_nodes();
+	mount_all();
+	fill_stdio();
+	cgroup_prepare();
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		root_error = -errno;
+	umask(022);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root file system that the sandbox starts from, and the agent's own handles on proc, devpts
+ * and the sandbox's cgroup, opened before any workload runs.
+ */
+#ifndef CORDON_GUEST_AGENT_ROOT_H
+#define CORDON_GUEST_AGENT_ROOT_H
+
+extern int root_error;	   /* 0, or why there is no sandbox: -errno */
+extern int root_proc_fd;   /* proc of the whole guest; the sandbox sees its own */
+extern int root_pts_fd;	   /* the sandbox's devpts */
+extern int root_cgroup_fd; /* the sandbox's cgroup, or -1: then nothing is limited */
+
+/* Builds it and makes it "/". Once. */
+void root_prepare(void);
+
+/* Writes text to a file below a directory: 0 or -errno. */
+int root_write(int directory, const char *path, const char *text);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sandbox inside the guest: one set of namespaces that all commands share.
+ *
+ * Its first process does nothing but exist: orphans become its children and vanish at their end.
+ * Commands are the agent's own children, made into the process namespace, so that their end and use
+ * of resources come without a messenger; a command joins the other namespaces before its exec.
+ *
+ * Root in there is SANDBOX_ID_BASE here. The workload can't trace or signal the agent (another
+ * process namespace, other ids), nor a child before its exec (not dumpable, memory of this user
+ * namespace).
+ */
+#include "guest-kernel/agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest-kernel/agent/linux.h"
+#include "guest-kernel/agent/root.h"
+
+#define SPACES_JOIN (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+#define SPACES_MAKE (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWPID)
+
+static pid_t first_pid = -1;
+static int first_fd = -1; /* its pidfd */
+
+/* As fork(), with more flags and into the sandbox's cgroup if there is one. */
+static pid_t fork_into(uint64_t flags, int *pidfd)
+{
+	struct clone_request args = {
+		.flags = flags,
+		.exit_signal = SIGCHLD,
+		.pidfd = (uint64_t)(uintptr_t)pidfd,
+	};
+
+	if (root_cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)root_cgroup_fd;
+	}
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+static void __attribute__((noreturn)) first_process(int peer)
+{
+	int error = 0;
+	char go;
+
+	if (read(peer, &go, 1) != 1)
+		_exit(1);
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ||
+	    unshare(CLONE_NEWCGROUP) < 0 ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		error = errno;
+	prctl(PR_SET_NAME, "sandbox");
+	signal(SIGCHLD, SIG_IGN); /* children are reaped by the kernel */
+	if (write(peer, &error, sizeof(error)) != sizeof(error) || error)
+		_exit(1);
+	syscall(SYS_close_range, 3u, ~0u, 0);
+	for (;;)
+		pause();
+}
+
+static int write_proc(pid_t pid, const char *file, const char *text)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%d/%s", (int)pid, file);
+	return root_write(root_proc_fd, path, text);
+}
+
+/* The mappings, then waits until the first process has set itself up: 0 or -errno. */
+static int first_prepare(pid_t pid, int peer)
+{
+	char map[64];
+	int error = 0, ret;
+
+	snprintf(map, sizeof(map), "0 %u %u", SANDBOX_ID_BASE, SANDBOX_ID_COUNT);
+	ret = write_proc(pid, "uid_map", map);
+	if (ret == 0)
+		ret = write_proc(pid, "gid_map", map);
+	if (ret < 0)
+		return ret;
+	/* If memory is short it goes last: with it the whole sandbox would go. */
+	write_proc(pid, "oom_score_adj", "-1000");
+	if (write(peer, "g", 1) != 1 || read(peer, &error, sizeof(error)) != sizeof(error))
+		return -EIO;
+	return -error;
+}
+
+int sandbox_enter(void)
+{
+	int peers[2], ret;
+
+	if (first_pid > 0)
+		return 0;
+	if (root_error)
+		return root_error;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, peers) < 0)
+		return -errno;
+	first_pid = fork_into(SPACES_MAKE | CLONE_PIDFD, &first_fd);
+	if (first_pid == 0) {
+		close(peers[0]);
+		first_process(peers[1]);
+	}
+	ret = first_pid < 0 ? -errno : 0;
+	close(peers[1]);
+	if (ret == 0)
+		ret = first_prepare(first_pid, peers[0]);
+	close(peers[0]);
+	/* From here on the agent's children are born in the sandbox's process namespace, and the
+	 * agent names the host as the sandbox sees it. */
+	if (ret == 0 && setns(first_fd, CLONE_NEWPID | CLONE_NEWUTS) < 0)
+		ret = -errno;
+	if (ret < 0) {
+		if (first_pid > 0)
+			kill(first_pid, SIGKILL);
+		first_pid = -1;
+		close_fd(&first_fd);
+	}
+	return ret;
+}
+
+pid_t sandbox_fork(void)
+{
+	return fork_into(0, NULL);
+}
+
+int sandbox_join(void)
+{
+	return setns(first_fd, SPACES_JOIN) < 0 ? -errno : 0;
+}
+
+bool sandbox_died(pid_t pid, int status, uint32_t *kind)
+{
+	int self;
+
+	if (pid != first_pid)
+		return false;
+	/* reboot(2) inside ends the first process with one of these two. */
+	*kind = 0;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
+		*kind = AGENT_POWER_OFF;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP)
+		*kind = AGENT_POWER_REBOOT;
+	first_pid = -1;
+	close_fd(&first_fd);
+	/* Back to our own process namespace: the next sandbox is made from there. */
+	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (self < 0 || setns(self, CLONE_NEWPID) < 0)
+		agent_log("process namespace: %s", strerror(errno));
+	close_fd(&self);
+	return true;
+}
+
+int sandbox_terminal(bool isolate, int *master, int *slave)
+{
+	const int flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+	int unlock = 0;
+
+	*slave = -1;
+	*master = isolate ? openat(root_pts_fd, "ptmx", flags | O_NONBLOCK)
+			  : open("/dev/ptmx", flags | O_NONBLOCK);
+	if (*master < 0 || ioctl(*master, TIOCSPTLCK, &unlock) < 0)
+		return -errno;
+	*slave = ioctl(*master, TIOCGPTPEER, flags);
+	if (*slave < 0)
+		return -errno;
+	if (isolate && fchown(*slave, SANDBOX_ID_BASE, SANDBOX_ID_BASE + 5) < 0)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The greeting, and the poll loop. */
+#include "guest-kernel/agent/agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+_Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into the greeting");
+
+static volatile sig_atomic_t child_ended;
+
+static void on_child(int number)
+{
+	(void)number;
+	child_ended = 1;
+}
+
+void serve_hello(struct agent *agent, int fd)
+{
+	uint8_t payload[AGENT_HELLO_SIZE + AGENT_BUILD_MAX] = {0};
+	const char build[] = CORDON_VERSION;
+	struct link *link = &agent->link;
+
+	link->fd = fd;
+	link->lost = link->welcomed = false;
+	link->in_used = link->out_head = link->out_used = 0;
+	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
+	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
+	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
+	agent_put32(payload + AGENT_HELLO_AT_CONNECTIONS, ++agent->connections);
+	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
+	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
+	link_flush(link);
+}
+
+static void reap(struct agent *agent)
+{
+	struct rusage usage;
+	int status;
+	unsigned i;
+	pid_t pid;
+	uint32_t kind;
+
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+		for (i = 0; i < AGENT_COMMANDS_MAX; i++)
+			if (agent->commands[i] && agent->commands[i]->pid == pid)
+				break;
+		if (i < AGENT_COMMANDS_MAX)
+			command_ended(agent->commands[i], status, &usage);
+		else if (agent->isolate && sandbox_died(pid, status, &kind) && kind)
+			frames_power(agent, kind);
+	}
+}
+
+#define POLL_MAX (1 + 3 * AGENT_COMMANDS_MAX)
+
+/* What one poll looks at, and where its answers belong. */
+struct watch {
+	struct pollfd fds[POLL_MAX];
+	struct {
+		uint8_t slot, what;
+	} of[POLL_MAX];
+	nfds_t count;
+};
+
+static void watch_add(struct watch *watch, int fd, short events, unsigned slot, unsigned what)
+{
+	watch->of[watch->count].slot = (uint8_t)slot;
+	watch->of[watch->count].what = (uint8_t)what;
+	watch->fds[watch->count++] = (struct pollfd){.fd = fd, .events = events};
+}
+
+/* 1 and 2 stand for outputs, 0 for input. Slots in turns, so that none is always first. */
+static void watch_build(struct agent *agent, struct watch *watch)
+{
+	struct link *link = &agent->link;
+	unsigned i, slot, stream;
+
+	watch->count = 0;
+	watch_add(watch, link->fd,
+		  (short)((link->in_used < LINK_IN_SIZE && link->out_used < LINK_OUT_FRAMES ? POLLIN
+											    : 0) |
+			  (link->out_used ? POLLOUT : 0)),
+		  0, 0);
+	for (i = 0; i < AGENT_COMMANDS_MAX; i++) {
+		struct command *command =
+			agent->commands[slot = (agent->turn + i) % AGENT_COMMANDS_MAX];
+
+		if (!command)
+			continue;
+		for (stream = 1; stream <= 2; stream++)
+			if (pump_wants_output(agent, command, stream))
+				watch_add(watch, command->out[stream].fd, POLLIN, slot, stream);
+		/* Without events poll still tells that nobody reads the pipe any more. */
+		if (command->in >= 0 && (command->buffer_used || !command->terminal))
+			watch_add(watch, command->in, command->buffer_used ? POLLOUT : 0, slot, 0);
+	}
+	agent->turn = (agent->turn + 1) % AGENT_COMMANDS_MAX;
+}
+
+static void watch_handle(struct agent *agent, struct watch *watch)
+{
+	struct command *command;
+	nfds_t i;
+
+	for (i = 1; i < watch->count; i++) {
+		command = agent->commands[watch->of[i].slot];
+		if (!watch->fds[i].revents || !command)
+			continue;
+		if (watch->of[i].what)
+			pump_output(agent, command, watch->of[i].what);
+		else if (watch->fds[i].revents & (POLLERR | POLLHUP))
+			pump_input_close(agent, command);
+		else
+			pump_input(agent, command);
+	}
+}
+
+static void finish(struct agent *agent)
+{
+	unsigned i;
+
+	for (i = 0; i < AGENT_COMMANDS_MAX; i++)
+		if (agent->commands[i])
+			pump_finish(agent, agent->commands[i]);
+}
+
+void serve(struct agent *agent)
+{
+	static struct watch watch;
+	struct sigaction action = {.sa_handler = on_child};
+	struct link *link = &agent->link;
+	sigset_t blocked, open;
+	unsigned i;
+
+	sigemptyset(&open);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	sigaction(SIGCHLD, &action, NULL);
+	while (!link->lost) {
+		watch_build(agent, &watch);
+		if (ppoll(watch.fds, watch.count, NULL, &open) < 0)
+			watch.count = 0;
+		if (watch.count && watch.fds[0].revents & ~POLLOUT) {
+			link_fill(link);
+			frames_parse(agent);
+		}
+		if (watch.count)
+			watch_handle(agent, &watch);
+		if (child_ended) {
+			child_ended = 0;
+			reap(agent);
+		}
+		finish(agent);
+		link_flush(link);
+		/* Frames that had to wait for room. */
+		frames_parse(agent);
+	}
+	for (i = 0; i < AGENT_COMMANDS_MAX; i++)
+		if (agent->commands[i])
+			command_drop(agent, agent->commands[i]);
+	free(agent->parts);
+	agent->parts = NULL;
+	agent->parts_used = 0;
+	close_fd(&link->fd);
+}

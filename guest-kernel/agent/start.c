@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* START frames: checked whole, then turned into what execve wants. */
+#include "guest-kernel/agent/agent.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Takes one string that ends within the payload, or returns NULL. */
+static char *take(uint8_t **at, uint8_t *end)
+{
+	char *string = (char *)*at;
+	uint8_t *zero = memchr(*at, '\0', (size_t)(end - *at));
+
+	if (!zero)
+		return NULL;
+	*at = zero + 1;
+	return string;
+}
+
+int start_parse(struct start *start, uint8_t *payload, size_t length)
+{
+	uint8_t *at = payload + AGENT_START_SIZE, *end = payload + length;
+	uint32_t arguments, variables, i;
+
+	*start = (struct start){0};
+	if (length < AGENT_START_SIZE || length > AGENT_START_MAX)
+		return -EINVAL;
+	start->flags = agent_get32(payload + AGENT_START_AT_FLAGS);
+	start->uid = agent_get32(payload + AGENT_START_AT_UID);
+	start->gid = agent_get32(payload + AGENT_START_AT_GID);
+	start->rows = agent_get16(payload + AGENT_START_AT_ROWS);
+	start->columns = agent_get16(payload + AGENT_START_AT_COLUMNS);
+	arguments = agent_get32(payload + AGENT_START_AT_ARGUMENTS);
+	variables = agent_get32(payload + AGENT_START_AT_VARIABLES);
+	if ((start->flags & ~AGENT_START_TERMINAL) || start->uid > AGENT_SANDBOX_ID_MAX ||
+	    start->gid > AGENT_SANDBOX_ID_MAX || arguments == 0 ||
+	    arguments > AGENT_START_STRINGS_MAX || variables > AGENT_START_STRINGS_MAX - arguments)
+		return -EINVAL;
+	start->user = take(&at, end);
+	start->directory = start->user ? take(&at, end) : NULL;
+	if (!start->directory)
+		return -EINVAL;
+	start->arguments = calloc(arguments + variables + 2, sizeof(char *));
+	if (!start->arguments)
+		return -ENOMEM;
+	start->variables = start->arguments + arguments + 1;
+	for (i = 0; i < arguments + variables; i++) {
+		char *string = take(&at, end);
+
+		if (!string || (i >= arguments && (string[0] == '=' || !strchr(string, '='))))
+			break;
+		start->arguments[i < arguments ? i : i + 1] = string;
+	}
+	if (i < arguments + variables || at != end) {
+		free(start->arguments);
+		start->arguments = NULL;
+		return -EINVAL;
+	}
+	return 0;
+}
