@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The host's end of the agent channel: commands in the guest, and the guest's clock, entropy, name
+ * and power. The wire format is vmm/agent/wire.h; the manual docs/agent-protocol.md.
+ *
+ * The guest is hostile: every frame is checked whole, and the first that breaks a rule ends the
+ * connection (lost). Memory is bounded: per channel one frame and AGENT_CHANNEL_QUEUE_MAX bytes to
+ * send; per command nothing but its struct, since output goes straight to the application, which
+ * holds at most AGENT_WINDOW_OUTPUT bytes a stream that it has not yet called consumed.
+ *
+ * Everything here runs in the loop's thread or under the device lock. Callbacks come from
+ * agent_channel_readable(), _writable(), _closed() and from the loop, never from inside another
+ * call of this header. A callback may call anything but agent_channel_destroy().
+ */
+#ifndef CORDON_AGENT_CHANNEL_H
+#define CORDON_AGENT_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/agent/wire.h"
+#include "vmm/base/loop.h"
+
+#define AGENT_CHANNEL_QUEUE_MAX (4u << 20)
+
+struct agent_channel;
+struct agent_command;
+
+/*
+ * A byte stream, as devices/vsock's in-process streams are. read: bytes, 0 at end of file, -EAGAIN.
+ * write: bytes taken (may be short), -EAGAIN, -EPIPE. close: called exactly once, and after it
+ * nothing else; the owner frees the stream in it.
+ */
+struct agent_transport {
+	long (*read)(void *arg, void *to, size_t length);
+	long (*write)(void *arg, const void *from, size_t length);
+	void (*close)(void *arg);
+	void *arg;
+};
+
+struct agent_info {
+	unsigned major, minor;		 /* protocol version */
+	uint32_t connections;		 /* how often this agent connected, from 1 */
+	uint32_t features;		 /* none yet */
+	char build[AGENT_BUILD_MAX + 1]; /* printable */
+};
+
+struct agent_channel_hooks {
+	/* The agent is there and commands can be started. Comes again after every attach. */
+	void (*ready)(void *arg, const struct agent_info *info);
+	/*
+	 * The connection ended; why is one line: the guest closed it, broke the protocol, or is of
+	 * another version. Every command has got its failed() before. The transport is closed;
+	 * agent_channel_attach() may follow, also from inside.
+	 */
+	void (*lost)(void *arg, const char *why);
+	/* The guest says that it powers itself off or reboots. May be NULL. */
+	void (*power)(void *arg, enum agent_power kind);
+	/* A request (set_time ...) was done, or failed with errno value error. May be NULL. */
+	void (*answered)(void *arg, uint32_t request, int error);
+};
+
+/* 0 or -errno. hooks is copied. The loop outlives the channel. */
+int agent_channel_create(struct agent_channel **out, struct loop *loop,
+			 const struct agent_channel_hooks *hooks, void *arg);
+
+/*
+ * Ends all commands without callbacks, closes the transport and frees everything; command handles
+ * are gone too. NULL is harmless.
+ */
+void agent_channel_destroy(struct agent_channel *channel);
+
+/*
+ * Speaks over transport from now on. 0; -EBUSY if a connection is attached (the caller refuses the
+ * second one). On failure the transport stays the caller's. Glue: take connections from guest ports
+ * up to AGENT_SOURCE_PORT_MAX only.
+ */
+int agent_channel_attach(struct agent_channel *channel, const struct agent_transport *transport);
+
+/* The glue's news about the transport: bytes or end of file; room after a short write; gone. */
+void agent_channel_readable(struct agent_channel *channel);
+void agent_channel_writable(struct agent_channel *channel);
+void agent_channel_closed(struct agent_channel *channel);
+
+bool agent_channel_attached(const struct agent_channel *channel);
+bool agent_channel_is_ready(const struct agent_channel *channel);
+
+/*
+ * Requests. Each returns its number (> 0), which hooks.answered gets, or -ENOTCONN before ready,
+ * -EAGAIN if AGENT_CHANNEL_QUEUE_MAX bytes wait to be sent, -EINVAL. They are done in order with
+ * the commands: one started after a request sees its effect. ping does nothing but answer, once the
+ * agent has finished its start and all that was asked before.
+ */
+int agent_channel_ping(struct agent_channel *channel);
+int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds);
+int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length);
+int agent_channel_set_hostname(struct agent_channel *channel, const char *name);
+
+/* Asks the guest to end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
+int agent_channel_power(struct agent_channel *channel, enum agent_power kind);
+
+struct agent_command_spec {
+	const char *const
+		*argv; /* at least one; without a slash it is looked up in the guest's PATH */
+	const char *const *env; /* NAME=VALUE, NULL-terminated or NULL; over the agent's defaults
+				   (PATH, HOME, USER, TERM with a terminal) */
+	const char *workdir;	/* NULL: the user's home */
+	const char *user;	/* name in the sandbox's /etc/passwd; NULL: uid and gid */
+	uint32_t uid, gid;	/* as inside the sandbox, where 0 is root without real privilege */
+	bool terminal; /* one pseudo-terminal instead of three pipes; all output is stream 1 */
+	uint16_t rows, columns; /* of the terminal; 0: 24 and 80 */
+};
+
+struct agent_exit {
+	int code;   /* exit status, 0 to 255; meaningless if signal is not 0 */
+	int signal; /* that ended it, or 0 */
+	uint64_t real_us, user_us, system_us, max_rss_kib;
+	uint64_t minor_faults, major_faults, blocks_in, blocks_out;
+	uint64_t voluntary_switches, involuntary_switches;
+};
+
+struct agent_failure {
+	int status; /* 125: Cordon or the guest failed, 126: not executable, 127: not found */
+	int error;  /* errno value, or 0 */
+	const char *message; /* one printable line, without "cordon: " */
+};
+
+/*
+ * What a command's owner hears. The last is exactly one of exited and failed; all output and its
+ * ends came before exited. Callbacks that are NULL are skipped.
+ */
+struct agent_command_ops {
+	/* The process exists (its program may still turn out not to be executable: failed). */
+	void (*started)(void *arg, uint32_t pid);
+	/* stream is 1 or 2. The application takes all of it, and gives credit back with
+	 * agent_command_consumed() when it has passed the bytes on. Without this callback output is
+	 * dropped. */
+	void (*output)(void *arg, unsigned stream, const void *data, size_t length);
+	void (*output_eof)(void *arg, unsigned stream);
+	/* After agent_command_stdin() took less than it was given: there is room again. */
+	void (*stdin_ready)(void *arg);
+	/* The command reads no more input: what follows is dropped. */
+	void (*stdin_closed)(void *arg);
+	void (*exited)(void *arg, const struct agent_exit *status);
+	void (*failed)(void *arg, const struct agent_failure *failure);
+};
+
+/*
+ * Starts a command. spec is copied into the frame; ops is kept (make it static). *out is valid
+ * until agent_command_close(). 0; -ENOTCONN before ready; -E2BIG (arguments and environment beyond
+ * AGENT_START_MAX); -EINVAL (no argument, id too large, variable without a name); -EAGAIN (too many
+ * commands, or too much waits to be sent); -ENOMEM.
+ */
+int agent_command_start(struct agent_channel *channel, const struct agent_command_spec *spec,
+			const struct agent_command_ops *ops, void *arg, struct agent_command **out);
+
+/*
+ * Sends input: returns the bytes taken, 0 to length, bounded by the stream's credit and the
+ * channel's queue; if fewer than length, stdin_ready follows. Bytes after the end of the command,
+ * or after it stopped reading, are taken and dropped. May be called right after
+ * agent_command_start().
+ */
+size_t agent_command_stdin(struct agent_command *command, const void *data, size_t length);
+
+/* No more input. On a terminal this is a ^D. */
+int agent_command_stdin_eof(struct agent_command *command);
+
+/* Sends signal (1 to 64) to the command's process group. 0, -EINVAL or -EAGAIN. */
+int agent_command_signal(struct agent_command *command, int signal);
+int agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t columns);
+
+/* length bytes of output of stream (1 or 2) were passed on. */
+void agent_command_consumed(struct agent_command *command, unsigned stream, size_t length);
+
+/*
+ * Frees the handle; no callback follows. A command that still runs is killed (SIGKILL to its
+ * process group). NULL is harmless.
+ */
+void agent_command_close(struct agent_command *command);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frames from the guest: the table of what is allowed, the greeting, and the requests. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/agent/internal.h"
+
+_Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into the greeting");
+
+/* What a frame from the guest must look like. Types that are not here are not for the monitor. */
+struct frame_rule {
+	uint32_t least, most; /* payload bytes */
+	bool stream;	      /* flags name stream 1 or 2; otherwise they are 0 */
+	bool command;	      /* id is a command's */
+};
+
+static const struct frame_rule rules[] = {
+	[AGENT_REFUSE] = {.most = AGENT_MESSAGE_MAX},
+	[AGENT_RESULT] = {.least = 4, .most = 4},
+	[AGENT_POWER] = {.least = 4, .most = 4},
+	[AGENT_STARTED] = {.least = 4, .most = 4, .command = true},
+	[AGENT_FAILED] = {.least = AGENT_FAILED_SIZE,
+			  .most = AGENT_FAILED_SIZE + AGENT_MESSAGE_MAX,
+			  .command = true},
+	[AGENT_STDIN_EOF] = {.command = true},
+	[AGENT_OUTPUT] = {.least = 1, .most = AGENT_PAYLOAD_MAX, .stream = true, .command = true},
+	[AGENT_OUTPUT_EOF] = {.stream = true, .command = true},
+	[AGENT_CREDIT] = {.least = 4, .most = 4, .command = true},
+	[AGENT_EXITED] = {.least = AGENT_EXITED_SIZE, .most = AGENT_EXITED_SIZE, .command = true},
+};
+
+static bool frame_allowed(struct agent_header header)
+{
+	const struct frame_rule *rule;
+
+	switch (header.type) {
+	case AGENT_REFUSE:
+	case AGENT_RESULT:
+	case AGENT_POWER:
+	case AGENT_STARTED:
+	case AGENT_FAILED:
+	case AGENT_STDIN_EOF:
+	case AGENT_OUTPUT:
+	case AGENT_OUTPUT_EOF:
+	case AGENT_CREDIT:
+	case AGENT_EXITED:
+		break;
+	default:
+		return false;
+	}
+	rule = &rules[header.type];
+	if (header.length < rule->least || header.length > rule->most)
+		return false;
+	if (rule->stream ? header.flags != 1 && header.flags != 2 : header.flags != 0)
+		return false;
+	return rule->command || header.type == AGENT_RESULT ? header.id != 0 : header.id == 0;
+}
+
+/* Tells the agent why, as far as the transport takes it at once, and ends the connection. */
+static bool refuse(struct agent_channel *channel, const char *text)
+{
+	channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_REFUSE, 0, 0, text, strlen(text));
+	channel_lose(channel, "%s", text);
+	return false;
+}
+
+static int send_welcome(struct agent_channel *channel)
+{
+	uint8_t payload[AGENT_HELLO_SIZE + AGENT_BUILD_MAX] = {0};
+	const char build[] = CORDON_VERSION;
+
+	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
+	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
+	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
+	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
+	return channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_WELCOME, 0, 0, payload,
+			    AGENT_HELLO_SIZE + sizeof(build) - 1);
+}
+
+/* The first frame. The version is looked at before the rest, which other versions may change. */
+static bool hello(struct agent_channel *channel, struct agent_header header, const uint8_t *payload)
+{
+	struct agent_info info = {0};
+	char text[AGENT_MESSAGE_MAX];
+
+	if (header.type != AGENT_HELLO || header.length < AGENT_HELLO_AT_CONNECTIONS ||
+	    agent_get32(payload + AGENT_HELLO_AT_MAGIC) != AGENT_MAGIC) {
+		channel_lose(channel, "what connected from the guest is not the agent");
+		return false;
+	}
+	info.major = agent_get16(payload + AGENT_HELLO_AT_MAJOR);
+	info.minor = agent_get16(payload + AGENT_HELLO_AT_MINOR);
+	if (header.length > AGENT_HELLO_SIZE)
+		channel_text(info.build, sizeof(info.build), payload + AGENT_HELLO_SIZE,
+			     header.length - AGENT_HELLO_SIZE);
+	if (info.major != AGENT_VERSION_MAJOR) {
+		snprintf(text, sizeof(text),
+			 "the agent in the guest speaks protocol %u.%u (build %s), cordon %s "
+			 "speaks %u.%u: use an initramfs of the same version",
+			 info.major, info.minor, info.build[0] ? info.build : "unknown",
+			 CORDON_VERSION, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
+		return refuse(channel, text);
+	}
+	if (header.flags != 0 || header.id != 0 || header.length < AGENT_HELLO_SIZE ||
+	    header.length > AGENT_HELLO_SIZE + AGENT_BUILD_MAX) {
+		channel_lose(channel, "the agent's greeting is malformed");
+		return false;
+	}
+	info.connections = agent_get32(payload + AGENT_HELLO_AT_CONNECTIONS);
+	info.features = agent_get32(payload + AGENT_HELLO_AT_FEATURES);
+	if (send_welcome(channel) < 0) {
+		channel_lose(channel, "out of memory");
+		return false;
+	}
+	channel->ready = true;
+	if (channel->hooks.ready)
+		channel->hooks.ready(channel->arg, &info);
+	return true;
+}
+
+static bool frame_of_channel(struct agent_channel *channel, struct agent_header header,
+			     const uint8_t *payload)
+{
+	char text[AGENT_MESSAGE_MAX];
+	uint32_t value;
+
+	if (header.type == AGENT_REFUSE) {
+		channel_text(text, sizeof(text), payload, header.length);
+		channel_lose(channel, "the agent refused: %s", text);
+		return false;
+	}
+	value = agent_get32(payload);
+	if (header.type == AGENT_POWER) {
+		if (value != AGENT_POWER_OFF && value != AGENT_POWER_REBOOT) {
+			channel_lose(channel, "the agent sent a malformed frame (type %u)",
+				     header.type);
+			return false;
+		}
+		if (channel->hooks.power)
+			channel->hooks.power(channel->arg, (enum agent_power)value);
+		return true;
+	}
+	/* RESULT. A number that was never given out is the guest's lie, and harmless. */
+	if (channel->hooks.answered)
+		channel->hooks.answered(channel->arg, header.id,
+					value > 0 && value < 4096 ? (int)value
+					: value			  ? EIO
+								  : 0);
+	return true;
+}
+
+bool channel_frame(struct agent_channel *channel, struct agent_header header,
+		   const uint8_t *payload)
+{
+	if (!channel->ready && header.type != AGENT_REFUSE)
+		return hello(channel, header, payload);
+	if (!frame_allowed(header)) {
+		channel_lose(
+			channel,
+			"the agent sent a malformed frame (type %u, flags %u, id %u, %u bytes)",
+			header.type, header.flags, header.id, header.length);
+		return false;
+	}
+	if (rules[header.type].command)
+		return command_frame(channel, header, payload);
+	return frame_of_channel(channel, header, payload);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static int request(struct agent_channel *channel, uint16_t type, const void *payload, size_t length)
+{
+	uint32_t number = channel->next_request;
+	int ret;
+
+	if (!channel->ready)
+		return -ENOTCONN;
+	ret = channel_send(channel, AGENT_CHANNEL_QUEUE_MAX - QUEUE_RESERVE, type, 0, number,
+			   payload, length);
+	if (ret < 0)
+		return ret;
+	channel->next_request = number == INT32_MAX ? 1 : number + 1;
+	return (int)number;
+}
+
+int agent_channel_ping(struct agent_channel *channel)
+{
+	return request(channel, AGENT_PING, NULL, 0);
+}
+
+int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds)
+{
+	uint8_t payload[12];
+
+	if (seconds < 0 || nanoseconds >= 1000000000u)
+		return -EINVAL;
+	agent_put64(payload, (uint64_t)seconds);
+	agent_put32(payload + 8, nanoseconds);
+	return request(channel, AGENT_SET_TIME, payload, sizeof(payload));
+}
+
+int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length)
+{
+	if (length == 0 || length > AGENT_RESEED_MAX)
+		return -EINVAL;
+	return request(channel, AGENT_RESEED, bytes, length);
+}
+
+int agent_channel_set_hostname(struct agent_channel *channel, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0 || length > AGENT_HOSTNAME_MAX)
+		return -EINVAL;
+	return request(channel, AGENT_HOSTNAME, name, length);
+}
+
+int agent_channel_power(struct agent_channel *channel, enum agent_power kind)
+{
+	uint8_t payload[4];
+
+	if (!channel->ready)
+		return -ENOTCONN;
+	agent_put32(payload, kind);
+	return channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_POWER, 0, 0, payload,
+			    sizeof(payload));
+}

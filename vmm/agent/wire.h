@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent channel's wire format, shared by the monitor and the guest's agent. The manual is
+ * docs/agent-protocol.md.
+ *
+ * One byte stream (vsock: the guest connects from a port below 1024 to CID 2, AGENT_PORT) carries
+ * frames: a header of AGENT_HEADER_SIZE bytes, then `length` bytes of payload. All numbers are
+ * little-endian. A frame that breaks a rule ends the connection.
+ *
+ * This header depends on nothing but <stdint.h>.
+ */
+#ifndef CORDON_AGENT_WIRE_H
+#define CORDON_AGENT_WIRE_H
+
+#include <stdint.h>
+
+#define AGENT_PORT 1027u
+/* The agent binds a local port from here downwards. Only the guest's real root may bind those, so
+ * the monitor takes agent connections from no other port. */
+#define AGENT_SOURCE_PORT_MAX 1023u
+
+#define AGENT_MAGIC	    0x4e445243u /* "CRDN" */
+#define AGENT_VERSION_MAJOR 1u		/* must be equal on both sides */
+#define AGENT_VERSION_MINOR 0u		/* may differ: new things are asked for, never assumed */
+
+#define AGENT_HEADER_SIZE  12u
+#define AGENT_PAYLOAD_MAX  65536u
+#define AGENT_FRAME_MAX	   (AGENT_HEADER_SIZE + AGENT_PAYLOAD_MAX)
+#define AGENT_COMMANDS_MAX 256u /* at once */
+
+/* Bytes of a stream that may be under way, not yet given back by AGENT_CREDIT. */
+#define AGENT_WINDOW_STDIN  (128u << 10)
+#define AGENT_WINDOW_OUTPUT (256u << 10)
+
+#define AGENT_BUILD_MAX		64u
+#define AGENT_MESSAGE_MAX	512u
+#define AGENT_RESEED_MAX	512u
+#define AGENT_HOSTNAME_MAX	64u
+#define AGENT_START_MAX		(1u << 20) /* all parts of one START together */
+#define AGENT_START_STRINGS_MAX 32768u
+#define AGENT_SIGNAL_MAX	64u
+
+/* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
+enum agent_frame_type {
+	AGENT_HELLO = 1,   /* g>h, first: magic32 major16 minor16 connections32 features32 build */
+	AGENT_WELCOME = 2, /* h>g, first: magic32 major16 minor16 reserved32 features32 build */
+	AGENT_REFUSE = 3,  /* both, last: text that says why */
+
+	AGENT_PING = 4,	    /* h>g, id: a request number */
+	AGENT_SET_TIME = 5, /* h>g, id: a request number; seconds64 nanoseconds32 (real time) */
+	AGENT_RESEED = 6,   /* h>g, id: a request number; 1 to AGENT_RESEED_MAX random bytes */
+	AGENT_HOSTNAME = 7, /* h>g, id: a request number; 1 to AGENT_HOSTNAME_MAX bytes */
+	AGENT_RESULT = 8,   /* g>h, id: the request's number; errno32, 0 if done */
+	AGENT_POWER = 9,    /* h>g: do it; g>h: it is about to happen. kind32 */
+
+	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
+	AGENT_START = 16,      /* h>g, in one or more frames, see below */
+	AGENT_STARTED = 17,    /* g>h: pid32, as the guest's kernel numbers it */
+	AGENT_FAILED = 18,     /* g>h, ends the command: status32 errno32 text */
+	AGENT_STDIN = 19,      /* h>g: bytes, at least one */
+	AGENT_STDIN_EOF = 20,  /* h>g: no more input; g>h: input is not read any more */
+	AGENT_OUTPUT = 21,     /* g>h: bytes, at least one; flags: the stream, 1 or 2 */
+	AGENT_OUTPUT_EOF = 22, /* g>h: flags: the stream, 1 or 2 */
+	AGENT_CREDIT = 23,     /* g>h flags 0, h>g flags 1 or 2: bytes32 of the stream were used */
+	AGENT_SIGNAL = 24,     /* h>g: signal32, to the command's process group */
+	AGENT_RESIZE = 25,     /* h>g: rows16 columns16 */
+	AGENT_EXITED = 26,     /* g>h, ends the command: see below */
+	AGENT_CLOSE = 27,      /* h>g: kill it; output is not wanted any more */
+};
+
+/* Header fields. */
+#define AGENT_AT_TYPE	0u /* 16 */
+#define AGENT_AT_FLAGS	2u /* 16; 0 unless told above */
+#define AGENT_AT_ID	4u /* 32 */
+#define AGENT_AT_LENGTH 8u /* 32; payload bytes, up to AGENT_PAYLOAD_MAX */
+
+/* HELLO and WELCOME: AGENT_HELLO_SIZE bytes, then up to AGENT_BUILD_MAX bytes: the build's name.
+ * Magic and version stand where they are in every version to come. */
+#define AGENT_HELLO_AT_MAGIC	   0u /* 32 */
+#define AGENT_HELLO_AT_MAJOR	   4u /* 16 */
+#define AGENT_HELLO_AT_MINOR	   6u /* 16 */
+#define AGENT_HELLO_AT_CONNECTIONS 8u /* 32: how often this agent connected, from 1 */
+#define AGENT_HELLO_AT_FEATURES	   12u
+#define AGENT_HELLO_SIZE	   16u
+
+/*
+ * START: parts with the flag AGENT_MORE follow each other without another frame in between; the
+ * last has it not. Together: AGENT_START_SIZE bytes, then strings, each ended by a zero byte: user,
+ * directory, `arguments` arguments, `variables` of the form NAME=VALUE, and nothing after them.
+ * An empty user stands for the ids in the header; an empty directory for the user's home.
+ */
+#define AGENT_MORE		 1u
+#define AGENT_START_TERMINAL	 1u  /* flags: one terminal instead of three pipes */
+#define AGENT_START_AT_FLAGS	 0u  /* 32 */
+#define AGENT_START_AT_UID	 4u  /* 32, as inside the sandbox */
+#define AGENT_START_AT_GID	 8u  /* 32 */
+#define AGENT_START_AT_ROWS	 12u /* 16 */
+#define AGENT_START_AT_COLUMNS	 14u /* 16 */
+#define AGENT_START_AT_ARGUMENTS 16u /* 32, at least 1 */
+#define AGENT_START_AT_VARIABLES 20u /* 32 */
+#define AGENT_START_SIZE	 24u
+#define AGENT_SANDBOX_ID_MAX	 65535u /* user and group ids are 0 to this */
+
+/* EXITED. */
+#define AGENT_EXITED_AT_CODE	     0u	 /* 32: exit status, 0 to 255; 0 if a signal ended it */
+#define AGENT_EXITED_AT_SIGNAL	     4u	 /* 32: the signal that ended it, or 0 */
+#define AGENT_EXITED_AT_REAL_US	     8u	 /* 64: microseconds from start to end */
+#define AGENT_EXITED_AT_USER_US	     16u /* 64 */
+#define AGENT_EXITED_AT_SYSTEM_US    24u /* 64 */
+#define AGENT_EXITED_AT_MAX_RSS_KIB  32u /* 64 */
+#define AGENT_EXITED_AT_MINOR_FAULTS 40u /* 64 */
+#define AGENT_EXITED_AT_MAJOR_FAULTS 48u /* 64 */
+#define AGENT_EXITED_AT_BLOCKS_IN    56u /* 64: units of 512 bytes */
+#define AGENT_EXITED_AT_BLOCKS_OUT   64u /* 64 */
+#define AGENT_EXITED_AT_VOLUNTARY    72u /* 64: context switches */
+#define AGENT_EXITED_AT_INVOLUNTARY  80u /* 64 */
+#define AGENT_EXITED_SIZE	     88u
+
+/* FAILED: status as a shell gives it, errno (0 if none), then up to AGENT_MESSAGE_MAX of text. */
+#define AGENT_FAILED_AT_STATUS 0u /* 32: 125, 126 or 127 */
+#define AGENT_FAILED_AT_ERRNO  4u /* 32 */
+#define AGENT_FAILED_SIZE      8u
+
+enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
+
+static inline uint16_t agent_get16(const uint8_t *from)
+{
+	return (uint16_t)(from[0] | from[1] << 8);
+}
+
+static inline uint32_t agent_get32(const uint8_t *from)
+{
+	return agent_get16(from) | (uint32_t)agent_get16(from + 2) << 16;
+}
+
+static inline uint64_t agent_get64(const uint8_t *from)
+{
+	return agent_get32(from) | (uint64_t)agent_get32(from + 4) << 32;
+}
+
+static inline void agent_put16(uint8_t *to, uint16_t value)
+{
+	to[0] = (uint8_t)value;
+	to[1] = (uint8_t)(value >> 8);
+}
+
+static inline void agent_put32(uint8_t *to, uint32_t value)
+{
+	agent_put16(to, (uint16_t)value);
+	agent_put16(to + 2, (uint16_t)(value >> 16));
+}
+
+static inline void agent_put64(uint8_t *to, uint64_t value)
+{
+	agent_put32(to, (uint32_t)value);
+	agent_put32(to + 4, (uint32_t)(value >> 32));
+}
+
+struct agent_header {
+	uint16_t type, flags;
+	uint32_t id, length;
+};
+
+static inline struct agent_header agent_get_header(const uint8_t *from)
+{
+	struct agent_header header = {
+		.type = agent_get16(from + AGENT_AT_TYPE),
+		.flags = agent_get16(from + AGENT_AT_FLAGS),
+		.id = agent_get32(from + AGENT_AT_ID),
+		.length = agent_get32(from + AGENT_AT_LENGTH),
+	};
+
+	return header;
+}
+
+static inline void agent_put_header(uint8_t *to, uint16_t type, uint16_t flags, uint32_t id,
+				    uint32_t length)
+{
+	agent_put16(to + AGENT_AT_TYPE, type);
+	agent_put16(to + AGENT_AT_FLAGS, flags);
+	agent_put32(to + AGENT_AT_ID, id);
+	agent_put32(to + AGENT_AT_LENGTH, length);
+}
+
+#endif
