@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/machine/agent_link.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "vmm/agent/channel.h"
+#include "vmm/base/log.h"
+#include "vmm/machine/machine.h"
+
+/* From the end of the agent's connection to the end of the guest. */
+#define POWER_NS 5000000000ull
+
+/* How long the agent of a guest that was just restored has to connect again. */
+#define RECONNECT_NS 10000000000ull
+
+static long link_read(void *arg, void *to, size_t length)
+{
+	struct machine *machine = arg;
+
+	return vsock_stream_read(machine->agent_stream, to, length);
+}
+
+static long link_write(void *arg, const void *from, size_t length)
+{
+	struct machine *machine = arg;
+
+	return vsock_stream_write(machine->agent_stream, from, length);
+}
+
+static void link_close(void *arg)
+{
+	struct machine *machine = arg;
+
+	vsock_stream_close(machine->agent_stream);
+	machine->agent_stream = NULL;
+}
+
+static void stream_readable(void *arg)
+{
+	struct machine *machine = arg;
+
+	agent_channel_readable(machine->channel);
+}
+
+static void stream_writable(void *arg)
+{
+	struct machine *machine = arg;
+
+	agent_channel_writable(machine->channel);
+}
+
+static void stream_closed(void *arg)
+{
+	struct machine *machine = arg;
+
+	agent_channel_closed(machine->channel);
+}
+
+static int on_connection(void *arg, struct vsock_stream *stream)
+{
+	static const struct vsock_stream_ops ops = {
+		.readable = stream_readable,
+		.writable = stream_writable,
+		.closed = stream_closed,
+	};
+	struct machine *machine = arg;
+	struct agent_transport transport = {
+		.read = link_read,
+		.write = link_write,
+		.close = link_close,
+		.arg = machine,
+	};
+	int ret;
+
+	/* A workload may connect to the port too; only the guest's real root may bind a low one. */
+	if (vsock_stream_peer_port(stream) > AGENT_SOURCE_PORT_MAX) {
+		log_guest("a connection to the agent's port from port %u was refused",
+			  vsock_stream_peer_port(stream));
+		return -EACCES;
+	}
+	if (machine->agent_stream)
+		return -EBUSY;
+	machine->agent_stream = stream;
+	ret = agent_channel_attach(machine->channel, &transport);
+	if (ret < 0) {
+		machine->agent_stream = NULL;
+		return ret;
+	}
+	vsock_stream_set_ops(stream, &ops, machine);
+	timeline_mark(&machine->timeline, TIMELINE_CONNECTED);
+	return 0;
+}
+
+static void on_ready(void *arg, const struct agent_info *info)
+{
+	struct machine *machine = arg;
+
+	loop_timer_stop(machine->loop, &machine->lost_timer);
+	timeline_mark(&machine->timeline, TIMELINE_READY);
+	log_debug("agent \"%s\", protocol %u.%u, connection %u", info->build, info->major,
+		  info->minor, info->connections);
+	machine->ops->agent_ready(machine->ops_arg);
+}
+
+static void on_answered(void *arg, uint32_t request, int error)
+{
+	struct machine *machine = arg;
+
+	if (machine->ops->agent_answered)
+		machine->ops->agent_answered(machine->ops_arg, request, error);
+}
+
+static void on_power(void *arg, enum agent_power kind)
+{
+	struct machine *machine = arg;
+
+	(void)kind;
+	machine->power_announced = true;
+}
+
+static void lost_expired(void *arg)
+{
+	struct machine *machine = arg;
+
+	machine_finish(machine, MACHINE_AGENT_LOST,
+		       machine->power_announced ? "the guest said that it ends, and did not"
+						: machine->lost_message.text);
+}
+
+/*
+ * A guest that said it switches itself off has some moments to do so. One that was just restored
+ * may still have to hear that its old connections are gone, or may find that much time has passed
+ * at once: if that takes the new connection as well, the agent makes another.
+ */
+static void on_lost(void *arg, const char *why)
+{
+	struct machine *machine = arg;
+
+	if (machine->power_announced) {
+		loop_timer_start(machine->loop, &machine->lost_timer, POWER_NS);
+	} else if (loop_now_ns() < machine->settled_ns) {
+		err_set(&machine->lost_message, ENOTCONN, "%s", why);
+		loop_timer_start(machine->loop, &machine->lost_timer, RECONNECT_NS);
+	} else {
+		machine_finish(machine, MACHINE_AGENT_LOST, why);
+	}
+}
+
+int agent_link_create(struct machine *machine, struct err *err)
+{
+	static const struct agent_channel_hooks hooks = {
+		.ready = on_ready,
+		.lost = on_lost,
+		.answered = on_answered,
+		.power = on_power,
+	};
+	int ret;
+
+	machine->lost_timer = (struct loop_timer){.expired = lost_expired, .arg = machine};
+	ret = agent_channel_create(&machine->channel, machine->loop, &hooks, machine);
+
+	if (ret == 0)
+		ret = vsock_listen(machine->devices.vsock, AGENT_PORT, on_connection, machine);
+	if (ret < 0)
+		return err_code(err, -ret, "agent channel");
+	return 0;
+}
+
+void agent_link_destroy(struct machine *machine)
+{
+	loop_timer_stop(machine->loop, &machine->lost_timer);
+	agent_channel_destroy(machine->channel);
+	machine->channel = NULL;
+}

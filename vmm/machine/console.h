@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's serial console on the host: its last CONSOLE_TAIL bytes are kept for messages; on
+ * request it is shown as it comes. Nothing ever waits for it: what a slow reader can't take is
+ * dropped and counted.
+ */
+#ifndef CORDON_MACHINE_CONSOLE_H
+#define CORDON_MACHINE_CONSOLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/base/loop.h"
+#include "vmm/base/ring.h"
+#include "vmm/base/sink.h"
+
+#define CONSOLE_TAIL (64u << 10)
+
+struct console {
+	struct ring tail;
+	struct sink out;
+	bool shown;
+	uint64_t bytes, dropped;
+};
+
+/* show_fd: where to show it as it comes (stdout or stderr), or -1. 0 or -errno. */
+int console_init(struct console *console, struct loop *loop, int show_fd);
+void console_destroy(struct console *console);
+
+/* What the guest has written. Under the device lock. */
+void console_output(struct console *console, const uint8_t *bytes, size_t length);
+
+/* Whether the kept output has this text. */
+bool console_contains(const struct console *console, const char *text);
+
+/*
+ * Prints the last lines to stderr, each after a mark, cut to a bearable length and with control
+ * characters made harmless.
+ */
+void console_print_tail(const struct console *console, unsigned lines);
+
+#endif

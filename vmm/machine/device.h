@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The devices of a machine: the one list of them, and what connects each to the buses, its
+ * doorbells and its interrupt.
+ */
+#ifndef CORDON_MACHINE_DEVICE_H
+#define CORDON_MACHINE_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "boot/layout.h"
+#include "devices/legacy/power.h"
+#include "devices/legacy/uart.h"
+#include "devices/rng/rng.h"
+#include "devices/virtio/mmio.h"
+#include "devices/vsock/vsock.h"
+#include "vmm/base/err.h"
+#include "vmm/base/loop.h"
+#include "vmm/kvm/vm.h"
+
+struct machine_doorbell {
+	struct virtio_mmio *mmio;
+	unsigned queue;
+	int fd; /* eventfd that KVM writes */
+	struct loop_source source;
+};
+
+/* A virtio device in its slot. */
+struct machine_virtio {
+	struct virtio_device *device;
+	struct virtio_mmio mmio;
+	struct irq_line irq;
+	uint64_t base;
+	struct machine_doorbell doorbell[VIRTIO_DEVICE_QUEUES];
+};
+
+struct machine_devices {
+	struct loop *loop;
+	struct vm *vm;
+	struct vsock *vsock;
+	struct rng *rng;
+	struct uart *uart;
+	struct irq_line uart_irq, vmgenid_irq;
+	struct power power;
+	struct machine_virtio virtio[LAYOUT_VIRTIO_COUNT];
+	unsigned virtio_count;
+};
+
+struct machine_device_hooks {
+	void (*console)(void *arg, const uint8_t *bytes, size_t length);
+	void (*reset)(void *arg);
+	void (*power_off)(void *arg);
+	void *arg;
+};
+
+/*
+ * Makes every device and connects it. vsock_path: see devices/vsock/vsock.h, or NULL. Call
+ * devices_destroy() also after an error.
+ */
+int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
+		   const struct machine_device_hooks *hooks, struct err *err);
+
+/* After all vCPUs have ended. */
+void devices_destroy(struct machine_devices *devices);
+
+#endif

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/machine/machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "boot/boot.h"
+#include "boot/layout.h"
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/machine/agent_link.h"
+
+/* How often an idle guest is asked whether it is halted for good. */
+#define HALT_CHECK_NS 1000000000ull
+
+/* How long a restored guest may take until it has done with the connections of its former life. */
+#define SETTLE_NS 10000000000ull
+
+static const char panic_text[] = "Kernel panic - not syncing";
+
+const char *machine_end_text(enum machine_end end)
+{
+	static const char *const text[] = {
+		[MACHINE_RUNNING] = "the guest is running",
+		[MACHINE_POWER_OFF] = "the guest switched itself off",
+		[MACHINE_RESET] = "the guest reset itself",
+		[MACHINE_PANIC] = "the guest's kernel panicked",
+		[MACHINE_TRIPLE_FAULT] = "the guest crashed (triple fault)",
+		[MACHINE_HALTED] = "the guest halted with interrupts off and will never go on",
+		[MACHINE_AGENT_LOST] = "the agent in the guest is gone",
+		[MACHINE_ERROR] = "the virtual machine failed",
+	};
+
+	return text[end];
+}
+
+void machine_finish(struct machine *machine, enum machine_end end, const char *message)
+{
+	if (machine->end != MACHINE_RUNNING)
+		return;
+	if ((end == MACHINE_RESET || end == MACHINE_AGENT_LOST || end == MACHINE_HALTED) &&
+	    console_contains(&machine->console, panic_text))
+		end = MACHINE_PANIC;
+	/* A kernel that can't switch its machine off halts instead. */
+	if (end == MACHINE_HALTED && machine->power_announced)
+		end = MACHINE_POWER_OFF;
+	machine->end = end;
+	snprintf(machine->end_message.text, sizeof(machine->end_message.text), "%s",
+		 message ? message : "");
+	loop_defer(machine->loop, &machine->end_task);
+}
+
+static void report_end(void *arg)
+{
+	struct machine *machine = arg;
+
+	loop_timer_stop(machine->loop, &machine->halt_timer);
+	machine->ops->ended(machine->ops_arg);
+}
+
+static void report_paused(void *arg)
+{
+	struct machine *machine = arg;
+	void (*done)(void *) = machine->pause_done;
+
+	machine->pause_done = NULL;
+	/* Of a guest that has ended meanwhile nothing is to be saved. */
+	if (done && machine->end == MACHINE_RUNNING)
+		done(machine->pause_arg);
+}
+
+static void on_console(void *arg, const uint8_t *bytes, size_t length)
+{
+	struct machine *machine = arg;
+
+	console_output(&machine->console, bytes, length);
+}
+
+static void on_reset(void *arg)
+{
+	machine_finish(arg, MACHINE_RESET, NULL);
+}
+
+static void on_power_off(void *arg)
+{
+	machine_finish(arg, MACHINE_POWER_OFF, NULL);
+}
+
+/* From the vCPU's thread. */
+static void on_vcpu_ended(void *arg, struct vcpu *vcpu, enum vcpu_end end, const char *message)
+{
+	struct machine *machine = arg;
+
+	(void)vcpu;
+	if (end == VCPU_END_STOPPED)
+		return;
+	loop_lock(machine->loop);
+	machine_finish(machine, end == VCPU_END_TRIPLE_FAULT ? MACHINE_TRIPLE_FAULT : MACHINE_ERROR,
+		       message);
+	loop_unlock(machine->loop);
+}
+
+/* Looks at the answers to the last round of questions, and asks again. */
+static void check_halted(void *arg)
+{
+	struct machine *machine = arg;
+	bool all = true;
+	unsigned i;
+
+	for (i = 0; i < machine->vcpus; i++)
+		all = all && atomic_exchange(&machine->vcpu[i].dead_halt, false);
+	if (all) {
+		machine_finish(machine, MACHINE_HALTED, NULL);
+		return;
+	}
+	for (i = 0; i < machine->vcpus; i++)
+		vcpu_check_halted(&machine->vcpu[i]);
+	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
+}
+
+/* What the kernel is told: what this kind of host needs, then what the user adds. */
+static int make_cmdline(const struct machine *machine, char *cmdline, size_t size, struct err *err)
+{
+	const char *host = machine->vm.ring0_emulated ? assist_cmdline() : "";
+	const char *user = machine->config.cmdline_append ? machine->config.cmdline_append : "";
+	int length = snprintf(cmdline, size, "%s%s%s", host, *host && *user ? " " : "", user);
+
+	if (length < 0 || (size_t)length >= size)
+		return err_set(err, E2BIG,
+			       "the kernel's command line is %d bytes long, the limit is %zu: "
+			       "shorten --cmdline-append",
+			       length, size - 1);
+	return 0;
+}
+
+static struct vcpu_segment to_vcpu_segment(const struct boot_segment *from)
+{
+	return (struct vcpu_segment){
+		.base = from->base,
+		.limit = from->limit,
+		.selector = from->selector,
+		.type = from->type,
+		.present = from->present,
+		.dpl = from->dpl,
+		.db = from->db,
+		.s = from->s,
+		.l = from->l,
+		.g = from->g,
+	};
+}
+
+static int set_entry(struct machine *machine, const struct boot_entry *boot, struct err *err)
+{
+	struct vcpu_entry entry = {
+		.rip = boot->rip,
+		.rsi = boot->rsi,
+		.rsp = boot->rsp,
+		.rflags = boot->rflags,
+		.cr0 = boot->cr0,
+		.cr3 = boot->cr3,
+		.cr4 = boot->cr4,
+		.efer = boot->efer,
+		.gdt_base = boot->gdt_base,
+		.gdt_limit = boot->gdt_limit,
+		.cs = to_vcpu_segment(&boot->cs),
+		.ds = to_vcpu_segment(&boot->ds),
+		.tr = to_vcpu_segment(&boot->tr),
+	};
+
+	return vcpu_set_entry(&machine->vcpu[0], &entry, err);
+}
+
+static int load(struct machine *machine, struct err *err)
+{
+	struct boot_virtio virtio[LAYOUT_VIRTIO_COUNT];
+	uint8_t seed[BOOT_SEED_SIZE];
+	char cmdline[LAYOUT_CMDLINE_MAX];
+	struct boot_entry entry;
+	struct boot_config config = {
+		.kernel_path = machine->config.kernel,
+		.initrd_path = machine->config.initrd,
+		.cmdline = cmdline,
+		.cpus = machine->config.cpus,
+		.virtio = virtio,
+		.virtio_count = machine->devices.virtio_count,
+		.serial = true,
+		.generation_id = true,
+		.seed = seed,
+	};
+	unsigned i;
+	int ret;
+
+	for (i = 0; i < machine->devices.virtio_count; i++)
+		virtio[i] = (struct boot_virtio){
+			.base = machine->devices.virtio[i].base,
+			.size = VIRTIO_MMIO_SIZE,
+			.pin = machine->devices.virtio[i].irq.pin,
+		};
+	if (getrandom(seed, sizeof(seed), 0) != sizeof(seed) ||
+	    getrandom(config.vmgenid, sizeof(config.vmgenid), 0) != sizeof(config.vmgenid))
+		return err_sys(err, "getrandom");
+	ret = make_cmdline(machine, cmdline, sizeof(cmdline), err);
+	if (ret == 0)
+		ret = boot_load(&config, &machine->memory, &entry, err);
+	explicit_bzero(seed, sizeof(seed));
+	if (ret < 0)
+		return ret;
+	log_debug("kernel %#llx-%#llx, %llu bytes mapped, %llu copied; initramfs %llu bytes at "
+		  "%#llx; command line \"%s\"",
+		  (unsigned long long)entry.kernel_start, (unsigned long long)entry.kernel_end,
+		  (unsigned long long)entry.bytes_mapped, (unsigned long long)entry.bytes_copied,
+		  (unsigned long long)entry.initrd_size, (unsigned long long)entry.initrd_start,
+		  cmdline);
+	return set_entry(machine, &entry, err);
+}
+
+static int create_vcpus(struct machine *machine, struct err *err)
+{
+	int ret;
+
+	while (machine->vcpus < machine->config.cpus) {
+		ret = vcpu_create(&machine->vcpu[machine->vcpus], &machine->vm, machine->vcpus,
+				  machine->config.cpus, err);
+		if (ret < 0)
+			return ret;
+		machine->vcpus++;
+	}
+	return 0;
+}
+
+static int create_memory(struct machine *machine, struct err *err)
+{
+	if (machine->config.restore)
+		return snapshot_map_memory(machine->config.restore, machine, err);
+	/* A memfd is what others could map too; but huge pages are worth more to us. */
+	if (guest_memory_memfd_is_huge())
+		return guest_memory_create(&machine->memory, machine->config.memory,
+					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
+	return guest_memory_create_private(&machine->memory, machine->config.memory,
+					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
+}
+
+static int create_vm(struct machine *machine, struct err *err)
+{
+	const struct machine_config *config = &machine->config;
+	int ret = vm_create(&machine->vm, machine->loop, &machine->memory, LAYOUT_KVM_PAGES, err);
+
+	if (ret < 0)
+		return ret;
+	if (config->restore && config->trusted)
+		vm_set_host(&machine->vm, config->restore->ring0_emulated);
+	else
+		ret = vm_probe_host(&machine->vm, err);
+	return ret == 0 ? create_vcpus(machine, err) : ret;
+}
+
+/* A generation id that the guest has not seen: its kernel then renews its random numbers. */
+static int renew_generation(struct machine *machine, struct err *err)
+{
+	uint8_t id[BOOT_VMGENID_SIZE];
+
+	if (getrandom(id, sizeof(id), 0) != sizeof(id))
+		return err_sys(err, "getrandom");
+	guest_memory_write(&machine->memory, LAYOUT_VMGENID, id, sizeof(id));
+	irq_line_raise(&machine->devices.vmgenid_irq);
+	return 0;
+}
+
+static int restore(struct machine *machine, struct err *err)
+{
+	int ret = snapshot_restore(machine->config.restore, machine, err);
+
+	if (ret == 0)
+		ret = renew_generation(machine, err);
+	if (ret == 0)
+		vsock_transport_reset(machine->devices.vsock);
+	machine->settled_ns = loop_now_ns() + SETTLE_NS;
+	return ret;
+}
+
+static int create_parts(struct machine *machine, struct err *err)
+{
+	const struct machine_config *config = &machine->config;
+	const struct machine_device_hooks hooks = {
+		.console = on_console,
+		.reset = on_reset,
+		.power_off = on_power_off,
+		.arg = machine,
+	};
+	int ret;
+
+	ret = console_init(&machine->console, machine->loop, config->console_fd);
+	if (ret < 0)
+		return err_code(err, -ret, "showing the console");
+	ret = create_memory(machine, err);
+	if (ret == 0)
+		ret = create_vm(machine, err);
+	if (ret == 0)
+		ret = devices_create(&machine->devices, &machine->vm, config->vsock_path, &hooks,
+				     err);
+	if (ret < 0)
+		return ret;
+	timeline_mark(&machine->timeline, TIMELINE_VM);
+	if (config->agent)
+		ret = agent_link_create(machine, err);
+	if (ret == 0)
+		ret = config->restore ? restore(machine, err) : load(machine, err);
+	timeline_mark(&machine->timeline, TIMELINE_LOADED);
+	return ret;
+}
+
+int machine_create(struct machine *machine, struct loop *loop, const struct machine_config *config,
+		   const struct machine_ops *ops, void *arg, struct err *err)
+{
+	int ret;
+
+	*machine = (struct machine){
+		.config = *config,
+		.loop = loop,
+		.ops = ops,
+		.ops_arg = arg,
+		.memory.fd = -1,
+		.vm = {.kvm_fd = -1, .fd = -1},
+	};
+	machine->end_task = (struct loop_task){.run = report_end, .arg = machine};
+	machine->pause_task = (struct loop_task){.run = report_paused, .arg = machine};
+	machine->halt_timer = (struct loop_timer){.expired = check_halted, .arg = machine};
+	if (config->restore) {
+		machine->config.memory = config->restore->memory;
+		machine->config.cpus = config->restore->cpus;
+	}
+	if (machine->config.cpus < 1 || machine->config.cpus > VM_CPUS_MAX)
+		return err_set(err, EINVAL, "%u processors: give 1 to %d", machine->config.cpus,
+			       VM_CPUS_MAX);
+	ret = create_parts(machine, err);
+	if (ret < 0)
+		machine_destroy(machine);
+	return ret;
+}
+
+/* From the vCPU's thread. */
+static void on_vcpu_paused(void *arg, struct vcpu *vcpu)
+{
+	struct machine *machine = arg;
+
+	loop_lock(machine->loop);
+	/* A vCPU that was paused, resumed and paused again may tell it twice. */
+	machine->paused |= 1u << vcpu->index;
+	if (machine->pausing && machine->paused == (1u << machine->vcpus) - 1)
+		loop_defer(machine->loop, &machine->pause_task);
+	loop_unlock(machine->loop);
+}
+
+int machine_pause(struct machine *machine, void (*done)(void *arg), void *arg)
+{
+	unsigned i;
+
+	if (machine->pausing || machine->end != MACHINE_RUNNING)
+		return -EBUSY;
+	machine->pausing = true;
+	machine->paused = 0;
+	machine->pause_done = done;
+	machine->pause_arg = arg;
+	loop_timer_stop(machine->loop, &machine->halt_timer);
+	for (i = 0; i < machine->vcpus; i++)
+		vcpu_pause(&machine->vcpu[i]);
+	return 0;
+}
+
+void machine_resume(struct machine *machine)
+{
+	unsigned i;
+
+	if (!machine->pausing)
+		return;
+	machine->pausing = false;
+	machine->pause_done = NULL;
+	loop_cancel(machine->loop, &machine->pause_task);
+	for (i = 0; i < machine->vcpus; i++)
+		vcpu_resume(&machine->vcpu[i]);
+	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
+}
+
+int machine_start(struct machine *machine, struct err *err)
+{
+	static const struct vcpu_ops ops = {.ended = on_vcpu_ended, .paused = on_vcpu_paused};
+	unsigned i;
+	int ret;
+
+	timeline_mark(&machine->timeline, TIMELINE_STARTED);
+	/* Now, while the loop is nobody else's yet. */
+	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
+	for (i = 0; i < machine->vcpus; i++) {
+		ret = vcpu_start(&machine->vcpu[i], &ops, machine, err);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+void machine_stop(struct machine *machine)
+{
+	unsigned i;
+
+	for (i = 0; i < machine->vcpus; i++)
+		vcpu_stop(&machine->vcpu[i]);
+	for (i = 0; i < machine->vcpus; i++)
+		vcpu_join(&machine->vcpu[i]);
+}
+
+void machine_destroy(struct machine *machine)
+{
+	if (!machine->loop)
+		return;
+	machine_stop(machine);
+	while (machine->vcpus > 0)
+		vcpu_destroy(&machine->vcpu[--machine->vcpus]);
+	loop_cancel(machine->loop, &machine->end_task);
+	loop_cancel(machine->loop, &machine->pause_task);
+	loop_timer_stop(machine->loop, &machine->halt_timer);
+	agent_link_destroy(machine);
+	devices_destroy(&machine->devices);
+	vm_destroy(&machine->vm);
+	guest_memory_destroy(&machine->memory);
+	console_destroy(&machine->console);
+	machine->loop = NULL;
+}
+
+static void report_counter(const struct machine *machine, const char *name)
+{
+	uint64_t sum = 0, value;
+	unsigned i;
+
+	for (i = 0; i < machine->vcpus; i++) {
+		if (vcpu_counter(&machine->vcpu[i], name, &value) < 0)
+			return;
+		sum += value;
+	}
+	fprintf(stderr, "cordon: KVM %s %llu\n", name, (unsigned long long)sum);
+}
+
+void machine_report(struct machine *machine)
+{
+	struct vsock_stats vsock;
+	unsigned long exits = 0;
+	char assisted[512];
+	unsigned i;
+
+	timeline_print(&machine->timeline);
+	for (i = 0; i < machine->vcpus; i++)
+		exits += atomic_load(&machine->vcpu[i].exits);
+	fprintf(stderr, "cordon: exits to the monitor %lu\n", exits);
+	report_counter(machine, "exits");
+	report_counter(machine, "insn_emulation");
+	for (i = 0; machine->vm.ring0_emulated && i < machine->vcpus; i++) {
+		assist_describe(&machine->vcpu[i].assist, assisted, sizeof(assisted));
+		fprintf(stderr, "cordon: vCPU %u, instructions assisted: %s\n", i,
+			assisted[0] ? assisted : "none");
+	}
+	vsock_stats(machine->devices.vsock, &vsock);
+	fprintf(stderr,
+		"cordon: vsock to guest %llu bytes in %llu packets, from guest %llu in %llu\n",
+		(unsigned long long)vsock.bytes_to_guest,
+		(unsigned long long)vsock.packets_to_guest,
+		(unsigned long long)vsock.bytes_from_guest,
+		(unsigned long long)vsock.packets_from_guest);
+	fprintf(stderr, "cordon: console %llu bytes, %llu not shown\n",
+		(unsigned long long)machine->console.bytes,
+		(unsigned long long)machine->console.dropped);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A machine: memory, processors, devices and the agent channel put together, and its life from
+ * creation to its end.
+ *
+ * machine_create() makes everything and loads the kernel, machine_start() starts the vCPUs, the
+ * owner then runs the loop; the machine stops the loop when it has ended. Everything here belongs
+ * to the loop's thread unless it says otherwise.
+ */
+#ifndef CORDON_MACHINE_H
+#define CORDON_MACHINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/agent/channel.h"
+#include "vmm/base/err.h"
+#include "vmm/base/loop.h"
+#include "vmm/kvm/vcpu.h"
+#include "vmm/kvm/vm.h"
+#include "vmm/machine/console.h"
+#include "vmm/machine/device.h"
+#include "vmm/machine/snapshot.h"
+#include "vmm/machine/timeline.h"
+
+#define MACHINE_MEMORY_DEFAULT MIB(256)
+#define MACHINE_MEMORY_MIN     MIB(64)
+
+struct machine_config {
+	uint64_t memory; /* bytes of guest RAM, a multiple of 2 MiB */
+	unsigned cpus;
+	const char *kernel;		/* path */
+	const char *initrd;		/* path or NULL */
+	const char *cmdline_append;	/* or NULL */
+	const char *vsock_path;		/* Unix socket for host programs, or NULL */
+	int console_fd;			/* where the guest's console is shown, or -1 */
+	bool agent;			/* expect our agent in the guest */
+	const struct snapshot *restore; /* go on from this instead of booting, or NULL */
+	bool trusted;			/* restore was written by us on this host: no probe of it */
+};
+
+enum machine_end {
+	MACHINE_RUNNING,
+	MACHINE_POWER_OFF, /* the guest switched itself off */
+	MACHINE_RESET,	   /* the guest reset itself */
+	MACHINE_PANIC,	   /* the guest's kernel panicked, by its console */
+	MACHINE_TRIPLE_FAULT,
+	MACHINE_HALTED,	    /* all processors halted with interrupts off */
+	MACHINE_AGENT_LOST, /* the agent died or broke the protocol */
+	MACHINE_ERROR,	    /* KVM failed; the message says how */
+};
+
+struct machine_ops {
+	/* The agent is connected and speaks our protocol. Again if it had to connect again. */
+	void (*agent_ready)(void *arg);
+	/* A request to the agent (agent_channel_ping() ...) was done, or failed. May be NULL. */
+	void (*agent_answered)(void *arg, uint32_t request, int error);
+	/* The machine has ended; machine->end and machine->end_message say how. */
+	void (*ended)(void *arg);
+};
+
+struct machine {
+	struct machine_config config;
+	struct loop *loop;
+	const struct machine_ops *ops;
+	void *ops_arg;
+
+	struct guest_memory memory;
+	struct vm vm;
+	struct vcpu vcpu[VM_CPUS_MAX];
+	unsigned vcpus; /* made so far */
+	struct machine_devices devices;
+	struct console console;
+	struct agent_channel *channel;
+	struct vsock_stream *agent_stream;
+	/* Until then the agent of a restored guest may lose its connection; 0 once commands are
+	 * started. */
+	uint64_t settled_ns;
+	struct err lost_message;
+	bool power_announced; /* the agent said that the guest ends, and will be gone before it does
+			       */
+	struct timeline timeline;
+
+	enum machine_end end;
+	struct err end_message;
+	struct loop_task end_task, pause_task;
+	struct loop_timer halt_timer, lost_timer;
+
+	bool pausing;	 /* between machine_pause() and machine_resume() */
+	unsigned paused; /* vCPUs that have left the guest since, a bit each */
+	void (*pause_done)(void *arg);
+	void *pause_arg;
+};
+
+/* 0 or -errno with a message; nothing is left behind then. */
+int machine_create(struct machine *machine, struct loop *loop, const struct machine_config *config,
+		   const struct machine_ops *ops, void *arg, struct err *err);
+
+/*
+ * Starts the vCPUs. From now until machine_stop() their threads use the loop and the devices too:
+ * whatever the owner does with them outside of the loop's callbacks needs the device lock.
+ */
+int machine_start(struct machine *machine, struct err *err);
+
+/*
+ * Takes all vCPUs out of the guest; done is called from the loop when they are, unless the machine
+ * ends before. 0, or -EBUSY if the machine is pausing, paused or has ended.
+ */
+int machine_pause(struct machine *machine, void (*done)(void *arg), void *arg);
+void machine_resume(struct machine *machine);
+
+/*
+ * Ends the machine: the first end counts, the owner hears of it from the loop. From any thread that
+ * holds the device lock.
+ */
+void machine_finish(struct machine *machine, enum machine_end end, const char *message);
+
+/* One line for a person: what happened. For a panic and the like the caller also shows the console.
+ */
+const char *machine_end_text(enum machine_end end);
+
+/* Stops the vCPUs for good and waits for their threads. Not from inside the loop. */
+void machine_stop(struct machine *machine);
+
+/* machine_stop(), and frees all. Works on a half-made machine. */
+void machine_destroy(struct machine *machine);
+
+/* With -v: time line, exits, the assist's counts, devices; to stderr. After machine_stop(). */
+void machine_report(struct machine *machine);
+
+#endif

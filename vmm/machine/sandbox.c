@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/machine/sandbox.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/base/log.h"
+
+#define SECOND_NS 1000000000ull
+
+/* How much processor time a guest may take until its agent speaks, and how long it may take none.
+ */
+#define BOOT_NS		  (60 * SECOND_NS)
+#define BOOT_SLOW_NS	  (180 * SECOND_NS) /* on hosts that emulate ring 0 */
+#define RESTORE_NS	  (60 * SECOND_NS)
+#define BOOT_IDLE_NS	  (20 * SECOND_NS)
+#define BOOT_IDLE_PERCENT 1 /* of one processor */
+#define BOOT_CHECK_NS	  (2 * SECOND_NS)
+
+#define CONSOLE_LINES 16
+
+static void ready(struct sandbox *sandbox)
+{
+	sandbox->is_ready = true;
+	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
+	if (sandbox->config.hostname)
+		agent_channel_set_hostname(sandbox->machine.channel, sandbox->config.hostname);
+	sandbox->ops->ready(sandbox->arg);
+}
+
+/* --- a life of its own ------------------------------------------------------------------------ */
+
+void sandbox_set_time(struct sandbox *sandbox)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	agent_channel_set_time(sandbox->machine.channel, now.tv_sec, (uint32_t)now.tv_nsec);
+}
+
+void sandbox_reseed(struct sandbox *sandbox)
+{
+	uint8_t seed[64];
+
+	if (getrandom(seed, sizeof(seed), 0) == sizeof(seed))
+		agent_channel_reseed(sandbox->machine.channel, seed, sizeof(seed));
+	explicit_bzero(seed, sizeof(seed));
+}
+
+/* --- making a template ------------------------------------------------------------------------ */
+
+static void save_template(void *arg)
+{
+	struct sandbox *sandbox = arg;
+	struct err err = {.text = ""};
+
+	if (template_save(&sandbox->template, &sandbox->machine, &err) < 0)
+		log_warning("no template was made: %s", err.text);
+	timeline_mark(&sandbox->machine.timeline, TIMELINE_TEMPLATE);
+	machine_resume(&sandbox->machine);
+	/* Later guests are made from this one's state, and must not know its random numbers. */
+	sandbox_reseed(sandbox);
+	ready(sandbox);
+}
+
+/*
+ * The agent has done all that came before: its start, which is the moment for a template; or, after
+ * a restore, what makes the guest's life its own.
+ */
+static void agent_answered(void *arg, uint32_t request, int error)
+{
+	struct sandbox *sandbox = arg;
+
+	(void)error;
+	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
+		return;
+	sandbox->awaited = 0;
+	if (sandbox->restored || machine_pause(&sandbox->machine, save_template, sandbox) < 0)
+		ready(sandbox);
+}
+
+/* --- what the machine tells ------------------------------------------------------------------- */
+
+static void agent_ready(void *arg)
+{
+	struct sandbox *sandbox = arg;
+
+	if (sandbox->is_ready)
+		return;
+	if (sandbox->restored) {
+		sandbox_set_time(sandbox);
+		sandbox_reseed(sandbox);
+	} else if (!sandbox->template.path[0]) {
+		ready(sandbox);
+		return;
+	}
+	sandbox->awaited = agent_channel_ping(sandbox->machine.channel);
+	if (sandbox->awaited <= 0)
+		ready(sandbox);
+}
+
+static void machine_ended(void *arg)
+{
+	struct sandbox *sandbox = arg;
+
+	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
+	/* The next start shall not fail in the same way. */
+	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0]) {
+		log_warning("the template did not work and is removed: the next start boots");
+		unlink(sandbox->template.path);
+	}
+	sandbox->ops->ended(sandbox->arg);
+}
+
+static uint64_t cpu_now_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * SECOND_NS + (uint64_t)used.tv_nsec;
+}
+
+/*
+ * Looks every BOOT_CHECK_NS how the guest is doing. What counts is the processor time that it has
+ * got, which does not depend on how busy the host is; and a guest that uses none waits for
+ * something that will not come.
+ */
+static void boot_check(void *arg)
+{
+	struct sandbox *sandbox = arg;
+	uint64_t used = cpu_now_ns() - sandbox->boot_cpu_ns, spent = used - sandbox->boot_used_ns;
+
+	sandbox->boot_used_ns = used;
+	if (spent * 100 < BOOT_CHECK_NS * BOOT_IDLE_PERCENT)
+		sandbox->boot_idle_ns += BOOT_CHECK_NS;
+	else
+		sandbox->boot_idle_ns = 0;
+	if (used < sandbox->boot_max_ns && sandbox->boot_idle_ns < BOOT_IDLE_NS)
+		loop_timer_start(sandbox->machine.loop, &sandbox->boot_timer, BOOT_CHECK_NS);
+	else
+		machine_finish(&sandbox->machine, MACHINE_AGENT_LOST,
+			       "the guest runs, but its agent has not answered");
+}
+
+static const struct machine_ops machine_ops = {
+	.agent_ready = agent_ready,
+	.agent_answered = agent_answered,
+	.ended = machine_ended,
+};
+
+/* --- creation --------------------------------------------------------------------------------- */
+
+/*
+ * Opens the template if there is one. Whatever goes wrong with it, the guest can still boot: why
+ * says what did, or is empty.
+ */
+static void open_template(struct sandbox *sandbox, struct machine_config *config, struct err *why)
+{
+	int ret;
+
+	if (sandbox->config.cold || !config->agent)
+		return;
+	ret = template_find(&sandbox->template, config, why);
+	if (ret < 0) { /* then none can be made either */
+		sandbox->template.path[0] = '\0';
+		return;
+	}
+	ret = template_open(&sandbox->template, &sandbox->snapshot, why);
+	if (ret == 0) {
+		config->restore = &sandbox->snapshot;
+		config->trusted = true;
+	} else if (ret == -ENOENT) {
+		why->text[0] = '\0'; /* the first run */
+	}
+}
+
+/* From the template, if there is one and it works; else by booting, with one warning. */
+static int create_from_template(struct sandbox *sandbox, struct loop *loop,
+				struct machine_config *config, struct err *err)
+{
+	struct err why = {.text = ""};
+	int ret;
+
+	open_template(sandbox, config, &why);
+	ret = machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
+	if (ret < 0 && config->restore) {
+		why = *err;
+		config->restore = NULL;
+		config->trusted = false;
+		ret = machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
+	}
+	if (ret == 0 && why.text[0])
+		log_warning("booting without a template: %s", why.text);
+	return ret;
+}
+
+static int create_from_snapshot(struct sandbox *sandbox, struct loop *loop,
+				struct machine_config *config, struct err *err)
+{
+	int ret = snapshot_open(&sandbox->snapshot, sandbox->config.snapshot, err);
+
+	if (ret == 0 && sandbox->config.verify)
+		ret = snapshot_verify_memory(&sandbox->snapshot, err);
+	if (ret < 0)
+		return ret;
+	config->restore = &sandbox->snapshot;
+	return machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
+}
+
+static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err *err)
+{
+	struct machine_config config = sandbox->config.machine;
+	int ret;
+
+	if (sandbox->config.snapshot)
+		ret = create_from_snapshot(sandbox, loop, &config, err);
+	else
+		ret = create_from_template(sandbox, loop, &config, err);
+	sandbox->restored = config.restore != NULL;
+	snapshot_close(&sandbox->snapshot);
+	return ret;
+}
+
+int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sandbox_config *config,
+		   const struct sandbox_ops *ops, void *arg, struct err *err)
+{
+	memset(sandbox, 0, sizeof(*sandbox));
+	sandbox->config = *config;
+	sandbox->ops = ops;
+	sandbox->arg = arg;
+	sandbox->snapshot.fd = -1;
+	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
+	return create_machine(sandbox, loop, err);
+}
+
+int sandbox_start(struct sandbox *sandbox, struct err *err)
+{
+	struct machine *machine = &sandbox->machine;
+
+	sandbox->boot_cpu_ns = cpu_now_ns();
+	sandbox->boot_max_ns = machine->vm.ring0_emulated ? BOOT_SLOW_NS : BOOT_NS;
+	if (sandbox->restored)
+		sandbox->boot_max_ns = RESTORE_NS;
+	if (machine->config.agent)
+		loop_timer_start(machine->loop, &sandbox->boot_timer, BOOT_CHECK_NS);
+	return machine_start(machine, err);
+}
+
+void sandbox_destroy(struct sandbox *sandbox)
+{
+	if (!sandbox->machine.loop)
+		return;
+	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
+	machine_destroy(&sandbox->machine);
+}
+
+void sandbox_print_end(struct sandbox *sandbox)
+{
+	const struct machine *machine = &sandbox->machine;
+	const char *message = machine->end_message.text;
+
+	log_error("%s%s%s", machine_end_text(machine->end), message[0] ? ": " : "", message);
+	if (machine->config.console_fd < 0)
+		console_print_tail(&machine->console, CONSOLE_LINES);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sandbox's way from nothing to an agent that takes commands: restored from a template where
+ * there is one, else booted, and then a template is made of it for the next.
+ */
+#ifndef CORDON_MACHINE_SANDBOX_H
+#define CORDON_MACHINE_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "vmm/base/err.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/template.h"
+
+struct sandbox_config {
+	struct machine_config machine; /* agent: false stands for a guest of the user's own */
+	bool cold;		       /* boot, and neither use nor make a template */
+	const char *snapshot;	       /* path to go on from, or NULL */
+	bool verify;		       /* read all of the snapshot's memory and check it first */
+	const char *hostname;	       /* of the guest, or NULL: as it is */
+};
+
+struct sandbox_ops {
+	/* Commands can be started. Once. */
+	void (*ready)(void *arg);
+	/* The machine has ended, or its agent never answered; see machine.end and end_message. */
+	void (*ended)(void *arg);
+};
+
+struct sandbox {
+	struct sandbox_config config;
+	const struct sandbox_ops *ops;
+	void *arg;
+	struct machine machine;
+	struct template template; /* path "": neither use nor make one */
+	struct snapshot snapshot; /* open while the machine is made from it */
+	bool restored;		  /* the guest has a life before this one */
+	bool is_ready;
+	int awaited; /* the request whose answer says that the agent has done what came before */
+	struct loop_timer boot_timer;
+	/* processor time: at the start, used since, that may be used; and time without any */
+	uint64_t boot_cpu_ns, boot_used_ns, boot_max_ns, boot_idle_ns;
+};
+
+/* 0 or -errno with a message; nothing is left behind then. */
+int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sandbox_config *config,
+		   const struct sandbox_ops *ops, void *arg, struct err *err);
+
+/* Lets the guest go. As after machine_start(), the loop is then shared. */
+int sandbox_start(struct sandbox *sandbox, struct err *err);
+
+/* Makes the guest's real-time clock right; new entropy into its random pool. Once it is ready. */
+void sandbox_set_time(struct sandbox *sandbox);
+void sandbox_reseed(struct sandbox *sandbox);
+
+/* Stops and frees all. Works on a half-made sandbox. */
+void sandbox_destroy(struct sandbox *sandbox);
+
+/* One line that says how it ended, for a person; with the console's last lines if they help. */
+void sandbox_print_end(struct sandbox *sandbox);
+
+#endif

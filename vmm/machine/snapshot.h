@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshot files: a paused machine written down, and read back. docs/snapshot-format.md is the
+ * manual of the format.
+ *
+ * A file is hostile: header and sections are read into memory once, their lengths and checksums
+ * checked, and only then used. Guest memory is not read but mapped copy-on-write; its checksum is
+ * for snapshot_verify_memory(), because what guest memory holds is the guest's business in any
+ * case.
+ */
+#ifndef CORDON_MACHINE_SNAPSHOT_H
+#define CORDON_MACHINE_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+#include "vmm/base/pack.h"
+
+#define SNAPSHOT_VERSION     1
+#define SNAPSHOT_EXTENTS_MAX 1024
+#define SNAPSHOT_KEY_MAX     8192 /* bytes of the text that says what a template was made from */
+
+struct machine;
+
+/* A piece of guest memory that is in the file; all else is zero. */
+struct snapshot_extent {
+	uint64_t gpa, length, offset; /* page aligned; offset in the file */
+	uint32_t checksum;
+};
+
+struct snapshot {
+	int fd;
+	uint8_t *state; /* the sections, checked */
+	size_t state_length;
+	uint64_t memory; /* bytes of guest RAM */
+	uint32_t cpus, devices;
+	bool ring0_emulated;
+	uint32_t cpu_fingerprint;
+	uint64_t host_tsc; /* when it was taken */
+	char *key;
+	struct snapshot_extent *extents;
+	uint32_t extent_count;
+};
+
+/*
+ * Writes the paused machine to path: into a nameless or temporary file beside it, which is synced
+ * and then renamed, so that path is the old file or the whole new one. key: text kept with it. 0 or
+ * -errno with a message; then no temporary file is left.
+ */
+int snapshot_write(struct machine *machine, const char *path, const char *key, struct err *err);
+
+/*
+ * Removes temporary files of writers that were killed, next to files whose names end with suffix.
+ */
+void snapshot_sweep(const char *folder, const char *suffix);
+
+/*
+ * Opens and checks a file. 0; -ENOENT and the like; -EINVAL with a message that says what is wrong.
+ * snapshot_close() in every case.
+ */
+int snapshot_open(struct snapshot *snapshot, const char *path, struct err *err);
+void snapshot_close(struct snapshot *snapshot);
+
+/* Reads all of guest memory in the file and compares the checksums. 0 or -EINVAL. */
+int snapshot_verify_memory(const struct snapshot *snapshot, struct err *err);
+
+/* Makes machine->memory from the file. */
+int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err);
+
+/* Puts processors, interrupt controllers and devices into the saved state. */
+int snapshot_restore(const struct snapshot *snapshot, struct machine *machine, struct err *err);
+
+#endif

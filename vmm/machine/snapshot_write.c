@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <x86intrin.h>
+#include <zlib.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/kvm/state.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/snapshot.h"
+#include "vmm/machine/snapshot_format.h"
+
+/* Zero pages between two pieces of data that are written rather than left out, at first. */
+#define FIRST_GAP KIB(64)
+
+static uint32_t checksum(const void *from, size_t length)
+{
+	return (uint32_t)crc32_z(crc32(0, NULL, 0), from, length);
+}
+
+uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, size_t length)
+{
+	uLong sum = crc32_z(crc32(0, NULL, 0), head, SNAPSHOT_SECTION_BYTES - sizeof(uint32_t));
+
+	/* Of no bytes crc32_z() would give its first value, not the sum so far. */
+	return (uint32_t)(length > 0 ? crc32_z(sum, payload, length) : sum);
+}
+
+/* Appends a section whose payload has been packed, and frees the payload. */
+static void add_section(struct pack *state, enum snapshot_section type, uint32_t number,
+			struct pack *payload)
+{
+	uint8_t head[SNAPSHOT_SECTION_BYTES];
+
+	store_le32(head, type);
+	store_le32(head + 4, number);
+	store_le64(head + 8, payload->length);
+	store_le32(head + 16, snapshot_section_checksum(head, payload->data, payload->length));
+	pack_bytes(state, head, sizeof(head));
+	pack_bytes(state, payload->data, payload->length);
+	state->failed |= payload->failed;
+	pack_free(payload);
+}
+
+/* --- guest memory ----------------------------------------------------------------------------- */
+
+static bool is_zero_page(const uint8_t *page)
+{
+	const uint64_t *word = (const uint64_t *)(const void *)page;
+	size_t i;
+
+	for (i = 0; i < SNAPSHOT_PAGE / sizeof(*word); i += 8)
+		if (word[i] | word[i + 1] | word[i + 2] | word[i + 3] | word[i + 4] | word[i + 5] |
+		    word[i + 6] | word[i + 7])
+			return false;
+	return true;
+}
+
+struct extent_list {
+	struct snapshot_extent at[SNAPSHOT_EXTENTS_MAX];
+	uint32_t count;
+	uint64_t gap;
+};
+
+/* Adds a page of data: to the last extent, if it is near enough. False: too many extents. */
+static bool add_page(struct extent_list *list, const struct guest_region *region, uint64_t offset)
+{
+	struct snapshot_extent *last = list->count > 0 ? &list->at[list->count - 1] : NULL;
+	uint64_t gpa = region->gpa + offset;
+
+	if (last && last->gpa >= region->gpa && gpa - (last->gpa + last->length) <= list->gap) {
+		last->length = gpa + SNAPSHOT_PAGE - last->gpa;
+		return true;
+	}
+	if (list->count == SNAPSHOT_EXTENTS_MAX)
+		return false;
+	list->at[list->count++] = (struct snapshot_extent){.gpa = gpa, .length = SNAPSHOT_PAGE};
+	return true;
+}
+
+/* The next offset in the region that may hold data; the region's size if there is none. */
+static uint64_t next_data(const struct guest_memory *memory, const struct guest_region *region,
+			  uint64_t offset)
+{
+	off_t found;
+
+	if (memory->fd < 0)
+		return offset;
+	found = lseek(memory->fd, (off_t)(region->offset + offset), SEEK_DATA);
+	if (found < 0)
+		return errno == ENXIO ? region->size : offset;
+	return min_u64((uint64_t)found - region->offset, region->size);
+}
+
+static bool scan_region(const struct guest_memory *memory, const struct guest_region *region,
+			struct extent_list *list)
+{
+	uint64_t offset;
+
+	for (offset = 0; offset < region->size; offset += SNAPSHOT_PAGE) {
+		if (offset % MIB(2) == 0)
+			offset = next_data(memory, region, offset) & ~(uint64_t)(SNAPSHOT_PAGE - 1);
+		if (offset >= region->size)
+			break;
+		if (!is_zero_page(region->host + offset) && !add_page(list, region, offset))
+			return false;
+	}
+	return true;
+}
+
+/* Finds the data; where it lies in too many pieces, wider gaps are written too. */
+static void find_extents(const struct guest_memory *memory, struct extent_list *list)
+{
+	bool fits = false;
+	unsigned i;
+
+	for (list->gap = FIRST_GAP; !fits; list->gap *= 4) {
+		list->count = 0;
+		fits = true;
+		for (i = 0; i < memory->count && fits; i++)
+			fits = scan_region(memory, &memory->region[i], list);
+	}
+}
+
+static int write_extents(const struct guest_memory *memory, struct extent_list *list, int fd,
+			 uint64_t offset)
+{
+	struct snapshot_extent *extent;
+	const void *data;
+	uint32_t i;
+	int ret = 0;
+
+	if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
+		return -errno;
+	for (i = 0; i < list->count && ret == 0; i++) {
+		extent = &list->at[i];
+		data = guest_memory_at(memory, extent->gpa, extent->length);
+		if (!data)
+			return -EFAULT;
+		extent->offset = offset;
+		extent->checksum = checksum(data, extent->length);
+		ret = fd_write_full(fd, data, extent->length);
+		offset += extent->length;
+	}
+	return ret;
+}
+
+/* --- the state -------------------------------------------------------------------------------- */
+
+static void pack_config(struct machine *machine, struct pack *state, const char *key)
+{
+	struct pack payload = {.data = NULL};
+
+	pack_u64(&payload, machine->config.memory);
+	pack_u32(&payload, machine->vcpus);
+	pack_u32(&payload, machine->devices.virtio_count);
+	pack_u8(&payload, machine->vm.ring0_emulated);
+	pack_u32(&payload, vm_cpu_fingerprint(&machine->vm));
+	pack_u64(&payload, __rdtsc());
+	add_section(state, SNAPSHOT_CONFIG, 0, &payload);
+	pack_bytes(&payload, key, strlen(key));
+	add_section(state, SNAPSHOT_KEY, 0, &payload);
+}
+
+static int pack_state(struct machine *machine, struct pack *state, const char *key, struct err *err)
+{
+	struct pack payload = {.data = NULL};
+	unsigned i;
+	int ret;
+
+	pack_config(machine, state, key);
+	ret = vm_save(&machine->vm, &payload, err);
+	add_section(state, SNAPSHOT_VM, 0, &payload);
+	for (i = 0; ret == 0 && i < machine->vcpus; i++) {
+		ret = vcpu_save(&machine->vcpu[i], &payload, err);
+		add_section(state, SNAPSHOT_VCPU, i, &payload);
+	}
+	for (i = 0; ret == 0 && i < machine->devices.virtio_count; i++) {
+		virtio_mmio_save(&machine->devices.virtio[i].mmio, &payload);
+		add_section(state, SNAPSHOT_DEVICE, i, &payload);
+	}
+	uart_save(machine->devices.uart, &payload);
+	add_section(state, SNAPSHOT_UART, 0, &payload);
+	return ret;
+}
+
+static void pack_extents(struct pack *state, const struct extent_list *list)
+{
+	struct pack payload = {.data = NULL};
+	uint32_t i;
+
+	pack_u32(&payload, list->count);
+	for (i = 0; i < list->count; i++) {
+		pack_u64(&payload, list->at[i].gpa);
+		pack_u64(&payload, list->at[i].length);
+		pack_u64(&payload, list->at[i].offset);
+		pack_u32(&payload, list->at[i].checksum);
+	}
+	add_section(state, SNAPSHOT_MEMORY, 0, &payload);
+}
+
+static void pack_header(struct pack *header, const struct pack *state)
+{
+	char build[SNAPSHOT_BUILD_BYTES] = CORDON_VERSION;
+
+	pack_bytes(header, SNAPSHOT_MAGIC, SNAPSHOT_MAGIC_BYTES);
+	pack_u32(header, SNAPSHOT_ARCH_X86_64);
+	pack_u32(header, SNAPSHOT_VERSION);
+	pack_bytes(header, build, sizeof(build));
+	pack_u64(header, state->length);
+	while (header->length < SNAPSHOT_HEADER_BYTES - sizeof(uint32_t))
+		pack_u8(header, 0);
+	pack_u32(header, checksum(header->data, header->length));
+}
+
+/* --- the file --------------------------------------------------------------------------------- */
+
+/* The extents' section has a known length, so memory can be written before it. */
+static int write_file(struct machine *machine, int fd, const char *key, struct err *err)
+{
+	struct extent_list *list = malloc(sizeof(*list));
+	struct pack header = {.data = NULL}, state = {.data = NULL};
+	uint64_t length;
+	int ret;
+
+	if (!list)
+		return err_set(err, ENOMEM, "out of memory");
+	ret = pack_state(machine, &state, key, err);
+	if (ret < 0)
+		goto out;
+	find_extents(&machine->memory, list);
+	length = SNAPSHOT_HEADER_BYTES + state.length + SNAPSHOT_SECTION_BYTES + 4 +
+		 list->count * 28u;
+	ret = write_extents(&machine->memory, list, fd, align_up(length, SNAPSHOT_PAGE));
+	pack_extents(&state, list);
+	pack_header(&header, &state);
+	if (ret == 0 && (state.failed || header.failed))
+		ret = -ENOMEM;
+	if (ret == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		ret = -errno;
+	if (ret == 0)
+		ret = fd_write_full(fd, header.data, header.length);
+	if (ret == 0)
+		ret = fd_write_full(fd, state.data, state.length);
+	if (ret == 0 && fsync(fd) < 0)
+		ret = -errno;
+	if (ret < 0)
+		err_code(err, -ret, "writing the snapshot");
+out:
+	pack_free(&header);
+	pack_free(&state);
+	free(list);
+	return ret;
+}
+
+/* The folder of path, with its last slash; "./" if there is none. */
+static void folder_of(const char *path, char folder[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash)
+		snprintf(folder, PATH_MAX, "%.*s", (int)(slash + 1 - path), path);
+	else
+		snprintf(folder, PATH_MAX, "./");
+}
+
+static void sync_folder(const char *path)
+{
+	char folder[PATH_MAX];
+	int fd;
+
+	folder_of(path, folder);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && fsync(fd) < 0) {
+		/* The rename may be lost in a power cut; the old file is then still whole. */
+	}
+	fd_close(&fd);
+}
+
+/*
+ * A file that has no name until it is whole, where the file system can do that, so that a kill
+ * leaves nothing; else one with the temporary name. It is locked: a temporary file that nobody
+ * holds a lock of is a dead writer's (snapshot_sweep()). Returns the descriptor, *named; or -errno.
+ */
+static int open_temporary(const char *path, char temporary[PATH_MAX], bool *named)
+{
+	char folder[PATH_MAX];
+	int fd;
+
+	folder_of(path, folder);
+	fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	*named = fd < 0;
+	if (fd < 0)
+		fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		/* A sweeper was quicker, and takes the name away: the rename will fail. */
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+/* Gives a nameless file its temporary name, from which it can be renamed over an old file. */
+static int give_name(int fd, char temporary[PATH_MAX], const char *path)
+{
+	char from[32];
+	uint32_t number;
+	int tries;
+
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	for (tries = 0; tries < 100; tries++) {
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return -EIO;
+		snprintf(temporary, PATH_MAX, "%s.%06x", path, number & 0xffffff);
+		if (linkat(AT_FDCWD, from, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+int snapshot_write(struct machine *machine, const char *path, const char *key, struct err *err)
+{
+	char temporary[PATH_MAX];
+	bool named;
+	int fd, ret;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= (int)sizeof(temporary))
+		return err_set(err, ENAMETOOLONG, "%s: the path is too long", path);
+	fd = open_temporary(path, temporary, &named);
+	if (fd < 0)
+		return err_code(err, -fd, "%s", path);
+	ret = write_file(machine, fd, key, err);
+	if (ret == 0 && !named) {
+		ret = give_name(fd, temporary, path);
+		named = ret == 0;
+		if (ret < 0)
+			err_code(err, -ret, "%s", path);
+	}
+	if (ret == 0 && rename(temporary, path) < 0)
+		ret = err_sys(err, "%s", path);
+	if (ret < 0 && named)
+		unlink(temporary);
+	else if (ret == 0)
+		sync_folder(path);
+	fd_close(&fd);
+	return ret;
+}
+
+static bool is_temporary_name(const char *name, const char *suffix)
+{
+	size_t length = strlen(name), tail = strlen(suffix) + sizeof(".XXXXXX") - 1;
+
+	return length > tail && strncmp(name + length - tail, suffix, strlen(suffix)) == 0 &&
+	       name[length - sizeof("XXXXXX")] == '.';
+}
+
+void snapshot_sweep(const char *folder, const char *suffix)
+{
+	DIR *list = opendir(folder);
+	struct dirent *item;
+	int fd;
+
+	while (list && (item = readdir(list))) {
+		if (!is_temporary_name(item->d_name, suffix))
+			continue;
+		fd = openat(dirfd(list), item->d_name,
+			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dirfd(list), item->d_name, 0);
+		fd_close(&fd);
+	}
+	if (list)
+		closedir(list);
+}
