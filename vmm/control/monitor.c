@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/control/monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+
+/* After SIGTERM to the jobs, how long they have; then the guest, how long it has to switch off. */
+#define TERM_NS	     10000000000ull
+#define POWER_OFF_NS 5000000000ull
+
+#define CONSOLE_LINES 16
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+static void unlink_job(struct monitor_job **list, const struct monitor_job *job)
+{
+	for (; *list; list = &(*list)->next) {
+		if (*list == job) {
+			*list = job->next;
+			break;
+		}
+	}
+}
+
+/* Ends what runs of it. */
+static void job_over(struct monitor_job *job)
+{
+	int i;
+
+	unlink_job(&job->monitor->jobs, job);
+	job_destroy(job->job);
+	job->job = NULL;
+	for (i = 0; i < MESSAGE_FDS; i++)
+		fd_close(&job->fd[i]);
+	job->monitor->job_count--;
+}
+
+void monitor_job_free(struct monitor_job *job)
+{
+	job_over(job);
+	free(job);
+}
+
+int monitor_job_path(const struct monitor *monitor, unsigned number, const char *stream,
+		     char path[PATH_MAX], struct err *err)
+{
+	char file[32];
+
+	snprintf(file, sizeof(file), "job-%u.%s", number, stream);
+	return registry_path(monitor->config->name, file, path, err);
+}
+
+static void forget_ended(struct monitor_job *job)
+{
+	static const char *const stream[] = {"out", "err"};
+	char path[PATH_MAX];
+	int i;
+
+	unlink_job(&job->monitor->ended, job);
+	for (i = 0; i < 2; i++)
+		if (monitor_job_path(job->monitor, job->number, stream[i], path, NULL) == 0)
+			unlink(path);
+	free(job);
+}
+
+void monitor_job_keep(struct monitor_job *job, int status)
+{
+	struct monitor *monitor = job->monitor;
+	unsigned kept = 0;
+
+	job_over(job);
+	job->status = status;
+	job->next = monitor->ended;
+	monitor->ended = job;
+	for (job = monitor->ended; job; job = job->next) {
+		if (++kept <= MONITOR_ENDED_MAX)
+			continue;
+		forget_ended(job);
+		break;
+	}
+}
+
+static void power_off(struct monitor *monitor)
+{
+	if (monitor->powering_off)
+		return;
+	monitor->powering_off = true;
+	if (agent_channel_power(monitor->sandbox.machine.channel, AGENT_POWER_OFF) < 0)
+		loop_stop(monitor->loop);
+	else
+		loop_timer_start(monitor->loop, &monitor->kill_timer, POWER_OFF_NS);
+}
+
+void monitor_jobs_changed(struct monitor *monitor)
+{
+	if (!monitor->ready || monitor->closing)
+		return;
+	if (monitor->stopping && monitor->job_count == 0)
+		power_off(monitor);
+	if (monitor->stopping || monitor->config->idle_ns == 0)
+		return;
+	if (monitor->job_count > 0)
+		loop_timer_stop(monitor->loop, &monitor->idle_timer);
+	else if (!monitor->idle_timer.armed)
+		loop_timer_start(monitor->loop, &monitor->idle_timer, monitor->config->idle_ns);
+}
+
+/* --- ending ----------------------------------------------------------------------------------- */
+
+void monitor_stop(struct monitor *monitor, bool at_once)
+{
+	struct monitor_job *job;
+
+	if (at_once || !monitor->ready) {
+		loop_stop(monitor->loop);
+		return;
+	}
+	if (monitor->stopping)
+		return;
+	monitor->stopping = true;
+	/* A paused guest could not do anything about its end. */
+	if (monitor->paused) {
+		monitor->paused = false;
+		machine_resume(&monitor->sandbox.machine);
+	}
+	if (monitor->job_count == 0) {
+		power_off(monitor);
+		return;
+	}
+	for (job = monitor->jobs; job; job = job->next)
+		job_signal(job->job, SIGTERM);
+	loop_timer_start(monitor->loop, &monitor->kill_timer, TERM_NS);
+}
+
+static void kill_expired(void *arg)
+{
+	struct monitor *monitor = arg;
+
+	loop_stop(monitor->loop);
+}
+
+static void limit_expired(void *arg)
+{
+	monitor_stop(arg, false);
+}
+
+/* Who waited for the sandbox is gone before it was there: Ctrl-C at "cordon start". */
+static void starter_gone(void *arg, uint32_t events)
+{
+	struct monitor *monitor = arg;
+
+	(void)events;
+	loop_remove(monitor->loop, &monitor->starter_source);
+	monitor_stop(monitor, true);
+}
+
+/* The host's clock was set, or the host was asleep: the guest's real-time clock follows. */
+static void clock_ready(void *arg, uint32_t events)
+{
+	struct monitor *monitor = arg;
+	uint64_t count;
+
+	(void)events;
+	if (read(monitor->clock_fd, &count, sizeof(count)) < 0 && errno == ECANCELED &&
+	    monitor->ready)
+		sandbox_set_time(&monitor->sandbox);
+}
+
+static void signal_ready(void *arg, uint32_t events)
+{
+	struct monitor *monitor = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(monitor->signal_fd, &info, sizeof(info)) == sizeof(info))
+		monitor_stop(monitor, false);
+}
+
+/* --- what the sandbox tells ------------------------------------------------------------------- */
+
+/* The first report counts. */
+static void report(struct monitor *monitor, const char *failure)
+{
+	if (!monitor->reported)
+		monitor->config->report(monitor->config->report_arg, failure);
+	monitor->reported = true;
+}
+
+static void sandbox_ready(void *arg)
+{
+	struct monitor *monitor = arg;
+
+	loop_remove(monitor->loop, &monitor->starter_source);
+	report(monitor, NULL);
+	monitor->ready = true;
+	monitor_jobs_changed(monitor);
+}
+
+static void sandbox_ended(void *arg)
+{
+	struct monitor *monitor = arg;
+	const struct machine *machine = &monitor->sandbox.machine;
+
+	if (machine->end != MACHINE_POWER_OFF || !monitor->stopping) {
+		err_set(&monitor->end, EIO, "%s%s%s", machine_end_text(machine->end),
+			machine->end_message.text[0] ? ": " : "", machine->end_message.text);
+		if (!monitor->ready)
+			console_print_tail(&machine->console, CONSOLE_LINES);
+		report(monitor, monitor->end.text);
+		monitor->status = 1;
+	}
+	loop_stop(monitor->loop);
+}
+
+/* --- the process ------------------------------------------------------------------------------ */
+
+static int watch_signals(struct monitor *monitor)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (monitor->signal_fd < 0)
+		return -errno;
+	monitor->signal_source = (struct loop_source){
+		.fd = monitor->signal_fd,
+		.ready = signal_ready,
+		.arg = monitor,
+	};
+	return loop_add(monitor->loop, &monitor->signal_source, EPOLLIN);
+}
+
+/* A timer that never expires, but is cancelled by every jump of the clock. */
+static int watch_clock(struct monitor *monitor)
+{
+	static const struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
+
+	monitor->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (monitor->clock_fd < 0 ||
+	    timerfd_settime(monitor->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
+			    NULL) < 0)
+		return -errno;
+	monitor->clock_source = (struct loop_source){
+		.fd = monitor->clock_fd,
+		.ready = clock_ready,
+		.arg = monitor,
+	};
+	return loop_add(monitor->loop, &monitor->clock_source, EPOLLIN);
+}
+
+static int watch_starter(struct monitor *monitor)
+{
+	if (monitor->config->starter_fd < 0)
+		return 0;
+	monitor->starter_source = (struct loop_source){
+		.fd = monitor->config->starter_fd,
+		.ready = starter_gone,
+		.arg = monitor,
+	};
+	return loop_add(monitor->loop, &monitor->starter_source, 0);
+}
+
+static int open_monitor(struct monitor *monitor, struct err *err)
+{
+	static const struct sandbox_ops ops = {.ready = sandbox_ready, .ended = sandbox_ended};
+	const struct monitor_config *config = monitor->config;
+	int ret = loop_create(&monitor->loop);
+
+	if (ret == 0)
+		ret = watch_signals(monitor);
+	if (ret == 0)
+		ret = watch_clock(monitor);
+	if (ret == 0)
+		ret = watch_starter(monitor);
+	if (ret < 0)
+		return err_code(err, -ret, "event loop and signals");
+	monitor->idle_timer = (struct loop_timer){.expired = limit_expired, .arg = monitor};
+	monitor->wall_timer = (struct loop_timer){.expired = limit_expired, .arg = monitor};
+	monitor->kill_timer = (struct loop_timer){.expired = kill_expired, .arg = monitor};
+	ret = sandbox_create(&monitor->sandbox, monitor->loop, &config->sandbox, &ops, monitor,
+			     err);
+	if (ret == 0)
+		ret = server_open(monitor, err);
+	if (ret == 0 && config->wall_ns)
+		loop_timer_start(monitor->loop, &monitor->wall_timer, config->wall_ns);
+	if (ret == 0)
+		ret = sandbox_start(&monitor->sandbox, err);
+	return ret;
+}
+
+/* Clients that wait for the end get it, now that it has come. */
+static void tell_waiting(struct monitor *monitor)
+{
+	const char *why = monitor->end.text[0] ? monitor->end.text : NULL;
+	struct client *client;
+
+	for (client = monitor->clients; client; client = client->next)
+		if (client->waits)
+			server_answer(client, client->wait_id,
+				      json_pack("{s:s,s:s*}", "end",
+						monitor->status == 0 ? "stopped" : "failed",
+						"message", why));
+}
+
+static void close_monitor(struct monitor *monitor)
+{
+	monitor->closing = true;
+	if (monitor->sandbox.machine.loop)
+		machine_stop(&monitor->sandbox.machine);
+	while (monitor->jobs)
+		monitor_job_free(monitor->jobs);
+	while (monitor->ended)
+		forget_ended(monitor->ended);
+	/* The folder goes before the answer: who has waited finds the name free. */
+	registry_clear(monitor->config->name, monitor->config->lock_fd);
+	tell_waiting(monitor);
+	server_close(monitor);
+	sandbox_destroy(&monitor->sandbox);
+	json_decref(monitor->pause_request);
+	fd_close(&monitor->signal_fd);
+	fd_close(&monitor->clock_fd);
+	loop_destroy(monitor->loop);
+}
+
+int monitor_run(const struct monitor_config *config)
+{
+	static struct monitor monitor;
+	struct err err = {.text = ""};
+	int ret;
+
+	memset(&monitor, 0, sizeof(monitor));
+	monitor.config = config;
+	monitor.listen_fd = monitor.signal_fd = monitor.clock_fd = -1;
+	monitor.started = time(NULL);
+	ret = open_monitor(&monitor, &err);
+	if (ret == 0)
+		ret = loop_run(monitor.loop);
+	if (ret < 0) {
+		report(&monitor, err.text);
+		monitor.status = 1;
+	} else if (!monitor.ready) {
+		report(&monitor, "stopped before it was ready");
+	}
+	close_monitor(&monitor);
+	return monitor.status;
+}

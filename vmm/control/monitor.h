@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The monitor of a sandbox that stays: its machine, its control socket, and the jobs that clients
+ * have started in it. One process a sandbox; the registry's lock is held by it.
+ *
+ * monitor.c is the life of the process, server.c the socket and its clients, requests.c and
+ * requests_exec.c what they may ask for.
+ */
+#ifndef CORDON_CONTROL_MONITOR_H
+#define CORDON_CONTROL_MONITOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "vmm/control/message.h"
+#include "vmm/control/registry.h"
+#include "vmm/machine/job.h"
+#include "vmm/machine/sandbox.h"
+
+#define MONITOR_CLIENTS_MAX 256
+#define MONITOR_JOBS_MAX    128
+#define MONITOR_OUTPUT_MAX  (1u << 20) /* bytes that are kept of a detached job's outputs, each */
+#define MONITOR_ENDED_MAX   32	       /* detached jobs whose output is kept after their end */
+
+struct monitor_config {
+	struct sandbox_config sandbox;
+	const char *name;
+	int lock_fd;	  /* from registry_claim() */
+	uint64_t idle_ns; /* stop when nothing has run for this long; 0: never */
+	uint64_t wall_ns; /* stop this long after the start; 0: never */
+	/* Called once: NULL when the sandbox is ready, else why it is not. */
+	void (*report)(void *arg, const char *failure);
+	void *report_arg;
+	/* A pipe's writing end: whoever waits for the sandbox has the other. If that is closed
+	 * before the sandbox is ready, the start is given up. Or -1. */
+	int starter_fd;
+};
+
+struct client {
+	struct monitor *monitor;
+	int fd;
+	bool waits; /* for the sandbox's end */
+	uint64_t wait_id;
+	struct loop_source source;
+	struct client *next;
+};
+
+struct monitor_job {
+	struct monitor *monitor;
+	struct client *owner; /* NULL: detached */
+	struct job *job;      /* NULL: it has ended */
+	int status;	      /* then */
+	uint64_t id;	      /* the request's, for its owner */
+	unsigned number;      /* in this sandbox */
+	char command[64];
+	time_t started;
+	int fd[MESSAGE_FDS];
+	struct monitor_job *next;
+};
+
+struct monitor {
+	const struct monitor_config *config;
+	struct loop *loop;
+	struct sandbox sandbox;
+	int listen_fd, signal_fd, clock_fd;
+	struct loop_source listen_source, signal_source, starter_source, clock_source;
+	struct client *clients;
+	unsigned client_count;
+	struct monitor_job *jobs;
+	struct monitor_job *ended; /* detached ones whose output is kept, the last first */
+	unsigned job_count, job_number;
+	struct loop_timer idle_timer, wall_timer, kill_timer, listen_timer;
+	time_t started;
+	bool reported, ready, paused, stopping, powering_off, closing;
+	void (*paused_then)(struct monitor *monitor, struct client *client, json_t *request);
+	struct client
+		*pause_client; /* who asked for the pause under way, or NULL when it is gone */
+	json_t *pause_request;
+	int status;
+	struct err end; /* how it ended, if not as it was told to */
+};
+
+/* Runs until the sandbox ends. Returns the exit status of the process. */
+int monitor_run(const struct monitor_config *config);
+
+/* --- between the files of the monitor --------------------------------------------------------- */
+
+/* The sandbox shall end: politely (SIGTERM to the jobs, then power-off), or at once. */
+void monitor_stop(struct monitor *monitor, bool at_once);
+
+/* A job has come or gone: the idle timer, and the power when the last has gone. */
+void monitor_jobs_changed(struct monitor *monitor);
+void monitor_job_free(struct monitor_job *job);
+
+/* A detached job has ended: its output stays, that of the oldest one may go. */
+void monitor_job_keep(struct monitor_job *job, int status);
+
+/* The path of a detached job's output: stream "out" or "err". 0 or -errno with a message. */
+int monitor_job_path(const struct monitor *monitor, unsigned number, const char *stream,
+		     char path[PATH_MAX], struct err *err);
+
+/* Opens the control socket. 0 or -errno with a message. */
+int server_open(struct monitor *monitor, struct err *err);
+void server_close(struct monitor *monitor);
+
+/* Sends an object (its reference is taken) to a client; one that does not read is dropped. */
+void server_send(struct client *client, json_t *body, const int *fd, unsigned fds);
+void server_answer(struct client *client, uint64_t id, json_t *body);
+void server_refuse(struct client *client, uint64_t id, const char *why);
+
+/* Does what a message asks for. */
+void request_handle(struct client *client, struct message *message);
+
+#endif

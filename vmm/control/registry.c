@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/control/registry.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+
+#define ENTRIES_MAX 4096
+
+/* Who holds the lock for a moment only (who clears, or is about to write its process id) is
+ * awaited. */
+#define MOMENT_US    1000
+#define MOMENTS	     5
+#define MOMENTS_BORN 500
+
+/* After SIGKILL: a process with much memory to give back needs its time. */
+#define KILL_MS 10000
+
+int registry_check_name(const char *name, struct err *err)
+{
+	size_t length = strlen(name), i;
+
+	if (length == 0 || length > SANDBOX_NAME_MAX)
+		return err_set(err, EINVAL, "'%.60s' is not a name: give 1 to %d characters", name,
+			       SANDBOX_NAME_MAX);
+	for (i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c < 0x80 && (isalnum(c) || (i > 0 && strchr("-_.", c))))
+			continue;
+		return err_set(
+			err, EINVAL,
+			"'%s' is not a name: letters, digits, '-', '_' and '.' only, a letter "
+			"or digit first",
+			name);
+	}
+	return 0;
+}
+
+/* --- the folder of all ------------------------------------------------------------------------ */
+
+static int find_root(char path[PATH_MAX], struct err *err)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	struct stat status;
+
+	if (runtime && runtime[0] == '/' && strlen(runtime) < PATH_MAX - 128)
+		snprintf(path, PATH_MAX, "%s/cordon", runtime);
+	else if (geteuid() == 0)
+		snprintf(path, PATH_MAX, "/run/cordon");
+	else
+		snprintf(path, PATH_MAX, "/tmp/cordon-%u", (unsigned)geteuid());
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "%s", path);
+	if (lstat(path, &status) < 0)
+		return err_sys(err, "%s", path);
+	if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+		return err_set(err, EPERM,
+			       "%s: must be a folder that is yours alone (chmod 700, or remove it)",
+			       path);
+	return 0;
+}
+
+int registry_path(const char *name, const char *file, char path[PATH_MAX], struct err *err)
+{
+	int ret = registry_check_name(name, err);
+	size_t used;
+
+	if (ret == 0)
+		ret = find_root(path, err);
+	if (ret < 0)
+		return ret;
+	used = strlen(path);
+	snprintf(path + used, PATH_MAX - used, "/%s%s%s", name, file[0] ? "/" : "", file);
+	return 0;
+}
+
+/* --- one sandbox's folder --------------------------------------------------------------------- */
+
+/* Empties and removes it. There are only files of ours in it, and no folders. */
+static void remove_folder(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct dirent *item;
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (!folder) {
+		fd_close(&fd);
+		return;
+	}
+	/* The lock goes last: as long as it is there, the folder has an owner. */
+	while ((item = readdir(folder)))
+		if (strcmp(item->d_name, "lock") != 0)
+			unlinkat(fd, item->d_name, 0);
+	unlinkat(fd, "lock", 0);
+	closedir(folder);
+	rmdir(path);
+}
+
+static pid_t read_pid(int fd)
+{
+	char text[24] = "";
+
+	if (fd_pread_full(fd, text, sizeof(text) - 1, 0) <= 0)
+		return 0;
+	return (pid_t)atol(text);
+}
+
+/* Whether the lock's file is still the one at path: it may have been removed while we waited. */
+static bool is_current(int fd, const char *path)
+{
+	struct stat ours, theirs;
+
+	return fstat(fd, &ours) == 0 && stat(path, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
+	       ours.st_dev == theirs.st_dev;
+}
+
+/*
+ * Opens the lock of a folder and tries to take it: how is LOCK_EX or LOCK_SH. Returns the
+ * descriptor, with *held true or false; -EAGAIN if the folder has just been cleared; or another
+ * -errno.
+ */
+static int open_lock(const char *path, int flags, int how, bool *held)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+
+	if (fd < 0)
+		return -errno;
+	*held = flock(fd, how | LOCK_NB) == 0;
+	if (!is_current(fd, path)) {
+		fd_close(&fd);
+		return -EAGAIN;
+	}
+	return fd;
+}
+
+/*
+ * The lock is somebody else's. Whether it is worth trying again: that is a looker, or one who
+ * clears a dead monitor's folder, or one who has claimed the name and not yet written its process
+ * id.
+ */
+static bool passes_soon(int fd, pid_t pid, int tries)
+{
+	bool looker = flock(fd, LOCK_SH | LOCK_NB) == 0;
+
+	/* Kept while waiting, it would make us the looker that others wait for. */
+	if (looker)
+		flock(fd, LOCK_UN);
+	else if (tries >= (pid == 0 ? MOMENTS_BORN : MOMENTS) &&
+		 (pid == 0 || kill(pid, 0) == 0 || errno != ESRCH))
+		return false;
+	usleep(MOMENT_US);
+	return true;
+}
+
+int registry_claim(const char *name, struct err *err)
+{
+	char folder[PATH_MAX], lock[PATH_MAX];
+	int fd, ret, tries;
+	bool held, again;
+	pid_t pid;
+
+	ret = registry_path(name, "", folder, err);
+	if (ret == 0)
+		ret = registry_path(name, "lock", lock, err);
+	if (ret < 0)
+		return ret;
+	for (tries = 0; tries < 2 * MOMENTS_BORN; tries++) {
+		if (mkdir(folder, 0700) < 0 && errno != EEXIST)
+			return err_sys(err, "%s", folder);
+		fd = open_lock(lock, O_CREAT, LOCK_EX, &held);
+		if (fd == -EAGAIN || fd == -ENOENT)
+			continue;
+		if (fd < 0)
+			return err_code(err, -fd, "%s", lock);
+		pid = read_pid(fd);
+		if (held && pid == 0)
+			return fd;
+		again = true;
+		if (held)
+			remove_folder(folder); /* a dead monitor's; start anew */
+		else
+			again = passes_soon(fd, pid, tries);
+		fd_close(&fd);
+		if (!again && pid == 0)
+			return err_set(err, EEXIST, "%s is just being started by somebody else",
+				       name);
+		if (!again)
+			return err_set(
+				err, EEXIST,
+				"%s runs already (process %d): stop it, or take another name", name,
+				(int)pid);
+	}
+	return err_set(err, EBUSY, "%s: the folder comes and goes", folder);
+}
+
+int registry_set_pid(int lock_fd, pid_t pid)
+{
+	char text[24];
+	int length = snprintf(text, sizeof(text), "%d\n", (int)pid);
+
+	return pwrite(lock_fd, text, (size_t)length, 0) == length ? 0 : -EIO;
+}
+
+void registry_clear(const char *name, int lock_fd)
+{
+	char folder[PATH_MAX], lock[PATH_MAX];
+
+	if (registry_path(name, "", folder, NULL) == 0 &&
+	    registry_path(name, "lock", lock, NULL) == 0 && is_current(lock_fd, lock))
+		remove_folder(folder);
+}
+
+/* The lock is free for all to share: its owner is dead, unless somebody claims it this moment. */
+static void clear_dead(const char *name, int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		registry_clear(name, fd);
+}
+
+int registry_find(const char *name, pid_t *pid, struct err *err)
+{
+	char lock[PATH_MAX];
+	bool dead, lives = false;
+	int fd, tries, ret = registry_path(name, "lock", lock, err);
+
+	if (ret < 0)
+		return ret;
+	*pid = 0;
+	for (tries = 0; tries < MOMENTS && !lives; tries++) {
+		fd = open_lock(lock, 0, LOCK_SH, &dead);
+		if (fd < 0)
+			break;
+		*pid = read_pid(fd);
+		if (dead)
+			clear_dead(name, fd);
+		fd_close(&fd);
+		if (dead || *pid <= 0)
+			break;
+		/* A process id of nobody: somebody is about to clear a dead monitor's folder. */
+		lives = kill(*pid, 0) == 0 || errno != ESRCH;
+		if (!lives)
+			usleep(MOMENT_US);
+	}
+	if (!lives)
+		return err_set(err, ESRCH, "no sandbox is called %s: see 'cordon ps'", name);
+	return 0;
+}
+
+int registry_kill(const char *name, struct err *err)
+{
+	struct pollfd gone = {.events = POLLIN};
+	pid_t pid, again;
+	int ret = registry_find(name, &pid, err);
+
+	if (ret < 0)
+		return ret;
+	gone.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (gone.fd < 0)
+		return err_sys(err, "%s: process %d", name, (int)pid);
+	/* The descriptor is of the lock's holder only if that is still the same. */
+	ret = registry_find(name, &again, err);
+	if (ret == 0 && again != pid)
+		ret = err_set(err, ESRCH, "%s has just been started anew", name);
+	if (ret == 0 && syscall(SYS_pidfd_send_signal, gone.fd, SIGKILL, NULL, 0) < 0)
+		ret = err_sys(err, "%s: killing process %d", name, (int)pid);
+	if (ret == 0 && poll(&gone, 1, KILL_MS) == 0)
+		ret = err_set(err, ETIMEDOUT, "%s: process %d does not go", name, (int)pid);
+	fd_close(&gone.fd);
+	if (ret == 0)
+		registry_find(name, &pid, NULL); /* clears what it left */
+	return ret;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct registry_entry *)a)->name,
+		      ((const struct registry_entry *)b)->name);
+}
+
+int registry_list(struct registry_entry **entries, struct err *err)
+{
+	struct registry_entry *list;
+	char root[PATH_MAX];
+	struct dirent *item;
+	int count = 0, ret = find_root(root, err);
+	DIR *folder;
+
+	*entries = NULL;
+	if (ret < 0)
+		return ret;
+	folder = opendir(root);
+	if (!folder)
+		return err_sys(err, "%s", root);
+	list = calloc(ENTRIES_MAX, sizeof(*list));
+	while (list && count < ENTRIES_MAX && (item = readdir(folder))) {
+		struct registry_entry *entry = &list[count];
+
+		if (registry_check_name(item->d_name, NULL) == 0 &&
+		    registry_find(item->d_name, &entry->pid, NULL) == 0) {
+			snprintf(entry->name, sizeof(entry->name), "%.*s", SANDBOX_NAME_MAX,
+				 item->d_name);
+			count++;
+		}
+	}
+	closedir(folder);
+	if (!list)
+		return err_set(err, ENOMEM, "out of memory");
+	qsort(list, (size_t)count, sizeof(*list), by_name);
+	*entries = list;
+	return count;
+}

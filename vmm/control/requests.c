@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What clients of the control socket may ask for: a table of operations. */
+#include "vmm/control/requests.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+
+/* --- the sandbox ------------------------------------------------------------------------------ */
+
+static json_t *describe_jobs(const struct monitor_job *job)
+{
+	json_t *list = json_array();
+
+	for (; job; job = job->next)
+		json_array_append_new(list, describe_job(job));
+	return list;
+}
+
+static const char *state_of(const struct monitor *monitor)
+{
+	if (!monitor->ready)
+		return "starting";
+	if (monitor->stopping)
+		return "stopping";
+	return monitor->paused ? "paused" : "running";
+}
+
+static void op_info(struct client *client, struct message *message)
+{
+	const struct monitor *monitor = client->monitor;
+	const struct machine *machine = &monitor->sandbox.machine;
+
+	server_answer(client, request_id(message->body),
+		      json_pack("{s:s,s:I,s:s,s:I,s:I,s:i,s:o,s:o}", "name", monitor->config->name,
+				"pid", (json_int_t)getpid(), "state", state_of(monitor), "started",
+				(json_int_t)monitor->started, "memory",
+				(json_int_t)machine->config.memory, "cpus",
+				(int)machine->config.cpus, "jobs", describe_jobs(monitor->jobs),
+				"ended", describe_jobs(monitor->ended)));
+}
+
+/* KiB of a line of /proc/self/smaps_rollup, such as "Pss:". */
+static json_int_t memory_kib(const char *line)
+{
+	char text[4096] = "";
+	const char *at;
+	int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	fd_close(&fd);
+	at = strstr(text, line);
+	return at ? atoll(at + strlen(line)) : 0;
+}
+
+static void op_stats(struct client *client, struct message *message)
+{
+	struct machine *machine = &client->monitor->sandbox.machine;
+	struct vsock_stats vsock;
+	unsigned long exits = 0;
+	struct timespec cpu;
+	unsigned i;
+
+	vsock_stats(machine->devices.vsock, &vsock);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+	for (i = 0; i < machine->vcpus; i++)
+		exits += atomic_load(&machine->vcpu[i].exits);
+	server_answer(client, request_id(message->body),
+		      json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "exits", (json_int_t)exits,
+				"cpu_us", (json_int_t)cpu.tv_sec * 1000000 + cpu.tv_nsec / 1000,
+				"private_kib",
+				memory_kib("Private_Clean:") + memory_kib("Private_Dirty:"),
+				"proportional_kib", memory_kib("Pss:"), "vsock_to_guest",
+				(json_int_t)vsock.bytes_to_guest, "vsock_from_guest",
+				(json_int_t)vsock.bytes_from_guest, "console_bytes",
+				(json_int_t)machine->console.bytes, "jobs",
+				(int)client->monitor->job_count));
+}
+
+/* --- pausing ---------------------------------------------------------------------------------- */
+
+/* The vCPUs are out of the guest: now what was asked for. */
+static void pause_reached(void *arg)
+{
+	struct monitor *monitor = arg;
+	json_t *request = monitor->pause_request;
+	void (*then)(struct monitor *, struct client *, json_t *) = monitor->paused_then;
+
+	monitor->pause_request = NULL;
+	monitor->paused_then = NULL;
+	then(monitor, monitor->pause_client, request);
+	monitor->pause_client = NULL;
+	json_decref(request);
+}
+
+/* Pauses, and then does something; a request that comes while another waits is refused. */
+static void pause_then(struct client *client, const struct message *message,
+		       void (*then)(struct monitor *, struct client *, json_t *))
+{
+	struct monitor *monitor = client->monitor;
+
+	if (monitor->paused_then || monitor->stopping) {
+		server_refuse(client, request_id(message->body),
+			      monitor->stopping ? "the sandbox is being stopped"
+						: "the sandbox is being paused");
+		return;
+	}
+	if (monitor->paused) {
+		then(monitor, client, message->body);
+		return;
+	}
+	if (machine_pause(&monitor->sandbox.machine, pause_reached, monitor) < 0) {
+		server_refuse(client, request_id(message->body), "the sandbox is ending");
+		return;
+	}
+	monitor->paused_then = then;
+	monitor->pause_client = client;
+	monitor->pause_request = json_incref(message->body);
+}
+
+static void then_stay_paused(struct monitor *monitor, struct client *client, json_t *request)
+{
+	/* Told to end meanwhile: that needs a guest that runs. */
+	if (monitor->stopping) {
+		machine_resume(&monitor->sandbox.machine);
+		if (client)
+			server_refuse(client, request_id(request), "the sandbox is being stopped");
+		return;
+	}
+	monitor->paused = true;
+	if (client)
+		server_answer(client, request_id(request), NULL);
+}
+
+static void op_pause(struct client *client, struct message *message)
+{
+	pause_then(client, message, then_stay_paused);
+}
+
+static void op_resume(struct client *client, struct message *message)
+{
+	struct monitor *monitor = client->monitor;
+
+	if (!monitor->paused) {
+		server_refuse(client, request_id(message->body), "the sandbox is not paused");
+		return;
+	}
+	monitor->paused = false;
+	machine_resume(&monitor->sandbox.machine);
+	sandbox_set_time(&monitor->sandbox);
+	server_answer(client, request_id(message->body), NULL);
+}
+
+static void then_snapshot(struct monitor *monitor, struct client *client, json_t *request)
+{
+	struct err err = {.text = ""};
+	const char *path = string_of(request, "path");
+	int ret = snapshot_write(&monitor->sandbox.machine, path, "snapshot\n", &err);
+
+	if (!monitor->paused)
+		machine_resume(&monitor->sandbox.machine);
+	/* The file holds the guest's random state: who reads it must not know what comes here. */
+	sandbox_reseed(&monitor->sandbox);
+	if (!client)
+		return;
+	if (ret < 0)
+		server_refuse(client, request_id(request), err.text);
+	else
+		server_answer(client, request_id(request), NULL);
+}
+
+static void op_snapshot(struct client *client, struct message *message)
+{
+	const char *path = string_of(message->body, "path");
+
+	if (!path || path[0] != '/')
+		server_refuse(client, request_id(message->body), "snapshot: path must be absolute");
+	else
+		pause_then(client, message, then_snapshot);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void op_stop(struct client *client, struct message *message)
+{
+	client->waits = true;
+	client->wait_id = request_id(message->body);
+	monitor_stop(client->monitor, flag_of(message->body, "kill"));
+}
+
+static void op_wait(struct client *client, struct message *message)
+{
+	client->waits = true;
+	client->wait_id = request_id(message->body);
+}
+
+static const struct operation {
+	const char *name;
+	void (*handle)(struct client *client, struct message *message);
+	bool early; /* also before the sandbox is ready: then a template of it may be in the making
+		     */
+} operations[] = {
+	{"exec", op_exec, false},   {"signal", op_signal, false}, {"resize", op_resize, false},
+	{"info", op_info, true},    {"stats", op_stats, true},	  {"logs", op_logs, true},
+	{"pause", op_pause, false}, {"resume", op_resume, false}, {"snapshot", op_snapshot, false},
+	{"stop", op_stop, true},    {"wait", op_wait, true},
+};
+
+void request_handle(struct client *client, struct message *message)
+{
+	const char *op = string_of(message->body, "op");
+	uint64_t id = request_id(message->body);
+	size_t i;
+
+	for (i = 0; op && i < ARRAY_SIZE(operations); i++) {
+		if (strcmp(operations[i].name, op) != 0)
+			continue;
+		if (operations[i].early || client->monitor->ready)
+			operations[i].handle(client, message);
+		else
+			server_refuse(client, id, "the sandbox is still starting");
+		return;
+	}
+	server_refuse(client, id, "there is no such operation");
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the operations' files share: fields of a request, whatever their kind; and the operations.
+ */
+#ifndef CORDON_CONTROL_REQUESTS_H
+#define CORDON_CONTROL_REQUESTS_H
+
+#include "vmm/control/monitor.h"
+
+static inline uint64_t request_id(const json_t *request)
+{
+	return (uint64_t)json_integer_value(json_object_get(request, "id"));
+}
+
+/* NULL if there is none. */
+static inline const char *string_of(const json_t *request, const char *name)
+{
+	return json_string_value(json_object_get(request, name));
+}
+
+/* 0 if there is none, or a negative one. */
+static inline uint64_t number_of(const json_t *request, const char *name)
+{
+	json_int_t value = json_integer_value(json_object_get(request, name));
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+static inline bool flag_of(const json_t *request, const char *name)
+{
+	return json_is_true(json_object_get(request, name));
+}
+
+/* A job as `info` and `logs` tell of it; NULL without memory. */
+json_t *describe_job(const struct monitor_job *job);
+
+/* requests_exec.c */
+void op_exec(struct client *client, struct message *message);
+void op_signal(struct client *client, struct message *message);
+void op_resize(struct client *client, struct message *message);
+void op_logs(struct client *client, struct message *message);
+
+#endif

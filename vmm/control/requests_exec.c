@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests about commands: start them, signal them, and what detached ones have written. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/control/requests.h"
+
+#define WORDS_MAX      4096
+#define TIMEOUT_MS_MAX (UINT64_MAX / 1000000)
+
+/* A list of strings as a NULL-ended array into the request; NULL if it is none. */
+static const char **words_of(const json_t *request, const char *name)
+{
+	const json_t *list = json_object_get(request, name);
+	size_t count = json_array_size(list), i;
+	const char **words;
+
+	if (count > WORDS_MAX)
+		return NULL;
+	words = calloc(count + 1, sizeof(*words));
+	for (i = 0; words && i < count; i++) {
+		words[i] = json_string_value(json_array_get(list, i));
+		if (!words[i]) {
+			free(words);
+			return NULL;
+		}
+	}
+	return words;
+}
+
+/* Copies what fits, and never half a character: what goes out again must be valid UTF-8. */
+static void copy_text(char *to, size_t size, const char *from)
+{
+	size_t length = strlen(from);
+
+	if (length >= size) {
+		length = size - 1;
+		while (length > 0 && ((unsigned char)from[length] & 0xc0) == 0x80)
+			length--;
+	}
+	memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+/* --- jobs ------------------------------------------------------------------------------------- */
+
+static void job_started(void *arg, uint32_t pid)
+{
+	struct monitor_job *job = arg;
+
+	if (job->owner)
+		server_send(job->owner,
+			    json_pack("{s:I,s:s,s:i}", "id", (json_int_t)job->id, "event",
+				      "started", "pid", (int)pid),
+			    NULL, 0);
+}
+
+static json_t *usage_of(const struct agent_exit *usage)
+{
+	return json_pack("{s:I,s:I,s:I,s:I}", "real_us", (json_int_t)usage->real_us, "user_us",
+			 (json_int_t)usage->user_us, "system_us", (json_int_t)usage->system_us,
+			 "max_rss_kib", (json_int_t)usage->max_rss_kib);
+}
+
+static void job_ended(void *arg, const struct job_result *result)
+{
+	struct monitor_job *job = arg;
+	struct monitor *monitor = job->monitor;
+	json_t *event;
+
+	if (job->owner) {
+		event = json_pack("{s:I,s:s,s:i,s:s?}", "id", (json_int_t)job->id, "event", "ended",
+				  "status", result->status, "message", result->message);
+		if (event && result->usage)
+			json_object_set_new(event, "usage", usage_of(result->usage));
+		server_send(job->owner, event, NULL, 0);
+	}
+	if (job->owner)
+		monitor_job_free(job);
+	else
+		monitor_job_keep(job, result->status);
+	monitor_jobs_changed(monitor);
+}
+
+/* The files that keep a detached job's output. */
+static int open_detached(struct monitor_job *job, struct err *err)
+{
+	static const char *const stream[] = {NULL, "out", "err"};
+	char path[PATH_MAX];
+	int i, ret;
+
+	job->fd[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (i = 1; i < MESSAGE_FDS; i++) {
+		ret = monitor_job_path(job->monitor, job->number, stream[i], path, err);
+		if (ret < 0)
+			return ret;
+		job->fd[i] = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (job->fd[i] < 0)
+			return err_sys(err, "%s", path);
+	}
+	return job->fd[0] < 0 ? err_sys(err, "/dev/null") : 0;
+}
+
+static int job_run(struct monitor_job *job, const json_t *request, const char **argv,
+		   const char **env, struct err *err)
+{
+	static const struct job_ops ops = {.started = job_started, .ended = job_ended};
+	struct job_spec spec = {
+		.command =
+			{
+				.argv = argv,
+				.env = env,
+				.workdir = string_of(request, "workdir"),
+				.user = string_of(request, "user"),
+				.terminal = flag_of(request, "tty"),
+				.rows = (uint16_t)number_of(request, "rows"),
+				.columns = (uint16_t)number_of(request, "columns"),
+			},
+		.timeout_ns = number_of(request, "timeout_ms") * 1000000,
+		.output_max = job->owner ? 0 : MONITOR_OUTPUT_MAX,
+	};
+
+	memcpy(spec.fd, job->fd, sizeof(spec.fd));
+	return job_start(&job->job, &job->monitor->sandbox.machine, &spec, &ops, job, err);
+}
+
+static int exec_checked(struct client *client, struct message *message, const char **argv,
+			const char **env, struct err *err)
+{
+	struct monitor *monitor = client->monitor;
+	bool detached = flag_of(message->body, "detach");
+	struct monitor_job *job;
+	int ret = 0;
+
+	if (!argv || !argv[0] || !env)
+		return err_set(err, EINVAL,
+			       "exec: argv must be a list of strings, not empty; env one");
+	if (monitor->job_count >= MONITOR_JOBS_MAX)
+		return err_set(err, EAGAIN, "%u commands run already", monitor->job_count);
+	if (monitor->paused)
+		return err_set(err, EBUSY, "the sandbox is paused: resume it first");
+	if (monitor->stopping)
+		return err_set(err, EBUSY, "the sandbox is being stopped");
+	if (number_of(message->body, "timeout_ms") > TIMEOUT_MS_MAX)
+		return err_set(err, EINVAL, "exec: the timeout is too long");
+	if (!detached && message->fds != MESSAGE_FDS)
+		return err_set(err, EINVAL, "exec: three descriptors are needed");
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return err_set(err, ENOMEM, "out of memory");
+	job->monitor = monitor;
+	job->owner = detached ? NULL : client;
+	job->id = request_id(message->body);
+	job->number = ++monitor->job_number;
+	job->started = time(NULL);
+	copy_text(job->command, sizeof(job->command), argv[0]);
+	memset(job->fd, -1, sizeof(job->fd));
+	if (detached) {
+		ret = open_detached(job, err);
+	} else {
+		memcpy(job->fd, message->fd, sizeof(job->fd));
+		message->fds = 0; /* they are the job's now */
+	}
+	job->next = monitor->jobs;
+	monitor->jobs = job;
+	monitor->job_count++;
+	if (ret == 0)
+		ret = job_run(job, message->body, argv, env, err);
+	if (ret < 0) {
+		monitor_job_free(job);
+		return ret;
+	}
+	monitor_jobs_changed(monitor);
+	if (detached)
+		server_answer(client, request_id(message->body),
+			      json_pack("{s:i}", "job", (int)job->number));
+	return 0;
+}
+
+void op_exec(struct client *client, struct message *message)
+{
+	const char **argv = words_of(message->body, "argv");
+	const char **env = words_of(message->body, "env");
+	struct err err = {.text = ""};
+
+	if (exec_checked(client, message, argv, env, &err) < 0)
+		server_refuse(client, request_id(message->body), err.text);
+	free(argv);
+	free(env);
+}
+
+static struct monitor_job *own_job(const struct client *client, const json_t *request)
+{
+	struct monitor_job *job;
+
+	for (job = client->monitor->jobs; job; job = job->next)
+		if (job->owner == client && job->id == number_of(request, "exec"))
+			return job;
+	return NULL;
+}
+
+void op_signal(struct client *client, struct message *message)
+{
+	struct monitor_job *job = own_job(client, message->body);
+	uint64_t number = number_of(message->body, "signal");
+
+	if (job && number > 0 && number <= 64)
+		job_signal(job->job, (int)number);
+}
+
+void op_resize(struct client *client, struct message *message)
+{
+	struct monitor_job *job = own_job(client, message->body);
+
+	if (job)
+		job_resize(job->job, (uint16_t)number_of(message->body, "rows"),
+			   (uint16_t)number_of(message->body, "columns"));
+}
+
+/* --- output ---------------------------------------------------------------------------------- */
+
+json_t *describe_job(const struct monitor_job *job)
+{
+	json_t *body =
+		json_pack("{s:i,s:s,s:I,s:b}", "job", (int)job->number, "command", job->command,
+			  "started", (json_int_t)job->started, "detached", job->owner == NULL);
+
+	if (body && !job->job)
+		json_object_set_new(body, "status", json_integer(job->status));
+	return body;
+}
+
+/* The console's tail, in a file of its own. Returns a descriptor or -errno with a message. */
+static int copy_console(const struct monitor *monitor, struct err *err)
+{
+	struct ring copy = monitor->sandbox.machine.console.tail;
+	int fd = memfd_create("console", MFD_CLOEXEC);
+	struct iovec iov[2];
+	unsigned pieces = ring_readable(&copy, iov), i;
+	int ret = fd < 0 ? -errno : 0;
+
+	for (i = 0; ret == 0 && i < pieces; i++)
+		ret = fd_write_full(fd, iov[i].iov_base, iov[i].iov_len);
+	if (ret == 0)
+		return fd;
+	fd_close(&fd);
+	return err_code(err, -ret, "a copy of the console");
+}
+
+static const struct monitor_job *find_detached(const struct monitor *monitor, uint64_t number)
+{
+	const struct monitor_job *job;
+
+	for (job = monitor->jobs; job; job = job->next)
+		if (job->number == number && !job->owner)
+			return job;
+	for (job = monitor->ended; job; job = job->next)
+		if (job->number == number)
+			return job;
+	return NULL;
+}
+
+/* What a detached job has written: descriptors of both files, for reading. */
+static int open_outputs(const struct monitor *monitor, uint64_t number, int fd[2],
+			const struct monitor_job **job, struct err *err)
+{
+	static const char *const stream[] = {"out", "err"};
+	char path[PATH_MAX];
+	int i, ret;
+
+	*job = find_detached(monitor, number);
+	if (!*job)
+		return err_set(err, ESRCH,
+			       "there is no detached job %llu, or its output is no longer kept",
+			       (unsigned long long)number);
+	for (i = 0; i < 2; i++) {
+		ret = monitor_job_path(monitor, (unsigned)number, stream[i], path, err);
+		if (ret < 0)
+			return ret;
+		fd[i] = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd[i] < 0)
+			return err_sys(err, "%s", path);
+	}
+	return 0;
+}
+
+void op_logs(struct client *client, struct message *message)
+{
+	uint64_t id = request_id(message->body), number = number_of(message->body, "job");
+	const struct monitor_job *job = NULL;
+	struct err err = {.text = ""};
+	int fd[2] = {-1, -1}, ret;
+	json_t *body;
+
+	if (number > 0) {
+		ret = open_outputs(client->monitor, number, fd, &job, &err);
+	} else {
+		ret = copy_console(client->monitor, &err);
+		fd[0] = ret;
+	}
+	if (ret < 0) {
+		server_refuse(client, id, err.text);
+	} else {
+		body = job ? describe_job(job) : json_object();
+		if (body) {
+			json_object_set_new(body, "id", json_integer((json_int_t)id));
+			json_object_set_new(body, "ok", json_true());
+		}
+		server_send(client, body, fd, job ? 2 : 1);
+	}
+	fd_close(&fd[0]);
+	fd_close(&fd[1]);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control socket of a monitor: clients come, ask, and go. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/control/monitor.h"
+
+/* Where no descriptor is left for a client, it waits; looking again at once would only burn time.
+ */
+#define LISTEN_RETRY_NS 100000000ull
+
+/* A client's jobs end with it; what it waited for nobody waits for any more. */
+static void client_close(struct client *client)
+{
+	struct monitor *monitor = client->monitor;
+	struct monitor_job *job, *next;
+	struct client **at;
+
+	for (at = &monitor->clients; *at; at = &(*at)->next) {
+		if (*at == client) {
+			*at = client->next;
+			break;
+		}
+	}
+	for (job = monitor->jobs; job; job = next) {
+		next = job->next;
+		if (job->owner == client)
+			monitor_job_free(job);
+	}
+	if (monitor->pause_client == client)
+		monitor->pause_client = NULL;
+	loop_remove(monitor->loop, &client->source);
+	fd_close(&client->fd);
+	monitor->client_count--;
+	free(client);
+	monitor_jobs_changed(monitor);
+}
+
+void server_send(struct client *client, json_t *body, const int *fd, unsigned fds)
+{
+	int ret = body ? message_send(client->fd, body, fd, fds, MSG_DONTWAIT) : -ENOMEM;
+
+	json_decref(body);
+	/* It does not read, or is gone: its end of file comes next and closes it. */
+	if (ret < 0)
+		shutdown(client->fd, SHUT_RDWR);
+}
+
+void server_answer(struct client *client, uint64_t id, json_t *body)
+{
+	if (!body)
+		body = json_object();
+	json_object_set_new(body, "id", json_integer((json_int_t)id));
+	json_object_set_new(body, "ok", json_true());
+	server_send(client, body, NULL, 0);
+}
+
+void server_refuse(struct client *client, uint64_t id, const char *why)
+{
+	server_send(client, json_pack("{s:I,s:b,s:s}", "id", (json_int_t)id, "ok", 0, "error", why),
+		    NULL, 0);
+}
+
+static void client_ready(void *arg, uint32_t events)
+{
+	struct client *client = arg;
+	struct message message;
+	struct err err = {.text = ""};
+	int ret = message_receive(client->fd, &message, MSG_DONTWAIT, &err);
+
+	(void)events;
+	if (ret == -EAGAIN || ret == -EINTR)
+		return;
+	if (ret == -EPROTO) {
+		server_refuse(client, 0, err.text);
+		return;
+	}
+	if (ret <= 0) {
+		client_close(client);
+		return;
+	}
+	request_handle(client, &message);
+	message_clear(&message);
+}
+
+static void greet(struct client *client)
+{
+	server_send(client,
+		    json_pack("{s:s,s:i,s:s,s:I}", "cordon", CORDON_VERSION, "protocol",
+			      MESSAGE_PROTOCOL, "sandbox", client->monitor->config->name, "pid",
+			      (json_int_t)getpid()),
+		    NULL, 0);
+}
+
+static bool is_ours(int fd)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+	       (peer.uid == geteuid() || peer.uid == 0);
+}
+
+static void refuse_client(int fd)
+{
+	json_t *body = json_pack("{s:s,s:i,s:s}", "cordon", CORDON_VERSION, "protocol",
+				 MESSAGE_PROTOCOL, "error", "too many clients are connected");
+
+	if (body)
+		message_send(fd, body, NULL, 0, MSG_DONTWAIT);
+	json_decref(body);
+}
+
+static int add_client(struct monitor *monitor, int fd)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return -ENOMEM;
+	client->monitor = monitor;
+	client->fd = fd;
+	client->source = (struct loop_source){.fd = fd, .ready = client_ready, .arg = client};
+	if (loop_add(monitor->loop, &client->source, EPOLLIN) < 0) {
+		free(client);
+		return -ENOMEM;
+	}
+	client->next = monitor->clients;
+	monitor->clients = client;
+	monitor->client_count++;
+	greet(client);
+	return 0;
+}
+
+static void listen_ready(void *arg, uint32_t events)
+{
+	struct monitor *monitor = arg;
+	int fd = accept4(monitor->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+			loop_remove(monitor->loop, &monitor->listen_source);
+			loop_timer_start(monitor->loop, &monitor->listen_timer, LISTEN_RETRY_NS);
+		}
+		return;
+	}
+	if (!is_ours(fd)) {
+		close(fd);
+	} else if (monitor->client_count >= MONITOR_CLIENTS_MAX) {
+		refuse_client(fd);
+		close(fd);
+	} else if (add_client(monitor, fd) < 0) {
+		close(fd);
+	}
+}
+
+static void listen_again(void *arg)
+{
+	struct monitor *monitor = arg;
+
+	if (loop_add(monitor->loop, &monitor->listen_source, EPOLLIN) < 0)
+		loop_timer_start(monitor->loop, &monitor->listen_timer, LISTEN_RETRY_NS);
+}
+
+int server_open(struct monitor *monitor, struct err *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char path[PATH_MAX];
+	mode_t before;
+	int ret = registry_path(monitor->config->name, "control.sock", path, err);
+
+	if (ret < 0)
+		return ret;
+	if (strlen(path) >= sizeof(address.sun_path))
+		return err_set(err, ENAMETOOLONG,
+			       "%s: too long for a socket: set XDG_RUNTIME_DIR to a shorter folder",
+			       path);
+	strcpy(address.sun_path, path);
+	monitor->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (monitor->listen_fd < 0)
+		return err_sys(err, "control socket");
+	before = umask(0177);
+	ret = bind(monitor->listen_fd, (struct sockaddr *)&address, sizeof(address));
+	umask(before);
+	if (ret < 0 || listen(monitor->listen_fd, MONITOR_CLIENTS_MAX) < 0)
+		return err_sys(err, "%s", path);
+	monitor->listen_source = (struct loop_source){
+		.fd = monitor->listen_fd,
+		.ready = listen_ready,
+		.arg = monitor,
+	};
+	monitor->listen_timer = (struct loop_timer){.expired = listen_again, .arg = monitor};
+	ret = loop_add(monitor->loop, &monitor->listen_source, EPOLLIN);
+	return ret < 0 ? err_code(err, -ret, "control socket") : 0;
+}
+
+void server_close(struct monitor *monitor)
+{
+	while (monitor->clients)
+		client_close(monitor->clients);
+	if (monitor->listen_fd >= 0) {
+		loop_timer_stop(monitor->loop, &monitor->listen_timer);
+		loop_remove(monitor->loop, &monitor->listen_source);
+	}
+	fd_close(&monitor->listen_fd);
+}
