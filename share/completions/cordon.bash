@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for cordon. Verbs and options are asked of the program itself.
+
+_cordon_names() {
+	cordon ps 2>/dev/null | tail -n +2 | cut -d' ' -f1
+}
+
+_cordon_verbs() {
+	cordon help 2>/dev/null | sed -n 's/^  cordon \([a-z]*\) .*/\1/p'
+}
+
+_cordon_options() {
+	cordon help "$1" 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u
+}
+
+_cordon() {
+	local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} i
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_verbs)" -- "$word")
+		return
+	fi
+	# Behind "--" stands a command of the sandbox: nothing here knows what it has.
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		[ "${COMP_WORDS[i]}" = -- ] && return
+	done
+	if [[ $word == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_options "$verb")" -- "$word")
+		return
+	fi
+	case $verb in
+	help) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_verbs)" -- "$word") ;;
+	template) mapfile -t COMPREPLY < <(compgen -W "ls rm prune" -- "$word") ;;
+	exec | stats | logs | pause | resume | fork | stop | kill | rm | wait)
+		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
+	snapshot)
+		if [ "$COMP_CWORD" -eq 2 ]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		fi ;;
+	cp)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word"; compgen -S : -W "$(_cordon_names)" -- "$word") ;;
+	*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	esac
+}
+
+complete -o filenames -F _cordon cordon

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that ask a sandbox for one thing, and those that list sandboxes. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/start.h"
+#include "vmm/control/client.h"
+#include "vmm/control/registry.h"
+
+/* How long a sandbox has to answer what it can answer at once. */
+#define PATIENCE_MS 3000
+
+/*
+ * Connects, asks, closes. The answer is the caller's to clear. patience_ms as for client_connect().
+ */
+static int ask_within(unsigned patience_ms, const char *name, json_t *request,
+		      struct message *answer, struct err *err)
+{
+	int fd = client_connect(name, patience_ms, err), ret;
+
+	if (fd < 0) {
+		json_decref(request);
+		return fd;
+	}
+	ret = client_ask(fd, request, answer, err);
+	fd_close(&fd);
+	return ret;
+}
+
+static int ask(const char *name, json_t *request, struct message *answer, struct err *err)
+{
+	return ask_within(0, name, request, answer, err);
+}
+
+/* --- one request, one name -------------------------------------------------------------------- */
+
+static int one_name(int argc, char **argv, struct err *err)
+{
+	if (argc == 2 && argv[1][0] != '-')
+		return 0;
+	return err_set(err, EINVAL, "%s: one name is needed: cordon %s NAME", argv[0], argv[0]);
+}
+
+static int simple(int argc, char **argv, json_t *request)
+{
+	struct message answer;
+	struct err err;
+	int ret = one_name(argc, argv, &err);
+
+	if (ret < 0)
+		json_decref(request);
+	else
+		ret = ask(argv[1], request, &answer, &err);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
+	message_clear(&answer);
+	return 0;
+}
+
+int cmd_pause(int argc, char **argv)
+{
+	return simple(argc, argv, json_pack("{s:s}", "op", "pause"));
+}
+
+int cmd_resume(int argc, char **argv)
+{
+	return simple(argc, argv, json_pack("{s:s}", "op", "resume"));
+}
+
+int cmd_stop(int argc, char **argv)
+{
+	return simple(argc, argv, json_pack("{s:s}", "op", "stop"));
+}
+
+/* Waits for the end, and fails if the sandbox did. */
+int cmd_wait(int argc, char **argv)
+{
+	struct message answer;
+	const char *why;
+	struct err err;
+	int ret = one_name(argc, argv, &err);
+
+	if (ret == 0)
+		ret = ask(argv[1], json_pack("{s:s}", "op", "wait"), &answer, &err);
+	if (ret == 0) {
+		why = json_string_value(json_object_get(answer.body, "message"));
+		if (why)
+			ret = err_set(&err, EIO, "%s: %s", argv[1], why);
+		message_clear(&answer);
+	}
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}
+
+/* Asks first; a monitor that does not answer is killed. */
+int cmd_kill(int argc, char **argv)
+{
+	struct message answer;
+	struct err err;
+	pid_t pid;
+	int ret = one_name(argc, argv, &err);
+
+	if (ret == 0)
+		ret = registry_find(argv[1], &pid, &err);
+	if (ret == 0) {
+		ret = ask_within(PATIENCE_MS, argv[1],
+				 json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &answer, &err);
+		if (ret == 0)
+			message_clear(&answer);
+		else
+			ret = registry_kill(argv[1], &err);
+		if (ret == -ESRCH) /* it was just about to go */
+			ret = 0;
+	}
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}
+
+/* Every command clears what dead monitors left; this one does so by name, and says if it can't. */
+int cmd_rm(int argc, char **argv)
+{
+	struct err err;
+	pid_t pid;
+	int i, ret = 0;
+
+	if (argc < 2)
+		ret = err_set(&err, EINVAL, "rm: which sandbox? cordon rm NAME ...");
+	for (i = 1; i < argc && ret == 0; i++) {
+		ret = registry_check_name(argv[i], &err);
+		if (ret == 0 && registry_find(argv[i], &pid, &err) == 0)
+			ret = err_set(&err, EBUSY, "%s runs (process %d): stop or kill it first",
+				      argv[i], (int)pid);
+	}
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}
+
+int cmd_snapshot(int argc, char **argv)
+{
+	struct message answer;
+	char path[PATH_MAX], folder[PATH_MAX];
+	struct err err;
+	int ret = 0;
+
+	if (argc != 3)
+		ret = err_set(&err, EINVAL, "snapshot: cordon snapshot NAME FILE");
+	else if (argv[2][0] == '/')
+		snprintf(path, sizeof(path), "%s", argv[2]);
+	else if (!getcwd(folder, sizeof(folder)) ||
+		 snprintf(path, sizeof(path), "%s/%s", folder, argv[2]) >= (int)sizeof(path))
+		ret = err_set(&err, ENAMETOOLONG, "snapshot: %s: no such folder", argv[2]);
+	if (ret == 0)
+		ret = ask(argv[1], json_pack("{s:s,s:s}", "op", "snapshot", "path", path), &answer,
+			  &err);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
+	message_clear(&answer);
+	return 0;
+}
+
+/* Guest output: harmless on a terminal, as it is in a file. */
+static void show(int fd, FILE *to)
+{
+	bool terminal = isatty(fileno(to));
+	unsigned char chunk[4096];
+	off_t at = 0;
+	ssize_t n, i;
+
+	while ((n = pread(fd, chunk, sizeof(chunk), at)) > 0) {
+		at += n;
+		if (!terminal) {
+			fwrite(chunk, 1, (size_t)n, to);
+			continue;
+		}
+		for (i = 0; i < n; i++) {
+			if (chunk[i] >= ' ' ? chunk[i] != 0x7f
+					    : chunk[i] == '\n' || chunk[i] == '\t')
+				fputc(chunk[i], to);
+			else if (chunk[i] != '\r')
+				fprintf(to, "\\x%02x", chunk[i]);
+		}
+	}
+}
+
+/* The console, or what a detached command has written to stdout and stderr. */
+int cmd_logs(int argc, char **argv)
+{
+	json_t *request = json_pack("{s:s}", "op", "logs");
+	struct message answer;
+	uint64_t job;
+	struct err err;
+	int ret = 0;
+
+	if ((argc != 2 && argc != 3) || argv[1][0] == '-')
+		ret = err_set(&err, EINVAL, "logs: cordon logs NAME [JOB]");
+	if (ret == 0 && argc == 3)
+		ret = cli_parse_number(argv[2], 1, INT32_MAX, &job, &err);
+	if (ret == 0 && argc == 3)
+		json_object_set_new(request, "job", json_integer((json_int_t)job));
+	if (ret == 0)
+		ret = ask(argv[1], request, &answer, &err);
+	else
+		json_decref(request);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
+	if (answer.fds > 0)
+		show(answer.fd[0], stdout);
+	if (answer.fds > 1)
+		show(answer.fd[1], stderr);
+	message_clear(&answer);
+	return 0;
+}
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+static void print_info(const json_t *info)
+{
+	const json_t *jobs = json_object_get(info, "jobs");
+	json_int_t started = json_integer_value(json_object_get(info, "started"));
+	json_int_t age = started ? time(NULL) - started : 0;
+
+	printf("%-24s %-8s %8lld %6lldM %5lld %5zu %8llds\n",
+	       json_string_value(json_object_get(info, "name")),
+	       json_string_value(json_object_get(info, "state")),
+	       (long long)json_integer_value(json_object_get(info, "pid")),
+	       (long long)json_integer_value(json_object_get(info, "memory")) >> 20,
+	       (long long)json_integer_value(json_object_get(info, "cpus")), json_array_size(jobs),
+	       (long long)(age > 0 ? age : 0));
+}
+
+static bool wants_json(int argc, char **argv, int *at, struct err *err)
+{
+	for (*at = 1; *at < argc && argv[*at][0] == '-'; (*at)++)
+		if (strcmp(argv[*at], "--json") != 0) {
+			err_set(err, EINVAL, "%s: unknown option %s", argv[0], argv[*at]);
+			*at = -1;
+			return false;
+		}
+	return *at > 1;
+}
+
+/* What ps says of a sandbox; NULL if it has just ended. One that hangs must not hide the others. */
+static json_t *ask_info(const struct registry_entry *entry)
+{
+	struct message answer;
+	struct err err;
+	json_t *info;
+	pid_t pid;
+	int ret = ask_within(PATIENCE_MS, entry->name, json_pack("{s:s}", "op", "info"), &answer,
+			     &err);
+
+	if (ret < 0 && registry_find(entry->name, &pid, NULL) < 0)
+		return NULL;
+	if (ret < 0)
+		return json_pack("{s:s,s:I,s:s}", "name", entry->name, "pid",
+				 (json_int_t)entry->pid, "state",
+				 ret == -EAGAIN ? "starting" : "hangs");
+	info = json_incref(answer.body);
+	message_clear(&answer);
+	json_object_del(info, "ok");
+	json_object_del(info, "id");
+	return info;
+}
+
+int cmd_ps(int argc, char **argv)
+{
+	struct registry_entry *entries = NULL;
+	json_t *list = json_array();
+	struct err err = {.text = ""};
+	int at, i, count = 0;
+	bool json = wants_json(argc, argv, &at, &err);
+
+	if (at == argc)
+		count = registry_list(&entries, &err);
+	else if (at > 0)
+		err_set(&err, EINVAL, "ps: takes no argument but --json");
+	if (at != argc || count < 0) {
+		log_error("%s", err.text);
+		json_decref(list);
+		return EXIT_CORDON;
+	}
+	if (!json)
+		printf("%-24s %-8s %8s %7s %5s %5s %9s\n", "NAME", "STATE", "PID", "MEMORY", "CPUS",
+		       "JOBS", "AGE");
+	for (i = 0; i < count; i++) {
+		json_t *info = ask_info(&entries[i]);
+
+		if (info && !json)
+			print_info(info);
+		if (info)
+			json_array_append_new(list, info);
+	}
+	if (json) {
+		json_dumpf(list, stdout, JSON_INDENT(2));
+		printf("\n");
+	}
+	json_decref(list);
+	free(entries);
+	return 0;
+}
+
+int cmd_stats(int argc, char **argv)
+{
+	struct message answer;
+	struct err err = {.text = ""};
+	void *at_key;
+	int at, ret;
+	bool json = wants_json(argc, argv, &at, &err);
+
+	ret = at < 0 ? -EINVAL : 0;
+	if (ret == 0 && at + 1 != argc)
+		ret = err_set(&err, EINVAL, "stats: cordon stats [--json] NAME");
+	if (ret == 0)
+		ret = ask(argv[at], json_pack("{s:s}", "op", "stats"), &answer, &err);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
+	json_object_del(answer.body, "ok");
+	json_object_del(answer.body, "id");
+	if (json) {
+		json_dumpf(answer.body, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else {
+		for (at_key = json_object_iter(answer.body); at_key;
+		     at_key = json_object_iter_next(answer.body, at_key))
+			printf("%-18s %lld\n", json_object_iter_key(at_key),
+			       (long long)json_integer_value(json_object_iter_value(at_key)));
+	}
+	message_clear(&answer);
+	return 0;
+}
+
+/* --- fork ------------------------------------------------------------------------------------- */
+
+#define FORKS_MAX 1000
+
+/* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
+ */
+static int fork_sandbox(const char *name, unsigned count, struct err *err)
+{
+	char path[PATH_MAX], file[32], child[SANDBOX_NAME_MAX + 16];
+	struct monitor_config config = {.name = child};
+	struct message answer;
+	unsigned i;
+	int ret;
+
+	snprintf(file, sizeof(file), "fork-%d.snapshot", (int)getpid());
+	ret = registry_path(name, file, path, err);
+
+	if (ret == 0)
+		ret = ask(name, json_pack("{s:s,s:s}", "op", "snapshot", "path", path), &answer,
+			  err);
+	if (ret < 0)
+		return ret;
+	message_clear(&answer);
+	config.sandbox.snapshot = path;
+	config.sandbox.hostname = child;
+	config.sandbox.machine = (struct machine_config){.agent = true, .console_fd = -1};
+	for (i = 1; ret == 0 && i <= count; i++) {
+		snprintf(child, sizeof(child), "%s-%u", name, i);
+		ret = start_monitor(&config, err);
+		if (ret == 0)
+			printf("%s\n", child);
+	}
+	/* The children have it mapped; its name is not needed any more. */
+	unlink(path);
+	return ret;
+}
+
+int cmd_fork(int argc, char **argv)
+{
+	uint64_t count;
+	struct err err;
+	int ret = 0;
+
+	if (argc != 3)
+		ret = err_set(&err, EINVAL, "fork: cordon fork NAME N");
+	if (ret == 0)
+		ret = cli_parse_number(argv[2], 1, FORKS_MAX, &count, &err);
+	if (ret == 0)
+		ret = fork_sandbox(argv[1], (unsigned)count, &err);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}

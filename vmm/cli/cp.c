@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cordon cp: files and folders in and out of a sandbox, also where no share exists. In the guest a
+ * tar program works at the other end of a command's stdin or stdout.
+ */
+#include "vmm/cli/cp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+#include "vmm/control/client.h"
+#include "vmm/control/registry.h"
+
+#define NO_TAR "command -v tar >/dev/null || exit 127; "
+
+/* $1 the folder, $2 the name in it. */
+static const char send_script[] = NO_TAR "exec tar -cf - -C \"$1\" -- \"./$2\"";
+
+/*
+ * $1 where to, $2 the name that the stream has: into $1 if that is a folder, else as $1. By way of
+ * a folder beside it, so that $1 is there whole or not at all.
+ */
+static const char take_script[] =
+	NO_TAR "if [ -d \"$1\" ]; then exec tar -xf - -C \"$1\"; fi; "
+	       "t=$(mktemp -d \"$(dirname -- \"$1\")/.cp.XXXXXX\") || exit 1; "
+	       "tar -xf - -C \"$t\" && mv -- \"$t/$2\" \"$1\"; s=$?; rm -rf -- \"$t\"; exit $s";
+
+struct place {
+	char sandbox[SANDBOX_NAME_MAX + 1]; /* "": the host */
+	const char *path;
+};
+
+/* "NAME:PATH" is in a sandbox; anything with a slash before the colon, or without one, is here. */
+static int parse_place(const char *word, struct place *place, struct err *err)
+{
+	const char *colon = strchr(word, ':');
+	size_t length = colon ? (size_t)(colon - word) : 0;
+
+	place->sandbox[0] = '\0';
+	place->path = word;
+	if (!colon || (strchr(word, '/') && strchr(word, '/') < colon))
+		return word[0] ? 0 : err_set(err, EINVAL, "cp: an empty path");
+	if (length > SANDBOX_NAME_MAX)
+		return err_set(err, EINVAL, "cp: '%.60s' is too long for a name", word);
+	memcpy(place->sandbox, word, length);
+	place->sandbox[length] = '\0';
+	place->path = colon + 1;
+	if (place->path[0] != '/')
+		return err_set(err, EINVAL, "cp: %s: the path in a sandbox must begin with /",
+			       word);
+	return registry_check_name(place->sandbox, err);
+}
+
+/* Starts the script with `in` and `out` as its streams. Returns the connection or -errno. */
+static int start_script(const char *sandbox, const char *script, const char *first,
+			const char *second, int in, int out, struct err *err)
+{
+	const int fd[] = {in, out, STDERR_FILENO};
+	json_t *body = json_pack("{s:i,s:s,s:[s,s,s,s,s,s]}", "id", 1, "op", "exec", "argv", "sh",
+				 "-c", script, "sh", first, second);
+	int socket_fd, ret;
+
+	if (!body)
+		return err_set(err, EINVAL, "cp: a path is not valid UTF-8");
+	socket_fd = client_connect(sandbox, 0, err);
+	if (socket_fd < 0) {
+		json_decref(body);
+		return socket_fd;
+	}
+	ret = client_send(socket_fd, body, fd, 3, err);
+	if (ret == 0)
+		return socket_fd;
+	fd_close(&socket_fd);
+	return ret;
+}
+
+/* Waits for the script's end. 0, or -errno with a message. */
+static int wait_for_script(int socket_fd, struct err *err)
+{
+	const char *event, *text;
+	struct message message;
+	int ret, status = -1;
+
+	while ((ret = client_receive(socket_fd, &message, err)) == 0) {
+		event = json_string_value(json_object_get(message.body, "event"));
+		if (event && strcmp(event, "started") == 0) {
+			message_clear(&message);
+			continue;
+		}
+		text = json_string_value(
+			json_object_get(message.body, event ? "message" : "error"));
+		status = (int)json_integer_value(json_object_get(message.body, "status"));
+		if (!event)
+			ret = err_set(err, EREMOTE, "cp: %s", text ? text : "refused");
+		else if (status == EXIT_NOT_FOUND)
+			ret = err_set(err, ENOENT,
+				      "cp: the sandbox's files have no tar, or no sh: cp "
+				      "needs both in it");
+		else if (status != 0)
+			ret = err_set(err, EIO, "cp: tar in the sandbox failed (status %d)%s%s",
+				      status, text ? ": " : "", text ? text : "");
+		message_clear(&message);
+		return ret;
+	}
+	return ret;
+}
+
+/* Path without slashes at its end, and its parts. */
+static int split(const char *path, char copy[PATH_MAX], char **folder, char **name, struct err *err)
+{
+	static char second[PATH_MAX];
+
+	if (snprintf(copy, PATH_MAX, "%s", path) >= PATH_MAX)
+		return err_set(err, ENAMETOOLONG, "cp: %s: the path is too long", path);
+	memcpy(second, copy, sizeof(second));
+	*name = basename(second);
+	*folder = dirname(copy);
+	if (strcmp(*name, "/") == 0 || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0)
+		return err_set(err, EINVAL, "cp: %s: give a path that ends with a name", path);
+	return 0;
+}
+
+/* --- out of a sandbox ------------------------------------------------------------------------- */
+
+/* Where it goes on the host: a folder, open, and the name in it. */
+static int open_target(const char *path, const char *source_name, char name[PATH_MAX],
+		       struct err *err)
+{
+	char copy[PATH_MAX], *folder, *last;
+	struct stat status;
+	int fd, ret;
+
+	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+		snprintf(name, PATH_MAX, "%s", source_name);
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? err_sys(err, "%s", path) : fd;
+	}
+	ret = split(path, copy, &folder, &last, err);
+	if (ret < 0)
+		return ret;
+	snprintf(name, PATH_MAX, "%s", last);
+	fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "%s", folder) : fd;
+}
+
+static int copy_out(const struct place *from, const struct place *to, struct err *err)
+{
+	char copy[PATH_MAX], source[PATH_MAX], target[PATH_MAX], *folder, *name;
+	int pipe_fd[2] = {-1, -1}, null_fd = -1, socket_fd = -1, target_fd = -1, ret;
+	struct err later;
+
+	ret = split(from->path, copy, &folder, &name, err);
+	if (ret < 0)
+		return ret;
+	snprintf(source, sizeof(source), "%s", name);
+	target_fd = open_target(to->path, source, target, err);
+	if (target_fd < 0)
+		return target_fd;
+	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (null_fd < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0) {
+		ret = err_sys(err, "cp: pipe");
+		goto out;
+	}
+	socket_fd =
+		start_script(from->sandbox, send_script, folder, source, null_fd, pipe_fd[1], err);
+	fd_close(&pipe_fd[1]);
+	if (socket_fd < 0) {
+		ret = socket_fd;
+		goto out;
+	}
+	ret = cp_extract(pipe_fd[0], target_fd, source, target, err);
+	fd_close(&pipe_fd[0]);
+	/* If the stream was cut short, why is what tar says. */
+	if (ret == 0 || ret == -EPROTO) {
+		int end = wait_for_script(socket_fd, &later);
+
+		if (end < 0) {
+			*err = later;
+			ret = end;
+		}
+	}
+out:
+	fd_close(&pipe_fd[0]);
+	fd_close(&pipe_fd[1]);
+	fd_close(&null_fd);
+	fd_close(&socket_fd);
+	fd_close(&target_fd);
+	return ret;
+}
+
+/* --- into a sandbox --------------------------------------------------------------------------- */
+
+static int copy_in(const struct place *from, const struct place *to, struct err *err)
+{
+	char real[PATH_MAX], copy[PATH_MAX], *folder, *name;
+	int pipe_fd[2], null_fd, socket_fd, ret, end;
+	struct err later;
+
+	/* "." and the like have a name too. */
+	if (!realpath(from->path, real))
+		return err_sys(err, "%s", from->path);
+	ret = split(from->path, copy, &folder, &name, err);
+	if (ret == -EINVAL)
+		ret = split(real, copy, &folder, &name, err);
+	if (ret < 0)
+		return ret;
+	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (null_fd < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0) {
+		ret = err_sys(err, "cp: pipe");
+		fd_close(&null_fd);
+		return ret;
+	}
+	socket_fd =
+		start_script(to->sandbox, take_script, to->path, name, pipe_fd[0], null_fd, err);
+	fd_close(&pipe_fd[0]);
+	fd_close(&null_fd);
+	ret = socket_fd < 0 ? socket_fd : cp_archive(pipe_fd[1], from->path, name, err);
+	/* A stream that ends in the middle makes tar fail, and nothing be put in place. */
+	fd_close(&pipe_fd[1]);
+	if (socket_fd >= 0) {
+		end = wait_for_script(socket_fd, &later);
+		if (end < 0 && (ret == 0 || ret == -EPIPE)) {
+			*err = later;
+			ret = end;
+		}
+	}
+	fd_close(&socket_fd);
+	return ret;
+}
+
+int cmd_cp(int argc, char **argv)
+{
+	struct place from = {.sandbox = ""}, to = {.sandbox = ""};
+	struct err err;
+	int at = 1, ret = 0;
+
+	if (argc > 1 && strcmp(argv[1], "--") == 0)
+		at = 2;
+	if (argc != at + 2 || (at == 1 && argv[1][0] == '-' && argv[1][1]))
+		ret = err_set(&err, EINVAL,
+			      "cp: cordon cp NAME:PATH PATH, or cordon cp PATH NAME:PATH");
+	if (ret == 0)
+		ret = parse_place(argv[at], &from, &err);
+	if (ret == 0)
+		ret = parse_place(argv[at + 1], &to, &err);
+	if (ret == 0 && !from.sandbox[0] == !to.sandbox[0])
+		ret = err_set(
+			&err, EINVAL,
+			"cp: one of the two must be in a sandbox (NAME:/PATH), the other here");
+	if (ret == 0)
+		ret = from.sandbox[0] ? copy_out(&from, &to, &err) : copy_in(&from, &to, &err);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}

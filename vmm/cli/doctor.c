@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon doctor: the verb and its two outputs. The checks are in doctor_kvm.c and doctor_host.c. */
+#include "vmm/cli/doctor.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+
+#define NAME_WIDTH 14
+
+static const char *verdict_name(enum doctor_verdict verdict)
+{
+	static const char *const names[] = {"ok", "note", "FAIL", "skip"};
+
+	return names[verdict];
+}
+
+struct doctor_check *doctor_add(struct doctor *doctor, const char *name,
+				enum doctor_verdict verdict)
+{
+	/* There are fewer checks than room; one too many would overwrite the last. */
+	unsigned at = doctor->count < DOCTOR_CHECKS_MAX ? doctor->count++ : DOCTOR_CHECKS_MAX - 1;
+
+	doctor->check[at] = (struct doctor_check){.name = name, .verdict = verdict};
+	return &doctor->check[at];
+}
+
+void doctor_text(char text[512], const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, 512, fmt, ap);
+	va_end(ap);
+}
+
+bool doctor_read(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t length = fd < 0 ? -1 : fd_read_full(fd, text, size - 1);
+
+	fd_close(&fd);
+	text[length > 0 ? length : 0] = '\0';
+	if (length > 0 && text[length - 1] == '\n')
+		text[length - 1] = '\0';
+	return length > 0;
+}
+
+/* Whether a sandbox can run. */
+static bool healthy(const struct doctor *doctor)
+{
+	unsigned i;
+
+	for (i = 0; i < doctor->count; i++)
+		if (doctor->check[i].verdict == DOCTOR_FAIL)
+			return false;
+	return true;
+}
+
+static void print_lines(const struct doctor *doctor)
+{
+	const struct doctor_check *check;
+	unsigned i;
+
+	for (i = 0; i < doctor->count; i++) {
+		check = &doctor->check[i];
+		printf("%-5s %-*s %s%s%s\n", verdict_name(check->verdict), NAME_WIDTH, check->name,
+		       check->found, check->advice[0] ? "; to do: " : "", check->advice);
+	}
+	puts(healthy(doctor) ? "a sandbox can run here" : "no sandbox can run here");
+}
+
+static json_t *json_checks(const struct doctor *doctor)
+{
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < doctor->count; i++) {
+		const struct doctor_check *check = &doctor->check[i];
+
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:s}", "name", check->name,
+						"verdict", verdict_name(check->verdict), "found",
+						check->found, "advice", check->advice));
+	}
+	return list;
+}
+
+static json_t *json_capabilities(const struct doctor *doctor)
+{
+	json_t *list = json_array();
+	unsigned i;
+
+	for (i = 0; i < doctor->host.capabilities; i++) {
+		const struct host_capability *cap = &doctor->host.capability[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b, s:i, s:b}", "name", cap->name, "purpose",
+					cap->purpose, "required", (int)cap->required, "value",
+					cap->value, "there", (int)(cap->value >= cap->minimum)));
+	}
+	return list;
+}
+
+static int print_json(const struct doctor *doctor)
+{
+	json_t *root, *timings = json_array();
+	int ret;
+	unsigned i;
+
+	for (i = 0; i < DOCTOR_TIMINGS && doctor->create_vm_ns[i]; i++)
+		json_array_append_new(timings, json_integer((json_int_t)doctor->create_vm_ns[i]));
+	root = json_pack("{s:s, s:b, s:s, s:i, s:o, s:o, s:o}", "version", CORDON_VERSION,
+			 "healthy", (int)healthy(doctor), "host", host_kind_name(doctor->host.kind),
+			 "api_version", doctor->host.api_version, "create_vm_ns", timings,
+			 "capabilities", json_capabilities(doctor), "checks", json_checks(doctor));
+	if (!root) {
+		log_error("out of memory");
+		return -1;
+	}
+	ret = json_dumpf(root, stdout, JSON_INDENT(2));
+	json_decref(root);
+	putchar('\n');
+	return ret;
+}
+
+/*
+ * Exit status: 0 if a sandbox can run here, 1 if not, EXIT_CORDON if the doctor was called wrongly.
+ */
+int cmd_doctor(int argc, char **argv)
+{
+	static struct doctor doctor;
+	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+
+	if (argc > 1 && !json) {
+		log_error("doctor: unknown argument '%s': the only one is --json",
+			  argv[argc > 2 && strcmp(argv[1], "--json") == 0 ? 2 : 1]);
+		return EXIT_CORDON;
+	}
+	doctor_check_kvm(&doctor);
+	doctor_check_memory(&doctor);
+	doctor_check_network(&doctor);
+	doctor_check_guest(&doctor);
+	if (!json)
+		print_lines(&doctor);
+	else if (print_json(&doctor) < 0)
+		return EXIT_CORDON;
+	return healthy(&doctor) ? 0 : 1;
+}

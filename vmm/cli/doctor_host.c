@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon doctor: memory, network back ends, the guest's files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/cli/doctor.h"
+#include "vmm/cli/paths.h"
+#include "vmm/machine/machine.h"
+
+#define THP "/sys/kernel/mm/transparent_hugepage/"
+
+/* A line of /proc/meminfo in bytes, or 0. */
+static uint64_t meminfo(const char *text, const char *name)
+{
+	const char *line = strstr(text, name);
+	unsigned long long kib = 0;
+
+	if (line && sscanf(line + strlen(name), ": %llu kB", &kib) != 1)
+		kib = 0;
+	return KIB(kib);
+}
+
+/* The chosen word of "always [madvise] never". */
+static void chosen(const char *path, char *word, size_t size)
+{
+	char text[128], *from, *to;
+
+	snprintf(word, size, "unknown");
+	if (!doctor_read(path, text, sizeof(text)))
+		return;
+	from = strchr(text, '[');
+	to = strchr(text, ']');
+	if (from && to && to > from)
+		snprintf(word, size, "%.*s", (int)(to - from - 1), from + 1);
+}
+
+static bool huge_allowed(const char *word)
+{
+	return strcmp(word, "always") == 0 || strcmp(word, "madvise") == 0 ||
+	       strcmp(word, "within_size") == 0 || strcmp(word, "advise") == 0 ||
+	       strcmp(word, "force") == 0;
+}
+
+void doctor_check_memory(struct doctor *doctor)
+{
+	struct doctor_check *check = doctor_add(doctor, "memory", DOCTOR_OK);
+	char text[4096], overcommit[16], anon[32], shmem[32];
+	uint64_t available, left = 0;
+
+	if (!doctor_read("/proc/meminfo", text, sizeof(text))) {
+		check->verdict = DOCTOR_NOTE;
+		doctor_text(check->found, "unknown: /proc/meminfo cannot be read");
+		return;
+	}
+	available = meminfo(text, "MemAvailable");
+	doctor_read("/proc/sys/vm/overcommit_memory", overcommit, sizeof(overcommit));
+	chosen(THP "enabled", anon, sizeof(anon));
+	chosen(THP "shmem_enabled", shmem, sizeof(shmem));
+	doctor_text(
+		check->found,
+		"%llu MiB available of %llu; a sandbox has %llu unless --memory says otherwise; "
+		"overcommit %s; huge pages %s, shared %s",
+		(unsigned long long)(available >> 20),
+		(unsigned long long)(meminfo(text, "MemTotal") >> 20),
+		(unsigned long long)(MACHINE_MEMORY_DEFAULT >> 20), overcommit, anon, shmem);
+	if (strcmp(overcommit, "2") == 0) {
+		uint64_t limit = meminfo(text, "CommitLimit"), used = meminfo(text, "Committed_AS");
+
+		left = limit > used ? limit - used : 0;
+		available = min_u64(available, left);
+	}
+	if (available < MACHINE_MEMORY_DEFAULT) {
+		check->verdict = DOCTOR_NOTE;
+		doctor_text(check->advice, "%s",
+			    left && available == left
+				    ? "vm.overcommit_memory is 2 and the limit is near: set it to "
+				      "0, or "
+				      "raise vm.overcommit_ratio"
+				    : "free memory, or use a smaller --memory (64M and more)");
+	} else if (!huge_allowed(anon) || !huge_allowed(shmem)) {
+		check->verdict = DOCTOR_NOTE;
+		doctor_text(check->advice, "for fewer page faults: echo %s > " THP "%s",
+			    huge_allowed(anon) ? "advise" : "madvise",
+			    huge_allowed(anon) ? "shmem_enabled" : "enabled");
+	}
+}
+
+/* Finds a program in $PATH. */
+static bool find_program(const char *name, char *path, size_t size)
+{
+	const char *dir = getenv("PATH"), *end;
+
+	for (; dir && *dir; dir = *end ? end + 1 : end) {
+		end = strchrnul(dir, ':');
+		if (snprintf(path, size, "%.*s/%s", (int)(end - dir), dir, name) < (int)size &&
+		    access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+void doctor_check_network(struct doctor *doctor)
+{
+	struct doctor_check *check = doctor_add(doctor, "passt", DOCTOR_OK);
+	char path[256];
+
+	if (find_program("passt", path, sizeof(path))) {
+		doctor_text(check->found, "%s", path);
+	} else {
+		check->verdict = DOCTOR_NOTE;
+		doctor_text(check->found, "not installed: no --net user");
+		doctor_text(check->advice, "apt install passt");
+	}
+	check = doctor_add(doctor, "/dev/net/tun", DOCTOR_OK);
+	if (access("/dev/net/tun", R_OK | W_OK) == 0) {
+		doctor_text(check->found, "opens");
+	} else {
+		check->verdict = DOCTOR_NOTE;
+		doctor_text(check->found, "%s: no --net tap", strerror(errno));
+		doctor_text(check->advice, "only if a tap device is wanted: modprobe tun");
+	}
+}
+
+static void check_guest_file(struct doctor *doctor, const char *label, const char *name)
+{
+	struct doctor_check *check = doctor_add(doctor, label, DOCTOR_OK);
+	struct err err = {.text = ""};
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (find_guest_file(name, path, &err) < 0) {
+		check->verdict = DOCTOR_FAIL;
+		doctor_text(check->found, "%s", err.text);
+	} else if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+		check->verdict = DOCTOR_FAIL;
+		doctor_text(check->found, "%.400s is empty or no file", path);
+		doctor_text(check->advice, "make guest");
+	} else {
+		doctor_text(check->found, "%.400s, %.1f MiB", path,
+			    (double)st.st_size / (double)MIB(1));
+	}
+}
+
+void doctor_check_guest(struct doctor *doctor)
+{
+	check_guest_file(doctor, "guest kernel", "vmlinux");
+	check_guest_file(doctor, "initramfs", "initramfs");
+}

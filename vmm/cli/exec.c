@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cordon exec: a command in a running sandbox. Its streams go to the monitor as descriptors; but a
+ * terminal is read here and passed on through a pipe, since the monitor is in another session and
+ * would take what is typed also while we are in the background.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/command_options.h"
+#include "vmm/cli/terminal.h"
+#include "vmm/control/client.h"
+
+#define EXEC_ID 1
+
+/* How soon a terminal is read again after we have come back from the background. */
+#define BACKGROUND_MS 300
+
+struct exec_options {
+	struct command_options command;
+	bool detach;
+	const char *name;
+	char **argv;
+};
+
+struct exec {
+	const struct exec_options *options;
+	struct terminal terminal;
+	int socket_fd, signal_fd;
+	int typed_fd[2]; /* the pipe that takes what is typed, or -1 */
+	char typed[4096];
+	size_t typed_at, typed_end; /* what the pipe has not taken yet */
+};
+
+static int set_detach(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct exec_options *)arg)->detach = true;
+	return 0;
+}
+
+static const struct cli_option exec_option_table[] = {
+	{"detach", 'd', NULL, "leave it running; its output is kept (1 MiB of each stream)",
+	 set_detach},
+};
+
+void help_exec(void)
+{
+	printf("\nOptions:\n");
+	cli_print_options(command_option_table, command_option_count);
+	cli_print_options(exec_option_table, ARRAY_SIZE(exec_option_table));
+}
+
+static int parse(struct exec_options *options, int argc, char **argv, struct err *err)
+{
+	const struct cli_options tables[] = {
+		{command_option_table, command_option_count, &options->command},
+		{exec_option_table, ARRAY_SIZE(exec_option_table), options},
+	};
+	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), rest;
+
+	if (at < 0)
+		return at;
+	if (at >= argc)
+		return err_set(err, EINVAL, "exec: in which sandbox? cordon exec NAME -- CMD ARGS");
+	options->name = argv[at];
+	/* Options may also stand after the name. */
+	rest = cli_parse(tables, ARRAY_SIZE(tables), argc - at, argv + at, err);
+	if (rest < 0)
+		return rest;
+	if (at + rest >= argc)
+		return err_set(err, EINVAL, "exec: which command? cordon exec NAME -- CMD ARGS");
+	options->argv = argv + at + rest;
+	return 0;
+}
+
+static json_t *list_of(const char *const *words)
+{
+	json_t *list = json_array();
+
+	for (; list && *words; words++)
+		if (json_array_append_new(list, json_string(*words)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	return list;
+}
+
+static json_t *make_request(const struct exec *exec, json_t *argv)
+{
+	const struct command_options *command = &exec->options->command;
+	uint16_t rows, columns;
+
+	terminal_size(&exec->terminal, &rows, &columns);
+	return json_pack("{s:i,s:s,s:o,s:o*,s:s*,s:s*,s:b,s:i,s:i,s:I,s:b}", "id", EXEC_ID, "op",
+			 "exec", "argv", argv, "env", list_of(command->env), "workdir",
+			 command->workdir, "user", command->user, "tty", command->terminal, "rows",
+			 (int)rows, "columns", (int)columns, "timeout_ms",
+			 (json_int_t)(command->timeout_ns / 1000000), "detach",
+			 exec->options->detach);
+}
+
+static int send_request(struct exec *exec, struct err *err)
+{
+	int streams[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	unsigned count = exec->options->detach ? 0 : ARRAY_SIZE(streams);
+	json_t *argv = list_of((const char *const *)exec->options->argv);
+	int ret;
+
+	if (!argv)
+		return err_set(err, EINVAL, "exec: an argument is not valid UTF-8");
+	if (count > 0 && isatty(STDIN_FILENO)) {
+		if (pipe2(exec->typed_fd, O_CLOEXEC) < 0) {
+			json_decref(argv);
+			return err_sys(err, "pipe");
+		}
+		streams[0] = exec->typed_fd[0];
+	}
+	ret = client_send(exec->socket_fd, make_request(exec, argv), streams, count, err);
+	fd_close(&exec->typed_fd[0]);
+	if (ret == 0 && exec->typed_fd[1] >= 0)
+		fcntl(exec->typed_fd[1], F_SETFL, O_NONBLOCK);
+	return ret;
+}
+
+/* --- what is typed ---------------------------------------------------------------------------- */
+
+/* What to wait for: the terminal, or a pipe with room. Not the terminal while it is not ours. */
+static int watch_typed(const struct exec *exec, struct pollfd *wait)
+{
+	*wait = (struct pollfd){.fd = -1};
+	if (exec->typed_fd[1] < 0)
+		return -1;
+	if (exec->typed_at < exec->typed_end) {
+		*wait = (struct pollfd){.fd = exec->typed_fd[1], .events = POLLOUT};
+		return -1;
+	}
+	if (tcgetpgrp(STDIN_FILENO) != getpgrp())
+		return BACKGROUND_MS;
+	*wait = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
+	return -1;
+}
+
+static void pass_typed(struct exec *exec)
+{
+	ssize_t n;
+
+	if (exec->typed_at == exec->typed_end) {
+		n = read(STDIN_FILENO, exec->typed, sizeof(exec->typed));
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			return;
+		if (n <= 0) {
+			fd_close(&exec->typed_fd[1]);
+			return;
+		}
+		exec->typed_at = 0;
+		exec->typed_end = (size_t)n;
+	}
+	n = write(exec->typed_fd[1], exec->typed + exec->typed_at,
+		  exec->typed_end - exec->typed_at);
+	if (n > 0)
+		exec->typed_at += (size_t)n;
+	else if (n < 0 && errno != EAGAIN && errno != EINTR)
+		fd_close(&exec->typed_fd[1]); /* the command reads no more */
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static bool is_ignored(int number)
+{
+	struct sigaction action;
+
+	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* Signals that are ignored, as nohup does, stay so. */
+static int watch_signals(struct exec *exec)
+{
+	static const int passed_on[] = {SIGINT,	 SIGTERM, SIGHUP,  SIGQUIT,
+					SIGUSR1, SIGUSR2, SIGWINCH};
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < ARRAY_SIZE(passed_on); i++)
+		if (!is_ignored(passed_on[i]))
+			sigaddset(&set, passed_on[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	exec->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	return exec->signal_fd < 0 ? -errno : 0;
+}
+
+static int pass_signal(struct exec *exec, struct err *err)
+{
+	struct signalfd_siginfo info;
+	uint16_t rows, columns;
+
+	if (read(exec->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return 0;
+	if (info.ssi_signo != SIGWINCH)
+		return client_send(exec->socket_fd,
+				   json_pack("{s:s,s:i,s:i}", "op", "signal", "exec", EXEC_ID,
+					     "signal", (int)info.ssi_signo),
+				   NULL, 0, err);
+	if (!terminal_size(&exec->terminal, &rows, &columns))
+		return 0;
+	return client_send(exec->socket_fd,
+			   json_pack("{s:s,s:i,s:i,s:i}", "op", "resize", "exec", EXEC_ID, "rows",
+				     (int)rows, "columns", (int)columns),
+			   NULL, 0, err);
+}
+
+/* One message of the monitor. Returns true with *status when the command is over. */
+static bool take_message(const json_t *body, int *status)
+{
+	const char *event = json_string_value(json_object_get(body, "event"));
+	const char *text = json_string_value(json_object_get(body, "message"));
+
+	if (event && event[0] == 's')
+		return false; /* started */
+	if (event) {
+		if (text)
+			log_error("%s", text);
+		*status = (int)json_integer_value(json_object_get(body, "status"));
+		return true;
+	}
+	if (json_is_true(json_object_get(body, "ok"))) {
+		printf("%d\n", (int)json_integer_value(json_object_get(body, "job")));
+		*status = 0;
+		return true;
+	}
+	text = json_string_value(json_object_get(body, "error"));
+	log_error("%s", text ? text : "refused");
+	*status = EXIT_CORDON;
+	return true;
+}
+
+static int follow(struct exec *exec, int *status, struct err *err)
+{
+	struct pollfd fds[3] = {
+		{.fd = exec->socket_fd, .events = POLLIN},
+		{.fd = exec->signal_fd, .events = POLLIN},
+	};
+	struct message message;
+	bool over = false;
+	int ret = 0, timeout;
+
+	while (!over && ret == 0) {
+		timeout = watch_typed(exec, &fds[2]);
+		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0) {
+			if (errno != EINTR)
+				return err_sys(err, "poll");
+			continue;
+		}
+		if (fds[1].revents)
+			ret = pass_signal(exec, err);
+		if (ret == 0 && fds[2].revents)
+			pass_typed(exec);
+		if (ret < 0 || !fds[0].revents)
+			continue;
+		ret = client_receive(exec->socket_fd, &message, err);
+		if (ret < 0)
+			break;
+		over = take_message(message.body, status);
+		message_clear(&message);
+	}
+	return ret;
+}
+
+int cmd_exec(int argc, char **argv)
+{
+	static struct exec_options options;
+	struct exec exec = {
+		.options = &options,
+		.socket_fd = -1,
+		.signal_fd = -1,
+		.typed_fd = {-1, -1},
+	};
+	int ret, status = EXIT_CORDON;
+	struct err err;
+
+	ret = parse(&options, argc, argv, &err);
+	if (ret == 0) {
+		ret = client_connect(options.name, 0, &err);
+		exec.socket_fd = ret;
+	}
+	if (ret >= 0) {
+		ret = watch_signals(&exec);
+		if (ret < 0)
+			err_code(&err, -ret, "signals");
+	}
+	if (ret >= 0) {
+		if (options.command.terminal)
+			terminal_enter(&exec.terminal, STDIN_FILENO, STDOUT_FILENO);
+		ret = send_request(&exec, &err);
+	}
+	if (ret >= 0)
+		ret = follow(&exec, &status, &err);
+	terminal_leave(&exec.terminal);
+	fd_close(&exec.typed_fd[0]);
+	fd_close(&exec.typed_fd[1]);
+	fd_close(&exec.signal_fd);
+	fd_close(&exec.socket_fd);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : status;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+
+static int set_verbose(void *arg, const char *value, struct err *err)
+{
+	struct run_options *options = arg;
+
+	(void)value;
+	(void)err;
+	log_set_level(options->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	options->verbose = true;
+	return 0;
+}
+
+static int set_outlive(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct run_options *)arg)->die_with_parent = false;
+	return 0;
+}
+
+static const struct cli_option run_option_table[] = {
+	{"outlive-parent", 0, NULL, "go on when the process that started this one ends",
+	 set_outlive},
+	{"verbose", 'v', NULL, "say what happens, with a time line; twice: more", set_verbose},
+};
+
+void help_run(void)
+{
+	printf("\nThe command:\n");
+	cli_print_options(command_option_table, command_option_count);
+	cli_print_options(run_option_table, ARRAY_SIZE(run_option_table));
+	printf("\nThe sandbox:\n");
+	cli_print_options(sandbox_option_table, sandbox_option_count);
+	printf("\nWithout CMD, but with --kernel or --initrd, the guest only boots; stdin and "
+	       "stdout\n"
+	       "are its console, and its power-off or reset ends the run with status 0.\n");
+}
+
+static int parse(struct run_options *options, int argc, char **argv, struct err *err)
+{
+	const struct cli_options tables[] = {
+		{command_option_table, command_option_count, &options->command},
+		{run_option_table, ARRAY_SIZE(run_option_table), options},
+		{sandbox_option_table, sandbox_option_count, &options->base},
+	};
+	const struct machine_config *machine = &options->base.sandbox.machine;
+	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err);
+
+	if (at < 0)
+		return at;
+	if (at < argc)
+		options->argv = argv + at;
+	else if (!machine->kernel && !machine->initrd)
+		return err_set(err, EINVAL, "run: which command? cordon run [options] -- CMD ARGS");
+	return sandbox_options_finish(&options->base, options->argv != NULL, err);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static struct run_options options;
+	uint64_t started = loop_now_ns();
+	struct err err;
+
+	sandbox_options_init(&options.base);
+	options.die_with_parent = true;
+	if (parse(&options, argc, argv, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
+	if (!options.argv)
+		options.base.sandbox.machine.console_fd = STDOUT_FILENO;
+	return run_session(&options, started);
+}

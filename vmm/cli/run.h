@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `cordon run`: one sandbox, one command, its stdio and exit status.
+ *
+ * run.c has the options, run_session.c what happens while the sandbox lives.
+ */
+#ifndef CORDON_CLI_RUN_H
+#define CORDON_CLI_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/cli/command_options.h"
+#include "vmm/cli/sandbox_options.h"
+
+struct run_options {
+	struct sandbox_options base;
+	struct command_options command;
+	bool verbose, die_with_parent;
+	char *const *argv; /* NULL-ended; NULL: no command, only boot */
+};
+
+/* Boots, runs the command, cleans up. started_ns: when main() began. Returns the exit status. */
+int run_session(const struct run_options *options, uint64_t started_ns);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/sandbox_options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/cli/paths.h"
+
+static int set_memory(void *arg, const char *value, struct err *err)
+{
+	struct sandbox_options *options = arg;
+	uint64_t bytes;
+	struct sysinfo info;
+	int ret = cli_parse_size(value, &bytes, err);
+
+	if (ret < 0)
+		return ret;
+	if (bytes < MACHINE_MEMORY_MIN)
+		return err_set(err, EINVAL, "%s is too little: give at least %lluM", value,
+			       (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
+	if (sysinfo(&info) == 0 && bytes > (uint64_t)info.totalram * info.mem_unit)
+		return err_set(err, EINVAL, "%s is more than this host's memory (%lluM)", value,
+			       (unsigned long long)info.totalram * info.mem_unit >> 20);
+	options->sandbox.machine.memory = bytes & ~(MIB(2) - 1);
+	return 0;
+}
+
+static int set_cpus(void *arg, const char *value, struct err *err)
+{
+	struct sandbox_options *options = arg;
+	uint64_t cpus;
+	int ret = cli_parse_number(value, 1, VM_CPUS_MAX, &cpus, err);
+
+	if (ret == 0)
+		options->sandbox.machine.cpus = (unsigned)cpus;
+	return ret;
+}
+
+static int set_kernel(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->sandbox.machine.kernel = value;
+	return 0;
+}
+
+static int set_initrd(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->sandbox.machine.initrd = value;
+	return 0;
+}
+
+static int set_cmdline(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->sandbox.machine.cmdline_append = value;
+	return 0;
+}
+
+static int set_vsock(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->sandbox.machine.vsock_path = value;
+	return 0;
+}
+
+static int set_console(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct sandbox_options *)arg)->sandbox.machine.console_fd = STDERR_FILENO;
+	return 0;
+}
+
+static int set_cold(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct sandbox_options *)arg)->sandbox.cold = true;
+	return 0;
+}
+
+static int refuse(void *arg, const char *value, struct err *err)
+{
+	(void)arg;
+	(void)value;
+	return err_set(err, ENOTSUP, "not in this version of Cordon");
+}
+
+/* No network is the default, so asking for that is granted. */
+static int set_net(void *arg, const char *value, struct err *err)
+{
+	return strcmp(value, "none") == 0 ? 0 : refuse(arg, value, err);
+}
+
+const struct cli_option sandbox_option_table[] = {
+	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
+	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
+	{"net", 0, "none", "the network: none is what there is yet", set_net},
+	{"console", 0, NULL, "show the guest's console on stderr", set_console},
+	{"cold", 0, NULL, "boot; neither use nor make a template", set_cold},
+	{"vsock", 0, "PATH", "a Unix socket through which host programs reach guest ports",
+	 set_vsock},
+	{"kernel", 0, "FILE", "another guest kernel: ELF vmlinux or bzImage", set_kernel},
+	{"initrd", 0, "FILE", "another initramfs, uncompressed", set_initrd},
+	{"cmdline-append", 0, "TEXT", "more words for the kernel's command line", set_cmdline},
+	/* What the design names and this version does not have is refused, never ignored. */
+	{"policy", 0, "FILE", NULL, refuse},
+	{"share", 0, "HOST:GUEST", NULL, refuse},
+	{"rootfs", 0, "DIR", NULL, refuse},
+};
+
+const size_t sandbox_option_count = ARRAY_SIZE(sandbox_option_table);
+
+void sandbox_options_init(struct sandbox_options *options)
+{
+	options->sandbox.machine = (struct machine_config){
+		.memory = MACHINE_MEMORY_DEFAULT,
+		.cpus = 1,
+		.console_fd = -1,
+	};
+}
+
+int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err)
+{
+	struct machine_config *machine = &options->sandbox.machine;
+	bool own_kernel = machine->kernel != NULL;
+	int ret = 0;
+
+	machine->agent = agent;
+	if (!own_kernel) {
+		ret = find_guest_file("vmlinux", options->kernel, err);
+		machine->kernel = options->kernel;
+	}
+	if (ret == 0 && !machine->initrd && (agent || !own_kernel)) {
+		ret = find_guest_file("initramfs", options->initrd, err);
+		machine->initrd = options->initrd;
+	}
+	return ret;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options that say what a sandbox is made of: those that run and start share. */
+#ifndef CORDON_CLI_SANDBOX_OPTIONS_H
+#define CORDON_CLI_SANDBOX_OPTIONS_H
+
+#include <limits.h>
+
+#include "vmm/cli/cli.h"
+#include "vmm/machine/sandbox.h"
+
+/*
+ * Every struct that these options are parsed into begins with this one.
+ */
+struct sandbox_options {
+	struct sandbox_config sandbox;
+	char kernel[PATH_MAX], initrd[PATH_MAX]; /* found files, if none were given */
+};
+
+extern const struct cli_option sandbox_option_table[];
+extern const size_t sandbox_option_count;
+
+/* Defaults. */
+void sandbox_options_init(struct sandbox_options *options);
+
+/* Finds the guest's files where none were given. agent: the guest must have our agent. */
+int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting monitors, for the verbs that do. */
+#ifndef CORDON_CLI_START_H
+#define CORDON_CLI_START_H
+
+#include "vmm/base/err.h"
+#include "vmm/control/monitor.h"
+
+/*
+ * Claims config->name, makes the monitor's process and waits until its sandbox is ready. 0 or
+ * -errno with a message; nothing is left behind then.
+ */
+int start_monitor(struct monitor_config *config, struct err *err);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tar streams (POSIX ustar with GNU's and pax's long names), for `cordon cp`. The reader's input is
+ * a guest's and hostile: every length is bounded, and an entry is handed out only when all of its
+ * headers have been understood.
+ */
+#ifndef CORDON_CLI_TAR_H
+#define CORDON_CLI_TAR_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "vmm/base/err.h"
+
+#define TAR_BLOCK 512
+
+enum tar_type {
+	TAR_FILE = '0',
+	TAR_LINK = '1', /* hard link to link, a name of the same stream */
+	TAR_SYMLINK = '2',
+	TAR_FOLDER = '5',
+	TAR_OTHER = 0, /* a device, a pipe, anything else: without contents */
+};
+
+struct tar_entry {
+	char name[PATH_MAX], link[PATH_MAX];
+	enum tar_type type;
+	mode_t mode;   /* permission bits only */
+	uint64_t size; /* bytes of contents, of files only */
+	int64_t mtime;
+};
+
+struct tar_reader {
+	int fd;
+	uint64_t left, padding; /* of the current entry's contents */
+	bool ended;
+};
+
+void tar_reader_init(struct tar_reader *reader, int fd);
+
+/* The next entry, past what was not read of the one before. 1; 0 at the end; -errno with a message.
+ */
+int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err);
+
+/* Up to length bytes of the entry's contents; 0 at their end. -errno with a message if cut short.
+ */
+ssize_t tar_read(struct tar_reader *reader, void *to, size_t length, struct err *err);
+
+/* An entry's headers. The contents and tar_write_padding() follow. 0 or -errno. */
+int tar_write_entry(int fd, const struct tar_entry *entry);
+int tar_write_padding(int fd, uint64_t size);
+int tar_write_end(int fd);
+
+#endif

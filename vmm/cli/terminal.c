@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/terminal.h"
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+
+/* The terminal that is raw now, for the handler of signals that end the process. */
+static struct {
+	volatile sig_atomic_t raw;
+	int fd;
+	struct termios before;
+} entered;
+
+static void on_fatal_signal(int number)
+{
+	/* Set from the background it would stop us instead. */
+	signal(SIGTTOU, SIG_IGN);
+	if (entered.raw)
+		tcsetattr(entered.fd, TCSANOW, &entered.before);
+	/* The action is the default one again. */
+	raise(number);
+}
+
+static void catch_fatal_signals(void)
+{
+	static const int fatal[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,	SIGTRAP,   SIGSYS,
+				    SIGABRT, SIGXCPU, SIGXFSZ, SIGALRM, SIGVTALRM, SIGPROF};
+	const struct sigaction action = {
+		.sa_handler = on_fatal_signal,
+		.sa_flags = (int)SA_RESETHAND | SA_NODEFER,
+	};
+	struct sigaction before;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fatal); i++)
+		if (sigaction(fatal[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+			sigaction(fatal[i], &action, NULL);
+}
+
+void terminal_enter(struct terminal *terminal, int in_fd, int out_fd)
+{
+	struct termios raw;
+
+	*terminal = (struct terminal){.in_fd = in_fd, .out_fd = out_fd};
+	if (tcgetattr(in_fd, &terminal->before) < 0)
+		return;
+	raw = terminal->before;
+	cfmakeraw(&raw);
+	entered.fd = in_fd;
+	entered.before = terminal->before;
+	catch_fatal_signals();
+	entered.raw = 1;
+	terminal->raw = tcsetattr(in_fd, TCSANOW, &raw) == 0;
+}
+
+void terminal_leave(struct terminal *terminal)
+{
+	if (terminal->raw)
+		tcsetattr(terminal->in_fd, TCSADRAIN, &terminal->before);
+	terminal->raw = false;
+	entered.raw = 0;
+}
+
+bool terminal_size(const struct terminal *terminal, uint16_t *rows, uint16_t *columns)
+{
+	struct winsize size;
+
+	*rows = *columns = 0;
+	if (!terminal->raw || (ioctl(terminal->out_fd, TIOCGWINSZ, &size) < 0 &&
+			       ioctl(terminal->in_fd, TIOCGWINSZ, &size) < 0))
+		return false;
+	*rows = size.ws_row;
+	*columns = size.ws_col;
+	return true;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The user's terminal: raw while a command has it, as it was afterwards. */
+#ifndef CORDON_CLI_TERMINAL_H
+#define CORDON_CLI_TERMINAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <termios.h>
+
+struct terminal {
+	bool raw;
+	int in_fd, out_fd;
+	struct termios before;
+};
+
+/*
+ * Makes in_fd raw if it is a terminal. Always paired with terminal_leave(); a signal that ends the
+ * process by default, a crash's too, puts the terminal right first. One terminal at a time.
+ */
+void terminal_enter(struct terminal *terminal, int in_fd, int out_fd);
+void terminal_leave(struct terminal *terminal);
+
+/* The size of the terminal that was entered; false and 0 if there is none. */
+bool terminal_size(const struct terminal *terminal, uint16_t *rows, uint16_t *columns);
+
+#endif
