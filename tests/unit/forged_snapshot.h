@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Forged snapshot files: a small valid one in memory, for tests to break in one place and, where a
+ * check behind the checksums is meant, to seal again. What its sections for KVM and the devices
+ * hold is noise: snapshot_open() does not look into them.
+ */
+#ifndef CORDON_TEST_FORGED_SNAPSHOT_H
+#define CORDON_TEST_FORGED_SNAPSHOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/machine/snapshot.h"
+#include "vmm/machine/snapshot_format.h"
+
+#define FORGED_SNAPSHOT_MEMORY	(UINT64_C(64) << 20)
+#define FORGED_SNAPSHOT_KEY	"made by a test\n"
+#define FORGED_SNAPSHOT_EXTENTS 3u
+
+/* What the file says; break a field before forged_snapshot_build(). */
+struct forged_snapshot {
+	char magic[SNAPSHOT_MAGIC_BYTES];
+	uint32_t arch, version;
+	char build[SNAPSHOT_BUILD_BYTES];
+	uint64_t memory;
+	uint32_t cpus, devices, fingerprint;
+	uint8_t ring0;
+	struct snapshot_extent extent[FORGED_SNAPSHOT_EXTENTS];
+	uint32_t extent_count; /* as the file says; all FORGED_SNAPSHOT_EXTENTS are there */
+	unsigned leave_out;    /* a section type that is not written, or 0 */
+};
+
+void forged_snapshot_init(struct forged_snapshot *forged);
+
+/* The file's bytes, guest memory included; the caller frees. *state: where the sections end. */
+uint8_t *forged_snapshot_build(const struct forged_snapshot *forged, size_t *size, size_t *state);
+
+/* Makes all checksums right again that can be: the header's, and those of sections that fit. */
+void forged_snapshot_seal(uint8_t *file, size_t size);
+
+/* Opens a file of these bytes as snapshot_open() would by its path. */
+int forged_snapshot_open(struct snapshot *snapshot, const void *file, size_t size, struct err *err);
+
+#endif

@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's end of the agent channel with the real agent at the other end. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "tests/unit/agent_host.h"
+#include "tests/unit/agent_real.h"
+
+struct pair {
+	struct host host;
+	pid_t agent;
+};
+
+static void pair_create(struct pair *pair)
+{
+	int fd;
+
+	pair->agent = agent_spawn(&fd);
+	host_create(&pair->host);
+	host_attach(&pair->host, fd);
+	WAIT_FOR(&pair->host, pair->host.ready || pair->host.lost);
+	ck_assert_uint_eq(pair->host.ready, 1);
+}
+
+static void pair_destroy(struct pair *pair)
+{
+	host_destroy(&pair->host);
+	agent_wait(pair->agent);
+}
+
+static bool ended(const struct run *run)
+{
+	return run->exited || run->failed;
+}
+
+static void shell_start(struct pair *pair, struct run *run, const char *script)
+{
+	const char *argv[] = {"sh", "-c", script, NULL};
+	struct agent_command_spec spec = {.argv = argv, .workdir = "/"};
+
+	ck_assert_int_eq(run_start(&pair->host, run, &spec), 0);
+}
+
+static void shell(struct pair *pair, struct run *run, const char *script)
+{
+	shell_start(pair, run, script);
+	WAIT_FOR(&pair->host, ended(run));
+	agent_command_close(run->command);
+}
+
+START_TEST(greeting_tells_version_and_build)
+{
+	struct pair pair;
+
+	pair_create(&pair);
+	ck_assert_uint_eq(pair.host.info.major, AGENT_VERSION_MAJOR);
+	ck_assert_uint_eq(pair.host.info.connections, 1);
+	ck_assert_str_eq(pair.host.info.build, CORDON_VERSION);
+	ck_assert(agent_channel_is_ready(pair.host.channel));
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(output_is_separate_and_the_status_is_its_own)
+{
+	struct pair pair;
+	struct run run = {0};
+
+	pair_create(&pair);
+	shell(&pair, &run, "echo out; echo err >&2; exit 7");
+	ck_assert_uint_eq(run.started, 1);
+	ck_assert_uint_eq(run.exited, 1);
+	ck_assert_int_eq(run.status.code, 7);
+	ck_assert_int_eq(run.status.signal, 0);
+	ck_assert_str_eq(run.out[1], "out\n");
+	ck_assert_str_eq(run.out[2], "err\n");
+	ck_assert_uint_eq(run.eof[1], 1);
+	ck_assert_uint_eq(run.eof[2], 1);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(use_of_resources_is_reported)
+{
+	struct pair pair;
+	struct run run = {0};
+
+	pair_create(&pair);
+	shell(&pair, &run, "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
+	ck_assert_int_eq(run.status.code, 0);
+	ck_assert_uint_gt(run.status.user_us + run.status.system_us, 0);
+	ck_assert_uint_gt(run.status.real_us, 0);
+	ck_assert_uint_gt(run.status.max_rss_kib, 100);
+	ck_assert_uint_gt(run.status.minor_faults, 0);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(signals_reach_the_whole_group)
+{
+	struct pair pair;
+	struct run run = {0};
+
+	pair_create(&pair);
+	shell(&pair, &run, "kill -USR1 $$");
+	ck_assert_int_eq(run.status.signal, SIGUSR1);
+	/* sleep is a child of the shell, and the shell waits for it */
+	shell_start(&pair, &run,
+		    "trap 'echo caught; exit 3' INT; sh -c 'echo go; exec sleep 1000'; exit 4");
+	WAIT_FOR(&pair.host, run.length[1] >= 3);
+	ck_assert_int_eq(agent_command_signal(run.command, 0), -EINVAL);
+	ck_assert_int_eq(agent_command_signal(run.command, 65), -EINVAL);
+	ck_assert_int_eq(agent_command_signal(run.command, SIGINT), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_str_eq(run.out[1], "go\ncaught\n");
+	ck_assert_int_eq(run.status.code, 3);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(input_ends_when_it_is_told_to)
+{
+	const char *argv[] = {"cat", NULL};
+	struct agent_command_spec spec = {.argv = argv};
+	struct pair pair;
+	struct run run = {0};
+
+	pair_create(&pair);
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	/* before it has even started */
+	ck_assert_uint_eq(agent_command_stdin(run.command, "hello", 5), 5);
+	WAIT_FOR(&pair.host, run.length[1] == 5);
+	ck_assert_uint_eq(run.exited, 0);
+	ck_assert_int_eq(agent_command_stdin_eof(run.command), 0);
+	ck_assert_int_eq(agent_command_stdin_eof(run.command), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_str_eq(run.out[1], "hello");
+	ck_assert_int_eq(run.status.code, 0);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+/* A pattern with a period that no buffer size divides. */
+static uint8_t pattern(size_t at)
+{
+	return (uint8_t)((at % 251) ^ (at / 65521));
+}
+
+static bool take_pattern(struct run *run, unsigned stream, const uint8_t *data, size_t length)
+{
+	size_t at = run->length[stream] - length, i;
+
+	for (i = 0; i < length; i++)
+		if (data[i] != pattern(at + i))
+			return false;
+	return true;
+}
+
+START_TEST(megabytes_pass_byte_exact)
+{
+	const size_t total = MIB(64);
+	const char *argv[] = {"cat", NULL};
+	struct agent_command_spec spec = {.argv = argv};
+	struct run run = {.take = take_pattern};
+	static uint8_t piece[70001];
+	size_t sent = 0, taken, i, n;
+	struct pair pair;
+
+	pair_create(&pair);
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	while (sent < total) {
+		n = min_u64(sizeof(piece), total - sent);
+		for (i = 0; i < n; i++)
+			piece[i] = pattern(sent + i);
+		taken = agent_command_stdin(run.command, piece, n);
+		sent += taken;
+		if (taken < n) {
+			run.stdin_ready = 0;
+			WAIT_FOR(&pair.host, run.stdin_ready);
+		}
+	}
+	ck_assert_int_eq(agent_command_stdin_eof(run.command), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_uint_eq(run.length[1], total);
+	ck_assert_int_eq(run.status.code, 0);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+static size_t resident_kib(pid_t pid)
+{
+	char path[64];
+	unsigned long size, resident;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fscanf(file, "%lu %lu", &size, &resident), 2);
+	fclose(file);
+	return resident * 4;
+}
+
+static void ping(struct host *host)
+{
+	int number = agent_channel_ping(host->channel);
+
+	ck_assert_int_gt(number, 0);
+	WAIT_FOR(host, host->answered == (uint32_t)number);
+	ck_assert_int_eq(host->answer, 0);
+}
+
+START_TEST(a_reader_that_stops_stops_the_writer)
+{
+	struct run run = {.hold = true}, other = {0};
+	struct pair pair;
+	size_t before;
+	int i;
+
+	pair_create(&pair);
+	before = resident_kib(pair.agent);
+	shell_start(&pair, &run, "exec yes");
+	WAIT_FOR(&pair.host, run.length[1] == AGENT_WINDOW_OUTPUT);
+	for (i = 0; i < 100; i++)
+		ping(&pair.host);
+	ck_assert_uint_eq(run.length[1], AGENT_WINDOW_OUTPUT);
+	ck_assert_uint_lt(resident_kib(pair.agent), before + 2048);
+	/* others are not held up */
+	shell(&pair, &other, "echo free");
+	ck_assert_str_eq(other.out[1], "free\n");
+	/* and it goes on when the reader does */
+	agent_command_consumed(run.command, 1, AGENT_WINDOW_OUTPUT);
+	WAIT_FOR(&pair.host, run.length[1] == 2 * AGENT_WINDOW_OUTPUT);
+	ck_assert_int_eq(agent_command_signal(run.command, SIGKILL), 0);
+	run.hold = false;
+	agent_command_consumed(run.command, 1, AGENT_WINDOW_OUTPUT);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_int_eq(run.status.signal, SIGKILL);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(a_command_that_never_reads_holds_up_nobody)
+{
+	static const uint8_t zeros[65536];
+	struct run run = {0}, other = {0};
+	struct pair pair;
+	size_t sent = 0, n;
+	int i;
+
+	pair_create(&pair);
+	shell_start(&pair, &run, "echo go; exec sleep 1000");
+	WAIT_FOR(&pair.host, run.length[1] == 3);
+	for (i = 0; i < 50; i++) {
+		do {
+			n = agent_command_stdin(run.command, zeros, sizeof(zeros));
+			sent += n;
+		} while (n > 0);
+		ping(&pair.host);
+	}
+	/* a pipe's worth, and the window */
+	ck_assert_uint_ge(sent, AGENT_WINDOW_STDIN);
+	ck_assert_uint_le(sent, AGENT_WINDOW_STDIN + 65536);
+	shell(&pair, &other, "echo free");
+	ck_assert_str_eq(other.out[1], "free\n");
+	agent_command_close(run.command);
+	ping(&pair.host);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(input_that_nobody_reads_any_more_is_told)
+{
+	struct run run = {0};
+	struct pair pair;
+
+	pair_create(&pair);
+	shell_start(&pair, &run, "exec <&-; echo closed; read x <&1; exit 5");
+	WAIT_FOR(&pair.host, run.stdin_closed);
+	ck_assert_uint_eq(agent_command_stdin(run.command, "dropped", 7), 7);
+	WAIT_FOR(&pair.host, ended(&run) || run.length[1]);
+	agent_command_signal(run.command, SIGKILL);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_str_eq(run.out[1], "closed\n");
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(a_terminal_has_a_size_and_gets_another)
+{
+	const char *argv[] = {"sh", "-c",
+			      "test -t 0 && test -t 1 && test -t 2 && stty size; echo $TERM; "
+			      "read x; stty size; exit 9",
+			      NULL};
+	const char *env[] = {"TERM=vt100", NULL};
+	struct agent_command_spec spec = {
+		.argv = argv,
+		.env = env,
+		.terminal = true,
+		.rows = 33,
+		.columns = 101,
+	};
+	struct run run = {0};
+	struct pair pair;
+
+	pair_create(&pair);
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	WAIT_FOR(&pair.host, strstr(run.out[1], "vt100") || ended(&run));
+	ck_assert_ptr_nonnull(strstr(run.out[1], "33 101"));
+	ck_assert_int_eq(agent_command_resize(run.command, 12, 34), 0);
+	ck_assert_uint_eq(agent_command_stdin(run.command, "x\n", 2), 2);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_ptr_nonnull(strstr(run.out[1], "12 34"));
+	ck_assert_uint_eq(run.length[2], 0);
+	ck_assert_uint_eq(run.eof[1], 1);
+	ck_assert_uint_eq(run.eof[2], 0);
+	ck_assert_int_eq(run.status.code, 9);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(a_terminal_turns_control_c_into_a_signal)
+{
+	const char *argv[] = {"sleep", "1000", NULL};
+	struct agent_command_spec spec = {.argv = argv, .terminal = true};
+	struct run run = {0};
+	struct pair pair;
+
+	pair_create(&pair);
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	ck_assert_uint_eq(agent_command_stdin(run.command, "\003", 1), 1);
+	/* it may come before the terminal is the command's own: then again */
+	while (!ended(&run)) {
+		ping(&pair.host);
+		agent_command_stdin(run.command, "\003", 1);
+	}
+	ck_assert_int_eq(run.status.signal, SIGINT);
+	agent_command_close(run.command);
+	/* end of input on a terminal is ^D */
+	argv[0] = "cat";
+	argv[1] = NULL;
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	ck_assert_uint_eq(agent_command_stdin(run.command, "line\n", 5), 5);
+	WAIT_FOR(&pair.host, run.length[1] == 12);
+	ck_assert_int_eq(agent_command_stdin_eof(run.command), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_str_eq(run.out[1], "line\r\nline\r\n");
+	ck_assert_int_eq(run.status.code, 0);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(many_run_at_once)
+{
+	static struct run runs[AGENT_COMMANDS_MAX + 1];
+	struct agent_command_spec spec;
+	const char *argv[] = {"cat", NULL};
+	char text[32];
+	struct pair pair;
+	unsigned i;
+
+	pair_create(&pair);
+	spec = (struct agent_command_spec){.argv = argv};
+	for (i = 0; i < AGENT_COMMANDS_MAX; i++)
+		ck_assert_int_eq(run_start(&pair.host, &runs[i], &spec), 0);
+	ck_assert_int_eq(run_start(&pair.host, &runs[i], &spec), -EAGAIN);
+	ck_assert_ptr_null(runs[i].command);
+	for (i = 0; i < AGENT_COMMANDS_MAX; i++) {
+		snprintf(text, sizeof(text), "number %u", i);
+		ck_assert_uint_eq(agent_command_stdin(runs[i].command, text, strlen(text)),
+				  strlen(text));
+	}
+	for (i = 0; i < AGENT_COMMANDS_MAX; i++) {
+		ck_assert_int_eq(agent_command_stdin_eof(runs[i].command), 0);
+		WAIT_FOR(&pair.host, ended(&runs[i]));
+		snprintf(text, sizeof(text), "number %u", i);
+		ck_assert_str_eq(runs[i].out[1], text);
+		agent_command_close(runs[i].command);
+	}
+	/* the places are free again */
+	ck_assert_int_eq(run_start(&pair.host, &runs[0], &spec), 0);
+	agent_command_close(runs[0].command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(two_floods_take_turns)
+{
+	struct run one = {0}, two = {0};
+	struct pair pair;
+
+	pair_create(&pair);
+	shell_start(&pair, &one, "exec yes 1");
+	shell_start(&pair, &two, "exec yes 2");
+	/* neither is starved: each gets far while the other does too */
+	WAIT_FOR(&pair.host, one.length[1] > MIB(4) && two.length[1] > MIB(4));
+	agent_command_close(one.command);
+	agent_command_close(two.command);
+	ping(&pair.host);
+	pair_destroy(&pair);
+}
+END_TEST
+
+static void expect_failure(struct pair *pair, const struct agent_command_spec *spec, int status,
+			   const char *message)
+{
+	struct run run = {0};
+
+	ck_assert_int_eq(run_start(&pair->host, &run, spec), 0);
+	WAIT_FOR(&pair->host, ended(&run));
+	ck_assert_uint_eq(run.exited, 0);
+	ck_assert_int_eq(run.fail_status, status);
+	ck_assert_str_eq(run.message, message);
+	ck_assert_uint_eq(run.length[1] + run.length[2], 0);
+	agent_command_close(run.command);
+}
+
+START_TEST(what_cannot_run_says_why)
+{
+	const char *argv[] = {"no-such-program", NULL};
+	struct agent_command_spec spec = {.argv = argv};
+	char script[] = "/tmp/cordon-test-XXXXXX", text[256];
+	struct pair pair;
+	struct run run = {0};
+	int fd;
+
+	pair_create(&pair);
+	expect_failure(&pair, &spec, 127, "no-such-program: not found in the sandbox");
+	argv[0] = "";
+	expect_failure(&pair, &spec, 127, ": not found in the sandbox");
+	argv[0] = "/etc/passwd";
+	expect_failure(&pair, &spec, 126, "/etc/passwd: permission denied in the sandbox");
+	argv[0] = "/etc/passwd/x";
+	expect_failure(&pair, &spec, 127, "/etc/passwd/x: not found in the sandbox");
+	argv[0] = script;
+	fd = mkstemp(script);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fchmod(fd, 0755), 0);
+	ck_assert_int_eq(fd_write_full(fd, "#!/no/such/shell\n", 17), 0);
+	fd_close(&fd);
+	snprintf(text, sizeof(text), "%s: its interpreter or loader is not in the sandbox", script);
+	expect_failure(&pair, &spec, 127, text);
+	fd = open(script, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	ck_assert_int_eq(fd_write_full(fd, "plain", 5), 0);
+	fd_close(&fd);
+	snprintf(text, sizeof(text), "%s: not a program that the sandbox can run", script);
+	expect_failure(&pair, &spec, 126, text);
+	unlink(script);
+	argv[0] = "true";
+	spec.workdir = "/no/such/place";
+	expect_failure(&pair, &spec, 125, "/no/such/place: no such directory in the sandbox");
+	spec.workdir = NULL;
+	spec.user = "nobody-knows";
+	expect_failure(&pair, &spec, 125, "nobody-knows: no such user in the sandbox");
+	/* the twin: the same with all of it there */
+	spec.user = "root";
+	spec.workdir = "/tmp";
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_uint_eq(run.exited, 1);
+	ck_assert_int_eq(run.status.code, 0);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(environment_is_defaults_and_what_is_given)
+{
+	const char *argv[] = {"env", NULL};
+	const char *env[] = {"NAME=some value=x", "HOME=/elsewhere", NULL};
+	struct agent_command_spec spec = {.argv = argv, .env = env, .workdir = "/tmp"};
+	struct pair pair;
+	struct run run = {0};
+
+	pair_create(&pair);
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	agent_command_close(run.command);
+	ck_assert_str_eq(run.out[1], "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:"
+				     "/sbin\nUSER=root\nNAME=some value=x\nHOME=/elsewhere\n");
+	shell(&pair, &run, "pwd; echo $HOME; umask; trap; ulimit -n >/dev/null");
+	ck_assert_str_eq(run.out[1], "/\n/root\n0022\n");
+	argv[0] = "pwd";
+	spec.env = NULL;
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_str_eq(run.out[1], "/tmp\n");
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(descriptors_and_signals_are_as_programs_expect)
+{
+	struct pair pair;
+	struct run run = {0};
+
+	pair_create(&pair);
+	shell(&pair, &run,
+	      "ls /proc/self/fd; grep -E 'Sig(Blk|Ign)|NoNew' /proc/self/status | cut -f2");
+	/* the fourth descriptor is that of ls itself */
+	ck_assert_str_eq(run.out[1], "0\n1\n2\n3\n0000000000000000\n0000000000000000\n1\n");
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(long_argument_lists_come_through)
+{
+	static char big[100000 + 1];
+	const char *argv[] = {
+		"sh", "-c", "echo $# ${#1} ${#9}", "sh", big, big, big, big, big, big, big, big,
+		big,  NULL};
+	struct agent_command_spec spec = {.argv = argv};
+	static char huge[AGENT_START_MAX];
+	const char *too_much[] = {"true", huge, NULL};
+	struct pair pair;
+	struct run run = {0};
+
+	memset(big, 'x', sizeof(big) - 1);
+	memset(huge, 'x', sizeof(huge) - 1);
+	pair_create(&pair);
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_str_eq(run.out[1], "9 100000 100000\n");
+	agent_command_close(run.command);
+	spec.argv = too_much;
+	ck_assert_int_eq(run_start(&pair.host, &run, &spec), -E2BIG);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(what_stays_behind_does_not_hold_the_end_up)
+{
+	struct pair pair;
+	struct run run = {0};
+	int pid;
+
+	pair_create(&pair);
+	/* the child keeps both pipes open for ever */
+	shell(&pair, &run, "sleep 1000 & echo $!");
+	ck_assert_int_eq(run.status.code, 0);
+	pid = atoi(run.out[1]);
+	ck_assert_int_gt(pid, 1);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(what_was_written_before_the_end_comes_though_nobody_read)
+{
+	struct pair pair;
+	struct run run = {.hold = true};
+
+	pair_create(&pair);
+	/* more than the window: the rest waits in the pipe of a process that is gone */
+	shell_start(&pair, &run, "head -c 300000 /dev/zero");
+	WAIT_FOR(&pair.host, run.length[1] == AGENT_WINDOW_OUTPUT);
+	ping(&pair.host);
+	ck_assert(!ended(&run));
+	run.hold = false;
+	agent_command_consumed(run.command, 1, AGENT_WINDOW_OUTPUT);
+	WAIT_FOR(&pair.host, ended(&run));
+	ck_assert_uint_eq(run.length[1], 300000);
+	ck_assert_int_eq(run.status.code, 0);
+	agent_command_close(run.command);
+	pair_destroy(&pair);
+}
+END_TEST
+
+static void wait_gone(struct host *host, pid_t pid)
+{
+	while (kill(pid, 0) == 0)
+		ping(host);
+	ck_assert_int_eq(errno, ESRCH);
+}
+
+START_TEST(closing_a_command_kills_it)
+{
+	struct pair pair;
+	struct run run = {0};
+
+	pair_create(&pair);
+	shell_start(&pair, &run, "trap '' TERM HUP INT; echo go; while :; do sleep 1000; done");
+	WAIT_FOR(&pair.host, run.length[1] == 3);
+	agent_command_close(run.command);
+	wait_gone(&pair.host, (pid_t)run.pid);
+	ck_assert_uint_eq(run.exited + run.failed, 0);
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(commands_die_with_the_connection)
+{
+	struct pair pair;
+	struct run run = {0};
+	char path[64];
+
+	pair_create(&pair);
+	shell_start(&pair, &run, "echo go; sleep 1000");
+	WAIT_FOR(&pair.host, run.length[1] == 3);
+	host_destroy(&pair.host);
+	agent_wait(pair.agent);
+	/* its parent is gone: somebody else reaps it, or it stays a zombie */
+	snprintf(path, sizeof(path), "/proc/%u/exe", run.pid);
+	while (readlink(path, run.out[2], 100) > 0)
+		usleep(1000);
+}
+END_TEST
+
+START_TEST(an_agent_that_dies_fails_every_command)
+{
+	struct pair pair;
+	struct run one = {0}, two = {0};
+	int fd;
+
+	pair_create(&pair);
+	shell_start(&pair, &one, "sleep 0.01; sleep 1000");
+	shell_start(&pair, &two, "sleep 0.01; sleep 1000");
+	WAIT_FOR(&pair.host, one.started && two.started);
+	kill(pair.agent, SIGKILL);
+	WAIT_FOR(&pair.host, pair.host.lost);
+	ck_assert_uint_eq(one.failed, 1);
+	ck_assert_uint_eq(two.failed, 1);
+	ck_assert_int_eq(two.fail_status, 125);
+	ck_assert_str_eq(two.message, pair.host.why);
+	ck_assert_int_eq(waitpid(pair.agent, NULL, 0), pair.agent);
+	kill(-(pid_t)one.pid, SIGKILL);
+	kill(-(pid_t)two.pid, SIGKILL);
+	ck_assert_int_eq(agent_command_signal(one.command, SIGTERM), 0);
+	agent_command_close(one.command);
+	/* a new agent takes over the channel */
+	pair.agent = agent_spawn(&fd);
+	host_attach(&pair.host, fd);
+	WAIT_FOR(&pair.host, pair.host.ready == 2);
+	shell(&pair, &one, "echo again");
+	ck_assert_str_eq(one.out[1], "again\n");
+	pair_destroy(&pair);
+}
+END_TEST
+
+START_TEST(requests_are_answered_and_power_is_announced)
+{
+	struct pair pair;
+	int number;
+
+	pair_create(&pair);
+	ping(&pair.host);
+	/* an agent in a test refuses to change the machine */
+	number = agent_channel_set_time(pair.host.channel, 1, 2);
+	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
+	ck_assert_int_eq(pair.host.answer, EPERM);
+	number = agent_channel_reseed(pair.host.channel, "random", 6);
+	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
+	number = agent_channel_set_hostname(pair.host.channel, "name");
+	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
+	ck_assert_int_eq(agent_channel_set_time(pair.host.channel, -1, 0), -EINVAL);
+	ck_assert_int_eq(agent_channel_reseed(pair.host.channel, "", 0), -EINVAL);
+	ck_assert_int_eq(agent_channel_set_hostname(pair.host.channel, ""), -EINVAL);
+	ck_assert_int_eq(agent_channel_power(pair.host.channel, AGENT_POWER_REBOOT), 0);
+	WAIT_FOR(&pair.host, pair.host.lost);
+	ck_assert_uint_eq(pair.host.power, 1);
+	ck_assert_int_eq(pair.host.power_kind, AGENT_POWER_REBOOT);
+	ck_assert_int_eq(agent_channel_ping(pair.host.channel), -ENOTCONN);
+	pair_destroy(&pair);
+}
+END_TEST
+
+UNIT_MAIN("agent", greeting_tells_version_and_build, output_is_separate_and_the_status_is_its_own,
+	  use_of_resources_is_reported, signals_reach_the_whole_group,
+	  input_ends_when_it_is_told_to, megabytes_pass_byte_exact,
+	  a_reader_that_stops_stops_the_writer, a_command_that_never_reads_holds_up_nobody,
+	  input_that_nobody_reads_any_more_is_told, a_terminal_has_a_size_and_gets_another,
+	  a_terminal_turns_control_c_into_a_signal, many_run_at_once, two_floods_take_turns,
+	  what_cannot_run_says_why, environment_is_defaults_and_what_is_given,
+	  descriptors_and_signals_are_as_programs_expect, long_argument_lists_come_through,
+	  what_stays_behind_does_not_hold_the_end_up,
+	  what_was_written_before_the_end_comes_though_nobody_read, closing_a_command_kills_it,
+	  commands_die_with_the_connection, an_agent_that_dies_fails_every_command,
+	  requests_are_answered_and_power_is_announced)

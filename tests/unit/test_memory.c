@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/kvm/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "tests/unit/unit.h"
+
+#define HOLE_START MIB(4)
+#define HOLE_END   MIB(8)
+
+static struct guest_memory created(uint64_t size)
+{
+	struct guest_memory memory;
+	struct err err = {""};
+
+	ck_assert_msg(guest_memory_create(&memory, size, HOLE_START, HOLE_END, &err) == 0, "%s",
+		      err.text);
+	return memory;
+}
+
+START_TEST(memory_below_the_hole_is_one_region)
+{
+	struct guest_memory memory = created(MIB(4));
+
+	ck_assert_uint_eq(memory.count, 1);
+	ck_assert_uint_eq(memory.region[0].gpa, 0);
+	ck_assert_uint_eq(memory.region[0].size, MIB(4));
+	ck_assert_uint_eq((uintptr_t)memory.region[0].host % MIB(2), 0);
+	guest_memory_destroy(&memory);
+	ck_assert_int_eq(memory.fd, -1);
+	guest_memory_destroy(&memory);
+}
+END_TEST
+
+START_TEST(the_rest_goes_behind_the_hole)
+{
+	struct guest_memory memory = created(MIB(6) + 4096);
+	uint8_t byte = 0x5a, got = 0;
+
+	ck_assert_uint_eq(memory.count, 2);
+	ck_assert_uint_eq(memory.region[1].gpa, HOLE_END);
+	ck_assert_uint_eq(memory.region[1].size, MIB(2) + 4096);
+	ck_assert_uint_eq(memory.region[1].offset, MIB(4));
+	/* The last byte of each region, by address and by the file behind it. */
+	ck_assert_int_eq(guest_memory_write(&memory, HOLE_START - 1, &byte, 1), 0);
+	ck_assert_int_eq(guest_memory_write(&memory, MIB(10) + 4095, &byte, 1), 0);
+	ck_assert_int_eq(pread(memory.fd, &got, 1, MIB(6) + 4095), 1);
+	ck_assert_uint_eq(got, byte);
+	ck_assert_int_eq(guest_memory_write(&memory, HOLE_START, &byte, 1), -EFAULT);
+	ck_assert_int_eq(guest_memory_write(&memory, HOLE_END - 1, &byte, 1), -EFAULT);
+	ck_assert_int_eq(guest_memory_write(&memory, MIB(10) + 4096, &byte, 1), -EFAULT);
+	guest_memory_destroy(&memory);
+}
+END_TEST
+
+START_TEST(sizes_that_make_no_sense_are_refused)
+{
+	struct guest_memory memory;
+	struct sysinfo host;
+	struct err err = {""};
+	uint64_t ram;
+
+	ck_assert_int_eq(guest_memory_create(&memory, 0, HOLE_START, HOLE_END, &err), -EINVAL);
+	ck_assert_str_ne(err.text, "");
+	ck_assert_int_eq(memory.fd, -1);
+	ck_assert_int_eq(guest_memory_create(&memory, 4097, HOLE_START, HOLE_END, &err), -EINVAL);
+	ck_assert_int_eq(guest_memory_create(&memory, MIB(2), HOLE_END, HOLE_START, &err), -EINVAL);
+	ck_assert_int_eq(guest_memory_create(&memory, MIB(2), 1, HOLE_END, &err), -EINVAL);
+	ck_assert_int_eq(guest_memory_create(&memory, UINT64_MAX & ~UINT64_C(4095), HOLE_START,
+					     HOLE_END, &err),
+			 -EINVAL);
+	ck_assert_int_eq(sysinfo(&host), 0);
+	ram = align_up((uint64_t)host.totalram * host.mem_unit, 4096);
+	ck_assert_int_eq(guest_memory_create(&memory, ram + MIB(1), HOLE_START, HOLE_END, &err),
+			 -ENOMEM);
+	ck_assert_ptr_nonnull(strstr(err.text, "MiB"));
+}
+END_TEST
+
+START_TEST(the_file_cannot_be_cut)
+{
+	struct guest_memory memory = created(MIB(2));
+
+	ck_assert_int_eq(ftruncate(memory.fd, 0), -1);
+	ck_assert_int_eq(ftruncate(memory.fd, (off_t)MIB(4)), -1);
+	memory.region[0].host[MIB(2) - 1] = 1;
+	guest_memory_destroy(&memory);
+}
+END_TEST
+
+START_TEST(private_memory_has_no_file)
+{
+	struct guest_memory memory;
+	struct err err = {""};
+	uint8_t byte = 0x5a;
+
+	ck_assert_int_eq(guest_memory_create_private(&memory, MIB(6), HOLE_START, HOLE_END, &err),
+			 0);
+	ck_assert_int_eq(memory.fd, -1);
+	ck_assert_uint_eq(memory.count, 2);
+	ck_assert_uint_eq((uintptr_t)memory.region[0].host % MIB(2), 0);
+	ck_assert_int_eq(guest_memory_write(&memory, HOLE_END + MIB(2) - 1, &byte, 1), 0);
+	ck_assert_int_eq(guest_memory_write(&memory, HOLE_START, &byte, 1), -EFAULT);
+	guest_memory_destroy(&memory);
+	ck_assert_int_eq(guest_memory_create_private(&memory, 0, HOLE_START, HOLE_END, &err),
+			 -EINVAL);
+}
+END_TEST
+
+START_TEST(a_file_is_mapped_and_not_changed)
+{
+	struct guest_memory memory, file = created(MIB(2));
+	struct err err = {""};
+	uint8_t byte = 0x5a;
+
+	ck_assert_int_eq(guest_memory_write(&file, 0x3000, &byte, 1), 0);
+	ck_assert_int_eq(guest_memory_create_private(&memory, MIB(2), HOLE_START, HOLE_END, &err),
+			 0);
+	ck_assert_int_eq(guest_memory_map_file(&memory, 0x5000, 4096, file.fd, 0x3000, &err), 0);
+	byte = 0;
+	ck_assert_int_eq(guest_memory_read(&memory, 0x5000, &byte, 1), 0);
+	ck_assert_uint_eq(byte, 0x5a);
+	byte = 0x77;
+	ck_assert_int_eq(guest_memory_write(&memory, 0x5000, &byte, 1), 0);
+	ck_assert_int_eq(guest_memory_read(&file, 0x3000, &byte, 1), 0);
+	ck_assert_uint_eq(byte, 0x5a);
+	/* Only whole pages, and only over memory. */
+	ck_assert_int_eq(guest_memory_map_file(&memory, 0x5001, 4096, file.fd, 0, &err), -EINVAL);
+	ck_assert_int_eq(guest_memory_map_file(&memory, 0x5000, 4095, file.fd, 0, &err), -EINVAL);
+	ck_assert_int_eq(guest_memory_map_file(&memory, 0x5000, 4096, file.fd, 1, &err), -EINVAL);
+	ck_assert_int_eq(guest_memory_map_file(&memory, MIB(2), 4096, file.fd, 0, &err), -EINVAL);
+	ck_assert_int_eq(guest_memory_map_file(&memory, MIB(2) - 4096, 8192, file.fd, 0, &err),
+			 -EINVAL);
+	guest_memory_destroy(&memory);
+	guest_memory_destroy(&file);
+}
+END_TEST
+
+START_TEST(regions_must_be_in_order_and_apart)
+{
+	static uint8_t bytes[8192] __attribute__((aligned(4096)));
+	struct guest_memory memory = {.fd = -1};
+
+	ck_assert_int_eq(guest_memory_add(&memory, 0x1000, bytes, 0x1000), 0);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x1000, bytes, 0x1000), -EINVAL);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x1ff0, bytes, 0x1000), -EINVAL);
+	ck_assert_int_eq(guest_memory_add(&memory, 0, bytes, 0x1000), -EINVAL);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x3000, bytes, 0), -EINVAL);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x3000, NULL, 0x1000), -EINVAL);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x3000, bytes + 1, 0x1000), -EINVAL);
+	ck_assert_int_eq(guest_memory_add(&memory, UINT64_MAX - 0xfff, bytes, 0x1000), -EINVAL);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x2000, bytes, 0x1000), 0);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x4000, bytes, 0x1000), 0);
+	ck_assert_int_eq(guest_memory_add(&memory, UINT64_MAX - 0x1fff, bytes, 0x1000), 0);
+	ck_assert_uint_eq(memory.count, GUEST_MEMORY_REGIONS);
+	ck_assert_int_eq(guest_memory_add(&memory, UINT64_MAX - 0xffe, bytes + 1, 0x10), -ENOSPC);
+}
+END_TEST
+
+START_TEST(a_pointer_is_given_only_for_whole_ranges)
+{
+	static uint8_t bytes[2][4096] __attribute__((aligned(4096)));
+	struct guest_memory memory = {.fd = -1};
+
+	/* Two regions that touch: an access across both is still refused. */
+	ck_assert_int_eq(guest_memory_add(&memory, 0x1000, bytes[0], 4096), 0);
+	ck_assert_int_eq(guest_memory_add(&memory, 0x2000, bytes[1], 4096), 0);
+	ck_assert_ptr_eq(guest_memory_at(&memory, 0x1000, 4096), bytes[0]);
+	ck_assert_ptr_eq(guest_memory_at(&memory, 0x1fff, 1), &bytes[0][4095]);
+	ck_assert_ptr_eq(guest_memory_at(&memory, 0x2000, 4096), bytes[1]);
+	ck_assert_ptr_null(guest_memory_at(&memory, 0x1fff, 2));
+	ck_assert_ptr_null(guest_memory_at(&memory, 0x0fff, 1));
+	ck_assert_ptr_null(guest_memory_at(&memory, 0x0fff, 2));
+	ck_assert_ptr_null(guest_memory_at(&memory, 0x3000, 1));
+	ck_assert_ptr_null(guest_memory_at(&memory, 0x1000, 0));
+	ck_assert_ptr_null(guest_memory_at(&memory, 0x1000, UINT64_MAX));
+	ck_assert_ptr_null(guest_memory_at(&memory, UINT64_MAX, 1));
+	ck_assert_ptr_null(guest_memory_at(&memory, UINT64_MAX, UINT64_MAX));
+	ck_assert_ptr_null(guest_memory_at(&memory, UINT64_MAX - 0xfff, 0x2000));
+}
+END_TEST
+
+START_TEST(a_copy_is_whole_or_nothing)
+{
+	static uint8_t bytes[4096] __attribute__((aligned(4096)));
+	struct guest_memory memory = {.fd = -1};
+	char buffer[8] = "untouch";
+
+	ck_assert_int_eq(guest_memory_add(&memory, 0x1000, bytes, 4096), 0);
+	ck_assert_int_eq(guest_memory_write(&memory, 0x1ffc, "abcd", 4), 0);
+	ck_assert_mem_eq(bytes + 4092, "abcd", 4);
+	ck_assert_int_eq(guest_memory_write(&memory, 0x1ffd, "wxyz", 4), -EFAULT);
+	ck_assert_mem_eq(bytes + 4092, "abcd", 4);
+	ck_assert_int_eq(guest_memory_read(&memory, 0x1ffd, buffer, 4), -EFAULT);
+	ck_assert_str_eq(buffer, "untouch");
+	ck_assert_int_eq(guest_memory_read(&memory, 0x1ffc, buffer, 4), 0);
+	ck_assert_mem_eq(buffer, "abcd", 4);
+}
+END_TEST
+
+UNIT_MAIN("memory", memory_below_the_hole_is_one_region, the_rest_goes_behind_the_hole,
+	  sizes_that_make_no_sense_are_refused, the_file_cannot_be_cut, private_memory_has_no_file,
+	  a_file_is_mapped_and_not_changed, regions_must_be_in_order_and_apart,
+	  a_pointer_is_given_only_for_whole_ranges, a_copy_is_whole_or_nothing)

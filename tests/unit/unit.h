@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the unit test programs have in common: UNIT_MAIN("name", test, ...) makes main(). */
+#ifndef CORDON_TEST_UNIT_H
+#define CORDON_TEST_UNIT_H
+
+#include <check.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+
+/*
+ * Whoever started the tests may ignore signals (a shell's background job does), and programs that
+ * tests start would inherit that. By the system call: libc keeps two signals to itself.
+ */
+static inline void unit_default_signals(void)
+{
+	struct {
+		void *handler;
+		unsigned long flags;
+		void *restorer;
+		unsigned long mask;
+	} action = {.handler = NULL}; /* SIG_DFL */
+	int number;
+
+	for (number = 1; number <= 64; number++)
+		syscall(SYS_rt_sigaction, number, &action, NULL, sizeof(action.mask));
+}
+
+static inline int unit_run(const char *name, const TTest *const *test, size_t count)
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create(name);
+	SRunner *runner = srunner_create(suite);
+	int failed;
+	size_t i;
+
+	unit_default_signals();
+	for (i = 0; i < count; i++)
+		tcase_add_test(tcase, test[i]);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+#define UNIT_MAIN(name, ...)                                     \
+	int main(void)                                           \
+	{                                                        \
+		const TTest *const tests[] = {__VA_ARGS__};      \
+                                                                 \
+		return unit_run(name, tests, ARRAY_SIZE(tests)); \
+	}
+
+#endif
