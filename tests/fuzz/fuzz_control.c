@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control socket's requests: valid ones with a field of the wrong kind or value, and any bytes,
+ * to a monitor whose guest's agent is away. Every answer must be a message; no descriptor that a
+ * client sends may stay open.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/control/monitor.h"
+
+#define DESCRIPTORS 128
+
+static struct monitor monitor;
+static struct monitor_config config = {.name = "fuzz", .lock_fd = -1};
+static struct client client;
+static int peer_fd;
+
+static void lost(void *arg, const char *why)
+{
+	(void)arg;
+	(void)why;
+}
+
+static void ready(void *arg, const struct agent_info *info)
+{
+	(void)arg;
+	(void)info;
+}
+
+/* As much of a monitor as requests reach without KVM. */
+static void begin(void)
+{
+	static const struct agent_channel_hooks hooks = {.ready = ready, .lost = lost};
+	struct machine *machine = &monitor.sandbox.machine;
+	char folder[] = "/tmp/cordon-fuzz-XXXXXX", path[PATH_MAX];
+	struct err err;
+	int fd[2];
+
+	FUZZ_REQUIRE(mkdtemp(folder) && setenv("XDG_RUNTIME_DIR", folder, 1) == 0);
+	FUZZ_REQUIRE(registry_path("fuzz", "", path, &err) == 0 && mkdir(path, 0700) == 0);
+	FUZZ_REQUIRE(loop_create(&monitor.loop) == 0);
+	monitor.config = &config;
+	machine->loop = monitor.loop;
+	FUZZ_REQUIRE(agent_channel_create(&machine->channel, monitor.loop, &hooks, machine) == 0);
+	FUZZ_REQUIRE(vsock_create(&machine->devices.vsock, monitor.loop, 3, NULL, &err) == 0);
+	FUZZ_REQUIRE(console_init(&machine->console, monitor.loop, -1) == 0);
+	FUZZ_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fd) == 0);
+	client = (struct client){.monitor = &monitor, .fd = fd[0]};
+	peer_fd = fd[1];
+}
+
+static json_t *any_value(struct fuzz_script *script, unsigned depth)
+{
+	static const char *const text[] = {"",	   "a",	       "/",	   "/tmp/x", "true",
+					   "exec", "../../..", "\xc3\xa4", "%s%n"};
+	json_t *list;
+
+	switch (fuzz_below(script, 9)) {
+	case 0:
+		return json_null();
+	case 1:
+		return json_boolean(fuzz_below(script, 2));
+	case 2:
+		return json_integer((json_int_t)fuzz_number(script, 8));
+	case 3:
+		return json_integer(fuzz_below(script, 8));
+	case 4:
+		return json_real((double)fuzz_number(script, 4) / 3);
+	case 5:
+		return json_string(text[fuzz_below(script, ARRAY_SIZE(text))]);
+	case 6:
+		return json_pack("{s:i}", "id", (int)fuzz_below(script, 4));
+	default:
+		list = json_array();
+		while (depth < 4 && fuzz_below(script, 4) > 0)
+			json_array_append_new(list, any_value(script, depth + 1));
+		return list;
+	}
+}
+
+static json_t *a_request(struct fuzz_script *script)
+{
+	static const char *const op[] = {"exec",  "signal", "resize",	"info", "stats", "logs",
+					 "pause", "resume", "snapshot", "stop", "wait",	 "none"};
+	static const char *const field[] = {
+		"id",	"op",	  "argv", "env",     "workdir", "user", "tty",	      "rows",
+		"path", "detach", "exec", "columns", "signal",	"job",	"timeout_ms", "kill"};
+	json_t *body = json_pack("{s:s,s:i,s:[s,s],s:s,s:i,s:i}", "op",
+				 op[fuzz_below(script, ARRAY_SIZE(op))], "id", 1, "argv", "echo",
+				 "x", "path", "/nonexistent/a/b", "exec", 1, "signal", 15);
+
+	while (fuzz_below(script, 3) > 0)
+		json_object_set_new(body, field[fuzz_below(script, ARRAY_SIZE(field))],
+				    any_value(script, 0));
+	return body;
+}
+
+static void send_one(struct fuzz_script *script)
+{
+	static const int fd[] = {0, 1, 2};
+	char raw[256];
+	json_t *body;
+	unsigned i, length;
+
+	if (fuzz_rarely(script, 4)) {
+		length = 1 + fuzz_below(script, 200);
+		for (i = 0; i < length; i++)
+			raw[i] = (char)fuzz_number(script, 1);
+		FUZZ_REQUIRE(send(peer_fd, raw, length, 0) == (ssize_t)length);
+		return;
+	}
+	body = a_request(script);
+	FUZZ_REQUIRE(body);
+	FUZZ_REQUIRE(message_send(peer_fd, body, fd, fuzz_below(script, 4), 0) == 0);
+	json_decref(body);
+}
+
+static void take_answers(void)
+{
+	struct message message;
+	struct err err;
+	int ret;
+
+	while ((ret = message_receive(peer_fd, &message, MSG_DONTWAIT, &err)) == 1)
+		message_clear(&message);
+	FUZZ_REQUIRE(ret == -EAGAIN);
+}
+
+static unsigned open_descriptors(void)
+{
+	unsigned count = 0;
+	int fd;
+
+	for (fd = 0; fd < DESCRIPTORS; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_script script = {.at = data, .left = size};
+	struct message message;
+	struct err err;
+	unsigned before;
+
+	if (!monitor.loop)
+		begin();
+	before = open_descriptors();
+	monitor.ready = fuzz_below(&script, 8) > 0;
+	monitor.stopping = monitor.paused = monitor.powering_off = false;
+	while (!fuzz_ended(&script)) {
+		send_one(&script);
+		if (message_receive(client.fd, &message, MSG_DONTWAIT, &err) == 1) {
+			request_handle(&client, &message);
+			message_clear(&message);
+		}
+		take_answers();
+	}
+	machine_resume(&monitor.sandbox.machine);
+	json_decref(monitor.pause_request);
+	monitor.pause_request = NULL;
+	monitor.paused_then = NULL;
+	FUZZ_REQUIRE(!monitor.jobs && monitor.job_count == 0);
+	FUZZ_REQUIRE(open_descriptors() == before);
+	return 0;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Snapshots of a machine on the real /dev/kvm, whose saved state lies: every field of processors,
+ * interrupt controllers, devices and serial port is changed at random under checksums that are
+ * right. The monitor refuses it in one line, or the guest goes on with it, or it ends; never the
+ * monitor.
+ */
+#include <elf.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/snapshot_format.h"
+
+#define TRIALS	     300
+#define RUN_NS	     3000000ull
+#define HANG_SECONDS 300
+#define TEXT	     0x200000u
+#define STATE_AT     48 /* in the header: the length of the state */
+
+static char folder[] = "/tmp/cordon-guest-XXXXXX";
+static struct loop *loop;
+static struct machine machine;
+static unsigned refused, ran, ended;
+static uint32_t random_state = 7;
+
+static uint32_t next_random(void)
+{
+	random_state = random_state * 1664525u + 1013904223u;
+	return random_state >> 8;
+}
+
+static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+	_exit(1);
+}
+
+static const char *in_folder(const char *name)
+{
+	static char path[2][64];
+	static int turn;
+
+	turn = !turn;
+	snprintf(path[turn], sizeof(path[turn]), "%s/%s", folder, name);
+	return path[turn];
+}
+
+/* A kernel that counts in RAX for ever. */
+static void write_kernel(const char *path)
+{
+	static const uint8_t code[] = {0x48, 0xff, 0xc0, 0xeb, 0xfb}; /* inc rax; jmp */
+	struct {
+		Elf64_Ehdr header;
+		Elf64_Phdr segment;
+		uint8_t gap[0x1000 - sizeof(Elf64_Ehdr) - sizeof(Elf64_Phdr)];
+		uint8_t text[0x1000];
+	} file = {
+		.header =
+			{
+				.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB,
+					    EV_CURRENT},
+				.e_type = ET_EXEC,
+				.e_machine = EM_X86_64,
+				.e_version = EV_CURRENT,
+				.e_entry = TEXT,
+				.e_phoff = sizeof(Elf64_Ehdr),
+				.e_ehsize = sizeof(Elf64_Ehdr),
+				.e_phentsize = sizeof(Elf64_Phdr),
+				.e_phnum = 1,
+			},
+		.segment =
+			{
+				.p_type = PT_LOAD,
+				.p_flags = PF_R | PF_X,
+				.p_offset = 0x1000,
+				.p_vaddr = TEXT,
+				.p_paddr = TEXT,
+				.p_filesz = 0x1000,
+				.p_memsz = 0x1000,
+				.p_align = 0x1000,
+			},
+	};
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	memcpy(file.text, code, sizeof(code));
+	if (fd < 0 || fd_write_full(fd, &file, sizeof(file)) < 0)
+		fail("%s", path);
+	close(fd);
+}
+
+/* --- a machine -------------------------------------------------------------------------------- */
+
+static void on_ended(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void on_timer(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void on_paused(void *arg)
+{
+	struct err err;
+
+	(void)arg;
+	if (snapshot_write(&machine, in_folder("good"), "test\n", &err) < 0)
+		fail("snapshot: %s", err.text);
+	loop_stop(loop);
+}
+
+static const struct machine_ops ops = {.ended = on_ended};
+
+/* The valid snapshot: two processors, one of them running. */
+static void make_snapshot(void)
+{
+	struct machine_config config = {
+		.memory = MIB(64),
+		.cpus = 2,
+		.kernel = in_folder("kernel"),
+		.console_fd = -1,
+	};
+	struct err err;
+
+	write_kernel(config.kernel);
+	if (machine_create(&machine, loop, &config, &ops, NULL, &err) < 0)
+		fail("machine: %s", err.text);
+	if (machine_start(&machine, &err) < 0)
+		fail("start: %s", err.text);
+	loop_lock(loop);
+	if (machine_pause(&machine, on_paused, NULL) < 0)
+		fail("pause");
+	loop_unlock(loop);
+	loop_run(loop);
+	machine_destroy(&machine);
+}
+
+/* Opens, restores and runs it for a moment. True if it could be. */
+static bool try_snapshot(const char *path, struct err *err)
+{
+	struct machine_config config = {.console_fd = -1};
+	struct loop_timer timer = {.expired = on_timer};
+	struct snapshot snapshot;
+	bool runs;
+
+	err->text[0] = '\0';
+	if (snapshot_open(&snapshot, path, err) < 0)
+		return false;
+	config.restore = &snapshot;
+	runs = machine_create(&machine, loop, &config, &ops, NULL, err) == 0;
+	snapshot_close(&snapshot);
+	if (!runs)
+		return false;
+	loop_timer_start(loop, &timer, RUN_NS);
+	if (machine_start(&machine, err) == 0)
+		loop_run(loop);
+	machine_stop(&machine);
+	loop_timer_stop(loop, &timer);
+	ended += machine.end != MACHINE_RUNNING;
+	machine_destroy(&machine);
+	return true;
+}
+
+/* --- lies ------------------------------------------------------------------------------------- */
+
+static void seal(uint8_t *file)
+{
+	uint64_t at = SNAPSHOT_HEADER_BYTES, end = at + load_le64(file + STATE_AT), length;
+
+	for (; at + SNAPSHOT_SECTION_BYTES <= end; at += SNAPSHOT_SECTION_BYTES + length) {
+		length = load_le64(file + at + 8);
+		store_le32(file + at + 16,
+			   snapshot_section_checksum(file + at, file + at + SNAPSHOT_SECTION_BYTES,
+						     length));
+	}
+}
+
+/* Changes a few fields in the payload of a random section that holds a machine's state. */
+static void lie(uint8_t *file)
+{
+	static const uint64_t values[] = {0, 1, UINT64_MAX, UINT64_C(1) << 63, 0xfff, 0x80000000u};
+	uint64_t at, length, end = SNAPSHOT_HEADER_BYTES + load_le64(file + STATE_AT);
+	uint32_t type, changes = 1 + next_random() % 4, wanted = 3 + next_random() % 4;
+
+	for (at = SNAPSHOT_HEADER_BYTES; at < end; at += SNAPSHOT_SECTION_BYTES + length) {
+		type = load_le32(file + at);
+		length = load_le64(file + at + 8);
+		if (type != wanted || length < 8 || next_random() % 2)
+			continue;
+		while (changes-- > 0) {
+			uint64_t field = at + SNAPSHOT_SECTION_BYTES + next_random() % (length - 7);
+
+			if (next_random() % 2)
+				store_le64(file + field,
+					   values[next_random() % ARRAY_SIZE(values)]);
+			else
+				file[field] ^= (uint8_t)(1u << next_random() % 8);
+		}
+		return;
+	}
+}
+
+static void run_trials(void)
+{
+	int fd = open(in_folder("good"), O_RDONLY | O_CLOEXEC);
+	off_t size = lseek(fd, 0, SEEK_END);
+	uint8_t *good = malloc((size_t)size), *bad = malloc((size_t)size);
+	struct err err;
+	unsigned i;
+
+	if (size < SNAPSHOT_HEADER_BYTES || !good || !bad ||
+	    fd_pread_full(fd, good, (size_t)size, 0) != size)
+		fail("reading the snapshot");
+	close(fd);
+	for (i = 0; i < TRIALS; i++) {
+		memcpy(bad, good, (size_t)size);
+		lie(bad);
+		seal(bad);
+		fd = open(in_folder("bad"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		if (fd < 0 || fd_write_full(fd, bad, (size_t)size) < 0)
+			fail("writing");
+		close(fd);
+		if (try_snapshot(in_folder("bad"), &err)) {
+			ran++;
+		} else {
+			refused++;
+			if (!err.text[0] || strchr(err.text, '\n'))
+				fail("refused with '%s'", err.text);
+		}
+	}
+	free(good);
+	free(bad);
+}
+
+/* --- tests ------------------------------------------------------------------------------------ */
+
+static void good_again(void)
+{
+	struct err err;
+
+	make_snapshot();
+	if (!try_snapshot(in_folder("good"), &err))
+		fail("%s", err.text);
+	if (ended)
+		fail("the guest does not go on: %s", machine_end_text(machine.end));
+}
+
+static void lies(void)
+{
+	make_snapshot();
+	run_trials();
+	printf("# %u refused, %u ran, %u of those ended by themselves\n", refused, ran, ended);
+	if (refused == 0 || ran == 0)
+		fail("all of one kind: the trials prove nothing");
+}
+
+static int run_test(const char *name, void (*test)(void))
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid == 0) {
+		alarm(HANG_SECONDS);
+		if (loop_create(&loop) < 0)
+			fail("no loop");
+		test();
+		fflush(stdout);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	printf("%s %s\n", status == 0 ? "ok" : "not ok", name);
+	if (status != 0)
+		printf("# status 0x%x\n", (unsigned)status);
+	return status != 0;
+}
+
+int main(void)
+{
+	char command[64];
+	int failed;
+
+	if (access("/dev/kvm", R_OK | W_OK) < 0) {
+		printf("skip snapshot no access to /dev/kvm\n");
+		return 0;
+	}
+	if (!mkdtemp(folder))
+		return 1;
+	failed = run_test("snapshot_goes_on", good_again);
+	failed += run_test("snapshot_of_lies", lies);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	if (system(command) != 0)
+		failed++;
+	return failed != 0;
+}
