@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots, restore, fork and templates: guests that go on, and files that lie or lack."""
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import time
+import zlib
+
+import cordon
+from cordon import FAILED, Process, call, in_namespace, run, scratch, wait_until
+from test_life import execute, ps, registry, sandbox
+
+HEADER, SECTION = 128, 20
+
+
+def work(name):
+    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
+
+
+def seal(data):
+    """The checksums of a snapshot's header and sections, made right."""
+    struct.pack_into("<I", data, HEADER - 4, zlib.crc32(data[:HEADER - 4]))
+    at, end = HEADER, HEADER + struct.unpack_from("<Q", data, 48)[0]
+    while at + SECTION <= min(end, len(data)):
+        length = struct.unpack_from("<Q", data, at + 8)[0]
+        if at + SECTION + length > end:
+            break
+        total = zlib.crc32(data[at + SECTION:at + SECTION + length], zlib.crc32(data[at:at + 16]))
+        struct.pack_into("<I", data, at + 16, total)
+        at += SECTION + length
+    return data
+
+
+def state_end(data):
+    return HEADER + struct.unpack_from("<Q", data, 48)[0]
+
+
+def numbers(name):
+    """The first random bytes of a sandbox, and its boot id."""
+    return execute(name, "sh", "-c", "head -c 16 /dev/urandom | od -An -tx1").expect(0).stdout
+
+
+# --- snapshot and restore ---------------------------------------------------------------------------
+
+def test_snapshot_and_restore():
+    """The guest goes on where it was, twice at once, each with a life of its own."""
+    path = work("snap")
+    with sandbox("box"):
+        execute("box", "sh", "-c", "echo kept > /tmp/file; (while :; do sleep 1; date +%s > /tmp/now; "
+                                   "done) > /dev/null 2>&1 &").expect(0)
+        call("snapshot", "box", "snap", cwd=work("")).expect(0, b"", b"")
+        execute("box", "cat", "/tmp/file").expect(0, b"kept\n")
+        mode = os.stat(path).st_mode & 0o777
+        assert mode == 0o600 and os.listdir(work("")) == ["snap"], (oct(mode), os.listdir(work("")))
+        seen = {numbers("box")}
+    time.sleep(2)
+    call("restore", "snap", "one", cwd=work("")).expect(0, b"", b"")
+    call("restore", "--verify", path, "two").expect(0, b"", b"")
+    try:
+        for name in ("one", "two"):
+            execute(name, "cat", "/tmp/file").expect(0, b"kept\n", b"")
+            execute(name, "hostname").expect(0, name.encode() + b"\n")
+            late = time.time() - int(execute(name, "date", "+%s").expect(0).stdout)
+            assert -5 < late < 30 * cordon.TIME_SCALE, f"the clock is {late} s late"
+            seen.add(numbers(name))
+        assert len(seen) == 3, seen
+        # What a command has left behind goes on, in real time.
+        def goes_on():
+            now = execute("one", "cat", "/tmp/now").stdout
+            return now.strip().isdigit() and abs(time.time() - int(now)) < 30 * cordon.TIME_SCALE
+        wait_until(goes_on, "the background process to go on")
+        execute("one", "rm", "/tmp/file").expect(0)
+        execute("two", "cat", "/tmp/file").expect(0, b"kept\n", b"")
+        call("restore", path, "one").expect_error("runs already")
+    finally:
+        call("kill", "one")
+        call("kill", "two")
+    for _round in range(5):
+        call("restore", path, "again").expect(0, b"", b"")
+        execute("again", "cat", "/tmp/file").expect(0, b"kept\n", b"")
+        call("kill", "again").expect(0)
+
+
+def test_snapshot_of_a_paused_and_of_a_restored_sandbox():
+    with sandbox("box"):
+        execute("box", "sh", "-c", "head -c 3000000 /dev/urandom > /tmp/data").expect(0)
+        digest = execute("box", "md5sum", "/tmp/data").expect(0).stdout
+        call("pause", "box").expect(0)
+        call("snapshot", "box", work("first")).expect(0)
+        assert ps()["box"]["state"] == "paused"
+    call("restore", work("first"), "second").expect(0)
+    try:
+        execute("second", "md5sum", "/tmp/data").expect(0, digest, b"")
+        call("snapshot", "second", work("second")).expect(0)
+    finally:
+        call("kill", "second")
+    os.unlink(work("first"))
+    call("restore", work("second"), "third").expect(0)
+    try:
+        execute("third", "md5sum", "/tmp/data").expect(0, digest, b"")
+    finally:
+        call("kill", "third")
+
+
+@cordon.limit(400)
+def test_snapshot_under_traffic():
+    """Taken while commands talk and compute; each restored guest works, and nothing is garbled."""
+    with sandbox("box"):
+        talker = Process("exec", "box", "--", "sh", "-c", "while :; do cat; done",
+                         stdin=subprocess.DEVNULL)
+        stream = Process("exec", "box", "--", "sh", "-c", "yes 0123456789abcde | head -c 4000000")
+        for i in range(4):
+            call("snapshot", "box", work(f"snap{i}")).expect(0)
+        output = stream.wait().expect(0, None, b"").stdout
+        assert output == b"0123456789abcde\n" * 250000, len(output)
+        talker.signal(signal.SIGKILL)
+        talker.wait()
+        execute("box", "echo", "fine").expect(0, b"fine\n")
+    for i in range(4):
+        call("restore", work(f"snap{i}"), "again").expect(0)
+        execute("again", "sh", "-c", "seq 1000 | tail -1").expect(0, b"1000\n", b"")
+        execute("again", "cat", stdin=b"x" * 100000).expect(0, b"x" * 100000, b"")
+        call("kill", "again").expect(0)
+
+
+@cordon.limit(400)
+def test_bad_files():
+    """Cut, flipped, foreign, of another version: one line that says what, and nothing runs."""
+    with sandbox("box"):
+        call("snapshot", "box", work("snap")).expect(0)
+    with open(work("snap"), "rb") as file:
+        good = file.read()
+    end = state_end(good)
+
+    def refused(data, *words):
+        with open(work("bad"), "wb") as file:
+            file.write(data)
+        call("restore", work("bad"), "bad").expect_error("bad", *words)
+        assert ps() == {}, "it runs"
+
+    rng = random.Random(1)
+    for length in [0, 7, HEADER - 1, HEADER, end - 1, end, len(good) - 1,
+                   *(rng.randrange(len(good)) for _i in range(10))]:
+        refused(good[:length])
+    for _i in range(40):
+        data = bytearray(good)
+        at = rng.randrange(end * 8)
+        data[at // 8] ^= 1 << at % 8
+        refused(data)
+    data = bytearray(good)
+    struct.pack_into("<I", data, 12, 2)
+    refused(seal(data), "format version 2")
+    data = bytearray(good)
+    struct.pack_into("<I", data, 8, 183)
+    refused(seal(data), "architecture")
+    refused(b"#!/bin/sh\n" + b"x" * 10000, "not a snapshot")
+    call("restore", "/dev/null", "bad").expect_error("plain file")
+    call("restore", work("none"), "bad").expect_error("none")
+    # Memory is checked when asked for.
+    data = bytearray(good)
+    data[-5000] ^= 1
+    with open(work("bad"), "wb") as file:
+        file.write(data)
+    call("restore", "--verify", work("bad"), "bad").expect_error("memory")
+    # And the positive twin.
+    data = seal(bytearray(good))
+    assert data == good
+    call("restore", work("snap"), "good").expect(0)
+    execute("good", "echo", "fine").expect(0, b"fine\n")
+    call("kill", "good").expect(0)
+
+
+@cordon.limit(400)
+def test_kill_9_while_saving():
+    """The old file or the whole new one, whenever the monitor dies; and no other file."""
+    with sandbox("box"):
+        call("snapshot", "box", work("snap")).expect(0)
+    with open(work("snap"), "rb") as file:
+        old = file.read()
+    for i in range(8):
+        call("start", "box").expect(0)
+        pid = ps()["box"]["pid"]
+        saving = Process("snapshot", "box", work("snap"))
+        time.sleep(0.01 * i * cordon.TIME_SCALE)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        saving.wait()
+        wait_until(lambda: not cordon.alive(pid), "its end")
+        assert os.listdir(work("")) == ["snap"], os.listdir(work(""))
+        with open(work("snap"), "rb") as file:
+            new = file.read()
+        if new != old:
+            old = new
+            call("restore", "--verify", work("snap"), "check").expect(0)
+            call("kill", "check").expect(0)
+    assert ps() == {}
+
+
+def test_disk_full_while_saving():
+    small = work("small")
+    os.mkdir(small)
+    wrap = in_namespace(f"mount -t tmpfs -o size=4m tmpfs {small}")
+    call("start", "box", wrap=wrap).expect(0)
+    pid = ps()["box"]["pid"]
+    try:
+        call("snapshot", "box", os.path.join(small, "snap")).expect_error("No space left")
+        assert os.listdir(f"/proc/{pid}/root{small}") == []
+        call("snapshot", "box", "/nonexistent/snap").expect_error("/nonexistent/snap")
+        call("snapshot", "box", small).expect_error("small")        # a folder
+        execute("box", "echo", "fine").expect(0, b"fine\n")
+        call("snapshot", "box", work("snap")).expect(0)
+    finally:
+        call("kill", "box")
+
+
+def test_avx_survives():
+    """Vector registers are right after a restore (or hidden), those of a process in the middle too."""
+    with open(cordon.program("avx"), "rb") as program:
+        data = program.read()
+    with sandbox("box"):
+        execute("box", "sh", "-c", "cat > /tmp/avx; chmod 755 /tmp/avx", stdin=data).expect(0)
+        script = "(while :; do /tmp/avx 2; done) > /tmp/avx.log 2>&1 &"
+        execute("box", "sh", "-c", script).expect(0)
+        wait_until(lambda: execute("box", "cat", "/tmp/avx.log").stdout, "its first result")
+        call("snapshot", "box", work("snap")).expect(0)
+    call("restore", work("snap"), "again").expect(0)
+    try:
+        def results():
+            return execute("again", "cat", "/tmp/avx.log").stdout.count(b"\n")
+        before = results()
+        wait_until(lambda: results() >= before + 2, "results after the restore")
+        seen = set(execute("again", "sort", "-u", "/tmp/avx.log").expect(0).stdout.split(b"\n"))
+        assert seen - {b""} in ({b"hidden"}, {b"right 2"}), seen
+    finally:
+        call("kill", "again")
+
+
+# --- fork -------------------------------------------------------------------------------------------
+
+@cordon.limit(400)
+def test_fork():
+    """Eight from one: memory as it was, names and random numbers their own, writes private."""
+    with sandbox("box"):
+        execute("box", "sh", "-c", "echo kept > /tmp/file").expect(0)
+        names = [f"box-{i}" for i in range(1, 9)]
+        try:
+            made = call("fork", "box", "8").expect(0, None, b"").stdout.decode().split()
+            assert made == names, made
+            assert sorted(ps()) == ["box", *names]
+            seen = {numbers(name) for name in ["box", *names]}
+            assert len(seen) == 9, seen
+            for name in names[:3]:
+                execute(name, "hostname").expect(0, name.encode() + b"\n")
+                execute(name, "cat", "/tmp/file").expect(0, b"kept\n", b"")
+            execute("box-1", "sh", "-c", "echo changed > /tmp/file").expect(0)
+            execute("box", "cat", "/tmp/file").expect(0, b"kept\n", b"")
+            execute("box-2", "cat", "/tmp/file").expect(0, b"kept\n", b"")
+            assert not [f for f in os.listdir(registry("box")) if "snapshot" in f]
+            call("fork", "box", "1").expect_error("box-1", "runs already")
+            for bad in (["box", "0"], ["box", "x"], ["box"], ["none", "1"]):
+                call("fork", *bad).expect_error()
+        finally:
+            for name in names:
+                call("kill", name)
+
+
+# --- templates --------------------------------------------------------------------------------------
+
+def cache(name):
+    path = work(name)
+    os.makedirs(path, exist_ok=True)
+    return {"XDG_CACHE_HOME": path}
+
+
+def templates(env):
+    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def own_kernel(name):
+    path = work(name)
+    shutil.copy(cordon.VMLINUX, path)
+    return path
+
+
+@cordon.limit(900)
+def test_two_first_runs_at_once_then_a_rebuilt_kernel():
+    env = cache("cache")
+    kernel = own_kernel("vmlinux")
+    options = ["--kernel", kernel, "--initrd", cordon.INITRAMFS]
+    both = [cordon.start("echo", str(i), options=options, env=env) for i in range(2)]
+    for i, process in enumerate(both):
+        process.wait().expect(0, b"%d\n" % i, b"")
+    assert len(templates(env)) == 1 and templates(env)[0].endswith(".template"), templates(env)
+    # A dead writer's file goes with the next one that is made, a living one's stays.
+    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+    with open(os.path.join(folder, "dead.template.abc123"), "wb"):
+        pass
+    warm = run("echo", "warm", options=["-v", *options], env=env).expect(0, b"warm\n")
+    assert b"template written" not in warm.stderr, repr(warm)
+    os.utime(kernel, (1, 1))                        # "rebuilt"
+    cold = run("echo", "new", options=["-v", *options], env=env).expect(0, b"new\n")
+    assert b"template written" in cold.stderr, repr(cold)
+    assert len(templates(env)) == 2, templates(env)
+    assert call("template", "ls", env=env).expect(0).stdout.count(b"\n") == 3
+    # Damaged ones are replaced by booting once more; here only the warning is looked for.
+    name = templates(env)[0]
+    call("template", "rm", name[:6], env=env).expect(0)
+    assert name not in templates(env)
+    call("template", "rm", "nothing", env=env).expect_error("nothing")
+    call("template", "prune", env=env).expect(0, b"1 removed\n", b"")
+    assert templates(env) == []
+
+
+@cordon.limit(900)
+def test_caches_that_do_not_work():
+    """A full disk, a file in the folder's place, a damaged template: one warning, and it boots."""
+    full, blocked = cache("full"), cache("blocked")
+    wrap = in_namespace(f"mount -t tmpfs -o size=4m tmpfs {full['XDG_CACHE_HOME']}")
+    with open(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"), "wb"):
+        pass
+    both = [cordon.start("echo", "fine", env=full, wrap=wrap),
+            cordon.start("echo", "fine", env=blocked)]
+    for process, word in zip(both, (b"No space left", b"cordon: is not a folder")):
+        result = process.wait().expect(0, b"fine\n")
+        assert result.stderr.count(b"\n") == 1 and word in result.stderr, repr(result)
+    # Another's folder is not used.
+    os.unlink(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"))
+    os.makedirs(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"))
+    os.chmod(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"), 0o777)
+    call("template", "ls", env=blocked).expect_error("nobody else")
+
+
+@cordon.limit(600)
+def test_a_damaged_template():
+    """Its state: a warning, and it boots. Cut short: the same. The new one then works."""
+    run("true").expect(0)                           # the shared cache has one
+    source = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")),
+                          "cordon", "templates")
+    env = cache("damaged")
+    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    os.makedirs(folder, mode=0o700)
+    os.chmod(os.path.dirname(folder), 0o700)
+    for name in os.listdir(source):
+        if not name.endswith(".template"):
+            continue
+        with open(os.path.join(source, name), "rb") as file:
+            data = bytearray(file.read())
+        data[HEADER + 300] ^= 0x10
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(data)
+    result = run("echo", "fine", env=env).expect(0, b"fine\n")
+    assert result.stderr.count(b"\n") == 1 and b"checksum" in result.stderr, repr(result)
+    run("echo", "fine", env=env).expect(0, b"fine\n", b"")

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cordon doctor: one line a check, on this host as it is and with parts of it taken away."""
+import json
+import os
+
+import cordon
+from cordon import as_nobody, call, in_namespace
+
+NAMES = ["/dev/kvm", "permission", "KVM API", "capabilities", "kind of host", "KVM_CREATE_VM", "memory",
+         "passt", "/dev/net/tun", "guest kernel", "initramfs"]
+VERDICTS = {"ok", "note", "FAIL", "skip"}
+KVM_IS_NULL = "mount --bind /dev/null /dev/kvm"
+KVM_IS_GONE = 'd=$(mktemp -d -p "$CORDON_TEST_BASE/work"); mount -t tmpfs none "$d"; ' \
+    'touch "$d/null"; mount --bind /dev/null "$d/null"; mount --move "$d" /dev'
+MEMINFO = """
+sed 's/^MemAvailable:.*/MemAvailable: 100000 kB/' /proc/meminfo > "$CORDON_TEST_BASE/work/meminfo"
+mount --bind "$CORDON_TEST_BASE/work/meminfo" /proc/meminfo
+"""
+
+
+def report(**options):
+    """The answer of `doctor --json` as (exit status, whole answer, {check: verdict and texts})."""
+    result = call("doctor", "--json", **options)
+    answer = json.loads(result.stdout)
+    assert not result.stderr, repr(result)
+    assert answer["healthy"] == (result.status == 0) and result.status in (0, 1), repr(result)
+    checks = {check["name"]: check for check in answer["checks"]}
+    failed = [check for check in answer["checks"] if check["verdict"] == "FAIL"]
+    assert bool(failed) == (result.status == 1), repr(result)
+    return result.status, answer, checks
+
+
+def copied_program(*guest_files):
+    """The program in a directory of its own, with these of the guest's files beside it."""
+    with open(cordon.PROGRAM, "rb") as data:
+        program = cordon.scratch("cordon", data.read(), 0o755)
+    os.makedirs(os.path.join(os.path.dirname(program), "guest"), exist_ok=True)
+    for path in guest_files:
+        os.symlink(path, os.path.join(os.path.dirname(program), "guest", os.path.basename(path)))
+    return program
+
+
+def test_healthy_host():
+    status, answer, checks = report()
+    assert status == 0, answer
+    assert list(checks) == NAMES, answer
+    assert all(check["verdict"] in ("ok", "note") for check in checks.values()), answer
+    assert answer["host"] in ("hardware", "ring0-emulated") and answer["api_version"] == 12, answer
+    assert len(answer["create_vm_ns"]) >= 3 and sorted(answer["create_vm_ns"])[0] > 0, answer
+    required = [cap for cap in answer["capabilities"] if cap["required"]]
+    assert len(required) > 10 and all(cap["there"] for cap in required), answer
+    assert cordon.VMLINUX in checks["guest kernel"]["found"], answer
+
+
+def test_lines():
+    result = call("doctor").expect(0, stderr=b"")
+    lines = result.stdout.decode().splitlines()
+    assert len(lines) == len(NAMES) + 1, repr(result)
+    for name, line in zip(NAMES, lines):
+        verdict, rest = line.split(None, 1)
+        assert verdict in VERDICTS and rest.startswith(name), line
+        assert verdict != "FAIL" and (verdict != "note" or "; to do: " in line), line
+    assert lines[-1] == "a sandbox can run here", repr(result)
+
+
+def test_wrong_arguments():
+    call("doctor", "--jso").expect_error("--jso", "--json")
+    call("doctor", "--json", "now").expect_error("now")
+
+
+def test_no_device():
+    status, answer, checks = report(wrap=in_namespace(KVM_IS_GONE))
+    assert status == 1 and answer["host"] == "none", answer
+    assert checks["/dev/kvm"]["verdict"] == "FAIL" and "modprobe" in checks["/dev/kvm"]["found"], answer
+    for name in ("KVM API", "capabilities", "kind of host", "KVM_CREATE_VM"):
+        assert checks[name]["verdict"] == "skip", answer
+    result = call("doctor", wrap=in_namespace(KVM_IS_GONE)).expect(1, stderr=b"")
+    assert b"FAIL  /dev/kvm" in result.stdout, repr(result)
+    assert result.stdout.endswith(b"no sandbox can run here\n"), repr(result)
+
+
+def test_not_kvm():
+    status, answer, checks = report(wrap=in_namespace(KVM_IS_NULL))
+    assert status == 1 and answer["host"] == "none", answer
+    assert checks["permission"]["verdict"] == "ok", answer
+    assert checks["KVM API"]["verdict"] == "FAIL", answer
+    assert "not a KVM device" in checks["KVM API"]["found"], answer
+
+
+def test_no_permission():
+    program = copied_program(cordon.VMLINUX, cordon.INITRAMFS)
+    hide = in_namespace('f="$CORDON_TEST_BASE/work/kvm"; touch "$f"; chmod 0 "$f"; '
+                        'mount --bind "$f" /dev/kvm; rm "$f"')
+    status, answer, checks = report(program=program, wrap=hide + as_nobody())
+    assert status == 1 and answer["host"] == "none", answer
+    assert checks["/dev/kvm"]["verdict"] == "ok", answer
+    assert checks["permission"]["verdict"] == "FAIL", answer
+    assert "usermod -aG kvm" in checks["permission"]["advice"], answer
+    assert checks["KVM API"]["verdict"] == "skip", answer
+
+
+def test_no_guest_files():
+    status, answer, checks = report(program=copied_program())
+    assert status == 1, answer
+    for name in ("guest kernel", "initramfs"):
+        assert checks[name]["verdict"] == "FAIL" and "make" in checks[name]["found"], answer
+    assert checks["kind of host"]["verdict"] != "FAIL", answer
+
+
+def test_empty_kernel():
+    empty = cordon.scratch("vmlinux")
+    status, answer, checks = report(program=copied_program(empty, cordon.INITRAMFS))
+    assert status == 1 and checks["guest kernel"]["verdict"] == "FAIL", answer
+    assert checks["initramfs"]["verdict"] == "ok", answer
+
+
+def test_passt_is_optional():
+    status, answer, checks = report(env={"PATH": "/nonexistent"})
+    assert status == 0 and checks["passt"]["verdict"] == "note", answer
+    assert "apt install passt" in checks["passt"]["advice"], answer
+    directory = os.path.dirname(cordon.scratch("passt", b"#!/bin/sh\n", 0o755))
+    status, answer, checks = report(env={"PATH": f"/nonexistent:{directory}"})
+    assert status == 0 and checks["passt"]["verdict"] == "ok", answer
+    assert checks["passt"]["found"] == os.path.join(directory, "passt"), answer
+
+
+def test_little_memory():
+    status, answer, checks = report(wrap=in_namespace(MEMINFO))
+    assert status == 0 and checks["memory"]["verdict"] == "note", answer
+    assert "--memory" in checks["memory"]["advice"], answer
+    assert checks["memory"]["found"].startswith("97 MiB available"), answer

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever ends a sandbox, it ends whole. That nothing is left is checked by the runner after each
+test; here are the ends."""
+import os
+import signal
+
+import cordon
+from cordon import alive, start, wait_until
+
+
+def running(**keywords):
+    process = start("sh", "-c", "echo ready; sleep 1000", **keywords)
+    process.wait_output(b"ready")
+    return process
+
+
+def test_signals():
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        process = running()
+        process.signal(number)
+        result = process.wait()
+        assert result.status in (128 + number, -number), repr(result)
+
+
+def test_signal_during_boot():
+    process = start("sleep", "1000")
+    wait_until(lambda: os.path.exists(f"/proc/{process.pid}/fd")
+               and cordon.has_vm(process.pid), "a VM", 30)
+    process.signal(signal.SIGTERM)
+    result = process.wait()
+    assert result.status in (128 + 15, -15), repr(result)
+
+
+def test_killed_monitor():
+    process = running()
+    process.signal(signal.SIGKILL)
+    assert process.wait().status == -9
+
+
+def test_killed_monitor_does_not_stop_the_next():
+    process = running()
+    process.signal(signal.SIGKILL)
+    process.wait()
+    cordon.run("echo", "next").expect(0, b"next\n", b"")
+
+
+def test_parent_dies():
+    """A script that is killed takes its sandbox along."""
+    script = 'echo $$; "$@" & echo $!; wait'
+    shell = cordon.Process("-c", script, "sh", cordon.PROGRAM, "run", "--", "sh", "-c",
+                           "echo ready; sleep 1000", program="/bin/sh")
+    shell.wait_output(b"ready")
+    monitor = int(bytes(shell.output["stdout"]).split()[1])
+    assert alive(monitor)
+    shell.signal(signal.SIGKILL)
+    wait_until(lambda: not alive(monitor), "the monitor's end after its parent's", 30)
+
+
+def test_background_processes_of_the_command():
+    """The sandbox ends with its command, whatever that leaves running."""
+    cordon.run("sh", "-c", "sleep 1000 & sleep 1000 >/dev/null 2>&1 & echo over").expect(
+        0, b"over\n", b"")

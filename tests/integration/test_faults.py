@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests that crash, leave, stop or lie. Cordon says which it was and ends with 125."""
+import os
+import signal
+import time
+
+import cordon
+import forge
+from cordon import run, scratch
+
+
+def forged(code, options=()):
+    """`cordon run` with a kernel of a few instructions, which never has an agent."""
+    return run("true", options=["--kernel", forge.kernel(code), "--memory", "64M", *options])
+
+
+def start_forged(code, options=(), **keywords):
+    return cordon.start("true", options=["--kernel", forge.kernel(code), "--memory", "64M", *options],
+                        **keywords)
+
+
+def start_guest(mode, options=()):
+    """`cordon run` with our kernel and programs/init.c as the first process."""
+    with open(cordon.program("init"), "rb") as init:
+        archive = cordon.cpio({"init": (0o755, init.read()), "mode": (0o644, mode.encode())})
+    return cordon.start("true", options=["--initrd", scratch("initrd", archive), *options])
+
+
+def guest(mode, options=()):
+    return start_guest(mode, options).wait()
+
+
+def test_tiny_guest_powers_off():
+    forged(forge.POWER_OFF).expect_error("off", lines=None)
+
+
+def test_tiny_guest_resets():
+    forged(forge.RESET).expect_error("reset", lines=None)
+
+
+def test_tiny_guest_crashes():
+    """A triple fault is told with the processor's state, which KVM on AMD has reset by then."""
+    result = forged(forge.CRASH).expect_error("triple fault", "rip", lines=None)
+    if "svm" not in cordon.CPU_FLAGS:
+        assert b"1000000" in result.stderr, repr(result)
+
+
+def test_tiny_guest_halts():
+    """Halted with interrupts off: nothing can ever happen again, and KVM tells nobody."""
+    forged(forge.HALT).expect_error("halt", lines=None)
+
+
+def test_tiny_guest_panics():
+    """The last console lines are shown, with control characters made harmless."""
+    result = forged(forge.say("early words\n\x1b[2Jpainted\n"
+                              "Kernel panic - not syncing: forged\n") + forge.HALT)
+    result.expect_error("panic", lines=None)
+    assert b"early words" in result.stderr and b"not syncing: forged" in result.stderr, repr(result)
+    assert b"\x1b" not in result.stderr, repr(result)
+
+
+@cordon.limit(400)
+def test_tiny_guest_sleeps():
+    """A guest that never comes up: after a while Cordon gives up, and shows the console."""
+    result = forged(forge.say("so far\n") + forge.SLEEP)
+    result.expect_error("agent", lines=None)
+    assert b"so far" in result.stderr, repr(result)
+
+
+def test_tiny_guest_spins():
+    """Nor does a guest that does nothing but compute keep Cordon from ending."""
+    process = start_forged(forge.SPIN)
+    time.sleep(2)
+    assert process.poll() is None, f"ended by itself: {process.result()!r}"
+    process.signal(signal.SIGTERM)
+    assert process.wait().status in (128 + 15, -15), repr(process.result())
+
+
+def test_tiny_guest_floods_the_console():
+    """Endless output on the serial port is bounded, shown or not."""
+    flood = b"\x66\xba\xf8\x03" b"\xb0\x41" b"\xee" b"\xeb\xfd"    # mov dx,3f8; mov al,'A'; out; jmp
+    for options in ([], ["--console"]):
+        read_fd, write_fd = os.pipe()       # which nobody reads
+        process = start_forged(flood, options=options, stderr=write_fd)
+        os.close(write_fd)
+        time.sleep(5)
+        assert process.poll() is None, f"ended by itself: {process.result()!r}"
+        process.signal(signal.SIGTERM)
+        result = process.wait()
+        assert result.status in (128 + 15, -15), repr(result)
+        assert result.private < 24 * 1024, f"{result.private} KiB private"
+        if options:
+            assert os.read(read_fd, 100) == b"A" * 100
+        os.close(read_fd)
+
+
+def test_panic():
+    """A real kernel without a first process."""
+    result = run("true", options=["--cmdline-append", "rdinit=/nonexistent init=/nonexistent"])
+    result.expect_error("panic", lines=None)
+    assert b"Kernel panic - not syncing" in result.stderr, repr(result)
+
+
+def test_first_process_exits():
+    result = guest("exit").expect_error("panic", lines=None)
+    assert b"Attempted to kill init" in result.stderr, repr(result)
+
+
+def test_guest_reboots():
+    guest("reboot").expect_error("reset", lines=None)
+
+
+def test_guest_powers_off():
+    guest("poweroff").expect_error("off", lines=None)
+
+
+def test_guest_halts():
+    guest("halt").expect_error("halt", lines=None)
+
+
+def test_agent_of_another_version():
+    guest("version").expect_error("version", lines=None)
+
+
+def test_agent_talks_garbage():
+    guest("garbage").expect_error("agent", lines=None)
+
+
+def test_agent_vanishes():
+    guest("vanish").expect_error("agent", lines=None)
+
+
+@cordon.limit(400)
+def test_agent_never_answers():
+    """It greets, and then neither takes part in making a template nor starts the command."""
+    waiting = start_guest("silent")
+    started = start_guest("silent", ["--cold", "--timeout", "1s"])
+    started.wait().expect(cordon.TIMED_OUT, b"")
+    waiting.wait().expect_error("agent", lines=None)
+
+
+@cordon.limit(400)
+def test_agent_from_an_unprivileged_port():
+    """Only the guest's real root can be the agent: this one is never heard."""
+    guest("unprivileged").expect_error("agent", lines=None)
+
+
+def test_fork_bomb():
+    """A workload that takes all it can get ends alone; the agent still answers."""
+    result = run("sh", "-c", ':(){ : | : & }; : 2>/dev/null; sleep 2; echo alive; kill -9 -1',
+                 options=["--timeout", "120s"])
+    assert result.status in (0, 128 + 9, 2), repr(result)
+
+
+def test_workload_eats_memory():
+    result = run("sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done",
+                 options=["--memory", "128M", "--timeout", "150s"])
+    assert result.status not in (0, cordon.FAILED, cordon.TIMED_OUT), repr(result)
+
+
+def test_workload_cannot_kill_the_agent():
+    result = run("sh", "-c", "kill -9 1; kill -TERM 1; kill -INT 1; sleep 1; echo here")
+    assert result.status == 0 and result.stdout == b"here\n", repr(result)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cordon run: a command's output, status and surroundings."""
+import os
+import re
+
+import cordon
+from cordon import FAILED, TIMED_OUT, run
+
+
+def test_output_is_exact_and_separate():
+    result = run("sh", "-c", r"printf 'out\0\n\r\377'; printf 'err\n\033' >&2; exit 7")
+    result.expect(7, b"out\0\n\r\xff", b"err\n\x1b")
+
+
+def test_true():
+    run("/bin/true").expect(0, b"", b"")
+
+
+def test_not_found():
+    result = run("no-such-command", "x").expect(127, b"")
+    assert b"no-such-command" in result.stderr, repr(result)
+
+
+def test_not_executable():
+    result = run("/proc/version").expect(126, b"")
+    assert b"/proc/version" in result.stderr, repr(result)
+
+
+def test_killed_by_signal():
+    run("sh", "-c", "kill -TERM $$").expect(128 + 15, b"")
+    run("sh", "-c", "kill -KILL $$").expect(128 + 9, b"")
+
+
+def test_arguments_are_exact():
+    words = ["two words", "", "'q\"", "$HOME `id` \\", "--", "-v", "ä\n漢", "*"]
+    result = run("sh", "-c", 'for w; do printf "%s\\0" "$w"; done', "sh", *words)
+    result.expect(0, b"".join(word.encode() + b"\0" for word in words), b"")
+
+
+def test_environment_and_directory():
+    script = 'printf "%s|%s|%s|%s|" "$A" "$B" "$C" "$SECRET_OF_THE_HOST"; pwd; test -n "$PATH"'
+    result = run("sh", "-c", script, env={"SECRET_OF_THE_HOST": "leaked", "C": "passed"},
+                 options=["--env", "A=1 2", "--env", "B=x=y", "--env", "C", "--workdir", "/tmp"])
+    result.expect(0, b"1 2|x=y|passed||/tmp\n", b"")
+
+
+def test_workdir_missing():
+    result = run("true", options=["--workdir", "/no/such/directory"])
+    assert result.status in (FAILED, 126, 127) and b"/no/such/directory" in result.stderr, repr(result)
+
+
+def guest_memory(result):
+    return int(re.search(rb"MemTotal: +(\d+) kB", result.expect(0).stdout).group(1)) * 1024
+
+
+def test_memory():
+    for size in (64, 512):
+        result = run("cat", "/proc/meminfo", options=["--memory", f"{size}M"])
+        # What the kernel keeps for itself is not in MemTotal.
+        assert size * 0.7 < guest_memory(result) / cordon.MIB < size, repr(result)
+
+
+def test_memory_above_the_hole():
+    """More than 3 GiB: the rest of it lies above 4 GiB."""
+    if os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 5 << 30:
+        raise cordon.Skip("needs a host with 5 GiB of memory")
+    result = run("cat", "/proc/meminfo", options=["--memory", "5G"])
+    assert guest_memory(result) / cordon.MIB > 4500, repr(result)
+
+
+def test_one_cpu():
+    run("nproc", options=["--cpus", "1"]).expect(0, b"1\n", b"")
+
+
+def test_several_cpus():
+    counts = (2, 8) if cordon.HARDWARE else (2,)
+    for count in counts:
+        result = run("sh", "-c", "nproc; for i in 1 2 3 4; do (seq 1 2000 | md5sum) & done; wait",
+                     options=["--cpus", str(count)])
+        result.expect(0)
+        lines = result.stdout.splitlines()
+        assert lines[0] == str(count).encode() and len(set(lines[1:])) == 1 and len(lines) == 5, \
+            repr(result)
+
+
+def test_timeout():
+    result = run("sh", "-c", "echo begun; sleep 1000", options=["--timeout", "15s"])
+    assert result.status == TIMED_OUT, repr(result)
+    run("sh", "-c", "echo done", options=["--timeout", "10m"]).expect(0, b"done\n", b"")
+
+
+def test_verbose_time_line():
+    result = run("echo", "out", options=["-v", "--cold"]).expect(0, b"out\n")
+    text = result.stderr.decode().lower()
+    for word in ("agent", "command", "ms", "exits"):
+        assert word in text, f"{word!r} expected: {result!r}"
+
+
+def test_console():
+    talkative = ["--cmdline-append", "loglevel=8"]
+    run("echo", "out", options=talkative).expect(0, b"out\n", b"")
+    shown = run("echo", "out", options=[*talkative, "--console"]).expect(0, b"out\n")
+    assert shown.stderr, f"the console expected on stderr: {shown!r}"
+
+
+def test_whole_guest():
+    """What sandboxes need of the guest is there."""
+    script = r"""
+        for f in /dev/null /dev/zero /dev/urandom /dev/tty /proc/self /sys/kernel /dev/pts /dev/shm; do
+            [ -e $f ] || echo missing $f
+        done
+        echo x > /tmp/x && rm /tmp/x || echo "cannot write /tmp"
+        [ "$(head -c 16 /dev/urandom | wc -c)" = 16 ] || echo "no randomness"
+        for t in ext4 squashfs overlay 9p tmpfs cgroup2 proc sysfs devtmpfs; do
+            grep -qw $t /proc/filesystems || echo "no $t"
+        done
+        cat /proc/mounts > /dev/null
+        [ "$(echo a | { cat; } | wc -c)" = 2 ] || echo "no pipes"
+    """
+    run("sh", "-c", script).expect(0, b"", b"")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a command can and cannot do to the guest that it runs in. Each "cannot" has a "can" beside it."""
+from cordon import limit, run
+
+
+# Where memory is filled: as little as there can be, since a host that emulates ring 0 clears a page in
+# a millisecond.
+SMALL = ["--memory", "64M"]
+
+
+def script(*lines, options=()):
+    return run("sh", "-c", "\n".join(lines), options=list(options))
+
+
+def test_root_inside_is_nobody_outside():
+    result = script(
+        "id -u; cat /proc/self/uid_map; grep NoNewPrivs /proc/self/status",
+        "echo x >/here && echo writes-root; mount -t tmpfs t /mnt && echo mounts",
+        "hostname mine && hostname",
+        "mknod /tmp/disk b 1 0 || echo no-device",
+        "echo 1 >/proc/sys/kernel/panic || echo no-sysctl",
+        "mount -o remount,rw /sys || echo no-remount",
+        "umount / || echo no-umount",
+        "cat /proc/1/maps || echo no-maps")
+    lines = result.expect(0).stdout.decode().split("\n")
+    assert lines[0] == "0" and lines[1].split() == ["0", "100000", "65536"], repr(result)
+    assert lines[2:] == ["NoNewPrivs:\t1", "writes-root", "mounts", "mine", "no-device", "no-sysctl",
+                         "no-remount", "no-umount", "no-maps", ""], repr(result)
+
+
+def test_signals_stay_inside():
+    # Its own child it can kill; what is meant for everybody else reaches nobody that matters.
+    script("sleep 100 & kill -9 $!; wait $!; echo child $?", "kill -9 1; kill -9 -1",
+           "echo alive").expect(0, b"child 137\nalive\n")
+
+
+@limit(600)
+def test_fork_bomb_is_bounded():
+    result = script("bomb() { bomb | bomb & }", "bomb 2>/dev/null", "sleep 1", "echo end")
+    result.expect(0, b"end\n")
+
+
+@limit(600)
+def test_out_of_memory_ends_the_program_only():
+    result = script("sh -c 'x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'", "echo it ended with $?",
+                    options=SMALL)
+    result.expect(0, b"it ended with 137\n")
+
+
+@limit(600)
+def test_full_root_is_an_error_not_an_end():
+    result = script("dd if=/dev/zero of=/tmp/big bs=1M 2>/dev/null || echo full", "rm /tmp/big",
+                    "echo small >/tmp/small && cat /tmp/small", options=SMALL)
+    result.expect(0, b"full\nsmall\n")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is refused before anything runs: one line on stderr, exit status 125, nothing on stdout."""
+import cordon
+import forge
+from cordon import call, run, scratch
+
+MEBI = 1 << 20
+
+
+def test_version_and_help():
+    version = call("--version").expect(0, stderr=b"")
+    assert version.stdout.startswith(b"cordon ") and version.stdout.count(b"\n") == 1, repr(version)
+    usage = call("--help").expect(0, stderr=b"")
+    assert b"run" in usage.stdout and b"doctor" in usage.stdout, repr(usage)
+    usage = call("run", "--help").expect(0, stderr=b"")
+    for option in (b"--memory", b"--cpus", b"--timeout", b"--env", b"--workdir", b"--console",
+                   b"--cold", b"--kernel", b"--initrd", b"--cmdline-append", b"-t,", b"-v,"):
+        assert option in usage.stdout, f"{option} expected: {usage!r}"
+
+
+def test_bad_usage():
+    nothing = call().expect(cordon.FAILED, b"")
+    assert b"cordon run" in nothing.stderr, repr(nothing)
+    call("frobnicate").expect_error("frobnicate")
+    call("run").expect_error()
+    call("run", "--").expect_error()
+    call("run", "--frobnicate", "--", "true").expect_error("frobnicate")
+    call("run", "--memory").expect_error("memory")
+    call("run", "--cpus", "--", "true").expect_error("cpus")
+
+
+def test_bad_values():
+    for value in ("", "0", "-1", "9", "1.5", "one", "99999999999999999999"):
+        run("true", options=["--cpus", value]).expect_error("cpus")
+    for value in ("", "-1", "x", "-5s", "1y"):
+        run("true", options=["--timeout", value]).expect_error("timeout")
+    for value in ("", "=x"):
+        run("true", options=["--env", value]).expect_error("env")
+
+
+def test_bad_memory():
+    for value in ("", "x", "-64M", "64Q", "64MM", "99999999999999999999G"):
+        run("true", options=["--memory", value]).expect_error("memory")
+    for value in ("0", "1M", "1048576"):
+        run("true", options=["--memory", value]).expect_error("memory", "64")
+
+
+def test_memory_larger_than_host():
+    for value in ("64T", "16777215T"):
+        run("true", options=["--memory", value]).expect_error("memory")
+
+
+def bad_kernel(data, *words, memory="64M"):
+    path = scratch("kernel", data)
+    run("true", options=["--kernel", path, "--memory", memory]).expect_error(path, *words)
+
+
+def test_kernel_missing():
+    run("true", options=["--kernel", "/nonexistent/kernel"]).expect_error(
+        "/nonexistent/kernel", "No such file")
+    run("true", options=["--kernel", "/"]).expect_error("/")
+    run("true", options=["--initrd", "/nonexistent/initrd"]).expect_error(
+        "/nonexistent/initrd", "No such file")
+
+
+def test_kernel_is_no_kernel():
+    bad_kernel(b"")
+    bad_kernel(b"#!/bin/sh\nexit 0\n")
+    bad_kernel(b"\x7fELF")
+    bad_kernel(bytes(1 << 16))
+    bad_kernel(forge.elf(forge.load())[:60])
+
+
+def test_kernel_of_another_kind():
+    bad_kernel(forge.elf(forge.load(), machine=forge.AARCH64), "x86-64")
+    bad_kernel(forge.elf(forge.load(), elf_class=1))
+    bad_kernel(forge.elf(forge.load(), kind=1))             # relocatable
+    bad_kernel(forge.elf(phnum=0))
+    bad_kernel(forge.elf(forge.load(type=2)))               # nothing to load
+    bad_kernel(forge.elf(forge.load(), phentsize=16))
+    bad_kernel(forge.elf(forge.load(), phoff=1 << 40))
+    bad_kernel(forge.elf(forge.load(), phoff=(1 << 64) - 8))
+    bad_kernel(forge.elf(forge.load(), phnum=65535))
+
+
+def test_kernel_truncated():
+    whole = forge.elf(forge.load(forge.SPIN * 5000))
+    bad_kernel(whole[:8192])
+    bad_kernel(forge.elf(forge.load(filesz=1 << 20, memsz=1 << 20)))
+    with open(cordon.VMLINUX, "rb") as vmlinux:
+        bad_kernel(vmlinux.read(1 << 20), memory="128M")
+
+
+def test_kernel_segments():
+    load, start = forge.load, forge.START
+    bad_kernel(forge.elf(load(bytes(8192)), load(bytes(8192), paddr=start + 4096)))     # overlap
+    bad_kernel(forge.elf(load(), load(paddr=start + 4096, memsz=(1 << 64) - 4096)))     # wraps
+    bad_kernel(forge.elf(load(), load(paddr=(1 << 64) - 4096, memsz=8192)))             # wraps
+    bad_kernel(forge.elf(load(), load(offset=(1 << 64) - 1)))                           # in the file
+    bad_kernel(forge.elf(load(), load(paddr=1 << 30)))                                  # outside
+    bad_kernel(forge.elf(load(memsz=128 << 20)))                                        # too long
+    bad_kernel(forge.elf(load(bytes(8192), memsz=4096)))                                # memsz < filesz
+    bad_kernel(forge.elf(load(), load(paddr=0)))                                        # boot tables
+    bad_kernel(forge.elf(load(), entry=start - 4096))                                   # entry outside
+    bad_kernel(forge.elf(load(), load(paddr=0xd0000000)), memory="64M")                 # devices' hole
+
+
+def test_initrd_larger_than_memory():
+    path = scratch("initrd", b"")
+    with open(path, "r+b") as initrd:
+        initrd.truncate(100 * MEBI)                         # sparse
+    run("true", options=["--initrd", path, "--memory", "64M"]).expect_error(path, "memory")
+
+
+def test_command_line_too_long():
+    run("true", options=["--cmdline-append", "x" * 4000]).expect_error("command line")
+
+
+def test_good_twin():
+    """The forged kernel that the bad ones are made from does load and run: it powers off."""
+    result = run("true", options=["--kernel", forge.kernel(forge.POWER_OFF), "--memory", "64M"])
+    result.expect_error("the guest switched itself off")

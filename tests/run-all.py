@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Run test suites and add them up: run-all.py [--build DIR] [SUITE...].
+
+Suites, in this order (all if none is named):
+  unit         build/tests/unit/test_*: check(3) programs, one test case counts as one
+  asan         the same from DIR/asan, where they are built with ASan and UBSan
+  guest        build/tests/guest/test_*: programs that print `ok NAME`, `not ok NAME` or `skip NAME WHY`
+  fuzz         build/tests/fuzz/fuzz_*: a fixed number of inputs each, and every crash ever found
+  integration  tests/integration/run.py
+
+Ends with one line for all of them, `N passed, N failed, N skipped`; exit status 1 if anything failed.
+A program that ends in another way than it should, or hangs, is one failure more.
+"""
+import argparse
+import glob
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+HANG_SECONDS = 900              # for one program; only a hang gets there
+FUZZ_RUNS = 20000
+CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
+SUM_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
+
+
+class Sum:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def add(self, passed=0, failed=0, skipped=0):
+        self.passed += passed
+        self.failed += failed
+        self.skipped += skipped
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def programs(build, kind, prefix):
+    """Built test programs that still have a source, by name."""
+    found = []
+    for source in sorted(glob.glob(os.path.join(HERE, kind, prefix + "*.c"))):
+        name = os.path.basename(source)[:-2]
+        found.append((name, os.path.join(build, "tests", kind, name)))
+    return found
+
+
+def show(text):
+    print("    " + text.rstrip()[-20000:].replace("\n", "\n    "), flush=True)
+
+
+def start(command, env=None):
+    """Run a program in its own process group. Returns (status or None after a hang, output)."""
+    process = subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, start_new_session=True,
+                               env=dict(os.environ, **(env or {})))
+    try:
+        output, _none = process.communicate(timeout=HANG_SECONDS)
+        status = process.returncode
+    except BaseException as reason:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _none = process.communicate()
+        if not isinstance(reason, subprocess.TimeoutExpired):
+            raise
+        status = None
+    return status, output.decode("utf-8", "replace")
+
+
+def problem(label, status, output, total):
+    """One failure more, for a program that did not end as it should."""
+    end = "hangs" if status is None else f"ended with {status}"
+    print(f"not ok {label} {end}", flush=True)
+    show(output)
+    total.add(failed=1)
+
+
+def run_check_programs(build, label, total):
+    for name, path in programs(build, "unit", "test_"):
+        if not os.path.exists(path):
+            problem(f"{label}.{name}", "no program", f"{path} is missing: it was not built", total)
+            continue
+        # check(3) forks a process a test and kills it after a few seconds; under the
+        # sanitizers or on a loaded machine these are no measure, only a hang is.
+        status, output = start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": "300"})
+        sums = CHECK_LINE.findall(output)
+        checks = sum(int(found[0]) for found in sums)
+        bad = sum(int(found[1]) + int(found[2]) for found in sums)
+        total.add(passed=checks - bad, failed=bad)
+        if bad:
+            print(f"not ok {label}.{name}: {bad} of {checks}", flush=True)
+            show(output)
+        elif status != 0 or not checks:
+            problem(f"{label}.{name}", status if status != 0 else "no tests", output, total)
+        else:
+            print(f"ok {label}.{name}: {checks}", flush=True)
+
+
+def run_guest_programs(build, total):
+    for name, path in programs(build, "guest", "test_"):
+        if not os.path.exists(path):
+            problem(f"guest.{name}", "no program", f"{path} is missing: it was not built", total)
+            continue
+        status, output = start([path])
+        failed = 0
+        for line in output.splitlines():
+            for verdict, count in (("ok ", "passed"), ("not ok ", "failed"), ("skip ", "skipped")):
+                if line.startswith(verdict):
+                    print(f"{verdict}guest.{name[5:]}.{line[len(verdict):]}", flush=True)
+                    total.add(**{count: 1})
+                    failed += count == "failed"
+        if failed:
+            show(output)
+        elif status != 0:
+            problem(f"guest.{name}", status, output, total)
+
+
+def run_fuzz_programs(build, total):
+    for name, path in programs(build, "fuzz", "fuzz_"):
+        if not os.path.exists(path):
+            problem(f"fuzz.{name}", "no program", f"{path} is missing: it was not built", total)
+            continue
+        crashes = sorted(glob.glob(os.path.join(HERE, "fuzz", "crashes", name, "*")))
+        corpus = os.path.join(HERE, "fuzz", "corpus", name)
+        for crash in crashes:
+            status, output = start([path, crash])
+            if status == 0:
+                total.add(passed=1)
+            else:
+                problem(f"fuzz.{name} {os.path.basename(crash)}", status, output, total)
+        with tempfile.TemporaryDirectory(prefix="cordon-fuzz.") as scratch:
+            found = os.path.join(scratch, "found")
+            os.mkdir(found)
+            command = [path, f"-runs={FUZZ_RUNS}", "-seed=1", "-rss_limit_mb=1024", "-timeout=60",
+                       "-print_final_stats=0", f"-artifact_prefix={scratch}/", found]
+            status, output = start(command + [d for d in (corpus,) if os.path.isdir(d)])
+        if status == 0:
+            total.add(passed=1)
+            print(f"ok fuzz.{name}: {FUZZ_RUNS} inputs, {len(crashes)} old crashes", flush=True)
+        else:
+            problem(f"fuzz.{name}", status, output, total)
+
+
+def run_integration(total):
+    process = subprocess.Popen([sys.executable, os.path.join(HERE, "integration", "run.py")],
+                               cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    last = ""
+    for line in process.stdout:
+        if last:
+            print(last, end="", flush=True)
+        last = line
+    status = process.wait()
+    sums = SUM_LINE.findall(last)
+    if not sums:
+        problem("integration", status, last, total)
+        return
+    total.add(*map(int, sums[0]))
+    if status != 0 and sums[0][1] == "0":
+        problem("integration", status, last, total)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default="build", metavar="DIR", help="the output folder (build)")
+    parser.add_argument("suite", nargs="*", help="unit, asan, guest, fuzz, integration")
+    args = parser.parse_args()
+    build = os.path.join(TOP, args.build)
+    total = Sum()
+    suites = {
+        "unit": lambda: run_check_programs(build, "unit", total),
+        "asan": lambda: run_check_programs(os.path.join(build, "asan"), "asan", total),
+        "guest": lambda: run_guest_programs(build, total),
+        "fuzz": lambda: run_fuzz_programs(build, total),
+        "integration": lambda: run_integration(total),
+    }
+    unknown = set(args.suite) - set(suites)
+    if unknown:
+        parser.error(f"unknown suite {', '.join(sorted(unknown))}: one of {', '.join(suites)}")
+    for name, suite in suites.items():
+        if not args.suite or name in args.suite:
+            suite()
+    print(total, flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
