@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the measurements share: where things are, how a program is timed, how a figure is printed."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(TOP, "build"))
+CORDON = os.path.join(BUILD, "cordon")
+
+# A line of the time line of `cordon run -v`: since the start, since the mark before, mark.
+MARK = re.compile(r"^cordon: +([0-9.]+) ms +\+ *[0-9.]+ ms +(.+)$")
+
+
+def row(what, value, condition=""):
+    """One line of the table: what was measured, the figure, under which conditions."""
+    print(f"{what:<50} {value:>22}  {condition}".rstrip(), flush=True)
+
+
+def load():
+    """The load average of the last minute, for the conditions of a figure."""
+    return "load " + f"{os.getloadavg()[0]:.1f}"
+
+
+def spread(values, unit, digits=1):
+    """Median, then the smallest and the largest value."""
+    values = sorted(values)
+    middle, low, high = values[len(values) // 2], values[0], values[-1]
+    return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f}) {unit}"
+
+
+def exec_to_exit(argv):
+    """Milliseconds from just before the program is started to when it has been waited for."""
+    null = os.open("/dev/null", os.O_RDWR)
+    actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+    start = time.monotonic_ns()
+    pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
+    _, status = os.waitpid(pid, 0)
+    end = time.monotonic_ns()
+    os.close(null)
+    if status != 0:
+        sys.exit(f"{' '.join(argv)}: ended with status {os.waitstatus_to_exitcode(status)}")
+    return (end - start) / 1e6
+
+
+def report_of(argv, timeout=600):
+    """Runs `cordon run -v ...`; its report as {what: number}, times in milliseconds."""
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, timeout=timeout, check=False)
+    text = done.stderr.decode(errors="replace")
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(argv)}: ended with status {done.returncode}\n{text}")
+    report = {}
+    for line in text.splitlines():
+        mark = MARK.match(line)
+        words = line.split()
+        if mark:
+            report[mark[2]] = float(mark[1])
+        elif words[1:2] == ["KVM"] and words[-1].isdigit():
+            report[" ".join(words[1:-1])] = int(words[-1])
+    return report

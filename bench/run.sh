@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# All measurements behind docs/performance.md, as a table: `make bench`, or
+#
+#   bench/run.sh           all of them, with those in the lab: 15 minutes
+#   bench/run.sh --quick   fewer runs, and nothing in the lab: under 3 minutes
+#
+# Nothing here passes or fails by a time; a measurement that could not be made says why.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+BUILD=${BUILD:-build}
+export BUILD
+quick=no
+case "${1:-}" in
+--quick) quick=yes ;;
+"") ;;
+*)
+	sed -n '3,8s/^# \{0,1\}//p' "$0"
+	exit 2
+	;;
+esac
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/cordon-bench.XXXXXX") || exit 1
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM HUP
+# Templates go into a cache of their own, so that the user's are left alone.
+
+# measure TITLE SECONDS COMMAND...
+measure() {
+	title=$1
+	seconds=$2
+	shift 2
+	printf '\n%s\n' "--- $title"
+	timeout "$seconds" "$@" 2>"$scratch/stderr"
+	status=$?
+	[ "$status" -eq 0 ] && return
+	if [ "$status" -eq 124 ]; then
+		echo "not measured: not done after $seconds s"
+	else
+		echo "not measured: status $status"
+		tail -n 5 "$scratch/stderr"
+	fi
+}
+
+mkdir "$scratch/cache"
+printf 'Linux %s, %s processors, load %s, %s\n' "$(uname -r)" "$(nproc)" \
+	"$(cut -d' ' -f1 /proc/loadavg)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+"$BUILD/cordon" doctor 2>/dev/null | grep -i 'ring 0\|kind\|hardware' | head -n 1
+
+if [ "$quick" = yes ]; then
+	measure "null guest" 60 bench/null/run.py --runs 20
+	measure "cordon run -- /bin/true" 80 bench/start/run.py --cold 1 --warm 3
+	measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
+	measure "cat" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 2M
+	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 20
+	exit 0
+fi
+measure "null guest" 60 bench/null/run.py
+measure "cordon run -- /bin/true" 180 bench/start/run.py --cold 3 --warm 10 --timeline
+measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
+measure "memory, booted" 60 bench/memory/run.py --cold
+measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 16M
+measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh
+measure "restore against memory size" 400 bench/warm/run.py --runs 9 restore
+measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 10 sandboxes fork exec
+measure "guest instructions of a boot (in the lab)" 180 bench/boot/run.py
+measure "cordon run -- /bin/true, in the lab" 150 tests/lab/run.sh -- bench/start/run.py --cold 3 --warm 5
+measure "cat, in the lab" 200 tests/lab/run.sh -- bench/cat/run.py --size 512M
