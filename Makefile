@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+# Cordon. `make help` lists the targets.
+#
+# Variants share this file: BUILD is the output folder, SANITIZE=1 adds ASan and UBSan,
+# CC=clang builds with clang.
+
+CC      ?= gcc
+CLANG   ?= clang
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := 0.1.0
+
+CSTD     := -std=gnu11 -D_GNU_SOURCE -I.
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wimplicit-fallthrough -Werror
+OPT      ?= -O2 -g
+HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+LIBS     := -lfdt -lz -ljansson -lpthread
+LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+ifeq ($(SANITIZE),1)
+OPT      := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+HARDEN   := -fPIE
+endif
+CFLAGS_ALL = $(CSTD) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
+
+MAIN_SRC := vmm/main.c
+LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard vmm/*/*.c devices/*/*.c boot/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/obj/%.o)
+LIB      := $(BUILD)/libcordon.a
+
+# A unit test is one program; tests/unit/*.c that do not begin with test_ are shared helpers.
+UNIT_SRC    := $(wildcard tests/unit/test_*.c)
+UNIT_SHARED := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
+GUEST_SRC    := $(wildcard tests/guest/test_*.c)
+GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c))
+GUEST_BIN    := $(GUEST_SRC:tests/guest/%.c=$(BUILD)/tests/guest/%)
+FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
+
+.DEFAULT_GOAL := all
+.PHONY: help deps all program guest demo check unit unit-build guest-tests fuzz-build fuzz lab lint format asan \
+	bench install clean
+
+help:
+	@echo "make deps      install the Debian packages that are missing (says which first)"
+	@echo "make           the program (build/cordon), the guest kernel and the initramfs"
+	@echo "make demo      set up everything, boot a sandbox and run a command in it"
+	@echo "make check     all tests of this machine: unit, hostile guests, fuzz replay, integration"
+	@echo "make unit      the unit tests only; make asan: under ASan and UBSan"
+	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
+	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
+	@echo "make lint      formatting, static analysis, include directions"
+	@echo "make bench     measurements behind docs/performance.md"
+	@echo "make install   into PREFIX ($(PREFIX)); make clean removes build/"
+
+deps:
+	@scripts/deps.sh all
+
+all: program guest
+
+program: $(BUILD)/cordon
+
+$(BUILD)/cordon: $(MAIN_OBJ) $(LIB)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+
+$(LIB): $(LIB_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# --- what runs in the guest -------------------------------------------------------------------
+# Static and small: every byte of the initramfs costs guest instructions.
+AGENT_SRC   := $(wildcard guest-kernel/agent/*.c)
+AGENT_FLAGS := -Os -static -s -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+	-fstack-protector-strong -Wl,--gc-sections,--build-id=none,-z,norelro,-z,noseparate-code
+
+guest: $(BUILD)/guest/initramfs guest-kernel
+
+.PHONY: guest-kernel
+guest-kernel:
+	@guest-kernel/build.sh
+
+$(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/wire.h
+	@mkdir -p $(@D)
+	musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -DCORDON_VERSION='"$(VERSION)"' -o $@ $(AGENT_SRC)
+
+$(BUILD)/mkinitramfs: $(BUILD)/obj/boot/tools/mkinitramfs.o $(LIB)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+
+$(BUILD)/guest/initramfs: $(BUILD)/mkinitramfs $(BUILD)/guest/agent
+	$(BUILD)/mkinitramfs --agent $(BUILD)/guest/agent --busybox /bin/busybox -o $@
+
+# --- tests ------------------------------------------------------------------------------------
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+
+# The tests of the channel run the real agent, all of it but its main().
+AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
+$(BUILD)/tests/unit/test_agent $(BUILD)/tests/unit/test_agent_guest: $(AGENT_TEST_OBJ)
+
+$(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+
+# Fuzz targets are built with clang, whole, so that the code under test is instrumented too.
+FUZZ_FLAGS = $(CSTD) $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+	-fno-sanitize-recover=all -DCORDON_VERSION='"$(VERSION)"'
+$(BUILD)/fuzz-obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG) $(subst fuzzer$(comma),fuzzer-no-link$(comma),$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
+comma := ,
+
+$(BUILD)/fuzz-obj/libcordon.a: $(LIB_SRC:%.c=$(BUILD)/fuzz-obj/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# Of the unit tests' helpers a target takes what it needs (the fake guest, mostly).
+$(BUILD)/fuzz-obj/libshared.a: $(UNIT_SHARED:%.c=$(BUILD)/fuzz-obj/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libshared.a \
+		$(BUILD)/fuzz-obj/libcordon.a
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_FLAGS) -o $@ $^ $(LIBS)
+
+unit-build: $(UNIT_BIN)
+guest-tests: $(GUEST_BIN)
+fuzz-build: $(FUZZ_BIN)
+
+unit: $(UNIT_BIN)
+	@tests/run-all.py --build $(BUILD) unit
+
+asan:
+	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1 unit
+
+check: deps
+	@$(MAKE) --no-print-directory all unit-build guest-tests fuzz-build
+	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1 unit-build
+	@tests/run-all.py --build $(BUILD)
+
+lab: deps
+	@$(MAKE) --no-print-directory all
+	@tests/lab/run-tests.sh
+
+FUZZ_SECONDS ?= 60
+fuzz: fuzz-build
+	@for target in $(FUZZ_BIN); do \
+		name=$$(basename $$target); mkdir -p $(BUILD)/fuzz-corpus/$$name; \
+		$$target -max_total_time=$(FUZZ_SECONDS) $(BUILD)/fuzz-corpus/$$name \
+			$$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) || exit 1; \
+	done
+
+lint:
+	@scripts/lint.sh
+
+format:
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@scripts/demo.sh
+
+bench: all
+	@bench/run.sh
+
+install: all
+	install -D -m 755 $(BUILD)/cordon $(DESTDIR)$(PREFIX)/bin/cordon
+	install -D -m 444 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/cordon/vmlinux
+	install -D -m 444 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/cordon/initramfs
+	install -D -m 644 docs/cordon.1 $(DESTDIR)$(PREFIX)/share/man/man1/cordon.1
+	install -D -m 644 share/completions/cordon.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cordon
+	install -D -m 644 share/completions/_cordon \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cordon
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

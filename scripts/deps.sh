@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Installs the Debian packages that Cordon is built and tested with, those of them that are missing.
+# Says first what it installs. Runs apt-get as root, or through sudo.
+set -eu
+
+build="gcc make pkg-config libc6-dev libfdt-dev zlib1g-dev libjansson-dev musl-tools
+linux-source-6.12 xz-utils flex bison bc libelf-dev libssl-dev busybox-static python3"
+test="check clang clang-14 clang-format clang-tidy cppcheck libclang-rt-14-dev util-linux strace"
+lab="qemu-system-x86 cpio"
+
+case "${1:-all}" in
+build) wanted="$build" ;;
+all) wanted="$build $test $lab" ;;
+*)
+	echo "usage: deps.sh [build|all]" >&2
+	exit 2
+	;;
+esac
+
+missing=""
+for package in $wanted; do
+	state=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
+	case "$state" in
+	ii*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+	if ! command -v sudo >/dev/null 2>&1; then
+		echo "deps: these packages are missing, and installing them takes root or sudo:$missing" >&2
+		exit 1
+	fi
+	as_root="sudo"
+fi
+echo "deps: installing$missing" >&2
+if ! $as_root apt-get update -qq; then
+	echo "deps: the package lists could not be renewed; going on with the old ones" >&2
+fi
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
