@@ -239,6 +239,9 @@ def start(*command, options=(), **keywords):
     return Process("run", *options, "--", *command, **keywords)
 
 
+PROMPT = b"@@ "         # of a shell on a Terminal, see shell(); no test types it
+
+
 class Terminal:
     """cordon on a pseudo terminal of its own, as its session's leader."""
 
@@ -266,6 +269,12 @@ class Terminal:
 
     def type(self, data):
         os.write(self.master, data)
+
+    def shell(self, line, end=b"\n"):
+        """Type a line at the prompt of a shell that runs with PS1=PROMPT. Not before the prompt is
+        there: a shell that edits lines throws away what was typed earlier."""
+        self.expect(PROMPT)
+        self.type(line + end)
 
     def _read(self, seconds):
         if select.select([self.master], [], [], seconds)[0]:

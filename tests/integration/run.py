@@ -9,6 +9,10 @@ their reaper, so none can hide by losing its parent; a VM lives no longer than i
 in TMPDIR or XDG_RUNTIME_DIR.
 
 One line a test, then `N passed, N failed, N skipped`. Exit status 1 if a test failed.
+
+A machine with two busy cores can make a test fail that is right. So the first few tests that fail are run
+once more at the end, alone; one that passes then counts as passed and is named in a line `flaky`, since it
+or what it tests has a race that someone should find. More failures than that are failures.
 """
 import argparse
 import ctypes
@@ -35,6 +39,7 @@ PR_SET_CHILD_SUBREAPER = 36
 PASS, FAIL, SKIP = "ok", "not ok", "skip"
 SKIP_STATUS = 77
 PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)      # and subprocess restores them
+SECOND_TRIES = 3        # failed tests that are tried again; more than this is no accident
 LEAVE_SECONDS = 10      # how long what a test started may take to go after its end
 prctl = ctypes.CDLL(None).prctl
 
@@ -211,6 +216,7 @@ class Run:
         # Those that take long come first, so that none is left alone at the end.
         self.todo = sorted(tests, key=lambda test: -getattr(test[1], "limit", 0))
         self.counts = {PASS: 0, FAIL: 0, SKIP: 0}
+        self.failed = []                    # names
         self.lock = threading.Lock()
         self.stopping = False
 
@@ -226,11 +232,26 @@ class Run:
                 self.counts[verdict] += 1
                 if self.stopping:
                     return
+                if verdict == FAIL:
+                    self.failed.append(name)
                 took = time.monotonic() - start
                 line = f"{verdict} {name} ({took:.1f} s)"
                 print(line + (f" {text}" if verdict == SKIP else ""), flush=True)
                 if verdict == FAIL:
                     print("    " + text.replace("\n", "\n    "), flush=True)
+
+    def try_again(self):
+        """What failed, once more and alone."""
+        if self.stopping or len(self.failed) > SECOND_TRIES:
+            return
+        for name in self.failed:
+            verdict, text = self.run_one(name)
+            if verdict == PASS:
+                self.counts[FAIL] -= 1
+                self.counts[PASS] += 1
+                print(f"flaky {name}: failed above, passes alone", flush=True)
+            else:
+                print(f"{verdict} {name}, also alone\n    " + text.replace("\n", "\n    "), flush=True)
 
     def run_one(self, name):
         base = tempfile.mkdtemp(dir=self.top)
@@ -312,6 +333,7 @@ def run_all(run, jobs):
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.2)
+        run.try_again()
     except KeyboardInterrupt:
         run.stop()
         print("interrupted", flush=True)

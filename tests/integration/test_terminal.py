@@ -5,7 +5,7 @@ import os
 import signal
 import termios
 
-from cordon import Terminal, call
+from cordon import PROMPT, Terminal, call
 
 
 def test_ctrl_c():
@@ -28,22 +28,21 @@ def test_ctrl_c_is_handled_by_the_command():
 
 
 def test_guest_terminal():
-    terminal = Terminal("run", "-t", "--", "sh", rows=33, columns=101)
-    terminal.expect(b"# ")
-    terminal.type(b"tty; stty size; echo $((6*7))\r")
+    terminal = Terminal("run", "-t", "-e", "PS1=" + PROMPT.decode(), "--", "sh", rows=33, columns=101)
+    terminal.shell(b"tty; stty size; echo $((6*7))", end=b"\r")
     terminal.expect(b"/dev/pts/")
     terminal.expect(b"33 101")
     terminal.expect(b"42")
     assert not terminal.settings()[3] & (termios.ICANON | termios.ECHO), "the terminal is not raw"
     terminal.resize(40, 120)
-    terminal.type(b"sleep 1; stty size\r")
+    terminal.shell(b"sleep 1; stty size", end=b"\r")
     terminal.expect(b"40 120")
-    terminal.type(b"sh -c 'echo g''o; sleep 1000'\r")
+    terminal.shell(b"sh -c 'echo g''o; sleep 1000'", end=b"\r")
     terminal.expect(b"go\r\n")
     terminal.type(b"\x03")                  # for the guest's terminal, not for us
-    terminal.type(b"echo st$((1+1))ll here\r")
+    terminal.shell(b"echo st$((1+1))ll here", end=b"\r")
     terminal.expect(b"st2ll here")
-    terminal.type(b"exit 9\r")
+    terminal.shell(b"exit 9", end=b"\r")
     assert terminal.wait() == 9, terminal.output
     assert terminal.settings() == terminal.before, "the terminal's settings are not restored"
     terminal.close()
