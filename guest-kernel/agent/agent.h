@@ -83,6 +83,7 @@ struct command {
 
 struct agent {
 	bool isolate; /* false only in tests: commands then run as ordinary children */
+	bool worked;  /* a command was started: paths may be the workload's from now on */
 	struct link link;
 	uint32_t connections;
 	struct report *reports; /* one a command slot */
@@ -161,6 +162,10 @@ void child_run(const struct agent *agent, const struct start *start, struct repo
 /* --- sandbox.c; the root file system is in root.h --- */
 /* Makes the namespaces' first process, if there is none: 0 or -errno. */
 int sandbox_enter(void);
+/* Ends the first process, and with it all others: the next sandbox_enter() makes a new one. */
+void sandbox_leave(void);
+/* A descriptor of its user namespace, or -errno. */
+int sandbox_users(void);
 /* A child in the sandbox's process namespace and cgroup: as fork(). */
 pid_t sandbox_fork(void);
 /* In that child: the other namespaces. 0 or -errno. */

@@ -109,6 +109,7 @@ static int launch(struct agent *agent, struct command *command, const struct sta
 {
 	int theirs[3] = {-1, -1, -1}, ret, i;
 
+	agent->worked = true;
 	*what = "the sandbox's namespaces";
 	ret = agent->isolate ? sandbox_enter() : 0;
 	if (ret < 0)

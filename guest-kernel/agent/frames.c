@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest-kernel/agent/root.h"
+
 /* What a frame from the monitor must look like. */
 struct frame_rule {
 	uint32_t least, most;
@@ -22,6 +24,8 @@ static const struct frame_rule rules[] = {
 	[AGENT_RESEED] = {1, AGENT_RESEED_MAX, ID_REQUEST, 0, 0, true},
 	[AGENT_HOSTNAME] = {1, AGENT_HOSTNAME_MAX, ID_REQUEST, 0, 0, true},
 	[AGENT_POWER] = {4, 4, ID_NONE, 0, 0, true},
+	[AGENT_ROOT] = {AGENT_ROOT_SIZE, AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX, ID_REQUEST, 0, 0,
+			true},
 	[AGENT_START] = {1, AGENT_PAYLOAD_MAX, ID_COMMAND, 0, AGENT_MORE, true},
 	[AGENT_STDIN] = {1, AGENT_PAYLOAD_MAX, ID_COMMAND, 0, 0, true},
 	[AGENT_STDIN_EOF] = {0, 0, ID_COMMAND, 0, 0, true},
@@ -127,6 +131,8 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = guest_reseed(payload, header.length);
 	else if (header.type == AGENT_HOSTNAME)
 		error = guest_hostname(payload, header.length);
+	else if (header.type == AGENT_ROOT)
+		error = agent->worked ? EBUSY : root_replace(payload, header.length);
 	agent_put32(answer, error);
 	link_send(&agent->link, AGENT_RESULT, 0, header.id, answer, sizeof(answer));
 }

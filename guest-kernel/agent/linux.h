@@ -48,6 +48,27 @@ struct clone_request {
 #define SYS_close_range 436
 #endif
 
+/* mount_setattr(2), open_tree(2), move_mount(2). */
+struct mount_attributes {
+	uint64_t set, clear, propagation, userns_fd;
+};
+
+#define MOUNT_IDMAP	0x00100000ull
+#define TREE_CLONE	1u
+#define MOVE_FROM_EMPTY 0x00000004u
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#endif
+#ifndef SYS_move_mount
+#define SYS_move_mount 429
+#endif
+#ifndef SYS_mount_setattr
+#define SYS_mount_setattr 442
+#endif
+
+/* A block device's size in bytes. */
+#define IOCTL_DEVICE_SIZE _IOR(0x12, 114, size_t)
+
 /* random(4): credit entropy; then renew the generator's key at once. */
 #define IOCTL_ADD_ENTROPY _IOW('R', 0x03, int[2])
 #define IOCTL_RESEED	  _IO('R', 0x07)

@@ -23,10 +23,12 @@ int root_error, root_proc_fd = -1, root_pts_fd = -1, root_cgroup_fd = -1;
 static const struct {
 	const char *path;
 	mode_t mode;
+	bool needed; /* also in a root file system that has its own of everything else */
 } directories[] = {
-	{"dev", 0755},	{"dev/pts", 0755}, {"dev/shm", 01777}, {"proc", 0755},
-	{"sys", 0755},	{"tmp", 01777},	   {"run", 0755},      {"var", 0755},
-	{"root", 0700}, {"home", 0755},	   {"mnt", 0755},
+	{"dev", 0755, true},   {"dev/pts", 0755, true}, {"dev/shm", 01777, true},
+	{"proc", 0755, true},  {"sys", 0755, true},	{"tmp", 01777, true},
+	{"run", 0755, true},   {"var", 0755, false},	{"root", 0700, false},
+	{"home", 0755, false}, {"mnt", 0755, false},
 };
 
 static const struct {
@@ -34,7 +36,7 @@ static const struct {
 } links[] = {
 	{"/proc/self/fd", "dev/fd"},	   {"/proc/self/fd/0", "dev/stdin"},
 	{"/proc/self/fd/1", "dev/stdout"}, {"/proc/self/fd/2", "dev/stderr"},
-	{"pts/ptmx", "dev/ptmx"},	   {"../tmp", "var/tmp"},
+	{"pts/ptmx", "dev/ptmx"},
 };
 
 static const struct {
@@ -87,19 +89,18 @@ static void make_files(void)
 	}
 }
 
-static void make_tree(bool with_etc)
+static void make_tree(bool needed_only)
 {
 	size_t i;
 
 	for (i = 0; i < COUNT(directories); i++)
-		check(mkdir(directories[i].path, directories[i].mode), directories[i].path);
+		if (directories[i].needed || !needed_only)
+			check(mkdir(directories[i].path, directories[i].mode), directories[i].path);
 	for (i = 0; i < COUNT(links); i++)
 		check(symlink(links[i].target, links[i].path), links[i].path);
-	if (with_etc)
-		make_files();
 }
 
-/* The home of the ordinary user, and device nodes: neither is root's to make in there. */
+/* Device nodes are not the sandbox's root's to make. */
 static void make_nodes(void)
 {
 	size_t i;
@@ -108,6 +109,11 @@ static void make_nodes(void)
 		check(mknod(devices[i].path, S_IFCHR | 0666, makedev(1, devices[i].minor)),
 		      devices[i].path);
 	check(mknod("dev/tty", S_IFCHR | 0666, makedev(5, 0)), "dev/tty");
+}
+
+/* Nor is the home of the ordinary user. */
+static void make_home(void)
+{
 	check(mkdir("home/user", 0755), "home/user");
 	check(chown("home/user", SANDBOX_ID_BASE + 1000, SANDBOX_ID_BASE + 1000), "home/user");
 }
@@ -185,7 +191,12 @@ static void mount_all(void)
 	/* Covered by the sandbox's own; whoever uncovers it sees no process of others. */
 	check(mount("proc", "proc", "proc", safe, "hidepid=4"), "proc");
 	check(mount("sysfs", "sys", "sysfs", safe | MS_RDONLY, NULL), "sysfs");
+	close_fd(&root_pts_fd);
 	root_pts_fd = open("dev/pts", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void open_handles(void)
+{
 	root_proc_fd = open("proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	guest_random_fd = open("dev/urandom", O_RDWR | O_CLOEXEC);
 }
@@ -241,6 +252,63 @@ static void fill_stdio(void)
 		close(fd);
 }
 
+/* The sandbox's files are its own root's. */
+static void as_sandbox(bool sandbox)
+{
+	setfsgid(sandbox ? SANDBOX_ID_BASE : 0);
+	setfsuid(sandbox ? SANDBOX_ID_BASE : 0);
+}
+
+int root_enter(void)
+{
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * The root file system's own directories: a link in their place would lead the mounts to somewhere
+ * else.
+ */
+static int make_mount_points(void)
+{
+	static const char *const points[] = {"dev", "proc", "sys", "run"};
+	struct stat stat;
+	size_t i;
+
+	for (i = 0; i < COUNT(points); i++) {
+		mkdir(points[i], 0755);
+		if (lstat(points[i], &stat) < 0)
+			return -errno;
+		if (!S_ISDIR(stat.st_mode))
+			return -ENOTDIR;
+	}
+	return 0;
+}
+
+int root_complete(void)
+{
+	const char *owner = "mode=755,uid=100000,gid=100000";
+	int ret;
+
+	umask(0);
+	as_sandbox(true);
+	ret = make_mount_points();
+	as_sandbox(false);
+	if (ret == 0 && (mount("dev", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, owner) < 0 ||
+			 mount("run", "run", "tmpfs", MS_NOSUID | MS_NODEV, owner) < 0))
+		ret = -errno;
+	if (ret == 0) {
+		as_sandbox(true);
+		make_tree(true);
+		as_sandbox(false);
+		make_nodes();
+		mount_all();
+	}
+	umask(022);
+	return ret;
+}
+
 void root_prepare(void)
 {
 	struct stat stat;
@@ -256,20 +324,21 @@ void root_prepare(void)
 	}
 	link_applets();
 	own_etc = lstat("/etc", &stat) == 0;
-	/* As the sandbox's root, so that everything is its own. */
-	setfsgid(SANDBOX_ID_BASE);
-	setfsuid(SANDBOX_ID_BASE);
-	make_tree(!own_etc);
+	as_sandbox(true);
+	make_tree(false);
+	check(symlink("../tmp", "var/tmp"), "var/tmp");
 	if (own_etc)
 		bring("etc");
+	else
+		make_files();
 	bring_programs();
-	setfsuid(0);
-	setfsgid(0);
+	as_sandbox(false);
 	make_nodes();
+	make_home();
 	mount_all();
+	open_handles();
 	fill_stdio();
 	cgroup_prepare();
-	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
-		root_error = -errno;
+	root_error = root_enter();
 	umask(022);
 }

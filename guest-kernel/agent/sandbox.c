@@ -142,10 +142,40 @@ int sandbox_join(void)
 	return setns(first_fd, SPACES_JOIN) < 0 ? -errno : 0;
 }
 
+/* Back to our own process namespace: the next sandbox is made from there. */
+static void forget(void)
+{
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	first_pid = -1;
+	close_fd(&first_fd);
+	if (self < 0 || setns(self, CLONE_NEWPID) < 0)
+		agent_log("process namespace: %s", strerror(errno));
+	close_fd(&self);
+}
+
+void sandbox_leave(void)
+{
+	if (first_pid <= 0)
+		return;
+	kill(first_pid, SIGKILL);
+	while (waitpid(first_pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	forget();
+}
+
+int sandbox_users(void)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/ns/user", (int)first_pid);
+	fd = first_pid > 0 ? openat(root_proc_fd, path, O_RDONLY | O_CLOEXEC) : -1;
+	return fd < 0 ? -errno : fd;
+}
+
 bool sandbox_died(pid_t pid, int status, uint32_t *kind)
 {
-	int self;
-
 	if (pid != first_pid)
 		return false;
 	/* reboot(2) inside ends the first process with one of these two. */
@@ -154,13 +184,7 @@ bool sandbox_died(pid_t pid, int status, uint32_t *kind)
 		*kind = AGENT_POWER_OFF;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP)
 		*kind = AGENT_POWER_REBOOT;
-	first_pid = -1;
-	close_fd(&first_fd);
-	/* Back to our own process namespace: the next sandbox is made from there. */
-	self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	if (self < 0 || setns(self, CLONE_NEWPID) < 0)
-		agent_log("process namespace: %s", strerror(errno));
-	close_fd(&self);
+	forget();
 	return true;
 }
 

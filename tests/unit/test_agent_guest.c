@@ -148,7 +148,7 @@ static const struct {
 	const char *what;
 	uint16_t type, flags;
 	uint32_t id, length;
-	uint8_t payload[32];
+	uint8_t payload[40];
 } bad_frames[] = {
 	{"unknown type", 999, 0, 1, 0, {0}},
 	{"type 0", 0, 0, 0, 0, {0}},
@@ -162,6 +162,9 @@ static const struct {
 	{"time too short", AGENT_SET_TIME, 0, 1, 11, {0}},
 	{"no entropy", AGENT_RESEED, 0, 1, 0, {0}},
 	{"no name", AGENT_HOSTNAME, 0, 1, 0, {0}},
+	{"ROOT too short", AGENT_ROOT, 0, 1, AGENT_ROOT_SIZE - 1, {1}},
+	{"ROOT too long", AGENT_ROOT, 0, 1, AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX + 1, {1}},
+	{"ROOT without number", AGENT_ROOT, 0, 0, AGENT_ROOT_SIZE + 4, {1}},
 	{"power of no kind", AGENT_POWER, 0, 0, 4, {9}},
 	{"power with a number", AGENT_POWER, 0, 1, 4, {1}},
 	{"flags on input", AGENT_STDIN, 1, 1, 1, {0}},

@@ -97,6 +97,21 @@ int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint3
 int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length);
 int agent_channel_set_hostname(struct agent_channel *channel, const char *name);
 
+/*
+ * Another root file system for the sandbox (vmm/agent/wire.h, ROOT). Before the first command; else
+ * the agent answers EBUSY. -EINVAL: the type's name is none.
+ */
+struct agent_root {
+	enum agent_root_lower lower;
+	uint32_t lower_number;
+	const char *type; /* of the file system: "ext4", "squashfs" ... */
+	bool read_only;
+	enum agent_root_upper upper;
+	uint32_t upper_number;
+};
+
+int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root);
+
 /* Asks the guest to end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind);
 

@@ -216,6 +216,22 @@ int agent_channel_set_hostname(struct agent_channel *channel, const char *name)
 	return request(channel, AGENT_HOSTNAME, name, length);
 }
 
+int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root)
+{
+	uint8_t payload[AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX];
+	size_t length = strlen(root->type);
+
+	if (length > AGENT_ROOT_TYPE_MAX)
+		return -EINVAL;
+	agent_put32(payload + AGENT_ROOT_AT_LOWER, root->lower);
+	agent_put32(payload + AGENT_ROOT_AT_LOWER_NUMBER, root->lower_number);
+	agent_put32(payload + AGENT_ROOT_AT_FLAGS, root->read_only ? AGENT_ROOT_READ_ONLY : 0);
+	agent_put32(payload + AGENT_ROOT_AT_UPPER, root->upper);
+	agent_put32(payload + AGENT_ROOT_AT_UPPER_NUMBER, root->upper_number);
+	memcpy(payload + AGENT_ROOT_SIZE, root->type, length);
+	return request(channel, AGENT_ROOT, payload, AGENT_ROOT_SIZE + length);
+}
+
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)
 {
 	uint8_t payload[4];

@@ -52,6 +52,7 @@ enum agent_frame_type {
 	AGENT_HOSTNAME = 7, /* h>g, id: a request number; 1 to AGENT_HOSTNAME_MAX bytes */
 	AGENT_RESULT = 8,   /* g>h, id: the request's number; errno32, 0 if done */
 	AGENT_POWER = 9,    /* h>g: do it; g>h: it is about to happen. kind32 */
+	AGENT_ROOT = 10,    /* h>g, id: a request number; another root file system, see below */
 
 	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
 	AGENT_START = 16,      /* h>g, in one or more frames, see below */
@@ -120,6 +121,33 @@ enum agent_frame_type {
 #define AGENT_FAILED_AT_STATUS 0u /* 32: 125, 126 or 127 */
 #define AGENT_FAILED_AT_ERRNO  4u /* 32 */
 #define AGENT_FAILED_SIZE      8u
+
+/*
+ * ROOT: AGENT_ROOT_SIZE bytes, then the name of a file system type, up to AGENT_ROOT_TYPE_MAX
+ * letters and digits. Before the first command only.
+ */
+#define AGENT_ROOT_AT_LOWER	   0u  /* 32: enum agent_root_lower */
+#define AGENT_ROOT_AT_LOWER_NUMBER 4u  /* 32: of the disk, from 0; or the vsock port */
+#define AGENT_ROOT_AT_FLAGS	   8u  /* 32 */
+#define AGENT_ROOT_AT_UPPER	   12u /* 32: enum agent_root_upper */
+#define AGENT_ROOT_AT_UPPER_NUMBER 16u /* 32: of the disk, which has ext4; else 0 */
+#define AGENT_ROOT_SIZE		   20u
+#define AGENT_ROOT_TYPE_MAX	   16u
+#define AGENT_ROOT_READ_ONLY	   1u /* flags: the lower layer is mounted read-only */
+#define AGENT_DISKS_MAX		   16u
+
+/* Where the root file system is. */
+enum agent_root_lower {
+	AGENT_LOWER_DISK = 1, /* a file system on a virtio disk, ids shifted into the sandbox's */
+	AGENT_LOWER_9P = 2,   /* reserved */
+};
+
+/* Where changes to it go. */
+enum agent_root_upper {
+	AGENT_UPPER_NONE = 0,  /* into the lower layer itself, if that can be written */
+	AGENT_UPPER_TMPFS = 1, /* an overlay in the guest's memory */
+	AGENT_UPPER_DISK = 2,  /* an overlay on a disk with a new ext4 */
+};
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Another root file system for the sandbox, built from layers in a tmpfs that the new root covers.
+ *
+ * Until it is complete nothing of the old sandbox is touched. The layers are mounted by the guest's
+ * real root; a lower layer that knows nothing of the sandbox's ids gets them by an idmapped mount,
+ * so that what belongs to root in there belongs to the sandbox's root.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest-kernel/agent/agent.h"
+#include "guest-kernel/agent/linux.h"
+#include "guest-kernel/agent/root.h"
+
+#define STAGE "/.stage"
+#define SAFE  (MS_NOSUID | MS_NODEV)
+
+/* How long a disk may take to appear: the kernel hears of it in a thread of its own. */
+#define DISK_WAIT_MS 10000
+
+struct request {
+	uint32_t lower, lower_number, flags, upper, upper_number;
+	char type[AGENT_ROOT_TYPE_MAX + 1];
+};
+
+/* 0 or an errno value: what a version to come may ask for is refused, not misunderstood. */
+static int parse(struct request *request, const uint8_t *payload, size_t length)
+{
+	size_t i;
+
+	*request = (struct request){
+		.lower = agent_get32(payload + AGENT_ROOT_AT_LOWER),
+		.lower_number = agent_get32(payload + AGENT_ROOT_AT_LOWER_NUMBER),
+		.flags = agent_get32(payload + AGENT_ROOT_AT_FLAGS),
+		.upper = agent_get32(payload + AGENT_ROOT_AT_UPPER),
+		.upper_number = agent_get32(payload + AGENT_ROOT_AT_UPPER_NUMBER),
+	};
+	memcpy(request->type, payload + AGENT_ROOT_SIZE, length - AGENT_ROOT_SIZE);
+	for (i = 0; i < length - AGENT_ROOT_SIZE; i++)
+		if (!isalnum((unsigned char)request->type[i]))
+			return EINVAL;
+	if (request->lower != AGENT_LOWER_DISK || (request->flags & ~AGENT_ROOT_READ_ONLY) ||
+	    request->upper > AGENT_UPPER_DISK)
+		return EOPNOTSUPP;
+	return 0;
+}
+
+/* The path of a disk's device, once it is there and has a size. 0 or -errno. */
+static int find_disk(uint32_t number, char path[32])
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	uint64_t bytes = 0;
+	unsigned waited = 0;
+	int fd, ret;
+
+	if (number >= AGENT_DISKS_MAX)
+		return -ENODEV;
+	snprintf(path, 32, STAGE "/dev/vd%c", 'a' + (int)number);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((ret = ioctl(fd, IOCTL_DEVICE_SIZE, &bytes)) == 0 && bytes == 0 &&
+	       waited++ < DISK_WAIT_MS)
+		nanosleep(&pause, NULL);
+	if (ret < 0 || bytes == 0)
+		ret = ret < 0 ? -errno : -ENXIO;
+	close(fd);
+	return ret;
+}
+
+/* The mount at `from` goes to `to`, its ids 0 to 65535 shifted to the sandbox's. */
+static int shift_ids(const char *from, const char *to)
+{
+	struct mount_attributes attributes = {.set = MOUNT_IDMAP};
+	int users = sandbox_users(), tree = -1, ret = users < 0 ? users : 0;
+
+	if (ret == 0) {
+		attributes.userns_fd = (uint64_t)users;
+		tree = (int)syscall(SYS_open_tree, AT_FDCWD, from, TREE_CLONE | O_CLOEXEC);
+		if (tree < 0 ||
+		    syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes,
+			    sizeof(attributes)) < 0 ||
+		    syscall(SYS_move_mount, tree, "", AT_FDCWD, to, MOVE_FROM_EMPTY) < 0 ||
+		    umount2(from, MNT_DETACH) < 0)
+			ret = -errno;
+	}
+	close_fd(&tree);
+	close_fd(&users);
+	return ret;
+}
+
+static int mount_lower(const struct request *request)
+{
+	unsigned long flags = SAFE | (request->flags & AGENT_ROOT_READ_ONLY ? MS_RDONLY : 0);
+	char disk[32];
+	int ret = find_disk(request->lower_number, disk);
+
+	if (ret < 0)
+		return ret;
+	if (mount(disk, STAGE "/plain", request->type, flags, NULL) < 0)
+		return -errno;
+	return shift_ids(STAGE "/plain", STAGE "/lower");
+}
+
+/* The overlay's own top takes mode and owner from its upper layer: they shall be the image's. */
+static int make_upper(void)
+{
+	struct stat stat;
+
+	if (lstat(STAGE "/lower", &stat) < 0 || mkdir(STAGE "/over/upper", 0755) < 0 ||
+	    mkdir(STAGE "/over/work", 0755) < 0 ||
+	    chown(STAGE "/over/upper", stat.st_uid, stat.st_gid) < 0 ||
+	    chmod(STAGE "/over/upper", stat.st_mode & 01777) < 0)
+		return -errno;
+	return 0;
+}
+
+static int mount_upper(const struct request *request)
+{
+	char disk[32];
+	int ret;
+
+	if (request->upper == AGENT_UPPER_DISK) {
+		ret = find_disk(request->upper_number, disk);
+		if (ret == 0 && mount(disk, STAGE "/over", "ext4", SAFE, NULL) < 0)
+			ret = -errno;
+		if (ret < 0)
+			return ret;
+	}
+	ret = make_upper();
+	if (ret == 0 &&
+	    mount("overlay", STAGE "/root", "overlay", SAFE,
+		  "lowerdir=" STAGE "/lower,upperdir=" STAGE "/over/upper,workdir=" STAGE
+		  "/over/work,redirect_dir=on,index=off,metacopy=off") < 0)
+		ret = -errno;
+	return ret;
+}
+
+/* A tmpfs with a directory for each mount; it is also where the overlay in memory is. */
+static int make_stage(void)
+{
+	static const char *const directories[] = {STAGE "/dev", STAGE "/plain", STAGE "/lower",
+						  STAGE "/over", STAGE "/root"};
+	size_t i;
+
+	if ((mkdir(STAGE, 0700) < 0 && errno != EEXIST) ||
+	    mount("stage", STAGE, "tmpfs", MS_NOSUID, "mode=700") < 0)
+		return -errno;
+	for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		if (mkdir(directories[i], 0700) < 0)
+			return -errno;
+	if (mount("devtmpfs", STAGE "/dev", "devtmpfs", MS_NOSUID | MS_NOEXEC, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int build(const struct request *request)
+{
+	const char *top = STAGE "/lower";
+	int ret = make_stage();
+
+	if (ret == 0)
+		ret = mount_lower(request);
+	if (ret == 0 && request->upper != AGENT_UPPER_NONE) {
+		ret = mount_upper(request);
+		top = STAGE "/root";
+	}
+	if (ret == 0 && chdir(top) < 0)
+		ret = -errno;
+	return ret == 0 ? root_complete() : ret;
+}
+
+uint32_t root_replace(const uint8_t *payload, size_t length)
+{
+	struct request request;
+	int ret = parse(&request, payload, length);
+
+	if (ret)
+		return (uint32_t)ret;
+	ret = sandbox_enter();
+	if (ret == 0)
+		ret = build(&request);
+	if (ret == 0) {
+		sandbox_leave();
+		ret = root_enter();
+	}
+	if (ret < 0) {
+		agent_log("another root file system: %s", strerror(-ret));
+		if (chdir("/") < 0 || umount2(STAGE, MNT_DETACH) < 0)
+			agent_log("what was begun stays: %s", strerror(errno));
+		sandbox_enter();
+		return (uint32_t)-ret;
+	}
+	return (uint32_t)-sandbox_enter();
+}
