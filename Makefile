@@ -15,7 +15,7 @@ CSTD     := -std=gnu11 -D_GNU_SOURCE -I.
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wimplicit-fallthrough -Werror
 OPT      ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
-LIBS     := -lfdt -lz -ljansson -lpthread
+LIBS     := -lfdt -lz -ljansson -lnettle -lpthread
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),1)
 OPT      := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all

@@ -12,7 +12,7 @@ import sys
 LAYERS = [
     ["vmm/base"],
     ["vmm/kvm", "vmm/policy"],
-    ["devices", "boot", "vmm/agent", "vmm/files", "vmm/net", "vmm/jail"],
+    ["devices", "boot", "vmm/agent", "vmm/files", "vmm/net", "vmm/jail", "vmm/image"],
     ["vmm/machine"],
     ["vmm/control"],
     ["vmm/cli"],

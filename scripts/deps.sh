@@ -4,7 +4,7 @@
 # Says first what it installs. Runs apt-get as root, or through sudo.
 set -eu
 
-build="gcc make pkg-config libc6-dev libfdt-dev zlib1g-dev libjansson-dev musl-tools
+build="gcc make pkg-config libc6-dev libfdt-dev zlib1g-dev libjansson-dev nettle-dev musl-tools
 linux-source-6.12 xz-utils flex bison bc libelf-dev libssl-dev busybox-static python3"
 test="check clang clang-14 clang-format clang-tidy cppcheck libclang-rt-14-dev util-linux strace"
 lab="qemu-system-x86 cpio"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/cli/tar.h"
+#include "vmm/image/tar.h"
 
 #define STREAM_MAX (16u << 10)
 

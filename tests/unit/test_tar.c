@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tar streams, written and read back, damaged, and hostile ones extracted. */
-#include "vmm/cli/tar.h"
+#include "vmm/image/tar.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -12,7 +12,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cp.h"
-#include "vmm/cli/tar.h"
+#include "vmm/image/tar.h"
 
 #define DEPTH_MAX 200 /* folders in folders; each keeps a descriptor open */
 

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cp.h"
-#include "vmm/cli/tar.h"
+#include "vmm/image/extract.h"
 
 struct extraction {
 	struct tar_reader reader;
@@ -20,19 +18,6 @@ struct extraction {
 	const char *from, *to;
 	size_t left_out;
 };
-
-/* Opens below the folder, without leaving it and through no link of any kind. */
-static int open_below(int folder_fd, const char *path, uint64_t flags, mode_t mode)
-{
-	struct open_how how = {
-		.flags = flags | O_CLOEXEC | O_NOFOLLOW,
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd = (int)syscall(SYS_openat2, folder_fd, path, &how, sizeof(how));
-
-	return fd < 0 ? -errno : fd;
-}
 
 /*
  * The path in the folder for a name of the stream: its first component is `from` and becomes `to`;
@@ -75,57 +60,6 @@ static int map_name(const struct extraction *extraction, const char *name, char 
 	return 0;
 }
 
-/* The folder that path lies in, opened, and the last name of path. */
-static int open_parent(int folder_fd, char *path, const char **name)
-{
-	char *slash = strrchr(path, '/');
-	int fd;
-
-	if (!slash) {
-		*name = path;
-		return fcntl(folder_fd, F_DUPFD_CLOEXEC, 3);
-	}
-	*slash = '\0';
-	fd = open_below(folder_fd, path, O_PATH | O_DIRECTORY, 0);
-	*slash = '/';
-	*name = slash + 1;
-	return fd;
-}
-
-static int copy_contents(struct extraction *extraction, int fd, struct err *err)
-{
-	static uint8_t buffer[128 << 10];
-	ssize_t n;
-	int ret;
-
-	while ((n = tar_read(&extraction->reader, buffer, sizeof(buffer), err)) > 0) {
-		ret = fd_write_full(fd, buffer, (size_t)n);
-		if (ret < 0)
-			return err_code(err, -ret, "writing");
-	}
-	return (int)n;
-}
-
-static int extract_file(struct extraction *extraction, int parent, const char *name,
-			const struct tar_entry *entry, struct err *err)
-{
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = entry->mtime}};
-	int fd, ret;
-
-	/* Anew: what was there, or what it is linked with, is not written into. */
-	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "%s", name);
-	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    entry->mode);
-	if (fd < 0)
-		return err_sys(err, "%s", name);
-	ret = copy_contents(extraction, fd, err);
-	if (ret == 0)
-		futimens(fd, times);
-	fd_close(&fd);
-	return ret;
-}
-
 static int extract_folder(int parent, const char *name, const struct tar_entry *entry,
 			  struct err *err)
 {
@@ -140,36 +74,16 @@ static int extract_folder(int parent, const char *name, const struct tar_entry *
 	return err_set(err, EEXIST, "%s: is there and is not a folder", name);
 }
 
-static int extract_symlink(int parent, const char *name, const struct tar_entry *entry,
-			   struct err *err)
-{
-	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "%s", name);
-	return symlinkat(entry->link, parent, name) < 0 ? err_sys(err, "%s", name) : 0;
-}
-
 /* A second name of a file of this stream. */
-static int extract_link(struct extraction *extraction, int parent, const char *name,
-			const struct tar_entry *entry, struct err *err)
+static int add_link(struct extraction *extraction, int parent, const char *name,
+		    const struct tar_entry *entry, struct err *err)
 {
 	char path[PATH_MAX];
-	const char *old;
-	struct stat status;
-	int folder, ret = map_name(extraction, entry->link, path, err);
+	int ret = map_name(extraction, entry->link, path, err);
 
-	if (ret < 0)
-		return ret;
-	folder = open_parent(extraction->folder_fd, path, &old);
-	if (folder < 0)
-		return err_code(err, -folder, "%s", entry->link);
-	if (fstatat(folder, old, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode))
-		ret = err_set(err, EPROTO, "the sandbox sent a link to what is not there");
-	else if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
-		ret = err_sys(err, "%s", name);
-	else if (linkat(folder, old, parent, name, 0) < 0)
-		ret = err_sys(err, "%s", name);
-	fd_close(&folder);
-	return ret;
+	return ret < 0 ? ret
+		       : extract_link(extraction->folder_fd, path, EXTRACT_STRICT, parent, name,
+				      err);
 }
 
 static int extract_entry(struct extraction *extraction, const struct tar_entry *entry,
@@ -181,14 +95,15 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 
 	if (ret < 0)
 		return ret;
-	parent = open_parent(extraction->folder_fd, path, &name);
+	parent = extract_open_parent(extraction->folder_fd, path, EXTRACT_STRICT, &name);
 	if (parent == -ELOOP || parent == -ENOTDIR)
 		return err_set(err, ELOOP, "%s: a symbolic link is in the way", path);
 	if (parent < 0)
 		return err_code(err, -parent, "%s", path);
 	switch (entry->type) {
 	case TAR_FILE:
-		ret = extract_file(extraction, parent, name, entry, err);
+		ret = extract_file(&extraction->reader, parent, name, entry->mode, false, entry,
+				   err);
 		break;
 	case TAR_FOLDER:
 		ret = extract_folder(parent, name, entry, err);
@@ -197,7 +112,7 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 		ret = extract_symlink(parent, name, entry, err);
 		break;
 	case TAR_LINK:
-		ret = extract_link(extraction, parent, name, entry, err);
+		ret = add_link(extraction, parent, name, entry, err);
 		break;
 	default:
 		extraction->left_out++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/cli/tar.h"
+#include "vmm/image/tar.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,41 +8,39 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/image/ustar.h"
 
 /* A header that belongs to the next entry (a long name, pax records) may have so much. */
 #define EXTENSION_MAX KIB(64)
-
-/* POSIX.1-1988 header; all fields are text, padded with spaces or zeros. */
-struct ustar {
-	char name[100];
-	char mode[8], uid[8], gid[8];
-	char size[12], mtime[12];
-	char checksum[8];
-	char type;
-	char link[100];
-	char magic[6], version[2];
-	char user[32], group[32];
-	char major[8], minor[8];
-	char prefix[155];
-	char rest[12];
-};
-
-_Static_assert(sizeof(struct ustar) == TAR_BLOCK, "a header is one block");
-
-/* --- reading ---------------------------------------------------------------------------------- */
 
 void tar_reader_init(struct tar_reader *reader, int fd)
 {
 	*reader = (struct tar_reader){.fd = fd};
 }
 
+void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *input)
+{
+	*reader = (struct tar_reader){.fd = -1, .input = *input};
+}
+
 static int read_all(struct tar_reader *reader, void *to, size_t length, struct err *err)
 {
-	ssize_t n = fd_read_full(reader->fd, to, length);
+	size_t done = 0;
+	ssize_t n = 1;
 
-	if (n < 0)
-		return err_code(err, (int)-n, "reading the tar stream");
-	if ((size_t)n < length)
+	if (!reader->input.read) {
+		n = fd_read_full(reader->fd, to, length);
+		if (n < 0)
+			return err_code(err, (int)-n, "reading the tar stream");
+		done = (size_t)n;
+	}
+	while (reader->input.read && done < length && n > 0) {
+		n = reader->input.read(reader->input.arg, (char *)to + done, length - done, err);
+		if (n < 0)
+			return (int)n;
+		done += (size_t)n;
+	}
+	if (done < length)
 		return err_set(err, EPROTO, "the tar stream is cut short");
 	return 0;
 }
@@ -69,19 +67,6 @@ static uint64_t number(const char *field, size_t size)
 	return i == size || field[i] == '\0' || field[i] == ' ' ? value : UINT64_MAX;
 }
 
-static unsigned checksum(const struct ustar *header)
-{
-	const uint8_t *bytes = (const uint8_t *)header;
-	unsigned sum = 0;
-	size_t i;
-
-	for (i = 0; i < sizeof(*header); i++)
-		sum += i >= offsetof(struct ustar, checksum) && i < offsetof(struct ustar, type)
-			       ? ' '
-			       : bytes[i];
-	return sum;
-}
-
 static bool is_empty(const struct ustar *header)
 {
 	static const struct ustar none;
@@ -93,7 +78,7 @@ static bool is_empty(const struct ustar *header)
 struct extension {
 	char name[PATH_MAX], link[PATH_MAX];
 	uint64_t size;
-	bool has_size;
+	bool has_size, sparse;
 };
 
 static int set_path(char to[PATH_MAX], const char *from, size_t length, struct err *err)
@@ -126,6 +111,8 @@ static int pax_record(struct extension *extension, char *key, size_t length, str
 		extension->size = strtoull(value, NULL, 10);
 		extension->has_size = true;
 	}
+	if (strncmp(key, "GNU.sparse.", 11) == 0)
+		extension->sparse = true;
 	return 0;
 }
 
@@ -196,7 +183,11 @@ static int fill_entry(struct tar_entry *entry, const struct ustar *header,
 			     : 0;
 
 	entry->type = to_type(header->type);
-	entry->mode = (mode_t)number(header->mode, sizeof(header->mode)) & 0777;
+	entry->flag = header->type;
+	entry->sparse = extension->sparse || header->type == 'S';
+	entry->mode = (mode_t)number(header->mode, sizeof(header->mode)) & 07777;
+	entry->set_bits = entry->mode & 07000;
+	entry->mode &= 0777;
 	entry->mtime = mtime <= INT32_MAX ? (int64_t)mtime : 0;
 	if (extension->name[0])
 		memcpy(entry->name, extension->name, sizeof(entry->name));
@@ -220,6 +211,10 @@ static int skip_contents(struct tar_reader *reader, struct err *err)
 	size_t part;
 	int ret = 0;
 
+	if (reader->input.skip && left > 0) {
+		ret = reader->input.skip(reader->input.arg, left, err);
+		left = 0;
+	}
 	while (left > 0 && ret == 0) {
 		part = min_u64(left, sizeof(scrap));
 		ret = read_all(reader, scrap, part, err);
@@ -240,7 +235,7 @@ static int read_header(struct tar_reader *reader, struct ustar *header, uint64_t
 		reader->ended = true;
 		return 0;
 	}
-	if (number(header->checksum, sizeof(header->checksum)) != checksum(header))
+	if (number(header->checksum, sizeof(header->checksum)) != ustar_checksum(header))
 		return err_set(err, EPROTO, "the tar stream has a damaged header");
 	*size = number(header->size, sizeof(header->size));
 	if (*size > INT64_MAX - TAR_BLOCK)
@@ -292,75 +287,4 @@ ssize_t tar_read(struct tar_reader *reader, void *to, size_t length, struct err 
 		return ret;
 	reader->left -= part;
 	return (ssize_t)part;
-}
-
-/* --- writing ---------------------------------------------------------------------------------- */
-
-static void put_number(char *field, size_t size, uint64_t value)
-{
-	size_t i;
-
-	if (value >> (3 * (size - 1)) == 0) {
-		snprintf(field, size, "%0*llo", (int)size - 1, (unsigned long long)value);
-		return;
-	}
-	for (i = size - 1; i > 0; i--, value >>= 8)
-		field[i] = (char)(value & 0xff);
-	field[0] = (char)0x80;
-}
-
-static int write_header(int fd, const char *name, const char *link, char type, mode_t mode,
-			uint64_t size, int64_t mtime)
-{
-	struct ustar header = {.type = type, .magic = "ustar", .version = {'0', '0'}};
-
-	memcpy(header.name, name, strnlen(name, sizeof(header.name)));
-	memcpy(header.link, link, strnlen(link, sizeof(header.link)));
-	put_number(header.mode, sizeof(header.mode), mode & 0777);
-	put_number(header.uid, sizeof(header.uid), 0);
-	put_number(header.gid, sizeof(header.gid), 0);
-	put_number(header.size, sizeof(header.size), size);
-	put_number(header.mtime, sizeof(header.mtime), mtime > 0 ? (uint64_t)mtime : 0);
-	snprintf(header.checksum, sizeof(header.checksum) - 1, "%06o", checksum(&header));
-	header.checksum[7] = ' ';
-	return fd_write_full(fd, &header, sizeof(header));
-}
-
-/* A name that does not fit its field comes before the entry, as GNU tar and busybox have it. */
-static int write_long(int fd, char type, const char *text)
-{
-	size_t length = strlen(text) + 1;
-	int ret = write_header(fd, "././@LongLink", "", type, 0644, length, 0);
-
-	if (ret == 0)
-		ret = fd_write_full(fd, text, length);
-	return ret == 0 ? tar_write_padding(fd, length) : ret;
-}
-
-int tar_write_entry(int fd, const struct tar_entry *entry)
-{
-	int ret = 0;
-
-	if (strlen(entry->link) > sizeof(((struct ustar *)0)->link))
-		ret = write_long(fd, 'K', entry->link);
-	if (ret == 0 && strlen(entry->name) > sizeof(((struct ustar *)0)->name))
-		ret = write_long(fd, 'L', entry->name);
-	if (ret == 0)
-		ret = write_header(fd, entry->name, entry->link, (char)entry->type, entry->mode,
-				   entry->size, entry->mtime);
-	return ret;
-}
-
-int tar_write_padding(int fd, uint64_t size)
-{
-	static const uint8_t zeros[TAR_BLOCK];
-
-	return fd_write_full(fd, zeros, align_up(size, TAR_BLOCK) - size);
-}
-
-int tar_write_end(int fd)
-{
-	static const uint8_t zeros[2 * TAR_BLOCK];
-
-	return fd_write_full(fd, zeros, sizeof(zeros));
 }

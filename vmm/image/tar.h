@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tar streams (POSIX ustar with GNU's and pax's long names), for `cordon cp`. The reader's input is
- * a guest's and hostile: every length is bounded, and an entry is handed out only when all of its
- * headers have been understood.
+ * Tar streams (POSIX ustar with GNU's and pax's long names), for `cordon cp` and for images. The
+ * reader's input is hostile (a guest's, or a downloaded file): every length is bounded, and an
+ * entry is handed out only when all of its headers have been understood.
  */
-#ifndef CORDON_CLI_TAR_H
-#define CORDON_CLI_TAR_H
+#ifndef CORDON_IMAGE_TAR_H
+#define CORDON_IMAGE_TAR_H
 
 #include <limits.h>
 #include <stdbool.h>
@@ -28,18 +28,33 @@ enum tar_type {
 struct tar_entry {
 	char name[PATH_MAX], link[PATH_MAX];
 	enum tar_type type;
-	mode_t mode;   /* permission bits only */
-	uint64_t size; /* bytes of contents, of files only */
+	char flag;	 /* the type as it stands in the header: tells what TAR_OTHER is */
+	bool sparse;	 /* its contents are a map and parts, in GNU's or pax's way */
+	mode_t mode;	 /* permission bits only */
+	mode_t set_bits; /* set-id and sticky bits, kept apart so that nobody takes them by accident
+			  */
+	uint64_t size;	 /* bytes of contents, of files only */
 	int64_t mtime;
 };
 
+/* Where a stream comes from, if not from a descriptor. */
+struct tar_input {
+	/* Up to length bytes; 0 at the end; -errno with a message. */
+	ssize_t (*read)(void *arg, void *to, size_t length, struct err *err);
+	/* Passes over bytes without reading them, or NULL. 0 or -errno with a message. */
+	int (*skip)(void *arg, uint64_t bytes, struct err *err);
+	void *arg;
+};
+
 struct tar_reader {
+	struct tar_input input;
 	int fd;
 	uint64_t left, padding; /* of the current entry's contents */
 	bool ended;
 };
 
 void tar_reader_init(struct tar_reader *reader, int fd);
+void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *input);
 
 /* The next entry, past what was not read of the one before. 1; 0 at the end; -errno with a message.
  */
