@@ -24,6 +24,8 @@
 #define MOMENT_US    1000
 #define MOMENTS	     5
 #define MOMENTS_BORN 500
+/* A process that was killed keeps the lock until its last thread has gone. */
+#define MOMENTS_DYING 5000
 
 /* After SIGKILL: a process with much memory to give back needs its time. */
 #define KILL_MS 10000
@@ -118,6 +120,29 @@ static pid_t read_pid(int fd)
 	return (pid_t)atol(text);
 }
 
+/* Whether it has ended and only its threads or its reaping are outstanding. */
+static bool is_dying(pid_t pid)
+{
+	char path[32], text[128] = "";
+	const char *state;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	if (fd_pread_full(fd, text, sizeof(text) - 1, 0) <= 0)
+		text[0] = '\0';
+	fd_close(&fd);
+	state = strrchr(text, ')'); /* "PID (NAME) STATE ..." */
+	return state && (strncmp(state, ") Z", 3) == 0 || strncmp(state, ") X", 3) == 0);
+}
+
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
 /* Whether the lock's file is still the one at path: it may have been removed while we waited. */
 static bool is_current(int fd, const char *path)
 {
@@ -154,12 +179,16 @@ static int open_lock(const char *path, int flags, int how, bool *held)
 static bool passes_soon(int fd, pid_t pid, int tries)
 {
 	bool looker = flock(fd, LOCK_SH | LOCK_NB) == 0;
+	int moments = MOMENTS;
 
+	if (pid == 0)
+		moments = MOMENTS_BORN;
+	else if (is_gone(pid) || is_dying(pid))
+		moments = MOMENTS_DYING;
 	/* Kept while waiting, it would make us the looker that others wait for. */
 	if (looker)
 		flock(fd, LOCK_UN);
-	else if (tries >= (pid == 0 ? MOMENTS_BORN : MOMENTS) &&
-		 (pid == 0 || kill(pid, 0) == 0 || errno != ESRCH))
+	else if (tries >= moments)
 		return false;
 	usleep(MOMENT_US);
 	return true;
@@ -177,7 +206,7 @@ int registry_claim(const char *name, struct err *err)
 		ret = registry_path(name, "lock", lock, err);
 	if (ret < 0)
 		return ret;
-	for (tries = 0; tries < 2 * MOMENTS_BORN; tries++) {
+	for (tries = 0; tries < 2 * MOMENTS_DYING; tries++) {
 		if (mkdir(folder, 0700) < 0 && errno != EEXIST)
 			return err_sys(err, "%s", folder);
 		fd = open_lock(lock, O_CREAT, LOCK_EX, &held);
@@ -233,13 +262,13 @@ static void clear_dead(const char *name, int fd)
 int registry_find(const char *name, pid_t *pid, struct err *err)
 {
 	char lock[PATH_MAX];
-	bool dead, lives = false;
+	bool dead, lives = false, dying = false;
 	int fd, tries, ret = registry_path(name, "lock", lock, err);
 
 	if (ret < 0)
 		return ret;
 	*pid = 0;
-	for (tries = 0; tries < MOMENTS && !lives; tries++) {
+	for (tries = 0; tries < (dying ? MOMENTS_DYING : MOMENTS) && !lives; tries++) {
 		fd = open_lock(lock, 0, LOCK_SH, &dead);
 		if (fd < 0)
 			break;
@@ -250,7 +279,8 @@ int registry_find(const char *name, pid_t *pid, struct err *err)
 		if (dead || *pid <= 0)
 			break;
 		/* A process id of nobody: somebody is about to clear a dead monitor's folder. */
-		lives = kill(*pid, 0) == 0 || errno != ESRCH;
+		dying = is_dying(*pid);
+		lives = !dying && !is_gone(*pid);
 		if (!lives)
 			usleep(MOMENT_US);
 	}
