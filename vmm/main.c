@@ -35,6 +35,8 @@ const struct verb verbs[] = {
 	{"rm", "NAME ...", "forget what killed sandboxes left", cmd_rm, NULL},
 	{"wait", "NAME", "wait until it has ended", cmd_wait, NULL},
 	{"template", "ls | rm NAME | prune", "the cache of booted guests", cmd_template, NULL},
+	{"image", "ls | build PATH | rm NAME", "the cache of unpacked OCI images", cmd_image,
+	 help_image},
 	{"doctor", "[--json]", "say what this host can do, and what to change", cmd_doctor, NULL},
 	{"help", "[VERB]", "show this, or the options of a verb", cmd_help, NULL},
 	{"version", "", "print the version", cmd_version, NULL},

@@ -51,6 +51,8 @@ int cmd_restore(int argc, char **argv);
 void help_restore(void);
 int cmd_fork(int argc, char **argv);
 int cmd_template(int argc, char **argv);
+int cmd_image(int argc, char **argv);
+void help_image(void);
 int cmd_doctor(int argc, char **argv);
 
 /* An option of a verb. set gets the value (NULL for a flag): 0 or -errno with a message. */

@@ -15,6 +15,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/folder.h"
 
 #define TEMPLATE_SUFFIX ".template"
 #define ENTRIES_MAX	4096
@@ -22,57 +23,9 @@
 
 /* --- the folder ------------------------------------------------------------------------------- */
 
-static int make_folder(const char *path, struct err *err)
-{
-	struct stat status;
-
-	if (mkdir(path, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "%s", path);
-	if (stat(path, &status) < 0)
-		return err_sys(err, "%s", path);
-	if (!S_ISDIR(status.st_mode))
-		return err_set(err, ENOTDIR, "%s: is not a folder", path);
-	return 0;
-}
-
-/* What others could write would be run as a machine's state: only our own folder will do. */
-static int check_owner(const char *path, struct err *err)
-{
-	struct stat status;
-
-	if (lstat(path, &status) < 0)
-		return err_sys(err, "%s", path);
-	if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 022) != 0)
-		return err_set(err, EPERM,
-			       "%s: must be a folder that belongs to you and that nobody else can "
-			       "write (chmod 700)",
-			       path);
-	return 0;
-}
-
 static int find_folder(char path[PATH_MAX], struct err *err)
 {
-	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	static const char *const below[] = {"/cordon", "/templates"};
-	size_t i, used;
-	int ret;
-
-	if (cache && cache[0] == '/')
-		used = (size_t)snprintf(path, PATH_MAX, "%s", cache);
-	else if (home && home[0] == '/')
-		used = (size_t)snprintf(path, PATH_MAX, "%s/.cache", home);
-	else
-		return err_set(err, ENOENT, "no cache folder: set HOME or XDG_CACHE_HOME");
-	if (used > PATH_MAX - 128)
-		return err_set(err, ENAMETOOLONG, "the path of the cache folder is too long");
-	ret = make_folder(path, err);
-	for (i = 0; ret == 0 && i < ARRAY_SIZE(below); i++) {
-		strcat(path, below[i]);
-		ret = make_folder(path, err);
-		if (ret == 0)
-			ret = check_owner(path, err);
-	}
-	return ret;
+	return folder_in_cache("templates", path, err);
 }
 
 /* --- the key ---------------------------------------------------------------------------------- */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images made for tests: layers of chosen entries in a folder, and what describes them. */
+#ifndef CORDON_TEST_FORGED_IMAGE_H
+#define CORDON_TEST_FORGED_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/image/manifest.h"
+
+#define FORGED_LAYER_MAX (256u << 10)
+
+struct forged_entry {
+	char type; /* as tar has it; 0 ends a list */
+	const char
+		*name; /* "@MODE NAME": with this mode, in octal; else 0644, or 0755 for folders */
+	const char *text; /* contents, or where a link leads */
+};
+
+struct forged_layer {
+	uint8_t bytes[FORGED_LAYER_MAX];
+	size_t length;
+};
+
+struct forged_image {
+	char base[64]; /* a new folder with the folders "src" and "out" in it */
+	int src_fd, out_fd;
+	struct image_manifest manifest; /* filled by forged_add() */
+};
+
+void forged_create(struct forged_image *image);
+void forged_destroy(struct forged_image *image); /* and all that is in the folder */
+
+/* A tar stream of the entries. */
+void forged_layer(struct forged_layer *layer, const struct forged_entry *entries);
+
+/* Compresses it, as one gzip member. */
+void forged_compress(struct forged_layer *layer);
+
+/* Writes a file of the source. */
+void forged_write(struct forged_image *image, const char *name, const void *bytes, size_t length);
+
+/* Adds a layer to source and manifest: stored as it is, or by gzip. */
+void forged_add(struct forged_image *image, struct forged_layer *layer, bool gzip);
+
+/* Writes blobs, index.json and so on for the manifest's layers: a whole OCI image layout. */
+void forged_oci(struct forged_image *image, const char *config);
+
+/* Whether out/NAME is a file with these contents; NULL: is not there. */
+bool forged_has(const struct forged_image *image, const char *name, const char *text);
+
+#endif

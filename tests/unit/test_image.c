@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Layers unpacked one over the other, and hostile ones, each beside one that is allowed. */
+#include "vmm/image/unpack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/forged_image.h"
+#include "tests/unit/unit.h"
+#include "vmm/base/fd.h"
+#include "vmm/image/extract.h"
+#include "vmm/image/layer.h"
+
+#define ENTRIES(...) ((const struct forged_entry[]){__VA_ARGS__, {.type = 0}})
+
+static struct forged_image image;
+static struct forged_layer layer;
+static struct image_counts counts;
+static struct err err;
+
+static void add(const struct forged_entry *entries, bool gzip)
+{
+	forged_layer(&layer, entries);
+	forged_add(&image, &layer, gzip);
+}
+
+static int unpack_with(const struct image_limits *limits)
+{
+	struct image_source source;
+	char path[128];
+	int ret;
+
+	snprintf(path, sizeof(path), "%s/src", image.base);
+	err.text[0] = '\0';
+	ret = image_source_open(&source, path, &err);
+	if (ret == 0)
+		ret = image_unpack(&image.manifest, &source, image.out_fd, limits, &counts, &err);
+	image_source_close(&source);
+	ck_assert_msg(ret == 0 || err.text[0], "an error without a message");
+	return ret;
+}
+
+static int unpack(void)
+{
+	return unpack_with(&image_limits_default);
+}
+
+/* One layer over an honest one, from nothing. */
+static int unpack_only(const struct forged_entry *entries)
+{
+	int ret;
+
+	forged_create(&image);
+	add(ENTRIES({'5', "d", ""}, {'0', "d/below", "below"}), false);
+	add(entries, true);
+	ret = unpack();
+	return ret;
+}
+
+START_TEST(layers_lie_one_over_the_other)
+{
+	struct stat status;
+
+	forged_create(&image);
+	add(ENTRIES({'5', "./", ""}, {'5', "./etc/", ""}, {'0', "./etc/a", "a0"},
+		    {'0', "etc/b", "b0"}, {'0', "@4751 etc/mode", "m"}, {'5', "@1777 tmp", ""},
+		    {'0', "kind", "a file"}, {'5', "tree", ""}, {'0', "tree/in", "in"},
+		    {'5', "@555 closed", ""}, {'2', "link", "etc/a"}),
+	    false);
+	add(ENTRIES({'0', "etc/a", "a1"}, {'0', "usr/share/new", "new"}, {'1', "hard", "./etc/b"},
+		    {'5', "kind", ""}, {'0', "kind/in", "in it"}, {'0', "tree", "now a file"},
+		    {'0', "closed/in", "later"}, {'0', "link", "no link any more"},
+		    {'3', "dev/null", ""}, {'6', "pipe", ""}),
+	    true);
+	ck_assert_msg(unpack() == 0, "%s", err.text);
+	ck_assert(forged_has(&image, "etc/a", "a1") && forged_has(&image, "etc/b", "b0"));
+	ck_assert(forged_has(&image, "usr/share/new", "new") && forged_has(&image, "hard", "b0"));
+	ck_assert(forged_has(&image, "kind/in", "in it") &&
+		  forged_has(&image, "tree", "now a file"));
+	ck_assert(forged_has(&image, "closed/in", "later"));
+	ck_assert(forged_has(&image, "link", "no link any more"));
+	ck_assert(forged_has(&image, "dev/null", NULL) && forged_has(&image, "pipe", NULL));
+	ck_assert_uint_eq(counts.left_out, 2);
+	ck_assert_uint_eq(counts.entries, 21);
+	ck_assert_int_eq(fstatat(image.out_fd, "etc/mode", &status, 0), 0);
+	ck_assert_uint_eq(status.st_mode & 07777, 0751); /* without set-user-id */
+	ck_assert_int_eq(status.st_mtime, 1000000000);
+	ck_assert_int_eq(fstatat(image.out_fd, "tmp", &status, 0), 0);
+	ck_assert_uint_eq(status.st_mode & 07777, 01777);
+	ck_assert_int_eq(fstatat(image.out_fd, "usr/share", &status, 0), 0);
+	ck_assert_uint_eq(status.st_mode & 07777, 0755);
+	forged_destroy(&image);
+}
+END_TEST
+
+START_TEST(whiteouts_hide_what_is_below_and_nothing_else)
+{
+	forged_create(&image);
+	add(ENTRIES({'0', "a/gone", "0"}, {'0', "a/stays", "0"}, {'0', "b/x", "0"},
+		    {'0', "b/y", "0"}, {'0', "c/deep/er", "0"}, {'0', "e/f", "0"}),
+	    false);
+	/* In any order: a whiteout never touches its own layer. */
+	add(ENTRIES({'0', "a/.wh.gone", ""}, {'0', "b/new", "1"}, {'0', "b/.wh..wh..opq", ""},
+		    {'0', "b/x", "1"}, {'0', ".wh.c", ""}, {'5', "c", ""}, {'0', "c/own", "1"},
+		    {'0', "e/f", "1"}, {'0', "e/.wh.f", ""}, {'0', "e/.wh.never", ""},
+		    {'0', "no/.wh.where", ""}, {'0', ".wh..wh.plnk", ""}),
+	    true);
+	ck_assert_msg(unpack() == 0, "%s", err.text);
+	ck_assert(forged_has(&image, "a/gone", NULL) && forged_has(&image, "a/stays", "0"));
+	ck_assert(forged_has(&image, "a/.wh.gone", NULL));
+	ck_assert(forged_has(&image, "b/new", "1") && forged_has(&image, "b/x", "1"));
+	ck_assert(forged_has(&image, "b/y", NULL) && forged_has(&image, "b/.wh..wh..opq", NULL));
+	ck_assert(forged_has(&image, "c/deep", NULL) && forged_has(&image, "c/own", "1"));
+	ck_assert(forged_has(&image, "e/f", "1") && forged_has(&image, ".wh..wh.plnk", NULL));
+	forged_destroy(&image);
+}
+END_TEST
+
+START_TEST(entries_that_climb_out_are_refused)
+{
+	static char long_part[300];
+	const struct {
+		struct forged_entry entry;
+		int ret;
+	} cases[] = {
+		{{'0', "/etc/x", "bad"}, -EPROTO},
+		{{'0', "etc/x", "ok"}, 0},
+		{{'0', "../x", "bad"}, -EPROTO},
+		{{'0', "d/../../x", "bad"}, -EPROTO},
+		{{'0', "d/../x", "bad"}, -EPROTO},
+		{{'0', "d/..", "bad"}, -EPROTO},
+		{{'0', "d/...", "ok"}, 0},
+		{{'0', "./d/./x//y", "ok"}, 0},
+		{{'5', "..", ""}, -EPROTO},
+		{{'5', ".", ""}, 0},
+		{{'0', ".", "bad"}, -EPROTO},
+		{{'2', "./", "bad"}, -EPROTO},
+		{{'0', ".wh...", ""}, -EPROTO}, /* would remove ".." */
+		{{'0', "d/.wh...", ""}, -EPROTO},
+		{{'0', "d/.wh..", ""}, -EPROTO}, /* would remove "." */
+		{{'0', "d/.wh.", ""}, -EPROTO},
+		{{'0', "d/.wh.below", ""}, 0},
+		{{'0', "d/.wh.below/x", ""}, -EPROTO},
+		{{'0', "d/.whx", ""}, 0},
+		{{'1', "h", "/etc/passwd"}, -EPROTO},
+		{{'1', "h", "../out"}, -EPROTO},
+		{{'1', "h", "d/../d/below"}, -EPROTO},
+		{{'1', "h", "d/none"}, -EPROTO},
+		{{'1', "h", "d"}, -EPROTO}, /* a folder */
+		{{'1', "h", "."}, -EPROTO},
+		{{'1', "h", ""}, -EPROTO},
+		{{'1', "h", "d/below"}, 0},
+		{{'1', "d/below", "d/below"}, 0},
+		{{'2', "s", "/etc/passwd"}, 0}, /* for the sandbox to resolve */
+		{{'2', "s", "../../../etc"}, 0},
+		{{'S', "sparse", "x"}, -ENOTSUP},
+		{{'7', "contiguous", ""}, 0},
+		{{'4', "disk", ""}, 0},
+		{{'V', "volume", ""}, -EPROTO},
+		{{'0', long_part, "bad"}, -ENAMETOOLONG},
+	};
+	size_t i;
+	int ret;
+
+	memset(long_part, 'n', sizeof(long_part) - 1);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		ret = unpack_only(ENTRIES(cases[i].entry));
+		ck_assert_msg(ret == cases[i].ret, "%c %.40s -> %s: %d %s", cases[i].entry.type,
+			      cases[i].entry.name, cases[i].entry.text, ret, err.text);
+		ck_assert_msg(faccessat(image.src_fd, "../x", F_OK, 0) < 0 &&
+				      faccessat(image.src_fd, "layer0", F_OK, 0) == 0,
+			      "%s came out", cases[i].entry.name);
+		forged_destroy(&image);
+	}
+	ck_assert(access("/etc/x", F_OK) < 0);
+}
+END_TEST
+
+/* Names through links lead where they would in the sandbox: inside. */
+START_TEST(links_lead_nowhere_outside)
+{
+	char outside[] = "/tmp/cordon-outside-XXXXXX", in[128];
+	int ret;
+
+	ck_assert_ptr_nonnull(mkdtemp(outside));
+	snprintf(in, sizeof(in), "up%s/z", outside);
+	/* Not in the tree: refused. */
+	ret = unpack_only(ENTRIES({'2', "l", outside}, {'0', "l/x", "bad"}));
+	ck_assert_int_lt(ret, 0);
+	forged_destroy(&image);
+	/* In the tree, under the same name: there. */
+	ret = unpack_only(ENTRIES({'5', outside + 1, ""}, {'2', "l", outside}, {'0', "l/x", "in"},
+				  {'2', "up", "../../../../../.."}, {'0', in, "in"},
+				  {'1', "h", "l/x"}, {'0', "l/.wh.y", ""}));
+	ck_assert_msg(ret == 0, "%s", err.text);
+	snprintf(in, sizeof(in), "%s/x", outside + 1);
+	ck_assert(forged_has(&image, "h", "in"));
+	forged_destroy(&image);
+	/* A hard link to a link is the link, not what it leads to. */
+	ret = unpack_only(ENTRIES({'2', "l", "/etc/passwd"}, {'1', "h", "l"}, {'0', "h", "mine"}));
+	ck_assert_msg(ret == 0, "%s", err.text);
+	ck_assert(forged_has(&image, "h", "mine"));
+	forged_destroy(&image);
+	/* A whiteout and an opaque one through a link remove nothing outside. */
+	snprintf(in, sizeof(in), "%s/kept", outside);
+	close(open(in, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	forged_create(&image);
+	add(ENTRIES({'2', "l", outside}), false);
+	add(ENTRIES({'0', "l/.wh.kept", ""}, {'0', "l/.wh..wh..opq", ""}), false);
+	ck_assert_msg(unpack() == 0, "%s", err.text);
+	ck_assert_int_eq(unlink(in), 0);
+	forged_destroy(&image);
+	/* A loop of links ends. */
+	ret = unpack_only(ENTRIES({'2', "l", "m"}, {'2', "m", "l"}, {'0', "l/x", "bad"}));
+	ck_assert_int_eq(ret, -ELOOP);
+	forged_destroy(&image);
+	ck_assert_int_eq(rmdir(outside), 0); /* nothing came there */
+}
+END_TEST
+
+START_TEST(digests_are_checked)
+{
+	struct image_layer *first = &image.manifest.layers[0];
+	struct digest right;
+	unsigned i;
+
+	for (i = 0; i < 5; i++) {
+		forged_create(&image);
+		add(ENTRIES({'0', "x", "contents"}), i % 2);
+		right = first->unpacked;
+		if (i == 1)
+			first->stored.hex[5] ^= 1;
+		if (i == 2)
+			first->unpacked.hex[63] ^= 1;
+		if (i == 3)
+			first->size++;
+		if (i == 4)
+			first->stored.hex[0] = '\0'; /* as for `docker save` */
+		ck_assert_int_eq(unpack(), i == 0 || i == 4 ? 0 : i == 3 ? -EPROTO : -EBADMSG);
+		ck_assert(i > 0 || digest_equal(&right, &first->unpacked));
+		forged_destroy(&image);
+	}
+}
+END_TEST
+
+START_TEST(limits_hold)
+{
+	const struct forged_entry *entries = ENTRIES({'0', "a", "1"}, {'0', "b", "2"});
+	struct image_limits limits = {.bytes = MIB(1), .entries = 2};
+	static char deep[2 * (IMAGE_DEPTH_MAX + 1) + 1];
+	unsigned depth;
+
+	forged_create(&image);
+	add(entries, true);
+	ck_assert_msg(unpack_with(&limits) == 0, "%s", err.text);
+	limits.entries = 1;
+	ck_assert_int_eq(unpack_with(&limits), -EFBIG);
+	limits.entries = 2;
+	limits.bytes = 4 * TAR_BLOCK + 2 * TAR_BLOCK; /* two files and the end */
+	ck_assert_int_eq(unpack_with(&limits), 0);
+	limits.bytes--;
+	ck_assert_int_eq(unpack_with(&limits), -EFBIG);
+	/* Together, not each. */
+	limits.bytes = MIB(1);
+	add(entries, false);
+	ck_assert_int_eq(unpack_with(&limits), -EFBIG);
+	limits.entries = 4;
+	ck_assert_int_eq(unpack_with(&limits), 0);
+	forged_destroy(&image);
+	for (depth = IMAGE_DEPTH_MAX; depth <= IMAGE_DEPTH_MAX + 1; depth++) {
+		deep[0] = '\0';
+		while (strlen(deep) < 2 * depth - 1)
+			strcat(deep, deep[0] ? "/n" : "n");
+		ck_assert_int_eq(unpack_only(ENTRIES({'0', deep, "x"})),
+				 depth > IMAGE_DEPTH_MAX ? -ENAMETOOLONG : 0);
+		forged_destroy(&image);
+	}
+}
+END_TEST
+
+/* Zeros compress a thousand times: far more than any program or text. */
+START_TEST(a_bomb_is_refused)
+{
+	static uint8_t zeros[1 << 20], out[1 << 20];
+	z_stream zlib = {.next_out = out, .avail_out = sizeof(out)};
+	static struct layer stream;
+	struct image_blob blob;
+	struct digest stored, unpacked;
+	uint64_t total = LAYER_SLACK, sum;
+	struct sha256_ctx context;
+	ssize_t n;
+	int fd;
+
+	forged_create(&image);
+	for (; total <= 4 * LAYER_SLACK; total += 3 * LAYER_SLACK) {
+		sha256_init(&context);
+		ck_assert_int_eq(deflateInit2(&zlib, 9, Z_DEFLATED, 31, 9, Z_DEFAULT_STRATEGY),
+				 Z_OK);
+		zlib.next_out = out;
+		zlib.avail_out = sizeof(out);
+		for (sum = 0; sum < total; sum += sizeof(zeros)) {
+			zlib.next_in = zeros;
+			zlib.avail_in = sizeof(zeros);
+			sha256_update(&context, sizeof(zeros), zeros);
+			ck_assert_int_eq(deflate(&zlib, Z_NO_FLUSH), Z_OK);
+		}
+		ck_assert_int_eq(deflate(&zlib, Z_FINISH), Z_STREAM_END);
+		digest_finish(&unpacked, &context);
+		digest_of(&stored, out, sizeof(out) - zlib.avail_out);
+		forged_write(&image, "bomb", out, sizeof(out) - zlib.avail_out);
+		deflateEnd(&zlib);
+		fd = openat(image.src_fd, "bomb", O_RDONLY | O_CLOEXEC);
+		blob = (struct image_blob){.fd = fd, .size = sizeof(out) - zlib.avail_out};
+		ck_assert_int_eq(layer_open(&stream, &blob, GIB(1), &err), 0);
+		while ((n = layer_read(&stream, zeros, sizeof(zeros), &err)) > 0)
+			;
+		ck_assert_int_eq(n, total > LAYER_SLACK ? -EFBIG : 0);
+		if (n == 0)
+			ck_assert_int_eq(layer_finish(&stream, &stored, &unpacked, &err), 0);
+		layer_close(&stream);
+		close(fd);
+	}
+	forged_destroy(&image);
+}
+END_TEST
+
+/* Cut anywhere, or with a bit flipped: an error. Several gzip members are one stream. */
+START_TEST(damaged_layers_are_refused)
+{
+	static struct forged_layer whole, copy;
+	size_t at, step;
+	int pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		forged_create(&image);
+		forged_layer(&layer, ENTRIES({'5', "d", ""}, {'0', "d/x", "some contents"},
+					     {'2', "l", "d/x"}));
+		forged_add(&image, &layer, pass == 1);
+		whole = layer;
+		step = whole.length / 97 + 1;
+		for (at = 0; at < whole.length; at += step) {
+			copy = whole;
+			copy.bytes[at] ^= 0x10;
+			forged_write(&image, "layer0", copy.bytes, copy.length);
+			ck_assert_msg(unpack() < 0, "byte %zu", at);
+			forged_write(&image, "layer0", whole.bytes, at);
+			ck_assert_msg(unpack() < 0, "cut at %zu", at);
+			image.manifest.layers[0].size = at;
+			ck_assert_msg(unpack() < 0, "cut and told so, at %zu", at);
+			image.manifest.layers[0].size = whole.length;
+		}
+		forged_write(&image, "layer0", whole.bytes, whole.length);
+		ck_assert_msg(unpack() == 0, "%s", err.text);
+		forged_destroy(&image);
+	}
+}
+END_TEST
+
+START_TEST(gzip_members_follow_each_other)
+{
+	static struct forged_layer first, second;
+	struct image_layer *only = &image.manifest.layers[0];
+
+	forged_create(&image);
+	forged_layer(&layer, ENTRIES({'0', "a", "1"}));
+	digest_of(&only->unpacked, layer.bytes, layer.length);
+	memcpy(first.bytes, layer.bytes, 700);
+	first.length = 700;
+	second.length = layer.length - 700;
+	memcpy(second.bytes, layer.bytes + 700, second.length);
+	forged_compress(&first);
+	forged_compress(&second);
+	memcpy(first.bytes + first.length, second.bytes, second.length);
+	first.length += second.length;
+	forged_write(&image, "both", first.bytes, first.length);
+	strcpy(only->file, "both");
+	image.manifest.layer_count = 1;
+	ck_assert_msg(unpack() == 0, "%s", err.text);
+	ck_assert(forged_has(&image, "a", "1"));
+	/* What follows and is no member is refused. */
+	first.bytes[first.length++] = 'x';
+	forged_write(&image, "both", first.bytes, first.length);
+	ck_assert_int_eq(unpack(), -EPROTO);
+	/* So are kinds that can't be read. */
+	forged_write(&image, "both", "\x28\xb5\x2f\xfd more", 9);
+	ck_assert_int_eq(unpack(), -ENOTSUP);
+	ck_assert_ptr_nonnull(strstr(err.text, "zstd"));
+	forged_destroy(&image);
+}
+END_TEST
+
+UNIT_MAIN("image", layers_lie_one_over_the_other, whiteouts_hide_what_is_below_and_nothing_else,
+	  entries_that_climb_out_are_refused, links_lead_nowhere_outside, digests_are_checked,
+	  limits_hold, a_bomb_is_refused, damaged_layers_are_refused,
+	  gzip_members_follow_each_other)

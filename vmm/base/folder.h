@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folders that Cordon keeps things of its own in. */
+#ifndef CORDON_BASE_FOLDER_H
+#define CORDON_BASE_FOLDER_H
+
+#include <limits.h>
+
+#include "vmm/base/err.h"
+
+/*
+ * $XDG_CACHE_HOME/cordon/NAME or ~/.cache/cordon/NAME, made if it is not there (0700). What others
+ * could write there would be used as our own, so it must belong to us and be writable for nobody
+ * else. The path leaves 128 bytes for names in it. 0 or -errno with a message.
+ */
+int folder_in_cache(const char *name, char path[PATH_MAX], struct err *err);
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/image/cache_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/base/folder.h"
+#include "vmm/base/log.h"
+#include "vmm/image/extract.h"
+#include "vmm/image/tags.h"
+#include "vmm/image/unpack.h"
+
+#define LOCK ".lock"
+
+/* --- the folder ------------------------------------------------------------------------------- */
+
+int cache_open(struct err *err)
+{
+	char path[PATH_MAX];
+	int fd, ret = folder_in_cache("images", path, err);
+
+	if (ret < 0)
+		return ret;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, "%s", path) : fd;
+}
+
+DIR *cache_read(int cache_fd)
+{
+	int fd = openat(cache_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!list)
+		fd_close(&fd);
+	return list;
+}
+
+/* Held for moments, while folders get or lose the names and locks by which others judge them. */
+int cache_lock(int cache_fd, struct err *err)
+{
+	int fd = openat(cache_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0 || flock(fd, LOCK_EX) < 0) {
+		err_sys(err, "the lock of the folder of images");
+		fd_close(&fd);
+		return -EIO;
+	}
+	return fd;
+}
+
+static bool is_temporary(const char *name)
+{
+	return strncmp(name, CACHE_PREFIX_NEW, strlen(CACHE_PREFIX_NEW)) == 0 ||
+	       strncmp(name, CACHE_PREFIX_OLD, strlen(CACHE_PREFIX_OLD)) == 0;
+}
+
+/* Removes what killed processes have left. With the cache's lock. */
+void cache_sweep(int cache_fd)
+{
+	DIR *list = cache_read(cache_fd);
+	struct dirent *item;
+	int one;
+
+	while (list && (item = readdir(list))) {
+		if (!is_temporary(item->d_name))
+			continue;
+		one = openat(cache_fd, item->d_name,
+			     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (one >= 0 && flock(one, LOCK_EX | LOCK_NB) == 0)
+			extract_remove(cache_fd, item->d_name, NULL);
+		fd_close(&one);
+	}
+	if (list)
+		closedir(list);
+}
+
+void cache_temporary_name(char name[CACHE_NAME_SIZE], const char *prefix)
+{
+	uint64_t number = 0;
+
+	if (getrandom(&number, sizeof(number), 0) < 0)
+		number = (uint64_t)getpid();
+	snprintf(name, CACHE_NAME_SIZE, "%s%016llx", prefix, (unsigned long long)number);
+}
+
+/* A new folder that is ours alone: its descriptor, locked. */
+static int make_temporary(int cache_fd, char name[CACHE_NAME_SIZE], struct err *err)
+{
+	int lock = cache_lock(cache_fd, err), fd;
+
+	if (lock < 0)
+		return lock;
+	cache_sweep(cache_fd);
+	cache_temporary_name(name, CACHE_PREFIX_NEW);
+	fd = mkdirat(cache_fd, name, 0700) < 0
+		     ? -1
+		     : openat(cache_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		err_sys(err, "a new folder for the image");
+		fd_close(&fd);
+		fd = -EIO;
+	}
+	fd_close(&lock);
+	return fd;
+}
+
+/* --- building --------------------------------------------------------------------------------- */
+
+static int write_notes(int fd, const struct image_manifest *manifest,
+		       const struct image_counts *counts, struct err *err)
+{
+	json_t *notes = json_pack("{s:I,s:I,s:I,s:O}", "created", (json_int_t)time(NULL), "bytes",
+				  (json_int_t)counts->bytes, "entries", (json_int_t)counts->entries,
+				  "settings", manifest->settings);
+	int ret = 0, file = openat(fd, CACHE_NOTES, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (!notes || file < 0 || json_dumpfd(notes, file, JSON_INDENT(1)) < 0)
+		ret = err_set(err, EIO, "the image's notes can't be written");
+	fd_close(&file);
+	json_decref(notes);
+	return ret;
+}
+
+/* The whole image in a folder that nobody else knows. */
+static int fill(int fd, const struct image_manifest *manifest, const struct image_source *source,
+		struct err *err)
+{
+	struct image_counts counts;
+	int rootfs, ret;
+
+	if (mkdirat(fd, CACHE_ROOTFS, 0755) < 0)
+		return err_sys(err, "a folder for the image");
+	rootfs = openat(fd, CACHE_ROOTFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (rootfs < 0 || fchmod(rootfs, 0755) < 0) {
+		ret = err_sys(err, "a folder for the image");
+		fd_close(&rootfs);
+		return ret;
+	}
+	ret = image_unpack(manifest, source, rootfs, &image_limits_default, &counts, err);
+	fd_close(&rootfs);
+	if (ret == 0)
+		ret = write_notes(fd, manifest, &counts, err);
+	/* The rename must not reach the disk before the files do. */
+	if (ret == 0 && syncfs(fd) < 0)
+		ret = err_sys(err, "writing the image");
+	if (ret == 0 && counts.left_out > 0)
+		log_warning("%llu devices or pipes of the image are left out",
+			    (unsigned long long)counts.left_out);
+	return ret;
+}
+
+/* Gives the folder its place. 0: another was faster, whose image is the same. */
+static int put_in_place(int cache_fd, int fd, const char *name, const char *hex, struct err *err)
+{
+	int lock = cache_lock(cache_fd, err), ret = 1;
+
+	if (lock < 0)
+		return lock;
+	/* From the moment that it can be found it must not look as if it were being removed. */
+	flock(fd, LOCK_UN);
+	if (renameat(cache_fd, name, cache_fd, hex) < 0)
+		ret = errno == EEXIST || errno == ENOTEMPTY ? 0
+							    : err_sys(err, "the image's folder");
+	if (ret <= 0)
+		extract_remove(cache_fd, name, NULL);
+	fd_close(&lock);
+	return ret;
+}
+
+static int unpack_into_cache(int cache_fd, const struct image_manifest *manifest,
+			     const struct image_source *source, struct err *err)
+{
+	char name[CACHE_NAME_SIZE];
+	int fd = make_temporary(cache_fd, name, err), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = fill(fd, manifest, source, err);
+	if (ret == 0)
+		ret = put_in_place(cache_fd, fd, name, manifest->id.hex, err);
+	else
+		extract_remove(cache_fd, name, NULL);
+	fd_close(&fd);
+	return ret;
+}
+
+static int build(int cache_fd, const struct image_source *source, const char *ref, const char *tag,
+		 struct digest *id, struct err *err)
+{
+	static struct image_manifest manifest;
+	struct stat status;
+	int ret = image_manifest_read(&manifest, source, ref, err), made = 0;
+
+	if (ret == 0) {
+		*id = manifest.id;
+		if (fstatat(cache_fd, id->hex, &status, AT_SYMLINK_NOFOLLOW) < 0)
+			ret = made = unpack_into_cache(cache_fd, &manifest, source, err);
+	}
+	if (ret >= 0 && tag)
+		ret = image_tag_write(cache_fd, tag, id, err);
+	image_manifest_clear(&manifest);
+	return ret < 0 ? ret : made;
+}
+
+int image_build(const char *path, const char *ref, const char *tag, struct digest *id,
+		struct err *err)
+{
+	struct image_source source = {.fd = -1};
+	int cache_fd, ret = tag ? image_check_tag(tag, err) : 0;
+
+	if (ret < 0)
+		return ret;
+	cache_fd = cache_open(err);
+	if (cache_fd < 0)
+		return cache_fd;
+	ret = image_source_open(&source, path, err);
+	if (ret == 0)
+		ret = build(cache_fd, &source, ref, tag, id, err);
+	image_source_close(&source);
+	fd_close(&cache_fd);
+	return ret;
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images in the cache: found, used, removed, listed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/image/cache_internal.h"
+#include "vmm/image/extract.h"
+#include "vmm/image/tags.h"
+
+#define DIGEST_SHORT 8 /* digits that are enough to name an image */
+
+/* --- finding ---------------------------------------------------------------------------------- */
+
+/* How many images begin with text; *id is the last. */
+static unsigned count_matches(int cache_fd, const char *text, struct digest *id)
+{
+	DIR *list = cache_read(cache_fd);
+	struct dirent *item;
+	unsigned count = 0;
+	struct digest one;
+
+	while (list && (item = readdir(list)))
+		if (digest_parse_hex(&one, item->d_name, strlen(item->d_name)) &&
+		    strncmp(item->d_name, text, strlen(text)) == 0) {
+			*id = one;
+			count++;
+		}
+	if (list)
+		closedir(list);
+	return count;
+}
+
+static int find_digest(int cache_fd, const char *name, struct digest *id, struct err *err)
+{
+	unsigned count = 0;
+
+	if (strncmp(name, "sha256:", 7) == 0)
+		name += 7;
+	if (strlen(name) >= DIGEST_SHORT && strspn(name, "0123456789abcdef") == strlen(name))
+		count = count_matches(cache_fd, name, id);
+	if (count > 1)
+		return err_set(err, EINVAL, "%.70s: %u images begin so: give more of the digest",
+			       name, count);
+	if (count == 0)
+		return err_set(
+			err, ENOENT,
+			"%.140s: no such image: see 'cordon image ls', or make it by 'cordon "
+			"image build'",
+			name);
+	return 0;
+}
+
+static int find(int cache_fd, const char *name, struct digest *id, struct err *err)
+{
+	int ret = image_tag_read(cache_fd, name, id, err);
+
+	return ret == -ENOENT ? find_digest(cache_fd, name, id, err) : ret;
+}
+
+int image_find(const char *name, struct digest *id, struct err *err)
+{
+	int cache_fd = cache_open(err), ret;
+
+	if (cache_fd < 0)
+		return cache_fd;
+	ret = find(cache_fd, name, id, err);
+	fd_close(&cache_fd);
+	return ret;
+}
+
+/* --- using ------------------------------------------------------------------------------------ */
+
+static json_t *read_notes(int folder_fd)
+{
+	int fd = openat(folder_fd, CACHE_NOTES, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	json_t *notes = fd < 0 ? NULL : json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+
+	fd_close(&fd);
+	return notes;
+}
+
+int image_open(struct image *image, const struct digest *id, struct err *err)
+{
+	int cache_fd = cache_open(err), lock, ret = 0;
+	json_t *notes;
+
+	*image = (struct image){.fd = -1, .lock_fd = -1};
+	if (cache_fd < 0)
+		return cache_fd;
+	image->lock_fd = openat(cache_fd, id->hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (image->lock_fd < 0 || flock(image->lock_fd, LOCK_SH | LOCK_NB) < 0) {
+		ret = err_set(err, ENOENT, "sha256:%.12s: no such image, or it is being removed",
+			      id->hex);
+		goto out;
+	}
+	image->fd =
+		openat(image->lock_fd, CACHE_ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	notes = read_notes(image->lock_fd);
+	image->settings = json_incref(json_object_get(notes, "settings"));
+	json_decref(notes);
+	if (image->fd < 0 || !image->settings)
+		ret = err_set(
+			err, EIO,
+			"sha256:%.12s: the image is damaged: remove it (cordon image rm %.12s) "
+			"and build it again",
+			id->hex, id->hex);
+out:
+	fd_close(&lock);
+	fd_close(&cache_fd);
+	if (ret < 0)
+		image_close(image);
+	return ret;
+}
+
+void image_close(struct image *image)
+{
+	json_decref(image->settings);
+	image->settings = NULL;
+	fd_close(&image->fd);
+	fd_close(&image->lock_fd);
+}
+
+/* --- removing --------------------------------------------------------------------------------- */
+
+struct names {
+	int cache_fd;
+	const struct digest *id;
+	unsigned count;
+	bool remove;
+};
+
+static void count_name(void *arg, const char *tag, const struct digest *id)
+{
+	struct names *names = arg;
+
+	if (!digest_equal(id, names->id))
+		return;
+	names->count++;
+	if (names->remove)
+		image_tag_remove(names->cache_fd, tag, NULL);
+}
+
+/* Out of the way under another name first: whoever looks for it finds it whole or not. */
+static int remove_image(int cache_fd, const struct digest *id, struct err *err)
+{
+	char name[CACHE_NAME_SIZE];
+	int fd = -1, ret = 0, lock = cache_lock(cache_fd, err);
+
+	if (lock < 0)
+		return lock;
+	cache_sweep(cache_fd);
+	fd = openat(cache_fd, id->hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		ret = err_set(err, ENOENT, "sha256:%.12s: no such image", id->hex);
+	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ret = err_set(err, EBUSY, "sha256:%.12s: a sandbox uses this image", id->hex);
+	} else {
+		cache_temporary_name(name, CACHE_PREFIX_OLD);
+		if (renameat(cache_fd, id->hex, cache_fd, name) < 0)
+			ret = err_sys(err, "sha256:%.12s", id->hex);
+	}
+	fd_close(&lock);
+	if (ret == 0)
+		ret = extract_remove(cache_fd, name, err);
+	fd_close(&fd);
+	return ret;
+}
+
+static int remove_by_name(int cache_fd, const char *name, struct err *err)
+{
+	struct names names = {.cache_fd = cache_fd};
+	struct digest id;
+	int ret = image_tag_read(cache_fd, name, &id, err);
+	bool by_digest = ret == -ENOENT;
+
+	if (by_digest)
+		ret = find_digest(cache_fd, name, &id, err);
+	if (ret == -EIO && !by_digest) /* a damaged name: it can only go */
+		return image_tag_remove(cache_fd, name, err);
+	if (ret < 0)
+		return ret;
+	names.id = &id;
+	image_tag_each(cache_fd, count_name, &names);
+	if (!by_digest && names.count > 1)
+		return image_tag_remove(cache_fd, name, err);
+	ret = remove_image(cache_fd, &id, err);
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
+	names.remove = true;
+	image_tag_each(cache_fd, count_name, &names);
+	return by_digest ? ret : 0;
+}
+
+int image_remove(const char *name, struct err *err)
+{
+	int cache_fd = cache_open(err), ret;
+
+	if (cache_fd < 0)
+		return cache_fd;
+	ret = remove_by_name(cache_fd, name, err);
+	fd_close(&cache_fd);
+	return ret;
+}
+
+/* --- the list --------------------------------------------------------------------------------- */
+
+static void add_name(void *list, const char *tag, const struct digest *id)
+{
+	json_t *names = json_object_get(json_object_get(list, id->hex), "names");
+
+	json_array_append_new(names, json_string(tag));
+}
+
+static void add_image(json_t *images, int cache_fd, const char *hex)
+{
+	int fd = openat(cache_fd, hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	json_t *notes = fd < 0 ? NULL : read_notes(fd);
+
+	fd_close(&fd);
+	json_object_set_new(
+		images, hex,
+		json_pack("{s:s,s:[],s:I,s:I,s:I}", "id", hex, "names", "bytes",
+			  json_integer_value(json_object_get(notes, "bytes")), "entries",
+			  json_integer_value(json_object_get(notes, "entries")), "created",
+			  json_integer_value(json_object_get(notes, "created"))));
+	json_decref(notes);
+}
+
+json_t *image_list(struct err *err)
+{
+	int cache_fd = cache_open(err);
+	json_t *images = json_object(), *array = json_array(), *image;
+	struct dirent *item;
+	struct digest id;
+	const char *key;
+	DIR *list;
+
+	if (cache_fd < 0 || !images || !array) {
+		fd_close(&cache_fd);
+		json_decref(images);
+		json_decref(array);
+		return NULL;
+	}
+	list = cache_read(cache_fd);
+	while (list && (item = readdir(list)))
+		if (digest_parse_hex(&id, item->d_name, strlen(item->d_name)))
+			add_image(images, cache_fd, id.hex);
+	if (list)
+		closedir(list);
+	image_tag_each(cache_fd, add_name, images);
+	fd_close(&cache_fd);
+	json_object_foreach(images, key, image) json_array_append(array, image);
+	json_decref(images);
+	return array;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/image/tags.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+
+#define TAGS "tags"
+
+struct tag_path {
+	char text[sizeof(TAGS) + 1 + IMAGE_TAG_MAX + 32];
+};
+
+int image_check_tag(const char *tag, struct err *err)
+{
+	size_t i, length = strlen(tag);
+
+	for (i = 0; i < length; i++)
+		if (!isalnum((unsigned char)tag[i]) && (i == 0 || !strchr("._-:/", tag[i])))
+			break;
+	if (length == 0 || i < length || length > IMAGE_TAG_MAX)
+		return err_set(
+			err, EINVAL,
+			"'%.140s' can't be an image's name: letters, digits and ._-:/, at most "
+			"%d, a letter or digit first",
+			tag, IMAGE_TAG_MAX);
+	if (strcmp(tag, "host") == 0 || strncmp(tag, "sha256:", 7) == 0)
+		return err_set(err, EINVAL,
+			       "'%.140s' can't be an image's name: it means another thing", tag);
+	return 0;
+}
+
+static int make_path(struct tag_path *path, const char *tag, const char *suffix)
+{
+	struct err err;
+	char *at;
+
+	if (image_check_tag(tag, &err) < 0)
+		return -ENOENT;
+	snprintf(path->text, sizeof(path->text), TAGS "/%s%s", tag, suffix);
+	for (at = path->text + sizeof(TAGS); *at; at++)
+		if (*at == '/')
+			*at = '%';
+	return 0;
+}
+
+int image_tag_write(int folder_fd, const char *tag, const struct digest *id, struct err *err)
+{
+	struct tag_path path, temporary;
+	char suffix[32];
+	int fd, ret;
+
+	/* '%' ends no name, so a file that is being written is never taken for one. */
+	snprintf(suffix, sizeof(suffix), "%%%ld%%", (long)getpid());
+	if (make_path(&path, tag, "") < 0 || make_path(&temporary, tag, suffix) < 0)
+		return image_check_tag(tag, err);
+	if (mkdirat(folder_fd, TAGS, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "the folder of images");
+	fd = openat(folder_fd, temporary.text,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(err, "%s", tag);
+	ret = fd_write_full(fd, id->hex, DIGEST_HEX);
+	fd_close(&fd);
+	if (ret == 0 && renameat(folder_fd, temporary.text, folder_fd, path.text) < 0)
+		ret = -errno;
+	if (ret < 0)
+		unlinkat(folder_fd, temporary.text, 0);
+	return ret < 0 ? err_code(err, -ret, "%s", tag) : 0;
+}
+
+int image_tag_read(int folder_fd, const char *tag, struct digest *id, struct err *err)
+{
+	struct tag_path path;
+	char text[DIGEST_HEX + 1];
+	ssize_t n;
+	int fd;
+
+	if (make_path(&path, tag, "") < 0)
+		return -ENOENT;
+	fd = openat(folder_fd, path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ENOENT : err_sys(err, "%s", tag);
+	n = fd_read_full(fd, text, sizeof(text));
+	fd_close(&fd);
+	if (n < 0 || !digest_parse_hex(id, text, (size_t)n))
+		return err_set(err, EIO, "%s: the name's file is damaged: remove the name", tag);
+	return 0;
+}
+
+int image_tag_remove(int folder_fd, const char *tag, struct err *err)
+{
+	struct tag_path path;
+
+	if (make_path(&path, tag, "") < 0 || unlinkat(folder_fd, path.text, 0) < 0)
+		return err_set(err, ENOENT, "%s: no image has this name", tag);
+	return 0;
+}
+
+void image_tag_each(int folder_fd, image_tag_fn *fn, void *arg)
+{
+	int fd = openat(folder_fd, TAGS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	char tag[IMAGE_TAG_MAX + 1], *at;
+	struct dirent *item;
+	struct digest id;
+
+	if (!list) {
+		fd_close(&fd);
+		return;
+	}
+	while ((item = readdir(list))) {
+		size_t length = strlen(item->d_name);
+
+		if (item->d_name[0] == '.' || length > IMAGE_TAG_MAX ||
+		    item->d_name[length - 1] == '%')
+			continue;
+		memcpy(tag, item->d_name, length + 1);
+		for (at = tag; *at; at++)
+			if (*at == '%')
+				*at = '/';
+		if (image_tag_read(folder_fd, tag, &id, NULL) == 0)
+			fn(arg, tag, &id);
+	}
+	closedir(list);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/image/unpack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/image/extract.h"
+#include "vmm/image/layer.h"
+
+#define WHITEOUT ".wh."
+#define OPAQUE	 ".wh..wh..opq"
+#define AUFS	 ".wh..wh." /* notes of an old file system, but for OPAQUE */
+
+const struct image_limits image_limits_default = {.bytes = GIB(32), .entries = 1u << 20};
+
+struct unpack {
+	int folder_fd;
+	struct image_counts *counts;
+	struct tar_reader reader;
+	/*
+	 * A whiteout hides what the layers below have, wherever in its own layer it stands. So they
+	 * all go first, and the layer's files are made in a second pass over it.
+	 */
+	bool whiteouts;
+	struct tar_entry entry;
+	char path[PATH_MAX]; /* of the entry: no ".", no empty component */
+	struct layer layer;
+};
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+static bool is_whiteout(const char *name)
+{
+	return strncmp(name, WHITEOUT, strlen(WHITEOUT)) == 0;
+}
+
+static int check_part(const char *part, size_t length, bool last, struct err *err)
+{
+	size_t prefix = strlen(WHITEOUT);
+
+	if (length > NAME_MAX)
+		return err_set(err, ENAMETOOLONG, "a layer has a name of more than %d bytes",
+			       NAME_MAX);
+	if (length == 2 && part[0] == '.' && part[1] == '.')
+		return err_set(err, EPROTO, "a layer has a name with '..'");
+	if (length < prefix || strncmp(part, WHITEOUT, prefix) != 0)
+		return 0;
+	if (!last)
+		return err_set(err, EPROTO, "a layer has files below a whiteout");
+	part += prefix;
+	length -= prefix;
+	if (length == 0 || (length == 1 && part[0] == '.') ||
+	    (length == 2 && part[0] == '.' && part[1] == '.'))
+		return err_set(err, EPROTO, "a layer has a whiteout of nothing");
+	return 0;
+}
+
+/* The path below the folder, "" for the folder itself. `what` is told if it is refused. */
+static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
+{
+	const char *at = name, *part;
+	size_t length, used = 0;
+	unsigned depth = 0;
+	int ret;
+
+	if (name[0] == '/')
+		return err_set(err, EPROTO, "a layer has an absolute name");
+	while (*at) {
+		part = at;
+		length = strcspn(at, "/");
+		at += length;
+		at += strspn(at, "/");
+		if (length == 0 || (length == 1 && part[0] == '.'))
+			continue;
+		ret = check_part(part, length, *at == '\0', err);
+		if (ret < 0)
+			return ret;
+		if (++depth > IMAGE_DEPTH_MAX)
+			return err_set(err, ENAMETOOLONG, "a layer has folders %d deep",
+				       IMAGE_DEPTH_MAX);
+		/* Never more than the name itself, which fits. */
+		used += (size_t)snprintf(path + used, PATH_MAX - used, "%s%.*s", used ? "/" : "",
+					 (int)length, part);
+	}
+	path[used] = '\0';
+	return 0;
+}
+
+/* --- folders on the way ----------------------------------------------------------------------- */
+
+/* Layers may leave out the folders that they put things in. */
+static int make_parents(struct unpack *unpack, struct err *err)
+{
+	char *slash = strchr(unpack->path, '/');
+	const char *name;
+	int ret = 0, parent, folder;
+
+	for (; slash && ret == 0; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		parent = extract_open_parent(unpack->folder_fd, unpack->path, EXTRACT_AS_ROOT,
+					     &name);
+		if (parent < 0) {
+			ret = err_code(err, -parent, "%s", unpack->path);
+		} else if (mkdirat(parent, name, 0755) == 0) {
+			folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			if (folder < 0 || fchmod(folder, 0755) < 0)
+				ret = err_sys(err, "%s", unpack->path);
+			fd_close(&folder);
+		} else if (errno != EEXIST) {
+			ret = err_sys(err, "%s", unpack->path);
+		}
+		fd_close(&parent);
+		*slash = '/';
+	}
+	return ret;
+}
+
+/* -ENOENT without a message if it is not there and make is false. */
+static int open_parent(struct unpack *unpack, bool make, const char **name, struct err *err)
+{
+	int fd = extract_open_parent(unpack->folder_fd, unpack->path, EXTRACT_AS_ROOT, name);
+
+	if (fd == -ENOENT && make) {
+		int ret = make_parents(unpack, err);
+
+		if (ret < 0)
+			return ret;
+		fd = extract_open_parent(unpack->folder_fd, unpack->path, EXTRACT_AS_ROOT, name);
+	}
+	return fd < 0 ? err_code(err, -fd, "%s", unpack->path) : fd;
+}
+
+/* --- whiteouts -------------------------------------------------------------------------------- */
+
+static int apply_whiteout(struct unpack *unpack, struct err *err)
+{
+	const char *name;
+	int parent = open_parent(unpack, false, &name, err), fd, ret;
+
+	if (parent == -ENOENT || parent == -ENOTDIR)
+		return 0; /* nothing there to hide */
+	if (parent < 0)
+		return parent;
+	if (strcmp(name, OPAQUE) == 0) {
+		fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		ret = fd < 0 ? err_sys(err, "%s", unpack->path) : extract_remove_contents(fd, err);
+	} else if (strncmp(name, AUFS, strlen(AUFS)) == 0) {
+		ret = 0;
+	} else {
+		ret = extract_remove(parent, name + strlen(WHITEOUT), err);
+	}
+	fd_close(&parent);
+	return ret;
+}
+
+/* --- entries ---------------------------------------------------------------------------------- */
+
+/* Ours to write into while later layers come, and to remove, whatever its mode in the image. */
+static mode_t folder_mode(const struct tar_entry *entry)
+{
+	return entry->mode | 0700 | (entry->set_bits & S_ISVTX);
+}
+
+static int set_folder_mode(struct unpack *unpack, int parent, const char *name, struct err *err)
+{
+	int ret = 0, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || fchmod(fd, folder_mode(&unpack->entry)) < 0)
+		ret = err_sys(err, "%s", unpack->path);
+	fd_close(&fd);
+	return ret;
+}
+
+static int add_folder(struct unpack *unpack, int parent, const char *name, struct err *err)
+{
+	struct stat status;
+	int ret;
+
+	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(status.st_mode)) {
+		ret = extract_remove(parent, name, err);
+		if (ret < 0)
+			return ret;
+		if (mkdirat(parent, name, 0700) < 0)
+			return err_sys(err, "%s", unpack->path);
+	}
+	return set_folder_mode(unpack, parent, name, err);
+}
+
+static int add_link(struct unpack *unpack, int parent, const char *name, struct err *err)
+{
+	char target[PATH_MAX];
+	int ret = clean_path(unpack->entry.link, target, err);
+
+	if (ret < 0)
+		return ret;
+	if (!target[0] || is_whiteout(strrchr(target, '/') ? strrchr(target, '/') + 1 : target))
+		return err_set(err, EPROTO, "a layer has a hard link to nothing");
+	return extract_link(unpack->folder_fd, target, EXTRACT_AS_ROOT, parent, name, err);
+}
+
+/* Whatever is there and is no folder is replaced by the functions of extract.c. */
+static int clear_folder(int parent, const char *name, struct err *err)
+{
+	struct stat status;
+
+	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(status.st_mode))
+		return 0;
+	return extract_remove(parent, name, err);
+}
+
+static int add_at(struct unpack *unpack, int parent, const char *name, struct err *err)
+{
+	const struct tar_entry *entry = &unpack->entry;
+	int ret;
+
+	if (entry->type == TAR_FOLDER)
+		return add_folder(unpack, parent, name, err);
+	ret = clear_folder(parent, name, err);
+	if (ret < 0)
+		return ret;
+	switch (entry->type) {
+	case TAR_FILE:
+		return extract_file(&unpack->reader, parent, name, entry->mode | 0400, true, entry,
+				    err);
+	case TAR_SYMLINK:
+		return extract_symlink(parent, name, entry, err);
+	case TAR_LINK:
+		return add_link(unpack, parent, name, err);
+	default:
+		return 0;
+	}
+}
+
+static int check_kind(struct unpack *unpack, struct err *err)
+{
+	const struct tar_entry *entry = &unpack->entry;
+
+	if (entry->sparse)
+		return err_set(err, ENOTSUP, "%.200s: a sparse file, which images don't have",
+			       entry->name);
+	if (entry->type == TAR_OTHER && !strchr("346", entry->flag))
+		return err_set(err, EPROTO, "%.200s: an entry of an unknown kind (%d)", entry->name,
+			       entry->flag);
+	return 0;
+}
+
+static int take_entry(struct unpack *unpack, struct err *err)
+{
+	const char *name;
+	int parent, ret = check_kind(unpack, err);
+
+	if (ret == 0)
+		ret = clean_path(unpack->entry.name, unpack->path, err);
+	if (ret < 0)
+		return ret;
+	name = strrchr(unpack->path, '/');
+	name = name ? name + 1 : unpack->path;
+	if (is_whiteout(name) || unpack->whiteouts)
+		return is_whiteout(name) && unpack->whiteouts ? apply_whiteout(unpack, err) : 0;
+	if (unpack->entry.type == TAR_OTHER) {
+		unpack->counts->left_out++;
+		return 0;
+	}
+	if (!unpack->path[0]) {
+		if (unpack->entry.type != TAR_FOLDER)
+			return err_set(err, EPROTO, "a layer has a file in place of the root");
+		return set_folder_mode(unpack, unpack->folder_fd, ".", err);
+	}
+	parent = open_parent(unpack, true, &name, err);
+	if (parent < 0)
+		return parent;
+	ret = add_at(unpack, parent, name, err);
+	fd_close(&parent);
+	return ret;
+}
+
+/* --- layers ----------------------------------------------------------------------------------- */
+
+static int pass(struct unpack *unpack, const struct image_layer *layer,
+		const struct image_blob *blob, const struct image_limits *limits, struct err *err)
+{
+	const struct tar_input input = {.read = layer_read, .arg = &unpack->layer};
+	uint64_t entries = unpack->counts->entries;
+	int ret = layer_open(&unpack->layer, blob, limits->bytes - unpack->counts->bytes, err);
+
+	if (ret < 0)
+		return ret;
+	tar_reader_init_input(&unpack->reader, &input);
+	while ((ret = tar_next(&unpack->reader, &unpack->entry, err)) == 1) {
+		ret = ++entries > limits->entries
+			      ? err_set(err, EFBIG, "the image has more than %llu entries",
+					(unsigned long long)limits->entries)
+			      : take_entry(unpack, err);
+		if (ret < 0)
+			break;
+	}
+	if (ret == 0)
+		ret = layer_finish(&unpack->layer, &layer->stored, &layer->unpacked, err);
+	if (ret == 0 && !unpack->whiteouts) {
+		unpack->counts->entries = entries;
+		unpack->counts->bytes += unpack->layer.produced;
+	}
+	layer_close(&unpack->layer);
+	return ret;
+}
+
+static int add_layer(struct unpack *unpack, const struct image_source *source,
+		     const struct image_layer *layer, bool first, const struct image_limits *limits,
+		     struct err *err)
+{
+	struct image_blob blob;
+	int ret = image_source_find(source, layer->file, &blob, err);
+
+	if (ret < 0)
+		return ret;
+	if (layer->size && layer->size != blob.size)
+		ret = err_set(err, EPROTO, "%s: has %llu bytes, and %llu by the manifest",
+			      layer->file, (unsigned long long)blob.size,
+			      (unsigned long long)layer->size);
+	unpack->whiteouts = true;
+	if (ret == 0 && !first)
+		ret = pass(unpack, layer, &blob, limits, err);
+	unpack->whiteouts = false;
+	if (ret == 0)
+		ret = pass(unpack, layer, &blob, limits, err);
+	image_blob_close(&blob);
+	return ret;
+}
+
+int image_unpack(const struct image_manifest *manifest, const struct image_source *source,
+		 int folder_fd, const struct image_limits *limits, struct image_counts *counts,
+		 struct err *err)
+{
+	struct unpack *unpack = calloc(1, sizeof(*unpack));
+	struct err why = {.text = ""};
+	unsigned i;
+	int ret = 0;
+
+	*counts = (struct image_counts){0};
+	if (!unpack)
+		return err_set(err, ENOMEM, "out of memory");
+	unpack->folder_fd = folder_fd;
+	unpack->counts = counts;
+	for (i = 0; i < manifest->layer_count && ret == 0; i++)
+		ret = add_layer(unpack, source, &manifest->layers[i], i == 0, limits, &why);
+	if (ret < 0)
+		ret = err_set(err, -ret, "%s: layer %u of %u: %s", source->path, i,
+			      manifest->layer_count, why.text);
+	free(unpack);
+	return ret;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An image's layers, one over the other, as a tree of files (OCI image layer specification).
+ *
+ * Works without root. Everything belongs to whoever unpacks; the sandbox sees it as root's. Refused
+ * are absolute names, "..", sparse files, unknown kinds of entries, names that begin with ".wh."
+ * but are no whiteouts, and whatever goes over a limit. Devices and pipes are left out and counted;
+ * set-id bits and extended attributes are dropped. Links on the way to an entry lead where they
+ * would in the sandbox, so never out of the tree.
+ */
+#ifndef CORDON_IMAGE_UNPACK_H
+#define CORDON_IMAGE_UNPACK_H
+
+#include <stdint.h>
+
+#include "vmm/image/manifest.h"
+
+#define IMAGE_DEPTH_MAX 128 /* components of a name */
+
+struct image_limits {
+	uint64_t bytes;	  /* of all layers, unpacked */
+	uint64_t entries; /* of all layers */
+};
+
+extern const struct image_limits image_limits_default; /* 32 GiB, a million */
+
+struct image_counts {
+	uint64_t bytes, entries;
+	uint64_t left_out; /* devices and pipes */
+};
+
+/* Into an empty folder of ours. 0 or -errno with a message; the folder is then to be removed. */
+int image_unpack(const struct image_manifest *manifest, const struct image_source *source,
+		 int folder_fd, const struct image_limits *limits, struct image_counts *counts,
+		 struct err *err);
+
+#endif
