@@ -445,6 +445,12 @@ void virtio_mmio_notify(struct virtio_mmio *mmio, uint32_t queue)
 
 /* --- snapshots ------------------------------------------------------------------------------- */
 
+void virtio_mmio_drain(struct virtio_mmio *mmio)
+{
+	if (mmio->device->active && mmio->device->ops->drain)
+		mmio->device->ops->drain(mmio->device);
+}
+
 void virtio_mmio_save(const struct virtio_mmio *mmio, struct pack *pack)
 {
 	const struct virtio_device *device = mmio->device;
@@ -537,5 +543,9 @@ int virtio_mmio_restore(struct virtio_mmio *mmio, struct unpack *unpack, struct 
 		ret = activate_device(mmio, err);
 	for (i = 0; ret == 0 && i < device->queue_count; i++)
 		virtio_mmio_notify(mmio, i);
+	/* An edge that was on its way when the state was saved may not be in it. A driver that has
+	 * had it finds nothing to do. */
+	if (ret == 0 && atomic_load(&mmio->interrupt_status) && mmio->irq)
+		irq_line_raise(mmio->irq);
 	return ret;
 }

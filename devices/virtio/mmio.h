@@ -38,7 +38,12 @@ extern const struct bus_ops virtio_mmio_bus_ops;
 void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device,
 		      const struct guest_memory *memory, struct irq_line *irq);
 
-/* What the driver has set up and where its rings stand, for snapshots. The vCPUs are paused. */
+/*
+ * What the driver has set up and where its rings stand, for snapshots. The vCPUs are paused, and
+ * the device has been drained: virtio_mmio_drain(), which changes guest memory, so before that is
+ * saved.
+ */
+void virtio_mmio_drain(struct virtio_mmio *mmio);
 void virtio_mmio_save(const struct virtio_mmio *mmio, struct pack *pack);
 
 /*

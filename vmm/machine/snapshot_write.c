@@ -178,6 +178,9 @@ static int pack_state(struct machine *machine, struct pack *state, const char *k
 	unsigned i;
 	int ret;
 
+	/* First: a request that ends may raise an interrupt. */
+	for (i = 0; i < machine->devices.virtio_count; i++)
+		virtio_mmio_drain(&machine->devices.virtio[i].mmio);
 	pack_config(machine, state, key);
 	ret = vm_save(&machine->vm, &payload, err);
 	add_section(state, SNAPSHOT_VM, 0, &payload);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/blk/blk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/blk/bucket.h"
+#include "devices/blk/features.h"
+#include "devices/blk/request.h"
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+
+/* Chains taken in one go; other devices then have a turn. */
+#define TURN_CHAINS 64
+
+/* virtio_blk_config (5.2.4), up to write_zeroes_may_unmap and its padding. */
+#define CONFIG_CAPACITY		 0
+#define CONFIG_SEG_MAX		 12
+#define CONFIG_BLK_SIZE		 20
+#define CONFIG_PHYSICAL_EXPONENT 24
+#define CONFIG_OPTIMAL_IO	 28
+#define CONFIG_NUM_QUEUES	 34
+#define CONFIG_DISCARD_SECTORS	 36
+#define CONFIG_DISCARD_RANGES	 40
+#define CONFIG_DISCARD_ALIGN	 44
+#define CONFIG_ZEROES_SECTORS	 48
+#define CONFIG_ZEROES_RANGES	 52
+#define CONFIG_ZEROES_UNMAP	 56
+#define CONFIG_BYTES		 60
+
+struct blk {
+	struct virtio_device device; /* first */
+	struct loop *loop;
+	struct pool *pool;
+	struct disk *disk; /* NULL: no capacity */
+	bool read_only_always, read_only;
+	char id[BLK_ID_BYTES];
+	uint8_t config[CONFIG_BYTES];
+	struct blk_request *requests; /* BLK_IN_FLIGHT of them, from the first activation on */
+	struct blk_request *free;
+	unsigned next_queue; /* whose turn it is */
+	struct bucket bytes, operations;
+	struct loop_timer refill;
+	struct loop_task again;
+	struct blk_stats stats;
+	int told; /* the last error of the host that was reported */
+};
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static void free_request(struct blk *blk, struct blk_request *request)
+{
+	request->next = blk->free;
+	blk->free = request;
+}
+
+static void free_all(struct blk *blk)
+{
+	unsigned i;
+
+	blk->free = NULL;
+	for (i = 0; blk->requests && i < BLK_IN_FLIGHT; i++)
+		free_request(blk, &blk->requests[i]);
+}
+
+static void count(struct blk *blk, const struct blk_request *request)
+{
+	struct blk_stats *stats = &blk->stats;
+
+	if (request->result != BLK_S_OK) {
+		stats->failed++;
+	} else if (request->type == BLK_T_IN) {
+		stats->reads++;
+		stats->bytes_read += request->length;
+	} else if (request->type == BLK_T_OUT) {
+		stats->writes++;
+		stats->bytes_written += request->length;
+	} else if (request->type == BLK_T_FLUSH) {
+		stats->flushes++;
+	} else {
+		stats->others++;
+	}
+}
+
+/* The guest sees an I/O error; what the host said is for its owner. Once, until it is another. */
+static void tell(struct blk *blk, int error)
+{
+	if (error == 0 || error == blk->told)
+		return;
+	blk->told = error;
+	log_warning("%s: the host can't do what the guest asks of its disk: %s", blk->device.name,
+		    strerror(-error));
+}
+
+static void complete(struct blk *blk, struct blk_request *request)
+{
+	uint64_t written = request->chain.writable_length + 1;
+
+	count(blk, request);
+	tell(blk, request->error);
+	/* A chain without room for a status comes back with nothing written. */
+	if (request->status)
+		*request->status = (uint8_t)request->result;
+	virtio_device_push(&blk->device, request->queue, &request->chain,
+			   request->status ? (uint32_t)written : 0);
+	free_request(blk, request);
+}
+
+static void request_done(struct pool_job *job)
+{
+	struct blk_request *request = (struct blk_request *)job;
+	struct blk *blk = request->blk;
+
+	complete(blk, request);
+	loop_defer(blk->loop, &blk->again);
+}
+
+/* --- taking from the rings -------------------------------------------------------------------- */
+
+/* Takes one chain of a queue: false if there is none. */
+static bool take(struct blk *blk, unsigned queue)
+{
+	struct blk_request *request = blk->free;
+
+	if (virtio_device_pop(&blk->device, queue, &request->chain) <= 0)
+		return false;
+	blk->free = request->next;
+	request->queue = queue;
+	request->disk = blk->disk;
+	request->read_only = blk->read_only;
+	bucket_take(&blk->operations, 1);
+	if (!blk_request_check(request, blk->device.negotiated, blk->id)) {
+		complete(blk, request);
+		return true;
+	}
+	bucket_take(&blk->bytes, blk_request_cost(request));
+	pool_submit(blk->pool, &request->job);
+	return true;
+}
+
+/* Whether the rates allow another request now; if not, when to look again. */
+static bool may_take(struct blk *blk)
+{
+	uint64_t now, wait;
+
+	if (blk->bytes.rate == 0 && blk->operations.rate == 0)
+		return true;
+	now = loop_now_ns();
+	wait = max_u64(bucket_wait_ns(&blk->bytes, now), bucket_wait_ns(&blk->operations, now));
+	if (wait > 0)
+		loop_timer_start(blk->loop, &blk->refill, wait);
+	return wait == 0;
+}
+
+/* Queues in turns, a request each, until nothing waits or the turn is over. */
+static void serve(struct blk *blk)
+{
+	unsigned chains = 0, empty = 0, queues = blk->device.queue_count;
+
+	while (blk->free && empty < queues) {
+		if (chains++ == TURN_CHAINS) {
+			loop_defer(blk->loop, &blk->again);
+			return;
+		}
+		if (!may_take(blk))
+			return;
+		if (take(blk, blk->next_queue))
+			empty = 0;
+		else
+			empty++;
+		blk->next_queue = (blk->next_queue + 1) % queues;
+	}
+}
+
+static void serve_later(void *arg)
+{
+	struct blk *blk = arg;
+
+	if (blk->device.active && !blk->refill.armed)
+		serve(blk);
+}
+
+/* --- the device ------------------------------------------------------------------------------- */
+
+static int blk_activate(struct virtio_device *device)
+{
+	struct blk *blk = (struct blk *)device;
+	unsigned i;
+
+	if (!blk->requests)
+		blk->requests = calloc(BLK_IN_FLIGHT, sizeof(*blk->requests));
+	if (!blk->requests)
+		return -ENOMEM;
+	for (i = 0; i < BLK_IN_FLIGHT; i++) {
+		blk->requests[i].blk = blk;
+		blk->requests[i].job.work = blk_request_work;
+		blk->requests[i].job.done = request_done;
+		blk->requests[i].job.owner = blk;
+	}
+	free_all(blk);
+	blk->next_queue = 0;
+	return 0;
+}
+
+static void blk_reset(struct virtio_device *device)
+{
+	struct blk *blk = (struct blk *)device;
+
+	pool_cancel(blk->pool, blk);
+	free_all(blk);
+	loop_timer_stop(blk->loop, &blk->refill);
+	loop_cancel(blk->loop, &blk->again);
+}
+
+static void blk_drain(struct virtio_device *device)
+{
+	struct blk *blk = (struct blk *)device;
+
+	pool_finish(blk->pool, blk);
+}
+
+static void blk_notify(struct virtio_device *device, unsigned queue)
+{
+	struct blk *blk = (struct blk *)device;
+
+	(void)queue;
+	/* A doorbell does not shorten the wait, nor does it give a second turn. */
+	if (!blk->refill.armed && !blk->again.queued)
+		serve(blk);
+}
+
+static void blk_config_read(struct virtio_device *device, uint32_t offset, void *to,
+			    uint32_t length)
+{
+	struct blk *blk = (struct blk *)device;
+
+	memcpy(to, blk->config + offset, length);
+}
+
+static const struct virtio_device_ops blk_ops = {
+	.activate = blk_activate,
+	.reset = blk_reset,
+	.drain = blk_drain,
+	.notify = blk_notify,
+	.config_read = blk_config_read,
+};
+
+static void fill_config(struct blk *blk)
+{
+	uint8_t *config = blk->config;
+
+	store_le32(config + CONFIG_SEG_MAX, BLK_SEGMENTS_MAX);
+	store_le32(config + CONFIG_BLK_SIZE, DISK_SECTOR);
+	/* Sectors work; blocks of a page are what the layer below is made of. */
+	config[CONFIG_PHYSICAL_EXPONENT] = 3;
+	store_le32(config + CONFIG_OPTIMAL_IO, 256);
+	store_le16(config + CONFIG_NUM_QUEUES, (uint16_t)blk->device.queue_count);
+	store_le32(config + CONFIG_DISCARD_SECTORS, BLK_DISCARD_SECTORS);
+	store_le32(config + CONFIG_DISCARD_RANGES, BLK_RANGES_MAX);
+	store_le32(config + CONFIG_DISCARD_ALIGN, DISK_BLOCK / DISK_SECTOR);
+	store_le32(config + CONFIG_ZEROES_SECTORS, BLK_ZEROES_SECTORS);
+	store_le32(config + CONFIG_ZEROES_RANGES, BLK_RANGES_MAX);
+	config[CONFIG_ZEROES_UNMAP] = 1;
+}
+
+int blk_create(struct blk **out, struct loop *loop, struct pool *pool,
+	       const struct blk_config *config)
+{
+	struct blk *blk = calloc(1, sizeof(*blk));
+	unsigned i;
+
+	*out = blk;
+	if (!blk)
+		return -ENOMEM;
+	blk->loop = loop;
+	blk->pool = pool;
+	blk->refill = (struct loop_timer){.expired = serve_later, .arg = blk};
+	blk->again = (struct loop_task){.run = serve_later, .arg = blk};
+	memcpy(blk->id, config->name, strnlen(config->name, BLK_ID_BYTES));
+	blk->device.ops = &blk_ops;
+	blk->device.name = config->name;
+	blk->device.id = VIRTIO_ID_BLOCK;
+	blk->device.features = BLK_FEATURE(BLK_F_SEG_MAX) | BLK_FEATURE(BLK_F_BLK_SIZE) |
+			       BLK_FEATURE(BLK_F_TOPOLOGY) | BLK_FEATURE(BLK_F_FLUSH);
+	blk->read_only_always = config->read_only;
+	if (config->read_only)
+		blk->device.features |= BLK_FEATURE(BLK_F_RO);
+	else
+		blk->device.features |=
+			BLK_FEATURE(BLK_F_DISCARD) | BLK_FEATURE(BLK_F_WRITE_ZEROES);
+	if (config->queues > 1)
+		blk->device.features |= BLK_FEATURE(BLK_F_MQ);
+	blk->device.queue_count = config->queues;
+	for (i = 0; i < config->queues; i++)
+		blk->device.queue_size_max[i] = BLK_QUEUE_SIZE;
+	blk->device.config_size = CONFIG_BYTES;
+	fill_config(blk);
+	return 0;
+}
+
+struct virtio_device *blk_device(struct blk *blk)
+{
+	return &blk->device;
+}
+
+void blk_destroy(struct blk *blk)
+{
+	if (!blk)
+		return;
+	blk_reset(&blk->device);
+	disk_destroy(blk->disk);
+	free(blk->requests);
+	free(blk);
+}
+
+void blk_set_disk(struct blk *blk, struct disk *disk)
+{
+	pool_finish(blk->pool, blk);
+	disk_destroy(blk->disk);
+	blk->disk = disk;
+	blk->read_only = blk->read_only_always || (disk && disk_is_read_only(disk));
+	blk->told = 0;
+	store_le64(blk->config + CONFIG_CAPACITY, disk ? disk_bytes(disk) / DISK_SECTOR : 0);
+	if (blk->device.transport)
+		blk->device.transport_ops->interrupt_config(blk->device.transport);
+}
+
+struct disk *blk_disk(struct blk *blk)
+{
+	return blk->disk;
+}
+
+void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations)
+{
+	uint64_t now = loop_now_ns();
+
+	bucket_init(&blk->bytes, bytes, now);
+	bucket_init(&blk->operations, operations, now);
+	loop_timer_stop(blk->loop, &blk->refill);
+	loop_defer(blk->loop, &blk->again);
+}
+
+void blk_stats(const struct blk *blk, struct blk_stats *stats)
+{
+	*stats = blk->stats;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The block device (virtio 1.2, section 5.2): read, write, flush, discard, write zeroes, get id.
+ *
+ * A device without a disk is there all the same, with capacity 0; it gets one by
+ * blk_set_disk(), of which the driver hears by a configuration change. So one template serves
+ * sandboxes with and without disks.
+ *
+ * The event thread takes requests from the rings and checks them; threads of the pool read and
+ * write, from and to guest memory directly; the event thread completes them. At most BLK_IN_FLIGHT
+ * requests a device are under way, the rest waits in the rings. A reset waits until no thread
+ * touches guest memory any more.
+ */
+#ifndef CORDON_BLK_H
+#define CORDON_BLK_H
+
+#include "devices/blk/disk.h"
+#include "devices/blk/pool.h"
+#include "devices/virtio/device.h"
+#include "vmm/base/loop.h"
+
+#define BLK_IN_FLIGHT	    32
+#define BLK_QUEUE_SIZE	    128
+#define BLK_SEGMENTS_MAX    126	       /* of data in a request: a chain less header and status */
+#define BLK_RANGES_MAX	    16	       /* of a discard or write-zeroes request */
+#define BLK_DISCARD_SECTORS (1u << 21) /* of a range of a discard: 1 GiB */
+#define BLK_ZEROES_SECTORS  (1u << 15) /* of a range of a write-zeroes: 16 MiB */
+#define BLK_ID_BYTES	    20
+
+struct blk;
+
+struct blk_config {
+	const char *name; /* "blk0", for messages and as the disk's id; at most 19 characters */
+	bool read_only;	  /* the driver is told so, and only disks that can't be written fit */
+	unsigned queues;  /* 1 to VIRTIO_DEVICE_QUEUES */
+};
+
+struct blk_stats {
+	uint64_t reads, writes, flushes, others, failed;
+	uint64_t bytes_read, bytes_written;
+};
+
+/* 0 or -errno. loop and pool outlive it. */
+int blk_create(struct blk **out, struct loop *loop, struct pool *pool,
+	       const struct blk_config *config);
+struct virtio_device *blk_device(struct blk *blk);
+void blk_destroy(struct blk *blk);
+
+/*
+ * Puts a disk in, which the device owns from now on; NULL takes it out. The one before is
+ * finished with and destroyed. With requests under way it waits for them.
+ */
+void blk_set_disk(struct blk *blk, struct disk *disk);
+
+/* The disk, or NULL. For snapshots and reports. */
+struct disk *blk_disk(struct blk *blk);
+
+/* Limits from now on, each a second, with a burst of a second's worth; 0: none. */
+void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations);
+
+void blk_stats(const struct blk *blk, struct blk_stats *stats);
+
+#endif

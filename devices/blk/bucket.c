@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/blk/bucket.h"
+
+#include "vmm/base/bytes.h"
+
+#define SECOND_NS 1000000000u
+
+void bucket_init(struct bucket *bucket, uint64_t rate, uint64_t now_ns)
+{
+	rate = min_u64(rate, BUCKET_RATE_MAX);
+	*bucket = (struct bucket){.rate = rate, .tokens = (int64_t)rate, .counted_ns = now_ns};
+}
+
+/* Less than a token's time is not forgotten: it counts the next time. */
+static void count(struct bucket *bucket, uint64_t now_ns)
+{
+	uint64_t passed = now_ns - bucket->counted_ns, earned;
+
+	/* 128 bits: a debt may be paid off over hours. */
+	earned = (uint64_t)(((unsigned __int128)passed * bucket->rate) / SECOND_NS);
+	if (earned == 0)
+		return;
+	bucket->counted_ns = now_ns;
+	if (earned >= (uint64_t)((int64_t)bucket->rate - bucket->tokens))
+		bucket->tokens = (int64_t)bucket->rate;
+	else
+		bucket->tokens += (int64_t)earned;
+}
+
+uint64_t bucket_wait_ns(struct bucket *bucket, uint64_t now_ns)
+{
+	if (bucket->rate == 0)
+		return 0;
+	count(bucket, now_ns);
+	if (bucket->tokens > 0)
+		return 0;
+	return (uint64_t)((unsigned __int128)(1 - bucket->tokens) * SECOND_NS / bucket->rate) + 1;
+}
+
+void bucket_take(struct bucket *bucket, uint64_t amount)
+{
+	if (bucket->rate > 0)
+		bucket->tokens -= (int64_t)min_u64(amount, BUCKET_RATE_MAX);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A token bucket: so many a second, and up to a second's worth at once after a pause. What a
+ * request costs is known only when it is taken, so a bucket may be overdrawn by one request and is
+ * then waited for.
+ */
+#ifndef CORDON_BLK_BUCKET_H
+#define CORDON_BLK_BUCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bucket {
+	uint64_t rate;	     /* a second; 0: no limit */
+	int64_t tokens;	     /* at most rate */
+	uint64_t counted_ns; /* when they were counted last */
+};
+
+/* Full. rate is cut to BUCKET_RATE_MAX. */
+#define BUCKET_RATE_MAX (UINT64_C(1) << 40)
+void bucket_init(struct bucket *bucket, uint64_t rate, uint64_t now_ns);
+
+/* Nanoseconds until something may be taken; 0: now. */
+uint64_t bucket_wait_ns(struct bucket *bucket, uint64_t now_ns);
+
+void bucket_take(struct bucket *bucket, uint64_t amount);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A block device on a fake guest: a loop, a pool with threads, the device, and a driver that makes
+ * requests and waits for their status.
+ */
+#ifndef CORDON_TEST_FAKE_DISK_H
+#define CORDON_TEST_FAKE_DISK_H
+
+#include "devices/blk/blk.h"
+#include "tests/unit/fake_guest.h"
+
+#define FAKE_DISK_IN	  0u
+#define FAKE_DISK_OUT	  1u
+#define FAKE_DISK_FLUSH	  4u
+#define FAKE_DISK_GET_ID  8u
+#define FAKE_DISK_LIFE	  10u
+#define FAKE_DISK_DISCARD 11u
+#define FAKE_DISK_ZEROES  13u
+
+#define FAKE_DISK_OK	 0u
+#define FAKE_DISK_IOERR	 1u
+#define FAKE_DISK_UNSUPP 2u
+#define FAKE_DISK_NONE	 0xeeu /* what stands in the status until the device writes it */
+
+struct fake_disk {
+	struct fake_guest guest;
+	struct loop *loop;
+	struct pool *pool;
+	struct blk *blk;
+	struct blk_config config;
+	uint64_t features;	       /* that the driver takes, of those offered */
+	uint64_t header, status, data; /* of the last request, in guest memory */
+	char image[64];		       /* path of fake_disk_image()'s file, or "" */
+};
+
+/* A plain file of so many bytes; sector n is filled with the byte n. Its path is disk->image. */
+void fake_disk_image(struct fake_disk *disk, uint64_t bytes);
+
+/* The device, with a disk (NULL: none) that it owns, up to DRIVER_OK. config and features first. */
+void fake_disk_begin(struct fake_disk *disk, struct disk *with);
+void fake_disk_end(struct fake_disk *disk);
+
+/* The usual ones: the image read-only, the image with a private layer, scratch. */
+struct disk *fake_disk_open(struct fake_disk *disk);
+struct disk *fake_disk_layered(struct fake_disk *disk, uint64_t bytes_max);
+struct disk *fake_disk_scratch(uint64_t bytes);
+
+/* Offers header, data (length bytes at disk->data, writable or not) and status; no doorbell. */
+void fake_disk_offer(struct fake_disk *disk, unsigned queue, uint32_t type, uint64_t sector,
+		     uint32_t length, bool writable);
+
+/* Rings, and runs the loop until count used elements of the queue have come. */
+void fake_disk_wait(struct fake_disk *disk, unsigned queue, unsigned count);
+
+/* A whole request on queue 0: its status. The data is at disk->data. */
+uint8_t fake_disk_do(struct fake_disk *disk, uint32_t type, uint64_t sector, uint32_t length,
+		     bool writable);
+
+/* Runs the loop for so long. */
+void fake_disk_run(struct fake_disk *disk, uint64_t ns);
+
+uint8_t *fake_disk_bytes(struct fake_disk *disk);
+
+#endif
