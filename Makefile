@@ -12,6 +12,7 @@ DESTDIR ?=
 VERSION := 0.1.0
 
 CSTD     := -std=gnu11 -D_GNU_SOURCE -I.
+GEN      := -I$(BUILD)/gen
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wimplicit-fallthrough -Werror
 OPT      ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
@@ -21,7 +22,7 @@ ifeq ($(SANITIZE),1)
 OPT      := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 HARDEN   := -fPIE
 endif
-CFLAGS_ALL = $(CSTD) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
+CFLAGS_ALL = $(CSTD) $(GEN) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
 
 MAIN_SRC := vmm/main.c
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard vmm/*/*.c devices/*/*.c boot/*.c))
@@ -74,6 +75,13 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC $<"
 	@$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# The presets are built in, from the same files that are installed.
+PRESETS := $(sort $(wildcard share/policies/*.policy))
+$(BUILD)/gen/presets.inc: $(PRESETS) scripts/presets.py
+	@mkdir -p $(@D)
+	@scripts/presets.py $(PRESETS) >$@.new && mv $@.new $@
+$(BUILD)/obj/vmm/policy/presets.o $(BUILD)/fuzz-obj/vmm/policy/presets.o: $(BUILD)/gen/presets.inc
+
 # --- what runs in the guest -------------------------------------------------------------------
 # Static and small: every byte of the initramfs costs guest instructions.
 AGENT_SRC   := $(wildcard guest-kernel/agent/*.c)
@@ -110,7 +118,7 @@ $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
 
 # Fuzz targets are built with clang, whole, so that the code under test is instrumented too.
-FUZZ_FLAGS = $(CSTD) $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+FUZZ_FLAGS = $(CSTD) $(GEN) $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -DCORDON_VERSION='"$(VERSION)"'
 $(BUILD)/fuzz-obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -175,6 +183,8 @@ install: all
 	install -D -m 755 $(BUILD)/cordon $(DESTDIR)$(PREFIX)/bin/cordon
 	install -D -m 444 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/cordon/vmlinux
 	install -D -m 444 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/cordon/initramfs
+	install -d $(DESTDIR)$(PREFIX)/share/cordon/policies
+	install -m 644 $(PRESETS) $(DESTDIR)$(PREFIX)/share/cordon/policies
 	install -D -m 644 docs/cordon.1 $(DESTDIR)$(PREFIX)/share/man/man1/cordon.1
 	install -D -m 644 share/completions/cordon.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cordon

@@ -9,6 +9,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
+#include "vmm/base/nearest.h"
 #include "vmm/cli/cli.h"
 
 static int cmd_help(int argc, char **argv);
@@ -60,7 +61,7 @@ static int unknown_verb(const char *name)
 
 	for (; verbs[count].name; count++)
 		names[count] = verbs[count].name;
-	near = cli_nearest(name, names, count);
+	near = nearest_word(name, names, count);
 	if (near)
 		log_error("unknown command '%s': did you mean '%s'?", name, near);
 	else

@@ -90,7 +90,4 @@ int cli_parse_duration(const char *text, uint64_t *ns, struct err *err);
 /* A whole number from low to high. 0 or -EINVAL with a message. */
 int cli_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *out, struct err *err);
 
-/* The nearest of the words, if it is near enough to be meant; else NULL. */
-const char *cli_nearest(const char *word, const char *const *words, size_t count);
-
 #endif

@@ -1,54 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/nearest.h"
+#include "vmm/base/quantity.h"
 #include "vmm/cli/cli.h"
 
-#define WORD_MAX    32
 #define OPTIONS_MAX 64
-
-/* Levenshtein distance of two short words; long ones are far from everything. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	unsigned row[WORD_MAX + 1], above_left, above;
-	size_t i, j, la = strlen(a), lb = strlen(b);
-
-	if (la > WORD_MAX || lb > WORD_MAX)
-		return WORD_MAX;
-	for (j = 0; j <= lb; j++)
-		row[j] = (unsigned)j;
-	for (i = 1; i <= la; i++) {
-		above_left = row[0];
-		row[0] = (unsigned)i;
-		for (j = 1; j <= lb; j++) {
-			above = row[j];
-			row[j] = (unsigned)min_u64(min_u64(above + 1, row[j - 1] + 1),
-						   above_left + (a[i - 1] != b[j - 1]));
-			above_left = above;
-		}
-	}
-	return row[lb];
-}
-
-const char *cli_nearest(const char *word, const char *const *words, size_t count)
-{
-	unsigned best = 3, distance;
-	const char *nearest = NULL;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		distance = edit_distance(word, words[i]);
-		if (distance < best && distance < strlen(words[i])) {
-			best = distance;
-			nearest = words[i];
-		}
-	}
-	return nearest;
-}
 
 static int unknown_option(const struct cli_options *tables, size_t count, const char *verb,
 			  const char *word, struct err *err)
@@ -59,7 +20,7 @@ static int unknown_option(const struct cli_options *tables, size_t count, const 
 	for (i = 0; i < count; i++)
 		for (k = 0; k < tables[i].count && known < OPTIONS_MAX; k++)
 			names[known++] = tables[i].option[k].name;
-	near = word[1] == '-' ? cli_nearest(word + 2, names, known) : NULL;
+	near = word[1] == '-' ? nearest_word(word + 2, names, known) : NULL;
 	if (near)
 		return err_set(err, EINVAL, "%s: unknown option %s: did you mean --%s?", verb, word,
 			       near);
@@ -157,62 +118,15 @@ void cli_print_options(const struct cli_option *options, size_t count)
 
 int cli_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *out, struct err *err)
 {
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || *end || errno || value < low || value > high)
-		return err_set(err, EINVAL, "'%s' is not a whole number from %llu to %llu", text,
-			       (unsigned long long)low, (unsigned long long)high);
-	*out = value;
-	return 0;
+	return quantity_number(text, low, high, out, err);
 }
 
 int cli_parse_size(const char *text, uint64_t *bytes, struct err *err)
 {
-	static const char units[] = "KMGT";
-	unsigned long long value;
-	const char *unit;
-	unsigned shift = 0;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || errno)
-		goto bad;
-	if (*end) {
-		unit = strchr(units, toupper((unsigned char)*end));
-		if (!unit || (end[1] && strcmp(end + 1, "iB") != 0 && strcmp(end + 1, "B") != 0))
-			goto bad;
-		shift = 10 * (unsigned)(unit - units + 1);
-	}
-	if (value > UINT64_MAX >> shift)
-		goto bad;
-	*bytes = value << shift;
-	return 0;
-bad:
-	return err_set(err, EINVAL, "'%s' is not a size such as 256M or 2G", text);
+	return quantity_size(text, bytes, err);
 }
 
 int cli_parse_duration(const char *text, uint64_t *ns, struct err *err)
 {
-	static const struct {
-		const char *name;
-		uint64_t ns;
-	} units[] = {
-		{"", 1000000000},	   {"s", 1000000000},		{"ms", 1000000},
-		{"m", 60 * 1000000000ull}, {"h", 3600 * 1000000000ull},
-	};
-	unsigned long long value;
-	size_t i;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	for (i = 0; isdigit((unsigned char)text[0]) && !errno && i < ARRAY_SIZE(units); i++)
-		if (strcmp(end, units[i].name) == 0 && value > 0 &&
-		    !mul_overflows((uint64_t)value, units[i].ns, ns))
-			return 0;
-	return err_set(err, EINVAL, "'%s' is not a time such as 30s, 5m or 250ms", text);
+	return quantity_duration(text, ns, err);
 }

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decision: the first rule of the class that matches, and what it means for the operation. */
+#include <string.h>
+
+#include "vmm/policy/internal.h"
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+/* Whether a path is as requests have to give it. What is not is denied, whatever the rules say. */
+static bool is_normal(const char *path, size_t length)
+{
+	const char *end = path + length, *slash;
+	size_t part;
+
+	if (!path || length == 0 || length > POLICY_OBJECT_MAX || path[0] != '/' ||
+	    memchr(path, '\0', length))
+		return false;
+	if (length == 1)
+		return true;
+	for (; path < end; path = slash) {
+		path++;
+		slash = memchr(path, '/', (size_t)(end - path));
+		if (!slash)
+			slash = end;
+		part = (size_t)(slash - path);
+		if (part == 0 || part > GLOB_NAME_MAX || (part == 1 && path[0] == '.') ||
+		    (part == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+	}
+	return true;
+}
+
+static const struct rule *first_match(const struct rule_list *list, const char *path, size_t length)
+{
+	uint32_t found = list->tree ? glob_tree_match(list->tree, path, length) : GLOB_NONE;
+
+	return found == GLOB_NONE ? NULL : list->rule[found];
+}
+
+/* The least action that lets an operation happen. */
+static enum policy_action needed(enum policy_op op)
+{
+	switch (op) {
+	case POLICY_READ:
+		return POLICY_ACTION_READ;
+	case POLICY_APPEND:
+	case POLICY_CREATE:
+		return POLICY_ACTION_APPEND;
+	default:
+		return POLICY_ACTION_WRITE;
+	}
+}
+
+static void settle(struct policy_decision *decision, enum policy_verdict verdict,
+		   const char *reason)
+{
+	decision->verdict = verdict;
+	decision->reason = reason;
+}
+
+static void decide_path(const struct policy *policy, const struct policy_request *request,
+			const char *path, size_t length, struct policy_decision *decision)
+{
+	const struct rule *rule;
+
+	if (!is_normal(path, length)) {
+		settle(decision, POLICY_DENY, "not a path that a file can have");
+		return;
+	}
+	rule = first_match(&policy->class[POLICY_FILE], path, length);
+	decision->rule = rule ? &rule->public : NULL;
+	decision->line = rule ? rule->public.line : 0;
+	decision->where = POLICY_HOST;
+	if (!rule && request->op == POLICY_LOOKUP)
+		settle(decision, POLICY_ALLOW, "no rule hides it");
+	else if (!rule && request->rootfs && request->op == POLICY_READ)
+		settle(decision, POLICY_ALLOW, "no rule: the root file system may be read");
+	else if (!rule)
+		settle(decision, POLICY_DENY, "no rule allows it");
+	else if (rule->public.action == POLICY_ACTION_HIDE)
+		settle(decision, POLICY_HIDE, "a rule hides it");
+	else if (request->op == POLICY_LOOKUP)
+		settle(decision, POLICY_ALLOW, "no rule hides it");
+	else if (rule->public.action == POLICY_ACTION_ASK)
+		settle(decision, POLICY_ASK, "a rule has an operator asked");
+	else if (rule->public.action == POLICY_ACTION_DENY)
+		settle(decision, POLICY_DENY, "a rule denies it");
+	else if (rule->public.action >= needed(request->op))
+		settle(decision, POLICY_ALLOW, "a rule allows it");
+	else if (rule->public.action == POLICY_ACTION_APPEND)
+		settle(decision, POLICY_DENY, "a rule allows no more than reading and appending");
+	else
+		settle(decision, POLICY_DENY, "a rule allows no more than reading");
+}
+
+static bool same_action(const void *arg, uint32_t x, uint32_t y)
+{
+	const struct rule_list *list = arg;
+
+	if (x == GLOB_NONE || y == GLOB_NONE)
+		return x == y;
+	return list->rule[x]->public.action == list->rule[y]->public.action;
+}
+
+static void decide_file(const struct policy *policy, const struct policy_request *request,
+			struct policy_decision *decision)
+{
+	const struct rule_list *list = &policy->class[POLICY_FILE];
+	bool moves = request->op == POLICY_RENAME && request->folder;
+
+	decide_path(policy, request, request->object, request->length, decision);
+	if (decision->verdict != POLICY_ALLOW)
+		return;
+	if (request->other)
+		decide_path(policy, request, request->other, request->other_length, decision);
+	if (decision->verdict == POLICY_HIDE)
+		settle(decision, POLICY_DENY, "a rule hides the new name");
+	if (decision->verdict != POLICY_ALLOW || !moves)
+		return;
+	if (!request->other)
+		settle(decision, POLICY_DENY, "a folder moves with both its names known, or not");
+	else if (list->tree &&
+		 !glob_tree_same_beneath(list->tree, request->object, request->length,
+					 request->other, request->other_length, same_action, list))
+		settle(decision, POLICY_DENY,
+		       "the rules tell apart what is beneath the folder's old and new name");
+}
+
+/* --- programs --------------------------------------------------------------------------------- */
+
+static void decide_exec(const struct policy *policy, const struct policy_request *request,
+			struct policy_decision *decision)
+{
+	const struct rule_list *list = &policy->class[POLICY_EXEC];
+	const struct rule *rule;
+
+	if (!is_normal(request->object, request->length)) {
+		settle(decision, POLICY_DENY, "not a path that a file can have");
+		return;
+	}
+	decision->where = POLICY_GUEST;
+	if (list->count == 0) {
+		settle(decision, POLICY_ALLOW, "no exec rules: any program may run");
+		return;
+	}
+	rule = first_match(list, request->object, request->length);
+	decision->rule = rule ? &rule->public : NULL;
+	decision->line = rule ? rule->public.line : 0;
+	if (!rule)
+		settle(decision, POLICY_DENY, "no rule allows it");
+	else if (rule->public.action == POLICY_ACTION_ALLOW)
+		settle(decision, POLICY_ALLOW, "a rule allows it");
+	else if (rule->public.action == POLICY_ACTION_ASK)
+		settle(decision, POLICY_ASK, "a rule has an operator asked");
+	else
+		settle(decision, POLICY_DENY, "a rule denies it");
+}
+
+/* --- network ---------------------------------------------------------------------------------- */
+
+static void decide_net(const struct policy *policy, const struct policy_request *request,
+		       struct policy_decision *decision)
+{
+	const struct rule_list *list = &policy->class[POLICY_NET];
+	const struct rule *rule = NULL;
+	size_t i;
+
+	settle(decision, POLICY_DENY, list->count ? "no rule allows it" : "no net rules");
+	for (i = 0; i < list->count; i++) {
+		rule = list->rule[i];
+		if (request->op == POLICY_CONNECT && net_rule_matches(rule, &request->net))
+			break;
+		if (request->op == POLICY_RESOLVE && request->net.name &&
+		    net_rule_names(rule, request->net.name))
+			break;
+	}
+	if (i == list->count)
+		return;
+	decision->rule = &rule->public;
+	decision->line = rule->public.line;
+	if (rule->public.action == POLICY_ACTION_DENY)
+		settle(decision, POLICY_DENY, "a rule denies it");
+	else if (rule->public.action == POLICY_ACTION_ASK && request->op == POLICY_CONNECT)
+		settle(decision, POLICY_ASK, "a rule has an operator asked");
+	else
+		settle(decision, POLICY_ALLOW, "a rule allows it");
+}
+
+void policy_decide(const struct policy *policy, const struct policy_request *request,
+		   struct policy_decision *decision)
+{
+	*decision = (struct policy_decision){
+		.verdict = POLICY_DENY,
+		.where = POLICY_HOST,
+		.reason = "not an operation of the class",
+	};
+	if (request->class == POLICY_FILE && request->op <= POLICY_ATTRIBUTES)
+		decide_file(policy, request, decision);
+	else if (request->class == POLICY_EXEC && request->op == POLICY_RUN)
+		decide_exec(policy, request, decision);
+	else if (request->class == POLICY_NET && request->op >= POLICY_CONNECT &&
+		 request->op <= POLICY_LISTEN)
+		decide_net(policy, request, decision);
+}

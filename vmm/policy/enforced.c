@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this version enforces. The language is larger than that: what stands here as false is
+ * refused, so that nobody rests on a rule that nothing upholds. A part that begins to uphold
+ * something changes its line here (and tests/unit/test_policy_parse.c).
+ */
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/policy/internal.h"
+
+static const struct {
+	const char *statement;
+	bool enforced;
+} statements[] = {
+	{"policy", true}, {"include", true}, {"limit", true},	{"share", true},   {"file", true},
+	{"net", false},	  {"exec", false},   {"secret", false}, {"on-deny", true},
+};
+
+static const struct {
+	const char *name;
+	bool enforced;
+} limits[] = {
+	{"cpus", true},	 {"memory", true}, {"processes", false},
+	{"disk", false}, {"wall", true},   {"idle", true},
+};
+
+/* Of the classes that are enforced: which of their verdicts. */
+static const bool actions[POLICY_CLASSES][POLICY_ACTION_ASK + 1] = {
+	[POLICY_FILE] =
+		{
+			[POLICY_ACTION_HIDE] = true,
+			[POLICY_ACTION_DENY] = true,
+			[POLICY_ACTION_READ] = true,
+			[POLICY_ACTION_APPEND] = true,
+			[POLICY_ACTION_WRITE] = true,
+			[POLICY_ACTION_ASK] = false,
+		},
+	[POLICY_NET] =
+		{
+			[POLICY_ACTION_DENY] = true,
+			[POLICY_ACTION_ALLOW] = true,
+			[POLICY_ACTION_ASK] = false,
+		},
+	[POLICY_EXEC] =
+		{
+			[POLICY_ACTION_DENY] = true,
+			[POLICY_ACTION_ALLOW] = true,
+			[POLICY_ACTION_ASK] = false,
+		},
+};
+
+bool enforced_statement(const char *statement)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(statements); i++)
+		if (strcmp(statements[i].statement, statement) == 0)
+			return statements[i].enforced;
+	return false;
+}
+
+bool enforced_action(enum policy_class class, enum policy_action action)
+{
+	return actions[class][action];
+}
+
+bool enforced_limit(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(limits); i++)
+		if (strcmp(limits[i].name, name) == 0)
+			return limits[i].enforced;
+	return false;
+}

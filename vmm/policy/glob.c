@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pattern: its text compiled to components, and a component matched against a name. */
+#include "vmm/policy/glob.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+
+/* What is being compiled. */
+struct reader {
+	struct arena *arena;
+	const char *text;
+	size_t at, end; /* of the component */
+	struct err *err;
+	/* the component's places */
+	struct glob_set set[GLOB_NAME_MAX + 1];
+	bool star[GLOB_NAME_MAX + 2];
+	char literal[GLOB_NAME_MAX + 1]; /* the byte of each place that takes but one */
+	bool single[GLOB_NAME_MAX + 1];
+	unsigned count;
+};
+
+static void set_add(struct glob_set *set, unsigned byte)
+{
+	set->bits[byte / 64] |= 1ull << (byte % 64);
+}
+
+static bool set_has(const struct glob_set *set, unsigned byte)
+{
+	return set->bits[byte / 64] >> (byte % 64) & 1;
+}
+
+/* The byte of a set's bracket, where '\' takes the next one as it is. -1: the component ends. */
+static int bracket_byte(struct reader *reader)
+{
+	if (reader->at < reader->end && reader->text[reader->at] == '\\')
+		reader->at++;
+	return reader->at < reader->end ? (uint8_t)reader->text[reader->at++] : -1;
+}
+
+/* at is behind the '['. */
+static int read_bracket(struct reader *reader, struct glob_set *set)
+{
+	bool negated = false, first = true;
+	int low, high, byte;
+	unsigned i;
+
+	if (reader->at < reader->end && strchr("!^", reader->text[reader->at])) {
+		negated = true;
+		reader->at++;
+	}
+	for (;; first = false) {
+		if (!first && reader->at < reader->end && reader->text[reader->at] == ']') {
+			reader->at++;
+			break;
+		}
+		low = high = bracket_byte(reader);
+		if (reader->at + 1 < reader->end && reader->text[reader->at] == '-' &&
+		    reader->text[reader->at + 1] != ']') {
+			reader->at++;
+			high = bracket_byte(reader);
+		}
+		if (low < 0 || high < 0)
+			return err_set(reader->err, EINVAL,
+				       "'[' without ']': write \\[ for the character itself");
+		if (low >= 0x80 || high >= 0x80)
+			return err_set(reader->err, EINVAL,
+				       "only ASCII characters can stand in [...]: use ?? or *");
+		if (high < low)
+			return err_set(reader->err, EINVAL, "the range %c-%c is empty", low, high);
+		for (byte = low; byte <= high; byte++)
+			set_add(set, (unsigned)byte);
+	}
+	for (i = 0; negated && i < ARRAY_SIZE(set->bits); i++)
+		set->bits[i] = ~set->bits[i];
+	set->bits[0] &= ~(1ull | 1ull << '/'); /* no name has them */
+	if (!(set->bits[0] | set->bits[1] | set->bits[2] | set->bits[3]))
+		return err_set(reader->err, EINVAL, "nothing can match this [...]");
+	return 0;
+}
+
+static int read_place(struct reader *reader)
+{
+	struct glob_set *set = &reader->set[reader->count];
+	char c = reader->text[reader->at++];
+
+	if (reader->count >= GLOB_NAME_MAX)
+		return err_set(reader->err, EINVAL, "longer than any file's name (%d bytes)",
+			       GLOB_NAME_MAX);
+	memset(set, 0, sizeof(*set));
+	reader->single[reader->count] = false;
+	if (c == '?') {
+		memset(set, 0xff, sizeof(*set));
+		set->bits[0] &= ~(1ull | 1ull << '/');
+	} else if (c == '[') {
+		int ret = read_bracket(reader, set);
+
+		if (ret < 0)
+			return ret;
+	} else {
+		if (c == '\\' && reader->at >= reader->end)
+			return err_set(reader->err, EINVAL, "nothing follows the '\\'");
+		if (c == '\\')
+			c = reader->text[reader->at++];
+		set_add(set, (uint8_t)c);
+		reader->literal[reader->count] = c;
+		reader->single[reader->count] = true;
+	}
+	reader->count++;
+	reader->star[reader->count] = false;
+	return 0;
+}
+
+static bool is_wild(const struct reader *reader)
+{
+	unsigned i;
+
+	for (i = 0; i < reader->count; i++)
+		if (!reader->single[i] || reader->star[i])
+			return true;
+	return reader->star[reader->count];
+}
+
+/* Bytes that no set of the component tells apart get one number. Returns how many there are. */
+static unsigned group_bytes(const struct reader *reader, uint8_t group[256])
+{
+	unsigned groups = 1, byte, i, k;
+	uint16_t split[256]; /* of each group: the new number of its members in the set */
+
+	memset(group, 0, 256);
+	for (i = 0; i < reader->count; i++) {
+		bool in[256] = {false}, out[256] = {false};
+		unsigned before = groups;
+
+		for (byte = 0; byte < 256; byte++)
+			*(set_has(&reader->set[i], byte) ? &in[group[byte]] : &out[group[byte]]) =
+				true;
+		for (k = 0; k < before; k++)
+			split[k] = (uint16_t)(in[k] && out[k] ? groups++ : k);
+		for (byte = 0; byte < 256; byte++)
+			if (set_has(&reader->set[i], byte))
+				group[byte] = (uint8_t)split[group[byte]];
+	}
+	return groups;
+}
+
+static int compile_masks(const struct reader *reader, struct glob_part *part)
+{
+	uint8_t *group = arena_alloc(reader->arena, 256);
+	unsigned groups, byte, i;
+	uint64_t *mask, *loop;
+
+	if (!group)
+		return -ENOMEM;
+	groups = group_bytes(reader, group);
+	mask = arena_array(reader->arena, (size_t)groups * part->words, sizeof(*mask));
+	loop = arena_array(reader->arena, part->words, sizeof(*loop));
+	if (!mask || !loop)
+		return -ENOMEM;
+	for (i = 0; i <= reader->count; i++) {
+		if (reader->star[i])
+			loop[i / 64] |= 1ull << (i % 64);
+		for (byte = 0; i < reader->count && byte < 256; byte++)
+			if (set_has(&reader->set[i], byte))
+				mask[group[byte] * part->words + i / 64] |= 1ull << (i % 64);
+	}
+	part->group = group;
+	part->mask = mask;
+	part->loop = loop;
+	return 0;
+}
+
+static int finish_part(const struct reader *reader, struct glob_part *part)
+{
+	unsigned count = reader->count, head = 0, tail = 0;
+	struct glob_set *set;
+
+	part->kind = is_wild(reader) ? GLOB_WILD : GLOB_LITERAL;
+	while (head < count && reader->single[head] && !reader->star[head])
+		head++;
+	while (tail < count && reader->single[count - 1 - tail] && !reader->star[count - tail])
+		tail++;
+	part->prefix = arena_copy(reader->arena, reader->literal, head);
+	part->prefix_length = head;
+	part->suffix = arena_copy(reader->arena, reader->literal + count - tail, tail);
+	part->suffix_length = tail;
+	part->count = count;
+	part->words = count / 64 + 1;
+	part->any = count == 0 && reader->star[0];
+	part->star_first = reader->star[0];
+	part->star_last = reader->star[count];
+	set = arena_array(reader->arena, count + 1, sizeof(*set));
+	if (!part->prefix || !part->suffix || !set)
+		return -ENOMEM;
+	memcpy(set, reader->set, count * sizeof(*set));
+	part->set = set;
+	return part->kind == GLOB_WILD ? compile_masks(reader, part) : 0;
+}
+
+static int compile_part(struct reader *reader, struct glob_part *part)
+{
+	const char *text = reader->text + reader->at;
+	size_t length = reader->end - reader->at;
+	int ret;
+
+	if (length == 2 && memcmp(text, "**", 2) == 0) {
+		part->kind = GLOB_TREE;
+		reader->at = reader->end;
+		return 0;
+	}
+	if (length == 0)
+		return err_set(reader->err, EINVAL,
+			       "an empty component: write one '/', and none at the end");
+	if ((length == 1 && text[0] == '.') || (length == 2 && memcmp(text, "..", 2) == 0))
+		return err_set(reader->err, EINVAL,
+			       "'%.*s' is no component: rules are about paths as they are after "
+			       "such steps",
+			       (int)length, text);
+	reader->count = 0;
+	reader->star[0] = false;
+	while (reader->at < reader->end) {
+		if (reader->text[reader->at] == '*') {
+			if (reader->star[reader->count])
+				return err_set(reader->err, EINVAL,
+					       "** must stand alone between slashes: write **/*.c "
+					       "for all .c files");
+			reader->star[reader->count] = true;
+			reader->at++;
+			continue;
+		}
+		ret = read_place(reader);
+		if (ret < 0)
+			return ret;
+	}
+	return finish_part(reader, part);
+}
+
+/* The end of the component that begins at at: the next '/' that no bracket or '\' makes harmless.
+ */
+static size_t component_end(const char *text, size_t at, size_t length)
+{
+	for (; at < length && text[at] != '/'; at++)
+		if (text[at] == '\\' && at + 1 < length && text[at + 1] != '/')
+			at++;
+	return at;
+}
+
+int glob_compile(struct arena *arena, const char *text, size_t length, struct glob *glob,
+		 size_t *at, struct err *err)
+{
+	struct reader reader = {.arena = arena, .text = text, .err = err};
+	struct glob_part *part;
+	size_t slashes = 0, i;
+	int ret = 0;
+
+	*at = 0;
+	if (length == 0 || text[0] != '/')
+		return err_set(err, EINVAL, "a path begins with '/'");
+	if (memchr(text, '\0', length))
+		return err_set(err, EINVAL, "no path has a NUL byte");
+	for (i = 0; i < length; i++)
+		slashes += text[i] == '/';
+	part = arena_array(arena, slashes, sizeof(*part));
+	glob->text = arena_copy(arena, text, length);
+	glob->part = part;
+	glob->parts = 0;
+	if (!part || !glob->text)
+		return -ENOMEM;
+	if (length == 1) /* the root itself: no component */
+		return 0;
+	for (i = 0; i < length && ret == 0; i = reader.end) {
+		reader.at = i + 1;
+		reader.end = component_end(text, reader.at, length);
+		ret = compile_part(&reader, &part[glob->parts]);
+		/* Two ** in a row are one. */
+		if (glob->parts == 0 || part[glob->parts].kind != GLOB_TREE ||
+		    part[glob->parts - 1].kind != GLOB_TREE)
+			glob->parts++;
+	}
+	*at = reader.at < length ? reader.at : length;
+	return ret;
+}
+
+bool glob_part_matches(const struct glob_part *part, const char *name, size_t length)
+{
+	uint64_t state[GLOB_NAME_MAX / 64 + 1] = {1}, carry, moved;
+	const uint64_t *mask;
+	unsigned w;
+	size_t i;
+
+	if (part->kind == GLOB_TREE)
+		return true;
+	if (part->kind == GLOB_LITERAL)
+		return length == part->prefix_length && memcmp(name, part->prefix, length) == 0;
+	if (length > GLOB_NAME_MAX || length < part->count)
+		return false;
+	if (part->words == 1) {
+		uint64_t s = 1;
+
+		for (i = 0; i < length && s; i++)
+			s = (s & part->mask[part->group[(uint8_t)name[i]]]) << 1 |
+			    (s & part->loop[0]);
+		return s >> part->count & 1;
+	}
+	for (i = 0; i < length; i++) {
+		mask = part->mask + part->group[(uint8_t)name[i]] * part->words;
+		for (w = 0, carry = 0; w < part->words; w++) {
+			moved = state[w] & mask[w];
+			state[w] = moved << 1 | carry | (state[w] & part->loop[w]);
+			carry = moved >> 63;
+		}
+	}
+	return state[part->count / 64] >> (part->count % 64) & 1;
+}

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sandbox's guard: its current policy, which may be replaced while the sandbox runs, and its
+ * audit log. Everything that decides for a guest asks a guard; all functions may be called from any
+ * thread. None waits for anything but the disk that the log is on.
+ */
+#ifndef CORDON_POLICY_GUARD_H
+#define CORDON_POLICY_GUARD_H
+
+#include "vmm/policy/policy.h"
+
+struct guard;
+struct audit;
+
+/* What goes into the log that is no decision. Strings may be NULL. */
+struct guard_note {
+	enum policy_class class;
+	const char *what;   /* "flow-end", "policy-set": a constant word */
+	const char *object; /* any bytes up to NUL; escaped and cut for the log */
+	const char *detail; /* "in=4096 out=512 seconds=2" */
+	const struct policy_subject *subject;
+};
+
+/*
+ * Makes a guard. policy and audit are taken (also on failure); audit NULL: nothing is logged. Unit
+ * tests: guard_create(&guard, policy, NULL). 0 or -ENOMEM.
+ */
+int guard_create(struct guard **guard, struct policy *policy, struct audit *audit);
+
+/* Closes the log (with fsync) and frees all. NULL is fine. No other thread may use it any more. */
+void guard_destroy(struct guard *guard);
+
+/*
+ * Decides only: for what is too frequent to be logged (lookups, entries of a folder, packets of a
+ * flow that has its verdict). decision may be NULL. decision->rule is always NULL, since the rule
+ * may be gone when this returns: line tells it.
+ */
+enum policy_verdict guard_decide(struct guard *guard, const struct policy_request *request,
+				 struct policy_decision *decision);
+
+/*
+ * Decides and logs: once for each open, create, remove, rename, link, attribute change, connection,
+ * question, program. Returns the verdict to act upon: POLICY_ALLOW is the only one that lets the
+ * operation happen; POLICY_ASK never comes back (nobody there: POLICY_DENY). Where the log can't be
+ * written and the policy requires it, that is POLICY_DENY too.
+ */
+enum policy_verdict guard_check(struct guard *guard, const struct policy_request *request,
+				struct policy_decision *decision);
+
+/* Logs what is no decision. */
+void guard_note(struct guard *guard, const struct guard_note *note);
+
+/*
+ * Replaces the policy, which is taken; effective for the next decision, and logged. Never fails.
+ * by: who did it ("uid 1000"), for the log.
+ */
+void guard_replace(struct guard *guard, struct policy *policy, const char *by);
+
+/*
+ * The shares of the policy that the guard was made with stay what they are: a policy that replaces
+ * another one can't add or move shares. Calls each() for every share of the first policy. each must
+ * not call the guard.
+ */
+void guard_each_share(struct guard *guard,
+		      void (*each)(void *arg, const struct policy_share *share), void *arg);
+
+/* A copy of the current policy's text and name, both malloc()ed; NULL without memory. */
+char *guard_policy_text(struct guard *guard);
+char *guard_policy_name(struct guard *guard);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a policy is made of: for the files of vmm/policy only. */
+#ifndef CORDON_POLICY_INTERNAL_H
+#define CORDON_POLICY_INTERNAL_H
+
+#include "vmm/base/arena.h"
+#include "vmm/policy/glob.h"
+#include "vmm/policy/policy.h"
+
+/* Where a network rule points to. */
+struct net_target {
+	const char *text;
+	enum { NET_ANY, NET_NAME, NET_SUBNAMES /* *.name */, NET_CIDR, NET_HOST } kind;
+	const char *name; /* lower case; of NET_SUBNAMES what follows the star: ".example.com" */
+	size_t length;
+	unsigned family, prefix; /* NET_CIDR */
+	uint8_t address[16];
+	uint16_t port_low, port_high;
+};
+
+struct rule {
+	struct policy_rule public; /* first */
+	unsigned column;
+	bool implied;	      /* comes from a share of the command line */
+	struct glob *pattern; /* files and programs */
+	unsigned patterns;
+	enum policy_protocol protocol; /* network */
+	struct net_target *target;
+	unsigned targets;
+};
+
+struct rule_list {
+	struct rule **rule;
+	size_t count, capacity;
+	struct glob_tree *tree; /* files and programs */
+};
+
+struct policy {
+	struct arena arena;
+	const char *name, *text;
+	struct policy_limits limits;
+	struct policy_share share[POLICY_SHARES_MAX];
+	size_t shares;
+	struct rule_list class[POLICY_CLASSES];
+	bool audit_required, rootfs;
+};
+
+/* --- words.c ---------------------------------------------------------------------------------- */
+
+/* The index of a word in a list of count (NULL ones are skipped), or -1. */
+int word_index(const char *const *words, size_t count, const char *word);
+
+/* "did you mean 'x'?" or "one of a, b, c": what to do about a word that is none of the list. */
+const char *word_hint(char *to, size_t size, const char *word, const char *const *words,
+		      size_t count);
+
+/* --- what this version enforces --------------------------------------------------------------- */
+
+/* A part that begins to enforce something sets it here to true (enforced.c). */
+bool enforced_statement(const char *statement);
+bool enforced_action(enum policy_class class, enum policy_action action);
+bool enforced_limit(const char *name);
+
+/* --- net.c ------------------------------------------------------------------------------------ */
+
+/* 0, -EINVAL with a message, -ENOMEM. */
+int net_target_parse(struct arena *arena, enum policy_protocol protocol, const char *text,
+		     struct net_target *target, struct err *err);
+bool net_rule_matches(const struct rule *rule, const struct policy_net *net);
+
+/* Whether a rule could permit the name to be connected to (POLICY_RESOLVE). */
+bool net_rule_names(const struct rule *rule, const char *name);
+
+/* Whether every connection that b means, a means too; whether there is one that both mean, to the
+ * best of what can be known without names' addresses. */
+bool net_target_covers(const struct rule *a, const struct net_target *at, const struct rule *b,
+		       const struct net_target *bt);
+bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
+			 const struct net_target *bt);
+
+/* --- cover.c ---------------------------------------------------------------------------------- */
+
+/* Refuses rules that can never decide anything. 0 or -EINVAL with a message. */
+int policy_check_reachable(const struct policy *policy, struct err *err);
+
+#endif

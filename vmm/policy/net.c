@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where network rules point to: names, addresses, ports. */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/policy/internal.h"
+
+#define NAME_MAX_LENGTH 253
+#define LABEL_MAX	63
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static int read_port(const char *text, uint16_t *port)
+{
+	unsigned long value;
+	char *end;
+
+	value = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end || value < 1 || value > UINT16_MAX)
+		return -EINVAL;
+	*port = (uint16_t)value;
+	return 0;
+}
+
+static int read_ports(char *text, struct net_target *target, struct err *err)
+{
+	char *dash = strchr(text, '-');
+
+	target->port_low = 1;
+	target->port_high = UINT16_MAX;
+	if (strcmp(text, "*") == 0)
+		return 0;
+	if (dash)
+		*dash++ = '\0';
+	if (read_port(text, &target->port_low) == 0 &&
+	    read_port(dash ? dash : text, &target->port_high) == 0 &&
+	    target->port_low <= target->port_high)
+		return 0;
+	return err_set(err, EINVAL,
+		       "'%s' is no port: a number from 1 to 65535, a range such as 8000-8080, or *",
+		       text);
+}
+
+/* Clears what is behind the prefix; an address with such bits is most likely a mistake. */
+static bool has_host_bits(const struct net_target *target)
+{
+	unsigned bit, bits = target->family == AF_INET ? 32 : 128;
+
+	for (bit = target->prefix; bit < bits; bit++)
+		if (target->address[bit / 8] & 0x80 >> bit % 8)
+			return true;
+	return false;
+}
+
+static int read_cidr(char *text, struct net_target *target, struct err *err)
+{
+	char *slash = strchr(text, '/'), *end = NULL;
+	unsigned long prefix, bits;
+
+	if (slash)
+		*slash++ = '\0';
+	target->family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	bits = target->family == AF_INET ? 32 : 128;
+	if (inet_pton((int)target->family, text, target->address) != 1)
+		return err_set(err, EINVAL, "'%s' is no address", text);
+	prefix = slash ? strtoul(slash, &end, 10) : bits;
+	if (slash && (!isdigit((unsigned char)slash[0]) || *end || prefix > bits))
+		return err_set(err, EINVAL, "'/%s' is no prefix length: 0 to %lu", slash, bits);
+	target->kind = NET_CIDR;
+	target->prefix = (unsigned)prefix;
+	if (has_host_bits(target))
+		return err_set(err, EINVAL, "%s/%lu: bits behind the prefix are set", text, prefix);
+	return 0;
+}
+
+static int read_name(struct arena *arena, char *text, struct net_target *target, struct err *err)
+{
+	size_t length = strlen(text), label = 0, i;
+
+	target->kind = NET_NAME;
+	if (strncmp(text, "*.", 2) == 0) {
+		target->kind = NET_SUBNAMES;
+		text++;
+		length--;
+	}
+	for (i = target->kind == NET_SUBNAMES; i < length; i++) {
+		text[i] = (char)tolower((unsigned char)text[i]);
+		if (text[i] == '*')
+			return err_set(err, EINVAL,
+				       "a star stands for whole names only, at the beginning: "
+				       "*.example.com");
+		if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i]))
+			return err_set(err, EINVAL,
+				       "'%s' is no name: write names of other scripts in their "
+				       "ASCII form (xn--...)",
+				       text);
+		label = text[i] == '.' ? 0 : label + 1;
+		if (label > LABEL_MAX ||
+		    (label == 0 && (i == 0 || text[i - 1] == '.' || i + 1 == length)))
+			return err_set(err, EINVAL,
+				       "'%s' is no name: parts of 1 to 63 characters between dots",
+				       text);
+	}
+	if (length == 0 || length > NAME_MAX_LENGTH)
+		return err_set(err, EINVAL, "a name has 1 to %d characters", NAME_MAX_LENGTH);
+	target->name = arena_copy(arena, text, length);
+	target->length = length;
+	return target->name ? 0 : -ENOMEM;
+}
+
+static bool looks_like_address(const char *text)
+{
+	return strchr(text, ':') || strchr(text, '/') ||
+	       strspn(text, "0123456789.") == strlen(text);
+}
+
+/* Parts NAME:PORT and [V6]:PORT in place. *port NULL: there is none. */
+static char *split_port(char *text, char **port)
+{
+	char *end;
+
+	*port = NULL;
+	if (text[0] == '[') {
+		end = strchr(text, ']');
+		if (!end)
+			return NULL;
+		*end++ = '\0';
+		text++;
+		/* [2001:db8::]/32:443 */
+		if (*end == '/') {
+			char *colon = strchr(end, ':');
+
+			if (colon)
+				*colon++ = '\0';
+			*port = colon;
+			memmove(end - 1, end, strlen(end) + 1);
+			return text;
+		}
+		if (*end == ':')
+			*port = end + 1;
+		return *end == ':' || *end == '\0' ? text : NULL;
+	}
+	end = strrchr(text, ':');
+	if (end && strchr(text, ':') == end) {
+		*end = '\0';
+		*port = end + 1;
+	}
+	return text;
+}
+
+int net_target_parse(struct arena *arena, enum policy_protocol protocol, const char *text,
+		     struct net_target *target, struct err *err)
+{
+	bool ports = protocol != POLICY_ICMP && protocol != POLICY_DNS;
+	char *copy = arena_copy(arena, text, strlen(text)), *port, *where;
+	int ret;
+
+	if (!copy)
+		return -ENOMEM;
+	*target = (struct net_target){.text = text, .port_high = UINT16_MAX};
+	where = split_port(copy, &port);
+	if (!where)
+		return err_set(err, EINVAL, "'%s': write [ADDRESS]:PORT", text);
+	if (ports && !port)
+		return err_set(err, EINVAL, "'%s' has no port: write %s:443, or %s:* for all", text,
+			       text, text);
+	if (!ports && port)
+		return err_set(err, EINVAL, "'%s': %s has no ports", text,
+			       policy_protocol_word(protocol));
+	ret = port ? read_ports(port, target, err) : 0;
+	if (ret < 0)
+		return ret;
+	if (strcmp(where, "*") == 0)
+		target->kind = NET_ANY;
+	else if (strcmp(where, "host") == 0)
+		target->kind = NET_HOST;
+	else if (looks_like_address(where))
+		ret = read_cidr(where, target, err);
+	else
+		ret = read_name(arena, where, target, err);
+	if (ret == 0 && protocol == POLICY_DNS && target->kind == NET_CIDR)
+		ret = err_set(err, EINVAL, "'%s': a dns rule is about names", text);
+	return ret;
+}
+
+/* --- matching --------------------------------------------------------------------------------- */
+
+/* What a rule for `tcp` says holds for what is spoken over TCP as well. */
+static bool protocol_covers(enum policy_protocol rule, enum policy_protocol asked)
+{
+	return rule == asked ||
+	       (rule == POLICY_TCP && (asked == POLICY_TLS || asked == POLICY_HTTP));
+}
+
+static bool name_matches(const struct net_target *target, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (target->kind == NET_NAME)
+		return length == target->length && memcmp(name, target->name, length) == 0;
+	return length > target->length &&
+	       memcmp(name + length - target->length, target->name, target->length) == 0;
+}
+
+static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	unsigned bytes = bits / 8, rest = bits % 8;
+
+	return memcmp(a, b, bytes) == 0 &&
+	       (rest == 0 ||
+		(a[bytes] & 0xff00 >> rest & 0xff) == (b[bytes] & 0xff00 >> rest & 0xff));
+}
+
+/*
+ * Addresses that only a rule for just them permits: this host, private, link-local (metadata
+ * services), shared and multicast ones. So a permitted name can't be pointed at them.
+ */
+static const struct special {
+	unsigned family, prefix;
+	uint8_t address[16];
+} special[] = {
+	{AF_INET, 8, {0}},
+	{AF_INET, 8, {10}},
+	{AF_INET, 10, {100, 64}},
+	{AF_INET, 8, {127}},
+	{AF_INET, 16, {169, 254}},
+	{AF_INET, 12, {172, 16}},
+	{AF_INET, 24, {192, 0, 0}},
+	{AF_INET, 16, {192, 168}},
+	{AF_INET, 15, {198, 18}},
+	{AF_INET, 4, {224}},
+	{AF_INET, 4, {240}},
+	{AF_INET6, 96, {0}}, /* unspecified, loopback, IPv4 in its oldest disguise */
+	{AF_INET6, 96, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}},
+	{AF_INET6, 96, {0, 0x64, 0xff, 0x9b}}, /* NAT64 */
+	{AF_INET6, 16, {0x20, 0x02}},	       /* 6to4 */
+	{AF_INET6, 32, {0x20, 0x01}},	       /* Teredo */
+	{AF_INET6, 7, {0xfc}},
+	{AF_INET6, 10, {0xfe, 0x80}},
+	{AF_INET6, 10, {0xfe, 0xc0}},
+	{AF_INET6, 8, {0xff}},
+};
+
+static const struct special *special_of(unsigned family, const uint8_t *address)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(special); i++)
+		if (special[i].family == family &&
+		    prefix_matches(special[i].address, address, special[i].prefix))
+			return &special[i];
+	return NULL;
+}
+
+static bool is_meant(const struct net_target *target, const struct policy_net *net)
+{
+	const struct special *within = special_of(net->family, net->address);
+
+	return !within || (target->kind == NET_CIDR && target->prefix >= within->prefix);
+}
+
+static bool target_matches(const struct net_target *target, const struct policy_net *net)
+{
+	if (net->protocol != POLICY_ICMP && net->protocol != POLICY_DNS &&
+	    (net->port < target->port_low || net->port > target->port_high))
+		return false;
+	/* The host's loopback is never part of anything else. */
+	if (net->host || target->kind == NET_HOST)
+		return net->host && target->kind == NET_HOST;
+	switch (target->kind) {
+	case NET_ANY:
+		return true;
+	case NET_CIDR:
+		return net->family == target->family &&
+		       prefix_matches(net->address, target->address, target->prefix);
+	default:
+		return net->name && name_matches(target, net->name);
+	}
+}
+
+bool net_rule_matches(const struct rule *rule, const struct policy_net *net)
+{
+	unsigned i;
+
+	if (!protocol_covers(rule->protocol, net->protocol))
+		return false;
+	for (i = 0; i < rule->targets; i++)
+		if (target_matches(&rule->target[i], net) &&
+		    (rule->public.action == POLICY_ACTION_DENY ||
+		     rule->target[i].kind == NET_HOST || is_meant(&rule->target[i], net)))
+			return true;
+	return false;
+}
+
+bool net_rule_names(const struct rule *rule, const char *name)
+{
+	const struct net_target *target;
+	unsigned i;
+
+	/* One refused port says nothing about the others: only dns rules refuse questions. */
+	if (rule->public.action == POLICY_ACTION_DENY && rule->protocol != POLICY_DNS)
+		return false;
+	for (i = 0; i < rule->targets; i++) {
+		target = &rule->target[i];
+		if (target->kind == NET_ANY ||
+		    (target->kind == NET_HOST && strcmp(name, "host") == 0))
+			return true;
+		if ((target->kind == NET_NAME || target->kind == NET_SUBNAMES) &&
+		    name_matches(target, name))
+			return true;
+	}
+	return false;
+}
+
+/* --- comparing -------------------------------------------------------------------------------- */
+
+static bool place_covers(const struct net_target *a, const struct net_target *b)
+{
+	if (a->kind == NET_HOST || b->kind == NET_HOST)
+		return a->kind == b->kind;
+	if (a->kind == NET_ANY)
+		return true;
+	if (a->kind == NET_CIDR)
+		return b->kind == NET_CIDR && a->family == b->family && a->prefix <= b->prefix &&
+		       prefix_matches(a->address, b->address, a->prefix);
+	if (b->kind == NET_NAME)
+		return name_matches(a, b->name);
+	return a->kind == NET_SUBNAMES && b->kind == NET_SUBNAMES && b->length >= a->length &&
+	       memcmp(b->name + b->length - a->length, a->name, a->length) == 0;
+}
+
+/* Names and addresses may always be the same place. */
+static bool place_overlaps(const struct net_target *a, const struct net_target *b)
+{
+	if (a->kind == NET_HOST || b->kind == NET_HOST)
+		return a->kind == b->kind;
+	if (a->kind == NET_ANY || b->kind == NET_ANY ||
+	    (a->kind == NET_CIDR) != (b->kind == NET_CIDR))
+		return true;
+	return place_covers(a, b) || place_covers(b, a);
+}
+
+bool net_target_covers(const struct rule *a, const struct net_target *at, const struct rule *b,
+		       const struct net_target *bt)
+{
+	return protocol_covers(a->protocol, b->protocol) && at->port_low <= bt->port_low &&
+	       at->port_high >= bt->port_high && place_covers(at, bt);
+}
+
+bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
+			 const struct net_target *bt)
+{
+	return (protocol_covers(a->protocol, b->protocol) ||
+		protocol_covers(b->protocol, a->protocol)) &&
+	       at->port_low <= bt->port_high && bt->port_low <= at->port_high &&
+	       place_overlaps(at, bt);
+}

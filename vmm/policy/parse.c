@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policy file: its text, lines and words. What the words say is in statements.c. */
+#include "vmm/policy/parse.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+
+int parse_fail(struct parser *parser, int code, unsigned column, const char *fmt, ...)
+{
+	char text[sizeof(parser->err->text)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (column > 0)
+		return err_set(parser->err, code, "%.100s:%u:%u: %s", parser->file, parser->line,
+			       column, text);
+	return err_set(parser->err, code, "%.100s:%u: %s", parser->file, parser->line, text);
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+/* The length of the UTF-8 character at text, or 0 if it is none. */
+static size_t utf8_length(const uint8_t *text, size_t left)
+{
+	size_t length = text[0] < 0x80 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4, i;
+	uint32_t value = text[0];
+
+	if (length == 1)
+		return 1;
+	if (text[0] < 0xc2 || text[0] > 0xf4 || length > left)
+		return 0;
+	value = text[0] & (0x7fu >> length);
+	for (i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		value = value << 6 | (text[i] & 0x3f);
+	}
+	if (value < (length == 2   ? 0x80u
+		     : length == 3 ? 0x800u
+				   : 0x10000u) ||
+	    value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+		return 0;
+	return length;
+}
+
+/* Nothing in a line may hide what it says: no control characters, nothing that is not UTF-8. */
+static int check_line(struct parser *parser, const char *line, size_t length)
+{
+	const uint8_t *text = (const uint8_t *)line;
+	size_t at, step;
+
+	for (at = 0; at < length; at += step) {
+		step = utf8_length(text + at, length - at);
+		if (step == 0)
+			return parse_fail(parser, EINVAL, (unsigned)at + 1, "not UTF-8 text");
+		if ((text[at] < ' ' && text[at] != '\t') || text[at] == 0x7f)
+			return parse_fail(parser, EINVAL, (unsigned)at + 1,
+					  "a control character (0x%02x)", text[at]);
+		/* U+200E.., U+202A.., U+2066..: they turn the order in which text is shown. */
+		if (step == 3 && text[at] == 0xe2 &&
+		    ((text[at + 1] == 0x80 && (text[at + 2] & 0xfe) == 0x8e) ||
+		     (text[at + 1] == 0x80 && text[at + 2] >= 0xaa && text[at + 2] <= 0xae) ||
+		     (text[at + 1] == 0x81 && text[at + 2] >= 0xa6 && text[at + 2] <= 0xa9)))
+			return parse_fail(parser, EINVAL, (unsigned)at + 1,
+					  "a character that turns the direction of text");
+	}
+	return 0;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/*
+ * Parts a line at blanks. A '\' keeps the next character from being a blank or the beginning of a
+ * comment; it stays in the word, where it has the same sense.
+ */
+static int split_line(struct parser *parser, const char *line, size_t length)
+{
+	size_t at = 0, begin;
+
+	parser->words = 0;
+	for (;;) {
+		while (at < length && is_blank(line[at]))
+			at++;
+		if (at == length || line[at] == '#')
+			return 0;
+		for (begin = at; at < length && !is_blank(line[at]); at++)
+			if (line[at] == '\\' && at + 1 < length)
+				at++;
+		if (parser->words == WORDS_MAX)
+			return parse_fail(parser, EINVAL, (unsigned)begin + 1,
+					  "more than %d words in a line: use several lines",
+					  WORDS_MAX);
+		if (at - begin > POLICY_PATTERN_MAX)
+			return parse_fail(parser, EINVAL, (unsigned)begin + 1,
+					  "a word of more than %d bytes", POLICY_PATTERN_MAX);
+		parser->word[parser->words++] = (struct word){
+			.text = arena_copy(&parser->policy->arena, line + begin, at - begin),
+			.column = (unsigned)begin + 1,
+		};
+		if (!parser->word[parser->words - 1].text)
+			return -ENOMEM;
+	}
+}
+
+int parse_text(struct parser *parser, const char *text, size_t length)
+{
+	size_t at = 0, end, next;
+	const char *newline;
+	int ret = 0;
+
+	parser->line = 0;
+	parser->total += length;
+	if (parser->total > POLICY_FILE_MAX)
+		return err_set(parser->err, EFBIG, "%.100s: larger than %u KiB", parser->file,
+			       POLICY_FILE_MAX >> 10);
+	for (; at < length && ret == 0; at = next) {
+		newline = memchr(text + at, '\n', length - at);
+		end = newline ? (size_t)(newline - text) : length;
+		next = end + (newline != NULL);
+		if (end > at && text[end - 1] == '\r')
+			end--;
+		parser->line++;
+		ret = check_line(parser, text + at, end - at);
+		if (ret == 0)
+			ret = split_line(parser, text + at, end - at);
+		if (ret == 0 && parser->words > 0)
+			ret = parse_statement(parser);
+	}
+	if (ret == 0 && !parser->versioned)
+		ret = err_set(parser->err, EINVAL,
+			      "%.100s: empty: a policy begins with the line 'policy 1'",
+			      parser->file);
+	return ret;
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static int parse_all(struct parser *parser, const char *text, size_t length)
+{
+	const struct policy_source *source = parser->source;
+	size_t i;
+	int ret = parse_text(parser, text, length);
+
+	for (i = 0; ret == 0 && i < source->shares; i++)
+		ret = parse_share_option(parser, &source->share[i]);
+	if (ret == 0)
+		ret = parse_compile(parser);
+	if (ret == 0)
+		ret = policy_check_reachable(parser->policy, parser->err);
+	return ret;
+}
+
+int policy_parse(struct policy **policy, const char *text, size_t length,
+		 const struct policy_source *source, struct err *err)
+{
+	static const struct policy_source nothing;
+	struct err dropped;
+	struct parser *parser = calloc(1, sizeof(*parser));
+	struct policy *made = calloc(1, sizeof(*made));
+	int ret = -ENOMEM;
+
+	*policy = NULL;
+	if (parser && made) {
+		parser->source = source ? source : &nothing;
+		parser->policy = made;
+		parser->err = err ? err : &dropped;
+		parser->err->text[0] = '\0';
+		made->name = arena_copy(
+			&made->arena, parser->source->name ? parser->source->name : "policy",
+			strlen(parser->source->name ? parser->source->name : "policy"));
+		made->text = arena_copy(&made->arena, text, length);
+		made->rootfs = parser->source->rootfs;
+		parser->file = made->name;
+		if (made->name && made->text)
+			ret = parse_all(parser, text, length);
+		if (ret == -ENOMEM && !parser->err->text[0])
+			err_set(parser->err, ENOMEM, "out of memory");
+	} else {
+		err_set(err, ENOMEM, "out of memory");
+	}
+	if (ret == 0)
+		*policy = made;
+	else
+		policy_free(made);
+	free(parser);
+	return ret;
+}
+
+int policy_preset(struct policy **policy, const char *name, const struct policy_source *source,
+		  struct err *err)
+{
+	const char *text = policy_preset_text(name);
+	struct policy_source named = source ? *source : (struct policy_source){.name = NULL};
+
+	*policy = NULL;
+	if (!text)
+		return err_set(err, ENOENT, "there is no preset '%.40s'", name);
+	named.name = name;
+	return policy_parse(policy, text, strlen(text), &named, err);
+}
+
+void policy_free(struct policy *policy)
+{
+	if (!policy)
+		return;
+	arena_free(&policy->arena);
+	free(policy);
+}
+
+/* --- what it says ------------------------------------------------------------------------------
+ */
+
+const struct policy_limits *policy_limits(const struct policy *policy)
+{
+	return &policy->limits;
+}
+
+size_t policy_share_count(const struct policy *policy)
+{
+	return policy->shares;
+}
+
+const struct policy_share *policy_share(const struct policy *policy, size_t index)
+{
+	return index < policy->shares ? &policy->share[index] : NULL;
+}
+
+size_t policy_rule_count(const struct policy *policy, enum policy_class class)
+{
+	return class < POLICY_CLASSES ? policy->class[class].count : 0;
+}
+
+const struct policy_rule *policy_rule(const struct policy *policy, enum policy_class class,
+				      size_t index)
+{
+	return index < policy_rule_count(policy, class) ? &policy->class[class].rule[index]->public
+							: NULL;
+}
+
+bool policy_audit_required(const struct policy *policy)
+{
+	return policy->audit_required;
+}
+
+const char *policy_text(const struct policy *policy)
+{
+	return policy->text;
+}
+
+const char *policy_name(const struct policy *policy)
+{
+	return policy->name;
+}
