@@ -190,7 +190,7 @@ int64_t disk_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
 	int fd = disk->private_fd < 0 ? disk->image_fd : disk->private_fd;
 
 	if (disk->map)
-		return layer_read(disk, offset, piece, pieces);
+		return disk_layer_read(disk, offset, piece, pieces);
 	return disk_result(preadv(fd, piece, (int)pieces, (off_t)offset));
 }
 

@@ -31,7 +31,8 @@ struct cut {
 void disk_cut(struct cut *cut, const struct iovec *piece, unsigned pieces, uint64_t bytes_max);
 
 /* As disk_read() and so on, for a layer over an image. */
-int64_t layer_read(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces);
+int64_t disk_layer_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
+			unsigned pieces);
 int64_t layer_write(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces);
 void layer_discard(struct disk *disk, uint64_t offset, uint64_t length);
 bool layer_next_written(struct disk *disk, uint64_t *offset, uint64_t *length);

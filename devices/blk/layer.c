@@ -52,7 +52,8 @@ static uint64_t total(const struct iovec *piece, unsigned pieces)
 	return sum;
 }
 
-int64_t layer_read(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces)
+int64_t disk_layer_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
+			unsigned pieces)
 {
 	uint64_t end = run_end(disk, offset, offset + total(piece, pieces));
 	int fd = is_private(disk, offset / DISK_BLOCK) ? disk->private_fd : disk->image_fd;
