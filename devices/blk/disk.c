@@ -190,7 +190,7 @@ int64_t disk_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
 	int fd = disk->private_fd < 0 ? disk->image_fd : disk->private_fd;
 
 	if (disk->map)
-		return disk_layer_read(disk, offset, piece, pieces);
+		return private_read(disk, offset, piece, pieces);
 	return disk_result(preadv(fd, piece, (int)pieces, (off_t)offset));
 }
 
@@ -199,7 +199,7 @@ int64_t disk_write(struct disk *disk, uint64_t offset, const struct iovec *piece
 	if (disk->private_fd < 0)
 		return -EROFS;
 	if (disk->map)
-		return layer_write(disk, offset, piece, pieces);
+		return private_write(disk, offset, piece, pieces);
 	return disk_result(pwritev(disk->private_fd, piece, (int)pieces, (off_t)offset));
 }
 
@@ -215,7 +215,7 @@ int disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
 	if (disk->private_fd < 0)
 		return -EROFS;
 	if (disk->map)
-		layer_discard(disk, offset, length);
+		private_discard(disk, offset, length);
 	else if (fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			   (off_t)offset, (off_t)length) < 0 &&
 		 errno != EOPNOTSUPP)
@@ -245,7 +245,7 @@ bool disk_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
 	if (disk->private_fd < 0 || *offset >= disk->bytes)
 		return false;
 	if (disk->map)
-		return layer_next_written(disk, offset, length);
+		return private_next_written(disk, offset, length);
 	data = lseek(disk->private_fd, (off_t)*offset, SEEK_DATA);
 	if (data < 0)
 		return false;

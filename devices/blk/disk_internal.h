@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside a disk: for disk.c (opening, images) and layer.c (the private layer). */
+/* Inside a disk: for disk.c (opening, images) and private.c (the private layer). */
 #ifndef CORDON_BLK_DISK_INTERNAL_H
 #define CORDON_BLK_DISK_INTERNAL_H
 
@@ -31,11 +31,12 @@ struct cut {
 void disk_cut(struct cut *cut, const struct iovec *piece, unsigned pieces, uint64_t bytes_max);
 
 /* As disk_read() and so on, for a layer over an image. */
-int64_t disk_layer_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
-			unsigned pieces);
-int64_t layer_write(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces);
-void layer_discard(struct disk *disk, uint64_t offset, uint64_t length);
-bool layer_next_written(struct disk *disk, uint64_t *offset, uint64_t *length);
+int64_t private_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
+		     unsigned pieces);
+int64_t private_write(struct disk *disk, uint64_t offset, const struct iovec *piece,
+		      unsigned pieces);
+void private_discard(struct disk *disk, uint64_t offset, uint64_t length);
+bool private_next_written(struct disk *disk, uint64_t *offset, uint64_t *length);
 
 /* The result of a preadv or pwritev: 0 becomes -EIO. */
 int64_t disk_result(ssize_t n);

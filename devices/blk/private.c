@@ -52,8 +52,7 @@ static uint64_t total(const struct iovec *piece, unsigned pieces)
 	return sum;
 }
 
-int64_t disk_layer_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
-			unsigned pieces)
+int64_t private_read(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces)
 {
 	uint64_t end = run_end(disk, offset, offset + total(piece, pieces));
 	int fd = is_private(disk, offset / DISK_BLOCK) ? disk->private_fd : disk->image_fd;
@@ -127,7 +126,8 @@ static int64_t write_blocks(struct disk *disk, uint64_t offset, const struct cut
 	return done > 0 ? (int64_t)(done * DISK_BLOCK) : -ENOSPC;
 }
 
-int64_t layer_write(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces)
+int64_t private_write(struct disk *disk, uint64_t offset, const struct iovec *piece,
+		      unsigned pieces)
 {
 	uint64_t length = total(piece, pieces), inside = offset % DISK_BLOCK;
 	bool part = inside > 0 || length < DISK_BLOCK;
@@ -143,7 +143,7 @@ int64_t layer_write(struct disk *disk, uint64_t offset, const struct iovec *piec
 }
 
 /* Blocks that are whole in the range and private give their room on the host back. */
-void layer_discard(struct disk *disk, uint64_t offset, uint64_t length)
+void private_discard(struct disk *disk, uint64_t offset, uint64_t length)
 {
 	uint64_t at = align_up(offset, DISK_BLOCK), end = (offset + length) & ~(DISK_BLOCK - 1ull),
 		 next;
@@ -160,7 +160,7 @@ void layer_discard(struct disk *disk, uint64_t offset, uint64_t length)
 	pthread_mutex_unlock(&disk->lock);
 }
 
-bool layer_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
+bool private_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
 	uint64_t at = *offset & ~(DISK_BLOCK - 1ull), end;
 
