@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Images: layers of honest and hostile entries, stored plainly or by gzip, some bytes changed,
+ * unpacked one over the other; and descriptions with some bytes changed. Nothing may come to stand
+ * outside of the tree, nothing in it may be a device or have set-id bits, and what is refused must
+ * say why.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/forged_image.h"
+#include "vmm/base/fd.h"
+#include "vmm/image/extract.h"
+#include "vmm/image/unpack.h"
+
+#define CONFIG "{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Env\":[\"A=b\"]}}"
+
+static struct forged_image image;
+
+static const char *some_name(struct fuzz_script *script)
+{
+	static const char *const names[] = {
+		"a",	 "a/b",	   "a/b/c",    "d",	   "a/.wh.b", "d/.wh..wh..opq", ".wh.a",
+		"../x",	 "a/../x", "/x",       "l",	   "l/x",     "l/../../x",	".",
+		"./a//", "",	   ".wh...",   "a/l/b",	   "@4755 d", "@0 a",		"@1777 a/b",
+		"l/l/l", "..",	   ".wh..wh.", "d/.wh./x",
+	};
+
+	return names[fuzz_below(script, ARRAY_SIZE(names))];
+}
+
+static void add_layer(struct fuzz_script *script)
+{
+	static const char types[] = "00002215555136S7Vgx";
+	static const char *const links[] = {"a", "..", "../../..", "/", "a/b", "/etc", ".", "l"};
+	static struct forged_layer layer;
+	struct forged_entry entries[12] = {{.type = 0}};
+	unsigned i, count = 1 + fuzz_below(script, ARRAY_SIZE(entries) - 1);
+
+	for (i = 0; i < count; i++) {
+		entries[i].type = types[fuzz_below(script, sizeof(types) - 1)];
+		entries[i].name = some_name(script);
+		entries[i].text = entries[i].type == '2' || entries[i].type == '1'
+					  ? links[fuzz_below(script, ARRAY_SIZE(links))]
+					  : "16 path=a/b/new\n";
+	}
+	forged_layer(&layer, entries);
+	/* Before it gets its digests, so that what is wrong is found by what it is. */
+	for (i = fuzz_below(script, 4); i > 0; i--)
+		layer.bytes[fuzz_number(script, 2) % layer.length] =
+			(uint8_t)fuzz_number(script, 1);
+	forged_add(&image, &layer, fuzz_below(script, 2));
+}
+
+static int look(const char *path, const struct stat *status, int kind, struct FTW *at)
+{
+	(void)path;
+	(void)kind;
+	FUZZ_REQUIRE(S_ISREG(status->st_mode) || S_ISDIR(status->st_mode) ||
+		     S_ISLNK(status->st_mode));
+	FUZZ_REQUIRE((status->st_mode & (S_ISUID | S_ISGID)) == 0);
+	FUZZ_REQUIRE(at->level <= IMAGE_DEPTH_MAX + 2);
+	return 0;
+}
+
+/* Beside the tree is what we put there. */
+static void check_outside(void)
+{
+	FUZZ_REQUIRE(faccessat(image.out_fd, "../x", F_OK, AT_SYMLINK_NOFOLLOW) < 0);
+	FUZZ_REQUIRE(faccessat(image.out_fd, "../src/layer0", F_OK, 0) == 0);
+	FUZZ_REQUIRE(access("/x", F_OK) < 0);
+}
+
+static void unpack(const struct image_manifest *manifest, const struct image_source *source)
+{
+	const struct image_limits limits = {.bytes = MIB(1), .entries = 30};
+	struct image_counts counts;
+	struct err err = {.text = ""};
+	char tree[96];
+	int ret = image_unpack(manifest, source, image.out_fd, &limits, &counts, &err);
+
+	FUZZ_REQUIRE(ret == 0 || err.text[0]);
+	FUZZ_REQUIRE(ret < 0 || (counts.bytes <= limits.bytes && counts.entries <= limits.entries));
+	snprintf(tree, sizeof(tree), "%s/out", image.base);
+	FUZZ_REQUIRE(nftw(tree, look, 16, FTW_PHYS) == 0);
+	check_outside();
+}
+
+/* The descriptions, with a byte changed here and there. */
+static void read_descriptions(struct fuzz_script *script, const struct image_source *source)
+{
+	static struct image_manifest manifest;
+	struct err err = {.text = ""};
+	char *text;
+	long length, i;
+	int ret;
+
+	forged_oci(&image, CONFIG);
+	length = image_source_read(source, "index.json", 4096, &text, &err);
+	FUZZ_REQUIRE(length > 0);
+	for (i = fuzz_below(script, 4); i > 0; i--)
+		text[fuzz_number(script, 2) % (uint64_t)length] = (char)fuzz_number(script, 1);
+	forged_write(&image, fuzz_below(script, 2) ? "index.json" : "manifest.json", text,
+		     (size_t)length);
+	free(text);
+	ret = image_manifest_read(&manifest, source, NULL, &err);
+	FUZZ_REQUIRE(ret == 0 || err.text[0]);
+	FUZZ_REQUIRE(ret < 0 || (manifest.settings && manifest.layer_count <= IMAGE_LAYERS_MAX));
+	image_manifest_clear(&manifest);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_script script = {.at = data, .left = size};
+	struct image_source source;
+	struct err err = {.text = ""};
+	char path[96];
+	unsigned layers;
+
+	forged_create(&image);
+	snprintf(path, sizeof(path), "%s/src", image.base);
+	FUZZ_REQUIRE(image_source_open(&source, path, &err) == 0);
+	for (layers = 1 + fuzz_below(&script, 3); layers > 0; layers--)
+		add_layer(&script);
+	unpack(&image.manifest, &source);
+	read_descriptions(&script, &source);
+	image_source_close(&source);
+	forged_destroy(&image);
+	return 0;
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The cache of unpacked images: made once, found, used, removed, by several at once. */
+#include "vmm/image/cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/forged_image.h"
+#include "tests/unit/unit.h"
+#include "vmm/base/fd.h"
+
+#define CONFIG "{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"sh\"]}}"
+
+static struct forged_image image;
+static char source[128], cache[160];
+static struct digest id;
+static struct err err;
+
+static void begin(const char *contents)
+{
+	static struct forged_layer layer;
+	const struct forged_entry entries[] = {{'5', "d", ""}, {'0', "d/x", contents}, {.type = 0}};
+
+	forged_create(&image);
+	forged_layer(&layer, entries);
+	forged_add(&image, &layer, true);
+	forged_oci(&image, CONFIG);
+	snprintf(source, sizeof(source), "%s/src", image.base);
+	snprintf(cache, sizeof(cache), "%s/out/cordon/images", image.base);
+	cache[strlen(cache) - strlen("/cordon/images")] = '\0';
+	setenv("XDG_CACHE_HOME", cache, 1);
+	strcat(cache, "/cordon/images");
+}
+
+/* Names in the cache's folder that begin so. */
+static unsigned count(const char *prefix)
+{
+	DIR *list = opendir(cache);
+	struct dirent *item;
+	unsigned n = 0;
+
+	ck_assert_ptr_nonnull(list);
+	while ((item = readdir(list)))
+		n += strncmp(item->d_name, prefix, strlen(prefix)) == 0;
+	closedir(list);
+	return n;
+}
+
+static bool named(const char *name)
+{
+	struct digest one;
+
+	return image_find(name, &one, &err) == 0 && digest_equal(&one, &id);
+}
+
+START_TEST(an_image_is_unpacked_once_and_found)
+{
+	struct image used;
+	char path[300];
+	int fd;
+
+	begin("in it");
+	ck_assert_msg(image_build(source, NULL, "first:1", &id, &err) == 1, "%s", err.text);
+	ck_assert_int_eq(image_build(source, NULL, "a/b.c-d_e", &id, &err), 0);
+	ck_assert_int_eq(image_build(source, NULL, NULL, &id, &err), 0);
+	ck_assert(named("first:1") && named("a/b.c-d_e") && named(id.hex));
+	id.hex[8] = '\0';
+	snprintf(path, sizeof(path), "sha256:%s", id.hex);
+	ck_assert_int_eq(image_find(path, &id, &err), 0);
+	path[14] = '\0'; /* seven digits are too few */
+	ck_assert_int_eq(image_find(path, &id, &err), -ENOENT);
+	ck_assert_int_eq(image_find("second", &id, &err), -ENOENT);
+	ck_assert_int_eq(image_find("../tags/first:1", &id, &err), -ENOENT);
+	ck_assert_int_eq(image_open(&used, &id, &err), 0);
+	fd = openat(used.fd, "d/x", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	ck_assert_str_eq(
+		json_string_value(json_array_get(json_object_get(used.settings, "cmd"), 0)), "sh");
+	image_close(&used);
+	ck_assert_uint_eq(count(id.hex) + count(".new"), 1);
+	forged_destroy(&image);
+}
+END_TEST
+
+START_TEST(names_are_checked)
+{
+	static const struct {
+		const char *name;
+		bool right;
+	} names[] = {
+		{"a", true},	 {"A9._-:/x", true}, {"", false},	  {".a", false},
+		{"-a", false},	 {"/a", false},	     {"a b", false},	  {"a%b", false},
+		{"host", false}, {"hosts", true},    {"sha256:a", false}, {"a\n", false},
+	};
+	char name[IMAGE_TAG_MAX + 2];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		ck_assert_msg((image_check_tag(names[i].name, &err) == 0) == names[i].right, "%s",
+			      names[i].name);
+	memset(name, 'n', sizeof(name));
+	name[IMAGE_TAG_MAX + 1] = '\0';
+	ck_assert_int_eq(image_check_tag(name, &err), -EINVAL);
+	name[IMAGE_TAG_MAX] = '\0';
+	ck_assert_int_eq(image_check_tag(name, &err), 0);
+}
+END_TEST
+
+START_TEST(the_last_name_takes_the_image_along)
+{
+	struct image used;
+
+	begin("in it");
+	ck_assert_int_eq(image_build(source, NULL, "one", &id, &err), 1);
+	ck_assert_int_eq(image_build(source, NULL, "two", &id, &err), 0);
+	ck_assert_int_eq(image_remove("one", &err), 0);
+	ck_assert(!named("one") && named("two") && named(id.hex));
+	/* Not while a sandbox uses it. */
+	ck_assert_int_eq(image_open(&used, &id, &err), 0);
+	ck_assert_int_eq(image_remove("two", &err), -EBUSY);
+	ck_assert_int_eq(image_remove(id.hex, &err), -EBUSY);
+	ck_assert(named("two"));
+	image_close(&used);
+	ck_assert_msg(image_remove("two", &err) == 0, "%s", err.text);
+	ck_assert(!named("two") && !named(id.hex));
+	ck_assert_int_eq(image_remove("two", &err), -ENOENT);
+	ck_assert_int_eq(image_open(&used, &id, &err), -ENOENT);
+	ck_assert_uint_eq(count(id.hex) + count(".old") + count(".new"), 0);
+	/* By digest: with all names. */
+	ck_assert_int_eq(image_build(source, NULL, "one", &id, &err), 1);
+	ck_assert_int_eq(image_build(source, NULL, "two", &id, &err), 0);
+	ck_assert_int_eq(image_remove(id.hex, &err), 0);
+	ck_assert(!named("one") && !named("two"));
+	forged_destroy(&image);
+}
+END_TEST
+
+START_TEST(a_refused_image_leaves_nothing)
+{
+	begin("in it");
+	ck_assert_int_eq(image_build(source, NULL, "good", &id, &err), 1);
+	ck_assert_int_eq(image_remove("good", &err), 0);
+	forged_write(&image, image.manifest.layers[0].file, "damaged", 7);
+	ck_assert_int_lt(image_build(source, NULL, "bad", &id, &err), 0);
+	ck_assert(!named("bad"));
+	ck_assert_uint_eq(count(id.hex) + count(".new"), 0);
+	forged_destroy(&image);
+}
+END_TEST
+
+/* What a killed process has left goes; what one is at work on stays. */
+START_TEST(left_overs_are_swept_and_work_is_not)
+{
+	char path[300];
+	int fd;
+
+	begin("in it");
+	ck_assert_int_eq(image_build(source, NULL, "one", &id, &err), 1);
+	snprintf(path, sizeof(path), "%s/.new-killed", cache);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/.new-killed/rootfs", cache);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	snprintf(path, sizeof(path), "%s/.old-working", cache);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(image_remove("one", &err), 0);
+	ck_assert_uint_eq(count(".new-killed"), 0);
+	ck_assert_uint_eq(count(".old-working"), 1);
+	close(fd);
+	ck_assert_int_eq(image_build(source, NULL, "one", &id, &err), 1);
+	ck_assert_uint_eq(count(".old-working"), 0);
+	forged_destroy(&image);
+}
+END_TEST
+
+static void __attribute__((noreturn)) build_and_use(unsigned number)
+{
+	struct image used;
+	unsigned i;
+	int ret = 0;
+
+	for (i = 0; i < 20 && ret >= 0; i++) {
+		ret = image_build(source, NULL, "same", &id, &err);
+		if (ret >= 0 && image_open(&used, &id, &err) == 0) {
+			if (faccessat(used.lock_fd, "rootfs/d/x", F_OK, 0) < 0)
+				ret = err_set(&err, EIO, "half an image");
+			image_close(&used);
+		}
+		if (number == 0 && image_remove("same", &err) < 0 && ret >= 0)
+			continue; /* in use, or just gone */
+	}
+	if (ret < 0)
+		fprintf(stderr, "%s\n", err.text);
+	_exit(ret < 0);
+}
+
+START_TEST(several_at_once_and_killed_ones_do_no_harm)
+{
+	pid_t pid[4], killed;
+	unsigned i;
+	int status;
+
+	begin("in it");
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		pid[i] = fork();
+		if (pid[i] == 0)
+			build_and_use(i);
+	}
+	for (i = 0; i < 20; i++) { /* at any moment of its work */
+		killed = fork();
+		if (killed == 0)
+			build_and_use(0);
+		usleep(i * 300);
+		kill(killed, SIGKILL);
+		ck_assert_int_eq(waitpid(killed, &status, 0), killed);
+	}
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+		ck_assert_int_eq(status, 0);
+	}
+	ck_assert_int_ge(image_build(source, NULL, "same", &id, &err), 0);
+	ck_assert(named("same"));
+	ck_assert_int_eq(image_remove("same", &err), 0);
+	ck_assert_uint_eq(count(id.hex) + count(".new") + count(".old"), 0);
+	forged_destroy(&image);
+}
+END_TEST
+
+START_TEST(a_cache_that_others_can_write_is_refused)
+{
+	begin("in it");
+	ck_assert_int_eq(image_build(source, NULL, "one", &id, &err), 1);
+	ck_assert_int_eq(chmod(cache, 0770), 0);
+	ck_assert_int_eq(image_find("one", &id, &err), -EPERM);
+	ck_assert_int_eq(chmod(cache, 0700), 0);
+	ck_assert(named("one"));
+	forged_destroy(&image);
+}
+END_TEST
+
+START_TEST(the_list_tells_all)
+{
+	json_t *list;
+
+	begin("in it");
+	ck_assert_int_eq(image_build(source, NULL, "one", &id, &err), 1);
+	ck_assert_int_eq(image_build(source, NULL, "x/two", &id, &err), 0);
+	list = image_list(&err);
+	ck_assert_uint_eq(json_array_size(list), 1);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "id")), id.hex);
+	ck_assert_uint_eq(json_array_size(json_object_get(json_array_get(list, 0), "names")), 2);
+	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(list, 0), "entries")),
+			 2);
+	json_decref(list);
+	forged_destroy(&image);
+}
+END_TEST
+
+UNIT_MAIN("image cache", an_image_is_unpacked_once_and_found, names_are_checked,
+	  the_last_name_takes_the_image_along, a_refused_image_leaves_nothing,
+	  left_overs_are_swept_and_work_is_not, several_at_once_and_killed_ones_do_no_harm,
+	  a_cache_that_others_can_write_is_refused, the_list_tells_all)
