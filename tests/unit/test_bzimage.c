@@ -25,7 +25,7 @@ static void begin(void)
 	uint8_t *packed;
 
 	forged_elf_init(&elf);
-	packed = forged_compress(&elf, sizeof(elf), &packed_size);
+	packed = forged_gzip(&elf, sizeof(elf), &packed_size);
 	file = forged_bzimage(packed, packed_size, &file_size);
 	free(packed);
 	err.text[0] = '\0';
@@ -88,7 +88,7 @@ START_TEST(unpacks_more_than_a_chunk)
 		state = state * 1664525 + 1013904223;
 		bytes[i] = (uint8_t)(state >> 24);
 	}
-	packed = forged_compress(bytes, length, &packed_size);
+	packed = forged_gzip(bytes, length, &packed_size);
 	file = forged_bzimage(packed, packed_size, &file_size);
 	ck_assert_int_eq(unpack(file_size, LIMIT), 0);
 	ck_assert_uint_eq(vmlinux.size, length);
@@ -190,7 +190,7 @@ START_TEST(refuses_a_bomb)
 	uint8_t *zeros = calloc(1, length), *packed;
 
 	ck_assert_ptr_nonnull(zeros);
-	packed = forged_compress(zeros, length, &packed_size);
+	packed = forged_gzip(zeros, length, &packed_size);
 	ck_assert_uint_lt(packed_size, MIB(1));
 	file = forged_bzimage(packed, packed_size, &file_size);
 	refused(EFBIG, "more memory");
