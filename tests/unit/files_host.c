@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/files_host.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+
+/* Broken test equipment is no failure of a test: it ends the program. */
+static void need(bool good, const char *what)
+{
+	if (good)
+		return;
+	perror(what);
+	abort();
+}
+
+static struct policy *parse(const char *rules)
+{
+	struct policy_source source = {.name = "test", .folder = "/", .home = "/"};
+	struct policy *policy = NULL;
+	struct err err = {.text = ""};
+	char text[8192];
+
+	snprintf(text, sizeof(text), "policy 1\n%s", rules);
+	if (policy_parse(&policy, text, strlen(text), &source, &err) < 0)
+		fprintf(stderr, "%s\n", err.text);
+	need(policy != NULL, "policy");
+	return policy;
+}
+
+void files_host_begin(struct files_host *host, const char *policy, bool read_only)
+{
+	struct files_share_config config = {
+		.guest = "/w", .read_only = read_only, .id_base = 100000};
+	struct err err = {.text = ""};
+	char secret[96];
+	int fd;
+
+	memset(host, 0, sizeof(*host));
+	umask(022);
+	strcpy(host->top, "/tmp/cordon-files-XXXXXX");
+	need(mkdtemp(host->top) != NULL, "mkdtemp");
+	snprintf(host->base, sizeof(host->base), "%s/share", host->top);
+	need(mkdir(host->base, 0755) == 0, host->base);
+	snprintf(secret, sizeof(secret), "%s/secret", host->top);
+	fd = open(secret, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	need(fd >= 0 && fd_write_full(fd, "outside", 7) == 0, secret);
+	close(fd);
+	if (policy)
+		need(guard_create(&host->guard, parse(policy), NULL) == 0, "guard");
+	config.host = host->base;
+	config.guard = host->guard;
+	need(files_share_open(&host->share, &config, &err) == 0, err.text);
+	need(files_session_create(&host->client.session, &host->share) == 0, "session");
+	need(p9c_version(&host->client, FILES_MSIZE_MAX, P9_VERSION) == 0 &&
+		     p9c_attach(&host->client, P9C_ROOT) == 0,
+	     "attach");
+}
+
+void files_host_replace(struct files_host *host, const char *policy)
+{
+	guard_replace(host->guard, parse(policy), "test");
+}
+
+void files_host_end(struct files_host *host)
+{
+	char command[192];
+
+	files_session_destroy(host->client.session);
+	files_share_close(&host->share);
+	guard_destroy(host->guard);
+	snprintf(command, sizeof(command), "chmod -R u+rwX %s; rm -rf %s", host->top, host->top);
+	need(system(command) == 0, command);
+}
+
+const char *host_path(const struct files_host *host, const char *path)
+{
+	static char text[4][PATH_MAX];
+	static unsigned next;
+	char *to = text[next++ % 4];
+
+	snprintf(to, PATH_MAX, "%s/%s", host->base, path);
+	return to;
+}
+
+void host_write(const struct files_host *host, const char *path, const char *text)
+{
+	int fd = open(host_path(host, path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+	need(fd >= 0 && fd_write_full(fd, text, strlen(text)) == 0, path);
+	close(fd);
+}
+
+const char *host_read(const struct files_host *host, const char *path)
+{
+	static char text[4096];
+	int fd = open(host_path(host, path), O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : fd_read_full(fd, text, sizeof(text) - 1);
+
+	fd_close(&fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n < 0 ? NULL : text;
+}
+
+void host_mkdir(const struct files_host *host, const char *path)
+{
+	need(mkdir(host_path(host, path), 0755) == 0, path);
+}
+
+bool host_has(const struct files_host *host, const char *path)
+{
+	struct stat stat;
+
+	return lstat(host_path(host, path), &stat) == 0;
+}

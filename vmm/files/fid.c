@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fids: the guest's numbers for places and open files; and the fields of requests that name them.
+ */
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/files/internal.h"
+
+/* Open files of all sessions: the monitor needs descriptors for other things too. */
+static atomic_uint open_all;
+
+static struct fid **bucket(struct files_session *session, uint32_t number)
+{
+	return &session->fids[number * 0x9e3779b1u >> 20 & (FILES_BUCKETS - 1)];
+}
+
+struct fid *fid_find(struct files_session *session, uint32_t number)
+{
+	struct fid *fid = *bucket(session, number);
+
+	while (fid && fid->number != number)
+		fid = fid->next;
+	return fid;
+}
+
+int fid_new(struct files_session *session, uint32_t number, struct node *node, struct fid **out)
+{
+	struct fid **at = bucket(session, number), *fid;
+
+	if (number == P9_NOFID || fid_find(session, number))
+		return -EINVAL;
+	if (session->fid_count == FILES_FIDS_MAX)
+		return -ENFILE;
+	fid = calloc(1, sizeof(*fid));
+	if (!fid)
+		return -ENOMEM;
+	fid->number = number;
+	fid->fd = -1;
+	fid->node = node_get(node);
+	fid->next = *at;
+	*at = fid;
+	session->fid_count++;
+	*out = fid;
+	return 0;
+}
+
+int fid_open(struct files_session *session, struct fid *fid, int fd, enum fid_kind kind,
+	     uint32_t flags)
+{
+	if (session->open_count == FILES_OPEN_MAX ||
+	    atomic_fetch_add(&open_all, 1) >= FILES_OPEN_ALL) {
+		if (session->open_count < FILES_OPEN_MAX)
+			atomic_fetch_sub(&open_all, 1);
+		fd_close(&fd);
+		return -EMFILE;
+	}
+	session->open_count++;
+	fid->fd = fd;
+	fid->kind = kind;
+	fid->flags = flags;
+	fid->next_open = fid->node->open;
+	fid->node->open = fid;
+	return 0;
+}
+
+static void fid_close(struct files_session *session, struct fid *fid)
+{
+	struct fid **at = &fid->node->open;
+
+	while (*at != fid)
+		at = &(*at)->next_open;
+	*at = fid->next_open;
+	fd_close(&fid->fd);
+	session->open_count--;
+	atomic_fetch_sub(&open_all, 1);
+}
+
+int fid_free(struct files_session *session, struct fid *fid)
+{
+	struct fid **at = bucket(session, fid->number);
+	int ret = fid->kind == FID_XATTR_WRITE ? xattr_commit(session, fid) : 0;
+
+	while (*at != fid)
+		at = &(*at)->next;
+	*at = fid->next;
+	if (fid->fd >= 0)
+		fid_close(session, fid);
+	if (fid->xattr)
+		session->xattr_bytes -= fid->xattr->size;
+	free(fid->xattr);
+	node_put(session, fid->node);
+	free(fid);
+	session->fid_count--;
+	return ret;
+}
+
+void fid_free_all(struct files_session *session)
+{
+	struct fid *fid;
+	unsigned i;
+
+	for (i = 0; i < FILES_BUCKETS; i++) {
+		while ((fid = session->fids[i])) {
+			/* An attribute that was not clunked was not finished. */
+			if (fid->kind == FID_XATTR_WRITE)
+				fid->kind = FID_XATTR_READ;
+			fid_free(session, fid);
+		}
+	}
+}
+
+/* --- fields of requests ----------------------------------------------------------------------- */
+
+struct fid *take_fid(struct files_session *session, struct unpack *in)
+{
+	return fid_find(session, unpack_u32(in));
+}
+
+int take_place(struct files_session *session, struct unpack *in, struct fid **fid)
+{
+	*fid = take_fid(session, in);
+	return *fid && (*fid)->kind != FID_XATTR_READ && (*fid)->kind != FID_XATTR_WRITE ? 0
+											 : -EBADF;
+}
+
+int take_string(struct unpack *in, char *to, size_t size, size_t *length)
+{
+	*length = unpack_u16(in);
+	if (in->failed || *length > in->length - in->at) {
+		in->failed = true;
+		return -EPROTO;
+	}
+	if (*length >= size) {
+		in->at += *length;
+		return -ENAMETOOLONG;
+	}
+	unpack_bytes(in, to, *length);
+	to[*length] = '\0';
+	return memchr(to, '\0', *length) ? -EINVAL : 0;
+}
+
+int take_name(struct unpack *in, struct name *name)
+{
+	int ret = take_string(in, name->text, sizeof(name->text), &name->length);
+
+	if (ret < 0)
+		return ret;
+	if (name->length == 0 || memchr(name->text, '/', name->length) ||
+	    strcmp(name->text, ".") == 0 || strcmp(name->text, "..") == 0)
+		return -EINVAL;
+	return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Advisory locks. Between processes of the guest its kernel decides, before we hear of it; here it
+ * is about the host and other sandboxes, against whom locks are held as open file description
+ * locks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "vmm/files/internal.h"
+
+struct range {
+	uint8_t type;
+	uint64_t start, length;
+};
+
+/* 0 or -EINVAL. */
+static int to_host(const struct range *range, struct flock *lock)
+{
+	static const short type[] = {
+		[P9_LOCK_RDLCK] = F_RDLCK, [P9_LOCK_WRLCK] = F_WRLCK, [P9_LOCK_UNLCK] = F_UNLCK};
+
+	if (range->type > P9_LOCK_UNLCK || range->start > INT64_MAX || range->length > INT64_MAX)
+		return -EINVAL;
+	*lock = (struct flock){
+		.l_type = type[range->type],
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)range->start,
+		.l_len = (off_t)range->length,
+	};
+	return 0;
+}
+
+/* Another file of this guest at the same place has locks: its kernel has let this one pass. */
+static bool is_shared_in_guest(const struct fid *fid)
+{
+	const struct fid *other;
+
+	for (other = fid->node->open; other; other = other->next_open)
+		if (other != fid && other->locked)
+			return true;
+	return false;
+}
+
+static int take_range(struct unpack *in, struct range *range, bool with_flags)
+{
+	char client[P9_NAME_MAX + 1];
+	size_t length;
+
+	range->type = unpack_u8(in);
+	if (with_flags)
+		unpack_u32(in);
+	range->start = unpack_u64(in);
+	range->length = unpack_u64(in);
+	unpack_u32(in); /* the process */
+	return take_string(in, client, sizeof(client), &length);
+}
+
+/* Tlock: fid32 type8 flags32 start64 length64 proc_id32 client_id[s]; Rlock: status8. Never waits:
+ * the guest asks again. */
+int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	struct fid *fid = take_fid(session, in);
+	struct range range;
+	struct flock lock;
+	int ret = take_range(in, &range, true);
+
+	if (!unpack_done(in))
+		return -EPROTO;
+	if (ret < 0)
+		return ret;
+	if (!fid || fid->fd < 0)
+		return -EBADF;
+	ret = to_host(&range, &lock);
+	if (ret < 0)
+		return ret;
+	if (fcntl(fid->fd, F_OFD_SETLK, &lock) == 0) {
+		fid->locked = fid->locked || lock.l_type != F_UNLCK;
+		reply_u8(out, P9_LOCK_SUCCESS);
+	} else if (errno == EAGAIN || errno == EACCES) {
+		reply_u8(out, is_shared_in_guest(fid) ? P9_LOCK_SUCCESS : P9_LOCK_BLOCKED);
+	} else {
+		reply_u8(out, P9_LOCK_ERROR);
+	}
+	return 0;
+}
+
+/* Tgetlock: fid32 type8 start64 length64 proc_id32 client_id[s]; Rgetlock: the same but for fid. */
+int p9_getlock(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	struct fid *fid = take_fid(session, in);
+	struct range range;
+	struct flock lock;
+	int ret = take_range(in, &range, false);
+
+	if (!unpack_done(in))
+		return -EPROTO;
+	if (ret < 0)
+		return ret;
+	if (!fid || fid->fd < 0)
+		return -EBADF;
+	ret = to_host(&range, &lock);
+	if (ret < 0)
+		return ret;
+	if (lock.l_type == F_UNLCK)
+		return -EINVAL;
+	if (fcntl(fid->fd, F_OFD_GETLK, &lock) < 0)
+		return -errno;
+	if (is_shared_in_guest(fid))
+		lock.l_type = F_UNLCK;
+	/* Whose lock it is the guest need not know. */
+	reply_u8(out, lock.l_type == F_UNLCK   ? P9_LOCK_UNLCK
+		      : lock.l_type == F_RDLCK ? P9_LOCK_RDLCK
+					       : P9_LOCK_WRLCK);
+	reply_u64(out, (uint64_t)lock.l_start);
+	reply_u64(out, (uint64_t)lock.l_len);
+	reply_u32(out, 0);
+	reply_string(out, "host", 4);
+	return 0;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Places: where a fid is, what the policy says about it, and the one way to the file system.
+ *
+ * The path is walked from the share's root for every operation. What the host has moved meanwhile
+ * is therefore found where it is now or not at all, and the decision is about that same path.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/files/internal.h"
+
+/* The kernel asks for another try if something was renamed in the middle of a walk. */
+#define OPEN_TRIES 16
+
+int place_of(const struct files_session *session, const struct node *node, struct place *place)
+{
+	size_t guest = strlen(session->share->guest), length = 0, at;
+	const struct node *up;
+
+	for (up = node; up->parent; up = up->parent) {
+		if (up->gone)
+			return -ENOENT;
+		length += up->length + 1u;
+		if (length > PATH_MAX)
+			return -ENAMETOOLONG;
+	}
+	memcpy(place->text, session->share->guest, guest);
+	place->at = guest + 1;
+	place->length = guest + length;
+	place->text[place->length] = '\0';
+	for (at = place->length; node->parent; node = node->parent) {
+		at -= node->length;
+		memcpy(place->text + at, node->name, node->length);
+		place->text[--at] = '/';
+	}
+	/* The root itself: the guest's name for it, and nothing below. */
+	if (length == 0) {
+		if (guest == 0)
+			place->text[place->length++] = '/';
+		place->text[place->at] = '\0';
+	}
+	return 0;
+}
+
+int place_child(const struct files_session *session, const struct node *node, const char *name,
+		size_t length, struct place *place)
+{
+	int ret = place_of(session, node, place);
+
+	if (ret < 0)
+		return ret;
+	if (!node->parent)
+		place->length = place->at - 1;
+	if (place->length - place->at + 1 + length >= PATH_MAX)
+		return -ENAMETOOLONG;
+	place->text[place->length++] = '/';
+	memcpy(place->text + place->length, name, length);
+	place->length += length;
+	place->text[place->length] = '\0';
+	return 0;
+}
+
+/* --- the policy ------------------------------------------------------------------------------- */
+
+static struct policy_request ask_for(const struct files_session *session, const struct place *place,
+				     enum policy_op op)
+{
+	return (struct policy_request){
+		.class = POLICY_FILE,
+		.op = op,
+		.object = place->text,
+		.length = place->length,
+		.rootfs = session->share->rootfs,
+	};
+}
+
+static enum policy_verdict ask(struct files_session *session, const struct place *place,
+			       enum policy_op op)
+{
+	struct policy_request request = ask_for(session, place, op);
+
+	if (!session->share->guard)
+		return POLICY_ALLOW;
+	/* Lookups are too many for the log. */
+	return op == POLICY_LOOKUP ? guard_decide(session->share->guard, &request, NULL)
+				   : guard_check(session->share->guard, &request, NULL);
+}
+
+int place_quietly_allowed(struct files_session *session, const struct place *place,
+			  enum policy_op op)
+{
+	struct policy_request request = ask_for(session, place, op);
+	enum policy_verdict verdict;
+
+	if (!session->share->guard)
+		return 0;
+	verdict = guard_decide(session->share->guard, &request, NULL);
+	return verdict == POLICY_ALLOW ? 0 : verdict == POLICY_HIDE ? -ENOENT : -EACCES;
+}
+
+static bool changes(enum policy_op op)
+{
+	return op != POLICY_LOOKUP && op != POLICY_READ;
+}
+
+/* A read-only share refuses before any rule does; the log tells it all the same. */
+static int refuse_change(struct files_session *session, const struct place *place)
+{
+	struct guard_note note = {
+		.class = POLICY_FILE,
+		.what = "read-only-share",
+		.object = place->text,
+	};
+
+	session->stats.refused++;
+	if (ask(session, place, POLICY_LOOKUP) != POLICY_ALLOW)
+		return -ENOENT;
+	if (session->share->guard)
+		guard_note(session->share->guard, &note);
+	return -EROFS;
+}
+
+/*
+ * Whether a directory on the way is hidden. The walk has asked that already; but the rules may have
+ * been replaced since.
+ */
+static bool is_hidden_above(const struct files_session *session, const struct place *place)
+{
+	struct policy_request request = ask_for(session, place, POLICY_LOOKUP);
+	const char *slash = place->text + place->length;
+
+	if (!session->share->guard || place->length <= place->at)
+		return false;
+	while ((slash = memrchr(place->text + place->at, '/',
+				(size_t)(slash - place->text) - place->at))) {
+		request.length = (size_t)(slash - place->text);
+		if (guard_decide(session->share->guard, &request, NULL) != POLICY_ALLOW)
+			return true;
+	}
+	return false;
+}
+
+int place_allowed(struct files_session *session, const struct place *place, enum policy_op op)
+{
+	enum policy_verdict verdict;
+
+	if (op != POLICY_LOOKUP && is_hidden_above(session, place))
+		return -ENOENT;
+	if (changes(op) && session->share->read_only)
+		return refuse_change(session, place);
+	verdict = ask(session, place, op);
+	if (verdict == POLICY_ALLOW)
+		return 0;
+	session->stats.refused++;
+	return verdict == POLICY_HIDE ? -ENOENT : -EACCES;
+}
+
+int place_creatable(struct files_session *session, const struct place *place, enum policy_op op)
+{
+	int ret = place_allowed(session, place, op);
+
+	return ret == -ENOENT ? -EACCES : ret;
+}
+
+int place_both_allowed(struct files_session *session, const struct place *from,
+		       const struct place *to, enum policy_op op, bool folder)
+{
+	struct policy_request request = ask_for(session, from, op);
+	struct guard *guard = session->share->guard;
+	int ret = place_allowed(session, from, POLICY_LOOKUP);
+
+	if (ret < 0)
+		return ret;
+	if (is_hidden_above(session, from) || is_hidden_above(session, to))
+		return -ENOENT;
+	if (session->share->read_only)
+		return refuse_change(session, from);
+	if (!guard)
+		return 0;
+	request.other = to->text;
+	request.other_length = to->length;
+	/* A folder that may not be moved in one go may still be copied entry by entry, which is
+	 * what mv does after EXDEV. */
+	if (folder && guard_decide(guard, &request, NULL) == POLICY_ALLOW) {
+		request.folder = true;
+		ret = -EXDEV;
+	} else {
+		ret = -EACCES;
+	}
+	if (guard_check(guard, &request, NULL) == POLICY_ALLOW)
+		return 0;
+	session->stats.refused++;
+	return ret;
+}
+
+/* --- the file system -------------------------------------------------------------------------- */
+
+static const char *relative(const struct place *place)
+{
+	return place->length <= place->at ? "." : place->text + place->at;
+}
+
+int place_open(const struct files_session *session, const struct place *place, int flags,
+	       unsigned mode)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.mode = mode,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+			   RESOLVE_NO_XDEV,
+	};
+	int fd, tries = 0;
+
+	do {
+		fd = (int)syscall(SYS_openat2, session->share->root_fd, relative(place), &how,
+				  sizeof(how));
+	} while (fd < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < OPEN_TRIES);
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case EXDEV: /* another file system is mounted there */
+		return -EACCES;
+	case ELOOP: /* the host put a symbolic link where a directory was */
+		return -ENOTDIR;
+	case EAGAIN:
+		return -EIO;
+	default:
+		return -errno;
+	}
+}
+
+int place_look(const struct files_session *session, const struct place *place, struct stat *stat)
+{
+	int fd = place_open(session, place, O_PATH | O_NOFOLLOW, 0), ret;
+
+	if (fd < 0 || fstat(fd, stat) == 0)
+		return fd;
+	ret = -errno;
+	fd_close(&fd);
+	return ret;
+}
+
+int node_open_directory(const struct files_session *session, const struct node *node)
+{
+	struct place place;
+	int ret = place_of(session, node, &place);
+
+	return ret < 0 ? ret : place_open(session, &place, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
+}
+
+void fd_path(char to[FD_PATH_SIZE], int fd)
+{
+	snprintf(to, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+}
+
+int reopen(int path_fd, int flags)
+{
+	char path[FD_PATH_SIZE];
+	int fd;
+
+	fd_path(path, path_fd);
+	fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}

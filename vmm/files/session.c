@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions: framing, the table of requests, and the ones about the session itself. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/sysmacros.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/files/internal.h"
+
+int files_session_create(struct files_session **out, struct files_share *share)
+{
+	struct files_session *session = calloc(1, sizeof(*session));
+
+	*out = session;
+	if (!session)
+		return -ENOMEM;
+	session->share = share;
+	session->msize = FILES_MSIZE_MAX;
+	session->root = calloc(1, sizeof(*session->root));
+	if (!session->root ||
+	    getrandom(&session->seed, sizeof(session->seed), 0) != sizeof(session->seed)) {
+		files_session_destroy(session);
+		*out = NULL;
+		return -ENOMEM;
+	}
+	/* One reference is the session's own: it never becomes 0. */
+	session->root->references = 1;
+	return 0;
+}
+
+void files_session_destroy(struct files_session *session)
+{
+	if (!session)
+		return;
+	fid_free_all(session);
+	free(session->root);
+	free(session);
+}
+
+uint32_t files_session_msize(const struct files_session *session)
+{
+	return session->msize;
+}
+
+void files_session_stats(const struct files_session *session, struct files_stats *out)
+{
+	*out = session->stats;
+	out->fids = session->fid_count;
+	out->nodes = session->node_count;
+	out->open = session->open_count;
+}
+
+/* --- requests about the session --------------------------------------------------------------- */
+
+/* Tversion: msize32 version[s]. Begins anew: all fids are gone. */
+static int p9_version(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	char version[32];
+	uint32_t msize = unpack_u32(in);
+	size_t length;
+	int ret = take_string(in, version, sizeof(version), &length);
+
+	if (ret < 0 && ret != -ENAMETOOLONG)
+		return ret;
+	if (!unpack_done(in))
+		return -EPROTO;
+	if (msize < FILES_MSIZE_MIN)
+		return -EMSGSIZE;
+	fid_free_all(session);
+	session->versioned = ret == 0 && strcmp(version, P9_VERSION) == 0;
+	msize = (uint32_t)min_u64(msize, FILES_MSIZE_MAX);
+	reply_u32(out, msize);
+	if (session->versioned) {
+		session->msize = msize;
+		reply_string(out, P9_VERSION, strlen(P9_VERSION));
+	} else {
+		reply_string(out, "unknown", strlen("unknown"));
+	}
+	return 0;
+}
+
+/* Tflush: oldtag16. Requests are done in order: the old one was answered before. */
+static int p9_flush(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	(void)session;
+	(void)out;
+	unpack_u16(in);
+	return unpack_done(in) ? 0 : -EPROTO;
+}
+
+/* Tclunk: fid32. The fid is gone, whatever the answer is. */
+static int p9_clunk(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	struct fid *fid = take_fid(session, in);
+
+	(void)out;
+	if (!unpack_done(in))
+		return -EPROTO;
+	return fid ? fid_free(session, fid) : -EBADF;
+}
+
+/* Tauth: there is nothing to prove: the monitor knows which connection is which. */
+static int p9_auth(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	(void)session;
+	(void)in;
+	(void)out;
+	return -EOPNOTSUPP;
+}
+
+static const p9_handler handlers[P9_TYPES] = {
+	[P9_TSTATFS] = p9_statfs,
+	[P9_TLOPEN] = p9_lopen,
+	[P9_TLCREATE] = p9_lcreate,
+	[P9_TSYMLINK] = p9_symlink,
+	[P9_TMKNOD] = p9_mknod,
+	[P9_TRENAME] = p9_rename,
+	[P9_TREADLINK] = p9_readlink,
+	[P9_TGETATTR] = p9_getattr,
+	[P9_TSETATTR] = p9_setattr,
+	[P9_TXATTRWALK] = p9_xattrwalk,
+	[P9_TXATTRCREATE] = p9_xattrcreate,
+	[P9_TREADDIR] = p9_readdir,
+	[P9_TFSYNC] = p9_fsync,
+	[P9_TLOCK] = p9_lock,
+	[P9_TGETLOCK] = p9_getlock,
+	[P9_TLINK] = p9_link,
+	[P9_TMKDIR] = p9_mkdir,
+	[P9_TRENAMEAT] = p9_renameat,
+	[P9_TUNLINKAT] = p9_unlinkat,
+	[P9_TVERSION] = p9_version,
+	[P9_TAUTH] = p9_auth,
+	[P9_TATTACH] = p9_attach,
+	[P9_TFLUSH] = p9_flush,
+	[P9_TWALK] = p9_walk,
+	[P9_TREAD] = p9_read,
+	[P9_TWRITE] = p9_write,
+	[P9_TCLUNK] = p9_clunk,
+	[P9_TREMOVE] = p9_remove,
+};
+
+static int dispatch(struct files_session *session, uint8_t type, struct unpack *in,
+		    struct p9_reply *out)
+{
+	p9_handler handler = type < P9_TYPES ? handlers[type] : NULL;
+	int ret;
+
+	if (!handler)
+		return -EOPNOTSUPP;
+	if (!session->versioned && type != P9_TVERSION)
+		return -EPROTO;
+	ret = handler(session, in, out);
+	return ret == 0 && out->failed ? -EMSGSIZE : ret;
+}
+
+ssize_t files_session_handle(struct files_session *session, const uint8_t *message, size_t length,
+			     uint8_t *reply)
+{
+	struct p9_reply out = {.data = reply, .at = P9_HEADER_SIZE, .size = session->msize};
+	struct unpack in = {.data = message, .length = length, .at = P9_HEADER_SIZE};
+	uint8_t type;
+	int ret;
+
+	if (length < P9_HEADER_SIZE || length > session->msize || load_le32(message) != length)
+		return -EPROTO;
+	session->stats.requests++;
+	type = message[4];
+	ret = dispatch(session, type, &in, &out);
+	if (ret < 0) {
+		out.at = P9_HEADER_SIZE;
+		out.failed = false;
+		reply_u32(&out, (uint32_t)-ret);
+		type = P9_RLERROR - 1;
+	}
+	store_le32(reply, (uint32_t)out.at);
+	reply[4] = (uint8_t)(type + 1);
+	memcpy(reply + 5, message + 5, 2);
+	return (ssize_t)out.at;
+}
+
+/* The device counts too: on some file systems each subvolume has inode numbers of its own. */
+void reply_qid(struct p9_reply *reply, const struct stat *stat)
+{
+	uint64_t dev = (uint64_t)major(stat->st_dev) << 20 | minor(stat->st_dev);
+
+	reply_u8(reply, S_ISDIR(stat->st_mode)	 ? P9_QID_DIR
+			: S_ISLNK(stat->st_mode) ? P9_QID_SYMLINK
+						 : P9_QID_FILE);
+	reply_u32(reply, (uint32_t)stat->st_mtim.tv_sec ^ (uint32_t)stat->st_mtim.tv_nsec);
+	reply_u64(reply, stat->st_ino ^ dev << 48);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shares: a host directory, checked and opened once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/files/internal.h"
+
+#define MAGIC_VFAT     0x4d44
+#define MAGIC_EXFAT    0x2011bab0
+#define MAGIC_NTFS     0x5346544e
+#define MAGIC_NTFS3    0x7366746e
+#define MAGIC_HFS      0x482b
+#define MAGIC_CIFS     0xff534d42
+#define MAGIC_SMB2     0xfe534d42
+#define MAGIC_DEVPTS   0x1cd1
+#define MAGIC_CONFIGFS 0x62656570
+
+/* What the kernel makes up: a file in there is no data, but a switch or another process's memory.
+ */
+static const long kernels_own[] = {
+	PROC_SUPER_MAGIC, SYSFS_MAGIC,	    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
+	TRACEFS_MAGIC,	  SECURITYFS_MAGIC, BPF_FS_MAGIC,	BINFMTFS_MAGIC,	     EFIVARFS_MAGIC,
+	SELINUX_MAGIC,	  MAGIC_DEVPTS,	    MAGIC_CONFIGFS,	PSTOREFS_MAGIC,
+};
+
+/* A rule about ".env" would not hold for ".ENV". */
+static const long caseless[] = {MAGIC_VFAT, MAGIC_EXFAT, MAGIC_NTFS, MAGIC_NTFS3,
+				MAGIC_HFS,  MAGIC_CIFS,	 MAGIC_SMB2};
+
+static bool is_one_of(long type, const long *types, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if ((uint32_t)types[i] == (uint32_t)type)
+			return true;
+	return false;
+}
+
+static bool is_casefolded(int path_fd)
+{
+	int fd = reopen(path_fd, O_RDONLY | O_DIRECTORY), flags = 0;
+	bool folded =
+		fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_CASEFOLD_FL);
+
+	fd_close(&fd);
+	return folded;
+}
+
+int files_guest_path(char to[FILES_GUEST_MAX], const char *path)
+{
+	size_t used = 0, length;
+
+	if (path[0] != '/')
+		return -EINVAL;
+	for (;; path += length) {
+		path += strspn(path, "/");
+		length = strcspn(path, "/");
+		if (length == 0)
+			break;
+		if (length == 1 && path[0] == '.')
+			continue;
+		if (length == 2 && path[0] == '.' && path[1] == '.')
+			return -EINVAL;
+		if (length > P9_NAME_MAX || used + length + 2 > FILES_GUEST_MAX)
+			return -ENAMETOOLONG;
+		to[used++] = '/';
+		memcpy(to + used, path, length);
+		used += length;
+	}
+	to[used] = '\0';
+	return 0;
+}
+
+static int check_file_system(const struct files_share *share, const char *host, struct err *err)
+{
+	struct statfs statfs;
+
+	if (fstatfs(share->root_fd, &statfs) < 0)
+		return err_sys(err, "%s", host);
+	if (is_one_of(statfs.f_type, kernels_own, ARRAY_SIZE(kernels_own)))
+		return err_set(err, EINVAL, "%s: a file system of the kernel's own can't be shared",
+			       host);
+	if (is_one_of(statfs.f_type, caseless, ARRAY_SIZE(caseless)) ||
+	    is_casefolded(share->root_fd))
+		return err_set(err, EINVAL,
+			       "%s: its file system does not tell upper from lower case, so rules "
+			       "about names would not hold: share a copy",
+			       host);
+	return 0;
+}
+
+int files_share_open(struct files_share *share, const struct files_share_config *config,
+		     struct err *err)
+{
+	int ret;
+
+	*share = (struct files_share){
+		.root_fd = -1,
+		.read_only = config->read_only,
+		.rootfs = config->rootfs,
+		.uid = config->uid,
+		.gid = config->gid,
+		.id_base = config->id_base,
+		.host_uid = geteuid(),
+		.host_gid = getegid(),
+		.guard = config->guard,
+	};
+	ret = files_guest_path(share->guest, config->guest);
+	if (ret < 0)
+		return err_set(err, -ret,
+			       "%s: not a path for a share in the guest: it must be absolute, "
+			       "without '..' and shorter than %u bytes",
+			       config->guest, FILES_GUEST_MAX);
+	share->root_fd = open(config->host, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (share->root_fd < 0)
+		return err_sys(err, "%s", config->host);
+	ret = check_file_system(share, config->host, err);
+	if (ret < 0)
+		files_share_close(share);
+	return ret;
+}
+
+void files_share_close(struct files_share *share)
+{
+	fd_close(&share->root_fd);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Extended attributes: those of class "user." only. Others are the host's business (capabilities,
+ * ACLs, labels), and for the guest there are none.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/files/internal.h"
+
+#define PREFIX "user."
+
+static bool is_users(const char *name)
+{
+	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && name[strlen(PREFIX)];
+}
+
+/* What the fid becomes: size bytes of a value. NULL: too many are under way. */
+static struct xattr *xattr_new(struct files_session *session, uint32_t size)
+{
+	struct xattr *xattr;
+
+	if (size > FILES_XATTRS_MAX - session->xattr_bytes)
+		return NULL;
+	xattr = calloc(1, sizeof(*xattr) + size);
+	if (!xattr)
+		return NULL;
+	xattr->size = size;
+	session->xattr_bytes += size;
+	return xattr;
+}
+
+/* The names that the guest may know, packed again. */
+static size_t filter(char *names, size_t length)
+{
+	size_t at, part, kept = 0;
+
+	for (at = 0; at < length; at += part) {
+		part = strnlen(names + at, length - at) + 1;
+		if (at + part > length || !is_users(names + at))
+			continue;
+		memmove(names + kept, names + at, part);
+		kept += part;
+	}
+	return kept;
+}
+
+static ssize_t load(const char *path, const char *name, char *to)
+{
+	ssize_t n = name[0] ? getxattr(path, name, to, FILES_XATTR_MAX)
+			    : listxattr(path, to, FILES_XATTR_MAX);
+
+	if (n < 0)
+		return -errno;
+	return name[0] ? n : (ssize_t)filter(to, (size_t)n);
+}
+
+/* The attribute (or with an empty name the list of names) of a place. Its size or -errno. */
+static ssize_t fetch(struct files_session *session, const struct fid *fid, const char *name,
+		     char *to)
+{
+	char path[FD_PATH_SIZE];
+	struct place place;
+	struct stat stat;
+	int ret = place_of(session, fid->node, &place), fd;
+	ssize_t n;
+
+	if (ret == 0)
+		ret = place_quietly_allowed(session, &place, POLICY_READ);
+	if (ret < 0)
+		return ret;
+	if (name[0] && !is_users(name))
+		return -EOPNOTSUPP;
+	fd = place_look(session, &place, &stat);
+	if (fd < 0)
+		return fd;
+	fd_path(path, fd);
+	/* Only those two have attributes of users. */
+	if (S_ISREG(stat.st_mode) || S_ISDIR(stat.st_mode))
+		n = load(path, name, to);
+	else
+		n = name[0] ? -ENODATA : 0;
+	fd_close(&fd);
+	return n;
+}
+
+/* Txattrwalk: fid32 newfid32 name[s]; Rxattrwalk: size64. The value is then read from newfid. */
+int p9_xattrwalk(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	static __thread char value[FILES_XATTR_MAX];
+	struct fid *fid, *made;
+	char name[P9_NAME_MAX + 1];
+	struct xattr *xattr;
+	size_t length;
+	int bad = take_place(session, in, &fid), ret;
+	uint32_t number = unpack_u32(in);
+	ssize_t n;
+
+	ret = take_string(in, name, sizeof(name), &length);
+	if (!unpack_done(in))
+		return -EPROTO;
+	if (bad < 0 || ret < 0)
+		return bad < 0 ? bad : ret;
+	if (number == P9_NOFID || fid_find(session, number))
+		return -EINVAL;
+	n = fetch(session, fid, name, value);
+	if (n < 0)
+		return (int)n;
+	ret = fid_new(session, number, fid->node, &made);
+	if (ret < 0)
+		return ret;
+	xattr = xattr_new(session, (uint32_t)n);
+	if (!xattr) {
+		fid_free(session, made);
+		return -ENOSPC;
+	}
+	memcpy(xattr->data, value, (size_t)n);
+	made->kind = FID_XATTR_READ;
+	made->xattr = xattr;
+	reply_u64(out, (uint64_t)n);
+	return 0;
+}
+
+/*
+ * Txattrcreate: fid32 name[s] size64 flags32. The fid becomes what the value is written to; the
+ * attribute is set when it is clunked, or removed if size is 0.
+ */
+int p9_xattrcreate(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	struct fid *fid = take_fid(session, in);
+	char name[P9_NAME_MAX + 1];
+	struct xattr *xattr;
+	struct place place;
+	size_t length;
+	int ret = take_string(in, name, sizeof(name), &length);
+	uint64_t size = unpack_u64(in);
+	uint32_t flags = unpack_u32(in);
+
+	(void)out;
+	if (!unpack_done(in))
+		return -EPROTO;
+	if (ret < 0)
+		return ret;
+	if (!fid)
+		return -EBADF;
+	if (fid->kind != FID_PLACE || (flags & ~(uint32_t)(XATTR_CREATE | XATTR_REPLACE)))
+		return -EINVAL;
+	if (!is_users(name))
+		return -EOPNOTSUPP;
+	if (size > FILES_XATTR_MAX)
+		return -E2BIG;
+	ret = place_of(session, fid->node, &place);
+	if (ret == 0)
+		ret = place_allowed(session, &place, POLICY_ATTRIBUTES);
+	if (ret < 0)
+		return ret;
+	xattr = xattr_new(session, (uint32_t)size);
+	if (!xattr)
+		return -ENOSPC;
+	memcpy(xattr->name, name, length + 1);
+	xattr->flags = flags;
+	fid->kind = FID_XATTR_WRITE;
+	fid->xattr = xattr;
+	return 0;
+}
+
+long xattr_read(const struct fid *fid, uint64_t offset, void *to, size_t length)
+{
+	const struct xattr *xattr = fid->xattr;
+
+	if (offset >= xattr->size)
+		return 0;
+	length = min_u64(length, xattr->size - offset);
+	memcpy(to, xattr->data + offset, length);
+	return (long)length;
+}
+
+long xattr_write(struct fid *fid, uint64_t offset, const void *from, size_t length)
+{
+	struct xattr *xattr = fid->xattr;
+
+	if (offset != xattr->used || length > xattr->size - xattr->used)
+		return -ENOSPC;
+	memcpy(xattr->data + xattr->used, from, length);
+	xattr->used += (uint32_t)length;
+	return (long)length;
+}
+
+int xattr_commit(struct files_session *session, struct fid *fid)
+{
+	const struct xattr *xattr = fid->xattr;
+	char path[FD_PATH_SIZE];
+	struct place place;
+	struct stat stat;
+	int ret = place_of(session, fid->node, &place), fd;
+
+	/* Rules and names may have changed since it was begun. */
+	if (ret == 0)
+		ret = place_quietly_allowed(session, &place, POLICY_ATTRIBUTES);
+	if (ret == 0 && xattr->used != xattr->size)
+		ret = -EINVAL;
+	if (ret < 0)
+		return ret;
+	fd = place_look(session, &place, &stat);
+	if (fd < 0)
+		return fd;
+	fd_path(path, fd);
+	if (!S_ISREG(stat.st_mode) && !S_ISDIR(stat.st_mode))
+		ret = -EPERM;
+	else if (xattr->size == 0 && xattr->flags != XATTR_CREATE)
+		ret = removexattr(path, xattr->name) < 0 ? -errno : 0;
+	else if (setxattr(path, xattr->name, xattr->data, xattr->size, (int)xattr->flags) < 0)
+		ret = -errno;
+	fd_close(&fd);
+	return ret;
+}
