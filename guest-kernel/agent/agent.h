@@ -89,6 +89,9 @@ struct agent {
 	struct report *reports; /* one a command slot */
 	struct command *commands[AGENT_COMMANDS_MAX];
 	unsigned turn; /* slot that is served first in the next round */
+	/* The child that mounts a share, or 0; frames wait for it. */
+	pid_t mount_pid;
+	uint32_t mount_id, mount_connection;
 	/* START frames under way */
 	uint8_t *parts;
 	size_t parts_used;
@@ -99,6 +102,10 @@ struct agent {
 void agent_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t now_ns(void);
 void close_fd(int *fd);
+
+/* --- connect.c --- */
+/* A connection to one of the monitor's ports: a descriptor or -errno. */
+int connect_monitor(uint32_t port);
 
 /* --- link.c --- */
 /* Queues a frame. The callers keep to the limits above; if not, the link counts as lost. */
@@ -170,11 +177,20 @@ int sandbox_users(void);
 pid_t sandbox_fork(void);
 /* In that child: the other namespaces. 0 or -errno. */
 int sandbox_join(void);
+/* In any child: the mount namespace alone. 0 or -errno. */
+int sandbox_join_mounts(void);
 /* The first process has died (with all others): true if pid was it; kind is set if it asked for
  * power off or reboot, and 0 otherwise. */
 bool sandbox_died(pid_t pid, int status, uint32_t *kind);
 /* A new terminal, with its other end for a command: 0 or -errno. */
 int sandbox_terminal(bool isolate, int *master, int *slave);
+
+/* --- mount.c --- */
+/* Begins a MOUNT: 0 (mount_ended() answers it), or an errno value. length: AGENT_MOUNT_SIZE and
+ * more. */
+uint32_t mount_start(struct agent *agent, uint32_t id, const uint8_t *payload, size_t length);
+/* agent->mount_pid has ended. */
+void mount_ended(struct agent *agent, int status);
 
 /* --- guest.c: requests about the whole guest. 0 or an errno value. --- */
 void guest_prepare(void);

@@ -23,6 +23,8 @@ static const struct frame_rule rules[] = {
 	[AGENT_SET_TIME] = {12, 12, ID_REQUEST, 0, 0, true},
 	[AGENT_RESEED] = {1, AGENT_RESEED_MAX, ID_REQUEST, 0, 0, true},
 	[AGENT_HOSTNAME] = {1, AGENT_HOSTNAME_MAX, ID_REQUEST, 0, 0, true},
+	[AGENT_MOUNT] = {AGENT_MOUNT_SIZE, AGENT_MOUNT_SIZE + AGENT_MOUNT_PATH_MAX, ID_REQUEST, 0,
+			 0, true},
 	[AGENT_POWER] = {4, 4, ID_NONE, 0, 0, true},
 	[AGENT_ROOT] = {AGENT_ROOT_SIZE, AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX, ID_REQUEST, 0, 0,
 			true},
@@ -133,6 +135,10 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = guest_hostname(payload, header.length);
 	else if (header.type == AGENT_ROOT)
 		error = agent->worked ? EBUSY : root_replace(payload, header.length);
+	else if (header.type == AGENT_MOUNT)
+		error = mount_start(agent, header.id, payload, header.length);
+	if (agent->mount_pid)
+		return; /* answered when it is done */
 	agent_put32(answer, error);
 	link_send(&agent->link, AGENT_RESULT, 0, header.id, answer, sizeof(answer));
 }
@@ -225,7 +231,7 @@ void frames_parse(struct agent *agent)
 	size_t at = 0;
 
 	while (!link->lost && link->in_used - at >= AGENT_HEADER_SIZE &&
-	       link->out_used < LINK_OUT_FRAMES) {
+	       link->out_used < LINK_OUT_FRAMES && !agent->mount_pid) {
 		header = agent_get_header(link->in + at);
 		if (header.length > AGENT_PAYLOAD_MAX) {
 			link_bad(link, "a frame too long");

@@ -15,37 +15,7 @@
 #include "guest-kernel/agent/linux.h"
 #include "guest-kernel/agent/root.h"
 
-#define SOURCE_PORTS 24
-
 static struct agent agent; /* all zeros: it must not take room in the file */
-
-/* From a port that only the real root can bind: the workload can't pass for the agent. */
-static int connect_to_monitor(void)
-{
-	struct vsock_address to = {.family = AF_VSOCK, .cid = 2, .port = AGENT_PORT};
-	struct vsock_address from = {.family = AF_VSOCK, .cid = ~0u};
-	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0), high, ret = -1;
-	unsigned i;
-
-	if (fd >= 0 && fd < 3) {
-		high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		close(fd);
-		fd = high;
-	}
-	/* A port whose last connection is not quite gone is passed over. */
-	for (i = 0; fd >= 0 && ret < 0 && i < SOURCE_PORTS; i++) {
-		from.port = AGENT_SOURCE_PORT_MAX - i;
-		ret = bind(fd, (struct sockaddr *)&from, sizeof(from));
-		if (ret < 0 && errno != EADDRINUSE)
-			break;
-	}
-	if (ret < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		ret = -errno;
-		close_fd(&fd);
-		return ret;
-	}
-	return fd;
-}
 
 /* Tries again at longer and longer intervals, up to a second. */
 static int connect_at_last(void)
@@ -53,7 +23,7 @@ static int connect_at_last(void)
 	struct timespec pause = {.tv_nsec = 10000000};
 	int fd;
 
-	while ((fd = connect_to_monitor()) < 0) {
+	while ((fd = connect_monitor(AGENT_PORT)) < 0) {
 		if (pause.tv_nsec == 10000000)
 			agent_log("no connection to the monitor: %s", strerror(-fd));
 		nanosleep(&pause, NULL);

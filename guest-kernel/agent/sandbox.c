@@ -142,6 +142,11 @@ int sandbox_join(void)
 	return setns(first_fd, SPACES_JOIN) < 0 ? -errno : 0;
 }
 
+int sandbox_join_mounts(void)
+{
+	return setns(first_fd, CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
 /* Back to our own process namespace: the next sandbox is made from there. */
 static void forget(void)
 {

@@ -33,6 +33,7 @@ void serve_hello(struct agent *agent, int fd)
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
 	agent_put32(payload + AGENT_HELLO_AT_CONNECTIONS, ++agent->connections);
+	agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_MOUNT);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
 	link_flush(link);
@@ -52,6 +53,8 @@ static void reap(struct agent *agent)
 				break;
 		if (i < AGENT_COMMANDS_MAX)
 			command_ended(agent->commands[i], status, &usage);
+		else if (pid == agent->mount_pid)
+			mount_ended(agent, status);
 		else if (agent->isolate && sandbox_died(pid, status, &kind) && kind)
 			frames_power(agent, kind);
 	}

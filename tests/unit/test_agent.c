@@ -647,6 +647,7 @@ END_TEST
 
 START_TEST(requests_are_answered_and_power_is_announced)
 {
+	struct agent_mount mount = {.port = 2000, .path = "/w", .msize = 65536};
 	struct agent_root root = {.lower = AGENT_LOWER_DISK, .type = "ext4"};
 	struct pair pair;
 	int number;
@@ -666,6 +667,11 @@ START_TEST(requests_are_answered_and_power_is_announced)
 	ck_assert_int_eq(pair.host.answer, EPERM);
 	root.type = "a name of seventeen";
 	ck_assert_int_eq(agent_channel_set_root(pair.host.channel, &root), -EINVAL);
+	number = agent_channel_mount(pair.host.channel, &mount);
+	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
+	ck_assert_int_eq(pair.host.answer, EPERM);
+	mount.path = "w";
+	ck_assert_int_eq(agent_channel_mount(pair.host.channel, &mount), -EINVAL);
 	ck_assert_int_eq(agent_channel_set_time(pair.host.channel, -1, 0), -EINVAL);
 	ck_assert_int_eq(agent_channel_reseed(pair.host.channel, "", 0), -EINVAL);
 	ck_assert_int_eq(agent_channel_set_hostname(pair.host.channel, ""), -EINVAL);

@@ -179,7 +179,7 @@ START_TEST(another_major_version_is_refused_with_both_named)
 	ck_assert_uint_eq(fake->host.ready, 0);
 	ck_assert_uint_eq(fake->host.lost, 1);
 	ck_assert_ptr_nonnull(strstr(fake->host.why, "speaks protocol 2.4 (build fa?ke?)"));
-	ck_assert_ptr_nonnull(strstr(fake->host.why, "speaks 1.0"));
+	ck_assert_ptr_nonnull(strstr(fake->host.why, "speaks 1.1"));
 	header = agent_get_header(fake->out);
 	ck_assert_uint_eq(header.type, AGENT_REFUSE);
 	ck_assert_mem_eq(fake->out + AGENT_HEADER_SIZE, fake->host.why, header.length);

@@ -116,7 +116,7 @@ START_TEST(another_major_version_is_refused_by_name)
 	payload[header.length] = '\0';
 	ck_assert_str_eq((char *)payload,
 			 "the monitor speaks protocol 2.7, the agent (build " CORDON_VERSION
-			 ") 1.0");
+			 ") 1.1");
 	expect_end(&peer);
 	/* another minor version is fine */
 	peer_create(&peer);
@@ -165,6 +165,8 @@ static const struct {
 	{"ROOT too short", AGENT_ROOT, 0, 1, AGENT_ROOT_SIZE - 1, {1}},
 	{"ROOT too long", AGENT_ROOT, 0, 1, AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX + 1, {1}},
 	{"ROOT without number", AGENT_ROOT, 0, 0, AGENT_ROOT_SIZE + 4, {1}},
+	{"MOUNT too short", AGENT_MOUNT, 0, 1, AGENT_MOUNT_SIZE - 1, {1}},
+	{"MOUNT without number", AGENT_MOUNT, 0, 0, AGENT_MOUNT_SIZE + 4, {1}},
 	{"power of no kind", AGENT_POWER, 0, 0, 4, {9}},
 	{"power with a number", AGENT_POWER, 0, 1, 4, {1}},
 	{"flags on input", AGENT_STDIN, 1, 1, 1, {0}},

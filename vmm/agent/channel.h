@@ -42,7 +42,7 @@ struct agent_transport {
 struct agent_info {
 	unsigned major, minor;		 /* protocol version */
 	uint32_t connections;		 /* how often this agent connected, from 1 */
-	uint32_t features;		 /* none yet */
+	uint32_t features;		 /* AGENT_FEATURE_* */
 	char build[AGENT_BUILD_MAX + 1]; /* printable */
 };
 
@@ -111,6 +111,20 @@ struct agent_root {
 };
 
 int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root);
+
+/*
+ * Mounts what a 9P server at host port has at path in the sandbox. -EOPNOTSUPP: the guest's agent
+ * is too old for that. -EINVAL, -ENAMETOOLONG: the path.
+ */
+struct agent_mount {
+	uint32_t port;
+	const char *path; /* absolute */
+	uint32_t msize;
+	bool read_only;
+	bool cache; /* the guest may keep what it has read, and need not ask again */
+};
+
+int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount);
 
 /* Asks the guest to end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind);

@@ -109,6 +109,7 @@ static bool hello(struct agent_channel *channel, struct agent_header header, con
 	}
 	info.connections = agent_get32(payload + AGENT_HELLO_AT_CONNECTIONS);
 	info.features = agent_get32(payload + AGENT_HELLO_AT_FEATURES);
+	channel->features = info.features;
 	if (send_welcome(channel) < 0) {
 		channel_lose(channel, "out of memory");
 		return false;
@@ -230,6 +231,25 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 	agent_put32(payload + AGENT_ROOT_AT_UPPER_NUMBER, root->upper_number);
 	memcpy(payload + AGENT_ROOT_SIZE, root->type, length);
 	return request(channel, AGENT_ROOT, payload, AGENT_ROOT_SIZE + length);
+}
+
+int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount)
+{
+	uint8_t payload[AGENT_MOUNT_SIZE + AGENT_MOUNT_PATH_MAX];
+	size_t length = strlen(mount->path);
+
+	if (mount->path[0] != '/')
+		return -EINVAL;
+	if (length > AGENT_MOUNT_PATH_MAX)
+		return -ENAMETOOLONG;
+	if (channel->ready && !(channel->features & AGENT_FEATURE_MOUNT))
+		return -EOPNOTSUPP;
+	agent_put32(payload + AGENT_MOUNT_AT_PORT, mount->port);
+	agent_put32(payload + AGENT_MOUNT_AT_FLAGS, (mount->read_only ? AGENT_MOUNT_READ_ONLY : 0) |
+							    (mount->cache ? AGENT_MOUNT_CACHE : 0));
+	agent_put32(payload + AGENT_MOUNT_AT_MSIZE, mount->msize);
+	memcpy(payload + AGENT_MOUNT_SIZE, mount->path, length);
+	return request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length);
 }
 
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)

@@ -49,6 +49,7 @@ struct agent_channel {
 	void *arg;
 
 	struct agent_transport transport;
+	uint32_t features; /* of the agent that is connected */
 	bool attached, ready;
 	bool gone;	     /* the transport is, and only waits to be read empty */
 	bool busy;	     /* inside a callback or about to make some */

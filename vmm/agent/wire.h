@@ -21,7 +21,7 @@
 
 #define AGENT_MAGIC	    0x4e445243u /* "CRDN" */
 #define AGENT_VERSION_MAJOR 1u		/* must be equal on both sides */
-#define AGENT_VERSION_MINOR 0u		/* may differ: new things are asked for, never assumed */
+#define AGENT_VERSION_MINOR 1u		/* may differ: new things are asked for, never assumed */
 
 #define AGENT_HEADER_SIZE  12u
 #define AGENT_PAYLOAD_MAX  65536u
@@ -40,6 +40,9 @@
 #define AGENT_START_STRINGS_MAX 32768u
 #define AGENT_SIGNAL_MAX	64u
 
+/* Bits of HELLO's features: what this agent can do beyond version 1.0. */
+#define AGENT_FEATURE_MOUNT 1u
+
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
 enum agent_frame_type {
 	AGENT_HELLO = 1,   /* g>h, first: magic32 major16 minor16 connections32 features32 build */
@@ -53,6 +56,8 @@ enum agent_frame_type {
 	AGENT_RESULT = 8,   /* g>h, id: the request's number; errno32, 0 if done */
 	AGENT_POWER = 9,    /* h>g: do it; g>h: it is about to happen. kind32 */
 	AGENT_ROOT = 10,    /* h>g, id: a request number; another root file system, see below */
+
+	AGENT_MOUNT = 11, /* h>g, id: a request number; a share, see below */
 
 	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
 	AGENT_START = 16,      /* h>g, in one or more frames, see below */
@@ -148,6 +153,20 @@ enum agent_root_upper {
 	AGENT_UPPER_TMPFS = 1, /* an overlay in the guest's memory */
 	AGENT_UPPER_DISK = 2,  /* an overlay on a disk with a new ext4 */
 };
+
+/*
+ * MOUNT: AGENT_MOUNT_SIZE bytes, then the absolute path of a directory in the sandbox, which is
+ * made if it is not there. The agent connects to the port and mounts what a 9P2000.L server there
+ * has.
+ */
+#define AGENT_MOUNT_AT_PORT   0u /* 32 */
+#define AGENT_MOUNT_AT_FLAGS  4u /* 32 */
+#define AGENT_MOUNT_AT_MSIZE  8u /* 32: bytes of the longest message */
+#define AGENT_MOUNT_SIZE      12u
+#define AGENT_MOUNT_PATH_MAX  1023u
+#define AGENT_MOUNT_READ_ONLY 1u /* flags */
+#define AGENT_MOUNT_CACHE     2u /* flags: what was read once may be taken to stay so */
+#define AGENT_MOUNTS_MAX      64u
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 

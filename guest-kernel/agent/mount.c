@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shares: 9P over a vsock connection of its own, mounted where the monitor says.
+ *
+ * A child does it, since connecting and mounting wait for the monitor's file server; frames wait
+ * until it has ended, so that a command that follows sees the mount. The child is the guest's real
+ * root (nobody else may mount 9P, or connect from a low port), in the sandbox's mount namespace.
+ * Directories of the path are looked up and made as the sandbox's root, one by one, and never
+ * through a symbolic link, because a workload may have made them.
+ */
+#include "guest-kernel/agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct request {
+	uint32_t port, flags, msize;
+	char path[AGENT_MOUNT_PATH_MAX + 1]; /* without the slash that it begins with */
+};
+
+/* What was mounted, to be replaced when it comes again: after a restore the old mounts are dead. */
+static char *mounted[AGENT_MOUNTS_MAX];
+
+static int parse(struct request *request, const uint8_t *payload, size_t length)
+{
+	size_t i;
+
+	request->port = agent_get32(payload + AGENT_MOUNT_AT_PORT);
+	request->flags = agent_get32(payload + AGENT_MOUNT_AT_FLAGS);
+	request->msize = agent_get32(payload + AGENT_MOUNT_AT_MSIZE);
+	payload += AGENT_MOUNT_SIZE;
+	length -= AGENT_MOUNT_SIZE;
+	if ((request->flags & ~(AGENT_MOUNT_READ_ONLY | AGENT_MOUNT_CACHE)) || length < 2 ||
+	    payload[0] != '/')
+		return EINVAL;
+	for (i = 0; i < length; i++)
+		if (payload[i] == '\0')
+			return EINVAL;
+	memcpy(request->path, payload + 1, length - 1);
+	request->path[length - 1] = '\0';
+	return 0;
+}
+
+/* --- the child -------------------------------------------------------------------------------- */
+
+/* The next directory on the way, made if it is not there: 0 or -errno. */
+static int step(int *at, const char *name)
+{
+	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int next;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EINVAL;
+	next = openat(*at, name, flags);
+	if (next < 0 && errno == ENOENT && (mkdirat(*at, name, 0755) == 0 || errno == EEXIST))
+		next = openat(*at, name, flags);
+	if (next < 0)
+		return -errno;
+	close(*at);
+	*at = next;
+	return 0;
+}
+
+/*
+ * Makes the directory at path the current one; if it was mounted before, that mount goes first.
+ * path is cut to pieces. 0 or -errno.
+ */
+static int enter(char *path, bool replace)
+{
+	int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), ret = at < 0 ? -errno : 0;
+	char *name, *next, *rest;
+
+	for (name = strtok_r(path, "/", &rest); name && ret == 0; name = next) {
+		next = strtok_r(NULL, "/", &rest);
+		if (!next && replace &&
+		    (fchdir(at) < 0 || (umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 &&
+					errno != EINVAL && errno != ENOENT)))
+			ret = -errno;
+		if (ret == 0)
+			ret = step(&at, name);
+	}
+	if (ret == 0 && fchdir(at) < 0)
+		ret = -errno;
+	return ret;
+}
+
+static int mount_share(struct request *request, bool replace)
+{
+	unsigned long flags = MS_NOSUID | MS_NODEV;
+	char options[160];
+	int fd = connect_monitor(request->port), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = sandbox_join_mounts();
+	umask(022);
+	if (ret == 0) {
+		setfsgid(SANDBOX_ID_BASE);
+		setfsuid(SANDBOX_ID_BASE);
+		ret = enter(request->path, replace);
+		setfsuid(0);
+		setfsgid(0);
+	}
+	if (ret < 0)
+		return ret;
+	if (request->flags & AGENT_MOUNT_READ_ONLY)
+		flags |= MS_RDONLY;
+	/* access=any: one attach; who may do what the guest's kernel tells from the modes. */
+	snprintf(options, sizeof(options),
+		 "trans=fd,rfdno=%d,wfdno=%d,version=9p2000.L,msize=%u,access=any,cache=%s", fd, fd,
+		 request->msize, request->flags & AGENT_MOUNT_CACHE ? "loose" : "none");
+	return mount("share", ".", "9p", flags, options) < 0 ? -errno : 0;
+}
+
+/* --- the agent -------------------------------------------------------------------------------- */
+
+/* The path's place in the list of what was mounted; -1: there is none left. */
+static int find(const char *path, bool *known)
+{
+	int slot = -1, i;
+
+	*known = false;
+	for (i = AGENT_MOUNTS_MAX - 1; i >= 0; i--) {
+		if (!mounted[i])
+			slot = i;
+		else if (strcmp(mounted[i], path) == 0)
+			*known = true;
+		if (*known)
+			return i;
+	}
+	return slot;
+}
+
+uint32_t mount_start(struct agent *agent, uint32_t id, const uint8_t *payload, size_t length)
+{
+	struct request request;
+	bool known;
+	pid_t pid;
+	int ret = parse(&request, payload, length), slot;
+
+	if (ret)
+		return (uint32_t)ret;
+	slot = find(request.path, &known);
+	if (slot < 0)
+		return ENOSPC;
+	ret = sandbox_enter();
+	if (ret < 0)
+		return (uint32_t)-ret;
+	if (!known)
+		mounted[slot] = strdup(request.path);
+	pid = fork();
+	if (pid == 0)
+		_exit(-mount_share(&request, known));
+	if (pid < 0)
+		return (uint32_t)errno;
+	agent->mount_pid = pid;
+	agent->mount_id = id;
+	agent->mount_connection = agent->connections;
+	return 0;
+}
+
+void mount_ended(struct agent *agent, int status)
+{
+	uint8_t answer[4];
+
+	agent->mount_pid = 0;
+	/* Who asked may be gone. */
+	if (agent->mount_connection != agent->connections)
+		return;
+	agent_put32(answer, WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : EIO);
+	link_send(&agent->link, AGENT_RESULT, 0, agent->mount_id, answer, sizeof(answer));
+}
