@@ -23,7 +23,8 @@
 #include "guest-kernel/agent/linux.h"
 #include "guest-kernel/agent/root.h"
 
-#define STAGE "/.stage"
+/* Over the empty directory of that name in the first root, so that nothing is left in it. */
+#define STAGE "/mnt"
 #define SAFE  (MS_NOSUID | MS_NODEV)
 
 /* How long a disk may take to appear: the kernel hears of it in a thread of its own. */
@@ -50,9 +51,12 @@ static int parse(struct request *request, const uint8_t *payload, size_t length)
 	for (i = 0; i < length - AGENT_ROOT_SIZE; i++)
 		if (!isalnum((unsigned char)request->type[i]))
 			return EINVAL;
-	if (request->lower != AGENT_LOWER_DISK || (request->flags & ~AGENT_ROOT_READ_ONLY) ||
+	if (request->lower > AGENT_LOWER_DISK || (request->flags & ~AGENT_ROOT_READ_ONLY) ||
 	    request->upper > AGENT_UPPER_DISK)
 		return EOPNOTSUPP;
+	/* The present root has its programs mounted into it: only an overlay gets them. */
+	if (request->lower == AGENT_LOWER_PRESENT && request->upper == AGENT_UPPER_NONE)
+		return EINVAL;
 	return 0;
 }
 
@@ -104,8 +108,11 @@ static int mount_lower(const struct request *request)
 {
 	unsigned long flags = SAFE | (request->flags & AGENT_ROOT_READ_ONLY ? MS_RDONLY : 0);
 	char disk[32];
-	int ret = find_disk(request->lower_number, disk);
+	int ret;
 
+	if (request->lower == AGENT_LOWER_PRESENT)
+		return mount("/", STAGE "/lower", NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+	ret = find_disk(request->lower_number, disk);
 	if (ret < 0)
 		return ret;
 	if (mount(disk, STAGE "/plain", request->type, flags, NULL) < 0)
@@ -147,6 +154,26 @@ static int mount_upper(const struct request *request)
 	return ret;
 }
 
+/* An overlay does not see what is mounted in its lower layer: the programs of the initramfs. */
+static int bring_mounts(void)
+{
+	static const char *const names[] = {"bin", "etc", "lib", "lib64", "opt", "sbin", "usr"};
+	struct stat top, stat;
+	char from[16], to[32];
+	size_t i;
+
+	if (lstat("/", &top) < 0)
+		return -errno;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(from, sizeof(from), "/%s", names[i]);
+		snprintf(to, sizeof(to), STAGE "/root/%s", names[i]);
+		if (lstat(from, &stat) == 0 && S_ISDIR(stat.st_mode) && stat.st_dev != top.st_dev &&
+		    mount(from, to, NULL, MS_BIND | MS_REC, NULL) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 /* A tmpfs with a directory for each mount; it is also where the overlay in memory is. */
 static int make_stage(void)
 {
@@ -154,8 +181,7 @@ static int make_stage(void)
 						  STAGE "/over", STAGE "/root"};
 	size_t i;
 
-	if ((mkdir(STAGE, 0700) < 0 && errno != EEXIST) ||
-	    mount("stage", STAGE, "tmpfs", MS_NOSUID, "mode=700") < 0)
+	if (mount("stage", STAGE, "tmpfs", MS_NOSUID, "mode=700") < 0)
 		return -errno;
 	for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		if (mkdir(directories[i], 0700) < 0)
@@ -176,6 +202,8 @@ static int build(const struct request *request)
 		ret = mount_upper(request);
 		top = STAGE "/root";
 	}
+	if (ret == 0 && request->lower == AGENT_LOWER_PRESENT)
+		ret = bring_mounts();
 	if (ret == 0 && chdir(top) < 0)
 		ret = -errno;
 	return ret == 0 ? root_complete() : ret;
@@ -183,11 +211,12 @@ static int build(const struct request *request)
 
 uint32_t root_replace(const uint8_t *payload, size_t length)
 {
+	static bool replaced;
 	struct request request;
 	int ret = parse(&request, payload, length);
 
-	if (ret)
-		return (uint32_t)ret;
+	if (ret || replaced)
+		return ret ? (uint32_t)ret : EALREADY;
 	ret = sandbox_enter();
 	if (ret == 0)
 		ret = build(&request);
@@ -202,5 +231,6 @@ uint32_t root_replace(const uint8_t *payload, size_t length)
 		sandbox_enter();
 		return (uint32_t)-ret;
 	}
+	replaced = true;
 	return (uint32_t)-sandbox_enter();
 }

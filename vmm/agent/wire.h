@@ -143,6 +143,7 @@ enum agent_frame_type {
 
 /* Where the root file system is. */
 enum agent_root_lower {
+	AGENT_LOWER_PRESENT = 0, /* what it is now; with an overlay over it */
 	AGENT_LOWER_DISK = 1, /* a file system on a virtio disk, ids shifted into the sandbox's */
 	AGENT_LOWER_9P = 2,   /* reserved */
 };

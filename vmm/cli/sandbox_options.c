@@ -2,6 +2,7 @@
 #include "vmm/cli/sandbox_options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -96,9 +97,53 @@ static int set_net(void *arg, const char *value, struct err *err)
 	return strcmp(value, "none") == 0 ? 0 : refuse(arg, value, err);
 }
 
+static int set_rootfs(void *arg, const char *value, struct err *err)
+{
+	return root_parse(&((struct sandbox_options *)arg)->sandbox.root, value, err);
+}
+
+static int set_disk(void *arg, const char *value, struct err *err)
+{
+	uint64_t bytes;
+	int ret = cli_parse_size(value, &bytes, err);
+
+	return ret < 0 ? ret : sandbox_options_set_disk(arg, bytes, err);
+}
+
+/* BYTES[:OPERATIONS] a second. */
+static int set_disk_rate(void *arg, const char *value, struct err *err)
+{
+	struct root_config *root = &((struct sandbox_options *)arg)->sandbox.root;
+	const char *colon = strchr(value, ':');
+	char bytes[32];
+	int ret;
+
+	if (snprintf(bytes, sizeof(bytes), "%.*s", (int)(colon ? colon - value : INT_MAX), value) >=
+	    (int)sizeof(bytes))
+		return err_set(err, EINVAL, "'%s' is not a rate such as 100M or 100M:2000", value);
+	ret = cli_parse_size(bytes, &root->bytes_per_second, err);
+	if (ret == 0 && colon)
+		ret = cli_parse_number(colon + 1, 1, UINT32_MAX, &root->operations_per_second, err);
+	return ret;
+}
+
+int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, struct err *err)
+{
+	if (bytes < ROOT_DISK_MIN || bytes > DISK_BYTES_MAX)
+		return err_set(err, EINVAL, "a disk has 1M to 4T, not %llu bytes",
+			       (unsigned long long)bytes);
+	options->sandbox.root.disk_bytes = bytes;
+	return 0;
+}
+
 const struct cli_option sandbox_option_table[] = {
 	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
 	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
+	{"rootfs", 0, "IMAGE", "the root file system: a raw ext4, squashfs or erofs; :ro, or :cow",
+	 set_rootfs},
+	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
+	{"disk-rate", 0, "BYTES[:N]", "at most so many bytes (and requests) a second, a disk",
+	 set_disk_rate},
 	{"net", 0, "none", "the network: none is what there is yet", set_net},
 	{"console", 0, NULL, "show the guest's console on stderr", set_console},
 	{"cold", 0, NULL, "boot; neither use nor make a template", set_cold},
@@ -110,7 +155,6 @@ const struct cli_option sandbox_option_table[] = {
 	/* What the design names and this version does not have is refused, never ignored. */
 	{"policy", 0, "FILE", NULL, refuse},
 	{"share", 0, "HOST:GUEST", NULL, refuse},
-	{"rootfs", 0, "DIR", NULL, refuse},
 };
 
 const size_t sandbox_option_count = ARRAY_SIZE(sandbox_option_table);

@@ -22,6 +22,9 @@ extern const size_t sandbox_option_count;
 /* Defaults. */
 void sandbox_options_init(struct sandbox_options *options);
 
+/* The size of the sandbox's disk: of --disk, or of a policy's limit. 0 or -errno with a message. */
+int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, struct err *err);
+
 /* Finds the guest's files where none were given. agent: the guest must have our agent. */
 int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err);
 

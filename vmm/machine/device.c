@@ -8,6 +8,9 @@
 
 #include "vmm/base/fd.h"
 
+/* More would only wait for the same disk of the host. */
+#define DISK_THREADS 4
+
 static void doorbell_ready(void *arg, uint32_t events)
 {
 	struct machine_doorbell *doorbell = arg;
@@ -99,6 +102,23 @@ static int create_legacy(struct machine_devices *devices, const struct machine_d
 	return vm_connect_irq(vm, &devices->vmgenid_irq, err);
 }
 
+static int create_disks(struct machine_devices *devices, struct err *err)
+{
+	static const struct blk_config config[MACHINE_DISKS] = {
+		[MACHINE_DISK_IMAGE] = {.name = "disk0", .queues = 1, .read_only = true},
+		[MACHINE_DISK_WRITABLE] = {.name = "disk1", .queues = 1},
+	};
+	unsigned i;
+	int ret = pool_create(&devices->pool, devices->loop);
+
+	for (i = 0; ret == 0 && i < MACHINE_DISKS; i++) {
+		ret = blk_create(&devices->blk[i], devices->loop, devices->pool, &config[i]);
+		if (ret == 0 && attach(devices, blk_device(devices->blk[i]), err) < 0)
+			return -EIO;
+	}
+	return ret < 0 ? err_code(err, -ret, "disks") : 0;
+}
+
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
 		   const struct machine_device_hooks *hooks, struct err *err)
 {
@@ -117,12 +137,26 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 	ret = rng_create(&devices->rng, vm->loop);
 	if (ret < 0)
 		return err_code(err, -ret, "entropy device");
-	return attach(devices, rng_device(devices->rng), err);
+	ret = attach(devices, rng_device(devices->rng), err);
+	return ret == 0 ? create_disks(devices, err) : ret;
+}
+
+int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,
+		     struct err *err)
+{
+	int ret = pool_start(devices->pool, DISK_THREADS);
+
+	if (ret < 0) {
+		disk_destroy(disk);
+		return err_code(err, -ret, "threads for disks");
+	}
+	blk_set_disk(devices->blk[number], disk);
+	return 0;
 }
 
 void devices_destroy(struct machine_devices *devices)
 {
-	unsigned slot, queue;
+	unsigned slot, queue, i;
 
 	if (!devices->loop)
 		return;
@@ -140,6 +174,12 @@ void devices_destroy(struct machine_devices *devices)
 		irq_line_destroy(&virtio->irq);
 	}
 	devices->virtio_count = 0;
+	for (i = 0; i < MACHINE_DISKS; i++) {
+		blk_destroy(devices->blk[i]);
+		devices->blk[i] = NULL;
+	}
+	pool_destroy(devices->pool);
+	devices->pool = NULL;
 	rng_destroy(devices->rng);
 	devices->rng = NULL;
 	vsock_destroy(devices->vsock);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "boot/layout.h"
+#include "devices/blk/blk.h"
 #include "devices/legacy/power.h"
 #include "devices/legacy/uart.h"
 #include "devices/rng/rng.h"
@@ -18,6 +19,14 @@
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
 #include "vmm/kvm/vm.h"
+
+/*
+ * Disks: there in every machine, empty until devices_set_disk(). The first can only be read, so it
+ * is for images; the second can be written.
+ */
+#define MACHINE_DISKS	      2
+#define MACHINE_DISK_IMAGE    0
+#define MACHINE_DISK_WRITABLE 1
 
 struct machine_doorbell {
 	struct virtio_mmio *mmio;
@@ -40,6 +49,8 @@ struct machine_devices {
 	struct vm *vm;
 	struct vsock *vsock;
 	struct rng *rng;
+	struct pool *pool; /* of the disks; its threads start with the first one */
+	struct blk *blk[MACHINE_DISKS];
 	struct uart *uart;
 	struct irq_line uart_irq, vmgenid_irq;
 	struct power power;
@@ -60,6 +71,13 @@ struct machine_device_hooks {
  */
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
 		   const struct machine_device_hooks *hooks, struct err *err);
+
+/*
+ * Puts a disk (number below MACHINE_DISKS) in; the device owns it from now on, also on failure.
+ * Under the device lock, if the machine runs. 0 or -errno with a message.
+ */
+int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,
+		     struct err *err);
 
 /* After all vCPUs have ended. */
 void devices_destroy(struct machine_devices *devices);

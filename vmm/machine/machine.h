@@ -48,6 +48,7 @@ enum machine_end {
 	MACHINE_TRIPLE_FAULT,
 	MACHINE_HALTED,	    /* all processors halted with interrupts off */
 	MACHINE_AGENT_LOST, /* the agent died or broke the protocol */
+	MACHINE_NO_ROOT,    /* its root file system could not be made; the message says why */
 	MACHINE_ERROR,	    /* KVM failed; the message says how */
 };
 

@@ -31,6 +31,43 @@ static void ready(struct sandbox *sandbox)
 	sandbox->ops->ready(sandbox->arg);
 }
 
+/* --- the root file system --------------------------------------------------------------------- */
+
+static void fail_root(struct sandbox *sandbox, const struct err *err)
+{
+	machine_finish(&sandbox->machine, MACHINE_NO_ROOT, err->text);
+}
+
+/* What a template can't have comes now; then commands can. */
+static void prepare(struct sandbox *sandbox)
+{
+	struct machine *machine = &sandbox->machine;
+	struct err err;
+
+	if (!sandbox->root.wanted) {
+		ready(sandbox);
+		return;
+	}
+	sandbox->root_asked = root_ask(&sandbox->root, &sandbox->config.root, &machine->devices,
+				       machine->channel, &err);
+	if (sandbox->root_asked < 0)
+		fail_root(sandbox, &err);
+}
+
+static void root_answered(struct sandbox *sandbox, int error)
+{
+	struct err err;
+
+	sandbox->root_asked = 0;
+	/* EALREADY: it was done, and the connection was lost before the answer came. */
+	if (error == 0 || error == EALREADY) {
+		ready(sandbox);
+		return;
+	}
+	root_explain(&sandbox->root, error, &err);
+	fail_root(sandbox, &err);
+}
+
 /* --- a life of its own ------------------------------------------------------------------------ */
 
 void sandbox_set_time(struct sandbox *sandbox)
@@ -63,7 +100,7 @@ static void save_template(void *arg)
 	machine_resume(&sandbox->machine);
 	/* Later guests are made from this one's state, and must not know its random numbers. */
 	sandbox_reseed(sandbox);
-	ready(sandbox);
+	prepare(sandbox);
 }
 
 /*
@@ -74,12 +111,13 @@ static void agent_answered(void *arg, uint32_t request, int error)
 {
 	struct sandbox *sandbox = arg;
 
-	(void)error;
+	if (sandbox->root_asked > 0 && request == (uint32_t)sandbox->root_asked)
+		root_answered(sandbox, error);
 	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
 		return;
 	sandbox->awaited = 0;
 	if (sandbox->restored || machine_pause(&sandbox->machine, save_template, sandbox) < 0)
-		ready(sandbox);
+		prepare(sandbox);
 }
 
 /* --- what the machine tells ------------------------------------------------------------------- */
@@ -94,12 +132,12 @@ static void agent_ready(void *arg)
 		sandbox_set_time(sandbox);
 		sandbox_reseed(sandbox);
 	} else if (!sandbox->template.path[0]) {
-		ready(sandbox);
+		prepare(sandbox);
 		return;
 	}
 	sandbox->awaited = agent_channel_ping(sandbox->machine.channel);
 	if (sandbox->awaited <= 0)
-		ready(sandbox);
+		prepare(sandbox);
 }
 
 static void machine_ended(void *arg)
@@ -108,7 +146,8 @@ static void machine_ended(void *arg)
 
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	/* The next start shall not fail in the same way. */
-	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0]) {
+	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
+	    sandbox->machine.end != MACHINE_NO_ROOT) {
 		log_warning("the template did not work and is removed: the next start boots");
 		unlink(sandbox->template.path);
 	}
@@ -227,13 +266,20 @@ static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err
 int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sandbox_config *config,
 		   const struct sandbox_ops *ops, void *arg, struct err *err)
 {
+	int ret;
+
 	memset(sandbox, 0, sizeof(*sandbox));
 	sandbox->config = *config;
 	sandbox->ops = ops;
 	sandbox->arg = arg;
 	sandbox->snapshot.fd = -1;
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
-	return create_machine(sandbox, loop, err);
+	ret = root_open(&sandbox->root, &config->root, err);
+	if (ret == 0)
+		ret = create_machine(sandbox, loop, err);
+	if (ret < 0)
+		root_close(&sandbox->root);
+	return ret;
 }
 
 int sandbox_start(struct sandbox *sandbox, struct err *err)
@@ -255,6 +301,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 		return;
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	machine_destroy(&sandbox->machine);
+	root_close(&sandbox->root);
 }
 
 void sandbox_print_end(struct sandbox *sandbox)

@@ -10,6 +10,7 @@
 
 #include "vmm/base/err.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/root.h"
 #include "vmm/machine/template.h"
 
 struct sandbox_config {
@@ -18,6 +19,7 @@ struct sandbox_config {
 	const char *snapshot;	       /* path to go on from, or NULL */
 	bool verify;		       /* read all of the snapshot's memory and check it first */
 	const char *hostname;	       /* of the guest, or NULL: as it is */
+	struct root_config root;       /* zeros: the initramfs alone */
 };
 
 struct sandbox_ops {
@@ -37,6 +39,8 @@ struct sandbox {
 	bool restored;		  /* the guest has a life before this one */
 	bool is_ready;
 	int awaited; /* the request whose answer says that the agent has done what came before */
+	struct root root;
+	int root_asked; /* the request for it, until it is answered */
 	struct loop_timer boot_timer;
 	/* processor time: at the start, used since, that may be used; and time without any */
 	uint64_t boot_cpu_ns, boot_used_ns, boot_max_ns, boot_idle_ns;

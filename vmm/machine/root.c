@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/machine/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+
+extern char **environ;
+
+/* --- the option ------------------------------------------------------------------------------- */
+
+static const char *const types[] = {"ext4", "squashfs", "erofs"};
+
+/* One word behind a colon: whether it is one of ours, and what it says. */
+static bool take_word(struct root_config *config, const char *word)
+{
+	size_t i;
+
+	if (strcmp(word, "ro") == 0 || strcmp(word, "cow") == 0) {
+		config->copy_on_write = word[0] == 'c';
+		return true;
+	}
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		if (strcmp(word, types[i]) == 0) {
+			snprintf(config->type, sizeof(config->type), "%s", word);
+			return true;
+		}
+	}
+	return false;
+}
+
+int root_parse(struct root_config *config, const char *text, struct err *err)
+{
+	char path[PATH_MAX], *colon;
+	struct stat status;
+
+	config->copy_on_write = false;
+	config->type[0] = '\0';
+	if (snprintf(path, sizeof(path), "%s", text) >= (int)sizeof(path))
+		return err_set(err, ENAMETOOLONG, "the path is too long");
+	/* A path may have colons itself: only words that we know are cut off. */
+	while ((colon = strrchr(path, ':')) && take_word(config, colon + 1))
+		*colon = '\0';
+	if (!realpath(path, config->image) || stat(config->image, &status) < 0)
+		return err_sys(err, "%s", path);
+	if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
+		return err_set(err, EINVAL, "%s: neither an image's file nor a block device", path);
+	return 0;
+}
+
+/* --- the disks -------------------------------------------------------------------------------- */
+
+/*
+ * The type of an image's file system, by the magic numbers that each has in its place. That is safe
+ * since no guest writes to an image: whoever made it chose what it is.
+ */
+static int probe_type(struct root *root, struct disk *image, struct err *err)
+{
+	uint8_t head[2048];
+	struct iovec piece = {.iov_base = head, .iov_len = sizeof(head)};
+
+	if (disk_bytes(image) >= sizeof(head) && disk_read(image, 0, &piece, 1) == sizeof(head)) {
+		if (memcmp(head, "hsqs", 4) == 0)
+			strcpy(root->type, "squashfs");
+		else if (load_le16(head + 1024 + 0x38) == 0xef53)
+			strcpy(root->type, "ext4");
+		else if (load_le32(head + 1024) == 0xe0f5e1e2)
+			strcpy(root->type, "erofs");
+	}
+	if (root->type[0])
+		return 0;
+	return err_set(err, EINVAL,
+		       "%s: has no ext4, squashfs or erofs (an image is the file system itself, "
+		       "without partitions, uncompressed)",
+		       root->image);
+}
+
+/* An empty ext4 on a disk of ours. Nothing in it is worth a journal or checksums. */
+static int make_file_system(struct disk *disk, struct err *err)
+{
+	static const char *const programs[] = {"/sbin/mke2fs", "/usr/sbin/mke2fs", "mke2fs"};
+	char path[32], size[32];
+	char *argv[] = {(char[]){"mke2fs"},
+			(char[]){"-q"},
+			(char[]){"-F"},
+			(char[]){"-t"},
+			(char[]){"ext4"},
+			(char[]){"-b"},
+			(char[]){"4096"},
+			(char[]){"-m"},
+			(char[]){"0"},
+			(char[]){"-O"},
+			(char[]){"^has_journal,^metadata_csum,^resize_inode"},
+			(char[]){"-E"},
+			(char[]){"lazy_itable_init=1,assume_storage_prezeroed=1,nodiscard"},
+			path,
+			size,
+			NULL};
+	posix_spawn_file_actions_t actions;
+	int status, ret = ENOENT;
+	pid_t pid;
+	size_t i;
+
+	disk_private_path(disk, path);
+	snprintf(size, sizeof(size), "%lluk", (unsigned long long)disk_bytes(disk) / 1024);
+	posix_spawn_file_actions_init(&actions);
+	/* Its descriptor closes on exec: the program finds the file by number 3. */
+	posix_spawn_file_actions_adddup2(&actions, atoi(strrchr(path, '/') + 1), 3);
+	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	strcpy(path, "/proc/self/fd/3");
+	for (i = 0; ret == ENOENT && i < ARRAY_SIZE(programs); i++)
+		ret = posix_spawnp(&pid, programs[i], &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	if (ret == ENOENT)
+		return err_set(err, ENOENT,
+			       "a disk needs mke2fs for its file system: install e2fsprogs");
+	if (ret)
+		return err_code(err, ret, "mke2fs");
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return err_set(err, EIO, "mke2fs could not make a file system of %s bytes", size);
+	return 0;
+}
+
+static int open_scratch(struct root *root, const struct root_config *config, struct err *err)
+{
+	int ret = disk_create_scratch(&root->disk[MACHINE_DISK_WRITABLE], config->disk_bytes, err);
+
+	if (ret == 0)
+		ret = make_file_system(root->disk[MACHINE_DISK_WRITABLE], err);
+	root->request.upper = AGENT_UPPER_DISK;
+	root->request.upper_number = MACHINE_DISK_WRITABLE;
+	return ret;
+}
+
+static int open_image(struct root *root, const struct root_config *config, struct err *err)
+{
+	uint64_t limit = config->disk_bytes ? config->disk_bytes : ROOT_LAYER_DEFAULT;
+	unsigned number = config->copy_on_write ? MACHINE_DISK_WRITABLE : MACHINE_DISK_IMAGE;
+	struct disk *image;
+	int ret;
+
+	memcpy(root->image, config->image, sizeof(root->image));
+	memcpy(root->type, config->type, sizeof(root->type));
+	ret = disk_open_image(&image, config->image, err);
+	if (ret < 0)
+		return ret;
+	root->disk[number] = image;
+	root->request.lower = AGENT_LOWER_DISK;
+	root->request.lower_number = number;
+	root->request.read_only = !config->copy_on_write;
+	root->request.upper = config->copy_on_write ? AGENT_UPPER_NONE : AGENT_UPPER_TMPFS;
+	ret = root->type[0] ? 0 : probe_type(root, image, err);
+	if (ret == 0 && config->copy_on_write && strcmp(root->type, "ext4") != 0)
+		ret = err_set(err, EINVAL, "%s: %s can't be written to: leave out ':cow'",
+			      config->image, root->type);
+	if (ret == 0 && config->copy_on_write)
+		ret = disk_create_overlay(&root->disk[number], image, limit, err);
+	return ret;
+}
+
+int root_open(struct root *root, const struct root_config *config, struct err *err)
+{
+	int ret = 0;
+
+	*root = (struct root){.wanted = config->image[0] || config->disk_bytes};
+	root->request.lower = AGENT_LOWER_PRESENT;
+	root->request.type = root->type;
+	if (config->disk_bytes && config->disk_bytes < ROOT_DISK_MIN)
+		return err_set(err, EINVAL, "a disk of %llu bytes is too small: 1M and more",
+			       (unsigned long long)config->disk_bytes);
+	if (config->image[0])
+		ret = open_image(root, config, err);
+	if (ret == 0 && config->disk_bytes && !config->copy_on_write)
+		ret = open_scratch(root, config, err);
+	if (ret < 0)
+		root_close(root);
+	return ret;
+}
+
+void root_close(struct root *root)
+{
+	unsigned i;
+
+	for (i = 0; i < MACHINE_DISKS; i++) {
+		disk_destroy(root->disk[i]);
+		root->disk[i] = NULL;
+	}
+}
+
+/* --- the agent -------------------------------------------------------------------------------- */
+
+int root_ask(struct root *root, const struct root_config *config, struct machine_devices *devices,
+	     struct agent_channel *channel, struct err *err)
+{
+	unsigned i;
+	int ret;
+
+	for (i = 0; i < MACHINE_DISKS; i++) {
+		if (!root->disk[i])
+			continue;
+		blk_set_limits(devices->blk[i], config->bytes_per_second,
+			       config->operations_per_second);
+		ret = devices_set_disk(devices, i, root->disk[i], err);
+		root->disk[i] = NULL;
+		if (ret < 0)
+			return ret;
+	}
+	ret = agent_channel_set_root(channel, &root->request);
+	return ret < 0 ? err_code(err, -ret, "asking for the root file system") : ret;
+}
+
+void root_explain(const struct root *root, int error, struct err *err)
+{
+	const char *image = root->image[0] ? root->image : "the sandbox's disk";
+	const char *type = root->image[0] ? root->type : "ext4";
+
+	if (error == ENODEV)
+		err_set(err, error, "%s: the guest's kernel does not know %s", image, type);
+	else if (error == ENOTDIR)
+		err_set(err, error,
+			"%s: dev, proc, sys and run must be directories in it, or not be there",
+			image);
+	else if (error == EINVAL || error == EUCLEAN)
+		err_set(err, error, "%s: the guest does not find a sound %s in it", image, type);
+	else
+		err_code(err, error, "%s: the guest could not make it its root (%s)", image, type);
+}
