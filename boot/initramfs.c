@@ -9,10 +9,12 @@
 #include "boot/image.h"
 #include "vmm/base/bytes.h"
 
-#define PAGE_BYTES	((uint64_t)4096)
-#define CPIO_PATH_MAX	1024
-#define CPIO_FIRST_NODE 1
-#define CPIO_TRAILER	"TRAILER!!!"
+#define PAGE_BYTES	 ((uint64_t)4096)
+#define CPIO_PATH_MAX	 1024
+#define CPIO_HEADER_SIZE 110
+#define CPIO_NAME_MAX	 4096 /* of the kernel, zeros behind it included */
+#define CPIO_FIRST_NODE	 1
+#define CPIO_TRAILER	 "TRAILER!!!"
 
 int initramfs_load(const char *path, struct guest_memory *memory, uint64_t kernel_end,
 		   uint64_t *start, uint64_t *size, struct err *err)
@@ -67,31 +69,56 @@ struct entry {
 	unsigned mode, links, major, minor;
 	const void *bytes;
 	size_t length;
+	bool aligned; /* the contents begin on a page and fill whole ones */
 };
+
+/* How long the name is with zeros behind it, so that the contents begin on a page. */
+static size_t align_name(const struct cpio *cpio, size_t name_length)
+{
+	uint64_t end = cpio->written + CPIO_HEADER_SIZE + name_length;
+
+	return name_length + (size_t)(align_up(end, PAGE_BYTES) - end);
+}
+
+static int put_zeros(struct cpio *cpio, size_t length, struct err *err)
+{
+	static const uint8_t zeros[PAGE_BYTES];
+
+	return put(cpio, zeros, length, err);
+}
 
 static int put_entry(struct cpio *cpio, const struct entry *entry, uint32_t inode, struct err *err)
 {
-	size_t name_length = strlen(entry->path) + 1;
+	size_t path_length = strlen(entry->path) + 1, name_length = path_length;
+	size_t contents = entry->length;
 	char header[128];
 	int ret, length;
 
 	if (name_length > CPIO_PATH_MAX)
 		return err_set(err, ENAMETOOLONG, "initramfs: path too long: %s", entry->path);
-	if (entry->length > UINT32_MAX)
+	if (entry->length > UINT32_MAX - PAGE_BYTES)
 		return err_set(err, EFBIG, "initramfs: %s is too large", entry->path);
+	if (entry->aligned) {
+		name_length = align_name(cpio, name_length);
+		contents = align_up(contents, PAGE_BYTES);
+	}
 	/* Magic, then 13 fields of 8 digits; user, group, time, device of the file and check are 0.
 	 */
 	length = snprintf(header, sizeof(header),
 			  "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", inode,
-			  entry->mode, 0, 0, entry->links, 0, (unsigned)entry->length, 0, 0,
+			  entry->mode, 0, 0, entry->links, 0, (unsigned)contents, 0, 0,
 			  entry->major, entry->minor, (unsigned)name_length, 0);
 	ret = put(cpio, header, (size_t)length, err);
 	if (ret == 0)
-		ret = put(cpio, entry->path, name_length, err);
+		ret = put(cpio, entry->path, path_length, err);
+	if (ret == 0)
+		ret = put_zeros(cpio, name_length - path_length, err);
 	if (ret == 0)
 		ret = pad(cpio, err);
 	if (ret == 0)
 		ret = put(cpio, entry->bytes, entry->length, err);
+	if (ret == 0)
+		ret = put_zeros(cpio, contents - entry->length, err);
 	if (ret == 0)
 		ret = pad(cpio, err);
 	return ret;
@@ -121,6 +148,26 @@ int cpio_file(struct cpio *cpio, const char *path, unsigned mode, const void *by
 	struct entry entry = {
 		.path = path, .mode = S_IFREG | mode, .links = 1, .bytes = bytes, .length = length};
 
+	return put_entry(cpio, &entry, cpio->next_inode++, err);
+}
+
+int cpio_program(struct cpio *cpio, const char *path, unsigned mode, const void *bytes,
+		 size_t length, struct err *err)
+{
+	struct entry entry = {.path = path,
+			      .mode = S_IFREG | mode,
+			      .links = 1,
+			      .bytes = bytes,
+			      .length = length,
+			      .aligned = true};
+	int ret;
+
+	/* A name too long would make the kernel skip the entry: a harmless one before it helps. */
+	if (align_name(cpio, strlen(path) + 1) > CPIO_NAME_MAX) {
+		ret = cpio_directory(cpio, ".", 0755, err);
+		if (ret < 0)
+			return ret;
+	}
 	return put_entry(cpio, &entry, cpio->next_inode++, err);
 }
 

@@ -37,6 +37,12 @@ int cpio_directory(struct cpio *cpio, const char *path, unsigned mode, struct er
 int cpio_symlink(struct cpio *cpio, const char *path, const char *target, struct err *err);
 int cpio_file(struct cpio *cpio, const char *path, unsigned mode, const void *bytes, size_t length,
 	      struct err *err);
+/*
+ * The same for a file that our kernel need not copy (CONFIG_INITRAMFS_IN_PLACE, docs/boot.md): its
+ * contents begin on a page and are filled up with zeros to whole ones, which no ELF program minds.
+ */
+int cpio_program(struct cpio *cpio, const char *path, unsigned mode, const void *bytes,
+		 size_t length, struct err *err);
 int cpio_device(struct cpio *cpio, const char *path, unsigned mode, unsigned major, unsigned minor,
 		struct err *err);
 /* The trailer; flushes. */

@@ -10,9 +10,12 @@
  * element).
  *
  * Arguments: entry=ADDRESS (of the kernel's ELF header, hexadecimal), out=FILE (the count, then the
- * profile), map=System.map (optional: a profile by function).
+ * profile), map=System.map (optional: a profile by function). With mark=ADDRESS instead of entry
+ * everything of L2 counts, programs too, from the first time that a program of L1 executes that
+ * address to the second (bench/boot/mark.S): so the guest of a restored template is counted.
  *
- * The file holds "instructions N", then a line a function: self, inclusive, calls, name.
+ * The file holds "instructions N", with mark= "programs N", then a line a function: self, inclusive,
+ * calls, name.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -76,13 +79,14 @@ struct frame {
 };
 
 static struct {
-	uint64_t entry;
+	uint64_t entry, mark;
 	const char *out;
 	uint64_t executed; /* instructions of everybody; added to by generated code */
 	uint64_t since;	   /* executed when L2 was entered last */
 	uint64_t sum;	   /* of L2 before that */
 	uint64_t resume;   /* where L1 goes on after the VMRUN that is under way */
 	uint64_t repeat;   /* block.repeat of the block before */
+	uint64_t programs; /* with mark: of sum, what is not the kernel's */
 	bool entering, inside, started, done;
 } state;
 
@@ -160,6 +164,8 @@ static void write_result(void)
 	while (profile.depth)
 		frame_pop();
 	fprintf(f, "instructions %llu\n", (unsigned long long)state.sum);
+	if (state.mark)
+		fprintf(f, "programs %llu\n", (unsigned long long)state.programs);
 	for (i = 0; i < profile.count; i++)
 		if (profile.symbols[i].self || profile.symbols[i].inclusive)
 			fprintf(f, "%llu %llu %llu %s\n",
@@ -174,6 +180,28 @@ static bool is_user(uint64_t address)
 {
 	return address >= USER_START && address < USER_END &&
 	       !(address >= KERNEL_LOADED && address < KERNEL_LOADED_END);
+}
+
+/* A block of L2 where everything between two marks counts. */
+static void count_marked(const struct block *block)
+{
+	if (!state.started)
+		return;
+	if (symbol_of(block->start) < 0)
+		state.programs += block->count;
+	profile_block(block);
+}
+
+/* A program of L1 is at the mark. */
+static void on_mark(void)
+{
+	if (!state.started) {
+		state.started = true;
+		state.sum = 0;
+		return;
+	}
+	state.done = true;
+	write_result();
 }
 
 /* Runs before each block that is executed, of L1 and of L2. */
@@ -198,7 +226,9 @@ static void on_block(unsigned cpu, void *data)
 		state.since = state.executed;
 	}
 	state.entering = false;
-	if (state.inside) {
+	if (state.inside && state.mark) {
+		count_marked(block);
+	} else if (state.inside) {
 		if (!state.started && block->start == state.entry) {
 			state.started = true;
 			state.sum = 0;
@@ -212,6 +242,8 @@ static void on_block(unsigned cpu, void *data)
 		} else if (state.started && profile.count) {
 			profile_block(block);
 		}
+	} else if (state.mark && block->start == state.mark) {
+		on_mark();
 	} else if (block->kind == END_VMRUN) {
 		state.resume = block->end;
 		state.entering = true;
@@ -328,6 +360,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
 	for (i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "entry=", 6) == 0) {
 			state.entry = strtoull(argv[i] + 6, NULL, 16);
+		} else if (strncmp(argv[i], "mark=", 5) == 0) {
+			state.mark = strtoull(argv[i] + 5, NULL, 16);
 		} else if (strncmp(argv[i], "out=", 4) == 0) {
 			state.out = strdup(argv[i] + 4);
 		} else if (strncmp(argv[i], "map=", 4) == 0) {
@@ -337,8 +371,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
 			}
 		}
 	}
-	if (!state.entry || !state.out) {
-		fprintf(stderr, "count: entry=ADDRESS and out=FILE are needed\n");
+	if ((!state.entry && (!state.mark || !profile.count)) || !state.out) {
+		fprintf(stderr, "count: entry=ADDRESS, or mark= and map=, and out=FILE are needed\n");
 		return -1;
 	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);

@@ -85,7 +85,7 @@ static int add_program(struct cpio *cpio, const char *path, const char *source, 
 	if (ret == 0)
 		ret = boot_image_read(&image, 0, bytes, image.size, err);
 	if (ret == 0)
-		ret = cpio_file(cpio, path, 0755, bytes, image.size, err);
+		ret = cpio_program(cpio, path, 0755, bytes, image.size, err);
 	free(bytes);
 	boot_image_close(&image);
 	return ret;

@@ -179,6 +179,8 @@ pid_t sandbox_fork(void);
 int sandbox_join(void);
 /* In any child: the mount namespace alone. 0 or -errno. */
 int sandbox_join_mounts(void);
+/* Is the first process about to die? Asked when a command has ended. */
+bool sandbox_ending(void);
 /* The first process has died (with all others): true if pid was it; kind is set if it asked for
  * power off or reboot, and 0 otherwise. */
 bool sandbox_died(pid_t pid, int status, uint32_t *kind);

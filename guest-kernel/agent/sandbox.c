@@ -34,7 +34,9 @@
 #define SPACES_MAKE (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWPID)
 
 static pid_t first_pid = -1;
-static int first_fd = -1; /* its pidfd */
+static int first_fd = -1;	  /* its pidfd */
+static int first_syscall_fd = -1; /* its /proc/PID/syscall */
+static int first_memory_fd = -1;  /* its /proc/PID/statm */
 
 /* As fork(), with more flags and into the sandbox's cgroup if there is one. */
 static pid_t fork_into(uint64_t flags, int *pidfd)
@@ -80,6 +82,14 @@ static int write_proc(pid_t pid, const char *file, const char *text)
 	return root_write(root_proc_fd, path, text);
 }
 
+static int open_proc(pid_t pid, const char *file)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%d/%s", (int)pid, file);
+	return openat(root_proc_fd, path, O_RDONLY | O_CLOEXEC);
+}
+
 /* The mappings, then waits until the first process has set itself up: 0 or -errno. */
 static int first_prepare(pid_t pid, int peer)
 {
@@ -123,6 +133,10 @@ int sandbox_enter(void)
 	 * agent names the host as the sandbox sees it. */
 	if (ret == 0 && setns(first_fd, CLONE_NEWPID | CLONE_NEWUTS) < 0)
 		ret = -errno;
+	if (ret == 0) {
+		first_syscall_fd = open_proc(first_pid, "syscall");
+		first_memory_fd = open_proc(first_pid, "statm");
+	}
 	if (ret < 0) {
 		if (first_pid > 0)
 			kill(first_pid, SIGKILL);
@@ -154,6 +168,8 @@ static void forget(void)
 
 	first_pid = -1;
 	close_fd(&first_fd);
+	close_fd(&first_syscall_fd);
+	close_fd(&first_memory_fd);
 	if (self < 0 || setns(self, CLONE_NEWPID) < 0)
 		agent_log("process namespace: %s", strerror(errno));
 	close_fd(&self);
@@ -177,6 +193,24 @@ int sandbox_users(void)
 	snprintf(path, sizeof(path), "%d/ns/user", (int)first_pid);
 	fd = first_pid > 0 ? openat(root_proc_fd, path, O_RDONLY | O_CLOEXEC) : -1;
 	return fd < 0 ? -errno : fd;
+}
+
+static bool begins_with(int fd, char first)
+{
+	char text[8];
+
+	return fd >= 0 && pread(fd, text, sizeof(text), 0) > 0 && text[0] == first;
+}
+
+/*
+ * reboot(2) kills the first process, which kills all others and waits for them; so they may be
+ * reaped before it. It sleeps in one system call for all its life: if it is "running" it has been
+ * killed, and once it is on its way out it has no memory any more.
+ */
+bool sandbox_ending(void)
+{
+	return first_pid > 0 &&
+	       (begins_with(first_syscall_fd, 'r') || begins_with(first_memory_fd, '0'));
 }
 
 bool sandbox_died(pid_t pid, int status, uint32_t *kind)

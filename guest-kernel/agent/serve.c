@@ -9,8 +9,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 
 _Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into the greeting");
+
+/* For so many milliseconds the first process sleeps if it is not to die. */
+#define ENDING_CALM 20
 
 static volatile sig_atomic_t child_ended;
 
@@ -39,8 +43,10 @@ void serve_hello(struct agent *agent, int fd)
 	link_flush(link);
 }
 
-static void reap(struct agent *agent)
+/* True if a command was among them. */
+static bool reap_all(struct agent *agent)
 {
+	bool commands = false;
 	struct rusage usage;
 	int status;
 	unsigned i;
@@ -51,12 +57,33 @@ static void reap(struct agent *agent)
 		for (i = 0; i < AGENT_COMMANDS_MAX; i++)
 			if (agent->commands[i] && agent->commands[i]->pid == pid)
 				break;
-		if (i < AGENT_COMMANDS_MAX)
+		if (i < AGENT_COMMANDS_MAX) {
 			command_ended(agent->commands[i], status, &usage);
-		else if (pid == agent->mount_pid)
+			commands = true;
+		} else if (pid == agent->mount_pid) {
 			mount_ended(agent, status);
-		else if (agent->isolate && sandbox_died(pid, status, &kind) && kind)
+		} else if (agent->isolate && sandbox_died(pid, status, &kind) && kind) {
 			frames_power(agent, kind);
+		}
+	}
+	return commands;
+}
+
+/*
+ * A command that has switched the sandbox off must not look like one that has simply ended. While
+ * the first process dies it waits now and then for others, so one look does not clear it.
+ */
+static void reap(struct agent *agent)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	unsigned calm = 0;
+
+	if (!reap_all(agent) || !agent->isolate || !sandbox_ending())
+		return;
+	while (calm < ENDING_CALM) {
+		nanosleep(&pause, NULL);
+		reap_all(agent);
+		calm = sandbox_ending() ? 0 : calm + 1;
 	}
 }
 

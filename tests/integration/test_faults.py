@@ -59,6 +59,13 @@ def test_tiny_guest_panics():
     assert b"\x1b" not in result.stderr, repr(result)
 
 
+def test_switched_off_from_inside():
+    """The command that does it, or one that others are waiting beside, ends the sandbox: one line says so."""
+    for command in (["poweroff", "-f"], ["sh", "-c", "sleep 1000 & poweroff -f; sleep 1000"]):
+        run(*command).expect_error("the guest switched itself off")
+    run("reboot", "-f").expect_error("the guest reset itself")
+
+
 @cordon.limit(400)
 def test_tiny_guest_sleeps():
     """A guest that never comes up: after a while Cordon gives up, and shows the console."""

@@ -186,6 +186,50 @@ START_TEST(archive_entries)
 }
 END_TEST
 
+/*
+ * Whatever came before, a program's contents begin on a page and are whole pages, and no name is
+ * longer than the kernel takes. Two of the paddings would be: a harmless entry goes before.
+ */
+START_TEST(programs_lie_on_pages)
+{
+	unsigned before, harmless = 0;
+
+	for (before = 0; before < 4200; before += 4) {
+		static const uint8_t zeros[8192];
+		struct seen seen;
+		struct cpio cpio;
+		char *archive;
+		size_t size;
+		FILE *to = open_memstream(&archive, &size);
+
+		ck_assert_ptr_nonnull(to);
+		cpio_begin(&cpio, to);
+		ck_assert_int_eq(cpio_file(&cpio, "f", 0644, zeros, before, &err), 0);
+		ck_assert_int_eq(cpio_program(&cpio, "bin/p", 0755, "abc", 3, &err), 0);
+		ck_assert_int_eq(cpio_end(&cpio, &err), 0);
+		fclose(to);
+		seen = parse((const uint8_t *)archive, 0, size);
+		seen = parse((const uint8_t *)archive, seen.next, size);
+		if (strcmp(seen.name, ".") == 0) {
+			ck_assert_uint_eq(seen.mode, S_IFDIR | 0755);
+			seen = parse((const uint8_t *)archive, seen.next, size);
+			harmless++;
+		}
+		ck_assert_str_eq(seen.name, "bin/p");
+		ck_assert_uint_le(seen.name_length, 4096);
+		ck_assert_uint_eq((size_t)(seen.bytes - (uint8_t *)archive) % 4096, 0);
+		ck_assert_uint_eq(seen.length, 4096);
+		ck_assert_int_eq(memcmp(seen.bytes, "abc", 3), 0);
+		ck_assert_int_eq(memcmp(seen.bytes + 3, zeros, 4093), 0);
+		seen = parse((const uint8_t *)archive, seen.next, size);
+		ck_assert_str_eq(seen.name, "TRAILER!!!");
+		free(archive);
+	}
+	ck_assert_uint_gt(harmless, 0);
+	ck_assert_uint_lt(harmless, 10);
+}
+END_TEST
+
 START_TEST(archive_is_deterministic)
 {
 	char *first, *second;
@@ -229,5 +273,5 @@ START_TEST(archive_says_when_the_disk_is_full)
 END_TEST
 
 UNIT_MAIN("initramfs", lies_high_and_page_aligned, may_be_mapped, stays_below_the_hole,
-	  refuses_what_does_not_fit, archive_entries, archive_is_deterministic,
-	  archive_refuses_long_paths, archive_says_when_the_disk_is_full)
+	  refuses_what_does_not_fit, archive_entries, programs_lie_on_pages,
+	  archive_is_deterministic, archive_refuses_long_paths, archive_says_when_the_disk_is_full)

@@ -63,8 +63,10 @@ static void job_ended(void *arg, const struct job_result *result)
 	struct session *session = arg;
 	const struct agent_exit *usage = result->usage;
 
-	if (session->sandbox.machine.end != MACHINE_RUNNING)
-		return; /* the machine's end says more */
+	/* The machine's end, which has come or is announced, says more. */
+	if (session->sandbox.machine.end != MACHINE_RUNNING ||
+	    (session->sandbox.machine.power_announced && !usage))
+		return;
 	if (usage)
 		log_info("the command took %.3f s real, %.3f s user, %.3f s system, at most %llu "
 			 "KiB",

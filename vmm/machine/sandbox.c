@@ -310,6 +310,7 @@ void sandbox_print_end(struct sandbox *sandbox)
 	const char *message = machine->end_message.text;
 
 	log_error("%s%s%s", machine_end_text(machine->end), message[0] ? ": " : "", message);
-	if (machine->config.console_fd < 0)
+	/* Who switches the guest off in good order has nothing to look up there. */
+	if (machine->config.console_fd < 0 && !machine->power_announced)
 		console_print_tail(&machine->console, CONSOLE_LINES);
 }
