@@ -122,6 +122,9 @@ int files_worker_create(struct files_worker **out, struct files_share *share, st
 /* Bytes of requests: returns how many were taken (0: wait for news). */
 size_t files_worker_put(struct files_worker *worker, const void *bytes, size_t length);
 
+/* How many would be taken now; if it is 0, news comes when there is room. */
+size_t files_worker_room(struct files_worker *worker);
+
 /* Bytes of replies, as one piece; files_worker_took() says how many were used. */
 size_t files_worker_peek(struct files_worker *worker, const void **bytes);
 void files_worker_took(struct files_worker *worker, size_t length);

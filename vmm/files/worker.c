@@ -205,6 +205,17 @@ size_t files_worker_put(struct files_worker *worker, const void *bytes, size_t l
 	return taken;
 }
 
+size_t files_worker_room(struct files_worker *worker)
+{
+	size_t room;
+
+	pthread_mutex_lock(&worker->mutex);
+	room = worker->ended ? FILES_QUEUE : ring_space(&worker->in);
+	worker->want_room = room == 0;
+	pthread_mutex_unlock(&worker->mutex);
+	return room;
+}
+
 size_t files_worker_peek(struct files_worker *worker, const void **bytes)
 {
 	struct iovec piece[2] = {{0}};

@@ -22,8 +22,16 @@
 
 #define CONSOLE_LINES 16
 
+/* Nothing of the user's runs before its shares are there. */
 static void ready(struct sandbox *sandbox)
 {
+	struct err err = {.text = ""};
+	int ret = shares_mount(&sandbox->shares, sandbox->machine.channel, &err);
+
+	if (ret < 0)
+		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
+	if (ret != 0)
+		return;
 	sandbox->is_ready = true;
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	if (sandbox->config.hostname)
@@ -110,7 +118,13 @@ static void save_template(void *arg)
 static void agent_answered(void *arg, uint32_t request, int error)
 {
 	struct sandbox *sandbox = arg;
+	struct err err = {.text = ""};
+	int ret = shares_answered(&sandbox->shares, request, error, &err);
 
+	if (ret < 0)
+		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
+	else if (ret > 0)
+		ready(sandbox);
 	if (sandbox->root_asked > 0 && request == (uint32_t)sandbox->root_asked)
 		root_answered(sandbox, error);
 	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
@@ -128,6 +142,7 @@ static void agent_ready(void *arg)
 
 	if (sandbox->is_ready)
 		return;
+	shares_begin(&sandbox->shares);
 	if (sandbox->restored) {
 		sandbox_set_time(sandbox);
 		sandbox_reseed(sandbox);
@@ -147,7 +162,7 @@ static void machine_ended(void *arg)
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	/* The next start shall not fail in the same way. */
 	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
-	    sandbox->machine.end != MACHINE_NO_ROOT) {
+	    sandbox->machine.end != MACHINE_NO_ROOT && sandbox->machine.end != MACHINE_NO_SHARE) {
 		log_warning("the template did not work and is removed: the next start boots");
 		unlink(sandbox->template.path);
 	}
@@ -276,9 +291,13 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
 	ret = root_open(&sandbox->root, &config->root, err);
 	if (ret == 0)
+		ret = shares_open(&sandbox->shares, config->guard, err);
+	if (ret == 0)
 		ret = create_machine(sandbox, loop, err);
+	if (ret == 0 && config->machine.agent)
+		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
 	if (ret < 0)
-		root_close(&sandbox->root);
+		sandbox_destroy(sandbox);
 	return ret;
 }
 
@@ -297,9 +316,12 @@ int sandbox_start(struct sandbox *sandbox, struct err *err)
 
 void sandbox_destroy(struct sandbox *sandbox)
 {
-	if (!sandbox->machine.loop)
-		return;
-	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
+	if (sandbox->machine.loop) {
+		loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
+		/* Sessions of shares use the streams, and vCPUs the devices behind those. */
+		machine_stop(&sandbox->machine);
+	}
+	shares_close(&sandbox->shares);
 	machine_destroy(&sandbox->machine);
 	root_close(&sandbox->root);
 }

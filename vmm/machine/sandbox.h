@@ -10,6 +10,7 @@
 
 #include "vmm/base/err.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/shares.h"
 #include "vmm/machine/root.h"
 #include "vmm/machine/template.h"
 
@@ -19,6 +20,7 @@ struct sandbox_config {
 	const char *snapshot;	       /* path to go on from, or NULL */
 	bool verify;		       /* read all of the snapshot's memory and check it first */
 	const char *hostname;	       /* of the guest, or NULL: as it is */
+	struct guard *guard;	       /* its policy, with the shares; or NULL. The caller's */
 	struct root_config root;       /* zeros: the initramfs alone */
 };
 
@@ -38,6 +40,7 @@ struct sandbox {
 	struct snapshot snapshot; /* open while the machine is made from it */
 	bool restored;		  /* the guest has a life before this one */
 	bool is_ready;
+	struct shares shares;
 	int awaited; /* the request whose answer says that the agent has done what came before */
 	struct root root;
 	int root_asked; /* the request for it, until it is answered */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shares of a sandbox: a vsock port for each, sessions of the file server (vmm/files) behind
+ * them, and the mounts that the agent is asked for before any command starts.
+ *
+ * Which port is which share the monitor knows; only the guest's real root can connect. A template
+ * has none of it: shares are mounted after the restore, and anew after every restore, since their
+ * connections die with the transport's reset.
+ */
+#ifndef CORDON_MACHINE_SHARES_H
+#define CORDON_MACHINE_SHARES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+#include "vmm/base/loop.h"
+#include "vmm/files/files.h"
+
+#define SHARES_PORT 1100u /* of the first; the others follow */
+#define SHARES_MSIZE \
+	(128u << 10) /* longest message: the guest's kernel allocates it in one piece */
+
+struct agent_channel;
+struct guard;
+struct vsock;
+
+struct share_link {
+	struct shares *shares;
+	struct files_share share;
+	char *host; /* for messages */
+	uint32_t port;
+	struct share_session *sessions;
+	unsigned session_count;
+};
+
+struct shares {
+	struct loop *loop;
+	struct share_link *link[FILES_SHARES_MAX];
+	unsigned count;
+	unsigned mounted; /* so far */
+	int request;	  /* that is not answered yet, or 0 */
+};
+
+/*
+ * Opens the host directories of all shares of the guard's policy. guard NULL: there are none. 0 or
+ * -errno with a message.
+ */
+int shares_open(struct shares *shares, struct guard *guard, struct err *err);
+
+/* Waits for the guest's connections. 0 or -errno with a message. */
+int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err);
+
+/* All are to be mounted (again): the agent has connected. */
+void shares_begin(struct shares *shares);
+
+/* Asks for the next mount: 1, or 0 if all are mounted, or -errno with a message. */
+int shares_mount(struct shares *shares, struct agent_channel *channel, struct err *err);
+
+/* The agent's answer to some request: 1 if it was about a mount, 0 if not, -errno with a message.
+ */
+int shares_answered(struct shares *shares, uint32_t request, int error, struct err *err);
+
+/* Before the devices are destroyed, when no vCPU runs. Works on zeros. */
+void shares_close(struct shares *shares);
+
+#endif
