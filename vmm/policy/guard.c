@@ -3,27 +3,34 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/log.h"
+#include "vmm/policy/audit.h"
+
 struct guard {
-	pthread_rwlock_t lock;
+	pthread_rwlock_t lock; /* of policy: held while one is used */
 	struct policy *policy;
 	struct policy *first; /* whose shares are there; may be the same */
+	struct audit *audit;
+	atomic_bool warned;
 };
 
 int guard_create(struct guard **guard, struct policy *policy, struct audit *audit)
 {
 	struct guard *made = calloc(1, sizeof(*made));
 
-	(void)audit;
 	*guard = made;
 	if (!made) {
 		policy_free(policy);
+		audit_close(audit);
 		return -ENOMEM;
 	}
 	pthread_rwlock_init(&made->lock, NULL);
 	made->policy = made->first = policy;
+	made->audit = audit;
 	return 0;
 }
 
@@ -31,6 +38,7 @@ void guard_destroy(struct guard *guard)
 {
 	if (!guard)
 		return;
+	audit_close(guard->audit);
 	if (guard->first != guard->policy)
 		policy_free(guard->first);
 	policy_free(guard->policy);
@@ -52,35 +60,78 @@ enum policy_verdict guard_decide(struct guard *guard, const struct policy_reques
 	return decision->verdict;
 }
 
+/* The log can't be written: fail closed where the policy says so, else say it once and go on. */
+static void not_logged(struct guard *guard, int code, struct policy_decision *decision)
+{
+	bool required = policy_audit_required(guard->policy);
+
+	if (!atomic_exchange(&guard->warned, true))
+		log_warning("audit log %s: %s: %s", audit_path(guard->audit), strerror(code),
+			    required ? "everything is denied until it can be written again"
+				     : "what is not logged is counted");
+	if (!required || !decision)
+		return;
+	decision->verdict = POLICY_DENY;
+	decision->line = 0;
+	decision->reason = "the audit log can't be written";
+}
+
 enum policy_verdict guard_check(struct guard *guard, const struct policy_request *request,
 				struct policy_decision *decision)
 {
 	struct policy_decision own;
+	const char *file;
+	int ret = 0;
 
 	if (!decision)
 		decision = &own;
-	guard_decide(guard, request, decision);
+	/* One lock for both: a decision is never logged behind a policy that did not make it. */
+	pthread_rwlock_rdlock(&guard->lock);
+	policy_decide(guard->policy, request, decision);
 	if (decision->verdict == POLICY_ASK) {
 		decision->verdict = POLICY_DENY;
 		decision->reason = "a rule has an operator asked, and there is none";
 	}
+	file = decision->rule ? decision->rule->file : NULL;
+	if (guard->audit)
+		ret = audit_decision(guard->audit, request, decision, file);
+	if (ret < 0)
+		not_logged(guard, -ret, decision);
+	else if (guard->audit)
+		atomic_store(&guard->warned, false);
+	pthread_rwlock_unlock(&guard->lock);
+	decision->rule = NULL;
 	return decision->verdict;
 }
 
 void guard_note(struct guard *guard, const struct guard_note *note)
 {
-	(void)guard;
-	(void)note;
+	int ret = guard->audit ? audit_note(guard->audit, note) : 0;
+
+	if (ret < 0) {
+		pthread_rwlock_rdlock(&guard->lock);
+		not_logged(guard, -ret, NULL);
+		pthread_rwlock_unlock(&guard->lock);
+	}
 }
 
 void guard_replace(struct guard *guard, struct policy *policy, const char *by)
 {
+	struct guard_note note = {
+		.class = POLICY_CLASSES,
+		.what = "policy-set",
+		.object = policy_name(policy),
+		.detail = by,
+	};
 	struct policy *old;
 
-	(void)by;
 	pthread_rwlock_wrlock(&guard->lock);
 	old = guard->policy;
 	guard->policy = policy;
+	/* Before any decision of the new one. */
+	if (guard->audit && audit_note(guard->audit, &note) < 0)
+		log_warning("audit log %s: that the policy was set could not be logged",
+			    audit_path(guard->audit));
 	pthread_rwlock_unlock(&guard->lock);
 	if (old != guard->first)
 		policy_free(old);
@@ -95,22 +146,15 @@ void guard_each_share(struct guard *guard,
 		each(arg, policy_share(guard->first, i));
 }
 
-static char *copy_of(struct guard *guard, const char *(*what)(const struct policy *))
+void guard_with_policy(struct guard *guard, void (*with)(void *arg, const struct policy *policy),
+		       void *arg)
 {
-	char *copy;
-
 	pthread_rwlock_rdlock(&guard->lock);
-	copy = strdup(what(guard->policy));
+	with(arg, guard->policy);
 	pthread_rwlock_unlock(&guard->lock);
-	return copy;
 }
 
-char *guard_policy_text(struct guard *guard)
+const char *guard_audit_path(const struct guard *guard)
 {
-	return copy_of(guard, policy_text);
-}
-
-char *guard_policy_name(struct guard *guard)
-{
-	return copy_of(guard, policy_name);
+	return guard->audit ? audit_path(guard->audit) : NULL;
 }

@@ -12,12 +12,12 @@
 struct guard;
 struct audit;
 
-/* What goes into the log that is no decision. Strings may be NULL. */
+/* What goes into the log that is no decision. Strings but what may be NULL. */
 struct guard_note {
-	enum policy_class class;
-	const char *what;   /* "flow-end", "policy-set": a constant word */
-	const char *object; /* any bytes up to NUL; escaped and cut for the log */
-	const char *detail; /* "in=4096 out=512 seconds=2" */
+	enum policy_class class; /* POLICY_CLASSES: of none */
+	const char *what;	 /* "flow-end", "policy-set": a constant word */
+	const char *object;	 /* any bytes up to NUL; escaped and cut for the log */
+	const char *detail;	 /* "in=4096 out=512 seconds=2" */
 	const struct policy_subject *subject;
 };
 
@@ -64,8 +64,12 @@ void guard_replace(struct guard *guard, struct policy *policy, const char *by);
 void guard_each_share(struct guard *guard,
 		      void (*each)(void *arg, const struct policy_share *share), void *arg);
 
-/* A copy of the current policy's text and name, both malloc()ed; NULL without memory. */
-char *guard_policy_text(struct guard *guard);
-char *guard_policy_name(struct guard *guard);
+/* Calls with() with the current policy, which stays until that returns. with must not call guard.
+ */
+void guard_with_policy(struct guard *guard, void (*with)(void *arg, const struct policy *policy),
+		       void *arg);
+
+/* Where the log is; NULL: there is none. Stays as long as the guard. */
+const char *guard_audit_path(const struct guard *guard);
 
 #endif

@@ -42,7 +42,8 @@ struct policy {
 	struct policy_share share[POLICY_SHARES_MAX];
 	size_t shares;
 	struct rule_list class[POLICY_CLASSES];
-	bool audit_required, rootfs;
+	bool audit_required;
+	struct policy_source source; /* copied whole */
 };
 
 /* --- words.c ---------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/utf8.h"
 
 int parse_fail(struct parser *parser, int code, unsigned column, const char *fmt, ...)
 {
@@ -26,30 +27,6 @@ int parse_fail(struct parser *parser, int code, unsigned column, const char *fmt
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-/* The length of the UTF-8 character at text, or 0 if it is none. */
-static size_t utf8_length(const uint8_t *text, size_t left)
-{
-	size_t length = text[0] < 0x80 ? 1 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4, i;
-	uint32_t value = text[0];
-
-	if (length == 1)
-		return 1;
-	if (text[0] < 0xc2 || text[0] > 0xf4 || length > left)
-		return 0;
-	value = text[0] & (0x7fu >> length);
-	for (i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		value = value << 6 | (text[i] & 0x3f);
-	}
-	if (value < (length == 2   ? 0x80u
-		     : length == 3 ? 0x800u
-				   : 0x10000u) ||
-	    value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
-		return 0;
-	return length;
-}
-
 /* Nothing in a line may hide what it says: no control characters, nothing that is not UTF-8. */
 static int check_line(struct parser *parser, const char *line, size_t length)
 {
@@ -57,7 +34,7 @@ static int check_line(struct parser *parser, const char *line, size_t length)
 	size_t at, step;
 
 	for (at = 0; at < length; at += step) {
-		step = utf8_length(text + at, length - at);
+		step = utf8_length(line + at, length - at);
 		if (step == 0)
 			return parse_fail(parser, EINVAL, (unsigned)at + 1, "not UTF-8 text");
 		if ((text[at] < ' ' && text[at] != '\t') || text[at] == 0x7f)
@@ -160,6 +137,37 @@ static int parse_all(struct parser *parser, const char *text, size_t length)
 	return ret;
 }
 
+static const char *copy_text(struct arena *arena, const char *text)
+{
+	return text ? arena_copy(arena, text, strlen(text)) : NULL;
+}
+
+/* The policy keeps what it was made with, so that it can be made again (in a fork). */
+static int copy_source(struct policy *policy, const struct policy_source *source)
+{
+	struct arena *arena = &policy->arena;
+	struct policy_share *share = arena_array(arena, source->shares + 1, sizeof(*share));
+	bool missing = !share;
+	size_t i;
+
+	policy->source = *source;
+	policy->source.name = copy_text(arena, source->name ? source->name : "policy");
+	policy->source.folder = copy_text(arena, source->folder);
+	policy->source.home = copy_text(arena, source->home);
+	policy->source.share = share;
+	for (i = 0; share && i < source->shares; i++) {
+		share[i] = source->share[i];
+		share[i].host = copy_text(arena, source->share[i].host);
+		share[i].guest = copy_text(arena, source->share[i].guest);
+		share[i].file = NULL;
+		missing |= !share[i].host || !share[i].guest;
+	}
+	missing |= !policy->source.name || (source->folder && !policy->source.folder) ||
+		   (source->home && !policy->source.home);
+	policy->name = policy->source.name;
+	return missing ? -ENOMEM : 0;
+}
+
 int policy_parse(struct policy **policy, const char *text, size_t length,
 		 const struct policy_source *source, struct err *err)
 {
@@ -175,13 +183,10 @@ int policy_parse(struct policy **policy, const char *text, size_t length,
 		parser->policy = made;
 		parser->err = err ? err : &dropped;
 		parser->err->text[0] = '\0';
-		made->name = arena_copy(
-			&made->arena, parser->source->name ? parser->source->name : "policy",
-			strlen(parser->source->name ? parser->source->name : "policy"));
 		made->text = arena_copy(&made->arena, text, length);
-		made->rootfs = parser->source->rootfs;
+		ret = made->text ? copy_source(made, parser->source) : -ENOMEM;
 		parser->file = made->name;
-		if (made->name && made->text)
+		if (ret == 0)
 			ret = parse_all(parser, text, length);
 		if (ret == -ENOMEM && !parser->err->text[0])
 			err_set(parser->err, ENOMEM, "out of memory");
@@ -260,4 +265,9 @@ const char *policy_text(const struct policy *policy)
 const char *policy_name(const struct policy *policy)
 {
 	return policy->name;
+}
+
+const struct policy_source *policy_source(const struct policy *policy)
+{
+	return &policy->source;
 }

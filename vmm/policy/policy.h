@@ -211,9 +211,13 @@ const struct policy_rule *policy_rule(const struct policy *policy, enum policy_c
 /* Whether operations go on when the audit log can't be written (on-deny ... audit=required: no). */
 bool policy_audit_required(const struct policy *policy);
 
-/* The text that the policy was made of. */
+/*
+ * What the policy was made of: its text, and a source that makes the same of it again (but that it
+ * is lenient or not). Both belong to the policy.
+ */
 const char *policy_text(const struct policy *policy);
 const char *policy_name(const struct policy *policy);
+const struct policy_source *policy_source(const struct policy *policy);
 
 /* The words of the language and of the log. NULL for what is none. */
 const char *policy_class_word(enum policy_class class);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/policy/audit_line.h"
+
+#include <arpa/inet.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/base/utf8.h"
+
+/* Of what a guest says: more of it is cut. Twice a path, escaped, fits in a line. */
+#define EXECUTABLE_MAX 256
+#define DETAIL_MAX     512
+
+static void put(struct audit_line *line, const char *bytes, size_t length)
+{
+	/* Room for the line's end is always left. */
+	if (line->full || length > sizeof(line->text) - 128 - line->length) {
+		line->full = true;
+		return;
+	}
+	memcpy(line->text + line->length, bytes, length);
+	line->length += length;
+}
+
+static void put_text(struct audit_line *line, const char *text)
+{
+	put(line, text, strlen(text));
+}
+
+static void put_name(struct audit_line *line, const char *name)
+{
+	put_text(line, ",\"");
+	put_text(line, name);
+	put_text(line, "\":");
+}
+
+void audit_line_begin(struct audit_line *line, uint64_t sequence)
+{
+	struct timespec now;
+	struct tm parts;
+	char text[96];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &parts);
+	line->length = 0;
+	line->full = false;
+	snprintf(text, sizeof(text),
+		 "{\"seq\":%llu,\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%06ldZ\"",
+		 (unsigned long long)sequence, parts.tm_year + 1900, parts.tm_mon + 1,
+		 parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, now.tv_nsec / 1000);
+	put_text(line, text);
+}
+
+void audit_line_word(struct audit_line *line, const char *name, const char *value)
+{
+	put_name(line, name);
+	put_text(line, "\"");
+	put_text(line, value);
+	put_text(line, "\"");
+}
+
+void audit_line_number(struct audit_line *line, const char *name, uint64_t value)
+{
+	char text[24];
+
+	put_name(line, name);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	put_text(line, text);
+}
+
+static void put_hex(struct audit_line *line, const char *bytes, size_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		const char pair[2] = {digits[(uint8_t)bytes[i] >> 4],
+				      digits[(uint8_t)bytes[i] & 15]};
+
+		put(line, pair, 2);
+	}
+}
+
+void audit_line_bytes(struct audit_line *line, const char *name, const char *bytes, size_t length)
+{
+	bool broken = false;
+	char escaped[8], also[48];
+	size_t at, step;
+
+	put_name(line, name);
+	put_text(line, "\"");
+	for (at = 0; at < length; at += step) {
+		step = utf8_length(bytes + at, length - at);
+		if (step == 0) {
+			broken = true;
+			step = 1;
+			put_text(line, "\xef\xbf\xbd");
+		} else if (bytes[at] == '"' || bytes[at] == '\\') {
+			escaped[0] = '\\';
+			escaped[1] = bytes[at];
+			put(line, escaped, 2);
+		} else if (step == 1 && ((uint8_t)bytes[at] < ' ' || bytes[at] == 0x7f)) {
+			snprintf(escaped, sizeof(escaped), "\\u%04x", (uint8_t)bytes[at]);
+			put_text(line, escaped);
+		} else {
+			put(line, bytes + at, step);
+		}
+	}
+	put_text(line, "\"");
+	if (!broken)
+		return;
+	snprintf(also, sizeof(also), "%s_bytes", name);
+	put_name(line, also);
+	put_text(line, "\"");
+	put_hex(line, bytes, length);
+	put_text(line, "\"");
+}
+
+static void put_subject(struct audit_line *line, const struct policy_subject *subject)
+{
+	const char *executable;
+
+	if (!subject)
+		return;
+	/* "claimed": it is the guest's word. */
+	audit_line_number(line, "claimed_pid", subject->pid);
+	audit_line_number(line, "claimed_uid", subject->uid);
+	executable = subject->executable;
+	if (executable)
+		audit_line_bytes(line, "claimed_exe", executable,
+				 strnlen(executable, EXECUTABLE_MAX));
+}
+
+static void put_net(struct audit_line *line, const struct policy_net *net)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	audit_line_word(line, "protocol", policy_protocol_word(net->protocol));
+	if (net->name)
+		audit_line_bytes(line, "name", net->name, strnlen(net->name, 255));
+	if (net->host)
+		audit_line_word(line, "name", "host");
+	if (net->family && inet_ntop((int)net->family, net->address, address, sizeof(address)))
+		audit_line_word(line, "address", address);
+	if (net->port)
+		audit_line_number(line, "port", net->port);
+}
+
+void audit_line_decision(struct audit_line *line, const struct policy_request *request,
+			 const struct policy_decision *decision, const char *file)
+{
+	char rule[DETAIL_MAX + 16];
+
+	audit_line_word(line, "class", policy_class_word(request->class));
+	audit_line_word(line, "op", policy_op_word(request->op));
+	if (request->class == POLICY_NET)
+		put_net(line, &request->net);
+	else if (request->object)
+		audit_line_bytes(line, "object", request->object,
+				 request->length < POLICY_OBJECT_MAX ? request->length
+								     : POLICY_OBJECT_MAX);
+	if (request->other)
+		audit_line_bytes(line, "other", request->other,
+				 request->other_length < POLICY_OBJECT_MAX ? request->other_length
+									   : POLICY_OBJECT_MAX);
+	if (request->folder)
+		audit_line_word(line, "type", "folder");
+	if (request->rootfs)
+		audit_line_word(line, "in", "rootfs");
+	audit_line_word(line, "verdict", policy_verdict_word(decision->verdict));
+	if (decision->line) {
+		snprintf(rule, sizeof(rule), "%.*s:%u", DETAIL_MAX, file ? file : "",
+			 decision->line);
+		audit_line_bytes(line, "rule", rule, strlen(rule));
+	} else {
+		audit_line_word(line, "rule", file ? file : "default");
+	}
+	audit_line_word(line, "where", policy_where_word(decision->where));
+	audit_line_word(line, "reason", decision->reason);
+	put_subject(line, request->subject);
+}
+
+void audit_line_note(struct audit_line *line, const struct guard_note *note)
+{
+	audit_line_word(line, "event", note->what);
+	if (policy_class_word(note->class))
+		audit_line_word(line, "class", policy_class_word(note->class));
+	if (note->object)
+		audit_line_bytes(line, "object", note->object,
+				 strnlen(note->object, POLICY_OBJECT_MAX));
+	if (note->detail)
+		audit_line_bytes(line, "detail", note->detail, strnlen(note->detail, DETAIL_MAX));
+	put_subject(line, note->subject);
+}
+
+void audit_hash(const char before[AUDIT_HASH + 1], const char *text, size_t length,
+		char after[AUDIT_HASH + 1])
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	struct sha256_ctx state;
+	size_t i;
+
+	sha256_init(&state);
+	sha256_update(&state, AUDIT_HASH, (const uint8_t *)before);
+	sha256_update(&state, length, (const uint8_t *)text);
+	sha256_digest(&state, sizeof(digest), digest);
+	for (i = 0; i < sizeof(digest); i++) {
+		after[2 * i] = digits[digest[i] >> 4];
+		after[2 * i + 1] = digits[digest[i] & 15];
+	}
+	after[AUDIT_HASH] = '\0';
+}
+
+void audit_line_end(struct audit_line *line, char hash[AUDIT_HASH + 1])
+{
+	int more;
+
+	audit_hash(hash, line->text, line->length, hash);
+	more = snprintf(line->text + line->length, sizeof(line->text) - line->length,
+			",\"hash\":\"%s\"}\n", hash);
+	line->length += (size_t)more;
+}
