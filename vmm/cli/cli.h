@@ -50,6 +50,7 @@ int cmd_snapshot(int argc, char **argv);
 int cmd_restore(int argc, char **argv);
 void help_restore(void);
 int cmd_fork(int argc, char **argv);
+void help_fork(void);
 int cmd_template(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 void help_image(void);

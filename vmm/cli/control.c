@@ -12,9 +12,12 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/policy_file.h"
+#include "vmm/cli/policy_remote.h"
 #include "vmm/cli/start.h"
 #include "vmm/control/client.h"
 #include "vmm/control/registry.h"
+#include "vmm/policy/narrow.h"
 
 /* How long a sandbox has to answer what it can answer at once. */
 #define PATIENCE_MS 3000
@@ -353,12 +356,43 @@ int cmd_stats(int argc, char **argv)
 
 #define FORKS_MAX 1000
 
+/*
+ * The policy of the children: the parent's, or one that allows nothing else. Not from here on are
+ * the children bound to it: each can be given another one.
+ */
+static int fork_policy(const char *name, const char *file, struct policy **policy, struct err *err)
+{
+	struct policy_options options = {.policy = file};
+	const struct policy_source *source;
+	struct policy *parent;
+	int ret = policy_fetch(name, &parent, NULL, err);
+
+	*policy = parent;
+	if (ret < 0 || !file)
+		return ret;
+	source = policy_source(parent);
+	options.shares = source->shares;
+	options.rootfs = source->rootfs;
+	memcpy(options.share, source->share, source->shares * sizeof(options.share[0]));
+	ret = policy_load(policy, &options, err);
+	if (ret == 0)
+		ret = policy_is_narrower(*policy, parent, err);
+	policy_free(parent);
+	return ret;
+}
+
 /* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
  */
-static int fork_sandbox(const char *name, unsigned count, struct err *err)
+static int fork_sandbox(const char *name, unsigned count, struct policy *policy, struct err *err)
 {
+	const struct policy_limits *limits = policy_limits(policy);
 	char path[PATH_MAX], file[32], child[SANDBOX_NAME_MAX + 16];
-	struct monitor_config config = {.name = child};
+	struct monitor_config config = {
+		.name = child,
+		.policy = policy,
+		.wall_ns = limits->wall_ns,
+		.idle_ns = limits->idle_ns,
+	};
 	struct message answer;
 	unsigned i;
 	int ret;
@@ -386,18 +420,42 @@ static int fork_sandbox(const char *name, unsigned count, struct err *err)
 	return ret;
 }
 
+static int set_fork_policy(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	*(const char **)arg = value;
+	return 0;
+}
+
+static const struct cli_option fork_option_table[] = {
+	{"policy", 0, "FILE", "a policy that allows nothing that NAME's does not (NAME's)",
+	 set_fork_policy},
+};
+
+void help_fork(void)
+{
+	printf("\nOptions:\n");
+	cli_print_options(fork_option_table, ARRAY_SIZE(fork_option_table));
+}
+
 int cmd_fork(int argc, char **argv)
 {
+	const char *file = NULL;
+	const struct cli_options table = {fork_option_table, ARRAY_SIZE(fork_option_table), &file};
+	struct policy *policy = NULL;
 	uint64_t count;
 	struct err err;
-	int ret = 0;
+	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
 
-	if (argc != 3)
-		ret = err_set(&err, EINVAL, "fork: cordon fork NAME N");
+	if (ret == 0 && at + 2 != argc)
+		ret = err_set(&err, EINVAL, "fork: cordon fork [--policy FILE] NAME N");
 	if (ret == 0)
-		ret = cli_parse_number(argv[2], 1, FORKS_MAX, &count, &err);
+		ret = cli_parse_number(argv[at + 1], 1, FORKS_MAX, &count, &err);
 	if (ret == 0)
-		ret = fork_sandbox(argv[1], (unsigned)count, &err);
+		ret = fork_policy(argv[at], file, &policy, &err);
+	if (ret == 0)
+		ret = fork_sandbox(argv[at], (unsigned)count, policy, &err);
+	policy_free(policy);
 	if (ret < 0)
 		log_error("%s", err.text);
 	return ret < 0 ? EXIT_CORDON : 0;

@@ -18,6 +18,7 @@
 #include "vmm/cli/terminal.h"
 #include "vmm/machine/job.h"
 #include "vmm/machine/sandbox.h"
+#include "vmm/policy/audit.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -35,7 +36,8 @@ struct session {
 	struct terminal terminal;
 	int signal_fd, parent_fd;
 	struct loop_source signal_source, parent_source;
-	struct loop_timer grace_timer, console_timer;
+	struct loop_timer grace_timer, console_timer, wall_timer;
+	struct guard *guard;
 	bool finished;
 	int status;
 };
@@ -171,6 +173,15 @@ static void grace_expired(void *arg)
 	finish(session, session->status);
 }
 
+static void wall_expired(void *arg)
+{
+	struct session *session = arg;
+
+	terminal_leave(&session->terminal);
+	log_error("the policy's wall time is over: the sandbox is stopped");
+	finish(session, EXIT_TIMEOUT);
+}
+
 /* A signal sent to us, or one that stands for an event (our parent's death). */
 static void take_signal(struct session *session, int number)
 {
@@ -271,14 +282,37 @@ static void set_timers(struct session *session)
 {
 	session->grace_timer = (struct loop_timer){.expired = grace_expired, .arg = session};
 	session->console_timer = (struct loop_timer){.expired = console_retry, .arg = session};
+	session->wall_timer = (struct loop_timer){.expired = wall_expired, .arg = session};
+}
+
+/* A sandbox of one command has an audit log only where somebody wants to read it afterwards. */
+static int open_guard(struct session *session, struct err *err)
+{
+	const struct sandbox_options *options = &session->options->base;
+	struct audit_config config = {.path = options->policy_options.audit};
+	struct audit *audit = NULL;
+	int ret = config.path ? audit_open(&audit, &config, err) : 0;
+
+	if (ret < 0) {
+		policy_free(options->policy);
+		return ret;
+	}
+	ret = guard_create(&session->guard, options->policy, audit);
+	return ret < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
 }
 
 static int open_session(struct session *session, uint64_t started_ns, struct err *err)
 {
 	static const struct sandbox_ops ops = {.ready = sandbox_ready, .ended = sandbox_ended};
 	const struct run_options *options = session->options;
-	int ret = loop_create(&session->loop);
+	struct sandbox_config config = options->base.sandbox;
+	uint64_t wall_ns = policy_limits(options->base.policy)->wall_ns;
+	int ret = open_guard(session, err);
 
+	if (ret < 0)
+		return ret;
+	config.guard = session->guard;
+	ret = loop_create(&session->loop);
 	if (ret < 0)
 		return err_code(err, -ret, "event loop");
 	set_timers(session);
@@ -288,10 +322,11 @@ static int open_session(struct session *session, uint64_t started_ns, struct err
 		ret = watch_parent(session);
 	if (ret < 0)
 		return err_code(err, -ret, "signals");
-	ret = sandbox_create(&session->sandbox, session->loop, &options->base.sandbox, &ops,
-			     session, err);
+	ret = sandbox_create(&session->sandbox, session->loop, &config, &ops, session, err);
 	if (ret < 0)
 		return ret;
+	if (wall_ns)
+		loop_timer_start(session->loop, &session->wall_timer, wall_ns);
 	session->sandbox.machine.timeline.at[TIMELINE_EXEC] = started_ns;
 	if (options->command.terminal)
 		terminal_enter(&session->terminal, STDIN_FILENO, STDOUT_FILENO);
@@ -316,6 +351,7 @@ static void close_session(struct session *session)
 	fd_close(&session->signal_fd);
 	fd_close(&session->parent_fd);
 	loop_destroy(session->loop);
+	guard_destroy(session->guard);
 }
 
 int run_session(const struct run_options *options, uint64_t started_ns)

@@ -26,6 +26,7 @@ static int set_memory(void *arg, const char *value, struct err *err)
 		return err_set(err, EINVAL, "%s is more than this host's memory (%lluM)", value,
 			       (unsigned long long)info.totalram * info.mem_unit >> 20);
 	options->sandbox.machine.memory = bytes & ~(MIB(2) - 1);
+	options->memory_given = true;
 	return 0;
 }
 
@@ -35,9 +36,11 @@ static int set_cpus(void *arg, const char *value, struct err *err)
 	uint64_t cpus;
 	int ret = cli_parse_number(value, 1, VM_CPUS_MAX, &cpus, err);
 
-	if (ret == 0)
-		options->sandbox.machine.cpus = (unsigned)cpus;
-	return ret;
+	if (ret < 0)
+		return ret;
+	options->sandbox.machine.cpus = (unsigned)cpus;
+	options->cpus_given = true;
+	return 0;
 }
 
 static int set_kernel(void *arg, const char *value, struct err *err)
@@ -82,6 +85,26 @@ static int set_cold(void *arg, const char *value, struct err *err)
 	(void)err;
 	((struct sandbox_options *)arg)->sandbox.cold = true;
 	return 0;
+}
+
+/* policy_file.c has what they do; here they are for every verb that makes a sandbox. */
+static int set_policy(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->policy_options.policy = value;
+	return 0;
+}
+
+static int set_audit(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->policy_options.audit = value;
+	return 0;
+}
+
+static int set_share(void *arg, const char *value, struct err *err)
+{
+	return policy_add_share(&((struct sandbox_options *)arg)->policy_options, value, err);
 }
 
 static int refuse(void *arg, const char *value, struct err *err)
@@ -139,6 +162,9 @@ int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, st
 const struct cli_option sandbox_option_table[] = {
 	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
 	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
+	{"policy", 0, "FILE", "a policy file, or locked, workspace, open (locked)", set_policy},
+	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
+	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"rootfs", 0, "IMAGE", "the root file system: a raw ext4, squashfs or erofs; :ro, or :cow",
 	 set_rootfs},
 	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
@@ -152,9 +178,6 @@ const struct cli_option sandbox_option_table[] = {
 	{"kernel", 0, "FILE", "another guest kernel: ELF vmlinux or bzImage", set_kernel},
 	{"initrd", 0, "FILE", "another initramfs, uncompressed", set_initrd},
 	{"cmdline-append", 0, "TEXT", "more words for the kernel's command line", set_cmdline},
-	/* What the design names and this version does not have is refused, never ignored. */
-	{"policy", 0, "FILE", NULL, refuse},
-	{"share", 0, "HOST:GUEST", NULL, refuse},
 };
 
 const size_t sandbox_option_count = ARRAY_SIZE(sandbox_option_table);
@@ -166,6 +189,46 @@ void sandbox_options_init(struct sandbox_options *options)
 		.cpus = 1,
 		.console_fd = -1,
 	};
+}
+
+/* What no option says is as the policy limits it; an option can't ask for more. */
+static int apply_limits(struct sandbox_options *options, struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(options->policy);
+	struct machine_config *machine = &options->sandbox.machine;
+	uint64_t cpus = machine->cpus, memory = machine->memory;
+	uint64_t disk = options->sandbox.root.disk_bytes;
+	int ret = policy_apply_limit(options->policy, "--memory", LIMIT_MEMORY, limits->memory,
+				     options->memory_given, &memory, err);
+
+	if (ret == 0)
+		ret = policy_apply_limit(options->policy, "--cpus", LIMIT_CPUS, limits->cpus,
+					 options->cpus_given, &cpus, err);
+	if (ret == 0 && memory < MACHINE_MEMORY_MIN)
+		ret = err_set(err, EINVAL, "%s:%u: memory=: a sandbox has at least %lluM",
+			      limits->file[LIMIT_MEMORY], limits->line[LIMIT_MEMORY],
+			      (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
+	/* A snapshot has its disks with it, if any. */
+	if (ret == 0 && !options->sandbox.snapshot)
+		ret = policy_apply_limit(options->policy, "--disk", LIMIT_DISK, limits->disk,
+					 disk > 0, &disk, err);
+	if (ret == 0 && disk > 0 && !options->sandbox.snapshot)
+		ret = sandbox_options_set_disk(options, disk, err);
+	machine->memory = memory & ~(MIB(2) - 1);
+	machine->cpus = (unsigned)min_u64(cpus, VM_CPUS_MAX);
+	return ret;
+}
+
+int sandbox_options_policy(struct sandbox_options *options, struct err *err)
+{
+	int ret = policy_load(&options->policy, &options->policy_options, err);
+
+	if (ret == 0)
+		ret = apply_limits(options, err);
+	if (ret == 0 && options->policy_options.audit)
+		ret = policy_check_outside(options->policy, options->policy_options.audit,
+					   "the audit log", err);
+	return ret;
 }
 
 int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err)
@@ -183,5 +246,5 @@ int sandbox_options_finish(struct sandbox_options *options, bool agent, struct e
 		ret = find_guest_file("initramfs", options->initrd, err);
 		machine->initrd = options->initrd;
 	}
-	return ret;
+	return ret == 0 ? sandbox_options_policy(options, err) : ret;
 }

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "vmm/cli/cli.h"
+#include "vmm/cli/policy_file.h"
 #include "vmm/machine/sandbox.h"
 
 /*
@@ -13,6 +14,9 @@
  */
 struct sandbox_options {
 	struct sandbox_config sandbox;
+	struct policy_options policy_options;
+	struct policy *policy; /* from sandbox_options_finish(); policy_free() is the caller's */
+	bool memory_given, cpus_given;
 	char kernel[PATH_MAX], initrd[PATH_MAX]; /* found files, if none were given */
 };
 
@@ -25,7 +29,13 @@ void sandbox_options_init(struct sandbox_options *options);
 /* The size of the sandbox's disk: of --disk, or of a policy's limit. 0 or -errno with a message. */
 int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, struct err *err);
 
-/* Finds the guest's files where none were given. agent: the guest must have our agent. */
+/*
+ * Finds the guest's files where none were given, reads the policy, and lets it limit the size.
+ * agent: the guest must have our agent.
+ */
 int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err);
+
+/* Only what there is of it about the policy: for a sandbox that is made from a snapshot. */
+int sandbox_options_policy(struct sandbox_options *options, struct err *err);
 
 #endif

@@ -47,9 +47,40 @@ static int set_verify(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
+/* Of the options for what a sandbox is made of those that a snapshot leaves open. */
+static int set_policy(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct start_options *)arg)->base.policy_options.policy = value;
+	return 0;
+}
+
+static int set_audit(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct start_options *)arg)->base.policy_options.audit = value;
+	return 0;
+}
+
 static const struct cli_option restore_option_table[] = {
+	{"policy", 0, "FILE", "a policy file, or locked, workspace, open (locked)", set_policy},
+	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"verify", 0, NULL, "read all of the memory in FILE first and check it", set_verify},
 };
+
+/* What the policy says of time, where no option says less. */
+static int limit_time(struct start_options *options, struct err *err)
+{
+	const struct policy *policy = options->base.policy;
+	const struct policy_limits *limits = policy_limits(policy);
+	int ret = policy_apply_limit(policy, "--wall", LIMIT_WALL, limits->wall_ns,
+				     options->wall_ns > 0, &options->wall_ns, err);
+
+	if (ret == 0)
+		ret = policy_apply_limit(policy, "--idle", LIMIT_IDLE, limits->idle_ns,
+					 options->idle_ns > 0, &options->idle_ns, err);
+	return ret;
+}
 
 void help_start(void)
 {
@@ -195,16 +226,16 @@ static int make_absolute(const char **path, char absolute[PATH_MAX], struct err 
 	return 0;
 }
 
-static int start(const struct start_options *options, const char *name, struct err *err)
+static int start(struct start_options *options, const char *name, struct err *err)
 {
 	struct monitor_config config = {
 		.sandbox = options->base.sandbox,
 		.name = name,
-		.idle_ns = options->idle_ns,
-		.wall_ns = options->wall_ns,
+		.policy = options->base.policy,
+		.audit = options->base.policy_options.audit,
 	};
 	struct machine_config *machine = &config.sandbox.machine;
-	static char kernel[PATH_MAX], initrd[PATH_MAX], vsock[PATH_MAX];
+	static char kernel[PATH_MAX], initrd[PATH_MAX], vsock[PATH_MAX], audit[PATH_MAX];
 	int ret = registry_check_name(name, err);
 
 	if (ret == 0 && machine->console_fd >= 0)
@@ -216,6 +247,12 @@ static int start(const struct start_options *options, const char *name, struct e
 		ret = make_absolute(&machine->initrd, initrd, err);
 	if (ret == 0)
 		ret = make_absolute(&machine->vsock_path, vsock, err);
+	if (ret == 0)
+		ret = make_absolute(&config.audit, audit, err);
+	if (ret == 0)
+		ret = limit_time(options, err);
+	config.idle_ns = options->idle_ns;
+	config.wall_ns = options->wall_ns;
 	config.sandbox.hostname = name;
 	return ret == 0 ? start_monitor(&config, err) : ret;
 }
@@ -259,7 +296,7 @@ int cmd_restore(int argc, char **argv)
 	};
 	char *path = NULL;
 	struct err err;
-	int at;
+	int at, ret;
 
 	sandbox_options_init(&options.base);
 	at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, &err);
@@ -271,7 +308,9 @@ int cmd_restore(int argc, char **argv)
 		path = realpath(argv[at], NULL);
 		options.base.sandbox.snapshot = path;
 		options.base.sandbox.machine.agent = true;
-		at = path ? start(&options, argv[at + 1], &err) : err_sys(&err, "%s", argv[at]);
+		ret = path ? sandbox_options_policy(&options.base, &err)
+			   : err_sys(&err, "%s", argv[at]);
+		at = ret == 0 ? start(&options, argv[at + 1], &err) : ret;
 	}
 	if (at < 0)
 		log_error("%s", err.text);

@@ -117,8 +117,14 @@ int client_receive(int socket_fd, struct message *message, struct err *err)
 
 int client_ask(int socket_fd, json_t *body, struct message *answer, struct err *err)
 {
+	return client_ask_with(socket_fd, body, NULL, 0, answer, err);
+}
+
+int client_ask_with(int socket_fd, json_t *body, const int *fd, unsigned fds,
+		    struct message *answer, struct err *err)
+{
 	const char *why;
-	int ret = client_send(socket_fd, body, NULL, 0, err);
+	int ret = client_send(socket_fd, body, fd, fds, err);
 
 	if (ret == 0)
 		ret = client_receive(socket_fd, answer, err);

@@ -28,4 +28,8 @@ int client_receive(int socket_fd, struct message *message, struct err *err);
  */
 int client_ask(int socket_fd, json_t *body, struct message *answer, struct err *err);
 
+/* As client_ask(), with descriptors that go along and stay the caller's. */
+int client_ask_with(int socket_fd, json_t *body, const int *fd, unsigned fds,
+		    struct message *answer, struct err *err);
+
 #endif

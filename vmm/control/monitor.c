@@ -13,6 +13,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/policy/audit.h"
 
 /* After SIGTERM to the jobs, how long they have; then the guest, how long it has to switch off. */
 #define TERM_NS	     10000000000ull
@@ -273,11 +274,51 @@ static int watch_starter(struct monitor *monitor)
 	return loop_add(monitor->loop, &monitor->starter_source, 0);
 }
 
+static int open_guard(struct monitor *monitor, struct err *err)
+{
+	const struct monitor_config *config = monitor->config;
+	char path[PATH_MAX];
+	struct audit_config audit_config = {.path = config->audit ? config->audit : path};
+	struct audit *audit = NULL;
+	int ret = config->audit ? 0 : registry_path(config->name, "audit.log", path, err);
+
+	if (ret == 0)
+		ret = audit_open(&audit, &audit_config, err);
+	if (ret < 0) {
+		policy_free(config->policy);
+		return ret;
+	}
+	ret = guard_create(&monitor->guard, config->policy, audit);
+	return ret < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
+}
+
+int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(policy);
+	const struct machine_config *machine = &monitor->sandbox.machine.config;
+
+	if (limits->memory && machine->memory > limits->memory)
+		return err_set(err, EINVAL,
+			       "the sandbox has %lluM of memory, the policy allows %lluM",
+			       (unsigned long long)machine->memory >> 20,
+			       (unsigned long long)limits->memory >> 20);
+	if (limits->cpus && machine->cpus > limits->cpus)
+		return err_set(err, EINVAL, "the sandbox has %u processors, the policy allows %llu",
+			       machine->cpus, (unsigned long long)limits->cpus);
+	return 0;
+}
+
 static int open_monitor(struct monitor *monitor, struct err *err)
 {
 	static const struct sandbox_ops ops = {.ready = sandbox_ready, .ended = sandbox_ended};
 	const struct monitor_config *config = monitor->config;
-	int ret = loop_create(&monitor->loop);
+	struct sandbox_config sandbox = config->sandbox;
+	int ret = open_guard(monitor, err);
+
+	if (ret < 0)
+		return ret;
+	sandbox.guard = monitor->guard;
+	ret = loop_create(&monitor->loop);
 
 	if (ret == 0)
 		ret = watch_signals(monitor);
@@ -290,8 +331,9 @@ static int open_monitor(struct monitor *monitor, struct err *err)
 	monitor->idle_timer = (struct loop_timer){.expired = limit_expired, .arg = monitor};
 	monitor->wall_timer = (struct loop_timer){.expired = limit_expired, .arg = monitor};
 	monitor->kill_timer = (struct loop_timer){.expired = kill_expired, .arg = monitor};
-	ret = sandbox_create(&monitor->sandbox, monitor->loop, &config->sandbox, &ops, monitor,
-			     err);
+	ret = sandbox_create(&monitor->sandbox, monitor->loop, &sandbox, &ops, monitor, err);
+	if (ret == 0)
+		ret = monitor_check_size(monitor, config->policy, err);
 	if (ret == 0)
 		ret = server_open(monitor, err);
 	if (ret == 0 && config->wall_ns)
@@ -324,11 +366,12 @@ static void close_monitor(struct monitor *monitor)
 		monitor_job_free(monitor->jobs);
 	while (monitor->ended)
 		forget_ended(monitor->ended);
-	/* The folder goes before the answer: who has waited finds the name free. */
+	sandbox_destroy(&monitor->sandbox);
+	/* The log's end and the folder go before the answer: who has waited finds all done. */
+	guard_destroy(monitor->guard);
 	registry_clear(monitor->config->name, monitor->config->lock_fd);
 	tell_waiting(monitor);
 	server_close(monitor);
-	sandbox_destroy(&monitor->sandbox);
 	json_decref(monitor->pause_request);
 	fd_close(&monitor->signal_fd);
 	fd_close(&monitor->clock_fd);

@@ -26,9 +26,11 @@
 struct monitor_config {
 	struct sandbox_config sandbox;
 	const char *name;
-	int lock_fd;	  /* from registry_claim() */
-	uint64_t idle_ns; /* stop when nothing has run for this long; 0: never */
-	uint64_t wall_ns; /* stop this long after the start; 0: never */
+	int lock_fd;	       /* from registry_claim() */
+	uint64_t idle_ns;      /* stop when nothing has run for this long; 0: never */
+	uint64_t wall_ns;      /* stop this long after the start; 0: never */
+	struct policy *policy; /* is taken */
+	const char *audit;     /* where the audit log goes; NULL: audit.log in the folder */
 	/* Called once: NULL when the sandbox is ready, else why it is not. */
 	void (*report)(void *arg, const char *failure);
 	void *report_arg;
@@ -63,6 +65,7 @@ struct monitor {
 	const struct monitor_config *config;
 	struct loop *loop;
 	struct sandbox sandbox;
+	struct guard *guard;
 	int listen_fd, signal_fd, clock_fd;
 	struct loop_source listen_source, signal_source, starter_source, clock_source;
 	struct client *clients;
@@ -99,6 +102,12 @@ void monitor_job_keep(struct monitor_job *job, int status);
 /* The path of a detached job's output: stream "out" or "err". 0 or -errno with a message. */
 int monitor_job_path(const struct monitor *monitor, unsigned number, const char *stream,
 		     char path[PATH_MAX], struct err *err);
+
+/*
+ * Refuses a policy whose limits the sandbox, as it is, exceeds (a snapshot brings its size along,
+ * and a running one keeps it). 0 or -EINVAL with a message.
+ */
+int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err);
 
 /* Opens the control socket. 0 or -errno with a message. */
 int server_open(struct monitor *monitor, struct err *err);

@@ -206,10 +206,19 @@ static const struct operation {
 	bool early; /* also before the sandbox is ready: then a template of it may be in the making
 		     */
 } operations[] = {
-	{"exec", op_exec, false},   {"signal", op_signal, false}, {"resize", op_resize, false},
-	{"info", op_info, true},    {"stats", op_stats, true},	  {"logs", op_logs, true},
-	{"pause", op_pause, false}, {"resume", op_resume, false}, {"snapshot", op_snapshot, false},
-	{"stop", op_stop, true},    {"wait", op_wait, true},
+	{"exec", op_exec, false},
+	{"signal", op_signal, false},
+	{"resize", op_resize, false},
+	{"info", op_info, true},
+	{"stats", op_stats, true},
+	{"logs", op_logs, true},
+	{"pause", op_pause, false},
+	{"resume", op_resume, false},
+	{"snapshot", op_snapshot, false},
+	{"stop", op_stop, true},
+	{"wait", op_wait, true},
+	{"policy", op_policy, true},
+	{"policy-set", op_policy_set, false},
 };
 
 void request_handle(struct client *client, struct message *message)

@@ -39,4 +39,8 @@ void op_signal(struct client *client, struct message *message);
 void op_resize(struct client *client, struct message *message);
 void op_logs(struct client *client, struct message *message);
 
+/* requests_policy.c */
+void op_policy(struct client *client, struct message *message);
+void op_policy_set(struct client *client, struct message *message);
+
 #endif

@@ -13,6 +13,7 @@
 #include "vmm/machine/shares.h"
 #include "vmm/machine/root.h"
 #include "vmm/machine/template.h"
+#include "vmm/policy/guard.h"
 
 struct sandbox_config {
 	struct machine_config machine; /* agent: false stands for a guest of the user's own */

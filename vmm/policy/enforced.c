@@ -21,8 +21,8 @@ static const struct {
 	const char *name;
 	bool enforced;
 } limits[] = {
-	{"cpus", true},	 {"memory", true}, {"processes", false},
-	{"disk", false}, {"wall", true},   {"idle", true},
+	{"cpus", true}, {"memory", true}, {"processes", false},
+	{"disk", true}, {"wall", true},	  {"idle", true},
 };
 
 /* Of the classes that are enforced: which of their verdicts. */

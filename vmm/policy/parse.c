@@ -153,6 +153,7 @@ static int copy_source(struct policy *policy, const struct policy_source *source
 	policy->source = *source;
 	policy->source.name = copy_text(arena, source->name ? source->name : "policy");
 	policy->source.folder = copy_text(arena, source->folder);
+	policy->source.cwd = copy_text(arena, source->cwd);
 	policy->source.home = copy_text(arena, source->home);
 	policy->source.share = share;
 	for (i = 0; share && i < source->shares; i++) {
@@ -163,6 +164,7 @@ static int copy_source(struct policy *policy, const struct policy_source *source
 		missing |= !share[i].host || !share[i].guest;
 	}
 	missing |= !policy->source.name || (source->folder && !policy->source.folder) ||
+		   (source->cwd && !policy->source.cwd) ||
 		   (source->home && !policy->source.home);
 	policy->name = policy->source.name;
 	return missing ? -ENOMEM : 0;

@@ -164,9 +164,9 @@ struct policy;
 
 /* What a policy file is read with. All may be NULL or 0. */
 struct policy_source {
-	const char *name;   /* as messages call the file */
-	const char *folder; /* absolute: what relative paths of shares begin at, $PWD */
-	const char *home;   /* $HOME */
+	const char *name;	/* as messages call the file */
+	const char *folder;	/* absolute: what relative paths of shares begin at */
+	const char *cwd, *home; /* absolute: $PWD and $HOME */
 	const struct policy_share
 		*share; /* those of the command line: they come with their rules, */
 	size_t shares;	/* which are the last ones */

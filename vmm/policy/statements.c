@@ -54,7 +54,7 @@ static const char *expand(struct parser *parser, const struct word *word, bool p
 	char *made, *to;
 
 	if (strncmp(rest, "$PWD", 4) == 0 && (rest[4] == '/' || !rest[4])) {
-		folder = source->folder;
+		folder = source->cwd;
 		rest += 4;
 	} else if (strncmp(rest, "$HOME", 5) == 0 && (rest[5] == '/' || !rest[5])) {
 		folder = source->home;

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policies as the command line names them: a file's path, or a preset. */
+#ifndef CORDON_CLI_POLICY_FILE_H
+#define CORDON_CLI_POLICY_FILE_H
+
+#include "vmm/cli/cli.h"
+#include "vmm/policy/policy.h"
+
+/* What the command line says of a policy. Zeroed: the preset "locked", nothing else. */
+struct policy_options {
+	const char
+		*policy; /* a file, or the name of a preset ("./locked" is a file); NULL: locked */
+	const char *audit; /* where the audit log goes; NULL: where the verb has it */
+	struct policy_share share[POLICY_SHARES_MAX]; /* --share */
+	size_t shares;
+	bool rootfs;  /* the root file system is served by the host */
+	bool lenient; /* see struct policy_source */
+};
+
+/*
+ * Adds a share: HOST:GUEST[:ro][:uid=N][:gid=N]. The command line is read once, so what is
+ * allocated for it stays. 0 or -errno with a message.
+ */
+int policy_add_share(struct policy_options *options, const char *text, struct err *err);
+
+/* Reads, parses and checks. 0 or -errno with a message. */
+int policy_load(struct policy **policy, const struct policy_options *options, struct err *err);
+
+/*
+ * Refuses a path that a sandbox under the policy could reach through a writable share: its audit
+ * log, or the folder of running sandboxes. what: "the audit log".
+ */
+int policy_check_outside(const struct policy *policy, const char *path, const char *what,
+			 struct err *err);
+
+/*
+ * The size of a sandbox: a limit of the policy is the most that an option may ask for, and what
+ * holds where no option says anything. *value: what the option says, or the default; given: an
+ * option said it. limit 0: none. text: "--memory 512M: the policy allows" comes of "--memory".
+ */
+int policy_apply_limit(const struct policy *policy, const char *option, unsigned index,
+		       uint64_t limit, bool given, uint64_t *value, struct err *err);
+
+/* What index policy_apply_limit() wants: the order of struct policy_limits. */
+enum { LIMIT_CPUS, LIMIT_MEMORY, LIMIT_PROCESSES, LIMIT_DISK, LIMIT_WALL, LIMIT_IDLE };
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/policy_remote.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/control/client.h"
+
+static const char *string_in(const json_t *body, const char *name)
+{
+	return json_string_value(json_object_get(body, name));
+}
+
+/* The shares that the command line of the sandbox gave; the strings stay the message's. */
+static size_t read_shares(const json_t *list, struct policy_share share[POLICY_SHARES_MAX])
+{
+	size_t count = 0, i;
+
+	for (i = 0; i < json_array_size(list) && count < POLICY_SHARES_MAX; i++) {
+		const json_t *item = json_array_get(list, i);
+
+		share[count] = (struct policy_share){
+			.host = string_in(item, "host"),
+			.guest = string_in(item, "guest"),
+			.read_only = json_is_true(json_object_get(item, "ro")),
+			.uid = json_integer_value(json_object_get(item, "uid")),
+			.gid = json_integer_value(json_object_get(item, "gid")),
+		};
+		if (share[count].host && share[count].guest)
+			count++;
+	}
+	return count;
+}
+
+static int make_policy(const struct message *answer, struct policy **policy, struct err *err)
+{
+	static struct policy_share share[POLICY_SHARES_MAX];
+	struct policy_source source = {
+		.name = string_in(answer->body, "name"),
+		.folder = string_in(answer->body, "folder"),
+		.cwd = string_in(answer->body, "cwd"),
+		.home = string_in(answer->body, "home"),
+		.share = share,
+		.shares = read_shares(json_object_get(answer->body, "shares"), share),
+		.rootfs = json_is_true(json_object_get(answer->body, "rootfs")),
+	};
+	char *text = malloc(POLICY_FILE_MAX + 1);
+	ssize_t n = answer->fds == 1 ? 0 : -EPROTO;
+	int ret;
+
+	if (!text)
+		return err_set(err, ENOMEM, "out of memory");
+	if (n == 0)
+		n = fd_pread_full(answer->fd[0], text, POLICY_FILE_MAX + 1, 0);
+	if (n < 0)
+		ret = err_code(err, (int)-n, "the sandbox's policy");
+	else
+		ret = policy_parse(policy, text, (size_t)n, &source, err);
+	free(text);
+	return ret;
+}
+
+int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err)
+{
+	struct message answer;
+	const char *path;
+	int fd = client_connect(name, 0, err), ret;
+
+	*policy = NULL;
+	if (fd < 0)
+		return fd;
+	ret = client_ask(fd, json_pack("{s:s}", "op", "policy"), &answer, err);
+	fd_close(&fd);
+	if (ret < 0)
+		return ret;
+	path = string_in(answer.body, "audit");
+	if (audit)
+		snprintf(audit, PATH_MAX, "%s", path ? path : "");
+	ret = make_policy(&answer, policy, err);
+	message_clear(&answer);
+	return ret;
+}
+
+int policy_replace(const char *name, const struct policy *policy, struct err *err)
+{
+	const struct policy_source *source = policy_source(policy);
+	const char *text = policy_text(policy);
+	struct message answer;
+	json_t *request;
+	int text_fd = memfd_create("policy", MFD_CLOEXEC), fd = -1;
+	int ret = text_fd < 0 ? -errno : fd_write_full(text_fd, text, strlen(text));
+
+	if (ret < 0)
+		ret = err_code(err, -ret, "a copy of the policy");
+	if (ret == 0)
+		ret = fd = client_connect(name, 0, err);
+	if (ret >= 0) {
+		request = json_pack("{s:s,s:s,s:s*,s:s*,s:s*}", "op", "policy-set", "name",
+				    source->name, "folder", source->folder, "cwd", source->cwd,
+				    "home", source->home);
+		ret = client_ask_with(fd, request, &text_fd, 1, &answer, err);
+	}
+	if (ret == 0)
+		message_clear(&answer);
+	fd_close(&fd);
+	fd_close(&text_fd);
+	return ret;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policy of a sandbox that runs, asked for and made again. */
+#ifndef CORDON_CLI_POLICY_REMOTE_H
+#define CORDON_CLI_POLICY_REMOTE_H
+
+#include <limits.h>
+
+#include "vmm/base/err.h"
+#include "vmm/policy/policy.h"
+
+/*
+ * Fetches the policy of the sandbox called name, and where its audit log is ("": there is none).
+ * audit may be NULL. 0 or -errno with a message.
+ */
+int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err);
+
+/* Has the sandbox go on under a policy that was read with policy_load(). 0 or -errno. */
+int policy_replace(const char *name, const struct policy *policy, struct err *err);
+
+#endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What clients may ask about the policy: what it is, and another one in its place. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/control/requests.h"
+
+/* A string that is no UTF-8 is left out: nothing else could be sent of it. */
+static void put_string(json_t *body, const char *name, const char *value)
+{
+	if (value)
+		json_object_set_new(body, name, json_string(value));
+}
+
+struct description {
+	json_t *body;
+	int fd;
+};
+
+/* The policy as a client can make it again: its text in a file, and what it is read with. */
+static void describe(void *arg, const struct policy *policy)
+{
+	const struct policy_source *source = policy_source(policy);
+	struct description *description = arg;
+	const char *text = policy_text(policy);
+	json_t *shares = json_array(), *share;
+	size_t i;
+
+	put_string(description->body, "name", source->name);
+	put_string(description->body, "folder", source->folder);
+	put_string(description->body, "cwd", source->cwd);
+	put_string(description->body, "home", source->home);
+	json_object_set_new(description->body, "rootfs", json_boolean(source->rootfs));
+	for (i = 0; i < source->shares; i++) {
+		share = json_object();
+		put_string(share, "host", source->share[i].host);
+		put_string(share, "guest", source->share[i].guest);
+		json_object_set_new(share, "ro", json_boolean(source->share[i].read_only));
+		json_object_set_new(share, "uid", json_integer(source->share[i].uid));
+		json_object_set_new(share, "gid", json_integer(source->share[i].gid));
+		json_array_append_new(shares, share);
+	}
+	json_object_set_new(description->body, "shares", shares);
+	description->fd = memfd_create("policy", MFD_CLOEXEC);
+	if (description->fd >= 0 && fd_write_full(description->fd, text, strlen(text)) < 0)
+		fd_close(&description->fd);
+}
+
+void op_policy(struct client *client, struct message *message)
+{
+	uint64_t id = request_id(message->body);
+	struct description description = {.body = json_object(), .fd = -1};
+
+	guard_with_policy(client->monitor->guard, describe, &description);
+	if (description.fd < 0) {
+		server_refuse(client, id, "a copy of the policy could not be made");
+		json_decref(description.body);
+		return;
+	}
+	put_string(description.body, "audit", guard_audit_path(client->monitor->guard));
+	json_object_set_new(description.body, "id", json_integer((json_int_t)id));
+	json_object_set_new(description.body, "ok", json_true());
+	server_send(client, description.body, &description.fd, 1);
+	fd_close(&description.fd);
+}
+
+/* --- another policy ----------------------------------------------------------------------------
+ */
+
+struct share_check {
+	const struct policy_share *wanted;
+	bool found;
+};
+
+static void compare_share(void *arg, const struct policy_share *share)
+{
+	struct share_check *check = arg;
+	const struct policy_share *wanted = check->wanted;
+
+	check->found |= strcmp(share->host, wanted->host) == 0 &&
+			strcmp(share->guest, wanted->guest) == 0 &&
+			share->read_only == wanted->read_only && share->uid == wanted->uid &&
+			share->gid == wanted->gid;
+}
+
+/* What can't be changed while the sandbox runs must not seem to be. */
+static int check_replacement(struct monitor *monitor, const struct policy *policy, struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(policy);
+	const struct monitor_config *config = monitor->config;
+	struct share_check check;
+	size_t i;
+
+	for (i = 0; i < policy_share_count(policy); i++) {
+		check = (struct share_check){.wanted = policy_share(policy, i)};
+		guard_each_share(monitor->guard, compare_share, &check);
+		if (!check.found)
+			return err_set(err, EINVAL,
+				       "%s:%u: a share can't be added or changed while the sandbox "
+				       "runs",
+				       check.wanted->file ? check.wanted->file : "--share",
+				       check.wanted->line);
+	}
+	if ((limits->wall_ns && (!config->wall_ns || config->wall_ns > limits->wall_ns)) ||
+	    (limits->idle_ns && (!config->idle_ns || config->idle_ns > limits->idle_ns)))
+		return err_set(err, EINVAL,
+			       "limits of time can't be lowered while the sandbox runs");
+	return monitor_check_size(monitor, policy, err);
+}
+
+/* What the current policy was read with, but for the text and where that is from. */
+static void keep_source(void *arg, const struct policy *policy)
+{
+	struct policy_source *source = arg;
+	const struct policy_source *current = policy_source(policy);
+
+	source->share = current->share;
+	source->shares = current->shares;
+	source->rootfs = current->rootfs;
+}
+
+static int read_policy(int fd, char **text, size_t *length, struct err *err)
+{
+	ssize_t n;
+
+	*text = malloc(POLICY_FILE_MAX + 1);
+	n = *text ? fd_pread_full(fd, *text, POLICY_FILE_MAX + 1, 0) : -ENOMEM;
+	if (n < 0)
+		return err_code(err, (int)-n, "reading the policy");
+	*length = (size_t)n;
+	return 0;
+}
+
+/* For the log: who it was. */
+static void peer_of(const struct client *client, char *text, size_t size)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t length = sizeof(peer);
+
+	getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+	snprintf(text, size, "by uid %u, process %d", (unsigned)peer.uid, (int)peer.pid);
+}
+
+void op_policy_set(struct client *client, struct message *message)
+{
+	struct monitor *monitor = client->monitor;
+	uint64_t id = request_id(message->body);
+	struct policy_source source = {
+		.name = string_of(message->body, "name"),
+		.folder = string_of(message->body, "folder"),
+		.cwd = string_of(message->body, "cwd"),
+		.home = string_of(message->body, "home"),
+	};
+	struct policy *policy = NULL;
+	struct err err = {.text = ""};
+	char *text = NULL, by[64];
+	size_t length = 0;
+	int ret;
+
+	if (message->fds != 1) {
+		server_refuse(client, id, "policy-set: one descriptor, of the text");
+		return;
+	}
+	/* Only this thread replaces policies, so what the current one has stays until then. */
+	guard_with_policy(monitor->guard, keep_source, &source);
+	ret = read_policy(message->fd[0], &text, &length, &err);
+	if (ret == 0)
+		ret = policy_parse(&policy, text, length, &source, &err);
+	if (ret == 0)
+		ret = check_replacement(monitor, policy, &err);
+	free(text);
+	if (ret < 0) {
+		policy_free(policy);
+		server_refuse(client, id, err.text);
+		return;
+	}
+	peer_of(client, by, sizeof(by));
+	guard_replace(monitor->guard, policy, by);
+	server_answer(client, id, NULL);
+}
