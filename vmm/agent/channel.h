@@ -106,6 +106,7 @@ struct agent_root {
 	uint32_t lower_number;
 	const char *type; /* of the file system: "ext4", "squashfs" ... */
 	bool read_only;
+	bool bare; /* it has programs only: users, homes and the like are made */
 	enum agent_root_upper upper;
 	uint32_t upper_number;
 };

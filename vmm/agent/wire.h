@@ -139,13 +139,15 @@ enum agent_frame_type {
 #define AGENT_ROOT_SIZE		   20u
 #define AGENT_ROOT_TYPE_MAX	   16u
 #define AGENT_ROOT_READ_ONLY	   1u /* flags: the lower layer is mounted read-only */
+#define AGENT_ROOT_BARE		   2u /* flags: it has programs only; make users, homes and the like */
+#define AGENT_ROOT_MSIZE	   131072u /* bytes of the longest message of a 9P root */
 #define AGENT_DISKS_MAX		   16u
 
 /* Where the root file system is. */
 enum agent_root_lower {
 	AGENT_LOWER_PRESENT = 0, /* what it is now; with an overlay over it */
 	AGENT_LOWER_DISK = 1, /* a file system on a virtio disk, ids shifted into the sandbox's */
-	AGENT_LOWER_9P = 2,   /* reserved */
+	AGENT_LOWER_9P = 2,   /* a 9P2000.L server at a vsock port; ids are the guest kernel's */
 };
 
 /* Where changes to it go. */

@@ -45,6 +45,11 @@ struct files_share_config {
 	const char *guest; /* absolute path in the guest */
 	bool read_only;	   /* whatever the guest or the policy says */
 	bool rootfs;	   /* the guest's root file system: see struct policy_request */
+	/*
+	 * host is "/" and the guest sees of it what host_root.h shows, through mounts, and of
+	 * that what every user of the host may read: root's thread gives up root's rights for it.
+	 */
+	bool host_root;
 	uint32_t uid;	   /* the monitor's own user appears as this user of the sandbox */
 	uint32_t gid;	   /* and its group as this one */
 	uint32_t id_base;  /* what the guest's kernel adds to the sandbox's ids (100000) */
@@ -56,7 +61,7 @@ struct files_share_config {
 struct files_share {
 	int root_fd;		     /* O_PATH */
 	char guest[FILES_GUEST_MAX]; /* normalised; "" for the guest's root */
-	bool read_only, rootfs;
+	bool read_only, rootfs, host_root;
 	uint32_t uid, gid, id_base;
 	uint32_t host_uid, host_gid; /* the monitor's own */
 	struct guard *guard;
@@ -82,6 +87,12 @@ struct files_session;
 /* The share outlives the session. 0 or -errno. */
 int files_session_create(struct files_session **out, struct files_share *share);
 void files_session_destroy(struct files_session *session);
+
+/*
+ * To be called once by the thread that will handle the session's requests, and nothing else: it
+ * gives up rights that the share is not to have. 0 or -errno, and then no request may be handled.
+ */
+int files_session_enter(const struct files_session *session);
 
 /* The longest message now: FILES_MSIZE_MAX until a version is agreed upon. */
 uint32_t files_session_msize(const struct files_session *session);

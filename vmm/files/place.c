@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/files/host_root.h"
 #include "vmm/files/internal.h"
 
 /* The kernel asks for another try if something was renamed in the middle of a walk. */
@@ -81,11 +82,19 @@ static struct policy_request ask_for(const struct files_session *session, const 
 	};
 }
 
+/* What the share itself leaves out is as if it were not there, whatever the rules say. */
+static bool is_left_out(const struct files_session *session, const struct place *place)
+{
+	return session->share->host_root && !host_root_shows(place->text, place->length);
+}
+
 static enum policy_verdict ask(struct files_session *session, const struct place *place,
 			       enum policy_op op)
 {
 	struct policy_request request = ask_for(session, place, op);
 
+	if (is_left_out(session, place))
+		return POLICY_HIDE;
 	if (!session->share->guard)
 		return POLICY_ALLOW;
 	/* Lookups are too many for the log. */
@@ -99,6 +108,8 @@ int place_quietly_allowed(struct files_session *session, const struct place *pla
 	struct policy_request request = ask_for(session, place, op);
 	enum policy_verdict verdict;
 
+	if (is_left_out(session, place))
+		return -ENOENT;
 	if (!session->share->guard)
 		return 0;
 	verdict = guard_decide(session->share->guard, &request, NULL);
@@ -214,7 +225,7 @@ int place_open(const struct files_session *session, const struct place *place, i
 		.flags = (uint64_t)(flags | O_CLOEXEC),
 		.mode = mode,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
-			   RESOLVE_NO_XDEV,
+			   (session->share->host_root ? 0 : RESOLVE_NO_XDEV),
 	};
 	int fd, tries = 0;
 

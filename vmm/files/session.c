@@ -3,11 +3,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <grp.h>
+#include <sys/fsuid.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/files/internal.h"
+
+#define NOBODY 65534
 
 int files_session_create(struct files_session **out, struct files_share *share)
 {
@@ -28,6 +34,22 @@ int files_session_create(struct files_session **out, struct files_share *share)
 	/* One reference is the session's own: it never becomes 0. */
 	session->root->references = 1;
 	return 0;
+}
+
+/*
+ * By system calls of this thread alone: libc would change all threads of the process. Without the
+ * file system's ids of root the capabilities that go around permissions go as well.
+ */
+int files_session_enter(const struct files_session *session)
+{
+	if (!session->share->host_root || geteuid() != 0)
+		return 0;
+	if (syscall(SYS_setgroups, 0, NULL) < 0)
+		return -errno;
+	setfsgid(NOBODY);
+	setfsuid(NOBODY);
+	/* They don't tell whether they worked, but what it is now. */
+	return setfsgid(-1) == NOBODY && setfsuid(-1) == NOBODY ? 0 : -EPERM;
 }
 
 void files_session_destroy(struct files_session *session)

@@ -105,8 +105,9 @@ int files_share_open(struct files_share *share, const struct files_share_config 
 
 	*share = (struct files_share){
 		.root_fd = -1,
-		.read_only = config->read_only,
+		.read_only = config->read_only || config->host_root,
 		.rootfs = config->rootfs,
+		.host_root = config->host_root,
 		.uid = config->uid,
 		.gid = config->gid,
 		.id_base = config->id_base,

@@ -113,8 +113,9 @@ static void *serve(void *arg)
 {
 	struct files_worker *worker = arg;
 
-	while (serve_one(worker))
-		;
+	if (files_session_enter(worker->session) == 0)
+		while (serve_one(worker))
+			;
 	/* Descriptors go now; their last close may have to wait for the disk too. */
 	files_session_destroy(worker->session);
 	worker->session = NULL;
