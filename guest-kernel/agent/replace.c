@@ -51,7 +51,8 @@ static int parse(struct request *request, const uint8_t *payload, size_t length)
 	for (i = 0; i < length - AGENT_ROOT_SIZE; i++)
 		if (!isalnum((unsigned char)request->type[i]))
 			return EINVAL;
-	if (request->lower > AGENT_LOWER_DISK || (request->flags & ~AGENT_ROOT_READ_ONLY) ||
+	if (request->lower > AGENT_LOWER_9P ||
+	    (request->flags & ~(AGENT_ROOT_READ_ONLY | AGENT_ROOT_BARE)) ||
 	    request->upper > AGENT_UPPER_DISK)
 		return EOPNOTSUPP;
 	/* The present root has its programs mounted into it: only an overlay gets them. */
@@ -104,6 +105,27 @@ static int shift_ids(const char *from, const char *to)
 	return ret;
 }
 
+/*
+ * The server is the only one who changes what is in it, and it does not: everything may be cached.
+ * Its ids are this kernel's, and it has no attributes that an overlay would want.
+ */
+static int mount_server(const struct request *request, unsigned long flags)
+{
+	int fd = connect_monitor(request->lower_number), ret = 0;
+	char options[160];
+
+	if (fd < 0)
+		return fd;
+	snprintf(options, sizeof(options),
+		 "trans=fd,rfdno=%d,wfdno=%d,version=9p2000.L,msize=%u,access=any,noxattr,"
+		 "cache=loose",
+		 fd, fd, AGENT_ROOT_MSIZE);
+	if (mount("root", STAGE "/lower", "9p", flags, options) < 0)
+		ret = -errno;
+	close(fd); /* the mount has it */
+	return ret;
+}
+
 static int mount_lower(const struct request *request)
 {
 	unsigned long flags = SAFE | (request->flags & AGENT_ROOT_READ_ONLY ? MS_RDONLY : 0);
@@ -112,6 +134,8 @@ static int mount_lower(const struct request *request)
 
 	if (request->lower == AGENT_LOWER_PRESENT)
 		return mount("/", STAGE "/lower", NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+	if (request->lower == AGENT_LOWER_9P)
+		return mount_server(request, flags);
 	ret = find_disk(request->lower_number, disk);
 	if (ret < 0)
 		return ret;
@@ -206,7 +230,7 @@ static int build(const struct request *request)
 		ret = bring_mounts();
 	if (ret == 0 && chdir(top) < 0)
 		ret = -errno;
-	return ret == 0 ? root_complete() : ret;
+	return ret == 0 ? root_complete(request->flags & AGENT_ROOT_BARE) : ret;
 }
 
 uint32_t root_replace(const uint8_t *payload, size_t length)

@@ -286,7 +286,7 @@ static int make_mount_points(void)
 	return 0;
 }
 
-int root_complete(void)
+int root_complete(bool bare)
 {
 	const char *owner = "mode=755,uid=100000,gid=100000";
 	int ret;
@@ -300,9 +300,13 @@ int root_complete(void)
 		ret = -errno;
 	if (ret == 0) {
 		as_sandbox(true);
-		make_tree(true);
+		make_tree(!bare);
+		if (bare)
+			make_files();
 		as_sandbox(false);
 		make_nodes();
+		if (bare)
+			make_home();
 		mount_all();
 	}
 	umask(022);

@@ -6,6 +6,7 @@
 #ifndef CORDON_GUEST_AGENT_ROOT_H
 #define CORDON_GUEST_AGENT_ROOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,9 +20,10 @@ void root_prepare(void);
 
 /*
  * Adds to the root file system that is the current directory what every sandbox has: /dev, /proc,
- * /sys, /run, /tmp. 0 or -errno.
+ * /sys, /run, /tmp; and if it is bare, users, their homes and all else that the first root has
+ * besides programs. 0 or -errno.
  */
-int root_complete(void);
+int root_complete(bool bare);
 
 /* Makes the current directory, which is a mount's top, "/". 0 or -errno. */
 int root_enter(void);

@@ -2,8 +2,14 @@
 /* What of the host `--rootfs host` shows. */
 #include "vmm/files/host_root.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "tests/unit/p9_client.h"
 #include "tests/unit/unit.h"
 
 START_TEST(programs_are_shown_and_secrets_are_not)
@@ -64,4 +70,99 @@ START_TEST(programs_are_shown_and_secrets_are_not)
 }
 END_TEST
 
-UNIT_MAIN("host root", programs_are_shown_and_secrets_are_not)
+/* The server's own answers, and the host's beside them. */
+START_TEST(the_server_shows_that_and_nothing_else)
+{
+	static const char *const absent[] = {"root", "home",	   "proc",	 "dev",
+					     "tmp",  "etc/passwd", "etc/shadow", "etc/ssl/private"};
+	static struct p9_client client;
+	const struct files_share_config config = {
+		.host = "/", .guest = "/", .rootfs = true, .host_root = true, .id_base = 100000};
+	struct p9_attributes attributes;
+	struct files_share share;
+	char names[4096], text[8];
+	struct err err;
+	size_t i;
+
+	ck_assert_msg(files_share_open(&share, &config, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(files_session_create(&client.session, &share), 0);
+	ck_assert_int_eq(p9c_version(&client, 65536, "9P2000.L"), 0);
+	ck_assert_int_eq(p9c_attach(&client, P9C_ROOT), 0);
+	for (i = 0; i < ARRAY_SIZE(absent); i++)
+		ck_assert_msg(p9c_stat(&client, absent[i], &attributes) == ENOENT, "%s", absent[i]);
+	ck_assert_int_eq(p9c_stat(&client, "usr/bin/env", &attributes), 0);
+	ck_assert_uint_eq(attributes.uid, 100000); /* root's is the sandbox's root's */
+	ck_assert_int_eq(p9c_cat(&client, "usr/bin/env", text, sizeof(text)), 0);
+	ck_assert_mem_eq(text + 1, "ELF", 3);
+	ck_assert_int_eq(p9c_ls(&client, "", names, sizeof(names)), 0);
+	ck_assert_ptr_nonnull(strstr(names, "usr\n"));
+	ck_assert_ptr_nonnull(strstr(names, "etc\n"));
+	ck_assert_ptr_null(strstr(names, "proc\n"));
+	ck_assert_ptr_null(strstr(names, "root\n"));
+	ck_assert_int_eq(p9c_ls(&client, "etc", names, sizeof(names)), 0);
+	ck_assert_ptr_null(strstr(names, "passwd"));
+	ck_assert_ptr_null(strstr(names, "shadow"));
+	/* Read-only, though nobody said so. */
+	ck_assert_int_eq(p9c_try_open(&client, "usr/bin/env", P9_RDWR), EROFS);
+	ck_assert_int_eq(p9c_mkdir(&client, P9C_ROOT, "usr2", 0755), EACCES);
+	files_session_destroy(client.session);
+	files_share_close(&share);
+}
+END_TEST
+
+struct attempt {
+	struct files_session *session;
+	const char *path;
+	int before, after, entered;
+};
+
+static int try_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = fd < 0 ? errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+static void *enter(void *arg)
+{
+	struct attempt *attempt = arg;
+
+	attempt->before = try_open(attempt->path);
+	attempt->entered = files_session_enter(attempt->session);
+	attempt->after = try_open(attempt->path);
+	return NULL;
+}
+
+/* What only root may read is not served by root's thread, and all other threads keep their rights.
+ */
+START_TEST(the_servers_thread_has_nobodys_rights)
+{
+	struct files_share share = {.root_fd = -1};
+	struct attempt attempt;
+	char path[] = "/tmp/cordon-host-XXXXXX";
+	pthread_t thread;
+	int host_root, fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fchmod(fd, 0600), 0);
+	close(fd);
+	for (host_root = 0; host_root < 2; host_root++) {
+		share.host_root = host_root;
+		attempt = (struct attempt){.path = path};
+		ck_assert_int_eq(files_session_create(&attempt.session, &share), 0);
+		ck_assert_int_eq(pthread_create(&thread, NULL, enter, &attempt), 0);
+		ck_assert_int_eq(pthread_join(thread, NULL), 0);
+		files_session_destroy(attempt.session);
+		ck_assert_int_eq(attempt.entered, 0);
+		ck_assert_int_eq(attempt.before, 0);
+		ck_assert_int_eq(attempt.after, host_root && geteuid() == 0 ? EACCES : 0);
+		ck_assert_int_eq(try_open(path), 0);
+	}
+	unlink(path);
+}
+END_TEST
+
+UNIT_MAIN("host root", programs_are_shown_and_secrets_are_not,
+	  the_server_shows_that_and_nothing_else, the_servers_thread_has_nobodys_rights)

@@ -226,7 +226,8 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 		return -EINVAL;
 	agent_put32(payload + AGENT_ROOT_AT_LOWER, root->lower);
 	agent_put32(payload + AGENT_ROOT_AT_LOWER_NUMBER, root->lower_number);
-	agent_put32(payload + AGENT_ROOT_AT_FLAGS, root->read_only ? AGENT_ROOT_READ_ONLY : 0);
+	agent_put32(payload + AGENT_ROOT_AT_FLAGS, (root->read_only ? AGENT_ROOT_READ_ONLY : 0) |
+							   (root->bare ? AGENT_ROOT_BARE : 0));
 	agent_put32(payload + AGENT_ROOT_AT_UPPER, root->upper);
 	agent_put32(payload + AGENT_ROOT_AT_UPPER_NUMBER, root->upper_number);
 	memcpy(payload + AGENT_ROOT_SIZE, root->type, length);
