@@ -1,0 +1,1107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The filter between a scripted guest and a scripted outside, under a policy made of a few rules.
+ */
+#include "vmm/net/filter.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "tests/unit/net_frames.h"
+#include "tests/unit/unit.h"
+#include "vmm/net/tls.h"
+
+#define SECOND	 UINT64_C(1000000000)
+#define PRIVATE	 ADDRESS(10, 0, 0, 5)
+#define METADATA ADDRESS(169, 254, 169, 254)
+#define SHOWN	 64
+
+struct rule {
+	enum filter_protocol protocol;
+	const char *name; /* NULL: by address */
+	uint32_t address;
+	uint16_t port; /* 0: any */
+	bool host, deny;
+};
+
+static const struct rule *rules;
+static size_t rule_count;
+static struct filter *filter;
+static uint64_t now;
+static uint8_t bytes[FRAME_MAX];
+
+/* What came out: the last frame each way, all of the peer's payload, and the log. */
+static struct out {
+	unsigned count;
+	struct frame frame;
+	uint8_t bytes[FRAME_MAX];
+	size_t length;
+} guest, peer;
+static uint8_t said[1 << 16];
+static size_t said_length;
+static char logged[SHOWN][400];
+static unsigned log_count;
+static uint32_t ticket;
+static char asked[DNS_NAME_TEXT];
+static int resolve_result;
+static bool log_full;
+
+static void to_out(struct out *out, const uint8_t *frame, size_t length)
+{
+	out->count++;
+	memcpy(out->bytes, frame, length);
+	out->length = length;
+	if (frame_parse(out->bytes, length, false, &out->frame) != FRAME_OK)
+		out->frame = (struct frame){.kind = FRAME_IS_ARP, .data = NULL};
+}
+
+static void to_guest(void *arg, const uint8_t *frame, size_t length)
+{
+	(void)arg;
+	ck_assert_mem_eq(frame, net_guest_mac, FRAME_MAC);
+	to_out(&guest, frame, length);
+}
+
+static void to_peer(void *arg, const uint8_t *frame, size_t length)
+{
+	(void)arg;
+	ck_assert_mem_eq(frame + FRAME_MAC, net_card_mac, FRAME_MAC);
+	to_out(&peer, frame, length);
+	ck_assert_ptr_nonnull(peer.frame.data); /* nothing leaves that would not pass once more */
+	if (said_length + peer.frame.payload_length < sizeof(said)) {
+		memcpy(said + said_length, peer.bytes + peer.frame.payload,
+		       peer.frame.payload_length);
+		said_length += peer.frame.payload_length;
+	}
+}
+
+static bool covers(const struct rule *rule, const struct filter_request *request)
+{
+	bool over_tcp = request->protocol == FILTER_TLS || request->protocol == FILTER_HTTP;
+
+	if (request->op == FILTER_RESOLVE)
+		return request->host ? rule->host
+				     : rule->name && strcmp(rule->name, request->name) == 0;
+	/* As in the policy: what holds for TCP holds for what is spoken over it. */
+	if (rule->protocol != request->protocol && !(rule->protocol == FILTER_TCP && over_tcp))
+		return false;
+	if (rule->host != request->host || (rule->port && rule->port != request->port))
+		return false;
+	if (rule->host)
+		return true;
+	if (rule->name)
+		return request->name && strcmp(rule->name, request->name) == 0;
+	return !rule->address || rule->address == request->address;
+}
+
+static bool decide(void *arg, const struct filter_request *request, uint32_t *order)
+{
+	size_t i;
+
+	(void)arg;
+	for (i = 0; i < rule_count; i++) {
+		if (!covers(&rules[i], request))
+			continue;
+		*order = (uint32_t)i;
+		return !rules[i].deny;
+	}
+	*order = FILTER_NO_RULE;
+	return false;
+}
+
+static bool check(void *arg, const struct filter_request *request)
+{
+	uint32_t order;
+	bool allowed = decide(arg, request, &order) && !log_full;
+
+	if (request->op == FILTER_LISTEN)
+		allowed = !log_full;
+	if (log_count < SHOWN)
+		snprintf(logged[log_count], sizeof(logged[0]), "%s %s", allowed ? "allow" : "deny",
+			 request->name ? request->name : "-");
+	log_count++;
+	return allowed;
+}
+
+static void note(void *arg, const char *what, const char *object, const char *detail)
+{
+	(void)arg;
+	if (log_count < SHOWN)
+		snprintf(logged[log_count], sizeof(logged[0]), "%s %s: %s", what, object, detail);
+	log_count++;
+}
+
+static int resolve(void *arg, uint32_t number, const char *name)
+{
+	(void)arg;
+	ticket = number;
+	snprintf(asked, sizeof(asked), "%s", name);
+	return resolve_result;
+}
+
+static const struct filter_ops ops = {.to_guest = to_guest,
+				      .to_peer = to_peer,
+				      .decide = decide,
+				      .check = check,
+				      .note = note,
+				      .resolve = resolve};
+
+static void forget_output(void)
+{
+	guest = (struct out){.count = 0};
+	peer = (struct out){.count = 0};
+	said_length = 0;
+	log_count = 0;
+	asked[0] = '\0';
+}
+
+static void begin(const struct rule *with, size_t count)
+{
+	struct filter_config config = {.published = 1, .publish = {8080}};
+
+	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
+	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
+	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
+	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
+	rules = with;
+	rule_count = count;
+	now = 1000 * SECOND;
+	resolve_result = 0;
+	log_full = false;
+	forget_output();
+	ck_assert_int_eq(filter_create(&filter, &config, &ops, NULL), 0);
+}
+
+static void end(void)
+{
+	filter_destroy(filter);
+}
+
+static struct filter_stats stats(void)
+{
+	struct filter_stats now_stats;
+
+	filter_stats(filter, &now_stats);
+	return now_stats;
+}
+
+static const struct rule some[] = {
+	{.protocol = FILTER_TCP, .address = NET_PEER, .port = 80},
+	{.protocol = FILTER_UDP, .address = NET_PEER, .port = 123},
+	{.protocol = FILTER_ICMP, .address = NET_PEER},
+	{.protocol = FILTER_TCP, .name = "api.example.com", .port = 443},
+	{.protocol = FILTER_TLS, .name = "tls.example.com", .port = 443},
+	{.protocol = FILTER_TLS, .name = "cdn.example.com", .port = 443},
+	{.protocol = FILTER_HTTP, .name = "web.example.com", .port = 8000},
+	{.protocol = FILTER_TCP, .port = 9000, .host = true},
+};
+
+/* --- the guest's and the peer's acts -----------------------------------------------------------
+ */
+
+static struct net_segment out_segment(uint32_t target, uint16_t port)
+{
+	return (struct net_segment){.source = ADDRESS_GUEST,
+				    .target = target,
+				    .source_port = 40000,
+				    .target_port = port,
+				    .sequence = 1000,
+				    .flags = TCP_SYN};
+}
+
+static void send_tcp(struct net_segment segment)
+{
+	filter_from_guest(filter, bytes, net_tcp(bytes, &segment), false, now);
+}
+
+static void receive_tcp(struct net_segment segment)
+{
+	struct net_segment back = segment;
+	size_t length;
+
+	back.source = segment.target;
+	back.target = segment.source;
+	back.source_port = segment.target_port;
+	back.target_port = segment.source_port;
+	length = net_tcp(bytes, &back);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+}
+
+/* A connection up to where the guest may speak; false if it is refused. */
+static bool connects(uint32_t target, uint16_t port)
+{
+	struct net_segment segment = out_segment(target, port);
+	unsigned before = peer.count;
+
+	send_tcp(segment);
+	if (peer.count == before) {
+		ck_assert_uint_eq(guest.frame.kind, FRAME_IS_TCP);
+		ck_assert(guest.frame.tcp_flags & TCP_RST);
+		return false;
+	}
+	segment.flags = TCP_SYN | TCP_ACK;
+	segment.sequence = 5000;
+	segment.acknowledged = 1001;
+	receive_tcp(segment);
+	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_SYN | TCP_ACK);
+	segment.flags = TCP_ACK;
+	segment.sequence = 1001;
+	segment.acknowledged = 5001;
+	send_tcp(segment);
+	return true;
+}
+
+/* Payload of the connection, at an offset of its stream. */
+static void say(uint32_t target, uint16_t port, const void *data, size_t offset, size_t length,
+		uint8_t flags)
+{
+	struct net_segment segment = out_segment(target, port);
+
+	segment.flags = TCP_ACK | flags;
+	segment.sequence = 1001 + (uint32_t)offset;
+	segment.acknowledged = 5001;
+	segment.payload = (const uint8_t *)data + offset;
+	segment.length = length;
+	send_tcp(segment);
+}
+
+static void acknowledge(uint32_t target, uint16_t port, size_t offset)
+{
+	struct net_segment segment = out_segment(target, port);
+
+	segment.flags = TCP_ACK;
+	segment.sequence = 5001;
+	segment.acknowledged = 1001 + (uint32_t)offset;
+	receive_tcp(segment);
+}
+
+static void ask(const char *name, uint16_t type)
+{
+	struct net_segment segment = out_segment(ADDRESS_ROUTER, 53);
+	uint8_t message[600];
+
+	segment.payload = message;
+	segment.length = net_question(message, name, type, 1232);
+	filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
+}
+
+static int answered_rcode(void)
+{
+	ck_assert_int_eq(guest.frame.kind, FRAME_IS_UDP);
+	ck_assert_uint_eq(guest.frame.source_port, 53);
+	return guest.bytes[guest.frame.payload + 3] & 15;
+}
+
+static unsigned answered_count(void)
+{
+	return load_be16(guest.bytes + guest.frame.payload + 6);
+}
+
+static void resolved(uint32_t address, uint32_t ttl)
+{
+	struct dns_addresses one = {.count = 1, .address = {address}, .ttl = ttl};
+
+	filter_resolved(filter, ticket, DNS_NO_ERROR, &one, now);
+}
+
+static void pin(const char *name, uint32_t address)
+{
+	ask(name, DNS_TYPE_A);
+	ck_assert_str_eq(asked, name);
+	resolved(address, 60);
+	ck_assert_int_eq(answered_rcode(), DNS_NO_ERROR);
+	ck_assert_uint_eq(answered_count(), 1);
+	forget_output();
+}
+
+/* --- ARP, the router, spoofing ------------------------------------------------------------------
+ */
+
+START_TEST(arp_is_answered_by_us)
+{
+	size_t length;
+
+	begin(some, ARRAY_SIZE(some));
+	length = net_arp(bytes, ARP_REQUEST, net_guest_mac, ADDRESS_GUEST, ADDRESS_ROUTER);
+	filter_from_guest(filter, bytes, length, false, now);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_int_eq(guest.frame.arp_operation, ARP_REPLY);
+	ck_assert_mem_eq(guest.frame.arp_sender, net_router_mac, FRAME_MAC);
+	ck_assert_uint_eq(peer.count, 0);
+	/* For itself (a probe), and for what is not of its network: silence. */
+	length = net_arp(bytes, ARP_REQUEST, net_guest_mac, 0, ADDRESS_GUEST);
+	filter_from_guest(filter, bytes, length, false, now);
+	length = net_arp(bytes, ARP_REQUEST, net_guest_mac, ADDRESS_GUEST, NET_PEER);
+	filter_from_guest(filter, bytes, length, false, now);
+	/* In somebody else's name: poison. */
+	length = net_arp(bytes, ARP_REQUEST, net_peer_mac, ADDRESS_GUEST, ADDRESS_ROUTER);
+	filter_from_guest(filter, bytes, length, false, now);
+	length = net_arp(bytes, ARP_REPLY, net_guest_mac, ADDRESS_ROUTER, ADDRESS_GUEST);
+	filter_from_guest(filter, bytes, length, false, now);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_SPOOFED], 2);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_ASTRAY], 2);
+	/* And none from outside gets in. */
+	length = net_arp(bytes, ARP_REPLY, net_peer_mac, ADDRESS_ROUTER, ADDRESS_GUEST);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 1);
+	end();
+}
+END_TEST
+
+START_TEST(the_router_answers_pings_and_refuses_the_rest)
+{
+	struct net_segment segment = out_segment(ADDRESS_ROUTER, 80);
+
+	begin(some, ARRAY_SIZE(some));
+	filter_from_guest(filter, bytes,
+			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, ADDRESS_ROUTER, 5, 56),
+			  false, now);
+	ck_assert_int_eq(guest.frame.icmp_type, ICMP_ECHO_REPLY);
+	send_tcp(segment);
+	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	segment.target_port = 53; /* DNS over TCP: answers always fit into a datagram */
+	send_tcp(segment);
+	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	segment.target = ADDRESS_ROUTER + 40;
+	send_tcp(segment);
+	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(peer.count, 0);
+	end();
+}
+END_TEST
+
+START_TEST(another_source_is_dropped)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+	size_t length;
+
+	begin(some, ARRAY_SIZE(some));
+	segment.source++;
+	send_tcp(segment);
+	segment.source--;
+	length = net_tcp(bytes, &segment);
+	bytes[11] ^= 1; /* the source MAC */
+	filter_from_guest(filter, bytes, length, false, now);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_SPOOFED], 2);
+	length = net_tcp(bytes, &segment);
+	bytes[5] ^= 1; /* the target MAC */
+	filter_from_guest(filter, bytes, length, false, now);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_ASTRAY], 1);
+	ck_assert_uint_eq(peer.count + guest.count, 0);
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_mem_eq(peer.bytes, net_peer_mac, FRAME_MAC);
+	end();
+}
+END_TEST
+
+/* --- TCP by address -----------------------------------------------------------------------------
+ */
+
+START_TEST(an_allowed_connection_lives_and_is_logged)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+
+	begin(some, ARRAY_SIZE(some));
+	ck_assert(connects(NET_PEER, 80));
+	ck_assert_uint_eq(log_count, 1);
+	ck_assert_str_eq(logged[0], "allow -");
+	say(NET_PEER, 80, "hello", 0, 5, 0);
+	ck_assert_mem_eq(said, "hello", 5);
+	segment.flags = TCP_ACK | TCP_FIN;
+	segment.payload = "answer";
+	segment.length = 6;
+	segment.sequence = 5001;
+	receive_tcp(segment);
+	ck_assert_mem_eq(guest.bytes + guest.frame.payload, "answer", 6);
+	ck_assert_uint_eq(stats().flows, 1);
+	say(NET_PEER, 80, "", 0, 0, TCP_FIN);
+	/* Both are done: some time for what is still on its way. */
+	now += 59 * SECOND;
+	filter_expire(filter, now);
+	ck_assert_uint_eq(stats().flows, 1);
+	now += SECOND;
+	filter_expire(filter, now);
+	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(log_count, 2);
+	ck_assert_str_eq(logged[1],
+			 "flow-end tcp 93.184.216.34:80: end=expired out=5 in=6 seconds=0.000");
+	end();
+}
+END_TEST
+
+START_TEST(a_forbidden_connection_is_reset_at_once)
+{
+	begin(some, ARRAY_SIZE(some));
+	ck_assert(!connects(NET_PEER, 81));
+	ck_assert(!connects(NET_PEER + 1, 80));
+	ck_assert(!connects(PRIVATE, 80));
+	ck_assert(!connects(METADATA, 80));
+	ck_assert(!connects(ADDRESS_HOST, 80));
+	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(guest.count, 5);
+	ck_assert_uint_eq(log_count, 5);
+	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert(connects(ADDRESS_HOST, 9000));
+	end();
+}
+END_TEST
+
+START_TEST(segments_of_no_connection_are_reset)
+{
+	begin(some, ARRAY_SIZE(some));
+	say(NET_PEER, 80, "x", 0, 1, 0);
+	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(peer.count, 0);
+	acknowledge(NET_PEER, 80, 1);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(stats().peer_drop[FILTER_NO_FLOW], 1);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_NO_FLOW], 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_reset_ends_a_connection_and_a_port_may_be_used_again)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+
+	begin(some, ARRAY_SIZE(some));
+	ck_assert(connects(NET_PEER, 80));
+	segment.flags = TCP_RST;
+	send_tcp(segment);
+	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert(connects(NET_PEER, 80));
+	segment.flags = TCP_SYN;
+	segment.sequence = 77777;
+	send_tcp(segment); /* the same ports once more */
+	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(peer.frame.sequence, 77777);
+	end();
+}
+END_TEST
+
+START_TEST(data_in_front_of_the_handshake_is_refused)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+
+	begin(some, ARRAY_SIZE(some));
+	segment.payload = "early";
+	segment.length = 5;
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, 0);
+	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	segment.length = 0;
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, 1);
+	segment.length = 5; /* the same SYN, now with data */
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, 1);
+	end();
+}
+END_TEST
+
+START_TEST(only_published_ports_are_reached_from_outside)
+{
+	struct net_segment segment = {.source = NET_PEER,
+				      .target = ADDRESS_GUEST,
+				      .source_port = 5555,
+				      .target_port = 8081,
+				      .flags = TCP_SYN};
+	size_t length;
+
+	begin(some, ARRAY_SIZE(some));
+	length = net_tcp(bytes, &segment);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 0);
+	segment.target_port = 8080;
+	length = net_tcp(bytes, &segment);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest.frame.target_port, 8080);
+	/* From our own network only the host's loopback may seem to come. */
+	segment.source = ADDRESS_ROUTER;
+	length = net_tcp(bytes, &segment);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(stats().peer_drop[FILTER_SPOOFED], 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_log_that_takes_nothing_stops_new_flows)
+{
+	begin(some, ARRAY_SIZE(some));
+	log_full = true;
+	ck_assert(!connects(NET_PEER, 80));
+	ask("tls.example.com", DNS_TYPE_A);
+	ck_assert_str_eq(asked, "");
+	log_full = false;
+	ck_assert(connects(NET_PEER, 80));
+	end();
+}
+END_TEST
+
+START_TEST(a_changed_policy_ends_flows)
+{
+	begin(some, ARRAY_SIZE(some));
+	pin("api.example.com", NET_PEER + 3);
+	ck_assert(connects(NET_PEER, 80));
+	ck_assert(connects(NET_PEER + 3, 443));
+	ck_assert_uint_eq(stats().flows, 2);
+	filter_policy_changed(filter);
+	ck_assert_uint_eq(stats().flows, 2);
+	rule_count = 1;
+	filter_policy_changed(filter);
+	ck_assert_uint_eq(stats().flows, 1);
+	rule_count = 0;
+	filter_policy_changed(filter);
+	ck_assert_uint_eq(stats().flows, 0);
+	end();
+}
+END_TEST
+
+/* --- datagrams -----------------------------------------------------------------------------------
+ */
+
+START_TEST(datagrams_pass_by_rule_and_come_back)
+{
+	struct net_segment segment = out_segment(NET_PEER, 123), back;
+	size_t length;
+
+	begin(some, ARRAY_SIZE(some));
+	segment.payload = "time?";
+	segment.length = 5;
+	filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
+	ck_assert_uint_eq(peer.count, 1);
+	back = segment;
+	back.source = NET_PEER;
+	back.source_port = 123;
+	back.target = ADDRESS_GUEST;
+	back.target_port = 40000;
+	length = net_udp(bytes, &back);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 1);
+	back.source_port = 124; /* nobody was asked there */
+	length = net_udp(bytes, &back);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 1);
+	segment.target_port = 443; /* QUIC, without a rule */
+	filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT], 3);
+	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT + 1], 13);
+	segment.target_port = 53; /* another resolver */
+	filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
+	ck_assert_uint_eq(peer.count, 1);
+	end();
+}
+END_TEST
+
+START_TEST(echoes_are_small_and_seldom)
+{
+	unsigned i;
+	size_t length;
+
+	begin(some, ARRAY_SIZE(some));
+	for (i = 0; i < 100; i++)
+		filter_from_guest(
+			filter, bytes,
+			net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER, 9, 56), false,
+			now);
+	ck_assert_uint_eq(peer.count, 40);
+	now += SECOND;
+	filter_from_guest(filter, bytes,
+			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER, 9, 65), false,
+			  now);
+	ck_assert_uint_eq(peer.count, 40); /* too long */
+	filter_from_guest(filter, bytes,
+			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER + 1, 9, 56),
+			  false, now);
+	ck_assert_uint_eq(peer.count, 40); /* no rule */
+	forget_output();
+	length = net_echo(bytes, ICMP_ECHO_REPLY, NET_PEER, ADDRESS_GUEST, 9, 56);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 1);
+	length = net_echo(bytes, ICMP_ECHO_REQUEST, NET_PEER, ADDRESS_GUEST, 9, 56);
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+	ck_assert_uint_eq(guest.count, 1); /* nobody pings the guest */
+	end();
+}
+END_TEST
+
+/* --- names ---------------------------------------------------------------------------------------
+ */
+
+START_TEST(a_name_opens_what_was_answered_for_it)
+{
+	begin(some, ARRAY_SIZE(some));
+	ck_assert(!connects(NET_PEER + 3, 443));
+	pin("api.example.com", NET_PEER + 3);
+	ck_assert(connects(NET_PEER + 3, 443));
+	ck_assert_str_eq(logged[log_count - 1], "allow api.example.com");
+	ck_assert(!connects(NET_PEER + 3, 444));
+	ck_assert(!connects(NET_PEER + 4, 443));
+	/* 60 s and 30 s of grace; the open connection stays. */
+	now += 90 * SECOND;
+	ck_assert_uint_eq(stats().flows, 1);
+	say(NET_PEER + 3, 443, "still here", 0, 10, 0);
+	ck_assert_mem_eq(said, "still here", 10);
+	filter_forget(filter);
+	ck_assert(!connects(NET_PEER + 3, 443));
+	end();
+}
+END_TEST
+
+START_TEST(other_names_do_not_exist)
+{
+	static const char *const bad[] = {"other.example.com", "example.com", "x.api.example.com",
+					  "a b.example.com", "com"};
+	size_t i;
+
+	begin(some, ARRAY_SIZE(some));
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ask(bad[i], DNS_TYPE_A);
+		ck_assert_int_eq(answered_rcode(), DNS_NO_NAME);
+		ck_assert_str_eq(asked, "");
+	}
+	ck_assert_uint_eq(log_count, ARRAY_SIZE(bad));
+	ask("API.example.com", DNS_TYPE_A);
+	ck_assert_str_eq(asked, "api.example.com");
+	forget_output();
+	ask("api.example.com", DNS_TYPE_AAAA); /* there is no IPv6 */
+	ck_assert_str_eq(asked, "");
+	ck_assert_int_eq(answered_rcode(), DNS_NO_ERROR);
+	ck_assert_uint_eq(answered_count(), 0);
+	end();
+}
+END_TEST
+
+START_TEST(private_answers_are_stripped)
+{
+	struct dns_addresses mixed = {
+		.count = 4, .address = {PRIVATE, METADATA, NET_PEER + 3, ADDRESS_HOST}, .ttl = 5};
+
+	begin(some, ARRAY_SIZE(some));
+	ask("api.example.com", DNS_TYPE_A);
+	filter_resolved(filter, ticket, DNS_NO_ERROR, &mixed, now);
+	ck_assert_uint_eq(answered_count(), 1);
+	ck_assert_uint_eq(stats().pins, 1);
+	ck_assert_str_eq(logged[log_count - 1], "dns-answer api.example.com: rcode=0 stripped=3 "
+						"addresses=93.184.216.37");
+	ck_assert(!connects(PRIVATE, 443));
+	ck_assert(!connects(METADATA, 443));
+	ck_assert(!connects(ADDRESS_HOST, 443));
+	ck_assert(connects(NET_PEER + 3, 443));
+	end();
+}
+END_TEST
+
+START_TEST(a_resolver_that_flips_opens_public_addresses_only)
+{
+	unsigned i;
+
+	begin(some, ARRAY_SIZE(some));
+	for (i = 0; i < 20; i++, now += SECOND) {
+		ask("api.example.com", DNS_TYPE_A);
+		resolved(i % 2 ? METADATA : NET_PEER + 3, 0);
+		ck_assert_uint_eq(answered_count(), i % 2 ? 0 : 1);
+		ck_assert(!connects(METADATA, 443));
+		ck_assert(connects(NET_PEER + 3, 443));
+	}
+	end();
+}
+END_TEST
+
+START_TEST(the_name_host_is_the_monitors_own)
+{
+	begin(some, ARRAY_SIZE(some));
+	ask("host", DNS_TYPE_A);
+	ck_assert_str_eq(asked, "");
+	ck_assert_uint_eq(answered_count(), 1);
+	ck_assert_uint_eq(load_be32(guest.bytes + guest.frame.payload + 12 + 6 + 4 + 12),
+			  ADDRESS_HOST);
+	rule_count--; /* without a rule there is none */
+	ask("host", DNS_TYPE_A);
+	ck_assert_int_eq(answered_rcode(), DNS_NO_NAME);
+	end();
+}
+END_TEST
+
+START_TEST(questions_are_bounded_in_rate_and_number)
+{
+	unsigned i;
+
+	begin(some, ARRAY_SIZE(some));
+	for (i = 0; i < 1000; i++)
+		ask("api.example.com", DNS_TYPE_A);
+	/* All are answered but those that wait. */
+	ck_assert_uint_eq(stats().questions, 1000);
+	ck_assert_uint_eq(stats().answered, 1000 - FILTER_DNS_WAITING);
+	ck_assert_int_eq(answered_rcode(), DNS_REFUSED);
+	now += SECOND;
+	resolved(NET_PEER, 60);
+	ask("api.example.com", DNS_TYPE_A);
+	resolved(NET_PEER, 60);
+	ck_assert_int_eq(answered_rcode(), DNS_NO_ERROR);
+	end();
+}
+END_TEST
+
+START_TEST(late_and_unknown_answers_are_nothing)
+{
+	begin(some, ARRAY_SIZE(some));
+	ask("api.example.com", DNS_TYPE_A);
+	resolved(NET_PEER, 60);
+	ck_assert_uint_eq(guest.count, 1);
+	resolved(NET_PEER, 60);
+	filter_resolved(filter, 0, DNS_NO_ERROR, NULL, now);
+	ck_assert_uint_eq(guest.count, 1);
+	ask("api.example.com", DNS_TYPE_A);
+	filter_forget(filter);
+	resolved(NET_PEER, 60);
+	ck_assert_uint_eq(guest.count, 1);
+	resolve_result = -EAGAIN;
+	ask("api.example.com", DNS_TYPE_A);
+	ck_assert_int_eq(answered_rcode(), DNS_SERVER_FAILURE);
+	resolve_result = 0;
+	ask("api.example.com", DNS_TYPE_A);
+	filter_resolved(filter, ticket, DNS_NO_NAME, NULL, now);
+	ck_assert_int_eq(answered_rcode(), DNS_NO_NAME);
+	end();
+}
+END_TEST
+
+/* --- TLS and HTTP --------------------------------------------------------------------------------
+ */
+
+static uint8_t hello_bytes[20000];
+
+static size_t hello(const char *name)
+{
+	return net_hello(hello_bytes, &(struct net_hello){.name = name, .grease = true});
+}
+
+START_TEST(a_tls_rule_lets_its_name_through)
+{
+	size_t length = hello("tls.example.com");
+
+	begin(some, ARRAY_SIZE(some));
+	pin("tls.example.com", NET_PEER + 5);
+	ck_assert(connects(NET_PEER + 5, 443));
+	ck_assert_uint_eq(log_count, 0); /* not decided yet */
+	say(NET_PEER + 5, 443, hello_bytes, 0, length, TCP_PSH);
+	ck_assert_uint_eq(said_length, length);
+	ck_assert_mem_eq(said, hello_bytes, length);
+	ck_assert_str_eq(logged[0], "allow tls.example.com");
+	ck_assert_uint_eq(stats().peeks, 1); /* until the peer has it */
+	acknowledge(NET_PEER + 5, 443, length);
+	ck_assert_uint_eq(stats().peeks, 0);
+	say(NET_PEER + 5, 443, "more", 0, 4, 0);
+	ck_assert_uint_eq(said_length, length + 4);
+	end();
+}
+END_TEST
+
+static void split_at(size_t length, size_t at)
+{
+	said_length = 0;
+	ck_assert(connects(NET_PEER + 5, 443));
+	say(NET_PEER + 5, 443, hello_bytes, 0, at, 0);
+	ck_assert_uint_eq(said_length, 0);
+	say(NET_PEER + 5, 443, hello_bytes, at, length - at, 0);
+	ck_assert_uint_eq(said_length, length);
+	ck_assert_mem_eq(said, hello_bytes, length);
+	filter_forget(filter);
+	filter_expire(filter, now);
+}
+
+START_TEST(a_name_split_at_every_byte_is_read)
+{
+	size_t length = hello("tls.example.com"), at;
+
+	begin(some, ARRAY_SIZE(some));
+	for (at = 1; at < length; at++) {
+		now += 10 * SECOND;
+		pin("tls.example.com", NET_PEER + 5);
+		split_at(length, at);
+	}
+	/* And all in single bytes. */
+	now += 10 * SECOND;
+	pin("tls.example.com", NET_PEER + 5);
+	ck_assert(connects(NET_PEER + 5, 443));
+	for (at = 0; at < length; at++) {
+		ck_assert_uint_eq(said_length, 0);
+		say(NET_PEER + 5, 443, hello_bytes, at, 1, 0);
+	}
+	ck_assert_mem_eq(said, hello_bytes, length);
+	ck_assert_uint_eq(said_length, length);
+	end();
+}
+END_TEST
+
+/* Speaks on a fresh connection; true if the peer heard any of it, false if both got a reset. */
+static bool heard(uint32_t target, uint16_t port, const void *data, size_t length)
+{
+	bool passed;
+
+	forget_output();
+	ck_assert(connects(target, port));
+	say(target, port, data, 0, length, 0);
+	passed = said_length > 0;
+	if (!passed) {
+		ck_assert(guest.frame.tcp_flags & TCP_RST);
+		ck_assert(peer.frame.tcp_flags & TCP_RST);
+		ck_assert_uint_eq(peer.frame.sequence, 1001);
+		ck_assert_uint_eq(stats().flows, 0);
+		ck_assert_uint_eq(stats().peeks, 0);
+	}
+	return passed;
+}
+
+START_TEST(other_names_and_none_are_refused)
+{
+	size_t length;
+
+	begin(some, ARRAY_SIZE(some));
+	pin("tls.example.com", NET_PEER + 5);
+	pin("cdn.example.com", NET_PEER + 6);
+	length = hello("tls.example.com");
+	ck_assert(heard(NET_PEER + 5, 443, hello_bytes, length));
+	filter_forget(filter);
+	pin("tls.example.com", NET_PEER + 5);
+	pin("cdn.example.com", NET_PEER + 6);
+	length = hello("evil.example.com");
+	ck_assert(!heard(NET_PEER + 5, 443, hello_bytes, length));
+	ck_assert_str_eq(logged[0], "deny evil.example.com");
+	/* A name that is allowed, but at another address. */
+	length = hello("cdn.example.com");
+	ck_assert(!heard(NET_PEER + 5, 443, hello_bytes, length));
+	ck_assert_str_eq(logged[0], "flow-refused tls 93.184.216.39:443 cdn.example.com: the "
+				    "address is not one that was answered for this name");
+	length = hello(NULL);
+	ck_assert(!heard(NET_PEER + 5, 443, hello_bytes, length));
+	ck_assert_str_eq(logged[0],
+			 "flow-refused tls 93.184.216.39:443: the ClientHello names no server");
+	length = net_hello(hello_bytes,
+			   &(struct net_hello){.name = "tls.example.com", .encrypted = true});
+	ck_assert(!heard(NET_PEER + 5, 443, hello_bytes, length));
+	ck_assert(!heard(NET_PEER + 5, 443, "SSH-2.0-x\r\n", 11));
+	ck_assert(!heard(NET_PEER + 5, 443, "GET / HTTP/1.1\r\nHost: tls.example.com\r\n\r\n", 42));
+	end();
+}
+END_TEST
+
+START_TEST(what_is_sent_twice_must_be_the_same)
+{
+	size_t length = net_hello(hello_bytes,
+				  &(struct net_hello){.name = "tls.example.com", .padding = 200});
+	static uint8_t lie[20000];
+
+	begin(some, ARRAY_SIZE(some));
+	pin("tls.example.com", NET_PEER + 5);
+	net_hello(lie, &(struct net_hello){.name = "bad.example.com", .padding = 200});
+	ck_assert(connects(NET_PEER + 5, 443));
+	say(NET_PEER + 5, 443, hello_bytes, 0, length - 2, 0);
+	say(NET_PEER + 5, 443, hello_bytes, length - 1, 1, 0); /* a gap */
+	say(NET_PEER + 5, 443, lie, 0, length, 0); /* another name over the first bytes */
+	ck_assert_uint_eq(said_length, 0);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_PEEK_GAP], 2);
+	say(NET_PEER + 5, 443, hello_bytes, 50, length - 50, 0); /* an overlap that agrees */
+	ck_assert_uint_ge(said_length, length);
+	said_length = 0;
+	say(NET_PEER + 5, 443, lie, 0, length, 0); /* too late */
+	ck_assert_uint_eq(said_length, 0);
+	say(NET_PEER + 5, 443, hello_bytes, 0, length, 0); /* a true retransmission */
+	ck_assert_uint_eq(said_length, length);
+	end();
+}
+END_TEST
+
+START_TEST(a_peer_that_speaks_first_is_heard)
+{
+	struct net_segment segment = out_segment(NET_PEER + 5, 443);
+
+	begin(some, ARRAY_SIZE(some));
+	pin("tls.example.com", NET_PEER + 5);
+	ck_assert(connects(NET_PEER + 5, 443));
+	segment.flags = TCP_ACK;
+	segment.payload = "220 hello";
+	segment.length = 9;
+	segment.sequence = 5001;
+	receive_tcp(segment);
+	ck_assert_mem_eq(guest.bytes + guest.frame.payload, "220 hello", 9);
+	/* The guest's acknowledgements go through, its data does not. */
+	forget_output();
+	say(NET_PEER + 5, 443, "", 0, 0, 0);
+	ck_assert_uint_eq(peer.count, 1);
+	say(NET_PEER + 5, 443, "\x16\x03", 0, 2, 0);
+	ck_assert_uint_eq(peer.count, 1);
+	say(NET_PEER + 5, 443, "", 0, 0, TCP_FIN);
+	ck_assert(peer.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(said_length, 0);
+	end();
+}
+END_TEST
+
+START_TEST(endless_first_bytes_are_refused)
+{
+	size_t length, at;
+
+	begin(some, ARRAY_SIZE(some));
+	pin("tls.example.com", NET_PEER + 5);
+	length = net_hello(hello_bytes,
+			   &(struct net_hello){.name = "tls.example.com", .padding = 3000});
+	ck_assert(connects(NET_PEER + 5, 443));
+	for (at = 0; at < length && stats().flows > 0; at++)
+		say(NET_PEER + 5, 443, hello_bytes, at, 1, 0);
+	ck_assert_uint_eq(at, FILTER_PEEK_FRAMES + 1);
+	ck_assert_uint_eq(said_length, 0);
+	ck_assert_uint_eq(stats().peeks, 0);
+	end();
+}
+END_TEST
+
+START_TEST(held_connections_are_bounded)
+{
+	struct net_segment segment = out_segment(NET_PEER + 5, 443);
+	unsigned i;
+
+	begin(some, ARRAY_SIZE(some));
+	pin("tls.example.com", NET_PEER + 5);
+	for (i = 0; i < 400; i++) {
+		segment.source_port = (uint16_t)(1000 + i);
+		send_tcp(segment);
+	}
+	ck_assert_uint_eq(stats().peeks, FILTER_PEEKS);
+	ck_assert_uint_eq(peer.count, FILTER_PEEKS);
+	ck_assert_uint_eq(guest.count, 400 - FILTER_PEEKS);
+	now += 30 * SECOND;
+	filter_expire(filter, now);
+	ck_assert_uint_eq(stats().peeks, 0);
+	send_tcp(segment);
+	ck_assert_uint_eq(stats().peeks, 1);
+	end();
+}
+END_TEST
+
+START_TEST(an_http_rule_checks_the_host)
+{
+	static const char good[] = "GET /a HTTP/1.1\r\nHost: web.example.com:8000\r\n\r\n";
+	static const char other[] = "GET /a HTTP/1.1\r\nHost: evil.example.com\r\n\r\n";
+	static const char port[] = "GET /a HTTP/1.1\r\nHost: web.example.com:80\r\n\r\n";
+	static const char tunnel[] = "CONNECT web.example.com:8000 HTTP/1.1\r\n"
+				     "Host: web.example.com:8000\r\n\r\n";
+
+	begin(some, ARRAY_SIZE(some));
+	pin("web.example.com", NET_PEER + 7);
+	ck_assert(!heard(NET_PEER + 7, 8000, other, sizeof(other) - 1));
+	ck_assert(!heard(NET_PEER + 7, 8000, port, sizeof(port) - 1));
+	ck_assert(!heard(NET_PEER + 7, 8000, tunnel, sizeof(tunnel) - 1));
+	ck_assert(heard(NET_PEER + 7, 8000, good, sizeof(good) - 1));
+	ck_assert_str_eq(logged[0], "allow web.example.com");
+	end();
+}
+END_TEST
+
+/* --- floods --------------------------------------------------------------------------------------
+ */
+
+START_TEST(the_first_rule_counts)
+{
+	static const struct rule order[] = {
+		{.protocol = FILTER_TLS, .name = "bad.example.com", .port = 443, .deny = true},
+		{.protocol = FILTER_TCP, .name = "worse.example.com", .deny = true},
+		{.protocol = FILTER_TCP, .name = "good.example.com"},
+		{.protocol = FILTER_TCP}, /* any address */
+	};
+	static const struct rule names[] = {{.name = "bad.example.com"},
+					    {.name = "worse.example.com"},
+					    {.name = "good.example.com"}};
+	static const char get[] = "GET / HTTP/1.1\r\nHost: x.org\r\n\r\n";
+
+	/* Nobody has asked for a name: the last rule counts, whatever is spoken. */
+	begin(order, ARRAY_SIZE(order));
+	ck_assert(heard(NET_PEER + 4, 443, "SSH-2.0-x\r\n", 11));
+	rules = names;
+	rule_count = ARRAY_SIZE(names);
+	pin("bad.example.com", NET_PEER + 5);
+	pin("worse.example.com", NET_PEER + 6);
+	pin("good.example.com", NET_PEER + 7);
+	rules = order;
+	rule_count = ARRAY_SIZE(order);
+	ck_assert(heard(NET_PEER + 7, 443, "SSH-2.0-x\r\n", 11));
+	filter_policy_changed(filter);
+	/* A name that may not be reached over TLS: then the first bytes are looked at. */
+	ck_assert(connects(NET_PEER + 5, 443));
+	said_length = 0;
+	say(NET_PEER + 5, 443, hello_bytes, 0, hello("bad.example.com"), 0);
+	ck_assert_uint_eq(said_length, 0);
+	ck_assert(connects(NET_PEER + 5, 443));
+	say(NET_PEER + 5, 443, "SSH-2.0-x\r\n", 0, 11, 0);
+	ck_assert_uint_eq(said_length, 0);
+	ck_assert(connects(NET_PEER + 5, 443));
+	say(NET_PEER + 5, 443, get, 0, sizeof(get) - 1, 0);
+	ck_assert_uint_eq(said_length, sizeof(get) - 1);
+	/* One that may not be reached at all; others may. */
+	ck_assert(!connects(NET_PEER + 6, 443));
+	ck_assert(connects(NET_PEER + 8, 443));
+	end();
+}
+END_TEST
+
+START_TEST(the_card_is_usable_after_floods)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+	unsigned i;
+
+	begin(some, ARRAY_SIZE(some));
+	for (i = 0; i < 100000; i++) {
+		segment.source_port = (uint16_t)(1 + i % 60000);
+		segment.target_port = i % 2 ? 80 : 81;
+		segment.sequence = i;
+		send_tcp(segment);
+		if (i % 2)
+			filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
+		now += 1000;
+	}
+	/* Every forbidden one was answered; the log had a bounded number of lines. */
+	ck_assert_uint_ge(guest.count, 100000);
+	ck_assert_uint_le(log_count, 100000);
+	ck_assert_uint_gt(stats().unlogged, 0);
+	ck_assert_uint_le(stats().flows, FLOW_MAX);
+	now += 10 * SECOND;
+	forget_output();
+	segment = out_segment(NET_PEER, 80);
+	segment.sequence = 12345;
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer.frame.sequence, 12345);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("net_filter", arp_is_answered_by_us, the_router_answers_pings_and_refuses_the_rest,
+	  another_source_is_dropped, an_allowed_connection_lives_and_is_logged,
+	  a_forbidden_connection_is_reset_at_once, segments_of_no_connection_are_reset,
+	  a_reset_ends_a_connection_and_a_port_may_be_used_again,
+	  data_in_front_of_the_handshake_is_refused, only_published_ports_are_reached_from_outside,
+	  a_log_that_takes_nothing_stops_new_flows, a_changed_policy_ends_flows,
+	  datagrams_pass_by_rule_and_come_back, echoes_are_small_and_seldom,
+	  a_name_opens_what_was_answered_for_it, other_names_do_not_exist,
+	  private_answers_are_stripped, a_resolver_that_flips_opens_public_addresses_only,
+	  the_name_host_is_the_monitors_own, questions_are_bounded_in_rate_and_number,
+	  late_and_unknown_answers_are_nothing, a_tls_rule_lets_its_name_through,
+	  a_name_split_at_every_byte_is_read, other_names_and_none_are_refused,
+	  what_is_sent_twice_must_be_the_same, a_peer_that_speaks_first_is_heard,
+	  endless_first_bytes_are_refused, held_connections_are_bounded,
+	  an_http_rule_checks_the_host, the_first_rule_counts, the_card_is_usable_after_floods)

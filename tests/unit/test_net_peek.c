@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names out of the first bytes of a connection: TLS and HTTP. */
+#include <stdio.h>
+
+#include "tests/unit/net_frames.h"
+#include "tests/unit/unit.h"
+#include "vmm/net/http.h"
+#include "vmm/net/tls.h"
+
+static uint8_t bytes[65536];
+static char name[DNS_NAME_TEXT];
+static struct http_request request;
+
+static enum tls_peek hello(struct net_hello what)
+{
+	return tls_peek(bytes, net_hello(bytes, &what), name);
+}
+
+START_TEST(the_name_is_found)
+{
+	ck_assert_int_eq(hello((struct net_hello){.name = "Api.Example.COM"}), TLS_NAME);
+	ck_assert_str_eq(name, "api.example.com");
+	ck_assert_int_eq(hello((struct net_hello){.name = "api.example.com.", .grease = true}),
+			 TLS_NAME);
+	ck_assert_str_eq(name, "api.example.com");
+	ck_assert_int_eq(hello((struct net_hello){.name = "a.b", .grease = true, .padding = 1500}),
+			 TLS_NAME);
+	ck_assert_str_eq(name, "a.b");
+}
+END_TEST
+
+START_TEST(a_hello_cut_at_every_byte_waits)
+{
+	struct net_hello what = {.name = "api.example.com", .grease = true, .padding = 200};
+	size_t length = net_hello(bytes, &what), cut;
+
+	for (cut = 0; cut < length; cut++) {
+		uint8_t *copy = malloc(cut ? cut : 1);
+
+		memcpy(copy, bytes, cut);
+		ck_assert_int_eq(tls_peek(copy, cut, name), TLS_MORE);
+		ck_assert_str_eq(name, "");
+		free(copy);
+	}
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_NAME);
+}
+END_TEST
+
+START_TEST(a_hello_over_records_of_any_size_is_read)
+{
+	size_t record;
+
+	for (record = 1; record < 300; record++) {
+		ck_assert_int_eq(
+			hello((struct net_hello){.name = "api.example.com", .record = record}),
+			TLS_NAME);
+		ck_assert_str_eq(name, "api.example.com");
+	}
+}
+END_TEST
+
+START_TEST(no_name_and_encrypted_ones_are_told_apart)
+{
+	ck_assert_int_eq(hello((struct net_hello){.name = NULL}), TLS_NO_NAME);
+	ck_assert_int_eq(hello((struct net_hello){.name = "a.b", .encrypted = true}),
+			 TLS_ENCRYPTED);
+	ck_assert_str_eq(name, "");
+	ck_assert_int_eq(hello((struct net_hello){.name = "a.b"}), TLS_NAME);
+}
+END_TEST
+
+START_TEST(ambiguous_and_impossible_names_are_refused)
+{
+	ck_assert_int_eq(hello((struct net_hello){.name = "a.b", .twice = true}), TLS_BAD);
+	ck_assert_int_eq(hello((struct net_hello){.name = ""}), TLS_BAD);
+	ck_assert_int_eq(hello((struct net_hello){.name = "a b"}), TLS_BAD);
+	ck_assert_int_eq(hello((struct net_hello){.name = "a..b"}), TLS_BAD);
+	ck_assert_int_eq(hello((struct net_hello){.name = "m\xc3\xbcnchen.de"}), TLS_BAD);
+	ck_assert_int_eq(hello((struct net_hello){.name = "[::1]"}), TLS_BAD);
+	ck_assert_str_eq(name, "");
+}
+END_TEST
+
+START_TEST(what_is_no_hello_is_refused_at_once)
+{
+	static const char *const other[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x80\x2e\x01",
+					    "\x17\x03\x03",	  "\x16\x02",	   "\x15\x03\x01"};
+	size_t i, length;
+
+	for (i = 0; i < ARRAY_SIZE(other); i++)
+		ck_assert_int_eq(tls_peek((const uint8_t *)other[i], strlen(other[i]), name),
+				 TLS_BAD);
+	length = net_hello(bytes, &(struct net_hello){.name = "a.b"});
+	bytes[5] = 2; /* a ServerHello */
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_BAD);
+	bytes[5] = 1;
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_NAME);
+	store_be16(bytes + 3, 0); /* an empty record */
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_BAD);
+	store_be16(bytes + 3, 16385);
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_BAD);
+}
+END_TEST
+
+START_TEST(every_length_inside_is_checked)
+{
+	struct net_hello what = {.name = "api.example.com", .grease = true};
+	size_t length = net_hello(bytes, &what), at, names = 0;
+	uint8_t keep;
+
+	/* Each byte with another value: never more than was given, and mostly no name. */
+	for (at = 0; at < length; at++) {
+		uint8_t *copy = malloc(length);
+
+		keep = bytes[at];
+		bytes[at] ^= 0x41;
+		memcpy(copy, bytes, length);
+		names += tls_peek(copy, length, name) == TLS_NAME;
+		bytes[at] = keep;
+		free(copy);
+	}
+	ck_assert_uint_lt(names, length);
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_NAME);
+}
+END_TEST
+
+START_TEST(a_hello_without_end_is_refused)
+{
+	struct net_hello what = {.name = "a.b", .padding = 16000};
+	size_t length = net_hello(bytes, &what);
+
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_NAME);
+	what.padding = 16700;
+	length = net_hello(bytes, &what);
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_BAD);
+	/* Told by its length, before all of it is here. */
+	ck_assert_int_eq(tls_peek(bytes, 100, name), TLS_BAD);
+	/* Records of one byte: five of six bytes are headers. */
+	what = (struct net_hello){.name = "a.b", .padding = 4000, .record = 1};
+	length = net_hello(bytes, &what);
+	ck_assert_int_eq(tls_peek(bytes, length, name), TLS_BAD);
+}
+END_TEST
+
+/* --- HTTP ------------------------------------------------------------------------------------- */
+
+static enum http_peek http(const char *text)
+{
+	return http_peek((const uint8_t *)text, strlen(text), &request);
+}
+
+START_TEST(a_request_is_read)
+{
+	ck_assert_int_eq(http("GET /x HTTP/1.1\r\nAccept: */*\r\nhOsT:  Www.Example.Com \r\n\r\n"),
+			 HTTP_NAME);
+	ck_assert_str_eq(request.method, "GET");
+	ck_assert_str_eq(request.name, "www.example.com");
+	ck_assert_uint_eq(request.port, 0);
+	ck_assert_int_eq(http("POST / HTTP/1.0\r\nHost: a.b:8080\r\n\r\nbody"), HTTP_NAME);
+	ck_assert_uint_eq(request.port, 8080);
+	ck_assert_int_eq(http("OPTIONS * HTTP/1.1\r\nHost: a.b\r\n\r\n"), HTTP_NAME);
+	ck_assert_int_eq(http("GET http://a.b/c HTTP/1.1\r\nHost: a.b\r\n\r\n"), HTTP_NAME);
+	ck_assert_int_eq(http("GET / HTTP/1.1\r\nHost: 93.184.216.34\r\n\r\n"), HTTP_NAME);
+}
+END_TEST
+
+START_TEST(a_request_cut_at_every_byte_waits)
+{
+	static const char text[] = "GET /index.html HTTP/1.1\r\nHost: a.example.com\r\n\r\n";
+	size_t cut;
+
+	for (cut = 0; cut < sizeof(text) - 1; cut++)
+		ck_assert_int_eq(http_peek((const uint8_t *)text, cut, &request), HTTP_MORE);
+	ck_assert_int_eq(http(text), HTTP_NAME);
+}
+END_TEST
+
+START_TEST(what_could_be_read_in_two_ways_is_refused)
+{
+	static const char *const bad[] = {
+		"GET / HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a.b\r\nHost: a.b\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a.b\r\nhost: c.d\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost : a.b\r\n\r\n",
+		"GET / HTTP/1.1\r\nX: y\r\n Host: a.b\r\n\r\n",
+		"GET / HTTP/1.1\nHost: a.b\n\n",
+		"GET / HTTP/1.1\r\nX: \rHost: c.d\r\nHost: a.b\r\n\r\n",
+		"GET http://c.d/ HTTP/1.1\r\nHost: a.b\r\n\r\n",
+		"GET http://a.b@c.d/ HTTP/1.1\r\nHost: a.b\r\n\r\n",
+		"GET ftp://a.b/ HTTP/1.1\r\nHost: a.b\r\n\r\n",
+		"GET  / HTTP/1.1\r\nHost: a.b\r\n\r\n",
+		"GET / HTTP/2.0\r\nHost: a.b\r\n\r\n",
+		"GET /\r\nHost: a.b\r\n\r\n",
+		"CONNECT a.b:443 HTTP/1.1\r\nHost: a.b:443\r\n\r\n",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a.b:0\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a.b:65536\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a.b:\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a.b:8x\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a.b c.d\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost:\r\n\r\n",
+		"G\x01T / HTTP/1.1\r\nHost: a.b\r\n\r\n",
+		"\x16\x03\x01",
+		"SSH-2.0-OpenSSH\r\n",
+		"THISMETHODISFARTOOLONGTOBETRUEANDSOREFUSED / HTTP/1.1\r\nHost: a.b\r\n\r\n",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(http(bad[i]) == HTTP_BAD, "%s", bad[i]);
+	ck_assert_int_eq(http("GET / HTTP/1.1\r\nHost: a.b\r\n\r\n"), HTTP_NAME);
+	ck_assert_int_eq(http_peek((const uint8_t *)"GET / HTTP/1.1\r\nX: \0\r\n", 23, &request),
+			 HTTP_BAD);
+}
+END_TEST
+
+START_TEST(headers_without_end_are_refused)
+{
+	memset(bytes, 'A', sizeof(bytes));
+	ck_assert_int_eq(http_peek(bytes, 16383, &request), HTTP_MORE);
+	ck_assert_int_eq(http_peek(bytes, 16384, &request), HTTP_BAD);
+}
+END_TEST
+
+UNIT_MAIN("net_peek", the_name_is_found, a_hello_cut_at_every_byte_waits,
+	  a_hello_over_records_of_any_size_is_read, no_name_and_encrypted_ones_are_told_apart,
+	  ambiguous_and_impossible_names_are_refused, what_is_no_hello_is_refused_at_once,
+	  every_length_inside_is_checked, a_hello_without_end_is_refused, a_request_is_read,
+	  a_request_cut_at_every_byte_waits, what_could_be_read_in_two_ways_is_refused,
+	  headers_without_end_are_refused)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frame filter: everything between a sandbox's card and its backend, in both directions.
+ *
+ * It answers ARP, echo requests to the router, and DNS; lets flows through that the policy allows;
+ * refuses the others at once (a TCP reset, an ICMP error); looks at the first bytes of a connection
+ * where a rule is about a TLS or HTTP name; and drops and counts what does not parse, comes from
+ * somebody else's address or belongs to no flow.
+ *
+ * It owns no descriptor, timer or thread: frames, answers of resolvers and the time are passed in,
+ * frames and questions come out through struct filter_ops. All calls from one thread. Times are
+ * nanoseconds of a clock that does not go back. Frames are copies on the host: they may be changed.
+ */
+#ifndef CORDON_NET_FILTER_H
+#define CORDON_NET_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/net/dns.h"
+#include "vmm/net/flow.h"
+#include "vmm/net/frame.h"
+
+struct filter;
+
+#define FILTER_PUBLISHED     16	  /* ports of the guest that may be reached from outside */
+#define FILTER_PEEKS	     256  /* connections whose first bytes are held back, at a time */
+#define FILTER_PEEK_FRAMES   1024 /* held back of one of them */
+#define FILTER_FLOWS_SECOND  1000 /* new flows, with a burst of FILTER_FLOWS_BURST */
+#define FILTER_FLOWS_BURST   2000
+#define FILTER_DNS_SECOND    50 /* questions, with a burst of FILTER_DNS_BURST */
+#define FILTER_DNS_BURST     200
+#define FILTER_DNS_WAITING   64 /* questions that wait for a resolver */
+#define FILTER_ECHO_SECOND   20 /* echo requests that leave, with a burst of 40 */
+#define FILTER_ECHO_PAYLOAD  64 /* bytes one may carry; ping sends 56 */
+#define FILTER_LOGGED_SECOND 50 /* refusals that are logged, with a burst of 500 */
+
+enum filter_op { FILTER_CONNECT, FILTER_RESOLVE, FILTER_LISTEN };
+enum filter_protocol {
+	FILTER_TCP,
+	FILTER_UDP,
+	FILTER_TLS,
+	FILTER_HTTP,
+	FILTER_ICMP,
+	FILTER_DNS,
+};
+
+#define FILTER_NO_RULE UINT32_MAX
+
+/* A question to the policy. */
+struct filter_request {
+	enum filter_op op;
+	enum filter_protocol protocol;
+	const char *name; /* normalised; NULL: by address only */
+	uint32_t address; /* 0 with FILTER_RESOLVE */
+	uint16_t port;	  /* 0 for ICMP and DNS; of the guest for FILTER_LISTEN */
+	bool host;	  /* the host's loopback */
+};
+
+struct filter_ops {
+	/* A frame for the guest, for the backend. Taken at once; see filter_from_guest(). */
+	void (*to_guest)(void *arg, const uint8_t *frame, size_t length);
+	void (*to_peer)(void *arg, const uint8_t *frame, size_t length);
+	/*
+	 * Whether the policy allows that. decide: without a word; *order is the place of the rule
+	 * that says so, the first is the lowest, FILTER_NO_RULE: none. check: and logs it.
+	 */
+	bool (*decide)(void *arg, const struct filter_request *request, uint32_t *order);
+	bool (*check)(void *arg, const struct filter_request *request);
+	/* What is no decision of the policy: "flow-end", "dns-answer", "flow-refused". */
+	void (*note)(void *arg, const char *what, const char *object, const char *detail);
+	/*
+	 * Find the A records of a name; filter_resolved() with the ticket, later and once. 0, or
+	 * -errno: it can't be done now.
+	 */
+	int (*resolve)(void *arg, uint32_t ticket, const char *name);
+};
+
+struct filter_config {
+	uint8_t guest_mac[FRAME_MAC];  /* the card's, as the guest sees it */
+	uint8_t router_mac[FRAME_MAC]; /* of everybody else, as the guest sees it */
+	uint8_t card_mac[FRAME_MAC];   /* the card's, as the backend sees it */
+	uint8_t peer_mac[FRAME_MAC];   /* the backend's */
+	bool arp;		       /* the backend asks for the card's address (a tap) */
+	unsigned published;
+	uint16_t publish[FILTER_PUBLISHED]; /* TCP ports of the guest */
+};
+
+/* What the filter did not let through, and why, beside the verdicts of frame.h. */
+enum filter_drop {
+	FILTER_SPOOFED = FRAME_VERDICTS, /* a source MAC or address that is not the sender's */
+	FILTER_ASTRAY,			 /* to a MAC or address that is not there */
+	FILTER_NO_FLOW,			 /* of a connection that is not there */
+	FILTER_REFUSED,			 /* by the policy */
+	FILTER_FLOODED,			 /* over a rate or a table's size */
+	FILTER_PEEK_GAP,		 /* held-back bytes out of order, or sent twice unlike */
+	FILTER_DROPS
+};
+
+struct filter_stats {
+	uint64_t guest_frames, guest_bytes, peer_frames, peer_bytes; /* let through */
+	uint64_t guest_drop[FILTER_DROPS], peer_drop[FILTER_DROPS];
+	uint64_t questions, answered;
+	uint32_t flows, peeks, pins, unlogged;
+};
+
+const char *filter_drop_text(unsigned drop);
+
+/* 0 or -errno. */
+int filter_create(struct filter **out, const struct filter_config *config,
+		  const struct filter_ops *ops, void *arg);
+void filter_destroy(struct filter *filter);
+
+/*
+ * A frame from the guest. partial: its transport checksum is to be filled in. At most
+ * 1 frame goes to the guest for it; to the backend mostly 1, and up to TLS_PEEK_MAX bytes of
+ * payload in FILTER_PEEK_FRAMES frames that were held back. Owners stop giving frames while there
+ * is no room for that.
+ */
+void filter_from_guest(struct filter *filter, uint8_t *frame, size_t length, bool partial,
+		       uint64_t now_ns);
+
+/* A frame from the backend. At most 1 frame goes to the guest for it, and 1 to the backend. */
+void filter_from_peer(struct filter *filter, uint8_t *frame, size_t length, uint64_t now_ns);
+
+/* The resolvers' answer for a ticket: an enum dns_rcode, and addresses with DNS_NO_ERROR. */
+void filter_resolved(struct filter *filter, uint32_t ticket, int rcode,
+		     const struct dns_addresses *addresses, uint64_t now_ns);
+
+/* Ends flows that nothing is heard of; a bounded number at a time. To be called once a second. */
+void filter_expire(struct filter *filter, uint64_t now_ns);
+
+/* The policy has changed: ends the flows that it does not allow any more. */
+void filter_policy_changed(struct filter *filter);
+
+/* The card is new (a reset, a restored guest): everything of the former guest is forgotten. */
+void filter_forget(struct filter *filter);
+
+void filter_stats(const struct filter *filter, struct filter_stats *stats);
+
+/* The flows, one after the other: *at is 0 at first. NULL: no more. */
+const struct flow *filter_flow_next(const struct filter *filter, uint32_t *at);
+
+#endif

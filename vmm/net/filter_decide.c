@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the filter asks the policy, and what it writes into the log. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/net/filter_internal.h"
+
+#define OBJECT_TEXT (DNS_NAME_TEXT + 64)
+
+static const char *protocol_text(uint8_t protocol)
+{
+	if (protocol == IP_TCP)
+		return "tcp";
+	return protocol == IP_UDP ? "udp" : "icmp";
+}
+
+static void object_text(char to[OBJECT_TEXT], const char *protocol, uint32_t address, uint16_t port,
+			const char *name)
+{
+	char text[ADDRESS_TEXT];
+
+	address_text(address, text);
+	snprintf(to, OBJECT_TEXT, "%s %s:%u%s%s", protocol, text, port, name ? " " : "",
+		 name ? name : "");
+}
+
+struct filter_choice filter_decide_one(struct filter *filter, const struct filter_request *request)
+{
+	struct filter_choice choice = {.order = FILTER_NO_RULE};
+
+	choice.allowed = filter->ops->decide(filter->arg, request, &choice.order);
+	return choice;
+}
+
+struct filter_choice filter_decide_flow(struct filter *filter, const struct frame *frame,
+					struct filter_request *request, uint64_t now_ns)
+{
+	struct filter_choice best = {.order = FILTER_NO_RULE}, choice;
+	const char *name[PIN_NAMES_MAX], *of_best;
+	unsigned i, count = 0;
+
+	request->op = FILTER_CONNECT;
+	request->address = frame->target;
+	request->host = frame->target == ADDRESS_HOST;
+	/* What a resolver said never opens one of the special ones. */
+	if (!address_special(frame->target))
+		count = pins_names(&filter->pins, frame->target, now_ns, name);
+	/* Where no rule is nearer, the log shows what the guest asked for last. */
+	of_best = count > 0 ? name[0] : NULL;
+	for (i = 0; i <= count; i++) {
+		request->name = i < count ? name[i] : NULL;
+		choice = filter_decide_one(filter, request);
+		if (choice.order >= best.order)
+			continue;
+		best = choice;
+		of_best = request->name;
+	}
+	request->name = of_best;
+	return best;
+}
+
+void filter_log_refused(struct filter *filter, const struct filter_request *request,
+			const char *why, uint64_t now_ns)
+{
+	static const char *const word[] = {
+		[FILTER_TCP] = "tcp",	[FILTER_UDP] = "udp",	[FILTER_TLS] = "tls",
+		[FILTER_HTTP] = "http", [FILTER_ICMP] = "icmp", [FILTER_DNS] = "dns",
+	};
+	char object[OBJECT_TEXT];
+
+	if (!rate_take(&filter->log_rate, now_ns)) {
+		filter->stats.unlogged++;
+		return;
+	}
+	if (!why) {
+		filter->ops->check(filter->arg, request);
+		return;
+	}
+	object_text(object, word[request->protocol], request->address, request->port,
+		    request->name);
+	filter->ops->note(filter->arg, "flow-refused", object, why);
+}
+
+struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
+			      const struct flow_key *key, enum flow_class class, const char *name,
+			      uint64_t now_ns)
+{
+	struct flow *flow = NULL;
+	char *copy = NULL;
+
+	if (name) {
+		copy = strdup(name);
+		if (!copy)
+			goto refuse;
+	}
+	if (rate_take(&filter->flow_rate, now_ns))
+		flow = flow_add(&filter->flows, key, class, now_ns);
+	if (!flow) {
+		free(copy);
+		goto refuse;
+	}
+	flow->name = copy;
+	flow->host = key->peer == ADDRESS_HOST;
+	flow->sequence = frame->sequence;
+	return flow;
+refuse:
+	filter_refuse(filter, frame, FILTER_FLOODED);
+	return NULL;
+}
+
+bool filter_still_allowed(struct filter *filter, const struct flow *flow)
+{
+	static const enum filter_protocol tcp[] = {FILTER_TCP, FILTER_TLS, FILTER_HTTP};
+	struct filter_request request = {
+		.op = flow->inbound ? FILTER_LISTEN : FILTER_CONNECT,
+		.name = flow->name,
+		.address = flow->key.peer,
+		.port = flow->inbound ? flow->key.guest_port : flow->key.peer_port,
+		.host = flow->host,
+	};
+	size_t i;
+
+	if (flow->key.protocol != IP_TCP) {
+		request.protocol = flow->key.protocol == IP_UDP ? FILTER_UDP : FILTER_ICMP;
+		return filter_decide_one(filter, &request).allowed;
+	}
+	for (i = 0; i < ARRAY_SIZE(tcp); i++) {
+		request.protocol = tcp[i];
+		if (filter_decide_one(filter, &request).allowed)
+			return true;
+	}
+	return false;
+}
+
+void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_end how)
+{
+	char object[OBJECT_TEXT], detail[160];
+	uint64_t passed = flow->seen_ns - flow->begun_ns;
+
+	/* A refused one has its line already. */
+	if (how == FLOW_REFUSED)
+		return;
+	object_text(object, protocol_text(flow->key.protocol), flow->key.peer,
+		    flow->inbound ? flow->key.guest_port : flow->key.peer_port, flow->name);
+	snprintf(detail, sizeof(detail),
+		 "end=%s out=%" PRIu64 " in=%" PRIu64 " seconds=%" PRIu64 ".%03" PRIu64,
+		 flow_end_text(how), flow->bytes_out, flow->bytes_in, passed / 1000000000u,
+		 passed / 1000000u % 1000u);
+	filter->ops->note(filter->arg, "flow-end", object, detail);
+}

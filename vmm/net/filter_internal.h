@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the filter share. Nobody else includes this. */
+#ifndef CORDON_NET_FILTER_INTERNAL_H
+#define CORDON_NET_FILTER_INTERNAL_H
+
+#include "vmm/net/address.h"
+#include "vmm/net/answer.h"
+#include "vmm/net/filter.h"
+#include "vmm/net/pins.h"
+#include "vmm/net/rate.h"
+#include "vmm/net/tls.h"
+
+/* A guest's question that waits for a resolver. */
+struct filter_dns {
+	uint32_t ticket; /* 0: free */
+	struct dns_question question;
+	struct frame from; /* whom to answer: addresses and ports; data is gone */
+};
+
+struct held_frame {
+	struct held_frame *next;
+	size_t length;
+	uint8_t data[];
+};
+
+/*
+ * The first bytes that the guest sent on a connection. They stay until the peer has acknowledged
+ * them: what is sent twice must be the same bytes, or the peer could see another name than we did.
+ */
+struct flow_peek {
+	bool tls, http; /* there is a rule that could allow it by that name */
+	bool decided;	/* allowed: frames go through again */
+	uint32_t start; /* sequence number of data[0] */
+	uint32_t length;
+	unsigned frames;
+	struct held_frame *held, **held_end;
+	uint8_t data[TLS_PEEK_MAX];
+};
+
+struct filter {
+	struct filter_config config;
+	const struct filter_ops *ops;
+	void *arg;
+	struct flow_table flows;
+	struct pins pins;
+	struct filter_stats stats;
+	struct rate flow_rate, dns_rate, echo_rate, log_rate;
+	struct filter_dns dns[FILTER_DNS_WAITING];
+	uint32_t last_ticket, peeks;
+	uint8_t out[FRAME_MAX]; /* frames that the filter makes */
+};
+
+/* --- filter.c --- */
+
+/* A frame is not let through. */
+void filter_drop_guest(struct filter *filter, unsigned why);
+void filter_drop_peer(struct filter *filter, unsigned why);
+
+/* The frame, with the MACs of the other side, to the other side. */
+void filter_pass_to_peer(struct filter *filter, uint8_t *frame, size_t length);
+void filter_pass_to_guest(struct filter *filter, uint8_t *frame, size_t length);
+
+/* Refuses a frame of the guest: a reset or an ICMP error goes back. */
+void filter_refuse(struct filter *filter, const struct frame *frame, unsigned why);
+
+/* --- filter_decide.c --- */
+
+/* A decision of the policy, and the place of its rule. */
+struct filter_choice {
+	bool allowed;
+	uint32_t order;
+};
+
+/*
+ * Whether the policy allows a new flow to an address, by it or by a name that is pinned to it: the
+ * first rule counts that matches any of them. request has protocol and port; name (of that rule,
+ * or the one to log), address and host are filled in. Nothing is logged.
+ */
+struct filter_choice filter_decide_flow(struct filter *filter, const struct frame *frame,
+					struct filter_request *request, uint64_t now_ns);
+
+/* Asks for one name, or none. */
+struct filter_choice filter_decide_one(struct filter *filter, const struct filter_request *request);
+
+/* Logs the refusal of a flow, unless there are too many. */
+void filter_log_refused(struct filter *filter, const struct filter_request *request,
+			const char *why, uint64_t now_ns);
+
+/* A new flow of the guest, or NULL (counted and refused). name may be NULL. */
+struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
+			      const struct flow_key *key, enum flow_class class, const char *name,
+			      uint64_t now_ns);
+
+/* Whether the policy still allows a flow. */
+bool filter_still_allowed(struct filter *filter, const struct flow *flow);
+
+void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_end how);
+
+/* --- filter_tcp.c, filter_datagram.c, filter_dns.c --- */
+
+void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			   uint64_t now_ns);
+void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			  uint64_t now_ns);
+void filter_udp_from_guest(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			   uint64_t now_ns);
+void filter_echo_from_guest(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			    uint64_t now_ns);
+void filter_datagram_from_peer(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			       uint64_t now_ns);
+void filter_dns_question(struct filter *filter, const struct frame *frame, uint64_t now_ns);
+
+/* --- filter_peek.c --- */
+
+/* Starts to hold back what the guest sends on a new flow. 0, -ENOBUFS (too many) or -ENOMEM. */
+int filter_peek_begin(struct filter *filter, struct flow *flow, bool tls, bool http);
+void filter_peek_end(struct filter *filter, struct flow *flow);
+
+/* A segment of the guest on a flow that has a peek. May end the flow. */
+void filter_peek_segment(struct filter *filter, struct flow *flow, const struct frame *frame,
+			 uint8_t *bytes, uint64_t now_ns);
+
+/* The peer has acknowledged so far. */
+void filter_peek_acknowledged(struct filter *filter, struct flow *flow, uint32_t acknowledged);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections: opened by the policy, followed until both ends are done. */
+#include "vmm/base/bytes.h"
+#include "vmm/net/filter_internal.h"
+
+static bool published(const struct filter *filter, uint16_t port)
+{
+	unsigned i;
+
+	for (i = 0; i < filter->config.published; i++)
+		if (filter->config.publish[i] == port)
+			return true;
+	return false;
+}
+
+static bool is_opening(const struct frame *frame)
+{
+	return (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+}
+
+static bool both_done(const struct flow *flow)
+{
+	return flow->guest_done && flow->peer_done;
+}
+
+static void keep(struct filter *filter, struct flow *flow, uint64_t now_ns)
+{
+	enum flow_class class = both_done(flow) ? FLOW_CLOSING : flow->class;
+
+	flow_seen(&filter->flows, flow, class, now_ns);
+}
+
+static bool is_stricter(const struct filter_choice *choice, const struct filter_choice *tcp)
+{
+	return !choice->allowed && choice->order < tcp->order;
+}
+
+/*
+ * A new connection of the guest. A tcp rule opens it whatever is spoken; where only rules for TLS
+ * or HTTP names could allow it, it may connect, and its first bytes are held back.
+ */
+static void open_connection(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			    const struct flow_key *key, uint64_t now_ns)
+{
+	struct filter_request request = {.protocol = FILTER_TLS, .port = frame->target_port};
+	struct filter_choice tls, http, tcp;
+	struct flow *flow;
+	bool plain;
+
+	/* Data in front of the handshake would get around the look at the first bytes. */
+	if (frame->payload_length > 0) {
+		filter_refuse(filter, frame, FRAME_BAD_TCP);
+		return;
+	}
+	tls = filter_decide_flow(filter, frame, &request, now_ns);
+	request.protocol = FILTER_HTTP;
+	http = filter_decide_flow(filter, frame, &request, now_ns);
+	request.protocol = FILTER_TCP;
+	tcp = filter_decide_flow(filter, frame, &request, now_ns);
+	/* A rule that forbids TLS to a name counts, where it stands before the one that allows TCP.
+	 */
+	plain = tcp.allowed && !is_stricter(&tls, &tcp) && !is_stricter(&http, &tcp);
+	if (!plain && !tls.allowed && !http.allowed) {
+		filter_log_refused(filter, &request, NULL, now_ns);
+		filter_refuse(filter, frame, FILTER_REFUSED);
+		return;
+	}
+	/* The log has to take it, too. */
+	if (plain && !filter->ops->check(filter->arg, &request)) {
+		filter_refuse(filter, frame, FILTER_REFUSED);
+		return;
+	}
+	flow = filter_open_flow(filter, frame, key, FLOW_OPENING, plain ? request.name : NULL,
+				now_ns);
+	if (!flow)
+		return;
+	if (!plain && filter_peek_begin(filter, flow, tls.allowed, http.allowed) < 0) {
+		flow_end(&filter->flows, flow, FLOW_REFUSED);
+		filter_refuse(filter, frame, FILTER_FLOODED);
+		return;
+	}
+	filter_pass_to_peer(filter, bytes, frame->length);
+}
+
+void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			   uint64_t now_ns)
+{
+	const struct flow_key key = {.peer = frame->target,
+				     .guest_port = frame->source_port,
+				     .peer_port = frame->target_port,
+				     .protocol = IP_TCP};
+	struct flow *flow = flow_find(&filter->flows, &key);
+
+	if (is_opening(frame)) {
+		/* The same once more, or the ports are used again: then it is a new connection. */
+		if (flow && (flow->class != FLOW_OPENING || flow->inbound ||
+			     flow->sequence != frame->sequence || frame->payload_length > 0)) {
+			flow_end(&filter->flows, flow, FLOW_CLOSED);
+			flow = NULL;
+		}
+		if (flow)
+			filter_pass_to_peer(filter, bytes, frame->length);
+		else
+			open_connection(filter, frame, bytes, &key, now_ns);
+		return;
+	}
+	if (!flow) {
+		filter_refuse(filter, frame, FILTER_NO_FLOW);
+		return;
+	}
+	if (flow->peek && !(frame->tcp_flags & TCP_RST)) {
+		filter_peek_segment(filter, flow, frame, bytes, now_ns);
+		return;
+	}
+	flow->guest_done |= !!(frame->tcp_flags & TCP_FIN);
+	flow->bytes_out += frame->payload_length;
+	keep(filter, flow, now_ns);
+	filter_pass_to_peer(filter, bytes, frame->length);
+	if (frame->tcp_flags & TCP_RST)
+		flow_end(&filter->flows, flow, FLOW_CLOSED);
+}
+
+/* Somebody connects to a published port. */
+static void open_inbound(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			 const struct flow_key *key, uint64_t now_ns)
+{
+	const struct filter_request request = {.op = FILTER_LISTEN,
+					       .protocol = FILTER_TCP,
+					       .address = key->peer,
+					       .port = key->guest_port,
+					       .host = key->peer == ADDRESS_HOST};
+	struct flow *flow = NULL;
+
+	if (!published(filter, frame->target_port) || !filter->ops->check(filter->arg, &request)) {
+		filter_drop_peer(filter, FILTER_REFUSED);
+		return;
+	}
+	if (rate_take(&filter->flow_rate, now_ns))
+		flow = flow_add(&filter->flows, key, FLOW_OPENING, now_ns);
+	if (!flow) {
+		filter_drop_peer(filter, FILTER_FLOODED);
+		return;
+	}
+	flow->inbound = true;
+	flow->host = key->peer == ADDRESS_HOST;
+	flow->sequence = frame->sequence;
+	filter_pass_to_guest(filter, bytes, frame->length);
+}
+
+void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint8_t *bytes,
+			  uint64_t now_ns)
+{
+	const struct flow_key key = {.peer = frame->source,
+				     .guest_port = frame->target_port,
+				     .peer_port = frame->source_port,
+				     .protocol = IP_TCP};
+	struct flow *flow = flow_find(&filter->flows, &key);
+
+	if (!flow) {
+		if (is_opening(frame))
+			open_inbound(filter, frame, bytes, &key, now_ns);
+		else
+			filter_drop_peer(filter, FILTER_NO_FLOW);
+		return;
+	}
+	/* A connection that the guest opened is not opened from the other side, and vice versa. */
+	if (is_opening(frame) && (!flow->inbound || flow->class != FLOW_OPENING)) {
+		filter_drop_peer(filter, FILTER_NO_FLOW);
+		return;
+	}
+	if (frame->tcp_flags & TCP_ACK)
+		filter_peek_acknowledged(filter, flow, frame->acknowledged);
+	/* Until its first bytes are decided upon a connection does not count as open. */
+	if (flow->class == FLOW_OPENING && (frame->tcp_flags & TCP_ACK) &&
+	    (!flow->peek || flow->peek->decided))
+		flow_seen(&filter->flows, flow, FLOW_OPEN, now_ns);
+	flow->peer_done |= !!(frame->tcp_flags & TCP_FIN);
+	flow->bytes_in += frame->payload_length;
+	keep(filter, flow, now_ns);
+	filter_pass_to_guest(filter, bytes, frame->length);
+	if (frame->tcp_flags & TCP_RST)
+		flow_end(&filter->flows, flow, FLOW_CLOSED);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A token bucket: so many events a second, and so many at once after a pause. */
+#ifndef CORDON_NET_RATE_H
+#define CORDON_NET_RATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rate {
+	uint32_t per_second, burst; /* constant; burst at least 1 */
+	uint64_t used_ns;	    /* the time that is used up: at most a burst ahead of now */
+};
+
+/* Takes one; false: there is none, and nothing is taken. */
+static inline bool rate_take(struct rate *rate, uint64_t now_ns)
+{
+	uint64_t each = UINT64_C(1000000000) / rate->per_second;
+
+	if (rate->used_ns < now_ns)
+		rate->used_ns = now_ns;
+	if (rate->used_ns - now_ns > each * (rate->burst - 1))
+		return false;
+	rate->used_ns += each;
+	return true;
+}
+
+#endif
