@@ -341,6 +341,12 @@ void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations)
 	loop_defer(blk->loop, &blk->again);
 }
 
+void blk_limits(const struct blk *blk, uint64_t *bytes, uint64_t *operations)
+{
+	*bytes = blk->bytes.rate;
+	*operations = blk->operations.rate;
+}
+
 void blk_stats(const struct blk *blk, struct blk_stats *stats)
 {
 	*stats = blk->stats;

@@ -58,6 +58,8 @@ struct disk *blk_disk(struct blk *blk);
 /* Limits from now on, each a second, with a burst of a second's worth; 0: none. */
 void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations);
 
+void blk_limits(const struct blk *blk, uint64_t *bytes, uint64_t *operations);
+
 void blk_stats(const struct blk *blk, struct blk_stats *stats);
 
 #endif

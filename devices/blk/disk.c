@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -60,6 +61,7 @@ void disk_destroy(struct disk *disk)
 	fd_close(&disk->private_fd);
 	pthread_mutex_destroy(&disk->lock);
 	free(disk->map);
+	free(disk->path);
 	free(disk);
 }
 
@@ -105,6 +107,9 @@ int disk_open_image(struct disk **out, const char *path, struct err *err)
 	/* Nonblocking: a FIFO of that name must not hold us up. */
 	disk->image_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	ret = disk->image_fd < 0 ? err_sys(err, "%s", path) : measure_image(disk, path, err);
+	disk->path = strdup(path);
+	if (ret == 0 && !disk->path)
+		ret = err_set(err, ENOMEM, "out of memory");
 	if (ret < 0) {
 		disk_destroy(disk);
 		return ret;
@@ -253,6 +258,16 @@ bool disk_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
 	*offset = (uint64_t)data & ~(DISK_BLOCK - 1ull);
 	*length = (end < 0 ? disk->bytes : align_up((uint64_t)end, DISK_BLOCK)) - *offset;
 	return true;
+}
+
+const char *disk_path(const struct disk *disk)
+{
+	return disk->path ? disk->path : "";
+}
+
+uint64_t disk_layer_limit(const struct disk *disk)
+{
+	return disk->map ? disk->blocks_max * DISK_BLOCK : 0;
 }
 
 struct disk_identity disk_identity(const struct disk *disk)

@@ -73,6 +73,12 @@ int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t length);
  */
 bool disk_next_written(struct disk *disk, uint64_t *offset, uint64_t *length);
 
+/* The image's path as it was opened, or "". */
+const char *disk_path(const struct disk *disk);
+
+/* The limit of a private layer over an image; 0: there is no such layer. */
+uint64_t disk_layer_limit(const struct disk *disk);
+
 /* What tells an image from another: 0s if there is none. */
 struct disk_identity {
 	uint64_t bytes, modified_s, modified_ns;

@@ -10,6 +10,7 @@
 
 struct disk {
 	uint64_t bytes;
+	char *path;	/* of the image, or NULL */
 	int image_fd;	/* or -1 */
 	int private_fd; /* or -1: read-only */
 	struct disk_identity identity;

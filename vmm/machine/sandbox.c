@@ -261,6 +261,8 @@ static int create_from_snapshot(struct sandbox *sandbox, struct loop *loop,
 	if (ret < 0)
 		return ret;
 	config->restore = &sandbox->snapshot;
+	config->root = &sandbox->config.root;
+	config->trusted_image = sandbox->config.trusted_image;
 	return machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
 }
 
@@ -289,7 +291,8 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	sandbox->arg = arg;
 	sandbox->snapshot.fd = -1;
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
-	ret = root_open(&sandbox->root, &config->root, err);
+	/* A snapshot has its disks, and its root, with it. */
+	ret = config->snapshot ? 0 : root_open(&sandbox->root, &config->root, err);
 	if (ret == 0)
 		ret = shares_open(&sandbox->shares, config->guard, err);
 	if (ret == 0)

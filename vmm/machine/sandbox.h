@@ -22,7 +22,8 @@ struct sandbox_config {
 	bool verify;		       /* read all of the snapshot's memory and check it first */
 	const char *hostname;	       /* of the guest, or NULL: as it is */
 	struct guard *guard;	       /* its policy, with the shares; or NULL. The caller's */
-	struct root_config root;       /* zeros: the initramfs alone */
+	struct root_config root;       /* zeros: the initramfs alone; of a snapshot: its image */
+	bool trusted_image; /* the snapshot is our own: the image that it names is taken */
 };
 
 struct sandbox_ops {

@@ -4,7 +4,12 @@
 #define CORDON_MACHINE_SNAPSHOT_FORMAT_H
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "vmm/base/err.h"
+#include "vmm/base/pack.h"
+#include "vmm/machine/device.h"
 
 /* Header: HEADER_BYTES at the start of the file; little-endian. */
 #define SNAPSHOT_MAGIC	      "CORDSNAP"
@@ -33,6 +38,53 @@ enum snapshot_section {
 	SNAPSHOT_DEVICE = 5, /* number: the slot */
 	SNAPSHOT_UART = 6,
 	SNAPSHOT_MEMORY = 7, /* the extents */
+	SNAPSHOT_DISK = 8,   /* number: the disk's; only those that are there */
 };
+
+/* A section's payload, or false. All sections have been checked. */
+struct snapshot;
+bool snapshot_find(const struct snapshot *snapshot, enum snapshot_section type, uint32_t number,
+		   struct unpack *payload);
+
+/* Appends a section whose payload has been packed, and frees the payload. */
+void snapshot_add_section(struct pack *state, enum snapshot_section type, uint32_t number,
+			  struct pack *payload);
+
+uint32_t snapshot_checksum(const void *from, size_t length);
+uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length);
+
+/* --- disks (snapshot_disk.c) ------------------------------------------------------------------ */
+
+#define SNAPSHOT_DISK_PIECES_MAX 262144
+
+/* A written piece of a disk. */
+struct snapshot_piece {
+	uint64_t at, length, offset; /* on the disk, and in the file */
+	uint32_t checksum;
+};
+
+/* What of the machine's disks goes into a file. Zeros at first. */
+struct machine;
+struct snapshot_disks {
+	struct {
+		struct snapshot_piece *piece;
+		uint32_t count;
+	} of[MACHINE_DISKS];
+};
+
+/* Looks what the drained disks have: 0 or -errno with a message. */
+int snapshot_plan_disks(struct snapshot_disks *plan, struct machine *machine, struct err *err);
+void snapshot_free_disks(struct snapshot_disks *plan);
+
+/* Bytes of the sections, heads included; and of the data. */
+uint64_t snapshot_disk_sections(const struct snapshot_disks *plan, struct machine *machine);
+
+/* Writes the data from offset on, then adds the sections. 0 or -errno. */
+int snapshot_write_disks(struct snapshot_disks *plan, struct machine *machine, int fd,
+			 uint64_t offset, struct pack *state);
+
+/* Makes the disks anew and puts them into the devices, which are not yet restored. */
+int snapshot_restore_disks(const struct snapshot *snapshot, struct machine *machine,
+			   struct err *err);
 
 #endif

@@ -18,9 +18,14 @@
 
 #define VERIFY_CHUNK MIB(1)
 
-static uint32_t checksum(const void *from, size_t length)
+uint32_t snapshot_checksum(const void *from, size_t length)
 {
 	return (uint32_t)crc32_z(crc32(0, NULL, 0), from, length);
+}
+
+uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length)
+{
+	return length > 0 ? (uint32_t)crc32_z(sum, from, length) : sum;
 }
 
 /* --- header and sections ---------------------------------------------------------------------- */
@@ -38,7 +43,8 @@ static int check_header(const uint8_t *raw, uint64_t *state_length, struct err *
 	*state_length = unpack_u64(&header);
 	if (memcmp(magic, SNAPSHOT_MAGIC, sizeof(magic)) != 0)
 		return err_set(err, EINVAL, "is not a snapshot of Cordon");
-	if (load_le32(raw + SNAPSHOT_HEADER_BYTES - 4) != checksum(raw, SNAPSHOT_HEADER_BYTES - 4))
+	if (load_le32(raw + SNAPSHOT_HEADER_BYTES - 4) !=
+	    snapshot_checksum(raw, SNAPSHOT_HEADER_BYTES - 4))
 		return err_set(err, EINVAL, "the header's checksum is wrong");
 	if (arch != SNAPSHOT_ARCH_X86_64)
 		return err_set(err, EINVAL, "is a snapshot of another architecture (%u)", arch);
@@ -54,9 +60,8 @@ static int check_header(const uint8_t *raw, uint64_t *state_length, struct err *
 	return 0;
 }
 
-/* The payload of a section, or NULL. All sections have been checked. */
-static bool find_section(const struct snapshot *snapshot, enum snapshot_section type,
-			 uint32_t number, struct unpack *payload)
+bool snapshot_find(const struct snapshot *snapshot, enum snapshot_section type, uint32_t number,
+		   struct unpack *payload)
 {
 	struct unpack state = {.data = snapshot->state, .length = snapshot->state_length};
 	uint32_t this_type, this_number;
@@ -106,8 +111,8 @@ static int read_config(struct snapshot *snapshot, struct err *err)
 {
 	struct unpack config, key;
 
-	if (!find_section(snapshot, SNAPSHOT_CONFIG, 0, &config) ||
-	    !find_section(snapshot, SNAPSHOT_KEY, 0, &key) || key.length > SNAPSHOT_KEY_MAX)
+	if (!snapshot_find(snapshot, SNAPSHOT_CONFIG, 0, &config) ||
+	    !snapshot_find(snapshot, SNAPSHOT_KEY, 0, &key) || key.length > SNAPSHOT_KEY_MAX)
 		return err_set(err, EINVAL, "its configuration is missing");
 	snapshot->memory = unpack_u64(&config);
 	snapshot->cpus = unpack_u32(&config);
@@ -129,7 +134,7 @@ static int read_extents(struct snapshot *snapshot, uint64_t file_length, struct 
 	uint64_t before = 0;
 	uint32_t i;
 
-	if (!find_section(snapshot, SNAPSHOT_MEMORY, 0, &table))
+	if (!snapshot_find(snapshot, SNAPSHOT_MEMORY, 0, &table))
 		return err_set(err, EINVAL, "its table of memory is missing");
 	snapshot->extent_count = unpack_count(&table, SNAPSHOT_EXTENTS_MAX);
 	snapshot->extents = calloc(snapshot->extent_count + 1, sizeof(*extent));
@@ -278,7 +283,7 @@ static int restore_vcpus(const struct snapshot *snapshot, struct machine *machin
 	int ret = 0;
 
 	for (i = 0; ret == 0 && i < machine->vcpus; i++) {
-		if (!find_section(snapshot, SNAPSHOT_VCPU, i, &payload))
+		if (!snapshot_find(snapshot, SNAPSHOT_VCPU, i, &payload))
 			return err_set(err, EINVAL, "the snapshot lacks vCPU %u", i);
 		ret = vcpu_restore(&machine->vcpu[i], &payload, err);
 	}
@@ -292,13 +297,13 @@ static int restore_devices(const struct snapshot *snapshot, struct machine *mach
 	unsigned i;
 	int ret;
 
-	if (!find_section(snapshot, SNAPSHOT_UART, 0, &payload))
+	if (!snapshot_find(snapshot, SNAPSHOT_UART, 0, &payload))
 		return err_set(err, EINVAL, "the snapshot lacks the serial port");
 	ret = uart_restore(machine->devices.uart, &payload);
 	if (ret < 0)
 		return err_set(err, -ret, "the state of the serial port is cut short");
 	for (i = 0; ret == 0 && i < machine->devices.virtio_count; i++) {
-		if (!find_section(snapshot, SNAPSHOT_DEVICE, i, &payload))
+		if (!snapshot_find(snapshot, SNAPSHOT_DEVICE, i, &payload))
 			return err_set(err, EINVAL, "the snapshot lacks device %u", i);
 		ret = virtio_mmio_restore(&machine->devices.virtio[i].mmio, &payload, err);
 	}
@@ -312,9 +317,12 @@ int snapshot_restore(const struct snapshot *snapshot, struct machine *machine, s
 
 	if (ret < 0)
 		return ret;
-	if (!find_section(snapshot, SNAPSHOT_VM, 0, &payload))
+	if (!snapshot_find(snapshot, SNAPSHOT_VM, 0, &payload))
 		return err_set(err, EINVAL, "the snapshot lacks the interrupt controllers");
-	ret = vm_restore(&machine->vm, &payload, err);
+	/* Before the devices: they take up again what waits in their rings. */
+	ret = snapshot_restore_disks(snapshot, machine, err);
+	if (ret == 0)
+		ret = vm_restore(&machine->vm, &payload, err);
 	if (ret == 0)
 		ret = restore_vcpus(snapshot, machine, err);
 	if (ret == 0)

@@ -23,11 +23,6 @@
 /* Zero pages between two pieces of data that are written rather than left out, at first. */
 #define FIRST_GAP KIB(64)
 
-static uint32_t checksum(const void *from, size_t length)
-{
-	return (uint32_t)crc32_z(crc32(0, NULL, 0), from, length);
-}
-
 uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, size_t length)
 {
 	uLong sum = crc32_z(crc32(0, NULL, 0), head, SNAPSHOT_SECTION_BYTES - sizeof(uint32_t));
@@ -36,9 +31,8 @@ uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, siz
 	return (uint32_t)(length > 0 ? crc32_z(sum, payload, length) : sum);
 }
 
-/* Appends a section whose payload has been packed, and frees the payload. */
-static void add_section(struct pack *state, enum snapshot_section type, uint32_t number,
-			struct pack *payload)
+void snapshot_add_section(struct pack *state, enum snapshot_section type, uint32_t number,
+			  struct pack *payload)
 {
 	uint8_t head[SNAPSHOT_SECTION_BYTES];
 
@@ -132,25 +126,26 @@ static void find_extents(const struct guest_memory *memory, struct extent_list *
 	}
 }
 
+/* From *end on, which is then behind the last one. */
 static int write_extents(const struct guest_memory *memory, struct extent_list *list, int fd,
-			 uint64_t offset)
+			 uint64_t *end)
 {
 	struct snapshot_extent *extent;
 	const void *data;
 	uint32_t i;
 	int ret = 0;
 
-	if (lseek(fd, (off_t)offset, SEEK_SET) < 0)
+	if (lseek(fd, (off_t)*end, SEEK_SET) < 0)
 		return -errno;
 	for (i = 0; i < list->count && ret == 0; i++) {
 		extent = &list->at[i];
 		data = guest_memory_at(memory, extent->gpa, extent->length);
 		if (!data)
 			return -EFAULT;
-		extent->offset = offset;
-		extent->checksum = checksum(data, extent->length);
+		extent->offset = *end;
+		extent->checksum = snapshot_checksum(data, extent->length);
 		ret = fd_write_full(fd, data, extent->length);
-		offset += extent->length;
+		*end += extent->length;
 	}
 	return ret;
 }
@@ -167,9 +162,9 @@ static void pack_config(struct machine *machine, struct pack *state, const char 
 	pack_u8(&payload, machine->vm.ring0_emulated);
 	pack_u32(&payload, vm_cpu_fingerprint(&machine->vm));
 	pack_u64(&payload, __rdtsc());
-	add_section(state, SNAPSHOT_CONFIG, 0, &payload);
+	snapshot_add_section(state, SNAPSHOT_CONFIG, 0, &payload);
 	pack_bytes(&payload, key, strlen(key));
-	add_section(state, SNAPSHOT_KEY, 0, &payload);
+	snapshot_add_section(state, SNAPSHOT_KEY, 0, &payload);
 }
 
 static int pack_state(struct machine *machine, struct pack *state, const char *key, struct err *err)
@@ -183,17 +178,17 @@ static int pack_state(struct machine *machine, struct pack *state, const char *k
 		virtio_mmio_drain(&machine->devices.virtio[i].mmio);
 	pack_config(machine, state, key);
 	ret = vm_save(&machine->vm, &payload, err);
-	add_section(state, SNAPSHOT_VM, 0, &payload);
+	snapshot_add_section(state, SNAPSHOT_VM, 0, &payload);
 	for (i = 0; ret == 0 && i < machine->vcpus; i++) {
 		ret = vcpu_save(&machine->vcpu[i], &payload, err);
-		add_section(state, SNAPSHOT_VCPU, i, &payload);
+		snapshot_add_section(state, SNAPSHOT_VCPU, i, &payload);
 	}
 	for (i = 0; ret == 0 && i < machine->devices.virtio_count; i++) {
 		virtio_mmio_save(&machine->devices.virtio[i].mmio, &payload);
-		add_section(state, SNAPSHOT_DEVICE, i, &payload);
+		snapshot_add_section(state, SNAPSHOT_DEVICE, i, &payload);
 	}
 	uart_save(machine->devices.uart, &payload);
-	add_section(state, SNAPSHOT_UART, 0, &payload);
+	snapshot_add_section(state, SNAPSHOT_UART, 0, &payload);
 	return ret;
 }
 
@@ -209,7 +204,7 @@ static void pack_extents(struct pack *state, const struct extent_list *list)
 		pack_u64(&payload, list->at[i].offset);
 		pack_u32(&payload, list->at[i].checksum);
 	}
-	add_section(state, SNAPSHOT_MEMORY, 0, &payload);
+	snapshot_add_section(state, SNAPSHOT_MEMORY, 0, &payload);
 }
 
 static void pack_header(struct pack *header, const struct pack *state)
@@ -223,7 +218,7 @@ static void pack_header(struct pack *header, const struct pack *state)
 	pack_u64(header, state->length);
 	while (header->length < SNAPSHOT_HEADER_BYTES - sizeof(uint32_t))
 		pack_u8(header, 0);
-	pack_u32(header, checksum(header->data, header->length));
+	pack_u32(header, snapshot_checksum(header->data, header->length));
 }
 
 /* --- the file --------------------------------------------------------------------------------- */
@@ -233,19 +228,25 @@ static int write_file(struct machine *machine, int fd, const char *key, struct e
 {
 	struct extent_list *list = malloc(sizeof(*list));
 	struct pack header = {.data = NULL}, state = {.data = NULL};
-	uint64_t length;
+	struct snapshot_disks disks = {0};
+	uint64_t length, data;
 	int ret;
 
 	if (!list)
 		return err_set(err, ENOMEM, "out of memory");
 	ret = pack_state(machine, &state, key, err);
+	if (ret == 0)
+		ret = snapshot_plan_disks(&disks, machine, err);
 	if (ret < 0)
 		goto out;
 	find_extents(&machine->memory, list);
 	length = SNAPSHOT_HEADER_BYTES + state.length + SNAPSHOT_SECTION_BYTES + 4 +
-		 list->count * 28u;
-	ret = write_extents(&machine->memory, list, fd, align_up(length, SNAPSHOT_PAGE));
+		 list->count * 28u + snapshot_disk_sections(&disks, machine);
+	data = align_up(length, SNAPSHOT_PAGE);
+	ret = write_extents(&machine->memory, list, fd, &data);
 	pack_extents(&state, list);
+	if (ret == 0)
+		ret = snapshot_write_disks(&disks, machine, fd, data, &state);
 	pack_header(&header, &state);
 	if (ret == 0 && (state.failed || header.failed))
 		ret = -ENOMEM;
@@ -262,6 +263,7 @@ static int write_file(struct machine *machine, int fd, const char *key, struct e
 out:
 	pack_free(&header);
 	pack_free(&state);
+	snapshot_free_disks(&disks);
 	free(list);
 	return ret;
 }

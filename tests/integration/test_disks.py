@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Root file systems on disks: images read-only and copied on write, scratch disks, snapshots of them."""
+import hashlib
+import os
+import shutil
+import subprocess
+import uuid
+
+import cordon
+from cordon import call, limit, need_program, run, scratch, start, wait_until
+
+APPLETS = ["sh", "cat", "ls", "id", "stat", "sync", "dd", "rm", "mkdir", "echo", "touch", "mount", "df",
+           "sleep", "md5sum"]
+
+
+def name():
+    return "disk-" + uuid.uuid4().hex[:8]
+
+
+def tree():
+    """A small root file system: a busybox, a passwd, a file of somebody's."""
+    path = scratch("tree") + ".d"
+    for folder in ("bin", "etc", "tmp", "home/user", "dev"):
+        os.makedirs(os.path.join(path, folder))
+    shutil.copy("/bin/busybox", os.path.join(path, "bin/busybox"))
+    for applet in APPLETS:
+        os.symlink("busybox", os.path.join(path, "bin", applet))
+    os.chmod(os.path.join(path, "tmp"), 0o1777)
+    with open(os.path.join(path, "etc/passwd"), "w") as passwd:
+        passwd.write("root:x:0:0:root:/:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
+    with open(os.path.join(path, "marker"), "w") as marker:
+        marker.write("from the image\n")
+    return path
+
+
+def tool(program):
+    """mke2fs is in /sbin, which is not in everybody's PATH."""
+    found = shutil.which(program, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin")
+    if not found:
+        raise cordon.Skip(f"needs the program {program}")
+    return found
+
+
+def ext4():
+    """The tree as an ext4 image; all of it belongs to root but the user's home."""
+    source, path = tree(), scratch("image.ext4")
+    os.truncate(path, 12 << 20)
+    subprocess.run([tool("mke2fs"), "-q", "-F", "-t", "ext4", "-O", "^metadata_csum", "-E",
+                    "root_owner=0:0", "-d", source, path], check=True)
+    # Not everybody may give files away: the image is told whose they are.
+    commands = "".join(f"sif {file} {field} {value}\n" for file, owner in
+                       (("/marker", 0), ("/bin/busybox", 0), ("/home/user", 1000), ("/etc/passwd", 0))
+                       for field, value in (("uid", owner), ("gid", owner)))
+    subprocess.run([tool("debugfs"), "-w", "-f", "-", path], input=commands.encode(), check=True,
+                   capture_output=True)
+    return path
+
+
+def squashfs():
+    """The tree as a squashfs image, not compressed: a host that emulates ring 0 takes long for that."""
+    need_program("mksquashfs")
+    path = scratch("image.squashfs")
+    subprocess.run(["mksquashfs", tree(), path, "-noappend", "-all-root", "-noI", "-noD", "-noF", "-noX",
+                    "-no-progress", "-quiet"], check=True, stdout=subprocess.DEVNULL)
+    return path
+
+
+def digest(path):
+    with open(path, "rb") as data:
+        return hashlib.sha256(data.read()).hexdigest()
+
+
+LOOK = "cat /marker; stat -c '%u %g' /marker /home/user; id -u"
+LOOKED = b"from the image\n0 0\n1000 1000\n0\n"
+
+
+@limit(600)
+def test_a_read_only_ext4_under_an_overlay():
+    image = ext4()
+    before = digest(image)
+    result = run("sh", "-c", LOOK + "; echo x >/new && cat /new; echo y >/marker && cat /marker; sync",
+                 options=["--rootfs", image])
+    result.expect(0, LOOKED + b"x\ny\n")
+    assert digest(image) == before
+    # The next one starts from the image again.
+    run("sh", "-c", "cat /marker; ls /new 2>/dev/null || echo none", options=["--rootfs", image + ":ro"]) \
+        .expect(0, b"from the image\nnone\n")
+
+
+@limit(600)
+def test_a_squashfs_image():
+    image = squashfs()
+    before = digest(image)
+    run("sh", "-c", "cat /marker; stat -c '%u %g' /marker; echo z >/etc/new && cat /etc/new",
+        options=["--rootfs", image + ":squashfs"]).expect(0, b"from the image\n0 0\nz\n")
+    assert digest(image) == before
+
+
+@limit(600)
+def test_copy_on_write_leaves_the_image_alone():
+    """Two sandboxes share an image; each sees its own changes only."""
+    image, one, two = ext4(), name(), name()
+    before = digest(image)
+    try:
+        for box in (one, two):
+            call("start", box, "--rootfs", image + ":cow").expect(0)
+        call("exec", one, "--", "sh", "-c", LOOK).expect(0, LOOKED)
+        call("exec", one, "--", "sh", "-c", "echo one >/marker; sync; cat /marker").expect(0, b"one\n")
+        call("exec", two, "--", "cat", "/marker").expect(0, b"from the image\n")
+    finally:
+        for box in (one, two):
+            call("kill", box)
+    assert digest(image) == before
+
+
+@limit(600)
+def test_a_private_layer_is_bounded():
+    """What does not fit is an error in the guest, and nothing else."""
+    image = ext4()
+    result = run("sh", "-c", "dd if=/dev/zero of=/big bs=64k count=64 conv=fsync 2>/dev/null || echo full",
+                 options=["--rootfs", image + ":cow", "--disk", "1M"])
+    assert result.status == 0 and result.stdout == b"full\n", repr(result)
+    assert b"No space left" in result.stderr, repr(result)
+
+
+@limit(600)
+def test_a_scratch_disk_takes_what_is_written():
+    """More than the guest's memory would hold, and read again."""
+    result = run("sh", "-c", "df -k / | tail -n 1; dd if=/dev/zero of=/big bs=64k count=48 2>/dev/null;"
+                 "sync; echo 3 2>/dev/null >/proc/sys/vm/drop_caches; stat -c %s /big; ls /bin/sh",
+                 options=["--disk", "200M"])
+    lines = result.expect(0).stdout.split(b"\n")
+    assert 150000 < int(lines[0].split()[1]) < 204800, repr(result)
+    assert lines[1:] == [b"3145728", b"/bin/sh", b""], repr(result)
+
+
+@limit(600)
+def test_a_full_scratch_disk_is_no_space():
+    run("sh", "-c", "dd if=/dev/zero of=/big bs=64k 2>&1 | grep -o 'No space left on device'; rm /big;"
+        "echo small >/small && cat /small", options=["--disk", "2M"]) \
+        .expect(0, b"No space left on device\nsmall\n")
+
+
+@limit(600)
+def test_an_image_with_a_scratch_disk():
+    image = ext4()
+    run("sh", "-c", "df -k / | tail -n 1; cat /marker; echo w >/w; sync; cat /w",
+        options=["--rootfs", image, "--disk", "64M"]).expect(0)
+
+
+@limit(900)
+def test_snapshots_take_their_disks_along():
+    image, box, other, file = ext4(), name(), name(), scratch("snapshot")
+    times = os.stat(image)
+    try:
+        call("start", box, "--rootfs", image + ":cow").expect(0)
+        call("exec", box, "--", "sh", "-c", "echo kept >/kept; sync").expect(0)
+        call("snapshot", box, file).expect(0)
+        call("exec", box, "--", "sh", "-c", "echo later >/kept; sync").expect(0)
+        call("kill", box).expect(0)
+        # Which image it is is not for the file to say.
+        call("restore", file, other).expect_error("--rootfs", image)
+        call("restore", "--rootfs", image, file, other).expect(0)
+        call("exec", other, "--", "sh", "-c", "cat /kept /marker").expect(0, b"kept\nfrom the image\n")
+        call("fork", other, "1").expect(0)
+        call("exec", other + "-1", "--", "sh", "-c", "cat /kept; echo f >/kept; cat /kept") \
+            .expect(0, b"kept\nf\n")
+        call("exec", other, "--", "cat", "/kept").expect(0, b"kept\n")
+        call("kill", other).expect(0)
+        os.utime(image)
+        call("restore", "--rootfs", image, file, other).expect_error("changed since")
+        # Damage to a disk's data is found: it is behind guest memory, at the file's end.
+        os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
+        with open(file, "r+b") as snapshot:
+            snapshot.seek(-1, os.SEEK_END)
+            last = snapshot.read(1)
+            snapshot.seek(-1, os.SEEK_END)
+            snapshot.write(bytes([last[0] ^ 1]))
+        call("restore", "--rootfs", image, file, other).expect_error("checksum of a disk")
+    finally:
+        for victim in (box, other, other + "-1"):
+            call("kill", victim)
+
+
+@limit(900)
+def test_a_snapshot_under_block_traffic():
+    """Writes go on while it is taken; both lives have a sound file system and what was synced."""
+    box, other, file = name(), name(), scratch("snapshot")
+    loop = ("i=0; while :; do dd if=/dev/urandom of=/load bs=4k count=8 conv=fsync 2>/dev/null;"
+            "i=$((i+1)); echo $i; done")
+    try:
+        call("start", box, "--disk", "16M").expect(0)
+        call("exec", box, "--", "sh", "-c", "echo first >/first; sync").expect(0)
+        load = cordon.Process("exec", box, "--", "sh", "-c", loop)
+        load.wait_output(b"2\n")
+        call("snapshot", box, file).expect(0)
+        # It goes on here,
+        seen = len(load.output["stdout"])
+        wait_until(lambda: len(load.output["stdout"]) > seen + 2, "more writes", 120)
+        call("exec", box, "--", "sh", "-c", "cat /first; stat -c %s /load").expect(0, b"first\n32768\n")
+        # and from there, with a write under way then.
+        for _ in range(2):
+            call("restore", file, other).expect(0)
+            call("exec", other, "--", "sh", "-c",
+                 "cat /first; dd if=/dev/zero of=/more bs=4k count=4 conv=fsync 2>/dev/null && stat -c %s /more") \
+                .expect(0, b"first\n16384\n")
+            call("kill", other).expect(0)
+    finally:
+        for victim in (box, other):
+            call("kill", victim)
+
+
+def test_what_is_no_image_is_refused():
+    nothing = scratch("nothing", bytes(1 << 20))
+    run("true", options=["--rootfs", "/no/such/image"]).expect_error("no such file")
+    run("true", options=["--rootfs", nothing]).expect_error("ext4, squashfs or erofs", nothing)
+    run("true", options=["--rootfs", scratch("odd", b"x" * 1000) + ":ext4"]).expect_error("512")
+    run("true", options=["--rootfs", scratch("empty") + ":ext4"]).expect_error("0 bytes")
+    run("true", options=["--rootfs", "/dev/null"]).expect_error("neither")
+    run("true", options=["--disk", "10"]).expect_error("1M")
+    run("true", options=["--disk", "much"]).expect_error("not a size")
+    run("true", options=["--disk-rate", "1M:x", "--disk", "1M"]).expect_error("whole number")
+
+
+@limit(600)
+def test_a_file_system_that_the_guest_refuses():
+    """The guest says so; the template is not blamed for it."""
+    nothing = scratch("nothing", bytes(1 << 20))
+    run("true", options=["--rootfs", nothing + ":ext4"]).expect_error("sound ext4", nothing, lines=None)
+    run("true", options=["--rootfs", nothing + ":erofs"]).expect_error("does not know erofs", lines=None)
+    assert b"template" not in run("true").expect(0).stderr
+
+
+@limit(600)
+def test_an_image_that_is_cut_while_it_is_used():
+    """Reads fail in the guest; the sandbox and its monitor go on."""
+    image, box = ext4(), name()
+    try:
+        call("start", box, "--rootfs", image).expect(0)
+        call("exec", box, "--", "cat", "/marker").expect(0, b"from the image\n")
+        os.truncate(image, 4096)
+        result = call("exec", box, "--", "/bin/busybox", "md5sum", "/bin/busybox")
+        assert result.status != 0, repr(result)
+        assert call("ps").expect(0).stdout.count(box.encode()) == 1
+    finally:
+        call("kill", box)
+
+
+@limit(600)
+def test_a_rate_limit_holds():
+    """1 MiB at 256 KiB a second, a burst of which comes at once, takes 2 s at least."""
+    result = run("sh", "-c", "dd if=/dev/zero of=/data bs=64k count=16 conv=fsync 2>/dev/null; echo done",
+                 options=["--disk", "16M", "--disk-rate", "256K"])
+    result.expect(0, b"done\n")
+    assert result.seconds > 2, repr(result)
