@@ -118,8 +118,12 @@ static int create(struct files_session *session, struct fid *fid, const struct p
 	/* The rules may let the guest write what is there and make nothing new. */
 	if (ret < 0 && ret != -EACCES)
 		return ret;
+	if (ret < 0 && !(flags & P9_EXCL))
+		ret = open_existing(session, fid, place, flags, stat);
 	if (ret < 0)
-		return (flags & P9_EXCL) ? ret : open_existing(session, fid, place, flags, stat);
+		return ret == -ENOENT ? -EACCES : ret; /* not there, or hidden: all the same */
+	if (fid->fd >= 0)
+		return 0;
 	fd = place_open(session, place, host | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY,
 			mode & 0777);
 	if (fd == -EEXIST && !(flags & P9_EXCL))
@@ -179,6 +183,48 @@ int p9_lcreate(struct files_session *session, struct unpack *in, struct p9_reply
 	return 0;
 }
 
+/*
+ * The rules may have been replaced since a file was opened: what they say now counts. A file whose
+ * name was removed since has no place to ask about.
+ */
+static int still_allowed(struct files_session *session, const struct fid *fid, enum policy_op op)
+{
+	struct place place;
+	int ret;
+
+	if (!session->share->guard)
+		return 0;
+	ret = place_of(session, fid->node, &place);
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	return place_quietly_allowed(session, &place, op) < 0 ? -EACCES : 0;
+}
+
+static long read_file(struct files_session *session, const struct fid *fid, uint64_t offset,
+		      void *to, uint32_t count)
+{
+	int ret = still_allowed(session, fid, POLICY_READ);
+	long n;
+
+	if (ret < 0)
+		return ret;
+	n = pread(fid->fd, to, count, (off_t)offset);
+	return n < 0 ? -errno : n;
+}
+
+static long write_file(struct files_session *session, const struct fid *fid, uint64_t offset,
+		       const void *from, uint32_t count)
+{
+	int ret =
+		still_allowed(session, fid, fid->flags & P9_APPEND ? POLICY_APPEND : POLICY_WRITE);
+	long n;
+
+	if (ret < 0)
+		return ret;
+	n = pwrite(fid->fd, from, count, (off_t)offset);
+	return n < 0 ? -errno : n;
+}
+
 /* Tread: fid32 offset64 count32; Rread: count32 data. */
 int p9_read(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
@@ -201,11 +247,11 @@ int p9_read(struct files_session *session, struct unpack *in, struct p9_reply *o
 	if (fid->kind == FID_XATTR_READ)
 		n = xattr_read(fid, offset, to, count);
 	else if (fid->kind == FID_FILE && (fid->flags & P9_ACCESS_MASK) != P9_WRONLY)
-		n = pread(fid->fd, to, count, (off_t)offset);
+		n = read_file(session, fid, offset, to, count);
 	else
 		return fid->kind == FID_DIRECTORY ? -EISDIR : -EBADF;
 	if (n < 0)
-		return fid->kind == FID_FILE ? -errno : (int)n;
+		return (int)n;
 	store_le32(to - 4, (uint32_t)n);
 	out->at += (size_t)n;
 	session->stats.bytes_read += (uint64_t)n;
@@ -230,11 +276,11 @@ int p9_write(struct files_session *session, struct unpack *in, struct p9_reply *
 	if (fid->kind == FID_XATTR_WRITE)
 		n = xattr_write(fid, offset, from, count);
 	else if (fid->kind == FID_FILE && (fid->flags & P9_ACCESS_MASK) != P9_RDONLY)
-		n = pwrite(fid->fd, from, count, (off_t)offset);
+		n = write_file(session, fid, offset, from, count);
 	else
 		return -EBADF;
 	if (n < 0)
-		return fid->kind == FID_FILE ? -errno : (int)n;
+		return (int)n;
 	reply_u32(out, (uint32_t)n);
 	session->stats.bytes_written += (uint64_t)n;
 	return 0;
