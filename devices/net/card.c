@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The network device: configuration, link, control queue, life. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "devices/net/internal.h"
+#include "vmm/base/bytes.h"
+
+#define QUEUE_SIZE    256
+#define CONTROL_SIZE  64
+#define CONFIG_BYTES  12
+#define STATUS_LINK   1u
+#define MTU_MIN	      68
+#define MTU_MAX	      65520
+#define CONTROL_TURN  16
+#define CTRL_MQ	      4 /* class, and its one command (5.1.6.5.6) */
+#define CTRL_MQ_PAIRS 0
+#define CTRL_OK	      0
+#define CTRL_ERR      1
+
+/* --- interrupts ------------------------------------------------------------------------------- */
+
+static void interrupt(void *arg)
+{
+	struct net_card *card = arg;
+	struct virtio_device *device = &card->device;
+	unsigned queue;
+
+	for (queue = 0; queue < device->queue_count; queue++)
+		if ((card->interrupts >> queue & 1) &&
+		    virtqueue_should_interrupt(&device->queue[queue]))
+			device->transport_ops->interrupt_queue(device->transport, queue);
+	card->interrupts = 0;
+}
+
+void net_card_interrupt_later(struct net_card *card, unsigned queue)
+{
+	card->interrupts |= 1u << queue;
+	loop_defer(card->loop, &card->interrupt);
+}
+
+/* --- the control queue (5.1.6.5) ---------------------------------------------------------------
+ */
+
+static bool is_control(const struct net_card *card, unsigned queue)
+{
+	if (!net_negotiated(card, NET_F_CTRL_VQ))
+		return false;
+	return queue == (net_negotiated(card, NET_F_MQ) ? 2 * card->config.pairs : 2);
+}
+
+static uint8_t run_command(struct net_card *card, const struct virtio_chain *chain)
+{
+	uint8_t command[4];
+	unsigned pairs;
+
+	if (virtio_chain_read(chain, 0, command, sizeof(command)) != sizeof(command))
+		return CTRL_ERR;
+	if (command[0] != CTRL_MQ || command[1] != CTRL_MQ_PAIRS || !net_negotiated(card, NET_F_MQ))
+		return CTRL_ERR;
+	pairs = load_le16(command + 2);
+	if (pairs < 1 || pairs > card->config.pairs)
+		return CTRL_ERR;
+	card->pairs_used = pairs;
+	return CTRL_OK;
+}
+
+static void control(struct net_card *card, unsigned queue)
+{
+	unsigned turn;
+	uint8_t ack;
+
+	for (turn = 0; turn < CONTROL_TURN; turn++) {
+		if (virtio_device_pop(&card->device, queue, &card->chain) <= 0)
+			return;
+		ack = run_command(card, &card->chain);
+		virtqueue_push(&card->device.queue[queue], card->chain.head,
+			       (uint32_t)virtio_chain_write(&card->chain, 0, &ack, sizeof(ack)));
+		net_card_interrupt_later(card, queue);
+	}
+	loop_defer(card->loop, &card->transmit);
+}
+
+/* --- what the transport calls ------------------------------------------------------------------
+ */
+
+static int net_activate(struct virtio_device *device)
+{
+	struct net_card *card = (struct net_card *)device;
+
+	card->pairs_used = 1;
+	return 0;
+}
+
+static void net_reset(struct virtio_device *device)
+{
+	struct net_card *card = (struct net_card *)device;
+
+	loop_cancel(card->loop, &card->transmit);
+	loop_cancel(card->loop, &card->deliver);
+	loop_cancel(card->loop, &card->interrupt);
+	card->interrupts = 0;
+	ring_clear(&card->pending);
+	if (card->ops)
+		card->ops->reset(card->arg);
+}
+
+static void net_notify(struct virtio_device *device, unsigned queue)
+{
+	struct net_card *card = (struct net_card *)device;
+
+	if (is_control(card, queue))
+		control(card, queue);
+	else if (queue % 2 == 0)
+		net_card_deliver(card);
+	/* A doorbell gives no second turn. */
+	else if (!card->transmit.queued)
+		net_card_take(card);
+}
+
+static void net_config_read(struct virtio_device *device, uint32_t offset, void *to,
+			    uint32_t length)
+{
+	const struct net_card *card = (const struct net_card *)device;
+	uint8_t config[CONFIG_BYTES];
+
+	memcpy(config, card->config.mac, NET_CARD_MAC);
+	store_le16(config + 6, card->link ? STATUS_LINK : 0);
+	store_le16(config + 8, (uint16_t)card->config.pairs);
+	store_le16(config + 10, card->config.mtu);
+	memcpy(to, config + offset, length);
+}
+
+static const struct virtio_device_ops net_ops = {
+	.activate = net_activate,
+	.reset = net_reset,
+	.notify = net_notify,
+	.config_read = net_config_read,
+};
+
+/* --- tasks, and what the owner calls ------------------------------------------------------------
+ */
+
+static void transmit_task(void *arg)
+{
+	struct net_card *card = arg;
+	unsigned queue = net_negotiated(card, NET_F_MQ) ? 2 * card->config.pairs : 2;
+
+	/* Commands wait for a turn, too. */
+	if (is_control(card, queue) && queue < card->device.queue_count &&
+	    virtqueue_has_chain(&card->device.queue[queue]))
+		control(card, queue);
+	net_card_take(card);
+}
+
+static void deliver_task(void *arg)
+{
+	net_card_deliver(arg);
+}
+
+static void init_device(struct net_card *card)
+{
+	static const unsigned offered[] = {NET_F_CSUM, NET_F_GUEST_CSUM, NET_F_MTU,
+					   NET_F_MAC,  NET_F_MRG_RXBUF,	 NET_F_STATUS};
+	struct virtio_device *device = &card->device;
+	unsigned i;
+
+	device->ops = &net_ops;
+	device->name = "net0";
+	device->id = VIRTIO_ID_NET;
+	device->config_size = CONFIG_BYTES;
+	device->queue_count = 2 * card->config.pairs;
+	for (i = 0; i < device->queue_count; i++)
+		device->queue_size_max[i] = QUEUE_SIZE;
+	for (i = 0; i < ARRAY_SIZE(offered); i++)
+		device->features |= UINT64_C(1) << offered[i];
+	if (card->config.pairs == 1)
+		return;
+	device->features |= UINT64_C(1) << NET_F_CTRL_VQ | UINT64_C(1) << NET_F_MQ;
+	device->queue_size_max[device->queue_count++] = CONTROL_SIZE;
+}
+
+int net_card_create(struct net_card **out, struct loop *loop, const struct net_card_config *config)
+{
+	struct net_card *card;
+
+	*out = NULL;
+	if (config->pairs < 1 || config->pairs > NET_CARD_PAIRS || config->mtu < MTU_MIN ||
+	    config->mtu > MTU_MAX)
+		return -EINVAL;
+	card = calloc(1, sizeof(*card));
+	if (!card)
+		return -ENOMEM;
+	card->loop = loop;
+	card->config = *config;
+	card->transmit = (struct loop_task){.run = transmit_task, .arg = card};
+	card->deliver = (struct loop_task){.run = deliver_task, .arg = card};
+	card->interrupt = (struct loop_task){.run = interrupt, .arg = card};
+	ring_init(&card->pending, NET_CARD_PENDING);
+	init_device(card);
+	*out = card;
+	return 0;
+}
+
+struct virtio_device *net_card_device(struct net_card *card)
+{
+	return &card->device;
+}
+
+void net_card_destroy(struct net_card *card)
+{
+	if (!card)
+		return;
+	loop_cancel(card->loop, &card->transmit);
+	loop_cancel(card->loop, &card->deliver);
+	loop_cancel(card->loop, &card->interrupt);
+	ring_destroy(&card->pending);
+	free(card);
+}
+
+void net_card_set_owner(struct net_card *card, const struct net_card_ops *ops, void *arg)
+{
+	card->ops = ops;
+	card->arg = arg;
+	net_card_resume(card);
+}
+
+void net_card_set_link(struct net_card *card, bool up)
+{
+	if (card->link == up)
+		return;
+	card->link = up;
+	if (!up)
+		ring_clear(&card->pending);
+	if (card->device.active)
+		card->device.transport_ops->interrupt_config(card->device.transport);
+}
+
+void net_card_resume(struct net_card *card)
+{
+	if (card->device.active)
+		loop_defer(card->loop, &card->transmit);
+}
+
+void net_card_stats(const struct net_card *card, struct net_card_stats *stats)
+{
+	*stats = card->stats;
+	stats->pending = ring_used(&card->pending);
+}

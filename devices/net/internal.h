@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the network device share. Nobody else includes this. */
+#ifndef CORDON_NET_CARD_INTERNAL_H
+#define CORDON_NET_CARD_INTERNAL_H
+
+#include "devices/net/card.h"
+#include "vmm/base/ring.h"
+
+/* struct virtio_net_hdr (5.1.6), the same for both ways. */
+#define NET_HEADER	       12
+#define NET_HEADER_FLAGS       0
+#define NET_HEADER_GSO	       1
+#define NET_HEADER_NUM_BUFFERS 10
+
+#define NET_FLAG_NEEDS_CSUM 1u
+#define NET_FLAG_DATA_VALID 2u
+
+#define NET_F_CSUM	 0
+#define NET_F_GUEST_CSUM 1
+#define NET_F_MTU	 3
+#define NET_F_MAC	 5
+#define NET_F_MRG_RXBUF	 15
+#define NET_F_STATUS	 16
+#define NET_F_CTRL_VQ	 17
+#define NET_F_MQ	 22
+
+struct net_card {
+	struct virtio_device device;
+	struct loop *loop;
+	struct loop_task transmit, deliver, interrupt;
+	struct net_card_config config;
+	const struct net_card_ops *ops;
+	void *arg;
+	bool link;
+	unsigned pairs_used; /* by the driver's command */
+	unsigned next_pair;  /* whose frames are taken next */
+	uint32_t interrupts; /* queues that have something new, a bit each */
+	struct ring pending; /* frames for the guest, each after its length (4 bytes) */
+	struct net_card_stats stats;
+	/* Of a frame that is taken, which may be answered at once, and of one that is placed. */
+	struct virtio_chain taken, chain, first;
+	uint8_t frame[NET_CARD_FRAME_MAX];
+};
+
+static inline bool net_negotiated(const struct net_card *card, unsigned feature)
+{
+	return card->device.negotiated >> feature & 1;
+}
+
+/* An interrupt for the queue, before the loop waits again. */
+void net_card_interrupt_later(struct net_card *card, unsigned queue);
+
+/* transmit.c: takes what waits in the rings of the guest, a turn's worth. */
+void net_card_take(struct net_card *card);
+
+/* receive.c: puts what is pending into the guest's buffers, a turn's worth. */
+void net_card_deliver(struct net_card *card);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The network device with a driver that mostly keeps to the rules and an owner that sends, refuses
+ * and resumes as it likes; then a descriptor, a header, a length or an index is something else.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <string.h>
+
+#include "devices/net/card.h"
+#include "tests/unit/fake_guest.h"
+
+#define STEPS	 200
+#define PAIRS	 2
+#define FEATURES ((UINT64_C(1) << 0) | (UINT64_C(1) << 1) | (UINT64_C(1) << 16))
+#define MERGING	 (UINT64_C(1) << 15)
+#define SEVERAL	 ((UINT64_C(1) << 17) | (UINT64_C(1) << 22))
+
+static struct run {
+	struct fuzz_script script;
+	struct loop *loop;
+	struct net_card *card;
+	uint64_t buffers;
+	bool up;
+} run;
+
+static struct fake_guest guest;
+static uint8_t frame[NET_CARD_FRAME_MAX];
+
+static bool owner_room(void *arg)
+{
+	(void)arg;
+	return !fuzz_rarely(&run.script, 4);
+}
+
+static void owner_transmit(void *arg, uint8_t *bytes, size_t length, bool partial)
+{
+	(void)arg;
+	(void)partial;
+	FUZZ_REQUIRE(length >= NET_CARD_FRAME_MIN && length <= NET_CARD_FRAME_MAX);
+	memset(bytes, 1, length);
+	if (fuzz_below(&run.script, 4) == 0)
+		net_card_receive(run.card, frame, length);
+}
+
+static void owner_nothing(void *arg)
+{
+	(void)arg;
+}
+
+static const struct net_card_ops ops = {.room = owner_room,
+					.transmit = owner_transmit,
+					.drained = owner_nothing,
+					.reset = owner_nothing};
+
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void run_loop(void)
+{
+	struct loop_timer timer = {.expired = stop, .arg = run.loop};
+
+	loop_timer_start(run.loop, &timer, 0);
+	FUZZ_REQUIRE(loop_run(run.loop) == 0);
+}
+
+static void bring_up(void)
+{
+	uint64_t features = FEATURES | (fuzz_rarely(&run.script, 4) ? 0 : MERGING) |
+			    (fuzz_below(&run.script, 2) ? SEVERAL : 0);
+
+	fake_guest_forget(&guest);
+	run.up = fake_guest_bring_up(&guest, features);
+	run.buffers = fake_guest_alloc(&guest, 256u << 10, 16);
+}
+
+static void add_chain(struct fake_queue *queue)
+{
+	struct fuzz_script *script = &run.script;
+	struct fake_piece piece[4];
+	unsigned count = 1 + fuzz_below(script, 4), i;
+	bool writable = queue->index % 2 == 0;
+
+	for (i = 0; i < count; i++) {
+		piece[i].address = run.buffers + fuzz_number(script, 2);
+		piece[i].length = 1 + (uint32_t)fuzz_number(script, 1 + fuzz_below(script, 2));
+		piece[i].writable = writable;
+	}
+	/* A command ends in its answer. */
+	if (queue->index == 2 * PAIRS)
+		for (i = 0; i < count; i++)
+			piece[i].writable = i + 1 == count;
+	if (fuzz_rarely(script, 32))
+		piece[0].address = fuzz_number(script, 8);
+	if (fuzz_rarely(script, 32))
+		piece[0].writable = !piece[0].writable;
+	fake_queue_add(queue, piece, count);
+}
+
+static void guest_action(void)
+{
+	struct fuzz_script *script = &run.script;
+	struct fake_queue *queue = &guest.queue[fuzz_below(script, 2 * PAIRS + 1)];
+	uint32_t head, written, count;
+
+	if (!run.up || queue->size == 0 || fuzz_rarely(script, 64)) {
+		bring_up();
+		return;
+	}
+	switch (fuzz_below(script, 8)) {
+	case 0:
+		while (fake_queue_take_used(queue, &head, &written))
+			;
+		break;
+	case 1:
+		/* A command, or a header with flags. */
+		store_le32(fake_guest_at(&guest, run.buffers + fuzz_number(script, 1)),
+			   (uint32_t)fuzz_number(script, 4));
+		break;
+	case 2:
+		if (fuzz_rarely(script, 16))
+			fake_queue_set_avail_index(queue, (uint16_t)fuzz_number(script, 2));
+		break;
+	default:
+		for (count = 1 + fuzz_below(script, 8); count > 0; count--)
+			add_chain(queue);
+		fake_queue_kick(queue);
+		break;
+	}
+}
+
+static void owner_action(void)
+{
+	struct fuzz_script *script = &run.script;
+
+	switch (fuzz_below(script, 8)) {
+	case 0:
+		net_card_set_link(run.card, !fuzz_rarely(script, 4));
+		break;
+	case 1:
+		net_card_resume(run.card);
+		break;
+	case 2:
+		run_loop();
+		break;
+	default:
+		store_be16(frame + 12, 0x0800);
+		store_be32(frame + 34, (uint32_t)fuzz_number(script, 1));
+		net_card_receive(run.card, frame, fuzz_number(script, 2));
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct net_card_config config = {
+		.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = PAIRS};
+	struct net_card_stats stats;
+	unsigned i;
+
+	memset(&run, 0, sizeof(run));
+	run.script = (struct fuzz_script){.at = data, .left = size};
+	FUZZ_REQUIRE(loop_create(&run.loop) == 0);
+	FUZZ_REQUIRE(net_card_create(&run.card, run.loop, &config) == 0);
+	net_card_set_owner(run.card, &ops, NULL);
+	net_card_set_link(run.card, true);
+	fake_guest_init(&guest, MIB(1));
+	fake_guest_attach(&guest, net_card_device(run.card));
+	bring_up();
+	for (i = 0; i < STEPS && !fuzz_ended(&run.script); i++) {
+		if (fuzz_below(&run.script, 3) == 0)
+			owner_action();
+		else
+			guest_action();
+		net_card_stats(run.card, &stats);
+		FUZZ_REQUIRE(stats.pending <= NET_CARD_PENDING);
+	}
+	run_loop();
+	net_card_destroy(run.card);
+	loop_destroy(run.loop);
+	fake_guest_destroy(&guest);
+	return 0;
+}

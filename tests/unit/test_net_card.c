@@ -1,0 +1,656 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "devices/net/card.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/fake_guest.h"
+#include "tests/unit/unit.h"
+
+#define HEADER	  12
+#define F_CSUM	  (UINT64_C(1) << 0)
+#define F_GCSUM	  (UINT64_C(1) << 1)
+#define F_MRG	  (UINT64_C(1) << 15)
+#define F_STATUS  (UINT64_C(1) << 16)
+#define F_CTRL	  (UINT64_C(1) << 17)
+#define F_MQ	  (UINT64_C(1) << 22)
+#define BUFFER	  2048
+#define RX	  (&guest.queue[0])
+#define TX	  (&guest.queue[1])
+#define ALL_BASIC (F_CSUM | F_GCSUM | F_MRG | F_STATUS)
+
+static struct fake_guest guest;
+static struct loop *loop;
+static struct net_card *card;
+static uint64_t buffer[256];
+
+/* The owner. */
+static bool has_room;
+static unsigned sent, drained, resets, partials;
+static uint8_t last[NET_CARD_FRAME_MAX];
+static size_t last_length;
+static bool answers; /* each frame by itself, at once */
+
+static bool owner_room(void *arg)
+{
+	(void)arg;
+	return has_room;
+}
+
+static void owner_transmit(void *arg, uint8_t *frame, size_t length, bool partial)
+{
+	(void)arg;
+	sent++;
+	partials += partial;
+	memcpy(last, frame, length);
+	last_length = length;
+	if (answers)
+		net_card_receive(card, last, length);
+}
+
+static void owner_drained(void *arg)
+{
+	(void)arg;
+	drained++;
+}
+
+static void owner_reset(void *arg)
+{
+	(void)arg;
+	resets++;
+}
+
+static const struct net_card_ops ops = {.room = owner_room,
+					.transmit = owner_transmit,
+					.drained = owner_drained,
+					.reset = owner_reset};
+
+static void stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+/* Runs what is deferred, and what that defers, until nothing is. */
+static void run(void)
+{
+	struct loop_timer timer = {.expired = stop, .arg = loop};
+
+	loop_timer_start(loop, &timer, 1000000);
+	ck_assert_int_eq(loop_run(loop), 0);
+}
+
+static void create(unsigned pairs)
+{
+	struct net_card_config config = {.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = pairs};
+
+	has_room = true;
+	sent = drained = resets = partials = 0;
+	answers = false;
+	ck_assert_int_eq(loop_create(&loop), 0);
+	ck_assert_int_eq(net_card_create(&card, loop, &config), 0);
+	net_card_set_owner(card, &ops, NULL);
+	net_card_set_link(card, true);
+	fake_guest_init(&guest, MIB(4));
+	fake_guest_attach(&guest, net_card_device(card));
+}
+
+static void begin(uint64_t features)
+{
+	create(1);
+	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_DEVICE_ID), 1);
+	ck_assert(fake_guest_bring_up(&guest, features));
+}
+
+static void end(void)
+{
+	net_card_destroy(card);
+	loop_destroy(loop);
+	fake_guest_destroy(&guest);
+}
+
+static struct net_card_stats stats(void)
+{
+	struct net_card_stats now;
+
+	net_card_stats(card, &now);
+	return now;
+}
+
+/* Offers receive buffers of a length. */
+static void give(unsigned count, uint32_t length)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		buffer[i] = fake_guest_alloc(&guest, length, 16);
+		fake_queue_add_one(RX, buffer[i], length, true);
+	}
+	fake_queue_kick(RX);
+}
+
+/* Offers a frame of the guest in two pieces, each byte the low byte of its place. */
+static void offer(struct fake_queue *queue, size_t length, uint8_t flags, uint8_t gso)
+{
+	uint64_t at = fake_guest_alloc(&guest, HEADER + length, 16);
+	struct fake_piece piece[2] = {{at, HEADER + 10, false},
+				      {at + HEADER + 10, (uint32_t)length - 10, false}};
+	uint8_t *bytes = fake_guest_at(&guest, at);
+	size_t i;
+
+	bytes[0] = flags;
+	bytes[1] = gso;
+	for (i = 0; i < length; i++)
+		bytes[HEADER + i] = (uint8_t)i;
+	fake_queue_add(queue, piece, 2);
+}
+
+static void fill(uint8_t *frame, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		frame[i] = (uint8_t)(i * 7);
+}
+
+START_TEST(the_configuration_is_told)
+{
+	create(1);
+	ck_assert(fake_guest_negotiate(&guest, F_STATUS));
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG, 1), 2);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 5, 1), 2);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 6, 2), 1);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 8, 2), 1);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 10, 2), 65520);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 12, 4), 0);
+	/* One pair: no control queue, and nothing that needs one. */
+	ck_assert(!(net_card_device(card)->features & (F_CTRL | F_MQ)));
+	ck_assert(!(net_card_device(card)->features >> 7 & 0xff)); /* segmentation */
+	end();
+}
+END_TEST
+
+START_TEST(bad_configurations_are_refused)
+{
+	struct net_card_config config = {.mtu = 1500, .pairs = 0};
+	struct net_card *made;
+
+	ck_assert_int_eq(loop_create(&loop), 0);
+	ck_assert_int_eq(net_card_create(&made, loop, &config), -EINVAL);
+	config.pairs = NET_CARD_PAIRS + 1;
+	ck_assert_int_eq(net_card_create(&made, loop, &config), -EINVAL);
+	config.pairs = 1;
+	config.mtu = 67;
+	ck_assert_int_eq(net_card_create(&made, loop, &config), -EINVAL);
+	config.mtu = 68;
+	ck_assert_int_eq(net_card_create(&made, loop, &config), 0);
+	net_card_destroy(made);
+	net_card_destroy(NULL);
+	loop_destroy(loop);
+}
+END_TEST
+
+START_TEST(a_frame_of_the_guest_comes_whole)
+{
+	uint32_t head, written;
+	size_t i;
+
+	begin(ALL_BASIC);
+	offer(TX, 100, 0, 0);
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(sent, 1);
+	ck_assert_uint_eq(last_length, 100);
+	for (i = 0; i < 100; i++)
+		ck_assert_uint_eq(last[i], i);
+	ck_assert(fake_queue_take_used(TX, &head, &written));
+	ck_assert_uint_eq(written, 0);
+	run();
+	ck_assert_uint_eq(fake_guest_interrupts(&guest), 1);
+	offer(TX, NET_CARD_FRAME_MAX, 1, 0);
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(last_length, NET_CARD_FRAME_MAX);
+	ck_assert_uint_eq(partials, 1);
+	end();
+}
+END_TEST
+
+START_TEST(malformed_frames_are_completed_and_counted)
+{
+	static const struct {
+		size_t length;
+		uint8_t flags, gso;
+	} bad[] = {{13, 0, 0},
+		   {NET_CARD_FRAME_MAX + 1, 0, 0},
+		   {100, 0, 1},
+		   {100, 1, 0x80},
+		   {100, 1, 0}};
+	uint64_t at;
+	size_t i;
+
+	begin(F_MRG); /* without CSUM: it must not be asked for either */
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		offer(TX, bad[i].length, bad[i].flags, bad[i].gso);
+	at = fake_guest_alloc(&guest, 64, 16);
+	fake_queue_add_one(TX, at, 11, false); /* not even a header */
+	fake_queue_add_one(TX, at, 64, true);  /* nothing to read */
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(sent, 0);
+	ck_assert_uint_eq(stats().transmit_bad, ARRAY_SIZE(bad) + 2);
+	ck_assert_uint_eq(fake_queue_used_index(TX), ARRAY_SIZE(bad) + 2);
+	offer(TX, 14, 0, 0);
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(sent, 1);
+	end();
+}
+END_TEST
+
+START_TEST(frames_wait_while_the_owner_has_no_room)
+{
+	unsigned i;
+
+	begin(ALL_BASIC);
+	has_room = false;
+	for (i = 0; i < 10; i++)
+		offer(TX, 60, 0, 0);
+	fake_queue_kick(TX);
+	run();
+	ck_assert_uint_eq(sent, 0);
+	ck_assert_uint_eq(fake_queue_used_index(TX), 0);
+	has_room = true;
+	net_card_resume(card);
+	run();
+	ck_assert_uint_eq(sent, 10);
+	end();
+}
+END_TEST
+
+START_TEST(many_frames_are_taken_in_turns)
+{
+	unsigned i;
+
+	begin(ALL_BASIC);
+	for (i = 0; i < 120; i++)
+		offer(TX, 60, 0, 0);
+	fake_queue_kick(TX);
+	for (i = 0; i < 10; i++)
+		fake_queue_kick(TX);
+	ck_assert_uint_lt(sent, 120);
+	run();
+	ck_assert_uint_eq(sent, 120);
+	end();
+}
+END_TEST
+
+START_TEST(a_frame_for_the_guest_arrives)
+{
+	uint8_t frame[200], *got;
+	uint32_t head, written;
+
+	begin(ALL_BASIC);
+	give(2, BUFFER);
+	fill(frame, sizeof(frame));
+	net_card_receive(card, frame, sizeof(frame));
+	ck_assert(fake_queue_take_used(RX, &head, &written));
+	ck_assert_uint_eq(written, HEADER + sizeof(frame));
+	got = fake_guest_at(&guest, buffer[0]);
+	ck_assert_mem_eq(got + HEADER, frame, sizeof(frame));
+	ck_assert_uint_eq(got[0], 2); /* checksums are right */
+	ck_assert_uint_eq(got[1], 0);
+	ck_assert_uint_eq(load_le16(got + 10), 1);
+	run();
+	ck_assert_uint_eq(fake_guest_interrupts(&guest), 1);
+	end();
+	begin(F_MRG); /* without GUEST_CSUM nothing is said of them */
+	give(1, BUFFER);
+	net_card_receive(card, frame, sizeof(frame));
+	ck_assert_uint_eq(*(uint8_t *)fake_guest_at(&guest, buffer[0]), 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_large_frame_takes_several_buffers)
+{
+	static uint8_t frame[5000];
+	uint32_t head, written[3];
+	uint8_t *got;
+	unsigned i;
+
+	begin(ALL_BASIC);
+	fill(frame, sizeof(frame));
+	give(2, BUFFER);
+	net_card_receive(card, frame, sizeof(frame));
+	ck_assert_uint_eq(fake_queue_used_index(RX), 0); /* too few: none is used */
+	ck_assert_uint_gt(stats().pending, 5000);
+	buffer[2] = fake_guest_alloc(&guest, BUFFER, 16);
+	fake_queue_add_one(RX, buffer[2], BUFFER, true);
+	fake_queue_kick(RX);
+	for (i = 0; i < 3; i++)
+		ck_assert(fake_queue_take_used(RX, &head, &written[i]));
+	ck_assert_uint_eq(written[0] + written[1] + written[2], HEADER + sizeof(frame));
+	got = fake_guest_at(&guest, buffer[0]);
+	ck_assert_uint_eq(load_le16(got + 10), 3);
+	ck_assert_mem_eq(got + HEADER, frame, BUFFER - HEADER);
+	ck_assert_mem_eq(fake_guest_at(&guest, buffer[1]), frame + BUFFER - HEADER, BUFFER);
+	ck_assert_uint_eq(stats().pending, 0);
+	end();
+}
+END_TEST
+
+START_TEST(buffers_that_are_too_small_cost_the_frame)
+{
+	static uint8_t frame[5000];
+	uint32_t head, written;
+
+	begin(ALL_BASIC);
+	fill(frame, sizeof(frame));
+	give(1, 11); /* no room for a header */
+	net_card_receive(card, frame, 100);
+	ck_assert_uint_eq(stats().receive_dropped, 1);
+	end();
+	begin(ALL_BASIC);
+	give(100, 12);
+	net_card_receive(card, frame, 5000); /* more buffers than a frame may take */
+	ck_assert_uint_eq(stats().receive_dropped, 1);
+	ck_assert_uint_eq(fake_queue_used_index(RX), 0);
+	net_card_receive(card, frame, 100);
+	ck_assert_uint_eq(fake_queue_used_index(RX), 10);
+	end();
+	/* Without merging one buffer has to do. */
+	begin(F_STATUS);
+	give(2, BUFFER);
+	net_card_receive(card, frame, 5000);
+	ck_assert_uint_eq(stats().receive_dropped, 1);
+	net_card_receive(card, frame, 1500);
+	ck_assert(fake_queue_take_used(RX, &head, &written));
+	ck_assert_uint_eq(written, HEADER + 1500);
+	end();
+}
+END_TEST
+
+START_TEST(without_buffers_frames_wait_in_bounds_and_in_order)
+{
+	static uint8_t frame[20000];
+	unsigned kept = 0, i;
+	uint32_t head, written;
+
+	begin(ALL_BASIC);
+	while (net_card_has_room(card)) {
+		memset(frame, (int)kept, sizeof(frame));
+		net_card_receive(card, frame, 1000);
+		kept++;
+	}
+	ck_assert_uint_le(stats().pending, NET_CARD_PENDING / 2 + 1004);
+	ck_assert_uint_eq(stats().receive_dropped, 0);
+	/* One who does not ask: up to the limit, then frames are lost, not memory. */
+	for (i = 0; i < 1000; i++)
+		net_card_receive(card, frame, sizeof(frame));
+	ck_assert_uint_le(stats().pending, NET_CARD_PENDING);
+	ck_assert_uint_gt(stats().receive_dropped, 0);
+	for (i = 0; i < 100; i++) {
+		give(1, BUFFER);
+		ck_assert(fake_queue_take_used(RX, &head, &written));
+		ck_assert_uint_eq(written, HEADER + 1000);
+		ck_assert_uint_eq(((uint8_t *)fake_guest_at(&guest, buffer[0]))[HEADER + 500],
+				  (uint8_t)i);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(the_owner_hears_when_there_is_room_again)
+{
+	static uint8_t frame[60000];
+	unsigned i;
+
+	begin(ALL_BASIC);
+	while (net_card_has_room(card))
+		net_card_receive(card, frame, sizeof(frame));
+	ck_assert_uint_eq(drained, 0);
+	for (i = 0; i < 4; i++)
+		give(50, 4096);
+	ck_assert_uint_eq(drained, 1);
+	ck_assert(net_card_has_room(card));
+	end();
+}
+END_TEST
+
+START_TEST(an_answer_at_once_does_not_disturb_the_question)
+{
+	uint32_t head, written;
+
+	begin(ALL_BASIC);
+	answers = true;
+	give(4, BUFFER);
+	offer(TX, 100, 0, 0);
+	offer(TX, 200, 0, 0);
+	fake_queue_kick(TX);
+	ck_assert(fake_queue_take_used(TX, &head, &written));
+	ck_assert_uint_eq(head, 0);
+	ck_assert(fake_queue_take_used(TX, &head, &written));
+	ck_assert_uint_eq(head, 2);
+	ck_assert(fake_queue_take_used(RX, &head, &written));
+	ck_assert_uint_eq(written, HEADER + 100);
+	ck_assert(fake_queue_take_used(RX, &head, &written));
+	ck_assert_uint_eq(written, HEADER + 200);
+	end();
+}
+END_TEST
+
+START_TEST(while_the_link_is_down_nothing_passes)
+{
+	uint8_t frame[100] = {0};
+
+	begin(ALL_BASIC);
+	net_card_set_link(card, false);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 6, 2), 0);
+	ck_assert(fake_read(&guest, FAKE_REG_INTERRUPT_STATUS) & 2);
+	give(1, BUFFER);
+	net_card_receive(card, frame, sizeof(frame));
+	offer(TX, 100, 0, 0);
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(sent, 0);
+	ck_assert_uint_eq(fake_queue_used_index(RX), 0);
+	ck_assert_uint_eq(fake_queue_used_index(TX), 1); /* taken, and gone */
+	fake_write(&guest, FAKE_REG_INTERRUPT_ACK, 3);
+	net_card_set_link(card, true);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 6, 2), 1);
+	ck_assert(fake_read(&guest, FAKE_REG_INTERRUPT_STATUS) & 2);
+	net_card_receive(card, frame, sizeof(frame));
+	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
+	/* Without an owner it is the same. */
+	net_card_set_owner(card, NULL, NULL);
+	offer(TX, 100, 0, 0);
+	fake_queue_kick(TX);
+	run();
+	ck_assert_uint_eq(sent, 0);
+	ck_assert_uint_eq(fake_queue_used_index(TX), 2);
+	end();
+}
+END_TEST
+
+START_TEST(a_reset_in_flight_forgets_everything)
+{
+	uint8_t frame[100] = {0};
+	unsigned i;
+
+	begin(ALL_BASIC);
+	for (i = 0; i < 100; i++)
+		offer(TX, 60, 0, 0);
+	has_room = false;
+	fake_queue_kick(TX);
+	net_card_receive(card, frame, sizeof(frame));
+	ck_assert_uint_gt(stats().pending, 0);
+	net_card_resume(card);
+	fake_write(&guest, FAKE_REG_STATUS, 0);
+	ck_assert_uint_eq(resets, 1);
+	ck_assert_uint_eq(stats().pending, 0);
+	memset(guest.ram, 0, guest.ram_size);
+	has_room = true;
+	run();
+	net_card_receive(card, frame, sizeof(frame));
+	/* All zeros: the first byte is, and each is as the one before it. */
+	ck_assert(guest.ram[0] == 0 && memcmp(guest.ram, guest.ram + 1, guest.ram_size - 1) == 0);
+	ck_assert_uint_eq(sent, 0);
+	fake_guest_forget(&guest);
+	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC));
+	give(1, BUFFER);
+	net_card_receive(card, frame, sizeof(frame));
+	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_broken_ring_stops_and_a_reset_heals)
+{
+	begin(ALL_BASIC);
+	fake_queue_set_avail_index(TX, 9999);
+	fake_queue_kick(TX);
+	ck_assert(fake_status(&guest) & FAKE_ST_NEEDS_RESET);
+	net_card_receive(card, last, 100);
+	run();
+	fake_guest_forget(&guest);
+	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC));
+	offer(TX, 60, 0, 0);
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(sent, 1);
+	fake_queue_set_avail_index(RX, 9999);
+	net_card_receive(card, last, 100);
+	ck_assert(fake_status(&guest) & FAKE_ST_NEEDS_RESET);
+	ck_assert_uint_eq(stats().receive_dropped, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_saved_card_goes_on)
+{
+	struct pack pack = {0};
+	struct unpack unpack;
+	struct net_card_config config = {.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = 1};
+	struct net_card *second;
+	struct virtio_mmio mmio;
+	struct irq_line irq;
+	struct err err = {""};
+
+	begin(ALL_BASIC);
+	give(2, BUFFER);
+	net_card_receive(card, last, 60);
+	offer(TX, 60, 0, 0);
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(sent, 1);
+	offer(TX, 70, 0, 0); /* nobody has looked at it yet */
+	virtio_mmio_save(&guest.mmio, &pack);
+	ck_assert_int_eq(net_card_create(&second, loop, &config), 0);
+	ck_assert_int_eq(irq_line_create(&irq, 9), 0);
+	virtio_mmio_init(&mmio, net_card_device(second), &guest.memory, &irq);
+	unpack = (struct unpack){.data = pack.data, .length = pack.length};
+	ck_assert_int_eq(virtio_mmio_restore(&mmio, &unpack, &err), 0);
+	ck_assert(unpack_done(&unpack));
+	/* The link is down in it: the frame that waited is gone. */
+	ck_assert_uint_eq(sent, 1);
+	ck_assert_uint_eq(fake_queue_used_index(TX), 2);
+	net_card_set_owner(second, &ops, NULL);
+	net_card_set_link(second, true);
+	net_card_receive(second, last, 60);
+	ck_assert_uint_eq(fake_queue_used_index(RX), 2);
+	offer(TX, 80, 0, 0);
+	virtio_mmio_notify(&mmio, 1);
+	run();
+	ck_assert_uint_eq(sent, 2);
+	ck_assert_uint_eq(last_length, 80);
+	net_card_destroy(second);
+	irq_line_destroy(&irq);
+	pack_free(&pack);
+	end();
+}
+END_TEST
+
+/* --- several pairs --- */
+
+/* A command on the control queue; its answer. */
+static int command(struct fake_queue *queue, uint8_t class, uint8_t cmd, uint16_t value,
+		   uint32_t length)
+{
+	uint64_t at = fake_guest_alloc(&guest, 16, 16);
+	struct fake_piece piece[2] = {{at, length, false}, {at + 8, 1, true}};
+	uint8_t *bytes = fake_guest_at(&guest, at);
+	uint32_t head, written;
+
+	bytes[0] = class;
+	bytes[1] = cmd;
+	store_le16(bytes + 2, value);
+	bytes[8] = 77;
+	fake_queue_add(queue, piece, 2);
+	fake_queue_kick(queue);
+	ck_assert(fake_queue_take_used(queue, &head, &written));
+	ck_assert_uint_eq(written, 1);
+	return bytes[8];
+}
+
+START_TEST(several_pairs_are_used_by_command)
+{
+	struct fake_queue *ctrl = &guest.queue[6];
+	uint8_t frame[64] = {0};
+	unsigned i, port, used[3] = {0};
+
+	create(3);
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 8, 2), 3);
+	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC | F_CTRL | F_MQ));
+	for (i = 0; i < 3; i++) {
+		offer(&guest.queue[2 * i + 1], 60, 0, 0);
+		fake_queue_kick(&guest.queue[2 * i + 1]);
+	}
+	run();
+	ck_assert_uint_eq(sent, 3);
+	ck_assert_int_eq(command(ctrl, 4, 0, 0, 4), 1);
+	ck_assert_int_eq(command(ctrl, 4, 0, 4, 4), 1);
+	ck_assert_int_eq(command(ctrl, 4, 1, 2, 4), 1);
+	ck_assert_int_eq(command(ctrl, 1, 0, 2, 4), 1);
+	ck_assert_int_eq(command(ctrl, 4, 0, 3, 3), 1);
+	for (i = 0; i < 3; i++)
+		for (port = 0; port < 60; port++)
+			fake_queue_add_one(&guest.queue[2 * i], fake_guest_alloc(&guest, 256, 16),
+					   256, true);
+	frame[12] = 8; /* IPv4 */
+	for (port = 0; port < 30; port++) {
+		store_be16(frame + 34, (uint16_t)port);
+		net_card_receive(card, frame, sizeof(frame));
+	}
+	ck_assert_uint_eq(fake_queue_used_index(&guest.queue[0]), 30); /* still one pair */
+	ck_assert_int_eq(command(ctrl, 4, 0, 3, 4), 0);
+	for (port = 0; port < 30; port++) {
+		store_be16(frame + 34, (uint16_t)port);
+		net_card_receive(card, frame, sizeof(frame));
+	}
+	used[0] = fake_queue_used_index(&guest.queue[0]) - 30;
+	used[1] = fake_queue_used_index(&guest.queue[2]);
+	used[2] = fake_queue_used_index(&guest.queue[4]);
+	ck_assert_uint_eq(used[0] + used[1] + used[2], 30);
+	ck_assert_uint_gt(used[0], 0);
+	ck_assert_uint_gt(used[1], 0);
+	ck_assert_uint_gt(used[2], 0);
+	end();
+}
+END_TEST
+
+START_TEST(the_control_queue_moves_without_several_pairs)
+{
+	create(2);
+	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC | F_CTRL));
+	ck_assert_int_eq(command(&guest.queue[2], 4, 0, 2, 4), 1);
+	offer(TX, 60, 0, 0);
+	fake_queue_kick(TX);
+	run();
+	ck_assert_uint_eq(sent, 1);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("net_card", the_configuration_is_told, bad_configurations_are_refused,
+	  a_frame_of_the_guest_comes_whole, malformed_frames_are_completed_and_counted,
+	  frames_wait_while_the_owner_has_no_room, many_frames_are_taken_in_turns,
+	  a_frame_for_the_guest_arrives, a_large_frame_takes_several_buffers,
+	  buffers_that_are_too_small_cost_the_frame,
+	  without_buffers_frames_wait_in_bounds_and_in_order,
+	  the_owner_hears_when_there_is_room_again, an_answer_at_once_does_not_disturb_the_question,
+	  while_the_link_is_down_nothing_passes, a_reset_in_flight_forgets_everything,
+	  a_broken_ring_stops_and_a_reset_heals, a_saved_card_goes_on,
+	  several_pairs_are_used_by_command, the_control_queue_moves_without_several_pairs)
