@@ -2,6 +2,7 @@
 #include "tests/unit/files_host.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+
+const char *files_host_folder = "/tmp";
 
 /* Broken test equipment is no failure of a test: it ends the program. */
 static void need(bool good, const char *what)
@@ -44,7 +47,7 @@ void files_host_begin(struct files_host *host, const char *policy, bool read_onl
 
 	memset(host, 0, sizeof(*host));
 	umask(022);
-	strcpy(host->top, "/tmp/cordon-files-XXXXXX");
+	snprintf(host->top, sizeof(host->top), "%s/cordon-files-XXXXXX", files_host_folder);
 	need(mkdtemp(host->top) != NULL, "mkdtemp");
 	snprintf(host->base, sizeof(host->base), "%s/share", host->top);
 	need(mkdir(host->base, 0755) == 0, host->base);
@@ -68,15 +71,30 @@ void files_host_replace(struct files_host *host, const char *policy)
 	guard_replace(host->guard, parse(policy), "test");
 }
 
+/* A guest may have taken all rights from a directory. */
+static int open_up(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+	(void)walk;
+	if (S_ISDIR(stat->st_mode) && (type == FTW_DNR || (stat->st_mode & 0700) != 0700))
+		chmod(path, 0700);
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *stat, int type, struct FTW *walk)
+{
+	(void)stat;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
 void files_host_end(struct files_host *host)
 {
-	char command[192];
-
 	files_session_destroy(host->client.session);
 	files_share_close(&host->share);
 	guard_destroy(host->guard);
-	snprintf(command, sizeof(command), "chmod -R u+rwX %s; rm -rf %s", host->top, host->top);
-	need(system(command) == 0, command);
+	nftw(host->top, open_up, 16, FTW_PHYS);
+	need(nftw(host->top, remove_one, 16, FTW_PHYS | FTW_DEPTH) == 0, host->top);
 }
 
 const char *host_path(const struct files_host *host, const char *path)

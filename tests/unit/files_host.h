@@ -15,6 +15,9 @@ struct files_host {
 	struct p9_client client;
 };
 
+/* Where temporary directories are made: "/tmp". */
+extern const char *files_host_folder;
+
 /* policy: rules of a policy file after its first line, or NULL: all is allowed. */
 void files_host_begin(struct files_host *host, const char *policy, bool read_only);
 void files_host_end(struct files_host *host);

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A 9P session over a small tree and a policy: requests as a guest's kernel sends them, with fields
+ * from the script, some cut short or with bytes changed. Each is answered by one whole reply, and
+ * what is denied or hidden stays as it is and never comes out.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/files_host.h"
+
+#define REQUESTS_MAX 64
+
+static const char rules[] = "file hide   /w/**/.env\n"
+			    "file deny   /w/denied/**\n"
+			    "file read   /w/read/**\n"
+			    "file append /w/log/**\n"
+			    "file write  /w/**\n"
+			    "file write  /w\n";
+
+static struct files_host host;
+
+/* The fields of a request behind its header: f a fid, n a new fid, s a name, d data with its
+ * length. */
+static const struct {
+	uint8_t type;
+	const char *fields;
+} requests[] = {
+	{P9_TSTATFS, "f"},	{P9_TLOPEN, "f4"},	   {P9_TLCREATE, "fs444"},
+	{P9_TSYMLINK, "fss4"},	{P9_TMKNOD, "fs4444"},	   {P9_TRENAME, "ffs"},
+	{P9_TREADLINK, "f"},	{P9_TGETATTR, "f8"},	   {P9_TSETATTR, "f444488888"},
+	{P9_TXATTRWALK, "fns"}, {P9_TXATTRCREATE, "fs84"}, {P9_TREADDIR, "f84"},
+	{P9_TFSYNC, "f4"},	{P9_TLOCK, "f14884s"},	   {P9_TGETLOCK, "f1884s"},
+	{P9_TLINK, "ffs"},	{P9_TMKDIR, "fs44"},	   {P9_TRENAMEAT, "fsfs"},
+	{P9_TUNLINKAT, "fs4"},	{P9_TWALK, "fnw"},	   {P9_TREAD, "f84"},
+	{P9_TWRITE, "f8d"},	{P9_TCLUNK, "f"},	   {P9_TREMOVE, "f"},
+	{P9_TATTACH, "n4ss4"},	{P9_TFLUSH, "2"},	   {P9_TVERSION, "4s"},
+	{P9_TLOPEN, "f4"},	{P9_TWALK, "fnw"},	   {P9_TWALK, "fnw"},
+};
+
+/* Small numbers mostly: they mean something. */
+static uint64_t number(struct fuzz_script *script)
+{
+	return fuzz_rarely(script, 4) ? fuzz_number(script, 8) : fuzz_number(script, 1);
+}
+
+static const char *name(struct fuzz_script *script)
+{
+	static const char *const names[] = {
+		"d",	"f",	   ".env", "denied",	 "read",     "log",    "a",
+		"b",	"link",	   "fifo", "user.x",	 "9P2000.L", "..",     ".",
+		"",	"x/y",	   "/",	   "../secret",	 "read/f",   "user.y", "security.x",
+		"log2", "denied2", "\xff", "nnnnnnnnnn",
+	};
+
+	return names[fuzz_below(script, ARRAY_SIZE(names))];
+}
+
+static void put_field(struct fuzz_script *script, struct p9_client *client, char field)
+{
+	static const uint8_t data[300] = {'x'};
+	unsigned count, i;
+
+	switch (field) {
+	case 'f':
+		p9c_u32(client, fuzz_below(script, 8));
+		break;
+	case 'n':
+		p9c_u32(client, fuzz_rarely(script, 16) ? P9_NOFID : fuzz_below(script, 8));
+		break;
+	case 's':
+		p9c_string(client, name(script));
+		break;
+	case 'w':
+		count = fuzz_rarely(script, 16) ? fuzz_below(script, 20) : fuzz_below(script, 4);
+		p9c_u16(client, (uint16_t)count);
+		for (i = 0; i < count; i++)
+			p9c_string(client, name(script));
+		break;
+	case 'd':
+		count = fuzz_below(script, 255);
+		p9c_u32(client, count);
+		p9c_bytes(client, data, count);
+		break;
+	case '1':
+		p9c_u8(client, (uint8_t)fuzz_below(script, 4));
+		break;
+	case '2':
+		p9c_u16(client, (uint16_t)number(script));
+		break;
+	case '4':
+		p9c_u32(client, (uint32_t)number(script));
+		break;
+	default:
+		p9c_u64(client, number(script));
+		break;
+	}
+}
+
+static void request(struct fuzz_script *script, struct p9_client *client)
+{
+	unsigned which = fuzz_below(script, ARRAY_SIZE(requests));
+	const char *field;
+	size_t at;
+	ssize_t n;
+
+	p9c_begin(client, requests[which].type);
+	for (field = requests[which].fields; *field; field++)
+		put_field(script, client, *field);
+	if (fuzz_rarely(script, 16))
+		client->length = P9_HEADER_SIZE +
+				 fuzz_number(script, 2) % (client->length - P9_HEADER_SIZE + 1);
+	if (fuzz_rarely(script, 16) && client->length > P9_HEADER_SIZE) {
+		at = P9_HEADER_SIZE + fuzz_number(script, 2) % (client->length - P9_HEADER_SIZE);
+		client->message[at] = (uint8_t)fuzz_number(script, 1);
+	}
+	/* Longer than agreed is for the transport to refuse; it does not get here. */
+	if (client->length > files_session_msize(client->session))
+		return;
+	store_le32(client->message, (uint32_t)client->length);
+	n = files_session_handle(client->session, client->message, client->length, client->reply);
+	FUZZ_REQUIRE(n >= (ssize_t)P9_HEADER_SIZE && n <= (ssize_t)FILES_MSIZE_MAX);
+	FUZZ_REQUIRE(load_le32(client->reply) == (size_t)n);
+	FUZZ_REQUIRE(client->reply[4] == client->message[4] + 1 ||
+		     (client->reply[4] == P9_RLERROR && n == 11));
+	FUZZ_REQUIRE(!memmem(client->reply, (size_t)n, "TOP-SECRET", 10));
+}
+
+static void make_tree(void)
+{
+	host_mkdir(&host, "d");
+	host_mkdir(&host, "denied");
+	host_mkdir(&host, "read");
+	host_mkdir(&host, "log");
+	host_write(&host, "d/f", "contents");
+	host_write(&host, "f", "contents");
+	host_write(&host, "read/f", "contents");
+	host_write(&host, "log/f", "line\n");
+	host_write(&host, "denied/f", "TOP-SECRET");
+	host_write(&host, ".env", "TOP-SECRET");
+	host_write(&host, "d/.env", "TOP-SECRET");
+	FUZZ_REQUIRE(symlink("denied/f", host_path(&host, "link")) == 0);
+	FUZZ_REQUIRE(mkfifo(host_path(&host, "fifo"), 0666) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_script script = {.at = data, .left = size};
+	struct files_stats stats;
+	unsigned i;
+
+	/* Thousands of small trees: in memory, where there is such a place. */
+	if (access("/dev/shm", W_OK) == 0)
+		files_host_folder = "/dev/shm";
+	files_host_begin(&host, rules, fuzz_rarely(&script, 8));
+	make_tree();
+	for (i = 0; i < REQUESTS_MAX && !fuzz_ended(&script); i++)
+		request(&script, &host.client);
+	FUZZ_REQUIRE(strcmp(host_read(&host, "denied/f"), "TOP-SECRET") == 0);
+	FUZZ_REQUIRE(strcmp(host_read(&host, ".env"), "TOP-SECRET") == 0);
+	FUZZ_REQUIRE(strcmp(host_read(&host, "read/f"), "contents") == 0);
+	FUZZ_REQUIRE(strncmp(host_read(&host, "log/f"), "line\n", 5) == 0);
+	files_session_stats(host.client.session, &stats);
+	FUZZ_REQUIRE(stats.fids <= 9 && stats.open <= stats.fids);
+	files_host_end(&host);
+	return 0;
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file server while the host changes what is shared, and on its own thread behind its queues.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fanotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/files_host.h"
+#include "tests/unit/unit.h"
+
+static struct files_host host;
+static struct p9_client *const client = &host.client;
+
+/* --- a host that exchanges directories -------------------------------------------------------- */
+
+static atomic_bool stop;
+static char directory[128], decoy[128];
+
+static void *exchange(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		renameat2(AT_FDCWD, directory, AT_FDCWD, decoy, RENAME_EXCHANGE);
+	return NULL;
+}
+
+/* What many would write: look that it is a directory, then open what is in it. */
+static bool control_loses(void)
+{
+	struct stat stat;
+	char text[16] = "";
+	int fd;
+
+	if (lstat(directory, &stat) < 0 || !S_ISDIR(stat.st_mode))
+		return false;
+	fd = open(host_path(&host, "d/secret"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return strcmp(text, "outside") == 0;
+}
+
+/* Everything that could be led astray by the exchange. */
+static void protected_round(unsigned round)
+{
+	char text[64], name[32];
+
+	p9c_cat(client, "d/secret", text, sizeof(text));
+	ck_assert_str_ne(text, "outside");
+	snprintf(name, sizeof(name), "made-%u", round % 8);
+	if (p9c_walk(client, P9C_ROOT, 2, "d", NULL) != 0)
+		return;
+	p9c_mkdir(client, 2, name, 0755);
+	p9c_unlink(client, 2, name, P9_REMOVEDIR);
+	p9c_symlink(client, 2, name, "x");
+	p9c_renameat(client, 2, name, P9C_ROOT, name);
+	p9c_unlink(client, P9C_ROOT, name, 0);
+	p9c_renameat(client, 2, "secret", P9C_ROOT, "taken");
+	p9c_cat(client, "taken", text, sizeof(text));
+	ck_assert_str_ne(text, "outside");
+	p9c_renameat(client, P9C_ROOT, "taken", 2, "secret");
+	if (p9c_walk(client, 2, 3, "secret", NULL) == 0) {
+		p9c_setattr(client, 3, P9_SETATTR_MODE, 0777, 0);
+		p9c_link(client, P9C_ROOT, 3, "linked");
+		p9c_cat(client, "linked", text, sizeof(text));
+		ck_assert_str_ne(text, "outside");
+		p9c_unlink(client, P9C_ROOT, "linked", 0);
+		p9c_clunk(client, 3);
+	}
+	p9c_create(client, 2, name, P9_RDWR, 0644);
+	p9c_clunk(client, 2);
+}
+
+static void assert_untouched_outside(void)
+{
+	struct stat stat;
+	char path[128];
+	unsigned i;
+
+	for (i = 0; i < 8; i++) {
+		snprintf(path, sizeof(path), "%s/made-%u", host.top, i);
+		ck_assert_int_lt(lstat(path, &stat), 0);
+	}
+	snprintf(path, sizeof(path), "%s/secret", host.top);
+	ck_assert_int_eq(lstat(path, &stat), 0);
+	ck_assert_uint_eq(stat.st_mode, S_IFREG | 0600);
+	ck_assert_uint_eq(stat.st_nlink, 1);
+}
+
+START_TEST(a_directory_exchanged_for_a_link_never_leads_out)
+{
+	unsigned round, lost = 0;
+	pthread_t thread;
+
+	files_host_begin(&host, NULL, false);
+	host_mkdir(&host, "d");
+	host_write(&host, "d/secret", "inside");
+	ck_assert_int_eq(symlink("..", host_path(&host, "decoy")), 0);
+	snprintf(directory, sizeof(directory), "%s/d", host.base);
+	snprintf(decoy, sizeof(decoy), "%s/decoy", host.base);
+	ck_assert_int_eq(pthread_create(&thread, NULL, exchange, NULL), 0);
+	/* Until the control has lost, so that there was something to lose. */
+	for (round = 0; round < 2000 || lost == 0; round++) {
+		lost += control_loses();
+		protected_round(round);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	assert_untouched_outside();
+	files_host_end(&host);
+}
+END_TEST
+
+START_TEST(a_directory_moved_out_of_the_share_takes_its_fids_nowhere)
+{
+	char away[96], text[64];
+	size_t n;
+	int control, fd;
+
+	files_host_begin(&host, NULL, false);
+	host_mkdir(&host, "d");
+	host_write(&host, "d/f", "moved");
+	ck_assert_int_eq(p9c_go(client, "d", 2), 0);
+	ck_assert_int_eq(p9c_go(client, "d/f", 3), 0);
+	control = open(host_path(&host, "d"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(away, sizeof(away), "%s/away", host.top);
+	ck_assert_int_eq(rename(host_path(&host, "d"), away), 0);
+	/* Who keeps a descriptor of the directory follows it out; the server does not. */
+	fd = openat(control, "f", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(control);
+	ck_assert_int_eq(p9c_walk(client, 2, 4, "f", NULL), ENOENT);
+	ck_assert_int_eq(p9c_open(client, 3, P9_RDONLY), ENOENT);
+	ck_assert_int_eq(p9c_mkdir(client, 2, "made", 0755), ENOENT);
+	ck_assert_int_eq(p9c_unlink(client, 2, "f", 0), ENOENT);
+	ck_assert_int_eq(p9c_renameat(client, 2, "f", P9C_ROOT, "f"), ENOENT);
+	ck_assert_int_eq(rename(away, host_path(&host, "d")), 0);
+	ck_assert_int_eq(p9c_open(client, 3, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_read(client, 3, 0, 9, text, &n), 0);
+	ck_assert_uint_eq(n, 5);
+	files_host_end(&host);
+}
+END_TEST
+
+/* --- workers ---------------------------------------------------------------------------------- */
+
+struct fake_guest {
+	struct files_worker *worker;
+	struct loop *loop;
+	uint8_t out[64 << 10]; /* to be sent */
+	size_t out_used, out_sent;
+	uint8_t in[FILES_MSIZE_MAX + 64]; /* received */
+	size_t in_used, total;
+	unsigned replies, wanted;
+	bool reads, ended;
+};
+
+static void guest_pump(struct fake_guest *guest)
+{
+	const void *bytes;
+	size_t n, room;
+
+	while (guest->out_sent < guest->out_used && (room = files_worker_room(guest->worker)) > 0) {
+		n = guest->out_used - guest->out_sent < room ? guest->out_used - guest->out_sent
+							     : room;
+		guest->out_sent += files_worker_put(guest->worker, guest->out + guest->out_sent, n);
+	}
+	while (guest->reads && (n = files_worker_peek(guest->worker, &bytes)) > 0) {
+		if (n > sizeof(guest->in) - guest->in_used)
+			n = sizeof(guest->in) - guest->in_used;
+		memcpy(guest->in + guest->in_used, bytes, n);
+		guest->in_used += n;
+		guest->total += n;
+		files_worker_took(guest->worker, n);
+		while (guest->in_used >= 4 && guest->in_used >= load_le32(guest->in)) {
+			n = load_le32(guest->in);
+			memmove(guest->in, guest->in + n, guest->in_used - n);
+			guest->in_used -= n;
+			guest->replies++;
+		}
+	}
+	if (guest->replies >= guest->wanted)
+		loop_stop(guest->loop);
+}
+
+static void guest_news(void *arg)
+{
+	struct fake_guest *guest = arg;
+
+	if (files_worker_ended(guest->worker)) {
+		guest->ended = true;
+		loop_stop(guest->loop);
+		return;
+	}
+	guest_pump(guest);
+}
+
+static const struct files_worker_ops guest_ops = {.news = guest_news};
+
+static void guest_begin(struct fake_guest *guest, struct loop *loop)
+{
+	memset(guest, 0, sizeof(*guest));
+	guest->loop = loop;
+	guest->reads = true;
+	ck_assert_int_eq(files_worker_create(&guest->worker, &host.share, loop, &guest_ops, guest),
+			 0);
+}
+
+/* The client's last message, once more, for the worker. */
+static void guest_add(struct fake_guest *guest)
+{
+	store_le32(client->message, (uint32_t)client->length);
+	memcpy(guest->out + guest->out_used, client->message, client->length);
+	guest->out_used += client->length;
+	guest->wanted++;
+}
+
+static void guest_add_open(struct fake_guest *guest, const char *name)
+{
+	p9c_version(client, FILES_MSIZE_MAX, P9_VERSION);
+	guest_add(guest);
+	p9c_attach(client, P9C_ROOT);
+	guest_add(guest);
+	p9c_walk(client, P9C_ROOT, 2, name, NULL);
+	guest_add(guest);
+	/* Not sent by the client itself: its own open might have to wait. */
+	p9c_begin(client, P9_TLOPEN);
+	p9c_u32(client, 2);
+	p9c_u32(client, P9_RDONLY);
+	guest_add(guest);
+}
+
+static void guest_add_read(struct fake_guest *guest, uint32_t count)
+{
+	p9c_begin(client, P9_TREAD);
+	p9c_u32(client, 2);
+	p9c_u64(client, 0);
+	p9c_u32(client, count);
+	guest_add(guest);
+}
+
+static struct fake_guest one, two;
+
+START_TEST(requests_that_come_all_at_once_are_answered_in_order)
+{
+	static char text[200001];
+	struct loop *loop;
+	unsigned i;
+
+	files_host_begin(&host, NULL, false);
+	memset(text, 'x', 200000);
+	host_write(&host, "f", text);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	guest_begin(&one, loop);
+	guest_add_open(&one, "f");
+	for (i = 0; i < 100; i++)
+		guest_add_read(&one, 200000);
+	guest_pump(&one);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(one.replies, 104);
+	ck_assert_uint_gt(one.total, 100 * 200000);
+	files_worker_destroy(one.worker);
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
+static void expired(void *arg)
+{
+	loop_stop(arg);
+}
+
+START_TEST(who_reads_no_replies_is_not_served_for_ever)
+{
+	static char text[200001];
+	struct loop_timer timer = {.expired = expired};
+	struct loop *loop;
+	const void *bytes;
+	unsigned i;
+
+	files_host_begin(&host, NULL, false);
+	memset(text, 'x', 200000);
+	host_write(&host, "f", text);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	timer.arg = loop;
+	guest_begin(&one, loop);
+	guest_add_open(&one, "f");
+	for (i = 0; i < 100; i++)
+		guest_add_read(&one, 200000);
+	one.reads = false;
+	guest_pump(&one);
+	loop_timer_start(loop, &timer, 50000000);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_le(files_worker_peek(one.worker, &bytes), FILES_QUEUE);
+	/* It ends at once all the same, in the middle of a reply. */
+	files_worker_stop(one.worker);
+	while (!one.ended)
+		ck_assert_int_eq(loop_run(loop), 0);
+	files_worker_destroy(one.worker);
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
+START_TEST(a_broken_message_ends_the_worker)
+{
+	struct loop *loop;
+
+	files_host_begin(&host, NULL, false);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	guest_begin(&one, loop);
+	memcpy(one.out, "\xff\xff\xff\xff too long", 13);
+	one.out_used = 13;
+	one.wanted = 1;
+	guest_pump(&one);
+	while (!one.ended)
+		ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(one.replies, 0);
+	/* What still comes is taken and lost. */
+	ck_assert_uint_eq(files_worker_put(one.worker, "x", 1), 1);
+	files_worker_destroy(one.worker);
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
+/*
+ * A file whose opening takes as long as we like: fanotify asks us first. Stands for a slow disk.
+ */
+START_TEST(a_slow_disk_holds_up_its_own_session_only)
+{
+	struct fanotify_event_metadata event;
+	struct fanotify_response response = {.response = FAN_ALLOW};
+	struct loop *loop;
+	int notify = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
+
+	files_host_begin(&host, NULL, false);
+	host_write(&host, "slow", "s");
+	host_write(&host, "fast", "f");
+	if (notify < 0 || fanotify_mark(notify, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD,
+					host_path(&host, "slow")) < 0) {
+		fprintf(stderr, "no fanotify (%s): not tested\n", strerror(errno));
+		files_host_end(&host);
+		return;
+	}
+	ck_assert_int_eq(loop_create(&loop), 0);
+	guest_begin(&one, loop);
+	guest_begin(&two, loop);
+	guest_add_open(&one, "slow");
+	guest_pump(&one);
+	/* The first session is in open(2) now, and stays there. */
+	ck_assert_int_eq(read(notify, &event, sizeof(event)), sizeof(event));
+	guest_add_open(&two, "fast");
+	guest_add_read(&two, 10);
+	guest_pump(&two);
+	one.wanted = 3;
+	while (two.replies < two.wanted || one.replies < one.wanted)
+		ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(one.replies, 3);
+	files_worker_stop(one.worker); /* does not wait */
+	response.fd = event.fd;
+	ck_assert_int_eq(write(notify, &response, sizeof(response)), sizeof(response));
+	close(event.fd);
+	while (!one.ended)
+		ck_assert_int_eq(loop_run(loop), 0);
+	close(notify);
+	files_worker_destroy(one.worker);
+	files_worker_destroy(two.worker);
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
+UNIT_MAIN("files_race", a_directory_exchanged_for_a_link_never_leads_out,
+	  a_directory_moved_out_of_the_share_takes_its_fids_nowhere,
+	  requests_that_come_all_at_once_are_answered_in_order,
+	  who_reads_no_replies_is_not_served_for_ever, a_broken_message_ends_the_worker,
+	  a_slow_disk_holds_up_its_own_session_only)
