@@ -75,13 +75,23 @@ static void list_pick(struct job_list *from, struct job_list *to, const void *ow
 		list_add(from, job);
 }
 
+/* With the lock held. One write wakes the loop for all that is done until it looks. */
+static void worked_on(struct pool *pool, struct pool_job *job)
+{
+	uint64_t one = 1;
+
+	if (!pool->done.first && write(pool->fd, &one, sizeof(one)) < 0) {
+		/* The counter is full: the loop is awake. */
+	}
+	list_add(&pool->done, job);
+}
+
 static void *thread_main(void *arg)
 {
 	struct seat *seat = arg;
 	struct pool *pool = seat->pool;
 	unsigned number = seat->number;
 	struct pool_job *job;
-	uint64_t one = 1;
 
 	free(seat);
 	pthread_mutex_lock(&pool->lock);
@@ -96,11 +106,7 @@ static void *thread_main(void *arg)
 		job->work(job);
 		pthread_mutex_lock(&pool->lock);
 		pool->running[number] = NULL;
-		/* One write wakes the loop for all that is done until it looks. */
-		if (!pool->done.first && write(pool->fd, &one, sizeof(one)) < 0) {
-			/* The counter is full: the loop is awake. */
-		}
-		list_add(&pool->done, job);
+		worked_on(pool, job);
 		pthread_cond_broadcast(&pool->idle);
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -133,10 +139,7 @@ static void done_ready(void *arg, uint32_t events)
 		list_init(&pool->done);
 	}
 	pthread_mutex_unlock(&pool->lock);
-	/*
-	 * done() may make a device ask for the jobs of its owner (a broken ring and the like does
-	 * not, a reset only comes from a vCPU): none of the list is anywhere else by then.
-	 */
+	/* Under the device lock: no reset can come in between, which would want them back. */
 	hand_back(&done);
 }
 
@@ -225,8 +228,13 @@ void pool_destroy(struct pool *pool)
 void pool_submit(struct pool *pool, struct pool_job *job)
 {
 	atomic_store(&job->cancelled, false);
+	if (pool->threads == 0)
+		job->work(job);
 	pthread_mutex_lock(&pool->lock);
-	list_add(&pool->waiting, job);
+	if (pool->threads == 0)
+		worked_on(pool, job);
+	else
+		list_add(&pool->waiting, job);
 	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
 }
@@ -275,7 +283,7 @@ void pool_finish(struct pool *pool, const void *owner)
 
 	list_init(&done);
 	pthread_mutex_lock(&pool->lock);
-	while (pool->threads > 0 && (is_waiting(pool, owner) || is_running(pool, owner, false)))
+	while (is_waiting(pool, owner) || is_running(pool, owner, false))
 		pthread_cond_wait(&pool->idle, &pool->lock);
 	list_pick(&pool->done, &done, owner);
 	pthread_mutex_unlock(&pool->lock);

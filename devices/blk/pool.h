@@ -31,10 +31,10 @@ struct pool_job {
 	struct pool_job *next;
 };
 
-/* Without threads yet. 0 or -errno. */
+/* Without threads yet: a job is worked on at once, by who submits it. 0 or -errno. */
 int pool_create(struct pool **out, struct loop *loop);
 
-/* Starts threads, unless they run: 0 or -errno. Jobs submitted before wait for them. */
+/* Starts threads, unless they run: 0 or -errno. */
 int pool_start(struct pool *pool, unsigned threads);
 
 /* Ends the threads; no jobs may be there. NULL is harmless. */

@@ -10,8 +10,7 @@
 
 #include "vmm/base/bytes.h"
 
-#define DATA_BYTES MIB(4)
-#define THREADS	   2
+#define THREADS 2
 
 /* Shared with fuzzers, so no check(3) here. */
 static void must(bool true_one, const char *what)
@@ -24,17 +23,17 @@ static void must(bool true_one, const char *what)
 
 void fake_disk_image(struct fake_disk *disk, uint64_t bytes)
 {
-	uint8_t sector[DISK_SECTOR];
+	uint8_t *data = malloc(bytes);
 	uint64_t at;
 	int fd;
 
 	snprintf(disk->image, sizeof(disk->image), "/tmp/cordon-test-image.XXXXXX");
 	fd = mkstemp(disk->image);
-	must(fd >= 0, "image");
-	for (at = 0; at < bytes; at += sizeof(sector)) {
-		memset(sector, (int)(at / DISK_SECTOR), sizeof(sector));
-		must(write(fd, sector, min_u64(sizeof(sector), bytes - at)) > 0, "image");
-	}
+	must(fd >= 0 && data, "image");
+	for (at = 0; at < bytes; at++)
+		data[at] = (uint8_t)(at / DISK_SECTOR);
+	must(write(fd, data, bytes) == (ssize_t)bytes, "image");
+	free(data);
 	close(fd);
 }
 
@@ -70,14 +69,14 @@ void fake_disk_begin(struct fake_disk *disk, struct disk *with)
 		disk->config.queues = 1;
 	must(loop_create(&disk->loop) == 0, "loop");
 	must(pool_create(&disk->pool, disk->loop) == 0, "pool");
-	must(pool_start(disk->pool, THREADS) == 0, "threads");
+	must(disk->small || pool_start(disk->pool, THREADS) == 0, "threads");
 	must(blk_create(&disk->blk, disk->loop, disk->pool, &disk->config) == 0, "device");
-	fake_guest_init(&disk->guest, MIB(8));
+	fake_guest_init(&disk->guest, disk->small ? KIB(256) : MIB(8));
 	fake_guest_attach(&disk->guest, blk_device(disk->blk));
 	if (with)
 		blk_set_disk(disk->blk, with);
 	must(fake_guest_bring_up(&disk->guest, disk->features), "DRIVER_OK");
-	disk->data = fake_guest_alloc(&disk->guest, DATA_BYTES, 4096);
+	disk->data = fake_guest_alloc(&disk->guest, disk->small ? KIB(64) : MIB(4), 4096);
 }
 
 void fake_disk_end(struct fake_disk *disk)
@@ -125,7 +124,7 @@ static void look(void *arg)
 	if ((int16_t)(fake_queue_used_index(wait->queue) - wait->index) >= 0)
 		loop_stop(wait->disk->loop);
 	else
-		loop_timer_start(wait->disk->loop, &wait->timer, 100000);
+		loop_timer_start(wait->disk->loop, &wait->timer, wait->disk->small ? 0 : 100000);
 }
 
 void fake_disk_wait(struct fake_disk *disk, unsigned queue, unsigned count)

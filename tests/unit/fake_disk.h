@@ -29,6 +29,7 @@ struct fake_disk {
 	struct blk *blk;
 	struct blk_config config;
 	uint64_t features;	       /* that the driver takes, of those offered */
+	bool small;		       /* no threads, and little memory: for fuzzers */
 	uint64_t header, status, data; /* of the last request, in guest memory */
 	char image[64];		       /* path of fake_disk_image()'s file, or "" */
 };
