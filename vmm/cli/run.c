@@ -56,13 +56,20 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 		{sandbox_option_table, sandbox_option_count, &options->base},
 	};
 	const struct machine_config *machine = &options->base.sandbox.machine;
-	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err);
+	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret;
 
 	if (at < 0)
 		return at;
+	ret = sandbox_options_rootfs(&options->base, err);
+	if (ret == 0 && options->base.settings)
+		ret = rootfs_apply_settings(options->base.settings, &options->command, err);
+	if (ret < 0)
+		return ret;
 	if (at < argc)
 		options->argv = argv + at;
-	else if (!machine->kernel && !machine->initrd)
+	else if (options->base.settings)
+		options->argv = rootfs_command(options->base.settings);
+	if (!options->argv && (options->base.rootfs || (!machine->kernel && !machine->initrd)))
 		return err_set(err, EINVAL, "run: which command? cordon run [options] -- CMD ARGS");
 	return sandbox_options_finish(&options->base, options->argv != NULL, err);
 }

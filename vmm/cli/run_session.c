@@ -92,6 +92,8 @@ static void start_command(struct session *session)
 				.env = options->command.env,
 				.workdir = options->command.workdir,
 				.user = options->command.user,
+				.uid = options->command.uid,
+				.gid = options->command.gid,
 				.terminal = options->command.terminal,
 			},
 		.fd = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},

@@ -122,7 +122,9 @@ static int set_net(void *arg, const char *value, struct err *err)
 
 static int set_rootfs(void *arg, const char *value, struct err *err)
 {
-	return root_parse(&((struct sandbox_options *)arg)->sandbox.root, value, err);
+	(void)err;
+	((struct sandbox_options *)arg)->rootfs = value;
+	return 0;
 }
 
 static int set_disk(void *arg, const char *value, struct err *err)
@@ -165,7 +167,7 @@ const struct cli_option sandbox_option_table[] = {
 	{"policy", 0, "FILE", "a policy file, or locked, workspace, open (locked)", set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
-	{"rootfs", 0, "IMAGE", "the root file system: a raw ext4, squashfs or erofs; :ro, or :cow",
+	{"rootfs", 0, "ROOT", "the root file system: host, a folder, an OCI image, or a raw image",
 	 set_rootfs},
 	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
 	{"disk-rate", 0, "BYTES[:N]", "at most so many bytes (and requests) a second, a disk",
@@ -229,6 +231,18 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 		ret = policy_check_outside(options->policy, options->policy_options.audit,
 					   "the audit log", err);
 	return ret;
+}
+
+int sandbox_options_rootfs(struct sandbox_options *options, struct err *err)
+{
+	struct err why;
+	int ret;
+
+	if (!options->rootfs)
+		return 0;
+	ret = rootfs_resolve(options->rootfs, &options->sandbox.root, &options->settings, &why);
+	options->policy_options.rootfs = rootfs_is_served(&options->sandbox.root);
+	return ret < 0 ? err_set(err, -ret, "--rootfs: %s", why.text) : 0;
 }
 
 int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err)

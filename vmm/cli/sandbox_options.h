@@ -7,6 +7,7 @@
 
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_file.h"
+#include "vmm/cli/rootfs.h"
 #include "vmm/machine/sandbox.h"
 
 /*
@@ -17,6 +18,8 @@ struct sandbox_options {
 	struct policy_options policy_options;
 	struct policy *policy; /* from sandbox_options_finish(); policy_free() is the caller's */
 	bool memory_given, cpus_given;
+	const char *rootfs; /* as given, or NULL */
+	json_t *settings;   /* of the image that is the root file system, or NULL */
 	char kernel[PATH_MAX], initrd[PATH_MAX]; /* found files, if none were given */
 };
 
@@ -34,6 +37,9 @@ int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, st
  * agent: the guest must have our agent.
  */
 int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err);
+
+/* Finds the root file system; an image's settings are there then. Before finish. */
+int sandbox_options_rootfs(struct sandbox_options *options, struct err *err);
 
 /* Only what there is of it about the policy: for a sandbox that is made from a snapshot. */
 int sandbox_options_policy(struct sandbox_options *options, struct err *err);

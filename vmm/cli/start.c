@@ -285,6 +285,8 @@ int cmd_start(int argc, char **argv)
 		at = err_set(&err, EINVAL,
 			     "start: one name is needed: cordon start [options] NAME");
 	if (at >= 0)
+		at = sandbox_options_rootfs(&options.base, &err);
+	if (at >= 0)
 		at = sandbox_options_finish(&options.base, true, &err);
 	if (at >= 0)
 		at = start(&options, name, &err);

@@ -181,6 +181,12 @@ static void op_snapshot(struct client *client, struct message *message)
 
 	if (!path || path[0] != '/')
 		server_refuse(client, request_id(message->body), "snapshot: path must be absolute");
+	else if (client->monitor->sandbox.root.served)
+		server_refuse(
+			client, request_id(message->body),
+			"snapshot: this sandbox's root file system is served from a folder of "
+			"the host, and would be gone after a restore: snapshots and forks "
+			"need --rootfs with an image of a file system, or none");
 	else
 		pause_then(client, message, then_snapshot);
 }

@@ -65,7 +65,7 @@ static bool copy_name(char to[IMAGE_NAME_MAX + 1], const char *from)
 static bool copy_target(char to[IMAGE_NAME_MAX + 1], const char *name, const char *link,
 			bool symlink)
 {
-	char joined[2 * IMAGE_NAME_MAX + 2];
+	char joined[IMAGE_NAME_MAX + PATH_MAX];
 	const char *slash = strrchr(name, '/');
 	size_t folder = slash ? (size_t)(slash - name) : 0;
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/machine/shares.h"
 
 extern char **environ;
 
@@ -169,17 +170,62 @@ static int open_image(struct root *root, const struct root_config *config, struc
 	return ret;
 }
 
+/* --- a folder of the host --------------------------------------------------------------------- */
+
+static int open_served(struct root *root, const struct root_config *config, struct err *err)
+{
+	root->served = true;
+	root->request.lower = AGENT_LOWER_9P;
+	root->request.lower_number = SHARES_ROOT_PORT;
+	root->request.read_only = true;
+	root->request.bare = config->host;
+	root->request.upper = AGENT_UPPER_TMPFS;
+	strcpy(root->type, "9p");
+	if (config->unpacked.hex[0])
+		snprintf(root->image, sizeof(root->image), "sha256:%.12s", config->unpacked.hex);
+	else
+		snprintf(root->image, sizeof(root->image), "%s",
+			 config->host ? "the host's files" : config->folder);
+	return config->unpacked.hex[0] ? image_open(&root->in_use, &config->unpacked, err) : 0;
+}
+
+void root_share(const struct root *root, const struct root_config *config, char path[PATH_MAX],
+		struct files_share_config *share)
+{
+	if (config->unpacked.hex[0])
+		snprintf(path, PATH_MAX, "/proc/self/fd/%d", root->in_use.fd);
+	else
+		snprintf(path, PATH_MAX, "%s", config->host ? "/" : config->folder);
+	*share = (struct files_share_config){
+		.host = path,
+		.guest = "/",
+		.read_only = true,
+		.rootfs = true,
+		.host_root = config->host,
+	};
+}
+
+static bool is_served(const struct root_config *config)
+{
+	return config->folder[0] || config->host || config->unpacked.hex[0];
+}
+
 int root_open(struct root *root, const struct root_config *config, struct err *err)
 {
 	int ret = 0;
 
-	*root = (struct root){.wanted = config->image[0] || config->disk_bytes};
+	*root = (struct root){
+		.in_use = {.fd = -1, .lock_fd = -1},
+		.wanted = config->image[0] || config->disk_bytes || is_served(config),
+	};
 	root->request.lower = AGENT_LOWER_PRESENT;
 	root->request.type = root->type;
 	if (config->disk_bytes && config->disk_bytes < ROOT_DISK_MIN)
 		return err_set(err, EINVAL, "a disk of %llu bytes is too small: 1M and more",
 			       (unsigned long long)config->disk_bytes);
-	if (config->image[0])
+	if (is_served(config))
+		ret = open_served(root, config, err);
+	else if (config->image[0])
 		ret = open_image(root, config, err);
 	if (ret == 0 && config->disk_bytes && !config->copy_on_write)
 		ret = open_scratch(root, config, err);
@@ -196,6 +242,8 @@ void root_close(struct root *root)
 		disk_destroy(root->disk[i]);
 		root->disk[i] = NULL;
 	}
+	if (root->wanted)
+		image_close(&root->in_use);
 }
 
 /* --- the agent -------------------------------------------------------------------------------- */
@@ -225,7 +273,12 @@ void root_explain(const struct root *root, int error, struct err *err)
 	const char *image = root->image[0] ? root->image : "the sandbox's disk";
 	const char *type = root->image[0] ? root->type : "ext4";
 
-	if (error == ENODEV)
+	if (error == EOPNOTSUPP)
+		err_set(err, error,
+			"%s: the agent in the guest is too old for it: use an initramfs of this "
+			"version",
+			image);
+	else if (error == ENODEV)
 		err_set(err, error, "%s: the guest's kernel does not know %s", image, type);
 	else if (error == ENOTDIR)
 		err_set(err, error,

@@ -16,6 +16,8 @@
 
 #include "vmm/agent/channel.h"
 #include "vmm/base/err.h"
+#include "vmm/files/files.h"
+#include "vmm/image/cache.h"
 #include "vmm/machine/device.h"
 
 /* What a private layer over an image may take on the host's disk, if nobody says. */
@@ -25,6 +27,13 @@
 struct root_config {
 	char image[PATH_MAX];		    /* absolute; "": none */
 	char type[AGENT_ROOT_TYPE_MAX + 1]; /* of its file system; "": look at the image */
+	/*
+	 * Instead of an image: a folder (absolute), the host itself, or an unpacked image of the
+	 * cache. The monitor serves it, and the guest has an overlay over it.
+	 */
+	char folder[PATH_MAX];
+	bool host;
+	struct digest unpacked; /* "": none */
 	bool copy_on_write; /* the guest writes to the image's file system itself, into a layer */
 	/* A scratch disk for what the sandbox writes, or the limit of the layer. 0: none, in
 	 * memory.
@@ -37,7 +46,9 @@ struct root {
 	struct disk *disk[MACHINE_DISKS];
 	char image[PATH_MAX], type[AGENT_ROOT_TYPE_MAX + 1];
 	struct agent_root request;
-	bool wanted; /* false: there is nothing to do */
+	bool served;	     /* by the monitor's file server, from a folder of the host */
+	struct image in_use; /* of the cache, if unpacked says so: stays there while we live */
+	bool wanted;	     /* false: there is nothing to do */
 };
 
 /*
@@ -46,8 +57,12 @@ struct root {
  */
 int root_parse(struct root_config *config, const char *text, struct err *err);
 
-/* Opens and makes the disks. 0 or -errno with a message. */
+/* Opens and makes the disks, or finds the folder. 0 or -errno with a message. */
 int root_open(struct root *root, const struct root_config *config, struct err *err);
+
+/* What is to be served (host is in a buffer of the caller's). Only if root->served. */
+void root_share(const struct root *root, const struct root_config *config, char path[PATH_MAX],
+		struct files_share_config *share);
 
 /* Puts them into the machine's devices and asks the agent. Under the device lock. The request's
  * number (> 0) or -errno with a message. */

@@ -280,6 +280,15 @@ static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err
 	return ret;
 }
 
+static int open_root_share(struct sandbox *sandbox, struct err *err)
+{
+	struct files_share_config share;
+	char path[PATH_MAX];
+
+	root_share(&sandbox->root, &sandbox->config.root, path, &share);
+	return shares_open_root(&sandbox->shares, &share, sandbox->config.guard, err);
+}
+
 int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sandbox_config *config,
 		   const struct sandbox_ops *ops, void *arg, struct err *err)
 {
@@ -295,6 +304,8 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	ret = config->snapshot ? 0 : root_open(&sandbox->root, &config->root, err);
 	if (ret == 0)
 		ret = shares_open(&sandbox->shares, config->guard, err);
+	if (ret == 0 && sandbox->root.served)
+		ret = open_root_share(sandbox, err);
 	if (ret == 0)
 		ret = create_machine(sandbox, loop, err);
 	if (ret == 0 && config->machine.agent)

@@ -209,6 +209,28 @@ static void open_one(void *arg, const struct policy_share *from)
 		err_set(opening->err, -opening->ret, "share %s", why.text);
 }
 
+int shares_open_root(struct shares *shares, struct files_share_config *config, struct guard *guard,
+		     struct err *err)
+{
+	struct err why = {.text = ""};
+	struct share_link *link = calloc(1, sizeof(*link));
+	int ret;
+
+	if (!link)
+		return err_set(err, ENOMEM, "out of memory");
+	config->id_base = ID_BASE;
+	config->guard = guard;
+	link->shares = shares;
+	link->port = SHARES_ROOT_PORT;
+	ret = files_share_open(&link->share, config, &why);
+	if (ret < 0) {
+		free(link);
+		return err_set(err, -ret, "the root file system: %s", why.text);
+	}
+	shares->root = link;
+	return 0;
+}
+
 /* A share within another one is mounted after it. */
 static int by_length(const void *a, const void *b)
 {
@@ -245,21 +267,28 @@ int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock,
 	shares->loop = loop;
 	for (i = 0; ret == 0 && i < shares->count; i++)
 		ret = vsock_listen(vsock, shares->link[i]->port, on_connection, shares->link[i]);
+	if (ret == 0 && shares->root)
+		ret = vsock_listen(vsock, shares->root->port, on_connection, shares->root);
 	return ret < 0 ? err_code(err, -ret, "a port for a share") : 0;
+}
+
+static void link_free(struct share_link *link)
+{
+	if (!link)
+		return;
+	while (link->sessions)
+		session_free(link->sessions);
+	files_share_close(&link->share);
+	free(link->host);
+	free(link);
 }
 
 void shares_close(struct shares *shares)
 {
-	struct share_link *link;
-
-	while (shares->count > 0) {
-		link = shares->link[--shares->count];
-		while (link->sessions)
-			session_free(link->sessions);
-		files_share_close(&link->share);
-		free(link->host);
-		free(link);
-	}
+	while (shares->count > 0)
+		link_free(shares->link[--shares->count]);
+	link_free(shares->root);
+	shares->root = NULL;
 }
 
 /* --- mounting --------------------------------------------------------------------------------- */

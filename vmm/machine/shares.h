@@ -17,7 +17,8 @@
 #include "vmm/base/loop.h"
 #include "vmm/files/files.h"
 
-#define SHARES_PORT 1100u /* of the first; the others follow */
+#define SHARES_ROOT_PORT 1099u
+#define SHARES_PORT	 1100u /* of the first; the others follow */
 #define SHARES_MSIZE \
 	(128u << 10) /* longest message: the guest's kernel allocates it in one piece */
 
@@ -37,6 +38,7 @@ struct share_link {
 struct shares {
 	struct loop *loop;
 	struct share_link *link[FILES_SHARES_MAX];
+	struct share_link *root; /* the root file system, or NULL: not among the mounts */
 	unsigned count;
 	unsigned mounted; /* so far */
 	int request;	  /* that is not answered yet, or 0 */
@@ -47,6 +49,13 @@ struct shares {
  * -errno with a message.
  */
 int shares_open(struct shares *shares, struct guard *guard, struct err *err);
+
+/*
+ * Adds the root file system, which the agent mounts by itself when it is asked for it (ROOT). The
+ * guard and ids are filled in. After shares_open(). 0 or -errno with a message.
+ */
+int shares_open_root(struct shares *shares, struct files_share_config *config, struct guard *guard,
+		     struct err *err);
 
 /* Waits for the guest's connections. 0 or -errno with a message. */
 int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err);
