@@ -22,7 +22,7 @@ void driver_write_address(struct hostile *h, unsigned slot, uint32_t offset, uin
 
 struct guest_ring *driver_ring(struct hostile *h, unsigned slot, unsigned queue)
 {
-	return &h->ring[slot == SLOT_RNG ? 3 : queue];
+	return &h->ring[slot == SLOT_RNG ? 3 : slot == SLOT_DISK ? 4 : queue];
 }
 
 void driver_set_queue(struct hostile *h, struct guest_ring *ring, uint32_t size)

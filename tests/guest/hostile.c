@@ -293,7 +293,9 @@ static void init_rings(struct hostile *h)
 
 	for (i = 0; i < RINGS; i++)
 		h->ring[i] = (struct guest_ring){
-			.slot = i < 3 ? SLOT_VSOCK : SLOT_RNG,
+			.slot = i < 3	 ? SLOT_VSOCK
+				: i == 3 ? SLOT_RNG
+					 : SLOT_DISK,
 			.queue = i < 3 ? i : 0,
 			.base = HOSTILE_RINGS + i * HOSTILE_RING_BYTES,
 			.size = RING_SIZE,

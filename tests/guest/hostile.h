@@ -54,6 +54,7 @@
 /* The slots of the devices, in the order of devices_create(). */
 #define SLOT_VSOCK 0
 #define SLOT_RNG   1
+#define SLOT_DISK  3 /* the one that can be written */
 
 /* Status values on the way to a live device. */
 #define ST_ACK	  1u
@@ -84,7 +85,7 @@
 #define RING_SIZE      16
 #define RING_AVAILABLE 0x200u
 #define RING_USED      0x400u
-#define RINGS	       4 /* the socket device's three, and the entropy device's */
+#define RINGS	       5 /* the socket device's three, the entropy device's, the disk's */
 
 /* The driver's side of a queue, as the script knows it while it is written. */
 struct guest_ring {

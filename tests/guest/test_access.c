@@ -67,12 +67,20 @@ static void registers_of_vsock(struct hostile *h)
 	registers_of(h, SLOT_VSOCK);
 }
 
+static void registers_of_disk(struct hostile *h)
+{
+	registers_of(h, SLOT_DISK);
+}
+
 static void configuration_space(struct hostile *h)
 {
+	static const unsigned slots[] = {SLOT_VSOCK, SLOT_RNG, SLOT_DISK};
 	uint32_t offset, size;
 	unsigned slot;
+	size_t i;
 
-	for (slot = 0; slot < 2; slot++) {
+	for (i = 0; i < ARRAY_SIZE(slots); i++) {
+		slot = slots[i];
 		driver_bring_up(h, slot);
 		for (offset = 0x100; offset < 0x1000; offset += offset < 0x180 ? 1 : 37)
 			for (size = 1; size <= 8; size *= 2) {
@@ -281,6 +289,7 @@ static void page_tables_of_nothing(struct hostile *h)
 static const struct hostile_test tests[] = {
 	{.name = "every_register_of_rng_in_every_state", .build = registers_of_rng},
 	{.name = "every_register_of_vsock_in_every_state", .build = registers_of_vsock},
+	{.name = "every_register_of_disk_in_every_state", .build = registers_of_disk},
 	{.name = "configuration_space", .build = configuration_space},
 	{.name = "queue_selections", .build = queue_selections},
 	{.name = "ports_to_nothing", .build = ports_to_nothing},
