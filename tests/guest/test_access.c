@@ -158,7 +158,7 @@ static void addresses_of_nothing(struct hostile *h)
 		0xbffffff8,
 		LAYOUT_HOLE_START,
 		0xcffffff8,				       /* before the first device */
-		LAYOUT_VIRTIO_BASE + 2 * LAYOUT_VIRTIO_STRIDE, /* slots without a device */
+		LAYOUT_VIRTIO_BASE + 8 * LAYOUT_VIRTIO_STRIDE, /* slots without a device */
 		LAYOUT_VIRTIO_BASE + 9 * LAYOUT_VIRTIO_STRIDE,
 		LAYOUT_UART + LAYOUT_UART_SIZE,
 		HOSTILE_DEVICE + 8,
