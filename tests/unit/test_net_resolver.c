@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The resolver against servers on the loopback, in the same event loop. */
+#include "vmm/net/resolver.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "tests/unit/net_frames.h"
+#include "tests/unit/unit.h"
+
+enum behaviour { ANSWER, SILENT, CUT, LIE_FIRST, FAIL, NO_NAME };
+
+static struct loop *loop;
+static struct resolver *resolver;
+static struct loop_source udp, tcp, stream;
+static enum behaviour behaviour;
+static char path[] = "/tmp/cordon-test-resolv.XXXXXX";
+static unsigned questions, done_count, done_ticket;
+static int done_rcode;
+static struct dns_addresses done_addresses;
+
+/* An answer to the question at data: one address. */
+static size_t answer(const uint8_t *data, size_t length, uint8_t *to, uint16_t flags)
+{
+	static const uint8_t record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 93, 184, 216, 34};
+	size_t question = length - 11; /* without the OPT record */
+
+	memcpy(to, data, question);
+	store_be16(to + 2, flags);
+	store_be16(to + 6, flags == 0x8180 ? 1 : 0);
+	store_be16(to + 10, 0);
+	if (flags != 0x8180)
+		return question;
+	memcpy(to + question, record, sizeof(record));
+	return question + sizeof(record);
+}
+
+static void udp_ready(void *arg, uint32_t events)
+{
+	struct sockaddr_in from;
+	socklen_t size = sizeof(from);
+	uint8_t data[1500], out[1500];
+	ssize_t got = recvfrom(udp.fd, data, sizeof(data), 0, (void *)&from, &size);
+	uint16_t flags = 0x8180;
+	size_t length;
+
+	(void)arg;
+	(void)events;
+	ck_assert_int_gt(got, DNS_HEADER);
+	questions++;
+	if (behaviour == SILENT)
+		return;
+	if (behaviour == LIE_FIRST) {
+		length = answer(data, (size_t)got, out, flags);
+		out[0] ^= 1; /* another id */
+		sendto(udp.fd, out, length, 0, (void *)&from, size);
+	}
+	if (behaviour == CUT)
+		flags = 0x8380;
+	if (behaviour == FAIL)
+		flags = 0x8182;
+	if (behaviour == NO_NAME)
+		flags = 0x8183;
+	length = answer(data, (size_t)got, out, flags);
+	ck_assert_int_eq(sendto(udp.fd, out, length, 0, (void *)&from, size), (ssize_t)length);
+}
+
+static void stream_ready(void *arg, uint32_t events)
+{
+	uint8_t data[1500], out[1500];
+	ssize_t got = recv(stream.fd, data, sizeof(data), 0);
+	size_t length;
+
+	(void)arg;
+	(void)events;
+	if (got <= 2) {
+		loop_remove(loop, &stream);
+		return;
+	}
+	ck_assert_uint_eq(load_be16(data), got - 2);
+	length = answer(data + 2, (size_t)got - 2, out + 2, 0x8180);
+	store_be16(out, (uint16_t)length);
+	/* In two parts. */
+	ck_assert_int_eq(send(stream.fd, out, 5, 0), 5);
+	ck_assert_int_eq(send(stream.fd, out + 5, length - 3, 0), (ssize_t)length - 3);
+}
+
+static void tcp_ready(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+	stream = (struct loop_source){.fd = accept(tcp.fd, NULL, NULL), .ready = stream_ready};
+	ck_assert_int_ge(stream.fd, 0);
+	ck_assert_int_eq(loop_add(loop, &stream, EPOLLIN), 0);
+}
+
+static void on_done(void *arg, uint32_t ticket, int rcode, const struct dns_addresses *addresses)
+{
+	(void)arg;
+	done_count++;
+	done_ticket = ticket;
+	done_rcode = rcode;
+	done_addresses = addresses ? *addresses : (struct dns_addresses){.count = 0};
+	loop_stop(loop);
+}
+
+static void write_conf(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void begin(enum behaviour how)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET};
+	socklen_t size = sizeof(address);
+	int fd = mkstemp(path);
+
+	close(fd);
+	behaviour = how;
+	questions = done_count = 0;
+	stream.fd = -1;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	tcp = (struct loop_source){.fd = socket(AF_INET, SOCK_STREAM, 0), .ready = tcp_ready};
+	udp = (struct loop_source){.fd = socket(AF_INET, SOCK_DGRAM, 0), .ready = udp_ready};
+	/* One free port for both. */
+	ck_assert_int_eq(bind(tcp.fd, (void *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(getsockname(tcp.fd, (void *)&address, &size), 0);
+	ck_assert_int_eq(bind(udp.fd, (void *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(tcp.fd, 4), 0);
+	ck_assert_int_eq(loop_add(loop, &tcp, EPOLLIN), 0);
+	ck_assert_int_eq(loop_add(loop, &udp, EPOLLIN), 0);
+	write_conf("search example.com\nnameserver 127.0.0.1\n");
+	ck_assert_int_eq(
+		resolver_create(&resolver, loop, path, ntohs(address.sin_port), on_done, NULL), 0);
+}
+
+static void end(void)
+{
+	resolver_destroy(resolver);
+	loop_destroy(loop);
+	close(udp.fd);
+	close(tcp.fd);
+	if (stream.fd >= 0)
+		close(stream.fd);
+	unlink(path);
+}
+
+static void ask(void)
+{
+	ck_assert_int_eq(resolver_ask(resolver, 7, "www.example.com"), 0);
+	ck_assert_uint_eq(done_count, 0); /* never from inside */
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(done_count, 1);
+	ck_assert_uint_eq(done_ticket, 7);
+}
+
+static void ends_well(enum behaviour how)
+{
+	begin(how);
+	ask();
+	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
+	ck_assert_uint_eq(done_addresses.count, 1);
+	ck_assert_uint_eq(done_addresses.address[0], NET_PEER);
+	end();
+}
+
+START_TEST(a_name_is_found)
+{
+	ends_well(ANSWER);
+}
+END_TEST
+
+START_TEST(a_forged_answer_is_passed_over)
+{
+	ends_well(LIE_FIRST);
+}
+END_TEST
+
+START_TEST(a_cut_answer_is_asked_for_over_tcp)
+{
+	ends_well(CUT);
+}
+END_TEST
+
+START_TEST(no_such_name_is_told)
+{
+	begin(NO_NAME);
+	ask();
+	ck_assert_int_eq(done_rcode, DNS_NO_NAME);
+	ck_assert_uint_eq(questions, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_failing_server_is_asked_so_often)
+{
+	begin(FAIL);
+	ask();
+	ck_assert_int_eq(done_rcode, DNS_SERVER_FAILURE);
+	ck_assert_uint_eq(questions, RESOLVER_TRIES);
+	end();
+}
+END_TEST
+
+START_TEST(the_next_server_is_asked)
+{
+	begin(ANSWER);
+	/* Nobody listens at the first: the kernel says so at once. */
+	write_conf("nameserver 127.0.0.77\nnameserver 127.0.0.1 # the right one\n");
+	ask();
+	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
+	ck_assert_uint_eq(questions, 1);
+	end();
+}
+END_TEST
+
+START_TEST(without_a_server_there_is_no_question)
+{
+	begin(ANSWER);
+	write_conf("# none\nnameserver\nnameserver x.y\noptions ndots:1\n");
+	ck_assert_int_eq(resolver_ask(resolver, 7, "www.example.com"), -ENOENT);
+	write_conf("nameserver 127.0.0.1\n"); /* it has changed: it is read again */
+	ask();
+	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
+	end();
+}
+END_TEST
+
+START_TEST(questions_are_bounded_and_die_with_the_resolver)
+{
+	unsigned i;
+
+	begin(SILENT);
+	for (i = 0; i < RESOLVER_QUERIES; i++)
+		ck_assert_int_eq(resolver_ask(resolver, i, "www.example.com"), 0);
+	ck_assert_int_eq(resolver_ask(resolver, i, "www.example.com"), -EAGAIN);
+	end();
+	ck_assert_uint_eq(done_count, 0);
+}
+END_TEST
+
+START_TEST(the_configuration_is_read)
+{
+	static const char text[] = "nameserver 1.2.3.4\n"
+				   " nameserver 9.9.9.9\n"
+				   "nameserver\t::1;x\n"
+				   "nameserver 1.2.3\n"
+				   "nameservers 8.8.8.8\n"
+				   "nameserver 5.6.7.8\r\n"
+				   "nameserver 4.4.4.4";
+	struct resolver_servers servers;
+
+	resolver_parse(text, sizeof(text) - 1, 53, &servers);
+	ck_assert_uint_eq(servers.count, 3);
+	ck_assert_int_eq(servers.address[0].ss_family, AF_INET);
+	ck_assert_int_eq(servers.address[1].ss_family, AF_INET6);
+	ck_assert_uint_eq(ntohl(((struct sockaddr_in *)&servers.address[2])->sin_addr.s_addr),
+			  ADDRESS(5, 6, 7, 8));
+	ck_assert_uint_eq(ntohs(((struct sockaddr_in *)&servers.address[2])->sin_port), 53);
+	resolver_parse(text, 0, 53, &servers);
+	ck_assert_uint_eq(servers.count, 0);
+}
+END_TEST
+
+UNIT_MAIN("net_resolver", a_name_is_found, a_forged_answer_is_passed_over,
+	  a_cut_answer_is_asked_for_over_tcp, no_such_name_is_told,
+	  a_failing_server_is_asked_so_often, the_next_server_is_asked,
+	  without_a_server_there_is_no_question, questions_are_bounded_and_die_with_the_resolver,
+	  the_configuration_is_read)

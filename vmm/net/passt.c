@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/net/passt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/ring.h"
+#include "vmm/net/address.h"
+#include "vmm/net/frame.h"
+
+#define PREFIX	  4
+#define INPUT	  (2u * (PREFIX + FRAME_MAX))
+#define TURN	  16 /* reads in one go */
+#define CHILD_FD  3
+#define MESSAGE	  256
+#define ARGUMENTS 64
+#define PORT_TEXT 48
+
+extern char **environ;
+
+struct passt {
+	struct loop *loop;
+	const struct passt_ops *ops;
+	void *arg;
+	pid_t pid;	/* 0: there is none any more */
+	int message_fd; /* what it says on stderr */
+	struct loop_source source;
+	struct loop_task read_more;
+	bool dead, paused;
+	struct ring out;
+	size_t have;
+	uint8_t in[INPUT];
+};
+
+/* --- the child ---------------------------------------------------------------------------------
+ */
+
+/* Ends the child, if there is one, and waits: SIGKILL does not take long. */
+static void reap(struct passt *passt)
+{
+	if (passt->pid <= 0)
+		return;
+	kill(passt->pid, SIGKILL);
+	while (waitpid(passt->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	passt->pid = 0;
+}
+
+/* The last line that the child wrote, or a general one. */
+static void last_words(const struct passt *passt, char to[MESSAGE])
+{
+	ssize_t got = read(passt->message_fd, to, MESSAGE - 1);
+	char *line;
+
+	while (got > 0 && to[got - 1] == '\n')
+		got--;
+	to[got > 0 ? got : 0] = '\0';
+	line = strrchr(to, '\n');
+	if (line)
+		memmove(to, line + 1, strlen(line));
+	if (to[0] == '\0')
+		snprintf(to, MESSAGE, "it closed its socket");
+}
+
+static void die(struct passt *passt, const char *why)
+{
+	char words[MESSAGE];
+
+	if (passt->dead)
+		return;
+	passt->dead = true;
+	loop_remove(passt->loop, &passt->source);
+	loop_cancel(passt->loop, &passt->read_more);
+	ring_clear(&passt->out);
+	if (!why) {
+		last_words(passt, words);
+		why = words;
+	}
+	reap(passt);
+	passt->ops->died(passt->arg, why);
+}
+
+static int spawn(struct passt *passt, const char *program, char *const *arguments, int socket_fd,
+		 int message_fd, struct err *err)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	int ret;
+
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawnattr_init(&attributes);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
+	posix_spawn_file_actions_adddup2(&actions, 0, 1);
+	posix_spawn_file_actions_adddup2(&actions, message_fd, 2);
+	posix_spawn_file_actions_adddup2(&actions, socket_fd, CHILD_FD);
+	/* Signals are the monitor's own affair; and a ^C at the terminal is not meant for passt. */
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setpgroup(&attributes, 0);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETPGROUP);
+	ret = posix_spawnp(&passt->pid, program, &actions, &attributes, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
+	if (ret == 0)
+		return 0;
+	passt->pid = 0;
+	if (ret == ENOENT)
+		return err_set(err, ENOENT, "%s is not installed: apt install passt", program);
+	return err_code(err, ret, "%s", program);
+}
+
+/* --- arguments ---------------------------------------------------------------------------------
+ */
+
+struct arguments {
+	char *list[ARGUMENTS];
+	unsigned count;
+	char text[16][PORT_TEXT]; /* those that are made here */
+	unsigned texts;
+};
+
+static void add(struct arguments *arguments, const char *text)
+{
+	/* posix_spawn() takes char *, and does not write. */
+	arguments->list[arguments->count++] = (char *)(uintptr_t)text;
+	arguments->list[arguments->count] = NULL;
+}
+
+static void add_publish(struct arguments *arguments, const struct passt_publish *publish)
+{
+	char address[ADDRESS_TEXT], *text = arguments->text[arguments->texts++];
+
+	if (publish->address)
+		snprintf(text, PORT_TEXT, "%s/%u:%u", address_text(publish->address, address),
+			 publish->host_port, publish->guest_port);
+	else
+		snprintf(text, PORT_TEXT, "%u:%u", publish->host_port, publish->guest_port);
+	add(arguments, "-t");
+	add(arguments, text);
+}
+
+/*
+ * Only IPv4, no configuration services (the agent configures the guest), no DNS, no ports but those
+ * that are published. To passt the "gateway" is the address that stands for the host's loopback.
+ */
+static int make_arguments(struct arguments *arguments, const struct passt_config *config,
+			  char text[3][ADDRESS_TEXT])
+{
+	static const char *const fixed[] = {
+		"-f",	     "-q",	    "-1",	"-4",
+		"--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra",
+		"-u",	     "none",	    "-D",	"none",
+		"-S",	     "none",	    "-M",	"02:00:5e:00:00:04",
+		"-m",	     "65520",	    "-n",	"24",
+		"-F",	     "3",
+	};
+	size_t i;
+
+	if (config->published > ARRAY_SIZE(arguments->text))
+		return -E2BIG;
+	add(arguments, config->program);
+	for (i = 0; i < ARRAY_SIZE(fixed); i++)
+		add(arguments, fixed[i]);
+	add(arguments, "-a");
+	add(arguments, address_text(ADDRESS_GUEST, text[0]));
+	add(arguments, "-g");
+	add(arguments, address_text(ADDRESS_HOST, text[1]));
+	for (i = 0; i < config->published; i++)
+		add_publish(arguments, &config->publish[i]);
+	if (config->published == 0) {
+		add(arguments, "-t");
+		add(arguments, "none");
+	}
+	return 0;
+}
+
+/* --- frames ------------------------------------------------------------------------------------
+ */
+
+/* Hands out the whole frames that are there. False: there is no room for the next one. */
+static bool hand_out(struct passt *passt)
+{
+	size_t at = 0, length;
+	bool room = true;
+
+	while (passt->have - at >= PREFIX) {
+		length = load_be32(passt->in + at);
+		if (length > FRAME_MAX) {
+			die(passt, "it sent a frame that is too long");
+			return false;
+		}
+		if (passt->have - at - PREFIX < length)
+			break;
+		room = passt->ops->room(passt->arg);
+		if (!room)
+			break;
+		passt->ops->frame(passt->arg, passt->in + at + PREFIX, length);
+		/* The owner's answers may have found that it is dead. */
+		if (passt->dead)
+			return false;
+		at += PREFIX + length;
+	}
+	memmove(passt->in, passt->in + at, passt->have - at);
+	passt->have -= at;
+	return room;
+}
+
+static void watch(struct passt *passt)
+{
+	uint32_t events = (passt->paused ? 0 : EPOLLIN) | (ring_used(&passt->out) ? EPOLLOUT : 0);
+
+	if (!passt->dead)
+		loop_modify(passt->loop, &passt->source, events);
+}
+
+static void read_frames(struct passt *passt)
+{
+	unsigned turn;
+	ssize_t got;
+
+	for (turn = 0; turn < TURN; turn++) {
+		if (!hand_out(passt)) {
+			passt->paused = true;
+			break;
+		}
+		got = recv(passt->source.fd, passt->in + passt->have, INPUT - passt->have,
+			   MSG_DONTWAIT);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (got <= 0) {
+			die(passt, NULL);
+			return;
+		}
+		passt->have += (size_t)got;
+	}
+	watch(passt);
+}
+
+/* Writes what is buffered, as far as it goes. */
+static void flush(struct passt *passt)
+{
+	bool had_room = passt_has_room(passt);
+	struct iovec piece[2];
+	struct msghdr message = {.msg_iov = piece};
+	ssize_t sent;
+
+	while (!passt->dead && ring_used(&passt->out) > 0) {
+		message.msg_iovlen = ring_readable(&passt->out, piece);
+		sent = sendmsg(passt->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+			break;
+		if (sent < 0) {
+			die(passt, NULL);
+			return;
+		}
+		ring_consumed(&passt->out, (size_t)sent);
+	}
+	ring_release_if_empty(&passt->out);
+	watch(passt);
+	if (!had_room && passt_has_room(passt))
+		passt->ops->drained(passt->arg);
+}
+
+static void socket_ready(void *arg, uint32_t events)
+{
+	struct passt *passt = arg;
+
+	if (events & EPOLLOUT)
+		flush(passt);
+	if (!passt->dead && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !passt->paused)
+		read_frames(passt);
+	else if (!passt->dead && (events & (EPOLLHUP | EPOLLERR)))
+		die(passt, NULL);
+}
+
+static void read_more(void *arg)
+{
+	struct passt *passt = arg;
+
+	passt->paused = false;
+	read_frames(passt);
+}
+
+bool passt_has_room(const struct passt *passt)
+{
+	return !passt->dead && ring_used(&passt->out) <= PASST_BUFFER / 2;
+}
+
+void passt_send(struct passt *passt, const uint8_t *frame, size_t length)
+{
+	uint8_t prefix[PREFIX];
+
+	if (passt->dead || ring_space(&passt->out) < PREFIX + length)
+		return;
+	store_be32(prefix, (uint32_t)length);
+	if (ring_write(&passt->out, prefix, PREFIX) != PREFIX)
+		return; /* memory is out */
+	ring_write(&passt->out, frame, length);
+	/* Written by the loop: several frames then go at once. */
+	watch(passt);
+}
+
+void passt_resume(struct passt *passt)
+{
+	if (!passt->dead && passt->paused)
+		loop_defer(passt->loop, &passt->read_more);
+}
+
+/* --- life --------------------------------------------------------------------------------------
+ */
+
+static int start(struct passt *passt, const struct passt_config *config, struct err *err)
+{
+	struct arguments arguments = {.count = 0};
+	char text[3][ADDRESS_TEXT];
+	int pair[2] = {-1, -1}, words[2] = {-1, -1}, ret;
+
+	ret = make_arguments(&arguments, config, text);
+	if (ret < 0)
+		return err_set(err, -ret, "too many published ports");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0 ||
+	    pipe2(words, O_CLOEXEC | O_NONBLOCK) < 0) {
+		ret = err_sys(err, "a socket pair for passt");
+		goto out;
+	}
+	/* From above the numbers that the child's own get. */
+	passt->source.fd = fcntl(pair[0], F_DUPFD_CLOEXEC, 10);
+	passt->message_fd = fcntl(words[0], F_DUPFD_CLOEXEC, 10);
+	if (passt->source.fd < 0 || passt->message_fd < 0) {
+		ret = err_sys(err, "a socket pair for passt");
+		goto out;
+	}
+	ret = spawn(passt, config->program, arguments.list, pair[1], words[1], err);
+	if (ret == 0)
+		ret = loop_add(passt->loop, &passt->source, EPOLLIN);
+out:
+	fd_close(&pair[0]);
+	fd_close(&pair[1]);
+	fd_close(&words[0]);
+	fd_close(&words[1]);
+	return ret;
+}
+
+int passt_create(struct passt **out, struct loop *loop, const struct passt_config *config,
+		 const struct passt_ops *ops, void *arg, struct err *err)
+{
+	struct passt *passt = calloc(1, sizeof(*passt));
+	int ret;
+
+	*out = NULL;
+	if (!passt)
+		return err_set(err, ENOMEM, "no memory for the network");
+	passt->loop = loop;
+	passt->ops = ops;
+	passt->arg = arg;
+	passt->message_fd = -1;
+	passt->source = (struct loop_source){.fd = -1, .ready = socket_ready, .arg = passt};
+	passt->read_more = (struct loop_task){.run = read_more, .arg = passt};
+	ring_init(&passt->out, PASST_BUFFER);
+	ret = start(passt, config, err);
+	if (ret < 0) {
+		passt_destroy(passt);
+		return ret;
+	}
+	*out = passt;
+	return 0;
+}
+
+void passt_destroy(struct passt *passt)
+{
+	if (!passt)
+		return;
+	loop_remove(passt->loop, &passt->source);
+	loop_cancel(passt->loop, &passt->read_more);
+	fd_close(&passt->source.fd);
+	fd_close(&passt->message_fd);
+	reap(passt);
+	ring_destroy(&passt->out);
+	free(passt);
+}

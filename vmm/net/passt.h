@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * passt, the backend without root: a child process that turns frames into sockets of the host. It
+ * sandboxes itself; what is told to it has passed the filter, and what it tells goes through the
+ * filter too. Frames go over a socket pair, each after its length (32 bits, big-endian).
+ *
+ * Output is buffered up to PASST_BUFFER; who asks passt_has_room() never loses a frame. All calls
+ * from the loop's thread or with the device lock held.
+ */
+#ifndef CORDON_NET_PASST_H
+#define CORDON_NET_PASST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+#include "vmm/base/loop.h"
+
+#define PASST_BUFFER (1u << 20)
+
+struct passt;
+
+/* A TCP port of the host that leads to one of the guest. */
+struct passt_publish {
+	uint32_t address; /* of the host, IPv4; 0: all */
+	uint16_t host_port, guest_port;
+};
+
+struct passt_ops {
+	/* Whether frames are taken now; if not, passt_resume() later. */
+	bool (*room)(void *arg);
+	/* A frame from outside; the bytes may be changed. */
+	void (*frame)(void *arg, uint8_t *frame, size_t length);
+	/* passt_has_room() again. */
+	void (*drained)(void *arg);
+	/* It has ended, or broke the rules: nothing comes or goes any more. why: one line. */
+	void (*died)(void *arg, const char *why);
+};
+
+struct passt_config {
+	const char *program; /* "passt", or a path; looked for in $PATH */
+	const struct passt_publish *publish;
+	unsigned published;
+};
+
+/* Starts it. 0; -ENOENT: it is not installed; -errno, with a message. */
+int passt_create(struct passt **out, struct loop *loop, const struct passt_config *config,
+		 const struct passt_ops *ops, void *arg, struct err *err);
+
+/* Ends it. NULL is harmless. Not from inside of ops. */
+void passt_destroy(struct passt *passt);
+
+bool passt_has_room(const struct passt *passt);
+void passt_send(struct passt *passt, const uint8_t *frame, size_t length);
+void passt_resume(struct passt *passt);
+
+#endif

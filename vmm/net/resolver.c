@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/net/resolver.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+
+#define CONF_MAX      8192
+#define TCP_PREFIX    2
+#define SERVER_TEXT   INET6_ADDRSTRLEN
+#define DATAGRAMS_MAX 16 /* read in one go: a flood of forged ones is no reason to stay */
+
+struct query {
+	struct resolver *resolver;
+	bool used, tcp;
+	uint32_t ticket;
+	char name[DNS_NAME_TEXT];
+	uint16_t id;
+	unsigned tries;
+	int rcode; /* of the last server that answered */
+	struct loop_source source;
+	struct loop_timer timer;
+	uint8_t *answer; /* over TCP: with its length in front */
+	size_t have;
+};
+
+struct resolver {
+	struct loop *loop;
+	const char *path;
+	uint16_t port;
+	resolver_done *done;
+	void *arg;
+	struct resolver_servers servers;
+	struct timespec changed;
+	off_t size;
+	bool known;
+	struct query query[RESOLVER_QUERIES];
+};
+
+/* --- which servers -----------------------------------------------------------------------------
+ */
+
+static bool parse_server(const char *text, uint16_t port, struct sockaddr_storage *address,
+			 socklen_t *length)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)address;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons(port);
+		*length = sizeof(*four);
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons(port);
+		*length = sizeof(*six);
+		return true;
+	}
+	return false;
+}
+
+void resolver_parse(const char *text, size_t length, uint16_t port,
+		    struct resolver_servers *servers)
+{
+	static const char word[] = "nameserver";
+	const char *at = text, *end = text + length, *line_end;
+	char address[SERVER_TEXT];
+	size_t size;
+
+	servers->count = 0;
+	for (; at < end && servers->count < RESOLVER_SERVERS; at = line_end + 1) {
+		line_end = memchr(at, '\n', (size_t)(end - at));
+		if (!line_end)
+			line_end = end;
+		size = (size_t)(line_end - at);
+		if (size <= sizeof(word) || memcmp(at, word, sizeof(word) - 1) != 0)
+			continue;
+		at += sizeof(word) - 1;
+		if (*at != ' ' && *at != '\t')
+			continue;
+		while (at < line_end && (*at == ' ' || *at == '\t'))
+			at++;
+		for (size = 0; at + size < line_end && !strchr(" \t\r#;", at[size]); size++)
+			;
+		if (size == 0 || size >= sizeof(address))
+			continue;
+		memcpy(address, at, size);
+		address[size] = '\0';
+		servers->count += parse_server(address, port, &servers->address[servers->count],
+					       &servers->length[servers->count]);
+	}
+}
+
+/* Reads the file if it is not as it was. Without one, what was known stays. */
+static void look_at_servers(struct resolver *resolver)
+{
+	char text[CONF_MAX];
+	struct stat now;
+	ssize_t got;
+	int fd = open(resolver->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &now) == 0 && S_ISREG(now.st_mode) &&
+	    (!resolver->known || now.st_size != resolver->size ||
+	     now.st_mtim.tv_sec != resolver->changed.tv_sec ||
+	     now.st_mtim.tv_nsec != resolver->changed.tv_nsec)) {
+		got = fd_read_full(fd, text, sizeof(text));
+		if (got >= 0) {
+			resolver_parse(text, (size_t)got, resolver->port, &resolver->servers);
+			resolver->known = true;
+			resolver->changed = now.st_mtim;
+			resolver->size = now.st_size;
+		}
+	}
+	close(fd);
+}
+
+/* --- a question --------------------------------------------------------------------------------
+ */
+
+static void close_socket(struct query *query)
+{
+	loop_timer_stop(query->resolver->loop, &query->timer);
+	loop_remove(query->resolver->loop, &query->source);
+	fd_close(&query->source.fd);
+	free(query->answer);
+	query->answer = NULL;
+	query->have = 0;
+}
+
+static void finish(struct query *query, int rcode, const struct dns_addresses *addresses)
+{
+	struct resolver *resolver = query->resolver;
+
+	close_socket(query);
+	query->used = false;
+	resolver->done(resolver->arg, query->ticket, rcode, addresses);
+}
+
+/* A connected socket to the server whose turn it is. 0 or -errno. */
+static int open_socket(struct query *query, int type, uint32_t events)
+{
+	struct resolver *resolver = query->resolver;
+	unsigned server = query->tries % resolver->servers.count;
+	const struct sockaddr *address = (const void *)&resolver->servers.address[server];
+	int ret;
+
+	query->source.fd = socket(address->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (query->source.fd < 0)
+		return -errno;
+	if (connect(query->source.fd, address, resolver->servers.length[server]) < 0 &&
+	    errno != EINPROGRESS)
+		return -errno;
+	ret = loop_add(resolver->loop, &query->source, events);
+	if (ret == 0)
+		loop_timer_start(resolver->loop, &query->timer, RESOLVER_WAIT_NS);
+	return ret;
+}
+
+static int send_datagram(struct query *query)
+{
+	uint8_t question[DNS_QUESTION_MAX];
+	size_t length;
+	int ret;
+
+	if (getrandom(&query->id, sizeof(query->id), 0) != sizeof(query->id))
+		return -EIO;
+	length = dns_ask(query->name, query->id, question);
+	query->tcp = false;
+	ret = open_socket(query, SOCK_DGRAM, EPOLLIN);
+	if (ret == 0 && send(query->source.fd, question, length, MSG_NOSIGNAL) != (ssize_t)length)
+		ret = -EIO;
+	return ret;
+}
+
+/* The next server, or the same once more; at the end the last word of one, or "no answer". */
+static void next_try(struct query *query)
+{
+	for (;;) {
+		close_socket(query);
+		query->tries++;
+		if (query->tries >= RESOLVER_TRIES || query->resolver->servers.count == 0) {
+			finish(query, query->rcode, NULL);
+			return;
+		}
+		if (send_datagram(query) == 0)
+			return;
+	}
+}
+
+static void timer_expired(void *arg)
+{
+	next_try(arg);
+}
+
+/* True: the question is done, or another try has begun. */
+static bool take_answer(struct query *query, const uint8_t *data, size_t length)
+{
+	struct dns_addresses addresses;
+	int rcode;
+
+	switch (dns_parse_answer(data, length, query->name, query->id, &rcode, &addresses)) {
+	case DNS_NOT_OURS:
+		return false;
+	case DNS_CUT:
+		if (query->tcp)
+			break;
+		close_socket(query);
+		query->tcp = true;
+		query->answer = malloc(TCP_PREFIX + DNS_ANSWER_MAX);
+		if (!query->answer || open_socket(query, SOCK_STREAM, EPOLLOUT) < 0)
+			next_try(query);
+		return true;
+	case DNS_MALFORMED:
+		break;
+	default:
+		if (rcode == DNS_NO_ERROR || rcode == DNS_NO_NAME) {
+			finish(query, rcode, &addresses);
+			return true;
+		}
+		query->rcode = rcode;
+		break;
+	}
+	next_try(query);
+	return true;
+}
+
+static void datagram_ready(struct query *query)
+{
+	uint8_t data[DNS_EDNS_MAX];
+	unsigned i;
+	ssize_t got;
+
+	for (i = 0; i < DATAGRAMS_MAX; i++) {
+		got = recv(query->source.fd, data, sizeof(data), 0);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (got < 0) { /* nobody listens there */
+			next_try(query);
+			return;
+		}
+		if (take_answer(query, data, (size_t)got))
+			return;
+	}
+}
+
+static void send_stream(struct query *query)
+{
+	uint8_t question[TCP_PREFIX + DNS_QUESTION_MAX];
+	size_t length = dns_ask(query->name, query->id, question + TCP_PREFIX);
+
+	store_be16(question, (uint16_t)length);
+	/* A new connection takes so little at once, or it is broken. */
+	if (send(query->source.fd, question, TCP_PREFIX + length, MSG_NOSIGNAL) !=
+		    (ssize_t)(TCP_PREFIX + length) ||
+	    loop_modify(query->resolver->loop, &query->source, EPOLLIN) < 0)
+		next_try(query);
+}
+
+static void read_stream(struct query *query)
+{
+	size_t want = TCP_PREFIX;
+	ssize_t got;
+
+	for (;;) {
+		if (query->have >= TCP_PREFIX)
+			want = TCP_PREFIX + (size_t)load_be16(query->answer);
+		if (want > TCP_PREFIX + DNS_ANSWER_MAX)
+			break;
+		if (query->have >= TCP_PREFIX && query->have == want) {
+			if (!take_answer(query, query->answer + TCP_PREFIX, want - TCP_PREFIX))
+				break;
+			return;
+		}
+		got = recv(query->source.fd, query->answer + query->have, want - query->have, 0);
+		if (got < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (got <= 0)
+			break;
+		query->have += (size_t)got;
+	}
+	next_try(query);
+}
+
+static void socket_ready(void *arg, uint32_t events)
+{
+	struct query *query = arg;
+
+	if (!query->tcp)
+		datagram_ready(query);
+	else if (query->source.events & EPOLLOUT)
+		send_stream(query);
+	else
+		read_stream(query);
+	(void)events;
+}
+
+/* --- life --------------------------------------------------------------------------------------
+ */
+
+int resolver_create(struct resolver **out, struct loop *loop, const char *path, uint16_t port,
+		    resolver_done *done, void *arg)
+{
+	struct resolver *resolver = calloc(1, sizeof(*resolver));
+	unsigned i;
+
+	*out = resolver;
+	if (!resolver)
+		return -ENOMEM;
+	resolver->loop = loop;
+	resolver->path = path;
+	resolver->port = port;
+	resolver->done = done;
+	resolver->arg = arg;
+	for (i = 0; i < RESOLVER_QUERIES; i++) {
+		struct query *query = &resolver->query[i];
+
+		query->resolver = resolver;
+		query->source = (struct loop_source){.fd = -1, .ready = socket_ready, .arg = query};
+		query->timer = (struct loop_timer){.expired = timer_expired, .arg = query};
+	}
+	return 0;
+}
+
+void resolver_destroy(struct resolver *resolver)
+{
+	unsigned i;
+
+	if (!resolver)
+		return;
+	for (i = 0; i < RESOLVER_QUERIES; i++)
+		close_socket(&resolver->query[i]);
+	free(resolver);
+}
+
+int resolver_ask(struct resolver *resolver, uint32_t ticket, const char *name)
+{
+	struct query *query = NULL;
+	unsigned i;
+
+	for (i = 0; i < RESOLVER_QUERIES && !query; i++)
+		if (!resolver->query[i].used)
+			query = &resolver->query[i];
+	if (!query)
+		return -EAGAIN;
+	look_at_servers(resolver);
+	if (resolver->servers.count == 0)
+		return -ENOENT;
+	query->used = true;
+	query->ticket = ticket;
+	query->tries = 0;
+	query->rcode = DNS_SERVER_FAILURE;
+	snprintf(query->name, sizeof(query->name), "%s", name);
+	/* Even a failure is told from the loop. */
+	if (send_datagram(query) < 0)
+		loop_timer_start(resolver->loop, &query->timer, 0);
+	return 0;
+}
