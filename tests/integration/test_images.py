@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Root file systems from folders, the host's own programs, and OCI images."""
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import tarfile
+from contextlib import contextmanager
+
+from cordon import Skip, call, limit, run, start
+from test_life import execute, sandbox
+
+BUSYBOX = "/bin/busybox"
+FILE, LINK, SYMLINK, FOLDER, FIFO = (tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE,
+                                     tarfile.FIFOTYPE)
+
+
+def work(name):
+    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
+
+
+# --- images made here ---------------------------------------------------------------------------------
+
+def layer(*entries):
+    """A layer of (name, type, contents or target, mode)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind, data, mode in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.mtime = kind, mode, 1000000000
+            if kind == FILE:
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+            else:
+                info.linkname = data
+                tar.addfile(info)
+    return out.getvalue()
+
+
+def busybox_layers():
+    with open(BUSYBOX, "rb") as file:
+        program = file.read()
+    applets = ("sh", "cat", "ls", "echo", "id", "touch", "pwd", "sleep", "rm", "sync")
+    return [layer(("bin", FOLDER, "", 0o755), ("bin/busybox", FILE, program, 0o755),
+                  *((f"bin/{name}", SYMLINK, "busybox", 0o777) for name in applets),
+                  ("etc", FOLDER, "", 0o755),
+                  ("etc/passwd", FILE, b"root:x:0:0::/root:/bin/sh\nworker:x:77:78::/w:/bin/sh\n", 0o644),
+                  ("old/gone", FILE, b"below", 0o644), ("old/kept", FILE, b"below\n", 0o644),
+                  ("all/a", FILE, b"below", 0o644)),
+            layer(("old/.wh.gone", FILE, b"", 0o644), ("all/new", FILE, b"above\n", 0o644),
+                  ("all/.wh..wh..opq", FILE, b"", 0o644), ("w", FOLDER, "", 0o755),
+                  ("pipe", FIFO, "", 0o644), ("hard", LINK, "old/kept", 0o644))]
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def configuration(layers, machine="amd64", **settings):
+    """A configuration that no other image has."""
+    return json.dumps({"os": "linux", "architecture": machine, "config": settings,
+                       "created": str(random.getrandbits(64)),
+                       "rootfs": {"type": "layers",
+                                  "diff_ids": ["sha256:" + digest(data) for data in layers]}}).encode()
+
+
+def add(tar, name, data):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def docker_archive(path, layers, **settings):
+    config = configuration(layers, **settings)
+    with tarfile.open(path, "w") as tar:
+        for number, data in enumerate(layers):
+            add(tar, f"{number}/layer.tar", data)
+        add(tar, digest(config) + ".json", config)
+        add(tar, "manifest.json", json.dumps([{
+            "Config": digest(config) + ".json", "RepoTags": ["box:latest"],
+            "Layers": [f"{number}/layer.tar" for number in range(len(layers))]}]).encode())
+    return digest(config)
+
+
+def oci_layout(path, layers, **settings):
+    os.makedirs(os.path.join(path, "blobs/sha256"))
+
+    def store(data):
+        with open(os.path.join(path, "blobs/sha256", digest(data)), "wb") as file:
+            file.write(data)
+        return {"digest": "sha256:" + digest(data), "size": len(data)}
+
+    config = configuration(layers, **settings)
+    manifest = json.dumps({"config": store(config),
+                           "layers": [store(gzip.compress(data)) for data in layers]}).encode()
+    with open(os.path.join(path, "index.json"), "w") as file:
+        json.dump({"schemaVersion": 2, "manifests": [store(manifest)]}, file)
+    with open(os.path.join(path, "oci-layout"), "w") as file:
+        file.write('{"imageLayoutVersion": "1.0.0"}')
+    return digest(config)
+
+
+def images():
+    return {image["id"]: image for image in json.loads(call("image", "ls", "--json").expect(0).stdout)}
+
+
+@contextmanager
+def removed(image):
+    """An image that the test leaves in the cache is removed."""
+    try:
+        yield
+    finally:
+        if image in images():
+            call("image", "rm", image).expect(0, b"", b"")
+
+
+def folder():
+    """A root file system with busybox in it, in a folder."""
+    path = work("root")
+    for name in ("bin", "etc"):
+        os.makedirs(os.path.join(path, name))
+    with open(BUSYBOX, "rb") as source, open(os.path.join(path, "bin/busybox"), "wb") as target:
+        target.write(source.read())
+    os.chmod(os.path.join(path, "bin/busybox"), 0o755)
+    for name in ("sh", "cat", "ls", "echo", "id", "rm", "sleep", "mkdir", "ln"):
+        os.symlink("busybox", os.path.join(path, "bin", name))
+    with open(os.path.join(path, "etc/file"), "w") as file:
+        file.write("as it was\n")
+    return path
+
+
+def tree(path):
+    """All names below a folder with what they are and hold."""
+    found = {}
+    for top, folders, files in os.walk(path):
+        for name in folders + files:
+            full = os.path.join(top, name)
+            status = os.lstat(full)
+            held = os.readlink(full) if os.path.islink(full) else status.st_size
+            found[os.path.relpath(full, path)] = (status.st_mode, status.st_mtime_ns, held)
+    return found
+
+
+# --- folders --------------------------------------------------------------------------------------------
+
+def test_a_folder_is_the_root_and_stays_as_it_is():
+    """What is in it is there, as root's; changes are made in memory, and the folder has none of them."""
+    path = folder()
+    before = tree(path)
+    run("sh", "-c", "cat /etc/file; echo new > /etc/file; cat /etc/file; rm /bin/id; echo x > /bin/x; "
+                    "mkdir /d; ln -s /etc /bin/l; ls /bin/x /bin/l/file /d -d; ls -ld /etc; ls /tmp /dev/null",
+        options=("--rootfs", path)).expect(0)
+    assert tree(path) == before
+    result = run("sh", "-c", "id; cat /etc/file; ls -ln /etc/file", options=("--rootfs", path)).expect(0)
+    lines = result.stdout.decode().splitlines()
+    assert lines[0].startswith("uid=0") and lines[1] == "as it was", result
+    assert lines[2].split()[2:4] == ["0", "0"], result
+
+
+def test_two_at_once_do_not_see_each_other():
+    path = folder()
+    script = "echo {0} > /etc/file; echo ready; cat; cat /etc/file"
+    first = start("sh", "-c", script.format("one"), options=("--rootfs", path))
+    second = start("sh", "-c", script.format("two"), options=("--rootfs", path))
+    for process in (first, second):
+        process.wait_output(b"ready")
+    for process, word in ((first, b"one"), (second, b"two")):
+        process.feed(b"")
+        process.wait().expect(0, b"ready\n" + word + b"\n", b"")
+
+
+def test_one_template_serves_all_roots():
+    run("true").expect(0)
+    before = call("template", "ls", "--json").expect(0).stdout
+    run("cat", "/etc/file", options=("--rootfs", folder())).expect(0, b"as it was\n", b"")
+    names = [[entry["name"] for entry in json.loads(text)]
+             for text in (before, call("template", "ls", "--json").expect(0).stdout)]
+    assert sorted(names[0]) == sorted(names[1]), names
+
+
+def test_a_served_root_can_not_be_saved():
+    """After a restore nobody would serve it. (Without --rootfs it can: test_copies.)"""
+    with sandbox("box", "--rootfs", folder()):
+        execute("box", "cat", "/etc/file").expect(0, b"as it was\n")
+        call("snapshot", "box", "snap", cwd=work("")).expect_error("snapshot", "root file system")
+        assert not os.path.exists(work("snap"))
+        execute("box", "cat", "/etc/file").expect(0, b"as it was\n")
+
+
+def test_roots_that_are_none():
+    path = folder()
+    os.makedirs(work("empty"))
+    for value, words in (("/", ("host",)), (work("nowhere"), ("nowhere",)), ("no-such-image", ("image ls",)),
+                         ("image:no-such-image", ("no such image",)), ("dir:" + work("root/etc/file"), ("folder",)),
+                         ("sha256:00000000aa", ("image ls",))):
+        run("true", options=("--rootfs", value)).expect_error("--rootfs", *words)
+    run("/bin/cat", "/etc/file", options=("--rootfs", work("empty"))).expect(127, b"")
+    run("cat", "/etc/file", options=("--rootfs", "dir:" + path)).expect(0, b"as it was\n", b"")
+
+
+# --- images ---------------------------------------------------------------------------------------------
+
+def test_an_archive_of_docker_save_runs():
+    """Layers in order, whiteouts, links; what the image says of how it is run, and options over that."""
+    path = work("box.tar")
+    image = docker_archive(path, busybox_layers(), Env=["PATH=/bin", "A=image", "B=image"], WorkingDir="/w",
+                           User="worker", Cmd=["sh", "-c", "id -u; pwd; echo $A $B; cat /old/kept /hard; "
+                                               "ls /old /all; ls /pipe"])
+    with removed(image):
+        shown = run(options=("--rootfs", path, "--env", "B=option"))
+        assert shown.status == 1, shown         # of the last ls
+        text = b"77\n/w\nimage option\nbelow\nbelow\n/all:\nnew\n\n/old:\nkept\n"
+        assert shown.stdout == text and b"left out" in shown.stderr, shown
+        assert image in images()
+        run("sh", "-c", "id -u; pwd; echo $A", options=("--rootfs", path, "--user", "root", "--workdir", "/",
+                                                        "--env", "A=b")).expect(0, b"0\n/\nb\n", b"")
+    assert image not in images()
+
+
+def test_an_image_layout_is_built_and_used_by_name():
+    path = work("layout")
+    image = oci_layout(path, busybox_layers(), Entrypoint=["echo", "entry"], Cmd=["word"], User="77:78")
+    with removed(image):
+        built = call("image", "build", path, "--tag", "test/box:1").expect(0)
+        assert built.stdout.decode() == f"sha256:{image}\n", built
+        call("image", "build", "--tag", "box-two", path).expect(0, built.stdout, b"")
+        entry = images()[image]
+        assert sorted(entry["names"]) == ["box-two", "test/box:1"] and entry["bytes"] > 100000, entry
+        run(options=("--rootfs", "box-two")).expect(0, b"entry word\n", b"")
+        run("id", options=("--rootfs", f"sha256:{image[:12]}")).expect(0, b"uid=77(worker) gid=78\n", b"")
+        with sandbox("box", "--rootfs", "box-two"):
+            call("image", "rm", image).expect_error("uses")
+            execute("box", "cat", "/all/new").expect(0, b"above\n")
+        call("image", "rm", "box-two").expect(0, b"", b"")
+        assert images()[image]["names"] == ["test/box:1"]
+        call("image", "rm", "test/box:1").expect(0, b"", b"")
+        assert image not in images()
+        run("true", options=("--rootfs", "box-two")).expect_error("box-two")
+
+
+def test_images_that_are_refused():
+    """Each beside the same image without what is wrong, which is taken."""
+    good = layer(("bin", FOLDER, "", 0o755), ("bin/x", FILE, b"x", 0o755))
+    path = work("image.tar")
+    with removed(docker_archive(path, [good])):
+        call("image", "build", path).expect(0)
+    for entry, words in ((("../x", FILE, b"bad", 0o644), ("..",)), (("/etc/x", FILE, b"bad", 0o644), ("absolute",)),
+                         (("h", LINK, "../../etc/passwd", 0o644), ("..",))):
+        image = docker_archive(path, [layer(("bin", FOLDER, "", 0o755), entry)])
+        call("image", "build", path).expect_error("layer 1 of 1", *words)
+        assert image not in images()
+    docker_archive(path, [good], machine="arm64")
+    call("image", "build", path).expect_error("linux/arm64")
+    docker_archive(path, [good])
+    with open(path, "r+b") as file:             # the layer's first file
+        data = file.read()
+        file.seek(data.index(b"bin/x"))
+        file.write(b"bin/y")
+    call("image", "build", path).expect_error("layer")
+    with open(work("image.tar.gz"), "wb") as file:
+        file.write(gzip.compress(data))
+    call("image", "build", work("image.tar.gz")).expect_error("gunzip")
+    assert not [name for name in os.listdir(work("")) if name not in ("image.tar", "image.tar.gz")]
+
+
+# --- the host -------------------------------------------------------------------------------------------
+
+HOST_SCRIPT = r"""
+import os, sys
+print(sys.version)
+def names(path):
+    try: return sorted(os.listdir(path))
+    except OSError as error: return error.errno
+print(names("/root"), names("/home"), names("/home/user"))
+print([path for path in ("/etc/shadow", "/etc/ssh", "/etc/ssl/private", "/etc/machine-id", "/boot", "/srv",
+                         "/opt", "/etc/hostname", "/var/lib", sys.argv[1]) if os.path.lexists(path)])
+print(open("/etc/passwd").read().count("\n"), os.stat("/usr").st_uid)
+with open("/usr/bin/cordon-was-here", "w") as file: file.write("x")
+os.unlink("/usr/bin/env")
+with open("/etc/nsswitch.conf", "w") as file: file.write("mine")
+print(os.path.exists("/usr/bin/cordon-was-here"), os.path.exists("/usr/bin/env"))
+"""
+
+
+@limit(600)
+def test_the_hosts_python_runs_and_the_host_is_not_touched():
+    python = os.path.realpath("/usr/bin/python3")
+    if not python.startswith("/usr/") or not os.path.exists("/usr/bin/env"):
+        raise Skip("needs /usr/bin/python3 and /usr/bin/env")
+    secret = work("secret")
+    with open(secret, "w") as file:
+        file.write("secret")
+    result = run(python, "-c", HOST_SCRIPT, secret, options=("--rootfs", "host")).expect(0)
+    lines = result.stdout.decode().splitlines()
+    version = os.popen(f"{python} -c 'import sys; print(sys.version)'").read().splitlines()
+    assert lines[:len(version)] == version, result
+    assert lines[len(version):] == ["[] ['user'] []", "[]", "3 0", "True False"], result
+    assert os.path.exists("/usr/bin/env") and not os.path.lexists("/usr/bin/cordon-was-here")
+    if os.path.exists("/etc/nsswitch.conf"):
+        with open("/etc/nsswitch.conf") as file:
+            assert file.read() != "mine"
+
+
+def test_the_folder_that_no_image_is_called():
+    """A word is an image's name first, and then a file's: `host` is always the host."""
+    os.makedirs(work("host"))
+    run("/bin/busybox", "true", options=("--rootfs", work("host"))).expect(127)
+    os.symlink(folder(), work("named"))
+    run("cat", "/etc/file", options=("--rootfs", "named"), cwd=work("")).expect(0, b"as it was\n", b"")
