@@ -5,6 +5,10 @@ _cordon_names() {
 	cordon ps 2>/dev/null | tail -n +2 | cut -d' ' -f1
 }
 
+_cordon_images() {
+	cordon image ls 2>/dev/null | tail -n +2 | cut -d' ' -f1 | grep -v '^-$'
+}
+
 _cordon_verbs() {
 	cordon help 2>/dev/null | sed -n 's/^  cordon \([a-z]*\) .*/\1/p'
 }
@@ -20,6 +24,10 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_verbs)" -- "$word")
 		return
 	fi
+	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --rootfs ]; then
+		mapfile -t COMPREPLY < <(compgen -W "host $(_cordon_images)" -- "$word"; compgen -f -- "$word")
+		return
+	fi
 	# Behind "--" stands a command of the sandbox: nothing here knows what it has.
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		[ "${COMP_WORDS[i]}" = -- ] && return
@@ -30,6 +38,12 @@ _cordon() {
 	fi
 	case $verb in
 	help) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_verbs)" -- "$word") ;;
+	image)
+		case ${COMP_WORDS[2]} in
+		build) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		rm) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_images)" -- "$word") ;;
+		*) mapfile -t COMPREPLY < <(compgen -W "ls build rm" -- "$word") ;;
+		esac ;;
 	template) mapfile -t COMPREPLY < <(compgen -W "ls rm prune" -- "$word") ;;
 	exec | stats | logs | pause | resume | fork | stop | kill | rm | wait)
 		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
