@@ -50,9 +50,9 @@ struct files_share_config {
 	 * that what every user of the host may read: root's thread gives up root's rights for it.
 	 */
 	bool host_root;
-	uint32_t uid;	   /* the monitor's own user appears as this user of the sandbox */
-	uint32_t gid;	   /* and its group as this one */
-	uint32_t id_base;  /* what the guest's kernel adds to the sandbox's ids (100000) */
+	uint32_t uid;	  /* the monitor's own user appears as this user of the sandbox */
+	uint32_t gid;	  /* and its group as this one */
+	uint32_t id_base; /* what the guest's kernel adds to the sandbox's ids (100000) */
 	/* Decides every operation (class file; objects are guest paths). NULL: all are allowed. It
 	 * outlives the share and its sessions. */
 	struct guard *guard;

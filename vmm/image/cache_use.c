@@ -234,10 +234,10 @@ static void add_image(json_t *images, int cache_fd, const char *hex)
 json_t *image_list(struct err *err)
 {
 	int cache_fd = cache_open(err);
-	json_t *images = json_object(), *array = json_array(), *image;
+	json_t *images = json_object(), *array = json_array();
 	struct dirent *item;
 	struct digest id;
-	const char *key;
+	void *at;
 	DIR *list;
 
 	if (cache_fd < 0 || !images || !array) {
@@ -254,7 +254,8 @@ json_t *image_list(struct err *err)
 		closedir(list);
 	image_tag_each(cache_fd, add_name, images);
 	fd_close(&cache_fd);
-	json_object_foreach(images, key, image) json_array_append(array, image);
+	for (at = json_object_iter(images); at; at = json_object_iter_next(images, at))
+		json_array_append(array, json_object_iter_value(at));
 	json_decref(images);
 	return array;
 }
