@@ -20,7 +20,7 @@
  * What a layer may unpack to: LAYER_SLACK, and beyond that LAYER_RATIO times what is stored.
  * (gzip's own limit is 1032; programs and texts come to less than 20.)
  */
-#define LAYER_SLACK MIB(64)
+#define LAYER_SLACK MIB(16)
 #define LAYER_RATIO 128
 
 struct layer {
