@@ -139,6 +139,11 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libsha
 	@mkdir -p $(@D)
 	$(CLANG) $(FUZZ_FLAGS) -o $@ $^ $(LIBS)
 
+# bench/blk drives a device with the unit tests' fake guest.
+$(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+
 unit-build: $(UNIT_BIN)
 guest-tests: $(GUEST_BIN)
 fuzz-build: $(FUZZ_BIN)

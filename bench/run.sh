@@ -52,6 +52,7 @@ if [ "$quick" = yes ]; then
 	measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
 	measure "cat" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 2M
 	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 20
+	measure "block device" 60 bench/blk/run.sh
 	exit 0
 fi
 measure "null guest" 60 bench/null/run.py
@@ -60,6 +61,7 @@ measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
 measure "memory, booted" 60 bench/memory/run.py --cold
 measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 16M
 measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh
+measure "block device" 60 bench/blk/run.sh
 measure "restore against memory size" 400 bench/warm/run.py --runs 9 restore
 measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 10 sandboxes fork exec
 measure "guest instructions of a boot (in the lab)" 180 bench/boot/run.py

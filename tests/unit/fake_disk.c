@@ -124,7 +124,8 @@ static void look(void *arg)
 	if ((int16_t)(fake_queue_used_index(wait->queue) - wait->index) >= 0)
 		loop_stop(wait->disk->loop);
 	else
-		loop_timer_start(wait->disk->loop, &wait->timer, wait->disk->small ? 0 : 100000);
+		loop_timer_start(wait->disk->loop, &wait->timer,
+				 wait->disk->small || wait->disk->busy ? 0 : 100000);
 }
 
 void fake_disk_wait(struct fake_disk *disk, unsigned queue, unsigned count)

@@ -30,6 +30,7 @@ struct fake_disk {
 	struct blk_config config;
 	uint64_t features;	       /* that the driver takes, of those offered */
 	bool small;		       /* no threads, and little memory: for fuzzers */
+	bool busy;		       /* a wait looks all the time: for measurements */
 	uint64_t header, status, data; /* of the last request, in guest memory */
 	char image[64];		       /* path of fake_disk_image()'s file, or "" */
 };

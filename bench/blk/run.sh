@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The block device against the host's pread: see blk.c. BUILD is the build's folder.
+set -eu
+cd "$(dirname "$0")/../.."
+build=${BUILD:-build}
+make -s BUILD="$build" "$build/bench/blk" >/dev/null
+printf 'load %s\n' "$(cut -d' ' -f1 /proc/loadavg)"
+exec "$build/bench/blk"
