@@ -1,20 +1,269 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/policy/internal.h"
+/*
+ * Rules that can never decide anything. For each rule an example of what it matches is made, and if
+ * that one is decided by the rule, all is well. Where it is not, all paths that the rule matches
+ * are looked at (product.h), so what is refused is proven to be out of reach, be it because of one
+ * rule above it or of several together. What is too large to be proven is let pass.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-int policy_check_reachable(const struct policy *policy, struct err *err)
+#include "vmm/policy/product.h"
+
+#define STATES_MAX   8192
+#define SUSPECTS_MAX 64 /* rules that are looked at closely: the rest is let pass */
+
+static int fail_at(const struct rule *rule, struct err *err, const char *text)
 {
-	(void)policy;
-	(void)err;
+	return err_set(err, EINVAL, "%.100s:%u:%u: %s", rule->public.file, rule->public.line,
+		       rule->column, text);
+}
+
+/* --- examples --------------------------------------------------------------------------------- */
+
+/* Bytes for what a wild component leaves open: what people hardly write in patterns. */
+static size_t example_name(const struct glob_part *part, char *to, char filler)
+{
+	unsigned place, byte;
+	size_t length = 0;
+
+	for (place = 0; place <= part->count; place++) {
+		if (part->loop && part->loop[place / 64] >> (place % 64) & 1 &&
+		    length + part->count - place < GLOB_NAME_MAX)
+			to[length++] = filler;
+		if (place == part->count)
+			break;
+		byte = (uint8_t)filler;
+		if (!(part->set[place].bits[byte / 64] >> (byte % 64) & 1))
+			for (byte = 1; !(part->set[place].bits[byte / 64] >> (byte % 64) & 1);)
+				byte++;
+		to[length++] = (char)byte;
+	}
+	return length;
+}
+
+/* A path that the pattern matches; trees: how many components each `**` stands for. 0: too long. */
+static size_t example_path(const struct glob *glob, char path[POLICY_OBJECT_MAX], unsigned trees,
+			   char filler)
+{
+	size_t length = 0;
+	unsigned i, k;
+
+	for (i = 0; i < glob->parts; i++) {
+		if (length + GLOB_NAME_MAX + 4 * trees + 2 > POLICY_OBJECT_MAX)
+			return 0;
+		for (k = 0; glob->part[i].kind == GLOB_TREE && k < trees; k++) {
+			path[length++] = '/';
+			path[length++] = filler;
+		}
+		if (glob->part[i].kind == GLOB_TREE)
+			continue;
+		path[length++] = '/';
+		length += example_name(&glob->part[i], path + length, filler);
+	}
+	if (length == 0)
+		path[length++] = '/';
+	return length;
+}
+
+static bool decides_example(const struct rule_list *list, const struct rule *rule, uint32_t value)
+{
+	static const char filler[] = {'\x01', 'z', '_'};
+	char path[POLICY_OBJECT_MAX];
+	unsigned k, trees, f;
+	size_t length;
+
+	for (k = 0; k < rule->patterns; k++)
+		for (trees = 0; trees < 3; trees++)
+			for (f = 0; f < sizeof(filler); f++) {
+				length = example_path(&rule->pattern[k], path, trees, filler[f]);
+				if (length && glob_tree_match(list->tree, path, length) == value)
+					return true;
+			}
+	return false;
+}
+
+/* --- proofs ----------------------------------------------------------------------------------- */
+
+struct proof {
+	uint32_t covering; /* a rule that decides some of it instead */
+};
+
+static bool still_covered(void *arg, uint32_t first, uint32_t second)
+{
+	struct proof *proof = arg;
+
+	(void)first;
+	if (second == GLOB_NONE)
+		return false;
+	proof->covering = second;
+	return true;
+}
+
+/* 1: nothing is left for the rule; 0: something is, or that is not known; -ENOMEM. */
+static int is_covered(const struct rule_list *list, size_t index, struct proof *proof)
+{
+	struct product product = {
+		.first_only = true,
+		.states_max = STATES_MAX,
+		.visit = still_covered,
+		.arg = proof,
+	};
+	int ret = product_list_fill(&product.list[0], list, index, index + 1);
+
+	proof->covering = GLOB_NONE;
+	if (ret == 0)
+		ret = product_list_fill(&product.list[1], list, 0, index);
+	if (ret == 0)
+		ret = product_search(&product);
+	product_list_free(&product.list[0]);
+	product_list_free(&product.list[1]);
+	if (ret == -ENOMEM)
+		return ret;
+	return ret == 0 && proof->covering != GLOB_NONE;
+}
+
+static int check_paths(const struct rule_list *list, struct err *err)
+{
+	const struct rule *rule, *above;
+	struct proof proof;
+	unsigned suspects = 0;
+	char text[320];
+	size_t i;
+	int ret;
+
+	for (i = 0; i < list->count && suspects < SUSPECTS_MAX; i++) {
+		rule = list->rule[i];
+		if (rule->implied || decides_example(list, rule, (uint32_t)i))
+			continue;
+		suspects++;
+		ret = is_covered(list, i, &proof);
+		if (ret < 0)
+			return err_set(err, ENOMEM, "out of memory");
+		if (ret == 0)
+			continue;
+		above = list->rule[proof.covering];
+		snprintf(text, sizeof(text),
+			 "this rule never decides: all it matches is decided above it (%.60s:%u: "
+			 "%.120s); move it up or remove it",
+			 above->public.file, above->public.line, above->public.text);
+		return fail_at(rule, err, text);
+	}
 	return 0;
 }
 
-#include <errno.h>
+/* --- network ---------------------------------------------------------------------------------- */
 
-#include "vmm/policy/narrow.h"
-
-int policy_is_narrower(const struct policy *child, const struct policy *parent, struct err *err)
+static bool target_is_covered(const struct rule_list *list, size_t index,
+			      const struct net_target *target, const struct rule **above)
 {
-	(void)child;
-	(void)parent;
-	return err_set(err, EPERM, "not proven");
+	const struct rule *rule = list->rule[index];
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < index; i++)
+		for (k = 0; k < list->rule[i]->targets; k++)
+			if (net_target_covers(list->rule[i], &list->rule[i]->target[k], rule,
+					      target)) {
+				*above = list->rule[i];
+				return true;
+			}
+	return false;
+}
+
+static int check_net(const struct rule_list *list, struct err *err)
+{
+	const struct rule *rule, *above = NULL;
+	char text[320];
+	unsigned k;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		rule = list->rule[i];
+		for (k = 0; k < rule->targets; k++)
+			if (!target_is_covered(list, i, &rule->target[k], &above))
+				break;
+		if (k < rule->targets)
+			continue;
+		snprintf(text, sizeof(text),
+			 "this rule never decides: all it matches is decided above it (%.60s:%u: "
+			 "%.120s); move it up or remove it",
+			 above->public.file, above->public.line, above->public.text);
+		return fail_at(rule, err, text);
+	}
+	return 0;
+}
+
+/* --- shares ----------------------------------------------------------------------------------- */
+
+/* Whether a pattern can match the folder or anything beneath it. */
+static bool reaches(const struct glob *glob, const char *folder)
+{
+	const char *name = folder + 1, *end;
+	unsigned i;
+
+	for (i = 0; i < glob->parts; i++, name = *end ? end + 1 : end) {
+		if (*name == '\0' || glob->part[i].kind == GLOB_TREE)
+			return true;
+		end = strchrnul(name, '/');
+		if (!glob_part_matches(&glob->part[i], name, (size_t)(end - name)))
+			return false;
+	}
+	return *name == '\0';
+}
+
+static bool rule_reaches(const struct rule *rule, const char *folder)
+{
+	unsigned k;
+
+	for (k = 0; k < rule->patterns; k++)
+		if (reaches(&rule->pattern[k], folder))
+			return true;
+	return false;
+}
+
+/* A file rule that no share is under, a share that no rule opens: both are mistakes. */
+static int check_shares(const struct policy *policy, struct err *err)
+{
+	const struct rule_list *list = &policy->class[POLICY_FILE];
+	const struct policy_share *share;
+	size_t i, s;
+
+	for (i = 0; i < list->count && !policy->source.rootfs && !policy->source.lenient; i++) {
+		for (s = 0; s < policy->shares; s++)
+			if (rule_reaches(list->rule[i], policy->share[s].guest))
+				break;
+		if (s == policy->shares)
+			return fail_at(list->rule[i], err,
+				       "no share is there: the guest's own files are not "
+				       "enforced by this version");
+	}
+	for (s = 0; s < policy->shares; s++) {
+		share = &policy->share[s];
+		for (i = 0; i < list->count; i++)
+			if (list->rule[i]->public.action >= POLICY_ACTION_READ &&
+			    rule_reaches(list->rule[i], share->guest))
+				break;
+		if (i == list->count && share->file)
+			return err_set(
+				err, EINVAL,
+				"%.100s:%u: no rule lets anything of this share be read: add "
+				"'file %s %.200s/**'",
+				share->file, share->line, share->read_only ? "read" : "write",
+				share->guest);
+	}
+	return 0;
+}
+
+int policy_check_reachable(const struct policy *policy, struct err *err)
+{
+	int ret = check_paths(&policy->class[POLICY_FILE], err);
+
+	if (ret == 0)
+		ret = check_paths(&policy->class[POLICY_EXEC], err);
+	if (ret == 0)
+		ret = check_net(&policy->class[POLICY_NET], err);
+	return ret == 0 ? check_shares(policy, err) : ret;
 }

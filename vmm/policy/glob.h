@@ -95,10 +95,4 @@ bool glob_tree_same_beneath(const struct glob_tree *tree, const char *a, size_t 
 			    const char *b, size_t b_length,
 			    bool (*same)(const void *arg, uint32_t x, uint32_t y), const void *arg);
 
-/*
- * Whether a single pattern of the set with a value below limit matches everything that glob does.
- * Sound, not complete. Returns the value, or GLOB_NONE. The set need not be finished.
- */
-uint32_t glob_tree_covers(const struct glob_tree *tree, const struct glob *glob, uint32_t limit);
-
 #endif

@@ -282,10 +282,12 @@ int glob_tree_finish(struct glob_tree *tree)
 {
 	uint32_t id, child;
 	bool wild;
-	int ret = grow_table(tree, 256);
+	uint32_t slots = 256;
+	int ret;
 
-	while (ret == 0 && tree->slots < 4 * tree->nodes)
-		ret = grow_table(tree, 4 * tree->slots);
+	while (slots < 4 * tree->nodes)
+		slots *= 4;
+	ret = grow_table(tree, slots);
 	for (id = 0; ret == 0 && id < tree->nodes; id++) {
 		wild = false;
 		for (child = tree->node[id].child; child; child = tree->node[child].sibling)

@@ -164,8 +164,7 @@ static int copy_source(struct policy *policy, const struct policy_source *source
 		missing |= !share[i].host || !share[i].guest;
 	}
 	missing |= !policy->source.name || (source->folder && !policy->source.folder) ||
-		   (source->cwd && !policy->source.cwd) ||
-		   (source->home && !policy->source.home);
+		   (source->cwd && !policy->source.cwd) || (source->home && !policy->source.home);
 	policy->name = policy->source.name;
 	return missing ? -ENOMEM : 0;
 }

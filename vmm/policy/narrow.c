@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/policy/narrow.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/policy/product.h"
+
+#define STATES_MAX 50000
+
+/* --- paths ------------------------------------------------------------------------------------ */
+
+struct comparison {
+	const struct rule_list *child, *parent;
+	enum policy_action child_default, parent_default;
+	uint32_t child_rule, parent_rule; /* where it failed */
+};
+
+/* Whether what the parent says lets the child say that. */
+static bool is_within(enum policy_action child, enum policy_action parent)
+{
+	/* Whoever is asked may say yes to anything, so asking is more than all that is known. */
+	if (child == POLICY_ACTION_ASK)
+		return parent == POLICY_ACTION_ASK || parent == POLICY_ACTION_WRITE ||
+		       parent == POLICY_ACTION_ALLOW;
+	if (parent == POLICY_ACTION_ASK)
+		return child <= POLICY_ACTION_DENY;
+	return child <= parent;
+}
+
+static enum policy_action action_of(const struct rule_list *list, uint32_t rule,
+				    enum policy_action otherwise)
+{
+	return rule == GLOB_NONE ? otherwise : list->rule[rule]->public.action;
+}
+
+static bool compare(void *arg, uint32_t child, uint32_t parent)
+{
+	struct comparison *comparison = arg;
+
+	comparison->child_rule = child;
+	comparison->parent_rule = parent;
+	return is_within(action_of(comparison->child, child, comparison->child_default),
+			 action_of(comparison->parent, parent, comparison->parent_default));
+}
+
+static void describe(char *to, size_t size, const struct rule_list *list, uint32_t rule,
+		     enum policy_action otherwise)
+{
+	if (rule == GLOB_NONE)
+		snprintf(to, size, "%s by default", policy_action_word(otherwise));
+	else
+		snprintf(to, size, "%s, %.60s:%u",
+			 policy_action_word(list->rule[rule]->public.action),
+			 list->rule[rule]->public.file, list->rule[rule]->public.line);
+}
+
+static int compare_paths(struct comparison *comparison, enum policy_class class, struct err *err)
+{
+	struct product product = {
+		.states_max = STATES_MAX,
+		.visit = compare,
+		.arg = comparison,
+	};
+	char child[100], parent[100];
+	int ret =
+		product_list_fill(&product.list[0], comparison->child, 0, comparison->child->count);
+
+	if (ret == 0)
+		ret = product_list_fill(&product.list[1], comparison->parent, 0,
+					comparison->parent->count);
+	if (ret == 0)
+		ret = product_search(&product);
+	product_list_free(&product.list[0]);
+	product_list_free(&product.list[1]);
+	if (ret == -ENOMEM)
+		return err_set(err, ENOMEM, "out of memory");
+	if (ret == -E2BIG)
+		return err_set(err, EPERM,
+			       "it could not be proven that the %s rules allow nothing new: give "
+			       "simpler ones",
+			       policy_class_word(class));
+	if (ret == 0)
+		return 0;
+	describe(child, sizeof(child), comparison->child, comparison->child_rule,
+		 comparison->child_default);
+	describe(parent, sizeof(parent), comparison->parent, comparison->parent_rule,
+		 comparison->parent_default);
+	return err_set(err, EPERM, "it allows more: %s %.120s (%s; before: %s)",
+		       policy_class_word(class), product.path, child, parent);
+}
+
+static int compare_class(const struct policy *child, const struct policy *parent,
+			 enum policy_class class, enum policy_action otherwise, struct err *err)
+{
+	struct comparison comparison = {
+		.child = &child->class[class],
+		.parent = &parent->class[class],
+		.child_default = otherwise,
+		.parent_default = otherwise,
+	};
+
+	/* A class without rules has its default, one with rules ends in a denial. */
+	if (class == POLICY_EXEC) {
+		comparison.child_default =
+			comparison.child->count ? POLICY_ACTION_DENY : POLICY_ACTION_ALLOW;
+		comparison.parent_default =
+			comparison.parent->count ? POLICY_ACTION_DENY : POLICY_ACTION_ALLOW;
+	}
+	return compare_paths(&comparison, class, err);
+}
+
+/* --- network ---------------------------------------------------------------------------------- */
+
+/* Whether the child denies, before the rule, all that another target means. */
+static bool denied_before(const struct rule_list *list, size_t before, const struct rule *rule,
+			  const struct net_target *target)
+{
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < before; i++)
+		for (k = 0; k < list->rule[i]->targets; k++)
+			if (list->rule[i]->public.action == POLICY_ACTION_DENY &&
+			    net_target_covers(list->rule[i], &list->rule[i]->target[k], rule,
+					      target))
+				return true;
+	return false;
+}
+
+/*
+ * Goes down the parent's rules: one that covers the target and allows it proves it; one that may be
+ * about some of it and allows less must be in the child as well.
+ */
+static bool target_within(const struct rule_list *child, size_t index,
+			  const struct net_target *target, const struct rule_list *parent)
+{
+	const struct rule *rule = child->rule[index], *other;
+	unsigned k;
+	size_t i;
+
+	for (i = 0; i < parent->count; i++) {
+		other = parent->rule[i];
+		for (k = 0; k < other->targets; k++) {
+			if (is_within(rule->public.action, other->public.action)) {
+				if (net_target_covers(other, &other->target[k], rule, target))
+					return true;
+				continue;
+			}
+			if (net_target_overlaps(other, &other->target[k], rule, target) &&
+			    !denied_before(child, index, other, &other->target[k]))
+				return false;
+		}
+	}
+	return false;
+}
+
+static int compare_net(const struct policy *child, const struct policy *parent, struct err *err)
+{
+	const struct rule_list *list = &child->class[POLICY_NET];
+	const struct rule *rule;
+	unsigned k;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		rule = list->rule[i];
+		for (k = 0; k < rule->targets && rule->public.action != POLICY_ACTION_DENY; k++)
+			if (!target_within(list, i, &rule->target[k], &parent->class[POLICY_NET]))
+				return err_set(err, EPERM,
+					       "it allows more, or that can't be ruled out: net %s "
+					       "%.100s (%.100s:%u)",
+					       policy_protocol_word(rule->protocol),
+					       rule->target[k].text, rule->public.file,
+					       rule->public.line);
+	}
+	return 0;
+}
+
+/* --- the rest --------------------------------------------------------------------------------- */
+
+static int compare_shares(const struct policy *child, const struct policy *parent, struct err *err)
+{
+	const struct policy_share *share, *other;
+	size_t i, k;
+
+	for (i = 0; i < child->shares; i++) {
+		share = &child->share[i];
+		for (k = 0; k < parent->shares; k++) {
+			other = &parent->share[k];
+			if (strcmp(share->host, other->host) == 0 &&
+			    strcmp(share->guest, other->guest) == 0 && share->uid == other->uid &&
+			    share->gid == other->gid && (share->read_only || !other->read_only))
+				break;
+		}
+		if (k == parent->shares)
+			return err_set(err, EPERM, "it allows more: the share %.200s (%.100s:%u)",
+				       share->guest, share->file ? share->file : "--share",
+				       share->line);
+	}
+	return 0;
+}
+
+static int compare_limits(const struct policy *child, const struct policy *parent, struct err *err)
+{
+	static const char *const name[] = {"cpus", "memory", "processes", "disk", "wall", "idle"};
+	const struct policy_limits *a = &child->limits, *b = &parent->limits;
+	const uint64_t ours[] = {a->cpus, a->memory, a->processes, a->disk, a->wall_ns, a->idle_ns};
+	const uint64_t theirs[] = {b->cpus, b->memory,	b->processes,
+				   b->disk, b->wall_ns, b->idle_ns};
+	unsigned i;
+
+	for (i = 0; i < 6; i++)
+		if (theirs[i] && (!ours[i] || ours[i] > theirs[i]))
+			return err_set(
+				err, EPERM, "it allows more: %s limit %s (before: %.100s:%u)",
+				ours[i] ? "a higher" : "no", name[i], b->file[i], b->line[i]);
+	return 0;
+}
+
+int policy_is_narrower(const struct policy *child, const struct policy *parent, struct err *err)
+{
+	int ret = compare_shares(child, parent, err);
+
+	if (ret == 0)
+		ret = compare_limits(child, parent, err);
+	if (ret == 0 && parent->audit_required && !child->audit_required)
+		ret = err_set(err, EPERM, "it allows more: 'on-deny audit=required' is missing");
+	if (ret == 0)
+		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_DENY, err);
+	/* In a root file system that is served, what no rule is about may be read. */
+	if (ret == 0 && (child->source.rootfs || parent->source.rootfs))
+		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, err);
+	if (ret == 0)
+		ret = compare_class(child, parent, POLICY_EXEC, POLICY_ACTION_DENY, err);
+	return ret == 0 ? compare_net(child, parent, err) : ret;
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/policy/product.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+
+#define CONFIGS_MAX (4u << 20)	/* of all states together */
+#define SET_MAX	    (64u << 10) /* of one state */
+
+/*
+ * Where a pattern can be in a path: in the component that its part (index) takes, at a place of it.
+ * As one number, so that sets are sorted by pattern: pattern, part, place.
+ */
+#define CONFIG(pattern, part, place) \
+	((uint64_t)(pattern) << 32 | (uint64_t)(part) << 16 | (uint64_t)(place))
+#define CONFIG_PATTERN(config) ((size_t)((config) >> 32))
+#define CONFIG_PART(config)    ((unsigned)((config) >> 16 & 0xffff))
+#define CONFIG_PLACE(config)   ((unsigned)((config)&0xffff))
+
+struct set {
+	uint64_t *config;
+	size_t count;
+};
+
+struct state {
+	size_t config; /* offset into search.config: the first list's, then the second's */
+	size_t count[2];
+	bool begun;    /* the component has a byte */
+	uint32_t from; /* the state before, and how it went on */
+	uint8_t byte;
+};
+
+struct search {
+	struct product *product;
+	struct state *state;
+	size_t states, next;
+	uint64_t *config;
+	size_t configs, config_room;
+	uint32_t *slot; /* of states, by hash */
+	size_t slots;
+	uint8_t byte[256]; /* one of each group of bytes that nothing tells apart */
+	unsigned bytes;
+	struct set set[2]; /* being made */
+};
+
+/* --- patterns --------------------------------------------------------------------------------- */
+
+static const struct glob *pattern_of(const struct product_list *list, uint64_t config)
+{
+	return list->pattern[CONFIG_PATTERN(config)];
+}
+
+static bool set_has(const struct glob_set *set, unsigned byte)
+{
+	return set->bits[byte / 64] >> (byte % 64) & 1;
+}
+
+static void add(struct set *set, uint64_t config)
+{
+	if (set->count < SET_MAX)
+		set->config[set->count++] = config;
+}
+
+/* A component begins for a pattern whose parts before this one have been taken. */
+static void begin_part(const struct product_list *list, struct set *set, size_t pattern,
+		       unsigned part)
+{
+	const struct glob *glob = list->pattern[pattern];
+
+	for (; part < glob->parts; part++) {
+		add(set, CONFIG(pattern, part, 0));
+		if (glob->part[part].kind != GLOB_TREE)
+			break;
+	}
+}
+
+/* Whether a pattern's component may end here. */
+static bool is_whole(const struct glob *glob, uint64_t config)
+{
+	const struct glob_part *part = &glob->part[CONFIG_PART(config)];
+
+	return part->kind == GLOB_TREE || CONFIG_PLACE(config) == part->count;
+}
+
+/* Whether the pattern matches the path if it ends here. */
+static bool accepts(const struct glob *glob, uint64_t config)
+{
+	unsigned part = CONFIG_PART(config);
+
+	if (!is_whole(glob, config))
+		return false;
+	if (part + 1 == glob->parts)
+		return true;
+	return part + 2 == glob->parts && glob->part[part + 1].kind == GLOB_TREE;
+}
+
+/* A last `**` takes all that can come: patterns behind it do not matter any more. */
+static bool takes_all(const struct glob *glob, uint64_t config)
+{
+	return CONFIG_PART(config) + 1 == glob->parts &&
+	       glob->part[CONFIG_PART(config)].kind == GLOB_TREE;
+}
+
+/* --- sets ------------------------------------------------------------------------------------- */
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void tidy(const struct product_list *list, struct set *set)
+{
+	size_t i, kept = 0;
+
+	qsort(set->config, set->count, sizeof(set->config[0]), by_number);
+	for (i = 0; i < set->count; i++) {
+		if (kept > 0 && set->config[kept - 1] == set->config[i])
+			continue;
+		set->config[kept++] = set->config[i];
+		if (takes_all(pattern_of(list, set->config[i]), set->config[i]))
+			break;
+	}
+	set->count = kept;
+}
+
+static void step_byte(const struct product_list *list, const uint64_t *config, size_t count,
+		      unsigned byte, struct set *set)
+{
+	const struct glob_part *part;
+	unsigned place;
+	size_t i;
+
+	set->count = 0;
+	for (i = 0; i < count; i++) {
+		part = &pattern_of(list, config[i])->part[CONFIG_PART(config[i])];
+		place = CONFIG_PLACE(config[i]);
+		if (part->kind == GLOB_TREE) {
+			add(set, config[i]);
+			continue;
+		}
+		if (place < part->count && set_has(&part->set[place], byte))
+			add(set, config[i] + 1);
+		if (part->loop && part->loop[place / 64] >> (place % 64) & 1)
+			add(set, config[i]);
+	}
+	tidy(list, set);
+}
+
+static void step_slash(const struct product_list *list, const uint64_t *config, size_t count,
+		       struct set *set)
+{
+	size_t i;
+
+	set->count = 0;
+	for (i = 0; i < count; i++) {
+		const struct glob *glob = pattern_of(list, config[i]);
+		unsigned part = CONFIG_PART(config[i]);
+
+		if (is_whole(glob, config[i]))
+			begin_part(list, set, CONFIG_PATTERN(config[i]),
+				   part + (glob->part[part].kind != GLOB_TREE));
+	}
+	tidy(list, set);
+}
+
+static uint32_t first_value(const struct product_list *list, const uint64_t *config, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (accepts(pattern_of(list, config[i]), config[i]))
+			return list->value[CONFIG_PATTERN(config[i])];
+	return GLOB_NONE;
+}
+
+/* --- bytes ------------------------------------------------------------------------------------ */
+
+/* Each byte gets a number that is the hash of the sets it is in; equal numbers: equal bytes. */
+static void group_bytes(struct search *search)
+{
+	uint64_t hash[256] = {0}, number = 1;
+	unsigned byte, other, l;
+	size_t i, k, n;
+
+	for (l = 0; l < 2; l++) {
+		const struct product_list *list = &search->product->list[l];
+
+		for (i = 0; i < list->count; i++)
+			for (k = 0; k < list->pattern[i]->parts; k++) {
+				const struct glob_part *part = &list->pattern[i]->part[k];
+
+				for (n = 0; part->kind != GLOB_TREE && n < part->count; n++) {
+					number = number * 0x9e3779b97f4a7c15ull + 1;
+					for (byte = 0; byte < 256; byte++)
+						if (set_has(&part->set[n], byte))
+							hash[byte] += number ^ number >> 29;
+				}
+			}
+	}
+	/* Readable ones first: they are in examples then. */
+	for (k = 0; k < 256; k++) {
+		byte = (unsigned)(k + 'a') % 256;
+		for (other = 0; other < search->bytes; other++)
+			if (hash[search->byte[other]] == hash[byte])
+				break;
+		if (byte != 0 && byte != '/' && other == search->bytes)
+			search->byte[search->bytes++] = (uint8_t)byte;
+	}
+}
+
+/* --- states ----------------------------------------------------------------------------------- */
+
+static uint64_t hash_sets(const struct search *search, bool begun)
+{
+	uint64_t hash = 0xcbf29ce484222325ull + begun;
+	unsigned l;
+	size_t i;
+
+	for (l = 0; l < 2; l++)
+		for (i = 0; i <= search->set[l].count; i++) {
+			hash ^= i < search->set[l].count ? search->set[l].config[i] : ~0ull;
+			hash *= 0x9e3779b97f4a7c15ull;
+			hash ^= hash >> 31;
+		}
+	return hash;
+}
+
+static bool is_state(const struct search *search, const struct state *state, bool begun)
+{
+	const uint64_t *config = search->config + state->config;
+	const struct set *set = search->set;
+
+	return state->begun == begun && state->count[0] == set[0].count &&
+	       state->count[1] == set[1].count &&
+	       memcmp(config, set[0].config, set[0].count * sizeof(*config)) == 0 &&
+	       memcmp(config + set[0].count, set[1].config, set[1].count * sizeof(*config)) == 0;
+}
+
+/* Adds the state that search->set stands for, unless it is there. */
+static int add_state(struct search *search, bool begun, uint32_t from, uint8_t byte)
+{
+	const struct set *set = search->set;
+	size_t slot = hash_sets(search, begun) & (search->slots - 1);
+	uint64_t *to;
+
+	if (search->product->first_only && set[0].count == 0)
+		return 0;
+	for (; search->slot[slot]; slot = (slot + 1) & (search->slots - 1))
+		if (is_state(search, &search->state[search->slot[slot] - 1], begun))
+			return 0;
+	if (search->states == search->product->states_max || set[0].count == SET_MAX ||
+	    set[1].count == SET_MAX ||
+	    search->configs + set[0].count + set[1].count > search->config_room)
+		return -E2BIG;
+	search->state[search->states] = (struct state){
+		.config = search->configs,
+		.count = {set[0].count, set[1].count},
+		.begun = begun,
+		.from = from,
+		.byte = byte,
+	};
+	to = search->config + search->configs;
+	memcpy(to, set[0].config, set[0].count * sizeof(*to));
+	memcpy(to + set[0].count, set[1].config, set[1].count * sizeof(*to));
+	search->configs += set[0].count + set[1].count;
+	search->slot[slot] = (uint32_t)++search->states;
+	return 0;
+}
+
+/* The way to a state, as a path. */
+static void write_example(const struct search *search, size_t at, char path[PRODUCT_PATH_MAX])
+{
+	char back[PRODUCT_PATH_MAX];
+	size_t length = 0, i;
+
+	for (;; at = search->state[at].from) {
+		if (length < sizeof(back) - 1)
+			back[length++] = (char)search->state[at].byte;
+		if (at == 0)
+			break;
+	}
+	for (i = 0; i < length; i++)
+		path[i] = back[length - 1 - i];
+	path[length] = '\0';
+}
+
+static int go_on(struct search *search, size_t at)
+{
+	const struct product *product = search->product;
+	struct state state = search->state[at];
+	const uint64_t *config = search->config + state.config;
+	const uint64_t *other = config + state.count[0];
+	unsigned i;
+	int ret = 0;
+
+	if (state.begun) {
+		step_slash(&product->list[0], config, state.count[0], &search->set[0]);
+		step_slash(&product->list[1], other, state.count[1], &search->set[1]);
+		ret = add_state(search, false, (uint32_t)at, '/');
+	}
+	for (i = 0; i < search->bytes && ret == 0; i++) {
+		step_byte(&product->list[0], config, state.count[0], search->byte[i],
+			  &search->set[0]);
+		if (product->first_only && search->set[0].count == 0)
+			continue;
+		step_byte(&product->list[1], other, state.count[1], search->byte[i],
+			  &search->set[1]);
+		ret = add_state(search, true, (uint32_t)at, search->byte[i]);
+	}
+	return ret;
+}
+
+static int run(struct search *search)
+{
+	struct product *product = search->product;
+	const struct state *state;
+	const uint64_t *config;
+	uint32_t first, second;
+	unsigned l;
+	size_t i;
+	int ret;
+
+	for (l = 0; l < 2; l++) {
+		for (i = 0; i < product->list[l].count; i++)
+			begin_part(&product->list[l], &search->set[l], i, 0);
+		tidy(&product->list[l], &search->set[l]);
+	}
+	ret = add_state(search, false, 0, '/');
+	for (; ret == 0 && search->next < search->states; search->next++) {
+		state = &search->state[search->next];
+		config = search->config + state->config;
+		first = first_value(&product->list[0], config, state->count[0]);
+		second = first_value(&product->list[1], config + state->count[0], state->count[1]);
+		if (state->begun && (first != GLOB_NONE || !product->first_only) &&
+		    !product->visit(product->arg, first, second)) {
+			write_example(search, search->next, product->path);
+			return 1;
+		}
+		ret = go_on(search, search->next);
+	}
+	return ret;
+}
+
+int product_search(struct product *product)
+{
+	struct search search = {.product = product, .slots = 64};
+	int ret = -ENOMEM;
+
+	while (search.slots < 2 * product->states_max)
+		search.slots *= 2;
+	search.config_room = product->states_max * 64 + 2 * (size_t)SET_MAX;
+	if (search.config_room > CONFIGS_MAX)
+		search.config_room = CONFIGS_MAX;
+	product->path[0] = '\0';
+	group_bytes(&search);
+	search.state = calloc(product->states_max, sizeof(*search.state));
+	search.config = malloc(search.config_room * sizeof(*search.config));
+	search.slot = calloc(search.slots, sizeof(*search.slot));
+	search.set[0].config = malloc(SET_MAX * sizeof(uint64_t));
+	search.set[1].config = malloc(SET_MAX * sizeof(uint64_t));
+	if (search.state && search.config && search.slot && search.set[0].config &&
+	    search.set[1].config)
+		ret = run(&search);
+	free(search.state);
+	free(search.config);
+	free(search.slot);
+	free(search.set[0].config);
+	free(search.set[1].config);
+	return ret;
+}
+
+int product_list_fill(struct product_list *to, const struct rule_list *list, size_t begin,
+		      size_t end)
+{
+	size_t i, k, room = 1;
+
+	for (i = begin; i < end; i++)
+		room += list->rule[i]->patterns;
+	to->pattern = calloc(room, sizeof(const struct glob *));
+	to->value = calloc(room, sizeof(uint32_t));
+	to->count = 0;
+	if (!to->pattern || !to->value)
+		return -ENOMEM;
+	for (i = begin; i < end; i++)
+		for (k = 0; k < list->rule[i]->patterns; k++) {
+			to->pattern[to->count] = &list->rule[i]->pattern[k];
+			to->value[to->count++] = (uint32_t)i;
+		}
+	return 0;
+}
+
+void product_list_free(struct product_list *list)
+{
+	free(list->pattern);
+	free(list->value);
+}
