@@ -65,7 +65,7 @@ int root_parse(struct root_config *config, const char *text, struct err *err)
  */
 static int probe_type(struct root *root, struct disk *image, struct err *err)
 {
-	uint8_t head[2048];
+	uint8_t head[2048] = {0};
 	struct iovec piece = {.iov_base = head, .iov_len = sizeof(head)};
 
 	if (disk_bytes(image) >= sizeof(head) && disk_read(image, 0, &piece, 1) == sizeof(head)) {

@@ -211,7 +211,7 @@ static int begin_rule(struct parser *parser, enum policy_class class, unsigned w
 {
 	const char *const *verdicts = class == POLICY_FILE ? file_words : other_words;
 	char what[64];
-	int action, ret = too_many(parser);
+	int action = -1, ret = too_many(parser);
 
 	if (ret < 0)
 		return ret;
