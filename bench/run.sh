@@ -62,6 +62,7 @@ measure "memory, booted" 60 bench/memory/run.py --cold
 measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 16M
 measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh
 measure "block device" 60 bench/blk/run.sh
+measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
 measure "restore against memory size" 400 bench/warm/run.py --runs 9 restore
 measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 10 sandboxes fork exec
 measure "guest instructions of a boot (in the lab)" 180 bench/boot/run.py

@@ -145,6 +145,7 @@ def tree(path):
 
 # --- folders --------------------------------------------------------------------------------------------
 
+@limit(900)
 def test_a_folder_is_the_root_and_stays_as_it_is():
     """What is in it is there, as root's; changes are made in memory, and the folder has none of them."""
     path = folder()
@@ -159,6 +160,7 @@ def test_a_folder_is_the_root_and_stays_as_it_is():
     assert lines[2].split()[2:4] == ["0", "0"], result
 
 
+@limit(900)
 def test_two_at_once_do_not_see_each_other():
     path = folder()
     script = "echo {0} > /etc/file; echo ready; cat; cat /etc/file"
@@ -171,6 +173,7 @@ def test_two_at_once_do_not_see_each_other():
         process.wait().expect(0, b"ready\n" + word + b"\n", b"")
 
 
+@limit(900)
 def test_one_template_serves_all_roots():
     run("true").expect(0)
     before = call("template", "ls", "--json").expect(0).stdout
@@ -180,6 +183,7 @@ def test_one_template_serves_all_roots():
     assert sorted(names[0]) == sorted(names[1]), names
 
 
+@limit(900)
 def test_a_served_root_can_not_be_saved():
     """After a restore nobody would serve it. (Without --rootfs it can: test_copies.)"""
     with sandbox("box", "--rootfs", folder()):
@@ -189,6 +193,7 @@ def test_a_served_root_can_not_be_saved():
         execute("box", "cat", "/etc/file").expect(0, b"as it was\n")
 
 
+@limit(900)
 def test_roots_that_are_none():
     path = folder()
     os.makedirs(work("empty"))
@@ -202,6 +207,7 @@ def test_roots_that_are_none():
 
 # --- images ---------------------------------------------------------------------------------------------
 
+@limit(900)
 def test_an_archive_of_docker_save_runs():
     """Layers in order, whiteouts, links; what the image says of how it is run, and options over that."""
     path = work("box.tar")
@@ -219,6 +225,7 @@ def test_an_archive_of_docker_save_runs():
     assert image not in images()
 
 
+@limit(900)
 def test_an_image_layout_is_built_and_used_by_name():
     path = work("layout")
     image = oci_layout(path, busybox_layers(), Entrypoint=["echo", "entry"], Cmd=["word"], User="77:78")
@@ -240,6 +247,7 @@ def test_an_image_layout_is_built_and_used_by_name():
         run("true", options=("--rootfs", "box-two")).expect_error("box-two")
 
 
+@limit(900)
 def test_images_that_are_refused():
     """Each beside the same image without what is wrong, which is taken."""
     good = layer(("bin", FOLDER, "", 0o755), ("bin/x", FILE, b"x", 0o755))
@@ -284,7 +292,7 @@ print(os.path.exists("/usr/bin/cordon-was-here"), os.path.exists("/usr/bin/env")
 """
 
 
-@limit(600)
+@limit(900)
 def test_the_hosts_python_runs_and_the_host_is_not_touched():
     python = os.path.realpath("/usr/bin/python3")
     if not python.startswith("/usr/") or not os.path.exists("/usr/bin/env"):
@@ -303,6 +311,7 @@ def test_the_hosts_python_runs_and_the_host_is_not_touched():
             assert file.read() != "mine"
 
 
+@limit(900)
 def test_the_folder_that_no_image_is_called():
     """A word is an image's name first, and then a file's: `host` is always the host."""
     os.makedirs(work("host"))
