@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Snapshots of a machine on the real /dev/kvm, whose saved state lies: every field of processors,
- * interrupt controllers, devices and serial port is changed at random under checksums that are
- * right. The monitor refuses it in one line, or the guest goes on with it, or it ends; never the
- * monitor.
+ * interrupt controllers, devices, serial port and disks is changed at random under checksums that
+ * are right. The monitor refuses it in one line, or the guest goes on with it, or it ends; never
+ * the monitor.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -129,7 +129,51 @@ static void on_paused(void *arg)
 
 static const struct machine_ops ops = {.ended = on_ended};
 
-/* The valid snapshot: two processors, one of them running. */
+#define DISK_BYTES  KIB(64)
+#define DISK_AT	    KIB(20) /* where the scratch disk has something */
+#define IMAGE_BYTES 8192
+
+/* An image, and a scratch disk that something was written to. */
+static void put_disks(void)
+{
+	static uint8_t bytes[IMAGE_BYTES];
+	struct iovec piece = {.iov_base = bytes, .iov_len = DISK_BLOCK};
+	int fd = open(in_folder("image"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct disk *disk;
+	struct err err = {""};
+
+	memset(bytes, 0x5d, sizeof(bytes));
+	if (fd < 0 || fd_write_full(fd, bytes, sizeof(bytes)) < 0)
+		fail("the image");
+	close(fd);
+	if (disk_open_image(&disk, in_folder("image"), &err) < 0 ||
+	    devices_set_disk(&machine.devices, MACHINE_DISK_IMAGE, disk, &err) < 0 ||
+	    disk_create_scratch(&disk, DISK_BYTES, &err) < 0 ||
+	    disk_write(disk, DISK_AT, &piece, 1) != DISK_BLOCK ||
+	    devices_set_disk(&machine.devices, MACHINE_DISK_WRITABLE, disk, &err) < 0)
+		fail("disks: %s", err.text);
+}
+
+/* Both are there again, with what was in them. */
+static void check_disks(void)
+{
+	struct disk *image = blk_disk(machine.devices.blk[MACHINE_DISK_IMAGE]);
+	struct disk *disk = blk_disk(machine.devices.blk[MACHINE_DISK_WRITABLE]);
+	uint8_t bytes[DISK_BLOCK];
+	struct iovec piece = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+
+	if (!image || disk_bytes(image) != IMAGE_BYTES || !disk_is_read_only(image))
+		fail("the image is not there again");
+	if (!disk || disk_bytes(disk) != DISK_BYTES || disk_is_read_only(disk))
+		fail("the scratch disk is not there again");
+	if (disk_read(disk, DISK_AT, &piece, 1) != sizeof(bytes) || bytes[0] != 0x5d ||
+	    bytes[sizeof(bytes) - 1] != 0x5d)
+		fail("what was written is not there again");
+	if (disk_read(disk, 0, &piece, 1) != sizeof(bytes) || bytes[0] != 0)
+		fail("what was not written is not zero");
+}
+
+/* The valid snapshot: two processors, one of them running; two disks. */
 static void make_snapshot(void)
 {
 	struct machine_config config = {
@@ -143,6 +187,7 @@ static void make_snapshot(void)
 	write_kernel(config.kernel);
 	if (machine_create(&machine, loop, &config, &ops, NULL, &err) < 0)
 		fail("machine: %s", err.text);
+	put_disks();
 	if (machine_start(&machine, &err) < 0)
 		fail("start: %s", err.text);
 	loop_lock(loop);
@@ -156,7 +201,7 @@ static void make_snapshot(void)
 /* Opens, restores and runs it for a moment. True if it could be. */
 static bool try_snapshot(const char *path, struct err *err)
 {
-	struct machine_config config = {.console_fd = -1};
+	struct machine_config config = {.console_fd = -1, .trusted_image = true};
 	struct loop_timer timer = {.expired = on_timer};
 	struct snapshot snapshot;
 	bool runs;
@@ -175,6 +220,8 @@ static bool try_snapshot(const char *path, struct err *err)
 	machine_stop(&machine);
 	loop_timer_stop(loop, &timer);
 	ended += machine.end != MACHINE_RUNNING;
+	if (strstr(path, "good"))
+		check_disks();
 	machine_destroy(&machine);
 	return true;
 }
@@ -198,7 +245,10 @@ static void lie(uint8_t *file)
 {
 	static const uint64_t values[] = {0, 1, UINT64_MAX, UINT64_C(1) << 63, 0xfff, 0x80000000u};
 	uint64_t at, length, end = SNAPSHOT_HEADER_BYTES + load_le64(file + STATE_AT);
-	uint32_t type, changes = 1 + next_random() % 4, wanted = 3 + next_random() % 4;
+	static const uint32_t types[] = {SNAPSHOT_VM, SNAPSHOT_VCPU, SNAPSHOT_DEVICE, SNAPSHOT_UART,
+					 SNAPSHOT_DISK};
+	uint32_t type, changes = 1 + next_random() % 4;
+	uint32_t wanted = types[next_random() % ARRAY_SIZE(types)];
 
 	for (at = SNAPSHOT_HEADER_BYTES; at < end; at += SNAPSHOT_SECTION_BYTES + length) {
 		type = load_le32(file + at);
@@ -251,6 +301,23 @@ static void run_trials(void)
 }
 
 /* --- tests ------------------------------------------------------------------------------------ */
+
+static void untrusted(void)
+{
+	struct machine_config config = {.console_fd = -1};
+	struct snapshot snapshot;
+	struct err err;
+
+	make_snapshot();
+	if (snapshot_open(&snapshot, in_folder("good"), &err) < 0)
+		fail("%s", err.text);
+	config.restore = &snapshot;
+	if (machine_create(&machine, loop, &config, &ops, NULL, &err) == 0)
+		fail("the file's word was taken for where the image is");
+	if (!strstr(err.text, "--rootfs"))
+		fail("refused with '%s'", err.text);
+	snapshot_close(&snapshot);
+}
 
 static void good_again(void)
 {
@@ -306,6 +373,7 @@ int main(void)
 	if (!mkdtemp(folder))
 		return 1;
 	failed = run_test("snapshot_goes_on", good_again);
+	failed += run_test("snapshot_names_an_image", untrusted);
 	failed += run_test("snapshot_of_lies", lies);
 	snprintf(command, sizeof(command), "rm -rf %s", folder);
 	if (system(command) != 0)

@@ -336,7 +336,7 @@ static int copy_pieces(struct disk *disk, struct saved_disk *saved, int fd, stru
 static int make_disk(struct disk **out, struct saved_disk *saved, const struct snapshot *snapshot,
 		     const struct machine_config *config, struct err *err)
 {
-	struct disk *image;
+	struct disk *image = NULL;
 	int ret;
 
 	if (saved->identity.bytes == 0) {
