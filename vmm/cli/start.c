@@ -67,10 +67,16 @@ static int set_image(void *arg, const char *value, struct err *err)
 	return root_parse(&((struct start_options *)arg)->base.sandbox.root, value, err);
 }
 
+static int set_share(void *arg, const char *value, struct err *err)
+{
+	return policy_add_share(&((struct start_options *)arg)->base.policy_options, value, err);
+}
+
 static const struct cli_option restore_option_table[] = {
 	{"rootfs", 0, "IMAGE", "the image that the snapshot was taken with", set_image},
 	{"policy", 0, "FILE", "a policy file, or locked, workspace, open (locked)", set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
+	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"verify", 0, NULL, "read all of the memory in FILE first and check it", set_verify},
 };
 

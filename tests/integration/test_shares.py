@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shares: folders of the host in the guest, under rules, through templates, snapshots and forks."""
+import os
+import shutil
+import stat
+
+import cordon
+from cordon import call, run, scratch
+from test_life import execute, ps, sandbox
+
+
+def work(name=""):
+    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
+
+
+def folder(name, **files):
+    """A folder with files in it; "_" in their names stands for "/", "DOT" for "."."""
+    for file, text in files.items():
+        path = os.path.join(work(name), file.replace("_", "/").replace("DOT", "."))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+    os.makedirs(work(name), exist_ok=True)
+    return work(name)
+
+
+def read(*path):
+    with open(os.path.join(work(), *path), encoding="utf-8") as file:
+        return file.read()
+
+
+def touch(*operations, options=()):
+    """What came of each of the operations (programs/touch.c), done in one process of a sandbox. The
+    program comes by a share as well, a read-only and so a cached one."""
+    os.makedirs(work("program"), exist_ok=True)
+    shutil.copy(cordon.program("touch"), work("program"))
+    result = run("/program/touch", *operations,
+                 options=["--share", f"{work('program')}:/program:ro", *options]).expect(0, None, b"")
+    lines = result.stdout.decode().splitlines()
+    assert len(lines) == len(operations), result
+    return dict(zip(operations, lines))
+
+
+def check(expected, options):
+    """Each operation has the result that stands beside it."""
+    got = touch(*expected, options=options)
+    wrong = {key: (got[key], value) for key, value in expected.items() if got[key] != value}
+    assert not wrong, f"operation: (result, expected): {wrong}"
+
+
+# --- what a share is --------------------------------------------------------------------------------
+
+def test_share_read_and_write():
+    """Files go both ways, owned by the sandbox's root; modes, links and names survive."""
+    top = folder("top", a="from the host\n", d_e="deep\n")
+    os.chmod(os.path.join(top, "a"), 0o640)
+    check({"cat:/work/a": "from the host;", "cat:/work/d/e": "deep;", "stat:/work/a": "100640 0 0",
+           "create:/work/n": "", "create:/work/n ": "", "mkdir:/work/x": "", "chmod:/work/n": "",
+           "symlink:../a:/work/x/s": "", "link:/work/x/s": "../a", "cat:/work/x/s": "from the host;",
+           "ln:/work/n:/work/hard": "", "mv:/work/n:/work/x/moved": "", "rm:/work/d/e": "",
+           "rmdir:/work/d": "", "create:/work/odd\tname": "", "ls:/work": "a hard n  odd\tname x",
+           "write:/work/a": "", "append:/work/a": ""}, ["--share", f"{top}:/work"])
+    assert read("top", "hard") == read("top", "x", "moved") == "created\n"
+    assert os.readlink(os.path.join(top, "x", "s")) == "../a"
+    assert stat.S_IMODE(os.stat(os.path.join(top, "hard")).st_mode) == 0o777
+    assert not os.path.exists(os.path.join(top, "d"))
+    assert read("top", "a") == "written\nappended\n"
+
+
+def test_share_read_only():
+    """:ro holds, also against a guest that mounts it anew; the twin without it writes."""
+    top = folder("top", a="as it was\n")
+    changes = ["write:/work/a", "append:/work/a", "create:/work/b", "rm:/work/a", "mkdir:/work/c",
+               "mv:/work/a:/work/d", "ln:/work/a:/work/d", "chmod:/work/a"]
+    check({"cat:/work/a": "as it was;"} | dict.fromkeys(changes, "EROFS"),
+          ["--share", f"{top}:/work:ro"])
+    assert read("top", "a") == "as it was\n" and os.listdir(top) == ["a"]
+    result = run("sh", "-c", "mount -o remount,rw /work; echo x > /work/a",
+                 options=["--share", f"{top}:/work:ro"])
+    assert b"Read-only file system" in result.stderr and read("top", "a") == "as it was\n", result
+    check({"write:/work/a": "", "create:/work/b": "", "chmod:/work/a": ""},
+          ["--share", f"{top}:/work"])
+    assert read("top", "a") == "written\n"
+
+
+def test_share_owner():
+    """uid= says whom the host's user appears as, and that user may write."""
+    top = folder("top", a="x\n")
+    check({"stat:/work/a": "100644 1000 1001", "create:/work/b": "", "stat:/work/b": "100644 1000 1001"},
+          ["--share", f"{top}:/work:uid=1000:gid=1001", "--user", "user"])
+    assert read("top", "b") == "created\n" and os.stat(os.path.join(top, "b")).st_uid == os.geteuid()
+
+
+def test_several_shares():
+    """Each at its place, also one within another, and their folders are made."""
+    one, two, three = folder("one", a="1\n"), folder("two", b="2\n"), folder("three", c="3\n")
+    check({"cat:/data/new/one/a": "1;", "cat:/two/b": "2;", "cat:/data/new/one/in/c": "3;",
+           "ls:/data/new": "one", "create:/two/d": ""},
+          ["--share", f"{three}:/data/new/one/in", "--share", f"{one}:/data/new/one",
+           "--share", f"{two}:/two"])
+    assert read("two", "d") == "created\n"
+
+
+def test_bad_shares():
+    """One line that says what is wrong, before anything starts."""
+    top = folder("top", a="x")
+    plain = scratch("plain")
+    for value, words in (("nothing:/w", ["nothing"]), (f"{top}:w", [top]), (f"{top}:/w:rx", ["rx"]),
+                         (f"{top}:/a/../b", ["/a/../b"]), (f"{plain}:/w", [plain]),
+                         ("/proc:/w", ["/proc", "kernel"]), (f"{top}:/", ["'/'"]),
+                         (f"{top}:/w:uid=x", ["'x'"])):
+        run("true", options=["--share", value]).expect_error(*words)
+    # What is in the way in the guest is found there.
+    run("true", options=["--share", f"{top}:/etc/passwd"]).expect_error("/etc/passwd", "in its way",
+                                                                        lines=None)
+    run("cat", "/etc/share/a", options=["--share", f"{top}:/etc/share"]).expect(0, b"x", b"")
+
+
+# --- rules ------------------------------------------------------------------------------------------
+
+RULES = """policy 1
+share {top} /work
+file hide   /work/**/.env
+file deny   /work/secret/**
+file read   /work/.git/hooks/**
+file append /work/log
+file write  /work/**
+file write  /work
+file read   /program/**
+"""
+
+
+def under_rules(**files):
+    top = folder("top", DOTenv="HIDDEN\n", sub_DOTenv="HIDDEN\n", secret_key="DENIED\n",
+                 DOTgit_hooks_run="hook\n", log="first\n", plain="plain\n", **files)
+    return top, scratch("policy", RULES.format(top=top).encode())
+
+
+def test_share_under_rules():
+    """hide, deny, read and append, with what they leave."""
+    _top, policy = under_rules()
+    check({"ls:/work": ".git log plain secret sub", "ls:/work/sub": "",
+           "cat:/work/.env": "ENOENT", "cat:/work/sub/.env": "ENOENT", "create:/work/.env": "EACCES",
+           "mkdir:/work/sub/.env": "EACCES", "rm:/work/.env": "ENOENT",
+           "mv:/work/plain:/work/.env": "EACCES", "ln:/work/plain:/work/sub/.env": "EACCES",
+           "cat:/work/secret/key": "EACCES", "mv:/work/secret/key:/work/stolen": "EACCES",
+           "ln:/work/secret/key:/work/stolen": "EACCES",
+           "symlink:/work/secret/key:/work/link": "", "cat:/work/link": "EACCES",
+           "cat:/work/./secret//key": "EACCES", "cat:/work/sub/../secret/key": "EACCES",
+           "cat:/work/.git/hooks/run": "hook;", "write:/work/.git/hooks/run": "EACCES",
+           "create:/work/.git/hooks/new": "EACCES", "mv:/work/.git/hooks/run:/work/x": "EACCES",
+           "mv:/work/plain:/work/.git/hooks/run": "EACCES", "rm:/work/.git/hooks/run": "EACCES",
+           "chmod:/work/.git/hooks/run": "EACCES",
+           "append:/work/log": "", "write:/work/log": "EACCES", "rm:/work/log": "EACCES",
+           "cat:/work/log": "first;appended;", "write:/work/plain": "", "mkdir:/work/new": ""},
+          ["--policy", policy])
+    assert read("top", ".env") == read("top", "sub", ".env") == "HIDDEN\n"
+    assert read("top", "secret", "key") == "DENIED\n" and not os.path.exists(work("top/stolen"))
+    assert read("top", ".git", "hooks", "run") == "hook\n" and os.listdir(work("top/.git/hooks")) == ["run"]
+    assert read("top", "log") == "first\nappended\n" and read("top", "plain") == "written\n"
+
+
+def test_protected_folder_stays_in_its_place():
+    """.git can't be moved so that its hooks lose their rule; another folder can be moved."""
+    _top, policy = under_rules(other_hooks_run="evil\n")
+    check({"mv:/work/.git:/work/git": "EXDEV", "mv:/work/other:/work/.git/hooks": "EACCES",
+           "rm:/work/.git/hooks/run": "EACCES", "mv:/work/other:/work/moved": "",
+           "cat:/work/moved/hooks/run": "evil;", "mv:/work/sub:/work/sub2": "",
+           "cat:/work/sub2/.env": "ENOENT"}, ["--policy", policy])
+    assert read("top", ".git", "hooks", "run") == "hook\n" and read("top", "sub2", ".env") == "HIDDEN\n"
+
+
+def test_a_project_is_worked_on():
+    """What version control and builds do: lock files, renames over, links, locks, maps, no names."""
+    top = folder("top")
+    check({"project:/work": "done"}, ["--share", f"{top}:/work"])
+    assert sorted(os.listdir(top)) == [".git", "build.old"]
+    assert len(os.listdir(work("top/.git/objects"))) == 30 and read("top", ".git", "log") == "one\ntwo\n"
+
+
+def test_audit_tells_what_was_touched():
+    """Opens, denials and changes are in the log, with the guest's paths."""
+    _top, policy = under_rules()
+    log = work("audit.log")
+    check({"cat:/work/plain": "plain;", "cat:/work/secret/key": "EACCES", "create:/work/made": "",
+           "rm:/work/made": ""}, ["--policy", policy, "--audit", log])
+    text = read("audit.log")
+    for what in ("/work/plain", "/work/secret/key", "/work/made", '"deny"'):
+        assert what in text, text
+
+
+# --- life -------------------------------------------------------------------------------------------
+
+def test_host_changes_show():
+    """Without a stale cache, in both directions, while the sandbox lives; also a vanished folder."""
+    top = folder("top", a="one\n")
+    with sandbox("box", "--share", f"{top}:/work"):
+        execute("box", "cat", "/work/a").expect(0, b"one\n", b"")
+        folder("top", a="two, longer\n", b="new\n")
+        execute("box", "sh", "-c", "cat /work/a /work/b; ls /work").expect(
+            0, b"two, longer\nnew\na\nb\n", b"")
+        os.rename(os.path.join(top, "b"), os.path.join(top, "a"))
+        execute("box", "sh", "-c", "cat /work/a; ls /work").expect(0, b"new\na\n", b"")
+        execute("box", "sh", "-c", "echo guest > /work/c").expect(0, b"", b"")
+        assert read("top", "c") == "guest\n"
+        shutil.rmtree(top)
+        gone = execute("box", "cat", "/work/a")
+        assert gone.status == 1 and b"No such file" in gone.stderr, gone
+        execute("box", "echo", "alive").expect(0, b"alive\n", b"")
+
+
+def test_shares_with_snapshot_and_fork():
+    """A restored sandbox gets its shares anew, where and as the options say now; forks have their own."""
+    top = folder("top", a="one\n")
+    other = folder("other", a="other\n")
+    with sandbox("box", "--share", f"{top}:/work"):
+        execute("box", "sh", "-c", "cat /work/a; sleep 1000 < /work/a > /dev/null 2>&1 &").expect(
+            0, b"one\n", b"")
+        call("snapshot", "box", "snap", cwd=work()).expect(0, b"", b"")
+        execute("box", "cat", "/work/a").expect(0, b"one\n", b"")
+        call("fork", "box", "2").expect(0)
+        for name in [name for name in ps() if name != "box"]:
+            execute(name, "sh", "-c", f"cat /work/a; echo {name} > /work/{name}").expect(
+                0, b"one\n", b"")
+            assert read("top", name) == name + "\n"
+            call("kill", name).expect(0)
+    call("restore", "--share", f"{other}:/work:ro", "snap", "again", cwd=work()).expect(0, b"", b"")
+    result = execute("again", "sh", "-c", "cat /work/a; echo x > /work/a")
+    assert result.stdout == b"other\n" and b"Read-only" in result.stderr, result
+    call("kill", "again").expect(0)
+    # Without its share the old mount is dead, and everything else lives.
+    call("restore", "snap", "bare", cwd=work()).expect(0, b"", b"")
+    result = execute("bare", "sh", "-c", "cat /work/a; echo alive")
+    assert result.stdout == b"alive\n" and result.stderr, result
+    call("kill", "bare").expect(0)
+
+
+def test_workloads_can_not_reach_the_server():
+    """A workload mounts no 9P and can't connect; what it covers is covered for itself only."""
+    top = folder("top", a="x\n")
+    shell("mount -t 9p -o trans=fd,rfdno=0,wfdno=0 none /mnt 2>/dev/null && echo mounted; "
+          "cat /work/a; umount /work && ls /work | wc -l; true",
+          "--share", f"{top}:/work").expect(0, b"x\n0\n")
+    assert os.listdir(top) == ["a"]
