@@ -28,12 +28,13 @@ static struct policy *parse(const char *rules)
 	struct policy_source source = {.name = "test", .folder = "/", .home = "/"};
 	struct policy *policy = NULL;
 	struct err err = {.text = ""};
-	char text[8192];
+	char *text;
 
-	snprintf(text, sizeof(text), "policy 1\n%s", rules);
+	need(asprintf(&text, "policy 1\n%s", rules) > 0, "rules");
 	if (policy_parse(&policy, text, strlen(text), &source, &err) < 0)
 		fprintf(stderr, "%s\n", err.text);
 	need(policy != NULL, "policy");
+	free(text);
 	return policy;
 }
 

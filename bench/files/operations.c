@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file server's own cost: 9P requests of a client in the same process, without a guest, without
+ * and with a policy of 1,000 rules; beside each the system calls that a program on the host would
+ * make. Then a tree of FILES files, each looked at and read. One line a measurement.
+ *
+ * operations FOLDER [SECONDS a measurement (0.5)] [FILES (10000)]
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/unit/files_host.h"
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+
+#define RULES 1000
+
+static struct files_host host;
+static struct p9_client *const client = &host.client;
+static char big[128 << 10];
+static double seconds = 0.5;
+static bool failed;
+
+static double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void need(bool good)
+{
+	failed = failed || !good;
+}
+
+/* --- single operations, by 9P and on the host ------------------------------------------------- */
+
+static void stat_9p(void)
+{
+	struct p9_attributes attributes;
+
+	need(p9c_stat(client, "a/b/f", &attributes) == 0);
+}
+
+static void stat_host(void)
+{
+	struct stat status;
+
+	need(lstat(host_path(&host, "a/b/f"), &status) == 0);
+}
+
+static void open_9p(void)
+{
+	need(p9c_cat(client, "a/b/f", big, 4096) == 0);
+}
+
+static void open_host(void)
+{
+	int fd = open(host_path(&host, "a/b/f"), O_RDONLY | O_CLOEXEC);
+
+	need(read(fd, big, 4096) >= 0);
+	close(fd);
+}
+
+static void create_9p(void)
+{
+	size_t n;
+
+	need(p9c_go(client, "a/b", 2) == 0);
+	need(p9c_create(client, 2, "new", P9_RDWR | P9_EXCL, 0644) == 0);
+	need(p9c_write(client, 2, 0, big, 4096, &n) == 0);
+	need(p9c_clunk(client, 2) == 0 && p9c_go(client, "a/b", 2) == 0);
+	need(p9c_unlink(client, 2, "new", 0) == 0 && p9c_clunk(client, 2) == 0);
+}
+
+static void create_host(void)
+{
+	const char *path = host_path(&host, "a/b/new");
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	need(write(fd, big, 4096) == 4096);
+	close(fd);
+	need(unlink(path) == 0);
+}
+
+static void list_9p(void)
+{
+	need(p9c_ls(client, "many", big, sizeof(big)) == 0);
+}
+
+static void list_host(void)
+{
+	DIR *directory = opendir(host_path(&host, "many"));
+
+	while (readdir(directory))
+		;
+	closedir(directory);
+}
+
+static void read_9p(void)
+{
+	size_t n;
+
+	need(p9c_read(client, 5, 0, sizeof(big), big, &n) == 0 && n == sizeof(big));
+}
+
+static void write_9p(void)
+{
+	size_t n;
+
+	need(p9c_write(client, 5, 0, big, sizeof(big), &n) == 0);
+}
+
+static int big_fd;
+
+static void read_host(void)
+{
+	need(pread(big_fd, big, sizeof(big), 0) == (ssize_t)sizeof(big));
+}
+
+static void write_host(void)
+{
+	need(pwrite(big_fd, big, sizeof(big), 0) == (ssize_t)sizeof(big));
+}
+
+static const struct {
+	const char *name;
+	void (*by_9p)(void), (*on_host)(void);
+} operations[] = {
+	{"look at a/b/f (walk, getattr, clunk)", stat_9p, stat_host},
+	{"open a/b/f, read 4 KiB, close", open_9p, open_host},
+	{"create, write 4 KiB, close, remove", create_9p, create_host},
+	{"list 100 names", list_9p, list_host},
+	{"read 128 KiB", read_9p, read_host},
+	{"write 128 KiB", write_9p, write_host},
+};
+
+static double measure(void (*operation)(void))
+{
+	double start = now(), end;
+	unsigned long count = 0, i;
+
+	do {
+		for (i = 0; i < 50; i++)
+			operation();
+		count += i;
+		end = now();
+	} while (end - start < seconds);
+	return (double)count / (end - start);
+}
+
+/* --- a whole tree ----------------------------------------------------------------------------- */
+
+static char path[256];
+
+static void make_tree(unsigned files)
+{
+	unsigned i;
+
+	host_mkdir(&host, "tree");
+	for (i = 0; i < files; i++) {
+		if (i % 100 == 0) {
+			snprintf(path, sizeof(path), "tree/%u", i / 100);
+			host_mkdir(&host, path);
+		}
+		snprintf(path, sizeof(path), "tree/%u/file-%u", i / 100, i);
+		host_write(&host, path, "some text that a source file could begin with\n");
+	}
+}
+
+/* As tar does it: list each folder, look at each file, read it. */
+static double tree_9p(unsigned files)
+{
+	struct p9_attributes attributes;
+	double start = now();
+	char text[256];
+	unsigned i;
+
+	for (i = 0; i < files; i++) {
+		snprintf(path, sizeof(path), "tree/%u", i / 100);
+		if (i % 100 == 0)
+			need(p9c_ls(client, path, big, sizeof(big)) == 0);
+		snprintf(path, sizeof(path), "tree/%u/file-%u", i / 100, i);
+		need(p9c_stat(client, path, &attributes) == 0);
+		need(p9c_cat(client, path, text, sizeof(text)) == 0);
+	}
+	return now() - start;
+}
+
+static double tree_host(unsigned files)
+{
+	struct stat status;
+	double start = now();
+	char text[256];
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < files; i++) {
+		snprintf(path, sizeof(path), "tree/%u", i / 100);
+		if (i % 100 == 0)
+			closedir(opendir(host_path(&host, path)));
+		snprintf(path, sizeof(path), "tree/%u/file-%u", i / 100, i);
+		need(lstat(host_path(&host, path), &status) == 0);
+		fd = open(host_path(&host, path), O_RDONLY | O_CLOEXEC);
+		need(read(fd, text, sizeof(text)) > 0);
+		close(fd);
+	}
+	return now() - start;
+}
+
+/* --- */
+
+static char *make_rules(void)
+{
+	char *rules = malloc(RULES * 64u), *at = rules;
+	unsigned i;
+
+	for (i = 0; i < RULES - 2; i++)
+		at += sprintf(at,
+			      i % 2 ? "file deny /w/private-%u/**\n" : "file hide /w/**/.hide-%u\n",
+			      i);
+	strcpy(at, "file write /w/**\nfile write /w\n");
+	return rules;
+}
+
+static void prepare(const char *rules, unsigned files)
+{
+	char name[32];
+	unsigned i;
+
+	files_host_begin(&host, rules, false);
+	host_mkdir(&host, "a");
+	host_mkdir(&host, "a/b");
+	memset(big, 'x', 4000);
+	big[4000] = '\0';
+	host_write(&host, "a/b/f", big);
+	host_mkdir(&host, "many");
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "many/name-%u", i);
+		host_write(&host, name, "");
+	}
+	host_write(&host, "big", "");
+	big_fd = open(host_path(&host, "big"), O_RDWR | O_CLOEXEC);
+	write_host();
+	need(p9c_go(client, "big", 5) == 0 && p9c_open(client, 5, P9_RDWR) == 0);
+	make_tree(files);
+}
+
+int main(int argc, char **argv)
+{
+	double rate[ARRAY_SIZE(operations)][3], tree[3];
+	unsigned files = argc > 3 ? (unsigned)atoi(argv[3]) : 10000, with, i;
+	char *rules = make_rules();
+
+	if (argc < 2) {
+		fprintf(stderr, "operations FOLDER [SECONDS] [FILES]\n");
+		return 2;
+	}
+	files_host_folder = argv[1];
+	if (argc > 2)
+		seconds = atof(argv[2]);
+	for (with = 0; with < 2; with++) {
+		prepare(with ? rules : NULL, files);
+		for (i = 0; i < ARRAY_SIZE(operations); i++) {
+			rate[i][with] = measure(operations[i].by_9p);
+			rate[i][2] = measure(operations[i].on_host);
+		}
+		tree_host(files);
+		tree[with] = tree_9p(files);
+		tree[2] = tree_host(files);
+		close(big_fd);
+		files_host_end(&host);
+	}
+	printf("%-38s %10s %10s %10s %8s\n", "operations a second", "host", "9P", "9P, rules",
+	       "ratio");
+	for (i = 0; i < ARRAY_SIZE(operations); i++)
+		printf("%-38s %10.0f %10.0f %10.0f %8.2f\n", operations[i].name, rate[i][2],
+		       rate[i][0], rate[i][1], rate[i][2] / rate[i][1]);
+	printf("%-38s %9.3fs %9.3fs %9.3fs %8.2f\n", "a tree, listed, looked at and read", tree[2],
+	       tree[0], tree[1], tree[1] / tree[2]);
+	free(rules);
+	if (failed)
+		fprintf(stderr, "operations: something failed: the figures mean nothing\n");
+	return failed;
+}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The file server behind shares, measured by a 9P client on the host:
+#
+#   bench/files/run.sh [SECONDS a measurement (0.5)] [FILES of the tree (10000)]
+set -eu
+cd "$(dirname "$0")/../.."
+BUILD=${BUILD:-build}
+CC=${CC:-cc}
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/cordon-files.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT INT TERM HUP
+# shellcheck disable=SC2086
+$CC -std=gnu11 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -o "$scratch/operations" bench/files/operations.c \
+	tests/unit/files_host.c tests/unit/p9_client.c "$BUILD/libcordon.a" \
+	$(sed -n 's/^LIBS *:= *//p' Makefile)
+"$scratch/operations" "$scratch" "$@"
