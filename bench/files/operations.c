@@ -226,7 +226,7 @@ static char *make_rules(void)
 		at += sprintf(at,
 			      i % 2 ? "file deny /w/private-%u/**\n" : "file hide /w/**/.hide-%u\n",
 			      i);
-	strcpy(at, "file write /w/**\nfile write /w\n");
+	strcpy(at, "file write /w/**\n");
 	return rules;
 }
 

@@ -20,8 +20,7 @@ static const char rules[] = "file hide   /w/**/.env\n"
 			    "file deny   /w/denied/**\n"
 			    "file read   /w/read/**\n"
 			    "file append /w/log/**\n"
-			    "file write  /w/**\n"
-			    "file write  /w\n";
+			    "file write  /w/**\n";
 
 static struct files_host host;
 

@@ -30,7 +30,7 @@ static struct policy *parse(const char *rules)
 	struct err err = {.text = ""};
 	char *text;
 
-	need(asprintf(&text, "policy 1\n%s", rules) > 0, "rules");
+	need(asprintf(&text, "policy 1\nshare / /w\n%s", rules) > 0, "rules");
 	if (policy_parse(&policy, text, strlen(text), &source, &err) < 0)
 		fprintf(stderr, "%s\n", err.text);
 	need(policy != NULL, "policy");

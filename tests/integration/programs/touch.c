@@ -83,7 +83,7 @@ static int replace_by_rename(void)
 {
 	int i;
 
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < 2; i++) {
 		int fd = open(".git/index.lock", O_RDWR | O_CREAT | O_EXCL, 0644);
 
 		NEED(fd >= 0);
@@ -93,7 +93,7 @@ static int replace_by_rename(void)
 		NEED(write(fd, text, strlen(text)) > 0 && fsync(fd) == 0 && close(fd) == 0);
 		NEED(rename(".git/index.lock", ".git/index") == 0);
 	}
-	NEED(cat(".git/index") == 0 && strcmp(text, "index 4\n") == 0);
+	NEED(cat(".git/index") == 0 && strcmp(text, "index 1\n") == 0);
 	return 1;
 }
 
@@ -103,7 +103,7 @@ static int many_objects(void)
 	struct stat stat;
 	int i, fd;
 
-	for (i = 0; i < 30; i++) {
+	for (i = 0; i < 4; i++) {
 		snprintf(path, sizeof(path), ".git/objects/tmp_%d", i);
 		snprintf(to, sizeof(to), ".git/objects/%d", i);
 		fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0444);
@@ -113,7 +113,7 @@ static int many_objects(void)
 		     stat.st_size == (off_t)strlen(path));
 	}
 	text[0] = '\0';
-	NEED(list(".git/objects") == 0 && strstr(text, "0 1 10 11") == text);
+	NEED(list(".git/objects") == 0 && strstr(text, "0 1 2 3") == text);
 	NEED(!strstr(text, "tmp"));
 	return 1;
 }
@@ -125,13 +125,13 @@ static int mapped_and_locked(void)
 	char *map, block[4096];
 
 	NEED(fd >= 0);
-	for (i = 0; i < 16; i++) {
+	for (i = 0; i < 4; i++) {
 		memset(block, 'a' + i, sizeof(block));
 		NEED(pwrite(fd, block, sizeof(block), i * 4096) == 4096);
 	}
-	map = mmap(NULL, 16 * 4096, PROT_READ, MAP_PRIVATE, fd, 0);
-	NEED(map != MAP_FAILED && map[0] == 'a' && map[16 * 4096 - 1] == 'p');
-	NEED(munmap(map, 16 * 4096) == 0);
+	map = mmap(NULL, 4 * 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	NEED(map != MAP_FAILED && map[0] == 'a' && map[4 * 4096 - 1] == 'd');
+	NEED(munmap(map, 4 * 4096) == 0);
 	NEED(flock(fd, LOCK_EX | LOCK_NB) == 0 && flock(fd, LOCK_UN) == 0);
 	NEED(fcntl(fd, F_SETLK, &lock) == 0);
 	NEED(ftruncate(fd, 10) == 0 && lseek(fd, 0, SEEK_END) == 10 && close(fd) == 0);
