@@ -53,6 +53,7 @@ if [ "$quick" = yes ]; then
 	measure "cat" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 2M
 	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 20
 	measure "block device" 60 bench/blk/run.sh
+measure "file server" 120 bench/files/run.sh
 	exit 0
 fi
 measure "null guest" 60 bench/null/run.py

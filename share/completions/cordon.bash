@@ -28,6 +28,10 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -W "host $(_cordon_images)" -- "$word"; compgen -f -- "$word")
 		return
 	fi
+	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --share ]; then
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		return
+	fi
 	# Behind "--" stands a command of the sandbox: nothing here knows what it has.
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		[ "${COMP_WORDS[i]}" = -- ] && return
