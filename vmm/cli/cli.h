@@ -55,6 +55,11 @@ int cmd_template(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 void help_image(void);
 int cmd_doctor(int argc, char **argv);
+int cmd_policy(int argc, char **argv);
+void help_policy(void);
+int cmd_audit(int argc, char **argv);
+void help_audit(void);
+int cmd_why(int argc, char **argv);
 
 /* An option of a verb. set gets the value (NULL for a flag): 0 or -errno with a message. */
 struct cli_option {

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policy's language and its decisions; what a policy file can have wrong. */
+#include "vmm/policy/policy.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/unit.h"
+#include "vmm/policy/narrow.h"
+
+static const struct policy_source here = {
+	.name = "p",
+	.folder = "/host",
+	.cwd = "/here",
+	.home = "/home/u",
+};
+
+static struct err err;
+
+/* With `policy 1` and a share before it, in the lines 1 and 2. */
+static struct policy *parse_with(const char *text, bool lenient, int *ret)
+{
+	struct policy_source source = here;
+	struct policy *policy;
+	char whole[8192];
+
+	source.lenient = lenient;
+	ck_assert_int_lt(snprintf(whole, sizeof(whole), "policy 1\nshare . /w\n%s", text),
+			 (int)sizeof(whole));
+	*ret = policy_parse(&policy, whole, strlen(whole), &source, &err);
+	ck_assert_int_eq(policy != NULL, *ret == 0);
+	return policy;
+}
+
+static struct policy *good(const char *text)
+{
+	int ret;
+	struct policy *policy = parse_with(text, true, &ret);
+
+	ck_assert_msg(ret == 0, "%s", err.text);
+	return policy;
+}
+
+static enum policy_verdict ask_file(const struct policy *policy, enum policy_op op,
+				    const char *path)
+{
+	const struct policy_request request = {
+		.class = POLICY_FILE,
+		.op = op,
+		.object = path,
+		.length = strlen(path),
+	};
+	struct policy_decision decision;
+
+	policy_decide(policy, &request, &decision);
+	ck_assert_ptr_nonnull(decision.reason);
+	return decision.verdict;
+}
+
+static enum policy_verdict rename_folder(const struct policy *policy, const char *from,
+					 const char *to)
+{
+	const struct policy_request request = {
+		.class = POLICY_FILE,
+		.op = POLICY_RENAME,
+		.object = from,
+		.length = strlen(from),
+		.other = to,
+		.other_length = strlen(to),
+		.folder = true,
+	};
+	struct policy_decision decision;
+
+	policy_decide(policy, &request, &decision);
+	return decision.verdict;
+}
+
+START_TEST(first_match_counts)
+{
+	struct policy *policy = good("file read /w/a\nfile write /w/*\nfile append /w/log/**\n");
+
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/a"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/w/a"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/w/b"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_APPEND, "/w/log/x/y"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_CREATE, "/w/log/x"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/w/log/x"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_REMOVE, "/w/log/x"), POLICY_DENY);
+	/* The implicit denial at the end, of what no rule is about. */
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/c/d"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_LOOKUP, "/w/c/d"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/elsewhere"), POLICY_DENY);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(hidden_is_hidden_with_all_beneath)
+{
+	struct policy *policy = good("file hide /w/**/.env\nfile deny /w/d\nfile write /w/**\n");
+
+	ck_assert_int_eq(ask_file(policy, POLICY_LOOKUP, "/w/.env"), POLICY_HIDE);
+	ck_assert_int_eq(ask_file(policy, POLICY_CREATE, "/w/x/.env"), POLICY_HIDE);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/x/.env/y"), POLICY_HIDE);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/d/e"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_LOOKUP, "/w/d/e"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/x/.envy"), POLICY_ALLOW);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(both_ends_are_checked)
+{
+	struct policy *policy = good("file read /w/r\nfile hide /w/h\nfile write /w/**\n");
+	struct policy_request request = {
+		.class = POLICY_FILE,
+		.op = POLICY_LINK,
+		.object = "/w/a",
+		.length = 4,
+		.other = "/w/b",
+		.other_length = 4,
+	};
+	struct policy_decision decision;
+
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_ALLOW);
+	request.object = "/w/r";
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_DENY);
+	request.object = "/w/a";
+	request.other = "/w/r";
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_DENY);
+	request.other = "/w/h";
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_DENY);
+	request.object = "/w/h";
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_HIDE);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(folders_carry_their_rules_or_stay)
+{
+	struct policy *policy = good("file read /w/g/hooks/**\nfile hide /w/**/.env\n"
+				     "file read /w/*/x/y\nfile write /w/**\n");
+
+	/* What is protected beneath one name would not be beneath the other. */
+	ck_assert_int_eq(rename_folder(policy, "/w/g", "/w/h"), POLICY_DENY);
+	ck_assert_int_eq(rename_folder(policy, "/w/h", "/w/g"), POLICY_DENY);
+	ck_assert_int_eq(rename_folder(policy, "/w/a", "/w/b/c"), POLICY_DENY);
+	ck_assert_int_eq(rename_folder(policy, "/w/a/x", "/w/a/z"), POLICY_DENY);
+	/* .env is as hidden here as there. */
+	ck_assert_int_eq(rename_folder(policy, "/w/a", "/w/b"), POLICY_ALLOW);
+	ck_assert_int_eq(rename_folder(policy, "/w/a/b", "/w/b/c"), POLICY_ALLOW);
+	ck_assert_int_eq(rename_folder(policy, "/w/a/x", "/w/b/x"), POLICY_ALLOW);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(paths_that_cannot_be_are_denied)
+{
+	static const char *const bad[] = {"",	  "w",	   "/w/",    "//w",	"/w//a",
+					  "/w/.", "/w/..", "/w/./a", "/w/../w", "/w/../x/y"};
+	struct policy *policy = good("file write /w/**\n");
+	char name[600] = "/w/", nul[] = "/w/a\0b";
+	struct policy_request request = {
+		.class = POLICY_FILE,
+		.op = POLICY_READ,
+		.object = nul,
+		.length = 6,
+	};
+	struct policy_decision decision;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(ask_file(policy, POLICY_LOOKUP, bad[i]) == POLICY_DENY, "%s", bad[i]);
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_DENY);
+	memset(name + 3, 'a', 255);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, name), POLICY_ALLOW);
+	name[3 + 255] = 'a';
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, name), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/..."), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/.a"), POLICY_ALLOW);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(classes_without_rules_have_defaults)
+{
+	struct policy *policy, *locked;
+	struct policy_request request = {
+		.class = POLICY_EXEC,
+		.op = POLICY_RUN,
+		.object = "/bin/sh",
+		.length = 7,
+	};
+	struct policy_decision decision;
+
+	ck_assert_int_eq(policy_preset(&locked, "locked", &here, &err), 0);
+	policy_decide(locked, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_ALLOW);
+	ck_assert_int_eq(decision.where, POLICY_GUEST);
+	ck_assert_int_eq(ask_file(locked, POLICY_READ, "/w/a"), POLICY_DENY);
+	request = (struct policy_request){.class = POLICY_NET, .op = POLICY_CONNECT};
+	policy_decide(locked, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_DENY);
+	policy_free(locked);
+
+	policy = good("file write /w/**\nexec allow /usr/bin/**\n");
+	request = (struct policy_request){
+		.class = POLICY_EXEC,
+		.op = POLICY_RUN,
+		.object = "/bin/sh",
+		.length = 7,
+	};
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_DENY);
+	/* Operations of another class are nobody's. */
+	request.op = POLICY_READ;
+	policy_decide(policy, &request, &decision);
+	ck_assert_int_eq(decision.verdict, POLICY_DENY);
+	policy_free(policy);
+}
+END_TEST
+
+static enum policy_verdict connect_to(const struct policy *policy, enum policy_protocol protocol,
+				      const char *name, const char *address, uint16_t port)
+{
+	struct policy_request request = {
+		.class = POLICY_NET,
+		.op = POLICY_CONNECT,
+		.net = {.protocol = protocol, .name = name, .port = port},
+	};
+	struct policy_decision decision;
+
+	if (address) {
+		request.net.family = strchr(address, ':') ? AF_INET6 : AF_INET;
+		ck_assert_int_eq(inet_pton((int)request.net.family, address, request.net.address),
+				 1);
+	}
+	policy_decide(policy, &request, &decision);
+	return decision.verdict;
+}
+
+START_TEST(network_rules_match)
+{
+	struct policy *policy = good("file write /w/**\n"
+				     "net deny tcp bad.example.com:*\n"
+				     "net allow tls *.example.com:443 Plain.Test:443\n"
+				     "net allow tcp 192.0.2.0/24:8000-8080 10.0.0.0/8:22\n"
+				     "net ask tcp *:80\n");
+
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "a.example.com", "192.0.2.1", 443),
+			 POLICY_ALLOW);
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "plain.test", "192.0.2.1", 443),
+			 POLICY_ALLOW);
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "example.com", "192.0.2.1", 443),
+			 POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "xexample.com", "192.0.2.1", 443),
+			 POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "bad.example.com", "192.0.2.1", 443),
+			 POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "a.example.com", "192.0.2.1", 444),
+			 POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, "a.example.com", "192.0.2.1", 443),
+			 POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "192.0.2.9", 8080), POLICY_ALLOW);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "192.0.3.9", 8080), POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "192.0.2.9", 8081), POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "198.51.100.1", 80), POLICY_ASK);
+	/* Private addresses by nothing but a rule for just them, whatever name leads there. */
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "a.example.com", "10.0.0.1", 443),
+			 POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TLS, "a.example.com", "::ffff:10.0.0.1", 443),
+			 POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "169.254.169.254", 80), POLICY_DENY);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "10.1.2.3", 22), POLICY_ALLOW);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(bad_input_is_told_where)
+{
+	static const struct {
+		const char *text, *wanted;
+	} bad[] = {
+		{"fil read /w/a", "p:3:1: unknown word 'fil': did you mean 'file'?"},
+		{"file wrte /w/a", "p:3:6: unknown verdict 'wrte': did you mean 'write'?"},
+		{"file read", "p:3:1: write file VERDICT"},
+		{"file", "p:3:1: write file VERDICT"},
+		{"file read w/a", "p:3:11: 'w/a': a path begins with '/'"},
+		{"file read /w//a", "p:3:14: '/w//a': an empty component"},
+		{"file read /w/", "p:3:14: '/w/': an empty component"},
+		{"file read /w/../x", "'..' is no component"},
+		{"file read /w/a**", "** must stand alone"},
+		{"file read /w/***", "** must stand alone"},
+		{"file read /w/[a", "'[' without ']'"},
+		{"file read /w/[z-a]", "the range z-a is empty"},
+		{"file read /w/[!\x01-\x7f]", "a control character"},
+		{"file read /w/a\\", "nothing follows the '\\'"},
+		{"file read $HOMER/a", "only $PWD and $HOME"},
+		{"file read /elsewhere/**", "p:3:1: no share is there"},
+		{"file write /w/**\nfile read /w/a", "p:4:1: this rule never decides"},
+		{"file write /w/**\nfile write /w/a", "(p:3: file write /w/**)"},
+		{"file write /w/[a-m]*\nfile write /w/[!a-m]*\nfile read /w/??",
+		 "p:5:1: this rule"},
+		{"file deny /w/**", "p:2: no rule lets anything of this share be read"},
+		{"policy 1", "p:3:1: 'policy' stands once"},
+		{"share x", "p:3:1: write share"},
+		{"share x /w", "/w is the place of another share (p:2)"},
+		{"share x w2", "the guest's path is absolute"},
+		{"share x /a/../b", "the guest's path is absolute"},
+		{"share x /proc/1", "the guest needs that place"},
+		{"share x /", "the guest needs that place"},
+		{"share x /x r", "unknown option 'r': did you mean 'ro'?"},
+		{"share x /x uid=-1", "p:3:16: '-1' is not a whole number"},
+		{"limit", "p:3:1: write limit"},
+		{"limit memory=lots", "p:3:14: 'lots' is not a size"},
+		{"limit memry=1G", "unknown limit 'memry': did you mean 'memory'?"},
+		{"limit cpus", "write cpus=VALUE"},
+		{"limit cpus=0", "is not a whole number"},
+		{"limit wall=1m wall=2m", "wall is limited already (p:3)"},
+		{"include lockd", "unknown preset 'lockd': did you mean 'locked'?"},
+		{"include", "write include PRESET"},
+		{"on-deny sulk", "unknown word 'sulk'"},
+		{"net allow tls a:443", "'net' is not enforced by this version"},
+		{"exec deny /w/**", "'exec' is not enforced by this version"},
+		{"secret KEY env", "'secret' is not enforced by this version"},
+		{"file ask /w/**", "the verdict 'ask' is not enforced by this version"},
+		{"limit processes=5", "limit processes is not enforced by this version"},
+		{"on-deny stop", "on-deny stop is not enforced by this version"},
+		{"net allow tlss a:443", "unknown protocol 'tlss': did you mean 'tls'?"},
+		{"net allow tls a", "'a' has no port"},
+		{"net allow tls a:0", "'0' is no port"},
+		{"net allow tls a:99999", "is no port"},
+		{"net allow tls a:9-8", "is no port"},
+		{"net allow tls a..b:1", "is no name"},
+		{"net allow tls a*b:1", "a star stands for whole names only"},
+		{"net allow tcp 10.0.0.1/8:1", "bits behind the prefix are set"},
+		{"net allow tcp 10.0.0.0/33:1", "is no prefix length"},
+		{"net allow icmp a:1", "icmp has no ports"},
+		{"file read /w/\xff", "p:3:14: not UTF-8"},
+		{"file read /w/\xe2\x80\xae", "p:3:14: a character that turns the direction"},
+		{"file read /w/a\x1b[2J", "p:3:15: a control character (0x1b)"},
+	};
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		parse_with(bad[i].text, false, &ret);
+		ck_assert_msg(ret < 0, "taken: %s", bad[i].text);
+		ck_assert_msg(strstr(err.text, bad[i].wanted), "%s: %s", bad[i].text, err.text);
+	}
+}
+END_TEST
+
+START_TEST(versions_and_sizes_are_bounded)
+{
+	static char large[POLICY_FILE_MAX + 64], many[POLICY_FILE_MAX];
+	struct policy *policy;
+	size_t used;
+	int i;
+
+	ck_assert_int_lt(policy_parse(&policy, "", 0, &here, &err), 0);
+	ck_assert_int_lt(policy_parse(&policy, "policy 2\n", 9, &here, &err), 0);
+	ck_assert_ptr_nonnull(strstr(err.text, "write policy 1"));
+	ck_assert_int_lt(policy_parse(&policy, "file read /x\n", 13, &here, &err), 0);
+	ck_assert_ptr_nonnull(strstr(err.text, "begins with the line 'policy 1'"));
+	ck_assert_int_eq(policy_parse(&policy, "policy 1", 8, &here, &err), 0);
+	policy_free(policy);
+	ck_assert_int_eq(policy_parse(&policy, "# c\r\n\tpolicy 1 # d\r\n", 20, &here, &err), 0);
+	policy_free(policy);
+	memset(large, '\n', sizeof(large));
+	memcpy(large, "policy 1", 8);
+	ck_assert_int_eq(policy_parse(&policy, large, sizeof(large), &here, &err), -EFBIG);
+	ck_assert_int_eq(policy_parse(&policy, large, POLICY_FILE_MAX, &here, &err), 0);
+	policy_free(policy);
+
+	/* 4096 rules, and one more. More than 256 patterns once kept the set's table from ending.
+	 */
+	used = (size_t)sprintf(many, "policy 1\nshare . /w\n");
+	for (i = 0; i < POLICY_RULES_MAX; i++)
+		used += (size_t)sprintf(many + used, "file read /w/%d/**\n", i);
+	ck_assert_int_eq(policy_parse(&policy, many, used, &here, &err), 0);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/4095/x"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/w/4096/x"), POLICY_DENY);
+	policy_free(policy);
+	used += (size_t)sprintf(many + used, "file read /w/more\n");
+	ck_assert_int_eq(policy_parse(&policy, many, used, &here, &err), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "more than 4096 rules"));
+}
+END_TEST
+
+START_TEST(shares_are_read)
+{
+	const struct policy_share option = {
+		.host = "/opt/x",
+		.guest = "/g[1]",
+		.read_only = true,
+		.uid = -1,
+		.gid = -1,
+	};
+	struct policy_source source = here;
+	const struct policy_share *share;
+	struct policy *policy;
+	static const char text[] = "policy 1\nshare ./p\\ q /w ro uid=5\nshare $HOME /h\n"
+				   "share $PWD $PWD\nfile read /w/** /h/** $PWD/**\n";
+
+	source.share = &option;
+	source.shares = 1;
+	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, &err), 0);
+	ck_assert_uint_eq(policy_share_count(policy), 4);
+	share = policy_share(policy, 0);
+	ck_assert_str_eq(share->host, "/host/p q");
+	ck_assert(share->read_only && share->uid == 5 && share->gid == -1);
+	ck_assert_str_eq(policy_share(policy, 1)->host, "/home/u");
+	ck_assert_str_eq(policy_share(policy, 2)->guest, "/here");
+	/* One of the command line comes with its rule, in which nothing is a wildcard. */
+	ck_assert_str_eq(policy_share(policy, 3)->host, "/opt/x");
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/g[1]/a"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/g[1]/a"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/g1/a"), POLICY_DENY);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(presets_do_as_they_say)
+{
+	struct policy *policy;
+	size_t i;
+
+	for (i = 0; policy_preset_name(i); i++) {
+		ck_assert_int_eq(policy_preset(&policy, policy_preset_name(i), &here, &err), 0);
+		policy_free(policy);
+	}
+	ck_assert_uint_eq(i, 3);
+	ck_assert_str_eq(policy_preset_name(0), "locked");
+	ck_assert_int_eq(policy_preset(&policy, "nothing", &here, &err), -ENOENT);
+	ck_assert_int_eq(policy_preset(&policy, "workspace", &here, &err), 0);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/here/src/a.c"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_LOOKUP, "/here/sub/.env"), POLICY_HIDE);
+	ck_assert_int_eq(ask_file(policy, POLICY_LOOKUP, "/here/.env.local"), POLICY_HIDE);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/here/.env.example"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/here/.git/index"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_CREATE, "/here/.git/hooks/pre-commit"),
+			 POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_CREATE, "/here/.git/hooks"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/here/.git/config"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_CREATE, "/here/x/.git"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/here/.github/workflows/ci.yml"),
+			 POLICY_DENY);
+	ck_assert_int_eq(rename_folder(policy, "/here/.git", "/here/g"), POLICY_DENY);
+	ck_assert_int_eq(rename_folder(policy, "/here/.git/refs", "/here/.git/hooks"), POLICY_DENY);
+	ck_assert_int_eq(rename_folder(policy, "/here/src", "/here/lib"), POLICY_ALLOW);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/home/u/.ssh/id"), POLICY_DENY);
+	policy_free(policy);
+}
+END_TEST
+
+START_TEST(includes_come_where_they_stand)
+{
+	struct policy *policy;
+	static const char text[] = "policy 1\nfile deny $PWD/private\ninclude workspace\n";
+	static const char behind[] = "policy 1\ninclude workspace\nfile deny $PWD/private\n";
+
+	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &here, &err), 0);
+	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/here/private/x"), POLICY_DENY);
+	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/here/x"), POLICY_ALLOW);
+	ck_assert_str_eq(policy_rule(policy, POLICY_FILE, 1)->file, "preset workspace");
+	policy_free(policy);
+	ck_assert_int_lt(policy_parse(&policy, behind, strlen(behind), &here, &err), 0);
+	ck_assert_ptr_nonnull(strstr(err.text, "p:3:1: this rule never decides"));
+}
+END_TEST
+
+START_TEST(narrower_is_proven)
+{
+	static const struct {
+		const char *parent, *child, *wanted; /* NULL: it is narrower */
+	} pair[] = {
+		{"file write /w/**", "file write /w/**", NULL},
+		{"file write /w/**", "file read /w/**", NULL},
+		{"file write /w/**", "file hide /w/.env\nfile write /w/**", NULL},
+		{"file write /w/*", "file read /w/a*\nfile write /w/[b-z]*", NULL},
+		{"file hide /w/**/.env\nfile write /w/**", "file hide /w/**/.env\nfile read /w/**",
+		 NULL},
+		{"file read /w/a\nfile write /w/**", "file read /w/a*\nfile write /w/**", NULL},
+		{"file read /w/**", "file write /w/**", "(write, p:3; before: read, p:3)"},
+		{"file hide /w/**/.env\nfile write /w/**", "file read /w/**", "/.env"},
+		{"file hide /w/x\nfile write /w/**", "file read /w/a", "before: hide, p:3"},
+		{"file read /w/a\nfile write /w/**", "file write /w/**", "file /w/a"},
+		{"file write /w/*", "file write /w/**", "it allows more: file"},
+		{"file write /w/**\nlimit cpus=2", "file write /w/**",
+		 "no limit cpus (before: p:4"},
+		{"file write /w/**\nlimit cpus=2", "file write /w/**\nlimit cpus=3",
+		 "a higher limit cpus"},
+		{"file write /w/**\nlimit cpus=2", "file write /w/**\nlimit cpus=1", NULL},
+		{"file write /w/**\non-deny audit=required", "file write /w/**", "audit=required"},
+		{"file write /w/**", "file write /w/**\nshare x /x\nfile read /x/**", "share /x"},
+		{"file write /w/**\nexec allow /bin/**", "file write /w/**",
+		 "it allows more: exec"},
+		{"file write /w/**", "file write /w/**\nexec allow /bin/**", NULL},
+		{"file write /w/**\nnet allow tls *.a.b:443",
+		 "file write /w/**\nnet allow tls c.a.b:443", NULL},
+		{"file write /w/**\nnet allow tls c.a.b:443",
+		 "file write /w/**\nnet allow tls *.a.b:443", "net tls *.a.b:443"},
+		{"file write /w/**\nnet deny tls x.a.b:443\nnet allow tls *.a.b:443",
+		 "file write /w/**\nnet allow tls *.a.b:443", "it allows more"},
+		{"file write /w/**\nnet deny tls x.a.b:443\nnet allow tls *.a.b:443",
+		 "file write /w/**\nnet deny tls x.a.b:443\nnet allow tls *.a.b:443", NULL},
+		{"file write /w/**\nnet ask tcp *:80",
+		 "file write /w/**\nnet allow tcp 192.0.2.1:80", "it allows more"},
+	};
+	struct policy *parent, *child;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(pair); i++) {
+		parent = good(pair[i].parent);
+		child = good(pair[i].child);
+		ret = policy_is_narrower(child, parent, &err);
+		ck_assert_msg(ret == (pair[i].wanted ? -EPERM : 0), "%s / %s: %d %s",
+			      pair[i].parent, pair[i].child, ret, err.text);
+		if (pair[i].wanted)
+			ck_assert_msg(strstr(err.text, pair[i].wanted), "%s / %s: %s",
+				      pair[i].parent, pair[i].child, err.text);
+		policy_free(parent);
+		policy_free(child);
+	}
+}
+END_TEST
+
+START_TEST(what_cannot_be_proven_is_refused)
+{
+	char text[4096] = "";
+	struct policy *parent, *child;
+	unsigned i;
+
+	/* Each pattern's progress is independent of the others': 2^n states. */
+	for (i = 0; i < 24; i++)
+		sprintf(text + strlen(text), "file read /w/*%c*%c*%c*\n", 'a' + i, 'b' + i,
+			'A' + i);
+	parent = good(text);
+	child = good(text);
+	ck_assert_int_eq(policy_is_narrower(child, parent, &err), -EPERM);
+	ck_assert_ptr_nonnull(strstr(err.text, "could not be proven"));
+	policy_free(parent);
+	policy_free(child);
+}
+END_TEST
+
+UNIT_MAIN("policy", first_match_counts, hidden_is_hidden_with_all_beneath, both_ends_are_checked,
+	  folders_carry_their_rules_or_stay, paths_that_cannot_be_are_denied,
+	  classes_without_rules_have_defaults, network_rules_match, bad_input_is_told_where,
+	  versions_and_sizes_are_bounded, shares_are_read, presets_do_as_they_say,
+	  includes_come_where_they_stand, narrower_is_proven, what_cannot_be_proven_is_refused)

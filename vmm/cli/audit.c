@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon audit and why: what was decided, and what to do about it. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/audit_log.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/policy_remote.h"
+#include "vmm/policy/audit.h"
+#include "vmm/policy/explain.h"
+
+/* Text of a guest's, harmless on a terminal. */
+static void put_safe(const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < ' ' || c == 0x7f)
+			printf("\\x%02x", c);
+		else
+			putchar(c);
+	}
+}
+
+/* --- audit ------------------------------------------------------------------------------------ */
+
+struct audit_options {
+	const char *class, *verdict;
+	bool follow, json, verify;
+	struct audit_chain chain;
+};
+
+static int set_follow(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct audit_options *)arg)->follow = true;
+	return 0;
+}
+
+static int set_json(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct audit_options *)arg)->json = true;
+	return 0;
+}
+
+static int set_verify(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct audit_options *)arg)->verify = true;
+	return 0;
+}
+
+static int set_class(void *arg, const char *value, struct err *err)
+{
+	if (strcmp(value, "file") != 0 && strcmp(value, "net") != 0 && strcmp(value, "exec") != 0)
+		return err_set(err, EINVAL, "'%s' is none of file, net, exec", value);
+	((struct audit_options *)arg)->class = value;
+	return 0;
+}
+
+static int set_verdict(void *arg, const char *value, struct err *err)
+{
+	if (strcmp(value, "allow") != 0 && strcmp(value, "deny") != 0 && strcmp(value, "hide") != 0)
+		return err_set(err, EINVAL, "'%s' is none of allow, deny, hide", value);
+	((struct audit_options *)arg)->verdict = value;
+	return 0;
+}
+
+static const struct cli_option audit_option_table[] = {
+	{"follow", 'f', NULL, "go on until the sandbox has ended", set_follow},
+	{"class", 0, "CLASS", "only file, net or exec", set_class},
+	{"verdict", 0, "VERDICT", "only allow, deny or hide", set_verdict},
+	{"json", 0, NULL, "the lines as they are in the log", set_json},
+	{"verify", 0, NULL, "check that no line was changed or removed", set_verify},
+};
+
+void help_audit(void)
+{
+	printf("\nOptions:\n");
+	cli_print_options(audit_option_table, ARRAY_SIZE(audit_option_table));
+	printf("\nNAME is a sandbox, or the path of a log (with a '/' in it).\n");
+}
+
+static void print_net(const json_t *json)
+{
+	const char *name = json_string_value(json_object_get(json, "name"));
+	const char *address = json_string_value(json_object_get(json, "address"));
+	json_int_t port = json_integer_value(json_object_get(json, "port"));
+
+	printf(" %s ", json_string_value(json_object_get(json, "protocol")));
+	put_safe(name ? name : address ? address : "?");
+	if (name && address)
+		printf(" (%s)", address);
+	if (port)
+		printf(" port %lld", (long long)port);
+}
+
+static void print_entry(const struct audit_entry *entry, const json_t *json)
+{
+	const char *detail = json_string_value(json_object_get(json, "detail"));
+
+	printf("%llu %s ", (unsigned long long)entry->sequence, entry->time ? entry->time : "?");
+	if (!entry->is_decision) {
+		put_safe(entry->event ? entry->event : "?");
+		if (entry->event && strcmp(entry->event, "gap") == 0)
+			printf(" allowed=%lld denied=%lld lost=%lld",
+			       (long long)json_integer_value(json_object_get(json, "allowed")),
+			       (long long)json_integer_value(json_object_get(json, "denied")),
+			       (long long)json_integer_value(json_object_get(json, "lost")));
+	} else {
+		printf("%-5s %s %s", entry->verdict, policy_class_word(entry->request.class),
+		       policy_op_word(entry->request.op));
+		if (entry->request.class == POLICY_NET)
+			print_net(json);
+	}
+	if (entry->request.object) {
+		putchar(' ');
+		put_safe(entry->request.object);
+	}
+	if (entry->request.other) {
+		printf(" -> ");
+		put_safe(entry->request.other);
+	}
+	if (detail) {
+		putchar(' ');
+		put_safe(detail);
+	}
+	if (entry->is_decision && entry->rule) {
+		printf("  (");
+		put_safe(entry->rule);
+		putchar(')');
+	}
+	putchar('\n');
+}
+
+static int show_entry(void *arg, const char *line, size_t length, const json_t *json,
+		      struct err *err)
+{
+	struct audit_options *options = arg;
+	struct audit_entry entry;
+	const char *class = json_string_value(json_object_get(json, "class"));
+
+	if (options->verify)
+		return audit_chain_next(&options->chain, line, length, err);
+	audit_entry_read(&entry, json);
+	if (options->class && (!class || strcmp(class, options->class) != 0))
+		return 0;
+	if (options->verdict && (!entry.verdict || strcmp(entry.verdict, options->verdict) != 0))
+		return 0;
+	if (options->json)
+		printf("%.*s\n", (int)length, line);
+	else
+		print_entry(&entry, json);
+	return 0;
+}
+
+static int tell_verified(const struct audit_options *options, const char *name, struct err *err)
+{
+	const struct audit_chain *chain = &options->chain;
+
+	if (chain->sequence == 0)
+		return err_set(err, EBADMSG, "%s: the log is empty", name);
+	if (chain->unproven)
+		return err_set(err, EBADMSG, "%s: the lines before %llu are missing", name,
+			       (unsigned long long)chain->first);
+	printf("lines %llu to %llu are whole; the last has the hash %s%s\n",
+	       (unsigned long long)chain->first, (unsigned long long)chain->sequence, chain->hash,
+	       chain->closed ? "" : "; the log is not closed (it is being written, or was cut)");
+	return 0;
+}
+
+int cmd_audit(int argc, char **argv)
+{
+	static struct audit_options options;
+	const struct cli_options table = {audit_option_table, ARRAY_SIZE(audit_option_table),
+					  &options};
+	const char *name = NULL;
+	char path[PATH_MAX];
+	struct err err;
+	int at = cli_parse(&table, 1, argc, argv, &err), rest, ret = at < 0 ? at : 0;
+
+	if (ret == 0 && at < argc) {
+		name = argv[at];
+		rest = cli_parse(&table, 1, argc - at, argv + at, &err);
+		ret = rest < 0 ? rest : 0;
+		at += rest;
+	}
+	if (ret == 0 && (!name || at < argc))
+		ret = err_set(&err, EINVAL,
+			      "audit: one name is needed: cordon audit [options] NAME");
+	if (ret == 0 && options.follow && strchr(name, '/'))
+		ret = err_set(&err, EINVAL, "audit: --follow is for a sandbox that runs");
+	if (ret == 0)
+		ret = audit_log_find(name, path, &err);
+	if (ret == 0)
+		ret = audit_log_read(path, options.follow ? name : NULL, show_entry, &options,
+				     &err);
+	if (ret == 0 && options.verify)
+		ret = tell_verified(&options, name, &err);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}
+
+/* --- why -------------------------------------------------------------------------------------- */
+
+struct question {
+	uint64_t sequence; /* 0: the last denial */
+	json_t *found;
+	bool replaced; /* the policy was set after it */
+};
+
+static int look_for(void *arg, const char *line, size_t length, const json_t *json, struct err *err)
+{
+	struct question *question = arg;
+	struct audit_entry entry;
+
+	(void)line;
+	(void)length;
+	(void)err;
+	audit_entry_read(&entry, json);
+	if (entry.event && strcmp(entry.event, "policy-set") == 0)
+		question->replaced = true;
+	if (!entry.is_decision)
+		return 0;
+	if (question->sequence ? entry.sequence != question->sequence
+			       : strcmp(entry.verdict, "allow") == 0)
+		return 0;
+	json_decref(question->found);
+	question->found = json_deep_copy(json);
+	question->replaced = false;
+	return 0;
+}
+
+static void print_rule(const char *before, const struct policy_rule *rule)
+{
+	printf("%s%s:%u: ", before, rule->file, rule->line);
+	put_safe(rule->text);
+	putchar('\n');
+}
+
+/* For an operation with two names the one that is refused. */
+static void pick_end(const struct policy *policy, struct policy_request *request)
+{
+	struct policy_decision decision;
+	struct policy_request one = *request;
+
+	one.other = NULL;
+	one.folder = false;
+	policy_decide(policy, &one, &decision);
+	if (decision.verdict == POLICY_ALLOW && request->other) {
+		one.object = request->other;
+		one.length = request->other_length;
+		policy_decide(policy, &one, &decision);
+	}
+	if (decision.verdict != POLICY_ALLOW)
+		*request = one;
+}
+
+static void print_why(const struct policy *policy, const struct question *question)
+{
+	static struct policy_explanation explanation;
+	struct audit_entry entry;
+
+	audit_entry_read(&entry, question->found);
+	print_entry(&entry, question->found);
+	printf("reason: %s\n", entry.reason ? entry.reason : "?");
+	if (question->replaced)
+		printf("The policy was replaced after that; what follows is by the current one.\n");
+	pick_end(policy, &entry.request);
+	policy_explain(policy, &entry.request, &explanation);
+	if (explanation.decision.verdict == POLICY_ALLOW) {
+		printf("It is allowed%s.\n", explanation.decision.rule ? " by a rule" : "");
+		if (explanation.decision.rule)
+			print_rule("rule: ", explanation.decision.rule);
+		return;
+	}
+	if (entry.request.folder && entry.request.other)
+		printf("%s\n", explanation.decision.reason);
+	if (explanation.decision.rule)
+		print_rule("rule: ", explanation.decision.rule);
+	else
+		printf("rule: none; a class with rules ends in a denial\n");
+	if (explanation.nearest)
+		print_rule(explanation.matches ? "behind it, and would have allowed it: "
+					       : "nearest rule that allows: ",
+			   explanation.nearest);
+	if (!explanation.line[0] || (entry.request.folder && entry.request.other))
+		return;
+	if (explanation.is_protected)
+		printf("Better not: it is of what the host trusts. If you mean it, ");
+	else
+		printf("To allow it, ");
+	printf("add\n    ");
+	put_safe(explanation.line);
+	if (explanation.above)
+		printf("\nabove %s:%u\n", explanation.above->file, explanation.above->line);
+	else
+		printf("\nat the end of the policy\n");
+}
+
+int cmd_why(int argc, char **argv)
+{
+	struct question question = {.sequence = 0};
+	struct policy *policy = NULL;
+	char path[PATH_MAX];
+	struct err err;
+	int ret = 0;
+
+	if ((argc != 2 && argc != 3) || argv[1][0] == '-')
+		ret = err_set(&err, EINVAL, "why: cordon why NAME [SEQ]");
+	if (ret == 0 && argc == 3)
+		ret = cli_parse_number(argv[2], 1, INT64_MAX, &question.sequence, &err);
+	if (ret == 0)
+		ret = policy_fetch(argv[1], &policy, path, &err);
+	if (ret == 0 && !path[0])
+		ret = err_set(&err, ENOENT, "%s has no audit log", argv[1]);
+	if (ret == 0)
+		ret = audit_log_read(path, NULL, look_for, &question, &err);
+	if (ret == 0 && !question.found)
+		ret = question.sequence ? err_set(&err, ENOENT, "%s: line %s is no decision",
+						  argv[1], argv[2])
+					: err_set(&err, ENOENT, "%s: nothing was denied", argv[1]);
+	if (ret == 0)
+		print_why(policy, &question);
+	json_decref(question.found);
+	policy_free(policy);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}
