@@ -161,6 +161,22 @@ def test_a_folder_is_the_root_and_stays_as_it_is():
 
 
 @limit(900)
+def test_rules_hold_in_a_served_root():
+    """What a rule hides is not there, by any name; without the rule it is."""
+    path = folder()
+    with open(os.path.join(path, "etc/secret"), "w") as file:
+        file.write("secret\n")
+    os.symlink("secret", os.path.join(path, "etc/other"))
+    with open(work("rules"), "w") as file:
+        file.write("policy 1\nfile hide /etc/secret\n")
+    script = "cat /etc/secret; cat /etc/other; ls /etc; cat /etc/file"
+    shown = run("sh", "-c", script, options=("--rootfs", path)).expect(0)
+    assert shown.stdout.count(b"secret\n") == 3, shown
+    hidden = run("sh", "-c", script, options=("--rootfs", path, "--policy", work("rules"))).expect(0)
+    assert hidden.stdout == b"file\nother\nas it was\n", hidden
+
+
+@limit(900)
 def test_two_at_once_do_not_see_each_other():
     path = folder()
     script = "echo {0} > /etc/file; echo ready; cat; cat /etc/file"
