@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -118,11 +119,28 @@ int disk_open_image(struct disk **out, const char *path, struct err *err)
 	return 0;
 }
 
+/* Beyond this limit a write of ours would be answered by a signal. */
+static int check_limit(const struct disk *disk, struct err *err)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < disk->bytes)
+		return err_set(err, EFBIG,
+			       "a disk of %llu bytes is over the limit of a file's size, %llu "
+			       "(ulimit -f)",
+			       (unsigned long long)disk->bytes, (unsigned long long)limit.rlim_cur);
+	return 0;
+}
+
 /* A file without a name, in a place for large temporary files. */
 static int open_private(struct disk *disk, struct err *err)
 {
 	const char *folder = getenv("TMPDIR");
+	int ret = check_limit(disk, err);
 	char path[4096];
+
+	if (ret < 0)
+		return ret;
 
 	if (!folder || folder[0] != '/')
 		folder = "/var/tmp";

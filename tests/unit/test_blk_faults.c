@@ -3,7 +3,9 @@
 #include "devices/blk/blk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -329,8 +331,10 @@ END_TEST
 START_TEST(images_are_checked)
 {
 	struct fake_disk file = {0};
+	struct rlimit limit;
 	struct disk *out;
 	struct err err;
+	int fd;
 
 	ck_assert_int_eq(disk_open_image(&out, "/nonexistent", &err), -ENOENT);
 	ck_assert_int_eq(disk_open_image(&out, "/dev/zero", &err), -EINVAL);
@@ -344,13 +348,25 @@ START_TEST(images_are_checked)
 	ck_assert_int_eq(disk_open_image(&out, file.image, &err), 0);
 	ck_assert_uint_eq(disk_bytes(out), 1024);
 	ck_assert(disk_is_read_only(out));
+	/* Shared with other readers, and not while somebody writes. */
+	fd = open(file.image, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), -1);
 	disk_destroy(out);
+	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+	ck_assert_int_eq(disk_open_image(&out, file.image, &err), -EBUSY);
+	close(fd);
 	unlink(file.image);
 	ck_assert_int_eq(disk_create_scratch(&out, 4095, &err), -EINVAL);
 	ck_assert_int_eq(disk_create_scratch(&out, UINT64_MAX, &err), -EINVAL);
 	ck_assert_int_eq(disk_create_scratch(&out, 8191, &err), 0);
 	ck_assert_uint_eq(disk_bytes(out), 4096);
 	disk_destroy(out);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	limit.rlim_cur = 8192;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_int_eq(disk_create_scratch(&out, 8192, &err), 0);
+	disk_destroy(out);
+	ck_assert_int_eq(disk_create_scratch(&out, 8192 + 4096, &err), -EFBIG);
 }
 END_TEST
 

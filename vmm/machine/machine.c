@@ -443,6 +443,22 @@ static void report_counter(const struct machine *machine, const char *name)
 	fprintf(stderr, "cordon: KVM %s %llu\n", name, (unsigned long long)sum);
 }
 
+static void report_disk(struct blk *blk)
+{
+	struct blk_stats stats;
+
+	if (!blk_disk(blk))
+		return;
+	blk_stats(blk, &stats);
+	fprintf(stderr,
+		"cordon: %s read %llu bytes in %llu requests, written %llu in %llu, flushes %llu, "
+		"failed %llu\n",
+		blk_device(blk)->name, (unsigned long long)stats.bytes_read,
+		(unsigned long long)stats.reads, (unsigned long long)stats.bytes_written,
+		(unsigned long long)stats.writes, (unsigned long long)stats.flushes,
+		(unsigned long long)stats.failed);
+}
+
 void machine_report(struct machine *machine)
 {
 	struct vsock_stats vsock;
@@ -468,6 +484,8 @@ void machine_report(struct machine *machine)
 		(unsigned long long)vsock.packets_to_guest,
 		(unsigned long long)vsock.bytes_from_guest,
 		(unsigned long long)vsock.packets_from_guest);
+	for (i = 0; i < MACHINE_DISKS; i++)
+		report_disk(machine->devices.blk[i]);
 	fprintf(stderr, "cordon: console %llu bytes, %llu not shown\n",
 		(unsigned long long)machine->console.bytes,
 		(unsigned long long)machine->console.dropped);
