@@ -56,17 +56,18 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 case "$cc" in
-clang*) cc=gcc ;; # CC=clang is for the monitor; the kernel is always built with gcc
+*clang*) cc=gcc ;; # CC=clang is for the monitor; the kernel is always built with gcc
 esac
 [ -r "$tarball" ] || die "$tarball is missing; \`make deps\` installs it (package linux-source-6.12)"
-command -v "$cc" >/dev/null || die "no compiler $cc; \`make deps\` installs what is needed"
+command -v "${cc%% *}" >/dev/null || die "no compiler $cc; \`make deps\` installs what is needed"
 
 # The tarball is known by its package version and its size; hashing 150 MB at every make is not worth it.
 inputs_hash() {
 	{
 		dpkg-query -W -f '${Version}\n' linux-source-6.12 2>/dev/null || true
 		stat -L -c %s "$tarball"
-		"$cc" --version | head -n 1
+		# shellcheck disable=SC2086 # "ccache gcc" is two words
+		$cc --version | head -n 1
 		ld --version | head -n 1
 		LC_ALL=C
 		export LC_ALL

@@ -21,8 +21,9 @@
 
 #include "bench/vsock/server.h"
 
-#define CHUNK	   (64u << 10)
-#define PING_BYTES 64u
+#define CHUNK	      (64u << 10)
+#define PING_BYTES    64u
+#define CONNECT_TRIES 30
 
 static char bytes[CHUNK];
 static char socket_path[64];
@@ -168,7 +169,8 @@ static double measure_pair(const struct measure *measure, uint64_t amount)
 	return took;
 }
 
-static int connect_guest(void)
+/* A descriptor, or -1: refused. A busy guest may not answer within the monitor's two seconds. */
+static int try_guest(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -182,12 +184,28 @@ static int connect_guest(void)
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
 		die("CONNECT");
 	do {
-		if (recv(fd, line + used, 1, 0) != 1)
-			die("the guest did not accept");
+		if (recv(fd, line + used, 1, 0) != 1) {
+			close(fd);
+			return -1;
+		}
 	} while (line[used] != '\n' && ++used < sizeof(line));
 	if (memcmp(line, "OK ", 3) != 0)
 		die("no OK");
 	return fd;
+}
+
+static int connect_guest(void)
+{
+	unsigned tries;
+	int fd;
+
+	for (tries = 0; tries < CONNECT_TRIES; tries++) {
+		fd = try_guest();
+		if (fd >= 0)
+			return fd;
+	}
+	die("the guest did not accept");
+	return -1;
 }
 
 static double measure_guest(const struct measure *measure, uint64_t amount)
@@ -281,6 +299,8 @@ int main(int argc, char **argv)
 		amount = measures[i].kind == BENCH_ECHO ? pings * PING_BYTES : bulk;
 		/* The same in all, whatever the number of streams. */
 		amount = amount / measures[i].streams / PING_BYTES * PING_BYTES;
+		if (amount < PING_BYTES)
+			amount = PING_BYTES;
 		guest = measure_guest(&measures[i], amount);
 		show(&measures[i], amount, guest, measure_pair(&measures[i], amount));
 	}
