@@ -197,6 +197,11 @@ void mount_ended(struct agent *agent, int status);
 /* --- guest.c: requests about the whole guest. 0 or an errno value. --- */
 void guest_prepare(void);
 uint32_t guest_set_time(uint64_t seconds, uint32_t nanoseconds);
+/* The root file system in the current directory gets an /etc/machine-id. Before any workload runs.
+ */
+void guest_machine_id(void);
+/* The monitor is another one: the guest was restored. Its first reseeding renews the id as well. */
+void guest_reconnected(void);
 uint32_t guest_reseed(const uint8_t *bytes, uint32_t length);
 uint32_t guest_hostname(const uint8_t *name, uint32_t length);
 void guest_power(uint32_t kind) __attribute__((noreturn));

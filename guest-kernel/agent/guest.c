@@ -9,14 +9,20 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "guest-kernel/agent/linux.h"
+
+#define TMPFS_TYPE   0x01021994
+#define OVERLAY_TYPE 0x794c7630
 
 int guest_random_fd = -1;
 
@@ -48,6 +54,57 @@ uint32_t guest_set_time(uint64_t seconds, uint32_t nanoseconds)
 	return clock_settime(CLOCK_REALTIME, &now) < 0 ? (uint32_t)errno : 0;
 }
 
+static int machine_id_fd = -1;
+static bool another_life;
+
+/* A random UUID of version 4, as machine-id(5) has it. What can't be written is left alone. */
+static void write_machine_id(void)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t id[16];
+	char text[33];
+	unsigned i;
+
+	if (machine_id_fd < 0 || getrandom(id, sizeof(id), GRND_NONBLOCK) != sizeof(id))
+		return;
+	id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+	for (i = 0; i < sizeof(id); i++) {
+		text[2 * i] = digits[id[i] >> 4];
+		text[2 * i + 1] = digits[id[i] & 15];
+	}
+	text[32] = '\n';
+	if (pwrite(machine_id_fd, text, sizeof(text), 0) != sizeof(text) ||
+	    ftruncate(machine_id_fd, sizeof(text)) < 0)
+		close_fd(&machine_id_fd);
+}
+
+/* Only what ends with the guest is written to: not a directory of the host, nor a disk. */
+static bool is_transient(int fd)
+{
+	struct statfs info;
+
+	return fstatfs(fd, &info) == 0 &&
+	       (info.f_type == TMPFS_TYPE || info.f_type == OVERLAY_TYPE);
+}
+
+void guest_machine_id(void)
+{
+	const int flags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	int etc = open("etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat stat;
+
+	close_fd(&machine_id_fd);
+	if (etc >= 0 && is_transient(etc))
+		machine_id_fd = openat(etc, "machine-id", flags, 0444);
+	if (machine_id_fd >= 0 && (fstat(machine_id_fd, &stat) < 0 || !S_ISREG(stat.st_mode)))
+		close_fd(&machine_id_fd);
+	if (machine_id_fd >= 0 && fchown(machine_id_fd, SANDBOX_ID_BASE, SANDBOX_ID_BASE) < 0)
+		agent_log("machine-id: %s", strerror(errno));
+	close_fd(&etc);
+	write_machine_id();
+}
+
 uint32_t guest_reseed(const uint8_t *bytes, uint32_t length)
 {
 	struct {
@@ -59,7 +116,17 @@ uint32_t guest_reseed(const uint8_t *bytes, uint32_t length)
 	if (ioctl(guest_random_fd, IOCTL_ADD_ENTROPY, &entropy) < 0)
 		return (uint32_t)errno;
 	/* Now, not at the next interval: two copies of one guest must differ from here on. */
-	return ioctl(guest_random_fd, IOCTL_RESEED) < 0 ? (uint32_t)errno : 0;
+	if (ioctl(guest_random_fd, IOCTL_RESEED) < 0)
+		return (uint32_t)errno;
+	if (another_life)
+		write_machine_id();
+	another_life = false;
+	return 0;
+}
+
+void guest_reconnected(void)
+{
+	another_life = true;
 }
 
 uint32_t guest_hostname(const uint8_t *name, uint32_t length)

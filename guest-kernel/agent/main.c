@@ -53,6 +53,7 @@ int main(void)
 		agent_log("namespaces: %s", strerror(-ret));
 	for (;;) {
 		serve(&agent);
+		guest_reconnected();
 		serve_hello(&agent, connect_at_last());
 	}
 }

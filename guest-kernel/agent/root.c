@@ -263,6 +263,7 @@ int root_enter(void)
 {
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		return -errno;
+	guest_machine_id();
 	return 0;
 }
 

@@ -105,7 +105,7 @@ def test_snapshot_of_a_paused_and_of_a_restored_sandbox():
         call("kill", "third")
 
 
-@cordon.limit(400)
+@cordon.limit(cordon.many(400, 3600))
 def test_snapshot_under_traffic():
     """Taken while commands talk and compute; each restored guest works, and nothing is garbled."""
     with sandbox("box"):
@@ -119,8 +119,8 @@ def test_snapshot_under_traffic():
         talker.signal(signal.SIGKILL)
         talker.wait()
         execute("box", "echo", "fine").expect(0, b"fine\n")
-    for i in range(4):
-        call("restore", work(f"snap{i}"), "again").expect(0)
+    for i in range(cordon.many(4, 50)):
+        call("restore", work(f"snap{i % 4}"), "again").expect(0)
         execute("again", "sh", "-c", "seq 1000 | tail -1").expect(0, b"1000\n", b"")
         execute("again", "cat", stdin=b"x" * 100000).expect(0, b"x" * 100000, b"")
         call("kill", "again").expect(0)
@@ -242,18 +242,28 @@ def test_avx_survives():
 
 # --- fork -------------------------------------------------------------------------------------------
 
-@cordon.limit(400)
+def machine_id(name):
+    text = execute(name, "cat", "/etc/machine-id").expect(0, None, b"").stdout
+    assert len(text) == 33 and int(text, 16), text
+    return text
+
+
+@cordon.limit(cordon.many(400, 3600))
 def test_fork():
-    """Eight from one: memory as it was, names and random numbers their own, writes private."""
+    """Eight from one: memory as it was, names, machine ids and random numbers their own, writes private."""
+    count = cordon.many(8, 100)
     with sandbox("box"):
+        own = machine_id("box")
         execute("box", "sh", "-c", "echo kept > /tmp/file").expect(0)
-        names = [f"box-{i}" for i in range(1, 9)]
+        names = [f"box-{i}" for i in range(1, count + 1)]
         try:
-            made = call("fork", "box", "8").expect(0, None, b"").stdout.decode().split()
+            made = call("fork", "box", str(count)).expect(0, None, b"").stdout.decode().split()
             assert made == names, made
-            assert sorted(ps()) == ["box", *names]
+            assert sorted(ps()) == sorted(["box", *names])
             seen = {numbers(name) for name in ["box", *names]}
-            assert len(seen) == 9, seen
+            assert len(seen) == count + 1, seen
+            ids = {machine_id(name) for name in names}
+            assert len(ids) == count and own not in ids and machine_id("box") == own, (own, ids)
             for name in names[:3]:
                 execute(name, "hostname").expect(0, name.encode() + b"\n")
                 execute(name, "cat", "/tmp/file").expect(0, b"kept\n", b"")

@@ -18,3 +18,12 @@ def test_features():
     lines = result.stderr.decode().replace("\r", "").splitlines()
     missing = [name for name in FEATURES if f"ok {name}" not in lines]
     assert not missing, f"{missing} of {result!r}"
+
+
+def test_processors():
+    """As many as the host has, up to 8: all are up, and a command's processes run on each."""
+    count = min(len(os.sched_getaffinity(0)), 8)
+    script = "nproc; for i in $(seq 16); do (i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; echo done) & done; wait"
+    result = run("sh", "-c", script, options=["--cpus", str(count)])
+    result.expect(0, b"%d\n" % count + b"done\n" * 16, b"")
+    run("true", options=["--cpus", "9"]).expect_error("cpus")
