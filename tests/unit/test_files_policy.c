@@ -166,6 +166,8 @@ START_TEST(directories_move_only_where_rules_do_not_tell_the_places_apart)
 	ck_assert_int_eq(p9c_renameat(client, 2, ".git", 2, "git"), EXDEV);
 	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "project", P9C_ROOT, "other"), EXDEV);
 	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "fake", 2, ".git"), EXDEV);
+	/* A file too: it could turn into a directory at the last moment. */
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "f", 2, ".git"), EXDEV);
 	ck_assert(host_has(&host, "project/.git/hooks/run"));
 	ck_assert(host_has(&host, "fake"));
 	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "plain", 2, "plain"), 0);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Renames. Everything beneath a directory moves with it, and rules are about places: so a directory
- * is renamed only if the rules do not tell the two places apart anywhere beneath them.
+ * Renames. Everything beneath a directory moves with it, and rules are about places: so a name is
+ * changed only if the rules do not tell the two places apart anywhere beneath them. What follows
+ * from that, with several sessions too: wherever the guest moves a directory between the decision
+ * about a path in it and the operation, the rules say the same there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,8 +45,11 @@ static int move(struct files_session *session, struct end *from, struct end *to)
 		ret = place_allowed(session, &from->place, POLICY_LOOKUP);
 		return ret < 0 ? ret : -ENOENT;
 	}
-	ret = place_both_allowed(session, &from->place, &to->place, POLICY_RENAME,
-				 S_ISDIR(source.st_mode));
+	/*
+	 * Always as if it were a directory: another session of the same guest could put one in the
+	 * place of the file that we have just seen.
+	 */
+	ret = place_both_allowed(session, &from->place, &to->place, POLICY_RENAME, true);
 	if (ret < 0)
 		return ret;
 	/* Two names of one file: the kernel leaves both. */
