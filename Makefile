@@ -144,6 +144,10 @@ $(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(UNIT_SHARED:%.c=$(BUILD)/obj/
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
+$(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+
 unit-build: $(UNIT_BIN)
 guest-tests: $(GUEST_BIN)
 fuzz-build: $(FUZZ_BIN)

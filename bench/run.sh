@@ -53,6 +53,7 @@ if [ "$quick" = yes ]; then
 	measure "cat" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 2M
 	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 20
 	measure "block device" 60 bench/blk/run.sh
+	measure "decisions" 60 bench/policy/run.sh 20000
 measure "file server" 120 bench/files/run.sh
 	exit 0
 fi
@@ -63,6 +64,7 @@ measure "memory, booted" 60 bench/memory/run.py --cold
 measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 16M
 measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh
 measure "block device" 60 bench/blk/run.sh
+measure "decisions" 60 bench/policy/run.sh
 measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
 measure "restore against memory size" 400 bench/warm/run.py --runs 9 restore
 measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 10 sandboxes fork exec

@@ -13,7 +13,8 @@
 #include "vmm/policy/product.h"
 
 #define STATES_MAX   8192
-#define SUSPECTS_MAX 64 /* rules that are looked at closely: the rest is let pass */
+#define WORK_MAX     4000000 /* steps, for all of a class: tenths of a second */
+#define SUSPECTS_MAX 64	     /* rules that are looked at closely: the rest is let pass */
 
 static int fail_at(const struct rule *rule, struct err *err, const char *text)
 {
@@ -88,6 +89,7 @@ static bool decides_example(const struct rule_list *list, const struct rule *rul
 /* --- proofs ----------------------------------------------------------------------------------- */
 
 struct proof {
+	uint64_t work;	   /* that is left */
 	uint32_t covering; /* a rule that decides some of it instead */
 };
 
@@ -108,6 +110,7 @@ static int is_covered(const struct rule_list *list, size_t index, struct proof *
 	struct product product = {
 		.first_only = true,
 		.states_max = STATES_MAX,
+		.work = proof->work,
 		.visit = still_covered,
 		.arg = proof,
 	};
@@ -118,6 +121,7 @@ static int is_covered(const struct rule_list *list, size_t index, struct proof *
 		ret = product_list_fill(&product.list[1], list, 0, index);
 	if (ret == 0)
 		ret = product_search(&product);
+	proof->work = product.work;
 	product_list_free(&product.list[0]);
 	product_list_free(&product.list[1]);
 	if (ret == -ENOMEM)
@@ -128,7 +132,7 @@ static int is_covered(const struct rule_list *list, size_t index, struct proof *
 static int check_paths(const struct rule_list *list, struct err *err)
 {
 	const struct rule *rule, *above;
-	struct proof proof;
+	struct proof proof = {.work = WORK_MAX};
 	unsigned suspects = 0;
 	char text[320];
 	size_t i;

@@ -8,6 +8,7 @@
 #include "vmm/policy/product.h"
 
 #define STATES_MAX 50000
+#define WORK_MAX   40000000
 
 /* --- paths ------------------------------------------------------------------------------------ */
 
@@ -60,6 +61,7 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 {
 	struct product product = {
 		.states_max = STATES_MAX,
+		.work = WORK_MAX,
 		.visit = compare,
 		.arg = comparison,
 	};

@@ -291,7 +291,7 @@ static void write_example(const struct search *search, size_t at, char path[PROD
 
 static int go_on(struct search *search, size_t at)
 {
-	const struct product *product = search->product;
+	struct product *product = search->product;
 	struct state state = search->state[at];
 	const uint64_t *config = search->config + state.config;
 	const uint64_t *other = config + state.count[0];
@@ -304,6 +304,9 @@ static int go_on(struct search *search, size_t at)
 		ret = add_state(search, false, (uint32_t)at, '/');
 	}
 	for (i = 0; i < search->bytes && ret == 0; i++) {
+		if (product->work < state.count[0] + state.count[1] + 1)
+			return -E2BIG;
+		product->work -= state.count[0] + state.count[1] + 1;
 		step_byte(&product->list[0], config, state.count[0], search->byte[i],
 			  &search->set[0]);
 		if (product->first_only && search->set[0].count == 0)

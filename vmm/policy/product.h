@@ -27,6 +27,7 @@ struct product {
 	struct product_list list[2];
 	bool first_only; /* look only at paths that list[0] matches */
 	size_t states_max;
+	uint64_t work; /* steps of one pattern that may be taken; what is left of them afterwards */
 	/*
 	 * A kind of path: what the lists say of it, GLOB_NONE for nothing. false ends the search.
 	 */
