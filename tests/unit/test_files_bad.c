@@ -217,7 +217,11 @@ START_TEST(a_hundred_thousand_opens_are_bounded_and_come_to_an_end)
 	}
 	ck_assert_uint_le(opened, FILES_OPEN_MAX);
 	ck_assert_uint_ge(opened, 256);
+	ck_assert_uint_eq(walked, 100000);
+	for (; fid < FILES_FIDS_MAX + 10; fid++)
+		walked += p9c_go(client, "", fid) == 0;
 	ck_assert_uint_eq(walked, FILES_FIDS_MAX - 1);
+	ck_assert_int_eq(p9c_go(client, "", fid), ENFILE);
 	files_session_stats(client->session, &stats);
 	ck_assert_uint_eq(stats.fids, FILES_FIDS_MAX);
 	ck_assert_uint_le(stats.nodes, 2);

@@ -9,12 +9,12 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/internal.h"
 
-/* Open files of all sessions: the monitor needs descriptors for other things too. */
-static atomic_uint open_all;
+/* Of all sessions: the monitor needs descriptors and memory for other things too. */
+static atomic_uint open_all, fids_all;
 
 static struct fid **bucket(struct files_session *session, uint32_t number)
 {
-	return &session->fids[number * 0x9e3779b1u >> 20 & (FILES_BUCKETS - 1)];
+	return &session->fids[number * 0x9e3779b1u >> 16];
 }
 
 struct fid *fid_find(struct files_session *session, uint32_t number)
@@ -34,9 +34,15 @@ int fid_new(struct files_session *session, uint32_t number, struct node *node, s
 		return -EINVAL;
 	if (session->fid_count == FILES_FIDS_MAX)
 		return -ENFILE;
+	if (atomic_fetch_add(&fids_all, 1) >= FILES_FIDS_ALL) {
+		atomic_fetch_sub(&fids_all, 1);
+		return -ENFILE;
+	}
 	fid = calloc(1, sizeof(*fid));
-	if (!fid)
+	if (!fid) {
+		atomic_fetch_sub(&fids_all, 1);
 		return -ENOMEM;
+	}
 	fid->number = number;
 	fid->fd = -1;
 	fid->node = node_get(node);
@@ -94,6 +100,7 @@ int fid_free(struct files_session *session, struct fid *fid)
 	node_put(session, fid->node);
 	free(fid);
 	session->fid_count--;
+	atomic_fetch_sub(&fids_all, 1);
 	return ret;
 }
 

@@ -12,7 +12,7 @@
 #include "vmm/files/wire.h"
 #include "vmm/policy/guard.h"
 
-#define FILES_BUCKETS 4096u
+#define FILES_BUCKETS 65536u
 
 /* --- nodes: the names that fids stand for (tree.c) -------------------------------------------- */
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nodes: the names on the way from the share's root to each fid's place. */
-#include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/files/internal.h"
+
+/* Of all sessions. */
+static atomic_uint nodes_all;
 
 /* FNV-1a, begun with a secret: a guest can't choose names that all fall into one bucket. */
 static struct node **bucket(struct files_session *session, const struct node *parent,
@@ -54,11 +57,16 @@ static struct node *node_new(struct files_session *session, struct node *parent,
 
 	if (session->node_count == FILES_NODES_MAX)
 		return NULL;
+	if (atomic_fetch_add(&nodes_all, 1) >= FILES_NODES_ALL) {
+		atomic_fetch_sub(&nodes_all, 1);
+		return NULL;
+	}
 	node = calloc(1, sizeof(*node));
 	if (node)
 		node->name = strndup(name->text, name->length);
 	if (!node || !node->name) {
 		free(node);
+		atomic_fetch_sub(&nodes_all, 1);
 		return NULL;
 	}
 	node->parent = node_get(parent);
@@ -98,6 +106,7 @@ void node_put(struct files_session *session, struct node *node)
 		free(node->name);
 		free(node);
 		session->node_count--;
+		atomic_fetch_sub(&nodes_all, 1);
 		node = parent;
 	}
 }
