@@ -154,12 +154,12 @@ START_TEST(damage_shows)
 	static const struct {
 		const char *script, *wanted;
 	} damage[] = {
-		{"3d", "lines 3 to 3 are missing"},
+		{"3d", "line 3 is missing"},
 		{"3,4d", "lines 3 to 4 are missing"},
 		{"3s/allow/deny!/", "line 3 was changed"},
 		{"3s/1000/0/", "line 3 was changed"},
 		{"3s/\"hash\":\"./\"hash\":\"x/", "was changed"},
-		{"3{h;d};4{G}", "lines 3 to 3 are missing"},
+		{"3{h;d};4{G}", "line 3 is missing"},
 		{"3{p}", "line 3 comes after line 3"},
 		{"3s/^/x/", "no line of an audit log"},
 		{"3s/.$//", "no line of an audit log"},

@@ -49,6 +49,9 @@ int audit_chain_next(struct audit_chain *chain, const char *line, size_t length,
 			       (unsigned long long)chain->sequence);
 	if (chain->sequence > 0) {
 		memcpy(before, chain->hash, sizeof(before));
+		if (sequence == chain->sequence + 2)
+			return err_set(err, EBADMSG, "line %llu is missing",
+				       (unsigned long long)sequence - 1);
 		if (sequence > chain->sequence + 1)
 			return err_set(err, EBADMSG, "lines %llu to %llu are missing",
 				       (unsigned long long)chain->sequence + 1,
