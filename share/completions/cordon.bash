@@ -28,6 +28,10 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -W "host $(_cordon_images)" -- "$word"; compgen -f -- "$word")
 		return
 	fi
+	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --policy ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(cordon policy presets 2>/dev/null)" -- "$word"; compgen -f -- "$word")
+		return
+	fi
 	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --share ]; then
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
@@ -48,8 +52,17 @@ _cordon() {
 		rm) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_images)" -- "$word") ;;
 		*) mapfile -t COMPREPLY < <(compgen -W "ls build rm" -- "$word") ;;
 		esac ;;
+	policy)
+		case $COMP_CWORD:${COMP_WORDS[2]} in
+		2:*) mapfile -t COMPREPLY < <(compgen -W "check explain presets show set learn replay" -- "$word") ;;
+		*:presets) mapfile -t COMPREPLY < <(compgen -W "$(cordon policy presets 2>/dev/null)" -- "$word") ;;
+		*:show | 3:set) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
+		4:explain) mapfile -t COMPREPLY < <(compgen -W "file net exec" -- "$word") ;;
+		*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		esac ;;
+	audit) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word"; compgen -f -- "$word") ;;
 	template) mapfile -t COMPREPLY < <(compgen -W "ls rm prune" -- "$word") ;;
-	exec | stats | logs | pause | resume | fork | stop | kill | rm | wait)
+	exec | stats | logs | why | pause | resume | fork | stop | kill | rm | wait)
 		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
 	snapshot)
 		if [ "$COMP_CWORD" -eq 2 ]; then

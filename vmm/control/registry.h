@@ -5,7 +5,8 @@
  *
  *     lock           held (flock) by the monitor as long as it lives, its process id inside
  *     control.sock   see vmm/control/server.h
- *     console.log    the guest's console
+ *     audit.log      what was decided; see vmm/policy/audit.h
+ *     job-N.out, .err  what detached commands wrote
  *
  * The lock decides who lives: a folder whose lock is free is a dead monitor's, and whoever comes
  * across it removes it. A monitor and whoever clears holds it exclusively; who only looks takes it
