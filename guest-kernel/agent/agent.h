@@ -194,6 +194,10 @@ uint32_t mount_start(struct agent *agent, uint32_t id, const uint8_t *payload, s
 /* agent->mount_pid has ended. */
 void mount_ended(struct agent *agent, int status);
 
+/* --- network.c --- */
+/* A NETWORK request: 0 or an errno value. */
+uint32_t network_set(const uint8_t payload[AGENT_NETWORK_SIZE]);
+
 /* --- guest.c: requests about the whole guest. 0 or an errno value. --- */
 void guest_prepare(void);
 uint32_t guest_set_time(uint64_t seconds, uint32_t nanoseconds);

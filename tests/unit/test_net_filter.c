@@ -842,6 +842,12 @@ START_TEST(a_name_split_at_every_byte_is_read)
 	for (at = 0; at < length; at++) {
 		ck_assert_uint_eq(said_length, 0);
 		say(NET_PEER + 5, 443, hello_bytes, at, 1, 0);
+		/* It hears that each has arrived, or it would send no more than a window. */
+		if (at + 1 < length) {
+			ck_assert_uint_eq(guest.frame.tcp_flags, TCP_ACK);
+			ck_assert_uint_eq(guest.frame.acknowledged, 1001 + at + 1);
+			ck_assert_uint_eq(guest.frame.sequence, 5001);
+		}
 	}
 	ck_assert_mem_eq(said, hello_bytes, length);
 	ck_assert_uint_eq(said_length, length);

@@ -180,6 +180,17 @@ START_TEST(the_arguments_are_as_they_should_be)
 }
 END_TEST
 
+START_TEST(a_violent_death_is_told)
+{
+	struct err err = {""};
+
+	ck_assert_int_eq(begin("echo harmless >&2; kill -9 $$", &err), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_str_eq(died, "it was ended by signal 9");
+	end();
+}
+END_TEST
+
 UNIT_MAIN("net_passt", frames_go_and_come, nothing_is_lost_by_who_asks, a_missing_program_is_told,
-	  a_death_is_told_with_the_last_words, a_frame_without_end_ends_it,
+	  a_death_is_told_with_the_last_words, a_frame_without_end_ends_it, a_violent_death_is_told,
 	  the_arguments_are_as_they_should_be)

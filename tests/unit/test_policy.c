@@ -327,7 +327,6 @@ START_TEST(bad_input_is_told_where)
 		{"include lockd", "unknown preset 'lockd': did you mean 'locked'?"},
 		{"include", "write include PRESET"},
 		{"on-deny sulk", "unknown word 'sulk'"},
-		{"net allow tls a:443", "'net' is not enforced by this version"},
 		{"exec deny /w/**", "'exec' is not enforced by this version"},
 		{"secret KEY env", "'secret' is not enforced by this version"},
 		{"file ask /w/**", "the verdict 'ask' is not enforced by this version"},

@@ -97,6 +97,14 @@ int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint3
 int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length);
 int agent_channel_set_hostname(struct agent_channel *channel, const char *name);
 
+struct agent_network {
+	uint32_t address, router, resolver; /* IPv4, as numbers */
+	unsigned prefix, mtu;
+};
+
+/* Configures the guest's network card. -EOPNOTSUPP: the guest's agent is too old for that. */
+int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network);
+
 /*
  * Another root file system for the sandbox (vmm/agent/wire.h, ROOT). Before the first command; else
  * the agent answers EBUSY. -EINVAL: the type's name is none.

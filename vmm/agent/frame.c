@@ -253,6 +253,20 @@ int agent_channel_mount(struct agent_channel *channel, const struct agent_mount 
 	return request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length);
 }
 
+int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network)
+{
+	uint8_t payload[AGENT_NETWORK_SIZE];
+
+	if (channel->ready && !(channel->features & AGENT_FEATURE_NETWORK))
+		return -EOPNOTSUPP;
+	agent_put32(payload + AGENT_NETWORK_AT_ADDRESS, network->address);
+	agent_put32(payload + AGENT_NETWORK_AT_PREFIX, network->prefix);
+	agent_put32(payload + AGENT_NETWORK_AT_ROUTER, network->router);
+	agent_put32(payload + AGENT_NETWORK_AT_RESOLVER, network->resolver);
+	agent_put32(payload + AGENT_NETWORK_AT_MTU, network->mtu);
+	return request(channel, AGENT_NETWORK, payload, sizeof(payload));
+}
+
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)
 {
 	uint8_t payload[4];

@@ -41,7 +41,8 @@
 #define AGENT_SIGNAL_MAX	64u
 
 /* Bits of HELLO's features: what this agent can do beyond version 1.0. */
-#define AGENT_FEATURE_MOUNT 1u
+#define AGENT_FEATURE_MOUNT   1u
+#define AGENT_FEATURE_NETWORK 2u
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
 enum agent_frame_type {
@@ -57,7 +58,8 @@ enum agent_frame_type {
 	AGENT_POWER = 9,    /* h>g: do it; g>h: it is about to happen. kind32 */
 	AGENT_ROOT = 10,    /* h>g, id: a request number; another root file system, see below */
 
-	AGENT_MOUNT = 11, /* h>g, id: a request number; a share, see below */
+	AGENT_MOUNT = 11,   /* h>g, id: a request number; a share, see below */
+	AGENT_NETWORK = 12, /* h>g, id: a request number; the network card, see below */
 
 	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
 	AGENT_START = 16,      /* h>g, in one or more frames, see below */
@@ -170,6 +172,19 @@ enum agent_root_upper {
 #define AGENT_MOUNT_READ_ONLY 1u /* flags */
 #define AGENT_MOUNT_CACHE     2u /* flags: what was read once may be taken to stay so */
 #define AGENT_MOUNTS_MAX      64u
+
+/*
+ * NETWORK: AGENT_NETWORK_SIZE bytes. The first Ethernet card gets the address and is switched on;
+ * the default route leads to the router, and questions for names go to the resolver. IPv4 addresses
+ * as numbers. Answered once the card has its link, or with ENETDOWN, and with ENODEV if there is no
+ * card.
+ */
+#define AGENT_NETWORK_AT_ADDRESS  0u  /* 32 */
+#define AGENT_NETWORK_AT_PREFIX	  4u  /* 32: 1 to 30 */
+#define AGENT_NETWORK_AT_ROUTER	  8u  /* 32 */
+#define AGENT_NETWORK_AT_RESOLVER 12u /* 32 */
+#define AGENT_NETWORK_AT_MTU	  16u /* 32: 68 to 65535 */
+#define AGENT_NETWORK_SIZE	  20u
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 

@@ -107,17 +107,15 @@ static int set_share(void *arg, const char *value, struct err *err)
 	return policy_add_share(&((struct sandbox_options *)arg)->policy_options, value, err);
 }
 
-static int refuse(void *arg, const char *value, struct err *err)
-{
-	(void)arg;
-	(void)value;
-	return err_set(err, ENOTSUP, "not in this version of Cordon");
-}
-
-/* No network is the default, so asking for that is granted. */
 static int set_net(void *arg, const char *value, struct err *err)
 {
-	return strcmp(value, "none") == 0 ? 0 : refuse(arg, value, err);
+	if (strncmp(value, "tap=", 4) == 0)
+		return err_set(err, ENOTSUP,
+			       "a tap is not in this version of Cordon: use --net user");
+	if (strcmp(value, "none") != 0 && strcmp(value, "user") != 0)
+		return err_set(err, EINVAL, "'%s' is no network: none or user", value);
+	((struct sandbox_options *)arg)->net = value;
+	return 0;
 }
 
 static int set_rootfs(void *arg, const char *value, struct err *err)
@@ -172,7 +170,8 @@ const struct cli_option sandbox_option_table[] = {
 	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
 	{"disk-rate", 0, "BYTES[:N]", "at most so many bytes (and requests) a second, a disk",
 	 set_disk_rate},
-	{"net", 0, "none", "the network: none is what there is yet", set_net},
+	{"net", 0, "MODE",
+	 "none, or user: by passt, as the policy's net rules say (user if it has any)", set_net},
 	{"console", 0, NULL, "show the guest's console on stderr", set_console},
 	{"cold", 0, NULL, "boot; neither use nor make a template", set_cold},
 	{"vsock", 0, "PATH", "a Unix socket through which host programs reach guest ports",
@@ -221,12 +220,30 @@ static int apply_limits(struct sandbox_options *options, struct err *err)
 	return ret;
 }
 
+/* No rule, no card: and no card without somebody who decides. */
+static int apply_network(struct sandbox_options *options, struct err *err)
+{
+	size_t rules = policy_rule_count(options->policy, POLICY_NET);
+
+	if (options->net && strcmp(options->net, "user") == 0 && rules == 0)
+		return err_set(
+			err, EINVAL,
+			"--net user: the policy %s allows no network: add a line such as \"net "
+			"allow tls example.com:443\"",
+			policy_name(options->policy));
+	options->sandbox.network.user =
+		options->net ? strcmp(options->net, "user") == 0 : rules > 0;
+	return 0;
+}
+
 int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 {
 	int ret = policy_load(&options->policy, &options->policy_options, err);
 
 	if (ret == 0)
 		ret = apply_limits(options, err);
+	if (ret == 0)
+		ret = apply_network(options, err);
 	if (ret == 0 && options->policy_options.audit)
 		ret = policy_check_outside(options->policy, options->policy_options.audit,
 					   "the audit log", err);

@@ -18,6 +18,7 @@ struct sandbox_options {
 	struct policy_options policy_options;
 	struct policy *policy; /* from sandbox_options_finish(); policy_free() is the caller's */
 	bool memory_given, cpus_given;
+	const char *net;    /* as given, or NULL */
 	const char *rootfs; /* as given, or NULL */
 	json_t *settings;   /* of the image that is the root file system, or NULL */
 	char kernel[PATH_MAX], initrd[PATH_MAX]; /* found files, if none were given */

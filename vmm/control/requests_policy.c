@@ -182,5 +182,6 @@ void op_policy_set(struct client *client, struct message *message)
 	}
 	peer_of(client, by, sizeof(by));
 	guard_replace(monitor->guard, policy, by);
+	network_policy_changed(&monitor->sandbox.network);
 	server_answer(client, id, NULL);
 }

@@ -102,6 +102,21 @@ static int create_legacy(struct machine_devices *devices, const struct machine_d
 	return vm_connect_irq(vm, &devices->vmgenid_irq, err);
 }
 
+static int create_net(struct machine_devices *devices, struct err *err)
+{
+	/*
+	 * The same in every sandbox, so that a template's guest has the right one: nobody else is
+	 * on its wire. An MTU lets a driver set less.
+	 */
+	static const struct net_card_config config = {
+		.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02}, .mtu = 65520, .pairs = 1};
+	int ret = net_card_create(&devices->net, devices->loop, &config);
+
+	if (ret < 0)
+		return err_code(err, -ret, "network device");
+	return attach(devices, net_card_device(devices->net), err);
+}
+
 static int create_disks(struct machine_devices *devices, struct err *err)
 {
 	static const struct blk_config config[MACHINE_DISKS] = {
@@ -138,6 +153,8 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 	if (ret < 0)
 		return err_code(err, -ret, "entropy device");
 	ret = attach(devices, rng_device(devices->rng), err);
+	if (ret == 0)
+		ret = create_net(devices, err);
 	return ret == 0 ? create_disks(devices, err) : ret;
 }
 
@@ -180,6 +197,8 @@ void devices_destroy(struct machine_devices *devices)
 	}
 	pool_destroy(devices->pool);
 	devices->pool = NULL;
+	net_card_destroy(devices->net);
+	devices->net = NULL;
 	rng_destroy(devices->rng);
 	devices->rng = NULL;
 	vsock_destroy(devices->vsock);

@@ -13,6 +13,7 @@
 #include "devices/blk/blk.h"
 #include "devices/legacy/power.h"
 #include "devices/legacy/uart.h"
+#include "devices/net/card.h"
 #include "devices/rng/rng.h"
 #include "devices/virtio/mmio.h"
 #include "devices/vsock/vsock.h"
@@ -49,7 +50,8 @@ struct machine_devices {
 	struct vm *vm;
 	struct vsock *vsock;
 	struct rng *rng;
-	struct pool *pool; /* of the disks; its threads start with the first one */
+	struct net_card *net; /* there in every machine; its link is down until it has an owner */
+	struct pool *pool;    /* of the disks; its threads start with the first one */
 	struct blk *blk[MACHINE_DISKS];
 	struct uart *uart;
 	struct irq_line uart_irq, vmgenid_irq;

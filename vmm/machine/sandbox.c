@@ -22,6 +22,28 @@
 
 #define CONSOLE_LINES 16
 
+/* Without a network a sandbox goes on: its owner is told. */
+static void explain_network(const char *why)
+{
+	log_warning("the sandbox has no network: its card could not be configured: %s", why);
+}
+
+/* Asks for it once. True: the answer is to be awaited. */
+static bool configure_network(struct sandbox *sandbox)
+{
+	if (sandbox->network_done)
+		return false;
+	if (sandbox->network_asked > 0)
+		return true;
+	sandbox->network_asked = network_ask(&sandbox->network, sandbox->machine.channel);
+	if (sandbox->network_asked > 0)
+		return true;
+	sandbox->network_done = true;
+	if (sandbox->network_asked < 0)
+		explain_network(strerror(-sandbox->network_asked));
+	return false;
+}
+
 /* Nothing of the user's runs before its shares are there. */
 static void ready(struct sandbox *sandbox)
 {
@@ -30,7 +52,7 @@ static void ready(struct sandbox *sandbox)
 
 	if (ret < 0)
 		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
-	if (ret != 0)
+	if (ret != 0 || configure_network(sandbox))
 		return;
 	sandbox->is_ready = true;
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
@@ -125,6 +147,13 @@ static void agent_answered(void *arg, uint32_t request, int error)
 		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
 	else if (ret > 0)
 		ready(sandbox);
+	if (sandbox->network_asked > 0 && request == (uint32_t)sandbox->network_asked) {
+		sandbox->network_asked = 0;
+		sandbox->network_done = true;
+		if (error)
+			explain_network(strerror(error));
+		ready(sandbox);
+	}
 	if (sandbox->root_asked > 0 && request == (uint32_t)sandbox->root_asked)
 		root_answered(sandbox, error);
 	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
@@ -310,6 +339,9 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 		ret = create_machine(sandbox, loop, err);
 	if (ret == 0 && config->machine.agent)
 		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
+	if (ret == 0 && config->machine.agent)
+		ret = network_open(&sandbox->network, loop, &config->network,
+				   sandbox->machine.devices.net, config->guard, err);
 	if (ret < 0)
 		sandbox_destroy(sandbox);
 	return ret;
@@ -335,6 +367,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 		/* Sessions of shares use the streams, and vCPUs the devices behind those. */
 		machine_stop(&sandbox->machine);
 	}
+	network_close(&sandbox->network);
 	shares_close(&sandbox->shares);
 	machine_destroy(&sandbox->machine);
 	root_close(&sandbox->root);

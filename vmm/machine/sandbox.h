@@ -10,6 +10,7 @@
 
 #include "vmm/base/err.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/network.h"
 #include "vmm/machine/shares.h"
 #include "vmm/machine/root.h"
 #include "vmm/machine/template.h"
@@ -22,8 +23,9 @@ struct sandbox_config {
 	bool verify;		       /* read all of the snapshot's memory and check it first */
 	const char *hostname;	       /* of the guest, or NULL: as it is */
 	struct guard *guard;	       /* its policy, with the shares; or NULL. The caller's */
-	struct root_config root;       /* zeros: the initramfs alone; of a snapshot: its image */
-	bool trusted_image; /* the snapshot is our own: the image that it names is taken */
+	struct network_config network;
+	struct root_config root; /* zeros: the initramfs alone; of a snapshot: its image */
+	bool trusted_image;	 /* the snapshot is our own: the image that it names is taken */
 };
 
 struct sandbox_ops {
@@ -43,6 +45,9 @@ struct sandbox {
 	bool restored;		  /* the guest has a life before this one */
 	bool is_ready;
 	struct shares shares;
+	struct network network;
+	int network_asked; /* the request that configures it, until it is answered */
+	bool network_done;
 	int awaited; /* the request whose answer says that the agent has done what came before */
 	struct root root;
 	int root_asked; /* the request for it, until it is answered */

@@ -6,7 +6,8 @@
 #include "vmm/base/bytes.h"
 
 #define TTL	   64
-#define PROHIBITED 13 /* "communication administratively prohibited" */
+#define WINDOW	   16384 /* of an acknowledgement: the peer's next one has the right one */
+#define PROHIBITED 13	 /* "communication administratively prohibited" */
 
 struct direction {
 	const uint8_t *source_mac, *target_mac;
@@ -70,7 +71,7 @@ static uint32_t segment_length(const struct frame *segment)
 	       !!(segment->tcp_flags & TCP_FIN);
 }
 
-static size_t put_reset(const struct direction *way, uint16_t source_port, uint16_t target_port,
+static size_t put_empty(const struct direction *way, uint16_t source_port, uint16_t target_port,
 			uint32_t sequence, uint32_t acknowledged, uint8_t flags, uint8_t *to)
 {
 	uint8_t *tcp = to + FRAME_TRANSPORT;
@@ -83,6 +84,7 @@ static size_t put_reset(const struct direction *way, uint16_t source_port, uint1
 	store_be32(tcp + 8, acknowledged);
 	tcp[12] = (FRAME_TCP / 4) << 4;
 	tcp[13] = flags;
+	store_be16(tcp + 14, flags & TCP_RST ? 0 : WINDOW);
 	return finish(to, IP_TCP, FRAME_TCP, 16);
 }
 
@@ -93,9 +95,9 @@ size_t answer_reset(const struct frame *segment, uint8_t to[ANSWER_MAX])
 	if (segment->tcp_flags & TCP_RST)
 		return 0;
 	if (segment->tcp_flags & TCP_ACK)
-		return put_reset(&way, segment->target_port, segment->source_port,
+		return put_empty(&way, segment->target_port, segment->source_port,
 				 segment->acknowledged, 0, TCP_RST, to);
-	return put_reset(&way, segment->target_port, segment->source_port, 0,
+	return put_empty(&way, segment->target_port, segment->source_port, 0,
 			 segment->sequence + segment_length(segment), TCP_RST | TCP_ACK, to);
 }
 
@@ -104,8 +106,17 @@ size_t answer_reset_onwards(const struct frame *segment, uint8_t to[ANSWER_MAX])
 	struct direction way = {segment->source_mac, segment->target_mac, segment->source,
 				segment->target};
 
-	return put_reset(&way, segment->source_port, segment->target_port, segment->sequence,
+	return put_empty(&way, segment->source_port, segment->target_port, segment->sequence,
 			 segment->acknowledged, TCP_RST | (segment->tcp_flags & TCP_ACK), to);
+}
+
+size_t answer_acknowledge(const struct frame *segment, uint32_t acknowledged,
+			  uint8_t to[ANSWER_MAX])
+{
+	struct direction way = back(segment);
+
+	return put_empty(&way, segment->target_port, segment->source_port, segment->acknowledged,
+			 acknowledged, TCP_ACK, to);
 }
 
 size_t answer_prohibited(const struct frame *packet, uint32_t router, uint8_t to[ANSWER_MAX])

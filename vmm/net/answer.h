@@ -32,6 +32,11 @@ size_t answer_reset(const struct frame *segment, uint8_t to[ANSWER_MAX]);
  */
 size_t answer_reset_onwards(const struct frame *segment, uint8_t to[ANSWER_MAX]);
 
+/* An acknowledgement of everything before a sequence number, as the segment's target would send it.
+ */
+size_t answer_acknowledge(const struct frame *segment, uint32_t acknowledged,
+			  uint8_t to[ANSWER_MAX]);
+
 /* ICMP type 3, code 13, from router's address, with the first bytes of the packet refused. */
 size_t answer_prohibited(const struct frame *packet, uint32_t router, uint8_t to[ANSWER_MAX]);
 

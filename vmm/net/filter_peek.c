@@ -206,6 +206,18 @@ static void release(struct filter *filter, struct flow *flow)
 }
 
 /*
+ * The guest sends no more than its first window until it hears that some of it has arrived, which
+ * may be less than a name takes. What is held back is ours to deliver from here on: the backend is
+ * on this host and takes it whole.
+ */
+static void acknowledge(struct filter *filter, const struct flow_peek *peek,
+			const struct frame *frame)
+{
+	filter->ops->to_guest(filter->arg, filter->out,
+			      answer_acknowledge(frame, peek->start + peek->length, filter->out));
+}
+
+/*
  * Puts a segment's payload in its place. How many bytes are new; -EPROTO: there is a gap before it,
  * or it says something else than what is there already.
  */
@@ -247,8 +259,10 @@ static void decide(struct filter *filter, struct flow *flow, const struct frame 
 		why = "it ended before it named a server";
 		verdict = FORBID;
 	}
-	if (verdict == WAIT)
+	if (verdict == WAIT) {
+		acknowledge(filter, peek, frame);
 		return;
+	}
 	if (verdict == FORBID)
 		filter_log_refused(filter, &request, why, now_ns);
 	/* The log has to take it, too. */
@@ -301,9 +315,11 @@ void filter_peek_segment(struct filter *filter, struct flow *flow, const struct 
 		filter_pass_to_peer(filter, bytes, frame->length);
 		return;
 	}
-	/* What is held back already and has come once more. */
-	if (fresh == 0 && !ends)
+	/* What is held back already and has come once more: the answer was lost. */
+	if (fresh == 0 && !ends) {
+		acknowledge(filter, peek, frame);
 		return;
+	}
 	flow->guest_done |= ends;
 	decide(filter, flow, frame, bytes, fresh, now_ns);
 }

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,13 +21,14 @@
 #include "vmm/net/address.h"
 #include "vmm/net/frame.h"
 
-#define PREFIX	  4
-#define INPUT	  (2u * (PREFIX + FRAME_MAX))
-#define TURN	  16 /* reads in one go */
-#define CHILD_FD  3
-#define MESSAGE	  256
-#define ARGUMENTS 64
-#define PORT_TEXT 48
+#define PREFIX	    4
+#define PATIENCE_MS 100
+#define INPUT	    (2u * (PREFIX + FRAME_MAX))
+#define TURN	    16 /* reads in one go */
+#define CHILD_FD    3
+#define MESSAGE	    256
+#define ARGUMENTS   64
+#define PORT_TEXT   48
 
 extern char **environ;
 
@@ -46,15 +49,27 @@ struct passt {
 /* --- the child ---------------------------------------------------------------------------------
  */
 
-/* Ends the child, if there is one, and waits: SIGKILL does not take long. */
-static void reap(struct passt *passt)
+/*
+ * Ends the child, if there is one, and waits: SIGKILL does not take long. One that is ending by
+ * itself has patience_ms for that. Returns its status, for waitpid(2).
+ */
+static int reap(struct passt *passt, int patience_ms)
 {
+	struct pollfd ended = {.fd = -1, .events = POLLIN};
+	int status = 0;
+
 	if (passt->pid <= 0)
-		return;
+		return 0;
+	if (patience_ms > 0)
+		ended.fd = (int)syscall(SYS_pidfd_open, passt->pid, 0);
+	if (ended.fd >= 0)
+		poll(&ended, 1, patience_ms);
+	fd_close(&ended.fd);
 	kill(passt->pid, SIGKILL);
-	while (waitpid(passt->pid, NULL, 0) < 0 && errno == EINTR)
+	while (waitpid(passt->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	passt->pid = 0;
+	return status;
 }
 
 /* The last line that the child wrote, or a general one. */
@@ -76,6 +91,7 @@ static void last_words(const struct passt *passt, char to[MESSAGE])
 static void die(struct passt *passt, const char *why)
 {
 	char words[MESSAGE];
+	int status;
 
 	if (passt->dead)
 		return;
@@ -83,11 +99,12 @@ static void die(struct passt *passt, const char *why)
 	loop_remove(passt->loop, &passt->source);
 	loop_cancel(passt->loop, &passt->read_more);
 	ring_clear(&passt->out);
-	if (!why) {
+	status = reap(passt, why ? 0 : PATIENCE_MS);
+	if (!why && WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE)
+		snprintf(words, sizeof(words), "it was ended by signal %d", WTERMSIG(status));
+	else if (!why)
 		last_words(passt, words);
-		why = words;
-	}
-	reap(passt);
+	why = why ? why : words;
 	passt->ops->died(passt->arg, why);
 }
 
@@ -389,7 +406,7 @@ void passt_destroy(struct passt *passt)
 	loop_cancel(passt->loop, &passt->read_more);
 	fd_close(&passt->source.fd);
 	fd_close(&passt->message_fd);
-	reap(passt);
+	reap(passt, 0);
 	ring_destroy(&passt->out);
 	free(passt);
 }

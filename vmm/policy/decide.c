@@ -178,6 +178,7 @@ static void decide_net(const struct policy *policy, const struct policy_request 
 		return;
 	decision->rule = &rule->public;
 	decision->line = rule->public.line;
+	decision->number = (unsigned)i + 1;
 	if (rule->public.action == POLICY_ACTION_DENY)
 		settle(decision, POLICY_DENY, "a rule denies it");
 	else if (rule->public.action == POLICY_ACTION_ASK && request->op == POLICY_CONNECT)

@@ -119,6 +119,7 @@ struct policy_decision {
 	enum policy_verdict verdict;
 	const struct policy_rule *rule; /* NULL: the class's default; a guard answers NULL always */
 	unsigned line;			/* of the rule in its file, 0: the default */
+	unsigned number;		/* net: of the rule, the first is 1; 0: the default */
 	enum policy_where where;
 	const char *reason; /* a constant string */
 };

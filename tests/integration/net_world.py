@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A small Internet in network and mount namespaces of its own (run it by unshare -n -m), with a
+resolver, servers and a cordon in it. Reads {"argv": [...], "stdin": path} from its first argument
+as JSON, and prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]},
+"asked": [names]}. Nothing leaves, and all of it goes with the process."""
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+
+GOOD, OTHER, PRIVATE, METADATA = "93.184.216.34", "93.184.216.35", "10.9.9.9", "169.254.169.254"
+TCP = [(GOOD, 80), (GOOD, 443), (GOOD, 8000), (OTHER, 443), (OTHER, 80), (PRIVATE, 443),
+       (METADATA, 80), ("127.0.0.1", 9000), ("127.0.0.1", 9001)]
+UDP = [(GOOD, 123), (OTHER, 123), (OTHER, 53)]
+NAMES = {"good.test": [GOOD], "tls.test": [GOOD], "web.test": [GOOD], "cdn.test": [OTHER],
+         "rebind.test": [PRIVATE, METADATA, "127.0.0.1"], "mixed.test": [PRIVATE, OTHER]}
+
+reached, asked, lock = {}, [], threading.Lock()
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+def make_network():
+    ip("link", "set", "lo", "up")
+    for address in (GOOD, OTHER, PRIVATE, METADATA):
+        ip("addr", "add", f"{address}/32", "dev", "lo")
+    # passt looks for an interface with a default route; nobody is behind this one.
+    ip("link", "add", "out0", "type", "veth", "peer", "name", "out1")
+    ip("addr", "add", "203.0.113.2/24", "dev", "out0")
+    ip("link", "set", "out0", "up")
+    ip("link", "set", "out1", "up")
+    ip("route", "add", "default", "via", "203.0.113.1")
+
+
+def note(address, port, data):
+    with lock:
+        reached.setdefault(f"{address}:{port}", []).append(data.decode("latin-1"))
+
+
+def serve_connection(connection, address, port):
+    """Says what it was told, whatever that is; at port 8000 it speaks first."""
+    try:
+        connection.settimeout(120)
+        if port == 8000:
+            connection.sendall(b"220 first")
+        data = connection.recv(4096)
+        note(address, port, data)
+        if port != 8000:
+            connection.sendall(b"served by %s:%d" % (address.encode(), port))
+    except OSError:
+        note(address, port, b"")
+    connection.close()
+
+
+def serve_tcp(address, port):
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((address, port))
+    listener.listen(64)
+
+    def loop():
+        while True:
+            connection, _ = listener.accept()
+            threading.Thread(target=serve_connection, args=(connection, address, port),
+                             daemon=True).start()
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def serve_udp(address, port, answer):
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((address, port))
+
+    def loop():
+        while True:
+            data, peer = server.recvfrom(4096)
+            note(address, port, data)
+            server.sendto(answer(data), peer)
+    threading.Thread(target=loop, daemon=True).start()
+
+
+def resolve(data):
+    at, labels = 12, []
+    while data[at]:
+        labels.append(data[at + 1:at + 1 + data[at]].decode())
+        at += 1 + data[at]
+    name = ".".join(labels).lower()
+    with lock:
+        asked.append(name)
+    addresses = NAMES.get(name, [])
+    head = data[:2] + struct.pack("!HHHHH", 0x8180 if addresses else 0x8183, 1, len(addresses), 0, 0)
+    records = b"".join(b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04" + socket.inet_aton(a)
+                       for a in addresses)
+    return head + data[12:at + 5] + records
+
+
+def kill_passt(run):
+    """Once the command has said its first line."""
+    run.stdout.readline()
+    children = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(run.pid)],
+                              capture_output=True, text=True, check=True).stdout
+    for line in children.splitlines():
+        if "passt" in line:
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+
+
+def main():
+    task = json.loads(sys.argv[1])
+    make_network()
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
+        conf.write("nameserver 127.0.0.53\n")
+        conf.flush()
+        subprocess.run(["mount", "--bind", conf.name, os.path.realpath("/etc/resolv.conf")],
+                       check=True)
+        for address, port in TCP:
+            serve_tcp(address, port)
+        for address, port in UDP:
+            serve_udp(address, port, lambda data: b"heard " + data)
+        serve_udp("127.0.0.53", 53, resolve)
+        with open(task.get("stdin", "/dev/null"), "rb") as stdin:
+            run = subprocess.Popen(task["argv"], stdin=stdin, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+            if task.get("kill passt"):
+                kill_passt(run)
+            stdout, stderr = run.communicate()
+    with lock:
+        print(json.dumps({"status": run.returncode, "stdout": stdout.decode("latin-1"),
+                          "stderr": stderr.decode("latin-1"), "reached": reached,
+                          "asked": asked}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/machine/network.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/net/address.h"
+#include "vmm/policy/guard.h"
+
+#define TICK_NS	    UINT64_C(1000000000)
+#define RESOLV_CONF "/etc/resolv.conf"
+#define DNS_PORT    53
+#define MTU	    65520
+
+/* As the guest sees them, and passt. Both ends of each wire belong to us: they need not be rare. */
+static const uint8_t guest_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02};
+static const uint8_t router_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x01};
+static const uint8_t passt_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04};
+
+/* --- the filter's questions --------------------------------------------------------------------
+ */
+
+static struct policy_request to_policy(const struct filter_request *request)
+{
+	static const enum policy_op op[] = {[FILTER_CONNECT] = POLICY_CONNECT,
+					    [FILTER_RESOLVE] = POLICY_RESOLVE,
+					    [FILTER_LISTEN] = POLICY_LISTEN};
+	static const enum policy_protocol protocol[] = {
+		[FILTER_TCP] = POLICY_TCP,   [FILTER_UDP] = POLICY_UDP,	  [FILTER_TLS] = POLICY_TLS,
+		[FILTER_HTTP] = POLICY_HTTP, [FILTER_ICMP] = POLICY_ICMP, [FILTER_DNS] = POLICY_DNS,
+	};
+	struct policy_request to = {
+		.class = POLICY_NET,
+		.op = op[request->op],
+		.net = {.protocol = protocol[request->protocol],
+			.name = request->name,
+			.port = request->port,
+			/* A question for the name "host" is one for a name. */
+			.host = request->host && request->op != FILTER_RESOLVE},
+	};
+
+	if (request->op != FILTER_RESOLVE) {
+		to.net.family = AF_INET;
+		store_be32(to.net.address, request->address);
+	}
+	return to;
+}
+
+static bool on_decide(void *arg, const struct filter_request *request, uint32_t *order)
+{
+	struct network *network = arg;
+	struct policy_request question = to_policy(request);
+	struct policy_decision decision;
+
+	/* A published port is the user's word, not the policy's. */
+	if (request->op == FILTER_LISTEN) {
+		*order = 0;
+		return true;
+	}
+	guard_decide(network->guard, &question, &decision);
+	*order = decision.number > 0 ? decision.number - 1 : FILTER_NO_RULE;
+	return decision.verdict == POLICY_ALLOW;
+}
+
+static void on_note(void *arg, const char *what, const char *object, const char *detail)
+{
+	struct network *network = arg;
+	const struct guard_note note = {
+		.class = POLICY_NET, .what = what, .object = object, .detail = detail};
+
+	guard_note(network->guard, &note);
+}
+
+static bool on_check(void *arg, const struct filter_request *request)
+{
+	struct network *network = arg;
+	struct policy_request question = to_policy(request);
+	char address[ADDRESS_TEXT];
+
+	if (request->op == FILTER_LISTEN) {
+		on_note(network, "flow-published", address_text(request->address, address), NULL);
+		return true;
+	}
+	return guard_check(network->guard, &question, NULL) == POLICY_ALLOW;
+}
+
+static int on_resolve(void *arg, uint32_t ticket, const char *name)
+{
+	struct network *network = arg;
+
+	return resolver_ask(network->resolver, ticket, name);
+}
+
+static void on_resolved(void *arg, uint32_t ticket, int rcode,
+			const struct dns_addresses *addresses)
+{
+	struct network *network = arg;
+
+	filter_resolved(network->filter, ticket, rcode, addresses, loop_now_ns());
+}
+
+static void to_guest(void *arg, const uint8_t *frame, size_t length)
+{
+	struct network *network = arg;
+
+	net_card_receive(network->card, frame, length);
+}
+
+static void to_peer(void *arg, const uint8_t *frame, size_t length)
+{
+	struct network *network = arg;
+
+	passt_send(network->passt, frame, length);
+}
+
+static const struct filter_ops filter_ops = {
+	.to_guest = to_guest,
+	.to_peer = to_peer,
+	.decide = on_decide,
+	.check = on_check,
+	.note = on_note,
+	.resolve = on_resolve,
+};
+
+/* --- the card and passt ------------------------------------------------------------------------
+ */
+
+/* A frame may be answered, so there must be room at both ends. */
+static bool card_room(void *arg)
+{
+	struct network *network = arg;
+
+	return passt_has_room(network->passt) && net_card_has_room(network->card);
+}
+
+static void card_transmit(void *arg, uint8_t *frame, size_t length, bool partial)
+{
+	struct network *network = arg;
+
+	filter_from_guest(network->filter, frame, length, partial, loop_now_ns());
+}
+
+static void card_drained(void *arg)
+{
+	struct network *network = arg;
+
+	passt_resume(network->passt);
+	net_card_resume(network->card);
+}
+
+static void card_reset(void *arg)
+{
+	struct network *network = arg;
+
+	filter_forget(network->filter);
+}
+
+static const struct net_card_ops card_ops = {
+	.room = card_room,
+	.transmit = card_transmit,
+	.drained = card_drained,
+	.reset = card_reset,
+};
+
+static bool passt_room(void *arg)
+{
+	struct network *network = arg;
+
+	return net_card_has_room(network->card);
+}
+
+static void passt_frame(void *arg, uint8_t *frame, size_t length)
+{
+	struct network *network = arg;
+
+	filter_from_peer(network->filter, frame, length, loop_now_ns());
+}
+
+static void passt_drained(void *arg)
+{
+	struct network *network = arg;
+
+	net_card_resume(network->card);
+}
+
+static void passt_died(void *arg, const char *why)
+{
+	struct network *network = arg;
+
+	log_warning("the sandbox has no network any more: passt has ended: %s", why);
+	on_note(network, "network-lost", "passt", why);
+	filter_forget(network->filter);
+	net_card_set_owner(network->card, NULL, NULL);
+	net_card_set_link(network->card, false);
+}
+
+static const struct passt_ops passt_ops = {
+	.room = passt_room,
+	.frame = passt_frame,
+	.drained = passt_drained,
+	.died = passt_died,
+};
+
+static void tick(void *arg)
+{
+	struct network *network = arg;
+
+	filter_expire(network->filter, loop_now_ns());
+	loop_timer_start(network->loop, &network->tick, TICK_NS);
+}
+
+/* --- life --------------------------------------------------------------------------------------
+ */
+
+static int create_parts(struct network *network, const struct network_config *config,
+			struct err *err)
+{
+	struct filter_config filter = {.published = config->published};
+	unsigned i;
+	int ret;
+
+	memcpy(filter.guest_mac, guest_mac, FRAME_MAC);
+	memcpy(filter.router_mac, router_mac, FRAME_MAC);
+	memcpy(filter.card_mac, guest_mac, FRAME_MAC);
+	memcpy(filter.peer_mac, passt_mac, FRAME_MAC);
+	for (i = 0; i < config->published; i++)
+		filter.publish[i] = config->publish[i].guest_port;
+	ret = filter_create(&network->filter, &filter, &filter_ops, network);
+	if (ret == 0)
+		ret = resolver_create(&network->resolver, network->loop, RESOLV_CONF, DNS_PORT,
+				      on_resolved, network);
+	return ret < 0 ? err_code(err, -ret, "the network") : 0;
+}
+
+int network_open(struct network *network, struct loop *loop, const struct network_config *config,
+		 struct net_card *card, struct guard *guard, struct err *err)
+{
+	*network = (struct network){.loop = loop, .guard = guard, .config = *config};
+	if (!config->user || !guard)
+		return 0;
+	network->tick = (struct loop_timer){.expired = tick, .arg = network};
+	network->card = card;
+	return create_parts(network, config, err);
+}
+
+/* Once: a second one would not get the published ports. */
+static int start_passt(struct network *network)
+{
+	const struct passt_config config = {.program = "passt",
+					    .publish = network->config.publish,
+					    .published = network->config.published};
+	struct err why = {""};
+	int ret = passt_create(&network->passt, network->loop, &config, &passt_ops, network, &why);
+
+	if (ret < 0) {
+		log_warning("the sandbox has no network: %s", why.text);
+		on_note(network, "network-lost", "passt", why.text);
+		network->card = NULL;
+		return ret;
+	}
+	net_card_set_owner(network->card, &card_ops, network);
+	net_card_set_link(network->card, true);
+	loop_timer_start(network->loop, &network->tick, TICK_NS);
+	return 0;
+}
+
+void network_close(struct network *network)
+{
+	if (!network->loop)
+		return;
+	loop_timer_stop(network->loop, &network->tick);
+	if (network->card)
+		net_card_set_owner(network->card, NULL, NULL);
+	network->card = NULL;
+	resolver_destroy(network->resolver);
+	network->resolver = NULL;
+	/* Its flows end, and are logged. */
+	filter_destroy(network->filter);
+	network->filter = NULL;
+	passt_destroy(network->passt);
+	network->passt = NULL;
+}
+
+int network_ask(struct network *network, struct agent_channel *channel)
+{
+	static const struct agent_network config = {.address = ADDRESS_GUEST,
+						    .prefix = ADDRESS_PREFIX,
+						    .router = ADDRESS_ROUTER,
+						    .resolver = ADDRESS_ROUTER,
+						    .mtu = MTU};
+
+	if (!network->card || (!network->passt && start_passt(network) < 0))
+		return 0;
+	return agent_channel_set_network(channel, &config);
+}
+
+void network_policy_changed(struct network *network)
+{
+	if (network->filter)
+		filter_policy_changed(network->filter);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A sandbox's network: its card, the filter behind it, passt behind that, and the host's resolvers.
+ *
+ * What the filter asks, the sandbox's guard answers. If passt can't be started or dies, that is one
+ * line for the user and one in the audit log, and the sandbox goes on with its link down.
+ */
+#ifndef CORDON_MACHINE_NETWORK_H
+#define CORDON_MACHINE_NETWORK_H
+
+#include <stdbool.h>
+
+#include "devices/net/card.h"
+#include "vmm/agent/channel.h"
+#include "vmm/base/err.h"
+#include "vmm/base/loop.h"
+#include "vmm/net/filter.h"
+#include "vmm/net/passt.h"
+#include "vmm/net/resolver.h"
+
+struct guard;
+
+struct network_config {
+	bool user; /* passt; else there is no network */
+	unsigned published;
+	struct passt_publish publish[FILTER_PUBLISHED];
+};
+
+struct network {
+	struct loop *loop;
+	struct guard *guard;
+	struct network_config config;
+	struct net_card *card; /* not ours; NULL: there is no network */
+	struct filter *filter;
+	struct passt *passt;
+	struct resolver *resolver;
+	struct loop_timer tick;
+};
+
+/* Makes it ready. 0, or -ENOMEM with a message. network_close() also after a failure, and on zeros.
+ */
+int network_open(struct network *network, struct loop *loop, const struct network_config *config,
+		 struct net_card *card, struct guard *guard, struct err *err);
+
+/* Before the card is destroyed, when no vCPU runs. */
+void network_close(struct network *network);
+
+/*
+ * The agent is there: starts passt (published ports are open from then on), switches the card's
+ * link on, and asks the agent to configure it. A request's number; 0: there is no network, and if
+ * there should be one the user has been told; -errno.
+ */
+int network_ask(struct network *network, struct agent_channel *channel);
+
+/* The policy has changed: what it does not allow any more ends. */
+void network_policy_changed(struct network *network);
+
+#endif
