@@ -102,9 +102,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct policy *policy;
 	struct err err = {.text = ""};
 	size_t length;
+	bool narrow;
 	int ret;
 
 	source.lenient = !fuzz_rarely(&script, 8);
+	narrow = fuzz_rarely(&script, 16);
 	length = make_text(&script, text);
 	ret = policy_parse(&policy, text, length, &source, &err);
 	FUZZ_REQUIRE((ret == 0) == (policy != NULL) && (ret == 0 || err.text[0]));
@@ -112,7 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	while (!fuzz_ended(&script))
 		ask(policy, &script);
-	ret = policy_is_narrower(policy, policy, &err);
+	/* It takes large tables, so not for each. */
+	ret = narrow ? policy_is_narrower(policy, policy, &err) : 0;
 	FUZZ_REQUIRE(ret == 0 || strstr(err.text, "could not be proven") ||
 		     strstr(err.text, "can't be ruled out"));
 	policy_free(policy);

@@ -173,7 +173,7 @@ int policy_parse(struct policy **policy, const char *text, size_t length,
 		 const struct policy_source *source, struct err *err)
 {
 	static const struct policy_source nothing;
-	struct err dropped;
+	struct err dropped = {.text = ""};
 	struct parser *parser = calloc(1, sizeof(*parser));
 	struct policy *made = calloc(1, sizeof(*made));
 	int ret = -ENOMEM;
