@@ -51,23 +51,23 @@ if [ "$quick" = yes ]; then
 	measure "cordon run -- /bin/true" 80 bench/start/run.py --cold 1 --warm 3
 	measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
 	measure "cat" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 2M
-	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 20
+	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 64
 	measure "block device" 60 bench/blk/run.sh
 	measure "decisions" 60 bench/policy/run.sh 20000
 measure "file server" 120 bench/files/run.sh
 	exit 0
 fi
 measure "null guest" 60 bench/null/run.py
-measure "cordon run -- /bin/true" 180 bench/start/run.py --cold 3 --warm 10 --timeline
+measure "cordon run -- /bin/true" 180 bench/start/run.py --cold 1 --warm 10 --timeline
 measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
 measure "memory, booted" 60 bench/memory/run.py --cold
-measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 16M
-measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh
+measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 4M
+measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 512 128
 measure "block device" 60 bench/blk/run.sh
 measure "decisions" 60 bench/policy/run.sh
 measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
-measure "restore against memory size" 400 bench/warm/run.py --runs 9 restore
-measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 10 sandboxes fork exec
+measure "restore against memory size" 400 bench/warm/run.py --runs 3 restore
+measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 5 sandboxes fork exec
 measure "guest instructions of a boot (in the lab)" 180 bench/boot/run.py
 measure "cordon run -- /bin/true, in the lab" 150 tests/lab/run.sh -- bench/start/run.py --cold 3 --warm 5
-measure "cat, in the lab" 200 tests/lab/run.sh -- bench/cat/run.py --size 512M
+measure "cat, in the lab" 200 tests/lab/run.sh -- bench/cat/run.py --size 128M

@@ -14,8 +14,8 @@
  * everything of L2 counts, programs too, from the first time that a program of L1 executes that
  * address to the second (bench/boot/mark.S): so the guest of a restored template is counted.
  *
- * The file holds "instructions N", with mark= "programs N", then a line a function: self, inclusive,
- * calls, name.
+ * The file holds "instructions N", with mark= "programs N", then a line a function: self,
+ * inclusive, calls, name.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -372,7 +372,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
 		}
 	}
 	if ((!state.entry && (!state.mark || !profile.count)) || !state.out) {
-		fprintf(stderr, "count: entry=ADDRESS, or mark= and map=, and out=FILE are needed\n");
+		fprintf(stderr,
+			"count: entry=ADDRESS, or mark= and map=, and out=FILE are needed\n");
 		return -1;
 	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
