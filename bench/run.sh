@@ -54,7 +54,7 @@ if [ "$quick" = yes ]; then
 	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 64
 	measure "block device" 60 bench/blk/run.sh
 	measure "decisions" 60 bench/policy/run.sh 20000
-measure "file server" 120 bench/files/run.sh
+	measure "file server" 120 bench/files/run.sh
 	exit 0
 fi
 measure "null guest" 60 bench/null/run.py

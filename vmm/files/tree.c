@@ -119,6 +119,14 @@ void node_remove(struct files_session *session, struct node *node)
 	node->gone = true;
 }
 
+/* The host may have moved folders while a rename was under way: the guest's view of them is old. */
+static bool is_beneath(const struct node *node, const struct node *top)
+{
+	while (node && node != top)
+		node = node->parent;
+	return node;
+}
+
 void node_move(struct files_session *session, struct node *node, struct node *parent,
 	       const struct name *name)
 {
@@ -129,7 +137,7 @@ void node_move(struct files_session *session, struct node *node, struct node *pa
 		return;
 	if (target)
 		node_remove(session, target);
-	text = strndup(name->text, name->length);
+	text = is_beneath(parent, node) ? NULL : strndup(name->text, name->length);
 	if (!text) { /* its fids are of no use any more, but no lie either */
 		node_remove(session, node);
 		return;
