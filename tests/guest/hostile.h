@@ -54,7 +54,8 @@
 /* The slots of the devices, in the order of devices_create(). */
 #define SLOT_VSOCK 0
 #define SLOT_RNG   1
-#define SLOT_DISK  3 /* the one that can be written */
+#define SLOT_NET   2
+#define SLOT_DISK  4 /* the one that can be written; 3 is the read-only one */
 
 /* Status values on the way to a live device. */
 #define ST_ACK	  1u
