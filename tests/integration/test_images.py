@@ -24,12 +24,13 @@ def work(name):
 # --- images made here ---------------------------------------------------------------------------------
 
 def layer(*entries):
-    """A layer of (name, type, contents or target, mode)."""
+    """A layer of (name, type, contents or target, mode[, owner])."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, kind, data, mode in entries:
+        for name, kind, data, mode, *owner in entries:
             info = tarfile.TarInfo(name)
             info.type, info.mode, info.mtime = kind, mode, 1000000000
+            info.uid = info.gid = owner[0] if owner else 0
             if kind == FILE:
                 info.size = len(data)
                 tar.addfile(info, io.BytesIO(data))
@@ -50,7 +51,7 @@ def busybox_layers():
                   ("old/gone", FILE, b"below", 0o644), ("old/kept", FILE, b"below\n", 0o644),
                   ("all/a", FILE, b"below", 0o644)),
             layer(("old/.wh.gone", FILE, b"", 0o644), ("all/new", FILE, b"above\n", 0o644),
-                  ("all/.wh..wh..opq", FILE, b"", 0o644), ("w", FOLDER, "", 0o755),
+                  ("all/.wh..wh..opq", FILE, b"", 0o644), ("w", FOLDER, "", 0o755, 77),
                   ("pipe", FIFO, "", 0o644), ("hard", LINK, "old/kept", 0o644))]
 
 
@@ -149,6 +150,11 @@ def tree(path):
 def test_a_folder_is_the_root_and_stays_as_it_is():
     """What is in it is there, as root's; changes are made in memory, and the folder has none of them."""
     path = folder()
+    try:                                        # what an overlay can't copy up must not stop it
+        os.setxattr(os.path.join(path, "etc/file"), "user.note", b"x")
+        os.setxattr(os.path.join(path, "etc"), "user.note", b"x")
+    except OSError:
+        pass
     before = tree(path)
     run("sh", "-c", "cat /etc/file; echo new > /etc/file; cat /etc/file; rm /bin/id; echo x > /bin/x; "
                     "mkdir /d; ln -s /etc /bin/l; ls /bin/x /bin/l/file /d -d; ls -ld /etc; ls /tmp /dev/null",
@@ -226,7 +232,7 @@ def test_an_archive_of_docker_save_runs():
     """Layers in order, whiteouts, links; what the image says of how it is run, and options over that."""
     path = work("box.tar")
     image = docker_archive(path, busybox_layers(), Env=["PATH=/bin", "A=image", "B=image"], WorkingDir="/w",
-                           User="worker", Cmd=["sh", "-c", "id -u; pwd; echo $A $B; cat /old/kept /hard; "
+                           User="worker", Cmd=["sh", "-c", "id -u; pwd; touch mine || exit 3; echo $A $B; cat /old/kept /hard; "
                                                "ls /old /all; ls /pipe"])
     with removed(image):
         shown = run(options=("--rootfs", path, "--env", "B=option"))

@@ -63,7 +63,7 @@ static void add_entry(int fd, const struct forged_entry *from)
 	bool has_contents = from->type == '0' || from->type == 'S';
 	uint8_t header[TAR_BLOCK];
 	const char *name = from->name;
-	unsigned mode = 0;
+	unsigned mode = 0, uid = 0;
 	char *end;
 	off_t at;
 
@@ -73,6 +73,8 @@ static void add_entry(int fd, const struct forged_entry *from)
 	entry->mtime = 1000000000;
 	if (name[0] == '@') {
 		mode = (unsigned)strtoul(name + 1, &end, 8);
+		if (*end == ':')
+			uid = (unsigned)strtoul(end + 1, &end, 10);
 		name = end + 1;
 	}
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
@@ -85,6 +87,7 @@ static void add_entry(int fd, const struct forged_entry *from)
 		at = lseek(fd, 0, SEEK_CUR) - TAR_BLOCK;
 		REQUIRE(pread(fd, header, sizeof(header), at) == TAR_BLOCK);
 		snprintf((char *)header + 100, 8, "%07o", mode & 07777);
+		snprintf((char *)header + 108, 8, "%07o", uid & 07777777);
 		seal(header);
 		REQUIRE(pwrite(fd, header, sizeof(header), at) == TAR_BLOCK);
 	}

@@ -13,8 +13,9 @@
 
 struct forged_entry {
 	char type; /* as tar has it; 0 ends a list */
-	const char
-		*name; /* "@MODE NAME": with this mode, in octal; else 0644, or 0755 for folders */
+	/* "@MODE NAME" or "@MODE:UID NAME": with this mode, in octal, and owner; else 0644, or 0755
+	 * for folders, and root */
+	const char *name;
 	const char *text; /* contents, or where a link leads */
 };
 

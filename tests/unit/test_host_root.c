@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/unit/p9_client.h"
@@ -110,6 +111,44 @@ START_TEST(the_server_shows_that_and_nothing_else)
 }
 END_TEST
 
+/* Owners that an image had are shown where the share says that they are noted, and only there. */
+START_TEST(noted_owners_are_shown)
+{
+	static const struct {
+		const char *noted;
+		uint32_t uid, gid;
+	} cases[] = {{"77:78", 100077, 100078}, {"70000:1", 165534, 100001}, {"x", 100000, 100000},
+		     {"", 100000, 100000},	{"-1:-1", 165534, 165534},   {"5", 100000, 100000}};
+	static struct p9_client client;
+	struct files_share_config config = {.guest = "/", .rootfs = true, .id_base = 100000};
+	struct p9_attributes attributes;
+	struct files_share share;
+	char path[] = "/tmp/cordon-owner-XXXXXX";
+	struct err err;
+	size_t i;
+
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	config.host = path;
+	for (i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		const char *noted = cases[i / 2].noted;
+
+		if (setxattr(path, FILES_OWNER_ATTRIBUTE, noted, strlen(noted), 0) < 0)
+			break; /* not on this file system */
+		config.owners = i % 2;
+		ck_assert_msg(files_share_open(&share, &config, &err) == 0, "%s", err.text);
+		ck_assert_int_eq(files_session_create(&client.session, &share), 0);
+		ck_assert_int_eq(p9c_version(&client, 65536, "9P2000.L"), 0);
+		ck_assert_int_eq(p9c_attach(&client, P9C_ROOT), 0);
+		ck_assert_int_eq(p9c_stat(&client, "", &attributes), 0);
+		ck_assert_uint_eq(attributes.uid, i % 2 ? cases[i / 2].uid : 100000);
+		ck_assert_uint_eq(attributes.gid, i % 2 ? cases[i / 2].gid : 100000);
+		files_session_destroy(client.session);
+		files_share_close(&share);
+	}
+	rmdir(path);
+}
+END_TEST
+
 struct attempt {
 	struct files_session *session;
 	const char *path;
@@ -165,4 +204,5 @@ START_TEST(the_servers_thread_has_nobodys_rights)
 END_TEST
 
 UNIT_MAIN("host root", programs_are_shown_and_secrets_are_not,
-	  the_server_shows_that_and_nothing_else, the_servers_thread_has_nobodys_rights)
+	  the_server_shows_that_and_nothing_else, noted_owners_are_shown,
+	  the_servers_thread_has_nobodys_rights)

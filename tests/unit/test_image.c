@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/unit/forged_image.h"
@@ -116,6 +117,37 @@ START_TEST(whiteouts_hide_what_is_below_and_nothing_else)
 	ck_assert(forged_has(&image, "b/y", NULL) && forged_has(&image, "b/.wh..wh..opq", NULL));
 	ck_assert(forged_has(&image, "c/deep", NULL) && forged_has(&image, "c/own", "1"));
 	ck_assert(forged_has(&image, "e/f", "1") && forged_has(&image, ".wh..wh.plnk", NULL));
+	forged_destroy(&image);
+}
+END_TEST
+
+static const char *owner_of(const char *name)
+{
+	static char text[32];
+	int fd = openat(image.out_fd, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fgetxattr(fd, OWNER_ATTRIBUTE, text, sizeof(text) - 1);
+
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+START_TEST(owners_are_noted)
+{
+	forged_create(&image);
+	add(ENTRIES({'0', "@444:1234 file", "f"}, {'5', "@555:77 folder", ""}, {'0', "plain", "p"},
+		    {'0', "@644:5 gone", "g"}, {'5', "@755:6 back", ""}),
+	    false);
+	add(ENTRIES({'0', "gone", "root's"}, {'5', "back", ""}), false);
+	ck_assert_msg(unpack() == 0, "%s", err.text);
+	/* Where the file system can't hold them there are none. */
+	if (fsetxattr(image.out_fd, OWNER_ATTRIBUTE, "x", 1, 0) == 0) {
+		ck_assert_str_eq(owner_of("file"), "1234:0");
+		ck_assert_str_eq(owner_of("folder"), "77:0");
+	}
+	ck_assert_str_eq(owner_of("plain"), "");
+	ck_assert_str_eq(owner_of("gone"), "");
+	ck_assert_str_eq(owner_of("back"), "");
 	forged_destroy(&image);
 }
 END_TEST
@@ -393,7 +425,7 @@ START_TEST(gzip_members_follow_each_other)
 }
 END_TEST
 
-UNIT_MAIN("image", layers_lie_one_over_the_other, whiteouts_hide_what_is_below_and_nothing_else,
-	  entries_that_climb_out_are_refused, links_lead_nowhere_outside, digests_are_checked,
-	  limits_hold, a_bomb_is_refused, damaged_layers_are_refused,
-	  gzip_members_follow_each_other)
+UNIT_MAIN("image", layers_lie_one_over_the_other, owners_are_noted,
+	  whiteouts_hide_what_is_below_and_nothing_else, entries_that_climb_out_are_refused,
+	  links_lead_nowhere_outside, digests_are_checked, limits_hold, a_bomb_is_refused,
+	  damaged_layers_are_refused, gzip_members_follow_each_other)

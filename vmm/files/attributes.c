@@ -2,7 +2,9 @@
 /* Status of files and of the file system, and changes of it; symbolic links' targets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -74,6 +76,24 @@ static uint32_t shown_mode(const struct stat *stat)
 	return stat->st_mode & ~hidden;
 }
 
+/* What the one who made the tree has noted; where nothing is noted, uid and gid stay. */
+static void noted_owner(const struct files_share *share, int fd, uint32_t *uid, uint32_t *gid)
+{
+	char path[FD_PATH_SIZE], text[32];
+	unsigned user, group;
+	ssize_t n;
+
+	fd_path(path, fd);
+	n = getxattr(path, FILES_OWNER_ATTRIBUTE, text, sizeof(text) - 1);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	if (sscanf(text, "%u:%u", &user, &group) != 2)
+		return;
+	*uid = share->id_base + (user > SANDBOX_ID_MAX ? SANDBOX_NOBODY : user);
+	*gid = share->id_base + (group > SANDBOX_ID_MAX ? SANDBOX_NOBODY : group);
+}
+
 /* Tgetattr: fid32 request_mask64; Rgetattr: valid64 qid mode32 uid32 gid32 nlink64 ... */
 int p9_getattr(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
@@ -81,6 +101,7 @@ int p9_getattr(struct files_session *session, struct unpack *in, struct p9_reply
 	struct fid *fid;
 	struct stat stat;
 	int bad = take_place(session, in, &fid), fd, i;
+	uint32_t uid, gid;
 
 	unpack_u64(in);
 	if (!unpack_done(in))
@@ -90,12 +111,16 @@ int p9_getattr(struct files_session *session, struct unpack *in, struct p9_reply
 	fd = open_fid(session, fid, POLICY_LOOKUP, &stat);
 	if (fd < 0)
 		return fd;
+	uid = shown_uid(share, stat.st_uid);
+	gid = shown_gid(share, stat.st_gid);
+	if (share->owners)
+		noted_owner(share, fd, &uid, &gid);
 	fd_close(&fd);
 	reply_u64(out, P9_GETATTR_BASIC);
 	reply_qid(out, &stat);
 	reply_u32(out, shown_mode(&stat));
-	reply_u32(out, shown_uid(share, stat.st_uid));
-	reply_u32(out, shown_gid(share, stat.st_gid));
+	reply_u32(out, uid);
+	reply_u32(out, gid);
 	reply_u64(out, stat.st_nlink);
 	reply_u64(out, 0); /* rdev */
 	reply_u64(out, (uint64_t)stat.st_size);

@@ -38,6 +38,11 @@
 #define FILES_SHARES_MAX   32u	      /* a sandbox */
 #define FILES_SESSIONS_MAX 4u	      /* a share: one that lives, others that are ending */
 
+/* "UID:GID"; without it uid and gid below count. Who unpacks images writes it
+ * (vmm/image/extract.h).
+ */
+#define FILES_OWNER_ATTRIBUTE "user.cordon.owner"
+
 struct guard;
 
 /* --- shares ----------------------------------------------------------------------------------- */
@@ -52,6 +57,7 @@ struct files_share_config {
 	 * that what every user of the host may read: root's thread gives up root's rights for it.
 	 */
 	bool host_root;
+	bool owners;	  /* files have their owners noted with them, see FILES_OWNER_ATTRIBUTE */
 	uint32_t uid;	  /* the monitor's own user appears as this user of the sandbox */
 	uint32_t gid;	  /* and its group as this one */
 	uint32_t id_base; /* what the guest's kernel adds to the sandbox's ids (100000) */
@@ -63,7 +69,7 @@ struct files_share_config {
 struct files_share {
 	int root_fd;		     /* O_PATH */
 	char guest[FILES_GUEST_MAX]; /* normalised; "" for the guest's root */
-	bool read_only, rootfs, host_root;
+	bool read_only, rootfs, host_root, owners;
 	uint32_t uid, gid, id_base;
 	uint32_t host_uid, host_gid; /* the monitor's own */
 	struct guard *guard;

@@ -108,6 +108,7 @@ int files_share_open(struct files_share *share, const struct files_share_config 
 		.read_only = config->read_only || config->host_root,
 		.rootfs = config->rootfs,
 		.host_root = config->host_root,
+		.owners = config->owners,
 		.uid = config->uid,
 		.gid = config->gid,
 		.id_base = config->id_base,

@@ -107,7 +107,14 @@ int p9_xattrwalk(struct files_session *session, struct unpack *in, struct p9_rep
 		return bad < 0 ? bad : ret;
 	if (number == P9_NOFID || fid_find(session, number))
 		return -EINVAL;
-	n = fetch(session, fid, name, value);
+	/*
+	 * A root file system has none: the guest's overlay would want to copy them up, and fail
+	 * where the guest's kernel was told not to pass them on.
+	 */
+	if (session->share->rootfs)
+		n = name[0] ? -ENODATA : 0;
+	else
+		n = fetch(session, fid, name, value);
 	if (n < 0)
 		return (int)n;
 	ret = fid_new(session, number, fid->node, &made);

@@ -4,9 +4,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -58,6 +60,18 @@ static int copy_contents(struct tar_reader *reader, int fd, struct err *err)
 	return (int)n;
 }
 
+void extract_note_owner(int fd, const struct tar_entry *entry)
+{
+	char text[24];
+
+	if (entry->uid == 0 && entry->gid == 0) {
+		fremovexattr(fd, OWNER_ATTRIBUTE);
+		return;
+	}
+	snprintf(text, sizeof(text), "%u:%u", entry->uid, entry->gid);
+	fsetxattr(fd, OWNER_ATTRIBUTE, text, strlen(text), 0);
+}
+
 int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode, bool exact,
 		 const struct tar_entry *entry, struct err *err)
 {
@@ -67,10 +81,13 @@ int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t
 	/* Anew: what was there, or what it is linked with, is not written into. */
 	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "%s", name);
-	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    exact ? 0600 : mode);
 	if (fd < 0)
 		return err_sys(err, "%s", name);
 	ret = copy_contents(reader, fd, err);
+	if (ret == 0 && exact)
+		extract_note_owner(fd, entry);
 	if (ret == 0 && exact && fchmod(fd, mode) < 0)
 		ret = err_sys(err, "%s", name);
 	if (ret == 0)

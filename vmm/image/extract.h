@@ -25,8 +25,8 @@ int extract_open_parent(int folder_fd, char *path, uint64_t resolve, const char 
 
 /*
  * The entry at hand as `name` in parent, with its time of change. exact: with this mode whatever
- * the umask is. 0 or -errno with a message; what is there of the file then is the caller's to
- * remove.
+ * the umask is, and its owner noted. 0 or -errno with a message; what is there of the file then is
+ * the caller's to remove.
  */
 int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode, bool exact,
 		 const struct tar_entry *entry, struct err *err);
@@ -35,6 +35,14 @@ int extract_symlink(int parent, const char *name, const struct tar_entry *entry,
 /* A second name of the file `path` below folder_fd, which must be a plain file or a link. */
 int extract_link(int folder_fd, char *path, uint64_t resolve, int parent, const char *name,
 		 struct err *err);
+
+/*
+ * Notes an entry's owner with a file that is ours: the attribute OWNER_ATTRIBUTE, "UID:GID", and
+ * none for root. It must be writable for us. Where the file system has no such attributes nothing
+ * is noted.
+ */
+#define OWNER_ATTRIBUTE "user.cordon.owner"
+void extract_note_owner(int fd, const struct tar_entry *entry);
 
 /* Removes a file or folder with all that is in it. 0 (also if it is not there) or -errno. */
 int extract_remove(int parent, const char *name, struct err *err);

@@ -78,7 +78,8 @@ static bool is_empty(const struct ustar *header)
 struct extension {
 	char name[PATH_MAX], link[PATH_MAX];
 	uint64_t size;
-	bool has_size, sparse;
+	uint64_t uid, gid;
+	bool has_size, has_uid, has_gid, sparse;
 };
 
 static int set_path(char to[PATH_MAX], const char *from, size_t length, struct err *err)
@@ -110,6 +111,12 @@ static int pax_record(struct extension *extension, char *key, size_t length, str
 			return err_set(err, EPROTO, "the tar stream has a broken size");
 		extension->size = strtoull(value, NULL, 10);
 		extension->has_size = true;
+	}
+	if (strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0) {
+		if (size == 0 || size > 10 || strspn(value, "0123456789") != size)
+			return err_set(err, EPROTO, "the tar stream has a broken owner");
+		*(key[0] == 'u' ? &extension->uid : &extension->gid) = strtoull(value, NULL, 10);
+		*(key[0] == 'u' ? &extension->has_uid : &extension->has_gid) = true;
 	}
 	if (strncmp(key, "GNU.sparse.", 11) == 0)
 		extension->sparse = true;
@@ -174,6 +181,14 @@ static enum tar_type to_type(char type)
 	}
 }
 
+/* What is no id of Linux is nobody's. */
+static uint32_t owner(bool given, uint64_t id, const char field[8])
+{
+	if (!given)
+		id = number(field, 8);
+	return id < UINT32_MAX ? (uint32_t)id : 65534;
+}
+
 static int fill_entry(struct tar_entry *entry, const struct ustar *header,
 		      const struct extension *extension, struct err *err)
 {
@@ -188,6 +203,8 @@ static int fill_entry(struct tar_entry *entry, const struct ustar *header,
 	entry->mode = (mode_t)number(header->mode, sizeof(header->mode)) & 07777;
 	entry->set_bits = entry->mode & 07000;
 	entry->mode &= 0777;
+	entry->uid = owner(extension->has_uid, extension->uid, header->uid);
+	entry->gid = owner(extension->has_gid, extension->gid, header->gid);
 	entry->mtime = mtime <= INT32_MAX ? (int64_t)mtime : 0;
 	if (extension->name[0])
 		memcpy(entry->name, extension->name, sizeof(entry->name));

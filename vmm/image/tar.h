@@ -33,7 +33,8 @@ struct tar_entry {
 	mode_t mode;	 /* permission bits only */
 	mode_t set_bits; /* set-id and sticky bits, kept apart so that nobody takes them by accident
 			  */
-	uint64_t size;	 /* bytes of contents, of files only */
+	uint32_t uid, gid;
+	uint64_t size; /* bytes of contents, of files only */
 	int64_t mtime;
 };
 

@@ -173,6 +173,8 @@ static int set_folder_mode(struct unpack *unpack, int parent, const char *name, 
 
 	if (fd < 0 || fchmod(fd, folder_mode(&unpack->entry)) < 0)
 		ret = err_sys(err, "%s", unpack->path);
+	else
+		extract_note_owner(fd, &unpack->entry);
 	fd_close(&fd);
 	return ret;
 }

@@ -2,11 +2,12 @@
 /*
  * An image's layers, one over the other, as a tree of files (OCI image layer specification).
  *
- * Works without root. Everything belongs to whoever unpacks; the sandbox sees it as root's. Refused
+ * Works without root. Everything belongs to whoever unpacks; other owners than root are noted
+ * with files and folders, not with symbolic links (extract.h). Refused
  * are absolute names, "..", sparse files, unknown kinds of entries, names that begin with ".wh."
  * but are no whiteouts, and whatever goes over a limit. Devices and pipes are left out and counted;
- * set-id bits and extended attributes are dropped. Links on the way to an entry lead where they
- * would in the sandbox, so never out of the tree.
+ * set-id bits and extended attributes of the image are dropped. Links on the way to an entry lead
+ * where they would in the sandbox, so never out of the tree.
  */
 #ifndef CORDON_IMAGE_UNPACK_H
 #define CORDON_IMAGE_UNPACK_H

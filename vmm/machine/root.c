@@ -202,6 +202,7 @@ void root_share(const struct root *root, const struct root_config *config, char 
 		.read_only = true,
 		.rootfs = true,
 		.host_root = config->host,
+		.owners = config->unpacked.hex[0] != '\0',
 	};
 }
 
