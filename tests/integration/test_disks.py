@@ -186,7 +186,7 @@ def test_snapshots_take_their_disks_along():
 def test_a_snapshot_under_block_traffic():
     """Writes go on while it is taken; both lives have a sound file system and what was synced."""
     box, other, file = name(), name(), scratch("snapshot")
-    loop = ("i=0; while :; do dd if=/dev/urandom of=/load bs=4k count=8 conv=fsync 2>/dev/null;"
+    loop = ("i=0; while :; do dd if=/dev/urandom of=/new bs=4k count=8 conv=fsync 2>/dev/null; mv /new /load;"
             "i=$((i+1)); echo $i; done")
     try:
         call("start", box, "--disk", "16M").expect(0)

@@ -179,7 +179,7 @@ def test_rules_hold_in_a_served_root():
     shown = run("sh", "-c", script, options=("--rootfs", path)).expect(0)
     assert shown.stdout.count(b"secret\n") == 3, shown
     hidden = run("sh", "-c", script, options=("--rootfs", path, "--policy", work("rules"))).expect(0)
-    assert hidden.stdout == b"file\nother\nas it was\n", hidden
+    assert hidden.stdout == b"file\nmachine-id\nother\nas it was\n", hidden
 
 
 @limit(900)
