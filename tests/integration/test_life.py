@@ -419,7 +419,7 @@ def test_cycles_leave_nothing():
         assert os.listdir(registry()) == []
     with open("/proc/self/mountinfo") as mounts:
         assert mounts.read() == before
-    assert descriptors(os.getpid()) == own
+    wait_until(lambda: descriptors(os.getpid()) == own, "our own descriptors to be closed")
 
 
 # --- the control socket ---------------------------------------------------------------------------
