@@ -37,8 +37,9 @@ def read(client, length):
 
 @cordon.limit(900)
 def test_a_thousand_at_once():
-    """All open at the same time, each gets back what was sent on it; a few of them end, the others go on."""
-    count = 1000
+    """All open at the same time, each gets back what was sent on it; a few of them end, the others go on. Where
+    ring 0 is emulated a thousand take a quarter of an hour, so it is a hundred there."""
+    count = 1000 if cordon.HARDWARE else cordon.many(100, 1000)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     with open(cordon.program("echo"), "rb") as program:
