@@ -17,6 +17,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/command_options.h"
+#include "vmm/cli/signals.h"
 #include "vmm/cli/terminal.h"
 #include "vmm/control/client.h"
 
@@ -176,28 +177,10 @@ static void pass_typed(struct exec *exec)
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-static bool is_ignored(int number)
-{
-	struct sigaction action;
-
-	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-/* Signals that are ignored, as nohup does, stay so. */
 static int watch_signals(struct exec *exec)
 {
-	static const int passed_on[] = {SIGINT,	 SIGTERM, SIGHUP,  SIGQUIT,
-					SIGUSR1, SIGUSR2, SIGWINCH};
-	sigset_t set;
-	size_t i;
-
-	sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(passed_on); i++)
-		if (!is_ignored(passed_on[i]))
-			sigaddset(&set, passed_on[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	exec->signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return exec->signal_fd < 0 ? -errno : 0;
+	exec->signal_fd = signals_take(SFD_CLOEXEC);
+	return exec->signal_fd < 0 ? exec->signal_fd : 0;
 }
 
 static int pass_signal(struct exec *exec, struct err *err)

@@ -10,11 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/input.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/signals.h"
 #include "vmm/cli/terminal.h"
 #include "vmm/machine/job.h"
 #include "vmm/machine/sandbox.h"
@@ -227,29 +227,11 @@ static void parent_ended(void *arg, uint32_t events)
 	take_signal(session, SIGHUP);
 }
 
-static bool is_ignored(int number)
-{
-	struct sigaction action;
-
-	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
-/* Signals that are ignored, as nohup does, stay so. */
 static int watch_signals(struct session *session)
 {
-	static const int passed_on[] = {SIGINT,	 SIGTERM, SIGHUP,  SIGQUIT,
-					SIGUSR1, SIGUSR2, SIGWINCH};
-	sigset_t set;
-	size_t i;
-
-	sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(passed_on); i++)
-		if (!is_ignored(passed_on[i]))
-			sigaddset(&set, passed_on[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	session->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	session->signal_fd = signals_take(SFD_CLOEXEC | SFD_NONBLOCK);
 	if (session->signal_fd < 0)
-		return -errno;
+		return session->signal_fd;
 	session->signal_source = (struct loop_source){
 		.fd = session->signal_fd,
 		.ready = signal_ready,
@@ -264,8 +246,8 @@ static int watch_signals(struct session *session)
  */
 static int watch_parent(struct session *session)
 {
-	if (!session->options->die_with_parent || is_ignored(SIGHUP) || getsid(0) == getpid() ||
-	    getppid() <= 1)
+	if (!session->options->die_with_parent || signal_is_ignored(SIGHUP) ||
+	    getsid(0) == getpid() || getppid() <= 1)
 		return 0;
 	session->parent_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
 	if (session->parent_fd < 0)

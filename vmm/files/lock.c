@@ -56,22 +56,32 @@ static int take_range(struct unpack *in, struct range *range, bool with_flags)
 	return take_string(in, client, sizeof(client), &length);
 }
 
-/* Tlock: fid32 type8 flags32 start64 length64 proc_id32 client_id[s]; Rlock: status8. Never waits:
- * the guest asks again. */
-int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *out)
+/* The whole request: an open fid, and its range as the host takes it. 0 or -errno. */
+static int take_lock(struct files_session *session, struct unpack *in, bool with_flags,
+		     struct fid **fid, struct flock *lock)
 {
-	struct fid *fid = take_fid(session, in);
 	struct range range;
-	struct flock lock;
-	int ret = take_range(in, &range, true);
+	int ret;
 
+	*fid = take_fid(session, in);
+	ret = take_range(in, &range, with_flags);
 	if (!unpack_done(in))
 		return -EPROTO;
 	if (ret < 0)
 		return ret;
-	if (!fid || fid->fd < 0)
+	if (!*fid || (*fid)->fd < 0)
 		return -EBADF;
-	ret = to_host(&range, &lock);
+	return to_host(&range, lock);
+}
+
+/* Tlock: fid32 type8 flags32 start64 length64 proc_id32 client_id[s]; Rlock: status8. Never waits:
+ * the guest asks again. */
+int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *out)
+{
+	struct flock lock;
+	struct fid *fid;
+	int ret = take_lock(session, in, true, &fid, &lock);
+
 	if (ret < 0)
 		return ret;
 	if (fcntl(fid->fd, F_OFD_SETLK, &lock) == 0) {
@@ -88,18 +98,10 @@ int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *o
 /* Tgetlock: fid32 type8 start64 length64 proc_id32 client_id[s]; Rgetlock: the same but for fid. */
 int p9_getlock(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
-	struct fid *fid = take_fid(session, in);
-	struct range range;
 	struct flock lock;
-	int ret = take_range(in, &range, false);
+	struct fid *fid;
+	int ret = take_lock(session, in, false, &fid, &lock);
 
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (ret < 0)
-		return ret;
-	if (!fid || fid->fd < 0)
-		return -EBADF;
-	ret = to_host(&range, &lock);
 	if (ret < 0)
 		return ret;
 	if (lock.l_type == F_UNLCK)
