@@ -18,12 +18,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PR_SET_PDEATHSIG = 1
 KEEP_ENV = ("HOME", "LANG", "LC_ALL", "PATH", "TERM", "TMPDIR", "USER", "XDG_CACHE_HOME")
 LAB_FAILED = 125
 TIMED_OUT = 124
+PULSE_SECONDS = 240         # L1 writes a pulse every 5 s of its clock; a machine this long without one is stuck
 
 
 def say(text):
@@ -74,6 +76,7 @@ class Pipe:
         self.read_fd, self.write_fd = os.pipe()
         self.sink = sink
         self.data = b""
+        self.last = time.monotonic()        # when something last came
         self.thread = threading.Thread(target=self._copy, daemon=True)
 
     def _copy(self):
@@ -81,6 +84,7 @@ class Pipe:
             data = os.read(self.read_fd, 65536)
             if not data:
                 return
+            self.last = time.monotonic()
             if self.sink is None:
                 self.data = (self.data + data)[-65536:]
                 continue
@@ -141,6 +145,23 @@ def die_with_parent(parent):
     return child
 
 
+def wait_for(qemu, pulse, timeout):
+    """Until QEMU ends by itself (None) or has to be ended: TIMED_OUT or LAB_FAILED."""
+    end = time.monotonic() + timeout if timeout > 0 else float("inf")
+    while True:
+        try:
+            qemu.wait(1)
+            return None
+        except subprocess.TimeoutExpired:
+            now = time.monotonic()
+        if now > end:
+            say(f"time limit of {timeout} s reached")
+            return TIMED_OUT
+        if pulse and now - pulse.last > PULSE_SECONDS:
+            say(f"L1 is stuck: no pulse for {PULSE_SECONDS} s")
+            return LAB_FAILED
+
+
 def run(args):
     build = subprocess.run([os.path.join(HERE, "build.sh")], stdout=subprocess.PIPE, text=True)
     if build.returncode:
@@ -150,9 +171,12 @@ def run(args):
     with open(os.path.join(pieces, "initrd.cpio"), "rb") as base:
         initrd_fd = memory_file("initrd", base.read(), cpio_file(b"job", job_script(args), 0o755))
     pipes = [Pipe("status")]
+    pulse = None
     if not args.shell:
-        pipes += [Pipe("stdout", 1), Pipe("stderr", 2),
-                  Pipe("console", 2 if args.console else None)]
+        if not args.icount:                 # there waiting takes no time, and a pulse would be counted
+            pulse = Pipe("pulse")
+            pipes.append(pulse)
+        pipes += [Pipe("stdout", 1), Pipe("stderr", 2), Pipe("console", 2 if args.console else None)]
     command = qemu_command(args, pieces, initrd_fd, pipes)
     if args.verbose:
         say(shlex.join(command))
@@ -162,19 +186,14 @@ def run(args):
     try:
         for pipe in pipes:
             pipe.start()
-        timed_out = False
-        try:
-            qemu.wait(args.timeout if args.timeout > 0 else None)
-        except subprocess.TimeoutExpired:
-            timed_out = True
+        ended = wait_for(qemu, pulse, args.timeout)
     finally:
         if qemu.poll() is None:
             qemu.kill()
             qemu.wait()
     for pipe in pipes:
         pipe.thread.join(10)
-    if timed_out:
-        say(f"time limit of {args.timeout} s reached")
+    if ended == TIMED_OUT:
         return TIMED_OUT
     status = pipes[0].data.strip()
     if status.isdigit():
