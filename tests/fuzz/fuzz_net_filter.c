@@ -243,7 +243,8 @@ static void answer_question(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct filter_config config = {.published = 1, .publish = {8080}};
+	struct filter_config config = {.published = 2,
+				       .publish = {{.port = 8080}, {.port = 443, .udp = true}}};
 	struct filter_stats stats;
 	unsigned i;
 

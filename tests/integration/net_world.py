@@ -3,7 +3,8 @@
 """A small Internet in network and mount namespaces of its own (run it by unshare -n -m), with a
 resolver, servers and a cordon in it. Reads {"argv": [...], "stdin": path} from its first argument
 as JSON, and prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]},
-"asked": [names]}. Nothing leaves, and all of it goes with the process."""
+"asked": [names]}; once the command has said its first line, "visits" are made: [protocol, address,
+port, text, source], and answered in "visited". Nothing leaves, and all of it goes with the process."""
 import json
 import os
 import signal
@@ -111,6 +112,23 @@ def kill_passt(run):
             os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
+def visit(protocol, to, port, text, source=None):
+    """A client of a published port: what it was answered, or why not."""
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    client = socket.socket(socket.AF_INET, kind)
+    client.settimeout(120)
+    try:
+        if source:
+            client.bind((source, 0))
+        client.connect((to, port))
+        client.sendall(text.encode())
+        return client.recv(4096).decode("latin-1")
+    except OSError as error:
+        return error.strerror or "no answer"
+    finally:
+        client.close()
+
+
 def main():
     task = json.loads(sys.argv[1])
     make_network()
@@ -129,11 +147,16 @@ def main():
                                    stderr=subprocess.PIPE)
             if task.get("kill passt"):
                 kill_passt(run)
+            first = b""
+            if task.get("visits"):
+                first = run.stdout.readline()
+            visited = [visit(*one) for one in task.get("visits", [])]
             stdout, stderr = run.communicate()
+            stdout = first + stdout
     with lock:
         print(json.dumps({"status": run.returncode, "stdout": stdout.decode("latin-1"),
                           "stderr": stderr.decode("latin-1"), "reached": reached,
-                          "asked": asked}))
+                          "asked": asked, "visited": visited}))
 
 
 if __name__ == "__main__":

@@ -156,7 +156,8 @@ static void forget_output(void)
 
 static void begin(const struct rule *with, size_t count)
 {
-	struct filter_config config = {.published = 1, .publish = {8080}};
+	struct filter_config config = {.published = 2,
+				       .publish = {{.port = 8080}, {.port = 5353, .udp = true}}};
 
 	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
 	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
@@ -503,33 +504,198 @@ START_TEST(data_in_front_of_the_handshake_is_refused)
 }
 END_TEST
 
+/* From outside to a port of the guest. */
+static struct net_segment in_segment(uint32_t source, uint16_t port)
+{
+	return (struct net_segment){.source = source,
+				    .target = ADDRESS_GUEST,
+				    .source_port = 5555,
+				    .target_port = port,
+				    .sequence = 7000,
+				    .flags = TCP_SYN};
+}
+
+static void comes_in(struct net_segment segment, bool udp)
+{
+	size_t length = udp ? net_udp(bytes, &segment) : net_tcp(bytes, &segment);
+
+	net_turn(bytes);
+	filter_from_peer(filter, bytes, length, now);
+}
+
+static void goes_back(struct net_segment segment, bool udp)
+{
+	struct net_segment back = segment;
+
+	back.source = segment.target;
+	back.target = segment.source;
+	back.source_port = segment.target_port;
+	back.target_port = segment.source_port;
+	filter_from_guest(filter, bytes, udp ? net_udp(bytes, &back) : net_tcp(bytes, &back), false,
+			  now);
+}
+
 START_TEST(only_published_ports_are_reached_from_outside)
 {
-	struct net_segment segment = {.source = NET_PEER,
-				      .target = ADDRESS_GUEST,
-				      .source_port = 5555,
-				      .target_port = 8081,
-				      .flags = TCP_SYN};
-	size_t length;
-
-	begin(some, ARRAY_SIZE(some));
-	length = net_tcp(bytes, &segment);
-	net_turn(bytes);
-	filter_from_peer(filter, bytes, length, now);
+	begin(NULL, 0);
+	comes_in(in_segment(NET_PEER, 8081), false);
 	ck_assert_uint_eq(guest.count, 0);
-	segment.target_port = 8080;
-	length = net_tcp(bytes, &segment);
-	net_turn(bytes);
-	filter_from_peer(filter, bytes, length, now);
+	/* It hears of it at once. */
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert(peer.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(peer.frame.source_port, 8081);
+	ck_assert_uint_eq(peer.frame.acknowledged, 7001);
+	comes_in(in_segment(NET_PEER, 8080), false);
 	ck_assert_uint_eq(guest.count, 1);
 	ck_assert_uint_eq(guest.frame.target_port, 8080);
+	ck_assert_str_eq(logged[0], "allow -");
+	/* Published for TCP only; and nothing answers a datagram. */
+	comes_in(in_segment(NET_PEER, 8080), true);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(stats().peer_drop[FILTER_NO_FLOW], 1);
 	/* From our own network only the host's loopback may seem to come. */
-	segment.source = ADDRESS_ROUTER;
-	length = net_tcp(bytes, &segment);
-	net_turn(bytes);
-	filter_from_peer(filter, bytes, length, now);
+	comes_in(in_segment(ADDRESS_ROUTER, 8080), false);
 	ck_assert_uint_eq(guest.count, 1);
 	ck_assert_uint_eq(stats().peer_drop[FILTER_SPOOFED], 1);
+	comes_in(in_segment(ADDRESS_HOST, 8080), false);
+	ck_assert_uint_eq(guest.count, 2);
+	end();
+}
+END_TEST
+
+START_TEST(a_published_connection_lives_and_ends)
+{
+	struct net_segment segment = in_segment(NET_PEER, 8080);
+
+	begin(NULL, 0);
+	comes_in(segment, false);
+	segment.flags = TCP_SYN | TCP_ACK;
+	segment.acknowledged = 7001;
+	goes_back(segment, false);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN | TCP_ACK);
+	segment.flags = TCP_ACK;
+	segment.payload = "GET /";
+	segment.length = 5;
+	comes_in(segment, false);
+	ck_assert_uint_eq(guest.count, 2);
+	goes_back(segment, false);
+	segment.flags = TCP_ACK | TCP_FIN;
+	segment.length = 0;
+	goes_back(segment, false);
+	comes_in(segment, false);
+	ck_assert_uint_eq(stats().flows, 1);
+	now += 61 * SECOND;
+	filter_expire(filter, now);
+	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(log_count, 2);
+	ck_assert_msg(strstr(logged[1], "flow-end tcp") && strstr(logged[1], ":8080: ") &&
+			      strstr(logged[1], "out=5 in=5 "),
+		      "%s", logged[1]);
+	end();
+}
+END_TEST
+
+START_TEST(a_client_may_use_its_port_again)
+{
+	struct net_segment segment = in_segment(NET_PEER, 8080), first = segment;
+
+	begin(NULL, 0);
+	comes_in(segment, false);
+	comes_in(segment, false); /* the same once more is no other connection */
+	ck_assert_uint_eq(guest.count, 2);
+	ck_assert_uint_eq(log_count, 1);
+	segment.flags = TCP_ACK | TCP_FIN;
+	goes_back(segment, false);
+	comes_in(segment, false);
+	first.sequence = 99000;
+	comes_in(first, false);
+	ck_assert_uint_eq(guest.frame.sequence, 99000);
+	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(log_count, 3); /* begun, ended, begun */
+	/* But what the guest began, nobody begins from outside. */
+	ck_assert_uint_eq(guest.count, 4);
+	end();
+	begin(some, ARRAY_SIZE(some));
+	ck_assert(connects(NET_PEER, 80));
+	forget_output();
+	segment = in_segment(NET_PEER, 40000);
+	segment.source_port = 80;
+	comes_in(segment, false);
+	ck_assert_uint_eq(guest.count, 0);
+	ck_assert_uint_eq(stats().flows, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_published_port_opens_nothing_else)
+{
+	struct net_segment segment = in_segment(ADDRESS_HOST, 8080);
+
+	begin(NULL, 0);
+	comes_in(segment, false);
+	ck_assert_uint_eq(guest.count, 1);
+	/* The guest may answer, but neither begin a connection there ... */
+	segment.flags = TCP_SYN | TCP_ACK;
+	goes_back(segment, false);
+	ck_assert_uint_eq(peer.count, 1);
+	segment.flags = TCP_SYN;
+	goes_back(segment, false);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	/* ... nor reach another port. */
+	segment.source_port = 5556;
+	segment.flags = TCP_ACK;
+	goes_back(segment, false);
+	ck_assert_uint_eq(peer.count, 1);
+	end();
+}
+END_TEST
+
+START_TEST(published_datagrams_come_and_are_answered)
+{
+	struct net_segment segment = in_segment(NET_PEER, 5353);
+
+	begin(NULL, 0);
+	segment.payload = "hello";
+	segment.length = 5;
+	comes_in(segment, true);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(log_count, 1);
+	goes_back(segment, true);
+	ck_assert_uint_eq(peer.count, 1);
+	comes_in(segment, true);
+	ck_assert_uint_eq(guest.count, 2);
+	ck_assert_uint_eq(log_count, 1);
+	/* Not to another port of the same peer. */
+	segment.source_port = 5556;
+	goes_back(segment, true);
+	ck_assert_uint_eq(peer.count, 1);
+	/* And for TCP it is not published. */
+	comes_in(in_segment(NET_PEER, 5353), false);
+	ck_assert_uint_eq(stats().peer_drop[FILTER_REFUSED], 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_flood_at_a_published_port_is_bounded)
+{
+	struct net_segment segment = in_segment(NET_PEER, 8080);
+	unsigned i;
+
+	begin(some, ARRAY_SIZE(some));
+	for (i = 0; i < 100000; i++) {
+		segment.source_port = (uint16_t)(1 + i % 60000);
+		segment.source = NET_PEER + 10 + i / 60000;
+		comes_in(segment, false);
+	}
+	ck_assert_uint_eq(stats().flows, FILTER_FLOWS_BURST);
+	ck_assert_uint_eq(stats().peer_drop[FILTER_FLOODED], 100000 - FILTER_FLOWS_BURST);
+	ck_assert_uint_eq(guest.count, FILTER_FLOWS_BURST);
+	/* A second later it is as before. */
+	now += SECOND;
+	ck_assert(connects(NET_PEER, 80));
 	end();
 }
 END_TEST
@@ -539,6 +705,9 @@ START_TEST(a_log_that_takes_nothing_stops_new_flows)
 	begin(some, ARRAY_SIZE(some));
 	log_full = true;
 	ck_assert(!connects(NET_PEER, 80));
+	comes_in(in_segment(NET_PEER, 8080), false);
+	ck_assert(peer.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(stats().flows, 0);
 	ask("tls.example.com", DNS_TYPE_A);
 	ck_assert_str_eq(asked, "");
 	log_full = false;
@@ -1101,13 +1270,16 @@ UNIT_MAIN("net_filter", arp_is_answered_by_us, the_router_answers_pings_and_refu
 	  a_forbidden_connection_is_reset_at_once, segments_of_no_connection_are_reset,
 	  a_reset_ends_a_connection_and_a_port_may_be_used_again,
 	  data_in_front_of_the_handshake_is_refused, only_published_ports_are_reached_from_outside,
-	  a_log_that_takes_nothing_stops_new_flows, a_changed_policy_ends_flows,
-	  datagrams_pass_by_rule_and_come_back, echoes_are_small_and_seldom,
-	  a_name_opens_what_was_answered_for_it, other_names_do_not_exist,
-	  private_answers_are_stripped, a_resolver_that_flips_opens_public_addresses_only,
-	  the_name_host_is_the_monitors_own, questions_are_bounded_in_rate_and_number,
-	  late_and_unknown_answers_are_nothing, a_tls_rule_lets_its_name_through,
-	  a_name_split_at_every_byte_is_read, other_names_and_none_are_refused,
-	  what_is_sent_twice_must_be_the_same, a_peer_that_speaks_first_is_heard,
-	  endless_first_bytes_are_refused, held_connections_are_bounded,
-	  an_http_rule_checks_the_host, the_first_rule_counts, the_card_is_usable_after_floods)
+	  a_published_connection_lives_and_ends, a_client_may_use_its_port_again,
+	  a_published_port_opens_nothing_else, published_datagrams_come_and_are_answered,
+	  a_flood_at_a_published_port_is_bounded, a_log_that_takes_nothing_stops_new_flows,
+	  a_changed_policy_ends_flows, datagrams_pass_by_rule_and_come_back,
+	  echoes_are_small_and_seldom, a_name_opens_what_was_answered_for_it,
+	  other_names_do_not_exist, private_answers_are_stripped,
+	  a_resolver_that_flips_opens_public_addresses_only, the_name_host_is_the_monitors_own,
+	  questions_are_bounded_in_rate_and_number, late_and_unknown_answers_are_nothing,
+	  a_tls_rule_lets_its_name_through, a_name_split_at_every_byte_is_read,
+	  other_names_and_none_are_refused, what_is_sent_twice_must_be_the_same,
+	  a_peer_that_speaks_first_is_heard, endless_first_bytes_are_refused,
+	  held_connections_are_bounded, an_http_rule_checks_the_host, the_first_rule_counts,
+	  the_card_is_usable_after_floods)

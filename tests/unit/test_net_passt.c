@@ -13,11 +13,12 @@
 static struct loop *loop;
 static struct passt *passt;
 static char path[] = "/tmp/cordon-test-passt.XXXXXX";
-static unsigned frames, wanted, drained;
+static unsigned frames, wanted, drained, started;
 static size_t last_length;
 static uint8_t last[FRAME_MAX];
 static char died[256];
 static bool has_room;
+static unsigned published = 1;
 
 static bool on_room(void *arg)
 {
@@ -40,6 +41,13 @@ static void on_drained(void *arg)
 	drained++;
 }
 
+static void on_started(void *arg)
+{
+	(void)arg;
+	ck_assert_uint_eq(frames, 0);
+	started++;
+}
+
 static void on_died(void *arg, const char *why)
 {
 	(void)arg;
@@ -47,20 +55,27 @@ static void on_died(void *arg, const char *why)
 	loop_stop(loop);
 }
 
-static const struct passt_ops ops = {
-	.room = on_room, .frame = on_frame, .drained = on_drained, .died = on_died};
+static const struct passt_ops ops = {.room = on_room,
+				     .frame = on_frame,
+				     .drained = on_drained,
+				     .started = on_started,
+				     .died = on_died};
 
 static int begin(const char *script, struct err *err)
 {
-	struct passt_publish publish = {.address = 0x7f000001, .host_port = 80, .guest_port = 81};
-	struct passt_config config = {.program = path, .publish = &publish, .published = 1};
+	static const struct publish publish[] = {
+		{.address = 0x7f000001, .host_port = 80, .guest_port = 81},
+		{.address = 0, .host_port = 53, .guest_port = 54, .udp = true},
+	};
+	struct passt_config config = {.program = path, .publish = publish, .published = published};
 	FILE *file;
 
-	frames = wanted = drained = 0;
+	frames = wanted = drained = started = 0;
 	died[0] = '\0';
 	has_room = true;
 	ck_assert_int_eq(loop_create(&loop), 0);
 	if (script) {
+		strcpy(path, "/tmp/cordon-test-passt.XXXXXX");
 		file = fdopen(mkstemp(path), "w");
 		ck_assert_ptr_nonnull(file);
 		fprintf(file, "#!/bin/sh\n%s\n", script);
@@ -92,6 +107,8 @@ START_TEST(frames_go_and_come)
 	passt_send(passt, frame, FRAME_MAX);
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_uint_eq(frames, 3);
+	/* The first frame of all is our own question, which such a child repeats. */
+	ck_assert_uint_eq(started, 1);
 	ck_assert_uint_eq(last_length, FRAME_MAX);
 	ck_assert_mem_eq(last, frame, FRAME_MAX);
 	end();
@@ -120,7 +137,8 @@ START_TEST(nothing_is_lost_by_who_asks)
 	timer = (struct loop_timer){.expired = stop, .arg = loop};
 	loop_timer_start(loop, &timer, 50000000);
 	ck_assert_int_eq(loop_run(loop), 0);
-	ck_assert_uint_eq(frames, 0); /* nobody had room */
+	ck_assert_uint_eq(frames, 0); /* nobody had room; to have begun takes none */
+	ck_assert_uint_eq(started, 1);
 	wanted = sent;
 	has_room = true;
 	passt_resume(passt);
@@ -176,6 +194,17 @@ START_TEST(the_arguments_are_as_they_should_be)
 	ck_assert_ptr_nonnull(strstr(died, "-t 127.0.0.1/80:81"));
 	ck_assert_ptr_nonnull(strstr(died, "-u none"));
 	ck_assert_ptr_nonnull(strstr(died, "-g 192.0.2.4"));
+	end();
+	published = 2;
+	ck_assert_int_eq(begin("echo \"$*\" >&2", &err), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_ptr_nonnull(strstr(died, "-t 127.0.0.1/80:81 -u 0.0.0.0/53:54"));
+	ck_assert_ptr_null(strstr(died, "none -t"));
+	end();
+	published = 0;
+	ck_assert_int_eq(begin("echo \"$*\" >&2", &err), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_ptr_nonnull(strstr(died, "-t none -u none"));
 	end();
 }
 END_TEST

@@ -10,6 +10,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/network_options.h"
 
 static int set_verbose(void *arg, const char *value, struct err *err)
 {
@@ -43,6 +44,7 @@ void help_run(void)
 	cli_print_options(run_option_table, ARRAY_SIZE(run_option_table));
 	printf("\nThe sandbox:\n");
 	cli_print_options(sandbox_option_table, sandbox_option_count);
+	cli_print_options(network_option_table, network_option_count);
 	printf("\nWithout CMD, but with --kernel or --initrd, the guest only boots; stdin and "
 	       "stdout\n"
 	       "are its console, and its power-off or reset ends the run with status 0.\n");
@@ -54,6 +56,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 		{command_option_table, command_option_count, &options->command},
 		{run_option_table, ARRAY_SIZE(run_option_table), options},
 		{sandbox_option_table, sandbox_option_count, &options->base},
+		{network_option_table, network_option_count, &options->base},
 	};
 	const struct machine_config *machine = &options->base.sandbox.machine;
 	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret;

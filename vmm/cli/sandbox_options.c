@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/cli/network_options.h"
 #include "vmm/cli/paths.h"
 
 static int set_memory(void *arg, const char *value, struct err *err)
@@ -107,17 +108,6 @@ static int set_share(void *arg, const char *value, struct err *err)
 	return policy_add_share(&((struct sandbox_options *)arg)->policy_options, value, err);
 }
 
-static int set_net(void *arg, const char *value, struct err *err)
-{
-	if (strncmp(value, "tap=", 4) == 0)
-		return err_set(err, ENOTSUP,
-			       "a tap is not in this version of Cordon: use --net user");
-	if (strcmp(value, "none") != 0 && strcmp(value, "user") != 0)
-		return err_set(err, EINVAL, "'%s' is no network: none or user", value);
-	((struct sandbox_options *)arg)->net = value;
-	return 0;
-}
-
 static int set_rootfs(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -170,8 +160,6 @@ const struct cli_option sandbox_option_table[] = {
 	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
 	{"disk-rate", 0, "BYTES[:N]", "at most so many bytes (and requests) a second, a disk",
 	 set_disk_rate},
-	{"net", 0, "MODE",
-	 "none, or user: by passt, as the policy's net rules say (user if it has any)", set_net},
 	{"console", 0, NULL, "show the guest's console on stderr", set_console},
 	{"cold", 0, NULL, "boot; neither use nor make a template", set_cold},
 	{"vsock", 0, "PATH", "a Unix socket through which host programs reach guest ports",
@@ -220,22 +208,6 @@ static int apply_limits(struct sandbox_options *options, struct err *err)
 	return ret;
 }
 
-/* No rule, no card: and no card without somebody who decides. */
-static int apply_network(struct sandbox_options *options, struct err *err)
-{
-	size_t rules = policy_rule_count(options->policy, POLICY_NET);
-
-	if (options->net && strcmp(options->net, "user") == 0 && rules == 0)
-		return err_set(
-			err, EINVAL,
-			"--net user: the policy %s allows no network: add a line such as \"net "
-			"allow tls example.com:443\"",
-			policy_name(options->policy));
-	options->sandbox.network.user =
-		options->net ? strcmp(options->net, "user") == 0 : rules > 0;
-	return 0;
-}
-
 int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 {
 	int ret = policy_load(&options->policy, &options->policy_options, err);
@@ -243,7 +215,7 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 	if (ret == 0)
 		ret = apply_limits(options, err);
 	if (ret == 0)
-		ret = apply_network(options, err);
+		ret = network_apply(options, err);
 	if (ret == 0 && options->policy_options.audit)
 		ret = policy_check_outside(options->policy, options->policy_options.audit,
 					   "the audit log", err);

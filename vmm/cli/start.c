@@ -15,7 +15,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
-#include "vmm/cli/sandbox_options.h"
+#include "vmm/cli/network_options.h"
 #include "vmm/cli/start.h"
 #include "vmm/control/monitor.h"
 
@@ -99,12 +99,14 @@ void help_start(void)
 	printf("\nOptions:\n");
 	cli_print_options(start_option_table, ARRAY_SIZE(start_option_table));
 	cli_print_options(sandbox_option_table, sandbox_option_count);
+	cli_print_options(network_option_table, network_option_count);
 }
 
 void help_restore(void)
 {
 	printf("\nOptions:\n");
 	cli_print_options(restore_option_table, ARRAY_SIZE(restore_option_table));
+	cli_print_options(network_option_table, network_option_count);
 	cli_print_options(start_option_table, ARRAY_SIZE(start_option_table));
 }
 
@@ -274,6 +276,7 @@ int cmd_start(int argc, char **argv)
 	static struct start_options options;
 	const struct cli_options tables[] = {
 		{sandbox_option_table, sandbox_option_count, &options.base},
+		{network_option_table, network_option_count, &options.base},
 		{start_option_table, ARRAY_SIZE(start_option_table), &options},
 	};
 	const char *name = NULL;
@@ -307,6 +310,7 @@ int cmd_restore(int argc, char **argv)
 	const struct cli_options tables[] = {
 		{start_option_table, ARRAY_SIZE(start_option_table), &options},
 		{restore_option_table, ARRAY_SIZE(restore_option_table), &options},
+		{network_option_table, network_option_count, &options.base},
 	};
 	char *path = NULL;
 	struct err err;

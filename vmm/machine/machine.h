@@ -56,6 +56,7 @@ enum machine_end {
 	MACHINE_AGENT_LOST, /* the agent died or broke the protocol */
 	MACHINE_NO_ROOT,    /* its root file system could not be made; the message says why */
 	MACHINE_NO_SHARE,   /* a share could not be mounted; the message says which and why */
+	MACHINE_NO_PORT,    /* a port could not be published; the message says why */
 	MACHINE_ERROR,	    /* KVM failed; the message says how */
 };
 

@@ -78,12 +78,9 @@ static bool on_check(void *arg, const struct filter_request *request)
 {
 	struct network *network = arg;
 	struct policy_request question = to_policy(request);
-	char address[ADDRESS_TEXT];
 
-	if (request->op == FILTER_LISTEN) {
-		on_note(network, "flow-published", address_text(request->address, address), NULL);
-		return true;
-	}
+	if (request->op == FILTER_LISTEN)
+		return guard_grant(network->guard, &question, "--publish") == POLICY_ALLOW;
 	return guard_check(network->guard, &question, NULL) == POLICY_ALLOW;
 }
 
@@ -169,7 +166,11 @@ static bool passt_room(void *arg)
 {
 	struct network *network = arg;
 
-	return net_card_has_room(network->card);
+	/*
+	 * passt asks for a connection to a published port once, and does not repeat it: a frame
+	 * that comes before the guest has an address would be lost, and with it 10 s.
+	 */
+	return network->configured && net_card_has_room(network->card);
 }
 
 static void passt_frame(void *arg, uint8_t *frame, size_t length)
@@ -186,10 +187,28 @@ static void passt_drained(void *arg)
 	net_card_resume(network->card);
 }
 
+static void tell_published(struct network *network, const char *failure)
+{
+	if (!network->publishing)
+		return;
+	network->publishing = false;
+	network->ops->published(network->arg, failure);
+}
+
+static void passt_started(void *arg)
+{
+	tell_published(arg, NULL);
+}
+
 static void passt_died(void *arg, const char *why)
 {
 	struct network *network = arg;
 
+	if (network->publishing) {
+		net_card_set_owner(network->card, NULL, NULL);
+		tell_published(network, why);
+		return;
+	}
 	log_warning("the sandbox has no network any more: passt has ended: %s", why);
 	on_note(network, "network-lost", "passt", why);
 	filter_forget(network->filter);
@@ -201,6 +220,7 @@ static const struct passt_ops passt_ops = {
 	.room = passt_room,
 	.frame = passt_frame,
 	.drained = passt_drained,
+	.started = passt_started,
 	.died = passt_died,
 };
 
@@ -226,8 +246,10 @@ static int create_parts(struct network *network, const struct network_config *co
 	memcpy(filter.router_mac, router_mac, FRAME_MAC);
 	memcpy(filter.card_mac, guest_mac, FRAME_MAC);
 	memcpy(filter.peer_mac, passt_mac, FRAME_MAC);
-	for (i = 0; i < config->published; i++)
-		filter.publish[i] = config->publish[i].guest_port;
+	for (i = 0; i < config->published; i++) {
+		filter.publish[i].port = config->publish[i].guest_port;
+		filter.publish[i].udp = config->publish[i].udp;
+	}
 	ret = filter_create(&network->filter, &filter, &filter_ops, network);
 	if (ret == 0)
 		ret = resolver_create(&network->resolver, network->loop, RESOLV_CONF, DNS_PORT,
@@ -236,14 +258,26 @@ static int create_parts(struct network *network, const struct network_config *co
 }
 
 int network_open(struct network *network, struct loop *loop, const struct network_config *config,
-		 struct net_card *card, struct guard *guard, struct err *err)
+		 struct net_card *card, struct guard *guard, const struct network_ops *ops,
+		 void *arg, struct err *err)
 {
-	*network = (struct network){.loop = loop, .guard = guard, .config = *config};
+	*network = (struct network){
+		.loop = loop, .guard = guard, .config = *config, .ops = ops, .arg = arg};
 	if (!config->user || !guard)
 		return 0;
 	network->tick = (struct loop_timer){.expired = tick, .arg = network};
 	network->card = card;
 	return create_parts(network, config, err);
+}
+
+/* Who wants ports published is told by ops->published(), and ends. */
+static void explain_no_network(struct network *network, const char *why)
+{
+	if (!network->publishing) {
+		log_warning("the sandbox has no network: %s", why);
+		on_note(network, "network-lost", "passt", why);
+	}
+	network->card = NULL;
 }
 
 /* Once: a second one would not get the published ports. */
@@ -253,12 +287,13 @@ static int start_passt(struct network *network)
 					    .publish = network->config.publish,
 					    .published = network->config.published};
 	struct err why = {""};
-	int ret = passt_create(&network->passt, network->loop, &config, &passt_ops, network, &why);
+	int ret;
 
+	network->publishing = network->config.published > 0;
+	ret = passt_create(&network->passt, network->loop, &config, &passt_ops, network, &why);
 	if (ret < 0) {
-		log_warning("the sandbox has no network: %s", why.text);
-		on_note(network, "network-lost", "passt", why.text);
-		network->card = NULL;
+		explain_no_network(network, why.text);
+		tell_published(network, why.text);
 		return ret;
 	}
 	net_card_set_owner(network->card, &card_ops, network);
@@ -295,6 +330,13 @@ int network_ask(struct network *network, struct agent_channel *channel)
 	if (!network->card || (!network->passt && start_passt(network) < 0))
 		return 0;
 	return agent_channel_set_network(channel, &config);
+}
+
+void network_answered(struct network *network)
+{
+	network->configured = true;
+	if (network->passt)
+		passt_resume(network->passt);
 }
 
 void network_policy_changed(struct network *network)

@@ -23,13 +23,25 @@ struct guard;
 struct network_config {
 	bool user; /* passt; else there is no network */
 	unsigned published;
-	struct passt_publish publish[FILTER_PUBLISHED];
+	struct publish publish[PUBLISH_MAX];
+};
+
+struct network_ops {
+	/*
+	 * Published ports are open; or failure says why they are not. Once, later than
+	 * network_ask(), if there are any.
+	 */
+	void (*published)(void *arg, const char *failure);
 };
 
 struct network {
 	struct loop *loop;
 	struct guard *guard;
 	struct network_config config;
+	const struct network_ops *ops;
+	void *arg;
+	bool publishing;       /* ops->published() is to come */
+	bool configured;       /* the guest's card is: frames for it are let in */
 	struct net_card *card; /* not ours; NULL: there is no network */
 	struct filter *filter;
 	struct passt *passt;
@@ -40,7 +52,8 @@ struct network {
 /* Makes it ready. 0, or -ENOMEM with a message. network_close() also after a failure, and on zeros.
  */
 int network_open(struct network *network, struct loop *loop, const struct network_config *config,
-		 struct net_card *card, struct guard *guard, struct err *err);
+		 struct net_card *card, struct guard *guard, const struct network_ops *ops,
+		 void *arg, struct err *err);
 
 /* Before the card is destroyed, when no vCPU runs. */
 void network_close(struct network *network);
@@ -48,9 +61,13 @@ void network_close(struct network *network);
 /*
  * The agent is there: starts passt (published ports are open from then on), switches the card's
  * link on, and asks the agent to configure it. A request's number; 0: there is no network, and if
- * there should be one the user has been told; -errno.
+ * there should be one the user has been told; -errno. Where ports are published ops->published()
+ * is called later, whatever this returns.
  */
 int network_ask(struct network *network, struct agent_channel *channel);
+
+/* The agent has answered that request. */
+void network_answered(struct network *network);
 
 /* The policy has changed: what it does not allow any more ends. */
 void network_policy_changed(struct network *network);

@@ -28,11 +28,11 @@ static void explain_network(const char *why)
 	log_warning("the sandbox has no network: its card could not be configured: %s", why);
 }
 
-/* Asks for it once. True: the answer is to be awaited. */
+/* Asks for it once. True: the answer is to be awaited, or that published ports are open. */
 static bool configure_network(struct sandbox *sandbox)
 {
 	if (sandbox->network_done)
-		return false;
+		return sandbox->network.publishing;
 	if (sandbox->network_asked > 0)
 		return true;
 	sandbox->network_asked = network_ask(&sandbox->network, sandbox->machine.channel);
@@ -41,7 +41,7 @@ static bool configure_network(struct sandbox *sandbox)
 	sandbox->network_done = true;
 	if (sandbox->network_asked < 0)
 		explain_network(strerror(-sandbox->network_asked));
-	return false;
+	return sandbox->network.publishing;
 }
 
 /* Nothing of the user's runs before its shares are there. */
@@ -60,6 +60,19 @@ static void ready(struct sandbox *sandbox)
 		agent_channel_set_hostname(sandbox->machine.channel, sandbox->config.hostname);
 	sandbox->ops->ready(sandbox->arg);
 }
+
+/* Who publishes a port wants a server to be reached: without it there is no point in going on. */
+static void network_published(void *arg, const char *failure)
+{
+	struct sandbox *sandbox = arg;
+
+	if (failure)
+		machine_finish(&sandbox->machine, MACHINE_NO_PORT, failure);
+	else
+		ready(sandbox);
+}
+
+static const struct network_ops network_ops = {.published = network_published};
 
 /* --- the root file system --------------------------------------------------------------------- */
 
@@ -150,6 +163,7 @@ static void agent_answered(void *arg, uint32_t request, int error)
 	if (sandbox->network_asked > 0 && request == (uint32_t)sandbox->network_asked) {
 		sandbox->network_asked = 0;
 		sandbox->network_done = true;
+		network_answered(&sandbox->network);
 		if (error)
 			explain_network(strerror(error));
 		ready(sandbox);
@@ -191,7 +205,8 @@ static void machine_ended(void *arg)
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	/* The next start shall not fail in the same way. */
 	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
-	    sandbox->machine.end != MACHINE_NO_ROOT && sandbox->machine.end != MACHINE_NO_SHARE) {
+	    sandbox->machine.end != MACHINE_NO_ROOT && sandbox->machine.end != MACHINE_NO_SHARE &&
+	    sandbox->machine.end != MACHINE_NO_PORT) {
 		log_warning("the template did not work and is removed: the next start boots");
 		unlink(sandbox->template.path);
 	}
@@ -341,7 +356,8 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
 	if (ret == 0 && config->machine.agent)
 		ret = network_open(&sandbox->network, loop, &config->network,
-				   sandbox->machine.devices.net, config->guard, err);
+				   sandbox->machine.devices.net, config->guard, &network_ops,
+				   sandbox, err);
 	if (ret < 0)
 		sandbox_destroy(sandbox);
 	return ret;

@@ -51,6 +51,17 @@ void filter_refuse(struct filter *filter, const struct frame *frame, unsigned wh
 		filter->ops->to_guest(filter->arg, filter->out, length);
 }
 
+void filter_refuse_peer(struct filter *filter, const struct frame *frame, unsigned why)
+{
+	size_t length = 0;
+
+	filter_drop_peer(filter, why);
+	if (frame->kind == FRAME_IS_TCP)
+		length = answer_reset(frame, filter->out);
+	if (length > 0)
+		filter->ops->to_peer(filter->arg, filter->out, length);
+}
+
 /* --- from the guest --------------------------------------------------------------------------- */
 
 static bool is_mac(const uint8_t *mac, const uint8_t *other)

@@ -84,7 +84,10 @@ struct filter_config {
 	uint8_t peer_mac[FRAME_MAC];   /* the backend's */
 	bool arp;		       /* the backend asks for the card's address (a tap) */
 	unsigned published;
-	uint16_t publish[FILTER_PUBLISHED]; /* TCP ports of the guest */
+	struct {
+		uint16_t port; /* of the guest */
+		bool udp;
+	} publish[FILTER_PUBLISHED];
 };
 
 /* What the filter did not let through, and why, beside the verdicts of frame.h. */

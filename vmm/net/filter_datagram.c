@@ -81,12 +81,16 @@ void filter_datagram_from_peer(struct filter *filter, const struct frame *frame,
 				     .guest_port = udp ? frame->target_port : frame->icmp_id,
 				     .peer_port = udp ? frame->source_port : 0,
 				     .protocol = udp ? IP_UDP : IP_ICMP};
-	struct flow *flow = flow_find(&filter->flows, &key);
+	struct flow *flow = NULL;
 
-	if (!flow || (!udp && frame->icmp_type != ICMP_ECHO_REPLY)) {
+	if (udp || frame->icmp_type == ICMP_ECHO_REPLY)
+		flow = flow_find(&filter->flows, &key);
+	if (!flow && udp)
+		flow = filter_open_inbound(filter, frame, &key, FLOW_UDP, now_ns);
+	else if (!flow)
 		filter_drop_peer(filter, FILTER_NO_FLOW);
+	if (!flow)
 		return;
-	}
 	flow->bytes_in += frame->payload_length;
 	flow_seen(&filter->flows, flow, flow->class, now_ns);
 	filter_pass_to_guest(filter, bytes, frame->length);

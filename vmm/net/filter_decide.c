@@ -110,6 +110,52 @@ refuse:
 	return NULL;
 }
 
+static bool published(const struct filter *filter, const struct flow_key *key)
+{
+	unsigned i;
+
+	for (i = 0; i < filter->config.published; i++)
+		if (filter->config.publish[i].port == key->guest_port &&
+		    filter->config.publish[i].udp == (key->protocol == IP_UDP))
+			return true;
+	return false;
+}
+
+struct flow *filter_open_inbound(struct filter *filter, const struct frame *frame,
+				 const struct flow_key *key, enum flow_class class, uint64_t now_ns)
+{
+	const struct filter_request request = {
+		.op = FILTER_LISTEN,
+		.protocol = key->protocol == IP_UDP ? FILTER_UDP : FILTER_TCP,
+		.address = key->peer,
+		.port = key->guest_port,
+		.host = key->peer == ADDRESS_HOST,
+	};
+	struct flow *flow = NULL;
+
+	if (!published(filter, key)) {
+		filter_refuse_peer(filter, frame,
+				   frame->kind == FRAME_IS_TCP ? FILTER_REFUSED : FILTER_NO_FLOW);
+		return NULL;
+	}
+	if (rate_take(&filter->flow_rate, now_ns))
+		flow = flow_add(&filter->flows, key, class, now_ns);
+	if (!flow) {
+		filter_refuse_peer(filter, frame, FILTER_FLOODED);
+		return NULL;
+	}
+	/* The log has to take it, too. */
+	if (!filter->ops->check(filter->arg, &request)) {
+		flow_end(&filter->flows, flow, FLOW_REFUSED);
+		filter_refuse_peer(filter, frame, FILTER_REFUSED);
+		return NULL;
+	}
+	flow->inbound = true;
+	flow->host = request.host;
+	flow->sequence = frame->sequence;
+	return flow;
+}
+
 bool filter_still_allowed(struct filter *filter, const struct flow *flow)
 {
 	static const enum filter_protocol tcp[] = {FILTER_TCP, FILTER_TLS, FILTER_HTTP};

@@ -63,6 +63,9 @@ void filter_pass_to_guest(struct filter *filter, uint8_t *frame, size_t length);
 /* Refuses a frame of the guest: a reset or an ICMP error goes back. */
 void filter_refuse(struct filter *filter, const struct frame *frame, unsigned why);
 
+/* Refuses a frame from outside: a connection gets a reset, anything else no answer. */
+void filter_refuse_peer(struct filter *filter, const struct frame *frame, unsigned why);
+
 /* --- filter_decide.c --- */
 
 /* A decision of the policy, and the place of its rule. */
@@ -90,6 +93,14 @@ void filter_log_refused(struct filter *filter, const struct filter_request *requ
 struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
 			      const struct flow_key *key, enum flow_class class, const char *name,
 			      uint64_t now_ns);
+
+/*
+ * A flow that somebody outside begins, if its port is published. NULL: it is not, or there are too
+ * many (counted, and refused).
+ */
+struct flow *filter_open_inbound(struct filter *filter, const struct frame *frame,
+				 const struct flow_key *key, enum flow_class class,
+				 uint64_t now_ns);
 
 /* Whether the policy still allows a flow. */
 bool filter_still_allowed(struct filter *filter, const struct flow *flow);

@@ -3,16 +3,6 @@
 #include "vmm/base/bytes.h"
 #include "vmm/net/filter_internal.h"
 
-static bool published(const struct filter *filter, uint16_t port)
-{
-	unsigned i;
-
-	for (i = 0; i < filter->config.published; i++)
-		if (filter->config.publish[i] == port)
-			return true;
-	return false;
-}
-
 static bool is_opening(const struct frame *frame)
 {
 	return (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
@@ -120,33 +110,6 @@ void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uin
 		flow_end(&filter->flows, flow, FLOW_CLOSED);
 }
 
-/* Somebody connects to a published port. */
-static void open_inbound(struct filter *filter, const struct frame *frame, uint8_t *bytes,
-			 const struct flow_key *key, uint64_t now_ns)
-{
-	const struct filter_request request = {.op = FILTER_LISTEN,
-					       .protocol = FILTER_TCP,
-					       .address = key->peer,
-					       .port = key->guest_port,
-					       .host = key->peer == ADDRESS_HOST};
-	struct flow *flow = NULL;
-
-	if (!published(filter, frame->target_port) || !filter->ops->check(filter->arg, &request)) {
-		filter_drop_peer(filter, FILTER_REFUSED);
-		return;
-	}
-	if (rate_take(&filter->flow_rate, now_ns))
-		flow = flow_add(&filter->flows, key, FLOW_OPENING, now_ns);
-	if (!flow) {
-		filter_drop_peer(filter, FILTER_FLOODED);
-		return;
-	}
-	flow->inbound = true;
-	flow->host = key->peer == ADDRESS_HOST;
-	flow->sequence = frame->sequence;
-	filter_pass_to_guest(filter, bytes, frame->length);
-}
-
 void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint8_t *bytes,
 			  uint64_t now_ns)
 {
@@ -156,15 +119,20 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 				     .protocol = IP_TCP};
 	struct flow *flow = flow_find(&filter->flows, &key);
 
-	if (!flow) {
-		if (is_opening(frame))
-			open_inbound(filter, frame, bytes, &key, now_ns);
-		else
-			filter_drop_peer(filter, FILTER_NO_FLOW);
-		return;
+	/* The ports are used again: a new connection. */
+	if (flow && is_opening(frame) && flow->inbound &&
+	    (flow->class != FLOW_OPENING || flow->sequence != frame->sequence)) {
+		flow_end(&filter->flows, flow, FLOW_CLOSED);
+		flow = NULL;
 	}
-	/* A connection that the guest opened is not opened from the other side, and vice versa. */
-	if (is_opening(frame) && (!flow->inbound || flow->class != FLOW_OPENING)) {
+	if (!flow && is_opening(frame))
+		flow = filter_open_inbound(filter, frame, &key, FLOW_OPENING, now_ns);
+	else if (!flow)
+		filter_drop_peer(filter, FILTER_NO_FLOW);
+	if (!flow)
+		return;
+	/* A connection that the guest opened is not opened from the other side. */
+	if (is_opening(frame) && !flow->inbound) {
 		filter_drop_peer(filter, FILTER_NO_FLOW);
 		return;
 	}

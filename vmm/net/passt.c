@@ -27,8 +27,8 @@
 #define TURN	    16 /* reads in one go */
 #define CHILD_FD    3
 #define MESSAGE	    256
+#define PASST_MAC   "02:00:5e:00:00:04"
 #define ARGUMENTS   64
-#define PORT_TEXT   48
 
 extern char **environ;
 
@@ -40,7 +40,7 @@ struct passt {
 	int message_fd; /* what it says on stderr */
 	struct loop_source source;
 	struct loop_task read_more;
-	bool dead, paused;
+	bool started, dead, paused;
 	struct ring out;
 	size_t have;
 	uint8_t in[INPUT];
@@ -147,7 +147,7 @@ static int spawn(struct passt *passt, const char *program, char *const *argument
 struct arguments {
 	char *list[ARGUMENTS];
 	unsigned count;
-	char text[16][PORT_TEXT]; /* those that are made here */
+	char text[PUBLISH_MAX][PUBLISH_TEXT]; /* those that are made here */
 	unsigned texts;
 };
 
@@ -158,17 +158,32 @@ static void add(struct arguments *arguments, const char *text)
 	arguments->list[arguments->count] = NULL;
 }
 
-static void add_publish(struct arguments *arguments, const struct passt_publish *publish)
+static void add_publish(struct arguments *arguments, const struct publish *publish)
 {
 	char address[ADDRESS_TEXT], *text = arguments->text[arguments->texts++];
 
-	if (publish->address)
-		snprintf(text, PORT_TEXT, "%s/%u:%u", address_text(publish->address, address),
-			 publish->host_port, publish->guest_port);
-	else
-		snprintf(text, PORT_TEXT, "%u:%u", publish->host_port, publish->guest_port);
-	add(arguments, "-t");
+	snprintf(text, PUBLISH_TEXT, "%s/%u:%u", address_text(publish->address, address),
+		 publish->host_port, publish->guest_port);
+	add(arguments, publish->udp ? "-u" : "-t");
 	add(arguments, text);
+}
+
+/* What is not said of TCP or UDP is none: without it passt forwards UDP where it does TCP. */
+static void add_all_published(struct arguments *arguments, const struct passt_config *config)
+{
+	bool has[2] = {false, false};
+	unsigned i;
+
+	for (i = 0; i < config->published; i++) {
+		add_publish(arguments, &config->publish[i]);
+		has[config->publish[i].udp] = true;
+	}
+	for (i = 0; i < 2; i++) {
+		if (has[i])
+			continue;
+		add(arguments, i ? "-u" : "-t");
+		add(arguments, "none");
+	}
 }
 
 /*
@@ -179,16 +194,13 @@ static int make_arguments(struct arguments *arguments, const struct passt_config
 			  char text[3][ADDRESS_TEXT])
 {
 	static const char *const fixed[] = {
-		"-f",	     "-q",	    "-1",	"-4",
-		"--no-dhcp", "--no-dhcpv6", "--no-ndp", "--no-ra",
-		"-u",	     "none",	    "-D",	"none",
-		"-S",	     "none",	    "-M",	"02:00:5e:00:00:04",
-		"-m",	     "65520",	    "-n",	"24",
-		"-F",	     "3",
+		"-f",	   "-q",    "-1",   "-4", "--no-dhcp", "--no-dhcpv6", "--no-ndp",
+		"--no-ra", "-D",    "none", "-S", "none",      "-M",	      PASST_MAC,
+		"-m",	   "65520", "-n",   "24", "-F",	       "3",
 	};
 	size_t i;
 
-	if (config->published > ARRAY_SIZE(arguments->text))
+	if (config->published > PUBLISH_MAX)
 		return -E2BIG;
 	add(arguments, config->program);
 	for (i = 0; i < ARRAY_SIZE(fixed); i++)
@@ -197,17 +209,41 @@ static int make_arguments(struct arguments *arguments, const struct passt_config
 	add(arguments, address_text(ADDRESS_GUEST, text[0]));
 	add(arguments, "-g");
 	add(arguments, address_text(ADDRESS_HOST, text[1]));
-	for (i = 0; i < config->published; i++)
-		add_publish(arguments, &config->publish[i]);
-	if (config->published == 0) {
-		add(arguments, "-t");
-		add(arguments, "none");
-	}
+	add_all_published(arguments, config);
 	return 0;
 }
 
 /* --- frames ------------------------------------------------------------------------------------
  */
+
+static bool is_arp(const uint8_t *frame, size_t length)
+{
+	return length >= FRAME_ETHERNET + FRAME_ARP && load_be16(frame + 12) == 0x0806;
+}
+
+static void starts(struct passt *passt)
+{
+	passt->started = true;
+	if (passt->ops->started)
+		passt->ops->started(passt->arg);
+}
+
+/*
+ * passt says nothing when it is ready. It opens its ports first and then looks at frames: so its
+ * answer to this one, which is asked before all others, says that they are open.
+ */
+static void ask_for_start(struct passt *passt)
+{
+	static const uint8_t question[FRAME_ETHERNET + FRAME_ARP] = {
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x5e, 0x00, 0x00, 0x02, 0x08, 0x06,
+		/* Ethernet, IPv4, a question of the guest's card ... */
+		0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01, 0x02, 0x00, 0x5e, 0x00, 0x00, 0x02,
+		192, 0, 2, 2,
+		/* ... where ADDRESS_HOST is */
+		0, 0, 0, 0, 0, 0, 192, 0, 2, 4};
+
+	passt_send(passt, question, sizeof(question));
+}
 
 /* Hands out the whole frames that are there. False: there is no room for the next one. */
 static bool hand_out(struct passt *passt)
@@ -223,10 +259,14 @@ static bool hand_out(struct passt *passt)
 		}
 		if (passt->have - at - PREFIX < length)
 			break;
-		room = passt->ops->room(passt->arg);
-		if (!room)
-			break;
-		passt->ops->frame(passt->arg, passt->in + at + PREFIX, length);
+		if (!passt->started && is_arp(passt->in + at + PREFIX, length)) {
+			starts(passt);
+		} else {
+			room = passt->ops->room(passt->arg);
+			if (!room)
+				break;
+			passt->ops->frame(passt->arg, passt->in + at + PREFIX, length);
+		}
 		/* The owner's answers may have found that it is dead. */
 		if (passt->dead)
 			return false;
@@ -365,6 +405,8 @@ static int start(struct passt *passt, const struct passt_config *config, struct 
 	ret = spawn(passt, config->program, arguments.list, pair[1], words[1], err);
 	if (ret == 0)
 		ret = loop_add(passt->loop, &passt->source, EPOLLIN);
+	if (ret == 0)
+		ask_for_start(passt);
 out:
 	fd_close(&pair[0]);
 	fd_close(&pair[1]);

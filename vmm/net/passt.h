@@ -16,16 +16,11 @@
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
+#include "vmm/net/publish.h"
 
 #define PASST_BUFFER (1u << 20)
 
 struct passt;
-
-/* A TCP port of the host that leads to one of the guest. */
-struct passt_publish {
-	uint32_t address; /* of the host, IPv4; 0: all */
-	uint16_t host_port, guest_port;
-};
 
 struct passt_ops {
 	/* Whether frames are taken now; if not, passt_resume() later. */
@@ -34,13 +29,15 @@ struct passt_ops {
 	void (*frame)(void *arg, uint8_t *frame, size_t length);
 	/* passt_has_room() again. */
 	void (*drained)(void *arg);
+	/* It has begun its work: all ports are open. */
+	void (*started)(void *arg);
 	/* It has ended, or broke the rules: nothing comes or goes any more. why: one line. */
 	void (*died)(void *arg, const char *why);
 };
 
 struct passt_config {
-	const char *program; /* "passt", or a path; looked for in $PATH */
-	const struct passt_publish *publish;
+	const char *program;	       /* "passt", or a path; looked for in $PATH */
+	const struct publish *publish; /* at most PUBLISH_MAX */
 	unsigned published;
 };
 

@@ -47,6 +47,14 @@ enum policy_verdict guard_decide(struct guard *guard, const struct policy_reques
 enum policy_verdict guard_check(struct guard *guard, const struct policy_request *request,
 				struct policy_decision *decision);
 
+/*
+ * Logs as allowed what no rule is asked about, because the user's own word on the command line
+ * allows it. by: that word ("--publish"). The verdict to act upon: POLICY_ALLOW, or POLICY_DENY
+ * where the log can't be written and the policy requires it.
+ */
+enum policy_verdict guard_grant(struct guard *guard, const struct policy_request *request,
+				const char *by);
+
 /* Logs what is no decision. */
 void guard_note(struct guard *guard, const struct guard_note *note);
 
