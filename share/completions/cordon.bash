@@ -62,7 +62,7 @@ _cordon() {
 		esac ;;
 	audit) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word"; compgen -f -- "$word") ;;
 	template) mapfile -t COMPREPLY < <(compgen -W "ls rm prune" -- "$word") ;;
-	exec | stats | logs | why | pause | resume | fork | stop | kill | rm | wait)
+	exec | stats | logs | ask | why | pause | resume | fork | stop | kill | rm | wait)
 		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
 	snapshot)
 		if [ "$COMP_CWORD" -eq 2 ]; then

@@ -20,6 +20,8 @@ static struct run {
 	uint32_t ticket[8];
 	unsigned tickets;
 	uint32_t said; /* of the guest's stream */
+	bool asks;
+	int question; /* the last one's number */
 } run;
 
 static uint8_t bytes[FRAME_MAX + 16];
@@ -66,12 +68,28 @@ static bool check(void *arg, const struct filter_request *request)
 	}
 }
 
-static bool decide(void *arg, const struct filter_request *request, uint32_t *order)
+/* In some runs a person is asked about all that is allowed. */
+static enum filter_verdict decide(void *arg, const struct filter_request *request, uint32_t *order)
 {
 	bool allowed = check(arg, request);
 
 	*order = allowed ? request->protocol : FILTER_NO_RULE;
-	return allowed;
+	if (allowed && run.asks && request->op == FILTER_CONNECT)
+		return FILTER_ASK;
+	return allowed ? FILTER_ALLOW : FILTER_DENY;
+}
+
+static int ask(void *arg, const struct filter_request *request)
+{
+	(void)arg;
+	FUZZ_REQUIRE(!request->name || strlen(request->name) < DNS_NAME_TEXT);
+	return fuzz_rarely(&run.script, 8) ? -16 : ++run.question;
+}
+
+static void unask(void *arg, uint32_t question)
+{
+	(void)arg;
+	FUZZ_REQUIRE(question > 0 && question <= (uint32_t)run.question);
 }
 
 static void note(void *arg, const char *what, const char *object, const char *detail)
@@ -92,6 +110,8 @@ static const struct filter_ops ops = {.to_guest = to_guest,
 				      .to_peer = to_peer,
 				      .decide = decide,
 				      .check = check,
+				      .ask = ask,
+				      .unask = unask,
 				      .note = note,
 				      .resolve = resolve};
 
@@ -256,6 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
 	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
 	config.arp = size % 2;
+	run.asks = size % 4 >= 2;
 	FUZZ_REQUIRE(filter_create(&run.filter, &config, &ops, NULL) == 0);
 	for (i = 0; i < STEPS && !fuzz_ended(&run.script); i++) {
 		run.now += fuzz_number(&run.script, 1) * 10000000u;
@@ -264,13 +285,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			filter_expire(run.filter, run.now);
 			break;
 		case 1:
-			answer_question();
+			if (run.question > 0 && fuzz_below(&run.script, 2))
+				filter_answered(run.filter,
+						1 + fuzz_below(&run.script, (uint32_t)run.question),
+						fuzz_rarely(&run.script, 4) ? FILTER_DECLINED
+									    : FILTER_APPROVED,
+						run.now);
+			else
+				answer_question();
 			break;
 		case 2:
 			if (fuzz_rarely(&run.script, 16))
 				filter_forget(run.filter);
 			else
-				filter_policy_changed(run.filter);
+				filter_policy_changed(run.filter, run.now);
 			break;
 		case 3:
 		case 4:
@@ -284,6 +312,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		filter_stats(run.filter, &stats);
 		FUZZ_REQUIRE(stats.peeks <= FILTER_PEEKS && stats.peeks <= stats.flows);
+		FUZZ_REQUIRE(stats.asks <= FILTER_ASKS);
 		FUZZ_REQUIRE(stats.flows <= FLOW_MAX);
 	}
 	filter_destroy(run.filter);

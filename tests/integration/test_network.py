@@ -21,10 +21,21 @@ net allow udp  93.184.216.34/32:123
 """
 
 
-def world(command, rules=RULES, options=(), stdin=None, env=None, **task):
-    """Runs a command in a sandbox in a world of its own; what came of it, with the audit log."""
+def in_world(argv, env=None, **task):
+    """Runs a command of the host in a world of its own; what came of it."""
     cordon.need_root()
     cordon.need_program("unshare", "ip", "passt")
+    done = subprocess.run(["unshare", "-n", "-m", sys.executable,
+                           os.path.join(cordon.HERE, "net_world.py"),
+                           json.dumps({"argv": argv, **task})],
+                          capture_output=True, text=True, check=False,
+                          env={**os.environ, **(env or {})})
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def world(command, rules=RULES, options=(), stdin=None, env=None, **task):
+    """Runs a command in a sandbox in a world of its own; what came of it, with the audit log."""
     with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
         audit, policy = os.path.join(folder, "audit"), os.path.join(folder, "policy")
         with open(policy, "w", encoding="utf-8") as file:
@@ -33,12 +44,7 @@ def world(command, rules=RULES, options=(), stdin=None, env=None, **task):
                         "--", *command]
         if stdin:
             task["stdin"] = stdin
-        done = subprocess.run(["unshare", "-n", "-m", sys.executable,
-                               os.path.join(cordon.HERE, "net_world.py"), json.dumps(task)],
-                              capture_output=True, text=True, check=False,
-                              env={**os.environ, **(env or {})})
-        assert done.returncode == 0, done.stderr
-        result = json.loads(done.stdout)
+        result = in_world(task.pop("argv"), env, **task)
         with open(audit, encoding="utf-8") as file:
             result["audit"] = [json.loads(line) for line in file]
     return result
@@ -119,6 +125,132 @@ def test_nothing_else_is_reached():
         assert got[name] in ("Connection refused", "Host is unreachable"), (name, result)
     assert got[probes[-1]] == "got served by 127.0.0.1:9000", result
     assert set(result["reached"]) == {"127.0.0.1:9000"}, result["reached"]
+
+
+ASKS = """policy 1
+net allow tcp  host:9000
+net ask   tcp  good.test:8000
+net ask   tls  tls.test:443
+net ask   udp  93.184.216.34/32:123
+"""
+
+# A sandbox that stays, with an operator who gets each question and answers it.
+OPERATOR = r"""set -e
+export XDG_RUNTIME_DIR="$work"
+cleanup() { exec 3>&-; "$cordon" kill box 2>/dev/null; }
+trap cleanup EXIT
+await() { while ! grep -q "$2" "$1"; do kill -0 $operator; sleep 0.1; done; }
+cd "$work"
+"$cordon" start --policy "$policy" --audit "$audit" box </dev/null
+mkfifo in; "$cordon" ask box <in >out 2>err & operator=$!
+exec 3>in
+"$cordon" exec box -- sh -c 'cat >/tmp/net; chmod 755 /tmp/net' <"$net"
+"$cordon" exec box -- /tmp/net tcp:good.test:8000 tcp:good.test:8000 tcp:good.test:8000     tls:tls.test:443:tls.test udp:93.184.216.34:123:a udp:93.184.216.34:123:b     tls:tls.test:443:tls.test & probes=$!
+await out '^1: '
+"$cordon" exec box -- /tmp/net tcp:host:9000:meanwhile
+"$cordon" stats --json box >stats-before
+echo 1 once >&3
+await out '^2: .*? ('
+"$cordon" ask box 2 always
+await out '^3: .*? ('; echo 3 no >&3
+await out '^4: .*? ('; echo 4 never >&3
+await out '^5: .*? ('; echo 77 once >&3; echo 5 perhaps >&3; echo 5 once >&3
+wait $probes
+"$cordon" stats --json box >stats-after
+exec 3>&-
+wait $operator
+"$cordon" exec box -- /tmp/net tls:tls.test:443:tls.test
+"$cordon" stop box
+trap - EXIT
+echo; cat stats-before; echo; cat stats-after; echo; cat out; echo; cat err
+"""
+
+
+@cordon.limit(900)
+def test_an_operator_decides():
+    """Flows wait for the answer, others do not; once, always, no, never; and with nobody there, no."""
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
+        environment = {"work": folder, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
+                       "audit": os.path.join(folder, "audit"),
+                       "policy": os.path.join(folder, "policy")}
+        with open(environment["policy"], "w", encoding="utf-8") as file:
+            file.write(ASKS)
+        result = in_world(["bash", "-c", OPERATOR], environment)
+        with open(environment["audit"], encoding="utf-8") as file:
+            audit = [json.loads(line) for line in file]
+    assert result["status"] == 0, result
+    probes, before, after, shown, errors = result["stdout"].split("\n\n")
+    assert probes.splitlines() == [
+        "tcp:host:9000:meanwhile: got served by 127.0.0.1:9000",    # while question 1 was open
+        "tcp:good.test:8000: got 220 first", f"to keep it, put this line before {environment['policy']}"
+        ":3: net allow tcp good.test:8000", "tcp:good.test:8000: got 220 first",
+        "tcp:good.test:8000: got 220 first",                        # remembered
+        "tls:tls.test:443:tls.test: connect: Connection refused",
+        f"udp:{GOOD}:123:a: receive: Host is unreachable",
+        f"udp:{GOOD}:123:b: receive: Host is unreachable",
+        f"tls:tls.test:443:tls.test: got served by {GOOD}:443",
+        "tls:tls.test:443:tls.test: connect: Connection refused"], result["stdout"]
+    lines = shown.splitlines()
+    policy = environment["policy"]
+    assert [line for line in lines if "? (" in line] == [
+        f"1: tcp good.test {GOOD}:8000? ({policy}:3)", f"2: tcp good.test {GOOD}:8000? ({policy}:3)",
+        f"3: tls tls.test {GOOD}:443? ({policy}:4)", f"4: udp tls.test {GOOD}:123? ({policy}:5)",
+        f"5: tls tls.test {GOOD}:443? ({policy}:4)"], shown
+    assert any(line.startswith("2: always by uid 0, process ") for line in lines), shown
+    assert "there is no such question any more" in errors and "never" in errors, errors
+    assert f"{GOOD}:123" not in result["reached"], result["reached"]
+    assert len([data for data in result["reached"][f"{GOOD}:443"] if "tls.test" in data]) == 1, result
+    # One line for each question, one for each answer, with who; and the flow's own with the rule.
+    questions = [line["object"] for line in audit if line.get("event") == "ask"]
+    answers = [line["detail"] for line in audit if line.get("event") == "answer"]
+    assert len(questions) == len(answers) == 5 and "by uid 0, process" in answers[0], audit
+    verdicts_ = [(line["verdict"], line["rule"].rsplit(":")[-1], line["reason"]) for line in audit
+                 if line.get("op") == "connect"]
+    assert ("allow", "3", "an operator was asked and allowed it") in verdicts_, verdicts_
+    assert ("allow", "3", "an operator has allowed it for the sandbox's life") in verdicts_, verdicts_
+    assert ("deny", "4", "an operator was asked and refused it") in verdicts_, verdicts_
+    assert ("deny", "4", "a rule has an operator asked, and there is none") in verdicts_, verdicts_
+    before, after = json.loads(before), json.loads(after)
+    assert before["net_questions_open"] == 1 and after["net_questions_open"] == 0, (before, after)
+    flow = next(flow for flow in after["flows"] if flow.get("name") == "good.test")
+    assert (flow["protocol"], flow["address"], flow["port"], flow["bytes_in"], flow["rule"]) == \
+        ("tcp", GOOD, 8000, 9, f"{policy}:3"), flow
+
+
+@cordon.limit(600)
+def test_a_command_decides():
+    """--on-ask: a program answers; what it says, what it does not, and how often it is asked."""
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
+        script = os.path.join(folder, "decide")
+        with open(script, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n"
+                       f'echo "$@" >>{folder}/asked\n'
+                       '[ "$1" = tcp ] && echo session\n'
+                       '[ "$1" = udp ] && exit 1\n'
+                       '[ "$1" = tls ] && echo maybe\nexit 0\n')
+        os.chmod(script, 0o755)
+        result, got = probe("tcp:good.test:8000", "tcp:good.test:8000", f"udp:{GOOD}:123:x",
+                            "tls:tls.test:443:tls.test", rules=ASKS,
+                            options=["--on-ask", script])
+        with open(os.path.join(folder, "asked"), encoding="utf-8") as file:
+            asked = [line.split()[:4] for line in file]
+    assert got["tcp:good.test:8000"] == "got 220 first", result
+    assert got[f"udp:{GOOD}:123:x"] == "Host is unreachable", result
+    assert got["tls:tls.test:443:tls.test"] == "Connection refused", result
+    assert asked == [["tcp", "good.test", GOOD, "8000"], ["udp", "good.test", GOOD, "123"],
+                     ["tls", "tls.test", GOOD, "443"]], asked
+    assert set(result["reached"]) == {f"{GOOD}:8000", "127.0.0.53:53"}, result
+
+
+@cordon.limit(300)
+def test_nobody_to_ask():
+    """cordon run without --on-ask says so, and the rule denies."""
+    result = world(["sh", "-c", "cat >/tmp/net; chmod 755 /tmp/net; /tmp/net tcp:good.test:8000 "
+                    "tcp:host:9000:hi"], stdin=cordon.program("net"), rules=ASKS)
+    assert result["stdout"] == ("tcp:good.test:8000: connect: Connection refused\n"
+                                "tcp:host:9000:hi: got served by 127.0.0.1:9000\n"), result
+    assert "cordon: warning: " in result["stderr"] and result["stderr"].count("\n") == 1, result
+    assert "policy:3 has somebody asked, and nobody can be" in result["stderr"], result
 
 
 @cordon.limit(300)

@@ -40,6 +40,7 @@ int cmd_cp(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+void help_stats(void);
 int cmd_logs(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
@@ -60,6 +61,8 @@ void help_policy(void);
 int cmd_audit(int argc, char **argv);
 void help_audit(void);
 int cmd_why(int argc, char **argv);
+int cmd_ask(int argc, char **argv);
+void help_ask(void);
 
 /* An option of a verb. set gets the value (NULL for a flag): 0 or -errno with a message. */
 struct cli_option {

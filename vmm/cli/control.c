@@ -320,38 +320,6 @@ int cmd_ps(int argc, char **argv)
 	return 0;
 }
 
-int cmd_stats(int argc, char **argv)
-{
-	struct message answer;
-	struct err err = {.text = ""};
-	void *at_key;
-	int at, ret;
-	bool json = wants_json(argc, argv, &at, &err);
-
-	ret = at < 0 ? -EINVAL : 0;
-	if (ret == 0 && at + 1 != argc)
-		ret = err_set(&err, EINVAL, "stats: cordon stats [--json] NAME");
-	if (ret == 0)
-		ret = ask(argv[at], json_pack("{s:s}", "op", "stats"), &answer, &err);
-	if (ret < 0) {
-		log_error("%s", err.text);
-		return EXIT_CORDON;
-	}
-	json_object_del(answer.body, "ok");
-	json_object_del(answer.body, "id");
-	if (json) {
-		json_dumpf(answer.body, stdout, JSON_INDENT(2));
-		printf("\n");
-	} else {
-		for (at_key = json_object_iter(answer.body); at_key;
-		     at_key = json_object_iter_next(answer.body, at_key))
-			printf("%-18s %lld\n", json_object_iter_key(at_key),
-			       (long long)json_integer_value(json_object_iter_value(at_key)));
-	}
-	message_clear(&answer);
-	return 0;
-}
-
 /* --- fork ------------------------------------------------------------------------------------- */
 
 #define FORKS_MAX 1000

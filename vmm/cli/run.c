@@ -77,6 +77,26 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 	return sandbox_options_finish(&options->base, options->argv != NULL, err);
 }
 
+/* Nobody can answer for this sandbox but a command. */
+static void warn_of_questions(const struct run_options *options)
+{
+	const struct policy *policy = options->base.policy;
+	size_t i;
+
+	if (options->base.sandbox.on_ask || !options->base.sandbox.network.user)
+		return;
+	for (i = 0; i < policy_rule_count(policy, POLICY_NET); i++) {
+		const struct policy_rule *rule = policy_rule(policy, POLICY_NET, i);
+
+		if (rule->action != POLICY_ACTION_ASK)
+			continue;
+		log_warning("%s:%u has somebody asked, and nobody can be: it denies. See --on-ask, "
+			    "or 'cordon start' and 'cordon ask'",
+			    rule->file, rule->line);
+		return;
+	}
+}
+
 int cmd_run(int argc, char **argv)
 {
 	static struct run_options options;
@@ -89,6 +109,7 @@ int cmd_run(int argc, char **argv)
 		log_error("%s", err.text);
 		return EXIT_CORDON;
 	}
+	warn_of_questions(&options);
 	if (!options.argv)
 		options.base.sandbox.machine.console_fd = STDOUT_FILENO;
 	return run_session(&options, started);

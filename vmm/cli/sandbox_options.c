@@ -108,6 +108,13 @@ static int set_share(void *arg, const char *value, struct err *err)
 	return policy_add_share(&((struct sandbox_options *)arg)->policy_options, value, err);
 }
 
+static int set_on_ask(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->sandbox.on_ask = value;
+	return 0;
+}
+
 static int set_rootfs(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -160,6 +167,8 @@ const struct cli_option sandbox_option_table[] = {
 	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
 	{"disk-rate", 0, "BYTES[:N]", "at most so many bytes (and requests) a second, a disk",
 	 set_disk_rate},
+	{"on-ask", 0, "CMD", "a command that answers where a rule says ask: see cordon ask",
+	 set_on_ask},
 	{"console", 0, NULL, "show the guest's console on stderr", set_console},
 	{"cold", 0, NULL, "boot; neither use nor make a template", set_cold},
 	{"vsock", 0, "PATH", "a Unix socket through which host programs reach guest ports",

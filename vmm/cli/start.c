@@ -72,11 +72,20 @@ static int set_share(void *arg, const char *value, struct err *err)
 	return policy_add_share(&((struct start_options *)arg)->base.policy_options, value, err);
 }
 
+static int set_on_ask(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct start_options *)arg)->base.sandbox.on_ask = value;
+	return 0;
+}
+
 static const struct cli_option restore_option_table[] = {
 	{"rootfs", 0, "IMAGE", "the image that the snapshot was taken with", set_image},
 	{"policy", 0, "FILE", "a policy file, or locked, workspace, open (locked)", set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
+	{"on-ask", 0, "CMD", "a command that answers where a rule says ask: see cordon ask",
+	 set_on_ask},
 	{"verify", 0, NULL, "read all of the memory in FILE first and check it", set_verify},
 };
 

@@ -333,6 +333,8 @@ static int open_monitor(struct monitor *monitor, struct err *err)
 	monitor->kill_timer = (struct loop_timer){.expired = kill_expired, .arg = monitor};
 	ret = sandbox_create(&monitor->sandbox, monitor->loop, &sandbox, &ops, monitor, err);
 	if (ret == 0)
+		monitor_watch_questions(monitor);
+	if (ret == 0)
 		ret = monitor_check_size(monitor, config->policy, err);
 	if (ret == 0)
 		ret = server_open(monitor, err);

@@ -21,6 +21,7 @@
 #define MONITOR_CLIENTS_MAX 256
 #define MONITOR_JOBS_MAX    128
 #define MONITOR_OUTPUT_MAX  (1u << 20) /* bytes that are kept of a detached job's outputs, each */
+#define MONITOR_FLOWS_MAX   128	       /* live flows that are told of */
 #define MONITOR_ENDED_MAX   32	       /* detached jobs whose output is kept after their end */
 
 struct monitor_config {
@@ -44,6 +45,8 @@ struct client {
 	int fd;
 	bool waits; /* for the sandbox's end */
 	uint64_t wait_id;
+	bool watches; /* for questions: an operator */
+	uint64_t watch_id;
 	struct loop_source source;
 	struct client *next;
 };
@@ -117,6 +120,15 @@ void server_close(struct monitor *monitor);
 void server_send(struct client *client, json_t *body, const int *fd, unsigned fds);
 void server_answer(struct client *client, uint64_t id, json_t *body);
 void server_refuse(struct client *client, uint64_t id, const char *why);
+
+/* For the log: "by uid 1000, process 123". */
+void server_peer(const struct client *client, char *text, size_t size);
+
+/* The sandbox is made: operators hear of its questions. */
+void monitor_watch_questions(struct monitor *monitor);
+
+/* A client that watches for questions has come or gone. */
+void monitor_operators_changed(struct monitor *monitor);
 
 /* Does what a message asks for. */
 void request_handle(struct client *client, struct message *message);

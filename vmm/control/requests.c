@@ -65,22 +65,22 @@ static void op_stats(struct client *client, struct message *message)
 	struct vsock_stats vsock;
 	unsigned long exits = 0;
 	struct timespec cpu;
+	json_t *body;
 	unsigned i;
 
 	vsock_stats(machine->devices.vsock, &vsock);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	for (i = 0; i < machine->vcpus; i++)
 		exits += atomic_load(&machine->vcpu[i].exits);
-	server_answer(client, request_id(message->body),
-		      json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "exits", (json_int_t)exits,
-				"cpu_us", (json_int_t)cpu.tv_sec * 1000000 + cpu.tv_nsec / 1000,
-				"private_kib",
-				memory_kib("Private_Clean:") + memory_kib("Private_Dirty:"),
-				"proportional_kib", memory_kib("Pss:"), "vsock_to_guest",
-				(json_int_t)vsock.bytes_to_guest, "vsock_from_guest",
-				(json_int_t)vsock.bytes_from_guest, "console_bytes",
-				(json_int_t)machine->console.bytes, "jobs",
-				(int)client->monitor->job_count));
+	body = json_pack(
+		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "exits", (json_int_t)exits, "cpu_us",
+		(json_int_t)cpu.tv_sec * 1000000 + cpu.tv_nsec / 1000, "private_kib",
+		memory_kib("Private_Clean:") + memory_kib("Private_Dirty:"), "proportional_kib",
+		memory_kib("Pss:"), "vsock_to_guest", (json_int_t)vsock.bytes_to_guest,
+		"vsock_from_guest", (json_int_t)vsock.bytes_from_guest, "console_bytes",
+		(json_int_t)machine->console.bytes, "jobs", (int)client->monitor->job_count);
+	describe_network(client->monitor, body);
+	server_answer(client, request_id(message->body), body);
 }
 
 /* --- pausing ---------------------------------------------------------------------------------- */
@@ -223,6 +223,8 @@ static const struct operation {
 	{"snapshot", op_snapshot, false},
 	{"stop", op_stop, true},
 	{"wait", op_wait, true},
+	{"questions", op_questions, true},
+	{"answer", op_answer, false},
 	{"policy", op_policy, true},
 	{"policy-set", op_policy_set, false},
 };

@@ -39,6 +39,14 @@ void op_signal(struct client *client, struct message *message);
 void op_resize(struct client *client, struct message *message);
 void op_logs(struct client *client, struct message *message);
 
+/* requests_net.c */
+void op_questions(struct client *client, struct message *message);
+void op_answer(struct client *client, struct message *message);
+
+/* Adds what the network does to the answer of `stats`: its live flows, at most MONITOR_FLOWS_MAX.
+ */
+void describe_network(struct monitor *monitor, json_t *body);
+
 /* requests_policy.c */
 void op_policy(struct client *client, struct message *message);
 void op_policy_set(struct client *client, struct message *message);

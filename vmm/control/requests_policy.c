@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -137,16 +136,6 @@ static int read_policy(int fd, char **text, size_t *length, struct err *err)
 	return 0;
 }
 
-/* For the log: who it was. */
-static void peer_of(const struct client *client, char *text, size_t size)
-{
-	struct ucred peer = {.uid = (uid_t)-1};
-	socklen_t length = sizeof(peer);
-
-	getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-	snprintf(text, size, "by uid %u, process %d", (unsigned)peer.uid, (int)peer.pid);
-}
-
 void op_policy_set(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
@@ -180,7 +169,7 @@ void op_policy_set(struct client *client, struct message *message)
 		server_refuse(client, id, err.text);
 		return;
 	}
-	peer_of(client, by, sizeof(by));
+	server_peer(client, by, sizeof(by));
 	guard_replace(monitor->guard, policy, by);
 	network_policy_changed(&monitor->sandbox.network);
 	server_answer(client, id, NULL);

@@ -43,6 +43,7 @@ static void client_close(struct client *client)
 	monitor->client_count--;
 	free(client);
 	monitor_jobs_changed(monitor);
+	monitor_operators_changed(monitor);
 }
 
 void server_send(struct client *client, json_t *body, const int *fd, unsigned fds)
@@ -68,6 +69,15 @@ void server_refuse(struct client *client, uint64_t id, const char *why)
 {
 	server_send(client, json_pack("{s:I,s:b,s:s}", "id", (json_int_t)id, "ok", 0, "error", why),
 		    NULL, 0);
+}
+
+void server_peer(const struct client *client, char *text, size_t size)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t length = sizeof(peer);
+
+	getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+	snprintf(text, size, "by uid %u, process %d", (unsigned)peer.uid, (int)peer.pid);
 }
 
 static void client_ready(void *arg, uint32_t events)

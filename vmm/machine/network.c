@@ -7,6 +7,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
+#include "vmm/machine/questions.h"
 #include "vmm/net/address.h"
 #include "vmm/policy/guard.h"
 
@@ -49,7 +50,16 @@ static struct policy_request to_policy(const struct filter_request *request)
 	return to;
 }
 
-static bool on_decide(void *arg, const struct filter_request *request, uint32_t *order)
+/* What a person has said before of what a rule has asked: 1 yes, 0 no, -1 nothing. */
+static int recall(const struct network *network, const struct policy_request *question)
+{
+	const struct questions *questions = network->config.questions;
+
+	return questions ? questions_recall(questions, &question->net) : -1;
+}
+
+static enum filter_verdict on_decide(void *arg, const struct filter_request *request,
+				     uint32_t *order)
 {
 	struct network *network = arg;
 	struct policy_request question = to_policy(request);
@@ -58,11 +68,20 @@ static bool on_decide(void *arg, const struct filter_request *request, uint32_t 
 	/* A published port is the user's word, not the policy's. */
 	if (request->op == FILTER_LISTEN) {
 		*order = 0;
-		return true;
+		return FILTER_ALLOW;
 	}
 	guard_decide(network->guard, &question, &decision);
 	*order = decision.number > 0 ? decision.number - 1 : FILTER_NO_RULE;
-	return decision.verdict == POLICY_ALLOW;
+	if (decision.verdict != POLICY_ASK)
+		return decision.verdict == POLICY_ALLOW ? FILTER_ALLOW : FILTER_DENY;
+	switch (recall(network, &question)) {
+	case 1:
+		return FILTER_ALLOW;
+	case 0:
+		return FILTER_DENY;
+	default:
+		return FILTER_ASK;
+	}
 }
 
 static void on_note(void *arg, const char *what, const char *object, const char *detail)
@@ -74,6 +93,33 @@ static void on_note(void *arg, const char *what, const char *object, const char 
 	guard_note(network->guard, &note);
 }
 
+/* The policy's word, and where that is to ask, what came of it. */
+static bool check_asked(struct network *network, enum filter_answer answer,
+			const struct policy_request *question)
+{
+	static const char *const reason[] = {
+		[FILTER_APPROVED] = "an operator was asked and allowed it",
+		[FILTER_DECLINED] = "an operator was asked and refused it",
+		[FILTER_UNANSWERED] = "an operator was asked and did not answer in time",
+		[FILTER_UNATTENDED] = "a rule has an operator asked, and there is none",
+		[FILTER_OVERASKED] =
+			"a rule has an operator asked, and too many questions are open",
+	};
+	int before = answer == FILTER_UNASKED ? recall(network, question) : -1;
+	bool yes = answer == FILTER_APPROVED || before == 1;
+	const char *why = reason[FILTER_UNATTENDED];
+
+	if (before >= 0)
+		why = yes ? "an operator has allowed it for the sandbox's life"
+			  : "an operator has refused it for the sandbox's life";
+	else if (network->reason && (answer == FILTER_APPROVED || answer == FILTER_DECLINED))
+		why = network->reason;
+	else if (answer != FILTER_UNASKED)
+		why = reason[answer];
+	return guard_check_asked(network->guard, question, yes ? POLICY_ALLOW : POLICY_DENY, why) ==
+	       POLICY_ALLOW;
+}
+
 static bool on_check(void *arg, const struct filter_request *request)
 {
 	struct network *network = arg;
@@ -81,7 +127,34 @@ static bool on_check(void *arg, const struct filter_request *request)
 
 	if (request->op == FILTER_LISTEN)
 		return guard_grant(network->guard, &question, "--publish") == POLICY_ALLOW;
-	return guard_check(network->guard, &question, NULL) == POLICY_ALLOW;
+	return check_asked(network, request->answer, &question);
+}
+
+static int on_ask(void *arg, const struct filter_request *request)
+{
+	struct network *network = arg;
+	struct policy_request question = to_policy(request);
+
+	if (!network->config.questions)
+		return -ENOENT;
+	return questions_ask(network->config.questions, &question.net);
+}
+
+static void on_unask(void *arg, uint32_t number)
+{
+	struct network *network = arg;
+
+	questions_take_back(network->config.questions, number);
+}
+
+static void on_answered(void *arg, uint32_t number, bool yes, const char *reason)
+{
+	struct network *network = arg;
+
+	network->reason = reason;
+	filter_answered(network->filter, number, yes ? FILTER_APPROVED : FILTER_DECLINED,
+			loop_now_ns());
+	network->reason = NULL;
 }
 
 static int on_resolve(void *arg, uint32_t ticket, const char *name)
@@ -118,6 +191,8 @@ static const struct filter_ops filter_ops = {
 	.to_peer = to_peer,
 	.decide = on_decide,
 	.check = on_check,
+	.ask = on_ask,
+	.unask = on_unask,
 	.note = on_note,
 	.resolve = on_resolve,
 };
@@ -267,6 +342,8 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 		return 0;
 	network->tick = (struct loop_timer){.expired = tick, .arg = network};
 	network->card = card;
+	if (config->questions)
+		questions_set_asker(config->questions, on_answered, network);
 	return create_parts(network, config, err);
 }
 
@@ -307,6 +384,8 @@ void network_close(struct network *network)
 	if (!network->loop)
 		return;
 	loop_timer_stop(network->loop, &network->tick);
+	if (network->config.questions)
+		questions_set_asker(network->config.questions, NULL, NULL);
 	if (network->card)
 		net_card_set_owner(network->card, NULL, NULL);
 	network->card = NULL;
@@ -342,5 +421,5 @@ void network_answered(struct network *network)
 void network_policy_changed(struct network *network)
 {
 	if (network->filter)
-		filter_policy_changed(network->filter);
+		filter_policy_changed(network->filter, loop_now_ns());
 }

@@ -19,9 +19,11 @@
 #include "vmm/net/resolver.h"
 
 struct guard;
+struct questions;
 
 struct network_config {
-	bool user; /* passt; else there is no network */
+	bool user;		     /* passt; else there is no network */
+	struct questions *questions; /* not ours: whom a rule has asked; or NULL */
 	unsigned published;
 	struct publish publish[PUBLISH_MAX];
 };
@@ -47,6 +49,7 @@ struct network {
 	struct passt *passt;
 	struct resolver *resolver;
 	struct loop_timer tick;
+	const char *reason; /* of the answer at hand to a question, for the log */
 };
 
 /* Makes it ready. 0, or -ENOMEM with a message. network_close() also after a failure, and on zeros.

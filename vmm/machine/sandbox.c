@@ -333,6 +333,22 @@ static int open_root_share(struct sandbox *sandbox, struct err *err)
 	return shares_open_root(&sandbox->shares, &share, sandbox->config.guard, err);
 }
 
+/* With whom it asks what a rule leaves to a person. */
+static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *err)
+{
+	const struct sandbox_config *config = &sandbox->config;
+	struct network_config network = config->network;
+	int ret = 0;
+
+	if (config->guard)
+		ret = questions_create(&sandbox->questions, loop, config->guard, config->on_ask);
+	if (ret < 0)
+		return err_code(err, -ret, "questions");
+	network.questions = sandbox->questions;
+	return network_open(&sandbox->network, loop, &network, sandbox->machine.devices.net,
+			    config->guard, &network_ops, sandbox, err);
+}
+
 int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sandbox_config *config,
 		   const struct sandbox_ops *ops, void *arg, struct err *err)
 {
@@ -355,9 +371,7 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	if (ret == 0 && config->machine.agent)
 		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
 	if (ret == 0 && config->machine.agent)
-		ret = network_open(&sandbox->network, loop, &config->network,
-				   sandbox->machine.devices.net, config->guard, &network_ops,
-				   sandbox, err);
+		ret = open_network(sandbox, loop, err);
 	if (ret < 0)
 		sandbox_destroy(sandbox);
 	return ret;
@@ -384,6 +398,8 @@ void sandbox_destroy(struct sandbox *sandbox)
 		machine_stop(&sandbox->machine);
 	}
 	network_close(&sandbox->network);
+	questions_destroy(sandbox->questions);
+	sandbox->questions = NULL;
 	shares_close(&sandbox->shares);
 	machine_destroy(&sandbox->machine);
 	root_close(&sandbox->root);

@@ -11,6 +11,7 @@
 #include "vmm/base/err.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/network.h"
+#include "vmm/machine/questions.h"
 #include "vmm/machine/shares.h"
 #include "vmm/machine/root.h"
 #include "vmm/machine/template.h"
@@ -26,6 +27,7 @@ struct sandbox_config {
 	struct network_config network;
 	struct root_config root; /* zeros: the initramfs alone; of a snapshot: its image */
 	bool trusted_image;	 /* the snapshot is our own: the image that it names is taken */
+	const char *on_ask; /* the command that answers where a rule has somebody asked, or NULL */
 };
 
 struct sandbox_ops {
@@ -45,6 +47,7 @@ struct sandbox {
 	bool restored;		  /* the guest has a life before this one */
 	bool is_ready;
 	struct shares shares;
+	struct questions *questions; /* there if there is a guard */
 	struct network network;
 	int network_asked; /* the request that configures it, until it is answered */
 	bool network_done;

@@ -196,6 +196,8 @@ static void flow_ended(void *arg, struct flow *flow, enum flow_end how)
 {
 	struct filter *filter = arg;
 
+	if (flow->peek && flow->peek->asking)
+		filter_ask_cancel(filter, &flow->key);
 	filter_peek_end(filter, flow);
 	filter_log_end(filter, flow, how);
 }
@@ -233,6 +235,7 @@ void filter_destroy(struct filter *filter)
 {
 	if (!filter)
 		return;
+	filter_ask_forget(filter, false);
 	flow_table_destroy(&filter->flows);
 	pins_destroy(&filter->pins);
 	free(filter);
@@ -240,10 +243,11 @@ void filter_destroy(struct filter *filter)
 
 void filter_expire(struct filter *filter, uint64_t now_ns)
 {
+	filter_ask_expire(filter, now_ns);
 	flow_expire(&filter->flows, now_ns, EXPIRE_LIMIT);
 }
 
-void filter_policy_changed(struct filter *filter)
+void filter_policy_changed(struct filter *filter, uint64_t now_ns)
 {
 	uint32_t at = 0;
 	struct flow *flow;
@@ -251,10 +255,12 @@ void filter_policy_changed(struct filter *filter)
 	while ((flow = flow_next(&filter->flows, &at)) != NULL)
 		if (!filter_still_allowed(filter, flow))
 			flow_end(&filter->flows, flow, FLOW_DROPPED);
+	filter_ask_again(filter, now_ns);
 }
 
 void filter_forget(struct filter *filter)
 {
+	filter_ask_forget(filter, true);
 	flow_end_all(&filter->flows, FLOW_DROPPED);
 	pins_clear(&filter->pins);
 	/* Answers that are on their way find no ticket. */
@@ -267,6 +273,7 @@ void filter_stats(const struct filter *filter, struct filter_stats *stats)
 	stats->flows = filter->flows.count;
 	stats->pins = filter->pins.count;
 	stats->peeks = filter->peeks;
+	stats->asks = filter->asks;
 }
 
 const struct flow *filter_flow_next(const struct filter *filter, uint32_t *at)

@@ -7,6 +7,10 @@
  * where a rule is about a TLS or HTTP name; and drops and counts what does not parse, comes from
  * somebody else's address or belongs to no flow.
  *
+ * Where a rule has a person asked, the first packet of a flow (or, where the question is about a
+ * TLS or HTTP name that another rule has let pass so far, its first bytes) is held back until there
+ * is an answer, in bounds of number, bytes and time; other flows go on.
+ *
  * It owns no descriptor, timer or thread: frames, answers of resolvers and the time are passed in,
  * frames and questions come out through struct filter_ops. All calls from one thread. Times are
  * nanoseconds of a clock that does not go back. Frames are copies on the host: they may be changed.
@@ -31,10 +35,14 @@ struct filter;
 #define FILTER_FLOWS_BURST   2000
 #define FILTER_DNS_SECOND    50 /* questions, with a burst of FILTER_DNS_BURST */
 #define FILTER_DNS_BURST     200
-#define FILTER_DNS_WAITING   64 /* questions that wait for a resolver */
-#define FILTER_ECHO_SECOND   20 /* echo requests that leave, with a burst of 40 */
-#define FILTER_ECHO_PAYLOAD  64 /* bytes one may carry; ping sends 56 */
-#define FILTER_LOGGED_SECOND 50 /* refusals that are logged, with a burst of 500 */
+#define FILTER_DNS_WAITING   64	    /* questions that wait for a resolver */
+#define FILTER_ECHO_SECOND   20	    /* echo requests that leave, with a burst of 40 */
+#define FILTER_ECHO_PAYLOAD  64	    /* bytes one may carry; ping sends 56 */
+#define FILTER_LOGGED_SECOND 50	    /* refusals that are logged, with a burst of 500 */
+#define FILTER_ASKS	     32	    /* flows that wait for a person's answer, at a time */
+#define FILTER_ASK_FRAMES    8	    /* held back of one of them */
+#define FILTER_ASK_BYTES     131072 /* held back of all of them */
+#define FILTER_ASK_NS	     UINT64_C(60000000000) /* how long one waits: 60 s */
 
 enum filter_op { FILTER_CONNECT, FILTER_RESOLVE, FILTER_LISTEN };
 enum filter_protocol {
@@ -48,14 +56,27 @@ enum filter_protocol {
 
 #define FILTER_NO_RULE UINT32_MAX
 
+enum filter_verdict { FILTER_DENY, FILTER_ALLOW, FILTER_ASK };
+
+/* What came of asking a person. */
+enum filter_answer {
+	FILTER_UNASKED, /* nobody was: the policy alone decides */
+	FILTER_APPROVED,
+	FILTER_DECLINED,
+	FILTER_UNANSWERED, /* in time */
+	FILTER_UNATTENDED, /* nobody is there */
+	FILTER_OVERASKED,  /* too many questions */
+};
+
 /* A question to the policy. */
 struct filter_request {
 	enum filter_op op;
 	enum filter_protocol protocol;
-	const char *name; /* normalised; NULL: by address only */
-	uint32_t address; /* 0 with FILTER_RESOLVE */
-	uint16_t port;	  /* 0 for ICMP and DNS; of the guest for FILTER_LISTEN */
-	bool host;	  /* the host's loopback */
+	const char *name;	   /* normalised; NULL: by address only */
+	uint32_t address;	   /* 0 with FILTER_RESOLVE */
+	uint16_t port;		   /* 0 for ICMP and DNS; of the guest for FILTER_LISTEN */
+	bool host;		   /* the host's loopback */
+	enum filter_answer answer; /* counts where the policy has a person asked */
 };
 
 struct filter_ops {
@@ -66,8 +87,17 @@ struct filter_ops {
 	 * Whether the policy allows that. decide: without a word; *order is the place of the rule
 	 * that says so, the first is the lowest, FILTER_NO_RULE: none. check: and logs it.
 	 */
-	bool (*decide)(void *arg, const struct filter_request *request, uint32_t *order);
+	enum filter_verdict (*decide)(void *arg, const struct filter_request *request,
+				      uint32_t *order);
 	bool (*check)(void *arg, const struct filter_request *request);
+	/*
+	 * Has a person asked; filter_answered() with the number, later and once. The same question
+	 * once more has the same number. A number above 0; -ENOENT: nobody is there; -EBUSY: too
+	 * many questions.
+	 */
+	int (*ask)(void *arg, const struct filter_request *request);
+	/* No flow waits for that answer any more. */
+	void (*unask)(void *arg, uint32_t question);
 	/* What is no decision of the policy: "flow-end", "dns-answer", "flow-refused". */
 	void (*note)(void *arg, const char *what, const char *object, const char *detail);
 	/*
@@ -105,7 +135,7 @@ struct filter_stats {
 	uint64_t guest_frames, guest_bytes, peer_frames, peer_bytes; /* let through */
 	uint64_t guest_drop[FILTER_DROPS], peer_drop[FILTER_DROPS];
 	uint64_t questions, answered;
-	uint32_t flows, peeks, pins, unlogged;
+	uint32_t flows, peeks, pins, asks, unlogged;
 };
 
 const char *filter_drop_text(unsigned drop);
@@ -131,11 +161,18 @@ void filter_from_peer(struct filter *filter, uint8_t *frame, size_t length, uint
 void filter_resolved(struct filter *filter, uint32_t ticket, int rcode,
 		     const struct dns_addresses *addresses, uint64_t now_ns);
 
-/* Ends flows that nothing is heard of; a bounded number at a time. To be called once a second. */
+/* The answer to a question of ops->ask(): FILTER_APPROVED, or why not. */
+void filter_answered(struct filter *filter, uint32_t question, enum filter_answer answer,
+		     uint64_t now_ns);
+
+/*
+ * Ends flows that nothing is heard of, and the waiting of those that nobody has answered for; a
+ * bounded number at a time. To be called once a second.
+ */
 void filter_expire(struct filter *filter, uint64_t now_ns);
 
 /* The policy has changed: ends the flows that it does not allow any more. */
-void filter_policy_changed(struct filter *filter);
+void filter_policy_changed(struct filter *filter, uint64_t now_ns);
 
 /* The card is new (a reset, a restored guest): everything of the former guest is forgotten. */
 void filter_forget(struct filter *filter);

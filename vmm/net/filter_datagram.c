@@ -14,10 +14,20 @@ static void send_on(struct filter *filter, struct flow *flow, const struct frame
 static void open_flow(struct filter *filter, const struct frame *frame, uint8_t *bytes,
 		      const struct flow_key *key, struct filter_request *request, uint64_t now_ns)
 {
-	enum flow_class class = key->protocol == IP_UDP ? FLOW_UDP : FLOW_ECHO;
+	struct filter_ask ask = {.key = *key};
+	struct filter_choice choice;
 	struct flow *flow;
 
-	if (!filter_decide_flow(filter, frame, request, now_ns).allowed) {
+	if (filter_ask_waits(filter, key, frame))
+		return;
+	choice = filter_decide_flow(filter, frame, request, now_ns);
+	if (choice.verdict == FILTER_ASK) {
+		ask.request = *request;
+		ask.rule = choice.order;
+		filter_ask_packet(filter, &ask, frame, now_ns);
+		return;
+	}
+	if (choice.verdict == FILTER_DENY) {
 		filter_log_refused(filter, request, NULL, now_ns);
 		filter_refuse(filter, frame, FILTER_REFUSED);
 		return;
@@ -27,7 +37,8 @@ static void open_flow(struct filter *filter, const struct frame *frame, uint8_t 
 		filter_refuse(filter, frame, FILTER_REFUSED);
 		return;
 	}
-	flow = filter_open_flow(filter, frame, key, class, request->name, now_ns);
+	flow = filter_open_flow(filter, frame, key, filter_class_of(key), request->name,
+				choice.order, now_ns);
 	if (flow)
 		send_on(filter, flow, frame, bytes, now_ns);
 }

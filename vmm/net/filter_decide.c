@@ -30,7 +30,7 @@ struct filter_choice filter_decide_one(struct filter *filter, const struct filte
 {
 	struct filter_choice choice = {.order = FILTER_NO_RULE};
 
-	choice.allowed = filter->ops->decide(filter->arg, request, &choice.order);
+	choice.verdict = filter->ops->decide(filter->arg, request, &choice.order);
 	return choice;
 }
 
@@ -85,7 +85,7 @@ void filter_log_refused(struct filter *filter, const struct filter_request *requ
 
 struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
 			      const struct flow_key *key, enum flow_class class, const char *name,
-			      uint64_t now_ns)
+			      uint32_t rule, uint64_t now_ns)
 {
 	struct flow *flow = NULL;
 	char *copy = NULL;
@@ -102,6 +102,7 @@ struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
 		goto refuse;
 	}
 	flow->name = copy;
+	flow->rule = rule;
 	flow->host = key->peer == ADDRESS_HOST;
 	flow->sequence = frame->sequence;
 	return flow;
@@ -156,7 +157,18 @@ struct flow *filter_open_inbound(struct filter *filter, const struct frame *fram
 	return flow;
 }
 
-bool filter_still_allowed(struct filter *filter, const struct flow *flow)
+/* An answer stays good as long as the policy would have asked. */
+static bool allows(struct filter *filter, struct flow *flow, const struct filter_request *request)
+{
+	struct filter_choice choice = filter_decide_one(filter, request);
+
+	if (choice.verdict == FILTER_DENY || (choice.verdict == FILTER_ASK && !flow->approved))
+		return false;
+	flow->rule = choice.order;
+	return true;
+}
+
+bool filter_still_allowed(struct filter *filter, struct flow *flow)
 {
 	static const enum filter_protocol tcp[] = {FILTER_TCP, FILTER_TLS, FILTER_HTTP};
 	struct filter_request request = {
@@ -170,11 +182,11 @@ bool filter_still_allowed(struct filter *filter, const struct flow *flow)
 
 	if (flow->key.protocol != IP_TCP) {
 		request.protocol = flow->key.protocol == IP_UDP ? FILTER_UDP : FILTER_ICMP;
-		return filter_decide_one(filter, &request).allowed;
+		return allows(filter, flow, &request);
 	}
 	for (i = 0; i < ARRAY_SIZE(tcp); i++) {
 		request.protocol = tcp[i];
-		if (filter_decide_one(filter, &request).allowed)
+		if (allows(filter, flow, &request))
 			return true;
 	}
 	return false;

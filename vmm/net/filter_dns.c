@@ -79,7 +79,8 @@ void filter_dns_question(struct filter *filter, const struct frame *frame, uint6
 		return;
 	}
 	request.host = strcmp(dns.question.name, HOST_NAME) == 0;
-	if (dns.question.name[0] == '\0' || !filter_decide_one(filter, &request).allowed) {
+	if (dns.question.name[0] == '\0' ||
+	    filter_decide_one(filter, &request).verdict == FILTER_DENY) {
 		filter_drop_guest(filter, FILTER_REFUSED);
 		filter_log_refused(filter, &request, NULL, now_ns);
 		answer(filter, &dns, DNS_NO_NAME, NULL);

@@ -30,11 +30,31 @@ struct held_frame {
 struct flow_peek {
 	bool tls, http; /* there is a rule that could allow it by that name */
 	bool decided;	/* allowed: frames go through again */
+	bool asking;	/* a person, about the name in them */
+	/* What a person has allowed before the handshake, if flow->approved: a protocol with a name
+	 * ("": by address). */
+	enum filter_protocol approved;
+	char approved_name[DNS_NAME_TEXT];
 	uint32_t start; /* sequence number of data[0] */
 	uint32_t length;
 	unsigned frames;
 	struct held_frame *held, **held_end;
 	uint8_t data[TLS_PEEK_MAX];
+};
+
+/* A flow that waits for a person's answer. */
+struct filter_ask {
+	uint32_t question; /* 0: free */
+	struct flow_key key;
+	struct filter_request request; /* its name is the one below */
+	char name[DNS_NAME_TEXT];
+	uint32_t rule;
+	uint64_t until_ns;
+	bool peeking;	       /* the flow is there, and its peek holds what is held */
+	bool plain, tls, http; /* TCP: how it goes on when it is allowed */
+	unsigned frames;
+	size_t bytes;
+	struct held_frame *held, **held_end; /* the first packets, if not peeking */
 };
 
 struct filter {
@@ -46,7 +66,9 @@ struct filter {
 	struct filter_stats stats;
 	struct rate flow_rate, dns_rate, echo_rate, log_rate;
 	struct filter_dns dns[FILTER_DNS_WAITING];
-	uint32_t last_ticket, peeks;
+	uint32_t last_ticket, peeks, asks;
+	size_t ask_bytes;
+	struct filter_ask ask[FILTER_ASKS];
 	uint8_t out[FRAME_MAX]; /* frames that the filter makes */
 };
 
@@ -70,7 +92,7 @@ void filter_refuse_peer(struct filter *filter, const struct frame *frame, unsign
 
 /* A decision of the policy, and the place of its rule. */
 struct filter_choice {
-	bool allowed;
+	enum filter_verdict verdict;
 	uint32_t order;
 };
 
@@ -92,7 +114,7 @@ void filter_log_refused(struct filter *filter, const struct filter_request *requ
 /* A new flow of the guest, or NULL (counted and refused). name may be NULL. */
 struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
 			      const struct flow_key *key, enum flow_class class, const char *name,
-			      uint64_t now_ns);
+			      uint32_t rule, uint64_t now_ns);
 
 /*
  * A flow that somebody outside begins, if its port is published. NULL: it is not, or there are too
@@ -102,8 +124,8 @@ struct flow *filter_open_inbound(struct filter *filter, const struct frame *fram
 				 const struct flow_key *key, enum flow_class class,
 				 uint64_t now_ns);
 
-/* Whether the policy still allows a flow. */
-bool filter_still_allowed(struct filter *filter, const struct flow *flow);
+/* Whether the policy still allows a flow; its rule may be another one from then on. */
+bool filter_still_allowed(struct filter *filter, struct flow *flow);
 
 void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_end how);
 
@@ -121,6 +143,43 @@ void filter_datagram_from_peer(struct filter *filter, const struct frame *frame,
 			       uint64_t now_ns);
 void filter_dns_question(struct filter *filter, const struct frame *frame, uint64_t now_ns);
 
+/* --- filter_ask.c --- */
+
+/* What a flow of the guest begins as. */
+static inline enum flow_class filter_class_of(const struct flow_key *key)
+{
+	if (key->protocol == IP_TCP)
+		return FLOW_OPENING;
+	return key->protocol == IP_UDP ? FLOW_UDP : FLOW_ECHO;
+}
+
+/*
+ * Holds the first packet of a flow that is not there yet, and has a person asked: of first, its
+ * request and how it goes on are filled in. Refuses it (and logs that) if nobody can be asked.
+ */
+void filter_ask_packet(struct filter *filter, const struct filter_ask *first,
+		       const struct frame *frame, uint64_t now_ns);
+
+/* One more packet from the guest: true if its flow waits, and the packet is dealt with. */
+bool filter_ask_waits(struct filter *filter, const struct flow_key *key, const struct frame *frame);
+
+/* Has a person asked about the name in a flow's first bytes. 0; else the request's answer says why
+ * not, and the flow is to be refused. */
+int filter_ask_name(struct filter *filter, struct flow *flow, struct filter_request *request,
+		    uint32_t rule, uint64_t now_ns);
+
+/* The flow is given up: by the guest, or it ends. */
+void filter_ask_cancel(struct filter *filter, const struct flow_key *key);
+
+/* Asks the policy once more about all that waits. */
+void filter_ask_again(struct filter *filter, uint64_t now_ns);
+
+/* Refuses what has waited too long. */
+void filter_ask_expire(struct filter *filter, uint64_t now_ns);
+
+/* Forgets all of it; tell: the questions are taken back. */
+void filter_ask_forget(struct filter *filter, bool tell);
+
 /* --- filter_peek.c --- */
 
 /* Starts to hold back what the guest sends on a new flow. 0, -ENOBUFS (too many) or -ENOMEM. */
@@ -130,6 +189,9 @@ void filter_peek_end(struct filter *filter, struct flow *flow);
 /* A segment of the guest on a flow that has a peek. May end the flow. */
 void filter_peek_segment(struct filter *filter, struct flow *flow, const struct frame *frame,
 			 uint8_t *bytes, uint64_t now_ns);
+
+/* What came of the question about the name in a flow's first bytes. May end the flow. */
+void filter_peek_answered(struct filter *filter, const struct filter_ask *ask, uint64_t now_ns);
 
 /* The peer has acknowledged so far. */
 void filter_peek_acknowledged(struct filter *filter, struct flow *flow, uint32_t acknowledged);

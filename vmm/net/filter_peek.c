@@ -26,7 +26,9 @@ int filter_peek_begin(struct filter *filter, struct flow *flow, bool tls, bool h
 	/* Not the data: its pages are there when bytes are. */
 	peek->tls = tls;
 	peek->http = http;
-	peek->decided = false;
+	peek->decided = peek->asking = false;
+	peek->approved = FILTER_TCP;
+	peek->approved_name[0] = '\0';
 	peek->start = flow->sequence + 1;
 	peek->length = 0;
 	peek->frames = 0;
@@ -69,64 +71,101 @@ void filter_peek_acknowledged(struct filter *filter, struct flow *flow, uint32_t
 
 /* --- the verdict ------------------------------------------------------------------------------ */
 
-enum verdict { WAIT, PERMIT, FORBID };
+enum verdict { WAIT, PERMIT, FORBID, ASK };
 
-/* Whether a name opens this connection; why: a reason that is not the policy's, or NULL. */
-static enum verdict judge_name(struct filter *filter, const struct flow *flow,
-			       struct filter_request *request, const char **why, uint64_t now_ns)
+/* What is known of a connection when its first bytes are judged. */
+struct judgement {
+	struct filter_request request;
+	char name[DNS_NAME_TEXT];
+	const char *why; /* a reason that is not the policy's, or NULL */
+	uint32_t rule;
+};
+
+/* Whether a person has said yes to that, when the connection began. */
+static bool is_approved(const struct flow *flow, const struct filter_request *request)
 {
+	const struct flow_peek *peek = flow->peek;
+
+	if (!flow->approved ||
+	    (peek->approved != FILTER_TCP && peek->approved != request->protocol))
+		return false;
+	return peek->approved_name[0] == '\0' ||
+	       (request->name && strcmp(request->name, peek->approved_name) == 0);
+}
+
+/* Whether a name opens this connection. */
+static enum verdict judge_name(struct filter *filter, const struct flow *flow,
+			       struct judgement *judgement, uint64_t now_ns)
+{
+	struct filter_request *request = &judgement->request;
 	const char *name = request->name;
-	struct filter_choice by_address, by_name = {.order = FILTER_NO_RULE};
+	struct filter_choice by_address, by_name = {.order = FILTER_NO_RULE}, best;
+	bool pinned = name && !address_special(flow->key.peer) &&
+		      pins_have(&filter->pins, name, flow->key.peer, now_ns);
+	bool named;
 
 	if (name)
 		by_name = filter_decide_one(filter, request);
 	request->name = NULL;
 	by_address = filter_decide_one(filter, request);
 	request->name = name;
-	*why = NULL;
-	/* A rule that matches the address alone matches the name as well: then it is the same. */
-	if (by_address.order <= by_name.order)
-		return by_address.allowed ? PERMIT : FORBID;
-	if (!by_name.allowed)
+	judgement->why = NULL;
+	/*
+	 * A rule that matches the address alone matches the name as well: then it is the same,
+	 * unless a person has said something of the name.
+	 */
+	named = by_name.order < by_address.order ||
+		(by_name.order == by_address.order && by_name.verdict != by_address.verdict &&
+		 (pinned || by_name.verdict == FILTER_DENY));
+	best = named ? by_name : by_address;
+	judgement->rule = best.order;
+	if (best.verdict == FILTER_DENY)
 		return FORBID;
-	if (address_special(flow->key.peer) ||
-	    !pins_have(&filter->pins, name, flow->key.peer, now_ns)) {
-		*why = "the address is not one that was answered for this name";
+	if (best.verdict == FILTER_ASK && is_approved(flow, request)) {
+		request->answer = FILTER_APPROVED;
+		return PERMIT;
+	}
+	if (named && !pinned) {
+		judgement->why = "the address is not one that was answered for this name";
 		return FORBID;
 	}
-	return PERMIT;
+	if (best.verdict == FILTER_ALLOW)
+		return PERMIT;
+	/* Nobody is to be told a name that the guest made up for the address. */
+	if (!pinned)
+		request->name = NULL;
+	return ASK;
 }
 
 static enum verdict judge_tls(struct filter *filter, const struct flow *flow,
-			      struct filter_request *request, char name[DNS_NAME_TEXT],
-			      const char **why, uint64_t now_ns)
+			      struct judgement *judgement, uint64_t now_ns)
 {
-	enum tls_peek result = tls_peek(flow->peek->data, flow->peek->length, name);
+	enum tls_peek result = tls_peek(flow->peek->data, flow->peek->length, judgement->name);
 	enum verdict verdict;
 
-	request->protocol = FILTER_TLS;
-	request->name = result == TLS_NAME ? name : NULL;
+	judgement->request.protocol = FILTER_TLS;
+	judgement->request.name = result == TLS_NAME ? judgement->name : NULL;
 	switch (result) {
 	case TLS_MORE:
 		return WAIT;
 	case TLS_BAD:
-		*why = "not a TLS ClientHello";
+		judgement->why = "not a TLS ClientHello";
 		return FORBID;
 	default:
 		break;
 	}
-	verdict = judge_name(filter, flow, request, why, now_ns);
+	verdict = judge_name(filter, flow, judgement, now_ns);
 	if (verdict == FORBID && result == TLS_NO_NAME)
-		*why = "the ClientHello names no server";
+		judgement->why = "the ClientHello names no server";
 	if (verdict == FORBID && result == TLS_ENCRYPTED)
-		*why = "the ClientHello is encrypted";
+		judgement->why = "the ClientHello is encrypted";
 	return verdict;
 }
 
 static enum verdict judge_http(struct filter *filter, const struct flow *flow,
-			       struct filter_request *request, char name[DNS_NAME_TEXT],
-			       const char **why, uint64_t now_ns)
+			       struct judgement *judgement, uint64_t now_ns)
 {
+	struct filter_request *request = &judgement->request;
 	struct http_request http;
 	enum http_peek result = http_peek(flow->peek->data, flow->peek->length, &http);
 
@@ -134,20 +173,19 @@ static enum verdict judge_http(struct filter *filter, const struct flow *flow,
 		return WAIT;
 	request->protocol = FILTER_HTTP;
 	request->name = NULL;
-	*why = "not an HTTP request with one Host";
+	judgement->why = "not an HTTP request with one Host";
 	if (result == HTTP_BAD)
 		return FORBID;
-	memcpy(name, http.name, sizeof(http.name));
-	request->name = name;
-	*why = "the Host has another port";
+	memcpy(judgement->name, http.name, sizeof(http.name));
+	request->name = judgement->name;
+	judgement->why = "the Host has another port";
 	if (http.port != 0 && http.port != flow->key.peer_port)
 		return FORBID;
-	return judge_name(filter, flow, request, why, now_ns);
+	return judge_name(filter, flow, judgement, now_ns);
 }
 
 static enum verdict judge(struct filter *filter, const struct flow *flow,
-			  struct filter_request *request, char name[DNS_NAME_TEXT],
-			  const char **why, uint64_t now_ns)
+			  struct judgement *judgement, uint64_t now_ns)
 {
 	const struct flow_peek *peek = flow->peek;
 	enum verdict verdict = FORBID;
@@ -156,9 +194,9 @@ static enum verdict judge(struct filter *filter, const struct flow *flow,
 	if (peek->length == 0)
 		return WAIT;
 	if (peek->tls && (!peek->http || peek->data[0] == 22))
-		verdict = judge_tls(filter, flow, request, name, why, now_ns);
+		verdict = judge_tls(filter, flow, judgement, now_ns);
 	else if (peek->http)
-		verdict = judge_http(filter, flow, request, name, why, now_ns);
+		verdict = judge_http(filter, flow, judgement, now_ns);
 	return verdict;
 }
 
@@ -235,41 +273,17 @@ static int64_t fit(struct flow_peek *peek, const struct frame *frame)
 	return (int64_t)(frame->payload_length - known);
 }
 
-static void decide(struct filter *filter, struct flow *flow, const struct frame *frame,
-		   uint8_t *bytes, int64_t fresh, uint64_t now_ns)
+/* The verdict is known: both ends get it. */
+static void settle(struct filter *filter, struct flow *flow, const struct frame *frame,
+		   const struct judgement *judgement, enum verdict verdict, uint64_t now_ns)
 {
-	struct filter_request request = {.op = FILTER_CONNECT,
-					 .address = flow->key.peer,
-					 .port = flow->key.peer_port,
-					 .host = flow->host};
-	struct flow_peek *peek = flow->peek;
-	char name[DNS_NAME_TEXT] = "";
-	const char *why = "its first bytes are more than are looked at";
-	enum verdict verdict = FORBID;
-
-	request.protocol = peek->tls ? FILTER_TLS : FILTER_HTTP;
-	if ((size_t)fresh <= sizeof(peek->data) - peek->length &&
-	    hold(peek, bytes, frame->length) == 0) {
-		memcpy(peek->data + peek->length,
-		       frame->data + frame->payload + frame->payload_length - fresh, (size_t)fresh);
-		peek->length += (uint32_t)fresh;
-		verdict = judge(filter, flow, &request, name, &why, now_ns);
-	}
-	if (verdict == WAIT && (frame->tcp_flags & TCP_FIN)) {
-		why = "it ended before it named a server";
-		verdict = FORBID;
-	}
-	if (verdict == WAIT) {
-		acknowledge(filter, peek, frame);
-		return;
-	}
 	if (verdict == FORBID)
-		filter_log_refused(filter, &request, why, now_ns);
+		filter_log_refused(filter, &judgement->request, judgement->why, now_ns);
 	/* The log has to take it, too. */
-	else if (!filter->ops->check(filter->arg, &request))
+	else if (!filter->ops->check(filter->arg, &judgement->request))
 		verdict = FORBID;
-	if (verdict == PERMIT && request.name) {
-		flow->name = strdup(request.name);
+	if (verdict == PERMIT && judgement->request.name) {
+		flow->name = strdup(judgement->request.name);
 		if (!flow->name)
 			verdict = FORBID;
 	}
@@ -277,8 +291,69 @@ static void decide(struct filter *filter, struct flow *flow, const struct frame 
 		forbid(filter, flow, frame);
 		return;
 	}
+	flow->rule = judgement->rule;
+	flow->approved |= judgement->request.answer == FILTER_APPROVED;
 	release(filter, flow);
 	flow_seen(&filter->flows, flow, FLOW_OPEN, now_ns);
+}
+
+void filter_peek_answered(struct filter *filter, const struct filter_ask *ask, uint64_t now_ns)
+{
+	struct flow *flow = flow_find(&filter->flows, &ask->key);
+	struct judgement judgement = {.request = ask->request, .rule = ask->rule};
+	enum filter_verdict verdict = filter_decide_one(filter, &ask->request).verdict;
+	const struct held_frame *last;
+	struct frame frame;
+
+	if (!flow || !flow->peek || !flow->peek->asking)
+		return;
+	flow->peek->asking = false;
+	/* The last one that is held: what the guest expects next is in it. */
+	for (last = flow->peek->held; last->next; last = last->next)
+		;
+	frame_parse(last->data, last->length, false, &frame);
+	settle(filter, flow, &frame, &judgement,
+	       verdict == FILTER_ALLOW ||
+			       (verdict == FILTER_ASK && ask->request.answer == FILTER_APPROVED)
+		       ? PERMIT
+		       : FORBID,
+	       now_ns);
+}
+
+static void decide(struct filter *filter, struct flow *flow, const struct frame *frame,
+		   uint8_t *bytes, int64_t fresh, uint64_t now_ns)
+{
+	struct judgement judgement = {.request = {.op = FILTER_CONNECT,
+						  .address = flow->key.peer,
+						  .port = flow->key.peer_port,
+						  .host = flow->host},
+				      .why = "its first bytes are more than are looked at",
+				      .rule = FILTER_NO_RULE};
+	struct flow_peek *peek = flow->peek;
+	enum verdict verdict = FORBID;
+
+	judgement.request.protocol = peek->tls ? FILTER_TLS : FILTER_HTTP;
+	if ((size_t)fresh <= sizeof(peek->data) - peek->length &&
+	    hold(peek, bytes, frame->length) == 0) {
+		memcpy(peek->data + peek->length,
+		       frame->data + frame->payload + frame->payload_length - fresh, (size_t)fresh);
+		peek->length += (uint32_t)fresh;
+		verdict = peek->asking ? WAIT : judge(filter, flow, &judgement, now_ns);
+	}
+	if (verdict == ASK)
+		verdict = filter_ask_name(filter, flow, &judgement.request, judgement.rule,
+					  now_ns) == 0
+				  ? WAIT
+				  : FORBID;
+	if (verdict == WAIT && (frame->tcp_flags & TCP_FIN)) {
+		judgement.why = peek->asking ? "it ended before somebody answered"
+					     : "it ended before it named a server";
+		verdict = FORBID;
+	}
+	if (verdict == WAIT)
+		acknowledge(filter, peek, frame);
+	else
+		settle(filter, flow, frame, &judgement, verdict, now_ns);
 }
 
 void filter_peek_segment(struct filter *filter, struct flow *flow, const struct frame *frame,

@@ -22,7 +22,37 @@ static void keep(struct filter *filter, struct flow *flow, uint64_t now_ns)
 
 static bool is_stricter(const struct filter_choice *choice, const struct filter_choice *tcp)
 {
-	return !choice->allowed && choice->order < tcp->order;
+	return choice->verdict != FILTER_ALLOW && choice->order < tcp->order;
+}
+
+/*
+ * Nothing allows the connection as it is: the first rule that has a person asked, if there is one.
+ */
+static void ask_or_refuse(struct filter *filter, const struct frame *frame,
+			  const struct flow_key *key, const struct filter_choice choice[3],
+			  const struct filter_request request[3], uint64_t now_ns)
+{
+	struct filter_ask ask = {.key = *key, .rule = FILTER_NO_RULE};
+	const struct filter_choice *tls = &choice[1], *http = &choice[2];
+	unsigned i;
+
+	/* What a rule says of TCP it says of the others, too: then the question is about TCP. */
+	for (i = 0; i < 3; i++) {
+		if (choice[i].verdict != FILTER_ASK || choice[i].order >= ask.rule)
+			continue;
+		ask.request = request[i];
+		ask.rule = choice[i].order;
+	}
+	if (ask.rule == FILTER_NO_RULE) {
+		filter_log_refused(filter, &request[0], NULL, now_ns);
+		filter_refuse(filter, frame, FILTER_REFUSED);
+		return;
+	}
+	ask.plain = ask.request.protocol == FILTER_TCP && !is_stricter(tls, &choice[0]) &&
+		    !is_stricter(http, &choice[0]);
+	ask.tls = tls->verdict != FILTER_DENY;
+	ask.http = http->verdict != FILTER_DENY;
+	filter_ask_packet(filter, &ask, frame, now_ns);
 }
 
 /*
@@ -32,9 +62,13 @@ static bool is_stricter(const struct filter_choice *choice, const struct filter_
 static void open_connection(struct filter *filter, const struct frame *frame, uint8_t *bytes,
 			    const struct flow_key *key, uint64_t now_ns)
 {
-	struct filter_request request = {.protocol = FILTER_TLS, .port = frame->target_port};
-	struct filter_choice tls, http, tcp;
+	struct filter_request request[3] = {{.protocol = FILTER_TCP, .port = frame->target_port},
+					    {.protocol = FILTER_TLS, .port = frame->target_port},
+					    {.protocol = FILTER_HTTP, .port = frame->target_port}};
+	struct filter_choice choice[3], *const tcp = &choice[0];
+	const struct filter_choice *const tls = &choice[1], *const http = &choice[2];
 	struct flow *flow;
+	unsigned i;
 	bool plain;
 
 	/* Data in front of the handshake would get around the look at the first bytes. */
@@ -42,29 +76,28 @@ static void open_connection(struct filter *filter, const struct frame *frame, ui
 		filter_refuse(filter, frame, FRAME_BAD_TCP);
 		return;
 	}
-	tls = filter_decide_flow(filter, frame, &request, now_ns);
-	request.protocol = FILTER_HTTP;
-	http = filter_decide_flow(filter, frame, &request, now_ns);
-	request.protocol = FILTER_TCP;
-	tcp = filter_decide_flow(filter, frame, &request, now_ns);
+	if (filter_ask_waits(filter, key, frame))
+		return;
+	for (i = 0; i < 3; i++)
+		choice[i] = filter_decide_flow(filter, frame, &request[i], now_ns);
 	/* A rule that forbids TLS to a name counts, where it stands before the one that allows TCP.
 	 */
-	plain = tcp.allowed && !is_stricter(&tls, &tcp) && !is_stricter(&http, &tcp);
-	if (!plain && !tls.allowed && !http.allowed) {
-		filter_log_refused(filter, &request, NULL, now_ns);
-		filter_refuse(filter, frame, FILTER_REFUSED);
+	plain = tcp->verdict == FILTER_ALLOW && !is_stricter(tls, tcp) && !is_stricter(http, tcp);
+	if (!plain && tls->verdict != FILTER_ALLOW && http->verdict != FILTER_ALLOW) {
+		ask_or_refuse(filter, frame, key, choice, request, now_ns);
 		return;
 	}
 	/* The log has to take it, too. */
-	if (plain && !filter->ops->check(filter->arg, &request)) {
+	if (plain && !filter->ops->check(filter->arg, &request[0])) {
 		filter_refuse(filter, frame, FILTER_REFUSED);
 		return;
 	}
-	flow = filter_open_flow(filter, frame, key, FLOW_OPENING, plain ? request.name : NULL,
-				now_ns);
+	flow = filter_open_flow(filter, frame, key, FLOW_OPENING, plain ? request[0].name : NULL,
+				tcp->order, now_ns);
 	if (!flow)
 		return;
-	if (!plain && filter_peek_begin(filter, flow, tls.allowed, http.allowed) < 0) {
+	if (!plain && filter_peek_begin(filter, flow, tls->verdict != FILTER_DENY,
+					http->verdict != FILTER_DENY) < 0) {
 		flow_end(&filter->flows, flow, FLOW_REFUSED);
 		filter_refuse(filter, frame, FILTER_FLOODED);
 		return;
@@ -95,6 +128,8 @@ void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uin
 		return;
 	}
 	if (!flow) {
+		if (frame->tcp_flags & TCP_RST)
+			filter_ask_cancel(filter, &key);
 		filter_refuse(filter, frame, FILTER_NO_FLOW);
 		return;
 	}

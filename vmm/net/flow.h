@@ -48,6 +48,8 @@ struct flow {
 	bool inbound;		      /* the peer began it: a published port */
 	bool guest_done, peer_done;   /* TCP: has sent FIN */
 	bool host;		      /* to the host's loopback, by a rule for it */
+	bool approved;		      /* by a person, whom a rule had asked */
+	uint32_t rule;		      /* that opened it, as the filter counts them */
 	uint32_t sequence;	      /* TCP: of the guest's SYN */
 	uint64_t bytes_out, bytes_in; /* payload from, to the guest */
 	uint64_t begun_ns, seen_ns;

@@ -40,7 +40,7 @@ static const bool actions[POLICY_CLASSES][POLICY_ACTION_ASK + 1] = {
 		{
 			[POLICY_ACTION_DENY] = true,
 			[POLICY_ACTION_ALLOW] = true,
-			[POLICY_ACTION_ASK] = false,
+			[POLICY_ACTION_ASK] = true,
 		},
 	[POLICY_EXEC] =
 		{

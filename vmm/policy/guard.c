@@ -76,21 +76,19 @@ static void not_logged(struct guard *guard, int code, struct policy_decision *de
 	decision->reason = "the audit log can't be written";
 }
 
-enum policy_verdict guard_check(struct guard *guard, const struct policy_request *request,
-				struct policy_decision *decision)
+static enum policy_verdict check(struct guard *guard, const struct policy_request *request,
+				 enum policy_verdict answer, const char *reason,
+				 struct policy_decision *decision)
 {
-	struct policy_decision own;
 	const char *file;
 	int ret = 0;
 
-	if (!decision)
-		decision = &own;
 	/* One lock for both: a decision is never logged behind a policy that did not make it. */
 	pthread_rwlock_rdlock(&guard->lock);
 	policy_decide(guard->policy, request, decision);
 	if (decision->verdict == POLICY_ASK) {
-		decision->verdict = POLICY_DENY;
-		decision->reason = "a rule has an operator asked, and there is none";
+		decision->verdict = answer;
+		decision->reason = reason;
 	}
 	file = decision->rule ? decision->rule->file : NULL;
 	if (guard->audit)
@@ -120,6 +118,23 @@ enum policy_verdict guard_grant(struct guard *guard, const struct policy_request
 		not_logged(guard, -ret, &decision);
 	pthread_rwlock_unlock(&guard->lock);
 	return decision.verdict;
+}
+
+enum policy_verdict guard_check(struct guard *guard, const struct policy_request *request,
+				struct policy_decision *decision)
+{
+	struct policy_decision own;
+
+	return check(guard, request, POLICY_DENY, "a rule has an operator asked, and there is none",
+		     decision ? decision : &own);
+}
+
+enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_request *request,
+				      enum policy_verdict answer, const char *reason)
+{
+	struct policy_decision decision;
+
+	return check(guard, request, answer, reason, &decision);
 }
 
 void guard_note(struct guard *guard, const struct guard_note *note)

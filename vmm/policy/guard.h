@@ -55,6 +55,13 @@ enum policy_verdict guard_check(struct guard *guard, const struct policy_request
 enum policy_verdict guard_grant(struct guard *guard, const struct policy_request *request,
 				const char *by);
 
+/*
+ * As guard_check(), where a person has been asked: if the policy has it so (still), answer is the
+ * verdict, and reason, a constant string, says how it came about.
+ */
+enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_request *request,
+				      enum policy_verdict answer, const char *reason);
+
 /* Logs what is no decision. */
 void guard_note(struct guard *guard, const struct guard_note *note);
 

@@ -268,6 +268,10 @@ static int state_net(struct parser *parser)
 	if (protocol < 0)
 		return unknown_word(parser, &parser->word[2], "protocol", words, ARRAY_SIZE(words));
 	rule->protocol = (enum policy_protocol)protocol;
+	if (rule->protocol == POLICY_DNS && rule->public.action == POLICY_ACTION_ASK)
+		return parse_fail(parser, EINVAL, parser->word[1].column,
+				  "a DNS question does not wait for an answer: 'allow' or 'deny' "
+				  "the name here, and 'ask' in a rule about connections to it");
 	rule->targets = parser->words - 3;
 	rule->target = arena_array(&parser->policy->arena, rule->targets, sizeof(*rule->target));
 	if (!rule->target)

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules that have a person asked: what is held, for how long, and what comes of it. */
+#include "tests/unit/net_filter_host.h"
+
+static const struct rule asks[] = {
+	{.protocol = FILTER_TCP, .address = NET_PEER, .port = 80},
+	{.protocol = FILTER_TCP, .address = NET_PEER, .port = 22, .ask = true},
+	{.protocol = FILTER_UDP, .address = NET_PEER, .port = 123, .ask = true},
+	{.protocol = FILTER_ICMP, .address = NET_PEER, .ask = true},
+	{.protocol = FILTER_TCP, .name = "api.example.com", .port = 22, .ask = true},
+	{.protocol = FILTER_TLS, .name = "tls.example.com", .port = 443},
+	{.protocol = FILTER_TLS, .name = "other.example.com", .port = 443, .ask = true},
+	{.protocol = FILTER_TLS, .port = 8443, .ask = true},
+	{.protocol = FILTER_HTTP, .name = "tls.example.com", .port = 8000, .ask = true},
+};
+
+static void knock(uint16_t port, uint16_t from)
+{
+	struct net_segment segment = out_segment(NET_PEER, port);
+
+	segment.source_port = from;
+	send_tcp(segment);
+}
+
+static void answer(enum filter_answer what)
+{
+	filter_answered(filter, (uint32_t)questions, what, now);
+}
+
+static bool was_reset(void)
+{
+	return guest.count > 0 && guest.frame.kind == FRAME_IS_TCP &&
+	       (guest.frame.tcp_flags & TCP_RST);
+}
+
+static size_t datagram(const char *payload, uint16_t from)
+{
+	struct net_segment segment = out_segment(NET_PEER, 123);
+
+	segment.source_port = from;
+	segment.payload = payload;
+	segment.length = strlen(payload);
+	return net_udp(bytes, &segment);
+}
+
+START_TEST(the_first_segment_waits_for_an_answer)
+{
+	begin(asks, ARRAY_SIZE(asks));
+	knock(22, 40000);
+	ck_assert_uint_eq(peer.count + guest.count + log_count, 0);
+	ck_assert_str_eq(question, "0 - 93.184.216.34:22");
+	/* The same once more is no other question. */
+	knock(22, 40000);
+	now += 3 * SECOND;
+	filter_expire(filter, now);
+	knock(22, 40000);
+	ck_assert_int_eq(questions, 1);
+	ck_assert_uint_eq(stats().asks, 1);
+	ck_assert_uint_eq(stats().flows, 0);
+	/* Others go on meanwhile. */
+	knock(80, 40001);
+	ck_assert_uint_eq(peer.count, 1);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 2);
+	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN);
+	ck_assert_uint_eq(peer.frame.target_port, 22);
+	ck_assert_uint_eq(stats().flows, 2);
+	ck_assert_uint_eq(stats().asks, 0);
+	ck_assert_str_eq(logged[1], "allow -, approved");
+	/* Once: the next one is asked about. */
+	knock(22, 40002);
+	ck_assert_int_eq(questions, 2);
+	ck_assert_uint_eq(peer.count, 2);
+	end();
+}
+END_TEST
+
+START_TEST(a_refused_or_forgotten_one_is_reset)
+{
+	begin(asks, ARRAY_SIZE(asks));
+	knock(22, 40000);
+	answer(FILTER_DECLINED);
+	ck_assert(was_reset());
+	ck_assert_str_eq(logged[0], "deny -, declined");
+	/* An answer that comes late is none. */
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 0);
+	forget_output();
+	knock(22, 40000);
+	now += FILTER_ASK_NS - 1;
+	filter_expire(filter, now);
+	ck_assert_uint_eq(guest.count, 0);
+	now++;
+	filter_expire(filter, now);
+	ck_assert(was_reset());
+	ck_assert_str_eq(logged[0], "deny -, unanswered");
+	ck_assert_uint_eq(taken_back, 2);
+	ck_assert_uint_eq(peer.count, 0);
+	end();
+}
+END_TEST
+
+START_TEST(without_somebody_to_ask_it_is_refused_at_once)
+{
+	begin(asks, ARRAY_SIZE(asks));
+	ask_result = -ENOENT;
+	knock(22, 40000);
+	ck_assert(was_reset());
+	ck_assert_str_eq(logged[0], "deny -, unattended");
+	ask_result = -EBUSY;
+	knock(22, 40000);
+	ck_assert_str_eq(logged[1], "deny -, overasked");
+	ck_assert_uint_eq(stats().asks, 0);
+	ck_assert_uint_eq(peer.count, 0);
+	ask_result = 0;
+	knock(22, 40000);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	end();
+}
+END_TEST
+
+START_TEST(datagrams_wait_in_order_and_in_bounds)
+{
+	char text[8];
+	unsigned i;
+
+	begin(asks, ARRAY_SIZE(asks));
+	for (i = 0; i < 20; i++) {
+		snprintf(text, sizeof(text), "%c", 'a' + i);
+		filter_from_guest(filter, bytes, datagram(text, 40000), false, now);
+	}
+	ck_assert_int_eq(questions, 1);
+	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_FLOODED], 20 - FILTER_ASK_FRAMES);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(said_length, FILTER_ASK_FRAMES);
+	ck_assert_mem_eq(said, "abcdefgh", FILTER_ASK_FRAMES);
+	filter_from_guest(filter, bytes, datagram("z", 40000), false, now);
+	ck_assert_uint_eq(said_length, FILTER_ASK_FRAMES + 1);
+	forget_output();
+	/* A refused one is told so, in the way of datagrams. */
+	filter_from_guest(filter, bytes, datagram("x", 40001), false, now);
+	answer(FILTER_DECLINED);
+	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT], 3);
+	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT + 1], 13);
+	ck_assert_uint_eq(said_length, 0);
+	end();
+}
+END_TEST
+
+START_TEST(an_echo_waits)
+{
+	begin(asks, ARRAY_SIZE(asks));
+	filter_from_guest(filter, bytes,
+			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER, 7, 56), false,
+			  now);
+	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_str_eq(question, "4 - 93.184.216.34:0");
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_int_eq(peer.frame.icmp_type, ICMP_ECHO_REQUEST);
+	end();
+}
+END_TEST
+
+START_TEST(what_waits_is_bounded)
+{
+	static char large[60000];
+	unsigned i;
+
+	begin(asks, ARRAY_SIZE(asks));
+	for (i = 0; i < 100; i++)
+		knock(22, (uint16_t)(1000 + i));
+	ck_assert_uint_eq(stats().asks, FILTER_ASKS);
+	ck_assert_uint_eq(guest.count, 100 - FILTER_ASKS);
+	ck_assert_str_eq(logged[0], "deny -, overasked");
+	knock(80, 999);
+	ck_assert_uint_eq(peer.count, 1);
+	now += FILTER_ASK_NS;
+	filter_expire(filter, now);
+	ck_assert_uint_eq(stats().asks, 0);
+	forget_output();
+	/* In bytes, too. */
+	memset(large, 'x', sizeof(large) - 1);
+	for (i = 0; i < 4; i++)
+		filter_from_guest(filter, bytes, datagram(large, (uint16_t)(1000 + i)), false, now);
+	ck_assert_uint_eq(stats().asks, FILTER_ASK_BYTES / sizeof(large));
+	filter_forget(filter);
+	ck_assert_uint_eq(stats().asks, 0);
+	filter_from_guest(filter, bytes, datagram(large, 1000), false, now);
+	ck_assert_uint_eq(stats().asks, 1);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	end();
+}
+END_TEST
+
+START_TEST(the_same_question_is_answered_for_all_that_wait)
+{
+	begin(asks, ARRAY_SIZE(asks));
+	knock(22, 40000);
+	questions = 0; /* the operator's side knows it is the same */
+	knock(22, 40001);
+	ck_assert_int_eq(questions, 1);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 2);
+	ck_assert_uint_eq(stats().flows, 2);
+	end();
+}
+END_TEST
+
+START_TEST(a_question_has_the_name)
+{
+	begin(asks, ARRAY_SIZE(asks));
+	pin("api.example.com", NET_PEER + 3);
+	ck_assert_int_eq(questions, 0); /* a name is resolved, the connection asks */
+	send_tcp(out_segment(NET_PEER + 3, 22));
+	ck_assert_str_eq(question, "0 api.example.com 93.184.216.37:22");
+	/* Its address was answered for so long; a person may take longer. */
+	now += 50 * SECOND;
+	filter_expire(filter, now);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_str_eq(logged[0], "allow api.example.com, approved");
+	end();
+}
+END_TEST
+
+/* A TLS connection to a port about which all is asked, approved up to the handshake. */
+static void approved_tls(const char *pinned)
+{
+	struct net_segment segment = out_segment(NET_PEER + 5, 8443);
+	static const struct rule names[] = {{.name = "a.example.com"}, {.name = "b.example.com"}};
+
+	begin(names, ARRAY_SIZE(names));
+	if (pinned)
+		pin(pinned, NET_PEER + 5);
+	rules = asks;
+	rule_count = ARRAY_SIZE(asks);
+	send_tcp(segment);
+	ck_assert_int_eq(questions, 1);
+	ck_assert_uint_eq(peer.count, 0);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	segment.flags = TCP_SYN | TCP_ACK;
+	segment.sequence = 5000;
+	segment.acknowledged = 1001;
+	receive_tcp(segment);
+}
+
+START_TEST(one_question_is_enough_for_tls)
+{
+	size_t length = hello("a.example.com");
+
+	approved_tls("a.example.com");
+	ck_assert_str_eq(question, "2 a.example.com 93.184.216.39:8443");
+	say(NET_PEER + 5, 8443, hello_bytes, 0, length, 0);
+	ck_assert_uint_eq(said_length, length);
+	ck_assert_int_eq(questions, 1);
+	ck_assert_str_eq(logged[0], "allow a.example.com, approved");
+	filter_policy_changed(filter, now);
+	ck_assert_uint_eq(stats().flows, 1);
+	rule_count = 1;
+	filter_policy_changed(filter, now);
+	ck_assert_uint_eq(stats().flows, 0);
+	end();
+	/* Approved by address: whatever it is called. */
+	approved_tls(NULL);
+	ck_assert_str_eq(question, "2 - 93.184.216.39:8443");
+	say(NET_PEER + 5, 8443, hello_bytes, 0, length, 0);
+	ck_assert_uint_eq(said_length, length);
+	end();
+}
+END_TEST
+
+START_TEST(another_name_than_the_approved_one_is_asked_about)
+{
+	size_t length = hello("b.example.com");
+
+	/* Not answered for this address: nobody is told that name. */
+	approved_tls("a.example.com");
+	said_length = 0;
+	say(NET_PEER + 5, 8443, hello_bytes, 0, length, 0);
+	ck_assert_uint_eq(said_length, 0);
+	ck_assert_int_eq(questions, 2);
+	ck_assert_str_eq(question, "2 - 93.184.216.39:8443");
+	answer(FILTER_DECLINED);
+	ck_assert(was_reset());
+	ck_assert(peer.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(said_length, 0);
+	ck_assert_uint_eq(stats().peeks, 0);
+	end();
+}
+END_TEST
+
+START_TEST(first_bytes_wait_where_the_handshake_did_not)
+{
+	size_t length = hello("other.example.com");
+	unsigned round, i;
+
+	for (round = 0; round < 3; round++) {
+		begin(asks, ARRAY_SIZE(asks));
+		pin("other.example.com", NET_PEER + 5);
+		pin("tls.example.com", NET_PEER + 5);
+		ck_assert(connects(NET_PEER + 5, 443)); /* the name may be the allowed one */
+		ck_assert_int_eq(questions, 0);
+		forget_output();
+		say(NET_PEER + 5, 443, hello_bytes, 0, 50, 0);
+		say(NET_PEER + 5, 443, hello_bytes, 50, length - 50, 0);
+		ck_assert_str_eq(question, "2 other.example.com 93.184.216.39:443");
+		/* It is held, however often it comes, and the flow does not expire meanwhile. */
+		for (i = 0; i < 55; i++) {
+			now += SECOND;
+			filter_expire(filter, now);
+		}
+		say(NET_PEER + 5, 443, hello_bytes, 50, length - 50, 0);
+		ck_assert_uint_eq(peer.count, 0);
+		ck_assert_int_eq(questions, 1);
+		if (round == 0) {
+			answer(FILTER_APPROVED);
+			ck_assert_uint_eq(said_length, length);
+			ck_assert_mem_eq(said, hello_bytes, length);
+			ck_assert_str_eq(logged[0], "allow other.example.com, approved");
+		} else if (round == 1) {
+			answer(FILTER_DECLINED);
+			ck_assert(was_reset());
+			ck_assert_uint_eq(said_length, 0);
+			ck_assert_uint_eq(stats().flows, 0);
+		} else {
+			/* The guest has given up. */
+			say(NET_PEER + 5, 443, hello_bytes, length, 0, TCP_FIN);
+			ck_assert_uint_eq(said_length, 0);
+			ck_assert_uint_eq(taken_back, 1);
+			answer(FILTER_APPROVED);
+			ck_assert_uint_eq(said_length, 0);
+		}
+		ck_assert_uint_eq(stats().asks, 0);
+		end();
+	}
+}
+END_TEST
+
+START_TEST(http_is_asked_about)
+{
+	static const char get[] = "GET /a HTTP/1.1\r\nHost: tls.example.com:8000\r\n\r\n";
+	struct net_segment segment = out_segment(NET_PEER + 7, 8000);
+
+	begin(asks, ARRAY_SIZE(asks));
+	pin("tls.example.com", NET_PEER + 7);
+	send_tcp(segment);
+	ck_assert_str_eq(question, "3 tls.example.com 93.184.216.41:8000");
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	say(NET_PEER + 7, 8000, get, 0, sizeof(get) - 1, 0);
+	ck_assert_uint_eq(said_length, sizeof(get) - 1);
+	ck_assert_int_eq(questions, 1);
+	end();
+}
+END_TEST
+
+START_TEST(a_guest_that_gives_up_takes_the_question_back)
+{
+	struct net_segment segment = out_segment(NET_PEER, 22);
+
+	begin(asks, ARRAY_SIZE(asks));
+	knock(22, 40000);
+	segment.flags = TCP_RST;
+	segment.sequence = 1001;
+	send_tcp(segment);
+	ck_assert_uint_eq(taken_back, 1);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 0);
+	/* A card that is reset, too. */
+	knock(22, 40000);
+	filter_forget(filter);
+	ck_assert_uint_eq(taken_back, 2);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_new_policy_may_answer)
+{
+	static const struct rule yes[] = {{.protocol = FILTER_TCP, .address = NET_PEER}};
+
+	begin(asks, ARRAY_SIZE(asks));
+	knock(22, 40000);
+	filter_policy_changed(filter, now);
+	ck_assert_uint_eq(stats().asks, 1);
+	rules = yes;
+	rule_count = 1;
+	filter_policy_changed(filter, now);
+	ck_assert_uint_eq(taken_back, 1);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_str_eq(logged[0], "allow -");
+	rules = asks;
+	rule_count = ARRAY_SIZE(asks);
+	knock(22, 40001);
+	rule_count = 0;
+	/* An answer to what the policy does not ask any more: its word counts. */
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert(was_reset());
+	end();
+}
+END_TEST
+
+UNIT_MAIN("net_ask", the_first_segment_waits_for_an_answer, a_refused_or_forgotten_one_is_reset,
+	  without_somebody_to_ask_it_is_refused_at_once, datagrams_wait_in_order_and_in_bounds,
+	  an_echo_waits, what_waits_is_bounded, the_same_question_is_answered_for_all_that_wait,
+	  a_question_has_the_name, one_question_is_enough_for_tls,
+	  another_name_than_the_approved_one_is_asked_about,
+	  first_bytes_wait_where_the_handshake_did_not, http_is_asked_about,
+	  a_guest_that_gives_up_takes_the_question_back, a_new_policy_may_answer)

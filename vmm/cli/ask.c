@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cordon ask: the operator of a sandbox. Shows the questions that its policy leaves to a person,
+ * and takes answers, one a line, from stdin: the number of the question, and the word.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+#include "vmm/control/client.h"
+
+#define WATCH_ID       1
+#define LINE_MAX_BYTES 256
+
+struct operator
+{
+	const char *name;
+	bool json;
+	int fd;
+	uint64_t last_id;
+	char line[LINE_MAX_BYTES];
+	size_t length;
+	bool too_long;
+};
+
+static int set_json(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct operator*)arg)->json = true;
+	return 0;
+}
+
+static const struct cli_option ask_option_table[] = {
+	{"json", 0, NULL, "show each question and answer as a JSON object a line", set_json},
+};
+
+void help_ask(void)
+{
+	printf("\nOptions:\n");
+	cli_print_options(ask_option_table, ARRAY_SIZE(ask_option_table));
+	printf("\nShows what rules with the verdict ask have stopped, while it runs, and takes "
+	       "answers from\n"
+	       "stdin: the question's number and one of\n"
+	       "  once     yes, this time            no       no, this time\n"
+	       "  session  yes, while NAME lives     never    no, while NAME lives\n"
+	       "  always   as session, and shows the line to add to the policy\n"
+	       "With N and ANSWER it answers that question of another operator. Without an "
+	       "operator (and\n"
+	       "without --on-ask) such a rule denies.\n");
+}
+
+static const char *text_in(const json_t *body, const char *name)
+{
+	const char *text = json_string_value(json_object_get(body, name));
+
+	return text ? text : "";
+}
+
+static void show_json(const json_t *body)
+{
+	json_dumpf(body, stdout, JSON_COMPACT);
+	printf("\n");
+	fflush(stdout);
+}
+
+static void show_question(const struct operator* operator, const json_t * question)
+{
+	if (operator->json) {
+		show_json(question);
+		return;
+	}
+	printf("%lld: %s? (%s)\n",
+	       (long long)json_integer_value(json_object_get(question, "question")),
+	       text_in(question, "text"), text_in(question, "rule"));
+	fflush(stdout);
+}
+
+static void show_line(const json_t *body)
+{
+	const char *line = text_in(body, "line");
+
+	if (line[0])
+		printf("to keep it, put this line before %s: %s\n", text_in(body, "before"), line);
+	fflush(stdout);
+}
+
+/* What the sandbox says: questions, ends of questions, and what it says to our answers. */
+static void show_message(const struct operator* operator, const json_t * body)
+{
+	const char *event = text_in(body, "event");
+
+	if (strcmp(event, "asked") == 0)
+		show_question(operator, body);
+	else if (strcmp(event, "over") == 0 && operator->json)
+		show_json(body);
+	else if (strcmp(event, "over") == 0)
+		printf("%lld: %s\n",
+		       (long long)json_integer_value(json_object_get(body, "question")),
+		       text_in(body, "how"));
+	else if (text_in(body, "error")[0])
+		log_error("%s", text_in(body, "error"));
+	else if (!operator->json)
+		show_line(body);
+	fflush(stdout);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static json_t *make_answer(const char *number, const char *word, uint64_t id, struct err *err)
+{
+	uint64_t question;
+	int ret = cli_parse_number(number, 1, INT32_MAX, &question, err);
+
+	return ret < 0 ? NULL
+		       : json_pack("{s:s,s:I,s:I,s:s}", "op", "answer", "id", (json_int_t)id,
+				   "question", (json_int_t)question, "answer", word);
+}
+
+static int send_line(struct operator* operator, struct err * err)
+{
+	char *number, *word, *rest = NULL;
+	struct err why;
+	json_t *body;
+
+	number = strtok_r(operator->line, " \t\r", &rest);
+	word = strtok_r(NULL, " \t\r", &rest);
+	if (!number)
+		return 0;
+	body = word ? make_answer(number, word, ++operator->last_id, &why) : NULL;
+	if (body)
+		return client_send(operator->fd, body, NULL, 0, err);
+	log_error("an answer is a question's number and once, session, always, no or never");
+	return 0;
+}
+
+/* The next bytes of stdin. 1; 0 at its end; -errno with a message. */
+static int read_answers(struct operator* operator, struct err * err)
+{
+	char bytes[LINE_MAX_BYTES];
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes)), i;
+	int ret = 0;
+
+	if (n < 0 && errno == EINTR)
+		return 1;
+	for (i = 0; i < n && ret == 0; i++) {
+		if (bytes[i] != '\n') {
+			if (operator->length + 1<sizeof(operator->line))
+				operator->line[operator->length++] = bytes[i];
+			else
+				operator->too_long = true;
+			continue;
+		}
+		operator->line[operator->too_long ? 0 : operator->length] = '\0';
+		operator->length = 0;
+		operator->too_long = false;
+		ret = send_line(operator, err);
+	}
+	return ret < 0 ? ret : n > 0;
+}
+
+static int begin(struct operator* operator, struct err * err)
+{
+	const json_t *list;
+	struct message answer;
+	size_t i;
+	int ret;
+
+	operator->fd = client_connect(operator->name, 0, err);
+	if (operator->fd<0)
+		return operator->fd;
+	operator->last_id = WATCH_ID;
+	ret = client_ask(operator->fd,
+			 json_pack("{s:s,s:i,s:b}", "op", "questions", "id", WATCH_ID, "watch", 1),
+			 &answer, err);
+	if (ret < 0)
+		return ret;
+	list = json_object_get(answer.body, "questions");
+	for (i = 0; i < json_array_size(list); i++)
+		show_question(operator, json_array_get(list, i));
+	message_clear(&answer);
+	if (isatty(STDIN_FILENO) && !operator->json)
+		fprintf(stderr,
+			"cordon: operator of %s: NUMBER once|session|always|no|never; ^D "
+			"to leave\n",
+			operator->name);
+	return 0;
+}
+
+static int watch(struct operator* operator, struct err * err)
+{
+	struct pollfd ready[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
+	struct message message;
+	int ret = begin(operator, err);
+
+	ready[1].fd = operator->fd;
+	while (ret == 0) {
+		if (poll(ready, 2, -1) < 0)
+			continue;
+		if (ready[1].revents) {
+			ret = client_receive(operator->fd, &message, err);
+			if (ret < 0)
+				break;
+			show_message(operator, message.body);
+			message_clear(&message);
+		} else if (ready[0].revents) {
+			ret = read_answers(operator, err);
+			if (ret == 0)
+				break;
+			ret = ret < 0 ? ret : 0;
+		}
+	}
+	fd_close(&operator->fd);
+	/* The sandbox has ended, and with it what could be asked. */
+	return ret == -EPIPE ? 0 : ret;
+}
+
+/* One answer, without being there for other questions. */
+static int answer_one(const char *name, const char *number, const char *word, struct err *err)
+{
+	json_t *body = make_answer(number, word, WATCH_ID, err);
+	struct message answer;
+	int fd, ret;
+
+	if (!body)
+		return -EINVAL;
+	fd = client_connect(name, 0, err);
+	if (fd < 0) {
+		json_decref(body);
+		return fd;
+	}
+	ret = client_ask(fd, body, &answer, err);
+	fd_close(&fd);
+	if (ret < 0)
+		return ret;
+	show_line(answer.body);
+	message_clear(&answer);
+	return 0;
+}
+
+int cmd_ask(int argc, char **argv)
+{
+	static struct operator operator;
+	const struct cli_options table = {ask_option_table, ARRAY_SIZE(ask_option_table),
+					  &operator};
+	struct err err = {.text = ""};
+	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+
+	if (ret == 0 && at + 1 != argc && at + 3 != argc)
+		ret = err_set(&err, EINVAL, "ask: cordon ask [--json] NAME [N ANSWER]");
+	if (ret == 0 && at + 3 == argc)
+		ret = answer_one(argv[at], argv[at + 1], argv[at + 2], &err);
+	else if (ret == 0) {
+		operator.name = argv[at];
+		ret = watch(&operator, & err);
+	}
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon stats: what a sandbox uses, and its live flows. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+#include "vmm/control/client.h"
+
+static long long number_in(const json_t *body, const char *name)
+{
+	return (long long)json_integer_value(json_object_get(body, name));
+}
+
+static const char *text_in(const json_t *body, const char *name)
+{
+	const char *text = json_string_value(json_object_get(body, name));
+
+	return text ? text : "-";
+}
+
+static void print_flows(const json_t *stats)
+{
+	const json_t *flows = json_object_get(stats, "flows"), *flow;
+	long long more = number_in(stats, "net_flows") - (long long)json_array_size(flows);
+	char peer[32];
+	size_t i;
+
+	if (json_array_size(flows) == 0)
+		return;
+	printf("\n%-4s %-3s %-21s %12s %12s %8s  %-24s %s\n", "FLOW", "", "ADDRESS", "SENT",
+	       "RECEIVED", "AGE", "NAME", "RULE");
+	for (i = 0; i < json_array_size(flows); i++) {
+		flow = json_array_get(flows, i);
+		snprintf(peer, sizeof(peer), "%s:%lld", text_in(flow, "address"),
+			 number_in(flow, "port"));
+		printf("%-4s %-3s %-21s %12lld %12lld %7llds  %-24s %s\n",
+		       text_in(flow, "protocol"), text_in(flow, "direction"), peer,
+		       number_in(flow, "bytes_out"), number_in(flow, "bytes_in"),
+		       number_in(flow, "age_ms") / 1000, text_in(flow, "name"),
+		       text_in(flow, "rule"));
+	}
+	if (more > 0)
+		printf("and %lld more\n", more);
+}
+
+static int set_json(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	*(bool *)arg = true;
+	return 0;
+}
+
+static const struct cli_option stats_option_table[] = {
+	{"json", 0, NULL, "as JSON", set_json},
+};
+
+void help_stats(void)
+{
+	printf("\nOptions:\n");
+	cli_print_options(stats_option_table, ARRAY_SIZE(stats_option_table));
+}
+
+static void print_stats(const json_t *stats)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)stats, name, value) if (json_is_integer(value))
+		printf("%-18s %lld\n", name, (long long)json_integer_value(value));
+	print_flows(stats);
+}
+
+static int fetch(const char *name, struct message *answer, struct err *err)
+{
+	int fd = client_connect(name, 0, err), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = client_ask(fd, json_pack("{s:s}", "op", "stats"), answer, err);
+	fd_close(&fd);
+	return ret;
+}
+
+int cmd_stats(int argc, char **argv)
+{
+	bool json = false;
+	const struct cli_options table = {stats_option_table, ARRAY_SIZE(stats_option_table),
+					  &json};
+	struct message answer;
+	struct err err = {.text = ""};
+	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+
+	if (ret == 0 && at + 1 != argc)
+		ret = err_set(&err, EINVAL, "stats: cordon stats [--json] NAME");
+	if (ret == 0)
+		ret = fetch(argv[at], &answer, &err);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
+	json_object_del(answer.body, "ok");
+	json_object_del(answer.body, "id");
+	if (json) {
+		json_dumpf(answer.body, stdout, JSON_INDENT(2));
+		printf("\n");
+	} else {
+		print_stats(answer.body);
+	}
+	message_clear(&answer);
+	return 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What clients may ask about the network: questions to a person and their answers; live flows. */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/control/requests.h"
+#include "vmm/net/address.h"
+
+/* --- questions -------------------------------------------------------------------------------- */
+
+static json_t *describe_question(const struct question *question)
+{
+	const struct policy_net *net = &question->net;
+	char address[INET6_ADDRSTRLEN] = "", text[QUESTION_TEXT];
+
+	question_text(question, text);
+	inet_ntop((int)net->family, net->address, address, sizeof(address));
+	return json_pack("{s:I,s:s,s:s,s:s*,s:s,s:i,s:s,s:I}", "question",
+			 (json_int_t)question->number, "text", text, "protocol",
+			 policy_protocol_word(net->protocol), "name", net->name, "address", address,
+			 "port", (int)net->port, "rule", question->rule, "asked",
+			 (json_int_t)question->asked);
+}
+
+/* To everybody who watches. */
+static void tell(struct monitor *monitor, const struct question *question, const char *event,
+		 const char *how)
+{
+	struct client *client;
+	json_t *body;
+
+	for (client = monitor->clients; client; client = client->next) {
+		if (!client->watches)
+			continue;
+		body = describe_question(question);
+		json_object_set_new(body, "id", json_integer((json_int_t)client->watch_id));
+		json_object_set_new(body, "event", json_string(event));
+		if (how)
+			json_object_set_new(body, "how", json_string(how));
+		server_send(client, body, NULL, 0);
+	}
+}
+
+static void question_asked(void *arg, const struct question *question)
+{
+	tell(arg, question, "asked", NULL);
+}
+
+static void question_over(void *arg, const struct question *question, const char *how)
+{
+	tell(arg, question, "over", how);
+}
+
+void monitor_watch_questions(struct monitor *monitor)
+{
+	static const struct questions_ops ops = {.asked = question_asked, .over = question_over};
+
+	if (monitor->sandbox.questions)
+		questions_set_ops(monitor->sandbox.questions, &ops, monitor);
+}
+
+void monitor_operators_changed(struct monitor *monitor)
+{
+	const struct client *client;
+
+	for (client = monitor->clients; client && !client->watches; client = client->next)
+		;
+	if (monitor->sandbox.questions)
+		questions_attend(monitor->sandbox.questions, client != NULL);
+}
+
+void op_questions(struct client *client, struct message *message)
+{
+	struct questions *questions = client->monitor->sandbox.questions;
+	json_t *list = json_array();
+	const struct question *question;
+	unsigned at = 0;
+
+	while (questions && (question = questions_next(questions, &at)) != NULL)
+		json_array_append_new(list, describe_question(question));
+	/* Before events of new ones. */
+	server_answer(client, request_id(message->body), json_pack("{s:o}", "questions", list));
+	if (!flag_of(message->body, "watch"))
+		return;
+	client->watches = true;
+	client->watch_id = request_id(message->body);
+	monitor_operators_changed(client->monitor);
+}
+
+static const struct question *find_question(struct questions *questions, uint64_t number)
+{
+	const struct question *question;
+	unsigned at = 0;
+
+	while (questions && (question = questions_next(questions, &at)) != NULL)
+		if (question->number == number)
+			return question;
+	return NULL;
+}
+
+/* The line that says the same in a policy, and where it belongs. */
+static json_t *policy_line(const struct question *question, bool yes)
+{
+	const struct policy_net *net = &question->net;
+	char line[QUESTION_NAME + 64], address[INET6_ADDRSTRLEN] = "", port[8] = "";
+
+	inet_ntop((int)net->family, net->address, address, sizeof(address));
+	if (net->port)
+		snprintf(port, sizeof(port), ":%u", net->port);
+	snprintf(line, sizeof(line), "net %s %s %s%s", yes ? "allow" : "deny",
+		 policy_protocol_word(net->protocol), net->name ? question->name : address, port);
+	return json_pack("{s:s,s:s}", "line", line, "before", question->rule);
+}
+
+void op_answer(struct client *client, struct message *message)
+{
+	struct questions *questions = client->monitor->sandbox.questions;
+	const char *word = string_of(message->body, "answer");
+	uint64_t id = request_id(message->body), number = number_of(message->body, "question");
+	const struct question *question = find_question(questions, number);
+	int answer = word ? question_answer_of(word) : -1;
+	json_t *body = NULL;
+	char by[64];
+
+	if (answer < 0) {
+		server_refuse(client, id, "answer: once, session, always, no or never");
+		return;
+	}
+	if (!question) {
+		server_refuse(client, id, "there is no such question any more");
+		return;
+	}
+	if (answer == QUESTION_ALWAYS || answer == QUESTION_NEVER)
+		body = policy_line(question, answer == QUESTION_ALWAYS);
+	server_peer(client, by, sizeof(by));
+	questions_answer(questions, (uint32_t)number, (enum question_answer)answer, by);
+	server_answer(client, id, body);
+}
+
+/* --- flows ------------------------------------------------------------------------------------ */
+
+struct flow_list {
+	const struct network *network;
+	json_t *list;
+};
+
+static const char *protocol_of(const struct flow *flow)
+{
+	if (flow->key.protocol == IP_TCP)
+		return "tcp";
+	return flow->key.protocol == IP_UDP ? "udp" : "icmp";
+}
+
+static json_t *describe_flow(const struct flow *flow, const struct policy *policy, uint64_t now_ns)
+{
+	char address[ADDRESS_TEXT], rule[160] = "--publish";
+	const struct policy_rule *by = NULL;
+
+	if (flow->rule < policy_rule_count(policy, POLICY_NET))
+		by = policy_rule(policy, POLICY_NET, flow->rule);
+	if (!flow->inbound)
+		snprintf(rule, sizeof(rule), "%.120s:%u", by ? by->file : "", by ? by->line : 0);
+	return json_pack("{s:s,s:s*,s:s,s:i,s:s,s:I,s:I,s:I,s:s*}", "protocol", protocol_of(flow),
+			 "name", flow->host ? "host" : flow->name, "address",
+			 address_text(flow->key.peer, address), "port",
+			 flow->inbound ? (int)flow->key.guest_port : (int)flow->key.peer_port,
+			 "direction", flow->inbound ? "in" : "out", "bytes_out",
+			 (json_int_t)flow->bytes_out, "bytes_in", (json_int_t)flow->bytes_in,
+			 "age_ms", (json_int_t)((now_ns - flow->begun_ns) / 1000000u), "rule",
+			 by || flow->inbound ? rule : NULL);
+}
+
+static void list_flows(void *arg, const struct policy *policy)
+{
+	struct flow_list *flows = arg;
+	uint64_t now_ns = loop_now_ns();
+	const struct flow *flow;
+	uint32_t at = 0;
+
+	while (json_array_size(flows->list) < MONITOR_FLOWS_MAX &&
+	       (flow = filter_flow_next(flows->network->filter, &at)) != NULL)
+		json_array_append_new(flows->list, describe_flow(flow, policy, now_ns));
+}
+
+void describe_network(struct monitor *monitor, json_t *body)
+{
+	struct flow_list flows = {.network = &monitor->sandbox.network};
+	struct filter_stats stats;
+
+	if (!flows.network->filter)
+		return;
+	flows.list = json_array();
+	guard_with_policy(monitor->guard, list_flows, &flows);
+	filter_stats(flows.network->filter, &stats);
+	json_object_set_new(body, "net_bytes_out", json_integer((json_int_t)stats.guest_bytes));
+	json_object_set_new(body, "net_bytes_in", json_integer((json_int_t)stats.peer_bytes));
+	json_object_set_new(body, "net_questions_open", json_integer((json_int_t)stats.asks));
+	json_object_set_new(body, "net_flows", json_integer((json_int_t)stats.flows));
+	json_object_set_new(body, "flows", flows.list);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Flows about which a rule has a person asked. The first packet is held back until there is an
+ * answer or the time is over; then it goes on as if it had just come, or is refused. What the guest
+ * sends again meanwhile is nothing new. All of it is bounded, and nothing else waits for it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/net/filter_internal.h"
+
+static bool same_key(const struct flow_key *a, const struct flow_key *b)
+{
+	return a->peer == b->peer && a->guest_port == b->guest_port &&
+	       a->peer_port == b->peer_port && a->protocol == b->protocol;
+}
+
+static struct filter_ask *find(struct filter *filter, const struct flow_key *key)
+{
+	unsigned i;
+
+	for (i = 0; i < FILTER_ASKS && filter->asks > 0; i++)
+		if (filter->ask[i].question != 0 && same_key(&filter->ask[i].key, key))
+			return &filter->ask[i];
+	return NULL;
+}
+
+/* --- what is held ----------------------------------------------------------------------------- */
+
+static void drop_held(struct filter *filter, struct filter_ask *ask)
+{
+	struct held_frame *held;
+
+	while ((held = ask->held) != NULL) {
+		ask->held = held->next;
+		free(held);
+	}
+	filter->ask_bytes -= ask->bytes;
+	ask->held_end = &ask->held;
+	ask->frames = 0;
+	ask->bytes = 0;
+}
+
+static int hold(struct filter *filter, struct filter_ask *ask, const struct frame *frame)
+{
+	struct held_frame *held;
+
+	if (ask->frames == FILTER_ASK_FRAMES ||
+	    frame->length > FILTER_ASK_BYTES - filter->ask_bytes)
+		return -ENOBUFS;
+	held = malloc(sizeof(*held) + frame->length);
+	if (!held)
+		return -ENOMEM;
+	held->next = NULL;
+	held->length = frame->length;
+	memcpy(held->data, frame->data, frame->length);
+	*ask->held_end = held;
+	ask->held_end = &held->next;
+	ask->frames++;
+	ask->bytes += frame->length;
+	filter->ask_bytes += frame->length;
+	return 0;
+}
+
+/* --- coming and going ------------------------------------------------------------------------- */
+
+static struct filter_ask *take_slot(struct filter *filter, const struct filter_ask *first,
+				    uint64_t now_ns)
+{
+	struct filter_ask *ask = NULL;
+	unsigned i;
+
+	for (i = 0; i < FILTER_ASKS && !ask; i++)
+		if (filter->ask[i].question == 0)
+			ask = &filter->ask[i];
+	if (!ask)
+		return NULL;
+	*ask = *first;
+	ask->name[0] = '\0';
+	if (first->request.name)
+		snprintf(ask->name, sizeof(ask->name), "%s", first->request.name);
+	ask->request.name = first->request.name ? ask->name : NULL;
+	ask->until_ns = now_ns + FILTER_ASK_NS;
+	ask->held_end = &ask->held;
+	return ask;
+}
+
+/* Puts the question. False: the request's answer says why it can't be. */
+static bool put(struct filter *filter, struct filter_ask *ask)
+{
+	int question = filter->ops->ask(filter->arg, &ask->request);
+
+	if (question > 0) {
+		ask->question = (uint32_t)question;
+		filter->asks++;
+		return true;
+	}
+	ask->request.answer = question == -ENOENT ? FILTER_UNATTENDED : FILTER_OVERASKED;
+	return false;
+}
+
+/* Takes it out of the table; its packets stay with the copy, whose name points into itself. */
+static void take_out(struct filter *filter, struct filter_ask *ask, struct filter_ask *copy)
+{
+	*copy = *ask;
+	if (copy->request.name)
+		copy->request.name = copy->name;
+	if (!copy->held)
+		copy->held_end = &copy->held;
+	*ask = (struct filter_ask){.question = 0};
+	filter->asks--;
+}
+
+/* Nobody need answer for it any more, unless another flow waits for the same. */
+static void take_back(struct filter *filter, uint32_t question)
+{
+	unsigned i;
+
+	for (i = 0; i < FILTER_ASKS; i++)
+		if (filter->ask[i].question == question)
+			return;
+	filter->ops->unask(filter->arg, question);
+}
+
+static void refuse(struct filter *filter, const struct filter_ask *ask, const struct frame *frame,
+		   uint64_t now_ns)
+{
+	filter_log_refused(filter, &ask->request, NULL, now_ns);
+	filter_refuse(filter, frame, FILTER_REFUSED);
+}
+
+void filter_ask_packet(struct filter *filter, const struct filter_ask *first,
+		       const struct frame *frame, uint64_t now_ns)
+{
+	struct filter_ask *ask = take_slot(filter, first, now_ns), none = *first;
+
+	if (!ask || hold(filter, ask, frame) < 0) {
+		none.request.answer = FILTER_OVERASKED;
+		refuse(filter, &none, frame, now_ns);
+	} else if (!put(filter, ask)) {
+		refuse(filter, ask, frame, now_ns);
+		drop_held(filter, ask);
+	}
+}
+
+bool filter_ask_waits(struct filter *filter, const struct flow_key *key, const struct frame *frame)
+{
+	struct filter_ask *ask = find(filter, key);
+
+	if (!ask)
+		return false;
+	/* The last one counts: a port may be used again. */
+	if (key->protocol == IP_TCP)
+		drop_held(filter, ask);
+	if (hold(filter, ask, frame) < 0)
+		filter_drop_guest(filter, FILTER_FLOODED);
+	return true;
+}
+
+int filter_ask_name(struct filter *filter, struct flow *flow, struct filter_request *request,
+		    uint32_t rule, uint64_t now_ns)
+{
+	const struct filter_ask first = {
+		.key = flow->key, .request = *request, .rule = rule, .peeking = true};
+	struct filter_ask *ask = take_slot(filter, &first, now_ns);
+
+	request->answer = FILTER_OVERASKED;
+	if (!ask)
+		return -EBUSY;
+	if (!put(filter, ask)) {
+		request->answer = ask->request.answer;
+		return -EBUSY;
+	}
+	flow->peek->asking = true;
+	return 0;
+}
+
+void filter_ask_cancel(struct filter *filter, const struct flow_key *key)
+{
+	struct filter_ask *ask = find(filter, key), copy;
+
+	if (!ask)
+		return;
+	take_out(filter, ask, &copy);
+	drop_held(filter, &copy);
+	take_back(filter, copy.question);
+}
+
+/* --- the answer ------------------------------------------------------------------------------- */
+
+static struct flow *open_flow(struct filter *filter, const struct filter_ask *ask,
+			      const struct frame *frame, uint64_t now_ns)
+{
+	bool plain = ask->key.protocol != IP_TCP || ask->plain;
+	struct flow *flow = filter_open_flow(filter, frame, &ask->key, filter_class_of(&ask->key),
+					     plain ? ask->request.name : NULL, ask->rule, now_ns);
+
+	if (!flow)
+		return NULL;
+	flow->approved = ask->request.answer == FILTER_APPROVED;
+	if (plain)
+		return flow;
+	if (filter_peek_begin(filter, flow, ask->tls, ask->http) < 0) {
+		flow_end(&filter->flows, flow, FLOW_REFUSED);
+		filter_refuse(filter, frame, FILTER_FLOODED);
+		return NULL;
+	}
+	flow->peek->approved = ask->request.protocol;
+	memcpy(flow->peek->approved_name, ask->name, sizeof(ask->name));
+	return flow;
+}
+
+/* The first packets go on, all of one flow. */
+static void let_through(struct filter *filter, struct filter_ask *ask, uint64_t now_ns)
+{
+	bool plain = ask->key.protocol != IP_TCP || ask->plain;
+	struct held_frame *held = ask->held;
+	struct flow *flow = NULL;
+	struct frame frame;
+
+	frame_parse(held->data, held->length, false, &frame);
+	/* The log has to take it, too. What is looked at is logged when its name is known. */
+	if (plain && !filter->ops->check(filter->arg, &ask->request))
+		filter_refuse(filter, &frame, FILTER_REFUSED);
+	else
+		flow = open_flow(filter, ask, &frame, now_ns);
+	for (; flow && held; held = held->next) {
+		frame_parse(held->data, held->length, false, &frame);
+		flow->bytes_out += frame.payload_length;
+		filter_pass_to_peer(filter, held->data, held->length);
+	}
+}
+
+/* ask->request.answer says what came of it; the policy may say something else by now. */
+static void finish(struct filter *filter, struct filter_ask *slot, enum filter_answer answer,
+		   uint64_t now_ns)
+{
+	struct filter_ask ask;
+	enum filter_verdict verdict;
+	struct frame frame;
+
+	take_out(filter, slot, &ask);
+	ask.request.answer = answer;
+	if (ask.peeking) {
+		filter_peek_answered(filter, &ask, now_ns);
+		return;
+	}
+	verdict = filter_decide_one(filter, &ask.request).verdict;
+	if (verdict == FILTER_ALLOW || (verdict == FILTER_ASK && answer == FILTER_APPROVED)) {
+		let_through(filter, &ask, now_ns);
+	} else {
+		frame_parse(ask.held->data, ask.held->length, false, &frame);
+		refuse(filter, &ask, &frame, now_ns);
+	}
+	drop_held(filter, &ask);
+}
+
+void filter_answered(struct filter *filter, uint32_t question, enum filter_answer answer,
+		     uint64_t now_ns)
+{
+	unsigned i;
+
+	for (i = 0; i < FILTER_ASKS && question != 0; i++)
+		if (filter->ask[i].question == question)
+			finish(filter, &filter->ask[i], answer, now_ns);
+}
+
+void filter_ask_again(struct filter *filter, uint64_t now_ns)
+{
+	uint32_t question;
+	unsigned i;
+
+	for (i = 0; i < FILTER_ASKS; i++) {
+		question = filter->ask[i].question;
+		if (question == 0 ||
+		    filter_decide_one(filter, &filter->ask[i].request).verdict == FILTER_ASK)
+			continue;
+		finish(filter, &filter->ask[i], FILTER_UNASKED, now_ns);
+		take_back(filter, question);
+	}
+}
+
+/* A flow whose first bytes wait for an answer is not idle. */
+static void keep_flow(struct filter *filter, const struct filter_ask *ask, uint64_t now_ns)
+{
+	struct flow *flow = ask->peeking ? flow_find(&filter->flows, &ask->key) : NULL;
+
+	if (flow)
+		flow_seen(&filter->flows, flow, flow->class, now_ns);
+}
+
+void filter_ask_expire(struct filter *filter, uint64_t now_ns)
+{
+	uint32_t question;
+	unsigned i;
+
+	for (i = 0; i < FILTER_ASKS; i++) {
+		question = filter->ask[i].question;
+		if (question == 0)
+			continue;
+		if (now_ns < filter->ask[i].until_ns) {
+			keep_flow(filter, &filter->ask[i], now_ns);
+			continue;
+		}
+		finish(filter, &filter->ask[i], FILTER_UNANSWERED, now_ns);
+		take_back(filter, question);
+	}
+}
+
+void filter_ask_forget(struct filter *filter, bool tell)
+{
+	struct filter_ask copy;
+	unsigned i;
+
+	for (i = 0; i < FILTER_ASKS; i++) {
+		if (filter->ask[i].question == 0)
+			continue;
+		take_out(filter, &filter->ask[i], &copy);
+		drop_held(filter, &copy);
+		if (tell)
+			take_back(filter, copy.question);
+	}
+}
