@@ -55,7 +55,7 @@ static void add_layer(struct fuzz_script *script)
 	for (i = fuzz_below(script, 4); i > 0; i--)
 		layer.bytes[fuzz_number(script, 2) % layer.length] =
 			(uint8_t)fuzz_number(script, 1);
-	forged_add(&image, &layer, fuzz_below(script, 2));
+	forged_add(&image, &layer, (enum layer_kind)fuzz_below(script, 3));
 }
 
 static int look(const char *path, const struct stat *status, int kind, struct FTW *at)

@@ -111,21 +111,33 @@ void forged_layer(struct forged_layer *layer, const struct forged_entry *entries
 	close(fd);
 }
 
-void forged_compress(struct forged_layer *layer)
+static size_t deflate_layer(const struct forged_layer *layer, uint8_t *out)
 {
-	uint8_t *out = malloc(FORGED_LAYER_MAX);
 	z_stream zlib = {
-		.next_in = layer->bytes,
+		.next_in = (uint8_t *)layer->bytes,
 		.avail_in = (uInt)layer->length,
 		.next_out = out,
 		.avail_out = FORGED_LAYER_MAX,
 	};
 
-	REQUIRE(out && deflateInit2(&zlib, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+	REQUIRE(deflateInit2(&zlib, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
 	REQUIRE(deflate(&zlib, Z_FINISH) == Z_STREAM_END);
-	layer->length = FORGED_LAYER_MAX - zlib.avail_out;
-	memcpy(layer->bytes, out, layer->length);
 	deflateEnd(&zlib);
+	return FORGED_LAYER_MAX - zlib.avail_out;
+}
+
+void forged_compress(struct forged_layer *layer, enum layer_kind kind)
+{
+	uint8_t *out = malloc(FORGED_LAYER_MAX);
+
+	REQUIRE(out);
+	if (kind == LAYER_ZSTD)
+		layer->length =
+			ZSTD_compress(out, FORGED_LAYER_MAX, layer->bytes, layer->length, 3);
+	else
+		layer->length = deflate_layer(layer, out);
+	REQUIRE(layer->length <= FORGED_LAYER_MAX);
+	memcpy(layer->bytes, out, layer->length);
 	free(out);
 }
 
@@ -137,14 +149,14 @@ void forged_write(struct forged_image *image, const char *name, const void *byte
 	close(fd);
 }
 
-void forged_add(struct forged_image *image, struct forged_layer *layer, bool gzip)
+void forged_add(struct forged_image *image, struct forged_layer *layer, enum layer_kind kind)
 {
 	struct image_layer *added = &image->manifest.layers[image->manifest.layer_count];
 
 	snprintf(added->file, sizeof(added->file), "layer%u", image->manifest.layer_count++);
 	digest_of(&added->unpacked, layer->bytes, layer->length);
-	if (gzip)
-		forged_compress(layer);
+	if (kind != LAYER_PLAIN)
+		forged_compress(layer, kind);
 	digest_of(&added->stored, layer->bytes, layer->length);
 	added->size = layer->length;
 	forged_write(image, added->file, layer->bytes, layer->length);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/image/layer.h"
 #include "vmm/image/manifest.h"
 
 #define FORGED_LAYER_MAX (256u << 10)
@@ -36,14 +37,14 @@ void forged_destroy(struct forged_image *image); /* and all that is in the folde
 /* A tar stream of the entries. */
 void forged_layer(struct forged_layer *layer, const struct forged_entry *entries);
 
-/* Compresses it, as one gzip member. */
-void forged_compress(struct forged_layer *layer);
+/* Compresses it, as one gzip member or one zstd frame. */
+void forged_compress(struct forged_layer *layer, enum layer_kind kind);
 
 /* Writes a file of the source. */
 void forged_write(struct forged_image *image, const char *name, const void *bytes, size_t length);
 
-/* Adds a layer to source and manifest: stored as it is, or by gzip. */
-void forged_add(struct forged_image *image, struct forged_layer *layer, bool gzip);
+/* Adds a layer to source and manifest: stored as kind says. */
+void forged_add(struct forged_image *image, struct forged_layer *layer, enum layer_kind kind);
 
 /* Writes blobs, index.json and so on for the manifest's layers: a whole OCI image layout. */
 void forged_oci(struct forged_image *image, const char *config);

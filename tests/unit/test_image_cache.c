@@ -32,7 +32,7 @@ static void begin(const char *contents)
 
 	forged_create(&image);
 	forged_layer(&layer, entries);
-	forged_add(&image, &layer, true);
+	forged_add(&image, &layer, LAYER_GZIP);
 	forged_oci(&image, CONFIG);
 	snprintf(source, sizeof(source), "%s/src", image.base);
 	snprintf(cache, sizeof(cache), "%s/out/cordon/images", image.base);

@@ -29,9 +29,9 @@ static void make(const char *config)
 
 	forged_create(&image);
 	forged_layer(&layer, first);
-	forged_add(&image, &layer, false);
+	forged_add(&image, &layer, LAYER_PLAIN);
 	forged_layer(&layer, second);
-	forged_add(&image, &layer, true);
+	forged_add(&image, &layer, LAYER_GZIP);
 	forged_oci(&image, config);
 }
 

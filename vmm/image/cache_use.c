@@ -92,6 +92,12 @@ int image_open(struct image *image, const struct digest *id, struct err *err)
 	*image = (struct image){.fd = -1, .lock_fd = -1};
 	if (cache_fd < 0)
 		return cache_fd;
+	/* Found and locked at once: who removes it finds it in use, or we don't find it. */
+	lock = cache_lock(cache_fd, err);
+	if (lock < 0) {
+		fd_close(&cache_fd);
+		return lock;
+	}
 	image->lock_fd = openat(cache_fd, id->hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (image->lock_fd < 0 || flock(image->lock_fd, LOCK_SH | LOCK_NB) < 0) {
 		ret = err_set(err, ENOENT, "sha256:%.12s: no such image, or it is being removed",

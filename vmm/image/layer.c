@@ -2,26 +2,49 @@
 #include "vmm/image/layer.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
+#include <zstd_errors.h>
 
 #include "vmm/base/fd.h"
 
 #define GZIP_WINDOW (15 + 16) /* the greatest window, and gzip's header and trailer checked */
 
-/* The next stored bytes into the buffer; 0 at the blob's end. */
-static ssize_t refill(struct layer *layer, struct err *err)
+/* The next stored bytes into the buffer, if it is empty; 0 at the blob's end, else 1. */
+static int refill(struct layer *layer, struct err *err)
 {
 	size_t part = min_u64(layer->blob.size - layer->read, sizeof(layer->in));
-	ssize_t n = fd_pread_full(layer->blob.fd, layer->in, part,
-				  (off_t)(layer->blob.at + layer->read));
+	ssize_t n;
 
+	if (layer->left > 0)
+		return 1;
+	n = fd_pread_full(layer->blob.fd, layer->in, part, (off_t)(layer->blob.at + layer->read));
 	if (n < 0)
 		return err_code(err, (int)-n, "reading a layer");
 	if ((size_t)n < part)
 		return err_set(err, EIO, "a layer became shorter while it was read");
 	layer->read += part;
 	sha256_update(&layer->stored_context, part, layer->in);
-	return n;
+	layer->next = layer->in;
+	layer->left = part;
+	return part > 0;
+}
+
+static void use(struct layer *layer, size_t bytes)
+{
+	layer->next += bytes;
+	layer->left -= bytes;
+}
+
+/* --- what it is ------------------------------------------------------------------------------- */
+
+/* A frame, or one that is to be skipped: some write such before their first. */
+static bool is_zstd(const uint8_t *start)
+{
+	uint32_t magic = load_le32(start);
+
+	return magic == ZSTD_MAGICNUMBER ||
+	       (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
 }
 
 /* By the first bytes; the digests of the manifest hold for what they are taken as. */
@@ -31,7 +54,6 @@ static int detect(struct layer *layer, struct err *err)
 		const char *magic, *name;
 		size_t length;
 	} refused[] = {
-		{"\x28\xb5\x2f\xfd", "zstd", 4},
 		{"\xfd"
 		 "7zXZ",
 		 "xz", 5},
@@ -48,83 +70,91 @@ static int detect(struct layer *layer, struct err *err)
 	for (i = 0; i < ARRAY_SIZE(refused); i++)
 		if (memcmp(start, refused[i].magic, refused[i].length) == 0)
 			return err_set(err, ENOTSUP,
-				       "a layer is compressed by %s, which this version can't "
-				       "read: save the image with gzip layers",
+				       "a layer is compressed by %s, which no image has: save the "
+				       "image with gzip or zstd layers",
 				       refused[i].name);
-	layer->gzip = start[0] == 0x1f && start[1] == 0x8b;
+	if (start[0] == 0x1f && start[1] == 0x8b)
+		layer->kind = LAYER_GZIP;
+	else if (is_zstd(start))
+		layer->kind = LAYER_ZSTD;
 	return 0;
+}
+
+static bool open_zstd(struct layer *layer)
+{
+	layer->zstd = ZSTD_createDCtx();
+	return layer->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(layer->zstd, ZSTD_d_windowLogMax,
+								   LAYER_WINDOW_LOG));
 }
 
 int layer_open(struct layer *layer, const struct image_blob *blob, uint64_t max, struct err *err)
 {
+	bool ok = true;
 	int ret;
 
-	memset(&layer->zlib, 0, sizeof(layer->zlib));
+	memset(layer, 0, offsetof(struct layer, in));
 	layer->blob = *blob;
-	layer->read = layer->produced = 0;
-	layer->gzip = layer->ended = false;
 	layer->max = max;
 	sha256_init(&layer->stored_context);
 	sha256_init(&layer->unpacked_context);
 	ret = detect(layer, err);
-	if (ret == 0 && layer->gzip && inflateInit2(&layer->zlib, GZIP_WINDOW) != Z_OK) {
-		layer->gzip = false;
-		ret = err_set(err, ENOMEM, "out of memory");
-	}
-	return ret;
+	if (ret < 0)
+		return ret;
+	if (layer->kind == LAYER_GZIP)
+		ok = inflateInit2(&layer->zlib, GZIP_WINDOW) == Z_OK;
+	else if (layer->kind == LAYER_ZSTD)
+		ok = open_zstd(layer);
+	if (ok)
+		return 0;
+	layer_close(layer);
+	return err_set(err, ENOMEM, "out of memory");
 }
+
+/* --- its bytes -------------------------------------------------------------------------------- */
 
 static ssize_t read_plain(struct layer *layer, void *to, size_t length, struct err *err)
 {
-	ssize_t n;
-	size_t part;
+	int ret = refill(layer, err);
+	size_t part = min_u64(length, layer->left);
 
-	if (layer->zlib.avail_in == 0) {
-		n = refill(layer, err);
-		if (n <= 0)
-			return n;
-		layer->zlib.next_in = layer->in;
-		layer->zlib.avail_in = (uInt)n;
-	}
-	part = min_u64(length, layer->zlib.avail_in);
-	memcpy(to, layer->zlib.next_in, part);
-	layer->zlib.next_in += part;
-	layer->zlib.avail_in -= (uInt)part;
+	if (ret < 0)
+		return ret;
+	memcpy(to, layer->next, part);
+	use(layer, part);
 	return (ssize_t)part;
+}
+
+static int inflate_some(struct layer *layer)
+{
+	int ret;
+
+	layer->zlib.next_in = (uint8_t *)layer->next;
+	layer->zlib.avail_in = (uInt)layer->left;
+	ret = inflate(&layer->zlib, Z_NO_FLUSH);
+	use(layer, layer->left - layer->zlib.avail_in);
+	return ret;
 }
 
 /* At the end of a gzip member: another may follow. 1 if it does. */
 static int next_member(struct layer *layer, struct err *err)
 {
-	ssize_t n;
+	int ret = refill(layer, err);
 
-	if (layer->zlib.avail_in == 0) {
-		n = refill(layer, err);
-		if (n <= 0)
-			return (int)n;
-		layer->zlib.next_in = layer->in;
-		layer->zlib.avail_in = (uInt)n;
-	}
-	return inflateReset(&layer->zlib) == Z_OK ? 1 : -EIO;
+	return ret <= 0 ? ret : inflateReset(&layer->zlib) == Z_OK ? 1 : -EIO;
 }
 
 static ssize_t read_gzip(struct layer *layer, void *to, size_t length, struct err *err)
 {
-	ssize_t n;
 	int ret;
 
 	layer->zlib.next_out = to;
 	layer->zlib.avail_out = (uInt)min_u64(length, 1u << 30);
 	length = layer->zlib.avail_out;
 	while (layer->zlib.avail_out == length) {
-		if (layer->zlib.avail_in == 0) {
-			n = refill(layer, err);
-			if (n < 0)
-				return n;
-			layer->zlib.next_in = layer->in;
-			layer->zlib.avail_in = (uInt)n;
-		}
-		ret = inflate(&layer->zlib, Z_NO_FLUSH);
+		ret = refill(layer, err);
+		if (ret < 0)
+			return ret;
+		ret = inflate_some(layer);
 		if (ret == Z_STREAM_END) {
 			ret = next_member(layer, err);
 			if (ret < 0)
@@ -141,6 +171,60 @@ static ssize_t read_gzip(struct layer *layer, void *to, size_t length, struct er
 	return (ssize_t)(length - layer->zlib.avail_out);
 }
 
+static int explain_zstd(size_t code, struct err *err)
+{
+	switch (ZSTD_getErrorCode(code)) {
+	case ZSTD_error_frameParameter_windowTooLarge:
+		return err_set(err, EFBIG, "a layer's zstd stream wants more than %d MiB of memory",
+			       1 << (LAYER_WINDOW_LOG - 20));
+	case ZSTD_error_memory_allocation:
+		return err_set(err, ENOMEM, "out of memory");
+	default:
+		return err_set(err, EPROTO, "a layer's zstd stream is damaged");
+	}
+}
+
+/* Frames follow each other; the stream may end between two of them. */
+static ssize_t read_zstd(struct layer *layer, void *to, size_t length, struct err *err)
+{
+	ZSTD_outBuffer out = {.dst = to, .size = length};
+	ZSTD_inBuffer in;
+	size_t code;
+	int ret;
+
+	while (out.pos == 0) {
+		ret = refill(layer, err);
+		if (ret < 0)
+			return ret;
+		if (ret == 0 && !layer->in_frame) {
+			layer->ended = true;
+			break;
+		}
+		in = (ZSTD_inBuffer){.src = layer->next, .size = layer->left};
+		code = ZSTD_decompressStream(layer->zstd, &out, &in);
+		if (ZSTD_isError(code))
+			return explain_zstd(code, err);
+		use(layer, in.pos);
+		layer->in_frame = code != 0;
+		/* Without input it can only give out what it still holds. */
+		if (ret == 0 && out.pos == 0 && layer->in_frame)
+			return err_set(err, EPROTO, "a layer's zstd stream is cut short");
+	}
+	return (ssize_t)out.pos;
+}
+
+static ssize_t read_some(struct layer *layer, void *to, size_t length, struct err *err)
+{
+	switch (layer->kind) {
+	case LAYER_GZIP:
+		return read_gzip(layer, to, length, err);
+	case LAYER_ZSTD:
+		return read_zstd(layer, to, length, err);
+	default:
+		return read_plain(layer, to, length, err);
+	}
+}
+
 ssize_t layer_read(void *arg, void *to, size_t length, struct err *err)
 {
 	struct layer *layer = arg;
@@ -148,13 +232,13 @@ ssize_t layer_read(void *arg, void *to, size_t length, struct err *err)
 
 	if (layer->ended || length == 0)
 		return 0;
-	n = layer->gzip ? read_gzip(layer, to, length, err) : read_plain(layer, to, length, err);
+	n = read_some(layer, to, length, err);
 	if (n < 0)
 		return n;
 	layer->produced += (uint64_t)n;
 	if (layer->produced > layer->max)
 		return err_set(err, EFBIG, "the image unpacks to more than is allowed");
-	if (layer->gzip && layer->produced > LAYER_SLACK &&
+	if (layer->kind != LAYER_PLAIN && layer->produced > LAYER_SLACK &&
 	    (layer->produced - LAYER_SLACK) / LAYER_RATIO > layer->read)
 		return err_set(err, EFBIG,
 			       "a layer unpacks to more than %d times its size: it is refused",
@@ -189,7 +273,9 @@ int layer_finish(struct layer *layer, const struct digest *stored, const struct 
 
 void layer_close(struct layer *layer)
 {
-	if (layer->gzip)
+	if (layer->kind == LAYER_GZIP)
 		inflateEnd(&layer->zlib);
-	layer->gzip = false;
+	ZSTD_freeDCtx(layer->zstd);
+	layer->zstd = NULL;
+	layer->kind = LAYER_PLAIN;
 }

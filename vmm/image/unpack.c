@@ -94,6 +94,30 @@ static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
 
 /* --- folders on the way ----------------------------------------------------------------------- */
 
+/*
+ * Links let names of few components lead ever deeper; but what lies too deep can't be named in the
+ * sandbox, and would be hard to remove again. So it is the folder's true place that counts.
+ */
+static int check_depth(const struct unpack *unpack, int parent, struct err *err)
+{
+	char fd_path[32], top[PATH_MAX], path[PATH_MAX];
+	unsigned depth = 1;
+	ssize_t length, n;
+
+	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", unpack->folder_fd);
+	length = readlink(fd_path, top, sizeof(top));
+	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", parent);
+	n = readlink(fd_path, path, sizeof(path));
+	if ((n < 0 && errno != ENAMETOOLONG) || length < 0)
+		return err_sys(err, "%s", unpack->path);
+	for (; n > length; n--)
+		depth += path[n - 1] == '/';
+	/* The host's own limit is met at other depths, by where the cache is. */
+	if (n < 0 || n == sizeof(path) || depth > IMAGE_DEPTH_MAX)
+		return err_set(err, ENAMETOOLONG, "a layer has folders %d deep", IMAGE_DEPTH_MAX);
+	return 0;
+}
+
 /* Layers may leave out the folders that they put things in. */
 static int make_parents(struct unpack *unpack, struct err *err)
 {
@@ -105,8 +129,12 @@ static int make_parents(struct unpack *unpack, struct err *err)
 		*slash = '\0';
 		parent = extract_open_parent(unpack->folder_fd, unpack->path, EXTRACT_AS_ROOT,
 					     &name);
-		if (parent < 0) {
+		if (parent < 0)
 			ret = err_code(err, -parent, "%s", unpack->path);
+		else
+			ret = check_depth(unpack, parent, err);
+		if (ret < 0) {
+			/* said */
 		} else if (mkdirat(parent, name, 0755) == 0) {
 			folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 			if (folder < 0 || fchmod(folder, 0755) < 0)
@@ -186,6 +214,8 @@ static int add_folder(struct unpack *unpack, int parent, const char *name, struc
 
 	if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(status.st_mode)) {
 		ret = extract_remove(parent, name, err);
+		if (ret == 0)
+			ret = check_depth(unpack, parent, err);
 		if (ret < 0)
 			return ret;
 		if (mkdirat(parent, name, 0700) < 0)
