@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import subprocess
 import tarfile
 from contextlib import contextmanager
 
@@ -85,6 +86,13 @@ def docker_archive(path, layers, **settings):
     return digest(config)
 
 
+def packed(data, number):
+    """Layers of all kinds that there are: gzip, zstd, plain, and so on."""
+    if number % 3 == 1:
+        return subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    return gzip.compress(data) if number % 3 == 0 else data
+
+
 def oci_layout(path, layers, **settings):
     os.makedirs(os.path.join(path, "blobs/sha256"))
 
@@ -95,7 +103,7 @@ def oci_layout(path, layers, **settings):
 
     config = configuration(layers, **settings)
     manifest = json.dumps({"config": store(config),
-                           "layers": [store(gzip.compress(data)) for data in layers]}).encode()
+                           "layers": [store(packed(data, number)) for number, data in enumerate(layers)]}).encode()
     with open(os.path.join(path, "index.json"), "w") as file:
         json.dump({"schemaVersion": 2, "manifests": [store(manifest)]}, file)
     with open(os.path.join(path, "oci-layout"), "w") as file:
@@ -248,7 +256,8 @@ def test_an_archive_of_docker_save_runs():
 @limit(900)
 def test_an_image_layout_is_built_and_used_by_name():
     path = work("layout")
-    image = oci_layout(path, busybox_layers(), Entrypoint=["echo", "entry"], Cmd=["word"], User="77:78")
+    image = oci_layout(path, busybox_layers(), Entrypoint=["echo", "entry"], Cmd=["word"], User="77:78", WorkingDir="/all",
+                       Env=["PATH=/bin", "A=image", "B=image"])
     with removed(image):
         built = call("image", "build", path, "--tag", "test/box:1").expect(0)
         assert built.stdout.decode() == f"sha256:{image}\n", built
@@ -260,6 +269,11 @@ def test_an_image_layout_is_built_and_used_by_name():
         with sandbox("box", "--rootfs", "box-two"):
             call("image", "rm", image).expect_error("uses")
             execute("box", "cat", "/all/new").expect(0, b"above\n")
+            # What the image says, and what the command line says instead. (cp is Cordon's own command.)
+            shown = call("exec", "--env", "B=option", "box", "--", "sh", "-c", "id -u; id -g; pwd; echo $A $B")
+            shown.expect(0, b"77\n78\n/all\nimage option\n", b"")
+            other = call("exec", "-u", "root", "-w", "/w", "box", "--", "sh", "-c", "id -u; pwd")
+            other.expect(0, b"0\n/w\n", b"")
         call("image", "rm", "box-two").expect(0, b"", b"")
         assert images()[image]["names"] == ["test/box:1"]
         call("image", "rm", "test/box:1").expect(0, b"", b"")

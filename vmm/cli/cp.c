@@ -66,8 +66,8 @@ static int start_script(const char *sandbox, const char *script, const char *fir
 			const char *second, int in, int out, struct err *err)
 {
 	const int fd[] = {in, out, STDERR_FILENO};
-	json_t *body = json_pack("{s:i,s:s,s:[s,s,s,s,s,s]}", "id", 1, "op", "exec", "argv", "sh",
-				 "-c", script, "sh", first, second);
+	json_t *body = json_pack("{s:i,s:s,s:b,s:[s,s,s,s,s,s]}", "id", 1, "op", "exec", "bare", 1,
+				 "argv", "sh", "-c", script, "sh", first, second);
 	int socket_fd, ret;
 
 	if (!body)

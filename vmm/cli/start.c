@@ -16,6 +16,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/network_options.h"
+#include "vmm/cli/rootfs.h"
 #include "vmm/cli/start.h"
 #include "vmm/control/monitor.h"
 
@@ -249,6 +250,22 @@ static int make_absolute(const char **path, char absolute[PATH_MAX], struct err 
 	return 0;
 }
 
+/* What an image says of its programs holds for every `exec`, which may say otherwise. */
+static int take_settings(const json_t *settings, struct monitor_defaults *defaults, struct err *err)
+{
+	static struct command_options options; /* the monitor goes on using it */
+	int ret = settings ? rootfs_apply_settings(settings, &options, err) : 0;
+
+	*defaults = (struct monitor_defaults){
+		.env = options.env,
+		.workdir = options.workdir,
+		.user = options.user,
+		.uid = options.uid,
+		.gid = options.gid,
+	};
+	return ret;
+}
+
 static int start(struct start_options *options, const char *name, struct err *err)
 {
 	struct monitor_config config = {
@@ -261,6 +278,8 @@ static int start(struct start_options *options, const char *name, struct err *er
 	static char kernel[PATH_MAX], initrd[PATH_MAX], vsock[PATH_MAX], audit[PATH_MAX];
 	int ret = registry_check_name(name, err);
 
+	if (ret == 0)
+		ret = take_settings(options->base.settings, &config.defaults, err);
 	if (ret == 0 && machine->console_fd >= 0)
 		ret = err_set(err, EINVAL, "start: --console is for run: see 'cordon logs %s'",
 			      name);

@@ -24,8 +24,16 @@
 #define MONITOR_FLOWS_MAX   128	       /* live flows that are told of */
 #define MONITOR_ENDED_MAX   32	       /* detached jobs whose output is kept after their end */
 
+/* What a command gets where whoever starts it says nothing: from an image's configuration. */
+struct monitor_defaults {
+	const char *const *env; /* NAME=VALUE, ended by NULL; or NULL */
+	const char *workdir, *user;
+	uint32_t uid, gid; /* if user is NULL */
+};
+
 struct monitor_config {
 	struct sandbox_config sandbox;
+	struct monitor_defaults defaults;
 	const char *name;
 	int lock_fd;	       /* from registry_claim() */
 	uint64_t idle_ns;      /* stop when nothing has run for this long; 0: never */

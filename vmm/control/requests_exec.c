@@ -35,6 +35,38 @@ static const char **words_of(const json_t *request, const char *name)
 	return words;
 }
 
+static bool same_variable(const char *a, const char *b)
+{
+	size_t length = strcspn(a, "=");
+
+	return strncmp(a, b, length) == 0 && b[length] == '=';
+}
+
+/* The list of a request, and before it the defaults that it does not set. Frees it. */
+static const char **with_defaults(const char **env, const char *const *defaults)
+{
+	size_t own = 0, more = 0, used = 0, i, k;
+	const char **all;
+
+	while (env && env[own])
+		own++;
+	while (defaults && defaults[more])
+		more++;
+	if (!env || more == 0)
+		return env;
+	all = calloc(own + more + 1, sizeof(*all));
+	for (i = 0; all && i < more; i++) {
+		for (k = 0; k < own && !same_variable(defaults[i], env[k]); k++)
+			;
+		if (k == own)
+			all[used++] = defaults[i];
+	}
+	if (all)
+		memcpy(all + used, env, own * sizeof(*env));
+	free(env);
+	return all;
+}
+
 /* Copies what fits, and never half a character: what goes out again must be valid UTF-8. */
 static void copy_text(char *to, size_t size, const char *from)
 {
@@ -111,6 +143,9 @@ static int open_detached(struct monitor_job *job, struct err *err)
 static int job_run(struct monitor_job *job, const json_t *request, const char **argv,
 		   const char **env, struct err *err)
 {
+	static const struct monitor_defaults none;
+	const struct monitor_defaults *defaults =
+		flag_of(request, "bare") ? &none : &job->monitor->config->defaults;
 	static const struct job_ops ops = {.started = job_started, .ended = job_ended};
 	struct job_spec spec = {
 		.command =
@@ -127,6 +162,13 @@ static int job_run(struct monitor_job *job, const json_t *request, const char **
 		.output_max = job->owner ? 0 : MONITOR_OUTPUT_MAX,
 	};
 
+	if (!spec.command.workdir)
+		spec.command.workdir = defaults->workdir;
+	if (!spec.command.user) {
+		spec.command.user = defaults->user;
+		spec.command.uid = defaults->uid;
+		spec.command.gid = defaults->gid;
+	}
 	memcpy(spec.fd, job->fd, sizeof(spec.fd));
 	return job_start(&job->job, &job->monitor->sandbox.machine, &spec, &ops, job, err);
 }
@@ -190,6 +232,8 @@ void op_exec(struct client *client, struct message *message)
 	const char **env = words_of(message->body, "env");
 	struct err err = {.text = ""};
 
+	if (!flag_of(message->body, "bare"))
+		env = with_defaults(env, client->monitor->config->defaults.env);
 	if (exec_checked(client, message, argv, env, &err) < 0)
 		server_refuse(client, request_id(message->body), err.text);
 	free(argv);
