@@ -14,9 +14,10 @@
 
 #include "guest-kernel/agent/agent.h"
 
-#define ROOT	 "/sandbox"
-#define CGROUP	 "/cgroup"
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define ROOT	       "/sandbox"
+#define CGROUP	       "/cgroup"
+#define PROCESSES_MOST 4096
+#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
 
 int root_error, root_proc_fd = -1, root_pts_fd = -1, root_cgroup_fd = -1;
 
@@ -201,19 +202,37 @@ static void open_handles(void)
 	guest_random_fd = open("dev/urandom", O_RDWR | O_CLOEXEC);
 }
 
+static unsigned long long processes_most = PROCESSES_MOST;
+
+uint32_t root_limit(uint32_t processes)
+{
+	unsigned long long most = processes_most;
+	char text[32];
+	int ret;
+
+	/* The sandbox's first process is ours. */
+	if (processes > 0 && processes + 1ull < most)
+		most = processes + 1ull;
+	snprintf(text, sizeof(text), "%llu", most);
+	ret = root_cgroup_fd < 0 ? -ENOTSUP : root_write(root_cgroup_fd, "pids.max", text);
+	return (uint32_t)-ret;
+}
+
 /* What the workload may use, so that the agent and the kernel always have something left. */
 static void limit(void)
 {
 	struct sysinfo info;
-	unsigned long long memory, processes;
+	unsigned long long memory;
 	char text[32];
 
 	if (sysinfo(&info) < 0)
 		return;
 	/* The kernel itself stops at one process for 128 KiB. */
-	processes = (unsigned long long)info.totalram * info.mem_unit / (256u << 10);
-	snprintf(text, sizeof(text), "%llu", processes > 4096 ? 4096 : processes);
-	check(root_write(root_cgroup_fd, "pids.max", text), "pids.max");
+	processes_most = (unsigned long long)info.totalram * info.mem_unit / (256u << 10);
+	if (processes_most > PROCESSES_MOST)
+		processes_most = PROCESSES_MOST;
+	if (root_limit(0))
+		agent_log("the number of processes is not limited");
 	/* The kernel needs something for what it does not charge to the sandbox. */
 	memory = (unsigned long long)info.freeram * info.mem_unit;
 	memory -= memory / 32 + (memory > (64u << 20) ? 8u << 20 : memory / 8);

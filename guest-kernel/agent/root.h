@@ -31,6 +31,11 @@ int root_enter(void);
 /* Writes text to a file below a directory: 0 or -errno. */
 int root_write(int directory, const char *path, const char *text);
 
+/* A LIMITS request: at most so many processes in the sandbox, 0: our own limit. 0 or an errno
+ * value.
+ */
+uint32_t root_limit(uint32_t processes);
+
 /*
  * A ROOT request: another root file system, and a new sandbox in it. The old one stays if it does
  * not work. Before any workload runs: what is used by its path is still ours. 0 or an errno value.

@@ -56,6 +56,7 @@ static void fuzz_file(struct fuzz_script *script)
 		return;
 	}
 	FUZZ_REQUIRE(snapshot.cpus >= 1 && snapshot.cpus <= VM_CPUS_MAX);
+	FUZZ_REQUIRE(snapshot.disk_queues >= 1 && snapshot.disk_queues <= VIRTIO_DEVICE_QUEUES);
 	for (i = 0; i < snapshot.extent_count; i++)
 		FUZZ_REQUIRE(range_within(snapshot.extents[i].offset, snapshot.extents[i].length,
 					  length));

@@ -161,7 +161,7 @@ static int make_machine(struct hostile *h, struct err *err)
 	if (ret == 0)
 		ret = vm_create(&h->vm, h->loop, &h->memory, LAYOUT_KVM_PAGES, err);
 	if (ret == 0)
-		ret = devices_create(&h->devices, &h->vm, NULL, &hooks, err);
+		ret = devices_create(&h->devices, &h->vm, NULL, 1, &hooks, err);
 	if (ret == 0)
 		ret = bus_add(&h->vm.mmio, HOSTILE_DEVICE, 8, &device_ops, h);
 	for (i = 0; ret == 0 && i < cpus; i++) {

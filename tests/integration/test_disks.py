@@ -134,6 +134,30 @@ def test_a_scratch_disk_takes_what_is_written():
     assert lines[1:] == [b"3145728", b"/bin/sh", b""], repr(result)
 
 
+@limit(900)
+def test_a_queue_for_each_processor():
+    """As many as were asked for, all of them used; a snapshot brings them along."""
+    run("true", options=["--disk", "8M", "--disk-queues", "2"]).expect_error("--disk-queues", "--cpus 2")
+    run("true", options=["--disk", "8M", "--disk-queues", "9"]).expect_error("--disk-queues")
+    look = "ls /sys/block/vdb/mq; md5sum </file"
+    write = "dd if=/dev/urandom of=/file bs=64k count=16 2>/dev/null & dd if=/dev/zero of=/other bs=64k count=16 " \
+            "2>/dev/null; wait; sync; echo 3 2>/dev/null >/proc/sys/vm/drop_caches; "
+    one, two = name(), name()
+    try:
+        call("start", one, "--cpus", "2", "--disk", "8M", "--disk-queues", "2").expect(0)
+        written = call("exec", one, "--", "sh", "-c", write + look).expect(0)
+        assert written.stdout.startswith(b"0\n1\n"), repr(written)
+        snapshot = scratch("queues.snapshot")
+        call("snapshot", one, snapshot).expect(0)
+        call("restore", snapshot, two).expect(0)
+        call("exec", two, "--", "sh", "-c", look).expect(0, written.stdout)
+        call("exec", two, "--", "sh", "-c", write + look).expect(0)
+    finally:
+        call("kill", one)
+        call("kill", two)
+    run("ls", "/sys/block/vdb/mq", options=["--cpus", "2", "--disk", "8M"]).expect(0, b"0\n")
+
+
 @limit(600)
 def test_a_full_scratch_disk_is_no_space():
     run("sh", "-c", "dd if=/dev/zero of=/big bs=64k 2>&1 | grep -o 'No space left on device'; rm /big;"

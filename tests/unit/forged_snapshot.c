@@ -39,6 +39,7 @@ void forged_snapshot_init(struct forged_snapshot *forged)
 		.memory = FORGED_SNAPSHOT_MEMORY,
 		.cpus = 2,
 		.devices = 2,
+		.disk_queues = 3,
 		.fingerprint = 0x12345678,
 		.ring0 = 1,
 		.extent_count = FORGED_SNAPSHOT_EXTENTS,
@@ -105,6 +106,7 @@ static void add_sections(const struct forged_snapshot *forged, struct pack *file
 	pack_u8(&payload, forged->ring0);
 	pack_u32(&payload, forged->fingerprint);
 	pack_u64(&payload, 1000); /* the host's time stamp counter */
+	pack_u32(&payload, forged->disk_queues);
 	add_section(forged, file, SNAPSHOT_CONFIG, 0, &payload);
 	pack_bytes(&payload, FORGED_SNAPSHOT_KEY, strlen(FORGED_SNAPSHOT_KEY));
 	add_section(forged, file, SNAPSHOT_KEY, 0, &payload);

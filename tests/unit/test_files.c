@@ -242,6 +242,40 @@ START_TEST(a_removed_file_lives_on_in_its_open_fids)
 }
 END_TEST
 
+/* Without a name there is nothing to ask the policy about: an open file stays what it was opened
+ * for. */
+START_TEST(a_removed_file_is_changed_only_as_it_was_opened)
+{
+	static const struct {
+		uint32_t flags;
+		int size, times;
+	} opens[] = {
+		{P9_RDWR, 0, 0},
+		{P9_WRONLY, 0, 0},
+		{P9_WRONLY | P9_APPEND, EACCES, 0},
+		{P9_RDONLY, EACCES, EACCES},
+	};
+	char name[8];
+	size_t i;
+
+	files_host_begin(&host, NULL, false);
+	for (i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "f%zu", i);
+		host_write(&host, name, "contents");
+		ck_assert_int_eq(p9c_go(client, name, 2), 0);
+		ck_assert_int_eq(p9c_go(client, name, 3), 0);
+		ck_assert_int_eq(p9c_open(client, 2, opens[i].flags), 0);
+		ck_assert_int_eq(p9c_unlink(client, P9C_ROOT, name, 0), 0);
+		ck_assert_int_eq(p9c_setattr(client, 2, P9_SETATTR_SIZE, 0, 4), opens[i].size);
+		ck_assert_int_eq(p9c_setattr(client, 3, P9_SETATTR_SIZE, 0, 3), opens[i].size);
+		ck_assert_int_eq(p9c_setattr(client, 2, P9_SETATTR_MODE, 0600, 0), opens[i].times);
+		ck_assert_int_eq(p9c_clunk(client, 2), 0);
+		ck_assert_int_eq(p9c_clunk(client, 3), 0);
+	}
+	files_host_end(&host);
+}
+END_TEST
+
 START_TEST(attributes_are_shown_and_changed)
 {
 	struct p9_attributes attributes;
@@ -502,7 +536,8 @@ END_TEST
 UNIT_MAIN("files", a_file_is_created_written_read_and_closed, open_flags_do_what_they_say,
 	  directories_are_made_listed_and_removed, links_of_both_kinds,
 	  fids_follow_the_guests_renames, renaming_one_of_two_names_of_a_file_keeps_both,
-	  a_removed_file_lives_on_in_its_open_fids, attributes_are_shown_and_changed,
+	  a_removed_file_lives_on_in_its_open_fids, a_removed_file_is_changed_only_as_it_was_opened,
+	  attributes_are_shown_and_changed,
 	  set_id_bits_are_neither_shown_nor_made_nor_written_through,
 	  extended_attributes_of_users_only,
 	  locks_hold_against_the_host_and_are_shared_in_the_guest, what_the_host_changes_shows,

@@ -330,7 +330,6 @@ START_TEST(bad_input_is_told_where)
 		{"exec deny /w/**", "'exec' is not enforced by this version"},
 		{"secret KEY env", "'secret' is not enforced by this version"},
 		{"file ask /w/**", "the verdict 'ask' is not enforced by this version"},
-		{"limit processes=5", "limit processes is not enforced by this version"},
 		{"on-deny stop", "on-deny stop is not enforced by this version"},
 		{"net allow tlss a:443", "unknown protocol 'tlss': did you mean 'tls'?"},
 		{"net allow tls a", "'a' has no port"},

@@ -106,6 +106,12 @@ struct agent_network {
 int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network);
 
 /*
+ * How many processes, their threads counted, the sandbox may have at once; 0: what the agent finds
+ * good. -EOPNOTSUPP: the guest's agent is too old for that.
+ */
+int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes);
+
+/*
  * Another root file system for the sandbox (vmm/agent/wire.h, ROOT). Before the first command; else
  * the agent answers EBUSY. -EINVAL: the type's name is none.
  */

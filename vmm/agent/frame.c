@@ -267,6 +267,16 @@ int agent_channel_set_network(struct agent_channel *channel, const struct agent_
 	return request(channel, AGENT_NETWORK, payload, sizeof(payload));
 }
 
+int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes)
+{
+	uint8_t payload[AGENT_LIMITS_SIZE];
+
+	if (channel->ready && !(channel->features & AGENT_FEATURE_LIMITS))
+		return -EOPNOTSUPP;
+	agent_put32(payload + AGENT_LIMITS_AT_PROCESSES, processes);
+	return request(channel, AGENT_LIMITS, payload, sizeof(payload));
+}
+
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)
 {
 	uint8_t payload[4];

@@ -43,6 +43,7 @@
 /* Bits of HELLO's features: what this agent can do beyond version 1.0. */
 #define AGENT_FEATURE_MOUNT   1u
 #define AGENT_FEATURE_NETWORK 2u
+#define AGENT_FEATURE_LIMITS  4u
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
 enum agent_frame_type {
@@ -60,6 +61,7 @@ enum agent_frame_type {
 
 	AGENT_MOUNT = 11,   /* h>g, id: a request number; a share, see below */
 	AGENT_NETWORK = 12, /* h>g, id: a request number; the network card, see below */
+	AGENT_LIMITS = 13,  /* h>g, id: a request number; processes32, see below */
 
 	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
 	AGENT_START = 16,      /* h>g, in one or more frames, see below */
@@ -185,6 +187,14 @@ enum agent_root_upper {
 #define AGENT_NETWORK_AT_RESOLVER 12u /* 32 */
 #define AGENT_NETWORK_AT_MTU	  16u /* 32: 68 to 65535 */
 #define AGENT_NETWORK_SIZE	  20u
+
+/*
+ * LIMITS: AGENT_LIMITS_SIZE bytes. How many processes (threads count) the workload may have at
+ * once, 0 standing for the agent's own limit, which also holds if it is the lower one. Those that
+ * there are go on; the kernel makes no more of them (EAGAIN).
+ */
+#define AGENT_LIMITS_AT_PROCESSES 0u /* 32 */
+#define AGENT_LIMITS_SIZE	  4u
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 

@@ -51,16 +51,24 @@ static const struct cli_option check_option_table[] = {
 	{"rootfs", 0, NULL, "as if the root file system came from the host", set_rootfs},
 };
 
-static void print_limits(const struct policy *policy)
+static int print_limits(const struct policy *policy, bool require_host, struct err *err)
 {
 	static const char *const name[] = {"cpus", "memory", "processes", "disk", "wall", "idle"};
 	const struct policy_limits *limits = policy_limits(policy);
 	unsigned i;
 
-	for (i = 0; i < ARRAY_SIZE(name); i++)
-		if (limits->line[i])
-			printf("%s:%u: %s: limit %s\n", limits->file[i], limits->line[i],
-			       i == LIMIT_PROCESSES ? "guest" : "host", name[i]);
+	for (i = 0; i < ARRAY_SIZE(name); i++) {
+		if (!limits->line[i])
+			continue;
+		if (i == LIMIT_PROCESSES && require_host)
+			return err_set(err, EPERM,
+				       "%s:%u: only the guest's kernel enforces this, and "
+				       "--require host is given: limit %s",
+				       limits->file[i], limits->line[i], name[i]);
+		printf("%s:%u: %s: limit %s\n", limits->file[i], limits->line[i],
+		       i == LIMIT_PROCESSES ? "guest" : "host", name[i]);
+	}
+	return 0;
 }
 
 static int print_rules(const struct policy *policy, bool require_host, struct err *err)
@@ -69,15 +77,16 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 	const struct policy_rule *rule;
 	unsigned class;
 	size_t i;
+	int ret;
 
-	print_limits(policy);
-	for (i = 0; i < policy_share_count(policy); i++) {
+	ret = print_limits(policy, require_host, err);
+	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
 		share = policy_share(policy, i);
 		if (share->file)
 			printf("%s:%u: host: share %s %s%s\n", share->file, share->line,
 			       share->host, share->guest, share->read_only ? " ro" : "");
 	}
-	for (class = 0; class < POLICY_CLASSES; class ++)
+	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)
 		for (i = 0; i < policy_rule_count(policy, (enum policy_class) class); i++) {
 			rule = policy_rule(policy, (enum policy_class) class, i);
 			if (require_host && rule->where != POLICY_HOST)
@@ -88,7 +97,7 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 			printf("%s:%u: %s: %s\n", rule->file, rule->line,
 			       policy_where_word(rule->where), rule->text);
 		}
-	return 0;
+	return ret;
 }
 
 static void print_risk(void *arg, const char *text)

@@ -147,6 +147,16 @@ static int set_disk_rate(void *arg, const char *value, struct err *err)
 	return ret;
 }
 
+static int set_disk_queues(void *arg, const char *value, struct err *err)
+{
+	uint64_t queues;
+	int ret = cli_parse_number(value, 1, VIRTIO_DEVICE_QUEUES, &queues, err);
+
+	if (ret == 0)
+		((struct sandbox_options *)arg)->sandbox.machine.disk_queues = (unsigned)queues;
+	return ret;
+}
+
 int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, struct err *err)
 {
 	if (bytes < ROOT_DISK_MIN || bytes > DISK_BYTES_MAX)
@@ -167,6 +177,8 @@ const struct cli_option sandbox_option_table[] = {
 	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
 	{"disk-rate", 0, "BYTES[:N]", "at most so many bytes (and requests) a second, a disk",
 	 set_disk_rate},
+	{"disk-queues", 0, "N", "queues of each disk, 1 to 8 (1): one a processor at most",
+	 set_disk_queues},
 	{"on-ask", 0, "CMD", "a command that answers where a rule says ask: see cordon ask",
 	 set_on_ask},
 	{"console", 0, NULL, "show the guest's console on stderr", set_console},
@@ -185,6 +197,7 @@ void sandbox_options_init(struct sandbox_options *options)
 	options->sandbox.machine = (struct machine_config){
 		.memory = MACHINE_MEMORY_DEFAULT,
 		.cpus = 1,
+		.disk_queues = 1,
 		.console_fd = -1,
 	};
 }
@@ -214,6 +227,12 @@ static int apply_limits(struct sandbox_options *options, struct err *err)
 		ret = sandbox_options_set_disk(options, disk, err);
 	machine->memory = memory & ~(MIB(2) - 1);
 	machine->cpus = (unsigned)min_u64(cpus, VM_CPUS_MAX);
+	/* The guest's kernel has no use for more. */
+	if (ret == 0 && machine->disk_queues > machine->cpus)
+		ret = err_set(err, EINVAL,
+			      "--disk-queues %u: the sandbox has %u processor%s: give --cpus %u",
+			      machine->disk_queues, machine->cpus, machine->cpus > 1 ? "s" : "",
+			      machine->disk_queues);
 	return ret;
 }
 

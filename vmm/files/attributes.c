@@ -35,6 +35,20 @@ static uint32_t shown_gid(const struct files_share *share, uint32_t id)
 }
 
 /*
+ * A file whose name was removed has no place to ask the policy about: an open fid then stands for
+ * what it was opened for, and no more.
+ */
+static bool was_opened_for(const struct files_session *session, const struct fid *open,
+			   enum policy_op op)
+{
+	if (op == POLICY_LOOKUP)
+		return true;
+	if (session->share->read_only || (open->flags & P9_ACCESS_MASK) == P9_RDONLY)
+		return false;
+	return op != POLICY_WRITE || !(open->flags & P9_APPEND);
+}
+
+/*
  * A descriptor of the fid's place (O_PATH), or of an open file if the name was removed; asks the
  * policy if op is not POLICY_LOOKUP. -errno.
  */
@@ -45,7 +59,11 @@ static int open_fid(struct files_session *session, const struct fid *fid, enum p
 	struct place place;
 	int ret = place_of(session, fid->node, &place), fd;
 
-	if (ret == -ENOENT && open && !(op != POLICY_LOOKUP && session->share->read_only)) {
+	if (ret == -ENOENT && open) {
+		while (fid->fd < 0 && open->next_open && !was_opened_for(session, open, op))
+			open = open->next_open;
+		if (!was_opened_for(session, open, op))
+			return session->share->read_only ? -EROFS : -EACCES;
 		fd = fcntl(open->fd, F_DUPFD_CLOEXEC, 0);
 	} else {
 		if (ret == 0)

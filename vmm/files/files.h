@@ -23,6 +23,7 @@
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
+#include "vmm/policy/policy.h"
 
 #define FILES_MSIZE_MIN	   4096u
 #define FILES_MSIZE_MAX	   (512u << 10)
@@ -33,10 +34,10 @@
 #define FILES_OPEN_MAX	   1024u /* open files and directories, a session */
 #define FILES_OPEN_ALL	   4096u /* of all sessions of the process */
 #define FILES_XATTR_MAX	   (64u << 10)
-#define FILES_XATTRS_MAX   (1u << 20) /* bytes of attributes under way, a session */
-#define FILES_GUEST_MAX	   1024u      /* bytes of a share's path in the guest */
-#define FILES_SHARES_MAX   32u	      /* a sandbox */
-#define FILES_SESSIONS_MAX 4u	      /* a share: one that lives, others that are ending */
+#define FILES_XATTRS_MAX   (1u << 20)	     /* bytes of attributes under way, a session */
+#define FILES_GUEST_MAX	   1024u	     /* bytes of a share's path in the guest */
+#define FILES_SHARES_MAX   POLICY_SHARES_MAX /* a sandbox */
+#define FILES_SESSIONS_MAX 4u		     /* a share: one that lives, others that are ending */
 
 /* "UID:GID"; without it uid and gid below count. Who unpacks images writes it
  * (vmm/image/extract.h).

@@ -117,11 +117,11 @@ static int create_net(struct machine_devices *devices, struct err *err)
 	return attach(devices, net_card_device(devices->net), err);
 }
 
-static int create_disks(struct machine_devices *devices, struct err *err)
+static int create_disks(struct machine_devices *devices, unsigned queues, struct err *err)
 {
-	static const struct blk_config config[MACHINE_DISKS] = {
-		[MACHINE_DISK_IMAGE] = {.name = "disk0", .queues = 1, .read_only = true},
-		[MACHINE_DISK_WRITABLE] = {.name = "disk1", .queues = 1},
+	const struct blk_config config[MACHINE_DISKS] = {
+		[MACHINE_DISK_IMAGE] = {.name = "disk0", .queues = queues, .read_only = true},
+		[MACHINE_DISK_WRITABLE] = {.name = "disk1", .queues = queues},
 	};
 	unsigned i;
 	int ret = pool_create(&devices->pool, devices->loop);
@@ -135,7 +135,7 @@ static int create_disks(struct machine_devices *devices, struct err *err)
 }
 
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
-		   const struct machine_device_hooks *hooks, struct err *err)
+		   unsigned disk_queues, const struct machine_device_hooks *hooks, struct err *err)
 {
 	int ret;
 
@@ -155,7 +155,7 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 	ret = attach(devices, rng_device(devices->rng), err);
 	if (ret == 0)
 		ret = create_net(devices, err);
-	return ret == 0 ? create_disks(devices, err) : ret;
+	return ret == 0 ? create_disks(devices, disk_queues, err) : ret;
 }
 
 int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,

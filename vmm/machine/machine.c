@@ -32,6 +32,7 @@ const char *machine_end_text(enum machine_end end)
 		[MACHINE_AGENT_LOST] = "the agent in the guest is gone",
 		[MACHINE_NO_ROOT] = "no root file system",
 		[MACHINE_NO_PORT] = "no port could be published",
+		[MACHINE_NO_LIMIT] = "the sandbox did not get its limits",
 		[MACHINE_NO_SHARE] = "the sandbox did not get its shares",
 		[MACHINE_ERROR] = "the virtual machine failed",
 	};
@@ -301,8 +302,8 @@ static int create_parts(struct machine *machine, struct err *err)
 	if (ret == 0)
 		ret = create_vm(machine, err);
 	if (ret == 0)
-		ret = devices_create(&machine->devices, &machine->vm, config->vsock_path, &hooks,
-				     err);
+		ret = devices_create(&machine->devices, &machine->vm, config->vsock_path,
+				     config->disk_queues, &hooks, err);
 	if (ret < 0)
 		return ret;
 	timeline_mark(&machine->timeline, TIMELINE_VM);
@@ -333,7 +334,10 @@ int machine_create(struct machine *machine, struct loop *loop, const struct mach
 	if (config->restore) {
 		machine->config.memory = config->restore->memory;
 		machine->config.cpus = config->restore->cpus;
+		machine->config.disk_queues = config->restore->disk_queues;
 	}
+	if (machine->config.disk_queues == 0)
+		machine->config.disk_queues = 1;
 	if (machine->config.cpus < 1 || machine->config.cpus > VM_CPUS_MAX)
 		return err_set(err, EINVAL, "%u processors: give 1 to %d", machine->config.cpus,
 			       VM_CPUS_MAX);

@@ -32,6 +32,7 @@ struct root_config;
 struct machine_config {
 	uint64_t memory; /* bytes of guest RAM, a multiple of 2 MiB */
 	unsigned cpus;
+	unsigned disk_queues;		/* of each disk, 1 to VIRTIO_DEVICE_QUEUES; 0: 1 */
 	const char *kernel;		/* path */
 	const char *initrd;		/* path or NULL */
 	const char *cmdline_append;	/* or NULL */
@@ -55,6 +56,7 @@ enum machine_end {
 	MACHINE_HALTED,	    /* all processors halted with interrupts off */
 	MACHINE_AGENT_LOST, /* the agent died or broke the protocol */
 	MACHINE_NO_ROOT,    /* its root file system could not be made; the message says why */
+	MACHINE_NO_LIMIT,   /* a limit of the policy could not be set; the message says which */
 	MACHINE_NO_SHARE,   /* a share could not be mounted; the message says which and why */
 	MACHINE_NO_PORT,    /* a port could not be published; the message says why */
 	MACHINE_ERROR,	    /* KVM failed; the message says how */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "vmm/base/log.h"
+#include "vmm/policy/guard.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -44,7 +45,68 @@ static bool configure_network(struct sandbox *sandbox)
 	return sandbox->network.publishing;
 }
 
-/* Nothing of the user's runs before its shares are there. */
+static void read_processes(void *arg, const struct policy *policy)
+{
+	*(uint32_t *)arg = (uint32_t)policy_limits(policy)->processes;
+}
+
+static uint32_t processes_of(struct sandbox *sandbox)
+{
+	uint32_t processes = 0;
+
+	if (sandbox->config.guard)
+		guard_with_policy(sandbox->config.guard, read_processes, &processes);
+	return processes;
+}
+
+int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes, struct err *err)
+{
+	int ret;
+
+	/* A guest of its own boot has no limit yet; a snapshot's may have one. */
+	if (processes == sandbox->limit && (sandbox->limit_done || !sandbox->config.snapshot))
+		return 0;
+	ret = agent_channel_set_limits(sandbox->machine.channel, processes);
+	if (ret == -EOPNOTSUPP)
+		return err_set(err, EOPNOTSUPP,
+			       "limit processes: the agent in the guest is too old for it: use an "
+			       "initramfs of this version");
+	if (ret < 0)
+		return err_code(err, -ret, "limit processes");
+	sandbox->limit = processes;
+	return ret;
+}
+
+/* Asks for the limits of the policy. True: the answer is to be awaited, or the sandbox ends. */
+static bool set_limits(struct sandbox *sandbox)
+{
+	struct err err = {.text = ""};
+
+	if (sandbox->limit_done)
+		return false;
+	if (sandbox->limit_asked == 0)
+		sandbox->limit_asked =
+			sandbox_limit_processes(sandbox, processes_of(sandbox), &err);
+	if (sandbox->limit_asked < 0)
+		machine_finish(&sandbox->machine, MACHINE_NO_LIMIT, err.text);
+	sandbox->limit_done = sandbox->limit_asked == 0;
+	return !sandbox->limit_done;
+}
+
+/* 1: they are set, -errno with a message; 0: the answer was about something else. */
+static int limits_answered(struct sandbox *sandbox, uint32_t request, int error, struct err *err)
+{
+	if (sandbox->limit_asked <= 0 || request != (uint32_t)sandbox->limit_asked)
+		return 0;
+	sandbox->limit_asked = 0;
+	if (error)
+		return err_code(err, error, "limit processes");
+	/* Meanwhile the policy may have been replaced: then the new one's limit is asked for. */
+	sandbox->limit_done = sandbox->limit == processes_of(sandbox);
+	return 1;
+}
+
+/* Nothing of the user's runs before its shares are there, nor before its limits. */
 static void ready(struct sandbox *sandbox)
 {
 	struct err err = {.text = ""};
@@ -52,7 +114,7 @@ static void ready(struct sandbox *sandbox)
 
 	if (ret < 0)
 		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
-	if (ret != 0 || configure_network(sandbox))
+	if (ret != 0 || set_limits(sandbox) || configure_network(sandbox))
 		return;
 	sandbox->is_ready = true;
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
@@ -168,6 +230,11 @@ static void agent_answered(void *arg, uint32_t request, int error)
 			explain_network(strerror(error));
 		ready(sandbox);
 	}
+	ret = limits_answered(sandbox, request, error, &err);
+	if (ret < 0)
+		machine_finish(&sandbox->machine, MACHINE_NO_LIMIT, err.text);
+	else if (ret > 0)
+		ready(sandbox);
 	if (sandbox->root_asked > 0 && request == (uint32_t)sandbox->root_asked)
 		root_answered(sandbox, error);
 	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
@@ -185,6 +252,7 @@ static void agent_ready(void *arg)
 
 	if (sandbox->is_ready)
 		return;
+	sandbox->limit_asked = 0;
 	shares_begin(&sandbox->shares);
 	if (sandbox->restored) {
 		sandbox_set_time(sandbox);
@@ -205,8 +273,8 @@ static void machine_ended(void *arg)
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	/* The next start shall not fail in the same way. */
 	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
-	    sandbox->machine.end != MACHINE_NO_ROOT && sandbox->machine.end != MACHINE_NO_SHARE &&
-	    sandbox->machine.end != MACHINE_NO_PORT) {
+	    sandbox->machine.end != MACHINE_NO_ROOT && sandbox->machine.end != MACHINE_NO_LIMIT &&
+	    sandbox->machine.end != MACHINE_NO_SHARE && sandbox->machine.end != MACHINE_NO_PORT) {
 		log_warning("the template did not work and is removed: the next start boots");
 		unlink(sandbox->template.path);
 	}

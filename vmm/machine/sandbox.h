@@ -51,6 +51,9 @@ struct sandbox {
 	struct network network;
 	int network_asked; /* the request that configures it, until it is answered */
 	bool network_done;
+	int limit_asked; /* the request for the policy's limits, until it is answered */
+	uint32_t limit;	 /* that was asked for */
+	bool limit_done;
 	int awaited; /* the request whose answer says that the agent has done what came before */
 	struct root root;
 	int root_asked; /* the request for it, until it is answered */
@@ -69,6 +72,13 @@ int sandbox_start(struct sandbox *sandbox, struct err *err);
 /* Makes the guest's real-time clock right; new entropy into its random pool. Once it is ready. */
 void sandbox_set_time(struct sandbox *sandbox);
 void sandbox_reseed(struct sandbox *sandbox);
+
+/*
+ * Has the guest keep another number of processes (0: what its agent finds good), for commands that
+ * are started from now on. Once it is ready; before that the guard's policy says the number. The
+ * request's number, 0 if there is nothing to do, or -errno with a message.
+ */
+int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes, struct err *err);
 
 /* Stops and frees all. Works on a half-made sandbox. */
 void sandbox_destroy(struct sandbox *sandbox);

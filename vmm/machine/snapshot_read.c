@@ -120,7 +120,9 @@ static int read_config(struct snapshot *snapshot, struct err *err)
 	snapshot->ring0_emulated = unpack_u8(&config) != 0;
 	snapshot->cpu_fingerprint = unpack_u32(&config);
 	snapshot->host_tsc = unpack_u64(&config);
+	snapshot->disk_queues = unpack_u32(&config);
 	if (!unpack_done(&config) || snapshot->cpus < 1 || snapshot->cpus > VM_CPUS_MAX ||
+	    snapshot->disk_queues < 1 || snapshot->disk_queues > VIRTIO_DEVICE_QUEUES ||
 	    snapshot->memory % SNAPSHOT_PAGE != 0)
 		return err_set(err, EINVAL, "its configuration makes no sense");
 	snapshot->key = strndup((const char *)key.data, key.length);

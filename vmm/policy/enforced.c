@@ -21,7 +21,7 @@ static const struct {
 	const char *name;
 	bool enforced;
 } limits[] = {
-	{"cpus", true}, {"memory", true}, {"processes", false},
+	{"cpus", true}, {"memory", true}, {"processes", true},
 	{"disk", true}, {"wall", true},	  {"idle", true},
 };
 
