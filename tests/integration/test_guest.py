@@ -5,7 +5,8 @@ import os
 import cordon
 from cordon import run
 
-FEATURES = ("landlock", "fanotify_exec", "seccomp_notify", "namespaces", "overlay", "file_systems", "cgroups")
+FEATURES = ("landlock", "fanotify_exec", "seccomp_notify", "namespaces", "overlay", "file_systems",
+            "settings", "cgroups")
 
 
 @cordon.limit(400)

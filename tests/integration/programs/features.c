@@ -4,9 +4,11 @@
  * feature in a child, what it must stop and what it must let through. One line each on the console,
  * `ok NAME` or `not ok NAME: errno`, then power off.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -269,13 +271,62 @@ static int overlay(void)
 /* What needs a disk is there to be mounted. */
 static int file_systems(void)
 {
-	static const char *const names[] = {"\tsquashfs\n", "\text4\n", "\t9p\n", "\toverlay\n"};
+	static const char *const names[] = {"\tsquashfs\n", "\terofs\n", "\text4\n", "\t9p\n",
+					    "\toverlay\n"};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!holds("/proc/filesystems", names[i]))
 			return ENODEV;
 	return 0;
+}
+
+/* Is the name in the directory's list, once? */
+static bool listed_once(const char *path, const char *name)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	int found = 0;
+
+	while (dir && (entry = readdir(dir)))
+		found += strcmp(entry->d_name, name) == 0;
+	if (dir)
+		closedir(dir);
+	return found == 1;
+}
+
+/*
+ * Settings are put into their directories when somebody looks (our patch 31). By name and by list;
+ * a new network namespace has its own, one that ended none, and a missing name stays missing.
+ */
+static int settings(void)
+{
+	static const char forward[] = "/proc/sys/net/ipv4/ip_forward";
+	int i, status;
+	pid_t child;
+
+	if (!holds("/proc/sys/kernel/pid_max", "\n") ||
+	    !listed_once("/proc/sys/net/ipv4/conf", "all") ||
+	    !listed_once("/proc/sys/net/ipv4", "ip_forward") ||
+	    access("/proc/sys/net/ipv4/ip_forward_", F_OK) == 0)
+		return ENOENT;
+	for (i = 0; i < 20; i++) {
+		child = fork();
+		if (child == 0) {
+			if (unshare(CLONE_NEWNET | CLONE_NEWUSER) < 0)
+				_exit(errno);
+			if (i % 2 == 0)
+				_exit(0); /* nobody has looked */
+			_exit(write_file(forward, "1") == 0 && holds(forward, "1") &&
+					      listed_once("/proc/sys/net/ipv4/conf", "lo") &&
+					      listed_once("/proc/sys/net/ipv6/neigh", "lo")
+				      ? 0
+				      : EPROTO);
+		}
+		if (waitpid(child, &status, 0) < 0 || status != 0)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+	}
+	return holds(forward, "0") ? 0 : EPROTO;
 }
 
 static int cgroups(void)
@@ -303,6 +354,7 @@ static const struct {
 	{"namespaces", namespaces},
 	{"overlay", overlay},
 	{"file_systems", file_systems},
+	{"settings", settings},
 	{"cgroups", cgroups},
 };
 
