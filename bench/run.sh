@@ -66,8 +66,12 @@ measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 512 1
 measure "block device" 60 bench/blk/run.sh
 measure "decisions" 60 bench/policy/run.sh
 measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
+measure "git status and tar of 60 files in a share" 600 \
+	env "XDG_CACHE_HOME=$scratch/cache" bench/files/project.py --files 60 --runs 1
 measure "restore against memory size" 400 bench/warm/run.py --runs 3 restore
 measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 5 sandboxes fork exec
 measure "guest instructions of a boot (in the lab)" 180 bench/boot/run.py
 measure "cordon run -- /bin/true, in the lab" 150 tests/lab/run.sh -- bench/start/run.py --cold 3 --warm 5
+measure "git status and tar of 10,000 files, in the lab" 3600 \
+	tests/lab/run.sh --mem 6G -- bench/files/project.py --runs 1
 measure "cat, in the lab" 200 tests/lab/run.sh -- bench/cat/run.py --size 128M

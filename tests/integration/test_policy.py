@@ -2,8 +2,10 @@
 """Policies and the audit log through the verbs: read, refused, explained, replaced, inherited, verified."""
 import json
 import os
+import subprocess
 
-from cordon import Process, call, limit, run
+import cordon
+from cordon import Process, call, limit, many, need_program, run
 from test_life import execute, sandbox
 
 
@@ -164,3 +166,122 @@ def test_policy_of_a_running_sandbox():
         call("stop", "box").expect(0)
         follow.wait().expect(0)
         assert b'"event":"close"' in follow.output["stdout"], follow.result()
+
+
+@limit(600)
+def test_policy_limit_of_processes():
+    """The guest's kernel keeps it, which check tells; a policy that is set brings another one."""
+    few, more = policy("limit processes=6\n", "few"), policy("limit processes=40\n", "more")
+    assert f"{few}:2: guest: limit processes" in call("policy", "check", few).expect(0).stdout.decode()
+    call("policy", "check", "--require", "host", few).expect_error("--require host", "limit processes")
+    script = "for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; echo all; kill $(jobs -p)"
+    with sandbox("box", "--policy", few):
+        refused = execute("box", "sh", "-c", script)
+        assert refused.status != 0 and b"can't fork" in refused.stderr and b"all" not in refused.stdout, refused
+        execute("box", "sh", "-c", "echo one; true | cat").expect(0, b"one\n")
+        call("policy", "set", "box", more).expect(0)
+        execute("box", "sh", "-c", script).expect(0, b"all\n")
+        call("policy", "set", "box", few).expect(0)
+        assert b"can't fork" in execute("box", "sh", "-c", script).stderr
+
+
+# --- a project -----------------------------------------------------------------------------------------
+
+TEST = """import unittest
+from calc import add
+
+class Test(unittest.TestCase):
+    def test_add(self):
+        self.assertEqual(add(2, 3), 5)
+"""
+
+# What git and a test run do, by busybox alone: the real ones load half the host's programs first, which takes
+# a quarter of an hour where ring 0 is emulated.
+SHORT_WORK = """set -e
+sed -i 's/a - b/a + b/' calc.py
+grep -q 'a + b' calc.py && echo OK
+mkdir .git/objects/ab && echo blob >.git/objects/ab/cd
+echo index >.git/index.lock && mv .git/index.lock .git/index
+echo ref >.git/refs/heads/new.lock && mv .git/refs/heads/new.lock .git/refs/heads/new
+"""
+WHOLE_WORK = """set -e
+sed -i 's/a - b/a + b/' calc.py
+python3 -B -m unittest -q 2>&1 | tail -n 1
+git -c user.name=Sandbox -c user.email=s@example.com commit -q -a -m mended
+"""
+# Each with what it must say.
+ATTEMPTS = (("cat .env", "No such file"), ("ls -a | grep -c '^.env$'", "0"), ("echo x >.env", "ermission denied"),
+            ("echo x >>.git/hooks/pre-commit", "ermission denied"),
+            ("rm -f .git/hooks/pre-commit", "ermission denied"),
+            ("echo x >>.git/config", "ermission denied"), ("mkdir -p .github/workflows", "ermission denied"),
+            ("ln calc.py .git/hooks/post-commit", "ermission denied"),
+            ("ln -s .git/hooks h; echo x >h/pre-commit", "ermission denied"),
+            ("cd .git/hooks; echo x >/proc/self/cwd/pre-commit; cd ../..", "ermission denied"),
+            ("mkdir /tmp/m; mount --bind .git/hooks /tmp/m; echo x >/tmp/m/pre-commit", "ermission denied"))
+
+
+def project():
+    """A repository with a fault in it, a hook, and secrets that are not in the repository."""
+    top = work("project")
+    for name, text in (("calc.py", "def add(a, b):\n    return a - b\n"), ("test_calc.py", TEST),
+                       (".gitignore", ".env\n"), (".env", "TOKEN=secret\n")):
+        write("project/" + name, text)
+    git = ("git", "-C", top, "-c", "user.name=Host", "-c", "user.email=h@example.com")
+    for command in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "begin")):
+        subprocess.run([*git, *command], check=True)
+    write("project/.git/hooks/pre-commit", "#!/bin/sh\nexit 0\n")
+    return top
+
+
+def contents(top):
+    found = {}
+    for path, folders, files in os.walk(top):
+        for name in folders:
+            found[os.path.join(path, name)] = None
+        for name in files:
+            with open(os.path.join(path, name), "rb") as file:
+                found[os.path.join(path, name)] = file.read()
+    return found
+
+
+@limit(3000)
+def test_policy_of_a_project():
+    """Edited, tested and committed to; hooks and secrets stay out of reach; the log and `why` tell all of it."""
+    need_program("git")
+    top = project()
+    whole = cordon.HARDWARE or many(False, True)
+    before = contents(top)
+    call("start", "--policy", "workspace", *(("--rootfs", "host", "-m", "512M") if whole else ()), "box", cwd=top) \
+        .expect(0, b"")
+    try:
+        done = execute("box", "sh", "-c", WHOLE_WORK if whole else SHORT_WORK, options=("-w", top)).expect(0)
+        assert b"OK" in done.stdout, done
+        script = "".join(f"echo '== {number}'; {attempt}; " for number, (attempt, _said) in enumerate(ATTEMPTS))
+        tried = execute("box", "sh", "-c", f"exec 2>&1; {script}", options=("-w", top)).stdout.decode()
+        answers = [part.split("\n", 1)[1] for part in tried.split("== ")[1:]]
+        wrong = [(each, answer) for each, answer in zip(ATTEMPTS, answers) if each[1] not in answer]
+        assert len(answers) == len(ATTEMPTS) and not wrong, wrong or tried
+
+        after = contents(top)
+        changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+        assert os.path.join(top, "calc.py") in changed and not [path for path in changed if "hooks" in path], changed
+        assert after[os.path.join(top, ".env")] == b"TOKEN=secret\n"
+        if whole:
+            log = subprocess.run(["git", "-C", top, "log", "--format=%an %s"], check=True, stdout=subprocess.PIPE)
+            assert log.stdout == b"Sandbox mended\nHost begin\n", log.stdout
+
+        entries = [json.loads(line) for line in call("audit", "--json", "box").expect(0).stdout.splitlines()]
+        touched = {entry[key] for entry in entries for key in ("object", "other")
+                   if entry.get("verdict") == "allow" and entry.get("op") != "read" and key in entry}
+        untold = {path for path in changed if path not in touched}
+        assert not untold, f"changed, and not in the log: {untold}"
+        assert b"are whole" in call("audit", "--verify", "box").expect(0).stdout
+        refused = [entry for entry in entries
+                   if entry.get("verdict") in ("deny", "hide") and entry["object"].startswith(top)]
+        assert {os.path.join(top, name) for name in (".env", ".git/hooks/pre-commit", ".git/config")} <= \
+            {entry["object"] for entry in refused}, refused
+        for entry in refused:
+            why = call("why", "box", str(entry["seq"])).expect(0).stdout.decode()
+            assert entry["object"] in why and "rule:" in why and "workspace" in why, why
+    finally:
+        call("kill", "box")
