@@ -18,6 +18,12 @@ extern char **environ;
 
 /* --- the option ------------------------------------------------------------------------------- */
 
+/* The superblock of erofs, as Documentation/filesystems/erofs.rst of Linux has it. */
+#define EROFS_SUPER	  1024
+#define EROFS_MAGIC	  0xe0f5e1e2u
+#define EROFS_AT_INCOMPAT 80
+#define EROFS_COMPRESSED  3u /* compressed data, and a table of how */
+
 static const char *const types[] = {"ext4", "squashfs", "erofs"};
 
 /* One word behind a colon: whether it is one of ours, and what it says. */
@@ -73,7 +79,7 @@ static int probe_type(struct root *root, struct disk *image, struct err *err)
 			strcpy(root->type, "squashfs");
 		else if (load_le16(head + 1024 + 0x38) == 0xef53)
 			strcpy(root->type, "ext4");
-		else if (load_le32(head + 1024) == 0xe0f5e1e2)
+		else if (load_le32(head + EROFS_SUPER) == EROFS_MAGIC)
 			strcpy(root->type, "erofs");
 	}
 	if (root->type[0])
@@ -82,6 +88,23 @@ static int probe_type(struct root *root, struct disk *image, struct err *err)
 		       "%s: has no ext4, squashfs or erofs (an image is the file system itself, "
 		       "without partitions, uncompressed)",
 		       root->image);
+}
+
+/* The guest's kernel reads erofs as it is: what mkfs.erofs -z makes is told here. */
+static int check_erofs(const struct root *root, struct disk *image, struct err *err)
+{
+	uint8_t head[EROFS_SUPER + EROFS_AT_INCOMPAT + 4] = {0};
+	struct iovec piece = {.iov_base = head, .iov_len = sizeof(head)};
+
+	if (disk_bytes(image) < sizeof(head) || disk_read(image, 0, &piece, 1) < 0)
+		return 0; /* the guest says what is wrong with it */
+	if (load_le32(head + EROFS_SUPER) == EROFS_MAGIC &&
+	    (load_le32(head + EROFS_SUPER + EROFS_AT_INCOMPAT) & EROFS_COMPRESSED))
+		return err_set(err, ENOTSUP,
+			       "%s: a compressed erofs, which the guest's kernel does not read: "
+			       "make it without -z, or a squashfs",
+			       root->image);
+	return 0;
 }
 
 /* An empty ext4 on a disk of ours. Nothing in it is worth a journal or checksums. */
@@ -162,6 +185,8 @@ static int open_image(struct root *root, const struct root_config *config, struc
 	root->request.read_only = !config->copy_on_write;
 	root->request.upper = config->copy_on_write ? AGENT_UPPER_NONE : AGENT_UPPER_TMPFS;
 	ret = root->type[0] ? 0 : probe_type(root, image, err);
+	if (ret == 0 && strcmp(root->type, "erofs") == 0)
+		ret = check_erofs(root, image, err);
 	if (ret == 0 && config->copy_on_write && strcmp(root->type, "ext4") != 0)
 		ret = err_set(err, EINVAL, "%s: %s can't be written to: leave out ':cow'",
 			      config->image, root->type);
