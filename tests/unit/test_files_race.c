@@ -151,6 +151,99 @@ START_TEST(a_directory_moved_out_of_the_share_takes_its_fids_nowhere)
 }
 END_TEST
 
+/* --- a guest with two connections --------------------------------------------------------------
+ */
+
+static const struct {
+	const char *directory, *name;
+} places[] = {{"", "g"}, {"", "y"}, {"g", "hooks"}, {"free", "x"}, {"y", "hooks"}};
+
+static struct p9_client other;
+
+/* Every folder is moved to every place, over and over. */
+static void *move_around(void *arg)
+{
+	size_t from, to;
+
+	(void)arg;
+	while (!atomic_load(&stop))
+		for (from = 0; from < ARRAY_SIZE(places); from++)
+			for (to = 0; to < ARRAY_SIZE(places); to++) {
+				if (p9c_go(&other, places[from].directory, 2) == 0 &&
+				    p9c_go(&other, places[to].directory, 3) == 0)
+					p9c_renameat(&other, 2, places[from].name, 3,
+						     places[to].name);
+				p9c_clunk(&other, 2);
+				p9c_clunk(&other, 3);
+			}
+	return NULL;
+}
+
+/* Writes to whatever is called "run" by other names than the protected one, and makes it there. */
+static void write_around(void)
+{
+	char path[64];
+	size_t i, n;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), "%s%s%s", places[i].directory,
+			 places[i].directory[0] ? "/" : "", places[i].name);
+		if (p9c_go(client, path, 2) != 0)
+			continue;
+		if (p9c_walk(client, 2, 3, "run", NULL) == 0 &&
+		    p9c_open(client, 3, P9_WRONLY | P9_TRUNC) == 0)
+			p9c_write(client, 3, 0, "evil", 4, &n);
+		p9c_clunk(client, 3);
+		p9c_unlink(client, 2, "run", 0);
+		p9c_create(client, 2, "made", P9_WRONLY, 0644);
+		p9c_clunk(client, 2);
+	}
+}
+
+/* Whether the hook is as it was and where it was, and nothing was put beside it. */
+static bool is_whole(void)
+{
+	const char *text = host_read(&host, "g/hooks/run");
+
+	return text && strcmp(text, "hook") == 0 && !host_has(&host, "g/hooks/made");
+}
+
+static void race_of_two(const char *rules, bool holds)
+{
+	unsigned round;
+	pthread_t thread;
+
+	files_host_begin(&host, rules, false);
+	host_mkdir(&host, "g");
+	host_mkdir(&host, "g/hooks");
+	host_mkdir(&host, "free");
+	host_mkdir(&host, "free/x");
+	host_mkdir(&host, "y");
+	host_write(&host, "g/hooks/run", "hook");
+	memset(&other, 0, sizeof(other));
+	ck_assert_int_eq(files_session_create(&other.session, &host.share), 0);
+	ck_assert_int_eq(p9c_version(&other, 8192, P9_VERSION), 0);
+	ck_assert_int_eq(p9c_attach(&other, P9C_ROOT), 0);
+	atomic_store(&stop, false);
+	ck_assert_int_eq(pthread_create(&thread, NULL, move_around, NULL), 0);
+	/* Without the rule it is lost, if not at once. */
+	for (round = 0; holds ? round < 500 && is_whole() : is_whole(); round++)
+		write_around();
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	ck_assert(is_whole() == holds);
+	files_session_destroy(other.session);
+	files_host_end(&host);
+}
+
+/* What one decides about, the other moves meanwhile. */
+START_TEST(two_connections_of_a_guest_get_no_further_than_one)
+{
+	race_of_two("file read /w/g/hooks/**\nfile write /w/**\n", true);
+	race_of_two("file write /w/**\n", false);
+}
+END_TEST
+
 /* --- workers ---------------------------------------------------------------------------------- */
 
 struct fake_guest {
@@ -382,6 +475,7 @@ END_TEST
 
 UNIT_MAIN("files_race", a_directory_exchanged_for_a_link_never_leads_out,
 	  a_directory_moved_out_of_the_share_takes_its_fids_nowhere,
+	  two_connections_of_a_guest_get_no_further_than_one,
 	  requests_that_come_all_at_once_are_answered_in_order,
 	  who_reads_no_replies_is_not_served_for_ever, a_broken_message_ends_the_worker,
 	  a_slow_disk_holds_up_its_own_session_only)
