@@ -153,6 +153,10 @@ static int fill(int fd, const struct image_manifest *manifest, const struct imag
 	/* The rename must not reach the disk before the files do. */
 	if (ret == 0 && syncfs(fd) < 0)
 		ret = err_sys(err, "writing the image");
+	if (ret == 0 && counts.owned > 0 && !counts.owners_kept)
+		log_warning("the cache's file system keeps no attributes (user.*), so all of the "
+			    "image is root's in a sandbox: %llu of its files are somebody else's",
+			    (unsigned long long)counts.owned);
 	if (ret == 0 && counts.left_out > 0)
 		log_warning("%llu devices or pipes of the image are left out",
 			    (unsigned long long)counts.left_out);

@@ -72,6 +72,13 @@ void extract_note_owner(int fd, const struct tar_entry *entry)
 	fsetxattr(fd, OWNER_ATTRIBUTE, text, strlen(text), 0);
 }
 
+bool extract_keeps_owners(int fd)
+{
+	bool kept = fsetxattr(fd, OWNER_ATTRIBUTE, "0:0", 3, 0) == 0;
+
+	return kept && fremovexattr(fd, OWNER_ATTRIBUTE) == 0;
+}
+
 int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode, bool exact,
 		 const struct tar_entry *entry, struct err *err)
 {

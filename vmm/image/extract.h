@@ -44,6 +44,9 @@ int extract_link(int folder_fd, char *path, uint64_t resolve, int parent, const 
 #define OWNER_ATTRIBUTE "user.cordon.owner"
 void extract_note_owner(int fd, const struct tar_entry *entry);
 
+/* Whether its file system has them: asked of a folder without a note. */
+bool extract_keeps_owners(int fd);
+
 /* Removes a file or folder with all that is in it. 0 (also if it is not there) or -errno. */
 int extract_remove(int parent, const char *name, struct err *err);
 /* All that is in the folder (which is closed). */

@@ -287,6 +287,8 @@ static int take_entry(struct unpack *unpack, struct err *err)
 	const char *name;
 	int parent, ret = check_kind(unpack, err);
 
+	if (!unpack->whiteouts && (unpack->entry.uid || unpack->entry.gid))
+		unpack->counts->owned++;
 	if (ret == 0)
 		ret = clean_path(unpack->entry.name, unpack->path, err);
 	if (ret < 0)
@@ -379,6 +381,7 @@ int image_unpack(const struct image_manifest *manifest, const struct image_sourc
 		return err_set(err, ENOMEM, "out of memory");
 	unpack->folder_fd = folder_fd;
 	unpack->counts = counts;
+	counts->owners_kept = extract_keeps_owners(folder_fd);
 	for (i = 0; i < manifest->layer_count && ret == 0; i++)
 		ret = add_layer(unpack, source, &manifest->layers[i], i == 0, limits, &why);
 	if (ret < 0)

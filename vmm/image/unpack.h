@@ -12,6 +12,7 @@
 #ifndef CORDON_IMAGE_UNPACK_H
 #define CORDON_IMAGE_UNPACK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/image/manifest.h"
@@ -28,6 +29,8 @@ extern const struct image_limits image_limits_default; /* 32 GiB, a million */
 struct image_counts {
 	uint64_t bytes, entries;
 	uint64_t left_out; /* devices and pipes */
+	uint64_t owned;	   /* entries that are not root's */
+	bool owners_kept;  /* the folder's file system can note that */
 };
 
 /* Into an empty folder of ours. 0 or -errno with a message; the folder is then to be removed. */
