@@ -144,6 +144,14 @@ $(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(UNIT_SHARED:%.c=$(BUILD)/obj/
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
+$(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+
+$(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+
 $(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)

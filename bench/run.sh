@@ -54,6 +54,7 @@ if [ "$quick" = yes ]; then
 	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 64
 	measure "block device" 60 bench/blk/run.sh
 	measure "decisions" 60 bench/policy/run.sh 20000
+	measure "network" 60 bench/net/run.sh 1 0.5
 	measure "file server" 120 bench/files/run.sh
 	exit 0
 fi
@@ -65,6 +66,7 @@ measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 4M
 measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 512 128
 measure "block device" 60 bench/blk/run.sh
 measure "decisions" 60 bench/policy/run.sh
+measure "network" 120 bench/net/run.sh
 measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
 measure "git status and tar of 60 files in a share" 600 \
 	env "XDG_CACHE_HOME=$scratch/cache" bench/files/project.py --files 60 --runs 1
