@@ -4,11 +4,17 @@
 resolver, servers and a cordon in it. Reads {"argv": [...], "stdin": path} from its first argument
 as JSON, and prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]},
 "asked": [names]}; once the command has said its first line, "visits" are made: [protocol, address,
-port, text, source], and answered in "visited". Nothing leaves, and all of it goes with the process."""
+port, text, source], and answered in "visited"; with "web", a folder, and "certificate", it is served at
+ports 8081 (HTTP) and 8443 (HTTPS); "listen": [address, first port, last port] takes connections.
+Nothing leaves, and all of it goes with the process."""
+import functools
+import http.server
 import json
 import os
+import selectors
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -75,6 +81,23 @@ def serve_tcp(address, port):
     threading.Thread(target=loop, daemon=True).start()
 
 
+def serve_ports(address, first, last):
+    """Listeners that note who comes, and hang up."""
+    chosen = selectors.DefaultSelector()
+    for port in range(first, last + 1):
+        listener = socket.socket()
+        listener.bind((address, port))
+        listener.listen(8)
+        chosen.register(listener, selectors.EVENT_READ, port)
+
+    def loop():
+        while True:
+            for key, _ in chosen.select():
+                key.fileobj.accept()[0].close()
+                note(address, key.data, b"")
+    threading.Thread(target=loop, daemon=True).start()
+
+
 def serve_udp(address, port, answer):
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((address, port))
@@ -129,6 +152,25 @@ def visit(protocol, to, port, text, source=None):
         client.close()
 
 
+class Web(http.server.SimpleHTTPRequestHandler):
+    """Files of a folder, as a web server, a git repository or a package index has them."""
+
+    def log_message(self, *_):
+        address, port = self.server.server_address
+        note(address, port, self.path.encode())
+
+
+def serve_web(folder, port, certificate=None):
+    server = http.server.ThreadingHTTPServer((GOOD, port), functools.partial(Web, directory=folder))
+    server.daemon_threads = True
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True,
+                                            do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+
 def main():
     task = json.loads(sys.argv[1])
     make_network()
@@ -142,6 +184,11 @@ def main():
         for address, port in UDP:
             serve_udp(address, port, lambda data: b"heard " + data)
         serve_udp("127.0.0.53", 53, resolve)
+        if task.get("listen"):
+            serve_ports(*task["listen"])
+        if task.get("web"):
+            serve_web(task["web"], 8081)
+            serve_web(task["web"], 8443, task["certificate"])
         with open(task.get("stdin", "/dev/null"), "rb") as stdin:
             run = subprocess.Popen(task["argv"], stdin=stdin, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)

@@ -82,12 +82,17 @@ def test_rules_by_name():
                         "tls:tls.test:443:-", "tls:cdn.test:443:tls.test",
                         "tcp:tls.test:443:SSH-2.0-x", "tcp:host:9000:hi", "tcp:host:9001:hi",
                         "name:nothing.test", "name:mixed.test", "name:rebind.test",
-                        f"udp:{GOOD}:123:time", f"udp:{OTHER}:123:time")
+                        f"udp:{GOOD}:123:time", f"udp:{OTHER}:123:time",
+                        "http:web.test:80:web.test", "http:web.test:80:evil.test",
+                        "proxy:web.test:80:web.test", "tcp:web.test:80:SSH-2.0-x")
+    assert got["http:web.test:80:web.test"] == f"got served by {GOOD}:80", result
     assert got["tcp:good.test:8000"] == "got 220 first", result
     for name in ("tls", "split"):
         assert got[f"{name}:tls.test:443:tls.test"] == f"got served by {GOOD}:443", result
     for refused in ("tls:tls.test:443:evil.test", "tls:tls.test:443:-",
-                    "tls:cdn.test:443:tls.test", "tcp:tls.test:443:SSH-2.0-x"):
+                    "tls:cdn.test:443:tls.test", "tcp:tls.test:443:SSH-2.0-x",
+                    "http:web.test:80:evil.test", "proxy:web.test:80:web.test",
+                    "tcp:web.test:80:SSH-2.0-x"):
         assert got[refused] in ("Connection reset by peer",), (refused, result)
     assert got["tcp:host:9000:hi"] == "got served by 127.0.0.1:9000", result
     assert got["tcp:host:9001:hi"] == "Connection refused", result
@@ -99,6 +104,7 @@ def test_rules_by_name():
     said = result["reached"]
     assert sum("tls.test" in data for data in said[f"{GOOD}:443"]) == 2, said
     assert not any(data for data in said[f"{OTHER}:443"]), said
+    assert [data for data in said[f"{GOOD}:80"] if data] == ["GET / HTTP/1.1\r\nHost: web.test\r\n\r\n"], said
     assert not any("evil" in data or "SSH" in data for data in said[f"{GOOD}:443"]), said
     assert "127.0.0.1:9001" not in said and f"{OTHER}:123" not in said, said
     assert "nothing.test" not in result["asked"], result["asked"]
@@ -111,20 +117,24 @@ def test_rules_by_name():
 
 @cordon.limit(900)
 def test_nothing_else_is_reached():
-    """Ports, addresses and spellings without a rule: more than 300 attempts, refused at once."""
+    """Ports, addresses and spellings without a rule: more than 300 attempts at listeners, refused at once."""
     spelled = ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "10.9.2313", "0xa9fea9fe",
                "2852039166", "169.254.43518"]
-    probes = [f"scan:{OTHER}:{1}-{300}", f"tcp:{GOOD}:443:x", f"tcp:{GOOD}:80:x",
+    probes = [f"scan:{OTHER}:1001-1300", f"tcp:{GOOD}:443:x", f"tcp:{GOOD}:80:x",
               f"tcp:{OTHER}:443:x", f"tcp:{PRIVATE}:443:x", f"tcp:{METADATA}:80:x",
               f"udp:{OTHER}:53:x", *(f"tcp:{name}:80:x" for name in spelled),
               "tcp:192.0.2.1:80:x", "tcp:192.0.2.4:9001:x", "tcp:192.0.2.99:80:x",
               "tcp:192.0.2.4:9000:allowed"]
-    result, got = probe(*probes)
-    assert got[f"scan:{OTHER}:1-300"] == "open 0, refused 300, other 0", result
+    # As many listeners as there are attempts; the last twenty are permitted, and found.
+    result, got = probe(*probes, f"scan:{OTHER}:1301-1320", rules=RULES +
+                        f"net allow tcp {OTHER}/32:1301-1320\n", listen=[OTHER, 1001, 1320])
+    assert got[f"scan:{OTHER}:1001-1300"] == "open 0, refused 300, other 0", result
+    assert got[f"scan:{OTHER}:1301-1320"] == "open 20, refused 0, other 0", result
     for name in probes[1:-1]:
         assert got[name] in ("Connection refused", "Host is unreachable"), (name, result)
     assert got[probes[-1]] == "got served by 127.0.0.1:9000", result
-    assert set(result["reached"]) == {"127.0.0.1:9000"}, result["reached"]
+    assert set(result["reached"]) == {"127.0.0.1:9000"} | \
+        {f"{OTHER}:{port}" for port in range(1301, 1321)}, result["reached"]
 
 
 ASKS = """policy 1

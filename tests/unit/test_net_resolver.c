@@ -11,7 +11,7 @@
 #include "tests/unit/net_frames.h"
 #include "tests/unit/unit.h"
 
-enum behaviour { ANSWER, SILENT, CUT, LIE_FIRST, FAIL, NO_NAME };
+enum behaviour { ANSWER, SILENT, CUT, LIE_FIRST, FAIL, NO_NAME, LARGE, LARGE_STREAM };
 
 static struct loop *loop;
 static struct resolver *resolver;
@@ -38,11 +38,22 @@ static size_t answer(const uint8_t *data, size_t length, uint8_t *to, uint16_t f
 	return question + sizeof(record);
 }
 
+/* A hundred times the same record: more than was said to be taken. */
+static size_t repeat_record(uint8_t *message, size_t length)
+{
+	unsigned i;
+
+	for (i = 1; i < 100; i++, length += 16)
+		memcpy(message + length, message + length - 16, 16);
+	store_be16(message + 6, 100);
+	return length;
+}
+
 static void udp_ready(void *arg, uint32_t events)
 {
 	struct sockaddr_in from;
 	socklen_t size = sizeof(from);
-	uint8_t data[1500], out[1500];
+	uint8_t data[1500], out[4096];
 	ssize_t got = recvfrom(udp.fd, data, sizeof(data), 0, (void *)&from, &size);
 	uint16_t flags = 0x8180;
 	size_t length;
@@ -58,13 +69,15 @@ static void udp_ready(void *arg, uint32_t events)
 		out[0] ^= 1; /* another id */
 		sendto(udp.fd, out, length, 0, (void *)&from, size);
 	}
-	if (behaviour == CUT)
+	if (behaviour == CUT || behaviour == LARGE_STREAM)
 		flags = 0x8380;
 	if (behaviour == FAIL)
 		flags = 0x8182;
 	if (behaviour == NO_NAME)
 		flags = 0x8183;
 	length = answer(data, (size_t)got, out, flags);
+	if (behaviour == LARGE)
+		length = repeat_record(out, length);
 	ck_assert_int_eq(sendto(udp.fd, out, length, 0, (void *)&from, size), (ssize_t)length);
 }
 
@@ -82,7 +95,7 @@ static void stream_ready(void *arg, uint32_t events)
 	}
 	ck_assert_uint_eq(load_be16(data), got - 2);
 	length = answer(data + 2, (size_t)got - 2, out + 2, 0x8180);
-	store_be16(out, (uint16_t)length);
+	store_be16(out, behaviour == LARGE_STREAM ? UINT16_MAX : (uint16_t)length);
 	/* In two parts. */
 	ck_assert_int_eq(send(stream.fd, out, 5, 0), 5);
 	ck_assert_int_eq(send(stream.fd, out + 5, length - 3, 0), (ssize_t)length - 3);
@@ -210,6 +223,24 @@ START_TEST(a_failing_server_is_asked_so_often)
 }
 END_TEST
 
+START_TEST(an_oversized_answer_is_none)
+{
+	static const enum behaviour large[] = {LARGE, LARGE_STREAM};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(large); i++) {
+		begin(large[i]);
+		ask();
+		ck_assert_int_eq(done_rcode, DNS_SERVER_FAILURE);
+		ck_assert_uint_eq(done_addresses.count, 0);
+		end();
+	}
+	/* The same, small enough. */
+	ends_well(ANSWER);
+	ends_well(CUT);
+}
+END_TEST
+
 START_TEST(the_next_server_is_asked)
 {
 	begin(ANSWER);
@@ -272,6 +303,6 @@ END_TEST
 
 UNIT_MAIN("net_resolver", a_name_is_found, a_forged_answer_is_passed_over,
 	  a_cut_answer_is_asked_for_over_tcp, no_such_name_is_told,
-	  a_failing_server_is_asked_so_often, the_next_server_is_asked,
+	  a_failing_server_is_asked_so_often, an_oversized_answer_is_none, the_next_server_is_asked,
 	  without_a_server_there_is_no_question, questions_are_bounded_and_die_with_the_resolver,
 	  the_configuration_is_read)

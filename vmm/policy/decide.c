@@ -162,20 +162,15 @@ static void decide_net(const struct policy *policy, const struct policy_request 
 		       struct policy_decision *decision)
 {
 	const struct rule_list *list = &policy->class[POLICY_NET];
-	const struct rule *rule = NULL;
-	size_t i;
+	const struct rule *rule;
+	size_t i = list->count;
 
 	settle(decision, POLICY_DENY, list->count ? "no rule allows it" : "no net rules");
-	for (i = 0; i < list->count; i++) {
-		rule = list->rule[i];
-		if (request->op == POLICY_CONNECT && net_rule_matches(rule, &request->net))
-			break;
-		if (request->op == POLICY_RESOLVE && request->net.name &&
-		    net_rule_names(rule, request->net.name))
-			break;
-	}
+	if (list->index && request->op != POLICY_LISTEN)
+		i = net_index_first(list->index, request);
 	if (i == list->count)
 		return;
+	rule = list->rule[i];
 	decision->rule = &rule->public;
 	decision->line = rule->public.line;
 	decision->number = (unsigned)i + 1;

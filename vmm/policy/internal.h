@@ -5,6 +5,7 @@
 
 #include "vmm/base/arena.h"
 #include "vmm/policy/glob.h"
+#include "vmm/policy/net_index.h"
 #include "vmm/policy/policy.h"
 
 /* Where a network rule points to. */
@@ -32,7 +33,8 @@ struct rule {
 struct rule_list {
 	struct rule **rule;
 	size_t count, capacity;
-	struct glob_tree *tree; /* files and programs */
+	struct glob_tree *tree;	 /* files and programs */
+	struct net_index *index; /* network; NULL: there are no rules */
 };
 
 struct policy {

@@ -665,10 +665,19 @@ static int compile_class(struct parser *parser, struct rule_list *list)
 	return ret < 0 ? no_memory(parser) : 0;
 }
 
+static int compile_net(struct parser *parser, struct rule_list *list)
+{
+	if (list->count > 0)
+		list->index = net_index_create(&parser->policy->arena, list->rule, list->count);
+	return list->count > 0 && !list->index ? no_memory(parser) : 0;
+}
+
 int parse_compile(struct parser *parser)
 {
 	struct rule_list *list = parser->policy->class;
 	int ret = compile_class(parser, &list[POLICY_FILE]);
 
-	return ret < 0 ? ret : compile_class(parser, &list[POLICY_EXEC]);
+	if (ret == 0)
+		ret = compile_class(parser, &list[POLICY_EXEC]);
+	return ret < 0 ? ret : compile_net(parser, &list[POLICY_NET]);
 }

@@ -5,6 +5,8 @@
  *     tcp:HOST:PORT:TEXT	 connects, sends TEXT (if any), shows what comes back
  *     tls:HOST:PORT:NAME	 the same with a ClientHello for NAME ("-": without a name)
  *     split:HOST:PORT:NAME	 the same, each byte of it in a segment of its own
+ *     http:HOST:PORT:NAME	 the same with an HTTP request whose Host is NAME
+ *     proxy:HOST:PORT:NAME	 the same with an HTTP CONNECT to NAME
  *     udp:HOST:PORT:TEXT	 a datagram, and its answer
  *     name:HOST		 the addresses of a name
  *     scan:HOST:FROM-TO	 connects to each port: how many took it
@@ -109,6 +111,14 @@ static size_t hello(uint8_t *to, const char *name)
 	return at;
 }
 
+static size_t request(uint8_t *to, size_t size, const char *kind, const char *name)
+{
+	const char *form = strcmp(kind, "proxy") == 0 ? "CONNECT %s:80 HTTP/1.1\r\nHost: %s\r\n\r\n"
+						      : "GET /%.0s HTTP/1.1\r\nHost: %s\r\n\r\n";
+
+	return (size_t)snprintf((char *)to, size, form, name, name);
+}
+
 static void scan(const char *probe, const char *host, char *ports)
 {
 	unsigned from = (unsigned)atoi(ports), to = from, port, open = 0, refused = 0, other = 0;
@@ -169,6 +179,8 @@ static void run(const char *probe)
 			;
 		else if (strcmp(kind, "tls") == 0 || strcmp(kind, "split") == 0)
 			converse(probe, fd, bytes, hello(bytes, text), kind[0] == 's');
+		else if (strcmp(kind, "http") == 0 || strcmp(kind, "proxy") == 0)
+			converse(probe, fd, bytes, request(bytes, sizeof(bytes), kind, text), 0);
 		else
 			converse(probe, fd, text, text ? strlen(text) : 0, 0);
 	}
