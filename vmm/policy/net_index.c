@@ -62,7 +62,7 @@ static uint64_t hash_target(const struct net_target *target)
 		return hash_network(target->family, target->address, target->prefix);
 	if (target->kind == NET_NAME || target->kind == NET_SUBNAMES)
 		return hash_key(target->kind, 0, target->name, target->length);
-	return hash_key(target->kind, 0, NULL, 0);
+	return hash_key(target->kind, 0, "", 0);
 }
 
 /* --- making ----------------------------------------------------------------------------------- */
@@ -176,10 +176,10 @@ size_t net_index_first(const struct net_index *index, const struct policy_reques
 
 	if (request->op == POLICY_RESOLVE && !net->name)
 		return index->count;
-	look(&search, hash_key(NET_HOST, 0, NULL, 0));
+	look(&search, hash_key(NET_HOST, 0, "", 0));
 	if (request->op == POLICY_CONNECT && net->host)
 		return search.best;
-	look(&search, hash_key(NET_ANY, 0, NULL, 0));
+	look(&search, hash_key(NET_ANY, 0, "", 0));
 	if (net->name)
 		look_for_name(&search, net->name);
 	if (request->op == POLICY_CONNECT && (net->family == AF_INET || net->family == AF_INET6))
