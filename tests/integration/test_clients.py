@@ -85,9 +85,11 @@ def nothing_else(result):
     assert set(result["asked"]) <= {"web.test"}, result["asked"]
 
 
-@cordon.limit(1800)
+@cordon.limit(2400)
 def test_curl():
     """HTTP and HTTPS from a permitted name; another name, another address, another port at once not."""
+    if not ALL:
+        raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
     cordon.need_program("curl")
     urls = ["http://web.test:8081/page", "https://web.test:8443/page", "http://other.test:8081/page",
             f"http://{OTHER}:80/", "https://web.test:8081/page", f"http://{GOOD}:8081/page"]
