@@ -5,7 +5,7 @@ import shutil
 import stat
 
 import cordon
-from cordon import call, limit, run, scratch
+from cordon import call, limit, many, run, scratch
 from test_life import execute, ps, sandbox
 
 
@@ -101,6 +101,16 @@ def test_several_shares():
           ["--share", f"{three}:/data/new/one/in", "--share", f"{one}:/data/new/one",
            "--share", f"{two}:/two"])
     assert read("two", "d") == "created\n"
+
+
+@limit(900)
+def test_as_many_shares_as_a_policy_may_have():
+    """64; each mount takes a second where ring 0 is emulated, so there it is some more than half of them."""
+    top = folder("top", a="x")
+    share = [word for number in range(65) for word in ("--share", f"{top}:/s/{number}")]
+    run("true", options=share).expect_error("more than 64 shares")
+    count = 64 if cordon.HARDWARE else many(34, 64)
+    run("sh", "-c", "cat /s/*/a | wc -c", options=share[:2 * count]).expect(0, b"%d\n" % count, b"")
 
 
 def test_bad_shares():
