@@ -271,8 +271,8 @@ def test_an_archive_of_docker_save_runs():
 @limit(900)
 def test_an_image_layout_is_built_and_used_by_name():
     path = work("layout")
-    image = oci_layout(path, busybox_layers(), Entrypoint=["echo", "entry"], Cmd=["word"], User="77:78", WorkingDir="/all",
-                       Env=["PATH=/bin", "A=image", "B=image"])
+    image = oci_layout(path, busybox_layers(), Entrypoint=["echo", "entry"], Cmd=["word"], User="77:78",
+                       WorkingDir="/all", Env=["PATH=/bin", "A=image", "B=image"])
     with removed(image):
         built = call("image", "build", path, "--tag", "test/box:1").expect(0)
         assert built.stdout.decode() == f"sha256:{image}\n", built

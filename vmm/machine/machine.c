@@ -450,18 +450,22 @@ static void report_counter(const struct machine *machine, const char *name)
 
 static void report_disk(struct blk *blk)
 {
+	const struct virtio_device *device = blk_device(blk);
 	struct blk_stats stats;
+	unsigned i, queues = 0;
 
 	if (!blk_disk(blk))
 		return;
 	blk_stats(blk, &stats);
+	for (i = 0; i < device->queue_count; i++)
+		queues += device->queue[i].memory != NULL;
 	fprintf(stderr,
 		"cordon: %s read %llu bytes in %llu requests, written %llu in %llu, flushes %llu, "
-		"failed %llu\n",
-		blk_device(blk)->name, (unsigned long long)stats.bytes_read,
-		(unsigned long long)stats.reads, (unsigned long long)stats.bytes_written,
-		(unsigned long long)stats.writes, (unsigned long long)stats.flushes,
-		(unsigned long long)stats.failed);
+		"failed %llu, %u of %u queues in use\n",
+		device->name, (unsigned long long)stats.bytes_read, (unsigned long long)stats.reads,
+		(unsigned long long)stats.bytes_written, (unsigned long long)stats.writes,
+		(unsigned long long)stats.flushes, (unsigned long long)stats.failed, queues,
+		device->queue_count);
 }
 
 void machine_report(struct machine *machine)
