@@ -89,6 +89,9 @@ static bool set_limits(struct sandbox *sandbox)
 			sandbox_limit_processes(sandbox, processes_of(sandbox), &err);
 	if (sandbox->limit_asked < 0)
 		machine_finish(&sandbox->machine, MACHINE_NO_LIMIT, err.text);
+	/* To take back what a snapshot's policy limited needs no waiting for. */
+	if (sandbox->limit_asked > 0 && sandbox->limit == 0)
+		sandbox->limit_asked = 0;
 	sandbox->limit_done = sandbox->limit_asked == 0;
 	return !sandbox->limit_done;
 }
