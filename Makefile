@@ -148,7 +148,7 @@ $(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(UNIT_SHARED:%.c=$(B
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
-$(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(LIB)
+$(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(BUILD)/obj/bench/net/traffic.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
 

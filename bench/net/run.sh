@@ -21,6 +21,7 @@ fi
 # The other end of the link goes to the servers' namespace.
 # shellcheck disable=SC2016
 exec unshare -n sh -ec '
+	echo reno >/proc/sys/net/ipv4/tcp_congestion_control # the only one that all hosts have
 	ip link set lo up
 	ip link add out0 type veth peer name out1
 	ip addr add 203.0.113.2/24 dev out0

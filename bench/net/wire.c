@@ -6,337 +6,22 @@
  *
  *     build/bench/net-wire [ROUNDS [SECONDS]]     (3 rounds of either, 1 s a measurement)
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if.h>
-#include <linux/if_tun.h>
-#include <netinet/tcp.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/net/traffic.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/loop.h"
-#include "vmm/net/address.h"
 #include "vmm/net/filter.h"
 #include "vmm/net/passt.h"
 
-#define SERVER	   "93.184.216.34"
-#define CHUNK	   262144
 #define ROUNDS_MAX 20
-
-enum port { SINK = 5001, SOURCE, ECHO, CLOSER, COUNTER };
-enum measure { OUT, IN, DATAGRAMS, ROUND_TRIP, CONNECTIONS, MEASURES };
-
-static double seconds = 1;
-static atomic_ulong *datagrams; /* in memory that processes share */
-
-static void __attribute__((noreturn)) fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
-
-static double now(void)
-{
-	return (double)loop_now_ns() / 1e9;
-}
-
-static int tcp(void)
-{
-	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	return fd;
-}
-
-static struct sockaddr_in at_server(enum port port)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-
-	inet_pton(AF_INET, SERVER, &to.sin_addr);
-	return to;
-}
-
-/* --- the servers ------------------------------------------------------------------------------ */
-
-static void serve_one(int fd, enum port port)
-{
-	static char bytes[CHUNK];
-	ssize_t n = 1;
-
-	while (port == SINK && n > 0)
-		n = recv(fd, bytes, sizeof(bytes), 0);
-	while (port == SOURCE && n > 0)
-		n = send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL);
-	while (port == ECHO && n > 0) {
-		n = recv(fd, bytes, 1, 0);
-		if (n > 0)
-			n = send(fd, bytes, 1, MSG_NOSIGNAL);
-	}
-	close(fd);
-}
-
-static void *serve(void *arg)
-{
-	enum port port = (enum port)(uintptr_t)arg;
-	struct sockaddr_in at = at_server(port);
-	int one = 1, fd = tcp(), client;
-
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 256) < 0)
-		fail("a server");
-	while ((client = accept(fd, NULL, NULL)) >= 0) {
-		setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		serve_one(client, port);
-	}
-	return NULL;
-}
-
-static void *count(void *arg)
-{
-	struct sockaddr_in at = at_server(COUNTER);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0), room = 4 << 20;
-	char bytes[128];
-
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		fail("a server");
-	while (recv(fd, bytes, sizeof(bytes), 0) >= 0)
-		atomic_fetch_add(datagrams, 1);
-	return arg;
-}
-
-/* The servers have a namespace of their own, behind a link as networks have them. */
-static void __attribute__((noreturn)) be_servers(int ready_fd)
-{
-	static const enum port ports[] = {SINK, SOURCE, ECHO, CLOSER};
-	pthread_t thread;
-	char byte = 0;
-	unsigned i;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (unshare(CLONE_NEWNET) < 0)
-		fail("unshare");
-	if (write(ready_fd, &byte, 1) != 1 || read(ready_fd, &byte, 1) != 1)
-		fail("the link");
-	if (system("ip link set lo up && ip addr add " SERVER "/32 dev lo && "
-		   "ip addr add 203.0.113.1/24 dev out1 && ip link set out1 up") != 0)
-		fail("ip");
-	for (i = 0; i < ARRAY_SIZE(ports); i++)
-		pthread_create(&thread, NULL, serve, (void *)(uintptr_t)ports[i]);
-	pthread_create(&thread, NULL, count, NULL);
-	usleep(200000); /* they listen */
-	if (write(ready_fd, &byte, 1) != 1)
-		fail("the servers");
-	for (;;)
-		pause();
-}
-
-static void start_servers(void)
-{
-	char command[80], byte = 0;
-	int pair[2];
-	pid_t pid;
-
-	datagrams = mmap(NULL, sizeof(*datagrams), PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (datagrams == MAP_FAILED || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		fail("the servers");
-	pid = fork();
-	if (pid == 0)
-		be_servers(pair[1]);
-	close(pair[1]);
-	snprintf(command, sizeof(command), "ip link set out1 netns %d", (int)pid);
-	if (read(pair[0], &byte, 1) != 1 || system(command) != 0 || write(pair[0], &byte, 1) != 1 ||
-	    read(pair[0], &byte, 1) != 1)
-		exit(1); /* it has said why */
-}
-
-/* --- the guest's side ------------------------------------------------------------------------- */
-
-static int reach(enum port port)
-{
-	struct sockaddr_in to = at_server(port);
-	int fd = tcp();
-
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		fail("connect");
-	return fd;
-}
-
-/* Bytes a second. */
-static double stream(bool out)
-{
-	static char bytes[CHUNK];
-	int fd = reach(out ? SINK : SOURCE);
-	double began = now(), total = 0;
-	ssize_t n;
-
-	do {
-		n = out ? send(fd, bytes, sizeof(bytes), 0) : recv(fd, bytes, sizeof(bytes), 0);
-		total += (double)n;
-	} while (n > 0 && now() - began < seconds);
-	shutdown(fd, SHUT_WR);
-	/* Until the other end has it all. */
-	while (out && recv(fd, bytes, sizeof(bytes), 0) > 0)
-		;
-	close(fd);
-	return total / (now() - began);
-}
-
-/* For how long it has sent. */
-static double flood(void)
-{
-	struct sockaddr_in to = at_server(COUNTER);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	double began = now();
-	char bytes[64] = "";
-
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		fail("connect");
-	while (now() - began < seconds)
-		send(fd, bytes, sizeof(bytes), 0);
-	close(fd);
-	return now() - began;
-}
-
-/* Seconds a round trip. */
-static double round_trip(void)
-{
-	int fd = reach(ECHO);
-	double began = now();
-	unsigned done = 0;
-	char byte = 'x';
-
-	while (now() - began < seconds) {
-		if (send(fd, &byte, 1, 0) != 1 || recv(fd, &byte, 1, 0) != 1)
-			fail("a round trip");
-		done++;
-	}
-	close(fd);
-	return (now() - began) / done;
-}
-
-/* Connections a second: the filter lets 2000 through at once, so 500 are made. */
-static double connections(void)
-{
-	double began = now();
-	unsigned done;
-	char byte;
-	int fd;
-
-	for (done = 0; done < 500; done++) {
-		fd = reach(CLOSER);
-		if (recv(fd, &byte, 1, 0) != 0)
-			fail("a connection");
-		close(fd);
-	}
-	return done / (now() - began);
-}
-
-static double measure(enum measure what)
-{
-	switch (what) {
-	case OUT:
-	case IN:
-		return stream(what == OUT);
-	case DATAGRAMS:
-		return flood();
-	case ROUND_TRIP:
-		return round_trip();
-	default:
-		return connections();
-	}
-}
-
-static int make_tap(void)
-{
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-
-	strcpy(request.ifr_name, "eth0");
-	if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0)
-		fail("a tap device");
-	if (system("ip link set lo up && ip link set eth0 address 02:00:5e:00:00:02 mtu 65520 "
-		   "txqueuelen 1000 up && ip addr add 192.0.2.2/24 dev eth0 && "
-		   "ip route add default via 192.0.2.1 && "
-		   "echo 4096 4194304 16777216 >/proc/sys/net/ipv4/tcp_rmem && "
-		   "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1 2>/dev/null; true") != 0)
-		fail("ip");
-	return fd;
-}
-
-static void send_fd(int socket_fd, int fd)
-{
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec byte = {.iov_base = (char[]){'f'}, .iov_len = 1};
-	struct msghdr message = {.msg_iov = &byte,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	if (sendmsg(socket_fd, &message, 0) < 0)
-		fail("sendmsg");
-}
-
-static int receive_fd(int socket_fd)
-{
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	char byte;
-	struct iovec piece = {.iov_base = &byte, .iov_len = 1};
-	struct msghdr message = {.msg_iov = &piece,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	int fd;
-
-	if (recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC) <= 0 || !CMSG_FIRSTHDR(&message))
-		exit(1); /* it has said why */
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
-	return fd;
-}
-
-/* Measures what it is told to, in a namespace of its own. */
-static void __attribute__((noreturn)) be_guest(int command_fd)
-{
-	enum measure what;
-	double value;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (unshare(CLONE_NEWNET) < 0)
-		fail("unshare");
-	send_fd(command_fd, make_tap());
-	while (recv(command_fd, &what, sizeof(what), 0) == sizeof(what)) {
-		value = measure(what);
-		if (send(command_fd, &value, sizeof(value), 0) < 0)
-			break;
-	}
-	exit(0);
-}
 
 /* --- the wire --------------------------------------------------------------------------------- */
 
@@ -404,6 +89,11 @@ static void drained(void *arg)
 	loop_modify(wire.loop, &wire.tap, EPOLLIN);
 }
 
+static void started(void *arg)
+{
+	(void)arg;
+}
+
 static void died(void *arg, const char *why)
 {
 	(void)arg;
@@ -442,7 +132,8 @@ static void make_filter(void)
 					      .note = note};
 	static const struct filter_config config = {
 		.guest_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02},
-		.router_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x01},
+		/* passt's, which the tap's stack knows from the rounds without the filter. */
+		.router_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04},
 		.card_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02},
 		.peer_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04},
 	};
@@ -454,8 +145,11 @@ static void make_filter(void)
 /* Until it is killed. */
 static void __attribute__((noreturn)) be_wire(int tap_fd, bool with_filter)
 {
-	static const struct passt_ops ops = {
-		.room = room, .frame = passt_frame, .drained = drained, .died = died};
+	static const struct passt_ops ops = {.room = room,
+					     .frame = passt_frame,
+					     .drained = drained,
+					     .started = started,
+					     .died = died};
 	static const struct passt_config config = {.program = "passt"};
 	struct err err;
 
@@ -476,20 +170,6 @@ static void __attribute__((noreturn)) be_wire(int tap_fd, bool with_filter)
 /* --- the whole -------------------------------------------------------------------------------- */
 
 static double result[2][MEASURES][ROUNDS_MAX];
-
-static double ask(int command_fd, enum measure what)
-{
-	unsigned long before = atomic_load(datagrams);
-	double value;
-
-	if (send(command_fd, &what, sizeof(what), 0) < 0 ||
-	    recv(command_fd, &value, sizeof(value), 0) != sizeof(value))
-		exit(1); /* it has said why */
-	if (what != DATAGRAMS)
-		return value;
-	usleep(300000); /* for those that are still on their way */
-	return (double)(atomic_load(datagrams) - before) / value;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -525,22 +205,15 @@ static void print(unsigned rounds)
 int main(int argc, char **argv)
 {
 	unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 3, i, k, mode;
-	int pair[2], tap_fd;
+	int command_fd, tap_fd;
 	pid_t pid;
 
 	if (argc > 2)
-		seconds = atof(argv[2]);
-	if (rounds < 1 || rounds > ROUNDS_MAX || seconds <= 0)
+		traffic_seconds = atof(argv[2]);
+	if (rounds < 1 || rounds > ROUNDS_MAX || traffic_seconds <= 0)
 		return 2;
-	start_servers();
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		fail("socketpair");
-	if (fork() == 0) {
-		close(pair[0]);
-		be_guest(pair[1]);
-	}
-	close(pair[1]);
-	tap_fd = receive_fd(pair[0]);
+	traffic_serve();
+	command_fd = traffic_guest(&tap_fd);
 	for (i = 0; i < 2 * rounds; i++) {
 		/* In turns, the first one in turns, too: a host's load comes and goes. */
 		mode = (i + i / 2) % 2;
@@ -548,7 +221,7 @@ int main(int argc, char **argv)
 		if (pid == 0)
 			be_wire(tap_fd, mode == 1);
 		for (k = 0; k < MEASURES; k++)
-			result[mode][k][i / 2] = ask(pair[0], (enum measure)k);
+			result[mode][k][i / 2] = traffic_measure(command_fd, (enum measure)k);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
