@@ -227,7 +227,8 @@ START_TEST(broken_indexes_are_refused)
 		"{\"manifests\":[{\"digest\":\"md5:00\",\"size\":1}]}",
 		"{\"manifests\":[{\"digest\":\"sha256:../../../../etc/passwd\",\"size\":1}]}",
 		("{\"manifests\":[{\"digest\":\"sha256:"
-		 "00000000000000000000000000000000000000000000000000000000000000aa\",\"size\":1}]}"),
+		 "00000000000000000000000000000000000000000000000000000000000000aa\",\"size\":1}]"
+		 "}"),
 		"{\"manifests\":[],\"manifests\":[]}",
 	};
 	size_t i;
