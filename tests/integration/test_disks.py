@@ -174,7 +174,7 @@ def test_a_queue_for_each_processor():
         call("snapshot", one, snapshot).expect(0)
         call("restore", snapshot, other).expect(0)
         call("exec", other, "--", "md5sum", "/file").expect(0, written.stdout.replace(b"-\n", b"/file\n"))
-        call("exec", other, "--", "sh", "-c", write).expect(0)
+        call("exec", other, "--", "sh", "-c", write + "stat -c %s /file").expect(0, b"1048576\n")
     finally:
         call("kill", one)
         call("kill", other)
