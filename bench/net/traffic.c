@@ -168,7 +168,7 @@ static int reach(enum port port)
 }
 
 /* Bytes a second. */
-static double stream(bool out)
+static struct outcome stream(bool out)
 {
 	static char bytes[CHUNK];
 	int fd = reach(out ? SINK : SOURCE);
@@ -184,11 +184,11 @@ static double stream(bool out)
 	while (out && recv(fd, bytes, sizeof(bytes), 0) > 0)
 		;
 	close(fd);
-	return total / (now() - began);
+	return (struct outcome){total / (now() - began), total / 1e6};
 }
 
 /* For how long it has sent. */
-static double flood(void)
+static struct outcome flood(void)
 {
 	struct sockaddr_in to = at_server(COUNTER);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -200,11 +200,11 @@ static double flood(void)
 	while (now() - began < traffic_seconds)
 		send(fd, bytes, sizeof(bytes), 0);
 	close(fd);
-	return now() - began;
+	return (struct outcome){.rate = now() - began};
 }
 
 /* Seconds a round trip. */
-static double round_trip(void)
+static struct outcome round_trip(void)
 {
 	int fd = reach(ECHO);
 	double began = now();
@@ -217,11 +217,11 @@ static double round_trip(void)
 		done++;
 	}
 	close(fd);
-	return (now() - began) / done;
+	return (struct outcome){(now() - began) / done, done};
 }
 
 /* Connections a second: the filter lets 2000 through at once, so 500 are made. */
-static double connections(void)
+static struct outcome connections(void)
 {
 	double began = now();
 	unsigned done;
@@ -234,10 +234,10 @@ static double connections(void)
 			fail("a connection");
 		close(fd);
 	}
-	return done / (now() - began);
+	return (struct outcome){done / (now() - began), done};
 }
 
-static double measure(enum measure what)
+static struct outcome measure(enum measure what)
 {
 	switch (what) {
 	case OUT:
@@ -315,7 +315,7 @@ static int receive_fd(int socket_fd)
 static void __attribute__((noreturn)) be_guest(int command_fd)
 {
 	enum measure what;
-	double value;
+	struct outcome value;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (unshare(CLONE_NEWNET) < 0)
@@ -344,10 +344,10 @@ int traffic_guest(int *tap_fd)
 	return pair[0];
 }
 
-double traffic_measure(int command_fd, enum measure what)
+struct outcome traffic_measure(int command_fd, enum measure what)
 {
 	unsigned long before = atomic_load(datagrams);
-	double value;
+	struct outcome value;
 
 	if (send(command_fd, &what, sizeof(what), 0) < 0 ||
 	    recv(command_fd, &value, sizeof(value), 0) != sizeof(value))
@@ -355,5 +355,7 @@ double traffic_measure(int command_fd, enum measure what)
 	if (what != DATAGRAMS)
 		return value;
 	usleep(300000); /* for those that are still on their way */
-	return (double)(atomic_load(datagrams) - before) / value;
+	value.units = (double)(atomic_load(datagrams) - before);
+	value.rate = value.units / value.rate;
+	return value;
 }

@@ -17,8 +17,13 @@ void traffic_serve(void);
 /* Starts the clients. Their tap device is *tap_fd; returns where to tell them what to measure. */
 int traffic_guest(int *tap_fd);
 
-/* Bytes, datagrams that arrived or connections a second, or seconds a round trip. */
-double traffic_measure(int command_fd, enum measure what);
+struct outcome {
+	double rate;  /* bytes, datagrams that arrived or connections a second; seconds a round trip
+		       */
+	double units; /* how many of these: MB, datagrams, connections, round trips */
+};
+
+struct outcome traffic_measure(int command_fd, enum measure what);
 
 void __attribute__((noreturn)) fail(const char *what);
 

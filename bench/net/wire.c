@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench/net/traffic.h"
@@ -170,12 +171,54 @@ static void __attribute__((noreturn)) be_wire(int tap_fd, bool with_filter)
 /* --- the whole -------------------------------------------------------------------------------- */
 
 static double result[2][MEASURES][ROUNDS_MAX];
+static double spent[2][MEASURES], units[2][MEASURES]; /* seconds of processor time, for so much */
+
+/* Processor time of the wire and of its passt. */
+static double cpu_of(pid_t pid)
+{
+	char path[64];
+	struct timespec time;
+	clockid_t clock;
+	double total = 0;
+	FILE *children;
+	int child = pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	children = fopen(path, "re");
+	do {
+		if (clock_getcpuclockid(child, &clock) == 0 && clock_gettime(clock, &time) == 0)
+			total += (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+	} while (children && fscanf(children, "%d", &child) == 1);
+	if (children)
+		fclose(children);
+	return total;
+}
+
+static void measure_all(pid_t pid, unsigned mode, unsigned round, int command_fd)
+{
+	struct outcome outcome;
+	double before;
+	unsigned k;
+
+	for (k = 0; k < MEASURES; k++) {
+		before = cpu_of(pid);
+		outcome = traffic_measure(command_fd, (enum measure)k);
+		result[mode][k][round] = outcome.rate;
+		spent[mode][k] += cpu_of(pid) - before;
+		units[mode][k] += outcome.units;
+	}
+}
 
 static int by_value(const void *a, const void *b)
 {
 	const double *x = a, *y = b;
 
 	return (*x > *y) - (*x < *y);
+}
+
+static double cost(unsigned mode, unsigned what)
+{
+	return units[mode][what] > 0 ? 1e6 * spent[mode][what] / units[mode][what] : 0;
 }
 
 static void print(unsigned rounds)
@@ -188,6 +231,8 @@ static void print(unsigned rounds)
 			    {"UDP of 64 bytes out, arrived a second", 1},
 			    {"round trip, us", 1e6},
 			    {"connections a second", 1}};
+	static const char *const unit[MEASURES] = {"MB out", "MB in", "datagram", "round trip",
+						   "connection"};
 	double median[2];
 	unsigned i, k;
 
@@ -200,11 +245,15 @@ static void print(unsigned rounds)
 		printf("%-40s %12.1f %12.1f %7.0f%%\n", line[i].name, median[0], median[1],
 		       100 * (i == ROUND_TRIP ? median[0] / median[1] : median[1] / median[0]));
 	}
+	printf("%-40s %12s %12s %8s\n", "processor time of passt and the wire", "", "", "");
+	for (i = 0; i < MEASURES; i++)
+		printf("  us a %-35s %12.2f %12.2f %7.0f%%\n", unit[i], cost(0, i), cost(1, i),
+		       100 * cost(0, i) / cost(1, i));
 }
 
 int main(int argc, char **argv)
 {
-	unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 3, i, k, mode;
+	unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 3, i, mode;
 	int command_fd, tap_fd;
 	pid_t pid;
 
@@ -220,8 +269,7 @@ int main(int argc, char **argv)
 		pid = fork();
 		if (pid == 0)
 			be_wire(tap_fd, mode == 1);
-		for (k = 0; k < MEASURES; k++)
-			result[mode][k][i / 2] = traffic_measure(command_fd, (enum measure)k);
+		measure_all(pid, mode, i / 2, command_fd);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
