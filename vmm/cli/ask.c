@@ -19,8 +19,7 @@
 #define WATCH_ID       1
 #define LINE_MAX_BYTES 256
 
-struct operator
-{
+struct watcher {
 	const char *name;
 	bool json;
 	int fd;
@@ -34,7 +33,7 @@ static int set_json(void *arg, const char *value, struct err *err)
 {
 	(void)value;
 	(void)err;
-	((struct operator*)arg)->json = true;
+	((struct watcher *)arg)->json = true;
 	return 0;
 }
 
@@ -71,9 +70,9 @@ static void show_json(const json_t *body)
 	fflush(stdout);
 }
 
-static void show_question(const struct operator* operator, const json_t * question)
+static void show_question(const struct watcher *watcher, const json_t *question)
 {
-	if (operator->json) {
+	if (watcher->json) {
 		show_json(question);
 		return;
 	}
@@ -93,13 +92,13 @@ static void show_line(const json_t *body)
 }
 
 /* What the sandbox says: questions, ends of questions, and what it says to our answers. */
-static void show_message(const struct operator* operator, const json_t * body)
+static void show_message(const struct watcher *watcher, const json_t *body)
 {
 	const char *event = text_in(body, "event");
 
 	if (strcmp(event, "asked") == 0)
-		show_question(operator, body);
-	else if (strcmp(event, "over") == 0 && operator->json)
+		show_question(watcher, body);
+	else if (strcmp(event, "over") == 0 && watcher->json)
 		show_json(body);
 	else if (strcmp(event, "over") == 0)
 		printf("%lld: %s\n",
@@ -107,7 +106,7 @@ static void show_message(const struct operator* operator, const json_t * body)
 		       text_in(body, "how"));
 	else if (text_in(body, "error")[0])
 		log_error("%s", text_in(body, "error"));
-	else if (!operator->json)
+	else if (!watcher->json)
 		show_line(body);
 	fflush(stdout);
 }
@@ -124,25 +123,25 @@ static json_t *make_answer(const char *number, const char *word, uint64_t id, st
 				   "question", (json_int_t)question, "answer", word);
 }
 
-static int send_line(struct operator* operator, struct err * err)
+static int send_line(struct watcher *watcher, struct err *err)
 {
 	char *number, *word, *rest = NULL;
 	struct err why;
 	json_t *body;
 
-	number = strtok_r(operator->line, " \t\r", &rest);
+	number = strtok_r(watcher->line, " \t\r", &rest);
 	word = strtok_r(NULL, " \t\r", &rest);
 	if (!number)
 		return 0;
-	body = word ? make_answer(number, word, ++operator->last_id, &why) : NULL;
+	body = word ? make_answer(number, word, ++watcher->last_id, &why) : NULL;
 	if (body)
-		return client_send(operator->fd, body, NULL, 0, err);
+		return client_send(watcher->fd, body, NULL, 0, err);
 	log_error("an answer is a question's number and once, session, always, no or never");
 	return 0;
 }
 
 /* The next bytes of stdin. 1; 0 at its end; -errno with a message. */
-static int read_answers(struct operator* operator, struct err * err)
+static int read_answers(struct watcher *watcher, struct err *err)
 {
 	char bytes[LINE_MAX_BYTES];
 	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes)), i;
@@ -152,72 +151,72 @@ static int read_answers(struct operator* operator, struct err * err)
 		return 1;
 	for (i = 0; i < n && ret == 0; i++) {
 		if (bytes[i] != '\n') {
-			if (operator->length + 1<sizeof(operator->line))
-				operator->line[operator->length++] = bytes[i];
+			if (watcher->length + 1 < sizeof(watcher->line))
+				watcher->line[watcher->length++] = bytes[i];
 			else
-				operator->too_long = true;
+				watcher->too_long = true;
 			continue;
 		}
-		operator->line[operator->too_long ? 0 : operator->length] = '\0';
-		operator->length = 0;
-		operator->too_long = false;
-		ret = send_line(operator, err);
+		watcher->line[watcher->too_long ? 0 : watcher->length] = '\0';
+		watcher->length = 0;
+		watcher->too_long = false;
+		ret = send_line(watcher, err);
 	}
 	return ret < 0 ? ret : n > 0;
 }
 
-static int begin(struct operator* operator, struct err * err)
+static int begin(struct watcher *watcher, struct err *err)
 {
 	const json_t *list;
 	struct message answer;
 	size_t i;
 	int ret;
 
-	operator->fd = client_connect(operator->name, 0, err);
-	if (operator->fd<0)
-		return operator->fd;
-	operator->last_id = WATCH_ID;
-	ret = client_ask(operator->fd,
+	watcher->fd = client_connect(watcher->name, 0, err);
+	if (watcher->fd < 0)
+		return watcher->fd;
+	watcher->last_id = WATCH_ID;
+	ret = client_ask(watcher->fd,
 			 json_pack("{s:s,s:i,s:b}", "op", "questions", "id", WATCH_ID, "watch", 1),
 			 &answer, err);
 	if (ret < 0)
 		return ret;
 	list = json_object_get(answer.body, "questions");
 	for (i = 0; i < json_array_size(list); i++)
-		show_question(operator, json_array_get(list, i));
+		show_question(watcher, json_array_get(list, i));
 	message_clear(&answer);
-	if (isatty(STDIN_FILENO) && !operator->json)
+	if (isatty(STDIN_FILENO) && !watcher->json)
 		fprintf(stderr,
 			"cordon: operator of %s: NUMBER once|session|always|no|never; ^D "
 			"to leave\n",
-			operator->name);
+			watcher->name);
 	return 0;
 }
 
-static int watch(struct operator* operator, struct err * err)
+static int watch(struct watcher *watcher, struct err *err)
 {
 	struct pollfd ready[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
 	struct message message;
-	int ret = begin(operator, err);
+	int ret = begin(watcher, err);
 
-	ready[1].fd = operator->fd;
+	ready[1].fd = watcher->fd;
 	while (ret == 0) {
 		if (poll(ready, 2, -1) < 0)
 			continue;
 		if (ready[1].revents) {
-			ret = client_receive(operator->fd, &message, err);
+			ret = client_receive(watcher->fd, &message, err);
 			if (ret < 0)
 				break;
-			show_message(operator, message.body);
+			show_message(watcher, message.body);
 			message_clear(&message);
 		} else if (ready[0].revents) {
-			ret = read_answers(operator, err);
+			ret = read_answers(watcher, err);
 			if (ret == 0)
 				break;
 			ret = ret < 0 ? ret : 0;
 		}
 	}
-	fd_close(&operator->fd);
+	fd_close(&watcher->fd);
 	/* The sandbox has ended, and with it what could be asked. */
 	return ret == -EPIPE ? 0 : ret;
 }
@@ -247,9 +246,8 @@ static int answer_one(const char *name, const char *number, const char *word, st
 
 int cmd_ask(int argc, char **argv)
 {
-	static struct operator operator;
-	const struct cli_options table = {ask_option_table, ARRAY_SIZE(ask_option_table),
-					  &operator};
+	static struct watcher watcher;
+	const struct cli_options table = {ask_option_table, ARRAY_SIZE(ask_option_table), &watcher};
 	struct err err = {.text = ""};
 	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
 
@@ -258,8 +256,8 @@ int cmd_ask(int argc, char **argv)
 	if (ret == 0 && at + 3 == argc)
 		ret = answer_one(argv[at], argv[at + 1], argv[at + 2], &err);
 	else if (ret == 0) {
-		operator.name = argv[at];
-		ret = watch(&operator, & err);
+		watcher.name = argv[at];
+		ret = watch(&watcher, &err);
 	}
 	if (ret < 0)
 		log_error("%s", err.text);
