@@ -221,7 +221,7 @@ static void command_says(const char *command, bool yes, const char *why)
 	ck_assert_int_gt(questions_ask(questions, &net), 0);
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_uint_eq(answered, 1);
-	ck_assert_msg(answered_yes == yes, "%s", command);
+	ck_assert_msg(answered_yes == yes, "%s: %s", command, answered_why);
 	ck_assert_str_eq(answered_why, why);
 	end();
 }
