@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/blk/bucket.h"
+#include "vmm/base/bucket.h"
 #include "devices/blk/features.h"
 #include "devices/blk/request.h"
 #include "vmm/base/bytes.h"

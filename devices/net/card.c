@@ -39,6 +39,53 @@ void net_card_interrupt_later(struct net_card *card, unsigned queue)
 	loop_defer(card->loop, &card->interrupt);
 }
 
+/* --- rates ------------------------------------------------------------------------------------ */
+
+bool net_rates_pass(struct net_card *card, struct net_rates *rates)
+{
+	uint64_t now, wait;
+
+	if (rates->bytes.rate == 0 && rates->frames.rate == 0)
+		return true;
+	now = loop_now_ns();
+	wait = max_u64(bucket_wait_ns(&rates->bytes, now), bucket_wait_ns(&rates->frames, now));
+	if (wait > 0)
+		loop_timer_start(card->loop, &rates->refill, wait);
+	return wait == 0;
+}
+
+void net_rates_took(struct net_rates *rates, size_t length)
+{
+	bucket_take(&rates->bytes, length);
+	bucket_take(&rates->frames, 1);
+}
+
+static void set_rates(struct net_card *card, struct net_rates *rates, uint64_t bytes,
+		      uint64_t frames)
+{
+	uint64_t now = loop_now_ns();
+
+	bucket_init(&rates->bytes, bytes, now);
+	bucket_init(&rates->frames, frames, now);
+	loop_timer_stop(card->loop, &rates->refill);
+}
+
+void net_card_set_rates(struct net_card *card, uint64_t bytes, uint64_t frames)
+{
+	set_rates(card, &card->from_guest, bytes, frames);
+	set_rates(card, &card->to_guest, bytes, frames);
+	if (!card->device.active)
+		return;
+	loop_defer(card->loop, &card->transmit);
+	loop_defer(card->loop, &card->deliver);
+}
+
+static void stop_timers(struct net_card *card)
+{
+	loop_timer_stop(card->loop, &card->from_guest.refill);
+	loop_timer_stop(card->loop, &card->to_guest.refill);
+}
+
 /* --- the control queue (5.1.6.5) ---------------------------------------------------------------
  */
 
@@ -99,6 +146,7 @@ static void net_reset(struct virtio_device *device)
 	loop_cancel(card->loop, &card->transmit);
 	loop_cancel(card->loop, &card->deliver);
 	loop_cancel(card->loop, &card->interrupt);
+	stop_timers(card);
 	card->interrupts = 0;
 	ring_clear(&card->pending);
 	if (card->ops)
@@ -196,6 +244,8 @@ int net_card_create(struct net_card **out, struct loop *loop, const struct net_c
 	card->transmit = (struct loop_task){.run = transmit_task, .arg = card};
 	card->deliver = (struct loop_task){.run = deliver_task, .arg = card};
 	card->interrupt = (struct loop_task){.run = interrupt, .arg = card};
+	card->from_guest.refill = (struct loop_timer){.expired = transmit_task, .arg = card};
+	card->to_guest.refill = (struct loop_timer){.expired = deliver_task, .arg = card};
 	ring_init(&card->pending, NET_CARD_PENDING);
 	init_device(card);
 	*out = card;
@@ -214,6 +264,7 @@ void net_card_destroy(struct net_card *card)
 	loop_cancel(card->loop, &card->transmit);
 	loop_cancel(card->loop, &card->deliver);
 	loop_cancel(card->loop, &card->interrupt);
+	stop_timers(card);
 	ring_destroy(&card->pending);
 	free(card);
 }

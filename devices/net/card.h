@@ -12,6 +12,8 @@
  * is told that those of the frames it gets are right (the owner has checked them). There is no
  * segmentation offload: frames have up to 64 KiB instead.
  *
+ * Rates may be limited, each direction by itself: what is over them waits, too.
+ *
  * All calls with the device lock held.
  */
 #ifndef CORDON_NET_CARD_H
@@ -66,6 +68,9 @@ void net_card_set_owner(struct net_card *card, const struct net_card_ops *ops, v
 
 /* Tells the guest by a configuration change. Frames pass only while the link is up. */
 void net_card_set_link(struct net_card *card, bool up);
+
+/* At most so many bytes and frames a second, each way; 0: no limit. */
+void net_card_set_rates(struct net_card *card, uint64_t bytes, uint64_t frames);
 
 /* The owner has room for frames again. */
 void net_card_resume(struct net_card *card);

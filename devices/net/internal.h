@@ -4,6 +4,7 @@
 #define CORDON_NET_CARD_INTERNAL_H
 
 #include "devices/net/card.h"
+#include "vmm/base/bucket.h"
 #include "vmm/base/ring.h"
 
 /* struct virtio_net_hdr (5.1.6), the same for both ways. */
@@ -24,6 +25,12 @@
 #define NET_F_CTRL_VQ	 17
 #define NET_F_MQ	 22
 
+/* The rates of one direction. */
+struct net_rates {
+	struct bucket bytes, frames;
+	struct loop_timer refill; /* when the next frame may pass */
+};
+
 struct net_card {
 	struct virtio_device device;
 	struct loop *loop;
@@ -35,6 +42,7 @@ struct net_card {
 	unsigned pairs_used; /* by the driver's command */
 	unsigned next_pair;  /* whose frames are taken next */
 	uint32_t interrupts; /* queues that have something new, a bit each */
+	struct net_rates from_guest, to_guest;
 	struct ring pending; /* frames for the guest, each after its length (4 bytes) */
 	struct net_card_stats stats;
 	/* Of a frame that is taken, which may be answered at once, and of one that is placed. */
@@ -49,6 +57,11 @@ static inline bool net_negotiated(const struct net_card *card, unsigned feature)
 
 /* An interrupt for the queue, before the loop waits again. */
 void net_card_interrupt_later(struct net_card *card, unsigned queue);
+
+/* Whether the rates let another frame pass now; if not, the timer says when. */
+bool net_rates_pass(struct net_card *card, struct net_rates *rates);
+/* One has passed. */
+void net_rates_took(struct net_rates *rates, size_t length);
 
 /* transmit.c: takes what waits in the rings of the guest, a turn's worth. */
 void net_card_take(struct net_card *card);

@@ -96,6 +96,8 @@ static bool give(struct net_card *card, const uint8_t *frame, size_t length)
 	unsigned index = 2 * pair_of(card, frame, length);
 	int ret;
 
+	if (!net_rates_pass(card, &card->to_guest))
+		return false;
 	if (!virtqueue_active(&card->device.queue[index]))
 		index = 0;
 	ret = place(card, index, frame, length);
@@ -103,6 +105,8 @@ static bool give(struct net_card *card, const uint8_t *frame, size_t length)
 		card->stats.receive_dropped++;
 	else
 		card->stats.received += (uint64_t)ret;
+	if (ret > 0)
+		net_rates_took(&card->to_guest, length);
 	return ret != 0;
 }
 

@@ -28,6 +28,7 @@ static size_t take_frame(struct net_card *card, const struct virtio_chain *chain
 	length = chain->readable_length - NET_HEADER;
 	virtio_chain_read(chain, NET_HEADER, card->frame, length);
 	if (card->link && card->ops) {
+		net_rates_took(&card->from_guest, length);
 		card->ops->transmit(card->arg, card->frame, length, partial);
 		card->stats.transmitted++;
 	}
@@ -58,6 +59,9 @@ void net_card_take(struct net_card *card)
 	while (chains < TURN_CHAINS && bytes < TURN_BYTES) {
 		/* net_card_resume() goes on. */
 		if (card->link && card->ops && !card->ops->room(card->arg))
+			return;
+		/* What nobody gets costs nothing. */
+		if (card->link && card->ops && !net_rates_pass(card, &card->from_guest))
 			return;
 		/* The queues in turn, so that none keeps the others waiting. */
 		card->next_pair = (card->next_pair + 1) % card->config.pairs;

@@ -225,10 +225,8 @@ static int open_listener(struct vsock *vsock, const char *path, struct err *err)
 		return err_set(err, ENAMETOOLONG,
 			       "%s: the path of a vsock socket has at most %zu bytes", path,
 			       sizeof(vsock->unix_path) - sizeof("_4294967295"));
-	if (path[0] == '\0')
-		return err_set(err, EINVAL, "the path of the vsock socket is empty");
 	memcpy(vsock->unix_path, path, strlen(path) + 1);
-	return vsock_listener_create(&vsock->listener, vsock, path, err);
+	return vsock_listener_create(&vsock->listener, vsock, path, 0, err);
 }
 
 int vsock_create(struct vsock **out, struct loop *loop, uint64_t guest_cid, const char *unix_path,
@@ -253,6 +251,8 @@ int vsock_create(struct vsock **out, struct loop *loop, uint64_t guest_cid, cons
 	list_init(&vsock->news);
 	list_init(&vsock->freed);
 	vsock_deadlines_init(&vsock->connecting, loop, VSOCK_CONNECT_NS,
+			     vsock_stream_connect_expired);
+	vsock_deadlines_init(&vsock->published_connecting, loop, VSOCK_PUBLISHED_NS,
 			     vsock_stream_connect_expired);
 	vsock_deadlines_init(&vsock->retrying, loop, VSOCK_RETRY_NS, vsock_unix_retry_expired);
 	vsock_deadlines_init(&vsock->blocked, loop, VSOCK_BLOCKED_NS, vsock_stream_blocked_expired);
@@ -300,6 +300,7 @@ void vsock_destroy(struct vsock *vsock)
 	if (!vsock)
 		return;
 	vsock_listener_destroy(vsock->listener);
+	vsock_publish_end(vsock);
 	vsock_forget_streams(vsock);
 	vsock_inproc_tell(vsock);
 	drop_ends(vsock);
@@ -309,6 +310,7 @@ void vsock_destroy(struct vsock *vsock)
 		free(service);
 	}
 	vsock_deadlines_stop(&vsock->connecting);
+	vsock_deadlines_stop(&vsock->published_connecting);
 	vsock_deadlines_stop(&vsock->retrying);
 	vsock_deadlines_stop(&vsock->blocked);
 	vsock_deadlines_stop(&vsock->lingering);

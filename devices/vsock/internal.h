@@ -72,11 +72,12 @@ enum { VSOCK_QUEUE_RX, VSOCK_QUEUE_TX, VSOCK_QUEUE_EVENT, VSOCK_QUEUES };
  */
 #define VSOCK_TAKEN_NS (10 * UINT64_C(1000000))
 
-#define VSOCK_CONNECT_NS (2000 * UINT64_C(1000000)) /* a request waits so long for its answer */
-#define VSOCK_LINGER_NS	 (8000 * UINT64_C(1000000)) /* a SHUTDOWN, for its RST */
-#define VSOCK_BLOCKED_NS (250 * UINT64_C(1000000))  /* without credit, until we ask */
-#define VSOCK_RETRY_NS	 (20 * UINT64_C(1000000))   /* a listener's backlog is full: again */
-#define VSOCK_RETRIES	 100
+#define VSOCK_CONNECT_NS   (2000 * UINT64_C(1000000))  /* a request waits so long for its answer */
+#define VSOCK_LINGER_NS	   (8000 * UINT64_C(1000000))  /* a SHUTDOWN, for its RST */
+#define VSOCK_BLOCKED_NS   (250 * UINT64_C(1000000))   /* without credit, until we ask */
+#define VSOCK_PUBLISHED_NS (30 * UINT64_C(1000000000)) /* nobody has to wait for less here */
+#define VSOCK_RETRY_NS	   (20 * UINT64_C(1000000))    /* a listener's backlog is full: again */
+#define VSOCK_RETRIES	   100
 
 struct vsock_listener; /* listener.c */
 
@@ -121,6 +122,7 @@ struct vsock_unix_end {
 	bool readable, writable;   /* as far as known: until a call says EAGAIN */
 	bool hangup;		   /* the end of file is in sight */
 	bool write_shut;	   /* we have shut down our writing side */
+	bool silent;		   /* a published port's: nothing is said but what the guest says */
 	unsigned tries;		   /* of a connect that met a full backlog */
 };
 
@@ -183,13 +185,15 @@ struct vsock {
 	struct loop *loop;
 	struct loop_task work;
 	uint64_t guest_cid;
-	struct vsock_listener *listener; /* NULL: no Unix sockets */
+	struct vsock_listener *listener;  /* NULL: no Unix sockets */
+	struct vsock_listener *published; /* those of published ports */
 	char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct vsock_service *services;
 
 	struct vsock_table table;
 	struct list streams, ready, news, freed;
 	struct vsock_deadlines connecting, retrying, blocked, lingering;
+	struct vsock_deadlines published_connecting;
 	uint32_t pool_used;
 
 	bool packets_waiting; /* the transmit queue may hold packets */
@@ -280,9 +284,12 @@ extern const struct vsock_end_ops vsock_unix_end_ops;
 
 /* --- listener.c --- */
 
+/* port: all clients go there, once vsock_publish_open() was called; 0: as their handshake says. */
 int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, const char *path,
-			  struct err *err);
+			  uint32_t port, struct err *err);
 void vsock_listener_destroy(struct vsock_listener *listener);
+/* All of vsock_publish(). */
+void vsock_publish_end(struct vsock *vsock);
 /* How long a handshake may take (tests). */
 void vsock_listener_set_patience(struct vsock_listener *listener, uint64_t ns);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Unix socket that host programs connect to: its file, and the handshake, one line
+ * The Unix sockets that host programs connect to: their files, and the handshake, one line
  * "CONNECT <port>\n" in CLIENT_NS. At most CLIENTS_MAX may be in the handshake; the others wait in
- * the socket's backlog.
+ * the socket's backlog. A published port's socket has no handshake.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +45,10 @@ struct vsock_listener {
 	struct vsock_deadlines handshakes;
 	struct list clients;
 	unsigned client_count;
+	uint32_t port;		     /* all clients go there, without a handshake; 0: as they say */
+	bool closed;		     /* nobody is accepted yet */
+	struct vsock_listener *next; /* of those for published ports */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	dev_t device; /* of the socket's file, to remove no other */
 	ino_t inode;
 };
@@ -53,7 +57,7 @@ struct vsock_listener {
 
 static void watch(struct vsock_listener *listener)
 {
-	if (!listener->source.added && !listener->rest.armed &&
+	if (!listener->source.added && !listener->rest.armed && !listener->closed &&
 	    listener->client_count < CLIENTS_MAX)
 		loop_add(listener->vsock->loop, &listener->source, EPOLLIN);
 }
@@ -98,29 +102,40 @@ static int64_t parse_line(const char *line, size_t length)
 	return port;
 }
 
-/* The guest is asked; until it has answered nothing is read from the client. */
-static void client_connect(struct client *client, uint32_t port)
+/*
+ * The guest is asked; until it has answered nothing is read from the client. The descriptor is
+ * taken in any case.
+ */
+static void connect_guest(struct vsock *vsock, int fd, uint32_t port, bool silent)
 {
-	struct vsock *vsock = client->listener->vsock;
 	struct vsock_stream *stream;
-	int fd = client->source.fd;
 
 	stream = vsock_stream_new(vsock, vsock_table_free_port(&vsock->table, port), port,
 				  VSOCK_REQUESTED, &vsock_unix_end_ops, 0);
 	if (!stream) {
-		client_end(client);
+		fd_close(&fd);
 		return;
 	}
-	loop_remove(vsock->loop, &client->source);
-	client->source.fd = -1;
-	client_end(client);
+	stream->unix_end.silent = silent;
 	stream->owed = VSOCK_OWE_REQUEST;
 	if (vsock_unix_attach(stream, fd) < 0) {
 		vsock_stream_end(stream);
 		return;
 	}
-	vsock_deadline_start(&vsock->connecting, &stream->deadline);
+	vsock_deadline_start(silent ? &vsock->published_connecting : &vsock->connecting,
+			     &stream->deadline);
 	vsock_stream_ready(stream);
+}
+
+static void client_connect(struct client *client, uint32_t port)
+{
+	struct vsock *vsock = client->listener->vsock;
+	int fd = client->source.fd;
+
+	loop_remove(vsock->loop, &client->source);
+	client->source.fd = -1;
+	client_end(client);
+	connect_guest(vsock, fd, port, false);
 }
 
 /*
@@ -203,7 +218,9 @@ static void listener_ready(void *arg, uint32_t events)
 		}
 		if (fd < 0)
 			return;
-		if (client_new(listener, fd) < 0)
+		if (listener->port)
+			connect_guest(listener->vsock, fd, listener->port, true);
+		else if (client_new(listener, fd) < 0)
 			fd_close(&fd);
 	}
 	if (listener->client_count >= CLIENTS_MAX)
@@ -256,13 +273,14 @@ static bool is_dead_socket(const char *path, const struct sockaddr_un *address)
 	return dead;
 }
 
-static int bind_and_listen(struct vsock_listener *listener, const char *path, struct err *err)
+static int bind_and_listen(struct vsock_listener *listener, struct err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = listener->path;
 	struct stat status;
 	int fd = listener->source.fd, ret;
 
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	memcpy(address.sun_path, path, sizeof(address.sun_path));
 	/* The file gets the mode that the socket has: there is no moment at which it has another.
 	 */
 	if (fchmod(fd, 0600) < 0)
@@ -290,8 +308,9 @@ static int bind_and_listen(struct vsock_listener *listener, const char *path, st
 	return 0;
 }
 
-static int open_socket(struct vsock_listener *listener, const char *path, struct err *err)
+static int open_socket(struct vsock_listener *listener, struct err *err)
 {
+	const char *path = listener->path;
 	int lock, ret;
 
 	listener->source.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -300,30 +319,72 @@ static int open_socket(struct vsock_listener *listener, const char *path, struct
 	lock = lock_directory(path, err);
 	if (lock < 0)
 		return lock;
-	ret = bind_and_listen(listener, path, err);
+	ret = bind_and_listen(listener, err);
 	fd_close(&lock);
 	return ret;
 }
 
 int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, const char *path,
-			  struct err *err)
+			  uint32_t port, struct err *err)
 {
-	struct vsock_listener *listener = calloc(1, sizeof(*listener));
+	struct vsock_listener *listener;
 	int ret;
 
-	*out = listener;
+	*out = NULL;
+	if (path[0] == '\0')
+		return err_set(err, EINVAL, "the path of the vsock socket is empty");
+	if (strlen(path) >= sizeof(listener->path))
+		return err_set(err, ENAMETOOLONG,
+			       "%s: the path of a vsock socket has at most %zu bytes", path,
+			       sizeof(listener->path) - 1);
+	*out = listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return err_set(err, ENOMEM, "no memory for the vsock socket");
+	strcpy(listener->path, path);
 	listener->vsock = vsock;
 	listener->source = (struct loop_source){.fd = -1, .ready = listener_ready, .arg = listener};
 	listener->rest = (struct loop_timer){.expired = rest_over, .arg = listener};
 	list_init(&listener->clients);
 	vsock_deadlines_init(&listener->handshakes, vsock->loop, CLIENT_NS, client_expired);
-	ret = open_socket(listener, path, err);
-	if (ret < 0)
+	listener->port = port;
+	listener->closed = port != 0;
+	ret = open_socket(listener, err);
+	if (ret < 0 || listener->closed)
 		return ret;
 	ret = loop_add(vsock->loop, &listener->source, EPOLLIN);
 	return ret < 0 ? err_code(err, -ret, "%s: watch the vsock socket", path) : 0;
+}
+
+int vsock_publish(struct vsock *vsock, const char *path, uint32_t port, struct err *err)
+{
+	struct vsock_listener *listener;
+	int ret = vsock_listener_create(&listener, vsock, path, port, err);
+
+	if (!listener)
+		return ret;
+	listener->next = vsock->published;
+	vsock->published = listener;
+	return ret;
+}
+
+void vsock_publish_open(struct vsock *vsock)
+{
+	struct vsock_listener *listener;
+
+	for (listener = vsock->published; listener; listener = listener->next) {
+		listener->closed = false;
+		watch(listener);
+	}
+}
+
+void vsock_publish_end(struct vsock *vsock)
+{
+	struct vsock_listener *listener;
+
+	while ((listener = vsock->published)) {
+		vsock->published = listener->next;
+		vsock_listener_destroy(listener);
+	}
 }
 
 void vsock_listener_set_patience(struct vsock_listener *listener, uint64_t ns)
@@ -345,8 +406,8 @@ void vsock_listener_destroy(struct vsock_listener *listener)
 	loop_timer_stop(vsock->loop, &listener->rest);
 	loop_remove(vsock->loop, &listener->source);
 	fd_close(&listener->source.fd);
-	if (listener->inode && lstat(vsock->unix_path, &status) == 0 &&
+	if (listener->inode && lstat(listener->path, &status) == 0 &&
 	    status.st_dev == listener->device && status.st_ino == listener->inode)
-		unlink(vsock->unix_path);
+		unlink(listener->path);
 	free(listener);
 }

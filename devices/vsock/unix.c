@@ -97,6 +97,8 @@ static void unix_established(struct vsock_stream *stream)
 	char line[32];
 	int length;
 
+	if (stream->unix_end.silent)
+		return;
 	/* The client may have sent its bytes and gone already: they are for the guest all the same.
 	 */
 	length = snprintf(line, sizeof(line), "OK %u\n", stream->ports.host);

@@ -83,6 +83,15 @@ int vsock_listen(struct vsock *vsock, uint32_t port,
 int vsock_connect(struct vsock *vsock, uint32_t port, const struct vsock_stream_ops *ops, void *arg,
 		  struct vsock_stream **out);
 
+/*
+ * A Unix socket whose clients are connected to one port of the guest, without a handshake: they see
+ * the guest's bytes only, and a closed connection if the guest refuses it. Made as unix_path of
+ * vsock_create() is, and removed with the device. Clients wait until vsock_publish_open() is
+ * called, and then 30 s for the guest's answer. 0 or -errno with a message.
+ */
+int vsock_publish(struct vsock *vsock, const char *path, uint32_t port, struct err *err);
+void vsock_publish_open(struct vsock *vsock);
+
 void vsock_stream_set_ops(struct vsock_stream *stream, const struct vsock_stream_ops *ops,
 			  void *arg);
 

@@ -196,7 +196,15 @@ void mount_ended(struct agent *agent, int status);
 
 /* --- network.c --- */
 /* A NETWORK request: 0 or an errno value. */
+/* Every program may take ports below 1024. */
+void network_low_ports(void);
 uint32_t network_set(const uint8_t payload[AGENT_NETWORK_SIZE]);
+
+/* --- forward.c --- */
+/* A FORWARD request: 0 or an errno value. */
+uint32_t forward_set(const uint8_t *payload, uint32_t length);
+/* Whether it was its child that has ended. */
+bool forward_ended(pid_t pid);
 
 /* --- guest.c: requests about the whole guest. 0 or an errno value. --- */
 void guest_prepare(void);

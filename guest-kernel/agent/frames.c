@@ -27,6 +27,7 @@ static const struct frame_rule rules[] = {
 			 0, true},
 	[AGENT_NETWORK] = {AGENT_NETWORK_SIZE, AGENT_NETWORK_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_LIMITS] = {AGENT_LIMITS_SIZE, AGENT_LIMITS_SIZE, ID_REQUEST, 0, 0, true},
+	[AGENT_FORWARD] = {0, AGENT_FORWARDS_MAX *AGENT_FORWARD_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_POWER] = {4, 4, ID_NONE, 0, 0, true},
 	[AGENT_ROOT] = {AGENT_ROOT_SIZE, AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX, ID_REQUEST, 0, 0,
 			true},
@@ -143,6 +144,8 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = network_set(payload);
 	else if (header.type == AGENT_LIMITS)
 		error = root_limit(agent_get32(payload + AGENT_LIMITS_AT_PROCESSES));
+	else if (header.type == AGENT_FORWARD)
+		error = forward_set(payload, header.length);
 	if (agent->mount_pid)
 		return; /* answered when it is done */
 	agent_put32(answer, error);

@@ -39,29 +39,20 @@ static int set_property(int fd, unsigned long property, uint32_t address)
 	return ioctl(fd, property, &request) < 0 ? -errno : 0;
 }
 
-/*
- * There is no IPv6 outside, so the kernel need not look for it. The card is the sandbox's alone:
- * its programs may take any port, and ping.
- */
-static void set_kernel(void)
+static void set_kernel(const char *path, const char *value)
 {
-	static const struct {
-		const char *path, *value;
-	} settings[] = {
-		{"/proc/sys/net/ipv6/conf/" CARD "/disable_ipv6", "1"},
-		{"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"},
-		{"/proc/sys/net/ipv4/ping_group_range", "0 2147483647"},
-	};
-	size_t i, length;
-	int fd;
+	size_t length = strlen(value);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		length = strlen(settings[i].value);
-		fd = open(settings[i].path, O_WRONLY | O_CLOEXEC);
-		if (fd < 0 || write(fd, settings[i].value, length) != (ssize_t)length)
-			agent_log("%s: %s", settings[i].path, strerror(errno));
-		close_fd(&fd);
-	}
+	if (fd < 0 || write(fd, value, length) != (ssize_t)length)
+		agent_log("%s: %s", path, strerror(errno));
+	close_fd(&fd);
+}
+
+/* The guest is the sandbox's alone. */
+void network_low_ports(void)
+{
+	set_kernel("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 }
 
 static int switch_on(int fd, uint32_t mtu)
@@ -108,7 +99,10 @@ static int configure(int fd, const uint8_t *payload)
 	uint32_t prefix = agent_get32(payload + AGENT_NETWORK_AT_PREFIX);
 	int ret;
 
-	set_kernel();
+	/* There is no IPv6 outside, so the kernel need not look for it. */
+	set_kernel("/proc/sys/net/ipv6/conf/" CARD "/disable_ipv6", "1");
+	set_kernel("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+	network_low_ports();
 	ret = set_property(fd, SIOCSIFADDR, agent_get32(payload + AGENT_NETWORK_AT_ADDRESS));
 	if (ret == 0)
 		ret = set_property(fd, SIOCSIFNETMASK, UINT32_MAX << (32 - prefix));

@@ -37,8 +37,9 @@ void serve_hello(struct agent *agent, int fd)
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
 	agent_put32(payload + AGENT_HELLO_AT_CONNECTIONS, ++agent->connections);
-	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
-		    AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS);
+	agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK |
+							       AGENT_FEATURE_LIMITS |
+							       AGENT_FEATURE_FORWARD);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
 	link_flush(link);
@@ -63,6 +64,8 @@ static bool reap_all(struct agent *agent)
 			commands = true;
 		} else if (pid == agent->mount_pid) {
 			mount_ended(agent, status);
+		} else if (forward_ended(pid)) {
+			continue;
 		} else if (agent->isolate && sandbox_died(pid, status, &kind) && kind) {
 			frames_power(agent, kind);
 		}

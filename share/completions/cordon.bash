@@ -32,6 +32,14 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -W "$(cordon policy presets 2>/dev/null)" -- "$word"; compgen -f -- "$word")
 		return
 	fi
+	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --net ]; then
+		mapfile -t COMPREPLY < <(compgen -W "none user tap=" -- "$word")
+		return
+	fi
+	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --publish-vsock ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+	fi
 	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --share ]; then
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return

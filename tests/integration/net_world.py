@@ -47,6 +47,15 @@ def make_network():
     ip("route", "add", "default", "via", "203.0.113.1")
 
 
+def make_tap(name):
+    """An interface as an administrator makes it for a sandbox; its other end is 10.99.0.2."""
+    ip("tuntap", "add", name, "mode", "tap")
+    ip("addr", "add", "10.99.0.1/30", "dev", name)
+    ip("link", "set", name, "up")
+    serve_tcp("10.99.0.1", 9002)
+    serve_tcp("10.99.0.1", 9003)
+
+
 def note(address, port, data):
     with lock:
         reached.setdefault(f"{address}:{port}", []).append(data.decode("latin-1"))
@@ -179,6 +188,8 @@ def main():
         conf.flush()
         subprocess.run(["mount", "--bind", conf.name, os.path.realpath("/etc/resolv.conf")],
                        check=True)
+        if task.get("tap"):
+            make_tap(task["tap"])
         for address, port in TCP:
             serve_tcp(address, port)
         for address, port in UDP:

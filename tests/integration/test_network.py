@@ -397,7 +397,73 @@ def test_published_port_that_is_lost():
         shutil.rmtree(folder)
 
 
+@cordon.limit(600)
+def test_tap():
+    """A tap made by an administrator: the same filter, addresses of its own, published ports."""
+    probes = [f"tcp:{GOOD}:80:x", f"tcp:{GOOD}:443:x", "tcp:host:9002:hi", "tcp:host:9003:hi",
+              "tcp:10.99.0.1:9003:x", "tcp:10.99.0.2:80:x", f"udp:{GOOD}:123:time", f"udp:{OTHER}:53:x",
+              "name:good.test"]
+    words = " ".join(f"'{word}'" for word in probes)
+    with open(cordon.program("net"), "rb") as one, open(cordon.program("serve"), "rb") as two:
+        programs = [one.read(), two.read()]
+    with tempfile.NamedTemporaryFile(prefix="cordon-test.") as both:
+        both.write(b"".join(programs))
+        both.flush()
+        size = len(programs[0])
+        result = world(["sh", "-c", f"cat >/tmp/both; head -c {size} /tmp/both >/tmp/net;"
+                        f" tail -c +{size + 1} /tmp/both >/tmp/serve; chmod 755 /tmp/net /tmp/serve;"
+                        f" /tmp/net {words} >&2; cat /sys/class/net/eth0/mtu >&2;"
+                        f" exec /tmp/serve tcp:80 tcp:81"], tap="tap9", stdin=both.name,
+                       rules="policy 1\nnet allow tcp good.test:80 host:9002 10.0.0.0/8:*\n"
+                             f"net allow tcp {GOOD}/32:80\nnet allow udp {GOOD}/32:123\n",
+                       options=["--net", "tap=tap9", "--publish", "80:80", "--net-rate", "10M:5000"],
+                       visits=[["tcp", "10.99.0.2", 80, "one"], ["tcp", "10.99.0.2", 81, "no"],
+                               ["tcp", "10.99.0.2", 80, "two", OTHER],
+                               ["tcp", "10.99.0.2", 80, "quit"]])
+    lines = result["stderr"].splitlines()
+    got = {probe: line[len(probe) + 2:] for probe, line in zip(probes, lines[:-1], strict=True)}
+    assert got[f"tcp:{GOOD}:80:x"] == f"got served by {GOOD}:80", result
+    assert got[f"tcp:{GOOD}:443:x"] == "connect: Connection refused", result
+    assert got["tcp:host:9002:hi"] == "got served by 10.99.0.1:9002", result
+    assert got["tcp:host:9003:hi"] == "connect: Connection refused", result
+    # The wire's own addresses are not the guest's to use, whatever rule there is.
+    assert got["tcp:10.99.0.1:9003:x"] == got["tcp:10.99.0.2:80:x"] == "connect: Connection refused"
+    assert got[f"udp:{GOOD}:123:time"] == "got heard time", result
+    assert got[f"udp:{OTHER}:53:x"] == "receive: Host is unreachable", result
+    assert got["name:good.test"] == f"is {GOOD}" and lines[-1] == "1500", result
+    assert result["visited"] == ["tcp:80 from 192.0.2.4 heard one", "Connection refused",
+                                 f"tcp:80 from {OTHER} heard two",
+                                 "tcp:80 from 192.0.2.4 heard quit"], result
+    # And the monitor's own question to its resolver.
+    assert set(result["reached"]) == {f"{GOOD}:80", f"{GOOD}:123", "10.99.0.1:9002",
+                                      "127.0.0.53:53"}, result
+
+
+def test_bad_taps():
+    """Each way in which a tap can be wrong is one line, before anything starts."""
+    cordon.need_root()
+    cordon.need_program("ip", "unshare")
+    rules = cordon.scratch("rules", RULES.encode())
+
+    def attempt(name, *commands, options=()):
+        script = " && ".join([*commands, 'exec "$@"'])
+        return cordon.Process("-n", "sh", "-c", script, "sh", cordon.PROGRAM, "run", "--policy", rules,
+                              "--net", f"tap={name}", *options, "--", "true",
+                              program=shutil.which("unshare")).wait()
+    made = "ip tuntap add t0 mode tap"
+    attempt("t0").expect_error("there is no interface t0: ip tuntap add t0 mode tap")
+    attempt("lo", "ip link set lo up").expect_error("lo is no tap")
+    attempt("t0", made).expect_error("t0 has no IPv4 address: ip addr add")
+    attempt("t0", made, "ip addr add 10.99.0.1/32 dev t0").expect_error("an address without a network")
+    attempt("t0", made, "ip addr add 10.99.0.1/30 dev t0").expect_error("t0 is down: ip link set t0 up")
+    attempt("t0", made + " multi_queue", "ip addr add 10.99.0.1/30 dev t0").expect_error("several queues")
+    attempt("t0", made, options=["--publish", "81:80"]).expect_error("an address of its own: give 80:80")
+    attempt("").expect_error("is not the name of an interface")
+
+
 def test_bad_options():
     call("run", "--net", "user", "--", "true").expect_error("allows no network")
-    call("run", "--net", "tap=tap0", "--", "true").expect_error("not in this version")
-    call("run", "--net", "lan", "--", "true").expect_error("none or user")
+    call("run", "--net", "tap=tap0", "--", "true").expect_error("--net tap=tap0", "allows no network")
+    call("run", "--net-rate", "fast", "--", "true").expect_error("--net-rate", "is not a size")
+    call("run", "--net-rate", "1M:0", "--", "true").expect_error("--net-rate", "whole number")
+    call("run", "--net", "lan", "--", "true").expect_error("none, user or tap=")

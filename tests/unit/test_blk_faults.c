@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "devices/blk/bucket.h"
+#include "vmm/base/bucket.h"
 #include "devices/blk/features.h"
 #include "tests/unit/fake_disk.h"
 #include "tests/unit/unit.h"

@@ -585,6 +585,98 @@ static int command(struct fake_queue *queue, uint8_t class, uint8_t cmd, uint16_
 	return bytes[8];
 }
 
+/* A second's worth at once; a frame may overdraw it, and the next waits for that. */
+START_TEST(what_is_over_the_rate_waits_in_the_ring)
+{
+	unsigned i;
+
+	begin(ALL_BASIC);
+	net_card_set_rates(card, 60, 0);
+	for (i = 0; i < 3; i++)
+		offer(TX, 6000, 0, 0);
+	fake_queue_kick(TX);
+	run();
+	ck_assert_uint_eq(sent, 1);
+	ck_assert_uint_eq(fake_queue_used_index(TX), 1);
+	/* The other direction has its own. */
+	give(1, 16384);
+	net_card_receive(card, last, 6000);
+	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
+	/* Doorbells are no way around. */
+	fake_queue_kick(TX);
+	run();
+	ck_assert_uint_eq(sent, 1);
+	net_card_set_rates(card, 0, 0);
+	run();
+	ck_assert_uint_eq(sent, 3);
+	/* And frames alone. */
+	net_card_set_rates(card, 0, 1);
+	run();
+	for (i = 0; i < 3; i++)
+		offer(TX, 60, 0, 0);
+	fake_queue_kick(TX);
+	ck_assert_uint_eq(sent, 4);
+	net_card_set_rates(card, 0, 0);
+	run();
+	ck_assert_uint_eq(sent, 6);
+	end();
+}
+END_TEST
+
+START_TEST(frames_for_the_guest_wait_for_the_rate_in_bounds)
+{
+	static uint8_t frame[NET_CARD_FRAME_MAX];
+	unsigned i;
+
+	begin(ALL_BASIC);
+	give(250, BUFFER);
+	net_card_set_rates(card, 60, 0);
+	fill(frame, sizeof(frame));
+	net_card_receive(card, frame, 6000);
+	ck_assert_uint_eq(stats().received, 1);
+	/* Whoever asks first loses none: it is held back instead. */
+	for (i = 0; net_card_has_room(card); i++)
+		net_card_receive(card, frame, 1500);
+	ck_assert_uint_eq(stats().received, 1);
+	ck_assert_uint_ge(stats().pending, NET_CARD_PENDING / 2);
+	run();
+	fake_queue_kick(RX);
+	run();
+	ck_assert_uint_eq(stats().received, 1);
+	ck_assert_uint_eq(drained, 0);
+	net_card_set_rates(card, 0, 0);
+	while (stats().received < 1 + i)
+		run();
+	ck_assert_uint_eq(drained, 1);
+	ck_assert_uint_eq(stats().receive_dropped, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_rate_lets_the_rest_pass_later)
+{
+	unsigned i;
+
+	begin(ALL_BASIC);
+	net_card_set_rates(card, 1000000, 1000);
+	for (i = 0; i < 20; i++)
+		offer(TX, 60000, 0, 0);
+	fake_queue_kick(TX);
+	while (sent < 20)
+		run();
+	/* A reset has no timer left over. */
+	net_card_set_rates(card, 60, 0);
+	run();
+	offer(TX, 6000, 0, 0);
+	offer(TX, 6000, 0, 0);
+	fake_queue_kick(TX);
+	fake_write(&guest, FAKE_REG_STATUS, 0);
+	run();
+	ck_assert_uint_eq(sent, 21);
+	end();
+}
+END_TEST
+
 START_TEST(several_pairs_are_used_by_command)
 {
 	struct fake_queue *ctrl = &guest.queue[6];
@@ -653,4 +745,6 @@ UNIT_MAIN("net_card", the_configuration_is_told, bad_configurations_are_refused,
 	  the_owner_hears_when_there_is_room_again, an_answer_at_once_does_not_disturb_the_question,
 	  while_the_link_is_down_nothing_passes, a_reset_in_flight_forgets_everything,
 	  a_broken_ring_stops_and_a_reset_heals, a_saved_card_goes_on,
-	  several_pairs_are_used_by_command, the_control_queue_moves_without_several_pairs)
+	  what_is_over_the_rate_waits_in_the_ring, frames_for_the_guest_wait_for_the_rate_in_bounds,
+	  a_rate_lets_the_rest_pass_later, several_pairs_are_used_by_command,
+	  the_control_queue_moves_without_several_pairs)

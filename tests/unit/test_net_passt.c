@@ -55,11 +55,11 @@ static void on_died(void *arg, const char *why)
 	loop_stop(loop);
 }
 
-static const struct passt_ops ops = {.room = on_room,
-				     .frame = on_frame,
-				     .drained = on_drained,
-				     .started = on_started,
-				     .died = on_died};
+static const struct backend_ops ops = {.room = on_room,
+				       .frame = on_frame,
+				       .drained = on_drained,
+				       .started = on_started,
+				       .died = on_died};
 
 static int begin(const char *script, struct err *err)
 {

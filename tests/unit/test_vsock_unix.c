@@ -799,15 +799,86 @@ START_TEST(bad_paths)
 }
 END_TEST
 
-UNIT_MAIN("vsock_unix", a_host_program_connects, bytes_behind_the_line_belong_to_the_stream,
-	  a_client_that_sends_and_leaves_is_heard, good_lines, bad_lines,
-	  a_refused_client_is_hung_up, a_guest_that_does_not_answer_is_given_up,
-	  a_client_that_says_nothing_costs_little, descriptors_run_out,
-	  a_client_that_takes_too_long_is_hung_up, a_guest_program_connects, any_port_will_do,
-	  nobody_listens, a_full_backlog_is_tried_again, a_slow_host_reader_holds_the_guest_back,
-	  many_bytes_arrive_in_order, the_host_shuts_down_writing, the_guest_shuts_down_sending,
-	  the_guest_shuts_down_receiving, the_host_shuts_down_reading,
-	  the_guest_closes_and_a_slow_host_gets_all,
+START_TEST(a_published_port_has_no_handshake)
+{
+	struct sockaddr_un address;
+	char path[128];
+	struct stat status;
+	struct err err;
+	uint32_t port;
+	int fd;
+
+	begin();
+	snprintf(path, sizeof(path), "%s.published", fake.path);
+	ck_assert_msg(vsock_publish(fake.vsock, path, GUEST, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(stat(path, &status), 0);
+	ck_assert_uint_eq(status.st_mode & 07777, 0600);
+	address = address_of(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	/* It waits until the guest is there; what it says is for the guest. */
+	client_send(fd, "CONNECT 1\n", 10);
+	EXPECT_NOTHING();
+	vsock_publish_open(fake.vsock);
+	fake_vsock_run(&fake);
+	EXPECT_OP(VSOCK_OP_REQUEST);
+	ck_assert_uint_eq(packet.header.dst_port, GUEST);
+	port = packet.header.src_port;
+	fake_vsock_send(&fake, VSOCK_OP_RESPONSE, port, GUEST);
+	EXPECT_OP(VSOCK_OP_RW);
+	ck_assert_mem_eq(packet.payload, "CONNECT 1\n", 10);
+	expect_no_bytes(fd);
+	fake_vsock_send_data(&fake, port, GUEST, "world", 5);
+	expect_read(fd, "world", 5);
+	close(fd);
+	/* A refusal is a closed connection. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fake_vsock_run(&fake);
+	do {
+		ck_assert(fake_vsock_wait(&fake, &packet));
+	} while (packet.header.op != VSOCK_OP_REQUEST);
+	fake_vsock_send(&fake, VSOCK_OP_RST, packet.header.src_port, GUEST);
+	expect_end(fd);
+	finish(fd);
+	ck_assert_int_eq(stat(path, &status), -1);
+}
+END_TEST
+
+START_TEST(a_published_socket_that_is_dead_is_replaced)
+{
+	struct sockaddr_un address;
+	char path[128];
+	struct err err;
+	int fd;
+
+	begin();
+	snprintf(path, sizeof(path), "%s.published", fake.path);
+	address = address_of(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(vsock_publish(fake.vsock, path, GUEST, &err), -EADDRINUSE);
+	ck_assert_ptr_nonnull(strstr(err.text, "in use"));
+	close(fd);
+	ck_assert_msg(vsock_publish(fake.vsock, path, GUEST, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(vsock_publish(fake.vsock, path, GUEST, &err), -EADDRINUSE);
+	ck_assert_int_eq(vsock_publish(fake.vsock, "", GUEST, &err), -EINVAL);
+	fake_vsock_end(&fake);
+	ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
+UNIT_MAIN("vsock_unix", a_published_port_has_no_handshake,
+	  a_published_socket_that_is_dead_is_replaced, a_host_program_connects,
+	  bytes_behind_the_line_belong_to_the_stream, a_client_that_sends_and_leaves_is_heard,
+	  good_lines, bad_lines, a_refused_client_is_hung_up,
+	  a_guest_that_does_not_answer_is_given_up, a_client_that_says_nothing_costs_little,
+	  descriptors_run_out, a_client_that_takes_too_long_is_hung_up, a_guest_program_connects,
+	  any_port_will_do, nobody_listens, a_full_backlog_is_tried_again,
+	  a_slow_host_reader_holds_the_guest_back, many_bytes_arrive_in_order,
+	  the_host_shuts_down_writing, the_guest_shuts_down_sending, the_guest_shuts_down_receiving,
+	  the_host_shuts_down_reading, the_guest_closes_and_a_slow_host_gets_all,
 	  the_guest_resets_and_a_host_that_vanishes_frees_all, the_host_vanishes,
 	  the_host_vanishes_with_bytes_unread, the_host_vanishes_while_the_guest_gives_no_credit,
 	  a_transport_reset_hangs_up, the_socket_is_private_and_removed,

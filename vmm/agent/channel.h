@@ -141,6 +141,19 @@ struct agent_mount {
 
 int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount);
 
+/*
+ * Connections to vsock ports of the guest, up to AGENT_SOURCE_PORT_MAX, go on to TCP ports of its
+ * loopback. Those that were there before are closed. -EOPNOTSUPP: the guest's agent is too old for
+ * that; -EINVAL: more than AGENT_FORWARDS_MAX.
+ */
+struct agent_forward {
+	uint32_t port;
+	uint16_t target;
+};
+
+int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
+			  unsigned count);
+
 /* Asks the guest to end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind);
 

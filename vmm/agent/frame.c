@@ -277,6 +277,23 @@ int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes)
 	return request(channel, AGENT_LIMITS, payload, sizeof(payload));
 }
 
+int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
+			  unsigned count)
+{
+	uint8_t payload[AGENT_FORWARDS_MAX * AGENT_FORWARD_SIZE], *at = payload;
+	unsigned i;
+
+	if (count > AGENT_FORWARDS_MAX)
+		return -EINVAL;
+	if (channel->ready && !(channel->features & AGENT_FEATURE_FORWARD))
+		return -EOPNOTSUPP;
+	for (i = 0; i < count; i++, at += AGENT_FORWARD_SIZE) {
+		agent_put32(at + AGENT_FORWARD_AT_PORT, forward[i].port);
+		agent_put32(at + AGENT_FORWARD_AT_TARGET, forward[i].target);
+	}
+	return request(channel, AGENT_FORWARD, payload, count * AGENT_FORWARD_SIZE);
+}
+
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)
 {
 	uint8_t payload[4];

@@ -44,6 +44,7 @@
 #define AGENT_FEATURE_MOUNT   1u
 #define AGENT_FEATURE_NETWORK 2u
 #define AGENT_FEATURE_LIMITS  4u
+#define AGENT_FEATURE_FORWARD 8u
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
 enum agent_frame_type {
@@ -62,6 +63,7 @@ enum agent_frame_type {
 	AGENT_MOUNT = 11,   /* h>g, id: a request number; a share, see below */
 	AGENT_NETWORK = 12, /* h>g, id: a request number; the network card, see below */
 	AGENT_LIMITS = 13,  /* h>g, id: a request number; processes32, see below */
+	AGENT_FORWARD = 14, /* h>g, id: a request number; published ports, see below */
 
 	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
 	AGENT_START = 16,      /* h>g, in one or more frames, see below */
@@ -195,6 +197,17 @@ enum agent_root_upper {
  */
 #define AGENT_LIMITS_AT_PROCESSES 0u /* 32 */
 #define AGENT_LIMITS_SIZE	  4u
+
+/*
+ * FORWARD: up to AGENT_FORWARDS_MAX times AGENT_FORWARD_SIZE bytes: a vsock port of the guest, up
+ * to AGENT_SOURCE_PORT_MAX, and the TCP port of its loopback that connections to it go on to. Those
+ * of an earlier FORWARD are closed, and their connections end.
+ */
+#define AGENT_FORWARD_AT_PORT	0u /* 32 */
+#define AGENT_FORWARD_AT_TARGET 4u /* 32: 1 to 65535 */
+#define AGENT_FORWARD_SIZE	8u
+#define AGENT_FORWARDS_MAX	16u
+#define AGENT_FORWARD_PORT	512u /* where monitors have them begin */
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 

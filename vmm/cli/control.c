@@ -349,6 +349,22 @@ static int fork_policy(const char *name, const char *file, struct policy **polic
 	return ret;
 }
 
+/*
+ * The children have the parent's network and its rates, if the policy still has rules for it;
+ * published ports and a tap there is one of each, which the parent keeps.
+ */
+static void fork_network(struct network_config *network, const json_t *answer,
+			 const struct policy *policy)
+{
+	const json_t *parent = json_object_get(answer, "network");
+
+	network->user = json_is_true(json_object_get(parent, "user")) &&
+			policy_rule_count(policy, POLICY_NET) > 0;
+	network->bytes_per_second = (uint64_t)json_integer_value(json_object_get(parent, "bytes"));
+	network->frames_per_second =
+		(uint64_t)json_integer_value(json_object_get(parent, "packets"));
+}
+
 /* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
  */
 static int fork_sandbox(const char *name, unsigned count, struct policy *policy, struct err *err)
@@ -373,6 +389,7 @@ static int fork_sandbox(const char *name, unsigned count, struct policy *policy,
 			  err);
 	if (ret < 0)
 		return ret;
+	fork_network(&config.sandbox.network, answer.body, policy);
 	message_clear(&answer);
 	config.sandbox.snapshot = path;
 	config.sandbox.trusted_image = true;

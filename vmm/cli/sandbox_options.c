@@ -130,21 +130,27 @@ static int set_disk(void *arg, const char *value, struct err *err)
 	return ret < 0 ? ret : sandbox_options_set_disk(arg, bytes, err);
 }
 
-/* BYTES[:OPERATIONS] a second. */
+int sandbox_options_rate(const char *value, uint64_t *bytes, uint64_t *count, struct err *err)
+{
+	const char *colon = strchr(value, ':');
+	char text[32];
+	int ret;
+
+	if (snprintf(text, sizeof(text), "%.*s", (int)(colon ? colon - value : INT_MAX), value) >=
+	    (int)sizeof(text))
+		return err_set(err, EINVAL, "'%s' is not a rate such as 100M or 100M:2000", value);
+	ret = cli_parse_size(text, bytes, err);
+	if (ret == 0 && colon)
+		ret = cli_parse_number(colon + 1, 1, UINT32_MAX, count, err);
+	return ret;
+}
+
 static int set_disk_rate(void *arg, const char *value, struct err *err)
 {
 	struct root_config *root = &((struct sandbox_options *)arg)->sandbox.root;
-	const char *colon = strchr(value, ':');
-	char bytes[32];
-	int ret;
 
-	if (snprintf(bytes, sizeof(bytes), "%.*s", (int)(colon ? colon - value : INT_MAX), value) >=
-	    (int)sizeof(bytes))
-		return err_set(err, EINVAL, "'%s' is not a rate such as 100M or 100M:2000", value);
-	ret = cli_parse_size(bytes, &root->bytes_per_second, err);
-	if (ret == 0 && colon)
-		ret = cli_parse_number(colon + 1, 1, UINT32_MAX, &root->operations_per_second, err);
-	return ret;
+	return sandbox_options_rate(value, &root->bytes_per_second, &root->operations_per_second,
+				    err);
 }
 
 static int set_disk_queues(void *arg, const char *value, struct err *err)

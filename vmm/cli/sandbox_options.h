@@ -33,6 +33,9 @@ void sandbox_options_init(struct sandbox_options *options);
 /* The size of the sandbox's disk: of --disk, or of a policy's limit. 0 or -errno with a message. */
 int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, struct err *err);
 
+/* "BYTES[:COUNT]", a second. 0 or -errno with a message. */
+int sandbox_options_rate(const char *value, uint64_t *bytes, uint64_t *count, struct err *err);
+
 /*
  * Finds the guest's files where none were given, reads the policy, and lets it limit the size.
  * agent: the guest must have our agent.

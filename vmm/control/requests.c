@@ -157,6 +157,14 @@ static void op_resume(struct client *client, struct message *message)
 	server_answer(client, request_id(message->body), NULL);
 }
 
+/* What a copy needs to know of the network, which no snapshot has: it is each run's own. */
+static json_t *network_body(const struct network_config *network)
+{
+	return json_pack("{s:{s:b,s:I,s:I}}", "network", "user", (int)network->user, "bytes",
+			 (json_int_t)network->bytes_per_second, "packets",
+			 (json_int_t)network->frames_per_second);
+}
+
 static void then_snapshot(struct monitor *monitor, struct client *client, json_t *request)
 {
 	struct err err = {.text = ""};
@@ -172,7 +180,8 @@ static void then_snapshot(struct monitor *monitor, struct client *client, json_t
 	if (ret < 0)
 		server_refuse(client, request_id(request), err.text);
 	else
-		server_answer(client, request_id(request), NULL);
+		server_answer(client, request_id(request),
+			      network_body(&monitor->sandbox.config.network));
 }
 
 static void op_snapshot(struct client *client, struct message *message)

@@ -183,7 +183,10 @@ static void to_peer(void *arg, const uint8_t *frame, size_t length)
 {
 	struct network *network = arg;
 
-	passt_send(network->passt, frame, length);
+	if (network->tap)
+		tap_send(network->tap, frame, length);
+	else
+		passt_send(network->passt, frame, length);
 }
 
 static const struct filter_ops filter_ops = {
@@ -197,15 +200,29 @@ static const struct filter_ops filter_ops = {
 	.resolve = on_resolve,
 };
 
-/* --- the card and passt ------------------------------------------------------------------------
+/* --- the card and what is behind the filter
+ * ------------------------------------------------------------------------
  */
+
+static void resume_backend(struct network *network)
+{
+	if (network->tap)
+		tap_resume(network->tap);
+	else if (network->passt)
+		passt_resume(network->passt);
+}
+
+static const char *backend_name(const struct network *network)
+{
+	return network->tap ? "tap" : "passt";
+}
 
 /* A frame may be answered, so there must be room at both ends. */
 static bool card_room(void *arg)
 {
 	struct network *network = arg;
 
-	return passt_has_room(network->passt) && net_card_has_room(network->card);
+	return (network->tap || passt_has_room(network->passt)) && net_card_has_room(network->card);
 }
 
 static void card_transmit(void *arg, uint8_t *frame, size_t length, bool partial)
@@ -219,7 +236,7 @@ static void card_drained(void *arg)
 {
 	struct network *network = arg;
 
-	passt_resume(network->passt);
+	resume_backend(network);
 	net_card_resume(network->card);
 }
 
@@ -237,7 +254,7 @@ static const struct net_card_ops card_ops = {
 	.reset = card_reset,
 };
 
-static bool passt_room(void *arg)
+static bool backend_room(void *arg)
 {
 	struct network *network = arg;
 
@@ -248,14 +265,14 @@ static bool passt_room(void *arg)
 	return network->configured && net_card_has_room(network->card);
 }
 
-static void passt_frame(void *arg, uint8_t *frame, size_t length)
+static void backend_frame(void *arg, uint8_t *frame, size_t length)
 {
 	struct network *network = arg;
 
 	filter_from_peer(network->filter, frame, length, loop_now_ns());
 }
 
-static void passt_drained(void *arg)
+static void backend_drained(void *arg)
 {
 	struct network *network = arg;
 
@@ -270,12 +287,12 @@ static void tell_published(struct network *network, const char *failure)
 	network->ops->published(network->arg, failure);
 }
 
-static void passt_started(void *arg)
+static void backend_started(void *arg)
 {
 	tell_published(arg, NULL);
 }
 
-static void passt_died(void *arg, const char *why)
+static void backend_died(void *arg, const char *why)
 {
 	struct network *network = arg;
 
@@ -284,19 +301,20 @@ static void passt_died(void *arg, const char *why)
 		tell_published(network, why);
 		return;
 	}
-	log_warning("the sandbox has no network any more: passt has ended: %s", why);
-	on_note(network, "network-lost", "passt", why);
+	log_warning("the sandbox has no network any more: %s has ended: %s", backend_name(network),
+		    why);
+	on_note(network, "network-lost", backend_name(network), why);
 	filter_forget(network->filter);
 	net_card_set_owner(network->card, NULL, NULL);
 	net_card_set_link(network->card, false);
 }
 
-static const struct passt_ops passt_ops = {
-	.room = passt_room,
-	.frame = passt_frame,
-	.drained = passt_drained,
-	.started = passt_started,
-	.died = passt_died,
+static const struct backend_ops backend_ops = {
+	.room = backend_room,
+	.frame = backend_frame,
+	.drained = backend_drained,
+	.started = backend_started,
+	.died = backend_died,
 };
 
 static void tick(void *arg)
@@ -310,6 +328,16 @@ static void tick(void *arg)
 /* --- life --------------------------------------------------------------------------------------
  */
 
+/* A tap's other end has MACs of its own, asks for ours, and addresses that stand for others. */
+static void describe_wire(struct filter_config *filter, const struct tap_wire *wire)
+{
+	memcpy(filter->card_mac, wire->guest_mac, FRAME_MAC);
+	memcpy(filter->peer_mac, wire->host_mac, FRAME_MAC);
+	filter->arp = true;
+	filter->hidden[0] = wire->guest;
+	filter->hidden[1] = wire->host;
+}
+
 static int create_parts(struct network *network, const struct network_config *config,
 			struct err *err)
 {
@@ -321,6 +349,8 @@ static int create_parts(struct network *network, const struct network_config *co
 	memcpy(filter.router_mac, router_mac, FRAME_MAC);
 	memcpy(filter.card_mac, guest_mac, FRAME_MAC);
 	memcpy(filter.peer_mac, passt_mac, FRAME_MAC);
+	if (network->tap)
+		describe_wire(&filter, tap_wire(network->tap));
 	for (i = 0; i < config->published; i++) {
 		filter.publish[i].port = config->publish[i].guest_port;
 		filter.publish[i].udp = config->publish[i].udp;
@@ -336,10 +366,18 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 		 struct net_card *card, struct guard *guard, const struct network_ops *ops,
 		 void *arg, struct err *err)
 {
+	struct err why;
+	int ret;
+
 	*network = (struct network){
 		.loop = loop, .guard = guard, .config = *config, .ops = ops, .arg = arg};
-	if (!config->user || !guard)
+	if ((!config->user && !config->tap[0]) || !guard)
 		return 0;
+	if (config->tap[0]) {
+		ret = tap_create(&network->tap, loop, config->tap, &backend_ops, network, &why);
+		if (ret < 0)
+			return err_set(err, -ret, "--net tap: %s", why.text);
+	}
 	network->tick = (struct loop_timer){.expired = tick, .arg = network};
 	network->card = card;
 	if (config->questions)
@@ -357,6 +395,15 @@ static void explain_no_network(struct network *network, const char *why)
 	network->card = NULL;
 }
 
+static void start_card(struct network *network)
+{
+	net_card_set_rates(network->card, network->config.bytes_per_second,
+			   network->config.frames_per_second);
+	net_card_set_owner(network->card, &card_ops, network);
+	net_card_set_link(network->card, true);
+	loop_timer_start(network->loop, &network->tick, TICK_NS);
+}
+
 /* Once: a second one would not get the published ports. */
 static int start_passt(struct network *network)
 {
@@ -367,15 +414,13 @@ static int start_passt(struct network *network)
 	int ret;
 
 	network->publishing = network->config.published > 0;
-	ret = passt_create(&network->passt, network->loop, &config, &passt_ops, network, &why);
+	ret = passt_create(&network->passt, network->loop, &config, &backend_ops, network, &why);
 	if (ret < 0) {
 		explain_no_network(network, why.text);
 		tell_published(network, why.text);
 		return ret;
 	}
-	net_card_set_owner(network->card, &card_ops, network);
-	net_card_set_link(network->card, true);
-	loop_timer_start(network->loop, &network->tick, TICK_NS);
+	start_card(network);
 	return 0;
 }
 
@@ -396,26 +441,31 @@ void network_close(struct network *network)
 	network->filter = NULL;
 	passt_destroy(network->passt);
 	network->passt = NULL;
+	tap_destroy(network->tap);
+	network->tap = NULL;
 }
 
 int network_ask(struct network *network, struct agent_channel *channel)
 {
-	static const struct agent_network config = {.address = ADDRESS_GUEST,
-						    .prefix = ADDRESS_PREFIX,
-						    .router = ADDRESS_ROUTER,
-						    .resolver = ADDRESS_ROUTER,
-						    .mtu = MTU};
+	struct agent_network config = {.address = ADDRESS_GUEST,
+				       .prefix = ADDRESS_PREFIX,
+				       .router = ADDRESS_ROUTER,
+				       .resolver = ADDRESS_ROUTER,
+				       .mtu = MTU};
 
-	if (!network->card || (!network->passt && start_passt(network) < 0))
+	if (network->card && network->tap) {
+		config.mtu = (unsigned)min_u64(MTU, tap_wire(network->tap)->mtu);
+		start_card(network);
+	} else if (!network->card || (!network->passt && start_passt(network) < 0)) {
 		return 0;
+	}
 	return agent_channel_set_network(channel, &config);
 }
 
 void network_answered(struct network *network)
 {
 	network->configured = true;
-	if (network->passt)
-		passt_resume(network->passt);
+	resume_backend(network);
 }
 
 void network_policy_changed(struct network *network)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sandbox's network: its card, the filter behind it, passt behind that, and the host's resolvers.
+ * A sandbox's network: its card, the filter behind it, passt or a tap behind that, and the host's
+ * resolvers.
  *
  * What the filter asks, the sandbox's guard answers. If passt can't be started or dies, that is one
  * line for the user and one in the audit log, and the sandbox goes on with its link down.
@@ -17,12 +18,15 @@
 #include "vmm/net/filter.h"
 #include "vmm/net/passt.h"
 #include "vmm/net/resolver.h"
+#include "vmm/net/tap.h"
 
 struct guard;
 struct questions;
 
 struct network_config {
-	bool user;		     /* passt; else there is no network */
+	uint64_t bytes_per_second, frames_per_second; /* of the card, each way; 0: no limit */
+	bool user;				      /* passt */
+	char tap[TAP_NAME_MAX + 1];  /* the interface, or ""; neither: there is no network */
 	struct questions *questions; /* not ours: whom a rule has asked; or NULL */
 	unsigned published;
 	struct publish publish[PUBLISH_MAX];
@@ -47,12 +51,14 @@ struct network {
 	struct net_card *card; /* not ours; NULL: there is no network */
 	struct filter *filter;
 	struct passt *passt;
+	struct tap *tap; /* or passt */
 	struct resolver *resolver;
 	struct loop_timer tick;
 	const char *reason; /* of the answer at hand to a question, for the log */
 };
 
-/* Makes it ready. 0, or -ENOMEM with a message. network_close() also after a failure, and on zeros.
+/* Makes it ready: a tap is attached to. 0, or -errno with a message. network_close() also after a
+ * failure, and on zeros.
  */
 int network_open(struct network *network, struct loop *loop, const struct network_config *config,
 		 struct net_card *card, struct guard *guard, const struct network_ops *ops,

@@ -109,6 +109,23 @@ static int limits_answered(struct sandbox *sandbox, uint32_t request, int error,
 	return 1;
 }
 
+/* Asks the agent for published ports that need it, once. True: the answer is to be awaited. */
+static bool configure_sockets(struct sandbox *sandbox)
+{
+	if (sandbox->sockets_done)
+		return false;
+	if (sandbox->sockets_asked == 0)
+		sandbox->sockets_asked =
+			sockets_ask(&sandbox->config.sockets, sandbox->machine.channel);
+	if (sandbox->sockets_asked > 0)
+		return true;
+	sandbox->sockets_done = true;
+	if (sandbox->sockets_asked == 0)
+		return false;
+	machine_finish(&sandbox->machine, MACHINE_NO_PORT, strerror(-sandbox->sockets_asked));
+	return true;
+}
+
 /* Nothing of the user's runs before its shares are there, nor before its limits. */
 static void ready(struct sandbox *sandbox)
 {
@@ -117,9 +134,11 @@ static void ready(struct sandbox *sandbox)
 
 	if (ret < 0)
 		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
-	if (ret != 0 || set_limits(sandbox) || configure_network(sandbox))
+	if (ret != 0 || set_limits(sandbox) || configure_network(sandbox) ||
+	    configure_sockets(sandbox))
 		return;
 	sandbox->is_ready = true;
+	vsock_publish_open(sandbox->machine.devices.vsock);
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	if (sandbox->config.hostname)
 		agent_channel_set_hostname(sandbox->machine.channel, sandbox->config.hostname);
@@ -238,6 +257,14 @@ static void agent_answered(void *arg, uint32_t request, int error)
 		machine_finish(&sandbox->machine, MACHINE_NO_LIMIT, err.text);
 	else if (ret > 0)
 		ready(sandbox);
+	if (sandbox->sockets_asked > 0 && request == (uint32_t)sandbox->sockets_asked) {
+		sandbox->sockets_asked = 0;
+		sandbox->sockets_done = true;
+		if (error)
+			machine_finish(&sandbox->machine, MACHINE_NO_PORT, strerror(error));
+		else
+			ready(sandbox);
+	}
 	if (sandbox->root_asked > 0 && request == (uint32_t)sandbox->root_asked)
 		root_answered(sandbox, error);
 	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
@@ -255,7 +282,9 @@ static void agent_ready(void *arg)
 
 	if (sandbox->is_ready)
 		return;
+	/* Answers to what was asked on another connection don't come any more. */
 	sandbox->limit_asked = 0;
+	sandbox->network_asked = sandbox->sockets_asked = 0;
 	shares_begin(&sandbox->shares);
 	if (sandbox->restored) {
 		sandbox_set_time(sandbox);
@@ -439,6 +468,8 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 		ret = open_root_share(sandbox, err);
 	if (ret == 0)
 		ret = create_machine(sandbox, loop, err);
+	if (ret == 0 && config->machine.agent)
+		ret = sockets_make(&config->sockets, sandbox->machine.devices.vsock, err);
 	if (ret == 0 && config->machine.agent)
 		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
 	if (ret == 0 && config->machine.agent)

@@ -13,6 +13,7 @@
 #include "vmm/machine/network.h"
 #include "vmm/machine/questions.h"
 #include "vmm/machine/shares.h"
+#include "vmm/machine/sockets.h"
 #include "vmm/machine/root.h"
 #include "vmm/machine/template.h"
 #include "vmm/policy/guard.h"
@@ -25,6 +26,7 @@ struct sandbox_config {
 	const char *hostname;	       /* of the guest, or NULL: as it is */
 	struct guard *guard;	       /* its policy, with the shares; or NULL. The caller's */
 	struct network_config network;
+	struct sockets_config sockets;
 	struct root_config root; /* zeros: the initramfs alone; of a snapshot: its image */
 	bool trusted_image;	 /* the snapshot is our own: the image that it names is taken */
 	const char *on_ask; /* the command that answers where a rule has somebody asked, or NULL */
@@ -54,6 +56,8 @@ struct sandbox {
 	int limit_asked; /* the request for the policy's limits, until it is answered */
 	uint32_t limit;	 /* that was asked for */
 	bool limit_done;
+	int sockets_asked; /* the request for published ports, until it is answered */
+	bool sockets_done;
 	int awaited; /* the request whose answer says that the agent has done what came before */
 	struct root root;
 	int root_asked; /* the request for it, until it is answered */

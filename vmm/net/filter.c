@@ -115,7 +115,9 @@ static void ipv4_from_guest(struct filter *filter, const struct frame *frame, ui
 		to_router(filter, frame, now_ns);
 		return;
 	}
-	if (address_own(frame->target) && frame->target != ADDRESS_HOST) {
+	if ((address_own(frame->target) && frame->target != ADDRESS_HOST) ||
+	    frame->target == filter->config.hidden[0] ||
+	    frame->target == filter->config.hidden[1]) {
 		filter_refuse(filter, frame, FILTER_ASTRAY);
 		return;
 	}

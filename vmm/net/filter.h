@@ -113,6 +113,9 @@ struct filter_config {
 	uint8_t card_mac[FRAME_MAC];   /* the card's, as the backend sees it */
 	uint8_t peer_mac[FRAME_MAC];   /* the backend's */
 	bool arp;		       /* the backend asks for the card's address (a tap) */
+	/* What the guest and the host's end are called outside; 0: nothing. The guest knows them by
+	 * other addresses, and does not reach them by these. */
+	uint32_t hidden[2];
 	unsigned published;
 	struct {
 		uint16_t port; /* of the guest */

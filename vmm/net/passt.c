@@ -34,7 +34,7 @@ extern char **environ;
 
 struct passt {
 	struct loop *loop;
-	const struct passt_ops *ops;
+	const struct backend_ops *ops;
 	void *arg;
 	pid_t pid;	/* 0: there is none any more */
 	int message_fd; /* what it says on stderr */
@@ -416,7 +416,7 @@ out:
 }
 
 int passt_create(struct passt **out, struct loop *loop, const struct passt_config *config,
-		 const struct passt_ops *ops, void *arg, struct err *err)
+		 const struct backend_ops *ops, void *arg, struct err *err)
 {
 	struct passt *passt = calloc(1, sizeof(*passt));
 	int ret;

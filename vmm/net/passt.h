@@ -16,24 +16,12 @@
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
+#include "vmm/net/backend.h"
 #include "vmm/net/publish.h"
 
 #define PASST_BUFFER (1u << 20)
 
 struct passt;
-
-struct passt_ops {
-	/* Whether frames are taken now; if not, passt_resume() later. */
-	bool (*room)(void *arg);
-	/* A frame from outside; the bytes may be changed. */
-	void (*frame)(void *arg, uint8_t *frame, size_t length);
-	/* passt_has_room() again. */
-	void (*drained)(void *arg);
-	/* It has begun its work: all ports are open. */
-	void (*started)(void *arg);
-	/* It has ended, or broke the rules: nothing comes or goes any more. why: one line. */
-	void (*died)(void *arg, const char *why);
-};
 
 struct passt_config {
 	const char *program;	       /* "passt", or a path; looked for in $PATH */
@@ -43,7 +31,7 @@ struct passt_config {
 
 /* Starts it. 0; -ENOENT: it is not installed; -errno, with a message. */
 int passt_create(struct passt **out, struct loop *loop, const struct passt_config *config,
-		 const struct passt_ops *ops, void *arg, struct err *err);
+		 const struct backend_ops *ops, void *arg, struct err *err);
 
 /* Ends it. NULL is harmless. Not from inside of ops. */
 void passt_destroy(struct passt *passt);

@@ -12,7 +12,6 @@
 #include "vmm/base/quantity.h"
 #include "vmm/net/address.h"
 
-#define LOOPBACK   ADDRESS(127, 0, 0, 1)
 #define WORDS	   3
 #define TEXT_BYTES 64
 
@@ -77,7 +76,7 @@ int publish_parse(struct publish *out, const char *text, struct err *err)
 		word[count++] = strsep(&rest, ":");
 	if (rest || count < 2)
 		return bad_form(text, err);
-	out->address = LOOPBACK;
+	out->address = PUBLISH_LOOPBACK;
 	if (count == WORDS)
 		ret = parse_address(word[0], &out->address, err);
 	if (ret == 0)

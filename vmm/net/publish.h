@@ -11,8 +11,9 @@
 
 #include "vmm/base/err.h"
 
-#define PUBLISH_MAX  16 /* of a sandbox */
-#define PUBLISH_TEXT 40
+#define PUBLISH_MAX	 16 /* of a sandbox */
+#define PUBLISH_TEXT	 40
+#define PUBLISH_LOOPBACK UINT32_C(0x7f000001) /* the address where none is written */
 
 struct publish {
 	uint32_t address; /* of the host, IPv4; 0: all */

@@ -2,8 +2,8 @@
 /*
  * A server for the guest: serve tcp:PORT udp:PORT vsock:PORT local:PORT ... ("local": TCP on the
  * loopback alone). Says "ready" when all ports are open. To each connection (at its first bytes)
- * and datagram it says which port heard what from whom; "quit" ends it; to "echo" it says all that
- * comes, until the other end is done.
+ * and datagram it says which port heard what from whom; "quit" ends it; to "echo" it says "!"
+ * and then all that comes, until the other end is done.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -62,6 +62,7 @@ static void echo(int fd)
 	static char data[65536];
 	ssize_t got, sent, at;
 
+	send(fd, "!", 1, MSG_NOSIGNAL);
 	while ((got = recv(fd, data, sizeof(data), 0)) > 0)
 		for (at = 0; at < got; at += sent)
 			if ((sent = send(fd, data + at, (size_t)(got - at), MSG_NOSIGNAL)) <= 0)

@@ -4,8 +4,8 @@
  * request costs is known only when it is taken, so a bucket may be overdrawn by one request and is
  * then waited for.
  */
-#ifndef CORDON_BLK_BUCKET_H
-#define CORDON_BLK_BUCKET_H
+#ifndef CORDON_BASE_BUCKET_H
+#define CORDON_BASE_BUCKET_H
 
 #include <stdbool.h>
 #include <stdint.h>

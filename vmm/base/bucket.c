@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "devices/blk/bucket.h"
+#include "vmm/base/bucket.h"
 
 #include "vmm/base/bytes.h"
 

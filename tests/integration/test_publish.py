@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Published ports over vsock, without a network; and ports of sandboxes that are copied."""
+import os
+import signal
+import socket
+import stat
+import threading
+
+import cordon
+from cordon import call, pattern, run, start, wait_until
+from test_life import execute, sandbox
+
+INSTALL = ("sh", "-c", "cat >/tmp/serve; chmod 755 /tmp/serve; exec /tmp/serve \"$@\"", "sh")
+
+
+def work(name):
+    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
+
+
+def client(where):
+    """A connection to a socket's path, or to a port of the host's loopback."""
+    kind = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET
+    made = socket.socket(kind)
+    made.settimeout(120 * cordon.TIME_SCALE)
+    made.connect(where if isinstance(where, str) else ("127.0.0.1", where))
+    return made
+
+
+def visit(where, text):
+    """What a client hears that says text; nothing, if it is hung up."""
+    with client(where) as made:
+        try:
+            made.sendall(text.encode())
+            return made.recv(4096).decode()
+        except (BrokenPipeError, ConnectionResetError):
+            return ""
+
+
+def server():
+    with open(cordon.program("serve"), "rb") as file:
+        return file.read()
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@cordon.limit(600)
+def test_sockets():
+    """A Unix socket is a TCP port of the guest's loopback, or a vsock port; it goes with the sandbox."""
+    path, direct, nobody = work("web"), work("direct"), work("nobody")
+    process = start(*INSTALL, "local:80", "vsock:9000", options=[
+        "--publish-vsock", f"{path}:80", "--publish-vsock", f"{direct}:9000/vsock",
+        "--publish-vsock", f"{nobody}:81"], cwd=work(""))
+    process.feed(server())
+    process.wait_output(b"ready\n", seconds=500)
+    for name in (path, direct, nobody):
+        mode = os.stat(name).st_mode
+        assert stat.S_ISSOCK(mode) and mode & 0o777 == 0o600, oct(mode)
+    assert visit(path, "one") == "local:80 from 127.0.0.1 heard one"
+    assert visit(direct, "two") == "vsock:9000 from the host heard two"
+    assert visit(nobody, "three") == ""
+    # Many bytes, both ways at once, and each end of file is its own.
+    data = pattern(1 << 16)
+    with client(path) as made:
+        made.sendall(b"echo")
+        assert made.recv(1) == b"!"         # the word was taken: what follows comes back
+        heard = bytearray()
+
+        def hear():
+            while part := made.recv(65536):
+                heard.extend(part)
+        listener = threading.Thread(target=hear)
+        listener.start()
+        made.sendall(data)
+        made.shutdown(socket.SHUT_WR)
+        listener.join()
+    assert len(heard) == len(data) and bytes(heard) == data, len(heard)
+    # Clients that vanish leave nothing that stops others.
+    for _i in range(20):
+        client(path).close()
+    wait_until(lambda: visit(path, "still") == "local:80 from 127.0.0.1 heard still",
+               "a client to be served after all those")
+    assert visit(path, "quit") == "local:80 from 127.0.0.1 heard quit"
+    process.wait().expect(0, b"ready\n", b"")
+    assert not [name for name in (path, direct, nobody) if os.path.exists(name)]
+
+
+def test_bad_sockets():
+    """What can't be a published socket is said in one line; a dead one is replaced."""
+    path = work("socket")
+
+    def refused(why, *values):
+        options = [word for value in values for word in ("--publish-vsock", value)]
+        call("run", *options, "--", "true").expect_error(why)
+    refused("is not SOCKET:PORT", path)
+    refused("is not SOCKET:PORT", f"{path}:80/udp")
+    refused("is not a whole number from 1 to 65535", f"{path}:0")
+    refused("is not a whole number from 1 to 65535", f"{path}:65536")
+    refused("the path of the socket is empty", ":80")
+    refused("at most 107 bytes", "/" + "x" * 107 + ":80")
+    refused("is given twice", f"{path}:80", f"{path}:81")
+    refused("more than 16", *(f"{path}{i}:80" for i in range(17)))
+    refused("/no/such/folder/socket", "/no/such/folder/socket:80")
+    with open(path, "wb"):
+        refused("in use (a live socket, or not a socket)", f"{path}:80")
+    os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as live:
+        live.bind(path)
+        live.listen()
+        refused("in use (a live socket, or not a socket)", f"{path}:80")
+    assert os.path.exists(path)
+    run("echo", "ok", options=["--publish-vsock", f"{path}:80"]).expect(0, b"ok\n", b"")
+    assert not os.path.exists(path)
+
+
+@cordon.limit(600)
+def test_socket_after_kill():
+    """The socket goes with a sandbox that is stopped by a signal; after kill -9 the next one takes it."""
+    path = work("socket")
+    for number, left in ((signal.SIGTERM, False), (signal.SIGKILL, True)):
+        process = start("sh", "-c", "echo up; sleep 1000", options=["--publish-vsock", f"{path}:80"])
+        process.wait_output(b"up\n", seconds=250)
+        process.signal(number)
+        process.wait()
+        assert os.path.exists(path) == left, number
+    run("echo", "ok", options=["--publish-vsock", f"{path}:80"]).expect(0, b"ok\n", b"")
+    assert not os.path.exists(path)
+
+
+@cordon.limit(600)
+def test_ports_of_copies():
+    """Published ports are a run's own: a fork has none, a restored sandbox those it is given."""
+    cordon.need_program("passt")
+    first, second, port, again = work("first"), work("second"), free_port(), free_port()
+    snap = work("snap")
+    with sandbox("box", "--publish-vsock", f"{first}:80", "--publish", f"{port}:80"):
+        execute("box", "sh", "-c", "cat >/tmp/serve; chmod 755 /tmp/serve; /tmp/serve tcp:80 >/tmp/said &"
+                " while ! grep -q ready /tmp/said; do sleep 0.1; done", stdin=server()).expect(0)
+        assert visit(first, "one") == "tcp:80 from 127.0.0.1 heard one"
+        assert visit(port, "two") == "tcp:80 from 192.0.2.4 heard two"
+        call("fork", "box", "1").expect(0)
+        try:
+            assert visit(first, "three") == "tcp:80 from 127.0.0.1 heard three"
+            execute("box-1", "cat", "/tmp/said").expect(0, b"ready\n")
+        finally:
+            call("kill", "box-1")
+        call("snapshot", "box", snap).expect(0)
+        call("restore", "--publish", f"{port}:80", snap, "copy").expect_error("is in use")
+        call("restore", "--publish-vsock", f"{first}:80", snap, "copy").expect_error("in use")
+        # The server in it is there before the port is: the first client is served.
+        call("restore", "--publish", f"{again}:80", "--publish-vsock", f"{second}:80", snap,
+             "copy").expect(0)
+        try:
+            assert visit(again, "four") == "tcp:80 from 192.0.2.4 heard four"
+            assert visit(second, "five") == "tcp:80 from 127.0.0.1 heard five"
+            assert visit(first, "six") == "tcp:80 from 127.0.0.1 heard six"
+        finally:
+            call("kill", "copy")
+        assert not os.path.exists(second)
+    wait_until(lambda: not os.path.exists(first), "the socket to go with its sandbox")

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Published ports without a network card: a Unix socket of the host leads to a TCP port of the
+ * guest's loopback, or to a vsock port, over vsock. Where it is a TCP port, the agent takes the
+ * connections and passes them on.
+ */
+#ifndef CORDON_MACHINE_SOCKETS_H
+#define CORDON_MACHINE_SOCKETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/un.h>
+
+#include "devices/vsock/vsock.h"
+#include "vmm/agent/channel.h"
+#include "vmm/base/err.h"
+
+#define SOCKETS_MAX AGENT_FORWARDS_MAX /* of a sandbox */
+
+struct socket_config {
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* absolute */
+	uint32_t port;
+	bool vsock; /* the port is vsock's; else TCP's */
+};
+
+struct sockets_config {
+	unsigned count;
+	struct socket_config socket[SOCKETS_MAX];
+};
+
+/*
+ * Makes the sockets; clients wait until vsock_publish_open(). They go with the vsock device. 0 or
+ * -errno with a message.
+ */
+int sockets_make(const struct sockets_config *config, struct vsock *vsock, struct err *err);
+
+/* Asks the agent for its part. A request's number; 0: it has none; -errno. */
+int sockets_ask(const struct sockets_config *config, struct agent_channel *channel);
+
+#endif
