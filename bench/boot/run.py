@@ -5,13 +5,17 @@
 The guest boots in the lab (docs/lab.md), on a true kvm-amd that QEMU emulates; count.c, a plugin of
 that QEMU, counts what the guest executes. With --profile FILE a profile by kernel function is kept.
 
+With --warm it counts what a guest from a template executes in all of `cordon run -- CMD`, from the
+restore to the end, programs included; of these the kernel's are what a host that emulates ring 0 is slow at.
+
 usage: bench/boot/run.py [--build DIR] [--memory SIZE] [--cpus N] [--profile FILE] [--json]
-                         [--cmdline WORDS]
+                         [--cmdline WORDS] [--warm [--command CMD]]
 """
 
 import argparse
 import json
 import os
+import shlex
 import struct
 import subprocess
 import sys
@@ -19,6 +23,8 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+MARK = 0x3C0DE000        # no other program of the lab has anything there
 
 
 def entry_of(path):
@@ -41,6 +47,28 @@ def build_plugin(build):
     return plugin
 
 
+def build_mark(tmp):
+    """The program that marks, and the address that tells it from all others."""
+    path = os.path.join(tmp, "mark")
+    subprocess.run(["gcc", "-nostdlib", "-static", f"-Wl,-Ttext={MARK:#x}", "-o", path,
+                    os.path.join(HERE, "mark.S")], check=True)
+    return path
+
+
+def counted(args, build, tmp):
+    """What the lab runs, and the plugin's option that says between which places it counts."""
+    cordon = [os.path.join(build, "cordon"), "run", "--memory", args.memory, "--cpus", args.cpus]
+    if args.cmdline:
+        cordon += ["--cmdline-append", args.cmdline]
+    if not args.warm:
+        kernel = os.path.join(build, "guest", "vmlinux")
+        return [*cordon, "--cold", "--", "/bin/true"], f"entry={entry_of(kernel):x}"
+    mark = build_mark(tmp)
+    run = shlex.join([*cordon, "--", *shlex.split(args.command)])
+    # The first makes the template, the second brings what it needs into the page cache.
+    return ["sh", "-c", f"{run} && {run} && {mark} && {run} && {mark}"], f"mark={MARK:x}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default=os.path.join(TOP, "build"))
@@ -48,6 +76,8 @@ def main():
     parser.add_argument("--cpus", default="1")
     parser.add_argument("--profile", metavar="FILE", help="self, inclusive, calls, function")
     parser.add_argument("--cmdline", default="", help="appended to the guest's command line")
+    parser.add_argument("--warm", action="store_true", help="a run from a template")
+    parser.add_argument("--command", default="true", help="what --warm runs (true)")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 
@@ -56,26 +86,27 @@ def main():
     plugin = build_plugin(build)
     with tempfile.TemporaryDirectory(prefix="cordon-boot.") as tmp:
         result = os.path.join(tmp, "result")
-        options = f"file={plugin},entry={entry_of(kernel):x},out={result}"
-        system_map = os.path.join(os.path.dirname(kernel), "System.map")
-        if args.profile:
-            options += f",map={system_map}"
+        command, where = counted(args, build, tmp)
+        options = f"file={plugin},{where},out={result}"
+        if args.profile or args.warm:
+            options += f",map={os.path.join(os.path.dirname(kernel), 'System.map')}"
         command = [os.path.join(TOP, "tests", "lab", "run.sh"), "--icount", "--timeout", "900",
-                   "--qemu-arg=-plugin", f"--qemu-arg={options}", "--",
-                   os.path.join(build, "cordon"), "run", "--cold", "--memory", args.memory,
-                   "--cpus", args.cpus]
-        if args.cmdline:
-            command += ["--cmdline-append", args.cmdline]
-        done = subprocess.run(command + ["--", "/bin/true"], stdout=sys.stderr, check=False)
+                   "--qemu-arg=-plugin", f"--qemu-arg={options}", "--", *command]
+        done = subprocess.run(command, stdout=sys.stderr, check=False)
         if done.returncode != 0 or not os.path.exists(result):
             sys.exit(f"bench/boot: no count; the run in the lab ended with {done.returncode}")
         with open(result, encoding="ascii") as f:
             count = int(f.readline().split()[1])
+            programs = int(f.readline().split()[1]) if args.warm else 0
             if args.profile:
                 with open(args.profile, "w", encoding="ascii") as out:
                     out.write(f.read())
     if args.json:
-        print(json.dumps({"memory": args.memory, "cpus": int(args.cpus), "instructions": count}))
+        print(json.dumps({"memory": args.memory, "cpus": int(args.cpus), "instructions": count,
+                          **({"programs": programs} if args.warm else {})}))
+    elif args.warm:
+        print(f"guest instructions of a warm run, {args.memory}, {args.cpus} vCPU: the kernel's "
+              f"{(count - programs) / 1e6:.3f} M, its programs' {programs / 1e6:.3f} M")
     else:
         print(f"guest instructions from entry to the agent, {args.memory}, {args.cpus} vCPU: "
               f"{count / 1e6:.2f} M")

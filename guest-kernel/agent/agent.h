@@ -48,7 +48,7 @@ struct start {
 	uint32_t flags, uid, gid;
 	uint16_t rows, columns;
 	const char *user, *directory;
-	char **arguments; /* ended by NULL; also what variables is allocated with */
+	char **arguments; /* ended by NULL; variables is behind it */
 	char **variables; /* ended by NULL */
 };
 
@@ -67,6 +67,7 @@ struct stream {
 };
 
 struct command {
+	bool used; /* it is one */
 	uint32_t id;
 	pid_t pid;
 	bool terminal, dead;
@@ -81,12 +82,28 @@ struct command {
 	uint8_t exited[AGENT_EXITED_SIZE];
 };
 
+/* A process that waits to be the next command (spare.c). */
+struct spare {
+	bool wanted; /* make one when there is nothing else to do */
+	pid_t pid;   /* or 0: there is none */
+	int go;	     /* START goes here */
+	struct command *command;
+};
+
+/* The command that a template's guest runs once before it is saved; frames wait for its end. */
+struct rehearsal {
+	struct command *command; /* or NULL */
+	uint32_t id, connection;
+};
+
 struct agent {
 	bool isolate; /* false only in tests: commands then run as ordinary children */
 	bool worked;  /* a command was started: paths may be the workload's from now on */
 	struct link link;
 	uint32_t connections;
-	struct report *reports; /* one a command slot */
+	struct report *reports; /* one a command slot, and one for the rehearsal */
+	struct spare spare;
+	struct rehearsal rehearsal;
 	struct command *commands[AGENT_COMMANDS_MAX];
 	unsigned turn; /* slot that is served first in the next round */
 	/* The child that mounts a share, or 0; frames wait for it. */
@@ -133,8 +150,9 @@ void frames_parse(struct agent *agent);
 void frames_power(struct agent *agent, uint32_t kind);
 
 /* --- start.c --- */
-/* 0, -EINVAL or -ENOMEM. start->arguments is freed by the caller. payload ends with a zero byte. */
+/* 0, -EINVAL or -ENOMEM. Between this and start_free() no other may be parsed. */
 int start_parse(struct start *start, uint8_t *payload, size_t length);
+void start_free(struct start *start);
 
 /* --- command.c --- */
 void command_start(struct agent *agent, uint32_t id, uint8_t *payload, size_t length);
@@ -152,6 +170,12 @@ void command_close(struct command *command);
 /* Kills it and forgets it: the connection is lost. */
 void command_drop(struct agent *agent, struct command *command);
 void command_forget(struct agent *agent, struct command *command);
+/* One without a process. There are enough for all slots, the spare and the rehearsal. */
+struct command *command_new(void);
+/* Its three pipes: 0 or -errno. theirs: the ends for its process. */
+int command_pipes(struct command *command, int theirs[3]);
+/* Closes and frees what it has; its process is left alone. */
+void command_delete(struct command *command);
 
 /* --- pump.c: bytes between commands and the link --- */
 bool pump_wants_output(const struct agent *agent, const struct command *command, unsigned stream);
@@ -162,13 +186,38 @@ void pump_input_close(struct agent *agent, struct command *command);
 void pump_finish(struct agent *agent, struct command *command);
 
 /* --- child.c --- */
-/* In the child: becomes the program, or reports why not and exits. fds: its 0, 1 and 2. */
+/* In the child: a session of its own, with these descriptors as 0, 1 and 2. 0 or -errno. */
+int child_session(const int fds[3]);
+void child_name(const char *name);
+/* After that: becomes the program, or reports why not and exits. */
+void child_become(const struct agent *agent, const struct start *start, struct report *report)
+	__attribute__((noreturn));
+/* Both. */
 void child_run(const struct agent *agent, const struct start *start, struct report *report,
 	       const int fds[3]) __attribute__((noreturn));
+
+/* --- spare.c --- */
+/* Makes a spare process if there is a sandbox and no spare. Without one all works as well. */
+void spare_make(struct agent *agent);
+/* Kills it and waits for its end. */
+void spare_drop(struct agent *agent);
+/* This process was reaped: was it the spare? */
+bool spare_ended(struct agent *agent, pid_t pid);
+/* The spare becomes a command: NULL if there is none or the START (which was checked) is long. The
+ * caller gives it id and credit. */
+struct command *spare_take(struct agent *agent, uint32_t report, const uint8_t *payload,
+			   size_t length);
+/* A REHEARSE request: 0 (rehearsal_ended() answers it), or an errno value. */
+uint32_t rehearsal_start(struct agent *agent, uint32_t id);
+bool rehearsal_ended(struct agent *agent, pid_t pid);
 
 /* --- sandbox.c; the root file system is in root.h --- */
 /* Makes the namespaces' first process, if there is none: 0 or -errno. */
 int sandbox_enter(void);
+bool sandbox_there(void);
+/* In a child: closes all descriptors from 3 on but *fd, which may get another number, and those
+ * that sandbox_join() needs. */
+void sandbox_keep(int *fd);
 /* Ends the first process, and with it all others: the next sandbox_enter() makes a new one. */
 void sandbox_leave(void);
 /* A descriptor of its user namespace, or -errno. */

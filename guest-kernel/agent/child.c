@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
@@ -111,12 +112,15 @@ static char **environment(const struct start *start, const struct user *user)
 {
 	static char home[sizeof(user->home) + 8], name[sizeof(user->name) + 8];
 	static char path[] = "PATH=" DEFAULT_PATH, terminal[] = "TERM=xterm";
+	static char *few[64];
 	size_t count = 0, used = 0;
-	char **variables;
+	char **variables = few;
 
 	while (start->variables[count])
 		count++;
-	variables = calloc(count + 5, sizeof(char *));
+	/* The first malloc() costs more than all else here. */
+	if (count + 5 > sizeof(few) / sizeof(few[0]))
+		variables = calloc(count + 5, sizeof(char *));
 	if (!variables)
 		return NULL;
 	snprintf(home, sizeof(home), "HOME=%s", user->home);
@@ -133,28 +137,39 @@ static char **environment(const struct start *start, const struct user *user)
 	return variables;
 }
 
+/* The next candidate in PATH, of which *at is what is left: false at its end. */
+static bool candidate(const char **at, const char *name, char file[PATH_MAX])
+{
+	const char *end;
+	int n;
+
+	while (*at) {
+		end = strchrnul(*at, ':');
+		n = snprintf(file, PATH_MAX, "%.*s%s%s", (int)(end - *at), *at,
+			     end > *at ? "/" : "./", name);
+		*at = *end ? end + 1 : NULL;
+		if (n < PATH_MAX)
+			return true;
+	}
+	return false;
+}
+
 /* Tries each directory of PATH; returns the errno to report. */
 static int search(char **arguments, char **variables)
 {
-	const char *at = variable(variables, "PATH"), *end;
-	char file[4096];
+	const char *path = variable(variables, "PATH"), *at = path;
+	char file[PATH_MAX];
 	int error = ENOENT;
 
-	for (; at; at = *end ? end + 1 : NULL) {
-		end = strchr(at, ':');
-		if (!end)
-			end = at + strlen(at);
-		if ((size_t)snprintf(file, sizeof(file), "%.*s%s%s", (int)(end - at), at,
-				     end > at ? "/" : "./", arguments[0]) >= sizeof(file))
-			continue;
+	while (candidate(&at, arguments[0], file) && (error == ENOENT || error == EACCES)) {
 		execve(file, arguments, variables);
 		if (errno == EACCES || (errno != ENOENT && errno != ENOTDIR && error == ENOENT))
 			error = errno;
-		if (errno == ENOENT && access(file, F_OK) == 0)
-			error = ELIBBAD;
-		if (error != ENOENT && error != EACCES)
-			break;
 	}
+	/* It is there, and yet it is not. Looked for at the end, since most searches end well. */
+	for (at = path; error == ENOENT && candidate(&at, arguments[0], file);)
+		if (access(file, F_OK) == 0)
+			error = ELIBBAD;
 	return error;
 }
 
@@ -205,8 +220,10 @@ static void set_user(struct report *report, const struct start *start, const str
 	if (start->flags & AGENT_START_TERMINAL)
 		if (user->uid && fchown(0, user->uid, TTY_GROUP) < 0)
 			child_fail(report, 125, errno, "terminal: %s", strerror(errno));
-	if (setgroups(0, NULL) < 0 || setresgid(user->gid, user->gid, user->gid) < 0 ||
-	    setresuid(user->uid, user->uid, user->uid) < 0)
+	/* There are no other threads, for whose sake the library's functions block all signals. */
+	if (syscall(SYS_setgroups, 0, NULL) < 0 ||
+	    syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0 ||
+	    syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)
 		child_fail(report, 125, errno, "user %u: %s", user->uid, strerror(errno));
 }
 
@@ -226,21 +243,28 @@ static void enter_directory(struct report *report, const struct start *start,
 	child_fail(report, 125, errno, "%.300s: %s", start->directory, strerror(errno));
 }
 
-void child_run(const struct agent *agent, const struct start *start, struct report *report,
-	       const int fds[3])
+int child_session(const int fds[3])
 {
-	struct user user = {.uid = start->uid, .gid = start->gid, .home = "/"};
-	bool terminal = start->flags & AGENT_START_TERMINAL;
-	char **variables;
-	int i, ret;
+	int i;
 
 	setsid();
 	for (i = 0; i < 3; i++)
-		if (dup2(fds[terminal ? 0 : i], i) < 0)
-			child_fail(report, 125, errno, "stdio: %s", strerror(errno));
-	if (terminal && ioctl(0, TIOCSCTTY, 0) < 0)
-		child_fail(report, 125, errno, "terminal: %s", strerror(errno));
-	ret = agent->isolate ? sandbox_join() : 0;
+		if (dup2(fds[i], i) < 0)
+			return -errno;
+	return 0;
+}
+
+void child_name(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+}
+
+void child_become(const struct agent *agent, const struct start *start, struct report *report)
+{
+	struct user user = {.uid = start->uid, .gid = start->gid, .home = "/"};
+	char **variables;
+	int ret = agent->isolate ? sandbox_join() : 0;
+
 	if (ret < 0)
 		child_fail(report, 125, -ret, "the sandbox's namespaces: %s", strerror(-ret));
 	if (!find_user(start->user, &user))
@@ -257,4 +281,17 @@ void child_run(const struct agent *agent, const struct start *start, struct repo
 	if (!variables)
 		child_fail(report, 125, ENOMEM, "environment: %s", strerror(ENOMEM));
 	execute(report, start->arguments, variables);
+}
+
+void child_run(const struct agent *agent, const struct start *start, struct report *report,
+	       const int fds[3])
+{
+	bool terminal = start->flags & AGENT_START_TERMINAL;
+	int ret = child_session(terminal ? (const int[3]){fds[0], fds[0], fds[0]} : fds);
+
+	if (ret < 0)
+		child_fail(report, 125, -ret, "stdio: %s", strerror(-ret));
+	if (terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+		child_fail(report, 125, errno, "terminal: %s", strerror(errno));
+	child_become(agent, start, report);
 }

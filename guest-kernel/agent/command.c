@@ -49,7 +49,7 @@ static int make_pipe(int fds[2], int ours)
 	return 0;
 }
 
-static int make_pipes(struct command *command, int theirs[3])
+int command_pipes(struct command *command, int theirs[3])
 {
 	int fds[2], ret, i;
 
@@ -80,18 +80,43 @@ static int make_terminal(struct agent *agent, struct command *command, const str
 	return 0;
 }
 
-static void command_free(struct agent *agent, unsigned slot)
-{
-	struct command *command = agent->commands[slot];
+/* Never touched, never there: memory from malloc() is mapped and unmapped for a single one. The
+ * spare and the rehearsal have one each. */
+static struct command pool[AGENT_COMMANDS_MAX + 2];
 
+struct command *command_new(void)
+{
+	struct command *command = pool;
+
+	while (command->used)
+		command++;
+	*command = (struct command){
+		.used = true,
+		.pid = -1,
+		.in = -1,
+		.out[0] = {.fd = -1},
+		.out[1] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
+		.out[2] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
+	};
+	return command;
+}
+
+void command_delete(struct command *command)
+{
 	if (command->terminal)
 		command->in = -1;
 	close_fd(&command->in);
 	close_fd(&command->out[1].fd);
 	close_fd(&command->out[2].fd);
 	free(command->buffer);
-	free(command);
+	command->used = false;
+}
+
+static void command_free(struct agent *agent, unsigned slot)
+{
+	command_delete(agent->commands[slot]);
 	agent->commands[slot] = NULL;
+	agent->spare.wanted = agent->isolate;
 }
 
 void command_forget(struct agent *agent, struct command *command)
@@ -104,25 +129,21 @@ void command_forget(struct agent *agent, struct command *command)
 }
 
 /* Everything up to the child's start: 0 or -errno, with *what naming what failed. */
-static int launch(struct agent *agent, struct command *command, const struct start *start,
-		  const char **what)
+static int launch(struct agent *agent, struct command *command, struct report *report,
+		  const struct start *start, const char **what)
 {
 	int theirs[3] = {-1, -1, -1}, ret, i;
 
-	agent->worked = true;
-	*what = "the sandbox's namespaces";
-	ret = agent->isolate ? sandbox_enter() : 0;
-	if (ret < 0)
-		return ret;
 	*what = command->terminal ? "its terminal" : "its pipes";
 	ret = command->terminal ? make_terminal(agent, command, start, theirs)
-				: make_pipes(command, theirs);
+				: command_pipes(command, theirs);
 	if (ret == 0) {
 		*what = "its process";
+		report->status = 0;
 		command->started_ns = now_ns();
 		command->pid = agent->isolate ? sandbox_fork() : fork();
 		if (command->pid == 0)
-			child_run(agent, start, command->report, theirs);
+			child_run(agent, start, report, theirs);
 		if (command->pid < 0)
 			ret = -errno;
 	}
@@ -131,11 +152,32 @@ static int launch(struct agent *agent, struct command *command, const struct sta
 	return ret;
 }
 
+/* The spare process, or a new one. NULL: send_failed() has said why not. */
+static struct command *make(struct agent *agent, uint32_t id, unsigned slot,
+			    const struct start *start, const uint8_t *payload, size_t length)
+{
+	bool terminal = start->flags & AGENT_START_TERMINAL;
+	struct command *command = terminal ? NULL : spare_take(agent, slot, payload, length);
+	const char *what;
+	int ret;
+
+	if (command)
+		return command;
+	command = command_new();
+	command->terminal = terminal;
+	ret = launch(agent, command, &agent->reports[slot], start, &what);
+	if (ret == 0)
+		return command;
+	send_failed(&agent->link, id, -ret, "the sandbox could not make %s: %s", what,
+		    strerror(-ret));
+	command_delete(command);
+	return NULL;
+}
+
 void command_start(struct agent *agent, uint32_t id, uint8_t *payload, size_t length)
 {
-	struct command *command;
+	struct command *command = NULL;
 	struct start start;
-	const char *what;
 	uint8_t pid[4];
 	unsigned slot = 0;
 	int ret = start_parse(&start, payload, length);
@@ -146,33 +188,20 @@ void command_start(struct agent *agent, uint32_t id, uint8_t *payload, size_t le
 	}
 	while (slot < AGENT_COMMANDS_MAX && agent->commands[slot])
 		slot++;
-	command = slot < AGENT_COMMANDS_MAX ? calloc(1, sizeof(*command)) : NULL;
-	if (ret < 0 || !command) {
+	agent->worked = true;
+	if (ret < 0 || slot == AGENT_COMMANDS_MAX)
 		send_failed(&agent->link, id, ENOMEM, "too many commands for the sandbox");
-		free(start.arguments);
-		free(command);
-		return;
-	}
-	*command = (struct command){
-		.id = id,
-		.pid = -1,
-		.in = -1,
-		.terminal = start.flags & AGENT_START_TERMINAL,
-		.report = &agent->reports[slot],
-		.out[0] = {.fd = -1},
-		.out[1] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
-		.out[2] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
-	};
-	command->report->status = 0;
-	agent->commands[slot] = command;
-	ret = launch(agent, command, &start, &what);
-	free(start.arguments);
-	if (ret < 0) {
-		send_failed(&agent->link, id, -ret, "the sandbox could not make %s: %s", what,
+	else if (agent->isolate && (ret = sandbox_enter()) < 0)
+		send_failed(&agent->link, id, -ret, "the sandbox could not make its namespaces: %s",
 			    strerror(-ret));
-		command_free(agent, slot);
+	else
+		command = make(agent, id, slot, &start, payload, length);
+	start_free(&start);
+	if (!command)
 		return;
-	}
+	command->id = id;
+	command->report = &agent->reports[slot];
+	agent->commands[slot] = command;
 	agent_put32(pid, (uint32_t)command->pid);
 	link_send(&agent->link, AGENT_STARTED, 0, id, pid, sizeof(pid));
 }

@@ -28,6 +28,7 @@ static const struct frame_rule rules[] = {
 	[AGENT_NETWORK] = {AGENT_NETWORK_SIZE, AGENT_NETWORK_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_LIMITS] = {AGENT_LIMITS_SIZE, AGENT_LIMITS_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_FORWARD] = {0, AGENT_FORWARDS_MAX *AGENT_FORWARD_SIZE, ID_REQUEST, 0, 0, true},
+	[AGENT_REHEARSE] = {0, 0, ID_REQUEST, 0, 0, true},
 	[AGENT_POWER] = {4, 4, ID_NONE, 0, 0, true},
 	[AGENT_ROOT] = {AGENT_ROOT_SIZE, AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX, ID_REQUEST, 0, 0,
 			true},
@@ -122,6 +123,16 @@ static void start_part(struct agent *agent, struct agent_header header, uint8_t 
 	agent->parts_used = 0;
 }
 
+static uint32_t replace_root(struct agent *agent, const uint8_t *payload, uint32_t length)
+{
+	uint32_t error;
+
+	spare_drop(agent); /* it is the old sandbox's, and would not let that end */
+	error = root_replace(payload, length);
+	agent->spare.wanted = true;
+	return error;
+}
+
 static void request(struct agent *agent, struct agent_header header, const uint8_t *payload)
 {
 	uint32_t error = 0;
@@ -137,7 +148,7 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 	else if (header.type == AGENT_HOSTNAME)
 		error = guest_hostname(payload, header.length);
 	else if (header.type == AGENT_ROOT)
-		error = agent->worked ? EBUSY : root_replace(payload, header.length);
+		error = agent->worked ? EBUSY : replace_root(agent, payload, header.length);
 	else if (header.type == AGENT_MOUNT)
 		error = mount_start(agent, header.id, payload, header.length);
 	else if (header.type == AGENT_NETWORK)
@@ -146,7 +157,9 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = root_limit(agent_get32(payload + AGENT_LIMITS_AT_PROCESSES));
 	else if (header.type == AGENT_FORWARD)
 		error = forward_set(payload, header.length);
-	if (agent->mount_pid)
+	else if (header.type == AGENT_REHEARSE)
+		error = agent->worked ? EBUSY : rehearsal_start(agent, header.id);
+	if (agent->mount_pid || agent->rehearsal.command)
 		return; /* answered when it is done */
 	agent_put32(answer, error);
 	link_send(&agent->link, AGENT_RESULT, 0, header.id, answer, sizeof(answer));
@@ -240,7 +253,7 @@ void frames_parse(struct agent *agent)
 	size_t at = 0;
 
 	while (!link->lost && link->in_used - at >= AGENT_HEADER_SIZE &&
-	       link->out_used < LINK_OUT_FRAMES && !agent->mount_pid) {
+	       link->out_used < LINK_OUT_FRAMES && !agent->mount_pid && !agent->rehearsal.command) {
 		header = agent_get_header(link->in + at);
 		if (header.length > AGENT_PAYLOAD_MAX) {
 			link_bad(link, "a frame too long");

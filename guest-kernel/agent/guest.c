@@ -62,6 +62,7 @@ static void write_machine_id(void)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint8_t id[16];
+	struct stat stat;
 	char text[33];
 	unsigned i;
 
@@ -75,7 +76,8 @@ static void write_machine_id(void)
 	}
 	text[32] = '\n';
 	if (pwrite(machine_id_fd, text, sizeof(text), 0) != sizeof(text) ||
-	    ftruncate(machine_id_fd, sizeof(text)) < 0)
+	    fstat(machine_id_fd, &stat) < 0 ||
+	    (stat.st_size != sizeof(text) && ftruncate(machine_id_fd, sizeof(text)) < 0))
 		close_fd(&machine_id_fd);
 }
 

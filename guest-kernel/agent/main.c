@@ -42,7 +42,7 @@ int main(void)
 	serve_hello(&agent, connect_at_last());
 	/* The monitor's first frames are under way while the rest is set up. */
 	prctl(PR_SET_DUMPABLE, 0);
-	agent.reports = mmap(NULL, AGENT_COMMANDS_MAX * sizeof(*agent.reports),
+	agent.reports = mmap(NULL, (AGENT_COMMANDS_MAX + 1) * sizeof(*agent.reports),
 			     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (agent.reports == MAP_FAILED)
 		return 1;
@@ -51,6 +51,8 @@ int main(void)
 	ret = sandbox_enter();
 	if (ret < 0)
 		agent_log("namespaces: %s", strerror(-ret));
+	agent.spare.go = -1;
+	agent.spare.wanted = true;
 	for (;;) {
 		serve(&agent);
 		guest_reconnected();

@@ -146,6 +146,21 @@ int sandbox_enter(void)
 	return ret;
 }
 
+bool sandbox_there(void)
+{
+	return first_pid > 0;
+}
+
+void sandbox_keep(int *fd)
+{
+	/* Above all others first: neither may be where the other goes. */
+	int high = fcntl(*fd, F_DUPFD_CLOEXEC, 64), first = fcntl(first_fd, F_DUPFD_CLOEXEC, 64);
+
+	*fd = dup3(high, 3, O_CLOEXEC);
+	first_fd = dup3(first, 4, O_CLOEXEC);
+	syscall(SYS_close_range, 5u, ~0u, 0);
+}
+
 pid_t sandbox_fork(void)
 {
 	return fork_into(0, NULL);

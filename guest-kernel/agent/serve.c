@@ -37,9 +37,9 @@ void serve_hello(struct agent *agent, int fd)
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
 	agent_put32(payload + AGENT_HELLO_AT_CONNECTIONS, ++agent->connections);
-	agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK |
-							       AGENT_FEATURE_LIMITS |
-							       AGENT_FEATURE_FORWARD);
+	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
+		    AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS |
+			    AGENT_FEATURE_FORWARD | AGENT_FEATURE_REHEARSE);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
 	link_flush(link);
@@ -62,6 +62,8 @@ static bool reap_all(struct agent *agent)
 		if (i < AGENT_COMMANDS_MAX) {
 			command_ended(agent->commands[i], status, &usage);
 			commands = true;
+		} else if (spare_ended(agent, pid) || rehearsal_ended(agent, pid)) {
+			continue;
 		} else if (pid == agent->mount_pid) {
 			mount_ended(agent, status);
 		} else if (forward_ended(pid)) {
@@ -110,7 +112,7 @@ static void watch_add(struct watch *watch, int fd, short events, unsigned slot, 
 }
 
 /* 1 and 2 stand for outputs, 0 for input. Slots in turns, so that none is always first. */
-static void watch_build(struct agent *agent, struct watch *watch)
+static void watch_build(struct agent *agent, struct watch *watch, bool stuck)
 {
 	struct link *link = &agent->link;
 	unsigned i, slot, stream;
@@ -119,7 +121,7 @@ static void watch_build(struct agent *agent, struct watch *watch)
 	watch_add(watch, link->fd,
 		  (short)((link->in_used < LINK_IN_SIZE && link->out_used < LINK_OUT_FRAMES ? POLLIN
 											    : 0) |
-			  (link->out_used ? POLLOUT : 0)),
+			  (stuck ? POLLOUT : 0)),
 		  0, 0);
 	for (i = 0; i < AGENT_COMMANDS_MAX; i++) {
 		struct command *command =
@@ -164,13 +166,58 @@ static void finish(struct agent *agent)
 			pump_finish(agent, agent->commands[i]);
 }
 
+/* While a command runs, answers wait for a moment in which nothing else happens: what a short one
+ * has to say then goes in one packet. But not for more rounds or bytes than this. */
+#define HOLD_ROUNDS 4
+#define HOLD_BYTES  4096
+
+struct hold {
+	size_t stuck; /* bytes that the socket has not taken */
+	unsigned rounds;
+};
+
+static bool any_command(const struct agent *agent)
+{
+	unsigned i = 0;
+
+	while (i < AGENT_COMMANDS_MAX && !agent->commands[i])
+		i++;
+	return i < AGENT_COMMANDS_MAX;
+}
+
+/* While a command runs it would count as one of the workload's processes. */
+static bool wants_spare(const struct agent *agent)
+{
+	return agent->spare.wanted && !any_command(agent);
+}
+
+static void send_answers(struct agent *agent, struct hold *hold, bool quiet)
+{
+	struct link *link = &agent->link;
+
+	if (!quiet && link->out_used > hold->stuck && link->out_used < HOLD_BYTES &&
+	    hold->rounds < HOLD_ROUNDS && any_command(agent)) {
+		hold->rounds++;
+		return;
+	}
+	link_flush(link);
+	hold->stuck = link->out_used;
+	hold->rounds = 0;
+	if (quiet && wants_spare(agent))
+		spare_make(agent);
+}
+
 void serve(struct agent *agent)
 {
 	static struct watch watch;
 	struct sigaction action = {.sa_handler = on_child};
+	const struct timespec at_once = {0};
 	struct link *link = &agent->link;
+	struct hold hold = {0};
 	sigset_t blocked, open;
+	bool hurry;
 	unsigned i;
+	int ready;
 
 	sigemptyset(&open);
 	sigemptyset(&blocked);
@@ -178,8 +225,10 @@ void serve(struct agent *agent)
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	sigaction(SIGCHLD, &action, NULL);
 	while (!link->lost) {
-		watch_build(agent, &watch);
-		if (ppoll(watch.fds, watch.count, NULL, &open) < 0)
+		watch_build(agent, &watch, link->out_used && link->out_used == hold.stuck);
+		hurry = link->out_used > hold.stuck || wants_spare(agent);
+		ready = ppoll(watch.fds, watch.count, hurry ? &at_once : NULL, &open);
+		if (ready < 0)
 			watch.count = 0;
 		if (watch.count && watch.fds[0].revents & ~POLLOUT) {
 			link_fill(link);
@@ -192,7 +241,7 @@ void serve(struct agent *agent)
 			reap(agent);
 		}
 		finish(agent);
-		link_flush(link);
+		send_answers(agent, &hold, ready == 0);
 		/* Frames that had to wait for room. */
 		frames_parse(agent);
 	}

@@ -18,6 +18,16 @@ static char *take(uint8_t **at, uint8_t *end)
 	return string;
 }
 
+/* Most commands need no more than these; one START at a time is under way. */
+static char *few[64];
+
+void start_free(struct start *start)
+{
+	if (start->arguments != few)
+		free(start->arguments);
+	start->arguments = NULL;
+}
+
 int start_parse(struct start *start, uint8_t *payload, size_t length)
 {
 	uint8_t *at = payload + AGENT_START_SIZE, *end = payload + length;
@@ -41,7 +51,10 @@ int start_parse(struct start *start, uint8_t *payload, size_t length)
 	start->directory = start->user ? take(&at, end) : NULL;
 	if (!start->directory)
 		return -EINVAL;
-	start->arguments = calloc(arguments + variables + 2, sizeof(char *));
+	memset(few, 0, sizeof(few));
+	start->arguments = few;
+	if (arguments + variables + 2 > sizeof(few) / sizeof(few[0]))
+		start->arguments = calloc(arguments + variables + 2, sizeof(char *));
 	if (!start->arguments)
 		return -ENOMEM;
 	start->variables = start->arguments + arguments + 1;
@@ -53,8 +66,7 @@ int start_parse(struct start *start, uint8_t *payload, size_t length)
 		start->arguments[i < arguments ? i : i + 1] = string;
 	}
 	if (i < arguments + variables || at != end) {
-		free(start->arguments);
-		start->arguments = NULL;
+		start_free(start);
 		return -EINVAL;
 	}
 	return 0;

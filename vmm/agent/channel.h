@@ -93,6 +93,12 @@ bool agent_channel_is_ready(const struct agent_channel *channel);
  * agent has finished its start and all that was asked before.
  */
 int agent_channel_ping(struct agent_channel *channel);
+/*
+ * The agent runs a command that does nothing, so that what every command needs of the guest's
+ * kernel has been used once. Before the first command; else it answers EBUSY. -EOPNOTSUPP: it is
+ * too old.
+ */
+int agent_channel_rehearse(struct agent_channel *channel);
 int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds);
 int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length);
 int agent_channel_set_hostname(struct agent_channel *channel, const char *name);

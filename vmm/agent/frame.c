@@ -190,6 +190,13 @@ int agent_channel_ping(struct agent_channel *channel)
 	return request(channel, AGENT_PING, NULL, 0);
 }
 
+int agent_channel_rehearse(struct agent_channel *channel)
+{
+	if (channel->ready && !(channel->features & AGENT_FEATURE_REHEARSE))
+		return -EOPNOTSUPP;
+	return request(channel, AGENT_REHEARSE, NULL, 0);
+}
+
 int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds)
 {
 	uint8_t payload[12];

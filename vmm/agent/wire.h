@@ -41,10 +41,11 @@
 #define AGENT_SIGNAL_MAX	64u
 
 /* Bits of HELLO's features: what this agent can do beyond version 1.0. */
-#define AGENT_FEATURE_MOUNT   1u
-#define AGENT_FEATURE_NETWORK 2u
-#define AGENT_FEATURE_LIMITS  4u
-#define AGENT_FEATURE_FORWARD 8u
+#define AGENT_FEATURE_MOUNT    1u
+#define AGENT_FEATURE_NETWORK  2u
+#define AGENT_FEATURE_LIMITS   4u
+#define AGENT_FEATURE_FORWARD  8u
+#define AGENT_FEATURE_REHEARSE 16u
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
 enum agent_frame_type {
@@ -60,10 +61,11 @@ enum agent_frame_type {
 	AGENT_POWER = 9,    /* h>g: do it; g>h: it is about to happen. kind32 */
 	AGENT_ROOT = 10,    /* h>g, id: a request number; another root file system, see below */
 
-	AGENT_MOUNT = 11,   /* h>g, id: a request number; a share, see below */
-	AGENT_NETWORK = 12, /* h>g, id: a request number; the network card, see below */
-	AGENT_LIMITS = 13,  /* h>g, id: a request number; processes32, see below */
-	AGENT_FORWARD = 14, /* h>g, id: a request number; published ports, see below */
+	AGENT_MOUNT = 11,    /* h>g, id: a request number; a share, see below */
+	AGENT_NETWORK = 12,  /* h>g, id: a request number; the network card, see below */
+	AGENT_LIMITS = 13,   /* h>g, id: a request number; processes32, see below */
+	AGENT_FORWARD = 14,  /* h>g, id: a request number; published ports, see below */
+	AGENT_REHEARSE = 15, /* h>g, id: a request number; runs a command that does nothing */
 
 	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
 	AGENT_START = 16,      /* h>g, in one or more frames, see below */

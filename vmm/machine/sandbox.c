@@ -269,7 +269,11 @@ static void agent_answered(void *arg, uint32_t request, int error)
 		root_answered(sandbox, error);
 	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
 		return;
-	sandbox->awaited = 0;
+	/* The guest has slept since: nothing that it was about to do is left for its copies. */
+	sandbox->awaited = sandbox->rehearsing ? agent_channel_ping(sandbox->machine.channel) : 0;
+	sandbox->rehearsing = false;
+	if (sandbox->awaited > 0)
+		return;
 	if (sandbox->restored || machine_pause(&sandbox->machine, save_template, sandbox) < 0)
 		prepare(sandbox);
 }
@@ -293,7 +297,10 @@ static void agent_ready(void *arg)
 		prepare(sandbox);
 		return;
 	}
-	sandbox->awaited = agent_channel_ping(sandbox->machine.channel);
+	sandbox->awaited = sandbox->restored ? 0 : agent_channel_rehearse(sandbox->machine.channel);
+	sandbox->rehearsing = sandbox->awaited > 0;
+	if (!sandbox->rehearsing)
+		sandbox->awaited = agent_channel_ping(sandbox->machine.channel);
 	if (sandbox->awaited <= 0)
 		prepare(sandbox);
 }

@@ -58,6 +58,7 @@ struct sandbox {
 	bool limit_done;
 	int sockets_asked; /* the request for published ports, until it is answered */
 	bool sockets_done;
+	bool rehearsing; /* and then another one is asked */
 	int awaited; /* the request whose answer says that the agent has done what came before */
 	struct root root;
 	int root_asked; /* the request for it, until it is answered */

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The spare process: a child that was made before it is needed, and waits for the START frame of
+ * the command that it will be. Making a process is a third of what a short command costs; so that
+ * part is done while nobody waits, and for the first command of a template it is in the template.
+ *
+ * While it waits it is in the sandbox's process namespace and cgroup, but the guest's real root in
+ * the agent's other namespaces: the workload sees that there is a process, and can't signal or
+ * trace it. It has no descriptor but its three pipes, the one that START comes through, and the one
+ * that leads to the sandbox. What goes through that pipe has been checked by the agent.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest-kernel/agent/agent.h"
+
+/* A message: the number of the command's report, then the START. It fits whole into an empty pipe.
+ */
+#define MESSAGE_MAX  PIPE_BUF
+#define MESSAGE_HEAD 4
+
+/* What a guest runs once before it becomes a template. */
+static const char rehearsal_program[] = "true";
+
+static void __attribute__((noreturn))
+spare_run(const struct agent *agent, const int theirs[3], const int go[2])
+{
+	static uint8_t message[MESSAGE_MAX];
+	struct report *report;
+	struct start start;
+	int keep = go[0];
+	char here = 0;
+	ssize_t n;
+
+	child_session(theirs);
+	sandbox_keep(&keep);
+	/* It is seen in the sandbox, under this name. */
+	child_name("spare");
+	if (write(1, &here, 1) != 1)
+		_exit(1);
+	n = read(keep, message, sizeof(message));
+	if (n <= MESSAGE_HEAD)
+		_exit(0);
+	close(keep);
+	report = &agent->reports[agent_get32(message)];
+	if (start_parse(&start, message + MESSAGE_HEAD, (size_t)n - MESSAGE_HEAD) < 0)
+		_exit(125);
+	child_become(agent, &start, report);
+}
+
+/* It has done all that it can do now: its byte must not be taken for output of the command. */
+static int spare_wait(const struct spare *spare)
+{
+	ssize_t n;
+	char here;
+
+	fcntl(spare->command->out[1].fd, F_SETFL, 0);
+	while ((n = read(spare->command->out[1].fd, &here, 1)) < 0 && errno == EINTR)
+		;
+	fcntl(spare->command->out[1].fd, F_SETFL, O_NONBLOCK);
+	return n == 1 ? 0 : -EIO;
+}
+
+void spare_make(struct agent *agent)
+{
+	struct spare *spare = &agent->spare;
+	int theirs[3] = {-1, -1, -1}, go[2] = {-1, -1}, ret, i;
+
+	spare->wanted = false;
+	if (spare->pid > 0 || !sandbox_there())
+		return;
+	spare->command = command_new();
+	ret = command_pipes(spare->command, theirs);
+	if (ret == 0 && pipe2(go, O_CLOEXEC) < 0)
+		ret = -errno;
+	if (ret == 0) {
+		spare->pid = sandbox_fork();
+		if (spare->pid == 0)
+			spare_run(agent, theirs, go);
+		ret = spare->pid < 0 ? -errno : 0;
+	}
+	for (i = 0; i < 3; i++)
+		close_fd(&theirs[i]);
+	close_fd(&go[0]);
+	spare->go = go[1];
+	if (ret == 0)
+		ret = spare_wait(spare);
+	/* It can be done without. */
+	if (ret < 0)
+		spare_drop(agent);
+}
+
+/* Everything of it but its process, which is reaped when it ends, is the caller's or gone. */
+static void spare_forget(struct spare *spare)
+{
+	close_fd(&spare->go);
+	spare->command = NULL;
+	spare->pid = 0;
+}
+
+void spare_drop(struct agent *agent)
+{
+	struct spare *spare = &agent->spare;
+
+	if (spare->pid > 0) {
+		kill(spare->pid, SIGKILL);
+		while (waitpid(spare->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	if (spare->command)
+		command_delete(spare->command);
+	spare_forget(spare);
+}
+
+bool spare_ended(struct agent *agent, pid_t pid)
+{
+	if (agent->spare.pid <= 0 || pid != agent->spare.pid)
+		return false;
+	agent->spare.pid = 0;
+	spare_drop(agent);
+	return true;
+}
+
+struct command *spare_take(struct agent *agent, uint32_t report, const uint8_t *payload,
+			   size_t length)
+{
+	struct spare *spare = &agent->spare;
+	struct command *command = spare->command;
+	uint8_t head[MESSAGE_HEAD];
+	const struct iovec message[] = {{head, sizeof(head)}, {(void *)payload, length}};
+
+	if (spare->pid <= 0 || length > MESSAGE_MAX - MESSAGE_HEAD)
+		return NULL;
+	agent_put32(head, report);
+	agent->reports[report].status = 0;
+	command->started_ns = now_ns();
+	if (writev(spare->go, message, 2) != (ssize_t)(MESSAGE_HEAD + length)) {
+		spare_drop(agent); /* somebody has killed it */
+		return NULL;
+	}
+	command->pid = spare->pid;
+	spare_forget(spare);
+	return command;
+}
+
+/* --- the rehearsal ---------------------------------------------------------------------------- */
+
+uint32_t rehearsal_start(struct agent *agent, uint32_t id)
+{
+	uint8_t payload[AGENT_START_SIZE + 2 + sizeof(rehearsal_program)] = {0};
+	struct rehearsal *rehearsal = &agent->rehearsal;
+
+	agent_put32(payload + AGENT_START_AT_ARGUMENTS, 1);
+	memcpy(payload + AGENT_START_SIZE + 2, rehearsal_program, sizeof(rehearsal_program));
+	spare_make(agent);
+	rehearsal->command = spare_take(agent, AGENT_COMMANDS_MAX, payload, sizeof(payload));
+	if (!rehearsal->command)
+		return EAGAIN;
+	rehearsal->id = id;
+	rehearsal->connection = agent->connections;
+	return 0;
+}
+
+bool rehearsal_ended(struct agent *agent, pid_t pid)
+{
+	struct rehearsal *rehearsal = &agent->rehearsal;
+	uint8_t answer[4] = {0};
+
+	if (!rehearsal->command || pid != rehearsal->command->pid)
+		return false;
+	command_delete(rehearsal->command);
+	rehearsal->command = NULL;
+	spare_make(agent);
+	/* Who asked may be gone. */
+	if (rehearsal->connection == agent->connections)
+		link_send(&agent->link, AGENT_RESULT, 0, rehearsal->id, answer, sizeof(answer));
+	return true;
+}
