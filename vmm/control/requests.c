@@ -22,12 +22,16 @@ static json_t *describe_jobs(const struct monitor_job *job)
 	return list;
 }
 
+static void then_stay_paused(struct monitor *monitor, struct client *client, json_t *request);
+
 static const char *state_of(const struct monitor *monitor)
 {
 	if (!monitor->ready)
 		return "starting";
 	if (monitor->stopping)
 		return "stopping";
+	if (monitor->paused_then == then_stay_paused)
+		return "pausing";
 	return monitor->paused ? "paused" : "running";
 }
 
