@@ -14,7 +14,6 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/kvm/cpuid.h"
-#include "vmm/kvm/slice.h"
 
 /* Interrupts KVM_RUN; does nothing else. */
 #define VCPU_SIGNAL (SIGRTMIN + 1)
@@ -298,8 +297,6 @@ static void *vcpu_thread(void *arg)
 	struct err err = {.text = ""};
 	enum vcpu_end end;
 
-	if (vcpu->vm->ring0_emulated)
-		slice_lengthen();
 	end = run_guest(vcpu, &err);
 	vcpu->ops->ended(vcpu->ops_arg, vcpu, end, err.text);
 	return NULL;
