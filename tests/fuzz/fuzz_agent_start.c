@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(payload, data, size);
 	if (start_parse(&start, payload, size) == 0)
 		check(&start, payload, size);
-	free(start.arguments);
+	start_free(&start);
 	free(payload);
 	return 0;
 }

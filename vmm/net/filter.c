@@ -58,8 +58,11 @@ void filter_refuse_peer(struct filter *filter, const struct frame *frame, unsign
 	filter_drop_peer(filter, why);
 	if (frame->kind == FRAME_IS_TCP)
 		length = answer_reset(frame, filter->out);
-	if (length > 0)
-		filter->ops->to_peer(filter->arg, filter->out, length);
+	if (length == 0)
+		return;
+	/* What is refused may have been sent to a group; an answer is the card's. */
+	memcpy(filter->out + FRAME_MAC, filter->config.card_mac, FRAME_MAC);
+	filter->ops->to_peer(filter->arg, filter->out, length);
 }
 
 /* --- from the guest --------------------------------------------------------------------------- */
