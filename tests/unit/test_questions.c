@@ -241,6 +241,25 @@ START_TEST(a_command_answers)
 }
 END_TEST
 
+START_TEST(an_operator_goes_after_a_command_without_an_answer)
+{
+	struct policy_net net = to(NULL, "192.0.9.1", 22);
+	siginfo_t child;
+
+	begin("true");
+	questions_attend(questions, true);
+	ck_assert_int_gt(questions_ask(questions, &net), 0);
+	do
+		turn();
+	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0);
+	/* The operator is still there to answer; then nobody is. */
+	ck_assert_uint_eq(answered, 0);
+	questions_attend(questions, false);
+	ck_assert_uint_eq(answered, 1);
+	ck_assert(!answered_yes);
+	end();
+}
+END_TEST
 START_TEST(a_command_ends_with_its_question)
 {
 	struct policy_net net = to(NULL, "192.0.9.1", 22);
@@ -270,4 +289,5 @@ END_TEST
 
 UNIT_MAIN("questions", an_operator_is_told_and_answers, an_answer_for_the_sandbox_is_remembered,
 	  an_operator_who_goes_has_refused, a_flood_of_questions_is_bounded,
-	  what_nobody_waits_for_is_taken_back, a_command_answers, a_command_ends_with_its_question)
+	  what_nobody_waits_for_is_taken_back, a_command_answers,
+	  an_operator_goes_after_a_command_without_an_answer, a_command_ends_with_its_question)

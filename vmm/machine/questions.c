@@ -201,6 +201,11 @@ static void command_answered(void *arg, uint32_t number, const char *word)
 				 "by --on-ask's command");
 	else if (!questions->attended)
 		refuse(questions, open, "the command of --on-ask gave no answer");
+	else {
+		/* The operator alone is asked now, and with the last one it goes. */
+		ask_command_end(open->command);
+		open->command = NULL;
+	}
 }
 
 /* In the loop's thread. */
