@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,11 +14,10 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/spawn.h"
 #include "vmm/machine/questions.h"
 
 #define WORD_MAX 32
-
-extern char **environ;
 
 struct ask_command {
 	struct loop *loop;
@@ -73,32 +71,6 @@ static void has_ended(void *arg, uint32_t events)
 	command->done(command->arg, command->number, word);
 }
 
-static int spawn(struct ask_command *command, char *const *argv, int output_fd)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int ret;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, output_fd, 1);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-						      POSIX_SPAWN_SETPGROUP);
-	ret = posix_spawn(&command->pid, "/bin/sh", &actions, &attributes, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	if (ret != 0)
-		command->pid = 0;
-	return -ret;
-}
-
 /* posix_spawn() takes char *, and does not write. */
 static char *word_of(const char *text)
 {
@@ -126,7 +98,8 @@ static int run(struct ask_command *command, const char *text, const struct quest
 	if (ret == 0) {
 		/* It writes as programs do. */
 		fcntl(pipe_fd[1], F_SETFL, 0);
-		ret = spawn(command, argv, pipe_fd[1]);
+		ret = spawn_program(&command->pid, "/bin/sh", argv, (const int[]){-1, pipe_fd[1]},
+				    2);
 	}
 	command->output_fd = pipe_fd[0];
 	fd_close(&pipe_fd[1]);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -18,6 +17,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/ring.h"
+#include "vmm/base/spawn.h"
 #include "vmm/net/address.h"
 #include "vmm/net/frame.h"
 
@@ -29,8 +29,6 @@
 #define MESSAGE	    256
 #define PASST_MAC   "02:00:5e:00:00:04"
 #define ARGUMENTS   64
-
-extern char **environ;
 
 struct passt {
 	struct loop *loop;
@@ -111,34 +109,12 @@ static void die(struct passt *passt, const char *why)
 static int spawn(struct passt *passt, const char *program, char *const *arguments, int socket_fd,
 		 int message_fd, struct err *err)
 {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int ret;
+	const int fd[] = {-1, -1, message_fd, [CHILD_FD] = socket_fd};
+	int ret = spawn_program(&passt->pid, program, arguments, fd, ARRAY_SIZE(fd));
 
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&actions, 0, 1);
-	posix_spawn_file_actions_adddup2(&actions, message_fd, 2);
-	posix_spawn_file_actions_adddup2(&actions, socket_fd, CHILD_FD);
-	/* Signals are the monitor's own affair; and a ^C at the terminal is not meant for passt. */
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setpgroup(&attributes, 0);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-						      POSIX_SPAWN_SETPGROUP);
-	ret = posix_spawnp(&passt->pid, program, &actions, &attributes, arguments, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	if (ret == 0)
-		return 0;
-	passt->pid = 0;
-	if (ret == ENOENT)
+	if (ret == -ENOENT)
 		return err_set(err, ENOENT, "%s is not installed: apt install passt", program);
-	return err_code(err, ret, "%s", program);
+	return ret < 0 ? err_code(err, -ret, "%s", program) : 0;
 }
 
 /* --- arguments ---------------------------------------------------------------------------------
