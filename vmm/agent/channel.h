@@ -242,4 +242,7 @@ void agent_command_consumed(struct agent_command *command, unsigned stream, size
  */
 void agent_command_close(struct agent_command *command);
 
+/* Whether one of count variables (NAME=VALUE each) has the name of another one. */
+bool agent_env_has(const char *const *env, size_t count, const char *variable);
+
 #endif

@@ -326,3 +326,13 @@ void commands_continue(struct agent_channel *channel)
 			command->ops->stdin_ready(command->arg);
 	}
 }
+
+bool agent_env_has(const char *const *env, size_t count, const char *variable)
+{
+	size_t length = strcspn(variable, "="), i;
+
+	for (i = 0; i < count; i++)
+		if (strncmp(variable, env[i], length) == 0 && env[i][length] == '=')
+			return true;
+	return false;
+}

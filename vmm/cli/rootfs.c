@@ -156,26 +156,15 @@ bool rootfs_is_served(const struct root_config *config)
 
 /* --- an image's own ways ---------------------------------------------------------------------- */
 
-static bool same_variable(const char *a, const char *b)
-{
-	size_t length = strcspn(a, "=");
-
-	return strncmp(a, b, length) == 0 && b[length] == '=';
-}
-
 /* The image's variables that the command line does not set, before those that it does. */
 static int add_variables(const json_t *list, struct command_options *options, struct err *err)
 {
 	const char *variable;
 	size_t i;
-	unsigned k;
 
 	for (i = 0; i < json_array_size(list); i++) {
 		variable = json_string_value(json_array_get(list, i));
-		for (k = 0; k < options->env_count; k++)
-			if (same_variable(variable, options->env[k]))
-				break;
-		if (k < options->env_count)
+		if (agent_env_has(options->env, options->env_count, variable))
 			continue;
 		if (options->env_count == COMMAND_ENV_MAX)
 			return err_set(err, E2BIG, "more than %d variables, with the image's",

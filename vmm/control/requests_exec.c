@@ -35,17 +35,10 @@ static const char **words_of(const json_t *request, const char *name)
 	return words;
 }
 
-static bool same_variable(const char *a, const char *b)
-{
-	size_t length = strcspn(a, "=");
-
-	return strncmp(a, b, length) == 0 && b[length] == '=';
-}
-
 /* The list of a request, and before it the defaults that it does not set. Frees it. */
 static const char **with_defaults(const char **env, const char *const *defaults)
 {
-	size_t own = 0, more = 0, used = 0, i, k;
+	size_t own = 0, more = 0, used = 0, i;
 	const char **all;
 
 	while (env && env[own])
@@ -55,12 +48,9 @@ static const char **with_defaults(const char **env, const char *const *defaults)
 	if (!env || more == 0)
 		return env;
 	all = calloc(own + more + 1, sizeof(*all));
-	for (i = 0; all && i < more; i++) {
-		for (k = 0; k < own && !same_variable(defaults[i], env[k]); k++)
-			;
-		if (k == own)
+	for (i = 0; all && i < more; i++)
+		if (!agent_env_has(env, own, defaults[i]))
 			all[used++] = defaults[i];
-	}
 	if (all)
 		memcpy(all + used, env, own * sizeof(*env));
 	free(env);
