@@ -26,13 +26,14 @@
 #define BLK_DISCARD_SECTORS (1u << 21) /* of a range of a discard: 1 GiB */
 #define BLK_ZEROES_SECTORS  (1u << 15) /* of a range of a write-zeroes: 16 MiB */
 #define BLK_ID_BYTES	    20
+#define BLK_QUEUES	    8
 
 struct blk;
 
 struct blk_config {
 	const char *name; /* "blk0", for messages and as the disk's id; at most 19 characters */
 	bool read_only;	  /* the driver is told so, and only disks that can't be written fit */
-	unsigned queues;  /* 1 to VIRTIO_DEVICE_QUEUES */
+	unsigned queues;  /* 1 to BLK_QUEUES */
 };
 
 struct blk_stats {

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network device: configuration, link, control queue, life. */
+/* The network device: configuration, link, rates, life. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "devices/net/internal.h"
 #include "vmm/base/bytes.h"
 
-#define QUEUE_SIZE    256
-#define CONTROL_SIZE  64
-#define CONFIG_BYTES  12
-#define STATUS_LINK   1u
-#define MTU_MIN	      68
-#define MTU_MAX	      65520
-#define CONTROL_TURN  16
-#define CTRL_MQ	      4 /* class, and its one command (5.1.6.5.6) */
-#define CTRL_MQ_PAIRS 0
-#define CTRL_OK	      0
-#define CTRL_ERR      1
+#define QUEUE_SIZE   256
+#define CONTROL_SIZE 64
+#define CONFIG_BYTES 12
+#define STATUS_LINK  1u
+#define MTU_MIN	     68
+#define MTU_MAX	     65520
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
@@ -84,48 +79,7 @@ static void stop_timers(struct net_card *card)
 {
 	loop_timer_stop(card->loop, &card->from_guest.refill);
 	loop_timer_stop(card->loop, &card->to_guest.refill);
-}
-
-/* --- the control queue (5.1.6.5) ---------------------------------------------------------------
- */
-
-static bool is_control(const struct net_card *card, unsigned queue)
-{
-	if (!net_negotiated(card, NET_F_CTRL_VQ))
-		return false;
-	return queue == (net_negotiated(card, NET_F_MQ) ? 2 * card->config.pairs : 2);
-}
-
-static uint8_t run_command(struct net_card *card, const struct virtio_chain *chain)
-{
-	uint8_t command[4];
-	unsigned pairs;
-
-	if (virtio_chain_read(chain, 0, command, sizeof(command)) != sizeof(command))
-		return CTRL_ERR;
-	if (command[0] != CTRL_MQ || command[1] != CTRL_MQ_PAIRS || !net_negotiated(card, NET_F_MQ))
-		return CTRL_ERR;
-	pairs = load_le16(command + 2);
-	if (pairs < 1 || pairs > card->config.pairs)
-		return CTRL_ERR;
-	card->pairs_used = pairs;
-	return CTRL_OK;
-}
-
-static void control(struct net_card *card, unsigned queue)
-{
-	unsigned turn;
-	uint8_t ack;
-
-	for (turn = 0; turn < CONTROL_TURN; turn++) {
-		if (virtio_device_pop(&card->device, queue, &card->chain) <= 0)
-			return;
-		ack = run_command(card, &card->chain);
-		virtqueue_push(&card->device.queue[queue], card->chain.head,
-			       (uint32_t)virtio_chain_write(&card->chain, 0, &ack, sizeof(ack)));
-		net_card_interrupt_later(card, queue);
-	}
-	loop_defer(card->loop, &card->transmit);
+	loop_timer_stop(card->loop, &card->stall);
 }
 
 /* --- what the transport calls ------------------------------------------------------------------
@@ -136,6 +90,7 @@ static int net_activate(struct virtio_device *device)
 	struct net_card *card = (struct net_card *)device;
 
 	card->pairs_used = 1;
+	net_steer_reset(card);
 	return 0;
 }
 
@@ -148,7 +103,7 @@ static void net_reset(struct virtio_device *device)
 	loop_cancel(card->loop, &card->interrupt);
 	stop_timers(card);
 	card->interrupts = 0;
-	ring_clear(&card->pending);
+	net_card_drop_pending(card);
 	if (card->ops)
 		card->ops->reset(card->arg);
 }
@@ -157,8 +112,8 @@ static void net_notify(struct virtio_device *device, unsigned queue)
 {
 	struct net_card *card = (struct net_card *)device;
 
-	if (is_control(card, queue))
-		control(card, queue);
+	if (net_control_is(card, queue))
+		net_control_run(card);
 	else if (queue % 2 == 0)
 		net_card_deliver(card);
 	/* A doorbell gives no second turn. */
@@ -179,11 +134,30 @@ static void net_config_read(struct virtio_device *device, uint32_t offset, void 
 	memcpy(to, config + offset, length);
 }
 
+static void net_save(const struct virtio_device *device, struct pack *pack)
+{
+	pack_u32(pack, ((const struct net_card *)device)->pairs_used);
+}
+
+static int net_restore(struct virtio_device *device, struct unpack *unpack)
+{
+	struct net_card *card = (struct net_card *)device;
+	uint32_t pairs = unpack_u32(unpack);
+
+	if (pairs < 1 || pairs > card->config.pairs ||
+	    (pairs > 1 && !net_negotiated(card, NET_F_MQ)))
+		return -EINVAL;
+	card->pairs_used = pairs;
+	return 0;
+}
+
 static const struct virtio_device_ops net_ops = {
 	.activate = net_activate,
 	.reset = net_reset,
 	.notify = net_notify,
 	.config_read = net_config_read,
+	.save = net_save,
+	.restore = net_restore,
 };
 
 /* --- tasks, and what the owner calls ------------------------------------------------------------
@@ -192,12 +166,9 @@ static const struct virtio_device_ops net_ops = {
 static void transmit_task(void *arg)
 {
 	struct net_card *card = arg;
-	unsigned queue = net_negotiated(card, NET_F_MQ) ? 2 * card->config.pairs : 2;
 
 	/* Commands wait for a turn, too. */
-	if (is_control(card, queue) && queue < card->device.queue_count &&
-	    virtqueue_has_chain(&card->device.queue[queue]))
-		control(card, queue);
+	net_control_run(card);
 	net_card_take(card);
 }
 
@@ -231,6 +202,7 @@ static void init_device(struct net_card *card)
 int net_card_create(struct net_card **out, struct loop *loop, const struct net_card_config *config)
 {
 	struct net_card *card;
+	unsigned i;
 
 	*out = NULL;
 	if (config->pairs < 1 || config->pairs > NET_CARD_PAIRS || config->mtu < MTU_MIN ||
@@ -246,7 +218,9 @@ int net_card_create(struct net_card **out, struct loop *loop, const struct net_c
 	card->interrupt = (struct loop_task){.run = interrupt, .arg = card};
 	card->from_guest.refill = (struct loop_timer){.expired = transmit_task, .arg = card};
 	card->to_guest.refill = (struct loop_timer){.expired = deliver_task, .arg = card};
-	ring_init(&card->pending, NET_CARD_PENDING);
+	card->stall = (struct loop_timer){.expired = net_card_stalled, .arg = card};
+	for (i = 0; i < config->pairs; i++)
+		ring_init(&card->pair[i].pending, NET_CARD_PENDING);
 	init_device(card);
 	*out = card;
 	return 0;
@@ -259,13 +233,16 @@ struct virtio_device *net_card_device(struct net_card *card)
 
 void net_card_destroy(struct net_card *card)
 {
+	unsigned i;
+
 	if (!card)
 		return;
 	loop_cancel(card->loop, &card->transmit);
 	loop_cancel(card->loop, &card->deliver);
 	loop_cancel(card->loop, &card->interrupt);
 	stop_timers(card);
-	ring_destroy(&card->pending);
+	for (i = 0; i < card->config.pairs; i++)
+		ring_destroy(&card->pair[i].pending);
 	free(card);
 }
 
@@ -282,7 +259,7 @@ void net_card_set_link(struct net_card *card, bool up)
 		return;
 	card->link = up;
 	if (!up)
-		ring_clear(&card->pending);
+		net_card_drop_pending(card);
 	if (card->device.active)
 		card->device.transport_ops->interrupt_config(card->device.transport);
 }
@@ -295,6 +272,13 @@ void net_card_resume(struct net_card *card)
 
 void net_card_stats(const struct net_card *card, struct net_card_stats *stats)
 {
+	unsigned i;
+
 	*stats = card->stats;
-	stats->pending = ring_used(&card->pending);
+	stats->pairs = card->device.active ? card->pairs_used : 0;
+	for (i = 0; i < card->config.pairs; i++) {
+		stats->pending += ring_used(&card->pair[i].pending);
+		stats->pair[i].transmitted = card->pair[i].transmitted;
+		stats->pair[i].received = card->pair[i].received;
+	}
 }

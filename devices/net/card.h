@@ -3,10 +3,13 @@
  * The network device (virtio 1.2, section 5.1): one to NET_CARD_PAIRS queue pairs, mergeable
  * receive buffers, MTU, link status.
  *
- * It moves frames between the guest's rings and whoever owns it, one copy each way, and knows
- * nothing of what is in them. Nothing is dropped for want of room: what the owner has no room for
- * stays in the guest's ring, and what the guest has no buffers for waits in a bounded queue, at
- * whose limit the owner stops giving frames.
+ * It moves frames between the guest's rings and whoever owns it, one copy each way, and looks into
+ * them for one thing: with several pairs a flow's frames go to the pair on which the guest has last
+ * sent of it (5.1.6.5.6). Nothing is dropped for want of room: what the owner has no room for stays
+ * in the guest's ring, and what the guest has no buffers for waits in a bounded queue of its pair,
+ * at whose limit the owner stops giving frames. The one exception keeps the pairs apart: one that
+ * has had no buffers for NET_CARD_STALL_NS while another had some stops the owner no longer; beyond
+ * the limit its frames are dropped, until it has buffers again.
  *
  * Of the offloads only checksums are offered: the guest may leave the transport's to the owner, and
  * is told that those of the frames it gets are right (the owner has checked them). There is no
@@ -25,8 +28,9 @@
 #define NET_CARD_MAC	   6
 #define NET_CARD_FRAME_MIN 14
 #define NET_CARD_FRAME_MAX 65534 /* bytes of a frame, either way */
-#define NET_CARD_PAIRS	   3
-#define NET_CARD_PENDING   (512u << 10) /* bytes that wait for the guest's buffers */
+#define NET_CARD_PAIRS	   8
+#define NET_CARD_PENDING   (512u << 10) /* bytes that wait for the guest's buffers, of a pair */
+#define NET_CARD_STALL_NS  UINT64_C(200000000)
 
 struct net_card;
 
@@ -56,6 +60,10 @@ struct net_card_stats {
 	uint64_t transmit_bad,
 		receive_dropped; /* malformed by the guest; link down, too few buffers */
 	size_t pending;		 /* bytes */
+	unsigned pairs;		 /* that the driver has switched on */
+	struct {
+		uint64_t transmitted, received; /* frames */
+	} pair[NET_CARD_PAIRS];
 };
 
 /* The link is down and there is no owner. 0, -EINVAL (pairs, mtu) or -ENOMEM. */
@@ -81,7 +89,8 @@ bool net_card_has_room(const struct net_card *card);
 /*
  * A frame for the guest, with right checksums. Takes it, or drops and counts it: if the link is
  * down, if its length is not one of a frame, or if NET_CARD_PENDING is reached, which does not
- * happen to who asks net_card_has_room() before each NET_CARD_PENDING / 2 bytes.
+ * happen to who asks net_card_has_room() before each NET_CARD_PENDING / 2 bytes, but for pairs that
+ * have stalled.
  */
 void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length);
 

@@ -8,23 +8,6 @@
 #define TURN_FRAMES   64
 #define CHAINS_MOST   64 /* buffers that one frame may take up */
 #define LENGTH_PREFIX 4
-#define IPV4	      0x0800
-
-/* --- which queue ------------------------------------------------------------------------------ */
-
-/* Both directions of a connection, and all of its frames, belong to one pair (5.1.6.5.6.1). */
-static unsigned pair_of(const struct net_card *card, const uint8_t *frame, size_t length)
-{
-	uint32_t hash;
-
-	if (card->pairs_used == 1 || length < 38 || load_be16(frame + 12) != IPV4)
-		return 0;
-	/* Addresses and ports: the sum is the same whichever end sent it. */
-	hash = load_be32(frame + 26) + load_be32(frame + 30);
-	hash += (uint32_t)load_be16(frame + 34) + load_be16(frame + 36);
-	hash ^= hash >> 16;
-	return (hash ^ hash >> 8) % card->pairs_used;
-}
 
 /* --- into buffers ----------------------------------------------------------------------------- */
 
@@ -91,23 +74,27 @@ static int place(struct net_card *card, unsigned index, const uint8_t *frame, si
 }
 
 /* As place(); counts. False: the frame has to wait. */
-static bool give(struct net_card *card, const uint8_t *frame, size_t length)
+static bool give(struct net_card *card, unsigned pair, const uint8_t *frame, size_t length)
 {
-	unsigned index = 2 * pair_of(card, frame, length);
+	struct net_pair *to = &card->pair[pair];
 	int ret;
 
 	if (!net_rates_pass(card, &card->to_guest))
 		return false;
-	if (!virtqueue_active(&card->device.queue[index]))
-		index = 0;
-	ret = place(card, index, frame, length);
-	if (ret < 0)
+	ret = place(card, 2 * pair, frame, length);
+	to->starved = ret == 0;
+	if (ret == 0)
+		return false;
+	to->moved = true;
+	to->stalled = false;
+	if (ret < 0) {
 		card->stats.receive_dropped++;
-	else
-		card->stats.received += (uint64_t)ret;
-	if (ret > 0)
-		net_rates_took(&card->to_guest, length);
-	return ret != 0;
+		return true;
+	}
+	card->stats.received++;
+	to->received++;
+	net_rates_took(&card->to_guest, length);
+	return true;
 }
 
 /* --- what is pending ---------------------------------------------------------------------------
@@ -133,52 +120,185 @@ static void peek(const struct ring *ring, size_t offset, uint8_t *to, size_t len
 	}
 }
 
-void net_card_deliver(struct net_card *card)
+/* The first frame that waits for a pair, copied to card->frame: its length, 0: there is none. */
+static size_t first_pending(struct net_card *card, unsigned pair)
 {
+	const struct ring *ring = &card->pair[pair].pending;
 	uint8_t prefix[LENGTH_PREFIX];
-	bool had_room = net_card_has_room(card);
-	unsigned turn = 0;
 	size_t length;
 
-	while (ring_used(&card->pending) > 0 && turn++ < TURN_FRAMES) {
-		peek(&card->pending, 0, prefix, sizeof(prefix));
-		length = load_le32(prefix);
-		peek(&card->pending, sizeof(prefix), card->frame, length);
-		if (!give(card, card->frame, length))
-			break;
-		ring_consumed(&card->pending, sizeof(prefix) + length);
+	if (ring_used(ring) == 0)
+		return 0;
+	peek(ring, 0, prefix, sizeof(prefix));
+	length = load_le32(prefix);
+	peek(ring, sizeof(prefix), card->frame, length);
+	return length;
+}
+
+static void forget_first(struct net_card *card, unsigned pair, size_t length)
+{
+	ring_consumed(&card->pair[pair].pending, LENGTH_PREFIX + length);
+}
+
+/* Keeps a frame until the pair has buffers; false: there is no room for it. */
+static bool keep(struct net_card *card, unsigned pair, const uint8_t *frame, size_t length)
+{
+	struct ring *ring = &card->pair[pair].pending;
+	uint8_t prefix[LENGTH_PREFIX];
+
+	store_le32(prefix, (uint32_t)length);
+	/* Memory may be out at the first write: then nothing of the frame is kept. */
+	if (ring_space(ring) < sizeof(prefix) + length ||
+	    ring_write(ring, prefix, sizeof(prefix)) != sizeof(prefix)) {
+		card->stats.receive_dropped++;
+		return false;
 	}
-	if (turn > TURN_FRAMES)
-		loop_defer(card->loop, &card->deliver);
-	ring_release_if_empty(&card->pending);
+	ring_write(ring, frame, length);
+	return true;
+}
+
+static bool pair_is_full(const struct net_card *card, unsigned pair)
+{
+	return ring_used(&card->pair[pair].pending) > NET_CARD_PENDING / 2;
+}
+
+/* The next frame of a pair; false: there is none, or it has to wait. */
+static bool deliver_one(struct net_card *card, unsigned pair)
+{
+	size_t length = first_pending(card, pair);
+
+	if (length == 0 || !give(card, pair, card->frame, length))
+		return false;
+	forget_first(card, pair, length);
+	ring_release_if_empty(&card->pair[pair].pending);
+	return true;
+}
+
+static void tell_room(struct net_card *card, bool had_room)
+{
 	if (!had_room && net_card_has_room(card) && card->ops)
 		card->ops->drained(card->arg);
 }
 
+void net_card_deliver(struct net_card *card)
+{
+	bool had_room = net_card_has_room(card);
+	unsigned turn = 0, idle = 0, pairs = card->config.pairs;
+
+	/* The pairs in turn, also where a rate lets few frames pass. */
+	while (turn < TURN_FRAMES && idle < pairs) {
+		card->next_given = (card->next_given + 1) % pairs;
+		if (deliver_one(card, card->next_given)) {
+			turn++;
+			idle = 0;
+		} else {
+			idle++;
+		}
+	}
+	if (turn == TURN_FRAMES)
+		loop_defer(card->loop, &card->deliver);
+	tell_room(card, had_room);
+}
+
+/* --- pairs that keep others waiting ------------------------------------------------------------
+ */
+
+/* Whether a pair other than that one could be given frames. */
+static bool another_has_buffers(struct net_card *card, unsigned but)
+{
+	unsigned i;
+
+	for (i = 0; i < card->pairs_used; i++)
+		if (i != but && !card->pair[i].starved &&
+		    virtqueue_active(&card->device.queue[2 * i]) &&
+		    virtqueue_has_chain(&card->device.queue[2 * i]))
+			return true;
+	return false;
+}
+
+/* The owner waits for some pair, as net_card_has_room() says: for how long, the timer looks. */
+static void watch_stalls(struct net_card *card)
+{
+	unsigned i;
+
+	if (card->pairs_used == 1 || card->stall.armed)
+		return;
+	for (i = 0; i < card->pairs_used; i++)
+		card->pair[i].moved = false;
+	loop_timer_start(card->loop, &card->stall, NET_CARD_STALL_NS);
+}
+
+void net_card_stalled(void *arg)
+{
+	struct net_card *card = arg;
+	bool had_room = net_card_has_room(card);
+	unsigned i;
+
+	for (i = 0; i < card->pairs_used; i++) {
+		struct net_pair *pair = &card->pair[i];
+
+		if (pair_is_full(card, i) && pair->starved && !pair->moved &&
+		    another_has_buffers(card, i))
+			pair->stalled = true;
+	}
+	if (!net_card_has_room(card))
+		watch_stalls(card);
+	tell_room(card, had_room);
+}
+
+void net_card_gather(struct net_card *card)
+{
+	bool had_room = net_card_has_room(card);
+	unsigned i;
+	size_t length;
+
+	for (i = card->pairs_used; i < card->config.pairs; i++) {
+		while ((length = first_pending(card, i)) > 0) {
+			keep(card, 0, card->frame, length);
+			forget_first(card, i, length);
+		}
+		ring_release_if_empty(&card->pair[i].pending);
+		card->pair[i].stalled = card->pair[i].starved = false;
+	}
+	loop_defer(card->loop, &card->deliver);
+	tell_room(card, had_room);
+}
+
+void net_card_drop_pending(struct net_card *card)
+{
+	unsigned i;
+
+	for (i = 0; i < card->config.pairs; i++) {
+		ring_clear(&card->pair[i].pending);
+		card->pair[i].stalled = card->pair[i].starved = false;
+	}
+}
+
+/* --- what the owner calls -----------------------------------------------------------------------
+ */
+
 bool net_card_has_room(const struct net_card *card)
 {
-	return ring_used(&card->pending) <= NET_CARD_PENDING / 2;
+	unsigned i;
+
+	for (i = 0; i < card->config.pairs; i++)
+		if (pair_is_full(card, i) && !card->pair[i].stalled)
+			return false;
+	return true;
 }
 
 void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length)
 {
-	uint8_t prefix[LENGTH_PREFIX];
+	unsigned pair;
 
 	if (!card->link || !card->device.active || length < NET_CARD_FRAME_MIN ||
 	    length > NET_CARD_FRAME_MAX) {
 		card->stats.receive_dropped++;
 		return;
 	}
-	if (ring_used(&card->pending) == 0 && give(card, frame, length))
+	pair = net_steer_pair(card, frame, length);
+	if (ring_used(&card->pair[pair].pending) == 0 && give(card, pair, frame, length))
 		return;
-	if (ring_space(&card->pending) < sizeof(prefix) + length) {
-		card->stats.receive_dropped++;
-		return;
-	}
-	store_le32(prefix, (uint32_t)length);
-	/* Memory may be out at the first write: then nothing of the frame is kept. */
-	if (ring_write(&card->pending, prefix, sizeof(prefix)) == sizeof(prefix))
-		ring_write(&card->pending, frame, length);
-	else
-		card->stats.receive_dropped++;
+	if (keep(card, pair, frame, length) && !net_card_has_room(card))
+		watch_stalls(card);
 }

@@ -11,7 +11,7 @@
  * Copies a frame out and gives it to the owner. The length, or 0: it is malformed. The checksum's
  * place in the header is not looked at: whoever fills it in parses the frame, and knows.
  */
-static size_t take_frame(struct net_card *card, const struct virtio_chain *chain)
+static size_t take_frame(struct net_card *card, const struct virtio_chain *chain, unsigned pair)
 {
 	uint8_t header[NET_HEADER];
 	uint64_t length;
@@ -29,21 +29,25 @@ static size_t take_frame(struct net_card *card, const struct virtio_chain *chain
 	virtio_chain_read(chain, NET_HEADER, card->frame, length);
 	if (card->link && card->ops) {
 		net_rates_took(&card->from_guest, length);
+		/* First: it may be answered at once. */
+		net_steer_note(card, card->frame, length, pair);
 		card->ops->transmit(card->arg, card->frame, length, partial);
 		card->stats.transmitted++;
+		card->pair[pair].transmitted++;
 	}
 	return length;
 }
 
-/* Takes one frame of a queue. Its length and a bit, 0: there is none. */
-static size_t take_one(struct net_card *card, unsigned queue)
+/* Takes one frame of a pair. Its length and a bit, 0: there is none. */
+static size_t take_one(struct net_card *card, unsigned pair)
 {
+	unsigned queue = 2 * pair + 1;
 	size_t length;
 
 	if (!virtqueue_active(&card->device.queue[queue]) ||
 	    virtio_device_pop(&card->device, queue, &card->taken) <= 0)
 		return 0;
-	length = take_frame(card, &card->taken);
+	length = take_frame(card, &card->taken, pair);
 	if (length == 0)
 		card->stats.transmit_bad++;
 	virtqueue_push(&card->device.queue[queue], card->taken.head, 0);
@@ -65,7 +69,7 @@ void net_card_take(struct net_card *card)
 			return;
 		/* The queues in turn, so that none keeps the others waiting. */
 		card->next_pair = (card->next_pair + 1) % card->config.pairs;
-		taken = take_one(card, 2 * card->next_pair + 1);
+		taken = take_one(card, card->next_pair);
 		idle = taken == 0 ? idle + 1 : 0;
 		if (idle == card->config.pairs)
 			return;

@@ -25,7 +25,7 @@
 #define VIRTIO_F_EVENT_IDX     29
 #define VIRTIO_F_VERSION_1     32
 
-#define VIRTIO_DEVICE_QUEUES 8
+#define VIRTIO_DEVICE_QUEUES 17 /* eight pairs of a network card, and its control queue */
 
 struct virtio_device;
 
@@ -56,6 +56,14 @@ struct virtio_device_ops {
 			    uint32_t length);
 	void (*config_write)(struct virtio_device *device, uint32_t offset, const void *from,
 			     uint32_t length);
+
+	/*
+	 * What the driver has told the device otherwise than by registers, for snapshots: of an
+	 * active device, behind its queues. restore comes after activate, before any notify; 0, or
+	 * -EINVAL: it makes no sense. Both NULL: nothing.
+	 */
+	void (*save)(const struct virtio_device *device, struct pack *pack);
+	int (*restore)(struct virtio_device *device, struct unpack *unpack);
 };
 
 /* What the transport does for a device. */

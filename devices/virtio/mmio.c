@@ -476,6 +476,8 @@ void virtio_mmio_save(const struct virtio_mmio *mmio, struct pack *pack)
 		pack_u64(pack, mmio->queue[i].device);
 		virtqueue_save(&device->queue[i], pack);
 	}
+	if (device->active && device->ops->save)
+		device->ops->save(device, pack);
 }
 
 static bool is_reachable(uint32_t status)
@@ -541,6 +543,8 @@ int virtio_mmio_restore(struct virtio_mmio *mmio, struct unpack *unpack, struct 
 		virtqueue_set_position(&device->queue[i], &position[i]);
 	if (ret == 0)
 		ret = activate_device(mmio, err);
+	if (ret == 0 && device->ops->restore && device->ops->restore(device, unpack) < 0)
+		ret = err_set(err, EINVAL, "%s: its own state makes no sense", device->name);
 	for (i = 0; ret == 0 && i < device->queue_count; i++)
 		virtio_mmio_notify(mmio, i);
 	/* An edge that was on its way when the state was saved may not be in it. A driver that has

@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "devices/blk/blk.h"
 #include "devices/legacy/uart.h"
+#include "devices/net/card.h"
 #include "devices/rng/rng.h"
 #include "tests/unit/fake_guest.h"
 #include "tests/unit/forged_snapshot.h"
@@ -56,7 +58,8 @@ static void fuzz_file(struct fuzz_script *script)
 		return;
 	}
 	FUZZ_REQUIRE(snapshot.cpus >= 1 && snapshot.cpus <= VM_CPUS_MAX);
-	FUZZ_REQUIRE(snapshot.disk_queues >= 1 && snapshot.disk_queues <= VIRTIO_DEVICE_QUEUES);
+	FUZZ_REQUIRE(snapshot.disk_queues >= 1 && snapshot.disk_queues <= BLK_QUEUES);
+	FUZZ_REQUIRE(snapshot.net_queues >= 1 && snapshot.net_queues <= NET_CARD_PAIRS);
 	for (i = 0; i < snapshot.extent_count; i++)
 		FUZZ_REQUIRE(range_within(snapshot.extents[i].offset, snapshot.extents[i].length,
 					  length));

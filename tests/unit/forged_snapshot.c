@@ -40,6 +40,7 @@ void forged_snapshot_init(struct forged_snapshot *forged)
 		.cpus = 2,
 		.devices = 2,
 		.disk_queues = 3,
+		.net_queues = 2,
 		.fingerprint = 0x12345678,
 		.ring0 = 1,
 		.extent_count = FORGED_SNAPSHOT_EXTENTS,
@@ -107,6 +108,7 @@ static void add_sections(const struct forged_snapshot *forged, struct pack *file
 	pack_u32(&payload, forged->fingerprint);
 	pack_u64(&payload, 1000); /* the host's time stamp counter */
 	pack_u32(&payload, forged->disk_queues);
+	pack_u32(&payload, forged->net_queues);
 	add_section(forged, file, SNAPSHOT_CONFIG, 0, &payload);
 	pack_bytes(&payload, FORGED_SNAPSHOT_KEY, strlen(FORGED_SNAPSHOT_KEY));
 	add_section(forged, file, SNAPSHOT_KEY, 0, &payload);

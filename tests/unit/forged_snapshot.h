@@ -23,7 +23,7 @@ struct forged_snapshot {
 	uint32_t arch, version;
 	char build[SNAPSHOT_BUILD_BYTES];
 	uint64_t memory;
-	uint32_t cpus, devices, fingerprint, disk_queues;
+	uint32_t cpus, devices, fingerprint, disk_queues, net_queues;
 	uint8_t ring0;
 	struct snapshot_extent extent[FORGED_SNAPSHOT_EXTENTS];
 	uint32_t extent_count; /* as the file says; all FORGED_SNAPSHOT_EXTENTS are there */

@@ -1,156 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "devices/net/card.h"
-
-#include <errno.h>
-#include <string.h>
-
-#include "tests/unit/fake_guest.h"
-#include "tests/unit/unit.h"
-
-#define HEADER	  12
-#define F_CSUM	  (UINT64_C(1) << 0)
-#define F_GCSUM	  (UINT64_C(1) << 1)
-#define F_MRG	  (UINT64_C(1) << 15)
-#define F_STATUS  (UINT64_C(1) << 16)
-#define F_CTRL	  (UINT64_C(1) << 17)
-#define F_MQ	  (UINT64_C(1) << 22)
-#define BUFFER	  2048
-#define RX	  (&guest.queue[0])
-#define TX	  (&guest.queue[1])
-#define ALL_BASIC (F_CSUM | F_GCSUM | F_MRG | F_STATUS)
-
-static struct fake_guest guest;
-static struct loop *loop;
-static struct net_card *card;
-static uint64_t buffer[256];
-
-/* The owner. */
-static bool has_room;
-static unsigned sent, drained, resets, partials;
-static uint8_t last[NET_CARD_FRAME_MAX];
-static size_t last_length;
-static bool answers; /* each frame by itself, at once */
-
-static bool owner_room(void *arg)
-{
-	(void)arg;
-	return has_room;
-}
-
-static void owner_transmit(void *arg, uint8_t *frame, size_t length, bool partial)
-{
-	(void)arg;
-	sent++;
-	partials += partial;
-	memcpy(last, frame, length);
-	last_length = length;
-	if (answers)
-		net_card_receive(card, last, length);
-}
-
-static void owner_drained(void *arg)
-{
-	(void)arg;
-	drained++;
-}
-
-static void owner_reset(void *arg)
-{
-	(void)arg;
-	resets++;
-}
-
-static const struct net_card_ops ops = {.room = owner_room,
-					.transmit = owner_transmit,
-					.drained = owner_drained,
-					.reset = owner_reset};
-
-static void stop(void *arg)
-{
-	loop_stop(arg);
-}
-
-/* Runs what is deferred, and what that defers, until nothing is. */
-static void run(void)
-{
-	struct loop_timer timer = {.expired = stop, .arg = loop};
-
-	loop_timer_start(loop, &timer, 1000000);
-	ck_assert_int_eq(loop_run(loop), 0);
-}
-
-static void create(unsigned pairs)
-{
-	struct net_card_config config = {.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = pairs};
-
-	has_room = true;
-	sent = drained = resets = partials = 0;
-	answers = false;
-	ck_assert_int_eq(loop_create(&loop), 0);
-	ck_assert_int_eq(net_card_create(&card, loop, &config), 0);
-	net_card_set_owner(card, &ops, NULL);
-	net_card_set_link(card, true);
-	fake_guest_init(&guest, MIB(4));
-	fake_guest_attach(&guest, net_card_device(card));
-}
-
-static void begin(uint64_t features)
-{
-	create(1);
-	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_DEVICE_ID), 1);
-	ck_assert(fake_guest_bring_up(&guest, features));
-}
-
-static void end(void)
-{
-	net_card_destroy(card);
-	loop_destroy(loop);
-	fake_guest_destroy(&guest);
-}
-
-static struct net_card_stats stats(void)
-{
-	struct net_card_stats now;
-
-	net_card_stats(card, &now);
-	return now;
-}
-
-/* Offers receive buffers of a length. */
-static void give(unsigned count, uint32_t length)
-{
-	unsigned i;
-
-	for (i = 0; i < count; i++) {
-		buffer[i] = fake_guest_alloc(&guest, length, 16);
-		fake_queue_add_one(RX, buffer[i], length, true);
-	}
-	fake_queue_kick(RX);
-}
-
-/* Offers a frame of the guest in two pieces, each byte the low byte of its place. */
-static void offer(struct fake_queue *queue, size_t length, uint8_t flags, uint8_t gso)
-{
-	uint64_t at = fake_guest_alloc(&guest, HEADER + length, 16);
-	struct fake_piece piece[2] = {{at, HEADER + 10, false},
-				      {at + HEADER + 10, (uint32_t)length - 10, false}};
-	uint8_t *bytes = fake_guest_at(&guest, at);
-	size_t i;
-
-	bytes[0] = flags;
-	bytes[1] = gso;
-	for (i = 0; i < length; i++)
-		bytes[HEADER + i] = (uint8_t)i;
-	fake_queue_add(queue, piece, 2);
-}
-
-static void fill(uint8_t *frame, size_t length)
-{
-	size_t i;
-
-	for (i = 0; i < length; i++)
-		frame[i] = (uint8_t)(i * 7);
-}
+#include "tests/unit/net_card_host.h"
 
 START_TEST(the_configuration_is_told)
 {
@@ -563,27 +412,7 @@ START_TEST(a_saved_card_goes_on)
 }
 END_TEST
 
-/* --- several pairs --- */
-
-/* A command on the control queue; its answer. */
-static int command(struct fake_queue *queue, uint8_t class, uint8_t cmd, uint16_t value,
-		   uint32_t length)
-{
-	uint64_t at = fake_guest_alloc(&guest, 16, 16);
-	struct fake_piece piece[2] = {{at, length, false}, {at + 8, 1, true}};
-	uint8_t *bytes = fake_guest_at(&guest, at);
-	uint32_t head, written;
-
-	bytes[0] = class;
-	bytes[1] = cmd;
-	store_le16(bytes + 2, value);
-	bytes[8] = 77;
-	fake_queue_add(queue, piece, 2);
-	fake_queue_kick(queue);
-	ck_assert(fake_queue_take_used(queue, &head, &written));
-	ck_assert_uint_eq(written, 1);
-	return bytes[8];
-}
+/* --- rates --- */
 
 /* A second's worth at once; a frame may overdraw it, and the next waits for that. */
 START_TEST(what_is_over_the_rate_waits_in_the_ring)
@@ -677,65 +506,6 @@ START_TEST(a_rate_lets_the_rest_pass_later)
 }
 END_TEST
 
-START_TEST(several_pairs_are_used_by_command)
-{
-	struct fake_queue *ctrl = &guest.queue[6];
-	uint8_t frame[64] = {0};
-	unsigned i, port, used[3] = {0};
-
-	create(3);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 8, 2), 3);
-	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC | F_CTRL | F_MQ));
-	for (i = 0; i < 3; i++) {
-		offer(&guest.queue[2 * i + 1], 60, 0, 0);
-		fake_queue_kick(&guest.queue[2 * i + 1]);
-	}
-	run();
-	ck_assert_uint_eq(sent, 3);
-	ck_assert_int_eq(command(ctrl, 4, 0, 0, 4), 1);
-	ck_assert_int_eq(command(ctrl, 4, 0, 4, 4), 1);
-	ck_assert_int_eq(command(ctrl, 4, 1, 2, 4), 1);
-	ck_assert_int_eq(command(ctrl, 1, 0, 2, 4), 1);
-	ck_assert_int_eq(command(ctrl, 4, 0, 3, 3), 1);
-	for (i = 0; i < 3; i++)
-		for (port = 0; port < 60; port++)
-			fake_queue_add_one(&guest.queue[2 * i], fake_guest_alloc(&guest, 256, 16),
-					   256, true);
-	frame[12] = 8; /* IPv4 */
-	for (port = 0; port < 30; port++) {
-		store_be16(frame + 34, (uint16_t)port);
-		net_card_receive(card, frame, sizeof(frame));
-	}
-	ck_assert_uint_eq(fake_queue_used_index(&guest.queue[0]), 30); /* still one pair */
-	ck_assert_int_eq(command(ctrl, 4, 0, 3, 4), 0);
-	for (port = 0; port < 30; port++) {
-		store_be16(frame + 34, (uint16_t)port);
-		net_card_receive(card, frame, sizeof(frame));
-	}
-	used[0] = fake_queue_used_index(&guest.queue[0]) - 30;
-	used[1] = fake_queue_used_index(&guest.queue[2]);
-	used[2] = fake_queue_used_index(&guest.queue[4]);
-	ck_assert_uint_eq(used[0] + used[1] + used[2], 30);
-	ck_assert_uint_gt(used[0], 0);
-	ck_assert_uint_gt(used[1], 0);
-	ck_assert_uint_gt(used[2], 0);
-	end();
-}
-END_TEST
-
-START_TEST(the_control_queue_moves_without_several_pairs)
-{
-	create(2);
-	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC | F_CTRL));
-	ck_assert_int_eq(command(&guest.queue[2], 4, 0, 2, 4), 1);
-	offer(TX, 60, 0, 0);
-	fake_queue_kick(TX);
-	run();
-	ck_assert_uint_eq(sent, 1);
-	end();
-}
-END_TEST
-
 UNIT_MAIN("net_card", the_configuration_is_told, bad_configurations_are_refused,
 	  a_frame_of_the_guest_comes_whole, malformed_frames_are_completed_and_counted,
 	  frames_wait_while_the_owner_has_no_room, many_frames_are_taken_in_turns,
@@ -746,5 +516,4 @@ UNIT_MAIN("net_card", the_configuration_is_told, bad_configurations_are_refused,
 	  while_the_link_is_down_nothing_passes, a_reset_in_flight_forgets_everything,
 	  a_broken_ring_stops_and_a_reset_heals, a_saved_card_goes_on,
 	  what_is_over_the_rate_waits_in_the_ring, frames_for_the_guest_wait_for_the_rate_in_bounds,
-	  a_rate_lets_the_rest_pass_later, several_pairs_are_used_by_command,
-	  the_control_queue_moves_without_several_pairs)
+	  a_rate_lets_the_rest_pass_later)

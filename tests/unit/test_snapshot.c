@@ -69,6 +69,7 @@ START_TEST(a_valid_file_says_what_is_in_it)
 	ck_assert_uint_eq(snapshot.memory, FORGED_SNAPSHOT_MEMORY);
 	ck_assert_uint_eq(snapshot.cpus, 2);
 	ck_assert_uint_eq(snapshot.disk_queues, 3);
+	ck_assert_uint_eq(snapshot.net_queues, 2);
 	ck_assert_uint_eq(snapshot.devices, 2);
 	ck_assert(snapshot.ring0_emulated);
 	ck_assert_uint_eq(snapshot.cpu_fingerprint, 0x12345678);

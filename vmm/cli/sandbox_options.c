@@ -156,10 +156,20 @@ static int set_disk_rate(void *arg, const char *value, struct err *err)
 static int set_disk_queues(void *arg, const char *value, struct err *err)
 {
 	uint64_t queues;
-	int ret = cli_parse_number(value, 1, VIRTIO_DEVICE_QUEUES, &queues, err);
+	int ret = cli_parse_number(value, 1, BLK_QUEUES, &queues, err);
 
 	if (ret == 0)
-		((struct sandbox_options *)arg)->sandbox.machine.disk_queues = (unsigned)queues;
+		((struct sandbox_options *)arg)->sandbox.machine.queues.disk = (unsigned)queues;
+	return ret;
+}
+
+static int set_net_queues(void *arg, const char *value, struct err *err)
+{
+	uint64_t queues;
+	int ret = cli_parse_number(value, 1, NET_CARD_PAIRS, &queues, err);
+
+	if (ret == 0)
+		((struct sandbox_options *)arg)->sandbox.machine.queues.net = (unsigned)queues;
 	return ret;
 }
 
@@ -185,6 +195,8 @@ const struct cli_option sandbox_option_table[] = {
 	 set_disk_rate},
 	{"disk-queues", 0, "N", "queues of each disk, 1 to 8 (1): one a processor at most",
 	 set_disk_queues},
+	{"net-queues", 0, "N",
+	 "queue pairs of the network card, 1 to 8 (1): one a processor at most", set_net_queues},
 	{"on-ask", 0, "CMD", "a command that answers where a rule says ask: see cordon ask",
 	 set_on_ask},
 	{"console", 0, NULL, "show the guest's console on stderr", set_console},
@@ -203,9 +215,18 @@ void sandbox_options_init(struct sandbox_options *options)
 	options->sandbox.machine = (struct machine_config){
 		.memory = MACHINE_MEMORY_DEFAULT,
 		.cpus = 1,
-		.disk_queues = 1,
+		.queues = {.disk = 1, .net = 1},
 		.console_fd = -1,
 	};
+}
+
+/* The guest's kernel has no use for more than a queue a processor. */
+static int check_queues(const char *option, unsigned queues, unsigned cpus, struct err *err)
+{
+	if (queues <= cpus)
+		return 0;
+	return err_set(err, EINVAL, "%s %u: the sandbox has %u processor%s: give --cpus %u", option,
+		       queues, cpus, cpus > 1 ? "s" : "", queues);
 }
 
 /* What no option says is as the policy limits it; an option can't ask for more. */
@@ -233,12 +254,10 @@ static int apply_limits(struct sandbox_options *options, struct err *err)
 		ret = sandbox_options_set_disk(options, disk, err);
 	machine->memory = memory & ~(MIB(2) - 1);
 	machine->cpus = (unsigned)min_u64(cpus, VM_CPUS_MAX);
-	/* The guest's kernel has no use for more. */
-	if (ret == 0 && machine->disk_queues > machine->cpus)
-		ret = err_set(err, EINVAL,
-			      "--disk-queues %u: the sandbox has %u processor%s: give --cpus %u",
-			      machine->disk_queues, machine->cpus, machine->cpus > 1 ? "s" : "",
-			      machine->disk_queues);
+	if (ret == 0)
+		ret = check_queues("--disk-queues", machine->queues.disk, machine->cpus, err);
+	if (ret == 0)
+		ret = check_queues("--net-queues", machine->queues.net, machine->cpus, err);
 	return ret;
 }
 

@@ -21,6 +21,18 @@ static const char *text_in(const json_t *body, const char *name)
 	return text ? text : "-";
 }
 
+static void print_queues(const json_t *stats)
+{
+	const json_t *queues = json_object_get(stats, "net_queues"), *queue;
+	size_t i;
+
+	for (i = 0; i < json_array_size(queues); i++) {
+		queue = json_array_get(queues, i);
+		printf("net_queue_%-8zu %lld frames sent, %lld received\n", i,
+		       number_in(queue, "out"), number_in(queue, "in"));
+	}
+}
+
 static void print_flows(const json_t *stats)
 {
 	const json_t *flows = json_object_get(stats, "flows"), *flow;
@@ -71,6 +83,7 @@ static void print_stats(const json_t *stats)
 
 	json_object_foreach((json_t *)(uintptr_t)stats, name, value) if (json_is_integer(value))
 		printf("%-18s %lld\n", name, (long long)json_integer_value(value));
+	print_queues(stats);
 	print_flows(stats);
 }
 

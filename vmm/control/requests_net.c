@@ -184,6 +184,24 @@ static void list_flows(void *arg, const struct policy *policy)
 		json_array_append_new(flows->list, describe_flow(flow, policy, now_ns));
 }
 
+/* Frames of each queue pair of the card, where there are several. */
+static void describe_pairs(const struct net_card *card, json_t *body)
+{
+	struct net_card_stats stats = {.pairs = 0};
+	json_t *list = json_array();
+	unsigned i;
+
+	if (card)
+		net_card_stats(card, &stats);
+	for (i = 0; i < stats.pairs && stats.pairs > 1; i++)
+		json_array_append_new(list, json_pack("{s:I,s:I}", "out",
+						      (json_int_t)stats.pair[i].transmitted, "in",
+						      (json_int_t)stats.pair[i].received));
+	if (json_array_size(list) > 0)
+		json_object_set(body, "net_queues", list);
+	json_decref(list);
+}
+
 void describe_network(struct monitor *monitor, json_t *body)
 {
 	struct flow_list flows = {.network = &monitor->sandbox.network};
@@ -199,4 +217,5 @@ void describe_network(struct monitor *monitor, json_t *body)
 	json_object_set_new(body, "net_questions_open", json_integer((json_int_t)stats.asks));
 	json_object_set_new(body, "net_flows", json_integer((json_int_t)stats.flows));
 	json_object_set_new(body, "flows", flows.list);
+	describe_pairs(flows.network->card, body);
 }

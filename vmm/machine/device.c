@@ -102,14 +102,14 @@ static int create_legacy(struct machine_devices *devices, const struct machine_d
 	return vm_connect_irq(vm, &devices->vmgenid_irq, err);
 }
 
-static int create_net(struct machine_devices *devices, struct err *err)
+static int create_net(struct machine_devices *devices, unsigned pairs, struct err *err)
 {
 	/*
 	 * The same in every sandbox, so that a template's guest has the right one: nobody else is
 	 * on its wire. An MTU lets a driver set less.
 	 */
-	static const struct net_card_config config = {
-		.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02}, .mtu = 65520, .pairs = 1};
+	const struct net_card_config config = {
+		.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02}, .mtu = 65520, .pairs = pairs};
 	int ret = net_card_create(&devices->net, devices->loop, &config);
 
 	if (ret < 0)
@@ -135,7 +135,8 @@ static int create_disks(struct machine_devices *devices, unsigned queues, struct
 }
 
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
-		   unsigned disk_queues, const struct machine_device_hooks *hooks, struct err *err)
+		   const struct machine_queues *queues, const struct machine_device_hooks *hooks,
+		   struct err *err)
 {
 	int ret;
 
@@ -154,8 +155,8 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 		return err_code(err, -ret, "entropy device");
 	ret = attach(devices, rng_device(devices->rng), err);
 	if (ret == 0)
-		ret = create_net(devices, err);
-	return ret == 0 ? create_disks(devices, disk_queues, err) : ret;
+		ret = create_net(devices, queues->net, err);
+	return ret == 0 ? create_disks(devices, queues->disk, err) : ret;
 }
 
 int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,

@@ -60,6 +60,11 @@ struct machine_devices {
 	unsigned virtio_count;
 };
 
+struct machine_queues {
+	unsigned disk; /* of each disk, 1 to BLK_QUEUES */
+	unsigned net;  /* pairs of the network card, 1 to NET_CARD_PAIRS */
+};
+
 struct machine_device_hooks {
 	void (*console)(void *arg, const uint8_t *bytes, size_t length);
 	void (*reset)(void *arg);
@@ -68,11 +73,12 @@ struct machine_device_hooks {
 };
 
 /*
- * Makes every device and connects it. vsock_path: see devices/vsock/vsock.h, or NULL.
- * disk_queues: of each disk, 1 to VIRTIO_DEVICE_QUEUES. Call devices_destroy() also after an error.
+ * Makes every device and connects it. vsock_path: see devices/vsock/vsock.h, or NULL. Call
+ * devices_destroy() also after an error.
  */
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
-		   unsigned disk_queues, const struct machine_device_hooks *hooks, struct err *err);
+		   const struct machine_queues *queues, const struct machine_device_hooks *hooks,
+		   struct err *err);
 
 /*
  * Puts a disk (number below MACHINE_DISKS) in; the device owns it from now on, also on failure.

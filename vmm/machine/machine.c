@@ -303,7 +303,7 @@ static int create_parts(struct machine *machine, struct err *err)
 		ret = create_vm(machine, err);
 	if (ret == 0)
 		ret = devices_create(&machine->devices, &machine->vm, config->vsock_path,
-				     config->disk_queues, &hooks, err);
+				     &config->queues, &hooks, err);
 	if (ret < 0)
 		return ret;
 	timeline_mark(&machine->timeline, TIMELINE_VM);
@@ -334,10 +334,13 @@ int machine_create(struct machine *machine, struct loop *loop, const struct mach
 	if (config->restore) {
 		machine->config.memory = config->restore->memory;
 		machine->config.cpus = config->restore->cpus;
-		machine->config.disk_queues = config->restore->disk_queues;
+		machine->config.queues.disk = config->restore->disk_queues;
+		machine->config.queues.net = config->restore->net_queues;
 	}
-	if (machine->config.disk_queues == 0)
-		machine->config.disk_queues = 1;
+	if (machine->config.queues.disk == 0)
+		machine->config.queues.disk = 1;
+	if (machine->config.queues.net == 0)
+		machine->config.queues.net = 1;
 	if (machine->config.cpus < 1 || machine->config.cpus > VM_CPUS_MAX)
 		return err_set(err, EINVAL, "%u processors: give 1 to %d", machine->config.cpus,
 			       VM_CPUS_MAX);

@@ -32,7 +32,7 @@ struct root_config;
 struct machine_config {
 	uint64_t memory; /* bytes of guest RAM, a multiple of 2 MiB */
 	unsigned cpus;
-	unsigned disk_queues;		/* of each disk, 1 to VIRTIO_DEVICE_QUEUES; 0: 1 */
+	struct machine_queues queues;	/* of its devices; 0: 1 */
 	const char *kernel;		/* path */
 	const char *initrd;		/* path or NULL */
 	const char *cmdline_append;	/* or NULL */

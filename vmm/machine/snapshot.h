@@ -17,7 +17,7 @@
 #include "vmm/base/err.h"
 #include "vmm/base/pack.h"
 
-#define SNAPSHOT_VERSION     2
+#define SNAPSHOT_VERSION     3
 #define SNAPSHOT_EXTENTS_MAX 1024
 #define SNAPSHOT_KEY_MAX     8192 /* bytes of the text that says what a template was made from */
 
@@ -34,7 +34,7 @@ struct snapshot {
 	uint8_t *state; /* the sections, checked */
 	size_t state_length;
 	uint64_t memory; /* bytes of guest RAM */
-	uint32_t cpus, devices, disk_queues;
+	uint32_t cpus, devices, disk_queues, net_queues;
 	bool ring0_emulated;
 	uint32_t cpu_fingerprint;
 	uint64_t host_tsc; /* when it was taken */

@@ -121,8 +121,10 @@ static int read_config(struct snapshot *snapshot, struct err *err)
 	snapshot->cpu_fingerprint = unpack_u32(&config);
 	snapshot->host_tsc = unpack_u64(&config);
 	snapshot->disk_queues = unpack_u32(&config);
+	snapshot->net_queues = unpack_u32(&config);
 	if (!unpack_done(&config) || snapshot->cpus < 1 || snapshot->cpus > VM_CPUS_MAX ||
-	    snapshot->disk_queues < 1 || snapshot->disk_queues > VIRTIO_DEVICE_QUEUES ||
+	    snapshot->disk_queues < 1 || snapshot->disk_queues > BLK_QUEUES ||
+	    snapshot->net_queues < 1 || snapshot->net_queues > NET_CARD_PAIRS ||
 	    snapshot->memory % SNAPSHOT_PAGE != 0)
 		return err_set(err, EINVAL, "its configuration makes no sense");
 	snapshot->key = strndup((const char *)key.data, key.length);

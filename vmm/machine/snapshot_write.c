@@ -162,7 +162,8 @@ static void pack_config(struct machine *machine, struct pack *state, const char 
 	pack_u8(&payload, machine->vm.ring0_emulated);
 	pack_u32(&payload, vm_cpu_fingerprint(&machine->vm));
 	pack_u64(&payload, __rdtsc());
-	pack_u32(&payload, machine->config.disk_queues);
+	pack_u32(&payload, machine->config.queues.disk);
+	pack_u32(&payload, machine->config.queues.net);
 	snapshot_add_section(state, SNAPSHOT_CONFIG, 0, &payload);
 	pack_bytes(&payload, key, strlen(key));
 	snapshot_add_section(state, SNAPSHOT_KEY, 0, &payload);

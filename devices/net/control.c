@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control queue (5.1.6.5): how many pairs the driver uses. */
+#include "devices/net/internal.h"
+#include "vmm/base/bytes.h"
+
+#define TURN_COMMANDS  16
+#define COMMAND_LENGTH 4 /* class, command, number of pairs (le16) */
+#define CLASS_MQ       4
+#define MQ_PAIRS_SET   0
+#define ANSWER_OK      0
+#define ANSWER_ERR     1
+
+static unsigned control_queue(const struct net_card *card)
+{
+	return net_negotiated(card, NET_F_MQ) ? 2 * card->config.pairs : 2;
+}
+
+bool net_control_is(const struct net_card *card, unsigned queue)
+{
+	return net_negotiated(card, NET_F_CTRL_VQ) && queue == control_queue(card);
+}
+
+/* The one command that there is; all others are answered with an error, and change nothing. */
+static uint8_t run_command(struct net_card *card, const struct virtio_chain *chain)
+{
+	uint8_t command[COMMAND_LENGTH];
+	unsigned pairs;
+
+	if (chain->readable_length != sizeof(command))
+		return ANSWER_ERR;
+	virtio_chain_read(chain, 0, command, sizeof(command));
+	if (command[0] != CLASS_MQ || command[1] != MQ_PAIRS_SET || !net_negotiated(card, NET_F_MQ))
+		return ANSWER_ERR;
+	pairs = load_le16(command + 2);
+	if (pairs < 1 || pairs > card->config.pairs)
+		return ANSWER_ERR;
+	card->pairs_used = pairs;
+	/* Before the answer: nothing comes on the others from then on (5.1.6.5.6.2). */
+	net_card_gather(card);
+	return ANSWER_OK;
+}
+
+void net_control_run(struct net_card *card)
+{
+	unsigned queue = control_queue(card), turn;
+	uint8_t answer;
+	uint32_t written;
+
+	if (!net_control_is(card, queue) || queue >= card->device.queue_count ||
+	    !virtqueue_active(&card->device.queue[queue]))
+		return;
+	for (turn = 0; turn < TURN_COMMANDS; turn++) {
+		if (virtio_device_pop(&card->device, queue, &card->taken) <= 0)
+			return;
+		written = 0;
+		/* What can't be answered is not done. */
+		if (card->taken.writable_length > 0) {
+			answer = run_command(card, &card->taken);
+			written = (uint32_t)virtio_chain_write(&card->taken, 0, &answer,
+							       sizeof(answer));
+		}
+		virtqueue_push(&card->device.queue[queue], card->taken.head, written);
+		net_card_interrupt_later(card, queue);
+	}
+	/* The rest after others had their turn. */
+	loop_defer(card->loop, &card->transmit);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Automatic receive steering (5.1.6.5.6): which pair a flow's frames belong to. */
+#include "devices/net/internal.h"
+#include "vmm/base/bytes.h"
+
+#define AT_TYPE	      12
+#define AT_PROTOCOL   23
+#define AT_SOURCE     26
+#define AT_TARGET     30
+#define AT_PORTS      34
+#define FRAME_SHORT   38 /* up to and with the ports */
+#define TYPE_IPV4     0x0800
+#define PROTOCOL_TCP  6
+#define PROTOCOL_UDP  17
+#define STEERING_BITS 10
+
+_Static_assert(1u << STEERING_BITS == NET_STEERING, "the table's size");
+
+/*
+ * A number that both directions of a flow have in common, below NET_STEERING. What does not look
+ * like IPv4 has 0. (Nobody has checked a guest's frame yet: this decides about nothing but speed.)
+ */
+static unsigned hash_of(const uint8_t *frame, size_t length)
+{
+	uint32_t hash;
+
+	if (length < FRAME_SHORT || load_be16(frame + AT_TYPE) != TYPE_IPV4)
+		return 0;
+	/* A sum is the same whichever end sent it. */
+	hash = load_be32(frame + AT_SOURCE) + load_be32(frame + AT_TARGET) + frame[AT_PROTOCOL];
+	if (frame[AT_PROTOCOL] == PROTOCOL_TCP || frame[AT_PROTOCOL] == PROTOCOL_UDP)
+		hash += ((uint32_t)load_be16(frame + AT_PORTS) + load_be16(frame + AT_PORTS + 2))
+			<< 8;
+	return hash * 0x9e3779b1u >> (32 - STEERING_BITS);
+}
+
+void net_steer_reset(struct net_card *card)
+{
+	memset(card->steering, NET_UNSTEERED, sizeof(card->steering));
+}
+
+unsigned net_steer_pair(const struct net_card *card, const uint8_t *frame, size_t length)
+{
+	unsigned hash, pair;
+
+	if (card->pairs_used == 1)
+		return 0;
+	hash = hash_of(frame, length);
+	pair = card->steering[hash];
+	/* The guest has sent nothing yet, or on a pair that it has switched off since. */
+	if (pair >= card->pairs_used)
+		pair = hash % card->pairs_used;
+	return virtqueue_active(&card->device.queue[2 * pair]) ? pair : 0;
+}
+
+void net_steer_note(struct net_card *card, const uint8_t *frame, size_t length, unsigned pair)
+{
+	if (card->pairs_used > 1)
+		card->steering[hash_of(frame, length)] = (uint8_t)pair;
+}

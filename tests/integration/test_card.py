@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network card of a sandbox: queue pairs, rates, and what copies of a sandbox have of it."""
+import json
+import os
+import tempfile
+
+import cordon
+from cordon import run
+from test_network import GOOD, in_world
+
+RULES = """policy 1
+net allow tcp  host:9000 good.test:8000
+net allow udp  93.184.216.34/32:123
+"""
+
+# Functions of all scripts here: net runs programs/net.c in a sandbox, on one of its processors.
+PROLOGUE = r"""set -e
+export XDG_RUNTIME_DIR="$work"
+boxes=box
+cleanup() { for box in $boxes; do "$cordon" kill $box 2>/dev/null; done; true; }
+trap cleanup EXIT
+cd "$work"
+put() { "$cordon" exec $1 -- sh -c 'cat >/tmp/net; chmod 755 /tmp/net' <"$net"; }
+on() { "$cordon" exec $1 -- taskset $2 /tmp/net $3; }
+"""
+
+
+def script(text, rules=RULES, **task):
+    """Runs a script with a sandbox of its own in a small Internet: its output, and the audit log."""
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
+        environment = {"work": folder, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
+                       "audit": os.path.join(folder, "audit"),
+                       "policy": os.path.join(folder, "policy")}
+        with open(environment["policy"], "w", encoding="utf-8") as file:
+            file.write(rules)
+        result = in_world(["bash", "-c", PROLOGUE + text], environment, **task)
+        with open(environment["audit"], encoding="utf-8") as file:
+            result["audit"] = [json.loads(line) for line in file]
+    assert result["status"] == 0, result
+    return result
+
+
+QUEUES = r"""
+"$cordon" start --cpus 2 --net-queues 2 --policy "$policy" --audit "$audit" box </dev/null
+put box
+"$cordon" exec box -- ls /sys/class/net/eth0/queues
+"$cordon" stats --json box | tr -d '\n'; echo
+on box 1 udp:93.184.216.34:123:one
+"$cordon" stats --json box | tr -d '\n'; echo
+on box 2 udp:93.184.216.34:123:two
+on box 2 tcp:host:9000:two
+"$cordon" stats --json box | tr -d '\n'; echo
+boxes="box box-1"
+"$cordon" fork box 1
+"$cordon" exec box-1 -- ls /sys/class/net/eth0/queues
+on box-1 1 udp:93.184.216.34:123:three
+on box-1 2 tcp:host:9000:four
+"$cordon" stats --json box-1 | tr -d '\n'; echo
+on box 1 tcp:host:9000:five
+"""
+
+
+@cordon.limit(600)
+def test_several_queues():
+    """Two processors with a queue pair each: what one sends is answered on its pair, also in a fork."""
+    lines = script(QUEUES)["stdout"].splitlines()
+    names = ["rx-0", "rx-1", "tx-0", "tx-1"]
+    assert lines[0:4] == names, lines
+    before, one, two = (json.loads(lines[at])["net_queues"] for at in (4, 6, 9))
+    assert lines[5] == f"udp:{GOOD}:123:one: got heard one", lines
+    assert lines[7] == f"udp:{GOOD}:123:two: got heard two", lines
+    assert lines[8] == "tcp:host:9000:two: got served by 127.0.0.1:9000", lines
+    assert len(before) == len(one) == len(two) == 2, lines
+    assert one[0]["out"] > before[0]["out"] and one[0]["in"] > before[0]["in"], lines
+    # A datagram and its answer, three segments and more of the connection.
+    assert two[1]["out"] >= one[1]["out"] + 4 and two[1]["in"] >= one[1]["in"] + 3, lines
+    assert lines[10] == "box-1" and lines[11:15] == names, lines
+    assert lines[15] == f"udp:{GOOD}:123:three: got heard three", lines
+    assert lines[16] == "tcp:host:9000:four: got served by 127.0.0.1:9000", lines
+    fork = json.loads(lines[17])["net_queues"]
+    assert len(fork) == 2 and all(pair["out"] > 0 and pair["in"] > 0 for pair in fork), lines
+    assert lines[18] == "tcp:host:9000:five: got served by 127.0.0.1:9000", lines
+
+
+def test_bad_queues():
+    """More pairs than processors, or than there can be, or none: one line, and nothing runs."""
+    run("true", options=["--net-queues", "2"]).expect_error("--net-queues 2", "give --cpus 2")
+    run("true", options=["--cpus", "2", "--net-queues", "9"]).expect_error("--net-queues")
+    run("true", options=["--cpus", "2", "--net-queues", "0"]).expect_error("--net-queues")
+    run("true", options=["--cpus", "2", "--net-queues", "two"]).expect_error("--net-queues")
+    run("true", options=["--cpus", "2", "--net-queues", "2"]).expect(status=0)
