@@ -114,7 +114,10 @@ def test_git():
     if not ALL:
         raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
     cordon.need_program("git")
-    result = in_guest("export GIT_SSL_CAINFO=/tmp/ca.pem; git clone -q https://web.test:8443/repo.git a; "
+    # Again, where ring 0 is emulated: between connecting and speaking the first one loads its
+    # libraries, and passt has no patience with that (docs/network.md, known gaps).
+    result = in_guest("export GIT_SSL_CAINFO=/tmp/ca.pem; "
+                      "for try in 1 2 3; do git clone -q https://web.test:8443/repo.git a && break; done; "
                       "cat a/file; git clone -q https://other.test:8443/repo.git b; echo status $?", git=True)
     assert result["stdout"] == "under git\nstatus 128\n", result
     assert "Could not resolve host: other.test" in result["stderr"], result
@@ -123,7 +126,7 @@ def test_git():
 
 
 PIP = """set -- /usr/bin/python3 -m pip --isolated --disable-pip-version-check --no-cache-dir download -q \
-    --no-deps --cert /tmp/ca.pem --retries 0
+    --no-deps --cert /tmp/ca.pem --retries 2
 "$@" -d got --index-url https://web.test:8443/simple tiny; ls got
 "$@" -d none --index-url https://other.test:8443/simple tiny; echo status $?"""
 

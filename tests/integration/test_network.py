@@ -84,7 +84,12 @@ def test_rules_by_name():
                         "name:nothing.test", "name:mixed.test", "name:rebind.test",
                         f"udp:{GOOD}:123:time", f"udp:{OTHER}:123:time",
                         "http:web.test:80:web.test", "http:web.test:80:evil.test",
-                        "proxy:web.test:80:web.test", "tcp:web.test:80:SSH-2.0-x")
+                        "proxy:web.test:80:web.test", "tcp:web.test:80:SSH-2.0-x",
+                        f"tcp:{GOOD}:8009:x", rules=RULES + f"net allow tcp {GOOD}/32:8009\n")
+    # Permitted, but nobody listens: it is the peer that refuses, and the guest hears of it.
+    assert got[f"tcp:{GOOD}:8009:x"] == "Connection refused", result
+    ends = [line for line in result["audit"] if line.get("event") == "flow-end"]
+    assert sum(":8009 " in line["object"] + " " for line in ends) == 1, ends
     assert got["http:web.test:80:web.test"] == f"got served by {GOOD}:80", result
     assert got["tcp:good.test:8000"] == "got 220 first", result
     for name in ("tls", "split"):
@@ -111,7 +116,6 @@ def test_rules_by_name():
     assert ("tls.test", "allow") in verdicts(result, "connect"), result["audit"]
     assert ("evil.test", "deny") in verdicts(result, "connect"), result["audit"]
     assert ("nothing.test", "deny") in verdicts(result, "resolve"), result["audit"]
-    ends = [line for line in result["audit"] if line.get("event") == "flow-end"]
     assert any("good.test" in line["object"] and "in=9" in line["detail"] for line in ends), ends
 
 

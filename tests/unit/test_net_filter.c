@@ -172,6 +172,53 @@ START_TEST(a_reset_ends_a_connection_and_a_port_may_be_used_again)
 }
 END_TEST
 
+/* A reset without an acknowledgement would not end a connect() in the guest. */
+START_TEST(a_refusal_by_the_peer_is_understood)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+
+	begin(some, ARRAY_SIZE(some));
+	send_tcp(segment);
+	segment.flags = TCP_RST;
+	segment.sequence = 4711;
+	receive_tcp(segment);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest.frame.kind, FRAME_IS_TCP);
+	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_RST | TCP_ACK);
+	ck_assert_uint_eq(guest.frame.acknowledged, 1001);
+	ck_assert_uint_eq(guest.frame.source, NET_PEER);
+	ck_assert_uint_eq(guest.frame.source_port, 80);
+	ck_assert_uint_eq(stats().flows, 0);
+	/* One that is open is ended as the peer says. */
+	ck_assert(connects(NET_PEER, 80));
+	receive_tcp(segment);
+	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_RST);
+	ck_assert_uint_eq(guest.frame.sequence, 4711);
+	end();
+}
+END_TEST
+
+START_TEST(a_syn_that_comes_again_is_sent_on_where_it_may_be_lost)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+
+	begin(some, ARRAY_SIZE(some));
+	send_tcp(segment);
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, 2);
+	end();
+	once = true;
+	begin(some, ARRAY_SIZE(some));
+	once = false;
+	send_tcp(segment);
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(guest.count, 0);
+	ck_assert_uint_eq(stats().flows, 1);
+	end();
+}
+END_TEST
+
 START_TEST(data_in_front_of_the_handshake_is_refused)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
@@ -950,6 +997,8 @@ UNIT_MAIN("net_filter", arp_is_answered_by_us, the_router_answers_pings_and_refu
 	  another_source_is_dropped, an_allowed_connection_lives_and_is_logged,
 	  a_forbidden_connection_is_reset_at_once, segments_of_no_connection_are_reset,
 	  a_reset_ends_a_connection_and_a_port_may_be_used_again,
+	  a_refusal_by_the_peer_is_understood,
+	  a_syn_that_comes_again_is_sent_on_where_it_may_be_lost,
 	  data_in_front_of_the_handshake_is_refused, only_published_ports_are_reached_from_outside,
 	  a_published_connection_lives_and_ends, a_client_may_use_its_port_again,
 	  a_published_port_opens_nothing_else, published_datagrams_come_and_are_answered,

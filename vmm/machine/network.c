@@ -341,7 +341,7 @@ static void describe_wire(struct filter_config *filter, const struct tap_wire *w
 static int create_parts(struct network *network, const struct network_config *config,
 			struct err *err)
 {
-	struct filter_config filter = {.published = config->published};
+	struct filter_config filter = {.published = config->published, .once = !network->tap};
 	unsigned i;
 	int ret;
 

@@ -113,6 +113,8 @@ struct filter_config {
 	uint8_t card_mac[FRAME_MAC];   /* the card's, as the backend sees it */
 	uint8_t peer_mac[FRAME_MAC];   /* the backend's */
 	bool arp;		       /* the backend asks for the card's address (a tap) */
+	/* The backend loses no SYN, and takes one that comes twice for a fault (passt). */
+	bool once;
 	/* What the guest and the host's end are called outside; 0: nothing. The guest knows them by
 	 * other addresses, and does not reach them by these. */
 	uint32_t hidden[2];

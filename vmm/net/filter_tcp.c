@@ -121,9 +121,9 @@ void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uin
 			flow_end(&filter->flows, flow, FLOW_CLOSED);
 			flow = NULL;
 		}
-		if (flow)
+		if (flow && !filter->config.once)
 			filter_pass_to_peer(filter, bytes, frame->length);
-		else
+		else if (!flow)
 			open_connection(filter, frame, bytes, &key, now_ns);
 		return;
 	}
@@ -143,6 +143,20 @@ void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uin
 	filter_pass_to_peer(filter, bytes, frame->length);
 	if (frame->tcp_flags & TCP_RST)
 		flow_end(&filter->flows, flow, FLOW_CLOSED);
+}
+
+/*
+ * The peer refuses the connection. passt does so without acknowledging the SYN (20230309), and to
+ * such a reset a guest that is connecting does not listen: it would try again for minutes.
+ */
+static void refused_by_peer(struct filter *filter, const struct flow *flow,
+			    const struct frame *frame)
+{
+	struct frame reset = *frame;
+
+	reset.tcp_flags |= TCP_ACK;
+	reset.acknowledged = flow->sequence + 1;
+	filter_pass_to_guest(filter, filter->out, answer_reset_onwards(&reset, filter->out));
 }
 
 void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint8_t *bytes,
@@ -180,7 +194,11 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 	flow->peer_done |= !!(frame->tcp_flags & TCP_FIN);
 	flow->bytes_in += frame->payload_length;
 	keep(filter, flow, now_ns);
-	filter_pass_to_guest(filter, bytes, frame->length);
+	if ((frame->tcp_flags & (TCP_RST | TCP_ACK)) == TCP_RST && flow->class == FLOW_OPENING &&
+	    !flow->inbound)
+		refused_by_peer(filter, flow, frame);
+	else
+		filter_pass_to_guest(filter, bytes, frame->length);
 	if (frame->tcp_flags & TCP_RST)
 		flow_end(&filter->flows, flow, FLOW_CLOSED);
 }
