@@ -300,11 +300,12 @@ void vsock_destroy(struct vsock *vsock)
 	if (!vsock)
 		return;
 	vsock_listener_destroy(vsock->listener);
-	vsock_publish_end(vsock);
 	vsock_forget_streams(vsock);
 	vsock_inproc_tell(vsock);
 	drop_ends(vsock);
 	free_the_freed(vsock);
+	/* Their paths were told with each client until now. */
+	vsock_publish_end(vsock);
 	while ((service = vsock->services)) {
 		vsock->services = service->next;
 		free(service);

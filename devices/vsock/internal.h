@@ -124,6 +124,7 @@ struct vsock_unix_end {
 	bool write_shut;	   /* we have shut down our writing side */
 	bool silent;		   /* a published port's: nothing is said but what the guest says */
 	unsigned tries;		   /* of a connect that met a full backlog */
+	struct vsock_visit *visit; /* a published port's client that somebody is told of */
 };
 
 struct vsock_inproc_end {
@@ -187,6 +188,9 @@ struct vsock {
 	uint64_t guest_cid;
 	struct vsock_listener *listener;  /* NULL: no Unix sockets */
 	struct vsock_listener *published; /* those of published ports */
+	const struct vsock_visit_ops *visit_ops;
+	void *visit_arg;
+	uint64_t visits;
 	char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct vsock_service *services;
 
@@ -290,6 +294,8 @@ int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, cons
 void vsock_listener_destroy(struct vsock_listener *listener);
 /* All of vsock_publish(). */
 void vsock_publish_end(struct vsock *vsock);
+/* A client of theirs has gone; NULL is fine. */
+void vsock_visit_end(struct vsock *vsock, struct vsock_visit *visit);
 /* How long a handshake may take (tests). */
 void vsock_listener_set_patience(struct vsock_listener *listener, uint64_t ns);
 

@@ -104,9 +104,10 @@ static int64_t parse_line(const char *line, size_t length)
 
 /*
  * The guest is asked; until it has answered nothing is read from the client. The descriptor is
- * taken in any case.
+ * taken in any case, and visit, of a published port's client.
  */
-static void connect_guest(struct vsock *vsock, int fd, uint32_t port, bool silent)
+static void connect_guest(struct vsock *vsock, int fd, uint32_t port, bool silent,
+			  struct vsock_visit *visit)
 {
 	struct vsock_stream *stream;
 
@@ -114,9 +115,11 @@ static void connect_guest(struct vsock *vsock, int fd, uint32_t port, bool silen
 				  VSOCK_REQUESTED, &vsock_unix_end_ops, 0);
 	if (!stream) {
 		fd_close(&fd);
+		vsock_visit_end(vsock, visit);
 		return;
 	}
 	stream->unix_end.silent = silent;
+	stream->unix_end.visit = visit;
 	stream->owed = VSOCK_OWE_REQUEST;
 	if (vsock_unix_attach(stream, fd) < 0) {
 		vsock_stream_end(stream);
@@ -135,7 +138,7 @@ static void client_connect(struct client *client, uint32_t port)
 	loop_remove(vsock->loop, &client->source);
 	client->source.fd = -1;
 	client_end(client);
-	connect_guest(vsock, fd, port, false);
+	connect_guest(vsock, fd, port, false, NULL);
 }
 
 /*
@@ -196,6 +199,47 @@ static int client_new(struct vsock_listener *listener, int fd)
 	return 0;
 }
 
+/* --- clients of published ports ----------------------------------------------------------------
+ */
+
+void vsock_visit_end(struct vsock *vsock, struct vsock_visit *visit)
+{
+	if (!visit)
+		return;
+	vsock->visit_ops->ended(vsock->visit_arg, visit);
+	free(visit);
+}
+
+/* Somebody hears who it is before the guest hears of it. */
+static void receive_visit(struct vsock_listener *listener, int fd)
+{
+	struct vsock *vsock = listener->vsock;
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t length = sizeof(peer);
+	struct vsock_visit *visit = NULL;
+
+	if (vsock->visit_ops) {
+		visit = calloc(1, sizeof(*visit));
+		if (!visit) {
+			fd_close(&fd);
+			return;
+		}
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+		*visit = (struct vsock_visit){.path = listener->path,
+					      .port = listener->port,
+					      .number = ++vsock->visits,
+					      .uid = peer.uid,
+					      .pid = peer.pid,
+					      .begun_ns = loop_now_ns()};
+		if (!vsock->visit_ops->began(vsock->visit_arg, visit)) {
+			free(visit);
+			fd_close(&fd);
+			return;
+		}
+	}
+	connect_guest(vsock, fd, listener->port, true, visit);
+}
+
 static void rest_over(void *arg)
 {
 	watch(arg);
@@ -219,7 +263,7 @@ static void listener_ready(void *arg, uint32_t events)
 		if (fd < 0)
 			return;
 		if (listener->port)
-			connect_guest(listener->vsock, fd, listener->port, true);
+			receive_visit(listener, fd);
 		else if (client_new(listener, fd) < 0)
 			fd_close(&fd);
 	}
@@ -365,6 +409,12 @@ int vsock_publish(struct vsock *vsock, const char *path, uint32_t port, struct e
 	listener->next = vsock->published;
 	vsock->published = listener;
 	return ret;
+}
+
+void vsock_publish_watch(struct vsock *vsock, const struct vsock_visit_ops *ops, void *arg)
+{
+	vsock->visit_ops = ops;
+	vsock->visit_arg = arg;
 }
 
 void vsock_publish_open(struct vsock *vsock)

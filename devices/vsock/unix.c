@@ -46,8 +46,11 @@ static ssize_t unix_take(struct vsock_stream *stream, const struct iovec *iov, u
 	do {
 		sent = sendmsg(end->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
 	} while (sent < 0 && errno == EINTR);
-	if (sent > 0)
+	if (sent > 0) {
+		if (end->visit)
+			end->visit->from_guest += (uint64_t)sent;
 		return sent;
+	}
 	if (sent < 0 && errno != EAGAIN)
 		return -errno;
 	end->writable = false;
@@ -65,8 +68,11 @@ static ssize_t unix_give(struct vsock_stream *stream, const struct iovec *iov, u
 	do {
 		got = recvmsg(end->source.fd, &message, MSG_DONTWAIT);
 	} while (got < 0 && errno == EINTR);
-	if (got >= 0)
+	if (got >= 0) {
+		if (end->visit)
+			end->visit->to_guest += (uint64_t)got;
 		return got;
+	}
 	if (errno != EAGAIN)
 		return -errno;
 	end->readable = false;
@@ -132,6 +138,8 @@ static void unix_gone(struct vsock_stream *stream)
 
 	loop_remove(stream->vsock->loop, &end->source);
 	fd_close(&end->source.fd);
+	vsock_visit_end(stream->vsock, end->visit);
+	end->visit = NULL;
 	end->readable = false;
 	vsock_stream_detached(stream);
 }

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "devices/virtio/device.h"
@@ -91,6 +92,27 @@ int vsock_connect(struct vsock *vsock, uint32_t port, const struct vsock_stream_
  */
 int vsock_publish(struct vsock *vsock, const char *path, uint32_t port, struct err *err);
 void vsock_publish_open(struct vsock *vsock);
+
+/* A client's connection to such a socket. */
+struct vsock_visit {
+	const char *path;	       /* of the socket */
+	uint32_t port;		       /* of the guest */
+	uint64_t number;	       /* of the connection, from 1 on */
+	uid_t uid;		       /* who the client is, by the kernel's word */
+	pid_t pid;		       /* as it connected */
+	uint64_t to_guest, from_guest; /* bytes that it sent, and got */
+	uint64_t begun_ns;	       /* by loop_now_ns() */
+};
+
+struct vsock_visit_ops {
+	/* One has come; false: it is hung up, and ended() is not called. */
+	bool (*began)(void *arg, const struct vsock_visit *visit);
+	/* It is over, whoever ended it. */
+	void (*ended)(void *arg, const struct vsock_visit *visit);
+};
+
+/* Who is told of clients of published sockets, up to and with vsock_destroy(). */
+void vsock_publish_watch(struct vsock *vsock, const struct vsock_visit_ops *ops, void *arg);
 
 void vsock_stream_set_ops(struct vsock_stream *stream, const struct vsock_stream_ops *ops,
 			  void *arg);

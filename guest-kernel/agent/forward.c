@@ -25,7 +25,7 @@
 #include "guest-kernel/agent/linux.h"
 
 #define NOBODY	    65534
-#define BACKLOG	    128
+#define BACKLOG	    1024 /* as the host's own; Linux allows 4096 (net.core.somaxconn) */
 #define HOST_CID    2
 #define PAIRS_MAX   128 /* connections at a time; more wait */
 #define BUFFER	    16384

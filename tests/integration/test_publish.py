@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Published ports over vsock, without a network; and ports of sandboxes that are copied."""
+import json
 import os
 import signal
 import socket
@@ -53,7 +54,7 @@ def test_sockets():
     path, direct, nobody = work("web"), work("direct"), work("nobody")
     process = start(*INSTALL, "local:80", "vsock:9000", options=[
         "--publish-vsock", f"{path}:80", "--publish-vsock", f"{direct}:9000/vsock",
-        "--publish-vsock", f"{nobody}:81"], cwd=work(""))
+        "--publish-vsock", f"{nobody}:81", "--audit", work("audit")], cwd=work(""))
     process.feed(server())
     process.wait_output(b"ready\n", seconds=500)
     for name in (path, direct, nobody):
@@ -79,13 +80,31 @@ def test_sockets():
         listener.join()
     assert len(heard) == len(data) and bytes(heard) == data, len(heard)
     # Clients that vanish leave nothing that stops others.
-    for _i in range(20):
+    for _i in range(150):         # more than are served at a time
         client(path).close()
     wait_until(lambda: visit(path, "still") == "local:80 from 127.0.0.1 heard still",
                "a client to be served after all those")
     assert visit(path, "quit") == "local:80 from 127.0.0.1 heard quit"
     process.wait().expect(0, b"ready\n", b"")
     assert not [name for name in (path, direct, nobody) if os.path.exists(name)]
+    check_audit(work("audit"), path, direct, nobody, len(data))
+
+
+def check_audit(log, path, direct, nobody, length):
+    """Each connection has a line when it begins, that says who, and one when it ends, with its bytes."""
+    with open(log, encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    who = f" by uid {os.getuid()}, process {os.getpid()}"
+    began = {line["detail"].removesuffix(who): line["object"] for line in lines
+             if line.get("event") == "publish-vsock"}
+    ends = {line["detail"].split()[0]: line for line in lines if line.get("event") == "flow-end"}
+    assert set(began) == set(ends) == {f"connection={n + 1}" for n in range(len(ends))}, lines
+    assert all(began[name] == ends[name]["object"] for name in began), lines
+    assert list(began.values())[:4] == [f"{path}:80", f"{direct}:9000/vsock", f"{nobody}:81", f"{path}:80"]
+    # "one" and its answer; the refused one; the word, the bytes, and all of them back.
+    assert f"out={len('local:80 from 127.0.0.1 heard one')} in=3 " in ends["connection=1"]["detail"], lines
+    assert " out=0 in=" in ends["connection=3"]["detail"], lines
+    assert f"out={length + 1} in={length + 4} " in ends["connection=4"]["detail"], lines
 
 
 def test_bad_sockets():

@@ -845,6 +845,103 @@ START_TEST(a_published_port_has_no_handshake)
 }
 END_TEST
 
+/* Who is told of clients. */
+static unsigned began, ended;
+static bool welcome;
+static struct vsock_visit last_visit;
+static char last_path[128];
+
+static bool visit_began(void *arg, const struct vsock_visit *visit)
+{
+	ck_assert_ptr_eq(arg, &fake);
+	began++;
+	last_visit = *visit;
+	snprintf(last_path, sizeof(last_path), "%s", visit->path);
+	return welcome;
+}
+
+static void visit_ended(void *arg, const struct vsock_visit *visit)
+{
+	ck_assert_ptr_eq(arg, &fake);
+	ended++;
+	last_visit = *visit;
+	snprintf(last_path, sizeof(last_path), "%s", visit->path);
+}
+
+static int visit_socket(const char *path)
+{
+	struct sockaddr_un address = address_of(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fake_vsock_run(&fake);
+	return fd;
+}
+
+START_TEST(somebody_is_told_of_each_client_of_a_published_port)
+{
+	static const struct vsock_visit_ops ops = {.began = visit_began, .ended = visit_ended};
+	char path[128];
+	struct err err;
+	uint32_t port;
+	int fd, left;
+
+	begin();
+	began = ended = 0;
+	welcome = true;
+	snprintf(path, sizeof(path), "%s.published", fake.path);
+	vsock_publish_watch(fake.vsock, &ops, &fake);
+	ck_assert_msg(vsock_publish(fake.vsock, path, GUEST, &err) == 0, "%s", err.text);
+	vsock_publish_open(fake.vsock);
+	fd = visit_socket(path);
+	ck_assert_uint_eq(began, 1);
+	ck_assert_str_eq(last_path, path);
+	ck_assert_uint_eq(last_visit.port, GUEST);
+	ck_assert_uint_eq(last_visit.number, 1);
+	ck_assert_uint_eq(last_visit.uid, getuid());
+	ck_assert_int_eq(last_visit.pid, getpid());
+	EXPECT_OP(VSOCK_OP_REQUEST);
+	port = packet.header.src_port;
+	client_send(fd, "hello", 5);
+	fake_vsock_send(&fake, VSOCK_OP_RESPONSE, port, GUEST);
+	EXPECT_OP(VSOCK_OP_RW);
+	fake_vsock_send_data(&fake, port, GUEST, "a world", 7);
+	expect_read(fd, "a world", 7);
+	ck_assert_uint_eq(ended, 0);
+	fake_vsock_send(&fake, VSOCK_OP_RST, port, GUEST);
+	expect_end(fd);
+	close(fd);
+	ck_assert_uint_eq(ended, 1);
+	ck_assert_uint_eq(last_visit.number, 1);
+	ck_assert_uint_eq(last_visit.to_guest, 5);
+	ck_assert_uint_eq(last_visit.from_guest, 7);
+	/* The guest refuses. */
+	fd = visit_socket(path);
+	EXPECT_OP(VSOCK_OP_REQUEST);
+	fake_vsock_send(&fake, VSOCK_OP_RST, packet.header.src_port, GUEST);
+	expect_end(fd);
+	close(fd);
+	ck_assert_uint_eq(began, 2);
+	ck_assert_uint_eq(ended, 2);
+	ck_assert_uint_eq(last_visit.to_guest + last_visit.from_guest, 0);
+	/* Who is told refuses: the guest hears nothing. */
+	welcome = false;
+	fd = visit_socket(path);
+	expect_end(fd);
+	close(fd);
+	EXPECT_NOTHING();
+	ck_assert_uint_eq(began, 3);
+	ck_assert_uint_eq(ended, 2);
+	/* And of those who are there when all ends. */
+	welcome = true;
+	left = visit_socket(path);
+	ck_assert_uint_eq(began, 4);
+	finish(left);
+	ck_assert_uint_eq(ended, 3);
+	ck_assert_str_eq(last_path, path);
+}
+END_TEST
+
 START_TEST(a_published_socket_that_is_dead_is_replaced)
 {
 	struct sockaddr_un address;
@@ -870,6 +967,7 @@ START_TEST(a_published_socket_that_is_dead_is_replaced)
 END_TEST
 
 UNIT_MAIN("vsock_unix", a_published_port_has_no_handshake,
+	  somebody_is_told_of_each_client_of_a_published_port,
 	  a_published_socket_that_is_dead_is_replaced, a_host_program_connects,
 	  bytes_behind_the_line_belong_to_the_stream, a_client_that_sends_and_leaves_is_heard,
 	  good_lines, bad_lines, a_refused_client_is_hung_up,

@@ -476,7 +476,8 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	if (ret == 0)
 		ret = create_machine(sandbox, loop, err);
 	if (ret == 0 && config->machine.agent)
-		ret = sockets_make(&config->sockets, sandbox->machine.devices.vsock, err);
+		ret = sockets_make(&sandbox->sockets, &sandbox->config.sockets,
+				   sandbox->machine.devices.vsock, config->guard, err);
 	if (ret == 0 && config->machine.agent)
 		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
 	if (ret == 0 && config->machine.agent)

@@ -56,6 +56,7 @@ struct sandbox {
 	int limit_asked; /* the request for the policy's limits, until it is answered */
 	uint32_t limit;	 /* that was asked for */
 	bool limit_done;
+	struct sockets sockets;
 	int sockets_asked; /* the request for published ports, until it is answered */
 	bool sockets_done;
 	bool rehearsing; /* and then another one is asked */

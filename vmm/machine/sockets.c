@@ -2,6 +2,12 @@
 #include "vmm/machine/sockets.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/loop.h"
+#include "vmm/policy/guard.h"
 
 /* The n-th socket's port of the agent. */
 static uint32_t port_of(const struct sockets_config *config, unsigned n)
@@ -9,12 +15,68 @@ static uint32_t port_of(const struct sockets_config *config, unsigned n)
 	return config->socket[n].vsock ? config->socket[n].port : AGENT_FORWARD_PORT + n;
 }
 
-int sockets_make(const struct sockets_config *config, struct vsock *vsock, struct err *err)
+/* --- who comes, and goes ------------------------------------------------------------------------
+ */
+
+#define OBJECT_TEXT (sizeof(((struct socket_config *)0)->path) + 32)
+
+/* The socket as the command line has it: the port that clients are told to be for is the agent's.
+ */
+static void describe(const struct sockets *sockets, const struct vsock_visit *visit,
+		     char object[OBJECT_TEXT])
 {
+	const struct socket_config *socket = sockets->config->socket;
+	unsigned i;
+
+	for (i = 0; i + 1 < sockets->config->count && strcmp(socket->path, visit->path) != 0; i++)
+		socket++;
+	snprintf(object, OBJECT_TEXT, "%s:%u%s", visit->path, socket->port,
+		 socket->vsock ? "/vsock" : "");
+}
+
+static bool visit_began(void *arg, const struct vsock_visit *visit)
+{
+	const struct sockets *sockets = arg;
+	char object[OBJECT_TEXT], detail[96];
+
+	describe(sockets, visit, object);
+	snprintf(detail, sizeof(detail), "connection=%" PRIu64 " by uid %u, process %d",
+		 visit->number, (unsigned)visit->uid, (int)visit->pid);
+	return guard_note(sockets->guard, &(struct guard_note){.class = POLICY_NET,
+							       .what = "publish-vsock",
+							       .object = object,
+							       .detail = detail}) == POLICY_ALLOW;
+}
+
+static void visit_ended(void *arg, const struct vsock_visit *visit)
+{
+	const struct sockets *sockets = arg;
+	uint64_t passed = loop_now_ns() - visit->begun_ns;
+	char object[OBJECT_TEXT], detail[160];
+
+	describe(sockets, visit, object);
+	snprintf(detail, sizeof(detail),
+		 "connection=%" PRIu64 " out=%" PRIu64 " in=%" PRIu64 " seconds=%" PRIu64
+		 ".%03" PRIu64,
+		 visit->number, visit->from_guest, visit->to_guest, passed / 1000000000u,
+		 passed / 1000000u % 1000u);
+	guard_note(sockets->guard, &(struct guard_note){.class = POLICY_NET,
+							.what = "flow-end",
+							.object = object,
+							.detail = detail});
+}
+
+int sockets_make(struct sockets *sockets, const struct sockets_config *config, struct vsock *vsock,
+		 struct guard *guard, struct err *err)
+{
+	static const struct vsock_visit_ops ops = {.began = visit_began, .ended = visit_ended};
 	struct err why;
 	unsigned i;
 	int ret;
 
+	*sockets = (struct sockets){.config = config, .guard = guard};
+	if (guard)
+		vsock_publish_watch(vsock, &ops, sockets);
 	for (i = 0; i < config->count; i++) {
 		ret = vsock_publish(vsock, config->socket[i].path, port_of(config, i), &why);
 		if (ret < 0)

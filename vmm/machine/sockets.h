@@ -15,6 +15,8 @@
 #include "vmm/agent/channel.h"
 #include "vmm/base/err.h"
 
+struct guard;
+
 #define SOCKETS_MAX AGENT_FORWARDS_MAX /* of a sandbox */
 
 struct socket_config {
@@ -28,11 +30,18 @@ struct sockets_config {
 	struct socket_config socket[SOCKETS_MAX];
 };
 
+struct sockets {
+	const struct sockets_config *config;
+	struct guard *guard;
+};
+
 /*
- * Makes the sockets; clients wait until vsock_publish_open(). They go with the vsock device. 0 or
- * -errno with a message.
+ * Makes the sockets; clients wait until vsock_publish_open(). They go with the vsock device, before
+ * sockets, config and guard do. In the guard's audit log each connection has a line when it begins,
+ * and one when it ends. 0 or -errno with a message.
  */
-int sockets_make(const struct sockets_config *config, struct vsock *vsock, struct err *err);
+int sockets_make(struct sockets *sockets, const struct sockets_config *config, struct vsock *vsock,
+		 struct guard *guard, struct err *err);
 
 /* Asks the agent for its part. A request's number; 0: it has none; -errno. */
 int sockets_ask(const struct sockets_config *config, struct agent_channel *channel);

@@ -69,7 +69,7 @@ static void not_logged(struct guard *guard, int code, struct policy_decision *de
 		log_warning("audit log %s: %s: %s", audit_path(guard->audit), strerror(code),
 			    required ? "everything is denied until it can be written again"
 				     : "what is not logged is counted");
-	if (!required || !decision)
+	if (!required)
 		return;
 	decision->verdict = POLICY_DENY;
 	decision->line = 0;
@@ -137,15 +137,17 @@ enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_r
 	return check(guard, request, answer, reason, &decision);
 }
 
-void guard_note(struct guard *guard, const struct guard_note *note)
+enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note)
 {
+	struct policy_decision decision = {.verdict = POLICY_ALLOW};
 	int ret = guard->audit ? audit_note(guard->audit, note) : 0;
 
 	if (ret < 0) {
 		pthread_rwlock_rdlock(&guard->lock);
-		not_logged(guard, -ret, NULL);
+		not_logged(guard, -ret, &decision);
 		pthread_rwlock_unlock(&guard->lock);
 	}
+	return decision.verdict;
 }
 
 void guard_replace(struct guard *guard, struct policy *policy, const char *by)

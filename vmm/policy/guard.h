@@ -62,8 +62,11 @@ enum policy_verdict guard_grant(struct guard *guard, const struct policy_request
 enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_request *request,
 				      enum policy_verdict answer, const char *reason);
 
-/* Logs what is no decision. */
-void guard_note(struct guard *guard, const struct guard_note *note);
+/*
+ * Logs what is no decision. POLICY_ALLOW; or POLICY_DENY where the log can't be written and the
+ * policy requires it, for who can still stop what the note is about.
+ */
+enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note);
 
 /*
  * Replaces the policy, which is taken; effective for the next decision, and logged. Never fails.
