@@ -278,7 +278,6 @@ void net_card_stats(const struct net_card *card, struct net_card_stats *stats)
 	stats->pairs = card->device.active ? card->pairs_used : 0;
 	for (i = 0; i < card->config.pairs; i++) {
 		stats->pending += ring_used(&card->pair[i].pending);
-		stats->pair[i].transmitted = card->pair[i].transmitted;
-		stats->pair[i].received = card->pair[i].received;
+		stats->pair[i] = card->pair[i].stats;
 	}
 }

@@ -61,8 +61,9 @@ struct net_card_stats {
 		receive_dropped; /* malformed by the guest; link down, too few buffers */
 	size_t pending;		 /* bytes */
 	unsigned pairs;		 /* that the driver has switched on */
-	struct {
-		uint64_t transmitted, received; /* frames */
+	struct net_card_pair_stats {
+		uint64_t transmitted, received;		    /* frames */
+		uint64_t bytes_transmitted, bytes_received; /* of them, as the rates count */
 	} pair[NET_CARD_PAIRS];
 };
 

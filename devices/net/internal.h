@@ -40,7 +40,7 @@ struct net_pair {
 	bool starved;	     /* the first of them found too few buffers */
 	bool moved;	     /* one has found its buffers since the stall timer's last look */
 	bool stalled;	     /* the owner does not wait for this pair */
-	uint64_t transmitted, received;
+	struct net_card_pair_stats stats;
 };
 
 struct net_card {

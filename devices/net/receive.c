@@ -92,7 +92,8 @@ static bool give(struct net_card *card, unsigned pair, const uint8_t *frame, siz
 		return true;
 	}
 	card->stats.received++;
-	to->received++;
+	to->stats.received++;
+	to->stats.bytes_received += length;
 	net_rates_took(&card->to_guest, length);
 	return true;
 }

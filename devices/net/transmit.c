@@ -33,7 +33,8 @@ static size_t take_frame(struct net_card *card, const struct virtio_chain *chain
 		net_steer_note(card, card->frame, length, pair);
 		card->ops->transmit(card->arg, card->frame, length, partial);
 		card->stats.transmitted++;
-		card->pair[pair].transmitted++;
+		card->pair[pair].stats.transmitted++;
+		card->pair[pair].stats.bytes_transmitted += length;
 	}
 	return length;
 }

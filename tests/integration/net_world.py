@@ -22,7 +22,7 @@ import tempfile
 import threading
 
 GOOD, OTHER, PRIVATE, METADATA = "93.184.216.34", "93.184.216.35", "10.9.9.9", "169.254.169.254"
-TCP = [(GOOD, 80), (GOOD, 443), (GOOD, 8000), (OTHER, 443), (OTHER, 80), (PRIVATE, 443),
+TCP = [(GOOD, 7), (GOOD, 80), (GOOD, 443), (GOOD, 8000), (OTHER, 443), (OTHER, 80), (PRIVATE, 443),
        (METADATA, 80), ("127.0.0.1", 9000), ("127.0.0.1", 9001)]
 UDP = [(GOOD, 123), (OTHER, 123), (OTHER, 53)]
 NAMES = {"good.test": [GOOD], "tls.test": [GOOD], "web.test": [GOOD], "cdn.test": [OTHER],
@@ -62,9 +62,14 @@ def note(address, port, data):
 
 
 def serve_connection(connection, address, port):
-    """Says what it was told, whatever that is; at port 8000 it speaks first."""
+    """Says what it was told, whatever that is; at port 8000 it speaks first; port 7 sends all back."""
     try:
         connection.settimeout(120)
+        if port == 7:
+            while data := connection.recv(65536):
+                connection.sendall(data)
+            connection.close()
+            return
         if port == 8000:
             connection.sendall(b"220 first")
         data = connection.recv(4096)

@@ -9,7 +9,7 @@ from cordon import run
 from test_network import GOOD, in_world
 
 RULES = """policy 1
-net allow tcp  host:9000 good.test:8000
+net allow tcp  host:9000 good.test:8000 good.test:7
 net allow udp  93.184.216.34/32:123
 """
 
@@ -71,15 +71,47 @@ def test_several_queues():
     assert lines[7] == f"udp:{GOOD}:123:two: got heard two", lines
     assert lines[8] == "tcp:host:9000:two: got served by 127.0.0.1:9000", lines
     assert len(before) == len(one) == len(two) == 2, lines
-    assert one[0]["out"] > before[0]["out"] and one[0]["in"] > before[0]["in"], lines
+    assert one[0]["frames_out"] > before[0]["frames_out"] and one[0]["frames_in"] > before[0]["frames_in"], lines
     # A datagram and its answer, three segments and more of the connection.
-    assert two[1]["out"] >= one[1]["out"] + 4 and two[1]["in"] >= one[1]["in"] + 3, lines
+    assert two[1]["frames_out"] >= one[1]["frames_out"] + 4 and two[1]["frames_in"] >= one[1]["frames_in"] + 3, lines
     assert lines[10] == "box-1" and lines[11:15] == names, lines
     assert lines[15] == f"udp:{GOOD}:123:three: got heard three", lines
     assert lines[16] == "tcp:host:9000:four: got served by 127.0.0.1:9000", lines
     fork = json.loads(lines[17])["net_queues"]
-    assert len(fork) == 2 and all(pair["out"] > 0 and pair["in"] > 0 for pair in fork), lines
+    assert len(fork) == 2 and all(pair["frames_out"] > 0 and pair["frames_in"] > 0 for pair in fork), lines
     assert lines[18] == "tcp:host:9000:five: got served by 127.0.0.1:9000", lines
+
+
+RATE = r"""
+"$cordon" start --net-rate %(rate)d --policy "$policy" --audit "$audit" box </dev/null
+put box
+look() { date +%%s%%N; "$cordon" stats --json box | tr -d '\n'; echo; date +%%s%%N; }
+look
+"$cordon" exec box -- /tmp/net echo:good.test:7:%(length)d >echoed & probe=$!
+while kill -0 $probe 2>/dev/null; do look; sleep 1; done
+look
+cat echoed
+"""
+
+
+@cordon.limit(900)
+def test_a_rate_holds():
+    """--net-rate: in no stretch of time more than the rate and its burst passes, either way; all arrives."""
+    rate, length, frame = 65536, 640 << 10, 65536
+    lines = script(RATE % {"rate": rate, "length": length})["stdout"].splitlines()
+    assert lines.pop() == f"echo:good.test:7:{length}: {length} of {length}", lines
+    looks = [(int(lines[at]), json.loads(lines[at + 1]), int(lines[at + 2]))
+             for at in range(0, len(lines), 3)]
+    looks = [(begin, stats["net_queues"][0], end) for begin, stats, end in looks]
+    # The counters were read between the two times: so much time at most passed between two looks.
+    for way in ("bytes_out", "bytes_in"):
+        assert looks[-1][1][way] >= length, looks
+        for first, (begin, before, _) in enumerate(looks):
+            for _, after, end in looks[first + 1:]:
+                passed = after[way] - before[way]
+                assert passed <= rate + frame + rate * (end - begin) / 1e9, (way, passed, begin, end)
+        # The bound means something: what passed is many times what may pass at once.
+        assert looks[-1][1][way] - looks[0][1][way] > 4 * (rate + frame), looks
 
 
 def test_bad_queues():

@@ -26,10 +26,10 @@ static void print_queues(const json_t *stats)
 	const json_t *queues = json_object_get(stats, "net_queues"), *queue;
 	size_t i;
 
-	for (i = 0; i < json_array_size(queues); i++) {
+	for (i = 0; i < json_array_size(queues) && json_array_size(queues) > 1; i++) {
 		queue = json_array_get(queues, i);
 		printf("net_queue_%-8zu %lld frames sent, %lld received\n", i,
-		       number_in(queue, "out"), number_in(queue, "in"));
+		       number_in(queue, "frames_out"), number_in(queue, "frames_in"));
 	}
 }
 

@@ -184,7 +184,7 @@ static void list_flows(void *arg, const struct policy *policy)
 		json_array_append_new(flows->list, describe_flow(flow, policy, now_ns));
 }
 
-/* Frames of each queue pair of the card, where there are several. */
+/* What has passed each queue pair of the card. */
 static void describe_pairs(const struct net_card *card, json_t *body)
 {
 	struct net_card_stats stats = {.pairs = 0};
@@ -193,13 +193,14 @@ static void describe_pairs(const struct net_card *card, json_t *body)
 
 	if (card)
 		net_card_stats(card, &stats);
-	for (i = 0; i < stats.pairs && stats.pairs > 1; i++)
-		json_array_append_new(list, json_pack("{s:I,s:I}", "out",
-						      (json_int_t)stats.pair[i].transmitted, "in",
-						      (json_int_t)stats.pair[i].received));
-	if (json_array_size(list) > 0)
-		json_object_set(body, "net_queues", list);
-	json_decref(list);
+	for (i = 0; i < stats.pairs; i++)
+		json_array_append_new(
+			list, json_pack("{s:I,s:I,s:I,s:I}", "frames_out",
+					(json_int_t)stats.pair[i].transmitted, "frames_in",
+					(json_int_t)stats.pair[i].received, "bytes_out",
+					(json_int_t)stats.pair[i].bytes_transmitted, "bytes_in",
+					(json_int_t)stats.pair[i].bytes_received));
+	json_object_set_new(body, "net_queues", list);
 }
 
 void describe_network(struct monitor *monitor, json_t *body)

@@ -9,6 +9,7 @@
  *     proxy:HOST:PORT:NAME	 the same with an HTTP CONNECT to NAME
  *     udp:HOST:PORT:TEXT	 a datagram, and its answer
  *     name:HOST		 the addresses of a name
+ *     echo:HOST:PORT:BYTES	 sends so many bytes and reads them back: how many were the same
  *     scan:HOST:FROM-TO	 connects to each port: how many took it
  */
 #include <arpa/inet.h>
@@ -16,6 +17,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,6 +147,37 @@ static void scan(const char *probe, const char *host, char *ports)
 	printf("%s: open %u, refused %u, other %u\n", probe, open, refused, other);
 }
 
+/* Both directions at once, as the other end gives back what it has before it takes more. */
+static void echo(const char *probe, int fd, size_t length)
+{
+	struct pollfd pollfd = {.fd = fd};
+	size_t sent = 0, same = 0, part, i;
+	uint8_t bytes[4096];
+	ssize_t n = 1;
+
+	while (same < length && n != 0) {
+		pollfd.events = (short)(POLLIN | (sent < length ? POLLOUT : 0));
+		if (poll(&pollfd, 1, 60000) <= 0)
+			break;
+		if ((pollfd.revents & POLLOUT) && sent < length) {
+			part = length - sent < sizeof(bytes) ? length - sent : sizeof(bytes);
+			for (i = 0; i < part; i++)
+				bytes[i] = (uint8_t)((sent + i) * 31 >> 3);
+			n = send(fd, bytes, part, MSG_NOSIGNAL | MSG_DONTWAIT);
+			sent += n > 0 ? (size_t)n : 0;
+			n = 1;
+		}
+		if (!(pollfd.revents & (POLLIN | POLLHUP | POLLERR)))
+			continue;
+		n = recv(fd, bytes, sizeof(bytes), 0);
+		for (i = 0; n > 0 && i < (size_t)n; i++, same++)
+			if (bytes[i] != (uint8_t)(same * 31 >> 3))
+				n = 0;
+	}
+	printf("%s: %zu of %zu\n", probe, same, length);
+	close(fd);
+}
+
 static void show_name(const char *probe, const char *host)
 {
 	struct addrinfo *found, *at;
@@ -177,6 +210,8 @@ static void run(const char *probe)
 		fd = reach(probe, host, port, strcmp(kind, "udp") == 0 ? SOCK_DGRAM : SOCK_STREAM);
 		if (fd < 0)
 			;
+		else if (strcmp(kind, "echo") == 0)
+			echo(probe, fd, (size_t)atol(text));
 		else if (strcmp(kind, "tls") == 0 || strcmp(kind, "split") == 0)
 			converse(probe, fd, bytes, hello(bytes, text), kind[0] == 's');
 		else if (strcmp(kind, "http") == 0 || strcmp(kind, "proxy") == 0)
