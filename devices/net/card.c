@@ -253,6 +253,11 @@ void net_card_set_owner(struct net_card *card, const struct net_card_ops *ops, v
 	net_card_resume(card);
 }
 
+void net_card_set_mac(struct net_card *card, const uint8_t mac[NET_CARD_MAC])
+{
+	memcpy(card->config.mac, mac, NET_CARD_MAC);
+}
+
 void net_card_set_link(struct net_card *card, bool up)
 {
 	if (card->link == up)

@@ -75,6 +75,9 @@ void net_card_destroy(struct net_card *card);
 /* ops NULL: there is no owner (any more); frames of the guest are then dropped. */
 void net_card_set_owner(struct net_card *card, const struct net_card_ops *ops, void *arg);
 
+/* Another MAC, for who reads it from now on. */
+void net_card_set_mac(struct net_card *card, const uint8_t mac[NET_CARD_MAC]);
+
 /* Tells the guest by a configuration change. Frames pass only while the link is up. */
 void net_card_set_link(struct net_card *card, bool up);
 

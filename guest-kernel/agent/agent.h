@@ -247,7 +247,7 @@ void mount_ended(struct agent *agent, int status);
 /* A NETWORK request: 0 or an errno value. */
 /* Every program may take ports below 1024. */
 void network_low_ports(void);
-uint32_t network_set(const uint8_t payload[AGENT_NETWORK_SIZE]);
+uint32_t network_set(const uint8_t *payload, uint32_t length);
 
 /* --- forward.c --- */
 /* A FORWARD request: 0 or an errno value. */

@@ -25,7 +25,7 @@ static const struct frame_rule rules[] = {
 	[AGENT_HOSTNAME] = {1, AGENT_HOSTNAME_MAX, ID_REQUEST, 0, 0, true},
 	[AGENT_MOUNT] = {AGENT_MOUNT_SIZE, AGENT_MOUNT_SIZE + AGENT_MOUNT_PATH_MAX, ID_REQUEST, 0,
 			 0, true},
-	[AGENT_NETWORK] = {AGENT_NETWORK_SIZE, AGENT_NETWORK_SIZE, ID_REQUEST, 0, 0, true},
+	[AGENT_NETWORK] = {AGENT_NETWORK_SIZE, AGENT_NETWORK_SIZE_MAC, ID_REQUEST, 0, 0, true},
 	[AGENT_LIMITS] = {AGENT_LIMITS_SIZE, AGENT_LIMITS_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_FORWARD] = {0, AGENT_FORWARDS_MAX *AGENT_FORWARD_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_REHEARSE] = {0, 0, ID_REQUEST, 0, 0, true},
@@ -152,7 +152,7 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 	else if (header.type == AGENT_MOUNT)
 		error = mount_start(agent, header.id, payload, header.length);
 	else if (header.type == AGENT_NETWORK)
-		error = network_set(payload);
+		error = network_set(payload, header.length);
 	else if (header.type == AGENT_LIMITS)
 		error = root_limit(agent_get32(payload + AGENT_LIMITS_AT_PROCESSES));
 	else if (header.type == AGENT_FORWARD)

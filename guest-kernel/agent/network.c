@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -53,6 +54,16 @@ static void set_kernel(const char *path, const char *value)
 void network_low_ports(void)
 {
 	set_kernel("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+}
+
+/* The driver takes it also while the card is on, as after a restore. */
+static int set_mac(int fd, const uint8_t *mac)
+{
+	struct ifreq request = {.ifr_name = CARD};
+
+	request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+	memcpy(request.ifr_hwaddr.sa_data, mac, 6);
+	return ioctl(fd, SIOCSIFHWADDR, &request) < 0 ? -errno : 0;
 }
 
 static int switch_on(int fd, uint32_t mtu)
@@ -161,18 +172,23 @@ static void set_resolver(uint32_t resolver)
 		agent_log(CONFIGURATION ": %s", strerror(-ret));
 }
 
-uint32_t network_set(const uint8_t payload[AGENT_NETWORK_SIZE])
+uint32_t network_set(const uint8_t *payload, uint32_t length)
 {
 	uint32_t prefix = agent_get32(payload + AGENT_NETWORK_AT_PREFIX);
 	uint32_t mtu = agent_get32(payload + AGENT_NETWORK_AT_MTU);
-	int fd, ret;
+	int fd, ret = 0;
 
+	if (length != AGENT_NETWORK_SIZE && length != AGENT_NETWORK_SIZE_MAC)
+		return EINVAL;
 	if (prefix < 1 || prefix > 30 || mtu < 68 || mtu > 65535)
 		return EINVAL;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return (uint32_t)errno;
-	ret = configure(fd, payload);
+	if (length == AGENT_NETWORK_SIZE_MAC)
+		ret = set_mac(fd, payload + AGENT_NETWORK_AT_MAC);
+	if (ret == 0)
+		ret = configure(fd, payload);
 	close_fd(&fd);
 	if (ret == 0)
 		set_resolver(agent_get32(payload + AGENT_NETWORK_AT_RESOLVER));

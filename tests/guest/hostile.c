@@ -148,6 +148,7 @@ static int make_machine(struct hostile *h, struct err *err)
 		.power_off = on_power_off,
 		.arg = h,
 	};
+	const struct machine_queues queues = {.disk = 1, .net = 1};
 	unsigned i, cpus = h->test->second_cpu ? 2 : 1;
 	int ret;
 
@@ -161,7 +162,7 @@ static int make_machine(struct hostile *h, struct err *err)
 	if (ret == 0)
 		ret = vm_create(&h->vm, h->loop, &h->memory, LAYOUT_KVM_PAGES, err);
 	if (ret == 0)
-		ret = devices_create(&h->devices, &h->vm, NULL, 1, &hooks, err);
+		ret = devices_create(&h->devices, &h->vm, NULL, &queues, &hooks, err);
 	if (ret == 0)
 		ret = bus_add(&h->vm.mmio, HOSTILE_DEVICE, 8, &device_ops, h);
 	for (i = 0; ret == 0 && i < cpus; i++) {

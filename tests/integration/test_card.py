@@ -17,7 +17,7 @@ net allow udp  93.184.216.34/32:123
 PROLOGUE = r"""set -e
 export XDG_RUNTIME_DIR="$work"
 boxes=box
-cleanup() { for box in $boxes; do "$cordon" kill $box 2>/dev/null; done; true; }
+cleanup() { for box in $boxes; do "$cordon" kill $box 2>/dev/null || true; done; }
 trap cleanup EXIT
 cd "$work"
 put() { "$cordon" exec $1 -- sh -c 'cat >/tmp/net; chmod 755 /tmp/net' <"$net"; }
@@ -112,6 +112,54 @@ def test_a_rate_holds():
                 assert passed <= rate + frame + rate * (end - begin) / 1e9, (way, passed, begin, end)
         # The bound means something: what passed is many times what may pass at once.
         assert looks[-1][1][way] - looks[0][1][way] > 4 * (rate + frame), looks
+
+
+FORKS = r"""
+"$cordon" start --policy "$policy" --audit "$audit" box </dev/null
+put box
+look() { "$cordon" exec $1 -- sh -c 'cat /sys/class/net/eth0/address; cat /etc/resolv.conf'; }
+look box
+"$cordon" exec box -- /tmp/net tcp:good.test:8000
+boxes="box box-1 box-2"
+"$cordon" fork box 2
+for box in box-1 box-2 box; do
+	look $box
+	"$cordon" exec $box -- /tmp/net tcp:host:9000:$box tcp:host:9001:$box tcp:good.test:80:$box \
+		udp:93.184.216.34:123:$box name:tls.test
+done
+"$cordon" kill box-1
+"$cordon" exec box-2 -- /tmp/net tcp:host:9000:again
+"$cordon" exec box -- /tmp/net tcp:host:9000:again
+look box
+"""
+
+
+@cordon.limit(900)
+def test_forks_have_a_network():
+    """Each fork has its parent's network with a card of its own: what rules allow, and no more."""
+    result = script(FORKS)
+    lines = result["stdout"].splitlines()
+    resolver = "nameserver 192.0.2.1"
+    first, lines[:3] = lines[0], lines[1:3]
+    assert lines[:2] == [resolver, "tcp:good.test:8000: got 220 first"], lines
+    assert lines[2:4] == ["box-1", "box-2"], lines
+    addresses = []
+    for at, box in zip((4, 11, 18), ("box-1", "box-2", "box"), strict=True):
+        addresses.append(lines[at])
+        assert lines[at + 1:at + 7] == [
+            resolver, f"tcp:host:9000:{box}: got served by 127.0.0.1:9000",
+            f"tcp:host:9001:{box}: connect: Connection refused",
+            f"tcp:good.test:80:{box}: connect: Connection refused",
+            f"udp:{GOOD}:123:{box}: got heard {box}", "name:tls.test: no such name"], (box, lines)
+    # The parent's is what it was; nobody else has it, or that of a template.
+    assert addresses[2] == first and lines[27] == first, (addresses, lines)
+    assert len({*addresses, "02:00:5e:00:00:02"}) == 4, addresses
+    assert all(int(text[:2], 16) & 3 == 2 for text in addresses), addresses
+    assert lines[25:27] == ["tcp:host:9000:again: got served by 127.0.0.1:9000"] * 2, lines
+    # At the listeners: who was refused was not there.
+    said = result["reached"]
+    assert sorted(said["127.0.0.1:9000"]) == ["again", "again", "box", "box-1", "box-2"], said
+    assert "127.0.0.1:9001" not in said and f"{GOOD}:80" not in said, said
 
 
 def test_bad_queues():

@@ -167,7 +167,7 @@ static const struct {
 	{"ROOT without number", AGENT_ROOT, 0, 0, AGENT_ROOT_SIZE + 4, {1}},
 	{"MOUNT too short", AGENT_MOUNT, 0, 1, AGENT_MOUNT_SIZE - 1, {1}},
 	{"NETWORK too short", AGENT_NETWORK, 0, 1, AGENT_NETWORK_SIZE - 1, {1}},
-	{"NETWORK too long", AGENT_NETWORK, 0, 1, AGENT_NETWORK_SIZE + 1, {1}},
+	{"NETWORK too long", AGENT_NETWORK, 0, 1, AGENT_NETWORK_SIZE_MAC + 1, {1}},
 	{"NETWORK without number", AGENT_NETWORK, 0, 0, AGENT_NETWORK_SIZE, {1}},
 	{"LIMITS too short", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE - 1, {1}},
 	{"LIMITS too long", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE + 1, {1}},

@@ -8,6 +8,8 @@ START_TEST(the_configuration_is_told)
 	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG, 1), 2);
 	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 5, 1), 2);
 	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 6, 2), 1);
+	net_card_set_mac(card, (const uint8_t[]){6, 1, 2, 3, 4, 5});
+	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 5, 1), 5);
 	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 8, 2), 1);
 	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 10, 2), 65520);
 	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 12, 4), 0);

@@ -90,6 +90,25 @@ END_TEST
 /* --- TCP by address -----------------------------------------------------------------------------
  */
 
+START_TEST(the_card_may_get_another_address)
+{
+	static const uint8_t other[FRAME_MAC] = {6, 1, 2, 3, 4, 5};
+	struct net_segment segment = out_segment(NET_PEER, 80);
+	size_t length;
+
+	begin(some, ARRAY_SIZE(some));
+	filter_set_guest_mac(filter, other);
+	send_tcp(segment); /* by the one it had */
+	ck_assert_uint_eq(stats().guest_drop[FILTER_SPOOFED], 1);
+	ck_assert_uint_eq(peer.count, 0);
+	length = net_tcp(bytes, &segment);
+	memcpy(bytes + FRAME_MAC, other, FRAME_MAC);
+	filter_from_guest(filter, bytes, length, false, now);
+	ck_assert_uint_eq(peer.count, 1);
+	end();
+}
+END_TEST
+
 START_TEST(an_allowed_connection_lives_and_is_logged)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
@@ -994,8 +1013,9 @@ START_TEST(the_card_is_usable_after_floods)
 END_TEST
 
 UNIT_MAIN("net_filter", arp_is_answered_by_us, the_router_answers_pings_and_refuses_the_rest,
-	  another_source_is_dropped, an_allowed_connection_lives_and_is_logged,
-	  a_forbidden_connection_is_reset_at_once, segments_of_no_connection_are_reset,
+	  another_source_is_dropped, the_card_may_get_another_address,
+	  an_allowed_connection_lives_and_is_logged, a_forbidden_connection_is_reset_at_once,
+	  segments_of_no_connection_are_reset,
 	  a_reset_ends_a_connection_and_a_port_may_be_used_again,
 	  a_refusal_by_the_peer_is_understood,
 	  a_syn_that_comes_again_is_sent_on_where_it_may_be_lost,

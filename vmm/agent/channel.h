@@ -106,9 +106,16 @@ int agent_channel_set_hostname(struct agent_channel *channel, const char *name);
 struct agent_network {
 	uint32_t address, router, resolver; /* IPv4, as numbers */
 	unsigned prefix, mtu;
+	const uint8_t *mac; /* 6 bytes; NULL: the card keeps its own */
 };
 
-/* Configures the guest's network card. -EOPNOTSUPP: the guest's agent is too old for that. */
+/* Whether the guest's agent can give the card a MAC. Known once it is ready. */
+bool agent_channel_sets_mac(const struct agent_channel *channel);
+
+/*
+ * Configures the guest's network card. -EOPNOTSUPP: the guest's agent is too old for that, or for a
+ * MAC.
+ */
 int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network);
 
 /*

@@ -260,18 +260,28 @@ int agent_channel_mount(struct agent_channel *channel, const struct agent_mount 
 	return request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length);
 }
 
+bool agent_channel_sets_mac(const struct agent_channel *channel)
+{
+	return channel->ready && (channel->features & AGENT_FEATURE_MAC);
+}
+
 int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network)
 {
-	uint8_t payload[AGENT_NETWORK_SIZE];
+	uint8_t payload[AGENT_NETWORK_SIZE_MAC] = {0};
 
 	if (channel->ready && !(channel->features & AGENT_FEATURE_NETWORK))
+		return -EOPNOTSUPP;
+	if (network->mac && !agent_channel_sets_mac(channel))
 		return -EOPNOTSUPP;
 	agent_put32(payload + AGENT_NETWORK_AT_ADDRESS, network->address);
 	agent_put32(payload + AGENT_NETWORK_AT_PREFIX, network->prefix);
 	agent_put32(payload + AGENT_NETWORK_AT_ROUTER, network->router);
 	agent_put32(payload + AGENT_NETWORK_AT_RESOLVER, network->resolver);
 	agent_put32(payload + AGENT_NETWORK_AT_MTU, network->mtu);
-	return request(channel, AGENT_NETWORK, payload, sizeof(payload));
+	if (network->mac)
+		memcpy(payload + AGENT_NETWORK_AT_MAC, network->mac, 6);
+	return request(channel, AGENT_NETWORK, payload,
+		       network->mac ? AGENT_NETWORK_SIZE_MAC : AGENT_NETWORK_SIZE);
 }
 
 int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes)

@@ -46,6 +46,7 @@
 #define AGENT_FEATURE_LIMITS   4u
 #define AGENT_FEATURE_FORWARD  8u
 #define AGENT_FEATURE_REHEARSE 16u
+#define AGENT_FEATURE_MAC      32u
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
 enum agent_frame_type {
@@ -183,7 +184,7 @@ enum agent_root_upper {
  * NETWORK: AGENT_NETWORK_SIZE bytes. The first Ethernet card gets the address and is switched on;
  * the default route leads to the router, and questions for names go to the resolver. IPv4 addresses
  * as numbers. Answered once the card has its link, or with ENETDOWN, and with ENODEV if there is no
- * card.
+ * card. For agents with the feature MAC AGENT_NETWORK_SIZE_MAC bytes: the card gets that MAC first.
  */
 #define AGENT_NETWORK_AT_ADDRESS  0u  /* 32 */
 #define AGENT_NETWORK_AT_PREFIX	  4u  /* 32: 1 to 30 */
@@ -191,6 +192,8 @@ enum agent_root_upper {
 #define AGENT_NETWORK_AT_RESOLVER 12u /* 32 */
 #define AGENT_NETWORK_AT_MTU	  16u /* 32: 68 to 65535 */
 #define AGENT_NETWORK_SIZE	  20u
+#define AGENT_NETWORK_AT_MAC	  20u /* 6 bytes of a unicast address, and 2 of nothing */
+#define AGENT_NETWORK_SIZE_MAC	  28u
 
 /*
  * LIMITS: AGENT_LIMITS_SIZE bytes. How many processes (threads count) the workload may have at

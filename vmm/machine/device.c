@@ -105,8 +105,8 @@ static int create_legacy(struct machine_devices *devices, const struct machine_d
 static int create_net(struct machine_devices *devices, unsigned pairs, struct err *err)
 {
 	/*
-	 * The same in every sandbox, so that a template's guest has the right one: nobody else is
-	 * on its wire. An MTU lets a driver set less.
+	 * The MAC is that of a template's guest: a sandbox with a network gets one of its own
+	 * later. An MTU lets a driver set less.
 	 */
 	const struct net_card_config config = {
 		.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02}, .mtu = 65520, .pairs = pairs};

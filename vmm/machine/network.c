@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "vmm/base/bytes.h"
@@ -16,8 +17,11 @@
 #define DNS_PORT    53
 #define MTU	    65520
 
-/* As the guest sees them, and passt. Both ends of each wire belong to us: they need not be rare. */
-static const uint8_t guest_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02};
+/*
+ * As the guest sees the router, and passt the two ends of its wire. Both ends of each belong to us:
+ * they need not be rare. first_mac is that of a guest's card until it is told its own.
+ */
+static const uint8_t first_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02};
 static const uint8_t router_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x01};
 static const uint8_t passt_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04};
 
@@ -345,9 +349,9 @@ static int create_parts(struct network *network, const struct network_config *co
 	unsigned i;
 	int ret;
 
-	memcpy(filter.guest_mac, guest_mac, FRAME_MAC);
+	memcpy(filter.guest_mac, first_mac, FRAME_MAC);
 	memcpy(filter.router_mac, router_mac, FRAME_MAC);
-	memcpy(filter.card_mac, guest_mac, FRAME_MAC);
+	memcpy(filter.card_mac, first_mac, FRAME_MAC);
 	memcpy(filter.peer_mac, passt_mac, FRAME_MAC);
 	if (network->tap)
 		describe_wire(&filter, tap_wire(network->tap));
@@ -360,6 +364,15 @@ static int create_parts(struct network *network, const struct network_config *co
 		ret = resolver_create(&network->resolver, network->loop, RESOLV_CONF, DNS_PORT,
 				      on_resolved, network);
 	return ret < 0 ? err_code(err, -ret, "the network") : 0;
+}
+
+/* A unicast address of nobody's, and never one of ours: their first byte has other low bits. */
+static int choose_mac(struct network *network, struct err *err)
+{
+	if (getrandom(network->mac, sizeof(network->mac), 0) != sizeof(network->mac))
+		return err_sys(err, "getrandom");
+	network->mac[0] = (network->mac[0] & 0xf8) | 0x06;
+	return 0;
 }
 
 int network_open(struct network *network, struct loop *loop, const struct network_config *config,
@@ -378,6 +391,9 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 		if (ret < 0)
 			return err_set(err, -ret, "--net tap: %s", why.text);
 	}
+	ret = choose_mac(network, err);
+	if (ret < 0)
+		return ret;
 	network->tick = (struct loop_timer){.expired = tick, .arg = network};
 	network->card = card;
 	if (config->questions)
@@ -458,6 +474,12 @@ int network_ask(struct network *network, struct agent_channel *channel)
 		start_card(network);
 	} else if (!network->card || (!network->passt && start_passt(network) < 0)) {
 		return 0;
+	}
+	/* An agent of an older initramfs leaves the card its first one. */
+	if (agent_channel_sets_mac(channel)) {
+		config.mac = network->mac;
+		net_card_set_mac(network->card, network->mac);
+		filter_set_guest_mac(network->filter, network->mac);
 	}
 	return agent_channel_set_network(channel, &config);
 }

@@ -46,9 +46,10 @@ struct network {
 	struct network_config config;
 	const struct network_ops *ops;
 	void *arg;
-	bool publishing;       /* ops->published() is to come */
-	bool configured;       /* the guest's card is: frames for it are let in */
-	struct net_card *card; /* not ours; NULL: there is no network */
+	uint8_t mac[NET_CARD_MAC]; /* of this sandbox's card, as its guest sees it */
+	bool publishing;	   /* ops->published() is to come */
+	bool configured;	   /* the guest's card is: frames for it are let in */
+	struct net_card *card;	   /* not ours; NULL: there is no network */
 	struct filter *filter;
 	struct passt *passt;
 	struct tap *tap; /* or passt */

@@ -246,6 +246,11 @@ void filter_destroy(struct filter *filter)
 	free(filter);
 }
 
+void filter_set_guest_mac(struct filter *filter, const uint8_t mac[FRAME_MAC])
+{
+	memcpy(filter->config.guest_mac, mac, FRAME_MAC);
+}
+
 void filter_expire(struct filter *filter, uint64_t now_ns)
 {
 	filter_ask_expire(filter, now_ns);

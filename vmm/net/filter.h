@@ -150,6 +150,9 @@ int filter_create(struct filter **out, const struct filter_config *config,
 		  const struct filter_ops *ops, void *arg);
 void filter_destroy(struct filter *filter);
 
+/* The guest's card has another MAC from now on. */
+void filter_set_guest_mac(struct filter *filter, const uint8_t mac[FRAME_MAC]);
+
 /*
  * A frame from the guest. partial: its transport checksum is to be filled in. At most
  * 1 frame goes to the guest for it; to the backend mostly 1, and up to TLS_PEEK_MAX bytes of
