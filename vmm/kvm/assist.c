@@ -33,6 +33,9 @@
 
 /* KVM features whose use is a hypercall: unhalt kick, IPIs, yield, migration control. */
 #define KVM_HYPERCALL_FEATURES (1u << 7 | 1u << 11 | 1u << 13 | 1u << 17)
+/* Asynchronous page faults (three bits): a restore wakes all that wait for one, which costs more
+ * instructions than a processor that waits for the host's disk now and then could save. */
+#define KVM_ASYNC_FAULTS (1u << 4 | 1u << 10 | 1u << 14)
 
 struct context {
 	int fd;
@@ -83,7 +86,7 @@ void assist_filter_cpuid(struct kvm_cpuid2 *table)
 
 	for (i = 0; i < table->nent; i++)
 		if (table->entries[i].function == KVM_FEATURE_LEAF)
-			table->entries[i].eax &= ~KVM_HYPERCALL_FEATURES;
+			table->entries[i].eax &= ~(KVM_HYPERCALL_FEATURES | KVM_ASYNC_FAULTS);
 }
 
 void assist_describe(const struct assist_stats *stats, char *text, size_t size)
