@@ -113,6 +113,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SHARED:%.c=$(BUILD)/ob
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
 $(BUILD)/tests/unit/test_agent $(BUILD)/tests/unit/test_agent_guest: $(AGENT_TEST_OBJ)
 
+$(BUILD)/tests/guest/test_net: $(BUILD)/obj/tests/unit/net_frames.o
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)

@@ -22,7 +22,10 @@ void driver_write_address(struct hostile *h, unsigned slot, uint32_t offset, uin
 
 struct guest_ring *driver_ring(struct hostile *h, unsigned slot, unsigned queue)
 {
-	return &h->ring[slot == SLOT_RNG ? 3 : slot == SLOT_DISK ? 4 : queue];
+	static const unsigned first[] = {
+		[SLOT_VSOCK] = 0, [SLOT_RNG] = 3, [SLOT_DISK] = 4, [SLOT_NET] = 5};
+
+	return &h->ring[first[slot] + queue];
 }
 
 void driver_set_queue(struct hostile *h, struct guest_ring *ring, uint32_t size)
@@ -45,7 +48,7 @@ void driver_set_queue(struct hostile *h, struct guest_ring *ring, uint32_t size)
 
 static void set_queues(struct hostile *h, unsigned slot)
 {
-	unsigned queues = slot == SLOT_VSOCK ? 3 : 1, queue;
+	unsigned queues = slot == SLOT_VSOCK ? 3 : slot == SLOT_NET ? 2 : 1, queue;
 
 	for (queue = 0; queue < queues; queue++) {
 		/* The event queue has two entries. */
@@ -64,11 +67,12 @@ void driver_go_to(struct hostile *h, unsigned slot, uint32_t status)
 	for (i = 0; i < ARRAY_SIZE(step) && (status & step[i]); i++) {
 		now |= step[i];
 		if (step[i] == ST_FEAT) {
-			/* VERSION_1, and indirect tables. */
+			/* VERSION_1, and indirect tables; of a card checksums and merging. */
 			driver_write(h, slot, REG_DRIVER_FEATURES_SEL, 1);
 			driver_write(h, slot, REG_DRIVER_FEATURES, 1);
 			driver_write(h, slot, REG_DRIVER_FEATURES_SEL, 0);
-			driver_write(h, slot, REG_DRIVER_FEATURES, 1u << 28);
+			driver_write(h, slot, REG_DRIVER_FEATURES,
+				     1u << 28 | (slot == SLOT_NET ? 0x8003u : 0));
 		}
 		if (step[i] == ST_OK)
 			set_queues(h, slot);

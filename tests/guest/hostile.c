@@ -38,6 +38,8 @@ static uint64_t device_read(void *device, uint64_t offset, unsigned size)
 	struct vsock_stats stats;
 
 	(void)size;
+	if (offset == HOSTILE_DEVICE_TELL && h->test->tell)
+		return h->test->tell(h);
 	if (offset != HOSTILE_DEVICE_STREAMS)
 		return 0;
 	vsock_stats(h->devices.vsock, &stats);
@@ -164,7 +166,7 @@ static int make_machine(struct hostile *h, struct err *err)
 	if (ret == 0)
 		ret = devices_create(&h->devices, &h->vm, NULL, &queues, &hooks, err);
 	if (ret == 0)
-		ret = bus_add(&h->vm.mmio, HOSTILE_DEVICE, 8, &device_ops, h);
+		ret = bus_add(&h->vm.mmio, HOSTILE_DEVICE, 16, &device_ops, h);
 	for (i = 0; ret == 0 && i < cpus; i++) {
 		ret = vcpu_create(&h->vcpu[i], &h->vm, i, cpus, err);
 		h->vcpus += ret == 0;
@@ -290,14 +292,14 @@ static void check_expectations(struct hostile *h)
 
 static void init_rings(struct hostile *h)
 {
+	static const unsigned slot[RINGS] = {SLOT_VSOCK, SLOT_VSOCK, SLOT_VSOCK, SLOT_RNG,
+					     SLOT_DISK,	 SLOT_NET,   SLOT_NET};
 	unsigned i;
 
 	for (i = 0; i < RINGS; i++)
 		h->ring[i] = (struct guest_ring){
-			.slot = i < 3	 ? SLOT_VSOCK
-				: i == 3 ? SLOT_RNG
-					 : SLOT_DISK,
-			.queue = i < 3 ? i : 0,
+			.slot = slot[i],
+			.queue = i < 3 ? i : i == RINGS - 1,
 			.base = HOSTILE_RINGS + i * HOSTILE_RING_BYTES,
 			.size = RING_SIZE,
 		};

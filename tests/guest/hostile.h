@@ -46,10 +46,12 @@
 
 /*
  * The tests' own device: writing ends the script, reading only makes an exit; at one offset it
- * tells how many streams the socket device has, so that a script can wait for that.
+ * tells how many streams the socket device has, and at one what the test's own tell() says, so that
+ * a script can wait for that.
  */
 #define HOSTILE_DEVICE	       0xd0020000u
 #define HOSTILE_DEVICE_STREAMS 4u
+#define HOSTILE_DEVICE_TELL    8u
 
 /* The slots of the devices, in the order of devices_create(). */
 #define SLOT_VSOCK 0
@@ -86,7 +88,7 @@
 #define RING_SIZE      16
 #define RING_AVAILABLE 0x200u
 #define RING_USED      0x400u
-#define RINGS	       5 /* the socket device's three, the entropy device's, the disk's */
+#define RINGS	       7 /* the socket device's three, the entropy device's, the disk's, the card's two */
 
 /* The driver's side of a queue, as the script knows it while it is written. */
 struct guest_ring {
@@ -144,10 +146,11 @@ struct hostile_test {
 	void (*setup)(
 		struct hostile *h); /* the monitor's side, before anything runs; may be NULL */
 	void (*build)(struct hostile *h);
-	void (*check)(struct hostile *h); /* afterwards; may be NULL */
-	bool second_cpu;		  /* a second processor works through the flips */
-	bool flip_thread;		  /* a thread of the monitor does, at its own speed */
-	bool may_stop;			  /* the guest does something that a processor cannot do */
+	void (*check)(struct hostile *h);    /* afterwards; may be NULL */
+	uint64_t (*tell)(struct hostile *h); /* read at HOSTILE_DEVICE_TELL; may be NULL */
+	bool second_cpu;		     /* a second processor works through the flips */
+	bool flip_thread;		     /* a thread of the monitor does, at its own speed */
+	bool may_stop;	 /* the guest does something that a processor cannot do */
 	uint64_t growth; /* bytes of private memory that the monitor may take; 0: 2 MiB */
 };
 

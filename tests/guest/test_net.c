@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames and rings of a network card that no driver makes, and floods, from a guest to the card and
+ * the filter behind it. Behind that a peer answers: what is sent to port 7 comes back, and a
+ * connection to port 80 is accepted. After whatever was tried, both still work.
+ */
+#include "tests/guest/hostile.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/net_frames.h"
+#include "vmm/net/filter.h"
+
+#define FLOOD_FRAMES 100000u
+#define FLOOD_ROUNDS (FLOOD_FRAMES / RING_SIZE)
+#define FORBIDDEN    (NET_PEER + 1)
+#define ECHO_PORT    7
+#define OPEN_PORT    80
+#define SILENT_PORT  9
+#define FIRST_PORT   40000u /* of the guest's connections: and the exchange's number */
+#define TYPE_TIME    0x88b5 /* of a frame that says: a minute has passed */
+#define MINUTE	     UINT64_C(60000000000)
+
+#define HEADER	   12u
+#define NEEDS_CSUM 1u
+#define SYN	   2u
+#define ACK	   16u
+#define BROKEN	   (ST_LIVE | ST_RESET)
+#define LONG	   (UINT64_C(1) << 40) /* looks: the harness sees what hangs */
+#define PATTERN	   UINT64_C(0x5555555555555555)
+
+/* Frames to send, one exchange after the other; what a second processor changes; buffers. */
+#define FRAME(n)  (HOSTILE_BUFFERS + 0x200u * (n))
+#define CHANGING  0xf000u
+#define RX(n)	  (HOSTILE_BUFFERS + 0x100000u + 0x1000u * (n))
+#define RX_LENGTH 0x1000u
+
+/* --- the monitor's side ------------------------------------------------------------------------
+ */
+
+#define ANSWERS 64
+
+static struct {
+	struct filter *filter;
+	struct net_card *card;
+	struct loop_task task;
+	uint64_t later; /* how much the filter's clock is ahead */
+	uint64_t taken; /* frames of the guest */
+	unsigned waiting;
+	struct {
+		size_t length;
+		uint8_t frame[256];
+	} answer[ANSWERS];
+} world;
+
+static uint64_t now(void)
+{
+	return loop_now_ns() + world.later;
+}
+
+static bool allowed(const struct filter_request *request)
+{
+	return request->address == NET_PEER;
+}
+
+static enum filter_verdict decide(void *arg, const struct filter_request *request, uint32_t *order)
+{
+	(void)arg;
+	*order = allowed(request) ? 0 : FILTER_NO_RULE;
+	return allowed(request) ? FILTER_ALLOW : FILTER_DENY;
+}
+
+static bool check(void *arg, const struct filter_request *request)
+{
+	(void)arg;
+	return allowed(request);
+}
+
+static int ask(void *arg, const struct filter_request *request)
+{
+	(void)arg;
+	(void)request;
+	return -ENOENT;
+}
+
+static void unask(void *arg, uint32_t question)
+{
+	(void)arg;
+	(void)question;
+}
+
+static void note(void *arg, const char *what, const char *object, const char *detail)
+{
+	(void)arg;
+	(void)what;
+	(void)object;
+	(void)detail;
+}
+
+static int resolve(void *arg, uint32_t ticket, const char *name)
+{
+	(void)arg;
+	(void)ticket;
+	(void)name;
+	return -EAGAIN;
+}
+
+static void to_guest(void *arg, const uint8_t *frame, size_t length)
+{
+	(void)arg;
+	net_card_receive(world.card, frame, length);
+}
+
+/* The peer: its answers come later, as from a backend. */
+static void to_peer(void *arg, const uint8_t *frame, size_t length)
+{
+	const uint8_t *transport = frame + FRAME_TRANSPORT;
+	struct net_segment back = {.source = NET_PEER, .target = ADDRESS_GUEST};
+	uint16_t port = load_be16(transport + 2);
+	uint8_t *to = world.answer[world.waiting].frame;
+
+	if (world.waiting == ANSWERS || length > sizeof(world.answer[0].frame))
+		return;
+	back.source_port = port;
+	back.target_port = load_be16(transport);
+	if (frame[FRAME_ETHERNET + 9] == IP_UDP && port == ECHO_PORT) {
+		back.payload = transport + FRAME_UDP;
+		back.length = length - FRAME_TRANSPORT - FRAME_UDP;
+		length = net_udp(to, &back);
+	} else if (frame[FRAME_ETHERNET + 9] == IP_TCP && port == OPEN_PORT &&
+		   transport[13] == SYN) {
+		back.flags = SYN | ACK;
+		back.acknowledged = load_be32(transport + 4) + 1;
+		length = net_tcp(to, &back);
+	} else {
+		return;
+	}
+	net_turn(to);
+	world.answer[world.waiting++].length = length;
+	loop_defer(((struct hostile *)arg)->loop, &world.task);
+}
+
+static void answer(void *arg)
+{
+	unsigned i, count = world.waiting;
+
+	(void)arg;
+	for (i = 0; i < count; i++)
+		filter_from_peer(world.filter, world.answer[i].frame, world.answer[i].length,
+				 now());
+	world.waiting = 0;
+}
+
+static bool room(void *arg)
+{
+	(void)arg;
+	return net_card_has_room(world.card);
+}
+
+static void transmit(void *arg, uint8_t *frame, size_t length, bool partial)
+{
+	(void)arg;
+	world.taken++;
+	if (load_be16(frame + 12) == TYPE_TIME) {
+		world.later += MINUTE;
+		filter_expire(world.filter, now());
+		return;
+	}
+	filter_from_guest(world.filter, frame, length, partial, now());
+}
+
+static void drained(void *arg)
+{
+	(void)arg;
+	net_card_resume(world.card);
+}
+
+static void was_reset(void *arg)
+{
+	(void)arg;
+	filter_forget(world.filter);
+}
+
+static void setup(struct hostile *h)
+{
+	static const struct filter_ops filter_ops = {.to_guest = to_guest,
+						     .to_peer = to_peer,
+						     .decide = decide,
+						     .check = check,
+						     .ask = ask,
+						     .unask = unask,
+						     .note = note,
+						     .resolve = resolve};
+	static const struct net_card_ops card_ops = {
+		.room = room, .transmit = transmit, .drained = drained, .reset = was_reset};
+	struct filter_config config = {.published = 0};
+
+	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
+	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
+	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
+	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
+	world.card = h->devices.net;
+	world.task = (struct loop_task){.run = answer, .arg = h};
+	if (filter_create(&world.filter, &config, &filter_ops, h) < 0)
+		hostile_fail(h, "no filter");
+	net_card_set_owner(world.card, &card_ops, h);
+	net_card_set_link(world.card, true);
+}
+
+/* The number of the latest exchange whose answer lies in a receive buffer of the guest. */
+static uint64_t tell(struct hostile *h)
+{
+	static uint64_t latest;
+	const uint8_t *frame, *transport;
+	unsigned i;
+
+	for (i = 0; i < RING_SIZE; i++) {
+		frame = (const uint8_t *)guest_memory_at(&h->memory, RX(i), RX_LENGTH) + HEADER;
+		transport = frame + FRAME_TRANSPORT;
+		if (load_be16(frame + 12) != 0x0800)
+			continue;
+		if (frame[FRAME_ETHERNET + 9] == IP_UDP && load_be16(transport) == ECHO_PORT)
+			latest = max_u64(latest, load_be16(transport + FRAME_UDP));
+		else if (load_be16(transport) == OPEN_PORT && transport[13] == (SYN | ACK))
+			latest = max_u64(latest, load_be16(transport + 2) - FIRST_PORT);
+	}
+	return latest;
+}
+
+/* --- the guest's ------------------------------------------------------------------------------ */
+
+static struct guest_ring *rx(struct hostile *h)
+{
+	return driver_ring(h, SLOT_NET, 0);
+}
+
+static struct guest_ring *tx(struct hostile *h)
+{
+	return driver_ring(h, SLOT_NET, 1);
+}
+
+/* All buffers that were used are given again: each has its place in the ring for good. */
+static void give_back(struct hostile *h)
+{
+	script_copy_add(h, rx(h)->base + RING_USED + 2, RING_SIZE,
+			rx(h)->base + RING_AVAILABLE + 2);
+	driver_kick(h, rx(h));
+}
+
+static void begin(struct hostile *h)
+{
+	uint16_t i;
+
+	driver_bring_up(h, SLOT_NET);
+	for (i = 0; i < RING_SIZE; i++) {
+		driver_descriptor(h, rx(h), i, RX(i), RX_LENGTH, DESC_WRITE, 0);
+		driver_offer(h, rx(h), i);
+	}
+	driver_kick(h, rx(h));
+}
+
+/* Puts a header and a frame into memory before the script begins: their length. */
+static uint32_t put(struct hostile *h, uint64_t at, uint8_t flags, const uint8_t *frame,
+		    size_t length)
+{
+	uint8_t header[HEADER] = {flags};
+
+	guest_memory_write(&h->memory, at, header, sizeof(header));
+	guest_memory_write(&h->memory, at + HEADER, frame, length);
+	return HEADER + (uint32_t)length;
+}
+
+static void send(struct hostile *h, uint64_t at, uint32_t length, const char *what)
+{
+	driver_descriptor(h, tx(h), 0, at, length, 0, 0);
+	driver_offer(h, tx(h), 0);
+	driver_kick(h, tx(h));
+	driver_expect_used(h, tx(h), 1, what);
+}
+
+/* The next exchange's frame, which is the number of the exchange; where it lies. */
+static uint64_t next_exchange(struct hostile *h, bool tcp, uint32_t *length, unsigned *number)
+{
+	static unsigned last = RING_SIZE;
+	uint8_t frame[256], payload[2];
+	struct net_segment segment = {.source = ADDRESS_GUEST, .target = NET_PEER, .flags = SYN};
+
+	*number = ++last;
+	store_be16(payload, (uint16_t)last);
+	segment.source_port = (uint16_t)(FIRST_PORT + last);
+	segment.target_port = tcp ? OPEN_PORT : ECHO_PORT;
+	if (!tcp) {
+		segment.payload = payload;
+		segment.length = sizeof(payload);
+	}
+	*length = put(h, FRAME(last), NEEDS_CSUM, frame,
+		      tcp ? net_tcp(frame, &segment) : net_udp(frame, &segment));
+	return FRAME(last);
+}
+
+static void expect_answer(struct hostile *h, bool tcp, const char *what)
+{
+	unsigned number, i;
+	uint32_t length;
+	uint64_t at = next_exchange(h, tcp, &length, &number);
+
+	send(h, at, length, what);
+	/* Others may have come before it, and wait for buffers. */
+	for (i = 0; i < 50; i++) {
+		give_back(h);
+		script_wait_briefly(h, HOSTILE_DEVICE + HOSTILE_DEVICE_TELL, (uint16_t)number, 100);
+	}
+	script_expect_done(h, script_wait32(h, HOSTILE_DEVICE + HOSTILE_DEVICE_TELL, number), what);
+	give_back(h);
+}
+
+static void expect_works(struct hostile *h)
+{
+	expect_answer(h, false, "a datagram is answered");
+	expect_answer(h, true, "a connection is accepted");
+	driver_expect_status(h, SLOT_NET, ST_LIVE, "the card is alive");
+	driver_expect_rng(h);
+}
+
+static void works(struct hostile *h)
+{
+	begin(h);
+	expect_works(h);
+}
+
+/* --- frames of no sense ------------------------------------------------------------------------
+ */
+
+static void frames_of_no_sense(struct hostile *h)
+{
+	struct net_segment segment = {.source = ADDRESS_GUEST,
+				      .target = NET_PEER,
+				      .source_port = 5,
+				      .target_port = ECHO_PORT};
+	uint8_t frame[256];
+	uint32_t length, cut;
+
+	begin(h);
+	length = put(h, FRAME(0), NEEDS_CSUM, frame, net_udp(frame, &segment));
+	for (cut = 1; cut < length; cut++)
+		send(h, FRAME(0), cut, "a frame that is cut");
+	send(h, FRAME(0), HEADER + NET_CARD_FRAME_MAX, "a frame with much behind it");
+	send(h, FRAME(0), HEADER + NET_CARD_FRAME_MAX + 1, "one that is too long");
+	send(h, FRAME(0), 1u << 20, "one that is much too long");
+	/* Segmentation, which was not offered; all flags; a place for the checksum far out. */
+	script_write(h, 1, FRAME(0) + 1, 1);
+	send(h, FRAME(0), length, "segmentation");
+	script_write(h, 1, FRAME(0) + 1, 0x83);
+	send(h, FRAME(0), length, "more of it");
+	script_write(h, 8, FRAME(0), UINT64_MAX);
+	send(h, FRAME(0), length, "all bits of a header");
+	script_write(h, 8, FRAME(0), 1);
+	script_write(h, 4, FRAME(0) + 6, UINT32_MAX);
+	send(h, FRAME(0), length, "a checksum out of the frame");
+	/* Nothing to read. */
+	driver_descriptor(h, tx(h), 0, FRAME(0), length, DESC_WRITE, 0);
+	driver_offer(h, tx(h), 0);
+	driver_kick(h, tx(h));
+	driver_expect_used(h, tx(h), 1, "a frame to be written");
+	expect_works(h);
+}
+
+static void chains_out_of_memory(struct hostile *h)
+{
+	static const uint64_t address[] = {HOSTILE_MEMORY - 32, HOSTILE_MEMORY, LAYOUT_VIRTIO_BASE,
+					   UINT64_MAX - 63};
+	unsigned number, queue;
+	uint32_t length;
+	uint64_t at;
+	size_t i;
+
+	for (queue = 0; queue < 2; queue++)
+		for (i = 0; i < ARRAY_SIZE(address); i++) {
+			struct guest_ring *ring = queue ? tx(h) : rx(h);
+
+			driver_bring_up(h, SLOT_NET);
+			driver_descriptor(h, ring, 0, address[i], 64, queue ? 0 : DESC_WRITE, 0);
+			driver_offer(h, ring, 0);
+			driver_kick(h, ring);
+			/* A receive buffer is looked at when something comes. */
+			if (queue == 0) {
+				at = next_exchange(h, false, &length, &number);
+				send(h, at, length, "a frame that is answered");
+			}
+			driver_expect_status_soon(h, SLOT_NET, BROKEN, "a chain out of memory");
+		}
+	begin(h);
+	expect_works(h);
+}
+
+static void buffers_of_no_sense(struct hostile *h)
+{
+	static const struct {
+		uint32_t length;
+		uint16_t flags;
+	} bad[] = {{1, DESC_WRITE}, {11, DESC_WRITE}, {12, DESC_WRITE}, {4096, 0}};
+	unsigned number;
+	uint32_t length;
+	uint64_t at;
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		driver_bring_up(h, SLOT_NET);
+		for (k = 0; k < RING_SIZE; k++) {
+			driver_descriptor(h, rx(h), (unsigned)k, RX(k), bad[i].length, bad[i].flags,
+					  0);
+			driver_offer(h, rx(h), (uint16_t)k);
+		}
+		driver_kick(h, rx(h));
+		at = next_exchange(h, false, &length, &number);
+		for (k = 0; k < 4; k++)
+			send(h, at, length, "a frame whose answer finds no room");
+	}
+	/* An index that jumps. */
+	driver_bring_up(h, SLOT_NET);
+	script_write(h, 2, rx(h)->base + RING_AVAILABLE + 2, 999);
+	at = next_exchange(h, false, &length, &number);
+	send(h, at, length, "a frame that is answered");
+	driver_expect_status_soon(h, SLOT_NET, BROKEN, "an index that jumps");
+	begin(h);
+	expect_works(h);
+}
+
+/* --- floods ------------------------------------------------------------------------------------
+ */
+
+/*
+ * A full ring at a time, each frame from another port; half of them to somebody who is allowed and
+ * says nothing, half to somebody who is not, and the card's owner refuses each of those.
+ */
+static void flood(struct hostile *h, bool tcp)
+{
+	struct net_segment segment = {.source = ADDRESS_GUEST,
+				      .target_port = SILENT_PORT,
+				      .flags = SYN,
+				      .payload = "floods",
+				      .length = tcp ? 0 : 6};
+	uint64_t used = tx(h)->base + RING_USED + 2, first, wait;
+	uint8_t frame[256];
+	uint32_t length;
+	uint16_t i;
+
+	for (i = 0; i < RING_SIZE; i++) {
+		segment.target = i % 2 ? FORBIDDEN : NET_PEER;
+		segment.source_port = (uint16_t)(1000 * i + 1);
+		length = put(h, FRAME(i), NEEDS_CSUM, frame,
+			     tcp ? net_tcp(frame, &segment) : net_udp(frame, &segment));
+		driver_descriptor(h, tx(h), i, FRAME(i), length, 0, 0);
+		script_write(h, 2, tx(h)->base + RING_AVAILABLE + 4 + 2 * i, i);
+	}
+	first = script_copy_add(h, used, RING_SIZE, tx(h)->base + RING_AVAILABLE + 2);
+	/* An odd number goes through all ports, also where the bytes are the other way round. */
+	for (i = 0; i < RING_SIZE; i++)
+		script_copy_add(h, FRAME(i) + HEADER + FRAME_TRANSPORT, 0x6b17,
+				FRAME(i) + HEADER + FRAME_TRANSPORT);
+	/* What the wait waits for: its command's value. */
+	wait = h->commands + 2;
+	script_copy_add(h, used, RING_SIZE, HOSTILE_COMMANDS + 32 * wait + 16);
+	driver_kick(h, tx(h));
+	script_wait_briefly(h, used, 0, LONG);
+	give_back(h);
+	script_repeat(h, first, FLOOD_ROUNDS);
+	tx(h)->available = (uint16_t)(tx(h)->available + FLOOD_FRAMES);
+	tx(h)->used = (uint16_t)(tx(h)->used + FLOOD_FRAMES);
+}
+
+static void flooded(struct hostile *h, bool tcp)
+{
+	uint8_t frame[64] = {0};
+	uint32_t length;
+
+	begin(h);
+	expect_works(h);
+	flood(h, tcp);
+	/* What the filter bounds in time is free again after a minute. */
+	store_be16(frame + 12, TYPE_TIME);
+	length = put(h, FRAME(RING_SIZE), 0, frame, sizeof(frame));
+	send(h, FRAME(RING_SIZE), length, "time passes");
+	expect_works(h);
+	expect_works(h);
+}
+
+static void syn_flood(struct hostile *h)
+{
+	flooded(h, true);
+}
+
+static void datagram_flood(struct hostile *h)
+{
+	flooded(h, false);
+}
+
+/* Every frame reached the filter, which let through what it may, and refused half of them. */
+static void check_flood(struct hostile *h)
+{
+	struct filter_stats filter;
+	struct net_card_stats card;
+
+	filter_stats(world.filter, &filter);
+	net_card_stats(world.card, &card);
+	if (world.taken != FLOOD_FRAMES + 7)
+		hostile_fail(h, "%llu frames came", (unsigned long long)world.taken);
+	if (filter.guest_drop[FILTER_REFUSED] + filter.guest_drop[FILTER_FLOODED] <
+	    FLOOD_FRAMES / 2)
+		hostile_fail(h, "%llu were refused",
+			     (unsigned long long)filter.guest_drop[FILTER_REFUSED]);
+	if (filter.guest_frames > FLOOD_FRAMES / 2 + 6 || filter.flows > FLOW_MAX)
+		hostile_fail(h, "%llu went through", (unsigned long long)filter.guest_frames);
+	if (card.pending != 0 || card.receive_dropped != 0)
+		hostile_fail(h, "%zu bytes wait, %llu were lost", card.pending,
+			     (unsigned long long)card.receive_dropped);
+}
+
+/* --- resets, and frames that change ------------------------------------------------------------
+ */
+
+/* Once the reset is acknowledged nothing comes any more. */
+static void resets_under_way(struct hostile *h)
+{
+	unsigned round, number, i;
+	uint32_t length;
+	uint64_t at;
+
+	for (round = 0; round < 50; round++) {
+		begin(h);
+		at = next_exchange(h, false, &length, &number);
+		driver_descriptor(h, tx(h), 0, at, length, 0, 0);
+		for (i = 0; i < RING_SIZE; i++)
+			driver_offer(h, tx(h), 0);
+		driver_kick(h, tx(h));
+		script_wait_briefly(h, tx(h)->base + RING_USED + 2, (uint16_t)(round % 16), 1000);
+		driver_write(h, SLOT_NET, REG_STATUS, 0);
+		for (i = 0; i < RING_SIZE; i++)
+			script_write(h, 8, RX(i) + HEADER, PATTERN);
+		script_wait_briefly(h, RX(0) + HEADER, 0, 500);
+		for (i = 0; i < RING_SIZE; i++)
+			script_expect(h, script_read(h, 8, RX(i) + HEADER), PATTERN,
+				      "nothing comes after a reset");
+	}
+	begin(h);
+	expect_works(h);
+}
+
+/* What is checked is what is used, whatever another processor writes meanwhile. */
+static void changing_frames(struct hostile *h)
+{
+	static const struct {
+		unsigned at;
+		uint16_t value[2];
+	} change[] = {
+		{0, {1, 0x0101}},		 /* flags, segmentation */
+		{HEADER + 12, {0x0008, 0x0608}}, /* type: IPv4, ARP */
+		{HEADER + 14, {0x0045, 0x004f}}, /* length of the IP header */
+		{HEADER + 16, {0x1e00, 0xffff}}, /* length of the packet */
+		{HEADER + 38, {0x0a00, 0xffff}}, /* of the datagram */
+		{HEADER + 22, {0x1140, 0x0640}}, /* UDP, TCP */
+		{HEADER + 30, {0xb85d, 0xb85e}}, /* to somebody else */
+	};
+	struct net_segment segment = {.source = ADDRESS_GUEST,
+				      .target = NET_PEER,
+				      .source_port = 5,
+				      .target_port = SILENT_PORT,
+				      .payload = "so",
+				      .length = 2};
+	uint8_t frame[256];
+	uint32_t length = put(h, CHANGING, NEEDS_CSUM, frame, net_udp(frame, &segment));
+	unsigned round, k;
+	size_t i;
+
+	for (k = 0; k < 2; k++)
+		for (i = 0; i < ARRAY_SIZE(change); i++)
+			script_flip(h, (uint16_t)(CHANGING + change[i].at), change[i].value[k]);
+	begin(h);
+	for (round = 0; round < 500; round++) {
+		send(h, CHANGING, length, "a frame that changes");
+		give_back(h);
+	}
+	expect_works(h);
+}
+
+static const struct hostile_test tests[] = {
+	{.name = "a_card_works", .setup = setup, .build = works, .tell = tell},
+	{.name = "frames_of_no_sense", .setup = setup, .build = frames_of_no_sense, .tell = tell},
+	{.name = "frames_out_of_memory",
+	 .setup = setup,
+	 .build = chains_out_of_memory,
+	 .tell = tell},
+	{.name = "buffers_of_no_sense", .setup = setup, .build = buffers_of_no_sense, .tell = tell},
+	{.name = "a_flood_of_connections",
+	 .setup = setup,
+	 .build = syn_flood,
+	 .check = check_flood,
+	 .tell = tell,
+	 .growth = MIB(8)},
+	{.name = "a_flood_of_datagrams",
+	 .setup = setup,
+	 .build = datagram_flood,
+	 .check = check_flood,
+	 .tell = tell,
+	 .growth = MIB(8)},
+	{.name = "resets_under_traffic", .setup = setup, .build = resets_under_way, .tell = tell},
+	{.name = "frames_that_change",
+	 .setup = setup,
+	 .build = changing_frames,
+	 .tell = tell,
+	 .flip_thread = true},
+};
+
+HOSTILE_MAIN(tests)
