@@ -35,7 +35,7 @@ UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 UNIT_SHARED := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 GUEST_SRC    := $(wildcard tests/guest/test_*.c)
-GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c))
+GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c)) tests/unit/net_frames.c
 GUEST_BIN    := $(GUEST_SRC:tests/guest/%.c=$(BUILD)/tests/guest/%)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
@@ -113,7 +113,6 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SHARED:%.c=$(BUILD)/ob
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
 $(BUILD)/tests/unit/test_agent $(BUILD)/tests/unit/test_agent_guest: $(AGENT_TEST_OBJ)
 
-$(BUILD)/tests/guest/test_net: $(BUILD)/obj/tests/unit/net_frames.o
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)

@@ -166,7 +166,7 @@ static int make_machine(struct hostile *h, struct err *err)
 	if (ret == 0)
 		ret = devices_create(&h->devices, &h->vm, NULL, &queues, &hooks, err);
 	if (ret == 0)
-		ret = bus_add(&h->vm.mmio, HOSTILE_DEVICE, 16, &device_ops, h);
+		ret = bus_add(&h->vm.mmio, HOSTILE_DEVICE, HOSTILE_DEVICE_SIZE, &device_ops, h);
 	for (i = 0; ret == 0 && i < cpus; i++) {
 		ret = vcpu_create(&h->vcpu[i], &h->vm, i, cpus, err);
 		h->vcpus += ret == 0;

@@ -52,6 +52,7 @@
 #define HOSTILE_DEVICE	       0xd0020000u
 #define HOSTILE_DEVICE_STREAMS 4u
 #define HOSTILE_DEVICE_TELL    8u
+#define HOSTILE_DEVICE_SIZE    16u
 
 /* The slots of the devices, in the order of devices_create(). */
 #define SLOT_VSOCK 0

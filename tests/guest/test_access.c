@@ -72,6 +72,11 @@ static void registers_of_disk(struct hostile *h)
 	registers_of(h, SLOT_DISK);
 }
 
+static void registers_of_card(struct hostile *h)
+{
+	registers_of(h, SLOT_NET);
+}
+
 static void configuration_space(struct hostile *h)
 {
 	static const unsigned slots[] = {SLOT_VSOCK, SLOT_RNG, SLOT_DISK};
@@ -161,7 +166,7 @@ static void addresses_of_nothing(struct hostile *h)
 		LAYOUT_VIRTIO_BASE + 8 * LAYOUT_VIRTIO_STRIDE, /* slots without a device */
 		LAYOUT_VIRTIO_BASE + 9 * LAYOUT_VIRTIO_STRIDE,
 		LAYOUT_UART + LAYOUT_UART_SIZE,
-		HOSTILE_DEVICE + 8,
+		HOSTILE_DEVICE + HOSTILE_DEVICE_SIZE,
 		0xe0000000,
 		0xfff00000,
 		HOSTILE_FAR_VIRTUAL,
@@ -184,7 +189,7 @@ static void addresses_of_nothing(struct hostile *h)
 		script_write(h, 8, LAYOUT_UART - shift, UINT64_MAX);
 		script_read(h, 8, LAYOUT_UART + LAYOUT_UART_SIZE - shift);
 		script_read(h, 8, HOSTILE_MEMORY - shift);
-		script_write(h, 8, HOSTILE_DEVICE + 8 + shift, UINT64_MAX);
+		script_write(h, 8, HOSTILE_DEVICE + HOSTILE_DEVICE_SIZE + shift, UINT64_MAX);
 	}
 	driver_expect_rng(h);
 }
@@ -290,6 +295,7 @@ static const struct hostile_test tests[] = {
 	{.name = "every_register_of_rng_in_every_state", .build = registers_of_rng},
 	{.name = "every_register_of_vsock_in_every_state", .build = registers_of_vsock},
 	{.name = "every_register_of_disk_in_every_state", .build = registers_of_disk},
+	{.name = "every_register_of_card_in_every_state", .build = registers_of_card},
 	{.name = "configuration_space", .build = configuration_space},
 	{.name = "queue_selections", .build = queue_selections},
 	{.name = "ports_to_nothing", .build = ports_to_nothing},

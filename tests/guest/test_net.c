@@ -1,232 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Frames and rings of a network card that no driver makes, and floods, from a guest to the card and
- * the filter behind it. Behind that a peer answers: what is sent to port 7 comes back, and a
- * connection to port 80 is accepted. After whatever was tried, both still work.
+ * the filter behind it. After whatever was tried, a datagram is answered and a connection accepted.
  */
-#include "tests/guest/hostile.h"
-
-#include <errno.h>
-#include <string.h>
-
-#include "tests/unit/net_frames.h"
-#include "vmm/net/filter.h"
+#include "tests/guest/net_host.h"
 
 #define FLOOD_FRAMES 100000u
 #define FLOOD_ROUNDS (FLOOD_FRAMES / RING_SIZE)
-#define FORBIDDEN    (NET_PEER + 1)
-#define ECHO_PORT    7
-#define OPEN_PORT    80
-#define SILENT_PORT  9
-#define FIRST_PORT   40000u /* of the guest's connections: and the exchange's number */
-#define TYPE_TIME    0x88b5 /* of a frame that says: a minute has passed */
-#define MINUTE	     UINT64_C(60000000000)
 
-#define HEADER	   12u
-#define NEEDS_CSUM 1u
-#define SYN	   2u
-#define ACK	   16u
-#define BROKEN	   (ST_LIVE | ST_RESET)
-#define LONG	   (UINT64_C(1) << 40) /* looks: the harness sees what hangs */
-#define PATTERN	   UINT64_C(0x5555555555555555)
+#define BROKEN	(ST_LIVE | ST_RESET)
+#define LONG	(UINT64_C(1) << 40) /* looks: the harness sees what hangs */
+#define PATTERN UINT64_C(0x5555555555555555)
 
 /* Frames to send, one exchange after the other; what a second processor changes; buffers. */
-#define FRAME(n)  (HOSTILE_BUFFERS + 0x200u * (n))
-#define CHANGING  0xf000u
-#define RX(n)	  (HOSTILE_BUFFERS + 0x100000u + 0x1000u * (n))
-#define RX_LENGTH 0x1000u
-
-/* --- the monitor's side ------------------------------------------------------------------------
- */
-
-#define ANSWERS 64
-
-static struct {
-	struct filter *filter;
-	struct net_card *card;
-	struct loop_task task;
-	uint64_t later; /* how much the filter's clock is ahead */
-	uint64_t taken; /* frames of the guest */
-	unsigned waiting;
-	struct {
-		size_t length;
-		uint8_t frame[256];
-	} answer[ANSWERS];
-} world;
-
-static uint64_t now(void)
-{
-	return loop_now_ns() + world.later;
-}
-
-static bool allowed(const struct filter_request *request)
-{
-	return request->address == NET_PEER;
-}
-
-static enum filter_verdict decide(void *arg, const struct filter_request *request, uint32_t *order)
-{
-	(void)arg;
-	*order = allowed(request) ? 0 : FILTER_NO_RULE;
-	return allowed(request) ? FILTER_ALLOW : FILTER_DENY;
-}
-
-static bool check(void *arg, const struct filter_request *request)
-{
-	(void)arg;
-	return allowed(request);
-}
-
-static int ask(void *arg, const struct filter_request *request)
-{
-	(void)arg;
-	(void)request;
-	return -ENOENT;
-}
-
-static void unask(void *arg, uint32_t question)
-{
-	(void)arg;
-	(void)question;
-}
-
-static void note(void *arg, const char *what, const char *object, const char *detail)
-{
-	(void)arg;
-	(void)what;
-	(void)object;
-	(void)detail;
-}
-
-static int resolve(void *arg, uint32_t ticket, const char *name)
-{
-	(void)arg;
-	(void)ticket;
-	(void)name;
-	return -EAGAIN;
-}
-
-static void to_guest(void *arg, const uint8_t *frame, size_t length)
-{
-	(void)arg;
-	net_card_receive(world.card, frame, length);
-}
-
-/* The peer: its answers come later, as from a backend. */
-static void to_peer(void *arg, const uint8_t *frame, size_t length)
-{
-	const uint8_t *transport = frame + FRAME_TRANSPORT;
-	struct net_segment back = {.source = NET_PEER, .target = ADDRESS_GUEST};
-	uint16_t port = load_be16(transport + 2);
-	uint8_t *to = world.answer[world.waiting].frame;
-
-	if (world.waiting == ANSWERS || length > sizeof(world.answer[0].frame))
-		return;
-	back.source_port = port;
-	back.target_port = load_be16(transport);
-	if (frame[FRAME_ETHERNET + 9] == IP_UDP && port == ECHO_PORT) {
-		back.payload = transport + FRAME_UDP;
-		back.length = length - FRAME_TRANSPORT - FRAME_UDP;
-		length = net_udp(to, &back);
-	} else if (frame[FRAME_ETHERNET + 9] == IP_TCP && port == OPEN_PORT &&
-		   transport[13] == SYN) {
-		back.flags = SYN | ACK;
-		back.acknowledged = load_be32(transport + 4) + 1;
-		length = net_tcp(to, &back);
-	} else {
-		return;
-	}
-	net_turn(to);
-	world.answer[world.waiting++].length = length;
-	loop_defer(((struct hostile *)arg)->loop, &world.task);
-}
-
-static void answer(void *arg)
-{
-	unsigned i, count = world.waiting;
-
-	(void)arg;
-	for (i = 0; i < count; i++)
-		filter_from_peer(world.filter, world.answer[i].frame, world.answer[i].length,
-				 now());
-	world.waiting = 0;
-}
-
-static bool room(void *arg)
-{
-	(void)arg;
-	return net_card_has_room(world.card);
-}
-
-static void transmit(void *arg, uint8_t *frame, size_t length, bool partial)
-{
-	(void)arg;
-	world.taken++;
-	if (load_be16(frame + 12) == TYPE_TIME) {
-		world.later += MINUTE;
-		filter_expire(world.filter, now());
-		return;
-	}
-	filter_from_guest(world.filter, frame, length, partial, now());
-}
-
-static void drained(void *arg)
-{
-	(void)arg;
-	net_card_resume(world.card);
-}
-
-static void was_reset(void *arg)
-{
-	(void)arg;
-	filter_forget(world.filter);
-}
-
-static void setup(struct hostile *h)
-{
-	static const struct filter_ops filter_ops = {.to_guest = to_guest,
-						     .to_peer = to_peer,
-						     .decide = decide,
-						     .check = check,
-						     .ask = ask,
-						     .unask = unask,
-						     .note = note,
-						     .resolve = resolve};
-	static const struct net_card_ops card_ops = {
-		.room = room, .transmit = transmit, .drained = drained, .reset = was_reset};
-	struct filter_config config = {.published = 0};
-
-	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
-	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
-	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
-	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
-	world.card = h->devices.net;
-	world.task = (struct loop_task){.run = answer, .arg = h};
-	if (filter_create(&world.filter, &config, &filter_ops, h) < 0)
-		hostile_fail(h, "no filter");
-	net_card_set_owner(world.card, &card_ops, h);
-	net_card_set_link(world.card, true);
-}
-
-/* The number of the latest exchange whose answer lies in a receive buffer of the guest. */
-static uint64_t tell(struct hostile *h)
-{
-	static uint64_t latest;
-	const uint8_t *frame, *transport;
-	unsigned i;
-
-	for (i = 0; i < RING_SIZE; i++) {
-		frame = (const uint8_t *)guest_memory_at(&h->memory, RX(i), RX_LENGTH) + HEADER;
-		transport = frame + FRAME_TRANSPORT;
-		if (load_be16(frame + 12) != 0x0800)
-			continue;
-		if (frame[FRAME_ETHERNET + 9] == IP_UDP && load_be16(transport) == ECHO_PORT)
-			latest = max_u64(latest, load_be16(transport + FRAME_UDP));
-		else if (load_be16(transport) == OPEN_PORT && transport[13] == (SYN | ACK))
-			latest = max_u64(latest, load_be16(transport + 2) - FIRST_PORT);
-	}
-	return latest;
-}
+#define FRAME(n) (HOSTILE_BUFFERS + 0x200u * (n))
+#define CHANGING 0xf000u
 
 /* --- the guest's ------------------------------------------------------------------------------ */
 
@@ -254,7 +42,7 @@ static void begin(struct hostile *h)
 
 	driver_bring_up(h, SLOT_NET);
 	for (i = 0; i < RING_SIZE; i++) {
-		driver_descriptor(h, rx(h), i, RX(i), RX_LENGTH, DESC_WRITE, 0);
+		driver_descriptor(h, rx(h), i, NET_RX(i), NET_RX_LENGTH, DESC_WRITE, 0);
 		driver_offer(h, rx(h), i);
 	}
 	driver_kick(h, rx(h));
@@ -264,11 +52,11 @@ static void begin(struct hostile *h)
 static uint32_t put(struct hostile *h, uint64_t at, uint8_t flags, const uint8_t *frame,
 		    size_t length)
 {
-	uint8_t header[HEADER] = {flags};
+	uint8_t header[NET_HEADER] = {flags};
 
 	guest_memory_write(&h->memory, at, header, sizeof(header));
-	guest_memory_write(&h->memory, at + HEADER, frame, length);
-	return HEADER + (uint32_t)length;
+	guest_memory_write(&h->memory, at + NET_HEADER, frame, length);
+	return NET_HEADER + (uint32_t)length;
 }
 
 static void send(struct hostile *h, uint64_t at, uint32_t length, const char *what)
@@ -284,17 +72,18 @@ static uint64_t next_exchange(struct hostile *h, bool tcp, uint32_t *length, uns
 {
 	static unsigned last = RING_SIZE;
 	uint8_t frame[256], payload[2];
-	struct net_segment segment = {.source = ADDRESS_GUEST, .target = NET_PEER, .flags = SYN};
+	struct net_segment segment = {
+		.source = ADDRESS_GUEST, .target = NET_PEER, .flags = NET_SYN};
 
 	*number = ++last;
 	store_be16(payload, (uint16_t)last);
-	segment.source_port = (uint16_t)(FIRST_PORT + last);
-	segment.target_port = tcp ? OPEN_PORT : ECHO_PORT;
+	segment.source_port = (uint16_t)(NET_FIRST_PORT + last);
+	segment.target_port = tcp ? NET_OPEN_PORT : NET_ECHO_PORT;
 	if (!tcp) {
 		segment.payload = payload;
 		segment.length = sizeof(payload);
 	}
-	*length = put(h, FRAME(last), NEEDS_CSUM, frame,
+	*length = put(h, FRAME(last), NET_NEEDS_CSUM, frame,
 		      tcp ? net_tcp(frame, &segment) : net_udp(frame, &segment));
 	return FRAME(last);
 }
@@ -337,16 +126,16 @@ static void frames_of_no_sense(struct hostile *h)
 	struct net_segment segment = {.source = ADDRESS_GUEST,
 				      .target = NET_PEER,
 				      .source_port = 5,
-				      .target_port = ECHO_PORT};
+				      .target_port = NET_ECHO_PORT};
 	uint8_t frame[256];
 	uint32_t length, cut;
 
 	begin(h);
-	length = put(h, FRAME(0), NEEDS_CSUM, frame, net_udp(frame, &segment));
+	length = put(h, FRAME(0), NET_NEEDS_CSUM, frame, net_udp(frame, &segment));
 	for (cut = 1; cut < length; cut++)
 		send(h, FRAME(0), cut, "a frame that is cut");
-	send(h, FRAME(0), HEADER + NET_CARD_FRAME_MAX, "a frame with much behind it");
-	send(h, FRAME(0), HEADER + NET_CARD_FRAME_MAX + 1, "one that is too long");
+	send(h, FRAME(0), NET_HEADER + NET_CARD_FRAME_MAX, "a frame with much behind it");
+	send(h, FRAME(0), NET_HEADER + NET_CARD_FRAME_MAX + 1, "one that is too long");
 	send(h, FRAME(0), 1u << 20, "one that is much too long");
 	/* Segmentation, which was not offered; all flags; a place for the checksum far out. */
 	script_write(h, 1, FRAME(0) + 1, 1);
@@ -408,8 +197,8 @@ static void buffers_of_no_sense(struct hostile *h)
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		driver_bring_up(h, SLOT_NET);
 		for (k = 0; k < RING_SIZE; k++) {
-			driver_descriptor(h, rx(h), (unsigned)k, RX(k), bad[i].length, bad[i].flags,
-					  0);
+			driver_descriptor(h, rx(h), (unsigned)k, NET_RX(k), bad[i].length,
+					  bad[i].flags, 0);
 			driver_offer(h, rx(h), (uint16_t)k);
 		}
 		driver_kick(h, rx(h));
@@ -437,8 +226,8 @@ static void buffers_of_no_sense(struct hostile *h)
 static void flood(struct hostile *h, bool tcp)
 {
 	struct net_segment segment = {.source = ADDRESS_GUEST,
-				      .target_port = SILENT_PORT,
-				      .flags = SYN,
+				      .target_port = NET_SILENT_PORT,
+				      .flags = NET_SYN,
 				      .payload = "floods",
 				      .length = tcp ? 0 : 6};
 	uint64_t used = tx(h)->base + RING_USED + 2, first, wait;
@@ -447,9 +236,9 @@ static void flood(struct hostile *h, bool tcp)
 	uint16_t i;
 
 	for (i = 0; i < RING_SIZE; i++) {
-		segment.target = i % 2 ? FORBIDDEN : NET_PEER;
+		segment.target = i % 2 ? NET_FORBIDDEN : NET_PEER;
 		segment.source_port = (uint16_t)(1000 * i + 1);
-		length = put(h, FRAME(i), NEEDS_CSUM, frame,
+		length = put(h, FRAME(i), NET_NEEDS_CSUM, frame,
 			     tcp ? net_tcp(frame, &segment) : net_udp(frame, &segment));
 		driver_descriptor(h, tx(h), i, FRAME(i), length, 0, 0);
 		script_write(h, 2, tx(h)->base + RING_AVAILABLE + 4 + 2 * i, i);
@@ -457,8 +246,8 @@ static void flood(struct hostile *h, bool tcp)
 	first = script_copy_add(h, used, RING_SIZE, tx(h)->base + RING_AVAILABLE + 2);
 	/* An odd number goes through all ports, also where the bytes are the other way round. */
 	for (i = 0; i < RING_SIZE; i++)
-		script_copy_add(h, FRAME(i) + HEADER + FRAME_TRANSPORT, 0x6b17,
-				FRAME(i) + HEADER + FRAME_TRANSPORT);
+		script_copy_add(h, FRAME(i) + NET_HEADER + FRAME_TRANSPORT, 0x6b17,
+				FRAME(i) + NET_HEADER + FRAME_TRANSPORT);
 	/* What the wait waits for: its command's value. */
 	wait = h->commands + 2;
 	script_copy_add(h, used, RING_SIZE, HOSTILE_COMMANDS + 32 * wait + 16);
@@ -479,7 +268,7 @@ static void flooded(struct hostile *h, bool tcp)
 	expect_works(h);
 	flood(h, tcp);
 	/* What the filter bounds in time is free again after a minute. */
-	store_be16(frame + 12, TYPE_TIME);
+	store_be16(frame + 12, NET_TYPE_TIME);
 	length = put(h, FRAME(RING_SIZE), 0, frame, sizeof(frame));
 	send(h, FRAME(RING_SIZE), length, "time passes");
 	expect_works(h);
@@ -502,10 +291,10 @@ static void check_flood(struct hostile *h)
 	struct filter_stats filter;
 	struct net_card_stats card;
 
-	filter_stats(world.filter, &filter);
-	net_card_stats(world.card, &card);
-	if (world.taken != FLOOD_FRAMES + 7)
-		hostile_fail(h, "%llu frames came", (unsigned long long)world.taken);
+	net_host_stats(&filter);
+	net_card_stats(h->devices.net, &card);
+	if (net_host_taken() != FLOOD_FRAMES + 7)
+		hostile_fail(h, "%llu frames came", (unsigned long long)net_host_taken());
 	if (filter.guest_drop[FILTER_REFUSED] + filter.guest_drop[FILTER_FLOODED] <
 	    FLOOD_FRAMES / 2)
 		hostile_fail(h, "%llu were refused",
@@ -537,10 +326,10 @@ static void resets_under_way(struct hostile *h)
 		script_wait_briefly(h, tx(h)->base + RING_USED + 2, (uint16_t)(round % 16), 1000);
 		driver_write(h, SLOT_NET, REG_STATUS, 0);
 		for (i = 0; i < RING_SIZE; i++)
-			script_write(h, 8, RX(i) + HEADER, PATTERN);
-		script_wait_briefly(h, RX(0) + HEADER, 0, 500);
+			script_write(h, 8, NET_RX(i) + NET_HEADER, PATTERN);
+		script_wait_briefly(h, NET_RX(0) + NET_HEADER, 0, 500);
 		for (i = 0; i < RING_SIZE; i++)
-			script_expect(h, script_read(h, 8, RX(i) + HEADER), PATTERN,
+			script_expect(h, script_read(h, 8, NET_RX(i) + NET_HEADER), PATTERN,
 				      "nothing comes after a reset");
 	}
 	begin(h);
@@ -554,22 +343,22 @@ static void changing_frames(struct hostile *h)
 		unsigned at;
 		uint16_t value[2];
 	} change[] = {
-		{0, {1, 0x0101}},		 /* flags, segmentation */
-		{HEADER + 12, {0x0008, 0x0608}}, /* type: IPv4, ARP */
-		{HEADER + 14, {0x0045, 0x004f}}, /* length of the IP header */
-		{HEADER + 16, {0x1e00, 0xffff}}, /* length of the packet */
-		{HEADER + 38, {0x0a00, 0xffff}}, /* of the datagram */
-		{HEADER + 22, {0x1140, 0x0640}}, /* UDP, TCP */
-		{HEADER + 30, {0xb85d, 0xb85e}}, /* to somebody else */
+		{0, {1, 0x0101}},		     /* flags, segmentation */
+		{NET_HEADER + 12, {0x0008, 0x0608}}, /* type: IPv4, ARP */
+		{NET_HEADER + 14, {0x0045, 0x004f}}, /* length of the IP header */
+		{NET_HEADER + 16, {0x1e00, 0xffff}}, /* length of the packet */
+		{NET_HEADER + 38, {0x0a00, 0xffff}}, /* of the datagram */
+		{NET_HEADER + 22, {0x1140, 0x0640}}, /* UDP, TCP */
+		{NET_HEADER + 30, {0xb85d, 0xb85e}}, /* to somebody else */
 	};
 	struct net_segment segment = {.source = ADDRESS_GUEST,
 				      .target = NET_PEER,
 				      .source_port = 5,
-				      .target_port = SILENT_PORT,
+				      .target_port = NET_SILENT_PORT,
 				      .payload = "so",
 				      .length = 2};
 	uint8_t frame[256];
-	uint32_t length = put(h, CHANGING, NEEDS_CSUM, frame, net_udp(frame, &segment));
+	uint32_t length = put(h, CHANGING, NET_NEEDS_CSUM, frame, net_udp(frame, &segment));
 	unsigned round, k;
 	size_t i;
 
@@ -585,30 +374,39 @@ static void changing_frames(struct hostile *h)
 }
 
 static const struct hostile_test tests[] = {
-	{.name = "a_card_works", .setup = setup, .build = works, .tell = tell},
-	{.name = "frames_of_no_sense", .setup = setup, .build = frames_of_no_sense, .tell = tell},
+	{.name = "a_card_works", .setup = net_host_setup, .build = works, .tell = net_host_tell},
+	{.name = "frames_of_no_sense",
+	 .setup = net_host_setup,
+	 .build = frames_of_no_sense,
+	 .tell = net_host_tell},
 	{.name = "frames_out_of_memory",
-	 .setup = setup,
+	 .setup = net_host_setup,
 	 .build = chains_out_of_memory,
-	 .tell = tell},
-	{.name = "buffers_of_no_sense", .setup = setup, .build = buffers_of_no_sense, .tell = tell},
+	 .tell = net_host_tell},
+	{.name = "buffers_of_no_sense",
+	 .setup = net_host_setup,
+	 .build = buffers_of_no_sense,
+	 .tell = net_host_tell},
 	{.name = "a_flood_of_connections",
-	 .setup = setup,
+	 .setup = net_host_setup,
 	 .build = syn_flood,
 	 .check = check_flood,
-	 .tell = tell,
+	 .tell = net_host_tell,
 	 .growth = MIB(8)},
 	{.name = "a_flood_of_datagrams",
-	 .setup = setup,
+	 .setup = net_host_setup,
 	 .build = datagram_flood,
 	 .check = check_flood,
-	 .tell = tell,
+	 .tell = net_host_tell,
 	 .growth = MIB(8)},
-	{.name = "resets_under_traffic", .setup = setup, .build = resets_under_way, .tell = tell},
+	{.name = "resets_under_traffic",
+	 .setup = net_host_setup,
+	 .build = resets_under_way,
+	 .tell = net_host_tell},
 	{.name = "frames_that_change",
-	 .setup = setup,
+	 .setup = net_host_setup,
 	 .build = changing_frames,
-	 .tell = tell,
+	 .tell = net_host_tell,
 	 .flip_thread = true},
 };
 
