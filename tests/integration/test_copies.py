@@ -286,6 +286,27 @@ def test_fork():
                 call("kill", name)
 
 
+@cordon.limit(400)
+def test_forks_have_audit_logs():
+    """Each its own: with it, or where --audit says; not in a share."""
+    top = work("top")
+    os.makedirs(top)
+    with sandbox("box", "--share", f"{top}:/w"):
+        call("fork", "--audit", os.path.join(top, "log"), "box", "1").expect_error("the audit log")
+        call("fork", "--audit", "log", "box", "2", cwd=os.path.dirname(top)).expect(0, b"box-1\nbox-2\n", b"")
+        try:
+            execute("box-2", "sh", "-c", "echo x > /w/two").expect(0)
+            assert b"/w/two" in call("audit", "box-2").expect(0).stdout
+        finally:
+            for name in ("box-1", "box-2"):
+                call("stop", name).expect(0)
+    for number, touched in ((1, False), (2, True)):
+        log = work(f"log-{number}")
+        assert (b"/w/two" in call("audit", log).expect(0).stdout) == touched, number
+        assert b"are whole" in call("audit", "--verify", log).expect(0, None, b"").stdout
+    assert not os.path.exists(work("log"))
+
+
 # --- templates --------------------------------------------------------------------------------------
 
 def cache(name):
@@ -297,6 +318,16 @@ def cache(name):
 def templates(env):
     folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def test_what_is_asked_for_and_is_there_anyway_needs_no_template():
+    """One queue a disk is what there is without a word."""
+    env = cache("cache")
+    call("run", "--", "true", env=env).expect(0, b"", b"")
+    made = templates(env)
+    assert len(made) == 1, made
+    call("run", "--disk-queues", "1", "--net-queues", "1", "--", "true", env=env).expect(0, b"", b"")
+    assert templates(env) == made
 
 
 def own_kernel(name):

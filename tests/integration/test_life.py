@@ -292,6 +292,57 @@ def test_pause_and_resume():
         call("stop", "box").expect(0)
 
 
+def clocks(name):
+    """The guest's real time and uptime, each with what the host's clocks said before and after."""
+    before = time.time(), time.monotonic()
+    real, up = execute(name, "sh", "-c", "date +%s; cut -d' ' -f1 /proc/uptime").expect(0).stdout.split()
+    after = time.time(), time.monotonic()
+    return (int(real), before[0], after[0]), (float(up), before[1], after[1])
+
+
+@cordon.limit(200)
+def test_a_monitor_that_stood_still():
+    """As after the host's sleep: both clocks are right, what waits goes on, and nothing comes in a burst."""
+    with sandbox() as pid:
+        ticks = executing("box", "sh", "-c", "while :; do echo tick; sleep 0.5; done")
+        ticks.wait_output(b"tick\n")
+        _real, (up, up_before, up_after) = clocks("box")
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(20)                  # longer than the guest's kernel adds up second by second
+        seen = len(ticks.output["stdout"])
+        resumed = time.monotonic()
+        os.kill(pid, signal.SIGCONT)
+        (real, before, after), (later, later_before, later_after) = clocks("box")
+        assert before - 2 <= real <= after + 2, (before, real, after)
+        least, most = later_before - up_after, later_after - up_before
+        assert least - 1 <= later - up <= most + 1, (least, later - up, most)
+        ticks.wait_output(b"tick\n" * (seen // 5 + 2))
+        new = len(ticks.output["stdout"]) // 5 - seen // 5
+        assert new <= (time.monotonic() - resumed) / 0.5 + 2, new
+        ticks.signal(signal.SIGKILL)
+        ticks.wait()
+
+
+def test_ps_shows_a_pause_under_way():
+    """Until all processors stand still the sandbox is neither running nor paused."""
+    with sandbox() as pid:
+        states = set()
+        for _round in range(50):
+            client = connect()
+            os.kill(pid, signal.SIGSTOP)        # both questions are there when it looks
+            client.send(json.dumps({"id": 1, "op": "pause"}).encode())
+            client.send(json.dumps({"id": 2, "op": "info"}).encode())
+            os.kill(pid, signal.SIGCONT)
+            answers = [json.loads(client.recv(1 << 18)) for _i in range(2)]
+            states |= {answer["state"] for answer in answers if "state" in answer}
+            client.close()
+            assert ps()["box"]["state"] == "paused"
+            call("resume", "box").expect(0)
+            if "pausing" in states:
+                break
+        assert "pausing" in states and states <= {"pausing", "paused"}, states
+
+
 def test_limits():
     call("start", "--idle", "1s", "idle").expect(0)
     execute("idle", "sleep", "2").expect(0)         # busy for longer than that

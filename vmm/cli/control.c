@@ -324,6 +324,10 @@ int cmd_ps(int argc, char **argv)
 
 #define FORKS_MAX 1000
 
+struct fork_options {
+	const char *policy, *audit; /* or NULL */
+};
+
 /*
  * The policy of the children: the parent's, or one that allows nothing else. Not from here on are
  * the children bound to it: each can be given another one.
@@ -365,15 +369,30 @@ static void fork_network(struct network_config *network, const json_t *answer,
 		(uint64_t)json_integer_value(json_object_get(parent, "packets"));
 }
 
+/* A log for each child is asked for: its name, and that the longest of them can be. */
+static int fork_audit(struct fork_options *options, const struct policy *policy,
+		      char absolute[PATH_MAX], struct err *err)
+{
+	int ret = start_absolute(&options->audit, absolute, err);
+
+	if (ret < 0 || !options->audit)
+		return ret;
+	if (strlen(options->audit) + sizeof("-1000") > PATH_MAX)
+		return err_set(err, ENAMETOOLONG, "%s: the path is too long", options->audit);
+	return policy_check_outside(policy, options->audit, "the audit log", err);
+}
+
 /* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
  */
-static int fork_sandbox(const char *name, unsigned count, struct policy *policy, struct err *err)
+static int fork_sandbox(const char *name, unsigned count, const char *audit, struct policy *policy,
+			struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(policy);
-	char path[PATH_MAX], file[32], child[SANDBOX_NAME_MAX + 16];
+	char path[PATH_MAX], log[PATH_MAX], file[32], child[SANDBOX_NAME_MAX + 16];
 	struct monitor_config config = {
 		.name = child,
 		.policy = policy,
+		.audit = audit ? log : NULL,
 		.wall_ns = limits->wall_ns,
 		.idle_ns = limits->idle_ns,
 	};
@@ -397,6 +416,7 @@ static int fork_sandbox(const char *name, unsigned count, struct policy *policy,
 	config.sandbox.machine = (struct machine_config){.agent = true, .console_fd = -1};
 	for (i = 1; ret == 0 && i <= count; i++) {
 		snprintf(child, sizeof(child), "%s-%u", name, i);
+		snprintf(log, sizeof(log), "%s-%u", audit ? audit : "", i);
 		ret = start_monitor(&config, err);
 		if (ret == 0)
 			printf("%s\n", child);
@@ -409,13 +429,21 @@ static int fork_sandbox(const char *name, unsigned count, struct policy *policy,
 static int set_fork_policy(void *arg, const char *value, struct err *err)
 {
 	(void)err;
-	*(const char **)arg = value;
+	((struct fork_options *)arg)->policy = value;
+	return 0;
+}
+
+static int set_fork_audit(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct fork_options *)arg)->audit = value;
 	return 0;
 }
 
 static const struct cli_option fork_option_table[] = {
 	{"policy", 0, "FILE", "a policy that allows nothing that NAME's does not (NAME's)",
 	 set_fork_policy},
+	{"audit", 0, "FILE", "write the audit logs to FILE-1 to FILE-N; they stay", set_fork_audit},
 };
 
 void help_fork(void)
@@ -426,21 +454,26 @@ void help_fork(void)
 
 int cmd_fork(int argc, char **argv)
 {
-	const char *file = NULL;
-	const struct cli_options table = {fork_option_table, ARRAY_SIZE(fork_option_table), &file};
+	struct fork_options options = {0};
+	const struct cli_options table = {fork_option_table, ARRAY_SIZE(fork_option_table),
+					  &options};
 	struct policy *policy = NULL;
+	char audit[PATH_MAX];
 	uint64_t count;
 	struct err err;
 	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
 
 	if (ret == 0 && at + 2 != argc)
-		ret = err_set(&err, EINVAL, "fork: cordon fork [--policy FILE] NAME N");
+		ret = err_set(&err, EINVAL,
+			      "fork: cordon fork [--policy FILE] [--audit FILE] NAME N");
 	if (ret == 0)
 		ret = cli_parse_number(argv[at + 1], 1, FORKS_MAX, &count, &err);
 	if (ret == 0)
-		ret = fork_policy(argv[at], file, &policy, &err);
+		ret = fork_policy(argv[at], options.policy, &policy, &err);
 	if (ret == 0)
-		ret = fork_sandbox(argv[at], (unsigned)count, policy, &err);
+		ret = fork_audit(&options, policy, audit, &err);
+	if (ret == 0)
+		ret = fork_sandbox(argv[at], (unsigned)count, options.audit, policy, &err);
 	policy_free(policy);
 	if (ret < 0)
 		log_error("%s", err.text);

@@ -235,8 +235,7 @@ int start_monitor(struct monitor_config *config, struct err *err)
 	return ret;
 }
 
-/* The monitor's working directory is not ours: its paths must not depend on that. */
-static int make_absolute(const char **path, char absolute[PATH_MAX], struct err *err)
+int start_absolute(const char **path, char *absolute, struct err *err)
 {
 	char folder[PATH_MAX];
 
@@ -284,13 +283,13 @@ static int start(struct start_options *options, const char *name, struct err *er
 		ret = err_set(err, EINVAL, "start: --console is for run: see 'cordon logs %s'",
 			      name);
 	if (ret == 0)
-		ret = make_absolute(&machine->kernel, kernel, err);
+		ret = start_absolute(&machine->kernel, kernel, err);
 	if (ret == 0)
-		ret = make_absolute(&machine->initrd, initrd, err);
+		ret = start_absolute(&machine->initrd, initrd, err);
 	if (ret == 0)
-		ret = make_absolute(&machine->vsock_path, vsock, err);
+		ret = start_absolute(&machine->vsock_path, vsock, err);
 	if (ret == 0)
-		ret = make_absolute(&config.audit, audit, err);
+		ret = start_absolute(&config.audit, audit, err);
 	if (ret == 0)
 		ret = limit_time(options, err);
 	config.idle_ns = options->idle_ns;

@@ -12,4 +12,11 @@
  */
 int start_monitor(struct monitor_config *config, struct err *err);
 
+/*
+ * A monitor's working directory is not the caller's, so its paths must not depend on that. *path
+ * (which may be NULL) then points to absolute, of PATH_MAX bytes, if it was a relative one. 0 or
+ * -errno with a message.
+ */
+int start_absolute(const char **path, char *absolute, struct err *err);
+
 #endif

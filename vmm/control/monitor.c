@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -165,18 +164,6 @@ static void starter_gone(void *arg, uint32_t events)
 	monitor_stop(monitor, true);
 }
 
-/* The host's clock was set, or the host was asleep: the guest's real-time clock follows. */
-static void clock_ready(void *arg, uint32_t events)
-{
-	struct monitor *monitor = arg;
-	uint64_t count;
-
-	(void)events;
-	if (read(monitor->clock_fd, &count, sizeof(count)) < 0 && errno == ECANCELED &&
-	    monitor->ready)
-		sandbox_set_time(&monitor->sandbox);
-}
-
 static void signal_ready(void *arg, uint32_t events)
 {
 	struct monitor *monitor = arg;
@@ -244,24 +231,6 @@ static int watch_signals(struct monitor *monitor)
 	return loop_add(monitor->loop, &monitor->signal_source, EPOLLIN);
 }
 
-/* A timer that never expires, but is cancelled by every jump of the clock. */
-static int watch_clock(struct monitor *monitor)
-{
-	static const struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
-
-	monitor->clock_fd = timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (monitor->clock_fd < 0 ||
-	    timerfd_settime(monitor->clock_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never,
-			    NULL) < 0)
-		return -errno;
-	monitor->clock_source = (struct loop_source){
-		.fd = monitor->clock_fd,
-		.ready = clock_ready,
-		.arg = monitor,
-	};
-	return loop_add(monitor->loop, &monitor->clock_source, EPOLLIN);
-}
-
 static int watch_starter(struct monitor *monitor)
 {
 	if (monitor->config->starter_fd < 0)
@@ -323,8 +292,6 @@ static int open_monitor(struct monitor *monitor, struct err *err)
 	if (ret == 0)
 		ret = watch_signals(monitor);
 	if (ret == 0)
-		ret = watch_clock(monitor);
-	if (ret == 0)
 		ret = watch_starter(monitor);
 	if (ret < 0)
 		return err_code(err, -ret, "event loop and signals");
@@ -376,7 +343,6 @@ static void close_monitor(struct monitor *monitor)
 	server_close(monitor);
 	json_decref(monitor->pause_request);
 	fd_close(&monitor->signal_fd);
-	fd_close(&monitor->clock_fd);
 	loop_destroy(monitor->loop);
 }
 
@@ -388,7 +354,7 @@ int monitor_run(const struct monitor_config *config)
 
 	memset(&monitor, 0, sizeof(monitor));
 	monitor.config = config;
-	monitor.listen_fd = monitor.signal_fd = monitor.clock_fd = -1;
+	monitor.listen_fd = monitor.signal_fd = -1;
 	monitor.started = time(NULL);
 	ret = open_monitor(&monitor, &err);
 	if (ret == 0)

@@ -77,8 +77,8 @@ struct monitor {
 	struct loop *loop;
 	struct sandbox sandbox;
 	struct guard *guard;
-	int listen_fd, signal_fd, clock_fd;
-	struct loop_source listen_source, signal_source, starter_source, clock_source;
+	int listen_fd, signal_fd;
+	struct loop_source listen_source, signal_source, starter_source;
 	struct client *clients;
 	unsigned client_count;
 	struct monitor_job *jobs;

@@ -205,6 +205,12 @@ void sandbox_set_time(struct sandbox *sandbox)
 	agent_channel_set_time(sandbox->machine.channel, now.tv_sec, (uint32_t)now.tv_nsec);
 }
 
+static void clock_jumped(void *arg)
+{
+	/* An agent that has not connected yet gets the time when it does. */
+	sandbox_set_time(arg);
+}
+
 void sandbox_reseed(struct sandbox *sandbox)
 {
 	uint8_t seed[64];
@@ -482,6 +488,9 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
 	if (ret == 0 && config->machine.agent)
 		ret = open_network(sandbox, loop, err);
+	if (ret == 0 && config->machine.agent &&
+	    (ret = host_clock_watch(&sandbox->clock, loop, clock_jumped, sandbox)) < 0)
+		err_code(err, -ret, "the host's clock");
 	if (ret < 0)
 		sandbox_destroy(sandbox);
 	return ret;
@@ -509,6 +518,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 		/* Sessions of shares use the streams, and vCPUs the devices behind those. */
 		machine_stop(&sandbox->machine);
 	}
+	host_clock_close(&sandbox->clock);
 	network_close(&sandbox->network);
 	questions_destroy(sandbox->questions);
 	sandbox->questions = NULL;

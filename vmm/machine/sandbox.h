@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "vmm/base/err.h"
+#include "vmm/machine/host_clock.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/network.h"
 #include "vmm/machine/questions.h"
@@ -62,7 +63,8 @@ struct sandbox {
 	bool rehearsing; /* and then another one is asked */
 	int awaited; /* the request whose answer says that the agent has done what came before */
 	struct root root;
-	int root_asked; /* the request for it, until it is answered */
+	int root_asked;		 /* the request for it, until it is answered */
+	struct host_clock clock; /* the guest's follows it */
 	struct loop_timer boot_timer;
 	/* processor time: at the start, used since, that may be used; and time without any */
 	uint64_t boot_cpu_ns, boot_used_ns, boot_max_ns, boot_idle_ns;
