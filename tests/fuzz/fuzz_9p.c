@@ -2,7 +2,8 @@
 /*
  * A 9P session over a small tree and a policy: requests as a guest's kernel sends them, with fields
  * from the script, some cut short or with bytes changed. Each is answered by one whole reply, and
- * what is denied or hidden stays as it is and never comes out.
+ * what is denied or hidden stays as it is and never comes out. Now and then the session is written
+ * down, changed or not, and goes on as another.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -130,6 +131,34 @@ static void request(struct fuzz_script *script, struct p9_client *client)
 	FUZZ_REQUIRE(!memmem(client->reply, (size_t)n, "TOP-SECRET", 10));
 }
 
+/* The session goes on in another one; what was written down may have been changed on the way. */
+static void go_on(struct fuzz_script *script, struct p9_client *client)
+{
+	struct pack saved = {.data = NULL};
+	struct files_session *session;
+	struct unpack from;
+	bool changed = fuzz_rarely(script, 2);
+	unsigned i;
+	int ret;
+
+	files_session_save(client->session, &saved);
+	FUZZ_REQUIRE(!saved.failed);
+	for (i = 0; changed && i < 4; i++)
+		saved.data[fuzz_number(script, 2) % saved.length] = (uint8_t)fuzz_number(script, 1);
+	from = (struct unpack){.data = saved.data, .length = saved.length};
+	FUZZ_REQUIRE(files_session_create(&session, &host.share) == 0);
+	ret = files_session_restore(session, &from);
+	FUZZ_REQUIRE(changed || (ret == 0 && unpack_done(&from)));
+	if (ret == 0) {
+		files_session_reopen(session);
+		files_session_destroy(client->session);
+		client->session = session;
+	} else {
+		files_session_destroy(session);
+	}
+	pack_free(&saved);
+}
+
 static void make_tree(void)
 {
 	host_mkdir(&host, "d");
@@ -159,7 +188,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	files_host_begin(&host, rules, fuzz_rarely(&script, 8));
 	make_tree();
 	for (i = 0; i < REQUESTS_MAX && !fuzz_ended(&script); i++)
-		request(&script, &host.client);
+		if (fuzz_rarely(&script, 16))
+			go_on(&script, &host.client);
+		else
+			request(&script, &host.client);
 	FUZZ_REQUIRE(strcmp(host_read(&host, "denied/f"), "TOP-SECRET") == 0);
 	FUZZ_REQUIRE(strcmp(host_read(&host, ".env"), "TOP-SECRET") == 0);
 	FUZZ_REQUIRE(strcmp(host_read(&host, "read/f"), "contents") == 0);

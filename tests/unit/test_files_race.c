@@ -404,6 +404,92 @@ START_TEST(who_reads_no_replies_is_not_served_for_ever)
 }
 END_TEST
 
+/* The bytes of the first are the second's: together they answer everything once. */
+START_TEST(a_worker_goes_on_in_another)
+{
+	static char text[200001];
+	struct pack saved = {.data = NULL};
+	struct unpack from;
+	struct loop *loop;
+	unsigned i, round;
+
+	files_host_begin(&host, NULL, false);
+	memset(text, 'x', 200000);
+	host_write(&host, "f", text);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	guest_begin(&one, loop);
+	guest_add_open(&one, "f");
+	for (i = 0; i < 100; i++)
+		guest_add_read(&one, 200000);
+	/* With requests and replies waiting, and cut anywhere. */
+	for (round = 1; round <= 10; round++) {
+		one.wanted = round * 10;
+		one.reads = round % 2;
+		guest_pump(&one);
+		if (one.reads && one.replies < one.wanted)
+			ck_assert_int_eq(loop_run(loop), 0);
+		ck_assert(files_worker_save(one.worker, &saved));
+		files_worker_destroy(one.worker);
+		from = (struct unpack){.data = saved.data, .length = saved.length};
+		ck_assert_int_eq(files_worker_restore(&one.worker, &host.share, loop, &guest_ops,
+						      &one, &from),
+				 0);
+		ck_assert(unpack_done(&from));
+		pack_free(&saved);
+	}
+	one.reads = true;
+	one.wanted = 104;
+	guest_pump(&one);
+	while (one.replies < 104)
+		ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(one.in_used, 0);
+	/* One that is ending has nothing to go on with. */
+	files_worker_stop(one.worker);
+	ck_assert(!files_worker_save(one.worker, &saved));
+	files_worker_destroy(one.worker);
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
+START_TEST(a_saved_worker_cut_short_is_refused)
+{
+	struct pack saved = {.data = NULL};
+	struct unpack from;
+	struct loop *loop;
+	size_t i;
+
+	files_host_begin(&host, NULL, false);
+	host_write(&host, "f", "x");
+	ck_assert_int_eq(loop_create(&loop), 0);
+	guest_begin(&one, loop);
+	guest_add_open(&one, "f");
+	guest_pump(&one);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert(files_worker_save(one.worker, &saved));
+	for (i = 0; i < saved.length; i++) {
+		from = (struct unpack){.data = saved.data, .length = i};
+		ck_assert_int_eq(files_worker_restore(&two.worker, &host.share, loop, &guest_ops,
+						      &two, &from),
+				 -EINVAL);
+		ck_assert_ptr_null(two.worker);
+	}
+	/* Longer than a queue, or than a message. */
+	for (i = 0; i < 16; i += 4) {
+		store_le32(saved.data + i, FILES_QUEUE + 1);
+		from = (struct unpack){.data = saved.data, .length = saved.length};
+		ck_assert_int_eq(files_worker_restore(&two.worker, &host.share, loop, &guest_ops,
+						      &two, &from),
+				 -EINVAL);
+		store_le32(saved.data + i, 0);
+	}
+	pack_free(&saved);
+	files_worker_destroy(one.worker);
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
 START_TEST(a_broken_message_ends_the_worker)
 {
 	struct loop *loop;
@@ -478,4 +564,5 @@ UNIT_MAIN("files_race", a_directory_exchanged_for_a_link_never_leads_out,
 	  two_connections_of_a_guest_get_no_further_than_one,
 	  requests_that_come_all_at_once_are_answered_in_order,
 	  who_reads_no_replies_is_not_served_for_ever, a_broken_message_ends_the_worker,
+	  a_worker_goes_on_in_another, a_saved_worker_cut_short_is_refused,
 	  a_slow_disk_holds_up_its_own_session_only)

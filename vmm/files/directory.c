@@ -86,7 +86,7 @@ int p9_readdir(struct files_session *session, struct unpack *in, struct p9_reply
 	if (!unpack_done(in))
 		return -EPROTO;
 	if (!fid || fid->kind != FID_DIRECTORY)
-		return fid && fid->kind == FID_FILE ? -ENOTDIR : -EBADF;
+		return fid && fid->kind == FID_FILE ? -ENOTDIR : fid_not_open(fid);
 	if (fstat(fid->fd, &directory) < 0 || lseek(fid->fd, (off_t)offset, SEEK_SET) < 0)
 		return -errno;
 	fid->position = offset;

@@ -149,14 +149,17 @@ int take_string(struct unpack *in, char *to, size_t size, size_t *length)
 	return memchr(to, '\0', *length) ? -EINVAL : 0;
 }
 
+bool name_is_good(const struct name *name)
+{
+	return name->length > 0 && !memchr(name->text, '/', name->length) &&
+	       strcmp(name->text, ".") != 0 && strcmp(name->text, "..") != 0;
+}
+
 int take_name(struct unpack *in, struct name *name)
 {
 	int ret = take_string(in, name->text, sizeof(name->text), &name->length);
 
 	if (ret < 0)
 		return ret;
-	if (name->length == 0 || memchr(name->text, '/', name->length) ||
-	    strcmp(name->text, ".") == 0 || strcmp(name->text, "..") == 0)
-		return -EINVAL;
-	return 0;
+	return name_is_good(name) ? 0 : -EINVAL;
 }

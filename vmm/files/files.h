@@ -114,6 +114,22 @@ uint32_t files_session_msize(const struct files_session *session);
 ssize_t files_session_handle(struct files_session *session, const uint8_t *message, size_t length,
 			     uint8_t *reply);
 
+/*
+ * A session written down, between two requests, and read back: the guest goes on with the fids that
+ * it has, in another process and as if nothing had happened. All is by path: what is restored is
+ * decided upon by the share's rules as they are then, and opened as a request would; a file that
+ * can't be opened again (it was removed, or the rules say no) is ESTALE from then on. Locks that
+ * the guest has against the host stay behind. What is read back is hostile.
+ *
+ * files_session_restore() is for a fresh session: 0, -EINVAL, -ENFILE or -ENOMEM. Then
+ * files_session_reopen() opens the files, in the thread that will handle the requests.
+ */
+struct pack;
+struct unpack;
+void files_session_save(struct files_session *session, struct pack *to);
+int files_session_restore(struct files_session *session, struct unpack *from);
+void files_session_reopen(struct files_session *session);
+
 struct files_stats {
 	uint64_t requests, bytes_read, bytes_written, refused;
 	uint32_t fids, nodes, open;
@@ -138,6 +154,16 @@ struct files_worker_ops {
 /* 0 or -errno. The loop outlives the worker; all calls come from its thread. */
 int files_worker_create(struct files_worker **out, struct files_share *share, struct loop *loop,
 			const struct files_worker_ops *ops, void *arg);
+
+/*
+ * The session with the bytes in both queues, to go on from in another worker: waits for the request
+ * under way. False: it is ending, and nothing was written.
+ */
+bool files_worker_save(struct files_worker *worker, struct pack *to);
+
+/* As files_worker_create(), from what was saved; -EINVAL too. */
+int files_worker_restore(struct files_worker **out, struct files_share *share, struct loop *loop,
+			 const struct files_worker_ops *ops, void *arg, struct unpack *saved);
 
 /* Bytes of requests: returns how many were taken (0: wait for news). */
 size_t files_worker_put(struct files_worker *worker, const void *bytes, size_t length);

@@ -4,6 +4,7 @@
 #define CORDON_FILES_INTERNAL_H
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -25,6 +26,7 @@ struct node {
 	struct node *next;   /* in its bucket */
 	struct fid *open;    /* open files at this place */
 	uint32_t references; /* fids and children */
+	uint32_t number;     /* while a session is saved; else 0 */
 	bool gone;	     /* it was removed: only open files still mean something */
 	uint8_t length;
 	char *name;
@@ -32,7 +34,8 @@ struct node {
 
 /* --- fids (fid.c) ----------------------------------------------------------------------------- */
 
-enum fid_kind { FID_PLACE, FID_FILE, FID_DIRECTORY, FID_XATTR_READ, FID_XATTR_WRITE };
+/* FID_CLOSED was open when its session was saved, and could not be opened again since. */
+enum fid_kind { FID_PLACE, FID_FILE, FID_DIRECTORY, FID_CLOSED, FID_XATTR_READ, FID_XATTR_WRITE };
 
 struct xattr {
 	char name[P9_NAME_MAX + 1];
@@ -76,6 +79,15 @@ void fid_free_all(struct files_session *session);
 int fid_open(struct files_session *session, struct fid *fid, int fd, enum fid_kind kind,
 	     uint32_t flags);
 
+/* What a request gets that needs an open file where there is none (fid may be NULL). */
+static inline int fid_not_open(const struct fid *fid)
+{
+	return fid && fid->kind == FID_CLOSED ? -ESTALE : -EBADF;
+}
+
+/* Opens the file of a fid of kind FID_CLOSED again, if it is there and the rules allow it. */
+void fid_reopen(struct files_session *session, struct fid *fid);
+
 /* The next field of a request as a fid: NULL stands for -EBADF. */
 struct fid *take_fid(struct files_session *session, struct unpack *in);
 
@@ -93,6 +105,9 @@ struct name {
 /* Reads and checks a name: 0, -EINVAL, -ENAMETOOLONG. "." and ".." are the guest's to resolve. */
 int take_name(struct unpack *in, struct name *name);
 
+/* Whether it is a name of something in a directory: neither empty nor a path, "." or "..". */
+bool name_is_good(const struct name *name);
+
 /* A string of at most size - 1 bytes without zero bytes: 0 or -errno. */
 int take_string(struct unpack *in, char *to, size_t size, size_t *length);
 
@@ -102,6 +117,8 @@ struct node *node_child(struct files_session *session, struct node *parent,
 /* Only if it is there; without a reference. */
 struct node *node_find(struct files_session *session, const struct node *parent,
 		       const struct name *name);
+/* One that was removed: in no directory, so that nobody finds it. With a reference, or NULL. */
+struct node *node_removed(struct files_session *session);
 struct node *node_get(struct node *node);
 void node_put(struct files_session *session, struct node *node);
 void node_remove(struct files_session *session, struct node *node);
@@ -190,6 +207,11 @@ void reply_qid(struct p9_reply *reply, const struct stat *stat);
 
 /* Writes the attribute that was collected (at the clunk): 0 or -errno. */
 int xattr_commit(struct files_session *session, struct fid *fid);
+/* Of a saved session; restore: 0, -EINVAL or -ENOSPC. */
+void xattr_save(const struct xattr *xattr, struct pack *to);
+int xattr_restore(struct files_session *session, struct fid *fid, enum fid_kind kind,
+		  struct unpack *from);
+
 long xattr_read(const struct fid *fid, uint64_t offset, void *to, size_t length);
 long xattr_write(struct fid *fid, uint64_t offset, const void *from, size_t length);
 

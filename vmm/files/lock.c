@@ -70,7 +70,7 @@ static int take_lock(struct files_session *session, struct unpack *in, bool with
 	if (ret < 0)
 		return ret;
 	if (!*fid || (*fid)->fd < 0)
-		return -EBADF;
+		return fid_not_open(*fid);
 	return to_host(&range, lock);
 }
 

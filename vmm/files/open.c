@@ -81,6 +81,17 @@ static int open_existing(struct files_session *session, struct fid *fid, const s
 	return ret;
 }
 
+void fid_reopen(struct files_session *session, struct fid *fid)
+{
+	const uint32_t kept = P9_ACCESS_MASK | P9_APPEND | P9_SYNC | P9_DSYNC;
+	struct place place;
+	struct stat stat;
+
+	/* Whatever fails, the guest hears of it when it uses the file. */
+	if ((fid->flags & P9_ACCESS_MASK) <= P9_RDWR && place_of(session, fid->node, &place) == 0)
+		open_existing(session, fid, &place, fid->flags & kept, &stat);
+}
+
 /* Tlopen: fid32 flags32; Rlopen: qid iounit32 (0: as much as a message holds). */
 int p9_lopen(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
@@ -249,7 +260,7 @@ int p9_read(struct files_session *session, struct unpack *in, struct p9_reply *o
 	else if (fid->kind == FID_FILE && (fid->flags & P9_ACCESS_MASK) != P9_WRONLY)
 		n = read_file(session, fid, offset, to, count);
 	else
-		return fid->kind == FID_DIRECTORY ? -EISDIR : -EBADF;
+		return fid->kind == FID_DIRECTORY ? -EISDIR : fid_not_open(fid);
 	if (n < 0)
 		return (int)n;
 	store_le32(to - 4, (uint32_t)n);
@@ -278,7 +289,7 @@ int p9_write(struct files_session *session, struct unpack *in, struct p9_reply *
 	else if (fid->kind == FID_FILE && (fid->flags & P9_ACCESS_MASK) != P9_RDONLY)
 		n = write_file(session, fid, offset, from, count);
 	else
-		return -EBADF;
+		return fid_not_open(fid);
 	if (n < 0)
 		return (int)n;
 	reply_u32(out, (uint32_t)n);
@@ -296,6 +307,6 @@ int p9_fsync(struct files_session *session, struct unpack *in, struct p9_reply *
 	if (!unpack_done(in))
 		return -EPROTO;
 	if (!fid || fid->fd < 0)
-		return -EBADF;
+		return fid_not_open(fid);
 	return (data_only ? fdatasync(fid->fd) : fsync(fid->fd)) < 0 ? -errno : 0;
 }

@@ -88,6 +88,16 @@ struct node *node_child(struct files_session *session, struct node *parent, cons
 	return node;
 }
 
+struct node *node_removed(struct files_session *session)
+{
+	static const struct name name = {.text = "removed", .length = sizeof("removed") - 1};
+	struct node *node = node_new(session, session->root, &name);
+
+	if (node)
+		node->gone = true;
+	return node;
+}
+
 struct node *node_get(struct node *node)
 {
 	node->references++;

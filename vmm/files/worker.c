@@ -16,6 +16,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/pack.h"
 #include "vmm/base/ring.h"
 #include "vmm/files/files.h"
 #include "vmm/files/wire.h"
@@ -35,11 +36,15 @@ struct files_worker {
 	pthread_cond_t wake;   /* for the thread */
 	struct ring in, out;
 	bool stopping, ended;
-	bool want_room; /* the loop could not put all it had */
+	bool want_room;	     /* the loop could not put all it had */
+	bool busy;	     /* with a request, or with beginning */
+	pthread_cond_t idle; /* for the loop: the thread is not busy, or stops */
 
-	/* the thread's own */
+	/* The thread's own while it is busy; else of whoever has the mutex. */
 	struct files_session *session;
 	uint8_t *message, *reply;
+	size_t received;	       /* bytes of message so far */
+	size_t answered, reply_length; /* bytes of reply that are out, of how many */
 };
 
 /* With the mutex, or before anyone waits. */
@@ -52,45 +57,68 @@ static void tell_loop(struct files_worker *worker)
 	}
 }
 
-/* Waits for length bytes of requests: false if it shall stop. */
-static bool receive(struct files_worker *worker, uint8_t *to, size_t length)
+/*
+ * Waits until length bytes of the request are there; whole: then that is all of it. False if it
+ * shall stop.
+ */
+static bool receive(struct files_worker *worker, size_t length, bool whole)
 {
-	size_t got = 0;
 	bool go_on;
 
 	pthread_mutex_lock(&worker->mutex);
-	while (!worker->stopping && got < length) {
-		got += ring_read(&worker->in, to + got, length - got);
+	while (!worker->stopping && worker->received < length) {
+		worker->received += ring_read(&worker->in, worker->message + worker->received,
+					      length - worker->received);
 		if (worker->want_room) {
 			worker->want_room = false;
 			tell_loop(worker);
 		}
-		if (got < length)
+		if (worker->received < length)
 			pthread_cond_wait(&worker->wake, &worker->mutex);
 	}
 	go_on = !worker->stopping;
+	worker->busy = go_on && whole;
 	pthread_mutex_unlock(&worker->mutex);
 	return go_on;
 }
 
-/* Waits for room for the whole reply: false if it shall stop. */
-static bool answer(struct files_worker *worker, const uint8_t *reply, size_t length)
+/* Waits until the reply, or what is left of it, is out: false if it shall stop. */
+static bool answer(struct files_worker *worker)
 {
-	size_t done = 0, part;
 	bool go_on;
+	size_t part;
 
 	pthread_mutex_lock(&worker->mutex);
-	while (!worker->stopping && done < length) {
-		part = ring_write(&worker->out, reply + done, length - done);
-		done += part;
+	while (!worker->stopping && worker->answered < worker->reply_length) {
+		part = ring_write(&worker->out, worker->reply + worker->answered,
+				  worker->reply_length - worker->answered);
+		worker->answered += part;
 		if (part > 0)
 			tell_loop(worker);
-		if (done < length)
+		if (worker->answered < worker->reply_length)
 			pthread_cond_wait(&worker->wake, &worker->mutex);
 	}
 	go_on = !worker->stopping;
+	worker->answered = worker->reply_length = 0;
 	pthread_mutex_unlock(&worker->mutex);
 	return go_on;
+}
+
+/* With the mutex: what is the thread's own may be looked at until it takes the mutex again. */
+static void now_idle(struct files_worker *worker)
+{
+	worker->busy = false;
+	pthread_cond_signal(&worker->idle);
+}
+
+/* The request is done: length bytes of reply, or an error. */
+static void request_done(struct files_worker *worker, ssize_t length)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->received = 0;
+	worker->reply_length = length > 0 ? (size_t)length : 0;
+	now_idle(worker);
+	pthread_mutex_unlock(&worker->mutex);
 }
 
 static bool serve_one(struct files_worker *worker)
@@ -99,15 +127,27 @@ static bool serve_one(struct files_worker *worker)
 	uint32_t length;
 	ssize_t n;
 
-	if (!receive(worker, worker->message, P9_HEADER_SIZE))
+	if (!receive(worker, P9_HEADER_SIZE, false))
 		return false;
 	length = load_le32(worker->message);
 	if (length < P9_HEADER_SIZE || length > files_session_msize(session))
 		return false;
-	if (!receive(worker, worker->message + P9_HEADER_SIZE, length - P9_HEADER_SIZE))
+	if (!receive(worker, length, true))
 		return false;
 	n = files_session_handle(session, worker->message, length, worker->reply);
-	return n > 0 && answer(worker, worker->reply, (size_t)n);
+	request_done(worker, n);
+	return n > 0 && answer(worker);
+}
+
+static bool begin(struct files_worker *worker)
+{
+	if (files_session_enter(worker->session) < 0)
+		return false;
+	files_session_reopen(worker->session);
+	pthread_mutex_lock(&worker->mutex);
+	now_idle(worker);
+	pthread_mutex_unlock(&worker->mutex);
+	return answer(worker); /* what a session that was saved had not said yet */
 }
 
 static void *serve(void *arg)
@@ -115,9 +155,13 @@ static void *serve(void *arg)
 	struct files_worker *worker = arg;
 
 	prctl(PR_SET_NAME, "files"); /* so that its time can be told from the others' */
-	if (files_session_enter(worker->session) == 0)
+	if (begin(worker))
 		while (serve_one(worker))
 			;
+	pthread_mutex_lock(&worker->mutex);
+	worker->stopping = true;
+	now_idle(worker);
+	pthread_mutex_unlock(&worker->mutex);
 	/* Descriptors go now; their last close may have to wait for the disk too. */
 	files_session_destroy(worker->session);
 	worker->session = NULL;
@@ -156,44 +200,139 @@ static int start_thread(struct files_worker *worker)
 	return -ret;
 }
 
-int files_worker_create(struct files_worker **out, struct files_share *share, struct loop *loop,
-			const struct files_worker_ops *ops, void *arg)
+/* All but the thread; what is made so far goes with files_worker_destroy(). */
+static int prepare(struct files_worker **out, struct files_share *share, struct loop *loop,
+		   const struct files_worker_ops *ops, void *arg)
 {
 	struct files_worker *worker = calloc(1, sizeof(*worker));
 	struct iovec piece[2];
-	int ret;
 
-	*out = NULL;
+	*out = worker;
 	if (!worker)
 		return -ENOMEM;
 	worker->loop = loop;
 	worker->ops = ops;
 	worker->arg = arg;
+	worker->busy = true;
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->wake, NULL);
+	pthread_cond_init(&worker->idle, NULL);
 	ring_init(&worker->in, FILES_QUEUE);
 	ring_init(&worker->out, FILES_QUEUE);
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	worker->source = (struct loop_source){.fd = worker->event_fd, .ready = news, .arg = worker};
 	worker->message = malloc(FILES_MSIZE_MAX);
 	worker->reply = malloc(FILES_MSIZE_MAX);
-	ret = worker->event_fd < 0 ? -errno : 0;
+	if (worker->event_fd < 0)
+		return -errno;
 	/* Now, so that nobody has to wait for memory later. */
-	if (ret == 0 && (!worker->message || !worker->reply || !ring_writable(&worker->in, piece) ||
-			 !ring_writable(&worker->out, piece)))
-		ret = -ENOMEM;
+	if (!worker->message || !worker->reply || !ring_writable(&worker->in, piece) ||
+	    !ring_writable(&worker->out, piece))
+		return -ENOMEM;
+	return files_session_create(&worker->session, share);
+}
+
+/* Lets it go, if all went well so far. */
+static int go(struct files_worker **worker, int ret)
+{
 	if (ret == 0)
-		ret = files_session_create(&worker->session, share);
+		ret = loop_add((*worker)->loop, &(*worker)->source, EPOLLIN);
 	if (ret == 0)
-		ret = loop_add(loop, &worker->source, EPOLLIN);
-	if (ret == 0)
-		ret = start_thread(worker);
-	if (ret < 0)
-		files_worker_destroy(worker);
-	else
-		*out = worker;
+		ret = start_thread(*worker);
+	if (ret < 0) {
+		files_worker_destroy(*worker);
+		*worker = NULL;
+	}
 	return ret;
 }
+
+int files_worker_create(struct files_worker **out, struct files_share *share, struct loop *loop,
+			const struct files_worker_ops *ops, void *arg)
+{
+	return go(out, prepare(out, share, loop, ops, arg));
+}
+
+/* --- saving and restoring --------------------------------------------------------------------- */
+
+static void save_piece(struct pack *to, const uint8_t *from, size_t length)
+{
+	pack_u32(to, (uint32_t)length);
+	pack_bytes(to, from, length);
+}
+
+static void save_ring(struct pack *to, const struct ring *ring)
+{
+	struct iovec piece[2];
+	unsigned count = ring_readable(ring, piece), i;
+
+	pack_u32(to, (uint32_t)ring_used(ring));
+	for (i = 0; i < count; i++)
+		pack_bytes(to, piece[i].iov_base, piece[i].iov_len);
+}
+
+bool files_worker_save(struct files_worker *worker, struct pack *to)
+{
+	bool good;
+
+	pthread_mutex_lock(&worker->mutex);
+	while (worker->busy && !worker->ended)
+		pthread_cond_wait(&worker->idle, &worker->mutex);
+	good = !worker->stopping;
+	if (good) {
+		save_piece(to, worker->message, worker->received);
+		save_ring(to, &worker->in);
+		save_piece(to, worker->reply + worker->answered,
+			   worker->reply_length - worker->answered);
+		save_ring(to, &worker->out);
+		files_session_save(worker->session, to);
+	}
+	pthread_mutex_unlock(&worker->mutex);
+	return good;
+}
+
+static int restore_piece(struct unpack *from, uint8_t *to, size_t *length)
+{
+	*length = unpack_count(from, FILES_MSIZE_MAX);
+	if (from->failed || *length > from->length - from->at)
+		return -EINVAL;
+	unpack_bytes(from, to, *length);
+	return 0;
+}
+
+static int restore_ring(struct unpack *from, struct ring *ring)
+{
+	size_t length = unpack_count(from, FILES_QUEUE);
+
+	if (from->failed || length > from->length - from->at)
+		return -EINVAL;
+	ring_write(ring, from->data + from->at, length);
+	from->at += length;
+	return 0;
+}
+
+int files_worker_restore(struct files_worker **out, struct files_share *share, struct loop *loop,
+			 const struct files_worker_ops *ops, void *arg, struct unpack *saved)
+{
+	int ret = prepare(out, share, loop, ops, arg);
+	struct files_worker *worker = *out;
+
+	if (ret == 0)
+		ret = restore_piece(saved, worker->message, &worker->received);
+	if (ret == 0)
+		ret = restore_ring(saved, &worker->in);
+	if (ret == 0)
+		ret = restore_piece(saved, worker->reply, &worker->reply_length);
+	if (ret == 0)
+		ret = restore_ring(saved, &worker->out);
+	if (ret == 0)
+		ret = files_session_restore(worker->session, saved);
+	/* The loop has what waits for it told. */
+	if (ret == 0)
+		tell_loop(worker);
+	return go(out, ret);
+}
+
+/* --- the loop's side -------------------------------------------------------------------------- */
 
 size_t files_worker_put(struct files_worker *worker, const void *bytes, size_t length)
 {
@@ -273,5 +412,6 @@ void files_worker_destroy(struct files_worker *worker)
 	free(worker->reply);
 	pthread_mutex_destroy(&worker->mutex);
 	pthread_cond_destroy(&worker->wake);
+	pthread_cond_destroy(&worker->idle);
 	free(worker);
 }

@@ -225,3 +225,47 @@ int xattr_commit(struct files_session *session, struct fid *fid)
 	fd_close(&fd);
 	return ret;
 }
+
+/* --- a saved session -------------------------------------------------------------------------- */
+
+void xattr_save(const struct xattr *xattr, struct pack *to)
+{
+	uint16_t length = (uint16_t)strlen(xattr->name);
+
+	pack_u16(to, length);
+	pack_bytes(to, xattr->name, length);
+	pack_u32(to, xattr->flags);
+	pack_u32(to, xattr->used);
+	pack_u32(to, xattr->size);
+	pack_bytes(to, xattr->data, xattr->size);
+}
+
+int xattr_restore(struct files_session *session, struct fid *fid, enum fid_kind kind,
+		  struct unpack *from)
+{
+	char name[P9_NAME_MAX + 1];
+	struct xattr *xattr;
+	uint32_t flags, used, size;
+	size_t length;
+
+	if (take_string(from, name, sizeof(name), &length) < 0)
+		return -EINVAL;
+	flags = unpack_u32(from);
+	used = unpack_u32(from);
+	size = unpack_count(from, FILES_XATTR_MAX);
+	/* What is written has a name that its begin has checked. */
+	if (from->failed || size > from->length - from->at || used > size ||
+	    (flags & ~(uint32_t)(XATTR_CREATE | XATTR_REPLACE)) ||
+	    (kind == FID_XATTR_WRITE && !is_users(name)))
+		return -EINVAL;
+	xattr = xattr_new(session, size);
+	if (!xattr)
+		return -ENOSPC;
+	memcpy(xattr->name, name, length + 1);
+	xattr->flags = flags;
+	xattr->used = used;
+	unpack_bytes(from, xattr->data, size);
+	fid->kind = kind;
+	fid->xattr = xattr;
+	return 0;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A session of the file server that is written down and goes on elsewhere. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/files_host.h"
+#include "tests/unit/unit.h"
+#include "vmm/base/bytes.h"
+
+static struct files_host host;
+static struct p9_client *const client = &host.client;
+
+/* Reads the bytes back into a session of its own: 0 or -errno, and then the client is the old
+ * one's. */
+static int read_back(const uint8_t *data, size_t length)
+{
+	/* A copy of just that size: the sanitizer sees what is read beyond it. */
+	uint8_t *copy = memcpy(malloc(length + 1), data, length);
+	struct unpack from = {.data = copy, .length = length};
+	struct files_session *session;
+	int ret;
+
+	ck_assert_int_eq(files_session_create(&session, &host.share), 0);
+	ret = files_session_restore(session, &from);
+	if (ret == 0 && !unpack_done(&from))
+		ret = -EINVAL;
+	free(copy);
+	if (ret < 0) {
+		files_session_destroy(session);
+		return ret;
+	}
+	files_session_reopen(session);
+	files_session_destroy(client->session);
+	client->session = session;
+	return 0;
+}
+
+/* The session is another one's now. */
+static void go_on(void)
+{
+	struct pack saved = {.data = NULL};
+
+	files_session_save(client->session, &saved);
+	ck_assert(!saved.failed);
+	ck_assert_int_eq(read_back(saved.data, saved.length), 0);
+	pack_free(&saved);
+}
+
+static struct files_stats stats(void)
+{
+	struct files_stats out;
+
+	files_session_stats(client->session, &out);
+	return out;
+}
+
+START_TEST(open_files_and_places_go_on)
+{
+	struct files_stats before;
+	char text[64] = "";
+	size_t n;
+
+	files_host_begin(&host, NULL, false);
+	host_mkdir(&host, "d");
+	host_mkdir(&host, "d/e");
+	host_write(&host, "d/e/f", "0123456789");
+	host_write(&host, "d/log", "old ");
+	ck_assert_int_eq(p9c_go(client, "d/e/f", 2), 0);
+	ck_assert_int_eq(p9c_open(client, 2, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_go(client, "d/log", 3), 0);
+	ck_assert_int_eq(p9c_open(client, 3, P9_RDWR | P9_APPEND), 0);
+	ck_assert_int_eq(p9c_go(client, "d/e", 4), 0);
+	ck_assert_int_eq(p9c_go(client, "d", 5), 0);
+	ck_assert_int_eq(p9c_create(client, 5, "made", P9_RDWR | P9_TRUNC | P9_EXCL, 0600), 0);
+	ck_assert_int_eq(p9c_write(client, 5, 0, "kept", 4, &n), 0);
+	/* A rename takes everything beneath it along; the saved paths are the new ones. */
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "d", P9C_ROOT, "moved"), 0);
+	before = stats();
+	go_on();
+	ck_assert_uint_eq(stats().fids, before.fids);
+	ck_assert_uint_eq(stats().nodes, before.nodes);
+	ck_assert_uint_eq(stats().open, before.open);
+	ck_assert_int_eq(p9c_read(client, 2, 4, 3, text, &n), 0);
+	ck_assert_str_eq(text, "456");
+	ck_assert_int_eq(p9c_write(client, 3, 0, "new", 3, &n), 0);
+	ck_assert_str_eq(host_read(&host, "moved/log"), "old new");
+	ck_assert_int_eq(p9c_walk(client, 4, 6, "f", NULL), 0);
+	/* What was cut or made once is not cut or made again. */
+	ck_assert_str_eq(host_read(&host, "moved/made"), "kept");
+	ck_assert_int_eq(p9c_write(client, 5, 4, "!", 1, &n), 0);
+	ck_assert_str_eq(host_read(&host, "moved/made"), "kept!");
+	ck_assert_int_eq(p9c_write(client, 2, 0, "x", 1, &n), EBADF); /* read only, as before */
+	files_host_end(&host);
+}
+END_TEST
+
+START_TEST(a_directory_is_read_on_where_it_was)
+{
+	char first[4096] = "", name[16];
+	uint64_t offset = 0;
+	unsigned i, seen = 0;
+	uint32_t length;
+
+	files_host_begin(&host, NULL, false);
+	for (i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		host_write(&host, name, "");
+	}
+	ck_assert_int_eq(p9c_walk(client, P9C_ROOT, 2, "", NULL), 0);
+	ck_assert_int_eq(p9c_open(client, 2, P9_RDONLY | P9_DIRECTORY), 0);
+	do {
+		p9c_begin(client, P9_TREADDIR);
+		p9c_u32(client, 2);
+		p9c_u64(client, offset);
+		p9c_u32(client, 200);
+		ck_assert_int_eq(p9c_send(client), 0);
+		length = unpack_u32(&client->in);
+		while (client->in.at < client->in.length) {
+			client->in.at += P9_QID_SIZE;
+			offset = unpack_u64(&client->in);
+			unpack_u8(&client->in);
+			i = unpack_u16(&client->in);
+			ck_assert_uint_lt(i, sizeof(name));
+			unpack_bytes(&client->in, name, i);
+			name[i] = '\0';
+			ck_assert_ptr_null(strstr(first, name));
+			seen += name[0] == 'f';
+		}
+		go_on();
+	} while (length > 0);
+	ck_assert_uint_eq(seen, 40);
+	files_host_end(&host);
+}
+END_TEST
+
+START_TEST(what_is_gone_or_forbidden_is_stale)
+{
+	char text[16];
+	size_t n;
+
+	files_host_begin(&host, "file write /w/**\n", false);
+	host_mkdir(&host, "d");
+	host_write(&host, "removed", "x");
+	host_write(&host, "lost", "x");
+	host_write(&host, "secret", "x");
+	host_write(&host, "open", "x");
+	host_write(&host, "d/f", "x");
+	ck_assert_int_eq(p9c_go(client, "removed", 2), 0);
+	ck_assert_int_eq(p9c_open(client, 2, P9_RDWR), 0);
+	ck_assert_int_eq(p9c_unlink(client, P9C_ROOT, "removed", 0), 0);
+	ck_assert_int_eq(p9c_go(client, "lost", 3), 0);
+	ck_assert_int_eq(p9c_open(client, 3, P9_RDONLY), 0);
+	ck_assert_int_eq(unlink(host_path(&host, "lost")), 0);
+	ck_assert_int_eq(p9c_go(client, "secret", 4), 0);
+	ck_assert_int_eq(p9c_open(client, 4, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_go(client, "open", 5), 0);
+	ck_assert_int_eq(p9c_open(client, 5, P9_RDWR), 0);
+	ck_assert_int_eq(p9c_go(client, "d", 6), 0);
+	ck_assert_int_eq(p9c_open(client, 6, P9_RDONLY), 0);
+	ck_assert_int_eq(rename(host_path(&host, "d"), host_path(&host, "e")), 0);
+	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), 0);
+	ck_assert_int_eq(p9c_read(client, 4, 0, 9, text, &n), 0);
+	/* Whoever goes on may have fewer rights. */
+	files_host_replace(&host, "file deny /w/secret\nfile read /w/**\n");
+	go_on();
+	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(p9c_read(client, 3, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(p9c_read(client, 4, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(p9c_write(client, 5, 0, "y", 1, &n), ESTALE);
+	ck_assert_int_eq(p9c_list(client, 6, 512, text, sizeof(text)), ESTALE);
+	ck_assert_str_eq(host_read(&host, "open"), "x");
+	ck_assert_uint_eq(stats().open, 0);
+	/* The numbers are still the guest's: it gives them back. */
+	ck_assert_int_eq(p9c_open(client, 5, P9_RDONLY), EINVAL);
+	ck_assert_int_eq(p9c_clunk(client, 5), 0);
+	ck_assert_int_eq(p9c_go(client, "open", 5), 0);
+	ck_assert_int_eq(p9c_open(client, 5, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_clunk(client, 2), 0);
+	/* A second time, with files that were closed already. */
+	go_on();
+	ck_assert_int_eq(p9c_read(client, 4, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(p9c_read(client, 5, 0, 9, text, &n), 0);
+	files_host_end(&host);
+}
+END_TEST
+
+static int begin_attribute(uint32_t fid, const char *name, uint64_t size)
+{
+	p9c_begin(client, P9_TXATTRCREATE);
+	p9c_u32(client, fid);
+	p9c_string(client, name);
+	p9c_u64(client, size);
+	p9c_u32(client, 0);
+	return p9c_send(client);
+}
+
+START_TEST(attributes_under_way_go_on)
+{
+	char text[16] = "";
+	size_t n;
+
+	files_host_folder = "/var/tmp"; /* a file system with attributes */
+	files_host_begin(&host, NULL, false);
+	files_host_folder = "/tmp";
+	host_write(&host, "f", "x");
+	ck_assert_int_eq(p9c_go(client, "f", 2), 0);
+	ck_assert_int_eq(begin_attribute(2, "user.colour", 4), 0);
+	ck_assert_int_eq(p9c_write(client, 2, 0, "bl", 2, &n), 0);
+	go_on();
+	ck_assert_int_eq(p9c_write(client, 2, 2, "ue", 2, &n), 0);
+	ck_assert_int_eq(p9c_clunk(client, 2), 0);
+	ck_assert_int_eq(p9c_go(client, "f", 2), 0);
+	p9c_begin(client, P9_TXATTRWALK);
+	p9c_u32(client, 2);
+	p9c_u32(client, 3);
+	p9c_string(client, "user.colour");
+	ck_assert_int_eq(p9c_send(client), 0);
+	go_on();
+	ck_assert_int_eq(p9c_read(client, 3, 0, 9, text, &n), 0);
+	ck_assert_str_eq(text, "blue");
+	files_host_end(&host);
+}
+END_TEST
+
+/* --- hostile bytes ---------------------------------------------------------------------------- */
+
+static void make_some(struct pack *saved)
+{
+	host_mkdir(&host, "d");
+	host_write(&host, "d/f", "x");
+	ck_assert_int_eq(p9c_go(client, "d/f", 2), 0);
+	ck_assert_int_eq(p9c_open(client, 2, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_go(client, "d", 3), 0);
+	ck_assert_int_eq(begin_attribute(3, "user.a", 4), 0);
+	ck_assert_int_eq(p9c_go(client, "d", 4), 0);
+	files_session_save(client->session, saved);
+}
+
+START_TEST(bytes_cut_or_changed_do_no_harm)
+{
+	struct pack saved = {.data = NULL};
+	unsigned round;
+	size_t i;
+
+	files_host_begin(&host, NULL, false);
+	make_some(&saved);
+	for (i = 0; i < saved.length; i++)
+		ck_assert_int_eq(read_back(saved.data, i), -EINVAL);
+	for (round = 0; round < 8; round++) {
+		for (i = 0; i < saved.length; i++) {
+			saved.data[i] ^= (uint8_t)(1u << round);
+			if (read_back(saved.data, saved.length) == 0)
+				p9c_walk(client, 2, 9, "f", NULL);
+			saved.data[i] ^= (uint8_t)(1u << round);
+		}
+	}
+	ck_assert_int_eq(read_back(saved.data, saved.length), 0);
+	pack_free(&saved);
+	files_host_end(&host);
+}
+END_TEST
+
+/* A session of one name and one fid, as somebody may write it. */
+static int forge(uint32_t parent, const char *name, uint32_t fid, uint32_t node, uint8_t kind,
+		 uint32_t flags)
+{
+	struct pack saved = {.data = NULL};
+	int ret;
+
+	pack_u32(&saved, 8192);
+	pack_u8(&saved, 1);
+	pack_u32(&saved, 1);
+	pack_u32(&saved, parent);
+	pack_u8(&saved, (uint8_t)strlen(name));
+	pack_bytes(&saved, name, strlen(name));
+	pack_u32(&saved, 2);
+	pack_u32(&saved, P9C_ROOT);
+	pack_u32(&saved, 0);
+	pack_u8(&saved, 0);
+	pack_u32(&saved, 0);
+	pack_u32(&saved, fid);
+	pack_u32(&saved, node);
+	pack_u8(&saved, kind);
+	pack_u32(&saved, flags);
+	ret = read_back(saved.data, saved.length);
+	pack_free(&saved);
+	return ret;
+}
+
+START_TEST(forged_sessions_get_no_further_than_requests)
+{
+	const uint8_t open = 1; /* FID_FILE */
+	char text[16];
+	size_t n;
+
+	files_host_begin(&host, "file hide /w/.env\nfile read /w/**\n", false);
+	host_write(&host, "f", "x");
+	host_write(&host, ".env", "x");
+	ck_assert_int_eq(symlink("../secret", host_path(&host, "link")), 0);
+	ck_assert_int_eq(mkfifo(host_path(&host, "fifo"), 0600), 0);
+	ck_assert_int_eq(forge(0, "..", 2, 1, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, ".", 2, 1, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, "", 2, 1, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, "../secret", 2, 1, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(1, "f", 2, 1, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, "f", 2, 2, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, "f", P9C_ROOT, 1, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, "f", P9_NOFID, 1, open, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, "f", 2, 1, 99, P9_RDONLY), -EINVAL);
+	ck_assert_int_eq(forge(0, "link", 2, 1, open, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(forge(0, "fifo", 2, 1, open, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(forge(0, ".env", 2, 1, open, P9_RDONLY), 0);
+	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(forge(0, "f", 2, 1, open, P9_RDWR), 0);
+	ck_assert_int_eq(p9c_write(client, 2, 0, "y", 1, &n), ESTALE);
+	ck_assert_int_eq(forge(0, "f", 2, 1, open, P9_RDONLY | P9_TRUNC), 0);
+	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_str_eq(host_read(&host, "f"), "x");
+	files_host_end(&host);
+}
+END_TEST
+
+UNIT_MAIN("files_save", open_files_and_places_go_on, a_directory_is_read_on_where_it_was,
+	  what_is_gone_or_forbidden_is_stale, attributes_under_way_go_on,
+	  bytes_cut_or_changed_do_no_harm, forged_sessions_get_no_further_than_requests)

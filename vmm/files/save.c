@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session written down and read back (docs/snapshot-format.md): the tree of names that fids stand
+ * for, parents before children, then the fids. There are no descriptors in it, only paths.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/files/internal.h"
+
+/* The number of a place that is no more. The root's is 0. */
+#define NOWHERE UINT32_MAX
+
+/* A path of PATH_MAX bytes has no more names, and a longer one is of no use. */
+#define DEPTH_MAX (PATH_MAX / 2)
+
+/* --- saving ----------------------------------------------------------------------------------- */
+
+/* Writes the names from the last one that has a number down to node, which get theirs. */
+static void save_way(struct node *node, uint32_t *count, struct pack *to)
+{
+	struct node *way[DEPTH_MAX], *at;
+	unsigned depth = 0;
+
+	for (at = node; at->parent && at->number == 0; at = at->parent) {
+		if (at->gone || depth == DEPTH_MAX)
+			return;
+		way[depth++] = at;
+	}
+	while (depth > 0) {
+		at = way[--depth];
+		pack_u32(to, at->parent->number);
+		pack_u8(to, at->length);
+		pack_bytes(to, at->name, at->length);
+		at->number = ++*count;
+	}
+}
+
+static void save_nodes(struct files_session *session, struct pack *to)
+{
+	size_t at = to->length;
+	uint32_t count = 0;
+	struct fid *fid;
+	unsigned i;
+
+	pack_u32(to, 0);
+	for (i = 0; i < FILES_BUCKETS; i++)
+		for (fid = session->fids[i]; fid; fid = fid->next)
+			save_way(fid->node, &count, to);
+	if (!to->failed)
+		store_le32(to->data + at, count);
+}
+
+static void save_fid(const struct fid *fid, struct pack *to)
+{
+	pack_u32(to, fid->number);
+	pack_u32(to, fid->node->parent && fid->node->number == 0 ? NOWHERE : fid->node->number);
+	pack_u8(to, (uint8_t)fid->kind);
+	pack_u32(to, fid->flags);
+	if (fid->xattr)
+		xattr_save(fid->xattr, to);
+}
+
+static void forget_numbers(struct files_session *session)
+{
+	const struct fid *fid;
+	struct node *at;
+	unsigned i;
+
+	for (i = 0; i < FILES_BUCKETS; i++)
+		for (fid = session->fids[i]; fid; fid = fid->next)
+			for (at = fid->node; at && at->number; at = at->parent)
+				at->number = 0;
+}
+
+void files_session_save(struct files_session *session, struct pack *to)
+{
+	const struct fid *fid;
+	unsigned i;
+
+	pack_u32(to, session->msize);
+	pack_u8(to, session->versioned);
+	save_nodes(session, to);
+	pack_u32(to, session->fid_count);
+	for (i = 0; i < FILES_BUCKETS; i++)
+		for (fid = session->fids[i]; fid; fid = fid->next)
+			save_fid(fid, to);
+	forget_numbers(session);
+}
+
+/* --- restoring -------------------------------------------------------------------------------- */
+
+struct places {
+	struct node **node; /* by number, each with a reference */
+	uint32_t count;
+};
+
+static int restore_node(struct files_session *session, struct places *places, struct unpack *from)
+{
+	uint32_t parent = unpack_u32(from);
+	struct name name;
+	struct node *node;
+
+	name.length = unpack_u8(from);
+	if (from->failed || parent >= places->count || name.length > from->length - from->at)
+		return -EINVAL;
+	unpack_bytes(from, name.text, name.length);
+	name.text[name.length] = '\0';
+	if (memchr(name.text, '\0', name.length) || !name_is_good(&name))
+		return -EINVAL;
+	node = node_child(session, places->node[parent], &name);
+	if (!node)
+		return -ENFILE;
+	places->node[places->count++] = node;
+	return 0;
+}
+
+static int restore_nodes(struct files_session *session, struct places *places, struct unpack *from)
+{
+	uint32_t count = unpack_count(from, FILES_NODES_MAX), i;
+	int ret = 0;
+
+	if (from->failed)
+		return -EINVAL;
+	places->node = calloc((size_t)count + 1, sizeof(*places->node));
+	if (!places->node)
+		return -ENOMEM;
+	places->node[places->count++] = node_get(session->root);
+	for (i = 0; ret == 0 && i < count; i++)
+		ret = restore_node(session, places, from);
+	return ret;
+}
+
+static int restore_fid(struct files_session *session, const struct places *places,
+		       struct unpack *from)
+{
+	uint32_t number = unpack_u32(from), place = unpack_u32(from);
+	uint8_t kind = unpack_u8(from);
+	uint32_t flags = unpack_u32(from);
+	struct node *node;
+	struct fid *fid;
+	int ret;
+
+	if (from->failed || kind > FID_XATTR_WRITE || (place != NOWHERE && place >= places->count))
+		return -EINVAL;
+	node = place == NOWHERE ? node_removed(session) : node_get(places->node[place]);
+	ret = node ? fid_new(session, number, node, &fid) : -ENFILE;
+	node_put(session, node);
+	if (ret < 0)
+		return ret;
+	fid->flags = flags;
+	if (kind == FID_XATTR_READ || kind == FID_XATTR_WRITE)
+		return xattr_restore(session, fid, kind, from);
+	/* Closed until its thread has opened it. */
+	fid->kind = kind == FID_PLACE ? FID_PLACE : FID_CLOSED;
+	return 0;
+}
+
+int files_session_restore(struct files_session *session, struct unpack *from)
+{
+	struct places places = {.node = NULL};
+	uint32_t msize = unpack_u32(from), count, i;
+	int ret;
+
+	session->versioned = unpack_u8(from);
+	if (from->failed || msize < FILES_MSIZE_MIN || msize > FILES_MSIZE_MAX)
+		return -EINVAL;
+	session->msize = msize;
+	ret = restore_nodes(session, &places, from);
+	count = unpack_count(from, FILES_FIDS_MAX);
+	for (i = 0; ret == 0 && i < count; i++)
+		ret = restore_fid(session, &places, from);
+	while (places.count > 0)
+		node_put(session, places.node[--places.count]);
+	free(places.node);
+	return ret == 0 && from->failed ? -EINVAL : ret;
+}
+
+void files_session_reopen(struct files_session *session)
+{
+	struct fid *fid;
+	unsigned i;
+
+	for (i = 0; i < FILES_BUCKETS; i++)
+		for (fid = session->fids[i]; fid; fid = fid->next)
+			if (fid->kind == FID_CLOSED)
+				fid_reopen(session, fid);
+}
