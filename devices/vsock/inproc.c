@@ -150,8 +150,8 @@ void vsock_inproc_tell(struct vsock *vsock)
 
 /* --- the interface (vsock.h) ------------------------------------------------------------------ */
 
-static struct vsock_stream *inproc_new(struct vsock *vsock, uint32_t host_port, uint32_t guest_port,
-				       enum vsock_state state)
+struct vsock_stream *vsock_inproc_new(struct vsock *vsock, uint32_t host_port, uint32_t guest_port,
+				      enum vsock_state state)
 {
 	struct vsock_stream *stream;
 
@@ -162,6 +162,11 @@ static struct vsock_stream *inproc_new(struct vsock *vsock, uint32_t host_port, 
 	ring_init(&stream->inproc.to_guest, BUFFER_MIN);
 	list_init(&stream->inproc.news_link);
 	return stream;
+}
+
+void vsock_inproc_look(struct vsock_stream *stream)
+{
+	add_news(stream, NEWS_READABLE | NEWS_WRITABLE);
 }
 
 int vsock_listen(struct vsock *vsock, uint32_t port,
@@ -188,7 +193,7 @@ int vsock_inproc_accept(struct vsock *vsock, const struct vsock_service *service
 	int ret;
 
 	*out = NULL;
-	stream = inproc_new(vsock, service->port, guest_port, VSOCK_ANSWERING);
+	stream = vsock_inproc_new(vsock, service->port, guest_port, VSOCK_ANSWERING);
 	if (!stream)
 		return -ENOBUFS;
 	ret = service->accept(service->arg, stream);
@@ -209,8 +214,8 @@ int vsock_connect(struct vsock *vsock, uint32_t port, const struct vsock_stream_
 	struct vsock_stream *stream;
 
 	*out = NULL;
-	stream = inproc_new(vsock, vsock_table_free_port(&vsock->table, port), port,
-			    VSOCK_REQUESTED);
+	stream = vsock_inproc_new(vsock, vsock_table_free_port(&vsock->table, port), port,
+				  VSOCK_REQUESTED);
 	if (!stream)
 		return -ENOBUFS;
 	vsock_stream_set_ops(stream, ops, arg);

@@ -9,6 +9,7 @@
  *   device.c    the virtio device and the work task
  *   unix.c      a host end that is a Unix socket;  listener.c: who connects to us and the handshake
  *   inproc.c    a host end in this process
+ *   save.c      streams that go on in another process
  *
  * A stream has two sides. The guest's side is a state (state.h). The host's side is an end,
  * attached until it is released. The stream is freed when the state is VSOCK_GONE and no end is
@@ -144,6 +145,7 @@ struct vsock_stream {
 	struct vsock_deadline deadline; /* the one that the state has */
 	enum vsock_state state;
 	bool freed;
+	bool saved; /* by vsock_stream_save(), until vsock_save_others() */
 
 	/* the guest's side */
 	unsigned owed;
@@ -306,6 +308,11 @@ int vsock_inproc_accept(struct vsock *vsock, const struct vsock_service *service
 			uint32_t guest_port, struct vsock_stream **out);
 /* Calls the endpoints that have news; bounded by the number of streams. */
 void vsock_inproc_tell(struct vsock *vsock);
+/* A stream with an endpoint that is still to be set; NULL: see vsock_stream_new(). */
+struct vsock_stream *vsock_inproc_new(struct vsock *vsock, uint32_t host_port, uint32_t guest_port,
+				      enum vsock_state state);
+/* The endpoint shall look whether there is something to do. */
+void vsock_inproc_look(struct vsock_stream *stream);
 extern const struct vsock_end_ops vsock_inproc_end_ops;
 
 #endif

@@ -138,6 +138,28 @@ void vsock_stream_close(struct vsock_stream *stream);
 /* Tells the guest that all connections are gone (VIRTIO_VSOCK_EVENT_TRANSPORT_RESET). */
 void vsock_transport_reset(struct vsock *vsock);
 
+/*
+ * Streams of in-process endpoints that go on after a restore, instead of a transport's reset.
+ * vsock_stream_save(): false if it is not open in both directions; then nothing was written. After
+ * those come, by vsock_save_others(), the ports of all other connections that the guest has.
+ */
+struct pack;
+struct unpack;
+bool vsock_stream_save(struct vsock_stream *stream, struct pack *to);
+void vsock_save_others(struct vsock *vsock, struct pack *to);
+
+/*
+ * In a restored device, from hostile bytes: the stream of host port goes on with this endpoint,
+ * which is told to look at it; all the others are reset, one by one. 0, -EINVAL, -ENOMEM or
+ * -ENOBUFS.
+ */
+int vsock_stream_restore(struct vsock *vsock, uint32_t port, struct unpack *from,
+			 const struct vsock_stream_ops *ops, void *arg, struct vsock_stream **out);
+int vsock_restore_others(struct vsock *vsock, struct unpack *from);
+
+/* One of them, or one that was saved and is not wanted: 0 or -ENOBUFS. */
+int vsock_restore_reset(struct vsock *vsock, uint32_t port, uint32_t guest_port);
+
 struct vsock_stats {
 	uint64_t bytes_to_guest, bytes_from_guest; /* payload */
 	uint64_t packets_to_guest, packets_from_guest;
