@@ -122,7 +122,7 @@ static void on_paused(void *arg)
 	struct err err;
 
 	(void)arg;
-	if (snapshot_write(&machine, in_folder("good"), "test\n", &err) < 0)
+	if (snapshot_write(&machine, NULL, in_folder("good"), "test\n", &err) < 0)
 		fail("snapshot: %s", err.text);
 	loop_stop(loop);
 }

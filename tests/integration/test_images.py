@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from contextlib import contextmanager
 
-from cordon import Skip, call, limit, run, start
+from cordon import Skip, call, limit, run, start, wait_until
 from test_life import execute, sandbox
 
 BUSYBOX = "/bin/busybox"
@@ -213,13 +213,75 @@ def test_one_template_serves_all_roots():
 
 
 @limit(900)
-def test_a_served_root_can_not_be_saved():
-    """After a restore nobody would serve it. (Without --rootfs it can: test_copies.)"""
-    with sandbox("box", "--rootfs", folder()):
-        execute("box", "cat", "/etc/file").expect(0, b"as it was\n")
-        call("snapshot", "box", "snap", cwd=work("")).expect_error("snapshot", "root file system")
-        assert not os.path.exists(work("snap"))
-        execute("box", "cat", "/etc/file").expect(0, b"as it was\n")
+def test_a_served_root_goes_on_in_copies():
+    """Open files, working directories and new programs: in forks and after a restore, from the same folder and share."""
+    path, shared = folder(), work("shared")
+    os.makedirs(shared)
+    with open(os.path.join(shared, "lines"), "w") as file:
+        file.write("one\ntwo\nthree\n")
+    share = ("--share", f"{shared}:/work")
+    # A process that a command leaves behind holds a file of each, and is in a folder of the share.
+    loop = ("cd /work; exec 3</etc/file 4<lines; read a <&4; echo > ready; while [ ! -e go ]; do sleep 1; done; "
+            "read b <&3; read c <&4; echo $b $c > $(cat /proc/sys/kernel/hostname)")
+    with sandbox("box", "--rootfs", path, *share):
+        execute("box", "sh", "-c", f"({loop}) >/dev/null 2>&1 </dev/null & echo made > /made").expect(0)
+        wait_until(lambda: os.path.exists(os.path.join(shared, "ready")), "the process")
+        call("snapshot", "box", "snap", cwd=work("")).expect(0, b"", b"")
+        call("fork", "box", "2").expect(0, b"box-1\nbox-2\n")
+        try:
+            for name in ("box", "box-1", "box-2"):
+                execute(name, "sh", "-c", f"cat /made /etc/file /work/lines; echo {name} > /own; cat /own; rm /bin/id"
+                        ).expect(0, f"made\nas it was\none\ntwo\nthree\n{name}\n".encode(), b"")
+            assert "own" not in os.listdir(path) and os.path.exists(os.path.join(path, "bin/id"))
+            with open(os.path.join(shared, "go"), "w"):
+                pass
+            for name in ("box", "box-1", "box-2"):
+                wait_until(lambda name=name: os.path.exists(os.path.join(shared, name)) and
+                           os.path.getsize(os.path.join(shared, name)), f"{name}'s file")
+        finally:
+            call("kill", "box-1")
+            call("kill", "box-2")
+    for name in ("box", "box-1", "box-2"):
+        with open(os.path.join(shared, name)) as file:
+            assert file.read() == "as it was two\n"
+    # The snapshot holds no file of the host: who restores says where they are.
+    call("restore", "snap", "again", cwd=work("")).expect_error("--rootfs", path)
+    call("restore", "--rootfs", "host", "snap", "again", cwd=work("")).expect_error("--rootfs", path)
+    os.rename(path, path + ".moved")
+    call("restore", "--rootfs", path + ".moved", *share, "snap", "again", cwd=work("")).expect(0, b"", b"")
+    try:
+        execute("again", "sh", "-c", "cat /made /etc/file /work/lines").expect(
+            0, b"made\nas it was\none\ntwo\nthree\n", b"")
+        call("fork", "again", "1").expect(0, b"again-1\n")
+        execute("again-1", "sh", "-c", "cat /made /etc/file").expect(0, b"made\nas it was\n", b"")
+    finally:
+        call("kill", "again-1")
+        call("kill", "again")
+    # One that has no such root is not given one.
+    with sandbox("plain"):
+        call("snapshot", "plain", "snap", cwd=work("")).expect(0)
+    call("restore", "--rootfs", path + ".moved", "snap", "again", cwd=work("")).expect_error("leave out --rootfs")
+
+
+@limit(900)
+def test_a_copy_of_an_image_is_as_its_image_says():
+    """Forks of a sandbox from an image have its variables and folder, too; another image is refused."""
+    path = work("layout")
+    image = oci_layout(path, busybox_layers()[:1], Env=["COLOUR=blue", "PATH=/bin"], WorkingDir="/old")
+    with removed(image):
+        with sandbox("box", "--rootfs", path):
+            call("snapshot", "box", "snap", cwd=work("")).expect(0, b"", b"")
+            call("fork", "box", "1").expect(0)
+            try:
+                execute("box-1", "sh", "-c", "echo $COLOUR; pwd; cat kept").expect(0, b"blue\n/old\nbelow\n", b"")
+            finally:
+                call("kill", "box-1")
+        call("restore", "--rootfs", folder(), "snap", "again", cwd=work("")).expect_error("--rootfs", "sha256:")
+        call("restore", "--rootfs", path, "snap", "again", cwd=work("")).expect(0)
+        try:
+            execute("again", "sh", "-c", "echo $COLOUR; pwd; cat kept").expect(0, b"blue\n/old\nbelow\n", b"")
+        finally:
+            call("kill", "again")
 
 
 @limit(900)

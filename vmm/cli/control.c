@@ -14,6 +14,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_file.h"
 #include "vmm/cli/policy_remote.h"
+#include "vmm/cli/rootfs.h"
 #include "vmm/cli/start.h"
 #include "vmm/control/client.h"
 #include "vmm/control/registry.h"
@@ -382,6 +383,17 @@ static int fork_audit(struct fork_options *options, const struct policy *policy,
 	return policy_check_outside(policy, options->audit, "the audit log", err);
 }
 
+/* And the root file system that the parent's monitor serves: one that is on disks is in the
+ * snapshot. */
+static int fork_root(struct monitor_config *config, const json_t *answer, struct err *err)
+{
+	const char *rootfs = json_string_value(json_object_get(answer, "rootfs"));
+	static json_t *settings; /* the monitors go on using it */
+	int ret = rootfs ? rootfs_resolve(rootfs, &config->sandbox.root, &settings, err) : 0;
+
+	return ret == 0 ? start_defaults(settings, &config->defaults, err) : ret;
+}
+
 /* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
  */
 static int fork_sandbox(const char *name, unsigned count, const char *audit, struct policy *policy,
@@ -409,6 +421,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	if (ret < 0)
 		return ret;
 	fork_network(&config.sandbox.network, answer.body, policy);
+	ret = fork_root(&config, answer.body, err);
 	message_clear(&answer);
 	config.sandbox.snapshot = path;
 	config.sandbox.trusted_image = true;

@@ -63,9 +63,11 @@ static int set_audit(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_image(void *arg, const char *value, struct err *err)
+static int set_rootfs(void *arg, const char *value, struct err *err)
 {
-	return root_parse(&((struct start_options *)arg)->base.sandbox.root, value, err);
+	(void)err;
+	((struct start_options *)arg)->base.rootfs = value;
+	return 0;
 }
 
 static int set_share(void *arg, const char *value, struct err *err)
@@ -81,7 +83,7 @@ static int set_on_ask(void *arg, const char *value, struct err *err)
 }
 
 static const struct cli_option restore_option_table[] = {
-	{"rootfs", 0, "IMAGE", "the image that the snapshot was taken with", set_image},
+	{"rootfs", 0, "ROOT", "the root file system that the snapshot was taken with", set_rootfs},
 	{"policy", 0, "FILE", "a policy file, or locked, workspace, open (locked)", set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
@@ -249,8 +251,7 @@ int start_absolute(const char **path, char *absolute, struct err *err)
 	return 0;
 }
 
-/* What an image says of its programs holds for every `exec`, which may say otherwise. */
-static int take_settings(const json_t *settings, struct monitor_defaults *defaults, struct err *err)
+int start_defaults(const json_t *settings, struct monitor_defaults *defaults, struct err *err)
 {
 	static struct command_options options; /* the monitor goes on using it */
 	int ret = settings ? rootfs_apply_settings(settings, &options, err) : 0;
@@ -278,7 +279,7 @@ static int start(struct start_options *options, const char *name, struct err *er
 	int ret = registry_check_name(name, err);
 
 	if (ret == 0)
-		ret = take_settings(options->base.settings, &config.defaults, err);
+		ret = start_defaults(options->base.settings, &config.defaults, err);
 	if (ret == 0 && machine->console_fd >= 0)
 		ret = err_set(err, EINVAL, "start: --console is for run: see 'cordon logs %s'",
 			      name);
@@ -353,8 +354,10 @@ int cmd_restore(int argc, char **argv)
 		path = realpath(argv[at], NULL);
 		options.base.sandbox.snapshot = path;
 		options.base.sandbox.machine.agent = true;
-		ret = path ? sandbox_options_policy(&options.base, &err)
+		ret = path ? sandbox_options_rootfs(&options.base, &err)
 			   : err_sys(&err, "%s", argv[at]);
+		if (ret == 0)
+			ret = sandbox_options_policy(&options.base, &err);
 		at = ret == 0 ? start(&options, argv[at + 1], &err) : ret;
 	}
 	if (at < 0)

@@ -19,4 +19,10 @@ int start_monitor(struct monitor_config *config, struct err *err);
  */
 int start_absolute(const char **path, char *absolute, struct err *err);
 
+/*
+ * What an image says of its programs (settings, or NULL) holds for every `exec`, which may say
+ * otherwise. settings must stay. 0 or -errno with a message.
+ */
+int start_defaults(const json_t *settings, struct monitor_defaults *defaults, struct err *err);
+
 #endif

@@ -161,19 +161,30 @@ static void op_resume(struct client *client, struct message *message)
 	server_answer(client, request_id(message->body), NULL);
 }
 
-/* What a copy needs to know of the network, which no snapshot has: it is each run's own. */
-static json_t *network_body(const struct network_config *network)
+/* What a copy needs to know that no snapshot has: the network, and the root that is served. */
+static json_t *copy_body(const struct sandbox_config *config)
 {
-	return json_pack("{s:{s:b,s:I,s:I}}", "network", "user", (int)network->user, "bytes",
-			 (json_int_t)network->bytes_per_second, "packets",
-			 (json_int_t)network->frames_per_second);
+	const struct network_config *network = &config->network;
+	const struct root_config *root = &config->root;
+	json_t *body = json_pack("{s:{s:b,s:I,s:I}}", "network", "user", (int)network->user,
+				 "bytes", (json_int_t)network->bytes_per_second, "packets",
+				 (json_int_t)network->frames_per_second);
+
+	if (root->host)
+		json_object_set_new(body, "rootfs", json_string("host"));
+	else if (root->folder[0])
+		json_object_set_new(body, "rootfs", json_sprintf("dir:%s", root->folder));
+	else if (root->unpacked.hex[0])
+		json_object_set_new(body, "rootfs", json_sprintf("sha256:%s", root->unpacked.hex));
+	return body;
 }
 
 static void then_snapshot(struct monitor *monitor, struct client *client, json_t *request)
 {
 	struct err err = {.text = ""};
 	const char *path = string_of(request, "path");
-	int ret = snapshot_write(&monitor->sandbox.machine, path, "snapshot\n", &err);
+	int ret = snapshot_write(&monitor->sandbox.machine, &monitor->sandbox.shares, path,
+				 "snapshot\n", &err);
 
 	if (!monitor->paused)
 		machine_resume(&monitor->sandbox.machine);
@@ -184,8 +195,7 @@ static void then_snapshot(struct monitor *monitor, struct client *client, json_t
 	if (ret < 0)
 		server_refuse(client, request_id(request), err.text);
 	else
-		server_answer(client, request_id(request),
-			      network_body(&monitor->sandbox.config.network));
+		server_answer(client, request_id(request), copy_body(&monitor->sandbox.config));
 }
 
 static void op_snapshot(struct client *client, struct message *message)
@@ -194,12 +204,6 @@ static void op_snapshot(struct client *client, struct message *message)
 
 	if (!path || path[0] != '/')
 		server_refuse(client, request_id(message->body), "snapshot: path must be absolute");
-	else if (client->monitor->sandbox.root.served)
-		server_refuse(
-			client, request_id(message->body),
-			"snapshot: this sandbox's root file system is served from a folder of "
-			"the host, and would be gone after a restore: snapshots and forks "
-			"need --rootfs with an image of a file system, or none");
 	else
 		pause_then(client, message, then_snapshot);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/machine/machine.h"
+#include "vmm/machine/snapshot_format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -275,10 +276,13 @@ static int renew_generation(struct machine *machine, struct err *err)
 static int restore(struct machine *machine, struct err *err)
 {
 	int ret = snapshot_restore(machine->config.restore, machine, err);
+	struct unpack payload;
 
 	if (ret == 0)
 		ret = renew_generation(machine, err);
-	if (ret == 0)
+	/* Where some of its connections go on (shares_restore()) the others are ended one by one.
+	 */
+	if (ret == 0 && !snapshot_find(machine->config.restore, SNAPSHOT_CONNECTIONS, 0, &payload))
 		vsock_transport_reset(machine->devices.vsock);
 	machine->settled_ns = loop_now_ns() + SETTLE_NS;
 	return ret;

@@ -260,6 +260,20 @@ int root_open(struct root *root, const struct root_config *config, struct err *e
 	return ret;
 }
 
+int root_open_again(struct root *root, const struct root_config *config, struct err *err)
+{
+	struct root_config served = *config;
+	int ret;
+
+	served.image[0] = '\0';
+	served.disk_bytes = 0;
+	if (!is_served(config))
+		return 0;
+	ret = root_open(root, &served, err);
+	root->present = true;
+	return ret;
+}
+
 void root_close(struct root *root)
 {
 	unsigned i;

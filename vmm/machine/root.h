@@ -49,6 +49,7 @@ struct root {
 	bool served;	     /* by the monitor's file server, from a folder of the host */
 	struct image in_use; /* of the cache, if unpacked says so: stays there while we live */
 	bool wanted;	     /* false: there is nothing to do */
+	bool present;	     /* the guest has it since it was saved: it is only to be served */
 };
 
 /*
@@ -59,6 +60,12 @@ int root_parse(struct root_config *config, const char *text, struct err *err);
 
 /* Opens and makes the disks, or finds the folder. 0 or -errno with a message. */
 int root_open(struct root *root, const struct root_config *config, struct err *err);
+
+/*
+ * Of a sandbox that is restored: its disks are in the snapshot, but a root that is served needs a
+ * server again. As root_open().
+ */
+int root_open_again(struct root *root, const struct root_config *config, struct err *err);
 
 /* What is to be served (host is in a buffer of the caller's). Only if root->served. */
 void root_share(const struct root *root, const struct root_config *config, char path[PATH_MAX],

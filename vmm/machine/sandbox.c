@@ -171,7 +171,7 @@ static void prepare(struct sandbox *sandbox)
 	struct machine *machine = &sandbox->machine;
 	struct err err;
 
-	if (!sandbox->root.wanted) {
+	if (!sandbox->root.wanted || sandbox->root.present) {
 		ready(sandbox);
 		return;
 	}
@@ -433,6 +433,9 @@ static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err
 	else
 		ret = create_from_template(sandbox, loop, &config, err);
 	sandbox->restored = config.restore != NULL;
+	if (ret == 0 && sandbox->config.snapshot)
+		ret = shares_restore(&sandbox->shares, loop, sandbox->machine.devices.vsock,
+				     &sandbox->snapshot, err);
 	snapshot_close(&sandbox->snapshot);
 	return ret;
 }
@@ -443,7 +446,8 @@ static int open_root_share(struct sandbox *sandbox, struct err *err)
 	char path[PATH_MAX];
 
 	root_share(&sandbox->root, &sandbox->config.root, path, &share);
-	return shares_open_root(&sandbox->shares, &share, sandbox->config.guard, err);
+	return shares_open_root(&sandbox->shares, &share, sandbox->root.image,
+				sandbox->config.guard, err);
 }
 
 /* With whom it asks what a rule leaves to a person. */
@@ -473,8 +477,10 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	sandbox->arg = arg;
 	sandbox->snapshot.fd = -1;
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
-	/* A snapshot has its disks, and its root, with it. */
-	ret = config->snapshot ? 0 : root_open(&sandbox->root, &config->root, err);
+	if (config->snapshot)
+		ret = root_open_again(&sandbox->root, &config->root, err);
+	else
+		ret = root_open(&sandbox->root, &config->root, err);
 	if (ret == 0)
 		ret = shares_open(&sandbox->shares, config->guard, err);
 	if (ret == 0 && sandbox->root.served)

@@ -8,153 +8,12 @@
 #include "devices/vsock/vsock.h"
 #include "vmm/agent/channel.h"
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
+#include "vmm/machine/share_session.h"
+#include "vmm/machine/snapshot_format.h"
 #include "vmm/policy/guard.h"
 
 /* Sandbox ids in the guest's kernel: guest-kernel/agent/agent.h, SANDBOX_ID_BASE. */
 #define ID_BASE 100000u
-
-/* Moved at once between a stream and a worker. */
-#define PIECE (64u << 10)
-
-struct share_session {
-	struct share_link *link;
-	struct files_worker *worker;
-	struct vsock_stream *stream; /* NULL: closed; the worker is ending */
-	struct share_session *next;
-};
-
-/* --- sessions: bytes between the stream and the worker ---------------------------------------- */
-
-static void close_stream(struct share_session *session)
-{
-	if (session->stream)
-		vsock_stream_close(session->stream);
-	session->stream = NULL;
-}
-
-/* The worker has ended, or everything does. */
-static void session_free(struct share_session *session)
-{
-	struct share_link *link = session->link;
-	struct share_session **at = &link->sessions;
-
-	while (*at != session)
-		at = &(*at)->next;
-	*at = session->next;
-	link->session_count--;
-	close_stream(session);
-	files_worker_destroy(session->worker);
-	free(session);
-}
-
-/* The connection is over: what the worker is doing is waited for elsewhere. */
-static void hang_up(struct share_session *session)
-{
-	close_stream(session);
-	files_worker_stop(session->worker);
-}
-
-/* What the queue has no room for stays with the stream, and so the guest gets no credit for it. */
-static void pump_in(struct share_session *session)
-{
-	static uint8_t piece[PIECE];
-	size_t room;
-	long n;
-
-	while (session->stream && (room = files_worker_room(session->worker)) > 0) {
-		n = vsock_stream_read(session->stream, piece, min_u64(room, sizeof(piece)));
-		if (n == -EAGAIN)
-			return;
-		if (n <= 0) {
-			hang_up(session);
-			return;
-		}
-		files_worker_put(session->worker, piece, (size_t)n);
-	}
-}
-
-static void pump_out(struct share_session *session)
-{
-	const void *bytes;
-	size_t length;
-	long n;
-
-	while (session->stream && (length = files_worker_peek(session->worker, &bytes)) > 0) {
-		n = vsock_stream_write(session->stream, bytes, length);
-		if (n == -EAGAIN)
-			return;
-		if (n < 0) {
-			hang_up(session);
-			return;
-		}
-		files_worker_took(session->worker, (size_t)n);
-	}
-}
-
-static void on_news(void *arg)
-{
-	struct share_session *session = arg;
-
-	if (files_worker_ended(session->worker)) {
-		if (session->stream)
-			log_guest("a share's connection broke the 9P protocol and was closed");
-		session_free(session);
-		return;
-	}
-	pump_in(session);
-	pump_out(session);
-}
-
-static void on_readable(void *arg)
-{
-	pump_in(arg);
-}
-
-static void on_writable(void *arg)
-{
-	pump_out(arg);
-}
-
-static void on_closed(void *arg)
-{
-	hang_up(arg);
-}
-
-static int on_connection(void *arg, struct vsock_stream *stream)
-{
-	static const struct vsock_stream_ops ops = {
-		.readable = on_readable, .writable = on_writable, .closed = on_closed};
-	static const struct files_worker_ops worker_ops = {.news = on_news};
-	struct share_link *link = arg;
-	struct share_session *session;
-	int ret;
-
-	/* A workload may connect too; only the guest's real root may bind a low port. */
-	if (vsock_stream_peer_port(stream) > AGENT_SOURCE_PORT_MAX) {
-		log_guest("a connection to a share from port %u was refused",
-			  vsock_stream_peer_port(stream));
-		return -EACCES;
-	}
-	if (link->session_count == FILES_SESSIONS_MAX)
-		return -EBUSY;
-	session = calloc(1, sizeof(*session));
-	if (!session)
-		return -ENOMEM;
-	ret = files_worker_create(&session->worker, &link->share, link->shares->loop, &worker_ops,
-				  session);
-	if (ret < 0) {
-		free(session);
-		return ret;
-	}
-	session->link = link;
-	session->stream = stream;
-	session->next = link->sessions;
-	link->sessions = session;
-	link->session_count++;
-	vsock_stream_set_ops(stream, &ops, session);
-	return 0;
-}
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
@@ -209,8 +68,8 @@ static void open_one(void *arg, const struct policy_share *from)
 		err_set(opening->err, -opening->ret, "share %s", why.text);
 }
 
-int shares_open_root(struct shares *shares, struct files_share_config *config, struct guard *guard,
-		     struct err *err)
+int shares_open_root(struct shares *shares, struct files_share_config *config, const char *name,
+		     struct guard *guard, struct err *err)
 {
 	struct err why = {.text = ""};
 	struct share_link *link = calloc(1, sizeof(*link));
@@ -222,8 +81,11 @@ int shares_open_root(struct shares *shares, struct files_share_config *config, s
 	config->guard = guard;
 	link->shares = shares;
 	link->port = SHARES_ROOT_PORT;
-	ret = files_share_open(&link->share, config, &why);
+	link->share.root_fd = -1;
+	link->host = strdup(name);
+	ret = link->host ? files_share_open(&link->share, config, &why) : -ENOMEM;
 	if (ret < 0) {
+		free(link->host);
 		free(link);
 		return err_set(err, -ret, "the root file system: %s", why.text);
 	}
@@ -266,9 +128,10 @@ int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock,
 
 	shares->loop = loop;
 	for (i = 0; ret == 0 && i < shares->count; i++)
-		ret = vsock_listen(vsock, shares->link[i]->port, on_connection, shares->link[i]);
+		ret = vsock_listen(vsock, shares->link[i]->port, share_session_accept,
+				   shares->link[i]);
 	if (ret == 0 && shares->root)
-		ret = vsock_listen(vsock, shares->root->port, on_connection, shares->root);
+		ret = vsock_listen(vsock, shares->root->port, share_session_accept, shares->root);
 	return ret < 0 ? err_code(err, -ret, "a port for a share") : 0;
 }
 
@@ -276,8 +139,7 @@ static void link_free(struct share_link *link)
 {
 	if (!link)
 		return;
-	while (link->sessions)
-		session_free(link->sessions);
+	share_sessions_free(link);
 	files_share_close(&link->share);
 	free(link->host);
 	free(link);
@@ -289,6 +151,89 @@ void shares_close(struct shares *shares)
 		link_free(shares->link[--shares->count]);
 	link_free(shares->root);
 	shares->root = NULL;
+}
+
+/* --- snapshots -------------------------------------------------------------------------------- */
+
+void shares_save(struct shares *shares, struct vsock *vsock, struct pack *state)
+{
+	struct pack payload = {.data = NULL};
+	uint32_t number = 0;
+	unsigned i;
+
+	if (shares->root)
+		share_sessions_save(shares->root, &number, state);
+	for (i = 0; i < shares->count; i++)
+		share_sessions_save(shares->link[i], &number, state);
+	/* Without one of these the guest hears of a reset of the transport. */
+	if (number == 0)
+		return;
+	vsock_save_others(vsock, &payload);
+	snapshot_add_section(state, SNAPSHOT_CONNECTIONS, 0, &payload);
+}
+
+static struct share_link *find_link(struct shares *shares, const struct share_saved *saved)
+{
+	unsigned i;
+
+	if (saved->port == SHARES_ROOT_PORT)
+		return shares->root;
+	for (i = 0; i < shares->count; i++)
+		if (strcmp(shares->link[i]->share.guest, saved->guest) == 0 &&
+		    shares->link[i]->share.read_only == saved->read_only)
+			return shares->link[i];
+	return NULL;
+}
+
+/* A folder may have gone to another place: who restores says where it is. */
+static bool is_other_root(const struct share_link *link, const struct share_saved *saved)
+{
+	return strcmp(link->host, saved->host) != 0 &&
+	       !(link->host[0] == '/' && saved->host[0] == '/');
+}
+
+static int restore_session(struct shares *shares, struct vsock *vsock, struct unpack *payload,
+			   struct err *err)
+{
+	struct share_link *link;
+	struct share_saved saved;
+	int ret = share_saved_parse(&saved, payload);
+
+	if (ret < 0)
+		return err_set(err, -ret, "what it says of a share makes no sense");
+	link = find_link(shares, &saved);
+	if (saved.port == SHARES_ROOT_PORT && (!link || is_other_root(link, &saved)))
+		return err_set(err, EINVAL,
+			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
+			       saved.host);
+	ret = link ? share_session_restore(link, vsock, payload)
+		   : vsock_restore_reset(vsock, saved.port, saved.guest_port);
+	return ret < 0 ? err_code(err, -ret, "going on with the share %s",
+				  saved.guest[0] ? saved.guest : "/")
+		       : 0;
+}
+
+int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock,
+		   const struct snapshot *snapshot, struct err *err)
+{
+	struct unpack payload;
+	uint32_t number;
+	int ret = 0;
+
+	shares->loop = loop;
+	for (number = 0; ret == 0 && snapshot_find(snapshot, SNAPSHOT_SHARE, number, &payload);
+	     number++)
+		ret = restore_session(shares, vsock, &payload, err);
+	if (ret == 0 && shares->root && !shares->root->kept)
+		ret = err_set(err, EINVAL,
+			      "the snapshot's sandbox has no root that is served from %s: leave "
+			      "out --rootfs",
+			      shares->root->host);
+	if (ret == 0 && snapshot_find(snapshot, SNAPSHOT_CONNECTIONS, 0, &payload))
+		ret = vsock_restore_others(vsock, &payload) < 0
+			      ? err_set(err, EINVAL, "what it says of connections makes no sense")
+			      : 0;
+	return ret;
 }
 
 /* --- mounting --------------------------------------------------------------------------------- */
@@ -306,6 +251,8 @@ int shares_mount(struct shares *shares, struct agent_channel *channel, struct er
 
 	if (shares->request > 0)
 		return 1;
+	while (shares->mounted < shares->count && shares->link[shares->mounted]->kept)
+		shares->mounted++;
 	if (shares->mounted == shares->count)
 		return 0;
 	link = shares->link[shares->mounted];

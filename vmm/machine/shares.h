@@ -24,12 +24,16 @@
 
 struct agent_channel;
 struct guard;
+struct pack;
+struct snapshot;
+struct unpack;
 struct vsock;
 
 struct share_link {
 	struct shares *shares;
 	struct files_share share;
-	char *host; /* for messages */
+	char *host; /* for messages; of the root: see shares_open_root() */
+	bool kept;  /* a session of it went on after a restore: it is mounted */
 	uint32_t port;
 	struct share_session *sessions;
 	unsigned session_count;
@@ -52,13 +56,29 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err);
 
 /*
  * Adds the root file system, which the agent mounts by itself when it is asked for it (ROOT). The
- * guard and ids are filled in. After shares_open(). 0 or -errno with a message.
+ * guard and ids are filled in. name: which root it is, for snapshots (a folder's path, or what is
+ * no path). After shares_open(). 0 or -errno with a message.
  */
-int shares_open_root(struct shares *shares, struct files_share_config *config, struct guard *guard,
-		     struct err *err);
+int shares_open_root(struct shares *shares, struct files_share_config *config, const char *name,
+		     struct guard *guard, struct err *err);
 
 /* Waits for the guest's connections. 0 or -errno with a message. */
 int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err);
+
+/*
+ * Writes down the sessions that the guest has, to go on with after a restore, and what other
+ * connections it has. The guest is paused, and its other connections' bytes may be lost.
+ */
+void shares_save(struct shares *shares, struct vsock *vsock, struct pack *state);
+
+/*
+ * Goes on with the sessions that are in the snapshot: those of the root, and of shares that are at
+ * the same place in the guest, whatever folder of the host is behind it now. They need not be
+ * mounted again. Other connections of the guest are reset. After the device's restore; 0 or -errno
+ * with a message.
+ */
+int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock,
+		   const struct snapshot *snapshot, struct err *err);
 
 /* All are to be mounted (again): the agent has connected. */
 void shares_begin(struct shares *shares);

@@ -22,6 +22,7 @@
 #define SNAPSHOT_KEY_MAX     8192 /* bytes of the text that says what a template was made from */
 
 struct machine;
+struct shares;
 
 /* A piece of guest memory that is in the file; all else is zero. */
 struct snapshot_extent {
@@ -45,10 +46,12 @@ struct snapshot {
 
 /*
  * Writes the paused machine to path: into a nameless or temporary file beside it, which is synced
- * and then renamed, so that path is the old file or the whole new one. key: text kept with it. 0 or
- * -errno with a message; then no temporary file is left.
+ * and then renamed, so that path is the old file or the whole new one. key: text kept with it.
+ * shares: whose sessions are to go on after a restore, or NULL. 0 or -errno with a message; then no
+ * temporary file is left.
  */
-int snapshot_write(struct machine *machine, const char *path, const char *key, struct err *err);
+int snapshot_write(struct machine *machine, struct shares *shares, const char *path,
+		   const char *key, struct err *err);
 
 /*
  * Removes temporary files of writers that were killed, next to files whose names end with suffix.

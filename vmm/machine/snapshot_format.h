@@ -27,7 +27,7 @@
 /* The checksum of a section; head and payload may lie apart. */
 uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, size_t length);
 
-#define SNAPSHOT_STATE_MAX (16u << 20) /* bytes of all sections together */
+#define SNAPSHOT_STATE_MAX (64u << 20) /* bytes of all sections together */
 #define SNAPSHOT_PAGE	   4096u
 
 enum snapshot_section {
@@ -37,8 +37,10 @@ enum snapshot_section {
 	SNAPSHOT_VCPU = 4,   /* number: the vCPU's */
 	SNAPSHOT_DEVICE = 5, /* number: the slot */
 	SNAPSHOT_UART = 6,
-	SNAPSHOT_MEMORY = 7, /* the extents */
-	SNAPSHOT_DISK = 8,   /* number: the disk's; only those that are there */
+	SNAPSHOT_MEMORY = 7,	  /* the extents */
+	SNAPSHOT_DISK = 8,	  /* number: the disk's; only those that are there */
+	SNAPSHOT_CONNECTIONS = 9, /* of the guest; where there is none, all of them are reset */
+	SNAPSHOT_SHARE = 10,	  /* number: of the session */
 };
 
 /* A section's payload, or false. All sections have been checked. */

@@ -17,6 +17,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/kvm/state.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/shares.h"
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 
@@ -169,7 +170,8 @@ static void pack_config(struct machine *machine, struct pack *state, const char 
 	snapshot_add_section(state, SNAPSHOT_KEY, 0, &payload);
 }
 
-static int pack_state(struct machine *machine, struct pack *state, const char *key, struct err *err)
+static int pack_state(struct machine *machine, struct shares *shares, struct pack *state,
+		      const char *key, struct err *err)
 {
 	struct pack payload = {.data = NULL};
 	unsigned i;
@@ -179,6 +181,8 @@ static int pack_state(struct machine *machine, struct pack *state, const char *k
 	for (i = 0; i < machine->devices.virtio_count; i++)
 		virtio_mmio_drain(&machine->devices.virtio[i].mmio);
 	pack_config(machine, state, key);
+	if (shares)
+		shares_save(shares, machine->devices.vsock, state);
 	ret = vm_save(&machine->vm, &payload, err);
 	snapshot_add_section(state, SNAPSHOT_VM, 0, &payload);
 	for (i = 0; ret == 0 && i < machine->vcpus; i++) {
@@ -226,7 +230,8 @@ static void pack_header(struct pack *header, const struct pack *state)
 /* --- the file --------------------------------------------------------------------------------- */
 
 /* The extents' section has a known length, so memory can be written before it. */
-static int write_file(struct machine *machine, int fd, const char *key, struct err *err)
+static int write_file(struct machine *machine, struct shares *shares, int fd, const char *key,
+		      struct err *err)
 {
 	struct extent_list *list = malloc(sizeof(*list));
 	struct pack header = {.data = NULL}, state = {.data = NULL};
@@ -236,7 +241,11 @@ static int write_file(struct machine *machine, int fd, const char *key, struct e
 
 	if (!list)
 		return err_set(err, ENOMEM, "out of memory");
-	ret = pack_state(machine, &state, key, err);
+	ret = pack_state(machine, shares, &state, key, err);
+	if (ret == 0 && state.length > SNAPSHOT_STATE_MAX)
+		ret = err_set(err, E2BIG,
+			      "the guest has more files of its shares open than a "
+			      "snapshot can hold");
 	if (ret == 0)
 		ret = snapshot_plan_disks(&disks, machine, err);
 	if (ret < 0)
@@ -335,7 +344,8 @@ static int give_name(int fd, char temporary[PATH_MAX], const char *path)
 	return -EEXIST;
 }
 
-int snapshot_write(struct machine *machine, const char *path, const char *key, struct err *err)
+int snapshot_write(struct machine *machine, struct shares *shares, const char *path,
+		   const char *key, struct err *err)
 {
 	char temporary[PATH_MAX];
 	bool named;
@@ -346,7 +356,7 @@ int snapshot_write(struct machine *machine, const char *path, const char *key, s
 	fd = open_temporary(path, temporary, &named);
 	if (fd < 0)
 		return err_code(err, -fd, "%s", path);
-	ret = write_file(machine, fd, key, err);
+	ret = write_file(machine, shares, fd, key, err);
 	if (ret == 0 && !named) {
 		ret = give_name(fd, temporary, path);
 		named = ret == 0;

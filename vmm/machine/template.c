@@ -161,7 +161,7 @@ static void evict(void)
 
 int template_save(const struct template *template, struct machine *machine, struct err *err)
 {
-	int ret = snapshot_write(machine, template->path, template->key, err);
+	int ret = snapshot_write(machine, NULL, template->path, template->key, err);
 
 	if (ret == 0)
 		evict();
