@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fake_vsock.h"
+#include "vmm/base/pack.h"
 
 #define SERVICE	  1000u /* an in-process port */
 #define LISTENING 2000u /* a port with a Unix listener */
@@ -323,6 +324,8 @@ static void give_buffers(void)
 	fake_vsock_give(&run.fake, count < room ? count : room);
 }
 
+static void go_on(void);
+
 static void guest_action(void)
 {
 	switch (fuzz_below(&run.script, 16)) {
@@ -345,11 +348,71 @@ static void guest_action(void)
 	case 6:
 		if (fuzz_rarely(&run.script, 8))
 			vsock_transport_reset(run.fake.vsock);
+		else if (fuzz_rarely(&run.script, 8))
+			go_on();
 		break;
 	default:
 		send_packet();
 		break;
 	}
+}
+
+/* --- a snapshot --------------------------------------------------------------------------------
+ */
+
+/* Bytes of the file may be others by now: whether they are. */
+static bool change(struct pack *bytes)
+{
+	unsigned i;
+
+	if (!fuzz_rarely(&run.script, 2))
+		return false;
+	for (i = 0; i < 3; i++)
+		bytes->data[fuzz_number(&run.script, 2) % bytes->length] =
+			(uint8_t)fuzz_number(&run.script, 1);
+	return true;
+}
+
+/* An endpoint's stream goes on; it is not there any more after forged bytes. */
+static void restore_endpoint(struct endpoint *endpoint, uint32_t port, struct pack *saved)
+{
+	bool changed = change(saved);
+	struct unpack from = {.data = saved->data, .length = saved->length};
+	int ret = vsock_stream_restore(run.fake.vsock, port, &from, &endpoint_ops, endpoint,
+				       &endpoint->stream);
+
+	FUZZ_REQUIRE(ret == 0 ? endpoint->stream != NULL : endpoint->stream == NULL);
+	FUZZ_REQUIRE(changed || ret == 0 || ret == -ENOBUFS);
+	pack_free(saved);
+}
+
+/* The guest goes on with another device. */
+static void go_on(void)
+{
+	struct vsock *vsock = run.fake.vsock;
+	struct pack saved[ENDPOINTS] = {{0}}, others = {.data = NULL};
+	uint32_t port[ENDPOINTS] = {0};
+	struct unpack from;
+	unsigned i;
+
+	for (i = 0; i < ENDPOINTS; i++) {
+		if (!run.endpoint[i].stream)
+			continue;
+		port[i] = run.endpoint[i].stream->ports.host;
+		if (!vsock_stream_save(run.endpoint[i].stream, &saved[i]))
+			port[i] = 0;
+	}
+	vsock_save_others(vsock, &others);
+	for (i = 0; i < ENDPOINTS; i++)
+		close_endpoint(&run.endpoint[i]);
+	vsock_forget_streams(vsock);
+	for (i = 0; i < ENDPOINTS; i++)
+		if (port[i])
+			restore_endpoint(&run.endpoint[i], port[i], &saved[i]);
+	change(&others);
+	from = (struct unpack){.data = others.data, .length = others.length};
+	vsock_restore_others(vsock, &from);
+	pack_free(&others);
 }
 
 /* --- one input
