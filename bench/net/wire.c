@@ -146,11 +146,11 @@ static void make_filter(void)
 /* Until it is killed. */
 static void __attribute__((noreturn)) be_wire(int tap_fd, bool with_filter)
 {
-	static const struct passt_ops ops = {.room = room,
-					     .frame = passt_frame,
-					     .drained = drained,
-					     .started = started,
-					     .died = died};
+	static const struct backend_ops ops = {.room = room,
+					       .frame = passt_frame,
+					       .drained = drained,
+					       .started = started,
+					       .died = died};
 	static const struct passt_config config = {.program = "passt"};
 	struct err err;
 

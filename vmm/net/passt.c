@@ -37,8 +37,9 @@ struct passt {
 	pid_t pid;	/* 0: there is none any more */
 	int message_fd; /* what it says on stderr */
 	struct loop_source source;
-	struct loop_task read_more;
+	struct loop_task read_more, write_more;
 	bool started, dead, paused;
+	bool blocked; /* its socket takes no more for now */
 	struct ring out;
 	size_t have;
 	uint8_t in[INPUT];
@@ -96,6 +97,7 @@ static void die(struct passt *passt, const char *why)
 	passt->dead = true;
 	loop_remove(passt->loop, &passt->source);
 	loop_cancel(passt->loop, &passt->read_more);
+	loop_cancel(passt->loop, &passt->write_more);
 	ring_clear(&passt->out);
 	status = reap(passt, why ? 0 : PATIENCE_MS);
 	if (!why && WIFSIGNALED(status) && WTERMSIG(status) != SIGPIPE)
@@ -255,7 +257,7 @@ static bool hand_out(struct passt *passt)
 
 static void watch(struct passt *passt)
 {
-	uint32_t events = (passt->paused ? 0 : EPOLLIN) | (ring_used(&passt->out) ? EPOLLOUT : 0);
+	uint32_t events = (passt->paused ? 0 : EPOLLIN) | (passt->blocked ? EPOLLOUT : 0);
 
 	if (!passt->dead)
 		loop_modify(passt->loop, &passt->source, events);
@@ -263,7 +265,9 @@ static void watch(struct passt *passt)
 
 static void read_frames(struct passt *passt)
 {
+	bool more = true;
 	unsigned turn;
+	size_t space;
 	ssize_t got;
 
 	for (turn = 0; turn < TURN; turn++) {
@@ -271,8 +275,11 @@ static void read_frames(struct passt *passt)
 			passt->paused = true;
 			break;
 		}
-		got = recv(passt->source.fd, passt->in + passt->have, INPUT - passt->have,
-			   MSG_DONTWAIT);
+		/* What came did not fill the space: there is no more now, and need not be asked. */
+		if (!more)
+			break;
+		space = INPUT - passt->have;
+		got = recv(passt->source.fd, passt->in + passt->have, space, MSG_DONTWAIT);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (got <= 0) {
@@ -280,6 +287,7 @@ static void read_frames(struct passt *passt)
 			return;
 		}
 		passt->have += (size_t)got;
+		more = (size_t)got == space;
 	}
 	watch(passt);
 }
@@ -292,16 +300,18 @@ static void flush(struct passt *passt)
 	struct msghdr message = {.msg_iov = piece};
 	ssize_t sent;
 
-	while (!passt->dead && ring_used(&passt->out) > 0) {
+	passt->blocked = false;
+	while (!passt->dead && !passt->blocked && ring_used(&passt->out) > 0) {
 		message.msg_iovlen = ring_readable(&passt->out, piece);
 		sent = sendmsg(passt->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-			break;
-		if (sent < 0) {
+		if (sent < 0 && errno != EAGAIN && errno != EINTR) {
 			die(passt, NULL);
 			return;
 		}
-		ring_consumed(&passt->out, (size_t)sent);
+		if (sent < 0)
+			passt->blocked = errno == EAGAIN;
+		else
+			ring_consumed(&passt->out, (size_t)sent);
 	}
 	ring_release_if_empty(&passt->out);
 	watch(passt);
@@ -329,6 +339,11 @@ static void read_more(void *arg)
 	read_frames(passt);
 }
 
+static void write_more(void *arg)
+{
+	flush(arg);
+}
+
 bool passt_has_room(const struct passt *passt)
 {
 	return !passt->dead && ring_used(&passt->out) <= PASST_BUFFER / 2;
@@ -344,8 +359,9 @@ void passt_send(struct passt *passt, const uint8_t *frame, size_t length)
 	if (ring_write(&passt->out, prefix, PREFIX) != PREFIX)
 		return; /* memory is out */
 	ring_write(&passt->out, frame, length);
-	/* Written by the loop: several frames then go at once. */
-	watch(passt);
+	/* Written before the loop waits again: several frames then go at once. */
+	if (!passt->blocked)
+		loop_defer(passt->loop, &passt->write_more);
 }
 
 void passt_resume(struct passt *passt)
@@ -406,6 +422,7 @@ int passt_create(struct passt **out, struct loop *loop, const struct passt_confi
 	passt->message_fd = -1;
 	passt->source = (struct loop_source){.fd = -1, .ready = socket_ready, .arg = passt};
 	passt->read_more = (struct loop_task){.run = read_more, .arg = passt};
+	passt->write_more = (struct loop_task){.run = write_more, .arg = passt};
 	ring_init(&passt->out, PASST_BUFFER);
 	ret = start(passt, config, err);
 	if (ret < 0) {
@@ -422,6 +439,7 @@ void passt_destroy(struct passt *passt)
 		return;
 	loop_remove(passt->loop, &passt->source);
 	loop_cancel(passt->loop, &passt->read_more);
+	loop_cancel(passt->loop, &passt->write_more);
 	fd_close(&passt->source.fd);
 	fd_close(&passt->message_fd);
 	reap(passt, 0);
