@@ -226,17 +226,8 @@ static int answer_one(const char *name, const char *number, const char *word, st
 {
 	json_t *body = make_answer(number, word, WATCH_ID, err);
 	struct message answer;
-	int fd, ret;
+	int ret = body ? client_ask_once(name, 0, body, &answer, err) : -EINVAL;
 
-	if (!body)
-		return -EINVAL;
-	fd = client_connect(name, 0, err);
-	if (fd < 0) {
-		json_decref(body);
-		return fd;
-	}
-	ret = client_ask(fd, body, &answer, err);
-	fd_close(&fd);
 	if (ret < 0)
 		return ret;
 	show_line(answer.body);

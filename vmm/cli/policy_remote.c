@@ -68,13 +68,9 @@ int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX],
 {
 	struct message answer;
 	const char *path;
-	int fd = client_connect(name, 0, err), ret;
+	int ret = client_ask_once(name, 0, json_pack("{s:s}", "op", "policy"), &answer, err);
 
 	*policy = NULL;
-	if (fd < 0)
-		return fd;
-	ret = client_ask(fd, json_pack("{s:s}", "op", "policy"), &answer, err);
-	fd_close(&fd);
 	if (ret < 0)
 		return ret;
 	path = string_in(answer.body, "audit");

@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/control/client.h"
@@ -87,17 +86,6 @@ static void print_stats(const json_t *stats)
 	print_flows(stats);
 }
 
-static int fetch(const char *name, struct message *answer, struct err *err)
-{
-	int fd = client_connect(name, 0, err), ret;
-
-	if (fd < 0)
-		return fd;
-	ret = client_ask(fd, json_pack("{s:s}", "op", "stats"), answer, err);
-	fd_close(&fd);
-	return ret;
-}
-
 int cmd_stats(int argc, char **argv)
 {
 	bool json = false;
@@ -110,7 +98,8 @@ int cmd_stats(int argc, char **argv)
 	if (ret == 0 && at + 1 != argc)
 		ret = err_set(&err, EINVAL, "stats: cordon stats [--json] NAME");
 	if (ret == 0)
-		ret = fetch(argv[at], &answer, &err);
+		ret = client_ask_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &answer,
+				      &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
 		return EXIT_CORDON;

@@ -137,3 +137,17 @@ int client_ask_with(int socket_fd, json_t *body, const int *fd, unsigned fds,
 	message_clear(answer);
 	return ret;
 }
+
+int client_ask_once(const char *name, unsigned patience_ms, json_t *request, struct message *answer,
+		    struct err *err)
+{
+	int fd = client_connect(name, patience_ms, err), ret;
+
+	if (fd < 0) {
+		json_decref(request);
+		return fd;
+	}
+	ret = client_ask(fd, request, answer, err);
+	fd_close(&fd);
+	return ret;
+}

@@ -32,4 +32,11 @@ int client_ask(int socket_fd, json_t *body, struct message *answer, struct err *
 int client_ask_with(int socket_fd, json_t *body, const int *fd, unsigned fds,
 		    struct message *answer, struct err *err);
 
+/*
+ * Connects, asks, closes. The request's reference is taken; the answer is the caller's to clear.
+ * patience_ms as for client_connect(). 0, or -errno with a message as of the two.
+ */
+int client_ask_once(const char *name, unsigned patience_ms, json_t *request, struct message *answer,
+		    struct err *err);
+
 #endif

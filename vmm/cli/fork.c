@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon fork: copies of a running sandbox, each with a monitor of its own. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/policy_file.h"
+#include "vmm/cli/policy_remote.h"
+#include "vmm/cli/rootfs.h"
+#include "vmm/cli/start.h"
+#include "vmm/control/client.h"
+#include "vmm/control/registry.h"
+#include "vmm/policy/narrow.h"
+
+#define FORKS_MAX 1000
+
+struct fork_options {
+	const char *policy, *audit; /* or NULL */
+};
+
+/*
+ * The policy of the children: the parent's, or one that allows nothing else. Not from here on are
+ * the children bound to it: each can be given another one.
+ */
+static int fork_policy(const char *name, const char *file, struct policy **policy, struct err *err)
+{
+	struct policy_options options = {.policy = file};
+	const struct policy_source *source;
+	struct policy *parent;
+	int ret = policy_fetch(name, &parent, NULL, err);
+
+	*policy = parent;
+	if (ret < 0 || !file)
+		return ret;
+	source = policy_source(parent);
+	options.shares = source->shares;
+	options.rootfs = source->rootfs;
+	memcpy(options.share, source->share, source->shares * sizeof(options.share[0]));
+	ret = policy_load(policy, &options, err);
+	if (ret == 0)
+		ret = policy_is_narrower(*policy, parent, err);
+	policy_free(parent);
+	return ret;
+}
+
+/*
+ * The children have the parent's network and its rates, if the policy still has rules for it;
+ * published ports and a tap there is one of each, which the parent keeps.
+ */
+static void fork_network(struct network_config *network, const json_t *answer,
+			 const struct policy *policy)
+{
+	const json_t *parent = json_object_get(answer, "network");
+
+	network->user = json_is_true(json_object_get(parent, "user")) &&
+			policy_rule_count(policy, POLICY_NET) > 0;
+	network->bytes_per_second = (uint64_t)json_integer_value(json_object_get(parent, "bytes"));
+	network->frames_per_second =
+		(uint64_t)json_integer_value(json_object_get(parent, "packets"));
+}
+
+/* A log for each child is asked for: its name, and that the longest of them can be. */
+static int fork_audit(struct fork_options *options, const struct policy *policy,
+		      char absolute[PATH_MAX], struct err *err)
+{
+	int ret = start_absolute(&options->audit, absolute, err);
+
+	if (ret < 0 || !options->audit)
+		return ret;
+	if (strlen(options->audit) + sizeof("-1000") > PATH_MAX)
+		return err_set(err, ENAMETOOLONG, "%s: the path is too long", options->audit);
+	return policy_check_outside(policy, options->audit, "the audit log", err);
+}
+
+/* And the root file system that the parent's monitor serves: one that is on disks is in the
+ * snapshot. */
+static int fork_root(struct monitor_config *config, const json_t *answer, struct err *err)
+{
+	const char *rootfs = json_string_value(json_object_get(answer, "rootfs"));
+	static json_t *settings; /* the monitors go on using it */
+	int ret = rootfs ? rootfs_resolve(rootfs, &config->sandbox.root, &settings, err) : 0;
+
+	return ret == 0 ? start_defaults(settings, &config->defaults, err) : ret;
+}
+
+/* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
+ */
+static int fork_sandbox(const char *name, unsigned count, const char *audit, struct policy *policy,
+			struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(policy);
+	char path[PATH_MAX], log[PATH_MAX], file[32], child[SANDBOX_NAME_MAX + 16];
+	struct monitor_config config = {
+		.name = child,
+		.policy = policy,
+		.audit = audit ? log : NULL,
+		.wall_ns = limits->wall_ns,
+		.idle_ns = limits->idle_ns,
+	};
+	struct message answer;
+	unsigned i;
+	int ret;
+
+	snprintf(file, sizeof(file), "fork-%d.snapshot", (int)getpid());
+	ret = registry_path(name, file, path, err);
+
+	if (ret == 0)
+		ret = client_ask_once(name, 0,
+				      json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
+				      &answer, err);
+	if (ret < 0)
+		return ret;
+	fork_network(&config.sandbox.network, answer.body, policy);
+	ret = fork_root(&config, answer.body, err);
+	message_clear(&answer);
+	config.sandbox.snapshot = path;
+	config.sandbox.trusted_image = true;
+	config.sandbox.hostname = child;
+	config.sandbox.machine = (struct machine_config){.agent = true, .console_fd = -1};
+	for (i = 1; ret == 0 && i <= count; i++) {
+		snprintf(child, sizeof(child), "%s-%u", name, i);
+		snprintf(log, sizeof(log), "%s-%u", audit ? audit : "", i);
+		ret = start_monitor(&config, err);
+		if (ret == 0)
+			printf("%s\n", child);
+	}
+	/* The children have it mapped; its name is not needed any more. */
+	unlink(path);
+	return ret;
+}
+
+static int set_fork_policy(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct fork_options *)arg)->policy = value;
+	return 0;
+}
+
+static int set_fork_audit(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct fork_options *)arg)->audit = value;
+	return 0;
+}
+
+static const struct cli_option fork_option_table[] = {
+	{"policy", 0, "FILE", "a policy that allows nothing that NAME's does not (NAME's)",
+	 set_fork_policy},
+	{"audit", 0, "FILE", "write the audit logs to FILE-1 to FILE-N; they stay", set_fork_audit},
+};
+
+void help_fork(void)
+{
+	printf("\nOptions:\n");
+	cli_print_options(fork_option_table, ARRAY_SIZE(fork_option_table));
+}
+
+int cmd_fork(int argc, char **argv)
+{
+	struct fork_options options = {0};
+	const struct cli_options table = {fork_option_table, ARRAY_SIZE(fork_option_table),
+					  &options};
+	struct policy *policy = NULL;
+	char audit[PATH_MAX];
+	uint64_t count;
+	struct err err;
+	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+
+	if (ret == 0 && at + 2 != argc)
+		ret = err_set(&err, EINVAL,
+			      "fork: cordon fork [--policy FILE] [--audit FILE] NAME N");
+	if (ret == 0)
+		ret = cli_parse_number(argv[at + 1], 1, FORKS_MAX, &count, &err);
+	if (ret == 0)
+		ret = fork_policy(argv[at], options.policy, &policy, &err);
+	if (ret == 0)
+		ret = fork_audit(&options, policy, audit, &err);
+	if (ret == 0)
+		ret = fork_sandbox(argv[at], (unsigned)count, options.audit, policy, &err);
+	policy_free(policy);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}
