@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/unit/files_host.h"
@@ -180,7 +181,8 @@ START_TEST(what_is_gone_or_forbidden_is_stale)
 	ck_assert_int_eq(p9c_go(client, "open", 5), 0);
 	ck_assert_int_eq(p9c_open(client, 5, P9_RDONLY), 0);
 	ck_assert_int_eq(p9c_clunk(client, 2), 0);
-	/* A second time, with files that were closed already. */
+	/* A second time, with files that were closed already: they stay so. */
+	files_host_replace(&host, "file read /w/**\n");
 	go_on();
 	ck_assert_int_eq(p9c_read(client, 4, 0, 9, text, &n), ESTALE);
 	ck_assert_int_eq(p9c_read(client, 5, 0, 9, text, &n), 0);
@@ -223,6 +225,66 @@ START_TEST(attributes_under_way_go_on)
 	ck_assert_int_eq(p9c_read(client, 3, 0, 9, text, &n), 0);
 	ck_assert_str_eq(text, "blue");
 	files_host_end(&host);
+}
+END_TEST
+
+/* An attribute of the file "f" whose value is written already: only the clunk is missing. */
+static int forge_attribute(const char *name)
+{
+	struct pack saved = {.data = NULL};
+	int ret;
+
+	pack_u32(&saved, 8192);
+	pack_u8(&saved, 1);
+	pack_u32(&saved, 1);
+	pack_u32(&saved, 0);
+	pack_u8(&saved, 1);
+	pack_bytes(&saved, "f", 1);
+	pack_u32(&saved, 1);
+	pack_u32(&saved, 2);
+	pack_u32(&saved, 1);
+	pack_u8(&saved, 5); /* FID_XATTR_WRITE */
+	pack_u32(&saved, 0);
+	pack_u16(&saved, (uint16_t)strlen(name));
+	pack_bytes(&saved, name, strlen(name));
+	pack_u32(&saved, 0);
+	pack_u32(&saved, 1);
+	pack_u32(&saved, 1);
+	pack_bytes(&saved, "x", 1);
+	ret = read_back(saved.data, saved.length);
+	pack_free(&saved);
+	return ret;
+}
+
+static void forged_attribute(const char *rules, bool read_only, bool is_set)
+{
+	char value[16];
+
+	files_host_folder = "/var/tmp";
+	files_host_begin(&host, rules, read_only);
+	files_host_folder = "/tmp";
+	host_write(&host, "f", "x");
+	ck_assert_int_eq(forge_attribute("user.forged"), 0);
+	ck_assert_int_eq(p9c_write(client, 2, 1, "y", 1, &(size_t){0}), is_set ? ENOSPC : ESTALE);
+	ck_assert_int_eq(p9c_clunk(client, 2), 0);
+	ck_assert_int_eq(getxattr(host_path(&host, "f"), "user.forged", value, sizeof(value)),
+			 is_set ? 1 : -1);
+	ck_assert_uint_eq(stats().fids, 0);
+	/* Another one has all the room. */
+	ck_assert_int_eq(forge_attribute("user.forged"), 0);
+	go_on();
+	ck_assert_int_eq(p9c_clunk(client, 2), 0);
+	files_host_end(&host);
+}
+
+START_TEST(a_forged_attribute_is_not_set_where_none_may_be)
+{
+	forged_attribute(NULL, false, true);
+	forged_attribute("file write /w/**\n", false, true);
+	forged_attribute(NULL, true, false);
+	forged_attribute("file write /w/**\n", true, false);
+	forged_attribute("file read /w/**\n", false, false);
+	forged_attribute("file hide /w/f\nfile write /w/**\n", false, false);
 }
 END_TEST
 
@@ -327,6 +389,74 @@ START_TEST(forged_sessions_get_no_further_than_requests)
 }
 END_TEST
 
+/* Open files, as many as that, all of the root. */
+static int forge_open(uint32_t count)
+{
+	struct pack saved = {.data = NULL};
+	uint32_t i;
+	int ret;
+
+	pack_u32(&saved, 8192);
+	pack_u8(&saved, 1);
+	pack_u32(&saved, 0);
+	pack_u32(&saved, count);
+	for (i = 0; i < count; i++) {
+		pack_u32(&saved, i);
+		pack_u32(&saved, 0);
+		pack_u8(&saved, 2); /* FID_DIRECTORY */
+		pack_u32(&saved, P9_RDONLY);
+	}
+	ret = read_back(saved.data, saved.length);
+	pack_free(&saved);
+	return ret;
+}
+
+START_TEST(no_more_is_opened_than_a_guest_could)
+{
+	files_host_begin(&host, NULL, false);
+	ck_assert_int_eq(forge_open(900), 0);
+	ck_assert_uint_eq(stats().open, 900);
+	ck_assert_int_eq(forge_open(FILES_OPEN_MAX + 1), -EINVAL);
+	files_host_end(&host);
+}
+END_TEST
+
+/* Fids of a place that is no more. */
+START_TEST(places_that_are_nowhere_are_saved_once)
+{
+	const unsigned fids = 20000;
+	struct pack saved = {.data = NULL};
+	unsigned i;
+
+	files_host_begin(&host, NULL, false);
+	host_mkdir(&host, "gone");
+	host_mkdir(&host, "gone/below");
+	host_mkdir(&host, "here");
+	ck_assert_int_eq(p9c_go(client, "gone/below", 2), 0);
+	ck_assert_int_eq(p9c_go(client, "here", 3), 0);
+	for (i = 0; i < fids; i++)
+		ck_assert_int_eq(p9c_walk(client, 2, 10 + i, "", NULL), 0);
+	ck_assert_int_eq(p9c_unlink(client, 2, "x", 0), ENOENT);
+	ck_assert_int_eq(rmdir(host_path(&host, "gone/below")), 0);
+	ck_assert_int_eq(p9c_unlink(client, P9C_ROOT, "gone", P9_REMOVEDIR), 0);
+	/* Twice: what was noted for the first is forgotten. */
+	for (i = 0; i < 2; i++) {
+		pack_free(&saved);
+		files_session_save(client->session, &saved);
+		ck_assert_uint_eq(saved.length, 4 + 1 + 4 + (4 + 1 + 4) + 4 + (fids + 3) * 13);
+	}
+	ck_assert_int_eq(read_back(saved.data, saved.length), 0);
+	pack_free(&saved);
+	ck_assert_int_eq(p9c_walk(client, 10, 9, "x", NULL), ENOENT);
+	ck_assert_int_eq(p9c_walk(client, 3, 9, "x", NULL), ENOENT);
+	host_write(&host, "here/x", "");
+	ck_assert_int_eq(p9c_walk(client, 3, 9, "x", NULL), 0);
+	files_host_end(&host);
+}
+END_TEST
+
 UNIT_MAIN("files_save", open_files_and_places_go_on, a_directory_is_read_on_where_it_was,
 	  what_is_gone_or_forbidden_is_stale, attributes_under_way_go_on,
-	  bytes_cut_or_changed_do_no_harm, forged_sessions_get_no_further_than_requests)
+	  a_forged_attribute_is_not_set_where_none_may_be, bytes_cut_or_changed_do_no_harm,
+	  forged_sessions_get_no_further_than_requests, no_more_is_opened_than_a_guest_could,
+	  places_that_are_nowhere_are_saved_once)

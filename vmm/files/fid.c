@@ -12,9 +12,12 @@
 /* Of all sessions: the monitor needs descriptors and memory for other things too. */
 static atomic_uint open_all, fids_all;
 
+_Static_assert(FILES_BUCKETS == 1u << 16, "a bucket's number is 16 bits of a product");
+
+/* With a secret factor: who chooses the numbers can't have them all in one bucket. */
 static struct fid **bucket(struct files_session *session, uint32_t number)
 {
-	return &session->fids[number * 0x9e3779b1u >> 16];
+	return &session->fids[(number + 1) * (session->seed | 1) >> 48];
 }
 
 struct fid *fid_find(struct files_session *session, uint32_t number)

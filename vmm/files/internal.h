@@ -49,6 +49,7 @@ struct fid {
 	int fd;		/* of a file or directory that is open */
 	uint32_t flags; /* it was opened with; P9_APPEND also if the policy wants it */
 	bool locked;	/* has asked for a lock of the host */
+	bool again;	/* closed, but only since it was saved: to be opened again */
 	struct node *node;
 	struct xattr *xattr;
 	uint64_t position;     /* of a directory's fd */
@@ -85,7 +86,8 @@ static inline int fid_not_open(const struct fid *fid)
 	return fid && fid->kind == FID_CLOSED ? -ESTALE : -EBADF;
 }
 
-/* Opens the file of a fid of kind FID_CLOSED again, if it is there and the rules allow it. */
+/* Opens the file of a fid that was open when it was saved, if it is there and the rules allow it.
+ */
 void fid_reopen(struct files_session *session, struct fid *fid);
 
 /* The next field of a request as a fid: NULL stands for -EBADF. */
@@ -211,6 +213,8 @@ int xattr_commit(struct files_session *session, struct fid *fid);
 void xattr_save(const struct xattr *xattr, struct pack *to);
 int xattr_restore(struct files_session *session, struct fid *fid, enum fid_kind kind,
 		  struct unpack *from);
+/* Asks the rules again for one that was being written: if they say no the fid is closed. */
+void xattr_reopen(struct files_session *session, struct fid *fid);
 
 long xattr_read(const struct fid *fid, uint64_t offset, void *to, size_t length);
 long xattr_write(struct fid *fid, uint64_t offset, const void *from, size_t length);

@@ -87,6 +87,7 @@ void fid_reopen(struct files_session *session, struct fid *fid)
 	struct place place;
 	struct stat stat;
 
+	fid->again = false;
 	/* Whatever fails, the guest hears of it when it uses the file. */
 	if ((fid->flags & P9_ACCESS_MASK) <= P9_RDWR && place_of(session, fid->node, &place) == 0)
 		open_existing(session, fid, &place, fid->flags & kept, &stat);

@@ -102,6 +102,11 @@ static enum policy_verdict ask(struct files_session *session, const struct place
 				   : guard_check(session->share->guard, &request, NULL);
 }
 
+static bool changes(enum policy_op op)
+{
+	return op != POLICY_LOOKUP && op != POLICY_READ;
+}
+
 int place_quietly_allowed(struct files_session *session, const struct place *place,
 			  enum policy_op op)
 {
@@ -110,15 +115,12 @@ int place_quietly_allowed(struct files_session *session, const struct place *pla
 
 	if (is_left_out(session, place))
 		return -ENOENT;
+	if (changes(op) && session->share->read_only)
+		return -EROFS;
 	if (!session->share->guard)
 		return 0;
 	verdict = guard_decide(session->share->guard, &request, NULL);
 	return verdict == POLICY_ALLOW ? 0 : verdict == POLICY_HIDE ? -ENOENT : -EACCES;
-}
-
-static bool changes(enum policy_op op)
-{
-	return op != POLICY_LOOKUP && op != POLICY_READ;
 }
 
 /* A read-only share refuses before any rule does; the log tells it all the same. */

@@ -18,16 +18,25 @@
 
 /* --- saving ----------------------------------------------------------------------------------- */
 
-/* Writes the names from the last one that has a number down to node, which get theirs. */
+/*
+ * Writes the names from the last one that has a number down to node, which get theirs. Where that
+ * can't be, node's is NOWHERE: many fids of one node are one walk.
+ */
 static void save_way(struct node *node, uint32_t *count, struct pack *to)
 {
 	struct node *way[DEPTH_MAX], *at;
 	unsigned depth = 0;
 
 	for (at = node; at->parent && at->number == 0; at = at->parent) {
-		if (at->gone || depth == DEPTH_MAX)
+		if (at->gone || depth == DEPTH_MAX) {
+			node->number = NOWHERE;
 			return;
+		}
 		way[depth++] = at;
+	}
+	if (at->number == NOWHERE) {
+		node->number = NOWHERE;
+		return;
 	}
 	while (depth > 0) {
 		at = way[--depth];
@@ -56,7 +65,7 @@ static void save_nodes(struct files_session *session, struct pack *to)
 static void save_fid(const struct fid *fid, struct pack *to)
 {
 	pack_u32(to, fid->number);
-	pack_u32(to, fid->node->parent && fid->node->number == 0 ? NOWHERE : fid->node->number);
+	pack_u32(to, fid->node->number);
 	pack_u8(to, (uint8_t)fid->kind);
 	pack_u32(to, fid->flags);
 	if (fid->xattr)
@@ -95,6 +104,7 @@ void files_session_save(struct files_session *session, struct pack *to)
 struct places {
 	struct node **node; /* by number, each with a reference */
 	uint32_t count;
+	uint32_t open; /* fids that are to be opened again */
 };
 
 static int restore_node(struct files_session *session, struct places *places, struct unpack *from)
@@ -133,8 +143,7 @@ static int restore_nodes(struct files_session *session, struct places *places, s
 	return ret;
 }
 
-static int restore_fid(struct files_session *session, const struct places *places,
-		       struct unpack *from)
+static int restore_fid(struct files_session *session, struct places *places, struct unpack *from)
 {
 	uint32_t number = unpack_u32(from), place = unpack_u32(from);
 	uint8_t kind = unpack_u8(from);
@@ -155,7 +164,9 @@ static int restore_fid(struct files_session *session, const struct places *place
 		return xattr_restore(session, fid, kind, from);
 	/* Closed until its thread has opened it. */
 	fid->kind = kind == FID_PLACE ? FID_PLACE : FID_CLOSED;
-	return 0;
+	fid->again = kind == FID_FILE || kind == FID_DIRECTORY;
+	/* Not more than can have been open: each is a walk, a decision and an open. */
+	return fid->again && ++places->open > FILES_OPEN_MAX ? -EINVAL : 0;
 }
 
 int files_session_restore(struct files_session *session, struct unpack *from)
@@ -183,8 +194,12 @@ void files_session_reopen(struct files_session *session)
 	struct fid *fid;
 	unsigned i;
 
-	for (i = 0; i < FILES_BUCKETS; i++)
-		for (fid = session->fids[i]; fid; fid = fid->next)
-			if (fid->kind == FID_CLOSED)
+	for (i = 0; i < FILES_BUCKETS; i++) {
+		for (fid = session->fids[i]; fid; fid = fid->next) {
+			if (fid->again)
 				fid_reopen(session, fid);
+			else if (fid->kind == FID_XATTR_WRITE)
+				xattr_reopen(session, fid);
+		}
+	}
 }

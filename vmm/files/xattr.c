@@ -269,3 +269,16 @@ int xattr_restore(struct files_session *session, struct fid *fid, enum fid_kind 
 	fid->xattr = xattr;
 	return 0;
 }
+
+void xattr_reopen(struct files_session *session, struct fid *fid)
+{
+	struct place place;
+
+	if (place_of(session, fid->node, &place) == 0 &&
+	    place_allowed(session, &place, POLICY_ATTRIBUTES) == 0)
+		return;
+	session->xattr_bytes -= fid->xattr->size;
+	free(fid->xattr);
+	fid->xattr = NULL;
+	fid->kind = FID_CLOSED;
+}
