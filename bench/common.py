@@ -3,6 +3,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,17 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("BUILD") or os.path.join(TOP, "build"))
 CORDON = os.path.join(BUILD, "cordon")
+
+
+
+def end(*_):
+    """What a measurement has made goes too when it takes too long and is ended."""
+    # A second one, which timeout sends, would interrupt the end.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
+signal.signal(signal.SIGTERM, end)
 
 # A line of the time line of `cordon run -v`: since the start, since the mark before, mark.
 MARK = re.compile(r"^cordon: +([0-9.]+) ms +\+ *[0-9.]+ ms +(.+)$")

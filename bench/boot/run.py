@@ -22,6 +22,9 @@ import sys
 import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "bench"))
+import common  # noqa: E402, F401  (found by the path above; SIGTERM cleans up)
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 MARK = 0x3C0DE000        # no other program of the lab has anything there

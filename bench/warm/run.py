@@ -24,6 +24,9 @@ import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "bench"))
+import common  # noqa: E402, F401  (found by the path above; SIGTERM cleans up)
+
 PROGRAM = os.environ.get("CORDON", os.path.join(TOP, "build", "cordon"))
 STEP = re.compile(r"^cordon: +[\d.]+ ms +\+ +([\d.]+) ms +(.*)$", re.M)
 

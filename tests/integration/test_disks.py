@@ -228,7 +228,7 @@ def test_snapshots_take_their_disks_along():
             call("kill", victim)
 
 
-@limit(900)
+@limit(cordon.many(900, 3600))
 def test_a_snapshot_under_block_traffic():
     """Writes go on while it is taken; both lives have a sound file system and what was synced."""
     box, other, file = name(), name(), scratch("snapshot")
@@ -245,7 +245,7 @@ def test_a_snapshot_under_block_traffic():
         wait_until(lambda: len(load.output["stdout"]) > seen + 2, "more writes", 120)
         call("exec", box, "--", "sh", "-c", "cat /first; stat -c %s /load").expect(0, b"first\n32768\n")
         # and from there, with a write under way then.
-        for _ in range(2):
+        for _ in range(cordon.many(2, 50)):
             call("restore", file, other).expect(0)
             call("exec", other, "--", "sh", "-c",
                  "cat /first; dd if=/dev/zero of=/more bs=4k count=4 conv=fsync 2>/dev/null && stat -c %s /more") \
