@@ -238,6 +238,34 @@ START_TEST(a_syn_that_comes_again_is_sent_on_where_it_may_be_lost)
 }
 END_TEST
 
+/* It was under way when the answer came; passt (20230309) would reset what is open by then. */
+START_TEST(a_syn_that_crosses_the_answer_ends_nothing)
+{
+	struct net_segment segment = out_segment(NET_PEER, 80);
+	unsigned sent;
+
+	once = true;
+	begin(some, ARRAY_SIZE(some));
+	once = false;
+	ck_assert(connects(NET_PEER, 80));
+	sent = peer.count;
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, sent);
+	ck_assert_uint_eq(stats().flows, 1);
+	say(NET_PEER, 80, "hello", 0, 5, 0);
+	ck_assert_uint_eq(peer.count, sent + 1);
+	/* Another one is a new connection at the same ports. */
+	segment.sequence++;
+	send_tcp(segment);
+	ck_assert_uint_eq(peer.count, sent + 2);
+	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN);
+	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(log_count, 3);
+	ck_assert_ptr_nonnull(strstr(logged[1], "flow-end"));
+	end();
+}
+END_TEST
+
 START_TEST(data_in_front_of_the_handshake_is_refused)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
@@ -1019,17 +1047,17 @@ UNIT_MAIN("net_filter", arp_is_answered_by_us, the_router_answers_pings_and_refu
 	  a_reset_ends_a_connection_and_a_port_may_be_used_again,
 	  a_refusal_by_the_peer_is_understood,
 	  a_syn_that_comes_again_is_sent_on_where_it_may_be_lost,
-	  data_in_front_of_the_handshake_is_refused, only_published_ports_are_reached_from_outside,
-	  a_published_connection_lives_and_ends, a_client_may_use_its_port_again,
-	  a_published_port_opens_nothing_else, published_datagrams_come_and_are_answered,
-	  a_flood_at_a_published_port_is_bounded, a_log_that_takes_nothing_stops_new_flows,
-	  a_changed_policy_ends_flows, datagrams_pass_by_rule_and_come_back,
-	  echoes_are_small_and_seldom, a_name_opens_what_was_answered_for_it,
-	  other_names_do_not_exist, private_answers_are_stripped,
-	  a_resolver_that_flips_opens_public_addresses_only, the_name_host_is_the_monitors_own,
-	  questions_are_bounded_in_rate_and_number, late_and_unknown_answers_are_nothing,
-	  a_tls_rule_lets_its_name_through, a_name_split_at_every_byte_is_read,
-	  other_names_and_none_are_refused, what_is_sent_twice_must_be_the_same,
-	  a_peer_that_speaks_first_is_heard, endless_first_bytes_are_refused,
-	  held_connections_are_bounded, an_http_rule_checks_the_host, the_first_rule_counts,
-	  the_card_is_usable_after_floods)
+	  a_syn_that_crosses_the_answer_ends_nothing, data_in_front_of_the_handshake_is_refused,
+	  only_published_ports_are_reached_from_outside, a_published_connection_lives_and_ends,
+	  a_client_may_use_its_port_again, a_published_port_opens_nothing_else,
+	  published_datagrams_come_and_are_answered, a_flood_at_a_published_port_is_bounded,
+	  a_log_that_takes_nothing_stops_new_flows, a_changed_policy_ends_flows,
+	  datagrams_pass_by_rule_and_come_back, echoes_are_small_and_seldom,
+	  a_name_opens_what_was_answered_for_it, other_names_do_not_exist,
+	  private_answers_are_stripped, a_resolver_that_flips_opens_public_addresses_only,
+	  the_name_host_is_the_monitors_own, questions_are_bounded_in_rate_and_number,
+	  late_and_unknown_answers_are_nothing, a_tls_rule_lets_its_name_through,
+	  a_name_split_at_every_byte_is_read, other_names_and_none_are_refused,
+	  what_is_sent_twice_must_be_the_same, a_peer_that_speaks_first_is_heard,
+	  endless_first_bytes_are_refused, held_connections_are_bounded,
+	  an_http_rule_checks_the_host, the_first_rule_counts, the_card_is_usable_after_floods)

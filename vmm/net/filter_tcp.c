@@ -105,6 +105,27 @@ static void open_connection(struct filter *filter, const struct frame *frame, ui
 	filter_pass_to_peer(filter, bytes, frame->length);
 }
 
+/* A SYN: the same once more, or of a new connection, which may use the ports of an old one. */
+static void opening_from_guest(struct filter *filter, struct flow *flow, const struct frame *frame,
+			       uint8_t *bytes, const struct flow_key *key, uint64_t now_ns)
+{
+	bool again = flow && !flow->inbound && flow->sequence == frame->sequence &&
+		     frame->payload_length == 0;
+
+	/* Also one that crosses the peer's answer, on whose way to the guest there may be a wait.
+	 */
+	if (again && filter->config.once &&
+	    (flow->class == FLOW_OPENING || flow->class == FLOW_OPEN))
+		return;
+	if (again && flow->class == FLOW_OPENING) {
+		filter_pass_to_peer(filter, bytes, frame->length);
+		return;
+	}
+	if (flow)
+		flow_end(&filter->flows, flow, FLOW_CLOSED);
+	open_connection(filter, frame, bytes, key, now_ns);
+}
+
 void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uint8_t *bytes,
 			   uint64_t now_ns)
 {
@@ -115,16 +136,7 @@ void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uin
 	struct flow *flow = flow_find(&filter->flows, &key);
 
 	if (is_opening(frame)) {
-		/* The same once more, or the ports are used again: then it is a new connection. */
-		if (flow && (flow->class != FLOW_OPENING || flow->inbound ||
-			     flow->sequence != frame->sequence || frame->payload_length > 0)) {
-			flow_end(&filter->flows, flow, FLOW_CLOSED);
-			flow = NULL;
-		}
-		if (flow && !filter->config.once)
-			filter_pass_to_peer(filter, bytes, frame->length);
-		else if (!flow)
-			open_connection(filter, frame, bytes, &key, now_ns);
+		opening_from_guest(filter, flow, frame, bytes, &key, now_ns);
 		return;
 	}
 	if (!flow) {
