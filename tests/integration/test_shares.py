@@ -242,6 +242,12 @@ def test_shares_with_snapshot_and_fork():
     result = execute("again", "sh", "-c", "cat /work/a; echo x > /work/a")
     assert result.stdout == b"other\n" and b"Read-only" in result.stderr, result
     call("kill", "again").expect(0)
+    # A share that comes before it now, and so has the port that it had, does not get its connection.
+    call("restore", "--share", f"{top}:/work", "--share", f"{other}:/w", "snap", "more", cwd=work()).expect(0, b"", b"")
+    call("fork", "more", "1").expect(0, b"more-1\n", b"")
+    for name in ("more", "more-1"):
+        execute(name, "cat", "/work/a", "/w/a").expect(0, b"one\nother\n", b"")
+        call("kill", name).expect(0)
     # Without its share the old mount is dead, and everything else lives.
     call("restore", "snap", "bare", cwd=work()).expect(0, b"", b"")
     result = execute("bare", "sh", "-c", "cat /work/a; echo alive")

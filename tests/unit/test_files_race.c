@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -428,7 +429,7 @@ START_TEST(a_worker_goes_on_in_another)
 		guest_pump(&one);
 		if (one.reads && one.replies < one.wanted)
 			ck_assert_int_eq(loop_run(loop), 0);
-		ck_assert(files_worker_save(one.worker, &saved));
+		ck_assert_int_eq(files_worker_save(one.worker, UINT64_MAX, &saved), 0);
 		files_worker_destroy(one.worker);
 		from = (struct unpack){.data = saved.data, .length = saved.length};
 		ck_assert_int_eq(files_worker_restore(&one.worker, &host.share, loop, &guest_ops,
@@ -445,7 +446,7 @@ START_TEST(a_worker_goes_on_in_another)
 	ck_assert_uint_eq(one.in_used, 0);
 	/* One that is ending has nothing to go on with. */
 	files_worker_stop(one.worker);
-	ck_assert(!files_worker_save(one.worker, &saved));
+	ck_assert_int_eq(files_worker_save(one.worker, UINT64_MAX, &saved), -ESHUTDOWN);
 	files_worker_destroy(one.worker);
 	loop_destroy(loop);
 	files_host_end(&host);
@@ -466,7 +467,7 @@ START_TEST(a_saved_worker_cut_short_is_refused)
 	guest_add_open(&one, "f");
 	guest_pump(&one);
 	ck_assert_int_eq(loop_run(loop), 0);
-	ck_assert(files_worker_save(one.worker, &saved));
+	ck_assert_int_eq(files_worker_save(one.worker, UINT64_MAX, &saved), 0);
 	for (i = 0; i < saved.length; i++) {
 		from = (struct unpack){.data = saved.data, .length = i};
 		ck_assert_int_eq(files_worker_restore(&two.worker, &host.share, loop, &guest_ops,
@@ -559,10 +560,91 @@ START_TEST(a_slow_disk_holds_up_its_own_session_only)
 }
 END_TEST
 
+/* Lets the opening of a file go on when the thread of the test waits for it. */
+static struct slow_disk {
+	int notify;
+	struct fanotify_event_metadata event;
+	char waiter[64]; /* in /proc */
+	atomic_bool saving;
+} disk;
+
+static void *let_go(void *arg)
+{
+	struct fanotify_response response = {.fd = disk.event.fd, .response = FAN_ALLOW};
+	char state[256];
+	FILE *file;
+
+	(void)arg;
+	while (!atomic_load(&disk.saving))
+		sched_yield();
+	do {
+		sched_yield();
+		file = fopen(disk.waiter, "re");
+		ck_assert_ptr_nonnull(file);
+		ck_assert_ptr_nonnull(fgets(state, sizeof(state), file));
+		fclose(file);
+	} while (!strstr(state, ") S "));
+	ck_assert_int_eq(write(disk.notify, &response, sizeof(response)), sizeof(response));
+	return NULL;
+}
+
+START_TEST(a_worker_that_is_saved_ends_one_request_and_begins_none)
+{
+	const unsigned reads = 2000;
+	struct pack saved = {.data = NULL};
+	struct unpack from;
+	struct loop *loop;
+	pthread_t thread;
+	unsigned i;
+
+	disk.notify = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
+	files_host_begin(&host, NULL, false);
+	host_write(&host, "slow", "s");
+	if (disk.notify < 0 || fanotify_mark(disk.notify, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD,
+					     host_path(&host, "slow")) < 0) {
+		fprintf(stderr, "no fanotify (%s): not tested\n", strerror(errno));
+		files_host_end(&host);
+		return;
+	}
+	ck_assert_int_eq(loop_create(&loop), 0);
+	guest_begin(&one, loop);
+	guest_add_open(&one, "slow");
+	for (i = 0; i < reads; i++)
+		guest_add_read(&one, 1);
+	guest_pump(&one);
+	ck_assert_uint_eq(one.out_sent, one.out_used);
+	ck_assert_int_eq(read(disk.notify, &disk.event, sizeof(disk.event)), sizeof(disk.event));
+	/* The request is under way, and the time is over: nothing is written, nothing is lost. */
+	ck_assert_int_eq(files_worker_save(one.worker, 0, &saved), -EBUSY);
+	ck_assert_uint_eq(saved.length, 0);
+	snprintf(disk.waiter, sizeof(disk.waiter), "/proc/self/task/%d/stat", gettid());
+	ck_assert_int_eq(pthread_create(&thread, NULL, let_go, NULL), 0);
+	atomic_store(&disk.saving, true);
+	ck_assert_int_eq(files_worker_save(one.worker, UINT64_MAX, &saved), 0);
+	pthread_join(thread, NULL);
+	close(disk.event.fd);
+	close(disk.notify);
+	/* All reads are in it; the last of them may be in the part that has come. */
+	from = (struct unpack){.data = saved.data, .length = saved.length};
+	i = unpack_u32(&from);
+	from.at += i;
+	i += unpack_u32(&from);
+	ck_assert_uint_eq(i, reads * client->length);
+	/* And it goes on with them itself. */
+	while (one.replies < one.wanted)
+		ck_assert_int_eq(loop_run(loop), 0);
+	pack_free(&saved);
+	files_worker_destroy(one.worker);
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
 UNIT_MAIN("files_race", a_directory_exchanged_for_a_link_never_leads_out,
 	  a_directory_moved_out_of_the_share_takes_its_fids_nowhere,
 	  two_connections_of_a_guest_get_no_further_than_one,
 	  requests_that_come_all_at_once_are_answered_in_order,
 	  who_reads_no_replies_is_not_served_for_ever, a_broken_message_ends_the_worker,
 	  a_worker_goes_on_in_another, a_saved_worker_cut_short_is_refused,
-	  a_slow_disk_holds_up_its_own_session_only)
+	  a_slow_disk_holds_up_its_own_session_only,
+	  a_worker_that_is_saved_ends_one_request_and_begins_none)

@@ -22,7 +22,7 @@ static uint8_t *pack_reserve(struct pack *pack, size_t length)
 
 	if (pack->failed)
 		return NULL;
-	if (add_overflows(pack->length, length, &wanted))
+	if (add_overflows(pack->length, length, &wanted) || (pack->limit && wanted > pack->limit))
 		goto fail;
 	while (capacity < wanted)
 		if (mul_overflows(capacity, (size_t)2, &capacity))

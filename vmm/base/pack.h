@@ -16,7 +16,8 @@
 struct pack {
 	uint8_t *data;
 	size_t length, capacity;
-	bool failed; /* out of memory */
+	size_t limit; /* of length; 0: there is none */
+	bool failed;  /* out of memory, or of the limit */
 };
 
 void pack_free(struct pack *pack);

@@ -156,10 +156,11 @@ int files_worker_create(struct files_worker **out, struct files_share *share, st
 			const struct files_worker_ops *ops, void *arg);
 
 /*
- * The session with the bytes in both queues, to go on from in another worker: waits for the request
- * under way. False: it is ending, and nothing was written.
+ * The session with the bytes in both queues, to go on from in another worker. Waits for the request
+ * under way, but only for that one and not beyond deadline_ns (of loop_now_ns()): 0, or -EBUSY if
+ * it has not ended, -ESHUTDOWN if the session is ending, and then nothing was written.
  */
-bool files_worker_save(struct files_worker *worker, struct pack *to);
+int files_worker_save(struct files_worker *worker, uint64_t deadline_ns, struct pack *to);
 
 /* As files_worker_create(), from what was saved; -EINVAL too. */
 int files_worker_restore(struct files_worker **out, struct files_share *share, struct loop *loop,

@@ -38,6 +38,7 @@ struct files_worker {
 	bool stopping, ended;
 	bool want_room;	     /* the loop could not put all it had */
 	bool busy;	     /* with a request, or with beginning */
+	bool held;	     /* no request is to be begun: the loop waits for the end of one */
 	pthread_cond_t idle; /* for the loop: the thread is not busy, or stops */
 
 	/* The thread's own while it is busy; else of whoever has the mutex. */
@@ -58,22 +59,22 @@ static void tell_loop(struct files_worker *worker)
 }
 
 /*
- * Waits until length bytes of the request are there; whole: then that is all of it. False if it
- * shall stop.
+ * Waits until length bytes of the request are there; whole: then that is all of it, and it may be
+ * begun. False if it shall stop.
  */
 static bool receive(struct files_worker *worker, size_t length, bool whole)
 {
 	bool go_on;
 
 	pthread_mutex_lock(&worker->mutex);
-	while (!worker->stopping && worker->received < length) {
+	while (!worker->stopping && (worker->received < length || (whole && worker->held))) {
 		worker->received += ring_read(&worker->in, worker->message + worker->received,
-					      length - worker->received);
+					      length - min_u64(length, worker->received));
 		if (worker->want_room) {
 			worker->want_room = false;
 			tell_loop(worker);
 		}
-		if (worker->received < length)
+		if (worker->received < length || (whole && worker->held))
 			pthread_cond_wait(&worker->wake, &worker->mutex);
 	}
 	go_on = !worker->stopping;
@@ -205,6 +206,7 @@ static int prepare(struct files_worker **out, struct files_share *share, struct 
 		   const struct files_worker_ops *ops, void *arg)
 {
 	struct files_worker *worker = calloc(1, sizeof(*worker));
+	pthread_condattr_t clock;
 	struct iovec piece[2];
 
 	*out = worker;
@@ -216,7 +218,10 @@ static int prepare(struct files_worker **out, struct files_share *share, struct 
 	worker->busy = true;
 	pthread_mutex_init(&worker->mutex, NULL);
 	pthread_cond_init(&worker->wake, NULL);
-	pthread_cond_init(&worker->idle, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&worker->idle, &clock);
+	pthread_condattr_destroy(&clock);
 	ring_init(&worker->in, FILES_QUEUE);
 	ring_init(&worker->out, FILES_QUEUE);
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -270,15 +275,30 @@ static void save_ring(struct pack *to, const struct ring *ring)
 		pack_bytes(to, piece[i].iov_base, piece[i].iov_len);
 }
 
-bool files_worker_save(struct files_worker *worker, struct pack *to)
+/* With the mutex: waits until the thread is not busy. 0, -ESHUTDOWN or -EBUSY. */
+static int wait_idle(struct files_worker *worker, uint64_t deadline_ns)
 {
-	bool good;
+	const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+					  .tv_nsec = (long)(deadline_ns % 1000000000u)};
+	int ret = 0;
+
+	worker->held = true;
+	while (ret == 0 && worker->busy && !worker->stopping)
+		ret = pthread_cond_timedwait(&worker->idle, &worker->mutex, &deadline);
+	worker->held = false;
+	pthread_cond_signal(&worker->wake);
+	if (worker->stopping)
+		return -ESHUTDOWN;
+	return worker->busy ? -EBUSY : 0;
+}
+
+int files_worker_save(struct files_worker *worker, uint64_t deadline_ns, struct pack *to)
+{
+	int ret;
 
 	pthread_mutex_lock(&worker->mutex);
-	while (worker->busy && !worker->ended)
-		pthread_cond_wait(&worker->idle, &worker->mutex);
-	good = !worker->stopping;
-	if (good) {
+	ret = wait_idle(worker, deadline_ns);
+	if (ret == 0) {
 		save_piece(to, worker->message, worker->received);
 		save_ring(to, &worker->in);
 		save_piece(to, worker->reply + worker->answered,
@@ -287,7 +307,7 @@ bool files_worker_save(struct files_worker *worker, struct pack *to)
 		files_session_save(worker->session, to);
 	}
 	pthread_mutex_unlock(&worker->mutex);
-	return good;
+	return ret;
 }
 
 static int restore_piece(struct unpack *from, uint8_t *to, size_t *length)

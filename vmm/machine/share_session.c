@@ -19,6 +19,7 @@ struct share_session {
 	struct share_link *link;
 	struct files_worker *worker;
 	struct vsock_stream *stream; /* NULL: closed; the worker is ending */
+	uint32_t port;		     /* the host's: the link's, or where a snapshot's link was */
 	struct share_session *next;
 };
 
@@ -131,8 +132,10 @@ static struct share_session *session_new(struct share_link *link)
 {
 	struct share_session *session = calloc(1, sizeof(*session));
 
-	if (session)
+	if (session) {
 		session->link = link;
+		session->port = link->port;
+	}
 	return session;
 }
 
@@ -182,32 +185,48 @@ static void save_text(struct pack *to, const char *text)
 	pack_bytes(to, text, strlen(text));
 }
 
-/* The stream comes last: one that was saved is not among those that are reset. */
-static bool save_session(struct share_session *session, struct pack *to)
+/*
+ * The stream comes last: one that was saved is not among those that are reset. 0, -ESHUTDOWN: it
+ * does not go on; -EBUSY.
+ */
+static int save_session(struct share_session *session, uint64_t deadline_ns, struct pack *to)
 {
 	const struct share_link *link = session->link;
+	int ret;
 
 	if (!session->stream)
-		return false;
-	pack_u32(to, link->port);
+		return -ESHUTDOWN;
+	pack_u32(to, session->port);
 	pack_u32(to, vsock_stream_peer_port(session->stream));
 	pack_u8(to, link->share.read_only);
 	save_text(to, link->share.guest);
 	save_text(to, link->host);
-	return files_worker_save(session->worker, to) && vsock_stream_save(session->stream, to);
+	ret = files_worker_save(session->worker, deadline_ns, to);
+	return ret == 0 && !vsock_stream_save(session->stream, to) ? -ESHUTDOWN : ret;
 }
 
-void share_sessions_save(struct share_link *link, uint32_t *number, struct pack *state)
+int share_sessions_save(struct share_link *link, uint64_t deadline_ns, uint32_t *number,
+			struct pack *state)
 {
-	struct pack payload = {.data = NULL};
 	struct share_session *session;
+	struct pack payload;
+	int ret = 0;
 
-	for (session = link->sessions; session; session = session->next) {
-		if (save_session(session, &payload))
+	for (session = link->sessions; ret == 0 && session; session = session->next) {
+		/* Not more than can be written in the end, or it would be in memory twice first. */
+		payload = (struct pack){.limit = SNAPSHOT_STATE_MAX - state->length};
+		ret = save_session(session, deadline_ns, &payload);
+		if (ret == 0 && payload.failed)
+			ret = -E2BIG;
+		if (ret == 0)
 			snapshot_add_section(state, SNAPSHOT_SHARE, (*number)++, &payload);
-		else
-			pack_free(&payload);
+		else if (ret == -ESHUTDOWN)
+			ret = 0;
+		pack_free(&payload);
+		if (ret == 0 && state->length >= SNAPSHOT_STATE_MAX)
+			ret = -E2BIG;
 	}
+	return ret;
 }
 
 static bool parse_text(struct unpack *from, char *to, size_t size)
@@ -233,20 +252,22 @@ int share_saved_parse(struct share_saved *saved, struct unpack *from)
 	return 0;
 }
 
-int share_session_restore(struct share_link *link, struct vsock *vsock, struct unpack *from)
+int share_session_restore(struct share_link *link, struct vsock *vsock, uint32_t port,
+			  struct unpack *from)
 {
 	struct share_session *session = session_new(link);
 	int ret;
 
 	if (!session)
 		return -ENOMEM;
+	session->port = port;
 	session_add(session);
 	ret = link->session_count > FILES_SESSIONS_MAX
 		      ? -EINVAL
 		      : files_worker_restore(&session->worker, &link->share, link->shares->loop,
 					     &worker_ops, session, from);
 	if (ret == 0)
-		ret = vsock_stream_restore(vsock, link->port, from, &stream_ops, session,
+		ret = vsock_stream_restore(vsock, port, from, &stream_ops, session,
 					   &session->stream);
 	if (ret == 0 && !unpack_done(from))
 		ret = -EINVAL;

@@ -15,8 +15,12 @@ struct vsock_stream;
 int share_session_accept(void *arg, struct vsock_stream *stream);
 void share_sessions_free(struct share_link *link);
 
-/* Adds a section for each session that can go on elsewhere, numbered from *number on. */
-void share_sessions_save(struct share_link *link, uint32_t *number, struct pack *state);
+/*
+ * Adds a section for each session that can go on elsewhere, numbered from *number on. 0, -EBUSY: a
+ * request under way has not ended by deadline_ns; -E2BIG: it is more than a snapshot can hold.
+ */
+int share_sessions_save(struct share_link *link, uint64_t deadline_ns, uint32_t *number,
+			struct pack *state);
 
 /* How a saved session begins: which share it is of. */
 struct share_saved {
@@ -29,7 +33,11 @@ struct share_saved {
 /* From hostile bytes: 0 or -EINVAL. What follows is for share_session_restore(). */
 int share_saved_parse(struct share_saved *saved, struct unpack *from);
 
-/* The session goes on: 0, -EINVAL, -ENOMEM, -ENOBUFS or -ENFILE; then nothing is left of it. */
-int share_session_restore(struct share_link *link, struct vsock *vsock, struct unpack *from);
+/*
+ * The session goes on, for a guest that knows its share by that port, which may be another one's
+ * now: 0, -EINVAL, -ENOMEM, -ENOBUFS or -ENFILE; then nothing is left of it.
+ */
+int share_session_restore(struct share_link *link, struct vsock *vsock, uint32_t port,
+			  struct unpack *from);
 
 #endif

@@ -15,6 +15,10 @@
 /* Sandbox ids in the guest's kernel: guest-kernel/agent/agent.h, SANDBOX_ID_BASE. */
 #define ID_BASE 100000u
 
+/* How long requests under way are waited for when a snapshot is taken: the monitor does nothing
+ * else meanwhile. */
+#define SAVE_SECONDS 5u
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 struct opening {
@@ -155,21 +159,38 @@ void shares_close(struct shares *shares)
 
 /* --- snapshots -------------------------------------------------------------------------------- */
 
-void shares_save(struct shares *shares, struct vsock *vsock, struct pack *state)
+static int save_error(const struct share_link *link, int ret, struct err *err)
 {
+	if (ret == -EBUSY)
+		return err_set(
+			err, EBUSY,
+			"a request of the guest to %s has not ended for %u s: the guest goes "
+			"on; try again",
+			link->host, SAVE_SECONDS);
+	return err_set(err, -ret,
+		       "the guest has more files of its shares open than a snapshot can hold");
+}
+
+int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err)
+{
+	uint64_t deadline_ns = loop_now_ns() + SAVE_SECONDS * UINT64_C(1000000000);
+	struct share_link *link = shares->root;
 	struct pack payload = {.data = NULL};
 	uint32_t number = 0;
 	unsigned i;
+	int ret = link ? share_sessions_save(link, deadline_ns, &number, state) : 0;
 
-	if (shares->root)
-		share_sessions_save(shares->root, &number, state);
-	for (i = 0; i < shares->count; i++)
-		share_sessions_save(shares->link[i], &number, state);
-	/* Without one of these the guest hears of a reset of the transport. */
-	if (number == 0)
-		return;
+	for (i = 0; ret == 0 && i < shares->count; i++) {
+		link = shares->link[i];
+		ret = share_sessions_save(link, deadline_ns, &number, state);
+	}
+	/* Also after an error: what was saved must be forgotten. */
 	vsock_save_others(vsock, &payload);
-	snapshot_add_section(state, SNAPSHOT_CONNECTIONS, 0, &payload);
+	/* Without one of these the guest hears of a reset of the transport. */
+	if (ret == 0 && number > 0)
+		snapshot_add_section(state, SNAPSHOT_CONNECTIONS, 0, &payload);
+	pack_free(&payload);
+	return ret < 0 ? save_error(link, ret, err) : 0;
 }
 
 static struct share_link *find_link(struct shares *shares, const struct share_saved *saved)
@@ -206,7 +227,7 @@ static int restore_session(struct shares *shares, struct vsock *vsock, struct un
 		return err_set(err, EINVAL,
 			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
 			       saved.host);
-	ret = link ? share_session_restore(link, vsock, payload)
+	ret = link ? share_session_restore(link, vsock, saved.port, payload)
 		   : vsock_restore_reset(vsock, saved.port, saved.guest_port);
 	return ret < 0 ? err_code(err, -ret, "going on with the share %s",
 				  saved.guest[0] ? saved.guest : "/")
@@ -221,7 +242,9 @@ int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock
 	int ret = 0;
 
 	shares->loop = loop;
-	for (number = 0; ret == 0 && snapshot_find(snapshot, SNAPSHOT_SHARE, number, &payload);
+	/* A guest has no more; and each is looked for among all sections. */
+	for (number = 0; ret == 0 && number < FILES_SESSIONS_MAX * (FILES_SHARES_MAX + 1) &&
+			 snapshot_find(snapshot, SNAPSHOT_SHARE, number, &payload);
 	     number++)
 		ret = restore_session(shares, vsock, &payload, err);
 	if (ret == 0 && shares->root && !shares->root->kept)

@@ -67,9 +67,10 @@ int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock,
 
 /*
  * Writes down the sessions that the guest has, to go on with after a restore, and what other
- * connections it has. The guest is paused, and its other connections' bytes may be lost.
+ * connections it has. The guest is paused, and its other connections' bytes may be lost. Requests
+ * under way are waited for, but not for ever. 0 or -errno with a message.
  */
-void shares_save(struct shares *shares, struct vsock *vsock, struct pack *state);
+int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err);
 
 /*
  * Goes on with the sessions that are in the snapshot: those of the root, and of shares that are at

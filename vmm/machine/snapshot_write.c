@@ -175,14 +175,16 @@ static int pack_state(struct machine *machine, struct shares *shares, struct pac
 {
 	struct pack payload = {.data = NULL};
 	unsigned i;
-	int ret;
+	int ret = 0;
 
 	/* First: a request that ends may raise an interrupt. */
 	for (i = 0; i < machine->devices.virtio_count; i++)
 		virtio_mmio_drain(&machine->devices.virtio[i].mmio);
 	pack_config(machine, state, key);
 	if (shares)
-		shares_save(shares, machine->devices.vsock, state);
+		ret = shares_save(shares, machine->devices.vsock, state, err);
+	if (ret < 0)
+		return ret;
 	ret = vm_save(&machine->vm, &payload, err);
 	snapshot_add_section(state, SNAPSHOT_VM, 0, &payload);
 	for (i = 0; ret == 0 && i < machine->vcpus; i++) {
@@ -242,10 +244,6 @@ static int write_file(struct machine *machine, struct shares *shares, int fd, co
 	if (!list)
 		return err_set(err, ENOMEM, "out of memory");
 	ret = pack_state(machine, shares, &state, key, err);
-	if (ret == 0 && state.length > SNAPSHOT_STATE_MAX)
-		ret = err_set(err, E2BIG,
-			      "the guest has more files of its shares open than a "
-			      "snapshot can hold");
 	if (ret == 0)
 		ret = snapshot_plan_disks(&disks, machine, err);
 	if (ret < 0)
@@ -253,6 +251,11 @@ static int write_file(struct machine *machine, struct shares *shares, int fd, co
 	find_extents(&machine->memory, list);
 	length = SNAPSHOT_HEADER_BYTES + state.length + SNAPSHOT_SECTION_BYTES + 4 +
 		 list->count * 28u + snapshot_disk_sections(&disks, machine);
+	if (length - SNAPSHOT_HEADER_BYTES > SNAPSHOT_STATE_MAX) {
+		ret = err_set(err, E2BIG,
+			      "the state of the guest is more than a snapshot can hold");
+		goto out;
+	}
 	data = align_up(length, SNAPSHOT_PAGE);
 	ret = write_extents(&machine->memory, list, fd, &data);
 	pack_extents(&state, list);
