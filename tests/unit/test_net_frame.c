@@ -381,11 +381,52 @@ START_TEST(every_verdict_has_its_word)
 }
 END_TEST
 
-UNIT_MAIN("net_frame", a_tcp_segment_is_read, a_datagram_and_an_echo_are_read,
-	  padding_behind_a_packet_is_cut_off, every_kind_cut_at_every_length_is_refused,
-	  every_inner_length_is_checked, wrong_checksums_are_refused, fragments_are_refused,
-	  options_are_refused, other_protocols_are_refused, impossible_addresses_are_refused,
-	  tcp_headers_are_checked, only_echoes_of_icmp_pass, arp_is_checked,
-	  the_largest_frame_passes_and_a_larger_one_not, a_reset_answers_a_syn_and_a_segment,
-	  a_prohibition_quotes_the_packet, arp_echo_and_datagrams_are_answered,
-	  every_verdict_has_its_word)
+/* Word by word, as RFC 1071 begins. */
+static uint16_t plain_sum(uint32_t before, const uint8_t *data, size_t length)
+{
+	uint64_t sum = before;
+	size_t i;
+
+	for (i = 0; i + 1 < length; i += 2)
+		sum += load_be16(data + i);
+	if (length % 2)
+		sum += (uint32_t)data[length - 1] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+START_TEST(a_sum_is_that_of_the_words)
+{
+	static const uint8_t fill[] = {0, 0xff, 1, 0x80};
+	static const size_t longest[] = {1460, 4097, 65534, 65535};
+	uint32_t before[] = {0, 1, 0xffff, UINT32_MAX};
+	size_t length, offset, i, k;
+	uint32_t noise = 1;
+
+	for (k = 0; k <= ARRAY_SIZE(fill); k++) {
+		for (i = 0; i < sizeof(bytes); i++) {
+			noise = noise * 1664525 + 1013904223;
+			bytes[i] = k < ARRAY_SIZE(fill) ? fill[k] : (uint8_t)(noise >> 24);
+		}
+		for (length = 0; length < 300; length++)
+			for (offset = 0; offset < 9; offset++)
+				ck_assert_uint_eq(
+					frame_fold(frame_sum(before[length % 4], bytes + offset,
+							     length)),
+					plain_sum(before[length % 4], bytes + offset, length));
+		for (i = 0; i < ARRAY_SIZE(longest); i++)
+			ck_assert_uint_eq(frame_fold(frame_sum(before[i], bytes, longest[i])),
+					  plain_sum(before[i], bytes, longest[i]));
+	}
+}
+END_TEST
+
+UNIT_MAIN("net_frame", a_sum_is_that_of_the_words, a_tcp_segment_is_read,
+	  a_datagram_and_an_echo_are_read, padding_behind_a_packet_is_cut_off,
+	  every_kind_cut_at_every_length_is_refused, every_inner_length_is_checked,
+	  wrong_checksums_are_refused, fragments_are_refused, options_are_refused,
+	  other_protocols_are_refused, impossible_addresses_are_refused, tcp_headers_are_checked,
+	  only_echoes_of_icmp_pass, arp_is_checked, the_largest_frame_passes_and_a_larger_one_not,
+	  a_reset_answers_a_syn_and_a_segment, a_prohibition_quotes_the_packet,
+	  arp_echo_and_datagrams_are_answered, every_verdict_has_its_word)

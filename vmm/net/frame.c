@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/net/frame.h"
 
+#include <string.h>
+
 #include "vmm/base/bytes.h"
 
 #define ETHERTYPE_IPV4 0x0800
@@ -13,21 +15,36 @@
 
 /* --- checksums ------------------------------------------------------------------------------- */
 
+/* Two numbers at a time: every x86-64 has such registers. */
+typedef uint64_t lanes __attribute__((vector_size(16)));
+
+/*
+ * The words are added as the processor has them, low byte first, and the sum is turned at the end:
+ * that is the same (RFC 1071, section 2). Of 64 KiB no lane overflows.
+ */
 uint32_t frame_sum(uint32_t sum, const uint8_t *data, size_t length)
 {
-	uint64_t wide = sum;
+	const lanes low = {UINT32_MAX, UINT32_MAX};
+	lanes even = {0, 0}, odd = {0, 0}, first, second;
+	uint64_t wide;
 
-	for (; length >= 8; data += 8, length -= 8) {
-		uint64_t eight = load_be64(data);
-
-		wide += (eight >> 32) + (eight & UINT32_MAX);
+	for (; length >= 32; data += 32, length -= 32) {
+		memcpy(&first, data, sizeof(first));
+		memcpy(&second, data + 16, sizeof(second));
+		even += (first & low) + (second & low);
+		odd += (first >> 32) + (second >> 32);
 	}
+	wide = even[0] + even[1] + odd[0] + odd[1];
+	for (; length >= 4; data += 4, length -= 4)
+		wide += load_le32(data);
 	for (; length >= 2; data += 2, length -= 2)
-		wide += load_be16(data);
+		wide += load_le16(data);
 	if (length > 0)
-		wide += (uint32_t)*data << 8;
-	/* At most 64 KiB were added: twice is enough for 32 bits. */
+		wide += *data;
 	wide = (wide & UINT32_MAX) + (wide >> 32);
+	wide = (wide & 0xffff) + (wide >> 16);
+	wide = (wide & 0xffff) + (wide >> 16);
+	wide = __builtin_bswap16((uint16_t)((wide & 0xffff) + (wide >> 16))) + (uint64_t)sum;
 	return (uint32_t)((wide & UINT32_MAX) + (wide >> 32));
 }
 
