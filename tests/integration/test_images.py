@@ -264,6 +264,25 @@ def test_a_served_root_goes_on_in_copies():
 
 
 @limit(900)
+def test_a_guest_can_not_choose_the_folders_of_its_forks():
+    """Folders that lie in a share are the guest's to exchange for links to others of the host."""
+    path, top = folder(), work("")
+    data, secret = work("data"), tempfile.mkdtemp(dir=os.path.dirname(top.rstrip("/")))
+    os.makedirs(data)
+    for place, text in ((data, "data\n"), (secret, "secret\n")):
+        with open(os.path.join(place, "key"), "w") as file:
+            file.write(text)
+    with sandbox("box", "--rootfs", path, "--share", f"{top}:/work", "--share", f"{data}:/data"):
+        for name in (os.path.basename(path), "data"):
+            execute("box", "sh", "-c", f"mv /work/{name} /work/away && ln -s {secret} /work/{name}").expect(0, b"", b"")
+            call("fork", "box", "1").expect_error("another folder")
+            execute("box", "sh", "-c", f"rm /work/{name} && mv /work/away /work/{name}").expect(0, b"", b"")
+        call("fork", "box", "1").expect(0)
+        execute("box-1", "cat", "/data/key", "/etc/file").expect(0, b"data\nas it was\n", b"")
+        call("kill", "box-1").expect(0)
+
+
+@limit(900)
 def test_a_copy_of_an_image_is_as_its_image_says():
     """Forks of a sandbox from an image have its variables and folder, too; another image is refused."""
     path = work("layout")

@@ -88,6 +88,30 @@ static int fork_root(struct monitor_config *config, const json_t *answer, struct
 	return ret == 0 ? start_defaults(settings, &config->defaults, err) : ret;
 }
 
+/*
+ * The folders that the parent has: a path that lies in one of its shares may lead to any other by
+ * now. What is not told is not there, and a share of it is refused.
+ */
+static void fork_folders(struct sandbox_config *config, const json_t *answer)
+{
+	static struct share_folder folders[FILES_SHARES_MAX + 1]; /* the monitors look at it */
+	const json_t *list = json_object_get(answer, "folders"), *folder;
+	const char *guest;
+	size_t i;
+
+	config->folders = folders;
+	for (i = 0; i < json_array_size(list) && i < ARRAY_SIZE(folders); i++) {
+		folder = json_array_get(list, i);
+		guest = json_string_value(json_object_get(folder, "guest"));
+		if (!guest)
+			continue;
+		snprintf(folders[i].guest, sizeof(folders[i].guest), "%s", guest);
+		folders[i].device = (uint64_t)json_integer_value(json_object_get(folder, "device"));
+		folders[i].inode = (uint64_t)json_integer_value(json_object_get(folder, "inode"));
+		config->folder_count = (unsigned)i + 1;
+	}
+}
+
 /* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
  */
 static int fork_sandbox(const char *name, unsigned count, const char *audit, struct policy *policy,
@@ -116,6 +140,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	if (ret < 0)
 		return ret;
 	fork_network(&config.sandbox.network, answer.body, policy);
+	fork_folders(&config.sandbox, answer.body);
 	ret = fork_root(&config, answer.body, err);
 	message_clear(&answer);
 	config.sandbox.snapshot = path;

@@ -161,14 +161,33 @@ static void op_resume(struct client *client, struct message *message)
 	server_answer(client, request_id(message->body), NULL);
 }
 
-/* What a copy needs to know that no snapshot has: the network, and the root that is served. */
-static json_t *copy_body(const struct sandbox_config *config)
+/* Which folders are shared: a path may lead a copy elsewhere. */
+static json_t *describe_folders(const struct shares *shares)
 {
+	json_t *list = json_array();
+	struct share_folder folder;
+	unsigned number;
+
+	for (number = 0; shares_folder(shares, number, &folder); number++)
+		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "guest", folder.guest,
+						      "device", (json_int_t)folder.device, "inode",
+						      (json_int_t)folder.inode));
+	return list;
+}
+
+/*
+ * What a copy needs to know that no snapshot has: the network, the root that is served, and the
+ * folders.
+ */
+static json_t *copy_body(const struct sandbox *sandbox)
+{
+	const struct sandbox_config *config = &sandbox->config;
 	const struct network_config *network = &config->network;
 	const struct root_config *root = &config->root;
-	json_t *body = json_pack("{s:{s:b,s:I,s:I}}", "network", "user", (int)network->user,
+	json_t *body = json_pack("{s:{s:b,s:I,s:I},s:o}", "network", "user", (int)network->user,
 				 "bytes", (json_int_t)network->bytes_per_second, "packets",
-				 (json_int_t)network->frames_per_second);
+				 (json_int_t)network->frames_per_second, "folders",
+				 describe_folders(&sandbox->shares));
 
 	if (root->host)
 		json_object_set_new(body, "rootfs", json_string("host"));
@@ -195,7 +214,7 @@ static void then_snapshot(struct monitor *monitor, struct client *client, json_t
 	if (ret < 0)
 		server_refuse(client, request_id(request), err.text);
 	else
-		server_answer(client, request_id(request), copy_body(&monitor->sandbox.config));
+		server_answer(client, request_id(request), copy_body(&monitor->sandbox));
 }
 
 static void op_snapshot(struct client *client, struct message *message)

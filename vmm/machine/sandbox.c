@@ -485,6 +485,9 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 		ret = shares_open(&sandbox->shares, config->guard, err);
 	if (ret == 0 && sandbox->root.served)
 		ret = open_root_share(sandbox, err);
+	if (ret == 0 && config->folders)
+		ret = shares_check_folders(&sandbox->shares, config->folders, config->folder_count,
+					   err);
 	if (ret == 0)
 		ret = create_machine(sandbox, loop, err);
 	if (ret == 0 && config->machine.agent)

@@ -29,7 +29,9 @@ struct sandbox_config {
 	struct network_config network;
 	struct sockets_config sockets;
 	struct root_config root; /* zeros: the initramfs alone; of a snapshot: its image */
-	bool trusted_image;	 /* the snapshot is our own: the image that it names is taken */
+	const struct share_folder *folders; /* of a fork: its parent's, and no others; or NULL */
+	unsigned folder_count;
+	bool trusted_image; /* the snapshot is our own: the image that it names is taken */
 	const char *on_ask; /* the command that answers where a rule has somebody asked, or NULL */
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "devices/vsock/vsock.h"
 #include "vmm/agent/channel.h"
@@ -122,6 +123,40 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err)
 	qsort(shares->link, shares->count, sizeof(shares->link[0]), by_length);
 	for (i = 0; i < shares->count; i++)
 		shares->link[i]->port = SHARES_PORT + i;
+	return 0;
+}
+
+bool shares_folder(const struct shares *shares, unsigned number, struct share_folder *out)
+{
+	const struct share_link *link =
+		number < shares->count ? shares->link[number] : shares->root;
+	struct stat stat;
+
+	if (number > shares->count || !link || fstat(link->share.root_fd, &stat) < 0)
+		return false;
+	memcpy(out->guest, link->share.guest, sizeof(out->guest));
+	out->device = stat.st_dev;
+	out->inode = stat.st_ino;
+	return true;
+}
+
+int shares_check_folders(const struct shares *shares, const struct share_folder *list,
+			 unsigned count, struct err *err)
+{
+	struct share_folder now;
+	unsigned number, i;
+
+	for (number = 0; shares_folder(shares, number, &now); number++) {
+		for (i = 0; i < count; i++)
+			if (strcmp(list[i].guest, now.guest) == 0 && list[i].device == now.device &&
+			    list[i].inode == now.inode)
+				break;
+		if (i == count)
+			return err_set(
+				err, ESTALE, "%s: another folder is there now than the sandbox has",
+				(number < shares->count ? shares->link[number] : shares->root)
+					->host);
+	}
 	return 0;
 }
 

@@ -62,6 +62,22 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err);
 int shares_open_root(struct shares *shares, struct files_share_config *config, const char *name,
 		     struct guard *guard, struct err *err);
 
+/* Which folder a share is, whatever its path leads to later. */
+struct share_folder {
+	char guest[FILES_GUEST_MAX]; /* "": the root file system */
+	uint64_t device, inode;
+};
+
+/* Of the share of that number, the root's among them; false: there are no more. */
+bool shares_folder(const struct shares *shares, unsigned number, struct share_folder *out);
+
+/*
+ * Whether all shares are folders of the list, that of a fork's parent: a share that lies in another
+ * one is the guest's to exchange for a symbolic link. 0 or -errno with a message.
+ */
+int shares_check_folders(const struct shares *shares, const struct share_folder *list,
+			 unsigned count, struct err *err);
+
 /* Waits for the guest's connections. 0 or -errno with a message. */
 int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err);
 
