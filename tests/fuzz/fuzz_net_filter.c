@@ -280,7 +280,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
 	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
 	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
-	config.arp = size % 2;
+	config.arp = size % 2; /* a tap */
+	config.once = !config.arp;
 	run.asks = size % 4 >= 2;
 	FUZZ_REQUIRE(filter_create(&run.filter, &config, &ops, NULL) == 0);
 	for (i = 0; i < STEPS && !fuzz_ended(&run.script); i++) {
