@@ -366,6 +366,7 @@ START_TEST(a_full_disk_stops_what_must_be_logged)
 		"policy 1\nshare a /w\nfile read /w/**\n",
 		"policy 1\nshare a /w\nfile read /w/**\non-deny continue audit=required\n",
 	};
+	const struct guard_note note = {.class = POLICY_NET, .what = "publish-vsock"};
 	struct audit_chain chain;
 	struct guard *guard;
 	unsigned i, found;
@@ -374,14 +375,16 @@ START_TEST(a_full_disk_stops_what_must_be_logged)
 		begin();
 		guard = make_guard(text[i]);
 		ck_assert_int_eq(check(guard), POLICY_ALLOW);
+		ck_assert_int_eq(guard_note(guard, &note), POLICY_ALLOW);
 		limit_files(500);
 		ck_assert_int_eq(check(guard), i == 0 ? POLICY_ALLOW : POLICY_DENY);
 		ck_assert_int_eq(check(guard), i == 0 ? POLICY_ALLOW : POLICY_DENY);
+		ck_assert_int_eq(guard_note(guard, &note), i == 0 ? POLICY_ALLOW : POLICY_DENY);
 		limit_files(RLIM_INFINITY);
 		/* Room again: what is lost is told, and the chain is whole. */
 		ck_assert_int_eq(check(guard), POLICY_ALLOW);
 		guard_destroy(guard);
-		ck_assert_int_eq(verify(&chain, "\"lost\":2", &found), 0);
+		ck_assert_int_eq(verify(&chain, "\"lost\":3", &found), 0);
 		ck_assert_uint_eq(found, 1);
 		ck_assert(chain.closed);
 		end();
