@@ -112,6 +112,21 @@ START_TEST(an_impossible_length_fails_and_stays_failed)
 }
 END_TEST
 
-UNIT_MAIN("pack", fields_come_back_as_they_went, numbers_are_little_endian,
-	  what_is_cut_reads_as_zero, counts_are_bounded,
+START_TEST(a_limit_is_kept_and_told)
+{
+	struct pack pack = {.limit = 4000};
+
+	while (pack.length < 4000)
+		pack_u32(&pack, 7);
+	ck_assert(!pack.failed);
+	pack_u8(&pack, 7);
+	ck_assert(pack.failed);
+	ck_assert_uint_eq(pack.length, 4000);
+	pack_free(&pack);
+	ck_assert_uint_eq(pack.limit, 0);
+}
+END_TEST
+
+UNIT_MAIN("pack", a_limit_is_kept_and_told, fields_come_back_as_they_went,
+	  numbers_are_little_endian, what_is_cut_reads_as_zero, counts_are_bounded,
 	  an_impossible_length_fails_and_stays_failed)
