@@ -48,11 +48,17 @@ void driver_set_queue(struct hostile *h, struct guest_ring *ring, uint32_t size)
 
 static void set_queues(struct hostile *h, unsigned slot)
 {
-	unsigned queues = slot == SLOT_VSOCK ? 3 : slot == SLOT_NET ? 2 : 1, queue;
+	unsigned queue, queues = 1;
+
+	if (slot == SLOT_VSOCK)
+		queues = 3;
+	else if (slot == SLOT_NET)
+		queues = h->test->several_pairs ? 5 : 2;
 
 	for (queue = 0; queue < queues; queue++) {
 		/* The event queue has two entries. */
-		driver_set_queue(h, driver_ring(h, slot, queue), queue == 2 ? 2 : RING_SIZE);
+		driver_set_queue(h, driver_ring(h, slot, queue),
+				 slot == SLOT_VSOCK && queue == 2 ? 2 : RING_SIZE);
 		driver_write(h, slot, REG_QUEUE_READY, 1);
 	}
 }
@@ -67,12 +73,15 @@ void driver_go_to(struct hostile *h, unsigned slot, uint32_t status)
 	for (i = 0; i < ARRAY_SIZE(step) && (status & step[i]); i++) {
 		now |= step[i];
 		if (step[i] == ST_FEAT) {
-			/* VERSION_1, and indirect tables; of a card checksums and merging. */
+			/* VERSION_1, and indirect tables; of a card checksums, merging and pairs.
+			 */
 			driver_write(h, slot, REG_DRIVER_FEATURES_SEL, 1);
 			driver_write(h, slot, REG_DRIVER_FEATURES, 1);
 			driver_write(h, slot, REG_DRIVER_FEATURES_SEL, 0);
 			driver_write(h, slot, REG_DRIVER_FEATURES,
-				     1u << 28 | (slot == SLOT_NET ? 0x8003u : 0));
+				     1u << 28 | (slot == SLOT_NET ? 0x8003u : 0) |
+					     (slot == SLOT_NET && h->test->several_pairs ? 0x420000u
+											 : 0));
 		}
 		if (step[i] == ST_OK)
 			set_queues(h, slot);

@@ -150,7 +150,7 @@ static int make_machine(struct hostile *h, struct err *err)
 		.power_off = on_power_off,
 		.arg = h,
 	};
-	const struct machine_queues queues = {.disk = 1, .net = 1};
+	const struct machine_queues queues = {.disk = 1, .net = h->test->several_pairs ? 2 : 1};
 	unsigned i, cpus = h->test->second_cpu ? 2 : 1;
 	int ret;
 
@@ -293,13 +293,14 @@ static void check_expectations(struct hostile *h)
 static void init_rings(struct hostile *h)
 {
 	static const unsigned slot[RINGS] = {SLOT_VSOCK, SLOT_VSOCK, SLOT_VSOCK, SLOT_RNG,
-					     SLOT_DISK,	 SLOT_NET,   SLOT_NET};
+					     SLOT_DISK,	 SLOT_NET,   SLOT_NET,	 SLOT_NET,
+					     SLOT_NET,	 SLOT_NET};
 	unsigned i;
 
 	for (i = 0; i < RINGS; i++)
 		h->ring[i] = (struct guest_ring){
 			.slot = slot[i],
-			.queue = i < 3 ? i : i == RINGS - 1,
+			.queue = (unsigned)(&h->ring[i] - driver_ring(h, slot[i], 0)),
 			.base = HOSTILE_RINGS + i * HOSTILE_RING_BYTES,
 			.size = RING_SIZE,
 		};

@@ -89,7 +89,7 @@
 #define RING_SIZE      16
 #define RING_AVAILABLE 0x200u
 #define RING_USED      0x400u
-#define RINGS	       7 /* the socket device's three, the entropy device's, the disk's, the card's two */
+#define RINGS	       10 /* the socket device's three, the entropy device's, the disk's, the card's */
 
 /* The driver's side of a queue, as the script knows it while it is written. */
 struct guest_ring {
@@ -150,6 +150,7 @@ struct hostile_test {
 	void (*check)(struct hostile *h);    /* afterwards; may be NULL */
 	uint64_t (*tell)(struct hostile *h); /* read at HOSTILE_DEVICE_TELL; may be NULL */
 	bool second_cpu;		     /* a second processor works through the flips */
+	bool several_pairs;		     /* the network card has two, and a queue of commands */
 	bool flip_thread;		     /* a thread of the monitor does, at its own speed */
 	bool may_stop;	 /* the guest does something that a processor cannot do */
 	uint64_t growth; /* bytes of private memory that the monitor may take; 0: 2 MiB */
