@@ -19,16 +19,6 @@ static bool is_whole(const struct vsock_stream *stream)
 	       !stream->host_deaf && !stream->inproc.write_shut;
 }
 
-static void save_ring(const struct ring *ring, struct pack *to)
-{
-	struct iovec piece[2];
-	unsigned count = ring_readable(ring, piece), i;
-
-	pack_u32(to, (uint32_t)ring_used(ring));
-	for (i = 0; i < count; i++)
-		pack_bytes(to, piece[i].iov_base, piece[i].iov_len);
-}
-
 bool vsock_stream_save(struct vsock_stream *stream, struct pack *to)
 {
 	if (!is_whole(stream))
@@ -40,8 +30,8 @@ bool vsock_stream_save(struct vsock_stream *stream, struct pack *to)
 	pack_u32(to, stream->credit.peer_forwarded);
 	pack_u32(to, stream->window.received);
 	pack_u32(to, stream->window.alloc);
-	save_ring(&stream->from_guest, to);
-	save_ring(&stream->inproc.to_guest, to);
+	ring_save(&stream->from_guest, to);
+	ring_save(&stream->inproc.to_guest, to);
 	stream->saved = true;
 	return true;
 }
@@ -81,18 +71,6 @@ void vsock_save_others(struct vsock *vsock, struct pack *to)
 
 /* --- restoring -------------------------------------------------------------------------------- */
 
-static int restore_ring(struct ring *ring, struct unpack *from)
-{
-	size_t length = unpack_u32(from);
-
-	if (from->failed || length > from->length - from->at || length > ring_space(ring))
-		return -EINVAL;
-	if (ring_write(ring, from->data + from->at, length) != length)
-		return -ENOMEM;
-	from->at += length;
-	return 0;
-}
-
 /* A ring of that size, as far as it is more than what the stream has. 0, -EINVAL or -ENOBUFS. */
 static int widen(struct vsock_stream *stream, struct ring *ring, uint32_t size)
 {
@@ -124,7 +102,7 @@ static int restore(struct vsock_stream *stream, struct unpack *from)
 	ret = widen(stream, &stream->from_guest, alloc);
 	stream->window.alloc = (uint32_t)stream->from_guest.size;
 	if (ret == 0)
-		ret = restore_ring(&stream->from_guest, from);
+		ret = ring_restore(&stream->from_guest, from);
 	if (ret < 0)
 		return ret;
 	stream->window.forwarded =
@@ -132,7 +110,7 @@ static int restore(struct vsock_stream *stream, struct unpack *from)
 	vsock_window_was_told(&stream->window);
 	ahead = *from;
 	ret = widen(stream, &stream->inproc.to_guest, unpack_u32(&ahead));
-	return ret == 0 ? restore_ring(&stream->inproc.to_guest, from) : ret;
+	return ret == 0 ? ring_restore(&stream->inproc.to_guest, from) : ret;
 }
 
 int vsock_stream_restore(struct vsock *vsock, uint32_t port, struct unpack *from,

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/base/ring.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/pack.h"
 
 void ring_init(struct ring *ring, size_t size)
 {
@@ -110,4 +112,26 @@ void ring_release_if_empty(struct ring *ring)
 {
 	if (ring->used == 0)
 		ring_destroy(ring);
+}
+
+void ring_save(const struct ring *ring, struct pack *to)
+{
+	struct iovec piece[2];
+	unsigned count = ring_readable(ring, piece), i;
+
+	pack_u32(to, (uint32_t)ring_used(ring));
+	for (i = 0; i < count; i++)
+		pack_bytes(to, piece[i].iov_base, piece[i].iov_len);
+}
+
+int ring_restore(struct ring *ring, struct unpack *from)
+{
+	size_t length = unpack_u32(from);
+
+	if (from->failed || length > from->length - from->at || length > ring_space(ring))
+		return -EINVAL;
+	if (ring_write(ring, from->data + from->at, length) != length)
+		return -ENOMEM;
+	from->at += length;
+	return 0;
 }

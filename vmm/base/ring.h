@@ -51,4 +51,13 @@ void ring_consumed(struct ring *ring, size_t length);
 void ring_clear(struct ring *ring);
 void ring_release_if_empty(struct ring *ring);
 
+/*
+ * The stored bytes written down: their number (4 bytes), then themselves; and read back, from
+ * hostile bytes, into an empty ring: 0, -EINVAL (cut short, or more than its capacity) or -ENOMEM.
+ */
+struct pack;
+struct unpack;
+void ring_save(const struct ring *ring, struct pack *to);
+int ring_restore(struct ring *ring, struct unpack *from);
+
 #endif

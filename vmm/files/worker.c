@@ -265,16 +265,6 @@ static void save_piece(struct pack *to, const uint8_t *from, size_t length)
 	pack_bytes(to, from, length);
 }
 
-static void save_ring(struct pack *to, const struct ring *ring)
-{
-	struct iovec piece[2];
-	unsigned count = ring_readable(ring, piece), i;
-
-	pack_u32(to, (uint32_t)ring_used(ring));
-	for (i = 0; i < count; i++)
-		pack_bytes(to, piece[i].iov_base, piece[i].iov_len);
-}
-
 /* With the mutex: waits until the thread is not busy. 0, -ESHUTDOWN or -EBUSY. */
 static int wait_idle(struct files_worker *worker, uint64_t deadline_ns)
 {
@@ -300,10 +290,10 @@ int files_worker_save(struct files_worker *worker, uint64_t deadline_ns, struct 
 	ret = wait_idle(worker, deadline_ns);
 	if (ret == 0) {
 		save_piece(to, worker->message, worker->received);
-		save_ring(to, &worker->in);
+		ring_save(&worker->in, to);
 		save_piece(to, worker->reply + worker->answered,
 			   worker->reply_length - worker->answered);
-		save_ring(to, &worker->out);
+		ring_save(&worker->out, to);
 		files_session_save(worker->session, to);
 	}
 	pthread_mutex_unlock(&worker->mutex);
@@ -319,17 +309,6 @@ static int restore_piece(struct unpack *from, uint8_t *to, size_t *length)
 	return 0;
 }
 
-static int restore_ring(struct unpack *from, struct ring *ring)
-{
-	size_t length = unpack_count(from, FILES_QUEUE);
-
-	if (from->failed || length > from->length - from->at)
-		return -EINVAL;
-	ring_write(ring, from->data + from->at, length);
-	from->at += length;
-	return 0;
-}
-
 int files_worker_restore(struct files_worker **out, struct files_share *share, struct loop *loop,
 			 const struct files_worker_ops *ops, void *arg, struct unpack *saved)
 {
@@ -339,11 +318,11 @@ int files_worker_restore(struct files_worker **out, struct files_share *share, s
 	if (ret == 0)
 		ret = restore_piece(saved, worker->message, &worker->received);
 	if (ret == 0)
-		ret = restore_ring(saved, &worker->in);
+		ret = ring_restore(&worker->in, saved);
 	if (ret == 0)
 		ret = restore_piece(saved, worker->reply, &worker->reply_length);
 	if (ret == 0)
-		ret = restore_ring(saved, &worker->out);
+		ret = ring_restore(&worker->out, saved);
 	if (ret == 0)
 		ret = files_session_restore(worker->session, saved);
 	/* The loop has what waits for it told. */
