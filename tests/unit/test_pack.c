@@ -127,6 +127,39 @@ START_TEST(a_limit_is_kept_and_told)
 }
 END_TEST
 
-UNIT_MAIN("pack", a_limit_is_kept_and_told, fields_come_back_as_they_went,
-	  numbers_are_little_endian, what_is_cut_reads_as_zero, counts_are_bounded,
-	  an_impossible_length_fails_and_stays_failed)
+START_TEST(a_text_is_whole_or_nothing)
+{
+	struct pack pack = {.data = NULL};
+	struct unpack unpack;
+	char text[6];
+	size_t i;
+
+	pack_text(&pack, "hello");
+	pack_text(&pack, "");
+	unpack = (struct unpack){.data = pack.data, .length = pack.length};
+	unpack_text(&unpack, text, sizeof(text));
+	ck_assert_str_eq(text, "hello");
+	unpack_text(&unpack, text, sizeof(text));
+	ck_assert_str_eq(text, "");
+	ck_assert(unpack_done(&unpack));
+	for (i = 0; i < 7; i++) {
+		unpack = (struct unpack){.data = pack.data, .length = i};
+		unpack_text(&unpack, text, sizeof(text));
+		ck_assert(unpack.failed);
+		ck_assert_str_eq(text, "");
+	}
+	unpack = (struct unpack){.data = pack.data, .length = pack.length};
+	unpack_text(&unpack, text, sizeof(text) - 1);
+	ck_assert(unpack.failed);
+	pack.data[4] = 0;
+	unpack = (struct unpack){.data = pack.data, .length = pack.length};
+	unpack_text(&unpack, text, sizeof(text));
+	ck_assert(unpack.failed);
+	ck_assert_str_eq(text, "");
+	pack_free(&pack);
+}
+END_TEST
+
+UNIT_MAIN("pack", a_text_is_whole_or_nothing, a_limit_is_kept_and_told,
+	  fields_come_back_as_they_went, numbers_are_little_endian, what_is_cut_reads_as_zero,
+	  counts_are_bounded, an_impossible_length_fails_and_stays_failed)

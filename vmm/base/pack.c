@@ -148,3 +148,26 @@ bool unpack_done(const struct unpack *unpack)
 {
 	return !unpack->failed && unpack->at == unpack->length;
 }
+
+void pack_text(struct pack *pack, const char *text)
+{
+	pack_u16(pack, (uint16_t)strlen(text));
+	pack_bytes(pack, text, strlen(text));
+}
+
+void unpack_text(struct unpack *unpack, char *to, size_t size)
+{
+	size_t length = unpack_u16(unpack);
+
+	to[0] = '\0';
+	if (length >= size)
+		unpack->failed = true;
+	if (unpack->failed)
+		return;
+	unpack_bytes(unpack, to, length);
+	to[length] = '\0';
+	if (unpack->failed || memchr(to, '\0', length)) {
+		unpack->failed = true;
+		to[0] = '\0';
+	}
+}

@@ -26,6 +26,8 @@ void pack_u16(struct pack *pack, uint16_t value);
 void pack_u32(struct pack *pack, uint32_t value);
 void pack_u64(struct pack *pack, uint64_t value);
 void pack_bytes(struct pack *pack, const void *from, size_t length);
+/* Its length (2 bytes; the text is shorter than 64 KiB), then the text without its end. */
+void pack_text(struct pack *pack, const char *text);
 
 struct unpack {
 	const uint8_t *data;
@@ -38,6 +40,8 @@ uint16_t unpack_u16(struct unpack *unpack);
 uint32_t unpack_u32(struct unpack *unpack);
 uint64_t unpack_u64(struct unpack *unpack);
 void unpack_bytes(struct unpack *unpack, void *to, size_t length);
+/* As pack_text() wrote it; one that does not fit, or with a zero byte, is a failure and "". */
+void unpack_text(struct unpack *unpack, char *to, size_t size);
 
 /* A number that must not exceed limit; else the unpacker has failed and 0 is returned. */
 uint32_t unpack_count(struct unpack *unpack, uint32_t limit);

@@ -179,12 +179,6 @@ int share_session_accept(void *arg, struct vsock_stream *stream)
 
 /* --- snapshots -------------------------------------------------------------------------------- */
 
-static void save_text(struct pack *to, const char *text)
-{
-	pack_u16(to, (uint16_t)strlen(text));
-	pack_bytes(to, text, strlen(text));
-}
-
 /*
  * The stream comes last: one that was saved is not among those that are reset. 0, -ESHUTDOWN: it
  * does not go on; -EBUSY.
@@ -199,8 +193,8 @@ static int save_session(struct share_session *session, uint64_t deadline_ns, str
 	pack_u32(to, session->port);
 	pack_u32(to, vsock_stream_peer_port(session->stream));
 	pack_u8(to, link->share.read_only);
-	save_text(to, link->share.guest);
-	save_text(to, link->host);
+	pack_text(to, link->share.guest);
+	pack_text(to, link->host);
 	ret = files_worker_save(session->worker, deadline_ns, to);
 	return ret == 0 && !vsock_stream_save(session->stream, to) ? -ESHUTDOWN : ret;
 }
@@ -229,24 +223,14 @@ int share_sessions_save(struct share_link *link, uint64_t deadline_ns, uint32_t 
 	return ret;
 }
 
-static bool parse_text(struct unpack *from, char *to, size_t size)
-{
-	size_t length = unpack_u16(from);
-
-	if (from->failed || length >= size || length > from->length - from->at)
-		return false;
-	unpack_bytes(from, to, length);
-	to[length] = '\0';
-	return !memchr(to, '\0', length);
-}
-
 int share_saved_parse(struct share_saved *saved, struct unpack *from)
 {
 	saved->port = unpack_u32(from);
 	saved->guest_port = unpack_u32(from);
 	saved->read_only = unpack_u8(from) != 0;
-	if (!parse_text(from, saved->guest, sizeof(saved->guest)) ||
-	    !parse_text(from, saved->host, sizeof(saved->host)) || saved->port < SHARES_ROOT_PORT ||
+	unpack_text(from, saved->guest, sizeof(saved->guest));
+	unpack_text(from, saved->host, sizeof(saved->host));
+	if (from->failed || saved->port < SHARES_ROOT_PORT ||
 	    saved->port >= SHARES_PORT + FILES_SHARES_MAX)
 		return -EINVAL;
 	return 0;

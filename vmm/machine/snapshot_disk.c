@@ -29,20 +29,6 @@ static const char *path_of(const struct disk *disk)
 	return strlen(path) < PATH_MAX ? path : "";
 }
 
-/* A length and so many bytes, none of them 0. */
-static void unpack_path(struct unpack *payload, char path[PATH_MAX])
-{
-	uint16_t length = unpack_u16(payload);
-
-	path[0] = '\0';
-	if (length >= PATH_MAX)
-		payload->failed = true;
-	if (payload->failed)
-		return;
-	unpack_bytes(payload, path, length);
-	path[length] = '\0';
-}
-
 /* --- writing ---------------------------------------------------------------------------------- */
 
 static int plan_disk(struct snapshot_disks *plan, unsigned number, struct disk *disk,
@@ -168,8 +154,7 @@ static void pack_disk(struct pack *payload, struct blk *blk, const struct snapsh
 	pack_u64(payload, identity.modified_ns);
 	pack_u64(payload, bytes);
 	pack_u64(payload, operations);
-	pack_u16(payload, (uint16_t)strlen(path));
-	pack_bytes(payload, path, strlen(path));
+	pack_text(payload, path);
 	pack_u32(payload, count);
 	for (i = 0; i < count; i++) {
 		pack_u64(payload, piece[i].at);
@@ -228,7 +213,7 @@ static int parse(struct saved_disk *saved, unsigned number, struct unpack *paylo
 	saved->identity.modified_ns = unpack_u64(payload);
 	saved->bytes_per_second = unpack_u64(payload);
 	saved->operations = unpack_u64(payload);
-	unpack_path(payload, saved->path);
+	unpack_text(payload, saved->path, sizeof(saved->path));
 	saved->count = unpack_count(payload, SNAPSHOT_DISK_PIECES_MAX);
 	saved->pieces = *payload;
 	image = saved->identity.bytes > 0;
