@@ -344,7 +344,8 @@ static void guest_add_read(struct fake_guest *guest, uint32_t count)
 
 static struct fake_guest one, two;
 
-START_TEST(requests_that_come_all_at_once_are_answered_in_order)
+/* A guest that is about to ask for a file of 200,000 bytes a hundred times. */
+static struct loop *begin_with_reads(void)
 {
 	static char text[200001];
 	struct loop *loop;
@@ -358,6 +359,13 @@ START_TEST(requests_that_come_all_at_once_are_answered_in_order)
 	guest_add_open(&one, "f");
 	for (i = 0; i < 100; i++)
 		guest_add_read(&one, 200000);
+	return loop;
+}
+
+START_TEST(requests_that_come_all_at_once_are_answered_in_order)
+{
+	struct loop *loop = begin_with_reads();
+
 	guest_pump(&one);
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_uint_eq(one.replies, 104);
@@ -408,20 +416,12 @@ END_TEST
 /* The bytes of the first are the second's: together they answer everything once. */
 START_TEST(a_worker_goes_on_in_another)
 {
-	static char text[200001];
 	struct pack saved = {.data = NULL};
 	struct unpack from;
 	struct loop *loop;
-	unsigned i, round;
+	unsigned round;
 
-	files_host_begin(&host, NULL, false);
-	memset(text, 'x', 200000);
-	host_write(&host, "f", text);
-	ck_assert_int_eq(loop_create(&loop), 0);
-	guest_begin(&one, loop);
-	guest_add_open(&one, "f");
-	for (i = 0; i < 100; i++)
-		guest_add_read(&one, 200000);
+	loop = begin_with_reads();
 	/* With requests and replies waiting, and cut anywhere. */
 	for (round = 1; round <= 10; round++) {
 		one.wanted = round * 10;
