@@ -31,10 +31,8 @@ static inline bool address_own(uint32_t address)
 }
 
 /*
- * Whether an address is not of the public Internet (the IANA special-purpose registry, RFC 6890):
- * private, shared, loopback, link-local with the metadata services, test, benchmark, multicast and
- * reserved ranges. A name never opens one of these, whatever a resolver answers: only a rule that
- * has the address or its network does.
+ * Whether an address is not of the public Internet (vmm/base/special.h). A name never opens one of
+ * these, whatever a resolver answers: only a rule that has the address or its network does.
  */
 bool address_special(uint32_t address);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/special.h"
 
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_ARP  0x0806
@@ -154,7 +155,9 @@ static enum frame_verdict parse_icmp(const uint8_t *at, size_t length, struct fr
 /* Loopback, "this network", multicast, reserved and broadcast addresses never cross a card. */
 static bool address_crosses(uint32_t address)
 {
-	return address >> 24 != 0 && address >> 24 != 127 && address >> 28 < 0xe;
+	const struct special_range *range = special_range_ipv4(address);
+
+	return !range || !range->stays;
 }
 
 static bool checksum_right(const uint8_t *data, uint8_t protocol, size_t length)

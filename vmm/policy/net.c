@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/special.h"
 #include "vmm/policy/internal.h"
 
 #define NAME_MAX_LENGTH 253
@@ -207,59 +208,13 @@ static bool name_matches(const struct net_target *target, const char *name)
 	       memcmp(name + length - target->length, target->name, target->length) == 0;
 }
 
-static bool prefix_matches(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	unsigned bytes = bits / 8, rest = bits % 8;
-
-	return memcmp(a, b, bytes) == 0 &&
-	       (rest == 0 ||
-		(a[bytes] & 0xff00 >> rest & 0xff) == (b[bytes] & 0xff00 >> rest & 0xff));
-}
-
 /*
- * Addresses that only a rule for just them permits: this host, private, link-local (metadata
- * services), shared and multicast ones. So a permitted name can't be pointed at them.
+ * Only a rule for just them permits special addresses, so that neither a permitted name nor a star
+ * can be pointed at them.
  */
-static const struct special {
-	unsigned family, prefix;
-	uint8_t address[16];
-} special[] = {
-	{AF_INET, 8, {0}},
-	{AF_INET, 8, {10}},
-	{AF_INET, 10, {100, 64}},
-	{AF_INET, 8, {127}},
-	{AF_INET, 16, {169, 254}},
-	{AF_INET, 12, {172, 16}},
-	{AF_INET, 24, {192, 0, 0}},
-	{AF_INET, 16, {192, 168}},
-	{AF_INET, 15, {198, 18}},
-	{AF_INET, 4, {224}},
-	{AF_INET, 4, {240}},
-	{AF_INET6, 96, {0}}, /* unspecified, loopback, IPv4 in its oldest disguise */
-	{AF_INET6, 96, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}},
-	{AF_INET6, 96, {0, 0x64, 0xff, 0x9b}}, /* NAT64 */
-	{AF_INET6, 16, {0x20, 0x02}},	       /* 6to4 */
-	{AF_INET6, 32, {0x20, 0x01}},	       /* Teredo */
-	{AF_INET6, 7, {0xfc}},
-	{AF_INET6, 10, {0xfe, 0x80}},
-	{AF_INET6, 10, {0xfe, 0xc0}},
-	{AF_INET6, 8, {0xff}},
-};
-
-static const struct special *special_of(unsigned family, const uint8_t *address)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(special); i++)
-		if (special[i].family == family &&
-		    prefix_matches(special[i].address, address, special[i].prefix))
-			return &special[i];
-	return NULL;
-}
-
 static bool is_meant(const struct net_target *target, const struct policy_net *net)
 {
-	const struct special *within = special_of(net->family, net->address);
+	const struct special_range *within = special_range(net->family, net->address);
 
 	return !within || (target->kind == NET_CIDR && target->prefix >= within->prefix);
 }
@@ -277,7 +232,7 @@ static bool target_matches(const struct net_target *target, const struct policy_
 		return true;
 	case NET_CIDR:
 		return net->family == target->family &&
-		       prefix_matches(net->address, target->address, target->prefix);
+		       special_same_prefix(net->address, target->address, target->prefix);
 	default:
 		return net->name && name_matches(target, net->name);
 	}
@@ -327,7 +282,7 @@ static bool place_covers(const struct net_target *a, const struct net_target *b)
 		return true;
 	if (a->kind == NET_CIDR)
 		return b->kind == NET_CIDR && a->family == b->family && a->prefix <= b->prefix &&
-		       prefix_matches(a->address, b->address, a->prefix);
+		       special_same_prefix(a->address, b->address, a->prefix);
 	if (b->kind == NET_NAME)
 		return name_matches(a, b->name);
 	return a->kind == NET_SUBNAMES && b->kind == NET_SUBNAMES && b->length >= a->length &&
