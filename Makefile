@@ -2,7 +2,7 @@
 # Cordon. `make help` lists the targets.
 #
 # Variants share this file: BUILD is the output folder, SANITIZE=1 adds ASan and UBSan,
-# CC=clang builds with clang.
+# SANITIZE=thread TSan (gcc only), CC=clang builds with clang.
 
 CC      ?= gcc
 CLANG   ?= clang
@@ -21,6 +21,10 @@ LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),1)
 OPT      := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 HARDEN   := -fPIE
+endif
+ifeq ($(SANITIZE),thread)
+OPT      := -O1 -g -fsanitize=thread
+HARDEN   := -fPIE -Wno-tsan
 endif
 CFLAGS_ALL = $(CSTD) $(GEN) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
 

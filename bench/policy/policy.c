@@ -94,6 +94,39 @@ static double measure(const struct policy *policy, unsigned long decisions)
 	return (now() - began) / (double)i;
 }
 
+#define DEPTH 1900
+
+/*
+ * A path of many components, as a file server asks about it: hidden directories on the way count.
+ * In one walk, and by a decision about each of them, which is how it was once done.
+ */
+static double measure_deep(const struct policy *policy, unsigned long decisions, bool each)
+{
+	static char path[2 * DEPTH + 16];
+	struct policy_request request = {.class = POLICY_FILE, .op = POLICY_WRITE, .object = path};
+	struct policy_request above = {.class = POLICY_FILE, .op = POLICY_LOOKUP, .object = path};
+	struct policy_decision decision;
+	size_t used = (size_t)sprintf(path, "/workspace");
+	unsigned long i, allowed = 0;
+	double began;
+
+	for (i = 0; i < DEPTH; i++)
+		used += (size_t)sprintf(path + used, "/%c", (char)('a' + i % 26));
+	request.length = used;
+	request.root = each ? 0 : strlen("/workspace");
+	began = now();
+	for (i = 0; i < decisions; i++) {
+		above.length = strlen("/workspace") + 2;
+		for (; each && above.length < used; above.length += 2)
+			policy_decide(policy, &above, &decision);
+		policy_decide(policy, &request, &decision);
+		allowed += decision.verdict == POLICY_ALLOW;
+	}
+	if (allowed != decisions)
+		abort();
+	return (now() - began) / (double)decisions;
+}
+
 /* Guard and log: what an open costs that is allowed. The rate does not count here. */
 static double measure_logged(struct policy *policy, unsigned long decisions)
 {
@@ -133,7 +166,7 @@ int main(int argc, char **argv)
 	static const unsigned counts[] = {1, 10, 100, 1000, 4000};
 	unsigned long decisions = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
 	struct policy *policy;
-	double began;
+	double began, once, each;
 	size_t i, k;
 
 	printf("%-10s", "rules");
@@ -153,6 +186,11 @@ int main(int argc, char **argv)
 	began = now();
 	policy = make("mixed", 1000);
 	printf("reading a policy of 1000 rules: %.1f ms\n", (now() - began) / 1e6);
+	once = measure_deep(policy, decisions / 1000 + 1, false);
+	each = measure_deep(policy, decisions / 20000 + 1, true);
+	printf("a path of %d components: %.0f us in one walk, %.0f us directory by directory (%.0f "
+	       "times)\n",
+	       DEPTH, once / 1e3, each / 1e3, each / once);
 	printf("a decision with its audit line: %.0f ns\n",
 	       measure_logged(policy, decisions / 10 + 1));
 	return 0;

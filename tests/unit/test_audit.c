@@ -74,7 +74,7 @@ static int log_path(struct audit *audit, const char *object, size_t length,
 		.reason = "because",
 	};
 
-	return audit_decision(audit, &request, &decision, "p");
+	return audit_decision(audit, &request, &decision, "p", AUDIT_ANY_POLICY);
 }
 
 /* Verifies the files from the oldest on; counts the lines that have the text in them. */

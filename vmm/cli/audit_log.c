@@ -219,6 +219,7 @@ void audit_entry_read(struct audit_entry *entry, const json_t *json)
 	entry->request.length = entry->request.object ? strlen(entry->request.object) : 0;
 	entry->request.other_length = entry->request.other ? strlen(entry->request.other) : 0;
 	entry->request.folder = folder && strcmp(folder, "folder") == 0;
+	entry->request.root = POLICY_ROOT_FIND;
 	entry->request.rootfs = in && strcmp(in, "rootfs") == 0;
 	entry->exact =
 		!json_object_get(json, "object_bytes") && !json_object_get(json, "other_bytes");

@@ -201,7 +201,7 @@ static int explain_net(const struct policy *policy, int argc, char **argv, struc
 static int explain_path(const struct policy *policy, enum policy_class class, int argc, char **argv,
 			struct err *err)
 {
-	struct policy_request request = {.class = class};
+	struct policy_request request = {.class = class, .root = POLICY_ROOT_FIND};
 	unsigned op;
 
 	if (argc != 1 || argv[0][0] != '/')

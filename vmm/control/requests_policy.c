@@ -174,7 +174,10 @@ void op_policy_set(struct client *client, struct message *message)
 		return;
 	}
 	server_peer(client, by, sizeof(by));
-	guard_replace(monitor->guard, policy, by);
+	if (guard_replace(monitor->guard, policy, by) < 0) {
+		server_refuse(client, id, "too many policies are still in use: try again");
+		return;
+	}
 	network_policy_changed(&monitor->sandbox.network);
 	server_answer(client, id, NULL);
 }

@@ -79,6 +79,8 @@ static struct policy_request ask_for(const struct files_session *session, const 
 		.object = place->text,
 		.length = place->length,
 		.rootfs = session->share->rootfs,
+		/* What is in a hidden directory is hidden, up to the share's own root. */
+		.root = place->at > 1 ? place->at - 1 : 1,
 	};
 }
 
@@ -140,32 +142,10 @@ static int refuse_change(struct files_session *session, const struct place *plac
 	return -EROFS;
 }
 
-/*
- * Whether a directory on the way is hidden. The walk has asked that already; but the rules may have
- * been replaced since.
- */
-static bool is_hidden_above(const struct files_session *session, const struct place *place)
-{
-	struct policy_request request = ask_for(session, place, POLICY_LOOKUP);
-	const char *slash = place->text + place->length;
-
-	if (!session->share->guard || place->length <= place->at)
-		return false;
-	while ((slash = memrchr(place->text + place->at, '/',
-				(size_t)(slash - place->text) - place->at))) {
-		request.length = (size_t)(slash - place->text);
-		if (guard_decide(session->share->guard, &request, NULL) != POLICY_ALLOW)
-			return true;
-	}
-	return false;
-}
-
 int place_allowed(struct files_session *session, const struct place *place, enum policy_op op)
 {
 	enum policy_verdict verdict;
 
-	if (op != POLICY_LOOKUP && is_hidden_above(session, place))
-		return -ENOENT;
 	if (changes(op) && session->share->read_only)
 		return refuse_change(session, place);
 	verdict = ask(session, place, op);
@@ -182,6 +162,17 @@ int place_creatable(struct files_session *session, const struct place *place, en
 	return ret == -ENOENT ? -EACCES : ret;
 }
 
+/* Whether the directory that a place is in may be known. */
+static bool is_hidden_above(struct files_session *session, const struct place *place)
+{
+	struct policy_request request = ask_for(session, place, POLICY_LOOKUP);
+	const char *slash = memrchr(place->text, '/', place->length);
+
+	request.length = (size_t)(slash - place->text);
+	return session->share->guard && request.length > request.root &&
+	       guard_decide(session->share->guard, &request, NULL) != POLICY_ALLOW;
+}
+
 int place_both_allowed(struct files_session *session, const struct place *from,
 		       const struct place *to, enum policy_op op, bool folder)
 {
@@ -191,7 +182,7 @@ int place_both_allowed(struct files_session *session, const struct place *from,
 
 	if (ret < 0)
 		return ret;
-	if (is_hidden_above(session, from) || is_hidden_above(session, to))
+	if (is_hidden_above(session, to))
 		return -ENOENT;
 	if (session->share->read_only)
 		return refuse_change(session, from);

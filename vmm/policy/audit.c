@@ -36,7 +36,8 @@ struct audit {
 	uint64_t size, sequence;
 	char hash[AUDIT_HASH + 1];
 	struct bucket bucket[BUCKETS];
-	uint64_t lost; /* lines that could not be written */
+	uint64_t lost;	 /* lines that could not be written */
+	uint64_t policy; /* whose decisions are logged: 0 the first, then see audit_policy_set() */
 	struct audit_line line;
 };
 
@@ -212,11 +213,15 @@ static int end_line(struct audit *audit, int ret)
 }
 
 int audit_decision(struct audit *audit, const struct policy_request *request,
-		   const struct policy_decision *decision, const char *file)
+		   const struct policy_decision *decision, const char *file, uint64_t policy)
 {
 	int ret;
 
 	pthread_mutex_lock(&audit->mutex);
+	if (policy != AUDIT_ANY_POLICY && policy != audit->policy) {
+		pthread_mutex_unlock(&audit->mutex);
+		return -ESTALE;
+	}
 	ret = begin_line(audit, decision->verdict != POLICY_ALLOW);
 	if (ret == 1)
 		audit_line_decision(&audit->line, request, decision, file);
@@ -228,6 +233,18 @@ int audit_note(struct audit *audit, const struct guard_note *note)
 	int ret;
 
 	pthread_mutex_lock(&audit->mutex);
+	ret = begin_line(audit, false);
+	if (ret == 1)
+		audit_line_note(&audit->line, note);
+	return end_line(audit, ret);
+}
+
+int audit_policy_set(struct audit *audit, const struct guard_note *note, uint64_t policy)
+{
+	int ret;
+
+	pthread_mutex_lock(&audit->mutex);
+	audit->policy = policy;
 	ret = begin_line(audit, false);
 	if (ret == 1)
 		audit_line_note(&audit->line, note);

@@ -47,11 +47,18 @@ int audit_open(struct audit **audit, const struct audit_config *config, struct e
 void audit_close(struct audit *audit);
 
 /*
- * Logs a decision. file: the name of the rule's file, or NULL. 0: written, or counted to be told
- * of later; -errno: it can't be written (it will be counted too, once lines can be written again).
+ * Logs a decision. file: the name of the rule's file, or NULL. policy: the number of the policy
+ * that made it. 0: written, or counted to be told of later; -ESTALE: another policy has been set
+ * since, and nothing is logged; another -errno: it can't be written (it will be counted too, once
+ * lines can be written again).
  */
+#define AUDIT_ANY_POLICY UINT64_MAX
+
 int audit_decision(struct audit *audit, const struct policy_request *request,
-		   const struct policy_decision *decision, const char *file);
+		   const struct policy_decision *decision, const char *file, uint64_t policy);
+
+/* Logs that a policy is set: only its decisions are logged behind that, also if it fails. */
+int audit_policy_set(struct audit *audit, const struct guard_note *note, uint64_t policy);
 int audit_note(struct audit *audit, const struct guard_note *note);
 
 const char *audit_path(const struct audit *audit);

@@ -37,6 +37,49 @@ static const struct rule *first_match(const struct rule_list *list, const char *
 	return found == GLOB_NONE ? NULL : list->rule[found];
 }
 
+/* The longest share that a path lies in, or "/". */
+static size_t root_of(const struct policy *policy, const char *path, size_t length)
+{
+	size_t best = 1, guest, i;
+
+	for (i = 0; i < policy->shares; i++) {
+		guest = strlen(policy->share[i].guest);
+		if (guest > best && guest <= length &&
+		    memcmp(policy->share[i].guest, path, guest) == 0 &&
+		    (guest == length || path[guest] == '/'))
+			best = guest;
+	}
+	return best;
+}
+
+static bool hides(const void *arg, uint32_t value)
+{
+	const struct rule_list *list = arg;
+
+	return list->rule[value]->public.action == POLICY_ACTION_HIDE;
+}
+
+/* The rule that decides about a file: in one walk its own, or that which hides it with a directory
+ * on the way. */
+static const struct rule *find_rule(const struct policy *policy,
+				    const struct policy_request *request, const char *path,
+				    size_t length, bool *above)
+{
+	const struct rule_list *list = &policy->class[POLICY_FILE];
+	struct glob_above look = {.root = request->root, .stop = hides, .arg = list};
+	size_t matched = length;
+	uint32_t found;
+
+	*above = false;
+	if (request->root == 0 || !list->tree)
+		return first_match(list, path, length);
+	if (request->root == POLICY_ROOT_FIND)
+		look.root = root_of(policy, path, length);
+	found = glob_tree_match_above(list->tree, path, length, &look, &matched);
+	*above = matched < length;
+	return found == GLOB_NONE ? NULL : list->rule[found];
+}
+
 /* The least action that lets an operation happen. */
 static enum policy_action needed(enum policy_op op)
 {
@@ -62,12 +105,13 @@ static void decide_path(const struct policy *policy, const struct policy_request
 			const char *path, size_t length, struct policy_decision *decision)
 {
 	const struct rule *rule;
+	bool above;
 
 	if (!is_normal(path, length)) {
 		settle(decision, POLICY_DENY, "not a path that a file can have");
 		return;
 	}
-	rule = first_match(&policy->class[POLICY_FILE], path, length);
+	rule = find_rule(policy, request, path, length, &above);
 	decision->rule = rule ? &rule->public : NULL;
 	decision->line = rule ? rule->public.line : 0;
 	decision->where = POLICY_HOST;
@@ -78,7 +122,8 @@ static void decide_path(const struct policy *policy, const struct policy_request
 	else if (!rule)
 		settle(decision, POLICY_DENY, "no rule allows it");
 	else if (rule->public.action == POLICY_ACTION_HIDE)
-		settle(decision, POLICY_HIDE, "a rule hides it");
+		settle(decision, POLICY_HIDE,
+		       above ? "a rule hides a directory that it is in" : "a rule hides it");
 	else if (request->op == POLICY_LOOKUP)
 		settle(decision, POLICY_ALLOW, "no rule hides it");
 	else if (rule->public.action == POLICY_ACTION_ASK)

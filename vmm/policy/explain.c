@@ -181,6 +181,17 @@ static void write_line(const struct policy_request *request, struct policy_expla
 		 policy_class_word(request->class), policy_action_word(action), quoted);
 }
 
+/* And not only through a directory that the path is in. */
+static bool hides_itself(const struct policy *policy, const struct policy_request *request)
+{
+	struct policy_request own = *request;
+	struct policy_decision decision;
+
+	own.root = 0;
+	policy_decide(policy, &own, &decision);
+	return decision.verdict == POLICY_HIDE;
+}
+
 int policy_explain(const struct policy *policy, const struct policy_request *request,
 		   struct policy_explanation *explanation)
 {
@@ -192,6 +203,9 @@ int policy_explain(const struct policy *policy, const struct policy_request *req
 	    (!request->object || request->length == 0 || request->length > POLICY_OBJECT_MAX))
 		return 0;
 	explanation->above = explanation->decision.rule;
+	/* No line about the path itself would help. */
+	if (explanation->decision.verdict == POLICY_HIDE && !hides_itself(policy, request))
+		return 0;
 	find_nearest(&policy->class[request->class], request, explanation);
 	write_line(request, explanation);
 	if (request->class == POLICY_FILE)

@@ -87,6 +87,20 @@ int glob_tree_finish(struct glob_tree *tree);
 uint32_t glob_tree_match(const struct glob_tree *tree, const char *path, size_t length);
 
 /*
+ * As glob_tree_match(), with the directories on the way looked at in the same walk: the walk ends
+ * at the first one longer than root bytes whose lowest value stop() is true for. The
+ * value there or of the whole path; *matched is how many bytes of the path it is the value of.
+ */
+struct glob_above {
+	size_t root;
+	bool (*stop)(const void *arg, uint32_t value); /* asked once for equal values in a row */
+	const void *arg;
+};
+
+uint32_t glob_tree_match_above(const struct glob_tree *tree, const char *path, size_t length,
+			       const struct glob_above *above, size_t *matched);
+
+/*
  * Whether the set can't tell apart what is beneath two folders: for every name, the lowest value
  * that matches it beneath one is, put through same(), as good as beneath the other. Errs on the
  * side of telling apart.

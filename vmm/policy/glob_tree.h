@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trie behind vmm/policy/glob.h, for the files that walk it. */
+/* The trie behind vmm/policy/glob.h, for the files that build and walk it. */
 #ifndef CORDON_POLICY_GLOB_TREE_H
 #define CORDON_POLICY_GLOB_TREE_H
+
+#include <string.h>
 
 #include "vmm/policy/glob.h"
 
@@ -29,6 +31,64 @@ struct glob_tree {
 	struct glob_slot *slot; /* open addressing: literals, then wild ones by beginning or end */
 	uint32_t slots;
 };
+
+/* --- the table of children: a hash finds them by parent, kind and bytes -------------------------
+ */
+
+#define GLOB_FNV_START 0xcbf29ce484222325ull
+#define GLOB_FNV_PRIME 0x100000001b3ull
+
+#define GLOB_WHERE_LITERAL 0u
+#define GLOB_WHERE_PREFIX  0x100u /* and its length */
+#define GLOB_WHERE_SUFFIX  0x200u
+
+static inline uint64_t glob_hash(const char *bytes, size_t length)
+{
+	uint64_t hash = GLOB_FNV_START;
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		hash = (hash ^ (uint8_t)bytes[i]) * GLOB_FNV_PRIME;
+	return hash;
+}
+
+static inline bool glob_same_bytes(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+	return a_length == b_length && memcmp(a, b, a_length) == 0;
+}
+
+/* where tells literals, prefixes and suffixes of some length apart. */
+static inline uint32_t glob_slot_of(const struct glob_tree *tree, uint32_t parent, uint32_t where,
+				    uint64_t hash)
+{
+	hash ^= ((uint64_t)parent << 20 | where) * 0x9e3779b97f4a7c15ull;
+	hash *= 0xff51afd7ed558ccdull;
+	return (uint32_t)(hash >> 32) & (tree->slots - 1);
+}
+
+/* The child that takes just this name, or 0. */
+static inline uint32_t glob_find_literal(const struct glob_tree *tree, uint32_t parent,
+					 const char *name, size_t length, uint64_t hash)
+{
+	uint32_t slot = glob_slot_of(tree, parent, GLOB_WHERE_LITERAL, hash), id;
+	const struct glob_node *node;
+
+	for (; (id = tree->slot[slot].node); slot = (slot + 1) & (tree->slots - 1)) {
+		node = &tree->node[id];
+		if (node->parent == parent && tree->slot[slot].where == GLOB_WHERE_LITERAL &&
+		    glob_same_bytes(node->edge->prefix, node->edge->prefix_length, name, length))
+			return id;
+	}
+	return 0;
+}
+
+static inline uint32_t glob_lower(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* --- walking: glob_walk.c ----------------------------------------------------------------------
+ */
 
 /* The nodes that a path can be at. */
 struct glob_walk {

@@ -9,13 +9,16 @@
 
 #include "vmm/base/log.h"
 #include "vmm/policy/audit.h"
+#include "vmm/policy/in_force.h"
 
 struct guard {
-	pthread_rwlock_t lock; /* of policy: held while one is used */
-	struct policy *policy;
-	struct policy *first; /* whose shares are there; may be the same */
+	struct in_force force;
+	struct held_policy first; /* whose shares are there */
 	struct audit *audit;
 	atomic_bool warned;
+	/* Held while a policy is replaced: what is to be logged lets that go first. */
+	pthread_mutex_t gate;
+	atomic_bool replacing;
 };
 
 int guard_create(struct guard **guard, struct policy *policy, struct audit *audit)
@@ -28,8 +31,9 @@ int guard_create(struct guard **guard, struct policy *policy, struct audit *audi
 		audit_close(audit);
 		return -ENOMEM;
 	}
-	pthread_rwlock_init(&made->lock, NULL);
-	made->policy = made->first = policy;
+	pthread_mutex_init(&made->gate, NULL);
+	in_force_begin(&made->force, policy);
+	made->first = in_force_hold(&made->force);
 	made->audit = audit;
 	return 0;
 }
@@ -39,31 +43,43 @@ void guard_destroy(struct guard *guard)
 	if (!guard)
 		return;
 	audit_close(guard->audit);
-	if (guard->first != guard->policy)
-		policy_free(guard->first);
-	policy_free(guard->policy);
-	pthread_rwlock_destroy(&guard->lock);
+	in_force_end(&guard->force);
+	pthread_mutex_destroy(&guard->gate);
 	free(guard);
 }
 
 enum policy_verdict guard_decide(struct guard *guard, const struct policy_request *request,
 				 struct policy_decision *decision)
 {
+	struct held_policy held = in_force_hold(&guard->force);
 	struct policy_decision own;
 
 	if (!decision)
 		decision = &own;
-	pthread_rwlock_rdlock(&guard->lock);
-	policy_decide(guard->policy, request, decision);
-	pthread_rwlock_unlock(&guard->lock);
+	policy_decide(held.policy, request, decision);
+	in_force_release(&guard->force, held);
 	decision->rule = NULL;
 	return decision->verdict;
 }
 
-/* The log can't be written: fail closed where the policy says so, else say it once and go on. */
-static void not_logged(struct guard *guard, int code, struct policy_decision *decision)
+/*
+ * Before a line for the log: a policy that is being set goes first. The mutex of the log is not
+ * fair, so that many lines could hold up that policy's without end; behind the gate there is at
+ * most one a thread.
+ */
+static void pass_gate(struct guard *guard)
 {
-	bool required = policy_audit_required(guard->policy);
+	if (!atomic_load_explicit(&guard->replacing, memory_order_relaxed))
+		return;
+	pthread_mutex_lock(&guard->gate);
+	pthread_mutex_unlock(&guard->gate);
+}
+
+/* The log can't be written: fail closed where the policy says so, else say it once and go on. */
+static void not_logged(struct guard *guard, int code, const struct policy *policy,
+		       struct policy_decision *decision)
+{
+	bool required = policy_audit_required(policy);
 
 	if (!atomic_exchange(&guard->warned, true))
 		log_warning("audit log %s: %s: %s", audit_path(guard->audit), strerror(code),
@@ -76,28 +92,43 @@ static void not_logged(struct guard *guard, int code, struct policy_decision *de
 	decision->reason = "the audit log can't be written";
 }
 
+/* As audit_decision(); how it turns out for the decision. -ESTALE: to be decided anew. */
+static int log_decision(struct guard *guard, const struct policy_request *request,
+			const struct held_policy *held, const char *file, uint64_t number,
+			struct policy_decision *decision)
+{
+	int ret = audit_decision(guard->audit, request, decision, file, number);
+
+	if (ret < 0 && ret != -ESTALE)
+		not_logged(guard, -ret, held->policy, decision);
+	else if (ret == 0)
+		atomic_store_explicit(&guard->warned, false, memory_order_relaxed);
+	return ret;
+}
+
 static enum policy_verdict check(struct guard *guard, const struct policy_request *request,
 				 enum policy_verdict answer, const char *reason,
 				 struct policy_decision *decision)
 {
-	const char *file;
+	struct held_policy held;
 	int ret = 0;
 
-	/* One lock for both: a decision is never logged behind a policy that did not make it. */
-	pthread_rwlock_rdlock(&guard->lock);
-	policy_decide(guard->policy, request, decision);
-	if (decision->verdict == POLICY_ASK) {
-		decision->verdict = answer;
-		decision->reason = reason;
-	}
-	file = decision->rule ? decision->rule->file : NULL;
-	if (guard->audit)
-		ret = audit_decision(guard->audit, request, decision, file);
-	if (ret < 0)
-		not_logged(guard, -ret, decision);
-	else if (guard->audit)
-		atomic_store(&guard->warned, false);
-	pthread_rwlock_unlock(&guard->lock);
+	/* Another time only if the policy was replaced meanwhile: the log has a decision before
+	 * or behind that, according to which policy made it. */
+	do {
+		pass_gate(guard);
+		held = in_force_hold(&guard->force);
+		policy_decide(held.policy, request, decision);
+		if (decision->verdict == POLICY_ASK) {
+			decision->verdict = answer;
+			decision->reason = reason;
+		}
+		if (guard->audit)
+			ret = log_decision(guard, request, &held,
+					   decision->rule ? decision->rule->file : NULL,
+					   held.number, decision);
+		in_force_release(&guard->force, held);
+	} while (ret == -ESTALE);
 	decision->rule = NULL;
 	return decision->verdict;
 }
@@ -110,13 +141,14 @@ enum policy_verdict guard_grant(struct guard *guard, const struct policy_request
 		.where = POLICY_HOST,
 		.reason = "the command line says so",
 	};
-	int ret;
+	struct held_policy held;
 
-	pthread_rwlock_rdlock(&guard->lock);
-	ret = guard->audit ? audit_decision(guard->audit, request, &decision, by) : 0;
-	if (ret < 0)
-		not_logged(guard, -ret, &decision);
-	pthread_rwlock_unlock(&guard->lock);
+	if (!guard->audit)
+		return decision.verdict;
+	pass_gate(guard);
+	held = in_force_hold(&guard->force);
+	log_decision(guard, request, &held, by, AUDIT_ANY_POLICY, &decision);
+	in_force_release(&guard->force, held);
 	return decision.verdict;
 }
 
@@ -140,36 +172,47 @@ enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_r
 enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note)
 {
 	struct policy_decision decision = {.verdict = POLICY_ALLOW};
-	int ret = guard->audit ? audit_note(guard->audit, note) : 0;
+	struct held_policy held;
+	int ret;
 
+	if (!guard->audit)
+		return decision.verdict;
+	pass_gate(guard);
+	ret = audit_note(guard->audit, note);
 	if (ret < 0) {
-		pthread_rwlock_rdlock(&guard->lock);
-		not_logged(guard, -ret, &decision);
-		pthread_rwlock_unlock(&guard->lock);
+		held = in_force_hold(&guard->force);
+		not_logged(guard, -ret, held.policy, &decision);
+		in_force_release(&guard->force, held);
 	}
 	return decision.verdict;
 }
 
-void guard_replace(struct guard *guard, struct policy *policy, const char *by)
+int guard_replace(struct guard *guard, struct policy *policy, const char *by)
 {
-	struct guard_note note = {
+	const struct guard_note note = {
 		.class = POLICY_CLASSES,
 		.what = "policy-set",
 		.object = policy_name(policy),
 		.detail = by,
 	};
-	struct policy *old;
+	uint64_t number;
+	int slot;
 
-	pthread_rwlock_wrlock(&guard->lock);
-	old = guard->policy;
-	guard->policy = policy;
-	/* Before any decision of the new one. */
-	if (guard->audit && audit_note(guard->audit, &note) < 0)
+	pthread_mutex_lock(&guard->gate);
+	atomic_store_explicit(&guard->replacing, true, memory_order_relaxed);
+	number = in_force_number(&guard->force) + 1;
+	slot = in_force_prepare(&guard->force);
+	/* Before any decision of the new one; none of the old one is logged behind it. */
+	if (slot >= 0 && guard->audit && audit_policy_set(guard->audit, &note, number) < 0)
 		log_warning("audit log %s: that the policy was set could not be logged",
 			    audit_path(guard->audit));
-	pthread_rwlock_unlock(&guard->lock);
-	if (old != guard->first)
-		policy_free(old);
+	if (slot >= 0)
+		in_force_set(&guard->force, slot, policy, number);
+	else
+		policy_free(policy);
+	atomic_store_explicit(&guard->replacing, false, memory_order_relaxed);
+	pthread_mutex_unlock(&guard->gate);
+	return slot < 0 ? slot : 0;
 }
 
 void guard_each_share(struct guard *guard,
@@ -177,16 +220,22 @@ void guard_each_share(struct guard *guard,
 {
 	size_t i;
 
-	for (i = 0; i < policy_share_count(guard->first); i++)
-		each(arg, policy_share(guard->first, i));
+	for (i = 0; i < policy_share_count(guard->first.policy); i++)
+		each(arg, policy_share(guard->first.policy, i));
 }
 
 void guard_with_policy(struct guard *guard, void (*with)(void *arg, const struct policy *policy),
 		       void *arg)
 {
-	pthread_rwlock_rdlock(&guard->lock);
-	with(arg, guard->policy);
-	pthread_rwlock_unlock(&guard->lock);
+	struct held_policy held = in_force_hold(&guard->force);
+
+	with(arg, held.policy);
+	in_force_release(&guard->force, held);
+}
+
+uint64_t guard_uses(const struct guard *guard)
+{
+	return in_force_uses(&guard->force);
 }
 
 const char *guard_audit_path(const struct guard *guard)

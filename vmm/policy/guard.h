@@ -2,7 +2,8 @@
 /*
  * A sandbox's guard: its current policy, which may be replaced while the sandbox runs, and its
  * audit log. Everything that decides for a guest asks a guard; all functions may be called from any
- * thread. None waits for anything but the disk that the log is on.
+ * thread. None waits for anything but the disk that the log is on: a decision holds no lock, and a
+ * policy is replaced while others still decide by the old one.
  */
 #ifndef CORDON_POLICY_GUARD_H
 #define CORDON_POLICY_GUARD_H
@@ -69,10 +70,11 @@ enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_r
 enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note);
 
 /*
- * Replaces the policy, which is taken; effective for the next decision, and logged. Never fails.
- * by: who did it ("uid 1000"), for the log.
+ * Replaces the policy, which is taken (also on failure); effective for the next decision, and
+ * logged before any of its decisions and behind all of the old one's, which is freed once nothing
+ * uses it. by: who did it ("uid 1000"), for the log. 0; -EBUSY: too many old policies are in use.
  */
-void guard_replace(struct guard *guard, struct policy *policy, const char *by);
+int guard_replace(struct guard *guard, struct policy *policy, const char *by);
 
 /*
  * The shares of the policy that the guard was made with stay what they are: a policy that replaces
@@ -82,10 +84,12 @@ void guard_replace(struct guard *guard, struct policy *policy, const char *by);
 void guard_each_share(struct guard *guard,
 		      void (*each)(void *arg, const struct policy_share *share), void *arg);
 
-/* Calls with() with the current policy, which stays until that returns. with must not call guard.
- */
+/* Calls with() with the current policy, which stays until that returns. */
 void guard_with_policy(struct guard *guard, void (*with)(void *arg, const struct policy *policy),
 		       void *arg);
+
+/* How often the policy in force has been used since it was set: decisions, above all. */
+uint64_t guard_uses(const struct guard *guard);
 
 /* Where the log is; NULL: there is none. Stays as long as the guard. */
 const char *guard_audit_path(const struct guard *guard);

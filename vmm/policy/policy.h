@@ -84,6 +84,8 @@ struct policy_net {
 	bool host;	     /* the host's own loopback, which the guest calls "host" */
 };
 
+#define POLICY_ROOT_FIND SIZE_MAX
+
 /* One question. Fields that the class does not have are zero. */
 struct policy_request {
 	enum policy_class class;
@@ -106,6 +108,13 @@ struct policy_request {
 	const char *other;
 	size_t other_length;
 	bool folder;
+	/*
+	 * Files: how many bytes of object (and other) are the share's root; 1 for "/". What is in a
+	 * hidden directory beneath that root is hidden, even where a rule is about itself: one walk
+	 * decides all. 0: only the path itself is looked at. POLICY_ROOT_FIND: the longest of the
+	 * policy's own shares that it is in, else "/".
+	 */
+	size_t root;
 	/*
 	 * The object is in the root file system, not in a share: where no rule matches it may be
 	 * read. (No effect on POLICY_WRITE and the like: the layer above it takes those.)
