@@ -7,8 +7,18 @@
 
 void bucket_init(struct bucket *bucket, uint64_t rate, uint64_t now_ns)
 {
-	rate = min_u64(rate, BUCKET_RATE_MAX);
-	*bucket = (struct bucket){.rate = rate, .tokens = (int64_t)rate, .counted_ns = now_ns};
+	bucket_init_burst(bucket, rate, rate, now_ns);
+}
+
+void bucket_init_burst(struct bucket *bucket, uint64_t rate, uint64_t burst, uint64_t now_ns)
+{
+	burst = min_u64(burst, BUCKET_RATE_MAX);
+	*bucket = (struct bucket){
+		.rate = min_u64(rate, BUCKET_RATE_MAX),
+		.burst = burst,
+		.tokens = (int64_t)burst,
+		.counted_ns = now_ns,
+	};
 }
 
 /* Less than a token's time is not forgotten: it counts the next time. */
@@ -21,8 +31,8 @@ static void count(struct bucket *bucket, uint64_t now_ns)
 	if (earned == 0)
 		return;
 	bucket->counted_ns = now_ns;
-	if (earned >= (uint64_t)((int64_t)bucket->rate - bucket->tokens))
-		bucket->tokens = (int64_t)bucket->rate;
+	if (earned >= (uint64_t)((int64_t)bucket->burst - bucket->tokens))
+		bucket->tokens = (int64_t)bucket->burst;
 	else
 		bucket->tokens += (int64_t)earned;
 }
