@@ -130,12 +130,10 @@ static double measure_deep(const struct policy *policy, unsigned long decisions,
 /* Guard and log: what an open costs that is allowed. The rate does not count here. */
 static double measure_logged(struct policy *policy, unsigned long decisions)
 {
-	char path[] = "/tmp/cordon-bench-XXXXXX";
-	int fd = mkstemp(path);
+	char folder[] = "/tmp/cordon-bench-XXXXXX", path[64], denials[80];
 	const struct audit_config config = {
 		.path = path,
-		.rate = 1000000,
-		.burst = 10000000,
+		.budget = {{1 << 30, 1 << 30}},
 		.files = 1,
 	};
 	struct policy_request request = {.class = POLICY_FILE, .op = POLICY_WRITE};
@@ -145,8 +143,11 @@ static double measure_logged(struct policy *policy, unsigned long decisions)
 	struct err err;
 	double began;
 
-	if (fd < 0 || audit_open(&audit, &config, &err) < 0 ||
-	    guard_create(&guard, policy, audit) < 0)
+	if (!mkdtemp(folder))
+		abort();
+	snprintf(path, sizeof(path), "%s/log", folder);
+	snprintf(denials, sizeof(denials), "%s.denials", path);
+	if (audit_open(&audit, &config, &err) < 0 || guard_create(&guard, policy, audit) < 0)
 		abort();
 	request.object = paths[0];
 	request.length = strlen(paths[0]);
@@ -155,8 +156,9 @@ static double measure_logged(struct policy *policy, unsigned long decisions)
 		guard_check(guard, &request, NULL);
 	began = now() - began;
 	guard_destroy(guard);
-	close(fd);
 	unlink(path);
+	unlink(denials);
+	rmdir(folder);
 	return began / (double)decisions;
 }
 

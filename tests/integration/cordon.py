@@ -2,6 +2,7 @@
 """What integration tests share: run build/cordon as a user would and see all that came of it."""
 import ctypes
 import fcntl
+import json
 import os
 import pty
 import select
@@ -327,6 +328,15 @@ def as_nobody():
     need_root()
     need_program("setpriv")
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
+
+
+def audit_log(path):
+    """All entries of an audit log, of both its files, in the order of their numbers."""
+    entries = []
+    for name in (path, path + ".denials"):
+        with open(name, encoding="utf-8") as file:
+            entries += [json.loads(line) for line in file]
+    return sorted(entries, key=lambda entry: entry["seq"])
 
 
 def scratch(name, data=b"", mode=0o644):

@@ -34,8 +34,7 @@ def script(text, rules=RULES, **task):
         with open(environment["policy"], "w", encoding="utf-8") as file:
             file.write(rules)
         result = in_world(["bash", "-c", PROLOGUE + text], environment, **task)
-        with open(environment["audit"], encoding="utf-8") as file:
-            result["audit"] = [json.loads(line) for line in file]
+        result["audit"] = cordon.audit_log(environment["audit"])
     assert result["status"] == 0, result
     return result
 

@@ -45,8 +45,7 @@ def world(command, rules=RULES, options=(), stdin=None, env=None, **task):
         if stdin:
             task["stdin"] = stdin
         result = in_world(task.pop("argv"), env, **task)
-        with open(audit, encoding="utf-8") as file:
-            result["audit"] = [json.loads(line) for line in file]
+        result["audit"] = cordon.audit_log(audit)
     return result
 
 
@@ -190,8 +189,7 @@ def test_an_operator_decides():
         with open(environment["policy"], "w", encoding="utf-8") as file:
             file.write(ASKS)
         result = in_world(["bash", "-c", OPERATOR], environment)
-        with open(environment["audit"], encoding="utf-8") as file:
-            audit = [json.loads(line) for line in file]
+        audit = cordon.audit_log(environment["audit"])
     assert result["status"] == 0, result
     probes, before, after, shown, errors = result["stdout"].split("\n\n")
     assert probes.splitlines() == [

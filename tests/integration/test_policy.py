@@ -102,32 +102,45 @@ def test_policy_run_logs_learns_and_replays():
     result = run("sh", "-c", script, options=["--policy", p, "--audit", log])
     assert result.stdout == b"a\na\nb\n" and result.status == 0, result
     assert sorted(os.listdir(work("top"))) == ["a", "n", "secret"], os.listdir(work("top"))
-    with open(log, encoding="utf-8") as file:
-        entries = [json.loads(line) for line in file]
+    entries = cordon.audit_log(log)
     assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
-    assert entries[0]["event"] == "open" and entries[-1]["event"] == "close"
+    assert entries[1]["event"] == "open" and entries[-1]["event"] == "close"
     seen = {(entry.get("op"), entry.get("object"), entry.get("verdict")): entry for entry in entries}
     assert seen["write", "/w/a", "deny"]["rule"] == f"{p}:4", seen.keys()
     assert seen["create", "/w/n", "allow"]["rule"] == f"{p}:5", seen.keys()
     assert seen["rename", "/w/a", "deny"]["other"] == "/w/c", seen.keys()
     assert ("remove", "/w/b", "allow") in seen, seen.keys()
+    # What was hidden is there, too: it was looked up, and left out of a listing.
+    assert {entry["object"] for entry in entries if entry.get("verdict") == "hide"} == {"/w/secret"}, entries
+    with open(log, encoding="utf-8") as file:
+        allowed = file.read()
+    assert '"allow"' in allowed and '"deny"' not in allowed and '"hide"' not in allowed, allowed
 
     assert b"are whole" in call("audit", "--verify", log).expect(0, None, b"").stdout
     denied = call("audit", log, "--verdict", "deny").expect(0).stdout.splitlines()
     assert denied and all(b" deny " in line for line in denied), denied
-    assert call("audit", log, "--json").expect(0).stdout == open(log, "rb").read()
+    printed = call("audit", log, "--json").expect(0).stdout.decode().splitlines()
+    assert [json.loads(line) for line in printed] == entries, printed
     learned = call("policy", "learn", log).expect(0).stdout.decode()
     assert "file write /w/n\n" in learned and "/w/**" not in learned, learned
+    assert "/w/secret\n" not in learned, learned
     same = call("policy", "replay", log, p).expect(0).stdout
     assert same.startswith(b"0 of "), same
     wider = call("policy", "replay", log, shared("file write /w/**\n")).expect(1).stdout.decode()
     assert "file write /w/a: deny -> allow" in wider, wider
 
-    lines = open(log, encoding="utf-8").readlines()
-    write("cut", "".join(lines[:2] + lines[3:]))
-    call("audit", "--verify", work("cut")).expect_error("line 3 is missing")
-    write("changed", "".join(lines).replace('"deny"', '"allow"', 1))
+    with open(log, encoding="utf-8") as file:
+        lines = file.readlines()
+    with open(log + ".denials", encoding="utf-8") as file:
+        denials = file.read()
+    write("cut", "".join(lines[:1] + lines[2:]))
+    write("cut.denials", denials)
+    call("audit", "--verify", work("cut")).expect_error(f"line {json.loads(lines[1])['seq']} is missing")
+    write("changed", "".join(lines))
+    write("changed.denials", denials.replace('"deny"', '"allow"', 1))
     call("audit", "--verify", work("changed")).expect_error("was changed")
+    write("alone", "".join(lines))
+    call("audit", "--verify", work("alone")).expect_error("missing")
 
 
 @limit(600)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Published ports over vsock, without a network; and ports of sandboxes that are copied."""
-import json
 import os
 import signal
 import socket
@@ -92,8 +91,7 @@ def test_sockets():
 
 def check_audit(log, path, direct, nobody, length):
     """Each connection has a line when it begins, that says who, and one when it ends, with its bytes."""
-    with open(log, encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
+    lines = cordon.audit_log(log)
     who = f" by uid {os.getuid()}, process {os.getpid()}"
     began = {line["detail"].removesuffix(who): line["object"] for line in lines
              if line.get("event") == "publish-vsock"}

@@ -99,7 +99,10 @@ static struct audit *open_log(char folder[64])
 {
 	static char path[96];
 	const struct audit_config config = {
-		.path = path, .file_bytes = 1ull << 30, .rate = 1000000, .burst = 1000000};
+		.path = path,
+		.file_bytes = 1ull << 30,
+		.budget = {{1 << 30, 1 << 30}, {1 << 30, 1 << 30}},
+	};
 	struct audit *audit;
 
 	strcpy(folder, "/tmp/cordon-guard-XXXXXX");

@@ -5,16 +5,14 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/cli/audit_merge.h"
 #include "vmm/cli/policy_remote.h"
 #include "vmm/control/registry.h"
-#include "vmm/policy/audit.h"
 
 #define FOLLOW_MS 500 /* how often to look whether the sandbox still runs */
 
@@ -25,8 +23,6 @@ static int read_line(const char *path, const char *line, size_t length, audit_ea
 	json_t *entry;
 	int ret;
 
-	if (length > AUDIT_LINE_MAX)
-		return err_set(err, EBADMSG, "%s: a line is longer than any of an audit log", path);
 	entry = json_loadb(line, length, JSON_REJECT_DUPLICATES, &why);
 	if (!json_is_object(entry)) {
 		json_decref(entry);
@@ -38,68 +34,44 @@ static int read_line(const char *path, const char *line, size_t length, audit_ea
 	return ret;
 }
 
-/* All whole lines that are there; one that is just being written is left for the next time. */
-static int read_lines(FILE *file, const char *path, audit_each each, void *arg, struct err *err)
+/* All whole lines that are there. */
+static int read_lines(struct audit_merge *merge, audit_each each, void *arg, struct err *err)
 {
-	char *line = NULL;
-	size_t room = 0;
-	ssize_t n;
-	int ret = 0;
+	enum audit_part part;
+	const char *line;
+	size_t length;
+	int ret;
 
-	clearerr(file);
-	while (ret == 0 && (n = getline(&line, &room, file)) > 0) {
-		if (line[n - 1] != '\n') {
-			fseek(file, -(long)n, SEEK_CUR);
+	while ((ret = audit_merge_next(merge, &part, &line, &length, err)) > 0) {
+		ret = read_line(merge->base, line, length, each, arg, err);
+		if (ret != 0)
 			break;
-		}
-		ret = read_line(path, line, (size_t)n - 1, each, arg, err);
 	}
-	free(line);
 	return ret;
 }
 
-static FILE *open_log(const char *path, unsigned number)
-{
-	char name[PATH_MAX + 16];
-
-	audit_file(name, sizeof(name), path, number);
-	return fopen(name, "re");
-}
-
-/* Whether path is another file now than the one that is open: the log went on in a new one. */
-static bool was_rotated(FILE *file, const char *path)
-{
-	struct stat open_one, current;
-
-	return fstat(fileno(file), &open_one) == 0 && stat(path, &current) == 0 &&
-	       (open_one.st_ino != current.st_ino || open_one.st_dev != current.st_dev);
-}
-
-static int follow_log(FILE **file, const char *path, const char *name, audit_each each, void *arg,
+static int follow_log(struct audit_merge *merge, const char *name, audit_each each, void *arg,
 		      struct err *err)
 {
 	struct pollfd changed = {.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), .events = POLLIN};
-	char events[4096];
+	char events[4096], path[AUDIT_PATH_MAX];
 	bool lives = true;
 	pid_t pid;
-	int ret = 0;
+	int ret = 0, i;
 
 	if (changed.fd < 0)
 		return err_sys(err, "inotify");
 	while (ret == 0 && lives) {
-		inotify_add_watch(changed.fd, path, IN_MODIFY | IN_MOVE_SELF);
+		for (i = 0; i < AUDIT_PARTS; i++) {
+			audit_file(path, merge->base, (enum audit_part)i, 0);
+			inotify_add_watch(changed.fd, path, IN_MODIFY | IN_MOVE_SELF);
+		}
 		/* Asked before the last look, so that nothing that it wrote is missed. */
 		lives = registry_find(name, &pid, NULL) == 0;
-		ret = read_lines(*file, path, each, arg, err);
+		ret = read_lines(merge, each, arg, err);
 		fflush(stdout);
-		if (ret == 0 && was_rotated(*file, path)) {
-			ret = read_lines(*file, path, each, arg, err);
-			fclose(*file);
-			*file = fopen(path, "re");
-			if (!*file)
-				break;
-		} else if (ret == 0 && lives && poll(&changed, 1, FOLLOW_MS) > 0 &&
-			   read(changed.fd, events, sizeof(events)) < 0) {
+		if (ret == 0 && lives && poll(&changed, 1, FOLLOW_MS) > 0 &&
+		    read(changed.fd, events, sizeof(events)) < 0) {
 			/* Woken is woken. */
 		}
 	}
@@ -110,28 +82,40 @@ static int follow_log(FILE **file, const char *path, const char *name, audit_eac
 int audit_log_read(const char *path, const char *follow, audit_each each, void *arg,
 		   struct err *err)
 {
-	unsigned number = 0;
-	FILE *file;
-	int ret = 0;
+	struct audit_merge merge;
+	int ret = audit_merge_open(&merge, path, err);
 
-	while (number < AUDIT_FILES_MAX && (file = open_log(path, number + 1))) {
-		fclose(file);
-		number++;
-	}
-	for (;; number--) {
-		file = open_log(path, number);
-		if (!file)
-			return err_sys(err, "audit log %s", path);
-		ret = read_lines(file, path, each, arg, err);
-		if (ret != 0 || number == 0)
-			break;
-		fclose(file);
-	}
+	if (ret == 0)
+		ret = read_lines(&merge, each, arg, err);
 	if (ret == 0 && follow)
-		ret = follow_log(&file, path, follow, each, arg, err);
-	if (file)
-		fclose(file);
+		ret = follow_log(&merge, follow, each, arg, err);
+	audit_merge_close(&merge);
 	return ret;
+}
+
+int audit_log_verify(const char *path, struct audit_check *check, struct err *err)
+{
+	struct audit_merge merge;
+	enum audit_part part;
+	struct err why;
+	const char *line;
+	size_t length;
+	int ret = audit_merge_open(&merge, path, err);
+
+	memset(check, 0, sizeof(*check));
+	if (ret < 0) {
+		audit_merge_close(&merge);
+		return ret;
+	}
+	while ((ret = audit_merge_next(&merge, &part, &line, &length, &why)) > 0) {
+		ret = audit_check_next(check, part, line, length, &why);
+		if (ret < 0)
+			break;
+	}
+	if (ret == 0)
+		ret = audit_check_end(check, &why);
+	audit_merge_close(&merge);
+	return ret < 0 ? err_set(err, -ret, "%s: %s", path, why.text) : 0;
 }
 
 int audit_log_find(const char *name, char path[PATH_MAX], struct err *err)

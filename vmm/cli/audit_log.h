@@ -7,19 +7,23 @@
 #include <limits.h>
 
 #include "vmm/cli/cli.h"
-#include "vmm/policy/policy.h"
+#include "vmm/policy/audit.h"
 
 /* One line, as it is and parsed. Not 0 ends the reading. */
 typedef int (*audit_each)(void *arg, const char *line, size_t length, const json_t *entry,
 			  struct err *err);
 
 /*
- * Reads the log at path from its oldest file on, line after line. A line that is none is an error.
- * follow: the sandbox whose log it is, or NULL; then new lines are waited for until it has ended.
- * 0, what each() returned, or -errno with a message.
+ * Reads the log at path from its oldest files on, both of its chains, line after line in the order
+ * of their numbers. A line that is none is an error. follow: the sandbox whose log it is, or NULL;
+ * then new lines are waited for until it has ended. 0, what each() returned, or -errno with a
+ * message.
  */
 int audit_log_read(const char *path, const char *follow, audit_each each, void *arg,
 		   struct err *err);
+
+/* Checks all of the log. 0, and what was found; or -EBADMSG or another -errno with a message. */
+int audit_log_verify(const char *path, struct audit_check *check, struct err *err);
 
 /* Where the log of a sandbox is; a name that has a '/' in it is a log's path itself. */
 int audit_log_find(const char *name, char path[PATH_MAX], struct err *err);

@@ -84,7 +84,8 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	(void)line;
 	(void)length;
 	audit_entry_read(&entry, json);
-	if (!entry.is_decision)
+	/* That a name was hidden is no sign that the work needs it. */
+	if (!entry.is_decision || entry.request.op == POLICY_LOOKUP)
 		return 0;
 	if (!entry.exact) {
 		lesson->left_out++;

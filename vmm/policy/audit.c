@@ -1,44 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit log's files: opening, rates, rotation. */
+/* The audit log: which line goes where, budgets, opening and closing. */
 #include "vmm/policy/audit.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/policy/audit_line.h"
+#include "vmm/policy/audit_stream.h"
 
 #define SECOND_NS 1000000000ull
 
-/* A token bucket, and what it had no token for. */
-struct bucket {
-	uint64_t tokens_ns, at; /* tokens as time: one line costs SECOND_NS / rate */
-	uint64_t left_out;
+/* Once it has run dry, a budget is used again when it has a tenth of a second's bytes. */
+#define DRY_PART 10
+
+#define HIDDEN_PLACES 256 /* a power of two */
+
+/* With lines of 330 bytes: 25,000 operations at once and 1,600 a second, 12,000 denials and 100. */
+static const struct audit_budget default_budget[AUDIT_KINDS] = {
+	[AUDIT_KIND_ALLOWED] = {512 << 10, 8 << 20},
+	[AUDIT_KIND_DENIED] = {32 << 10, 4 << 20},
+	[AUDIT_KIND_HIDDEN] = {8 << 10, 1 << 20},
 };
 
-enum { BUCKET_ALLOW, BUCKET_DENY, BUCKETS };
+/* Lines with no budget: the guest does not decide how many there are. */
+#define NO_BUDGET AUDIT_KINDS
+
+/* Notes that are no operation that was allowed, with no more said about them. */
+static const struct {
+	const char *what;
+	enum audit_part part;
+	unsigned kind;
+} note_kinds[] = {
+	{"policy-set", AUDIT_DENIALS, NO_BUDGET},
+	{"ask", AUDIT_DENIALS, NO_BUDGET}, /* bounded where it is asked: questions.h */
+	{"answer", AUDIT_DENIALS, NO_BUDGET},
+	{"network-lost", AUDIT_DENIALS, NO_BUDGET}, /* once */
+	{"read-only-share", AUDIT_DENIALS, AUDIT_KIND_DENIED},
+	{"flow-refused", AUDIT_DENIALS, AUDIT_KIND_DENIED},
+};
+
+struct kind {
+	struct bucket bucket;
+	bool dry;
+	uint64_t left_out;
+};
 
 struct audit {
 	pthread_mutex_t mutex;
 	char path[PATH_MAX];
 	struct audit_config config;
-	int fd;
-	uint64_t size, sequence;
-	char hash[AUDIT_HASH + 1];
-	struct bucket bucket[BUCKETS];
-	uint64_t lost;	 /* lines that could not be written */
+	struct audit_stream stream[AUDIT_PARTS];
+	uint64_t sequence; /* of the last line of both */
+	struct kind kind[AUDIT_KINDS];
+	uint64_t refused;	    /* of those left out: what was therefore not allowed */
+	uint64_t lost[AUDIT_PARTS]; /* lines that could not be written */
+	uint64_t written;	    /* bytes, since the line was begun */
 	uint64_t policy; /* whose decisions are logged: 0 the first, then see audit_policy_set() */
 	struct audit_line line;
+	uint64_t seed;				/* a guest can't choose paths that count as one */
+	_Atomic uint64_t hidden[HIDDEN_PLACES]; /* what has been logged, and when */
 };
 
 static uint64_t monotonic(void)
@@ -49,14 +78,6 @@ static uint64_t monotonic(void)
 	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
 }
 
-void audit_file(char *path, size_t size, const char *base, unsigned number)
-{
-	if (number == 0)
-		snprintf(path, size, "%s", base);
-	else
-		snprintf(path, size, "%s.%u", base, number);
-}
-
 const char *audit_path(const struct audit *audit)
 {
 	return audit->path;
@@ -64,179 +85,158 @@ const char *audit_path(const struct audit *audit)
 
 /* --- writing lines ---------------------------------------------------------------------------- */
 
-/*
- * Writes the line that is in audit->line. What a full disk took of it is taken back, so that the
- * next line begins where it should.
- */
-static int write_line(struct audit *audit)
+/* Writes the line that is in audit->line. */
+static int write_line(struct audit *audit, enum audit_part part)
 {
-	char hash[AUDIT_HASH + 1];
-	int ret;
+	int ret = audit_stream_write(&audit->stream[part], &audit->line, audit->sequence + 1);
 
-	if (audit->line.full)
-		return -EMSGSIZE;
-	memcpy(hash, audit->hash, sizeof(hash));
-	audit_line_end(&audit->line, hash);
-	ret = fd_write_full(audit->fd, audit->line.text, audit->line.length);
-	if (ret < 0) {
-		if (ftruncate(audit->fd, (off_t)audit->size) < 0) {
-			/* Verification will show the broken line. */
-		}
+	if (ret < 0)
 		return ret;
-	}
-	memcpy(audit->hash, hash, sizeof(hash));
-	audit->size += audit->line.length;
 	audit->sequence++;
+	audit->written += audit->line.length;
 	return 0;
 }
 
-static void begin_event(struct audit *audit, const char *event)
+static void begin_event(struct audit *audit, enum audit_part part, const char *event)
 {
-	audit_line_begin(&audit->line, audit->sequence + 1);
-	audit_line_word(&audit->line, "event", event);
-}
-
-static int open_file(const char *path, int *fd, struct err *err)
-{
-	struct stat status;
-
-	*fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-	if (*fd < 0)
-		return err_sys(err, "audit log %s", path);
-	if (fstat(*fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-		fd_close(fd);
-		return err_set(err, EINVAL, "audit log %s: not a plain file", path);
-	}
-	if (flock(*fd, LOCK_EX | LOCK_NB) < 0) {
-		fd_close(fd);
-		return err_set(err, EBUSY, "audit log %s: somebody else writes it", path);
-	}
-	return 0;
-}
-
-/*
- * The file is full: it becomes PATH.1, and so on. Where that does not work, the log goes on in the
- * same one: bounded size is not worth a line.
- */
-static void rotate(struct audit *audit)
-{
-	char from[PATH_MAX + 16], to[PATH_MAX + 16];
-	unsigned i;
-	int fd;
-
-	begin_event(audit, "rotate");
-	if (write_line(audit) < 0)
-		return;
-	fsync(audit->fd);
-	for (i = audit->config.files - 1; i > 0; i--) {
-		audit_file(from, sizeof(from), audit->path, i - 1);
-		audit_file(to, sizeof(to), audit->path, i);
-		rename(from, to);
-	}
-	if (audit->config.files == 1)
-		unlink(audit->path);
-	if (open_file(audit->path, &fd, NULL) < 0)
-		return;
-	fd_close(&audit->fd);
-	audit->fd = fd;
-	audit->size = 0;
-}
-
-/* The first line of a file that is not the first: when older ones are gone, it is the beginning. */
-static int write_continue(struct audit *audit)
-{
-	begin_event(audit, "continue");
-	audit_line_word(&audit->line, "previous", audit->hash);
-	return write_line(audit);
+	audit_stream_event(&audit->stream[part ^ 1], &audit->line, audit->sequence + 1, event);
 }
 
 /* What was left out is told before the next line. */
-static int write_gap(struct audit *audit)
+static int write_gap(struct audit *audit, enum audit_part part)
 {
-	uint64_t *allowed = &audit->bucket[BUCKET_ALLOW].left_out;
-	uint64_t *denied = &audit->bucket[BUCKET_DENY].left_out;
+	uint64_t *allowed = &audit->kind[AUDIT_KIND_ALLOWED].left_out;
+	uint64_t *denied = &audit->kind[AUDIT_KIND_DENIED].left_out;
+	uint64_t *hidden = &audit->kind[AUDIT_KIND_HIDDEN].left_out;
+	bool of_allowed = part == AUDIT_ALLOWED;
 	int ret;
 
-	if (*allowed == 0 && *denied == 0 && audit->lost == 0)
+	if (audit->lost[part] == 0 &&
+	    (of_allowed ? *allowed == 0 && audit->refused == 0 : *denied == 0 && *hidden == 0))
 		return 0;
-	begin_event(audit, "gap");
-	audit_line_number(&audit->line, "allowed", *allowed);
-	audit_line_number(&audit->line, "denied", *denied);
-	audit_line_number(&audit->line, "lost", audit->lost);
-	ret = write_line(audit);
+	audit_line_begin(&audit->line, audit->sequence + 1);
+	audit_line_word(&audit->line, "event", "gap");
+	audit_line_number(&audit->line, of_allowed ? "allowed" : "denied",
+			  of_allowed ? *allowed : *denied);
+	audit_line_number(&audit->line, of_allowed ? "refused" : "hidden",
+			  of_allowed ? audit->refused : *hidden);
+	audit_line_number(&audit->line, "lost", audit->lost[part]);
+	ret = write_line(audit, part);
+	if (ret < 0)
+		return ret;
+	audit->lost[part] = 0;
+	if (of_allowed)
+		*allowed = audit->refused = 0;
+	else
+		*denied = *hidden = 0;
+	return 0;
+}
+
+/* --- budgets ---------------------------------------------------------------------------------- */
+
+static bool has_budget(struct audit *audit, unsigned number)
+{
+	struct kind *kind = &audit->kind[number];
+	const struct bucket *bucket = &kind->bucket;
+
+	if (bucket_wait_ns(&kind->bucket, audit->config.now()) > 0)
+		kind->dry = true;
+	else if (bucket->tokens >= (int64_t)(bucket->rate / DRY_PART))
+		kind->dry = false;
+	return !kind->dry;
+}
+
+static int make_room(struct audit *audit, enum audit_part part)
+{
+	return audit_stream_room(&audit->stream[part], &audit->stream[part ^ 1], &audit->line,
+				 &audit->sequence);
+}
+
+/* Makes room for one line. 0: it may be made; -EAGAIN: it was left out; or another -errno. */
+static int begin_line(struct audit *audit, enum audit_part part, unsigned kind)
+{
+	int ret;
+
+	audit->written = 0;
+	if (kind != NO_BUDGET && !has_budget(audit, kind))
+		return -EAGAIN;
+	ret = make_room(audit, part);
 	if (ret == 0)
-		*allowed = *denied = audit->lost = 0;
+		ret = write_gap(audit, part);
+	audit_line_begin(&audit->line, audit->sequence + 1);
 	return ret;
 }
 
-/* --- rates ------------------------------------------------------------------------------------ */
-
-static bool take_token(const struct audit *audit, struct bucket *bucket)
+/* required: an operation that was to be allowed does not happen where this fails. */
+static int end_line(struct audit *audit, enum audit_part part, unsigned kind, bool required,
+		    int ret)
 {
-	uint64_t cost = SECOND_NS / audit->config.rate, now = audit->config.now();
-	uint64_t most = cost * audit->config.burst, since = now > bucket->at ? now - bucket->at : 0;
+	if (ret == 0)
+		ret = write_line(audit, part);
+	if (kind != NO_BUDGET)
+		bucket_take(&audit->kind[kind].bucket, audit->written);
+	if (ret == -EAGAIN && required && kind == AUDIT_KIND_ALLOWED)
+		audit->refused++;
+	else if (ret == -EAGAIN && kind != NO_BUDGET)
+		audit->kind[kind].left_out++;
+	else if (ret < 0)
+		audit->lost[part]++;
+	/* A denial stands, whether it is told or counted. */
+	return ret == -EAGAIN && kind != AUDIT_KIND_ALLOWED ? 0 : ret;
+}
 
-	bucket->tokens_ns = min_u64(most, bucket->tokens_ns + min_u64(since, most));
-	bucket->at = now;
-	if (bucket->tokens_ns < cost) {
-		bucket->left_out++;
-		return false;
+static int log_decision(struct audit *audit, unsigned kind, const struct policy_request *request,
+			const struct policy_decision *decision, const struct audit_origin *origin)
+{
+	enum audit_part part = kind == AUDIT_KIND_ALLOWED ? AUDIT_ALLOWED : AUDIT_DENIALS;
+	int ret = -ESTALE;
+
+	pthread_mutex_lock(&audit->mutex);
+	if (origin->policy == AUDIT_ANY_POLICY || origin->policy == audit->policy) {
+		ret = begin_line(audit, part, kind);
+		if (ret == 0)
+			audit_line_decision(&audit->line, request, decision, origin->file);
+		ret = end_line(audit, part, kind, origin->required, ret);
 	}
-	bucket->tokens_ns -= cost;
-	return true;
-}
-
-/* Makes room for one line. 1: a line may be made; 0: it was counted; -errno. */
-static int begin_line(struct audit *audit, bool denied)
-{
-	int ret;
-
-	if (!take_token(audit, &audit->bucket[denied ? BUCKET_DENY : BUCKET_ALLOW]))
-		return 0;
-	ret = write_gap(audit);
-	if (ret == 0 && audit->size >= audit->config.file_bytes)
-		rotate(audit);
-	if (ret == 0 && audit->size == 0)
-		ret = write_continue(audit);
-	audit_line_begin(&audit->line, audit->sequence + 1);
-	return ret < 0 ? ret : 1;
-}
-
-static int end_line(struct audit *audit, int ret)
-{
-	if (ret == 1)
-		ret = write_line(audit);
-	if (ret < 0)
-		audit->lost++;
 	pthread_mutex_unlock(&audit->mutex);
 	return ret;
 }
 
 int audit_decision(struct audit *audit, const struct policy_request *request,
-		   const struct policy_decision *decision, const char *file, uint64_t policy)
+		   const struct policy_decision *decision, const struct audit_origin *origin)
 {
-	int ret;
+	bool allowed = decision->verdict == POLICY_ALLOW;
 
-	pthread_mutex_lock(&audit->mutex);
-	if (policy != AUDIT_ANY_POLICY && policy != audit->policy) {
-		pthread_mutex_unlock(&audit->mutex);
-		return -ESTALE;
-	}
-	ret = begin_line(audit, decision->verdict != POLICY_ALLOW);
-	if (ret == 1)
-		audit_line_decision(&audit->line, request, decision, file);
-	return end_line(audit, ret);
+	return log_decision(audit, allowed ? AUDIT_KIND_ALLOWED : AUDIT_KIND_DENIED, request,
+			    decision, origin);
 }
 
-int audit_note(struct audit *audit, const struct guard_note *note)
+static int log_note(struct audit *audit, const struct guard_note *note, bool required)
+{
+	enum audit_part part = AUDIT_ALLOWED;
+	unsigned kind = AUDIT_KIND_ALLOWED;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(note_kinds); i++)
+		if (strcmp(note->what, note_kinds[i].what) == 0) {
+			part = note_kinds[i].part;
+			kind = note_kinds[i].kind;
+		}
+	ret = begin_line(audit, part, kind);
+	if (ret == 0)
+		audit_line_note(&audit->line, note);
+	return end_line(audit, part, kind, required, ret);
+}
+
+int audit_note(struct audit *audit, const struct guard_note *note, bool required)
 {
 	int ret;
 
 	pthread_mutex_lock(&audit->mutex);
-	ret = begin_line(audit, false);
-	if (ret == 1)
-		audit_line_note(&audit->line, note);
-	return end_line(audit, ret);
+	ret = log_note(audit, note, required);
+	pthread_mutex_unlock(&audit->mutex);
+	return ret;
 }
 
 int audit_policy_set(struct audit *audit, const struct guard_note *note, uint64_t policy)
@@ -245,113 +245,162 @@ int audit_policy_set(struct audit *audit, const struct guard_note *note, uint64_
 
 	pthread_mutex_lock(&audit->mutex);
 	audit->policy = policy;
-	ret = begin_line(audit, false);
-	if (ret == 1)
-		audit_line_note(&audit->line, note);
-	return end_line(audit, ret);
-}
-
-/* --- opening and closing -----------------------------------------------------------------------
- */
-
-/* Reads the end of a log that is there: the chain goes on where it ended. */
-static int resume(struct audit *audit, struct err *err)
-{
-	struct audit_chain chain = {.sequence = 0};
-	size_t tail, begin;
-	char *text;
-	int ret = 0;
-
-	tail = (size_t)min_u64(audit->size, AUDIT_LINE_MAX);
-	text = malloc(tail);
-	if (!text)
-		return err_set(err, ENOMEM, "out of memory");
-	if (fd_pread_full(audit->fd, text, tail, (off_t)(audit->size - tail)) != (ssize_t)tail)
-		ret = err_set(err, EIO, "audit log %s: cannot be read", audit->path);
-	for (begin = tail - 1; begin > 0 && text[begin - 1] != '\n';)
-		begin--;
-	/* A chain that has not begun takes any line that is whole. */
-	if (ret == 0 && (text[tail - 1] != '\n' ||
-			 audit_chain_next(&chain, text + begin, tail - 1 - begin, NULL) < 0))
-		ret = err_set(err, EINVAL,
-			      "%s does not end as an audit log does: give another file, or move it "
-			      "away",
-			      audit->path);
-	free(text);
-	audit->sequence = chain.sequence;
-	memcpy(audit->hash, chain.hash, sizeof(audit->hash));
+	ret = log_note(audit, note, false);
+	pthread_mutex_unlock(&audit->mutex);
 	return ret;
 }
 
+/* --- hidden names ----------------------------------------------------------------------------- */
+
+/*
+ * Whether the path has been logged in this span of AUDIT_HIDDEN_NS; else it counts as logged now. A
+ * place of the table holds one path with its span: another one that falls there is only logged
+ * once more, and what that may cost is the budget's matter.
+ */
+static bool is_known(struct audit *audit, const struct policy_request *request)
+{
+	uint64_t hash = audit->seed, before;
+	_Atomic uint64_t *place;
+	size_t i, length = min_u64(request->length, POLICY_OBJECT_MAX);
+
+	for (i = 0; i < length; i++)
+		hash = (hash ^ (uint8_t)request->object[i]) * UINT64_C(0x100000001b3);
+	place = &audit->hidden[(hash ^ hash >> 32) % HIDDEN_PLACES];
+	hash += (audit->config.now() / AUDIT_HIDDEN_NS + 1) * UINT64_C(0x9e3779b97f4a7c15);
+	before = atomic_exchange_explicit(place, hash, memory_order_relaxed);
+	return before == hash;
+}
+
+void audit_hidden(struct audit *audit, const struct policy_request *request,
+		  const struct policy_decision *decision, const struct audit_origin *origin)
+{
+	if (!is_known(audit, request))
+		log_decision(audit, AUDIT_KIND_HIDDEN, request, decision, origin);
+}
+
+/* --- opening and closing ---------------------------------------------------------------------- */
+
 static void set_config(struct audit *audit, const struct audit_config *config)
+{
+	struct audit_config *own = &audit->config;
+	unsigned i;
+
+	*own = *config;
+	if (!own->file_bytes)
+		own->file_bytes = AUDIT_FILE_BYTES;
+	if (!own->files || own->files > AUDIT_FILES_MAX)
+		own->files = AUDIT_FILES;
+	if (!own->now)
+		own->now = monotonic;
+	for (i = 0; i < AUDIT_KINDS; i++) {
+		if (!own->budget[i].rate)
+			own->budget[i] = default_budget[i];
+		bucket_init_burst(&audit->kind[i].bucket, own->budget[i].rate, own->budget[i].burst,
+				  own->now());
+	}
+	for (i = 0; i < AUDIT_PARTS; i++) {
+		audit->stream[i].base = audit->path;
+		audit->stream[i].part = (enum audit_part)i;
+		audit->stream[i].files = own->files;
+		audit->stream[i].file_bytes = own->file_bytes;
+		audit->stream[i].fd = -1;
+	}
+}
+
+/*
+ * A log has both chains. The first line of all is in that of the allowed operations, so a monitor
+ * that was killed right then has left that alone.
+ */
+static int check_pair(struct audit *audit, struct err *err)
+{
+	struct audit_stream *allowed = &audit->stream[AUDIT_ALLOWED];
+	struct audit_stream *denials = &audit->stream[AUDIT_DENIALS];
+	const struct audit_stream *here = allowed->sequence ? allowed : denials;
+	const struct audit_stream *missing = allowed->sequence ? denials : allowed;
+
+	if ((allowed->sequence == 0) == (denials->sequence == 0) || here->sequence == 1)
+		return 0;
+	/* Not made by this: it would look like a log that is empty. */
+	unlink(missing->path);
+	return err_set(
+		err, EINVAL,
+		"audit log: %s is there, but %s, which belongs to it, is missing: give another "
+		"file, or move it out of the way",
+		here->path, missing->path);
+}
+
+static int write_open(struct audit *audit, enum audit_part part)
+{
+	make_room(audit, part);
+	begin_event(audit, part, "open");
+	audit_line_word(&audit->line, "cordon", CORDON_VERSION);
+	if (audit->stream[part].torn)
+		audit_line_number(&audit->line, "torn", audit->stream[part].torn);
+	return write_line(audit, part);
+}
+
+static int open_streams(struct audit *audit, struct err *err)
+{
+	unsigned i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < AUDIT_PARTS; i++) {
+		ret = audit_stream_open(&audit->stream[i], err);
+		audit->sequence = max_u64(audit->sequence, audit->stream[i].sequence);
+	}
+	if (ret == 0)
+		ret = check_pair(audit, err);
+	for (i = 0; ret == 0 && i < AUDIT_PARTS; i++) {
+		ret = write_open(audit, (enum audit_part)i);
+		if (ret < 0)
+			err_code(err, -ret, "audit log %s", audit->stream[i].path);
+	}
+	return ret;
+}
+
+static void free_audit(struct audit *audit)
 {
 	unsigned i;
 
-	audit->config = *config;
-	if (!audit->config.file_bytes)
-		audit->config.file_bytes = AUDIT_FILE_BYTES;
-	if (!audit->config.files || audit->config.files > AUDIT_FILES_MAX)
-		audit->config.files = AUDIT_FILES;
-	if (!audit->config.rate || audit->config.rate > SECOND_NS / 1000)
-		audit->config.rate = AUDIT_RATE;
-	if (!audit->config.burst)
-		audit->config.burst = AUDIT_BURST;
-	if (!audit->config.now)
-		audit->config.now = monotonic;
-	for (i = 0; i < BUCKETS; i++)
-		audit->bucket[i] = (struct bucket){
-			.tokens_ns = SECOND_NS / audit->config.rate * audit->config.burst,
-			.at = audit->config.now(),
-		};
+	for (i = 0; i < AUDIT_PARTS; i++)
+		fd_close(&audit->stream[i].fd);
+	pthread_mutex_destroy(&audit->mutex);
+	free(audit);
 }
 
 int audit_open(struct audit **audit, const struct audit_config *config, struct err *err)
 {
 	struct audit *made = calloc(1, sizeof(*made));
-	struct stat status;
 	int ret;
 
 	*audit = NULL;
 	if (!made)
 		return err_set(err, ENOMEM, "out of memory");
-	made->fd = -1;
 	pthread_mutex_init(&made->mutex, NULL);
 	snprintf(made->path, sizeof(made->path), "%s", config->path);
-	memset(made->hash, '0', AUDIT_HASH);
 	set_config(made, config);
-	ret = open_file(made->path, &made->fd, err);
-	if (ret == 0 && fstat(made->fd, &status) < 0)
-		ret = err_sys(err, "audit log %s", made->path);
-	if (ret == 0) {
-		made->size = (uint64_t)status.st_size;
-		ret = made->size > 0 ? resume(made, err) : 0;
-	}
-	if (ret == 0) {
-		begin_event(made, "open");
-		audit_line_word(&made->line, "cordon", CORDON_VERSION);
-		ret = write_line(made);
-		if (ret < 0)
-			err_code(err, -ret, "audit log %s", made->path);
-	}
-	if (ret == 0) {
+	if (getrandom(&made->seed, sizeof(made->seed), 0) < 0)
+		made->seed = made->config.now();
+	made->config.path = made->path;
+	ret = open_streams(made, err);
+	if (ret < 0)
+		free_audit(made);
+	else
 		*audit = made;
-		return 0;
-	}
-	fd_close(&made->fd);
-	pthread_mutex_destroy(&made->mutex);
-	free(made);
 	return ret;
 }
 
 void audit_close(struct audit *audit)
 {
+	unsigned i;
+
 	if (!audit)
 		return;
-	write_gap(audit);
-	begin_event(audit, "close");
-	write_line(audit);
-	fsync(audit->fd);
-	fd_close(&audit->fd);
-	pthread_mutex_destroy(&audit->mutex);
-	free(audit);
+	for (i = 0; i < AUDIT_PARTS; i++) {
+		write_gap(audit, (enum audit_part)i);
+		begin_event(audit, (enum audit_part)i, "close");
+		write_line(audit, (enum audit_part)i);
+		fsync(audit->stream[i].fd);
+	}
+	free_audit(audit);
 }

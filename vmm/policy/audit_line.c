@@ -9,7 +9,8 @@
 
 #include "vmm/base/utf8.h"
 
-/* Of what a guest says: more of it is cut. Twice a path, escaped, fits in a line. */
+/* Of what a guest says: more of it is cut. Twice a path, as text and in hexadecimal, fits in a
+ * line. */
 #define EXECUTABLE_MAX 256
 #define DETAIL_MAX     512
 
@@ -83,33 +84,48 @@ static void put_hex(struct audit_line *line, const char *bytes, size_t length)
 	}
 }
 
+/* The next character, escaped where JSON or a terminal wants it. Its bytes, of which step are used.
+ */
+static size_t escape(const char *bytes, size_t length, char escaped[8], size_t *step)
+{
+	size_t whole = utf8_length(bytes, length);
+
+	*step = whole ? whole : 1;
+	if (whole == 0) {
+		memcpy(escaped, "\xef\xbf\xbd", 3);
+		return 3;
+	}
+	if (*bytes == '"' || *bytes == '\\') {
+		escaped[0] = '\\';
+		escaped[1] = *bytes;
+		return 2;
+	}
+	if (whole == 1 && ((uint8_t)*bytes < ' ' || *bytes == 0x7f))
+		return (size_t)snprintf(escaped, 8, "\\u%04x", (uint8_t)*bytes);
+	memcpy(escaped, bytes, whole);
+	return whole;
+}
+
 void audit_line_bytes(struct audit_line *line, const char *name, const char *bytes, size_t length)
 {
-	bool broken = false;
+	size_t at, step, part, used = 0;
+	bool inexact = false;
 	char escaped[8], also[48];
-	size_t at, step;
 
 	put_name(line, name);
 	put_text(line, "\"");
 	for (at = 0; at < length; at += step) {
-		step = utf8_length(bytes + at, length - at);
-		if (step == 0) {
-			broken = true;
-			step = 1;
-			put_text(line, "\xef\xbf\xbd");
-		} else if (bytes[at] == '"' || bytes[at] == '\\') {
-			escaped[0] = '\\';
-			escaped[1] = bytes[at];
-			put(line, escaped, 2);
-		} else if (step == 1 && ((uint8_t)bytes[at] < ' ' || bytes[at] == 0x7f)) {
-			snprintf(escaped, sizeof(escaped), "\\u%04x", (uint8_t)bytes[at]);
-			put_text(line, escaped);
-		} else {
-			put(line, bytes + at, step);
+		part = escape(bytes + at, length - at, escaped, &step);
+		inexact |= part == 3 && step == 1;
+		used += part;
+		if (used > AUDIT_TEXT_MAX) {
+			inexact = true;
+			break;
 		}
+		put(line, escaped, part);
 	}
 	put_text(line, "\"");
-	if (!broken)
+	if (!inexact)
 		return;
 	snprintf(also, sizeof(also), "%s_bytes", name);
 	put_name(line, also);

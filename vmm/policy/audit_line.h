@@ -21,10 +21,17 @@ void audit_line_word(struct audit_line *line, const char *name, const char *valu
 void audit_line_number(struct audit_line *line, const char *name, uint64_t value);
 
 /*
- * ,"name":"value" for any bytes; where they are not UTF-8, what is wrong in it becomes U+FFFD, and
- * "name_bytes" has all of it in hexadecimal.
+ * ,"name":"value" for any bytes, of which the value is at most AUDIT_TEXT_MAX bytes with its
+ * escapes. Where they are not UTF-8, what is wrong becomes U+FFFD; where that is so or the value is
+ * cut, "name_bytes" has all of it in hexadecimal. So a name costs at most four times its length and
+ * the bound, whatever its bytes are.
  */
+#define AUDIT_TEXT_MAX 4096
 void audit_line_bytes(struct audit_line *line, const char *name, const char *bytes, size_t length);
+
+/* The number in a line's beginning; 0: it is no line of an audit log. */
+#define AUDIT_HEAD_MAX 32
+uint64_t audit_head_sequence(const char *line, size_t length);
 
 void audit_line_decision(struct audit_line *line, const struct policy_request *request,
 			 const struct policy_decision *decision, const char *file);

@@ -48,6 +48,24 @@ void guard_destroy(struct guard *guard)
 	free(guard);
 }
 
+static struct audit_origin origin_of(const struct held_policy *held,
+				     const struct policy_decision *decision)
+{
+	return (struct audit_origin){
+		.file = decision->rule ? decision->rule->file : NULL,
+		.policy = held->number,
+		.required = policy_audit_required(held->policy),
+	};
+}
+
+static void log_hidden(struct guard *guard, const struct policy_request *request,
+		       const struct held_policy *held, const struct policy_decision *decision)
+{
+	const struct audit_origin origin = origin_of(held, decision);
+
+	audit_hidden(guard->audit, request, decision, &origin);
+}
+
 enum policy_verdict guard_decide(struct guard *guard, const struct policy_request *request,
 				 struct policy_decision *decision)
 {
@@ -57,6 +75,8 @@ enum policy_verdict guard_decide(struct guard *guard, const struct policy_reques
 	if (!decision)
 		decision = &own;
 	policy_decide(held.policy, request, decision);
+	if (decision->verdict == POLICY_HIDE && request->op == POLICY_LOOKUP && guard->audit)
+		log_hidden(guard, request, &held, decision);
 	in_force_release(&guard->force, held);
 	decision->rule = NULL;
 	return decision->verdict;
@@ -75,32 +95,35 @@ static void pass_gate(struct guard *guard)
 	pthread_mutex_unlock(&guard->gate);
 }
 
-/* The log can't be written: fail closed where the policy says so, else say it once and go on. */
-static void not_logged(struct guard *guard, int code, const struct policy *policy,
+/* Fail closed where the policy says so, else say it once and go on. */
+static void not_logged(struct guard *guard, int code, bool required,
 		       struct policy_decision *decision)
 {
-	bool required = policy_audit_required(policy);
+	bool rate = code == EAGAIN;
 
-	if (!atomic_exchange(&guard->warned, true))
-		log_warning("audit log %s: %s: %s", audit_path(guard->audit), strerror(code),
-			    required ? "everything is denied until it can be written again"
-				     : "what is not logged is counted");
-	if (!required)
+	if ((!rate || required) && !atomic_exchange(&guard->warned, true))
+		log_warning("audit log %s: %s: %s", audit_path(guard->audit),
+			    rate ? "the guest does more than the log takes" : strerror(code),
+			    rate       ? "what can't be logged is denied"
+			    : required ? "everything is denied until it can be written again"
+				       : "what is not logged is counted");
+	/* What is hidden stays hidden. */
+	if (!required || decision->verdict != POLICY_ALLOW)
 		return;
 	decision->verdict = POLICY_DENY;
 	decision->line = 0;
-	decision->reason = "the audit log can't be written";
+	decision->reason = rate ? "more than the audit log takes, and it is required"
+				: "the audit log can't be written";
 }
 
 /* As audit_decision(); how it turns out for the decision. -ESTALE: to be decided anew. */
 static int log_decision(struct guard *guard, const struct policy_request *request,
-			const struct held_policy *held, const char *file, uint64_t number,
-			struct policy_decision *decision)
+			const struct audit_origin *origin, struct policy_decision *decision)
 {
-	int ret = audit_decision(guard->audit, request, decision, file, number);
+	int ret = audit_decision(guard->audit, request, decision, origin);
 
 	if (ret < 0 && ret != -ESTALE)
-		not_logged(guard, -ret, held->policy, decision);
+		not_logged(guard, -ret, origin->required, decision);
 	else if (ret == 0)
 		atomic_store_explicit(&guard->warned, false, memory_order_relaxed);
 	return ret;
@@ -110,6 +133,7 @@ static enum policy_verdict check(struct guard *guard, const struct policy_reques
 				 enum policy_verdict answer, const char *reason,
 				 struct policy_decision *decision)
 {
+	struct audit_origin origin;
 	struct held_policy held;
 	int ret = 0;
 
@@ -123,14 +147,22 @@ static enum policy_verdict check(struct guard *guard, const struct policy_reques
 			decision->verdict = answer;
 			decision->reason = reason;
 		}
+		origin = origin_of(&held, decision);
 		if (guard->audit)
-			ret = log_decision(guard, request, &held,
-					   decision->rule ? decision->rule->file : NULL,
-					   held.number, decision);
+			ret = log_decision(guard, request, &origin, decision);
 		in_force_release(&guard->force, held);
 	} while (ret == -ESTALE);
 	decision->rule = NULL;
 	return decision->verdict;
+}
+
+static bool is_required(struct guard *guard)
+{
+	struct held_policy held = in_force_hold(&guard->force);
+	bool required = policy_audit_required(held.policy);
+
+	in_force_release(&guard->force, held);
+	return required;
 }
 
 enum policy_verdict guard_grant(struct guard *guard, const struct policy_request *request,
@@ -141,14 +173,13 @@ enum policy_verdict guard_grant(struct guard *guard, const struct policy_request
 		.where = POLICY_HOST,
 		.reason = "the command line says so",
 	};
-	struct held_policy held;
+	struct audit_origin origin = {.file = by, .policy = AUDIT_ANY_POLICY};
 
 	if (!guard->audit)
 		return decision.verdict;
 	pass_gate(guard);
-	held = in_force_hold(&guard->force);
-	log_decision(guard, request, &held, by, AUDIT_ANY_POLICY, &decision);
-	in_force_release(&guard->force, held);
+	origin.required = is_required(guard);
+	log_decision(guard, request, &origin, &decision);
 	return decision.verdict;
 }
 
@@ -172,18 +203,16 @@ enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_r
 enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note)
 {
 	struct policy_decision decision = {.verdict = POLICY_ALLOW};
-	struct held_policy held;
+	bool required;
 	int ret;
 
 	if (!guard->audit)
 		return decision.verdict;
 	pass_gate(guard);
-	ret = audit_note(guard->audit, note);
-	if (ret < 0) {
-		held = in_force_hold(&guard->force);
-		not_logged(guard, -ret, held.policy, &decision);
-		in_force_release(&guard->force, held);
-	}
+	required = is_required(guard);
+	ret = audit_note(guard->audit, note, required);
+	if (ret < 0)
+		not_logged(guard, -ret, required, &decision);
 	return decision.verdict;
 }
 

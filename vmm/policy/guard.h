@@ -32,8 +32,9 @@ int guard_create(struct guard **guard, struct policy *policy, struct audit *audi
 void guard_destroy(struct guard *guard);
 
 /*
- * Decides only: for what is too frequent to be logged (lookups, entries of a folder, packets of a
- * flow that has its verdict). decision may be NULL. decision->rule is always NULL, since the rule
+ * Decides, and logs nothing but that a name was hidden from a lookup (see audit_hidden()): for what
+ * is too frequent for the log (lookups, entries of a directory, packets of a flow that has its
+ * verdict). decision may be NULL. decision->rule is always NULL, since the rule
  * may be gone when this returns: line tells it.
  */
 enum policy_verdict guard_decide(struct guard *guard, const struct policy_request *request,
@@ -43,7 +44,8 @@ enum policy_verdict guard_decide(struct guard *guard, const struct policy_reques
  * Decides and logs: once for each open, create, remove, rename, link, attribute change, connection,
  * question, program. Returns the verdict to act upon: POLICY_ALLOW is the only one that lets the
  * operation happen; POLICY_ASK never comes back (nobody there: POLICY_DENY). Where the log can't be
- * written and the policy requires it, that is POLICY_DENY too.
+ * written, or the guest does more than its budget of the log has room for, and the policy requires
+ * the log, that is POLICY_DENY too.
  */
 enum policy_verdict guard_check(struct guard *guard, const struct policy_request *request,
 				struct policy_decision *decision);

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The audit log's files: rotation, what interrupts it, and opening. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/audit_log.h"
+#include "tests/unit/unit.h"
+#include "vmm/base/bytes.h"
+
+static struct err err;
+static struct audit_check chains;
+static unsigned found;
+
+static const struct audit_config small = {.file_bytes = 2000, .files = 4};
+
+static char *name_of(enum audit_part part, unsigned number)
+{
+	static char path[AUDIT_PATH_MAX];
+
+	audit_file(path, audit_log_path, part, number);
+	return path;
+}
+
+static bool is_there(enum audit_part part, unsigned number)
+{
+	return access(name_of(part, number), F_OK) == 0;
+}
+
+static void log_many(struct audit *audit, unsigned count, enum policy_verdict verdict)
+{
+	while (count-- > 0)
+		ck_assert_int_eq(audit_log_path_read(audit, "/w/a", 4, verdict), 0);
+}
+
+static int verify(void)
+{
+	return audit_log_check(&chains, "\"event\":\"continue\"", &found, &err);
+}
+
+START_TEST(files_are_bounded)
+{
+	struct audit *audit;
+	struct stat status;
+	unsigned i;
+
+	audit_log_begin();
+	audit = audit_log_open(small);
+	log_many(audit, 8, POLICY_ALLOW);
+	/* All there yet, in two files: whole. */
+	ck_assert_int_eq(verify(), 0);
+	ck_assert(chains.first == 1 && found >= 1);
+	log_many(audit, 100, POLICY_ALLOW);
+	/* No number of allowed operations pushes a denial out; then a few of those. */
+	ck_assert(!is_there(AUDIT_DENIALS, 1));
+	log_many(audit, 10, POLICY_DENY);
+	audit_close(audit);
+	ck_assert_int_eq(verify(), 0);
+	ck_assert_uint_eq(chains.chain[AUDIT_DENIALS].first, 2);
+	ck_assert_uint_gt(chains.chain[AUDIT_ALLOWED].first, 2);
+	ck_assert_uint_eq(chains.chain[AUDIT_ALLOWED].first, chains.chain[AUDIT_ALLOWED].oldest);
+	ck_assert(is_there(AUDIT_DENIALS, 1) && !is_there(AUDIT_ALLOWED, 4));
+	for (i = 0; i < 4; i++) {
+		ck_assert_int_eq(stat(name_of(AUDIT_ALLOWED, i), &status), 0);
+		ck_assert_int_lt(status.st_size, 3000);
+		ck_assert_uint_eq(status.st_mode & 0777, 0600);
+	}
+	/* A log with old files goes on. */
+	audit = audit_log_open(small);
+	log_many(audit, 30, POLICY_ALLOW);
+	audit_close(audit);
+	ck_assert_int_eq(verify(), 0);
+	audit_log_end();
+}
+END_TEST
+
+/* Files that are gone show, but for those that rotation removed. */
+START_TEST(removed_files_show)
+{
+	static const struct {
+		enum audit_part part;
+		unsigned number;
+		const char *wanted;
+	} removed[] = {
+		{AUDIT_ALLOWED, 3, "of allowed operations the lines before"},
+		{AUDIT_ALLOWED, 2, "are missing"},
+		{AUDIT_ALLOWED, 0, "are missing"},
+		{AUDIT_DENIALS, 0, "is missing"},
+	};
+	struct audit *audit;
+	char command[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(removed); i++) {
+		audit_log_begin();
+		audit = audit_log_open(small);
+		log_many(audit, 100, POLICY_ALLOW);
+		log_many(audit, 1, POLICY_DENY);
+		audit_close(audit);
+		ck_assert_int_eq(verify(), 0);
+		ck_assert_int_eq(unlink(name_of(removed[i].part, removed[i].number)), 0);
+		ck_assert_int_eq(verify(), -EBADMSG);
+		ck_assert_msg(strstr(err.text, removed[i].wanted), "%zu: %s", i, err.text);
+		audit_log_end();
+	}
+	/* All files of a chain. */
+	audit_log_begin();
+	audit = audit_log_open(small);
+	log_many(audit, 100, POLICY_ALLOW);
+	log_many(audit, 1, POLICY_DENY);
+	audit_close(audit);
+	snprintf(command, sizeof(command), "rm %s %s.[0-9]", audit_log_path, audit_log_path);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(verify(), -EBADMSG);
+	ck_assert_msg(strstr(err.text, "chain of allowed operations is missing"), "%s", err.text);
+	audit_log_end();
+}
+END_TEST
+
+/* No new file can be made: the log goes on in the same one, and rotates when one can. */
+START_TEST(a_failed_rotation_loses_nothing)
+{
+	struct audit *audit;
+	struct stat status;
+	char path[128];
+
+	audit_log_begin();
+	audit = audit_log_open(small);
+	/* A directory stands in the way. */
+	snprintf(path, sizeof(path), "%s.new", audit_log_path);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	log_many(audit, 15, POLICY_ALLOW);
+	ck_assert_int_eq(verify(), 0);
+	ck_assert_uint_eq(found, 0);
+	ck_assert(!is_there(AUDIT_ALLOWED, 1));
+	ck_assert_int_eq(audit_log_check(&chains, "\"event\":\"rotate\"", &found, &err), 0);
+	ck_assert_uint_eq(found, 0);
+	/* And no more than all files may have. */
+	while (audit_log_path_read(audit, "/w/a", 4, POLICY_ALLOW) == 0)
+		continue;
+	ck_assert_int_eq(audit_log_path_read(audit, "/w/a", 4, POLICY_ALLOW), -EFBIG);
+	ck_assert_int_eq(stat(audit_log_path, &status), 0);
+	ck_assert_int_lt(status.st_size, 4 * 2000 + 2 * AUDIT_LINE_MAX);
+	audit_close(audit);
+	ck_assert_int_eq(rmdir(path), 0);
+	audit = audit_log_open(small);
+	log_many(audit, 10, POLICY_ALLOW);
+	audit_close(audit);
+	ck_assert_int_eq(verify(), 0);
+	ck_assert(found >= 1 && is_there(AUDIT_ALLOWED, 1));
+	audit_log_end();
+}
+END_TEST
+
+/* What a monitor leaves that is killed between any two steps of a rotation. */
+START_TEST(an_interrupted_rotation_is_put_right)
+{
+	static const char *const steps[] = {
+		"touch %s.new",					      /* the new file is made, */
+		"rm -f %1$s.3; mv %1$s.2 %1$s.3",		      /* files are being shifted, */
+		"mv %1$s.2 %1$s.3; mv %1$s.1 %1$s.2",		      /* all have been, */
+		"mv %1$s.2 %1$s.3; mv %1$s.1 %1$s.2; mv %1$s %1$s.1", /* the current one, too */
+	};
+	struct audit *audit;
+	char command[1024];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		audit_log_begin();
+		audit = audit_log_open(small);
+		while (!is_there(AUDIT_ALLOWED, 2))
+			log_many(audit, 1, POLICY_ALLOW);
+		audit_close(audit);
+		snprintf(command, sizeof(command), steps[i], audit_log_path);
+		ck_assert_int_eq(system(command), 0);
+		ck_assert_msg(verify() == 0, "%zu: %s", i, err.text);
+		audit = audit_log_open(small);
+		ck_assert(is_there(AUDIT_ALLOWED, 0));
+		ck_assert_msg(verify() == 0, "%zu: %s", i, err.text);
+		log_many(audit, 10, POLICY_ALLOW);
+		ck_assert_msg(verify() == 0, "%zu: %s", i, err.text);
+		ck_assert_uint_eq(chains.first, 1);
+		log_many(audit, 100, POLICY_ALLOW);
+		audit_close(audit);
+		ck_assert_msg(verify() == 0, "%zu: %s", i, err.text);
+		snprintf(command, sizeof(command), "test ! -e %s.new", audit_log_path);
+		ck_assert_int_eq(system(command), 0);
+		audit_log_end();
+	}
+}
+END_TEST
+
+START_TEST(a_torn_line_is_cut_off)
+{
+	struct audit *audit;
+	FILE *file;
+
+	audit_log_begin();
+	audit = audit_log_open(small);
+	log_many(audit, 3, POLICY_ALLOW);
+	audit_close(audit);
+	file = fopen(audit_log_path, "a");
+	fputs("{\"seq\":9,\"ti", file);
+	fclose(file);
+	audit = audit_log_open(small);
+	log_many(audit, 1, POLICY_DENY);
+	audit_close(audit);
+	ck_assert_int_eq(audit_log_check(&chains, "\"torn\":12", &found, &err), 0);
+	ck_assert_uint_eq(found, 1);
+	audit_log_end();
+}
+END_TEST
+
+static void append(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "a");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+START_TEST(a_log_has_one_writer_and_is_a_log)
+{
+	struct audit_config config = {.path = audit_log_path};
+	struct audit *audit, *second;
+	char other[128];
+
+	audit_log_begin();
+	audit = audit_log_open((struct audit_config){0});
+	ck_assert_int_eq(audit_open(&second, &config, &err), -EBUSY);
+	audit_close(audit);
+	ck_assert_int_eq(audit_open(&second, &config, &err), 0);
+	audit_close(second);
+	append(name_of(AUDIT_DENIALS, 0), "{}\n");
+	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
+	/* One of the two is missing: that is no log to go on with. */
+	ck_assert_int_eq(unlink(name_of(AUDIT_DENIALS, 0)), 0);
+	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
+	ck_assert_msg(strstr(err.text, "audit.log.denials, which belongs to it, is missing"), "%s",
+		      err.text);
+	ck_assert(!is_there(AUDIT_DENIALS, 0));
+	ck_assert_int_eq(unlink(name_of(AUDIT_ALLOWED, 0)), 0);
+	/* What a rotation would write over is no file of a log. */
+	append(name_of(AUDIT_ALLOWED, 2), "mine\n");
+	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
+	ck_assert(is_there(AUDIT_ALLOWED, 2));
+	ck_assert_int_eq(unlink(name_of(AUDIT_ALLOWED, 2)), 0);
+	/* Neither through a link, nor into what is no file. */
+	snprintf(other, sizeof(other), "%s/link", audit_folder);
+	ck_assert_int_eq(symlink("elsewhere", other), 0);
+	config.path = other;
+	ck_assert_int_eq(audit_open(&second, &config, &err), -ELOOP);
+	config.path = "/dev/null";
+	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
+	audit_log_end();
+}
+END_TEST
+
+UNIT_MAIN("audit_files", files_are_bounded, removed_files_show, a_failed_rotation_loses_nothing,
+	  an_interrupted_rotation_is_put_right, a_torn_line_is_cut_off,
+	  a_log_has_one_writer_and_is_a_log)

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A chain's files: opening, writing, rotation. */
+#include "vmm/policy/audit_stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+
+#define OPEN_FLAGS (O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+
+void audit_file(char path[AUDIT_PATH_MAX], const char *base, enum audit_part part, unsigned number)
+{
+	const char *ending = part == AUDIT_DENIALS ? ".denials" : "";
+
+	if (number == 0)
+		snprintf(path, AUDIT_PATH_MAX, "%s%s", base, ending);
+	else
+		snprintf(path, AUDIT_PATH_MAX, "%s%s.%u", base, ending, number);
+}
+
+static void stream_file(const struct audit_stream *stream, unsigned number,
+			char path[AUDIT_PATH_MAX])
+{
+	audit_file(path, stream->base, stream->part, number);
+}
+
+/* Where the next file is made, before it gets the name of the current one. */
+static void new_file(const struct audit_stream *stream, char path[AUDIT_PATH_MAX])
+{
+	snprintf(path, AUDIT_PATH_MAX, "%s%s.new", stream->base,
+		 stream->part == AUDIT_DENIALS ? ".denials" : "");
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static int busy(const struct audit_stream *stream, struct err *err)
+{
+	return err_set(err, EBUSY, "audit log %s: another process writes it", stream->path);
+}
+
+/* The lock is on the file, the name may have gone on to the next one before it was taken. */
+static int lock_file(struct audit_stream *stream, const char *path, struct err *err)
+{
+	struct stat own, named;
+
+	if (fstat(stream->fd, &own) < 0 || !S_ISREG(own.st_mode))
+		return err_set(err, EINVAL, "audit log %s: not a regular file", path);
+	if (flock(stream->fd, LOCK_EX | LOCK_NB) < 0)
+		return busy(stream, err);
+	if (stat(path, &named) < 0 || named.st_ino != own.st_ino || named.st_dev != own.st_dev)
+		return busy(stream, err);
+	stream->size = (uint64_t)own.st_size;
+	return 0;
+}
+
+/*
+ * There is no current file, but one before it: a monitor was killed between the two last steps of a
+ * rotation (or is just at it, which the lock tells). The file is the current one again.
+ */
+static int open_rotated(struct audit_stream *stream, struct err *err)
+{
+	char path[AUDIT_PATH_MAX];
+	int ret;
+
+	stream_file(stream, 1, path);
+	stream->fd = open(path, OPEN_FLAGS);
+	if (stream->fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
+	ret = lock_file(stream, path, err);
+	if (ret == 0 && rename(path, stream->path) < 0)
+		ret = err_sys(err, "audit log %s", path);
+	return ret;
+}
+
+static int open_current(struct audit_stream *stream, struct err *err)
+{
+	int ret = 0;
+
+	stream->fd = open(stream->path, OPEN_FLAGS);
+	if (stream->fd < 0 && errno == ENOENT && stream->files > 1) {
+		ret = open_rotated(stream, err);
+		if (ret < 0 || stream->fd >= 0)
+			return ret;
+		errno = ENOENT;
+	}
+	if (stream->fd < 0 && errno == ENOENT)
+		stream->fd = open(stream->path, OPEN_FLAGS | O_CREAT, 0600);
+	if (stream->fd < 0)
+		return err_sys(err, "audit log %s", stream->path);
+	return lock_file(stream, stream->path, err);
+}
+
+static int not_a_log(const char *path, struct err *err)
+{
+	return err_set(err, EINVAL,
+		       "%s is not an audit log: give another file, or move it out of the way",
+		       path);
+}
+
+/* The number of a file's first line; 0: there is no file. */
+static int read_first(const struct audit_stream *stream, unsigned number, uint64_t *first,
+		      struct err *err)
+{
+	char path[AUDIT_PATH_MAX], head[AUDIT_HEAD_MAX];
+	ssize_t n;
+	int fd;
+
+	stream_file(stream, number, path);
+	*first = 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
+	n = fd_pread_full(fd, head, sizeof(head), 0);
+	fd_close(&fd);
+	*first = n > 0 ? audit_head_sequence(head, (size_t)n) : 0;
+	return *first ? 0 : not_a_log(path, err);
+}
+
+/* Finds the last whole line. What follows it was being written when the monitor was killed. */
+static int read_end(struct audit_stream *stream, const char *text, size_t length, struct err *err)
+{
+	const char *newline = memrchr(text, '\n', length), *begin;
+	size_t torn = length - (newline ? (size_t)(newline + 1 - text) : 0);
+
+	if (!newline)
+		return not_a_log(stream->path, err);
+	begin = memrchr(text, '\n', (size_t)(newline - text));
+	begin = begin ? begin + 1 : text;
+	stream->sequence = audit_line_sequence(begin, (size_t)(newline - begin));
+	if (!stream->sequence)
+		return not_a_log(stream->path, err);
+	memcpy(stream->hash, newline - 2 - AUDIT_HASH, AUDIT_HASH);
+	if (torn == 0)
+		return 0;
+	if (ftruncate(stream->fd, (off_t)(stream->size - torn)) < 0)
+		return err_sys(err, "audit log %s", stream->path);
+	stream->size -= torn;
+	stream->torn = torn;
+	return 0;
+}
+
+static int resume(struct audit_stream *stream, struct err *err)
+{
+	size_t tail = (size_t)min_u64(stream->size, 2 * AUDIT_LINE_MAX);
+	char *text;
+	int ret;
+
+	if (tail == 0)
+		return 0;
+	text = malloc(tail);
+	if (!text)
+		return err_set(err, ENOMEM, "out of memory");
+	if (fd_pread_full(stream->fd, text, tail, (off_t)(stream->size - tail)) != (ssize_t)tail)
+		ret = err_set(err, EIO, "audit log %s: cannot be read", stream->path);
+	else
+		ret = read_end(stream, text, tail, err);
+	free(text);
+	return ret;
+}
+
+int audit_stream_open(struct audit_stream *stream, struct err *err)
+{
+	char path[AUDIT_PATH_MAX];
+	unsigned i;
+	int ret;
+
+	stream->fd = -1;
+	stream->limit = stream->file_bytes;
+	memset(stream->hash, '0', AUDIT_HASH);
+	stream_file(stream, 0, stream->path);
+	ret = open_current(stream, err);
+	if (ret == 0)
+		ret = resume(stream, err);
+	for (i = stream->size > 0 ? 0 : 1; ret == 0 && i < stream->files; i++)
+		ret = read_first(stream, i, &stream->first[i], err);
+	if (ret < 0) {
+		fd_close(&stream->fd);
+		return ret;
+	}
+	new_file(stream, path);
+	unlink(path);
+	return 0;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* What a full disk took of a line is taken back, so that the next one begins where it should. */
+static int write_or_none(int fd, uint64_t size, const struct audit_line *line)
+{
+	int ret = fd_write_full(fd, line->text, line->length);
+
+	if (ret < 0 && ftruncate(fd, (off_t)size) < 0) {
+		/* Verification will show the broken line. */
+	}
+	return ret;
+}
+
+int audit_stream_write(struct audit_stream *stream, struct audit_line *line, uint64_t sequence)
+{
+	char hash[AUDIT_HASH + 1];
+	int ret;
+
+	if (line->full)
+		return -EMSGSIZE;
+	memcpy(hash, stream->hash, sizeof(hash));
+	audit_line_end(line, hash);
+	ret = write_or_none(stream->fd, stream->size, line);
+	if (ret < 0)
+		return ret;
+	if (stream->size == 0)
+		stream->first[0] = sequence;
+	memcpy(stream->hash, hash, sizeof(hash));
+	stream->size += line->length;
+	stream->sequence = sequence;
+	return 0;
+}
+
+void audit_stream_event(const struct audit_stream *other, struct audit_line *line,
+			uint64_t sequence, const char *event)
+{
+	audit_line_begin(line, sequence);
+	audit_line_word(line, "event", event);
+	audit_line_number(line, "other_seq", other->sequence);
+	audit_line_word(line, "other_hash", other->hash);
+}
+
+/* --- rotation --------------------------------------------------------------------------------- */
+
+/* The highest number that a file moves to: into the first gap, or over the oldest file. */
+static unsigned shift_to(const struct audit_stream *stream)
+{
+	unsigned i = 1;
+
+	while (i + 1 < stream->files && stream->first[i])
+		i++;
+	return i;
+}
+
+/* The first line that is kept when the files have been shifted. next: the first of the new file. */
+static uint64_t oldest_kept(const struct audit_stream *stream, uint64_t next)
+{
+	unsigned i = stream->files - 1, top = shift_to(stream);
+
+	for (; i > top; i--)
+		if (stream->first[i])
+			return stream->first[i];
+	return stream->files > 1 ? stream->first[top - 1] : next;
+}
+
+/* Moves PATH.1 and those after it up by one. The current file keeps its name. */
+static int shift_files(struct audit_stream *stream)
+{
+	char from[AUDIT_PATH_MAX], to[AUDIT_PATH_MAX];
+	unsigned i;
+
+	for (i = shift_to(stream); i > 1; i--) {
+		stream_file(stream, i - 1, from);
+		stream_file(stream, i, to);
+		if (rename(from, to) < 0 && errno != ENOENT)
+			return -errno;
+		stream->first[i] = stream->first[i - 1];
+		stream->first[i - 1] = 0;
+	}
+	return 0;
+}
+
+/* The new file takes the name of the current one, which becomes PATH.1. */
+static int exchange_files(struct audit_stream *stream, const char *made)
+{
+	char before[AUDIT_PATH_MAX];
+	int ret = 0;
+
+	stream_file(stream, 1, before);
+	if (stream->files > 1)
+		ret = shift_files(stream);
+	if (ret == 0 && stream->files > 1 && rename(stream->path, before) < 0)
+		ret = -errno;
+	if (ret < 0 || rename(made, stream->path) == 0)
+		return ret;
+	ret = -errno;
+	/* Should that not work either, readers and audit_stream_open() find it as it is. */
+	if (stream->files > 1 && rename(before, stream->path) == 0)
+		stream->first[1] = 0;
+	return ret;
+}
+
+/* Makes the file to go on in, still without its name. The descriptor, or -errno. */
+static int make_file(const char *path)
+{
+	int fd, ret;
+
+	unlink(path);
+	fd = open(path, OPEN_FLAGS | O_CREAT | O_EXCL, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd < 0 ? -errno : fd;
+	ret = -errno;
+	fd_close(&fd);
+	unlink(path);
+	return ret;
+}
+
+/*
+ * The last line of the old file and the first of the new one, which takes up the chain: hash
+ * becomes that line's. 0 or -errno.
+ */
+static int write_ends(struct audit_stream *stream, const struct audit_stream *other, int fd,
+		      struct audit_line *line, uint64_t *sequence, char hash[AUDIT_HASH + 1])
+{
+	int ret;
+
+	audit_stream_event(other, line, *sequence + 1, "rotate");
+	audit_line_number(line, "oldest", oldest_kept(stream, *sequence + 2));
+	ret = audit_stream_write(stream, line, *sequence + 1);
+	if (ret < 0)
+		return ret;
+	++*sequence;
+	memcpy(hash, stream->hash, AUDIT_HASH + 1);
+	audit_line_begin(line, *sequence + 1);
+	audit_line_word(line, "event", "continue");
+	audit_line_word(line, "previous", stream->hash);
+	audit_line_end(line, hash);
+	return fd_write_full(fd, line->text, line->length);
+}
+
+/*
+ * The new file is complete before anything is renamed: until it takes the current one's name, the
+ * chain ends with the line "rotate" and may go on behind it.
+ */
+static int rotate(struct audit_stream *stream, const struct audit_stream *other,
+		  struct audit_line *line, uint64_t *sequence)
+{
+	char path[AUDIT_PATH_MAX], hash[AUDIT_HASH + 1];
+	int fd, ret;
+
+	new_file(stream, path);
+	fd = make_file(path);
+	if (fd < 0)
+		return fd;
+	ret = write_ends(stream, other, fd, line, sequence, hash);
+	if (ret == 0)
+		ret = exchange_files(stream, path);
+	if (ret < 0) {
+		fd_close(&fd);
+		unlink(path);
+		return ret;
+	}
+	/* Begun, not waited for: the guest is waiting for this. */
+	sync_file_range(stream->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	fd_close(&stream->fd);
+	stream->fd = fd;
+	stream->size = line->length;
+	stream->sequence = ++*sequence;
+	memcpy(stream->hash, hash, sizeof(hash));
+	if (stream->files > 1)
+		stream->first[1] = stream->first[0];
+	stream->first[0] = *sequence;
+	return 0;
+}
+
+int audit_stream_room(struct audit_stream *stream, const struct audit_stream *other,
+		      struct audit_line *line, uint64_t *sequence)
+{
+	uint64_t most = stream->file_bytes * stream->files;
+
+	if (stream->size < stream->limit)
+		return 0;
+	stream->limit = stream->file_bytes;
+	if (rotate(stream, other, line, sequence) == 0)
+		return 0;
+	if (stream->size >= most) {
+		stream->limit = most;
+		return -EFBIG;
+	}
+	stream->limit = stream->size + stream->file_bytes / 8 + 1;
+	return 0;
+}
