@@ -55,6 +55,8 @@ START_TEST(what_is_no_name_is_refused)
 		"a\\b",
 		"a%2eb",
 		"[::1]",
+		"-a.b", /* to a program that is given it, an option */
+		"--help",
 	};
 	char name[DNS_NAME_TEXT];
 	size_t i;
@@ -64,6 +66,14 @@ START_TEST(what_is_no_name_is_refused)
 		ck_assert_str_eq(name, "");
 	}
 	ck_assert_int_eq(dns_name_normalise((const uint8_t *)"a\0b", 3, name), -EINVAL);
+	ck_assert_int_eq(dns_parse_question(message, net_question(message, "-a.b", DNS_TYPE_A, 0),
+					    &question),
+			 0);
+	ck_assert_str_eq(question.name, "");
+	ck_assert_int_eq(dns_parse_question(message, net_question(message, "a-.-b", DNS_TYPE_A, 0),
+					    &question),
+			 0);
+	ck_assert_str_eq(question.name, "a-.-b");
 }
 END_TEST
 

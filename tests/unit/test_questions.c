@@ -213,6 +213,66 @@ START_TEST(what_nobody_waits_for_is_taken_back)
 }
 END_TEST
 
+/* The guest chose it: what is shown and given to a command is a name, and no option. */
+START_TEST(a_name_that_is_none_is_not_asked_about)
+{
+	static const char *const bad[] = {"-x.test",	     "--help",	  "a b.test",
+					  "a\033[31m.test",  "a\nb.test", "a;b",
+					  "\xc2\x9b[m.test", "A.test"};
+	char longest[QUESTION_NAME + 1];
+	struct policy_net net;
+	size_t i;
+
+	begin("echo once");
+	questions_attend(questions, true);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		net = to(bad[i], "192.0.9.1", 22);
+		ck_assert_int_eq(questions_ask(questions, &net), -EINVAL);
+	}
+	memset(longest, 'x', sizeof(longest));
+	longest[QUESTION_NAME] = '\0';
+	net = to(longest, "192.0.9.1", 22);
+	ck_assert_int_eq(questions_ask(questions, &net), -EINVAL);
+	turn();
+	ck_assert_uint_eq(asked, 0);
+	longest[QUESTION_NAME - 1] = '\0';
+	ck_assert_int_gt(questions_ask(questions, &net), 0);
+	net = to("a-b_c.x1.test", "192.0.9.1", 22);
+	ck_assert_int_gt(questions_ask(questions, &net), 0);
+	end();
+}
+END_TEST
+
+static void on_asked_leave(void *arg, const struct question *question)
+{
+	(void)arg;
+	(void)question;
+	asked++;
+	questions_attend(questions, false);
+}
+
+/* Telling the last operator ends its connection: the command still answers, and once. */
+START_TEST(an_operator_lost_while_told_leaves_the_command)
+{
+	static const struct questions_ops ops = {.asked = on_asked_leave, .over = on_over};
+	struct policy_net net = to("x.test", "192.0.9.1", 22);
+	unsigned at = 0;
+
+	begin("echo once");
+	questions_set_ops(questions, &ops, NULL);
+	questions_attend(questions, true);
+	ck_assert_int_gt(questions_ask(questions, &net), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_uint_eq(answered, 1);
+	ck_assert(answered_yes);
+	ck_assert_ptr_null(questions_next(questions, &at));
+	turn();
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	end();
+}
+END_TEST
+
 static void command_says(const char *command, bool yes, const char *why)
 {
 	struct policy_net net = to("x.test", "192.0.9.1", 22);
@@ -289,5 +349,6 @@ END_TEST
 
 UNIT_MAIN("questions", an_operator_is_told_and_answers, an_answer_for_the_sandbox_is_remembered,
 	  an_operator_who_goes_has_refused, a_flood_of_questions_is_bounded,
-	  what_nobody_waits_for_is_taken_back, a_command_answers,
+	  what_nobody_waits_for_is_taken_back, a_name_that_is_none_is_not_asked_about,
+	  an_operator_lost_while_told_leaves_the_command, a_command_answers,
 	  an_operator_goes_after_a_command_without_an_answer, a_command_ends_with_its_question)

@@ -83,6 +83,16 @@ static void copy_net(struct policy_net *to, char name[QUESTION_NAME], const stru
 	to->name = from ? name : NULL;
 }
 
+/*
+ * The name is the guest's choice, and is shown on terminals and given to a command: what reads
+ * names has let nothing else through, and no name is an option.
+ */
+static bool is_plain(const char *name)
+{
+	return strlen(name) < QUESTION_NAME && name[0] != '-' &&
+	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")] == '\0';
+}
+
 static bool same_place(const struct policy_net *a, const struct policy_net *b, bool by_name)
 {
 	const char *name = b->host ? "host" : b->name;
@@ -220,13 +230,16 @@ static void tell(void *arg)
 		if (open->public.number == 0 || open->told)
 			continue;
 		open->told = true;
-		if (questions->ops)
-			questions->ops->asked(questions->ops_arg, &open->public);
 		if (questions->command &&
 		    ask_command_start(&open->command, questions->loop, questions->command,
 				      &open->public, command_answered, questions) < 0 &&
-		    !questions->attended)
+		    !questions->attended) {
 			refuse(questions, open, "the command of --on-ask can't be run");
+			continue;
+		}
+		/* Last: a client that is lost over it may be the last operator, and end it. */
+		if (questions->ops)
+			questions->ops->asked(questions->ops_arg, &open->public);
 	}
 }
 
@@ -239,6 +252,8 @@ int questions_ask(struct questions *questions, const struct policy_net *net)
 
 	if (!questions->attended && !questions->command)
 		return -ENOENT;
+	if (net->name && !is_plain(net->name))
+		return -EINVAL;
 	for (i = 0; i < QUESTIONS_MAX; i++)
 		if (questions->open[i].public.number != 0 &&
 		    same_place(&questions->open[i].public.net, net, false))

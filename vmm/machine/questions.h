@@ -74,7 +74,7 @@ void questions_attend(struct questions *questions, bool attended);
 
 /*
  * Asks whether a connection may be made; the same one once more has the same number. A number above
- * 0; -ENOENT: nobody is there; -EBUSY: too many questions.
+ * 0; -ENOENT: nobody is there; -EBUSY: too many questions; -EINVAL: the name is none.
  */
 int questions_ask(struct questions *questions, const struct policy_net *net);
 

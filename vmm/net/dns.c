@@ -39,7 +39,7 @@ int dns_name_normalise(const uint8_t *text, size_t length, char to[DNS_NAME_TEXT
 	to[0] = '\0';
 	if (length > 0 && text[length - 1] == '.')
 		length--;
-	if (length == 0 || length >= DNS_NAME_TEXT)
+	if (length == 0 || length >= DNS_NAME_TEXT || text[0] == '-')
 		return -EINVAL;
 	for (i = 0; i < length; i++) {
 		label = text[i] == '.' ? 0 : label + 1;
@@ -107,6 +107,7 @@ static int read_name(const uint8_t *data, size_t length, size_t *at, char text[D
 	}
 	if (!jumped)
 		*at = from;
+	strange |= text[0] == '-';
 	if (out > 0)
 		out--;
 	text[strange ? 0 : out] = '\0';

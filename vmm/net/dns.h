@@ -4,7 +4,8 @@
  * questions to the host's resolvers, and the answers of those, which are hostile too.
  *
  * Names in text are normalised: lower case, without the trailing dot, letters, digits, '-' and '_'
- * only (an internationalised name is its "xn--" form), labels of 1 to 63 and at most 253 bytes.
+ * only (an internationalised name is its "xn--" form), no '-' at the beginning (to a program it
+ * would be an option), labels of 1 to 63 and at most 253 bytes.
  * Pure functions of bytes.
  */
 #ifndef CORDON_NET_DNS_H
