@@ -21,7 +21,8 @@ static struct run {
 	unsigned tickets;
 	uint32_t said; /* of the guest's stream */
 	bool asks, knocked;
-	int question; /* the last one's number */
+	bool answered[4096]; /* by target and ports, hashed: its SYN */
+	int question;	     /* the last one's number */
 } run;
 
 static uint8_t bytes[FRAME_MAX + 16];
@@ -36,6 +37,11 @@ static void to_guest(void *arg, const uint8_t *frame, size_t length)
 	FUZZ_REQUIRE(verdict == FRAME_OK || verdict == FRAME_BAD_ICMP);
 }
 
+static bool *answered(uint32_t peer, uint16_t peer_port, uint16_t guest_port)
+{
+	return &run.answered[(peer * 31 + peer_port * 7u + guest_port) % ARRAY_SIZE(run.answered)];
+}
+
 static void to_peer(void *arg, const uint8_t *frame, size_t length)
 {
 	struct frame parsed;
@@ -48,6 +54,12 @@ static void to_peer(void *arg, const uint8_t *frame, size_t length)
 	FUZZ_REQUIRE(parsed.kind == FRAME_IS_ARP || run.knocked ||
 		     parsed.target != ADDRESS(10, 0, 0, 5));
 	FUZZ_REQUIRE(parsed.length == length);
+	/* A connection says nothing before its SYN has been answered; port 8080 is published. */
+	FUZZ_REQUIRE(parsed.kind != FRAME_IS_TCP || parsed.payload_length == 0 ||
+		     parsed.source_port == 8080 ||
+		     *answered(parsed.target, parsed.target_port, parsed.source_port));
+	FUZZ_REQUIRE(parsed.kind != FRAME_IS_TCP || parsed.payload_length == 0 ||
+		     !(parsed.tcp_flags & TCP_RST));
 }
 
 /* TCP 80 and UDP to one address, pings, and names for TLS and HTTP. */
@@ -174,7 +186,12 @@ static size_t make_tcp(bool outwards)
 		return net_tcp(bytes, &segment);
 	segment.source = segment.target;
 	segment.target = ADDRESS_GUEST;
-	segment.acknowledged = 1001 + (uint32_t)fuzz_number(script, 2);
+	segment.acknowledged = 1001;
+	segment.sequence = 5001;
+	if (segment.flags == (TCP_SYN | TCP_ACK))
+		segment.sequence = 5000;
+	else
+		segment.acknowledged += (uint32_t)fuzz_number(script, 2);
 	segment.target_port = segment.source_port;
 	segment.source_port = ports[fuzz_below(script, ARRAY_SIZE(ports))];
 	return net_tcp(bytes, &segment);
@@ -250,6 +267,10 @@ static void send_frame(bool outwards)
 		filter_from_guest(run.filter, bytes, length, partial, run.now);
 	else {
 		run.knocked |= load_be32(bytes + 26) == ADDRESS(10, 0, 0, 5);
+		if (length >= FRAME_TRANSPORT + FRAME_TCP &&
+		    (bytes[FRAME_TRANSPORT + 13] & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+			*answered(load_be32(bytes + 26), load_be16(bytes + FRAME_TRANSPORT),
+				  load_be16(bytes + FRAME_TRANSPORT + 2)) = true;
 		filter_from_peer(run.filter, bytes, length, run.now);
 	}
 }

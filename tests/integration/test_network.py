@@ -77,7 +77,8 @@ def verdicts(result, operation):
 def test_rules_by_name():
     """Names, TLS names, HTTP hosts, the host's loopback: what a rule allows works, and only that."""
     result, got = probe("tcp:good.test:8000", "tls:tls.test:443:tls.test",
-                        "split:tls.test:443:tls.test", "tls:tls.test:443:evil.test",
+                        "split:tls.test:443:tls.test", "again:tls.test:443:tls.test",
+                        "tls:tls.test:443:evil.test",
                         "tls:tls.test:443:-", "tls:cdn.test:443:tls.test",
                         "tcp:tls.test:443:SSH-2.0-x", "tcp:host:9000:hi", "tcp:host:9001:hi",
                         "name:nothing.test", "name:mixed.test", "name:rebind.test",
@@ -93,6 +94,8 @@ def test_rules_by_name():
     assert got["tcp:good.test:8000"] == "got 220 first", result
     for name in ("tls", "split"):
         assert got[f"{name}:tls.test:443:tls.test"] == f"got served by {GOOD}:443", result
+    # From one port three times: what has ended at both ends makes way for a new connection.
+    assert got["again:tls.test:443:tls.test"] == " ".join(3 * [f"served by {GOOD}:443"]), result
     for refused in ("tls:tls.test:443:evil.test", "tls:tls.test:443:-",
                     "tls:cdn.test:443:tls.test", "tcp:tls.test:443:SSH-2.0-x",
                     "http:web.test:80:evil.test", "proxy:web.test:80:web.test",
@@ -106,7 +109,7 @@ def test_rules_by_name():
     assert got[f"udp:{OTHER}:123:time"] == "Host is unreachable", result
     # At the listeners: of a refused connection no byte arrived.
     said = result["reached"]
-    assert sum("tls.test" in data for data in said[f"{GOOD}:443"]) == 2, said
+    assert sum("tls.test" in data for data in said[f"{GOOD}:443"]) == 5, said
     assert not any(data for data in said[f"{OTHER}:443"]), said
     assert [data for data in said[f"{GOOD}:80"] if data] == ["GET / HTTP/1.1\r\nHost: web.test\r\n\r\n"], said
     assert not any("evil" in data or "SSH" in data for data in said[f"{GOOD}:443"]), said

@@ -46,7 +46,7 @@ static unsigned log_count;
 static uint32_t ticket;
 static char asked[DNS_NAME_TEXT];
 static int resolve_result;
-static bool log_full;
+static bool log_full, log_last_only;
 
 static inline void to_out(struct out *out, const uint8_t *frame, size_t length)
 {
@@ -143,6 +143,8 @@ static inline bool check(void *arg, const struct filter_request *request)
 static inline void note(void *arg, const char *what, const char *object, const char *detail)
 {
 	(void)arg;
+	if (log_last_only)
+		log_count = 0;
 	if (log_count < SHOWN)
 		snprintf(logged[log_count], sizeof(logged[0]), "%s %s: %s", what, object, detail);
 	log_count++;
@@ -276,6 +278,17 @@ static inline void receive_tcp(struct net_segment segment)
 	filter_from_peer(filter, bytes, length, now);
 }
 
+/* The peer answers the SYN. */
+static inline void accept_from(uint32_t target, uint16_t port)
+{
+	struct net_segment segment = out_segment(target, port);
+
+	segment.flags = TCP_SYN | TCP_ACK;
+	segment.sequence = 5000;
+	segment.acknowledged = 1001;
+	receive_tcp(segment);
+}
+
 /* A connection up to where the guest may speak; false if it is refused. */
 static inline bool connects(uint32_t target, uint16_t port)
 {
@@ -288,10 +301,7 @@ static inline bool connects(uint32_t target, uint16_t port)
 		ck_assert(guest.frame.tcp_flags & TCP_RST);
 		return false;
 	}
-	segment.flags = TCP_SYN | TCP_ACK;
-	segment.sequence = 5000;
-	segment.acknowledged = 1001;
-	receive_tcp(segment);
+	accept_from(target, port);
 	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_SYN | TCP_ACK);
 	segment.flags = TCP_ACK;
 	segment.sequence = 1001;
@@ -322,6 +332,16 @@ static inline void acknowledge(uint32_t target, uint16_t port, size_t offset)
 	segment.sequence = 5001;
 	segment.acknowledged = 1001 + (uint32_t)offset;
 	receive_tcp(segment);
+}
+
+/* A reset by the guest that has said nothing yet. */
+static inline void hang_up(uint32_t target, uint16_t port)
+{
+	struct net_segment segment = out_segment(target, port);
+
+	segment.flags = TCP_RST;
+	segment.sequence = 1001;
+	send_tcp(segment);
 }
 
 static inline void ask(const char *name, uint16_t type)

@@ -196,6 +196,97 @@ START_TEST(what_waits_is_bounded)
 }
 END_TEST
 
+/* A SYN that has options, and so is longer than the one before. */
+static void knock_longer(uint16_t from, uint32_t sequence)
+{
+	struct net_segment segment = out_segment(NET_PEER, 22);
+	size_t length;
+
+	segment.source_port = from;
+	segment.sequence = sequence;
+	segment.payload = "\1\1\1\1";
+	segment.length = 4;
+	length = net_tcp(bytes, &segment);
+	bytes[FRAME_TRANSPORT + 12] = 6 << 4;
+	net_fix(bytes, length);
+	filter_from_guest(filter, bytes, length, false, now);
+}
+
+/* There is no room for it: the first one stays. */
+START_TEST(a_syn_that_can_not_be_held_leaves_the_one_before)
+{
+	static char large[50000];
+	const size_t headers = FRAME_TRANSPORT + FRAME_UDP;
+	size_t left = FILTER_ASK_BYTES - (FRAME_TRANSPORT + FRAME_TCP), size;
+	uint16_t from = 2000;
+	unsigned round;
+
+	memset(large, 'x', sizeof(large) - 1);
+	for (round = 0; round < 3; round++) {
+		begin(asks, ARRAY_SIZE(asks));
+		knock(22, 40000);
+		for (size = left; size > 0; size -= min_u64(size, sizeof(large) - 1 + headers)) {
+			large[min_u64(size, sizeof(large) - 1 + headers) - headers] = '\0';
+			filter_from_guest(filter, bytes, datagram(large, from++), false, now);
+			memset(large, 'x', sizeof(large) - 1);
+		}
+		ck_assert_uint_eq(stats().guest_drop[FILTER_FLOODED], 0);
+		questions = 1;
+		knock_longer(40000, 77777);
+		ck_assert_uint_eq(stats().guest_drop[FILTER_FLOODED], 1);
+		ck_assert_uint_eq(stats().asks, 4);
+		if (round == 0) {
+			answer(FILTER_APPROVED);
+			ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN);
+			ck_assert_uint_eq(peer.frame.sequence, 1000);
+		} else if (round == 1) {
+			answer(FILTER_DECLINED);
+			ck_assert(was_reset());
+		} else {
+			now += FILTER_ASK_NS;
+			filter_expire(filter, now);
+			ck_assert_uint_eq(stats().asks, 0);
+		}
+		end();
+	}
+	/* With room the last one counts, and the same once more is nothing new. */
+	begin(asks, ARRAY_SIZE(asks));
+	knock(22, 40000);
+	knock_longer(40000, 77777);
+	knock(22, 40000);
+	knock_longer(40000, 88888);
+	knock_longer(40000, 88888);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer.frame.sequence, 88888);
+	end();
+}
+END_TEST
+
+/* The other end begins a connection at the same ports, to a published one. */
+START_TEST(what_comes_in_meanwhile_is_no_second_flow)
+{
+	struct net_segment segment = out_segment(NET_PEER, 22);
+
+	begin(asks, ARRAY_SIZE(asks));
+	knock(22, 8080);
+	segment.source_port = 8080;
+	segment.sequence = 7000;
+	receive_tcp(segment);
+	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(taken_back, 1);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(stats().asks, 0);
+	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(peer.count, 0);
+	/* What waits at other ports goes on. */
+	knock(22, 8081);
+	answer(FILTER_APPROVED);
+	ck_assert_uint_eq(stats().flows, 2);
+	end();
+}
+END_TEST
+
 START_TEST(the_same_question_is_answered_for_all_that_wait)
 {
 	begin(asks, ARRAY_SIZE(asks));
@@ -352,6 +443,7 @@ START_TEST(http_is_asked_about)
 	ck_assert_str_eq(question, "3 tls.example.com 93.184.216.41:8000");
 	answer(FILTER_APPROVED);
 	ck_assert_uint_eq(peer.count, 1);
+	accept_from(NET_PEER + 7, 8000);
 	say(NET_PEER + 7, 8000, get, 0, sizeof(get) - 1, 0);
 	ck_assert_uint_eq(said_length, sizeof(get) - 1);
 	ck_assert_int_eq(questions, 1);
@@ -409,8 +501,9 @@ END_TEST
 
 UNIT_MAIN("net_ask", the_first_segment_waits_for_an_answer, a_refused_or_forgotten_one_is_reset,
 	  without_somebody_to_ask_it_is_refused_at_once, datagrams_wait_in_order_and_in_bounds,
-	  an_echo_waits, what_waits_is_bounded, the_same_question_is_answered_for_all_that_wait,
-	  a_question_has_the_name, one_question_is_enough_for_tls,
-	  another_name_than_the_approved_one_is_asked_about,
+	  an_echo_waits, what_waits_is_bounded, a_syn_that_can_not_be_held_leaves_the_one_before,
+	  what_comes_in_meanwhile_is_no_second_flow,
+	  the_same_question_is_answered_for_all_that_wait, a_question_has_the_name,
+	  one_question_is_enough_for_tls, another_name_than_the_approved_one_is_asked_about,
 	  first_bytes_wait_where_the_handshake_did_not, http_is_asked_about,
 	  a_guest_that_gives_up_takes_the_question_back, a_new_policy_may_answer)

@@ -119,6 +119,25 @@ size_t answer_acknowledge(const struct frame *segment, uint32_t acknowledged,
 			 acknowledged, TCP_ACK, to);
 }
 
+size_t answer_segment(const struct frame *like, uint32_t sequence, uint8_t flags,
+		      const void *payload, size_t length, uint8_t *to)
+{
+	uint8_t *ip = to + FRAME_ETHERNET, *tcp = to + FRAME_TRANSPORT;
+	size_t header = like->payload - FRAME_TRANSPORT;
+
+	assert(length <= FRAME_MTU - FRAME_IPV4 - header); /* what is held back is far shorter */
+	memcpy(to, like->data, like->payload);
+	store_be16(ip + 2, (uint16_t)(FRAME_IPV4 + header + length));
+	store_be16(ip + 10, 0);
+	store_be16(ip + 10, frame_fold(frame_sum(0, ip, FRAME_IPV4)));
+	store_be32(tcp + 4, sequence);
+	tcp[13] = flags;
+	store_be32(tcp + 16, 0); /* checksum, urgent pointer */
+	if (length > 0)
+		memcpy(tcp + header, payload, length);
+	return finish(to, IP_TCP, header + length, 16);
+}
+
 size_t answer_prohibited(const struct frame *packet, uint32_t router, uint8_t to[ANSWER_MAX])
 {
 	struct direction way = back(packet);

@@ -37,6 +37,13 @@ size_t answer_reset_onwards(const struct frame *segment, uint8_t to[ANSWER_MAX])
 size_t answer_acknowledge(const struct frame *segment, uint32_t acknowledged,
 			  uint8_t to[ANSWER_MAX]);
 
+/*
+ * A segment with the headers (options, acknowledgement, window) of another one, and sequence
+ * number, flags and payload of its own; to has room for FRAME_HEADERS_MAX bytes and the payload.
+ */
+size_t answer_segment(const struct frame *like, uint32_t sequence, uint8_t flags,
+		      const void *payload, size_t length, uint8_t *to);
+
 /* ICMP type 3, code 13, from router's address, with the first bytes of the packet refused. */
 size_t answer_prohibited(const struct frame *packet, uint32_t router, uint8_t to[ANSWER_MAX]);
 

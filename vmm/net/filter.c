@@ -204,6 +204,9 @@ static void flow_ended(void *arg, struct flow *flow, enum flow_end how)
 	if (flow->peek && flow->peek->asking)
 		filter_ask_cancel(filter, &flow->key);
 	filter_peek_end(filter, flow);
+	/* The backend must not go on with what is no flow any more. */
+	if (flow->key.protocol == IP_TCP && how != FLOW_CLOSED && how != FLOW_REFUSED)
+		filter_track_give_up(filter, flow);
 	filter_log_end(filter, flow, how);
 }
 
@@ -271,7 +274,10 @@ void filter_policy_changed(struct filter *filter, uint64_t now_ns)
 void filter_forget(struct filter *filter)
 {
 	filter_ask_forget(filter, true);
+	filter->forgetting = true;
 	flow_end_all(&filter->flows, FLOW_DROPPED);
+	filter->forgetting = false;
+	filter_log_forgotten(filter);
 	pins_clear(&filter->pins);
 	/* Answers that are on their way find no ticket. */
 	memset(filter->dns, 0, sizeof(filter->dns));
@@ -300,6 +306,8 @@ const char *filter_drop_text(unsigned drop)
 		[FILTER_REFUSED] = "refused by the policy",
 		[FILTER_FLOODED] = "too many",
 		[FILTER_PEEK_GAP] = "first bytes out of order",
+		[FILTER_IN_USE] = "ports in use",
+		[FILTER_OUT_OF_PLACE] = "out of place in its connection",
 	};
 
 	if (drop < FRAME_VERDICTS)

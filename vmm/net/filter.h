@@ -28,10 +28,11 @@
 
 struct filter;
 
-#define FILTER_PUBLISHED     16	  /* ports of the guest that may be reached from outside */
-#define FILTER_PEEKS	     256  /* connections whose first bytes are held back, at a time */
-#define FILTER_PEEK_FRAMES   1024 /* held back of one of them */
-#define FILTER_FLOWS_SECOND  1000 /* new flows, with a burst of FILTER_FLOWS_BURST */
+#define FILTER_PUBLISHED     16		/* ports of the guest that may be reached from outside */
+#define FILTER_PEEKS	     256	/* connections whose first bytes are held back, at a time */
+#define FILTER_PEEK_SEGMENTS 1024	/* that the first bytes of one of them may come in */
+#define FILTER_PEEK_BYTES    (5u << 20) /* of memory for all of them */
+#define FILTER_FLOWS_SECOND  1000	/* new flows, with a burst of FILTER_FLOWS_BURST */
 #define FILTER_FLOWS_BURST   2000
 #define FILTER_DNS_SECOND    50 /* questions, with a burst of FILTER_DNS_BURST */
 #define FILTER_DNS_BURST     200
@@ -39,6 +40,7 @@ struct filter;
 #define FILTER_ECHO_SECOND   20	    /* echo requests that leave, with a burst of 40 */
 #define FILTER_ECHO_PAYLOAD  64	    /* bytes one may carry; ping sends 56 */
 #define FILTER_LOGGED_SECOND 50	    /* refusals that are logged, with a burst of 500 */
+#define FILTER_FORGET_LOGGED 512    /* ends of flows, when all end at once; then their sum */
 #define FILTER_ASKS	     32	    /* flows that wait for a person's answer, at a time */
 #define FILTER_ASK_FRAMES    8	    /* held back of one of them */
 #define FILTER_ASK_BYTES     131072 /* held back of all of them */
@@ -133,6 +135,8 @@ enum filter_drop {
 	FILTER_REFUSED,			 /* by the policy */
 	FILTER_FLOODED,			 /* over a rate or a table's size */
 	FILTER_PEEK_GAP,		 /* held-back bytes out of order, or sent twice unlike */
+	FILTER_IN_USE,			 /* a SYN on the ports of a connection that has not ended */
+	FILTER_OUT_OF_PLACE, /* before the handshake, behind the end, out of the window */
 	FILTER_DROPS
 };
 
@@ -155,9 +159,9 @@ void filter_set_guest_mac(struct filter *filter, const uint8_t mac[FRAME_MAC]);
 
 /*
  * A frame from the guest. partial: its transport checksum is to be filled in. At most
- * 1 frame goes to the guest for it; to the backend mostly 1, and up to TLS_PEEK_MAX bytes of
- * payload in FILTER_PEEK_FRAMES frames that were held back. Owners stop giving frames while there
- * is no room for that.
+ * 1 frame goes to the guest for it; to the backend mostly 1 or 2, and up to TLS_PEEK_MAX bytes of
+ * payload that were held back, in frames of at least 536 bytes. Owners stop giving frames while
+ * there is no room for that.
  */
 void filter_from_guest(struct filter *filter, uint8_t *frame, size_t length, bool partial,
 		       uint64_t now_ns);

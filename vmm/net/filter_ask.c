@@ -29,18 +29,23 @@ static struct filter_ask *find(struct filter *filter, const struct flow_key *key
 
 /* --- what is held ----------------------------------------------------------------------------- */
 
+static void drop_first(struct filter *filter, struct filter_ask *ask)
+{
+	struct held_frame *held = ask->held;
+
+	ask->held = held->next;
+	if (!ask->held)
+		ask->held_end = &ask->held;
+	ask->frames--;
+	ask->bytes -= held->length;
+	filter->ask_bytes -= held->length;
+	free(held);
+}
+
 static void drop_held(struct filter *filter, struct filter_ask *ask)
 {
-	struct held_frame *held;
-
-	while ((held = ask->held) != NULL) {
-		ask->held = held->next;
-		free(held);
-	}
-	filter->ask_bytes -= ask->bytes;
-	ask->held_end = &ask->held;
-	ask->frames = 0;
-	ask->bytes = 0;
+	while (ask->held)
+		drop_first(filter, ask);
 }
 
 static int hold(struct filter *filter, struct filter_ask *ask, const struct frame *frame)
@@ -60,8 +65,23 @@ static int hold(struct filter *filter, struct filter_ask *ask, const struct fram
 	ask->held_end = &held->next;
 	ask->frames++;
 	ask->bytes += frame->length;
+	ask->sequence = frame->sequence;
 	filter->ask_bytes += frame->length;
 	return 0;
+}
+
+/* A SYN: the last one counts, as a port may be used again. The same once more is nothing new. */
+static int hold_instead(struct filter *filter, struct filter_ask *ask, const struct frame *frame)
+{
+	int ret;
+
+	if (ask->sequence == frame->sequence)
+		return 0;
+	/* There is always one: the old one goes when the new one is held. */
+	ret = hold(filter, ask, frame);
+	if (ret == 0)
+		drop_first(filter, ask);
+	return ret;
 }
 
 /* --- coming and going ------------------------------------------------------------------------- */
@@ -148,13 +168,12 @@ void filter_ask_packet(struct filter *filter, const struct filter_ask *first,
 bool filter_ask_waits(struct filter *filter, const struct flow_key *key, const struct frame *frame)
 {
 	struct filter_ask *ask = find(filter, key);
+	int ret;
 
 	if (!ask)
 		return false;
-	/* The last one counts: a port may be used again. */
-	if (key->protocol == IP_TCP)
-		drop_held(filter, ask);
-	if (hold(filter, ask, frame) < 0)
+	ret = key->protocol == IP_TCP ? hold_instead(filter, ask, frame) : hold(filter, ask, frame);
+	if (ret < 0)
 		filter_drop_guest(filter, FILTER_FLOODED);
 	return true;
 }

@@ -154,6 +154,8 @@ struct flow *filter_open_inbound(struct filter *filter, const struct frame *fram
 	flow->inbound = true;
 	flow->host = request.host;
 	flow->sequence = frame->sequence;
+	/* What the guest began from there, and still waits, would be a second flow of that key. */
+	filter_ask_cancel(filter, key);
 	return flow;
 }
 
@@ -200,6 +202,12 @@ void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_en
 	/* A refused one has its line already. */
 	if (how == FLOW_REFUSED)
 		return;
+	if (filter->forgetting && filter->forgotten.logged++ >= FILTER_FORGET_LOGGED) {
+		filter->forgotten.flows++;
+		filter->forgotten.bytes_out += flow->bytes_out;
+		filter->forgotten.bytes_in += flow->bytes_in;
+		return;
+	}
 	object_text(object, protocol_text(flow->key.protocol), flow->key.peer,
 		    flow->inbound ? flow->key.guest_port : flow->key.peer_port, flow->name);
 	snprintf(detail, sizeof(detail),
@@ -207,4 +215,18 @@ void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_en
 		 flow_end_text(how), flow->bytes_out, flow->bytes_in, passed / 1000000000u,
 		 passed / 1000000u % 1000u);
 	filter->ops->note(filter->arg, "flow-end", object, detail);
+}
+
+void filter_log_forgotten(struct filter *filter)
+{
+	const struct filter_sum *sum = &filter->forgotten;
+	char object[40], detail[100];
+
+	if (sum->flows > 0) {
+		snprintf(object, sizeof(object), "%u more", sum->flows);
+		snprintf(detail, sizeof(detail), "end=%s out=%" PRIu64 " in=%" PRIu64,
+			 flow_end_text(FLOW_DROPPED), sum->bytes_out, sum->bytes_in);
+		filter->ops->note(filter->arg, "flow-end", object, detail);
+	}
+	filter->forgotten = (struct filter_sum){.flows = 0};
 }

@@ -17,12 +17,6 @@ struct filter_dns {
 	struct frame from; /* whom to answer: addresses and ports; data is gone */
 };
 
-struct held_frame {
-	struct held_frame *next;
-	size_t length;
-	uint8_t data[];
-};
-
 /*
  * The first bytes that the guest sent on a connection. They stay until the peer has acknowledged
  * them: what is sent twice must be the same bytes, or the peer could see another name than we did.
@@ -37,9 +31,18 @@ struct flow_peek {
 	char approved_name[DNS_NAME_TEXT];
 	uint32_t start; /* sequence number of data[0] */
 	uint32_t length;
-	unsigned frames;
-	struct held_frame *held, **held_end;
+	unsigned segments; /* that brought it */
+	size_t largest;	   /* payload of these */
+	/* The last one without its payload, for answers and for sending it all on. */
+	uint8_t last[FRAME_HEADERS_MAX];
+	size_t last_length;
 	uint8_t data[TLS_PEEK_MAX];
+};
+
+struct held_frame {
+	struct held_frame *next;
+	size_t length;
+	uint8_t data[];
 };
 
 /* A flow that waits for a person's answer. */
@@ -52,9 +55,10 @@ struct filter_ask {
 	uint64_t until_ns;
 	bool peeking;	       /* the flow is there, and its peek holds what is held */
 	bool plain, tls, http; /* TCP: how it goes on when it is allowed */
+	uint32_t sequence;     /* TCP: of the SYN that is held */
 	unsigned frames;
 	size_t bytes;
-	struct held_frame *held, **held_end; /* the first packets, if not peeking */
+	struct held_frame *held, **held_end; /* the first packets, at least one, if not peeking */
 };
 
 struct filter {
@@ -69,6 +73,12 @@ struct filter {
 	uint32_t last_ticket, peeks, asks;
 	size_t ask_bytes;
 	struct filter_ask ask[FILTER_ASKS];
+	/* All flows end at once, as the guest can make them: not each has a line in the log. */
+	bool forgetting;
+	struct filter_sum {
+		uint32_t logged, flows; /* with a line of their own, without */
+		uint64_t bytes_out, bytes_in;
+	} forgotten;
 	uint8_t out[FRAME_MAX]; /* frames that the filter makes */
 };
 
@@ -128,6 +138,26 @@ struct flow *filter_open_inbound(struct filter *filter, const struct frame *fram
 bool filter_still_allowed(struct filter *filter, struct flow *flow);
 
 void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_end how);
+
+/* One line for the flows that had none of their own. */
+void filter_log_forgotten(struct filter *filter);
+
+/* --- filter_track.c --- */
+
+enum filter_segment { SEGMENT_DROP, SEGMENT_PASS, SEGMENT_RESET /* a reset that counts */ };
+
+/* Follows a segment (no SYN of the guest) of a flow, and says what it is to the connection. */
+enum filter_segment filter_track(struct flow *flow, const struct frame *frame, bool from_guest);
+
+/* Whether a connection has ended at both ends, so that its ports may begin another one. */
+bool filter_track_ended(const struct flow *flow);
+
+/* Tells the guest what a live connection is at, for a SYN on its ports (RFC 5961, 4). */
+void filter_track_challenge(struct filter *filter, const struct flow *flow,
+			    const struct frame *frame);
+
+/* Tells the peer of the end of a connection that the filter has given up. */
+void filter_track_give_up(struct filter *filter, const struct flow *flow);
 
 /* --- filter_tcp.c, filter_datagram.c, filter_dns.c --- */
 

@@ -12,7 +12,11 @@
 #include "vmm/net/filter_internal.h"
 #include "vmm/net/http.h"
 
-#define TCP_URG 0x20u
+#define TCP_URG	      0x20u
+#define SEGMENT_LEAST 536u /* every network takes these (RFC 9293, 3.7.1) */
+
+_Static_assert(FILTER_PEEKS * sizeof(struct flow_peek) <= FILTER_PEEK_BYTES,
+	       "all that is held of connections that are looked at");
 
 int filter_peek_begin(struct filter *filter, struct flow *flow, bool tls, bool http)
 {
@@ -31,30 +35,18 @@ int filter_peek_begin(struct filter *filter, struct flow *flow, bool tls, bool h
 	peek->approved_name[0] = '\0';
 	peek->start = flow->sequence + 1;
 	peek->length = 0;
-	peek->frames = 0;
-	peek->held = NULL;
-	peek->held_end = &peek->held;
+	peek->segments = 0;
+	peek->largest = 0;
+	peek->last_length = 0;
 	flow->peek = peek;
 	filter->peeks++;
 	return 0;
-}
-
-static void drop_held(struct flow_peek *peek)
-{
-	struct held_frame *held;
-
-	while ((held = peek->held) != NULL) {
-		peek->held = held->next;
-		free(held);
-	}
-	peek->held_end = &peek->held;
 }
 
 void filter_peek_end(struct filter *filter, struct flow *flow)
 {
 	if (!flow->peek)
 		return;
-	drop_held(flow->peek);
 	free(flow->peek);
 	flow->peek = NULL;
 	filter->peeks--;
@@ -213,34 +205,41 @@ static void forbid(struct filter *filter, struct flow *flow, const struct frame 
 	flow_end(&filter->flows, flow, FLOW_REFUSED);
 }
 
-static int hold(struct flow_peek *peek, const uint8_t *bytes, size_t length)
+/* Takes the bytes of a segment that are new, and its headers. -ENOBUFS: there is no room. */
+static int hold(struct flow_peek *peek, const struct frame *frame, size_t fresh)
 {
-	struct held_frame *held;
+	const uint8_t *end = frame->data + frame->payload + frame->payload_length;
 
-	if (peek->frames == FILTER_PEEK_FRAMES)
+	if (peek->segments == FILTER_PEEK_SEGMENTS || fresh > sizeof(peek->data) - peek->length)
 		return -ENOBUFS;
-	held = malloc(sizeof(*held) + length);
-	if (!held)
-		return -ENOMEM;
-	held->next = NULL;
-	held->length = length;
-	memcpy(held->data, bytes, length);
-	*peek->held_end = held;
-	peek->held_end = &held->next;
-	peek->frames++;
+	memcpy(peek->data + peek->length, end - fresh, fresh);
+	peek->length += (uint32_t)fresh;
+	peek->segments++;
+	peek->largest = max_u64(peek->largest, frame->payload_length);
+	peek->last_length = answer_segment(frame, peek->start + peek->length, frame->tcp_flags,
+					   NULL, 0, peek->last);
 	return 0;
 }
 
+/* All that was held back goes on, in segments that are no longer than the guest's own. */
 static void release(struct filter *filter, struct flow *flow)
 {
 	struct flow_peek *peek = flow->peek;
-	struct held_frame *held;
+	size_t most = max_u64(peek->largest, SEGMENT_LEAST), at, length;
+	struct frame last;
+	bool ends;
 
 	peek->decided = true;
 	flow->bytes_out += peek->length;
-	for (held = peek->held; held; held = held->next)
-		filter_pass_to_peer(filter, held->data, held->length);
-	drop_held(peek);
+	frame_parse(peek->last, peek->last_length, false, &last);
+	for (at = 0; at < peek->length; at += length) {
+		length = min_u64(most, peek->length - at);
+		ends = at + length == peek->length;
+		filter_pass_to_peer(filter, filter->out,
+				    answer_segment(&last, peek->start + (uint32_t)at,
+						   ends ? last.tcp_flags : TCP_ACK, peek->data + at,
+						   length, filter->out));
+	}
 }
 
 /*
@@ -302,17 +301,14 @@ void filter_peek_answered(struct filter *filter, const struct filter_ask *ask, u
 	struct flow *flow = flow_find(&filter->flows, &ask->key);
 	struct judgement judgement = {.request = ask->request, .rule = ask->rule};
 	enum filter_verdict verdict = filter_decide_one(filter, &ask->request).verdict;
-	const struct held_frame *last;
-	struct frame frame;
+	struct frame last;
 
 	if (!flow || !flow->peek || !flow->peek->asking)
 		return;
 	flow->peek->asking = false;
-	/* The last one that is held: what the guest expects next is in it. */
-	for (last = flow->peek->held; last->next; last = last->next)
-		;
-	frame_parse(last->data, last->length, false, &frame);
-	settle(filter, flow, &frame, &judgement,
+	/* What the guest expects next is in it. */
+	frame_parse(flow->peek->last, flow->peek->last_length, false, &last);
+	settle(filter, flow, &last, &judgement,
 	       verdict == FILTER_ALLOW ||
 			       (verdict == FILTER_ASK && ask->request.answer == FILTER_APPROVED)
 		       ? PERMIT
@@ -321,7 +317,7 @@ void filter_peek_answered(struct filter *filter, const struct filter_ask *ask, u
 }
 
 static void decide(struct filter *filter, struct flow *flow, const struct frame *frame,
-		   uint8_t *bytes, int64_t fresh, uint64_t now_ns)
+		   size_t fresh, uint64_t now_ns)
 {
 	struct judgement judgement = {.request = {.op = FILTER_CONNECT,
 						  .address = flow->key.peer,
@@ -333,13 +329,8 @@ static void decide(struct filter *filter, struct flow *flow, const struct frame 
 	enum verdict verdict = FORBID;
 
 	judgement.request.protocol = peek->tls ? FILTER_TLS : FILTER_HTTP;
-	if ((size_t)fresh <= sizeof(peek->data) - peek->length &&
-	    hold(peek, bytes, frame->length) == 0) {
-		memcpy(peek->data + peek->length,
-		       frame->data + frame->payload + frame->payload_length - fresh, (size_t)fresh);
-		peek->length += (uint32_t)fresh;
+	if (hold(peek, frame, fresh) == 0)
 		verdict = peek->asking ? WAIT : judge(filter, flow, &judgement, now_ns);
-	}
 	if (verdict == ASK)
 		verdict = filter_ask_name(filter, flow, &judgement.request, judgement.rule,
 					  now_ns) == 0
@@ -375,7 +366,6 @@ void filter_peek_segment(struct filter *filter, struct flow *flow, const struct 
 	}
 	if (peek->decided && (int32_t)(frame->sequence - peek->start - peek->length) >= 0) {
 		flow->bytes_out += frame->payload_length;
-		flow->guest_done |= ends;
 		flow_seen(&filter->flows, flow, FLOW_OPEN, now_ns);
 		filter_pass_to_peer(filter, bytes, frame->length);
 		return;
@@ -386,7 +376,6 @@ void filter_peek_segment(struct filter *filter, struct flow *flow, const struct 
 		return;
 	}
 	if (peek->decided) {
-		flow->guest_done |= ends;
 		filter_pass_to_peer(filter, bytes, frame->length);
 		return;
 	}
@@ -395,6 +384,5 @@ void filter_peek_segment(struct filter *filter, struct flow *flow, const struct 
 		acknowledge(filter, peek, frame);
 		return;
 	}
-	flow->guest_done |= ends;
-	decide(filter, flow, frame, bytes, fresh, now_ns);
+	decide(filter, flow, frame, (size_t)fresh, now_ns);
 }

@@ -8,16 +8,11 @@ static bool is_opening(const struct frame *frame)
 	return (frame->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
-static bool both_done(const struct flow *flow)
-{
-	return flow->guest_done && flow->peer_done;
-}
-
 static void keep(struct filter *filter, struct flow *flow, uint64_t now_ns)
 {
-	enum flow_class class = both_done(flow) ? FLOW_CLOSING : flow->class;
+	bool both_done = flow->guest.done && flow->peer.done;
 
-	flow_seen(&filter->flows, flow, class, now_ns);
+	flow_seen(&filter->flows, flow, both_done ? FLOW_CLOSING : flow->class, now_ns);
 }
 
 static bool is_stricter(const struct filter_choice *choice, const struct filter_choice *tcp)
@@ -105,25 +100,45 @@ static void open_connection(struct filter *filter, const struct frame *frame, ui
 	filter_pass_to_peer(filter, bytes, frame->length);
 }
 
-/* A SYN: the same once more, or of a new connection, which may use the ports of an old one. */
+/*
+ * A SYN: the same once more, or of a new connection, which may use the ports of an old one when
+ * that has ended at both ends. Until then the guest hears of the old one.
+ */
 static void opening_from_guest(struct filter *filter, struct flow *flow, const struct frame *frame,
 			       uint8_t *bytes, const struct flow_key *key, uint64_t now_ns)
 {
-	bool again = flow && !flow->inbound && flow->sequence == frame->sequence &&
-		     frame->payload_length == 0;
+	bool again;
 
+	if (flow && filter_track_ended(flow)) {
+		flow_end(&filter->flows, flow, FLOW_CLOSED);
+		flow = NULL;
+	}
+	if (!flow) {
+		open_connection(filter, frame, bytes, key, now_ns);
+		return;
+	}
+	again = !flow->inbound && flow->sequence == frame->sequence && frame->payload_length == 0;
 	/* Also one that crosses the peer's answer, on whose way to the guest there may be a wait.
 	 */
 	if (again && filter->config.once &&
 	    (flow->class == FLOW_OPENING || flow->class == FLOW_OPEN))
 		return;
-	if (again && flow->class == FLOW_OPENING) {
+	if (again && flow->class == FLOW_OPENING)
 		filter_pass_to_peer(filter, bytes, frame->length);
-		return;
-	}
-	if (flow)
-		flow_end(&filter->flows, flow, FLOW_CLOSED);
-	open_connection(filter, frame, bytes, key, now_ns);
+	else
+		filter_track_challenge(filter, flow, frame);
+}
+
+/* The guest resets a connection. Payload of such a segment would not have been looked at. */
+static void reset_from_guest(struct filter *filter, struct flow *flow, const struct frame *frame)
+{
+	struct frame reset = *frame;
+
+	/* The peer knows nothing of what is held back. */
+	if (flow->peek && !flow->peek->decided && flow->synced)
+		reset.sequence = flow->guest.acked;
+	filter_pass_to_peer(filter, filter->out, answer_reset_onwards(&reset, filter->out));
+	flow_end(&filter->flows, flow, FLOW_CLOSED);
 }
 
 void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uint8_t *bytes,
@@ -145,16 +160,23 @@ void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uin
 		filter_refuse(filter, frame, FILTER_NO_FLOW);
 		return;
 	}
-	if (flow->peek && !(frame->tcp_flags & TCP_RST)) {
+	switch (filter_track(flow, frame, true)) {
+	case SEGMENT_DROP:
+		filter_drop_guest(filter, FILTER_OUT_OF_PLACE);
+		return;
+	case SEGMENT_RESET:
+		reset_from_guest(filter, flow, frame);
+		return;
+	case SEGMENT_PASS:
+		break;
+	}
+	if (flow->peek) {
 		filter_peek_segment(filter, flow, frame, bytes, now_ns);
 		return;
 	}
-	flow->guest_done |= !!(frame->tcp_flags & TCP_FIN);
 	flow->bytes_out += frame->payload_length;
 	keep(filter, flow, now_ns);
 	filter_pass_to_peer(filter, bytes, frame->length);
-	if (frame->tcp_flags & TCP_RST)
-		flow_end(&filter->flows, flow, FLOW_CLOSED);
 }
 
 /*
@@ -179,6 +201,7 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 				     .peer_port = frame->source_port,
 				     .protocol = IP_TCP};
 	struct flow *flow = flow_find(&filter->flows, &key);
+	enum filter_segment segment;
 
 	/* The ports are used again: a new connection. */
 	if (flow && is_opening(frame) && flow->inbound &&
@@ -197,20 +220,23 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 		filter_drop_peer(filter, FILTER_NO_FLOW);
 		return;
 	}
+	segment = filter_track(flow, frame, false);
+	if (segment == SEGMENT_DROP) {
+		filter_drop_peer(filter, FILTER_OUT_OF_PLACE);
+		return;
+	}
 	if (frame->tcp_flags & TCP_ACK)
 		filter_peek_acknowledged(filter, flow, frame->acknowledged);
 	/* Until its first bytes are decided upon a connection does not count as open. */
-	if (flow->class == FLOW_OPENING && (frame->tcp_flags & TCP_ACK) &&
+	if (flow->class == FLOW_OPENING && flow->synced && (frame->tcp_flags & TCP_ACK) &&
 	    (!flow->peek || flow->peek->decided))
 		flow_seen(&filter->flows, flow, FLOW_OPEN, now_ns);
-	flow->peer_done |= !!(frame->tcp_flags & TCP_FIN);
 	flow->bytes_in += frame->payload_length;
 	keep(filter, flow, now_ns);
-	if ((frame->tcp_flags & (TCP_RST | TCP_ACK)) == TCP_RST && flow->class == FLOW_OPENING &&
-	    !flow->inbound)
+	if ((frame->tcp_flags & (TCP_RST | TCP_ACK)) == TCP_RST && !flow->synced && !flow->inbound)
 		refused_by_peer(filter, flow, frame);
 	else
 		filter_pass_to_guest(filter, bytes, frame->length);
-	if (frame->tcp_flags & TCP_RST)
+	if (segment == SEGMENT_RESET)
 		flow_end(&filter->flows, flow, FLOW_CLOSED);
 }

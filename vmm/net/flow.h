@@ -19,7 +19,7 @@
 /* A class is a time-out, and a place in the order in which flows make room for new ones. */
 enum flow_class {
 	FLOW_OPENING, /* TCP, until the peer has answered: 30 s */
-	FLOW_CLOSING, /* TCP, both ends are done: 60 s */
+	FLOW_CLOSING, /* TCP, both ends have sent FIN: 60 s */
 	FLOW_ECHO,    /* ICMP echo: 30 s */
 	FLOW_UDP,     /* 180 s */
 	FLOW_OPEN,    /* TCP: 2 h 10 min, more than a keep-alive; never makes room */
@@ -42,16 +42,26 @@ struct flow_key {
 
 struct flow_peek; /* the filter's: first bytes that are held back */
 
+/* One direction of a TCP connection, in sequence numbers; see filter_track.c. */
+struct flow_stream {
+	uint32_t next;	/* behind all that its sender has sent, SYN and FIN included */
+	uint32_t acked; /* of it, by the other end */
+	uint32_t end;	/* behind the FIN, once done */
+	bool done;	/* the FIN was sent */
+	bool closed;	/* and acknowledged */
+};
+
 struct flow {
 	struct flow_key key;
 	enum flow_class class;
-	bool inbound;		      /* the peer began it: a published port */
-	bool guest_done, peer_done;   /* TCP: has sent FIN */
-	bool host;		      /* to the host's loopback, by a rule for it */
-	bool approved;		      /* by a person, whom a rule had asked */
-	uint32_t rule;		      /* that opened it, as the filter counts them */
-	uint32_t sequence;	      /* TCP: of the guest's SYN */
-	uint64_t bytes_out, bytes_in; /* payload from, to the guest */
+	bool inbound;			/* the peer began it: a published port */
+	bool synced;			/* TCP: the SYN has been answered by its number */
+	bool host;			/* to the host's loopback, by a rule for it */
+	bool approved;			/* by a person, whom a rule had asked */
+	uint32_t rule;			/* that opened it, as the filter counts them */
+	uint32_t sequence;		/* TCP: of the SYN that began it */
+	struct flow_stream guest, peer; /* TCP, once synced: what they send */
+	uint64_t bytes_out, bytes_in;	/* payload from, to the guest */
 	uint64_t begun_ns, seen_ns;
 	char *name; /* that opened it, or NULL; the table frees it */
 	struct flow_peek *peek;

@@ -18,16 +18,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_MAC	6
-#define FRAME_ETHERNET	14    /* bytes of an Ethernet header */
-#define FRAME_IPV4	20    /* of an IPv4 header, which never has options here */
-#define FRAME_TRANSPORT 34    /* where the header of TCP, UDP or ICMP starts */
-#define FRAME_TCP	20    /* of a TCP header without options */
-#define FRAME_UDP	8     /* of a UDP header */
-#define FRAME_ICMP	8     /* of an ICMP header */
-#define FRAME_ARP	28    /* of an ARP message for IPv4 on Ethernet */
-#define FRAME_MTU	65520 /* the largest IPv4 packet that is taken */
-#define FRAME_MAX	(FRAME_ETHERNET + FRAME_MTU)
+#define FRAME_MAC	  6
+#define FRAME_ETHERNET	  14 /* bytes of an Ethernet header */
+#define FRAME_IPV4	  20 /* of an IPv4 header, which never has options here */
+#define FRAME_TRANSPORT	  34 /* where the header of TCP, UDP or ICMP starts */
+#define FRAME_TCP	  20 /* of a TCP header without options */
+#define FRAME_UDP	  8  /* of a UDP header */
+#define FRAME_HEADERS_MAX (FRAME_TRANSPORT + 60) /* all headers of a TCP segment, with options */
+#define FRAME_ICMP	  8			 /* of an ICMP header */
+#define FRAME_ARP	  28			 /* of an ARP message for IPv4 on Ethernet */
+#define FRAME_MTU	  65520			 /* the largest IPv4 packet that is taken */
+#define FRAME_MAX	  (FRAME_ETHERNET + FRAME_MTU)
 
 enum frame_kind { FRAME_IS_ARP, FRAME_IS_TCP, FRAME_IS_UDP, FRAME_IS_ECHO };
 

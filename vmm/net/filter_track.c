@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sequence numbers of a connection: what tells that filter and backend speak of the same one.
+ *
+ * The backend has connections of its own, and may not take a segment that the filter has taken for
+ * an end or a beginning. Were the filter then to look at the first bytes of a new connection, they
+ * could go to an old one as bytes that it has already, and the next ones unseen. Therefore:
+ * - a connection begins when the SYN is answered by its number; before that the guest says nothing;
+ * - a FIN of the guest counts if nothing was sent behind it, nothing passes behind it, and the
+ *   guest's direction ends when the peer has acknowledged just that;
+ * - a reset counts within the window of its sender (RFC 5961, 3); others do not pass.
+ */
+#include "vmm/base/bytes.h"
+#include "vmm/net/filter_internal.h"
+
+#define WINDOW (UINT32_C(1) << 30) /* the largest there is (RFC 7323, 2.3) */
+
+static bool is_behind(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+/* The SYN has been answered: both directions begin. */
+static void synchronise(struct flow *flow, const struct frame *frame, bool from_guest)
+{
+	struct flow_stream *own = from_guest ? &flow->guest : &flow->peer;
+	struct flow_stream *other = from_guest ? &flow->peer : &flow->guest;
+
+	*own = (struct flow_stream){.next = frame->sequence + 1, .acked = frame->sequence};
+	*other = (struct flow_stream){.next = flow->sequence + 1, .acked = flow->sequence + 1};
+	flow->synced = true;
+}
+
+static enum filter_segment track_opening(struct flow *flow, const struct frame *frame,
+					 bool from_guest)
+{
+	bool called = flow->inbound == from_guest;
+	bool right = (frame->tcp_flags & TCP_ACK) && frame->acknowledged == flow->sequence + 1;
+
+	/* passt refuses without an acknowledgement; one of something else is of another connection.
+	 */
+	if (frame->tcp_flags & TCP_RST)
+		return called && (frame->tcp_flags & TCP_ACK) && !right ? SEGMENT_DROP
+									: SEGMENT_RESET;
+	if (frame->payload_length > 0 || (frame->tcp_flags & TCP_FIN))
+		return SEGMENT_DROP;
+	if (!called)
+		return frame->tcp_flags & TCP_SYN ? SEGMENT_PASS : SEGMENT_DROP;
+	if ((frame->tcp_flags & TCP_SYN) && right)
+		synchronise(flow, frame, from_guest);
+	/* Of another one at these ports: the caller resets that. */
+	return SEGMENT_PASS;
+}
+
+/* A SYN in a connection that has begun: the answer once more, as an acknowledgement was lost. */
+static bool is_answer_again(const struct flow *flow, const struct frame *frame, bool from_guest)
+{
+	return flow->inbound == from_guest && frame->payload_length == 0 &&
+	       (frame->tcp_flags & TCP_ACK) && frame->acknowledged == flow->sequence + 1;
+}
+
+/*
+ * Whether a reset has a number that its sender can be at: behind what was acknowledged, not behind
+ * what it has sent (of passt also what it has sent and lost, which was not seen here).
+ */
+static bool reset_counts(const struct flow_stream *own, const struct frame *frame, bool from_guest)
+{
+	uint32_t window = own->next - own->acked + (from_guest ? 0 : WINDOW);
+
+	return frame->sequence - own->acked <= window;
+}
+
+/* Whether a segment of the guest is in place with regard to the end of what it sends. */
+static bool fits_end(const struct flow_stream *own, const struct frame *frame, uint32_t end)
+{
+	bool fin = frame->tcp_flags & TCP_FIN;
+
+	if (!own->done)
+		return !fin || !is_behind(own->next, end - 1);
+	if (fin)
+		return end == own->end;
+	/* Its own number is behind the FIN, that of a byte is not the FIN's. */
+	return !is_behind(end, frame->payload_length > 0 ? own->end - 1 : own->end);
+}
+
+static void acknowledge(struct flow_stream *other, const struct frame *frame)
+{
+	uint32_t fresh = frame->acknowledged - other->acked;
+
+	if (!(frame->tcp_flags & TCP_ACK) || fresh > other->next - other->acked)
+		return;
+	other->acked = frame->acknowledged;
+	other->closed |= other->done && other->acked == other->end;
+}
+
+enum filter_segment filter_track(struct flow *flow, const struct frame *frame, bool from_guest)
+{
+	struct flow_stream *own = from_guest ? &flow->guest : &flow->peer;
+	struct flow_stream *other = from_guest ? &flow->peer : &flow->guest;
+	bool fin = frame->tcp_flags & TCP_FIN;
+	uint32_t end = frame->sequence + (uint32_t)frame->payload_length + fin;
+
+	if (!flow->synced)
+		return track_opening(flow, frame, from_guest);
+	if (frame->tcp_flags & TCP_RST)
+		return reset_counts(own, frame, from_guest) ? SEGMENT_RESET : SEGMENT_DROP;
+	if (frame->tcp_flags & TCP_SYN)
+		return is_answer_again(flow, frame, from_guest) ? SEGMENT_PASS : SEGMENT_DROP;
+	if (frame->sequence - own->acked + WINDOW >= 2 * WINDOW ||
+	    (from_guest && !fits_end(own, frame, end)))
+		return SEGMENT_DROP;
+	if (fin && !own->done && !is_behind(own->next, end - 1)) {
+		own->done = true;
+		own->end = end;
+	}
+	if (is_behind(end, own->next))
+		own->next = end;
+	acknowledge(other, frame);
+	return SEGMENT_PASS;
+}
+
+bool filter_track_ended(const struct flow *flow)
+{
+	return flow->guest.closed && flow->peer.closed;
+}
+
+void filter_track_challenge(struct filter *filter, const struct flow *flow,
+			    const struct frame *frame)
+{
+	uint32_t expected = flow->synced ? flow->guest.acked : flow->sequence + 1;
+	struct frame like = *frame;
+
+	/* A guest that knows nothing of the connection resets it, and begins anew. */
+	filter_drop_guest(filter, FILTER_IN_USE);
+	like.acknowledged = flow->synced ? flow->peer.next : 0;
+	filter->ops->to_guest(filter->arg, filter->out,
+			      answer_acknowledge(&like, expected, filter->out));
+}
+
+void filter_track_give_up(struct filter *filter, const struct flow *flow)
+{
+	struct frame last = {.source = ADDRESS_GUEST,
+			     .target = flow->key.peer,
+			     .source_port = flow->key.guest_port,
+			     .target_port = flow->key.peer_port,
+			     .sequence = flow->sequence + 1,
+			     .tcp_flags = TCP_RST};
+
+	if (filter_track_ended(flow))
+		return;
+	if (flow->synced || flow->inbound) {
+		last.tcp_flags |= TCP_ACK;
+		last.sequence = flow->synced ? flow->guest.acked : 0;
+		last.acknowledged = flow->synced ? flow->peer.next : flow->sequence + 1;
+	}
+	filter_pass_to_peer(filter, filter->out, answer_reset_onwards(&last, filter->out));
+}
