@@ -48,7 +48,8 @@ START_TEST(no_message_commands_the_terminal)
 {
 	take_stderr();
 	log_error("no file '%s'", "\033]0;title\a\r\n\177x\tgr\303\274n");
-	ck_assert_str_eq(said(), "cordon: no file '?]0;title????x\tgr\303\274n'\n");
+	ck_assert_str_eq(said(),
+			 "cordon: no file '\\x1b]0;title\\x07\\x0d\\x0a\\x7fx\tgr\303\274n'\n");
 }
 END_TEST
 

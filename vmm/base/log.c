@@ -11,6 +11,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/base/text.h"
+
+#define LINE_MAX_BYTES 1024
+
 #define GUEST_LINES_PER_SECOND 10
 
 /* How long a reader of stderr who is behind is waited for, once, with an error. */
@@ -52,25 +56,17 @@ static bool stderr_ready(enum log_level level)
 	return ret != 0;
 }
 
-/* What a terminal would obey: file names and other people's words come here too. */
-static void make_harmless(char *text)
-{
-	for (; *text; text++)
-		if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
-			*text = '?';
-}
-
 /* One write(2) a line, so that lines of several processes on one stderr do not mix. */
 static void log_line(enum log_level level, const char *prefix, const char *fmt, va_list ap)
 {
 	static const char name[] = "cordon: ";
-	char line[1024];
+	char raw[LINE_MAX_BYTES], line[TEXT_ROOM(LINE_MAX_BYTES)];
 	size_t used;
 
-	used = (size_t)snprintf(line, sizeof(line), "%s%s", name, prefix);
-	vsnprintf(line + used, sizeof(line) - used - 1, fmt, ap);
-	make_harmless(line);
-	used = strlen(line);
+	used = (size_t)snprintf(raw, sizeof(raw), "%s%s", name, prefix);
+	vsnprintf(raw + used, sizeof(raw) - used, fmt, ap);
+	/* File names and other people's words come here too. */
+	used = text_safe(line, sizeof(line), raw, strlen(raw), TEXT_TABS);
 	line[used++] = '\n';
 	if (!stderr_ready(level))
 		return;

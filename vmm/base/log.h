@@ -7,7 +7,7 @@
  * fill a disk or a terminal.
  *
  * Nobody waits for a reader of stderr: a line that it does not take is lost (an error only after a
- * second). Control characters in a message appear as "?".
+ * second). What a terminal would obey is spelled out (vmm/base/text.h).
  */
 #ifndef CORDON_BASE_LOG_H
 #define CORDON_BASE_LOG_H

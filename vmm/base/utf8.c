@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/base/utf8.h"
 
-#include <stdint.h>
+#include <string.h>
 
 size_t utf8_length(const char *bytes, size_t left)
 {
@@ -25,4 +25,33 @@ size_t utf8_length(const char *bytes, size_t left)
 	    value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
 		return 0;
 	return length;
+}
+
+uint32_t utf8_value(const char *bytes, size_t length)
+{
+	const uint8_t *text = (const uint8_t *)bytes;
+	uint32_t value = length == 1 ? text[0] : text[0] & (0x7fu >> length);
+	size_t i;
+
+	for (i = 1; i < length; i++)
+		value = value << 6 | (text[i] & 0x3f);
+	return value;
+}
+
+bool utf8_is_begun(const char *bytes, size_t left)
+{
+	char whole[4];
+	size_t i;
+
+	if (left == 0 || left > 3 || (uint8_t)bytes[0] < 0xc2)
+		return false;
+	/* It is one if some rest makes it whole: the lowest or the highest does, if any. */
+	memcpy(whole, bytes, left);
+	for (i = left; i < 4; i++)
+		whole[i] = (char)0x80;
+	if (utf8_length(whole, 4) > left)
+		return true;
+	for (i = left; i < 4; i++)
+		whole[i] = (char)0xbf;
+	return utf8_length(whole, 4) > left;
 }

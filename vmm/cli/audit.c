@@ -7,6 +7,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
+#include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_remote.h"
@@ -16,14 +17,7 @@
 /* Text of a guest's, harmless on a terminal. */
 static void put_safe(const char *text)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < ' ' || c == 0x7f)
-			printf("\\x%02x", c);
-		else
-			putchar(c);
-	}
+	text_put(stdout, text);
 }
 
 /* --- audit ------------------------------------------------------------------------------------ */

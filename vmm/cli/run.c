@@ -110,7 +110,9 @@ int cmd_run(int argc, char **argv)
 		return EXIT_CORDON;
 	}
 	warn_of_questions(&options);
-	if (!options.argv)
+	if (!options.argv) {
 		options.base.sandbox.machine.console_fd = STDOUT_FILENO;
+		options.base.sandbox.machine.console_exact = true;
+	}
 	return run_session(&options, started);
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
@@ -15,6 +16,8 @@ int console_init(struct console *console, struct loop *loop, int show_fd)
 	int ret;
 
 	*console = (struct console){.shown = false};
+	console->text.keep = TEXT_CONSOLE;
+	console->filtered = isatty(show_fd);
 	ring_init(&console->tail, CONSOLE_TAIL);
 	if (show_fd < 0)
 		return 0;
@@ -25,10 +28,37 @@ int console_init(struct console *console, struct loop *loop, int show_fd)
 
 void console_destroy(struct console *console)
 {
+	char text[TEXT_ROOM(3)];
+
+	if (console->filtered && console->shown)
+		sink_write(&console->out, text, text_stream_end(&console->text, text));
 	if (console->shown)
 		sink_destroy(&console->out);
 	console->shown = false;
 	ring_destroy(&console->tail);
+}
+
+void console_show_exactly(struct console *console)
+{
+	console->filtered = false;
+}
+
+/* As much as a full buffer lets through; the rest is counted as it came. */
+static void show(struct console *console, const uint8_t *bytes, size_t length)
+{
+	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
+	size_t piece, made;
+
+	if (!console->filtered) {
+		console->dropped += length - sink_write(&console->out, bytes, length);
+		return;
+	}
+	for (; length > 0; length -= piece, bytes += piece) {
+		piece = min_u64(length, TEXT_STREAM_PIECE);
+		made = text_stream(&console->text, bytes, piece, text);
+		if (sink_write(&console->out, text, made) < made)
+			console->dropped += piece;
+	}
 }
 
 void console_output(struct console *console, const uint8_t *bytes, size_t length)
@@ -37,7 +67,7 @@ void console_output(struct console *console, const uint8_t *bytes, size_t length
 
 	console->bytes += length;
 	if (console->shown)
-		console->dropped += length - sink_write(&console->out, bytes, length);
+		show(console, bytes, length);
 	if (length > console->tail.size) {
 		bytes += length - console->tail.size;
 		length = console->tail.size;
@@ -66,20 +96,13 @@ bool console_contains(const struct console *console, const char *text)
 
 static void print_line(const char *line, size_t length)
 {
-	char text[LINE_SHOWN * sizeof("\\x00") + 1];
+	char kept[LINE_SHOWN] = "", text[TEXT_ROOM(LINE_SHOWN)];
 	size_t i, used = 0, shown = min_u64(length, LINE_SHOWN);
 
-	for (i = 0; i < shown; i++) {
-		unsigned char c = (unsigned char)line[i];
-
-		if (c == '\r')
-			continue;
-		if ((c < ' ' && c != '\t') || c >= 0x7f)
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "\\x%02x", c);
-		else
-			text[used++] = (char)c;
-	}
-	text[used] = '\0';
+	for (i = 0; i < shown; i++)
+		if (line[i] != '\r')
+			kept[used++] = line[i];
+	text_safe(text, sizeof(text), kept, used, TEXT_TABS);
 	log_error("console: %s%s", text, shown < length ? " ..." : "");
 }
 

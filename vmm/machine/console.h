@@ -14,18 +14,26 @@
 #include "vmm/base/loop.h"
 #include "vmm/base/ring.h"
 #include "vmm/base/sink.h"
+#include "vmm/base/text.h"
 
 #define CONSOLE_TAIL (64u << 10)
 
 struct console {
 	struct ring tail;
 	struct sink out;
-	bool shown;
+	bool shown, filtered;
+	struct text_stream text;
 	uint64_t bytes, dropped;
 };
 
-/* show_fd: where to show it as it comes (stdout or stderr), or -1. 0 or -errno. */
+/*
+ * show_fd: where to show it as it comes (stdout or stderr), or -1. It can't command a terminal, but
+ * for newline, carriage return, tab and backspace. 0 or -errno.
+ */
 int console_init(struct console *console, struct loop *loop, int show_fd);
+
+/* It may: it is all that there is of the guest, and meant for the terminal. */
+void console_show_exactly(struct console *console);
 void console_destroy(struct console *console);
 
 /* What the guest has written. Under the device lock. */

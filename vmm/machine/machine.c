@@ -302,6 +302,8 @@ static int create_parts(struct machine *machine, struct err *err)
 	ret = console_init(&machine->console, machine->loop, config->console_fd);
 	if (ret < 0)
 		return err_code(err, -ret, "showing the console");
+	if (config->console_exact)
+		console_show_exactly(&machine->console);
 	ret = create_memory(machine, err);
 	if (ret == 0)
 		ret = create_vm(machine, err);

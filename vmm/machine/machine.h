@@ -38,6 +38,7 @@ struct machine_config {
 	const char *cmdline_append;	/* or NULL */
 	const char *vsock_path;		/* Unix socket for host programs, or NULL */
 	int console_fd;			/* where the guest's console is shown, or -1 */
+	bool console_exact;		/* byte for byte, on a terminal as well */
 	bool agent;			/* expect our agent in the guest */
 	const struct snapshot *restore; /* go on from this instead of booting, or NULL */
 	bool trusted;			/* restore was written by us on this host: no probe of it */
