@@ -29,17 +29,26 @@ static void set_private(struct disk *disk, uint64_t block)
 	disk->blocks_used++;
 }
 
-/* The end of the run of blocks, from that of offset on, which are in the same place; at most end.
+/* Blocks that are in the same place, as far as one look at the map told. */
+struct run {
+	uint64_t end;
+	bool private;
+};
+
+/*
+ * The run from offset on, at most to end. Each bit is read once: a block that becomes private
+ * meanwhile must not be taken for the place of those behind it.
  */
-static uint64_t run_end(const struct disk *disk, uint64_t offset, uint64_t end)
+static struct run find_run(const struct disk *disk, uint64_t offset, uint64_t end)
 {
 	uint64_t block = offset / DISK_BLOCK;
-	bool private = is_private(disk, block);
+	struct run run = {.private = is_private(disk, block)};
 
 	do {
 		block++;
-	} while (block * DISK_BLOCK < end && is_private(disk, block) == private);
-	return min_u64(block * DISK_BLOCK, end);
+	} while (block * DISK_BLOCK < end && is_private(disk, block) == run.private);
+	run.end = min_u64(block * DISK_BLOCK, end);
+	return run;
 }
 
 static uint64_t total(const struct iovec *piece, unsigned pieces)
@@ -54,11 +63,11 @@ static uint64_t total(const struct iovec *piece, unsigned pieces)
 
 int64_t private_read(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces)
 {
-	uint64_t end = run_end(disk, offset, offset + total(piece, pieces));
-	int fd = is_private(disk, offset / DISK_BLOCK) ? disk->private_fd : disk->image_fd;
+	struct run run = find_run(disk, offset, offset + total(piece, pieces));
+	int fd = run.private ? disk->private_fd : disk->image_fd;
 	struct cut cut;
 
-	disk_cut(&cut, piece, pieces, end - offset);
+	disk_cut(&cut, piece, pieces, run.end - offset);
 	return disk_result(preadv(fd, cut.piece, (int)cut.count, (off_t)offset));
 }
 
@@ -146,14 +155,16 @@ int64_t private_write(struct disk *disk, uint64_t offset, const struct iovec *pi
 void private_discard(struct disk *disk, uint64_t offset, uint64_t length)
 {
 	uint64_t at = align_up(offset, DISK_BLOCK), end = (offset + length) & ~(DISK_BLOCK - 1ull),
-		 next;
+		 length_of_run;
+	struct run run;
 
 	pthread_mutex_lock(&disk->lock);
-	for (; at < end; at = next) {
-		next = run_end(disk, at, end);
-		if (is_private(disk, at / DISK_BLOCK) &&
+	for (; at < end; at = run.end) {
+		run = find_run(disk, at, end);
+		length_of_run = run.end - at;
+		if (run.private &&
 		    fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      (off_t)at, (off_t)(next - at)) < 0) {
+			      (off_t)at, (off_t)length_of_run) < 0) {
 			/* The room stays taken: that is all that it is about. */
 		}
 	}
@@ -162,7 +173,8 @@ void private_discard(struct disk *disk, uint64_t offset, uint64_t length)
 
 bool private_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-	uint64_t at = *offset & ~(DISK_BLOCK - 1ull), end;
+	uint64_t at = *offset & ~(DISK_BLOCK - 1ull);
+	struct run run;
 
 	while (at < disk->bytes) {
 		/* Eight blocks at once where there are none. */
@@ -170,13 +182,13 @@ bool private_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
 			at += 8 * DISK_BLOCK;
 			continue;
 		}
-		end = run_end(disk, at, disk->bytes);
-		if (is_private(disk, at / DISK_BLOCK)) {
+		run = find_run(disk, at, disk->bytes);
+		if (run.private) {
 			*offset = at;
-			*length = end - at;
+			*length = run.end - at;
 			return true;
 		}
-		at = end;
+		at = run.end;
 	}
 	return false;
 }

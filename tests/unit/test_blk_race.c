@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A private layer is read while another thread writes its blocks for the first time: what a reader
+ * gets of the blocks beside is the image's. The control looks at the map twice, as a careless
+ * reader would, and loses.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "devices/blk/disk_internal.h"
+#include "tests/unit/fake_disk.h"
+#include "tests/unit/unit.h"
+
+#define BLOCKS	   64u /* of an extent: one is written, all are read */
+#define EXTENT	   (BLOCKS * DISK_BLOCK)
+#define EXTENTS	   64u
+#define ROUNDS_MAX 200u
+
+typedef int64_t (*reader)(struct disk *disk, uint64_t offset, const struct iovec *piece,
+			  unsigned pieces);
+
+static struct fake_disk image;
+static struct disk *layered;
+static atomic_uint extent; /* at which reader and writer are */
+static atomic_bool over;
+
+static bool is_private(const struct disk *disk, uint64_t block)
+{
+	return atomic_load(&disk->map[block / 8]) >> (block % 8) & 1;
+}
+
+/* The length of the run by one look at the map, the file that has it by a second one. */
+static int64_t read_carelessly(struct disk *disk, uint64_t offset, const struct iovec *piece,
+			       unsigned pieces)
+{
+	uint64_t block = offset / DISK_BLOCK, i;
+	bool private = is_private(disk, block);
+	struct cut cut;
+
+	for (i = 1; i < BLOCKS && is_private(disk, block + i) == private; i++)
+		;
+	sched_yield();
+	disk_cut(&cut, piece, pieces, i * DISK_BLOCK);
+	return preadv(is_private(disk, block) ? disk->private_fd : disk->image_fd, cut.piece,
+		      (int)cut.count, (off_t)offset);
+}
+
+/* Writes the first block of each extent that the reader comes to. */
+static void *write_first_blocks(void *arg)
+{
+	static uint8_t block[DISK_BLOCK];
+	struct iovec piece = {.iov_base = block, .iov_len = sizeof(block)};
+	unsigned done = 0, now;
+
+	(void)arg;
+	memset(block, 0xff, sizeof(block));
+	/* The layer's file is long from now on: what is not in it reads as zeros. */
+	ck_assert_int_eq(disk_write(layered, (uint64_t)EXTENTS * EXTENT, &piece, 1), DISK_BLOCK);
+	while (!atomic_load(&over)) {
+		now = atomic_load(&extent);
+		if (now == done) {
+			sched_yield();
+			continue;
+		}
+		ck_assert_int_eq(disk_write(layered, (uint64_t)(now - 1) * EXTENT, &piece, 1),
+				 DISK_BLOCK);
+		done = now;
+	}
+	return NULL;
+}
+
+/* Whether the blocks behind the first one are the image's, as far as they were read. */
+static bool is_whole(const uint8_t *bytes, int64_t length, uint64_t offset)
+{
+	int64_t i;
+
+	for (i = DISK_BLOCK + DISK_SECTOR; i < length; i += DISK_BLOCK)
+		if (bytes[i] != (uint8_t)((offset + (uint64_t)i) / DISK_SECTOR))
+			return false;
+	return true;
+}
+
+/* Once through all extents of a new layer; the number that were read wrongly. */
+static unsigned race(reader read_layer)
+{
+	static uint8_t bytes[EXTENT];
+	struct iovec piece = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+	unsigned lost = 0, i;
+	pthread_t writer;
+	int64_t n;
+
+	layered = fake_disk_layered(&image, MIB(64));
+	atomic_store(&extent, 0);
+	atomic_store(&over, false);
+	ck_assert_int_eq(pthread_create(&writer, NULL, write_first_blocks, NULL), 0);
+	for (i = 0; i < EXTENTS; i++) {
+		atomic_store(&extent, i + 1);
+		/* Until the write is seen, so that one of these reads met it. */
+		do {
+			bytes[0] = 0;
+			n = read_layer(layered, (uint64_t)i * EXTENT, &piece, 1);
+			lost += n < (int64_t)DISK_BLOCK || !is_whole(bytes, n, i * EXTENT);
+		} while (bytes[0] != 0xff);
+	}
+	atomic_store(&over, true);
+	pthread_join(writer, NULL);
+	disk_destroy(layered);
+	return lost;
+}
+
+START_TEST(a_first_write_leaves_its_neighbours_alone)
+{
+	unsigned rounds = 0, lost = 0;
+
+	image = (struct fake_disk){.image = ""};
+	fake_disk_image(&image, (uint64_t)EXTENTS * EXTENT + DISK_BLOCK);
+	/* The control first: as many rounds are run of the other as it needed, and more. */
+	while (lost == 0 && rounds++ < ROUNDS_MAX)
+		lost = race(read_carelessly);
+	ck_assert_msg(lost > 0, "the control never lost: this proves nothing");
+	for (rounds = rounds * 2 + 20; rounds > 0; rounds--)
+		ck_assert_uint_eq(race(disk_read), 0);
+	unlink(image.image);
+}
+END_TEST
+
+UNIT_MAIN("blk_race", a_first_write_leaves_its_neighbours_alone)
