@@ -16,6 +16,7 @@
 
 /* virtio_blk_config (5.2.4), up to write_zeroes_may_unmap and its padding. */
 #define CONFIG_CAPACITY		 0
+#define CONFIG_SIZE_MAX		 8
 #define CONFIG_SEG_MAX		 12
 #define CONFIG_BLK_SIZE		 20
 #define CONFIG_PHYSICAL_EXPONENT 24
@@ -39,6 +40,9 @@ struct blk {
 	uint8_t config[CONFIG_BYTES];
 	struct blk_request *requests; /* BLK_IN_FLIGHT of them, from the first activation on */
 	struct blk_request *free;
+	unsigned under_way; /* given to the pool and not back yet */
+	bool stale;	    /* of those some are from before a reset: none is added meanwhile */
+	bool held;
 	unsigned next_queue; /* whose turn it is */
 	struct bucket bytes, operations;
 	struct loop_timer refill;
@@ -53,15 +57,6 @@ static void free_request(struct blk *blk, struct blk_request *request)
 {
 	request->next = blk->free;
 	blk->free = request;
-}
-
-static void free_all(struct blk *blk)
-{
-	unsigned i;
-
-	blk->free = NULL;
-	for (i = 0; blk->requests && i < BLK_IN_FLIGHT; i++)
-		free_request(blk, &blk->requests[i]);
 }
 
 static void count(struct blk *blk, const struct blk_request *request)
@@ -112,7 +107,15 @@ static void request_done(struct pool_job *job)
 	struct blk_request *request = (struct blk_request *)job;
 	struct blk *blk = request->blk;
 
-	complete(blk, request);
+	blk->under_way--;
+	if (blk->under_way == 0)
+		blk->stale = false;
+	disk_destroy(request->disk);
+	/* The chain of one that was cancelled is of a ring that is no more. */
+	if (atomic_load(&job->cancelled))
+		free_request(blk, request);
+	else
+		complete(blk, request);
 	loop_defer(blk->loop, &blk->again);
 }
 
@@ -135,6 +138,8 @@ static bool take(struct blk *blk, unsigned queue)
 		return true;
 	}
 	bucket_take(&blk->bytes, blk_request_cost(request));
+	disk_hold(request->disk);
+	blk->under_way++;
 	pool_submit(blk->pool, &request->job);
 	return true;
 }
@@ -158,6 +163,8 @@ static void serve(struct blk *blk)
 {
 	unsigned chains = 0, empty = 0, queues = blk->device.queue_count;
 
+	if (blk->held || blk->stale)
+		return;
 	while (blk->free && empty < queues) {
 		if (chains++ == TURN_CHAINS) {
 			loop_defer(blk->loop, &blk->again);
@@ -183,24 +190,27 @@ static void serve_later(void *arg)
 
 /* --- the device ------------------------------------------------------------------------------- */
 
-static int blk_activate(struct virtio_device *device)
+static int create_requests(struct blk *blk)
 {
-	struct blk *blk = (struct blk *)device;
 	unsigned i;
 
-	if (!blk->requests)
-		blk->requests = calloc(BLK_IN_FLIGHT, sizeof(*blk->requests));
+	blk->requests = calloc(BLK_IN_FLIGHT, sizeof(*blk->requests));
 	if (!blk->requests)
 		return -ENOMEM;
 	for (i = 0; i < BLK_IN_FLIGHT; i++) {
 		blk->requests[i].blk = blk;
-		blk->requests[i].job.work = blk_request_work;
-		blk->requests[i].job.done = request_done;
-		blk->requests[i].job.owner = blk;
+		pool_job_init(&blk->requests[i].job, blk, blk_request_work, request_done);
+		free_request(blk, &blk->requests[i]);
 	}
-	free_all(blk);
-	blk->next_queue = 0;
 	return 0;
+}
+
+static int blk_activate(struct virtio_device *device)
+{
+	struct blk *blk = (struct blk *)device;
+
+	blk->next_queue = 0;
+	return blk->requests ? 0 : create_requests(blk);
 }
 
 static void blk_reset(struct virtio_device *device)
@@ -208,16 +218,9 @@ static void blk_reset(struct virtio_device *device)
 	struct blk *blk = (struct blk *)device;
 
 	pool_cancel(blk->pool, blk);
-	free_all(blk);
+	blk->stale = blk->under_way > 0;
 	loop_timer_stop(blk->loop, &blk->refill);
 	loop_cancel(blk->loop, &blk->again);
-}
-
-static void blk_drain(struct virtio_device *device)
-{
-	struct blk *blk = (struct blk *)device;
-
-	pool_finish(blk->pool, blk);
 }
 
 static void blk_notify(struct virtio_device *device, unsigned queue)
@@ -241,7 +244,6 @@ static void blk_config_read(struct virtio_device *device, uint32_t offset, void 
 static const struct virtio_device_ops blk_ops = {
 	.activate = blk_activate,
 	.reset = blk_reset,
-	.drain = blk_drain,
 	.notify = blk_notify,
 	.config_read = blk_config_read,
 };
@@ -250,6 +252,7 @@ static void fill_config(struct blk *blk)
 {
 	uint8_t *config = blk->config;
 
+	store_le32(config + CONFIG_SIZE_MAX, BLK_SEGMENT_BYTES);
 	store_le32(config + CONFIG_SEG_MAX, BLK_SEGMENTS_MAX);
 	store_le32(config + CONFIG_BLK_SIZE, DISK_SECTOR);
 	/* Sectors work; blocks of a page are what the layer below is made of. */
@@ -281,8 +284,9 @@ int blk_create(struct blk **out, struct loop *loop, struct pool *pool,
 	blk->device.ops = &blk_ops;
 	blk->device.name = config->name;
 	blk->device.id = VIRTIO_ID_BLOCK;
-	blk->device.features = BLK_FEATURE(BLK_F_SEG_MAX) | BLK_FEATURE(BLK_F_BLK_SIZE) |
-			       BLK_FEATURE(BLK_F_TOPOLOGY) | BLK_FEATURE(BLK_F_FLUSH);
+	blk->device.features = BLK_FEATURE(BLK_F_SIZE_MAX) | BLK_FEATURE(BLK_F_SEG_MAX) |
+			       BLK_FEATURE(BLK_F_BLK_SIZE) | BLK_FEATURE(BLK_F_TOPOLOGY) |
+			       BLK_FEATURE(BLK_F_FLUSH);
 	blk->read_only_always = config->read_only;
 	if (config->read_only)
 		blk->device.features |= BLK_FEATURE(BLK_F_RO);
@@ -309,6 +313,10 @@ void blk_destroy(struct blk *blk)
 	if (!blk)
 		return;
 	blk_reset(&blk->device);
+	/* A thread that the host's disk holds has its request, and that its device. */
+	if (!pool_wait(blk->pool, blk))
+		return;
+	loop_cancel(blk->loop, &blk->again);
 	disk_destroy(blk->disk);
 	free(blk->requests);
 	free(blk);
@@ -316,7 +324,6 @@ void blk_destroy(struct blk *blk)
 
 void blk_set_disk(struct blk *blk, struct disk *disk)
 {
-	pool_finish(blk->pool, blk);
 	disk_destroy(blk->disk);
 	blk->disk = disk;
 	blk->read_only = blk->read_only_always || (disk && disk_is_read_only(disk));
@@ -329,6 +336,18 @@ void blk_set_disk(struct blk *blk, struct disk *disk)
 struct disk *blk_disk(struct blk *blk)
 {
 	return blk->disk;
+}
+
+void blk_hold(struct blk *blk, bool held)
+{
+	blk->held = held;
+	if (!held)
+		loop_defer(blk->loop, &blk->again);
+}
+
+bool blk_idle(const struct blk *blk)
+{
+	return blk->under_way == 0;
 }
 
 void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations)

@@ -7,9 +7,12 @@
  * sandboxes with and without disks.
  *
  * The event thread takes requests from the rings and checks them; threads of the pool read and
- * write, from and to guest memory directly; the event thread completes them. At most BLK_IN_FLIGHT
- * requests a device are under way, the rest waits in the rings. A reset waits until no thread
- * touches guest memory any more.
+ * write; the event thread completes them. At most BLK_IN_FLIGHT requests a device are under way,
+ * the rest waits in the rings.
+ *
+ * A reset waits for no disk of the host, and nothing touches guest memory after it. A step that a
+ * thread is at goes on, and until it has ended nothing new is taken from the rings: what it does to
+ * the disk comes before what the driver asks for next.
  */
 #ifndef CORDON_BLK_H
 #define CORDON_BLK_H
@@ -21,9 +24,11 @@
 
 #define BLK_IN_FLIGHT	    32
 #define BLK_QUEUE_SIZE	    128
-#define BLK_SEGMENTS_MAX    126	       /* of data in a request: a chain less header and status */
+#define BLK_SEGMENTS_MAX    126 /* of data in a request: a chain less header and status */
+#define BLK_SEGMENT_BYTES   (64u << 10)
+#define BLK_BYTES_MAX	    (BLK_SEGMENTS_MAX * BLK_SEGMENT_BYTES) /* of data in a request */
 #define BLK_RANGES_MAX	    16	       /* of a discard or write-zeroes request */
-#define BLK_DISCARD_SECTORS (1u << 21) /* of a range of a discard: 1 GiB */
+#define BLK_DISCARD_SECTORS (1u << 17) /* of a range of a discard: 64 MiB */
 #define BLK_ZEROES_SECTORS  (1u << 15) /* of a range of a write-zeroes: 16 MiB */
 #define BLK_ID_BYTES	    20
 #define BLK_QUEUES	    8
@@ -48,13 +53,20 @@ struct virtio_device *blk_device(struct blk *blk);
 void blk_destroy(struct blk *blk);
 
 /*
- * Puts a disk in, which the device owns from now on; NULL takes it out. The one before is
- * finished with and destroyed. With requests under way it waits for them.
+ * Puts a disk in, which the device owns from now on; NULL takes it out. Requests under way are
+ * finished with the one before, which is destroyed then.
  */
 void blk_set_disk(struct blk *blk, struct disk *disk);
 
 /* The disk, or NULL. For snapshots and reports. */
 struct disk *blk_disk(struct blk *blk);
+
+/*
+ * While it is held a device takes no requests from its rings; blk_idle(): none is under way. For
+ * snapshots: what was saved would be lost or done twice otherwise.
+ */
+void blk_hold(struct blk *blk, bool held);
+bool blk_idle(const struct blk *blk);
 
 /* Limits from now on, each a second, with a burst of a second's worth; 0: none. */
 void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations);

@@ -17,23 +17,6 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-static const uint8_t zeros[64 * 1024];
-
-void disk_cut(struct cut *cut, const struct iovec *piece, unsigned pieces, uint64_t bytes_max)
-{
-	uint64_t length;
-
-	cut->count = 0;
-	cut->length = 0;
-	for (; pieces > 0 && cut->count < DISK_PIECES && cut->length < bytes_max; piece++) {
-		length = min_u64(piece->iov_len, bytes_max - cut->length);
-		cut->piece[cut->count++] =
-			(struct iovec){.iov_base = piece->iov_base, .iov_len = length};
-		cut->length += length;
-		pieces--;
-	}
-}
-
 int64_t disk_result(ssize_t n)
 {
 	if (n < 0)
@@ -49,14 +32,22 @@ static struct disk *new_disk(void)
 
 	if (!disk)
 		return NULL;
+	atomic_init(&disk->owners, 1);
 	disk->image_fd = disk->private_fd = -1;
 	pthread_mutex_init(&disk->lock, NULL);
 	return disk;
 }
 
+struct disk *disk_hold(struct disk *disk)
+{
+	if (disk)
+		atomic_fetch_add(&disk->owners, 1);
+	return disk;
+}
+
 void disk_destroy(struct disk *disk)
 {
-	if (!disk)
+	if (!disk || atomic_fetch_sub(&disk->owners, 1) > 1)
 		return;
 	fd_close(&disk->image_fd);
 	fd_close(&disk->private_fd);
@@ -189,6 +180,10 @@ int disk_create_overlay(struct disk **out, struct disk *image, uint64_t bytes_ma
 	image->blocks_max = bytes_max / DISK_BLOCK;
 	image->map = calloc(1, blocks / 8 + 1);
 	ret = image->map ? open_private(image, err) : err_set(err, ENOMEM, "out of memory");
+	/* What is private and was never written reads as zeros. */
+	if (ret == 0 && ftruncate(image->private_fd, (off_t)image->bytes) < 0)
+		ret = err_sys(err, "a private layer of %llu bytes",
+			      (unsigned long long)image->bytes);
 	if (ret < 0)
 		disk_destroy(image);
 	else
@@ -208,22 +203,24 @@ bool disk_is_read_only(const struct disk *disk)
 	return disk->private_fd < 0;
 }
 
-int64_t disk_read(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces)
+int64_t disk_read(struct disk *disk, uint64_t offset, void *to, uint64_t length)
 {
 	int fd = disk->private_fd < 0 ? disk->image_fd : disk->private_fd;
 
+	length = min_u64(length, DISK_STEP);
 	if (disk->map)
-		return private_read(disk, offset, piece, pieces);
-	return disk_result(preadv(fd, piece, (int)pieces, (off_t)offset));
+		return private_read(disk, offset, to, length);
+	return disk_result(pread(fd, to, length, (off_t)offset));
 }
 
-int64_t disk_write(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces)
+int64_t disk_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length)
 {
+	length = min_u64(length, DISK_STEP);
 	if (disk->private_fd < 0)
 		return -EROFS;
 	if (disk->map)
-		return private_write(disk, offset, piece, pieces);
-	return disk_result(pwritev(disk->private_fd, piece, (int)pieces, (off_t)offset));
+		return private_write(disk, offset, from, length);
+	return disk_result(pwrite(disk->private_fd, from, length, (off_t)offset));
 }
 
 int disk_flush(struct disk *disk)
@@ -233,30 +230,50 @@ int disk_flush(struct disk *disk)
 	return 0;
 }
 
-int disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
+int64_t disk_punch(struct disk *disk, uint64_t offset, uint64_t length)
 {
+	off_t data = lseek(disk->private_fd, (off_t)offset, SEEK_DATA);
+
+	if (data < 0 && errno == ENXIO)
+		return (int64_t)length;
+	if (data > (off_t)offset)
+		return (int64_t)min_u64(length, (uint64_t)data - offset);
+	length = min_u64(length, DISK_PUNCH);
+	if (fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		      (off_t)length) < 0)
+		return -errno;
+	return (int64_t)length;
+}
+
+int64_t disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
+{
+	int64_t ret;
+
 	if (disk->private_fd < 0)
 		return -EROFS;
 	if (disk->map)
-		private_discard(disk, offset, length);
-	else if (fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			   (off_t)offset, (off_t)length) < 0 &&
-		 errno != EOPNOTSUPP)
-		return -errno;
-	return 0;
+		return private_discard(disk, offset, length);
+	ret = disk_punch(disk, offset, length);
+	return ret == -EOPNOTSUPP ? (int64_t)length : ret;
+}
+
+int64_t disk_write_zeros(struct disk *disk, uint64_t offset, uint64_t length)
+{
+	static const uint8_t zeros[64 * 1024];
+
+	return disk_write(disk, offset, zeros, min_u64(length, sizeof(zeros)));
 }
 
 int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t length)
 {
-	struct iovec piece = {.iov_base = (void *)(uintptr_t)zeros,
-			      .iov_len = min_u64(length, sizeof(zeros))};
+	int64_t ret;
 
 	if (disk->private_fd < 0)
 		return -EROFS;
-	if (!disk->map && fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-				    (off_t)offset, (off_t)length) == 0)
-		return (int64_t)length;
-	return disk_write(disk, offset, &piece, 1);
+	if (disk->map)
+		return private_zero(disk, offset, length);
+	ret = disk_punch(disk, offset, length);
+	return ret == -EOPNOTSUPP ? disk_write_zeros(disk, offset, length) : ret;
 }
 
 /* --- snapshots -------------------------------------------------------------------------------- */

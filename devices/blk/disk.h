@@ -9,21 +9,23 @@
  * process.
  *
  * Calls come from the threads of the pool, several at once. Ranges have been checked against the
- * disk's size by the caller.
+ * disk's size by the caller. Each call does a step, bounded in bytes and in system calls, of what
+ * it is asked for, so that the caller can look in between whether it shall go on.
  */
 #ifndef CORDON_BLK_DISK_H
 #define CORDON_BLK_DISK_H
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "vmm/base/err.h"
 
 #define DISK_SECTOR    512u
 #define DISK_BLOCK     4096u
 #define DISK_BYTES_MAX (UINT64_C(1) << 42) /* 4 TiB: the map of written blocks is then 128 MiB */
-#define DISK_PIECES    64		   /* iovecs a call may have */
+#define DISK_STEP      (256u << 10)	   /* bytes that a call moves at most */
+#define DISK_PUNCH     (4u << 20)	   /* bytes that a call gives back to the host at most */
+#define DISK_CALLS     3		   /* system calls of a call at most */
 
 struct disk;
 
@@ -41,29 +43,30 @@ int disk_create_scratch(struct disk **out, uint64_t bytes, struct err *err);
  */
 int disk_create_overlay(struct disk **out, struct disk *image, uint64_t bytes_max, struct err *err);
 
+/* One more owner; and one less: the last one closes it. NULL is harmless. */
+struct disk *disk_hold(struct disk *disk);
 void disk_destroy(struct disk *disk);
 
 uint64_t disk_bytes(const struct disk *disk);
 bool disk_is_read_only(const struct disk *disk);
 
 /*
- * Bytes moved, which may be fewer than asked for but at least 1; or -errno: -EIO where the image
- * ends before its size, -EROFS, -ENOSPC (the private layer's limit, or the host's disk is full).
- * pieces: at most DISK_PIECES.
+ * Bytes moved, which may be fewer than asked for but at least 1 (length is not 0); or -errno: -EIO
+ * where the image ends before its size, -EROFS, -ENOSPC (the private layer's limit, or the host's
+ * disk is full).
  */
-int64_t disk_read(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces);
-int64_t disk_write(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces);
+int64_t disk_read(struct disk *disk, uint64_t offset, void *to, uint64_t length);
+int64_t disk_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length);
 
-/* fdatasync(2) of what was written. 0 or -errno. */
-int disk_flush(struct disk *disk);
+/* The range is not needed any more; what it reads as then is the disk's choice. Bytes done, or
+ * -errno. What is a hole already is passed over whole. */
+int64_t disk_discard(struct disk *disk, uint64_t offset, uint64_t length);
 
-/* The range is not needed any more; what it reads as then is the disk's choice. 0 or -errno. */
-int disk_discard(struct disk *disk, uint64_t offset, uint64_t length);
-
-/*
- * The range reads as zeros. Like disk_write(), it may do a part: bytes done, or -errno.
- */
+/* The range reads as zeros. Bytes done, or -errno. Holes are passed over here, too. */
 int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t length);
+
+/* fdatasync(2) of what was written: one call, but for all of it. 0 or -errno. */
+int disk_flush(struct disk *disk);
 
 /* --- for snapshots; no other call may be under way --- */
 

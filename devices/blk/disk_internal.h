@@ -5,10 +5,12 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "devices/blk/disk.h"
 
 struct disk {
+	atomic_uint owners;
 	uint64_t bytes;
 	char *path;	/* of the image, or NULL */
 	int image_fd;	/* or -1 */
@@ -23,23 +25,20 @@ struct disk {
 	uint64_t blocks_used, blocks_max;
 };
 
-/* The first bytes of some pieces, at most DISK_PIECES of them. */
-struct cut {
-	struct iovec piece[DISK_PIECES];
-	unsigned count;
-	uint64_t length;
-};
-void disk_cut(struct cut *cut, const struct iovec *piece, unsigned pieces, uint64_t bytes_max);
-
 /* As disk_read() and so on, for a layer over an image. */
-int64_t private_read(struct disk *disk, uint64_t offset, const struct iovec *piece,
-		     unsigned pieces);
-int64_t private_write(struct disk *disk, uint64_t offset, const struct iovec *piece,
-		      unsigned pieces);
-void private_discard(struct disk *disk, uint64_t offset, uint64_t length);
+int64_t private_read(struct disk *disk, uint64_t offset, void *to, uint64_t length);
+int64_t private_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length);
+int64_t private_discard(struct disk *disk, uint64_t offset, uint64_t length);
+int64_t private_zero(struct disk *disk, uint64_t offset, uint64_t length);
 bool private_next_written(struct disk *disk, uint64_t *offset, uint64_t *length);
 
-/* The result of a preadv or pwritev: 0 becomes -EIO. */
+/* The result of a pread or pwrite: 0 becomes -EIO. */
 int64_t disk_result(ssize_t n);
+
+/* A step of giving a range of the private file back to the host: bytes done, or -errno. */
+int64_t disk_punch(struct disk *disk, uint64_t offset, uint64_t length);
+
+/* A step of writing zeros, where the host's file system has no holes. */
+int64_t disk_write_zeros(struct disk *disk, uint64_t offset, uint64_t length);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#define BLK_F_SIZE_MAX	   1
 #define BLK_F_SEG_MAX	   2
 #define BLK_F_RO	   5
 #define BLK_F_BLK_SIZE	   6

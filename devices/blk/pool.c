@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/log.h"
 
 struct job_list {
 	struct pool_job *first, **end;
@@ -20,11 +21,14 @@ struct pool {
 	struct loop *loop;
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* there is a job, or the threads shall end */
-	pthread_cond_t idle; /* a job has been worked on */
+	pthread_cond_t idle; /* a job has been worked on, or a thread has ended */
 	pthread_t thread[POOL_THREADS_MAX];
 	struct pool_job *running[POOL_THREADS_MAX];
-	unsigned threads;
+	uint8_t *buffer[POOL_THREADS_MAX]; /* the first also of who works without threads */
+	unsigned threads, alive;
 	bool ending;
+	bool stuck; /* a thread was waited for in vain: no other wait will be longer */
+	bool left;  /* behind, with what a thread is at */
 	struct job_list waiting, done;
 	int fd; /* eventfd: there are done jobs */
 	struct loop_source source;
@@ -35,6 +39,29 @@ struct seat {
 	struct pool *pool;
 	unsigned number;
 };
+
+void pool_job_init(struct pool_job *job, const void *owner, void (*work)(struct pool_job *job),
+		   void (*done)(struct pool_job *job))
+{
+	job->owner = owner;
+	job->work = work;
+	job->done = done;
+	pthread_mutex_init(&job->touching, NULL);
+}
+
+bool pool_job_enter(struct pool_job *job)
+{
+	pthread_mutex_lock(&job->touching);
+	if (!atomic_load(&job->cancelled))
+		return true;
+	pthread_mutex_unlock(&job->touching);
+	return false;
+}
+
+void pool_job_leave(struct pool_job *job)
+{
+	pthread_mutex_unlock(&job->touching);
+}
 
 static void list_init(struct job_list *list)
 {
@@ -102,13 +129,18 @@ static void *thread_main(void *arg)
 		if (!job)
 			break;
 		pool->running[number] = job;
+		job->buffer = pool->buffer[number];
 		pthread_mutex_unlock(&pool->lock);
 		job->work(job);
 		pthread_mutex_lock(&pool->lock);
+		if (pool->left)
+			break;
 		pool->running[number] = NULL;
 		worked_on(pool, job);
 		pthread_cond_broadcast(&pool->idle);
 	}
+	pool->alive--;
+	pthread_cond_broadcast(&pool->idle);
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
 }
@@ -131,7 +163,7 @@ static void done_ready(void *arg, uint32_t events)
 	list_init(&done);
 	pthread_mutex_lock(&pool->lock);
 	if (read(pool->fd, &count, sizeof(count)) < 0) {
-		/* EAGAIN: somebody waited for these jobs, and has had them. */
+		/* EAGAIN: their owner has cancelled these jobs, or waited for them. */
 	}
 	if (pool->done.first) {
 		done.first = pool->done.first;
@@ -146,23 +178,32 @@ static void done_ready(void *arg, uint32_t events)
 int pool_create(struct pool **out, struct loop *loop)
 {
 	struct pool *pool = calloc(1, sizeof(*pool));
+	pthread_condattr_t clock;
 	int ret;
 
 	*out = NULL;
-	if (!pool)
+	if (pool)
+		pool->buffer[0] = malloc(POOL_BUFFER);
+	if (!pool || !pool->buffer[0]) {
+		free(pool);
 		return -ENOMEM;
+	}
 	pool->loop = loop;
 	list_init(&pool->waiting);
 	list_init(&pool->done);
 	pool->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (pool->fd < 0) {
 		ret = -errno;
+		free(pool->buffer[0]);
 		free(pool);
 		return ret;
 	}
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
-	pthread_cond_init(&pool->idle, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->idle, &clock);
+	pthread_condattr_destroy(&clock);
 	pool->source = (struct loop_source){.fd = pool->fd, .ready = done_ready, .arg = pool};
 	ret = loop_add(loop, &pool->source, EPOLLIN);
 	if (ret < 0) {
@@ -176,18 +217,25 @@ int pool_create(struct pool **out, struct loop *loop)
 static int start_thread(struct pool *pool)
 {
 	struct seat *seat = malloc(sizeof(*seat));
+	unsigned number = pool->threads;
 	int ret;
 
-	if (!seat)
-		return -ENOMEM;
-	*seat = (struct seat){.pool = pool, .number = pool->threads};
-	ret = pthread_create(&pool->thread[pool->threads], NULL, thread_main, seat);
-	if (ret) {
+	if (!pool->buffer[number])
+		pool->buffer[number] = malloc(POOL_BUFFER);
+	if (!seat || !pool->buffer[number]) {
 		free(seat);
-		return -ret;
+		return -ENOMEM;
 	}
-	pool->threads++;
-	return 0;
+	*seat = (struct seat){.pool = pool, .number = number};
+	/* The thread itself counts down, perhaps before this returns. */
+	pthread_mutex_lock(&pool->lock);
+	ret = pthread_create(&pool->thread[number], NULL, thread_main, seat);
+	pool->alive += ret == 0;
+	pool->threads += ret == 0;
+	pthread_mutex_unlock(&pool->lock);
+	if (ret)
+		free(seat);
+	return -ret;
 }
 
 int pool_start(struct pool *pool, unsigned threads)
@@ -205,20 +253,57 @@ int pool_start(struct pool *pool, unsigned threads)
 	return pool->threads > 0 ? 0 : ret;
 }
 
-void pool_destroy(struct pool *pool)
+/* With the lock held: waits for the next change of idle, until the deadline. False: it is over. */
+static bool wait_until(struct pool *pool, uint64_t deadline_ns)
+{
+	const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+					  .tv_nsec = (long)(deadline_ns % 1000000000u)};
+
+	if (!pool->stuck &&
+	    pthread_cond_timedwait(&pool->idle, &pool->lock, &deadline) == ETIMEDOUT)
+		pool->stuck = true;
+	return !pool->stuck;
+}
+
+/* With the lock held: threads that are at something may go on for ever, but alone. */
+static void leave_behind(struct pool *pool)
 {
 	unsigned i;
 
+	pool->left = true;
+	pool->fd = -1;
+	for (i = 0; i < pool->threads; i++)
+		pthread_detach(pool->thread[i]);
+	log_warning("the host's disk does not answer: a thread that waits for it is left behind");
+}
+
+void pool_destroy(struct pool *pool)
+{
+	uint64_t deadline_ns = loop_now_ns() + POOL_END_NS;
+	unsigned i;
+	bool left;
+	int fd;
+
 	if (!pool)
 		return;
+	loop_remove(pool->loop, &pool->source);
 	pthread_mutex_lock(&pool->lock);
+	fd = pool->fd;
 	pool->ending = true;
 	pthread_cond_broadcast(&pool->work);
+	while (pool->alive > 0 && wait_until(pool, deadline_ns))
+		;
+	if (pool->alive > 0)
+		leave_behind(pool);
+	left = pool->left;
 	pthread_mutex_unlock(&pool->lock);
+	fd_close(&fd);
+	if (left)
+		return;
 	for (i = 0; i < pool->threads; i++)
 		pthread_join(pool->thread[i], NULL);
-	loop_remove(pool->loop, &pool->source);
-	fd_close(&pool->fd);
+	for (i = 0; i < POOL_THREADS_MAX; i++)
+		free(pool->buffer[i]);
 	pthread_cond_destroy(&pool->work);
 	pthread_cond_destroy(&pool->idle);
 	pthread_mutex_destroy(&pool->lock);
@@ -228,8 +313,10 @@ void pool_destroy(struct pool *pool)
 void pool_submit(struct pool *pool, struct pool_job *job)
 {
 	atomic_store(&job->cancelled, false);
-	if (pool->threads == 0)
+	if (pool->threads == 0) {
+		job->buffer = pool->buffer[0];
 		job->work(job);
+	}
 	pthread_mutex_lock(&pool->lock);
 	if (pool->threads == 0)
 		worked_on(pool, job);
@@ -239,53 +326,61 @@ void pool_submit(struct pool *pool, struct pool_job *job)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-static bool is_running(struct pool *pool, const void *owner, bool cancel)
+/* With the lock held. A thread that touches guest memory just now is waited for: a copy's time. */
+static void cancel(struct pool_job *job)
 {
-	bool found = false;
-	unsigned i;
-
-	for (i = 0; i < pool->threads; i++) {
-		if (!pool->running[i] || pool->running[i]->owner != owner)
-			continue;
-		found = true;
-		if (cancel)
-			atomic_store(&pool->running[i]->cancelled, true);
-	}
-	return found;
+	pthread_mutex_lock(&job->touching);
+	atomic_store(&job->cancelled, true);
+	pthread_mutex_unlock(&job->touching);
 }
 
-static bool is_waiting(const struct pool *pool, const void *owner)
+void pool_cancel(struct pool *pool, const void *owner)
+{
+	struct job_list dropped;
+	struct pool_job *job;
+	unsigned i;
+
+	list_init(&dropped);
+	pthread_mutex_lock(&pool->lock);
+	list_pick(&pool->waiting, &dropped, owner);
+	list_pick(&pool->done, &dropped, owner);
+	for (i = 0; i < pool->threads; i++)
+		if (pool->running[i] && pool->running[i]->owner == owner)
+			cancel(pool->running[i]);
+	pthread_mutex_unlock(&pool->lock);
+	for (job = dropped.first; job; job = job->next)
+		cancel(job);
+	hand_back(&dropped);
+}
+
+/* With the lock held: whether any thread is at a job of the owner's, or will be. */
+static bool is_under_way(struct pool *pool, const void *owner)
 {
 	const struct pool_job *job;
+	unsigned i;
 
+	for (i = 0; i < pool->threads; i++)
+		if (pool->running[i] && pool->running[i]->owner == owner)
+			return true;
 	for (job = pool->waiting.first; job; job = job->next)
 		if (job->owner == owner)
 			return true;
 	return false;
 }
 
-void pool_cancel(struct pool *pool, const void *owner)
+bool pool_wait(struct pool *pool, const void *owner)
 {
-	struct job_list dropped;
-
-	list_init(&dropped);
-	pthread_mutex_lock(&pool->lock);
-	list_pick(&pool->waiting, &dropped, owner);
-	while (is_running(pool, owner, true))
-		pthread_cond_wait(&pool->idle, &pool->lock);
-	list_pick(&pool->done, &dropped, owner);
-	pthread_mutex_unlock(&pool->lock);
-}
-
-void pool_finish(struct pool *pool, const void *owner)
-{
+	uint64_t deadline_ns = loop_now_ns() + POOL_END_NS;
 	struct job_list done;
+	bool ended;
 
 	list_init(&done);
 	pthread_mutex_lock(&pool->lock);
-	while (is_waiting(pool, owner) || is_running(pool, owner, false))
-		pthread_cond_wait(&pool->idle, &pool->lock);
+	while (is_under_way(pool, owner) && wait_until(pool, deadline_ns))
+		;
+	ended = !is_under_way(pool, owner);
 	list_pick(&pool->done, &done, owner);
 	pthread_mutex_unlock(&pool->lock);
 	hand_back(&done);
+	return ended;
 }

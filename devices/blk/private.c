@@ -51,34 +51,23 @@ static struct run find_run(const struct disk *disk, uint64_t offset, uint64_t en
 	return run;
 }
 
-static uint64_t total(const struct iovec *piece, unsigned pieces)
+int64_t private_read(struct disk *disk, uint64_t offset, void *to, uint64_t length)
 {
-	uint64_t sum = 0;
-	unsigned i;
-
-	for (i = 0; i < pieces; i++)
-		sum += piece[i].iov_len;
-	return sum;
-}
-
-int64_t private_read(struct disk *disk, uint64_t offset, const struct iovec *piece, unsigned pieces)
-{
-	struct run run = find_run(disk, offset, offset + total(piece, pieces));
+	struct run run = find_run(disk, offset, offset + length);
 	int fd = run.private ? disk->private_fd : disk->image_fd;
-	struct cut cut;
 
-	disk_cut(&cut, piece, pieces, run.end - offset);
-	return disk_result(preadv(fd, cut.piece, (int)cut.count, (off_t)offset));
+	return disk_result(pread(fd, to, run.end - offset, (off_t)offset));
 }
 
-/* Whether so many more blocks may be taken, of those that are not private yet. */
-static bool has_room(const struct disk *disk, uint64_t block, uint64_t count)
+/* Of so many blocks from one on how many may become private, or are: the limit counts. */
+static uint64_t blocks_with_room(const struct disk *disk, uint64_t block, uint64_t count)
 {
-	uint64_t fresh = 0, i;
+	uint64_t room = disk->blocks_max - disk->blocks_used, i;
 
 	for (i = 0; i < count; i++)
-		fresh += !is_private(disk, block + i);
-	return fresh <= disk->blocks_max - disk->blocks_used;
+		if (!is_private(disk, block + i) && room-- == 0)
+			break;
+	return i;
 }
 
 /* Bytes of the block that the disk has: the last one may be short. */
@@ -97,7 +86,7 @@ static int bring_over(struct disk *disk, uint64_t block)
 
 	if (is_private(disk, block))
 		return 0;
-	if (!has_room(disk, block, 1))
+	if (blocks_with_room(disk, block, 1) == 0)
 		return -ENOSPC;
 	n = fd_pread_full(disk->image_fd, bytes, length, offset);
 	if (n != (ssize_t)length)
@@ -109,24 +98,24 @@ static int bring_over(struct disk *disk, uint64_t block)
 	return 0;
 }
 
-static int64_t write_part(struct disk *disk, uint64_t offset, const struct cut *cut)
+static int64_t write_part(struct disk *disk, uint64_t offset, const void *from, uint64_t length)
 {
 	int ret = bring_over(disk, offset / DISK_BLOCK);
 
 	if (ret < 0)
 		return ret;
-	return disk_result(pwritev(disk->private_fd, cut->piece, (int)cut->count, (off_t)offset));
+	return disk_result(pwrite(disk->private_fd, from, length, (off_t)offset));
 }
 
 /* Whole blocks: a short write counts only as far as blocks are whole. */
-static int64_t write_blocks(struct disk *disk, uint64_t offset, const struct cut *cut)
+static int64_t write_blocks(struct disk *disk, uint64_t offset, const void *from, uint64_t length)
 {
 	uint64_t block = offset / DISK_BLOCK, done, i;
 	int64_t n;
 
-	if (!has_room(disk, block, cut->length / DISK_BLOCK))
+	if (blocks_with_room(disk, block, length / DISK_BLOCK) < length / DISK_BLOCK)
 		return -ENOSPC;
-	n = disk_result(pwritev(disk->private_fd, cut->piece, (int)cut->count, (off_t)offset));
+	n = disk_result(pwrite(disk->private_fd, from, length, (off_t)offset));
 	if (n < 0)
 		return n;
 	done = (uint64_t)n / DISK_BLOCK;
@@ -135,40 +124,69 @@ static int64_t write_blocks(struct disk *disk, uint64_t offset, const struct cut
 	return done > 0 ? (int64_t)(done * DISK_BLOCK) : -ENOSPC;
 }
 
-int64_t private_write(struct disk *disk, uint64_t offset, const struct iovec *piece,
-		      unsigned pieces)
+int64_t private_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length)
 {
-	uint64_t length = total(piece, pieces), inside = offset % DISK_BLOCK;
-	bool part = inside > 0 || length < DISK_BLOCK;
-	struct cut cut;
+	uint64_t inside = offset % DISK_BLOCK;
 	int64_t ret;
 
-	disk_cut(&cut, piece, pieces,
-		 part ? min_u64(length, DISK_BLOCK - inside) : length - length % DISK_BLOCK);
 	pthread_mutex_lock(&disk->lock);
-	ret = part ? write_part(disk, offset, &cut) : write_blocks(disk, offset, &cut);
+	if (inside > 0 || length < DISK_BLOCK)
+		ret = write_part(disk, offset, from, min_u64(length, DISK_BLOCK - inside));
+	else
+		ret = write_blocks(disk, offset, from, length - length % DISK_BLOCK);
 	pthread_mutex_unlock(&disk->lock);
 	return ret;
 }
 
-/* Blocks that are whole in the range and private give their room on the host back. */
-void private_discard(struct disk *disk, uint64_t offset, uint64_t length)
+/*
+ * Blocks that are whole in the range give their room on the host back. Those that are not private
+ * have no room there: a punch over them all does nothing to them.
+ */
+int64_t private_discard(struct disk *disk, uint64_t offset, uint64_t length)
 {
-	uint64_t at = align_up(offset, DISK_BLOCK), end = (offset + length) & ~(DISK_BLOCK - 1ull),
-		 length_of_run;
-	struct run run;
+	uint64_t at = align_up(offset, DISK_BLOCK), end = (offset + length) & ~(DISK_BLOCK - 1ull);
+	int64_t ret;
 
+	if (at >= end)
+		return (int64_t)length;
 	pthread_mutex_lock(&disk->lock);
-	for (; at < end; at = run.end) {
-		run = find_run(disk, at, end);
-		length_of_run = run.end - at;
-		if (run.private &&
-		    fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			      (off_t)at, (off_t)length_of_run) < 0) {
-			/* The room stays taken: that is all that it is about. */
-		}
-	}
+	ret = disk_punch(disk, at, end - at);
 	pthread_mutex_unlock(&disk->lock);
+	/* The room stays taken: that is all that it is about. */
+	if (ret < 0 || at + (uint64_t)ret >= end)
+		return (int64_t)length;
+	return (int64_t)(at - offset) + ret;
+}
+
+/* A block that is private and has no data reads as zeros. */
+static int64_t zero_blocks(struct disk *disk, uint64_t offset, uint64_t length)
+{
+	uint64_t block = offset / DISK_BLOCK, i;
+	uint64_t count = blocks_with_room(disk, block, min_u64(length, DISK_PUNCH) / DISK_BLOCK);
+
+	if (count == 0)
+		return -ENOSPC;
+	if (fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+		      (off_t)(count * DISK_BLOCK)) < 0)
+		return -errno;
+	for (i = 0; i < count; i++)
+		set_private(disk, block + i);
+	return (int64_t)(count * DISK_BLOCK);
+}
+
+int64_t private_zero(struct disk *disk, uint64_t offset, uint64_t length)
+{
+	uint64_t inside = offset % DISK_BLOCK;
+	int64_t ret = -EOPNOTSUPP;
+
+	if (inside > 0)
+		return disk_write_zeros(disk, offset, min_u64(length, DISK_BLOCK - inside));
+	if (length >= DISK_BLOCK) {
+		pthread_mutex_lock(&disk->lock);
+		ret = zero_blocks(disk, offset, length);
+		pthread_mutex_unlock(&disk->lock);
+	}
+	return ret == -EOPNOTSUPP ? disk_write_zeros(disk, offset, length) : ret;
 }
 
 bool private_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)

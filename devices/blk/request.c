@@ -4,12 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "devices/blk/disk_internal.h"
 #include "devices/blk/features.h"
 #include "vmm/base/bytes.h"
 
-/* What one step moves at most: a cancelled request is waited for that long. */
-#define STEP_BYTES MIB(1)
+_Static_assert(DISK_STEP <= POOL_BUFFER, "a step fits into the buffer");
 
 /* --- checking --------------------------------------------------------------------------------- */
 
@@ -17,23 +15,6 @@ static bool answer(struct blk_request *request, enum blk_status result)
 {
 	request->result = result;
 	return false;
-}
-
-/* Takes bytes off the front of the data. */
-static void skip(struct blk_request *request, uint64_t bytes)
-{
-	uint64_t now;
-
-	while (request->pieces > 0) {
-		now = min_u64(bytes, request->piece->iov_len);
-		request->piece->iov_base = (uint8_t *)request->piece->iov_base + now;
-		request->piece->iov_len -= now;
-		bytes -= now;
-		if (request->piece->iov_len > 0)
-			return;
-		request->piece++;
-		request->pieces--;
-	}
 }
 
 /* The status is the last byte that the device may write (5.2.6); the rest is data. */
@@ -62,7 +43,7 @@ static bool on_disk(const struct disk *disk, uint64_t sector, uint64_t count)
 
 static bool check_data(struct blk_request *request, uint64_t sector, uint64_t length)
 {
-	if (length == 0 || length % DISK_SECTOR != 0 ||
+	if (length == 0 || length % DISK_SECTOR != 0 || length > BLK_BYTES_MAX ||
 	    !on_disk(request->disk, sector, length / DISK_SECTOR))
 		return answer(request, BLK_S_IOERR);
 	request->offset = sector * DISK_SECTOR;
@@ -76,8 +57,6 @@ static bool check_read(struct blk_request *request, uint64_t sector)
 
 	if (chain->readable_length != BLK_HEADER_BYTES)
 		return answer(request, BLK_S_IOERR);
-	request->piece = chain->writable;
-	request->pieces = chain->writable_count;
 	return check_data(request, sector, chain->writable_length);
 }
 
@@ -87,9 +66,6 @@ static bool check_write(struct blk_request *request, uint64_t sector)
 
 	if (chain->writable_length != 0 || !request->disk || request->read_only)
 		return answer(request, BLK_S_IOERR);
-	request->piece = chain->readable;
-	request->pieces = chain->readable_count;
-	skip(request, BLK_HEADER_BYTES);
 	return check_data(request, sector, chain->readable_length - BLK_HEADER_BYTES);
 }
 
@@ -144,7 +120,7 @@ bool blk_request_check(struct blk_request *request, uint64_t features, const cha
 	uint64_t sector;
 
 	request->sync = false;
-	request->pieces = request->ranges = 0;
+	request->ranges = 0;
 	request->length = 0;
 	request->error = 0;
 	find_status(request);
@@ -192,41 +168,85 @@ static bool is_cancelled(struct blk_request *request)
 	return atomic_load(&request->job.cancelled);
 }
 
-static int move_data(struct blk_request *request)
+/* Calls return -EINTR for nothing: signals are the loop's. But then they are made again. */
+static bool failed(int64_t n)
 {
-	uint64_t offset = request->offset;
-	struct cut cut;
+	return n < 0 && n != -EINTR;
+}
+
+static int read_data(struct blk_request *request)
+{
+	uint8_t *buffer = request->job.buffer;
+	uint64_t done = 0;
 	int64_t n;
 
-	while (request->pieces > 0) {
+	while (done < request->length) {
 		if (is_cancelled(request))
 			return -ECANCELED;
-		disk_cut(&cut, request->piece, request->pieces, STEP_BYTES);
-		n = request->type == BLK_T_IN
-			    ? disk_read(request->disk, offset, cut.piece, cut.count)
-			    : disk_write(request->disk, offset, cut.piece, cut.count);
-		if (n == -EINTR)
-			continue;
-		if (n < 0)
+		n = disk_read(request->disk, request->offset + done, buffer,
+			      request->length - done);
+		if (failed(n))
 			return (int)n;
-		offset += (uint64_t)n;
-		skip(request, (uint64_t)n);
+		if (n < 0)
+			continue;
+		if (!pool_job_enter(&request->job))
+			return -ECANCELED;
+		virtio_chain_write(&request->chain, done, buffer, (size_t)n);
+		pool_job_leave(&request->job);
+		done += (uint64_t)n;
 	}
 	return 0;
 }
 
-static int zero_range(struct blk_request *request, struct blk_range range)
+/* What is in the buffer goes to one place of the disk. */
+static int write_buffer(struct blk_request *request, uint64_t offset, uint64_t length)
+{
+	uint64_t done = 0;
+	int64_t n;
+
+	while (done < length) {
+		if (is_cancelled(request))
+			return -ECANCELED;
+		n = disk_write(request->disk, offset + done, request->job.buffer + done,
+			       length - done);
+		if (failed(n))
+			return (int)n;
+		done += n > 0 ? (uint64_t)n : 0;
+	}
+	return 0;
+}
+
+static int write_data(struct blk_request *request)
+{
+	uint64_t done, part;
+	int ret = 0;
+
+	for (done = 0; ret == 0 && done < request->length; done += part) {
+		part = min_u64(request->length - done, DISK_STEP);
+		if (!pool_job_enter(&request->job))
+			return -ECANCELED;
+		virtio_chain_read(&request->chain, BLK_HEADER_BYTES + done, request->job.buffer,
+				  part);
+		pool_job_leave(&request->job);
+		ret = write_buffer(request, request->offset + done, part);
+	}
+	return ret;
+}
+
+static int do_range(struct blk_request *request, struct blk_range range)
 {
 	int64_t n;
 
 	while (range.length > 0) {
 		if (is_cancelled(request))
 			return -ECANCELED;
-		n = disk_zero(request->disk, range.offset, range.length);
-		if (n < 0)
+		n = request->type == BLK_T_DISCARD
+			    ? disk_discard(request->disk, range.offset, range.length)
+			    : disk_zero(request->disk, range.offset, range.length);
+		if (failed(n))
 			return (int)n;
-		range.offset += (uint64_t)n;
-		range.length -= (uint64_t)n;
+		range.offset += n > 0 ? (uint64_t)n : 0;
+		range.length -= n > 0 ? (uint64_t)n : 0;
 	}
 	return 0;
 }
@@ -237,10 +257,7 @@ static int do_ranges(struct blk_request *request)
 	unsigned i;
 
 	for (i = 0; ret == 0 && i < request->ranges; i++)
-		ret = request->type == BLK_T_DISCARD
-			      ? disk_discard(request->disk, request->range[i].offset,
-					     request->range[i].length)
-			      : zero_range(request, request->range[i]);
+		ret = do_range(request, request->range[i]);
 	return ret;
 }
 
@@ -251,8 +268,10 @@ void blk_request_work(struct pool_job *job)
 
 	switch (request->type) {
 	case BLK_T_IN:
+		ret = read_data(request);
+		break;
 	case BLK_T_OUT:
-		ret = move_data(request);
+		ret = write_data(request);
 		break;
 	case BLK_T_FLUSH:
 		ret = disk_flush(request->disk);

@@ -35,10 +35,8 @@ struct blk_request {
 
 	struct disk *disk;
 	bool read_only;
-	uint32_t type;	     /* enum blk_type */
-	bool sync;	     /* flush after it */
-	struct iovec *piece; /* data, into chain */
-	unsigned pieces;
+	uint32_t type;		 /* enum blk_type */
+	bool sync;		 /* flush after it */
 	uint64_t offset, length; /* bytes; of the data */
 	struct blk_range range[BLK_RANGES_MAX];
 	unsigned ranges;

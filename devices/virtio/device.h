@@ -36,14 +36,11 @@ struct virtio_device_ops {
 	 */
 	int (*activate)(struct virtio_device *device);
 
-	/* Back to the state before activation; nothing of the driver's memory may be used again. */
-	void (*reset)(struct virtio_device *device);
-
 	/*
-	 * Finishes the requests that were taken from the rings, so that nothing of them is under
-	 * way: before the state is saved. May be NULL, if a device never has any.
+	 * Back to the state before activation; nothing of the driver's memory may be used again.
+	 * Waits for nothing that the guest or a disk of the host could hold up.
 	 */
-	void (*drain)(struct virtio_device *device);
+	void (*reset)(struct virtio_device *device);
 
 	/* The driver rang queue's doorbell: there may be new chains. Called only while active. */
 	void (*notify)(struct virtio_device *device, unsigned queue);

@@ -445,12 +445,6 @@ void virtio_mmio_notify(struct virtio_mmio *mmio, uint32_t queue)
 
 /* --- snapshots ------------------------------------------------------------------------------- */
 
-void virtio_mmio_drain(struct virtio_mmio *mmio)
-{
-	if (mmio->device->active && mmio->device->ops->drain)
-		mmio->device->ops->drain(mmio->device);
-}
-
 void virtio_mmio_save(const struct virtio_mmio *mmio, struct pack *pack)
 {
 	const struct virtio_device *device = mmio->device;

@@ -40,10 +40,8 @@ void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device,
 
 /*
  * What the driver has set up and where its rings stand, for snapshots. The vCPUs are paused, and
- * the device has been drained: virtio_mmio_drain(), which changes guest memory, so before that is
- * saved.
+ * no request of the device's is under way (blk_idle()).
  */
-void virtio_mmio_drain(struct virtio_mmio *mmio);
 void virtio_mmio_save(const struct virtio_mmio *mmio, struct pack *pack);
 
 /*

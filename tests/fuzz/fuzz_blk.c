@@ -45,11 +45,11 @@ static void image_is_unchanged(void)
 {
 	struct disk *plain = fake_disk_open(&disk);
 	uint8_t bytes[DISK_SECTOR];
-	struct iovec piece = {.iov_base = bytes, .iov_len = sizeof(bytes)};
 	unsigned i;
 
 	for (i = 0; i < SECTORS; i++) {
-		FUZZ_REQUIRE(disk_read(plain, i * DISK_SECTOR, &piece, 1) == DISK_SECTOR);
+		FUZZ_REQUIRE(disk_read(plain, i * DISK_SECTOR, bytes, sizeof(bytes)) ==
+			     DISK_SECTOR);
 		FUZZ_REQUIRE(bytes[0] == i && bytes[DISK_SECTOR - 1] == i);
 	}
 	disk_destroy(plain);

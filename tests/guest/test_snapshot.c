@@ -137,7 +137,6 @@ static const struct machine_ops ops = {.ended = on_ended};
 static void put_disks(void)
 {
 	static uint8_t bytes[IMAGE_BYTES];
-	struct iovec piece = {.iov_base = bytes, .iov_len = DISK_BLOCK};
 	int fd = open(in_folder("image"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	struct disk *disk;
 	struct err err = {""};
@@ -149,7 +148,7 @@ static void put_disks(void)
 	if (disk_open_image(&disk, in_folder("image"), &err) < 0 ||
 	    devices_set_disk(&machine.devices, MACHINE_DISK_IMAGE, disk, &err) < 0 ||
 	    disk_create_scratch(&disk, DISK_BYTES, &err) < 0 ||
-	    disk_write(disk, DISK_AT, &piece, 1) != DISK_BLOCK ||
+	    disk_write(disk, DISK_AT, bytes, DISK_BLOCK) != DISK_BLOCK ||
 	    devices_set_disk(&machine.devices, MACHINE_DISK_WRITABLE, disk, &err) < 0)
 		fail("disks: %s", err.text);
 }
@@ -160,16 +159,15 @@ static void check_disks(void)
 	struct disk *image = blk_disk(machine.devices.blk[MACHINE_DISK_IMAGE]);
 	struct disk *disk = blk_disk(machine.devices.blk[MACHINE_DISK_WRITABLE]);
 	uint8_t bytes[DISK_BLOCK];
-	struct iovec piece = {.iov_base = bytes, .iov_len = sizeof(bytes)};
 
 	if (!image || disk_bytes(image) != IMAGE_BYTES || !disk_is_read_only(image))
 		fail("the image is not there again");
 	if (!disk || disk_bytes(disk) != DISK_BYTES || disk_is_read_only(disk))
 		fail("the scratch disk is not there again");
-	if (disk_read(disk, DISK_AT, &piece, 1) != sizeof(bytes) || bytes[0] != 0x5d ||
+	if (disk_read(disk, DISK_AT, bytes, sizeof(bytes)) != sizeof(bytes) || bytes[0] != 0x5d ||
 	    bytes[sizeof(bytes) - 1] != 0x5d)
 		fail("what was written is not there again");
-	if (disk_read(disk, 0, &piece, 1) != sizeof(bytes) || bytes[0] != 0)
+	if (disk_read(disk, 0, bytes, sizeof(bytes)) != sizeof(bytes) || bytes[0] != 0)
 		fail("what was not written is not zero");
 }
 

@@ -19,8 +19,7 @@
 #define EXTENTS	   64u
 #define ROUNDS_MAX 200u
 
-typedef int64_t (*reader)(struct disk *disk, uint64_t offset, const struct iovec *piece,
-			  unsigned pieces);
+typedef int64_t (*reader)(struct disk *disk, uint64_t offset, void *to, uint64_t length);
 
 static struct fake_disk image;
 static struct disk *layered;
@@ -33,40 +32,38 @@ static bool is_private(const struct disk *disk, uint64_t block)
 }
 
 /* The length of the run by one look at the map, the file that has it by a second one. */
-static int64_t read_carelessly(struct disk *disk, uint64_t offset, const struct iovec *piece,
-			       unsigned pieces)
+static int64_t read_carelessly(struct disk *disk, uint64_t offset, void *to, uint64_t length)
 {
 	uint64_t block = offset / DISK_BLOCK, i;
 	bool private = is_private(disk, block);
-	struct cut cut;
 
-	for (i = 1; i < BLOCKS && is_private(disk, block + i) == private; i++)
+	for (i = 1; i < length / DISK_BLOCK && is_private(disk, block + i) == private; i++)
 		;
 	sched_yield();
-	disk_cut(&cut, piece, pieces, i * DISK_BLOCK);
-	return preadv(is_private(disk, block) ? disk->private_fd : disk->image_fd, cut.piece,
-		      (int)cut.count, (off_t)offset);
+	return pread(is_private(disk, block) ? disk->private_fd : disk->image_fd, to,
+		     i * DISK_BLOCK, (off_t)offset);
 }
 
 /* Writes the first block of each extent that the reader comes to. */
 static void *write_first_blocks(void *arg)
 {
 	static uint8_t block[DISK_BLOCK];
-	struct iovec piece = {.iov_base = block, .iov_len = sizeof(block)};
 	unsigned done = 0, now;
 
 	(void)arg;
 	memset(block, 0xff, sizeof(block));
 	/* The layer's file is long from now on: what is not in it reads as zeros. */
-	ck_assert_int_eq(disk_write(layered, (uint64_t)EXTENTS * EXTENT, &piece, 1), DISK_BLOCK);
+	ck_assert_int_eq(disk_write(layered, (uint64_t)EXTENTS * EXTENT, block, sizeof(block)),
+			 DISK_BLOCK);
 	while (!atomic_load(&over)) {
 		now = atomic_load(&extent);
 		if (now == done) {
 			sched_yield();
 			continue;
 		}
-		ck_assert_int_eq(disk_write(layered, (uint64_t)(now - 1) * EXTENT, &piece, 1),
-				 DISK_BLOCK);
+		ck_assert_int_eq(
+			disk_write(layered, (uint64_t)(now - 1) * EXTENT, block, sizeof(block)),
+			DISK_BLOCK);
 		done = now;
 	}
 	return NULL;
@@ -87,7 +84,6 @@ static bool is_whole(const uint8_t *bytes, int64_t length, uint64_t offset)
 static unsigned race(reader read_layer)
 {
 	static uint8_t bytes[EXTENT];
-	struct iovec piece = {.iov_base = bytes, .iov_len = sizeof(bytes)};
 	unsigned lost = 0, i;
 	pthread_t writer;
 	int64_t n;
@@ -101,7 +97,7 @@ static unsigned race(reader read_layer)
 		/* Until the write is seen, so that one of these reads met it. */
 		do {
 			bytes[0] = 0;
-			n = read_layer(layered, (uint64_t)i * EXTENT, &piece, 1);
+			n = read_layer(layered, (uint64_t)i * EXTENT, bytes, EXTENT);
 			lost += n < (int64_t)DISK_BLOCK || !is_whole(bytes, n, i * EXTENT);
 		} while (bytes[0] != 0xff);
 	}

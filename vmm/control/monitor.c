@@ -128,6 +128,7 @@ void monitor_stop(struct monitor *monitor, bool at_once)
 	if (monitor->stopping)
 		return;
 	monitor->stopping = true;
+	requests_give_up(monitor);
 	/* A paused guest could not do anything about its end. */
 	if (monitor->paused) {
 		monitor->paused = false;
@@ -329,6 +330,7 @@ static void tell_waiting(struct monitor *monitor)
 static void close_monitor(struct monitor *monitor)
 {
 	monitor->closing = true;
+	quiesce_end(&monitor->quiesce);
 	if (monitor->sandbox.machine.loop)
 		machine_stop(&monitor->sandbox.machine);
 	while (monitor->jobs)

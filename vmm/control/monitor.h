@@ -16,6 +16,7 @@
 #include "vmm/control/message.h"
 #include "vmm/control/registry.h"
 #include "vmm/machine/job.h"
+#include "vmm/machine/quiesce.h"
 #include "vmm/machine/sandbox.h"
 
 #define MONITOR_CLIENTS_MAX 256
@@ -91,6 +92,7 @@ struct monitor {
 	struct client
 		*pause_client; /* who asked for the pause under way, or NULL when it is gone */
 	json_t *pause_request;
+	struct quiesce quiesce; /* of a snapshot */
 	int status;
 	struct err end; /* how it ended, if not as it was told to */
 };
@@ -137,6 +139,9 @@ void monitor_watch_questions(struct monitor *monitor);
 
 /* A client that watches for questions has come or gone. */
 void monitor_operators_changed(struct monitor *monitor);
+
+/* A snapshot that waits for the guest's requests to end is not taken any more. */
+void requests_give_up(struct monitor *monitor);
 
 /* Does what a message asks for. */
 void request_handle(struct client *client, struct message *message);

@@ -93,13 +93,14 @@ static void op_stats(struct client *client, struct message *message)
 static void pause_reached(void *arg)
 {
 	struct monitor *monitor = arg;
+	struct client *client = monitor->pause_client;
 	json_t *request = monitor->pause_request;
 	void (*then)(struct monitor *, struct client *, json_t *) = monitor->paused_then;
 
 	monitor->pause_request = NULL;
-	monitor->paused_then = NULL;
-	then(monitor, monitor->pause_client, request);
 	monitor->pause_client = NULL;
+	monitor->paused_then = NULL;
+	then(monitor, client, request);
 	json_decref(request);
 }
 
@@ -151,8 +152,10 @@ static void op_resume(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
 
-	if (!monitor->paused) {
-		server_refuse(client, request_id(message->body), "the sandbox is not paused");
+	if (!monitor->paused || monitor->paused_then) {
+		server_refuse(client, request_id(message->body),
+			      monitor->paused ? "a snapshot of the sandbox is being taken"
+					      : "the sandbox is not paused");
 		return;
 	}
 	monitor->paused = false;
@@ -198,23 +201,46 @@ static json_t *copy_body(const struct sandbox *sandbox)
 	return body;
 }
 
-static void then_snapshot(struct monitor *monitor, struct client *client, json_t *request)
+/* Nothing of the guest's is under way, or it can't be waited for: failure. */
+static void take_snapshot(void *arg, const char *failure)
 {
+	struct monitor *monitor = arg;
+	struct client *client = monitor->pause_client;
+	json_t *request = monitor->pause_request;
 	struct err err = {.text = ""};
-	const char *path = string_of(request, "path");
-	int ret = snapshot_write(&monitor->sandbox.machine, &monitor->sandbox.shares, path,
-				 "snapshot\n", &err);
 
+	monitor->pause_client = NULL;
+	monitor->pause_request = NULL;
+	monitor->paused_then = NULL;
+	if (!failure && snapshot_write(&monitor->sandbox.machine, &monitor->sandbox.shares,
+				       string_of(request, "path"), "snapshot\n", &err) < 0)
+		failure = err.text;
+	quiesce_end(&monitor->quiesce);
 	if (!monitor->paused)
 		machine_resume(&monitor->sandbox.machine);
 	/* The file holds the guest's random state: who reads it must not know what comes here. */
 	sandbox_reseed(&monitor->sandbox);
-	if (!client)
-		return;
-	if (ret < 0)
-		server_refuse(client, request_id(request), err.text);
-	else
+	if (client && failure)
+		server_refuse(client, request_id(request), failure);
+	else if (client)
 		server_answer(client, request_id(request), copy_body(&monitor->sandbox));
+	json_decref(request);
+}
+
+/* What waits for the pause waits on, so that no other request comes in between. */
+static void then_snapshot(struct monitor *monitor, struct client *client, json_t *request)
+{
+	monitor->paused_then = then_snapshot;
+	monitor->pause_client = client;
+	monitor->pause_request = json_incref(request);
+	quiesce_begin(&monitor->quiesce, &monitor->sandbox.machine, &monitor->sandbox.shares,
+		      take_snapshot, monitor);
+}
+
+void requests_give_up(struct monitor *monitor)
+{
+	if (monitor->quiesce.machine)
+		take_snapshot(monitor, "the sandbox is being stopped");
 }
 
 static void op_snapshot(struct client *client, struct message *message)

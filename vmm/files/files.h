@@ -162,6 +162,10 @@ int files_worker_create(struct files_worker **out, struct files_share *share, st
  */
 int files_worker_save(struct files_worker *worker, uint64_t deadline_ns, struct pack *to);
 
+/* While it is held no request is begun; idle: none is under way. Neither waits. */
+void files_worker_hold(struct files_worker *worker, bool held);
+bool files_worker_idle(struct files_worker *worker);
+
 /* As files_worker_create(), from what was saved; -EINVAL too. */
 int files_worker_restore(struct files_worker **out, struct files_share *share, struct loop *loop,
 			 const struct files_worker_ops *ops, void *arg, struct unpack *saved);

@@ -270,12 +270,13 @@ static int wait_idle(struct files_worker *worker, uint64_t deadline_ns)
 {
 	const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
 					  .tv_nsec = (long)(deadline_ns % 1000000000u)};
+	bool held = worker->held;
 	int ret = 0;
 
 	worker->held = true;
 	while (ret == 0 && worker->busy && !worker->stopping)
 		ret = pthread_cond_timedwait(&worker->idle, &worker->mutex, &deadline);
-	worker->held = false;
+	worker->held = held;
 	pthread_cond_signal(&worker->wake);
 	if (worker->stopping)
 		return -ESHUTDOWN;
@@ -298,6 +299,24 @@ int files_worker_save(struct files_worker *worker, uint64_t deadline_ns, struct 
 	}
 	pthread_mutex_unlock(&worker->mutex);
 	return ret;
+}
+
+void files_worker_hold(struct files_worker *worker, bool held)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->held = held;
+	pthread_cond_signal(&worker->wake);
+	pthread_mutex_unlock(&worker->mutex);
+}
+
+bool files_worker_idle(struct files_worker *worker)
+{
+	bool idle;
+
+	pthread_mutex_lock(&worker->mutex);
+	idle = !worker->busy || worker->stopping;
+	pthread_mutex_unlock(&worker->mutex);
+	return idle;
 }
 
 static int restore_piece(struct unpack *from, uint8_t *to, size_t *length)

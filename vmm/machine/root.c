@@ -72,9 +72,9 @@ int root_parse(struct root_config *config, const char *text, struct err *err)
 static int probe_type(struct root *root, struct disk *image, struct err *err)
 {
 	uint8_t head[2048] = {0};
-	struct iovec piece = {.iov_base = head, .iov_len = sizeof(head)};
 
-	if (disk_bytes(image) >= sizeof(head) && disk_read(image, 0, &piece, 1) == sizeof(head)) {
+	if (disk_bytes(image) >= sizeof(head) &&
+	    disk_read(image, 0, head, sizeof(head)) == sizeof(head)) {
 		if (memcmp(head, "hsqs", 4) == 0)
 			strcpy(root->type, "squashfs");
 		else if (load_le16(head + 1024 + 0x38) == 0xef53)
@@ -94,9 +94,8 @@ static int probe_type(struct root *root, struct disk *image, struct err *err)
 static int check_erofs(const struct root *root, struct disk *image, struct err *err)
 {
 	uint8_t head[EROFS_SUPER + EROFS_AT_INCOMPAT + 4] = {0};
-	struct iovec piece = {.iov_base = head, .iov_len = sizeof(head)};
 
-	if (disk_bytes(image) < sizeof(head) || disk_read(image, 0, &piece, 1) < 0)
+	if (disk_bytes(image) < sizeof(head) || disk_read(image, 0, head, sizeof(head)) < 0)
 		return 0; /* the guest says what is wrong with it */
 	if (load_le32(head + EROFS_SUPER) == EROFS_MAGIC &&
 	    (load_le32(head + EROFS_SUPER + EROFS_AT_INCOMPAT) & EROFS_COMPRESSED))

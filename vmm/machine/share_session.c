@@ -179,11 +179,29 @@ int share_session_accept(void *arg, struct vsock_stream *stream)
 
 /* --- snapshots -------------------------------------------------------------------------------- */
 
+void share_sessions_hold(struct share_link *link, bool held)
+{
+	struct share_session *session;
+
+	for (session = link->sessions; session; session = session->next)
+		files_worker_hold(session->worker, held);
+}
+
+bool share_sessions_busy(const struct share_link *link)
+{
+	const struct share_session *session;
+
+	for (session = link->sessions; session; session = session->next)
+		if (!files_worker_idle(session->worker))
+			return true;
+	return false;
+}
+
 /*
  * The stream comes last: one that was saved is not among those that are reset. 0, -ESHUTDOWN: it
  * does not go on; -EBUSY.
  */
-static int save_session(struct share_session *session, uint64_t deadline_ns, struct pack *to)
+static int save_session(struct share_session *session, struct pack *to)
 {
 	const struct share_link *link = session->link;
 	int ret;
@@ -195,12 +213,11 @@ static int save_session(struct share_session *session, uint64_t deadline_ns, str
 	pack_u8(to, link->share.read_only);
 	pack_text(to, link->share.guest);
 	pack_text(to, link->host);
-	ret = files_worker_save(session->worker, deadline_ns, to);
+	ret = files_worker_save(session->worker, 0, to);
 	return ret == 0 && !vsock_stream_save(session->stream, to) ? -ESHUTDOWN : ret;
 }
 
-int share_sessions_save(struct share_link *link, uint64_t deadline_ns, uint32_t *number,
-			struct pack *state)
+int share_sessions_save(struct share_link *link, uint32_t *number, struct pack *state)
 {
 	struct share_session *session;
 	struct pack payload;
@@ -209,7 +226,7 @@ int share_sessions_save(struct share_link *link, uint64_t deadline_ns, uint32_t 
 	for (session = link->sessions; ret == 0 && session; session = session->next) {
 		/* Not more than can be written in the end, or it would be in memory twice first. */
 		payload = (struct pack){.limit = SNAPSHOT_STATE_MAX - state->length};
-		ret = save_session(session, deadline_ns, &payload);
+		ret = save_session(session, &payload);
 		if (ret == 0 && payload.failed)
 			ret = -E2BIG;
 		if (ret == 0)

@@ -15,12 +15,15 @@ struct vsock_stream;
 int share_session_accept(void *arg, struct vsock_stream *stream);
 void share_sessions_free(struct share_link *link);
 
+/* No session begins a request while it is held; busy: a request of one is under way. */
+void share_sessions_hold(struct share_link *link, bool held);
+bool share_sessions_busy(const struct share_link *link);
+
 /*
  * Adds a section for each session that can go on elsewhere, numbered from *number on. 0, -EBUSY: a
- * request under way has not ended by deadline_ns; -E2BIG: it is more than a snapshot can hold.
+ * request is under way; -E2BIG: it is more than a snapshot can hold.
  */
-int share_sessions_save(struct share_link *link, uint64_t deadline_ns, uint32_t *number,
-			struct pack *state);
+int share_sessions_save(struct share_link *link, uint32_t *number, struct pack *state);
 
 /* How a saved session begins: which share it is of. */
 struct share_saved {

@@ -16,10 +16,6 @@
 /* Sandbox ids in the guest's kernel: guest-kernel/agent/agent.h, SANDBOX_ID_BASE. */
 #define ID_BASE 100000u
 
-/* How long requests under way are waited for when a snapshot is taken: the monitor does nothing
- * else meanwhile. */
-#define SAVE_SECONDS 5u
-
 /* --- opening ---------------------------------------------------------------------------------- */
 
 struct opening {
@@ -194,30 +190,47 @@ void shares_close(struct shares *shares)
 
 /* --- snapshots -------------------------------------------------------------------------------- */
 
+void shares_hold(struct shares *shares, bool held)
+{
+	unsigned i;
+
+	if (shares && shares->root)
+		share_sessions_hold(shares->root, held);
+	for (i = 0; shares && i < shares->count; i++)
+		share_sessions_hold(shares->link[i], held);
+}
+
+const char *shares_busy(const struct shares *shares)
+{
+	unsigned i;
+
+	if (shares && shares->root && share_sessions_busy(shares->root))
+		return shares->root->host;
+	for (i = 0; shares && i < shares->count; i++)
+		if (share_sessions_busy(shares->link[i]))
+			return shares->link[i]->host;
+	return NULL;
+}
+
 static int save_error(const struct share_link *link, int ret, struct err *err)
 {
 	if (ret == -EBUSY)
-		return err_set(
-			err, EBUSY,
-			"a request of the guest to %s has not ended for %u s: the guest goes "
-			"on; try again",
-			link->host, SAVE_SECONDS);
+		return err_set(err, EBUSY, "a request of the guest to %s is under way", link->host);
 	return err_set(err, -ret,
 		       "the guest has more files of its shares open than a snapshot can hold");
 }
 
 int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err)
 {
-	uint64_t deadline_ns = loop_now_ns() + SAVE_SECONDS * UINT64_C(1000000000);
 	struct share_link *link = shares->root;
 	struct pack payload = {.data = NULL};
 	uint32_t number = 0;
 	unsigned i;
-	int ret = link ? share_sessions_save(link, deadline_ns, &number, state) : 0;
+	int ret = link ? share_sessions_save(link, &number, state) : 0;
 
 	for (i = 0; ret == 0 && i < shares->count; i++) {
 		link = shares->link[i];
-		ret = share_sessions_save(link, deadline_ns, &number, state);
+		ret = share_sessions_save(link, &number, state);
 	}
 	/* Also after an error: what was saved must be forgotten. */
 	vsock_save_others(vsock, &payload);

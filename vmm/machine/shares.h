@@ -82,9 +82,16 @@ int shares_check_folders(const struct shares *shares, const struct share_folder 
 int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err);
 
 /*
+ * While they are held no request of the guest's is begun; busy: of which share one is under way,
+ * for messages, or NULL. shares NULL: there are none.
+ */
+void shares_hold(struct shares *shares, bool held);
+const char *shares_busy(const struct shares *shares);
+
+/*
  * Writes down the sessions that the guest has, to go on with after a restore, and what other
- * connections it has. The guest is paused, and its other connections' bytes may be lost. Requests
- * under way are waited for, but not for ever. 0 or -errno with a message.
+ * connections it has. The guest is paused, its shares are held and not busy, and its other
+ * connections' bytes may be lost. 0 or -errno with a message.
  */
 int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err);
 

@@ -45,10 +45,10 @@ struct snapshot {
 };
 
 /*
- * Writes the paused machine to path: into a nameless or temporary file beside it, which is synced
- * and then renamed, so that path is the old file or the whole new one. key: text kept with it.
- * shares: whose sessions are to go on after a restore, or NULL. 0 or -errno with a message; then no
- * temporary file is left.
+ * Writes the paused machine, of which no request is under way (vmm/machine/quiesce.h), to path:
+ * into a nameless or temporary file beside it, which is synced and then renamed, so that path is
+ * the old file or the whole new one. key: text kept with it. shares: whose sessions are to go on
+ * after a restore, or NULL. 0 or -errno with a message; then no temporary file is left.
  */
 int snapshot_write(struct machine *machine, struct shares *shares, const char *path,
 		   const char *key, struct err *err);

@@ -105,12 +105,10 @@ uint64_t snapshot_disk_sections(const struct snapshot_disks *plan, struct machin
 /* Reads all of a range: 0 or -errno. */
 static int read_all(struct disk *disk, uint64_t at, uint8_t *to, uint64_t length)
 {
-	struct iovec piece;
 	int64_t n;
 
 	for (; length > 0; length -= (uint64_t)n) {
-		piece = (struct iovec){.iov_base = to, .iov_len = length};
-		n = disk_read(disk, at, &piece, 1);
+		n = disk_read(disk, at, to, length);
 		if (n < 0)
 			return (int)n;
 		at += (uint64_t)n;
@@ -256,12 +254,10 @@ static int open_image(struct disk **out, const struct saved_disk *saved,
 
 static int write_all(struct disk *disk, uint64_t at, uint8_t *from, uint64_t length)
 {
-	struct iovec piece;
 	int64_t n;
 
 	for (; length > 0; length -= (uint64_t)n) {
-		piece = (struct iovec){.iov_base = from, .iov_len = length};
-		n = disk_write(disk, at, &piece, 1);
+		n = disk_write(disk, at, from, length);
 		if (n < 0)
 			return (int)n;
 		at += (uint64_t)n;

@@ -177,9 +177,11 @@ static int pack_state(struct machine *machine, struct shares *shares, struct pac
 	unsigned i;
 	int ret = 0;
 
-	/* First: a request that ends may raise an interrupt. */
-	for (i = 0; i < machine->devices.virtio_count; i++)
-		virtio_mmio_drain(&machine->devices.virtio[i].mmio);
+	/* Or what it does would be lost, or be done after memory was written. */
+	for (i = 0; i < MACHINE_DISKS; i++)
+		if (!blk_idle(machine->devices.blk[i]))
+			return err_set(err, EBUSY, "a request of the guest to %s is under way",
+				       blk_device(machine->devices.blk[i])->name);
 	pack_config(machine, state, key);
 	if (shares)
 		ret = shares_save(shares, machine->devices.vsock, state, err);
