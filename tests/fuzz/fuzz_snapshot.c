@@ -63,7 +63,8 @@ static void fuzz_file(struct fuzz_script *script)
 	for (i = 0; i < snapshot.extent_count; i++)
 		FUZZ_REQUIRE(range_within(snapshot.extents[i].offset, snapshot.extents[i].length,
 					  length));
-	(void)snapshot_verify_memory(&snapshot, &err);
+	FUZZ_REQUIRE(snapshot.disk <= DISK_BYTES_MAX);
+	(void)snapshot_verify_memory(&snapshot, &(struct snapshot_stop){NULL}, &err);
 	snapshot_close(&snapshot);
 }
 

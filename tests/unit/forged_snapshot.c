@@ -54,6 +54,13 @@ void forged_snapshot_init(struct forged_snapshot *forged)
 		};
 		offset += forged->extent[i].length;
 	}
+	forged->disk_bytes = FORGED_SNAPSHOT_DISK;
+	forged->piece_count = FORGED_SNAPSHOT_PIECES;
+	for (i = 0; i < FORGED_SNAPSHOT_PIECES; i++) {
+		forged->piece[i] = (struct snapshot_piece){
+			.at = 0x100000u * i, .length = SNAPSHOT_PAGE * (2 - i), .offset = offset};
+		offset += forged->piece[i].length;
+	}
 }
 
 static void add_section(const struct forged_snapshot *forged, struct pack *file, unsigned type,
@@ -96,6 +103,36 @@ static void add_extents(const struct forged_snapshot *forged, struct pack *file)
 	add_section(forged, file, SNAPSHOT_MEMORY, 0, &payload);
 }
 
+/* What piece i has on the disk. */
+static uint8_t piece_byte(unsigned i)
+{
+	return (uint8_t)(0xd0 + i);
+}
+
+static void add_disk(const struct forged_snapshot *forged, struct pack *file)
+{
+	uint8_t bytes[2 * SNAPSHOT_PAGE];
+	struct pack payload = {.data = NULL};
+	unsigned i;
+
+	pack_u64(&payload, forged->disk_bytes);
+	pack_u64(&payload, forged->disk_limit);
+	pack_u64(&payload, forged->image_bytes);
+	for (i = 0; i < 4; i++)
+		pack_u64(&payload, 0); /* when the image was changed; rates */
+	pack_text(&payload, forged->image_bytes ? "/no/such/image" : "");
+	pack_u32(&payload, forged->piece_count);
+	for (i = 0; i < FORGED_SNAPSHOT_PIECES; i++) {
+		memset(bytes, piece_byte(i), sizeof(bytes));
+		pack_u64(&payload, forged->piece[i].at);
+		pack_u64(&payload, forged->piece[i].length);
+		pack_u64(&payload, forged->piece[i].offset);
+		pack_u32(&payload,
+			 checksum(bytes, SNAPSHOT_PAGE * (2 - i)) + forged->piece_sum_change);
+	}
+	add_section(forged, file, SNAPSHOT_DISK, 1, &payload);
+}
+
 static void add_sections(const struct forged_snapshot *forged, struct pack *file)
 {
 	struct pack payload = {.data = NULL};
@@ -119,6 +156,10 @@ static void add_sections(const struct forged_snapshot *forged, struct pack *file
 		add_noise(forged, file, SNAPSHOT_DEVICE, i, 60);
 	add_noise(forged, file, SNAPSHOT_UART, 0, 0);
 	add_extents(forged, file);
+	if (forged->disk_bytes)
+		add_disk(forged, file);
+	if (forged->twice)
+		add_noise(forged, file, forged->twice, 0, 8);
 }
 
 uint8_t *forged_snapshot_build(const struct forged_snapshot *forged, size_t *size, size_t *state)
@@ -144,6 +185,8 @@ uint8_t *forged_snapshot_build(const struct forged_snapshot *forged, size_t *siz
 		while (--left > 0)
 			pack_u8(&file, 0);
 	}
+	for (i = 0; i < FORGED_SNAPSHOT_PIECES * SNAPSHOT_PAGE * 3 / 2; i++)
+		pack_u8(&file, piece_byte(i >= 2 * SNAPSHOT_PAGE));
 	if (file.failed)
 		abort();
 	store_le64(file.data + 48, *state - SNAPSHOT_HEADER_BYTES);

@@ -15,6 +15,16 @@
 
 #define FLIPS 12000
 
+static const struct snapshot_stop never;
+
+static bool yes(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static const struct snapshot_stop at_once = {.wanted = yes};
+
 static uint32_t random_state = 1;
 
 static uint32_t next_random(void)
@@ -77,7 +87,8 @@ START_TEST(a_valid_file_says_what_is_in_it)
 	ck_assert_uint_eq(snapshot.extent_count, FORGED_SNAPSHOT_EXTENTS);
 	ck_assert_uint_eq(snapshot.extents[2].gpa, 0x200000);
 	ck_assert_uint_eq(snapshot.extents[2].length, 3 * SNAPSHOT_PAGE);
-	ck_assert_int_eq(snapshot_verify_memory(&snapshot, &err), 0);
+	ck_assert_uint_eq(snapshot.disk, FORGED_SNAPSHOT_DISK);
+	ck_assert_int_eq(snapshot_verify_memory(&snapshot, &never, &err), 0);
 	snapshot_close(&snapshot);
 	free(file);
 }
@@ -202,7 +213,7 @@ START_TEST(sealed_damage_is_refused_or_harmless)
 		for (k = 0; k < snapshot.extent_count; k++)
 			ck_assert(range_within(snapshot.extents[k].offset,
 					       snapshot.extents[k].length, size));
-		(void)snapshot_verify_memory(&snapshot, &err);
+		(void)snapshot_verify_memory(&snapshot, &never, &err);
 		snapshot_close(&snapshot);
 	}
 	ck_assert_uint_gt(opened, 0); /* or the seal does not work */
@@ -248,8 +259,10 @@ START_TEST(extents_are_checked)
 		{1, {.gpa = -(uint64_t)0x100000}},	   /* over the first */
 		{1, {.length = UINT64_C(1) << 62}},
 		{1, {.offset = UINT64_C(1) << 62}},
-		{1, {.offset = UINT64_MAX - 0x3fff}}, /* its end wraps */
-		{2, {.length = SNAPSHOT_PAGE}},	      /* behind the file's end */
+		{1, {.offset = UINT64_MAX - 0x3fff}},	   /* its end wraps */
+		{1, {.offset = -(uint64_t)SNAPSHOT_PAGE}}, /* over the first, in the file */
+		{0, {.offset = -(uint64_t)0x2000}},	   /* over the header */
+		{2, {.length = UINT64_C(1) << 20}},	   /* behind the file's end */
 		{2, {.gpa = UINT64_MAX - 0x200fff}},
 		{2, {.gpa = UINT64_MAX - 0x201fff, .length = -(uint64_t)0x1000}},
 	};
@@ -275,6 +288,23 @@ START_TEST(extents_are_checked)
 }
 END_TEST
 
+START_TEST(sections_are_there_once_and_in_order)
+{
+	static const unsigned types[] = {
+		SNAPSHOT_CONFIG, SNAPSHOT_VM,	SNAPSHOT_VCPU,	SNAPSHOT_UART,
+		SNAPSHOT_MEMORY, SNAPSHOT_DISK, SNAPSHOT_SHARE, 11,
+		0x10000};
+	struct forged_snapshot forged;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		forged_snapshot_init(&forged);
+		forged.twice = types[i];
+		expect_forged_refused(&forged, "not in its place");
+	}
+}
+END_TEST
+
 START_TEST(damaged_memory_is_found_when_asked_for)
 {
 	struct forged_snapshot forged;
@@ -285,10 +315,12 @@ START_TEST(damaged_memory_is_found_when_asked_for)
 
 	forged_snapshot_init(&forged);
 	file = forged_snapshot_build(&forged, &size, &state);
-	file[size - 1] ^= 0x80;
+	file[forged.extent[2].offset + 5] ^= 0x80;
 	ck_assert_int_eq(forged_snapshot_open(&snapshot, file, size, &err), 0);
-	ck_assert_int_eq(snapshot_verify_memory(&snapshot, &err), -EINVAL);
+	ck_assert_int_eq(snapshot_verify_memory(&snapshot, &never, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "0x200000"));
+	/* Or not, where it shall stop. */
+	ck_assert_int_eq(snapshot_verify_memory(&snapshot, &at_once, &err), -EINTR);
 	snapshot_close(&snapshot);
 	free(file);
 }
@@ -338,4 +370,5 @@ UNIT_MAIN("snapshot", a_valid_file_says_what_is_in_it, foreign_files_are_refused
 	  other_versions_and_machines_are_refused, every_truncation_is_refused,
 	  every_bit_of_the_state_counts, sealed_damage_is_refused_or_harmless,
 	  configurations_that_make_no_sense_are_refused, extents_are_checked,
-	  damaged_memory_is_found_when_asked_for, only_dead_writers_files_are_swept)
+	  sections_are_there_once_and_in_order, damaged_memory_is_found_when_asked_for,
+	  only_dead_writers_files_are_swept)

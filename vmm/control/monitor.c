@@ -2,6 +2,7 @@
 #include "vmm/control/monitor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/machine/size.h"
 #include "vmm/policy/audit.h"
 
 /* After SIGTERM to the jobs, how long they have; then the guest, how long it has to switch off. */
@@ -264,18 +267,21 @@ static int open_guard(struct monitor *monitor, struct err *err)
 
 int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err)
 {
-	const struct policy_limits *limits = policy_limits(policy);
-	const struct machine_config *machine = &monitor->sandbox.machine.config;
+	struct machine_size size = machine_size(&monitor->sandbox.machine);
 
-	if (limits->memory && machine->memory > limits->memory)
-		return err_set(err, EINVAL,
-			       "the sandbox has %lluM of memory, the policy allows %lluM",
-			       (unsigned long long)machine->memory >> 20,
-			       (unsigned long long)limits->memory >> 20);
-	if (limits->cpus && machine->cpus > limits->cpus)
-		return err_set(err, EINVAL, "the sandbox has %u processors, the policy allows %llu",
-			       machine->cpus, (unsigned long long)limits->cpus);
-	return 0;
+	return machine_size_check(&size, policy, err);
+}
+
+/* Before the loop runs: a signal has come, or the starter is gone. */
+static bool stop_wanted(void *arg)
+{
+	const struct monitor *monitor = arg;
+	struct pollfd fd[] = {
+		{.fd = monitor->signal_fd, .events = POLLIN},
+		{.fd = monitor->config->starter_fd}, /* POLLERR: nothing reads from it */
+	};
+
+	return poll(fd, ARRAY_SIZE(fd), 0) > 0;
 }
 
 static int open_monitor(struct monitor *monitor, struct err *err)
@@ -288,6 +294,7 @@ static int open_monitor(struct monitor *monitor, struct err *err)
 	if (ret < 0)
 		return ret;
 	sandbox.guard = monitor->guard;
+	sandbox.stop = (struct snapshot_stop){.wanted = stop_wanted, .arg = monitor};
 	ret = loop_create(&monitor->loop);
 
 	if (ret == 0)

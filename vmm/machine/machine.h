@@ -46,6 +46,7 @@ struct machine_config {
 	 * NULL. Paths that the file names are taken only if trusted_image says so. */
 	const struct root_config *root;
 	bool trusted_image;
+	struct snapshot_stop stop; /* of a restore, which may take long */
 };
 
 enum machine_end {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "vmm/base/log.h"
+#include "vmm/machine/size.h"
 #include "vmm/policy/guard.h"
 
 #define SECOND_NS 1000000000ull
@@ -408,15 +409,29 @@ static int create_from_template(struct sandbox *sandbox, struct loop *loop,
 	return ret;
 }
 
+/* Before anything is made of the file. */
+static int check_snapshot(struct sandbox *sandbox, struct err *err)
+{
+	const struct snapshot *snapshot = &sandbox->snapshot;
+	const struct machine_size size = {
+		.memory = snapshot->memory, .cpus = snapshot->cpus, .disk = snapshot->disk};
+	int ret = machine_size_check_guard(&size, sandbox->config.guard, err);
+
+	if (ret == 0 && sandbox->config.verify)
+		ret = snapshot_verify_memory(snapshot, &sandbox->config.stop, err);
+	return ret;
+}
+
 static int create_from_snapshot(struct sandbox *sandbox, struct loop *loop,
 				struct machine_config *config, struct err *err)
 {
 	int ret = snapshot_open(&sandbox->snapshot, sandbox->config.snapshot, err);
 
-	if (ret == 0 && sandbox->config.verify)
-		ret = snapshot_verify_memory(&sandbox->snapshot, err);
+	if (ret == 0)
+		ret = check_snapshot(sandbox, err);
 	if (ret < 0)
 		return ret;
+	config->stop = sandbox->config.stop;
 	config->restore = &sandbox->snapshot;
 	config->root = &sandbox->config.root;
 	config->trusted_image = sandbox->config.trusted_image;

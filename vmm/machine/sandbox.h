@@ -31,7 +31,8 @@ struct sandbox_config {
 	struct root_config root; /* zeros: the initramfs alone; of a snapshot: its image */
 	const struct share_folder *folders; /* of a fork: its parent's, and no others; or NULL */
 	unsigned folder_count;
-	bool trusted_image; /* the snapshot is our own: the image that it names is taken */
+	bool trusted_image;	   /* the snapshot is our own: the image that it names is taken */
+	struct snapshot_stop stop; /* of a restore, which may take long */
 	const char *on_ask; /* the command that answers where a rule has somebody asked, or NULL */
 };
 

@@ -30,11 +30,23 @@ struct snapshot_extent {
 	uint32_t checksum;
 };
 
+/* Asked again and again by what takes long: whether it shall be given up. NULL: never. */
+struct snapshot_stop {
+	bool (*wanted)(void *arg);
+	void *arg;
+};
+
+/* True: it shall; with the message. */
+bool snapshot_stopped(const struct snapshot_stop *stop, struct err *err);
+
 struct snapshot {
 	int fd;
 	uint8_t *state; /* the sections, checked */
 	size_t state_length;
 	uint64_t memory; /* bytes of guest RAM */
+	/* That the guest may write: the size of its scratch disk, or the limit of its layer. 0:
+	 * nothing. */
+	uint64_t disk;
 	uint32_t cpus, devices, disk_queues, net_queues;
 	bool ring0_emulated;
 	uint32_t cpu_fingerprint;
@@ -65,8 +77,9 @@ void snapshot_sweep(const char *folder, const char *suffix);
 int snapshot_open(struct snapshot *snapshot, const char *path, struct err *err);
 void snapshot_close(struct snapshot *snapshot);
 
-/* Reads all of guest memory in the file and compares the checksums. 0 or -EINVAL. */
-int snapshot_verify_memory(const struct snapshot *snapshot, struct err *err);
+/* Reads all of guest memory in the file and compares the checksums. 0, -EINVAL or -EINTR. */
+int snapshot_verify_memory(const struct snapshot *snapshot, const struct snapshot_stop *stop,
+			   struct err *err);
 
 /* Makes machine->memory from the file. */
 int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err);

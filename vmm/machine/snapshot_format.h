@@ -55,9 +55,11 @@ void snapshot_add_section(struct pack *state, enum snapshot_section type, uint32
 uint32_t snapshot_checksum(const void *from, size_t length);
 uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length);
 
-/* --- disks (snapshot_disk.c) ------------------------------------------------------------------ */
+/* --- disks (snapshot_disk.c, snapshot_disk_read.c) ---------------------------------------------
+ */
 
 #define SNAPSHOT_DISK_PIECES_MAX 262144
+#define SNAPSHOT_PIECE_BYTES	 28u /* of a piece in its section */
 
 /* A written piece of a disk. */
 struct snapshot_piece {
@@ -84,6 +86,13 @@ uint64_t snapshot_disk_sections(const struct snapshot_disks *plan, struct machin
 /* Writes the data from offset on, then adds the sections. 0 or -errno. */
 int snapshot_write_disks(struct snapshot_disks *plan, struct machine *machine, int fd,
 			 uint64_t offset, struct pack *state);
+
+/*
+ * Checks what an open file says of its disks, and notes how much its guest may write. used: where
+ * the data of disks begins at the earliest. 0 or -EINVAL with a message.
+ */
+int snapshot_check_disks(struct snapshot *snapshot, uint64_t file_length, uint64_t used,
+			 struct err *err);
 
 /* Makes the disks anew and puts them into the devices, which are not yet restored. */
 int snapshot_restore_disks(const struct snapshot *snapshot, struct machine *machine,

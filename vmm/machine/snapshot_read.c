@@ -11,6 +11,7 @@
 #include "boot/layout.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/files/files.h"
 #include "vmm/kvm/state.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/snapshot.h"
@@ -83,13 +84,40 @@ bool snapshot_find(const struct snapshot *snapshot, enum snapshot_section type, 
 	return false;
 }
 
-/* Walks over all sections once: lengths and checksums. */
+/* The sections in the order that they have in a file, and how many there are of each at most. */
+static const struct {
+	uint32_t type, numbers;
+} section_order[] = {
+	{SNAPSHOT_CONFIG, 1},
+	{SNAPSHOT_KEY, 1},
+	{SNAPSHOT_SHARE, FILES_SESSIONS_MAX *(FILES_SHARES_MAX + 1)},
+	{SNAPSHOT_CONNECTIONS, 1},
+	{SNAPSHOT_VM, 1},
+	{SNAPSHOT_VCPU, VM_CPUS_MAX},
+	{SNAPSHOT_DEVICE, LAYOUT_VIRTIO_COUNT},
+	{SNAPSHOT_UART, 1},
+	{SNAPSHOT_MEMORY, 1},
+	{SNAPSHOT_DISK, MACHINE_DISKS},
+};
+
+/* A place in that order, for comparing; 0: there is no such section. */
+static uint64_t section_place(uint32_t type, uint32_t number)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(section_order); i++)
+		if (section_order[i].type == type)
+			return number < section_order[i].numbers ? ((i + 1) << 32) + number : 0;
+	return 0;
+}
+
+/* Walks over all sections once: lengths, checksums and order, so that each is there once. */
 static int check_sections(const struct snapshot *snapshot, struct err *err)
 {
 	struct unpack state = {.data = snapshot->state, .length = snapshot->state_length};
 	uint32_t type, number, sum;
+	uint64_t length, place, before = 0;
 	const uint8_t *head;
-	uint64_t length;
 
 	while (state.at < state.length) {
 		head = state.data + state.at;
@@ -102,6 +130,11 @@ static int check_sections(const struct snapshot *snapshot, struct err *err)
 		if (snapshot_section_checksum(head, state.data + state.at, length) != sum)
 			return err_set(err, EINVAL, "the checksum of section %u.%u is wrong", type,
 				       number);
+		place = section_place(type, number);
+		if (place <= before)
+			return err_set(err, EINVAL, "section %u.%u is not in its place", type,
+				       number);
+		before = place;
 		state.at += length;
 	}
 	return 0;
@@ -131,7 +164,10 @@ static int read_config(struct snapshot *snapshot, struct err *err)
 	return snapshot->key ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-static int read_extents(struct snapshot *snapshot, uint64_t file_length, struct err *err)
+/* Disjoint and ascending in memory and in the file; *used: where the file's data begins, then where
+ * that of memory ends. */
+static int read_extents(struct snapshot *snapshot, uint64_t file_length, uint64_t *used,
+			struct err *err)
 {
 	struct snapshot_extent *extent;
 	struct unpack table;
@@ -151,10 +187,11 @@ static int read_extents(struct snapshot *snapshot, uint64_t file_length, struct 
 		extent->offset = unpack_u64(&table);
 		extent->checksum = unpack_u32(&table);
 		if ((extent->gpa | extent->length | extent->offset) % SNAPSHOT_PAGE != 0 ||
-		    extent->length == 0 || extent->gpa < before ||
+		    extent->length == 0 || extent->gpa < before || extent->offset < *used ||
 		    !range_within(extent->offset, extent->length, file_length) ||
 		    add_overflows(extent->gpa, extent->length, &before))
 			return err_set(err, EINVAL, "its table of memory makes no sense");
+		*used = extent->offset + extent->length;
 	}
 	return unpack_done(&table) ? 0 : err_set(err, EINVAL, "its table of memory is cut short");
 }
@@ -163,7 +200,7 @@ static int read_file(struct snapshot *snapshot, struct err *err)
 {
 	uint8_t raw[SNAPSHOT_HEADER_BYTES];
 	struct stat status;
-	uint64_t length;
+	uint64_t length, used;
 	int ret;
 
 	if (fstat(snapshot->fd, &status) < 0)
@@ -179,13 +216,16 @@ static int read_file(struct snapshot *snapshot, struct err *err)
 	if (!snapshot->state)
 		return err_set(err, ENOMEM, "out of memory");
 	snapshot->state_length = length;
+	used = sizeof(raw) + length;
 	if (fd_pread_full(snapshot->fd, snapshot->state, length, sizeof(raw)) != (ssize_t)length)
 		return err_set(err, EINVAL, "is cut short");
 	ret = check_sections(snapshot, err);
 	if (ret == 0)
 		ret = read_config(snapshot, err);
 	if (ret == 0)
-		ret = read_extents(snapshot, (uint64_t)status.st_size, err);
+		ret = read_extents(snapshot, (uint64_t)status.st_size, &used, err);
+	if (ret == 0)
+		ret = snapshot_check_disks(snapshot, (uint64_t)status.st_size, used, err);
 	return ret;
 }
 
@@ -214,7 +254,16 @@ void snapshot_close(struct snapshot *snapshot)
 	*snapshot = (struct snapshot){.fd = -1};
 }
 
-int snapshot_verify_memory(const struct snapshot *snapshot, struct err *err)
+bool snapshot_stopped(const struct snapshot_stop *stop, struct err *err)
+{
+	if (!stop->wanted || !stop->wanted(stop->arg))
+		return false;
+	err_set(err, EINTR, "stopped before it was ready");
+	return true;
+}
+
+int snapshot_verify_memory(const struct snapshot *snapshot, const struct snapshot_stop *stop,
+			   struct err *err)
 {
 	uint8_t *chunk = malloc(VERIFY_CHUNK);
 	const struct snapshot_extent *extent;
@@ -229,6 +278,10 @@ int snapshot_verify_memory(const struct snapshot *snapshot, struct err *err)
 		extent = &snapshot->extents[i];
 		sum = crc32(0, NULL, 0);
 		for (done = 0; done < extent->length; done += part) {
+			if (snapshot_stopped(stop, err)) {
+				free(chunk);
+				return -EINTR;
+			}
 			part = min_u64(VERIFY_CHUNK, extent->length - done);
 			if (fd_pread_full(snapshot->fd, chunk, part,
 					  (off_t)(extent->offset + done)) != (ssize_t)part)
