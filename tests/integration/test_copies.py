@@ -39,6 +39,14 @@ def state_end(data):
     return HEADER + struct.unpack_from("<Q", data, 48)[0]
 
 
+def section(data, kind):
+    """Where the payload of the first section of a type begins."""
+    at = HEADER
+    while struct.unpack_from("<I", data, at)[0] != kind:
+        at += SECTION + struct.unpack_from("<Q", data, at + 8)[0]
+    return at + SECTION
+
+
 def numbers(name):
     """The first random bytes of a sandbox, and its boot id."""
     return execute(name, "sh", "-c", "head -c 16 /dev/urandom | od -An -tx1").expect(0).stdout
@@ -173,6 +181,39 @@ def test_bad_files():
     call("restore", work("snap"), "good").expect(0)
     execute("good", "echo", "fine").expect(0, b"fine\n")
     call("kill", "good").expect(0)
+
+
+@cordon.limit(400)
+def test_a_restore_can_be_interrupted():
+    """Ctrl-C while a file is read, and SIGTERM to the monitor: it ends soon, and nothing is left."""
+    with sandbox("box"):
+        call("snapshot", "box", work("snap")).expect(0)
+    with open(work("snap"), "rb") as file:
+        data = bytearray(file.read())
+    # The last piece of memory is a terabyte long, of which the file has nothing but its length.
+    table = section(data, 7)
+    last = table + 4 + 28 * (struct.unpack_from("<I", data, table)[0] - 1)
+    struct.pack_into("<Q", data, last + 8, 1 << 40)
+    with open(work("snap"), "wb") as file:
+        file.write(seal(data))
+        file.truncate(struct.unpack_from("<Q", data, last + 16)[0] + (1 << 40))
+
+    def reads():
+        slow = Process("restore", "--verify", work("snap"), "slow")
+        wait_until(lambda: os.path.exists(registry("slow", "audit.log")), "the monitor")
+        time.sleep(0.5)
+        assert slow.popen.poll() is None, "it has ended by itself"
+        with open(registry("slow", "lock"), encoding="utf-8") as lock:
+            return slow, int(lock.read())
+
+    slow, monitor = reads()
+    os.kill(monitor, signal.SIGTERM)
+    slow.wait().expect_error("stopped before it was ready")
+    slow, monitor = reads()
+    slow.signal(signal.SIGINT)
+    slow.wait()
+    wait_until(lambda: not cordon.alive(monitor), "the end of the monitor", 20)
+    assert not os.path.exists(registry("slow")) and ps() == {}
 
 
 @cordon.limit(400)

@@ -3,11 +3,13 @@
 import hashlib
 import os
 import shutil
+import struct
 import subprocess
 import uuid
 
 import cordon
 from cordon import call, limit, need_program, run, scratch, start, wait_until
+from test_copies import seal, section
 
 APPLETS = ["sh", "cat", "ls", "id", "stat", "sync", "dd", "rm", "mkdir", "echo", "touch", "mount", "df",
            "sleep", "md5sum"]
@@ -225,6 +227,37 @@ def test_snapshots_take_their_disks_along():
         call("restore", "--rootfs", image, file, other).expect_error("checksum of a disk")
     finally:
         for victim in (box, other, other + "-1"):
+            call("kill", victim)
+
+
+@limit(900)
+def test_the_policy_limits_disks():
+    """limit disk= holds for policy set, restore and fork, each beside one that is allowed."""
+    box, other, file = name(), name(), scratch("snapshot")
+    small = scratch("small.policy", b"policy 1\nlimit disk=8M\n")
+    large = scratch("large.policy", b"policy 1\nlimit disk=16M\n")
+    try:
+        call("start", box, "--policy", large).expect(0)
+        call("policy", "set", box, small).expect_error("16M of disk", "allows 8M")
+        call("policy", "set", box, large).expect(0)
+        call("exec", box, "--", "sh", "-c", "echo kept >/kept; sync").expect(0)
+        call("snapshot", box, file).expect(0)
+        call("restore", "--policy", small, file, other).expect_error("16M of disk", "allows 8M")
+        call("restore", "--policy", large, file, other).expect(0)
+        call("exec", other, "--", "cat", "/kept").expect(0, b"kept\n")
+        call("kill", other).expect(0)
+        call("fork", "--policy", small, box, "1").expect_error("16M of disk", "allows 8M")
+        call("fork", box, "1").expect(0)
+        # Data that the file has once is not on the disk twice.
+        with open(file, "rb") as snapshot:
+            data = bytearray(snapshot.read())
+        first = section(data, 8) + 7 * 8 + 2 + 4
+        struct.pack_into("<Q", data, first + 28 + 16, struct.unpack_from("<Q", data, first + 16)[0])
+        with open(file, "wb") as snapshot:
+            snapshot.write(seal(data))
+        call("restore", file, other).expect_error("table of a disk makes no sense")
+    finally:
+        for victim in (box, other, box + "-1"):
             call("kill", victim)
 
 
