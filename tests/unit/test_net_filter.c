@@ -1118,6 +1118,18 @@ START_TEST(a_card_that_is_reset_has_a_bounded_log)
 	forget_output();
 	filter_forget(filter);
 	ck_assert_uint_eq(log_count, 3);
+	/* So it is when a policy ends what the guest has begun. */
+	now += 2 * SECOND;
+	for (i = 0; i < FILTER_FLOWS_BURST; i++) {
+		segment.source_port = (uint16_t)(1000 + i);
+		send_tcp(segment);
+	}
+	forget_output();
+	rule_count = 0;
+	filter_policy_changed(filter, now);
+	rule_count = ARRAY_SIZE(some);
+	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(log_count, FILTER_FORGET_LOGGED + 1);
 	/* And the sum of the others is right. */
 	now += SECOND;
 	datagram.payload = "time";

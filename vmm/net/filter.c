@@ -265,9 +265,12 @@ void filter_policy_changed(struct filter *filter, uint64_t now_ns)
 	uint32_t at = 0;
 	struct flow *flow;
 
+	filter->forgetting = true;
 	while ((flow = flow_next(&filter->flows, &at)) != NULL)
 		if (!filter_still_allowed(filter, flow))
 			flow_end(&filter->flows, flow, FLOW_DROPPED);
+	filter->forgetting = false;
+	filter_log_forgotten(filter);
 	filter_ask_again(filter, now_ns);
 }
 

@@ -40,7 +40,7 @@ struct filter;
 #define FILTER_ECHO_SECOND   20	    /* echo requests that leave, with a burst of 40 */
 #define FILTER_ECHO_PAYLOAD  64	    /* bytes one may carry; ping sends 56 */
 #define FILTER_LOGGED_SECOND 50	    /* refusals that are logged, with a burst of 500 */
-#define FILTER_FORGET_LOGGED 512    /* ends of flows, when all end at once; then their sum */
+#define FILTER_FORGET_LOGGED 512    /* ends of flows, when many end at once; then their sum */
 #define FILTER_ASKS	     32	    /* flows that wait for a person's answer, at a time */
 #define FILTER_ASK_FRAMES    8	    /* held back of one of them */
 #define FILTER_ASK_BYTES     131072 /* held back of all of them */

@@ -73,7 +73,7 @@ struct filter {
 	uint32_t last_ticket, peeks, asks;
 	size_t ask_bytes;
 	struct filter_ask ask[FILTER_ASKS];
-	/* All flows end at once, as the guest can make them: not each has a line in the log. */
+	/* Many flows end at once, as many as the guest has made: not each has a line in the log. */
 	bool forgetting;
 	struct filter_sum {
 		uint32_t logged, flows; /* with a line of their own, without */
