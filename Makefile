@@ -79,11 +79,13 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  CC $<"
 	@$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-# The presets are built in, from the same files that are installed.
-PRESETS := $(sort $(wildcard share/policies/*.policy))
-$(BUILD)/gen/presets.inc: $(PRESETS) scripts/presets.py
+# The presets are made from share/policies and the table of protected places: the same for the program,
+# which has them built in, and for `make install`.
+PRESETS   := $(sort $(wildcard share/policies/*.policy share/policies/*.policy.in))
+PROTECTED := vmm/policy/protected.inc
+$(BUILD)/gen/presets.inc: $(PRESETS) $(PROTECTED) scripts/presets.py
 	@mkdir -p $(@D)
-	@scripts/presets.py $(PRESETS) >$@.new && mv $@.new $@
+	@scripts/presets.py $(PROTECTED) $(BUILD)/gen/policies $(PRESETS) >$@.new && mv $@.new $@
 $(BUILD)/obj/vmm/policy/presets.o $(BUILD)/fuzz-obj/vmm/policy/presets.o: $(BUILD)/gen/presets.inc
 
 # --- what runs in the guest -------------------------------------------------------------------
@@ -205,7 +207,7 @@ install: all
 	install -D -m 444 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/cordon/vmlinux
 	install -D -m 444 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/cordon/initramfs
 	install -d $(DESTDIR)$(PREFIX)/share/cordon/policies
-	install -m 644 $(PRESETS) $(DESTDIR)$(PREFIX)/share/cordon/policies
+	install -m 644 $(BUILD)/gen/policies/*.policy $(DESTDIR)$(PREFIX)/share/cordon/policies
 	install -D -m 644 docs/cordon.1 $(DESTDIR)$(PREFIX)/share/man/man1/cordon.1
 	install -D -m 644 share/completions/cordon.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cordon

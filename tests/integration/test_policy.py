@@ -41,9 +41,11 @@ def test_policy_check_prints_and_warns():
     for line in (f"{good}:2: host: limit cpus", f"{good}:3: host: share {work('top')} /w",
                  f"{good}:4: host: file hide /w/.env", f"{good}:5: host: file write /w/**"):
         assert line in text, (line, result)
-    assert b".git/hooks/pre-commit is writable" in result.stderr, result
+    assert b"the guest can change HEAD, .git/config, .git/hooks" in result.stderr, result
+    assert b"CLAUDE.md" in result.stderr and b"can read .envrc, .ssh" in result.stderr, result
     call("policy", "check", "--require", "host", good).expect(0)
-    assert b"writable" not in call("policy", "check", "workspace").expect(0).stderr
+    left = call("policy", "check", "workspace").expect(0).stderr
+    assert b"Makefile" in left and b".git" not in left and b"CLAUDE.md" not in left, left
     call("policy", "check", "--require", "guest", good).expect_error("only host")
     call("policy", "check").expect_error("policy check", "FILE")
     call("policy", "chek", good).expect_error("did you mean 'check'")
@@ -75,10 +77,18 @@ def test_policy_explain_and_presets():
     assert all(f"{p}:3: file read /w/r*" in line for line in lines), lines
     call("policy", "explain", p, "fil", "/w").expect_error("no class")
     names = call("policy", "presets").expect(0).stdout.split()
-    assert names == [b"locked", b"workspace", b"open"], names
+    assert names == [b"locked", b"workspace", b"agent", b"open"], names
     for name in names:
         assert b"policy 1\n" in call("policy", "presets", name.decode()).expect(0).stdout
     call("policy", "presets", "x").expect_error("no preset")
+
+
+def test_policy_manual_has_the_table_of_protected_places():
+    table = subprocess.run([os.path.join(cordon.TOP, "scripts", "presets.py"),
+                            os.path.join(cordon.TOP, "vmm", "policy", "protected.inc")],
+                           check=True, stdout=subprocess.PIPE).stdout.decode()
+    with open(os.path.join(cordon.TOP, "docs", "policy.md"), encoding="utf-8") as file:
+        assert table in file.read(), "docs/policy.md: replace the table by what scripts/presets.py prints"
 
 
 def test_policy_limits_bound_options():

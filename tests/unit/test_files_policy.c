@@ -417,8 +417,46 @@ START_TEST(five_hundred_other_spellings_of_what_is_denied)
 }
 END_TEST
 
-UNIT_MAIN("files_policy", verdicts_open_what_they_say, who_may_append_can_not_overwrite,
-	  what_is_hidden_does_not_exist, both_ends_of_renames_and_links_count,
+/* The host's git writes to these by itself, and follows a link there. */
+START_TEST(no_link_stands_where_git_writes)
+{
+	static const char *const names[] = {"COMMIT_EDITMSG", "MERGE_MSG", "index", "FETCH_HEAD"};
+	struct stat stat;
+	size_t i;
+
+	files_host_begin(&host, "file write /w/**\n", false);
+	host_mkdir(&host, ".git");
+	host_mkdir(&host, ".git/logs");
+	host_write(&host, ".git/HEAD", "ref: x");
+	ck_assert_int_eq(p9c_symlink(client, P9C_ROOT, "link", "../secret"), 0);
+	ck_assert_int_eq(p9c_go(client, ".git", 2), 0);
+	ck_assert_int_eq(p9c_go(client, "link", 3), 0);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		ck_assert_int_eq(p9c_symlink(client, 2, names[i], "../../secret"), EACCES);
+		ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "link", 2, names[i]), EACCES);
+		ck_assert_int_eq(p9c_rename(client, 3, 2, names[i]), EACCES);
+		ck_assert_int_eq(p9c_link(client, 2, 3, names[i]), EACCES);
+	}
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "link", 2, "HEAD"), EACCES);
+	ck_assert_int_eq(p9c_go(client, ".git/logs", 4), 0);
+	ck_assert_int_eq(p9c_symlink(client, 4, "HEAD", "../../secret"), EACCES);
+	ck_assert_str_eq(host_read(&host, ".git/HEAD"), "ref: x");
+	/* Files may stand there, and links elsewhere; what git init tries is that, too. */
+	host_write(&host, "file", "message");
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "file", 2, "COMMIT_EDITMSG"), 0);
+	ck_assert_str_eq(host_read(&host, ".git/COMMIT_EDITMSG"), "message");
+	ck_assert_int_eq(p9c_symlink(client, 2, "tAbC123", "testing"), 0);
+	ck_assert_int_eq(p9c_renameat(client, 2, "tAbC123", 2, "index"), EACCES);
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "link", P9C_ROOT, "other"), 0);
+	ck_assert_int_eq(lstat(host_path(&host, "other"), &stat), 0);
+	ck_assert(S_ISLNK(stat.st_mode));
+	files_host_end(&host);
+}
+END_TEST
+
+UNIT_MAIN("files_policy", no_link_stands_where_git_writes, verdicts_open_what_they_say,
+	  who_may_append_can_not_overwrite, what_is_hidden_does_not_exist,
+	  both_ends_of_renames_and_links_count,
 	  directories_move_only_where_rules_do_not_tell_the_places_apart,
 	  a_read_only_share_is_that_whatever_the_rules_say, without_a_rule_nothing_opens,
 	  a_new_policy_holds_for_fids_that_are_there,

@@ -435,7 +435,7 @@ START_TEST(presets_do_as_they_say)
 		ck_assert_int_eq(policy_preset(&policy, policy_preset_name(i), &here, &err), 0);
 		policy_free(policy);
 	}
-	ck_assert_uint_eq(i, 3);
+	ck_assert_uint_eq(i, 4);
 	ck_assert_str_eq(policy_preset_name(0), "locked");
 	ck_assert_int_eq(policy_preset(&policy, "nothing", &here, &err), -ENOENT);
 	ck_assert_int_eq(policy_preset(&policy, "workspace", &here, &err), 0);

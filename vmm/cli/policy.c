@@ -16,6 +16,7 @@
 #include "vmm/cli/policy_file.h"
 #include "vmm/cli/policy_remote.h"
 #include "vmm/policy/explain.h"
+#include "vmm/policy/risks.h"
 
 /* --- check ------------------------------------------------------------------------------------ */
 
@@ -123,7 +124,7 @@ static int check(int argc, char **argv, struct err *err)
 	if (ret == 0)
 		ret = print_rules(policy, options.require_host, err);
 	if (ret == 0)
-		policy_risks(policy, print_risk, NULL);
+		policy_risks(policy, &(struct policy_risk_ops){.tell = print_risk});
 	policy_free(policy);
 	return ret;
 }

@@ -185,7 +185,7 @@ int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, st
 const struct cli_option sandbox_option_table[] = {
 	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
 	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
-	{"policy", 0, "FILE", "a policy file, or locked, workspace, open (locked)", set_policy},
+	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)", set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"rootfs", 0, "ROOT", "the root file system: host, a folder, an OCI image, or a raw image",

@@ -13,7 +13,7 @@
  * allows, and the directory's descriptor, or -errno.
  */
 static int begin(struct files_session *session, const struct fid *fid, const struct name *name,
-		 struct place *place)
+		 enum policy_op op, struct place *place)
 {
 	int ret;
 
@@ -21,7 +21,7 @@ static int begin(struct files_session *session, const struct fid *fid, const str
 		return -EBADF;
 	ret = place_child(session, fid->node, name->text, name->length, place);
 	if (ret == 0)
-		ret = place_creatable(session, place, POLICY_CREATE);
+		ret = place_creatable(session, place, op);
 	return ret < 0 ? ret : node_open_directory(session, fid->node);
 }
 
@@ -51,7 +51,7 @@ int p9_mkdir(struct files_session *session, struct unpack *in, struct p9_reply *
 		return -EPROTO;
 	if (ret < 0)
 		return ret;
-	directory = begin(session, fid, &name, &place);
+	directory = begin(session, fid, &name, POLICY_CREATE, &place);
 	if (directory < 0)
 		return directory;
 	ret = mkdirat(directory, name.text, mode & 01777) < 0 ? -errno
@@ -76,7 +76,7 @@ int p9_symlink(struct files_session *session, struct unpack *in, struct p9_reply
 		return -EPROTO;
 	if (ret < 0 || bad < 0)
 		return ret < 0 ? ret : bad;
-	directory = begin(session, fid, &name, &place);
+	directory = begin(session, fid, &name, POLICY_SYMLINK, &place);
 	if (directory < 0)
 		return directory;
 	ret = symlinkat(target, directory, name.text) < 0 ? -errno
@@ -131,10 +131,12 @@ int p9_link(struct files_session *session, struct unpack *in, struct p9_reply *o
 	fd = place_look(session, &from, &stat);
 	if (fd < 0)
 		return fd;
+	if (S_ISLNK(stat.st_mode))
+		ret = place_creatable(session, &to, POLICY_SYMLINK);
 	directory = node_open_directory(session, directory_fid->node);
 	fd_path(path, fd);
-	if (directory < 0)
-		ret = directory;
+	if (directory < 0 || ret < 0)
+		ret = ret < 0 ? ret : directory;
 	else if (!S_ISREG(stat.st_mode) && !S_ISLNK(stat.st_mode))
 		ret = -EPERM;
 	else if (linkat(AT_FDCWD, path, directory, name.text, AT_SYMLINK_FOLLOW) < 0)

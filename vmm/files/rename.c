@@ -32,6 +32,21 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+/*
+ * Whether what is at the end's name may be there if it is a symbolic link. After the rename it is
+ * looked at again: another session could have put a link in the place of the file that was seen.
+ */
+static int check_link(struct files_session *session, const struct end *at, const struct end *to)
+{
+	struct stat stat;
+
+	if (fstatat(at->directory, at->name.text, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISLNK(stat.st_mode) ||
+	    place_quietly_allowed(session, &to->place, POLICY_SYMLINK) == 0)
+		return 0;
+	return place_creatable(session, &to->place, POLICY_SYMLINK);
+}
+
 /* Both directories are open: checks, renames, and lets the nodes follow. */
 static int move(struct files_session *session, struct end *from, struct end *to)
 {
@@ -50,6 +65,8 @@ static int move(struct files_session *session, struct end *from, struct end *to)
 	 * place of the file that we have just seen.
 	 */
 	ret = place_both_allowed(session, &from->place, &to->place, POLICY_RENAME, true);
+	if (ret == 0)
+		ret = check_link(session, from, to);
 	if (ret < 0)
 		return ret;
 	/* Two names of one file: the kernel leaves both. */
@@ -59,15 +76,20 @@ static int move(struct files_session *session, struct end *from, struct end *to)
 		return -errno;
 	if (two_names)
 		return 0;
+	ret = check_link(session, to, to);
+	if (ret < 0)
+		unlinkat(to->directory, to->name.text, 0);
 	node = node_find(session, from->parent, &from->name);
-	if (node) {
+	if (node && ret < 0)
+		node_remove(session, node);
+	if (node && ret == 0)
 		node_move(session, node, to->parent, &to->name);
-		return 0;
-	}
+	if (node)
+		return ret;
 	node = node_find(session, to->parent, &to->name);
 	if (node)
 		node_remove(session, node);
-	return 0;
+	return ret;
 }
 
 static int rename_ends(struct files_session *session, struct end *from, struct end *to)

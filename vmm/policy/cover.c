@@ -104,6 +104,39 @@ static bool still_covered(void *arg, uint32_t first, uint32_t second)
 	return true;
 }
 
+/* Whether a is a directory and all beneath it, "/a/b/" and two stars, and b is about nothing else.
+ */
+static bool is_beneath(const struct glob *a, const struct glob *b)
+{
+	unsigned i;
+
+	if (a->parts == 0 || a->part[a->parts - 1].kind != GLOB_TREE || b->parts + 1 < a->parts)
+		return false;
+	for (i = 0; i + 1 < a->parts; i++)
+		if (a->part[i].kind != GLOB_LITERAL || b->part[i].kind != GLOB_LITERAL ||
+		    a->part[i].prefix_length != b->part[i].prefix_length ||
+		    memcmp(a->part[i].prefix, b->part[i].prefix, a->part[i].prefix_length) != 0)
+			return false;
+	return true;
+}
+
+/* The simple proof, whatever else is above: a rule about all of the directory that it is about. */
+static bool is_in_a_tree(const struct rule_list *list, size_t index, uint32_t *covering)
+{
+	const struct rule *rule = list->rule[index];
+	bool found = true;
+	unsigned k, l;
+	size_t i;
+
+	for (k = 0; k < rule->patterns && found; k++)
+		for (i = 0, found = false; i < index && !found; i++)
+			for (l = 0; l < list->rule[i]->patterns && !found; l++) {
+				found = is_beneath(&list->rule[i]->pattern[l], &rule->pattern[k]);
+				*covering = (uint32_t)i;
+			}
+	return found;
+}
+
 /* 1: nothing is left for the rule; 0: something is, or that is not known; -ENOMEM. */
 static int is_covered(const struct rule_list *list, size_t index, struct proof *proof)
 {
@@ -114,8 +147,11 @@ static int is_covered(const struct rule_list *list, size_t index, struct proof *
 		.visit = still_covered,
 		.arg = proof,
 	};
-	int ret = product_list_fill(&product.list[0], list, index, index + 1);
+	int ret;
 
+	if (is_in_a_tree(list, index, &proof->covering))
+		return 1;
+	ret = product_list_fill(&product.list[0], list, index, index + 1);
 	proof->covering = GLOB_NONE;
 	if (ret == 0)
 		ret = product_list_fill(&product.list[1], list, 0, index);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The decision: the first rule of the class that matches, and what it means for the operation. */
+#include <stdio.h>
 #include <string.h>
 
 #include "vmm/policy/internal.h"
+#include "vmm/policy/protected.h"
 
 /* --- files ------------------------------------------------------------------------------------ */
 
@@ -88,6 +90,7 @@ static enum policy_action needed(enum policy_op op)
 		return POLICY_ACTION_READ;
 	case POLICY_APPEND:
 	case POLICY_CREATE:
+	case POLICY_SYMLINK:
 		return POLICY_ACTION_APPEND;
 	default:
 		return POLICY_ACTION_WRITE;
@@ -147,6 +150,32 @@ static bool same_action(const void *arg, uint32_t x, uint32_t y)
 	return list->rule[x]->public.action == list->rule[y]->public.action;
 }
 
+/* A link must not lead the host's programs around rules: see protected.h. */
+static void decide_link(const struct policy *policy, const struct policy_request *request,
+			struct policy_decision *decision)
+{
+	const struct policy_request write = {.class = POLICY_FILE, .op = POLICY_WRITE};
+	const char *beneath = protected_beneath(request->object, request->length);
+	struct policy_decision inner = {.verdict = POLICY_ALLOW};
+	char path[POLICY_OBJECT_MAX];
+	int length;
+
+	if (protected_is_git_work(request->object, request->length)) {
+		settle(decision, POLICY_DENY, "git on the host would write through the link");
+		return;
+	}
+	if (!beneath)
+		return;
+	length = snprintf(path, sizeof(path), "%.*s/%s", (int)request->length, request->object,
+			  beneath);
+	if (length < 0 || length >= (int)sizeof(path))
+		return;
+	decide_path(policy, &write, path, (size_t)length, &inner);
+	if (inner.verdict != POLICY_ALLOW)
+		settle(decision, POLICY_DENY,
+		       "the link would lead around a rule for a place beneath it");
+}
+
 static void decide_file(const struct policy *policy, const struct policy_request *request,
 			struct policy_decision *decision)
 {
@@ -156,6 +185,8 @@ static void decide_file(const struct policy *policy, const struct policy_request
 	decide_path(policy, request, request->object, request->length, decision);
 	if (decision->verdict != POLICY_ALLOW)
 		return;
+	if (request->op == POLICY_SYMLINK)
+		decide_link(policy, request, decision);
 	if (request->other)
 		decide_path(policy, request, request->other, request->other_length, decision);
 	if (decision->verdict == POLICY_HIDE)

@@ -3,54 +3,20 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/policy/internal.h"
-
-/* What is better left alone, as a policy of its own: hide is not even to be read. */
-static const char protected_text[] =
-	"policy 1\n"
-	"file read /**/.env.example /**/.env.sample /**/.env.template\n"
-	"file hide /**/.env /**/.env.* /**/.envrc /**/.ssh /**/.gnupg /**/.aws /**/.kube\n"
-	"file hide /**/.netrc /**/.npmrc /**/.pypirc /**/.docker/config.json /**/id_rsa "
-	"/**/id_ed25519\n"
-	"file read /**/.git /**/.git/config* /**/.git/hooks/** /**/.git/info/** "
-	"/**/.git/modules/**\n"
-	"file read /**/.gitmodules /**/.husky/** /**/.pre-commit-config.yaml /**/.github/**\n"
-	"file read /**/.gitlab-ci.yml /**/.circleci/** /**/Jenkinsfile /**/.vscode/** "
-	"/**/.idea/**\n"
-	"file read /**/.bashrc /**/.profile /**/.bash_profile /**/.zshrc /**/.config/**\n"
-	"file write /**\n";
-
-static struct policy *protected_policy;
-static pthread_once_t protected_once = PTHREAD_ONCE_INIT;
-
-static void make_protected(void)
-{
-	const struct policy_source source = {.lenient = true};
-
-	policy_parse(&protected_policy, protected_text, strlen(protected_text), &source, NULL);
-}
+#include "vmm/policy/protected.h"
 
 bool policy_protected(const char *path, size_t length, bool write)
 {
-	const struct policy_request request = {
-		.class = POLICY_FILE,
-		.op = write ? POLICY_WRITE : POLICY_READ,
-		.object = path,
-		.length = length,
-	};
-	struct policy_decision decision;
+	const struct protected_place *place = protected_find(path, length);
 
-	pthread_once(&protected_once, make_protected);
-	if (!protected_policy)
-		return true;
-	policy_decide(protected_policy, &request, &decision);
-	return decision.verdict != POLICY_ALLOW;
+	return place &&
+	       (place->verdict == PROTECTED_HIDE || (place->verdict == PROTECTED_READ && write));
 }
 
 enum policy_action policy_needed_action(enum policy_class class, enum policy_op op)
@@ -59,8 +25,9 @@ enum policy_action policy_needed_action(enum policy_class class, enum policy_op 
 		return POLICY_ACTION_ALLOW;
 	if (op == POLICY_READ || op == POLICY_LOOKUP)
 		return POLICY_ACTION_READ;
-	return op == POLICY_APPEND || op == POLICY_CREATE ? POLICY_ACTION_APPEND
-							  : POLICY_ACTION_WRITE;
+	return op == POLICY_APPEND || op == POLICY_CREATE || op == POLICY_SYMLINK
+		       ? POLICY_ACTION_APPEND
+		       : POLICY_ACTION_WRITE;
 }
 
 void policy_quote(const char *path, size_t length, char *pattern)
@@ -174,7 +141,7 @@ static void write_line(const struct policy_request *request, struct policy_expla
 		return;
 	}
 	/* Who creates a file wants to write it. */
-	if (request->op == POLICY_CREATE)
+	if (request->op == POLICY_CREATE || request->op == POLICY_SYMLINK)
 		action = POLICY_ACTION_WRITE;
 	policy_quote(request->object, request->length, quoted);
 	snprintf(explanation->line, sizeof(explanation->line), "%s %s %s",
@@ -213,77 +180,4 @@ int policy_explain(const struct policy *policy, const struct policy_request *req
 			request->object, request->length,
 			policy_needed_action(POLICY_FILE, request->op) > POLICY_ACTION_READ);
 	return 0;
-}
-
-/* --- risks ------------------------------------------------------------------------------------ */
-
-static bool writes(const struct policy *policy, const char *folder, const char *name)
-{
-	char path[POLICY_OBJECT_MAX];
-	struct policy_request request = {.class = POLICY_FILE, .op = POLICY_WRITE, .object = path};
-	struct policy_decision decision;
-	int length = snprintf(path, sizeof(path), "%s%s", folder, name);
-
-	if (length < 0 || length >= (int)sizeof(path))
-		return false;
-	request.length = (size_t)length;
-	policy_decide(policy, &request, &decision);
-	return decision.verdict == POLICY_ALLOW;
-}
-
-static void share_risks(const struct policy *policy, const struct policy_share *share,
-			void (*tell)(void *arg, const char *text), void *arg)
-{
-	static const struct {
-		const char *name, *what;
-	} risks[] = {
-		{"/.git/hooks/pre-commit", "the host runs git's hooks"},
-		{"/.git/config", "git's configuration names programs that the host runs"},
-		{"/.github/workflows/x.yml", "CI runs what is written there"},
-		{"/.gitlab-ci.yml", "CI runs what is written there"},
-		{"/.env", "it may hold secrets"},
-		{"/.envrc", "the host's shell may run it"},
-		{"/.vscode/tasks.json", "the host's editor may run it"},
-	};
-	const char *home = policy->source.home;
-	char text[1024];
-	size_t i, length;
-
-	length = strlen(share->host);
-	if (strcmp(share->host, "/") == 0 || (home && strncmp(home, share->host, length) == 0 &&
-					      (home[length] == '/' || home[length] == '\0'))) {
-		snprintf(text, sizeof(text),
-			 "share %.300s: the whole home folder is within reach, keys and "
-			 "configuration and all",
-			 share->guest);
-		tell(arg, text);
-	}
-	for (i = 0; i < ARRAY_SIZE(risks) && !share->read_only; i++) {
-		if (!writes(policy, share->guest, risks[i].name))
-			continue;
-		snprintf(text, sizeof(text), "share %.300s: %s is writable: %s", share->guest,
-			 risks[i].name + 1, risks[i].what);
-		tell(arg, text);
-	}
-}
-
-void policy_risks(const struct policy *policy, void (*tell)(void *arg, const char *text), void *arg)
-{
-	const struct rule_list *net = &policy->class[POLICY_NET];
-	char text[1024];
-	size_t i;
-	unsigned k;
-
-	for (i = 0; i < policy->shares; i++)
-		share_risks(policy, &policy->share[i], tell, arg);
-	for (i = 0; i < net->count; i++)
-		for (k = 0; k < net->rule[i]->targets; k++) {
-			if (net->rule[i]->target[k].kind != NET_ANY ||
-			    net->rule[i]->public.action != POLICY_ACTION_ALLOW)
-				continue;
-			snprintf(text, sizeof(text),
-				 "%.200s:%u: the whole internet is within reach",
-				 net->rule[i]->public.file, net->rule[i]->public.line);
-			tell(arg, text);
-		}
 }

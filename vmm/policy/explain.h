@@ -25,8 +25,8 @@ int policy_explain(const struct policy *policy, const struct policy_request *req
 		   struct policy_explanation *explanation);
 
 /*
- * Whether writing to a path (or even reading a secret there) hands the host to the guest: hooks and
- * configuration of repositories, CI files, keys, dot-env files.
+ * Whether writing to a path (or even reading a secret there) hands the host to the guest:
+ * protected.h has the list.
  */
 bool policy_protected(const char *path, size_t length, bool write);
 
@@ -35,9 +35,5 @@ enum policy_action policy_needed_action(enum policy_class class, enum policy_op 
 
 /* A path as a pattern that matches just it. Room for twice its length and a NUL is needed. */
 void policy_quote(const char *path, size_t length, char *pattern);
-
-/* Calls tell() for each line that is allowed but risky: a writable $HOME, hooks, ... */
-void policy_risks(const struct policy *policy, void (*tell)(void *arg, const char *text),
-		  void *arg);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/utf8.h"
+#include "vmm/policy/protected.h"
 
 int parse_fail(struct parser *parser, int code, unsigned column, const char *fmt, ...)
 {
@@ -179,6 +180,8 @@ int policy_parse(struct policy **policy, const char *text, size_t length,
 	int ret = -ENOMEM;
 
 	*policy = NULL;
+	/* Decisions allocate nothing: the list is made ready here. */
+	protected_find("/", 1);
 	if (parser && made) {
 		parser->source = source ? source : &nothing;
 		parser->policy = made;

@@ -35,7 +35,8 @@ enum policy_op {
 	POLICY_READ,   /* open for reading, list a folder, read a link */
 	POLICY_WRITE,  /* open for writing, truncate */
 	POLICY_APPEND, /* open for writing at the end only (O_APPEND, without O_TRUNC) */
-	POLICY_CREATE, /* a file, folder or symbolic link that is not there yet: append or write */
+	POLICY_CREATE, /* a file, directory that is not there yet: append or write */
+	POLICY_SYMLINK, /* as POLICY_CREATE, a symbolic link: not where git writes by itself */
 	POLICY_REMOVE, /* needs write */
 	POLICY_RENAME, /* needs write at both ends: see struct policy_request */
 	POLICY_LINK,   /* a hard link: needs write at both ends */
@@ -191,7 +192,7 @@ struct policy_source {
 int policy_parse(struct policy **policy, const char *text, size_t length,
 		 const struct policy_source *source, struct err *err);
 
-/* As policy_parse(), of one of the presets "locked", "workspace" and "open". -ENOENT: no such. */
+/* As policy_parse(), of one of the presets ("locked", "workspace", ...). -ENOENT: no such. */
 int policy_preset(struct policy **policy, const char *name, const struct policy_source *source,
 		  struct err *err);
 

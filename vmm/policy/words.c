@@ -22,8 +22,8 @@ const char *policy_class_word(enum policy_class class)
 const char *policy_op_word(enum policy_op op)
 {
 	static const char *const words[] = {
-		"lookup", "read",	"write",   "append",  "create", "remove", "rename",
-		"link",	  "attributes", "connect", "resolve", "listen", "run",
+		"lookup", "read", "write",	"append",  "create",  "symlink", "remove",
+		"rename", "link", "attributes", "connect", "resolve", "listen",	 "run",
 	};
 
 	return word(words, ARRAY_SIZE(words), op);

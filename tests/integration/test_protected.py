@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Protected places: what a workload leaves in a shared repository runs nothing on the host."""
+import os
+import shutil
+import subprocess
+
+from cordon import call, limit, need_program
+from test_life import execute
+from test_policy import work, write
+
+
+def git(top, *command):
+    """git on the host, by the user's hand; its output."""
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
+                   **{f"GIT_{who}_{what}": "h@example.com" for who in ("AUTHOR", "COMMITTER")
+                      for what in ("NAME", "EMAIL")}}
+    return subprocess.run(["git", "-C", top, *command], env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False).stdout.decode()
+
+
+def repository(name):
+    top = os.path.dirname(write(name + "/file", "content\n"))
+    git(top, "init", "-q", "-b", "main")
+    git(top, "add", "-A")
+    git(top, "commit", "-q", "-m", "begin")
+    return top
+
+
+def attacks(top, ran, victim):
+    """Lines of a shell, each of which would have the host's git do as the workload likes."""
+    config = (f"[core]\\n\\trepositoryformatversion = 0\\n\\tbare = false\\n\\tworktree = ..\\n"
+              f"\\tfsmonitor = {top}/evil/run\\n")
+    prepare = (f"mkdir -p evil/objects evil/refs evil/hooks; printf '#!/bin/sh\\ntouch {ran}\\n' >evil/run; "
+               f"chmod +x evil/run; cp evil/run evil/hooks/post-checkout; printf '{config}' >evil/config")
+    return prepare, (
+        ("commondir", "echo ../evil >.git/commondir"),
+        ("moved", "echo ../evil >c; mv c .git/commondir"),
+        ("linked", "echo ../evil >c; ln c .git/commondir"),
+        ("symlink", "ln -s ../evil/config .git/config.worktree"),
+        ("bare", "cp -r evil bare; echo 'ref: refs/heads/x' >bare/HEAD"),
+        ("bare by name", "cp -r evil late; echo 'ref: refs/heads/x' >late/head; mv late/head late/HEAD"),
+        ("own", "mkdir sub; cp -r evil sub/prepared; mv sub/prepared sub/.git"),
+        ("own file", "mkdir -p other; echo 'gitdir: ../evil' >other/.git"),
+        ("hooks", "cp evil/run .git/hooks/post-checkout"),
+        ("todo", "mkdir .git/rebase-merge"),
+        ("alternates", f"echo {top}/evil/objects >.git/objects/info/alternates"),
+        ("message", f"rm -f .git/COMMIT_EDITMSG; ln -s {victim} .git/COMMIT_EDITMSG"),
+        ("log", f"rm -f .git/logs/HEAD; ln -s {victim} .git/logs/HEAD"),
+        ("agent", "mkdir -p .claude"),
+        ("orders", "echo obey >CLAUDE.md"))
+
+
+@limit(600)
+def test_protected_repository():
+    """Every attempt is refused, and git on the host, used everywhere afterwards, does nothing but its work."""
+    need_program("git")
+    ran, victim = work("ran"), write("victim", "whole\n")
+    # What would be if it were not for the rules: this git falls for it.
+    top = repository("control")
+    prepare, _attempts = attacks(top, ran, victim)
+    subprocess.run(["sh", "-c", f"{prepare}; cp -r evil bare; echo 'ref: refs/heads/x' >bare/HEAD"], cwd=top, check=True)
+    git(top + "/bare", "status")
+    assert os.path.exists(ran), "a bare repository does nothing here: the test proves nothing"
+    os.unlink(ran)
+    write("control/.git/commondir", "../evil\n")
+    git(top, "status")
+    assert os.path.exists(ran), "commondir does nothing here: the test proves nothing"
+    os.unlink(ran)
+    shutil.rmtree(top)
+
+    top = repository("project")
+    prepare, attempts = attacks(top, ran, victim)
+    script = prepare + "".join(f"\necho '== {name}'; {{ {attempt}; }} 2>&1" for name, attempt in attempts)
+    call("start", "--policy", "workspace", "box", cwd=top).expect(0, b"", b"")
+    try:
+        tried = execute("box", "sh", "-c", script, options=("-w", top)).stdout.decode()
+        said = dict(part.split("\n", 1) for part in tried.split("== ")[1:])
+        wrong = {name: said.get(name) for name, _ in attempts if "ermission denied" not in said.get(name, "")}
+        assert not wrong, wrong
+        # What git's work needs, works.
+        execute("box", "sh", "-c", "mkdir .git/objects/ab && echo blob >.git/objects/ab/cd && echo x >.git/index.lock && "
+                "rm .git/index.lock && echo message >.git/COMMIT_EDITMSG && echo h >.git/refs/heads/n.lock && "
+                "rm .git/refs/heads/n.lock && ln -s file link && rm -r .git/objects/ab", options=("-w", top)).expect(0)
+    finally:
+        call("kill", "box")
+    for where in ("", "/evil", "/bare", "/late", "/sub", "/other"):
+        if os.path.isdir(top + where):
+            git(top + where, "status")
+            git(top + where, "checkout", "-q", "-b", "branch" + where.replace("/", "-"))
+    write("project/file", "changed\n")
+    git(top, "commit", "-q", "-a", "-m", "of the host")
+    assert git(top, "log", "-1", "--format=%s") == "of the host\n"
+    assert not os.path.exists(ran), "git on the host ran what the workload had prepared"
+    with open(victim, encoding="ascii") as file:
+        assert file.read() == "whole\n", "git on the host wrote through a link of the workload"
