@@ -93,3 +93,53 @@ def test_protected_repository():
     assert not os.path.exists(ran), "git on the host ran what the workload had prepared"
     with open(victim, encoding="ascii") as file:
         assert file.read() == "whole\n", "git on the host wrote through a link of the workload"
+
+
+def refused(where, *words, policy="workspace", options=(), home=None):
+    """Neither run nor start, whatever --allow-home is about; with it they go on, to a kernel that is not there."""
+    env = {"HOME": home or work("nobody")}
+    for verb in (("run", "--kernel", work("absent"), "--policy", policy, *options, "--", "true"),
+                 ("start", "--kernel", work("absent"), "--policy", policy, *options, "box")):
+        call(*verb, cwd=where, env=env).expect_error("--allow-home", *words)
+        allowed = call(verb[0], "--allow-home", *verb[1:], cwd=where, env=env).expect_error("absent", lines=None)
+        assert b"--allow-home" not in allowed.stderr, allowed
+
+
+def test_protected_home_and_more():
+    """A share that reaches further than one project is refused, whichever way it came about."""
+    need_program("git")
+    top = repository("many/of/project")
+    write("many/plain/file", "")
+    many, plain = work("many"), work("many/plain")
+    refused(many, "above repositories", "many/of/project")
+    refused(plain, "home directory", home=plain)
+    refused(work(), "home directory", home=plain)
+    refused(plain, "home directory", policy="agent", home=plain)
+    refused(top + "/.git", "git's own directory")
+    refused(top, "above repositories", policy="locked", options=("--share", f"{many}:/w"))
+    refused(top, "home directory", policy="locked", options=("--share", f"{plain}:/w:ro"), home=plain)
+    refused(top, "whole host", policy="locked", options=("--share", "/:/w"))
+    rules = write("rules", "policy 1\nshare many /w\nfile write /w/**\n")
+    refused(top, "above repositories", policy=rules)
+    call("run", "--policy", "workspace", "--", "true", cwd="/").expect_error("--allow-home", "project's directory")
+    # One project, a part of one, or what has none, are not; nor are several to be read.
+    for where, options in ((top, ()), (plain, ()), (plain, ("--share", f"{many}:/w:ro"))):
+        call("run", "--kernel", work("absent"), "--policy", "workspace", *options, "--", "true", cwd=where,
+             env={"HOME": work("nobody")}).expect_error("absent")
+
+
+def test_protected_places_left_open():
+    """A line for each kind of place that is there and open; none for what is protected, or not there."""
+    need_program("git")
+    top = repository("open")
+    call("run", "--kernel", work("absent"), "--share", f"{work('nothing')}:/w", "--", "true").expect_error("No such file")
+    os.mkdir(work("nothing"))
+    call("run", "--kernel", work("absent"), "--share", f"{work('nothing')}:/w", "--", "true").expect_error("absent")
+    for name in (".github/workflows/x.yml", ".env", "CLAUDE.md", "Makefile"):
+        write("open/" + name, "")
+    said = call("run", "--kernel", work("absent"), "--share", f"{top}:/w", "--", "true") \
+        .expect_error("absent", lines=None).stderr.decode().splitlines()
+    assert len(said) == 5 and all("warning: share /w: the guest can" in line for line in said[:4]), said
+    for line, word in zip(said, (".git/config, .git/hooks", "read .env:", "CLAUDE.md", ".github")):
+        assert word in line, (word, line)
+    call("run", "--kernel", work("absent"), "--policy", "workspace", "--", "true", cwd=top).expect_error("absent")

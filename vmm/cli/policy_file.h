@@ -13,8 +13,9 @@ struct policy_options {
 	const char *audit; /* where the audit log goes; NULL: where the verb has it */
 	struct policy_share share[POLICY_SHARES_MAX]; /* --share */
 	size_t shares;
-	bool rootfs;  /* the root file system is served by the host */
-	bool lenient; /* see struct policy_source */
+	bool allow_home; /* shares may reach as far as they like: see share_check.h */
+	bool rootfs;	 /* the root file system is served by the host */
+	bool lenient;	 /* see struct policy_source */
 };
 
 /*

@@ -10,6 +10,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/cli/network_options.h"
 #include "vmm/cli/paths.h"
+#include "vmm/cli/share_check.h"
 
 static int set_memory(void *arg, const char *value, struct err *err)
 {
@@ -108,6 +109,14 @@ static int set_share(void *arg, const char *value, struct err *err)
 	return policy_add_share(&((struct sandbox_options *)arg)->policy_options, value, err);
 }
 
+static int set_allow_home(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct sandbox_options *)arg)->policy_options.allow_home = true;
+	return 0;
+}
+
 static int set_on_ask(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -188,6 +197,8 @@ const struct cli_option sandbox_option_table[] = {
 	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)", set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
+	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",
+	 set_allow_home},
 	{"rootfs", 0, "ROOT", "the root file system: host, a folder, an OCI image, or a raw image",
 	 set_rootfs},
 	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
@@ -265,6 +276,10 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 {
 	int ret = policy_load(&options->policy, &options->policy_options, err);
 
+	if (ret == 0 && !options->policy_options.allow_home)
+		ret = share_check_reach(options->policy, err);
+	if (ret == 0)
+		share_warn(options->policy);
 	if (ret == 0)
 		ret = apply_limits(options, err);
 	if (ret == 0)

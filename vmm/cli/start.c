@@ -75,6 +75,14 @@ static int set_share(void *arg, const char *value, struct err *err)
 	return policy_add_share(&((struct start_options *)arg)->base.policy_options, value, err);
 }
 
+static int set_allow_home(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct start_options *)arg)->base.policy_options.allow_home = true;
+	return 0;
+}
+
 static int set_on_ask(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -87,6 +95,8 @@ static const struct cli_option restore_option_table[] = {
 	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)", set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
+	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",
+	 set_allow_home},
 	{"on-ask", 0, "CMD", "a command that answers where a rule says ask: see cordon ask",
 	 set_on_ask},
 	{"verify", 0, NULL, "read all of the memory in FILE first and check it", set_verify},

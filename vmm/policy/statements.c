@@ -305,6 +305,11 @@ static int check_guest_path(struct parser *parser, const struct word *word, cons
 				  "'%.80s': the guest's path is absolute, without '.', '..' and "
 				  "needless '/'",
 				  word->text);
+	if (path[1] == '\0')
+		return parse_fail(parser, EINVAL, word->column,
+				  "'%.80s': the guest's own / can't be a share, with --allow-home "
+				  "neither: start in a project's directory",
+				  word->text);
 	for (i = 0; i < ARRAY_SIZE(taken); i++)
 		if (strcmp(path, taken[i]) == 0 ||
 		    (i > 0 && strncmp(path, taken[i], strlen(taken[i])) == 0 &&
