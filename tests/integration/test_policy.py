@@ -83,6 +83,23 @@ def test_policy_explain_and_presets():
     call("policy", "presets", "x").expect_error("no preset")
 
 
+def test_policy_learn_is_not_steered_by_names():
+    """A log whose objects are called like rules: each stays a name, or is left out and counted."""
+    names = ("/w/plain", "/w/two words", "/w/#x", "/w/*", "/w/notes\nnet\tallow\ttcp\thost:1-65535", "/w/t\tb", "/w/\u202e",
+             "/w/\u009b", "/w/.git/objects/ab/cd", "/w/.git/objects/ef/01", "/w/.git/config")
+    log = write("log", "".join(json.dumps({
+        "seq": number, "time": "2026-01-01T00:00:00.000000Z", "class": "file", "op": "write", "object": name,
+        "verdict": "allow", "rule": "p:3", "where": "host", "reason": "x", "hash": "0" * 64}) + "\n"
+        for number, name in enumerate(names, 1)))
+    learned = call("policy", "learn", log).expect(0).stdout.decode()
+    assert "net" not in learned and "\t" not in learned, learned
+    rules = [line for line in learned.splitlines() if not line.startswith("#")]
+    assert sorted(rules) == ["file write /w/.git/objects/[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]*", "file write /w/\\#x",
+                             "file write /w/\\*", "file write /w/plain", "file write /w/two\\ words", "policy 1"], learned
+    assert "# protected, not proposed: file write /w/.git/config" in learned and "# left out: 4 objects" in learned, learned
+    call("policy", "check", write("learned", learned.replace("policy 1\n", "policy 1\nshare . /w\n"))).expect(0)
+
+
 def test_policy_manual_has_the_table_of_protected_places():
     table = subprocess.run([os.path.join(cordon.TOP, "scripts", "presets.py"),
                             os.path.join(cordon.TOP, "vmm", "policy", "protected.inc")],

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/cli/audit_log.h"
+#include "vmm/cli/learn_pattern.h"
 #include "vmm/cli/policy.h"
 #include "vmm/cli/policy_file.h"
 #include "vmm/policy/explain.h"
@@ -59,14 +60,13 @@ static int learn_path(struct lesson *lesson, const struct policy_request *reques
 		      size_t length, struct err *err)
 {
 	enum policy_action action = policy_needed_action(request->class, request->op);
-	char quoted[2 * POLICY_OBJECT_MAX + 1];
+	char pattern[LEARN_PATTERN_SIZE];
 
-	if (length > POLICY_PATTERN_MAX / 2) {
+	if (!learn_pattern(path, length, pattern)) {
 		lesson->left_out++;
 		return 0;
 	}
-	policy_quote(path, length, quoted);
-	return add_item(lesson, request->class, quoted, action,
+	return add_item(lesson, request->class, pattern, action,
 			request->class == POLICY_FILE &&
 				policy_protected(path, length, action > POLICY_ACTION_READ),
 			err);
@@ -101,6 +101,10 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	}
 	if (entry.request.op != POLICY_CONNECT)
 		return 0;
+	if (!learn_is_host_name(entry.request.net.name)) {
+		lesson->left_out++;
+		return 0;
+	}
 	ret = policy_preset(&nothing, "locked", NULL, err);
 	if (ret < 0)
 		return ret;
@@ -146,7 +150,8 @@ static void print_lesson(const struct lesson *lesson)
 			       policy_action_word((enum policy_action)item->action), item->text);
 		}
 	if (lesson->left_out)
-		printf("# %zu objects can't be written in a policy and are left out\n",
+		printf("# left out: %zu objects with control characters or other bytes that no "
+		       "policy can have in it\n",
 		       lesson->left_out);
 }
 

@@ -31,15 +31,15 @@ enum policy_class { POLICY_FILE, POLICY_NET, POLICY_EXEC };
 
 enum policy_op {
 	/* files; the ladder of verdicts that allow is: read < append < write */
-	POLICY_LOOKUP, /* walk, getattr, an entry of readdir: allowed unless hidden */
-	POLICY_READ,   /* open for reading, list a folder, read a link */
-	POLICY_WRITE,  /* open for writing, truncate */
-	POLICY_APPEND, /* open for writing at the end only (O_APPEND, without O_TRUNC) */
-	POLICY_CREATE, /* a file, directory that is not there yet: append or write */
-	POLICY_SYMLINK, /* as POLICY_CREATE, a symbolic link: not where git writes by itself */
-	POLICY_REMOVE, /* needs write */
-	POLICY_RENAME, /* needs write at both ends: see struct policy_request */
-	POLICY_LINK,   /* a hard link: needs write at both ends */
+	POLICY_LOOKUP,	   /* walk, getattr, an entry of readdir: allowed unless hidden */
+	POLICY_READ,	   /* open for reading, list a folder, read a link */
+	POLICY_WRITE,	   /* open for writing, truncate */
+	POLICY_APPEND,	   /* open for writing at the end only (O_APPEND, without O_TRUNC) */
+	POLICY_CREATE,	   /* a file, directory that is not there yet: append or write */
+	POLICY_SYMLINK,	   /* as POLICY_CREATE, a symbolic link: not where git writes by itself */
+	POLICY_REMOVE,	   /* needs write */
+	POLICY_RENAME,	   /* needs write at both ends: see struct policy_request */
+	POLICY_LINK,	   /* a hard link: needs write at both ends */
 	POLICY_ATTRIBUTES, /* mode, owner, times, extended attributes: needs write */
 	/* network */
 	POLICY_CONNECT, /* out of the guest: TCP, UDP, ICMP; again with the name once it is known */
@@ -201,6 +201,13 @@ const char *policy_preset_text(const char *name);
 const char *policy_preset_name(size_t index);
 
 void policy_free(struct policy *policy);
+
+/*
+ * Whether text is UTF-8 without control characters (C0, DEL, C1), line separators and characters
+ * that turn its direction; else *at is the offset of the first one. A policy has nothing else in it
+ * but tabs and newlines.
+ */
+bool policy_is_plain(const char *text, size_t length, size_t *at);
 
 /*
  * Decides. Pure: the same question has the same answer, nothing is allocated, written or waited

@@ -307,8 +307,8 @@ static int check_guest_path(struct parser *parser, const struct word *word, cons
 				  word->text);
 	if (path[1] == '\0')
 		return parse_fail(parser, EINVAL, word->column,
-				  "'%.80s': the guest's own / can't be a share, with --allow-home "
-				  "neither: start in a project's directory",
+				  "'%.80s': the guest needs that place itself, --allow-home or not: "
+				  "share a project's directory",
 				  word->text);
 	for (i = 0; i < ARRAY_SIZE(taken); i++)
 		if (strcmp(path, taken[i]) == 0 ||
