@@ -3,11 +3,13 @@
  * them. */
 #include "vmm/policy/protected.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/unit.h"
 #include "vmm/policy/explain.h"
+#include "vmm/policy/narrow.h"
 #include "vmm/policy/risks.h"
 
 static const struct policy_source here = {.name = "p", .folder = "/", .cwd = "/here", .home = "/u"};
@@ -382,6 +384,28 @@ START_TEST(links_lead_around_nothing)
 }
 END_TEST
 
+/* A fork's policy is proven against its parent's, whole tables of patterns included. */
+START_TEST(presets_can_be_narrowed)
+{
+	static const char narrower[] = "policy 1\nfile hide $PWD/private\ninclude workspace\n";
+	static const char wider[] = "policy 1\nfile write $PWD/CLAUDE.md\ninclude workspace\n";
+	struct policy *parent = workspace(), *same = workspace(), *child;
+
+	ck_assert_msg(policy_is_narrower(same, parent, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(policy_parse(&child, narrower, strlen(narrower), &here, &err), 0);
+	ck_assert_msg(policy_is_narrower(child, parent, &err) == 0, "%s", err.text);
+	policy_free(child);
+	ck_assert_int_eq(policy_parse(&child, wider, strlen(wider), &here, &err), 0);
+	ck_assert_int_eq(policy_is_narrower(child, parent, &err), -EPERM);
+	ck_assert_msg(
+		strstr(err.text, "file /here/CLAUDE.md (write, p:2; before: read, workspace:"),
+		"%s", err.text);
+	policy_free(child);
+	policy_free(same);
+	policy_free(parent);
+}
+END_TEST
+
 /* --- risks ------------------------------------------------------------------------------------ */
 
 static void note_risk(void *arg, const char *text)
@@ -430,4 +454,4 @@ END_TEST
 
 UNIT_MAIN("protected", presets_are_the_table, every_entry_decides, git_works,
 	  git_of_the_host_runs_nothing_of_the_guest, links_lead_around_nothing,
-	  risks_are_told_by_group)
+	  presets_can_be_narrowed, risks_are_told_by_group)

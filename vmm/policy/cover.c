@@ -151,10 +151,10 @@ static int is_covered(const struct rule_list *list, size_t index, struct proof *
 
 	if (is_in_a_tree(list, index, &proof->covering))
 		return 1;
-	ret = product_list_fill(&product.list[0], list, index, index + 1);
+	ret = product_list_fill(&product.list[0], list, index, index + 1, false);
 	proof->covering = GLOB_NONE;
 	if (ret == 0)
-		ret = product_list_fill(&product.list[1], list, 0, index);
+		ret = product_list_fill(&product.list[1], list, 0, index, false);
 	if (ret == 0)
 		ret = product_search(&product);
 	proof->work = product.work;

@@ -57,6 +57,19 @@ static void describe(char *to, size_t size, const struct rule_list *list, uint32
 			 list->rule[rule]->public.file, list->rule[rule]->public.line);
 }
 
+/* The search has told actions apart only; unless the example was cut, the rules decide it alike. */
+static void name_rules(struct comparison *comparison, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (length + 1 >= PRODUCT_PATH_MAX)
+		return;
+	if (comparison->child->tree)
+		comparison->child_rule = glob_tree_match(comparison->child->tree, path, length);
+	if (comparison->parent->tree)
+		comparison->parent_rule = glob_tree_match(comparison->parent->tree, path, length);
+}
+
 static int compare_paths(struct comparison *comparison, enum policy_class class, struct err *err)
 {
 	struct product product = {
@@ -66,12 +79,12 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 		.arg = comparison,
 	};
 	char child[100], parent[100];
-	int ret =
-		product_list_fill(&product.list[0], comparison->child, 0, comparison->child->count);
+	int ret = product_list_fill(&product.list[0], comparison->child, 0,
+				    comparison->child->count, true);
 
 	if (ret == 0)
 		ret = product_list_fill(&product.list[1], comparison->parent, 0,
-					comparison->parent->count);
+					comparison->parent->count, true);
 	if (ret == 0)
 		ret = product_search(&product);
 	product_list_free(&product.list[0]);
@@ -85,6 +98,7 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 			       policy_class_word(class));
 	if (ret == 0)
 		return 0;
+	name_rules(comparison, product.path);
 	describe(child, sizeof(child), comparison->child, comparison->child_rule,
 		 comparison->child_default);
 	describe(parent, sizeof(parent), comparison->parent, comparison->parent_rule,

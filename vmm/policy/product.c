@@ -11,14 +11,13 @@
 #define SET_MAX	    (64u << 10) /* of one state */
 
 /*
- * Where a pattern can be in a path: in the component that its part (index) takes, at a place of it.
- * As one number, so that sets are sorted by pattern: pattern, part, place.
+ * Where patterns can be in a path: in the component that a node of their trie takes, at a place of
+ * it. As one number. Patterns that begin alike share nodes, and so do all that take whatever comes
+ * for one value, or the kinds of paths would be too many.
  */
-#define CONFIG(pattern, part, place) \
-	((uint64_t)(pattern) << 32 | (uint64_t)(part) << 16 | (uint64_t)(place))
-#define CONFIG_PATTERN(config) ((size_t)((config) >> 32))
-#define CONFIG_PART(config)    ((unsigned)((config) >> 16 & 0xffff))
-#define CONFIG_PLACE(config)   ((unsigned)((config)&0xffff))
+#define CONFIG(node, place)  ((uint64_t)(node) << 16 | (uint64_t)(place))
+#define CONFIG_NODE(config)  ((uint32_t)((config) >> 16))
+#define CONFIG_PLACE(config) ((unsigned)((config)&0xffff))
 
 struct set {
 	uint64_t *config;
@@ -35,6 +34,7 @@ struct state {
 
 struct search {
 	struct product *product;
+	struct product_trie trie[2];
 	struct state *state;
 	size_t states, next;
 	uint64_t *config;
@@ -46,12 +46,8 @@ struct search {
 	struct set set[2]; /* being made */
 };
 
-/* --- patterns --------------------------------------------------------------------------------- */
-
-static const struct glob *pattern_of(const struct product_list *list, uint64_t config)
-{
-	return list->pattern[CONFIG_PATTERN(config)];
-}
+/* --- steps --------------------------------------------------------------------------------------
+ */
 
 static bool set_has(const struct glob_set *set, unsigned byte)
 {
@@ -64,44 +60,25 @@ static void add(struct set *set, uint64_t config)
 		set->config[set->count++] = config;
 }
 
-/* A component begins for a pattern whose parts before this one have been taken. */
-static void begin_part(const struct product_list *list, struct set *set, size_t pattern,
-		       unsigned part)
+/* A component begins behind a node. */
+static void begin_behind(const struct product_trie *trie, struct set *set, uint32_t at)
 {
-	const struct glob *glob = list->pattern[pattern];
+	const struct product_node *node = &trie->node[at];
+	uint32_t child;
 
-	for (; part < glob->parts; part++) {
-		add(set, CONFIG(pattern, part, 0));
-		if (glob->part[part].kind != GLOB_TREE)
-			break;
+	if (node->rest)
+		add(set, CONFIG(node->rest, 0));
+	for (child = node->child; child; child = trie->node[child].sibling) {
+		add(set, CONFIG(child, 0));
+		if (trie->node[child].part->kind == GLOB_TREE)
+			begin_behind(trie, set, child);
 	}
 }
 
-/* Whether a pattern's component may end here. */
-static bool is_whole(const struct glob *glob, uint64_t config)
+/* Whether the node's component may end here. */
+static bool is_whole(const struct product_node *node, uint64_t config)
 {
-	const struct glob_part *part = &glob->part[CONFIG_PART(config)];
-
-	return part->kind == GLOB_TREE || CONFIG_PLACE(config) == part->count;
-}
-
-/* Whether the pattern matches the path if it ends here. */
-static bool accepts(const struct glob *glob, uint64_t config)
-{
-	unsigned part = CONFIG_PART(config);
-
-	if (!is_whole(glob, config))
-		return false;
-	if (part + 1 == glob->parts)
-		return true;
-	return part + 2 == glob->parts && glob->part[part + 1].kind == GLOB_TREE;
-}
-
-/* A last `**` takes all that can come: patterns behind it do not matter any more. */
-static bool takes_all(const struct glob *glob, uint64_t config)
-{
-	return CONFIG_PART(config) + 1 == glob->parts &&
-	       glob->part[CONFIG_PART(config)].kind == GLOB_TREE;
+	return node->part->kind == GLOB_TREE || CONFIG_PLACE(config) == node->part->count;
 }
 
 /* --- sets ------------------------------------------------------------------------------------- */
@@ -113,22 +90,30 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void tidy(const struct product_list *list, struct set *set)
+/* What takes all that can come leaves nothing to patterns behind it. */
+static void tidy(const struct product_trie *trie, struct set *set)
 {
+	const struct product_node *node;
+	uint32_t all = GLOB_NONE;
 	size_t i, kept = 0;
 
 	qsort(set->config, set->count, sizeof(set->config[0]), by_number);
 	for (i = 0; i < set->count; i++) {
-		if (kept > 0 && set->config[kept - 1] == set->config[i])
+		node = &trie->node[CONFIG_NODE(set->config[i])];
+		if (node->all < all)
+			all = node->all;
+	}
+	for (i = 0; i < set->count; i++) {
+		node = &trie->node[CONFIG_NODE(set->config[i])];
+		if ((kept > 0 && set->config[kept - 1] == set->config[i]) ||
+		    (node->lowest >= all && node->all != all))
 			continue;
 		set->config[kept++] = set->config[i];
-		if (takes_all(pattern_of(list, set->config[i]), set->config[i]))
-			break;
 	}
 	set->count = kept;
 }
 
-static void step_byte(const struct product_list *list, const uint64_t *config, size_t count,
+static void step_byte(const struct product_trie *trie, const uint64_t *config, size_t count,
 		      unsigned byte, struct set *set)
 {
 	const struct glob_part *part;
@@ -137,7 +122,7 @@ static void step_byte(const struct product_list *list, const uint64_t *config, s
 
 	set->count = 0;
 	for (i = 0; i < count; i++) {
-		part = &pattern_of(list, config[i])->part[CONFIG_PART(config[i])];
+		part = trie->node[CONFIG_NODE(config[i])].part;
 		place = CONFIG_PLACE(config[i]);
 		if (part->kind == GLOB_TREE) {
 			add(set, config[i]);
@@ -148,34 +133,39 @@ static void step_byte(const struct product_list *list, const uint64_t *config, s
 		if (part->loop && part->loop[place / 64] >> (place % 64) & 1)
 			add(set, config[i]);
 	}
-	tidy(list, set);
+	tidy(trie, set);
 }
 
-static void step_slash(const struct product_list *list, const uint64_t *config, size_t count,
+static void step_slash(const struct product_trie *trie, const uint64_t *config, size_t count,
 		       struct set *set)
 {
+	const struct product_node *node;
 	size_t i;
 
 	set->count = 0;
 	for (i = 0; i < count; i++) {
-		const struct glob *glob = pattern_of(list, config[i]);
-		unsigned part = CONFIG_PART(config[i]);
-
-		if (is_whole(glob, config[i]))
-			begin_part(list, set, CONFIG_PATTERN(config[i]),
-				   part + (glob->part[part].kind != GLOB_TREE));
+		node = &trie->node[CONFIG_NODE(config[i])];
+		if (!is_whole(node, config[i]))
+			continue;
+		if (node->part->kind == GLOB_TREE)
+			add(set, config[i]);
+		begin_behind(trie, set, CONFIG_NODE(config[i]));
 	}
-	tidy(list, set);
+	tidy(trie, set);
 }
 
-static uint32_t first_value(const struct product_list *list, const uint64_t *config, size_t count)
+static uint32_t first_value(const struct product_trie *trie, const uint64_t *config, size_t count)
 {
+	const struct product_node *node;
+	uint32_t first = GLOB_NONE;
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		if (accepts(pattern_of(list, config[i]), config[i]))
-			return list->value[CONFIG_PATTERN(config[i])];
-	return GLOB_NONE;
+	for (i = 0; i < count; i++) {
+		node = &trie->node[CONFIG_NODE(config[i])];
+		if (is_whole(node, config[i]) && node->accept < first)
+			first = node->accept;
+	}
+	return first;
 }
 
 /* --- bytes ------------------------------------------------------------------------------------ */
@@ -184,24 +174,20 @@ static uint32_t first_value(const struct product_list *list, const uint64_t *con
 static void group_bytes(struct search *search)
 {
 	uint64_t hash[256] = {0}, number = 1;
+	const struct glob_part *part;
 	unsigned byte, other, l;
 	size_t i, k, n;
 
-	for (l = 0; l < 2; l++) {
-		const struct product_list *list = &search->product->list[l];
-
-		for (i = 0; i < list->count; i++)
-			for (k = 0; k < list->pattern[i]->parts; k++) {
-				const struct glob_part *part = &list->pattern[i]->part[k];
-
-				for (n = 0; part->kind != GLOB_TREE && n < part->count; n++) {
-					number = number * 0x9e3779b97f4a7c15ull + 1;
-					for (byte = 0; byte < 256; byte++)
-						if (set_has(&part->set[n], byte))
-							hash[byte] += number ^ number >> 29;
-				}
+	for (l = 0; l < 2; l++)
+		for (i = 1; i < search->trie[l].nodes; i++) {
+			part = search->trie[l].node[i].part;
+			for (n = 0; part->kind != GLOB_TREE && n < part->count; n++) {
+				number = number * 0x9e3779b97f4a7c15ull + 1;
+				for (byte = 0; byte < 256; byte++)
+					if (set_has(&part->set[n], byte))
+						hash[byte] += number ^ number >> 29;
 			}
-	}
+		}
 	/* Readable ones first: they are in examples then. */
 	for (k = 0; k < 256; k++) {
 		byte = (unsigned)(k + 'a') % 256;
@@ -299,19 +285,19 @@ static int go_on(struct search *search, size_t at)
 	int ret = 0;
 
 	if (state.begun) {
-		step_slash(&product->list[0], config, state.count[0], &search->set[0]);
-		step_slash(&product->list[1], other, state.count[1], &search->set[1]);
+		step_slash(&search->trie[0], config, state.count[0], &search->set[0]);
+		step_slash(&search->trie[1], other, state.count[1], &search->set[1]);
 		ret = add_state(search, false, (uint32_t)at, '/');
 	}
 	for (i = 0; i < search->bytes && ret == 0; i++) {
 		if (product->work < state.count[0] + state.count[1] + 1)
 			return -E2BIG;
 		product->work -= state.count[0] + state.count[1] + 1;
-		step_byte(&product->list[0], config, state.count[0], search->byte[i],
+		step_byte(&search->trie[0], config, state.count[0], search->byte[i],
 			  &search->set[0]);
 		if (product->first_only && search->set[0].count == 0)
 			continue;
-		step_byte(&product->list[1], other, state.count[1], search->byte[i],
+		step_byte(&search->trie[1], other, state.count[1], search->byte[i],
 			  &search->set[1]);
 		ret = add_state(search, true, (uint32_t)at, search->byte[i]);
 	}
@@ -325,20 +311,18 @@ static int run(struct search *search)
 	const uint64_t *config;
 	uint32_t first, second;
 	unsigned l;
-	size_t i;
 	int ret;
 
 	for (l = 0; l < 2; l++) {
-		for (i = 0; i < product->list[l].count; i++)
-			begin_part(&product->list[l], &search->set[l], i, 0);
-		tidy(&product->list[l], &search->set[l]);
+		begin_behind(&search->trie[l], &search->set[l], 0);
+		tidy(&search->trie[l], &search->set[l]);
 	}
 	ret = add_state(search, false, 0, '/');
 	for (; ret == 0 && search->next < search->states; search->next++) {
 		state = &search->state[search->next];
 		config = search->config + state->config;
-		first = first_value(&product->list[0], config, state->count[0]);
-		second = first_value(&product->list[1], config + state->count[0], state->count[1]);
+		first = first_value(&search->trie[0], config, state->count[0]);
+		second = first_value(&search->trie[1], config + state->count[0], state->count[1]);
 		if (state->begun && (first != GLOB_NONE || !product->first_only) &&
 		    !product->visit(product->arg, first, second)) {
 			write_example(search, search->next, product->path);
@@ -360,6 +344,9 @@ int product_search(struct product *product)
 	if (search.config_room > CONFIGS_MAX)
 		search.config_room = CONFIGS_MAX;
 	product->path[0] = '\0';
+	if (product_trie_make(&search.trie[0], &product->list[0]) < 0 ||
+	    product_trie_make(&search.trie[1], &product->list[1]) < 0)
+		goto out;
 	group_bytes(&search);
 	search.state = calloc(product->states_max, sizeof(*search.state));
 	search.config = malloc(search.config_room * sizeof(*search.config));
@@ -369,36 +356,13 @@ int product_search(struct product *product)
 	if (search.state && search.config && search.slot && search.set[0].config &&
 	    search.set[1].config)
 		ret = run(&search);
+out:
+	product_trie_free(&search.trie[0]);
+	product_trie_free(&search.trie[1]);
 	free(search.state);
 	free(search.config);
 	free(search.slot);
 	free(search.set[0].config);
 	free(search.set[1].config);
 	return ret;
-}
-
-int product_list_fill(struct product_list *to, const struct rule_list *list, size_t begin,
-		      size_t end)
-{
-	size_t i, k, room = 1;
-
-	for (i = begin; i < end; i++)
-		room += list->rule[i]->patterns;
-	to->pattern = calloc(room, sizeof(const struct glob *));
-	to->value = calloc(room, sizeof(uint32_t));
-	to->count = 0;
-	if (!to->pattern || !to->value)
-		return -ENOMEM;
-	for (i = begin; i < end; i++)
-		for (k = 0; k < list->rule[i]->patterns; k++) {
-			to->pattern[to->count] = &list->rule[i]->pattern[k];
-			to->value[to->count++] = (uint32_t)i;
-		}
-	return 0;
-}
-
-void product_list_free(struct product_list *list)
-{
-	free(list->pattern);
-	free(list->value);
 }

@@ -18,10 +18,35 @@ struct product_list {
 	size_t count;
 };
 
-/* The patterns of the rules from begin to before end; a rule's number is its patterns' value. */
+/*
+ * The patterns of the rules from begin to before end; a rule's number is its patterns' value.
+ * by_action: that of the first of several rules in a row that have the same action. Then there are
+ * fewer kinds of paths, and a value tells no more than the action.
+ */
 int product_list_fill(struct product_list *to, const struct rule_list *list, size_t begin,
-		      size_t end);
+		      size_t end, bool by_action);
 void product_list_free(struct product_list *list);
+
+/* A list's patterns by their parts. Node 0 is the root, and nothing else is called 0. */
+struct product_node {
+	const struct glob_part *part;
+	uint32_t parent, child, sibling;
+	uint32_t rest;	 /* the node of a `**` with which patterns end behind this one */
+	uint32_t accept; /* lowest value of the patterns that match a path ending here */
+	uint32_t all;	 /* of those that take whatever comes from here on */
+	uint32_t lowest; /* of those that go on from here */
+};
+
+struct product_trie {
+	struct product_node *node;
+	uint32_t nodes;
+	uint32_t *slot;
+	size_t slots;
+};
+
+/* 0 or -ENOMEM; free it in any case. */
+int product_trie_make(struct product_trie *trie, const struct product_list *list);
+void product_trie_free(struct product_trie *trie);
 
 struct product {
 	struct product_list list[2];
