@@ -81,6 +81,15 @@ def test_protected_repository():
         execute("box", "sh", "-c", "mkdir .git/objects/ab && echo blob >.git/objects/ab/cd && echo x >.git/index.lock && "
                 "rm .git/index.lock && echo message >.git/COMMIT_EDITMSG && echo h >.git/refs/heads/n.lock && "
                 "rm .git/refs/heads/n.lock && ln -s file link && rm -r .git/objects/ab", options=("-w", top)).expect(0)
+        # The end says what has appeared: nothing of the workload's, but this, which is the host's own.
+        for name in ("refs/x", "objects/x", "HEAD"):
+            write("project/appeared/" + name, "")
+        ended = call("stop", "box").expect(0, b"").stderr.decode().splitlines()
+        assert len(ended) == 1 and f"{top}/appeared: git takes this for a bare repository" in ended[0], ended
+        assert "appeared" in call("policy", "check", "workspace", cwd=top).expect(0).stderr.decode()
+        assert "./appeared: git takes" in call("doctor", cwd=top).stdout.decode()
+        shutil.rmtree(top + "/appeared")
+        assert "bare" not in call("policy", "check", "workspace", cwd=top).expect(0).stderr.decode()
     finally:
         call("kill", "box")
     for where in ("", "/evil", "/bare", "/late", "/sub", "/other"):

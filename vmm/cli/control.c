@@ -24,6 +24,16 @@ static int one_name(int argc, char **argv, struct err *err)
 	return err_set(err, EINVAL, "%s: one name is needed: cordon %s NAME", argv[0], argv[0]);
 }
 
+/* What the guest may have left in shares for git on the host to fall over. */
+static void print_planted(const struct message *answer)
+{
+	const json_t *list = json_object_get(answer->body, "planted"), *text;
+	size_t i;
+
+	json_array_foreach(list, i, text) if (json_is_string(text))
+		log_warning("%s", json_string_value(text));
+}
+
 static int simple(int argc, char **argv, json_t *request)
 {
 	struct message answer;
@@ -38,6 +48,7 @@ static int simple(int argc, char **argv, json_t *request)
 		log_error("%s", err.text);
 		return EXIT_CORDON;
 	}
+	print_planted(&answer);
 	message_clear(&answer);
 	return 0;
 }
@@ -71,6 +82,7 @@ int cmd_wait(int argc, char **argv)
 		why = json_string_value(json_object_get(answer.body, "message"));
 		if (why)
 			ret = err_set(&err, EIO, "%s: %s", argv[1], why);
+		print_planted(&answer);
 		message_clear(&answer);
 	}
 	if (ret < 0)
@@ -92,10 +104,12 @@ int cmd_kill(int argc, char **argv)
 		ret = client_ask_once(argv[1], PATIENCE_MS,
 				      json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &answer,
 				      &err);
-		if (ret == 0)
+		if (ret == 0) {
+			print_planted(&answer);
 			message_clear(&answer);
-		else
+		} else {
 			ret = registry_kill(argv[1], &err);
+		}
 		if (ret == -ESRCH) /* it was just about to go */
 			ret = 0;
 	}

@@ -149,6 +149,7 @@ int cmd_doctor(int argc, char **argv)
 	doctor_check_memory(&doctor);
 	doctor_check_network(&doctor);
 	doctor_check_guest(&doctor);
+	doctor_check_planted(&doctor);
 	if (!json)
 		print_lines(&doctor);
 	else if (print_json(&doctor) < 0)

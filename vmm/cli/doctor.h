@@ -49,6 +49,9 @@ void doctor_check_memory(struct doctor *doctor);
 void doctor_check_network(struct doctor *doctor);
 void doctor_check_guest(struct doctor *doctor);
 
+/* Bare repositories in the current directory, which a sandbox may have left there. */
+void doctor_check_planted(struct doctor *doctor);
+
 /*
  * Reads the start of a small file into text, without the newline at its end. False, and text "", if
  * that fails.

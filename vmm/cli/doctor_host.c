@@ -10,6 +10,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/cli/doctor.h"
 #include "vmm/cli/paths.h"
+#include "vmm/control/planted.h"
 #include "vmm/machine/machine.h"
 
 #define THP "/sys/kernel/mm/transparent_hugepage/"
@@ -150,4 +151,28 @@ void doctor_check_guest(struct doctor *doctor)
 {
 	check_guest_file(doctor, "guest kernel", "vmlinux");
 	check_guest_file(doctor, "initramfs", "initramfs");
+}
+
+static void note_planted(void *arg, const char *text)
+{
+	struct doctor_check *check = arg;
+
+	if (check->verdict == DOCTOR_OK)
+		doctor_text(check->found, "%s", text);
+	check->verdict = DOCTOR_NOTE;
+}
+
+void doctor_check_planted(struct doctor *doctor)
+{
+	struct doctor_check *check = doctor_add(doctor, "repositories", DOCTOR_OK);
+	const struct planted_ops ops = {.tell = note_planted, .arg = check};
+	unsigned found = planted_find(".", NULL, &ops);
+
+	if (found == 0)
+		doctor_text(check->found, "no bare ones in the current directory");
+	else
+		doctor_text(check->advice,
+			    "%u in the current directory; if they are not meant to be there remove "
+			    "them; git config --global safe.bareRepository explicit",
+			    found);
 }

@@ -15,6 +15,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_file.h"
 #include "vmm/cli/policy_remote.h"
+#include "vmm/control/planted.h"
 #include "vmm/policy/explain.h"
 #include "vmm/policy/risks.h"
 
@@ -112,8 +113,10 @@ static int check(int argc, char **argv, struct err *err)
 	static struct check_options options;
 	const struct cli_options table = {check_option_table, ARRAY_SIZE(check_option_table),
 					  &options};
+	const struct policy_share *share;
 	struct policy *policy = NULL;
 	int at = cli_parse(&table, 1, argc, argv, err), ret;
+	size_t i;
 
 	if (at < 0)
 		return at;
@@ -125,6 +128,9 @@ static int check(int argc, char **argv, struct err *err)
 		ret = print_rules(policy, options.require_host, err);
 	if (ret == 0)
 		policy_risks(policy, &(struct policy_risk_ops){.tell = print_risk});
+	for (i = 0; ret == 0 && (share = policy_share(policy, i)); i++)
+		if (!share->read_only)
+			planted_find(share->host, NULL, &(struct planted_ops){.tell = print_risk});
 	policy_free(policy);
 	return ret;
 }

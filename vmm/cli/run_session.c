@@ -16,6 +16,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/signals.h"
 #include "vmm/cli/terminal.h"
+#include "vmm/control/planted.h"
 #include "vmm/machine/job.h"
 #include "vmm/machine/sandbox.h"
 #include "vmm/policy/audit.h"
@@ -38,6 +39,7 @@ struct session {
 	struct loop_source signal_source, parent_source;
 	struct loop_timer grace_timer, console_timer, wall_timer;
 	struct guard *guard;
+	struct timespec begun; /* for planted_find() */
 	bool finished;
 	int status;
 };
@@ -319,6 +321,21 @@ static int open_session(struct session *session, uint64_t started_ns, struct err
 	return sandbox_start(&session->sandbox, err);
 }
 
+static void tell_planted(void *arg, const char *text)
+{
+	(void)arg;
+	log_warning("%s", text);
+}
+
+static void look_for_planted(void *arg, const struct policy_share *share)
+{
+	const struct session *session = arg;
+
+	if (!share->read_only)
+		planted_find(share->host, &session->begun,
+			     &(struct planted_ops){.tell = tell_planted});
+}
+
 static void close_session(struct session *session)
 {
 	terminal_leave(&session->terminal);
@@ -332,6 +349,8 @@ static void close_session(struct session *session)
 	job_destroy(session->job);
 	input_destroy(&session->input);
 	sandbox_destroy(&session->sandbox);
+	if (session->guard)
+		guard_each_share(session->guard, look_for_planted, session);
 	fd_close(&session->signal_fd);
 	fd_close(&session->parent_fd);
 	loop_destroy(session->loop);
@@ -346,6 +365,7 @@ int run_session(const struct run_options *options, uint64_t started_ns)
 
 	session = (struct session){.options = options, .signal_fd = -1, .parent_fd = -1};
 	session.status = EXIT_CORDON;
+	session.begun = planted_now();
 	ret = open_session(&session, started_ns, &err);
 	if (ret == 0) {
 		ret = loop_run(session.loop);

@@ -15,6 +15,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/size.h"
+#include "vmm/control/planted.h"
 #include "vmm/policy/audit.h"
 
 /* After SIGTERM to the jobs, how long they have; then the guest, how long it has to switch off. */
@@ -329,9 +330,33 @@ static void tell_waiting(struct monitor *monitor)
 	for (client = monitor->clients; client; client = client->next)
 		if (client->waits)
 			server_answer(client, client->wait_id,
-				      json_pack("{s:s,s:s*}", "end",
+				      json_pack("{s:s,s:s*,s:O*}", "end",
 						monitor->status == 0 ? "stopped" : "failed",
-						"message", why));
+						"message", why, "planted", monitor->planted));
+}
+
+static void tell_planted(void *arg, const char *text)
+{
+	struct monitor *monitor = arg;
+	const struct guard_note note = {
+		.class = POLICY_FILE,
+		.what = "planted",
+		.object = text,
+	};
+
+	guard_note(monitor->guard, &note);
+	if (!monitor->planted)
+		monitor->planted = json_array();
+	json_array_append_new(monitor->planted, json_string(text));
+}
+
+static void look_for_planted(void *arg, const struct policy_share *share)
+{
+	struct monitor *monitor = arg;
+	const struct planted_ops ops = {.tell = tell_planted, .arg = monitor};
+
+	if (!share->read_only)
+		planted_find(share->host, &monitor->begun, &ops);
 }
 
 static void close_monitor(struct monitor *monitor)
@@ -345,12 +370,15 @@ static void close_monitor(struct monitor *monitor)
 	while (monitor->ended)
 		forget_ended(monitor->ended);
 	sandbox_destroy(&monitor->sandbox);
+	if (monitor->guard && monitor->ready)
+		guard_each_share(monitor->guard, look_for_planted, monitor);
 	/* The log's end and the folder go before the answer: who has waited finds all done. */
 	guard_destroy(monitor->guard);
 	registry_clear(monitor->config->name, monitor->config->lock_fd);
 	tell_waiting(monitor);
 	server_close(monitor);
 	json_decref(monitor->pause_request);
+	json_decref(monitor->planted);
 	fd_close(&monitor->signal_fd);
 	loop_destroy(monitor->loop);
 }
@@ -365,6 +393,7 @@ int monitor_run(const struct monitor_config *config)
 	monitor.config = config;
 	monitor.listen_fd = monitor.signal_fd = -1;
 	monitor.started = time(NULL);
+	monitor.begun = planted_now();
 	ret = open_monitor(&monitor, &err);
 	if (ret == 0)
 		ret = loop_run(monitor.loop);

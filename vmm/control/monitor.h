@@ -87,6 +87,8 @@ struct monitor {
 	unsigned job_count, job_number;
 	struct loop_timer idle_timer, wall_timer, kill_timer, listen_timer;
 	time_t started;
+	struct timespec begun; /* for planted_find() */
+	json_t *planted;       /* what it has found, at the end */
 	bool reported, ready, paused, stopping, powering_off, closing;
 	void (*paused_then)(struct monitor *monitor, struct client *client, json_t *request);
 	struct client

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What git on the host would take for a repository, found in a directory: by whom, when, and how
+ * much of it. */
+#include "vmm/control/planted.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/unit/unit.h"
+#include "vmm/base/loop.h"
+
+static char top[64], told[65536];
+
+static void begin(const char *where)
+{
+	snprintf(top, sizeof(top), "%s/cordon-planted.XXXXXX", where);
+	ck_assert_ptr_nonnull(mkdtemp(top));
+}
+
+static void end(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", top);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static const char *path_of(const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", top, name);
+	return path;
+}
+
+static void make(const char *name)
+{
+	ck_assert_int_eq(mkdir(path_of(name), 0755), 0);
+}
+
+static void put(const char *name)
+{
+	int fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, "x", 1), 1);
+	close(fd);
+}
+
+static void bare(const char *name)
+{
+	static const char *const parts[] = {"objects", "refs"};
+	char part[512];
+	size_t i;
+
+	make(name);
+	for (i = 0; i < 2; i++) {
+		snprintf(part, sizeof(part), "%s/%s", name, parts[i]);
+		make(part);
+	}
+	snprintf(part, sizeof(part), "%s/HEAD", name);
+	put(part);
+}
+
+static void note(void *arg, const char *text)
+{
+	(void)arg;
+	strcat(strcat(told, text), "\n");
+}
+
+static unsigned find(const struct timespec *since)
+{
+	const struct planted_ops ops = {.tell = note};
+
+	told[0] = '\0';
+	return planted_find(top, since, &ops);
+}
+
+static void tick(void)
+{
+	usleep(20000); /* the time of files is coarse */
+}
+
+START_TEST(bare_repositories_are_found)
+{
+	begin("/tmp");
+	make("src");
+	put("src/HEAD");
+	make("src/objects");
+	ck_assert_uint_eq(find(NULL), 0);
+	make("src/deep");
+	bare("src/deep/x");
+	ck_assert_uint_eq(find(NULL), 1);
+	ck_assert_ptr_nonnull(strstr(told, "/src/deep/x: git takes this for a bare repository"));
+	/* commondir instead of the two directories */
+	make("worktree");
+	put("worktree/HEAD");
+	put("worktree/commondir");
+	ck_assert_uint_eq(find(NULL), 2);
+	/* No link is followed, and what is in a .git is its own. */
+	ck_assert_int_eq(symlink("src", path_of("link")), 0);
+	bare(".git");
+	ck_assert_uint_eq(find(NULL), 2);
+	end();
+}
+END_TEST
+
+START_TEST(only_what_is_new_is_told)
+{
+	struct timespec since;
+
+	begin("/tmp");
+	bare("old");
+	bare(".git");
+	make(".git/logs");
+	ck_assert_int_eq(symlink("x", path_of(".git/index")), 0);
+	tick();
+	since = planted_now();
+	ck_assert_uint_eq(find(&since), 0);
+	put("old/config");
+	ck_assert_uint_eq(find(&since), 1);
+	tick();
+	since = planted_now();
+	ck_assert_uint_eq(find(&since), 0);
+	ck_assert_int_eq(symlink("x", path_of(".git/logs/HEAD")), 0);
+	ck_assert_uint_eq(find(&since), 1);
+	ck_assert_ptr_nonnull(strstr(told, "a symbolic link has appeared in its .git"));
+	make("sub");
+	bare("sub/.git");
+	ck_assert_uint_eq(find(&since), 2);
+	ck_assert_ptr_nonnull(strstr(told, "/sub: its .git has appeared"));
+	end();
+}
+END_TEST
+
+START_TEST(it_is_bounded)
+{
+	char name[512] = "d";
+	uint64_t began;
+	unsigned i;
+
+	/* In memory: so many files take their time elsewhere. */
+	begin(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	for (i = 0; i < PLANTED_TOLD_MAX + 3; i++) {
+		snprintf(name, sizeof(name), "r%u", i);
+		bare(name);
+	}
+	ck_assert_uint_eq(find(NULL), PLANTED_TOLD_MAX + 3);
+	ck_assert_ptr_nonnull(strstr(told, "and 3 more such places"));
+	/* Deeper than it goes. */
+	strcpy(name, "d");
+	for (i = 0; i < PLANTED_DEPTH_MAX + 5; i++) {
+		make(name);
+		strcat(name, "/d");
+	}
+	bare(name);
+	ck_assert_uint_eq(find(NULL), PLANTED_TOLD_MAX + 3);
+	/* More entries than it looks at. */
+	make("many");
+	for (i = 0; i < PLANTED_ENTRIES_MAX; i++) {
+		snprintf(name, sizeof(name), "many/%u", i);
+		ck_assert_int_eq(mknod(path_of(name), S_IFREG | 0600, 0), 0);
+	}
+	began = loop_now_ns();
+	find(NULL);
+	ck_assert_ptr_nonnull(strstr(told, "not all of it was looked at"));
+	ck_assert_uint_lt(loop_now_ns() - began, 20 * PLANTED_MS_MAX * 1000000ull);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("planted", bare_repositories_are_found, only_what_is_new_is_told, it_is_bounded)
