@@ -194,7 +194,8 @@ int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, st
 const struct cli_option sandbox_option_table[] = {
 	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
 	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
-	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)", set_policy},
+	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)",
+	 set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",

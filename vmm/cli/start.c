@@ -92,7 +92,8 @@ static int set_on_ask(void *arg, const char *value, struct err *err)
 
 static const struct cli_option restore_option_table[] = {
 	{"rootfs", 0, "ROOT", "the root file system that the snapshot was taken with", set_rootfs},
-	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)", set_policy},
+	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)",
+	 set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",

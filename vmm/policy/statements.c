@@ -306,10 +306,11 @@ static int check_guest_path(struct parser *parser, const struct word *word, cons
 				  "needless '/'",
 				  word->text);
 	if (path[1] == '\0')
-		return parse_fail(parser, EINVAL, word->column,
-				  "'%.80s': the guest needs that place itself, --allow-home or not: "
-				  "share a project's directory",
-				  word->text);
+		return parse_fail(
+			parser, EINVAL, word->column,
+			"'%.80s': the guest needs that place itself, --allow-home or not: "
+			"share a project's directory",
+			word->text);
 	for (i = 0; i < ARRAY_SIZE(taken); i++)
 		if (strcmp(path, taken[i]) == 0 ||
 		    (i > 0 && strncmp(path, taken[i], strlen(taken[i])) == 0 &&
