@@ -180,8 +180,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			other_disk();
 			break;
 		case 2:
-			virtio_mmio_drain(&disk.guest.mmio);
+			blk_hold(disk.blk, true);
+			while (!blk_idle(disk.blk))
+				fake_disk_run(&disk, 0);
 			virtio_mmio_save(&disk.guest.mmio, &pack);
+			blk_hold(disk.blk, false);
 			pack_free(&pack);
 			break;
 		case 3:

@@ -34,6 +34,7 @@ static void break_some(struct fuzz_script *script, uint8_t *bytes, size_t length
 
 static void fuzz_file(struct fuzz_script *script)
 {
+	static const struct snapshot_stop never;
 	static uint8_t *file, *copy;
 	static size_t size, state;
 	struct forged_snapshot forged;
@@ -64,7 +65,7 @@ static void fuzz_file(struct fuzz_script *script)
 		FUZZ_REQUIRE(range_within(snapshot.extents[i].offset, snapshot.extents[i].length,
 					  length));
 	FUZZ_REQUIRE(snapshot.disk <= DISK_BYTES_MAX);
-	(void)snapshot_verify_memory(&snapshot, &(struct snapshot_stop){NULL}, &err);
+	(void)snapshot_verify_memory(&snapshot, &never, &err);
 	snapshot_close(&snapshot);
 }
 
