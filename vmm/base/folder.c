@@ -62,3 +62,42 @@ int folder_in_cache(const char *name, char path[PATH_MAX], struct err *err)
 	}
 	return ret;
 }
+
+int folder_state_path(char path[PATH_MAX], struct err *err)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int used;
+
+	if (state && state[0] == '/')
+		used = snprintf(path, PATH_MAX, "%s/cordon", state);
+	else if (home && home[0] == '/')
+		used = snprintf(path, PATH_MAX, "%s/.local/state/cordon", home);
+	else if (geteuid() == 0)
+		used = snprintf(path, PATH_MAX, "/var/lib/cordon");
+	else
+		used = snprintf(path, PATH_MAX, "/var/tmp/cordon-%u", (unsigned)geteuid());
+	if (used > PATH_MAX - 256)
+		return err_set(err, ENAMETOOLONG, "the path of the state directory is too long");
+	return 0;
+}
+
+int folder_in_state(char path[PATH_MAX], struct err *err)
+{
+	char *slash;
+	int ret = folder_state_path(path, err);
+
+	if (ret < 0)
+		return ret;
+	/* It is there but for the first time. Of the parents, only what is missing is made. */
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return check_owner(path, err);
+	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		ret = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+		*slash = '/';
+		if (ret < 0 && access(path, F_OK) < 0 && ret != -EACCES && ret != -EROFS)
+			return err_code(err, -ret, "%s", path);
+	}
+	ret = make_folder(path, err);
+	return ret == 0 ? check_owner(path, err) : ret;
+}

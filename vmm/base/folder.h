@@ -14,4 +14,14 @@
  */
 int folder_in_cache(const char *name, char path[PATH_MAX], struct err *err);
 
+/*
+ * The same for what has to outlive a restart: $XDG_STATE_HOME/cordon, or ~/.local/state/cordon.
+ * Without HOME (a service) it is /var/lib/cordon for root and /var/tmp/cordon-UID for other users.
+ * A relative XDG_STATE_HOME or HOME counts as not set.
+ */
+int folder_in_state(char path[PATH_MAX], struct err *err);
+
+/* The same path, without making or checking any directory. 0 or -ENAMETOOLONG with a message. */
+int folder_state_path(char path[PATH_MAX], struct err *err);
+
 #endif

@@ -120,8 +120,7 @@ static pid_t read_pid(int fd)
 	return (pid_t)atol(text);
 }
 
-/* Whether it has ended and only its threads or its reaping are outstanding. */
-static bool is_dying(pid_t pid)
+bool registry_is_dying(pid_t pid)
 {
 	char path[32], text[128] = "";
 	const char *state;
@@ -183,7 +182,7 @@ static bool passes_soon(int fd, pid_t pid, int tries)
 
 	if (pid == 0)
 		moments = MOMENTS_BORN;
-	else if (is_gone(pid) || is_dying(pid))
+	else if (is_gone(pid) || registry_is_dying(pid))
 		moments = MOMENTS_DYING;
 	/* Kept while waiting, it would make us the looker that others wait for. */
 	if (looker)
@@ -279,7 +278,7 @@ int registry_find(const char *name, pid_t *pid, struct err *err)
 		if (dead || *pid <= 0)
 			break;
 		/* A process id of nobody: somebody is about to clear a dead monitor's folder. */
-		dying = is_dying(*pid);
+		dying = registry_is_dying(*pid);
 		lives = !dying && !is_gone(*pid);
 		if (!lives)
 			usleep(MOMENT_US);

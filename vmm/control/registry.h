@@ -23,6 +23,9 @@
 
 #define SANDBOX_NAME_MAX 48
 
+/* What the made-up name of a `cordon run` begins with. */
+#define REGISTRY_RUN_PREFIX "run-"
+
 /* 1 to SANDBOX_NAME_MAX letters, digits, '-', '_' and '.', the first a letter or digit. */
 int registry_check_name(const char *name, struct err *err);
 
@@ -50,6 +53,9 @@ struct registry_entry {
 	char name[SANDBOX_NAME_MAX + 1];
 	pid_t pid;
 };
+
+/* Whether a process has been killed or has ended, and only its threads or its reaping are left. */
+bool registry_is_dying(pid_t pid);
 
 /*
  * The sandboxes that live, by name; dead ones are cleared. *entries is malloc()ed. Returns their

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records of sandboxes: their ends, names that are used again, bounds, killed monitors, races. */
+#include "vmm/control/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "tests/unit/unit.h"
+#include "vmm/base/folder.h"
+
+#define RACERS 6
+#define ROUNDS 60
+
+static char base[64];
+
+static void begin(void)
+{
+	strcpy(base, "/tmp/cordon-record-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	setenv("XDG_STATE_HOME", base, 1);
+}
+
+/* Everything that records left can be removed by pruning. */
+static void end(void)
+{
+	static const struct record_bounds none;
+	char path[128];
+	struct err err;
+
+	ck_assert_msg(record_prune(&none, &err) >= 0, "%s", err.text);
+	snprintf(path, sizeof(path), "%s/cordon", base);
+	ck_assert_msg(rmdir(path) == 0, "%s: %s", path, strerror(errno));
+	ck_assert_int_eq(rmdir(base), 0);
+}
+
+static struct record *create(const char *name, const char *kind)
+{
+	struct record_info about = {.pid = getpid(), .started_ns = record_now()};
+	struct record *record;
+	struct err err;
+
+	snprintf(about.name, sizeof(about.name), "%s", name);
+	snprintf(about.kind, sizeof(about.kind), "%s", kind);
+	snprintf(about.policy, sizeof(about.policy), "locked");
+	ck_assert_msg(record_create(&record, &about, &err) == 0, "%s", err.text);
+	return record;
+}
+
+static void life(const char *name, const char *kind, int status)
+{
+	struct record *record = create(name, kind);
+
+	record_end(record, RECORD_STOPPED, status, NULL);
+	record_close(record);
+}
+
+/* A monitor that is killed. ready: after it has made its record. */
+static void killed(const char *name)
+{
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		create(name, "start");
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void fill(const char *id, const char *file, size_t bytes)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	ck_assert_int_eq(record_file(id, file, path, NULL), 0);
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, (off_t)bytes), 0);
+	close(fd);
+}
+
+static int count(void)
+{
+	struct record_info *list;
+	int n = record_list(&list, NULL);
+
+	free(list);
+	return n;
+}
+
+START_TEST(a_record_outlives_its_sandbox)
+{
+	struct record *record;
+	struct record_info info;
+	struct stat status;
+	struct err err;
+
+	begin();
+	ck_assert_int_eq(count(), 0);
+	ck_assert_int_eq(record_read("box", &info, &err), -ESRCH);
+	record = create("box", "start");
+	ck_assert_int_eq(record_read("box", &info, &err), 0);
+	ck_assert(info.lives);
+	ck_assert_int_eq(info.pid, getpid());
+	ck_assert_str_eq(info.kind, "start");
+	ck_assert_str_eq(info.audit + strlen(info.audit) - 14, "/box/audit.log");
+	ck_assert_int_eq(record_remove("box", &err), -EBUSY);
+	record_end(record, RECORD_TIME, 124, "the wall time was over");
+	record_end(record, RECORD_FAILED, 1, "the first one counts");
+	/* Told already, before the monitor has let go. */
+	ck_assert_int_eq(record_read("box", &info, &err), 0);
+	ck_assert(!info.lives);
+	record_close(record);
+	ck_assert_int_eq(record_read("box", &info, &err), 0);
+	ck_assert(!info.lives);
+	ck_assert_int_eq(info.end, RECORD_TIME);
+	ck_assert_int_eq(info.status, 124);
+	ck_assert_str_eq(record_reason(&info), "the wall time was over");
+	ck_assert(info.finished_ns >= info.started_ns);
+	ck_assert_int_eq(stat(base, &status), 0);
+	/* Looking removes nothing. */
+	ck_assert_int_eq(count(), 1);
+	ck_assert_int_eq(count(), 1);
+	ck_assert_int_eq(record_remove("box", &err), 0);
+	ck_assert_int_eq(record_remove("box", &err), -ESRCH);
+	end();
+}
+END_TEST
+
+START_TEST(a_killed_monitor_is_told_as_such)
+{
+	struct record_info info;
+
+	begin();
+	killed("box");
+	ck_assert_int_eq(record_read("box", &info, NULL), 0);
+	ck_assert(!info.lives);
+	ck_assert_int_eq(info.end, RECORD_NONE);
+	ck_assert_ptr_nonnull(strstr(record_reason(&info), "killed or crashed"));
+	/* The name can be used again, and the older record has a number. */
+	life("box", "start", 0);
+	ck_assert_int_eq(record_read("box~1", &info, NULL), 0);
+	ck_assert_int_eq(info.end, RECORD_NONE);
+	ck_assert_int_eq(record_read("box", &info, NULL), 0);
+	ck_assert_int_eq(info.end, RECORD_STOPPED);
+	end();
+}
+END_TEST
+
+START_TEST(a_name_is_used_again)
+{
+	struct record_info info;
+	struct record *other;
+	struct err err;
+	int i;
+
+	begin();
+	for (i = 0; i < 4; i++)
+		life("box", "start", i);
+	ck_assert_int_eq(record_read("box", &info, &err), 0);
+	ck_assert_int_eq(info.status, 3);
+	for (i = 0; i < 3; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "box~%d", i + 1);
+		ck_assert_int_eq(record_read(id, &info, &err), 0);
+		ck_assert_int_eq(info.status, i);
+		ck_assert_str_eq(info.name, "box");
+		ck_assert_ptr_nonnull(strstr(info.audit, id));
+	}
+	/* A number that was removed is not given to another record while higher ones are there. */
+	ck_assert_int_eq(record_remove("box~2", &err), 0);
+	life("box", "start", 4);
+	ck_assert_int_eq(record_read("box~2", &info, &err), -ESRCH);
+	ck_assert_int_eq(record_read("box~4", &info, &err), 0);
+	/* Another session's sandbox of the name keeps it. */
+	other = create("box", "start");
+	life("box", "start", 9);
+	ck_assert_int_eq(record_read("box", &info, &err), 0);
+	ck_assert(info.lives);
+	ck_assert_int_eq(record_read("box~6", &info, &err), 0);
+	ck_assert_int_eq(info.status, 9);
+	record_close(other);
+	end();
+}
+END_TEST
+
+START_TEST(names_of_records_are_checked)
+{
+	static const char *const good[] = {"box", "box~1", "box~999999999"};
+	static const char *const bad[] = {
+		"",	  "~1",	  "box~",    "box~0",	       "box~01",
+		"box~1x", "b/~1", "box~1~2", "box~1000000000", ".new",
+		".gone",  "..",	  "box~-1",  "box~ 1",	       "box/../x"};
+	struct record_info info;
+	struct err err;
+	size_t i;
+
+	begin();
+	for (i = 0; i < ARRAY_SIZE(good); i++)
+		ck_assert_msg(record_check_id(good[i], &err) == 0, "%s", good[i]);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		ck_assert_msg(record_check_id(bad[i], &err) == -EINVAL, "%s", bad[i]);
+		ck_assert_int_eq(record_read(bad[i], &info, &err), -EINVAL);
+		ck_assert_int_eq(record_remove(bad[i], &err), -EINVAL);
+	}
+	/* And none of them can be claimed by a sandbox. */
+	ck_assert_int_eq(registry_check_name("box~1", &err), -EINVAL);
+	rmdir(base);
+}
+END_TEST
+
+START_TEST(what_is_kept_is_bounded_by_number)
+{
+	struct record_info info;
+	struct record *living;
+	char name[32];
+	unsigned i;
+
+	begin();
+	living = create("living", "start"); /* the oldest of all */
+	for (i = 0; i < record_bounds.named + 5; i++) {
+		snprintf(name, sizeof(name), "box%u", i);
+		life(name, "start", 0);
+	}
+	/* The one that was made last lived when the bound was looked at. */
+	ck_assert_int_eq(count(), (int)record_bounds.named + 2);
+	ck_assert_int_eq(record_read("box0", &info, NULL), -ESRCH);
+	ck_assert_int_eq(record_read("box4", &info, NULL), 0);
+	ck_assert_int_eq(record_read("living", &info, NULL), 0);
+	/* Runs have a bound of their own; the only name that goes was beyond the other bound. */
+	for (i = 0; i < record_bounds.runs + 5; i++) {
+		snprintf(name, sizeof(name), "run-%06u", i);
+		life(name, "run", (int)i % 100);
+	}
+	ck_assert_int_eq(count(), (int)(record_bounds.named + 1 + record_bounds.runs + 1));
+	ck_assert_int_eq(record_read("run-000000", &info, NULL), -ESRCH);
+	ck_assert_int_eq(record_last_run(&info, NULL), 0);
+	snprintf(name, sizeof(name), "run-%06u", record_bounds.runs + 4);
+	ck_assert_str_eq(info.id, name);
+	record_close(living);
+	end();
+}
+END_TEST
+
+START_TEST(what_is_kept_is_bounded_by_size)
+{
+	struct record_info info;
+	struct record *living;
+	char name[32];
+	int i;
+
+	begin();
+	living = create("living", "start");
+	fill("living", "audit.log", record_bounds.bytes + 1); /* sparse */
+	for (i = 0; i < 6; i++) {
+		struct record *record;
+
+		snprintf(name, sizeof(name), "run-%d", i);
+		record = create(name, "run");
+		fill(name, "audit.log.1", record_bounds.bytes / 4);
+		record_end(record, RECORD_EXITED, 0, NULL);
+		record_close(record);
+	}
+	/* Three quarters and the small files: a fourth does not fit. */
+	ck_assert_int_eq(count(), 4);
+	ck_assert_int_eq(record_read("run-2", &info, NULL), -ESRCH);
+	ck_assert_int_eq(record_read("run-3", &info, NULL), 0);
+	ck_assert_int_eq(record_read("living", &info, NULL), 0);
+	record_close(living);
+	/* One that was killed said nothing at its end: the next start looks. */
+	life("small", "start", 0);
+	ck_assert_int_eq(record_read("living", &info, NULL), -ESRCH);
+	end();
+}
+END_TEST
+
+START_TEST(leftovers_of_killed_commands_go)
+{
+	struct record_info info;
+	char path[PATH_MAX];
+	int fd;
+
+	begin();
+	life("box", "start", 0);
+	ck_assert_int_eq(folder_state_path(path, NULL), 0);
+	strcat(path, "/.new");
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	strcat(path, "/record.json");
+	fd = open(path, O_WRONLY | O_CREAT, 0600);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	ck_assert_int_eq(folder_state_path(path, NULL), 0);
+	strcat(path, "/.gone");
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	/* No reader sees them, and the next one that makes or removes removes them. */
+	ck_assert_int_eq(count(), 1);
+	life("other", "start", 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_int_eq(record_read("other", &info, NULL), 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_record_that_says_nothing)
+{
+	static const char *const text[] = {"", "{", "[]",
+					   "{\"end\":7,\"name\":[],\"status\":\"x\"}"};
+	struct record_info info;
+	char path[PATH_MAX];
+	size_t i;
+	FILE *file;
+
+	begin();
+	for (i = 0; i < ARRAY_SIZE(text); i++) {
+		life("box", "start", 0);
+		ck_assert_int_eq(record_file("box", "record.json", path, NULL), 0);
+		file = fopen(path, "w");
+		ck_assert_ptr_nonnull(file);
+		fputs(text[i], file);
+		fclose(file);
+		ck_assert_int_eq(record_read("box", &info, NULL), 0);
+		ck_assert_int_eq(info.end, RECORD_NONE);
+	}
+	ck_assert_int_eq(count(), 4);
+	ck_assert_int_eq(record_remove("box~2", NULL), 0);
+	/* A link in place of a record is none. */
+	ck_assert_int_eq(record_file("link", "", path, NULL), 0);
+	ck_assert_int_eq(symlink("box", path), 0);
+	ck_assert_int_eq(record_read("link", &info, NULL), -ESRCH);
+	unlink(path);
+	end();
+}
+END_TEST
+
+START_TEST(a_foreign_or_open_directory_is_refused)
+{
+	struct record_info about = {.name = "box", .kind = "start"};
+	struct record *record;
+	char path[128];
+	struct err err;
+
+	begin();
+	snprintf(path, sizeof(path), "%s/cordon", base);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	ck_assert_int_eq(chmod(path, 0770), 0);
+	ck_assert_int_eq(record_create(&record, &about, &err), -EPERM);
+	ck_assert_ptr_nonnull(strstr(err.text, path));
+	ck_assert_int_eq(chmod(path, 0700), 0);
+	ck_assert_int_eq(record_create(&record, &about, &err), 0); /* the twin */
+	record_end(record, RECORD_STOPPED, 0, NULL);
+	record_close(record);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(chown(path, 65534, 65534), 0);
+		ck_assert_int_eq(record_create(&record, &about, &err), -EPERM);
+		ck_assert_int_eq(chown(path, 0, 0), 0);
+	}
+	end();
+}
+END_TEST
+
+START_TEST(places_by_environment)
+{
+	char path[PATH_MAX], wanted[PATH_MAX];
+	struct err err;
+
+	begin();
+	ck_assert_int_eq(folder_state_path(path, &err), 0);
+	snprintf(wanted, sizeof(wanted), "%s/cordon", base);
+	ck_assert_str_eq(path, wanted);
+	/* A relative one counts as not set; of the parents what is missing is made. */
+	setenv("XDG_STATE_HOME", "state", 1);
+	setenv("HOME", base, 1);
+	ck_assert_int_eq(folder_in_state(path, &err), 0);
+	snprintf(wanted, sizeof(wanted), "%s/.local/state/cordon", base);
+	ck_assert_str_eq(path, wanted);
+	ck_assert_int_eq(access(wanted, F_OK), 0);
+	ck_assert_int_eq(rmdir(wanted), 0);
+	*strrchr(wanted, '/') = '\0';
+	ck_assert_int_eq(rmdir(wanted), 0);
+	*strrchr(wanted, '/') = '\0';
+	ck_assert_int_eq(rmdir(wanted), 0);
+	unsetenv("XDG_STATE_HOME");
+	setenv("HOME", "home", 1);
+	ck_assert_int_eq(folder_state_path(path, &err), 0);
+	ck_assert_ptr_nonnull(strstr(path, "/var/"));
+	unsetenv("HOME");
+	ck_assert_int_eq(folder_state_path(path, &err), 0);
+	ck_assert_ptr_nonnull(strstr(path, "/var/"));
+	ck_assert_int_eq(rmdir(base), 0);
+}
+END_TEST
+
+/*
+ * Makers, readers and removers at once. Two of one name at a time have two records, and a reader
+ * never meets half a record.
+ */
+static int racer(unsigned number)
+{
+	static const struct record_bounds few = {.named = 2, .runs = 2, .bytes = UINT64_MAX};
+	struct record_info about = {.name = "box", .kind = "start", .pid = getpid()}, info;
+	json_t *empty = json_object();
+	struct record *record;
+	unsigned round;
+	int ret;
+
+	for (round = 0; round < ROUNDS; round++) {
+		switch (number % 3) {
+		case 0:
+			about.started_ns = record_now();
+			if (record_create(&record, &about, NULL) < 0)
+				return 1;
+			if (record_put(record, "policy.json", empty) < 0)
+				return 2;
+			record_end(record, RECORD_STOPPED, 7, NULL);
+			record_close(record);
+			break;
+		case 1:
+			ret = record_read("box", &info, NULL);
+			if (ret == 0 && strcmp(info.name, "box") != 0)
+				return 3;
+			if (ret < 0 && ret != -ESRCH)
+				return 4;
+			break;
+		default:
+			if (record_prune(&few, NULL) < 0)
+				return 5;
+			ret = record_remove("box", NULL);
+			if (ret < 0 && ret != -ESRCH && ret != -ENOENT && ret != -EBUSY)
+				return 6;
+		}
+	}
+	return 0;
+}
+
+START_TEST(races)
+{
+	pid_t pid[RACERS];
+	unsigned i;
+	int status;
+
+	begin();
+	for (i = 0; i < RACERS; i++) {
+		pid[i] = fork();
+		if (pid[i] == 0)
+			_exit(racer(i));
+	}
+	for (i = 0; i < RACERS; i++) {
+		ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+		ck_assert_msg(status == 0, "racer %u: %x", i, (unsigned)status);
+	}
+	end();
+}
+END_TEST
+
+UNIT_MAIN("record", a_record_outlives_its_sandbox, a_killed_monitor_is_told_as_such,
+	  a_name_is_used_again, names_of_records_are_checked, what_is_kept_is_bounded_by_number,
+	  what_is_kept_is_bounded_by_size, leftovers_of_killed_commands_go,
+	  a_record_that_says_nothing, a_foreign_or_open_directory_is_refused, places_by_environment,
+	  races)
