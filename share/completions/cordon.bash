@@ -5,6 +5,10 @@ _cordon_names() {
 	cordon ps 2>/dev/null | tail -n +2 | cut -d' ' -f1
 }
 
+_cordon_ended() {
+	cordon ps -a 2>/dev/null | tail -n +2 | cut -d' ' -f1
+}
+
 _cordon_images() {
 	cordon image ls 2>/dev/null | tail -n +2 | cut -d' ' -f1 | grep -v '^-$'
 }
@@ -68,9 +72,10 @@ _cordon() {
 		4:explain) mapfile -t COMPREPLY < <(compgen -W "file net exec" -- "$word") ;;
 		*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		esac ;;
-	audit) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word"; compgen -f -- "$word") ;;
+	audit | why) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_ended)" -- "$word"; compgen -f -- "$word") ;;
+	logs | wait | rm) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_ended)" -- "$word") ;;
 	template) mapfile -t COMPREPLY < <(compgen -W "ls rm prune" -- "$word") ;;
-	exec | stats | logs | ask | why | pause | resume | fork | stop | kill | rm | wait)
+	exec | stats | ask | pause | resume | fork | stop | kill)
 		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
 	snapshot)
 		if [ "$COMP_CWORD" -eq 2 ]; then

@@ -22,6 +22,13 @@ static struct monitor_config config = {.name = "fuzz", .lock_fd = -1};
 static struct client client;
 static int peer_fd;
 
+static void stop(struct monitor *stopped, bool at_once)
+{
+	stopped->stopping |= !at_once;
+}
+
+static const struct monitor_ops ops = {.stop = stop};
+
 static void lost(void *arg, const char *why)
 {
 	(void)arg;
@@ -47,6 +54,7 @@ static void begin(void)
 	FUZZ_REQUIRE(registry_path("fuzz", "", path, &err) == 0 && mkdir(path, 0700) == 0);
 	FUZZ_REQUIRE(loop_create(&monitor.loop) == 0);
 	monitor.config = &config;
+	monitor.ops = &ops;
 	machine->loop = monitor.loop;
 	FUZZ_REQUIRE(agent_channel_create(&machine->channel, monitor.loop, &hooks, machine) == 0);
 	FUZZ_REQUIRE(vsock_create(&machine->devices.vsock, monitor.loop, 3, NULL, &err) == 0);

@@ -3,10 +3,11 @@
 """Run the integration tests: run.py [--filter TEXT]... [-j N] [--list].
 
 A test is a function test_* in a file test_*.py of this directory. Each one runs in a process of its own,
-with an own TMPDIR, XDG_RUNTIME_DIR and working directory, and a time limit whose only meaning is that a
-hang is a failure. When it is over, nothing that it started may be left: no process (the supervisor is
-their reaper, so none can hide by losing its parent; a VM lives no longer than its process) and no file
-in TMPDIR or XDG_RUNTIME_DIR.
+with an own TMPDIR, XDG_RUNTIME_DIR, XDG_STATE_HOME and working directory, and a time limit whose only
+meaning is that a hang is a failure. When it is over, nothing that it started may be left: no process (the
+supervisor is their reaper, so none can hide by losing its parent; a VM lives no longer than its process) and
+no file in TMPDIR or XDG_RUNTIME_DIR. In XDG_STATE_HOME there may be records of what has ended, so many as
+`vmm/control/record_root.c` lets there be, and nothing that was being made or removed.
 
 One line a test, then `N passed, N failed, N skipped`. Exit status 1 if a test failed.
 
@@ -142,6 +143,21 @@ def left_files(directory):
     return found
 
 
+RECORDS_MAX, RECORDS_BYTES_MAX = 160 + 2, (512 + 200) << 20       # see record_root.c; what ended last may be beyond
+
+
+def state_problems(directory):
+    """What the records of a test must not be: half, or more than their bounds."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    size = sum(os.path.getsize(os.path.join(path, name))
+               for path, _dirs, files in os.walk(directory) for name in files)
+    problems = [f"left in state: {name}" for name in names
+                if name.startswith(".") or not os.path.isfile(os.path.join(directory, name, "record.json"))]
+    if len(names) > RECORDS_MAX or size > RECORDS_BYTES_MAX:
+        problems.append(f"{len(names)} records of {size} bytes")
+    return problems
+
+
 def supervise(function, base):
     """Run one test below this process and judge what it leaves. Returns (verdict, text)."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -190,6 +206,7 @@ def supervise(function, base):
         files = left_files(os.path.join(base, name))
         if files:
             problems.append(f"left in {name}: {files[:10]}")
+    problems += state_problems(os.path.join(base, "state", "cordon"))
     if status == SKIP_STATUS and not problems:
         return SKIP, text
     if status != 0 or problems:
@@ -256,11 +273,12 @@ class Run:
     def run_one(self, name):
         base = tempfile.mkdtemp(dir=self.top)
         os.chmod(base, 0o755)
-        for sub, mode in (("run", 0o700), ("tmp", 0o1777), ("work", 0o755)):
+        for sub, mode in (("run", 0o700), ("state", 0o700), ("tmp", 0o1777), ("work", 0o755)):
             os.mkdir(os.path.join(base, sub))
             os.chmod(os.path.join(base, sub), mode)
         env = dict(os.environ, CORDON_TEST_BASE=base, TMPDIR=os.path.join(base, "tmp"),
-                   XDG_RUNTIME_DIR=os.path.join(base, "run"), XDG_CACHE_HOME=self.cache)
+                   XDG_RUNTIME_DIR=os.path.join(base, "run"), XDG_STATE_HOME=os.path.join(base, "state"),
+                   XDG_CACHE_HOME=self.cache)
         supervisor = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__), "--one", name], env=env,
             cwd=os.path.join(base, "work"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)

@@ -35,6 +35,7 @@ def test_killed_monitor():
     process = running()
     process.signal(signal.SIGKILL)
     assert process.wait().status == -9
+    cordon.call("ps").expect(0)             # clears what it left
 
 
 def test_killed_monitor_does_not_stop_the_next():
@@ -42,6 +43,7 @@ def test_killed_monitor_does_not_stop_the_next():
     process.signal(signal.SIGKILL)
     process.wait()
     cordon.run("echo", "next").expect(0, b"next\n", b"")
+    cordon.call("ps").expect(0)
 
 
 def test_parent_dies():

@@ -42,7 +42,10 @@ def test_no_permission():
     if os.stat("/dev/kvm").st_mode & 0o006 == 0o006:
         raise cordon.Skip("needs a /dev/kvm that not everybody may open")
     program, kernel, initrd = readable_copy()
-    env = {"XDG_RUNTIME_DIR": None, "HOME": "/nonexistent"}
+    home = os.path.join(os.path.dirname(program), "home")
+    os.mkdir(home)
+    os.chmod(home, 0o777)
+    env = {"XDG_RUNTIME_DIR": None, "XDG_STATE_HOME": None, "HOME": home}
     options = ["--kernel", kernel, "--initrd", initrd]
     result = run("true", options=options, program=program, wrap=wrap, env=env)
     result.expect_error("/dev/kvm", "ermission")
@@ -60,4 +63,4 @@ def test_unprivileged_user_with_kvm():
     os.mkdir(home)
     os.chmod(home, 0o777)
     run("echo", "hello", options=["--kernel", kernel, "--initrd", initrd], program=program, wrap=wrap,
-        env={"XDG_RUNTIME_DIR": None, "XDG_CACHE_HOME": None, "HOME": home}).expect(0, b"hello\n", b"")
+        env={"XDG_RUNTIME_DIR": None, "XDG_CACHE_HOME": None, "XDG_STATE_HOME": None, "HOME": home}).expect(0, b"hello\n", b"")

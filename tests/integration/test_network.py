@@ -265,7 +265,7 @@ def test_nobody_to_ask():
     assert result["stdout"] == ("tcp:good.test:8000: connect: Connection refused\n"
                                 "tcp:host:9000:hi: got served by 127.0.0.1:9000\n"), result
     assert "cordon: warning: " in result["stderr"] and result["stderr"].count("\n") == 1, result
-    assert "policy:3 has somebody asked, and nobody can be" in result["stderr"], result
+    assert "policy:3 is an 'ask' rule: approve with 'cordon ask run-" in result["stderr"], result
 
 
 @cordon.limit(300)

@@ -145,6 +145,7 @@ def test_socket_after_kill():
         assert os.path.exists(path) == left, number
     run("echo", "ok", options=["--publish-vsock", f"{path}:80"]).expect(0, b"ok\n", b"")
     assert not os.path.exists(path)
+    cordon.call("ps").expect(0)             # clears what the killed one left
 
 
 def need_route():

@@ -10,7 +10,7 @@
 #include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/cli.h"
-#include "vmm/cli/policy_remote.h"
+#include "vmm/control/record.h"
 #include "vmm/policy/audit.h"
 #include "vmm/policy/explain.h"
 
@@ -24,7 +24,7 @@ static void put_safe(const char *text)
 
 struct audit_options {
 	const char *class, *verdict;
-	bool follow, json, verify;
+	bool follow, json, verify, last;
 };
 
 static int set_follow(void *arg, const char *value, struct err *err)
@@ -51,6 +51,14 @@ static int set_verify(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_last(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct audit_options *)arg)->last = true;
+	return 0;
+}
+
 static int set_class(void *arg, const char *value, struct err *err)
 {
 	if (strcmp(value, "file") != 0 && strcmp(value, "net") != 0 && strcmp(value, "exec") != 0)
@@ -73,13 +81,16 @@ static const struct cli_option audit_option_table[] = {
 	{"verdict", 0, "VERDICT", "only allow, deny or hide", set_verdict},
 	{"json", 0, NULL, "the lines as they are in the log", set_json},
 	{"verify", 0, NULL, "check that no line was changed or removed", set_verify},
+	{"last", 0, NULL, "the log of the last 'cordon run'", set_last},
 };
 
 void help_audit(void)
 {
 	printf("\nOptions:\n");
 	cli_print_options(audit_option_table, ARRAY_SIZE(audit_option_table));
-	printf("\nNAME is a sandbox, or the path of a log (with a '/' in it).\n");
+	printf("\nNAME is a sandbox, one that has ended (NAME or NAME~N, see 'cordon ps -a'), or "
+	       "the "
+	       "path of\na log (with a '/' in it).\n");
 }
 
 static void print_net(const json_t *json)
@@ -189,27 +200,42 @@ static int verify(const char *path, struct err *err)
 	return 0;
 }
 
+/* What the arguments name. 0 or -errno with a message. */
+static int parse_audit(int argc, char **argv, struct audit_options *options,
+		       struct record_info *last, const char **name, struct err *err)
+{
+	const struct cli_options table = {audit_option_table, ARRAY_SIZE(audit_option_table),
+					  options};
+	int at = cli_parse(&table, 1, argc, argv, err), rest;
+
+	*name = NULL;
+	if (at >= 0 && at < argc) {
+		*name = argv[at];
+		rest = cli_parse(&table, 1, argc - at, argv + at, err);
+		at = rest < 0 ? rest : at + rest;
+	}
+	if (at < 0)
+		return at;
+	if (at < argc || !*name == !options->last)
+		return err_set(err, EINVAL,
+			       "audit: one name is needed, or --last: cordon audit [options] NAME");
+	if (options->follow && *name && strchr(*name, '/'))
+		return err_set(err, EINVAL, "audit: --follow is for a sandbox that runs");
+	if (!options->last)
+		return 0;
+	*name = last->id;
+	return record_last_run(last, err);
+}
+
 int cmd_audit(int argc, char **argv)
 {
 	static struct audit_options options;
-	const struct cli_options table = {audit_option_table, ARRAY_SIZE(audit_option_table),
-					  &options};
-	const char *name = NULL;
+	static struct record_info last;
+	const char *name;
 	char path[PATH_MAX];
 	struct err err;
-	int at = cli_parse(&table, 1, argc, argv, &err), rest, ret = at < 0 ? at : 0;
+	int ret = parse_audit(argc, argv, &options, &last, &name, &err);
 
-	if (ret == 0 && at < argc) {
-		name = argv[at];
-		rest = cli_parse(&table, 1, argc - at, argv + at, &err);
-		ret = rest < 0 ? rest : 0;
-		at += rest;
-	}
-	if (ret == 0 && (!name || at < argc))
-		ret = err_set(&err, EINVAL,
-			      "audit: one name is needed: cordon audit [options] NAME");
-	if (ret == 0 && options.follow && strchr(name, '/'))
-		ret = err_set(&err, EINVAL, "audit: --follow is for a sandbox that runs");
 	if (ret == 0)
 		ret = audit_log_find(name, path, &err);
 	if (ret == 0 && options.verify)
@@ -326,30 +352,54 @@ static void print_why(const struct policy *policy, const struct question *questi
 		printf("\nat the end of the policy\n");
 }
 
+/* A log without its policy: what it says itself. */
+static void print_without_policy(const struct question *question)
+{
+	struct audit_entry entry;
+
+	audit_entry_read(&entry, question->found);
+	print_entry(&entry, question->found);
+	printf("reason: %s\n", entry.reason ? entry.reason : "?");
+	printf("The policy is not beside the log: 'cordon policy explain' tells what another one "
+	       "says.\n");
+}
+
+void help_why(void)
+{
+	printf("\nNAME is as for 'cordon audit'; --last stands for the last 'cordon run'. Without "
+	       "SEQ it is the\nlast denial.\n");
+}
+
 int cmd_why(int argc, char **argv)
 {
 	struct question question = {.sequence = 0};
+	static struct record_info last;
+	const char *name = argc > 1 ? argv[1] : "-";
 	struct policy *policy = NULL;
 	char path[PATH_MAX];
 	struct err err;
 	int ret = 0;
 
-	if ((argc != 2 && argc != 3) || argv[1][0] == '-')
-		ret = err_set(&err, EINVAL, "why: cordon why NAME [SEQ]");
+	if (strcmp(name, "--last") == 0) {
+		ret = record_last_run(&last, &err);
+		name = last.id;
+	}
+	if (argc > 3 || name[0] == '-')
+		ret = err_set(&err, EINVAL, "why: cordon why NAME|--last [SEQ]");
 	if (ret == 0 && argc == 3)
 		ret = cli_parse_number(argv[2], 1, INT64_MAX, &question.sequence, &err);
 	if (ret == 0)
-		ret = policy_fetch(argv[1], &policy, path, &err);
-	if (ret == 0 && !path[0])
-		ret = err_set(&err, ENOENT, "%s has no audit log", argv[1]);
+		ret = audit_log_find_both(name, path, &policy, &err);
 	if (ret == 0)
 		ret = audit_log_read(path, NULL, look_for, &question, &err);
 	if (ret == 0 && !question.found)
-		ret = question.sequence ? err_set(&err, ENOENT, "%s: line %s is no decision",
-						  argv[1], argv[2])
-					: err_set(&err, ENOENT, "%s: nothing was denied", argv[1]);
-	if (ret == 0)
+		ret = question.sequence
+			      ? err_set(&err, ENOENT, "%s: line %s is no decision", name, argv[2])
+			      : err_set(&err, ENOENT, "%s: nothing was denied", name);
+	if (ret == 0 && policy)
 		print_why(policy, &question);
+	else if (ret == 0)
+		print_without_policy(&question);
 	json_decref(question.found);
 	policy_free(policy);
 	if (ret < 0)

@@ -12,7 +12,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/cli/audit_merge.h"
 #include "vmm/cli/policy_remote.h"
-#include "vmm/control/registry.h"
+#include "vmm/control/record.h"
 
 #define FOLLOW_MS 500 /* how often to look whether the sandbox still runs */
 
@@ -118,19 +118,53 @@ int audit_log_verify(const char *path, struct audit_check *check, struct err *er
 	return ret < 0 ? err_set(err, -ret, "%s: %s", path, why.text) : 0;
 }
 
+/* Of a sandbox that has ended. Its own policy is beside the record's log, wherever --audit went. */
+static int find_in_record(const char *id, char path[PATH_MAX], struct policy **policy,
+			  struct err *err)
+{
+	struct record_info info;
+	char own[PATH_MAX];
+	int ret = record_read(id, &info, err);
+
+	if (ret == 0)
+		ret = record_file(id, "audit.log", own, err);
+	if (ret < 0)
+		return ret;
+	snprintf(path, PATH_MAX, "%s", info.audit);
+	policy_of_log(own, policy, NULL);
+	return 0;
+}
+
+int audit_log_find_both(const char *name, char path[PATH_MAX], struct policy **policy,
+			struct err *err)
+{
+	int ret;
+
+	*policy = NULL;
+	if (strchr(name, '/')) {
+		snprintf(path, PATH_MAX, "%s", name);
+		policy_of_log(path, policy, NULL);
+		return 0;
+	}
+	ret = record_check_id(name, err);
+	if (ret == 0)
+		ret = strchr(name, '~') ? -ESRCH : policy_fetch(name, policy, path, err);
+	if (ret == -ESRCH || ret == -EPIPE)
+		ret = find_in_record(name, path, policy, err);
+	if (ret == 0 && !path[0]) {
+		policy_free(*policy);
+		*policy = NULL;
+		ret = err_set(err, ENOENT, "%s has no audit log", name);
+	}
+	return ret;
+}
+
 int audit_log_find(const char *name, char path[PATH_MAX], struct err *err)
 {
 	struct policy *policy;
-	int ret;
+	int ret = audit_log_find_both(name, path, &policy, err);
 
-	if (strchr(name, '/')) {
-		snprintf(path, PATH_MAX, "%s", name);
-		return 0;
-	}
-	ret = policy_fetch(name, &policy, path, err);
 	policy_free(policy);
-	if (ret == 0 && !path[0])
-		ret = err_set(err, ENOENT, "%s has no audit log", name);
 	return ret;
 }
 

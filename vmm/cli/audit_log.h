@@ -25,8 +25,18 @@ int audit_log_read(const char *path, const char *follow, audit_each each, void *
 /* Checks all of the log. 0, and what was found; or -EBADMSG or another -errno with a message. */
 int audit_log_verify(const char *path, struct audit_check *check, struct err *err);
 
-/* Where the log of a sandbox is; a name that has a '/' in it is a log's path itself. */
+/*
+ * Where the log of a sandbox is, which may have ended (NAME or NAME~N); a name that has a '/' in it
+ * is a log's path itself.
+ */
 int audit_log_find(const char *name, char path[PATH_MAX], struct err *err);
+
+/*
+ * The same, with the policy that is in force, or was at the end. *policy is NULL where there is a
+ * log, but not its policy.
+ */
+int audit_log_find_both(const char *name, char path[PATH_MAX], struct policy **policy,
+			struct err *err);
 
 /* A decision out of a log. The strings are the entry's or in the struct. */
 struct audit_entry {

@@ -38,7 +38,9 @@ int cmd_exec(int argc, char **argv);
 void help_exec(void);
 int cmd_cp(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
+int cmd_prune(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
+void help_ps(void);
 int cmd_stats(int argc, char **argv);
 void help_stats(void);
 int cmd_logs(int argc, char **argv);
@@ -61,6 +63,7 @@ void help_policy(void);
 int cmd_audit(int argc, char **argv);
 void help_audit(void);
 int cmd_why(int argc, char **argv);
+void help_why(void);
 int cmd_ask(int argc, char **argv);
 void help_ask(void);
 

@@ -70,11 +70,11 @@ static int fork_audit(struct fork_options *options, const struct policy *policy,
 {
 	int ret = start_absolute(&options->audit, absolute, err);
 
-	if (ret < 0 || !options->audit)
+	if (ret < 0)
 		return ret;
-	if (strlen(options->audit) + sizeof("-1000") > PATH_MAX)
+	if (options->audit && strlen(options->audit) + sizeof("-1000") > PATH_MAX)
 		return err_set(err, ENAMETOOLONG, "%s: the path is too long", options->audit);
-	return policy_check_outside(policy, options->audit, "the audit log", err);
+	return policy_check_places(policy, options->audit, err);
 }
 
 /* And the root file system that the parent's monitor serves: one that is on disks is in the
@@ -120,6 +120,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	const struct policy_limits *limits = policy_limits(policy);
 	char path[PATH_MAX], log[PATH_MAX], file[32], child[SANDBOX_NAME_MAX + 16];
 	struct monitor_config config = {
+		.kind = "fork",
 		.name = child,
 		.policy = policy,
 		.audit = audit ? log : NULL,

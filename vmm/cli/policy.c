@@ -12,6 +12,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/nearest.h"
 #include "vmm/base/quantity.h"
+#include "vmm/cli/audit_log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_file.h"
 #include "vmm/cli/policy_remote.h"
@@ -273,11 +274,16 @@ static int presets(int argc, char **argv, struct err *err)
 static int show(int argc, char **argv, struct err *err)
 {
 	struct policy *policy;
+	char path[PATH_MAX];
 	int ret;
 
 	if (argc != 2)
 		return err_set(err, EINVAL, "policy show: cordon policy show NAME");
 	ret = policy_fetch(argv[1], &policy, NULL, err);
+	if (ret == -ESRCH || ret == -EINVAL) /* it has ended */
+		ret = audit_log_find_both(argv[1], path, &policy, err);
+	if (ret == 0 && !policy)
+		ret = err_set(err, ENOENT, "%s: its policy is not kept", argv[1]);
 	if (ret == 0)
 		fputs(policy_text(policy), stdout);
 	policy_free(policy);

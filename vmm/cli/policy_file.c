@@ -150,36 +150,8 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 	return ret;
 }
 
-/* --- limits and places --------------------------------------------------------------------------
+/* --- limits -----------------------------------------------------------------------------------
  */
-
-static bool is_beneath(const char *path, const char *folder)
-{
-	size_t length = strlen(folder);
-
-	if (strcmp(folder, "/") == 0)
-		return true;
-	return strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == '\0');
-}
-
-int policy_check_outside(const struct policy *policy, const char *path, const char *what,
-			 struct err *err)
-{
-	char folder[PATH_MAX], place[PATH_MAX];
-	const struct policy_share *share;
-	size_t i;
-	int ret = folder_of(path, folder, err);
-
-	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
-		share = policy_share(policy, i);
-		if (!share->read_only && realpath(share->host, place) && is_beneath(folder, place))
-			ret = err_set(err, EINVAL,
-				      "%s %s is within the share %s, where the guest could change "
-				      "it: put it elsewhere",
-				      what, path, share->host);
-	}
-	return ret;
-}
 
 int policy_apply_limit(const struct policy *policy, const char *option, unsigned index,
 		       uint64_t limit, bool given, uint64_t *value, struct err *err)

@@ -28,11 +28,15 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 int policy_load(struct policy **policy, const struct policy_options *options, struct err *err);
 
 /*
- * Refuses a path that a sandbox under the policy could reach through a writable share: its audit
- * log, or the folder of running sandboxes. what: "the audit log".
+ * Refuses a path that a sandbox under the policy could reach through a writable share. Links and
+ * mounts on the way there make no difference. what: "the audit log". 0 or -errno with a message.
  */
 int policy_check_outside(const struct policy *policy, const char *path, const char *what,
 			 struct err *err);
+
+/* The same for the audit log (NULL: none), and for the directories of records and of running
+ * sandboxes, in which a share must not be either. */
+int policy_check_places(const struct policy *policy, const char *audit, struct err *err);
 
 /*
  * The size of a sandbox: a limit of the policy is the most that an option may ask for, and what

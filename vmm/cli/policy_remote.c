@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "vmm/base/fd.h"
 #include "vmm/control/client.h"
+
+/* Of a policy's copy in a record: JSON may need 6 bytes for one. */
+#define COPY_MAX (8u * POLICY_FILE_MAX)
 
 static const char *string_in(const json_t *body, const char *name)
 {
@@ -36,38 +40,29 @@ static size_t read_shares(const json_t *list, struct policy_share share[POLICY_S
 	return count;
 }
 
-static int make_policy(const struct message *answer, struct policy **policy, struct err *err)
+static int make_policy(const json_t *body, const char *text, size_t length, struct policy **policy,
+		       struct err *err)
 {
 	static struct policy_share share[POLICY_SHARES_MAX];
 	struct policy_source source = {
-		.name = string_in(answer->body, "name"),
-		.folder = string_in(answer->body, "folder"),
-		.cwd = string_in(answer->body, "cwd"),
-		.home = string_in(answer->body, "home"),
+		.name = string_in(body, "name"),
+		.folder = string_in(body, "folder"),
+		.cwd = string_in(body, "cwd"),
+		.home = string_in(body, "home"),
 		.share = share,
-		.shares = read_shares(json_object_get(answer->body, "shares"), share),
-		.rootfs = json_is_true(json_object_get(answer->body, "rootfs")),
+		.shares = read_shares(json_object_get(body, "shares"), share),
+		.rootfs = json_is_true(json_object_get(body, "rootfs")),
 	};
-	char *text = malloc(POLICY_FILE_MAX + 1);
-	ssize_t n = answer->fds == 1 ? 0 : -EPROTO;
-	int ret;
 
-	if (!text)
-		return err_set(err, ENOMEM, "out of memory");
-	if (n == 0)
-		n = fd_pread_full(answer->fd[0], text, POLICY_FILE_MAX + 1, 0);
-	if (n < 0)
-		ret = err_code(err, (int)-n, "the sandbox's policy");
-	else
-		ret = policy_parse(policy, text, (size_t)n, &source, err);
-	free(text);
-	return ret;
+	return policy_parse(policy, text, length, &source, err);
 }
 
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err)
 {
 	struct message answer;
 	const char *path;
+	char *text;
+	ssize_t n;
 	int ret = client_ask_once(name, 0, json_pack("{s:s}", "op", "policy"), &answer, err);
 
 	*policy = NULL;
@@ -76,8 +71,43 @@ int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX],
 	path = string_in(answer.body, "audit");
 	if (audit)
 		snprintf(audit, PATH_MAX, "%s", path ? path : "");
-	ret = make_policy(&answer, policy, err);
+	text = malloc(POLICY_FILE_MAX + 1);
+	n = !text ? -ENOMEM : answer.fds == 1 ? 0 : -EPROTO;
+	if (n == 0)
+		n = fd_pread_full(answer.fd[0], text, POLICY_FILE_MAX + 1, 0);
+	if (n < 0)
+		ret = err_code(err, (int)-n, "the sandbox's policy");
+	else
+		ret = make_policy(answer.body, text, (size_t)n, policy, err);
+	free(text);
 	message_clear(&answer);
+	return ret;
+}
+
+int policy_of_log(const char *audit, struct policy **policy, struct err *err)
+{
+	char path[PATH_MAX];
+	const char *slash = strrchr(audit, '/'), *text;
+	struct stat status;
+	json_error_t why;
+	json_t *body;
+	int ret;
+
+	*policy = NULL;
+	if (snprintf(path, sizeof(path), "%.*spolicy.json", slash ? (int)(slash - audit + 1) : 0,
+		     audit) >= (int)sizeof(path))
+		return err_set(err, ENAMETOOLONG, "%s: the path is too long", audit);
+	if (stat(path, &status) < 0)
+		return err_sys(err, "%s", path);
+	if (!S_ISREG(status.st_mode) || status.st_size > COPY_MAX)
+		return err_set(err, EINVAL, "%s: is not the copy of a policy", path);
+	body = json_load_file(path, 0, &why);
+	text = string_in(body, "text");
+	if (text)
+		ret = make_policy(body, text, strlen(text), policy, err);
+	else
+		ret = err_set(err, EBADMSG, "%s: is not the copy of a policy", path);
+	json_decref(body);
 	return ret;
 }
 

@@ -14,6 +14,12 @@
  */
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err);
 
+/*
+ * The policy that is kept beside an audit log, in the record of a sandbox. 0; -ENOENT with a
+ * message if there is none; or another -errno.
+ */
+int policy_of_log(const char *audit, struct policy **policy, struct err *err);
+
 /* Has the sandbox go on under a policy that was read with policy_load(). 0 or -errno. */
 int policy_replace(const char *name, const struct policy *policy, struct err *err);
 

@@ -11,6 +11,8 @@
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/network_options.h"
+#include "vmm/cli/start.h"
+#include "vmm/control/registry.h"
 
 static int set_verbose(void *arg, const char *value, struct err *err)
 {
@@ -31,7 +33,14 @@ static int set_outlive(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_name(void *arg, const char *value, struct err *err)
+{
+	((struct run_options *)arg)->name = value;
+	return registry_check_name(value, err);
+}
+
 static const struct cli_option run_option_table[] = {
+	{"name", 0, "NAME", "what the sandbox is called (a made-up name: run-...)", set_name},
 	{"outlive-parent", 0, NULL, "go on when the process that started this one ends",
 	 set_outlive},
 	{"verbose", 'v', NULL, "say what happens, with a time line; twice: more", set_verbose},
@@ -59,11 +68,15 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 		{network_option_table, network_option_count, &options->base},
 	};
 	const struct machine_config *machine = &options->base.sandbox.machine;
+	static char audit[PATH_MAX];
 	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret;
 
 	if (at < 0)
 		return at;
-	ret = sandbox_options_rootfs(&options->base, err);
+	/* Its record tells the path to commands with other working directories. */
+	ret = start_absolute(&options->base.policy_options.audit, audit, err);
+	if (ret == 0)
+		ret = sandbox_options_rootfs(&options->base, err);
 	if (ret == 0 && options->base.settings)
 		ret = rootfs_apply_settings(options->base.settings, &options->command, err);
 	if (ret < 0)
@@ -77,8 +90,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 	return sandbox_options_finish(&options->base, options->argv != NULL, err);
 }
 
-/* Nobody can answer for this sandbox but a command. */
-static void warn_of_questions(const struct run_options *options)
+static void warn_of_questions(const struct run_options *options, const char *name)
 {
 	const struct policy *policy = options->base.policy;
 	size_t i;
@@ -90,11 +102,36 @@ static void warn_of_questions(const struct run_options *options)
 
 		if (rule->action != POLICY_ACTION_ASK)
 			continue;
-		log_warning("%s:%u has somebody asked, and nobody can be: it denies. See --on-ask, "
-			    "or 'cordon start' and 'cordon ask'",
-			    rule->file, rule->line);
+		log_warning("%s:%u is an 'ask' rule: approve with 'cordon ask %s' or --on-ask; "
+			    "without an operator it denies",
+			    rule->file, rule->line, name);
 		return;
 	}
+}
+
+int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1], int *lock_fd,
+	      struct err *err)
+{
+	struct err why = {.text = ""};
+
+	if (options->name) {
+		snprintf(name, SANDBOX_NAME_MAX + 1, "%s", options->name);
+		*lock_fd = registry_claim(name, err);
+		if (*lock_fd < 0)
+			return *lock_fd;
+	} else {
+		*lock_fd = registry_claim_run(name, &why);
+	}
+	if (*lock_fd < 0) {
+		log_warning("other commands cannot reach this run: %s", why.text);
+		*lock_fd = -1;
+		return 0;
+	}
+	if (registry_set_pid(*lock_fd, getpid()) < 0)
+		return err_set(err, EIO, "%s: cannot write the process id", name);
+	log_info("this run is called %s", name);
+	warn_of_questions(options, name);
+	return 0;
 }
 
 int cmd_run(int argc, char **argv)
@@ -109,7 +146,6 @@ int cmd_run(int argc, char **argv)
 		log_error("%s", err.text);
 		return EXIT_CORDON;
 	}
-	warn_of_questions(&options);
 	if (!options.argv) {
 		options.base.sandbox.machine.console_fd = STDOUT_FILENO;
 		options.base.sandbox.machine.console_exact = true;

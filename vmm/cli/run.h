@@ -12,13 +12,23 @@
 
 #include "vmm/cli/command_options.h"
 #include "vmm/cli/sandbox_options.h"
+#include "vmm/control/registry.h"
 
 struct run_options {
 	struct sandbox_options base;
 	struct command_options command;
+	const char *name; /* NULL: one is made up */
 	bool verbose, die_with_parent;
 	char *const *argv; /* NULL-ended; NULL: no command, only boot */
 };
+
+/*
+ * Registers the run like a sandbox that stays, so that other commands reach it, and says where a
+ * question of its policy can be answered. A made-up name where that can't be is only a warning:
+ * *lock_fd is -1 then. 0 or -errno with a message.
+ */
+int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1], int *lock_fd,
+	      struct err *err);
 
 /* Boots, runs the command, cleans up. started_ns: when main() began. Returns the exit status. */
 int run_session(const struct run_options *options, uint64_t started_ns);

@@ -16,10 +16,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/signals.h"
 #include "vmm/cli/terminal.h"
-#include "vmm/control/planted.h"
-#include "vmm/machine/job.h"
-#include "vmm/machine/sandbox.h"
-#include "vmm/policy/audit.h"
+#include "vmm/control/monitor.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -29,20 +26,24 @@
 #define CONSOLE_RETRY_NS (20 * 1000000ull)
 
 struct session {
+	struct monitor monitor; /* first */
+	struct monitor_config config;
 	const struct run_options *options;
-	struct loop *loop;
-	struct sandbox sandbox;
+	char name[SANDBOX_NAME_MAX + 1];
 	struct job *job;    /* the command, once the agent is ready */
 	struct input input; /* of the console, where there is no command */
 	struct terminal terminal;
 	int signal_fd, parent_fd;
 	struct loop_source signal_source, parent_source;
-	struct loop_timer grace_timer, console_timer, wall_timer;
-	struct guard *guard;
-	struct timespec begun; /* for planted_find() */
+	struct loop_timer grace_timer, console_timer;
 	bool finished;
 	int status;
 };
+
+static struct session *session_of(struct monitor *monitor)
+{
+	return (struct session *)monitor;
+}
 
 /* The session's result is known; the first one counts. */
 static void finish(struct session *session, int status)
@@ -51,7 +52,7 @@ static void finish(struct session *session, int status)
 		return;
 	session->finished = true;
 	session->status = status;
-	loop_stop(session->loop);
+	loop_stop(session->monitor.loop);
 }
 
 /* --- the command ------------------------------------------------------------------------------ */
@@ -68,8 +69,8 @@ static void job_ended(void *arg, const struct job_result *result)
 	const struct agent_exit *usage = result->usage;
 
 	/* The machine's end, which has come or is announced, says more. */
-	if (session->sandbox.machine.end != MACHINE_RUNNING ||
-	    (session->sandbox.machine.power_announced && !usage))
+	if (session->monitor.sandbox.machine.end != MACHINE_RUNNING ||
+	    (session->monitor.sandbox.machine.power_announced && !usage))
 		return;
 	if (usage)
 		log_info("the command took %.3f s real, %.3f s user, %.3f s system, at most %llu "
@@ -80,6 +81,7 @@ static void job_ended(void *arg, const struct job_result *result)
 		terminal_leave(&session->terminal);
 		log_error("%s", result->message);
 	}
+	monitor_note_end(&session->monitor, RECORD_EXITED, result->message);
 	finish(session, result->status);
 }
 
@@ -104,8 +106,10 @@ static void start_command(struct session *session)
 	struct err err;
 
 	terminal_size(&session->terminal, &spec.command.rows, &spec.command.columns);
-	if (job_start(&session->job, &session->sandbox.machine, &spec, &ops, session, &err) < 0) {
+	if (job_start(&session->job, &session->monitor.sandbox.machine, &spec, &ops, session,
+		      &err) < 0) {
 		log_error("%s", err.text);
+		monitor_note_end(&session->monitor, RECORD_FAILED, err.text);
 		finish(session, EXIT_CORDON);
 	}
 }
@@ -115,10 +119,10 @@ static void start_command(struct session *session)
 static size_t console_input(void *arg, const void *bytes, size_t length)
 {
 	struct session *session = arg;
-	size_t taken = uart_input(session->sandbox.machine.devices.uart, bytes, length);
+	size_t taken = uart_input(session->monitor.sandbox.machine.devices.uart, bytes, length);
 
 	if (taken < length)
-		loop_timer_start(session->loop, &session->console_timer, CONSOLE_RETRY_NS);
+		loop_timer_start(session->monitor.loop, &session->console_timer, CONSOLE_RETRY_NS);
 	return taken;
 }
 
@@ -138,31 +142,36 @@ static void open_console(struct session *session)
 {
 	static const struct input_ops ops = {.data = console_input, .end = console_input_end};
 
-	input_init(&session->input, session->loop, STDIN_FILENO, &ops, session);
+	input_init(&session->input, session->monitor.loop, STDIN_FILENO, &ops, session);
 	input_resume(&session->input);
 }
 
 /* --- the sandbox ------------------------------------------------------------------------------ */
 
-static void sandbox_ready(void *arg)
+static void ready(struct monitor *monitor)
 {
-	start_command(arg);
+	start_command(session_of(monitor));
 }
 
-static void sandbox_ended(void *arg)
+static void ended(struct monitor *monitor)
 {
-	struct session *session = arg;
-	enum machine_end end = session->sandbox.machine.end;
+	struct session *session = session_of(monitor);
+	enum machine_end end = monitor->sandbox.machine.end;
+	char text[sizeof(monitor->why_text)];
 
 	if (session->finished)
 		return;
+	monitor_machine_end(monitor, text, sizeof(text));
 	if (!session->options->argv && (end == MACHINE_POWER_OFF || end == MACHINE_RESET)) {
 		log_info("%s", machine_end_text(end));
+		monitor_note_end(monitor, RECORD_EXITED, text);
 		finish(session, 0);
 		return;
 	}
 	terminal_leave(&session->terminal);
-	sandbox_print_end(&session->sandbox);
+	sandbox_print_end(&monitor->sandbox);
+	monitor_note_end(monitor, end == MACHINE_POWER_OFF ? RECORD_POWER_OFF : RECORD_FAILED,
+			 text);
 	finish(session, EXIT_CORDON);
 }
 
@@ -177,9 +186,9 @@ static void grace_expired(void *arg)
 	finish(session, session->status);
 }
 
-static void wall_expired(void *arg)
+static void time_over(struct monitor *monitor)
 {
-	struct session *session = arg;
+	struct session *session = session_of(monitor);
 
 	terminal_leave(&session->terminal);
 	log_error("the policy's wall time is over: the sandbox is stopped");
@@ -205,18 +214,45 @@ static void take_signal(struct session *session, int number)
 		session->status = EXIT_SIGNAL_BASE + number;
 		/* Once: who repeats the signal does not want to wait longer. */
 		if (!session->grace_timer.armed)
-			loop_timer_start(session->loop, &session->grace_timer, GRACE_NS);
+			loop_timer_start(session->monitor.loop, &session->grace_timer, GRACE_NS);
 	}
+}
+
+/* A client wants the end: as by SIGTERM, or at once. */
+static void stop(struct monitor *monitor, bool at_once)
+{
+	struct session *session = session_of(monitor);
+
+	monitor->stopping = true;
+	requests_give_up(monitor);
+	if (at_once) {
+		finish(session, EXIT_SIGNAL_BASE + SIGKILL);
+		return;
+	}
+	/* A paused guest could not do anything about its end. */
+	if (monitor->paused) {
+		monitor->paused = false;
+		machine_resume(&monitor->sandbox.machine);
+	}
+	take_signal(session, SIGTERM);
 }
 
 static void signal_ready(void *arg, uint32_t events)
 {
 	struct session *session = arg;
 	struct signalfd_siginfo info;
+	char text[64];
 
 	(void)events;
-	if (read(session->signal_fd, &info, sizeof(info)) == sizeof(info))
-		take_signal(session, (int)info.ssi_signo);
+	if (read(session->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	snprintf(text, sizeof(text), "stopped by signal %u of process %u", info.ssi_signo,
+		 info.ssi_pid);
+	/* Before there is a command, each one ends the run; others are for the command. */
+	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP ||
+	    (!session->job && info.ssi_signo != SIGWINCH))
+		monitor_note_end(&session->monitor, RECORD_STOPPED, text);
+	take_signal(session, (int)info.ssi_signo);
 }
 
 static void parent_ended(void *arg, uint32_t events)
@@ -224,8 +260,10 @@ static void parent_ended(void *arg, uint32_t events)
 	struct session *session = arg;
 
 	(void)events;
-	loop_remove(session->loop, &session->parent_source);
+	loop_remove(session->monitor.loop, &session->parent_source);
 	log_info("the process that started this one has ended");
+	monitor_note_end(&session->monitor, RECORD_STOPPED,
+			 "the process that started it has ended");
 	take_signal(session, SIGHUP);
 }
 
@@ -239,7 +277,7 @@ static int watch_signals(struct session *session)
 		.ready = signal_ready,
 		.arg = session,
 	};
-	return loop_add(session->loop, &session->signal_source, EPOLLIN);
+	return loop_add(session->monitor.loop, &session->signal_source, EPOLLIN);
 }
 
 /*
@@ -259,81 +297,45 @@ static int watch_parent(struct session *session)
 		.ready = parent_ended,
 		.arg = session,
 	};
-	return loop_add(session->loop, &session->parent_source, EPOLLIN);
+	return loop_add(session->monitor.loop, &session->parent_source, EPOLLIN);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
-static void set_timers(struct session *session)
+/* The signals first: one that ended this process at once would leave the name's directory. */
+static int prepare(struct session *session, struct err *err)
 {
+	int ret;
+
 	session->grace_timer = (struct loop_timer){.expired = grace_expired, .arg = session};
 	session->console_timer = (struct loop_timer){.expired = console_retry, .arg = session};
-	session->wall_timer = (struct loop_timer){.expired = wall_expired, .arg = session};
-}
-
-/* A sandbox of one command has an audit log only where somebody wants to read it afterwards. */
-static int open_guard(struct session *session, struct err *err)
-{
-	const struct sandbox_options *options = &session->options->base;
-	struct audit_config config = {.path = options->policy_options.audit};
-	struct audit *audit = NULL;
-	int ret = config.path ? audit_open(&audit, &config, err) : 0;
-
-	if (ret < 0) {
-		policy_free(options->policy);
-		return ret;
-	}
-	ret = guard_create(&session->guard, options->policy, audit);
-	return ret < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
-}
-
-static int open_session(struct session *session, uint64_t started_ns, struct err *err)
-{
-	static const struct sandbox_ops ops = {.ready = sandbox_ready, .ended = sandbox_ended};
-	const struct run_options *options = session->options;
-	struct sandbox_config config = options->base.sandbox;
-	uint64_t wall_ns = policy_limits(options->base.policy)->wall_ns;
-	int ret = open_guard(session, err);
-
-	if (ret < 0)
-		return ret;
-	config.guard = session->guard;
-	ret = loop_create(&session->loop);
-	if (ret < 0)
-		return err_code(err, -ret, "event loop");
-	set_timers(session);
 	fd_raise_limit();
 	ret = watch_signals(session);
 	if (ret == 0)
 		ret = watch_parent(session);
 	if (ret < 0)
 		return err_code(err, -ret, "signals");
-	ret = sandbox_create(&session->sandbox, session->loop, &config, &ops, session, err);
+	return run_claim(session->options, session->name, &session->config.lock_fd, err);
+}
+
+static int open_session(struct session *session, uint64_t started_ns, struct err *err)
+{
+	const struct run_options *options = session->options;
+	int ret = prepare(session, err);
+
+	if (ret < 0) {
+		policy_free(options->base.policy);
+		return ret;
+	}
+	ret = monitor_open(&session->monitor, err);
 	if (ret < 0)
 		return ret;
-	if (wall_ns)
-		loop_timer_start(session->loop, &session->wall_timer, wall_ns);
-	session->sandbox.machine.timeline.at[TIMELINE_EXEC] = started_ns;
+	session->monitor.sandbox.machine.timeline.at[TIMELINE_EXEC] = started_ns;
 	if (options->command.terminal)
 		terminal_enter(&session->terminal, STDIN_FILENO, STDOUT_FILENO);
 	if (!options->argv)
 		open_console(session);
-	return sandbox_start(&session->sandbox, err);
-}
-
-static void tell_planted(void *arg, const char *text)
-{
-	(void)arg;
-	log_warning("%s", text);
-}
-
-static void look_for_planted(void *arg, const struct policy_share *share)
-{
-	const struct session *session = arg;
-
-	if (!share->read_only)
-		planted_find(share->host, &session->begun,
-			     &(struct planted_ops){.tell = tell_planted});
+	return sandbox_start(&session->monitor.sandbox, err);
 }
 
 static void close_session(struct session *session)
@@ -341,39 +343,74 @@ static void close_session(struct session *session)
 	terminal_leave(&session->terminal);
 	/* First of all: while a vCPU runs, devices and streams must not be touched without the
 	 * lock. */
-	if (session->sandbox.machine.loop) {
-		machine_stop(&session->sandbox.machine);
+	if (session->monitor.sandbox.machine.loop) {
+		machine_stop(&session->monitor.sandbox.machine);
 		if (session->options->verbose)
-			machine_report(&session->sandbox.machine);
+			machine_report(&session->monitor.sandbox.machine);
 	}
 	job_destroy(session->job);
 	input_destroy(&session->input);
-	sandbox_destroy(&session->sandbox);
-	if (session->guard)
-		guard_each_share(session->guard, look_for_planted, session);
+	session->monitor.status = session->status;
 	fd_close(&session->signal_fd);
 	fd_close(&session->parent_fd);
-	loop_destroy(session->loop);
-	guard_destroy(session->guard);
+	monitor_close(&session->monitor);
+	fd_close(&session->config.lock_fd);
+}
+
+static void set_config(struct session *session)
+{
+	const struct run_options *options = session->options;
+
+	session->config = (struct monitor_config){
+		.sandbox = options->base.sandbox,
+		.defaults =
+			{
+				.env = options->command.env,
+				.workdir = options->command.workdir,
+				.user = options->command.user,
+				.uid = options->command.uid,
+				.gid = options->command.gid,
+			},
+		.kind = "run",
+		.name = session->name,
+		.lock_fd = -1,
+		.starter_fd = -1,
+		.wall_ns = policy_limits(options->base.policy)->wall_ns,
+		.policy = options->base.policy,
+		.audit = options->base.policy_options.audit,
+		.brief = true,
+	};
 }
 
 int run_session(const struct run_options *options, uint64_t started_ns)
 {
+	static const struct monitor_ops ops = {
+		.ready = ready,
+		.ended = ended,
+		.stop = stop,
+		.time_over = time_over,
+	};
 	static struct session session;
 	struct err err = {.text = ""};
 	int ret;
 
 	session = (struct session){.options = options, .signal_fd = -1, .parent_fd = -1};
 	session.status = EXIT_CORDON;
-	session.begun = planted_now();
+	set_config(&session);
+	ret = monitor_init(&session.monitor, &session.config, &ops, &err);
+	if (ret < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
 	ret = open_session(&session, started_ns, &err);
 	if (ret == 0) {
-		ret = loop_run(session.loop);
+		ret = loop_run(session.monitor.loop);
 		if (ret < 0)
 			err_code(&err, -ret, "event loop");
 	}
 	if (ret < 0) {
 		log_error("%s", err.text);
+		monitor_note_end(&session.monitor, RECORD_FAILED, err.text);
 		session.status = EXIT_CORDON;
 	}
 	close_session(&session);

@@ -285,9 +285,8 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 		ret = apply_limits(options, err);
 	if (ret == 0)
 		ret = network_apply(options, err);
-	if (ret == 0 && options->policy_options.audit)
-		ret = policy_check_outside(options->policy, options->policy_options.audit,
-					   "the audit log", err);
+	if (ret == 0)
+		ret = policy_check_places(options->policy, options->policy_options.audit, err);
 	return ret;
 }
 

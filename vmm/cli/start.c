@@ -277,10 +277,11 @@ int start_defaults(const json_t *settings, struct monitor_defaults *defaults, st
 	return ret;
 }
 
-static int start(struct start_options *options, const char *name, struct err *err)
+static int start(struct start_options *options, const char *kind, const char *name, struct err *err)
 {
 	struct monitor_config config = {
 		.sandbox = options->base.sandbox,
+		.kind = kind,
 		.name = name,
 		.policy = options->base.policy,
 		.audit = options->base.policy_options.audit,
@@ -337,7 +338,7 @@ int cmd_start(int argc, char **argv)
 	if (at >= 0)
 		at = sandbox_options_finish(&options.base, true, &err);
 	if (at >= 0)
-		at = start(&options, name, &err);
+		at = start(&options, "start", name, &err);
 	if (at < 0)
 		log_error("%s", err.text);
 	return at < 0 ? EXIT_CORDON : 0;
@@ -369,7 +370,7 @@ int cmd_restore(int argc, char **argv)
 			   : err_sys(&err, "%s", argv[at]);
 		if (ret == 0)
 			ret = sandbox_options_policy(&options.base, &err);
-		at = ret == 0 ? start(&options, argv[at + 1], &err) : ret;
+		at = ret == 0 ? start(&options, "restore", argv[at + 1], &err) : ret;
 	}
 	if (at < 0)
 		log_error("%s", err.text);

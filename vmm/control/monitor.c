@@ -2,27 +2,17 @@
 #include "vmm/control/monitor.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
-#include "vmm/machine/size.h"
 #include "vmm/control/planted.h"
+#include "vmm/machine/size.h"
 #include "vmm/policy/audit.h"
-
-/* After SIGTERM to the jobs, how long they have; then the guest, how long it has to switch off. */
-#define TERM_NS	     10000000000ull
-#define POWER_OFF_NS 5000000000ull
-
-#define CONSOLE_LINES 16
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
@@ -61,17 +51,22 @@ int monitor_job_path(const struct monitor *monitor, unsigned number, const char 
 	char file[32];
 
 	snprintf(file, sizeof(file), "job-%u.%s", number, stream);
+	if (monitor->record) {
+		record_path(monitor->record, file, path);
+		return 0;
+	}
 	return registry_path(monitor->config->name, file, path, err);
 }
 
-static void forget_ended(struct monitor_job *job)
+/* Of what is kept. Its output stays in the record at the sandbox's end, for which keep is true. */
+static void forget_ended(struct monitor_job *job, bool keep)
 {
 	static const char *const stream[] = {"out", "err"};
 	char path[PATH_MAX];
 	int i;
 
 	unlink_job(&job->monitor->ended, job);
-	for (i = 0; i < 2; i++)
+	for (i = 0; i < 2 && !(keep && job->monitor->record); i++)
 		if (monitor_job_path(job->monitor, job->number, stream[i], path, NULL) == 0)
 			unlink(path);
 	free(job);
@@ -89,181 +84,142 @@ void monitor_job_keep(struct monitor_job *job, int status)
 	for (job = monitor->ended; job; job = job->next) {
 		if (++kept <= MONITOR_ENDED_MAX)
 			continue;
-		forget_ended(job);
+		forget_ended(job, false);
 		break;
 	}
 }
 
-static void power_off(struct monitor *monitor)
-{
-	if (monitor->powering_off)
-		return;
-	monitor->powering_off = true;
-	if (agent_channel_power(monitor->sandbox.machine.channel, AGENT_POWER_OFF) < 0)
-		loop_stop(monitor->loop);
-	else
-		loop_timer_start(monitor->loop, &monitor->kill_timer, POWER_OFF_NS);
-}
-
 void monitor_jobs_changed(struct monitor *monitor)
 {
-	if (!monitor->ready || monitor->closing)
-		return;
-	if (monitor->stopping && monitor->job_count == 0)
-		power_off(monitor);
-	if (monitor->stopping || monitor->config->idle_ns == 0)
-		return;
-	if (monitor->job_count > 0)
-		loop_timer_stop(monitor->loop, &monitor->idle_timer);
-	else if (!monitor->idle_timer.armed)
-		loop_timer_start(monitor->loop, &monitor->idle_timer, monitor->config->idle_ns);
+	if (monitor->ready && !monitor->closing && monitor->ops->jobs_changed)
+		monitor->ops->jobs_changed(monitor);
 }
 
-/* --- ending ----------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
-void monitor_stop(struct monitor *monitor, bool at_once)
+void monitor_note_end(struct monitor *monitor, enum record_end why, const char *text)
 {
-	struct monitor_job *job;
-
-	if (at_once || !monitor->ready) {
-		loop_stop(monitor->loop);
+	if (monitor->why != RECORD_NONE && (why != RECORD_FAILED || monitor->why == RECORD_FAILED))
 		return;
-	}
-	if (monitor->stopping)
-		return;
-	monitor->stopping = true;
-	requests_give_up(monitor);
-	/* A paused guest could not do anything about its end. */
-	if (monitor->paused) {
-		monitor->paused = false;
-		machine_resume(&monitor->sandbox.machine);
-	}
-	if (monitor->job_count == 0) {
-		power_off(monitor);
-		return;
-	}
-	for (job = monitor->jobs; job; job = job->next)
-		job_signal(job->job, SIGTERM);
-	loop_timer_start(monitor->loop, &monitor->kill_timer, TERM_NS);
+	monitor->why = why;
+	snprintf(monitor->why_text, sizeof(monitor->why_text), "%s", text ? text : "");
 }
 
-static void kill_expired(void *arg)
+void monitor_machine_end(const struct monitor *monitor, char *text, size_t size)
+{
+	const struct machine *machine = &monitor->sandbox.machine;
+
+	snprintf(text, size, "%s%s%s", machine_end_text(machine->end),
+		 machine->end_message.text[0] ? ": " : "", machine->end_message.text);
+}
+
+void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, const char *text)
+{
+	monitor_note_end(monitor, why, text);
+	monitor->ops->stop(monitor, at_once);
+}
+
+static void wall_expired(void *arg)
 {
 	struct monitor *monitor = arg;
 
-	loop_stop(monitor->loop);
+	monitor_note_end(monitor, RECORD_TIME, "the wall time was over");
+	monitor->ops->time_over(monitor);
 }
 
-static void limit_expired(void *arg)
-{
-	monitor_stop(arg, false);
-}
-
-/* Who waited for the sandbox is gone before it was there: Ctrl-C at "cordon start". */
-static void starter_gone(void *arg, uint32_t events)
-{
-	struct monitor *monitor = arg;
-
-	(void)events;
-	loop_remove(monitor->loop, &monitor->starter_source);
-	monitor_stop(monitor, true);
-}
-
-static void signal_ready(void *arg, uint32_t events)
-{
-	struct monitor *monitor = arg;
-	struct signalfd_siginfo info;
-
-	(void)events;
-	if (read(monitor->signal_fd, &info, sizeof(info)) == sizeof(info))
-		monitor_stop(monitor, false);
-}
-
-/* --- what the sandbox tells ------------------------------------------------------------------- */
-
-/* The first report counts. */
-static void report(struct monitor *monitor, const char *failure)
-{
-	if (!monitor->reported)
-		monitor->config->report(monitor->config->report_arg, failure);
-	monitor->reported = true;
-}
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static void sandbox_ready(void *arg)
 {
 	struct monitor *monitor = arg;
 
-	loop_remove(monitor->loop, &monitor->starter_source);
-	report(monitor, NULL);
 	monitor->ready = true;
+	monitor->ops->ready(monitor);
 	monitor_jobs_changed(monitor);
 }
 
 static void sandbox_ended(void *arg)
 {
 	struct monitor *monitor = arg;
-	const struct machine *machine = &monitor->sandbox.machine;
 
-	if (machine->end != MACHINE_POWER_OFF || !monitor->stopping) {
-		err_set(&monitor->end, EIO, "%s%s%s", machine_end_text(machine->end),
-			machine->end_message.text[0] ? ": " : "", machine->end_message.text);
-		if (!monitor->ready)
-			console_print_tail(&machine->console, CONSOLE_LINES);
-		report(monitor, monitor->end.text);
-		monitor->status = 1;
-	}
-	loop_stop(monitor->loop);
+	monitor->ops->ended(monitor);
 }
 
-/* --- the process ------------------------------------------------------------------------------ */
-
-static int watch_signals(struct monitor *monitor)
+/*
+ * Where no record can be made, the sandbox starts all the same, and says so; but not where its
+ * policy wants a log, since then what is logged would go with the sandbox.
+ */
+static int open_record(struct monitor *monitor, struct err *err)
 {
-	sigset_t set;
+	const struct monitor_config *config = monitor->config;
+	struct record_info about = {.pid = getpid(), .started_ns = record_now()};
+	bool required = policy_audit_required(config->policy) && !config->audit;
+	struct err why = {.text = ""};
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (monitor->signal_fd < 0)
-		return -errno;
-	monitor->signal_source = (struct loop_source){
-		.fd = monitor->signal_fd,
-		.ready = signal_ready,
-		.arg = monitor,
-	};
-	return loop_add(monitor->loop, &monitor->signal_source, EPOLLIN);
-}
-
-static int watch_starter(struct monitor *monitor)
-{
-	if (monitor->config->starter_fd < 0)
+	snprintf(about.name, sizeof(about.name), "%s", config->name);
+	snprintf(about.kind, sizeof(about.kind), "%s", config->kind);
+	snprintf(about.policy, sizeof(about.policy), "%s", policy_name(config->policy));
+	snprintf(about.audit, sizeof(about.audit), "%s", config->audit ? config->audit : "");
+	if (record_create(&monitor->record, &about, &why) == 0)
 		return 0;
-	monitor->starter_source = (struct loop_source){
-		.fd = monitor->config->starter_fd,
-		.ready = starter_gone,
-		.arg = monitor,
-	};
-	return loop_add(monitor->loop, &monitor->starter_source, 0);
+	if (required)
+		return err_set(
+			err, EACCES,
+			"no record of the sandbox can be kept, and the policy wants an audit "
+			"log (audit=required): %.300s",
+			why.text);
+	log_warning("no record of the sandbox is kept: %s", why.text);
+	return 0;
+}
+
+/* Without a record, the log of a sandbox that stays is beside its socket, and goes with it. */
+static int find_audit(const struct monitor *monitor, char path[PATH_MAX], struct err *err)
+{
+	const struct monitor_config *config = monitor->config;
+
+	path[0] = '\0';
+	if (config->audit)
+		snprintf(path, PATH_MAX, "%s", config->audit);
+	else if (monitor->record)
+		record_path(monitor->record, "audit.log", path);
+	else if (!config->brief)
+		return registry_path(config->name, "audit.log", path, err);
+	return 0;
 }
 
 static int open_guard(struct monitor *monitor, struct err *err)
 {
 	const struct monitor_config *config = monitor->config;
 	char path[PATH_MAX];
-	struct audit_config audit_config = {.path = config->audit ? config->audit : path};
+	struct audit_config audit_config = {.path = path, .brief = config->brief};
 	struct audit *audit = NULL;
-	int ret = config->audit ? 0 : registry_path(config->name, "audit.log", path, err);
+	int ret = open_record(monitor, err);
 
 	if (ret == 0)
+		ret = find_audit(monitor, path, err);
+	if (ret == 0 && path[0])
 		ret = audit_open(&audit, &audit_config, err);
 	if (ret < 0) {
 		policy_free(config->policy);
 		return ret;
 	}
 	ret = guard_create(&monitor->guard, config->policy, audit);
-	return ret < 0 ? err_set(err, ENOMEM, "out of memory") : 0;
+	if (ret < 0)
+		return err_set(err, ENOMEM, "out of memory");
+	monitor_keep_policy(monitor);
+	return 0;
+}
+
+static void keep_console(struct monitor *monitor)
+{
+	char path[PATH_MAX];
+
+	if (!monitor->record)
+		return;
+	record_path(monitor->record, "log", path);
+	monitor->console_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (monitor->console_fd >= 0)
+		console_keep(&monitor->sandbox.machine.console, monitor->console_fd);
 }
 
 int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err)
@@ -273,19 +229,25 @@ int monitor_check_size(const struct monitor *monitor, const struct policy *polic
 	return machine_size_check(&size, policy, err);
 }
 
-/* Before the loop runs: a signal has come, or the starter is gone. */
-static bool stop_wanted(void *arg)
+int monitor_init(struct monitor *monitor, const struct monitor_config *config,
+		 const struct monitor_ops *ops, struct err *err)
 {
-	const struct monitor *monitor = arg;
-	struct pollfd fd[] = {
-		{.fd = monitor->signal_fd, .events = POLLIN},
-		{.fd = monitor->config->starter_fd}, /* POLLERR: nothing reads from it */
-	};
+	int ret;
 
-	return poll(fd, ARRAY_SIZE(fd), 0) > 0;
+	memset(monitor, 0, sizeof(*monitor));
+	monitor->config = config;
+	monitor->ops = ops;
+	monitor->listen_fd = monitor->signal_fd = monitor->console_fd = -1;
+	monitor->started = time(NULL);
+	monitor->begun = planted_now();
+	ret = loop_create(&monitor->loop);
+	if (ret == 0)
+		return 0;
+	policy_free(config->policy);
+	return err_code(err, -ret, "event loop");
 }
 
-static int open_monitor(struct monitor *monitor, struct err *err)
+int monitor_open(struct monitor *monitor, struct err *err)
 {
 	static const struct sandbox_ops ops = {.ready = sandbox_ready, .ended = sandbox_ended};
 	const struct monitor_config *config = monitor->config;
@@ -295,44 +257,37 @@ static int open_monitor(struct monitor *monitor, struct err *err)
 	if (ret < 0)
 		return ret;
 	sandbox.guard = monitor->guard;
-	sandbox.stop = (struct snapshot_stop){.wanted = stop_wanted, .arg = monitor};
-	ret = loop_create(&monitor->loop);
-
-	if (ret == 0)
-		ret = watch_signals(monitor);
-	if (ret == 0)
-		ret = watch_starter(monitor);
-	if (ret < 0)
-		return err_code(err, -ret, "event loop and signals");
-	monitor->idle_timer = (struct loop_timer){.expired = limit_expired, .arg = monitor};
-	monitor->wall_timer = (struct loop_timer){.expired = limit_expired, .arg = monitor};
-	monitor->kill_timer = (struct loop_timer){.expired = kill_expired, .arg = monitor};
+	sandbox.stop = monitor->stop;
+	monitor->wall_timer = (struct loop_timer){.expired = wall_expired, .arg = monitor};
 	ret = sandbox_create(&monitor->sandbox, monitor->loop, &sandbox, &ops, monitor, err);
-	if (ret == 0)
-		monitor_watch_questions(monitor);
-	if (ret == 0)
-		ret = monitor_check_size(monitor, config->policy, err);
-	if (ret == 0)
+	if (ret < 0)
+		return ret;
+	keep_console(monitor);
+	monitor_watch_questions(monitor);
+	ret = monitor_check_size(monitor, config->policy, err);
+	if (ret == 0 && config->lock_fd >= 0)
 		ret = server_open(monitor, err);
 	if (ret == 0 && config->wall_ns)
 		loop_timer_start(monitor->loop, &monitor->wall_timer, config->wall_ns);
-	if (ret == 0)
-		ret = sandbox_start(&monitor->sandbox, err);
 	return ret;
 }
+
+/* --- closing ---------------------------------------------------------------------------------- */
 
 /* Clients that wait for the end get it, now that it has come. */
 static void tell_waiting(struct monitor *monitor)
 {
-	const char *why = monitor->end.text[0] ? monitor->end.text : NULL;
+	bool failed = monitor->why == RECORD_FAILED || monitor->why == RECORD_POWER_OFF;
 	struct client *client;
 
 	for (client = monitor->clients; client; client = client->next)
 		if (client->waits)
 			server_answer(client, client->wait_id,
-				      json_pack("{s:s,s:s*,s:O*}", "end",
-						monitor->status == 0 ? "stopped" : "failed",
-						"message", why, "planted", monitor->planted));
+				      json_pack("{s:s,s:i,s:s*,s:O*}", "end",
+						record_end_word(monitor->why), "status",
+						monitor->status, "message",
+						failed ? monitor->why_text : NULL, "planted",
+						monitor->planted));
 }
 
 static void tell_planted(void *arg, const char *text)
@@ -345,6 +300,9 @@ static void tell_planted(void *arg, const char *text)
 	};
 
 	guard_note(monitor->guard, &note);
+	/* A run has its user's terminal; of the others, who waits for the end tells it. */
+	if (monitor->config->brief)
+		log_warning("%s", text);
 	if (!monitor->planted)
 		monitor->planted = json_array();
 	json_array_append_new(monitor->planted, json_string(text));
@@ -359,50 +317,34 @@ static void look_for_planted(void *arg, const struct policy_share *share)
 		planted_find(share->host, &monitor->begun, &ops);
 }
 
-static void close_monitor(struct monitor *monitor)
+void monitor_close(struct monitor *monitor)
 {
 	monitor->closing = true;
 	quiesce_end(&monitor->quiesce);
+	if (monitor->why == RECORD_NONE)
+		monitor_note_end(monitor, RECORD_FAILED, "it ended before it was ready");
 	if (monitor->sandbox.machine.loop)
 		machine_stop(&monitor->sandbox.machine);
 	while (monitor->jobs)
 		monitor_job_free(monitor->jobs);
 	while (monitor->ended)
-		forget_ended(monitor->ended);
+		forget_ended(monitor->ended, true);
 	sandbox_destroy(&monitor->sandbox);
-	if (monitor->guard && monitor->ready)
+	fd_close(&monitor->console_fd);
+	if (monitor->guard && (monitor->ready || monitor->config->brief))
 		guard_each_share(monitor->guard, look_for_planted, monitor);
-	/* The log's end and the folder go before the answer: who has waited finds all done. */
+	/* The log's end, the record's and the folder go before the answer: who has waited finds all
+	 * done. */
 	guard_destroy(monitor->guard);
-	registry_clear(monitor->config->name, monitor->config->lock_fd);
+	if (monitor->record)
+		record_end(monitor->record, monitor->why, monitor->status, monitor->why_text);
+	record_close(monitor->record);
+	if (monitor->config->lock_fd >= 0)
+		registry_clear(monitor->config->name, monitor->config->lock_fd);
 	tell_waiting(monitor);
 	server_close(monitor);
 	json_decref(monitor->pause_request);
 	json_decref(monitor->planted);
 	fd_close(&monitor->signal_fd);
 	loop_destroy(monitor->loop);
-}
-
-int monitor_run(const struct monitor_config *config)
-{
-	static struct monitor monitor;
-	struct err err = {.text = ""};
-	int ret;
-
-	memset(&monitor, 0, sizeof(monitor));
-	monitor.config = config;
-	monitor.listen_fd = monitor.signal_fd = -1;
-	monitor.started = time(NULL);
-	monitor.begun = planted_now();
-	ret = open_monitor(&monitor, &err);
-	if (ret == 0)
-		ret = loop_run(monitor.loop);
-	if (ret < 0) {
-		report(&monitor, err.text);
-		monitor.status = 1;
-	} else if (!monitor.ready) {
-		report(&monitor, "stopped before it was ready");
-	}
-	close_monitor(&monitor);
-	return monitor.status;
 }

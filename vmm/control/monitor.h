@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor of a sandbox that stays: its machine, its control socket, and the jobs that clients
+ * The monitor of a sandbox: its machine, its record, its control socket, and the jobs that clients
  * have started in it. One process a sandbox; the registry's lock is held by it.
  *
- * monitor.c is the life of the process, server.c the socket and its clients, requests.c and
+ * monitor.c is what every sandbox has, monitor_life.c the process of one that stays (that of `run`
+ * is in vmm/cli/run_session.c), server.c the socket and its clients, requests.c and
  * requests_exec.c what they may ask for.
  */
 #ifndef CORDON_CONTROL_MONITOR_H
@@ -14,6 +15,7 @@
 #include <time.h>
 
 #include "vmm/control/message.h"
+#include "vmm/control/record.h"
 #include "vmm/control/registry.h"
 #include "vmm/machine/job.h"
 #include "vmm/machine/quiesce.h"
@@ -32,15 +34,33 @@ struct monitor_defaults {
 	uint32_t uid, gid; /* if user is NULL */
 };
 
+struct monitor;
+
+/* What is done in different ways for a sandbox that stays and for one of a single command. */
+struct monitor_ops {
+	/* Commands can be started. Once. */
+	void (*ready)(struct monitor *monitor);
+	/* The machine has ended, or its agent never answered. */
+	void (*ended)(struct monitor *monitor);
+	/* The sandbox shall end: politely, or at once. Why is noted already. May come again. */
+	void (*stop)(struct monitor *monitor, bool at_once);
+	/* The limit of time is reached; that is noted already. */
+	void (*time_over)(struct monitor *monitor);
+	/* A client's job has come or gone. May be NULL. */
+	void (*jobs_changed)(struct monitor *monitor);
+};
+
 struct monitor_config {
 	struct sandbox_config sandbox;
 	struct monitor_defaults defaults;
+	const char *kind; /* the verb that starts it, for the record */
 	const char *name;
-	int lock_fd;	       /* from registry_claim() */
+	int lock_fd;	       /* from registry_claim(); -1: it is not registered, so no socket */
 	uint64_t idle_ns;      /* stop when nothing has run for this long; 0: never */
 	uint64_t wall_ns;      /* stop this long after the start; 0: never */
 	struct policy *policy; /* is taken */
-	const char *audit;     /* where the audit log goes; NULL: audit.log in the folder */
+	const char *audit;     /* where the audit log goes; NULL: audit.log in the record */
+	bool brief;	       /* of a single command: its log is not synced, and may be missing */
 	/* Called once: NULL when the sandbox is ready, else why it is not. */
 	void (*report)(void *arg, const char *failure);
 	void *report_arg;
@@ -75,6 +95,12 @@ struct monitor_job {
 
 struct monitor {
 	const struct monitor_config *config;
+	const struct monitor_ops *ops;
+	struct snapshot_stop stop; /* set before monitor_open(): whether a restore shall end */
+	struct record *record;	   /* NULL: none could be made */
+	int console_fd;		   /* of its log */
+	enum record_end why;	   /* it ends, or has ended; RECORD_NONE: not yet */
+	char why_text[256];
 	struct loop *loop;
 	struct sandbox sandbox;
 	struct guard *guard;
@@ -96,16 +122,39 @@ struct monitor {
 	json_t *pause_request;
 	struct quiesce quiesce; /* of a snapshot */
 	int status;
-	struct err end; /* how it ended, if not as it was told to */
 };
 
-/* Runs until the sandbox ends. Returns the exit status of the process. */
+/* Runs a sandbox that stays until it ends. Returns the exit status of the process. */
 int monitor_run(const struct monitor_config *config);
+
+/* --- for who runs the process -----------------------------------------------------------------
+ * monitor_init(), then the caller's own event sources, monitor_open(), sandbox_start(), the loop,
+ * monitor_close().
+ */
+
+/* The event loop. config and ops stay the caller's. 0 or -errno with a message. */
+int monitor_init(struct monitor *monitor, const struct monitor_config *config,
+		 const struct monitor_ops *ops, struct err *err);
+
+/* Record, policy and log, sandbox, control socket. 0 or -errno with a message. */
+int monitor_open(struct monitor *monitor, struct err *err);
+
+/* Stops and frees all, writes down the end, tells those who wait. Works on a half-made one. */
+void monitor_close(struct monitor *monitor);
+
+/*
+ * Why the sandbox ends. The first reason counts, but that a later failure outdoes one that was
+ * noted before the end. text: one line, or NULL.
+ */
+void monitor_note_end(struct monitor *monitor, enum record_end why, const char *text);
+
+/* The end of the machine, in one line. */
+void monitor_machine_end(const struct monitor *monitor, char *text, size_t size);
 
 /* --- between the files of the monitor --------------------------------------------------------- */
 
 /* The sandbox shall end: politely (SIGTERM to the jobs, then power-off), or at once. */
-void monitor_stop(struct monitor *monitor, bool at_once);
+void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, const char *text);
 
 /* A job has come or gone: the idle timer, and the power when the last has gone. */
 void monitor_jobs_changed(struct monitor *monitor);
@@ -123,6 +172,9 @@ int monitor_job_path(const struct monitor *monitor, unsigned number, const char 
  * and a running one keeps it). 0 or -EINVAL with a message.
  */
 int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err);
+
+/* Writes the current policy into the record, if there is one. */
+void monitor_keep_policy(struct monitor *monitor);
 
 /* Opens the control socket. 0 or -errno with a message. */
 int server_open(struct monitor *monitor, struct err *err);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +23,6 @@
 #define RECORD_BYTES 2048
 
 #define NUMBER_MAX 999999999u
-
-/* A monitor that was killed holds its record until its last thread has gone. */
-#define DYING_US 1000
-#define DYINGS	 2000
 
 struct record {
 	struct record_info info;
@@ -177,23 +172,6 @@ static int next_id(const struct record_root *root, const char *name, char id[REC
 	return 0;
 }
 
-/* Whether a monitor holds the record, and will go on doing so: one that is dying is waited for. */
-static bool is_held(const struct record_root *root, const char *name)
-{
-	struct record_info info;
-	int tries;
-
-	for (tries = 0; tries < DYINGS; tries++) {
-		if (!root_lives(root, name))
-			return false;
-		if (record_read(name, &info, NULL) == 0 && info.end == RECORD_NONE &&
-		    info.pid > 0 && kill(info.pid, 0) == 0 && !registry_is_dying(info.pid))
-			return true;
-		usleep(DYING_US);
-	}
-	return true;
-}
-
 /*
  * The name shall be this record's: the older one gets a number. If that is held, a sandbox of the
  * name runs in another session (with another $XDG_RUNTIME_DIR), and the number is ours.
@@ -207,7 +185,7 @@ static int choose_id(const struct record_root *root, const char *name, char id[R
 	snprintf(id, RECORD_ID_MAX + 1, "%.*s", SANDBOX_NAME_MAX, name);
 	if (fstatat(root->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (is_held(root, name))
+	if (root_is_held(root, name))
 		return next_id(root, name, id);
 	ret = next_id(root, name, older);
 	if (ret == 0 && renameat(root->fd, name, root->fd, older) < 0)

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,10 @@ const struct record_bounds record_bounds = {.named = 128, .runs = 32, .bytes = 5
 /* The lock is held for moments; a holder that was stopped must not stop others for ever. */
 #define LOCK_US	   1000
 #define LOCK_TRIES 5000
+
+/* A monitor that was killed holds its record until its last thread has gone. */
+#define DYING_US 1000
+#define DYINGS	 2000
 
 /* --- one record ------------------------------------------------------------------------------- */
 
@@ -90,6 +95,22 @@ bool root_lives(const struct record_root *root, const char *id)
 
 	fd_close(&fd);
 	return lives;
+}
+
+bool root_is_held(const struct record_root *root, const char *id)
+{
+	struct record_info info;
+	int tries;
+
+	for (tries = 0; tries < DYINGS; tries++) {
+		if (!root_lives(root, id))
+			return false;
+		if (record_read(id, &info, NULL) == 0 && info.end == RECORD_NONE && info.pid > 0 &&
+		    kill(info.pid, 0) == 0 && !registry_is_dying(info.pid))
+			return true;
+		usleep(DYING_US);
+	}
+	return true;
 }
 
 int root_remove(const struct record_root *root, const char *id)
@@ -263,7 +284,7 @@ int record_remove(const char *id, struct err *err)
 		ret = root_lock(&root, err);
 	if (ret < 0)
 		return ret;
-	if (root_lives(&root, id))
+	if (root_is_held(&root, id))
 		ret = err_set(err, EBUSY, "%s runs (process %d): stop or kill it first", id,
 			      (int)info.pid);
 	else

@@ -22,6 +22,10 @@ void root_unlock(struct record_root *root);
 /* Whether a monitor holds the record; false if there is none. */
 bool root_lives(const struct record_root *root, const char *id);
 
+/* The same, and it will go on doing so: one that is dying, or has written its end, is waited for.
+ */
+bool root_is_held(const struct record_root *root, const char *id);
+
 /* Renames a record to what is being removed, and removes it. 0 or -errno. */
 int root_remove(const struct record_root *root, const char *id);
 

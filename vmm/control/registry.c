@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,10 +54,9 @@ int registry_check_name(const char *name, struct err *err)
 
 /* --- the folder of all ------------------------------------------------------------------------ */
 
-static int find_root(char path[PATH_MAX], struct err *err)
+void registry_root(char path[PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	struct stat status;
 
 	if (runtime && runtime[0] == '/' && strlen(runtime) < PATH_MAX - 128)
 		snprintf(path, PATH_MAX, "%s/cordon", runtime);
@@ -64,6 +64,13 @@ static int find_root(char path[PATH_MAX], struct err *err)
 		snprintf(path, PATH_MAX, "/run/cordon");
 	else
 		snprintf(path, PATH_MAX, "/tmp/cordon-%u", (unsigned)geteuid());
+}
+
+static int find_root(char path[PATH_MAX], struct err *err)
+{
+	struct stat status;
+
+	registry_root(path);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return err_sys(err, "%s", path);
 	if (lstat(path, &status) < 0)
@@ -232,6 +239,42 @@ int registry_claim(const char *name, struct err *err)
 				(int)pid);
 	}
 	return err_set(err, EBUSY, "%s: the folder comes and goes", folder);
+}
+
+/* How many have to be there for the dead ones to be looked for. */
+#define CROWD 16
+
+static void clear_crowd(void)
+{
+	struct registry_entry *entries;
+	char root[PATH_MAX];
+	struct stat status;
+
+	/* A directory has a link for each one in it. */
+	if (find_root(root, NULL) == 0 && stat(root, &status) == 0 && status.st_nlink > CROWD + 2 &&
+	    registry_list(&entries, NULL) >= 0)
+		free(entries);
+}
+
+int registry_claim_run(char name[SANDBOX_NAME_MAX + 1], struct err *err)
+{
+	static const char digits[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	unsigned char random[6];
+	int tries, ret = -EEXIST;
+	size_t i;
+	char *to;
+
+	clear_crowd();
+	for (tries = 0; ret == -EEXIST && tries < CROWD; tries++) {
+		if (getrandom(random, sizeof(random), 0) != sizeof(random))
+			return err_sys(err, "random numbers");
+		to = stpcpy(name, REGISTRY_RUN_PREFIX);
+		for (i = 0; i < sizeof(random); i++)
+			*to++ = digits[random[i] % (sizeof(digits) - 1)];
+		*to = '\0';
+		ret = registry_claim(name, err);
+	}
+	return ret;
 }
 
 int registry_set_pid(int lock_fd, pid_t pid)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The running sandboxes of a user: one folder each in $XDG_RUNTIME_DIR/cordon (or /run/cordon for
- * root, or /tmp/cordon-UID), for its owner alone. A sandbox's folder holds
+ * root, or /tmp/cordon-UID), for its owner alone. What outlives a sandbox is in its record
+ * (vmm/control/record.h). A sandbox's folder holds
  *
  *     lock           held (flock) by the monitor as long as it lives, its process id inside
- *     control.sock   see vmm/control/server.h
- *     audit.log      what was decided; see vmm/policy/audit.h
- *     job-N.out, .err  what detached commands wrote
+ *     control.sock   see vmm/control/server.c
  *
  * The lock decides who lives: a folder whose lock is free is a dead monitor's, and whoever comes
  * across it removes it. A monitor and whoever clears holds it exclusively; who only looks takes it
@@ -29,6 +28,9 @@
 /* 1 to SANDBOX_NAME_MAX letters, digits, '-', '_' and '.', the first a letter or digit. */
 int registry_check_name(const char *name, struct err *err);
 
+/* The folder of all, without making or checking it. */
+void registry_root(char path[PATH_MAX]);
+
 /* "FOLDER/NAME/FILE" into path. 0 or -errno with a message. */
 int registry_path(const char *name, const char *file, char path[PATH_MAX], struct err *err);
 
@@ -39,6 +41,12 @@ int registry_path(const char *name, const char *file, char path[PATH_MAX], struc
  * closed it.
  */
 int registry_claim(const char *name, struct err *err);
+
+/*
+ * As registry_claim() with a made-up name, REGISTRY_RUN_PREFIX and six characters. Where many are
+ * there, those that dead monitors left are cleared first.
+ */
+int registry_claim_run(char name[SANDBOX_NAME_MAX + 1], struct err *err);
 
 /* Writes the process id into a lock that is held (after a fork). 0 or -errno. */
 int registry_set_pid(int lock_fd, pid_t pid);

@@ -3,6 +3,7 @@
 #include "vmm/control/requests.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -257,9 +258,14 @@ static void op_snapshot(struct client *client, struct message *message)
 
 static void op_stop(struct client *client, struct message *message)
 {
+	bool at_once = flag_of(message->body, "kill");
+	char by[64], text[96];
+
 	client->waits = true;
 	client->wait_id = request_id(message->body);
-	monitor_stop(client->monitor, flag_of(message->body, "kill"));
+	server_peer(client, by, sizeof(by));
+	snprintf(text, sizeof(text), "%s %s", at_once ? "killed" : "stopped", by);
+	monitor_stop(client->monitor, at_once, at_once ? RECORD_KILLED : RECORD_STOPPED, text);
 }
 
 static void op_wait(struct client *client, struct message *message)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/log.h"
 #include "vmm/control/requests.h"
 
 /* A string that is no UTF-8 is left out: nothing else could be sent of it. */
@@ -19,10 +20,10 @@ static void put_string(json_t *body, const char *name, const char *value)
 
 struct description {
 	json_t *body;
-	int fd;
+	bool with_text;
+	int fd; /* of the text; -1: there is none */
 };
 
-/* The policy as a client can make it again: its text in a file, and what it is read with. */
 static void describe(void *arg, const struct policy *policy)
 {
 	const struct policy_source *source = policy_source(policy);
@@ -46,11 +47,16 @@ static void describe(void *arg, const struct policy *policy)
 		json_array_append_new(shares, share);
 	}
 	json_object_set_new(description->body, "shares", shares);
+	if (description->with_text) {
+		put_string(description->body, "text", text);
+		return;
+	}
 	description->fd = memfd_create("policy", MFD_CLOEXEC);
 	if (description->fd >= 0 && fd_write_full(description->fd, text, strlen(text)) < 0)
 		fd_close(&description->fd);
 }
 
+/* The policy as a client can make it again: its text in a file, and what it is read with. */
 void op_policy(struct client *client, struct message *message)
 {
 	uint64_t id = request_id(message->body);
@@ -67,6 +73,20 @@ void op_policy(struct client *client, struct message *message)
 	json_object_set_new(description.body, "ok", json_true());
 	server_send(client, description.body, &description.fd, 1);
 	fd_close(&description.fd);
+}
+
+void monitor_keep_policy(struct monitor *monitor)
+{
+	struct description description = {.body = json_object(), .with_text = true, .fd = -1};
+	int ret;
+
+	if (!monitor->record || !description.body)
+		return;
+	guard_with_policy(monitor->guard, describe, &description);
+	ret = record_put(monitor->record, "policy.json", description.body);
+	json_decref(description.body);
+	if (ret < 0)
+		log_warning("the record has no copy of the policy: %s", strerror(-ret));
 }
 
 /* --- another policy ----------------------------------------------------------------------------
@@ -178,6 +198,7 @@ void op_policy_set(struct client *client, struct message *message)
 		server_refuse(client, id, "too many policies are still in use: try again");
 		return;
 	}
+	monitor_keep_policy(monitor);
 	network_policy_changed(&monitor->sandbox.network);
 	server_answer(client, id, NULL);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 
 #define SHOWN_BUFFER (64u << 10)
@@ -15,7 +16,7 @@ int console_init(struct console *console, struct loop *loop, int show_fd)
 {
 	int ret;
 
-	*console = (struct console){.shown = false};
+	*console = (struct console){.log_fd = -1};
 	console->text.keep = TEXT_CONSOLE;
 	console->filtered = isatty(show_fd);
 	ring_init(&console->tail, CONSOLE_TAIL);
@@ -61,6 +62,36 @@ static void show(struct console *console, const uint8_t *bytes, size_t length)
 	}
 }
 
+void console_keep(struct console *console, int log_fd)
+{
+	console->log_fd = log_fd;
+	console->logged = 0;
+}
+
+/* Into the log; where that is full it begins anew with the tail, which has these bytes already. */
+static void keep(struct console *console, const uint8_t *bytes, size_t length)
+{
+	struct ring copy = console->tail;
+	struct iovec iov[2];
+	unsigned parts, i;
+
+	if (console->log_fd < 0)
+		return;
+	if (console->logged + length <= CONSOLE_LOG_MAX) {
+		iov[0] = (struct iovec){.iov_base = (void *)bytes, .iov_len = length};
+		parts = 1;
+	} else {
+		if (ftruncate(console->log_fd, 0) < 0 || lseek(console->log_fd, 0, SEEK_SET) < 0)
+			return;
+		console->logged = 0;
+		parts = ring_readable(&copy, iov);
+	}
+	/* What a full disk does not take is missing. */
+	for (i = 0; i < parts; i++)
+		if (fd_write_full(console->log_fd, iov[i].iov_base, iov[i].iov_len) == 0)
+			console->logged += iov[i].iov_len;
+}
+
 void console_output(struct console *console, const uint8_t *bytes, size_t length)
 {
 	size_t space;
@@ -76,6 +107,7 @@ void console_output(struct console *console, const uint8_t *bytes, size_t length
 	if (space < length)
 		ring_consumed(&console->tail, length - space);
 	ring_write(&console->tail, bytes, length);
+	keep(console, bytes, length);
 }
 
 /* The tail in one piece; returns its length. */

@@ -18,12 +18,17 @@
 
 #define CONSOLE_TAIL (64u << 10)
 
+/* The log has at most this many bytes, and at least the last CONSOLE_TAIL. */
+#define CONSOLE_LOG_MAX (2 * CONSOLE_TAIL)
+
 struct console {
 	struct ring tail;
 	struct sink out;
 	bool shown, filtered;
 	struct text_stream text;
 	uint64_t bytes, dropped;
+	int log_fd;    /* -1: none */
+	size_t logged; /* bytes in it */
 };
 
 /*
@@ -35,6 +40,9 @@ int console_init(struct console *console, struct loop *loop, int show_fd);
 /* It may: it is all that there is of the guest, and meant for the terminal. */
 void console_show_exactly(struct console *console);
 void console_destroy(struct console *console);
+
+/* From now on its output goes into an empty file as well, which stays the caller's. */
+void console_keep(struct console *console, int log_fd);
 
 /* What the guest has written. Under the device lock. */
 void console_output(struct console *console, const uint8_t *bytes, size_t length);

@@ -400,7 +400,8 @@ void audit_close(struct audit *audit)
 		write_gap(audit, (enum audit_part)i);
 		begin_event(audit, (enum audit_part)i, "close");
 		write_line(audit, (enum audit_part)i);
-		fsync(audit->stream[i].fd);
+		if (!audit->config.brief)
+			fsync(audit->stream[i].fd);
 	}
 	free_audit(audit);
 }

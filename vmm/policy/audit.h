@@ -48,6 +48,7 @@ struct audit_config {
 	uint64_t file_bytes;
 	unsigned files; /* of each chain, with the current one, at most AUDIT_FILES_MAX */
 	struct audit_budget budget[AUDIT_KINDS];
+	bool brief; /* not synced when it is closed: for a log that is one of many */
 	/* The time for budgets, in ns; NULL: CLOCK_MONOTONIC. For tests. */
 	uint64_t (*now)(void);
 };

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What outlives a sandbox: its record, after every kind of end; and runs, which other commands reach."""
+import json
+import os
+import re
+import signal
+
+import cordon
+from cordon import FAILED, call, scratch, wait_until
+
+
+def registry(name=""):
+    return os.path.join(os.environ["XDG_RUNTIME_DIR"], "cordon", name)
+
+
+def state(name="", file=""):
+    return os.path.join(os.environ["XDG_STATE_HOME"], "cordon", name, file)
+
+
+def ps(*options):
+    return {item["name"]: item for item in json.loads(call("ps", "--json", *options).expect(0).stdout)}
+
+
+def guarded_policy(more=""):
+    """A policy with a share in which one file can't be written."""
+    work = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "share")
+    os.makedirs(work, exist_ok=True)
+    text = f"policy 1\nshare {work} /w\nfile read /w/fixed\nfile write /w/**\n{more}"
+    return scratch("policy", text.encode())
+
+
+def ended(name, reason, status=0, failed=False):
+    """Every verb that tells of what has ended does, and looking removes nothing."""
+    for _again in range(2):
+        assert name not in ps()
+        info = ps("-a")[name]
+        assert info["state"] == "ended" and reason in info["reason"], info
+        assert info.get("status") == status, info
+        line = re.search(rb"^%s +ended .*" % re.escape(name.encode()), call("ps", "-a").stdout, re.M)
+        assert line and reason.encode() in line[0], line
+        waited = call("wait", name)
+        assert waited.status == (FAILED if failed else 0), repr(waited)
+        assert not failed or reason.encode() in waited.stderr, repr(waited)
+        assert b" open" in call("audit", name).expect(0, stderr=b"").stdout
+        call("logs", name).expect(0)
+    return info
+
+
+def stop(pid):
+    call("stop", "box").expect(0, b"", b"")
+
+
+def crash(pid):
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not cordon.alive(pid), "its end")
+
+
+def switch_off(pid):
+    call("exec", "box", "--", "poweroff", "-f")
+    wait_until(lambda: "box" not in ps(), "its end")
+
+
+@cordon.limit(600)
+def test_records_outlive_every_end():
+    policy = guarded_policy()
+    for number, (end, reason, status, failed) in enumerate((
+            (stop, "stopped by uid", 0, False),
+            (crash, "killed or crashed", None, True),
+            (switch_off, "switched itself off", 1, True))):
+        call("start", "--policy", policy, "box").expect(0, b"", b"")
+        pid = ps("-a")["box"]["pid"]
+        assert number == 0 or ps("-a")[f"box~{number}"]["state"] == "ended"
+        call("rm", "box").expect_error("box", "runs")
+        call("exec", "box", "--", "sh", "-c", "echo x > /w/fixed")
+        call("exec", "-d", "box", "--", "sh", "-c", "echo detached").expect(0)
+        wait_until(lambda: ps()["box"]["ended"], "the detached command's end")
+        end(pid)
+        ended("box", reason, status, failed)
+        why = call("why", "box").expect(0, stderr=b"").stdout
+        assert b"file read /w/fixed" in why and b"deny" in why, why
+        assert b"file write /w/**" in call("policy", "show", "box").expect(0).stdout
+        assert call("logs", "box", "2").expect(0).stdout == b"detached\n"
+    # The older ones answer by their numbers, also by the log's path; a name is no record's.
+    ended("box~1", "stopped by uid")
+    for name in ("box~1", state("box~1", "audit.log")):
+        assert b"/w/fixed" in call("why", name).expect(0, stderr=b"").stdout
+        call("audit", "--verify", name).expect(0)
+    call("start", "box~1").expect_error("name")
+    for end in ("", ".denials"):
+        with open(state("box~1", "audit.log" + end), "rb") as log:
+            copy = scratch("audit.log" + end, log.read())
+    copy = copy.removesuffix(".denials")
+    assert b"not beside the log" in call("why", copy).expect(0).stdout
+    # They stay until they are removed, and the others stay then.
+    call("rm", "box~1", "never-there").expect_error("never-there")
+    call("why", "box~1").expect_error("no sandbox", "box~1")
+    assert sorted(ps("-a")) == ["box", "box~2"]
+    call("prune").expect(0, b"2 records removed\n", b"")
+    assert ps("-a") == {} and os.listdir(state()) == []
+
+
+@cordon.limit(400)
+def test_records_of_runs():
+    """A run is registered like a sandbox that stays, and its log is kept."""
+    policy = guarded_policy()
+    process = cordon.start("sh", "-c", "echo x > /w/fixed; echo ready; sleep 1000",
+                           options=["--policy", policy])
+    process.wait_output(b"ready\n")
+    (name, info), = ps().items()
+    assert name.startswith("run-") and info["pid"] == process.pid, info
+    call("exec", name, "--", "sh", "-c", "echo in; exit 5").expect(5, b"in\n", b"")
+    assert b"/w/fixed" in call("why", "--last").expect(0).stdout
+    call("policy", "set", name, scratch("other", open(policy, "rb").read() + b"# other\n")).expect(0)
+    assert b"# other" in call("policy", "show", name).expect(0).stdout
+    call("stop", name).expect(0, b"", b"")
+    assert process.wait().status == 128 + signal.SIGTERM
+    assert ps() == {} and os.listdir(registry()) == []
+    assert ended(name, "stopped by uid", 128 + signal.SIGTERM)["kind"] == "run"
+    assert b"policy-set" in call("audit", "--last").expect(0).stdout
+    # At once; with a name of the user's, taken while it runs.
+    process = cordon.start("sh", "-c", "echo ready; sleep 1000", options=["--name", "mine"])
+    process.wait_output(b"ready\n")
+    cordon.run("true", options=["--name", "mine"]).expect_error("mine", "runs already")
+    call("kill", "mine").expect(0, b"", b"")
+    assert process.wait().status == 128 + signal.SIGKILL
+    assert os.listdir(registry()) == []
+    assert "killed by uid" in ps("-a")["mine"]["reason"]
+    # The last one counts, and what it says is its own.
+    cordon.run("sh", "-c", "exit 7").expect(7, b"", b"")
+    call("why", "--last").expect_error("nothing was denied")
+    assert sorted(item.get("status") for item in ps("-a").values()) == [7, 137, 143]
+    # One that is killed leaves a record, and its name is free for the next command that looks.
+    process = cordon.start("sh", "-c", "echo ready; sleep 1000", options=["--name", "mine"])
+    process.wait_output(b"ready\n")
+    process.signal(signal.SIGKILL)
+    process.wait()
+    ended("mine", "killed or crashed", None, failed=True)
+    assert sorted(name for name in ps("-a") if "mine" in name) == ["mine", "mine~1"]
+
+
+def test_records_without_a_place():
+    """Where no record can be kept a sandbox starts all the same, unless its policy wants a log."""
+    env = {"XDG_STATE_HOME": "/proc/nowhere"}
+    required = guarded_policy("on-deny continue audit=required\n")
+    for verb in (["run", "--policy", required, "--", "true"], ["start", "--policy", required, "box"]):
+        call(*verb, env=env).expect_error("no record", "/proc/nowhere", "audit=required")
+    assert os.listdir(registry()) == []
+    result = cordon.run("echo", "hello", env=env)
+    assert result.status == 0 and result.stdout == b"hello\n", repr(result)
+    assert result.stderr.count(b"\n") == 1 and b"no record" in result.stderr, repr(result)
+    # The log is elsewhere, so the policy has what it wants.
+    log = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "log")
+    result = cordon.run("true", options=["--policy", required, "--audit", log], env=env)
+    assert result.status == 0 and b"no record" in result.stderr, repr(result)
+    call("audit", "--verify", log).expect(0)
+
+
+def test_records_on_a_full_disk():
+    """The end is written where there is no room for another file: over the record itself."""
+    cordon.need_root()
+    place = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "full")
+    os.mkdir(place)
+    script = f'''mount -t tmpfs -o size=16k,mode=700 tmpfs {place} && mkdir {place}/cordon
+        "$@"; status=$?; df --output=avail {place} | tail -1 >&2; cat {place}/cordon/*/record.json; exit $status'''
+    wrap = ["unshare", "-m", "--propagation", "private", "sh", "-c", script, "sh"]
+    result = cordon.run("sh", "-c", "read line; exit 7", wrap=wrap, env={"XDG_STATE_HOME": place},
+                        stdin=b"x\n")
+    assert result.status == 7, repr(result)
+    record = json.loads(result.stdout)
+    assert record["end"] == "exited" and record["status"] == 7, record
+
+
+def test_records_and_shares():
+    """No share reaches the records, or the directories of running sandboxes; nothing is started."""
+    top = os.environ["CORDON_TEST_BASE"]
+    link = os.path.join(top, "work", "link")
+    os.symlink(os.environ["XDG_STATE_HOME"], link)
+    inside = os.path.join(os.environ["XDG_STATE_HOME"], "cordon", "box")
+    os.makedirs(inside, mode=0o700)
+    for place in (top, os.environ["XDG_STATE_HOME"], inside):
+        cordon.run("true", options=["--share", f"{place}:/w"]).expect_error("records")
+    cordon.run("true", options=["--share", f"{link}:/w"]).expect_error("records")
+    cordon.run("true", options=["--share", f"{os.path.join(top, 'work')}:/w"],
+               env={"XDG_STATE_HOME": link}).expect_error("records")
+    cordon.run("true", options=["--share", f"{os.environ['XDG_RUNTIME_DIR']}:/w"]).expect_error("running")
+    os.rmdir(inside)
