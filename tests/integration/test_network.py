@@ -259,11 +259,14 @@ def test_a_command_decides():
 
 @cordon.limit(300)
 def test_nobody_to_ask():
-    """cordon run without --on-ask says so, and the rule denies."""
+    """Without an operator a rule that asks denies, but what --allow-net names: that is answered."""
     result = world(["sh", "-c", "cat >/tmp/net; chmod 755 /tmp/net; /tmp/net tcp:good.test:8000 "
-                    "tcp:host:9000:hi"], stdin=cordon.program("net"), rules=ASKS)
+                    "tcp:host:9000:hi tls:tls.test:443:tls.test"], stdin=cordon.program("net"), rules=ASKS,
+                   options=["--allow-net", "tls.test:443"])
     assert result["stdout"] == ("tcp:good.test:8000: connect: Connection refused\n"
-                                "tcp:host:9000:hi: got served by 127.0.0.1:9000\n"), result
+                                "tcp:host:9000:hi: got served by 127.0.0.1:9000\n"
+                                f"tls:tls.test:443:tls.test: got served by {GOOD}:443\n"), result
+    assert any(line.get("rule") == "--allow-net:1" for line in result["audit"]), result["audit"]
     assert "cordon: warning: " in result["stderr"] and result["stderr"].count("\n") == 1, result
     assert "policy:3 is an 'ask' rule: approve with 'cordon ask run-" in result["stderr"], result
 

@@ -69,6 +69,38 @@ def test_policy_bad_files_run_nothing():
     call("run", "--share", "nowhere", "--", "true").expect_error("HOST:GUEST")
 
 
+def test_policy_of_several_files_and_names():
+    """Several files are one policy, from descriptors too; --allow-net is told as a rule."""
+    first = policy(f"limit memory=512M\nshare {work()} /w\nfile read /w/a\n")
+    second = work("second")
+    write("second", "policy 1\nlimit memory=256M\nfile write /w/**\n")
+    # As arguments, from stdin and a shell's <( ), and as options: in the order given.
+    bash = ["bash", "-c", 'exec "$0" policy check "$1" <(cat "$2")', cordon.PROGRAM, first, second]
+    with open(second, "rb") as text:
+        stdin = text.read()
+    for result in (call("policy", "check", first, second), call("policy", "check", first, "-", stdin=stdin),
+                   call("policy", "check", "--policy", first, "--policy", second),
+                   call(*bash[1:], program="bash")):
+        lines = [line.split(": ", 1)[1] for line in result.expect(0).stdout.decode().splitlines()]
+        assert lines == ["host: limit memory", f"host: share {work()} /w", "host: file read /w/a",
+                         "host: file write /w/**"], result
+    call("policy", "check", second, first).expect_error(f"{first}:4:1", "never decides")
+    call("policy", "check", first, first).expect_error("is the place of another share")
+    call("policy", "check", "-", "-").expect_error("once")
+    call("run", "--policy", "-", "--", "true", stdin=b"polcy 1\n").expect_error("stdin:1:1", "did you mean 'policy'")
+    result = call("policy", "check", "--allow-net", "api.example.com:443", "--allow-net", "udp/[2001:db8::1]:53",
+                  "locked").expect(0)
+    assert result.stdout == (b"--allow-net:1: host: net allow tls api.example.com:443\n"
+                             b"--allow-net:2: host: net allow udp [2001:db8::1]:53\n"), result
+    write("denies", "policy 1\nnet deny tls *:443\nnet allow tcp *:80\n")
+    for verb in (["policy", "check", "--allow-net", "x.example.com:443", work("denies")],
+                 ["run", "--policy", work("denies"), "--allow-net", "x.example.com:443", "--", "true"],
+                 ["start", "--policy", work("denies"), "--allow-net", "x.example.com:443", "box"]):
+        call(*verb).expect_error("--allow-net:1:1", "stays denied by", "denies:2")
+    call("run", "--allow-net", "example.com", "--", "true").expect_error("--allow-net:1:1", "example.com")
+    call("run", "--allow-net", "quic/example.com:443", "--", "true").expect_error("quic", "one of")
+
+
 def test_policy_explain_and_presets():
     p = policy("share . /w\nfile read /w/r*\nfile write /w/**\n")
     lines = call("policy", "explain", p, "file", "/w/rx").expect(0).stdout.decode().splitlines()

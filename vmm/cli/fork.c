@@ -20,28 +20,36 @@
 #define FORKS_MAX 1000
 
 struct fork_options {
-	const char *policy, *audit; /* or NULL */
+	struct policy_options policy; /* without a policy: NAME's */
+	const char *audit;	      /* or NULL */
 };
 
 /*
  * The policy of the children: the parent's, or one that allows nothing else. Not from here on are
  * the children bound to it: each can be given another one.
  */
-static int fork_policy(const char *name, const char *file, struct policy **policy, struct err *err)
+static int fork_policy(const char *name, struct policy_options *options, struct policy **policy,
+		       struct err *err)
 {
-	struct policy_options options = {.policy = file};
 	const struct policy_source *source;
 	struct policy *parent;
-	int ret = policy_fetch(name, &parent, NULL, err);
+	int ret;
 
+	if (!options->policies && options->allow_nets)
+		return err_set(
+			err, EINVAL,
+			"fork: --allow-net goes with a --policy: the children have the policy "
+			"of %s otherwise",
+			name);
+	ret = policy_fetch(name, &parent, NULL, err);
 	*policy = parent;
-	if (ret < 0 || !file)
+	if (ret < 0 || !options->policies)
 		return ret;
 	source = policy_source(parent);
-	options.shares = source->shares;
-	options.rootfs = source->rootfs;
-	memcpy(options.share, source->share, source->shares * sizeof(options.share[0]));
-	ret = policy_load(policy, &options, err);
+	options->shares = source->shares;
+	options->rootfs = source->rootfs;
+	memcpy(options->share, source->share, source->shares * sizeof(options->share[0]));
+	ret = policy_load(policy, options, err);
 	if (ret == 0)
 		ret = policy_is_narrower(*policy, parent, err);
 	policy_free(parent);
@@ -160,13 +168,6 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	return ret;
 }
 
-static int set_fork_policy(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct fork_options *)arg)->policy = value;
-	return 0;
-}
-
 static int set_fork_audit(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -175,35 +176,36 @@ static int set_fork_audit(void *arg, const char *value, struct err *err)
 }
 
 static const struct cli_option fork_option_table[] = {
-	{"policy", 0, "FILE", "a policy that allows nothing that NAME's does not (NAME's)",
-	 set_fork_policy},
 	{"audit", 0, "FILE", "write the audit logs to FILE-1 to FILE-N; they stay", set_fork_audit},
 };
 
 void help_fork(void)
 {
 	printf("\nOptions:\n");
+	cli_print_options(policy_option_table, policy_option_count);
 	cli_print_options(fork_option_table, ARRAY_SIZE(fork_option_table));
+	printf("\nThe policy must allow nothing that NAME's does not; without one it is NAME's.\n");
 }
 
 int cmd_fork(int argc, char **argv)
 {
-	struct fork_options options = {0};
-	const struct cli_options table = {fork_option_table, ARRAY_SIZE(fork_option_table),
-					  &options};
+	static struct fork_options options;
+	const struct cli_options tables[] = {
+		{fork_option_table, ARRAY_SIZE(fork_option_table), &options},
+		{policy_option_table, policy_option_count, &options.policy},
+	};
 	struct policy *policy = NULL;
 	char audit[PATH_MAX];
 	uint64_t count;
 	struct err err;
-	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, &err), ret = at < 0 ? at : 0;
 
 	if (ret == 0 && at + 2 != argc)
-		ret = err_set(&err, EINVAL,
-			      "fork: cordon fork [--policy FILE] [--audit FILE] NAME N");
+		ret = err_set(&err, EINVAL, "fork: cordon fork [options] NAME N");
 	if (ret == 0)
 		ret = cli_parse_number(argv[at + 1], 1, FORKS_MAX, &count, &err);
 	if (ret == 0)
-		ret = fork_policy(argv[at], options.policy, &policy, &err);
+		ret = fork_policy(argv[at], &options.policy, &policy, &err);
 	if (ret == 0)
 		ret = fork_audit(&options, policy, audit, &err);
 	if (ret == 0)

@@ -112,19 +112,21 @@ static void print_risk(void *arg, const char *text)
 static int check(int argc, char **argv, struct err *err)
 {
 	static struct check_options options;
-	const struct cli_options table = {check_option_table, ARRAY_SIZE(check_option_table),
-					  &options};
+	const struct cli_options tables[] = {
+		{check_option_table, ARRAY_SIZE(check_option_table), &options},
+		{policy_option_table, policy_option_count, &options.policy},
+	};
 	const struct policy_share *share;
 	struct policy *policy = NULL;
-	int at = cli_parse(&table, 1, argc, argv, err), ret;
+	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret = at < 0 ? at : 0;
 	size_t i;
 
-	if (at < 0)
-		return at;
-	if (at + 1 != argc)
-		return err_set(err, EINVAL, "policy check: cordon policy check [options] FILE");
-	options.policy.policy = argv[at];
-	ret = policy_load(&policy, &options.policy, err);
+	if (ret == 0 && at == argc && !options.policy.policies && !options.policy.allow_nets)
+		return err_set(err, EINVAL, "policy check: cordon policy check [options] FILE ...");
+	for (; ret == 0 && at < argc; at++)
+		ret = policy_add_file(&options.policy, argv[at], err);
+	if (ret == 0)
+		ret = policy_load(&policy, &options.policy, err);
 	if (ret == 0)
 		ret = print_rules(policy, options.require_host, err);
 	if (ret == 0)
@@ -238,8 +240,9 @@ static int explain(int argc, char **argv, struct err *err)
 		return err_set(err, EINVAL,
 			       "policy explain: cordon policy explain FILE file|exec PATH, or FILE "
 			       "net PROTOCOL PEER");
-	options.policy = argv[1];
-	ret = policy_load(&policy, &options, err);
+	ret = policy_add_file(&options, argv[1], err);
+	if (ret == 0)
+		ret = policy_load(&policy, &options, err);
 	if (ret < 0)
 		return ret;
 	if (strcmp(argv[2], "file") == 0)
@@ -271,6 +274,21 @@ static int presets(int argc, char **argv, struct err *err)
 	return 0;
 }
 
+/* Several files one after the other, each with its name; what --allow-net gave as a comment. */
+static void print_text(const struct policy *policy)
+{
+	const struct policy_source *source = policy_source(policy);
+	const char *text = policy_text(policy);
+	size_t i;
+
+	if (source->parts == 0)
+		fputs(text, stdout);
+	for (i = 0; i < source->parts; text += source->part[i].length, i++)
+		printf("# --- %s\n%.*s", source->part[i].name, (int)source->part[i].length, text);
+	for (i = 0; i < source->allow_nets; i++)
+		printf("# --allow-net %s\n", source->allow_net[i]);
+}
+
 static int show(int argc, char **argv, struct err *err)
 {
 	struct policy *policy;
@@ -285,7 +303,7 @@ static int show(int argc, char **argv, struct err *err)
 	if (ret == 0 && !policy)
 		ret = err_set(err, ENOENT, "%s: its policy is not kept", argv[1]);
 	if (ret == 0)
-		fputs(policy_text(policy), stdout);
+		print_text(policy);
 	policy_free(policy);
 	return ret;
 }
@@ -295,22 +313,27 @@ static int set(int argc, char **argv, struct err *err)
 {
 	static struct policy_options options;
 	struct policy *current, *policy = NULL;
+	const struct cli_options table = {policy_option_table, policy_option_count, &options};
 	const struct policy_source *source;
-	int ret;
+	int at = cli_parse(&table, 1, argc, argv, err), ret = at < 0 ? at : 0, i;
 
-	if (argc != 3)
-		return err_set(err, EINVAL, "policy set: cordon policy set NAME FILE");
-	ret = policy_fetch(argv[1], &current, NULL, err);
+	if (ret == 0 && (at >= argc || (at + 1 == argc && !options.policies)))
+		return err_set(
+			err, EINVAL,
+			"policy set: cordon policy set [--allow-net NAME:PORT] NAME FILE ...");
+	for (i = at + 1; ret == 0 && i < argc; i++)
+		ret = policy_add_file(&options, argv[i], err);
+	if (ret == 0)
+		ret = policy_fetch(argv[at], &current, NULL, err);
 	if (ret < 0)
 		return ret;
 	source = policy_source(current);
-	options.policy = argv[2];
 	options.rootfs = source->rootfs;
 	options.shares = source->shares;
 	memcpy(options.share, source->share, source->shares * sizeof(options.share[0]));
 	ret = policy_load(&policy, &options, err);
 	if (ret == 0)
-		ret = policy_replace(argv[1], policy, err);
+		ret = policy_replace(argv[at], policy, err);
 	policy_free(policy);
 	policy_free(current);
 	return ret;
@@ -320,11 +343,11 @@ static const struct subverb {
 	const char *name, *usage;
 	int (*run)(int argc, char **argv, struct err *err);
 } subverbs[] = {
-	{"check", "[--require host] [--share HOST:GUEST] FILE", check},
+	{"check", "[--require host] [--share HOST:GUEST] [--allow-net NAME:PORT] FILE ...", check},
 	{"explain", "FILE file|exec PATH, FILE net PROTOCOL PEER", explain},
 	{"presets", "[NAME]", presets},
 	{"show", "NAME", show},
-	{"set", "NAME FILE", set},
+	{"set", "[--allow-net NAME:PORT] NAME FILE ...", set},
 	{"learn", "LOG", policy_learn},
 	{"replay", "LOG FILE", policy_replay},
 };
@@ -336,7 +359,9 @@ void help_policy(void)
 	printf("\n");
 	for (i = 0; i < ARRAY_SIZE(subverbs); i++)
 		printf("  cordon policy %-8s %s\n", subverbs[i].name, subverbs[i].usage);
-	printf("\nFILE is a policy file or a preset; LOG an audit log, or the sandbox whose log it "
+	printf("\nFILE is a policy file, - for standard input, or a preset; several are one "
+	       "policy, rules in "
+	       "the order\ngiven; LOG an audit log, or the sandbox whose log it "
 	       "is.\n");
 }
 

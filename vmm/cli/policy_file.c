@@ -2,46 +2,61 @@
 #include "vmm/cli/policy_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/fd.h"
+#include "vmm/cli/policy_text.h"
 
-/* A file of a person's, whole and bounded; whatever it is, nothing waits for it. */
-static int read_text(const char *path, char **text, size_t *length, struct err *err)
+/* --- --policy and --allow-net -----------------------------------------------------------------
+ */
+
+int policy_add_file(struct policy_options *options, const char *name, struct err *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat status;
-	ssize_t n = 0;
-	int ret = 0;
+	size_t i;
 
-	if (fd < 0)
-		return err_sys(err, "policy %s", path);
-	*text = NULL;
-	if (fstat(fd, &status) < 0)
-		ret = err_sys(err, "policy %s", path);
-	else if (!S_ISREG(status.st_mode))
-		ret = err_set(err, EINVAL, "policy %s: not a plain file", path);
-	if (ret == 0) {
-		*text = malloc(POLICY_FILE_MAX + 1);
-		n = *text ? fd_read_full(fd, *text, POLICY_FILE_MAX + 1) : -ENOMEM;
-		if (n < 0)
-			ret = err_code(err, (int)-n, "policy %s", path);
-	}
-	fd_close(&fd);
-	if (ret < 0)
-		free(*text);
-	*length = (size_t)n;
-	return ret;
+	if (options->policies == POLICY_PARTS_MAX)
+		return err_set(err, EINVAL, "more than %d policies", POLICY_PARTS_MAX);
+	for (i = 0; i < options->policies; i++)
+		if (strcmp(name, "-") == 0 && strcmp(options->policy[i], "-") == 0)
+			return err_set(err, EINVAL,
+				       "--policy -: standard input can be read once only");
+	options->policy[options->policies++] = name;
+	return 0;
 }
 
-/* Its folder, absolute; where relative paths in it begin. */
+static int set_policy(void *arg, const char *value, struct err *err)
+{
+	return policy_add_file(arg, value, err);
+}
+
+static int set_allow_net(void *arg, const char *value, struct err *err)
+{
+	struct policy_options *options = arg;
+
+	if (options->allow_nets == POLICY_NETS_MAX)
+		return err_set(err, EINVAL, "more than %d of --allow-net", POLICY_NETS_MAX);
+	options->allow_net[options->allow_nets++] = value;
+	return 0;
+}
+
+const struct cli_option policy_option_table[] = {
+	{"policy", 0, "FILE",
+	 "a policy file, - for stdin, or a preset (locked); several make one policy", set_policy},
+	{"allow-net", 0, "[PROTOCOL/]NAME:PORT",
+	 "allow connections there (tls for port 443, else tcp), unless a rule denies them",
+	 set_allow_net},
+};
+
+const size_t policy_option_count = ARRAY_SIZE(policy_option_table);
+
+/* --- reading ----------------------------------------------------------------------------------
+ */
+
+/* The directory that relative paths in a file begin at. */
 static int folder_of(const char *path, char folder[PATH_MAX], struct err *err)
 {
 	char copy[PATH_MAX], *slash;
@@ -55,44 +70,100 @@ static int folder_of(const char *path, char folder[PATH_MAX], struct err *err)
 	return realpath(copy, folder) ? 0 : err_sys(err, "policy %s: its folder", path);
 }
 
-int policy_load(struct policy **policy, const struct policy_options *options, struct err *err)
+struct texts {
+	char *text; /* of all of them */
+	size_t length;
+	struct policy_part part[POLICY_PARTS_MAX];
+	char folder[POLICY_PARTS_MAX][PATH_MAX];
+	char name[256]; /* of all of them together */
+};
+
+static int add_text(struct texts *texts, size_t index, const char *text, size_t length,
+		    struct err *err)
 {
-	const char *name = options->policy ? options->policy : "locked";
-	char folder[PATH_MAX], cwd[PATH_MAX];
-	struct policy_source source = {
-		.name = name,
-		.folder = cwd,
-		.cwd = cwd,
-		.home = getenv("HOME"),
-		.share = options->share,
-		.shares = options->shares,
-		.rootfs = options->rootfs,
-		.lenient = options->lenient,
-	};
+	char *more;
+
+	if (length > POLICY_FILE_MAX || texts->length + length > POLICY_FILE_MAX)
+		return err_set(err, EFBIG, "%.100s: larger than %u KiB%s", texts->part[index].name,
+			       POLICY_FILE_MAX >> 10,
+			       length > POLICY_FILE_MAX ? "" : " together with those before it");
+	more = realloc(texts->text, texts->length + length + 1);
+	if (!more)
+		return err_set(err, ENOMEM, "out of memory");
+	texts->text = more;
+	memcpy(more + texts->length, text, length);
+	texts->length += length;
+	texts->part[index].length = length;
+	return 0;
+}
+
+static int read_part(struct texts *texts, size_t index, const char *name, const char *cwd,
+		     struct err *err)
+{
+	struct policy_part *part = &texts->part[index];
+	const char *preset = policy_preset_text(name);
 	char *text = NULL;
-	size_t length = 0;
+	size_t length, used = strlen(texts->name);
 	int ret;
 
-	*policy = NULL;
-	if (!getcwd(cwd, sizeof(cwd)))
-		return err_sys(err, "the working directory");
-	if (source.home && source.home[0] != '/')
-		source.home = NULL;
-	if (policy_preset_text(name))
-		return policy_preset(policy, name, &source, err);
-	ret = read_text(name, &text, &length, err);
+	part->name = policy_text_name(name);
+	part->folder = texts->folder[index];
+	snprintf(texts->name + used, sizeof(texts->name) - used, "%s%s", index ? "+" : "",
+		 part->name);
+	memcpy(texts->folder[index], cwd, PATH_MAX);
+	if (preset)
+		return add_text(texts, index, preset, strlen(preset), err);
+	ret = policy_text_read(name, &text, &length, err);
 	if (ret == -ENOENT && !strchr(name, '/'))
 		return err_set(err, ENOENT,
 			       "policy %s: no such file, and no preset (see 'cordon policy "
 			       "presets')",
 			       name);
-	if (ret < 0)
-		return ret;
-	ret = folder_of(name, folder, err);
-	source.folder = folder;
+	if (ret == 0 && policy_text_fd(name) < 0)
+		ret = folder_of(name, texts->folder[index], err);
 	if (ret == 0)
-		ret = policy_parse(policy, text, length, &source, err);
+		ret = add_text(texts, index, text, length, err);
 	free(text);
+	return ret;
+}
+
+int policy_load(struct policy **policy, const struct policy_options *options, struct err *err)
+{
+	static const char *const none[] = {"locked"};
+	const char *const *name = options->policies ? options->policy : none;
+	size_t count = options->policies ? options->policies : 1, i;
+	struct texts *texts = calloc(1, sizeof(*texts));
+	char cwd[PATH_MAX] = "";
+	struct policy_source source = {
+		.cwd = cwd,
+		.home = getenv("HOME"),
+		.share = options->share,
+		.shares = options->shares,
+		.allow_net = options->allow_net,
+		.allow_nets = options->allow_nets,
+		.rootfs = options->rootfs,
+		.lenient = options->lenient,
+	};
+	int ret = 0;
+
+	*policy = NULL;
+	if (!texts)
+		return err_set(err, ENOMEM, "out of memory");
+	if (!getcwd(cwd, sizeof(cwd)))
+		ret = err_sys(err, "the working directory");
+	if (source.home && source.home[0] != '/')
+		source.home = NULL;
+	for (i = 0; i < count && ret == 0; i++)
+		ret = read_part(texts, i, name[i], cwd, err);
+	if (ret == 0) {
+		source.name = texts->name;
+		source.folder = texts->part[0].folder;
+		source.part = texts->part;
+		source.parts = count > 1 ? count : 0;
+		ret = policy_parse(policy, texts->text, texts->length, &source, err);
+	}
+	free(texts->text);
+	free(texts);
 	return ret;
 }
 

@@ -8,8 +8,14 @@
 
 /* What the command line says of a policy. Zeroed: the preset "locked", nothing else. */
 struct policy_options {
-	const char
-		*policy; /* a file, or the name of a preset ("./locked" is a file); NULL: locked */
+	/*
+	 * Files, or names of presets ("./locked" is a file), or "-"; several are one policy, see
+	 * struct policy_source. None: locked.
+	 */
+	const char *policy[POLICY_PARTS_MAX];
+	size_t policies;
+	const char *allow_net[POLICY_NETS_MAX]; /* --allow-net */
+	size_t allow_nets;
 	const char *audit; /* where the audit log goes; NULL: where the verb has it */
 	struct policy_share share[POLICY_SHARES_MAX]; /* --share */
 	size_t shares;
@@ -17,6 +23,13 @@ struct policy_options {
 	bool rootfs;	 /* the root file system is served by the host */
 	bool lenient;	 /* see struct policy_source */
 };
+
+/* --policy and --allow-net, for a struct policy_options. */
+extern const struct cli_option policy_option_table[];
+extern const size_t policy_option_count;
+
+/* Adds a file or preset. 0 or -errno with a message. */
+int policy_add_file(struct policy_options *options, const char *name, struct err *err);
 
 /*
  * Adds a share: HOST:GUEST[:ro][:uid=N][:gid=N]. The command line is read once, so what is

@@ -231,8 +231,9 @@ int policy_replay(int argc, char **argv, struct err *err)
 
 	if (argc != 3)
 		return err_set(err, EINVAL, "policy replay: cordon policy replay LOG FILE");
-	options.policy = argv[2];
-	ret = policy_load(&policy, &options, err);
+	ret = policy_add_file(&options, argv[2], err);
+	if (ret == 0)
+		ret = policy_load(&policy, &options, err);
 	if (ret == 0)
 		ret = audit_log_find(argv[1], path, err);
 	replay.policy = policy;

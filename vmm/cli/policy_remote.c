@@ -40,6 +40,33 @@ static size_t read_shares(const json_t *list, struct policy_share share[POLICY_S
 	return count;
 }
 
+/* The files that the text is of, and the names of --allow-net; the strings stay the message's. */
+static void read_parts(const json_t *body, struct policy_source *source)
+{
+	static struct policy_part part[POLICY_PARTS_MAX];
+	static const char *net[POLICY_NETS_MAX];
+	const json_t *parts = json_object_get(body, "parts"),
+		     *nets = json_object_get(body, "allow_net"), *item;
+	size_t i;
+
+	for (i = 0; i < json_array_size(parts) && i < POLICY_PARTS_MAX; i++) {
+		item = json_array_get(parts, i);
+		part[i] = (struct policy_part){
+			.name = string_in(item, "name") ? string_in(item, "name") : "?",
+			.folder = string_in(item, "folder"),
+			.length = (size_t)json_integer_value(json_object_get(item, "bytes")),
+		};
+	}
+	source->part = part;
+	source->parts = i;
+	for (i = 0; i < json_array_size(nets) && i < POLICY_NETS_MAX; i++) {
+		net[i] = json_string_value(json_array_get(nets, i));
+		net[i] = net[i] ? net[i] : "";
+	}
+	source->allow_net = net;
+	source->allow_nets = i;
+}
+
 static int make_policy(const json_t *body, const char *text, size_t length, struct policy **policy,
 		       struct err *err)
 {
@@ -54,6 +81,7 @@ static int make_policy(const json_t *body, const char *text, size_t length, stru
 		.rootfs = json_is_true(json_object_get(body, "rootfs")),
 	};
 
+	read_parts(body, &source);
 	return policy_parse(policy, text, length, &source, err);
 }
 
@@ -111,6 +139,22 @@ int policy_of_log(const char *audit, struct policy **policy, struct err *err)
 	return ret;
 }
 
+static void put_parts(json_t *request, const struct policy_source *source)
+{
+	json_t *parts = json_array(), *nets = json_array();
+	size_t i;
+
+	for (i = 0; i < source->parts; i++)
+		json_array_append_new(parts,
+				      json_pack("{s:s,s:s*,s:I}", "name", source->part[i].name,
+						"folder", source->part[i].folder, "bytes",
+						(json_int_t)source->part[i].length));
+	for (i = 0; i < source->allow_nets; i++)
+		json_array_append_new(nets, json_string(source->allow_net[i]));
+	json_object_set_new(request, "parts", parts);
+	json_object_set_new(request, "allow_net", nets);
+}
+
 int policy_replace(const char *name, const struct policy *policy, struct err *err)
 {
 	const struct policy_source *source = policy_source(policy);
@@ -128,6 +172,8 @@ int policy_replace(const char *name, const struct policy *policy, struct err *er
 		request = json_pack("{s:s,s:s,s:s*,s:s*,s:s*}", "op", "policy-set", "name",
 				    source->name, "folder", source->folder, "cwd", source->cwd,
 				    "home", source->home);
+		if (request)
+			put_parts(request, source);
 		ret = client_ask_with(fd, request, &text_fd, 1, &answer, err);
 	}
 	if (ret == 0)

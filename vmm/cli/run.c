@@ -52,6 +52,7 @@ void help_run(void)
 	cli_print_options(command_option_table, command_option_count);
 	cli_print_options(run_option_table, ARRAY_SIZE(run_option_table));
 	printf("\nThe sandbox:\n");
+	cli_print_options(policy_option_table, policy_option_count);
 	cli_print_options(sandbox_option_table, sandbox_option_count);
 	cli_print_options(network_option_table, network_option_count);
 	printf("\nWithout CMD, but with --kernel or --initrd, the guest only boots; stdin and "
@@ -64,6 +65,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 	const struct cli_options tables[] = {
 		{command_option_table, command_option_count, &options->command},
 		{run_option_table, ARRAY_SIZE(run_option_table), options},
+		{policy_option_table, policy_option_count, &options->base.policy_options},
 		{sandbox_option_table, sandbox_option_count, &options->base},
 		{network_option_table, network_option_count, &options->base},
 	};

@@ -90,13 +90,6 @@ static int set_cold(void *arg, const char *value, struct err *err)
 }
 
 /* policy_file.c has what they do; here they are for every verb that makes a sandbox. */
-static int set_policy(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->policy_options.policy = value;
-	return 0;
-}
-
 static int set_audit(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -194,8 +187,6 @@ int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, st
 const struct cli_option sandbox_option_table[] = {
 	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
 	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
-	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)",
-	 set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",

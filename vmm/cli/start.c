@@ -49,13 +49,6 @@ static int set_verify(void *arg, const char *value, struct err *err)
 }
 
 /* Of the options for what a sandbox is made of those that a snapshot leaves open. */
-static int set_policy(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct start_options *)arg)->base.policy_options.policy = value;
-	return 0;
-}
-
 static int set_audit(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -92,8 +85,6 @@ static int set_on_ask(void *arg, const char *value, struct err *err)
 
 static const struct cli_option restore_option_table[] = {
 	{"rootfs", 0, "ROOT", "the root file system that the snapshot was taken with", set_rootfs},
-	{"policy", 0, "FILE", "a policy file, or locked, workspace, agent, open (locked)",
-	 set_policy},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",
@@ -121,6 +112,7 @@ void help_start(void)
 {
 	printf("\nOptions:\n");
 	cli_print_options(start_option_table, ARRAY_SIZE(start_option_table));
+	cli_print_options(policy_option_table, policy_option_count);
 	cli_print_options(sandbox_option_table, sandbox_option_count);
 	cli_print_options(network_option_table, network_option_count);
 }
@@ -128,6 +120,7 @@ void help_start(void)
 void help_restore(void)
 {
 	printf("\nOptions:\n");
+	cli_print_options(policy_option_table, policy_option_count);
 	cli_print_options(restore_option_table, ARRAY_SIZE(restore_option_table));
 	cli_print_options(network_option_table, network_option_count);
 	cli_print_options(start_option_table, ARRAY_SIZE(start_option_table));
@@ -315,6 +308,7 @@ int cmd_start(int argc, char **argv)
 {
 	static struct start_options options;
 	const struct cli_options tables[] = {
+		{policy_option_table, policy_option_count, &options.base.policy_options},
 		{sandbox_option_table, sandbox_option_count, &options.base},
 		{network_option_table, network_option_count, &options.base},
 		{start_option_table, ARRAY_SIZE(start_option_table), &options},
@@ -349,6 +343,7 @@ int cmd_restore(int argc, char **argv)
 	static struct start_options options;
 	const struct cli_options tables[] = {
 		{start_option_table, ARRAY_SIZE(start_option_table), &options},
+		{policy_option_table, policy_option_count, &options.base.policy_options},
 		{restore_option_table, ARRAY_SIZE(restore_option_table), &options},
 		{network_option_table, network_option_count, &options.base},
 	};

@@ -24,6 +24,26 @@ struct description {
 	int fd; /* of the text; -1: there is none */
 };
 
+/* The files that the text is of, and the names of --allow-net. */
+static void describe_parts(json_t *body, const struct policy_source *source)
+{
+	json_t *parts = json_array(), *nets = json_array(), *part;
+	size_t i;
+
+	for (i = 0; i < source->parts; i++) {
+		part = json_object();
+		put_string(part, "name", source->part[i].name);
+		put_string(part, "folder", source->part[i].folder);
+		json_object_set_new(part, "bytes",
+				    json_integer((json_int_t)source->part[i].length));
+		json_array_append_new(parts, part);
+	}
+	for (i = 0; i < source->allow_nets; i++)
+		json_array_append_new(nets, json_string(source->allow_net[i]));
+	json_object_set_new(body, "parts", parts);
+	json_object_set_new(body, "allow_net", nets);
+}
+
 static void describe(void *arg, const struct policy *policy)
 {
 	const struct policy_source *source = policy_source(policy);
@@ -47,6 +67,7 @@ static void describe(void *arg, const struct policy *policy)
 		json_array_append_new(shares, share);
 	}
 	json_object_set_new(description->body, "shares", shares);
+	describe_parts(description->body, source);
 	if (description->with_text) {
 		put_string(description->body, "text", text);
 		return;
@@ -144,6 +165,37 @@ static void keep_source(void *arg, const struct policy *policy)
 	source->rootfs = current->rootfs;
 }
 
+/* What a client says of the text. 0, or -EINVAL: there are too many parts or names. */
+static int read_source(const json_t *body, struct policy_source *source,
+		       struct policy_part part[POLICY_PARTS_MAX], const char *net[POLICY_NETS_MAX])
+{
+	const json_t *parts = json_object_get(body, "parts"),
+		     *nets = json_object_get(body, "allow_net");
+	size_t i;
+
+	source->part = part;
+	source->parts = json_array_size(parts);
+	source->allow_net = net;
+	source->allow_nets = json_array_size(nets);
+	if (source->parts > POLICY_PARTS_MAX || source->allow_nets > POLICY_NETS_MAX)
+		return -EINVAL;
+	for (i = 0; i < source->parts; i++) {
+		part[i] = (struct policy_part){
+			.name = string_of(json_array_get(parts, i), "name"),
+			.folder = string_of(json_array_get(parts, i), "folder"),
+			.length = number_of(json_array_get(parts, i), "bytes"),
+		};
+		if (!part[i].name)
+			return -EINVAL;
+	}
+	for (i = 0; i < source->allow_nets; i++) {
+		net[i] = json_string_value(json_array_get(nets, i));
+		if (!net[i])
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int read_policy(int fd, char **text, size_t *length, struct err *err)
 {
 	ssize_t n;
@@ -166,6 +218,8 @@ void op_policy_set(struct client *client, struct message *message)
 		.cwd = string_of(message->body, "cwd"),
 		.home = string_of(message->body, "home"),
 	};
+	struct policy_part part[POLICY_PARTS_MAX];
+	const char *net[POLICY_NETS_MAX];
 	struct policy *policy = NULL;
 	struct err err = {.text = ""};
 	char *text = NULL, by[64];
@@ -174,6 +228,11 @@ void op_policy_set(struct client *client, struct message *message)
 
 	if (message->fds != 1) {
 		server_refuse(client, id, "policy-set: one descriptor, of the text");
+		return;
+	}
+	if (read_source(message->body, &source, part, net) < 0) {
+		server_refuse(client, id,
+			      "policy-set: parts and allow_net are not as they should be");
 		return;
 	}
 	/* Only this thread replaces policies, so what the current one has stays until then. */

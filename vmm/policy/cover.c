@@ -213,6 +213,26 @@ static bool target_is_covered(const struct rule_list *list, size_t index,
 	return false;
 }
 
+/* One of --allow-net may say again what is allowed, or answer a question, but undo no denial. */
+static int check_granted(const struct rule_list *list, struct err *err)
+{
+	const struct rule *rule, *above = NULL;
+	char text[320];
+	size_t i;
+
+	for (i = list->count - list->granted; i < list->count; i++) {
+		rule = list->rule[i];
+		if (!target_is_covered(list, i, &rule->target[0], &above) ||
+		    above->public.action != POLICY_ACTION_DENY)
+			continue;
+		snprintf(text, sizeof(text), "'%.80s' stays denied by %.60s:%u: %.120s",
+			 rule->target[0].text, above->public.file, above->public.line,
+			 above->public.text);
+		return fail_at(rule, err, text);
+	}
+	return 0;
+}
+
 static int check_net(const struct rule_list *list, struct err *err)
 {
 	const struct rule *rule, *above = NULL;
@@ -220,7 +240,7 @@ static int check_net(const struct rule_list *list, struct err *err)
 	unsigned k;
 	size_t i;
 
-	for (i = 0; i < list->count; i++) {
+	for (i = 0; i + list->granted < list->count; i++) {
 		rule = list->rule[i];
 		for (k = 0; k < rule->targets; k++)
 			if (!target_is_covered(list, i, &rule->target[k], &above))
@@ -233,7 +253,7 @@ static int check_net(const struct rule_list *list, struct err *err)
 			 above->public.file, above->public.line, above->public.text);
 		return fail_at(rule, err, text);
 	}
-	return 0;
+	return check_granted(list, err);
 }
 
 /* --- shares ----------------------------------------------------------------------------------- */

@@ -234,6 +234,25 @@ static void decide_exec(const struct policy *policy, const struct policy_request
 
 /* --- network ---------------------------------------------------------------------------------- */
 
+/*
+ * The rule that decides, or list->count. What --allow-net grants counts where the policy asks, or
+ * where no rule of it decides: the question is answered in advance, but no denial is undone.
+ */
+static size_t first_net(const struct rule_list *list, const struct policy_request *request)
+{
+	size_t own = list->count - list->granted, i = own, granted = list->granted;
+
+	if (list->index)
+		i = net_index_first(list->index, request);
+	if (i < own && list->rule[i]->public.action != POLICY_ACTION_ASK)
+		return i;
+	if (list->grants)
+		granted = net_index_first(list->grants, request);
+	if (granted < list->granted)
+		return own + granted;
+	return i < own ? i : list->count;
+}
+
 static void decide_net(const struct policy *policy, const struct policy_request *request,
 		       struct policy_decision *decision)
 {
@@ -242,8 +261,8 @@ static void decide_net(const struct policy *policy, const struct policy_request 
 	size_t i = list->count;
 
 	settle(decision, POLICY_DENY, list->count ? "no rule allows it" : "no net rules");
-	if (list->index && request->op != POLICY_LISTEN)
-		i = net_index_first(list->index, request);
+	if (request->op != POLICY_LISTEN)
+		i = first_net(list, request);
 	if (i == list->count)
 		return;
 	rule = list->rule[i];

@@ -23,6 +23,7 @@ struct rule {
 	struct policy_rule public; /* first */
 	unsigned column;
 	bool implied;	      /* comes from a share of the command line */
+	bool granted;	      /* comes from --allow-net: after all others, see decide.c */
 	struct glob *pattern; /* files and programs */
 	unsigned patterns;
 	enum policy_protocol protocol; /* network */
@@ -33,8 +34,10 @@ struct rule {
 struct rule_list {
 	struct rule **rule;
 	size_t count, capacity;
-	struct glob_tree *tree;	 /* files and programs */
-	struct net_index *index; /* network; NULL: there are no rules */
+	struct glob_tree *tree;	  /* files and programs */
+	struct net_index *index;  /* network; NULL: there are no rules but granted ones */
+	struct net_index *grants; /* of those that are granted, the last ones; NULL: none */
+	size_t granted;
 };
 
 struct policy {

@@ -145,6 +145,23 @@ static bool denied_before(const struct rule_list *list, size_t before, const str
 	return false;
 }
 
+/* Whether the parent has the same granted, so that its questions are answered in the same way. */
+static bool is_granted(const struct rule *rule, const struct net_target *target,
+		       const struct rule_list *parent)
+{
+	const struct rule *other;
+	unsigned k;
+	size_t i;
+
+	for (i = parent->count - parent->granted; rule->granted && i < parent->count; i++) {
+		other = parent->rule[i];
+		for (k = 0; k < other->targets; k++)
+			if (net_target_covers(other, &other->target[k], rule, target))
+				return true;
+	}
+	return false;
+}
+
 /*
  * Goes down the parent's rules: one that covers the target and allows it proves it; one that may be
  * about some of it and allows less must be in the child as well.
@@ -153,11 +170,14 @@ static bool target_within(const struct rule_list *child, size_t index,
 			  const struct net_target *target, const struct rule_list *parent)
 {
 	const struct rule *rule = child->rule[index], *other;
+	bool granted = is_granted(rule, target, parent);
 	unsigned k;
 	size_t i;
 
 	for (i = 0; i < parent->count; i++) {
 		other = parent->rule[i];
+		if (granted && other->public.action == POLICY_ACTION_ASK)
+			continue;
 		for (k = 0; k < other->targets; k++) {
 			if (is_within(rule->public.action, other->public.action)) {
 				if (net_target_covers(other, &other->target[k], rule, target))
@@ -165,7 +185,9 @@ static bool target_within(const struct rule_list *child, size_t index,
 				continue;
 			}
 			if (net_target_overlaps(other, &other->target[k], rule, target) &&
-			    !denied_before(child, index, other, &other->target[k]))
+			    /* A question above a denial is answered by what is granted. */
+			    (rule->granted ||
+			     !denied_before(child, index, other, &other->target[k])))
 				return false;
 		}
 	}

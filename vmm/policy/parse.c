@@ -148,14 +148,42 @@ int parse_text(struct parser *parser, const char *text, size_t length)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
+/* The files that the text is of, each a policy of its own by its form. */
+static int parse_parts(struct parser *parser, const char *text, size_t length)
+{
+	const struct policy_source *source = parser->source;
+	const struct policy_part *part;
+	size_t at = 0, i;
+	int ret = 0;
+
+	parser->part = 1;
+	parser->folder = source->folder;
+	if (source->parts == 0)
+		return parse_text(parser, text, length);
+	for (i = 0; i < source->parts && ret == 0; i++, at += part->length) {
+		part = &parser->policy->source.part[i];
+		if (part->length > length - at)
+			return err_set(parser->err, EINVAL, "%.100s: the text is not whole",
+				       part->name);
+		parser->file = part->name;
+		parser->folder = part->folder;
+		parser->part = (unsigned)i + 1;
+		parser->versioned = false;
+		ret = parse_text(parser, text + at, part->length);
+	}
+	return ret;
+}
+
 static int parse_all(struct parser *parser, const char *text, size_t length)
 {
 	const struct policy_source *source = parser->source;
 	size_t i;
-	int ret = parse_text(parser, text, length);
+	int ret = parse_parts(parser, text, length);
 
 	for (i = 0; ret == 0 && i < source->shares; i++)
 		ret = parse_share_option(parser, &source->share[i]);
+	for (i = 0; ret == 0 && i < source->allow_nets; i++)
+		ret = parse_net_option(parser, source->allow_net[i], (unsigned)i + 1);
 	if (ret == 0)
 		ret = parse_compile(parser);
 	if (ret == 0)
@@ -166,6 +194,29 @@ static int parse_all(struct parser *parser, const char *text, size_t length)
 static const char *copy_text(struct arena *arena, const char *text)
 {
 	return text ? arena_copy(arena, text, strlen(text)) : NULL;
+}
+
+static bool copy_parts(struct policy *policy, const struct policy_source *source)
+{
+	struct arena *arena = &policy->arena;
+	struct policy_part *part = arena_array(arena, source->parts + 1, sizeof(*part));
+	const char **net = arena_array(arena, source->allow_nets + 1, sizeof(*net));
+	bool missing = !part || !net;
+	size_t i;
+
+	for (i = 0; !missing && i < source->parts; i++) {
+		part[i].name = copy_text(arena, source->part[i].name);
+		part[i].folder = copy_text(arena, source->part[i].folder);
+		part[i].length = source->part[i].length;
+		missing = !part[i].name || (source->part[i].folder && !part[i].folder);
+	}
+	for (i = 0; !missing && i < source->allow_nets; i++) {
+		net[i] = copy_text(arena, source->allow_net[i]);
+		missing = !net[i];
+	}
+	policy->source.part = part;
+	policy->source.allow_net = net;
+	return !missing;
 }
 
 /* The policy keeps what it was made with, so that it can be made again (in a fork). */
@@ -189,7 +240,8 @@ static int copy_source(struct policy *policy, const struct policy_source *source
 		share[i].file = NULL;
 		missing |= !share[i].host || !share[i].guest;
 	}
-	missing |= !policy->source.name || (source->folder && !policy->source.folder) ||
+	missing |= !copy_parts(policy, source) || !policy->source.name ||
+		   (source->folder && !policy->source.folder) ||
 		   (source->cwd && !policy->source.cwd) || (source->home && !policy->source.home);
 	policy->name = policy->source.name;
 	return missing ? -ENOMEM : 0;

@@ -16,8 +16,11 @@ struct parser {
 	struct policy *policy;
 	const struct policy_source *source;
 	struct err *err;
-	const char *file; /* where we are; "built in: NAME" inside of an include */
+	const char *file;   /* where we are; "built in: NAME" inside of an include */
+	const char *folder; /* of the file */
 	unsigned line, depth;
+	unsigned part;		/* which of several files, the first is 1 */
+	unsigned limit_part[6]; /* that has said a limit; 0: none */
 	struct word word[WORDS_MAX];
 	unsigned words;
 	bool versioned; /* `policy 1` was there */
@@ -35,8 +38,24 @@ int parse_text(struct parser *parser, const char *text, size_t length);
 /* One line, split into words: 0 or -errno with a message. */
 int parse_statement(struct parser *parser);
 
+/* What many statements fail with. A rule that is not enforced passes for a lenient source. */
+int parse_no_memory(struct parser *parser);
+int parse_not_enforced(struct parser *parser, const struct word *word, const char *what);
+int parse_unknown_word(struct parser *parser, const struct word *word, const char *what,
+		       const char *const *words, size_t count);
+
+/* Statements that are no rules (settings.c); those of rules and shares are in statements.c. */
+int parse_limit(struct parser *parser);
+int parse_on_deny(struct parser *parser);
+int parse_secret(struct parser *parser);
+int parse_include(struct parser *parser);
+int parse_policy(struct parser *parser);
+
 /* Adds the rule of a share that the command line gave. */
 int parse_share_option(struct parser *parser, const struct policy_share *share);
+
+/* Adds the rule of an --allow-net. */
+int parse_net_option(struct parser *parser, const char *text, unsigned number);
 
 /* Puts all patterns of a class into one set. */
 int parse_compile(struct parser *parser);

@@ -25,6 +25,8 @@
 #define POLICY_PATTERN_MAX 1024		/* bytes of one pattern */
 #define POLICY_OBJECT_MAX  4096		/* bytes of a path that is asked about */
 #define POLICY_SHARES_MAX  64
+#define POLICY_PARTS_MAX   16  /* files that make up a policy */
+#define POLICY_NETS_MAX	   256 /* --allow-net */
 
 enum policy_class { POLICY_FILE, POLICY_NET, POLICY_EXEC };
 #define POLICY_CLASSES 3
@@ -173,6 +175,13 @@ struct policy_limits {
 
 struct policy;
 
+/* One of several files that make up a policy. */
+struct policy_part {
+	const char *name;   /* as messages call it */
+	const char *folder; /* absolute: what relative paths of shares begin at */
+	size_t length;	    /* of its text */
+};
+
 /* What a policy file is read with. All may be NULL or 0. */
 struct policy_source {
 	const char *name;	/* as messages call the file */
@@ -181,6 +190,18 @@ struct policy_source {
 	const struct policy_share
 		*share; /* those of the command line: they come with their rules, */
 	size_t shares;	/* which are the last ones */
+	/*
+	 * The text is of several files, one after the other: rules in the order given, of each
+	 * limit the lowest, a share once. 0: it is of one, which is called name and is in folder.
+	 */
+	const struct policy_part *part;
+	size_t parts;
+	/*
+	 * --allow-net: "[PROTOCOL/]TARGET:PORT". Allowed where the rules ask, or none of them
+	 * decides; what a rule denies stays denied.
+	 */
+	const char *const *allow_net;
+	size_t allow_nets;
 	bool rootfs;  /* the root file system is served by the host: rules outside of shares hold */
 	bool lenient; /* take rules that this version does not enforce (policy check and explain) */
 };

@@ -8,15 +8,14 @@
 #include "vmm/base/quantity.h"
 #include "vmm/policy/parse.h"
 
-#define INCLUDES_MAX 4
-#define HINT_MAX     200
+#define HINT_MAX 200
 
-static int no_memory(struct parser *parser)
+int parse_no_memory(struct parser *parser)
 {
 	return err_set(parser->err, ENOMEM, "out of memory");
 }
 
-static int not_enforced(struct parser *parser, const struct word *word, const char *what)
+int parse_not_enforced(struct parser *parser, const struct word *word, const char *what)
 {
 	if (parser->source->lenient)
 		return 0;
@@ -24,8 +23,8 @@ static int not_enforced(struct parser *parser, const struct word *word, const ch
 			  what);
 }
 
-static int unknown_word(struct parser *parser, const struct word *word, const char *what,
-			const char *const *words, size_t count)
+int parse_unknown_word(struct parser *parser, const struct word *word, const char *what,
+		       const char *const *words, size_t count)
 {
 	char hint[HINT_MAX];
 
@@ -73,7 +72,7 @@ static const char *expand(struct parser *parser, const struct word *word, bool p
 		folder = "";
 	made = arena_alloc(&parser->policy->arena, 2 * strlen(folder) + strlen(rest) + 1);
 	if (!made) {
-		no_memory(parser);
+		parse_no_memory(parser);
 		return NULL;
 	}
 	to = put_folder(made, folder, pattern);
@@ -130,7 +129,7 @@ static struct rule *add_rule(struct parser *parser, enum policy_class class,
 		list->rule = more;
 	}
 	if (!rule) {
-		no_memory(parser);
+		parse_no_memory(parser);
 		return NULL;
 	}
 	rule->public = (struct policy_rule){
@@ -173,13 +172,13 @@ static int compile_pattern(struct parser *parser, const struct word *word,
 				  word->column + (text == word->text ? (unsigned)at : 0),
 				  "'%.80s': %s", word->text, why.text);
 	if (ret < 0)
-		return no_memory(parser);
+		return parse_no_memory(parser);
 	if (action > POLICY_ACTION_DENY ||
 	    (glob->parts && glob->part[glob->parts - 1].kind == GLOB_TREE))
 		return 0;
 	part = arena_array(arena, glob->parts + 1, sizeof(*part));
 	if (!part)
-		return no_memory(parser);
+		return parse_no_memory(parser);
 	if (glob->parts)
 		memcpy(part, glob->part, glob->parts * sizeof(*part));
 	part[glob->parts++].kind = GLOB_TREE;
@@ -195,7 +194,7 @@ static int compile_patterns(struct parser *parser, struct rule *rule)
 	rule->patterns = parser->words - 2;
 	rule->pattern = arena_array(&parser->policy->arena, rule->patterns, sizeof(*rule->pattern));
 	if (!rule->pattern)
-		return no_memory(parser);
+		return parse_no_memory(parser);
 	for (i = 0; i < rule->patterns && ret == 0; i++)
 		ret = compile_pattern(parser, &parser->word[i + 2], rule->public.action,
 				      &rule->pattern[i]);
@@ -218,8 +217,8 @@ static int begin_rule(struct parser *parser, enum policy_class class, unsigned w
 	if (parser->words >= 2) {
 		action = word_index(verdicts, ARRAY_SIZE(file_words), parser->word[1].text);
 		if (action < 0)
-			return unknown_word(parser, &parser->word[1], "verdict", verdicts,
-					    ARRAY_SIZE(file_words));
+			return parse_unknown_word(parser, &parser->word[1], "verdict", verdicts,
+						  ARRAY_SIZE(file_words));
 	}
 	if (parser->words < words)
 		return parse_fail(parser, EINVAL, parser->word[0].column, "write %s", usage);
@@ -229,10 +228,10 @@ static int begin_rule(struct parser *parser, enum policy_class class, unsigned w
 	(*rule)->public.text = line_text(parser);
 	(*rule)->column = parser->word[0].column;
 	if (!(*rule)->public.text)
-		return no_memory(parser);
+		return parse_no_memory(parser);
 	if (!enforced_action(class, (enum policy_action)action)) {
 		snprintf(what, sizeof(what), "the verdict '%s'", parser->word[1].text);
-		return not_enforced(parser, &parser->word[1], what);
+		return parse_not_enforced(parser, &parser->word[1], what);
 	}
 	return 0;
 }
@@ -266,7 +265,8 @@ static int state_net(struct parser *parser)
 		return ret;
 	protocol = word_index(words, ARRAY_SIZE(words), parser->word[2].text);
 	if (protocol < 0)
-		return unknown_word(parser, &parser->word[2], "protocol", words, ARRAY_SIZE(words));
+		return parse_unknown_word(parser, &parser->word[2], "protocol", words,
+					  ARRAY_SIZE(words));
 	rule->protocol = (enum policy_protocol)protocol;
 	if (rule->protocol == POLICY_DNS && rule->public.action == POLICY_ACTION_ASK)
 		return parse_fail(parser, EINVAL, parser->word[1].column,
@@ -275,7 +275,7 @@ static int state_net(struct parser *parser)
 	rule->targets = parser->words - 3;
 	rule->target = arena_array(&parser->policy->arena, rule->targets, sizeof(*rule->target));
 	if (!rule->target)
-		return no_memory(parser);
+		return parse_no_memory(parser);
 	for (i = 0; i < rule->targets && ret == 0; i++) {
 		const struct word *word = &parser->word[i + 3];
 
@@ -284,9 +284,48 @@ static int state_net(struct parser *parser)
 		if (ret == -EINVAL)
 			ret = parse_fail(parser, EINVAL, word->column, "%s", why.text);
 		else if (ret < 0)
-			ret = no_memory(parser);
+			ret = parse_no_memory(parser);
 	}
 	return ret;
+}
+
+/* --- allow-net ---------------------------------------------------------------------------------
+ */
+
+int parse_net_option(struct parser *parser, const char *text, unsigned number)
+{
+	struct rule_list *list = &parser->policy->class[POLICY_NET];
+	size_t length = strlen(text), letters = strspn(text, "abcdefghijklmnopqrstuvwxyz"), i;
+	bool named = letters > 0 && text[letters] == '/';
+	const char *target = named ? text + letters + 1 : text, *protocol;
+	int ret;
+
+	parser->file = "--allow-net";
+	parser->line = number;
+	for (i = 0; i < length; i++)
+		if (text[i] <= ' ' || text[i] >= 0x7f)
+			return parse_fail(parser, EINVAL, (unsigned)i + 1,
+					  "give [PROTOCOL/]NAME:PORT, in printable ASCII");
+	if (length > POLICY_PATTERN_MAX)
+		return parse_fail(parser, EINVAL, 1, "a target of more than %d bytes",
+				  POLICY_PATTERN_MAX);
+	if (named)
+		protocol = arena_copy(&parser->policy->arena, text, letters);
+	else
+		protocol = length > 4 && strcmp(text + length - 4, ":443") == 0 ? "tls" : "tcp";
+	if (!protocol)
+		return parse_no_memory(parser);
+	parser->word[0] = (struct word){.text = "net", .column = 1};
+	parser->word[1] = (struct word){.text = "allow", .column = 1};
+	parser->word[2] = (struct word){.text = protocol, .column = 1};
+	parser->word[3] = (struct word){.text = target, .column = (unsigned)(target - text) + 1};
+	parser->words = 4;
+	ret = state_net(parser);
+	if (ret < 0)
+		return ret;
+	list->rule[list->count - 1]->granted = true;
+	list->granted++;
+	return 0;
 }
 
 /* --- shares ----------------------------------------------------------------------------------- */
@@ -355,7 +394,7 @@ static int share_option(struct parser *parser, const struct word *word, struct p
 		return 0;
 	}
 	if (!uid && strncmp(word->text, "gid=", 4) != 0)
-		return unknown_word(parser, word, "option", words, ARRAY_SIZE(words));
+		return parse_unknown_word(parser, word, "option", words, ARRAY_SIZE(words));
 	if (quantity_number(word->text + 4, 0, UINT32_MAX - 1, &id, &why) < 0)
 		return parse_fail(parser, EINVAL, word->column + 4, "%s", why.text);
 	*(uid ? &share->uid : &share->gid) = (int64_t)id;
@@ -365,14 +404,14 @@ static int share_option(struct parser *parser, const struct word *word, struct p
 /* Relative to the folder of the file; its "." and ".." steps are the host's to take. */
 static const char *host_path(struct parser *parser, const struct word *word)
 {
-	const char *text = expand(parser, word, false), *folder = parser->source->folder;
+	const char *text = expand(parser, word, false), *folder = parser->folder;
 	char *path, *made;
 
 	if (!text)
 		return NULL;
 	path = text == word->text ? plain(parser, text) : (char *)text;
 	if (!path) {
-		no_memory(parser);
+		parse_no_memory(parser);
 		return NULL;
 	}
 	if (path[0] == '/')
@@ -387,7 +426,7 @@ static const char *host_path(struct parser *parser, const struct word *word)
 		return folder;
 	made = arena_alloc(&parser->policy->arena, strlen(folder) + strlen(path) + 2);
 	if (!made) {
-		no_memory(parser);
+		parse_no_memory(parser);
 		return NULL;
 	}
 	sprintf(made, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
@@ -416,7 +455,7 @@ static int state_share(struct parser *parser)
 		return -EINVAL;
 	share.guest = text == guest->text ? plain(parser, text) : text;
 	if (!share.guest)
-		return no_memory(parser);
+		return parse_no_memory(parser);
 	ret = check_guest_path(parser, guest, share.guest);
 	for (i = 3; i < parser->words && ret == 0; i++)
 		ret = share_option(parser, &parser->word[i], &share);
@@ -444,7 +483,7 @@ int parse_share_option(struct parser *parser, const struct policy_share *given)
 	share.guest = arena_copy(arena, given->guest, strlen(given->guest));
 	share.file = NULL;
 	if (!share.host || !share.guest)
-		return no_memory(parser);
+		return parse_no_memory(parser);
 	ret = add_share(parser, &share, 0);
 	if (ret == 0)
 		ret = too_many(parser);
@@ -458,166 +497,18 @@ int parse_share_option(struct parser *parser, const struct policy_share *given)
 	parser->words = 3;
 	rule->public.text = line_text(parser);
 	rule->implied = true;
-	return rule->public.text ? compile_patterns(parser, rule) : no_memory(parser);
+	return rule->public.text ? compile_patterns(parser, rule) : parse_no_memory(parser);
 }
 
-/* --- the others ------------------------------------------------------------------------------- */
-
-static int limit_value(unsigned index, const char *text, struct policy_limits *limits,
-		       struct err *why)
-{
-	switch (index) {
-	case 0:
-		return quantity_number(text, 1, 1024, &limits->cpus, why);
-	case 1:
-		return quantity_size(text, &limits->memory, why);
-	case 2:
-		return quantity_number(text, 1, 1u << 22, &limits->processes, why);
-	case 3:
-		return quantity_size(text, &limits->disk, why);
-	case 4:
-		return quantity_duration(text, &limits->wall_ns, why);
-	default:
-		return quantity_duration(text, &limits->idle_ns, why);
-	}
-}
-
-static int one_limit(struct parser *parser, const struct word *word)
-{
-	static const char *const words[] = {"cpus", "memory", "processes", "disk", "wall", "idle"};
-	struct policy_limits *limits = &parser->policy->limits;
-	const char *equals = strchr(word->text, '=');
-	size_t length = equals ? (size_t)(equals - word->text) : strlen(word->text);
-	struct word name = {.column = word->column};
-	struct err why;
-	char what[64];
-	int index;
-
-	name.text = arena_copy(&parser->policy->arena, word->text, length);
-	if (!name.text)
-		return no_memory(parser);
-	index = word_index(words, ARRAY_SIZE(words), name.text);
-	if (index < 0)
-		return unknown_word(parser, &name, "limit", words, ARRAY_SIZE(words));
-	if (!equals)
-		return parse_fail(parser, EINVAL, word->column, "write %s=VALUE", name.text);
-	if (limits->line[index])
-		return parse_fail(parser, EINVAL, word->column, "%s is limited already (%.80s:%u)",
-				  name.text, limits->file[index], limits->line[index]);
-	if (limit_value((unsigned)index, equals + 1, limits, &why) < 0)
-		return parse_fail(parser, EINVAL, word->column + (unsigned)length + 1, "%s",
-				  why.text);
-	limits->line[index] = parser->line;
-	limits->file[index] = parser->file;
-	snprintf(what, sizeof(what), "limit %s", name.text);
-	return enforced_limit(name.text) ? 0 : not_enforced(parser, word, what);
-}
-
-static int state_limit(struct parser *parser)
-{
-	unsigned i;
-	int ret = 0;
-
-	if (parser->words < 2)
-		return parse_fail(parser, EINVAL, parser->word[0].column,
-				  "write limit NAME=VALUE ...");
-	for (i = 1; i < parser->words && ret == 0; i++)
-		ret = one_limit(parser, &parser->word[i]);
-	return ret;
-}
-
-static int state_on_deny(struct parser *parser)
-{
-	static const char *const words[] = {"continue", "stop", "audit=required", "audit=warn"};
-	unsigned i;
-	int ret = 0;
-
-	if (parser->words < 2)
-		return parse_fail(parser, EINVAL, parser->word[0].column,
-				  "write on-deny continue [audit=required]");
-	for (i = 1; i < parser->words && ret == 0; i++) {
-		const struct word *word = &parser->word[i];
-
-		switch (word_index(words, ARRAY_SIZE(words), word->text)) {
-		case 0:
-			break;
-		case 1:
-			ret = not_enforced(parser, word, "on-deny stop");
-			break;
-		case 2:
-			parser->policy->audit_required = true;
-			break;
-		case 3:
-			break;
-		default:
-			ret = unknown_word(parser, word, "word", words, ARRAY_SIZE(words));
-		}
-	}
-	return ret;
-}
-
-static int state_secret(struct parser *parser)
-{
-	if (parser->words < 3)
-		return parse_fail(parser, EINVAL, parser->word[0].column,
-				  "write secret NAME SOURCE ...");
-	return 0;
-}
-
-static int state_include(struct parser *parser)
-{
-	const char *names[16], *text, *file = parser->file;
-	unsigned line = parser->line;
-	bool versioned = parser->versioned;
-	char inside[80];
-	size_t count = 0;
-	int ret;
-
-	if (parser->words != 2)
-		return parse_fail(parser, EINVAL, parser->word[0].column, "write include PRESET");
-	text = policy_preset_text(parser->word[1].text);
-	while (count < ARRAY_SIZE(names) && policy_preset_name(count)) {
-		names[count] = policy_preset_name(count);
-		count++;
-	}
-	if (!text)
-		return unknown_word(parser, &parser->word[1], "preset", names, count);
-	if (parser->depth == INCLUDES_MAX)
-		return parse_fail(parser, EINVAL, parser->word[1].column,
-				  "included more than %d deep", INCLUDES_MAX);
-	snprintf(inside, sizeof(inside), "preset %s", parser->word[1].text);
-	parser->file = arena_copy(&parser->policy->arena, inside, strlen(inside));
-	if (!parser->file)
-		return no_memory(parser);
-	parser->depth++;
-	parser->versioned = false;
-	ret = parse_text(parser, text, strlen(text));
-	parser->versioned = versioned;
-	parser->depth--;
-	parser->file = file;
-	parser->line = line;
-	return ret;
-}
-
-static int state_policy(struct parser *parser)
-{
-	if (parser->versioned)
-		return parse_fail(parser, EINVAL, parser->word[0].column, "'policy' stands once");
-	if (parser->words != 2 || strcmp(parser->word[1].text, "1") != 0)
-		return parse_fail(parser, EINVAL, parser->word[parser->words > 1].column,
-				  "write policy 1: that is the version of the language that there "
-				  "is");
-	parser->versioned = true;
-	return 0;
-}
+/* --- the table -------------------------------------------------------------------------------- */
 
 static const struct statement {
 	const char *word;
 	int (*state)(struct parser *parser);
 } statements[] = {
-	{"policy", state_policy}, {"limit", state_limit},     {"share", state_share},
+	{"policy", parse_policy}, {"limit", parse_limit},     {"share", state_share},
 	{"file", state_file},	  {"net", state_net},	      {"exec", state_exec},
-	{"secret", state_secret}, {"on-deny", state_on_deny}, {"include", state_include},
+	{"secret", parse_secret}, {"on-deny", parse_on_deny}, {"include", parse_include},
 };
 
 int parse_statement(struct parser *parser)
@@ -632,58 +523,13 @@ int parse_statement(struct parser *parser)
 		words[i] = statements[i].word;
 	index = word_index(words, ARRAY_SIZE(words), word->text);
 	if (index < 0)
-		return unknown_word(parser, word, "word", words, ARRAY_SIZE(words));
-	if (!parser->versioned && statements[index].state != state_policy)
+		return parse_unknown_word(parser, word, "word", words, ARRAY_SIZE(words));
+	if (!parser->versioned && statements[index].state != parse_policy)
 		return parse_fail(parser, EINVAL, word->column,
 				  "a policy begins with the line 'policy 1'");
 	ret = statements[index].state(parser);
 	snprintf(what, sizeof(what), "'%s'", words[index]);
-	return ret == 0 && !enforced_statement(words[index]) ? not_enforced(parser, word, what)
-							     : ret;
-}
-
-/* --- compiling -------------------------------------------------------------------------------- */
-
-static int compile_class(struct parser *parser, struct rule_list *list)
-{
-	struct rule *rule;
-	unsigned k;
-	size_t i;
-	int ret = 0;
-
-	if (list->count == 0)
-		return 0;
-	list->tree = glob_tree_create(&parser->policy->arena);
-	if (!list->tree)
-		return no_memory(parser);
-	for (i = 0; i < list->count && ret == 0; i++) {
-		rule = list->rule[i];
-		for (k = 0; k < rule->patterns && ret == 0; k++)
-			ret = glob_tree_add(list->tree, &rule->pattern[k], (uint32_t)i);
-		parser->file = rule->public.file;
-		parser->line = rule->public.line;
-	}
-	if (ret == 0)
-		ret = glob_tree_finish(list->tree);
-	if (ret == -ENOSPC)
-		return parse_fail(parser, EINVAL, 0,
-				  "too many patterns, or too many with wildcards");
-	return ret < 0 ? no_memory(parser) : 0;
-}
-
-static int compile_net(struct parser *parser, struct rule_list *list)
-{
-	if (list->count > 0)
-		list->index = net_index_create(&parser->policy->arena, list->rule, list->count);
-	return list->count > 0 && !list->index ? no_memory(parser) : 0;
-}
-
-int parse_compile(struct parser *parser)
-{
-	struct rule_list *list = parser->policy->class;
-	int ret = compile_class(parser, &list[POLICY_FILE]);
-
-	if (ret == 0)
-		ret = compile_class(parser, &list[POLICY_EXEC]);
-	return ret < 0 ? ret : compile_net(parser, &list[POLICY_NET]);
+	return ret == 0 && !enforced_statement(words[index])
+		       ? parse_not_enforced(parser, word, what)
+		       : ret;
 }
