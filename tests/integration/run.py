@@ -143,7 +143,7 @@ def left_files(directory):
     return found
 
 
-RECORDS_MAX, RECORDS_BYTES_MAX = 160 + 2, (512 + 200) << 20       # see record_root.c; what ended last may be beyond
+RECORDS_MAX, RECORDS_BYTES_MAX = 168 + 2, (512 + 200) << 20       # see record_root.c; what ended last may be beyond
 
 
 def state_problems(directory):

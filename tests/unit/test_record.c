@@ -246,14 +246,15 @@ START_TEST(what_is_kept_is_bounded_by_number)
 	ck_assert_int_eq(record_read("box4", &info, NULL), 0);
 	ck_assert_int_eq(record_read("living", &info, NULL), 0);
 	/* Runs have a bound of their own; the only name that goes was beyond the other bound. */
-	for (i = 0; i < record_bounds.runs + 5; i++) {
+	for (i = 0; i < record_bounds.runs + RECORD_RUNS_SLACK + 1; i++) {
 		snprintf(name, sizeof(name), "run-%06u", i);
 		life(name, "run", (int)i % 100);
 	}
 	ck_assert_int_eq(count(), (int)(record_bounds.named + 1 + record_bounds.runs + 1));
 	ck_assert_int_eq(record_read("run-000000", &info, NULL), -ESRCH);
+	ck_assert_int_eq(record_read("run-000008", &info, NULL), 0);
 	ck_assert_int_eq(record_last_run(&info, NULL), 0);
-	snprintf(name, sizeof(name), "run-%06u", record_bounds.runs + 4);
+	snprintf(name, sizeof(name), "run-%06u", record_bounds.runs + RECORD_RUNS_SLACK);
 	ck_assert_str_eq(info.id, name);
 	record_close(living);
 	end();

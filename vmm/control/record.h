@@ -38,6 +38,9 @@ struct record_bounds {
 
 extern const struct record_bounds record_bounds;
 
+/* So many more runs there may be, so that not each run has to look at all of them. */
+#define RECORD_RUNS_SLACK 8
+
 /* A record as big as this has the size of all of them looked at when it ends. */
 #define RECORD_LARGE (1u << 20)
 

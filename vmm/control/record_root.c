@@ -222,14 +222,14 @@ static int newest_first(const void *a, const void *b)
 	return (x->tv_nsec < y->tv_nsec) - (x->tv_nsec > y->tv_nsec);
 }
 
-/* Nothing can be beyond the bounds, whatever lives. */
+/* Nothing can be far beyond the bounds, whatever lives. */
 static bool within_numbers(const struct candidates *all, const struct record_bounds *bounds)
 {
 	size_t runs = 0, i;
 
 	for (i = 0; i < all->count; i++)
 		runs += all->list[i].run;
-	return runs <= bounds->runs && all->count - runs <= bounds->named;
+	return runs <= bounds->runs + RECORD_RUNS_SLACK && all->count - runs <= bounds->named;
 }
 
 int root_prune(const struct record_root *root, const struct record_bounds *bounds)
