@@ -105,6 +105,10 @@ START_TEST(bare_repositories_are_found)
 	ck_assert_int_eq(symlink("src", path_of("link")), 0);
 	bare(".git");
 	ck_assert_uint_eq(find(NULL), 2);
+	/* Whatever it is called. */
+	bare("\x1b[2J\xff");
+	ck_assert_uint_eq(find(NULL), 3);
+	ck_assert_ptr_nonnull(strstr(told, "/\\x1b[2J\\xff: git takes"));
 	end();
 }
 END_TEST

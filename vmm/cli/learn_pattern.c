@@ -6,6 +6,7 @@
 
 #include "vmm/base/arena.h"
 #include "vmm/base/bytes.h"
+#include "vmm/base/text.h"
 #include "vmm/policy/explain.h"
 #include "vmm/policy/glob.h"
 
@@ -79,11 +80,11 @@ bool learn_pattern(const char *path, size_t length, char pattern[LEARN_PATTERN_S
 {
 	struct glob_tree *tree = kind_set();
 	uint32_t kind;
-	size_t used, at;
+	size_t used;
 
 	/* Quoting may double it. */
 	if (length == 0 || path[0] != '/' || length > POLICY_PATTERN_MAX / 2 ||
-	    !policy_is_plain(path, length, &at))
+	    !text_is_safe(path, length, 0))
 		return false;
 	kind = tree ? glob_tree_match(tree, path, length) : GLOB_NONE;
 	if (kind != GLOB_NONE) {

@@ -12,6 +12,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/loop.h"
+#include "vmm/base/text.h"
 
 struct walk {
 	const struct planted_ops *ops;
@@ -30,11 +31,13 @@ static bool is_since(const struct walk *walk, const struct timespec *time)
 
 static void tell(struct walk *walk, const char *what)
 {
-	char text[PATH_MAX + 256];
+	char path[2 * PATH_MAX], text[2 * PATH_MAX + 256];
 
 	if (++walk->found > PLANTED_TOLD_MAX)
 		return;
-	snprintf(text, sizeof(text), "%s: %s", walk->path, what);
+	/* The guest chose the path. */
+	text_safe(path, sizeof(path), walk->path, strlen(walk->path), 0);
+	snprintf(text, sizeof(text), "%s: %s", path, what);
 	walk->ops->tell(walk->ops->arg, text);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/text.h"
 #include "vmm/base/utf8.h"
 #include "vmm/policy/protected.h"
 
@@ -28,51 +29,23 @@ int parse_fail(struct parser *parser, int code, unsigned column, const char *fmt
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-/* Characters that act on a terminal, end a line or turn the order in which text is shown. */
-static bool is_hidden(const uint8_t *text, size_t length)
-{
-	if (length == 1)
-		return text[0] < ' ' || text[0] == 0x7f;
-	if (length == 2)
-		return (text[0] == 0xc2 && text[1] < 0xa0) || (text[0] == 0xd8 && text[1] == 0x9c);
-	/* U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069 */
-	return length == 3 && text[0] == 0xe2 &&
-	       ((text[1] == 0x80 &&
-		 ((text[2] & 0xfe) == 0x8e || (text[2] >= 0xa8 && text[2] <= 0xae))) ||
-		(text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9));
-}
-
-bool policy_is_plain(const char *text, size_t length, size_t *at)
-{
-	size_t step;
-
-	for (*at = 0; *at < length; *at += step) {
-		step = utf8_length(text + *at, length - *at);
-		if (step == 0 || is_hidden((const uint8_t *)text + *at, step))
-			return false;
-	}
-	return true;
-}
-
 /* Nothing in a line may hide what it says: no control characters, nothing that is not UTF-8. */
 static int check_line(struct parser *parser, const char *line, size_t length)
 {
-	size_t begin = 0, at;
-	const char *wrong;
+	const uint8_t *text = (const uint8_t *)line;
+	size_t at, step;
 
-	while (!policy_is_plain(line + begin, length - begin, &at)) {
-		wrong = line + begin + at;
-		begin += at + 1;
-		if (*wrong == '\t')
+	for (at = 0; at < length; at += step) {
+		step = utf8_length(line + at, length - at);
+		if (step == 0)
+			return parse_fail(parser, EINVAL, (unsigned)at + 1, "not UTF-8 text");
+		if (text_is_safe(line + at, step, TEXT_TABS))
 			continue;
-		if (utf8_length(wrong, length - begin + 1) == 0)
-			return parse_fail(parser, EINVAL, (unsigned)begin, "not UTF-8 text");
-		if ((uint8_t)*wrong < 0x80 || (uint8_t)*wrong == 0xc2)
-			return parse_fail(parser, EINVAL, (unsigned)begin,
-					  "a control character (0x%02x)",
-					  (uint8_t)wrong[(uint8_t)*wrong == 0xc2]);
-		return parse_fail(parser, EINVAL, (unsigned)begin,
-				  "a character that turns the direction of text, or ends a line");
+		if (text[at] < 0x80 || (text[at] == 0xc2 && text[at + 1] < 0xa0))
+			return parse_fail(parser, EINVAL, (unsigned)at + 1,
+					  "a control character (0x%02x)", text[at + step - 1]);
+		return parse_fail(parser, EINVAL, (unsigned)at + 1,
+				  "a character that turns the direction of text, or does not show");
 	}
 	return 0;
 }

@@ -224,13 +224,6 @@ const char *policy_preset_name(size_t index);
 void policy_free(struct policy *policy);
 
 /*
- * Whether text is UTF-8 without control characters (C0, DEL, C1), line separators and characters
- * that turn its direction; else *at is the offset of the first one. A policy has nothing else in it
- * but tabs and newlines.
- */
-bool policy_is_plain(const char *text, size_t length, size_t *at);
-
-/*
  * Decides. Pure: the same question has the same answer, nothing is allocated, written or waited
  * for. The time it takes grows with the length of the object, not with what a guest chooses to be
  * in it.
