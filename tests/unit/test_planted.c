@@ -4,6 +4,7 @@
 #include "vmm/control/planted.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "tests/unit/unit.h"
 #include "vmm/base/loop.h"
+#include "vmm/control/planted_index.h"
 
 static char top[64], told[65536];
 
@@ -141,6 +143,73 @@ START_TEST(only_what_is_new_is_told)
 }
 END_TEST
 
+/* An index of the version with these paths, as git writes it but for the hash. */
+static size_t index_of(uint8_t *to, unsigned version, size_t object, const char *const *paths)
+{
+	uint8_t *at = to + 12;
+	const char *before = "";
+	size_t count = 0, same, fixed = 40 + object + 2;
+
+	memset(to, 0, 4096);
+	for (; *paths; paths++, count++) {
+		uint8_t *entry = at;
+
+		at += fixed;
+		same = 0;
+		if (version == 4) {
+			while (before[same] && before[same] == (*paths)[same])
+				same++;
+			*at++ = (uint8_t)(strlen(before) - same);
+		}
+		strcpy((char *)at, *paths + same);
+		at += strlen(*paths + same) + 1;
+		if (version < 4)
+			at = entry + ((fixed + strlen(*paths) + 8) & ~(size_t)7);
+		before = *paths;
+	}
+	memcpy(to, "DIRC\0\0\0", 7);
+	to[7] = (uint8_t)version;
+	to[11] = (uint8_t)count;
+	return (size_t)(at - to) + object;
+}
+
+START_TEST(an_index_names_nothing_in_git)
+{
+	static const char *const good[] = {".gitignore", "a", "src/.github/x", "src/git/.git.c",
+					   NULL};
+	static const char *const bad[][4] = {
+		{".git/hooks/post-checkout", "a", NULL},
+		{"a", "sub/.git/config", NULL},
+		{"a", "sub/.git", NULL},
+		{".GIT/config", NULL},
+		{"a/b", "a/c/.git/x", "b", NULL},
+	};
+	static uint8_t bytes[4096];
+	unsigned version, i;
+	size_t object, length;
+
+	for (version = 2; version <= 4; version++)
+		for (object = 20; object <= 32; object += 12) {
+			length = index_of(bytes, version, object, good);
+			ck_assert(!planted_index_is_bad(bytes, length));
+			ck_assert(planted_index_is_bad(bytes, length - object - 12));
+			for (i = 0; i < ARRAY_SIZE(bad); i++) {
+				length = index_of(bytes, version, object, bad[i]);
+				ck_assert_msg(planted_index_is_bad(bytes, length), "%u %u", version,
+					      i);
+			}
+		}
+	ck_assert(!planted_index_is_bad(bytes, 0));
+	ck_assert(planted_index_is_bad("no index, but as long as one has to be.......", 45));
+	begin("/tmp");
+	make(".git");
+	put(".git/index");
+	ck_assert_uint_eq(find(NULL), 1);
+	ck_assert_ptr_nonnull(strstr(told, "its index names files in .git, or is damaged"));
+	end();
+}
+END_TEST
+
 START_TEST(it_is_bounded)
 {
 	char name[512] = "d";
@@ -177,4 +246,5 @@ START_TEST(it_is_bounded)
 }
 END_TEST
 
-UNIT_MAIN("planted", bare_repositories_are_found, only_what_is_new_is_told, it_is_bounded)
+UNIT_MAIN("planted", bare_repositories_are_found, only_what_is_new_is_told,
+	  an_index_names_nothing_in_git, it_is_bounded)

@@ -29,7 +29,6 @@ static const char *const kinds[] = {
 	".git/info/refs_*",
 	".git/index.stash.*",
 	".git/next-index-*",
-	".git/sharedindex_*",
 	/* sed -i, mktemp, Python's tempfile */
 	"sed" ALNUM ALNUM ALNUM ALNUM ALNUM ALNUM,
 	"tmp." ALNUM ALNUM ALNUM ALNUM ALNUM ALNUM ALNUM ALNUM ALNUM ALNUM,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/loop.h"
 #include "vmm/base/text.h"
+#include "vmm/control/planted_index.h"
 
 struct walk {
 	const struct planted_ops *ops;
@@ -67,6 +69,29 @@ static void check_bare(struct walk *walk, int directory, const struct stat *self
 		     "explicit");
 }
 
+/* Reads the index; one that is too large or can't be read is as good as a bad one. */
+static void check_index(struct walk *walk, int parent)
+{
+	int fd = openat(parent, ".git/index", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool bad = false;
+	struct stat status;
+	void *bytes;
+	ssize_t n;
+
+	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
+	    is_since(walk, &status.st_ctim)) {
+		bad = status.st_size > PLANTED_INDEX_MAX;
+		bytes = bad ? NULL : malloc((size_t)status.st_size + 1);
+		n = bytes ? fd_read_full(fd, bytes, (size_t)status.st_size) : 0;
+		bad = bad || (n > 0 && planted_index_is_bad(bytes, (size_t)n));
+		free(bytes);
+	}
+	fd_close(&fd);
+	if (bad)
+		tell(walk, "its index names files in .git, or is damaged: git would write them: "
+			   "remove .git/index, and let git reset make it anew");
+}
+
 /* Of a repository's own directory: whether it is new, and links that git would write through. */
 static void check_own(struct walk *walk, int parent)
 {
@@ -92,6 +117,7 @@ static void check_own(struct walk *walk, int parent)
 	char name[64];
 	size_t i;
 
+	check_index(walk, parent);
 	if (!walk->since)
 		return;
 	if (statx(parent, ".git", AT_SYMLINK_NOFOLLOW, STATX_BTIME, &status) == 0 &&

@@ -23,8 +23,9 @@ struct planted_ops {
 
 /*
  * Looks through a directory, following no link and leaving no file system, for bare repositories;
- * since: only such as came or changed then or later, and also for new .git and symbolic links in
- * one. NULL: whenever. The bounds hold for this one call. Returns how many were found.
+ * and indexes that name files in .git; since: only such as came or changed then or later, and also
+ * for new .git and symbolic links in one. NULL: whenever. The bounds hold for this one call.
+ * Returns how many were found.
  */
 unsigned planted_find(const char *top, const struct timespec *since, const struct planted_ops *ops);
 
