@@ -60,8 +60,7 @@ START_TEST(names_come_back_as_they_are)
 		"/w/a\"b'c`d$(e)",
 		"/w/-x",
 		"/w/net allow tcp host:1-65535",
-		"/w/a\xc2\xa0"
-		"b",
+		"/w/a\xc2\xa0z",
 		"/w/\xe2\x80\xa7",
 		"/w/~",
 	};
