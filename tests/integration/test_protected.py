@@ -30,24 +30,20 @@ def attacks(top, ran, victim):
     """Lines of a shell, each of which would have the host's git do as the workload likes."""
     config = (f"[core]\\n\\trepositoryformatversion = 0\\n\\tbare = false\\n\\tworktree = ..\\n"
               f"\\tfsmonitor = {top}/evil/run\\n")
-    prepare = (f"mkdir -p evil/objects evil/refs evil/hooks; printf '#!/bin/sh\\ntouch {ran}\\n' >evil/run; "
-               f"chmod +x evil/run; cp evil/run evil/hooks/post-checkout; printf '{config}' >evil/config")
+    prepare = (f"mkdir -p evil/objects evil/refs; printf '#!/bin/sh\\ntouch {ran}\\n' >evil/run; "
+               f"chmod +x evil/run; printf '{config}' >evil/config")
+    # Few programs: each takes its time where ring 0 is emulated. tests/unit/test_protected.c has all the ways.
     return prepare, (
         ("commondir", "echo ../evil >.git/commondir"),
-        ("moved", "echo ../evil >c; mv c .git/commondir"),
-        ("linked", "echo ../evil >c; ln c .git/commondir"),
-        ("symlink", "ln -s ../evil/config .git/config.worktree"),
-        ("bare", "cp -r evil bare; echo 'ref: refs/heads/x' >bare/HEAD"),
-        ("bare by name", "cp -r evil late; echo 'ref: refs/heads/x' >late/head; mv late/head late/HEAD"),
-        ("own", "mkdir sub; cp -r evil sub/prepared; mv sub/prepared sub/.git"),
-        ("own file", "mkdir -p other; echo 'gitdir: ../evil' >other/.git"),
-        ("hooks", "cp evil/run .git/hooks/post-checkout"),
-        ("todo", "mkdir .git/rebase-merge"),
+        ("linked", "ln evil/run .git/commondir"),
+        ("bare", "echo 'ref: refs/heads/x' >evil/HEAD"),
+        ("own file", "echo 'gitdir: .' >evil/.git"),
+        ("hooks", "echo x >.git/hooks/post-checkout"),
         ("alternates", f"echo {top}/evil/objects >.git/objects/info/alternates"),
         ("message", f"rm -f .git/COMMIT_EDITMSG; ln -s {victim} .git/COMMIT_EDITMSG"),
         ("log", f"rm -f .git/logs/HEAD; ln -s {victim} .git/logs/HEAD"),
-        ("agent", "mkdir -p .claude"),
-        ("orders", "echo obey >CLAUDE.md"))
+        ("orders", "echo obey >CLAUDE.md"),
+        ("own", "mkdir sub; mv evil sub/.git"))
 
 
 @limit(600)
@@ -58,8 +54,8 @@ def test_protected_repository():
     # What would be if it were not for the rules: this git falls for it.
     top = repository("control")
     prepare, _attempts = attacks(top, ran, victim)
-    subprocess.run(["sh", "-c", f"{prepare}; cp -r evil bare; echo 'ref: refs/heads/x' >bare/HEAD"], cwd=top, check=True)
-    git(top + "/bare", "status")
+    subprocess.run(["sh", "-c", f"{prepare}; echo 'ref: refs/heads/x' >evil/HEAD"], cwd=top, check=True)
+    git(top + "/evil", "status")
     assert os.path.exists(ran), "a bare repository does nothing here: the test proves nothing"
     os.unlink(ran)
     write("control/.git/commondir", "../evil\n")
@@ -78,9 +74,9 @@ def test_protected_repository():
         wrong = {name: said.get(name) for name, _ in attempts if "ermission denied" not in said.get(name, "")}
         assert not wrong, wrong
         # What git's work needs, works.
-        execute("box", "sh", "-c", "mkdir .git/objects/ab && echo blob >.git/objects/ab/cd && echo x >.git/index.lock && "
-                "rm .git/index.lock && echo message >.git/COMMIT_EDITMSG && echo h >.git/refs/heads/n.lock && "
-                "rm .git/refs/heads/n.lock && ln -s file link && rm -r .git/objects/ab", options=("-w", top)).expect(0)
+        execute("box", "sh", "-c", "mkdir .git/objects/zz || mkdir .git/objects/ab && echo blob >.git/objects/ab/cd && "
+                "echo message >.git/COMMIT_EDITMSG && echo h >.git/refs/heads/n.lock && rm -r .git/refs/heads/n.lock "
+                ".git/objects/ab && ln -s file link", options=("-w", top)).expect(0)
         # The end says what has appeared: nothing of the workload's, but this, which is the host's own.
         for name in ("refs/x", "objects/x", "HEAD"):
             write("project/appeared/" + name, "")
@@ -92,7 +88,7 @@ def test_protected_repository():
         assert "bare" not in call("policy", "check", "workspace", cwd=top).expect(0).stderr.decode()
     finally:
         call("kill", "box")
-    for where in ("", "/evil", "/bare", "/late", "/sub", "/other"):
+    for where in ("", "/evil", "/sub"):
         if os.path.isdir(top + where):
             git(top + where, "status")
             git(top + where, "checkout", "-q", "-b", "branch" + where.replace("/", "-"))
