@@ -121,7 +121,8 @@ def test_policy_learn_is_not_steered_by_names():
              "/w/\u009b", "/w/.git/objects/ab/cd", "/w/.git/objects/ef/01", "/w/.git/config")
     log = write("log", "".join(json.dumps({
         "seq": number, "time": "2026-01-01T00:00:00.000000Z", "class": "file", "op": "write", "object": name,
-        "verdict": "allow", "rule": "p:3", "where": "host", "reason": "x", "hash": "0" * 64}) + "\n"
+        "verdict": "allow", "rule": "p:3", "where": "host", "reason": "x", "hash": "0" * 64},
+        separators=(",", ":")) + "\n"
         for number, name in enumerate(names, 1)))
     learned = call("policy", "learn", log).expect(0).stdout.decode()
     assert "net" not in learned and "\t" not in learned, learned

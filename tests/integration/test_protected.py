@@ -123,7 +123,7 @@ def test_protected_home_and_more():
     refused(top + "/.git", "git's own directory")
     refused(top, "above repositories", policy="locked", options=("--share", f"{many}:/w"))
     refused(top, "home directory", policy="locked", options=("--share", f"{plain}:/w:ro"), home=plain)
-    refused(top, "whole host", policy="locked", options=("--share", "/:/w"))
+    refused(top, "whole host", policy="locked", options=("--share", "/:/w:ro"))
     rules = write("rules", "policy 1\nshare many /w\nfile write /w/**\n")
     refused(top, "above repositories", policy=rules)
     call("run", "--policy", "workspace", "--", "true", cwd="/").expect_error("--allow-home", "project's directory")
