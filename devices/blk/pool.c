@@ -29,10 +29,14 @@ struct pool {
 	bool ending;
 	bool stuck; /* a thread was waited for in vain: no other wait will be longer */
 	bool left;  /* behind, with what a thread is at */
+	struct pool *next_left;
 	struct job_list waiting, done;
 	int fd; /* eventfd: there are done jobs */
 	struct loop_source source;
 };
+
+/* Pools that were left behind: a leak checker finds what their threads are at from here. */
+static struct pool *left_pools;
 
 /* What a new thread is told. */
 struct seat {
@@ -271,6 +275,8 @@ static void leave_behind(struct pool *pool)
 	unsigned i;
 
 	pool->left = true;
+	pool->next_left = left_pools;
+	left_pools = pool;
 	pool->fd = -1;
 	for (i = 0; i < pool->threads; i++)
 		pthread_detach(pool->thread[i]);
