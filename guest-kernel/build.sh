@@ -84,8 +84,10 @@ if [ "$print" = yes ]; then
 	exit 0
 fi
 
-# build/guest/vmlinux -> the cache, replaced in one step.
+# build/guest/vmlinux -> the cache, replaced in one step. The list of what must be off makes no other
+# kernel, so it is not in the hash: a kernel out of the cache is held against it as well.
 publish() {
+	"$here"/config-check.sh "$built/config"
 	mkdir -p "$out"
 	[ "$(readlink "$out/vmlinux" 2>/dev/null)" != "$built/vmlinux" ] || return 0
 	ln -sfn "$built/vmlinux" "$out/.vmlinux.$$"
@@ -165,6 +167,9 @@ wrong=$(awk -v fragment="$here/config" '
 	echo "$wrong" >&2
 	die "the configuration did not take effect as config asks"
 }
+
+# And what must be off is off: another option can have selected it.
+"$here"/config-check.sh "$src/.config" "$src"
 
 # Passes make's lines on as progress: a line that is rewritten on a terminal, else one line every 10 %.
 progress() {

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in the guest's kernel, and kernels that are not ours."""
 import os
+import subprocess
 
 import cordon
 from cordon import run
 
 FEATURES = ("landlock", "fanotify_exec", "seccomp_notify", "namespaces", "overlay", "file_systems",
-            "settings", "cgroups")
+            "settings", "cgroups", "closed", "closed_files")
 
 
 @cordon.limit(400)
@@ -19,6 +20,27 @@ def test_features():
     lines = result.stderr.decode().replace("\r", "").splitlines()
     missing = [name for name in FEATURES if f"ok {name}" not in lines]
     assert not missing, f"{missing} of {result!r}"
+
+
+def test_kernel_options():
+    """An option that must be off stops the build of the kernel; the one that is used has none."""
+    kernel = os.path.dirname(os.path.realpath(os.path.join(cordon.BUILD, "guest", "vmlinux")))
+    check = os.path.join(cordon.TOP, "guest-kernel", "config-check.sh")
+
+    def checked(config, **environment):
+        done = subprocess.run([check, config], capture_output=True, text=True, check=False,
+                              env={**os.environ, **environment})
+        return done.returncode, done.stdout + done.stderr
+
+    assert checked(os.path.join(kernel, "config")) == (0, "")
+    with open(os.path.join(kernel, "config"), encoding="ascii") as config:
+        text = config.read()
+    assert "CONFIG_BPF_SYSCALL" in text, "the list's form of names is not the configuration's"
+    bad = cordon.scratch("config", (text + "CONFIG_BPF_SYSCALL=y\n").encode())
+    status, message = checked(bad)
+    assert status == 1 and message.count("\n") == 1 and "CONFIG_BPF_SYSCALL (bpf()" in message, message
+    status, message = checked(bad, CONFIG_OFF=cordon.scratch("off", b"CONFIG_BPF_SYSCALL\n"))
+    assert status == 1 and "off:1: want CONFIG_OPTION and a reason" in message, message
 
 
 def test_processors():
