@@ -117,7 +117,8 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SHARED:%.c=$(BUILD)/ob
 
 # The tests of the channel run the real agent, all of it but its main().
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
-$(BUILD)/tests/unit/test_agent $(BUILD)/tests/unit/test_agent_guest: $(AGENT_TEST_OBJ)
+AGENT_TESTS    := test_agent test_agent_guest test_agent_user
+$(AGENT_TESTS:%=$(BUILD)/tests/unit/%): $(AGENT_TEST_OBJ)
 
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)

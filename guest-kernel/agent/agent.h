@@ -196,6 +196,20 @@ void child_become(const struct agent *agent, const struct start *start, struct r
 void child_run(const struct agent *agent, const struct start *start, struct report *report,
 	       const int fds[3]) __attribute__((noreturn));
 
+/* --- user.c --- */
+struct user {
+	uint32_t uid, gid;
+	char name[64];
+	char home[256];
+};
+
+/*
+ * Looks a user up in a file like /etc/passwd: by name, or by user->uid if name is "". False if the
+ * name is not there; a number without an entry is fine. The file is opened with the caller's
+ * rights: as the sandbox's, never as the guest's real root.
+ */
+bool user_find(const char *path, const char *name, struct user *user);
+
 /* --- spare.c --- */
 /* Makes a spare process if there is a sandbox and no spare. Without one all works as well. */
 void spare_make(struct agent *agent);

@@ -12,18 +12,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+#define PASSWD	     "/etc/passwd"
 #define TTY_GROUP    5
-
-struct user {
-	uint32_t uid, gid;
-	char name[64];
-	char home[256];
-};
 
 static void __attribute__((noreturn, format(printf, 4, 5)))
 child_fail(struct report *report, uint32_t status, int error, const char *fmt, ...)
@@ -36,65 +30,6 @@ child_fail(struct report *report, uint32_t status, int error, const char *fmt, .
 	report->error = (uint32_t)error;
 	report->status = status;
 	_exit((int)status);
-}
-
-/* Cuts the next field off *at, at `end`; never NULL. */
-static char *field(char **at, char end)
-{
-	char *start = *at, *stop = strchr(start, end);
-
-	*at = stop ? stop + 1 : start + strlen(start);
-	if (stop)
-		*stop = '\0';
-	return start;
-}
-
-/* One line of /etc/passwd: is it the user's? By name if there is one, else by number. */
-static bool passwd_line(char *line, const char *name, struct user *user)
-{
-	char *entry = field(&line, ':'), *uid, *gid, *home;
-	unsigned long uid_value, gid_value;
-
-	field(&line, ':');
-	uid = field(&line, ':');
-	gid = field(&line, ':');
-	field(&line, ':');
-	home = field(&line, ':');
-	uid_value = strtoul(uid, NULL, 10);
-	gid_value = strtoul(gid, NULL, 10);
-	if (!*uid || !*gid || uid_value > AGENT_SANDBOX_ID_MAX || gid_value > AGENT_SANDBOX_ID_MAX)
-		return false;
-	if (*name ? strcmp(entry, name) != 0 : uid_value != user->uid)
-		return false;
-	if (*name) {
-		user->uid = (uint32_t)uid_value;
-		user->gid = (uint32_t)gid_value;
-	}
-	snprintf(user->name, sizeof(user->name), "%s", entry);
-	snprintf(user->home, sizeof(user->home), "%s", home);
-	return true;
-}
-
-/*
- * The file is the workload's: only a regular one is read, and only 64 KiB of it. False if the name
- * is not there; a number without an entry is fine.
- */
-static bool find_user(const char *name, struct user *user)
-{
-	static char text[65536 + 1];
-	char *at = text;
-	struct stat stat;
-	ssize_t n = 0;
-	int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
-		n = read(fd, text, sizeof(text) - 1);
-	close_fd(&fd);
-	text[n > 0 ? n : 0] = '\0';
-	while (*at)
-		if (passwd_line(field(&at, '\n'), name, user))
-			return true;
-	return *name == '\0';
 }
 
 static const char *variable(char *const *variables, const char *name)
@@ -215,16 +150,40 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void set_user(struct report *report, const struct start *start, const struct user *user)
+static void set_ids(struct report *report, uint32_t uid, uint32_t gid)
 {
-	if (start->flags & AGENT_START_TERMINAL)
-		if (user->uid && fchown(0, user->uid, TTY_GROUP) < 0)
-			child_fail(report, 125, errno, "terminal: %s", strerror(errno));
 	/* There are no other threads, for whose sake the library's functions block all signals. */
-	if (syscall(SYS_setgroups, 0, NULL) < 0 ||
-	    syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0 ||
-	    syscall(SYS_setresuid, user->uid, user->uid, user->uid) < 0)
-		child_fail(report, 125, errno, "user %u: %s", user->uid, strerror(errno));
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0)
+		child_fail(report, 125, errno, "user %u: %s", uid, strerror(errno));
+}
+
+/*
+ * From the guest's real root to the sandbox's user. The way leads through the sandbox's root, whose
+ * capabilities the kernel takes when the ids change again, and which is the most that a workload
+ * can be: nothing is opened by a path of the root file system before that. Only a name, whose ids
+ * are not known yet, is looked up by the sandbox's root; a number is by itself.
+ */
+static void become_user(struct report *report, const struct start *start, struct user *user,
+			bool isolate)
+{
+	bool named = *start->user;
+
+	if (isolate) {
+		if (syscall(SYS_setgroups, 0, NULL) < 0)
+			child_fail(report, 125, errno, "groups: %s", strerror(errno));
+		set_ids(report, 0, 0);
+	}
+	if (named && !user_find(PASSWD, start->user, user))
+		child_fail(report, 125, ENOENT, "%.300s: no such user in the sandbox", start->user);
+	if (isolate && (start->flags & AGENT_START_TERMINAL) && user->uid &&
+	    fchown(0, user->uid, TTY_GROUP) < 0)
+		child_fail(report, 125, errno, "terminal: %s", strerror(errno));
+	if (isolate && (user->uid || user->gid))
+		set_ids(report, user->uid, user->gid);
+	if (!named)
+		user_find(PASSWD, "", user); /* home and name, if it has an entry */
+	if (!user->home[0])
+		snprintf(user->home, sizeof(user->home), "/");
 }
 
 static void enter_directory(struct report *report, const struct start *start,
@@ -267,12 +226,7 @@ void child_become(const struct agent *agent, const struct start *start, struct r
 
 	if (ret < 0)
 		child_fail(report, 125, -ret, "the sandbox's namespaces: %s", strerror(-ret));
-	if (!find_user(start->user, &user))
-		child_fail(report, 125, ENOENT, "%.300s: no such user in the sandbox", start->user);
-	if (!user.home[0])
-		snprintf(user.home, sizeof(user.home), "/");
-	if (agent->isolate)
-		set_user(report, start, &user);
+	become_user(report, start, &user, agent->isolate);
 	enter_directory(report, start, &user);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		child_fail(report, 125, errno, "no_new_privs: %s", strerror(errno));

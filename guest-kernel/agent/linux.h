@@ -28,6 +28,16 @@ struct clone_request {
 	uint64_t stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
+/* openat2(2). */
+struct open_request {
+	uint64_t flags, mode, resolve;
+};
+
+#define RESOLVE_NO_MAGIC 0x02
+#ifndef SYS_openat2
+#define SYS_openat2 437
+#endif
+
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
 #endif

@@ -48,13 +48,13 @@ static const struct {
 };
 
 static const struct {
-	const char *path, *text;
-} files[] = {
-	{"etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"
-		       "user:x:1000:1000:user:/home/user:/bin/sh\n"
-		       "nobody:x:65534:65534:nobody:/:/bin/false\n"},
-	{"etc/group", "root:x:0:\ntty:x:5:\nuser:x:1000:\nnogroup:x:65534:\n"},
-	{"etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"},
+	const char *name, *text;
+} etc_files[] = {
+	{"passwd", "root:x:0:0:root:/root:/bin/sh\n"
+		   "user:x:1000:1000:user:/home/user:/bin/sh\n"
+		   "nobody:x:65534:65534:nobody:/:/bin/false\n"},
+	{"group", "root:x:0:\ntty:x:5:\nuser:x:1000:\nnogroup:x:65534:\n"},
+	{"hosts", "127.0.0.1 localhost\n::1 localhost\n"},
 };
 
 /* Says what failed and goes on: a sandbox without it is still of use. */
@@ -76,18 +76,28 @@ int root_write(int directory, const char *path, const char *text)
 	return ret;
 }
 
+/* A directory of the root file system, not one that a link in its place leads to; or -1. */
+static int open_own(const char *name)
+{
+	return open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 static void make_files(void)
 {
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int etc, fd;
 	size_t i;
-	int fd;
 
 	check(mkdir("etc", 0755), "etc");
-	for (i = 0; i < COUNT(files); i++) {
-		fd = open(files[i].path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-		if (fd < 0 || write(fd, files[i].text, strlen(files[i].text)) < 0)
-			check(-1, files[i].path);
+	etc = open_own("etc");
+	check(etc, "etc");
+	for (i = 0; etc >= 0 && i < COUNT(etc_files); i++) {
+		fd = openat(etc, etc_files[i].name, flags, 0644);
+		if (fd < 0 || write(fd, etc_files[i].text, strlen(etc_files[i].text)) < 0)
+			check(-1, etc_files[i].name);
 		close_fd(&fd);
 	}
+	close_fd(&etc);
 }
 
 static void make_tree(bool needed_only)
@@ -115,8 +125,13 @@ static void make_nodes(void)
 /* Nor is the home of the ordinary user. */
 static void make_home(void)
 {
-	check(mkdir("home/user", 0755), "home/user");
-	check(chown("home/user", SANDBOX_ID_BASE + 1000, SANDBOX_ID_BASE + 1000), "home/user");
+	const uint32_t id = SANDBOX_ID_BASE + 1000;
+	int home = open_own("home");
+
+	if (home < 0 || (mkdirat(home, "user", 0755) < 0 && errno != EEXIST) ||
+	    fchownat(home, "user", id, id, AT_SYMLINK_NOFOLLOW) < 0)
+		check(-1, "home/user");
+	close_fd(&home);
 }
 
 /*

@@ -370,6 +370,12 @@ def test_an_image_layout_is_built_and_used_by_name():
             shown.expect(0, b"77\n78\n/all\nimage option\n", b"")
             other = call("exec", "-u", "root", "-w", "/w", "box", "--", "sh", "-c", "id -u; pwd")
             other.expect(0, b"0\n/w\n", b"")
+            # Its user, a number, has its home from the image's passwd if it can read it: the agent opens it as that user.
+            home = ("exec", "box", "--", "sh", "-c", "echo $HOME")
+            call(*home).expect(0, b"/w\n", b"")
+            call("exec", "-u", "root", "box", "--", "busybox", "chmod", "600", "/etc/passwd").expect(0, b"", b"")
+            call(*home).expect(0, b"/\n", b"")
+            call("exec", "-u", "worker", "box", "--", "sh", "-c", "echo $HOME").expect(0, b"/w\n", b"")
         call("image", "rm", "box-two").expect(0, b"", b"")
         assert images()[image]["names"] == ["test/box:1"]
         call("image", "rm", "test/box:1").expect(0, b"", b"")

@@ -18,14 +18,15 @@ def test_root_inside_is_nobody_outside():
         "echo x >/here && echo writes-root; mount -t tmpfs t /mnt && echo mounts",
         "hostname mine && hostname",
         "mknod /tmp/disk b 1 0 || echo no-device",
+        "date -s 2001-01-01 >/dev/null; date | grep -q 2001 || echo no-clock",
         "echo 1 >/proc/sys/kernel/panic || echo no-sysctl",
         "mount -o remount,rw /sys || echo no-remount",
         "umount / || echo no-umount",
         "cat /proc/1/maps || echo no-maps")
     lines = result.expect(0).stdout.decode().split("\n")
     assert lines[0] == "0" and lines[1].split() == ["0", "100000", "65536"], repr(result)
-    assert lines[2:] == ["NoNewPrivs:\t1", "writes-root", "mounts", "mine", "no-device", "no-sysctl",
-                         "no-remount", "no-umount", "no-maps", ""], repr(result)
+    assert lines[2:] == ["NoNewPrivs:\t1", "writes-root", "mounts", "mine", "no-device", "no-clock",
+                         "no-sysctl", "no-remount", "no-umount", "no-maps", ""], repr(result)
 
 
 def test_signals_stay_inside():
