@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The virtio device: configuration, queues, packets from the guest, and the work task. */
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "devices/vsock/internal.h"
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 
 #define FEATURE_STREAM	      0 /* VIRTIO_VSOCK_F_STREAM */
 #define EVENT_BYTES	      4
@@ -221,11 +224,19 @@ static void init_device(struct virtio_device *device)
 static int open_listener(struct vsock *vsock, const char *path, struct err *err)
 {
 	/* The sockets of ports are named after it: "_" and up to 10 digits. */
-	if (strlen(path) + sizeof("_4294967295") > sizeof(vsock->unix_path))
+	char copy[sizeof(vsock->unix_name)];
+	const char *slash;
+
+	if (strlen(path) + sizeof("_4294967295") > sizeof(vsock->unix_name))
 		return err_set(err, ENAMETOOLONG,
 			       "%s: the path of a vsock socket has at most %zu bytes", path,
-			       sizeof(vsock->unix_path) - sizeof("_4294967295"));
-	memcpy(vsock->unix_path, path, strlen(path) + 1);
+			       sizeof(vsock->unix_name) - sizeof("_4294967295"));
+	slash = strrchr(path, '/');
+	strcpy(vsock->unix_name, slash ? slash + 1 : path);
+	strcpy(copy, path);
+	vsock->unix_directory = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (vsock->unix_directory < 0)
+		return err_sys(err, "%s: the directory of the vsock socket", path);
 	return vsock_listener_create(&vsock->listener, vsock, path, 0, err);
 }
 
@@ -243,6 +254,7 @@ int vsock_create(struct vsock **out, struct loop *loop, uint64_t guest_cid, cons
 	if (!vsock)
 		return err_set(err, ENOMEM, "no memory for the vsock device");
 	vsock->loop = loop;
+	vsock->unix_directory = -1;
 	vsock->guest_cid = guest_cid;
 	vsock->work = (struct loop_task){.run = work, .arg = vsock};
 	vsock->tell_taken = (struct loop_timer){.expired = tell_taken, .arg = vsock};
@@ -317,6 +329,7 @@ void vsock_destroy(struct vsock *vsock)
 	vsock_deadlines_stop(&vsock->lingering);
 	loop_timer_stop(vsock->loop, &vsock->tell_taken);
 	loop_cancel(vsock->loop, &vsock->work);
+	fd_close(&vsock->unix_directory);
 	free(vsock);
 }
 

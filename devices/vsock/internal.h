@@ -193,7 +193,8 @@ struct vsock {
 	const struct vsock_visit_ops *visit_ops;
 	void *visit_arg;
 	uint64_t visits;
-	char unix_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	int unix_directory; /* where the sockets of ports are; opened once */
+	char unix_name[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* they are NAME_PORT in it */
 	struct vsock_service *services;
 
 	struct vsock_table table;

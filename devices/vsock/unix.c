@@ -6,9 +6,11 @@
  * needed to stop and start watching.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "devices/vsock/internal.h"
@@ -175,18 +177,38 @@ int vsock_unix_attach(struct vsock_stream *stream, int fd)
 
 /* --- connections that the guest asks for ------------------------------------------------------ */
 
+/*
+ * The socket of a port, O_PATH: never what a link in its place leads to. The guest chooses the
+ * port, and could reach any socket of the host if it found, or could make, such a link.
+ */
+static int open_port(const struct vsock *vsock, uint32_t port)
+{
+	char name[sizeof(vsock->unix_name) + sizeof("_4294967295")];
+	struct stat status;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s_%u", vsock->unix_name, port);
+	fd = openat(vsock->unix_directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode))
+		return fd;
+	fd_close(&fd);
+	return -ECONNREFUSED;
+}
+
 static int connect_to_port(struct vsock_stream *stream)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int length;
+	int port = open_port(stream->vsock, stream->ports.host), ret = 0;
 
-	length = snprintf(address.sun_path, sizeof(address.sun_path), "%s_%u",
-			  stream->vsock->unix_path, stream->ports.host);
-	if (length < 0 || (size_t)length >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
+	if (port < 0)
+		return port;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", port);
 	if (connect(stream->unix_end.source.fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	return vsock_unix_attach(stream, stream->unix_end.source.fd);
+		ret = -errno;
+	fd_close(&port);
+	return ret < 0 ? ret : vsock_unix_attach(stream, stream->unix_end.source.fd);
 }
 
 int vsock_unix_connect(struct vsock_stream *stream)

@@ -412,6 +412,46 @@ START_TEST(nobody_listens)
 }
 END_TEST
 
+/* A link in the place of a port's socket would choose which socket of the host the guest talks to;
+ * so would another directory in the place of this one. */
+START_TEST(a_link_is_not_followed_to_another_socket)
+{
+	char link[128], moved[160], directory[128];
+	int other, listener, fd;
+
+	begin();
+	other = listen_on(PORT + 1, 4);
+	snprintf(link, sizeof(link), "%s_%u", fake.path, PORT);
+	snprintf(moved, sizeof(moved), "%s_%u", fake.path, PORT + 1);
+	ck_assert_int_eq(symlink(moved, link), 0);
+	fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, GUEST);
+	EXPECT_OP(VSOCK_OP_RST);
+	ck_assert_int_lt(accept(other, NULL, NULL), 0);
+	unlink(link);
+	/* What is not a socket is not one either. */
+	ck_assert_int_eq(mkfifo(link, 0600), 0);
+	fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, GUEST);
+	EXPECT_OP(VSOCK_OP_RST);
+	unlink(link);
+	/* The twin: the socket itself. */
+	listener = listen_on(PORT, 4);
+	snprintf(directory, sizeof(directory), "%s", fake.path);
+	*strrchr(directory, '/') = '\0';
+	snprintf(moved, sizeof(moved), "%s.moved", directory);
+	ck_assert_int_eq(rename(directory, moved), 0);
+	fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, GUEST);
+	EXPECT_OP(VSOCK_OP_RESPONSE);
+	fd = accept(listener, NULL, NULL);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(rename(moved, directory), 0);
+	close(listener);
+	close(other);
+	snprintf(link, sizeof(link), "%s_%u", fake.path, PORT + 1);
+	unlink(link);
+	finish(fd);
+}
+END_TEST
+
 START_TEST(a_full_backlog_is_tried_again)
 {
 	int listener, fd, before = 0;
@@ -973,10 +1013,11 @@ UNIT_MAIN("vsock_unix", a_published_port_has_no_handshake,
 	  good_lines, bad_lines, a_refused_client_is_hung_up,
 	  a_guest_that_does_not_answer_is_given_up, a_client_that_says_nothing_costs_little,
 	  descriptors_run_out, a_client_that_takes_too_long_is_hung_up, a_guest_program_connects,
-	  any_port_will_do, nobody_listens, a_full_backlog_is_tried_again,
-	  a_slow_host_reader_holds_the_guest_back, many_bytes_arrive_in_order,
-	  the_host_shuts_down_writing, the_guest_shuts_down_sending, the_guest_shuts_down_receiving,
-	  the_host_shuts_down_reading, the_guest_closes_and_a_slow_host_gets_all,
+	  any_port_will_do, nobody_listens, a_link_is_not_followed_to_another_socket,
+	  a_full_backlog_is_tried_again, a_slow_host_reader_holds_the_guest_back,
+	  many_bytes_arrive_in_order, the_host_shuts_down_writing, the_guest_shuts_down_sending,
+	  the_guest_shuts_down_receiving, the_host_shuts_down_reading,
+	  the_guest_closes_and_a_slow_host_gets_all,
 	  the_guest_resets_and_a_host_that_vanishes_frees_all, the_host_vanishes,
 	  the_host_vanishes_with_bytes_unread, the_host_vanishes_while_the_guest_gives_no_credit,
 	  a_transport_reset_hangs_up, the_socket_is_private_and_removed,
