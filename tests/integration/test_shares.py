@@ -128,6 +128,28 @@ def test_bad_shares():
     run("cat", "/etc/share/a", options=["--share", f"{top}:/etc/share"]).expect(0, b"x", b"")
 
 
+def test_links_that_a_guest_may_have_made():
+    """A path that goes on through a link within a writable share: the guest chose what would be shared."""
+    top, other = folder("top", a="x"), folder("other", b="y")
+    os.mkdir(os.path.join(top, "real"))
+    os.symlink(other, os.path.join(top, "planted"))
+    os.symlink(top, os.path.join(os.path.dirname(top), "users-own"))
+    work = ["--share", f"{top}:/work"]
+    for more in (["--share", f"{top}/planted:/in"], ["--share", f"{top}/real/../planted:/in"],
+                 ["--share", f"{os.path.dirname(top)}/users-own/planted:/in"], ["--rootfs", f"{top}/planted"],
+                 ["--policy", scratch("links", f"policy 1\nshare {top}/planted /in\nfile read /in/**\n".encode())]):
+        run("true", options=work + more).expect_error("planted", "symbolic link")
+        run("true", options=more + work).expect_error("planted", "symbolic link")
+    run("true", options=work + ["--vsock", f"{top}/socket"]).expect_error("vsock socket", "within the share")
+    # Not by a guest's hand: read-only, a real directory, the user's own link outside.
+    run("ls", "/in", "/real", options=[
+        "--share", f"{top}:/work:ro", "--share", f"{top}/planted:/in", "--share", f"{top}/real:/real"]).expect(
+            0, b"/in:\nb\n\n/real:\n", b"")
+    run("ls", "/work", "/real", options=[
+        "--share", f"{os.path.dirname(top)}/users-own:/work", "--share", f"{top}/real:/real"]).expect(
+            0, b"/real:\n\n/work:\na\nplanted\nreal\n", b"")
+
+
 # --- rules ------------------------------------------------------------------------------------------
 
 RULES = """policy 1

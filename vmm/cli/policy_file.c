@@ -214,11 +214,13 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 	share.host = ret == 0 ? realpath(copy, NULL) : NULL;
 	if (ret == 0 && !share.host)
 		ret = err_sys(err, "%s", copy);
-	if (ret == 0)
-		options->share[options->shares++] = share;
-	else
+	if (ret < 0) {
 		free(copy);
-	return ret;
+		return ret;
+	}
+	options->share_path[options->shares] = copy;
+	options->share[options->shares++] = share;
+	return 0;
 }
 
 /* --- limits -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ struct policy_options {
 	size_t allow_nets;
 	const char *audit; /* where the audit log goes; NULL: where the verb has it */
 	struct policy_share share[POLICY_SHARES_MAX]; /* --share */
+	const char *share_path[POLICY_SHARES_MAX];    /* its HOST as it was given, links and all */
 	size_t shares;
 	bool allow_home; /* shares may reach as far as they like: see share_check.h */
 	bool rootfs;	 /* the root file system is served by the host */

@@ -2,8 +2,10 @@
 #include "vmm/cli/sandbox_options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -11,6 +13,7 @@
 #include "vmm/cli/network_options.h"
 #include "vmm/cli/paths.h"
 #include "vmm/cli/share_check.h"
+#include "vmm/cli/share_links.h"
 
 static int set_memory(void *arg, const char *value, struct err *err)
 {
@@ -264,6 +267,42 @@ static int apply_limits(struct sandbox_options *options, struct err *err)
 	return ret;
 }
 
+/* An image's path may have a word or two behind it, as in "disk.img:cow". */
+static int check_root_links(const struct policy *policy, const char *text, struct err *err)
+{
+	char path[PATH_MAX], *colon;
+	struct stat status;
+
+	if (snprintf(path, sizeof(path), "%s", text) >= (int)sizeof(path))
+		return 0; /* refused as a root file system, too */
+	while (lstat(path, &status) < 0 && (colon = strrchr(path, ':')))
+		*colon = '\0';
+	return share_links_check(policy, path, "--rootfs", err);
+}
+
+/*
+ * A guest that can write where one of these paths leads through chose what it leads to. The
+ * policy's own shares come as the file has them, those of the command line have been resolved.
+ */
+static int check_links(const struct sandbox_options *options, struct err *err)
+{
+	const struct policy *policy = options->policy;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < options->policy_options.shares; i++)
+		ret = share_links_check(policy, options->policy_options.share_path[i], "the share",
+					err);
+	for (i = 0; ret == 0 && i < policy_share_count(policy); i++)
+		ret = share_links_check(policy, policy_share(policy, i)->host, "the share", err);
+	if (ret == 0 && options->rootfs)
+		ret = check_root_links(policy, options->rootfs, err);
+	if (ret == 0 && options->sandbox.machine.vsock_path)
+		ret = policy_check_outside(policy, options->sandbox.machine.vsock_path,
+					   "the vsock socket", err);
+	return ret;
+}
+
 int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 {
 	int ret = policy_load(&options->policy, &options->policy_options, err);
@@ -278,6 +317,8 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 		ret = network_apply(options, err);
 	if (ret == 0)
 		ret = policy_check_places(options->policy, options->policy_options.audit, err);
+	if (ret == 0)
+		ret = check_links(options, err);
 	return ret;
 }
 

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/share_links.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+
+static bool is_beneath(const char *path, const char *top)
+{
+	size_t length = strlen(top);
+
+	if (strcmp(top, "/") == 0)
+		return true;
+	return strncmp(path, top, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* Whether what is left of a path, from a directory on, leads through a link. */
+static bool leads_through_link(const char *directory, const char *rest)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	int top = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
+	bool link;
+
+	rest += strspn(rest, "/");
+	if (top < 0 || !*rest) {
+		fd_close(&top);
+		return false;
+	}
+	fd = (int)syscall(SYS_openat2, top, rest, &how, sizeof(how));
+	link = fd < 0 && errno == ELOOP;
+	fd_close(&fd);
+	fd_close(&top);
+	return link;
+}
+
+/* The first part of the path that is within the share, and a link behind it? */
+static bool enters_and_leaves(const char *path, const char *share)
+{
+	char part[PATH_MAX], real[PATH_MAX];
+	size_t length;
+
+	for (length = 1; length <= strlen(path) && length < sizeof(part); length++) {
+		if (path[length] && path[length] != '/')
+			continue;
+		memcpy(part, path, length);
+		part[length] = '\0';
+		if (realpath(part, real) && is_beneath(real, share))
+			return leads_through_link(real, path + length);
+	}
+	return false;
+}
+
+int share_links_check(const struct policy *policy, const char *path, const char *what,
+		      struct err *err)
+{
+	const struct policy_share *share;
+	char top[PATH_MAX];
+	size_t i;
+
+	for (i = 0; i < policy_share_count(policy); i++) {
+		share = policy_share(policy, i);
+		if (!share->read_only && realpath(share->host, top) && enters_and_leaves(path, top))
+			return err_set(
+				err, ELOOP,
+				"%s %s leads through a symbolic link within the share %s, "
+				"which a guest may have made: name the directory it leads to",
+				what, path, share->host);
+	}
+	return 0;
+}
