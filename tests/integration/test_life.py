@@ -691,6 +691,60 @@ def test_cp_from_a_guest_that_lies():
             assert out.read() == b"good"
 
 
+@cordon.limit(400)
+def test_cp_and_planted_links():
+    """A link that one copy has put on the host is not followed by the next, in neither direction."""
+    work = os.path.join(os.environ["CORDON_TEST_BASE"], "work")
+    secret = os.path.join(work, "secret")
+    os.makedirs(os.path.join(secret, "sub"))
+    with open(os.path.join(secret, "key"), "w", encoding="ascii") as file:
+        file.write("mine")
+
+    def untouched():
+        with open(os.path.join(secret, "key"), encoding="ascii") as file:
+            return file.read() == "mine" and sorted(os.listdir(secret)) == ["key", "sub"]
+
+    with sandbox():
+        execute("box", "sh", "-c", f"cd /tmp; echo bad >new; mkdir d; echo bad >d/key; ln -s {secret}/key file; "
+                                   f"ln -s {secret} directory").expect(0)
+        for name in ("file", "directory"):
+            call("cp", f"box:/tmp/{name}", f"./{name}", cwd=work).expect(0, b"", b"")
+            assert os.path.islink(os.path.join(work, name))
+        # The link makes way for the file.
+        call("cp", "box:/tmp/new", "./file", cwd=work).expect(0, b"", b"")
+        with open(os.path.join(work, "file"), "rb") as file:
+            assert file.read() == b"bad\n" and untouched()
+        # One that leads to a directory is not entered, nor passed; a slash at the end says so.
+        for target in ("directory", "directory/key", "directory/sub/key", os.path.join(work, "directory", "new")):
+            call("cp", "box:/tmp/new", target, cwd=work).expect_error("directory", "symbolic link")
+            assert untouched()
+        call("cp", "box:/tmp/d", "directory/sub/", cwd=work).expect(0, b"", b"")
+        assert os.listdir(os.path.join(secret, "sub")) == ["d"]
+        # Into the sandbox: what the link leads to is not the sandbox's to have.
+        for source in ("directory", "directory/key"):
+            call("cp", source, "box:/tmp/got", cwd=work).expect_error("directory", "symbolic link")
+        execute("box", "cat", "/tmp/got").expect(1, b"")
+        call("cp", os.path.join(secret, "key"), "box:/tmp/got").expect(0, b"", b"")
+        execute("box", "cat", "/tmp/got").expect(0, b"mine")
+
+        # Streams: out, and in again; never a terminal's.
+        import io
+        import tarfile
+        result = call("cp", "box:/tmp/d", "-")
+        result.expect(0, None, b"")
+        with tarfile.open(fileobj=io.BytesIO(result.stdout)) as tar:
+            assert tar.getnames() == ["d", "d/key"] and tar.extractfile("d/key").read() == b"bad\n"
+        execute("box", "mkdir", "/tmp/in").expect(0)
+        call("cp", "-", "box:/tmp/in", stdin=result.stdout).expect(0, b"", b"")
+        execute("box", "cat", "/tmp/in/d/key").expect(0, b"bad\n")
+        for result in call("cp", "-", "box:/tmp/none", stdin=result.stdout), call("cp", "box:/tmp/none", "-"):
+            assert result.status == FAILED and b"tar in the sandbox failed" in result.stderr, repr(result)
+        call("cp", "-", "-").expect_error("one of the two")
+        terminal = cordon.Terminal("cp", "box:/tmp/d", "-")
+        terminal.expect(b"terminal")
+        assert terminal.wait() == FAILED
+
+
 def test_rm():
     call("start", "box").expect(0)
     pid = ps()["box"]["pid"]

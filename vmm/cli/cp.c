@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cordon cp: files and folders in and out of a sandbox, also where no share exists. In the guest a
- * tar program works at the other end of a command's stdin or stdout.
+ * cordon cp: files and directories in and out of a sandbox, also where no share exists. In the
+ * guest a tar program works at the other end of a command's stdin or stdout.
  */
 #include "vmm/cli/cp.h"
 
@@ -9,10 +9,10 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -35,12 +35,19 @@ static const char take_script[] =
 	       "t=$(mktemp -d \"$(dirname -- \"$1\")/.cp.XXXXXX\") || exit 1; "
 	       "tar -xf - -C \"$t\" && mv -- \"$t/$2\" \"$1\"; s=$?; rm -rf -- \"$t\"; exit $s";
 
+/* $1 the directory that the stream goes into. */
+static const char take_stream_script[] = NO_TAR "exec tar -xf - -C \"$1\"";
+
 struct place {
 	char sandbox[SANDBOX_NAME_MAX + 1]; /* "": the host */
+	bool stream;			    /* "-": stdin or stdout */
 	const char *path;
 };
 
-/* "NAME:PATH" is in a sandbox; anything with a slash before the colon, or without one, is here. */
+/*
+ * "NAME:PATH" is in a sandbox; anything with a slash before the colon, or without one, is here; "-"
+ * is stdin or stdout.
+ */
 static int parse_place(const char *word, struct place *place, struct err *err)
 {
 	const char *colon = strchr(word, ':');
@@ -48,6 +55,7 @@ static int parse_place(const char *word, struct place *place, struct err *err)
 
 	place->sandbox[0] = '\0';
 	place->path = word;
+	place->stream = strcmp(word, "-") == 0;
 	if (!colon || (strchr(word, '/') && strchr(word, '/') < colon))
 		return word[0] ? 0 : err_set(err, EINVAL, "cp: an empty path");
 	if (length > SANDBOX_NAME_MAX)
@@ -132,30 +140,23 @@ static int split(const char *path, char copy[PATH_MAX], char **folder, char **na
 
 /* --- out of a sandbox ------------------------------------------------------------------------- */
 
-/* Where it goes on the host: a folder, open, and the name in it. */
-static int open_target(const char *path, const char *source_name, char name[PATH_MAX],
-		       struct err *err)
+/* The stream goes to stdout, for another program; names in it are the sandbox's, and checked. */
+static int open_stdout(struct err *err)
 {
-	char copy[PATH_MAX], *folder, *last;
-	struct stat status;
-	int fd, ret;
+	int fd;
 
-	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
-		snprintf(name, PATH_MAX, "%s", source_name);
-		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		return fd < 0 ? err_sys(err, "%s", path) : fd;
-	}
-	ret = split(path, copy, &folder, &last, err);
-	if (ret < 0)
-		return ret;
-	snprintf(name, PATH_MAX, "%s", last);
-	fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(err, "%s", folder) : fd;
+	if (isatty(STDOUT_FILENO))
+		return err_set(
+			err, EINVAL,
+			"cp: will not write an archive to a terminal: send stdout to a file or "
+			"to tar");
+	fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? err_sys(err, "cp: stdout") : fd;
 }
 
 static int copy_out(const struct place *from, const struct place *to, struct err *err)
 {
-	char copy[PATH_MAX], source[PATH_MAX], target[PATH_MAX], *folder, *name;
+	char copy[PATH_MAX], source[PATH_MAX], target[PATH_MAX], *folder = NULL, *name = "";
 	int pipe_fd[2] = {-1, -1}, null_fd = -1, socket_fd = -1, target_fd = -1, ret;
 	struct err later;
 
@@ -163,7 +164,7 @@ static int copy_out(const struct place *from, const struct place *to, struct err
 	if (ret < 0)
 		return ret;
 	snprintf(source, sizeof(source), "%s", name);
-	target_fd = open_target(to->path, source, target, err);
+	target_fd = to->stream ? open_stdout(err) : cp_open_target(to->path, source, target, err);
 	if (target_fd < 0)
 		return target_fd;
 	null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -178,7 +179,8 @@ static int copy_out(const struct place *from, const struct place *to, struct err
 		ret = socket_fd;
 		goto out;
 	}
-	ret = cp_extract(pipe_fd[0], target_fd, source, target, err);
+	ret = to->stream ? cp_filter(pipe_fd[0], target_fd, source, err)
+			 : cp_extract(pipe_fd[0], target_fd, source, target, err);
 	fd_close(&pipe_fd[0]);
 	/* If the stream was cut short, why is what tar says. */
 	if (ret == 0 || ret == -EPROTO) {
@@ -200,42 +202,75 @@ out:
 
 /* --- into a sandbox --------------------------------------------------------------------------- */
 
+/* Waits for tar's end in the sandbox, and takes what it says for the reason that writing failed. */
+static int finish_copy(int *socket_fd, int ret, struct err *err)
+{
+	struct err later;
+	int end;
+
+	if (*socket_fd >= 0) {
+		end = wait_for_script(*socket_fd, &later);
+		if (end < 0 && (ret == 0 || ret == -EPIPE)) {
+			*err = later;
+			ret = end;
+		}
+	}
+	fd_close(socket_fd);
+	return ret;
+}
+
+static int open_null(struct err *err)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, "/dev/null") : fd;
+}
+
+/* Another program's stream, as it is: its names are for the sandbox's tar to judge. */
+static int copy_stream_in(const struct place *to, struct err *err)
+{
+	int null_fd, socket_fd;
+
+	if (isatty(STDIN_FILENO))
+		return err_set(
+			err, EINVAL,
+			"cp: will not read an archive from a terminal: give stdin a file or tar's "
+			"output");
+	null_fd = open_null(err);
+	if (null_fd < 0)
+		return null_fd;
+	socket_fd = start_script(to->sandbox, take_stream_script, to->path, "", STDIN_FILENO,
+				 null_fd, err);
+	fd_close(&null_fd);
+	return socket_fd < 0 ? socket_fd : finish_copy(&socket_fd, 0, err);
+}
+
 static int copy_in(const struct place *from, const struct place *to, struct err *err)
 {
-	char real[PATH_MAX], copy[PATH_MAX], *folder, *name;
-	int pipe_fd[2], null_fd, socket_fd, ret, end;
-	struct err later;
+	char base[NAME_MAX + 1], name[NAME_MAX + 1];
+	int pipe_fd[2], null_fd, socket_fd, source_fd, ret;
 
-	/* "." and the like have a name too. */
-	if (!realpath(from->path, real))
-		return err_sys(err, "%s", from->path);
-	ret = split(from->path, copy, &folder, &name, err);
-	if (ret == -EINVAL)
-		ret = split(real, copy, &folder, &name, err);
-	if (ret < 0)
-		return ret;
-	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (from->stream)
+		return copy_stream_in(to, err);
+	source_fd = cp_open_source(from->path, base, name, err);
+	if (source_fd < 0)
+		return source_fd;
+	null_fd = open_null(err);
 	if (null_fd < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0) {
-		ret = err_sys(err, "cp: pipe");
+		ret = null_fd < 0 ? null_fd : err_sys(err, "cp: pipe");
 		fd_close(&null_fd);
+		fd_close(&source_fd);
 		return ret;
 	}
 	socket_fd =
 		start_script(to->sandbox, take_script, to->path, name, pipe_fd[0], null_fd, err);
 	fd_close(&pipe_fd[0]);
 	fd_close(&null_fd);
-	ret = socket_fd < 0 ? socket_fd : cp_archive(pipe_fd[1], from->path, name, err);
+	ret = socket_fd < 0 ? socket_fd : cp_archive(pipe_fd[1], source_fd, base, name, err);
 	/* A stream that ends in the middle makes tar fail, and nothing be put in place. */
 	fd_close(&pipe_fd[1]);
-	if (socket_fd >= 0) {
-		end = wait_for_script(socket_fd, &later);
-		if (end < 0 && (ret == 0 || ret == -EPIPE)) {
-			*err = later;
-			ret = end;
-		}
-	}
-	fd_close(&socket_fd);
-	return ret;
+	fd_close(&source_fd);
+	return finish_copy(&socket_fd, ret, err);
 }
 
 int cmd_cp(int argc, char **argv)
@@ -248,7 +283,7 @@ int cmd_cp(int argc, char **argv)
 		at = 2;
 	if (argc != at + 2 || (at == 1 && argv[1][0] == '-' && argv[1][1]))
 		ret = err_set(&err, EINVAL,
-			      "cp: cordon cp NAME:PATH PATH, or cordon cp PATH NAME:PATH");
+			      "cp: cordon cp NAME:PATH PATH|-, or cordon cp PATH|- NAME:PATH");
 	if (ret == 0)
 		ret = parse_place(argv[at], &from, &err);
 	if (ret == 0)

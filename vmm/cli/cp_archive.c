@@ -139,19 +139,14 @@ static int add(struct archive *archive, int folder, const char *name, unsigned d
 	return 0;
 }
 
-int cp_archive(int fd, const char *path, const char *name, struct err *err)
+int cp_archive(int fd, int parent_fd, const char *base, const char *name, struct err *err)
 {
 	static struct archive archive;
-	struct stat status;
-	char real[PATH_MAX];
 	int ret;
 
 	archive = (struct archive){.fd = fd};
 	snprintf(archive.entry.name, sizeof(archive.entry.name), "%s", name);
-	/* A link that the user names is followed, as cp does; those below are copied. */
-	if (stat(path, &status) < 0 || !realpath(path, real))
-		return err_sys(err, "%s", path);
-	ret = add(&archive, AT_FDCWD, real, 0, err);
+	ret = add(&archive, parent_fd, base, 0, err);
 	if (ret == 0 && tar_write_end(fd) < 0)
 		ret = err_set(err, EPIPE, "sending to the sandbox: it stopped reading");
 	if (archive.left_out > 0)

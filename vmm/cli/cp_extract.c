@@ -19,12 +19,8 @@ struct extraction {
 	size_t left_out;
 };
 
-/*
- * The path in the folder for a name of the stream: its first component is `from` and becomes `to`;
- * "." and empty ones go, ".." is refused (openat2 would refuse it as well).
- */
-static int map_name(const struct extraction *extraction, const char *name, char path[PATH_MAX],
-		    struct err *err)
+int cp_map_name(const char *from, const char *to, const char *name, char path[PATH_MAX],
+		struct err *err)
 {
 	const char *at = name, *part;
 	size_t length, used = 0;
@@ -40,12 +36,11 @@ static int map_name(const struct extraction *extraction, const char *name, char 
 			continue;
 		if (length == 2 && part[0] == '.' && part[1] == '.')
 			return err_set(err, EPROTO, "the sandbox sent a name with '..'");
-		if (first && (length != strlen(extraction->from) ||
-			      memcmp(part, extraction->from, length) != 0))
+		if (first && (length != strlen(from) || memcmp(part, from, length) != 0))
 			return err_set(err, EPROTO,
 				       "the sandbox sent something else than was asked for");
 		if (first) {
-			part = extraction->to;
+			part = to;
 			length = strlen(part);
 		}
 		if (used + length + 2 > PATH_MAX)
@@ -79,7 +74,7 @@ static int add_link(struct extraction *extraction, int parent, const char *name,
 		    const struct tar_entry *entry, struct err *err)
 {
 	char path[PATH_MAX];
-	int ret = map_name(extraction, entry->link, path, err);
+	int ret = cp_map_name(extraction->from, extraction->to, entry->link, path, err);
 
 	return ret < 0 ? ret
 		       : extract_link(extraction->folder_fd, path, EXTRACT_STRICT, parent, name,
@@ -91,7 +86,7 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 {
 	char path[PATH_MAX];
 	const char *name;
-	int parent, ret = map_name(extraction, entry->name, path, err);
+	int parent, ret = cp_map_name(extraction->from, extraction->to, entry->name, path, err);
 
 	if (ret < 0)
 		return ret;
@@ -135,7 +130,7 @@ int cp_extract(int fd, int folder_fd, const char *from, const char *to, struct e
 		if (ret < 0)
 			return ret;
 	}
-	/* Blocks of zeros may follow the end; who writes them shall not get SIGPIPE. */
+	/* Blocks of zeros may follow the end; the writer must not get SIGPIPE. */
 	while (ret == 0 && fd_read_full(fd, rest, sizeof(rest)) > 0)
 		;
 	if (extraction.left_out > 0)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's end of a copy: which links a path may lead through. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/base/parent.h"
+#include "vmm/cli/cp.h"
+
+/* "." and the like: no name that a sandbox could have made a link of. */
+static bool is_nameless(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
+
+	return !*last || strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
+}
+
+int cp_open_target(const char *path, const char *source_name, char name[PATH_MAX], struct err *err)
+{
+	char last[NAME_MAX + 1];
+	struct stat status;
+	int parent, fd;
+
+	if (is_nameless(path)) {
+		snprintf(name, PATH_MAX, "%s", source_name);
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return fd < 0 ? err_sys(err, "%s", path) : fd;
+	}
+	parent = parent_open(path, last, err);
+	if (parent < 0)
+		return parent;
+	fd = openat(parent, last, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	snprintf(name, PATH_MAX, "%s", fd >= 0 ? source_name : last);
+	if (fd < 0 && fstatat(parent, last, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISLNK(status.st_mode) && fstatat(parent, last, &status, 0) == 0 &&
+	    S_ISDIR(status.st_mode)) {
+		fd_close(&parent);
+		return err_set(
+			err, ELOOP,
+			"%s: a symbolic link, which a sandbox may have made: '%s/' copies into "
+			"the directory that it leads to",
+			path, path);
+	}
+	if (fd < 0)
+		return parent;
+	fd_close(&parent);
+	return fd;
+}
+
+int cp_open_source(const char *path, char base[NAME_MAX + 1], char name[NAME_MAX + 1],
+		   struct err *err)
+{
+	char real[PATH_MAX], *slash;
+	struct stat status;
+	int fd;
+
+	if (is_nameless(path)) {
+		/* "." and "link/" have a name too, and are not the link. */
+		if (!realpath(path, real))
+			return err_sys(err, "%s", path);
+		slash = strrchr(real, '/');
+		if (!slash[1] || strlen(slash + 1) > NAME_MAX)
+			return err_set(err, EINVAL, "cp: %s: give a path that ends with a name",
+				       path);
+		memcpy(name, slash + 1, strlen(slash + 1) + 1);
+		memcpy(base, ".", 2);
+		fd = open(real, O_PATH | O_CLOEXEC);
+		return fd < 0 ? err_sys(err, "%s", path) : fd;
+	}
+	fd = parent_open(path, base, err);
+	if (fd < 0)
+		return fd;
+	memcpy(name, base, NAME_MAX + 1);
+	if (fstatat(fd, base, &status, AT_SYMLINK_NOFOLLOW) < 0) {
+		fd_close(&fd);
+		return err_sys(err, "%s", path);
+	}
+	if (S_ISLNK(status.st_mode)) {
+		fd_close(&fd);
+		return err_set(
+			err, ELOOP,
+			"%s: a symbolic link, which a sandbox may have made: name what it leads to",
+			path);
+	}
+	return fd;
+}
