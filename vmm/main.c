@@ -142,6 +142,9 @@ int main(int argc, char **argv)
 
 	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
+	/* A write beyond RLIMIT_FSIZE fails (EFBIG) and does not end the monitor with its sandbox.
+	 */
+	signal(SIGXFSZ, SIG_IGN);
 	if (argc < 2) {
 		print_overview(stderr);
 		return EXIT_CORDON;

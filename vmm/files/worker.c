@@ -183,7 +183,7 @@ static void news(void *arg, uint32_t events)
 		worker->ops->news(worker->arg);
 }
 
-/* Signals are the loop's; SIGXFSZ too, which would end the process instead of one write. */
+/* Signals are the loop's. */
 static int start_thread(struct files_worker *worker)
 {
 	pthread_attr_t attributes;

@@ -12,13 +12,27 @@
 
 #include "vmm/base/bytes.h"
 
-#define CPUID_ENTRIES_MAX 512
-
+#define LEAF1_ECX_DTES64       (1u << 2)
 #define LEAF1_ECX_VMX	       (1u << 5)
+#define LEAF1_ECX_PDCM	       (1u << 15)
 #define LEAF1_ECX_TSC_DEADLINE (1u << 24)
 #define LEAF1_ECX_HYPERVISOR   (1u << 31)
+#define LEAF1_EDX_DS	       (1u << 21)
 #define LEAF1_EDX_HTT	       (1u << 28)
 #define LEAF80000001_ECX_SVM   (1u << 2)
+
+/* Performance counters and what samples with them: instruction-based sampling, branch records,
+ * processor trace. */
+#define LEAF7_EBX_PT		   (1u << 25)
+#define LEAF7_EDX_ARCH_LBR	   (1u << 19)
+#define LEAF7_1_EAX_PERFMON_EXT	   (1u << 8)
+#define LEAF80000001_ECX_IBS	   (1u << 10)
+#define LEAF80000001_ECX_PERF_CORE (1u << 23)
+#define LEAF80000001_ECX_PERF_NB   (1u << 24)
+#define LEAF80000001_ECX_PERF_LLC  (1u << 28)
+#define LEAF80000001_ECX_PERF                                                           \
+	(LEAF80000001_ECX_IBS | LEAF80000001_ECX_PERF_CORE | LEAF80000001_ECX_PERF_NB | \
+	 LEAF80000001_ECX_PERF_LLC)
 
 /* Level types of leaf 0xb and 0x1f. */
 #define TOPOLOGY_SMT  1
@@ -86,8 +100,45 @@ static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, unsigned cpus)
 	}
 }
 
+/*
+ * No performance counters: their set-up costs boot time, and with them a guest measures the host
+ * and its neighbours exactly. The virtual machine has none either (KVM_PMU_CAP_DISABLE in vm.c);
+ * here the guest is told.
+ */
+static void hide_counters(struct kvm_cpuid_entry2 *entry)
+{
+	switch (entry->function) {
+	case 1:
+		entry->ecx &= ~(LEAF1_ECX_DTES64 | LEAF1_ECX_PDCM);
+		entry->edx &= ~LEAF1_EDX_DS;
+		break;
+	case 7:
+		if (entry->index == 0) {
+			entry->ebx &= ~LEAF7_EBX_PT;
+			entry->edx &= ~LEAF7_EDX_ARCH_LBR;
+		} else if (entry->index == 1) {
+			entry->eax &= ~LEAF7_1_EAX_PERFMON_EXT;
+		}
+		break;
+	case 0x80000001:
+		entry->ecx &= ~LEAF80000001_ECX_PERF;
+		break;
+	case 0xa:	 /* Intel: version and number of the counters */
+	case 0x14:	 /* processor trace */
+	case 0x1c:	 /* last branch records */
+	case 0x23:	 /* more of leaf 0xa */
+	case 0x8000001b: /* AMD: instruction-based sampling */
+	case 0x80000022: /* version and number of the counters */
+		entry->eax = entry->ebx = entry->ecx = entry->edx = 0;
+		break;
+	default:
+		break;
+	}
+}
+
 static void adapt(struct kvm_cpuid_entry2 *entry, unsigned index, unsigned cpus)
 {
+	hide_counters(entry);
 	switch (entry->function) {
 	case 1:
 		entry->ebx &= 0x0000ffff;
@@ -102,9 +153,6 @@ static void adapt(struct kvm_cpuid_entry2 *entry, unsigned index, unsigned cpus)
 	case 4:
 	case 0x8000001d:
 		set_cache_sharing(entry, cpus);
-		break;
-	case 0xa: /* performance counters: none, their set-up costs boot time and they leak */
-		entry->eax = entry->ebx = entry->ecx = entry->edx = 0;
 		break;
 	case 0xb:
 	case 0x1f:
@@ -176,16 +224,12 @@ uint32_t cpuid_fingerprint(const struct kvm_cpuid2 *supported)
 	return (uint32_t)sum;
 }
 
-int cpuid_set(int vcpu_fd, const struct kvm_cpuid2 *supported, unsigned index, unsigned cpus,
-	      struct err *err)
+void cpuid_build(struct kvm_cpuid2 *table, const struct kvm_cpuid2 *supported, unsigned index,
+		 unsigned cpus)
 {
-	struct kvm_cpuid2 *table = calloc(1, table_bytes(CPUID_ENTRIES_MAX));
 	uint32_t highest = 0;
 	unsigned i, count = 0;
-	int ret = 0;
 
-	if (!table)
-		return err_set(err, ENOMEM, "out of memory for the CPUID table");
 	for (i = 0; i < supported->nent; i++) {
 		const struct kvm_cpuid_entry2 *from = &supported->entries[i];
 
@@ -201,6 +245,17 @@ int cpuid_set(int vcpu_fd, const struct kvm_cpuid2 *supported, unsigned index, u
 	if (highest >= 0x1f)
 		count = add_topology(table, count, 0x1f, index, cpus);
 	table->nent = count;
+}
+
+int cpuid_set(int vcpu_fd, const struct kvm_cpuid2 *supported, unsigned index, unsigned cpus,
+	      struct err *err)
+{
+	struct kvm_cpuid2 *table = calloc(1, table_bytes(CPUID_ENTRIES_MAX));
+	int ret = 0;
+
+	if (!table)
+		return err_set(err, ENOMEM, "out of memory for the CPUID table");
+	cpuid_build(table, supported, index, cpus);
 	if (ioctl(vcpu_fd, KVM_SET_CPUID2, table) < 0)
 		ret = err_sys(err, "KVM_SET_CPUID2");
 	free(table);

@@ -2,7 +2,7 @@
 /*
  * The processor that the guest sees (Intel SDM, CPUID; KVM's leaves from 0x40000000): what KVM says
  * that the host supports, with our topology, the hypervisor bit and the TSC-deadline timer, and
- * without performance counters and virtual machines inside the guest.
+ * without performance counters (Intel's and AMD's) and virtual machines inside the guest.
  */
 #ifndef CORDON_KVM_CPUID_H
 #define CORDON_KVM_CPUID_H
@@ -18,6 +18,12 @@ int cpuid_supported(int kvm_fd, struct kvm_cpuid2 **out, struct err *err);
 
 /* A checksum over the features, without what differs between processors of one host. */
 uint32_t cpuid_fingerprint(const struct kvm_cpuid2 *supported);
+
+#define CPUID_ENTRIES_MAX 512
+
+/* What cpuid_set() sets, into a table with room for CPUID_ENTRIES_MAX entries. */
+void cpuid_build(struct kvm_cpuid2 *table, const struct kvm_cpuid2 *supported, unsigned index,
+		 unsigned cpus);
 
 /* Sets the CPUID of vCPU number index of cpus; its APIC id is index. 0 or -errno. */
 int cpuid_set(int vcpu_fd, const struct kvm_cpuid2 *supported, unsigned index, unsigned cpus,

@@ -6,12 +6,14 @@
 #include <linux/io_uring.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/log.h"
 #include "vmm/kvm/assist.h"
 #include "vmm/kvm/cpuid.h"
 #include "vmm/kvm/probe.h"
@@ -49,6 +51,24 @@ static int map_memory(struct vm *vm, struct err *err)
 	return 0;
 }
 
+/*
+ * No performance counters, also where CPUID is not what decides (AMD's old ones need no leaf).
+ * Before the first vCPU is made. A host without the capability has no counters to give, or hides
+ * them by CPUID alone.
+ */
+static void disable_counters(struct vm *vm)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_PMU_CAPABILITY,
+		.args = {KVM_PMU_CAP_DISABLE},
+	};
+
+	int can = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_PMU_CAPABILITY);
+
+	if (can > 0 && (can & KVM_PMU_CAP_DISABLE) && ioctl(vm->fd, KVM_ENABLE_CAP, &cap) < 0)
+		log_warning("KVM keeps the performance counters of the guest: %s", strerror(errno));
+}
+
 int vm_create(struct vm *vm, struct loop *loop, struct guest_memory *memory, uint64_t private_pages,
 	      struct err *err)
 {
@@ -66,6 +86,7 @@ int vm_create(struct vm *vm, struct loop *loop, struct guest_memory *memory, uin
 		ret = err_sys(err, "KVM_CREATE_VM");
 		goto fail;
 	}
+	disable_counters(vm);
 	/*
 	 * Memory comes first: KVM waits until no vCPU can be using the old slots, and that takes
 	 * milliseconds once interrupt controllers or doorbells have been registered.
