@@ -240,6 +240,8 @@ def test_a_command_decides():
         with open(script, "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\n"
                        f'echo "$@" >>{folder}/asked\n'
+                       f'env >{folder}/environment\n'
+                       f'for i in $(seq 0 99); do [ ! -e /proc/$$/fd/$i ] || echo $i; done >{folder}/descriptors\n'
                        '[ "$1" = tcp ] && echo session\n'
                        '[ "$1" = udp ] && exit 1\n'
                        '[ "$1" = tls ] && echo maybe\nexit 0\n')
@@ -249,6 +251,13 @@ def test_a_command_decides():
                             options=["--on-ask", script])
         with open(os.path.join(folder, "asked"), encoding="utf-8") as file:
             asked = [line.split()[:4] for line in file]
+        with open(os.path.join(folder, "environment"), encoding="utf-8") as file:
+            names = {line.split("=")[0] for line in file}
+        with open(os.path.join(folder, "descriptors"), encoding="utf-8") as file:
+            descriptors = file.read().split()
+    # Of the caller's variables and descriptors it has what its user's programs need.
+    assert "PATH" in names and not [name for name in names if name.startswith("CORDON_")], names
+    assert [number for number in descriptors if int(number) < 10] == ["0", "1", "2"], descriptors   # above: sh's own
     assert got["tcp:good.test:8000"] == "got 220 first", result
     assert got[f"udp:{GOOD}:123:x"] == "Host is unreachable", result
     assert got["tls:tls.test:443:tls.test"] == "Connection refused", result

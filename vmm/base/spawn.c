@@ -1,39 +1,112 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/base/spawn.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "vmm/base/bytes.h"
 
 extern char **environ;
 
-int spawn_program(pid_t *pid, const char *program, char *const *argv, const int *fd, unsigned count)
+/* A name that ends with "_" stands for all that begin with it. */
+static const struct {
+	const char *name;
+	enum spawn_for least; /* and those after it */
+} variables[] = {
+	{"PATH", SPAWN_TOOL},
+	{"HOME", SPAWN_TOOL},
+	{"USER", SPAWN_TOOL},
+	{"LOGNAME", SPAWN_TOOL},
+	{"LANG", SPAWN_TOOL},
+	{"LANGUAGE", SPAWN_TOOL},
+	{"LC_", SPAWN_TOOL},
+	{"TZ", SPAWN_TOOL},
+	{"TMPDIR", SPAWN_TOOL},
+	{"XDG_RUNTIME_DIR", SPAWN_TOOL},
+	{"XDG_", SPAWN_USER},
+	{"SHELL", SPAWN_USER},
+	{"TERM", SPAWN_USER},
+	{"DISPLAY", SPAWN_USER},
+	{"WAYLAND_DISPLAY", SPAWN_USER},
+	{"XAUTHORITY", SPAWN_USER},
+	{"DBUS_SESSION_BUS_ADDRESS", SPAWN_USER},
+};
+
+static bool is_passed(const char *variable, enum spawn_for whose)
 {
+	size_t length = strcspn(variable, "="), i, name;
+
+	for (i = 0; i < ARRAY_SIZE(variables); i++) {
+		name = strlen(variables[i].name);
+		if (variables[i].least <= whose &&
+		    strncmp(variable, variables[i].name, name) == 0 &&
+		    (length == name || (length > name && variables[i].name[name - 1] == '_')))
+			return true;
+	}
+	return false;
+}
+
+/* To be freed, but not what it points to. NULL: out of memory. */
+static char **environment(enum spawn_for whose)
+{
+	size_t count = 0, i;
+	char **passed;
+
+	while (environ && environ[count])
+		count++;
+	passed = calloc(count + 1, sizeof(*passed));
+	for (i = 0, count = 0; passed && environ && environ[i]; i++)
+		if (is_passed(environ[i], whose))
+			passed[count++] = environ[i];
+	return passed;
+}
+
+/* Its descriptors, exactly. */
+static int set_descriptors(posix_spawn_file_actions_t *actions, const int *fd, unsigned count)
+{
+	unsigned i;
+	int ret = 0;
+
+	for (i = 0; i < count && ret == 0; i++)
+		ret = fd[i] < 0 ? posix_spawn_file_actions_addopen(actions, (int)i, "/dev/null",
+								   O_RDWR, 0)
+				: posix_spawn_file_actions_adddup2(actions, fd[i], (int)i);
+	return ret ? ret : posix_spawn_file_actions_addclosefrom_np(actions, (int)count);
+}
+
+int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *const *argv,
+		  const int *fd, unsigned count)
+{
+	char **variable = environment(whose);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
-	unsigned i;
 	int ret;
 
+	*pid = 0;
+	if (!variable)
+		return -ENOMEM;
 	sigemptyset(&none);
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
-	for (i = 0; i < count; i++) {
-		if (fd[i] < 0)
-			posix_spawn_file_actions_addopen(&actions, (int)i, "/dev/null", O_RDWR, 0);
-		else
-			posix_spawn_file_actions_adddup2(&actions, fd[i], (int)i);
-	}
+	ret = set_descriptors(&actions, fd, count);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setpgroup(&attributes, 0);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 						      POSIX_SPAWN_SETPGROUP);
-	ret = posix_spawnp(pid, program, &actions, &attributes, argv, environ);
+	if (ret == 0)
+		ret = posix_spawnp(pid, program, &actions, &attributes, argv, variable);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
+	free(variable);
 	if (ret != 0)
 		*pid = 0;
 	return -ret;

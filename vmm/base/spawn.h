@@ -6,13 +6,25 @@
 #include <sys/types.h>
 
 /*
+ * The environment of a program: of the caller's variables only those that it needs. Whatever else
+ * is in there (tokens, keys, LD_PRELOAD) is not the program's.
+ */
+enum spawn_for {
+	SPAWN_TOOL, /* passt, mke2fs: PATH HOME USER LOGNAME LANG LANGUAGE LC_* TZ TMPDIR, and
+		     * XDG_RUNTIME_DIR */
+	SPAWN_USER, /* a command of the user's (--on-ask): besides them SHELL TERM XDG_*, and what
+		     * reaches the user's desktop: DISPLAY WAYLAND_DISPLAY XAUTHORITY
+		     * DBUS_SESSION_BUS_ADDRESS */
+};
+
+/*
  * Starts a program (found by PATH unless it has a slash) in a process group of its own, with no
  * signal blocked or ignored: those are the monitor's own affair, and a ^C at the terminal is not
  * meant for it. argv is ended by NULL. fd[i] becomes its descriptor i, in this order; -1:
- * /dev/null. What is neither there nor closed on exec it inherits. 0, and *pid is to be waited for;
- * or -errno, and *pid is 0.
+ * /dev/null. It has no others, whatever the caller has open. 0, and *pid is to be waited for; or
+ * -errno, and *pid is 0.
  */
-int spawn_program(pid_t *pid, const char *program, char *const *argv, const int *fd,
-		  unsigned count);
+int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *const *argv,
+		  const int *fd, unsigned count);
 
 #endif

@@ -98,8 +98,8 @@ static int run(struct ask_command *command, const char *text, const struct quest
 	if (ret == 0) {
 		/* It writes as programs do. */
 		fcntl(pipe_fd[1], F_SETFL, 0);
-		ret = spawn_program(&command->pid, "/bin/sh", argv, (const int[]){-1, pipe_fd[1]},
-				    2);
+		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", argv,
+				    (const int[]){-1, pipe_fd[1], STDERR_FILENO}, 3);
 	}
 	command->output_fd = pipe_fd[0];
 	fd_close(&pipe_fd[1]);

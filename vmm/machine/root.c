@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +11,8 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/spawn.h"
 #include "vmm/machine/shares.h"
-
-extern char **environ;
 
 /* --- the option ------------------------------------------------------------------------------- */
 
@@ -127,27 +125,22 @@ static int make_file_system(struct disk *disk, struct err *err)
 			path,
 			size,
 			NULL};
-	posix_spawn_file_actions_t actions;
-	int status, ret = ENOENT;
+	int fd[] = {-1, -1, STDERR_FILENO, -1}, status, ret = -ENOENT;
 	pid_t pid;
 	size_t i;
 
 	disk_private_path(disk, path);
 	snprintf(size, sizeof(size), "%lluk", (unsigned long long)disk_bytes(disk) / 1024);
-	posix_spawn_file_actions_init(&actions);
-	/* Its descriptor closes on exec: the program finds the file by number 3. */
-	posix_spawn_file_actions_adddup2(&actions, atoi(strrchr(path, '/') + 1), 3);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	/* The program finds the file by number 3. */
+	fd[3] = atoi(strrchr(path, '/') + 1);
 	strcpy(path, "/proc/self/fd/3");
-	for (i = 0; ret == ENOENT && i < ARRAY_SIZE(programs); i++)
-		ret = posix_spawnp(&pid, programs[i], &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	if (ret == ENOENT)
+	for (i = 0; ret == -ENOENT && i < ARRAY_SIZE(programs); i++)
+		ret = spawn_program(&pid, SPAWN_TOOL, programs[i], argv, fd, ARRAY_SIZE(fd));
+	if (ret == -ENOENT)
 		return err_set(err, ENOENT,
 			       "a disk needs mke2fs for its file system: install e2fsprogs");
-	if (ret)
-		return err_code(err, ret, "mke2fs");
+	if (ret < 0)
+		return err_code(err, -ret, "mke2fs");
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)

@@ -112,7 +112,7 @@ static int spawn(struct passt *passt, const char *program, char *const *argument
 		 int message_fd, struct err *err)
 {
 	const int fd[] = {-1, -1, message_fd, [CHILD_FD] = socket_fd};
-	int ret = spawn_program(&passt->pid, program, arguments, fd, ARRAY_SIZE(fd));
+	int ret = spawn_program(&passt->pid, SPAWN_TOOL, program, arguments, fd, ARRAY_SIZE(fd));
 
 	if (ret == -ENOENT)
 		return err_set(err, ENOENT, "%s is not installed: apt install passt", program);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a program that is started gets of its parent: these descriptors, these variables, no more.
+ */
+#include "vmm/base/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/unit.h"
+#include "vmm/base/fd.h"
+
+/* Runs a script with these descriptors after its stdout; what it writes. */
+static void run(enum spawn_for whose, const char *script, int more, char text[4096])
+{
+	char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)script, NULL};
+	int pipe_fd[2], status;
+	ssize_t n;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe2(pipe_fd, O_CLOEXEC), 0);
+	ck_assert_int_eq(spawn_program(&pid, whose, "sh", argv,
+				       (const int[]){-1, pipe_fd[1], pipe_fd[1], more},
+				       more < 0 ? 3 : 4),
+			 0);
+	close(pipe_fd[1]);
+	n = fd_read_full(pipe_fd[0], text, 4095);
+	ck_assert_int_ge(n, 0);
+	text[n] = '\0';
+	close(pipe_fd[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(status == 0, "%d: %s", status, text);
+}
+
+/* One by one: a list would have the directory open. */
+#define DESCRIPTORS "for i in $(seq 0 800); do if [ -e /proc/$$/fd/$i ]; then echo $i; fi; done"
+
+START_TEST(descriptors_are_those_that_are_given)
+{
+	char text[4096];
+	int secret = open("/etc/passwd", O_RDONLY), high; /* neither closes on exec */
+
+	ck_assert_int_ge(secret, 0);
+	high = fcntl(secret, F_DUPFD, 700);
+	ck_assert_int_ge(high, 700);
+	run(SPAWN_TOOL, DESCRIPTORS, -1, text);
+	ck_assert_str_eq(text, "0\n1\n2\n");
+	run(SPAWN_USER, DESCRIPTORS, -1, text);
+	ck_assert_str_eq(text, "0\n1\n2\n");
+	/* The twin: one that is meant for it arrives, also if it would close on exec. */
+	fcntl(high, F_SETFD, FD_CLOEXEC);
+	run(SPAWN_TOOL, DESCRIPTORS "; read -r line <&3; echo ${line%%:*}", high, text);
+	ck_assert_str_eq(text, "0\n1\n2\n3\nroot\n");
+	close(high);
+	close(secret);
+}
+END_TEST
+
+static bool has_line(const char *text, const char *line)
+{
+	const char *at = strstr(text, line);
+
+	return at && (at == text || at[-1] == '\n') && at[strlen(line)] == '\n';
+}
+
+START_TEST(variables_are_those_of_a_list)
+{
+	static const char *const always[] = {"LC_CTYPE=C",    "LANG=C",	 "TZ=UTC",
+					     "TMPDIR=/var/x", "HOME=/h", "XDG_RUNTIME_DIR=/run/x"};
+	static const char *const users[] = {"XDG_DATA_HOME=/d", "DISPLAY=:7", "TERM=dumb",
+					    "DBUS_SESSION_BUS_ADDRESS=unix:x"};
+	static const char *const never[] = {"AWS_SECRET_ACCESS_KEY=x",
+					    "GITHUB_TOKEN=x",
+					    "LD_LIBRARY_PATH=/x",
+					    "SSH_AUTH_SOCK=/x",
+					    "PATHS=x",
+					    "LC=x",
+					    "HOMEX=x",
+					    "TERMINAL=x"};
+	char text[4096];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(always); i++)
+		putenv((char *)(uintptr_t)always[i]);
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		putenv((char *)(uintptr_t)users[i]);
+	for (i = 0; i < ARRAY_SIZE(never); i++)
+		putenv((char *)(uintptr_t)never[i]);
+	run(SPAWN_TOOL, "exec env", -1, text);
+	ck_assert_ptr_nonnull(strstr(text, "PATH="));
+	for (i = 0; i < ARRAY_SIZE(always); i++)
+		ck_assert_msg(has_line(text, always[i]), "%s", always[i]);
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		ck_assert_msg(!has_line(text, users[i]), "%s", users[i]);
+	for (i = 0; i < ARRAY_SIZE(never); i++)
+		ck_assert_msg(!has_line(text, never[i]), "%s", never[i]);
+	run(SPAWN_USER, "exec env", -1, text);
+	for (i = 0; i < ARRAY_SIZE(users); i++)
+		ck_assert_msg(has_line(text, users[i]), "%s", users[i]);
+	for (i = 0; i < ARRAY_SIZE(never); i++)
+		ck_assert_msg(!has_line(text, never[i]), "%s", never[i]);
+}
+END_TEST
+
+START_TEST(signals_are_the_default_ones)
+{
+	char text[4096];
+	sigset_t all, before;
+
+	signal(SIGXFSZ, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	run(SPAWN_TOOL, "exec grep -E 'SigBlk|SigIgn' /proc/self/status", -1, text);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	ck_assert_ptr_nonnull(strstr(text, "SigBlk:\t0000000000000000\n"));
+	/* libc keeps two to itself. */
+	ck_assert_uint_eq(strtoull(strstr(text, "SigIgn:") + 8, NULL, 16) & ~(UINT64_C(3) << 31),
+			  0);
+}
+END_TEST
+
+START_TEST(a_program_that_is_not_there_is_told)
+{
+	char *const argv[] = {(char[]){"x"}, NULL};
+	pid_t pid = 1;
+
+	ck_assert_int_eq(spawn_program(&pid, SPAWN_TOOL, "/no/such/program", argv,
+				       (const int[]){-1, -1, -1}, 3),
+			 -ENOENT);
+	ck_assert_int_eq(pid, 0);
+}
+END_TEST
+
+UNIT_MAIN("spawn", descriptors_are_those_that_are_given, variables_are_those_of_a_list,
+	  signals_are_the_default_ones, a_program_that_is_not_there_is_told)
