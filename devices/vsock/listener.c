@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Unix sockets that host programs connect to: their files, and the handshake, one line
- * "CONNECT <port>\n" in CLIENT_NS. At most CLIENTS_MAX may be in the handshake; the others wait in
- * the socket's backlog. A published port's socket has no handshake.
+ * "CONNECT <port>\n" in CLIENT_NS. At most BUDGET_HANDSHAKES may be in the handshake; the others
+ * wait in the socket's backlog. A published port's socket has no handshake.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #include "devices/vsock/internal.h"
+#include "vmm/base/budget.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 
-#define CLIENTS_MAX    128
 #define CLIENT_NS      (5000 * UINT64_C(1000000))
 #define ACCEPT_BATCH   16
 #define ACCEPT_REST_NS (100 * UINT64_C(1000000)) /* when descriptors or memory are out */
@@ -58,7 +58,7 @@ struct vsock_listener {
 static void watch(struct vsock_listener *listener)
 {
 	if (!listener->source.added && !listener->rest.armed && !listener->closed &&
-	    listener->client_count < CLIENTS_MAX)
+	    listener->client_count < budget(BUDGET_HANDSHAKES))
 		loop_add(listener->vsock->loop, &listener->source, EPOLLIN);
 }
 
@@ -251,7 +251,7 @@ static void listener_ready(void *arg, uint32_t events)
 	int fd, i;
 
 	(void)events;
-	for (i = 0; i < ACCEPT_BATCH && listener->client_count < CLIENTS_MAX; i++) {
+	for (i = 0; i < ACCEPT_BATCH && listener->client_count < budget(BUDGET_HANDSHAKES); i++) {
 		fd = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0 &&
 		    (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
@@ -267,7 +267,7 @@ static void listener_ready(void *arg, uint32_t events)
 		else if (client_new(listener, fd) < 0)
 			fd_close(&fd);
 	}
-	if (listener->client_count >= CLIENTS_MAX)
+	if (listener->client_count >= budget(BUDGET_HANDSHAKES))
 		loop_remove(listener->vsock->loop, &listener->source);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "devices/vsock/internal.h"
+#include "vmm/base/budget.h"
 #include "vmm/base/bytes.h"
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -50,7 +51,7 @@ struct vsock_stream *vsock_stream_new(struct vsock *vsock, uint32_t host_port, u
 {
 	struct vsock_stream *stream = NULL;
 
-	if (vsock->stats.streams < VSOCK_STREAMS_MAX)
+	if (vsock->stats.streams < budget(BUDGET_STREAMS))
 		stream = calloc(1, sizeof(*stream));
 	if (!stream) {
 		vsock->stats.refused++;

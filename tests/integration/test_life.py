@@ -745,6 +745,37 @@ def test_cp_and_planted_links():
         assert terminal.wait() == FAILED
 
 
+@cordon.limit(400)
+def test_few_descriptors():
+    """A guest that opens all that it can, where the limit of descriptors is low: clients get in, and more than one."""
+    top = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "top")
+    os.makedirs(top)
+    for number in range(200):
+        with open(os.path.join(top, f"f{number}"), "w", encoding="ascii") as file:
+            file.write("x")
+
+    def limited(descriptors, *args):
+        return call(*args, wrap=["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"])
+
+    share = ["--share", f"{top}:/data:ro"]
+    limited(100, "start", *share, "box").expect_error("ulimit -n", "100", "at least")
+    limited(320, "start", *share, "box").expect(0, b"", b"")
+    try:
+        hog = Process("exec", "box", "--", "sh", "-c", "exec tail -f /data/*")
+        hog.wait_output(b"open", stream="stderr")      # can't open: the bound is reached
+        clients = [Process("exec", "box", "--", "echo", str(number)) for number in range(4)]
+        for number, client in enumerate(clients):
+            client.wait().expect(0, b"%d\n" % number, b"")
+        call("stats", "box").expect(0, None, b"")
+        result = execute("box", "cat", "/data/f199")
+        assert result.status == 1 and b"Too many open files" in result.stderr, repr(result)
+        hog.signal(signal.SIGTERM)
+        hog.wait()
+        execute("box", "cat", "/data/f199").expect(0, b"x", b"")
+    finally:
+        call("kill", "box")
+
+
 def test_rm():
     call("start", "box").expect(0)
     pid = ps()["box"]["pid"]

@@ -120,6 +120,18 @@ def test_stdout_full():
         start("true", stdin=subprocess.DEVNULL, stdout=full).wait().expect(0, stderr=b"")
 
 
+def test_stdout_beyond_the_file_size_limit():
+    """ulimit -f: the write fails, as on a full disk; no signal ends the monitor with the sandbox."""
+    limit = 300 * MIB                       # the guest's memory is a file, too
+    with open(cordon.scratch("large", b""), "ab") as file:
+        file.truncate(limit - 3)
+        wrap = ["sh", "-c", f'ulimit -f {limit // 512}; exec "$@"', "sh"]
+        result = start("sh", "-c", "printf 123; sleep 1; echo hello; exec 2>&-; sleep 1", options=["--memory", "128M"],
+                       stdin=subprocess.DEVNULL, stdout=file, wrap=wrap).wait()
+        result.expect_error("File too large")
+    assert os.stat(file.name).st_size == limit
+
+
 def test_stdio_not_there():
     """Started with descriptors 0, 1 and 2 closed, no file of ours must take their place. As after the
     end of a reader, the command's output may end it by SIGPIPE before it gets to its own end."""

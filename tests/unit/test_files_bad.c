@@ -12,6 +12,7 @@
 
 #include "tests/unit/files_host.h"
 #include "tests/unit/unit.h"
+#include "vmm/base/budget.h"
 #include "vmm/base/fd.h"
 
 static struct files_host host;
@@ -192,6 +193,41 @@ START_TEST(fids_are_used_once_and_only_while_they_are_there)
 	ck_assert_int_eq(p9c_create(client, 2, "x", P9_RDWR, 0644), ENOTDIR);
 	ck_assert_int_eq(p9c_open(client, 2, P9_RDONLY), 0);
 	ck_assert_int_eq(p9c_list(client, 2, 100, (char[9]){0}, 9), ENOTDIR);
+	files_host_end(&host);
+}
+END_TEST
+
+#define BUDGET_LEFT 100 /* of which the other uses have at least 50, the rest is for moments */
+
+/* Under a low limit of descriptors a guest that opens all it can leaves some for everything else.
+ */
+START_TEST(open_files_leave_descriptors_for_others)
+{
+	const struct rlimit few = {512, 512};
+	struct err err;
+	uint32_t fid, opened = 0;
+	int spare[BUDGET_LEFT], i, ret;
+
+	files_host_begin(&host, NULL, false);
+	host_write(&host, "f", "x");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(budget_divide(&err), 0);
+	for (fid = 2; fid < 1002; fid++) {
+		ck_assert_int_eq(p9c_go(client, "f", fid), 0);
+		ret = p9c_open(client, fid, P9_RDONLY);
+		ck_assert_msg(ret == 0 || ret == EMFILE, "%d", ret);
+		opened += ret == 0;
+	}
+	ck_assert_uint_eq(opened, budget(BUDGET_FILES));
+	ck_assert_uint_lt(opened, 256);
+	for (i = 0; i < BUDGET_LEFT; i++)
+		ck_assert_int_ge(spare[i] = dup(STDIN_FILENO), 0);
+	while (i > 0)
+		close(spare[--i]);
+	/* One is closed: one more can be opened. */
+	for (fid = 2; fid < 1002; fid++)
+		ck_assert_int_eq(p9c_clunk(client, fid), 0);
+	ck_assert_int_eq(p9c_try_open(client, "f", P9_RDONLY), 0);
 	files_host_end(&host);
 }
 END_TEST
@@ -590,7 +626,7 @@ END_TEST
 UNIT_MAIN("files_bad", names_that_are_none_are_refused,
 	  walks_have_at_most_sixteen_names_and_stop_where_they_must,
 	  paths_end_where_the_hosts_kernel_ends_them,
-	  fids_are_used_once_and_only_while_they_are_there,
+	  fids_are_used_once_and_only_while_they_are_there, open_files_leave_descriptors_for_others,
 	  a_hundred_thousand_opens_are_bounded_and_come_to_an_end,
 	  nothing_works_before_a_version_and_another_one_begins_anew,
 	  sizes_that_do_not_fit_end_the_session, counts_beyond_the_message_are_cut_or_refused,

@@ -11,6 +11,7 @@
 
 #include "tests/unit/fake_vsock.h"
 #include "tests/unit/unit.h"
+#include "vmm/base/budget.h"
 
 #define PORT  1000u
 #define GUEST 77u
@@ -318,6 +319,33 @@ START_TEST(a_client_that_says_nothing_costs_little)
 	EXPECT_OP(VSOCK_OP_REQUEST);
 	ck_assert_uint_eq(packet.header.dst_port, GUEST);
 	finish(fd);
+}
+END_TEST
+
+/* A guest that opens all the streams it can leaves descriptors for everything else. */
+START_TEST(streams_leave_descriptors_for_others)
+{
+	const struct rlimit few = {512, 512};
+	int listener, spare[100], i;
+	uint32_t port = 0, streams;
+	struct err err;
+
+	begin();
+	listener = listen_on(PORT, 1000);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(budget_divide(&err), 0);
+	streams = budget(BUDGET_STREAMS);
+	ck_assert_uint_lt(streams, 256);
+	for (port = 0; port < streams + 20; port++) {
+		fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, GUEST + port);
+		EXPECT_OP(port < streams ? VSOCK_OP_RESPONSE : VSOCK_OP_RST);
+		fake_vsock_give(&fake, 1);
+	}
+	for (i = 0; i < 100; i++)
+		ck_assert_int_ge(spare[i] = dup(STDIN_FILENO), 0);
+	while (i > 0)
+		close(spare[--i]);
+	finish(listener);
 }
 END_TEST
 
@@ -1012,12 +1040,12 @@ UNIT_MAIN("vsock_unix", a_published_port_has_no_handshake,
 	  bytes_behind_the_line_belong_to_the_stream, a_client_that_sends_and_leaves_is_heard,
 	  good_lines, bad_lines, a_refused_client_is_hung_up,
 	  a_guest_that_does_not_answer_is_given_up, a_client_that_says_nothing_costs_little,
-	  descriptors_run_out, a_client_that_takes_too_long_is_hung_up, a_guest_program_connects,
-	  any_port_will_do, nobody_listens, a_link_is_not_followed_to_another_socket,
-	  a_full_backlog_is_tried_again, a_slow_host_reader_holds_the_guest_back,
-	  many_bytes_arrive_in_order, the_host_shuts_down_writing, the_guest_shuts_down_sending,
-	  the_guest_shuts_down_receiving, the_host_shuts_down_reading,
-	  the_guest_closes_and_a_slow_host_gets_all,
+	  streams_leave_descriptors_for_others, descriptors_run_out,
+	  a_client_that_takes_too_long_is_hung_up, a_guest_program_connects, any_port_will_do,
+	  nobody_listens, a_link_is_not_followed_to_another_socket, a_full_backlog_is_tried_again,
+	  a_slow_host_reader_holds_the_guest_back, many_bytes_arrive_in_order,
+	  the_host_shuts_down_writing, the_guest_shuts_down_sending, the_guest_shuts_down_receiving,
+	  the_host_shuts_down_reading, the_guest_closes_and_a_slow_host_gets_all,
 	  the_guest_resets_and_a_host_that_vanishes_frees_all, the_host_vanishes,
 	  the_host_vanishes_with_bytes_unread, the_host_vanishes_while_the_guest_gives_no_credit,
 	  a_transport_reset_hangs_up, the_socket_is_private_and_removed,

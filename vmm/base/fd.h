@@ -22,10 +22,10 @@ ssize_t fd_pread_full(int fd, void *to, size_t length, off_t offset);
 int fd_write_full(int fd, const void *from, size_t length);
 
 /*
- * Raises the soft limit of descriptors to FD_WANTED, as far as the hard one lets: a monitor needs
- * one for each socket stream and a handful for each job, and the usual 1024 are soon used up.
+ * Raises the soft limit of descriptors to FD_WANTED, as far as the hard one lets: so that each use
+ * of them can have all that it wants (budget.h); the usual 1024 are soon used up.
  */
-#define FD_WANTED 8192
+#define FD_WANTED 10240
 void fd_raise_limit(void);
 
 #endif

@@ -21,11 +21,9 @@
 #include "vmm/machine/quiesce.h"
 #include "vmm/machine/sandbox.h"
 
-#define MONITOR_CLIENTS_MAX 256
-#define MONITOR_JOBS_MAX    128
-#define MONITOR_OUTPUT_MAX  (1u << 20) /* bytes that are kept of a detached job's outputs, each */
-#define MONITOR_FLOWS_MAX   128	       /* live flows that are told of */
-#define MONITOR_ENDED_MAX   32	       /* detached jobs whose output is kept after their end */
+#define MONITOR_OUTPUT_MAX (1u << 20) /* bytes that are kept of a detached job's outputs, each */
+#define MONITOR_FLOWS_MAX  128	      /* live flows that are told of */
+#define MONITOR_ENDED_MAX  32	      /* detached jobs whose output is kept after their end */
 
 /* What a command gets where whoever starts it says nothing: from an image's configuration. */
 struct monitor_defaults {

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/base/budget.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/control/requests.h"
@@ -174,7 +175,7 @@ static int exec_checked(struct client *client, struct message *message, const ch
 	if (!argv || !argv[0] || !env)
 		return err_set(err, EINVAL,
 			       "exec: argv must be a list of strings, not empty; env one");
-	if (monitor->job_count >= MONITOR_JOBS_MAX)
+	if (monitor->job_count >= budget(BUDGET_JOBS))
 		return err_set(err, EAGAIN, "%u commands run already", monitor->job_count);
 	if (monitor->paused)
 		return err_set(err, EBUSY, "the sandbox is paused: resume it first");

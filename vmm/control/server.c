@@ -10,12 +10,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/base/budget.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/monitor.h"
 
 /* Where no descriptor is left for a client, it waits; looking again at once would only burn time.
  */
+#define LISTEN_BACKLOG	256
 #define LISTEN_RETRY_NS 100000000ull
 
 /* A client's jobs end with it; what it waited for nobody waits for any more. */
@@ -165,7 +167,7 @@ static void listen_ready(void *arg, uint32_t events)
 	}
 	if (!is_ours(fd)) {
 		close(fd);
-	} else if (monitor->client_count >= MONITOR_CLIENTS_MAX) {
+	} else if (monitor->client_count >= budget(BUDGET_CLIENTS)) {
 		refuse_client(fd);
 		close(fd);
 	} else if (add_client(monitor, fd) < 0) {
@@ -201,7 +203,7 @@ int server_open(struct monitor *monitor, struct err *err)
 	before = umask(0177);
 	ret = bind(monitor->listen_fd, (struct sockaddr *)&address, sizeof(address));
 	umask(before);
-	if (ret < 0 || listen(monitor->listen_fd, MONITOR_CLIENTS_MAX) < 0)
+	if (ret < 0 || listen(monitor->listen_fd, LISTEN_BACKLOG) < 0)
 		return err_sys(err, "%s", path);
 	monitor->listen_source = (struct loop_source){
 		.fd = monitor->listen_fd,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/budget.h"
 #include "vmm/base/fd.h"
 #include "vmm/files/internal.h"
 
@@ -60,7 +61,7 @@ int fid_open(struct files_session *session, struct fid *fid, int fd, enum fid_ki
 	     uint32_t flags)
 {
 	if (session->open_count == FILES_OPEN_MAX ||
-	    atomic_fetch_add(&open_all, 1) >= FILES_OPEN_ALL) {
+	    atomic_fetch_add(&open_all, 1) >= budget(BUDGET_FILES)) {
 		if (session->open_count < FILES_OPEN_MAX)
 			atomic_fetch_sub(&open_all, 1);
 		fd_close(&fd);

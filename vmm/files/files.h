@@ -32,7 +32,6 @@
 #define FILES_NODES_MAX	   (512u << 10) /* names on the paths of fids, a session */
 #define FILES_NODES_ALL	   (1u << 20)
 #define FILES_OPEN_MAX	   1024u /* open files and directories, a session */
-#define FILES_OPEN_ALL	   4096u /* of all sessions of the process */
 #define FILES_XATTR_MAX	   (64u << 10)
 #define FILES_XATTRS_MAX   (1u << 20)	     /* bytes of attributes under way, a session */
 #define FILES_GUEST_MAX	   1024u	     /* bytes of a share's path in the guest */

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/base/budget.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/size.h"
 #include "vmm/policy/guard.h"
@@ -523,7 +524,10 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 int sandbox_start(struct sandbox *sandbox, struct err *err)
 {
 	struct machine *machine = &sandbox->machine;
+	int ret = budget_divide(err);
 
+	if (ret < 0)
+		return ret;
 	sandbox->boot_cpu_ns = cpu_now_ns();
 	/* For each processor: while one is brought up the others spin, which counts too. */
 	sandbox->boot_max_ns =

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/base/budget.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+
+#include "vmm/base/bytes.h"
+
+/* What is open for a moment only: a directory on the way to a file, a snapshot, a command that
+ * answers questions, a program that is started again. */
+#define MARGIN 96
+
+/*
+ * Most: what a use can want. Least: with less of it a sandbox is of no use. Each of a use takes
+ * so many descriptors.
+ */
+static const struct {
+	unsigned most, least, each;
+} uses[BUDGET_USES] = {
+	[BUDGET_CLIENTS] = {256, 16, 1},   [BUDGET_JOBS] = {128, 8, 3},
+	[BUDGET_QUERIES] = {64, 4, 1},	   [BUDGET_FILES] = {4096, 16, 1},
+	[BUDGET_HANDSHAKES] = {128, 4, 1}, [BUDGET_STREAMS] = {4096, 16, 1},
+};
+
+static atomic_uint divided[BUDGET_USES]; /* 0: not yet */
+
+int budget_compute(unsigned open, unsigned limit, unsigned most[BUDGET_USES], struct err *err)
+{
+	unsigned least = open + MARGIN, wanted = 0, left, i;
+
+	for (i = 0; i < BUDGET_USES; i++) {
+		least += uses[i].least * uses[i].each;
+		wanted += (uses[i].most - uses[i].least) * uses[i].each;
+	}
+	if (limit < least)
+		return err_set(
+			err, EMFILE,
+			"the limit of open files (ulimit -n) is %u: this sandbox needs at least %u",
+			limit, least);
+	/* Beyond the least, by what each can want. */
+	left = min_u64(limit - least, wanted);
+	for (i = 0; i < BUDGET_USES; i++)
+		most[i] = uses[i].least +
+			  (unsigned)((uint64_t)(uses[i].most - uses[i].least) * left / wanted);
+	return 0;
+}
+
+/* -errno if they can't be counted. */
+static int count_open(void)
+{
+	DIR *list = opendir("/proc/self/fd");
+	int count = 0;
+
+	if (!list)
+		return -errno;
+	while (readdir(list))
+		count++;
+	closedir(list);
+	return count - 3; /* ".", "..", and the list's own */
+}
+
+int budget_divide(struct err *err)
+{
+	unsigned most[BUDGET_USES], i;
+	struct rlimit limit;
+	int open = count_open(), ret;
+
+	if (open < 0)
+		return err_code(err, -open, "/proc/self/fd");
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return err_sys(err, "the limit of open files");
+	ret = budget_compute((unsigned)open, (unsigned)min_u64(limit.rlim_cur, UINT32_MAX), most,
+			     err);
+	for (i = 0; ret == 0 && i < BUDGET_USES; i++)
+		atomic_store(&divided[i], most[i]);
+	return ret;
+}
+
+unsigned budget(enum budget_use use)
+{
+	unsigned most = atomic_load_explicit(&divided[use], memory_order_relaxed);
+
+	return most ? most : uses[use].most;
+}
