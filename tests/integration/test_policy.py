@@ -282,7 +282,11 @@ echo ref >.git/refs/heads/new.lock && mv .git/refs/heads/new.lock .git/refs/head
 WHOLE_WORK = """set -e
 sed -i 's/a - b/a + b/' calc.py
 python3 -B -m unittest -q 2>&1 | tail -n 1
-git -c user.name=Sandbox -c user.email=s@example.com commit -q -a -m mended
+export GIT_AUTHOR_NAME=Sandbox GIT_AUTHOR_EMAIL=s@example.com GIT_COMMITTER_NAME=Sandbox GIT_COMMITTER_EMAIL=s@example.com
+git commit -q -a -m mended
+git branch other && git checkout -q other && git checkout -q - && git tag first
+echo '# later' >>calc.py && git stash -q && git stash pop -q && git checkout -q calc.py
+git gc -q
 """
 # Each with what it must say.
 ATTEMPTS = (("cat .env", "No such file"), ("ls -a | grep -c '^.env$'", "0"), ("echo x >.env", "ermission denied"),
