@@ -16,7 +16,7 @@ GEN      := -I$(BUILD)/gen
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wimplicit-fallthrough -Werror
 OPT      ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
-LIBS     := -lfdt -lz -lzstd -ljansson -lnettle -lpthread
+LIBS     := -lfdt -lz -lzstd -ljansson -lhogweed -lnettle -lpthread
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),1)
 OPT      := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/policy/ssh_key.h"
+
+#include <errno.h>
+#include <nettle/base64.h>
+#include <nettle/eddsa.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+
+static const char key_type[] = "ssh-ed25519";
+
+/* --- the wire format: big-endian lengths, then bytes ------------------------------------------ */
+
+struct reader {
+	const uint8_t *at;
+	size_t left;
+	bool bad; /* something was not as it should be; all reads fail from then on */
+};
+
+static uint32_t take_number(struct reader *reader)
+{
+	uint32_t number;
+
+	if (reader->bad || reader->left < sizeof(number)) {
+		reader->bad = true;
+		return 0;
+	}
+	number = load_be32(reader->at);
+	reader->at += sizeof(number);
+	reader->left -= sizeof(number);
+	return number;
+}
+
+/* A string, or an empty reader that is bad. */
+static struct reader take_string(struct reader *reader)
+{
+	uint32_t length = take_number(reader);
+	struct reader string = {reader->at, length, false};
+
+	if (reader->bad || length > reader->left) {
+		reader->bad = true;
+		return (struct reader){.bad = true};
+	}
+	reader->at += length;
+	reader->left -= length;
+	return string;
+}
+
+static bool is_text(struct reader string, const char *text)
+{
+	return !string.bad && string.left == strlen(text) &&
+	       memcmp(string.at, text, string.left) == 0;
+}
+
+static void expect_text(struct reader *reader, const char *text)
+{
+	if (!is_text(take_string(reader), text))
+		reader->bad = true;
+}
+
+static void take_key(struct reader *reader, uint8_t *key, size_t size)
+{
+	struct reader string = take_string(reader);
+
+	if (string.bad || string.left != size)
+		reader->bad = true;
+	else
+		memcpy(key, string.at, size);
+}
+
+struct writer {
+	uint8_t bytes[512];
+	size_t length;
+};
+
+static void put(struct writer *writer, const void *bytes, size_t length)
+{
+	memcpy(writer->bytes + writer->length, bytes, length);
+	writer->length += length;
+}
+
+static void put_string(struct writer *writer, const void *bytes, size_t length)
+{
+	store_be32(writer->bytes + writer->length, (uint32_t)length);
+	writer->length += sizeof(uint32_t);
+	put(writer, bytes, length);
+}
+
+static void put_text(struct writer *writer, const char *text)
+{
+	put_string(writer, text, strlen(text));
+}
+
+/* The type and a key or signature. */
+static void put_typed(struct writer *writer, const uint8_t *bytes, size_t length)
+{
+	struct writer typed = {.length = 0};
+
+	put_text(&typed, key_type);
+	put_string(&typed, bytes, length);
+	put_string(writer, typed.bytes, typed.length);
+}
+
+/* Decodes all of it; blanks are skipped. The bytes in a buffer that is to be freed, or NULL. */
+static uint8_t *decode(const char *text, size_t length, size_t *size)
+{
+	struct base64_decode_ctx state;
+	uint8_t *bytes = malloc(BASE64_DECODE_LENGTH(length) + 1);
+
+	*size = 0;
+	if (!bytes)
+		return NULL;
+	base64_decode_init(&state);
+	if (base64_decode_update(&state, size, bytes, length, text) && base64_decode_final(&state))
+		return bytes;
+	explicit_bzero(bytes, BASE64_DECODE_LENGTH(length) + 1);
+	free(bytes);
+	return NULL;
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+static int bad_secret(const char *name, struct err *err)
+{
+	return err_set(err, EINVAL,
+		       "%s: not an OpenSSH ed25519 private key (ssh-keygen -t ed25519 -N '' makes "
+		       "one)",
+		       name);
+}
+
+/* The part of the file that is encrypted where there is a passphrase. */
+static void parse_section(struct reader *section, struct ssh_secret *secret)
+{
+	uint32_t check = take_number(section);
+	uint8_t pair[2 * SSH_KEY_SIZE], public[SSH_KEY_SIZE], named[SSH_KEY_SIZE];
+	size_t i;
+
+	if (check != take_number(section) || section->left % 8 != 0)
+		section->bad = true;
+	expect_text(section, key_type);
+	take_key(section, named, sizeof(named));
+	take_key(section, pair, sizeof(pair));
+	take_string(section); /* the comment */
+	/* Up to a multiple of 8, counted up from 1. */
+	if (section->bad || section->left >= 8)
+		section->bad = true;
+	for (i = 0; !section->bad && i < section->left; i++)
+		if (section->at[i] != i + 1)
+			section->bad = true;
+	if (!section->bad) {
+		memcpy(secret->seed, pair, SSH_KEY_SIZE);
+		ed25519_sha512_public_key(public, secret->seed);
+		if (memcmp(public, named, SSH_KEY_SIZE) != 0 ||
+		    memcmp(public, pair + SSH_KEY_SIZE, SSH_KEY_SIZE) != 0 ||
+		    memcmp(public, secret->public, SSH_KEY_SIZE) != 0)
+			section->bad = true;
+	}
+	explicit_bzero(pair, sizeof(pair));
+}
+
+static int parse_secret(struct ssh_secret *secret, const uint8_t *bytes, size_t length,
+			const char *name, struct err *err)
+{
+	static const char magic[] = "openssh-key-v1";
+	struct reader reader = {bytes, length, false}, public, section;
+
+	if (length < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
+		return bad_secret(name, err);
+	reader.at += sizeof(magic);
+	reader.left -= sizeof(magic);
+	if (!is_text(take_string(&reader), "none") && !reader.bad)
+		return err_set(err, EINVAL,
+			       "%s: the key has a passphrase, which is not supported: give a key "
+			       "without one",
+			       name);
+	expect_text(&reader, "none");
+	expect_text(&reader, "");
+	if (take_number(&reader) != 1)
+		reader.bad = true;
+	public = take_string(&reader);
+	section = take_string(&reader);
+	expect_text(&public, key_type);
+	take_key(&public, secret->public, SSH_KEY_SIZE);
+	if (reader.bad || reader.left != 0 || public.bad || public.left != 0)
+		return bad_secret(name, err);
+	parse_section(&section, secret);
+	return section.bad ? bad_secret(name, err) : 0;
+}
+
+int ssh_secret_parse(struct ssh_secret *secret, const char *text, size_t length, const char *name,
+		     struct err *err)
+{
+	static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+	static const char end[] = "-----END OPENSSH PRIVATE KEY-----";
+	const char *last;
+	uint8_t *bytes;
+	size_t size;
+	int ret;
+
+	memset(secret, 0, sizeof(*secret));
+	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
+		length--;
+	if (length > SSH_KEY_FILE_MAX || length < strlen(begin) + strlen(end) ||
+	    memcmp(text, begin, strlen(begin)) != 0)
+		return bad_secret(name, err);
+	last = text + length - strlen(end);
+	if (memcmp(last, end, strlen(end)) != 0)
+		return bad_secret(name, err);
+	text += strlen(begin);
+	bytes = decode(text, (size_t)(last - text), &size);
+	if (!bytes)
+		return bad_secret(name, err);
+	ret = parse_secret(secret, bytes, size, name, err);
+	explicit_bzero(bytes, size);
+	free(bytes);
+	if (ret < 0)
+		explicit_bzero(secret, sizeof(*secret));
+	return ret;
+}
+
+int ssh_public_parse(uint8_t public[SSH_KEY_SIZE], const char *text, size_t length,
+		     const char *name, struct err *err)
+{
+	struct reader reader;
+	uint8_t *bytes = NULL;
+	size_t size = 0, type = strlen(key_type), end;
+	bool bad;
+
+	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
+		length--;
+	bad = length > SSH_KEY_FILE_MAX || length <= type || memcmp(text, key_type, type) != 0 ||
+	      text[type] != ' ' || memchr(text, '\n', length) || memchr(text, '\0', length);
+	if (!bad) {
+		for (end = type + 1; end < length && text[end] != ' ';)
+			end++;
+		bytes = decode(text + type + 1, end - type - 1, &size);
+	}
+	reader = (struct reader){bytes, size, !bytes};
+	expect_text(&reader, key_type);
+	take_key(&reader, public, SSH_KEY_SIZE);
+	bad = reader.bad || reader.left != 0;
+	free(bytes);
+	if (bad)
+		return err_set(err, EINVAL,
+			       "%s: not one OpenSSH ed25519 public key (a line 'ssh-ed25519 "
+			       "AAAA...')",
+			       name);
+	return 0;
+}
+
+void ssh_fingerprint(const uint8_t public[SSH_KEY_SIZE], char text[SSH_FINGERPRINT_SIZE])
+{
+	char digits[BASE64_ENCODE_RAW_LENGTH(SHA256_DIGEST_SIZE) + 1] = "";
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	struct writer blob = {.length = 0};
+	struct sha256_ctx state;
+
+	put_text(&blob, key_type);
+	put_string(&blob, public, SSH_KEY_SIZE);
+	sha256_init(&state);
+	sha256_update(&state, blob.length, blob.bytes);
+	sha256_digest(&state, sizeof(digest), digest);
+	base64_encode_raw(digits, sizeof(digest), digest);
+	snprintf(text, SSH_FINGERPRINT_SIZE, "SHA256:%.*s", (int)strcspn(digits, "="), digits);
+}
+
+/* --- signatures ------------------------------------------------------------------------------- */
+
+/* What is signed: the message by its hash, and its purpose. */
+static void put_signed(struct writer *writer, const char *namespace, const void *message,
+		       size_t length)
+{
+	uint8_t digest[SHA512_DIGEST_SIZE];
+	struct sha512_ctx state;
+
+	sha512_init(&state);
+	sha512_update(&state, length, message);
+	sha512_digest(&state, sizeof(digest), digest);
+	put(writer, "SSHSIG", 6);
+	put_text(writer, namespace);
+	put_text(writer, "");
+	put_text(writer, "sha512");
+	put_string(writer, digest, sizeof(digest));
+}
+
+static void put_signature(struct writer *writer, const uint8_t public[SSH_KEY_SIZE],
+			  const char *namespace, const uint8_t signature[ED25519_SIGNATURE_SIZE])
+{
+	static const uint8_t version[4] = {0, 0, 0, 1};
+
+	put(writer, "SSHSIG", 6);
+	put(writer, version, sizeof(version));
+	put_typed(writer, public, SSH_KEY_SIZE);
+	put_text(writer, namespace);
+	put_text(writer, "");
+	put_text(writer, "sha512");
+	put_typed(writer, signature, ED25519_SIGNATURE_SIZE);
+}
+
+void ssh_sign(const struct ssh_secret *secret, const char *namespace, const void *message,
+	      size_t length, char signature[SSH_SIGNATURE_SIZE])
+{
+	struct writer to_sign = {.length = 0}, blob = {.length = 0};
+	uint8_t bytes[ED25519_SIGNATURE_SIZE];
+
+	put_signed(&to_sign, namespace, message, length);
+	ed25519_sha512_sign(secret->public, secret->seed, to_sign.length, to_sign.bytes, bytes);
+	put_signature(&blob, secret->public, namespace, bytes);
+	base64_encode_raw(signature, blob.length, blob.bytes);
+	signature[BASE64_ENCODE_RAW_LENGTH(blob.length)] = '\0';
+}
+
+/* There is one way to write it: all but the signature's own bytes are known. */
+bool ssh_verify(const uint8_t public[SSH_KEY_SIZE], const char *namespace, const void *message,
+		size_t length, const char *signature, size_t signature_length)
+{
+	static const uint8_t none[ED25519_SIGNATURE_SIZE];
+	struct writer to_verify = {.length = 0}, blob = {.length = 0};
+	size_t size, before;
+	uint8_t *bytes;
+	bool good;
+
+	if (signature_length >= SSH_SIGNATURE_SIZE)
+		return false;
+	bytes = decode(signature, signature_length, &size);
+	if (!bytes)
+		return false;
+	put_signature(&blob, public, namespace, none);
+	before = blob.length - ED25519_SIGNATURE_SIZE;
+	put_signed(&to_verify, namespace, message, length);
+	good = size == blob.length && memcmp(bytes, blob.bytes, before) == 0 &&
+	       ed25519_sha512_verify(public, to_verify.length, to_verify.bytes, bytes + before);
+	free(bytes);
+	return good;
+}
