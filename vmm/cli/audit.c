@@ -11,7 +11,7 @@
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/control/record.h"
-#include "vmm/policy/audit.h"
+#include "vmm/policy/audit_sign.h"
 #include "vmm/policy/explain.h"
 
 /* Text of a guest's, harmless on a terminal. */
@@ -24,7 +24,8 @@ static void put_safe(const char *text)
 
 struct audit_options {
 	const char *class, *verdict;
-	bool follow, json, verify, last;
+	bool follow, json, verify, head, last;
+	const char *public; /* the public key's file, or NULL */
 };
 
 static int set_follow(void *arg, const char *value, struct err *err)
@@ -59,6 +60,21 @@ static int set_last(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_head(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct audit_options *)arg)->head = true;
+	return 0;
+}
+
+static int set_pubkey(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct audit_options *)arg)->public = value;
+	return 0;
+}
+
 static int set_class(void *arg, const char *value, struct err *err)
 {
 	if (strcmp(value, "file") != 0 && strcmp(value, "net") != 0 && strcmp(value, "exec") != 0)
@@ -81,6 +97,9 @@ static const struct cli_option audit_option_table[] = {
 	{"verdict", 0, "VERDICT", "only allow, deny or hide", set_verdict},
 	{"json", 0, NULL, "the lines as they are in the log", set_json},
 	{"verify", 0, NULL, "check that no line was changed or removed", set_verify},
+	{"pubkey", 0, "FILE", "with --verify: that it was signed (--sign) with this key",
+	 set_pubkey},
+	{"head", 0, NULL, "check it, and print the last hash of each chain", set_head},
 	{"last", 0, NULL, "the log of the last 'cordon run'", set_last},
 };
 
@@ -123,12 +142,17 @@ static void print_gap(const json_t *json)
 static void print_entry(const struct audit_entry *entry, const json_t *json)
 {
 	const char *detail = json_string_value(json_object_get(json, "detail"));
+	const char *key = json_string_value(json_object_get(json, "key"));
 
 	printf("%llu %s ", (unsigned long long)entry->sequence, entry->time ? entry->time : "?");
 	if (!entry->is_decision) {
 		put_safe(entry->event ? entry->event : "?");
 		if (entry->event && strcmp(entry->event, "gap") == 0)
 			print_gap(json);
+		if (key) {
+			putchar(' ');
+			put_safe(key);
+		}
 	} else {
 		printf("%-5s %s %s", entry->verdict, policy_class_word(entry->request.class),
 		       policy_op_word(entry->request.op));
@@ -184,18 +208,28 @@ static void print_head(const struct audit_check *check)
 	       check->chain[AUDIT_DENIALS].hash);
 }
 
-static int verify(const char *path, struct err *err)
+/* --verify and --head. */
+static int verify(const struct audit_options *options, const char *path, struct err *err)
 {
+	char fingerprint[SSH_FINGERPRINT_SIZE] = "";
+	uint8_t public[SSH_KEY_SIZE];
 	struct audit_check check;
-	int ret = audit_log_verify(path, &check, err);
+	int ret = options->public ? audit_public_read(public, options->public, err) : 0;
 
+	if (ret == 0)
+		ret = audit_log_verify(path, options->public ? public : NULL, &check, err);
 	if (ret < 0)
 		return ret;
-	printf("lines %llu to %llu are whole%s; the last of each chain and its hash:\n",
-	       (unsigned long long)check.first, (unsigned long long)check.sequence,
-	       check.chain[AUDIT_DENIALS].closed
-		       ? ""
-		       : "; the log is not closed (it is being written, or was cut)");
+	if (options->public)
+		ssh_fingerprint(public, fingerprint);
+	if (!options->head)
+		printf("lines %llu to %llu are whole%s%s%s; the last of each chain and its "
+		       "hash:\n",
+		       (unsigned long long)check.first, (unsigned long long)check.sequence,
+		       options->public ? " and signed by " : "", fingerprint,
+		       check.chain[AUDIT_DENIALS].closed
+			       ? ""
+			       : "; the log is not closed (it is being written, or was cut)");
 	print_head(&check);
 	return 0;
 }
@@ -219,6 +253,8 @@ static int parse_audit(int argc, char **argv, struct audit_options *options,
 	if (at < argc || !*name == !options->last)
 		return err_set(err, EINVAL,
 			       "audit: one name is needed, or --last: cordon audit [options] NAME");
+	if (options->public && !options->verify)
+		return err_set(err, EINVAL, "audit: --pubkey is for --verify");
 	if (options->follow && *name && strchr(*name, '/'))
 		return err_set(err, EINVAL, "audit: --follow is for a sandbox that runs");
 	if (!options->last)
@@ -238,8 +274,8 @@ int cmd_audit(int argc, char **argv)
 
 	if (ret == 0)
 		ret = audit_log_find(name, path, &err);
-	if (ret == 0 && options.verify)
-		ret = verify(path, &err);
+	if (ret == 0 && (options.verify || options.head))
+		ret = verify(&options, path, &err);
 	else if (ret == 0)
 		ret = audit_log_read(path, options.follow ? name : NULL, show_entry, &options,
 				     &err);

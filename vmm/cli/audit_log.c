@@ -13,6 +13,7 @@
 #include "vmm/cli/audit_merge.h"
 #include "vmm/cli/policy_remote.h"
 #include "vmm/control/record.h"
+#include "vmm/policy/audit_sign.h"
 
 #define FOLLOW_MS 500 /* how often to look whether the sandbox still runs */
 
@@ -93,7 +94,8 @@ int audit_log_read(const char *path, const char *follow, audit_each each, void *
 	return ret;
 }
 
-int audit_log_verify(const char *path, struct audit_check *check, struct err *err)
+int audit_log_verify(const char *path, const uint8_t *public, struct audit_check *check,
+		     struct err *err)
 {
 	struct audit_merge merge;
 	enum audit_part part;
@@ -114,6 +116,8 @@ int audit_log_verify(const char *path, struct audit_check *check, struct err *er
 	}
 	if (ret == 0)
 		ret = audit_check_end(check, &why);
+	if (ret == 0 && public)
+		ret = audit_check_signed(check, public, &why);
 	audit_merge_close(&merge);
 	return ret < 0 ? err_set(err, -ret, "%s: %s", path, why.text) : 0;
 }

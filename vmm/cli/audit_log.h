@@ -22,8 +22,12 @@ typedef int (*audit_each)(void *arg, const char *line, size_t length, const json
 int audit_log_read(const char *path, const char *follow, audit_each each, void *arg,
 		   struct err *err);
 
-/* Checks all of the log. 0, and what was found; or -EBADMSG or another -errno with a message. */
-int audit_log_verify(const char *path, struct audit_check *check, struct err *err);
+/*
+ * Checks all of the log, and where public is not NULL that it ends in a signature with that key. 0,
+ * and what was found; or -EBADMSG or another -errno with a message.
+ */
+int audit_log_verify(const char *path, const uint8_t *public, struct audit_check *check,
+		     struct err *err);
 
 /*
  * Where the log of a sandbox is, which may have ended (NAME or NAME~N); a name that has a '/' in it

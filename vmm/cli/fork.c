@@ -12,6 +12,7 @@
 #include "vmm/cli/policy_file.h"
 #include "vmm/cli/policy_remote.h"
 #include "vmm/cli/rootfs.h"
+#include "vmm/cli/sign.h"
 #include "vmm/cli/start.h"
 #include "vmm/control/client.h"
 #include "vmm/control/registry.h"
@@ -21,7 +22,7 @@
 
 struct fork_options {
 	struct policy_options policy; /* without a policy: NAME's */
-	const char *audit;	      /* or NULL */
+	const char *audit, *sign;     /* or NULL */
 };
 
 /*
@@ -122,8 +123,8 @@ static void fork_folders(struct sandbox_config *config, const json_t *answer)
 
 /* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
  */
-static int fork_sandbox(const char *name, unsigned count, const char *audit, struct policy *policy,
-			struct err *err)
+static int fork_sandbox(const char *name, unsigned count, const char *audit, struct audit_key *key,
+			struct policy *policy, struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(policy);
 	char path[PATH_MAX], log[PATH_MAX], file[32], child[SANDBOX_NAME_MAX + 16];
@@ -132,6 +133,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 		.name = child,
 		.policy = policy,
 		.audit = audit ? log : NULL,
+		.key = key, /* each monitor has its own copy of the memory */
 		.wall_ns = limits->wall_ns,
 		.idle_ns = limits->idle_ns,
 	};
@@ -175,8 +177,16 @@ static int set_fork_audit(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_fork_sign(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct fork_options *)arg)->sign = value;
+	return 0;
+}
+
 static const struct cli_option fork_option_table[] = {
 	{"audit", 0, "FILE", "write the audit logs to FILE-1 to FILE-N; they stay", set_fork_audit},
+	{"sign", 0, "KEY", "sign the audit logs' ends with an OpenSSH ed25519 key", set_fork_sign},
 };
 
 void help_fork(void)
@@ -195,6 +205,7 @@ int cmd_fork(int argc, char **argv)
 		{policy_option_table, policy_option_count, &options.policy},
 	};
 	struct policy *policy = NULL;
+	struct audit_key *key = NULL;
 	char audit[PATH_MAX];
 	uint64_t count;
 	struct err err;
@@ -209,7 +220,10 @@ int cmd_fork(int argc, char **argv)
 	if (ret == 0)
 		ret = fork_audit(&options, policy, audit, &err);
 	if (ret == 0)
-		ret = fork_sandbox(argv[at], (unsigned)count, options.audit, policy, &err);
+		ret = sign_load(&key, options.sign, policy, NULL, &err);
+	if (ret == 0)
+		ret = fork_sandbox(argv[at], (unsigned)count, options.audit, key, policy, &err);
+	audit_key_free(key);
 	policy_free(policy);
 	if (ret < 0)
 		log_error("%s", err.text);

@@ -17,6 +17,7 @@ struct policy_options {
 	const char *allow_net[POLICY_NETS_MAX]; /* --allow-net */
 	size_t allow_nets;
 	const char *audit; /* where the audit log goes; NULL: where the verb has it */
+	const char *sign;  /* the key that signs it, or NULL */
 	struct policy_share share[POLICY_SHARES_MAX]; /* --share */
 	const char *share_path[POLICY_SHARES_MAX];    /* its HOST as it was given, links and all */
 	size_t shares;

@@ -378,6 +378,7 @@ static void set_config(struct session *session)
 		.wall_ns = policy_limits(options->base.policy)->wall_ns,
 		.policy = options->base.policy,
 		.audit = options->base.policy_options.audit,
+		.key = options->base.key,
 		.brief = true,
 	};
 }

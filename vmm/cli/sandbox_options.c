@@ -14,6 +14,7 @@
 #include "vmm/cli/paths.h"
 #include "vmm/cli/share_check.h"
 #include "vmm/cli/share_links.h"
+#include "vmm/cli/sign.h"
 
 static int set_memory(void *arg, const char *value, struct err *err)
 {
@@ -97,6 +98,13 @@ static int set_audit(void *arg, const char *value, struct err *err)
 {
 	(void)err;
 	((struct sandbox_options *)arg)->policy_options.audit = value;
+	return 0;
+}
+
+static int set_sign(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct sandbox_options *)arg)->policy_options.sign = value;
 	return 0;
 }
 
@@ -191,6 +199,7 @@ const struct cli_option sandbox_option_table[] = {
 	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
 	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
+	{"sign", 0, "KEY", "sign the audit log's end with an OpenSSH ed25519 key", set_sign},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",
 	 set_allow_home},
@@ -319,6 +328,9 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 		ret = policy_check_places(options->policy, options->policy_options.audit, err);
 	if (ret == 0)
 		ret = check_links(options, err);
+	if (ret == 0)
+		ret = sign_load(&options->key, options->policy_options.sign, options->policy,
+				&options->sandbox.root, err);
 	return ret;
 }
 

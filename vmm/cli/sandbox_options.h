@@ -17,6 +17,7 @@ struct sandbox_options {
 	struct sandbox_config sandbox;
 	struct policy_options policy_options;
 	struct policy *policy; /* from sandbox_options_finish(); policy_free() is the caller's */
+	struct audit_key *key; /* --sign's, from then on too; who opens the log takes it */
 	bool memory_given, cpus_given;
 	const char *net;    /* as given, or NULL */
 	const char *rootfs; /* as given, or NULL */

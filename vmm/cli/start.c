@@ -19,6 +19,7 @@
 #include "vmm/cli/rootfs.h"
 #include "vmm/cli/start.h"
 #include "vmm/control/monitor.h"
+#include "vmm/policy/audit_sign.h"
 
 struct start_options {
 	struct sandbox_options base;
@@ -56,6 +57,13 @@ static int set_audit(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_sign(void *arg, const char *value, struct err *err)
+{
+	(void)err;
+	((struct start_options *)arg)->base.policy_options.sign = value;
+	return 0;
+}
+
 static int set_rootfs(void *arg, const char *value, struct err *err)
 {
 	(void)err;
@@ -86,6 +94,7 @@ static int set_on_ask(void *arg, const char *value, struct err *err)
 static const struct cli_option restore_option_table[] = {
 	{"rootfs", 0, "ROOT", "the root file system that the snapshot was taken with", set_rootfs},
 	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
+	{"sign", 0, "KEY", "sign the audit log's end with an OpenSSH ed25519 key", set_sign},
 	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
 	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",
 	 set_allow_home},
@@ -278,6 +287,7 @@ static int start(struct start_options *options, const char *kind, const char *na
 		.name = name,
 		.policy = options->base.policy,
 		.audit = options->base.policy_options.audit,
+		.key = options->base.key,
 	};
 	struct machine_config *machine = &config.sandbox.machine;
 	static char kernel[PATH_MAX], initrd[PATH_MAX], vsock[PATH_MAX], audit[PATH_MAX];
@@ -301,7 +311,11 @@ static int start(struct start_options *options, const char *kind, const char *na
 	config.idle_ns = options->idle_ns;
 	config.wall_ns = options->wall_ns;
 	config.sandbox.hostname = name;
-	return ret == 0 ? start_monitor(&config, err) : ret;
+	if (ret == 0)
+		ret = start_monitor(&config, err);
+	/* The monitor has its own. */
+	audit_key_free(options->base.key);
+	return ret;
 }
 
 int cmd_start(int argc, char **argv)

@@ -12,7 +12,7 @@
 #include "vmm/base/log.h"
 #include "vmm/control/planted.h"
 #include "vmm/machine/size.h"
-#include "vmm/policy/audit.h"
+#include "vmm/policy/audit_sign.h"
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
@@ -191,14 +191,24 @@ static int open_guard(struct monitor *monitor, struct err *err)
 {
 	const struct monitor_config *config = monitor->config;
 	char path[PATH_MAX];
-	struct audit_config audit_config = {.path = path, .brief = config->brief};
+	struct audit_config audit_config = {
+		.path = path,
+		.key = config->key,
+		.brief = config->brief && !config->key,
+	};
 	struct audit *audit = NULL;
 	int ret = open_record(monitor, err);
 
 	if (ret == 0)
 		ret = find_audit(monitor, path, err);
+	if (ret == 0 && !path[0] && config->key)
+		ret = err_set(
+			err, EACCES,
+			"--sign: no record can be kept, and so no audit log: add --audit FILE");
 	if (ret == 0 && path[0])
 		ret = audit_open(&audit, &audit_config, err);
+	else
+		audit_key_free(config->key);
 	if (ret < 0) {
 		policy_free(config->policy);
 		return ret;

@@ -59,6 +59,7 @@ struct monitor_config {
 	struct policy *policy; /* is taken */
 	const char *audit;     /* where the audit log goes; NULL: audit.log in the record */
 	bool brief;	       /* of a single command: its log is not synced, and may be missing */
+	struct audit_key *key; /* what it is signed with, or NULL; is taken */
 	/* Called once: NULL when the sandbox is ready, else why it is not. */
 	void (*report)(void *arg, const char *failure);
 	void *report_arg;

@@ -15,6 +15,7 @@
 #include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/policy/audit_sign.h"
 #include "vmm/policy/audit_stream.h"
 
 #define SECOND_NS 1000000000ull
@@ -362,6 +363,8 @@ static void free_audit(struct audit *audit)
 {
 	unsigned i;
 
+	audit_key_free(audit->config.key);
+
 	for (i = 0; i < AUDIT_PARTS; i++)
 		fd_close(&audit->stream[i].fd);
 	pthread_mutex_destroy(&audit->mutex);
@@ -374,14 +377,18 @@ int audit_open(struct audit **audit, const struct audit_config *config, struct e
 	int ret;
 
 	*audit = NULL;
-	if (!made)
+	if (!made) {
+		audit_key_free(config->key);
 		return err_set(err, ENOMEM, "out of memory");
+	}
 	pthread_mutex_init(&made->mutex, NULL);
 	snprintf(made->path, sizeof(made->path), "%s", config->path);
 	set_config(made, config);
 	if (getrandom(&made->seed, sizeof(made->seed), 0) < 0)
 		made->seed = made->config.now();
 	made->config.path = made->path;
+	if (config->key)
+		audit_key_lock(config->key);
 	ret = open_streams(made, err);
 	if (ret < 0)
 		free_audit(made);
@@ -390,18 +397,48 @@ int audit_open(struct audit **audit, const struct audit_config *config, struct e
 	return ret;
 }
 
+/* The last line, over the ends of both chains. */
+static void write_signature(struct audit *audit)
+{
+	char signature[SSH_SIGNATURE_SIZE], fingerprint[SSH_FINGERPRINT_SIZE];
+	struct audit_head head[AUDIT_PARTS];
+	unsigned i;
+
+	for (i = 0; i < AUDIT_PARTS; i++) {
+		head[i].sequence = audit->stream[i].sequence;
+		memcpy(head[i].hash, audit->stream[i].hash, sizeof(head[i].hash));
+	}
+	audit_sign(audit->config.key, head, signature);
+	ssh_fingerprint(audit->config.key->secret.public, fingerprint);
+	audit_line_begin(&audit->line, audit->sequence + 1);
+	audit_line_word(&audit->line, "event", "signature");
+	audit_line_word(&audit->line, "key", fingerprint);
+	audit_line_word(&audit->line, "signature", signature);
+	write_line(audit, AUDIT_DENIALS);
+}
+
+/* Whether the last lines of a chain could be written. */
+static bool close_part(struct audit *audit, enum audit_part part)
+{
+	bool told = write_gap(audit, part) == 0;
+
+	begin_event(audit, part, "close");
+	return write_line(audit, part) == 0 && told;
+}
+
+/* A log of which a line is missing at its end is not signed. */
 void audit_close(struct audit *audit)
 {
-	unsigned i;
+	bool whole;
+	int i;
 
 	if (!audit)
 		return;
-	for (i = 0; i < AUDIT_PARTS; i++) {
-		write_gap(audit, (enum audit_part)i);
-		begin_event(audit, (enum audit_part)i, "close");
-		write_line(audit, (enum audit_part)i);
-		if (!audit->config.brief)
-			fsync(audit->stream[i].fd);
-	}
+	whole = close_part(audit, AUDIT_ALLOWED);
+	whole = close_part(audit, AUDIT_DENIALS) && whole;
+	if (whole && audit->config.key)
+		write_signature(audit);
+	for (i = 0; i < AUDIT_PARTS && !audit->config.brief; i++)
+		fsync(audit->stream[i].fd);
 	free_audit(audit);
 }

@@ -42,6 +42,8 @@ struct audit_budget {
 	uint64_t rate, burst; /* bytes a second in the long run, and at once */
 };
 
+struct audit_key; /* audit_sign.h */
+
 /* 0 stands for the usual numbers. */
 struct audit_config {
 	const char *path; /* absolute */
@@ -49,6 +51,8 @@ struct audit_config {
 	unsigned files; /* of each chain, with the current one, at most AUDIT_FILES_MAX */
 	struct audit_budget budget[AUDIT_KINDS];
 	bool brief; /* not synced when it is closed: for a log that is one of many */
+	/* What the log is signed with when it is closed, or NULL. audit_open() takes it. */
+	struct audit_key *key;
 	/* The time for budgets, in ns; NULL: CLOCK_MONOTONIC. For tests. */
 	uint64_t (*now)(void);
 };
@@ -60,7 +64,7 @@ struct audit_config {
  */
 int audit_open(struct audit **audit, const struct audit_config *config, struct err *err);
 
-/* Writes the last lines, syncs and closes. NULL is fine. */
+/* Writes the last lines, signs, syncs and closes. NULL is fine. */
 void audit_close(struct audit *audit);
 
 /* Where a decision came from. */
@@ -108,12 +112,24 @@ struct audit_chain {
 	bool continued; /* the first line says that older files were there */
 };
 
+/* The end of a chain. */
+struct audit_head {
+	uint64_t sequence;
+	char hash[AUDIT_HASH + 1];
+};
+
+#define AUDIT_SIGNATURE_MAX 384
+
 /* Both chains, their lines in the order of the sequence. Zeroed is before the first one. */
 struct audit_check {
 	struct audit_chain chain[AUDIT_PARTS];
 	uint64_t sequence, first;    /* of the last line of both, and of the first */
 	uint64_t other[AUDIT_PARTS]; /* the last number that the other chain has told of it */
 	uint64_t hole, hole_end;     /* what is missing of a chain that has not begun; 0: nothing */
+	/* The last signature: its line (0: none), what it is over, and itself. */
+	uint64_t signature_line;
+	struct audit_head head[AUDIT_PARTS];
+	char signature[AUDIT_SIGNATURE_MAX];
 };
 
 /* The number of a line (without its newline); 0: it is no line of an audit log. */

@@ -129,7 +129,8 @@ static int chain_next(struct audit_chain *chain, const char *line, const struct 
 		chain->oldest = number_in(line, parts->hashed, ",\"oldest\":");
 	memcpy(chain->hash, hash, sizeof(hash));
 	chain->sequence = parts->sequence;
-	chain->closed = is_event(line, parts->hashed, ",\"event\":\"close\"");
+	chain->closed = is_event(line, parts->hashed, ",\"event\":\"close\"") ||
+			is_event(line, parts->hashed, ",\"event\":\"signature\"");
 	return 0;
 }
 
@@ -184,6 +185,26 @@ static int check_other(struct audit_check *check, enum audit_part part, const ch
 		       other->sequence == sequence ? "hash" : "end");
 }
 
+/* A signature is over what both chains were before its line. */
+static void note_signature(struct audit_check *check, const char *line, const struct parts *parts)
+{
+	const char *text = field(line, parts->hashed, ",\"signature\":\"", 0), *end;
+	unsigned i;
+
+	if (!text || !is_event(line, parts->hashed, ",\"event\":\"signature\""))
+		return;
+	end = memchr(text, '"', (size_t)(line + parts->hashed - text));
+	if (!end || (size_t)(end - text) >= sizeof(check->signature))
+		return;
+	memcpy(check->signature, text, (size_t)(end - text));
+	check->signature[end - text] = '\0';
+	check->signature_line = parts->sequence;
+	for (i = 0; i < AUDIT_PARTS; i++) {
+		check->head[i].sequence = check->chain[i].sequence;
+		memcpy(check->head[i].hash, check->chain[i].hash, sizeof(check->head[i].hash));
+	}
+}
+
 int audit_check_next(struct audit_check *check, enum audit_part part, const char *line,
 		     size_t length, struct err *err)
 {
@@ -195,6 +216,8 @@ int audit_check_next(struct audit_check *check, enum audit_part part, const char
 			       llu(check->sequence));
 	ret = check_hole(check, part, parts.sequence,
 			 is_event(line, parts.hashed, ",\"event\":\"continue\""), err);
+	if (ret == 0)
+		note_signature(check, line, &parts);
 	if (ret == 0)
 		ret = chain_next(&check->chain[part], line, &parts, err);
 	if (ret == 0)
