@@ -198,13 +198,20 @@ def test_a_restore_can_be_interrupted():
         file.write(seal(data))
         file.truncate(struct.unpack_from("<Q", data, last + 16)[0] + (1 << 40))
 
+    def monitor_of(name):
+        """The process, once it has said so: its control socket comes only when all is read."""
+        try:
+            with open(registry(name, "lock"), encoding="utf-8") as lock:
+                return int(lock.read() or 0)
+        except FileNotFoundError:
+            return 0
+
     def reads():
         slow = Process("restore", "--verify", work("snap"), "slow")
-        wait_until(lambda: os.path.exists(registry("slow", "audit.log")), "the monitor")
-        time.sleep(0.5)
+        wait_until(lambda: monitor_of("slow"), "the monitor")
+        time.sleep(1)
         assert slow.popen.poll() is None, "it has ended by itself"
-        with open(registry("slow", "lock"), encoding="utf-8") as lock:
-            return slow, int(lock.read())
+        return slow, monitor_of("slow")
 
     slow, monitor = reads()
     os.kill(monitor, signal.SIGTERM)
