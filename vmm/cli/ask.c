@@ -13,7 +13,9 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/text.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/print.h"
 #include "vmm/control/client.h"
 
 #define WATCH_ID       1
@@ -65,8 +67,7 @@ static const char *text_in(const json_t *body, const char *name)
 
 static void show_json(const json_t *body)
 {
-	json_dumpf(body, stdout, JSON_COMPACT);
-	printf("\n");
+	print_json(body, JSON_COMPACT);
 	fflush(stdout);
 }
 
@@ -76,9 +77,9 @@ static void show_question(const struct watcher *watcher, const json_t *question)
 		show_json(question);
 		return;
 	}
-	printf("%lld: %s? (%s)\n",
-	       (long long)json_integer_value(json_object_get(question, "question")),
-	       text_in(question, "text"), text_in(question, "rule"));
+	text_line(stdout, "%lld: %s? (%s)",
+		  (long long)json_integer_value(json_object_get(question, "question")),
+		  text_in(question, "text"), text_in(question, "rule"));
 	fflush(stdout);
 }
 
@@ -87,7 +88,8 @@ static void show_line(const json_t *body)
 	const char *line = text_in(body, "line");
 
 	if (line[0])
-		printf("to keep it, put this line before %s: %s\n", text_in(body, "before"), line);
+		text_line(stdout, "to keep it, put this line before %s: %s",
+			  text_in(body, "before"), line);
 	fflush(stdout);
 }
 
@@ -101,9 +103,9 @@ static void show_message(const struct watcher *watcher, const json_t *body)
 	else if (strcmp(event, "over") == 0 && watcher->json)
 		show_json(body);
 	else if (strcmp(event, "over") == 0)
-		printf("%lld: %s\n",
-		       (long long)json_integer_value(json_object_get(body, "question")),
-		       text_in(body, "how"));
+		text_line(stdout, "%lld: %s",
+			  (long long)json_integer_value(json_object_get(body, "question")),
+			  text_in(body, "how"));
 	else if (text_in(body, "error")[0])
 		log_error("%s", text_in(body, "error"));
 	else if (!watcher->json)

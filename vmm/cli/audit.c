@@ -10,6 +10,7 @@
 #include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/print.h"
 #include "vmm/control/record.h"
 #include "vmm/policy/audit_sign.h"
 #include "vmm/policy/explain.h"
@@ -116,12 +117,18 @@ static void print_net(const json_t *json)
 {
 	const char *name = json_string_value(json_object_get(json, "name"));
 	const char *address = json_string_value(json_object_get(json, "address"));
+	const char *protocol = json_string_value(json_object_get(json, "protocol"));
 	json_int_t port = json_integer_value(json_object_get(json, "port"));
 
-	printf(" %s ", json_string_value(json_object_get(json, "protocol")));
+	putchar(' ');
+	put_safe(protocol ? protocol : "?");
+	putchar(' ');
 	put_safe(name ? name : address ? address : "?");
-	if (name && address)
-		printf(" (%s)", address);
+	if (name && address) {
+		printf(" (");
+		put_safe(address);
+		putchar(')');
+	}
 	if (port)
 		printf(" port %lld", (long long)port);
 }
@@ -144,7 +151,9 @@ static void print_entry(const struct audit_entry *entry, const json_t *json)
 	const char *detail = json_string_value(json_object_get(json, "detail"));
 	const char *key = json_string_value(json_object_get(json, "key"));
 
-	printf("%llu %s ", (unsigned long long)entry->sequence, entry->time ? entry->time : "?");
+	printf("%llu ", (unsigned long long)entry->sequence);
+	put_safe(entry->time ? entry->time : "?");
+	putchar(' ');
 	if (!entry->is_decision) {
 		put_safe(entry->event ? entry->event : "?");
 		if (entry->event && strcmp(entry->event, "gap") == 0)
@@ -154,8 +163,10 @@ static void print_entry(const struct audit_entry *entry, const json_t *json)
 			put_safe(key);
 		}
 	} else {
-		printf("%-5s %s %s", entry->verdict, policy_class_word(entry->request.class),
-		       policy_op_word(entry->request.op));
+		put_safe(entry->verdict);
+		printf("%*s %s %s",
+		       strlen(entry->verdict) < 5 ? 5 - (int)strlen(entry->verdict) : 0, "",
+		       policy_class_word(entry->request.class), policy_op_word(entry->request.op));
 		if (entry->request.class == POLICY_NET)
 			print_net(json);
 	}
@@ -193,7 +204,7 @@ static int show_entry(void *arg, const char *line, size_t length, const json_t *
 	if (options->verdict && (!entry.verdict || strcmp(entry.verdict, options->verdict) != 0))
 		return 0;
 	if (options->json)
-		printf("%.*s\n", (int)length, line);
+		print_json_line(line, length);
 	else
 		print_entry(&entry, json);
 	return 0;
@@ -323,9 +334,7 @@ static int look_for(void *arg, const char *line, size_t length, const json_t *js
 
 static void print_rule(const char *before, const struct policy_rule *rule)
 {
-	printf("%s%s:%u: ", before, rule->file, rule->line);
-	put_safe(rule->text);
-	putchar('\n');
+	text_line(stdout, "%s%s:%u: %s", before, rule->file, rule->line, rule->text);
 }
 
 /* For an operation with two names the one that is refused. */
@@ -353,7 +362,7 @@ static void print_why(const struct policy *policy, const struct question *questi
 
 	audit_entry_read(&entry, question->found);
 	print_entry(&entry, question->found);
-	printf("reason: %s\n", entry.reason ? entry.reason : "?");
+	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
 	if (question->replaced)
 		printf("The policy was replaced after that; what follows is by the current one.\n");
 	pick_end(policy, &entry.request);
@@ -381,11 +390,11 @@ static void print_why(const struct policy *policy, const struct question *questi
 	else
 		printf("To allow it, ");
 	printf("add\n    ");
-	put_safe(explanation.line);
+	text_line(stdout, "%s", explanation.line);
 	if (explanation.above)
-		printf("\nabove %s:%u\n", explanation.above->file, explanation.above->line);
+		text_line(stdout, "above %s:%u", explanation.above->file, explanation.above->line);
 	else
-		printf("\nat the end of the policy\n");
+		printf("at the end of the policy\n");
 }
 
 /* A log without its policy: what it says itself. */
@@ -395,7 +404,7 @@ static void print_without_policy(const struct question *question)
 
 	audit_entry_read(&entry, question->found);
 	print_entry(&entry, question->found);
-	printf("reason: %s\n", entry.reason ? entry.reason : "?");
+	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
 	printf("The policy is not beside the log: 'cordon policy explain' tells what another one "
 	       "says.\n");
 }

@@ -11,7 +11,9 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/text.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/print.h"
 #include "vmm/cli/records.h"
 #include "vmm/control/client.h"
 #include "vmm/control/registry.h"
@@ -181,10 +183,11 @@ int cmd_snapshot(int argc, char **argv)
 /* Guest output: harmless on a terminal, as it is in a file. */
 static void show(int fd, FILE *to)
 {
+	struct text_stream stream = {.keep = TEXT_LINES};
+	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)], chunk[TEXT_STREAM_PIECE];
 	bool terminal = isatty(fileno(to));
-	unsigned char chunk[4096];
 	off_t at = 0;
-	ssize_t n, i;
+	ssize_t n, i, kept;
 
 	while ((n = pread(fd, chunk, sizeof(chunk), at)) > 0) {
 		at += n;
@@ -192,14 +195,13 @@ static void show(int fd, FILE *to)
 			fwrite(chunk, 1, (size_t)n, to);
 			continue;
 		}
-		for (i = 0; i < n; i++) {
-			if (chunk[i] >= ' ' ? chunk[i] != 0x7f
-					    : chunk[i] == '\n' || chunk[i] == '\t')
-				fputc(chunk[i], to);
-			else if (chunk[i] != '\r')
-				fprintf(to, "\\x%02x", chunk[i]);
-		}
+		/* The lines of a console end in two characters. */
+		for (i = kept = 0; i < n; i++)
+			if (chunk[i] != '\r')
+				chunk[kept++] = chunk[i];
+		fwrite(text, 1, text_stream(&stream, chunk, (size_t)kept, text), to);
 	}
+	fwrite(text, 1, text_stream_end(&stream, text), to);
 }
 
 /* What the record of a sandbox that has ended has of it. */
@@ -271,13 +273,13 @@ static void print_info(const json_t *info)
 
 	if (records_print(info))
 		return;
-	printf("%-24s %-8s %8lld %6lldM %5lld %5zu %8llds\n",
-	       json_string_value(json_object_get(info, "name")),
-	       json_string_value(json_object_get(info, "state")),
-	       (long long)json_integer_value(json_object_get(info, "pid")),
-	       (long long)json_integer_value(json_object_get(info, "memory")) >> 20,
-	       (long long)json_integer_value(json_object_get(info, "cpus")), json_array_size(jobs),
-	       (long long)(age > 0 ? age : 0));
+	text_line(stdout, "%-24s %-8s %8lld %6lldM %5lld %5zu %8llds",
+		  json_string_value(json_object_get(info, "name")),
+		  json_string_value(json_object_get(info, "state")),
+		  (long long)json_integer_value(json_object_get(info, "pid")),
+		  (long long)json_integer_value(json_object_get(info, "memory")) >> 20,
+		  (long long)json_integer_value(json_object_get(info, "cpus")),
+		  json_array_size(jobs), (long long)(age > 0 ? age : 0));
 }
 
 /* What ps says of a sandbox; NULL if it has just ended. One that hangs must not hide the others. */
@@ -365,8 +367,7 @@ int cmd_ps(int argc, char **argv)
 	if (ret == 0 && options.all)
 		ret = records_append(list, &err);
 	if (ret == 0 && options.json) {
-		json_dumpf(list, stdout, JSON_INDENT(2));
-		printf("\n");
+		print_json(list, JSON_INDENT(2));
 	} else if (ret == 0) {
 		printf("%-24s %-8s %8s %7s %5s %5s %9s%s\n", "NAME", "STATE", "PID", "MEMORY",
 		       "CPUS", "JOBS", "AGE", options.all ? "  END" : "");

@@ -12,7 +12,9 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/text.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/print.h"
 
 #define NAME_WIDTH 14
 
@@ -72,8 +74,9 @@ static void print_lines(const struct doctor *doctor)
 
 	for (i = 0; i < doctor->count; i++) {
 		check = &doctor->check[i];
-		printf("%-5s %-*s %s%s%s\n", verdict_name(check->verdict), NAME_WIDTH, check->name,
-		       check->found, check->advice[0] ? "; to do: " : "", check->advice);
+		text_line(stdout, "%-5s %-*s %s%s%s", verdict_name(check->verdict), NAME_WIDTH,
+			  check->name, check->found, check->advice[0] ? "; to do: " : "",
+			  check->advice);
 	}
 	puts(healthy(doctor) ? "a sandbox can run here" : "no sandbox can run here");
 }
@@ -110,10 +113,9 @@ static json_t *json_capabilities(const struct doctor *doctor)
 	return list;
 }
 
-static int print_json(const struct doctor *doctor)
+static int print_report(const struct doctor *doctor)
 {
 	json_t *root, *timings = json_array();
-	int ret;
 	unsigned i;
 
 	for (i = 0; i < DOCTOR_TIMINGS && doctor->create_vm_ns[i]; i++)
@@ -126,10 +128,9 @@ static int print_json(const struct doctor *doctor)
 		log_error("out of memory");
 		return -1;
 	}
-	ret = json_dumpf(root, stdout, JSON_INDENT(2));
+	print_json(root, JSON_INDENT(2));
 	json_decref(root);
-	putchar('\n');
-	return ret;
+	return 0;
 }
 
 /*
@@ -152,7 +153,7 @@ int cmd_doctor(int argc, char **argv)
 	doctor_check_planted(&doctor);
 	if (!json)
 		print_lines(&doctor);
-	else if (print_json(&doctor) < 0)
+	else if (print_report(&doctor) < 0)
 		return EXIT_CORDON;
 	return healthy(&doctor) ? 0 : 1;
 }

@@ -8,7 +8,9 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
+#include "vmm/base/text.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/print.h"
 #include "vmm/image/cache.h"
 
 struct image_options {
@@ -71,9 +73,10 @@ static void print_image(const json_t *image)
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	for (i = 0; i < count || i == 0; i++) {
 		name = json_string_value(json_array_get(names, i));
-		printf("%-28s %-12.12s %9.1fM  %s\n", name ? name : "-",
-		       json_string_value(json_object_get(image, "id")),
-		       (double)json_integer_value(json_object_get(image, "bytes")) / 1048576, when);
+		text_line(stdout, "%-28s %-12.12s %9.1fM  %s", name ? name : "-",
+			  json_string_value(json_object_get(image, "id")),
+			  (double)json_integer_value(json_object_get(image, "bytes")) / 1048576,
+			  when);
 	}
 }
 
@@ -85,8 +88,7 @@ static int list(const struct image_options *options, struct err *err)
 	if (!images)
 		return -EIO;
 	if (options->json) {
-		json_dumpf(images, stdout, JSON_INDENT(2));
-		printf("\n");
+		print_json(images, JSON_INDENT(2));
 	} else {
 		printf("%-28s %-12s %10s  %s\n", "NAME", "DIGEST", "SIZE", "UNPACKED");
 		for (i = 0; i < json_array_size(images); i++)

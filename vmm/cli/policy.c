@@ -12,6 +12,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/nearest.h"
 #include "vmm/base/quantity.h"
+#include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_file.h"
@@ -68,8 +69,8 @@ static int print_limits(const struct policy *policy, bool require_host, struct e
 				       "%s:%u: only the guest's kernel enforces this, and "
 				       "--require host is given: limit %s",
 				       limits->file[i], limits->line[i], name[i]);
-		printf("%s:%u: %s: limit %s\n", limits->file[i], limits->line[i],
-		       i == LIMIT_PROCESSES ? "guest" : "host", name[i]);
+		text_line(stdout, "%s:%u: %s: limit %s", limits->file[i], limits->line[i],
+			  i == LIMIT_PROCESSES ? "guest" : "host", name[i]);
 	}
 	return 0;
 }
@@ -86,8 +87,8 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
 		share = policy_share(policy, i);
 		if (share->file)
-			printf("%s:%u: host: share %s %s%s\n", share->file, share->line,
-			       share->host, share->guest, share->read_only ? " ro" : "");
+			text_line(stdout, "%s:%u: host: share %s %s%s", share->file, share->line,
+				  share->host, share->guest, share->read_only ? " ro" : "");
 	}
 	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)
 		for (i = 0; i < policy_rule_count(policy, (enum policy_class) class); i++) {
@@ -97,8 +98,8 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 					       "%s:%u: only the guest's kernel enforces this, and "
 					       "--require host is given: %.200s",
 					       rule->file, rule->line, rule->text);
-			printf("%s:%u: %s: %s\n", rule->file, rule->line,
-			       policy_where_word(rule->where), rule->text);
+			text_line(stdout, "%s:%u: %s: %s", rule->file, rule->line,
+				  policy_where_word(rule->where), rule->text);
 		}
 	return ret;
 }
@@ -147,9 +148,13 @@ static void explain_one(const struct policy *policy, const struct policy_request
 	policy_explain(policy, request, &explanation);
 	printf("%-10s %-5s %s", policy_op_word(request->op),
 	       policy_verdict_word(explanation.decision.verdict), explanation.decision.reason);
-	if (explanation.decision.rule)
-		printf(" (%s:%u: %s)", explanation.decision.rule->file,
-		       explanation.decision.rule->line, explanation.decision.rule->text);
+	if (explanation.decision.rule) {
+		printf(" (");
+		text_put(stdout, explanation.decision.rule->file);
+		printf(":%u: ", explanation.decision.rule->line);
+		text_put(stdout, explanation.decision.rule->text);
+		putchar(')');
+	}
 	printf(" [%s]\n", policy_where_word(explanation.decision.where));
 }
 
@@ -282,11 +287,13 @@ static void print_text(const struct policy *policy)
 	size_t i;
 
 	if (source->parts == 0)
-		fputs(text, stdout);
-	for (i = 0; i < source->parts; text += source->part[i].length, i++)
-		printf("# --- %s\n%.*s", source->part[i].name, (int)source->part[i].length, text);
+		text_write(stdout, text, strlen(text), TEXT_LINES);
+	for (i = 0; i < source->parts; text += source->part[i].length, i++) {
+		text_line(stdout, "# --- %s", source->part[i].name);
+		text_write(stdout, text, source->part[i].length, TEXT_LINES);
+	}
 	for (i = 0; i < source->allow_nets; i++)
-		printf("# --allow-net %s\n", source->allow_net[i]);
+		text_line(stdout, "# --allow-net %s", source->allow_net[i]);
 }
 
 static int show(int argc, char **argv, struct err *err)

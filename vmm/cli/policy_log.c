@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/learn_pattern.h"
 #include "vmm/cli/policy.h"
@@ -72,6 +73,12 @@ static int learn_path(struct lesson *lesson, const struct policy_request *reques
 			err);
 }
 
+/* A rule that is not what it looks like is none that an operator has agreed to. */
+static bool is_plain(const char *text)
+{
+	return !text || text_is_safe(text, strlen(text), 0);
+}
+
 static int learn_entry(void *arg, const char *line, size_t length, const json_t *json,
 		       struct err *err)
 {
@@ -87,7 +94,8 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	/* That a name was hidden is no sign that the work needs it. */
 	if (!entry.is_decision || entry.request.op == POLICY_LOOKUP)
 		return 0;
-	if (!entry.exact) {
+	if (!entry.exact || !is_plain(entry.request.object) || !is_plain(entry.request.other) ||
+	    !is_plain(entry.request.net.name)) {
 		lesson->left_out++;
 		return 0;
 	}
@@ -144,10 +152,10 @@ static void print_lesson(const struct lesson *lesson)
 	for (class = 0; class < POLICY_CLASSES; class ++)
 		for (i = 0; i < lesson->count[class]; i++) {
 			item = &lesson->item[class][i];
-			printf("%s%s %s %s\n",
-			       item->is_protected ? "# protected, not proposed: " : "",
-			       policy_class_word((enum policy_class) class),
-			       policy_action_word((enum policy_action)item->action), item->text);
+			text_line(stdout, "%s%s %s %s",
+				  item->is_protected ? "# protected, not proposed: " : "",
+				  policy_class_word((enum policy_class) class),
+				  policy_action_word((enum policy_action)item->action), item->text);
 		}
 	if (lesson->left_out)
 		printf("# left out: %zu objects with control characters or other bytes that no "
@@ -193,6 +201,7 @@ static int replay_entry(void *arg, const char *line, size_t length, const json_t
 	struct replay *replay = arg;
 	struct policy_decision decision;
 	struct audit_entry entry;
+	char rule[PATH_MAX] = "";
 
 	(void)line;
 	(void)length;
@@ -209,15 +218,15 @@ static int replay_entry(void *arg, const char *line, size_t length, const json_t
 	if (strcmp(policy_verdict_word(decision.verdict), entry.verdict) == 0)
 		return 0;
 	replay->flips++;
-	printf("%llu %s %s %s: %s -> %s", (unsigned long long)entry.sequence,
-	       policy_class_word(entry.request.class), policy_op_word(entry.request.op),
-	       entry.request.object	? entry.request.object
-	       : entry.request.net.name ? entry.request.net.name
-					: "an address",
-	       entry.verdict, policy_verdict_word(decision.verdict));
 	if (decision.rule)
-		printf(" (%s:%u)", decision.rule->file, decision.rule->line);
-	printf("\n");
+		snprintf(rule, sizeof(rule), " (%.4000s:%u)", decision.rule->file,
+			 decision.rule->line);
+	text_line(stdout, "%llu %s %s %s: %s -> %s%s", (unsigned long long)entry.sequence,
+		  policy_class_word(entry.request.class), policy_op_word(entry.request.op),
+		  entry.request.object	   ? entry.request.object
+		  : entry.request.net.name ? entry.request.net.name
+					   : "an address",
+		  entry.verdict, policy_verdict_word(decision.verdict), rule);
 	return 0;
 }
 

@@ -5,7 +5,9 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
+#include "vmm/base/text.h"
 #include "vmm/cli/cli.h"
+#include "vmm/cli/print.h"
 #include "vmm/control/client.h"
 
 static long long number_in(const json_t *body, const char *name)
@@ -47,11 +49,11 @@ static void print_flows(const json_t *stats)
 		flow = json_array_get(flows, i);
 		snprintf(peer, sizeof(peer), "%s:%lld", text_in(flow, "address"),
 			 number_in(flow, "port"));
-		printf("%-4s %-3s %-21s %12lld %12lld %7llds  %-24s %s\n",
-		       text_in(flow, "protocol"), text_in(flow, "direction"), peer,
-		       number_in(flow, "bytes_out"), number_in(flow, "bytes_in"),
-		       number_in(flow, "age_ms") / 1000, text_in(flow, "name"),
-		       text_in(flow, "rule"));
+		text_line(stdout, "%-4s %-3s %-21s %12lld %12lld %7llds  %-24s %s",
+			  text_in(flow, "protocol"), text_in(flow, "direction"), peer,
+			  number_in(flow, "bytes_out"), number_in(flow, "bytes_in"),
+			  number_in(flow, "age_ms") / 1000, text_in(flow, "name"),
+			  text_in(flow, "rule"));
 	}
 	if (more > 0)
 		printf("and %lld more\n", more);
@@ -81,7 +83,7 @@ static void print_stats(const json_t *stats)
 	json_t *value;
 
 	json_object_foreach((json_t *)(uintptr_t)stats, name, value) if (json_is_integer(value))
-		printf("%-18s %lld\n", name, (long long)json_integer_value(value));
+		text_line(stdout, "%-18s %lld", name, (long long)json_integer_value(value));
 	print_queues(stats);
 	print_flows(stats);
 }
@@ -106,12 +108,10 @@ int cmd_stats(int argc, char **argv)
 	}
 	json_object_del(answer.body, "ok");
 	json_object_del(answer.body, "id");
-	if (json) {
-		json_dumpf(answer.body, stdout, JSON_INDENT(2));
-		printf("\n");
-	} else {
+	if (json)
+		print_json(answer.body, JSON_INDENT(2));
+	else
 		print_stats(answer.body);
-	}
 	message_clear(&answer);
 	return 0;
 }

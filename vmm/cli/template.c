@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cordon template: the cache of booted guests. */
+#include "vmm/base/text.h"
+#include "vmm/cli/print.h"
 #include "vmm/machine/template.h"
 
 #include <errno.h>
@@ -30,16 +32,14 @@ static int list(bool json, struct err *err)
 		localtime_r(&entries[i].used, &tm);
 		strftime(used, sizeof(used), "%Y-%m-%d %H:%M:%S", &tm);
 		if (!json)
-			printf("%-28s %7.1fM  %s\n", entries[i].name,
-			       (double)entries[i].bytes / 1048576, used);
+			text_line(stdout, "%-28s %7.1fM  %s", entries[i].name,
+				  (double)entries[i].bytes / 1048576, used);
 		json_array_append_new(array, json_pack("{s:s,s:I,s:I}", "name", entries[i].name,
 						       "bytes", (json_int_t)entries[i].bytes,
 						       "used", (json_int_t)entries[i].used));
 	}
-	if (json) {
-		json_dumpf(array, stdout, JSON_INDENT(2));
-		printf("\n");
-	}
+	if (json)
+		print_json(array, JSON_INDENT(2));
 	json_decref(array);
 	free(entries);
 	return 0;
