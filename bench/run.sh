@@ -45,6 +45,7 @@ measure() {
 }
 
 mkdir "$scratch/cache"
+export XDG_STATE_HOME="$scratch"
 printf 'Linux %s, %s processors, load %s, %s\n' "$(uname -r)" "$(nproc)" \
 	"$(cut -d' ' -f1 /proc/loadavg)" "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 "$BUILD/cordon" doctor 2>/dev/null | grep -i 'ring 0\|kind\|hardware' | head -n 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots, restore, fork and templates: guests that go on, and files that lie or lack."""
+import json
 import os
 import re
 import random
@@ -349,8 +350,11 @@ def test_forks_have_audit_logs():
         finally:
             for name in ("box-1", "box-2"):
                 call("stop", name).expect(0)
+    ended = {item["name"]: item for item in json.loads(call("ps", "-a", "--json").expect(0).stdout)}
     for number, touched in ((1, False), (2, True)):
         log = work(f"log-{number}")
+        assert ended[f"box-{number}"]["kind"] == "fork" and ended[f"box-{number}"]["audit"] == log, ended
+        assert (b"/w/two" in call("audit", f"box-{number}").expect(0).stdout) == touched, number
         assert (b"/w/two" in call("audit", log).expect(0).stdout) == touched, number
         assert b"are whole" in call("audit", "--verify", log).expect(0, None, b"").stdout
     assert not os.path.exists(work("log"))

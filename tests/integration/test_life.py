@@ -349,6 +349,10 @@ def test_limits():
     wait_until(lambda: "idle" not in ps(), "the end of an idle sandbox")
     call("start", "--wall", "2s", "wall").expect(0)
     wait_until(lambda: "wall" not in ps(), "the end of its time")
+    ended = {item["name"]: item for item in json.loads(call("ps", "-a", "--json").expect(0).stdout)}
+    for name in ("idle", "wall"):
+        assert ended[name]["end"] == "time" and ended[name]["reason"] == f"the {name} time was over", ended
+        call("wait", name).expect(0, b"", b"")
 
 
 # --- ends -----------------------------------------------------------------------------------------
