@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a command can and cannot do to the guest that it runs in. Each "cannot" has a "can" beside it."""
-from cordon import limit, run
+from cordon import call, limit, run
 
 
 # Where memory is filled: as little as there can be, since a host that emulates ring 0 clears a page in
@@ -53,3 +53,24 @@ def test_full_root_is_an_error_not_an_end():
     result = script("dd if=/dev/zero of=/tmp/big bs=1M 2>/dev/null || echo full", "rm /tmp/big",
                     "echo small >/tmp/small && cat /tmp/small", options=SMALL)
     result.expect(0, b"full\nsmall\n")
+
+
+@limit(400)
+def test_users_are_looked_up_with_no_more_rights_than_theirs():
+    """/etc/passwd is the workload's: whatever it puts there is not waited for, and opened as one of the sandbox's users."""
+    call("start", "box").expect(0, b"", b"")
+    try:
+        def look(prepare, *user):
+            call("exec", "box", "--", "sh", "-c", "rm -rf /etc/passwd; " + prepare).expect(0)
+            return call("exec", *user, "box", "--", "sh", "-c", "echo $HOME")    # id would read the file itself
+
+        write = "echo 'worker:x:77:78::/tmp:/bin/sh' >/etc/passwd"
+        look(write, "--user", "worker").expect(0, b"/tmp\n", b"")
+        look(write).expect(0, b"/\n", b"")
+        for place in ("mkfifo /etc/passwd", "ln -s /dev/tty /etc/passwd", "ln -s /proc/self/fd/3 /etc/passwd",
+                      "ln -s /proc/slabinfo /etc/passwd"):
+            look(place).expect(0, b"/\n", b"")
+            look(place, "--user", "worker").expect_error("worker", "no such user")
+        look("cd /etc; ln -s other passwd; cat >other; " + write, "--user", "worker").expect(0, b"/tmp\n", b"")
+    finally:
+        call("kill", "box")
