@@ -3,6 +3,7 @@
 import base64
 import os
 import shutil
+import signal
 import struct
 import subprocess
 
@@ -75,8 +76,9 @@ def test_audit_logs_are_signed():
     call("audit", "--pubkey", work("key.pub"), log).expect_error("--pubkey is for --verify")
 
     # It goes on, and its monitor is killed.
-    with sandbox("box", "--audit", log, "--sign", key):
-        call("kill", "box")
+    with sandbox("box", "--audit", log, "--sign", key) as pid:
+        os.kill(pid, signal.SIGKILL)
+        cordon.wait_until(lambda: not cordon.alive(pid), "the monitor is gone")
     call("audit", "--verify", "--pubkey", work("key.pub"), log).expect_error("goes on behind its last signature")
     assert b"are whole; the log is not closed" in call("audit", "--verify", log).expect(0).stdout
 
