@@ -69,6 +69,7 @@ def test_terminal_is_restored_after_a_crash():
         assert terminal.wait() == -signal.SIGBUS, terminal.output
         assert terminal.settings() == terminal.before, "the terminal's settings are not restored"
         terminal.close()
+    call("ps").expect(0)                    # clears what the crashed ones left in the run directory
 
 
 def own_threads(process):
