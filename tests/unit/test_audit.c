@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -198,9 +199,47 @@ START_TEST(long_names_push_nothing_out)
 }
 END_TEST
 
+/* Two names, of which one is the guest's word: a line that no reader of JSON refuses. */
+START_TEST(a_flow_to_the_host_has_one_name)
+{
+	static const struct {
+		const char *name;
+		bool host;
+		const char *wanted;
+	} flows[] = {
+		{"a.test", false, "\"name\":\"a.test\",\"address\""},
+		{NULL, true, "\"name\":\"host\",\"address\""},
+		{"a.test", true, "\"name\":\"host\",\"claimed_name\":\"a.test\",\"address\""},
+	};
+	const struct policy_decision decision = {.verdict = POLICY_ALLOW, .reason = "because"};
+	const struct audit_origin origin = {.policy = AUDIT_ANY_POLICY};
+	struct policy_request request = {.class = POLICY_NET, .op = POLICY_CONNECT};
+	struct audit *audit;
+	size_t i;
+
+	audit_log_begin();
+	audit = audit_log_open((struct audit_config){0});
+	for (i = 0; i < ARRAY_SIZE(flows); i++) {
+		request.net = (struct policy_net){.protocol = POLICY_TLS,
+						  .name = flows[i].name,
+						  .host = flows[i].host,
+						  .family = AF_INET,
+						  .port = 443};
+		ck_assert_int_eq(audit_decision(audit, &request, &decision, &origin), 0);
+	}
+	audit_close(audit);
+	for (i = 0; i < ARRAY_SIZE(flows); i++) {
+		ck_assert_int_eq(audit_log_check(&chains, flows[i].wanted, &found, &err), 0);
+		ck_assert_msg(found == 1, "%s", flows[i].wanted);
+	}
+	audit_log_end();
+}
+END_TEST
+
 START_TEST(operators_have_no_budget)
 {
-	static const char *const what[] = {"policy-set", "ask", "answer", "network-lost"};
+	static const char *const what[] = {"policy-set", "ask", "answer", "network-lost",
+					   "planted"};
 	struct guard_note note = {.class = POLICY_NET, .object = "x"};
 	struct audit *audit;
 	unsigned i, k;
@@ -445,7 +484,7 @@ START_TEST(a_policy_is_replaced_at_once)
 END_TEST
 
 UNIT_MAIN("audit", lines_are_chained, damage_shows, chains_belong_together,
-	  what_is_left_out_is_counted, long_names_push_nothing_out, operators_have_no_budget,
-	  any_bytes_are_logged, hidden_names_are_logged_once_a_while,
+	  what_is_left_out_is_counted, long_names_push_nothing_out, a_flow_to_the_host_has_one_name,
+	  operators_have_no_budget, any_bytes_are_logged, hidden_names_are_logged_once_a_while,
 	  a_full_disk_stops_what_must_be_logged, what_must_be_logged_keeps_to_the_budget,
 	  a_policy_is_replaced_at_once)

@@ -45,6 +45,7 @@ static const struct {
 	{"ask", AUDIT_DENIALS, NO_BUDGET}, /* bounded where it is asked: questions.h */
 	{"answer", AUDIT_DENIALS, NO_BUDGET},
 	{"network-lost", AUDIT_DENIALS, NO_BUDGET}, /* once */
+	{"planted", AUDIT_DENIALS, NO_BUDGET},	    /* bounded where it is found: planted.h */
 	{"read-only-share", AUDIT_DENIALS, AUDIT_KIND_DENIED},
 	{"flow-refused", AUDIT_DENIALS, AUDIT_KIND_DENIED},
 };

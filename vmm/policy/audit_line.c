@@ -154,10 +154,12 @@ static void put_net(struct audit_line *line, const struct policy_net *net)
 	char address[INET6_ADDRSTRLEN];
 
 	audit_line_word(line, "protocol", policy_protocol_word(net->protocol));
-	if (net->name)
-		audit_line_bytes(line, "name", net->name, strnlen(net->name, 255));
 	if (net->host)
 		audit_line_word(line, "name", "host");
+	/* Of a flow to the host, the name in its first bytes is the guest's word. */
+	if (net->name)
+		audit_line_bytes(line, net->host ? "claimed_name" : "name", net->name,
+				 strnlen(net->name, 255));
 	if (net->family && inet_ntop((int)net->family, net->address, address, sizeof(address)))
 		audit_line_word(line, "address", address);
 	if (net->port)
