@@ -117,6 +117,18 @@ START_TEST(removed_files_show)
 	ck_assert_int_eq(verify(), -EBADMSG);
 	ck_assert_msg(strstr(err.text, "chain of allowed operations is missing"), "%s", err.text);
 	audit_log_end();
+	/* All but the current one. */
+	audit_log_begin();
+	audit = audit_log_open(small);
+	while (!is_there(AUDIT_DENIALS, 3))
+		log_many(audit, 1, POLICY_DENY);
+	audit_close(audit);
+	ck_assert_int_eq(verify(), 0);
+	snprintf(command, sizeof(command), "rm %s.denials.[0-9]", audit_log_path);
+	ck_assert_int_eq(system(command), 0);
+	ck_assert_int_eq(verify(), -EBADMSG);
+	ck_assert_msg(strstr(err.text, "of denials the lines before"), "%s", err.text);
+	audit_log_end();
 }
 END_TEST
 
@@ -249,6 +261,12 @@ START_TEST(a_log_has_one_writer_and_is_a_log)
 	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
 	ck_assert(is_there(AUDIT_ALLOWED, 2));
 	ck_assert_int_eq(unlink(name_of(AUDIT_ALLOWED, 2)), 0);
+	/* Nor is what has the name that a rotation begins with. */
+	snprintf(other, sizeof(other), "%s.new", audit_log_path);
+	append(other, "mine\n");
+	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
+	ck_assert_msg(strstr(err.text, "audit.log.new is not an audit log"), "%s", err.text);
+	ck_assert_int_eq(unlink(other), 0);
 	/* Neither through a link, nor into what is no file. */
 	snprintf(other, sizeof(other), "%s/link", audit_folder);
 	ck_assert_int_eq(symlink("elsewhere", other), 0);

@@ -6,7 +6,6 @@
 
 #include "vmm/policy/audit_line.h"
 
-#define HEAD "{\"seq\":"
 #define TAIL ",\"hash\":\""
 
 /* A line taken apart. What is in quotes in it can't be found as a field: its quotes are escaped. */
@@ -18,10 +17,10 @@ struct parts {
 
 uint64_t audit_head_sequence(const char *line, size_t length)
 {
-	size_t at = strlen(HEAD);
+	size_t at = strlen(AUDIT_HEAD);
 	uint64_t sequence = 0;
 
-	if (length < at || memcmp(line, HEAD, at) != 0)
+	if (length < at || memcmp(line, AUDIT_HEAD, at) != 0)
 		return 0;
 	for (; at < length && line[at] >= '0' && line[at] <= '9' && sequence < UINT64_MAX / 16;
 	     at++)
@@ -34,7 +33,7 @@ static int take_apart(const char *line, size_t length, struct parts *parts)
 	size_t tail = strlen(TAIL), i;
 
 	parts->sequence = audit_head_sequence(line, length);
-	if (!parts->sequence || length < strlen(HEAD) + tail + AUDIT_HASH + 2)
+	if (!parts->sequence || length < strlen(AUDIT_HEAD) + tail + AUDIT_HASH + 2)
 		return -EBADMSG;
 	parts->hashed = length - 2 - AUDIT_HASH - tail;
 	parts->hash = line + parts->hashed + tail;
@@ -125,7 +124,8 @@ static int chain_next(struct audit_chain *chain, const char *line, const struct 
 	if (memcmp(hash, parts->hash, AUDIT_HASH) != 0)
 		return err_set(err, EBADMSG, "line %llu was changed, or the one before it",
 			       llu(parts->sequence));
-	if (is_event(line, parts->hashed, ",\"event\":\"rotate\""))
+	if (is_event(line, parts->hashed, ",\"event\":\"rotate\"") ||
+	    is_event(line, parts->hashed, ",\"event\":\"continue\""))
 		chain->oldest = number_in(line, parts->hashed, ",\"oldest\":");
 	memcpy(chain->hash, hash, sizeof(hash));
 	chain->sequence = parts->sequence;

@@ -29,6 +29,9 @@ void audit_line_number(struct audit_line *line, const char *name, uint64_t value
 #define AUDIT_TEXT_MAX 4096
 void audit_line_bytes(struct audit_line *line, const char *name, const char *bytes, size_t length);
 
+/* What each line begins with. */
+#define AUDIT_HEAD "{\"seq\":"
+
 /* The number in a line's beginning; 0: it is no line of an audit log. */
 #define AUDIT_HEAD_MAX 32
 uint64_t audit_head_sequence(const char *line, size_t length);

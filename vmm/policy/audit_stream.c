@@ -61,6 +61,14 @@ static int lock_file(struct audit_stream *stream, const char *path, struct err *
 	return 0;
 }
 
+/* As rename(), but EEXIST where there is a file, as far as the file system can tell. */
+static int rename_new(const char *from, const char *to)
+{
+	int ret = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+
+	return ret < 0 && (errno == EINVAL || errno == ENOSYS) ? rename(from, to) : ret;
+}
+
 /*
  * There is no current file, but one before it: a monitor was killed between the two last steps of a
  * rotation (or is just at it, which the lock tells). The file is the current one again.
@@ -75,8 +83,10 @@ static int open_rotated(struct audit_stream *stream, struct err *err)
 	if (stream->fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
 	ret = lock_file(stream, path, err);
-	if (ret == 0 && rename(path, stream->path) < 0)
-		ret = err_sys(err, "audit log %s", path);
+	/* Between the two looks another monitor may have ended its rotation: never over its file.
+	 */
+	if (ret == 0 && rename_new(path, stream->path) < 0)
+		ret = errno == EEXIST ? busy(stream, err) : err_sys(err, "audit log %s", path);
 	return ret;
 }
 
@@ -166,9 +176,29 @@ static int resume(struct audit_stream *stream, struct err *err)
 	return ret;
 }
 
+/*
+ * The file that an interrupted rotation has left goes; what else has its name stays, and is an
+ * error now, not when there is something to rotate.
+ */
+static int remove_new(const struct audit_stream *stream, struct err *err)
+{
+	char path[AUDIT_PATH_MAX], head[sizeof(AUDIT_HEAD) - 1];
+	ssize_t n;
+	int fd;
+
+	new_file(stream, path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
+	n = fd_pread_full(fd, head, sizeof(head), 0);
+	fd_close(&fd);
+	if (n < 0 || memcmp(head, AUDIT_HEAD, (size_t)n) != 0)
+		return not_a_log(path, err);
+	return unlink(path) < 0 ? err_sys(err, "audit log %s", path) : 0;
+}
+
 int audit_stream_open(struct audit_stream *stream, struct err *err)
 {
-	char path[AUDIT_PATH_MAX];
 	unsigned i;
 	int ret;
 
@@ -181,13 +211,11 @@ int audit_stream_open(struct audit_stream *stream, struct err *err)
 		ret = resume(stream, err);
 	for (i = stream->size > 0 ? 0 : 1; ret == 0 && i < stream->files; i++)
 		ret = read_first(stream, i, &stream->first[i], err);
-	if (ret < 0) {
+	if (ret == 0)
+		ret = remove_new(stream, err);
+	if (ret < 0)
 		fd_close(&stream->fd);
-		return ret;
-	}
-	new_file(stream, path);
-	unlink(path);
-	return 0;
+	return ret;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -326,6 +354,7 @@ static int write_ends(struct audit_stream *stream, const struct audit_stream *ot
 	audit_line_begin(line, *sequence + 1);
 	audit_line_word(line, "event", "continue");
 	audit_line_word(line, "previous", stream->hash);
+	audit_line_number(line, "oldest", oldest_kept(stream, *sequence + 1));
 	audit_line_end(line, hash);
 	return fd_write_full(fd, line->text, line->length);
 }
