@@ -320,6 +320,44 @@ START_TEST(leftovers_of_killed_commands_go)
 }
 END_TEST
 
+/* What is no record stays, and is in nothing's way. */
+START_TEST(what_is_not_ours_stops_nothing)
+{
+	static const struct record_bounds none;
+	char file[PATH_MAX], inner[PATH_MAX];
+	struct record_info info;
+	struct err err;
+	FILE *made;
+
+	begin();
+	life("box", "start", 0);
+	life("odd", "start", 0);
+	ck_assert_int_eq(record_file("notes", "", file, NULL), 0);
+	made = fopen(file, "w");
+	ck_assert_ptr_nonnull(made);
+	fclose(made);
+	ck_assert_int_eq(record_file("odd", "mine", inner, NULL), 0);
+	ck_assert_int_eq(mkdir(inner, 0700), 0);
+	strcat(inner, "/too");
+	ck_assert_int_eq(mkdir(inner, 0700), 0);
+	ck_assert_int_eq(record_remove("odd", &err), -ENOTEMPTY);
+	ck_assert_int_eq(record_prune(&none, NULL), 1);
+	ck_assert_int_eq(record_read("odd", &info, NULL), 0);
+	ck_assert_int_eq(access(file, F_OK), 0);
+	/* The name of a file can be a sandbox's all the same. */
+	life("notes", "start", 0);
+	ck_assert_int_eq(record_remove("notes", NULL), 0);
+	life("next", "start", 0);
+	ck_assert_int_eq(record_remove("next", NULL), 0);
+	ck_assert_int_eq(rmdir(inner), 0);
+	*strrchr(inner, '/') = '\0';
+	ck_assert_int_eq(rmdir(inner), 0);
+	strcat(file, "~1");
+	ck_assert_int_eq(unlink(file), 0);
+	end();
+}
+END_TEST
+
 START_TEST(a_record_that_says_nothing)
 {
 	static const char *const text[] = {"", "{", "[]",
@@ -474,5 +512,5 @@ END_TEST
 UNIT_MAIN("record", a_record_outlives_its_sandbox, a_killed_monitor_is_told_as_such,
 	  a_name_is_used_again, names_of_records_are_checked, what_is_kept_is_bounded_by_number,
 	  what_is_kept_is_bounded_by_size, leftovers_of_killed_commands_go,
-	  a_record_that_says_nothing, a_foreign_or_open_directory_is_refused, places_by_environment,
-	  races)
+	  what_is_not_ours_stops_nothing, a_record_that_says_nothing,
+	  a_foreign_or_open_directory_is_refused, places_by_environment, races)

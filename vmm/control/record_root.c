@@ -15,6 +15,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/base/folder.h"
+#include "vmm/base/log.h"
 
 const struct record_bounds record_bounds = {.named = 128, .runs = 32, .bytes = 512ull << 20};
 
@@ -115,10 +116,16 @@ bool root_is_held(const struct record_root *root, const char *id)
 
 int root_remove(const struct record_root *root, const char *id)
 {
+	int ret;
+
 	/* Renamed first: no reader finds a record that lacks something. */
 	if (renameat(root->fd, id, root->fd, RECORD_REMOVING) < 0)
 		return -errno;
-	return remove_folder(root->fd, RECORD_REMOVING);
+	ret = remove_folder(root->fd, RECORD_REMOVING);
+	/* Something in it is not ours: that must not be in the way of all that is removed later. */
+	if (ret < 0 && renameat(root->fd, RECORD_REMOVING, root->fd, id) < 0)
+		log_debug("%s/%s: %s", root->path, RECORD_REMOVING, strerror(errno));
+	return ret;
 }
 
 /* --- all of them ------------------------------------------------------------------------------ */
@@ -142,9 +149,8 @@ int root_lock(struct record_root *root, struct err *err)
 		return ret;
 	}
 	/* Only who has the lock makes and removes, so these are of one that was killed. */
+	remove_folder(root->fd, RECORD_REMOVING);
 	ret = remove_folder(root->fd, RECORD_MAKING);
-	if (ret == 0)
-		ret = remove_folder(root->fd, RECORD_REMOVING);
 	if (ret < 0) {
 		err_code(err, -ret, "%s: leftovers cannot be removed", root->path);
 		root_unlock(root);
@@ -194,7 +200,9 @@ static bool add_candidate(void *arg, const char *id)
 	struct candidate *more;
 	struct stat status;
 
-	if (fstatat(all->root->fd, id, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	/* A file that is here is not ours to remove. */
+	if (fstatat(all->root->fd, id, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISDIR(status.st_mode))
 		return true;
 	if (all->count == all->capacity) {
 		all->capacity = all->capacity ? 2 * all->capacity : 64;
