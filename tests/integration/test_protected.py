@@ -148,3 +148,8 @@ def test_protected_places_left_open():
     for line, word in zip(said, (".git/config, .git/hooks", "read .env:", "CLAUDE.md", ".github")):
         assert word in line, (word, line)
     call("run", "--kernel", work("absent"), "--policy", "workspace", "--", "true", cwd=top).expect_error("absent")
+    # A place that the rules protect, and that leads to one that they do not.
+    os.symlink("Makefile", top + "/GEMINI.md")
+    said = call("run", "--kernel", work("absent"), "--policy", "workspace", "--", "true", cwd=top) \
+        .expect_error("absent", lines=None).stderr.decode().splitlines()
+    assert len(said) == 2 and "GEMINI.md leads to Makefile, which the guest can change" in said[0], said

@@ -141,6 +141,9 @@ START_TEST(every_entry_decides)
 	for (i = 0; i < 3; i++) {
 		snprintf(name, sizeof(name), "%s.claude/settings.json", deep[i]);
 		ck_assert(!writable(check.policy, name));
+		/* A file to some, a directory to others. */
+		snprintf(name, sizeof(name), "%s.clinerules/rule.md", deep[i]);
+		ck_assert(!writable(check.policy, name));
 		snprintf(name, sizeof(name), "%ssrc/main.c", deep[i]);
 		ck_assert(writable(check.policy, name));
 	}
@@ -310,11 +313,17 @@ START_TEST(git_of_the_host_runs_nothing_of_the_guest)
 		"fixtures/x.git/config",
 		"fixtures/x.git/hooks/post-checkout",
 		"fixtures/x.git/commondir",
+		"x.git/worktrees/w/commondir",
+		"x.git/modules/m/config",
+		".bare/config",
+		".bare/worktrees/w/commondir",
 		".gitmodules",
 		"sub/.gitmodules",
 		".hg/hgrc",
 		"sub/.hg/hgrc",
 		".jj/repo/config.toml",
+		"_darcs/prefs/defaults",
+		".repo/repo/main.py",
 	};
 	static const struct {
 		const char *from, *to;

@@ -17,6 +17,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_file.h"
 #include "vmm/cli/policy_remote.h"
+#include "vmm/cli/share_leads.h"
 #include "vmm/control/planted.h"
 #include "vmm/policy/explain.h"
 #include "vmm/policy/risks.h"
@@ -117,6 +118,7 @@ static int check(int argc, char **argv, struct err *err)
 		{check_option_table, ARRAY_SIZE(check_option_table), &options},
 		{policy_option_table, policy_option_count, &options.policy},
 	};
+	const struct policy_risk_ops risks = {.tell = print_risk};
 	const struct policy_share *share;
 	struct policy *policy = NULL;
 	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret = at < 0 ? at : 0;
@@ -130,8 +132,10 @@ static int check(int argc, char **argv, struct err *err)
 		ret = policy_load(&policy, &options.policy, err);
 	if (ret == 0)
 		ret = print_rules(policy, options.require_host, err);
-	if (ret == 0)
-		policy_risks(policy, &(struct policy_risk_ops){.tell = print_risk});
+	if (ret == 0) {
+		policy_risks(policy, &risks);
+		share_leads(policy, &risks);
+	}
 	for (i = 0; ret == 0 && (share = policy_share(policy, i)); i++)
 		if (!share->read_only)
 			planted_find(share->host, NULL, &(struct planted_ops){.tell = print_risk});

@@ -14,6 +14,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/cli/share_leads.h"
 #include "vmm/policy/risks.h"
 
 #define DEPTH_MAX 2 /* how far beneath a share repositories are looked for */
@@ -177,5 +178,8 @@ static void warn(void *arg, const char *text)
 
 void share_warn(const struct policy *policy)
 {
-	policy_risks(policy, &(struct policy_risk_ops){.present = is_present, .tell = warn});
+	const struct policy_risk_ops ops = {.present = is_present, .tell = warn};
+
+	policy_risks(policy, &ops);
+	share_leads(policy, &ops);
 }
