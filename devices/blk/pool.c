@@ -187,7 +187,7 @@ int pool_create(struct pool **out, struct loop *loop)
 
 	*out = NULL;
 	if (pool)
-		pool->buffer[0] = malloc(POOL_BUFFER);
+		pool->buffer[0] = aligned_alloc(POOL_BUFFER_ALIGN, POOL_BUFFER);
 	if (!pool || !pool->buffer[0]) {
 		free(pool);
 		return -ENOMEM;
@@ -225,7 +225,7 @@ static int start_thread(struct pool *pool)
 	int ret;
 
 	if (!pool->buffer[number])
-		pool->buffer[number] = malloc(POOL_BUFFER);
+		pool->buffer[number] = aligned_alloc(POOL_BUFFER_ALIGN, POOL_BUFFER);
 	if (!seat || !pool->buffer[number]) {
 		free(seat);
 		return -ENOMEM;

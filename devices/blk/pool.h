@@ -24,9 +24,10 @@
 
 #include "vmm/base/loop.h"
 
-#define POOL_THREADS_MAX 8
-#define POOL_BUFFER	 (256u << 10)	      /* bytes: what one step moves at most */
-#define POOL_END_NS	 UINT64_C(2000000000) /* how long a hung disk is waited for at the end */
+#define POOL_THREADS_MAX  8
+#define POOL_BUFFER	  (256u << 10) /* bytes: what one step moves at most */
+#define POOL_BUFFER_ALIGN 4096 /* the kernel copies far slower to an address between two lines */
+#define POOL_END_NS	  UINT64_C(2000000000) /* how long a hung disk is waited for at the end */
 
 struct pool;
 
