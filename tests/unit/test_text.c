@@ -75,6 +75,8 @@ START_TEST(controls_are_spelled_out)
 			 "\\u202a\\u202e\\u2066\\u2069");
 	ck_assert_str_eq(SAFE("\342\200\250\342\200\251", 0), "\\u2028\\u2029");
 	ck_assert_str_eq(SAFE("\342\200\213\357\273\277\302\255", 0), "\\u200b\\ufeff\\u00ad");
+	ck_assert_str_eq(SAFE("\360\233\262\240\360\233\262\237", 0),
+			 "\\U0001bca0\360\233\262\237");
 	ck_assert_str_eq(SAFE("\363\240\201\201", 0), "\\U000e0041");
 	/* Their neighbours are ordinary. */
 	ck_assert_str_eq(SAFE("\342\200\212\342\200\220\342\200\257", 0),

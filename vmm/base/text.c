@@ -37,6 +37,7 @@ static const struct {
 	{0xfeff, 0xfeff},   /* byte order mark */
 	{0xffa0, 0xffa0},   /* halfwidth Hangul filler */
 	{0xfff0, 0xfffb},   /* unassigned, interlinear annotation */
+	{0x1bca0, 0x1bca3}, /* shorthand formatting */
 	{0x1d173, 0x1d17a}, /* musical formatting */
 	{0xe0000, 0xe0fff}, /* tags, more variation selectors */
 };
@@ -155,14 +156,16 @@ static void put(FILE *to, const char *text, size_t length, unsigned keep)
 {
 	struct text_stream stream = {.keep = keep};
 	char made[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
-	size_t piece;
+	size_t piece, used;
 
 	for (; length > 0; length -= piece) {
 		piece = min_u64(length, TEXT_STREAM_PIECE);
-		fwrite(made, 1, text_stream(&stream, text, piece, made), to);
+		used = text_stream(&stream, text, piece, made);
+		fwrite(made, 1, used, to);
 		text += piece;
 	}
-	fwrite(made, 1, text_stream_end(&stream, made), to);
+	used = text_stream_end(&stream, made);
+	fwrite(made, 1, used, to);
 }
 
 void text_put(FILE *to, const char *text)

@@ -186,6 +186,7 @@ static void show(int fd, FILE *to)
 	struct text_stream stream = {.keep = TEXT_LINES};
 	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)], chunk[TEXT_STREAM_PIECE];
 	bool terminal = isatty(fileno(to));
+	size_t made;
 	off_t at = 0;
 	ssize_t n, i, kept;
 
@@ -199,9 +200,11 @@ static void show(int fd, FILE *to)
 		for (i = kept = 0; i < n; i++)
 			if (chunk[i] != '\r')
 				chunk[kept++] = chunk[i];
-		fwrite(text, 1, text_stream(&stream, chunk, (size_t)kept, text), to);
+		made = text_stream(&stream, chunk, (size_t)kept, text);
+		fwrite(text, 1, made, to);
 	}
-	fwrite(text, 1, text_stream_end(&stream, text), to);
+	made = text_stream_end(&stream, text);
+	fwrite(text, 1, made, to);
 }
 
 /* What the record of a sandbox that has ended has of it. */
