@@ -722,8 +722,11 @@ def test_cp_and_planted_links():
         for target in ("directory", "directory/key", "directory/sub/key", os.path.join(work, "directory", "new")):
             call("cp", "box:/tmp/new", target, cwd=work).expect_error("directory", "symbolic link")
             assert untouched()
-        call("cp", "box:/tmp/d", "directory/sub/", cwd=work).expect(0, b"", b"")
-        assert os.listdir(os.path.join(secret, "sub")) == ["d"]
+        for target in ("directory/sub/", "directory/."):
+            call("cp", "box:/tmp/d", target, cwd=work).expect_error("directory", "symbolic link")
+            assert untouched()
+        call("cp", "box:/tmp/d", "directory/", cwd=work).expect(0, b"", b"")
+        assert sorted(os.listdir(secret)) == ["d", "key", "sub"]
         # Into the sandbox: what the link leads to is not the sandbox's to have.
         for source in ("directory", "directory/key"):
             call("cp", source, "box:/tmp/got", cwd=work).expect_error("directory", "symbolic link")

@@ -129,6 +129,15 @@ START_TEST(a_target_is_not_followed_unless_it_ends_with_a_slash)
 		{"to-directory", -ELOOP, NULL, NULL},
 		{"to-directory/", 0, "there", "source"},
 		{"to-directory/new", -ELOOP, NULL, NULL},
+		/* A slash means the link before it, and none on the way. */
+		{"there/sub/", 0, "there/sub", "source"},
+		{"to-directory/sub/", -ELOOP, NULL, NULL},
+		{"to-directory/.", -ELOOP, NULL, NULL},
+		{"to-directory/..", -ELOOP, NULL, NULL},
+		{"there/sub/..", 0, "there", "source"},
+		{"/", 0, "/", "source"},
+		{"to-file/", -ENOTDIR, NULL, NULL},
+		{"to-nothing/", -ENOENT, NULL, NULL},
 	};
 	char name[PATH_MAX];
 	struct err err;
@@ -160,6 +169,9 @@ START_TEST(a_source_is_not_followed_either)
 	ck_assert_int_eq(cp_open_source("to-file", base, name, &err), -ELOOP);
 	ck_assert_int_eq(cp_open_source("to-directory", base, name, &err), -ELOOP);
 	ck_assert_int_eq(cp_open_source("to-directory/file", base, name, &err), -ELOOP);
+	ck_assert_int_eq(cp_open_source("to-directory/sub/", base, name, &err), -ELOOP);
+	ck_assert_int_eq(cp_open_source("to-directory/.", base, name, &err), -ELOOP);
+	ck_assert_int_eq(cp_open_source("/", base, name, &err), -EINVAL);
 	ck_assert_int_eq(cp_open_source("there/missing", base, name, &err), -ENOENT);
 	fd = cp_open_source("there/file", base, name, &err);
 	ck_assert(is_directory(fd, "there"));

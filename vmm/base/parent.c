@@ -66,16 +66,9 @@ static int walk(int *at, const char *path, char name[NAME_MAX + 1])
 	return !name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? -EINVAL : 0;
 }
 
-int parent_open(const char *path, char name[NAME_MAX + 1], struct err *err)
+/* The message for what walk() has returned; name: where it stopped. */
+static int not_opened(int ret, const char *path, const char *name, struct err *err)
 {
-	int at = open(path[0] == '/' ? "/" : ".", FLAGS), ret;
-
-	if (at < 0)
-		return err_sys(err, "%s", path[0] == '/' ? "/" : "the current directory");
-	ret = walk(&at, path, name);
-	if (ret == 0)
-		return at;
-	fd_close(&at);
 	if (ret == -EINVAL)
 		return err_set(err, EINVAL, "%s: give a path that ends with a name", path);
 	if (ret == -ELOOP)
@@ -84,4 +77,40 @@ int parent_open(const char *path, char name[NAME_MAX + 1], struct err *err)
 			       "made: name the directory that it leads to",
 			       path, name);
 	return err_code(err, -ret, "%s", path);
+}
+
+static int open_begin(const char *path, struct err *err)
+{
+	int at = open(path[0] == '/' ? "/" : ".", FLAGS);
+
+	return at < 0 ? err_sys(err, "%s", path[0] == '/' ? "/" : "the current directory") : at;
+}
+
+int parent_open(const char *path, char name[NAME_MAX + 1], struct err *err)
+{
+	int at = open_begin(path, err), ret;
+
+	if (at < 0)
+		return at;
+	ret = walk(&at, path, name);
+	if (ret == 0)
+		return at;
+	fd_close(&at);
+	return not_opened(ret, path, name, err);
+}
+
+int parent_enter(const char *path, struct err *err)
+{
+	char name[NAME_MAX + 1];
+	int at = open_begin(path, err), next, ret;
+
+	if (at < 0)
+		return at;
+	ret = walk(&at, path, name);
+	if (ret == 0 || ret == -EINVAL) {
+		next = openat(at, name[0] ? name : ".", FLAGS);
+		ret = next < 0 ? -errno : next;
+	}
+	fd_close(&at);
+	return ret < 0 ? not_opened(ret, path, name, err) : ret;
 }

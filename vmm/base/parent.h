@@ -19,4 +19,10 @@
  */
 int parent_open(const char *path, char name[NAME_MAX + 1], struct err *err);
 
+/*
+ * Opens the directory that path names (O_PATH), by the same way, but follows a link at its end: for
+ * a path that ends with a slash, "." or "..", none of which is a name that a link can have.
+ */
+int parent_enter(const char *path, struct err *err);
+
 #endif

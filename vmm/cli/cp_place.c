@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "vmm/base/fd.h"
 #include "vmm/base/parent.h"
@@ -28,8 +29,7 @@ int cp_open_target(const char *path, const char *source_name, char name[PATH_MAX
 
 	if (is_nameless(path)) {
 		snprintf(name, PATH_MAX, "%s", source_name);
-		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		return fd < 0 ? err_sys(err, "%s", path) : fd;
+		return parent_enter(path, err);
 	}
 	parent = parent_open(path, last, err);
 	if (parent < 0)
@@ -52,25 +52,37 @@ int cp_open_target(const char *path, const char *source_name, char name[PATH_MAX
 	return fd;
 }
 
+/* What "." and "link/" are called: they have a name too, and are not the link. */
+static int real_name(int fd, const char *path, char name[NAME_MAX + 1], struct err *err)
+{
+	char link[32], real[PATH_MAX], *slash;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, real, sizeof(real) - 1);
+	if (n < 0)
+		return err_sys(err, "%s", path);
+	real[n] = '\0';
+	slash = strrchr(real, '/');
+	if (!slash || !slash[1] || strlen(slash + 1) > NAME_MAX)
+		return err_set(err, EINVAL, "cp: %s: give a path that ends with a name", path);
+	memcpy(name, slash + 1, strlen(slash + 1) + 1);
+	return 0;
+}
+
 int cp_open_source(const char *path, char base[NAME_MAX + 1], char name[NAME_MAX + 1],
 		   struct err *err)
 {
-	char real[PATH_MAX], *slash;
 	struct stat status;
-	int fd;
+	int fd, ret;
 
 	if (is_nameless(path)) {
-		/* "." and "link/" have a name too, and are not the link. */
-		if (!realpath(path, real))
-			return err_sys(err, "%s", path);
-		slash = strrchr(real, '/');
-		if (!slash[1] || strlen(slash + 1) > NAME_MAX)
-			return err_set(err, EINVAL, "cp: %s: give a path that ends with a name",
-				       path);
-		memcpy(name, slash + 1, strlen(slash + 1) + 1);
 		memcpy(base, ".", 2);
-		fd = open(real, O_PATH | O_CLOEXEC);
-		return fd < 0 ? err_sys(err, "%s", path) : fd;
+		fd = parent_enter(path, err);
+		ret = fd < 0 ? fd : real_name(fd, path, name, err);
+		if (ret < 0)
+			fd_close(&fd);
+		return ret < 0 ? ret : fd;
 	}
 	fd = parent_open(path, base, err);
 	if (fd < 0)
