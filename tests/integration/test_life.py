@@ -688,6 +688,14 @@ def test_cp_from_a_guest_that_lies():
             result = call("cp", "box:/tmp/x", os.path.join(work, "x"))
             assert result.status == FAILED and result.stderr.count(b"\n") == 1, repr(result)
             assert os.listdir(victim) == []
+        # What it says on the way: harmless on a terminal, as it is elsewhere.
+        execute("box", "/bin/sh", "-c", "cat > /usr/local/bin/sh",
+                stdin=b"#!/bin/sh\nprintf 'tar: \\033]0;x\\a\\302\\2332J\\t\\303\\244\\n' >&2; sleep 60 & cat /tmp/stream\n").expect(0)
+        result = call("cp", "box:/tmp/x", os.path.join(work, "x"))
+        assert result.stderr.startswith(b"tar: \x1b]0;x\x07\xc2\x9b2J\t\xc3\xa4\n"), repr(result)
+        terminal = cordon.Terminal("cp", "box:/tmp/x", os.path.join(work, "x"))
+        terminal.expect(b"tar: \\x1b]0;x\\x07\\u009b2J\t\xc3\xa4\r\n")
+        assert terminal.wait() == FAILED and b"\x1b" not in terminal.output, repr(terminal.output)
         honest = stream(("./x", folder, ""), ("./x/file", file, "good"))
         execute("box", "/bin/sh", "-c", "cat > /tmp/stream", stdin=honest).expect(0)
         call("cp", "box:/tmp/x", os.path.join(work, "honest")).expect(0)

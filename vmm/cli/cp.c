@@ -73,7 +73,7 @@ static int parse_place(const char *word, struct place *place, struct err *err)
 static int start_script(const char *sandbox, const char *script, const char *first,
 			const char *second, int in, int out, struct err *err)
 {
-	const int fd[] = {in, out, STDERR_FILENO};
+	const int fd[] = {in, out, cp_words_fd()};
 	json_t *body = json_pack("{s:i,s:s,s:b,s:[s,s,s,s,s,s]}", "id", 1, "op", "exec", "bare", 1,
 				 "argv", "sh", "-c", script, "sh", first, second);
 	int socket_fd, ret;
@@ -293,7 +293,10 @@ int cmd_cp(int argc, char **argv)
 			&err, EINVAL,
 			"cp: one of the two must be in a sandbox (NAME:/PATH), the other here");
 	if (ret == 0)
+		ret = cp_words_begin(&err);
+	if (ret == 0)
 		ret = from.sandbox[0] ? copy_out(&from, &to, &err) : copy_in(&from, &to, &err);
+	cp_words_end();
 	if (ret < 0)
 		log_error("%s", err.text);
 	return ret < 0 ? EXIT_CORDON : 0;

@@ -50,4 +50,13 @@ int cp_map_name(const char *from, const char *to, const char *name, char path[PA
  * to fd. Symbolic links are written as links. 0 or -errno. */
 int cp_archive(int fd, int parent_fd, const char *base, const char *name, struct err *err);
 
+/*
+ * A copy's stderr in the sandbox: cp_words_fd() between begin and end. What is written there goes
+ * to stderr, made harmless where that is a terminal; at the end all of it that has come so far is
+ * out. 0 or -errno with a message.
+ */
+int cp_words_begin(struct err *err);
+int cp_words_fd(void);
+void cp_words_end(void);
+
 #endif
