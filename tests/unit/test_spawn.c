@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,5 +138,49 @@ START_TEST(a_program_that_is_not_there_is_told)
 }
 END_TEST
 
+/* A guest may have made a file in the current directory, which these stand for. */
+START_TEST(a_program_is_not_looked_for_in_the_current_directory)
+{
+	static const char *const paths[] = {"",		 ":",	       ".",	":/nowhere",
+					    "/nowhere:", "/nowhere:.", "sub/.."};
+	char *const argv[] = {(char[]){"planted"}, NULL};
+	char top[] = "/tmp/cordon-spawn-XXXXXX", path[256];
+	int status, fd;
+	pid_t pid;
+	size_t i;
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	ck_assert_int_eq(chdir(top), 0);
+	ck_assert_int_eq(mkdir("sub", 0755), 0);
+	fd = open("planted", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	ck_assert_int_eq(write(fd, "#!/bin/true\n", 12), 12);
+	close(fd);
+	for (i = 0; i < ARRAY_SIZE(paths); i++) {
+		setenv("PATH", paths[i], 1);
+		ck_assert_msg(spawn_program(&pid, SPAWN_TOOL, "planted", argv,
+					    (const int[]){-1, -1, -1}, 3) == -ENOENT,
+			      "PATH=%s", paths[i]);
+		ck_assert_int_eq(pid, 0);
+	}
+	/* The twin: the directory by its whole path, and others beside it. */
+	snprintf(path, sizeof(path), ":/nowhere:%s", top);
+	setenv("PATH", path, 1);
+	ck_assert_int_eq(
+		spawn_program(&pid, SPAWN_TOOL, "planted", argv, (const int[]){-1, -1, -1}, 3), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	/* Without PATH the system's. */
+	unsetenv("PATH");
+	ck_assert_int_eq(
+		spawn_program(&pid, SPAWN_TOOL, "true", argv, (const int[]){-1, -1, -1}, 3), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	unlink("planted");
+	rmdir("sub");
+	ck_assert_int_eq(chdir("/"), 0);
+	rmdir(top);
+}
+END_TEST
+
 UNIT_MAIN("spawn", descriptors_are_those_that_are_given, variables_are_those_of_a_list,
-	  signals_are_the_default_ones, a_program_that_is_not_there_is_told)
+	  signals_are_the_default_ones, a_program_that_is_not_there_is_told,
+	  a_program_is_not_looked_for_in_the_current_directory)

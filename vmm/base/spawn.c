@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,16 +82,36 @@ static int set_descriptors(posix_spawn_file_actions_t *actions, const int *fd, u
 	return ret ? ret : posix_spawn_file_actions_addclosefrom_np(actions, (int)count);
 }
 
+int spawn_find(const char *program, char path[PATH_MAX])
+{
+	const char *at = getenv("PATH");
+	size_t length;
+
+	if (strchr(program, '/'))
+		return snprintf(path, PATH_MAX, "%s", program) < PATH_MAX ? 0 : -ENAMETOOLONG;
+	for (at = at ? at : "/usr/bin:/bin"; *at; at += length + (at[length] == ':')) {
+		length = strcspn(at, ":");
+		if (at[0] == '/' && length < PATH_MAX &&
+		    snprintf(path, PATH_MAX, "%.*s/%s", (int)length, at, program) < PATH_MAX &&
+		    access(path, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
 int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *const *argv,
 		  const int *fd, unsigned count)
 {
-	char **variable = environment(whose);
+	char **variable, path[PATH_MAX];
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
-	int ret;
+	int ret = spawn_find(program, path);
 
 	*pid = 0;
+	if (ret < 0)
+		return ret;
+	variable = environment(whose);
 	if (!variable)
 		return -ENOMEM;
 	sigemptyset(&none);
@@ -103,7 +125,7 @@ int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *c
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 						      POSIX_SPAWN_SETPGROUP);
 	if (ret == 0)
-		ret = posix_spawnp(pid, program, &actions, &attributes, argv, variable);
+		ret = posix_spawn(pid, path, &actions, &attributes, argv, variable);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	free(variable);

@@ -3,6 +3,7 @@
 #ifndef CORDON_BASE_SPAWN_H
 #define CORDON_BASE_SPAWN_H
 
+#include <limits.h>
 #include <sys/types.h>
 
 /*
@@ -18,11 +19,17 @@ enum spawn_for {
 };
 
 /*
- * Starts a program (found by PATH unless it has a slash) in a process group of its own, with no
- * signal blocked or ignored: those are the monitor's own affair, and a ^C at the terminal is not
- * meant for it. argv is ended by NULL. fd[i] becomes its descriptor i, in this order; -1:
- * /dev/null. It has no others, whatever the caller has open. 0, and *pid is to be waited for; or
- * -errno, and *pid is 0.
+ * A program's file: the name itself if it has a slash, else what PATH has of that name. Only whole
+ * paths in PATH count: an empty one or "." is the current directory, where a guest may have put a
+ * file of that name. 0; -ENOENT: there is none.
+ */
+int spawn_find(const char *program, char path[PATH_MAX]);
+
+/*
+ * Starts a program, found as above, in a process group of its own, with no signal blocked or
+ * ignored: those are the monitor's own affair, and a ^C at the terminal is not meant for it. argv
+ * is ended by NULL. fd[i] becomes its descriptor i, in this order; -1: /dev/null. It has no others,
+ * whatever the caller has open. 0, and *pid is to be waited for; or -errno, and *pid is 0.
  */
 int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *const *argv,
 		  const int *fd, unsigned count);

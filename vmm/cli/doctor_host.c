@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cordon doctor: memory, network back ends, the guest's files. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/spawn.h"
 #include "vmm/cli/doctor.h"
 #include "vmm/cli/paths.h"
 #include "vmm/control/planted.h"
@@ -91,26 +93,12 @@ void doctor_check_memory(struct doctor *doctor)
 	}
 }
 
-/* Finds a program in $PATH. */
-static bool find_program(const char *name, char *path, size_t size)
-{
-	const char *dir = getenv("PATH"), *end;
-
-	for (; dir && *dir; dir = *end ? end + 1 : end) {
-		end = strchrnul(dir, ':');
-		if (snprintf(path, size, "%.*s/%s", (int)(end - dir), dir, name) < (int)size &&
-		    access(path, X_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
 void doctor_check_network(struct doctor *doctor)
 {
 	struct doctor_check *check = doctor_add(doctor, "passt", DOCTOR_OK);
-	char path[256];
+	char path[PATH_MAX];
 
-	if (find_program("passt", path, sizeof(path))) {
+	if (spawn_find("passt", path) == 0) {
 		doctor_text(check->found, "%s", path);
 	} else {
 		check->verdict = DOCTOR_NOTE;
