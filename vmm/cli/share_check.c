@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/share_check.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/share_leads.h"
+#include "vmm/policy/protected.h"
 #include "vmm/policy/risks.h"
 
 #define DEPTH_MAX 2 /* how far beneath a share repositories are looked for */
@@ -24,15 +27,44 @@ static bool has(int directory, const char *name)
 	return faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* By what the directories are, not what they are called: one may be mounted at another place. */
 static bool is_above(const char *path, const char *home)
 {
-	size_t length = strlen(path);
-	char place[PATH_MAX];
+	struct stat share, status;
+	char place[PATH_MAX], *slash;
 
-	if (!home || !realpath(home, place))
+	if (!home || !realpath(home, place) || strcmp(place, "/") == 0 || stat(path, &share) < 0)
 		return false;
-	return strcmp(place, "/") != 0 && strncmp(place, path, length) == 0 &&
-	       (place[length] == '/' || place[length] == '\0');
+	do {
+		if (stat(place, &status) == 0 && status.st_dev == share.st_dev &&
+		    status.st_ino == share.st_ino)
+			return true;
+		slash = strrchr(place, '/');
+		*slash = '\0';
+	} while (slash > place);
+	return false;
+}
+
+/* The user's home directory: that of $HOME, of the user, and of the user behind sudo and the like.
+ */
+static bool reaches_home(const char *path, const char *home)
+{
+	static const char *const numbers[] = {"SUDO_UID", "PKEXEC_UID"};
+	const struct passwd *user = getpwuid(getuid());
+	const char *value;
+	size_t i;
+
+	if (is_above(path, home) || (user && is_above(path, user->pw_dir)))
+		return true;
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		value = getenv(numbers[i]);
+		user = value ? getpwuid((uid_t)strtoul(value, NULL, 10)) : NULL;
+		if (user && is_above(path, user->pw_dir))
+			return true;
+	}
+	value = getenv("DOAS_USER");
+	user = value ? getpwnam(value) : NULL;
+	return user && is_above(path, user->pw_dir);
 }
 
 /* Whether the directory is one that git takes for a repository's own: .git, or a bare one. */
@@ -115,7 +147,7 @@ static int refuse(const struct policy_share *share, const char *what, struct err
 static int check_share(const struct policy *policy, const struct policy_share *share,
 		       struct err *err)
 {
-	const struct passwd *user = getpwuid(getuid());
+	const struct protected_place *place;
 	char path[PATH_MAX], found[PATH_MAX], what[PATH_MAX + 64];
 	unsigned left = SHARE_CHECK_ENTRIES;
 	int directory, ret = 0;
@@ -125,13 +157,17 @@ static int check_share(const struct policy *policy, const struct policy_share *s
 		return 0;
 	if (strcmp(path, "/") == 0)
 		return refuse(share, "it is the whole host", err);
-	if (is_above(path, policy_source(policy)->home) ||
-	    is_above(path, user ? user->pw_dir : NULL))
+	if (reaches_home(path, policy_source(policy)->home))
 		return refuse(share,
 			      "the home directory is within reach, with its keys and configuration",
 			      err);
 	if (share->read_only)
 		return 0;
+	place = protected_find(path, strlen(path));
+	if (place && place->verdict == PROTECTED_HIDE) {
+		snprintf(what, sizeof(what), "it is a protected place (%s)", place->reason);
+		return refuse(share, what, err);
+	}
 	directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (directory < 0)
 		return 0;
@@ -176,10 +212,48 @@ static void warn(void *arg, const char *text)
 	log_warning("%s", text);
 }
 
+/* Whether two names in a directory are of one file. */
+static bool same(const char *directory, const char *a, const char *b)
+{
+	char path[2 * PATH_MAX];
+	struct stat one, other;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, a);
+	if (lstat(path, &one) < 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/%s", directory, b);
+	return lstat(path, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+bool share_ignores_case(const char *host)
+{
+	char path[PATH_MAX], other[PATH_MAX], *name, *at;
+
+	if (!realpath(host, path))
+		return false;
+	if (same(path, ".git", ".GIT"))
+		return true;
+	name = strrchr(path, '/');
+	*name++ = '\0';
+	strcpy(other, name);
+	for (at = other; *at; at++)
+		if (isalpha((unsigned char)*at))
+			*at = (char)(*at ^ ('a' ^ 'A'));
+	return strcmp(name, other) != 0 && same(path, name, other);
+}
+
 void share_warn(const struct policy *policy)
 {
 	const struct policy_risk_ops ops = {.present = is_present, .tell = warn};
+	const struct policy_share *share;
+	size_t i;
 
+	for (i = 0; (share = policy_share(policy, i)); i++)
+		if (share_ignores_case(share->host))
+			log_warning("share %s: its file system takes upper and lower case for the "
+				    "same, and rules do not: the guest gets around them by other "
+				    "names, such as .GIT for .git",
+				    share->guest);
 	policy_risks(policy, &ops);
 	share_leads(policy, &ops);
 }

@@ -9,12 +9,19 @@
 
 /*
  * Refuses shares that reach too far: the home directory, / or what is above them; and of writable
- * ones, directories above repositories, and the inside of a repository's own directory.
+ * ones, directories above repositories, the inside of a repository's own directory and of places
+ * that hold secrets.
  * --allow-home is for those who mean it. 0 or -EPERM with a message.
  */
 int share_check_reach(const struct policy *policy, struct err *err);
 
 /* One warning for each group of protected places that are there and that the policy leaves open. */
 void share_warn(const struct policy *policy);
+
+/*
+ * Whether a directory's file system takes upper and lower case for the same, as its own name or
+ * that of .git in it shows. Rules compare bytes.
+ */
+bool share_ignores_case(const char *host);
 
 #endif
