@@ -252,7 +252,13 @@ def test_shares_with_snapshot_and_fork():
     with sandbox("box", "--share", f"{top}:/work"):
         execute("box", "sh", "-c", "cat /work/a; sleep 1000 < /work/a > /dev/null 2>&1 &").expect(
             0, b"one\n", b"")
-        call("snapshot", "box", "snap", cwd=work()).expect(0, b"", b"")
+        # Not where a link that the guest may have made leads; one of the host's is followed.
+        execute("box", "ln", "-s", other, "/work/away").expect(0)
+        for path in ("away/snap", "away"):
+            call("snapshot", "box", os.path.join(top, path)).expect_error("away", "symbolic link")
+        assert os.listdir(other) == ["a"]
+        os.symlink(work(), work("link"))
+        call("snapshot", "box", "link/snap", cwd=work()).expect(0, b"", b"")
         execute("box", "cat", "/work/a").expect(0, b"one\n", b"")
         call("fork", "box", "2").expect(0)
         for name in [name for name in ps() if name != "box"]:

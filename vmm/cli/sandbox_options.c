@@ -13,7 +13,7 @@
 #include "vmm/cli/network_options.h"
 #include "vmm/cli/paths.h"
 #include "vmm/cli/share_check.h"
-#include "vmm/cli/share_links.h"
+#include "vmm/control/share_links.h"
 #include "vmm/cli/sign.h"
 
 static int set_memory(void *arg, const char *value, struct err *err)

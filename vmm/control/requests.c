@@ -11,6 +11,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/control/share_links.h"
 
 /* --- the sandbox ------------------------------------------------------------------------------ */
 
@@ -202,6 +203,32 @@ static json_t *copy_body(const struct sandbox *sandbox)
 	return body;
 }
 
+struct path_check {
+	const char *path;
+	struct err *err;
+	int ret;
+};
+
+static void check_links(void *arg, const struct policy_share *share)
+{
+	struct path_check *check = arg;
+
+	if (check->ret == 0)
+		check->ret = share_links_check_share(share, check->path, "the file", check->err);
+}
+
+/* The guest is paused: a link in a share, by which it chose where the file goes, stays as it is. */
+static int write_snapshot(struct monitor *monitor, const char *path, struct err *err)
+{
+	struct path_check check = {.path = path, .err = err};
+
+	if (monitor->guard)
+		guard_each_share(monitor->guard, check_links, &check);
+	return check.ret < 0 ? check.ret
+			     : snapshot_write(&monitor->sandbox.machine, &monitor->sandbox.shares,
+					      path, "snapshot\n", err);
+}
+
 /* Nothing of the guest's is under way, or it can't be waited for: failure. */
 static void take_snapshot(void *arg, const char *failure)
 {
@@ -213,8 +240,7 @@ static void take_snapshot(void *arg, const char *failure)
 	monitor->pause_client = NULL;
 	monitor->pause_request = NULL;
 	monitor->paused_then = NULL;
-	if (!failure && snapshot_write(&monitor->sandbox.machine, &monitor->sandbox.shares,
-				       string_of(request, "path"), "snapshot\n", &err) < 0)
+	if (!failure && write_snapshot(monitor, string_of(request, "path"), &err) < 0)
 		failure = err.text;
 	quiesce_end(&monitor->quiesce);
 	if (!monitor->paused)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/cli/share_links.h"
+#include "vmm/control/share_links.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -58,21 +58,26 @@ static bool enters_and_leaves(const char *path, const char *share)
 	return false;
 }
 
+int share_links_check_share(const struct policy_share *share, const char *path, const char *what,
+			    struct err *err)
+{
+	char top[PATH_MAX];
+
+	if (share->read_only || !realpath(share->host, top) || !enters_and_leaves(path, top))
+		return 0;
+	return err_set(err, ELOOP,
+		       "%s %s leads through a symbolic link within the share %s, which a guest may "
+		       "have made: name the directory it leads to",
+		       what, path, share->host);
+}
+
 int share_links_check(const struct policy *policy, const char *path, const char *what,
 		      struct err *err)
 {
-	const struct policy_share *share;
-	char top[PATH_MAX];
 	size_t i;
+	int ret = 0;
 
-	for (i = 0; i < policy_share_count(policy); i++) {
-		share = policy_share(policy, i);
-		if (!share->read_only && realpath(share->host, top) && enters_and_leaves(path, top))
-			return err_set(
-				err, ELOOP,
-				"%s %s leads through a symbolic link within the share %s, "
-				"which a guest may have made: name the directory it leads to",
-				what, path, share->host);
-	}
-	return 0;
+	for (i = 0; ret == 0 && i < policy_share_count(policy); i++)
+		ret = share_links_check_share(policy_share(policy, i), path, what, err);
+	return ret;
 }
