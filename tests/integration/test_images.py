@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from contextlib import contextmanager
 
-from cordon import Skip, call, limit, run, start, wait_until
+from cordon import Skip, Terminal, call, limit, run, start, wait_until
 from test_life import execute, sandbox
 
 BUSYBOX = "/bin/busybox"
@@ -390,6 +390,12 @@ def test_images_that_are_refused():
     path = work("image.tar")
     with removed(docker_archive(path, [good])):
         call("image", "build", path).expect(0)
+        # A file's name is its maker's: on a terminal it is spelled out.
+        os.rename(path, work("a\x1b[31m.tar"))
+        terminal = Terminal("image", "build", work("a\x1b[31m.tar"))
+        terminal.expect(b"a\\x1b[31m.tar\r\n")
+        assert terminal.wait() == 0 and b"\x1b" not in terminal.output, terminal.output
+        os.rename(work("a\x1b[31m.tar"), path)
     for entry, words in ((("../x", FILE, b"bad", 0o644), ("..",)), (("/etc/x", FILE, b"bad", 0o644), ("absolute",)),
                          (("h", LINK, "../../etc/passwd", 0o644), ("..",))):
         image = docker_archive(path, [layer(("bin", FOLDER, "", 0o755), entry)])

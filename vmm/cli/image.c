@@ -106,7 +106,7 @@ static int build(const struct image_options *options, const char *path, struct e
 	int ret;
 
 	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "cordon: unpacking %s\n", path);
+		text_line(stderr, "cordon: unpacking %s", path);
 	ret = image_build(path, options->ref, options->tag, &id, err);
 	if (ret >= 0)
 		printf("sha256:%s\n", id.hex);
