@@ -123,13 +123,15 @@ def test_policy_learn_is_not_steered_by_names():
         "seq": number, "time": "2026-01-01T00:00:00.000000Z", "class": "file", "op": "write", "object": name,
         "verdict": "allow", "rule": "p:3", "where": "host", "reason": "x", "hash": "0" * 64},
         separators=(",", ":")) + "\n"
-        for number, name in enumerate(names, 1)))
+        for number, name in enumerate(names, 1)) + json.dumps({
+            "seq": len(names) + 1, "class": "net", "op": "connect", "protocol": "tcp", "address": "none", "port": 443,
+            "verdict": "allow", "hash": "0" * 64}, separators=(",", ":")) + "\n")
     learned = call("policy", "learn", log).expect(0).stdout.decode()
     assert "net" not in learned and "\t" not in learned, learned
     rules = [line for line in learned.splitlines() if not line.startswith("#")]
     assert sorted(rules) == ["file write /w/.git/objects/[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]*", "file write /w/\\#x",
                              "file write /w/\\*", "file write /w/plain", "file write /w/two\\ words", "policy 1"], learned
-    assert "# protected, not proposed: file write /w/.git/config" in learned and "# left out: 4 objects" in learned, learned
+    assert "# protected, not proposed: file write /w/.git/config" in learned and "# left out: 5 objects" in learned, learned
     call("policy", "check", write("learned", learned.replace("policy 1\n", "policy 1\nshare . /w\n"))).expect(0)
 
 

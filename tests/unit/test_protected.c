@@ -141,6 +141,9 @@ START_TEST(every_entry_decides)
 	for (i = 0; i < 3; i++) {
 		snprintf(name, sizeof(name), "%s.claude/settings.json", deep[i]);
 		ck_assert(!writable(check.policy, name));
+		/* What an .envrc that is allowed already takes from its cache. */
+		snprintf(name, sizeof(name), "%s.direnv/flake-profile.rc", deep[i]);
+		ck_assert(!writable(check.policy, name));
 		/* A file to some, a directory to others. */
 		snprintf(name, sizeof(name), "%s.clinerules/rule.md", deep[i]);
 		ck_assert(!writable(check.policy, name));

@@ -109,7 +109,9 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	}
 	if (entry.request.op != POLICY_CONNECT)
 		return 0;
-	if (!learn_is_host_name(entry.request.net.name)) {
+	/* What has neither name nor address would become a rule for all of them. */
+	if (!learn_is_host_name(entry.request.net.name) ||
+	    (!entry.request.net.name && !entry.request.net.host && !entry.request.net.family)) {
 		lesson->left_out++;
 		return 0;
 	}
