@@ -357,7 +357,78 @@ START_TEST(a_refusal_of_another_connection_is_none)
 }
 END_TEST
 
-UNIT_MAIN("net_reuse", a_syn_on_a_live_connection_is_answered_by_us,
+/*
+ * An acknowledgement is numbered behind a FIN that was lost, or that another queue has still: the
+ * FIN counts when it comes.
+ */
+START_TEST(an_end_counts_after_what_was_said_behind_it)
+{
+	size_t length = hello("tls.example.com");
+	uint32_t at = FIRST + (uint32_t)length;
+	struct net_segment last = out_segment(SERVER, 443);
+
+	begin_tls();
+	from_guest(FIRST, TCP_ACK, hello_bytes, length);
+	from_peer(5001, TCP_ACK, at, "");
+	forget_output();
+	from_guest(at + 1, TCP_ACK, NULL, 0);
+	from_guest(at, TCP_ACK | TCP_FIN, NULL, 0);
+	ck_assert_uint_eq(peer.count, 2);
+	from_peer(5002, TCP_ACK, at + 1, "");
+	from_peer(5001, TCP_ACK | TCP_FIN, at + 1, "");
+	last.flags = TCP_ACK;
+	last.sequence = at + 1;
+	last.acknowledged = 5002;
+	send_tcp(last);
+	ck_assert_uint_eq(stats().guest_drop[FILTER_OUT_OF_PLACE], 0);
+	ck_assert_uint_eq(stats().peer_drop[FILTER_OUT_OF_PLACE], 0);
+	honest();
+	end();
+}
+END_TEST
+
+/* A network may deliver the SYN once more when the connection has begun. */
+START_TEST(a_syn_from_outside_that_comes_twice_ends_nothing)
+{
+	struct net_segment call = out_segment(SERVER, 50000), answer;
+
+	begin(some, ARRAY_SIZE(some));
+	call.source_port = 8080;
+	receive_tcp(call);
+	answer = call;
+	answer.flags = TCP_SYN | TCP_ACK;
+	answer.sequence = 7000;
+	answer.acknowledged = 1001;
+	send_tcp(answer);
+	call.flags = TCP_ACK;
+	call.sequence = 1001;
+	call.acknowledged = 7001;
+	receive_tcp(call);
+	forget_output();
+	call.flags = TCP_SYN;
+	call.sequence = 1000;
+	receive_tcp(call);
+	ck_assert_uint_eq(guest.count, 0);
+	answer.flags = TCP_ACK;
+	answer.sequence = 7001;
+	answer.payload = "hello";
+	answer.length = 5;
+	send_tcp(answer);
+	ck_assert_uint_eq(said_length, 5);
+	ck_assert_uint_eq(log_count, 0);
+	/* Another one begins anew. */
+	call.sequence = 70000;
+	receive_tcp(call);
+	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_SYN);
+	ck_assert_ptr_nonnull(strstr(logged[0], "flow-end"));
+	ck_assert_uint_eq(stats().flows, 1);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("net_reuse", an_end_counts_after_what_was_said_behind_it,
+	  a_syn_from_outside_that_comes_twice_ends_nothing,
+	  a_syn_on_a_live_connection_is_answered_by_us,
 	  after_a_reset_a_connection_begins_with_the_answer, a_reset_out_of_the_window_is_none,
 	  a_reset_takes_nothing_along, a_forged_end_is_none, numbers_out_of_any_window_do_not_pass,
 	  after_both_ends_have_closed_the_ports_are_free, what_the_filter_gives_up_is_reset_outside,

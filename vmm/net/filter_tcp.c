@@ -203,9 +203,9 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 	struct flow *flow = flow_find(&filter->flows, &key);
 	enum filter_segment segment;
 
-	/* The ports are used again: a new connection. */
+	/* The ports are used again: a new connection. The same SYN once more is not. */
 	if (flow && is_opening(frame) && flow->inbound &&
-	    (flow->class != FLOW_OPENING || flow->sequence != frame->sequence)) {
+	    (filter_track_ended(flow) || flow->sequence != frame->sequence)) {
 		flow_end(&filter->flows, flow, FLOW_CLOSED);
 		flow = NULL;
 	}

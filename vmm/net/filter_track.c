@@ -113,7 +113,8 @@ enum filter_segment filter_track(struct flow *flow, const struct frame *frame, b
 		own->done = true;
 		own->end = end;
 	}
-	if (is_behind(end, own->next))
+	/* An empty one says nothing of what lies before it: that may be a FIN which comes later. */
+	if ((frame->payload_length > 0 || fin) && is_behind(end, own->next))
 		own->next = end;
 	acknowledge(other, frame);
 	return SEGMENT_PASS;
