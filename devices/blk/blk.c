@@ -310,13 +310,17 @@ struct virtio_device *blk_device(struct blk *blk)
 
 void blk_destroy(struct blk *blk)
 {
+	bool ended;
+
 	if (!blk)
 		return;
 	blk_reset(&blk->device);
-	/* A thread that the host's disk holds has its request, and that its device. */
-	if (!pool_wait(blk->pool, blk))
-		return;
+	ended = pool_wait(blk->pool, blk);
+	/* What has come back asked for another turn: there is none. */
 	loop_cancel(blk->loop, &blk->again);
+	/* A thread that the host's disk holds has its request, and that its device. */
+	if (!ended)
+		return;
 	disk_destroy(blk->disk);
 	free(blk->requests);
 	free(blk);
