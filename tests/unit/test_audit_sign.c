@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <nettle/base64.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -350,6 +353,46 @@ START_TEST(a_forged_log_shows)
 }
 END_TEST
 
+/* No disk for the last lines: no signature, which is told. With a disk there is nothing to tell. */
+START_TEST(a_log_without_its_end_is_not_signed)
+{
+	static const char wanted[] = "it is not signed: its last lines could not be written";
+	struct audit_config config;
+	struct audit *audit;
+	struct rlimit limit, whole;
+	char path[96], text[512];
+	int i, told, kept = dup(STDERR_FILENO);
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &whole), 0);
+	for (i = 0; i < 2; i++) {
+		audit_log_begin();
+		write_key(0600);
+		config = (struct audit_config){.files = 0};
+		ck_assert_int_eq(audit_key_read(&config.key, key_path(), &err), 0);
+		audit = audit_log_open(config);
+		snprintf(path, sizeof(path), "%s/told", audit_folder);
+		told = open(path, O_RDWR | O_CREAT, 0600);
+		ck_assert_int_ge(told, 0);
+		dup2(told, STDERR_FILENO);
+		limit = whole;
+		/* More than the message has, and less than the last lines. */
+		limit.rlim_cur = i == 0 ? 300 : whole.rlim_cur;
+		setrlimit(RLIMIT_FSIZE, &limit);
+		audit_close(audit);
+		setrlimit(RLIMIT_FSIZE, &whole);
+		dup2(kept, STDERR_FILENO);
+		memset(text, 0, sizeof(text));
+		ck_assert_int_ge(pread(told, text, sizeof(text) - 1, 0), 0);
+		close(told);
+		ck_assert_msg(!strstr(text, wanted) == (i == 1), "%s", text);
+		ck_assert_int_eq(check_signed(), i == 0 ? -EBADMSG : 0);
+		audit_log_end();
+	}
+	close(kept);
+}
+END_TEST
+
 START_TEST(a_key_is_for_its_owner_alone)
 {
 	struct audit_key *key;
@@ -370,4 +413,4 @@ END_TEST
 
 UNIT_MAIN("audit_sign", private_keys_are_read_strictly, public_keys_are_read_strictly,
 	  signatures_are_those_of_ssh, a_closed_log_is_signed, a_forged_log_shows,
-	  a_key_is_for_its_owner_alone)
+	  a_log_without_its_end_is_not_signed, a_key_is_for_its_owner_alone)

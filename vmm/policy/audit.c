@@ -15,6 +15,7 @@
 #include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/log.h"
 #include "vmm/policy/audit_sign.h"
 #include "vmm/policy/audit_stream.h"
 
@@ -365,7 +366,6 @@ static void free_audit(struct audit *audit)
 	unsigned i;
 
 	audit_key_free(audit->config.key);
-
 	for (i = 0; i < AUDIT_PARTS; i++)
 		fd_close(&audit->stream[i].fd);
 	pthread_mutex_destroy(&audit->mutex);
@@ -398,8 +398,8 @@ int audit_open(struct audit **audit, const struct audit_config *config, struct e
 	return ret;
 }
 
-/* The last line, over the ends of both chains. */
-static void write_signature(struct audit *audit)
+/* The last line, over the ends of both chains. Whether it could be written. */
+static bool write_signature(struct audit *audit)
 {
 	char signature[SSH_SIGNATURE_SIZE], fingerprint[SSH_FINGERPRINT_SIZE];
 	struct audit_head head[AUDIT_PARTS];
@@ -415,7 +415,7 @@ static void write_signature(struct audit *audit)
 	audit_line_word(&audit->line, "event", "signature");
 	audit_line_word(&audit->line, "key", fingerprint);
 	audit_line_word(&audit->line, "signature", signature);
-	write_line(audit, AUDIT_DENIALS);
+	return write_line(audit, AUDIT_DENIALS) == 0;
 }
 
 /* Whether the last lines of a chain could be written. */
@@ -437,8 +437,9 @@ void audit_close(struct audit *audit)
 		return;
 	whole = close_part(audit, AUDIT_ALLOWED);
 	whole = close_part(audit, AUDIT_DENIALS) && whole;
-	if (whole && audit->config.key)
-		write_signature(audit);
+	if (audit->config.key && !(whole && write_signature(audit)))
+		log_warning("audit log %s: it is not signed: its last lines could not be written",
+			    audit->path);
 	for (i = 0; i < AUDIT_PARTS && !audit->config.brief; i++)
 		fsync(audit->stream[i].fd);
 	free_audit(audit);
