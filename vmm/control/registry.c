@@ -248,11 +248,15 @@ static void clear_crowd(void)
 {
 	struct registry_entry *entries;
 	char root[PATH_MAX];
-	struct stat status;
+	unsigned count = 0;
+	DIR *folder = find_root(root, NULL) == 0 ? opendir(root) : NULL;
 
-	/* A directory has a link for each one in it. */
-	if (find_root(root, NULL) == 0 && stat(root, &status) == 0 && status.st_nlink > CROWD + 2 &&
-	    registry_list(&entries, NULL) >= 0)
+	/* Not by the links to the directory, of which many file systems keep no count. */
+	while (folder && count <= CROWD + 2 && readdir(folder))
+		count++;
+	if (folder)
+		closedir(folder);
+	if (count > CROWD + 2 && registry_list(&entries, NULL) >= 0)
 		free(entries);
 }
 
