@@ -416,6 +416,8 @@ def test_a_monitor_that_hangs():
     with sandbox() as pid:
         os.kill(pid, signal.SIGSTOP)
         assert ps()["box"]["state"] == "hangs"
+        assert b" open" in call("audit", "box").expect(0, stderr=b"").stdout
+        call("why", "box").expect_error("nothing was denied")
         call("kill", "box").expect(0, b"", b"")
         assert not cordon.alive(pid) and ps() == {}
         assert not os.path.exists(registry("box"))

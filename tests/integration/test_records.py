@@ -155,6 +155,18 @@ def test_records_without_a_place():
     call("audit", "--verify", log).expect(0)
 
 
+def test_a_run_without_a_socket():
+    """A run that can't have one is not stopped by that, but for one whose name the user gave."""
+    place = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "r" * 100)
+    os.mkdir(place, 0o700)
+    env = {"XDG_RUNTIME_DIR": place}
+    result = cordon.run("echo", "hello", env=env)
+    assert result.status == 0 and result.stdout == b"hello\n", repr(result)
+    assert result.stderr.count(b"\n") == 1 and b"cannot reach this run" in result.stderr, repr(result)
+    cordon.run("true", options=["--name", "box"], env=env).expect_error("too long for a socket")
+    assert os.listdir(os.path.join(place, "cordon")) == []
+
+
 def test_records_on_a_full_disk():
     """The end is written where there is no room for another file: over the record itself."""
     cordon.need_root()

@@ -15,6 +15,8 @@
 #include "vmm/control/record.h"
 #include "vmm/policy/audit_sign.h"
 
+#define PATIENCE_MS 3000 /* how long a monitor has to say where its log is */
+
 #define FOLLOW_MS 500 /* how often to look whether the sandbox still runs */
 
 static int read_line(const char *path, const char *line, size_t length, audit_each each, void *arg,
@@ -122,7 +124,21 @@ int audit_log_verify(const char *path, const uint8_t *public, struct audit_check
 	return ret < 0 ? err_set(err, -ret, "%s: %s", path, why.text) : 0;
 }
 
-/* Of a sandbox that has ended. Its own policy is beside the record's log, wherever --audit went. */
+/*
+ * A monitor that is starting or does not answer: its log is where the record says, if that is the
+ * record of this sandbox and not of one of its name in another session.
+ */
+static bool is_silent(const char *name, int ret)
+{
+	struct record_info info;
+	pid_t pid;
+
+	return (ret == -ETIMEDOUT || ret == -EAGAIN) && registry_find(name, &pid, NULL) == 0 &&
+	       record_read(name, &info, NULL) == 0 && info.pid == pid;
+}
+
+/* Of a sandbox that has ended, or is silent. Its own policy is beside the record's log, wherever
+ * --audit went. */
 static int find_in_record(const char *id, char path[PATH_MAX], struct policy **policy,
 			  struct err *err)
 {
@@ -152,8 +168,9 @@ int audit_log_find_both(const char *name, char path[PATH_MAX], struct policy **p
 	}
 	ret = record_check_id(name, err);
 	if (ret == 0)
-		ret = strchr(name, '~') ? -ESRCH : policy_fetch(name, policy, path, err);
-	if (ret == -ESRCH || ret == -EPIPE)
+		ret = strchr(name, '~') ? -ESRCH
+					: policy_fetch_within(PATIENCE_MS, name, policy, path, err);
+	if (ret == -ESRCH || ret == -EPIPE || is_silent(name, ret))
 		ret = find_in_record(name, path, policy, err);
 	if (ret == 0 && !path[0]) {
 		policy_free(*policy);

@@ -87,11 +87,18 @@ static int make_policy(const json_t *body, const char *text, size_t length, stru
 
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err)
 {
+	return policy_fetch_within(0, name, policy, audit, err);
+}
+
+int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **policy,
+			char audit[PATH_MAX], struct err *err)
+{
 	struct message answer;
 	const char *path;
 	char *text;
 	ssize_t n;
-	int ret = client_ask_once(name, 0, json_pack("{s:s}", "op", "policy"), &answer, err);
+	int ret = client_ask_once(name, patience_ms, json_pack("{s:s}", "op", "policy"), &answer,
+				  err);
 
 	*policy = NULL;
 	if (ret < 0)

@@ -14,6 +14,10 @@
  */
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err);
 
+/* The same; -ETIMEDOUT when it has not answered in time. 0 ms: it is waited for. */
+int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **policy,
+			char audit[PATH_MAX], struct err *err);
+
 /*
  * The policy that is kept beside an audit log, in the record of a sandbox. 0; -ENOENT with a
  * message if there is none; or another -errno.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/network_options.h"
@@ -111,6 +112,24 @@ static void warn_of_questions(const struct run_options *options, const char *nam
 	}
 }
 
+/* A run that no other command can reach is better than none: whatever is in the way. */
+static int claim_unnamed(char name[SANDBOX_NAME_MAX + 1], struct err *err)
+{
+	int lock_fd = registry_claim_run(name, err), ret;
+	struct sockaddr_un address;
+
+	if (lock_fd < 0)
+		return lock_fd;
+	ret = registry_socket(name, &address, err);
+	if (ret == 0 && registry_set_pid(lock_fd, getpid()) < 0)
+		ret = err_set(err, EIO, "%s: cannot write the process id", name);
+	if (ret == 0)
+		return lock_fd;
+	registry_clear(name, lock_fd);
+	fd_close(&lock_fd);
+	return ret;
+}
+
 int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1], int *lock_fd,
 	      struct err *err)
 {
@@ -121,16 +140,16 @@ int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1]
 		*lock_fd = registry_claim(name, err);
 		if (*lock_fd < 0)
 			return *lock_fd;
+		if (registry_set_pid(*lock_fd, getpid()) < 0)
+			return err_set(err, EIO, "%s: cannot write the process id", name);
 	} else {
-		*lock_fd = registry_claim_run(name, &why);
+		*lock_fd = claim_unnamed(name, &why);
 	}
 	if (*lock_fd < 0) {
 		log_warning("other commands cannot reach this run: %s", why.text);
 		*lock_fd = -1;
 		return 0;
 	}
-	if (registry_set_pid(*lock_fd, getpid()) < 0)
-		return err_set(err, EIO, "%s: cannot write the process id", name);
 	log_info("this run is called %s", name);
 	warn_of_questions(options, name);
 	return 0;

@@ -64,18 +64,14 @@ static int not_connected(const char *name, struct err *err)
 
 int client_connect(const char *name, unsigned patience_ms, struct err *err)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	char path[PATH_MAX];
+	struct sockaddr_un address;
 	pid_t pid;
 	int fd, ret = registry_find(name, &pid, err);
 
 	if (ret == 0)
-		ret = registry_path(name, "control.sock", path, err);
+		ret = registry_socket(name, &address, err);
 	if (ret < 0)
 		return ret;
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ENAMETOOLONG, "%s: too long for a socket", path);
-	strcpy(address.sun_path, path);
 	fd = open_socket(name, patience_ms, err);
 	if (fd < 0)
 		return fd;

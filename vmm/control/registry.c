@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -93,6 +94,23 @@ int registry_path(const char *name, const char *file, char path[PATH_MAX], struc
 		return ret;
 	used = strlen(path);
 	snprintf(path + used, PATH_MAX - used, "/%s%s%s", name, file[0] ? "/" : "", file);
+	return 0;
+}
+
+int registry_socket(const char *name, struct sockaddr_un *address, struct err *err)
+{
+	char path[PATH_MAX];
+	int ret = registry_path(name, "control.sock", path, err);
+
+	if (ret < 0)
+		return ret;
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(address->sun_path))
+		return err_set(err, ENAMETOOLONG,
+			       "%s: too long for a socket: set XDG_RUNTIME_DIR to a shorter "
+			       "directory",
+			       path);
+	strcpy(address->sun_path, path);
 	return 0;
 }
 

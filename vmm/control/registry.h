@@ -17,6 +17,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "vmm/base/err.h"
 
@@ -33,6 +34,9 @@ void registry_root(char path[PATH_MAX]);
 
 /* "FOLDER/NAME/FILE" into path. 0 or -errno with a message. */
 int registry_path(const char *name, const char *file, char path[PATH_MAX], struct err *err);
+
+/* The address of the control socket. 0; -ENAMETOOLONG or another -errno with a message. */
+int registry_socket(const char *name, struct sockaddr_un *address, struct err *err);
 
 /*
  * Makes name's folder and takes its lock; a dead monitor's folder is cleared first. Returns the

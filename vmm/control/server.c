@@ -185,18 +185,12 @@ static void listen_again(void *arg)
 
 int server_open(struct monitor *monitor, struct err *err)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	char path[PATH_MAX];
+	struct sockaddr_un address;
 	mode_t before;
-	int ret = registry_path(monitor->config->name, "control.sock", path, err);
+	int ret = registry_socket(monitor->config->name, &address, err);
 
 	if (ret < 0)
 		return ret;
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ENAMETOOLONG,
-			       "%s: too long for a socket: set XDG_RUNTIME_DIR to a shorter folder",
-			       path);
-	strcpy(address.sun_path, path);
 	monitor->listen_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (monitor->listen_fd < 0)
 		return err_sys(err, "control socket");
@@ -204,7 +198,7 @@ int server_open(struct monitor *monitor, struct err *err)
 	ret = bind(monitor->listen_fd, (struct sockaddr *)&address, sizeof(address));
 	umask(before);
 	if (ret < 0 || listen(monitor->listen_fd, LISTEN_BACKLOG) < 0)
-		return err_sys(err, "%s", path);
+		return err_sys(err, "%s", address.sun_path);
 	monitor->listen_source = (struct loop_source){
 		.fd = monitor->listen_fd,
 		.ready = listen_ready,
