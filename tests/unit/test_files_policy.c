@@ -447,6 +447,19 @@ START_TEST(no_link_stands_where_git_writes)
 	ck_assert_str_eq(host_read(&host, ".git/COMMIT_EDITMSG"), "message");
 	ck_assert_int_eq(p9c_symlink(client, 2, "tAbC123", "testing"), 0);
 	ck_assert_int_eq(p9c_renameat(client, 2, "tAbC123", 2, "index"), EACCES);
+	/* A directory takes none there. */
+	host_mkdir(&host, "prepared");
+	host_mkdir(&host, ".git/new");
+	ck_assert_int_eq(p9c_go(client, "prepared", 5), 0);
+	ck_assert_int_eq(p9c_symlink(client, 5, "HEAD", "../../secret"), 0);
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "prepared", 2, "refs"), EXDEV);
+	ck_assert_int_eq(p9c_rename(client, 5, 2, "logs"), EXDEV);
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "prepared", P9C_ROOT, "sub"), 0);
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "sub", P9C_ROOT, ".git"), EXDEV);
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "sub", P9C_ROOT, "prepared"), 0);
+	ck_assert_int_eq(p9c_renameat(client, 2, "new", 2, "refs"), EXDEV);
+	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "prepared", 2, "kept"), 0);
+	ck_assert_int_eq(p9c_renameat(client, 2, "kept", P9C_ROOT, "prepared"), 0);
 	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, "link", P9C_ROOT, "other"), 0);
 	ck_assert_int_eq(lstat(host_path(&host, "other"), &stat), 0);
 	ck_assert(S_ISLNK(stat.st_mode));

@@ -13,6 +13,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/files/internal.h"
+#include "vmm/policy/protected.h"
 
 struct end {
 	struct node *parent;
@@ -47,6 +48,29 @@ static int check_link(struct files_session *session, const struct end *at, const
 	return place_creatable(session, &to->place, POLICY_SYMLINK);
 }
 
+/* Whether a directory may go there: the links in it were not refused where it was. */
+static bool takes_links(const struct end *from, const struct end *to)
+{
+	return protected_takes_links(from->place.text, from->place.length, to->place.text,
+				     to->place.length);
+}
+
+/* After the rename of what was no directory: another session could have put one there. */
+static int undo_directory(const struct end *from, const struct end *to)
+{
+	struct stat stat;
+
+	if (!takes_links(from, to) ||
+	    fstatat(to->directory, to->name.text, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISDIR(stat.st_mode))
+		return 0;
+	if (renameat2(to->directory, to->name.text, from->directory, from->name.text,
+		      RENAME_NOREPLACE) < 0)
+		renameat2(to->directory, to->name.text, from->directory, from->name.text,
+			  RENAME_EXCHANGE);
+	return -EXDEV;
+}
+
 /* Both directories are open: checks, renames, and lets the nodes follow. */
 static int move(struct files_session *session, struct end *from, struct end *to)
 {
@@ -67,6 +91,9 @@ static int move(struct files_session *session, struct end *from, struct end *to)
 	ret = place_both_allowed(session, &from->place, &to->place, POLICY_RENAME, true);
 	if (ret == 0)
 		ret = check_link(session, from, to);
+	/* mv copies it then, and each of the links is refused. */
+	if (ret == 0 && S_ISDIR(source.st_mode) && takes_links(from, to))
+		ret = -EXDEV;
 	if (ret < 0)
 		return ret;
 	/* Two names of one file: the kernel leaves both. */
@@ -79,6 +106,8 @@ static int move(struct files_session *session, struct end *from, struct end *to)
 	ret = check_link(session, to, to);
 	if (ret < 0)
 		unlinkat(to->directory, to->name.text, 0);
+	else
+		ret = undo_directory(from, to);
 	node = node_find(session, from->parent, &from->name);
 	if (node && ret < 0)
 		node_remove(session, node);

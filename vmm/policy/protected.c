@@ -163,6 +163,22 @@ bool protected_is_git_work(const char *path, size_t length)
 	return place && place->group == PROTECTED_GIT && place->verdict == PROTECTED_WRITE;
 }
 
+static bool is_own_place(const char *path, size_t length)
+{
+	return protected_is_git_work(path, length) ||
+	       (length >= 5 && memcmp(path + length - 5, "/.git", 5) == 0);
+}
+
+bool protected_takes_links(const char *from, size_t from_length, const char *to, size_t to_length)
+{
+	static const char objects[] = "/.git/objects/";
+
+	/* git itself moves objects to their place from a directory next to it. */
+	return is_own_place(to, to_length) && !is_own_place(from, from_length) &&
+	       !(memmem(to, to_length, objects, strlen(objects)) &&
+		 memmem(from, from_length, objects, strlen(objects)));
+}
+
 /* --- examples --------------------------------------------------------------------------------- */
 
 /* A name for a pattern: of a set the first byte, for stars an "x", or nothing before a dot. */

@@ -64,6 +64,12 @@ const char *protected_beneath(const char *path, size_t length);
 bool protected_is_git_work(const char *path, size_t length);
 
 /*
+ * Whether a directory that is moved could take symbolic links to such a place: where it was, none
+ * was refused.
+ */
+bool protected_takes_links(const char *from, size_t from_length, const char *to, size_t to_length);
+
+/*
  * Calls visit() for each pattern of an entry, of length bytes, with a relative path that it matches
  * ("x.pem" for "*.pem"), until that returns false.
  */
