@@ -360,6 +360,32 @@ START_TEST(hidden_names_are_logged_once_a_while)
 }
 END_TEST
 
+/* What a policy hid that has just been replaced is logged when the next one hides it, too. */
+START_TEST(hidden_names_of_a_replaced_policy)
+{
+	const struct policy_request request = {
+		.class = POLICY_FILE, .op = POLICY_LOOKUP, .object = "/w/.env", .length = 7};
+	const struct policy_decision decision = {.verdict = POLICY_HIDE, .reason = "because"};
+	const struct guard_note note = {.class = POLICY_CLASSES, .what = "policy-set"};
+	struct audit_origin origin = {.policy = 0};
+	struct audit *audit;
+
+	audit_log_begin();
+	audit = audit_log_open((struct audit_config){0});
+	ck_assert_int_eq(audit_policy_set(audit, &note, 1), 0);
+	audit_hidden(audit, &request, &decision, &origin);
+	ck_assert_int_eq(audit_log_check(&chains, "/w/.env", &found, &err), 0);
+	ck_assert_uint_eq(found, 0);
+	origin.policy = 1;
+	audit_hidden(audit, &request, &decision, &origin);
+	audit_hidden(audit, &request, &decision, &origin);
+	ck_assert_int_eq(audit_log_check(&chains, "/w/.env", &found, &err), 0);
+	ck_assert_uint_eq(found, 1);
+	audit_close(audit);
+	audit_log_end();
+}
+END_TEST
+
 /* --- what a policy requires ------------------------------------------------------------------- */
 
 /* The size that files may have stands for a disk that is full. */
@@ -486,5 +512,5 @@ END_TEST
 UNIT_MAIN("audit", lines_are_chained, damage_shows, chains_belong_together,
 	  what_is_left_out_is_counted, long_names_push_nothing_out, a_flow_to_the_host_has_one_name,
 	  operators_have_no_budget, any_bytes_are_logged, hidden_names_are_logged_once_a_while,
-	  a_full_disk_stops_what_must_be_logged, what_must_be_logged_keeps_to_the_budget,
-	  a_policy_is_replaced_at_once)
+	  hidden_names_of_a_replaced_policy, a_full_disk_stops_what_must_be_logged,
+	  what_must_be_logged_keeps_to_the_budget, a_policy_is_replaced_at_once)

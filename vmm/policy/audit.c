@@ -260,25 +260,28 @@ int audit_policy_set(struct audit *audit, const struct guard_note *note, uint64_
  * place of the table holds one path with its span: another one that falls there is only logged
  * once more, and what that may cost is the budget's matter.
  */
-static bool is_known(struct audit *audit, const struct policy_request *request)
+static bool is_known(struct audit *audit, const struct policy_request *request,
+		     _Atomic uint64_t **place)
 {
-	uint64_t hash = audit->seed, before;
-	_Atomic uint64_t *place;
+	uint64_t hash = audit->seed;
 	size_t i, length = min_u64(request->length, POLICY_OBJECT_MAX);
 
 	for (i = 0; i < length; i++)
 		hash = (hash ^ (uint8_t)request->object[i]) * UINT64_C(0x100000001b3);
-	place = &audit->hidden[(hash ^ hash >> 32) % HIDDEN_PLACES];
+	*place = &audit->hidden[(hash ^ hash >> 32) % HIDDEN_PLACES];
 	hash += (audit->config.now() / AUDIT_HIDDEN_NS + 1) * UINT64_C(0x9e3779b97f4a7c15);
-	before = atomic_exchange_explicit(place, hash, memory_order_relaxed);
-	return before == hash;
+	return atomic_exchange_explicit(*place, hash, memory_order_relaxed) == hash;
 }
 
 void audit_hidden(struct audit *audit, const struct policy_request *request,
 		  const struct policy_decision *decision, const struct audit_origin *origin)
 {
-	if (!is_known(audit, request))
-		log_decision(audit, AUDIT_KIND_HIDDEN, request, decision, origin);
+	_Atomic uint64_t *place;
+
+	/* Of a policy that has just been replaced it is not logged: the next time it is. */
+	if (!is_known(audit, request, &place) &&
+	    log_decision(audit, AUDIT_KIND_HIDDEN, request, decision, origin) == -ESTALE)
+		atomic_store_explicit(place, 0, memory_order_relaxed);
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */
