@@ -27,6 +27,10 @@ def test_bad_usage():
     call("run", "--frobnicate", "--", "true").expect_error("frobnicate")
     call("run", "--memory").expect_error("memory")
     call("run", "--cpus", "--", "true").expect_error("cpus")
+    call("policy", "check", "--frobnicate", "open").expect_error("policy check: ", "cordon help policy")
+    call("image", "build", "x", "--frobnicate").expect_error("image build: ", "cordon help image")
+    call("audit", "x", "--frobnicate").expect_error("audit: ", "cordon help audit")
+    call("audit", "/").expect_error("audit log /: not a regular file")
 
 
 def test_bad_values():

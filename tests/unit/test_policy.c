@@ -333,6 +333,8 @@ START_TEST(bad_input_is_told_where)
 		{"on-deny stop", "on-deny stop is not enforced by this version"},
 		{"net allow tlss a:443", "unknown protocol 'tlss': did you mean 'tls'?"},
 		{"net allow tls a", "'a' has no port"},
+		{"net allow tls tls:a:1", "write NAME:PORT"},
+		{"net allow tls https://a:1", "write NAME:PORT"},
 		{"net allow tls a:0", "'0' is no port"},
 		{"net allow tls a:99999", "is no port"},
 		{"net allow tls a:9-8", "is no port"},

@@ -256,6 +256,7 @@ static int parse_audit(int argc, char **argv, struct audit_options *options,
 	*name = NULL;
 	if (at >= 0 && at < argc) {
 		*name = argv[at];
+		argv[at] = argv[0]; /* the verb, for messages */
 		rest = cli_parse(&table, 1, argc - at, argv + at, err);
 		at = rest < 0 ? rest : at + rest;
 	}
@@ -380,13 +381,14 @@ static void print_why(const struct policy *policy, const struct question *questi
 	else
 		printf("rule: none; a class with rules ends in a denial\n");
 	if (explanation.nearest)
-		print_rule(explanation.matches ? "behind it, and would have allowed it: "
+		print_rule(explanation.matches ? "a later rule would have allowed it: "
 					       : "nearest rule that allows: ",
 			   explanation.nearest);
 	if (!explanation.line[0] || (entry.request.folder && entry.request.other))
 		return;
 	if (explanation.is_protected)
-		printf("Better not: it is of what the host trusts. If you mean it, ");
+		printf("The host trusts or runs this path, or it holds secrets. To allow it "
+		       "nevertheless, ");
 	else
 		printf("To allow it, ");
 	printf("add\n    ");
@@ -430,7 +432,8 @@ int cmd_why(int argc, char **argv)
 		name = last.id;
 	}
 	if (argc > 3 || name[0] == '-')
-		ret = err_set(&err, EINVAL, "why: cordon why NAME|--last [SEQ]");
+		ret = err_set(&err, EINVAL,
+			      "why: one name is needed, or --last: cordon why NAME|--last [SEQ]");
 	if (ret == 0 && argc == 3)
 		ret = cli_parse_number(argv[2], 1, INT64_MAX, &question.sequence, &err);
 	if (ret == 0)
@@ -439,7 +442,9 @@ int cmd_why(int argc, char **argv)
 		ret = audit_log_read(path, NULL, look_for, &question, &err);
 	if (ret == 0 && !question.found)
 		ret = question.sequence
-			      ? err_set(&err, ENOENT, "%s: line %s is no decision", name, argv[2])
+			      ? err_set(&err, ENOENT,
+					"%s: line %s is no decision: see 'cordon audit %s'", name,
+					argv[2], name)
 			      : err_set(&err, ENOENT, "%s: nothing was denied", name);
 	if (ret == 0 && policy)
 		print_why(policy, &question);

@@ -177,8 +177,9 @@ int audit_merge_next(struct audit_merge *merge, enum audit_part *part, const cha
 
 int audit_merge_open(struct audit_merge *merge, const char *path, struct err *err)
 {
-	unsigned i;
+	struct stat status;
 	int code = ENOENT;
+	unsigned i;
 
 	memset(merge, 0, sizeof(*merge));
 	merge->last = -1;
@@ -195,6 +196,9 @@ int audit_merge_open(struct audit_merge *merge, const char *path, struct err *er
 		if (next_file(merge, (enum audit_part)i, &merge->source[i]) == 0 && errno)
 			code = i == AUDIT_ALLOWED || errno != ENOENT ? errno : code;
 	}
+	if (merge->source[AUDIT_ALLOWED].fd < 0 && merge->source[AUDIT_DENIALS].fd < 0 &&
+	    stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		return err_set(err, EINVAL, "audit log %s: not a regular file", path);
 	if (merge->source[AUDIT_ALLOWED].fd < 0 && merge->source[AUDIT_DENIALS].fd < 0)
 		return err_code(err, code, "audit log %s", path);
 	return 0;

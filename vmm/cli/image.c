@@ -124,13 +124,18 @@ static int run(int argc, char **argv, struct err *err)
 	bool building = strcmp(what, "build") == 0;
 	const char *path = NULL;
 	int at = 0, rest, ret = 0;
+	char verb[] = "image build"; /* the longest */
 
+	snprintf(verb, sizeof(verb), "image %s", what);
+	if (argc > 0)
+		argv[0] = verb;
 	if (building || strcmp(what, "ls") == 0)
 		at = cli_parse(building ? &tables[0] : &tables[1], 1, argc, argv, err);
 	if (at < 0)
 		return at;
 	if (building && at < argc) { /* options may also stand after the path */
 		path = argv[at];
+		argv[at] = argv[0];
 		rest = cli_parse(&tables[0], 1, argc - at, argv + at, err);
 		if (rest < 0)
 			return rest;

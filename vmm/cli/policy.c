@@ -372,14 +372,16 @@ void help_policy(void)
 		printf("  cordon policy %-8s %s\n", subverbs[i].name, subverbs[i].usage);
 	printf("\nFILE is a policy file, - for standard input, or a preset; several are one "
 	       "policy, rules in "
-	       "the order\ngiven; LOG an audit log, or the sandbox whose log it "
-	       "is.\n");
+	       "the order\ngiven; LOG the path of an audit log (with a '/' in it), the sandbox "
+	       "whose log "
+	       "it\nis, or --last: the last 'cordon run'.\n");
 }
 
 int cmd_policy(int argc, char **argv)
 {
 	const char *names[ARRAY_SIZE(subverbs)], *near;
 	struct err err = {.text = ""};
+	char verb[32];
 	int ret = -EINVAL;
 	size_t i;
 
@@ -387,6 +389,8 @@ int cmd_policy(int argc, char **argv)
 		names[i] = subverbs[i].name;
 		if (argc < 2 || strcmp(argv[1], subverbs[i].name) != 0)
 			continue;
+		snprintf(verb, sizeof(verb), "policy %s", subverbs[i].name);
+		argv[1] = verb; /* for messages */
 		ret = subverbs[i].run(argc - 1, argv + 1, &err);
 		if (ret < 0)
 			log_error("%s", err.text);

@@ -167,6 +167,9 @@ int net_target_parse(struct arena *arena, enum policy_protocol protocol, const c
 	where = split_port(copy, &port);
 	if (!where)
 		return err_set(err, EINVAL, "'%s': write [ADDRESS]:PORT", text);
+	if (strstr(text, "://") || (ports && !port && strchr(text, ':')))
+		return err_set(err, EINVAL, "'%s': write NAME:PORT, ADDRESS:PORT or [V6]:PORT",
+			       text);
 	if (ports && !port)
 		return err_set(err, EINVAL, "'%s' has no port: write %s:443, or %s:* for all", text,
 			       text, text);
