@@ -43,6 +43,8 @@ def ended(name, reason, status=0, failed=False):
         assert not failed or reason.encode() in waited.stderr, repr(waited)
         assert b" open" in call("audit", name).expect(0, stderr=b"").stdout
         call("logs", name).expect(0)
+        if "~" not in name:
+            call("exec", name, "--", "true").expect_error(f"{name} is not running: see 'cordon ps -a'")
     return info
 
 
@@ -110,6 +112,7 @@ def test_records_of_runs():
     assert name.startswith("run-") and info["pid"] == process.pid, info
     call("exec", name, "--", "sh", "-c", "echo in; exit 5").expect(5, b"in\n", b"")
     assert b"/w/fixed" in call("why", "--last").expect(0).stdout
+    assert b"file write /w/fixed" in call("policy", "learn", "--last").expect(0, stderr=b"").stdout
     call("policy", "set", name, scratch("other", open(policy, "rb").read() + b"# other\n")).expect(0)
     assert b"# other" in call("policy", "show", name).expect(0).stdout
     call("stop", name).expect(0, b"", b"")

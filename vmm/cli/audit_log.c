@@ -158,9 +158,16 @@ static int find_in_record(const char *id, char path[PATH_MAX], struct policy **p
 int audit_log_find_both(const char *name, char path[PATH_MAX], struct policy **policy,
 			struct err *err)
 {
+	static struct record_info last;
 	int ret;
 
 	*policy = NULL;
+	if (strcmp(name, "--last") == 0) {
+		ret = record_last_run(&last, err);
+		if (ret < 0)
+			return ret;
+		name = last.id;
+	}
 	if (strchr(name, '/')) {
 		snprintf(path, PATH_MAX, "%s", name);
 		policy_of_log(path, policy, NULL);

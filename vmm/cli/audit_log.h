@@ -31,7 +31,7 @@ int audit_log_verify(const char *path, const uint8_t *public, struct audit_check
 
 /*
  * Where the log of a sandbox is, which may have ended (NAME or NAME~N); a name that has a '/' in it
- * is a log's path itself.
+ * is a log's path itself; "--last" stands for the last 'cordon run'.
  */
 int audit_log_find(const char *name, char path[PATH_MAX], struct err *err);
 

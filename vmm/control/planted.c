@@ -204,8 +204,7 @@ unsigned planted_find(const char *top, const struct timespec *since, const struc
 	walk_directory(&walk, directory, 0);
 	/* At the end of a session that would be said of every large project. */
 	if (!since && (walk.left == 0 || loop_now_ns() >= walk.deadline))
-		ops->tell(ops->arg,
-			  "not all of it was looked at for repositories: it is too large");
+		ops->tell(ops->arg, "only a part was searched for repositories: it is too large");
 	if (walk.found > PLANTED_TOLD_MAX) {
 		snprintf(text, sizeof(text), "and %u more such places",
 			 walk.found - PLANTED_TOLD_MAX);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/control/record.h"
 
 #define ENTRIES_MAX 4096
 
@@ -323,6 +324,16 @@ static void clear_dead(const char *name, int fd)
 		registry_clear(name, fd);
 }
 
+/* A sandbox that has a record was there: the message does not say that there is none. */
+static int not_running(const char *name, struct err *err)
+{
+	char path[PATH_MAX];
+
+	if (record_file(name, "record.json", path, NULL) == 0 && access(path, F_OK) == 0)
+		return err_set(err, ESRCH, "%s is not running: see 'cordon ps -a'", name);
+	return err_set(err, ESRCH, "no sandbox is called %s: see 'cordon ps'", name);
+}
+
 int registry_find(const char *name, pid_t *pid, struct err *err)
 {
 	char lock[PATH_MAX];
@@ -348,9 +359,7 @@ int registry_find(const char *name, pid_t *pid, struct err *err)
 		if (!lives)
 			usleep(MOMENT_US);
 	}
-	if (!lives)
-		return err_set(err, ESRCH, "no sandbox is called %s: see 'cordon ps'", name);
-	return 0;
+	return lives ? 0 : not_running(name, err);
 }
 
 int registry_kill(const char *name, struct err *err)
