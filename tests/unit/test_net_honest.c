@@ -404,7 +404,7 @@ END_TEST
 START_TEST(what_is_looked_at_arrives)
 {
 	run(0, true, false);
-	run(10, true, false);
+	run(20, true, false);
 }
 END_TEST
 

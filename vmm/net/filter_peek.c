@@ -221,19 +221,16 @@ static int hold(struct flow_peek *peek, const struct frame *frame, size_t fresh)
 	return 0;
 }
 
-/* All that was held back goes on, in segments that are no longer than the guest's own. */
-static void release(struct filter *filter, struct flow *flow)
+/* A part of what was held back goes on, in segments that are no longer than the guest's own. */
+static void send_held(struct filter *filter, const struct flow_peek *peek, size_t at, size_t to)
 {
-	struct flow_peek *peek = flow->peek;
-	size_t most = max_u64(peek->largest, SEGMENT_LEAST), at, length;
+	size_t most = max_u64(peek->largest, SEGMENT_LEAST), length;
 	struct frame last;
 	bool ends;
 
-	peek->decided = true;
-	flow->bytes_out += peek->length;
 	frame_parse(peek->last, peek->last_length, false, &last);
-	for (at = 0; at < peek->length; at += length) {
-		length = min_u64(most, peek->length - at);
+	for (; at < to; at += length) {
+		length = min_u64(most, to - at);
 		ends = at + length == peek->length;
 		filter_pass_to_peer(filter, filter->out,
 				    answer_segment(&last, peek->start + (uint32_t)at,
@@ -242,10 +239,29 @@ static void release(struct filter *filter, struct flow *flow)
 	}
 }
 
+static void release(struct filter *filter, struct flow *flow)
+{
+	flow->peek->decided = true;
+	flow->bytes_out += flow->peek->length;
+	send_held(filter, flow->peek, 0, flow->peek->length);
+}
+
+/*
+ * The guest repeats what comes last of it. It has our word for what comes before, and will not
+ * repeat that, which a network may have lost.
+ */
+static void repeat(struct filter *filter, const struct flow *flow, const struct frame *frame)
+{
+	uint32_t acked = flow->guest.acked - flow->peek->start,
+		 at = frame->sequence - flow->peek->start;
+
+	if (acked < at && at <= flow->peek->length)
+		send_held(filter, flow->peek, acked, at);
+}
+
 /*
  * The guest sends no more than its first window until it hears that some of it has arrived, which
- * may be less than a name takes. What is held back is ours to deliver from here on: the backend is
- * on this host and takes it whole.
+ * may be less than a name takes. What is held back is ours to deliver from here on: see repeat().
  */
 static void acknowledge(struct filter *filter, const struct flow_peek *peek,
 			const struct frame *frame)
@@ -376,6 +392,7 @@ void filter_peek_segment(struct filter *filter, struct flow *flow, const struct 
 		return;
 	}
 	if (peek->decided) {
+		repeat(filter, flow, frame);
 		filter_pass_to_peer(filter, bytes, frame->length);
 		return;
 	}
