@@ -96,7 +96,7 @@ def test_a_session():
         call("stop", "box").expect(0, b"", b"")
         assert ps() == {}                   # at once; the process may take a moment
         wait_until(lambda: not cordon.alive(pid), "the monitor's end")
-        execute("box", "true").expect_error("no sandbox", "box")
+        execute("box", "true").expect_error("box is not running", "cordon ps -a")
         assert not os.path.exists(registry("box"))
 
 
@@ -408,7 +408,7 @@ def test_kill_9_of_the_monitor():
         elif verb[0] == "ps":
             assert result.expect(0).stdout.count(b"\n") == 1, repr(result)
         else:
-            result.expect_error("no sandbox")
+            result.expect_error("box is not running", "cordon ps -a")
         assert not os.path.exists(registry("box"))
 
 

@@ -29,21 +29,26 @@ def read(*path):
         return file.read()
 
 
-def touch(*operations, options=()):
+def touch(*operations, options=(), warnings=()):
     """What came of each of the operations (programs/touch.c), done in one process of a sandbox. The
-    program comes by a share as well, a read-only and so a cached one."""
+    program comes by a share as well, a read-only and so a cached one. On stderr there is one warning
+    for each of `warnings`, with that text in it."""
     os.makedirs(work("program"), exist_ok=True)
     shutil.copy(cordon.program("touch"), work("program"))
     result = run("/program/touch", *operations,
-                 options=["--share", f"{work('program')}:/program:ro", *options]).expect(0, None, b"")
+                 options=["--share", f"{work('program')}:/program:ro", *options]).expect(0)
+    told = result.stderr.decode().splitlines()
+    assert len(told) == len(warnings), result
+    for line, text in zip(told, warnings):
+        assert line.startswith("cordon: warning: ") and text in line, result
     lines = result.stdout.decode().splitlines()
     assert len(lines) == len(operations), result
     return dict(zip(operations, lines))
 
 
-def check(expected, options):
+def check(expected, options, warnings=()):
     """Each operation has the result that stands beside it."""
-    got = touch(*expected, options=options)
+    got = touch(*expected, options=options, warnings=warnings)
     wrong = {key: (got[key], value) for key, value in expected.items() if got[key] != value}
     assert not wrong, f"operation: (result, expected): {wrong}"
 
@@ -163,6 +168,9 @@ file read   /program/**
 """
 
 
+GIT_IS_OPEN = ("the guest can change .git",)     # RULES protect the hooks only
+
+
 def under_rules(**files):
     top = folder("top", DOTenv="HIDDEN\n", sub_DOTenv="HIDDEN\n", secret_key="DENIED\n",
                  DOTgit_hooks_run="hook\n", log="first\n", plain="plain\n", **files)
@@ -187,7 +195,7 @@ def test_share_under_rules():
            "chmod:/work/.git/hooks/run": "EACCES",
            "append:/work/log": "", "write:/work/log": "EACCES", "rm:/work/log": "EACCES",
            "cat:/work/log": "first;appended;", "write:/work/plain": "", "mkdir:/work/new": ""},
-          ["--policy", policy])
+          ["--policy", policy], GIT_IS_OPEN)
     assert read("top", ".env") == read("top", "sub", ".env") == "HIDDEN\n"
     assert read("top", "secret", "key") == "DENIED\n" and not os.path.exists(work("top/stolen"))
     assert read("top", ".git", "hooks", "run") == "hook\n" and os.listdir(work("top/.git/hooks")) == ["run"]
@@ -200,7 +208,7 @@ def test_protected_folder_stays_in_its_place():
     check({"mv:/work/.git:/work/git": "EXDEV", "mv:/work/other:/work/.git/hooks": "EACCES",
            "rm:/work/.git/hooks/run": "EACCES", "mv:/work/other:/work/moved": "",
            "cat:/work/moved/hooks/run": "evil;", "mv:/work/sub:/work/sub2": "",
-           "cat:/work/sub2/.env": "ENOENT"}, ["--policy", policy])
+           "cat:/work/sub2/.env": "ENOENT"}, ["--policy", policy], GIT_IS_OPEN)
     assert read("top", ".git", "hooks", "run") == "hook\n" and read("top", "sub2", ".env") == "HIDDEN\n"
 
 
@@ -208,7 +216,8 @@ def test_protected_folder_stays_in_its_place():
 def test_a_project_is_worked_on():
     """What version control and builds do: lock files, renames over, links, locks, maps, no names."""
     top = folder("top")
-    check({"project:/work": "done"}, ["--share", f"{top}:/work"])
+    check({"project:/work": "done"}, ["--share", f"{top}:/work"],
+          ["its index names files in .git, or is damaged", "its .git has appeared"])
     assert sorted(os.listdir(top)) == [".git", "build.old"]
     assert len(os.listdir(work("top/.git/objects"))) == 4 and read("top", ".git", "log") == "one\ntwo\n"
 
@@ -218,7 +227,7 @@ def test_audit_tells_what_was_touched():
     _top, policy = under_rules()
     log = work("audit.log")
     check({"cat:/work/plain": "plain;", "cat:/work/secret/key": "EACCES", "create:/work/made": "",
-           "rm:/work/made": ""}, ["--policy", policy, "--audit", log])
+           "rm:/work/made": ""}, ["--policy", policy, "--audit", log], GIT_IS_OPEN)
     text = read("audit.log") + read("audit.log.denials")
     for what in ("/work/plain", "/work/secret/key", "/work/made", '"deny"'):
         assert what in text, text
