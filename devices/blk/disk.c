@@ -209,7 +209,7 @@ int64_t disk_read(struct disk *disk, uint64_t offset, void *to, uint64_t length)
 
 	length = min_u64(length, DISK_STEP);
 	if (disk->map)
-		return private_read(disk, offset, to, length);
+		return overlay_read(disk, offset, to, length);
 	return disk_result(pread(fd, to, length, (off_t)offset));
 }
 
@@ -219,7 +219,7 @@ int64_t disk_write(struct disk *disk, uint64_t offset, const void *from, uint64_
 	if (disk->private_fd < 0)
 		return -EROFS;
 	if (disk->map)
-		return private_write(disk, offset, from, length);
+		return overlay_write(disk, offset, from, length);
 	return disk_result(pwrite(disk->private_fd, from, length, (off_t)offset));
 }
 
@@ -252,7 +252,7 @@ int64_t disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
 	if (disk->private_fd < 0)
 		return -EROFS;
 	if (disk->map)
-		return private_discard(disk, offset, length);
+		return overlay_discard(disk, offset, length);
 	ret = disk_punch(disk, offset, length);
 	return ret == -EOPNOTSUPP ? (int64_t)length : ret;
 }
@@ -271,7 +271,7 @@ int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t length)
 	if (disk->private_fd < 0)
 		return -EROFS;
 	if (disk->map)
-		return private_zero(disk, offset, length);
+		return overlay_zero(disk, offset, length);
 	ret = disk_punch(disk, offset, length);
 	return ret == -EOPNOTSUPP ? disk_write_zeros(disk, offset, length) : ret;
 }
@@ -285,7 +285,7 @@ bool disk_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
 	if (disk->private_fd < 0 || *offset >= disk->bytes)
 		return false;
 	if (disk->map)
-		return private_next_written(disk, offset, length);
+		return overlay_next_written(disk, offset, length);
 	data = lseek(disk->private_fd, (off_t)*offset, SEEK_DATA);
 	if (data < 0)
 		return false;

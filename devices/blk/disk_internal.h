@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside a disk: for disk.c (opening, images) and private.c (the private layer). */
+/* Inside a disk: for disk.c (opening, images) and overlay.c (the layer over an image). */
 #ifndef CORDON_BLK_DISK_INTERNAL_H
 #define CORDON_BLK_DISK_INTERNAL_H
 
@@ -26,11 +26,11 @@ struct disk {
 };
 
 /* As disk_read() and so on, for a layer over an image. */
-int64_t private_read(struct disk *disk, uint64_t offset, void *to, uint64_t length);
-int64_t private_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length);
-int64_t private_discard(struct disk *disk, uint64_t offset, uint64_t length);
-int64_t private_zero(struct disk *disk, uint64_t offset, uint64_t length);
-bool private_next_written(struct disk *disk, uint64_t *offset, uint64_t *length);
+int64_t overlay_read(struct disk *disk, uint64_t offset, void *to, uint64_t length);
+int64_t overlay_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length);
+int64_t overlay_discard(struct disk *disk, uint64_t offset, uint64_t length);
+int64_t overlay_zero(struct disk *disk, uint64_t offset, uint64_t length);
+bool overlay_next_written(struct disk *disk, uint64_t *offset, uint64_t *length);
 
 /* The result of a pread or pwrite: 0 becomes -EIO. */
 int64_t disk_result(ssize_t n);

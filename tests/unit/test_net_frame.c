@@ -3,7 +3,7 @@
 
 #include "tests/unit/net_frames.h"
 #include "tests/unit/unit.h"
-#include "vmm/net/answer.h"
+#include "vmm/net/reply.h"
 
 static uint8_t bytes[FRAME_MAX + 64];
 static struct frame frame;
@@ -304,35 +304,35 @@ END_TEST
 START_TEST(a_reset_answers_a_syn_and_a_segment)
 {
 	struct net_segment syn = segment;
-	uint8_t out[ANSWER_MAX];
+	uint8_t out[REPLY_MAX];
 	struct frame reset;
 
 	syn.flags = TCP_SYN;
 	syn.length = 0;
 	ck_assert_int_eq(parse(net_tcp(bytes, &syn)), FRAME_OK);
-	ck_assert_int_eq(frame_parse(out, answer_reset(&frame, out), false, &reset), FRAME_OK);
+	ck_assert_int_eq(frame_parse(out, reply_reset(&frame, out), false, &reset), FRAME_OK);
 	ck_assert_uint_eq(reset.tcp_flags, TCP_RST | TCP_ACK);
 	ck_assert_uint_eq(reset.acknowledged, 1001);
 	ck_assert_uint_eq(reset.source, NET_PEER);
 	ck_assert_uint_eq(reset.target_port, 40000);
 	ck_assert_mem_eq(reset.target_mac, net_guest_mac, FRAME_MAC);
 	ck_assert_int_eq(parse(net_tcp(bytes, &segment)), FRAME_OK);
-	ck_assert_int_eq(frame_parse(out, answer_reset(&frame, out), false, &reset), FRAME_OK);
+	ck_assert_int_eq(frame_parse(out, reply_reset(&frame, out), false, &reset), FRAME_OK);
 	ck_assert_uint_eq(reset.tcp_flags, TCP_RST);
 	ck_assert_uint_eq(reset.sequence, 2000);
 	syn.flags = TCP_RST;
 	ck_assert_int_eq(parse(net_tcp(bytes, &syn)), FRAME_OK);
-	ck_assert_uint_eq(answer_reset(&frame, out), 0);
+	ck_assert_uint_eq(reply_reset(&frame, out), 0);
 }
 END_TEST
 
 START_TEST(a_prohibition_quotes_the_packet)
 {
-	uint8_t out[ANSWER_MAX];
+	uint8_t out[REPLY_MAX];
 	size_t length;
 
 	ck_assert_int_eq(parse(net_udp(bytes, &segment)), FRAME_OK);
-	length = answer_prohibited(&frame, ADDRESS_ROUTER, out);
+	length = reply_prohibited(&frame, ADDRESS_ROUTER, out);
 	ck_assert_uint_eq(length, FRAME_TRANSPORT + 8 + 28);
 	ck_assert_uint_eq(out[FRAME_TRANSPORT], 3);
 	ck_assert_uint_eq(out[FRAME_TRANSPORT + 1], 13);
@@ -352,7 +352,7 @@ START_TEST(arp_echo_and_datagrams_are_answered)
 	ck_assert_int_eq(
 		parse(net_arp(bytes, ARP_REQUEST, net_guest_mac, ADDRESS_GUEST, ADDRESS_ROUTER)),
 		FRAME_OK);
-	ck_assert_int_eq(frame_parse(out, answer_arp(&frame, net_router_mac, out), false, &reply),
+	ck_assert_int_eq(frame_parse(out, reply_arp(&frame, net_router_mac, out), false, &reply),
 			 FRAME_OK);
 	ck_assert_uint_eq(reply.arp_operation, ARP_REPLY);
 	ck_assert_uint_eq(reply.source, ADDRESS_ROUTER);
@@ -360,11 +360,11 @@ START_TEST(arp_echo_and_datagrams_are_answered)
 	ck_assert_int_eq(
 		parse(net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, ADDRESS_ROUTER, 9, 33)),
 		FRAME_OK);
-	ck_assert_int_eq(frame_parse(out, answer_echo(&frame, out), false, &reply), FRAME_OK);
+	ck_assert_int_eq(frame_parse(out, reply_echo(&frame, out), false, &reply), FRAME_OK);
 	ck_assert_uint_eq(reply.icmp_type, ICMP_ECHO_REPLY);
 	ck_assert_uint_eq(reply.payload_length, 33);
 	ck_assert_int_eq(parse(net_udp(bytes, &segment)), FRAME_OK);
-	ck_assert_int_eq(frame_parse(out, answer_udp(&frame, "yes", 3, out), false, &reply),
+	ck_assert_int_eq(frame_parse(out, reply_udp(&frame, "yes", 3, out), false, &reply),
 			 FRAME_OK);
 	ck_assert_uint_eq(reply.source_port, 443);
 	ck_assert_mem_eq(out + reply.payload, "yes", 3);

@@ -5,13 +5,13 @@
 #include "tests/unit/unit.h"
 #include "vmm/net/address.h"
 #include "vmm/net/flow.h"
-#include "vmm/net/pins.h"
+#include "vmm/net/dns_pins.h"
 #include "vmm/net/rate.h"
 
 #define SECOND UINT64_C(1000000000)
 
 static struct flow_table table;
-static struct pins pins;
+static struct dns_pins pins;
 static unsigned ended[FLOW_DROPPED + 1];
 
 static void count_end(void *arg, struct flow *flow, enum flow_end how)
@@ -25,14 +25,14 @@ static void begin(void)
 {
 	memset(ended, 0, sizeof(ended));
 	ck_assert_int_eq(flow_table_init(&table), 0);
-	ck_assert_int_eq(pins_init(&pins), 0);
+	ck_assert_int_eq(dns_pins_init(&pins), 0);
 	table.ended = count_end;
 }
 
 static void end(void)
 {
 	flow_table_destroy(&table);
-	pins_destroy(&pins);
+	dns_pins_destroy(&pins);
 }
 
 static struct flow_key key_of(uint32_t number)
@@ -214,16 +214,16 @@ START_TEST(a_pin_opens_its_address_for_its_name_and_time)
 	uint64_t after = 60 * SECOND + PIN_GRACE_NS;
 
 	begin();
-	ck_assert_int_eq(pins_add(&pins, "a.example.com", 1000, 60, 0), 0);
-	ck_assert(pins_have(&pins, "a.example.com", 1000, 0));
-	ck_assert(pins_have(&pins, "a.example.com", 1000, after - 1));
-	ck_assert(!pins_have(&pins, "a.example.com", 1000, after));
-	ck_assert(!pins_have(&pins, "a.example.com", 1001, 0));
-	ck_assert(!pins_have(&pins, "b.example.com", 1000, 0));
-	ck_assert_uint_eq(pins_names(&pins, 1000, 0, name), 1);
+	ck_assert_int_eq(dns_pins_add(&pins, "a.example.com", 1000, 60, 0), 0);
+	ck_assert(dns_pins_have(&pins, "a.example.com", 1000, 0));
+	ck_assert(dns_pins_have(&pins, "a.example.com", 1000, after - 1));
+	ck_assert(!dns_pins_have(&pins, "a.example.com", 1000, after));
+	ck_assert(!dns_pins_have(&pins, "a.example.com", 1001, 0));
+	ck_assert(!dns_pins_have(&pins, "b.example.com", 1000, 0));
+	ck_assert_uint_eq(dns_pins_names(&pins, 1000, 0, name), 1);
 	ck_assert_str_eq(name[0], "a.example.com");
-	ck_assert_uint_eq(pins_names(&pins, 1000, after, name), 0);
-	ck_assert_uint_eq(pins_names(&pins, 1001, 0, name), 0);
+	ck_assert_uint_eq(dns_pins_names(&pins, 1000, after, name), 0);
+	ck_assert_uint_eq(dns_pins_names(&pins, 1001, 0, name), 0);
 	end();
 }
 END_TEST
@@ -231,15 +231,16 @@ END_TEST
 START_TEST(a_flipping_answer_keeps_each_for_the_grace)
 {
 	begin();
-	pins_add(&pins, "flip.example.com", 1, 0, 0);
-	pins_add(&pins, "flip.example.com", 2, 0, 10 * SECOND);
-	ck_assert(pins_have(&pins, "flip.example.com", 1, 20 * SECOND));
-	ck_assert(pins_have(&pins, "flip.example.com", 2, 20 * SECOND));
-	ck_assert(!pins_have(&pins, "flip.example.com", 1, 35 * SECOND));
-	ck_assert(pins_have(&pins, "flip.example.com", 2, 35 * SECOND));
+	dns_pins_add(&pins, "flip.example.com", 1, 0, 0);
+	dns_pins_add(&pins, "flip.example.com", 2, 0, 10 * SECOND);
+	ck_assert(dns_pins_have(&pins, "flip.example.com", 1, 20 * SECOND));
+	ck_assert(dns_pins_have(&pins, "flip.example.com", 2, 20 * SECOND));
+	ck_assert(!dns_pins_have(&pins, "flip.example.com", 1, 35 * SECOND));
+	ck_assert(dns_pins_have(&pins, "flip.example.com", 2, 35 * SECOND));
 	/* A long TTL is cut. */
-	pins_add(&pins, "long.example.com", 3, UINT32_MAX, 0);
-	ck_assert(!pins_have(&pins, "long.example.com", 3, PIN_TTL_MAX * SECOND + PIN_GRACE_NS));
+	dns_pins_add(&pins, "long.example.com", 3, UINT32_MAX, 0);
+	ck_assert(
+		!dns_pins_have(&pins, "long.example.com", 3, PIN_TTL_MAX * SECOND + PIN_GRACE_NS));
 	end();
 }
 END_TEST
@@ -253,9 +254,9 @@ START_TEST(several_names_open_one_address)
 	begin();
 	for (i = 0; i < PIN_NAMES_MAX + 4; i++) {
 		snprintf(text, sizeof(text), "n%u.example.com", i);
-		pins_add(&pins, text, 1000, 60, i);
+		dns_pins_add(&pins, text, 1000, 60, i);
 	}
-	ck_assert_uint_eq(pins_names(&pins, 1000, SECOND, name), PIN_NAMES_MAX);
+	ck_assert_uint_eq(dns_pins_names(&pins, 1000, SECOND, name), PIN_NAMES_MAX);
 	ck_assert_str_eq(name[0], text); /* the latest first */
 	end();
 }
@@ -269,16 +270,16 @@ START_TEST(the_oldest_pin_makes_room)
 	begin();
 	for (i = 0; i < PINS_MAX + 10; i++) {
 		snprintf(text, sizeof(text), "n%u.example.com", i);
-		ck_assert_int_eq(pins_add(&pins, text, i, 60, 0), 0);
-		pins_add(&pins, "n0.example.com", 0, 60, 0); /* renewed all the time */
+		ck_assert_int_eq(dns_pins_add(&pins, text, i, 60, 0), 0);
+		dns_pins_add(&pins, "n0.example.com", 0, 60, 0); /* renewed all the time */
 	}
 	ck_assert_uint_eq(pins.count, PINS_MAX);
-	ck_assert(pins_have(&pins, "n0.example.com", 0, 0));
-	ck_assert(!pins_have(&pins, "n1.example.com", 1, 0));
-	ck_assert(pins_have(&pins, text, PINS_MAX + 9, 0));
-	pins_clear(&pins);
+	ck_assert(dns_pins_have(&pins, "n0.example.com", 0, 0));
+	ck_assert(!dns_pins_have(&pins, "n1.example.com", 1, 0));
+	ck_assert(dns_pins_have(&pins, text, PINS_MAX + 9, 0));
+	dns_pins_clear(&pins);
 	ck_assert_uint_eq(pins.count, 0);
-	ck_assert(!pins_have(&pins, text, PINS_MAX + 9, 0));
+	ck_assert(!dns_pins_have(&pins, text, PINS_MAX + 9, 0));
 	end();
 }
 END_TEST

@@ -11,7 +11,7 @@
 #include "tests/unit/fake_disk.h"
 #include "tests/unit/unit.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/quiesce.h"
+#include "vmm/sandbox/quiesce.h"
 
 static struct fake_disk disk;
 static struct machine machine;

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "tests/unit/unit.h"
-#include "vmm/base/folder.h"
+#include "vmm/base/directory.h"
 
 #define RACERS 6
 #define ROUNDS 60
@@ -301,14 +301,14 @@ START_TEST(leftovers_of_killed_commands_go)
 
 	begin();
 	life("box", "start", 0);
-	ck_assert_int_eq(folder_state_path(path, NULL), 0);
+	ck_assert_int_eq(directory_state_path(path, NULL), 0);
 	strcat(path, "/.new");
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	strcat(path, "/record.json");
 	fd = open(path, O_WRONLY | O_CREAT, 0600);
 	ck_assert_int_ge(fd, 0);
 	close(fd);
-	ck_assert_int_eq(folder_state_path(path, NULL), 0);
+	ck_assert_int_eq(directory_state_path(path, NULL), 0);
 	strcat(path, "/.gone");
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	/* No reader sees them, and the next one that makes or removes removes them. */
@@ -421,13 +421,13 @@ START_TEST(places_by_environment)
 	struct err err;
 
 	begin();
-	ck_assert_int_eq(folder_state_path(path, &err), 0);
+	ck_assert_int_eq(directory_state_path(path, &err), 0);
 	snprintf(wanted, sizeof(wanted), "%s/cordon", base);
 	ck_assert_str_eq(path, wanted);
 	/* A relative one counts as not set; of the parents what is missing is made. */
 	setenv("XDG_STATE_HOME", "state", 1);
 	setenv("HOME", base, 1);
-	ck_assert_int_eq(folder_in_state(path, &err), 0);
+	ck_assert_int_eq(directory_in_state(path, &err), 0);
 	snprintf(wanted, sizeof(wanted), "%s/.local/state/cordon", base);
 	ck_assert_str_eq(path, wanted);
 	ck_assert_int_eq(access(wanted, F_OK), 0);
@@ -438,10 +438,10 @@ START_TEST(places_by_environment)
 	ck_assert_int_eq(rmdir(wanted), 0);
 	unsetenv("XDG_STATE_HOME");
 	setenv("HOME", "home", 1);
-	ck_assert_int_eq(folder_state_path(path, &err), 0);
+	ck_assert_int_eq(directory_state_path(path, &err), 0);
 	ck_assert_ptr_nonnull(strstr(path, "/var/"));
 	unsetenv("HOME");
-	ck_assert_int_eq(folder_state_path(path, &err), 0);
+	ck_assert_int_eq(directory_state_path(path, &err), 0);
 	ck_assert_ptr_nonnull(strstr(path, "/var/"));
 	ck_assert_int_eq(rmdir(base), 0);
 }

@@ -298,7 +298,7 @@ int cmd_audit(int argc, char **argv)
 
 /* --- why -------------------------------------------------------------------------------------- */
 
-struct question {
+struct approval {
 	uint64_t sequence; /* 0: the last denial */
 	json_t *found;
 	bool is_lookup; /* what was found: counts only where there is no denial */
@@ -307,7 +307,7 @@ struct question {
 
 static int look_for(void *arg, const char *line, size_t length, const json_t *json, struct err *err)
 {
-	struct question *question = arg;
+	struct approval *question = arg;
 	struct audit_entry entry;
 	bool is_lookup;
 
@@ -356,7 +356,7 @@ static void pick_end(const struct policy *policy, struct policy_request *request
 		*request = one;
 }
 
-static void print_why(const struct policy *policy, const struct question *question)
+static void print_why(const struct policy *policy, const struct approval *question)
 {
 	static struct policy_explanation explanation;
 	struct audit_entry entry;
@@ -400,7 +400,7 @@ static void print_why(const struct policy *policy, const struct question *questi
 }
 
 /* A log without its policy: what it says itself. */
-static void print_without_policy(const struct question *question)
+static void print_without_policy(const struct approval *question)
 {
 	struct audit_entry entry;
 
@@ -419,7 +419,7 @@ void help_why(void)
 
 int cmd_why(int argc, char **argv)
 {
-	struct question question = {.sequence = 0};
+	struct approval question = {.sequence = 0};
 	static struct record_info last;
 	const char *name = argc > 1 ? argv[1] : "-";
 	struct policy *policy = NULL;

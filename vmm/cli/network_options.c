@@ -67,7 +67,7 @@ static int set_path(struct socket_config *config, const char *path, size_t lengt
 
 static int add_socket(void *arg, const char *value, struct err *err)
 {
-	struct sockets_config *sockets = &((struct sandbox_options *)arg)->sandbox.sockets;
+	struct publish_vsock_config *sockets = &((struct sandbox_options *)arg)->sandbox.sockets;
 	struct socket_config *config = &sockets->socket[sockets->count];
 	const char *colon = strrchr(value, ':'), *slash;
 	uint64_t port;
@@ -75,8 +75,8 @@ static int add_socket(void *arg, const char *value, struct err *err)
 	unsigned i;
 	int ret;
 
-	if (sockets->count == SOCKETS_MAX)
-		return err_set(err, E2BIG, "more than %u ports", SOCKETS_MAX);
+	if (sockets->count == PUBLISH_VSOCK_MAX)
+		return err_set(err, E2BIG, "more than %u ports", PUBLISH_VSOCK_MAX);
 	slash = colon ? strchr(colon, '/') : NULL;
 	if (!colon || (slash && strcmp(slash, "/tcp") != 0 && strcmp(slash, "/vsock") != 0))
 		return err_set(err, EINVAL, "'%s' is not SOCKET:PORT or SOCKET:PORT/vsock", value);

@@ -100,7 +100,7 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 					       "--require host is given: %.200s",
 					       rule->file, rule->line, rule->text);
 			text_line(stdout, "%s:%u: %s: %s", rule->file, rule->line,
-				  policy_where_word(rule->where), rule->text);
+				  policy_enforced_by_word(rule->where), rule->text);
 		}
 	return ret;
 }
@@ -159,7 +159,7 @@ static void explain_one(const struct policy *policy, const struct policy_request
 		text_put(stdout, explanation.decision.rule->text);
 		putchar(')');
 	}
-	printf(" [%s]\n", policy_where_word(explanation.decision.where));
+	printf(" [%s]\n", policy_enforced_by_word(explanation.decision.where));
 }
 
 /* NAME:PORT, ADDRESS:PORT, [ADDRESS]:PORT, or without a port where the protocol has none. */

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/base/folder.h"
+#include "vmm/base/directory.h"
 #include "vmm/cli/policy_file.h"
 #include "vmm/control/registry.h"
 
@@ -128,7 +128,7 @@ int policy_check_places(const struct policy *policy, const char *audit, struct e
 		{"the directory of running sandboxes", control,
 		 "set XDG_RUNTIME_DIR to a directory outside of it", true},
 	};
-	int ret = folder_state_path(state, err);
+	int ret = directory_state_path(state, err);
 
 	registry_root(control);
 	if (ret == 0)

@@ -7,7 +7,7 @@
 
 #include "vmm/base/err.h"
 #include "vmm/cli/command_options.h"
-#include "vmm/machine/root.h"
+#include "vmm/sandbox/root.h"
 
 /*
  * Fills in the configuration; an image that is not unpacked yet is unpacked into the cache.

@@ -8,7 +8,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/policy_file.h"
 #include "vmm/cli/rootfs.h"
-#include "vmm/machine/sandbox.h"
+#include "vmm/sandbox/sandbox.h"
 
 /*
  * Every struct that these options are parsed into begins with this one.

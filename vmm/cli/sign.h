@@ -3,7 +3,7 @@
 #ifndef CORDON_CLI_SIGN_H
 #define CORDON_CLI_SIGN_H
 
-#include "vmm/machine/root.h"
+#include "vmm/sandbox/root.h"
 #include "vmm/policy/audit_sign.h"
 #include "vmm/policy/policy.h"
 

@@ -2,7 +2,7 @@
 /* cordon template: the cache of booted guests. */
 #include "vmm/base/text.h"
 #include "vmm/cli/print.h"
-#include "vmm/machine/template.h"
+#include "vmm/sandbox/template.h"
 
 #include <errno.h>
 #include <jansson.h>

@@ -11,7 +11,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/planted.h"
-#include "vmm/machine/size.h"
+#include "vmm/sandbox/size.h"
 #include "vmm/policy/audit_sign.h"
 
 /* --- jobs ------------------------------------------------------------------------------------- */

@@ -17,9 +17,9 @@
 #include "vmm/control/message.h"
 #include "vmm/control/record.h"
 #include "vmm/control/registry.h"
-#include "vmm/machine/job.h"
-#include "vmm/machine/quiesce.h"
-#include "vmm/machine/sandbox.h"
+#include "vmm/sandbox/job.h"
+#include "vmm/sandbox/quiesce.h"
+#include "vmm/sandbox/sandbox.h"
 
 #define MONITOR_OUTPUT_MAX (1u << 20) /* bytes that are kept of a detached job's outputs, each */
 #define MONITOR_FLOWS_MAX  128	      /* live flows that are told of */

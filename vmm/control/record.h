@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The records of sandboxes: what outlives them. A record is a directory in $XDG_STATE_HOME/cordon
- * (see folder_in_state()), for its owner alone, made when the sandbox starts:
+ * (see directory_in_state()), for its owner alone, made when the sandbox starts:
  *
  *     record.json      which sandbox it is, and once that is over, how it ended; replaced as a
  * whole policy.json      its policy, for `cordon why` audit.log ...    what was decided, unless

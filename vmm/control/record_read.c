@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/base/folder.h"
+#include "vmm/base/directory.h"
 #include "vmm/control/record_root.h"
 
 #define FILE_MAX  (64u << 10)
@@ -49,7 +49,7 @@ int record_file(const char *id, const char *file, char path[PATH_MAX], struct er
 	size_t used;
 
 	if (ret == 0)
-		ret = folder_state_path(path, err);
+		ret = directory_state_path(path, err);
 	if (ret < 0)
 		return ret;
 	used = strlen(path);
@@ -204,7 +204,7 @@ int record_list(struct record_info **list, struct err *err)
 {
 	struct listing all = {.count = 0};
 	char path[PATH_MAX];
-	int fd, ret = folder_state_path(path, err);
+	int fd, ret = directory_state_path(path, err);
 
 	*list = NULL;
 	if (ret < 0)

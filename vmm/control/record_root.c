@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/base/folder.h"
+#include "vmm/base/directory.h"
 #include "vmm/base/log.h"
 
 const struct record_bounds record_bounds = {.named = 128, .runs = 32, .bytes = 512ull << 20};
@@ -132,7 +132,7 @@ int root_remove(const struct record_root *root, const char *id)
 
 int root_lock(struct record_root *root, struct err *err)
 {
-	int tries = 0, ret = folder_in_state(root->path, err);
+	int tries = 0, ret = directory_in_state(root->path, err);
 
 	if (ret < 0)
 		return ret;

@@ -10,12 +10,12 @@
 
 /* --- questions -------------------------------------------------------------------------------- */
 
-static json_t *describe_question(const struct question *question)
+static json_t *describe_question(const struct approval *question)
 {
 	const struct policy_net *net = &question->net;
-	char address[INET6_ADDRSTRLEN] = "", text[QUESTION_TEXT];
+	char address[INET6_ADDRSTRLEN] = "", text[APPROVAL_TEXT];
 
-	question_text(question, text);
+	approval_text(question, text);
 	inet_ntop((int)net->family, net->address, address, sizeof(address));
 	return json_pack("{s:I,s:s,s:s,s:s*,s:s,s:i,s:s,s:I}", "question",
 			 (json_int_t)question->number, "text", text, "protocol",
@@ -25,7 +25,7 @@ static json_t *describe_question(const struct question *question)
 }
 
 /* To everybody who watches. */
-static void tell(struct monitor *monitor, const struct question *question, const char *event,
+static void tell(struct monitor *monitor, const struct approval *question, const char *event,
 		 const char *how)
 {
 	struct client *client;
@@ -43,22 +43,22 @@ static void tell(struct monitor *monitor, const struct question *question, const
 	}
 }
 
-static void question_asked(void *arg, const struct question *question)
+static void question_asked(void *arg, const struct approval *question)
 {
 	tell(arg, question, "asked", NULL);
 }
 
-static void question_over(void *arg, const struct question *question, const char *how)
+static void question_over(void *arg, const struct approval *question, const char *how)
 {
 	tell(arg, question, "over", how);
 }
 
 void monitor_watch_questions(struct monitor *monitor)
 {
-	static const struct questions_ops ops = {.asked = question_asked, .over = question_over};
+	static const struct approvals_ops ops = {.asked = question_asked, .over = question_over};
 
 	if (monitor->sandbox.questions)
-		questions_set_ops(monitor->sandbox.questions, &ops, monitor);
+		approvals_set_ops(monitor->sandbox.questions, &ops, monitor);
 }
 
 void monitor_operators_changed(struct monitor *monitor)
@@ -68,17 +68,17 @@ void monitor_operators_changed(struct monitor *monitor)
 	for (client = monitor->clients; client && !client->watches; client = client->next)
 		;
 	if (monitor->sandbox.questions)
-		questions_attend(monitor->sandbox.questions, client != NULL);
+		approvals_attend(monitor->sandbox.questions, client != NULL);
 }
 
 void op_questions(struct client *client, struct message *message)
 {
-	struct questions *questions = client->monitor->sandbox.questions;
+	struct approvals *questions = client->monitor->sandbox.questions;
 	json_t *list = json_array();
-	const struct question *question;
+	const struct approval *question;
 	unsigned at = 0;
 
-	while (questions && (question = questions_next(questions, &at)) != NULL)
+	while (questions && (question = approvals_next(questions, &at)) != NULL)
 		json_array_append_new(list, describe_question(question));
 	/* Before events of new ones. */
 	server_answer(client, request_id(message->body), json_pack("{s:o}", "questions", list));
@@ -89,22 +89,22 @@ void op_questions(struct client *client, struct message *message)
 	monitor_operators_changed(client->monitor);
 }
 
-static const struct question *find_question(struct questions *questions, uint64_t number)
+static const struct approval *find_question(struct approvals *questions, uint64_t number)
 {
-	const struct question *question;
+	const struct approval *question;
 	unsigned at = 0;
 
-	while (questions && (question = questions_next(questions, &at)) != NULL)
+	while (questions && (question = approvals_next(questions, &at)) != NULL)
 		if (question->number == number)
 			return question;
 	return NULL;
 }
 
 /* The line that says the same in a policy, and where it belongs. */
-static json_t *policy_line(const struct question *question, bool yes)
+static json_t *policy_line(const struct approval *question, bool yes)
 {
 	const struct policy_net *net = &question->net;
-	char line[QUESTION_NAME + 64], address[INET6_ADDRSTRLEN] = "", port[8] = "";
+	char line[APPROVAL_NAME + 64], address[INET6_ADDRSTRLEN] = "", port[8] = "";
 
 	inet_ntop((int)net->family, net->address, address, sizeof(address));
 	if (net->port)
@@ -116,11 +116,11 @@ static json_t *policy_line(const struct question *question, bool yes)
 
 void op_answer(struct client *client, struct message *message)
 {
-	struct questions *questions = client->monitor->sandbox.questions;
+	struct approvals *questions = client->monitor->sandbox.questions;
 	const char *word = string_of(message->body, "answer");
 	uint64_t id = request_id(message->body), number = number_of(message->body, "question");
-	const struct question *question = find_question(questions, number);
-	int answer = word ? question_answer_of(word) : -1;
+	const struct approval *question = find_question(questions, number);
+	int answer = word ? approval_reply_of(word) : -1;
 	json_t *body = NULL;
 	char by[64];
 
@@ -132,10 +132,10 @@ void op_answer(struct client *client, struct message *message)
 		server_refuse(client, id, "there is no such question any more");
 		return;
 	}
-	if (answer == QUESTION_ALWAYS || answer == QUESTION_NEVER)
-		body = policy_line(question, answer == QUESTION_ALWAYS);
+	if (answer == APPROVAL_ALWAYS || answer == APPROVAL_NEVER)
+		body = policy_line(question, answer == APPROVAL_ALWAYS);
 	server_peer(client, by, sizeof(by));
-	questions_answer(questions, (uint32_t)number, (enum question_answer)answer, by);
+	approvals_reply(questions, (uint32_t)number, (enum approval_reply)answer, by);
 	server_answer(client, id, body);
 }
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/base/folder.h"
+#include "vmm/base/directory.h"
 #include "vmm/base/log.h"
 #include "vmm/image/extract.h"
 #include "vmm/image/tags.h"
@@ -27,7 +27,7 @@
 int cache_open(struct err *err)
 {
 	char path[PATH_MAX];
-	int fd, ret = folder_in_cache("images", path, err);
+	int fd, ret = directory_in_cache("images", path, err);
 
 	if (ret < 0)
 		return ret;

@@ -57,7 +57,7 @@ struct snapshot {
 };
 
 /*
- * Writes the paused machine, of which no request is under way (vmm/machine/quiesce.h), to path:
+ * Writes the paused machine, of which no request is under way (vmm/sandbox/quiesce.h), to path:
  * into a nameless or temporary file beside it, which is synced and then renamed, so that path is
  * the old file or the whole new one. key: text kept with it. shares: whose sessions are to go on
  * after a restore, or NULL. 0 or -errno with a message; then no temporary file is left.

@@ -13,7 +13,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/root.h"
+#include "vmm/sandbox/root.h"
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 

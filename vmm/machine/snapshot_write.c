@@ -17,7 +17,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/kvm/state.h"
 #include "vmm/machine/machine.h"
-#include "vmm/machine/shares.h"
+#include "vmm/sandbox/shares.h"
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 

@@ -43,10 +43,10 @@ void filter_refuse(struct filter *filter, const struct frame *frame, unsigned wh
 
 	filter_drop_guest(filter, why);
 	if (frame->kind == FRAME_IS_TCP)
-		length = answer_reset(frame, filter->out);
+		length = reply_reset(frame, filter->out);
 	/* An ICMP error is no answer to an echo reply (RFC 1122, 3.2.2). */
 	else if (frame->kind == FRAME_IS_UDP || frame->icmp_type == ICMP_ECHO_REQUEST)
-		length = answer_prohibited(frame, ADDRESS_ROUTER, filter->out);
+		length = reply_prohibited(frame, ADDRESS_ROUTER, filter->out);
 	if (length > 0)
 		filter->ops->to_guest(filter->arg, filter->out, length);
 }
@@ -57,7 +57,7 @@ void filter_refuse_peer(struct filter *filter, const struct frame *frame, unsign
 
 	filter_drop_peer(filter, why);
 	if (frame->kind == FRAME_IS_TCP)
-		length = answer_reset(frame, filter->out);
+		length = reply_reset(frame, filter->out);
 	if (length == 0)
 		return;
 	/* What is refused may have been sent to a group; an answer is the card's. */
@@ -87,7 +87,7 @@ static void arp_from_guest(struct filter *filter, const struct frame *frame)
 		filter_drop_guest(filter, FILTER_ASTRAY);
 		return;
 	}
-	length = answer_arp(frame, filter->config.router_mac, filter->out);
+	length = reply_arp(frame, filter->config.router_mac, filter->out);
 	filter->ops->to_guest(filter->arg, filter->out, length);
 }
 
@@ -97,7 +97,7 @@ static void to_router(struct filter *filter, const struct frame *frame, uint64_t
 	if (frame->kind == FRAME_IS_UDP && frame->target_port == DNS_PORT) {
 		filter_dns_question(filter, frame, now_ns);
 	} else if (frame->kind == FRAME_IS_ECHO && frame->icmp_type == ICMP_ECHO_REQUEST) {
-		filter->ops->to_guest(filter->arg, filter->out, answer_echo(frame, filter->out));
+		filter->ops->to_guest(filter->arg, filter->out, reply_echo(frame, filter->out));
 	} else {
 		filter_refuse(filter, frame, FILTER_REFUSED);
 	}
@@ -165,7 +165,7 @@ static void arp_from_peer(struct filter *filter, const struct frame *frame)
 		return;
 	}
 	filter->ops->to_peer(filter->arg, filter->out,
-			     answer_arp(frame, filter->config.card_mac, filter->out));
+			     reply_arp(frame, filter->config.card_mac, filter->out));
 }
 
 void filter_from_peer(struct filter *filter, uint8_t *bytes, size_t length, uint64_t now_ns)
@@ -228,7 +228,7 @@ int filter_create(struct filter **out, const struct filter_config *config,
 	filter->log_rate = (struct rate){FILTER_LOGGED_SECOND, 10 * FILTER_LOGGED_SECOND, 0};
 	ret = flow_table_init(&filter->flows);
 	if (ret == 0)
-		ret = pins_init(&filter->pins);
+		ret = dns_pins_init(&filter->pins);
 	filter->flows.ended = flow_ended;
 	filter->flows.arg = filter;
 	if (ret < 0) {
@@ -245,7 +245,7 @@ void filter_destroy(struct filter *filter)
 		return;
 	filter_ask_forget(filter, false);
 	flow_table_destroy(&filter->flows);
-	pins_destroy(&filter->pins);
+	dns_pins_destroy(&filter->pins);
 	free(filter);
 }
 
@@ -281,7 +281,7 @@ void filter_forget(struct filter *filter)
 	flow_end_all(&filter->flows, FLOW_DROPPED);
 	filter->forgetting = false;
 	filter_log_forgotten(filter);
-	pins_clear(&filter->pins);
+	dns_pins_clear(&filter->pins);
 	/* Answers that are on their way find no ticket. */
 	memset(filter->dns, 0, sizeof(filter->dns));
 }

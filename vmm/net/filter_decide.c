@@ -46,7 +46,7 @@ struct filter_choice filter_decide_flow(struct filter *filter, const struct fram
 	request->host = frame->target == ADDRESS_HOST;
 	/* What a resolver said never opens one of the special ones. */
 	if (!address_special(frame->target))
-		count = pins_names(&filter->pins, frame->target, now_ns, name);
+		count = dns_pins_names(&filter->pins, frame->target, now_ns, name);
 	/* Where no rule is nearer, the log shows what the guest asked for last. */
 	of_best = count > 0 ? name[0] : NULL;
 	for (i = 0; i <= count; i++) {

@@ -20,7 +20,7 @@ static void answer(struct filter *filter, const struct filter_dns *dns, enum dns
 
 	filter->stats.answered++;
 	filter->ops->to_guest(filter->arg, filter->out,
-			      answer_udp(&dns->from, message, length, filter->out));
+			      reply_udp(&dns->from, message, length, filter->out));
 }
 
 static void answer_host(struct filter *filter, const struct filter_dns *dns)
@@ -131,8 +131,8 @@ void filter_resolved(struct filter *filter, uint32_t ticket, int rcode,
 			/* A name never leads to these: an attacker's could name any of them. */
 			if (address_special(addresses->address[i]))
 				stripped++;
-			else if (pins_add(&filter->pins, dns->question.name, addresses->address[i],
-					  public.ttl, now_ns) == 0)
+			else if (dns_pins_add(&filter->pins, dns->question.name,
+					      addresses->address[i], public.ttl, now_ns) == 0)
 			public.address[public.count++] = addresses->address[i];
 		}
 	}

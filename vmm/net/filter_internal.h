@@ -4,9 +4,9 @@
 #define CORDON_NET_FILTER_INTERNAL_H
 
 #include "vmm/net/address.h"
-#include "vmm/net/answer.h"
+#include "vmm/net/reply.h"
 #include "vmm/net/filter.h"
-#include "vmm/net/pins.h"
+#include "vmm/net/dns_pins.h"
 #include "vmm/net/rate.h"
 #include "vmm/net/tls.h"
 
@@ -66,7 +66,7 @@ struct filter {
 	const struct filter_ops *ops;
 	void *arg;
 	struct flow_table flows;
-	struct pins pins;
+	struct dns_pins pins;
 	struct filter_stats stats;
 	struct rate flow_rate, dns_rate, echo_rate, log_rate;
 	struct filter_dns dns[FILTER_DNS_WAITING];

@@ -93,7 +93,7 @@ static enum verdict judge_name(struct filter *filter, const struct flow *flow,
 	const char *name = request->name;
 	struct filter_choice by_address, by_name = {.order = FILTER_NO_RULE}, best;
 	bool pinned = name && !address_special(flow->key.peer) &&
-		      pins_have(&filter->pins, name, flow->key.peer, now_ns);
+		      dns_pins_have(&filter->pins, name, flow->key.peer, now_ns);
 	bool named;
 
 	if (name)
@@ -201,7 +201,7 @@ static void forbid(struct filter *filter, struct flow *flow, const struct frame 
 	filter_refuse(filter, frame, FILTER_REFUSED);
 	/* The peer has seen nothing but the handshake. */
 	first.sequence = flow->peek->start;
-	filter_pass_to_peer(filter, filter->out, answer_reset_onwards(&first, filter->out));
+	filter_pass_to_peer(filter, filter->out, reply_reset_onwards(&first, filter->out));
 	flow_end(&filter->flows, flow, FLOW_REFUSED);
 }
 
@@ -216,8 +216,8 @@ static int hold(struct flow_peek *peek, const struct frame *frame, size_t fresh)
 	peek->length += (uint32_t)fresh;
 	peek->segments++;
 	peek->largest = max_u64(peek->largest, frame->payload_length);
-	peek->last_length = answer_segment(frame, peek->start + peek->length, frame->tcp_flags,
-					   NULL, 0, peek->last);
+	peek->last_length = reply_segment(frame, peek->start + peek->length, frame->tcp_flags, NULL,
+					  0, peek->last);
 	return 0;
 }
 
@@ -233,9 +233,9 @@ static void send_held(struct filter *filter, const struct flow_peek *peek, size_
 		length = min_u64(most, to - at);
 		ends = at + length == peek->length;
 		filter_pass_to_peer(filter, filter->out,
-				    answer_segment(&last, peek->start + (uint32_t)at,
-						   ends ? last.tcp_flags : TCP_ACK, peek->data + at,
-						   length, filter->out));
+				    reply_segment(&last, peek->start + (uint32_t)at,
+						  ends ? last.tcp_flags : TCP_ACK, peek->data + at,
+						  length, filter->out));
 	}
 }
 
@@ -267,7 +267,7 @@ static void acknowledge(struct filter *filter, const struct flow_peek *peek,
 			const struct frame *frame)
 {
 	filter->ops->to_guest(filter->arg, filter->out,
-			      answer_acknowledge(frame, peek->start + peek->length, filter->out));
+			      reply_acknowledge(frame, peek->start + peek->length, filter->out));
 }
 
 /*

@@ -137,7 +137,7 @@ static void reset_from_guest(struct filter *filter, struct flow *flow, const str
 	/* The peer knows nothing of what is held back. */
 	if (flow->peek && !flow->peek->decided && flow->synced)
 		reset.sequence = flow->guest.acked;
-	filter_pass_to_peer(filter, filter->out, answer_reset_onwards(&reset, filter->out));
+	filter_pass_to_peer(filter, filter->out, reply_reset_onwards(&reset, filter->out));
 	flow_end(&filter->flows, flow, FLOW_CLOSED);
 }
 
@@ -190,7 +190,7 @@ static void refused_by_peer(struct filter *filter, const struct flow *flow,
 
 	reset.tcp_flags |= TCP_ACK;
 	reset.acknowledged = flow->sequence + 1;
-	filter_pass_to_guest(filter, filter->out, answer_reset_onwards(&reset, filter->out));
+	filter_pass_to_guest(filter, filter->out, reply_reset_onwards(&reset, filter->out));
 }
 
 void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint8_t *bytes,

@@ -135,7 +135,7 @@ void filter_track_challenge(struct filter *filter, const struct flow *flow,
 	filter_drop_guest(filter, FILTER_IN_USE);
 	like.acknowledged = flow->synced ? flow->peer.next : 0;
 	filter->ops->to_guest(filter->arg, filter->out,
-			      answer_acknowledge(&like, expected, filter->out));
+			      reply_acknowledge(&like, expected, filter->out));
 }
 
 void filter_track_give_up(struct filter *filter, const struct flow *flow)
@@ -154,5 +154,5 @@ void filter_track_give_up(struct filter *filter, const struct flow *flow)
 		last.sequence = flow->synced ? flow->guest.acked : 0;
 		last.acknowledged = flow->synced ? flow->peer.next : flow->sequence + 1;
 	}
-	filter_pass_to_peer(filter, filter->out, answer_reset_onwards(&last, filter->out));
+	filter_pass_to_peer(filter, filter->out, reply_reset_onwards(&last, filter->out));
 }

@@ -195,7 +195,7 @@ void audit_line_decision(struct audit_line *line, const struct policy_request *r
 	} else {
 		audit_line_word(line, "rule", file ? file : "default");
 	}
-	audit_line_word(line, "where", policy_where_word(decision->where));
+	audit_line_word(line, "where", policy_enforced_by_word(decision->where));
 	audit_line_word(line, "reason", decision->reason);
 	put_subject(line, request->subject);
 }

@@ -58,7 +58,7 @@ enum policy_verdict {
 	POLICY_ASK,  /* an operator decides; nobody there: deny */
 };
 
-enum policy_where {
+enum policy_enforced_by {
 	POLICY_HOST,  /* holds against a hostile guest kernel */
 	POLICY_GUEST, /* holds unless the guest's kernel is broken */
 };
@@ -132,7 +132,7 @@ struct policy_decision {
 	const struct policy_rule *rule; /* NULL: the class's default; a guard answers NULL always */
 	unsigned line;			/* of the rule in its file, 0: the default */
 	unsigned number;		/* net: of the rule, the first is 1; 0: the default */
-	enum policy_where where;
+	enum policy_enforced_by where;
 	const char *reason; /* a constant string */
 };
 
@@ -150,7 +150,7 @@ enum policy_action {
 struct policy_rule {
 	enum policy_class class;
 	enum policy_action action;
-	enum policy_where where;
+	enum policy_enforced_by where;
 	const char *file;      /* where it stands; "built in: NAME" for presets */
 	unsigned line, number; /* number: 0 is the first of its class */
 	const char *text;      /* the rule in one line, words parted by one space */
@@ -256,7 +256,7 @@ const char *policy_class_word(enum policy_class class);
 const char *policy_op_word(enum policy_op op);
 const char *policy_verdict_word(enum policy_verdict verdict);
 const char *policy_action_word(enum policy_action action);
-const char *policy_where_word(enum policy_where where);
+const char *policy_enforced_by_word(enum policy_enforced_by where);
 const char *policy_protocol_word(enum policy_protocol protocol);
 
 #endif

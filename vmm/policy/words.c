@@ -44,7 +44,7 @@ const char *policy_action_word(enum policy_action action)
 	return word(words, ARRAY_SIZE(words), action);
 }
 
-const char *policy_where_word(enum policy_where where)
+const char *policy_enforced_by_word(enum policy_enforced_by where)
 {
 	static const char *const words[] = {"host", "guest"};
 

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions to a person: who is there, what is remembered, and what a flood of them comes to. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/unit.h"
+#include "vmm/sandbox/approvals.h"
+
+static struct loop *loop;
+static struct guard *guard;
+static struct approvals *questions;
+
+/* What the operator saw, and what the asker heard. */
+static unsigned asked, over, answered;
+static char how[128], shown[APPROVAL_TEXT], rule[APPROVAL_RULE];
+static uint32_t answered_number;
+static bool answered_yes;
+static char answered_why[128];
+
+static void on_asked(void *arg, const struct approval *question)
+{
+	(void)arg;
+	asked++;
+	approval_text(question, shown);
+	snprintf(rule, sizeof(rule), "%s", question->rule);
+}
+
+static void on_over(void *arg, const struct approval *question, const char *why)
+{
+	(void)arg;
+	(void)question;
+	over++;
+	snprintf(how, sizeof(how), "%s", why);
+}
+
+static void on_answered(void *arg, uint32_t number, bool yes, const char *reason)
+{
+	(void)arg;
+	answered++;
+	answered_number = number;
+	answered_yes = yes;
+	snprintf(answered_why, sizeof(answered_why), "%s", reason);
+	loop_stop(loop);
+}
+
+static void begin(const char *command)
+{
+	static const struct approvals_ops ops = {.asked = on_asked, .over = on_over};
+	static const char text[] = "policy 1\nnet allow tcp a.test:1\nnet ask tcp *:*\n";
+	const struct policy_source source = {.name = "p", .folder = "/"};
+	struct policy *policy;
+	struct err err;
+
+	asked = over = answered = 0;
+	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, &err), 0);
+	ck_assert_int_eq(guard_create(&guard, policy, NULL), 0);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	ck_assert_int_eq(approvals_create(&questions, loop, guard, command), 0);
+	approvals_set_ops(questions, &ops, NULL);
+	approvals_set_requester(questions, on_answered, NULL);
+}
+
+static void end(void)
+{
+	approvals_destroy(questions);
+	loop_destroy(loop);
+	guard_destroy(guard);
+}
+
+static struct policy_net to(const char *name, const char *address, uint16_t port)
+{
+	struct policy_net net = {
+		.protocol = POLICY_TCP, .name = name, .family = AF_INET, .port = port};
+
+	ck_assert_int_eq(inet_pton(AF_INET, address, net.address), 1);
+	return net;
+}
+
+/* Lets deferred work be done. */
+static void stop_loop(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void turn(void)
+{
+	struct loop_timer timer = {.expired = stop_loop};
+
+	loop_timer_start(loop, &timer, 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	loop_timer_stop(loop, &timer);
+}
+
+START_TEST(an_operator_is_told_and_answers)
+{
+	struct policy_net net = to("x.test", "192.0.9.1", 22),
+			  other = to("x.test", "192.0.9.2", 22);
+	int number;
+
+	begin(NULL);
+	ck_assert_int_eq(approvals_ask(questions, &net), -ENOENT); /* nobody is there */
+	approvals_attend(questions, true);
+	number = approvals_ask(questions, &net);
+	ck_assert_int_gt(number, 0);
+	ck_assert_int_eq(approvals_ask(questions, &net), number); /* the same */
+	ck_assert_int_ne(approvals_ask(questions, &other), number);
+	ck_assert_uint_eq(asked, 0); /* from the loop only */
+	turn();
+	ck_assert_uint_eq(asked, 2);
+	ck_assert_str_eq(shown, "tcp x.test 192.0.9.2:22");
+	ck_assert_str_eq(rule, "p:3");
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, "by me"), 0);
+	ck_assert_str_eq(how, "once by me");
+	ck_assert(answered_yes);
+	ck_assert_uint_eq(answered_number, (uint32_t)number);
+	/* Once is once, and an answer too late is none. */
+	ck_assert_int_eq(approvals_recall(questions, &net), -1);
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, "by me"),
+			 -ENOENT);
+	end();
+}
+END_TEST
+
+START_TEST(an_answer_for_the_sandbox_is_remembered)
+{
+	struct policy_net net = to("x.test", "192.0.9.1", 22),
+			  elsewhere = to("x.test", "192.0.9.2", 22);
+	struct policy_net port = to("x.test", "192.0.9.1", 23), bare = to(NULL, "192.0.9.1", 22);
+
+	begin(NULL);
+	approvals_attend(questions, true);
+	approvals_reply(questions, (uint32_t)approvals_ask(questions, &net), APPROVAL_SESSION, "");
+	ck_assert_int_eq(approvals_recall(questions, &net), 1);
+	ck_assert_int_eq(approvals_recall(questions, &elsewhere), 1); /* the name counts */
+	ck_assert_int_eq(approvals_recall(questions, &port), -1);
+	ck_assert_int_eq(approvals_recall(questions, &bare), -1);
+	approvals_reply(questions, (uint32_t)approvals_ask(questions, &bare), APPROVAL_NEVER, "");
+	ck_assert_int_eq(approvals_recall(questions, &bare), 0);
+	ck_assert(!answered_yes);
+	/* The last answer counts. */
+	approvals_reply(questions, (uint32_t)approvals_ask(questions, &net), APPROVAL_NEVER, "");
+	ck_assert_int_eq(approvals_recall(questions, &net), 0);
+	end();
+}
+END_TEST
+
+START_TEST(an_operator_who_goes_has_refused)
+{
+	struct policy_net net = to(NULL, "192.0.9.1", 22);
+
+	begin(NULL);
+	approvals_attend(questions, true);
+	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	approvals_attend(questions, false);
+	ck_assert_uint_eq(answered, 1);
+	ck_assert(!answered_yes);
+	ck_assert_str_eq(answered_why, "the operator has gone");
+	ck_assert_int_eq(approvals_ask(questions, &net), -ENOENT);
+	approvals_attend(questions, true);
+	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_flood_of_questions_is_bounded)
+{
+	struct policy_net net = to(NULL, "192.0.9.1", 1);
+	unsigned i, taken = 0, at = 0;
+
+	begin(NULL);
+	approvals_attend(questions, true);
+	for (i = 0; i < 100; i++) {
+		net.port = (uint16_t)(100 + i);
+		taken += approvals_ask(questions, &net) > 0;
+	}
+	ck_assert_uint_eq(taken, APPROVALS_MAX);
+	for (i = 0; approvals_next(questions, &at); i++)
+		;
+	ck_assert_uint_eq(i, APPROVALS_MAX);
+	turn();
+	ck_assert_uint_eq(asked, APPROVALS_MAX);
+	/* Answering them does not make room for as many at once: a person is not to be worn out. */
+	for (i = 1; i <= APPROVALS_MAX; i++)
+		ck_assert_int_eq(approvals_reply(questions, i, APPROVAL_NO, ""), 0);
+	for (i = taken = 0; i < 100; i++) {
+		net.port = (uint16_t)(300 + i);
+		taken += approvals_ask(questions, &net) > 0;
+	}
+	ck_assert_uint_lt(taken, APPROVALS_MAX);
+	end();
+}
+END_TEST
+
+START_TEST(what_nobody_waits_for_is_taken_back)
+{
+	struct policy_net net = to(NULL, "192.0.9.1", 22);
+	int number;
+
+	begin(NULL);
+	approvals_attend(questions, true);
+	number = approvals_ask(questions, &net);
+	approvals_take_back(questions, (uint32_t)number);
+	ck_assert_uint_eq(over, 1);
+	ck_assert_uint_eq(answered, 0);
+	turn();
+	ck_assert_uint_eq(asked, 0);
+	end();
+}
+END_TEST
+
+/* The guest chose it: what is shown and given to a command is a name, and no option. */
+START_TEST(a_name_that_is_none_is_not_asked_about)
+{
+	static const char *const bad[] = {"-x.test",	     "--help",	  "a b.test",
+					  "a\033[31m.test",  "a\nb.test", "a;b",
+					  "\xc2\x9b[m.test", "A.test"};
+	char longest[APPROVAL_NAME + 1];
+	struct policy_net net;
+	size_t i;
+
+	begin("echo once");
+	approvals_attend(questions, true);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		net = to(bad[i], "192.0.9.1", 22);
+		ck_assert_int_eq(approvals_ask(questions, &net), -EINVAL);
+	}
+	memset(longest, 'x', sizeof(longest));
+	longest[APPROVAL_NAME] = '\0';
+	net = to(longest, "192.0.9.1", 22);
+	ck_assert_int_eq(approvals_ask(questions, &net), -EINVAL);
+	turn();
+	ck_assert_uint_eq(asked, 0);
+	longest[APPROVAL_NAME - 1] = '\0';
+	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	net = to("a-b_c.x1.test", "192.0.9.1", 22);
+	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	end();
+}
+END_TEST
+
+static void on_asked_leave(void *arg, const struct approval *question)
+{
+	(void)arg;
+	(void)question;
+	asked++;
+	approvals_attend(questions, false);
+}
+
+/* Telling the last operator ends its connection: the command still answers, and once. */
+START_TEST(an_operator_lost_while_told_leaves_the_command)
+{
+	static const struct approvals_ops ops = {.asked = on_asked_leave, .over = on_over};
+	struct policy_net net = to("x.test", "192.0.9.1", 22);
+	unsigned at = 0;
+
+	begin("echo once");
+	approvals_set_ops(questions, &ops, NULL);
+	approvals_attend(questions, true);
+	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(asked, 1);
+	ck_assert_uint_eq(answered, 1);
+	ck_assert(answered_yes);
+	ck_assert_ptr_null(approvals_next(questions, &at));
+	turn();
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	end();
+}
+END_TEST
+
+static void command_says(const char *command, bool yes, const char *why)
+{
+	struct policy_net net = to("x.test", "192.0.9.1", 22);
+
+	begin(command);
+	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(answered, 1);
+	ck_assert_msg(answered_yes == yes, "%s: %s", command, answered_why);
+	ck_assert_str_eq(answered_why, why);
+	end();
+}
+
+START_TEST(a_command_answers)
+{
+	static const char none[] = "the command of --on-ask gave no answer";
+
+	command_says("echo once", true, "an operator was asked and allowed it");
+	command_says("test \"$1 $2 $3 $4 $5\" = 'tcp x.test 192.0.9.1 22 p:3' && echo session #",
+		     true, "an operator was asked and allowed it for the sandbox's life");
+	command_says("echo no", false, "an operator was asked and refused it");
+	command_says("echo perhaps", false, none);
+	command_says("echo once; exit 3 #", false, none);
+	command_says("/nowhere/at/all", false, none);
+	command_says("true", false, none);
+}
+END_TEST
+
+START_TEST(an_operator_goes_after_a_command_without_an_answer)
+{
+	struct policy_net net = to(NULL, "192.0.9.1", 22);
+	siginfo_t child;
+
+	begin("true");
+	approvals_attend(questions, true);
+	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	do
+		turn();
+	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0);
+	/* The operator is still there to answer; then nobody is. */
+	ck_assert_uint_eq(answered, 0);
+	approvals_attend(questions, false);
+	ck_assert_uint_eq(answered, 1);
+	ck_assert(!answered_yes);
+	end();
+}
+END_TEST
+START_TEST(a_command_ends_with_its_question)
+{
+	struct policy_net net = to(NULL, "192.0.9.1", 22);
+	char command[96], path[] = "/tmp/cordon-ask.XXXXXX";
+	struct stat stat;
+	int fd = mkstemp(path), number;
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(command, sizeof(command), "echo >>%s; exec sleep 1000 #", path);
+	begin(command);
+	number = approvals_ask(questions, &net);
+	do {
+		turn();
+		ck_assert_int_eq(fstat(fd, &stat), 0);
+	} while (stat.st_size == 0);
+	/* An operator may be quicker than it. */
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, ""), 0);
+	ck_assert(answered_yes);
+	/* Killed and reaped: there is no child. */
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+	end();
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
+UNIT_MAIN("questions", an_operator_is_told_and_answers, an_answer_for_the_sandbox_is_remembered,
+	  an_operator_who_goes_has_refused, a_flood_of_questions_is_bounded,
+	  what_nobody_waits_for_is_taken_back, a_name_that_is_none_is_not_asked_about,
+	  an_operator_lost_while_told_leaves_the_command, a_command_answers,
+	  an_operator_goes_after_a_command_without_an_answer, a_command_ends_with_its_question)

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/base/directory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+
+static int make_folder(const char *path, struct err *err)
+{
+	struct stat status;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "%s", path);
+	if (stat(path, &status) < 0)
+		return err_sys(err, "%s", path);
+	if (!S_ISDIR(status.st_mode))
+		return err_set(err, ENOTDIR, "%s: is not a folder", path);
+	return 0;
+}
+
+/* What others could write would be run as a machine's state: only our own folder will do. */
+static int check_owner(const char *path, struct err *err)
+{
+	struct stat status;
+
+	if (lstat(path, &status) < 0)
+		return err_sys(err, "%s", path);
+	if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 022) != 0)
+		return err_set(err, EPERM,
+			       "%s: must be a folder that belongs to you and that nobody else can "
+			       "write (chmod 700)",
+			       path);
+	return 0;
+}
+
+int directory_in_cache(const char *name, char path[PATH_MAX], struct err *err)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	const char *const below[] = {"cordon", name};
+	size_t i, used;
+	int ret;
+
+	if (cache && cache[0] == '/')
+		used = (size_t)snprintf(path, PATH_MAX, "%s", cache);
+	else if (home && home[0] == '/')
+		used = (size_t)snprintf(path, PATH_MAX, "%s/.cache", home);
+	else
+		return err_set(err, ENOENT, "no cache folder: set HOME or XDG_CACHE_HOME");
+	if (used > PATH_MAX - 256)
+		return err_set(err, ENAMETOOLONG, "the path of the cache folder is too long");
+	ret = make_folder(path, err);
+	for (i = 0; ret == 0 && i < ARRAY_SIZE(below); i++) {
+		strcat(strcat(path, "/"), below[i]);
+		ret = make_folder(path, err);
+		if (ret == 0)
+			ret = check_owner(path, err);
+	}
+	return ret;
+}
+
+int directory_state_path(char path[PATH_MAX], struct err *err)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int used;
+
+	if (state && state[0] == '/')
+		used = snprintf(path, PATH_MAX, "%s/cordon", state);
+	else if (home && home[0] == '/')
+		used = snprintf(path, PATH_MAX, "%s/.local/state/cordon", home);
+	else if (geteuid() == 0)
+		used = snprintf(path, PATH_MAX, "/var/lib/cordon");
+	else
+		used = snprintf(path, PATH_MAX, "/var/tmp/cordon-%u", (unsigned)geteuid());
+	if (used > PATH_MAX - 256)
+		return err_set(err, ENAMETOOLONG, "the path of the state directory is too long");
+	return 0;
+}
+
+int directory_in_state(char path[PATH_MAX], struct err *err)
+{
+	char *slash;
+	int ret = directory_state_path(path, err);
+
+	if (ret < 0)
+		return ret;
+	/* It is there but for the first time. Of the parents, only what is missing is made. */
+	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+		return check_owner(path, err);
+	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		ret = mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+		*slash = '/';
+		if (ret < 0 && access(path, F_OK) < 0 && ret != -EACCES && ret != -EROFS)
+			return err_code(err, -ret, "%s", path);
+	}
+	ret = make_folder(path, err);
+	return ret == 0 ? check_owner(path, err) : ret;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/approval_command.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/base/spawn.h"
+#include "vmm/sandbox/approvals.h"
+
+#define WORD_MAX 32
+
+struct approval_command {
+	struct loop *loop;
+	pid_t pid; /* 0: there is none any more */
+	int output_fd;
+	struct loop_source ended; /* of its pidfd */
+	uint32_t number;
+	approval_command_done *done;
+	void *arg;
+};
+
+/* SIGKILL does not take long; whatever it has started goes, too. */
+static void reap(struct approval_command *command, int *status)
+{
+	if (command->pid <= 0)
+		return;
+	kill(-command->pid, SIGKILL);
+	kill(command->pid, SIGKILL);
+	while (waitpid(command->pid, status, 0) < 0 && errno == EINTR)
+		;
+	command->pid = 0;
+}
+
+void approval_command_end(struct approval_command *command)
+{
+	int status;
+
+	if (!command)
+		return;
+	loop_remove(command->loop, &command->ended);
+	reap(command, &status);
+	fd_close(&command->ended.fd);
+	fd_close(&command->output_fd);
+	free(command);
+}
+
+static void has_ended(void *arg, uint32_t events)
+{
+	struct approval_command *command = arg;
+	char word[WORD_MAX] = "";
+	int status = -1;
+	ssize_t n;
+
+	(void)events;
+	loop_remove(command->loop, &command->ended);
+	reap(command, &status);
+	n = read(command->output_fd, word, sizeof(word) - 1);
+	word[n > 0 && status == 0 ? n : 0] = '\0';
+	word[strcspn(word, " \t\r\n")] = '\0';
+	/* That may end the command. */
+	command->done(command->arg, command->number, word);
+}
+
+/* posix_spawn() takes char *, and does not write. */
+static char *word_of(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+static int run(struct approval_command *command, const char *text, const struct approval *question)
+{
+	const struct policy_net *net = &question->net;
+	char address[INET6_ADDRSTRLEN] = "", port[8], *script = NULL;
+	char *argv[10] = {word_of("sh"), word_of("-c"), NULL, word_of("cordon")};
+	int pipe_fd[2] = {-1, -1}, ret;
+
+	if (asprintf(&script, "%s \"$@\"", text) < 0)
+		return -ENOMEM;
+	inet_ntop((int)net->family, net->address, address, sizeof(address));
+	snprintf(port, sizeof(port), "%u", net->port);
+	argv[2] = script;
+	argv[4] = word_of(policy_protocol_word(net->protocol));
+	argv[5] = word_of(net->name ? question->name : "-");
+	argv[6] = address;
+	argv[7] = port;
+	argv[8] = word_of(question->rule);
+	ret = pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+	if (ret == 0) {
+		/* It writes as programs do. */
+		fcntl(pipe_fd[1], F_SETFL, 0);
+		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", argv,
+				    (const int[]){-1, pipe_fd[1], STDERR_FILENO}, 3);
+	}
+	command->output_fd = pipe_fd[0];
+	fd_close(&pipe_fd[1]);
+	free(script);
+	return ret;
+}
+
+int approval_command_start(struct approval_command **out, struct loop *loop, const char *command,
+			   const struct approval *question, approval_command_done *done, void *arg)
+{
+	struct approval_command *made = calloc(1, sizeof(*made));
+	int ret;
+
+	*out = NULL;
+	if (!made)
+		return -ENOMEM;
+	made->loop = loop;
+	made->number = question->number;
+	made->done = done;
+	made->arg = arg;
+	made->output_fd = -1;
+	made->ended = (struct loop_source){.fd = -1, .ready = has_ended, .arg = made};
+	ret = run(made, command, question);
+	if (ret == 0) {
+		made->ended.fd = (int)syscall(SYS_pidfd_open, made->pid, 0);
+		ret = made->ended.fd < 0 ? -errno : loop_add(loop, &made->ended, EPOLLIN);
+	}
+	if (ret < 0) {
+		approval_command_end(made);
+		return ret;
+	}
+	*out = made;
+	return 0;
+}

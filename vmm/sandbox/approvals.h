@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions to a person: what a rule with the verdict ask has stopped until somebody decides.
+ *
+ * Who can be asked: operators (clients of the control socket that watch for questions), and the
+ * command of --on-ask. With neither there a question is refused at once. Answers for the life of
+ * the sandbox are remembered, and count where the policy says ask, never where it says deny.
+ *
+ * A guest causes questions: they are bounded in number and rate, and so is what is remembered. Each
+ * question and its answer has a line in the audit log. All calls from the loop's thread or with the
+ * device lock held; ops are called from the loop's thread.
+ */
+#ifndef CORDON_SANDBOX_APPROVALS_H
+#define CORDON_SANDBOX_APPROVALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "vmm/base/loop.h"
+#include "vmm/policy/guard.h"
+
+#define APPROVALS_MAX	     16	 /* open at a time */
+#define APPROVALS_SECOND     1	 /* new ones, with a burst of APPROVALS_MAX */
+#define APPROVALS_REMEMBERED 256 /* answers; the oldest makes room */
+#define APPROVAL_NAME	     254
+#define APPROVAL_RULE	     128
+
+enum approval_reply {
+	APPROVAL_ONCE,	  /* yes, for what waits now */
+	APPROVAL_SESSION, /* yes, while the sandbox lives */
+	APPROVAL_ALWAYS,  /* the same here; whoever answers writes it into the policy */
+	APPROVAL_NO,	  /* not what waits now */
+	APPROVAL_NEVER,	  /* no, while the sandbox lives */
+	APPROVAL_REPLIES
+};
+
+/* About a connection. */
+struct approval {
+	uint32_t number;
+	struct policy_net net; /* its name is the one below, or NULL */
+	char name[APPROVAL_NAME];
+	char rule[APPROVAL_RULE]; /* "file:line" */
+	time_t asked;
+};
+
+struct approvals;
+
+struct approvals_ops {
+	/* There is a new one; one is over: how, such as "once" or "given up". May be NULL. */
+	void (*asked)(void *arg, const struct approval *question);
+	void (*over)(void *arg, const struct approval *question, const char *how);
+};
+
+/*
+ * The one who asks gets the answer: true for yes. reason: how that came about, for the log; a
+ * constant string.
+ */
+typedef void approval_replied(void *arg, uint32_t number, bool yes, const char *reason);
+
+/*
+ * command: of --on-ask, run by sh with the question as its arguments, or NULL; guard is the
+ * caller's. 0 or -ENOMEM.
+ */
+int approvals_create(struct approvals **out, struct loop *loop, struct guard *guard,
+		     const char *command);
+void approvals_destroy(struct approvals *questions);
+
+void approvals_set_requester(struct approvals *questions, approval_replied *answered, void *arg);
+void approvals_set_ops(struct approvals *questions, const struct approvals_ops *ops, void *arg);
+
+/* Whether there is an operator. When the last one goes, what is open is refused. */
+void approvals_attend(struct approvals *questions, bool attended);
+
+/*
+ * Asks whether a connection may be made; the same one once more has the same number. A number above
+ * 0; -ENOENT: nobody is there; -EBUSY: too many questions; -EINVAL: the name is none.
+ */
+int approvals_ask(struct approvals *questions, const struct policy_net *net);
+
+/* Nobody waits for the answer any more. */
+void approvals_take_back(struct approvals *questions, uint32_t number);
+
+/* What was answered for the sandbox's life: 1 yes, 0 no, -1 nothing. */
+int approvals_recall(const struct approvals *questions, const struct policy_net *net);
+
+/* An answer. by: who, for the log. -ENOENT: there is no such question (any more). */
+int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
+		    const char *by);
+
+/* The open ones: the next after *at (0 at first); NULL: no more. */
+const struct approval *approvals_next(const struct approvals *questions, unsigned *at);
+
+/* "once"; -1 for what is no answer. */
+const char *approval_reply_word(enum approval_reply answer);
+int approval_reply_of(const char *word);
+
+/* "tls api.example.com 93.184.216.34:443" */
+#define APPROVAL_TEXT (APPROVAL_NAME + 80)
+void approval_text(const struct approval *question, char to[APPROVAL_TEXT]);
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tells when the host's real-time clock jumps: somebody set it, or the host was asleep. A guest's
+ * clock does not jump along, so somebody must set it.
+ */
+#ifndef CORDON_SANDBOX_HOST_CLOCK_H
+#define CORDON_SANDBOX_HOST_CLOCK_H
+
+#include "vmm/base/loop.h"
+
+struct host_clock {
+	void (*jumped)(void *arg);
+	void *arg;
+	struct loop *loop; /* NULL: not watched */
+	struct loop_source source;
+};
+
+/* Watches from now on; jumped() is called in the loop. 0 or -errno. */
+int host_clock_watch(struct host_clock *clock, struct loop *loop, void (*jumped)(void *arg),
+		     void *arg);
+
+/* Works on zeros, and twice. */
+void host_clock_close(struct host_clock *clock);
+
+#endif

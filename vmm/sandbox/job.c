@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/job.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/input.h"
+#include "vmm/base/sink.h"
+#include "vmm/machine/machine.h"
+
+#define SECOND_NS 1000000000ull
+
+/* What a guest may take, beyond the timeout, to start the command: it may never say that it has. */
+#define START_NS (30 * SECOND_NS)
+
+/*
+ * After the kill of a timeout, how long the end of the command is waited for, and then how long its
+ * readers have for what it has written.
+ */
+#define KILL_NS	 SECOND_NS
+#define DRAIN_NS (10 * SECOND_NS)
+
+struct job {
+	struct machine *machine;
+	const struct job_ops *ops;
+	void *arg;
+	struct agent_command *command;
+	struct sink out[2]; /* stdout, stderr */
+	struct input *input;
+	struct loop_timer timer;
+	struct loop_task end_task;
+	uint64_t timeout_ns, output_max, output[2];
+	bool over; /* the command has ended; what is left is its output */
+	bool timed_out, has_usage;
+	int status;
+	struct agent_exit usage;
+	char message[AGENT_MESSAGE_MAX + 64];
+};
+
+/* Reported from the loop: whoever hears of the end may destroy the job. */
+static void report_end(void *arg)
+{
+	struct job *job = arg;
+	const struct job_result result = {
+		.status = job->timed_out ? JOB_TIMEOUT : job->status,
+		.message = job->message[0] ? job->message : NULL,
+		.usage = job->has_usage ? &job->usage : NULL,
+	};
+
+	job->ops->ended(job->arg, &result);
+}
+
+static void end_if_drained(struct job *job)
+{
+	if (job->over && sink_pending(&job->out[0]) == 0 && sink_pending(&job->out[1]) == 0)
+		loop_defer(job->machine->loop, &job->end_task);
+}
+
+static void command_over(struct job *job, int status)
+{
+	if (job->over)
+		return;
+	job->over = true;
+	job->status = status;
+	timeline_mark(&job->machine->timeline, TIMELINE_EXITED);
+	input_stop(job->input);
+	if (job->timed_out)
+		loop_timer_start(job->machine->loop, &job->timer, DRAIN_NS);
+	else
+		loop_timer_stop(job->machine->loop, &job->timer);
+	end_if_drained(job);
+}
+
+/* --- the command ------------------------------------------------------------------------------ */
+
+static void on_started(void *arg, uint32_t pid)
+{
+	struct job *job = arg;
+
+	timeline_mark(&job->machine->timeline, TIMELINE_COMMAND);
+	if (job->timeout_ns && !job->timed_out)
+		loop_timer_start(job->machine->loop, &job->timer, job->timeout_ns);
+	if (job->ops->started)
+		job->ops->started(job->arg, pid);
+}
+
+static void on_output(void *arg, unsigned stream, const void *data, size_t length)
+{
+	struct job *job = arg;
+
+	uint64_t *sent = &job->output[stream - 1];
+	size_t kept = length;
+
+	timeline_mark(&job->machine->timeline, TIMELINE_OUTPUT);
+	if (job->output_max)
+		kept = min_u64(length, job->output_max - min_u64(*sent, job->output_max));
+	*sent += length;
+	if (kept < length)
+		agent_command_consumed(job->command, stream, length - kept);
+	/* It fits: the sink is as large as the stream's window. */
+	if (kept > 0)
+		sink_write(&job->out[stream - 1], data, kept);
+}
+
+static void on_stdin_ready(void *arg)
+{
+	struct job *job = arg;
+
+	input_resume(job->input);
+}
+
+static void on_stdin_closed(void *arg)
+{
+	struct job *job = arg;
+
+	input_stop(job->input);
+}
+
+static void on_exited(void *arg, const struct agent_exit *result)
+{
+	struct job *job = arg;
+
+	job->usage = *result;
+	job->has_usage = true;
+	command_over(job, result->signal ? JOB_SIGNAL_BASE + result->signal : result->code);
+}
+
+static void on_failed(void *arg, const struct agent_failure *failure)
+{
+	struct job *job = arg;
+
+	snprintf(job->message, sizeof(job->message), "%s", failure->message);
+	command_over(job, failure->status);
+}
+
+static const struct agent_command_ops command_ops = {
+	.started = on_started,
+	.output = on_output,
+	.stdin_ready = on_stdin_ready,
+	.stdin_closed = on_stdin_closed,
+	.exited = on_exited,
+	.failed = on_failed,
+};
+
+static void on_timer(void *arg)
+{
+	struct job *job = arg;
+
+	if (job->over) { /* nobody reads: what is left is lost */
+		loop_defer(job->machine->loop, &job->end_task);
+		return;
+	}
+	if (job->timed_out) {
+		command_over(job, JOB_TIMEOUT);
+		return;
+	}
+	job->timed_out = true;
+	agent_command_signal(job->command, SIGKILL);
+	loop_timer_start(job->machine->loop, &job->timer, KILL_NS);
+}
+
+/* --- the streams ------------------------------------------------------------------------------ */
+
+static size_t input_data(void *arg, const void *bytes, size_t length)
+{
+	struct job *job = arg;
+
+	return agent_command_stdin(job->command, bytes, length);
+}
+
+static void input_ended(void *arg)
+{
+	struct job *job = arg;
+
+	agent_command_stdin_eof(job->command);
+}
+
+static void output_drained(struct job *job, unsigned stream, size_t length)
+{
+	if (job->command)
+		agent_command_consumed(job->command, stream, length);
+	end_if_drained(job);
+}
+
+/* A reader that is gone is the command's affair; any other failure (a full disk) is ours to tell.
+ */
+static void output_failed(struct job *job, unsigned stream, int code)
+{
+	if (code == EPIPE || code == EBADF) {
+		job_signal(job, SIGPIPE);
+		return;
+	}
+	snprintf(job->message, sizeof(job->message), "%s: %s", stream == 1 ? "stdout" : "stderr",
+		 strerror(code));
+	job_signal(job, SIGKILL);
+	command_over(job, JOB_FAILED);
+}
+
+static void stdout_drained(void *arg, size_t length)
+{
+	output_drained(arg, 1, length);
+}
+
+static void stderr_drained(void *arg, size_t length)
+{
+	output_drained(arg, 2, length);
+}
+
+static void stdout_failed(void *arg, int code)
+{
+	output_failed(arg, 1, code);
+}
+
+static void stderr_failed(void *arg, int code)
+{
+	output_failed(arg, 2, code);
+}
+
+static int open_streams(struct job *job, const struct job_spec *spec)
+{
+	static const struct sink_ops sink_ops[2] = {
+		{.drained = stdout_drained, .failed = stdout_failed},
+		{.drained = stderr_drained, .failed = stderr_failed},
+	};
+	static const struct input_ops input_ops = {.data = input_data, .end = input_ended};
+	struct loop *loop = job->machine->loop;
+	unsigned i;
+	int ret;
+
+	job->input = malloc(sizeof(*job->input));
+	if (!job->input)
+		return -ENOMEM;
+	input_init(job->input, loop, spec->fd[0], &input_ops, job);
+	for (i = 0; i < 2; i++) {
+		ret = sink_init(&job->out[i], loop, spec->fd[i + 1], AGENT_WINDOW_OUTPUT,
+				&sink_ops[i], job);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* --- the interface ---------------------------------------------------------------------------- */
+
+int job_start(struct job **out, struct machine *machine, const struct job_spec *spec,
+	      const struct job_ops *ops, void *arg, struct err *err)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	uint64_t patience;
+	int ret;
+
+	*out = NULL;
+	if (!job)
+		return err_set(err, ENOMEM, "out of memory");
+	job->machine = machine;
+	job->ops = ops;
+	job->arg = arg;
+	job->timeout_ns = spec->timeout_ns;
+	job->output_max = spec->output_max;
+	job->timer = (struct loop_timer){.expired = on_timer, .arg = job};
+	job->end_task = (struct loop_task){.run = report_end, .arg = job};
+	ret = open_streams(job, spec);
+	if (ret < 0) {
+		err_code(err, -ret, "standard streams");
+		goto fail;
+	}
+	ret = agent_command_start(machine->channel, &spec->command, &command_ops, job,
+				  &job->command);
+	if (ret == -E2BIG)
+		err_set(err, E2BIG,
+			"the command's arguments and environment are too long together");
+	else if (ret < 0)
+		err_code(err, -ret, "starting the command");
+	if (ret < 0)
+		goto fail;
+	if (add_overflows(job->timeout_ns, START_NS, &patience))
+		patience = UINT64_MAX;
+	if (job->timeout_ns)
+		loop_timer_start(machine->loop, &job->timer, patience);
+	machine->settled_ns = 0;
+	input_resume(job->input);
+	*out = job;
+	return 0;
+fail:
+	job_destroy(job);
+	return ret;
+}
+
+void job_signal(struct job *job, int number)
+{
+	if (job->command && !job->over)
+		agent_command_signal(job->command, number);
+}
+
+void job_resize(struct job *job, uint16_t rows, uint16_t columns)
+{
+	if (job->command && !job->over)
+		agent_command_resize(job->command, rows, columns);
+}
+
+void job_destroy(struct job *job)
+{
+	struct loop *loop;
+
+	if (!job)
+		return;
+	loop = job->machine->loop;
+	agent_command_close(job->command);
+	job->command = NULL;
+	loop_timer_stop(loop, &job->timer);
+	if (job->input)
+		input_destroy(job->input);
+	free(job->input);
+	/* What can still be written without waiting is written here. */
+	job->ops = NULL;
+	job->out[0].ops = job->out[1].ops = NULL;
+	sink_destroy(&job->out[0]);
+	sink_destroy(&job->out[1]);
+	loop_cancel(loop, &job->end_task);
+	free(job);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/quiesce.h"
+
+#include <errno.h>
+
+#include "vmm/machine/machine.h"
+#include "vmm/sandbox/shares.h"
+
+#define LOOK_NS 1000000u
+
+static void hold(struct quiesce *quiesce, bool held)
+{
+	unsigned i;
+
+	for (i = 0; i < MACHINE_DISKS; i++)
+		blk_hold(quiesce->machine->devices.blk[i], held);
+	shares_hold(quiesce->shares, held);
+}
+
+/* What is under way still, for a message; NULL: nothing. */
+static const char *busy_with(const struct quiesce *quiesce)
+{
+	struct machine_devices *devices = &quiesce->machine->devices;
+	unsigned i;
+
+	for (i = 0; i < MACHINE_DISKS; i++)
+		if (!blk_idle(devices->blk[i]))
+			return blk_device(devices->blk[i])->name;
+	return shares_busy(quiesce->shares);
+}
+
+static void look(void *arg)
+{
+	struct quiesce *quiesce = arg;
+	const char *what = busy_with(quiesce);
+	struct err why;
+
+	if (what && loop_now_ns() < quiesce->deadline_ns) {
+		loop_timer_start(quiesce->machine->loop, &quiesce->timer, LOOK_NS);
+		return;
+	}
+	if (what)
+		err_set(&why, EBUSY,
+			"a request of the guest to %s has not ended for %u s: the guest goes on; "
+			"try again",
+			what, QUIESCE_SECONDS);
+	quiesce->done(quiesce->arg, what ? why.text : NULL);
+}
+
+void quiesce_begin(struct quiesce *quiesce, struct machine *machine, struct shares *shares,
+		   void (*done)(void *arg, const char *failure), void *arg)
+{
+	*quiesce = (struct quiesce){
+		.machine = machine,
+		.shares = shares,
+		.timer = {.expired = look, .arg = quiesce},
+		.deadline_ns = loop_now_ns() + QUIESCE_SECONDS * UINT64_C(1000000000),
+		.done = done,
+		.arg = arg,
+	};
+	hold(quiesce, true);
+	loop_timer_start(machine->loop, &quiesce->timer, 0);
+}
+
+void quiesce_end(struct quiesce *quiesce)
+{
+	if (!quiesce->machine)
+		return;
+	loop_timer_stop(quiesce->machine->loop, &quiesce->timer);
+	hold(quiesce, false);
+	quiesce->machine = NULL;
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/template.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/directory.h"
+
+#define TEMPLATE_SUFFIX ".template"
+#define ENTRIES_MAX	4096
+#define BOOT_ID_BYTES	36
+
+/* --- the folder ------------------------------------------------------------------------------- */
+
+static int find_folder(char path[PATH_MAX], struct err *err)
+{
+	return directory_in_cache("templates", path, err);
+}
+
+/* --- the key ---------------------------------------------------------------------------------- */
+
+__attribute__((format(printf, 3, 4))) static void add(struct template *template, size_t *used,
+						      const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	if (*used >= sizeof(template->key))
+		return;
+	va_start(ap, fmt);
+	n = vsnprintf(template->key + *used, sizeof(template->key) - *used, fmt, ap);
+	va_end(ap);
+	*used += n > 0 ? (size_t)n : 0;
+}
+
+/* A file is known by where it is, its size and when it was changed: reading it would take longer.
+ */
+static int add_file(struct template *template, size_t *used, const char *what, const char *path,
+		    struct err *err)
+{
+	char real[PATH_MAX];
+	struct stat status;
+
+	if (!path) {
+		add(template, used, "%s none\n", what);
+		return 0;
+	}
+	if (!realpath(path, real) || stat(real, &status) < 0)
+		return err_sys(err, "%s", path);
+	add(template, used, "%s %s %llu %llu %llu %lld.%09ld\n", what, real,
+	    (unsigned long long)status.st_dev, (unsigned long long)status.st_ino,
+	    (unsigned long long)status.st_size, (long long)status.st_mtim.tv_sec,
+	    status.st_mtim.tv_nsec);
+	return 0;
+}
+
+/* After a restart of the host its processor counts anew, and may be another: no old template then.
+ */
+static void read_boot_id(char id[BOOT_ID_BYTES + 1])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? fd_read_full(fd, id, BOOT_ID_BYTES) : 0;
+
+	fd_close(&fd);
+	id[n > 0 ? n : 0] = '\0';
+}
+
+int template_find(struct template *template, const struct machine_config *config, struct err *err)
+{
+	struct utsname host;
+	char boot[BOOT_ID_BYTES + 1];
+	size_t used = 0;
+	int ret;
+
+	uname(&host);
+	add(template, &used, "cordon %s format %d\n", CORDON_VERSION, SNAPSHOT_VERSION);
+	ret = add_file(template, &used, "program", "/proc/self/exe", err);
+	if (ret == 0)
+		ret = add_file(template, &used, "kernel", config->kernel, err);
+	if (ret == 0)
+		ret = add_file(template, &used, "initrd", config->initrd, err);
+	read_boot_id(boot);
+	add(template, &used, "boot %s\n", boot);
+	add(template, &used, "memory %llu\ncpus %u\nqueues %u %u\nhost %s %s %s\ncmdline %s\n",
+	    (unsigned long long)config->memory, config->cpus,
+	    config->queues.disk ? config->queues.disk : 1,
+	    config->queues.net ? config->queues.net : 1, host.nodename, host.release, host.version,
+	    config->cmdline_append ? config->cmdline_append : "");
+	if (ret == 0 && used >= sizeof(template->key))
+		ret = err_set(err, E2BIG, "what the template is made from is too long to note");
+	if (ret == 0)
+		ret = find_folder(template->path, err);
+	if (ret < 0)
+		return ret;
+	/* Two numbers make a file's name; that the key is the same is checked with the whole key.
+	 */
+	snprintf(template->path + strlen(template->path), 64, "/%08lx%08lx" TEMPLATE_SUFFIX,
+		 crc32(0, (const Bytef *)template->key, (uInt)used),
+		 adler32(1, (const Bytef *)template->key, (uInt)used));
+	return 0;
+}
+
+/* --- use -------------------------------------------------------------------------------------- */
+
+int template_open(const struct template *template, struct snapshot *snapshot, struct err *err)
+{
+	int ret = snapshot_open(snapshot, template->path, err);
+
+	if (ret < 0)
+		return ret;
+	if (strcmp(snapshot->key, template->key) != 0) {
+		snapshot_close(snapshot);
+		return err_set(err, ESTALE, "%s: is a template of something else", template->path);
+	}
+	/* The time of last use is the modification time: access times are often not kept. */
+	futimens(snapshot->fd, NULL);
+	return 0;
+}
+
+static int by_use(const void *a, const void *b)
+{
+	time_t left = ((const struct template_entry *)a)->used;
+	time_t right = ((const struct template_entry *)b)->used;
+
+	return left < right ? -1 : left > right;
+}
+
+/* The least recently used go until the rest fits. The newest always stays. */
+static void evict(void)
+{
+	struct template_entry *entries;
+	struct err err;
+	char folder[PATH_MAX];
+	uint64_t sum = 0;
+	int i, count;
+
+	if (find_folder(folder, &err) == 0)
+		snapshot_sweep(folder, TEMPLATE_SUFFIX);
+	count = template_list(&entries, &err);
+	if (count < 0)
+		return;
+	for (i = 0; i < count; i++)
+		sum += entries[i].bytes;
+	for (i = 0; i < count - 1 && sum > TEMPLATE_CACHE_MAX; i++) {
+		sum -= entries[i].bytes;
+		template_remove(entries[i].name, &err);
+	}
+	free(entries);
+}
+
+int template_save(const struct template *template, struct machine *machine, struct err *err)
+{
+	int ret = snapshot_write(machine, NULL, template->path, template->key, err);
+
+	if (ret == 0)
+		evict();
+	return ret;
+}
+
+/* --- the list --------------------------------------------------------------------------------- */
+
+static bool is_template_name(const char *name)
+{
+	size_t length = strlen(name), suffix = strlen(TEMPLATE_SUFFIX);
+
+	return length > suffix && length < sizeof(((struct template_entry *)0)->name) &&
+	       strcmp(name + length - suffix, TEMPLATE_SUFFIX) == 0 && !strchr(name, '/');
+}
+
+static bool read_entry(int folder, const char *name, struct template_entry *entry)
+{
+	struct stat status;
+
+	if (!is_template_name(name) || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(status.st_mode))
+		return false;
+	*entry = (struct template_entry){
+		.bytes = (uint64_t)status.st_blocks * 512,
+		.used = status.st_mtime,
+	};
+	memcpy(entry->name, name,
+	       strlen(name) + 1); /* is_template_name() has looked at its length */
+	return true;
+}
+
+int template_list(struct template_entry **entries, struct err *err)
+{
+	struct template_entry *list;
+	char path[PATH_MAX];
+	struct dirent *item;
+	int count = 0, ret;
+	DIR *folder;
+
+	*entries = NULL;
+	ret = find_folder(path, err);
+	if (ret < 0)
+		return ret;
+	folder = opendir(path);
+	if (!folder)
+		return err_sys(err, "%s", path);
+	list = calloc(ENTRIES_MAX, sizeof(*list));
+	while (list && count < ENTRIES_MAX && (item = readdir(folder)))
+		if (read_entry(dirfd(folder), item->d_name, &list[count]))
+			count++;
+	closedir(folder);
+	if (!list)
+		return err_set(err, ENOMEM, "out of memory");
+	qsort(list, (size_t)count, sizeof(*list), by_use);
+	*entries = list;
+	return count;
+}
+
+int template_remove(const char *name, struct err *err)
+{
+	struct template_entry *entries;
+	char path[PATH_MAX];
+	int i, count, removed = 0, folder;
+
+	count = template_list(&entries, err);
+	if (count < 0)
+		return count;
+	if (find_folder(path, err) == 0 && !name)
+		snapshot_sweep(path, TEMPLATE_SUFFIX);
+	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (i = 0; i < count; i++)
+		if ((!name || strncmp(entries[i].name, name, strlen(name)) == 0) &&
+		    unlinkat(folder, entries[i].name, 0) == 0)
+			removed++;
+	fd_close(&folder);
+	free(entries);
+	return removed;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Templates: snapshots of machines whose agent has just become ready, in the user's cache.
+ *
+ * A template is found by what it was made from: kernel, initramfs, program, memory, processors,
+ * command line, host. That text, the key, stands in the file too and is compared in full. The
+ * folder is $XDG_CACHE_HOME/cordon/templates or ~/.cache/cordon/templates, for its owner alone
+ * (0700).
+ */
+#ifndef CORDON_SANDBOX_TEMPLATE_H
+#define CORDON_SANDBOX_TEMPLATE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "vmm/base/err.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/snapshot.h"
+
+#define TEMPLATE_CACHE_MAX GIB(4) /* bytes of all templates; the least recently used go first */
+
+struct template
+{
+	char path[PATH_MAX];
+	char key[SNAPSHOT_KEY_MAX];
+};
+
+/* Works out key and path for a machine. 0 or -errno with a message. */
+int template_find(struct template *template, const struct machine_config *config, struct err *err);
+
+/*
+ * Opens it. 0; -ENOENT if there is none; -ESTALE or another error with a message if there is one
+ * that can't be used.
+ */
+int template_open(const struct template *template, struct snapshot *snapshot, struct err *err);
+
+/*
+ * Writes the paused machine, and lets the oldest templates go if the cache is over its size. Two
+ * processes may do this at once: one of the two files stays.
+ */
+int template_save(const struct template *template, struct machine *machine, struct err *err);
+
+struct template_entry {
+	char name[64];	/* of the file */
+	uint64_t bytes; /* that it takes on the disk */
+	time_t used;	/* last time that a sandbox was made from it */
+};
+
+/* Lists the cache; *entries is malloc()ed. Returns the number or -errno with a message. */
+int template_list(struct template_entry **entries, struct err *err);
+
+/* Removes those whose name begins with name, or all with NULL. Returns how many, or -errno with a
+ * message. */
+int template_remove(const char *name, struct err *err);
+
+#endif
