@@ -34,12 +34,12 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 MAIN_OBJ := $(MAIN_SRC:%.c=$(BUILD)/obj/%.o)
 LIB      := $(BUILD)/libcordon.a
 
-# A unit test is one program; tests/unit/*.c that do not begin with test_ are shared helpers.
+# A unit test is one program; tests/support has the fakes and hosts that all tests share.
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
-UNIT_SHARED := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+UNIT_SHARED := $(wildcard tests/support/*.c)
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 GUEST_SRC    := $(wildcard tests/guest/test_*.c)
-GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c)) tests/unit/net_frames.c
+GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c)) tests/support/net_frames.c
 GUEST_BIN    := $(GUEST_SRC:tests/guest/%.c=$(BUILD)/tests/guest/%)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/unit/fake_disk.h"
+#include "tests/support/fake_disk.h"
 #include "vmm/base/bytes.h"
 
 #define FILE_BYTES MIB(64)

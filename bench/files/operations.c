@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/unit/files_host.h"
+#include "tests/support/files_host.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 

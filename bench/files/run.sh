@@ -11,6 +11,6 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/cordon-files.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT INT TERM HUP
 # shellcheck disable=SC2086,SC2046
 $CC -std=gnu11 -D_GNU_SOURCE -I. -O2 -Wall -Wextra -o "$scratch/operations" bench/files/operations.c \
-	tests/unit/files_host.c tests/unit/p9_client.c "$BUILD/libcordon.a" \
+	tests/support/files_host.c tests/support/p9_client.c "$BUILD/libcordon.a" \
 	$(sed -n 's/^LIBS *:= *//p' Makefile)
 "$scratch/operations" "$scratch" "$@"

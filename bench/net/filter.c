@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "tests/unit/net_frames.h"
+#include "tests/support/net_frames.h"
 #include "vmm/base/bytes.h"
 #include "vmm/net/filter.h"
 #include "vmm/policy/policy.h"

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/files_host.h"
+#include "tests/support/files_host.h"
 
 #define REQUESTS_MAX 64
 

@@ -11,7 +11,7 @@
 
 #include "devices/blk/features.h"
 #include "tests/fuzz/fuzz.h"
-#include "tests/unit/fake_disk.h"
+#include "tests/support/fake_disk.h"
 #include "vmm/base/log.h"
 
 #define SECTORS 32u

@@ -9,7 +9,7 @@
 
 #include "boot/bzimage.h"
 #include "boot/elf.h"
-#include "tests/unit/forged_kernel.h"
+#include "tests/support/forged_kernel.h"
 
 #define LIMIT	     MIB(1)
 #define HEADER_START 0x1f0

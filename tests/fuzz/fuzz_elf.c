@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "boot/elf.h"
-#include "tests/unit/forged_kernel.h"
+#include "tests/support/forged_kernel.h"
 
 /* Most broken values lie near a boundary: small numbers count from interesting ones. */
 static uint64_t choose_value(const uint8_t *from)

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/forged_image.h"
+#include "tests/support/forged_image.h"
 #include "vmm/base/fd.h"
 #include "vmm/image/extract.h"
 #include "vmm/image/unpack.h"

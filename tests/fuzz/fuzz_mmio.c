@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "devices/rng/rng.h"
-#include "tests/unit/fake_guest.h"
+#include "tests/support/fake_guest.h"
 #include "vmm/kvm/bus.h"
 
 #define RAM_BYTES   (256u << 10)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "devices/net/internal.h"
-#include "tests/unit/fake_guest.h"
+#include "tests/support/fake_guest.h"
 
 #define STEPS	 200
 #define PAIRS	 3

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "tests/unit/net_frames.h"
+#include "tests/support/net_frames.h"
 #include "vmm/net/filter.h"
 
 #define STEPS 300

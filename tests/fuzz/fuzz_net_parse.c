@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "tests/unit/net_frames.h"
+#include "tests/support/net_frames.h"
 #include "vmm/net/http.h"
 #include "vmm/net/tls.h"
 

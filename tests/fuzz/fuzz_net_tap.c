@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "tests/unit/net_frames.h"
+#include "tests/support/net_frames.h"
 #include "vmm/net/tap.h"
 
 #define MOST 1600

@@ -12,8 +12,8 @@
 #include "devices/legacy/uart.h"
 #include "devices/net/card.h"
 #include "devices/rng/rng.h"
-#include "tests/unit/fake_guest.h"
-#include "tests/unit/forged_snapshot.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/forged_snapshot.h"
 #include "vmm/kvm/vcpu.h"
 
 #define RAM	 MIB(1)

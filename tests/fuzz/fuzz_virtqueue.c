@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "devices/virtio/device.h"
-#include "tests/unit/fake_guest.h"
+#include "tests/support/fake_guest.h"
 
 #define RAM_BYTES   (64u << 10)
 #define STEPS	    256

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/unit/fake_vsock.h"
+#include "tests/support/fake_vsock.h"
 #include "vmm/base/pack.h"
 
 #define SERVICE	  1000u /* an in-process port */

@@ -8,7 +8,7 @@
 #define CORDON_TEST_NET_HOST_H
 
 #include "tests/guest/hostile.h"
-#include "tests/unit/net_frames.h"
+#include "tests/support/net_frames.h"
 #include "vmm/net/filter.h"
 
 #define NET_FORBIDDEN	(NET_PEER + 1)

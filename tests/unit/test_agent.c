@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "tests/unit/agent_host.h"
-#include "tests/unit/agent_real.h"
+#include "tests/support/agent_host.h"
+#include "tests/support/agent_real.h"
 
 struct pair {
 	struct host host;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The host's end of the agent channel against a guest that is made of bytes, and lies. */
-#include "tests/unit/agent_host.h"
+#include "tests/support/agent_host.h"
 
 #include <sys/socket.h>
 

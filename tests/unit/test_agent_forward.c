@@ -3,7 +3,7 @@
  * The agent's forwarder of published ports, as a child of the test: its vsock sockets are Unix
  * sockets here, and who connects to them is said by the test.
  */
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/agent_real.h"
+#include "tests/support/agent_real.h"
 
 struct peer {
 	int fd;

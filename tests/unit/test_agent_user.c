@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "guest-kernel/agent/agent.h"
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static const char entries[] = "root:x:0:0:root:/root:/bin/sh\n"
 			      "worker:x:77:78::/w:/bin/sh\n"

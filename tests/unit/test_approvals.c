@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/sandbox/approvals.h"
 
 static struct loop *loop;

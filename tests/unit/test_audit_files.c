@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/audit_log.h"
-#include "tests/unit/unit.h"
+#include "tests/support/audit_log.h"
+#include "tests/support/unit.h"
 #include "vmm/base/bytes.h"
 
 static struct err err;

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "devices/blk/features.h"
-#include "tests/unit/fake_disk.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_disk.h"
+#include "tests/support/unit.h"
 
 #define SECTORS 64u
 #define IMAGE	(SECTORS * 512u)

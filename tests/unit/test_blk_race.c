@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "devices/blk/disk_internal.h"
-#include "tests/unit/fake_disk.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_disk.h"
+#include "tests/support/unit.h"
 
 #define BLOCKS	   64u /* of an extent: one is written, all are read */
 #define EXTENT	   (BLOCKS * DISK_BLOCK)

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "devices/blk/features.h"
-#include "tests/unit/fake_disk.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_disk.h"
+#include "tests/support/unit.h"
 
 #define EVERY_ONE \
 	(BLK_FEATURE(BLK_F_FLUSH) | BLK_FEATURE(BLK_F_DISCARD) | BLK_FEATURE(BLK_F_WRITE_ZEROES))

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "boot/layout.h"
-#include "tests/unit/forged_kernel.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_kernel.h"
+#include "tests/support/unit.h"
 
 static struct forged_elf elf;
 static struct guest_memory memory;

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "boot/layout.h"
-#include "tests/unit/forged_kernel.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_kernel.h"
+#include "tests/support/unit.h"
 
 /* Offsets in the zero page, from zero-page.rst and boot.rst. */
 #define AT_EXT_RAMDISK_IMAGE 0x0c0

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/kvm/irq.h"
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 struct seen {
 	unsigned reads, writes, size;

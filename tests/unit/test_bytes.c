@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 START_TEST(loads_and_stores_keep_the_byte_order)
 {

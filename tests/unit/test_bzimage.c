@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "boot/elf.h"
-#include "tests/unit/forged_kernel.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_kernel.h"
+#include "tests/support/unit.h"
 
 #define PAYLOAD (FORGED_SETUP + 0x40)
 #define LIMIT	MIB(4)

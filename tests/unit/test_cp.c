@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/parent.h"
 #include "vmm/image/tar.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 struct leaf {
 	uint32_t function, index, eax, ebx, ecx, edx;

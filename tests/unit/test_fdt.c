@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "boot/layout.h"
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static uint8_t blob[FDT_BYTES_MAX];
 static uint32_t size;

@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tests/unit/files_host.h"
-#include "tests/unit/unit.h"
+#include "tests/support/files_host.h"
+#include "tests/support/unit.h"
 #include "vmm/base/budget.h"
 #include "vmm/base/fd.h"
 

@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/files_host.h"
-#include "tests/unit/unit.h"
+#include "tests/support/files_host.h"
+#include "tests/support/unit.h"
 
 static struct files_host host;
 static struct p9_client *const client = &host.client;

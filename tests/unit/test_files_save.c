@@ -8,8 +8,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "tests/unit/files_host.h"
-#include "tests/unit/unit.h"
+#include "tests/support/files_host.h"
+#include "tests/support/unit.h"
 #include "vmm/base/bytes.h"
 
 static struct files_host host;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static struct arena arena;
 static struct err err;

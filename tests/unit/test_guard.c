@@ -17,8 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tests/unit/files_host.h"
-#include "tests/unit/unit.h"
+#include "tests/support/files_host.h"
+#include "tests/support/unit.h"
 #include "vmm/policy/audit.h"
 #include "vmm/policy/in_force.h"
 

@@ -10,8 +10,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "tests/unit/p9_client.h"
-#include "tests/unit/unit.h"
+#include "tests/support/p9_client.h"
+#include "tests/support/unit.h"
 
 START_TEST(programs_are_shown_and_secrets_are_not)
 {

@@ -10,8 +10,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "tests/unit/forged_image.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_image.h"
+#include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 #include "vmm/image/extract.h"
 #include "vmm/image/layer.h"

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/forged_image.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_image.h"
+#include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 
 #define CONFIG "{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Cmd\":[\"sh\"]}}"

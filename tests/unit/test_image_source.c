@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/forged_image.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_image.h"
+#include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 #include "vmm/image/manifest.h"
 #include "vmm/image/tar.h"

@@ -10,8 +10,8 @@
 
 #include "boot/boot.h"
 #include "boot/layout.h"
-#include "tests/unit/forged_kernel.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_kernel.h"
+#include "tests/support/unit.h"
 
 #define KERNEL_END MIB(3)
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/policy/protected.h"
 
 static const struct policy_source here = {.name = "p", .folder = "/", .cwd = "/here"};

@@ -6,7 +6,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 #define HOLE_START MIB(4)
 #define HOLE_END   MIB(8)

@@ -6,8 +6,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "tests/unit/fake_guest.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/unit.h"
 
 #define ACK    FAKE_ST_ACKNOWLEDGE
 #define DRIVER FAKE_ST_DRIVER

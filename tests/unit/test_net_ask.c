@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules that have a person asked: what is held, for how long, and what comes of it. */
-#include "tests/unit/net_filter_host.h"
+#include "tests/support/net_filter_host.h"
 
 static const struct rule asks[] = {
 	{.protocol = FILTER_TCP, .address = NET_PEER, .port = 80},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/net_card_host.h"
+#include "tests/support/net_card_host.h"
 
 START_TEST(the_configuration_is_told)
 {

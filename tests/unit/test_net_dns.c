@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "tests/unit/net_frames.h"
-#include "tests/unit/unit.h"
+#include "tests/support/net_frames.h"
+#include "tests/support/unit.h"
 
 #define ID   0x4321
 #define NAME "www.example.com"

@@ -3,7 +3,7 @@
  */
 #include <malloc.h>
 
-#include "tests/unit/net_filter_host.h"
+#include "tests/support/net_filter_host.h"
 
 /* --- ARP, the router, spoofing ------------------------------------------------------------------
  */

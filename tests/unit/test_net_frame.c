@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/net/frame.h"
 
-#include "tests/unit/net_frames.h"
-#include "tests/unit/unit.h"
+#include "tests/support/net_frames.h"
+#include "tests/support/unit.h"
 #include "vmm/net/reply.h"
 
 static uint8_t bytes[FRAME_MAX + 64];

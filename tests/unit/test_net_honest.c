@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "tests/unit/net_filter_host.h"
+#include "tests/support/net_filter_host.h"
 
 #define SERVER	(NET_PEER + 5)
 #define ROUNDS	16u

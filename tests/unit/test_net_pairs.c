@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The network card with several queue pairs: commands, steering, and pairs that stall. */
-#include "tests/unit/net_card_host.h"
+#include "tests/support/net_card_host.h"
 
 #define SEVERAL	   (ALL_BASIC | F_CTRL | F_MQ)
 #define CLASS_MQ   4

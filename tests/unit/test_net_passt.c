@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/net/frame.h"
 
 static struct loop *loop;

@@ -2,8 +2,8 @@
 /* Names out of the first bytes of a connection: TLS and HTTP. */
 #include <stdio.h>
 
-#include "tests/unit/net_frames.h"
-#include "tests/unit/unit.h"
+#include "tests/support/net_frames.h"
+#include "tests/support/unit.h"
 #include "vmm/net/http.h"
 #include "vmm/net/tls.h"
 

@@ -8,8 +8,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "tests/unit/net_frames.h"
-#include "tests/unit/unit.h"
+#include "tests/support/net_frames.h"
+#include "tests/support/unit.h"
 
 enum behaviour { ANSWER, SILENT, CUT, LIE_FIRST, FAIL, NO_NAME, LARGE, LARGE_STREAM };
 

@@ -4,7 +4,7 @@
  * the guest says on a connection that it has made up must not reach the one that is still there.
  * Each attack has a client beside it that does the same honestly.
  */
-#include "tests/unit/net_filter_host.h"
+#include "tests/support/net_filter_host.h"
 
 #define SERVER (NET_PEER + 5)
 #define FIRST  1001u /* the number of the first byte of the first connection */

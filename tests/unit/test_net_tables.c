@@ -2,7 +2,7 @@
 /* The tables that a guest fills: flows and pins; their hash, and rates. */
 #include <stdio.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/net/address.h"
 #include "vmm/net/flow.h"
 #include "vmm/net/dns_pins.h"

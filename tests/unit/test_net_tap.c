@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "tests/unit/net_frames.h"
-#include "tests/unit/unit.h"
+#include "tests/support/net_frames.h"
+#include "tests/support/unit.h"
 #include "vmm/net/address.h"
 
 #define HOST  ADDRESS(10, 99, 0, 1)

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static void pack_one_of_each(struct pack *pack)
 {

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/policy/narrow.h"
 
 static const struct policy_source here = {

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/cli/policy_text.h"
 #include "vmm/policy/narrow.h"
 #include "vmm/policy/policy.h"

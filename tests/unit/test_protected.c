@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/policy/explain.h"
 #include "vmm/policy/narrow.h"
 #include "vmm/policy/risks.h"

@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "tests/unit/fake_disk.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_disk.h"
+#include "tests/support/unit.h"
 #include "vmm/machine/machine.h"
 #include "vmm/sandbox/quiesce.h"
 

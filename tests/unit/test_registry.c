@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 #define RACERS 8
 #define ROUNDS 200

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static void fill(uint8_t *bytes, size_t length, unsigned seed)
 {

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "tests/unit/fake_guest.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/unit.h"
 
 static struct fake_guest guest;
 static struct fake_queue *queue;

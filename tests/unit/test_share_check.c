@@ -12,7 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static char top[64];
 

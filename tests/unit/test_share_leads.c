@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static char top[64], told[16384];
 static unsigned lines;

@@ -9,8 +9,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "tests/unit/forged_snapshot.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_snapshot.h"
+#include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 
 #define FLIPS 12000

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tests/unit/forged_snapshot.h"
-#include "tests/unit/unit.h"
+#include "tests/support/forged_snapshot.h"
+#include "tests/support/unit.h"
 #include "vmm/machine/machine.h"
 
 static void expect_forged_opens(const struct forged_snapshot *forged, uint64_t disk)

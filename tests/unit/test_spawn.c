@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 
 /* Runs a script with these descriptors after its stdout; what it writes. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <termios.h>
 
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 #include "vmm/base/utf8.h"
 #include "vmm/machine/console.h"
 

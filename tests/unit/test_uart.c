@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "devices/legacy/power.h"
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 #define DATA 0
 #define IER  1

@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "tests/unit/fake_guest.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/unit.h"
 
 #define SIZE	  16
 #define INDIRECT  (UINT64_C(1) << VIRTIO_F_INDIRECT_DESC)

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/unit/fake_vsock.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_vsock.h"
+#include "tests/support/unit.h"
 
 #define PORT 1000u /* of the in-process service that takes everybody */
 

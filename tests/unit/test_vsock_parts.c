@@ -8,7 +8,7 @@
 #include "devices/vsock/state.h"
 #include "devices/vsock/table.h"
 #include "devices/vsock/vsock.h"
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 static const struct vsock_header good = {
 	.src_cid = 3,

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/fake_vsock.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_vsock.h"
+#include "tests/support/unit.h"
 #include "vmm/base/pack.h"
 
 #define PORT  1100u /* the host's */

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tests/unit/fake_vsock.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_vsock.h"
+#include "tests/support/unit.h"
 
 #define PORT  1000u /* the host's */
 #define GUEST 77u

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/fake_vsock.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_vsock.h"
+#include "tests/support/unit.h"
 #include "vmm/base/budget.h"
 
 #define PORT  1000u

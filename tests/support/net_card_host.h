@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "tests/unit/fake_guest.h"
-#include "tests/unit/unit.h"
+#include "tests/support/fake_guest.h"
+#include "tests/support/unit.h"
 
 #define HEADER	  12
 #define F_CSUM	  (UINT64_C(1) << 0)

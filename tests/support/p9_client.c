@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/p9_client.h"
+#include "tests/support/p9_client.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/fake_vsock.h"
+#include "tests/support/fake_vsock.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #ifndef CORDON_TEST_FILES_HOST_H
 #define CORDON_TEST_FILES_HOST_H
 
-#include "tests/unit/p9_client.h"
+#include "tests/support/p9_client.h"
 #include "vmm/policy/guard.h"
 
 struct files_host {

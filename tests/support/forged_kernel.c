@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/forged_kernel.h"
+#include "tests/support/forged_kernel.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #define CORDON_TEST_FAKE_VSOCK_H
 
 #include "devices/vsock/internal.h"
-#include "tests/unit/fake_guest.h"
+#include "tests/support/fake_guest.h"
 
 #define FAKE_VSOCK_BUFFER  4096u /* bytes of a receive buffer, as Linux has them */
 #define FAKE_VSOCK_WINDOW  (256u << 10)

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "tests/unit/net_frames.h"
-#include "tests/unit/unit.h"
+#include "tests/support/net_frames.h"
+#include "tests/support/unit.h"
 #include "vmm/net/tls.h"
 
 #define SECOND	 UINT64_C(1000000000)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/net_frames.h"
+#include "tests/support/net_frames.h"
 
 #include "vmm/base/bytes.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/files_host.h"
+#include "tests/support/files_host.h"
 
 #include <fcntl.h>
 #include <ftw.h>

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "guest-kernel/agent/agent.h"
-#include "tests/unit/unit.h"
+#include "tests/support/unit.h"
 
 /*
  * Serves one connection, whose other end is *fd, and exits with 0. Without namespaces and mounts;

@@ -7,7 +7,7 @@
 #define CORDON_TEST_FAKE_DISK_H
 
 #include "devices/blk/blk.h"
-#include "tests/unit/fake_guest.h"
+#include "tests/support/fake_guest.h"
 
 #define FAKE_DISK_IN	  0u
 #define FAKE_DISK_OUT	  1u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/forged_image.h"
+#include "tests/support/forged_image.h"
 
 #include <errno.h>
 #include <fcntl.h>

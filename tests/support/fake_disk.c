@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/fake_disk.h"
+#include "tests/support/fake_disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
