@@ -14,6 +14,7 @@ LAYERS = [
     ["vmm/kvm", "vmm/policy"],
     ["devices", "boot", "vmm/agent", "vmm/files", "vmm/net", "vmm/jail", "vmm/image"],
     ["vmm/machine"],
+    ["vmm/sandbox"],
     ["vmm/control"],
     ["vmm/cli"],
     ["vmm"],

@@ -224,9 +224,7 @@ static int write_snapshot(struct monitor *monitor, const char *path, struct err 
 
 	if (monitor->guard)
 		guard_each_share(monitor->guard, check_links, &check);
-	return check.ret < 0 ? check.ret
-			     : snapshot_write(&monitor->sandbox.machine, &monitor->sandbox.shares,
-					      path, "snapshot\n", err);
+	return check.ret < 0 ? check.ret : sandbox_save(&monitor->sandbox, path, err);
 }
 
 /* Nothing of the guest's is under way, or it can't be waited for: failure. */

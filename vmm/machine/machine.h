@@ -27,8 +27,6 @@
 #define MACHINE_MEMORY_DEFAULT MIB(256)
 #define MACHINE_MEMORY_MIN     MIB(64)
 
-struct root_config;
-
 struct machine_config {
 	uint64_t memory; /* bytes of guest RAM, a multiple of 2 MiB */
 	unsigned cpus;
@@ -42,9 +40,9 @@ struct machine_config {
 	bool agent;			/* expect our agent in the guest */
 	const struct snapshot *restore; /* go on from this instead of booting, or NULL */
 	bool trusted;			/* restore was written by us on this host: no probe of it */
-	/* For a restore of a snapshot with an image on a disk: what says where the image is, or
-	 * NULL. Paths that the file names are taken only if trusted_image says so. */
-	const struct root_config *root;
+	/* For a restore of a snapshot with an image on a disk: the image's path, or NULL. The path
+	 * in the snapshot is used only if trusted_image is set. */
+	const char *image;
 	bool trusted_image;
 	struct snapshot_stop stop; /* of a restore, which may take long */
 };

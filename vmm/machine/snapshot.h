@@ -22,7 +22,7 @@
 #define SNAPSHOT_KEY_MAX     8192 /* bytes of the text that says what a template was made from */
 
 struct machine;
-struct shares;
+struct pack;
 
 /* A piece of guest memory that is in the file; all else is zero. */
 struct snapshot_extent {
@@ -56,13 +56,20 @@ struct snapshot {
 	uint32_t extent_count;
 };
 
+/* A part above the machine that keeps sections of its own in a snapshot. */
+struct snapshot_owner {
+	/* Appends them (snapshot_add_section()). 0 or -errno with a message. */
+	int (*save)(void *arg, struct pack *state, struct err *err);
+	void *arg;
+};
+
 /*
  * Writes the paused machine, of which no request is under way (vmm/sandbox/quiesce.h), to path:
  * into a nameless or temporary file beside it, which is synced and then renamed, so that path is
- * the old file or the whole new one. key: text kept with it. shares: whose sessions are to go on
- * after a restore, or NULL. 0 or -errno with a message; then no temporary file is left.
+ * the old file or the whole new one. key: text kept with it. owner: adds sections of its own, or
+ * NULL. 0 or -errno with a message; then no temporary file is left.
  */
-int snapshot_write(struct machine *machine, struct shares *shares, const char *path,
+int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, const char *path,
 		   const char *key, struct err *err);
 
 /*

@@ -13,7 +13,6 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/machine/machine.h"
-#include "vmm/sandbox/root.h"
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 
@@ -122,9 +121,9 @@ int snapshot_check_disks(struct snapshot *snapshot, uint64_t file_length, uint64
 static int open_image(struct disk **out, const struct saved_disk *saved,
 		      const struct machine_config *config, struct err *err)
 {
-	const char *path = config->root && config->root->image[0] ? config->root->image
-			   : config->trusted_image		  ? saved->path
-								  : "";
+	const char *path = config->image && config->image[0] ? config->image
+			   : config->trusted_image	     ? saved->path
+							     : "";
 	struct disk_identity now;
 	int ret;
 

@@ -17,7 +17,6 @@
 #include "vmm/base/fd.h"
 #include "vmm/kvm/state.h"
 #include "vmm/machine/machine.h"
-#include "vmm/sandbox/shares.h"
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 
@@ -170,8 +169,8 @@ static void pack_config(struct machine *machine, struct pack *state, const char 
 	snapshot_add_section(state, SNAPSHOT_KEY, 0, &payload);
 }
 
-static int pack_state(struct machine *machine, struct shares *shares, struct pack *state,
-		      const char *key, struct err *err)
+static int pack_state(struct machine *machine, const struct snapshot_owner *owner,
+		      struct pack *state, const char *key, struct err *err)
 {
 	struct pack payload = {.data = NULL};
 	unsigned i;
@@ -183,8 +182,8 @@ static int pack_state(struct machine *machine, struct shares *shares, struct pac
 			return err_set(err, EBUSY, "a request of the guest to %s is under way",
 				       blk_device(machine->devices.blk[i])->name);
 	pack_config(machine, state, key);
-	if (shares)
-		ret = shares_save(shares, machine->devices.vsock, state, err);
+	if (owner)
+		ret = owner->save(owner->arg, state, err);
 	if (ret < 0)
 		return ret;
 	ret = vm_save(&machine->vm, &payload, err);
@@ -234,8 +233,8 @@ static void pack_header(struct pack *header, const struct pack *state)
 /* --- the file --------------------------------------------------------------------------------- */
 
 /* The extents' section has a known length, so memory can be written before it. */
-static int write_file(struct machine *machine, struct shares *shares, int fd, const char *key,
-		      struct err *err)
+static int write_file(struct machine *machine, const struct snapshot_owner *owner, int fd,
+		      const char *key, struct err *err)
 {
 	struct extent_list *list = malloc(sizeof(*list));
 	struct pack header = {.data = NULL}, state = {.data = NULL};
@@ -245,7 +244,7 @@ static int write_file(struct machine *machine, struct shares *shares, int fd, co
 
 	if (!list)
 		return err_set(err, ENOMEM, "out of memory");
-	ret = pack_state(machine, shares, &state, key, err);
+	ret = pack_state(machine, owner, &state, key, err);
 	if (ret == 0)
 		ret = snapshot_plan_disks(&disks, machine, err);
 	if (ret < 0)
@@ -349,7 +348,7 @@ static int give_name(int fd, char temporary[PATH_MAX], const char *path)
 	return -EEXIST;
 }
 
-int snapshot_write(struct machine *machine, struct shares *shares, const char *path,
+int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, const char *path,
 		   const char *key, struct err *err)
 {
 	char temporary[PATH_MAX];
@@ -361,7 +360,7 @@ int snapshot_write(struct machine *machine, struct shares *shares, const char *p
 	fd = open_temporary(path, temporary, &named);
 	if (fd < 0)
 		return err_code(err, -fd, "%s", path);
-	ret = write_file(machine, shares, fd, key, err);
+	ret = write_file(machine, owner, fd, key, err);
 	if (ret == 0 && !named) {
 		ret = give_name(fd, temporary, path);
 		named = ret == 0;

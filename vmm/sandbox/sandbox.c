@@ -434,7 +434,7 @@ static int create_from_snapshot(struct sandbox *sandbox, struct loop *loop,
 		return ret;
 	config->stop = sandbox->config.stop;
 	config->restore = &sandbox->snapshot;
-	config->root = &sandbox->config.root;
+	config->image = sandbox->config.root.image;
 	config->trusted_image = sandbox->config.trusted_image;
 	return machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
 }
@@ -537,6 +537,20 @@ int sandbox_start(struct sandbox *sandbox, struct err *err)
 	if (machine->config.agent)
 		loop_timer_start(machine->loop, &sandbox->boot_timer, BOOT_CHECK_NS);
 	return machine_start(machine, err);
+}
+
+static int save_shares(void *arg, struct pack *state, struct err *err)
+{
+	struct sandbox *sandbox = arg;
+
+	return shares_save(&sandbox->shares, sandbox->machine.devices.vsock, state, err);
+}
+
+int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err)
+{
+	const struct snapshot_owner owner = {.save = save_shares, .arg = sandbox};
+
+	return snapshot_write(&sandbox->machine, &owner, path, "snapshot\n", err);
 }
 
 void sandbox_destroy(struct sandbox *sandbox)

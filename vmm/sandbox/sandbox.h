@@ -91,6 +91,9 @@ void sandbox_reseed(struct sandbox *sandbox);
  */
 int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes, struct err *err);
 
+/* Writes the paused guest, of which no request is under way, to path; see snapshot_write(). */
+int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err);
+
 /* Stops and frees all. Works on a half-made sandbox. */
 void sandbox_destroy(struct sandbox *sandbox);
 
