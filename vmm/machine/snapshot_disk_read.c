@@ -7,6 +7,7 @@
  * file show its guest any file of the host: the restoring user says which image it is.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
