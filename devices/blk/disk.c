@@ -4,25 +4,29 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "devices/blk/disk_internal.h"
+#include "devices/blk/host_file.h"
+#include "devices/blk/overlay.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-int64_t disk_result(ssize_t n)
-{
-	if (n < 0)
-		return errno > 0 ? -errno : -EIO;
-	return n > 0 ? n : -EIO;
-}
+struct disk {
+	atomic_uint owners;
+	uint64_t bytes;
+	char *path; /* of the image, or NULL */
+	/* An image (image_fd), perhaps with a layer over it (overlay), or a scratch disk. */
+	int image_fd, scratch_fd; /* or -1 */
+	struct overlay *overlay;  /* or NULL */
+	struct disk_identity identity;
+};
 
 /* --- making ----------------------------------------------------------------------------------- */
 
@@ -33,8 +37,7 @@ static struct disk *new_disk(void)
 	if (!disk)
 		return NULL;
 	atomic_init(&disk->owners, 1);
-	disk->image_fd = disk->private_fd = -1;
-	pthread_mutex_init(&disk->lock, NULL);
+	disk->image_fd = disk->scratch_fd = -1;
 	return disk;
 }
 
@@ -49,10 +52,9 @@ void disk_destroy(struct disk *disk)
 {
 	if (!disk || atomic_fetch_sub(&disk->owners, 1) > 1)
 		return;
+	overlay_destroy(disk->overlay);
 	fd_close(&disk->image_fd);
-	fd_close(&disk->private_fd);
-	pthread_mutex_destroy(&disk->lock);
-	free(disk->map);
+	fd_close(&disk->scratch_fd);
 	free(disk->path);
 	free(disk);
 }
@@ -110,43 +112,6 @@ int disk_open_image(struct disk **out, const char *path, struct err *err)
 	return 0;
 }
 
-/* Beyond this limit a write of ours would be answered by a signal. */
-static int check_limit(const struct disk *disk, struct err *err)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < disk->bytes)
-		return err_set(err, EFBIG,
-			       "a disk of %llu bytes is over the limit of a file's size, %llu "
-			       "(ulimit -f)",
-			       (unsigned long long)disk->bytes, (unsigned long long)limit.rlim_cur);
-	return 0;
-}
-
-/* A file without a name, in a place for large temporary files. */
-static int open_private(struct disk *disk, struct err *err)
-{
-	const char *folder = getenv("TMPDIR");
-	int ret = check_limit(disk, err);
-	char path[4096];
-
-	if (ret < 0)
-		return ret;
-
-	if (!folder || folder[0] != '/')
-		folder = "/var/tmp";
-	disk->private_fd = open(folder, O_RDWR | O_TMPFILE | O_EXCL | O_CLOEXEC, 0600);
-	if (disk->private_fd < 0 &&
-	    snprintf(path, sizeof(path), "%s/cordon-disk.XXXXXX", folder) < (int)sizeof(path)) {
-		disk->private_fd = mkostemp(path, O_CLOEXEC);
-		if (disk->private_fd >= 0)
-			unlink(path);
-	}
-	if (disk->private_fd < 0)
-		return err_sys(err, "%s: no temporary file for a disk (set TMPDIR)", folder);
-	return 0;
-}
-
 int disk_create_scratch(struct disk **out, uint64_t bytes, struct err *err)
 {
 	struct disk *disk = new_disk();
@@ -160,9 +125,7 @@ int disk_create_scratch(struct disk **out, uint64_t bytes, struct err *err)
 		ret = err_set(err, EINVAL, "a disk has 4 KiB to 4 TiB, not %llu bytes",
 			      (unsigned long long)bytes);
 	else
-		ret = open_private(disk, err);
-	if (ret == 0 && ftruncate(disk->private_fd, (off_t)disk->bytes) < 0)
-		ret = err_sys(err, "a disk of %llu bytes", (unsigned long long)disk->bytes);
+		ret = disk->scratch_fd = host_file_create(disk->bytes, "a disk", err);
 	if (ret < 0) {
 		disk_destroy(disk);
 		return ret;
@@ -173,17 +136,9 @@ int disk_create_scratch(struct disk **out, uint64_t bytes, struct err *err)
 
 int disk_create_overlay(struct disk **out, struct disk *image, uint64_t bytes_max, struct err *err)
 {
-	uint64_t blocks = (image->bytes + DISK_BLOCK - 1) / DISK_BLOCK;
-	int ret;
+	int ret = overlay_create(&image->overlay, image->image_fd, image->bytes, bytes_max, err);
 
 	*out = NULL;
-	image->blocks_max = bytes_max / DISK_BLOCK;
-	image->map = calloc(1, blocks / 8 + 1);
-	ret = image->map ? open_private(image, err) : err_set(err, ENOMEM, "out of memory");
-	/* What is private and was never written reads as zeros. */
-	if (ret == 0 && ftruncate(image->private_fd, (off_t)image->bytes) < 0)
-		ret = err_sys(err, "a private layer of %llu bytes",
-			      (unsigned long long)image->bytes);
 	if (ret < 0)
 		disk_destroy(image);
 	else
@@ -198,101 +153,79 @@ uint64_t disk_bytes(const struct disk *disk)
 	return disk->bytes;
 }
 
+/* The file that has what the guest wrote, or -1: read-only. */
+static int private_fd(const struct disk *disk)
+{
+	return disk->overlay ? disk->overlay->fd : disk->scratch_fd;
+}
+
 bool disk_is_read_only(const struct disk *disk)
 {
-	return disk->private_fd < 0;
+	return private_fd(disk) < 0;
 }
 
 int64_t disk_read(struct disk *disk, uint64_t offset, void *to, uint64_t length)
 {
-	int fd = disk->private_fd < 0 ? disk->image_fd : disk->private_fd;
-
 	length = min_u64(length, DISK_STEP);
-	if (disk->map)
-		return overlay_read(disk, offset, to, length);
-	return disk_result(pread(fd, to, length, (off_t)offset));
+	if (disk->overlay)
+		return overlay_read(disk->overlay, offset, to, length);
+	return host_file_read(disk->scratch_fd < 0 ? disk->image_fd : disk->scratch_fd, offset, to,
+			      length);
 }
 
 int64_t disk_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length)
 {
 	length = min_u64(length, DISK_STEP);
-	if (disk->private_fd < 0)
+	if (disk->overlay)
+		return overlay_write(disk->overlay, offset, from, length);
+	if (disk->scratch_fd < 0)
 		return -EROFS;
-	if (disk->map)
-		return overlay_write(disk, offset, from, length);
-	return disk_result(pwrite(disk->private_fd, from, length, (off_t)offset));
+	return host_file_write(disk->scratch_fd, offset, from, length);
 }
 
 int disk_flush(struct disk *disk)
 {
-	if (disk->private_fd >= 0 && fdatasync(disk->private_fd) < 0)
-		return -errno;
-	return 0;
-}
+	int fd = private_fd(disk);
 
-int64_t disk_punch(struct disk *disk, uint64_t offset, uint64_t length)
-{
-	off_t data = lseek(disk->private_fd, (off_t)offset, SEEK_DATA);
-
-	if (data < 0 && errno == ENXIO)
-		return (int64_t)length;
-	if (data > (off_t)offset)
-		return (int64_t)min_u64(length, (uint64_t)data - offset);
-	length = min_u64(length, DISK_PUNCH);
-	if (fallocate(disk->private_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-		      (off_t)length) < 0)
-		return -errno;
-	return (int64_t)length;
+	return fd >= 0 && fdatasync(fd) < 0 ? -errno : 0;
 }
 
 int64_t disk_discard(struct disk *disk, uint64_t offset, uint64_t length)
 {
 	int64_t ret;
 
-	if (disk->private_fd < 0)
+	if (disk->overlay)
+		return overlay_discard(disk->overlay, offset, length);
+	if (disk->scratch_fd < 0)
 		return -EROFS;
-	if (disk->map)
-		return overlay_discard(disk, offset, length);
-	ret = disk_punch(disk, offset, length);
+	ret = host_file_punch(disk->scratch_fd, offset, length);
 	return ret == -EOPNOTSUPP ? (int64_t)length : ret;
-}
-
-int64_t disk_write_zeros(struct disk *disk, uint64_t offset, uint64_t length)
-{
-	static const uint8_t zeros[64 * 1024];
-
-	return disk_write(disk, offset, zeros, min_u64(length, sizeof(zeros)));
 }
 
 int64_t disk_zero(struct disk *disk, uint64_t offset, uint64_t length)
 {
 	int64_t ret;
 
-	if (disk->private_fd < 0)
+	if (disk->overlay)
+		return overlay_zero(disk->overlay, offset, length);
+	if (disk->scratch_fd < 0)
 		return -EROFS;
-	if (disk->map)
-		return overlay_zero(disk, offset, length);
-	ret = disk_punch(disk, offset, length);
-	return ret == -EOPNOTSUPP ? disk_write_zeros(disk, offset, length) : ret;
+	ret = host_file_punch(disk->scratch_fd, offset, length);
+	if (ret != -EOPNOTSUPP)
+		return ret;
+	return host_file_write(disk->scratch_fd, offset, host_file_zeros,
+			       min_u64(length, HOST_FILE_ZEROS));
 }
 
 /* --- snapshots -------------------------------------------------------------------------------- */
 
 bool disk_next_written(struct disk *disk, uint64_t *offset, uint64_t *length)
 {
-	off_t data, end;
-
-	if (disk->private_fd < 0 || *offset >= disk->bytes)
+	if (private_fd(disk) < 0 || *offset >= disk->bytes)
 		return false;
-	if (disk->map)
-		return overlay_next_written(disk, offset, length);
-	data = lseek(disk->private_fd, (off_t)*offset, SEEK_DATA);
-	if (data < 0)
-		return false;
-	end = lseek(disk->private_fd, data, SEEK_HOLE);
-	*offset = (uint64_t)data & ~(DISK_BLOCK - 1ull);
-	*length = (end < 0 ? disk->bytes : align_up((uint64_t)end, DISK_BLOCK)) - *offset;
-	return true;
+	if (disk->overlay)
+		return overlay_next_written(disk->overlay, offset, length);
+	return host_file_next_data(disk->scratch_fd, disk->bytes, offset, length);
 }
 
 const char *disk_path(const struct disk *disk)
@@ -302,7 +235,7 @@ const char *disk_path(const struct disk *disk)
 
 uint64_t disk_layer_limit(const struct disk *disk)
 {
-	return disk->map ? disk->blocks_max * DISK_BLOCK : 0;
+	return disk->overlay ? disk->overlay->blocks_max * DISK_BLOCK : 0;
 }
 
 struct disk_identity disk_identity(const struct disk *disk)
@@ -312,5 +245,5 @@ struct disk_identity disk_identity(const struct disk *disk)
 
 void disk_private_path(const struct disk *disk, char path[32])
 {
-	snprintf(path, 32, "/proc/self/fd/%d", disk->private_fd);
+	snprintf(path, 32, "/proc/self/fd/%d", private_fd(disk));
 }

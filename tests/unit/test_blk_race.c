@@ -4,43 +4,47 @@
  * gets of the blocks beside is the image's. The control looks at the map twice, as a careless
  * reader would, and loses.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "devices/blk/disk_internal.h"
+#include "devices/blk/overlay.h"
+#include "devices/blk/sizes.h"
 #include "tests/support/fake_disk.h"
 #include "tests/support/unit.h"
 
-#define BLOCKS	   64u /* of an extent: one is written, all are read */
-#define EXTENT	   (BLOCKS * DISK_BLOCK)
-#define EXTENTS	   64u
-#define ROUNDS_MAX 200u
+#define BLOCKS	    64u /* of an extent: one is written, all are read */
+#define EXTENT	    (BLOCKS * DISK_BLOCK)
+#define EXTENTS	    64u
+#define ROUNDS_MAX  200u
+#define IMAGE_BYTES ((uint64_t)EXTENTS * EXTENT + DISK_BLOCK)
 
-typedef int64_t (*reader)(struct disk *disk, uint64_t offset, void *to, uint64_t length);
+typedef int64_t (*reader)(struct overlay *overlay, uint64_t offset, void *to, uint64_t length);
 
 static struct fake_disk image;
-static struct disk *layered;
+static int image_fd;
+static struct overlay *layered;
 static atomic_uint extent; /* at which reader and writer are */
 static atomic_bool over;
 
-static bool is_private(const struct disk *disk, uint64_t block)
+static bool is_private(const struct overlay *overlay, uint64_t block)
 {
-	return atomic_load(&disk->map[block / 8]) >> (block % 8) & 1;
+	return atomic_load(&overlay->map[block / 8]) >> (block % 8) & 1;
 }
 
 /* The length of the run by one look at the map, the file that has it by a second one. */
-static int64_t read_carelessly(struct disk *disk, uint64_t offset, void *to, uint64_t length)
+static int64_t read_carelessly(struct overlay *overlay, uint64_t offset, void *to, uint64_t length)
 {
 	uint64_t block = offset / DISK_BLOCK, i;
-	bool private = is_private(disk, block);
+	bool private = is_private(overlay, block);
 
-	for (i = 1; i < length / DISK_BLOCK && is_private(disk, block + i) == private; i++)
+	for (i = 1; i < length / DISK_BLOCK && is_private(overlay, block + i) == private; i++)
 		;
 	sched_yield();
-	return pread(is_private(disk, block) ? disk->private_fd : disk->image_fd, to,
+	return pread(is_private(overlay, block) ? overlay->fd : overlay->image_fd, to,
 		     i * DISK_BLOCK, (off_t)offset);
 }
 
@@ -53,7 +57,7 @@ static void *write_first_blocks(void *arg)
 	(void)arg;
 	memset(block, 0xff, sizeof(block));
 	/* The layer's file is long from now on: what is not in it reads as zeros. */
-	ck_assert_int_eq(disk_write(layered, (uint64_t)EXTENTS * EXTENT, block, sizeof(block)),
+	ck_assert_int_eq(overlay_write(layered, (uint64_t)EXTENTS * EXTENT, block, sizeof(block)),
 			 DISK_BLOCK);
 	while (!atomic_load(&over)) {
 		now = atomic_load(&extent);
@@ -62,7 +66,7 @@ static void *write_first_blocks(void *arg)
 			continue;
 		}
 		ck_assert_int_eq(
-			disk_write(layered, (uint64_t)(now - 1) * EXTENT, block, sizeof(block)),
+			overlay_write(layered, (uint64_t)(now - 1) * EXTENT, block, sizeof(block)),
 			DISK_BLOCK);
 		done = now;
 	}
@@ -85,10 +89,11 @@ static unsigned race(reader read_layer)
 {
 	static uint8_t bytes[EXTENT];
 	unsigned lost = 0, i;
+	struct err err = {""};
 	pthread_t writer;
 	int64_t n;
 
-	layered = fake_disk_layered(&image, MIB(64));
+	ck_assert_int_eq(overlay_create(&layered, image_fd, IMAGE_BYTES, MIB(64), &err), 0);
 	atomic_store(&extent, 0);
 	atomic_store(&over, false);
 	ck_assert_int_eq(pthread_create(&writer, NULL, write_first_blocks, NULL), 0);
@@ -103,7 +108,7 @@ static unsigned race(reader read_layer)
 	}
 	atomic_store(&over, true);
 	pthread_join(writer, NULL);
-	disk_destroy(layered);
+	overlay_destroy(layered);
 	return lost;
 }
 
@@ -112,13 +117,16 @@ START_TEST(a_first_write_leaves_its_neighbours_alone)
 	unsigned rounds = 0, lost = 0;
 
 	image = (struct fake_disk){.image = ""};
-	fake_disk_image(&image, (uint64_t)EXTENTS * EXTENT + DISK_BLOCK);
+	fake_disk_image(&image, IMAGE_BYTES);
+	image_fd = open(image.image, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(image_fd, 0);
 	/* The control first: as many rounds are run of the other as it needed, and more. */
 	while (lost == 0 && rounds++ < ROUNDS_MAX)
 		lost = race(read_carelessly);
 	ck_assert_msg(lost > 0, "the control never lost: this proves nothing");
 	for (rounds = rounds * 2 + 20; rounds > 0; rounds--)
-		ck_assert_uint_eq(race(disk_read), 0);
+		ck_assert_uint_eq(race(overlay_read), 0);
+	close(image_fd);
 	unlink(image.image);
 }
 END_TEST
