@@ -102,7 +102,7 @@ static void unask(void *arg, uint32_t question)
 static void make_policy(unsigned rules)
 {
 	static char text[POLICY_FILE_MAX];
-	struct policy_source source = {.name = "bench", .folder = "/"};
+	struct policy_source source = {.name = "bench", .directory = "/"};
 	size_t used = (size_t)sprintf(text, "policy 1\n");
 	struct err err;
 	unsigned i;

@@ -39,7 +39,7 @@ static double now(void)
 static struct policy *make(const char *shape, unsigned rules)
 {
 	static char text[TEXT_MAX];
-	struct policy_source source = {.name = shape, .folder = "/", .lenient = true};
+	struct policy_source source = {.name = shape, .directory = "/", .lenient = true};
 	size_t used = (size_t)sprintf(text, "policy 1\nshare /x /workspace\n");
 	struct policy *policy;
 	struct err err;

@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct fuzz_script script = {.at = data, .left = size};
 	struct policy_source source = {
 		.name = "p",
-		.folder = "/host",
+		.directory = "/host",
 		.cwd = "/w",
 		.home = "/home/u",
 		.lenient = true,

@@ -25,7 +25,7 @@ static void need(bool good, const char *what)
 
 static struct policy *parse(const char *rules)
 {
-	struct policy_source source = {.name = "test", .folder = "/", .home = "/"};
+	struct policy_source source = {.name = "test", .directory = "/", .home = "/"};
 	struct policy *policy = NULL;
 	struct err err = {.text = ""};
 	char *text;

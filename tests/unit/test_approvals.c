@@ -51,7 +51,7 @@ static void begin(const char *command)
 {
 	static const struct approvals_ops ops = {.asked = on_asked, .over = on_over};
 	static const char text[] = "policy 1\nnet allow tcp a.test:1\nnet ask tcp *:*\n";
-	const struct policy_source source = {.name = "p", .folder = "/"};
+	const struct policy_source source = {.name = "p", .directory = "/"};
 	struct policy *policy;
 	struct err err;
 

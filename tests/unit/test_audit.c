@@ -301,7 +301,7 @@ END_TEST
 
 static struct guard *make_guard(const char *text, struct audit_config config)
 {
-	const struct policy_source source = {.name = "p", .folder = "/"};
+	const struct policy_source source = {.name = "p", .directory = "/"};
 	struct policy *policy;
 	struct guard *guard;
 
@@ -485,7 +485,7 @@ END_TEST
 START_TEST(a_policy_is_replaced_at_once)
 {
 	static const char none[] = "policy 1\nshare a /w\nfile read /w/b\n";
-	const struct policy_source source = {.name = "q", .folder = "/"};
+	const struct policy_source source = {.name = "q", .directory = "/"};
 	struct policy *policy;
 	struct guard *guard;
 	unsigned i;

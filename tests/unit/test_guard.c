@@ -44,7 +44,7 @@ static size_t make_deep(void)
 static struct policy *make(unsigned number, const char *rules)
 {
 	char name[16], text[256];
-	const struct policy_source source = {.name = name, .folder = "/"};
+	const struct policy_source source = {.name = name, .directory = "/"};
 	struct policy *policy;
 
 	snprintf(name, sizeof(name), "p%u", number);
@@ -306,7 +306,7 @@ static struct policy *random_policy(void)
 {
 	static const char *const part[] = {"a", "b", "c", ".env", "*", "**", "a*", "?", "**"};
 	static const char *const verdict[] = {"hide", "deny", "read", "append", "write", "hide"};
-	const struct policy_source source = {.name = "p", .folder = "/"};
+	const struct policy_source source = {.name = "p", .directory = "/"};
 	char text[2048];
 	size_t used = (size_t)sprintf(text, "policy 1\nshare a /w\n");
 	unsigned count = pick(8) + 1, i;

@@ -9,7 +9,7 @@
 #include "tests/support/unit.h"
 #include "vmm/policy/protected.h"
 
-static const struct policy_source here = {.name = "p", .folder = "/", .cwd = "/here"};
+static const struct policy_source here = {.name = "p", .directory = "/", .cwd = "/here"};
 
 static struct err err;
 

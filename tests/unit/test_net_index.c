@@ -12,7 +12,7 @@ static struct policy *policy;
 
 static void parse(size_t length)
 {
-	const struct policy_source source = {.name = "p", .folder = "/", .lenient = true};
+	const struct policy_source source = {.name = "p", .directory = "/", .lenient = true};
 	struct err err = {.text = ""};
 
 	ck_assert_msg(policy_parse(&policy, text, length, &source, &err) == 0, "%s", err.text);
@@ -79,7 +79,7 @@ static size_t random_rules(unsigned rules)
 		"192.0.2.0/24",	   "192.0.0.0/16",  "10.0.0.0/8", "10.1.2.3",	 "host",
 		"[2001:db8::]/32", "[2001:db8::1]", "8.8.8.8/32", "127.0.0.0/8", "b.test"};
 	static const char *const ports[] = {"443", "80", "80-500", "*"};
-	const struct policy_source source = {.name = "p", .folder = "/", .lenient = true};
+	const struct policy_source source = {.name = "p", .directory = "/", .lenient = true};
 	size_t length = (size_t)sprintf(text, "policy 1\n"), more;
 	struct policy *tried;
 	unsigned i;

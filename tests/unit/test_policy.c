@@ -12,7 +12,7 @@
 
 static const struct policy_source here = {
 	.name = "p",
-	.folder = "/host",
+	.directory = "/host",
 	.cwd = "/here",
 	.home = "/home/u",
 };
@@ -69,7 +69,7 @@ static enum policy_verdict rename_folder(const struct policy *policy, const char
 		.length = strlen(from),
 		.other = to,
 		.other_length = strlen(to),
-		.folder = true,
+		.directory = true,
 	};
 	struct policy_decision decision;
 
@@ -203,7 +203,7 @@ START_TEST(classes_without_rules_have_defaults)
 	ck_assert_int_eq(policy_preset(&locked, "locked", &here, &err), 0);
 	policy_decide(locked, &request, &decision);
 	ck_assert_int_eq(decision.verdict, POLICY_ALLOW);
-	ck_assert_int_eq(decision.where, POLICY_GUEST);
+	ck_assert_int_eq(decision.enforced_by, POLICY_GUEST);
 	ck_assert_int_eq(ask_file(locked, POLICY_READ, "/w/a"), POLICY_DENY);
 	request = (struct policy_request){.class = POLICY_NET, .op = POLICY_CONNECT};
 	policy_decide(locked, &request, &decision);

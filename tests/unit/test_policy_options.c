@@ -28,7 +28,7 @@ static int make(struct policy **policy, const struct made *from, struct err *err
 
 	for (i = 0; i < 4 && from->file[i]; i++) {
 		part[i] = (struct policy_part){
-			.name = name[i], .folder = folder[i], .length = strlen(from->file[i])};
+			.name = name[i], .directory = folder[i], .length = strlen(from->file[i])};
 		strcat(text, from->file[i]);
 		source.parts = i + 1;
 	}

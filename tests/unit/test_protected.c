@@ -12,7 +12,8 @@
 #include "vmm/policy/narrow.h"
 #include "vmm/policy/risks.h"
 
-static const struct policy_source here = {.name = "p", .folder = "/", .cwd = "/here", .home = "/u"};
+static const struct policy_source here = {
+	.name = "p", .directory = "/", .cwd = "/here", .home = "/u"};
 
 static struct err err;
 
@@ -35,7 +36,7 @@ static enum policy_verdict decide(const struct policy *policy, enum policy_op op
 	if (other) {
 		request.other = to;
 		request.other_length = (size_t)snprintf(to, sizeof(to), "/here/%s", other);
-		request.folder = true;
+		request.directory = true;
 	}
 	policy_decide(policy, &request, &decision);
 	return decision.verdict;
@@ -66,7 +67,7 @@ START_TEST(presets_are_the_table)
 		snprintf(list, sizeof(list), "%s", place->patterns);
 		for (word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest))
 			sprintf(wanted + strlen(wanted), "%s $PWD/**/%s\n",
-				protected_verdict_word(place->verdict), word);
+				protected_verdict_name(place->verdict), word);
 	}
 	strcat(wanted, "write $PWD/**\n");
 	for (; *text; text = next) {

@@ -47,7 +47,8 @@ static void end(void)
 
 static int reach(const char *host, const char *option, struct err *err)
 {
-	const struct policy_source source = {.name = "p", .folder = "/", .home = path_of("home")};
+	const struct policy_source source = {
+		.name = "p", .directory = "/", .home = path_of("home")};
 	char text[2 * PATH_MAX];
 	struct policy *policy;
 	int ret;

@@ -80,7 +80,7 @@ static const char *look(const char *rules)
 /* The rules of the preset, for a share of the directory at its own path. */
 static const char *look_as_workspace(void)
 {
-	const struct policy_source source = {.name = "p", .folder = top, .cwd = top};
+	const struct policy_source source = {.name = "p", .directory = top, .cwd = top};
 	const struct policy_risk_ops ops = {.tell = note};
 	struct policy *policy;
 	struct err err;

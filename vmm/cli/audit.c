@@ -166,7 +166,7 @@ static void print_entry(const struct audit_entry *entry, const json_t *json)
 		put_safe(entry->verdict);
 		printf("%*s %s %s",
 		       strlen(entry->verdict) < 5 ? 5 - (int)strlen(entry->verdict) : 0, "",
-		       policy_class_word(entry->request.class), policy_op_word(entry->request.op));
+		       policy_class_name(entry->request.class), policy_op_name(entry->request.op));
 		if (entry->request.class == POLICY_NET)
 			print_net(json);
 	}
@@ -345,7 +345,7 @@ static void pick_end(const struct policy *policy, struct policy_request *request
 	struct policy_request one = *request;
 
 	one.other = NULL;
-	one.folder = false;
+	one.directory = false;
 	policy_decide(policy, &one, &decision);
 	if (decision.verdict == POLICY_ALLOW && request->other) {
 		one.object = request->other;
@@ -374,7 +374,7 @@ static void print_why(const struct policy *policy, const struct approval *questi
 			print_rule("rule: ", explanation.decision.rule);
 		return;
 	}
-	if (entry.request.folder && entry.request.other)
+	if (entry.request.directory && entry.request.other)
 		printf("%s\n", explanation.decision.reason);
 	if (explanation.decision.rule)
 		print_rule("rule: ", explanation.decision.rule);
@@ -384,7 +384,7 @@ static void print_why(const struct policy *policy, const struct approval *questi
 		print_rule(explanation.matches ? "a later rule would have allowed it: "
 					       : "nearest rule that allows: ",
 			   explanation.nearest);
-	if (!explanation.line[0] || (entry.request.folder && entry.request.other))
+	if (!explanation.line[0] || (entry.request.directory && entry.request.other))
 		return;
 	if (explanation.is_protected)
 		printf("The host trusts or runs this path, or it holds secrets. To allow it "

@@ -209,7 +209,7 @@ static enum policy_class class_in(const json_t *json)
 	unsigned i;
 
 	for (i = 0; word && i < POLICY_CLASSES; i++)
-		if (strcmp(word, policy_class_word((enum policy_class)i)) == 0)
+		if (strcmp(word, policy_class_name((enum policy_class)i)) == 0)
 			return (enum policy_class)i;
 	return POLICY_CLASSES;
 }
@@ -219,7 +219,7 @@ static int op_in(const json_t *json)
 	const char *word = string_in(json, "op"), *known;
 	int i;
 
-	for (i = 0; word && (known = policy_op_word((enum policy_op)i)); i++)
+	for (i = 0; word && (known = policy_op_name((enum policy_op)i)); i++)
 		if (strcmp(word, known) == 0)
 			return i;
 	return -1;
@@ -231,7 +231,7 @@ static void read_net(struct policy_net *net, const json_t *json)
 	const char *address = string_in(json, "address");
 	int i;
 
-	for (i = 0; word && (known = policy_protocol_word((enum policy_protocol)i)); i++)
+	for (i = 0; word && (known = policy_protocol_name((enum policy_protocol)i)); i++)
 		if (strcmp(word, known) == 0)
 			net->protocol = (enum policy_protocol)i;
 	net->name = string_in(json, "name");
@@ -264,7 +264,7 @@ void audit_entry_read(struct audit_entry *entry, const json_t *json)
 	entry->request.other = string_in(json, "other");
 	entry->request.length = entry->request.object ? strlen(entry->request.object) : 0;
 	entry->request.other_length = entry->request.other ? strlen(entry->request.other) : 0;
-	entry->request.folder = folder && strcmp(folder, "folder") == 0;
+	entry->request.directory = folder && strcmp(folder, "folder") == 0;
 	entry->request.root = POLICY_ROOT_FIND;
 	entry->request.rootfs = in && strcmp(in, "rootfs") == 0;
 	entry->exact =

@@ -94,13 +94,13 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)
 		for (i = 0; i < policy_rule_count(policy, (enum policy_class) class); i++) {
 			rule = policy_rule(policy, (enum policy_class) class, i);
-			if (require_host && rule->where != POLICY_HOST)
+			if (require_host && rule->enforced_by != POLICY_HOST)
 				return err_set(err, EPERM,
 					       "%s:%u: only the guest's kernel enforces this, and "
 					       "--require host is given: %.200s",
 					       rule->file, rule->line, rule->text);
 			text_line(stdout, "%s:%u: %s: %s", rule->file, rule->line,
-				  policy_enforced_by_word(rule->where), rule->text);
+				  policy_enforced_by_name(rule->enforced_by), rule->text);
 		}
 	return ret;
 }
@@ -150,8 +150,8 @@ static void explain_one(const struct policy *policy, const struct policy_request
 	static struct policy_explanation explanation;
 
 	policy_explain(policy, request, &explanation);
-	printf("%-10s %-5s %s", policy_op_word(request->op),
-	       policy_verdict_word(explanation.decision.verdict), explanation.decision.reason);
+	printf("%-10s %-5s %s", policy_op_name(request->op),
+	       policy_verdict_name(explanation.decision.verdict), explanation.decision.reason);
 	if (explanation.decision.rule) {
 		printf(" (");
 		text_put(stdout, explanation.decision.rule->file);
@@ -159,7 +159,7 @@ static void explain_one(const struct policy *policy, const struct policy_request
 		text_put(stdout, explanation.decision.rule->text);
 		putchar(')');
 	}
-	printf(" [%s]\n", policy_enforced_by_word(explanation.decision.where));
+	printf(" [%s]\n", policy_enforced_by_name(explanation.decision.enforced_by));
 }
 
 /* NAME:PORT, ADDRESS:PORT, [ADDRESS]:PORT, or without a port where the protocol has none. */

@@ -107,7 +107,7 @@ static int read_part(struct texts *texts, size_t index, const char *name, const 
 	int ret;
 
 	part->name = policy_text_name(name);
-	part->folder = texts->folder[index];
+	part->directory = texts->folder[index];
 	snprintf(texts->name + used, sizeof(texts->name) - used, "%s%s", index ? "+" : "",
 		 part->name);
 	memcpy(texts->folder[index], cwd, PATH_MAX);
@@ -157,7 +157,7 @@ int policy_load(struct policy **policy, const struct policy_options *options, st
 		ret = read_part(texts, i, name[i], cwd, err);
 	if (ret == 0) {
 		source.name = texts->name;
-		source.folder = texts->part[0].folder;
+		source.directory = texts->part[0].directory;
 		source.part = texts->part;
 		source.parts = count > 1 ? count : 0;
 		ret = policy_parse(policy, texts->text, texts->length, &source, err);

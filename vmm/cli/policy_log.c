@@ -156,8 +156,8 @@ static void print_lesson(const struct lesson *lesson)
 			item = &lesson->item[class][i];
 			text_line(stdout, "%s%s %s %s",
 				  item->is_protected ? "# protected, not proposed: " : "",
-				  policy_class_word((enum policy_class) class),
-				  policy_action_word((enum policy_action)item->action), item->text);
+				  policy_class_name((enum policy_class) class),
+				  policy_action_name((enum policy_action)item->action), item->text);
 		}
 	if (lesson->left_out)
 		printf("# left out: %zu objects with control characters or other bytes that no "
@@ -217,18 +217,18 @@ static int replay_entry(void *arg, const char *line, size_t length, const json_t
 	}
 	replay->decisions++;
 	policy_decide(replay->policy, &entry.request, &decision);
-	if (strcmp(policy_verdict_word(decision.verdict), entry.verdict) == 0)
+	if (strcmp(policy_verdict_name(decision.verdict), entry.verdict) == 0)
 		return 0;
 	replay->flips++;
 	if (decision.rule)
 		snprintf(rule, sizeof(rule), " (%.4000s:%u)", decision.rule->file,
 			 decision.rule->line);
 	text_line(stdout, "%llu %s %s %s: %s -> %s%s", (unsigned long long)entry.sequence,
-		  policy_class_word(entry.request.class), policy_op_word(entry.request.op),
+		  policy_class_name(entry.request.class), policy_op_name(entry.request.op),
 		  entry.request.object	   ? entry.request.object
 		  : entry.request.net.name ? entry.request.net.name
 					   : "an address",
-		  entry.verdict, policy_verdict_word(decision.verdict), rule);
+		  entry.verdict, policy_verdict_name(decision.verdict), rule);
 	return 0;
 }
 

@@ -53,7 +53,7 @@ static void read_parts(const json_t *body, struct policy_source *source)
 		item = json_array_get(parts, i);
 		part[i] = (struct policy_part){
 			.name = string_in(item, "name") ? string_in(item, "name") : "?",
-			.folder = string_in(item, "folder"),
+			.directory = string_in(item, "folder"),
 			.length = (size_t)json_integer_value(json_object_get(item, "bytes")),
 		};
 	}
@@ -73,7 +73,7 @@ static int make_policy(const json_t *body, const char *text, size_t length, stru
 	static struct policy_share share[POLICY_SHARES_MAX];
 	struct policy_source source = {
 		.name = string_in(body, "name"),
-		.folder = string_in(body, "folder"),
+		.directory = string_in(body, "folder"),
 		.cwd = string_in(body, "cwd"),
 		.home = string_in(body, "home"),
 		.share = share,
@@ -154,7 +154,7 @@ static void put_parts(json_t *request, const struct policy_source *source)
 	for (i = 0; i < source->parts; i++)
 		json_array_append_new(parts,
 				      json_pack("{s:s,s:s*,s:I}", "name", source->part[i].name,
-						"folder", source->part[i].folder, "bytes",
+						"folder", source->part[i].directory, "bytes",
 						(json_int_t)source->part[i].length));
 	for (i = 0; i < source->allow_nets; i++)
 		json_array_append_new(nets, json_string(source->allow_net[i]));
@@ -177,7 +177,7 @@ int policy_replace(const char *name, const struct policy *policy, struct err *er
 		ret = fd = client_connect(name, 0, err);
 	if (ret >= 0) {
 		request = json_pack("{s:s,s:s,s:s*,s:s*,s:s*}", "op", "policy-set", "name",
-				    source->name, "folder", source->folder, "cwd", source->cwd,
+				    source->name, "folder", source->directory, "cwd", source->cwd,
 				    "home", source->home);
 		if (request)
 			put_parts(request, source);

@@ -16,11 +16,11 @@ static int use_folder(const char *path, struct root_config *config, struct err *
 {
 	struct stat status;
 
-	if (!realpath(path, config->folder) || stat(config->folder, &status) < 0)
+	if (!realpath(path, config->directory) || stat(config->directory, &status) < 0)
 		return err_sys(err, "%s", path);
 	if (!S_ISDIR(status.st_mode))
 		return err_set(err, ENOTDIR, "%s: is not a folder", path);
-	if (strcmp(config->folder, "/") == 0)
+	if (strcmp(config->directory, "/") == 0)
 		return err_set(err, EINVAL,
 			       "%s: the whole host is no root file system for a sandbox: "
 			       "'--rootfs host' shows its programs",
@@ -151,7 +151,7 @@ int rootfs_resolve(const char *value, struct root_config *config, json_t **setti
 
 bool rootfs_is_served(const struct root_config *config)
 {
-	return config->host || config->folder[0] || config->unpacked.hex[0];
+	return config->host || config->directory[0] || config->unpacked.hex[0];
 }
 
 /* --- an image's own ways ---------------------------------------------------------------------- */

@@ -22,8 +22,9 @@ static bool is_beneath(const char *path, const char *folder)
 static int check_place(const char *path, const char *place, const struct policy *policy,
 		       const struct root_config *root, struct err *err)
 {
-	const char *seen =
-		root && root->folder[0] && is_beneath(place, root->folder) ? root->folder : NULL;
+	const char *seen = root && root->directory[0] && is_beneath(place, root->directory)
+				   ? root->directory
+				   : NULL;
 	size_t i;
 
 	for (i = 0; !seen && i < policy_share_count(policy); i++)

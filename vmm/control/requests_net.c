@@ -19,7 +19,7 @@ static json_t *describe_question(const struct approval *question)
 	inet_ntop((int)net->family, net->address, address, sizeof(address));
 	return json_pack("{s:I,s:s,s:s,s:s*,s:s,s:i,s:s,s:I}", "question",
 			 (json_int_t)question->number, "text", text, "protocol",
-			 policy_protocol_word(net->protocol), "name", net->name, "address", address,
+			 policy_protocol_name(net->protocol), "name", net->name, "address", address,
 			 "port", (int)net->port, "rule", question->rule, "asked",
 			 (json_int_t)question->asked);
 }
@@ -110,7 +110,7 @@ static json_t *policy_line(const struct approval *question, bool yes)
 	if (net->port)
 		snprintf(port, sizeof(port), ":%u", net->port);
 	snprintf(line, sizeof(line), "net %s %s %s%s", yes ? "allow" : "deny",
-		 policy_protocol_word(net->protocol), net->name ? question->name : address, port);
+		 policy_protocol_name(net->protocol), net->name ? question->name : address, port);
 	return json_pack("{s:s,s:s}", "line", line, "before", question->rule);
 }
 

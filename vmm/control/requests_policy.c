@@ -33,7 +33,7 @@ static void describe_parts(json_t *body, const struct policy_source *source)
 	for (i = 0; i < source->parts; i++) {
 		part = json_object();
 		put_string(part, "name", source->part[i].name);
-		put_string(part, "folder", source->part[i].folder);
+		put_string(part, "folder", source->part[i].directory);
 		json_object_set_new(part, "bytes",
 				    json_integer((json_int_t)source->part[i].length));
 		json_array_append_new(parts, part);
@@ -53,7 +53,7 @@ static void describe(void *arg, const struct policy *policy)
 	size_t i;
 
 	put_string(description->body, "name", source->name);
-	put_string(description->body, "folder", source->folder);
+	put_string(description->body, "folder", source->directory);
 	put_string(description->body, "cwd", source->cwd);
 	put_string(description->body, "home", source->home);
 	json_object_set_new(description->body, "rootfs", json_boolean(source->rootfs));
@@ -182,7 +182,7 @@ static int read_source(const json_t *body, struct policy_source *source,
 	for (i = 0; i < source->parts; i++) {
 		part[i] = (struct policy_part){
 			.name = string_of(json_array_get(parts, i), "name"),
-			.folder = string_of(json_array_get(parts, i), "folder"),
+			.directory = string_of(json_array_get(parts, i), "folder"),
 			.length = number_of(json_array_get(parts, i), "bytes"),
 		};
 		if (!part[i].name)
@@ -214,7 +214,7 @@ void op_policy_set(struct client *client, struct message *message)
 	uint64_t id = request_id(message->body);
 	struct policy_source source = {
 		.name = string_of(message->body, "name"),
-		.folder = string_of(message->body, "folder"),
+		.directory = string_of(message->body, "folder"),
 		.cwd = string_of(message->body, "cwd"),
 		.home = string_of(message->body, "home"),
 	};

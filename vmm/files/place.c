@@ -193,7 +193,7 @@ int place_both_allowed(struct files_session *session, const struct place *from,
 	/* A folder that may not be moved in one go may still be copied entry by entry, which is
 	 * what mv does after EXDEV. */
 	if (folder && guard_decide(guard, &request, NULL) == POLICY_ALLOW) {
-		request.folder = true;
+		request.directory = true;
 		ret = -EXDEV;
 	} else {
 		ret = -EACCES;

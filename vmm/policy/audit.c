@@ -118,7 +118,7 @@ static int write_gap(struct audit *audit, enum audit_part part)
 	    (of_allowed ? *allowed == 0 && audit->refused == 0 : *denied == 0 && *hidden == 0))
 		return 0;
 	audit_line_begin(&audit->line, audit->sequence + 1);
-	audit_line_word(&audit->line, "event", "gap");
+	audit_line_string(&audit->line, "event", "gap");
 	audit_line_number(&audit->line, of_allowed ? "allowed" : "denied",
 			  of_allowed ? *allowed : *denied);
 	audit_line_number(&audit->line, of_allowed ? "refused" : "hidden",
@@ -339,7 +339,7 @@ static int write_open(struct audit *audit, enum audit_part part)
 {
 	make_room(audit, part);
 	begin_event(audit, part, "open");
-	audit_line_word(&audit->line, "cordon", CORDON_VERSION);
+	audit_line_string(&audit->line, "cordon", CORDON_VERSION);
 	if (audit->stream[part].torn)
 		audit_line_number(&audit->line, "torn", audit->stream[part].torn);
 	return write_line(audit, part);
@@ -415,9 +415,9 @@ static bool write_signature(struct audit *audit)
 	audit_sign(audit->config.key, head, signature);
 	ssh_fingerprint(audit->config.key->secret.public, fingerprint);
 	audit_line_begin(&audit->line, audit->sequence + 1);
-	audit_line_word(&audit->line, "event", "signature");
-	audit_line_word(&audit->line, "key", fingerprint);
-	audit_line_word(&audit->line, "signature", signature);
+	audit_line_string(&audit->line, "event", "signature");
+	audit_line_string(&audit->line, "key", fingerprint);
+	audit_line_string(&audit->line, "signature", signature);
 	return write_line(audit, AUDIT_DENIALS) == 0;
 }
 

@@ -54,7 +54,7 @@ void audit_line_begin(struct audit_line *line, uint64_t sequence)
 	put_text(line, text);
 }
 
-void audit_line_word(struct audit_line *line, const char *name, const char *value)
+void audit_line_string(struct audit_line *line, const char *name, const char *value)
 {
 	put_name(line, name);
 	put_text(line, "\"");
@@ -153,15 +153,15 @@ static void put_net(struct audit_line *line, const struct policy_net *net)
 {
 	char address[INET6_ADDRSTRLEN];
 
-	audit_line_word(line, "protocol", policy_protocol_word(net->protocol));
+	audit_line_string(line, "protocol", policy_protocol_name(net->protocol));
 	if (net->host)
-		audit_line_word(line, "name", "host");
+		audit_line_string(line, "name", "host");
 	/* Of a flow to the host, the name in its first bytes is the guest's word. */
 	if (net->name)
 		audit_line_bytes(line, net->host ? "claimed_name" : "name", net->name,
 				 strnlen(net->name, 255));
 	if (net->family && inet_ntop((int)net->family, net->address, address, sizeof(address)))
-		audit_line_word(line, "address", address);
+		audit_line_string(line, "address", address);
 	if (net->port)
 		audit_line_number(line, "port", net->port);
 }
@@ -171,8 +171,8 @@ void audit_line_decision(struct audit_line *line, const struct policy_request *r
 {
 	char rule[DETAIL_MAX + 16];
 
-	audit_line_word(line, "class", policy_class_word(request->class));
-	audit_line_word(line, "op", policy_op_word(request->op));
+	audit_line_string(line, "class", policy_class_name(request->class));
+	audit_line_string(line, "op", policy_op_name(request->op));
 	if (request->class == POLICY_NET)
 		put_net(line, &request->net);
 	else if (request->object)
@@ -183,28 +183,28 @@ void audit_line_decision(struct audit_line *line, const struct policy_request *r
 		audit_line_bytes(line, "other", request->other,
 				 request->other_length < POLICY_OBJECT_MAX ? request->other_length
 									   : POLICY_OBJECT_MAX);
-	if (request->folder)
-		audit_line_word(line, "type", "folder");
+	if (request->directory)
+		audit_line_string(line, "type", "folder");
 	if (request->rootfs)
-		audit_line_word(line, "in", "rootfs");
-	audit_line_word(line, "verdict", policy_verdict_word(decision->verdict));
+		audit_line_string(line, "in", "rootfs");
+	audit_line_string(line, "verdict", policy_verdict_name(decision->verdict));
 	if (decision->line) {
 		snprintf(rule, sizeof(rule), "%.*s:%u", DETAIL_MAX, file ? file : "",
 			 decision->line);
 		audit_line_bytes(line, "rule", rule, strlen(rule));
 	} else {
-		audit_line_word(line, "rule", file ? file : "default");
+		audit_line_string(line, "rule", file ? file : "default");
 	}
-	audit_line_word(line, "where", policy_enforced_by_word(decision->where));
-	audit_line_word(line, "reason", decision->reason);
+	audit_line_string(line, "where", policy_enforced_by_name(decision->enforced_by));
+	audit_line_string(line, "reason", decision->reason);
 	put_subject(line, request->subject);
 }
 
 void audit_line_note(struct audit_line *line, const struct guard_note *note)
 {
-	audit_line_word(line, "event", note->what);
-	if (policy_class_word(note->class))
-		audit_line_word(line, "class", policy_class_word(note->class));
+	audit_line_string(line, "event", note->what);
+	if (policy_class_name(note->class))
+		audit_line_string(line, "class", policy_class_name(note->class));
 	if (note->object)
 		audit_line_bytes(line, "object", note->object,
 				 strnlen(note->object, POLICY_OBJECT_MAX));

@@ -17,7 +17,7 @@ struct audit_line {
 void audit_line_begin(struct audit_line *line, uint64_t sequence);
 
 /* ,"name":"value" with a value that needs no escapes */
-void audit_line_word(struct audit_line *line, const char *name, const char *value);
+void audit_line_string(struct audit_line *line, const char *name, const char *value);
 void audit_line_number(struct audit_line *line, const char *name, uint64_t value);
 
 /*

@@ -255,9 +255,9 @@ void audit_stream_event(const struct audit_stream *other, struct audit_line *lin
 			uint64_t sequence, const char *event)
 {
 	audit_line_begin(line, sequence);
-	audit_line_word(line, "event", event);
+	audit_line_string(line, "event", event);
 	audit_line_number(line, "other_seq", other->sequence);
-	audit_line_word(line, "other_hash", other->hash);
+	audit_line_string(line, "other_hash", other->hash);
 }
 
 /* --- rotation --------------------------------------------------------------------------------- */
@@ -352,8 +352,8 @@ static int write_ends(struct audit_stream *stream, const struct audit_stream *ot
 	++*sequence;
 	memcpy(hash, stream->hash, AUDIT_HASH + 1);
 	audit_line_begin(line, *sequence + 1);
-	audit_line_word(line, "event", "continue");
-	audit_line_word(line, "previous", stream->hash);
+	audit_line_string(line, "event", "continue");
+	audit_line_string(line, "previous", stream->hash);
 	audit_line_number(line, "oldest", oldest_kept(stream, *sequence + 1));
 	audit_line_end(line, hash);
 	return fd_write_full(fd, line->text, line->length);

@@ -117,7 +117,7 @@ static void decide_path(const struct policy *policy, const struct policy_request
 	rule = find_rule(policy, request, path, length, &above);
 	decision->rule = rule ? &rule->public : NULL;
 	decision->line = rule ? rule->public.line : 0;
-	decision->where = POLICY_HOST;
+	decision->enforced_by = POLICY_HOST;
 	if (!rule && request->op == POLICY_LOOKUP)
 		settle(decision, POLICY_ALLOW, "no rule hides it");
 	else if (!rule && request->rootfs && request->op == POLICY_READ)
@@ -160,7 +160,7 @@ static void decide_link(const struct policy *policy, const struct policy_request
 	char path[POLICY_OBJECT_MAX];
 	int length;
 
-	if (protected_is_git_work(request->object, request->length)) {
+	if (protected_written_by_git(request->object, request->length)) {
 		settle(decision, POLICY_DENY, "git on the host would write through the link");
 		return;
 	}
@@ -180,7 +180,7 @@ static void decide_file(const struct policy *policy, const struct policy_request
 			struct policy_decision *decision)
 {
 	const struct rule_list *list = &policy->class[POLICY_FILE];
-	bool moves = request->op == POLICY_RENAME && request->folder;
+	bool moves = request->op == POLICY_RENAME && request->directory;
 
 	decide_path(policy, request, request->object, request->length, decision);
 	if (decision->verdict != POLICY_ALLOW)
@@ -214,7 +214,7 @@ static void decide_exec(const struct policy *policy, const struct policy_request
 		settle(decision, POLICY_DENY, "not a path that a file can have");
 		return;
 	}
-	decision->where = POLICY_GUEST;
+	decision->enforced_by = POLICY_GUEST;
 	if (list->count == 0) {
 		settle(decision, POLICY_ALLOW, "no exec rules: any program may run");
 		return;
@@ -282,7 +282,7 @@ void policy_decide(const struct policy *policy, const struct policy_request *req
 {
 	*decision = (struct policy_decision){
 		.verdict = POLICY_DENY,
-		.where = POLICY_HOST,
+		.enforced_by = POLICY_HOST,
 		.reason = "not an operation of the class",
 	};
 	if (request->class == POLICY_FILE && request->op <= POLICY_ATTRIBUTES)

@@ -124,10 +124,10 @@ static void net_line(const struct policy_net *net, char *to, size_t size)
 	if (!where)
 		where = address;
 	if (net->protocol == POLICY_ICMP || net->protocol == POLICY_DNS || net->port == 0)
-		snprintf(to, size, "net allow %s %s", policy_protocol_word(net->protocol), where);
+		snprintf(to, size, "net allow %s %s", policy_protocol_name(net->protocol), where);
 	else
 		snprintf(to, size, "net allow %s %s%.255s%s:%u",
-			 policy_protocol_word(net->protocol), brackets ? "[" : "", where,
+			 policy_protocol_name(net->protocol), brackets ? "[" : "", where,
 			 brackets ? "]" : "", net->port);
 }
 
@@ -145,7 +145,7 @@ static void write_line(const struct policy_request *request, struct policy_expla
 		action = POLICY_ACTION_WRITE;
 	policy_quote(request->object, request->length, quoted);
 	snprintf(explanation->line, sizeof(explanation->line), "%s %s %s",
-		 policy_class_word(request->class), policy_action_word(action), quoted);
+		 policy_class_name(request->class), policy_action_name(action), quoted);
 }
 
 /* And not only through a directory that the path is in. */

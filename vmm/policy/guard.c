@@ -170,7 +170,7 @@ enum policy_verdict guard_grant(struct guard *guard, const struct policy_request
 {
 	struct policy_decision decision = {
 		.verdict = POLICY_ALLOW,
-		.where = POLICY_HOST,
+		.enforced_by = POLICY_HOST,
 		.reason = "the command line says so",
 	};
 	struct audit_origin origin = {.file = by, .policy = AUDIT_ANY_POLICY};

@@ -50,10 +50,10 @@ static void describe(char *to, size_t size, const struct rule_list *list, uint32
 		     enum policy_action otherwise)
 {
 	if (rule == GLOB_NONE)
-		snprintf(to, size, "%s by default", policy_action_word(otherwise));
+		snprintf(to, size, "%s by default", policy_action_name(otherwise));
 	else
 		snprintf(to, size, "%s, %.60s:%u",
-			 policy_action_word(list->rule[rule]->public.action),
+			 policy_action_name(list->rule[rule]->public.action),
 			 list->rule[rule]->public.file, list->rule[rule]->public.line);
 }
 
@@ -95,7 +95,7 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 		return err_set(err, EPERM,
 			       "it could not be proven that the %s rules allow nothing new: give "
 			       "simpler ones",
-			       policy_class_word(class));
+			       policy_class_name(class));
 	if (ret == 0)
 		return 0;
 	name_rules(comparison, product.path);
@@ -104,7 +104,7 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 	describe(parent, sizeof(parent), comparison->parent, comparison->parent_rule,
 		 comparison->parent_default);
 	return err_set(err, EPERM, "it allows more: %s %.120s (%s; before: %s)",
-		       policy_class_word(class), product.path, child, parent);
+		       policy_class_name(class), product.path, child, parent);
 }
 
 static int compare_class(const struct policy *child, const struct policy *parent,
@@ -208,7 +208,7 @@ static int compare_net(const struct policy *child, const struct policy *parent, 
 				return err_set(err, EPERM,
 					       "it allows more, or that can't be ruled out: net %s "
 					       "%.100s (%.100s:%u)",
-					       policy_protocol_word(rule->protocol),
+					       policy_protocol_name(rule->protocol),
 					       rule->target[k].text, rule->public.file,
 					       rule->public.line);
 	}

@@ -175,7 +175,7 @@ int net_target_parse(struct arena *arena, enum policy_protocol protocol, const c
 			       text, text);
 	if (!ports && port)
 		return err_set(err, EINVAL, "'%s': %s has no ports", text,
-			       policy_protocol_word(protocol));
+			       policy_protocol_name(protocol));
 	ret = port ? read_ports(port, target, err) : 0;
 	if (ret < 0)
 		return ret;

@@ -130,7 +130,7 @@ static int parse_parts(struct parser *parser, const char *text, size_t length)
 	int ret = 0;
 
 	parser->part = 1;
-	parser->folder = source->folder;
+	parser->directory = source->directory;
 	if (source->parts == 0)
 		return parse_text(parser, text, length);
 	for (i = 0; i < source->parts && ret == 0; i++, at += part->length) {
@@ -139,7 +139,7 @@ static int parse_parts(struct parser *parser, const char *text, size_t length)
 			return err_set(parser->err, EINVAL, "%.100s: the text is not whole",
 				       part->name);
 		parser->file = part->name;
-		parser->folder = part->folder;
+		parser->directory = part->directory;
 		parser->part = (unsigned)i + 1;
 		parser->versioned = false;
 		ret = parse_text(parser, text + at, part->length);
@@ -179,9 +179,9 @@ static bool copy_parts(struct policy *policy, const struct policy_source *source
 
 	for (i = 0; !missing && i < source->parts; i++) {
 		part[i].name = copy_text(arena, source->part[i].name);
-		part[i].folder = copy_text(arena, source->part[i].folder);
+		part[i].directory = copy_text(arena, source->part[i].directory);
 		part[i].length = source->part[i].length;
-		missing = !part[i].name || (source->part[i].folder && !part[i].folder);
+		missing = !part[i].name || (source->part[i].directory && !part[i].directory);
 	}
 	for (i = 0; !missing && i < source->allow_nets; i++) {
 		net[i] = copy_text(arena, source->allow_net[i]);
@@ -202,7 +202,7 @@ static int copy_source(struct policy *policy, const struct policy_source *source
 
 	policy->source = *source;
 	policy->source.name = copy_text(arena, source->name ? source->name : "policy");
-	policy->source.folder = copy_text(arena, source->folder);
+	policy->source.directory = copy_text(arena, source->directory);
 	policy->source.cwd = copy_text(arena, source->cwd);
 	policy->source.home = copy_text(arena, source->home);
 	policy->source.share = share;
@@ -214,7 +214,7 @@ static int copy_source(struct policy *policy, const struct policy_source *source
 		missing |= !share[i].host || !share[i].guest;
 	}
 	missing |= !copy_parts(policy, source) || !policy->source.name ||
-		   (source->folder && !policy->source.folder) ||
+		   (source->directory && !policy->source.directory) ||
 		   (source->cwd && !policy->source.cwd) || (source->home && !policy->source.home);
 	policy->name = policy->source.name;
 	return missing ? -ENOMEM : 0;

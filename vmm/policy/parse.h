@@ -16,8 +16,8 @@ struct parser {
 	struct policy *policy;
 	const struct policy_source *source;
 	struct err *err;
-	const char *file;   /* where we are; "built in: NAME" inside of an include */
-	const char *folder; /* of the file */
+	const char *file;      /* where we are; "built in: NAME" inside of an include */
+	const char *directory; /* of the file */
 	unsigned line, depth;
 	unsigned part;		/* which of several files, the first is 1 */
 	unsigned limit_part[6]; /* that has said a limit; 0: none */

@@ -110,7 +110,7 @@ struct policy_request {
 	 */
 	const char *other;
 	size_t other_length;
-	bool folder;
+	bool directory;
 	/*
 	 * Files: how many bytes of object (and other) are the share's root; 1 for "/". What is in a
 	 * hidden directory beneath that root is hidden, even where a rule is about itself: one walk
@@ -132,7 +132,7 @@ struct policy_decision {
 	const struct policy_rule *rule; /* NULL: the class's default; a guard answers NULL always */
 	unsigned line;			/* of the rule in its file, 0: the default */
 	unsigned number;		/* net: of the rule, the first is 1; 0: the default */
-	enum policy_enforced_by where;
+	enum policy_enforced_by enforced_by;
 	const char *reason; /* a constant string */
 };
 
@@ -150,7 +150,7 @@ enum policy_action {
 struct policy_rule {
 	enum policy_class class;
 	enum policy_action action;
-	enum policy_enforced_by where;
+	enum policy_enforced_by enforced_by;
 	const char *file;      /* where it stands; "built in: NAME" for presets */
 	unsigned line, number; /* number: 0 is the first of its class */
 	const char *text;      /* the rule in one line, words parted by one space */
@@ -177,15 +177,15 @@ struct policy;
 
 /* One of several files that make up a policy. */
 struct policy_part {
-	const char *name;   /* as messages call it */
-	const char *folder; /* absolute: what relative paths of shares begin at */
-	size_t length;	    /* of its text */
+	const char *name;      /* as messages call it */
+	const char *directory; /* absolute: what relative paths of shares begin at */
+	size_t length;	       /* of its text */
 };
 
 /* What a policy file is read with. All may be NULL or 0. */
 struct policy_source {
 	const char *name;	/* as messages call the file */
-	const char *folder;	/* absolute: what relative paths of shares begin at */
+	const char *directory;	/* absolute: what relative paths of shares begin at */
 	const char *cwd, *home; /* absolute: $PWD and $HOME */
 	const struct policy_share
 		*share; /* those of the command line: they come with their rules, */
@@ -252,11 +252,11 @@ const char *policy_name(const struct policy *policy);
 const struct policy_source *policy_source(const struct policy *policy);
 
 /* The words of the language and of the log. NULL for what is none. */
-const char *policy_class_word(enum policy_class class);
-const char *policy_op_word(enum policy_op op);
-const char *policy_verdict_word(enum policy_verdict verdict);
-const char *policy_action_word(enum policy_action action);
-const char *policy_enforced_by_word(enum policy_enforced_by where);
-const char *policy_protocol_word(enum policy_protocol protocol);
+const char *policy_class_name(enum policy_class class);
+const char *policy_op_name(enum policy_op op);
+const char *policy_verdict_name(enum policy_verdict verdict);
+const char *policy_action_name(enum policy_action action);
+const char *policy_enforced_by_name(enum policy_enforced_by where);
+const char *policy_protocol_name(enum policy_protocol protocol);
 
 #endif

@@ -55,7 +55,7 @@ const char *protected_group_risk(enum protected_group group)
 	return risks[group];
 }
 
-const char *protected_verdict_word(enum protected_verdict verdict)
+const char *protected_verdict_name(enum protected_verdict verdict)
 {
 	static const char *const words[] = {"hide", "read", "write", "warn"};
 
@@ -156,7 +156,7 @@ const char *protected_beneath(const char *path, size_t length)
 	return found == GLOB_NONE ? NULL : set.beneath[found];
 }
 
-bool protected_is_git_work(const char *path, size_t length)
+bool protected_written_by_git(const char *path, size_t length)
 {
 	const struct protected_place *place = protected_find(path, length);
 
@@ -165,7 +165,7 @@ bool protected_is_git_work(const char *path, size_t length)
 
 static bool is_own_place(const char *path, size_t length)
 {
-	return protected_is_git_work(path, length) ||
+	return protected_written_by_git(path, length) ||
 	       (length >= 5 && memcmp(path + length - 5, "/.git", 5) == 0);
 }
 

@@ -43,7 +43,7 @@ const struct protected_place *protected_place(size_t index);
 const char *protected_group_risk(enum protected_group group);
 
 /* "hide", "read", "write", "warn". */
-const char *protected_verdict_word(enum protected_verdict verdict);
+const char *protected_verdict_name(enum protected_verdict verdict);
 
 /*
  * The first entry that matches an absolute path, or NULL. Without memory for the list's patterns
@@ -61,7 +61,7 @@ const char *protected_beneath(const char *path, size_t length);
  * Whether git writes to a path by itself, following a symbolic link there: on the host it would
  * write wherever the guest's link leads.
  */
-bool protected_is_git_work(const char *path, size_t length);
+bool protected_written_by_git(const char *path, size_t length);
 
 /*
  * Whether a directory that is moved could take symbolic links to such a place: where it was, none

@@ -135,7 +135,7 @@ static struct rule *add_rule(struct parser *parser, enum policy_class class,
 	rule->public = (struct policy_rule){
 		.class = class,
 		.action = action,
-		.where = class == POLICY_EXEC ? POLICY_GUEST : POLICY_HOST,
+		.enforced_by = class == POLICY_EXEC ? POLICY_GUEST : POLICY_HOST,
 		.file = parser->file,
 		.line = parser->line,
 		.number = (unsigned)list->count,
@@ -404,7 +404,7 @@ static int share_option(struct parser *parser, const struct word *word, struct p
 /* Relative to the folder of the file; its "." and ".." steps are the host's to take. */
 static const char *host_path(struct parser *parser, const struct word *word)
 {
-	const char *text = expand(parser, word, false), *folder = parser->folder;
+	const char *text = expand(parser, word, false), *folder = parser->directory;
 	char *path, *made;
 
 	if (!text)
@@ -492,7 +492,7 @@ int parse_share_option(struct parser *parser, const struct policy_share *given)
 		return ret < 0 ? ret : -ENOMEM;
 	strcpy(put_folder(pattern, given->guest, true), "/**");
 	parser->word[0] = (struct word){.text = "file"};
-	parser->word[1] = (struct word){.text = policy_action_word(action)};
+	parser->word[1] = (struct word){.text = policy_action_name(action)};
 	parser->word[2] = (struct word){.text = pattern};
 	parser->words = 3;
 	rule->public.text = line_text(parser);

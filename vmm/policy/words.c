@@ -12,14 +12,14 @@ static const char *word(const char *const *words, size_t count, size_t index)
 	return index < count ? words[index] : NULL;
 }
 
-const char *policy_class_word(enum policy_class class)
+const char *policy_class_name(enum policy_class class)
 {
 	static const char *const words[] = {"file", "net", "exec"};
 
 	return word(words, ARRAY_SIZE(words), class);
 }
 
-const char *policy_op_word(enum policy_op op)
+const char *policy_op_name(enum policy_op op)
 {
 	static const char *const words[] = {
 		"lookup", "read", "write",	"append",  "create",  "symlink", "remove",
@@ -29,14 +29,14 @@ const char *policy_op_word(enum policy_op op)
 	return word(words, ARRAY_SIZE(words), op);
 }
 
-const char *policy_verdict_word(enum policy_verdict verdict)
+const char *policy_verdict_name(enum policy_verdict verdict)
 {
 	static const char *const words[] = {"deny", "allow", "hide", "ask"};
 
 	return word(words, ARRAY_SIZE(words), verdict);
 }
 
-const char *policy_action_word(enum policy_action action)
+const char *policy_action_name(enum policy_action action)
 {
 	static const char *const words[] = {"hide",  "deny",  "read", "append",
 					    "write", "allow", "ask"};
@@ -44,14 +44,14 @@ const char *policy_action_word(enum policy_action action)
 	return word(words, ARRAY_SIZE(words), action);
 }
 
-const char *policy_enforced_by_word(enum policy_enforced_by where)
+const char *policy_enforced_by_name(enum policy_enforced_by where)
 {
 	static const char *const words[] = {"host", "guest"};
 
 	return word(words, ARRAY_SIZE(words), where);
 }
 
-const char *policy_protocol_word(enum policy_protocol protocol)
+const char *policy_protocol_name(enum policy_protocol protocol)
 {
 	static const char *const words[] = {"tcp", "udp", "tls", "http", "icmp", "dns"};
 

@@ -89,7 +89,7 @@ static int run(struct approval_command *command, const char *text, const struct 
 	inet_ntop((int)net->family, net->address, address, sizeof(address));
 	snprintf(port, sizeof(port), "%u", net->port);
 	argv[2] = script;
-	argv[4] = word_of(policy_protocol_word(net->protocol));
+	argv[4] = word_of(policy_protocol_name(net->protocol));
 	argv[5] = word_of(net->name ? question->name : "-");
 	argv[6] = address;
 	argv[7] = port;

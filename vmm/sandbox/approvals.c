@@ -68,7 +68,7 @@ void approval_text(const struct approval *question, char to[APPROVAL_TEXT])
 
 	inet_ntop((int)net->family, net->address, address, sizeof(address));
 	snprintf(to, APPROVAL_TEXT, net->port ? "%s %s%s%s:%u" : "%s %s%s%s",
-		 policy_protocol_word(net->protocol), question->name, net->name ? " " : "", address,
+		 policy_protocol_name(net->protocol), question->name, net->name ? " " : "", address,
 		 net->port);
 }
 

@@ -202,7 +202,7 @@ static int open_served(struct root *root, const struct root_config *config, stru
 		snprintf(root->image, sizeof(root->image), "sha256:%.12s", config->unpacked.hex);
 	else
 		snprintf(root->image, sizeof(root->image), "%s",
-			 config->host ? "the host's files" : config->folder);
+			 config->host ? "the host's files" : config->directory);
 	return config->unpacked.hex[0] ? image_open(&root->in_use, &config->unpacked, err) : 0;
 }
 
@@ -212,7 +212,7 @@ void root_share(const struct root *root, const struct root_config *config, char 
 	if (config->unpacked.hex[0])
 		snprintf(path, PATH_MAX, "/proc/self/fd/%d", root->in_use.fd);
 	else
-		snprintf(path, PATH_MAX, "%s", config->host ? "/" : config->folder);
+		snprintf(path, PATH_MAX, "%s", config->host ? "/" : config->directory);
 	*share = (struct files_share_config){
 		.host = path,
 		.guest = "/",
@@ -225,7 +225,7 @@ void root_share(const struct root *root, const struct root_config *config, char 
 
 static bool is_served(const struct root_config *config)
 {
-	return config->folder[0] || config->host || config->unpacked.hex[0];
+	return config->directory[0] || config->host || config->unpacked.hex[0];
 }
 
 int root_open(struct root *root, const struct root_config *config, struct err *err)

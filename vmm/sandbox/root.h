@@ -31,7 +31,7 @@ struct root_config {
 	 * Instead of an image: a folder (absolute), the host itself, or an unpacked image of the
 	 * cache. The monitor serves it, and the guest has an overlay over it.
 	 */
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	bool host;
 	struct digest unpacked; /* "": none */
 	bool copy_on_write; /* the guest writes to the image's file system itself, into a layer */
