@@ -20,7 +20,7 @@ void *arena_alloc(struct arena *arena, size_t size)
 {
 	struct arena_chunk *chunk = arena->chunk;
 	size_t room;
-	void *piece;
+	void *memory;
 
 	if (size > SIZE_MAX / 2)
 		return NULL;
@@ -34,9 +34,9 @@ void *arena_alloc(struct arena *arena, size_t size)
 		chunk->next = arena->chunk;
 		arena->chunk = chunk;
 	}
-	piece = chunk->bytes + chunk->used;
+	memory = chunk->bytes + chunk->used;
 	chunk->used += size;
-	return piece;
+	return memory;
 }
 
 void *arena_array(struct arena *arena, size_t count, size_t size)

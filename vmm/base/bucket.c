@@ -21,8 +21,8 @@ void bucket_init_burst(struct bucket *bucket, uint64_t rate, uint64_t burst, uin
 	};
 }
 
-/* Less than a token's time is not forgotten: it counts the next time. */
-static void count(struct bucket *bucket, uint64_t now_ns)
+/* Time that has not yet earned a whole token is kept for the next refill. */
+static void refill(struct bucket *bucket, uint64_t now_ns)
 {
 	uint64_t passed = now_ns - bucket->counted_ns, earned;
 
@@ -41,7 +41,7 @@ uint64_t bucket_wait_ns(struct bucket *bucket, uint64_t now_ns)
 {
 	if (bucket->rate == 0)
 		return 0;
-	count(bucket, now_ns);
+	refill(bucket, now_ns);
 	if (bucket->tokens > 0)
 		return 0;
 	return (uint64_t)((unsigned __int128)(1 - bucket->tokens) * SECOND_NS / bucket->rate) + 1;

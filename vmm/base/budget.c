@@ -11,13 +11,15 @@
 
 #include "vmm/base/bytes.h"
 
-/* What is open for a moment only: a directory on the way to a file, a snapshot, a command that
- * answers questions, a program that is started again. */
+/*
+ * Descriptors that are open for a moment only: a directory on the path of a file, a snapshot, the
+ * --on-ask command, a program that is restarted.
+ */
 #define MARGIN 96
 
 /*
- * Most: what a use can want. Least: with less of it a sandbox is of no use. Each of a use takes
- * so many descriptors.
+ * most: the largest useful number of items. least: a sandbox with fewer is of no use. each: the
+ * descriptors that one item takes.
  */
 static const struct {
 	unsigned most, least, each;
@@ -42,7 +44,7 @@ int budget_compute(unsigned open, unsigned limit, unsigned most[BUDGET_USES], st
 			err, EMFILE,
 			"the limit of open files (ulimit -n) is %u: this sandbox needs at least %u",
 			limit, least);
-	/* Beyond the least, by what each can want. */
+	/* What is left after the minimum is shared out in proportion to what each use can take. */
 	left = min_u64(limit - least, wanted);
 	for (i = 0; i < BUDGET_USES; i++)
 		most[i] = uses[i].least +
@@ -50,7 +52,7 @@ int budget_compute(unsigned open, unsigned limit, unsigned most[BUDGET_USES], st
 	return 0;
 }
 
-/* -errno if they can't be counted. */
+/* The number of open descriptors, or -errno. */
 static int count_open(void)
 {
 	DIR *list = opendir("/proc/self/fd");
@@ -61,7 +63,7 @@ static int count_open(void)
 	while (readdir(list))
 		count++;
 	closedir(list);
-	return count - 3; /* ".", "..", and the list's own */
+	return count - 3; /* ".", "..", and the descriptor of the list itself */
 }
 
 int budget_divide(struct err *err)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may have how many of the process's descriptors.
+ * Divides the process's file descriptors among their uses.
  *
- * What a guest can make the monitor open and what clients of the host need come out of one limit
- * (RLIMIT_NOFILE). Each use has a bound of its own, which is derived from the limit that really
- * holds: so a guest that opens all it can leaves the control socket working, and the other way
- * round.
+ * One limit (RLIMIT_NOFILE) covers both the descriptors that a guest can make the monitor open and
+ * those that clients on the host need. Each use gets a bound of its own, derived from the limit in
+ * force. So a guest that opens as many as it can does not stop the control socket, nor do clients
+ * stop the guest.
  */
 #ifndef CORDON_BASE_BUDGET_H
 #define CORDON_BASE_BUDGET_H
@@ -13,26 +13,29 @@
 #include "vmm/base/err.h"
 
 enum budget_use {
-	BUDGET_CLIENTS,	   /* clients of the control socket: the connection */
+	BUDGET_CLIENTS,	   /* connections of control socket clients */
 	BUDGET_JOBS,	   /* their commands: three streams each */
-	BUDGET_QUERIES,	   /* questions to the host's DNS servers */
-	BUDGET_FILES,	   /* open files of shares and of a served root */
-	BUDGET_HANDSHAKES, /* clients of vsock sockets that have not said their port */
-	BUDGET_STREAMS,	   /* vsock streams to sockets of the host */
+	BUDGET_QUERIES,	   /* queries to the host's DNS servers */
+	BUDGET_FILES,	   /* open files of shares and of a served root file system */
+	BUDGET_HANDSHAKES, /* clients of vsock sockets that have not yet sent a port number */
+	BUDGET_STREAMS,	   /* vsock streams connected to Unix sockets of the host */
 	BUDGET_USES,
 };
 
 /*
- * Divides what the limit leaves beside the descriptors that are open now. Called once, when a
- * machine is complete; until then each use has all that it can want. 0, or -EMFILE with a message
- * if the limit is too low for a sandbox.
+ * Divides what RLIMIT_NOFILE leaves beside the descriptors that are open now. Call it once, when
+ * the machine is complete; until then each use has its maximum. 0; -EMFILE with a message if the
+ * limit is too low for a sandbox; another -errno if the descriptors or the limit can't be read.
  */
 int budget_divide(struct err *err);
 
-/* How many of them there may be at once. From any thread. */
+/* How many items of this use (connections, jobs, files ...) may exist at once. Any thread. */
 unsigned budget(enum budget_use use);
 
-/* The division, without a process: open descriptors, limit. For budget_divide() and tests. */
+/*
+ * The arithmetic of budget_divide(), for it and for tests: from the number of open descriptors and
+ * the limit, the bound of each use.
+ */
 int budget_compute(unsigned open, unsigned limit, unsigned most[BUDGET_USES], struct err *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bytes: unaligned loads and stores in a fixed byte order, arithmetic that says when it overflows,
- * and the few macros that everything uses.
+ * Bytes: unaligned loads and stores in a fixed byte order, arithmetic that reports overflow, and
+ * the few macros that everything uses.
  */
 #ifndef CORDON_BASE_BYTES_H
 #define CORDON_BASE_BYTES_H
@@ -50,7 +50,7 @@ CORDON_BYTES_ACCESSORS(64)
 
 #undef CORDON_BYTES_ACCESSORS
 
-/* True if the result does not fit; *out is then undefined. Any integer types. */
+/* True if the result does not fit; *out is then meaningless. Any integer types. */
 #define add_overflows(a, b, out) __builtin_add_overflow((a), (b), (out))
 #define mul_overflows(a, b, out) __builtin_mul_overflow((a), (b), (out))
 
@@ -75,7 +75,8 @@ static inline bool is_power_of_two(uint64_t value)
 	return value != 0 && (value & (value - 1)) == 0;
 }
 
-/* Rounds up to a multiple of align (a power of two). The caller knows that it does not overflow. */
+/* Rounds up to a multiple of align (a power of two). The caller makes sure that it can't overflow.
+ */
 static inline uint64_t align_up(uint64_t value, uint64_t align)
 {
 	return (value + align - 1) & ~(align - 1);

@@ -10,7 +10,7 @@
 
 #include "vmm/base/bytes.h"
 
-static int make_folder(const char *path, struct err *err)
+static int make_directory(const char *path, struct err *err)
 {
 	struct stat status;
 
@@ -19,11 +19,11 @@ static int make_folder(const char *path, struct err *err)
 	if (stat(path, &status) < 0)
 		return err_sys(err, "%s", path);
 	if (!S_ISDIR(status.st_mode))
-		return err_set(err, ENOTDIR, "%s: is not a folder", path);
+		return err_set(err, ENOTDIR, "%s: not a directory", path);
 	return 0;
 }
 
-/* What others could write would be run as a machine's state: only our own folder will do. */
+/* What another user could write here would run as a machine's saved state. */
 static int check_owner(const char *path, struct err *err)
 {
 	struct stat status;
@@ -32,8 +32,8 @@ static int check_owner(const char *path, struct err *err)
 		return err_sys(err, "%s", path);
 	if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 022) != 0)
 		return err_set(err, EPERM,
-			       "%s: must be a folder that belongs to you and that nobody else can "
-			       "write (chmod 700)",
+			       "%s: must be a directory that you own and no other user can write "
+			       "(chmod 700)",
 			       path);
 	return 0;
 }
@@ -50,13 +50,13 @@ int directory_in_cache(const char *name, char path[PATH_MAX], struct err *err)
 	else if (home && home[0] == '/')
 		used = (size_t)snprintf(path, PATH_MAX, "%s/.cache", home);
 	else
-		return err_set(err, ENOENT, "no cache folder: set HOME or XDG_CACHE_HOME");
+		return err_set(err, ENOENT, "no cache directory: set HOME or XDG_CACHE_HOME");
 	if (used > PATH_MAX - 256)
-		return err_set(err, ENAMETOOLONG, "the path of the cache folder is too long");
-	ret = make_folder(path, err);
+		return err_set(err, ENAMETOOLONG, "the path of the cache directory is too long");
+	ret = make_directory(path, err);
 	for (i = 0; ret == 0 && i < ARRAY_SIZE(below); i++) {
 		strcat(strcat(path, "/"), below[i]);
-		ret = make_folder(path, err);
+		ret = make_directory(path, err);
 		if (ret == 0)
 			ret = check_owner(path, err);
 	}
@@ -88,7 +88,7 @@ int directory_in_state(char path[PATH_MAX], struct err *err)
 
 	if (ret < 0)
 		return ret;
-	/* It is there but for the first time. Of the parents, only what is missing is made. */
+	/* Usually it exists. Otherwise only the missing parents are created. */
 	if (mkdir(path, 0700) == 0 || errno == EEXIST)
 		return check_owner(path, err);
 	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -98,6 +98,6 @@ int directory_in_state(char path[PATH_MAX], struct err *err)
 		if (ret < 0 && access(path, F_OK) < 0 && ret != -EACCES && ret != -EROFS)
 			return err_code(err, -ret, "%s", path);
 	}
-	ret = make_folder(path, err);
+	ret = make_directory(path, err);
 	return ret == 0 ? check_owner(path, err) : ret;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Folders that Cordon keeps things of its own in. */
+/* Cordon's own directories on the host: cache and state. */
 #ifndef CORDON_BASE_DIRECTORY_H
 #define CORDON_BASE_DIRECTORY_H
 
@@ -8,20 +8,21 @@
 #include "vmm/base/err.h"
 
 /*
- * $XDG_CACHE_HOME/cordon/NAME or ~/.cache/cordon/NAME, made if it is not there (0700). What others
- * could write there would be used as our own, so it must belong to us and be writable for nobody
- * else. The path leaves 128 bytes for names in it. 0 or -errno with a message.
+ * Writes the path $XDG_CACHE_HOME/cordon/NAME or ~/.cache/cordon/NAME, and creates the directory
+ * (mode 0700) if it is missing. Its contents are trusted, so it must belong to the effective user
+ * and be writable by no other; -EPERM otherwise. The path leaves 128 bytes for names below it.
+ * 0 or -errno with a message.
  */
 int directory_in_cache(const char *name, char path[PATH_MAX], struct err *err);
 
 /*
- * The same for what has to outlive a restart: $XDG_STATE_HOME/cordon, or ~/.local/state/cordon.
- * Without HOME (a service) it is /var/lib/cordon for root and /var/tmp/cordon-UID for other users.
- * A relative XDG_STATE_HOME or HOME counts as not set.
+ * The same for what must survive a reboot: $XDG_STATE_HOME/cordon, or ~/.local/state/cordon.
+ * Without HOME (a service) it is /var/lib/cordon for host root and /var/tmp/cordon-UID for other
+ * users. A relative XDG_STATE_HOME or HOME counts as unset.
  */
 int directory_in_state(char path[PATH_MAX], struct err *err);
 
-/* The same path, without making or checking any directory. 0 or -ENAMETOOLONG with a message. */
+/* The path alone, without creating or checking a directory. 0 or -ENAMETOOLONG with a message. */
 int directory_state_path(char path[PATH_MAX], struct err *err);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * Errors as values.
  *
- * A function that can fail returns 0 or a negative errno. Where it is known what failed, one
- * message is made: what, where, and what to do, without a trailing newline. Callers pass the struct
- * err on untouched; whoever ends the operation prints it.
+ * A function that can fail returns 0 or a negative errno. The function that knows what failed
+ * writes one message: what, where, and what to do, without a trailing newline. Callers pass the
+ * struct err on unchanged; the outermost one prints it.
  */
 #ifndef CORDON_BASE_ERR_H
 #define CORDON_BASE_ERR_H
@@ -23,7 +23,7 @@ int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((form
 /* As err_set with code = errno, and ": <strerror>" appended. Returns -errno (never 0). */
 int err_sys(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* As err_sys for an error number at hand. */
+/* As err_sys, for an error number that the caller has. */
 int err_code(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

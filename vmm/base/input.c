@@ -14,18 +14,19 @@
 
 #include "vmm/base/fd.h"
 
-static void input_wait(struct input *input, bool wait)
+/* Starts or stops watching for input. */
+static void input_watch(struct input *input, bool watch)
 {
 	if (input->always_ready) {
-		if (wait)
+		if (watch)
 			loop_defer(input->loop, &input->task);
 		else
 			loop_cancel(input->loop, &input->task);
 	} else if (input->source.added) {
-		/* Removed rather than masked: a hang-up would be reported again and again. */
-		if (!wait)
+		/* Remove rather than mask: epoll would report a hang-up again and again. */
+		if (!watch)
 			loop_remove(input->loop, &input->source);
-	} else if (wait && loop_add(input->loop, &input->source, EPOLLIN) == -EPERM) {
+	} else if (watch && loop_add(input->loop, &input->source, EPOLLIN) == -EPERM) {
 		input->always_ready = true;
 		loop_defer(input->loop, &input->task);
 	}
@@ -38,8 +39,8 @@ static void input_end(struct input *input)
 	input->ops->end(input->arg);
 }
 
-/* Hands on what is kept. Returns whether all of it was taken. */
-static bool input_hand_on(struct input *input)
+/* Offers the buffered bytes to the consumer. Returns whether it took all of them. */
+static bool input_deliver(struct input *input)
 {
 	size_t taken;
 
@@ -51,12 +52,12 @@ static bool input_hand_on(struct input *input)
 	return input->used == 0;
 }
 
-/* Hands on what is kept, and waits for more if the other side took it and did not stop us. */
-static void input_go_on(struct input *input)
+/* Delivers the buffered bytes; watches for more if the consumer took them and did not stop us. */
+static void input_advance(struct input *input)
 {
-	bool taken = input_hand_on(input);
+	bool taken = input_deliver(input);
 
-	input_wait(input, taken && input->running);
+	input_watch(input, taken && input->running);
 }
 
 static ssize_t read_once(struct input *input)
@@ -72,22 +73,22 @@ static void input_read(struct input *input)
 
 	if (!input->running)
 		return;
-	if (!input_hand_on(input) || !input->running) {
-		input_wait(input, false);
+	if (!input_deliver(input) || !input->running) {
+		input_watch(input, false);
 		return;
 	}
 	n = read_once(input);
 	if (n < 0 && (errno == EINTR || errno == EAGAIN)) {
-		input_wait(input, true);
+		input_watch(input, true);
 		return;
 	}
-	if (n <= 0) { /* an input that can't be read is an empty one, as for any program */
+	if (n <= 0) { /* a read error counts as end of input, as for most programs */
 		input_end(input);
 		return;
 	}
 	input->start = 0;
 	input->used = (size_t)n;
-	input_go_on(input);
+	input_advance(input);
 }
 
 static void on_ready(void *arg, uint32_t events)
@@ -102,11 +103,11 @@ static void on_task(void *arg)
 }
 
 /*
- * Whether fd can be opened anew and still be the same thing. A named pipe could, but a reader that
- * opens it after the last writer has gone never hears of the end; and a terminal's master would be
- * another terminal's.
+ * Whether reopening fd through /proc/self/fd gives the same stream. A named pipe is not reopened: a
+ * reader that opens it after the last writer has gone never sees end of file. Opening /dev/ptmx
+ * (device 5:2) again would create another terminal.
  */
-static bool can_open_anew(int fd, const struct stat *status)
+static bool can_reopen(int fd, const struct stat *status)
 {
 	struct statfs where;
 
@@ -117,8 +118,8 @@ static bool can_open_anew(int fd, const struct stat *status)
 	return S_ISCHR(status->st_mode) && status->st_rdev != makedev(5, 2) && isatty(fd);
 }
 
-/* A descriptor of our own for a pipe or a terminal; the caller's where there can be none. */
-static void open_anew(struct input *input)
+/* Replaces input->fd by a non-blocking descriptor of our own, if it is a pipe or a terminal. */
+static void reopen(struct input *input)
 {
 	char path[32];
 	struct stat status;
@@ -127,7 +128,7 @@ static void open_anew(struct input *input)
 	if (fstat(input->fd, &status) < 0)
 		return;
 	input->is_socket = S_ISSOCK(status.st_mode);
-	if (!can_open_anew(input->fd, &status))
+	if (!can_reopen(input->fd, &status))
 		return;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", input->fd);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -147,7 +148,7 @@ void input_init(struct input *input, struct loop *loop, int fd, const struct inp
 	input->always_ready = input->running = input->ended = false;
 	input->start = input->used = 0;
 	input->own = input->is_socket = false;
-	open_anew(input);
+	reopen(input);
 	input->source = (struct loop_source){.fd = input->fd, .ready = on_ready, .arg = input};
 	input->task = (struct loop_task){.run = on_task, .arg = input};
 }
@@ -157,7 +158,7 @@ void input_resume(struct input *input)
 	if (input->ended)
 		return;
 	input->running = true;
-	input_go_on(input);
+	input_advance(input);
 }
 
 void input_stop(struct input *input)
@@ -165,7 +166,7 @@ void input_stop(struct input *input)
 	input->running = false;
 	if (!input->loop)
 		return;
-	input_wait(input, false);
+	input_watch(input, false);
 }
 
 void input_destroy(struct input *input)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Standard input, read in the loop without ever waiting and handed on as far as the other side
- * takes it: what it can't take now is kept (at most INPUT_BUFFER bytes), and nothing more is read
- * until input_resume().
+ * Non-blocking reader of standard input, with back-pressure: bytes that the consumer can't take yet
+ * stay in a buffer of INPUT_BUFFER bytes, and reading stops until input_resume().
  */
 #ifndef CORDON_BASE_INPUT_H
 #define CORDON_BASE_INPUT_H
@@ -16,9 +15,9 @@
 #define INPUT_BUFFER (64u << 10)
 
 struct input_ops {
-	/* Takes up to length bytes, returns how many. May stop the input, not destroy it. */
+	/* Consumes up to length bytes, returns how many. May stop the input, not destroy it. */
 	size_t (*data)(void *arg, const void *bytes, size_t length);
-	/* Nothing more comes. Called once, after everything has been taken. */
+	/* End of input. Called once, after all bytes have been consumed. */
 	void (*end)(void *arg);
 };
 
@@ -27,27 +26,29 @@ struct input {
 	const struct input_ops *ops;
 	void *arg;
 	int fd;	  /* the caller's, or our own */
-	bool own; /* opened anew without blocking: its flags are shared with nobody */
+	bool own; /* reopened with O_NONBLOCK: no other process shares its flags */
 	bool is_socket;
-	bool always_ready; /* a plain file: epoll can't watch it */
+	bool always_ready; /* a regular file: epoll can't watch it */
 	bool running, ended;
-	size_t start, used; /* bytes kept in buffer */
+	size_t start, used; /* the bytes in buffer that wait for the consumer */
 	struct loop_source source;
 	struct loop_task task;
 	uint8_t buffer[INPUT_BUFFER];
 };
 
 /*
- * Nothing is read before input_resume(). fd stays the caller's. Others may read from the same pipe,
- * terminal or socket: being second must not make us wait, and the descriptor's flags are not ours
- * to change, so a pipe or terminal is opened anew where that is allowed.
+ * Reads nothing before input_resume(). fd stays the caller's. Other processes may read from the
+ * same pipe, terminal or socket: if one of them takes the bytes first, a read here must not block.
+ * The descriptor's flags are shared with those processes and must not change, so a pipe or terminal
+ * is reopened with O_NONBLOCK where that is permitted.
  */
 void input_init(struct input *input, struct loop *loop, int fd, const struct input_ops *ops,
 		void *arg);
 
-/* The other side takes bytes (again). */
+/* Starts reading, or goes on: the consumer can take bytes (again). */
 void input_resume(struct input *input);
 
+/* Stops reading until input_resume(). */
 void input_stop(struct input *input);
 
 /* input_stop() for good, and closes what input_init() opened. Harmless on a zeroed struct. */

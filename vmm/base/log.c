@@ -17,7 +17,8 @@
 
 #define GUEST_LINES_PER_SECOND 10
 
-/* How long a reader of stderr who is behind is waited for, once, with an error. */
+/* How long an error waits for a slow reader of stderr. While the reader stays stuck, further errors
+ * do not wait. */
 #define READER_MS 1000
 
 static enum log_level log_level = LOG_LEVEL_WARNING;
@@ -40,23 +41,23 @@ bool log_enabled(enum log_level level)
 }
 
 /*
- * Whether stderr takes a line now. We may be in the event loop, with the device lock: somebody who
- * does not read our messages must not stop it.
+ * Whether stderr takes a line now. The caller may be the event loop, with the device lock held: a
+ * reader that has stopped must not stall it.
  */
 static bool stderr_ready(enum log_level level)
 {
 	static atomic_bool stuck;
 	struct pollfd waiting = {.fd = STDERR_FILENO, .events = POLLOUT};
-	int patience = level == LOG_LEVEL_ERROR && !atomic_load(&stuck) ? READER_MS : 0, ret;
+	int timeout = level == LOG_LEVEL_ERROR && !atomic_load(&stuck) ? READER_MS : 0, ret;
 
 	do {
-		ret = poll(&waiting, 1, patience);
+		ret = poll(&waiting, 1, timeout);
 	} while (ret < 0 && errno == EINTR);
 	atomic_store(&stuck, ret == 0);
 	return ret != 0;
 }
 
-/* One write(2) a line, so that lines of several processes on one stderr do not mix. */
+/* One write(2) a line, so that lines of several processes on one stderr do not interleave. */
 static void log_line(enum log_level level, const char *prefix, const char *fmt, va_list ap)
 {
 	static const char name[] = "cordon: ";
@@ -65,13 +66,13 @@ static void log_line(enum log_level level, const char *prefix, const char *fmt, 
 
 	used = (size_t)snprintf(raw, sizeof(raw), "%s%s", name, prefix);
 	vsnprintf(raw + used, sizeof(raw) - used, fmt, ap);
-	/* File names and other people's words come here too. */
+	/* Messages contain file names and other untrusted text. */
 	used = text_safe(line, sizeof(line), raw, strlen(raw), TEXT_TABS);
 	line[used++] = '\n';
 	if (!stderr_ready(level))
 		return;
 	if (write(STDERR_FILENO, line, used) < 0) {
-		/* stderr is gone: there is nobody left to tell. */
+		/* stderr is gone: there is nowhere left to report it. */
 	}
 }
 
@@ -106,7 +107,7 @@ void log_debug(const char *fmt, ...)
 	LOG_BODY(LOG_LEVEL_DEBUG, "debug: ");
 }
 
-/* Whether this line may be shown; *dropped is how many were not since the last one shown. */
+/* Whether this line may be shown; *dropped: the lines dropped since the last one shown. */
 static bool guest_rate_take(unsigned long *dropped)
 {
 	struct timespec now;

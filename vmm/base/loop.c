@@ -23,10 +23,10 @@ struct loop {
 	struct loop_source wake;
 	pthread_mutex_t lock;
 	atomic_bool stop;
-	bool waiting;		   /* in poll(2), without the lock: what is added must wake it */
+	bool waiting; /* in poll(2), without the lock: new timers and tasks must wake it */
 	struct loop_timer *timers; /* soonest first */
 	struct loop_task *tasks, **tasks_end;
-	/* the batch being handed out, so that a removed source is not called any more */
+	/* the batch being dispatched: loop_remove() takes its source out */
 	struct epoll_event batch[LOOP_BATCH];
 	int batch_next, batch_count;
 };
@@ -46,7 +46,7 @@ static void wake_ready(void *arg, uint32_t events)
 
 	(void)events;
 	if (read(loop->wake_fd, &count, sizeof(count)) < 0) {
-		/* EAGAIN: another wake was taken already. */
+		/* EAGAIN: an earlier read has consumed this wake-up. */
 	}
 }
 
@@ -127,7 +127,7 @@ void loop_remove(struct loop *loop, struct loop_source *source)
 			loop->batch[i].data.ptr = NULL;
 }
 
-/* With the lock held: a loop that is not waiting sees what was added before it waits again. */
+/* The caller holds the lock. A loop that is not waiting looks at its lists before it waits. */
 static void wake_if_waiting(struct loop *loop)
 {
 	if (loop->waiting)
@@ -207,7 +207,7 @@ static void run_timers(struct loop *loop)
 	}
 }
 
-/* Runs the tasks queued so far; what they queue runs in the next round, after the descriptors. */
+/* Runs the tasks queued so far; tasks that these queue run in the next round, after descriptors. */
 static void run_tasks(struct loop *loop)
 {
 	struct loop_task *task;
@@ -222,7 +222,7 @@ static void run_tasks(struct loop *loop)
 	}
 }
 
-/* Milliseconds until there is something to do, for poll(2). */
+/* The timeout for poll(2): milliseconds until the next timer or task; -1: none. */
 static int wait_ms(const struct loop *loop)
 {
 	uint64_t now, left;
@@ -253,8 +253,8 @@ static void run_batch(struct loop *loop)
 }
 
 /*
- * Waits with poll(2), without the lock, and collects the events only with the lock held: a source
- * that another thread removes in between is then no longer in the epoll set.
+ * Waits in poll(2) without the lock, and collects the events with the lock held: a source that
+ * another thread removed meanwhile is then no longer in the epoll set.
  */
 static int collect_batch(struct loop *loop)
 {

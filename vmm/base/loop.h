@@ -2,12 +2,12 @@
 /*
  * The event loop: one epoll instance, one thread. Descriptors, timers and deferred work.
  *
- * The loop owns one mutex, the device lock. It is held while callbacks run and free while the loop
- * waits. A vCPU thread takes it (loop_lock) around everything it does to a device: so a device's
+ * The loop owns one mutex, the device lock. The loop holds it while callbacks run and releases it
+ * while it waits. A vCPU thread takes it (loop_lock) around every access to a device, so device
  * code never runs in two threads at once, and devices need no locks of their own.
  *
  * Sources and timers are embedded in their owner's struct; the loop never allocates for them.
- * Removing a source or timer from inside any callback is safe: its callback will not run again.
+ * Any callback may remove any source or timer; the removed one's callback does not run again.
  */
 #ifndef CORDON_BASE_LOOP_H
 #define CORDON_BASE_LOOP_H
@@ -21,7 +21,7 @@ struct loop_source {
 	int fd;
 	void (*ready)(void *arg, uint32_t events); /* events: EPOLLIN, EPOLLOUT, EPOLLHUP ... */
 	void *arg;
-	/* the loop's own */
+	/* private to the loop */
 	uint32_t events;
 	bool added;
 };
@@ -29,17 +29,17 @@ struct loop_source {
 struct loop_timer {
 	void (*expired)(void *arg);
 	void *arg;
-	/* the loop's own */
+	/* private to the loop */
 	uint64_t deadline_ns;
 	bool armed;
 	struct loop_timer *next;
 };
 
-/* Work to do once before the loop waits again: for fairness, a long job does a part and defers. */
+/* Work to do once, before the loop waits again. For fairness, a long job does a part and defers. */
 struct loop_task {
 	void (*run)(void *arg);
 	void *arg;
-	/* the loop's own */
+	/* private to the loop */
 	bool queued;
 	struct loop_task *next;
 };
@@ -49,15 +49,18 @@ int loop_create(struct loop **out);
 void loop_destroy(struct loop *loop);
 
 /*
- * Watches source->fd for events (level triggered). 0 or -errno (-EPERM: a regular file, which is
- * always ready and can't be watched).
+ * Watches source->fd for events (EPOLLIN ..., level triggered). 0 or -errno; -EPERM: a regular
+ * file, which is always ready and which epoll can't watch.
  */
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events);
 
-/* Changes the events watched; 0 stands for none (EPOLLERR and EPOLLHUP still come). */
+/*
+ * Changes the events watched; with 0 only EPOLLERR and EPOLLHUP are reported. 0 or -errno; -ENOENT
+ * if the source is not watched.
+ */
 int loop_modify(struct loop *loop, struct loop_source *source, uint32_t events);
 
-/* Stops watching. Harmless if it is not watched. Does not close the descriptor. */
+/* Stops watching. No effect if the source is not watched. Does not close the descriptor. */
 void loop_remove(struct loop *loop, struct loop_source *source);
 
 /* Arms a timer (again) to expire once, delay_ns from now. */
@@ -71,7 +74,7 @@ void loop_cancel(struct loop *loop, struct loop_task *task);
 /* Runs until loop_stop(). 0 or -errno. Takes the device lock while callbacks run. */
 int loop_run(struct loop *loop);
 
-/* Makes loop_run() return after the callbacks at hand. From any thread. */
+/* Makes loop_run() return after the current round of callbacks. From any thread. */
 void loop_stop(struct loop *loop);
 
 /* Makes a waiting loop look at its timers and tasks again. From any thread. */

@@ -7,7 +7,7 @@
 
 #define WORD_MAX 32
 
-/* Levenshtein distance of two short words; long ones are far from everything. */
+/* Levenshtein distance of two words; WORD_MAX if one is longer than that. */
 static unsigned edit_distance(const char *a, const char *b)
 {
 	unsigned row[WORD_MAX + 1], above_left, above;

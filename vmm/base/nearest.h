@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which word may have been meant: for messages about a word that is none. */
+/* Suggestions for misspelt words in messages: "did you mean ...?" */
 #ifndef CORDON_BASE_NEAREST_H
 #define CORDON_BASE_NEAREST_H
 
 #include <stddef.h>
 
-/* The nearest of the words by edit distance, if it is near enough to be meant; else NULL. */
+/*
+ * The one of count words with the smallest edit distance to word; NULL if there is none within 2
+ * edits. Candidates that are not longer than the distance don't count.
+ */
 const char *nearest_word(const char *word, const char *const *words, size_t count);
 
 #endif

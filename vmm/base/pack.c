@@ -14,7 +14,7 @@ void pack_free(struct pack *pack)
 	*pack = (struct pack){.data = NULL};
 }
 
-/* Room for length more bytes, or NULL. */
+/* Appends length bytes for the caller to fill in. NULL after a failure. */
 static uint8_t *pack_reserve(struct pack *pack, size_t length)
 {
 	size_t wanted, capacity = pack->capacity ? pack->capacity : PACK_FIRST;
@@ -79,7 +79,7 @@ void pack_u64(struct pack *pack, uint64_t value)
 		store_le64(to, value);
 }
 
-/* The next length bytes, or NULL. */
+/* Consumes the next length bytes. NULL after a failure. */
 static const uint8_t *unpack_take(struct unpack *unpack, size_t length)
 {
 	const uint8_t *from;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fields written one by one into a growing buffer, little-endian, and read back from hostile bytes.
+ * Serialization: fields written one by one into a growing buffer, little-endian, and read back from
+ * hostile bytes.
  *
- * Neither side reports an error at every field: a packer that ran out of memory and an unpacker
- * that ran out of bytes remember it, write or read zeros from then on, and are asked once at the
- * end.
+ * Errors are sticky, so that callers check once, at the end: after a failure a packer writes
+ * nothing more, and an unpacker returns zeros.
  */
 #ifndef CORDON_BASE_PACK_H
 #define CORDON_BASE_PACK_H
@@ -16,8 +16,8 @@
 struct pack {
 	uint8_t *data;
 	size_t length, capacity;
-	size_t limit; /* of length; 0: there is none */
-	bool failed;  /* out of memory, or of the limit */
+	size_t limit; /* the largest length; 0: no limit */
+	bool failed;  /* out of memory, or over the limit */
 };
 
 void pack_free(struct pack *pack);
@@ -26,7 +26,7 @@ void pack_u16(struct pack *pack, uint16_t value);
 void pack_u32(struct pack *pack, uint32_t value);
 void pack_u64(struct pack *pack, uint64_t value);
 void pack_bytes(struct pack *pack, const void *from, size_t length);
-/* Its length (2 bytes; the text is shorter than 64 KiB), then the text without its end. */
+/* The length of text in 2 bytes (it must be under 64 KiB), then text without its NUL. */
 void pack_text(struct pack *pack, const char *text);
 
 struct unpack {
@@ -40,13 +40,13 @@ uint16_t unpack_u16(struct unpack *unpack);
 uint32_t unpack_u32(struct unpack *unpack);
 uint64_t unpack_u64(struct unpack *unpack);
 void unpack_bytes(struct unpack *unpack, void *to, size_t length);
-/* As pack_text() wrote it; one that does not fit, or with a zero byte, is a failure and "". */
+/* Reads what pack_text() wrote. Fails, and returns "", if it does not fit or contains a NUL. */
 void unpack_text(struct unpack *unpack, char *to, size_t size);
 
-/* A number that must not exceed limit; else the unpacker has failed and 0 is returned. */
+/* Reads a 32-bit count. Fails, and returns 0, if it exceeds limit. */
 uint32_t unpack_count(struct unpack *unpack, uint32_t limit);
 
-/* Whether everything was read, without a failure and with nothing left over. */
+/* Whether all bytes were read without a failure. */
 bool unpack_done(const struct unpack *unpack);
 
 #endif

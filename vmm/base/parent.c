@@ -13,7 +13,7 @@
 
 #define FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
 
-/* Whether links in the directory are the administrator's. */
+/* Whether only host root can have made the links in this directory. */
 static bool is_trusted(int directory)
 {
 	struct stat status, top;
@@ -31,7 +31,7 @@ static int step(int *at, const char *name)
 	int next = openat(*at, name, FLAGS | O_NOFOLLOW);
 	struct stat status;
 
-	/* O_DIRECTORY makes ENOTDIR of a link. */
+	/* With O_DIRECTORY a link gives ENOTDIR. */
 	if (next < 0 && (errno == ENOTDIR || errno == ELOOP) &&
 	    fstatat(*at, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode)) {
 		if (!is_trusted(*at))
@@ -66,20 +66,21 @@ static int walk(int *at, const char *path, char name[NAME_MAX + 1])
 	return !name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ? -EINVAL : 0;
 }
 
-/* The message for what walk() has returned; name: where it stopped. */
-static int not_opened(int ret, const char *path, const char *name, struct err *err)
+/* Makes the message for an error of walk(); name: the component at which it stopped. */
+static int walk_error(int ret, const char *path, const char *name, struct err *err)
 {
 	if (ret == -EINVAL)
-		return err_set(err, EINVAL, "%s: give a path that ends with a name", path);
+		return err_set(err, EINVAL, "%s: the path must end with a name", path);
 	if (ret == -ELOOP)
-		return err_set(err, ELOOP,
-			       "%s: '%s' on the way is a symbolic link, which a sandbox may have "
-			       "made: name the directory that it leads to",
-			       path, name);
+		return err_set(
+			err, ELOOP,
+			"%s: '%s' is a symbolic link, which a sandbox may have planted: give "
+			"the path of its target instead",
+			path, name);
 	return err_code(err, -ret, "%s", path);
 }
 
-static int open_begin(const char *path, struct err *err)
+static int open_start(const char *path, struct err *err)
 {
 	int at = open(path[0] == '/' ? "/" : ".", FLAGS);
 
@@ -88,7 +89,7 @@ static int open_begin(const char *path, struct err *err)
 
 int parent_open(const char *path, char name[NAME_MAX + 1], struct err *err)
 {
-	int at = open_begin(path, err), ret;
+	int at = open_start(path, err), ret;
 
 	if (at < 0)
 		return at;
@@ -96,13 +97,13 @@ int parent_open(const char *path, char name[NAME_MAX + 1], struct err *err)
 	if (ret == 0)
 		return at;
 	fd_close(&at);
-	return not_opened(ret, path, name, err);
+	return walk_error(ret, path, name, err);
 }
 
 int parent_enter(const char *path, struct err *err)
 {
 	char name[NAME_MAX + 1];
-	int at = open_begin(path, err), next, ret;
+	int at = open_start(path, err), next, ret;
 
 	if (at < 0)
 		return at;
@@ -112,5 +113,5 @@ int parent_enter(const char *path, struct err *err)
 		ret = next < 0 ? -errno : next;
 	}
 	fd_close(&at);
-	return ret < 0 ? not_opened(ret, path, name, err) : ret;
+	return ret < 0 ? walk_error(ret, path, name, err) : ret;
 }

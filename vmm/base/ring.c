@@ -75,10 +75,10 @@ void ring_consumed(struct ring *ring, size_t length)
 size_t ring_write(struct ring *ring, const void *from, size_t length)
 {
 	struct iovec iov[2];
-	unsigned pieces = ring_writable(ring, iov), i;
+	unsigned segments = ring_writable(ring, iov), i;
 	size_t done = 0, part;
 
-	for (i = 0; i < pieces && done < length; i++) {
+	for (i = 0; i < segments && done < length; i++) {
 		part = min_u64(iov[i].iov_len, length - done);
 		memcpy(iov[i].iov_base, (const uint8_t *)from + done, part);
 		done += part;
@@ -90,10 +90,10 @@ size_t ring_write(struct ring *ring, const void *from, size_t length)
 size_t ring_read(struct ring *ring, void *to, size_t length)
 {
 	struct iovec iov[2];
-	unsigned pieces = ring_readable(ring, iov), i;
+	unsigned segments = ring_readable(ring, iov), i;
 	size_t done = 0, part;
 
-	for (i = 0; i < pieces && done < length; i++) {
+	for (i = 0; i < segments && done < length; i++) {
 		part = min_u64(iov[i].iov_len, length - done);
 		memcpy((uint8_t *)to + done, iov[i].iov_base, part);
 		done += part;
@@ -116,12 +116,12 @@ void ring_release_if_empty(struct ring *ring)
 
 void ring_save(const struct ring *ring, struct pack *to)
 {
-	struct iovec piece[2];
-	unsigned count = ring_readable(ring, piece), i;
+	struct iovec iov[2];
+	unsigned segments = ring_readable(ring, iov), i;
 
 	pack_u32(to, (uint32_t)ring_used(ring));
-	for (i = 0; i < count; i++)
-		pack_bytes(to, piece[i].iov_base, piece[i].iov_len);
+	for (i = 0; i < segments; i++)
+		pack_bytes(to, iov[i].iov_base, iov[i].iov_len);
 }
 
 int ring_restore(struct ring *ring, struct unpack *from)

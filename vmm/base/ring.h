@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bounded byte FIFO. Its memory is allocated at the first write and given back when it empties
- * through ring_release_if_empty(), so that a thousand idle streams cost nothing. Not thread safe.
+ * A bounded byte FIFO. The first write allocates its memory and ring_release_if_empty() frees it,
+ * so that a thousand idle streams cost nothing. Not thread safe.
  */
 #ifndef CORDON_BASE_RING_H
 #define CORDON_BASE_RING_H
@@ -18,7 +18,7 @@ struct ring {
 	size_t used;
 };
 
-/* size is rounded up to a power of two; nothing is allocated yet. */
+/* Rounds size (bytes) up to a power of two; allocates nothing yet. */
 void ring_init(struct ring *ring, size_t size);
 void ring_destroy(struct ring *ring);
 
@@ -32,19 +32,19 @@ static inline size_t ring_space(const struct ring *ring)
 	return ring->size - ring->used;
 }
 
-/* Stores up to length bytes; returns how many fitted (0 also when memory is out). */
+/* Stores up to length bytes; returns how many fitted (0 also if out of memory). */
 size_t ring_write(struct ring *ring, const void *from, size_t length);
 
-/* Takes up to length bytes out; returns how many there were. */
+/* Removes up to length bytes, oldest first; returns how many. */
 size_t ring_read(struct ring *ring, void *to, size_t length);
 
-/* The stored bytes as one or two pieces, oldest first; returns the number of pieces (0 to 2). */
+/* The stored bytes as segments, oldest first; returns the number of segments (0 to 2). */
 unsigned ring_readable(const struct ring *ring, struct iovec iov[2]);
 
-/* The free space as one or two pieces; allocates if needed. Returns 0 if full or out of memory. */
+/* The free space as segments; allocates if needed. Returns 0 to 2; 0: full or out of memory. */
 unsigned ring_writable(struct ring *ring, struct iovec iov[2]);
 
-/* After filling what ring_writable() gave (at most ring_space()), or draining ring_readable(). */
+/* Adds length bytes written into the segments of ring_writable(), or removes length bytes read. */
 void ring_produced(struct ring *ring, size_t length);
 void ring_consumed(struct ring *ring, size_t length);
 
@@ -52,8 +52,9 @@ void ring_clear(struct ring *ring);
 void ring_release_if_empty(struct ring *ring);
 
 /*
- * The stored bytes written down: their number (4 bytes), then themselves; and read back, from
- * hostile bytes, into an empty ring: 0, -EINVAL (cut short, or more than its capacity) or -ENOMEM.
+ * For snapshots. ring_save() writes the number of stored bytes (4 bytes), then the bytes.
+ * ring_restore() reads them, from hostile bytes, into an empty ring: 0, -EINVAL (truncated, or more
+ * than its capacity) or -ENOMEM.
  */
 struct pack;
 struct unpack;

@@ -17,11 +17,11 @@ enum sink_kind {
 	SINK_NONE,
 	SINK_NONBLOCKING, /* a descriptor of our own with O_NONBLOCK */
 	SINK_SOCKET,
-	SINK_PLAIN, /* a file: never waits */
-	SINK_SMALL, /* may block: only when ready, and at most PIPE_BUF bytes */
+	SINK_PLAIN, /* a regular file: written at once */
+	SINK_SMALL, /* may block: write only when ready, and at most PIPE_BUF bytes */
 };
 
-static int open_anew(int fd)
+static int reopen(int fd)
 {
 	char path[32];
 
@@ -36,7 +36,7 @@ static int sink_open(struct sink *sink, int fd)
 	if (fstat(fd, &status) < 0)
 		return -errno;
 	if (S_ISFIFO(status.st_mode) || (S_ISCHR(status.st_mode) && isatty(fd))) {
-		sink->fd = open_anew(fd);
+		sink->fd = reopen(fd);
 		sink->kind = SINK_NONBLOCKING;
 		if (sink->fd >= 0)
 			return 0;
@@ -44,8 +44,7 @@ static int sink_open(struct sink *sink, int fd)
 	} else if (S_ISSOCK(status.st_mode)) {
 		sink->kind = SINK_SOCKET;
 	} else {
-		/* Something that is neither file nor pipe may say later; sink_init() sees if it
-		 * can. */
+		/* Another kind of file may report readiness; sink_init() finds out. */
 		sink->kind = S_ISREG(status.st_mode) ? SINK_PLAIN : SINK_SMALL;
 	}
 	sink->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -80,7 +79,7 @@ static ssize_t write_once(struct sink *sink, const void *from, size_t length)
 	return n < 0 ? -errno : n;
 }
 
-/* Writes until the reader is behind, the buffer is empty, or the turn is over. */
+/* Writes until the descriptor would block, the buffer is empty, or the turn is over. */
 static void sink_flush(struct sink *sink)
 {
 	struct iovec iov[2];
@@ -95,7 +94,7 @@ static void sink_flush(struct sink *sink)
 		if (sink->ops && sink->ops->drained)
 			sink->ops->drained(sink->arg, (size_t)n);
 	}
-	/* Nobody tells when a plain file is ready again: there is no waiting for it. */
+	/* epoll reports nothing for a regular file, so EAGAIN on one is an error. */
 	if (n < 0 && (n != -EAGAIN || sink->kind == SINK_PLAIN))
 		sink_fail(sink, (int)-n);
 	else
@@ -109,7 +108,7 @@ static void sink_ready(void *arg, uint32_t events)
 	if (sink_pending(sink) > 0)
 		sink_flush(sink);
 	else if (events & (EPOLLERR | EPOLLHUP))
-		sink_fail(sink, EPIPE); /* the reader is gone: say so before the next write */
+		sink_fail(sink, EPIPE); /* the reader is gone: report it before the next write */
 }
 
 int sink_init(struct sink *sink, struct loop *loop, int fd, size_t capacity,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bounded, non-blocking writer to a descriptor that is somebody else's (stdout, stderr).
+ * A bounded, non-blocking writer to a descriptor that other processes share (stdout, stderr).
  *
- * The loop must never wait for a reader, and the descriptor's flags are shared with other processes
- * and must not be changed: so pipes and terminals are opened anew without blocking, sockets are
- * sent to with MSG_DONTWAIT, and plain files are written at once.
+ * The loop must never wait for a reader, and the shared descriptor's flags must not change. So
+ * pipes and terminals are reopened with O_NONBLOCK, sockets are written with MSG_DONTWAIT, and
+ * regular files are written at once.
  */
 #ifndef CORDON_BASE_SINK_H
 #define CORDON_BASE_SINK_H
@@ -16,10 +16,9 @@
 #include "vmm/base/ring.h"
 
 struct sink_ops {
-	/* length bytes have left the buffer for good (written, or dropped after a failure). */
+	/* length bytes have left the buffer (written, or dropped after a failure). */
 	void (*drained)(void *arg, size_t length);
-	/* Writing failed with errno code (EPIPE, ENOSPC ...). What is written from now on is
-	 * dropped. */
+	/* A write failed with errno code (EPIPE, ENOSPC ...). Later writes are dropped. */
 	void (*failed)(void *arg, int code);
 };
 
@@ -38,13 +37,13 @@ struct sink {
 int sink_init(struct sink *sink, struct loop *loop, int fd, size_t capacity,
 	      const struct sink_ops *ops, void *arg);
 
-/* Takes up to length bytes; returns how many (less only when the buffer is full). */
+/* Takes up to length bytes; returns how many (fewer only if the buffer is full). */
 size_t sink_write(struct sink *sink, const void *from, size_t length);
 
-/* Bytes that wait for a reader. */
+/* Bytes in the buffer that wait for a reader. */
 size_t sink_pending(const struct sink *sink);
 
-/* Writes what is buffered as far as it goes without waiting, then frees. Also on a zeroed struct.
+/* Writes buffered bytes as far as it can without waiting, then frees. No effect on a zeroed struct.
  */
 void sink_destroy(struct sink *sink);
 

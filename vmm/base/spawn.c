@@ -16,10 +16,10 @@
 
 extern char **environ;
 
-/* A name that ends with "_" stands for all that begin with it. */
+/* The variables that are passed on. A name that ends with "_" is a prefix. */
 static const struct {
 	const char *name;
-	enum spawn_for least; /* and those after it */
+	enum spawn_for least; /* passed for this purpose and those after it */
 } variables[] = {
 	{"PATH", SPAWN_TOOL},
 	{"HOME", SPAWN_TOOL},
@@ -40,13 +40,13 @@ static const struct {
 	{"DBUS_SESSION_BUS_ADDRESS", SPAWN_USER},
 };
 
-static bool is_passed(const char *variable, enum spawn_for whose)
+static bool is_passed(const char *variable, enum spawn_for purpose)
 {
 	size_t length = strcspn(variable, "="), i, name;
 
 	for (i = 0; i < ARRAY_SIZE(variables); i++) {
 		name = strlen(variables[i].name);
-		if (variables[i].least <= whose &&
+		if (variables[i].least <= purpose &&
 		    strncmp(variable, variables[i].name, name) == 0 &&
 		    (length == name || (length > name && variables[i].name[name - 1] == '_')))
 			return true;
@@ -54,8 +54,8 @@ static bool is_passed(const char *variable, enum spawn_for whose)
 	return false;
 }
 
-/* To be freed, but not what it points to. NULL: out of memory. */
-static char **environment(enum spawn_for whose)
+/* The environment for a program. The caller frees the array, not the strings. NULL: no memory. */
+static char **environment(enum spawn_for purpose)
 {
 	size_t count = 0, i;
 	char **passed;
@@ -64,12 +64,12 @@ static char **environment(enum spawn_for whose)
 		count++;
 	passed = calloc(count + 1, sizeof(*passed));
 	for (i = 0, count = 0; passed && environ && environ[i]; i++)
-		if (is_passed(environ[i], whose))
+		if (is_passed(environ[i], purpose))
 			passed[count++] = environ[i];
 	return passed;
 }
 
-/* Its descriptors, exactly. */
+/* Gives the program exactly these descriptors. 0 or a positive errno. */
 static int set_descriptors(posix_spawn_file_actions_t *actions, const int *fd, unsigned count)
 {
 	unsigned i;
@@ -99,7 +99,7 @@ int spawn_find(const char *program, char path[PATH_MAX])
 	return -ENOENT;
 }
 
-int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *const *argv,
+int spawn_program(pid_t *pid, enum spawn_for purpose, const char *program, char *const *argv,
 		  const int *fd, unsigned count)
 {
 	char **variable, path[PATH_MAX];
@@ -111,7 +111,7 @@ int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *c
 	*pid = 0;
 	if (ret < 0)
 		return ret;
-	variable = environment(whose);
+	variable = environment(purpose);
 	if (!variable)
 		return -ENOMEM;
 	sigemptyset(&none);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting programs of the host that serve a sandbox. */
+/* Starts programs on the host that serve a sandbox. */
 #ifndef CORDON_BASE_SPAWN_H
 #define CORDON_BASE_SPAWN_H
 
@@ -7,31 +7,32 @@
 #include <sys/types.h>
 
 /*
- * The environment of a program: of the caller's variables only those that it needs. Whatever else
- * is in there (tokens, keys, LD_PRELOAD) is not the program's.
+ * What a program is for, which decides which of the caller's environment variables it gets: only
+ * those that it needs, so no tokens, keys or LD_PRELOAD.
  */
 enum spawn_for {
 	SPAWN_TOOL, /* passt, mke2fs: PATH HOME USER LOGNAME LANG LANGUAGE LC_* TZ TMPDIR, and
 		     * XDG_RUNTIME_DIR */
-	SPAWN_USER, /* a command of the user's (--on-ask): besides them SHELL TERM XDG_*, and what
-		     * reaches the user's desktop: DISPLAY WAYLAND_DISPLAY XAUTHORITY
+	SPAWN_USER, /* a command of the user's (--on-ask): those, SHELL TERM XDG_*, and what gives
+		     * access to the desktop: DISPLAY WAYLAND_DISPLAY XAUTHORITY
 		     * DBUS_SESSION_BUS_ADDRESS */
 };
 
 /*
- * A program's file: the name itself if it has a slash, else what PATH has of that name. Only whole
- * paths in PATH count: an empty one or "." is the current directory, where a guest may have put a
- * file of that name. 0; -ENOENT: there is none.
+ * Finds a program's file: program itself if it contains a slash, otherwise by a search of PATH.
+ * Only absolute directories in PATH count: an empty entry or "." is the current directory, where a
+ * guest may have put a file of that name. 0; -ENOENT if there is none; -ENAMETOOLONG.
  */
 int spawn_find(const char *program, char path[PATH_MAX]);
 
 /*
- * Starts a program, found as above, in a process group of its own, with no signal blocked or
- * ignored: those are the monitor's own affair, and a ^C at the terminal is not meant for it. argv
- * is ended by NULL. fd[i] becomes its descriptor i, in this order; -1: /dev/null. It has no others,
- * whatever the caller has open. 0, and *pid is to be waited for; or -errno, and *pid is 0.
+ * Starts a program, found as above, with default signal handling and in a process group of its own:
+ * the monitor's signal mask does not concern it, and a ^C at the terminal must not reach it. argv
+ * ends with NULL. fd[i] becomes descriptor i of the program, for i in ascending order; -1 stands
+ * for /dev/null. It inherits no other descriptor. 0, and the caller must wait for *pid; or -errno,
+ * and *pid is 0.
  */
-int spawn_program(pid_t *pid, enum spawn_for whose, const char *program, char *const *argv,
+int spawn_program(pid_t *pid, enum spawn_for purpose, const char *program, char *const *argv,
 		  const int *fd, unsigned count);
 
 #endif

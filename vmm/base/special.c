@@ -6,7 +6,7 @@
 
 #include "vmm/base/bytes.h"
 
-/* IPv4 first. A range that lies within another one stands before it. */
+/* IPv4 first. A range that lies within another one precedes it. */
 static const struct special_range ranges[] = {
 	{AF_INET, 8, {0}, true, "this network"},
 	{AF_INET, 8, {10}, false, "private"},
@@ -66,7 +66,7 @@ const struct special_range *special_range_ipv4(uint32_t address)
 {
 	size_t i;
 
-	/* Once a frame: a comparison of numbers. */
+	/* Called once a frame, so it compares integers. */
 	for (i = 0; i < ARRAY_SIZE(ranges) && ranges[i].family == AF_INET; i++)
 		if ((load_be32(ranges[i].network) ^ address) >> (32 - ranges[i].prefix) == 0)
 			return &ranges[i];

@@ -9,15 +9,15 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/utf8.h"
 
-#define TOKEN_MAX 16 /* what becomes of one character */
+#define TOKEN_MAX 16 /* buffer size for the escaped form of one character */
 
-/* What TEXT_* consist of. */
+/* The bits of TEXT_*. */
 #define KEEP_TAB     1u
 #define KEEP_NEWLINE 2u
 #define KEEP_MOVES   4u
 #define AS_JSON	     8u
 
-/* Characters that act, reorder or do not show. */
+/* Characters that control the terminal, reorder text or are invisible. */
 static const struct {
 	uint32_t first, last;
 } unsafe[] = {
@@ -52,7 +52,7 @@ static bool is_unsafe(uint32_t value)
 	return false;
 }
 
-static bool stays(uint32_t value, unsigned keep)
+static bool is_kept(uint32_t value, unsigned keep)
 {
 	switch (value) {
 	case '\t':
@@ -67,7 +67,7 @@ static bool stays(uint32_t value, unsigned keep)
 	}
 }
 
-/* One character of text that has left bytes: its harmless form, and in *taken its length. */
+/* Escapes the first character of left bytes; *taken is its length. Returns the length written. */
 static size_t next_token(char to[TOKEN_MAX], const char *from, size_t left, unsigned keep,
 			 size_t *taken)
 {
@@ -75,7 +75,7 @@ static size_t next_token(char to[TOKEN_MAX], const char *from, size_t left, unsi
 	uint32_t value = length ? utf8_value(from, length) : 0xfffd;
 
 	*taken = length ? length : 1;
-	if (length && (!is_unsafe(value) || stays(value, keep))) {
+	if (length && (!is_unsafe(value) || is_kept(value, keep))) {
 		memcpy(to, from, length);
 		return length;
 	}
@@ -115,7 +115,7 @@ bool text_is_safe(const char *text, size_t length, unsigned keep)
 		if (taken == 0)
 			return false;
 		value = utf8_value(text + at, taken);
-		if (is_unsafe(value) && !stays(value, keep))
+		if (is_unsafe(value) && !is_kept(value, keep))
 			return false;
 	}
 	return true;
@@ -125,17 +125,17 @@ bool text_is_safe(const char *text, size_t length, unsigned keep)
 
 size_t text_stream(struct text_stream *stream, const void *from, size_t length, char *to)
 {
-	char piece[sizeof(stream->hold) + TEXT_STREAM_PIECE];
+	char chunk[sizeof(stream->hold) + TEXT_STREAM_PIECE];
 	size_t have = stream->held, used = 0, at, taken;
 
 	length = min_u64(length, TEXT_STREAM_PIECE);
-	memcpy(piece, stream->hold, have);
-	memcpy(piece + have, from, length);
+	memcpy(chunk, stream->hold, have);
+	memcpy(chunk + have, from, length);
 	have += length;
-	for (at = 0; at < have && !utf8_is_begun(piece + at, have - at); at += taken)
-		used += next_token(to + used, piece + at, have - at, stream->keep, &taken);
+	for (at = 0; at < have && !utf8_is_partial(chunk + at, have - at); at += taken)
+		used += next_token(to + used, chunk + at, have - at, stream->keep, &taken);
 	stream->held = (unsigned)(have - at);
-	memcpy(stream->hold, piece + at, stream->held);
+	memcpy(stream->hold, chunk + at, stream->held);
 	return used;
 }
 
@@ -155,17 +155,17 @@ size_t text_stream_end(struct text_stream *stream, char to[TEXT_ROOM(3)])
 static void put(FILE *to, const char *text, size_t length, unsigned keep)
 {
 	struct text_stream stream = {.keep = keep};
-	char made[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
-	size_t piece, used;
+	char escaped[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
+	size_t chunk, used;
 
-	for (; length > 0; length -= piece) {
-		piece = min_u64(length, TEXT_STREAM_PIECE);
-		used = text_stream(&stream, text, piece, made);
-		fwrite(made, 1, used, to);
-		text += piece;
+	for (; length > 0; length -= chunk) {
+		chunk = min_u64(length, TEXT_STREAM_PIECE);
+		used = text_stream(&stream, text, chunk, escaped);
+		fwrite(escaped, 1, used, to);
+		text += chunk;
 	}
-	used = text_stream_end(&stream, made);
-	fwrite(made, 1, used, to);
+	used = text_stream_end(&stream, escaped);
+	fwrite(escaped, 1, used, to);
 }
 
 void text_put(FILE *to, const char *text)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Text that a guest, a file or a network peer chose, made harmless for a terminal. This is the one
- * place that knows how; everything that Cordon prints about others' text goes through here.
+ * Escapes text that a guest, a file or a network peer chose, so that it can't harm a terminal. All
+ * untrusted text that Cordon prints goes through here.
  *
- * What a terminal would obey or a reader would be fooled by is spelled out: control characters,
- * DEL and bytes that are no UTF-8 as `\x1b`; C1 controls, bidirectional controls, line and
- * paragraph separators and invisible characters as `\u202e`. A single byte of 0x80 to 0x9f is a C1
- * control to some terminals and is no UTF-8. All other characters stay as they are, backslashes
- * too, so text that is harmless is not changed.
+ * Characters that a terminal would obey or that mislead a reader are escaped: control characters,
+ * DEL and bytes that are not UTF-8 as `\x1b`; C1 controls, bidirectional controls, line and
+ * paragraph separators and invisible characters as `\u202e`. (A single byte from 0x80 to 0x9f is a
+ * C1 control to some terminals, and is not UTF-8.) All other characters stay as they are,
+ * backslashes too, so harmless text does not change.
  */
 #ifndef CORDON_BASE_TEXT_H
 #define CORDON_BASE_TEXT_H
@@ -17,19 +17,20 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* What may stay besides. */
+/* Control characters to keep. */
 #define TEXT_TABS    1u /* tab */
 #define TEXT_LINES   3u /* tab and newline: text of several lines */
 #define TEXT_CONSOLE 7u /* those, carriage return and backspace: a console's stream */
-/* Tab and newline, which JSON strings have not; what is spelled out is valid in them: `\u202e`. */
+/* JSON text: keeps tab and newline, which JSON strings can't contain, and escapes all others in a
+ * form that is valid in a JSON string: `\u202e`. */
 #define TEXT_JSON 11u
 
-/* Room for what becomes of so many bytes, with a NUL. */
+/* Buffer size for the escaped form of length bytes, with a NUL. */
 #define TEXT_ROOM(length) (6 * (size_t)(length) + 1)
 
 /*
- * Writes the harmless form of length bytes to `to`, ended by NUL and cut behind a whole character
- * if size (at least 1) is too small. Returns the length of what was written.
+ * Writes the escaped form of length bytes to `to`, with a NUL. If size (at least 1) is too small,
+ * the text is cut after a whole character. Returns the length written, without the NUL.
  */
 size_t text_safe(char *to, size_t size, const char *from, size_t length, unsigned keep);
 
@@ -37,8 +38,8 @@ size_t text_safe(char *to, size_t size, const char *from, size_t length, unsigne
 bool text_is_safe(const char *text, size_t length, unsigned keep);
 
 /*
- * The same for a stream, whose pieces may end within a character: the begin of one is kept until
- * the rest is there, or text_stream_end(). All zero but keep is the begin.
+ * The same for a stream that arrives in chunks. A chunk may end within a character: its first bytes
+ * are held until the rest arrives, or until text_stream_end(). Initialize with zeros and keep.
  */
 struct text_stream {
 	unsigned keep;
@@ -48,21 +49,23 @@ struct text_stream {
 
 #define TEXT_STREAM_PIECE 512
 
-/* At most TEXT_STREAM_PIECE bytes; `to` has TEXT_ROOM(length + 3) bytes. The length written. */
+/*
+ * Escapes length bytes, at most TEXT_STREAM_PIECE, into `to`, which has TEXT_ROOM(length + 3)
+ * bytes. Returns the length written; there is no NUL.
+ */
 size_t text_stream(struct text_stream *stream, const void *from, size_t length, char *to);
 size_t text_stream_end(struct text_stream *stream, char to[TEXT_ROOM(3)]);
 
 /* --- printing --------------------------------------------------------------------------------- */
 
-/* A word or a name: nothing stays besides. */
+/* Prints one word or name; escapes every control character. */
 void text_put(FILE *to, const char *text);
 
-/* One line, with its newline: the message as a whole is made harmless, tabs stay. */
+/* Prints one line and a newline: escapes the formatted message as a whole, except for tabs. */
 void text_line(FILE *to, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Bytes that may be meant for a program: on a terminal they are made harmless, elsewhere they go
- * out as they are.
+ * Prints bytes that a program may read: escaped if `to` is a terminal, otherwise unchanged.
  */
 void text_write(FILE *to, const void *from, size_t length, unsigned keep);
 

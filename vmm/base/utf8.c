@@ -38,14 +38,14 @@ uint32_t utf8_value(const char *bytes, size_t length)
 	return value;
 }
 
-bool utf8_is_begun(const char *bytes, size_t left)
+bool utf8_is_partial(const char *bytes, size_t left)
 {
 	char whole[4];
 	size_t i;
 
 	if (left == 0 || left > 3 || (uint8_t)bytes[0] < 0xc2)
 		return false;
-	/* It is one if some rest makes it whole: the lowest or the highest does, if any. */
+	/* If any continuation completes the character, the lowest or the highest one does. */
 	memcpy(whole, bytes, left);
 	for (i = left; i < 4; i++)
 		whole[i] = (char)0x80;
