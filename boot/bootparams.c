@@ -24,8 +24,8 @@ static int write_cmdline(const char *cmdline, struct guest_memory *memory, struc
 
 	if (length >= LAYOUT_CMDLINE_MAX)
 		return err_set(err, E2BIG,
-			       "the kernel's command line is too long: %zu bytes, and Linux takes "
-			       "%d at most",
+			       "the kernel's command line is too long: %zu bytes, Linux accepts at "
+			       "most %d",
 			       strlen(cmdline), LAYOUT_CMDLINE_MAX - 1);
 	if (guest_memory_write(memory, LAYOUT_CMDLINE, cmdline, length + 1) < 0)
 		return err_set(err, ENOMEM, "guest memory has no room for the command line");
@@ -39,8 +39,8 @@ static void add_e820(struct boot_params *zero, uint64_t start, uint64_t end)
 }
 
 /*
- * RAM as the kernel may use it. What is not named is not RAM: the range below HIGH_START is left
- * out rather than called reserved, see boot/layout.h.
+ * The RAM that the kernel may use. A range without an entry is not RAM: the one below HIGH_START
+ * has no entry rather than a reserved one, see boot/layout.h.
  */
 static int fill_e820(struct boot_params *zero, const struct guest_memory *memory, struct err *err)
 {
@@ -77,7 +77,9 @@ static int add_setup_data(uint64_t *link, uint64_t *next_free, uint32_t type, co
 	return 0;
 }
 
-/* Seed and device tree; linked through the headers in guest memory, which nobody else writes yet.
+/*
+ * Writes seed and device tree and links them through their headers in guest memory; no vCPU runs
+ * yet that could change these.
  */
 static int write_setup_data(struct boot_params *zero, const struct bootparams *params,
 			    struct guest_memory *memory, struct err *err)
@@ -106,7 +108,7 @@ int bootparams_write(const struct bootparams *params, struct guest_memory *memor
 	struct setup_header *header = &zero.hdr;
 	int ret;
 
-	/* All zero is also what the "sentinel" wants: fields that are not set are valid. */
+	/* A zero "sentinel" tells the kernel that fields left at zero are valid. */
 	memset(&zero, 0, sizeof(zero));
 	header->boot_flag = BOOT_FLAG;
 	header->header = HEADER_MAGIC;
@@ -116,8 +118,8 @@ int bootparams_write(const struct bootparams *params, struct guest_memory *memor
 	header->cmd_line_ptr = LAYOUT_CMDLINE;
 	header->cmdline_size = LAYOUT_CMDLINE_MAX - 1;
 	/*
-	 * On 64 bits CE4100 stands for "a PC without BIOS": Linux then looks for no EBDA, no
-	 * keyboard controller, no PNP BIOS, and makes no CMOS clock.
+	 * On 64-bit kernels CE4100 means "a PC without BIOS": Linux then skips EBDA, keyboard
+	 * controller and PNP BIOS, and registers no CMOS clock.
 	 */
 	header->hardware_subarch = SUBARCH_CE4100;
 	header->ramdisk_image = (uint32_t)params->initrd_start;

@@ -12,7 +12,7 @@
 
 #define SECTOR_BYTES 512
 
-/* Offsets of the setup header's fields in the file, and how far it is read. */
+/* File offsets of the setup header's fields, and how much of the header is read. */
 #define AT_SETUP_SECTORS  0x1f1
 #define AT_SIGNATURE	  0x202 /* "HdrS" */
 #define AT_VERSION	  0x206
@@ -23,7 +23,7 @@
 
 #define VERSION_NEEDED	0x020c
 #define XLF_KERNEL_64	0x0001
-#define SETUP_SECTORS_0 4 /* what 0 stands for, for historical reasons */
+#define SETUP_SECTORS_0 4 /* what 0 means, for historical reasons (boot.rst) */
 
 #define WINDOW_GZIP (15 + 16) /* inflateInit2: largest window, gzip header and checksum */
 #define CHUNK_BYTES (64u << 10)
@@ -34,7 +34,7 @@ bool bzimage_is_bzimage(const void *bytes, uint64_t length)
 	       memcmp((const uint8_t *)bytes + AT_SIGNATURE, "HdrS", 4) == 0;
 }
 
-/* Finds the payload's place in the file. */
+/* Finds offset and length of the payload in the file. */
 static int find_payload(const struct boot_image *image, uint64_t *offset, uint64_t *length,
 			struct err *err)
 {
@@ -59,24 +59,24 @@ static int find_payload(const struct boot_image *image, uint64_t *offset, uint64
 			       image->name);
 	sectors = header[AT_SETUP_SECTORS] ? header[AT_SETUP_SECTORS] : SETUP_SECTORS_0;
 	protected_mode = (uint64_t)(sectors + 1) * SECTOR_BYTES;
-	/* 32-bit fields in 64-bit sums: nothing can wrap. */
+	/* Sums of 32-bit fields can't overflow 64 bits. */
 	*offset = protected_mode + load_le32(header + AT_PAYLOAD_OFFSET);
 	*length = load_le32(header + AT_PAYLOAD_LENGTH);
 	if (*length == 0 || !range_within(*offset, *length, image->size))
 		return err_set(err, ENOEXEC,
 			       "%s is truncated: its payload of %" PRIu64
 			       " bytes at offset %" PRIu64
-			       " goes beyond the end of the file (%" PRIu64 " bytes)",
+			       " extends beyond the end of the file (%" PRIu64 " bytes)",
 			       image->name, *length, *offset, image->size);
 	return 0;
 }
 
-/* The packers that the kernel's build knows, by their first bytes. */
-static const struct packer {
+/* The compression formats of the kernel's build, by their first bytes. */
+static const struct compression {
 	const char *name;
 	uint8_t magic[6];
 	uint8_t length;
-} packers[] = {
+} compressions[] = {
 	{"gzip", {0x1f, 0x8b}, 2},
 	{"bzip2", {'B', 'Z', 'h'}, 3},
 	{"lzma", {0x5d, 0x00, 0x00}, 3},
@@ -85,19 +85,19 @@ static const struct packer {
 	{"lz4", {0x02, 0x21, 0x4c, 0x18}, 4},
 	{"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4},
 };
-#define PACKER_GZIP (&packers[0])
+#define COMPRESSION_GZIP (&compressions[0])
 
-static const struct packer *find_packer(const uint8_t *bytes)
+static const struct compression *find_compression(const uint8_t *bytes)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(packers); i++)
-		if (memcmp(bytes, packers[i].magic, packers[i].length) == 0)
-			return &packers[i];
+	for (i = 0; i < ARRAY_SIZE(compressions); i++)
+		if (memcmp(bytes, compressions[i].magic, compressions[i].length) == 0)
+			return &compressions[i];
 	return NULL;
 }
 
-/* Address space for limit bytes; only what is unpacked takes memory. */
+/* Reserves address space for limit bytes; only the bytes written take memory. */
 static int reserve_output(struct boot_image *vmlinux, uint64_t limit, struct err *err)
 {
 	void *mapping = mmap(NULL, limit, PROT_READ | PROT_WRITE,
@@ -112,7 +112,7 @@ static int reserve_output(struct boot_image *vmlinux, uint64_t limit, struct err
 	return 0;
 }
 
-/* Gives stream the next piece of the payload. At its end nothing is given. */
+/* Gives stream the next chunk of the payload, if it has used up the last one and there is more. */
 static int feed(z_stream *stream, uint8_t *chunk, const struct boot_image *image, uint64_t *offset,
 		uint64_t end, struct err *err)
 {
@@ -149,15 +149,15 @@ static int inflate_all(z_stream *stream, const struct boot_image *image, uint64_
 		if (status == Z_MEM_ERROR)
 			return err_set(err, ENOMEM, "no memory to unpack %s", image->name);
 		if (status != Z_OK && status != Z_BUF_ERROR)
-			return err_set(err, ENOEXEC, "%s: the packed kernel is damaged (%s)",
+			return err_set(err, ENOEXEC, "%s: the compressed kernel is damaged (%s)",
 				       image->name, stream->msg ? stream->msg : "bad data");
 		if (stream->total_out >= limit)
 			return err_set(err, EFBIG,
 				       "%s unpacks to more than %" PRIu64
-				       " MiB, which can't fit: give the guest more memory",
+				       " MiB, which does not fit: give the guest more memory",
 				       image->name, limit >> 20);
 		if (stream->avail_in == 0 && offset == end)
-			return err_set(err, ENOEXEC, "%s: the packed kernel is cut off",
+			return err_set(err, ENOEXEC, "%s: the compressed kernel is truncated",
 				       image->name);
 	}
 }
@@ -186,8 +186,10 @@ static int copy_plain(struct boot_image *vmlinux, const struct boot_image *image
 	int ret;
 
 	if (length > limit)
-		return err_set(err, EFBIG, "%s: a kernel of %" PRIu64 " MiB can't fit", image->name,
-			       length >> 20);
+		return err_set(err, EFBIG,
+			       "%s: a kernel of %" PRIu64
+			       " MiB does not fit: give the guest more memory",
+			       image->name, length >> 20);
 	ret = reserve_output(vmlinux, length, err);
 	if (ret < 0)
 		return ret;
@@ -198,7 +200,7 @@ static int copy_plain(struct boot_image *vmlinux, const struct boot_image *image
 int bzimage_unpack(struct boot_image *vmlinux, const struct boot_image *image, uint64_t limit,
 		   struct err *err)
 {
-	const struct packer *packer;
+	const struct compression *compression;
 	uint64_t offset, length;
 	uint8_t magic[6] = {0};
 	int ret;
@@ -211,12 +213,12 @@ int bzimage_unpack(struct boot_image *vmlinux, const struct boot_image *image, u
 		return ret;
 	if (elf_is_elf(magic, sizeof(magic)))
 		return copy_plain(vmlinux, image, offset, length, limit, err);
-	packer = find_packer(magic);
-	if (packer == PACKER_GZIP)
+	compression = find_compression(magic);
+	if (compression == COMPRESSION_GZIP)
 		return unpack_gzip(vmlinux, image, offset, length, limit, err);
 	return err_set(err, ENOEXEC,
-		       "%s is packed with %s, which is not supported: give the vmlinux (unpack it "
-		       "with scripts/extract-vmlinux of the kernel's source), or build the kernel "
-		       "with CONFIG_KERNEL_GZIP=y",
-		       image->name, packer ? packer->name : "something unknown");
+		       "%s: %s compression is not supported: give the vmlinux (unpack it with "
+		       "scripts/extract-vmlinux of the kernel's source), or build the kernel with "
+		       "CONFIG_KERNEL_GZIP=y",
+		       image->name, compression ? compression->name : "unknown");
 }

@@ -14,7 +14,7 @@ bool elf_is_elf(const void *bytes, uint64_t length)
 	return length >= SELFMAG && memcmp(bytes, ELFMAG, SELFMAG) == 0;
 }
 
-/* x86-64 is little endian, as is the host: the structs can be read as they are. */
+/* Kernel and host are both little endian, so the structs need no conversion. */
 static int check_header(const Elf64_Ehdr *header, const struct boot_image *image, struct err *err)
 {
 	const char *name = image->name;
@@ -87,7 +87,7 @@ static int check_segment(const Elf64_Phdr *header, unsigned number, const struct
 	return 0;
 }
 
-/* Inserts in the order of addresses; refuses what overlaps a neighbour. */
+/* Inserts a segment in address order; refuses one that overlaps a neighbour. */
 static int add_segment(struct elf_kernel *kernel, const Elf64_Phdr *header, unsigned number,
 		       const char *name, struct err *err)
 {

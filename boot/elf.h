@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading an ELF vmlinux (System V ABI, x86-64): ET_EXEC, PT_LOAD segments at their physical
- * addresses. All program headers are checked before a byte of guest memory is written.
+ * Loads an ELF vmlinux (System V ABI, x86-64): ET_EXEC, PT_LOAD segments at their physical
+ * addresses. Checks all program headers before it writes a byte of guest memory.
  */
 #ifndef CORDON_BOOT_ELF_H
 #define CORDON_BOOT_ELF_H
@@ -20,29 +20,29 @@ struct elf_segment {
 	uint64_t address, memory_size; /* guest-physical; memory_size is never 0 */
 };
 
-/* A kernel's headers, checked. */
+/* The checked headers of a kernel. */
 struct elf_kernel {
 	struct elf_segment segment[ELF_SEGMENTS_MAX]; /* sorted by address */
 	unsigned count;
 	uint64_t entry;	     /* guest-physical, inside a segment's file bytes */
-	uint64_t start, end; /* of all segments */
+	uint64_t start, end; /* the range from the first to the last segment */
 };
 
-/* Whether the first bytes are those of an ELF file, of any kind. */
+/* Whether a file that starts with these bytes is an ELF file, of any kind. */
 bool elf_is_elf(const void *bytes, uint64_t length);
 
 /*
- * Reads and checks the headers. Refused: not 64-bit, little endian, x86-64, ET_EXEC; headers or
- * segments cut off; file size above memory size; segments that wrap, overlap, start below
- * LAYOUT_HIGH_START or lie outside memory; no PT_LOAD; an entry outside all segments.
- * 0; -ENOEXEC (not such a kernel) or -ENOMEM (memory too small) with a message.
+ * Reads and checks the headers. Refuses files that are not 64-bit, little endian, x86-64 and
+ * ET_EXEC; truncated headers or segments; a segment's file size over its memory size; segments that
+ * wrap, overlap, start below LAYOUT_HIGH_START or lie outside memory; no PT_LOAD; an entry outside
+ * all segments. 0; -ENOEXEC (not such a kernel) or -ENOMEM (memory too small) with a message.
  */
 int elf_parse(struct elf_kernel *kernel, const struct boot_image *image,
 	      const struct guest_memory *memory, struct err *err);
 
 /*
- * Puts the segments into memory, which is fresh: all zero. See boot_image_place() for what is
- * mapped and what is copied; *mapped and *copied count bytes. 0 or -errno with a message.
+ * Places the segments in memory, which must be all zero. *mapped and *copied count the bytes of
+ * each kind, see boot_image_place(). 0 or -errno with a message.
  */
 int elf_load(const struct elf_kernel *kernel, const struct boot_image *image,
 	     struct guest_memory *memory, uint64_t *mapped, uint64_t *copied, struct err *err);

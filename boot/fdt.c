@@ -11,15 +11,12 @@
 
 #define PHANDLE_IOAPIC 1
 
-/* The second interrupt cell: how Linux's table for the CE4100's IO-APIC says "rising edge". */
+/* The second interrupt cell: "rising edge" in Linux's table for the CE4100's IO-APIC. */
 #define EDGE_RISING 3
 
 #define UART_CLOCK 1843200 /* Hz, the traditional crystal: 115200 baud times 16 */
 
-/*
- * libfdt's sequential writer; after the first error all else is skipped, and fdt_build() looks at
- * the error once.
- */
+/* libfdt's sequential writer with a sticky error: fdt_build() checks it once, at the end. */
 struct writer {
 	void *blob;
 	int status; /* 0 or a negative FDT_ERR_... */
@@ -73,9 +70,9 @@ static void begin_at(struct writer *writer, const char *name, uint64_t address)
 }
 
 /*
- * Processors and interrupt controllers. The controllers stand below /cpus because Linux makes a
- * platform device of every child of the root, which nobody would use; as they have addresses of
- * the machine, /cpus has ranges and a size cell.
+ * Processors and interrupt controllers. The controllers are children of /cpus because Linux creates
+ * a platform device for every child of the root, and nothing would use theirs. As their addresses
+ * are those of the machine, /cpus has ranges and a size cell.
  */
 static void write_cpus(struct writer *writer, unsigned cpus)
 {
@@ -93,7 +90,7 @@ static void write_cpus(struct writer *writer, unsigned cpus)
 	begin(writer, "lapic");
 	text(writer, "compatible", "intel,ce4100-lapic");
 	cells(writer, "reg", LAYOUT_LAPIC, 0x1000);
-	/* The interrupt pins of the 8259 lead nowhere: do not switch over from it. */
+	/* The 8259 is not connected: the kernel must not switch over from PIC mode. */
 	flag(writer, "intel,virtual-wire-mode");
 	end(writer);
 	begin(writer, "ioapic");
@@ -144,19 +141,19 @@ static int check_config(const struct boot_config *config, struct err *err)
 	unsigned i;
 
 	if (config->cpus == 0 || config->cpus > BOOT_CPUS_MAX)
-		return err_set(err, EINVAL, "%u processors; 1 to %d are possible", config->cpus,
+		return err_set(err, EINVAL, "%u processors: the range is 1 to %d", config->cpus,
 			       BOOT_CPUS_MAX);
 	if (config->virtio_count > LAYOUT_VIRTIO_COUNT)
-		return err_set(err, EINVAL, "%u virtio devices; there is room for %d",
+		return err_set(err, EINVAL, "%u virtio devices: at most %d fit",
 			       config->virtio_count, LAYOUT_VIRTIO_COUNT);
 	for (i = 0; i < config->virtio_count; i++) {
 		virtio = &config->virtio[i];
-		/* Addresses are one cell of 32 bits. */
+		/* Addresses are one cell, 32 bits. */
 		if (virtio->size == 0 || add_overflows(virtio->base, virtio->size - 1, &last) ||
 		    last > UINT32_MAX || virtio->pin >= LAYOUT_PINS)
 			return err_set(err, EINVAL,
-				       "virtio device %u at 0x%" PRIx64
-				       ", pin %u can't be described",
+				       "virtio device %u: invalid address 0x%" PRIx64
+				       " or interrupt pin %u",
 				       i, virtio->base, virtio->pin);
 	}
 	return 0;

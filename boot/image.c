@@ -26,12 +26,12 @@ int boot_image_open(struct boot_image *image, const char *path, const char *what
 	int ret;
 
 	*image = (struct boot_image){.name = path, .fd = -1};
-	/* O_NONBLOCK: a FIFO given by mistake must not hang us; regular files ignore it. */
+	/* O_NONBLOCK: open() must not hang on a FIFO given by mistake; regular files ignore it. */
 	image->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (image->fd < 0)
 		return err_sys(err, "cannot open the %s %s", what, path);
 	if (fstat(image->fd, &status) < 0) {
-		ret = err_sys(err, "cannot look at the %s %s", what, path);
+		ret = err_sys(err, "cannot stat the %s %s", what, path);
 		goto out;
 	}
 	if (!S_ISREG(status.st_mode)) {
@@ -51,8 +51,9 @@ int boot_image_open(struct boot_image *image, const char *path, const char *what
 	}
 	image->size = (uint64_t)status.st_size;
 	/*
-	 * What is mapped changes under a running guest when the file does, even through a share of
-	 * the guest's own. So a file is mapped only if its mode says that nobody writes it.
+	 * A mapped file that changes also changes the memory of a running guest, and the guest
+	 * itself may reach the file through a share. So a file is mapped only if its mode gives no
+	 * user write permission.
 	 */
 	image->immutable = (status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)) == 0;
 	return 0;
@@ -67,7 +68,7 @@ int boot_image_read(const struct boot_image *image, uint64_t offset, void *to, u
 	ssize_t got;
 
 	if (!range_within(offset, length, image->size))
-		goto cut;
+		goto truncated;
 	if (image->fd < 0) {
 		memcpy(to, image->data + offset, length);
 		return 0;
@@ -76,9 +77,9 @@ int boot_image_read(const struct boot_image *image, uint64_t offset, void *to, u
 	if (got < 0)
 		return err_code(err, (int)-got, "cannot read %s", image->name);
 	if ((uint64_t)got != length)
-		goto cut;
+		goto truncated;
 	return 0;
-cut:
+truncated:
 	return err_set(err, ENOEXEC,
 		       "%s is truncated: it has %" PRIu64 " bytes, and %" PRIu64
 		       " at offset %" PRIu64 " are needed",
@@ -86,9 +87,9 @@ cut:
 }
 
 /*
- * Maps the whole pages of the range, unless the memory has huge pages: those are worth more, to
- * hardware KVM above all, than the time of a copy. Returns the bytes mapped, from the first page
- * boundary at or after gpa on; 0 if it can't be done.
+ * Maps the whole pages of the range, unless the memory has huge pages: these gain more, above all
+ * with hardware KVM, than the copy costs. Returns the number of bytes mapped, which start at the
+ * first page boundary at or after gpa; 0: nothing is mapped.
  */
 static uint64_t map_pages(const struct boot_image *image, uint64_t offset,
 			  struct guest_memory *memory, uint64_t gpa, uint64_t length)

@@ -12,7 +12,7 @@
 #define PAGE_BYTES	 ((uint64_t)4096)
 #define CPIO_PATH_MAX	 1024
 #define CPIO_HEADER_SIZE 110
-#define CPIO_NAME_MAX	 4096 /* of the kernel, zeros behind it included */
+#define CPIO_NAME_MAX	 4096 /* the kernel's limit, padding included */
 #define CPIO_FIRST_NODE	 1
 #define CPIO_TRAILER	 "TRAILER!!!"
 
@@ -30,7 +30,7 @@ int initramfs_load(const char *path, struct guest_memory *memory, uint64_t kerne
 	room = low > kernel_end ? low - kernel_end : 0;
 	if (image.size > room) {
 		ret = err_set(err, ENOMEM,
-			      "the initramfs %s (%" PRIu64 " KiB) is larger than the memory that "
+			      "the initramfs %s (%" PRIu64 " KiB) does not fit in the memory that "
 			      "the kernel leaves (%" PRIu64 " KiB): give the guest more memory",
 			      path, image.size >> 10, room >> 10);
 		goto out;
@@ -56,7 +56,7 @@ static int put(struct cpio *cpio, const void *bytes, size_t length, struct err *
 	return 0;
 }
 
-/* Zeros up to the next multiple of 4. */
+/* Pads with zeros to the next multiple of 4. */
 static int pad(struct cpio *cpio, struct err *err)
 {
 	static const uint8_t zeros[4];
@@ -69,10 +69,10 @@ struct entry {
 	unsigned mode, links, major, minor;
 	const void *bytes;
 	size_t length;
-	bool aligned; /* the contents begin on a page and fill whole ones */
+	bool aligned; /* the contents start on a page boundary and are padded to whole pages */
 };
 
-/* How long the name is with zeros behind it, so that the contents begin on a page. */
+/* The length of the name with enough zeros after it that the contents start on a page boundary. */
 static size_t align_name(const struct cpio *cpio, size_t name_length)
 {
 	uint64_t end = cpio->written + CPIO_HEADER_SIZE + name_length;
@@ -102,8 +102,7 @@ static int put_entry(struct cpio *cpio, const struct entry *entry, uint32_t inod
 		name_length = align_name(cpio, name_length);
 		contents = align_up(contents, PAGE_BYTES);
 	}
-	/* Magic, then 13 fields of 8 digits; user, group, time, device of the file and check are 0.
-	 */
+	/* Magic, then 13 fields of 8 hex digits. Uid, gid, mtime, device and check are 0. */
 	length = snprintf(header, sizeof(header),
 			  "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", inode,
 			  entry->mode, 0, 0, entry->links, 0, (unsigned)contents, 0, 0,
@@ -162,7 +161,7 @@ int cpio_program(struct cpio *cpio, const char *path, unsigned mode, const void 
 			      .aligned = true};
 	int ret;
 
-	/* A name too long would make the kernel skip the entry: a harmless one before it helps. */
+	/* The kernel skips an entry whose padded name is too long: a harmless entry moves it. */
 	if (align_name(cpio, strlen(path) + 1) > CPIO_NAME_MAX) {
 		ret = cpio_directory(cpio, ".", 0755, err);
 		if (ret < 0)

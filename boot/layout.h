@@ -2,15 +2,15 @@
 /*
  * Every guest-physical address, port and interrupt number, in one place.
  *
- * Low memory is RAM for the boot's own tables; the kernel is free to use all of it once it has
- * booted. From LOW_END to HIGH_START the memory exists but the e820 map does not name it: the
- * kernel never allocates there, and a driver may still claim it (an e820 "reserved" range below 1
- * MiB is marked busy, and the vmgenid driver would be refused).
+ * Low memory is RAM that holds the boot tables; once booted, the kernel may use all of it. The
+ * memory from LOW_END to HIGH_START exists, but has no entry in the e820 map: the kernel never
+ * allocates there, yet a driver may claim it. (Linux marks an e820 "reserved" range below 1 MiB
+ * busy, and would refuse it to the vmgenid driver.)
  */
 #ifndef CORDON_BOOT_LAYOUT_H
 #define CORDON_BOOT_LAYOUT_H
 
-/* RAM below this address, a hole for devices, the rest of the RAM from 4 GiB on. */
+/* RAM lies below this hole for devices, and the rest of the RAM from 4 GiB on. */
 #define LAYOUT_HOLE_START 0xc0000000ull
 #define LAYOUT_HOLE_END	  0x100000000ull
 
@@ -23,7 +23,7 @@
 
 /* e820: [0, LOW_END) RAM, nothing up to HIGH_START, then RAM. */
 #define LAYOUT_LOW_END	  0x0009f000ull
-#define LAYOUT_VMGENID	  0x0009f000ull /* one page; the GUID at its start */
+#define LAYOUT_VMGENID	  0x0009f000ull /* one page, which starts with the GUID */
 #define LAYOUT_SETUP_DATA 0x000a0000ull /* random seed, then the device tree */
 #define LAYOUT_SETUP_MAX  0x00010000ull
 #define LAYOUT_HIGH_START 0x00100000ull
@@ -36,12 +36,12 @@
 #define LAYOUT_UART_SIZE     8
 #define LAYOUT_IOAPIC	     0xfec00000ull
 #define LAYOUT_LAPIC	     0xfee00000ull
-#define LAYOUT_KVM_PAGES     0xfffbc000ull /* four pages that KVM on Intel wants for itself */
+#define LAYOUT_KVM_PAGES     0xfffbc000ull /* four pages that KVM on Intel needs: identity map, TSS */
 
 /*
- * Ports. The kernel learns of the UART at LAYOUT_UART from the device tree (without PCI it can't
- * translate a port of the device tree); at the traditional port there is a transmitter only, for
- * messages from before the driver.
+ * Ports. The device tree describes the UART at LAYOUT_UART only (without PCI, Linux can't translate
+ * port addresses in a device tree). The traditional port has just a transmitter, for messages from
+ * before the driver starts.
  */
 #define LAYOUT_PORT_UART  0x3f8 /* 8 ports */
 #define LAYOUT_PORT_I8042 0x64	/* writing 0xfe resets the machine */

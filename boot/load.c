@@ -29,14 +29,15 @@
 #define SELECTOR_TSS  0x20
 #define GDT_ENTRIES   6 /* null, unused, code, data, TSS in two */
 
-/* Page table entries; 2 MiB pages, so that no processor feature is needed. */
+/* Page table entries; 2 MiB pages, which need no optional processor feature. */
 #define PTE_PRESENT 0x01ull
 #define PTE_WRITE   0x02ull
 #define PTE_LARGE   0x80ull
 #define ENTRIES	    512
 #define DIRECTORIES 4 /* one GiB each */
 
-/* The kernel's 64-bit entry wants selectors 0x10 and 0x18 of a flat GDT; KVM wants a TSS. */
+/* The kernel's 64-bit entry requires a flat GDT with selectors 0x10 and 0x18; KVM requires a TSS.
+ */
 static int write_gdt(struct guest_memory *memory, struct boot_entry *entry)
 {
 	static const uint64_t gdt[GDT_ENTRIES] = {
@@ -66,7 +67,7 @@ static int write_gdt(struct guest_memory *memory, struct boot_entry *entry)
 	return guest_memory_write(memory, LAYOUT_GDT, gdt, sizeof(gdt));
 }
 
-/* The low 4 GiB, each address mapped to itself. */
+/* Identity mapping of the low 4 GiB. */
 static int write_page_tables(struct guest_memory *memory)
 {
 	uint64_t *table = guest_memory_at(memory, LAYOUT_PAGE_TABLES,
@@ -90,7 +91,7 @@ static int write_page_tables(struct guest_memory *memory)
 static int write_entry_state(struct guest_memory *memory, struct boot_entry *entry, struct err *err)
 {
 	entry->rsi = LAYOUT_BOOT_PARAMS;
-	entry->rsp = LAYOUT_BOOT_PARAMS; /* grows down, away from the tables; hardly used */
+	entry->rsp = LAYOUT_BOOT_PARAMS; /* grows down, away from the tables; barely used */
 	entry->rflags = RFLAGS_ONE;
 	entry->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
 	entry->cr3 = LAYOUT_PAGE_TABLES;
@@ -101,7 +102,7 @@ static int write_entry_state(struct guest_memory *memory, struct boot_entry *ent
 	return 0;
 }
 
-/* The bytes that an unpacked kernel may have: it must fit in memory, and its file is no larger. */
+/* The largest unpacked vmlinux: about the size of low memory, where its segments must fit. */
 static uint64_t unpack_limit(const struct guest_memory *memory)
 {
 	return min_u64(BOOT_FILE_SIZE_MAX, memory->region[0].size + MIB(16));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the default root file system as an uncompressed initramfs: the agent as /init, a static
- * busybox and the names of its applets. The agent makes all else: in an initramfs each link or
- * directory costs the kernel three times the instructions of a system call that makes it.
+ * busybox and the names of its applets. The agent creates everything else: a link or directory in
+ * an initramfs costs the kernel three times the instructions of the system call that creates it.
  *
  *     mkinitramfs --agent FILE [--busybox FILE] -o FILE
  *
- * Equal input gives equal bytes. The output appears whole or not at all, and read-only, so that the
+ * Equal input gives equal bytes. The output is complete or absent, and read-only, so that the
  * monitor may map it.
  */
 #include <errno.h>
@@ -36,7 +36,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Asks the program itself, through a pipe. */
+/* Runs `busybox --list` and reads its output. */
 static int list_applets(const char *busybox, struct applets *applets, struct err *err)
 {
 	char line[128];
@@ -91,7 +91,7 @@ static int add_program(struct cpio *cpio, const char *path, const char *source, 
 	return ret;
 }
 
-/* The program, and the names of its applets, one a line: the agent links them. */
+/* Adds the program, and the names of its applets, one a line, for which the agent makes links. */
 static int add_busybox(struct cpio *cpio, const char *busybox, struct err *err)
 {
 	struct applets applets = {.count = 0};
@@ -119,7 +119,7 @@ static int add_busybox(struct cpio *cpio, const char *busybox, struct err *err)
 	return ret;
 }
 
-/* As few entries as will do: each costs the guest over 13,000 instructions. */
+/* As few entries as possible: each costs the guest over 13,000 instructions. */
 static int write_all(struct cpio *cpio, const char *agent, const char *busybox, struct err *err)
 {
 	int ret;

@@ -161,9 +161,9 @@ START_TEST(refuses_truncated_files)
 	}
 	ck_assert_int_eq(unpack(file_size - 1, LIMIT), -ENOEXEC);
 	accepted();
-	/* The stream itself ends early. */
+	/* The gzip stream itself ends early. */
 	store_le32(file + 0x24c, (uint32_t)packed_size - 9);
-	refused(ENOEXEC, "cut off");
+	refused(ENOEXEC, "compressed kernel is truncated");
 	end();
 }
 END_TEST
@@ -183,7 +183,7 @@ START_TEST(refuses_damage)
 }
 END_TEST
 
-/* A small file that unpacks to more than there is room for stops at the limit. */
+/* A small file that unpacks to more than fits: unpacking stops at the limit. */
 START_TEST(refuses_a_bomb)
 {
 	size_t length = MIB(64);
@@ -203,13 +203,13 @@ START_TEST(refuses_a_bomb)
 }
 END_TEST
 
-START_TEST(names_other_packers)
+START_TEST(names_other_compressions)
 {
 	static const struct {
 		const char *name;
 		const char *magic;
 		size_t length;
-	} packers[] = {
+	} formats[] = {
 		{"bzip2", "BZh9", 4},
 		{"lzma", "\x5d\0\0\x80", 4},
 		{"xz",
@@ -219,16 +219,16 @@ START_TEST(names_other_packers)
 		{"lzo", "\x89LZO", 4},
 		{"lz4", "\x02\x21\x4c\x18", 4},
 		{"zstd", "\x28\xb5\x2f\xfd", 4},
-		{"something unknown", "abcd", 4},
+		{"unknown compression", "abcd", 4},
 	};
 	uint8_t saved[6];
 	size_t i;
 
 	begin();
 	memcpy(saved, file + PAYLOAD, sizeof(saved));
-	for (i = 0; i < ARRAY_SIZE(packers); i++) {
-		memcpy(file + PAYLOAD, packers[i].magic, packers[i].length);
-		refused(ENOEXEC, packers[i].name);
+	for (i = 0; i < ARRAY_SIZE(formats); i++) {
+		memcpy(file + PAYLOAD, formats[i].magic, formats[i].length);
+		refused(ENOEXEC, formats[i].name);
 		ck_assert(strstr(err.text, "CONFIG_KERNEL_GZIP=y"));
 	}
 	memcpy(file + PAYLOAD, saved, sizeof(saved));
@@ -239,4 +239,4 @@ END_TEST
 
 UNIT_MAIN("bzimage", unpacks_gzip, unpacks_more_than_a_chunk, takes_a_plain_elf,
 	  refuses_other_images, refuses_lying_payload, refuses_truncated_files, refuses_damage,
-	  refuses_a_bomb, names_other_packers)
+	  refuses_a_bomb, names_other_compressions)

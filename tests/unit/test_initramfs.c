@@ -85,7 +85,7 @@ START_TEST(refuses_what_does_not_fit)
 
 	forged_memory(&memory, FORGED_MEMORY);
 	ck_assert_int_eq(load(FORGED_MEMORY - KERNEL_END + 1, 0644, &start, &size), -ENOMEM);
-	ck_assert(strstr(err.text, "larger than the memory"));
+	ck_assert(strstr(err.text, "does not fit in the memory"));
 	ck_assert_int_eq(load(FORGED_MEMORY - KERNEL_END, 0644, &start, &size), 0);
 	ck_assert_uint_eq(start, KERNEL_END);
 	ck_assert_int_eq(initramfs_load("/nonexistent", &memory, KERNEL_END, &start, &size, &err),
