@@ -16,6 +16,7 @@ LAYERS = [
     ["vmm/machine"],
     ["vmm/sandbox"],
     ["vmm/control"],
+    ["vmm/launch"],
     ["vmm/cli"],
     ["vmm"],
 ]

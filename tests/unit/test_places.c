@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "tests/support/unit.h"
-#include "vmm/cli/policy_file.h"
+#include "vmm/launch/policy_file.h"
 
 static char base[64];
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "tests/support/unit.h"
-#include "vmm/cli/policy_text.h"
+#include "vmm/launch/policy_text.h"
 #include "vmm/policy/narrow.h"
 #include "vmm/policy/policy.h"
 

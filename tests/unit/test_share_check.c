@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which shares reach too far, whatever they are called. */
-#include "vmm/cli/share_check.h"
+#include "vmm/launch/share_check.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Protected places that lead to where a share's guest can change them. */
-#include "vmm/cli/share_leads.h"
+#include "vmm/launch/share_leads.h"
 
 #include <fcntl.h>
 #include <limits.h>

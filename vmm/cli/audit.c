@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon audit and why: what was decided, and what to do about it. */
+/* cordon audit: show what was decided in a sandbox, and check its log. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
-#include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
+#include "vmm/cli/audit_print.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/print.h"
 #include "vmm/control/record.h"
 #include "vmm/policy/audit_sign.h"
-#include "vmm/policy/explain.h"
-
-/* Text of a guest's, harmless on a terminal. */
-static void put_safe(const char *text)
-{
-	text_put(stdout, text);
-}
-
-/* --- audit ------------------------------------------------------------------------------------ */
 
 struct audit_options {
 	const char *class, *verdict;
@@ -113,83 +103,6 @@ void help_audit(void)
 	       "path of\na log (with a '/' in it).\n");
 }
 
-static void print_net(const json_t *json)
-{
-	const char *name = json_string_value(json_object_get(json, "name"));
-	const char *address = json_string_value(json_object_get(json, "address"));
-	const char *protocol = json_string_value(json_object_get(json, "protocol"));
-	json_int_t port = json_integer_value(json_object_get(json, "port"));
-
-	putchar(' ');
-	put_safe(protocol ? protocol : "?");
-	putchar(' ');
-	put_safe(name ? name : address ? address : "?");
-	if (name && address) {
-		printf(" (");
-		put_safe(address);
-		putchar(')');
-	}
-	if (port)
-		printf(" port %lld", (long long)port);
-}
-
-static void print_gap(const json_t *json)
-{
-	static const char *const names[] = {"allowed", "refused", "denied", "hidden", "lost"};
-	const json_t *value;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		value = json_object_get(json, names[i]);
-		if (value)
-			printf(" %s=%lld", names[i], (long long)json_integer_value(value));
-	}
-}
-
-static void print_entry(const struct audit_entry *entry, const json_t *json)
-{
-	const char *detail = json_string_value(json_object_get(json, "detail"));
-	const char *key = json_string_value(json_object_get(json, "key"));
-
-	printf("%llu ", (unsigned long long)entry->sequence);
-	put_safe(entry->time ? entry->time : "?");
-	putchar(' ');
-	if (!entry->is_decision) {
-		put_safe(entry->event ? entry->event : "?");
-		if (entry->event && strcmp(entry->event, "gap") == 0)
-			print_gap(json);
-		if (key) {
-			putchar(' ');
-			put_safe(key);
-		}
-	} else {
-		put_safe(entry->verdict);
-		printf("%*s %s %s",
-		       strlen(entry->verdict) < 5 ? 5 - (int)strlen(entry->verdict) : 0, "",
-		       policy_class_name(entry->request.class), policy_op_name(entry->request.op));
-		if (entry->request.class == POLICY_NET)
-			print_net(json);
-	}
-	if (entry->request.object) {
-		putchar(' ');
-		put_safe(entry->request.object);
-	}
-	if (entry->request.other) {
-		printf(" -> ");
-		put_safe(entry->request.other);
-	}
-	if (detail) {
-		putchar(' ');
-		put_safe(detail);
-	}
-	if (entry->is_decision && entry->rule) {
-		printf("  (");
-		put_safe(entry->rule);
-		putchar(')');
-	}
-	putchar('\n');
-}
-
 static int show_entry(void *arg, const char *line, size_t length, const json_t *json,
 		      struct err *err)
 {
@@ -206,7 +119,7 @@ static int show_entry(void *arg, const char *line, size_t length, const json_t *
 	if (options->json)
 		print_json_line(line, length);
 	else
-		print_entry(&entry, json);
+		audit_print_entry(&entry, json);
 	return 0;
 }
 
@@ -291,167 +204,6 @@ int cmd_audit(int argc, char **argv)
 	else if (ret == 0)
 		ret = audit_log_read(path, options.follow ? name : NULL, show_entry, &options,
 				     &err);
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
-}
-
-/* --- why -------------------------------------------------------------------------------------- */
-
-struct approval {
-	uint64_t sequence; /* 0: the last denial */
-	json_t *found;
-	bool is_lookup; /* what was found: counts only where there is no denial */
-	bool replaced;	/* the policy was set after it */
-};
-
-static int look_for(void *arg, const char *line, size_t length, const json_t *json, struct err *err)
-{
-	struct approval *question = arg;
-	struct audit_entry entry;
-	bool is_lookup;
-
-	(void)line;
-	(void)length;
-	(void)err;
-	audit_entry_read(&entry, json);
-	if (entry.event && strcmp(entry.event, "policy-set") == 0)
-		question->replaced = true;
-	if (!entry.is_decision)
-		return 0;
-	if (question->sequence ? entry.sequence != question->sequence
-			       : strcmp(entry.verdict, "allow") == 0)
-		return 0;
-	/* A listing that leaves something out is no denial, and there are many. */
-	is_lookup = entry.request.op == POLICY_LOOKUP;
-	if (question->found && is_lookup && !question->is_lookup)
-		return 0;
-	question->is_lookup = is_lookup;
-	json_decref(question->found);
-	question->found = json_deep_copy(json);
-	question->replaced = false;
-	return 0;
-}
-
-static void print_rule(const char *before, const struct policy_rule *rule)
-{
-	text_line(stdout, "%s%s:%u: %s", before, rule->file, rule->line, rule->text);
-}
-
-/* For an operation with two names the one that is refused. */
-static void pick_end(const struct policy *policy, struct policy_request *request)
-{
-	struct policy_decision decision;
-	struct policy_request one = *request;
-
-	one.other = NULL;
-	one.directory = false;
-	policy_decide(policy, &one, &decision);
-	if (decision.verdict == POLICY_ALLOW && request->other) {
-		one.object = request->other;
-		one.length = request->other_length;
-		policy_decide(policy, &one, &decision);
-	}
-	if (decision.verdict != POLICY_ALLOW)
-		*request = one;
-}
-
-static void print_why(const struct policy *policy, const struct approval *question)
-{
-	static struct policy_explanation explanation;
-	struct audit_entry entry;
-
-	audit_entry_read(&entry, question->found);
-	print_entry(&entry, question->found);
-	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
-	if (question->replaced)
-		printf("The policy was replaced after that; what follows is by the current one.\n");
-	pick_end(policy, &entry.request);
-	policy_explain(policy, &entry.request, &explanation);
-	if (explanation.decision.verdict == POLICY_ALLOW) {
-		printf("It is allowed%s.\n", explanation.decision.rule ? " by a rule" : "");
-		if (explanation.decision.rule)
-			print_rule("rule: ", explanation.decision.rule);
-		return;
-	}
-	if (entry.request.directory && entry.request.other)
-		printf("%s\n", explanation.decision.reason);
-	if (explanation.decision.rule)
-		print_rule("rule: ", explanation.decision.rule);
-	else
-		printf("rule: none; a class with rules ends in a denial\n");
-	if (explanation.nearest)
-		print_rule(explanation.matches ? "a later rule would have allowed it: "
-					       : "nearest rule that allows: ",
-			   explanation.nearest);
-	if (!explanation.line[0] || (entry.request.directory && entry.request.other))
-		return;
-	if (explanation.is_protected)
-		printf("The host trusts or runs this path, or it holds secrets. To allow it "
-		       "nevertheless, ");
-	else
-		printf("To allow it, ");
-	printf("add\n    ");
-	text_line(stdout, "%s", explanation.line);
-	if (explanation.above)
-		text_line(stdout, "above %s:%u", explanation.above->file, explanation.above->line);
-	else
-		printf("at the end of the policy\n");
-}
-
-/* A log without its policy: what it says itself. */
-static void print_without_policy(const struct approval *question)
-{
-	struct audit_entry entry;
-
-	audit_entry_read(&entry, question->found);
-	print_entry(&entry, question->found);
-	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
-	printf("The policy is not beside the log: 'cordon policy explain' tells what another one "
-	       "says.\n");
-}
-
-void help_why(void)
-{
-	printf("\nNAME is as for 'cordon audit'; --last stands for the last 'cordon run'. Without "
-	       "SEQ it is the\nlast denial.\n");
-}
-
-int cmd_why(int argc, char **argv)
-{
-	struct approval question = {.sequence = 0};
-	static struct record_info last;
-	const char *name = argc > 1 ? argv[1] : "-";
-	struct policy *policy = NULL;
-	char path[PATH_MAX];
-	struct err err;
-	int ret = 0;
-
-	if (strcmp(name, "--last") == 0) {
-		ret = record_last_run(&last, &err);
-		name = last.id;
-	}
-	if (argc > 3 || name[0] == '-')
-		ret = err_set(&err, EINVAL,
-			      "why: one name is needed, or --last: cordon why NAME|--last [SEQ]");
-	if (ret == 0 && argc == 3)
-		ret = cli_parse_number(argv[2], 1, INT64_MAX, &question.sequence, &err);
-	if (ret == 0)
-		ret = audit_log_find_both(name, path, &policy, &err);
-	if (ret == 0)
-		ret = audit_log_read(path, NULL, look_for, &question, &err);
-	if (ret == 0 && !question.found)
-		ret = question.sequence
-			      ? err_set(&err, ENOENT,
-					"%s: line %s is no decision: see 'cordon audit %s'", name,
-					argv[2], name)
-			      : err_set(&err, ENOENT, "%s: nothing was denied", name);
-	if (ret == 0 && policy)
-		print_why(policy, &question);
-	else if (ret == 0)
-		print_without_policy(&question);
-	json_decref(question.found);
-	policy_free(policy);
 	if (ret < 0)
 		log_error("%s", err.text);
 	return ret < 0 ? EXIT_CORDON : 0;

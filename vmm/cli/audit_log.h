@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <limits.h>
 
-#include "vmm/cli/cli.h"
+#include "vmm/base/err.h"
 #include "vmm/policy/audit.h"
 
 /* One line, as it is and parsed. Not 0 ends the reading. */

@@ -11,7 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/spawn.h"
 #include "vmm/cli/doctor.h"
-#include "vmm/cli/paths.h"
+#include "vmm/launch/guest_files.h"
 #include "vmm/control/planted.h"
 #include "vmm/machine/machine.h"
 

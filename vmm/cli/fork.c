@@ -9,11 +9,12 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
-#include "vmm/cli/policy_file.h"
+#include "vmm/launch/policy_file.h"
 #include "vmm/cli/policy_remote.h"
-#include "vmm/cli/rootfs.h"
-#include "vmm/cli/sign.h"
-#include "vmm/cli/start.h"
+#include "vmm/launch/rootfs.h"
+#include "vmm/launch/sign.h"
+#include "vmm/launch/spawn_monitor.h"
+#include "vmm/launch/start_options.h"
 #include "vmm/control/client.h"
 #include "vmm/control/registry.h"
 #include "vmm/policy/narrow.h"
@@ -161,7 +162,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	for (i = 1; ret == 0 && i <= count; i++) {
 		snprintf(child, sizeof(child), "%s-%u", name, i);
 		snprintf(log, sizeof(log), "%s-%u", audit ? audit : "", i);
-		ret = start_monitor(&config, err);
+		ret = spawn_monitor(&config, err);
 		if (ret == 0)
 			printf("%s\n", child);
 	}

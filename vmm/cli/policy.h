@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The subverbs of `cordon policy`: what policy.c has of them, and policy_log.c. */
+/* The subverbs of `cordon policy`. */
 #ifndef CORDON_CLI_POLICY_H
 #define CORDON_CLI_POLICY_H
 
 #include "vmm/base/err.h"
 
-/* argv[0] is the subverb. They print to stdout. 0 or 1 (see the manual), or -errno with a message.
+/*
+ * argv[0] is the subverb. They print to stdout. 0 or 1 (see the manual), or -errno with a message.
  */
+int policy_check(int argc, char **argv, struct err *err);
+int policy_explain_verb(int argc, char **argv, struct err *err);
 int policy_learn(int argc, char **argv, struct err *err);
 int policy_replay(int argc, char **argv, struct err *err);
 

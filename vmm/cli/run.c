@@ -11,8 +11,8 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/cli.h"
-#include "vmm/cli/network_options.h"
-#include "vmm/cli/start.h"
+#include "vmm/launch/network_options.h"
+#include "vmm/launch/start_options.h"
 #include "vmm/control/registry.h"
 
 static int set_verbose(void *arg, const char *value, struct err *err)

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/cli/command_options.h"
-#include "vmm/cli/sandbox_options.h"
+#include "vmm/launch/command_options.h"
+#include "vmm/launch/sandbox_options.h"
 #include "vmm/control/registry.h"
 
 struct run_options {

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon logs: the console of a sandbox, or the output of a detached command. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/base/text.h"
+#include "vmm/cli/cli.h"
+#include "vmm/control/client.h"
+#include "vmm/control/record.h"
+
+/* Guest output: harmless on a terminal, as it is in a file. */
+static void show(int fd, FILE *to)
+{
+	struct text_stream stream = {.keep = TEXT_LINES};
+	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)], chunk[TEXT_STREAM_PIECE];
+	bool terminal = isatty(fileno(to));
+	size_t made;
+	off_t at = 0;
+	ssize_t n, i, kept;
+
+	while ((n = pread(fd, chunk, sizeof(chunk), at)) > 0) {
+		at += n;
+		if (!terminal) {
+			fwrite(chunk, 1, (size_t)n, to);
+			continue;
+		}
+		/* The lines of a console end in two characters. */
+		for (i = kept = 0; i < n; i++)
+			if (chunk[i] != '\r')
+				chunk[kept++] = chunk[i];
+		made = text_stream(&stream, chunk, (size_t)kept, text);
+		fwrite(text, 1, made, to);
+	}
+	made = text_stream_end(&stream, text);
+	fwrite(text, 1, made, to);
+}
+
+/* What the record of a sandbox that has ended has of it. */
+static int show_record(const char *id, uint64_t job, struct err *err)
+{
+	static const char *const stream[] = {"out", "err"};
+	struct record_info info;
+	char file[32], path[PATH_MAX];
+	int fd, i, ret = record_read(id, &info, err);
+
+	for (i = 0; ret == 0 && i < (job ? 2 : 1); i++) {
+		if (job)
+			snprintf(file, sizeof(file), "job-%u.%s", (unsigned)job, stream[i]);
+		ret = record_file(id, job ? file : "log", path, err);
+		fd = ret == 0 ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+		if (fd < 0 && job)
+			return err_set(err, ESRCH, "%s: no output of a job %u is kept", id,
+				       (unsigned)job);
+		if (fd >= 0)
+			show(fd, i ? stderr : stdout);
+		fd_close(&fd);
+	}
+	return ret;
+}
+
+/* The console, or what a detached command has written to stdout and stderr. */
+int cmd_logs(int argc, char **argv)
+{
+	json_t *request = json_pack("{s:s}", "op", "logs");
+	struct message answer = {.fds = 0};
+	uint64_t job = 0;
+	struct err err;
+	int ret = 0;
+
+	if ((argc != 2 && argc != 3) || argv[1][0] == '-')
+		ret = err_set(&err, EINVAL, "logs: cordon logs NAME [JOB]");
+	if (ret == 0)
+		ret = record_check_id(argv[1], &err);
+	if (ret == 0 && argc == 3)
+		ret = cli_parse_number(argv[2], 1, INT32_MAX, &job, &err);
+	if (ret == 0 && job)
+		json_object_set_new(request, "job", json_integer((json_int_t)job));
+	if (ret == 0 && !strchr(argv[1], '~')) {
+		ret = client_ask_once(argv[1], 0, request, &answer, &err);
+	} else {
+		json_decref(request);
+		ret = ret < 0 ? ret : -ESRCH;
+	}
+	if (ret == -ESRCH || ret == -EPIPE)
+		ret = show_record(argv[1], job, &err);
+	else if (ret == 0 && answer.fds > 0)
+		show(answer.fd[0], stdout);
+	if (ret == 0 && answer.fds > 1)
+		show(answer.fd[1], stderr);
+	if (ret == 0)
+		message_clear(&answer);
+	else
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}

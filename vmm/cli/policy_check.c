@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon policy check: what is wrong with a policy, and where its rules are enforced. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/base/text.h"
+#include "vmm/cli/policy.h"
+#include "vmm/control/planted.h"
+#include "vmm/launch/policy_file.h"
+#include "vmm/launch/share_leads.h"
+#include "vmm/policy/risks.h"
+
+struct check_options {
+	struct policy_options policy;
+	bool require_host;
+};
+
+static int set_share(void *arg, const char *value, struct err *err)
+{
+	return policy_add_share(&((struct check_options *)arg)->policy, value, err);
+}
+
+static int set_rootfs(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct check_options *)arg)->policy.rootfs = true;
+	return 0;
+}
+
+static int set_require(void *arg, const char *value, struct err *err)
+{
+	if (strcmp(value, "host") != 0)
+		return err_set(err, EINVAL, "'%s': only host can be required", value);
+	((struct check_options *)arg)->require_host = true;
+	return 0;
+}
+
+static const struct cli_option check_option_table[] = {
+	{"require", 0, "host", "refuse rules that only the guest's kernel enforces", set_require},
+	{"share", 0, "HOST:GUEST", "as if the command line gave that share", set_share},
+	{"rootfs", 0, NULL, "as if the root file system came from the host", set_rootfs},
+};
+
+static int print_limits(const struct policy *policy, bool require_host, struct err *err)
+{
+	static const char *const name[] = {"cpus", "memory", "processes", "disk", "wall", "idle"};
+	const struct policy_limits *limits = policy_limits(policy);
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(name); i++) {
+		if (!limits->line[i])
+			continue;
+		if (i == LIMIT_PROCESSES && require_host)
+			return err_set(err, EPERM,
+				       "%s:%u: only the guest's kernel enforces this, and "
+				       "--require host is given: limit %s",
+				       limits->file[i], limits->line[i], name[i]);
+		text_line(stdout, "%s:%u: %s: limit %s", limits->file[i], limits->line[i],
+			  i == LIMIT_PROCESSES ? "guest" : "host", name[i]);
+	}
+	return 0;
+}
+
+static int print_rules(const struct policy *policy, bool require_host, struct err *err)
+{
+	const struct policy_share *share;
+	const struct policy_rule *rule;
+	unsigned class;
+	size_t i;
+	int ret;
+
+	ret = print_limits(policy, require_host, err);
+	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
+		share = policy_share(policy, i);
+		if (share->file)
+			text_line(stdout, "%s:%u: host: share %s %s%s", share->file, share->line,
+				  share->host, share->guest, share->read_only ? " ro" : "");
+	}
+	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)
+		for (i = 0; i < policy_rule_count(policy, (enum policy_class) class); i++) {
+			rule = policy_rule(policy, (enum policy_class) class, i);
+			if (require_host && rule->enforced_by != POLICY_HOST)
+				return err_set(err, EPERM,
+					       "%s:%u: only the guest's kernel enforces this, and "
+					       "--require host is given: %.200s",
+					       rule->file, rule->line, rule->text);
+			text_line(stdout, "%s:%u: %s: %s", rule->file, rule->line,
+				  policy_enforced_by_name(rule->enforced_by), rule->text);
+		}
+	return ret;
+}
+
+static void print_risk(void *arg, const char *text)
+{
+	(void)arg;
+	log_warning("%s", text);
+}
+
+int policy_check(int argc, char **argv, struct err *err)
+{
+	static struct check_options options;
+	const struct cli_options tables[] = {
+		{check_option_table, ARRAY_SIZE(check_option_table), &options},
+		{policy_option_table, policy_option_count, &options.policy},
+	};
+	const struct policy_risk_ops risks = {.tell = print_risk};
+	const struct policy_share *share;
+	struct policy *policy = NULL;
+	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret = at < 0 ? at : 0;
+	size_t i;
+
+	if (ret == 0 && at == argc && !options.policy.policies && !options.policy.allow_nets)
+		return err_set(err, EINVAL, "policy check: cordon policy check [options] FILE ...");
+	for (; ret == 0 && at < argc; at++)
+		ret = policy_add_file(&options.policy, argv[at], err);
+	if (ret == 0)
+		ret = policy_load(&policy, &options.policy, err);
+	if (ret == 0)
+		ret = print_rules(policy, options.require_host, err);
+	if (ret == 0) {
+		policy_risks(policy, &risks);
+		share_leads(policy, &risks);
+	}
+	for (i = 0; ret == 0 && (share = policy_share(policy, i)); i++)
+		if (!share->read_only)
+			planted_find(share->host, NULL, &(struct planted_ops){.tell = print_risk});
+	policy_free(policy);
+	return ret;
+}

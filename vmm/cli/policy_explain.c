@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon policy explain: what would be decided, and by which rule. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/quantity.h"
+#include "vmm/base/text.h"
+#include "vmm/cli/policy.h"
+#include "vmm/launch/policy_file.h"
+#include "vmm/policy/explain.h"
+
+static void explain_one(const struct policy *policy, const struct policy_request *request)
+{
+	static struct policy_explanation explanation;
+
+	policy_explain(policy, request, &explanation);
+	printf("%-10s %-5s %s", policy_op_name(request->op),
+	       policy_verdict_name(explanation.decision.verdict), explanation.decision.reason);
+	if (explanation.decision.rule) {
+		printf(" (");
+		text_put(stdout, explanation.decision.rule->file);
+		printf(":%u: ", explanation.decision.rule->line);
+		text_put(stdout, explanation.decision.rule->text);
+		putchar(')');
+	}
+	printf(" [%s]\n", policy_enforced_by_name(explanation.decision.enforced_by));
+}
+
+/* NAME:PORT, ADDRESS:PORT, [ADDRESS]:PORT, or without a port where the protocol has none. */
+static int parse_peer(char *text, struct policy_net *net, struct err *err)
+{
+	char *port = strrchr(text, ':'), *end;
+	uint64_t number;
+	int ret;
+
+	if (net->protocol != POLICY_ICMP && net->protocol != POLICY_DNS) {
+		if (!port)
+			return err_set(err, EINVAL, "'%s': give NAME:PORT or ADDRESS:PORT", text);
+		*port++ = '\0';
+		ret = quantity_number(port, 1, UINT16_MAX, &number, err);
+		if (ret < 0)
+			return ret;
+		net->port = (uint16_t)number;
+	}
+	end = text + strlen(text);
+	if (text[0] == '[' && end[-1] == ']') {
+		*--end = '\0';
+		text++;
+	}
+	if (inet_pton(AF_INET, text, net->address) == 1)
+		net->family = AF_INET;
+	else if (inet_pton(AF_INET6, text, net->address) == 1)
+		net->family = AF_INET6;
+	else
+		net->name = text;
+	net->host = net->name && strcmp(text, "host") == 0;
+	return 0;
+}
+
+static int explain_net(const struct policy *policy, int argc, char **argv, struct err *err)
+{
+	static const char *const words[] = {"tcp", "udp", "tls", "http", "icmp", "dns"};
+	struct policy_request request = {.class = POLICY_NET, .op = POLICY_CONNECT};
+	unsigned i;
+	int ret;
+
+	if (argc != 2)
+		return err_set(err, EINVAL,
+			       "policy explain: cordon policy explain FILE net PROTOCOL PEER");
+	for (i = 0; i < ARRAY_SIZE(words) && strcmp(words[i], argv[0]) != 0;)
+		i++;
+	if (i == ARRAY_SIZE(words))
+		return err_set(err, EINVAL, "'%s' is none of tcp, udp, tls, http, icmp, dns",
+			       argv[0]);
+	request.net.protocol = (enum policy_protocol)i;
+	if (request.net.protocol == POLICY_DNS)
+		request.op = POLICY_RESOLVE;
+	ret = parse_peer(argv[1], &request.net, err);
+	if (ret == 0)
+		explain_one(policy, &request);
+	return ret;
+}
+
+static int explain_path(const struct policy *policy, enum policy_class class, int argc, char **argv,
+			struct err *err)
+{
+	struct policy_request request = {.class = class, .root = POLICY_ROOT_FIND};
+	unsigned op;
+
+	if (argc != 1 || argv[0][0] != '/')
+		return err_set(err, EINVAL, "policy explain: give one absolute path of the guest");
+	request.object = argv[0];
+	request.length = strlen(argv[0]);
+	if (class == POLICY_EXEC) {
+		request.op = POLICY_RUN;
+		explain_one(policy, &request);
+		return 0;
+	}
+	for (op = POLICY_LOOKUP; op <= POLICY_ATTRIBUTES; op++) {
+		request.op = (enum policy_op)op;
+		explain_one(policy, &request);
+	}
+	return 0;
+}
+
+int policy_explain_verb(int argc, char **argv, struct err *err)
+{
+	static struct policy_options options = {.lenient = true};
+	struct policy *policy;
+	int ret;
+
+	if (argc < 4)
+		return err_set(err, EINVAL,
+			       "policy explain: cordon policy explain FILE file|exec PATH, or FILE "
+			       "net PROTOCOL PEER");
+	ret = policy_add_file(&options, argv[1], err);
+	if (ret == 0)
+		ret = policy_load(&policy, &options, err);
+	if (ret < 0)
+		return ret;
+	if (strcmp(argv[2], "file") == 0)
+		ret = explain_path(policy, POLICY_FILE, argc - 3, argv + 3, err);
+	else if (strcmp(argv[2], "exec") == 0)
+		ret = explain_path(policy, POLICY_EXEC, argc - 3, argv + 3, err);
+	else if (strcmp(argv[2], "net") == 0)
+		ret = explain_net(policy, argc - 3, argv + 3, err);
+	else
+		ret = err_set(err, EINVAL, "'%s' is no class: file, net or exec", argv[2]);
+	policy_free(policy);
+	return ret;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon policy learn: a policy from what a log shows. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/text.h"
+#include "vmm/cli/audit_log.h"
+#include "vmm/cli/learn_pattern.h"
+#include "vmm/cli/policy.h"
+#include "vmm/policy/explain.h"
+
+#define LEARN_MAX 100000 /* different objects */
+
+struct learned {
+	char *text; /* the rule without its verdict: "/w/a", or "tls a:443" */
+	int action; /* the highest that was wanted */
+	bool is_protected;
+};
+
+struct lesson {
+	struct learned *item[POLICY_CLASSES];
+	size_t count[POLICY_CLASSES], room[POLICY_CLASSES];
+	size_t left_out;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(((const struct learned *)a)->text, ((const struct learned *)b)->text);
+}
+
+static int add_item(struct lesson *lesson, enum policy_class class, const char *text, int action,
+		    bool is_protected, struct err *err)
+{
+	struct learned *more;
+
+	if (lesson->count[class] == LEARN_MAX)
+		return err_set(err, E2BIG, "the log has more than %d lines to learn from",
+			       LEARN_MAX);
+	if (lesson->count[class] == lesson->room[class]) {
+		lesson->room[class] = lesson->room[class] ? 2 * lesson->room[class] : 256;
+		more = realloc(lesson->item[class], lesson->room[class] * sizeof(*more));
+		if (!more)
+			return err_set(err, ENOMEM, "out of memory");
+		lesson->item[class] = more;
+	}
+	more = &lesson->item[class][lesson->count[class]];
+	*more = (struct learned){.text = strdup(text), .action = action};
+	more->is_protected = is_protected;
+	if (!more->text)
+		return err_set(err, ENOMEM, "out of memory");
+	lesson->count[class]++;
+	return 0;
+}
+
+static int learn_path(struct lesson *lesson, const struct policy_request *request, const char *path,
+		      size_t length, struct err *err)
+{
+	enum policy_action action = policy_needed_action(request->class, request->op);
+	char pattern[LEARN_PATTERN_SIZE];
+
+	if (!learn_pattern(path, length, pattern)) {
+		lesson->left_out++;
+		return 0;
+	}
+	return add_item(lesson, request->class, pattern, action,
+			request->class == POLICY_FILE &&
+				policy_protected(path, length, action > POLICY_ACTION_READ),
+			err);
+}
+
+/* A rule that is not what it looks like is none that an operator has agreed to. */
+static bool is_plain(const char *text)
+{
+	return !text || text_is_safe(text, strlen(text), 0);
+}
+
+static int learn_entry(void *arg, const char *line, size_t length, const json_t *json,
+		       struct err *err)
+{
+	static struct policy_explanation explanation;
+	struct lesson *lesson = arg;
+	struct audit_entry entry;
+	struct policy *nothing;
+	int ret;
+
+	(void)line;
+	(void)length;
+	audit_entry_read(&entry, json);
+	/* That a name was hidden is no sign that the work needs it. */
+	if (!entry.is_decision || entry.request.op == POLICY_LOOKUP)
+		return 0;
+	if (!entry.exact || !is_plain(entry.request.object) || !is_plain(entry.request.other) ||
+	    !is_plain(entry.request.net.name)) {
+		lesson->left_out++;
+		return 0;
+	}
+	if (entry.request.class != POLICY_NET) {
+		ret = learn_path(lesson, &entry.request, entry.request.object, entry.request.length,
+				 err);
+		if (ret == 0 && entry.request.other)
+			ret = learn_path(lesson, &entry.request, entry.request.other,
+					 entry.request.other_length, err);
+		return ret;
+	}
+	if (entry.request.op != POLICY_CONNECT)
+		return 0;
+	/* What has neither name nor address would become a rule for all of them. */
+	if (!learn_is_host_name(entry.request.net.name) ||
+	    (!entry.request.net.name && !entry.request.net.host && !entry.request.net.family)) {
+		lesson->left_out++;
+		return 0;
+	}
+	ret = policy_preset(&nothing, "locked", NULL, err);
+	if (ret < 0)
+		return ret;
+	policy_explain(nothing, &entry.request, &explanation);
+	policy_free(nothing);
+	return add_item(lesson, POLICY_NET, explanation.line + strlen("net allow "),
+			POLICY_ACTION_ALLOW, false, err);
+}
+
+/* One line for each object, with the highest of what was wanted of it. */
+static size_t merge(struct learned *item, size_t count)
+{
+	size_t i, kept = 0;
+
+	qsort(item, count, sizeof(*item), by_text);
+	for (i = 0; i < count; i++) {
+		if (kept == 0 || strcmp(item[kept - 1].text, item[i].text) != 0) {
+			item[kept++] = item[i];
+			continue;
+		}
+		if (item[i].action > item[kept - 1].action)
+			item[kept - 1].action = item[i].action;
+		item[kept - 1].is_protected |= item[i].is_protected;
+		free(item[i].text);
+	}
+	return kept;
+}
+
+static void print_lesson(const struct lesson *lesson)
+{
+	const struct learned *item;
+	unsigned class;
+	size_t i;
+
+	printf("policy 1\n# Each line is one thing that the log shows. Shares are to be added: "
+	       "share HOST GUEST\n");
+	for (class = 0; class < POLICY_CLASSES; class ++)
+		for (i = 0; i < lesson->count[class]; i++) {
+			item = &lesson->item[class][i];
+			text_line(stdout, "%s%s %s %s",
+				  item->is_protected ? "# protected, not proposed: " : "",
+				  policy_class_name((enum policy_class) class),
+				  policy_action_name((enum policy_action)item->action), item->text);
+		}
+	if (lesson->left_out)
+		printf("# left out: %zu objects with control characters or other bytes that no "
+		       "policy can have in it\n",
+		       lesson->left_out);
+}
+
+int policy_learn(int argc, char **argv, struct err *err)
+{
+	struct lesson lesson = {.left_out = 0};
+	char path[PATH_MAX];
+	unsigned class;
+	size_t i;
+	int ret;
+
+	if (argc != 2)
+		return err_set(err, EINVAL, "policy learn: cordon policy learn LOG");
+	ret = audit_log_find(argv[1], path, err);
+	if (ret == 0)
+		ret = audit_log_read(path, NULL, learn_entry, &lesson, err);
+	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)
+		lesson.count[class] = merge(lesson.item[class], lesson.count[class]);
+	if (ret == 0)
+		print_lesson(&lesson);
+	for (class = 0; class < POLICY_CLASSES; class ++) {
+		for (i = 0; i < lesson.count[class]; i++)
+			free(lesson.item[class][i].text);
+		free(lesson.item[class]);
+	}
+	return ret;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon ps: the sandboxes that run, and those that have ended. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/base/text.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/print.h"
+#include "vmm/cli/request.h"
+#include "vmm/control/record.h"
+#include "vmm/control/registry.h"
+
+#define SECOND_NS 1000000000
+
+/* --- ended sandboxes -------------------------------------------------------------------------- */
+
+/* A string out of a record's file, which can have any bytes. */
+static json_t *text_of(const char *text)
+{
+	json_t *json = json_string(text);
+
+	return json ? json : json_string("?");
+}
+
+static json_t *describe(const struct record_info *info)
+{
+	json_t *item = json_pack("{s:s,s:s,s:o,s:o,s:I,s:I,s:o,s:s,s:o}", "name", info->id, "state",
+				 "ended", "kind", text_of(info->kind), "policy",
+				 text_of(info->policy), "pid", (json_int_t)info->pid, "started",
+				 (json_int_t)(info->started_ns / SECOND_NS), "audit",
+				 text_of(info->audit), "end", record_end_word(info->end), "reason",
+				 text_of(record_reason(info)));
+
+	/* One that was killed has no status, and nobody knows when that was. */
+	if (item && info->end != RECORD_NONE) {
+		json_object_set_new(item, "status", json_integer(info->status));
+		json_object_set_new(item, "finished", json_integer(info->finished_ns / SECOND_NS));
+	}
+	return item;
+}
+
+static int append_ended(json_t *list, struct err *err)
+{
+	struct record_info *infos;
+	int i, count = record_list(&infos, err);
+
+	for (i = 0; i < count; i++)
+		if (!infos[i].lives)
+			json_array_append_new(list, describe(&infos[i]));
+	free(infos);
+	return count < 0 ? count : 0;
+}
+
+static bool print_ended(const json_t *item)
+{
+	const char *reason = json_string_value(json_object_get(item, "reason"));
+	const json_t *status = json_object_get(item, "status");
+	json_int_t finished = json_integer_value(json_object_get(item, "finished"));
+
+	if (!reason)
+		return false;
+	printf("%-24s %-8s %8lld %7s %5s %5s ", json_string_value(json_object_get(item, "name")),
+	       "ended", (long long)json_integer_value(json_object_get(item, "pid")), "-", "-", "-");
+	if (finished)
+		printf("%8llds", (long long)(time(NULL) - finished));
+	else
+		printf("%9s", "-");
+	if (status)
+		printf("  status %lld, ", (long long)json_integer_value(status));
+	else
+		printf("  ");
+	/* It may have text of the guest's in it. */
+	text_put(stdout, reason);
+	putchar('\n');
+	return true;
+}
+
+/* --- running sandboxes ------------------------------------------------------------------------ */
+
+static void print_info(const json_t *info)
+{
+	const json_t *jobs = json_object_get(info, "jobs");
+	json_int_t started = json_integer_value(json_object_get(info, "started"));
+	json_int_t age = started ? time(NULL) - started : 0;
+
+	if (print_ended(info))
+		return;
+	text_line(stdout, "%-24s %-8s %8lld %6lldM %5lld %5zu %8llds",
+		  json_string_value(json_object_get(info, "name")),
+		  json_string_value(json_object_get(info, "state")),
+		  (long long)json_integer_value(json_object_get(info, "pid")),
+		  (long long)json_integer_value(json_object_get(info, "memory")) >> 20,
+		  (long long)json_integer_value(json_object_get(info, "cpus")),
+		  json_array_size(jobs), (long long)(age > 0 ? age : 0));
+}
+
+/* What ps says of a sandbox; NULL if it has just ended. One that hangs must not hide the others. */
+static json_t *ask_info(const struct registry_entry *entry)
+{
+	struct message answer;
+	struct err err;
+	json_t *info;
+	pid_t pid;
+	int ret = client_ask_once(entry->name, PATIENCE_MS, json_pack("{s:s}", "op", "info"),
+				  &answer, &err);
+
+	if (ret < 0 && registry_find(entry->name, &pid, NULL) < 0)
+		return NULL;
+	if (ret < 0)
+		return json_pack("{s:s,s:I,s:s}", "name", entry->name, "pid",
+				 (json_int_t)entry->pid, "state",
+				 ret == -EAGAIN ? "starting" : "hangs");
+	info = json_incref(answer.body);
+	message_clear(&answer);
+	json_object_del(info, "ok");
+	json_object_del(info, "id");
+	return info;
+}
+
+struct ps_options {
+	bool all, json;
+};
+
+static int set_all(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct ps_options *)arg)->all = true;
+	return 0;
+}
+
+static int set_json(void *arg, const char *value, struct err *err)
+{
+	(void)value;
+	(void)err;
+	((struct ps_options *)arg)->json = true;
+	return 0;
+}
+
+static const struct cli_option ps_option_table[] = {
+	{"all", 'a', NULL, "those that have ended too, with how they ended", set_all},
+	{"json", 0, NULL, "a list of JSON objects", set_json},
+};
+
+void help_ps(void)
+{
+	printf("\nOptions:\n");
+	cli_print_options(ps_option_table, ARRAY_SIZE(ps_option_table));
+}
+
+static int list_running(json_t *list, struct err *err)
+{
+	struct registry_entry *entries = NULL;
+	int i, count = registry_list(&entries, err);
+
+	for (i = 0; i < count; i++) {
+		json_t *info = ask_info(&entries[i]);
+
+		if (info)
+			json_array_append_new(list, info);
+	}
+	free(entries);
+	return count < 0 ? count : 0;
+}
+
+int cmd_ps(int argc, char **argv)
+{
+	struct ps_options options = {.all = false};
+	const struct cli_options table = {ps_option_table, ARRAY_SIZE(ps_option_table), &options};
+	json_t *list = json_array();
+	struct err err = {.text = ""};
+	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+	size_t i;
+
+	if (ret == 0 && at < argc)
+		ret = err_set(&err, EINVAL, "ps: takes options only, not '%.60s'", argv[at]);
+	if (ret == 0)
+		ret = list_running(list, &err);
+	if (ret == 0 && options.all)
+		ret = append_ended(list, &err);
+	if (ret == 0 && options.json) {
+		print_json(list, JSON_INDENT(2));
+	} else if (ret == 0) {
+		printf("%-24s %-8s %8s %7s %5s %5s %9s%s\n", "NAME", "STATE", "PID", "MEMORY",
+		       "CPUS", "JOBS", "AGE", options.all ? "  END" : "");
+		for (i = 0; i < json_array_size(list); i++)
+			print_info(json_array_get(list, i));
+	}
+	json_decref(list);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}

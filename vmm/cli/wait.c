@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon wait: wait until a sandbox has ended, and fail if it did. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/log.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/request.h"
+#include "vmm/control/record.h"
+
+#define DYING_US 1000
+#define DYINGS	 2000
+
+/* Whether its end is one that the user did not ask for. */
+static bool failed(const struct record_info *info)
+{
+	return info->end == RECORD_NONE || info->end == RECORD_FAILED ||
+	       info->end == RECORD_POWER_OFF;
+}
+
+/* What has ended answers from its record. */
+static int wait_for_record(const char *id, struct err *err)
+{
+	struct record_info info;
+	int tries, ret = record_read(id, &info, err);
+
+	/* A monitor that was killed holds its record until its last thread has gone. */
+	for (tries = 0; ret == 0 && info.lives && tries < DYINGS; tries++) {
+		usleep(DYING_US);
+		ret = record_read(id, &info, err);
+	}
+	if (ret == 0 && info.lives)
+		return err_set(err, EBUSY, "%s runs in another session (process %d)", id,
+			       (int)info.pid);
+	if (ret == 0 && failed(&info))
+		return err_set(err, EIO, "%s: %s", id, record_reason(&info));
+	return ret;
+}
+
+/* Waits for the end, and fails if the sandbox did. */
+int cmd_wait(int argc, char **argv)
+{
+	struct message answer;
+	const char *why;
+	struct err err;
+	int ret = request_one_name(argc, argv, &err);
+
+	if (ret == 0)
+		ret = record_check_id(argv[1], &err);
+	if (ret == 0)
+		ret = strchr(argv[1], '~')
+			      ? -ESRCH
+			      : client_ask_once(argv[1], 0, json_pack("{s:s}", "op", "wait"),
+						&answer, &err);
+	if (ret == 0) {
+		why = json_string_value(json_object_get(answer.body, "message"));
+		if (why)
+			ret = err_set(&err, EIO, "%s: %s", argv[1], why);
+		request_print_planted(&answer);
+		message_clear(&answer);
+	} else if (ret == -ESRCH || ret == -EPIPE) {
+		/* It has ended before, or without a word. */
+		ret = wait_for_record(argv[1], &err);
+	}
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon why: explain a denial. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/log.h"
+#include "vmm/base/text.h"
+#include "vmm/cli/audit_log.h"
+#include "vmm/cli/audit_print.h"
+#include "vmm/cli/cli.h"
+#include "vmm/control/record.h"
+#include "vmm/policy/explain.h"
+
+struct approval {
+	uint64_t sequence; /* 0: the last denial */
+	json_t *found;
+	bool is_lookup; /* what was found: counts only where there is no denial */
+	bool replaced;	/* the policy was set after it */
+};
+
+static int look_for(void *arg, const char *line, size_t length, const json_t *json, struct err *err)
+{
+	struct approval *question = arg;
+	struct audit_entry entry;
+	bool is_lookup;
+
+	(void)line;
+	(void)length;
+	(void)err;
+	audit_entry_read(&entry, json);
+	if (entry.event && strcmp(entry.event, "policy-set") == 0)
+		question->replaced = true;
+	if (!entry.is_decision)
+		return 0;
+	if (question->sequence ? entry.sequence != question->sequence
+			       : strcmp(entry.verdict, "allow") == 0)
+		return 0;
+	/* A listing that leaves something out is no denial, and there are many. */
+	is_lookup = entry.request.op == POLICY_LOOKUP;
+	if (question->found && is_lookup && !question->is_lookup)
+		return 0;
+	question->is_lookup = is_lookup;
+	json_decref(question->found);
+	question->found = json_deep_copy(json);
+	question->replaced = false;
+	return 0;
+}
+
+static void print_rule(const char *before, const struct policy_rule *rule)
+{
+	text_line(stdout, "%s%s:%u: %s", before, rule->file, rule->line, rule->text);
+}
+
+/* For an operation with two names the one that is refused. */
+static void pick_end(const struct policy *policy, struct policy_request *request)
+{
+	struct policy_decision decision;
+	struct policy_request one = *request;
+
+	one.other = NULL;
+	one.directory = false;
+	policy_decide(policy, &one, &decision);
+	if (decision.verdict == POLICY_ALLOW && request->other) {
+		one.object = request->other;
+		one.length = request->other_length;
+		policy_decide(policy, &one, &decision);
+	}
+	if (decision.verdict != POLICY_ALLOW)
+		*request = one;
+}
+
+static void print_why(const struct policy *policy, const struct approval *question)
+{
+	static struct policy_explanation explanation;
+	struct audit_entry entry;
+
+	audit_entry_read(&entry, question->found);
+	audit_print_entry(&entry, question->found);
+	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
+	if (question->replaced)
+		printf("The policy was replaced after that; what follows is by the current one.\n");
+	pick_end(policy, &entry.request);
+	policy_explain(policy, &entry.request, &explanation);
+	if (explanation.decision.verdict == POLICY_ALLOW) {
+		printf("It is allowed%s.\n", explanation.decision.rule ? " by a rule" : "");
+		if (explanation.decision.rule)
+			print_rule("rule: ", explanation.decision.rule);
+		return;
+	}
+	if (entry.request.directory && entry.request.other)
+		printf("%s\n", explanation.decision.reason);
+	if (explanation.decision.rule)
+		print_rule("rule: ", explanation.decision.rule);
+	else
+		printf("rule: none; a class with rules ends in a denial\n");
+	if (explanation.nearest)
+		print_rule(explanation.matches ? "a later rule would have allowed it: "
+					       : "nearest rule that allows: ",
+			   explanation.nearest);
+	if (!explanation.line[0] || (entry.request.directory && entry.request.other))
+		return;
+	if (explanation.is_protected)
+		printf("The host trusts or runs this path, or it holds secrets. To allow it "
+		       "nevertheless, ");
+	else
+		printf("To allow it, ");
+	printf("add\n    ");
+	text_line(stdout, "%s", explanation.line);
+	if (explanation.above)
+		text_line(stdout, "above %s:%u", explanation.above->file, explanation.above->line);
+	else
+		printf("at the end of the policy\n");
+}
+
+/* A log without its policy: what it says itself. */
+static void print_without_policy(const struct approval *question)
+{
+	struct audit_entry entry;
+
+	audit_entry_read(&entry, question->found);
+	audit_print_entry(&entry, question->found);
+	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
+	printf("The policy is not beside the log: 'cordon policy explain' tells what another one "
+	       "says.\n");
+}
+
+void help_why(void)
+{
+	printf("\nNAME is as for 'cordon audit'; --last stands for the last 'cordon run'. Without "
+	       "SEQ it is the\nlast denial.\n");
+}
+
+int cmd_why(int argc, char **argv)
+{
+	struct approval question = {.sequence = 0};
+	static struct record_info last;
+	const char *name = argc > 1 ? argv[1] : "-";
+	struct policy *policy = NULL;
+	char path[PATH_MAX];
+	struct err err;
+	int ret = 0;
+
+	if (strcmp(name, "--last") == 0) {
+		ret = record_last_run(&last, &err);
+		name = last.id;
+	}
+	if (argc > 3 || name[0] == '-')
+		ret = err_set(&err, EINVAL,
+			      "why: one name is needed, or --last: cordon why NAME|--last [SEQ]");
+	if (ret == 0 && argc == 3)
+		ret = cli_parse_number(argv[2], 1, INT64_MAX, &question.sequence, &err);
+	if (ret == 0)
+		ret = audit_log_find_both(name, path, &policy, &err);
+	if (ret == 0)
+		ret = audit_log_read(path, NULL, look_for, &question, &err);
+	if (ret == 0 && !question.found)
+		ret = question.sequence
+			      ? err_set(&err, ENOENT,
+					"%s: line %s is no decision: see 'cordon audit %s'", name,
+					argv[2], name)
+			      : err_set(&err, ENOENT, "%s: nothing was denied", name);
+	if (ret == 0 && policy)
+		print_why(policy, &question);
+	else if (ret == 0)
+		print_without_policy(&question);
+	json_decref(question.found);
+	policy_free(policy);
+	if (ret < 0)
+		log_error("%s", err.text);
+	return ret < 0 ? EXIT_CORDON : 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options that say how a command runs: those that run and exec share. */
+#ifndef CORDON_LAUNCH_COMMAND_OPTIONS_H
+#define CORDON_LAUNCH_COMMAND_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/launch/options.h"
+
+#define COMMAND_ENV_MAX 256
+
+struct command_options {
+	const char *workdir, *user;
+	uint32_t uid, gid;		      /* if user is NULL */
+	const char *env[COMMAND_ENV_MAX + 1]; /* NAME=VALUE, ended by NULL */
+	unsigned env_count;
+	uint64_t timeout_ns; /* 0: none */
+	bool terminal;
+};
+
+/* Their values go into a struct command_options. */
+extern const struct cli_option command_option_table[];
+extern const size_t command_option_count;
+
+#endif

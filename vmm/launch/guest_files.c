@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/launch/guest_files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+
+int find_guest_file(const char *name, char path[PATH_MAX], struct err *err)
+{
+	static const char *const places[] = {"guest", "../lib/cordon"};
+	char program[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	char *slash;
+	size_t i;
+
+	if (length < 0)
+		return err_sys(err, "/proc/self/exe");
+	program[length] = '\0';
+	slash = strrchr(program, '/');
+	if (slash)
+		*slash = '\0';
+	for (i = 0; i < ARRAY_SIZE(places); i++)
+		if (snprintf(path, PATH_MAX, "%s/%s/%s", program, places[i], name) < PATH_MAX &&
+		    access(path, R_OK) == 0)
+			return 0;
+	return err_set(err, ENOENT, "no guest file %s in %s/guest or %s/../lib/cordon: run 'make'",
+		       name, program, program);
+}

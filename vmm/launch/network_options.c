@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/launch/network_options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+
+static int set_net(void *arg, const char *value, struct err *err)
+{
+	struct network_config *config = &((struct sandbox_options *)arg)->sandbox.network;
+
+	config->tap[0] = '\0';
+	if (strncmp(value, "tap=", 4) == 0) {
+		if (strlen(value + 4) > TAP_NAME_MAX || value[4] == '\0')
+			return err_set(err, EINVAL, "'%s' is not the name of an interface",
+				       value + 4);
+		strcpy(config->tap, value + 4);
+	} else if (strcmp(value, "none") != 0 && strcmp(value, "user") != 0) {
+		return err_set(err, EINVAL, "'%s' is no network: none, user or tap=INTERFACE",
+			       value);
+	}
+	((struct sandbox_options *)arg)->net = value;
+	return 0;
+}
+
+static int add_publish(void *arg, const char *value, struct err *err)
+{
+	struct network_config *config = &((struct sandbox_options *)arg)->sandbox.network;
+	struct publish *publish = &config->publish[config->published];
+	unsigned i;
+	int ret;
+
+	if (config->published == PUBLISH_MAX)
+		return err_set(err, E2BIG, "more than %d ports", PUBLISH_MAX);
+	ret = publish_parse(publish, value, err);
+	if (ret < 0)
+		return ret;
+	for (i = 0; i < config->published; i++)
+		if (publish_clash(&config->publish[i], publish))
+			return err_set(err, EINVAL, "port %u of the host is published twice",
+				       publish->host_port);
+	config->published++;
+	return 0;
+}
+
+/* The path that a socket gets: a monitor has another working directory. */
+static int set_path(struct socket_config *config, const char *path, size_t length, struct err *err)
+{
+	char folder[PATH_MAX] = "";
+
+	if (length == 0)
+		return err_set(err, EINVAL, "the path of the socket is empty");
+	if (path[0] != '/' && !getcwd(folder, sizeof(folder)))
+		return err_sys(err, "the working directory");
+	if (snprintf(config->path, sizeof(config->path), "%s%s%.*s", folder, folder[0] ? "/" : "",
+		     (int)length, path) >= (int)sizeof(config->path))
+		return err_set(
+			err, ENAMETOOLONG,
+			"%.*s: the path of a socket has at most %zu bytes, its folder's included",
+			(int)length, path, sizeof(config->path) - 1);
+	return 0;
+}
+
+static int add_socket(void *arg, const char *value, struct err *err)
+{
+	struct publish_vsock_config *sockets = &((struct sandbox_options *)arg)->sandbox.sockets;
+	struct socket_config *config = &sockets->socket[sockets->count];
+	const char *colon = strrchr(value, ':'), *slash;
+	uint64_t port;
+	char digits[16];
+	unsigned i;
+	int ret;
+
+	if (sockets->count == PUBLISH_VSOCK_MAX)
+		return err_set(err, E2BIG, "more than %u ports", PUBLISH_VSOCK_MAX);
+	slash = colon ? strchr(colon, '/') : NULL;
+	if (!colon || (slash && strcmp(slash, "/tcp") != 0 && strcmp(slash, "/vsock") != 0))
+		return err_set(err, EINVAL, "'%s' is not SOCKET:PORT or SOCKET:PORT/vsock", value);
+	config->vsock = slash && strcmp(slash, "/vsock") == 0;
+	snprintf(digits, sizeof(digits), "%.*s", (int)strcspn(colon + 1, "/"), colon + 1);
+	ret = cli_parse_number(digits, 1, config->vsock ? UINT32_MAX - 1 : UINT16_MAX, &port, err);
+	if (ret == 0)
+		ret = set_path(config, value, (size_t)(colon - value), err);
+	if (ret < 0)
+		return ret;
+	config->port = (uint32_t)port;
+	for (i = 0; i < sockets->count; i++)
+		if (strcmp(sockets->socket[i].path, config->path) == 0)
+			return err_set(err, EINVAL, "%s is given twice", config->path);
+	sockets->count++;
+	return 0;
+}
+
+static int set_rate(void *arg, const char *value, struct err *err)
+{
+	struct network_config *config = &((struct sandbox_options *)arg)->sandbox.network;
+
+	return sandbox_options_rate(value, &config->bytes_per_second, &config->frames_per_second,
+				    err);
+}
+
+const struct cli_option network_option_table[] = {
+	{"net", 0, "MODE",
+	 "none, or the policy's net rules by user (passt; so if it has any) or tap=IF", set_net},
+	{"net-rate", 0, "BYTES[:N]",
+	 "at most so many bytes (and packets) a second, in each direction", set_rate},
+	{"publish", 0, "PORT:PORT",
+	 "a port of the host leads to one of the sandbox: [ADDR:]HOST:GUEST[/udp]", add_publish},
+	{"publish-vsock", 0, "SOCKET:PORT",
+	 "a Unix socket leads to a port of the sandbox's loopback, without a network", add_socket},
+};
+
+const size_t network_option_count = ARRAY_SIZE(network_option_table);
+
+/* A tap's guest has an address of its own, at which its ports are those that they are. */
+static int check_tap_ports(const struct network_config *config, struct err *err)
+{
+	const struct publish *publish = config->publish;
+	char text[PUBLISH_TEXT];
+	unsigned i;
+
+	for (i = 0; i < config->published; i++, publish++)
+		if (publish->address != PUBLISH_LOOPBACK ||
+		    publish->host_port != publish->guest_port)
+			return err_set(err, EINVAL,
+				       "--publish %s: on a tap the sandbox has an address of its "
+				       "own: give %u:%u",
+				       publish_text(publish, text), publish->guest_port,
+				       publish->guest_port);
+	return 0;
+}
+
+static int probe_ports(const struct network_config *config, struct err *err)
+{
+	char text[PUBLISH_TEXT];
+	struct err why;
+	unsigned i;
+	int ret;
+
+	if (config->tap[0])
+		return check_tap_ports(config, err);
+	for (i = 0; i < config->published; i++) {
+		ret = publish_probe(&config->publish[i], &why);
+		if (ret < 0)
+			return err_set(err, -ret, "--publish %s: %s",
+				       publish_text(&config->publish[i], text), why.text);
+	}
+	return 0;
+}
+
+int network_apply(struct sandbox_options *options, struct err *err)
+{
+	struct network_config *config = &options->sandbox.network;
+	bool wanted = policy_rule_count(options->policy, POLICY_NET) > 0 || config->published > 0;
+	bool none = options->net && strcmp(options->net, "none") == 0;
+	unsigned i;
+	int ret = 0;
+
+	if (none && config->published > 0)
+		return err_set(err, EINVAL,
+			       "--publish: with --net none there is no card to reach the sandbox "
+			       "by: see --publish-vsock");
+	/* No rule, no card: and no card without somebody who decides. */
+	if (options->net && !none && !wanted)
+		return err_set(
+			err, EINVAL,
+			"--net %s: the policy %s allows no network: add a line such as \"net "
+			"allow tls example.com:443\"",
+			options->net, policy_name(options->policy));
+	config->user = wanted && !none && !config->tap[0];
+	for (i = 0; i < options->sandbox.sockets.count && ret == 0; i++)
+		ret = policy_check_outside(options->policy, options->sandbox.sockets.socket[i].path,
+					   "a published socket", err);
+	return ret < 0 ? ret : probe_ports(config, err);
+}

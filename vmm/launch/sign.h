@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* --sign: the key that a sandbox's audit log is signed with. */
+#ifndef CORDON_LAUNCH_SIGN_H
+#define CORDON_LAUNCH_SIGN_H
+
+#include "vmm/sandbox/root.h"
+#include "vmm/policy/audit_sign.h"
+#include "vmm/policy/policy.h"
+
+/*
+ * Reads the key at path, unless that is NULL (*key is NULL then). It must be beneath no share of
+ * the policy and not in a root file system that is a directory: no guest shall see it, whatever the
+ * rules say. root may be NULL. 0 or -errno with a message.
+ */
+int sign_load(struct audit_key **key, const char *path, const struct policy *policy,
+	      const struct root_config *root, struct err *err);
+
+#endif

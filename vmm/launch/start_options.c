@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/launch/start_options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/launch/rootfs.h"
+#include "vmm/launch/spawn_monitor.h"
+#include "vmm/policy/audit_sign.h"
+
+static int set_idle(void *arg, const char *value, struct err *err)
+{
+	return cli_parse_duration(value, &((struct start_options *)arg)->idle_ns, err);
+}
+
+static int set_wall(void *arg, const char *value, struct err *err)
+{
+	return cli_parse_duration(value, &((struct start_options *)arg)->wall_ns, err);
+}
+
+const struct cli_option start_option_table[] = {
+	{"idle", 0, "TIME", "stop when no command has run for TIME", set_idle},
+	{"wall", 0, "TIME", "stop TIME after the start", set_wall},
+};
+
+const size_t start_option_count = ARRAY_SIZE(start_option_table);
+
+/* What the policy says of time, where no option says less. */
+static int limit_time(struct start_options *options, struct err *err)
+{
+	const struct policy *policy = options->base.policy;
+	const struct policy_limits *limits = policy_limits(policy);
+	int ret = policy_apply_limit(policy, "--wall", LIMIT_WALL, limits->wall_ns,
+				     options->wall_ns > 0, &options->wall_ns, err);
+
+	if (ret == 0)
+		ret = policy_apply_limit(policy, "--idle", LIMIT_IDLE, limits->idle_ns,
+					 options->idle_ns > 0, &options->idle_ns, err);
+	return ret;
+}
+
+int start_absolute(const char **path, char *absolute, struct err *err)
+{
+	char folder[PATH_MAX];
+
+	if (!*path || (*path)[0] == '/')
+		return 0;
+	if (!getcwd(folder, sizeof(folder)))
+		return err_sys(err, "the working directory");
+	if (snprintf(absolute, PATH_MAX, "%s/%s", folder, *path) >= PATH_MAX)
+		return err_set(err, ENAMETOOLONG, "%s: the path is too long", *path);
+	*path = absolute;
+	return 0;
+}
+
+int start_defaults(const json_t *settings, struct monitor_defaults *defaults, struct err *err)
+{
+	static struct command_options options; /* the monitor goes on using it */
+	int ret = settings ? rootfs_apply_settings(settings, &options, err) : 0;
+
+	*defaults = (struct monitor_defaults){
+		.env = options.env,
+		.workdir = options.workdir,
+		.user = options.user,
+		.uid = options.uid,
+		.gid = options.gid,
+	};
+	return ret;
+}
+
+int start_sandbox(struct start_options *options, const char *kind, const char *name,
+		  struct err *err)
+{
+	struct monitor_config config = {
+		.sandbox = options->base.sandbox,
+		.kind = kind,
+		.name = name,
+		.policy = options->base.policy,
+		.audit = options->base.policy_options.audit,
+		.key = options->base.key,
+	};
+	struct machine_config *machine = &config.sandbox.machine;
+	static char kernel[PATH_MAX], initrd[PATH_MAX], vsock[PATH_MAX], audit[PATH_MAX];
+	int ret = registry_check_name(name, err);
+
+	if (ret == 0)
+		ret = start_defaults(options->base.settings, &config.defaults, err);
+	if (ret == 0 && machine->console_fd >= 0)
+		ret = err_set(err, EINVAL, "start: --console is for run: see 'cordon logs %s'",
+			      name);
+	if (ret == 0)
+		ret = start_absolute(&machine->kernel, kernel, err);
+	if (ret == 0)
+		ret = start_absolute(&machine->initrd, initrd, err);
+	if (ret == 0)
+		ret = start_absolute(&machine->vsock_path, vsock, err);
+	if (ret == 0)
+		ret = start_absolute(&config.audit, audit, err);
+	if (ret == 0)
+		ret = limit_time(options, err);
+	config.idle_ns = options->idle_ns;
+	config.wall_ns = options->wall_ns;
+	config.sandbox.hostname = name;
+	if (ret == 0)
+		ret = spawn_monitor(&config, err);
+	/* The monitor has its own. */
+	audit_key_free(options->base.key);
+	return ret;
+}

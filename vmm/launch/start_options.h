@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of sandboxes that stay: those that start and restore share. */
+#ifndef CORDON_LAUNCH_START_OPTIONS_H
+#define CORDON_LAUNCH_START_OPTIONS_H
+
+#include "vmm/control/monitor.h"
+#include "vmm/launch/sandbox_options.h"
+
+struct start_options {
+	struct sandbox_options base;
+	uint64_t idle_ns, wall_ns;
+};
+
+/* --idle and --wall, for a struct start_options. */
+extern const struct cli_option start_option_table[];
+extern const size_t start_option_count;
+
+/*
+ * Starts the monitor of a sandbox that stays. kind: "start" or "restore". 0 or -errno with a
+ * message.
+ */
+int start_sandbox(struct start_options *options, const char *kind, const char *name,
+		  struct err *err);
+
+/*
+ * A monitor's working directory is not the caller's, so its paths must not depend on that. *path
+ * (which may be NULL) then points to absolute, of PATH_MAX bytes, if it was a relative one. 0 or
+ * -errno with a message.
+ */
+int start_absolute(const char **path, char *absolute, struct err *err);
+
+/*
+ * What an image says of its programs (settings, or NULL) holds for every `exec`, which may say
+ * otherwise. settings must stay. 0 or -errno with a message.
+ */
+int start_defaults(const json_t *settings, struct monitor_defaults *defaults, struct err *err);
+
+#endif
