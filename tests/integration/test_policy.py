@@ -56,7 +56,7 @@ def test_policy_bad_files_run_nothing():
     for text, *words in (("fil read /w\n", ":2:1:", "did you mean 'file'"),
                          ("share . /w\nfile write /w/**\nfile read /w/a\n", ":4:1:", "never decides"),
                          ("exec allow /bin/**\n", ":2:1:", "not enforced by this version"),
-                         ("file read /w/**\n", ":2:1:", "no share is there")):
+                         ("file read /w/**\n", ":2:1:", "the rule covers no share")):
         bad = policy(text)
         call("policy", "check", bad).expect_error(bad, *words)
         call("run", "--policy", bad, "--", "true").expect_error(bad, *words)
@@ -85,7 +85,7 @@ def test_policy_of_several_files_and_names():
         assert lines == ["host: limit memory", f"host: share {work()} /w", "host: file read /w/a",
                          "host: file write /w/**"], result
     call("policy", "check", second, first).expect_error(f"{first}:4:1", "never decides")
-    call("policy", "check", first, first).expect_error("is the place of another share")
+    call("policy", "check", first, first).expect_error("another share is at")
     call("policy", "check", "-", "-").expect_error("once")
     call("run", "--policy", "-", "--", "true", stdin=b"polcy 1\n").expect_error("stdin:1:1", "did you mean 'policy'")
     result = call("policy", "check", "--allow-net", "api.example.com:443", "--allow-net", "udp/[2001:db8::1]:53",

@@ -283,19 +283,19 @@ START_TEST(network_rules_match)
 }
 END_TEST
 
-START_TEST(bad_input_is_told_where)
+START_TEST(errors_name_line_and_column)
 {
 	static const struct {
 		const char *text, *wanted;
 	} bad[] = {
-		{"fil read /w/a", "p:3:1: unknown word 'fil': did you mean 'file'?"},
+		{"fil read /w/a", "p:3:1: unknown statement 'fil': did you mean 'file'?"},
 		{"file wrte /w/a", "p:3:6: unknown verdict 'wrte': did you mean 'write'?"},
 		{"file read", "p:3:1: write file VERDICT"},
 		{"file", "p:3:1: write file VERDICT"},
 		{"file read w/a", "p:3:11: 'w/a': a path begins with '/'"},
 		{"file read /w//a", "p:3:14: '/w//a': an empty component"},
 		{"file read /w/", "p:3:14: '/w/': an empty component"},
-		{"file read /w/../x", "'..' is no component"},
+		{"file read /w/../x", "a pattern has no '..' component"},
 		{"file read /w/a**", "** must stand alone"},
 		{"file read /w/***", "** must stand alone"},
 		{"file read /w/[a", "'[' without ']'"},
@@ -303,19 +303,19 @@ START_TEST(bad_input_is_told_where)
 		{"file read /w/[!\x01-\x7f]", "a control character"},
 		{"file read /w/a\\", "nothing follows the '\\'"},
 		{"file read $HOMER/a", "only $PWD and $HOME"},
-		{"file read /elsewhere/**", "p:3:1: no share is there"},
+		{"file read /elsewhere/**", "p:3:1: the rule covers no share"},
 		{"file write /w/**\nfile read /w/a", "p:4:1: this rule never decides"},
 		{"file write /w/**\nfile write /w/a", "(p:3: file write /w/**)"},
 		{"file write /w/[a-m]*\nfile write /w/[!a-m]*\nfile read /w/??",
 		 "p:5:1: this rule"},
-		{"file deny /w/**", "p:2: no rule lets anything of this share be read"},
-		{"policy 1", "p:3:1: 'policy' stands once"},
+		{"file deny /w/**", "p:2: no rule allows reading anything of this share"},
+		{"policy 1", "p:3:1: 'policy' must be given only once"},
 		{"share x", "p:3:1: write share"},
-		{"share x /w", "/w is the place of another share (p:2)"},
-		{"share x w2", "the guest's path is absolute"},
-		{"share x /a/../b", "the guest's path is absolute"},
-		{"share x /proc/1", "the guest needs that place"},
-		{"share x /", "the guest needs that place"},
+		{"share x /w", "another share is at /w already (p:2)"},
+		{"share x w2", "give an absolute path in the guest"},
+		{"share x /a/../b", "give an absolute path in the guest"},
+		{"share x /proc/1", "the guest itself needs that path"},
+		{"share x /", "the guest itself needs that path"},
 		{"share x /x r", "unknown option 'r': did you mean 'ro'?"},
 		{"share x /x uid=-1", "p:3:16: '-1' is not a whole number"},
 		{"limit", "p:3:1: write limit"},
@@ -326,7 +326,7 @@ START_TEST(bad_input_is_told_where)
 		{"limit wall=1m wall=2m", "wall is limited already (p:3)"},
 		{"include lockd", "unknown preset 'lockd': did you mean 'locked'?"},
 		{"include", "write include PRESET"},
-		{"on-deny sulk", "unknown word 'sulk'"},
+		{"on-deny sulk", "unknown on-deny option 'sulk'"},
 		{"exec deny /w/**", "'exec' is not enforced by this version"},
 		{"secret KEY env", "'secret' is not enforced by this version"},
 		{"file ask /w/**", "the verdict 'ask' is not enforced by this version"},
@@ -335,16 +335,17 @@ START_TEST(bad_input_is_told_where)
 		{"net allow tls a", "'a' has no port"},
 		{"net allow tls tls:a:1", "write NAME:PORT"},
 		{"net allow tls https://a:1", "write NAME:PORT"},
-		{"net allow tls a:0", "'0' is no port"},
-		{"net allow tls a:99999", "is no port"},
-		{"net allow tls a:9-8", "is no port"},
-		{"net allow tls a..b:1", "is no name"},
+		{"net allow tls a:0", "'0' is not a port"},
+		{"net allow tls a:99999", "is not a port"},
+		{"net allow tls a:9-8", "is not a port"},
+		{"net allow tls a..b:1", "is not a name"},
 		{"net allow tls a*b:1", "a star stands for whole names only"},
 		{"net allow tcp 10.0.0.1/8:1", "bits behind the prefix are set"},
-		{"net allow tcp 10.0.0.0/33:1", "is no prefix length"},
+		{"net allow tcp 10.0.0.0/33:1", "is not a prefix length"},
 		{"net allow icmp a:1", "icmp has no ports"},
 		{"file read /w/\xff", "p:3:14: not UTF-8"},
-		{"file read /w/\xe2\x80\xae", "p:3:14: a character that turns the direction"},
+		{"file read /w/\xe2\x80\xae",
+		 "p:3:14: an invisible character, or one that changes the text direction"},
 		{"file read /w/a\x1b[2J", "p:3:15: a control character (0x1b)"},
 	};
 	size_t i;
@@ -555,6 +556,6 @@ END_TEST
 
 UNIT_MAIN("policy", first_match_counts, hidden_is_hidden_with_all_beneath, both_ends_are_checked,
 	  folders_carry_their_rules_or_stay, paths_that_cannot_be_are_denied,
-	  classes_without_rules_have_defaults, network_rules_match, bad_input_is_told_where,
+	  classes_without_rules_have_defaults, network_rules_match, errors_name_line_and_column,
 	  versions_and_sizes_are_bounded, shares_are_read, presets_do_as_they_say,
 	  includes_come_where_they_stand, narrower_is_proven, what_cannot_be_proven_is_refused)

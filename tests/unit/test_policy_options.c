@@ -128,7 +128,7 @@ START_TEST(what_several_files_must_not_say)
 {
 	bad(&(struct made){.file = {"policy 1\nshare a /w\nfile read /w/**\n",
 				    "policy 1\nshare b /w\n"}},
-	    "two:2:9: /w is the place of another share (one:2)");
+	    "two:2:9: another share is at /w already (one:2)");
 	bad(&(struct made){.file = {"policy 1\nlimit cpus=1\nlimit cpus=2\n"}},
 	    "one:3:7: cpus is limited already");
 	bad(&(struct made){.file = {"policy 1\n", "policy 1\nlimit cpus=1\nlimit cpus=2\n"}},
@@ -148,7 +148,7 @@ START_TEST(a_text_that_is_not_whole)
 	struct err err;
 
 	ck_assert_int_eq(policy_parse(&policy, "policy 1\npolicy 1\n", 18, &source, &err), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(err.text, "not whole"));
+	ck_assert_ptr_nonnull(strstr(err.text, "truncated"));
 	part[1].length = 9;
 	ck_assert_int_eq(policy_parse(&policy, "policy 1\npolicy 1\n", 18, &source, &err), 0);
 	policy_free(policy);

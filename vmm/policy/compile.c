@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A policy's rules in the form that decisions are made by. */
+/* Compiles a policy's rules into tries and indexes, for decisions. */
 #include <errno.h>
 
 #include "vmm/policy/parse.h"
@@ -31,7 +31,7 @@ static int compile_class(struct parser *parser, struct rule_list *list)
 	return ret < 0 ? parse_no_memory(parser) : 0;
 }
 
-/* Rules of --allow-net, the last ones, have an index of their own. */
+/* The rules of --allow-net, which are last, have an index of their own. */
 static int compile_net(struct parser *parser, struct rule_list *list)
 {
 	struct arena *arena = &parser->policy->arena;

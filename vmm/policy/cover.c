@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules that can never decide anything. For each rule an example of what it matches is made, and if
- * that one is decided by the rule, all is well. Where it is not, all paths that the rule matches
- * are looked at (product.h), so what is refused is proven to be out of reach, be it because of one
- * rule above it or of several together. What is too large to be proven is let pass.
+ * Finds rules that never decide anything. First, a few example paths that the rule matches: if the
+ * rule decides one of them, it is fine. If not, a search over all paths that it matches (product.h)
+ * proves that the rules above it, one or several together, decide them all, and it is refused.
+ * Where the search is too large for a proof, the rule is accepted.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,8 +13,8 @@
 #include "vmm/policy/product.h"
 
 #define STATES_MAX   8192
-#define WORK_MAX     4000000 /* steps, for all of a class: tenths of a second */
-#define SUSPECTS_MAX 64	     /* rules that are looked at closely: the rest is let pass */
+#define WORK_MAX     4000000 /* steps, for all rules of a class: tenths of a second */
+#define SUSPECTS_MAX 64	     /* rules to search for a proof: further ones are accepted */
 
 static int fail_at(const struct rule *rule, struct err *err, const char *text)
 {
@@ -24,7 +24,7 @@ static int fail_at(const struct rule *rule, struct err *err, const char *text)
 
 /* --- examples --------------------------------------------------------------------------------- */
 
-/* Bytes for what a wild component leaves open: what people hardly write in patterns. */
+/* A name that a wild component matches. filler: a byte that other patterns hardly contain. */
 static size_t example_name(const struct glob_part *part, char *to, char filler)
 {
 	unsigned place, byte;
@@ -45,7 +45,7 @@ static size_t example_name(const struct glob_part *part, char *to, char filler)
 	return length;
 }
 
-/* A path that the pattern matches; trees: how many components each `**` stands for. 0: too long. */
+/* A path that the pattern matches, trees components for each `**`. Its length; 0: too long. */
 static size_t example_path(const struct glob *glob, char path[POLICY_OBJECT_MAX], unsigned trees,
 			   char filler)
 {
@@ -89,8 +89,8 @@ static bool decides_example(const struct rule_list *list, const struct rule *rul
 /* --- proofs ----------------------------------------------------------------------------------- */
 
 struct proof {
-	uint64_t work;	   /* that is left */
-	uint32_t covering; /* a rule that decides some of it instead */
+	uint64_t work;	   /* steps left */
+	uint32_t covering; /* a rule that decides some of the paths instead */
 };
 
 static bool still_covered(void *arg, uint32_t first, uint32_t second)
@@ -104,8 +104,7 @@ static bool still_covered(void *arg, uint32_t first, uint32_t second)
 	return true;
 }
 
-/* Whether a is a directory and all beneath it, "/a/b/" and two stars, and b is about nothing else.
- */
+/* Whether a is a literal directory followed by two stars, and b matches only paths in that tree. */
 static bool is_beneath(const struct glob *a, const struct glob *b)
 {
 	unsigned i;
@@ -120,7 +119,8 @@ static bool is_beneath(const struct glob *a, const struct glob *b)
 	return true;
 }
 
-/* The simple proof, whatever else is above: a rule about all of the directory that it is about. */
+/* The simple proof: for each pattern of the rule, a rule above it matches a whole tree around it.
+ */
 static bool is_in_a_tree(const struct rule_list *list, size_t index, uint32_t *covering)
 {
 	const struct rule *rule = list->rule[index];
@@ -137,7 +137,7 @@ static bool is_in_a_tree(const struct rule_list *list, size_t index, uint32_t *c
 	return found;
 }
 
-/* 1: nothing is left for the rule; 0: something is, or that is not known; -ENOMEM. */
+/* 1: the rules above decide all that this rule matches; 0: they do not, or no proof; -ENOMEM. */
 static int is_covered(const struct rule_list *list, size_t index, struct proof *proof)
 {
 	struct product product = {
@@ -213,7 +213,8 @@ static bool target_is_covered(const struct rule_list *list, size_t index,
 	return false;
 }
 
-/* One of --allow-net may say again what is allowed, or answer a question, but undo no denial. */
+/* --allow-net may repeat what is allowed, or approve in advance, but must not contradict a denial.
+ */
 static int check_granted(const struct rule_list *list, struct err *err)
 {
 	const struct rule *rule, *above = NULL;
@@ -258,10 +259,10 @@ static int check_net(const struct rule_list *list, struct err *err)
 
 /* --- shares ----------------------------------------------------------------------------------- */
 
-/* Whether a pattern can match the folder or anything beneath it. */
-static bool reaches(const struct glob *glob, const char *folder)
+/* Whether a pattern can match the directory or anything beneath it. */
+static bool reaches(const struct glob *glob, const char *directory)
 {
-	const char *name = folder + 1, *end;
+	const char *name = directory + 1, *end;
 	unsigned i;
 
 	for (i = 0; i < glob->parts; i++, name = *end ? end + 1 : end) {
@@ -274,17 +275,17 @@ static bool reaches(const struct glob *glob, const char *folder)
 	return *name == '\0';
 }
 
-static bool rule_reaches(const struct rule *rule, const char *folder)
+static bool rule_reaches(const struct rule *rule, const char *directory)
 {
 	unsigned k;
 
 	for (k = 0; k < rule->patterns; k++)
-		if (reaches(&rule->pattern[k], folder))
+		if (reaches(&rule->pattern[k], directory))
 			return true;
 	return false;
 }
 
-/* A file rule that no share is under, a share that no rule opens: both are mistakes. */
+/* A file rule that matches in no share, and a share of which no rule allows reading: mistakes. */
 static int check_shares(const struct policy *policy, struct err *err)
 {
 	const struct rule_list *list = &policy->class[POLICY_FILE];
@@ -297,8 +298,8 @@ static int check_shares(const struct policy *policy, struct err *err)
 				break;
 		if (s == policy->shares)
 			return fail_at(list->rule[i], err,
-				       "no share is there: the guest's own files are not "
-				       "enforced by this version");
+				       "the rule covers no share: rules for the guest's own files "
+				       "are not enforced by this version");
 	}
 	for (s = 0; s < policy->shares; s++) {
 		share = &policy->share[s];
@@ -309,7 +310,7 @@ static int check_shares(const struct policy *policy, struct err *err)
 		if (i == list->count && share->file)
 			return err_set(
 				err, EINVAL,
-				"%.100s:%u: no rule lets anything of this share be read: add "
+				"%.100s:%u: no rule allows reading anything of this share: add "
 				"'file %s %.200s/**'",
 				share->file, share->line, share->read_only ? "read" : "write",
 				share->guest);

@@ -8,7 +8,8 @@
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* Whether a path is as requests have to give it. What is not is denied, whatever the rules say. */
+/* Whether a path is normalised, as requests must give it. Any other is denied, whatever the rules.
+ */
 static bool is_normal(const char *path, size_t length)
 {
 	const char *end = path + length, *slash;
@@ -39,7 +40,7 @@ static const struct rule *first_match(const struct rule_list *list, const char *
 	return found == GLOB_NONE ? NULL : list->rule[found];
 }
 
-/* The longest share that a path lies in, or "/". */
+/* The length of the longest share path that contains a path, or 1 for "/". */
 static size_t root_of(const struct policy *policy, const char *path, size_t length)
 {
 	size_t best = 1, guest, i;
@@ -61,8 +62,8 @@ static bool hides(const void *arg, uint32_t value)
 	return list->rule[value]->public.action == POLICY_ACTION_HIDE;
 }
 
-/* The rule that decides about a file: in one walk its own, or that which hides it with a directory
- * on the way. */
+/* The rule that decides about a file, in one walk: the first that matches it, or one that hides a
+ * directory above it. */
 static const struct rule *find_rule(const struct policy *policy,
 				    const struct policy_request *request, const char *path,
 				    size_t length, bool *above)
@@ -82,7 +83,7 @@ static const struct rule *find_rule(const struct policy *policy,
 	return found == GLOB_NONE ? NULL : list->rule[found];
 }
 
-/* The least action that lets an operation happen. */
+/* The lowest action that allows an operation. */
 static enum policy_action needed(enum policy_op op)
 {
 	switch (op) {
@@ -150,7 +151,7 @@ static bool same_action(const void *arg, uint32_t x, uint32_t y)
 	return list->rule[x]->public.action == list->rule[y]->public.action;
 }
 
-/* A link must not lead the host's programs around rules: see protected.h. */
+/* A symbolic link must not lead programs of the host around rules: see protected.h. */
 static void decide_link(const struct policy *policy, const struct policy_request *request,
 			struct policy_decision *decision)
 {
@@ -235,8 +236,8 @@ static void decide_exec(const struct policy *policy, const struct policy_request
 /* --- network ---------------------------------------------------------------------------------- */
 
 /*
- * The rule that decides, or list->count. What --allow-net grants counts where the policy asks, or
- * where no rule of it decides: the question is answered in advance, but no denial is undone.
+ * The index of the rule that decides, or list->count. What --allow-net grants counts where the
+ * policy says 'ask' or none of its rules matches: it approves in advance and overrides no denial.
  */
 static size_t first_net(const struct rule_list *list, const struct policy_request *request)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this version enforces. The language is larger than that: what stands here as false is
- * refused, so that nobody rests on a rule that nothing upholds. A part that begins to uphold
- * something changes its line here (and tests/unit/test_policy_parse.c).
+ * What this version enforces. The language has more: the parser refuses what is false here, so that
+ * no user relies on a rule that is not enforced. Code that starts to enforce something changes its
+ * line here (and tests/unit/test_policy.c).
  */
 #include <string.h>
 
@@ -25,7 +25,7 @@ static const struct {
 	{"disk", true}, {"wall", true},	  {"idle", true},
 };
 
-/* Of the classes that are enforced: which of their verdicts. */
+/* Which verdicts of each class. */
 static const bool actions[POLICY_CLASSES][POLICY_ACTION_ASK + 1] = {
 	[POLICY_FILE] =
 		{

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One pattern: its text compiled to components, and a component matched against a name. */
+/* One pattern: compiles its text to components, and matches a component against a name. */
 #include "vmm/policy/glob.h"
 
 #include <errno.h>
@@ -7,16 +7,16 @@
 
 #include "vmm/base/bytes.h"
 
-/* What is being compiled. */
+/* The compiler's state. */
 struct reader {
 	struct arena *arena;
 	const char *text;
 	size_t at, end; /* of the component */
 	struct err *err;
-	/* the component's places */
+	/* the component's positions */
 	struct glob_set set[GLOB_NAME_MAX + 1];
 	bool star[GLOB_NAME_MAX + 2];
-	char literal[GLOB_NAME_MAX + 1]; /* the byte of each place that takes but one */
+	char literal[GLOB_NAME_MAX + 1]; /* the byte, at positions that match a single one */
 	bool single[GLOB_NAME_MAX + 1];
 	unsigned count;
 };
@@ -31,7 +31,7 @@ static bool set_has(const struct glob_set *set, unsigned byte)
 	return set->bits[byte / 64] >> (byte % 64) & 1;
 }
 
-/* The byte of a set's bracket, where '\' takes the next one as it is. -1: the component ends. */
+/* The next byte in a bracket; '\' escapes the one after it. -1: the component ends. */
 static int bracket_byte(struct reader *reader)
 {
 	if (reader->at < reader->end && reader->text[reader->at] == '\\')
@@ -39,7 +39,7 @@ static int bracket_byte(struct reader *reader)
 	return reader->at < reader->end ? (uint8_t)reader->text[reader->at++] : -1;
 }
 
-/* at is behind the '['. */
+/* at points behind the '['. */
 static int read_bracket(struct reader *reader, struct glob_set *set)
 {
 	bool negated = false, first = true;
@@ -66,7 +66,7 @@ static int read_bracket(struct reader *reader, struct glob_set *set)
 				       "'[' without ']': write \\[ for the character itself");
 		if (low >= 0x80 || high >= 0x80)
 			return err_set(reader->err, EINVAL,
-				       "only ASCII characters can stand in [...]: use ?? or *");
+				       "only ASCII characters are allowed in [...]: use ?? or *");
 		if (high < low)
 			return err_set(reader->err, EINVAL, "the range %c-%c is empty", low, high);
 		for (byte = low; byte <= high; byte++)
@@ -74,19 +74,19 @@ static int read_bracket(struct reader *reader, struct glob_set *set)
 	}
 	for (i = 0; negated && i < ARRAY_SIZE(set->bits); i++)
 		set->bits[i] = ~set->bits[i];
-	set->bits[0] &= ~(1ull | 1ull << '/'); /* no name has them */
+	set->bits[0] &= ~(1ull | 1ull << '/'); /* NUL and '/' are in no name */
 	if (!(set->bits[0] | set->bits[1] | set->bits[2] | set->bits[3]))
 		return err_set(reader->err, EINVAL, "nothing can match this [...]");
 	return 0;
 }
 
-static int read_place(struct reader *reader)
+static int read_position(struct reader *reader)
 {
 	struct glob_set *set = &reader->set[reader->count];
 	char c = reader->text[reader->at++];
 
 	if (reader->count >= GLOB_NAME_MAX)
-		return err_set(reader->err, EINVAL, "longer than any file's name (%d bytes)",
+		return err_set(reader->err, EINVAL, "longer than any file name (%d bytes)",
 			       GLOB_NAME_MAX);
 	memset(set, 0, sizeof(*set));
 	reader->single[reader->count] = false;
@@ -122,11 +122,12 @@ static bool is_wild(const struct reader *reader)
 	return reader->star[reader->count];
 }
 
-/* Bytes that no set of the component tells apart get one number. Returns how many there are. */
+/* Gives bytes that are in the same sets of the component one group. Returns the number of groups.
+ */
 static unsigned group_bytes(const struct reader *reader, uint8_t group[256])
 {
 	unsigned groups = 1, byte, i, k;
-	uint16_t split[256]; /* of each group: the new number of its members in the set */
+	uint16_t split[256]; /* of each group: the new number of its bytes in the set */
 
 	memset(group, 0, 256);
 	for (i = 0; i < reader->count; i++) {
@@ -214,8 +215,7 @@ static int compile_part(struct reader *reader, struct glob_part *part)
 			       "an empty component: write one '/', and none at the end");
 	if ((length == 1 && text[0] == '.') || (length == 2 && memcmp(text, "..", 2) == 0))
 		return err_set(reader->err, EINVAL,
-			       "'%.*s' is no component: rules are about paths as they are after "
-			       "such steps",
+			       "a pattern has no '%.*s' component: rules match normalised paths",
 			       (int)length, text);
 	reader->count = 0;
 	reader->star[0] = false;
@@ -229,15 +229,14 @@ static int compile_part(struct reader *reader, struct glob_part *part)
 			reader->at++;
 			continue;
 		}
-		ret = read_place(reader);
+		ret = read_position(reader);
 		if (ret < 0)
 			return ret;
 	}
 	return finish_part(reader, part);
 }
 
-/* The end of the component that begins at at: the next '/' that no bracket or '\' makes harmless.
- */
+/* The end of the component at offset at: the next '/'. A '\' does not escape a '/'. */
 static size_t component_end(const char *text, size_t at, size_t length)
 {
 	for (; at < length && text[at] != '/'; at++)
@@ -267,13 +266,13 @@ int glob_compile(struct arena *arena, const char *text, size_t length, struct gl
 	glob->parts = 0;
 	if (!part || !glob->text)
 		return -ENOMEM;
-	if (length == 1) /* the root itself: no component */
+	if (length == 1) /* "/" has no component */
 		return 0;
 	for (i = 0; i < length && ret == 0; i = reader.end) {
 		reader.at = i + 1;
 		reader.end = component_end(text, reader.at, length);
 		ret = compile_part(&reader, &part[glob->parts]);
-		/* Two ** in a row are one. */
+		/* Two ** in a row equal one. */
 		if (glob->parts == 0 || part[glob->parts].kind != GLOB_TREE ||
 		    part[glob->parts - 1].kind != GLOB_TREE)
 			glob->parts++;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many patterns at once: a trie of components, and how it is built. glob_walk.c walks it. */
+/* Many patterns at once: builds the trie of components. glob_walk.c walks it. */
 #include "vmm/policy/glob_tree.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ static int new_node(struct glob_tree *tree, uint32_t parent, const struct glob_p
 	return 0;
 }
 
-/* Whether two edges are written alike in all that counts. */
+/* Whether two edges match the same names. */
 static bool same_part(const struct glob_part *a, const struct glob_part *b)
 {
 	if (a->kind != b->kind || a->kind == GLOB_TREE)
@@ -91,7 +91,7 @@ static void put_slot(struct glob_tree *tree, uint32_t parent, uint32_t where, ui
 	tree->slot[slot] = (struct glob_slot){.node = id, .where = where, .hash = (uint32_t)hash};
 }
 
-/* While building, literals have a table too, or a large set would take square time. */
+/* Literals are hashed while the trie is built too, or a large set would take quadratic time. */
 static int grow_table(struct glob_tree *tree, uint32_t slots)
 {
 	uint32_t id;
@@ -161,8 +161,7 @@ int glob_tree_add(struct glob_tree *tree, const struct glob *glob, uint32_t valu
 	return 0;
 }
 
-/* --- finishing: what a walk needs ---------------------------------------------------------------
- */
+/* --- finishing: prepares the trie for walks --------------------------------------------------- */
 
 static void fill_minima(struct glob_tree *tree)
 {
@@ -184,7 +183,7 @@ static void fill_minima(struct glob_tree *tree)
 	}
 }
 
-/* By its fixed beginning or its fixed end, whichever is longer. */
+/* The key of a wild edge: its fixed prefix or suffix, whichever is longer. */
 static uint32_t wild_where(const struct glob_part *part)
 {
 	return part->prefix_length >= part->suffix_length ? GLOB_WHERE_PREFIX | part->prefix_length
@@ -197,7 +196,7 @@ static uint64_t wild_hash(const struct glob_part *part, uint32_t where)
 					 : glob_hash(part->prefix, part->prefix_length);
 }
 
-/* The different kinds of wild edges that a node has, each looked up once for a name. */
+/* Hashes a node's wild edges and lists their distinct keys, each probed once for a name. */
 static int fill_probes(struct glob_tree *tree, struct glob_node *node, uint32_t id)
 {
 	uint16_t *probe = arena_array(tree->arena, 2 * (GLOB_NAME_MAX + 1), sizeof(*probe));

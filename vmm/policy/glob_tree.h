@@ -8,12 +8,12 @@
 #include "vmm/policy/glob.h"
 
 struct glob_node {
-	uint32_t parent, child, sibling; /* 0: none (the root is nobody's child) */
+	uint32_t parent, child, sibling; /* 0: none (the root is never a child) */
 	const struct glob_part *edge;	 /* from the parent; NULL: the root */
 	uint32_t star, any;		 /* the children for `**` and `*`, or 0 */
-	uint32_t accept;		 /* value of the patterns that end here */
-	uint32_t tree;			 /* of those that end in `**` here */
-	uint32_t lowest, below;		 /* lowest values: from here on; beneath, but for star */
+	uint32_t accept;		 /* lowest value of the patterns that end here */
+	uint32_t tree;			 /* lowest value of those that end in `**` here */
+	uint32_t lowest, below;		 /* lowest values: from here on; beneath, without star */
 	uint32_t star_number;
 	const uint16_t *probe; /* the kinds of wild children */
 	uint16_t probes;
@@ -28,12 +28,11 @@ struct glob_tree {
 	struct arena *arena;
 	struct glob_node *node;
 	uint32_t nodes, capacity, wilds, stars;
-	struct glob_slot *slot; /* open addressing: literals, then wild ones by beginning or end */
+	struct glob_slot *slot; /* open addressing: literals, and wild ones by prefix or suffix */
 	uint32_t slots;
 };
 
-/* --- the table of children: a hash finds them by parent, kind and bytes -------------------------
- */
+/* --- the hash table of children, by parent, kind and bytes ------------------------------------ */
 
 #define GLOB_FNV_START 0xcbf29ce484222325ull
 #define GLOB_FNV_PRIME 0x100000001b3ull
@@ -57,7 +56,7 @@ static inline bool glob_same_bytes(const char *a, size_t a_length, const char *b
 	return a_length == b_length && memcmp(a, b, a_length) == 0;
 }
 
-/* where tells literals, prefixes and suffixes of some length apart. */
+/* where: GLOB_WHERE_LITERAL, or GLOB_WHERE_PREFIX or _SUFFIX with its length. */
 static inline uint32_t glob_slot_of(const struct glob_tree *tree, uint32_t parent, uint32_t where,
 				    uint64_t hash)
 {
@@ -66,7 +65,7 @@ static inline uint32_t glob_slot_of(const struct glob_tree *tree, uint32_t paren
 	return (uint32_t)(hash >> 32) & (tree->slots - 1);
 }
 
-/* The child that takes just this name, or 0. */
+/* The literal child with this name, or 0. */
 static inline uint32_t glob_find_literal(const struct glob_tree *tree, uint32_t parent,
 					 const char *name, size_t length, uint64_t hash)
 {
@@ -87,23 +86,22 @@ static inline uint32_t glob_lower(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* --- walking: glob_walk.c ----------------------------------------------------------------------
- */
+/* --- walking: glob_walk.c --------------------------------------------------------------------- */
 
-/* The nodes that a path can be at. */
+/* The nodes that match the path walked so far. */
 struct glob_walk {
 	const struct glob_tree *tree;
-	uint32_t best; /* lowest value that everything from here on has */
+	uint32_t best; /* lowest value of the last `**` passed: holds for everything from here on */
 	unsigned stars, count;
 	uint16_t star[GLOB_WILD_MAX];
 	uint16_t at[GLOB_WILD_MAX + 1];
 	uint64_t seen[GLOB_WILD_MAX / 64 + 1];
 };
 
-/* Begins at the root. */
+/* Starts at the root. */
 void glob_walk_begin(struct glob_walk *walk, const struct glob_tree *tree);
 
-/* Comes to a node. */
+/* Adds a node to the walk. */
 void glob_walk_enter(struct glob_walk *walk, uint32_t id);
 
 #endif

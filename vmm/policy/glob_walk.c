@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Walking the trie of glob_tree.c: component by component, with all nodes that the path can be at.
- * A node behind `**` stays for good once it is reached, so it is in a list that only grows; the
- * others are replaced at every component.
+ * Walks the trie of glob_tree.c component by component, at all nodes that match so far. A `**` node
+ * that has been reached stays matched, so these are in a list that only grows; the other nodes are
+ * replaced at every component.
  *
- * Nodes that can't better the value found already (that of a last `**` above) are left out.
+ * Nodes that cannot improve on the best value found (of a last `**` above) are left out.
  */
 #include <string.h>
 
@@ -38,8 +38,7 @@ void glob_walk_enter(struct glob_walk *walk, uint32_t id)
 		walk->at[walk->count++] = (uint16_t)id;
 }
 
-/* A component of the path, with the hashes of its beginnings and ends, made when they are needed.
- */
+/* A component of the path, with the hashes of all its prefixes and suffixes, computed on demand. */
 struct name {
 	const char *bytes;
 	size_t length;
@@ -89,8 +88,8 @@ static void enter_wild(struct glob_walk *walk, uint32_t id, struct name *name)
 	}
 }
 
-/* Goes from one node to all its children that take the name. */
-static void leave_node(struct glob_walk *walk, uint32_t id, struct name *name)
+/* Goes from a node to all its children that match the name. */
+static void follow_node(struct glob_walk *walk, uint32_t id, struct name *name)
 {
 	const struct glob_node *node = &walk->tree->node[id];
 	uint32_t child;
@@ -116,12 +115,12 @@ static void step(struct glob_walk *walk, struct name *name)
 	memcpy(before, walk->at, count * sizeof(before[0]));
 	walk->count = 0;
 	for (i = 0; i < count; i++)
-		leave_node(walk, before[i], name);
+		follow_node(walk, before[i], name);
 	for (i = 0; i < stars; i++)
-		leave_node(walk, walk->star[i], name);
+		follow_node(walk, walk->star[i], name);
 }
 
-/* The lowest value that the path walked so far has. */
+/* The lowest value of the patterns that match the path walked so far. */
 static uint32_t value_here(const struct glob_walk *walk)
 {
 	uint32_t best = walk->best;
@@ -132,7 +131,7 @@ static uint32_t value_here(const struct glob_walk *walk)
 	return best;
 }
 
-/* A name that no file can have ends the walk: no node takes it, but what is above stays. */
+/* A name that is too long for a file matches no node; the value of a last `**` above stays. */
 static void take_name(struct glob_walk *walk, const char *bytes, size_t length)
 {
 	struct name name;
@@ -148,8 +147,8 @@ static void take_name(struct glob_walk *walk, const char *bytes, size_t length)
 	step(walk, &name);
 }
 
-/* Walks a path; with above, up to the first directory on the way for which it says to stop. Returns
- * how far. */
+/* Walks a path; with above, only to the first directory for which stop() returns true. Returns the
+ * length walked. */
 static size_t walk_path(struct glob_walk *walk, const struct glob_tree *tree, const char *path,
 			size_t length, const struct glob_above *above)
 {
@@ -189,10 +188,9 @@ uint32_t glob_tree_match_above(const struct glob_tree *tree, const char *path, s
 	return value_here(&walk);
 }
 
-/* --- what is beneath two folders ----------------------------------------------------------------
- */
+/* --- comparing what is beneath two directories ------------------------------------------------ */
 
-/* Marks the nodes that lead to something better beneath; returns how many. */
+/* Marks the nodes that lead to a better value beneath; returns how many. */
 static unsigned mark_beneath(const struct glob_walk *walk, uint64_t mark[GLOB_NODES_MAX / 64 + 1])
 {
 	const struct glob_node *node = walk->tree->node;
@@ -226,8 +224,7 @@ bool glob_tree_same_beneath(const struct glob_tree *tree, const char *a, size_t 
 	count[1] = mark_beneath(&walk, mark[1]);
 	if (!same(arg, best, walk.best))
 		return false;
-	/* Different rules that mean the same: only where nothing beneath is better than they are.
-	 */
+	/* Different values that compare as the same: only if no node beneath has a better one. */
 	if (best != walk.best)
 		return count[0] == 0 && count[1] == 0;
 	return count[0] == count[1] && memcmp(mark[0], mark[1], sizeof(mark[0])) == 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a policy is made of: for the files of vmm/policy only. */
+/* The representation of a policy: for the files of vmm/policy only. */
 #ifndef CORDON_POLICY_INTERNAL_H
 #define CORDON_POLICY_INTERNAL_H
 
@@ -8,11 +8,11 @@
 #include "vmm/policy/net_index.h"
 #include "vmm/policy/policy.h"
 
-/* Where a network rule points to. */
+/* One target of a network rule. */
 struct net_target {
 	const char *text;
 	enum { NET_ANY, NET_NAME, NET_SUBNAMES /* *.name */, NET_CIDR, NET_HOST } kind;
-	const char *name; /* lower case; of NET_SUBNAMES what follows the star: ".example.com" */
+	const char *name; /* lower case; NET_SUBNAMES: what follows the star: ".example.com" */
 	size_t length;
 	unsigned family, prefix; /* NET_CIDR */
 	uint8_t address[16];
@@ -22,8 +22,8 @@ struct net_target {
 struct rule {
 	struct policy_rule public; /* first */
 	unsigned column;
-	bool implied;	      /* comes from a share of the command line */
-	bool granted;	      /* comes from --allow-net: after all others, see decide.c */
+	bool implied;	      /* by a share of the command line */
+	bool granted;	      /* by --allow-net: after all others, see decide.c */
 	struct glob *pattern; /* files and programs */
 	unsigned patterns;
 	enum policy_protocol protocol; /* network */
@@ -35,8 +35,8 @@ struct rule_list {
 	struct rule **rule;
 	size_t count, capacity;
 	struct glob_tree *tree;	  /* files and programs */
-	struct net_index *index;  /* network; NULL: there are no rules but granted ones */
-	struct net_index *grants; /* of those that are granted, the last ones; NULL: none */
+	struct net_index *index;  /* network, without granted rules; NULL: there are none */
+	struct net_index *grants; /* of the granted rules, which are last; NULL: none */
 	size_t granted;
 };
 
@@ -48,21 +48,21 @@ struct policy {
 	size_t shares;
 	struct rule_list class[POLICY_CLASSES];
 	bool audit_required;
-	struct policy_source source; /* copied whole */
+	struct policy_source source; /* a deep copy */
 };
 
 /* --- words.c ---------------------------------------------------------------------------------- */
 
-/* The index of a word in a list of count (NULL ones are skipped), or -1. */
+/* The index of a word in a list of count words (NULL entries are skipped), or -1. */
 int word_index(const char *const *words, size_t count, const char *word);
 
-/* "did you mean 'x'?" or "one of a, b, c": what to do about a word that is none of the list. */
+/* A hint for a word that is not in the list: "did you mean 'x'?" or "one of a, b, c". */
 const char *word_hint(char *to, size_t size, const char *word, const char *const *words,
 		      size_t count);
 
-/* --- what this version enforces --------------------------------------------------------------- */
+/* --- enforced.c ------------------------------------------------------------------------------- */
 
-/* A part that begins to enforce something sets it here to true (enforced.c). */
+/* Whether this version enforces a statement, a verdict of a class, a limit. */
 bool enforced_statement(const char *statement);
 bool enforced_action(enum policy_class class, enum policy_action action);
 bool enforced_limit(const char *name);
@@ -74,11 +74,11 @@ int net_target_parse(struct arena *arena, enum policy_protocol protocol, const c
 		     struct net_target *target, struct err *err);
 bool net_rule_matches(const struct rule *rule, const struct policy_net *net);
 
-/* Whether a rule could permit the name to be connected to (POLICY_RESOLVE). */
+/* Whether a rule could permit connections to the name (POLICY_RESOLVE), or denies its query. */
 bool net_rule_names(const struct rule *rule, const char *name);
 
-/* Whether every connection that b means, a means too; whether there is one that both mean, to the
- * best of what can be known without names' addresses. */
+/* Whether a matches every connection that b matches; whether some connection may match both, as
+ * far as that is known without the addresses of names. */
 bool net_target_covers(const struct rule *a, const struct net_target *at, const struct rule *b,
 		       const struct net_target *bt);
 bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
@@ -86,7 +86,7 @@ bool net_target_overlaps(const struct rule *a, const struct net_target *at, cons
 
 /* --- cover.c ---------------------------------------------------------------------------------- */
 
-/* Refuses rules that can never decide anything. 0 or -EINVAL with a message. */
+/* Refuses rules that never decide anything. 0 or -EINVAL with a message. */
 int policy_check_reachable(const struct policy *policy, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where network rules point to: names, addresses, ports. */
+/* Targets of network rules: names, addresses, ports. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -14,7 +14,7 @@
 #define NAME_MAX_LENGTH 253
 #define LABEL_MAX	63
 
-/* --- reading ---------------------------------------------------------------------------------- */
+/* --- parsing ---------------------------------------------------------------------------------- */
 
 static int read_port(const char *text, uint16_t *port)
 {
@@ -43,11 +43,12 @@ static int read_ports(char *text, struct net_target *target, struct err *err)
 	    target->port_low <= target->port_high)
 		return 0;
 	return err_set(err, EINVAL,
-		       "'%s' is no port: a number from 1 to 65535, a range such as 8000-8080, or *",
+		       "'%s' is not a port: a number from 1 to 65535, a range such as 8000-8080, "
+		       "or *",
 		       text);
 }
 
-/* Clears what is behind the prefix; an address with such bits is most likely a mistake. */
+/* Whether bits behind the prefix are set, which is most likely a mistake. */
 static bool has_host_bits(const struct net_target *target)
 {
 	unsigned bit, bits = target->family == AF_INET ? 32 : 128;
@@ -68,10 +69,10 @@ static int read_cidr(char *text, struct net_target *target, struct err *err)
 	target->family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	bits = target->family == AF_INET ? 32 : 128;
 	if (inet_pton((int)target->family, text, target->address) != 1)
-		return err_set(err, EINVAL, "'%s' is no address", text);
+		return err_set(err, EINVAL, "'%s' is not an address", text);
 	prefix = slash ? strtoul(slash, &end, 10) : bits;
 	if (slash && (!isdigit((unsigned char)slash[0]) || *end || prefix > bits))
-		return err_set(err, EINVAL, "'/%s' is no prefix length: 0 to %lu", slash, bits);
+		return err_set(err, EINVAL, "'/%s' is not a prefix length: 0 to %lu", slash, bits);
 	target->kind = NET_CIDR;
 	target->prefix = (unsigned)prefix;
 	if (has_host_bits(target))
@@ -97,14 +98,15 @@ static int read_name(struct arena *arena, char *text, struct net_target *target,
 				       "*.example.com");
 		if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i]))
 			return err_set(err, EINVAL,
-				       "'%s' is no name: write names of other scripts in their "
+				       "'%s' is not a name: write names of other scripts in their "
 				       "ASCII form (xn--...)",
 				       text);
 		label = text[i] == '.' ? 0 : label + 1;
 		if (label > LABEL_MAX ||
 		    (label == 0 && (i == 0 || text[i - 1] == '.' || i + 1 == length)))
 			return err_set(err, EINVAL,
-				       "'%s' is no name: parts of 1 to 63 characters between dots",
+				       "'%s' is not a name: parts between dots have 1 to 63 "
+				       "characters",
 				       text);
 	}
 	if (length == 0 || length > NAME_MAX_LENGTH)
@@ -120,7 +122,7 @@ static bool looks_like_address(const char *text)
 	       strspn(text, "0123456789.") == strlen(text);
 }
 
-/* Parts NAME:PORT and [V6]:PORT in place. *port NULL: there is none. */
+/* Splits NAME:PORT or [V6]:PORT in place. *port NULL: no port. */
 static char *split_port(char *text, char **port)
 {
 	char *end;
@@ -158,14 +160,14 @@ int net_target_parse(struct arena *arena, enum policy_protocol protocol, const c
 		     struct net_target *target, struct err *err)
 {
 	bool ports = protocol != POLICY_ICMP && protocol != POLICY_DNS;
-	char *copy = arena_copy(arena, text, strlen(text)), *port, *where;
+	char *copy = arena_copy(arena, text, strlen(text)), *port, *host;
 	int ret;
 
 	if (!copy)
 		return -ENOMEM;
 	*target = (struct net_target){.text = text, .port_high = UINT16_MAX};
-	where = split_port(copy, &port);
-	if (!where)
+	host = split_port(copy, &port);
+	if (!host)
 		return err_set(err, EINVAL, "'%s': write [ADDRESS]:PORT", text);
 	if (strstr(text, "://") || (ports && !port && strchr(text, ':')))
 		return err_set(err, EINVAL, "'%s': write NAME:PORT, ADDRESS:PORT or [V6]:PORT",
@@ -179,26 +181,26 @@ int net_target_parse(struct arena *arena, enum policy_protocol protocol, const c
 	ret = port ? read_ports(port, target, err) : 0;
 	if (ret < 0)
 		return ret;
-	if (strcmp(where, "*") == 0)
+	if (strcmp(host, "*") == 0)
 		target->kind = NET_ANY;
-	else if (strcmp(where, "host") == 0)
+	else if (strcmp(host, "host") == 0)
 		target->kind = NET_HOST;
-	else if (looks_like_address(where))
-		ret = read_cidr(where, target, err);
+	else if (looks_like_address(host))
+		ret = read_cidr(host, target, err);
 	else
-		ret = read_name(arena, where, target, err);
+		ret = read_name(arena, host, target, err);
 	if (ret == 0 && protocol == POLICY_DNS && target->kind == NET_CIDR)
-		ret = err_set(err, EINVAL, "'%s': a dns rule is about names", text);
+		ret = err_set(err, EINVAL, "'%s': a dns rule takes names, not addresses", text);
 	return ret;
 }
 
 /* --- matching --------------------------------------------------------------------------------- */
 
-/* What a rule for `tcp` says holds for what is spoken over TCP as well. */
-static bool protocol_covers(enum policy_protocol rule, enum policy_protocol asked)
+/* A rule for `tcp` also holds for the protocols over TCP. */
+static bool protocol_covers(enum policy_protocol rule, enum policy_protocol protocol)
 {
-	return rule == asked ||
-	       (rule == POLICY_TCP && (asked == POLICY_TLS || asked == POLICY_HTTP));
+	return rule == protocol ||
+	       (rule == POLICY_TCP && (protocol == POLICY_TLS || protocol == POLICY_HTTP));
 }
 
 static bool name_matches(const struct net_target *target, const char *name)
@@ -212,10 +214,10 @@ static bool name_matches(const struct net_target *target, const char *name)
 }
 
 /*
- * Only a rule for just them permits special addresses, so that neither a permitted name nor a star
- * can be pointed at them.
+ * A special address is permitted only by a rule for its range or a part of it, so that neither a
+ * permitted name nor a star can lead there.
  */
-static bool is_meant(const struct net_target *target, const struct policy_net *net)
+static bool may_permit_address(const struct net_target *target, const struct policy_net *net)
 {
 	const struct special_range *within = special_range(net->family, net->address);
 
@@ -227,7 +229,7 @@ static bool target_matches(const struct net_target *target, const struct policy_
 	if (net->protocol != POLICY_ICMP && net->protocol != POLICY_DNS &&
 	    (net->port < target->port_low || net->port > target->port_high))
 		return false;
-	/* The host's loopback is never part of anything else. */
+	/* No other target includes the host's loopback. */
 	if (net->host || target->kind == NET_HOST)
 		return net->host && target->kind == NET_HOST;
 	switch (target->kind) {
@@ -250,7 +252,7 @@ bool net_rule_matches(const struct rule *rule, const struct policy_net *net)
 	for (i = 0; i < rule->targets; i++)
 		if (target_matches(&rule->target[i], net) &&
 		    (rule->public.action == POLICY_ACTION_DENY ||
-		     rule->target[i].kind == NET_HOST || is_meant(&rule->target[i], net)))
+		     rule->target[i].kind == NET_HOST || may_permit_address(&rule->target[i], net)))
 			return true;
 	return false;
 }
@@ -260,7 +262,7 @@ bool net_rule_names(const struct rule *rule, const char *name)
 	const struct net_target *target;
 	unsigned i;
 
-	/* One refused port says nothing about the others: only dns rules refuse questions. */
+	/* A denied port says nothing about the others: only dns rules deny queries. */
 	if (rule->public.action == POLICY_ACTION_DENY && rule->protocol != POLICY_DNS)
 		return false;
 	for (i = 0; i < rule->targets; i++) {
@@ -277,7 +279,7 @@ bool net_rule_names(const struct rule *rule, const char *name)
 
 /* --- comparing -------------------------------------------------------------------------------- */
 
-static bool place_covers(const struct net_target *a, const struct net_target *b)
+static bool peer_covers(const struct net_target *a, const struct net_target *b)
 {
 	if (a->kind == NET_HOST || b->kind == NET_HOST)
 		return a->kind == b->kind;
@@ -292,22 +294,22 @@ static bool place_covers(const struct net_target *a, const struct net_target *b)
 	       memcmp(b->name + b->length - a->length, a->name, a->length) == 0;
 }
 
-/* Names and addresses may always be the same place. */
-static bool place_overlaps(const struct net_target *a, const struct net_target *b)
+/* A name may have any address. */
+static bool peer_overlaps(const struct net_target *a, const struct net_target *b)
 {
 	if (a->kind == NET_HOST || b->kind == NET_HOST)
 		return a->kind == b->kind;
 	if (a->kind == NET_ANY || b->kind == NET_ANY ||
 	    (a->kind == NET_CIDR) != (b->kind == NET_CIDR))
 		return true;
-	return place_covers(a, b) || place_covers(b, a);
+	return peer_covers(a, b) || peer_covers(b, a);
 }
 
 bool net_target_covers(const struct rule *a, const struct net_target *at, const struct rule *b,
 		       const struct net_target *bt)
 {
 	return protocol_covers(a->protocol, b->protocol) && at->port_low <= bt->port_low &&
-	       at->port_high >= bt->port_high && place_covers(at, bt);
+	       at->port_high >= bt->port_high && peer_covers(at, bt);
 }
 
 bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
@@ -316,5 +318,5 @@ bool net_target_overlaps(const struct rule *a, const struct net_target *at, cons
 	return (protocol_covers(a->protocol, b->protocol) ||
 		protocol_covers(b->protocol, a->protocol)) &&
 	       at->port_low <= bt->port_high && bt->port_low <= at->port_high &&
-	       place_overlaps(at, bt);
+	       peer_overlaps(at, bt);
 }

@@ -9,23 +9,23 @@
 
 #define ADDRESS_BYTES 16
 
-/* One target of a rule. Chains are in the order of the rules. */
+/* One target of a rule. A bucket's list is in the order of the rules. */
 struct entry {
 	uint64_t hash;
-	uint32_t rule, next; /* next: of the chain, plus 1; 0: none */
+	uint32_t rule, next; /* next: index of an entry, plus 1; 0: none */
 };
 
 struct net_index {
 	struct rule *const *rule;
 	size_t count;
 	struct entry *entry;
-	uint32_t *bucket; /* of entry, plus 1 */
+	uint32_t *bucket; /* index of the first entry, plus 1; 0: none */
 	uint32_t mask;
-	uint8_t prefix[2][129]; /* lengths that there are, of IPv4 and IPv6 */
+	uint8_t prefix[2][129]; /* prefix lengths in use, of IPv4 and IPv6 */
 	unsigned prefixes[2];
 };
 
-/* FNV-1a. What is in the table is the user's own; others only choose what is looked for. */
+/* FNV-1a. An unkeyed hash will do: the policy fills the table, a guest only chooses lookups. */
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t length)
 {
 	const uint8_t *at = bytes;
@@ -44,7 +44,7 @@ static uint64_t hash_key(int kind, unsigned prefix, const void *bytes, size_t le
 			  length);
 }
 
-/* A name or a network; IPv6 is told from IPv4 by the length. */
+/* Hashes a network; the number of bytes tells IPv6 from IPv4. */
 static uint64_t hash_network(unsigned family, const uint8_t *address, unsigned prefix)
 {
 	uint8_t network[ADDRESS_BYTES] = {0};
@@ -65,7 +65,7 @@ static uint64_t hash_target(const struct net_target *target)
 	return hash_key(target->kind, 0, "", 0);
 }
 
-/* --- making ----------------------------------------------------------------------------------- */
+/* --- building --------------------------------------------------------------------------------- */
 
 static void add_prefix(struct net_index *index, const struct net_target *target)
 {
@@ -103,7 +103,7 @@ struct net_index *net_index_create(struct arena *arena, struct rule *const *rule
 	index->bucket = arena_array(arena, buckets, sizeof(*index->bucket));
 	if (!index->entry || !index->bucket)
 		return NULL;
-	/* The last rule first: each is put at the beginning of its chain. */
+	/* From the last rule to the first: each entry goes to the head of its bucket's list. */
 	for (i = count; i-- > 0;) {
 		for (k = 0; k < rule[i]->targets; k++) {
 			entry = &index->entry[used++];
@@ -118,7 +118,7 @@ struct net_index *net_index_create(struct arena *arena, struct rule *const *rule
 	return index;
 }
 
-/* --- finding ---------------------------------------------------------------------------------- */
+/* --- lookup ----------------------------------------------------------------------------------- */
 
 struct search {
 	const struct net_index *index;
@@ -126,13 +126,13 @@ struct search {
 	size_t best;
 };
 
-static bool is_about(const struct rule *rule, const struct policy_request *request)
+static bool rule_matches(const struct rule *rule, const struct policy_request *request)
 {
 	return request->op == POLICY_RESOLVE ? net_rule_names(rule, request->net.name)
 					     : net_rule_matches(rule, &request->net);
 }
 
-/* The hash says where to look, the rule whether it is the one. */
+/* Equal hashes are only a hint: the rule itself must match. */
 static void look(struct search *search, uint64_t hash)
 {
 	const struct net_index *index = search->index;
@@ -143,7 +143,8 @@ static void look(struct search *search, uint64_t hash)
 		entry = &index->entry[at - 1];
 		if (entry->rule >= search->best)
 			return;
-		if (entry->hash == hash && is_about(index->rule[entry->rule], search->request)) {
+		if (entry->hash == hash &&
+		    rule_matches(index->rule[entry->rule], search->request)) {
 			search->best = entry->rule;
 			return;
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Network rules found by what they are about: a hash of names, of networks, and of the two that are
- * about anything and about the host. So a new connection costs what rules with its own name, its
- * domains and its networks cost, and not what there are of others. For the files of vmm/policy.
+ * An index of network rules by target: a hash table of names, networks, "*" and "host". A lookup
+ * visits only rules for the connection's name, its parent domains and its networks, however many
+ * others there are. For the files of vmm/policy.
  */
 #ifndef CORDON_POLICY_NET_INDEX_H
 #define CORDON_POLICY_NET_INDEX_H
@@ -15,12 +15,12 @@
 struct net_index;
 struct rule;
 
-/* NULL without memory. The rules stay the caller's, and as they are. */
+/* NULL: out of memory. The rules stay the caller's and must not change while the index is used. */
 struct net_index *net_index_create(struct arena *arena, struct rule *const *rule, size_t count);
 
 /*
- * The first rule that is about a connection (POLICY_CONNECT), or about a name (POLICY_RESOLVE): its
- * place. Their number: there is none.
+ * The index of the first rule that matches a connection (POLICY_CONNECT) or a name
+ * (POLICY_RESOLVE); count if none does.
  */
 size_t net_index_first(const struct net_index *index, const struct policy_request *request);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The policy file: its text, lines and words. What the words say is in statements.c. */
+/* The policy file: its text, lines and words. statements.c and settings.c parse the statements. */
 #include "vmm/policy/parse.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ int parse_fail(struct parser *parser, int code, unsigned column, const char *fmt
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-/* Nothing in a line may hide what it says: no control characters, nothing that is not UTF-8. */
+/* A line must read as it is parsed: UTF-8, without control and direction characters. */
 static int check_line(struct parser *parser, const char *line, size_t length)
 {
 	const uint8_t *text = (const uint8_t *)line;
@@ -45,7 +45,7 @@ static int check_line(struct parser *parser, const char *line, size_t length)
 			return parse_fail(parser, EINVAL, (unsigned)at + 1,
 					  "a control character (0x%02x)", text[at + step - 1]);
 		return parse_fail(parser, EINVAL, (unsigned)at + 1,
-				  "a character that turns the direction of text, or does not show");
+				  "an invisible character, or one that changes the text direction");
 	}
 	return 0;
 }
@@ -56,8 +56,8 @@ static bool is_blank(char c)
 }
 
 /*
- * Parts a line at blanks. A '\' keeps the next character from being a blank or the beginning of a
- * comment; it stays in the word, where it has the same sense.
+ * Splits a line at blanks. A '\' makes the next character part of the word, also a blank or a '#';
+ * it stays in the word, since it escapes that character in patterns too.
  */
 static int split_line(struct parser *parser, const char *line, size_t length)
 {
@@ -119,9 +119,9 @@ int parse_text(struct parser *parser, const char *text, size_t length)
 	return ret;
 }
 
-/* --- the whole -------------------------------------------------------------------------------- */
+/* --- the whole policy ------------------------------------------------------------------------- */
 
-/* The files that the text is of, each a policy of its own by its form. */
+/* Parses the files of the text, each of which begins with 'policy 1'. */
 static int parse_parts(struct parser *parser, const char *text, size_t length)
 {
 	const struct policy_source *source = parser->source;
@@ -136,7 +136,7 @@ static int parse_parts(struct parser *parser, const char *text, size_t length)
 	for (i = 0; i < source->parts && ret == 0; i++, at += part->length) {
 		part = &parser->policy->source.part[i];
 		if (part->length > length - at)
-			return err_set(parser->err, EINVAL, "%.100s: the text is not whole",
+			return err_set(parser->err, EINVAL, "%.100s: the text is truncated",
 				       part->name);
 		parser->file = part->name;
 		parser->directory = part->directory;
@@ -192,7 +192,7 @@ static bool copy_parts(struct policy *policy, const struct policy_source *source
 	return !missing;
 }
 
-/* The policy keeps what it was made with, so that it can be made again (in a fork). */
+/* The policy keeps a copy of its source, so that it can be parsed again (for a fork). */
 static int copy_source(struct policy *policy, const struct policy_source *source)
 {
 	struct arena *arena = &policy->arena;
@@ -230,7 +230,7 @@ int policy_parse(struct policy **policy, const char *text, size_t length,
 	int ret = -ENOMEM;
 
 	*policy = NULL;
-	/* Decisions allocate nothing: the list is made ready here. */
+	/* Decisions must not allocate: the list of protected places is compiled here. */
 	protected_find("/", 1);
 	if (parser && made) {
 		parser->source = source ? source : &nothing;
@@ -276,8 +276,7 @@ void policy_free(struct policy *policy)
 	free(policy);
 }
 
-/* --- what it says ------------------------------------------------------------------------------
- */
+/* --- accessors -------------------------------------------------------------------------------- */
 
 const struct policy_limits *policy_limits(const struct policy *policy)
 {

@@ -3,13 +3,13 @@
  * The policy: one file of rules, and one function that decides by them. docs/policy.md is the
  * manual of the language.
  *
- * A policy is made whole by policy_parse() or policy_load() and never changes afterwards, so any
- * number of threads may decide by it at once. Who needs a policy that can be replaced while it is
- * used, and the audit log, has a guard (vmm/policy/guard.h).
+ * policy_parse() and policy_preset() build a complete policy, which never changes afterwards, so
+ * any number of threads may decide by it at once. A guard (vmm/policy/guard.h) adds an audit log
+ * and lets a policy be replaced while it is in use.
  *
- * Nothing here trusts its input: a policy file is bounded in size, rules and patterns, and an
- * object that no file system could have (too long, not absolute, with empty, "." or ".."
- * components) is denied.
+ * No input is trusted: the size of a policy file and the number of its rules and patterns are
+ * bounded, and an object that no file system could have (too long, not absolute, with empty, "."
+ * or ".." components) is denied.
  */
 #ifndef CORDON_POLICY_POLICY_H
 #define CORDON_POLICY_POLICY_H
@@ -23,7 +23,7 @@
 #define POLICY_FILE_MAX	   (256u << 10) /* bytes of a policy file, and of all it includes together */
 #define POLICY_RULES_MAX   4096		/* rules of all classes */
 #define POLICY_PATTERN_MAX 1024		/* bytes of one pattern */
-#define POLICY_OBJECT_MAX  4096		/* bytes of a path that is asked about */
+#define POLICY_OBJECT_MAX  4096		/* bytes of a path to decide about */
 #define POLICY_SHARES_MAX  64
 #define POLICY_PARTS_MAX   16  /* files that make up a policy */
 #define POLICY_NETS_MAX	   256 /* --allow-net */
@@ -34,28 +34,28 @@ enum policy_class { POLICY_FILE, POLICY_NET, POLICY_EXEC };
 enum policy_op {
 	/* files; the ladder of verdicts that allow is: read < append < write */
 	POLICY_LOOKUP,	   /* walk, getattr, an entry of readdir: allowed unless hidden */
-	POLICY_READ,	   /* open for reading, list a folder, read a link */
+	POLICY_READ,	   /* open for reading, list a directory, read a link */
 	POLICY_WRITE,	   /* open for writing, truncate */
 	POLICY_APPEND,	   /* open for writing at the end only (O_APPEND, without O_TRUNC) */
-	POLICY_CREATE,	   /* a file, directory that is not there yet: append or write */
-	POLICY_SYMLINK,	   /* as POLICY_CREATE, a symbolic link: not where git writes by itself */
+	POLICY_CREATE,	   /* create a file or directory: needs append */
+	POLICY_SYMLINK,	   /* create a symbolic link: needs append; not where git itself writes */
 	POLICY_REMOVE,	   /* needs write */
 	POLICY_RENAME,	   /* needs write at both ends: see struct policy_request */
 	POLICY_LINK,	   /* a hard link: needs write at both ends */
 	POLICY_ATTRIBUTES, /* mode, owner, times, extended attributes: needs write */
 	/* network */
 	POLICY_CONNECT, /* out of the guest: TCP, UDP, ICMP; again with the name once it is known */
-	POLICY_RESOLVE, /* a DNS question: a rule could permit that name */
+	POLICY_RESOLVE, /* a DNS query: allowed if a rule could permit that name */
 	POLICY_LISTEN,	/* into the guest */
 	/* programs */
 	POLICY_RUN,
 };
 
 enum policy_verdict {
-	POLICY_DENY, /* EACCES, a reset */
+	POLICY_DENY, /* files: EACCES; connections: a reset */
 	POLICY_ALLOW,
-	POLICY_HIDE, /* it does not exist: ENOENT; create, rename and link onto it: EACCES */
-	POLICY_ASK,  /* an operator decides; nobody there: deny */
+	POLICY_HIDE, /* looks absent: ENOENT; create, rename and link onto it: EACCES */
+	POLICY_ASK,  /* an operator decides; denied if none is attached */
 };
 
 enum policy_enforced_by {
@@ -72,7 +72,7 @@ enum policy_protocol {
 	POLICY_DNS,
 };
 
-/* Who asks, in the guest's own words: good for the log, never for a decision. */
+/* The process behind an operation, as the guest claims: for the log, never for a decision. */
 struct policy_subject {
 	uint32_t pid, uid;
 	const char *executable; /* or NULL */
@@ -80,47 +80,47 @@ struct policy_subject {
 
 struct policy_net {
 	enum policy_protocol protocol;
-	const char *name;    /* lower case, without a final dot; NULL: by address only */
+	const char *name;    /* lower case, without a final dot; NULL: only the address is known */
 	uint8_t address[16]; /* network order; IPv4 in the first 4 */
 	unsigned family;     /* AF_INET, AF_INET6, or 0: no address is known (POLICY_RESOLVE) */
-	uint16_t port;	     /* 0 for ICMP and DNS questions */
-	bool host;	     /* the host's own loopback, which the guest calls "host" */
+	uint16_t port;	     /* 0 for ICMP and DNS queries */
+	bool host;	     /* the host's loopback, which the guest calls "host" */
 };
 
 #define POLICY_ROOT_FIND SIZE_MAX
 
-/* One question. Fields that the class does not have are zero. */
+/* One operation to decide about. Fields that do not apply to its class are zero. */
 struct policy_request {
 	enum policy_class class;
 	enum policy_op op;
 	/*
-	 * Files and programs: the absolute path in the guest, normalised: begins with '/', no
-	 * empty,
-	 * "." and ".." component, no '/' at the end but of "/" itself. Need not end in NUL.
+	 * Files and programs: the absolute path in the guest, normalised: it begins with '/', has
+	 * no empty, "." or ".." component, and no '/' at the end unless it is "/". It need not end
+	 * in NUL.
 	 */
 	const char *object;
 	size_t length;
 	/*
-	 * POLICY_RENAME and POLICY_LINK: the other end (object is the old name, other the new one).
-	 * Both are decided at once, and the refusing end counts. NULL: only the one is decided.
+	 * POLICY_RENAME and POLICY_LINK: object is the old name, other the new one. Both are
+	 * decided at once, and the operation needs both. NULL: only object is decided.
 	 *
-	 * folder: what is renamed is a folder (or may be one). Everything beneath it moves along,
-	 * so it is refused as well when the rules tell the two places apart anywhere beneath: a
-	 * protected /w/.git/hooks must not be reached as /w/g/hooks. That takes both ends.
+	 * directory: a directory is renamed (or may be). Everything beneath it moves along, so the
+	 * rename is also refused if the rules differ for any path beneath the old and the new name:
+	 * a protected /w/.git/hooks must not be reached as /w/g/hooks. Needs other.
 	 */
 	const char *other;
 	size_t other_length;
 	bool directory;
 	/*
-	 * Files: how many bytes of object (and other) are the share's root; 1 for "/". What is in a
-	 * hidden directory beneath that root is hidden, even where a rule is about itself: one walk
-	 * decides all. 0: only the path itself is looked at. POLICY_ROOT_FIND: the longest of the
-	 * policy's own shares that it is in, else "/".
+	 * Files: how many bytes of object (and other) are the share's root; 1 for "/". A path in a
+	 * hidden directory beneath that root is hidden, even if a rule matches the path itself: one
+	 * walk decides for all components. 0: only the whole path is matched. POLICY_ROOT_FIND: the
+	 * longest of the policy's own shares that contains the path, else "/".
 	 */
 	size_t root;
 	/*
-	 * The object is in the root file system, not in a share: where no rule matches it may be
-	 * read. (No effect on POLICY_WRITE and the like: the layer above it takes those.)
+	 * The object is in the root file system, not in a share: it may be read if no rule matches.
+	 * (No effect on POLICY_WRITE and the like: writes go to the overlay.)
 	 */
 	bool rootfs;
 	struct policy_net net;
@@ -129,14 +129,14 @@ struct policy_request {
 
 struct policy_decision {
 	enum policy_verdict verdict;
-	const struct policy_rule *rule; /* NULL: the class's default; a guard answers NULL always */
-	unsigned line;			/* of the rule in its file, 0: the default */
-	unsigned number;		/* net: of the rule, the first is 1; 0: the default */
+	const struct policy_rule *rule; /* NULL: the class's default; always NULL from a guard */
+	unsigned line;			/* of the rule in its file; 0: the default */
+	unsigned number;		/* net: of the rule, from 1; 0: the default */
 	enum policy_enforced_by enforced_by;
 	const char *reason; /* a constant string */
 };
 
-/* What a rule says, as it is written. */
+/* The verdict of a rule, as written. */
 enum policy_action {
 	POLICY_ACTION_HIDE,
 	POLICY_ACTION_DENY,
@@ -151,25 +151,25 @@ struct policy_rule {
 	enum policy_class class;
 	enum policy_action action;
 	enum policy_enforced_by enforced_by;
-	const char *file;      /* where it stands; "built in: NAME" for presets */
-	unsigned line, number; /* number: 0 is the first of its class */
-	const char *text;      /* the rule in one line, words parted by one space */
+	const char *file;      /* the file that has the rule; "preset NAME" for presets */
+	unsigned line, number; /* number: within its class, from 0 */
+	const char *text;      /* the rule in one line, words separated by one space */
 };
 
-/* A folder of the host that the guest sees. */
+/* A directory of the host that the guest sees. */
 struct policy_share {
 	const char *host;  /* absolute */
 	const char *guest; /* absolute, normalised */
 	bool read_only;
 	int64_t uid, gid; /* the owner that the guest sees; -1: as on the host */
-	const char *file; /* where it stands; NULL: an option of the command line */
+	const char *file; /* the file that has the statement; NULL: an option of the command line */
 	unsigned line;
 };
 
-/* 0: not said. */
+/* 0: no limit given. */
 struct policy_limits {
 	uint64_t cpus, memory /* bytes */, processes, disk /* bytes */, wall_ns, idle_ns;
-	unsigned line[6]; /* where each is said, in the order above */
+	unsigned line[6]; /* line and file of each, in the order above */
 	const char *file[6];
 };
 
@@ -177,56 +177,58 @@ struct policy;
 
 /* One of several files that make up a policy. */
 struct policy_part {
-	const char *name;      /* as messages call it */
-	const char *directory; /* absolute: what relative paths of shares begin at */
+	const char *name;      /* for messages */
+	const char *directory; /* absolute: relative paths of shares start here */
 	size_t length;	       /* of its text */
 };
 
-/* What a policy file is read with. All may be NULL or 0. */
+/* The context of a policy's text. All may be NULL or 0. */
 struct policy_source {
-	const char *name;	/* as messages call the file */
-	const char *directory;	/* absolute: what relative paths of shares begin at */
+	const char *name;	/* of the file, for messages */
+	const char *directory;	/* absolute: relative paths of shares start here */
 	const char *cwd, *home; /* absolute: $PWD and $HOME */
-	const struct policy_share
-		*share; /* those of the command line: they come with their rules, */
-	size_t shares;	/* which are the last ones */
+	/* Shares of the command line. Each implies a rule, after those of the text. */
+	const struct policy_share *share;
+	size_t shares;
 	/*
-	 * The text is of several files, one after the other: rules in the order given, of each
-	 * limit the lowest, a share once. 0: it is of one, which is called name and is in folder.
+	 * The text is several files, one after the other: rules keep that order, the lowest value
+	 * of each limit counts, and a share is given once. 0: it is one file, name in directory.
 	 */
 	const struct policy_part *part;
 	size_t parts;
 	/*
-	 * --allow-net: "[PROTOCOL/]TARGET:PORT". Allowed where the rules ask, or none of them
-	 * decides; what a rule denies stays denied.
+	 * --allow-net: "[PROTOCOL/]TARGET:PORT". Allowed where the rules say 'ask' or none
+	 * matches; what a rule denies stays denied.
 	 */
 	const char *const *allow_net;
 	size_t allow_nets;
-	bool rootfs;  /* the root file system is served by the host: rules outside of shares hold */
-	bool lenient; /* take rules that this version does not enforce (policy check and explain) */
+	bool rootfs;  /* the host serves the root file system: rules outside of shares hold */
+	bool lenient; /* accept rules that this version does not enforce (check and explain) */
 };
 
 /*
- * Parses length bytes of text, which need not end in NUL. 0 with *policy; or -errno with a message
- * "name:line:column: ...": -EINVAL bad input, -ENOTSUP not enforced by this version, -ENOMEM.
+ * Parses length bytes of text, which need not end in NUL. Returns 0 and sets *policy; or -errno
+ * with a message "name:line:column: ...": -EINVAL bad input, -ENOTSUP not enforced by this version,
+ * -EFBIG too large, -ENOMEM.
  */
 int policy_parse(struct policy **policy, const char *text, size_t length,
 		 const struct policy_source *source, struct err *err);
 
-/* As policy_parse(), of one of the presets ("locked", "workspace", ...). -ENOENT: no such. */
+/* As policy_parse(), for a preset ("locked", "workspace", ...). -ENOENT: there is no such preset.
+ */
 int policy_preset(struct policy **policy, const char *name, const struct policy_source *source,
 		  struct err *err);
 
-/* The text of a preset, or NULL. policy_preset_name(i) until that is NULL. */
+/* The text of a preset, or NULL. policy_preset_name(): by index, NULL behind the last one. */
 const char *policy_preset_text(const char *name);
 const char *policy_preset_name(size_t index);
 
 void policy_free(struct policy *policy);
 
 /*
- * Decides. Pure: the same question has the same answer, nothing is allocated, written or waited
- * for. The time it takes grows with the length of the object, not with what a guest chooses to be
- * in it.
+ * Decides about one operation. Pure: equal requests get equal decisions, and it neither allocates,
+ * writes nor waits. Its time grows with the length of the object, not with its contents, which the
+ * guest chooses.
  */
 void policy_decide(const struct policy *policy, const struct policy_request *request,
 		   struct policy_decision *decision);
@@ -235,28 +237,28 @@ const struct policy_limits *policy_limits(const struct policy *policy);
 size_t policy_share_count(const struct policy *policy);
 const struct policy_share *policy_share(const struct policy *policy, size_t index);
 
-/* Rules of a class in the order in which they are tried; 0 of them: the class has its default. */
+/* Rules of a class in the order in which they are tried; without rules the default applies. */
 size_t policy_rule_count(const struct policy *policy, enum policy_class class);
 const struct policy_rule *policy_rule(const struct policy *policy, enum policy_class class,
 				      size_t index);
 
-/* Whether operations go on when the audit log can't be written (on-deny ... audit=required: no). */
+/* Whether operations are denied while the audit log cannot be written (audit=required). */
 bool policy_audit_required(const struct policy *policy);
 
 /*
- * What the policy was made of: its text, and a source that makes the same of it again (but that it
- * is lenient or not). Both belong to the policy.
+ * The policy's text, and a source with which policy_parse() makes the same policy of it again. Both
+ * belong to the policy.
  */
 const char *policy_text(const struct policy *policy);
 const char *policy_name(const struct policy *policy);
 const struct policy_source *policy_source(const struct policy *policy);
 
-/* The words of the language and of the log. NULL for what is none. */
+/* The keywords of the policy language and of the audit log. NULL: not a value of the enum. */
 const char *policy_class_name(enum policy_class class);
 const char *policy_op_name(enum policy_op op);
 const char *policy_verdict_name(enum policy_verdict verdict);
 const char *policy_action_name(enum policy_action action);
-const char *policy_enforced_by_name(enum policy_enforced_by where);
+const char *policy_enforced_by_name(enum policy_enforced_by enforced_by);
 const char *policy_protocol_name(enum policy_protocol protocol);
 
 #endif

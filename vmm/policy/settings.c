@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lines of a policy file that are no rules: limits, includes, and what holds for all rules. */
+/* Statements other than rules and shares: limits, includes, and what holds for all rules. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,7 +33,7 @@ static int limit_value(unsigned index, const char *text, uint64_t *value, struct
 	}
 }
 
-/* Of several files the lowest limit counts. */
+/* The lowest limit of several files counts. */
 static void take_limit(struct parser *parser, unsigned index, uint64_t value)
 {
 	struct policy_limits *limits = &parser->policy->limits;
@@ -117,7 +117,8 @@ int parse_on_deny(struct parser *parser)
 		case 3:
 			break;
 		default:
-			ret = parse_unknown_word(parser, word, "word", words, ARRAY_SIZE(words));
+			ret = parse_unknown_word(parser, word, "on-deny option", words,
+						 ARRAY_SIZE(words));
 		}
 	}
 	return ret;
@@ -151,7 +152,7 @@ int parse_include(struct parser *parser)
 		return parse_unknown_word(parser, &parser->word[1], "preset", names, count);
 	if (parser->depth == INCLUDES_MAX)
 		return parse_fail(parser, EINVAL, parser->word[1].column,
-				  "included more than %d deep", INCLUDES_MAX);
+				  "includes nested more than %d deep", INCLUDES_MAX);
 	snprintf(inside, sizeof(inside), "preset %s", parser->word[1].text);
 	parser->file = arena_copy(&parser->policy->arena, inside, strlen(inside));
 	if (!parser->file)
@@ -169,11 +170,11 @@ int parse_include(struct parser *parser)
 int parse_policy(struct parser *parser)
 {
 	if (parser->versioned)
-		return parse_fail(parser, EINVAL, parser->word[0].column, "'policy' stands once");
+		return parse_fail(parser, EINVAL, parser->word[0].column,
+				  "'policy' must be given only once");
 	if (parser->words != 2 || strcmp(parser->word[1].text, "1") != 0)
 		return parse_fail(parser, EINVAL, parser->word[parser->words > 1].column,
-				  "write policy 1: that is the version of the language that there "
-				  "is");
+				  "write policy 1: the only version of the language");
 	parser->versioned = true;
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the lines of a policy file say: one function a statement. */
+/* The statements of a policy file: one function each. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,53 +34,53 @@ int parse_unknown_word(struct parser *parser, const struct word *word, const cha
 
 /* --- paths ------------------------------------------------------------------------------------ */
 
-/* Appends a folder's path, with what would be a wildcard in it made harmless if that is asked. */
-static char *put_folder(char *to, const char *folder, bool pattern)
+/* Appends a directory's path; pattern: with its wildcard characters escaped. */
+static char *put_directory(char *to, const char *directory, bool pattern)
 {
-	for (; *folder; folder++) {
-		if (pattern && strchr("*?[]\\", *folder))
+	for (; *directory; directory++) {
+		if (pattern && strchr("*?[]\\", *directory))
 			*to++ = '\\';
-		*to++ = *folder;
+		*to++ = *directory;
 	}
 	return to;
 }
 
-/* $PWD and $HOME at the beginning stand for folders. NULL without memory or where it is unknown. */
+/* Expands $PWD or $HOME at the beginning. NULL with a message: not known, or out of memory. */
 static const char *expand(struct parser *parser, const struct word *word, bool pattern)
 {
 	const struct policy_source *source = parser->source;
-	const char *rest = word->text, *folder = NULL;
+	const char *rest = word->text, *directory = NULL;
 	char *made, *to;
 
 	if (strncmp(rest, "$PWD", 4) == 0 && (rest[4] == '/' || !rest[4])) {
-		folder = source->cwd;
+		directory = source->cwd;
 		rest += 4;
 	} else if (strncmp(rest, "$HOME", 5) == 0 && (rest[5] == '/' || !rest[5])) {
-		folder = source->home;
+		directory = source->home;
 		rest += 5;
 	} else if (rest[0] != '$') {
 		return rest;
 	}
-	if (!folder || folder[0] != '/') {
+	if (!directory || directory[0] != '/') {
 		parse_fail(parser, EINVAL, word->column,
 			   "'%.60s': only $PWD and $HOME can stand at the beginning, and only "
 			   "where they are known",
 			   word->text);
 		return NULL;
 	}
-	if (strcmp(folder, "/") == 0 && rest[0] == '/')
-		folder = "";
-	made = arena_alloc(&parser->policy->arena, 2 * strlen(folder) + strlen(rest) + 1);
+	if (strcmp(directory, "/") == 0 && rest[0] == '/')
+		directory = "";
+	made = arena_alloc(&parser->policy->arena, 2 * strlen(directory) + strlen(rest) + 1);
 	if (!made) {
 		parse_no_memory(parser);
 		return NULL;
 	}
-	to = put_folder(made, folder, pattern);
+	to = put_directory(made, directory, pattern);
 	strcpy(to, rest);
 	return made;
 }
 
-/* Takes the '\' out of a word that is no pattern. */
+/* Removes the '\' escapes of a word that is not a pattern. */
 static char *plain(struct parser *parser, const char *text)
 {
 	char *made = arena_copy(&parser->policy->arena, text, strlen(text)), *to = made;
@@ -97,7 +97,7 @@ static char *plain(struct parser *parser, const char *text)
 
 /* --- rules ------------------------------------------------------------------------------------ */
 
-/* The line's words with one space between, for messages and the log. */
+/* The line's words separated by one space, for messages and the log. */
 static const char *line_text(struct parser *parser)
 {
 	size_t length = 1;
@@ -153,7 +153,7 @@ static int too_many(struct parser *parser)
 	return parse_fail(parser, EINVAL, 0, "more than %d rules", POLICY_RULES_MAX);
 }
 
-/* `hide` and `deny` are about all that is beneath as well. */
+/* `hide` and `deny` also hold for everything beneath what they match. */
 static int compile_pattern(struct parser *parser, const struct word *word,
 			   enum policy_action action, struct glob *glob)
 {
@@ -204,7 +204,8 @@ static int compile_patterns(struct parser *parser, struct rule *rule)
 static const char *const file_words[] = {"hide", "deny", "read", "append", "write", NULL, "ask"};
 static const char *const other_words[] = {NULL, "deny", NULL, NULL, NULL, "allow", "ask"};
 
-/* `file VERDICT ...`, `net VERDICT ...`, `exec VERDICT ...`: the verdict and the rule's frame. */
+/* `file VERDICT ...`, `net VERDICT ...`, `exec VERDICT ...`: checks the verdict and adds the rule.
+ */
 static int begin_rule(struct parser *parser, enum policy_class class, unsigned words,
 		      const char *usage, struct rule **rule)
 {
@@ -270,8 +271,8 @@ static int state_net(struct parser *parser)
 	rule->protocol = (enum policy_protocol)protocol;
 	if (rule->protocol == POLICY_DNS && rule->public.action == POLICY_ACTION_ASK)
 		return parse_fail(parser, EINVAL, parser->word[1].column,
-				  "a DNS question does not wait for an answer: 'allow' or 'deny' "
-				  "the name here, and 'ask' in a rule about connections to it");
+				  "a DNS query cannot wait for an operator: 'allow' or 'deny' the "
+				  "name here, and 'ask' in a rule about connections to it");
 	rule->targets = parser->words - 3;
 	rule->target = arena_array(&parser->policy->arena, rule->targets, sizeof(*rule->target));
 	if (!rule->target)
@@ -330,7 +331,8 @@ int parse_net_option(struct parser *parser, const char *text, unsigned number)
 
 /* --- shares ----------------------------------------------------------------------------------- */
 
-/* A path in the guest, literally: as normalised as rules want it. */
+/* Checks a share's literal path in the guest: normalised, and not one that the guest itself needs.
+ */
 static int check_guest_path(struct parser *parser, const struct word *word, const char *path)
 {
 	static const char *const taken[] = {"/", "/proc", "/sys", "/dev", "/run/cordon"};
@@ -341,21 +343,21 @@ static int check_guest_path(struct parser *parser, const struct word *word, cons
 	    (length >= 2 && strcmp(path + length - 2, "/.") == 0) ||
 	    (length >= 3 && strcmp(path + length - 3, "/..") == 0))
 		return parse_fail(parser, EINVAL, word->column,
-				  "'%.80s': the guest's path is absolute, without '.', '..' and "
-				  "needless '/'",
+				  "'%.80s': give an absolute path in the guest, without '.', '..' "
+				  "and redundant '/'",
 				  word->text);
 	if (path[1] == '\0')
 		return parse_fail(
 			parser, EINVAL, word->column,
-			"'%.80s': the guest needs that place itself, --allow-home or not: "
-			"share a project's directory",
+			"'%.80s': the guest itself needs that path, --allow-home or not: share a "
+			"project's directory",
 			word->text);
 	for (i = 0; i < ARRAY_SIZE(taken); i++)
 		if (strcmp(path, taken[i]) == 0 ||
 		    (i > 0 && strncmp(path, taken[i], strlen(taken[i])) == 0 &&
 		     path[strlen(taken[i])] == '/'))
 			return parse_fail(parser, EINVAL, word->column,
-					  "'%.80s': the guest needs that place itself", path);
+					  "'%.80s': the guest itself needs that path", path);
 	return 0;
 }
 
@@ -371,9 +373,9 @@ static int add_share(struct parser *parser, const struct policy_share *share, un
 			continue;
 		if (other->file)
 			return parse_fail(parser, EINVAL, column,
-					  "%.80s is the place of another share (%.80s:%u)",
+					  "another share is at %.80s already (%.80s:%u)",
 					  share->guest, other->file, other->line);
-		return parse_fail(parser, EINVAL, column, "%.80s is the place of another share",
+		return parse_fail(parser, EINVAL, column, "another share is at %.80s already",
 				  share->guest);
 	}
 	if (policy->shares == POLICY_SHARES_MAX)
@@ -401,10 +403,10 @@ static int share_option(struct parser *parser, const struct word *word, struct p
 	return 0;
 }
 
-/* Relative to the folder of the file; its "." and ".." steps are the host's to take. */
+/* A relative path starts at the file's directory; the host's kernel resolves its "." and "..". */
 static const char *host_path(struct parser *parser, const struct word *word)
 {
-	const char *text = expand(parser, word, false), *folder = parser->directory;
+	const char *text = expand(parser, word, false), *directory = parser->directory;
 	char *path, *made;
 
 	if (!text)
@@ -416,20 +418,20 @@ static const char *host_path(struct parser *parser, const struct word *word)
 	}
 	if (path[0] == '/')
 		return path;
-	if (!folder) {
+	if (!directory) {
 		parse_fail(parser, EINVAL, word->column, "'%.80s': give an absolute path", path);
 		return NULL;
 	}
 	while (strncmp(path, "./", 2) == 0)
 		path += 2;
 	if (strcmp(path, ".") == 0 || path[0] == '\0')
-		return folder;
-	made = arena_alloc(&parser->policy->arena, strlen(folder) + strlen(path) + 2);
+		return directory;
+	made = arena_alloc(&parser->policy->arena, strlen(directory) + strlen(path) + 2);
 	if (!made) {
 		parse_no_memory(parser);
 		return NULL;
 	}
-	sprintf(made, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, path);
+	sprintf(made, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
 	return made;
 }
 
@@ -448,7 +450,7 @@ static int state_share(struct parser *parser)
 
 	if (parser->words < 3)
 		return parse_fail(parser, EINVAL, parser->word[0].column,
-				  "write share HOST-FOLDER /GUEST-FOLDER [ro] [uid=N] [gid=N]");
+				  "write share HOST-DIR /GUEST-DIR [ro] [uid=N] [gid=N]");
 	share.host = host_path(parser, &parser->word[1]);
 	text = expand(parser, guest, false);
 	if (!share.host || !text)
@@ -490,7 +492,7 @@ int parse_share_option(struct parser *parser, const struct policy_share *given)
 	rule = ret == 0 ? add_rule(parser, POLICY_FILE, action) : NULL;
 	if (!rule)
 		return ret < 0 ? ret : -ENOMEM;
-	strcpy(put_folder(pattern, given->guest, true), "/**");
+	strcpy(put_directory(pattern, given->guest, true), "/**");
 	parser->word[0] = (struct word){.text = "file"};
 	parser->word[1] = (struct word){.text = policy_action_name(action)};
 	parser->word[2] = (struct word){.text = pattern};
@@ -523,7 +525,7 @@ int parse_statement(struct parser *parser)
 		words[i] = statements[i].word;
 	index = word_index(words, ARRAY_SIZE(words), word->text);
 	if (index < 0)
-		return parse_unknown_word(parser, word, "word", words, ARRAY_SIZE(words));
+		return parse_unknown_word(parser, word, "statement", words, ARRAY_SIZE(words));
 	if (!parser->versioned && statements[index].state != parse_policy)
 		return parse_fail(parser, EINVAL, word->column,
 				  "a policy begins with the line 'policy 1'");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words of the language and of the log. */
+/* The keywords of the policy language and of the audit log. */
 #include <stdio.h>
 #include <string.h>
 
@@ -44,11 +44,11 @@ const char *policy_action_name(enum policy_action action)
 	return word(words, ARRAY_SIZE(words), action);
 }
 
-const char *policy_enforced_by_name(enum policy_enforced_by where)
+const char *policy_enforced_by_name(enum policy_enforced_by enforced_by)
 {
 	static const char *const words[] = {"host", "guest"};
 
-	return word(words, ARRAY_SIZE(words), where);
+	return word(words, ARRAY_SIZE(words), enforced_by);
 }
 
 const char *policy_protocol_name(enum policy_protocol protocol)
