@@ -32,6 +32,7 @@ static struct {
 	size_t in_length, in_at;
 	size_t room; /* bytes that the guest takes */
 	bool attached, ready, in_call;
+	unsigned requests;   /* that wait for their reply */
 	uint32_t last_start; /* id of the last START frame that was written */
 	uint8_t header[AGENT_HEADER_SIZE];
 	size_t header_used;
@@ -113,12 +114,22 @@ static void on_ready(void *arg, const struct agent_info *info)
 	world.ready = true;
 }
 
+static void on_reply(void *arg, int error)
+{
+	(void)arg;
+	FUZZ_REQUIRE(!world.in_call && world.requests > 0 && error >= AGENT_REPLY_LOST);
+	FUZZ_REQUIRE(error < 4096 && (error != AGENT_REPLY_LOST || !world.attached));
+	world.requests--;
+}
+
+static const struct agent_reply reply = {.done = on_reply};
+
 static void on_lost(void *arg, const char *why)
 {
 	unsigned i;
 
 	(void)arg;
-	FUZZ_REQUIRE(!world.in_call && !world.attached && *why);
+	FUZZ_REQUIRE(!world.in_call && !world.attached && !world.requests && *why);
 	for (i = 0; i < RUNS; i++)
 		FUZZ_REQUIRE(!world.runs[i].command || world.runs[i].ended);
 	world.ready = false;
@@ -402,10 +413,10 @@ static void app_step(void)
 	world.in_call = true;
 	switch (fuzz_below(&world.script, 8)) {
 	case 0:
-		agent_channel_ping(world.channel);
+		world.requests += agent_channel_ping(world.channel, &reply) == 0;
 		break;
 	case 1:
-		agent_channel_set_time(world.channel, 1, 1);
+		agent_channel_set_time(world.channel, 1, 1, NULL);
 		break;
 	case 2:
 		attach();

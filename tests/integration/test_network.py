@@ -404,12 +404,12 @@ def test_published_port_that_is_lost():
     folder = tempfile.mkdtemp(prefix="cordon-test.")
     try:
         result = run("echo", "ok", options=["--publish", f"{free_port()}:80"], env={"PATH": folder})
-        result.expect_error("no port could be published: passt is not installed")
+        result.expect_error("the sandbox could not be set up: published ports: passt is not installed")
         with open(os.path.join(folder, "passt"), "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\necho no port today >&2; exit 1\n")
             os.fchmod(file.fileno(), 0o755)
         result = run("echo", "ok", options=["--publish", f"{free_port()}:80"], env={"PATH": folder})
-        result.expect_error("no port could be published: no port today")
+        result.expect_error("the sandbox could not be set up: published ports: no port today")
     finally:
         shutil.rmtree(folder)
 

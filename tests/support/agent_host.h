@@ -19,10 +19,9 @@ struct host {
 	struct agent_channel *channel;
 	struct loop_source source;
 	struct agent_info info;
-	unsigned ready, lost, power, answers;
+	unsigned ready, lost, power, replies;
 	enum agent_power power_kind;
-	uint32_t answered;
-	int answer;
+	int reply; /* the last one's error */
 	char why[AGENT_MESSAGE_MAX];
 };
 
@@ -90,15 +89,17 @@ static void host_power(void *arg, enum agent_power kind)
 	host->power_kind = kind;
 }
 
-static void host_answered(void *arg, uint32_t request, int error)
+static void host_replied(void *arg, int error)
 {
 	struct host *host = arg;
 
-	host->answers++;
-	host->answered = request;
-	host->answer = error;
+	host->replies++;
+	host->reply = error;
 	loop_stop(host->loop);
 }
+
+/* For a request: what became of it is in replies and reply. */
+#define HOST_REPLY(host) (&(struct agent_reply){.done = host_replied, .arg = (host)})
 
 static inline void host_create(struct host *host)
 {
@@ -106,7 +107,6 @@ static inline void host_create(struct host *host)
 		.ready = host_ready,
 		.lost = host_lost,
 		.power = host_power,
-		.answered = host_answered,
 	};
 
 	*host = (struct host){.source = {.fd = -1}};

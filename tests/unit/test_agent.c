@@ -206,11 +206,11 @@ static size_t resident_kib(pid_t pid)
 
 static void ping(struct host *host)
 {
-	int number = agent_channel_ping(host->channel);
+	unsigned before = host->replies;
 
-	ck_assert_int_gt(number, 0);
-	WAIT_FOR(host, host->answered == (uint32_t)number);
-	ck_assert_int_eq(host->answer, 0);
+	ck_assert_int_eq(agent_channel_ping(host->channel, HOST_REPLY(host)), 0);
+	WAIT_FOR(host, host->replies == before + 1);
+	ck_assert_int_eq(host->reply, 0);
 }
 
 START_TEST(a_reader_that_stops_stops_the_writer)
@@ -645,41 +645,49 @@ START_TEST(an_agent_that_dies_fails_every_command)
 }
 END_TEST
 
+/* The reply to a request that was sent with HOST_REPLY(). */
+static int reply_to(struct host *host, int sent)
+{
+	unsigned before = host->replies;
+
+	ck_assert_int_eq(sent, 0);
+	WAIT_FOR(host, host->replies == before + 1);
+	return host->reply;
+}
+
 START_TEST(requests_are_answered_and_power_is_announced)
 {
 	struct agent_mount mount = {.port = 2000, .path = "/w", .msize = 65536};
 	struct agent_root root = {.lower = AGENT_LOWER_DISK, .type = "ext4"};
+	struct agent_channel *channel;
+	struct agent_reply *reply;
+	struct host *host;
 	struct pair pair;
-	int number;
 
 	pair_create(&pair);
-	ping(&pair.host);
+	host = &pair.host;
+	channel = host->channel;
+	reply = HOST_REPLY(host);
+	ping(host);
 	/* an agent in a test refuses to change the machine */
-	number = agent_channel_set_time(pair.host.channel, 1, 2);
-	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
-	ck_assert_int_eq(pair.host.answer, EPERM);
-	number = agent_channel_reseed(pair.host.channel, "random", 6);
-	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
-	number = agent_channel_set_hostname(pair.host.channel, "name");
-	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
-	number = agent_channel_set_root(pair.host.channel, &root);
-	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
-	ck_assert_int_eq(pair.host.answer, EPERM);
+	ck_assert_int_eq(reply_to(host, agent_channel_set_time(channel, 1, 2, reply)), EPERM);
+	reply_to(host, agent_channel_reseed(channel, "random", 6, reply));
+	reply_to(host, agent_channel_set_hostname(channel, "name", reply));
+	ck_assert_int_eq(reply_to(host, agent_channel_set_root(channel, &root, reply)), EPERM);
 	root.type = "a name of seventeen";
-	ck_assert_int_eq(agent_channel_set_root(pair.host.channel, &root), -EINVAL);
-	number = agent_channel_mount(pair.host.channel, &mount);
-	WAIT_FOR(&pair.host, pair.host.answered == (uint32_t)number);
-	ck_assert_int_eq(pair.host.answer, EPERM);
+	ck_assert_int_eq(agent_channel_set_root(channel, &root, reply), -EINVAL);
+	ck_assert_int_eq(reply_to(host, agent_channel_mount(channel, &mount, reply)), EPERM);
 	mount.path = "w";
-	ck_assert_int_eq(agent_channel_mount(pair.host.channel, &mount), -EINVAL);
-	ck_assert_int_eq(agent_channel_set_time(pair.host.channel, -1, 0), -EINVAL);
-	ck_assert_int_eq(agent_channel_reseed(pair.host.channel, "", 0), -EINVAL);
-	ck_assert_int_eq(agent_channel_set_hostname(pair.host.channel, ""), -EINVAL);
-	ck_assert_int_eq(agent_channel_power(pair.host.channel, AGENT_POWER_REBOOT), 0);
-	WAIT_FOR(&pair.host, pair.host.lost);
-	ck_assert_uint_eq(pair.host.power, 1);
-	ck_assert_int_eq(pair.host.power_kind, AGENT_POWER_REBOOT);
-	ck_assert_int_eq(agent_channel_ping(pair.host.channel), -ENOTCONN);
+	ck_assert_int_eq(agent_channel_mount(channel, &mount, reply), -EINVAL);
+	ck_assert_int_eq(agent_channel_set_time(channel, -1, 0, reply), -EINVAL);
+	ck_assert_int_eq(agent_channel_reseed(channel, "", 0, reply), -EINVAL);
+	ck_assert_int_eq(agent_channel_set_hostname(channel, "", reply), -EINVAL);
+	ck_assert_int_eq(agent_channel_power(channel, AGENT_POWER_REBOOT), 0);
+	WAIT_FOR(host, host->lost);
+	ck_assert_uint_eq(host->power, 1);
+	ck_assert_int_eq(host->power_kind, AGENT_POWER_REBOOT);
+	ck_assert_int_eq(agent_channel_ping(channel, reply), -ENOTCONN);
+	ck_assert_uint_eq(host->replies, 6);
 	pair_destroy(&pair);
 }
 END_TEST

@@ -154,7 +154,7 @@ START_TEST(greeting_is_taken_apart)
 {
 	struct fake *fake = fake_create();
 
-	ck_assert_int_eq(agent_channel_ping(fake->host.channel), -ENOTCONN);
+	ck_assert_int_eq(agent_channel_ping(fake->host.channel, NULL), -ENOTCONN);
 	ck_assert_int_eq(agent_channel_power(fake->host.channel, AGENT_POWER_OFF), -ENOTCONN);
 	put_hello(fake, AGENT_VERSION_MAJOR, 77);
 	agent_channel_readable(fake->host.channel);
@@ -449,7 +449,7 @@ START_TEST(a_guest_that_reads_nothing_costs_bounded_memory)
 	/* input stops far below the bound, and requests go on to it */
 	ck_assert_uint_gt(taken, 0);
 	ck_assert_uint_lt(taken, 300000);
-	while ((ret = agent_channel_reseed(fake->host.channel, zeros, AGENT_RESEED_MAX)) > 0)
+	while ((ret = agent_channel_reseed(fake->host.channel, zeros, AGENT_RESEED_MAX, NULL)) == 0)
 		ck_assert_int_lt(requests++, 10000);
 	ck_assert_int_eq(ret, -EAGAIN);
 	/* and what ends things still has room */
@@ -587,6 +587,117 @@ START_TEST(commands_may_be_closed_from_their_callbacks)
 }
 END_TEST
 
+/* Which requests have ended, in order, and how. */
+struct replies {
+	struct fake *fake;
+	unsigned count, lost_before;
+	int error[2 * AGENT_REQUESTS_MAX], which[2 * AGENT_REQUESTS_MAX];
+};
+
+struct one_reply {
+	struct replies *all;
+	int which;
+};
+
+static void one_replied(void *arg, int error)
+{
+	const struct one_reply *one = arg;
+	struct replies *all = one->all;
+
+	ck_assert_uint_lt(all->count, ARRAY_SIZE(all->error));
+	all->error[all->count] = error;
+	all->which[all->count++] = one->which;
+	all->lost_before += all->fake->host.lost;
+	/* a request from inside is sent, or refused where the connection is gone */
+	ck_assert_int_eq(agent_channel_ping(all->fake->host.channel, NULL),
+			 error == AGENT_REPLY_LOST ? -ENOTCONN : 0);
+}
+
+static struct fake *with_requests(struct replies *all, struct one_reply *one, unsigned count)
+{
+	struct fake *fake = fake_create();
+	unsigned i;
+
+	*all = (struct replies){.fake = fake};
+	put_hello(fake, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
+	agent_channel_readable(fake->host.channel);
+	for (i = 0; i < count; i++) {
+		one[i] = (struct one_reply){.all = all, .which = (int)i + 1};
+		ck_assert_int_eq(agent_channel_ping(fake->host.channel,
+						    &(struct agent_reply){.done = one_replied,
+									  .arg = &one[i]}),
+				 0);
+	}
+	return fake;
+}
+
+START_TEST(each_request_gets_its_own_reply_once)
+{
+	struct one_reply one[3];
+	struct replies all;
+	struct fake *fake = with_requests(&all, one, 3);
+
+	put32(fake, AGENT_RESULT, 2, 0);
+	put32(fake, AGENT_RESULT, 2, 0);  /* again */
+	put32(fake, AGENT_RESULT, 77, 0); /* of no request */
+	put32(fake, AGENT_RESULT, 1, EBUSY);
+	put32(fake, AGENT_RESULT, 3, UINT32_MAX); /* no errno value */
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(all.count, 3);
+	ck_assert_int_eq(all.which[0], 2);
+	ck_assert_int_eq(all.error[0], 0);
+	ck_assert_int_eq(all.which[1], 1);
+	ck_assert_int_eq(all.error[1], EBUSY);
+	ck_assert_int_eq(all.which[2], 3);
+	ck_assert_int_eq(all.error[2], EIO);
+	ck_assert_uint_eq(fake->host.lost, 0);
+	fake_destroy(fake);
+}
+END_TEST
+
+START_TEST(requests_end_with_the_connection_in_their_order)
+{
+	struct one_reply one[AGENT_REQUESTS_MAX];
+	struct replies all;
+	struct fake *fake = with_requests(&all, one, AGENT_REQUESTS_MAX);
+	unsigned i;
+
+	put32(fake, AGENT_RESULT, 1, 0);
+	fake->in_end = true;
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(all.count, AGENT_REQUESTS_MAX);
+	for (i = 0; i < AGENT_REQUESTS_MAX; i++) {
+		ck_assert_int_eq(all.which[i], (int)i + 1);
+		ck_assert_int_eq(all.error[i], i == 0 ? 0 : AGENT_REPLY_LOST);
+	}
+	/* all of them before the owner hears of the loss, and no reply of the next one is theirs */
+	ck_assert_uint_eq(all.lost_before, 0);
+	ck_assert_uint_eq(fake->host.lost, 1);
+	fake->in_end = false;
+	fake_attach(fake);
+	put_hello(fake, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
+	put32(fake, AGENT_RESULT, 2, 0);
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(fake->host.ready, 2);
+	ck_assert_uint_eq(all.count, AGENT_REQUESTS_MAX);
+	fake_destroy(fake);
+}
+END_TEST
+
+START_TEST(requests_that_wait_are_bounded_and_end_silently_with_the_channel)
+{
+	struct one_reply one[AGENT_REQUESTS_MAX];
+	struct replies all;
+	struct fake *fake = with_requests(&all, one, AGENT_REQUESTS_MAX);
+
+	ck_assert_int_eq(agent_channel_ping(fake->host.channel, HOST_REPLY(&fake->host)), -EAGAIN);
+	/* but one whose reply is not waited for still goes */
+	ck_assert_int_eq(agent_channel_ping(fake->host.channel, NULL), 0);
+	fake_destroy(fake);
+	ck_assert_uint_eq(all.count, 0);
+}
+END_TEST
+
 UNIT_MAIN("agent_channel", greeting_is_taken_apart,
 	  another_major_version_is_refused_with_both_named, what_does_not_greet_is_not_the_agent,
 	  frames_may_be_cut_anywhere, an_end_within_a_frame_is_an_end,
@@ -594,4 +705,6 @@ UNIT_MAIN("agent_channel", greeting_is_taken_apart,
 	  input_keeps_to_its_credit, a_guest_that_reads_nothing_costs_bounded_memory,
 	  input_waits_in_turns, a_failing_write_is_told_later,
 	  what_came_before_a_reset_is_still_heard, bad_arguments_are_refused,
-	  commands_may_be_closed_from_their_callbacks)
+	  commands_may_be_closed_from_their_callbacks, each_request_gets_its_own_reply_once,
+	  requests_end_with_the_connection_in_their_order,
+	  requests_that_wait_are_bounded_and_end_silently_with_the_channel)

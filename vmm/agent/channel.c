@@ -109,6 +109,7 @@ void channel_lose(struct agent_channel *channel, const char *fmt, ...)
 	for (i = 0; i < AGENT_COMMANDS_MAX; i++)
 		if (channel->slots[i])
 			command_lost(channel->slots[i], why);
+	requests_lost(channel);
 	if (channel->hooks.lost)
 		channel->hooks.lost(channel->arg, why);
 }

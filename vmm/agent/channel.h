@@ -51,14 +51,12 @@ struct agent_channel_hooks {
 	void (*ready)(void *arg, const struct agent_info *info);
 	/*
 	 * The connection ended; why is one line: the guest closed it, broke the protocol, or is of
-	 * another version. Every command has got its failed() before. The transport is closed;
-	 * agent_channel_attach() may follow, also from inside.
+	 * another version. Every command has got its failed() before, and every request its done().
+	 * The transport is closed; agent_channel_attach() may follow, also from inside.
 	 */
 	void (*lost)(void *arg, const char *why);
 	/* The guest says that it powers itself off or reboots. May be NULL. */
 	void (*power)(void *arg, enum agent_power kind);
-	/* A request (set_time ...) was done, or failed with errno value error. May be NULL. */
-	void (*answered)(void *arg, uint32_t request, int error);
 };
 
 /* 0 or -errno. hooks is copied. The loop outlives the channel. */
@@ -66,8 +64,8 @@ int agent_channel_create(struct agent_channel **out, struct loop *loop,
 			 const struct agent_channel_hooks *hooks, void *arg);
 
 /*
- * Ends all commands without callbacks, closes the transport and frees everything; command handles
- * are gone too. NULL is harmless.
+ * Ends all commands and requests without callbacks, closes the transport and frees everything;
+ * command handles are gone too. NULL is harmless.
  */
 void agent_channel_destroy(struct agent_channel *channel);
 
@@ -87,21 +85,40 @@ bool agent_channel_attached(const struct agent_channel *channel);
 bool agent_channel_is_ready(const struct agent_channel *channel);
 
 /*
- * Requests. Each returns its number (> 0), which hooks.answered gets, or -ENOTCONN before ready,
- * -EAGAIN if AGENT_CHANNEL_QUEUE_MAX bytes wait to be sent, -EINVAL. They are done in order with
- * the commands: one started after a request sees its effect. ping does nothing but answer, once the
- * agent has finished its start and all that was asked before.
+ * How a request ends: done is called exactly once, unless the channel is destroyed first. error is
+ * 0; the errno value with which the agent failed; or AGENT_REPLY_LOST: the connection ended before
+ * the reply came, and the agent may or may not have done it. done may send further requests; after
+ * a lost connection they return -ENOTCONN.
  */
-int agent_channel_ping(struct agent_channel *channel);
+#define AGENT_REPLY_LOST (-1)
+
+struct agent_reply {
+	void (*done)(void *arg, int error);
+	void *arg;
+};
+
+#define AGENT_REQUESTS_MAX 16 /* that wait for their reply at once */
+
+/*
+ * Requests. reply is copied; NULL: the reply is dropped. 0; -ENOTCONN before ready; -EAGAIN if
+ * AGENT_CHANNEL_QUEUE_MAX bytes wait to be sent, or AGENT_REQUESTS_MAX requests wait for their
+ * reply; -EINVAL. After an error done is not called. The agent does requests in order with the
+ * commands: a command started after a request sees its effect. ping has no effect; its reply comes
+ * once the agent has finished its start and all earlier requests.
+ */
+int agent_channel_ping(struct agent_channel *channel, const struct agent_reply *reply);
 /*
  * The agent runs a command that does nothing, so that what every command needs of the guest's
- * kernel has been used once. Before the first command; else it answers EBUSY. -EOPNOTSUPP: it is
- * too old.
+ * kernel has been used once. Before the first command; else the reply is EBUSY. -EOPNOTSUPP: the
+ * agent is too old.
  */
-int agent_channel_rehearse(struct agent_channel *channel);
-int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds);
-int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length);
-int agent_channel_set_hostname(struct agent_channel *channel, const char *name);
+int agent_channel_rehearse(struct agent_channel *channel, const struct agent_reply *reply);
+int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds,
+			   const struct agent_reply *reply);
+int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length,
+			 const struct agent_reply *reply);
+int agent_channel_set_hostname(struct agent_channel *channel, const char *name,
+			       const struct agent_reply *reply);
 
 struct agent_network {
 	uint32_t address, router, resolver; /* IPv4, as numbers */
@@ -116,17 +133,19 @@ bool agent_channel_sets_mac(const struct agent_channel *channel);
  * Configures the guest's network card. -EOPNOTSUPP: the guest's agent is too old for that, or for a
  * MAC.
  */
-int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network);
+int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network,
+			      const struct agent_reply *reply);
 
 /*
  * How many processes, their threads counted, the sandbox may have at once; 0: what the agent finds
  * good. -EOPNOTSUPP: the guest's agent is too old for that.
  */
-int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes);
+int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes,
+			     const struct agent_reply *reply);
 
 /*
  * Another root file system for the sandbox (vmm/agent/wire.h, ROOT). Before the first command; else
- * the agent answers EBUSY. -EINVAL: the type's name is none.
+ * the reply is EBUSY. -EINVAL: the type's name is none.
  */
 struct agent_root {
 	enum agent_root_lower lower;
@@ -138,7 +157,8 @@ struct agent_root {
 	uint32_t upper_number;
 };
 
-int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root);
+int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root,
+			   const struct agent_reply *reply);
 
 /*
  * Mounts what a 9P server at host port has at path in the sandbox. -EOPNOTSUPP: the guest's agent
@@ -149,10 +169,11 @@ struct agent_mount {
 	const char *path; /* absolute */
 	uint32_t msize;
 	bool read_only;
-	bool cache; /* the guest may keep what it has read, and need not ask again */
+	bool cache; /* the guest may keep what it has read, and need not read it again */
 };
 
-int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount);
+int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount,
+			const struct agent_reply *reply);
 
 /*
  * Connections to vsock ports of the guest, up to AGENT_SOURCE_PORT_MAX, go on to TCP ports of its
@@ -165,9 +186,9 @@ struct agent_forward {
 };
 
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
-			  unsigned count);
+			  unsigned count, const struct agent_reply *reply);
 
-/* Asks the guest to end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
+/* Has the guest end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind);
 
 struct agent_command_spec {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/agent/internal.h"
+#include "vmm/base/bytes.h"
 
 _Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into the greeting");
 
@@ -120,6 +121,47 @@ static bool hello(struct agent_channel *channel, struct agent_header header, con
 	return true;
 }
 
+/* A number that no request waits under is a lie of the guest, or of a dropped reply: harmless. */
+static void request_done(struct agent_channel *channel, uint32_t number, int error)
+{
+	struct agent_reply reply;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(channel->requests); i++) {
+		if (channel->requests[i].number != number)
+			continue;
+		reply = channel->requests[i].reply;
+		channel->requests[i].number = 0;
+		reply.done(reply.arg, error);
+		return;
+	}
+}
+
+static uint32_t oldest_request(const struct agent_channel *channel)
+{
+	uint32_t number, oldest = 0, age, greatest = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(channel->requests); i++) {
+		number = channel->requests[i].number;
+		/* Numbers wrap around after INT32_MAX. */
+		age = (channel->next_request - number) & INT32_MAX;
+		if (number && age >= greatest) {
+			oldest = number;
+			greatest = age;
+		}
+	}
+	return oldest;
+}
+
+void requests_lost(struct agent_channel *channel)
+{
+	uint32_t number;
+
+	while ((number = oldest_request(channel)) != 0)
+		request_done(channel, number, AGENT_REPLY_LOST);
+}
+
 static bool frame_of_channel(struct agent_channel *channel, struct agent_header header,
 			     const uint8_t *payload)
 {
@@ -142,12 +184,8 @@ static bool frame_of_channel(struct agent_channel *channel, struct agent_header 
 			channel->hooks.power(channel->arg, (enum agent_power)value);
 		return true;
 	}
-	/* RESULT. A number that was never given out is the guest's lie, and harmless. */
-	if (channel->hooks.answered)
-		channel->hooks.answered(channel->arg, header.id,
-					value > 0 && value < 4096 ? (int)value
-					: value			  ? EIO
-								  : 0);
+	/* RESULT. */
+	request_done(channel, header.id, value < 4096 ? (int)value : EIO);
 	return true;
 }
 
@@ -170,34 +208,51 @@ bool channel_frame(struct agent_channel *channel, struct agent_header header,
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-static int request(struct agent_channel *channel, uint16_t type, const void *payload, size_t length)
+static struct agent_request *free_request(struct agent_channel *channel)
 {
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(channel->requests); i++)
+		if (!channel->requests[i].number)
+			return &channel->requests[i];
+	return NULL;
+}
+
+static int request(struct agent_channel *channel, uint16_t type, const void *payload, size_t length,
+		   const struct agent_reply *reply)
+{
+	struct agent_request *waits = reply ? free_request(channel) : NULL;
 	uint32_t number = channel->next_request;
 	int ret;
 
 	if (!channel->ready)
 		return -ENOTCONN;
+	if (reply && !waits)
+		return -EAGAIN;
 	ret = channel_send(channel, AGENT_CHANNEL_QUEUE_MAX - QUEUE_RESERVE, type, 0, number,
 			   payload, length);
 	if (ret < 0)
 		return ret;
 	channel->next_request = number == INT32_MAX ? 1 : number + 1;
-	return (int)number;
+	if (waits)
+		*waits = (struct agent_request){.number = number, .reply = *reply};
+	return 0;
 }
 
-int agent_channel_ping(struct agent_channel *channel)
+int agent_channel_ping(struct agent_channel *channel, const struct agent_reply *reply)
 {
-	return request(channel, AGENT_PING, NULL, 0);
+	return request(channel, AGENT_PING, NULL, 0, reply);
 }
 
-int agent_channel_rehearse(struct agent_channel *channel)
+int agent_channel_rehearse(struct agent_channel *channel, const struct agent_reply *reply)
 {
 	if (channel->ready && !(channel->features & AGENT_FEATURE_REHEARSE))
 		return -EOPNOTSUPP;
-	return request(channel, AGENT_REHEARSE, NULL, 0);
+	return request(channel, AGENT_REHEARSE, NULL, 0, reply);
 }
 
-int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds)
+int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds,
+			   const struct agent_reply *reply)
 {
 	uint8_t payload[12];
 
@@ -205,26 +260,29 @@ int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint3
 		return -EINVAL;
 	agent_put64(payload, (uint64_t)seconds);
 	agent_put32(payload + 8, nanoseconds);
-	return request(channel, AGENT_SET_TIME, payload, sizeof(payload));
+	return request(channel, AGENT_SET_TIME, payload, sizeof(payload), reply);
 }
 
-int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length)
+int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length,
+			 const struct agent_reply *reply)
 {
 	if (length == 0 || length > AGENT_RESEED_MAX)
 		return -EINVAL;
-	return request(channel, AGENT_RESEED, bytes, length);
+	return request(channel, AGENT_RESEED, bytes, length, reply);
 }
 
-int agent_channel_set_hostname(struct agent_channel *channel, const char *name)
+int agent_channel_set_hostname(struct agent_channel *channel, const char *name,
+			       const struct agent_reply *reply)
 {
 	size_t length = strlen(name);
 
 	if (length == 0 || length > AGENT_HOSTNAME_MAX)
 		return -EINVAL;
-	return request(channel, AGENT_HOSTNAME, name, length);
+	return request(channel, AGENT_HOSTNAME, name, length, reply);
 }
 
-int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root)
+int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root,
+			   const struct agent_reply *reply)
 {
 	uint8_t payload[AGENT_ROOT_SIZE + AGENT_ROOT_TYPE_MAX];
 	size_t length = strlen(root->type);
@@ -238,10 +296,11 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 	agent_put32(payload + AGENT_ROOT_AT_UPPER, root->upper);
 	agent_put32(payload + AGENT_ROOT_AT_UPPER_NUMBER, root->upper_number);
 	memcpy(payload + AGENT_ROOT_SIZE, root->type, length);
-	return request(channel, AGENT_ROOT, payload, AGENT_ROOT_SIZE + length);
+	return request(channel, AGENT_ROOT, payload, AGENT_ROOT_SIZE + length, reply);
 }
 
-int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount)
+int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount,
+			const struct agent_reply *reply)
 {
 	uint8_t payload[AGENT_MOUNT_SIZE + AGENT_MOUNT_PATH_MAX];
 	size_t length = strlen(mount->path);
@@ -257,7 +316,7 @@ int agent_channel_mount(struct agent_channel *channel, const struct agent_mount 
 							    (mount->cache ? AGENT_MOUNT_CACHE : 0));
 	agent_put32(payload + AGENT_MOUNT_AT_MSIZE, mount->msize);
 	memcpy(payload + AGENT_MOUNT_SIZE, mount->path, length);
-	return request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length);
+	return request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length, reply);
 }
 
 bool agent_channel_sets_mac(const struct agent_channel *channel)
@@ -265,7 +324,8 @@ bool agent_channel_sets_mac(const struct agent_channel *channel)
 	return channel->ready && (channel->features & AGENT_FEATURE_MAC);
 }
 
-int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network)
+int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network,
+			      const struct agent_reply *reply)
 {
 	uint8_t payload[AGENT_NETWORK_SIZE_MAC] = {0};
 
@@ -281,21 +341,22 @@ int agent_channel_set_network(struct agent_channel *channel, const struct agent_
 	if (network->mac)
 		memcpy(payload + AGENT_NETWORK_AT_MAC, network->mac, 6);
 	return request(channel, AGENT_NETWORK, payload,
-		       network->mac ? AGENT_NETWORK_SIZE_MAC : AGENT_NETWORK_SIZE);
+		       network->mac ? AGENT_NETWORK_SIZE_MAC : AGENT_NETWORK_SIZE, reply);
 }
 
-int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes)
+int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes,
+			     const struct agent_reply *reply)
 {
 	uint8_t payload[AGENT_LIMITS_SIZE];
 
 	if (channel->ready && !(channel->features & AGENT_FEATURE_LIMITS))
 		return -EOPNOTSUPP;
 	agent_put32(payload + AGENT_LIMITS_AT_PROCESSES, processes);
-	return request(channel, AGENT_LIMITS, payload, sizeof(payload));
+	return request(channel, AGENT_LIMITS, payload, sizeof(payload), reply);
 }
 
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
-			  unsigned count)
+			  unsigned count, const struct agent_reply *reply)
 {
 	uint8_t payload[AGENT_FORWARDS_MAX * AGENT_FORWARD_SIZE], *at = payload;
 	unsigned i;
@@ -308,7 +369,7 @@ int agent_channel_forward(struct agent_channel *channel, const struct agent_forw
 		agent_put32(at + AGENT_FORWARD_AT_PORT, forward[i].port);
 		agent_put32(at + AGENT_FORWARD_AT_TARGET, forward[i].target);
 	}
-	return request(channel, AGENT_FORWARD, payload, count * AGENT_FORWARD_SIZE);
+	return request(channel, AGENT_FORWARD, payload, count * AGENT_FORWARD_SIZE, reply);
 }
 
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)

@@ -43,6 +43,11 @@ struct agent_command {
 	bool eof[3];
 };
 
+struct agent_request {
+	uint32_t number; /* 0: the entry is free */
+	struct agent_reply reply;
+};
+
 struct agent_channel {
 	struct loop *loop;
 	struct agent_channel_hooks hooks;
@@ -62,7 +67,8 @@ struct agent_channel {
 	bool credit_unsent;    /* some command owes credit or a CLOSE that did not fit */
 
 	uint32_t next_request, next_generation;
-	unsigned commands;   /* slots in use */
+	struct agent_request requests[AGENT_REQUESTS_MAX]; /* that wait for their reply */
+	unsigned commands;				   /* slots in use */
 	unsigned stdin_turn; /* slot that is asked first for more input */
 	struct agent_command *slots[AGENT_COMMANDS_MAX];
 	struct agent_command *all;
@@ -78,6 +84,9 @@ void channel_lose(struct agent_channel *channel, const char *fmt, ...)
  */
 int channel_send(struct agent_channel *channel, size_t limit, uint16_t type, uint16_t flags,
 		 uint32_t id, const void *payload, size_t length);
+
+/* frame.c: the connection is gone: every request that waits ends with AGENT_REPLY_LOST. */
+void requests_lost(struct agent_channel *channel);
 
 /* Runs channel->task soon. */
 void channel_soon(struct agent_channel *channel);

@@ -244,8 +244,8 @@ void op_policy_set(struct client *client, struct message *message)
 		ret = check_replacement(monitor, policy, &err);
 	/* In order with the commands: the next one has it. */
 	if (ret == 0 && monitor->sandbox.is_ready)
-		ret = sandbox_limit_processes(&monitor->sandbox,
-					      (uint32_t)policy_limits(policy)->processes, &err);
+		ret = sandbox_limit_processes(
+			&monitor->sandbox, (uint32_t)policy_limits(policy)->processes, NULL, &err);
 	free(text);
 	if (ret < 0) {
 		policy_free(policy);

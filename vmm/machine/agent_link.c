@@ -103,14 +103,6 @@ static void on_ready(void *arg, const struct agent_info *info)
 	machine->ops->agent_ready(machine->ops_arg);
 }
 
-static void on_answered(void *arg, uint32_t request, int error)
-{
-	struct machine *machine = arg;
-
-	if (machine->ops->agent_answered)
-		machine->ops->agent_answered(machine->ops_arg, request, error);
-}
-
 static void on_power(void *arg, enum agent_power kind)
 {
 	struct machine *machine = arg;
@@ -152,7 +144,6 @@ int agent_link_create(struct machine *machine, struct err *err)
 	static const struct agent_channel_hooks hooks = {
 		.ready = on_ready,
 		.lost = on_lost,
-		.answered = on_answered,
 		.power = on_power,
 	};
 	int ret;

@@ -31,10 +31,7 @@ const char *machine_end_text(enum machine_end end)
 		[MACHINE_TRIPLE_FAULT] = "the guest crashed (triple fault)",
 		[MACHINE_HALTED] = "the guest halted with interrupts off and will never go on",
 		[MACHINE_AGENT_LOST] = "the agent in the guest is gone",
-		[MACHINE_NO_ROOT] = "no root file system",
-		[MACHINE_NO_PORT] = "no port could be published",
-		[MACHINE_NO_LIMIT] = "the sandbox did not get its limits",
-		[MACHINE_NO_SHARE] = "the sandbox did not get its shares",
+		[MACHINE_SETUP_FAILED] = "the sandbox could not be set up",
 		[MACHINE_ERROR] = "the virtual machine failed",
 	};
 

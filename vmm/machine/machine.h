@@ -55,18 +55,14 @@ enum machine_end {
 	MACHINE_TRIPLE_FAULT,
 	MACHINE_HALTED,	    /* all processors halted with interrupts off */
 	MACHINE_AGENT_LOST, /* the agent died or broke the protocol */
-	MACHINE_NO_ROOT,    /* its root file system could not be made; the message says why */
-	MACHINE_NO_LIMIT,   /* a limit of the policy could not be set; the message says which */
-	MACHINE_NO_SHARE,   /* a share could not be mounted; the message says which and why */
-	MACHINE_NO_PORT,    /* a port could not be published; the message says why */
-	MACHINE_ERROR,	    /* KVM failed; the message says how */
+	/* its owner could not set the guest up; the message says in which step, and why */
+	MACHINE_SETUP_FAILED,
+	MACHINE_ERROR, /* KVM failed; the message says how */
 };
 
 struct machine_ops {
 	/* The agent is connected and speaks our protocol. Again if it had to connect again. */
 	void (*agent_ready)(void *arg);
-	/* A request to the agent (agent_channel_ping() ...) was done, or failed. May be NULL. */
-	void (*agent_answered)(void *arg, uint32_t request, int error);
 	/* The machine has ended; machine->end and machine->end_message say how. */
 	void (*ended)(void *arg);
 };

@@ -461,13 +461,15 @@ void network_close(struct network *network)
 	network->tap = NULL;
 }
 
-int network_request(struct network *network, struct agent_channel *channel)
+int network_request(struct network *network, struct agent_channel *channel,
+		    const struct agent_reply *reply)
 {
 	struct agent_network config = {.address = ADDRESS_GUEST,
 				       .prefix = ADDRESS_PREFIX,
 				       .router = ADDRESS_ROUTER,
 				       .resolver = ADDRESS_ROUTER,
 				       .mtu = MTU};
+	int ret;
 
 	if (network->card && network->tap) {
 		config.mtu = (unsigned)min_u64(MTU, tap_wire(network->tap)->mtu);
@@ -481,10 +483,11 @@ int network_request(struct network *network, struct agent_channel *channel)
 		net_card_set_mac(network->card, network->mac);
 		filter_set_guest_mac(network->filter, network->mac);
 	}
-	return agent_channel_set_network(channel, &config);
+	ret = agent_channel_set_network(channel, &config, reply);
+	return ret < 0 ? ret : 1;
 }
 
-void network_answered(struct network *network)
+void network_configured(struct network *network)
 {
 	network->configured = true;
 	resume_backend(network);

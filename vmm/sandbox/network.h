@@ -69,15 +69,16 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 void network_close(struct network *network);
 
 /*
- * The agent is there: starts passt (published ports are open from then on), switches the card's
- * link on, and asks the agent to configure it. A request's number; 0: there is no network, and if
- * there should be one the user has been told; -errno. Where ports are published ops->published()
- * is called later, whatever this returns.
+ * The agent is ready: starts passt (published ports are open from then on), switches the card's
+ * link on, and sends the agent the request to configure it. 1; 0: there is no network, and if there
+ * should be one the user has got a warning; -errno. Where ports are published ops->published() is
+ * called later, whatever this returns. May be called again when the agent has connected again.
  */
-int network_request(struct network *network, struct agent_channel *channel);
+int network_request(struct network *network, struct agent_channel *channel,
+		    const struct agent_reply *reply);
 
-/* The agent has answered that request. */
-void network_answered(struct network *network);
+/* The reply to that request has come, whatever it says. */
+void network_configured(struct network *network);
 
 /* The policy has changed: what it does not allow any more ends. */
 void network_policy_changed(struct network *network);

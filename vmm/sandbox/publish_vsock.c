@@ -85,10 +85,12 @@ int publish_vsock_make(struct publish_vsock *sockets, const struct publish_vsock
 	return 0;
 }
 
-int publish_vsock_request(const struct publish_vsock_config *config, struct agent_channel *channel)
+int publish_vsock_request(const struct publish_vsock_config *config, struct agent_channel *channel,
+			  const struct agent_reply *reply)
 {
 	struct agent_forward forward[PUBLISH_VSOCK_MAX];
 	unsigned i, count = 0;
+	int ret;
 
 	for (i = 0; i < config->count; i++) {
 		if (config->socket[i].vsock)
@@ -96,5 +98,8 @@ int publish_vsock_request(const struct publish_vsock_config *config, struct agen
 		forward[count].port = port_of(config, i);
 		forward[count++].target = (uint16_t)config->socket[i].port;
 	}
-	return count ? agent_channel_forward(channel, forward, count) : 0;
+	if (count == 0)
+		return 0;
+	ret = agent_channel_forward(channel, forward, count, reply);
+	return ret < 0 ? ret : 1;
 }

@@ -43,7 +43,8 @@ struct publish_vsock {
 int publish_vsock_make(struct publish_vsock *sockets, const struct publish_vsock_config *config,
 		       struct vsock *vsock, struct guard *guard, struct err *err);
 
-/* Asks the agent for its part. A request's number; 0: it has none; -errno. */
-int publish_vsock_request(const struct publish_vsock_config *config, struct agent_channel *channel);
+/* Sends the agent the request for its part: 1; 0: it has none; -errno. */
+int publish_vsock_request(const struct publish_vsock_config *config, struct agent_channel *channel,
+			  const struct agent_reply *reply);
 
 #endif

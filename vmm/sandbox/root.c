@@ -281,7 +281,8 @@ void root_close(struct root *root)
 /* --- the agent -------------------------------------------------------------------------------- */
 
 int root_request(struct root *root, const struct root_config *config,
-		 struct machine_devices *devices, struct agent_channel *channel, struct err *err)
+		 struct machine_devices *devices, struct agent_channel *channel,
+		 const struct agent_reply *reply, struct err *err)
 {
 	unsigned i;
 	int ret;
@@ -296,8 +297,8 @@ int root_request(struct root *root, const struct root_config *config,
 		if (ret < 0)
 			return ret;
 	}
-	ret = agent_channel_set_root(channel, &root->request);
-	return ret < 0 ? err_code(err, -ret, "asking for the root file system") : ret;
+	ret = agent_channel_set_root(channel, &root->request, reply);
+	return ret < 0 ? err_code(err, -ret, "the request to the agent") : 0;
 }
 
 void root_explain(const struct root *root, int error, struct err *err)

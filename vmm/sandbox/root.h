@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sandbox's root file system, where it is not the initramfs alone: the disks that it takes, and
- * what the agent is asked to build from them.
+ * the request to the agent that has the root built from them.
  *
- * The disks are made before the machine, so that what is wrong with them is told before anything
- * runs; they are put in, and the agent is asked, once the agent is ready: a template has none of
- * it.
+ * The disks are made before the machine, so that an error in them is reported before anything runs.
+ * They are put into the machine, and the request is sent, once the agent is ready: a template has
+ * none of it.
  */
 #ifndef CORDON_SANDBOX_ROOT_H
 #define CORDON_SANDBOX_ROOT_H
@@ -71,12 +71,15 @@ int root_open_again(struct root *root, const struct root_config *config, struct 
 void root_share(const struct root *root, const struct root_config *config, char path[PATH_MAX],
 		struct files_share_config *share);
 
-/* Puts them into the machine's devices and asks the agent. Under the device lock. The request's
- * number (> 0) or -errno with a message. */
+/*
+ * Puts them into the machine's devices and sends the agent the request. Under the device lock. 0 or
+ * -errno with a message.
+ */
 int root_request(struct root *root, const struct root_config *config,
-		 struct machine_devices *devices, struct agent_channel *channel, struct err *err);
+		 struct machine_devices *devices, struct agent_channel *channel,
+		 const struct agent_reply *reply, struct err *err);
 
-/* What the agent's answer means: one line for a person. */
+/* What the agent's reply means: one line for the user. */
 void root_explain(const struct root *root, int error, struct err *err);
 
 /* Closes what was not put in. Works on zeros. */

@@ -25,34 +25,14 @@
 
 #define CONSOLE_LINES 16
 
-/* Without a network a sandbox goes on: its owner is told. */
-static void explain_network(const char *why)
-{
-	log_warning("the sandbox has no network: its card could not be configured: %s", why);
-}
-
-/* Asks for it once. True: the answer is to be awaited, or that published ports are open. */
-static bool configure_network(struct sandbox *sandbox)
-{
-	if (sandbox->network_done)
-		return sandbox->network.publishing;
-	if (sandbox->network_asked > 0)
-		return true;
-	sandbox->network_asked = network_request(&sandbox->network, sandbox->machine.channel);
-	if (sandbox->network_asked > 0)
-		return true;
-	sandbox->network_done = true;
-	if (sandbox->network_asked < 0)
-		explain_network(strerror(-sandbox->network_asked));
-	return sandbox->network.publishing;
-}
+/* --- requests to the agent -------------------------------------------------------------------- */
 
 static void read_processes(void *arg, const struct policy *policy)
 {
 	*(uint32_t *)arg = (uint32_t)policy_limits(policy)->processes;
 }
 
-static uint32_t processes_of(struct sandbox *sandbox)
+uint32_t sandbox_processes(struct sandbox *sandbox)
 {
 	uint32_t processes = 0;
 
@@ -61,14 +41,14 @@ static uint32_t processes_of(struct sandbox *sandbox)
 	return processes;
 }
 
-int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes, struct err *err)
+int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
+			    const struct agent_reply *reply, struct err *err)
 {
 	int ret;
 
-	/* A guest of its own boot has no limit yet; a snapshot's may have one. */
-	if (processes == sandbox->limit && (sandbox->limit_done || !sandbox->config.snapshot))
+	if (sandbox->limit_known && processes == sandbox->limit)
 		return 0;
-	ret = agent_channel_set_limits(sandbox->machine.channel, processes);
+	ret = agent_channel_set_limits(sandbox->machine.channel, processes, reply);
 	if (ret == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
 			       "limit processes: the agent in the guest is too old for it: use an "
@@ -76,135 +56,16 @@ int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes, struct 
 	if (ret < 0)
 		return err_code(err, -ret, "limit processes");
 	sandbox->limit = processes;
-	return ret;
+	sandbox->limit_known = true;
+	return 0;
 }
-
-/* Asks for the limits of the policy. True: the answer is to be awaited, or the sandbox ends. */
-static bool set_limits(struct sandbox *sandbox)
-{
-	struct err err = {.text = ""};
-
-	if (sandbox->limit_done)
-		return false;
-	if (sandbox->limit_asked == 0)
-		sandbox->limit_asked =
-			sandbox_limit_processes(sandbox, processes_of(sandbox), &err);
-	if (sandbox->limit_asked < 0)
-		machine_finish(&sandbox->machine, MACHINE_NO_LIMIT, err.text);
-	/* To take back what a snapshot's policy limited needs no waiting for. */
-	if (sandbox->limit_asked > 0 && sandbox->limit == 0)
-		sandbox->limit_asked = 0;
-	sandbox->limit_done = sandbox->limit_asked == 0;
-	return !sandbox->limit_done;
-}
-
-/* 1: they are set, -errno with a message; 0: the answer was about something else. */
-static int limits_answered(struct sandbox *sandbox, uint32_t request, int error, struct err *err)
-{
-	if (sandbox->limit_asked <= 0 || request != (uint32_t)sandbox->limit_asked)
-		return 0;
-	sandbox->limit_asked = 0;
-	if (error)
-		return err_code(err, error, "limit processes");
-	/* Meanwhile the policy may have been replaced: then the new one's limit is asked for. */
-	sandbox->limit_done = sandbox->limit == processes_of(sandbox);
-	return 1;
-}
-
-/* Asks the agent for published ports that need it, once. True: the answer is to be awaited. */
-static bool configure_sockets(struct sandbox *sandbox)
-{
-	if (sandbox->sockets_done)
-		return false;
-	if (sandbox->sockets_asked == 0)
-		sandbox->sockets_asked =
-			publish_vsock_request(&sandbox->config.sockets, sandbox->machine.channel);
-	if (sandbox->sockets_asked > 0)
-		return true;
-	sandbox->sockets_done = true;
-	if (sandbox->sockets_asked == 0)
-		return false;
-	machine_finish(&sandbox->machine, MACHINE_NO_PORT, strerror(-sandbox->sockets_asked));
-	return true;
-}
-
-/* Nothing of the user's runs before its shares are there, nor before its limits. */
-static void ready(struct sandbox *sandbox)
-{
-	struct err err = {.text = ""};
-	int ret = shares_mount(&sandbox->shares, sandbox->machine.channel, &err);
-
-	if (ret < 0)
-		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
-	if (ret != 0 || set_limits(sandbox) || configure_network(sandbox) ||
-	    configure_sockets(sandbox))
-		return;
-	sandbox->is_ready = true;
-	vsock_publish_open(sandbox->machine.devices.vsock);
-	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
-	if (sandbox->config.hostname)
-		agent_channel_set_hostname(sandbox->machine.channel, sandbox->config.hostname);
-	sandbox->ops->ready(sandbox->arg);
-}
-
-/* Who publishes a port wants a server to be reached: without it there is no point in going on. */
-static void network_published(void *arg, const char *failure)
-{
-	struct sandbox *sandbox = arg;
-
-	if (failure)
-		machine_finish(&sandbox->machine, MACHINE_NO_PORT, failure);
-	else
-		ready(sandbox);
-}
-
-static const struct network_ops network_ops = {.published = network_published};
-
-/* --- the root file system --------------------------------------------------------------------- */
-
-static void fail_root(struct sandbox *sandbox, const struct err *err)
-{
-	machine_finish(&sandbox->machine, MACHINE_NO_ROOT, err->text);
-}
-
-/* What a template can't have comes now; then commands can. */
-static void prepare(struct sandbox *sandbox)
-{
-	struct machine *machine = &sandbox->machine;
-	struct err err;
-
-	if (!sandbox->root.wanted || sandbox->root.present) {
-		ready(sandbox);
-		return;
-	}
-	sandbox->root_asked = root_request(&sandbox->root, &sandbox->config.root, &machine->devices,
-					   machine->channel, &err);
-	if (sandbox->root_asked < 0)
-		fail_root(sandbox, &err);
-}
-
-static void root_answered(struct sandbox *sandbox, int error)
-{
-	struct err err;
-
-	sandbox->root_asked = 0;
-	/* EALREADY: it was done, and the connection was lost before the answer came. */
-	if (error == 0 || error == EALREADY) {
-		ready(sandbox);
-		return;
-	}
-	root_explain(&sandbox->root, error, &err);
-	fail_root(sandbox, &err);
-}
-
-/* --- a life of its own ------------------------------------------------------------------------ */
 
 void sandbox_set_time(struct sandbox *sandbox)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	agent_channel_set_time(sandbox->machine.channel, now.tv_sec, (uint32_t)now.tv_nsec);
+	agent_channel_set_time(sandbox->machine.channel, now.tv_sec, (uint32_t)now.tv_nsec, NULL);
 }
 
 static void clock_jumped(void *arg)
@@ -218,75 +79,58 @@ void sandbox_reseed(struct sandbox *sandbox)
 	uint8_t seed[64];
 
 	if (getrandom(seed, sizeof(seed), 0) == sizeof(seed))
-		agent_channel_reseed(sandbox->machine.channel, seed, sizeof(seed));
+		agent_channel_reseed(sandbox->machine.channel, seed, sizeof(seed), NULL);
 	explicit_bzero(seed, sizeof(seed));
 }
 
-/* --- making a template ------------------------------------------------------------------------ */
+/* --- start-up --------------------------------------------------------------------------------- */
 
-static void save_template(void *arg)
+static void startup_done(void *arg)
 {
 	struct sandbox *sandbox = arg;
-	struct err err = {.text = ""};
 
-	if (template_save(&sandbox->template, &sandbox->machine, &err) < 0)
-		log_warning("no template was made: %s", err.text);
-	timeline_mark(&sandbox->machine.timeline, TIMELINE_TEMPLATE);
-	machine_resume(&sandbox->machine);
-	/* Later guests are made from this one's state, and must not know its random numbers. */
-	sandbox_reseed(sandbox);
-	prepare(sandbox);
+	sandbox->is_ready = true;
+	vsock_publish_open(sandbox->machine.devices.vsock);
+	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
+	sandbox->ops->ready(sandbox->arg);
 }
 
-/*
- * The agent has done all that came before: its start, which is the moment for a template; or, after
- * a restore, what makes the guest's life its own.
- */
-static void agent_answered(void *arg, uint32_t request, int error)
+static void startup_failed(void *arg, const char *step, const char *why)
 {
 	struct sandbox *sandbox = arg;
-	struct err err = {.text = ""};
-	int ret = shares_answered(&sandbox->shares, request, error, &err);
+	struct err err;
 
-	if (ret < 0)
-		machine_finish(&sandbox->machine, MACHINE_NO_SHARE, err.text);
-	else if (ret > 0)
-		ready(sandbox);
-	if (sandbox->network_asked > 0 && request == (uint32_t)sandbox->network_asked) {
-		sandbox->network_asked = 0;
-		sandbox->network_done = true;
-		network_answered(&sandbox->network);
-		if (error)
-			explain_network(strerror(error));
-		ready(sandbox);
-	}
-	ret = limits_answered(sandbox, request, error, &err);
-	if (ret < 0)
-		machine_finish(&sandbox->machine, MACHINE_NO_LIMIT, err.text);
-	else if (ret > 0)
-		ready(sandbox);
-	if (sandbox->sockets_asked > 0 && request == (uint32_t)sandbox->sockets_asked) {
-		sandbox->sockets_asked = 0;
-		sandbox->sockets_done = true;
-		if (error)
-			machine_finish(&sandbox->machine, MACHINE_NO_PORT, strerror(error));
-		else
-			ready(sandbox);
-	}
-	if (sandbox->root_asked > 0 && request == (uint32_t)sandbox->root_asked)
-		root_answered(sandbox, error);
-	if (sandbox->awaited <= 0 || request != (uint32_t)sandbox->awaited)
-		return;
-	/* The guest has slept since: nothing that it was about to do is left for its copies. */
-	sandbox->awaited = sandbox->rehearsing ? agent_channel_ping(sandbox->machine.channel) : 0;
-	sandbox->rehearsing = false;
-	if (sandbox->awaited > 0)
-		return;
-	if (sandbox->restored || machine_pause(&sandbox->machine, save_template, sandbox) < 0)
-		prepare(sandbox);
+	err_set(&err, EIO, "%s: %s", step, why);
+	machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
 }
 
-/* --- what the machine tells ------------------------------------------------------------------- */
+static void startup_warned(void *arg, const char *step, const char *why)
+{
+	(void)arg;
+	(void)step;
+	log_warning("%s", why);
+}
+
+static const struct startup_ops startup_ops = {
+	.done = startup_done,
+	.failed = startup_failed,
+	.warned = startup_warned,
+};
+
+/* A user who publishes a port wants its server to be reached: without the port the sandbox ends. */
+static void network_published(void *arg, const char *failure)
+{
+	struct sandbox *sandbox = arg;
+
+	if (failure)
+		startup_fail(&sandbox->startup, STARTUP_PORTS, failure);
+	else if (sandbox->ports_published.done)
+		sandbox->ports_published.done(sandbox->ports_published.arg, 0);
+}
+
+static const struct network_ops network_ops = {.published = network_published};
+
+/* --- events of the machine -------------------------------------------------------------------- */
 
 static void agent_ready(void *arg)
 {
@@ -294,23 +138,11 @@ static void agent_ready(void *arg)
 
 	if (sandbox->is_ready)
 		return;
-	/* Answers to what was asked on another connection don't come any more. */
-	sandbox->limit_asked = 0;
-	sandbox->network_asked = sandbox->sockets_asked = 0;
+	/* What start-up sends again, where this is not the first connection. */
 	shares_begin(&sandbox->shares);
-	if (sandbox->restored) {
-		sandbox_set_time(sandbox);
-		sandbox_reseed(sandbox);
-	} else if (!sandbox->template.path[0]) {
-		prepare(sandbox);
-		return;
-	}
-	sandbox->awaited = sandbox->restored ? 0 : agent_channel_rehearse(sandbox->machine.channel);
-	sandbox->rehearsing = sandbox->awaited > 0;
-	if (!sandbox->rehearsing)
-		sandbox->awaited = agent_channel_ping(sandbox->machine.channel);
-	if (sandbox->awaited <= 0)
-		prepare(sandbox);
+	sandbox->limit_known = !sandbox->config.snapshot && sandbox->limit == 0;
+	sandbox->ports_published = (struct agent_reply){.done = NULL};
+	startup_begin(&sandbox->startup);
 }
 
 static void machine_ended(void *arg)
@@ -320,8 +152,7 @@ static void machine_ended(void *arg)
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	/* The next start shall not fail in the same way. */
 	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
-	    sandbox->machine.end != MACHINE_NO_ROOT && sandbox->machine.end != MACHINE_NO_LIMIT &&
-	    sandbox->machine.end != MACHINE_NO_SHARE && sandbox->machine.end != MACHINE_NO_PORT) {
+	    sandbox->machine.end != MACHINE_SETUP_FAILED) {
 		log_warning("the template did not work and is removed: the next start boots");
 		unlink(sandbox->template.path);
 	}
@@ -360,7 +191,6 @@ static void boot_check(void *arg)
 
 static const struct machine_ops machine_ops = {
 	.agent_ready = agent_ready,
-	.agent_answered = agent_answered,
 	.ended = machine_ended,
 };
 
@@ -449,6 +279,7 @@ static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err
 	else
 		ret = create_from_template(sandbox, loop, &config, err);
 	sandbox->restored = config.restore != NULL;
+	sandbox->template_due = !sandbox->restored && sandbox->template.path[0];
 	if (ret == 0 && sandbox->config.snapshot)
 		ret = shares_restore(&sandbox->shares, loop, sandbox->machine.devices.vsock,
 				     &sandbox->snapshot, err);
@@ -492,6 +323,7 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	sandbox->ops = ops;
 	sandbox->arg = arg;
 	sandbox->snapshot.fd = -1;
+	startup_init(&sandbox->startup, sandbox_steps, sandbox_step_count, &startup_ops, sandbox);
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
 	if (config->snapshot)
 		ret = root_open_again(&sandbox->root, &config->root, err);

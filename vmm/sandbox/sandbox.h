@@ -16,6 +16,7 @@
 #include "vmm/sandbox/shares.h"
 #include "vmm/sandbox/publish_vsock.h"
 #include "vmm/sandbox/root.h"
+#include "vmm/sandbox/startup.h"
 #include "vmm/sandbox/template.h"
 #include "vmm/policy/guard.h"
 
@@ -55,19 +56,14 @@ struct sandbox {
 	struct shares shares;
 	struct approvals *questions; /* there if there is a guard */
 	struct network network;
-	int network_asked; /* the request that configures it, until it is answered */
-	bool network_done;
-	int limit_asked; /* the request for the policy's limits, until it is answered */
-	uint32_t limit;	 /* that was asked for */
-	bool limit_done;
+	uint32_t limit;	  /* of processes, as last requested; 0: none */
+	bool limit_known; /* the guest has that limit; else it may have that of a former life */
 	struct publish_vsock sockets;
-	int sockets_asked; /* the request for published ports, until it is answered */
-	bool sockets_done;
-	bool rehearsing; /* and then another one is asked */
-	int awaited; /* the request whose answer says that the agent has done what came before */
 	struct root root;
-	int root_asked;		 /* the request for it, until it is answered */
 	struct host_clock clock; /* the guest's follows it */
+	struct startup startup;
+	bool template_due; /* one is to be made before the guest holds anything of the user's */
+	struct agent_reply template_saved, ports_published; /* to the steps that wait for these */
 	struct loop_timer boot_timer;
 	/* processor time: at the start, used since, that may be used; and time without any */
 	uint64_t boot_cpu_ns, boot_used_ns, boot_max_ns, boot_idle_ns;
@@ -84,12 +80,16 @@ int sandbox_start(struct sandbox *sandbox, struct err *err);
 void sandbox_set_time(struct sandbox *sandbox);
 void sandbox_reseed(struct sandbox *sandbox);
 
+/* How many processes the policy allows; 0: no limit. */
+uint32_t sandbox_processes(struct sandbox *sandbox);
+
 /*
- * Has the guest keep another number of processes (0: what its agent finds good), for commands that
- * are started from now on. Once it is ready; before that the guard's policy says the number. The
- * request's number, 0 if there is nothing to do, or -errno with a message.
+ * Limits the sandbox's processes to another number (0: the agent's default), for commands that are
+ * started from now on. Once it is ready; before that start-up sets the policy's limit. 0 or -errno
+ * with a message.
  */
-int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes, struct err *err);
+int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
+			    const struct agent_reply *reply, struct err *err);
 
 /* Writes the paused guest, of which no request is under way, to path; see snapshot_write(). */
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err);

@@ -312,16 +312,15 @@ int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock
 void shares_begin(struct shares *shares)
 {
 	shares->mounted = 0;
-	shares->request = 0;
 }
 
-int shares_mount(struct shares *shares, struct agent_channel *channel, struct err *err)
+int shares_mount(struct shares *shares, struct agent_channel *channel,
+		 const struct agent_reply *reply, struct err *err)
 {
 	struct agent_mount mount = {.msize = SHARES_MSIZE};
 	const struct share_link *link;
+	int ret;
 
-	if (shares->request > 0)
-		return 1;
 	while (shares->mounted < shares->count && shares->link[shares->mounted]->kept)
 		shares->mounted++;
 	if (shares->mounted == shares->count)
@@ -331,28 +330,22 @@ int shares_mount(struct shares *shares, struct agent_channel *channel, struct er
 	mount.path = link->share.guest;
 	mount.read_only = link->share.read_only;
 	mount.cache = link->share.read_only;
-	shares->request = agent_channel_mount(channel, &mount);
-	if (shares->request == -EOPNOTSUPP)
+	ret = agent_channel_mount(channel, &mount, reply);
+	if (ret == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
 			       "the agent in the guest is too old for shares: use an initramfs of "
 			       "this version");
-	if (shares->request < 0)
-		return err_code(err, -shares->request, "share %s", link->host);
-	return 1;
+	return ret < 0 ? err_code(err, -ret, "share %s", link->host) : 1;
 }
 
-int shares_answered(struct shares *shares, uint32_t request, int error, struct err *err)
+int shares_mounted(struct shares *shares, int error, struct err *err)
 {
-	const struct share_link *link;
+	const struct share_link *link = shares->link[shares->mounted];
 
-	if (shares->request <= 0 || request != (uint32_t)shares->request)
-		return 0;
-	shares->request = 0;
-	link = shares->link[shares->mounted];
 	switch (error) {
 	case 0:
 		shares->mounted++;
-		return 1;
+		return 0;
 	case ENOTDIR:
 	case ELOOP:
 		return err_set(err, error,

@@ -23,6 +23,7 @@
 	(128u << 10) /* longest message: the guest's kernel allocates it in one piece */
 
 struct agent_channel;
+struct agent_reply;
 struct guard;
 struct pack;
 struct snapshot;
@@ -45,7 +46,6 @@ struct shares {
 	struct share_link *root; /* the root file system, or NULL: not among the mounts */
 	unsigned count;
 	unsigned mounted; /* so far */
-	int request;	  /* that is not answered yet, or 0 */
 };
 
 /*
@@ -107,12 +107,12 @@ int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock
 /* All are to be mounted (again): the agent has connected. */
 void shares_begin(struct shares *shares);
 
-/* Asks for the next mount: 1, or 0 if all are mounted, or -errno with a message. */
-int shares_mount(struct shares *shares, struct agent_channel *channel, struct err *err);
+/* Requests the next mount: 1, or 0 if all are mounted, or -errno with a message. */
+int shares_mount(struct shares *shares, struct agent_channel *channel,
+		 const struct agent_reply *reply, struct err *err);
 
-/* The agent's answer to some request: 1 if it was about a mount, 0 if not, -errno with a message.
- */
-int shares_answered(struct shares *shares, uint32_t request, int error, struct err *err);
+/* The reply to that: 0, or -errno with a message. */
+int shares_mounted(struct shares *shares, int error, struct err *err);
 
 /* Before the devices are destroyed, when no vCPU runs. Works on zeros. */
 void shares_close(struct shares *shares);
