@@ -79,7 +79,7 @@ def test_audit_logs_are_signed():
     with sandbox("box", "--audit", log, "--sign", key) as pid:
         os.kill(pid, signal.SIGKILL)
         cordon.wait_until(lambda: not cordon.alive(pid), "the monitor is gone")
-    call("audit", "--verify", "--pubkey", work("key.pub"), log).expect_error("goes on behind its last signature")
+    call("audit", "--verify", "--pubkey", work("key.pub"), log).expect_error("the lines after the last signature")
     assert b"are whole; the log is not closed" in call("audit", "--verify", log).expect(0).stdout
 
 
@@ -87,7 +87,7 @@ def test_audit_keys_are_checked():
     """What is no key, or one that others or the guest could read, is said in one line; nothing runs."""
     log = ("--audit", work("log"))
     run("true", options=[*log, "--sign", work("no")]).expect_error(work("no"), "No such file")
-    run("true", options=[*log, "--sign", key_file("open", 0o644)]).expect_error("readable for you alone")
+    run("true", options=[*log, "--sign", key_file("open", 0o644)]).expect_error("readable only by you")
     run("true", options=[*log, "--sign", key_file("locked", cipher=b"aes256-ctr")]).expect_error("passphrase")
     write("text", "x")
     os.chmod(work("text"), 0o600)

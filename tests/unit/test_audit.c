@@ -77,11 +77,11 @@ START_TEST(damage_shows)
 		{"1,$d", AUDIT_DENIALS, "the chain of denials is missing"},
 		{"3s/allow/deny!/", AUDIT_ALLOWED, "line 4 was changed"},
 		{"3s/1000/0/", AUDIT_DENIALS, "line 9 was changed"},
-		{"3s/\"hash\":\"./\"hash\":\"x/", AUDIT_ALLOWED, "no line of an audit log"},
+		{"3s/\"hash\":\"./\"hash\":\"x/", AUDIT_ALLOWED, "not a line of an audit log"},
 		{"3{h;d};4{G}", AUDIT_ALLOWED, "line 4 is missing"},
 		{"3{p}", AUDIT_ALLOWED, "line 4 comes after line 4"},
-		{"3s/^/x/", AUDIT_ALLOWED, "no line of an audit log"},
-		{"3s/.$//", AUDIT_DENIALS, "no line of an audit log"},
+		{"3s/^/x/", AUDIT_ALLOWED, "not a line of an audit log"},
+		{"3s/.$//", AUDIT_DENIALS, "not a line of an audit log"},
 	};
 	size_t i;
 
@@ -114,7 +114,7 @@ START_TEST(chains_belong_together)
 	snprintf(command, sizeof(command), "mv %s.kept %s", audit_log_path, audit_log_path);
 	ck_assert_int_eq(system(command), 0);
 	ck_assert_int_eq(audit_log_check(&chains, "", &found, &err), -EBADMSG);
-	ck_assert_msg(strstr(err.text, "line 2 tells another hash of the other chain"), "%s",
+	ck_assert_msg(strstr(err.text, "line 2 has another hash for the other chain"), "%s",
 		      err.text);
 	audit_log_end();
 }

@@ -85,7 +85,7 @@ START_TEST(removed_files_show)
 		unsigned number;
 		const char *wanted;
 	} removed[] = {
-		{AUDIT_ALLOWED, 3, "of allowed operations the lines before"},
+		{AUDIT_ALLOWED, 3, "of allowed operations lacks the lines before"},
 		{AUDIT_ALLOWED, 2, "are missing"},
 		{AUDIT_ALLOWED, 0, "are missing"},
 		{AUDIT_DENIALS, 0, "is missing"},
@@ -127,7 +127,7 @@ START_TEST(removed_files_show)
 	snprintf(command, sizeof(command), "rm %s.denials.[0-9]", audit_log_path);
 	ck_assert_int_eq(system(command), 0);
 	ck_assert_int_eq(verify(), -EBADMSG);
-	ck_assert_msg(strstr(err.text, "of denials the lines before"), "%s", err.text);
+	ck_assert_msg(strstr(err.text, "of denials lacks the lines before"), "%s", err.text);
 	audit_log_end();
 }
 END_TEST

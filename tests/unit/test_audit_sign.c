@@ -303,12 +303,12 @@ START_TEST(a_closed_log_is_signed)
 	memcpy(other, public, sizeof(other));
 	other[0] ^= 1;
 	ck_assert_int_eq(audit_check_signed(&chains, other, &err), -EBADMSG);
-	ck_assert_msg(strstr(err.text, "line 7 is no signature of this log with that key"), "%s",
+	ck_assert_msg(strstr(err.text, "line 7 is not a signature of this log with that key"), "%s",
 		      err.text);
 	/* It goes on: what is behind the signature is not signed, until there is another. */
 	write_log(false);
 	ck_assert_int_eq(check_signed(), -EBADMSG);
-	ck_assert_msg(strstr(err.text, "goes on behind its last signature, line 7"), "%s",
+	ck_assert_msg(strstr(err.text, "the lines after the last signature, line 7"), "%s",
 		      err.text);
 	write_log(true);
 	ck_assert_msg(check_signed() == 0, "%s", err.text);
@@ -348,7 +348,7 @@ START_TEST(a_forged_log_shows)
 	ck_assert_int_eq(system(command), 0);
 	ck_assert_int_eq(audit_log_check(&chains, "", &found, &err), 0);
 	ck_assert_int_eq(audit_check_signed(&chains, public, &err), -EBADMSG);
-	ck_assert_msg(strstr(err.text, "is no signature of this log"), "%s", err.text);
+	ck_assert_msg(strstr(err.text, "is not a signature of this log"), "%s", err.text);
 	audit_log_end();
 }
 END_TEST
@@ -356,7 +356,7 @@ END_TEST
 /* No disk for the last lines: no signature, which is told. With a disk there is nothing to tell. */
 START_TEST(a_log_without_its_end_is_not_signed)
 {
-	static const char wanted[] = "it is not signed: its last lines could not be written";
+	static const char wanted[] = "not signed: its last lines could not be written";
 	struct audit_config config;
 	struct audit *audit;
 	struct rlimit limit, whole;

@@ -76,7 +76,7 @@ static void note(void *arg, const char *text)
 
 static unsigned find(const struct timespec *since)
 {
-	const struct planted_ops ops = {.tell = note};
+	const struct planted_ops ops = {.report = note};
 
 	told[0] = '\0';
 	return planted_find(top, since, &ops);

@@ -437,8 +437,8 @@ static bool only_git(void *arg, const struct policy_share *share, const char *pl
 START_TEST(risks_are_told_by_group)
 {
 	static char told[16384];
-	struct policy_risk_ops all = {.tell = note_risk, .arg = told};
-	struct policy_risk_ops present = {.present = only_git, .tell = note_risk, .arg = told};
+	struct policy_risk_ops all = {.report = note_risk, .arg = told};
+	struct policy_risk_ops present = {.present = only_git, .report = note_risk, .arg = told};
 	struct policy *policy = workspace();
 
 	told[0] = '\0';

@@ -63,7 +63,7 @@ static void note(void *arg, const char *text)
 /* The lines for a policy with the text behind its share of the directory at /w. */
 static const char *look(const char *rules)
 {
-	const struct policy_risk_ops ops = {.tell = note};
+	const struct policy_risk_ops ops = {.report = note};
 	char text[16384];
 	struct policy *policy;
 	struct err err;
@@ -81,7 +81,7 @@ static const char *look(const char *rules)
 static const char *look_as_workspace(void)
 {
 	const struct policy_source source = {.name = "p", .directory = top, .cwd = top};
-	const struct policy_risk_ops ops = {.tell = note};
+	const struct policy_risk_ops ops = {.report = note};
 	struct policy *policy;
 	struct err err;
 

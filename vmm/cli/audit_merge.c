@@ -119,7 +119,7 @@ static int next_line(const struct audit_merge *merge, struct audit_source *sourc
 	source->at += source->line_length + 1;
 	source->sequence = audit_line_sequence(source->line, source->line_length);
 	if (!source->sequence)
-		return err_set(err, EBADMSG, "%s: after line %llu: this is no line of an audit log",
+		return err_set(err, EBADMSG, "%s: after line %llu: not a line of an audit log",
 			       merge->base, (unsigned long long)merge->sequence);
 	return 1;
 }

@@ -153,7 +153,7 @@ static void note_planted(void *arg, const char *text)
 void doctor_check_planted(struct doctor *doctor)
 {
 	struct doctor_check *check = doctor_add(doctor, "repositories", DOCTOR_OK);
-	const struct planted_ops ops = {.tell = note_planted, .arg = check};
+	const struct planted_ops ops = {.report = note_planted, .arg = check};
 	unsigned found = planted_find(".", NULL, &ops);
 
 	if (found == 0)

@@ -107,7 +107,7 @@ int policy_check(int argc, char **argv, struct err *err)
 		{check_option_table, ARRAY_SIZE(check_option_table), &options},
 		{policy_option_table, policy_option_count, &options.policy},
 	};
-	const struct policy_risk_ops risks = {.tell = print_risk};
+	const struct policy_risk_ops risks = {.report = print_risk};
 	const struct policy_share *share;
 	struct policy *policy = NULL;
 	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret = at < 0 ? at : 0;
@@ -127,7 +127,8 @@ int policy_check(int argc, char **argv, struct err *err)
 	}
 	for (i = 0; ret == 0 && (share = policy_share(policy, i)); i++)
 		if (!share->read_only)
-			planted_find(share->host, NULL, &(struct planted_ops){.tell = print_risk});
+			planted_find(share->host, NULL,
+				     &(struct planted_ops){.report = print_risk});
 	policy_free(policy);
 	return ret;
 }

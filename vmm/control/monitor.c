@@ -321,7 +321,7 @@ static void tell_planted(void *arg, const char *text)
 static void look_for_planted(void *arg, const struct policy_share *share)
 {
 	struct monitor *monitor = arg;
-	const struct planted_ops ops = {.tell = tell_planted, .arg = monitor};
+	const struct planted_ops ops = {.report = tell_planted, .arg = monitor};
 
 	if (!share->read_only)
 		planted_find(share->host, &monitor->begun, &ops);

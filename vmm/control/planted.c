@@ -40,7 +40,7 @@ static void tell(struct walk *walk, const char *what)
 	/* The guest chose the path. */
 	text_safe(path, sizeof(path), walk->path, strlen(walk->path), 0);
 	snprintf(text, sizeof(text), "%s: %s", path, what);
-	walk->ops->tell(walk->ops->arg, text);
+	walk->ops->report(walk->ops->arg, text);
 }
 
 static bool look(int directory, const char *name, struct stat *status)
@@ -204,11 +204,11 @@ unsigned planted_find(const char *top, const struct timespec *since, const struc
 	walk_directory(&walk, directory, 0);
 	/* At the end of a session that would be said of every large project. */
 	if (!since && (walk.left == 0 || loop_now_ns() >= walk.deadline))
-		ops->tell(ops->arg, "only a part was searched for repositories: it is too large");
+		ops->report(ops->arg, "only a part was searched for repositories: it is too large");
 	if (walk.found > PLANTED_TOLD_MAX) {
 		snprintf(text, sizeof(text), "and %u more such places",
 			 walk.found - PLANTED_TOLD_MAX);
-		ops->tell(ops->arg, text);
+		ops->report(ops->arg, text);
 	}
 	return walk.found;
 }

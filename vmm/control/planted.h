@@ -17,7 +17,7 @@
 #define PLANTED_TOLD_MAX    8 /* more are counted only */
 
 struct planted_ops {
-	void (*tell)(void *arg, const char *text); /* one line */
+	void (*report)(void *arg, const char *text); /* one line */
 	void *arg;
 };
 

@@ -244,7 +244,7 @@ bool share_ignores_case(const char *host)
 
 void share_warn(const struct policy *policy)
 {
-	const struct policy_risk_ops ops = {.present = is_present, .tell = warn};
+	const struct policy_risk_ops ops = {.present = is_present, .report = warn};
 	const struct policy_share *share;
 	size_t i;
 

@@ -72,7 +72,7 @@ static void tell(struct look *look, enum protected_group group, const char *from
 		 "share %.200s: %.200s leads to %.300s, which the guest can %s: %s",
 		 look->share->guest, from, beneath(look, to) + 1,
 		 group == PROTECTED_SECRETS ? "read" : "change", protected_group_risk(group));
-	look->ops->tell(look->ops->arg, text);
+	look->ops->report(look->ops->arg, text);
 }
 
 /* The place of a path without links, if there is one. A relative one begins at the directory. */

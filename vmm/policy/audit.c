@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit log: which line goes where, budgets, opening and closing. */
+/* The audit log: the chain and the budget of each line, opening and closing. */
 #include "vmm/policy/audit.h"
 
 #include <errno.h>
@@ -21,12 +21,13 @@
 
 #define SECOND_NS 1000000000ull
 
-/* Once it has run dry, a budget is used again when it has a tenth of a second's bytes. */
+/* A budget that has run dry is used again once it has the bytes of a tenth of a second. */
 #define DRY_PART 10
 
 #define HIDDEN_PLACES 256 /* a power of two */
 
-/* With lines of 330 bytes: 25,000 operations at once and 1,600 a second, 12,000 denials and 100. */
+/* For lines of 330 bytes: allowed operations 25,000 at once and 1,600 a second; denials 12,000 at
+ * once and 100 a second. */
 static const struct audit_budget default_budget[AUDIT_KINDS] = {
 	[AUDIT_KIND_ALLOWED] = {512 << 10, 8 << 20},
 	[AUDIT_KIND_DENIED] = {32 << 10, 4 << 20},
@@ -36,17 +37,17 @@ static const struct audit_budget default_budget[AUDIT_KINDS] = {
 /* Lines with no budget: the guest does not decide how many there are. */
 #define NO_BUDGET AUDIT_KINDS
 
-/* Notes that are no operation that was allowed, with no more said about them. */
+/* Notes that do not count as allowed operations, which is the default. */
 static const struct {
 	const char *what;
 	enum audit_part part;
 	unsigned kind;
 } note_kinds[] = {
 	{"policy-set", AUDIT_DENIALS, NO_BUDGET},
-	{"ask", AUDIT_DENIALS, NO_BUDGET}, /* bounded where it is asked: questions.h */
+	{"ask", AUDIT_DENIALS, NO_BUDGET}, /* bounded by sandbox/approvals.h */
 	{"answer", AUDIT_DENIALS, NO_BUDGET},
 	{"network-lost", AUDIT_DENIALS, NO_BUDGET}, /* once */
-	{"planted", AUDIT_DENIALS, NO_BUDGET},	    /* bounded where it is found: planted.h */
+	{"planted", AUDIT_DENIALS, NO_BUDGET},	    /* bounded by control/planted.h */
 	{"read-only-share", AUDIT_DENIALS, AUDIT_KIND_DENIED},
 	{"flow-refused", AUDIT_DENIALS, AUDIT_KIND_DENIED},
 };
@@ -64,13 +65,13 @@ struct audit {
 	struct audit_stream stream[AUDIT_PARTS];
 	uint64_t sequence; /* of the last line of both */
 	struct kind kind[AUDIT_KINDS];
-	uint64_t refused;	    /* of those left out: what was therefore not allowed */
+	uint64_t refused;	    /* operations denied because their line was left out */
 	uint64_t lost[AUDIT_PARTS]; /* lines that could not be written */
-	uint64_t written;	    /* bytes, since the line was begun */
-	uint64_t policy; /* whose decisions are logged: 0 the first, then see audit_policy_set() */
+	uint64_t written;	    /* bytes, since begin_line() */
+	uint64_t policy; /* the policy whose decisions are logged; see audit_policy_set() */
 	struct audit_line line;
-	uint64_t seed;				/* a guest can't choose paths that count as one */
-	_Atomic uint64_t hidden[HIDDEN_PLACES]; /* what has been logged, and when */
+	uint64_t seed; /* so that a guest cannot choose paths that collide */
+	_Atomic uint64_t hidden[HIDDEN_PLACES]; /* hashes of path and time span that are logged */
 };
 
 static uint64_t monotonic(void)
@@ -88,7 +89,7 @@ const char *audit_path(const struct audit *audit)
 
 /* --- writing lines ---------------------------------------------------------------------------- */
 
-/* Writes the line that is in audit->line. */
+/* Writes audit->line. */
 static int write_line(struct audit *audit, enum audit_part part)
 {
 	int ret = audit_stream_write(&audit->stream[part], &audit->line, audit->sequence + 1);
@@ -105,7 +106,7 @@ static void begin_event(struct audit *audit, enum audit_part part, const char *e
 	audit_stream_event(&audit->stream[part ^ 1], &audit->line, audit->sequence + 1, event);
 }
 
-/* What was left out is told before the next line. */
+/* A "gap" line before the next line counts what was left out. */
 static int write_gap(struct audit *audit, enum audit_part part)
 {
 	uint64_t *allowed = &audit->kind[AUDIT_KIND_ALLOWED].left_out;
@@ -155,7 +156,7 @@ static int make_room(struct audit *audit, enum audit_part part)
 				 &audit->sequence);
 }
 
-/* Makes room for one line. 0: it may be made; -EAGAIN: it was left out; or another -errno. */
+/* Begins a line. 0; -EAGAIN: no budget, the line is left out; or another -errno. */
 static int begin_line(struct audit *audit, enum audit_part part, unsigned kind)
 {
 	int ret;
@@ -170,7 +171,7 @@ static int begin_line(struct audit *audit, enum audit_part part, unsigned kind)
 	return ret;
 }
 
-/* required: an operation that was to be allowed does not happen where this fails. */
+/* Ends and writes a line. required: an allowed operation is denied if this fails. */
 static int end_line(struct audit *audit, enum audit_part part, unsigned kind, bool required,
 		    int ret)
 {
@@ -184,7 +185,7 @@ static int end_line(struct audit *audit, enum audit_part part, unsigned kind, bo
 		audit->kind[kind].left_out++;
 	else if (ret < 0)
 		audit->lost[part]++;
-	/* A denial stands, whether it is told or counted. */
+	/* A denial stands, logged or only counted. */
 	return ret == -EAGAIN && kind != AUDIT_KIND_ALLOWED ? 0 : ret;
 }
 
@@ -256,9 +257,9 @@ int audit_policy_set(struct audit *audit, const struct guard_note *note, uint64_
 /* --- hidden names ----------------------------------------------------------------------------- */
 
 /*
- * Whether the path has been logged in this span of AUDIT_HIDDEN_NS; else it counts as logged now. A
- * place of the table holds one path with its span: another one that falls there is only logged
- * once more, and what that may cost is the budget's matter.
+ * Whether the path has been logged in this span of AUDIT_HIDDEN_NS; marks it as logged. A slot of
+ * the table holds one path and span; two paths that collide are only logged more often, and the
+ * budget bounds that.
  */
 static bool is_known(struct audit *audit, const struct policy_request *request,
 		     _Atomic uint64_t **place)
@@ -278,7 +279,7 @@ void audit_hidden(struct audit *audit, const struct policy_request *request,
 {
 	_Atomic uint64_t *place;
 
-	/* Of a policy that has just been replaced it is not logged: the next time it is. */
+	/* The policy has just been replaced: not logged now, so log it the next time. */
 	if (!is_known(audit, request, &place) &&
 	    log_decision(audit, AUDIT_KIND_HIDDEN, request, decision, origin) == -ESTALE)
 		atomic_store_explicit(place, 0, memory_order_relaxed);
@@ -314,8 +315,8 @@ static void set_config(struct audit *audit, const struct audit_config *config)
 }
 
 /*
- * A log has both chains. The first line of all is in that of the allowed operations, so a monitor
- * that was killed right then has left that alone.
+ * A log has both chains. Its very first line is in the chain of allowed operations: a monitor that
+ * was killed right after it has left only that chain.
  */
 static int check_pair(struct audit *audit, struct err *err)
 {
@@ -326,12 +327,12 @@ static int check_pair(struct audit *audit, struct err *err)
 
 	if ((allowed->sequence == 0) == (denials->sequence == 0) || here->sequence == 1)
 		return 0;
-	/* Not made by this: it would look like a log that is empty. */
+	/* Remove the file that open has created: it would look like an empty log. */
 	unlink(missing->path);
 	return err_set(
 		err, EINVAL,
-		"audit log: %s is there, but %s, which belongs to it, is missing: give another "
-		"file, or move it out of the way",
+		"audit log: %s exists, but %s, which belongs to it, is missing: give another file, "
+		"or move it out of the way",
 		here->path, missing->path);
 }
 
@@ -401,7 +402,7 @@ int audit_open(struct audit **audit, const struct audit_config *config, struct e
 	return ret;
 }
 
-/* The last line, over the ends of both chains. Whether it could be written. */
+/* Writes the last line: a signature over the heads of both chains. Returns whether it could. */
 static bool write_signature(struct audit *audit)
 {
 	char signature[SSH_SIGNATURE_SIZE], fingerprint[SSH_FINGERPRINT_SIZE];
@@ -421,16 +422,16 @@ static bool write_signature(struct audit *audit)
 	return write_line(audit, AUDIT_DENIALS) == 0;
 }
 
-/* Whether the last lines of a chain could be written. */
+/* Writes the last lines of a chain. Returns whether it could. */
 static bool close_part(struct audit *audit, enum audit_part part)
 {
-	bool told = write_gap(audit, part) == 0;
+	bool whole = write_gap(audit, part) == 0;
 
 	begin_event(audit, part, "close");
-	return write_line(audit, part) == 0 && told;
+	return write_line(audit, part) == 0 && whole;
 }
 
-/* A log of which a line is missing at its end is not signed. */
+/* A log whose last lines could not be written is not signed. */
 void audit_close(struct audit *audit)
 {
 	bool whole;
@@ -441,7 +442,7 @@ void audit_close(struct audit *audit)
 	whole = close_part(audit, AUDIT_ALLOWED);
 	whole = close_part(audit, AUDIT_DENIALS) && whole;
 	if (audit->config.key && !(whole && write_signature(audit)))
-		log_warning("audit log %s: it is not signed: its last lines could not be written",
+		log_warning("audit log %s: not signed: its last lines could not be written",
 			    audit->path);
 	for (i = 0; i < AUDIT_PARTS && !audit->config.brief; i++)
 		fsync(audit->stream[i].fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit log's chains, as those who read them check them. */
+/* Verifies the chains of an audit log. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +8,10 @@
 
 #define TAIL ",\"hash\":\""
 
-/* A line taken apart. What is in quotes in it can't be found as a field: its quotes are escaped. */
+/* A parsed line. A search for a field never matches inside a string: quotes there are escaped. */
 struct parts {
 	uint64_t sequence;
-	size_t hashed; /* bytes of it that the hash is over */
+	size_t hashed; /* bytes that the hash covers */
 	const char *hash;
 };
 
@@ -53,7 +53,7 @@ uint64_t audit_line_sequence(const char *line, size_t length)
 	return take_apart(line, length, &parts) == 0 ? parts.sequence : 0;
 }
 
-/* What follows ,"name": in the hashed part, at least room bytes of it; or NULL. */
+/* What follows ,"name": in the hashed part, if at least room bytes do; or NULL. */
 static const char *field(const char *line, size_t length, const char *name, size_t room)
 {
 	const char *found = memmem(line, length, name, strlen(name));
@@ -93,7 +93,7 @@ static int missing(uint64_t from, uint64_t to, struct err *err)
 
 /* --- one chain -------------------------------------------------------------------------------- */
 
-/* The first line that is there: of the log, or of a file that older ones were before. */
+/* The first line of a chain: of the log, or of the oldest file that rotation has kept. */
 static void begin_chain(struct audit_chain *chain, const char *line, const struct parts *parts,
 			char before[AUDIT_HASH + 1])
 {
@@ -119,7 +119,8 @@ static int chain_next(struct audit_chain *chain, const char *line, const struct 
 		memcpy(before, chain->hash, sizeof(before));
 	audit_hash(before, line, parts->hashed, hash);
 	if (memcmp(hash, parts->hash, AUDIT_HASH) != 0 && begins && parts->sequence > 2)
-		return err_set(err, EBADMSG, "the lines before %llu are missing, or it was changed",
+		return err_set(err, EBADMSG,
+			       "the lines before line %llu are missing, or it was changed",
 			       llu(parts->sequence));
 	if (memcmp(hash, parts->hash, AUDIT_HASH) != 0)
 		return err_set(err, EBADMSG, "line %llu was changed, or the one before it",
@@ -137,9 +138,9 @@ static int chain_next(struct audit_chain *chain, const char *line, const struct 
 /* --- both ------------------------------------------------------------------------------------- */
 
 /*
- * Lines may be missing for one reason: older files of a chain were removed by rotation. Then that
- * chain begins with a line "continue", behind the missing ones. A hole that is found before one of
- * the chains has begun waits for that.
+ * Lines may be missing for one reason: rotation has removed older files of a chain. Then that chain
+ * begins with a line "continue" behind the missing ones. A hole that is found before one of the
+ * chains has begun is kept until its first line explains it or not.
  */
 static int check_hole(struct audit_check *check, enum audit_part part, uint64_t sequence,
 		      bool continues, struct err *err)
@@ -165,7 +166,7 @@ static int check_hole(struct audit_check *check, enum audit_part part, uint64_t 
 	return 0;
 }
 
-/* What the line tells of the other chain, of which all before this line has been read. */
+/* Checks what the line says of the other chain, whose lines before this one have been read. */
 static int check_other(struct audit_check *check, enum audit_part part, const char *line,
 		       size_t hashed, struct err *err)
 {
@@ -180,12 +181,12 @@ static int check_other(struct audit_check *check, enum audit_part part, const ch
 		return 0;
 	if (other->sequence == sequence && memcmp(other->hash, hash, AUDIT_HASH) == 0)
 		return 0;
-	return err_set(err, EBADMSG, "line %llu tells another %s of the other chain than it has",
+	return err_set(err, EBADMSG, "line %llu has another %s for the other chain than that chain",
 		       llu(check->chain[part].sequence),
 		       other->sequence == sequence ? "hash" : "end");
 }
 
-/* A signature is over what both chains were before its line. */
+/* A signature covers both chains up to its line. */
 static void note_signature(struct audit_check *check, const char *line, const struct parts *parts)
 {
 	const char *text = field(line, parts->hashed, ",\"signature\":\"", 0), *end;
@@ -212,7 +213,7 @@ int audit_check_next(struct audit_check *check, enum audit_part part, const char
 	int ret;
 
 	if (take_apart(line, length, &parts) < 0)
-		return err_set(err, EBADMSG, "after line %llu: this is no line of an audit log",
+		return err_set(err, EBADMSG, "after line %llu: not a line of an audit log",
 			       llu(check->sequence));
 	ret = check_hole(check, part, parts.sequence,
 			 is_event(line, parts.hashed, ",\"event\":\"continue\""), err);
@@ -244,8 +245,8 @@ int audit_check_end(const struct audit_check *check, struct err *err)
 			return err_set(err, EBADMSG, "the chain of %s is missing", name[i]);
 		if (chain->continued && chain->oldest && chain->first > chain->oldest)
 			return err_set(err, EBADMSG,
-				       "of the chain of %s the lines before %llu are missing, from "
-				       "%llu on not by rotation",
+				       "the chain of %s lacks the lines before %llu; rotation "
+				       "removed only those before %llu",
 				       name[i], llu(chain->first), llu(chain->oldest));
 	}
 	return 0;

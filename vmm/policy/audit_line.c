@@ -9,14 +9,14 @@
 
 #include "vmm/base/utf8.h"
 
-/* Of what a guest says: more of it is cut. Twice a path, as text and in hexadecimal, fits in a
- * line. */
+/* Strings of the guest are cut here, so that two paths, as text and in hexadecimal, fit in a line.
+ */
 #define EXECUTABLE_MAX 256
 #define DETAIL_MAX     512
 
 static void put(struct audit_line *line, const char *bytes, size_t length)
 {
-	/* Room for the line's end is always left. */
+	/* Always leave room for the end of the line. */
 	if (line->full || length > sizeof(line->text) - 128 - line->length) {
 		line->full = true;
 		return;
@@ -84,8 +84,7 @@ static void put_hex(struct audit_line *line, const char *bytes, size_t length)
 	}
 }
 
-/* The next character, escaped where JSON or a terminal wants it. Its bytes, of which step are used.
- */
+/* Escapes the next character for JSON and terminals. Returns its length; step: input bytes used. */
 static size_t escape(const char *bytes, size_t length, char escaped[8], size_t *step)
 {
 	size_t whole = utf8_length(bytes, length);
@@ -110,7 +109,7 @@ void audit_line_bytes(struct audit_line *line, const char *name, const char *byt
 {
 	size_t at, step, part, used = 0;
 	bool inexact = false;
-	char escaped[8], also[48];
+	char escaped[8], bytes_name[48];
 
 	put_name(line, name);
 	put_text(line, "\"");
@@ -127,8 +126,8 @@ void audit_line_bytes(struct audit_line *line, const char *name, const char *byt
 	put_text(line, "\"");
 	if (!inexact)
 		return;
-	snprintf(also, sizeof(also), "%s_bytes", name);
-	put_name(line, also);
+	snprintf(bytes_name, sizeof(bytes_name), "%s_bytes", name);
+	put_name(line, bytes_name);
 	put_text(line, "\"");
 	put_hex(line, bytes, length);
 	put_text(line, "\"");
@@ -140,7 +139,7 @@ static void put_subject(struct audit_line *line, const struct policy_subject *su
 
 	if (!subject)
 		return;
-	/* "claimed": it is the guest's word. */
+	/* "claimed": the guest says so. */
 	audit_line_number(line, "claimed_pid", subject->pid);
 	audit_line_number(line, "claimed_uid", subject->uid);
 	executable = subject->executable;
@@ -156,7 +155,7 @@ static void put_net(struct audit_line *line, const struct policy_net *net)
 	audit_line_string(line, "protocol", policy_protocol_name(net->protocol));
 	if (net->host)
 		audit_line_string(line, "name", "host");
-	/* Of a flow to the host, the name in its first bytes is the guest's word. */
+	/* The name in the first bytes of a flow to the host is only the guest's claim. */
 	if (net->name)
 		audit_line_bytes(line, net->host ? "claimed_name" : "name", net->name,
 				 strnlen(net->name, 255));

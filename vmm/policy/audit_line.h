@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of an audit line: what the guest says goes in escaped and bounded. */
+/* The text of an audit line. Strings of the guest are escaped and bounded. */
 #ifndef CORDON_POLICY_AUDIT_LINE_H
 #define CORDON_POLICY_AUDIT_LINE_H
 
@@ -10,29 +10,28 @@
 struct audit_line {
 	char text[AUDIT_LINE_MAX];
 	size_t length;
-	bool full; /* something did not fit: the line is not to be used */
+	bool full; /* something did not fit: the line must not be used */
 };
 
 /* {"seq":N,"time":"..." */
 void audit_line_begin(struct audit_line *line, uint64_t sequence);
 
-/* ,"name":"value" with a value that needs no escapes */
+/* ,"name":"value" for a value that needs no escapes */
 void audit_line_string(struct audit_line *line, const char *name, const char *value);
 void audit_line_number(struct audit_line *line, const char *name, uint64_t value);
 
 /*
- * ,"name":"value" for any bytes, of which the value is at most AUDIT_TEXT_MAX bytes with its
- * escapes. Where they are not UTF-8, what is wrong becomes U+FFFD; where that is so or the value is
- * cut, "name_bytes" has all of it in hexadecimal. So a name costs at most four times its length and
- * the bound, whatever its bytes are.
+ * ,"name":"value" for any bytes. The value is cut at AUDIT_TEXT_MAX bytes including escapes, and
+ * bytes that are not UTF-8 become U+FFFD; in both cases "name_bytes" has all bytes in hexadecimal.
+ * So the field takes at most four times the length and the bound, whatever the bytes are.
  */
 #define AUDIT_TEXT_MAX 4096
 void audit_line_bytes(struct audit_line *line, const char *name, const char *bytes, size_t length);
 
-/* What each line begins with. */
+/* The beginning of each line. */
 #define AUDIT_HEAD "{\"seq\":"
 
-/* The number in a line's beginning; 0: it is no line of an audit log. */
+/* The number at the beginning of a line; 0: it is not a line of an audit log. */
 #define AUDIT_HEAD_MAX 32
 uint64_t audit_head_sequence(const char *line, size_t length);
 
@@ -40,10 +39,10 @@ void audit_line_decision(struct audit_line *line, const struct policy_request *r
 			 const struct policy_decision *decision, const char *file);
 void audit_line_note(struct audit_line *line, const struct guard_note *note);
 
-/* ,"hash":"..."} and a newline. hash: of the line before; it becomes that of this one. */
+/* ,"hash":"..."} and a newline. hash: of the line before, replaced by that of this one. */
 void audit_line_end(struct audit_line *line, char hash[AUDIT_HASH + 1]);
 
-/* The hash of length bytes of a line, up to its "hash", after a line that had the hash before. */
+/* The hash of a line: of length bytes, up to its "hash". before: the hash of the line before. */
 void audit_hash(const char before[AUDIT_HASH + 1], const char *text, size_t length,
 		char after[AUDIT_HASH + 1]);
 

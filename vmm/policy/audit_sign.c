@@ -12,7 +12,7 @@
 
 #include "vmm/base/fd.h"
 
-/* A key file into text. The bytes read, or -errno with a message. */
+/* Reads a key file into text. The number of bytes, or -errno with a message. */
 static ssize_t read_file(const char *path, bool secret, char text[SSH_KEY_FILE_MAX + 1],
 			 struct err *err)
 {
@@ -28,7 +28,7 @@ static ssize_t read_file(const char *path, bool secret, char text[SSH_KEY_FILE_M
 		n = err_set(err, EINVAL, "key %s: not a regular file", path);
 	else if (secret && (status.st_uid != geteuid() || (status.st_mode & 077) != 0))
 		n = err_set(err, EPERM,
-			    "key %s: must belong to you and be readable for you alone (chmod 600)",
+			    "key %s: must belong to you and be readable only by you (chmod 600)",
 			    path);
 	else
 		n = fd_pread_full(fd, text, SSH_KEY_FILE_MAX + 1, 0);
@@ -39,7 +39,7 @@ static ssize_t read_file(const char *path, bool secret, char text[SSH_KEY_FILE_M
 void audit_key_lock(struct audit_key *key)
 {
 	if (mlock(key, sizeof(*key)) < 0 || madvise(key, sizeof(*key), MADV_DONTDUMP) < 0) {
-		/* It works without. */
+		/* Optional: the key works without. */
 	}
 }
 
@@ -113,12 +113,12 @@ int audit_check_signed(const struct audit_check *check, const uint8_t public[SSH
 				       : ": it is being written, or its monitor was killed");
 	if (check->signature_line != check->sequence)
 		return err_set(err, EBADMSG,
-			       "the log goes on behind its last signature, line %llu, and that is "
-			       "not signed",
+			       "the lines after the last signature, line %llu, are not signed",
 			       (unsigned long long)check->signature_line);
 	if (!ssh_verify(public, AUDIT_NAMESPACE, text, length, check->signature,
 			strlen(check->signature)))
-		return err_set(err, EBADMSG, "line %llu is no signature of this log with that key",
+		return err_set(err, EBADMSG,
+			       "line %llu is not a signature of this log with that key",
 			       (unsigned long long)check->signature_line);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A chain's files: opening, writing, rotation. */
+/* The files of a chain: opening, writing, rotation. */
 #include "vmm/policy/audit_stream.h"
 
 #include <errno.h>
@@ -32,7 +32,7 @@ static void stream_file(const struct audit_stream *stream, unsigned number,
 	audit_file(path, stream->base, stream->part, number);
 }
 
-/* Where the next file is made, before it gets the name of the current one. */
+/* The path of the next file until it is renamed to the current one. */
 static void new_file(const struct audit_stream *stream, char path[AUDIT_PATH_MAX])
 {
 	snprintf(path, AUDIT_PATH_MAX, "%s%s.new", stream->base,
@@ -46,7 +46,7 @@ static int busy(const struct audit_stream *stream, struct err *err)
 	return err_set(err, EBUSY, "audit log %s: another process writes it", stream->path);
 }
 
-/* The lock is on the file, the name may have gone on to the next one before it was taken. */
+/* Locks the file. A rotation before that may have given the path to a new file: then it is busy. */
 static int lock_file(struct audit_stream *stream, const char *path, struct err *err)
 {
 	struct stat own, named;
@@ -61,7 +61,7 @@ static int lock_file(struct audit_stream *stream, const char *path, struct err *
 	return 0;
 }
 
-/* As rename(), but EEXIST where there is a file, as far as the file system can tell. */
+/* As rename(), but fails with EEXIST if the target exists, where the file system supports that. */
 static int rename_new(const char *from, const char *to)
 {
 	int ret = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
@@ -70,8 +70,8 @@ static int rename_new(const char *from, const char *to)
 }
 
 /*
- * There is no current file, but one before it: a monitor was killed between the two last steps of a
- * rotation (or is just at it, which the lock tells). The file is the current one again.
+ * There is no current file but a rotated one: a monitor was killed between the last two steps of a
+ * rotation (or is just doing them, which the lock shows). Make that file the current one again.
  */
 static int open_rotated(struct audit_stream *stream, struct err *err)
 {
@@ -83,8 +83,7 @@ static int open_rotated(struct audit_stream *stream, struct err *err)
 	if (stream->fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
 	ret = lock_file(stream, path, err);
-	/* Between the two looks another monitor may have ended its rotation: never over its file.
-	 */
+	/* Another monitor may have finished its rotation meanwhile: never replace its file. */
 	if (ret == 0 && rename_new(path, stream->path) < 0)
 		ret = errno == EEXIST ? busy(stream, err) : err_sys(err, "audit log %s", path);
 	return ret;
@@ -115,7 +114,7 @@ static int not_a_log(const char *path, struct err *err)
 		       path);
 }
 
-/* The number of a file's first line; 0: there is no file. */
+/* Reads the number of a file's first line; 0: there is no file. */
 static int read_first(const struct audit_stream *stream, unsigned number, uint64_t *first,
 		      struct err *err)
 {
@@ -134,7 +133,7 @@ static int read_first(const struct audit_stream *stream, unsigned number, uint64
 	return *first ? 0 : not_a_log(path, err);
 }
 
-/* Finds the last whole line. What follows it was being written when the monitor was killed. */
+/* Finds the last complete line and cuts off what follows: the monitor was killed while writing. */
 static int read_end(struct audit_stream *stream, const char *text, size_t length, struct err *err)
 {
 	const char *newline = memrchr(text, '\n', length), *begin;
@@ -169,7 +168,7 @@ static int resume(struct audit_stream *stream, struct err *err)
 	if (!text)
 		return err_set(err, ENOMEM, "out of memory");
 	if (fd_pread_full(stream->fd, text, tail, (off_t)(stream->size - tail)) != (ssize_t)tail)
-		ret = err_set(err, EIO, "audit log %s: cannot be read", stream->path);
+		ret = err_set(err, EIO, "audit log %s: read error", stream->path);
 	else
 		ret = read_end(stream, text, tail, err);
 	free(text);
@@ -177,8 +176,8 @@ static int resume(struct audit_stream *stream, struct err *err)
 }
 
 /*
- * The file that an interrupted rotation has left goes; what else has its name stays, and is an
- * error now, not when there is something to rotate.
+ * Removes the new file of an interrupted rotation. Another file of that name is kept, and is an
+ * error now rather than at the next rotation.
  */
 static int remove_new(const struct audit_stream *stream, struct err *err)
 {
@@ -220,13 +219,13 @@ int audit_stream_open(struct audit_stream *stream, struct err *err)
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* What a full disk took of a line is taken back, so that the next one begins where it should. */
+/* Writes a line, or removes what a full disk took of it, so that the next line starts cleanly. */
 static int write_or_none(int fd, uint64_t size, const struct audit_line *line)
 {
 	int ret = fd_write_full(fd, line->text, line->length);
 
 	if (ret < 0 && ftruncate(fd, (off_t)size) < 0) {
-		/* Verification will show the broken line. */
+		/* Verification will report the broken line. */
 	}
 	return ret;
 }
@@ -262,7 +261,7 @@ void audit_stream_event(const struct audit_stream *other, struct audit_line *lin
 
 /* --- rotation --------------------------------------------------------------------------------- */
 
-/* The highest number that a file moves to: into the first gap, or over the oldest file. */
+/* The highest number that a file moves to: the first gap, or that of the oldest file. */
 static unsigned shift_to(const struct audit_stream *stream)
 {
 	unsigned i = 1;
@@ -272,7 +271,7 @@ static unsigned shift_to(const struct audit_stream *stream)
 	return i;
 }
 
-/* The first line that is kept when the files have been shifted. next: the first of the new file. */
+/* The oldest line that is kept after shifting the files. next: the first line of the new file. */
 static uint64_t oldest_kept(const struct audit_stream *stream, uint64_t next)
 {
 	unsigned i = stream->files - 1, top = shift_to(stream);
@@ -283,7 +282,7 @@ static uint64_t oldest_kept(const struct audit_stream *stream, uint64_t next)
 	return stream->files > 1 ? stream->first[top - 1] : next;
 }
 
-/* Moves PATH.1 and those after it up by one. The current file keeps its name. */
+/* Renames PATH.1 and the files after it up by one. The current file keeps its name. */
 static int shift_files(struct audit_stream *stream)
 {
 	char from[AUDIT_PATH_MAX], to[AUDIT_PATH_MAX];
@@ -300,7 +299,7 @@ static int shift_files(struct audit_stream *stream)
 	return 0;
 }
 
-/* The new file takes the name of the current one, which becomes PATH.1. */
+/* Renames the current file to PATH.1, and the new file to the current one. */
 static int exchange_files(struct audit_stream *stream, const char *made)
 {
 	char before[AUDIT_PATH_MAX];
@@ -314,13 +313,13 @@ static int exchange_files(struct audit_stream *stream, const char *made)
 	if (ret < 0 || rename(made, stream->path) == 0)
 		return ret;
 	ret = -errno;
-	/* Should that not work either, readers and audit_stream_open() find it as it is. */
+	/* If this fails too, readers and audit_stream_open() find the current file at PATH.1. */
 	if (stream->files > 1 && rename(before, stream->path) == 0)
 		stream->first[1] = 0;
 	return ret;
 }
 
-/* Makes the file to go on in, still without its name. The descriptor, or -errno. */
+/* Creates the next file under its temporary name. The descriptor, or -errno. */
 static int make_file(const char *path)
 {
 	int fd, ret;
@@ -336,8 +335,8 @@ static int make_file(const char *path)
 }
 
 /*
- * The last line of the old file and the first of the new one, which takes up the chain: hash
- * becomes that line's. 0 or -errno.
+ * Writes the last line of the old file and the first of the new one, which continues the chain.
+ * hash: set to that of the latter. 0 or -errno.
  */
 static int write_ends(struct audit_stream *stream, const struct audit_stream *other, int fd,
 		      struct audit_line *line, uint64_t *sequence, char hash[AUDIT_HASH + 1])
@@ -360,8 +359,8 @@ static int write_ends(struct audit_stream *stream, const struct audit_stream *ot
 }
 
 /*
- * The new file is complete before anything is renamed: until it takes the current one's name, the
- * chain ends with the line "rotate" and may go on behind it.
+ * The new file is complete before anything is renamed: until it has the name of the current one,
+ * the chain ends with the line "rotate" and may continue behind it.
  */
 static int rotate(struct audit_stream *stream, const struct audit_stream *other,
 		  struct audit_line *line, uint64_t *sequence)
@@ -381,7 +380,7 @@ static int rotate(struct audit_stream *stream, const struct audit_stream *other,
 		unlink(path);
 		return ret;
 	}
-	/* Begun, not waited for: the guest is waiting for this. */
+	/* Only starts the write-back: the guest is waiting. */
 	sync_file_range(stream->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	fd_close(&stream->fd);
 	stream->fd = fd;

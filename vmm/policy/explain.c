@@ -42,8 +42,7 @@ void policy_quote(const char *path, size_t length, char *pattern)
 	*pattern = '\0';
 }
 
-/* --- the nearest rule ---------------------------------------------------------------------------
- */
+/* --- the nearest rule ------------------------------------------------------------------------- */
 
 static bool rule_matches(const struct rule *rule, const struct policy_request *request)
 {
@@ -72,8 +71,8 @@ static bool allows(const struct rule *rule, const struct policy_request *request
 	       action >= policy_needed_action(request->class, request->op);
 }
 
-/* How many bytes of the path a rule's patterns begin with, as they are written. */
-static size_t likeness(const struct rule *rule, const struct policy_request *request)
+/* The length of the longest common beginning of the path and a rule's patterns as written. */
+static size_t common_length(const struct rule *rule, const struct policy_request *request)
 {
 	size_t best = 0, i;
 	unsigned k;
@@ -90,7 +89,7 @@ static size_t likeness(const struct rule *rule, const struct policy_request *req
 static void find_nearest(const struct rule_list *list, const struct policy_request *request,
 			 struct policy_explanation *explanation)
 {
-	size_t best = 1, like, i; /* a '/' in common is nothing */
+	size_t best = 1, common, i; /* a common '/' does not count */
 
 	for (i = 0; i < list->count && !explanation->matches; i++) {
 		if (!allows(list->rule[i], request))
@@ -100,16 +99,15 @@ static void find_nearest(const struct rule_list *list, const struct policy_reque
 			explanation->nearest = &list->rule[i]->public;
 			break;
 		}
-		like = request->class == POLICY_NET ? 0 : likeness(list->rule[i], request);
-		if (like > best) {
-			best = like;
+		common = request->class == POLICY_NET ? 0 : common_length(list->rule[i], request);
+		if (common > best) {
+			best = common;
 			explanation->nearest = &list->rule[i]->public;
 		}
 	}
 }
 
-/* --- the line to add ----------------------------------------------------------------------------
- */
+/* --- the line to add -------------------------------------------------------------------------- */
 
 static void net_line(const struct policy_net *net, char *to, size_t size)
 {
@@ -140,7 +138,7 @@ static void write_line(const struct policy_request *request, struct policy_expla
 		net_line(&request->net, explanation->line, sizeof(explanation->line));
 		return;
 	}
-	/* Who creates a file wants to write it. */
+	/* A file that may be created must be writable, too. */
 	if (request->op == POLICY_CREATE || request->op == POLICY_SYMLINK)
 		action = POLICY_ACTION_WRITE;
 	policy_quote(request->object, request->length, quoted);
@@ -148,7 +146,7 @@ static void write_line(const struct policy_request *request, struct policy_expla
 		 policy_class_name(request->class), policy_action_name(action), quoted);
 }
 
-/* And not only through a directory that the path is in. */
+/* Whether a rule hides the path itself, not only a directory above it. */
 static bool hides_itself(const struct policy *policy, const struct policy_request *request)
 {
 	struct policy_request own = *request;
@@ -170,7 +168,7 @@ int policy_explain(const struct policy *policy, const struct policy_request *req
 	    (!request->object || request->length == 0 || request->length > POLICY_OBJECT_MAX))
 		return 0;
 	explanation->above = explanation->decision.rule;
-	/* No line about the path itself would help. */
+	/* A directory above is hidden: no line for the path itself would help. */
 	if (explanation->decision.verdict == POLICY_HIDE && !hides_itself(policy, request))
 		return 0;
 	find_nearest(&policy->class[request->class], request, explanation);

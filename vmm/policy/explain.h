@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a person wants to know of a decision: which rule, what nearly allowed it, what to write. */
+/* Explains a decision: the rule that made it, the nearest rule that would allow, the line to add.
+ */
 #ifndef CORDON_POLICY_EXPLAIN_H
 #define CORDON_POLICY_EXPLAIN_H
 
@@ -8,16 +9,16 @@
 struct policy_explanation {
 	struct policy_decision decision;
 	/*
-	 * If it is refused: the rule that would have allowed it, were it not for the one that
-	 * decides (matches: it stands behind that), or were it about this object (nearest by the
-	 * beginning of the path). NULL: there is none.
+	 * If it is denied: the nearest rule that would allow it. matches: it matches, but comes
+	 * behind the rule that decides. Otherwise it is for another object, the one with the
+	 * longest common beginning of the path. NULL: there is none.
 	 */
 	const struct policy_rule *nearest;
 	bool matches;
-	/* The line to add, and the rule above which it has to stand (NULL: at the end). */
+	/* The line to add, and the rule above which to add it (NULL: at the end). */
 	char line[2 * POLICY_OBJECT_MAX + 64];
 	const struct policy_rule *above;
-	bool is_protected; /* what is asked for is better left alone: see policy_protected() */
+	bool is_protected; /* better not allowed: see policy_protected() */
 };
 
 /* For a request with one object. 0 or -ENOMEM. */
@@ -25,15 +26,15 @@ int policy_explain(const struct policy *policy, const struct policy_request *req
 		   struct policy_explanation *explanation);
 
 /*
- * Whether writing to a path (or even reading a secret there) hands the host to the guest:
+ * Whether writing to a path, or reading a secret there, gives the guest a way into the host:
  * protected.h has the list.
  */
 bool policy_protected(const char *path, size_t length, bool write);
 
-/* The action that an operation takes. */
+/* The lowest action that allows an operation. */
 enum policy_action policy_needed_action(enum policy_class class, enum policy_op op);
 
-/* A path as a pattern that matches just it. Room for twice its length and a NUL is needed. */
+/* Writes a pattern that matches only this path. Needs room for twice its length and a NUL. */
 void policy_quote(const char *path, size_t length, char *pattern);
 
 #endif

@@ -13,10 +13,10 @@
 
 struct guard {
 	struct in_force force;
-	struct held_policy first; /* whose shares are there */
+	struct held_policy first; /* for guard_each_share() */
 	struct audit *audit;
 	atomic_bool warned;
-	/* Held while a policy is replaced: what is to be logged lets that go first. */
+	/* Held while a policy is replaced: threads about to log wait for it, see pass_gate(). */
 	pthread_mutex_t gate;
 	atomic_bool replacing;
 };
@@ -83,9 +83,9 @@ enum policy_verdict guard_decide(struct guard *guard, const struct policy_reques
 }
 
 /*
- * Before a line for the log: a policy that is being set goes first. The mutex of the log is not
- * fair, so that many lines could hold up that policy's without end; behind the gate there is at
- * most one a thread.
+ * Call before logging: a policy that is being set goes first. The mutex of the log is not fair, so
+ * other lines could keep that policy's line waiting without end; with the gate at most one line a
+ * thread gets ahead of it.
  */
 static void pass_gate(struct guard *guard)
 {
@@ -95,7 +95,7 @@ static void pass_gate(struct guard *guard)
 	pthread_mutex_unlock(&guard->gate);
 }
 
-/* Fail closed where the policy says so, else say it once and go on. */
+/* Fails closed if the policy requires the log; warns once. */
 static void not_logged(struct guard *guard, int code, bool required,
 		       struct policy_decision *decision)
 {
@@ -103,11 +103,11 @@ static void not_logged(struct guard *guard, int code, bool required,
 
 	if ((!rate || required) && !atomic_exchange(&guard->warned, true))
 		log_warning("audit log %s: %s: %s", audit_path(guard->audit),
-			    rate ? "the guest does more than the log takes" : strerror(code),
-			    rate       ? "what can't be logged is denied"
-			    : required ? "everything is denied until it can be written again"
-				       : "what is not logged is counted");
-	/* What is hidden stays hidden. */
+			    rate ? "the guest exceeds the log's budget" : strerror(code),
+			    rate       ? "operations that cannot be logged are denied"
+			    : required ? "all operations are denied until it can be written again"
+				       : "unlogged lines are counted");
+	/* A hidden object stays hidden. */
 	if (!required || decision->verdict != POLICY_ALLOW)
 		return;
 	decision->verdict = POLICY_DENY;
@@ -116,7 +116,7 @@ static void not_logged(struct guard *guard, int code, bool required,
 				: "the audit log can't be written";
 }
 
-/* As audit_decision(); how it turns out for the decision. -ESTALE: to be decided anew. */
+/* As audit_decision(); updates the decision if it cannot be logged. -ESTALE: decide again. */
 static int log_decision(struct guard *guard, const struct policy_request *request,
 			const struct audit_origin *origin, struct policy_decision *decision)
 {
@@ -130,21 +130,21 @@ static int log_decision(struct guard *guard, const struct policy_request *reques
 }
 
 static enum policy_verdict check(struct guard *guard, const struct policy_request *request,
-				 enum policy_verdict answer, const char *reason,
+				 enum policy_verdict approval, const char *reason,
 				 struct policy_decision *decision)
 {
 	struct audit_origin origin;
 	struct held_policy held;
 	int ret = 0;
 
-	/* Another time only if the policy was replaced meanwhile: the log has a decision before
-	 * or behind that, according to which policy made it. */
+	/* Repeats only if the policy was replaced meanwhile: in the log, a decision comes before
+	 * or after the replacement according to the policy that made it. */
 	do {
 		pass_gate(guard);
 		held = in_force_hold(&guard->force);
 		policy_decide(held.policy, request, decision);
 		if (decision->verdict == POLICY_ASK) {
-			decision->verdict = answer;
+			decision->verdict = approval;
 			decision->reason = reason;
 		}
 		origin = origin_of(&held, decision);
@@ -193,11 +193,11 @@ enum policy_verdict guard_check(struct guard *guard, const struct policy_request
 }
 
 enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_request *request,
-				      enum policy_verdict answer, const char *reason)
+				      enum policy_verdict approval, const char *reason)
 {
 	struct policy_decision decision;
 
-	return check(guard, request, answer, reason, &decision);
+	return check(guard, request, approval, reason, &decision);
 }
 
 enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note)
@@ -231,9 +231,9 @@ int guard_replace(struct guard *guard, struct policy *policy, const char *by)
 	atomic_store_explicit(&guard->replacing, true, memory_order_relaxed);
 	number = in_force_number(&guard->force) + 1;
 	slot = in_force_prepare(&guard->force);
-	/* Before any decision of the new one; none of the old one is logged behind it. */
+	/* Before any decision of the new policy; none of the old one is logged after it. */
 	if (slot >= 0 && guard->audit && audit_policy_set(guard->audit, &note, number) < 0)
-		log_warning("audit log %s: that the policy was set could not be logged",
+		log_warning("audit log %s: could not log that the policy was set",
 			    audit_path(guard->audit));
 	if (slot >= 0)
 		in_force_set(&guard->force, slot, policy, number);

@@ -13,7 +13,7 @@ static unsigned slot_of(uint64_t current)
 	return (unsigned)(current >> COUNT_BITS);
 }
 
-/* Nobody can come to it any more. The slot is free only once the policy is. */
+/* No thread can reach the policy any more. The slot becomes free only after the policy is. */
 static void free_slot(struct in_force *force, unsigned slot)
 {
 	policy_free(atomic_load_explicit(&force->slot[slot].policy, memory_order_relaxed));

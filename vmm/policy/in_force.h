@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The policy in force: any number of threads hold it while they use it, another one takes its
- * place, and the old one is freed by the last that holds it. Nothing here waits: to hold, to let go
- * and to replace is an atomic operation or two.
+ * The policy in force. Any number of threads hold it while they use it; a replacement takes effect
+ * at once, and the last holder of the old policy frees it. Nothing blocks: hold, release and
+ * replace take an atomic operation or two.
  *
- * How: `current` is one word, the slot of the policy in force and how often it has been taken since
- * it is in force. Taking is therefore one addition that says which policy it was. Letting go counts
- * down the slot's `users`, which is negative while the policy is in force. Replacing swaps the word
- * and adds the count of the old one to its `users`: from then on these are the holders that are
- * left, and the operation that makes them 0 frees. The count has 56 bits, which ten million uses a
- * second fill in two centuries.
+ * `current` is one word: the slot of the policy in force, and how often it has been held since it
+ * was set. Holding is one fetch-and-add, which also returns the slot. Releasing decrements the
+ * slot's `users`, which is negative while the policy is in force. Replacing swaps the word and adds
+ * the count of the old policy to its `users`, which from then on is the number of holders left; the
+ * operation that brings it to 0 frees the policy. The count has 56 bits: ten million uses a second
+ * fill them in two centuries.
  */
 #ifndef CORDON_POLICY_IN_FORCE_H
 #define CORDON_POLICY_IN_FORCE_H
@@ -18,7 +18,7 @@
 
 #include "vmm/policy/policy.h"
 
-/* Policies at once: the current one, and old ones that a thread still holds. At most 256. */
+/* Policies at once: the current one, and old ones that are still held. At most 256. */
 #define IN_FORCE_MAX 64
 
 struct in_force {
@@ -32,28 +32,28 @@ struct in_force {
 
 struct held_policy {
 	const struct policy *policy;
-	uint64_t number; /* 0 the first policy, then counted up */
+	uint64_t number; /* 0 for the first policy, then increasing */
 	unsigned slot;
 };
 
-/* The first policy, which is taken. All zero before. */
+/* Sets the first policy and takes ownership of it. *force must be all zero. */
 void in_force_begin(struct in_force *force, struct policy *policy);
 
-/* Frees all. No other thread may use it any more. */
+/* Frees all. No other thread may still use it. */
 void in_force_end(struct in_force *force);
 
 struct held_policy in_force_hold(struct in_force *force);
 void in_force_release(struct in_force *force, struct held_policy held);
 
 /*
- * Takes policy and puts it in force, with a number that is higher than all before. One thread at a
- * time. in_force_prepare() only finds its slot: what it returns can't fail to come into force any
- * more. -EBUSY: IN_FORCE_MAX policies are in use.
+ * Puts a policy in force, takes ownership of it, and gives it a number, which must be higher than
+ * all before. One thread at a time. in_force_prepare() finds a slot, or fails with -EBUSY if
+ * IN_FORCE_MAX policies are in use; in_force_set() with that slot cannot fail.
  */
 int in_force_prepare(const struct in_force *force);
 void in_force_set(struct in_force *force, int slot, struct policy *policy, uint64_t number);
 
-/* The number of the current one, and how often it has been held so far. */
+/* The number of the current policy, and how often it has been held so far. */
 uint64_t in_force_number(const struct in_force *force);
 uint64_t in_force_uses(const struct in_force *force);
 

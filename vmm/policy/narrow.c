@@ -18,10 +18,10 @@ struct comparison {
 	uint32_t child_rule, parent_rule; /* where it failed */
 };
 
-/* Whether what the parent says lets the child say that. */
+/* Whether the child's action allows no more than the parent's. */
 static bool is_within(enum policy_action child, enum policy_action parent)
 {
-	/* Whoever is asked may say yes to anything, so asking is more than all that is known. */
+	/* An operator may allow anything, so 'ask' counts as more than the limited actions. */
 	if (child == POLICY_ACTION_ASK)
 		return parent == POLICY_ACTION_ASK || parent == POLICY_ACTION_WRITE ||
 		       parent == POLICY_ACTION_ALLOW;
@@ -57,7 +57,7 @@ static void describe(char *to, size_t size, const struct rule_list *list, uint32
 			 list->rule[rule]->public.file, list->rule[rule]->public.line);
 }
 
-/* The search has told actions apart only; unless the example was cut, the rules decide it alike. */
+/* Finds the rules for the example: the search works on actions. Not if the example was cut. */
 static void name_rules(struct comparison *comparison, const char *path)
 {
 	size_t length = strlen(path);
@@ -93,8 +93,7 @@ static int compare_paths(struct comparison *comparison, enum policy_class class,
 		return err_set(err, ENOMEM, "out of memory");
 	if (ret == -E2BIG)
 		return err_set(err, EPERM,
-			       "it could not be proven that the %s rules allow nothing new: give "
-			       "simpler ones",
+			       "no proof that the %s rules allow nothing new: give simpler ones",
 			       policy_class_name(class));
 	if (ret == 0)
 		return 0;
@@ -117,7 +116,7 @@ static int compare_class(const struct policy *child, const struct policy *parent
 		.parent_default = otherwise,
 	};
 
-	/* A class without rules has its default, one with rules ends in a denial. */
+	/* Without rules a class has its default; with rules, what matches none is denied. */
 	if (class == POLICY_EXEC) {
 		comparison.child_default =
 			comparison.child->count ? POLICY_ACTION_DENY : POLICY_ACTION_ALLOW;
@@ -129,7 +128,7 @@ static int compare_class(const struct policy *child, const struct policy *parent
 
 /* --- network ---------------------------------------------------------------------------------- */
 
-/* Whether the child denies, before the rule, all that another target means. */
+/* Whether the child's rules before an index deny all that a target covers. */
 static bool denied_before(const struct rule_list *list, size_t before, const struct rule *rule,
 			  const struct net_target *target)
 {
@@ -145,7 +144,7 @@ static bool denied_before(const struct rule_list *list, size_t before, const str
 	return false;
 }
 
-/* Whether the parent has the same granted, so that its questions are answered in the same way. */
+/* Whether the parent has the same --allow-net, which approves its 'ask' rules in the same way. */
 static bool is_granted(const struct rule *rule, const struct net_target *target,
 		       const struct rule_list *parent)
 {
@@ -163,8 +162,8 @@ static bool is_granted(const struct rule *rule, const struct net_target *target,
 }
 
 /*
- * Goes down the parent's rules: one that covers the target and allows it proves it; one that may be
- * about some of it and allows less must be in the child as well.
+ * Goes through the parent's rules: one that covers the target and allows as much is the proof; one
+ * that overlaps the target and allows less must be denied in the child as well.
  */
 static bool target_within(const struct rule_list *child, size_t index,
 			  const struct net_target *target, const struct rule_list *parent)
@@ -185,7 +184,7 @@ static bool target_within(const struct rule_list *child, size_t index,
 				continue;
 			}
 			if (net_target_overlaps(other, &other->target[k], rule, target) &&
-			    /* A question above a denial is answered by what is granted. */
+			    /* --allow-net would approve an 'ask' rule above that denial. */
 			    (rule->granted ||
 			     !denied_before(child, index, other, &other->target[k])))
 				return false;
@@ -266,7 +265,7 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
 		ret = err_set(err, EPERM, "it allows more: 'on-deny audit=required' is missing");
 	if (ret == 0)
 		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_DENY, err);
-	/* In a root file system that is served, what no rule is about may be read. */
+	/* In a served root file system, files that no rule matches may be read. */
 	if (ret == 0 && (child->source.rootfs || parent->source.rootfs))
 		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, err);
 	if (ret == 0)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Comparing two policies: whether one allows nothing that the other does not. */
+/* Compares two policies: whether one allows nothing that the other does not. */
 #ifndef CORDON_POLICY_NARROW_H
 #define CORDON_POLICY_NARROW_H
 
 #include "vmm/policy/policy.h"
 
 /*
- * Proves that child allows nothing that parent does not: no more shares, no higher limit, and for
+ * Proves that child allows nothing that parent does not: no further share, no higher limit, and for
  * every file, program and peer no better verdict (hide < deny < read < append < write; deny < ask <
- * allow). 0; or -EPERM with a message that names the child's line which allows more, or says that
- * it could not be proven. What is said is sound: 0 is never wrong.
+ * allow). 0; or -EPERM with a message that names the child's line that allows more, or says that
+ * there is no proof; or -ENOMEM. Sound: 0 is never wrong.
  */
 int policy_is_narrower(const struct policy *child, const struct policy *parent, struct err *err);
 

@@ -11,9 +11,10 @@
 #define SET_MAX	    (64u << 10) /* of one state */
 
 /*
- * Where patterns can be in a path: in the component that a node of their trie takes, at a place of
- * it. As one number. Patterns that begin alike share nodes, and so do all that take whatever comes
- * for one value, or the kinds of paths would be too many.
+ * A position that patterns may have reached, as one number: the node of the trie whose component is
+ * being matched, and the position in that component. Patterns with a common beginning share nodes,
+ * and so do all patterns of one value that match everything from here on: otherwise there would be
+ * too many kinds of paths.
  */
 #define CONFIG(node, place)  ((uint64_t)(node) << 16 | (uint64_t)(place))
 #define CONFIG_NODE(config)  ((uint32_t)((config) >> 16))
@@ -27,9 +28,9 @@ struct set {
 struct state {
 	size_t config; /* offset into search.config: the first list's, then the second's */
 	size_t count[2];
-	bool begun;    /* the component has a byte */
-	uint32_t from; /* the state before, and how it went on */
-	uint8_t byte;
+	bool begun;    /* the component has at least one byte */
+	uint32_t from; /* the state before */
+	uint8_t byte;  /* that led from there to here */
 };
 
 struct search {
@@ -41,13 +42,12 @@ struct search {
 	size_t configs, config_room;
 	uint32_t *slot; /* of states, by hash */
 	size_t slots;
-	uint8_t byte[256]; /* one of each group of bytes that nothing tells apart */
+	uint8_t byte[256]; /* one byte of each group that is in the same sets */
 	unsigned bytes;
-	struct set set[2]; /* being made */
+	struct set set[2]; /* the next state, being built */
 };
 
-/* --- steps --------------------------------------------------------------------------------------
- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static bool set_has(const struct glob_set *set, unsigned byte)
 {
@@ -60,7 +60,7 @@ static void add(struct set *set, uint64_t config)
 		set->config[set->count++] = config;
 }
 
-/* A component begins behind a node. */
+/* Adds the positions at which a component may begin behind a node. */
 static void begin_behind(const struct product_trie *trie, struct set *set, uint32_t at)
 {
 	const struct product_node *node = &trie->node[at];
@@ -90,7 +90,8 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* What takes all that can come leaves nothing to patterns behind it. */
+/* Sorts a set; drops duplicates, and patterns whose values are above one that matches all the rest.
+ */
 static void tidy(const struct product_trie *trie, struct set *set)
 {
 	const struct product_node *node;
@@ -170,7 +171,7 @@ static uint32_t first_value(const struct product_trie *trie, const uint64_t *con
 
 /* --- bytes ------------------------------------------------------------------------------------ */
 
-/* Each byte gets a number that is the hash of the sets it is in; equal numbers: equal bytes. */
+/* Hashes for each byte the sets that contain it: bytes with equal hashes are one group. */
 static void group_bytes(struct search *search)
 {
 	uint64_t hash[256] = {0}, number = 1;
@@ -188,7 +189,7 @@ static void group_bytes(struct search *search)
 						hash[byte] += number ^ number >> 29;
 			}
 		}
-	/* Readable ones first: they are in examples then. */
+	/* Letters first, so that examples are readable. */
 	for (k = 0; k < 256; k++) {
 		byte = (unsigned)(k + 'a') % 256;
 		for (other = 0; other < search->bytes; other++)
@@ -227,7 +228,7 @@ static bool is_state(const struct search *search, const struct state *state, boo
 	       memcmp(config + set[0].count, set[1].config, set[1].count * sizeof(*config)) == 0;
 }
 
-/* Adds the state that search->set stands for, unless it is there. */
+/* Adds the state of search->set, unless it exists. */
 static int add_state(struct search *search, bool begun, uint32_t from, uint8_t byte)
 {
 	const struct set *set = search->set;
@@ -258,7 +259,7 @@ static int add_state(struct search *search, bool begun, uint32_t from, uint8_t b
 	return 0;
 }
 
-/* The way to a state, as a path. */
+/* Writes the path that leads to a state. */
 static void write_example(const struct search *search, size_t at, char path[PRODUCT_PATH_MAX])
 {
 	char back[PRODUCT_PATH_MAX];
@@ -275,7 +276,7 @@ static void write_example(const struct search *search, size_t at, char path[PROD
 	path[length] = '\0';
 }
 
-static int go_on(struct search *search, size_t at)
+static int expand(struct search *search, size_t at)
 {
 	struct product *product = search->product;
 	struct state state = search->state[at];
@@ -328,7 +329,7 @@ static int run(struct search *search)
 			write_example(search, search->next, product->path);
 			return 1;
 		}
-		ret = go_on(search, search->next);
+		ret = expand(search, search->next);
 	}
 	return ret;
 }

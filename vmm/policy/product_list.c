@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The patterns of a product: lists of them, and the trie that a list is searched by. */
+/* The patterns of a product: lists of them, and the trie of a list. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ void product_list_free(struct product_list *list)
 
 /* --- tries ------------------------------------------------------------------------------------ */
 
-#define ALL_PARENT UINT32_MAX /* the parent of nodes that take all for a value */
+#define ALL_PARENT UINT32_MAX /* the parent of nodes that match everything, one for each value */
 
 static const struct glob_part all_part = {.kind = GLOB_TREE};
 
@@ -64,7 +64,7 @@ static uint64_t hash_part(uint32_t parent, const struct glob_part *part, uint32_
 	return hash ^ hash >> 31;
 }
 
-/* The node for a part behind another one; value: of nodes that take all, else 0. */
+/* Finds or adds the node for a component behind parent. value: with ALL_PARENT, else 0. */
 static uint32_t find_node(struct product_trie *trie, uint32_t parent, const struct glob_part *part,
 			  uint32_t value)
 {
@@ -109,7 +109,7 @@ static void add_pattern(struct product_trie *trie, const struct glob *glob, uint
 
 	for (i = 0; i < glob->parts; i++) {
 		lower(&trie->node[at].lowest, value);
-		/* A last `**` takes what it stands behind as well. */
+		/* A last `**` also matches the directory before it. */
 		if (i + 1 == glob->parts && glob->part[i].kind == GLOB_TREE) {
 			rest = find_node(trie, ALL_PARENT, &all_part, value);
 			node = &trie->node[at];

@@ -24,9 +24,9 @@ static const struct protected_place places[] = {
 static struct {
 	pthread_once_t once;
 	struct arena arena;
-	struct glob_tree *tree;	   /* NULL: there was no memory for it */
-	struct glob_tree *parents; /* of places in a directory that is no protected place itself */
-	const char *beneath[PARENTS_MAX];
+	struct glob_tree *tree;	   /* NULL: out of memory */
+	struct glob_tree *parents; /* directories that are not protected but have a place in them */
+	const char *beneath[PARENTS_MAX]; /* the place in each of parents */
 	uint32_t count;
 } set = {.once = PTHREAD_ONCE_INIT};
 
@@ -89,7 +89,7 @@ static bool add_pattern(struct glob_tree *tree, const char *pattern, size_t leng
 	       glob_tree_add(tree, &glob, value) == 0;
 }
 
-/* ".cargo/config.toml" and ".local/bin/..." have a parent that only counts for what is in it. */
+/* Adds the parent of a place such as ".cargo/config.toml" that is not protected itself. */
 static bool add_parent(struct glob_tree *tree, const struct protected_place *place,
 		       const char *pattern, size_t length)
 {
@@ -122,7 +122,7 @@ static void make_set(void)
 	for (i = 0; made && i < ARRAY_SIZE(places); i++) {
 		list = places[i].patterns;
 		while (made && next_pattern(&list, &pattern, &length))
-			/* What is hidden is hidden with all beneath it, as rules have it. */
+			/* As in rules, hiding includes everything beneath. */
 			made = add_pattern(tree, pattern, length,
 					   places[i].verdict == PROTECTED_HIDE ? "/**" : "",
 					   (uint32_t)i) &&
@@ -173,7 +173,7 @@ bool protected_takes_links(const char *from, size_t from_length, const char *to,
 {
 	static const char objects[] = "/.git/objects/";
 
-	/* git itself moves objects to their place from a directory next to it. */
+	/* git itself moves objects into place from a directory beside it. */
 	return is_own_place(to, to_length) && !is_own_place(from, from_length) &&
 	       !(memmem(to, to_length, objects, strlen(objects)) &&
 		 memmem(from, from_length, objects, strlen(objects)));
@@ -181,7 +181,7 @@ bool protected_takes_links(const char *from, size_t from_length, const char *to,
 
 /* --- examples --------------------------------------------------------------------------------- */
 
-/* A name for a pattern: of a set the first byte, for stars an "x", or nothing before a dot. */
+/* A path that matches a pattern: the first byte of a set, "x" for one star or two. */
 static void example(const char *pattern, size_t length, char *to)
 {
 	size_t i;

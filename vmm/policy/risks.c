@@ -7,7 +7,7 @@
 #include "vmm/policy/internal.h"
 #include "vmm/policy/protected.h"
 
-#define NAMED_MAX 6 /* places that a line names: the others are counted */
+#define NAMED_MAX 6 /* places that a line names; further ones are counted */
 
 /* One share and one group of places. */
 struct survey {
@@ -16,11 +16,11 @@ struct survey {
 	const struct policy_risk_ops *ops;
 	const struct protected_place *place;
 	unsigned found;
-	bool wild; /* now those with wildcards, which are named last */
+	bool wild; /* this pass is for patterns with wildcards, which are named last */
 	char names[512];
 };
 
-/* Secrets are to be kept from reading, all else from writing. */
+/* Whether the guest can read a secret, or write another place. */
 static bool is_open(const struct survey *survey, const char *path)
 {
 	bool secret = survey->place->group == PROTECTED_SECRETS;
@@ -48,7 +48,7 @@ static bool look_at(void *arg, const char *pattern, size_t length, const char *p
 	size_t used = strlen(survey->names);
 	bool tree = length > 3 && memcmp(pattern + length - 3, "/**", 3) == 0;
 
-	/* A place whose example is another entry's stands for nothing. */
+	/* Skip an example that another entry matches first. */
 	snprintf(relative, sizeof(relative), "/%s", path);
 	if (protected_find(relative, strlen(relative)) != survey->place || !is_open(survey, path))
 		return true;
@@ -89,7 +89,7 @@ static void group_risk(struct survey *survey, enum protected_group group)
 	snprintf(text, sizeof(text), "share %.300s: the guest can %s %s%s: %s",
 		 survey->share->guest, group == PROTECTED_SECRETS ? "read" : "change",
 		 survey->names, more, protected_group_risk(group));
-	survey->ops->tell(survey->ops->arg, text);
+	survey->ops->report(survey->ops->arg, text);
 }
 
 static void share_risks(const struct policy *policy, const struct policy_share *share,
@@ -107,7 +107,7 @@ static void share_risks(const struct policy *policy, const struct policy_share *
 			 "share %.300s: the whole home directory is within reach, keys and "
 			 "configuration included",
 			 share->guest);
-		ops->tell(ops->arg, text);
+		ops->report(ops->arg, text);
 	}
 	for (group = 0; group < PROTECTED_GROUPS; group++)
 		group_risk(&survey, (enum protected_group)group);
@@ -130,6 +130,6 @@ void policy_risks(const struct policy *policy, const struct policy_risk_ops *ops
 			snprintf(text, sizeof(text),
 				 "%.200s:%u: the whole Internet is within reach",
 				 net->rule[i]->public.file, net->rule[i]->public.line);
-			ops->tell(ops->arg, text);
+			ops->report(ops->arg, text);
 		}
 }

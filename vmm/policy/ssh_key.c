@@ -18,7 +18,7 @@ static const char key_type[] = "ssh-ed25519";
 struct reader {
 	const uint8_t *at;
 	size_t left;
-	bool bad; /* something was not as it should be; all reads fail from then on */
+	bool bad; /* malformed: all further reads fail */
 };
 
 static uint32_t take_number(struct reader *reader)
@@ -35,7 +35,7 @@ static uint32_t take_number(struct reader *reader)
 	return number;
 }
 
-/* A string, or an empty reader that is bad. */
+/* Reads a string; a bad, empty reader on failure. */
 static struct reader take_string(struct reader *reader)
 {
 	uint32_t length = take_number(reader);
@@ -95,7 +95,7 @@ static void put_text(struct writer *writer, const char *text)
 	put_string(writer, text, strlen(text));
 }
 
-/* The type and a key or signature. */
+/* Writes a string of the type and a key or signature. */
 static void put_typed(struct writer *writer, const uint8_t *bytes, size_t length)
 {
 	struct writer typed = {.length = 0};
@@ -105,7 +105,7 @@ static void put_typed(struct writer *writer, const uint8_t *bytes, size_t length
 	put_string(writer, typed.bytes, typed.length);
 }
 
-/* Decodes all of it; blanks are skipped. The bytes in a buffer that is to be freed, or NULL. */
+/* Decodes base64, skipping blanks. The bytes, which the caller frees, or NULL. */
 static uint8_t *decode(const char *text, size_t length, size_t *size)
 {
 	struct base64_decode_ctx state;
@@ -132,7 +132,7 @@ static int bad_secret(const char *name, struct err *err)
 		       name);
 }
 
-/* The part of the file that is encrypted where there is a passphrase. */
+/* Parses the section that would be encrypted if there were a passphrase. */
 static void parse_section(struct reader *section, struct ssh_secret *secret)
 {
 	uint32_t check = take_number(section);
@@ -145,7 +145,7 @@ static void parse_section(struct reader *section, struct ssh_secret *secret)
 	take_key(section, named, sizeof(named));
 	take_key(section, pair, sizeof(pair));
 	take_string(section); /* the comment */
-	/* Up to a multiple of 8, counted up from 1. */
+	/* Padding to a multiple of 8: the bytes 1, 2, 3 ... */
 	if (section->bad || section->left >= 8)
 		section->bad = true;
 	for (i = 0; !section->bad && i < section->left; i++)
@@ -270,7 +270,7 @@ void ssh_fingerprint(const uint8_t public[SSH_KEY_SIZE], char text[SSH_FINGERPRI
 
 /* --- signatures ------------------------------------------------------------------------------- */
 
-/* What is signed: the message by its hash, and its purpose. */
+/* The signed data: the namespace, and the hash of the message. */
 static void put_signed(struct writer *writer, const char *namespace, const void *message,
 		       size_t length)
 {
@@ -314,7 +314,7 @@ void ssh_sign(const struct ssh_secret *secret, const char *namespace, const void
 	signature[BASE64_ENCODE_RAW_LENGTH(blob.length)] = '\0';
 }
 
-/* There is one way to write it: all but the signature's own bytes are known. */
+/* The encoding is unique: all bytes except the signature's own must match. */
 bool ssh_verify(const uint8_t public[SSH_KEY_SIZE], const char *namespace, const void *message,
 		size_t length, const char *signature, size_t signature_length)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ed25519 keys and signatures in the formats of OpenSSH: its private key file (openssh-key-v1,
- * without a passphrase), a line of a public key file, and SSHSIG, the format of ssh-keygen -Y,
- * whose namespace keeps a signature from being taken for one of another purpose. The cryptography
- * is nettle's.
+ * Ed25519 keys and signatures in the formats of OpenSSH: private key files (openssh-key-v1, without
+ * a passphrase), a line of a public key file, and SSHSIG, the format of ssh-keygen -Y, whose
+ * namespace prevents the use of a signature for another purpose. The cryptography is nettle's.
  *
- * Key files are read strictly: what is not exactly as it should be is an error.
+ * Key files are parsed strictly: any deviation from the format is an error.
  */
 #ifndef CORDON_POLICY_SSH_KEY_H
 #define CORDON_POLICY_SSH_KEY_H
@@ -25,8 +24,8 @@ struct ssh_secret {
 };
 
 /*
- * Parse length bytes of a file, called name in messages. 0; or -EINVAL with a message, secret being
- * zero then.
+ * Parse length bytes of a file; name is for messages. 0; or -EINVAL with a message, and secret is
+ * all zero.
  */
 int ssh_secret_parse(struct ssh_secret *secret, const char *text, size_t length, const char *name,
 		     struct err *err);
@@ -37,13 +36,13 @@ int ssh_public_parse(uint8_t public[SSH_KEY_SIZE], const char *text, size_t leng
 #define SSH_FINGERPRINT_SIZE 64
 void ssh_fingerprint(const uint8_t public[SSH_KEY_SIZE], char text[SSH_FINGERPRINT_SIZE]);
 
-/* A signature in base64: what stands between the first and the last line of an SSHSIG file. */
+/* A signature in base64: what is between the first and the last line of an SSHSIG file. */
 #define SSH_NAMESPACE_MAX  32
 #define SSH_SIGNATURE_SIZE 384
 void ssh_sign(const struct ssh_secret *secret, const char *namespace, const void *message,
 	      size_t length, char signature[SSH_SIGNATURE_SIZE]);
 
-/* Whether signature (of signature_length bytes) is that of the message with the key. */
+/* Whether signature, of signature_length bytes, is one of the message with the key. */
 bool ssh_verify(const uint8_t public[SSH_KEY_SIZE], const char *namespace, const void *message,
 		size_t length, const char *signature, size_t signature_length);
 
