@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Cordon. `make help` lists the targets.
 #
-# Variants share this file: BUILD is the output folder, SANITIZE=1 adds ASan and UBSan,
-# SANITIZE=thread TSan (gcc only), CC=clang builds with clang.
+# Variants share this file: BUILD is the output directory, SANITIZE=1 adds ASan and UBSan,
+# SANITIZE=thread TSan (gcc only), CC=clang builds with clang. V=1 prints each command whole.
+# WERROR=1 makes warnings errors: `make check` and `make lint` set it, so that a plain `make` with
+# a newer compiler than ours still builds.
 
 CC      ?= gcc
 CLANG   ?= clang
@@ -10,10 +12,15 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 VERSION := 0.1.0
+V       ?=
+WERROR  ?=
 
 CSTD     := -std=gnu11 -D_GNU_SOURCE -I.
-GEN      := -I$(BUILD)/gen
-WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wimplicit-fallthrough -Werror
+GENERATED := -I$(BUILD)/gen
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wimplicit-fallthrough
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
 OPT      ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 LIBS     := -lfdt -lz -lzstd -ljansson -lhogweed -lnettle -lpthread
@@ -26,7 +33,14 @@ ifeq ($(SANITIZE),thread)
 OPT      := -O1 -g -fsanitize=thread
 HARDEN   := -fPIE -Wno-tsan
 endif
-CFLAGS_ALL = $(CSTD) $(GEN) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
+CFLAGS_ALL = $(CSTD) $(GENERATED) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
+
+# A recipe is `$(call say,CC,what)` and `$(Q)command`: one short line, or the command with V=1.
+# `make -s` prints neither.
+Q   := $(if $(filter 1,$(V)),,@)
+say  = @$(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n' $(1) $(2))
+STRICT := WERROR=$(or $(WERROR),1)
+comma  := ,
 
 MAIN_SRC := vmm/main.c
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard vmm/*/*.c devices/*/*.c boot/*.c))
@@ -46,7 +60,7 @@ FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 
 .DEFAULT_GOAL := all
 .PHONY: help deps all program guest demo check unit unit-build guest-tests fuzz-build fuzz lab lint format asan \
-	bench install clean
+	compdb bench install clean
 
 help:
 	@echo "make deps      install the Debian packages that are missing (says which first)"
@@ -57,6 +71,7 @@ help:
 	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
 	@echo "make lint      formatting, static analysis, include directions"
+	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
 	@echo "make bench     measurements behind docs/performance.md"
 	@echo "make install   into PREFIX ($(PREFIX)); make clean removes build/"
 
@@ -68,16 +83,18 @@ all: program guest
 program: $(BUILD)/cordon
 
 $(BUILD)/cordon: $(MAIN_OBJ) $(LIB)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
 
 $(LIB): $(LIB_OBJ)
+	$(call say,AR,$@)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	@echo "  CC $<"
-	@$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # The presets are made from share/policies and the table of protected places: the same for the program,
 # which has them built in, and for `make install`.
@@ -85,7 +102,8 @@ PRESETS   := $(sort $(wildcard share/policies/*.policy share/policies/*.policy.i
 PROTECTED := vmm/policy/protected.inc
 $(BUILD)/gen/presets.inc: $(PRESETS) $(PROTECTED) scripts/presets.py
 	@mkdir -p $(@D)
-	@scripts/presets.py $(PROTECTED) $(BUILD)/gen/policies $(PRESETS) >$@.new && mv $@.new $@
+	$(call say,GEN,$@)
+	$(Q)scripts/presets.py $(PROTECTED) $(BUILD)/gen/policies $(PRESETS) >$@.new && mv $@.new $@
 $(BUILD)/obj/vmm/policy/presets.o $(BUILD)/fuzz-obj/vmm/policy/presets.o: $(BUILD)/gen/presets.inc
 
 # --- what runs in the guest -------------------------------------------------------------------
@@ -102,18 +120,22 @@ guest-kernel:
 
 $(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/wire.h
 	@mkdir -p $(@D)
-	musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -DCORDON_VERSION='"$(VERSION)"' -o $@ $(AGENT_SRC)
+	$(call say,MUSL,$@)
+	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -DCORDON_VERSION='"$(VERSION)"' -o $@ $(AGENT_SRC)
 
 $(BUILD)/mkinitramfs: $(BUILD)/obj/boot/tools/mkinitramfs.o $(LIB)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
 
 $(BUILD)/guest/initramfs: $(BUILD)/mkinitramfs $(BUILD)/guest/agent
-	$(BUILD)/mkinitramfs --agent $(BUILD)/guest/agent --busybox /bin/busybox -o $@
+	$(call say,GEN,$@)
+	$(Q)$(BUILD)/mkinitramfs --agent $(BUILD)/guest/agent --busybox /bin/busybox -o $@
 
 # --- tests ------------------------------------------------------------------------------------
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
 # The tests of the channel run the real agent, all of it but its main().
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
@@ -122,46 +144,54 @@ $(AGENT_TESTS:%=$(BUILD)/tests/unit/%): $(AGENT_TEST_OBJ)
 
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
 
 # Fuzz targets are built with clang, whole, so that the code under test is instrumented too.
-FUZZ_FLAGS = $(CSTD) $(GEN) $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+FUZZ_FLAGS = $(CSTD) $(GENERATED) $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -DCORDON_VERSION='"$(VERSION)"'
 $(BUILD)/fuzz-obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CLANG) $(subst fuzzer$(comma),fuzzer-no-link$(comma),$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
-comma := ,
+	$(call say,FUZZ,$<)
+	$(Q)$(CLANG) $(subst fuzzer$(comma),fuzzer-no-link$(comma),$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
 
 $(BUILD)/fuzz-obj/libcordon.a: $(LIB_SRC:%.c=$(BUILD)/fuzz-obj/%.o)
+	$(call say,AR,$@)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # Of the unit tests' helpers a target takes what it needs (the fake guest, mostly).
 $(BUILD)/fuzz-obj/libshared.a: $(UNIT_SHARED:%.c=$(BUILD)/fuzz-obj/%.o)
+	$(call say,AR,$@)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libshared.a \
 		$(BUILD)/fuzz-obj/libcordon.a
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_FLAGS) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $^ $(LIBS)
 
 # bench/blk drives a device with the unit tests' fake guest.
 $(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
 $(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
 $(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(BUILD)/obj/bench/net/traffic.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
 
 $(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
 
 unit-build: $(UNIT_BIN)
 guest-tests: $(GUEST_BIN)
@@ -174,8 +204,8 @@ asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1 unit
 
 check: deps
-	@$(MAKE) --no-print-directory all unit-build guest-tests fuzz-build
-	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1 unit-build
+	@$(MAKE) --no-print-directory $(STRICT) all unit-build guest-tests fuzz-build
+	@$(MAKE) --no-print-directory $(STRICT) BUILD=build/asan SANITIZE=1 unit-build
 	@tests/run-all.py --build $(BUILD)
 
 lab: deps
@@ -190,8 +220,28 @@ fuzz: fuzz-build
 			$$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) || exit 1; \
 	done
 
+# Every object of the host's programs. Lint compiles them with -Werror in a directory of their own;
+# LINT_BUILD=build saves that time where `make check` has just built them so.
+C_SRC      := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(wildcard boot/tools/*.c) \
+	$(wildcard tests/*/*.c bench/*/*.c))
+LINT_BUILD ?= build/lint
+.PHONY: objects
+objects: $(filter-out $(BUILD)/obj/tests/fuzz/%,$(C_SRC:%.c=$(BUILD)/obj/%.o))
+
 lint:
+	@$(MAKE) --no-print-directory $(STRICT) BUILD=$(LINT_BUILD) objects compdb
 	@scripts/lint.sh
+
+# One entry a source, all with the flags of the host's programs: the agent's sources compile with them
+# too. The preset table is a generated file that one source includes.
+compdb_entry = {"directory": "$(CURDIR)", "file": "$(1)", "command": "$(subst ",\",$(CC) \
+	$(CFLAGS_ALL)) -c -o $(BUILD)/obj/$(1:.c=.o) $(1)"}
+compdb: $(BUILD)/gen/presets.inc
+	$(call say,GEN,compile_commands.json)
+	$(file >compile_commands.json,[$(call compdb_entry,$(firstword $(C_SRC))))
+	$(foreach src,$(wordlist 2,9999,$(C_SRC)),$(file \
+		>>compile_commands.json,$(comma)$(call compdb_entry,$(src))))
+	$(file >>compile_commands.json,])
 
 format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
