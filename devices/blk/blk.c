@@ -2,33 +2,22 @@
 #include "devices/blk/blk.h"
 
 #include <errno.h>
+#include <linux/virtio_blk.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/base/bucket.h"
-#include "devices/blk/features.h"
 #include "devices/blk/request.h"
+#include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 
 /* Chains taken in one go; other devices then have a turn. */
 #define TURN_CHAINS 64
 
-/* virtio_blk_config (5.2.4), up to write_zeroes_may_unmap and its padding. */
-#define CONFIG_CAPACITY		 0
-#define CONFIG_SIZE_MAX		 8
-#define CONFIG_SEG_MAX		 12
-#define CONFIG_BLK_SIZE		 20
-#define CONFIG_PHYSICAL_EXPONENT 24
-#define CONFIG_OPTIMAL_IO	 28
-#define CONFIG_NUM_QUEUES	 34
-#define CONFIG_DISCARD_SECTORS	 36
-#define CONFIG_DISCARD_RANGES	 40
-#define CONFIG_DISCARD_ALIGN	 44
-#define CONFIG_ZEROES_SECTORS	 48
-#define CONFIG_ZEROES_RANGES	 52
-#define CONFIG_ZEROES_UNMAP	 56
-#define CONFIG_BYTES		 60
+/* Up to write_zeroes_may_unmap and its padding (5.2.4). */
+#define CONFIG_BYTES offsetof(struct virtio_blk_config, max_secure_erase_sectors)
+#define AT(field)    offsetof(struct virtio_blk_config, field)
 
 struct blk {
 	struct virtio_device device; /* first */
@@ -36,7 +25,7 @@ struct blk {
 	struct pool *pool;
 	struct disk *disk; /* NULL: no capacity */
 	bool read_only_always, read_only;
-	char id[BLK_ID_BYTES];
+	char id[VIRTIO_BLK_ID_BYTES];
 	uint8_t config[CONFIG_BYTES];
 	struct blk_request *requests; /* BLK_IN_FLIGHT of them, from the first activation on */
 	struct blk_request *free;
@@ -63,15 +52,15 @@ static void count(struct blk *blk, const struct blk_request *request)
 {
 	struct blk_stats *stats = &blk->stats;
 
-	if (request->result != BLK_S_OK) {
+	if (request->result != VIRTIO_BLK_S_OK) {
 		stats->failed++;
-	} else if (request->type == BLK_T_IN) {
+	} else if (request->type == VIRTIO_BLK_T_IN) {
 		stats->reads++;
 		stats->bytes_read += request->length;
-	} else if (request->type == BLK_T_OUT) {
+	} else if (request->type == VIRTIO_BLK_T_OUT) {
 		stats->writes++;
 		stats->bytes_written += request->length;
-	} else if (request->type == BLK_T_FLUSH) {
+	} else if (request->type == VIRTIO_BLK_T_FLUSH) {
 		stats->flushes++;
 	} else {
 		stats->others++;
@@ -252,19 +241,19 @@ static void fill_config(struct blk *blk)
 {
 	uint8_t *config = blk->config;
 
-	store_le32(config + CONFIG_SIZE_MAX, BLK_SEGMENT_BYTES);
-	store_le32(config + CONFIG_SEG_MAX, BLK_SEGMENTS_MAX);
-	store_le32(config + CONFIG_BLK_SIZE, DISK_SECTOR);
+	store_le32(config + AT(size_max), BLK_SEGMENT_BYTES);
+	store_le32(config + AT(seg_max), BLK_SEGMENTS_MAX);
+	store_le32(config + AT(blk_size), DISK_SECTOR);
 	/* Sectors work; blocks of a page are what the layer below is made of. */
-	config[CONFIG_PHYSICAL_EXPONENT] = 3;
-	store_le32(config + CONFIG_OPTIMAL_IO, 256);
-	store_le16(config + CONFIG_NUM_QUEUES, (uint16_t)blk->device.queue_count);
-	store_le32(config + CONFIG_DISCARD_SECTORS, BLK_DISCARD_SECTORS);
-	store_le32(config + CONFIG_DISCARD_RANGES, BLK_RANGES_MAX);
-	store_le32(config + CONFIG_DISCARD_ALIGN, DISK_BLOCK / DISK_SECTOR);
-	store_le32(config + CONFIG_ZEROES_SECTORS, BLK_ZEROES_SECTORS);
-	store_le32(config + CONFIG_ZEROES_RANGES, BLK_RANGES_MAX);
-	config[CONFIG_ZEROES_UNMAP] = 1;
+	config[AT(physical_block_exp)] = 3;
+	store_le32(config + AT(opt_io_size), 256);
+	store_le16(config + AT(num_queues), (uint16_t)blk->device.queue_count);
+	store_le32(config + AT(max_discard_sectors), BLK_DISCARD_SECTORS);
+	store_le32(config + AT(max_discard_seg), BLK_RANGES_MAX);
+	store_le32(config + AT(discard_sector_alignment), DISK_BLOCK / DISK_SECTOR);
+	store_le32(config + AT(max_write_zeroes_sectors), BLK_ZEROES_SECTORS);
+	store_le32(config + AT(max_write_zeroes_seg), BLK_RANGES_MAX);
+	config[AT(write_zeroes_may_unmap)] = 1;
 }
 
 int blk_create(struct blk **out, struct loop *loop, struct pool *pool,
@@ -280,21 +269,22 @@ int blk_create(struct blk **out, struct loop *loop, struct pool *pool,
 	blk->pool = pool;
 	blk->refill = (struct loop_timer){.expired = serve_later, .arg = blk};
 	blk->again = (struct loop_task){.run = serve_later, .arg = blk};
-	memcpy(blk->id, config->name, strnlen(config->name, BLK_ID_BYTES));
+	memcpy(blk->id, config->name, strnlen(config->name, VIRTIO_BLK_ID_BYTES));
 	blk->device.ops = &blk_ops;
 	blk->device.name = config->name;
 	blk->device.id = VIRTIO_ID_BLOCK;
-	blk->device.features = BLK_FEATURE(BLK_F_SIZE_MAX) | BLK_FEATURE(BLK_F_SEG_MAX) |
-			       BLK_FEATURE(BLK_F_BLK_SIZE) | BLK_FEATURE(BLK_F_TOPOLOGY) |
-			       BLK_FEATURE(BLK_F_FLUSH);
+	blk->device.features = BLK_FEATURE(VIRTIO_BLK_F_SIZE_MAX) |
+			       BLK_FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+			       BLK_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
+			       BLK_FEATURE(VIRTIO_BLK_F_TOPOLOGY) | BLK_FEATURE(VIRTIO_BLK_F_FLUSH);
 	blk->read_only_always = config->read_only;
 	if (config->read_only)
-		blk->device.features |= BLK_FEATURE(BLK_F_RO);
+		blk->device.features |= BLK_FEATURE(VIRTIO_BLK_F_RO);
 	else
 		blk->device.features |=
-			BLK_FEATURE(BLK_F_DISCARD) | BLK_FEATURE(BLK_F_WRITE_ZEROES);
+			BLK_FEATURE(VIRTIO_BLK_F_DISCARD) | BLK_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
 	if (config->queues > 1)
-		blk->device.features |= BLK_FEATURE(BLK_F_MQ);
+		blk->device.features |= BLK_FEATURE(VIRTIO_BLK_F_MQ);
 	blk->device.queue_count = config->queues;
 	for (i = 0; i < config->queues; i++)
 		blk->device.queue_size_max[i] = BLK_QUEUE_SIZE;
@@ -332,7 +322,7 @@ void blk_set_disk(struct blk *blk, struct disk *disk)
 	blk->disk = disk;
 	blk->read_only = blk->read_only_always || (disk && disk_is_read_only(disk));
 	blk->told = 0;
-	store_le64(blk->config + CONFIG_CAPACITY, disk ? disk_bytes(disk) / DISK_SECTOR : 0);
+	store_le64(blk->config + AT(capacity), disk ? disk_bytes(disk) / DISK_SECTOR : 0);
 	if (blk->device.transport)
 		blk->device.transport_ops->interrupt_config(blk->device.transport);
 }

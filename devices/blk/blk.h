@@ -30,7 +30,6 @@
 #define BLK_RANGES_MAX	    16	       /* of a discard or write-zeroes request */
 #define BLK_DISCARD_SECTORS (1u << 17) /* of a range of a discard: 64 MiB */
 #define BLK_ZEROES_SECTORS  (1u << 15) /* of a range of a write-zeroes: 16 MiB */
-#define BLK_ID_BYTES	    20
 #define BLK_QUEUES	    8
 
 struct blk;

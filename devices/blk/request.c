@@ -2,16 +2,18 @@
 #include "devices/blk/request.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
-#include "devices/blk/features.h"
 #include "vmm/base/bytes.h"
+
+#define RANGE_AT(field) offsetof(struct virtio_blk_discard_write_zeroes, field)
 
 _Static_assert(DISK_STEP <= POOL_BUFFER, "a step fits into the buffer");
 
 /* --- checking --------------------------------------------------------------------------------- */
 
-static bool answer(struct blk_request *request, enum blk_status result)
+static bool answer(struct blk_request *request, uint8_t result)
 {
 	request->result = result;
 	return false;
@@ -45,7 +47,7 @@ static bool check_data(struct blk_request *request, uint64_t sector, uint64_t le
 {
 	if (length == 0 || length % DISK_SECTOR != 0 || length > BLK_BYTES_MAX ||
 	    !on_disk(request->disk, sector, length / DISK_SECTOR))
-		return answer(request, BLK_S_IOERR);
+		return answer(request, VIRTIO_BLK_S_IOERR);
 	request->offset = sector * DISK_SECTOR;
 	request->length = length;
 	return true;
@@ -56,7 +58,7 @@ static bool check_read(struct blk_request *request, uint64_t sector)
 	struct virtio_chain *chain = &request->chain;
 
 	if (chain->readable_length != BLK_HEADER_BYTES)
-		return answer(request, BLK_S_IOERR);
+		return answer(request, VIRTIO_BLK_S_IOERR);
 	return check_data(request, sector, chain->writable_length);
 }
 
@@ -65,23 +67,24 @@ static bool check_write(struct blk_request *request, uint64_t sector)
 	struct virtio_chain *chain = &request->chain;
 
 	if (chain->writable_length != 0 || !request->disk || request->read_only)
-		return answer(request, BLK_S_IOERR);
+		return answer(request, VIRTIO_BLK_S_IOERR);
 	return check_data(request, sector, chain->readable_length - BLK_HEADER_BYTES);
 }
 
 /* One range of a discard or write-zeroes (5.2.6): sector, count, flags. */
 static bool check_range(struct blk_request *request, const uint8_t *raw)
 {
-	uint64_t sector = load_le64(raw);
-	uint32_t count = load_le32(raw + 8), flags = load_le32(raw + 12);
-	bool zeroes = request->type == BLK_T_WRITE_ZEROES;
+	uint64_t sector = load_le64(raw + RANGE_AT(sector));
+	uint32_t count = load_le32(raw + RANGE_AT(num_sectors));
+	uint32_t flags = load_le32(raw + RANGE_AT(flags));
+	bool zeroes = request->type == VIRTIO_BLK_T_WRITE_ZEROES;
 
-	/* Bit 0 allows to unmap what is set to zero; all others are reserved. */
-	if (flags & ~(zeroes ? 1u : 0u))
-		return answer(request, BLK_S_UNSUPP);
+	/* Every other flag is reserved. */
+	if (flags & ~(zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0u))
+		return answer(request, VIRTIO_BLK_S_UNSUPP);
 	if (count == 0 || count > (zeroes ? BLK_ZEROES_SECTORS : BLK_DISCARD_SECTORS) ||
 	    !on_disk(request->disk, sector, count))
-		return answer(request, BLK_S_IOERR);
+		return answer(request, VIRTIO_BLK_S_IOERR);
 	request->range[request->ranges++] = (struct blk_range){
 		.offset = sector * DISK_SECTOR, .length = (uint64_t)count * DISK_SECTOR};
 	return true;
@@ -95,7 +98,7 @@ static bool check_ranges(struct blk_request *request)
 
 	if (chain->writable_length != 0 || length == 0 || length % BLK_RANGE_BYTES != 0 ||
 	    length > BLK_RANGES_MAX * BLK_RANGE_BYTES || !request->disk || request->read_only)
-		return answer(request, BLK_S_IOERR);
+		return answer(request, VIRTIO_BLK_S_IOERR);
 	for (at = 0; at < length; at += BLK_RANGE_BYTES) {
 		virtio_chain_read(chain, BLK_HEADER_BYTES + at, raw, sizeof(raw));
 		if (!check_range(request, raw))
@@ -108,10 +111,11 @@ static bool get_id(struct blk_request *request, const char *id)
 {
 	struct virtio_chain *chain = &request->chain;
 
-	if (chain->readable_length != BLK_HEADER_BYTES || chain->writable_length != BLK_ID_BYTES)
-		return answer(request, BLK_S_IOERR);
-	virtio_chain_write(chain, 0, id, BLK_ID_BYTES);
-	return answer(request, BLK_S_OK);
+	if (chain->readable_length != BLK_HEADER_BYTES ||
+	    chain->writable_length != VIRTIO_BLK_ID_BYTES)
+		return answer(request, VIRTIO_BLK_S_IOERR);
+	virtio_chain_write(chain, 0, id, VIRTIO_BLK_ID_BYTES);
+	return answer(request, VIRTIO_BLK_S_OK);
 }
 
 bool blk_request_check(struct blk_request *request, uint64_t features, const char *id)
@@ -126,28 +130,30 @@ bool blk_request_check(struct blk_request *request, uint64_t features, const cha
 	find_status(request);
 	if (!request->status ||
 	    virtio_chain_read(&request->chain, 0, header, sizeof(header)) != sizeof(header))
-		return answer(request, BLK_S_IOERR);
-	request->type = load_le32(header);
-	sector = load_le64(header + 8);
+		return answer(request, VIRTIO_BLK_S_IOERR);
+	request->type = load_le32(header + offsetof(struct virtio_blk_outhdr, type));
+	sector = load_le64(header + offsetof(struct virtio_blk_outhdr, sector));
 	switch (request->type) {
-	case BLK_T_IN:
+	case VIRTIO_BLK_T_IN:
 		return check_read(request, sector);
-	case BLK_T_OUT:
+	case VIRTIO_BLK_T_OUT:
 		/* Without FLUSH the driver takes every completed write for stable (5.2.6.2). */
-		request->sync = !(features & BLK_FEATURE(BLK_F_FLUSH));
+		request->sync = !(features & BLK_FEATURE(VIRTIO_BLK_F_FLUSH));
 		return check_write(request, sector);
-	case BLK_T_FLUSH:
-		return request->disk ? true : answer(request, BLK_S_IOERR);
-	case BLK_T_GET_ID:
+	case VIRTIO_BLK_T_FLUSH:
+		return request->disk ? true : answer(request, VIRTIO_BLK_S_IOERR);
+	case VIRTIO_BLK_T_GET_ID:
 		return get_id(request, id);
-	case BLK_T_DISCARD:
-		return features & BLK_FEATURE(BLK_F_DISCARD) ? check_ranges(request)
-							     : answer(request, BLK_S_UNSUPP);
-	case BLK_T_WRITE_ZEROES:
-		return features & BLK_FEATURE(BLK_F_WRITE_ZEROES) ? check_ranges(request)
-								  : answer(request, BLK_S_UNSUPP);
+	case VIRTIO_BLK_T_DISCARD:
+		return features & BLK_FEATURE(VIRTIO_BLK_F_DISCARD)
+			       ? check_ranges(request)
+			       : answer(request, VIRTIO_BLK_S_UNSUPP);
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		return features & BLK_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES)
+			       ? check_ranges(request)
+			       : answer(request, VIRTIO_BLK_S_UNSUPP);
 	default:
-		return answer(request, BLK_S_UNSUPP);
+		return answer(request, VIRTIO_BLK_S_UNSUPP);
 	}
 }
 
@@ -156,7 +162,7 @@ uint64_t blk_request_cost(const struct blk_request *request)
 	uint64_t sum = request->length;
 	unsigned i;
 
-	for (i = 0; request->type == BLK_T_WRITE_ZEROES && i < request->ranges; i++)
+	for (i = 0; request->type == VIRTIO_BLK_T_WRITE_ZEROES && i < request->ranges; i++)
 		sum += request->range[i].length;
 	return sum;
 }
@@ -240,7 +246,7 @@ static int do_range(struct blk_request *request, struct blk_range range)
 	while (range.length > 0) {
 		if (is_cancelled(request))
 			return -ECANCELED;
-		n = request->type == BLK_T_DISCARD
+		n = request->type == VIRTIO_BLK_T_DISCARD
 			    ? disk_discard(request->disk, range.offset, range.length)
 			    : disk_zero(request->disk, range.offset, range.length);
 		if (failed(n))
@@ -267,13 +273,13 @@ void blk_request_work(struct pool_job *job)
 	int ret;
 
 	switch (request->type) {
-	case BLK_T_IN:
+	case VIRTIO_BLK_T_IN:
 		ret = read_data(request);
 		break;
-	case BLK_T_OUT:
+	case VIRTIO_BLK_T_OUT:
 		ret = write_data(request);
 		break;
-	case BLK_T_FLUSH:
+	case VIRTIO_BLK_T_FLUSH:
 		ret = disk_flush(request->disk);
 		break;
 	default:
@@ -283,5 +289,5 @@ void blk_request_work(struct pool_job *job)
 	if (ret == 0 && request->sync)
 		ret = disk_flush(request->disk);
 	request->error = ret;
-	request->result = ret == 0 ? BLK_S_OK : BLK_S_IOERR;
+	request->result = ret == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }

@@ -3,24 +3,17 @@
 #ifndef CORDON_BLK_REQUEST_H
 #define CORDON_BLK_REQUEST_H
 
+#include <linux/virtio_blk.h>
+
 #include "devices/blk/blk.h"
 #include "devices/blk/pool.h"
 #include "devices/virtio/virtqueue.h"
 
-/* virtio_blk_req (5.2.6). */
-#define BLK_HEADER_BYTES 16
-#define BLK_RANGE_BYTES	 16
+/* What a request begins with, and a range of a discard or write-zeroes (5.2.6). */
+#define BLK_HEADER_BYTES sizeof(struct virtio_blk_outhdr)
+#define BLK_RANGE_BYTES	 sizeof(struct virtio_blk_discard_write_zeroes)
 
-enum blk_type {
-	BLK_T_IN = 0,
-	BLK_T_OUT = 1,
-	BLK_T_FLUSH = 4,
-	BLK_T_GET_ID = 8,
-	BLK_T_DISCARD = 11,
-	BLK_T_WRITE_ZEROES = 13,
-};
-
-enum blk_status { BLK_S_OK = 0, BLK_S_IOERR = 1, BLK_S_UNSUPP = 2 };
+#define BLK_FEATURE(bit) (UINT64_C(1) << (bit))
 
 struct blk_range {
 	uint64_t offset, length; /* bytes */
@@ -35,21 +28,22 @@ struct blk_request {
 
 	struct disk *disk;
 	bool read_only;
-	uint32_t type;		 /* enum blk_type */
+	uint32_t type;		 /* VIRTIO_BLK_T_... */
 	bool sync;		 /* flush after it */
 	uint64_t offset, length; /* bytes; of the data */
 	struct blk_range range[BLK_RANGES_MAX];
 	unsigned ranges;
 
 	uint8_t *status; /* in guest memory; NULL: there is no place for it */
-	enum blk_status result;
-	int error; /* of the host: 0 or -errno */
+	uint8_t result;	 /* VIRTIO_BLK_S_... */
+	int error;	 /* of the host: 0 or -errno */
 };
 
 /*
  * Checks the chain that has been popped and works out what to do, with disk (NULL: there is no
- * capacity) and read_only as the caller has set them. features: as negotiated. id: BLK_ID_BYTES.
- * True: blk_request_work() is to do it. False: it is answered already, by result.
+ * capacity) and read_only as the caller has set them. features: as negotiated. id:
+ * VIRTIO_BLK_ID_BYTES. True: blk_request_work() is to do it. False: it is answered already, by
+ * result.
  */
 bool blk_request_check(struct blk_request *request, uint64_t features, const char *id);
 

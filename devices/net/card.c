@@ -8,10 +8,12 @@
 
 #define QUEUE_SIZE   256
 #define CONTROL_SIZE 64
-#define CONFIG_BYTES 12
-#define STATUS_LINK  1u
-#define MTU_MIN	     68
-#define MTU_MAX	     65520
+/* Up to the MTU (5.1.4). */
+#define CONFIG_BYTES	 offsetof(struct virtio_net_config, speed)
+#define CONFIG_AT(field) offsetof(struct virtio_net_config, field)
+
+#define MTU_MIN 68
+#define MTU_MAX 65520
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
@@ -127,10 +129,10 @@ static void net_config_read(struct virtio_device *device, uint32_t offset, void 
 	const struct net_card *card = (const struct net_card *)device;
 	uint8_t config[CONFIG_BYTES];
 
-	memcpy(config, card->config.mac, NET_CARD_MAC);
-	store_le16(config + 6, card->link ? STATUS_LINK : 0);
-	store_le16(config + 8, (uint16_t)card->config.pairs);
-	store_le16(config + 10, card->config.mtu);
+	memcpy(config + CONFIG_AT(mac), card->config.mac, NET_CARD_MAC);
+	store_le16(config + CONFIG_AT(status), card->link ? VIRTIO_NET_S_LINK_UP : 0);
+	store_le16(config + CONFIG_AT(max_virtqueue_pairs), (uint16_t)card->config.pairs);
+	store_le16(config + CONFIG_AT(mtu), card->config.mtu);
 	memcpy(to, config + offset, length);
 }
 
@@ -145,7 +147,7 @@ static int net_restore(struct virtio_device *device, struct unpack *unpack)
 	uint32_t pairs = unpack_u32(unpack);
 
 	if (pairs < 1 || pairs > card->config.pairs ||
-	    (pairs > 1 && !net_negotiated(card, NET_F_MQ)))
+	    (pairs > 1 && !net_negotiated(card, VIRTIO_NET_F_MQ)))
 		return -EINVAL;
 	card->pairs_used = pairs;
 	return 0;
@@ -179,8 +181,9 @@ static void deliver_task(void *arg)
 
 static void init_device(struct net_card *card)
 {
-	static const unsigned offered[] = {NET_F_CSUM, NET_F_GUEST_CSUM, NET_F_MTU,
-					   NET_F_MAC,  NET_F_MRG_RXBUF,	 NET_F_STATUS};
+	static const unsigned offered[] = {VIRTIO_NET_F_CSUM,	   VIRTIO_NET_F_GUEST_CSUM,
+					   VIRTIO_NET_F_MTU,	   VIRTIO_NET_F_MAC,
+					   VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_STATUS};
 	struct virtio_device *device = &card->device;
 	unsigned i;
 
@@ -195,7 +198,7 @@ static void init_device(struct net_card *card)
 		device->features |= UINT64_C(1) << offered[i];
 	if (card->config.pairs == 1)
 		return;
-	device->features |= UINT64_C(1) << NET_F_CTRL_VQ | UINT64_C(1) << NET_F_MQ;
+	device->features |= UINT64_C(1) << VIRTIO_NET_F_CTRL_VQ | UINT64_C(1) << VIRTIO_NET_F_MQ;
 	device->queue_size_max[device->queue_count++] = CONTROL_SIZE;
 }
 

@@ -3,21 +3,18 @@
 #include "devices/net/internal.h"
 #include "vmm/base/bytes.h"
 
-#define TURN_COMMANDS  16
-#define COMMAND_LENGTH 4 /* class, command, number of pairs (le16) */
-#define CLASS_MQ       4
-#define MQ_PAIRS_SET   0
-#define ANSWER_OK      0
-#define ANSWER_ERR     1
+#define TURN_COMMANDS 16
+/* Class, command, number of pairs (le16). */
+#define COMMAND_LENGTH (sizeof(struct virtio_net_ctrl_hdr) + sizeof(struct virtio_net_ctrl_mq))
 
 static unsigned control_queue(const struct net_card *card)
 {
-	return net_negotiated(card, NET_F_MQ) ? 2 * card->config.pairs : 2;
+	return net_negotiated(card, VIRTIO_NET_F_MQ) ? 2 * card->config.pairs : 2;
 }
 
 bool net_control_is(const struct net_card *card, unsigned queue)
 {
-	return net_negotiated(card, NET_F_CTRL_VQ) && queue == control_queue(card);
+	return net_negotiated(card, VIRTIO_NET_F_CTRL_VQ) && queue == control_queue(card);
 }
 
 /* The one command that there is; all others are answered with an error, and change nothing. */
@@ -27,17 +24,19 @@ static uint8_t run_command(struct net_card *card, const struct virtio_chain *cha
 	unsigned pairs;
 
 	if (chain->readable_length != sizeof(command))
-		return ANSWER_ERR;
+		return VIRTIO_NET_ERR;
 	virtio_chain_read(chain, 0, command, sizeof(command));
-	if (command[0] != CLASS_MQ || command[1] != MQ_PAIRS_SET || !net_negotiated(card, NET_F_MQ))
-		return ANSWER_ERR;
-	pairs = load_le16(command + 2);
+	if (command[offsetof(struct virtio_net_ctrl_hdr, class)] != VIRTIO_NET_CTRL_MQ ||
+	    command[offsetof(struct virtio_net_ctrl_hdr, cmd)] != VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET ||
+	    !net_negotiated(card, VIRTIO_NET_F_MQ))
+		return VIRTIO_NET_ERR;
+	pairs = load_le16(command + sizeof(struct virtio_net_ctrl_hdr));
 	if (pairs < 1 || pairs > card->config.pairs)
-		return ANSWER_ERR;
+		return VIRTIO_NET_ERR;
 	card->pairs_used = pairs;
 	/* Before the answer: nothing comes on the others from then on (5.1.6.5.6.2). */
 	net_card_gather(card);
-	return ANSWER_OK;
+	return VIRTIO_NET_OK;
 }
 
 void net_control_run(struct net_card *card)

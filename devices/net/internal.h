@@ -3,27 +3,16 @@
 #ifndef CORDON_NET_CARD_INTERNAL_H
 #define CORDON_NET_CARD_INTERNAL_H
 
+#include <linux/virtio_net.h>
+#include <stddef.h>
+
 #include "devices/net/card.h"
 #include "vmm/base/bucket.h"
 #include "vmm/base/ring.h"
 
-/* struct virtio_net_hdr (5.1.6), the same for both ways. */
-#define NET_HEADER	       12
-#define NET_HEADER_FLAGS       0
-#define NET_HEADER_GSO	       1
-#define NET_HEADER_NUM_BUFFERS 10
-
-#define NET_FLAG_NEEDS_CSUM 1u
-#define NET_FLAG_DATA_VALID 2u
-
-#define NET_F_CSUM	 0
-#define NET_F_GUEST_CSUM 1
-#define NET_F_MTU	 3
-#define NET_F_MAC	 5
-#define NET_F_MRG_RXBUF	 15
-#define NET_F_STATUS	 16
-#define NET_F_CTRL_VQ	 17
-#define NET_F_MQ	 22
+/* The header of a frame (5.1.6), the same both ways. */
+#define NET_HEADER	     sizeof(struct virtio_net_hdr_v1)
+#define NET_HEADER_AT(field) offsetof(struct virtio_net_hdr_v1, field)
 
 /* The rates of one direction. */
 struct net_rates {

@@ -14,9 +14,9 @@
 static void put_header(const struct net_card *card, uint16_t buffers, uint8_t to[NET_HEADER])
 {
 	memset(to, 0, NET_HEADER);
-	if (net_negotiated(card, NET_F_GUEST_CSUM))
-		to[NET_HEADER_FLAGS] = NET_FLAG_DATA_VALID;
-	store_le16(to + NET_HEADER_NUM_BUFFERS, buffers);
+	if (net_negotiated(card, VIRTIO_NET_F_GUEST_CSUM))
+		to[NET_HEADER_AT(flags)] = VIRTIO_NET_HDR_F_DATA_VALID;
+	store_le16(to + NET_HEADER_AT(num_buffers), buffers);
 }
 
 static void undo(struct virtqueue *queue, unsigned pops)
@@ -32,7 +32,7 @@ static void undo(struct virtqueue *queue, unsigned pops)
 static int place(struct net_card *card, unsigned index, const uint8_t *frame, size_t length)
 {
 	struct virtqueue *queue = &card->device.queue[index];
-	unsigned most = net_negotiated(card, NET_F_MRG_RXBUF) ? CHAINS_MOST : 1, count, i;
+	unsigned most = net_negotiated(card, VIRTIO_NET_F_MRG_RXBUF) ? CHAINS_MOST : 1, count, i;
 	struct {
 		uint16_t head;
 		uint32_t written;

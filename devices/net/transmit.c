@@ -21,9 +21,10 @@ static size_t take_frame(struct net_card *card, const struct virtio_chain *chain
 	    chain->readable_length > NET_HEADER + NET_CARD_FRAME_MAX)
 		return 0;
 	virtio_chain_read(chain, 0, header, sizeof(header));
-	partial = header[NET_HEADER_FLAGS] & NET_FLAG_NEEDS_CSUM;
+	partial = header[NET_HEADER_AT(flags)] & VIRTIO_NET_HDR_F_NEEDS_CSUM;
 	/* Segmentation was not offered, nor may be asked for what was not negotiated. */
-	if (header[NET_HEADER_GSO] != 0 || (partial && !net_negotiated(card, NET_F_CSUM)))
+	if (header[NET_HEADER_AT(gso_type)] != VIRTIO_NET_HDR_GSO_NONE ||
+	    (partial && !net_negotiated(card, VIRTIO_NET_F_CSUM)))
 		return 0;
 	length = chain->readable_length - NET_HEADER;
 	virtio_chain_read(chain, NET_HEADER, card->frame, length);

@@ -9,21 +9,13 @@
 #ifndef CORDON_VIRTIO_DEVICE_H
 #define CORDON_VIRTIO_DEVICE_H
 
+#include <linux/virtio_ids.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "devices/virtio/virtqueue.h"
 #include "vmm/base/err.h"
-
-#define VIRTIO_ID_NET	1
-#define VIRTIO_ID_BLOCK 2
-#define VIRTIO_ID_RNG	4
-#define VIRTIO_ID_VSOCK 19
-
-#define VIRTIO_F_INDIRECT_DESC 28
-#define VIRTIO_F_EVENT_IDX     29
-#define VIRTIO_F_VERSION_1     32
 
 #define VIRTIO_DEVICE_QUEUES 17 /* eight pairs of a network card, and its control queue */
 

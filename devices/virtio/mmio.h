@@ -6,6 +6,7 @@
 #ifndef CORDON_VIRTIO_MMIO_H
 #define CORDON_VIRTIO_MMIO_H
 
+#include <linux/virtio_mmio.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -15,8 +16,7 @@
 #include "vmm/kvm/irq.h"
 #include "vmm/kvm/memory.h"
 
-#define VIRTIO_MMIO_SIZE	 0x1000 /* bytes of a device's window */
-#define VIRTIO_MMIO_QUEUE_NOTIFY 0x050	/* offset of the doorbell, for ioeventfd */
+#define VIRTIO_MMIO_SIZE 0x1000 /* bytes of a device's window */
 
 struct virtio_mmio {
 	struct virtio_device *device;

@@ -3,24 +3,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/virtio_ring.h>
 #include <string.h>
 
-#include "devices/virtio/device.h"
 #include "vmm/base/bytes.h"
 
-#define DESCRIPTOR_BYTES 16
+#define DESCRIPTOR_BYTES sizeof(struct vring_desc)
 
-/* Descriptor flags (2.7.5). */
-#define DESC_NEXT     1u
-#define DESC_WRITE    2u
-#define DESC_INDIRECT 4u
+/* Where the fields of the two rings lie: alike in both (2.7.6, 2.7.8). */
+#define RING_FLAGS   offsetof(struct vring_avail, flags)
+#define RING_INDEX   offsetof(struct vring_avail, idx)
+#define RING_ENTRIES offsetof(struct vring_avail, ring)
 
-/* Flags of the two rings (2.7.6, 2.7.8). */
-#define RING_FLAGS	     0
-#define RING_INDEX	     2
-#define RING_ENTRIES	     4
-#define DRIVER_NO_INTERRUPT  1u
-#define DEVICE_NO_NOTIFY     1u
+/* The rings of a queue of n entries, with the event index behind each. */
 #define DRIVER_AREA_BYTES(n) (6 + 2 * (uint64_t)(n))
 #define DEVICE_AREA_BYTES(n) (6 + 8 * (uint64_t)(n))
 
@@ -96,10 +91,11 @@ int virtqueue_activate(struct virtqueue *queue, const struct virtqueue_config *c
 {
 	uint32_t size = config->size;
 	struct area area[] = {
-		{"descriptor table", config->descriptors, DESCRIPTOR_BYTES * (uint64_t)size, 16,
+		{"descriptor table", config->descriptors, DESCRIPTOR_BYTES * (uint64_t)size,
+		 VRING_DESC_ALIGN_SIZE, NULL},
+		{"available ring", config->driver, DRIVER_AREA_BYTES(size), VRING_AVAIL_ALIGN_SIZE,
 		 NULL},
-		{"available ring", config->driver, DRIVER_AREA_BYTES(size), 2, NULL},
-		{"used ring", config->device, DEVICE_AREA_BYTES(size), 4, NULL},
+		{"used ring", config->device, DEVICE_AREA_BYTES(size), VRING_USED_ALIGN_SIZE, NULL},
 	};
 	size_t i, k;
 	int ret;
@@ -117,8 +113,8 @@ int virtqueue_activate(struct virtqueue *queue, const struct virtqueue_config *c
 					       area[k].name);
 	}
 	queue->size = (uint16_t)size;
-	queue->event_idx = (negotiated >> VIRTIO_F_EVENT_IDX) & 1;
-	queue->indirect = (negotiated >> VIRTIO_F_INDIRECT_DESC) & 1;
+	queue->event_idx = (negotiated >> VIRTIO_RING_F_EVENT_IDX) & 1;
+	queue->indirect = (negotiated >> VIRTIO_RING_F_INDIRECT_DESC) & 1;
 	queue->descriptors = area[0].host;
 	queue->driver_area = area[1].host;
 	queue->device_area = area[2].host;
@@ -195,7 +191,7 @@ static void load_descriptor(const struct table *table, uint32_t index, struct de
 static int enter_indirect(const struct virtqueue *queue, const struct descriptor *descriptor,
 			  struct table *table)
 {
-	if (!queue->indirect || table->indirect || (descriptor->flags & DESC_NEXT))
+	if (!queue->indirect || table->indirect || (descriptor->flags & VRING_DESC_F_NEXT))
 		return -EINVAL;
 	if (descriptor->length == 0 || descriptor->length % DESCRIPTOR_BYTES != 0)
 		return -EINVAL;
@@ -211,7 +207,7 @@ static int add_piece(const struct virtqueue *queue, const struct descriptor *des
 		     struct virtio_chain *chain)
 {
 	unsigned count = chain->readable_count + chain->writable_count;
-	bool writable = descriptor->flags & DESC_WRITE;
+	bool writable = descriptor->flags & VRING_DESC_F_WRITE;
 	void *host;
 
 	if (count >= VIRTIO_CHAIN_PIECES)
@@ -245,7 +241,7 @@ static int walk(const struct virtqueue *queue, uint16_t head, struct virtio_chai
 		if (index >= table.count || steps++ >= table.count)
 			return index >= table.count ? -EINVAL : -ELOOP;
 		load_descriptor(&table, index, &descriptor);
-		if (descriptor.flags & DESC_INDIRECT) {
+		if (descriptor.flags & VRING_DESC_F_INDIRECT) {
 			ret = enter_indirect(queue, &descriptor, &table);
 			if (ret < 0)
 				return ret;
@@ -256,7 +252,7 @@ static int walk(const struct virtqueue *queue, uint16_t head, struct virtio_chai
 		ret = add_piece(queue, &descriptor, chain);
 		if (ret < 0)
 			return ret;
-		if (!(descriptor.flags & DESC_NEXT))
+		if (!(descriptor.flags & VRING_DESC_F_NEXT))
 			return 0;
 		index = descriptor.next;
 	}
@@ -322,12 +318,11 @@ bool virtqueue_should_interrupt(struct virtqueue *queue)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!queue->event_idx)
 		return !(ring_load(queue->driver_area, RING_FLAGS, __ATOMIC_RELAXED) &
-			 DRIVER_NO_INTERRUPT);
+			 VRING_AVAIL_F_NO_INTERRUPT);
 	event = ring_load(queue->driver_area, used_event_offset(queue), __ATOMIC_RELAXED);
 	before = queue->last_notified_used;
 	queue->last_notified_used = queue->next_used;
-	/* Whether the index went past event on its way from before to next_used, modulo 2^16. */
-	return (uint16_t)(queue->next_used - event - 1) < (uint16_t)(queue->next_used - before);
+	return vring_need_event(event, queue->next_used, before);
 }
 
 void virtqueue_disable_doorbell(struct virtqueue *queue)
@@ -337,7 +332,7 @@ void virtqueue_disable_doorbell(struct virtqueue *queue)
 	queue->doorbell_off = true;
 	/* With EVENT_IDX the event index stays behind, which says the same. */
 	if (!queue->event_idx)
-		ring_store(queue->device_area, RING_FLAGS, DEVICE_NO_NOTIFY);
+		ring_store(queue->device_area, RING_FLAGS, VRING_USED_F_NO_NOTIFY);
 }
 
 bool virtqueue_enable_doorbell(struct virtqueue *queue)

@@ -247,7 +247,7 @@ long vsock_stream_read(struct vsock_stream *stream, void *to, size_t length)
 		vsock_stream_progress(stream);
 		return (long)got;
 	}
-	return (stream->guest_shut & VSOCK_SHUTDOWN_SEND) && length > 0 ? 0 : -EAGAIN;
+	return (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) && length > 0 ? 0 : -EAGAIN;
 }
 
 /* Twice the room, if the pool has it. */
@@ -267,7 +267,7 @@ long vsock_stream_write(struct vsock_stream *stream, const void *from, size_t le
 	struct vsock_inproc_end *end = &stream->inproc;
 	size_t done = 0;
 
-	if (end->write_shut || (stream->guest_shut & VSOCK_SHUTDOWN_RCV))
+	if (end->write_shut || (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV))
 		return -EPIPE;
 	if (stream->state == VSOCK_REQUESTED)
 		return -EAGAIN;

@@ -149,7 +149,7 @@ struct vsock_stream {
 
 	/* the guest's side */
 	unsigned owed;
-	uint32_t guest_shut; /* VSOCK_SHUTDOWN_* that the guest has said */
+	uint32_t guest_shut; /* VIRTIO_VSOCK_SHUTDOWN_* that the guest has said */
 	uint32_t told_shut;  /* that we have said */
 	struct vsock_credit credit;
 	struct vsock_window window;

@@ -6,27 +6,14 @@
 #ifndef CORDON_VSOCK_PACKET_H
 #define CORDON_VSOCK_PACKET_H
 
+#include <linux/virtio_vsock.h>
 #include <stdint.h>
 
 #define VSOCK_HEADER_BYTES 44
-#define VSOCK_TYPE_STREAM  1
+#define VSOCK_OP_COUNT	   (VIRTIO_VSOCK_OP_CREDIT_REQUEST + 1)
 
-enum vsock_op {
-	VSOCK_OP_INVALID,
-	VSOCK_OP_REQUEST,
-	VSOCK_OP_RESPONSE,
-	VSOCK_OP_RST,
-	VSOCK_OP_SHUTDOWN,
-	VSOCK_OP_RW,
-	VSOCK_OP_CREDIT_UPDATE,
-	VSOCK_OP_CREDIT_REQUEST,
-	VSOCK_OPS
-};
-
-/* Flags of VSOCK_OP_SHUTDOWN: the sender of it receives (sends) no more. */
-#define VSOCK_SHUTDOWN_RCV  1u
-#define VSOCK_SHUTDOWN_SEND 2u
-#define VSOCK_SHUTDOWN_BOTH 3u
+/* Flags of a SHUTDOWN: its sender receives (RCV) and sends (SEND) no more. */
+#define VSOCK_SHUT_BOTH ((uint32_t)(VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND))
 
 struct vsock_header {
 	uint64_t src_cid, dst_cid;

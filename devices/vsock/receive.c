@@ -57,7 +57,7 @@ static void take_data(struct vsock_stream *stream, uint32_t length,
 	unsigned count;
 	ssize_t taken = 0;
 
-	if ((stream->guest_shut & VSOCK_SHUTDOWN_SEND) ||
+	if ((stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) ||
 	    length > vsock_window_room(&stream->window)) {
 		stream->vsock->stats.bad_packets++;
 		log_guest("vsock: data on port %u without credit", stream->ports.guest);
@@ -97,13 +97,13 @@ static void take_shutdown(struct vsock_stream *stream, uint32_t flags)
 {
 	uint32_t before = stream->guest_shut;
 
-	stream->guest_shut |= flags & VSOCK_SHUTDOWN_BOTH;
-	if (stream->guest_shut == VSOCK_SHUTDOWN_BOTH) {
+	stream->guest_shut |= flags & VSOCK_SHUT_BOTH;
+	if (stream->guest_shut == VSOCK_SHUT_BOTH) {
 		/* The guest has closed, and waits for our RST to forget the connection. */
 		vsock_stream_reset(stream);
 		return;
 	}
-	if ((stream->guest_shut & ~before & VSOCK_SHUTDOWN_RCV) && stream->attached)
+	if ((stream->guest_shut & ~before & VIRTIO_VSOCK_SHUTDOWN_RCV) && stream->attached)
 		stream->end->unwanted(stream);
 	vsock_stream_progress(stream);
 }
@@ -246,9 +246,9 @@ void vsock_take_packet(struct vsock *vsock, const struct virtio_chain *chain)
 		stream_packet(stream, &header, chain);
 	else if (stream)
 		vsock_stream_reset(stream);
-	else if (header.op == VSOCK_OP_RST)
+	else if (header.op == VIRTIO_VSOCK_OP_RST)
 		return;
-	else if (verdict != VSOCK_PACKET_GOOD || header.op != VSOCK_OP_REQUEST ||
+	else if (verdict != VSOCK_PACKET_GOOD || header.op != VIRTIO_VSOCK_OP_REQUEST ||
 		 open_stream(vsock, &header) < 0)
 		vsock_send_stray(vsock, &header);
 }

@@ -55,7 +55,7 @@ void vsock_save_others(struct vsock *vsock, struct pack *to)
 	pack_u32(to, 0);
 	for (i = 0; i < vsock->stray_count; i++) {
 		stray = &vsock->stray[(vsock->stray_head + i) % VSOCK_STRAYS];
-		if (stray->cid != VSOCK_HOST_CID || stray->type != VSOCK_TYPE_STREAM)
+		if (stray->cid != VSOCK_HOST_CID || stray->type != VIRTIO_VSOCK_TYPE_STREAM)
 			continue;
 		save_ports(stray->host_port, stray->guest_port, &count, to);
 	}

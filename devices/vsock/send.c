@@ -18,11 +18,11 @@ static uint32_t shutdown_due(const struct vsock_stream *stream)
 	if (stream->state != VSOCK_OPEN && stream->state != VSOCK_CLOSING)
 		return 0;
 	if (stream->host_deaf)
-		due |= VSOCK_SHUTDOWN_RCV;
+		due |= VIRTIO_VSOCK_SHUTDOWN_RCV;
 	if (stream->host_eof)
-		due |= VSOCK_SHUTDOWN_SEND;
-	if (stream->state == VSOCK_CLOSING && (stream->guest_shut & VSOCK_SHUTDOWN_RCV))
-		due |= VSOCK_SHUTDOWN_SEND;
+		due |= VIRTIO_VSOCK_SHUTDOWN_SEND;
+	if (stream->state == VSOCK_CLOSING && (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV))
+		due |= VIRTIO_VSOCK_SHUTDOWN_SEND;
 	return (due & ~stream->told_shut) ? due : 0;
 }
 
@@ -30,7 +30,7 @@ static bool has_data(struct vsock_stream *stream)
 {
 	if (stream->state != VSOCK_OPEN && stream->state != VSOCK_CLOSING)
 		return false;
-	if (stream->host_eof || (stream->guest_shut & VSOCK_SHUTDOWN_RCV))
+	if (stream->host_eof || (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV))
 		return false;
 	return stream->end->has_data(stream);
 }
@@ -100,7 +100,7 @@ static void put_packet(struct vsock *vsock, const struct virtio_chain *chain,
 }
 
 static void put_stream_packet(struct vsock_stream *stream, const struct virtio_chain *chain,
-			      enum vsock_op op, uint32_t flags, uint32_t length)
+			      uint16_t op, uint32_t flags, uint32_t length)
 {
 	struct vsock_header header = {
 		.src_cid = VSOCK_HOST_CID,
@@ -108,7 +108,7 @@ static void put_stream_packet(struct vsock_stream *stream, const struct virtio_c
 		.src_port = stream->ports.host,
 		.dst_port = stream->ports.guest,
 		.length = length,
-		.type = VSOCK_TYPE_STREAM,
+		.type = VIRTIO_VSOCK_TYPE_STREAM,
 		.op = (uint16_t)op,
 		.flags = flags,
 		.buf_alloc = stream->window.alloc,
@@ -120,7 +120,7 @@ static void put_stream_packet(struct vsock_stream *stream, const struct virtio_c
 	stream->owed &= ~VSOCK_OWE_CREDIT;
 }
 
-static bool send_control(struct vsock_stream *stream, enum vsock_op op, uint32_t flags)
+static bool send_control(struct vsock_stream *stream, uint16_t op, uint32_t flags)
 {
 	struct virtio_chain *chain = &stream->vsock->slot[0];
 
@@ -185,7 +185,7 @@ static void deliver(struct vsock_stream *stream, size_t got, const size_t *offer
 	stream->credit.sent += (uint32_t)got;
 	for (i = 0; i < count && got > 0; i++) {
 		part = min_u64(got, offered[i]);
-		put_stream_packet(stream, &vsock->slot[i], VSOCK_OP_RW, 0, (uint32_t)part);
+		put_stream_packet(stream, &vsock->slot[i], VIRTIO_VSOCK_OP_RW, 0, (uint32_t)part);
 		got -= part;
 	}
 	/* They are the last ones taken, so they can be put back in reverse order. */
@@ -256,27 +256,27 @@ static bool take_turn(struct vsock_stream *stream)
 {
 	static const struct {
 		unsigned owed;
-		enum vsock_op op;
+		uint16_t op;
 	} after_data[] = {
-		{VSOCK_OWE_CREDIT, VSOCK_OP_CREDIT_UPDATE},
-		{VSOCK_OWE_CREDIT_REQUEST, VSOCK_OP_CREDIT_REQUEST},
+		{VSOCK_OWE_CREDIT, VIRTIO_VSOCK_OP_CREDIT_UPDATE},
+		{VSOCK_OWE_CREDIT_REQUEST, VIRTIO_VSOCK_OP_CREDIT_REQUEST},
 	};
 	uint32_t due;
 	size_t i;
 
 	if (stream->owed & VSOCK_OWE_RST) {
-		if (!send_control(stream, VSOCK_OP_RST, 0))
+		if (!send_control(stream, VIRTIO_VSOCK_OP_RST, 0))
 			return false;
 		vsock_stream_end(stream);
 		return true;
 	}
 	if (stream->owed & VSOCK_OWE_REQUEST) {
-		if (!send_control(stream, VSOCK_OP_REQUEST, 0))
+		if (!send_control(stream, VIRTIO_VSOCK_OP_REQUEST, 0))
 			return false;
 		stream->owed &= ~VSOCK_OWE_REQUEST;
 	}
 	if (stream->owed & VSOCK_OWE_RESPONSE) {
-		if (!send_control(stream, VSOCK_OP_RESPONSE, 0))
+		if (!send_control(stream, VIRTIO_VSOCK_OP_RESPONSE, 0))
 			return false;
 		stream->owed &= ~VSOCK_OWE_RESPONSE;
 	}
@@ -286,7 +286,7 @@ static bool take_turn(struct vsock_stream *stream)
 	vsock_stream_progress(stream);
 	due = shutdown_due(stream);
 	if (due) {
-		if (!send_control(stream, VSOCK_OP_SHUTDOWN, due))
+		if (!send_control(stream, VIRTIO_VSOCK_OP_SHUTDOWN, due))
 			return false;
 		stream->told_shut = due;
 	}
@@ -329,7 +329,7 @@ static bool send_strays(struct vsock *vsock)
 			.src_port = stray->host_port,
 			.dst_port = stray->guest_port,
 			.type = stray->type,
-			.op = VSOCK_OP_RST,
+			.op = VIRTIO_VSOCK_OP_RST,
 		};
 		put_packet(vsock, chain, &header);
 		vsock->stray_head = (vsock->stray_head + 1) % VSOCK_STRAYS;

@@ -27,6 +27,6 @@ enum vsock_action {
 };
 
 /* op is known (vsock_header_check()). */
-enum vsock_action vsock_action(enum vsock_state state, enum vsock_op op);
+enum vsock_action vsock_action(enum vsock_state state, uint16_t op);
 
 #endif

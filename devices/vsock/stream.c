@@ -119,7 +119,7 @@ static void grow_window(struct vsock_stream *stream)
 static void guest_gone(struct vsock_stream *stream, enum vsock_state state)
 {
 	stream->state = state;
-	stream->guest_shut = VSOCK_SHUTDOWN_BOTH;
+	stream->guest_shut = VSOCK_SHUT_BOTH;
 	vsock_deadline_stop(&stream->deadline);
 	if (stream->attached)
 		stream->end->unwanted(stream);
@@ -168,8 +168,8 @@ void vsock_stream_detached(struct vsock_stream *stream)
 /* Neither direction can carry another byte. */
 static bool both_directions_ended(const struct vsock_stream *stream)
 {
-	bool to_guest = stream->host_eof || (stream->guest_shut & VSOCK_SHUTDOWN_RCV);
-	bool from_guest = stream->host_deaf || ((stream->guest_shut & VSOCK_SHUTDOWN_SEND) &&
+	bool to_guest = stream->host_eof || (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV);
+	bool from_guest = stream->host_deaf || ((stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) &&
 						ring_used(&stream->from_guest) == 0);
 
 	return to_guest && from_guest;
@@ -178,7 +178,7 @@ static bool both_directions_ended(const struct vsock_stream *stream)
 /* The guest wants to know that it may send more, unless it sends no more anyway. */
 static void look_at_window(struct vsock_stream *stream)
 {
-	if (stream->host_deaf || (stream->guest_shut & VSOCK_SHUTDOWN_SEND))
+	if (stream->host_deaf || (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND))
 		return;
 	if (!vsock_window_half_used(&stream->window) || (stream->owed & VSOCK_OWE_CREDIT))
 		return;
@@ -195,7 +195,7 @@ void vsock_stream_progress(struct vsock_stream *stream)
 	if (drained)
 		ring_release_if_empty(&stream->from_guest);
 	if (stream->attached && drained && !stream->finished &&
-	    (stream->guest_shut & VSOCK_SHUTDOWN_SEND)) {
+	    (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND)) {
 		stream->finished = true;
 		stream->end->finish(stream);
 	}

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "devices/blk/features.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/fake_disk.h"
 #include "vmm/base/log.h"
@@ -27,9 +26,9 @@ static void begin(struct fuzz_script *script)
 	unsigned i;
 
 	disk = (struct fake_disk){.small = true, .config.queues = 1 + fuzz_below(script, 3)};
-	disk.features = fuzz_below(script, 2) ? BLK_FEATURE(BLK_F_FLUSH) : 0;
+	disk.features = fuzz_below(script, 2) ? FAKE_DISK_F_FLUSH : 0;
 	if (!fuzz_rarely(script, 8))
-		disk.features |= BLK_FEATURE(BLK_F_DISCARD) | BLK_FEATURE(BLK_F_WRITE_ZEROES);
+		disk.features |= FAKE_DISK_F_DISCARD | FAKE_DISK_F_WRITE_ZEROES;
 	image = fuzz_below(script, 2);
 	if (image)
 		fake_disk_image(&disk, SECTORS * DISK_SECTOR);

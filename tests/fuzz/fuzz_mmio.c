@@ -145,7 +145,7 @@ static void bring_up(struct fuzz_script *script)
 	unsigned i;
 
 	mock.refuse = fuzz_rarely(script, 16);
-	features |= (uint64_t)fuzz_below(script, 4) << VIRTIO_F_INDIRECT_DESC;
+	features |= fuzz_below(script, 4) * FAKE_F_INDIRECT_DESC;
 	fake_guest_forget(guest);
 	FUZZ_REQUIRE(fake_guest_negotiate(guest, features));
 	for (i = 0; i < guest->device->queue_count; i++) {

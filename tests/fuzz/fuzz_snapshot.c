@@ -78,7 +78,7 @@ static void save_device(struct pack *pack, struct loop *loop)
 	FUZZ_REQUIRE(rng_create(&rng, loop) == 0);
 	fake_guest_init(&guest, RAM);
 	fake_guest_attach(&guest, rng_device(rng));
-	FUZZ_REQUIRE(fake_guest_bring_up(&guest, UINT64_C(1) << VIRTIO_F_EVENT_IDX));
+	FUZZ_REQUIRE(fake_guest_bring_up(&guest, FAKE_F_EVENT_IDX));
 	fake_queue_add_one(&guest.queue[0], fake_guest_alloc(&guest, 64, 16), 64, true);
 	fake_queue_kick(&guest.queue[0]);
 	virtio_mmio_save(&guest.mmio, pack);

@@ -214,7 +214,7 @@ static bool activate(struct run *run)
 {
 	struct fuzz_script *script = &run->script;
 	struct virtqueue_config config;
-	uint64_t features = (uint64_t)fuzz_below(script, 4) << VIRTIO_F_INDIRECT_DESC;
+	uint64_t features = fuzz_below(script, 4) * FAKE_F_INDIRECT_DESC;
 	struct err err = {""};
 	int ret;
 

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "devices/vsock/packet.h"
+#include "tests/support/vsock_numbers.h"
 #include "vmm/base/bytes.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine/console.h"

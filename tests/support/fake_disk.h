@@ -9,6 +9,13 @@
 #include "devices/blk/blk.h"
 #include "tests/support/fake_guest.h"
 
+/* The specification's numbers (5.2), written down apart from those that the device uses. */
+#define FAKE_DISK_F_RO		 (UINT64_C(1) << 5)
+#define FAKE_DISK_F_FLUSH	 (UINT64_C(1) << 9)
+#define FAKE_DISK_F_MQ		 (UINT64_C(1) << 12)
+#define FAKE_DISK_F_DISCARD	 (UINT64_C(1) << 13)
+#define FAKE_DISK_F_WRITE_ZEROES (UINT64_C(1) << 14)
+
 #define FAKE_DISK_IN	  0u
 #define FAKE_DISK_OUT	  1u
 #define FAKE_DISK_FLUSH	  4u
@@ -17,10 +24,11 @@
 #define FAKE_DISK_DISCARD 11u
 #define FAKE_DISK_ZEROES  13u
 
-#define FAKE_DISK_OK	 0u
-#define FAKE_DISK_IOERR	 1u
-#define FAKE_DISK_UNSUPP 2u
-#define FAKE_DISK_NONE	 0xeeu /* what stands in the status until the device writes it */
+#define FAKE_DISK_OK	   0u
+#define FAKE_DISK_IOERR	   1u
+#define FAKE_DISK_UNSUPP   2u
+#define FAKE_DISK_ID_BYTES 20u
+#define FAKE_DISK_NONE	   0xeeu /* what stands in the status until the device writes it */
 
 struct fake_disk {
 	struct fake_guest guest;

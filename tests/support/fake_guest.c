@@ -102,7 +102,7 @@ void fake_add_status(struct fake_guest *guest, uint32_t bits)
 
 bool fake_guest_negotiate(struct fake_guest *guest, uint64_t features)
 {
-	features |= UINT64_C(1) << VIRTIO_F_VERSION_1;
+	features |= FAKE_F_VERSION_1;
 	fake_write(guest, FAKE_REG_STATUS, 0);
 	fake_add_status(guest, FAKE_ST_ACKNOWLEDGE);
 	fake_add_status(guest, FAKE_ST_DRIVER);

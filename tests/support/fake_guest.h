@@ -29,6 +29,11 @@
 /* Where RAM starts: not at 0, so that an address of 0 is outside. */
 #define FAKE_RAM_BASE 0x100000u
 
+/* The specification's numbers, written down apart from those that the devices use. */
+#define FAKE_F_INDIRECT_DESC (UINT64_C(1) << 28)
+#define FAKE_F_EVENT_IDX     (UINT64_C(1) << 29)
+#define FAKE_F_VERSION_1     (UINT64_C(1) << 32)
+
 #define FAKE_DESC_NEXT	   1u
 #define FAKE_DESC_WRITE	   2u
 #define FAKE_DESC_INDIRECT 4u

@@ -38,7 +38,7 @@ void fake_vsock_begin(struct fake_vsock *fake, bool unix_socket)
 		need(false, err.text);
 	fake_guest_init(&fake->guest, MIB(2));
 	fake_guest_attach(&fake->guest, vsock_device(fake->vsock));
-	need(fake_guest_bring_up(&fake->guest, UINT64_C(1) << VIRTIO_F_EVENT_IDX), "not alive");
+	need(fake_guest_bring_up(&fake->guest, FAKE_F_EVENT_IDX), "not alive");
 	fake->rx = &fake->guest.queue[VSOCK_QUEUE_RX];
 	fake->tx = &fake->guest.queue[VSOCK_QUEUE_TX];
 	fake->event = &fake->guest.queue[VSOCK_QUEUE_EVENT];

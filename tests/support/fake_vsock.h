@@ -8,6 +8,7 @@
 
 #include "devices/vsock/internal.h"
 #include "tests/support/fake_guest.h"
+#include "tests/support/vsock_numbers.h"
 
 #define FAKE_VSOCK_BUFFER  4096u /* bytes of a receive buffer, as Linux has them */
 #define FAKE_VSOCK_WINDOW  (256u << 10)

@@ -6,21 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "devices/blk/features.h"
 #include "tests/support/fake_disk.h"
 #include "tests/support/unit.h"
 
-#define SECTORS 64u
-#define IMAGE	(SECTORS * 512u)
-#define EVERY_ONE \
-	(BLK_FEATURE(BLK_F_FLUSH) | BLK_FEATURE(BLK_F_DISCARD) | BLK_FEATURE(BLK_F_WRITE_ZEROES))
+#define SECTORS	  64u
+#define IMAGE	  (SECTORS * 512u)
+#define EVERY_ONE (FAKE_DISK_F_FLUSH | FAKE_DISK_F_DISCARD | FAKE_DISK_F_WRITE_ZEROES)
 
 static struct fake_disk disk;
 
 static void begin_image(void)
 {
 	disk = (struct fake_disk){.config.read_only = true};
-	disk.features = BLK_FEATURE(BLK_F_FLUSH) | BLK_FEATURE(BLK_F_RO);
+	disk.features = FAKE_DISK_F_FLUSH | FAKE_DISK_F_RO;
 	fake_disk_image(&disk, IMAGE);
 	fake_disk_begin(&disk, fake_disk_open(&disk));
 }
@@ -189,7 +187,7 @@ END_TEST
 START_TEST(the_id_is_told)
 {
 	begin_image();
-	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_GET_ID, 0, BLK_ID_BYTES, true),
+	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_GET_ID, 0, FAKE_DISK_ID_BYTES, true),
 			  FAKE_DISK_OK);
 	ck_assert_str_eq((char *)fake_disk_bytes(&disk), "blk0");
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_GET_ID, 0, 19, true), FAKE_DISK_IOERR);

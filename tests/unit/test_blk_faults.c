@@ -10,12 +10,10 @@
 #include <unistd.h>
 
 #include "vmm/base/bucket.h"
-#include "devices/blk/features.h"
 #include "tests/support/fake_disk.h"
 #include "tests/support/unit.h"
 
-#define EVERY_ONE \
-	(BLK_FEATURE(BLK_F_FLUSH) | BLK_FEATURE(BLK_F_DISCARD) | BLK_FEATURE(BLK_F_WRITE_ZEROES))
+#define EVERY_ONE (FAKE_DISK_F_FLUSH | FAKE_DISK_F_DISCARD | FAKE_DISK_F_WRITE_ZEROES)
 
 static struct fake_disk disk;
 
@@ -129,8 +127,7 @@ START_TEST(queues_are_independent)
 {
 	unsigned queue;
 
-	disk = (struct fake_disk){.features = EVERY_ONE | BLK_FEATURE(BLK_F_MQ),
-				  .config.queues = 4};
+	disk = (struct fake_disk){.features = EVERY_ONE | FAKE_DISK_F_MQ, .config.queues = 4};
 	fake_disk_begin(&disk, fake_disk_scratch(MIB(1)));
 	ck_assert_uint_eq(fake_read_size(&disk.guest, FAKE_REG_CONFIG + 34, 2), 4);
 	for (queue = 0; queue < 4; queue++) {

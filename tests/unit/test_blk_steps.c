@@ -11,13 +11,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "devices/blk/features.h"
 #include "tests/support/fake_disk.h"
 #include "tests/support/unit.h"
 
-#define EVERY_ONE \
-	(BLK_FEATURE(BLK_F_FLUSH) | BLK_FEATURE(BLK_F_DISCARD) | BLK_FEATURE(BLK_F_WRITE_ZEROES))
-#define SPARSE GIB(1)
+#define EVERY_ONE (FAKE_DISK_F_FLUSH | FAKE_DISK_F_DISCARD | FAKE_DISK_F_WRITE_ZEROES)
+#define SPARSE	  GIB(1)
 
 static struct fake_disk disk;
 

@@ -12,8 +12,8 @@
 #include "tests/support/unit.h"
 
 #define SIZE	  16
-#define INDIRECT  (UINT64_C(1) << VIRTIO_F_INDIRECT_DESC)
-#define EVENT_IDX (UINT64_C(1) << VIRTIO_F_EVENT_IDX)
+#define INDIRECT  FAKE_F_INDIRECT_DESC
+#define EVENT_IDX FAKE_F_EVENT_IDX
 
 static struct fake_guest guest;
 static struct fake_queue ring;

@@ -9,6 +9,7 @@
 #include "devices/vsock/table.h"
 #include "devices/vsock/vsock.h"
 #include "tests/support/unit.h"
+#include "tests/support/vsock_numbers.h"
 
 static const struct vsock_header good = {
 	.src_cid = 3,
@@ -226,7 +227,7 @@ START_TEST(every_transition)
 	ck_assert_uint_eq(ARRAY_SIZE(expected), VSOCK_STATES);
 	for (i = 0; i < ARRAY_SIZE(expected); i++)
 		for (op = VSOCK_OP_REQUEST; op < VSOCK_OPS; op++)
-			ck_assert_msg(vsock_action(expected[i].state, (enum vsock_op)op) ==
+			ck_assert_msg(vsock_action(expected[i].state, (uint16_t)op) ==
 					      expected[i].action[op],
 				      "state %d, operation %d", expected[i].state, op);
 }
