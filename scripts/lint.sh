@@ -12,6 +12,7 @@ if ! clang-format --dry-run --Werror $sources; then
 	status=1
 fi
 scripts/check-includes.py || status=1
+scripts/check-includes.py --self-test || status=1
 cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 	--suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE \
 	-DCORDON_VERSION='""' vmm devices boot guest-kernel/agent || status=1
