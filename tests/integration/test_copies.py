@@ -84,7 +84,7 @@ def test_snapshot_and_restore():
         wait_until(goes_on, "the background process to go on")
         execute("one", "rm", "/tmp/file").expect(0)
         execute("two", "cat", "/tmp/file").expect(0, b"kept\n", b"")
-        call("restore", path, "one").expect_error("runs already")
+        call("restore", path, "one").expect_error("is running already")
     finally:
         call("kill", "one")
         call("kill", "two")
@@ -328,7 +328,7 @@ def test_fork():
             execute("box", "cat", "/tmp/file").expect(0, b"kept\n", b"")
             execute("box-2", "cat", "/tmp/file").expect(0, b"kept\n", b"")
             assert not [f for f in os.listdir(registry("box")) if "snapshot" in f]
-            call("fork", "box", "1").expect_error("box-1", "runs already")
+            call("fork", "box", "1").expect_error("box-1", "is running already")
             for bad in (["box", "0"], ["box", "x"], ["box"], ["none", "1"]):
                 call("fork", *bad).expect_error()
         finally:

@@ -79,7 +79,7 @@ def ask(client, **request):
 
 def test_a_session():
     with sandbox("box") as pid:
-        call("start", "box").expect_error("box", "runs already", str(pid))
+        call("start", "box").expect_error("box", "is running already", str(pid))
         result = execute("box", "sh", "-c", "printf 'out\\0\\377'; printf err >&2; exit 7")
         result.expect(7, b"out\0\xff", b"err")
         execute("box", "hostname").expect(0, b"box\n")
@@ -432,7 +432,7 @@ def test_a_start_that_is_given_up():
     for verb in ("pause", "resume"):
         call(verb, "box").expect_error("still starting")
     call("snapshot", "box", cordon.scratch("x")).expect_error("still starting")
-    call("start", "box").expect_error("box", "runs already")
+    call("start", "box").expect_error("box", "is running already")
     starter.signal(signal.SIGKILL)
     starter.wait()
     wait_until(lambda: not cordon.alive(pid), "the monitor's end")

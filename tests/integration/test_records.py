@@ -123,7 +123,7 @@ def test_records_of_runs():
     # At once; with a name of the user's, taken while it runs.
     process = cordon.start("sh", "-c", "echo ready; sleep 1000", options=["--name", "mine"])
     process.wait_output(b"ready\n")
-    cordon.run("true", options=["--name", "mine"]).expect_error("mine", "runs already")
+    cordon.run("true", options=["--name", "mine"]).expect_error("mine", "is running already")
     call("kill", "mine").expect(0, b"", b"")
     assert process.wait().status == 128 + signal.SIGKILL
     assert os.listdir(registry()) == []

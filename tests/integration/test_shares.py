@@ -217,7 +217,7 @@ def test_a_project_is_worked_on():
     """What version control and builds do: lock files, renames over, links, locks, maps, no names."""
     top = folder("top")
     check({"project:/work": "done"}, ["--share", f"{top}:/work"],
-          ["its index names files in .git, or is damaged", "its .git has appeared"])
+          ["its index names files in .git, which git would write, or is damaged", "its .git has appeared"])
     assert sorted(os.listdir(top)) == [".git", "build.old"]
     assert len(os.listdir(work("top/.git/objects"))) == 4 and read("top", ".git", "log") == "one\ntwo\n"
 

@@ -205,7 +205,8 @@ START_TEST(an_index_names_nothing_in_git)
 	make(".git");
 	put(".git/index");
 	ck_assert_uint_eq(find(NULL), 1);
-	ck_assert_ptr_nonnull(strstr(told, "its index names files in .git, or is damaged"));
+	ck_assert_ptr_nonnull(strstr(
+		told, "its index names files in .git, which git would write, or is damaged"));
 	end();
 }
 END_TEST
@@ -218,11 +219,11 @@ START_TEST(it_is_bounded)
 
 	/* In memory: so many files take their time elsewhere. */
 	begin(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	for (i = 0; i < PLANTED_TOLD_MAX + 3; i++) {
+	for (i = 0; i < PLANTED_NAMED_MAX + 3; i++) {
 		snprintf(name, sizeof(name), "r%u", i);
 		bare(name);
 	}
-	ck_assert_uint_eq(find(NULL), PLANTED_TOLD_MAX + 3);
+	ck_assert_uint_eq(find(NULL), PLANTED_NAMED_MAX + 3);
 	ck_assert_ptr_nonnull(strstr(told, "and 3 more such places"));
 	/* Deeper than it goes. */
 	strcpy(name, "d");
@@ -231,7 +232,7 @@ START_TEST(it_is_bounded)
 		strcat(name, "/d");
 	}
 	bare(name);
-	ck_assert_uint_eq(find(NULL), PLANTED_TOLD_MAX + 3);
+	ck_assert_uint_eq(find(NULL), PLANTED_NAMED_MAX + 3);
 	/* More entries than it looks at. */
 	make("many");
 	for (i = 0; i < PLANTED_ENTRIES_MAX; i++) {
@@ -240,7 +241,7 @@ START_TEST(it_is_bounded)
 	}
 	began = loop_now_ns();
 	find(NULL);
-	ck_assert_ptr_nonnull(strstr(told, "only a part was searched"));
+	ck_assert_ptr_nonnull(strstr(told, "too large: only a part was searched"));
 	ck_assert_uint_lt(loop_now_ns() - began, 20 * PLANTED_MS_MAX * 1000000ull);
 	end();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The registry: names, claims, dead monitors' folders, and races for one name. */
+/* The registry: names, claims, dead monitors' directories, and races for one name. */
 #include "vmm/control/registry.h"
 
 #include <errno.h>
@@ -135,7 +135,7 @@ START_TEST(a_name_is_taken_once)
 	begin();
 	fd = registry_claim("a", &err);
 	ck_assert_int_ge(fd, 0);
-	/* Claimed, but nobody's yet. */
+	/* Claimed, but without a process id yet. */
 	ck_assert_int_eq(registry_find("a", &found, &err), -ESRCH);
 	ck_assert(exists("a", "lock"));
 	ck_assert_int_eq(registry_set_pid(fd, getpid()), 0);
@@ -143,7 +143,7 @@ START_TEST(a_name_is_taken_once)
 	ck_assert_int_eq(found, getpid());
 	again = registry_claim("a", &err);
 	ck_assert_int_eq(again, -EEXIST);
-	ck_assert_ptr_nonnull(strstr(err.text, "runs already"));
+	ck_assert_ptr_nonnull(strstr(err.text, "is running already"));
 	registry_clear("a", fd);
 	close(fd);
 	ck_assert_int_eq(registry_find("a", &found, &err), -ESRCH);
@@ -151,7 +151,7 @@ START_TEST(a_name_is_taken_once)
 }
 END_TEST
 
-START_TEST(a_dead_monitors_folder_is_cleared)
+START_TEST(a_dead_monitors_directory_is_removed)
 {
 	struct registry_entry *entries;
 	struct err err;
@@ -176,7 +176,7 @@ START_TEST(a_dead_monitors_folder_is_cleared)
 	ck_assert(!exists("a", "control.sock"));
 	registry_clear("a", fd);
 	close(fd);
-	/* and by a list, that of one who died before it said who it was too */
+	/* and by a list; also that of a monitor that died before it wrote its process id */
 	end_monitor(be_monitor("a"));
 	fd = registry_claim("b", &err);
 	ck_assert_int_ge(fd, 0);
@@ -187,8 +187,8 @@ START_TEST(a_dead_monitors_folder_is_cleared)
 }
 END_TEST
 
-/* Somebody removed the folder by hand, and another sandbox has the name now. */
-START_TEST(only_ones_own_folder_is_cleared)
+/* The user has removed the directory by hand, and another sandbox has the name now. */
+START_TEST(another_sandboxs_directory_stays)
 {
 	struct err err;
 	pid_t found;
@@ -237,7 +237,7 @@ START_TEST(lists_are_sorted)
 }
 END_TEST
 
-START_TEST(kill_takes_the_holder_and_nobody_else)
+START_TEST(kill_ends_only_the_lock_holder)
 {
 	struct err err;
 	pid_t pid, found, innocent;
@@ -245,12 +245,12 @@ START_TEST(kill_takes_the_holder_and_nobody_else)
 
 	begin();
 	pid = be_monitor("a");
-	ck_assert_int_eq(kill(pid, SIGSTOP), 0); /* it hangs */
+	ck_assert_int_eq(kill(pid, SIGSTOP), 0); /* the monitor hangs */
 	ck_assert_int_eq(registry_kill("a", &err), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	ck_assert_int_eq(registry_find("a", &found, &err), -ESRCH);
-	/* A dead monitor's number that belongs to another process now. */
+	/* Another process now has the process id of a dead monitor. */
 	innocent = fork();
 	if (innocent == 0)
 		for (;;)
@@ -266,7 +266,7 @@ START_TEST(kill_takes_the_holder_and_nobody_else)
 }
 END_TEST
 
-START_TEST(a_folder_that_others_can_write_is_refused)
+START_TEST(a_directory_that_others_can_write_is_refused)
 {
 	char path[128];
 	struct err err;
@@ -276,7 +276,7 @@ START_TEST(a_folder_that_others_can_write_is_refused)
 	ck_assert_int_eq(mkdir(path, 0700), 0);
 	ck_assert_int_eq(chmod(path, 0770), 0);
 	ck_assert_int_eq(registry_claim("a", &err), -EPERM);
-	ck_assert_ptr_nonnull(strstr(err.text, "yours alone"));
+	ck_assert_ptr_nonnull(strstr(err.text, "only you can access"));
 	rmdir(path);
 	ck_assert_int_eq(symlink("/tmp", path), 0);
 	ck_assert_int_eq(registry_claim("a", &err), -EPERM);
@@ -286,8 +286,8 @@ START_TEST(a_folder_that_others_can_write_is_refused)
 END_TEST
 
 /*
- * Claims, looks and deaths at once: never two holders of one name, and whoever is refused is told
- * of one that was there. held counts holders in a file that only a holder changes.
+ * Claims, lookups and deaths at once: a name never has two holders. A holder creates the file
+ * "mark" exclusively, which fails if there is another one.
  */
 static int racer(unsigned number)
 {
@@ -318,7 +318,7 @@ static int racer(unsigned number)
 		if (round % 3 == 0) {
 			registry_clear("a", fd);
 		} else {
-			/* As if dead: the number must be nobody's, or a claim believes it. */
+			/* As if dead: no process may have the number, or a claim believes it. */
 			registry_set_pid(fd, 99999999);
 		}
 		close(fd);
@@ -349,6 +349,6 @@ START_TEST(races_have_one_winner)
 }
 END_TEST
 
-UNIT_MAIN("registry", names_are_checked, a_name_is_taken_once, a_dead_monitors_folder_is_cleared,
-	  only_ones_own_folder_is_cleared, lists_are_sorted, kill_takes_the_holder_and_nobody_else,
-	  a_folder_that_others_can_write_is_refused, races_have_one_winner)
+UNIT_MAIN("registry", names_are_checked, a_name_is_taken_once, a_dead_monitors_directory_is_removed,
+	  another_sandboxs_directory_stays, lists_are_sorted, kill_ends_only_the_lock_holder,
+	  a_directory_that_others_can_write_is_refused, races_have_one_winner)

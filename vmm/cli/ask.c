@@ -178,9 +178,10 @@ static int begin(struct watcher *watcher, struct err *err)
 	if (watcher->fd < 0)
 		return watcher->fd;
 	watcher->last_id = WATCH_ID;
-	ret = client_ask(watcher->fd,
-			 json_pack("{s:s,s:i,s:b}", "op", "questions", "id", WATCH_ID, "watch", 1),
-			 &answer, err);
+	ret = client_request(
+		watcher->fd,
+		json_pack("{s:s,s:i,s:b}", "op", "questions", "id", WATCH_ID, "watch", 1), &answer,
+		err);
 	if (ret < 0)
 		return ret;
 	list = json_object_get(answer.body, "questions");
@@ -228,7 +229,7 @@ static int answer_one(const char *name, const char *number, const char *word, st
 {
 	json_t *body = make_answer(number, word, WATCH_ID, err);
 	struct message answer;
-	int ret = body ? client_ask_once(name, 0, body, &answer, err) : -EINVAL;
+	int ret = body ? client_request_once(name, 0, body, &answer, err) : -EINVAL;
 
 	if (ret < 0)
 		return ret;

@@ -146,9 +146,9 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	ret = registry_path(name, file, path, err);
 
 	if (ret == 0)
-		ret = client_ask_once(name, 0,
-				      json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
-				      &answer, err);
+		ret = client_request_once(name, 0,
+					  json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
+					  &answer, err);
 	if (ret < 0)
 		return ret;
 	fork_network(&config.sandbox.network, answer.body, policy);

@@ -18,9 +18,9 @@ int cmd_kill(int argc, char **argv)
 	if (ret == 0)
 		ret = registry_find(argv[1], &pid, &err);
 	if (ret == 0) {
-		ret = client_ask_once(argv[1], PATIENCE_MS,
-				      json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &answer,
-				      &err);
+		ret = client_request_once(argv[1], PATIENCE_MS,
+					  json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &answer,
+					  &err);
 		if (ret == 0) {
 			request_print_planted(&answer);
 			message_clear(&answer);

@@ -82,7 +82,7 @@ int cmd_logs(int argc, char **argv)
 	if (ret == 0 && job)
 		json_object_set_new(request, "job", json_integer((json_int_t)job));
 	if (ret == 0 && !strchr(argv[1], '~')) {
-		ret = client_ask_once(argv[1], 0, request, &answer, &err);
+		ret = client_request_once(argv[1], 0, request, &answer, &err);
 	} else {
 		json_decref(request);
 		ret = ret < 0 ? ret : -ESRCH;

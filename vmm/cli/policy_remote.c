@@ -97,8 +97,8 @@ int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **
 	const char *path;
 	char *text;
 	ssize_t n;
-	int ret = client_ask_once(name, patience_ms, json_pack("{s:s}", "op", "policy"), &answer,
-				  err);
+	int ret = client_request_once(name, patience_ms, json_pack("{s:s}", "op", "policy"),
+				      &answer, err);
 
 	*policy = NULL;
 	if (ret < 0)
@@ -181,7 +181,7 @@ int policy_replace(const char *name, const struct policy *policy, struct err *er
 				    "home", source->home);
 		if (request)
 			put_parts(request, source);
-		ret = client_ask_with(fd, request, &text_fd, 1, &answer, err);
+		ret = client_request_with(fd, request, &text_fd, 1, &answer, err);
 	}
 	if (ret == 0)
 		message_clear(&answer);

@@ -32,7 +32,7 @@ static json_t *describe(const struct record_info *info)
 				 "ended", "kind", text_of(info->kind), "policy",
 				 text_of(info->policy), "pid", (json_int_t)info->pid, "started",
 				 (json_int_t)(info->started_ns / SECOND_NS), "audit",
-				 text_of(info->audit), "end", record_end_word(info->end), "reason",
+				 text_of(info->audit), "end", record_end_name(info->end), "reason",
 				 text_of(record_reason(info)));
 
 	/* One that was killed has no status, and nobody knows when that was. */
@@ -105,8 +105,8 @@ static json_t *ask_info(const struct registry_entry *entry)
 	struct err err;
 	json_t *info;
 	pid_t pid;
-	int ret = client_ask_once(entry->name, PATIENCE_MS, json_pack("{s:s}", "op", "info"),
-				  &answer, &err);
+	int ret = client_request_once(entry->name, PATIENCE_MS, json_pack("{s:s}", "op", "info"),
+				      &answer, &err);
 
 	if (ret < 0 && registry_find(entry->name, &pid, NULL) < 0)
 		return NULL;

@@ -31,7 +31,7 @@ int request_simple(int argc, char **argv, json_t *request)
 	if (ret < 0)
 		json_decref(request);
 	else
-		ret = client_ask_once(argv[1], 0, request, &answer, &err);
+		ret = client_request_once(argv[1], 0, request, &answer, &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
 		return EXIT_CORDON;

@@ -24,9 +24,9 @@ int cmd_snapshot(int argc, char **argv)
 		 snprintf(path, sizeof(path), "%s/%s", folder, argv[2]) >= (int)sizeof(path))
 		ret = err_set(&err, ENAMETOOLONG, "snapshot: %s: no such folder", argv[2]);
 	if (ret == 0)
-		ret = client_ask_once(argv[1], 0,
-				      json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
-				      &answer, &err);
+		ret = client_request_once(argv[1], 0,
+					  json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
+					  &answer, &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
 		return EXIT_CORDON;

@@ -100,8 +100,8 @@ int cmd_stats(int argc, char **argv)
 	if (ret == 0 && at + 1 != argc)
 		ret = err_set(&err, EINVAL, "stats: cordon stats [--json] NAME");
 	if (ret == 0)
-		ret = client_ask_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &answer,
-				      &err);
+		ret = client_request_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &answer,
+					  &err);
 	if (ret < 0) {
 		log_error("%s", err.text);
 		return EXIT_CORDON;

@@ -51,8 +51,8 @@ int cmd_wait(int argc, char **argv)
 	if (ret == 0)
 		ret = strchr(argv[1], '~')
 			      ? -ESRCH
-			      : client_ask_once(argv[1], 0, json_pack("{s:s}", "op", "wait"),
-						&answer, &err);
+			      : client_request_once(argv[1], 0, json_pack("{s:s}", "op", "wait"),
+						    &answer, &err);
 	if (ret == 0) {
 		why = json_string_value(json_object_get(answer.body, "message"));
 		if (why)

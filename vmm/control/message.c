@@ -9,7 +9,7 @@
 
 #include "vmm/base/fd.h"
 
-/* CMSG_SPACE rounds up: as much is there, but only CMSG_LEN of it is offered to the kernel. */
+/* CMSG_SPACE rounds up. Offer the kernel only CMSG_LEN, or one descriptor more might arrive. */
 #define CONTROL_BYTES CMSG_LEN(MESSAGE_FDS * sizeof(int))
 
 union fd_buffer {
@@ -53,8 +53,8 @@ int message_send(int socket_fd, json_t *body, const int *fd, unsigned fds, int f
 }
 
 /*
- * Takes the descriptors out of the ancillary data, also of a message that is refused for having
- * more of them: those that did arrive are ours to close.
+ * Takes the descriptors out of the ancillary data. Also for a message that is refused because it
+ * has too many: those that did arrive must be closed.
  */
 static void take_fds(struct msghdr *header, struct message *message)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages of the control socket: one JSON object a packet (SOCK_SEQPACKET), at most MESSAGE_MAX
+ * Messages of the control socket: one JSON object in a packet (SOCK_SEQPACKET), at most MESSAGE_MAX
  * bytes, with up to MESSAGE_FDS descriptors (SCM_RIGHTS). docs/control-protocol.md is the manual.
  */
 #ifndef CORDON_CONTROL_MESSAGE_H
@@ -22,18 +22,18 @@ struct message {
 };
 
 /*
- * Sends body with descriptors, which stay the caller's. flags as for sendmsg(2). 0; -EAGAIN;
- * -EPIPE; -EMSGSIZE; or another -errno.
+ * Sends body and descriptors; both stay the caller's. flags as for sendmsg(2). 0; -EAGAIN; -EPIPE;
+ * -EMSGSIZE; or another -errno.
  */
 int message_send(int socket_fd, json_t *body, const int *fd, unsigned fds, int flags);
 
 /*
- * Receives a message. 1; 0 at end of file; -EAGAIN; -EPROTO with a message if it is not one (too
+ * Receives a message. 1; 0 at end of file; -EAGAIN; -EPROTO with a message if it is malformed (too
  * long, not a JSON object, too many descriptors); or another -errno.
  */
 int message_receive(int socket_fd, struct message *message, int flags, struct err *err);
 
-/* Frees the body and closes descriptors that were not taken (set to -1). */
+/* Frees the body and closes the descriptors, except those that the caller has taken: set to -1. */
 void message_clear(struct message *message);
 
 #endif

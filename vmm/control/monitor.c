@@ -292,12 +292,12 @@ static void tell_waiting(struct monitor *monitor)
 
 	for (client = monitor->clients; client; client = client->next)
 		if (client->waits)
-			server_answer(client, client->wait_id,
-				      json_pack("{s:s,s:i,s:s*,s:O*}", "end",
-						record_end_word(monitor->why), "status",
-						monitor->status, "message",
-						failed ? monitor->why_text : NULL, "planted",
-						monitor->planted));
+			server_reply(client, client->wait_id,
+				     json_pack("{s:s,s:i,s:s*,s:O*}", "end",
+					       record_end_name(monitor->why), "status",
+					       monitor->status, "message",
+					       failed ? monitor->why_text : NULL, "planted",
+					       monitor->planted));
 }
 
 static void tell_planted(void *arg, const char *text)

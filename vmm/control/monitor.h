@@ -181,7 +181,7 @@ void server_close(struct monitor *monitor);
 
 /* Sends an object (its reference is taken) to a client; one that does not read is dropped. */
 void server_send(struct client *client, json_t *body, const int *fd, unsigned fds);
-void server_answer(struct client *client, uint64_t id, json_t *body);
+void server_reply(struct client *client, uint64_t id, json_t *body);
 void server_refuse(struct client *client, uint64_t id, const char *why);
 
 /* For the log: "by uid 1000, process 123". */

@@ -31,11 +31,11 @@ static bool is_since(const struct walk *walk, const struct timespec *time)
 	       (time->tv_sec == walk->since->tv_sec && time->tv_nsec >= walk->since->tv_nsec);
 }
 
-static void tell(struct walk *walk, const char *what)
+static void report(struct walk *walk, const char *what)
 {
 	char path[2 * PATH_MAX], text[2 * PATH_MAX + 256];
 
-	if (++walk->found > PLANTED_TOLD_MAX)
+	if (++walk->found > PLANTED_NAMED_MAX)
 		return;
 	/* The guest chose the path. */
 	text_safe(path, sizeof(path), walk->path, strlen(walk->path), 0);
@@ -48,7 +48,7 @@ static bool look(int directory, const char *name, struct stat *status)
 	return fstatat(directory, name, status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* What git takes for a repository, whatever the kind of HEAD. */
+/* Reports a directory that git takes for a bare repository, whatever kind of file HEAD is. */
 static void check_bare(struct walk *walk, int directory, const struct stat *self)
 {
 	static const char *const names[] = {"HEAD", "config", "commondir", "hooks", "objects"};
@@ -63,13 +63,13 @@ static void check_bare(struct walk *walk, int directory, const struct stat *self
 	for (i = 0; i < ARRAY_SIZE(names) && !is_new; i++)
 		is_new = look(directory, names[i], &status) && is_since(walk, &status.st_ctim);
 	if (is_new)
-		tell(walk,
-		     "git takes this for a bare repository, with its configuration and hooks: "
-		     "look at it before you use git in it, or set safe.bareRepository to "
-		     "explicit");
+		report(walk,
+		       "git takes this for a bare repository, with its configuration and hooks: "
+		       "inspect it before you use git in it, or set safe.bareRepository to "
+		       "explicit");
 }
 
-/* Reads the index; one that is too large or can't be read is as good as a bad one. */
+/* Reports an index that names files in .git, is damaged, or is too large to check. */
 static void check_index(struct walk *walk, int parent)
 {
 	int fd = openat(parent, ".git/index", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -88,11 +88,11 @@ static void check_index(struct walk *walk, int parent)
 	}
 	fd_close(&fd);
 	if (bad)
-		tell(walk, "its index names files in .git, or is damaged: git would write them: "
-			   "remove .git/index, and let git reset make it anew");
+		report(walk, "its index names files in .git, which git would write, or is damaged: "
+			     "remove .git/index and recreate it with git reset");
 }
 
-/* Of a repository's own directory: whether it is new, and links that git would write through. */
+/* Reports a .git directory that is new, and symbolic links in it that git would write through. */
 static void check_own(struct walk *walk, int parent)
 {
 	static const char *const names[] = {
@@ -124,14 +124,14 @@ static void check_own(struct walk *walk, int parent)
 	    (status.stx_mask & STATX_BTIME)) {
 		born = (struct timespec){status.stx_btime.tv_sec, status.stx_btime.tv_nsec};
 		if (is_since(walk, &born))
-			tell(walk, "its .git has appeared: look at it before you use git there");
+			report(walk, "its .git has appeared: inspect it before you use git there");
 	}
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		snprintf(name, sizeof(name), ".git%s", names[i]);
 		if (look(parent, name, &link) && S_ISLNK(link.st_mode) &&
 		    is_since(walk, &link.st_ctim)) {
-			tell(walk, "a symbolic link has appeared in its .git: git would write "
-				   "through it");
+			report(walk, "a symbolic link has appeared in its .git: git would write "
+				     "through it");
 			return;
 		}
 	}
@@ -202,12 +202,12 @@ unsigned planted_find(const char *top, const struct timespec *since, const struc
 	}
 	walk.device = status.st_dev;
 	walk_directory(&walk, directory, 0);
-	/* At the end of a session that would be said of every large project. */
+	/* Not at the end of a session: every large project would get this. */
 	if (!since && (walk.left == 0 || loop_now_ns() >= walk.deadline))
-		ops->report(ops->arg, "only a part was searched for repositories: it is too large");
-	if (walk.found > PLANTED_TOLD_MAX) {
+		ops->report(ops->arg, "too large: only a part was searched for repositories");
+	if (walk.found > PLANTED_NAMED_MAX) {
 		snprintf(text, sizeof(text), "and %u more such places",
-			 walk.found - PLANTED_TOLD_MAX);
+			 walk.found - PLANTED_NAMED_MAX);
 		ops->report(ops->arg, text);
 	}
 	return walk.found;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Repositories that a guest may have planted in a share: git on the host takes configuration and
- * hooks from any directory that looks like one.
+ * Finds repositories that a guest may have planted in a share: git on the host takes configuration
+ * and hooks from any directory that looks like one.
  */
 #ifndef CORDON_CONTROL_PLANTED_H
 #define CORDON_CONTROL_PLANTED_H
@@ -11,10 +11,10 @@
 
 #include "vmm/policy/policy.h"
 
-#define PLANTED_ENTRIES_MAX 50000 /* looked at */
+#define PLANTED_ENTRIES_MAX 50000 /* directory entries to visit */
 #define PLANTED_DEPTH_MAX   64
 #define PLANTED_MS_MAX	    300
-#define PLANTED_TOLD_MAX    8 /* more are counted only */
+#define PLANTED_NAMED_MAX   8 /* findings to report by name; further ones are counted */
 
 struct planted_ops {
 	void (*report)(void *arg, const char *text); /* one line */
@@ -22,14 +22,14 @@ struct planted_ops {
 };
 
 /*
- * Looks through a directory, following no link and leaving no file system, for bare repositories;
- * and indexes that name files in .git; since: only such as came or changed then or later, and also
- * for new .git and symbolic links in one. NULL: whenever. The bounds hold for this one call.
- * Returns how many were found.
+ * Searches a directory, without following links or leaving the file system, for bare repositories
+ * and for indexes that name files in .git. since: only those that appeared or changed then or
+ * later, and also new .git directories and new symbolic links in them; NULL: at any time. The
+ * bounds above hold for each call. Returns the number of findings.
  */
 unsigned planted_find(const char *top, const struct timespec *since, const struct planted_ops *ops);
 
-/* The time that since is compared with: files get no older one from now on. */
+/* The time for since: no file gets an older timestamp from now on. */
 struct timespec planted_now(void);
 
 #endif

@@ -38,7 +38,7 @@ static bool has_git(const char *path)
 	}
 }
 
-/* Version 4: how many bytes of the path before are not this one's. */
+/* Version 4: how many bytes to drop from the end of the previous path. */
 static bool take_offset(struct cursor *cursor, size_t *offset)
 {
 	size_t value = 0;
@@ -56,7 +56,7 @@ static bool take_offset(struct cursor *cursor, size_t *offset)
 	return true;
 }
 
-/* Takes an entry; path has the one before, and then this one's. */
+/* Reads an entry. path: in, the path of the previous entry; out, that of this one. */
 static bool take_entry(struct cursor *cursor, unsigned version, size_t object, char path[PATH_MAX])
 {
 	const uint8_t *begin = cursor->at, *end;
@@ -82,7 +82,7 @@ static bool take_entry(struct cursor *cursor, unsigned version, size_t object, c
 	memcpy(path + kept, cursor->at, length + 1);
 	cursor->at = end + 1;
 	if (version < VERSION_LAST) {
-		/* NULs up to a multiple of 8, one at least. */
+		/* Padded with at least one NUL to a multiple of 8. */
 		length = (fixed + length + 8) & ~(size_t)7;
 		if (length > (size_t)(cursor->end - begin))
 			return false;
@@ -91,7 +91,7 @@ static bool take_entry(struct cursor *cursor, unsigned version, size_t object, c
 	return true;
 }
 
-/* As above, where objects' names have so many bytes. *whole: every entry could be read. */
+/* Whether an entry names a path in .git. object: bytes of an object name. *whole: all were read. */
 static bool names_git(const uint8_t *bytes, size_t length, size_t object, bool *whole)
 {
 	struct cursor cursor = {bytes + HEADER_SIZE, bytes + length - object};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A record from its sandbox's start to the end. */
+/* A record, from the start of its sandbox to the end. */
 #include "vmm/control/record.h"
 
 #include <errno.h>
@@ -17,8 +17,8 @@
 #include "vmm/control/record_root.h"
 
 /*
- * record.json is at least this long (blanks follow), so that the end can be written over it where a
- * full disk takes no other file.
+ * record.json is padded with blanks to this length, so that the end can be written into its blocks
+ * if the disk is full.
  */
 #define RECORD_BYTES 2048
 
@@ -30,7 +30,7 @@ struct record {
 	int fd; /* of the directory, which is locked */
 };
 
-static const char *const end_words[RECORD_ENDS] = {
+static const char *const end_names[RECORD_ENDS] = {
 	"lost", "exited", "stopped", "killed", "time", "power-off", "failed",
 };
 
@@ -42,14 +42,14 @@ int64_t record_now(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-const char *record_end_word(enum record_end end)
+const char *record_end_name(enum record_end end)
 {
-	return end < RECORD_ENDS ? end_words[end] : NULL;
+	return end < RECORD_ENDS ? end_names[end] : NULL;
 }
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* A string of any bytes: those that are no ASCII may be half a character. */
+/* A JSON string of any bytes: if they are not UTF-8, all that are not ASCII become '?'. */
 static json_t *text_json(const char *text)
 {
 	json_t *json = json_string(text);
@@ -65,25 +65,25 @@ static json_t *text_json(const char *text)
 	return json_string(copy);
 }
 
-static int write_text(int folder, const char *file, const char *text, size_t length)
+static int write_text(int directory, const char *file, const char *text, size_t length)
 {
-	int fd = openat(folder, RECORD_MAKING,
+	int fd = openat(directory, RECORD_MAKING,
 			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int ret = fd < 0 ? -errno : fd_write_full(fd, text, length);
 
 	if (fd >= 0 && close(fd) < 0 && ret == 0)
 		ret = -errno;
-	if (ret == 0 && renameat(folder, RECORD_MAKING, folder, file) < 0)
+	if (ret == 0 && renameat(directory, RECORD_MAKING, directory, file) < 0)
 		ret = -errno;
 	if (ret < 0)
-		unlinkat(folder, RECORD_MAKING, 0);
+		unlinkat(directory, RECORD_MAKING, 0);
 	return ret;
 }
 
-/* What a full disk leaves: the file's own blocks. */
-static int write_over(int folder, const char *file, const char *text, size_t length)
+/* Overwrites the file in place: a full disk permits that. */
+static int write_over(int directory, const char *file, const char *text, size_t length)
 {
-	int fd = openat(folder, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW), ret = 0;
+	int fd = openat(directory, file, O_WRONLY | O_CLOEXEC | O_NOFOLLOW), ret = 0;
 
 	if (fd < 0)
 		return -errno;
@@ -111,7 +111,7 @@ static char *padded(const json_t *json, size_t *length)
 	return longer;
 }
 
-static int write_info(int folder, const struct record_info *info, const char *own_audit)
+static int write_info(int directory, const struct record_info *info, const char *own_audit)
 {
 	json_t *json = json_pack("{s:i,s:s,s:s,s:o*,s:I,s:I}", "record", 1, "name", info->name,
 				 "kind", info->kind, "policy", text_json(info->policy), "pid",
@@ -120,11 +120,11 @@ static int write_info(int folder, const struct record_info *info, const char *ow
 	char *text;
 	int ret;
 
-	/* Its own log is found beside it, also when the record has been renamed. */
+	/* The path of the record's own log is not stored: the record may be renamed. */
 	if (json && strcmp(info->audit, own_audit) != 0)
 		json_object_set_new(json, "audit", text_json(info->audit));
 	if (json && info->end != RECORD_NONE) {
-		json_object_set_new(json, "end", json_string(end_words[info->end]));
+		json_object_set_new(json, "end", json_string(end_names[info->end]));
 		json_object_set_new(json, "status", json_integer(info->status));
 		json_object_set_new(json, "finished_ns", json_integer(info->finished_ns));
 		json_object_set_new(json, "message", text_json(info->message));
@@ -133,9 +133,9 @@ static int write_info(int folder, const struct record_info *info, const char *ow
 	json_decref(json);
 	if (!text)
 		return -ENOMEM;
-	ret = write_text(folder, "record.json", text, length);
+	ret = write_text(directory, "record.json", text, length);
 	if ((ret == -ENOSPC || ret == -EDQUOT) && length == RECORD_BYTES)
-		ret = write_over(folder, "record.json", text, length);
+		ret = write_over(directory, "record.json", text, length);
 	free(text);
 	return ret;
 }
@@ -173,8 +173,9 @@ static int next_id(const struct record_root *root, const char *name, char id[REC
 }
 
 /*
- * The name shall be this record's: the older one gets a number. If that is held, a sandbox of the
- * name runs in another session (with another $XDG_RUNTIME_DIR), and the number is ours.
+ * Gives the new record the name, and an older record of that name a number. If a monitor holds the
+ * older one, a sandbox of the name runs in another session (with another $XDG_RUNTIME_DIR): then
+ * the new record gets the number.
  */
 static int choose_id(const struct record_root *root, const char *name, char id[RECORD_ID_MAX + 1])
 {
@@ -193,9 +194,9 @@ static int choose_id(const struct record_root *root, const char *name, char id[R
 	return ret;
 }
 
-/* --- its life --------------------------------------------------------------------------------- */
+/* --- life of a record ------------------------------------------------------------------------- */
 
-/* Makes the directory aside, so that a reader finds it whole and held. */
+/* Makes the directory under another name, so that readers find it complete and locked. */
 static int make(struct record *made, const struct record_root *root)
 {
 	char own_audit[PATH_MAX];
@@ -240,7 +241,7 @@ int record_create(struct record **record, const struct record_info *about, struc
 	if (ret == 0)
 		ret = make(made, &root);
 	if (ret == 0) {
-		/* Sizes are looked at where many bytes have come, and not before a run. */
+		/* Sizes are not checked before a run, but when a large record ends. */
 		if (strcmp(about->kind, "run") == 0)
 			numbers.bytes = UINT64_MAX;
 		root_prune(&root, &numbers);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking at records. No lock is taken but to see whether a monitor holds one. */
+/* Reads records. The only lock taken is one to see whether a monitor holds the record. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #define LIST_MAX  16384
 #define ID_DIGITS 9
 
-/* How often a record may be replaced by another one of its name while it is looked at. */
+/* How often to read again if the record was replaced by another one of its name meanwhile. */
 #define READ_TRIES 100
 
 int record_check_id(const char *id, struct err *err)
@@ -33,7 +33,8 @@ int record_check_id(const char *id, struct err *err)
 	    mark[1 + digits])
 		return err_set(
 			err, EINVAL,
-			"'%.80s' is not a name: what has ended is called NAME or NAME~NUMBER", id);
+			"'%.80s' is not a name: an ended sandbox is called NAME or NAME~NUMBER",
+			id);
 	snprintf(name, sizeof(name), "%.*s", (int)(mark - id), id);
 	return registry_check_name(name, err);
 }
@@ -57,7 +58,7 @@ int record_file(const char *id, const char *file, char path[PATH_MAX], struct er
 	return 0;
 }
 
-/* --- one -------------------------------------------------------------------------------------- */
+/* --- one record ------------------------------------------------------------------------------- */
 
 static void copy_string(char *to, size_t size, const json_t *json, const char *name)
 {
@@ -68,22 +69,22 @@ static void copy_string(char *to, size_t size, const json_t *json, const char *n
 
 static void read_end(struct record_info *info, const json_t *json)
 {
-	const char *word = json_string_value(json_object_get(json, "end"));
+	const char *name = json_string_value(json_object_get(json, "end"));
 	unsigned i;
 
-	info->end = word ? RECORD_FAILED : RECORD_NONE;
-	for (i = RECORD_NONE + 1; word && i < RECORD_ENDS; i++)
-		if (strcmp(word, record_end_word((enum record_end)i)) == 0)
+	info->end = name ? RECORD_FAILED : RECORD_NONE;
+	for (i = RECORD_NONE + 1; name && i < RECORD_ENDS; i++)
+		if (strcmp(name, record_end_name((enum record_end)i)) == 0)
 			info->end = (enum record_end)i;
 	info->status = (int)json_integer_value(json_object_get(json, "status"));
 	info->finished_ns = json_integer_value(json_object_get(json, "finished_ns"));
 	copy_string(info->message, sizeof(info->message), json, "message");
 }
 
-/* What can't be read is a record that says nothing: it is there, and can be removed. */
-static void read_json(struct record_info *info, int folder)
+/* An unreadable record.json gives empty fields: the record is listed and can be removed. */
+static void read_json(struct record_info *info, int directory)
 {
-	int fd = openat(folder, "record.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(directory, "record.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	char *text = fd >= 0 ? malloc(FILE_MAX) : NULL;
 	ssize_t n = text ? fd_read_full(fd, text, FILE_MAX) : -1;
 	json_t *json = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
@@ -101,7 +102,7 @@ static void read_json(struct record_info *info, int folder)
 	json_decref(json);
 }
 
-/* Whether the directory is still the one that has the name. */
+/* Whether the path still leads to the directory. */
 static bool is_current(int fd, const char *path)
 {
 	struct stat ours, theirs;
@@ -120,7 +121,7 @@ static int read_once(const char *id, const char *path, struct record_info *info)
 	memset(info, 0, sizeof(*info));
 	snprintf(info->id, sizeof(info->id), "%s", id);
 	record_file(id, "audit.log", info->audit, NULL);
-	/* In this order: a monitor writes its end before it lets go. */
+	/* In this order: a monitor writes the end before it releases the lock. */
 	info->lives = flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 	read_json(info, fd);
 	ret = is_current(fd, path) ? 0 : -EAGAIN;
@@ -152,17 +153,17 @@ const char *record_reason(const struct record_info *info)
 		"its command has ended",
 		"it was stopped",
 		"it was killed",
-		"its time was over",
+		"a time limit was reached",
 		"the guest switched itself off",
 		"it failed",
 	};
 
 	if (info->lives)
-		return "it runs";
+		return "it is running";
 	return info->message[0] ? info->message : text[info->end];
 }
 
-/* --- several ---------------------------------------------------------------------------------- */
+/* --- all records ------------------------------------------------------------------------------ */
 
 struct listing {
 	struct record_info *list;
@@ -185,7 +186,7 @@ static bool add_record(void *arg, const char *id)
 			return false;
 		all->list = more;
 	}
-	/* One that is just being removed is none. */
+	/* Skips one that is just being removed. */
 	if (record_read(id, &all->list[all->count], NULL) == 0)
 		all->count++;
 	return true;

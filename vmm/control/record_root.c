@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory that the records are in: its lock, what is removed from it, and its bounds. */
+/* The directory of all records: its lock, removal of records, bounds. */
 #include "vmm/control/record_root.h"
 
 #include <dirent.h>
@@ -19,36 +19,36 @@
 
 const struct record_bounds record_bounds = {.named = 128, .runs = 32, .bytes = 512ull << 20};
 
-/* The lock is held for moments; a holder that was stopped must not stop others for ever. */
+/* The lock is held only briefly; a holder that was stopped must not block others for ever. */
 #define LOCK_US	   1000
 #define LOCK_TRIES 5000
 
-/* A monitor that was killed holds its record until its last thread has gone. */
+/* A monitor that was killed holds its record until its last thread has ended. */
 #define DYING_US 1000
 #define DYINGS	 2000
 
 /* --- one record ------------------------------------------------------------------------------- */
 
-static int open_folder(int root_fd, const char *id)
+static int open_directory(int root_fd, const char *id)
 {
 	return openat(root_fd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Calls each() with every file of a directory. What there are no descriptors for is left out. */
+/* Calls each() with every file of a directory; with none if no descriptor is free. */
 static void each_file(int fd, void (*each)(int fd, const char *name, void *arg), void *arg)
 {
 	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
+	DIR *directory = copy >= 0 ? fdopendir(copy) : NULL;
 	struct dirent *item;
 
-	if (!folder) {
+	if (!directory) {
 		fd_close(&copy);
 		return;
 	}
-	while ((item = readdir(folder)))
+	while ((item = readdir(directory)))
 		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0)
 			each(fd, item->d_name, arg);
-	closedir(folder);
+	closedir(directory);
 }
 
 static void add_size(int fd, const char *name, void *arg)
@@ -61,7 +61,7 @@ static void add_size(int fd, const char *name, void *arg)
 
 uint64_t root_size(int root_fd, const char *id)
 {
-	int fd = open_folder(root_fd, id);
+	int fd = open_directory(root_fd, id);
 	uint64_t bytes = 0;
 
 	if (fd >= 0)
@@ -76,10 +76,10 @@ static void remove_file(int fd, const char *name, void *arg)
 	unlinkat(fd, name, 0);
 }
 
-/* There are only files in a record. 0 or -errno; 0 if it is not there. */
-static int remove_folder(int root_fd, const char *name)
+/* Removes a record's directory, which contains only files. 0, also if there is none, or -errno. */
+static int remove_directory(int root_fd, const char *name)
 {
-	int fd = open_folder(root_fd, name);
+	int fd = open_directory(root_fd, name);
 
 	if (fd < 0 && errno == ENOENT)
 		return 0;
@@ -91,7 +91,7 @@ static int remove_folder(int root_fd, const char *name)
 
 bool root_lives(const struct record_root *root, const char *id)
 {
-	int fd = open_folder(root->fd, id);
+	int fd = open_directory(root->fd, id);
 	bool lives = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 
 	fd_close(&fd);
@@ -118,11 +118,11 @@ int root_remove(const struct record_root *root, const char *id)
 {
 	int ret;
 
-	/* Renamed first: no reader finds a record that lacks something. */
+	/* Renamed first: no reader finds an incomplete record. */
 	if (renameat(root->fd, id, root->fd, RECORD_REMOVING) < 0)
 		return -errno;
-	ret = remove_folder(root->fd, RECORD_REMOVING);
-	/* Something in it is not ours: that must not be in the way of all that is removed later. */
+	ret = remove_directory(root->fd, RECORD_REMOVING);
+	/* It has foreign files in it: give back the name, or no other record could be removed. */
 	if (ret < 0 && renameat(root->fd, RECORD_REMOVING, root->fd, id) < 0)
 		log_debug("%s/%s: %s", root->path, RECORD_REMOVING, strerror(errno));
 	return ret;
@@ -144,15 +144,16 @@ int root_lock(struct record_root *root, struct err *err)
 			usleep(LOCK_US);
 			continue;
 		}
-		ret = err_sys(err, "%s: cannot be locked", root->path);
+		ret = err_sys(err, "%s: cannot lock it", root->path);
 		fd_close(&root->fd);
 		return ret;
 	}
-	/* Only who has the lock makes and removes, so these are of one that was killed. */
-	remove_folder(root->fd, RECORD_REMOVING);
-	ret = remove_folder(root->fd, RECORD_MAKING);
+	/* Only the holder of the lock makes and removes: these are leftovers of a killed process.
+	 */
+	remove_directory(root->fd, RECORD_REMOVING);
+	ret = remove_directory(root->fd, RECORD_MAKING);
 	if (ret < 0) {
-		err_code(err, -ret, "%s: leftovers cannot be removed", root->path);
+		err_code(err, -ret, "%s: cannot remove leftovers", root->path);
 		root_unlock(root);
 	}
 	return ret;
@@ -166,24 +167,24 @@ void root_unlock(struct record_root *root)
 void root_each(int root_fd, bool (*each)(void *arg, const char *id), void *arg)
 {
 	int copy = openat(root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
+	DIR *directory = copy >= 0 ? fdopendir(copy) : NULL;
 	struct dirent *item;
 
-	if (!folder) {
+	if (!directory) {
 		fd_close(&copy);
 		return;
 	}
-	while ((item = readdir(folder)))
+	while ((item = readdir(directory)))
 		if (record_check_id(item->d_name, NULL) == 0 && !each(arg, item->d_name))
 			break;
-	closedir(folder);
+	closedir(directory);
 }
 
 /* --- bounds ----------------------------------------------------------------------------------- */
 
 struct candidate {
 	char id[RECORD_ID_MAX + 1];
-	struct timespec changed; /* when its last file was made: at the end, if it has one */
+	struct timespec changed; /* when its last file was made: at its end, if it has one */
 	uint64_t bytes;
 	bool run;
 };
@@ -200,7 +201,7 @@ static bool add_candidate(void *arg, const char *id)
 	struct candidate *more;
 	struct stat status;
 
-	/* A file that is here is not ours to remove. */
+	/* Foreign files in the directory are left alone. */
 	if (fstatat(all->root->fd, id, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISDIR(status.st_mode))
 		return true;
@@ -230,7 +231,7 @@ static int newest_first(const void *a, const void *b)
 	return (x->tv_nsec < y->tv_nsec) - (x->tv_nsec > y->tv_nsec);
 }
 
-/* Nothing can be far beyond the bounds, whatever lives. */
+/* Whether the numbers are within the bounds, running sandboxes included. */
 static bool within_numbers(const struct candidates *all, const struct record_bounds *bounds)
 {
 	size_t runs = 0, i;
@@ -293,7 +294,7 @@ int record_remove(const char *id, struct err *err)
 	if (ret < 0)
 		return ret;
 	if (root_is_held(&root, id))
-		ret = err_set(err, EBUSY, "%s runs (process %d): stop or kill it first", id,
+		ret = err_set(err, EBUSY, "%s is running (process %d): stop or kill it first", id,
 			      (int)info.pid);
 	else
 		ret = root_remove(&root, id);

@@ -22,15 +22,15 @@
 
 #define ENTRIES_MAX 4096
 
-/* Who holds the lock for a moment only (who clears, or is about to write its process id) is
- * awaited. */
+/* How often to retry while the lock is held only briefly: by a process that removes the directory,
+ * or by a new monitor that has not written its process id (BORN). */
 #define MOMENT_US    1000
 #define MOMENTS	     5
 #define MOMENTS_BORN 500
-/* A process that was killed keeps the lock until its last thread has gone. */
+/* A process that was killed keeps the lock until its last thread has ended. */
 #define MOMENTS_DYING 5000
 
-/* After SIGKILL: a process with much memory to give back needs its time. */
+/* After SIGKILL: freeing much memory takes time. */
 #define KILL_MS 10000
 
 int registry_check_name(const char *name, struct err *err)
@@ -54,7 +54,7 @@ int registry_check_name(const char *name, struct err *err)
 	return 0;
 }
 
-/* --- the folder of all ------------------------------------------------------------------------ */
+/* --- the registry's directory ----------------------------------------------------------------- */
 
 void registry_root(char path[PATH_MAX])
 {
@@ -79,7 +79,8 @@ static int find_root(char path[PATH_MAX], struct err *err)
 		return err_sys(err, "%s", path);
 	if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
 		return err_set(err, EPERM,
-			       "%s: must be a folder that is yours alone (chmod 700, or remove it)",
+			       "%s: must be a directory that only you can access (chmod 700, or "
+			       "remove it)",
 			       path);
 	return 0;
 }
@@ -115,25 +116,25 @@ int registry_socket(const char *name, struct sockaddr_un *address, struct err *e
 	return 0;
 }
 
-/* --- one sandbox's folder --------------------------------------------------------------------- */
+/* --- a sandbox's directory -------------------------------------------------------------------- */
 
-/* Empties and removes it. There are only files of ours in it, and no folders. */
-static void remove_folder(const char *path)
+/* Removes a sandbox's directory, which contains only files. */
+static void remove_directory(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct dirent *item;
-	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
 
-	if (!folder) {
+	if (!directory) {
 		fd_close(&fd);
 		return;
 	}
-	/* The lock goes last: as long as it is there, the folder has an owner. */
-	while ((item = readdir(folder)))
+	/* The lock goes last: as long as it exists, the directory has an owner. */
+	while ((item = readdir(directory)))
 		if (strcmp(item->d_name, "lock") != 0)
 			unlinkat(fd, item->d_name, 0);
 	unlinkat(fd, "lock", 0);
-	closedir(folder);
+	closedir(directory);
 	rmdir(path);
 }
 
@@ -168,7 +169,7 @@ static bool is_gone(pid_t pid)
 	return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
-/* Whether the lock's file is still the one at path: it may have been removed while we waited. */
+/* Whether the lock is still the file at path: it may have been removed meanwhile. */
 static bool is_current(int fd, const char *path)
 {
 	struct stat ours, theirs;
@@ -178,9 +179,9 @@ static bool is_current(int fd, const char *path)
 }
 
 /*
- * Opens the lock of a folder and tries to take it: how is LOCK_EX or LOCK_SH. Returns the
- * descriptor, with *held true or false; -EAGAIN if the folder has just been cleared; or another
- * -errno.
+ * Opens the lock of a directory and tries to take it; how is LOCK_EX or LOCK_SH. Returns the
+ * descriptor, and in *held whether it was taken; -EAGAIN if the directory has just been removed; or
+ * another -errno.
  */
 static int open_lock(const char *path, int flags, int how, bool *held)
 {
@@ -197,21 +198,21 @@ static int open_lock(const char *path, int flags, int how, bool *held)
 }
 
 /*
- * The lock is somebody else's. Whether it is worth trying again: that is a looker, or one who
- * clears a dead monitor's folder, or one who has claimed the name and not yet written its process
- * id.
+ * Another process holds the lock. Returns whether to try again: that process only looks (a shared
+ * lock), removes a dead monitor's directory, or has claimed the name and not yet written its
+ * process id.
  */
 static bool passes_soon(int fd, pid_t pid, int tries)
 {
-	bool looker = flock(fd, LOCK_SH | LOCK_NB) == 0;
+	bool shared = flock(fd, LOCK_SH | LOCK_NB) == 0;
 	int moments = MOMENTS;
 
 	if (pid == 0)
 		moments = MOMENTS_BORN;
 	else if (is_gone(pid) || registry_is_dying(pid))
 		moments = MOMENTS_DYING;
-	/* Kept while waiting, it would make us the looker that others wait for. */
-	if (looker)
+	/* Do not keep it while waiting: other processes would wait for this one. */
+	if (shared)
 		flock(fd, LOCK_UN);
 	else if (tries >= moments)
 		return false;
@@ -221,19 +222,19 @@ static bool passes_soon(int fd, pid_t pid, int tries)
 
 int registry_claim(const char *name, struct err *err)
 {
-	char folder[PATH_MAX], lock[PATH_MAX];
+	char directory[PATH_MAX], lock[PATH_MAX];
 	int fd, ret, tries;
 	bool held, again;
 	pid_t pid;
 
-	ret = registry_path(name, "", folder, err);
+	ret = registry_path(name, "", directory, err);
 	if (ret == 0)
 		ret = registry_path(name, "lock", lock, err);
 	if (ret < 0)
 		return ret;
 	for (tries = 0; tries < 2 * MOMENTS_DYING; tries++) {
-		if (mkdir(folder, 0700) < 0 && errno != EEXIST)
-			return err_sys(err, "%s", folder);
+		if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+			return err_sys(err, "%s", directory);
 		fd = open_lock(lock, O_CREAT, LOCK_EX, &held);
 		if (fd == -EAGAIN || fd == -ENOENT)
 			continue;
@@ -244,23 +245,23 @@ int registry_claim(const char *name, struct err *err)
 			return fd;
 		again = true;
 		if (held)
-			remove_folder(folder); /* a dead monitor's; start anew */
+			remove_directory(directory); /* of a dead monitor */
 		else
 			again = passes_soon(fd, pid, tries);
 		fd_close(&fd);
 		if (!again && pid == 0)
-			return err_set(err, EEXIST, "%s is just being started by somebody else",
-				       name);
+			return err_set(err, EEXIST, "another process is starting %s", name);
 		if (!again)
 			return err_set(
 				err, EEXIST,
-				"%s runs already (process %d): stop it, or take another name", name,
-				(int)pid);
+				"%s is running already (process %d): stop it, or use another name",
+				name, (int)pid);
 	}
-	return err_set(err, EBUSY, "%s: the folder comes and goes", folder);
+	return err_set(err, EBUSY, "%s: other processes keep making and removing the directory",
+		       directory);
 }
 
-/* How many have to be there for the dead ones to be looked for. */
+/* The number of directories from which on those of dead monitors are searched for. */
 #define CROWD 16
 
 static void clear_crowd(void)
@@ -268,13 +269,13 @@ static void clear_crowd(void)
 	struct registry_entry *entries;
 	char root[PATH_MAX];
 	unsigned count = 0;
-	DIR *folder = find_root(root, NULL) == 0 ? opendir(root) : NULL;
+	DIR *directory = find_root(root, NULL) == 0 ? opendir(root) : NULL;
 
-	/* Not by the links to the directory, of which many file systems keep no count. */
-	while (folder && count <= CROWD + 2 && readdir(folder))
+	/* st_nlink would not do: many file systems do not count subdirectories there. */
+	while (directory && count <= CROWD + 2 && readdir(directory))
 		count++;
-	if (folder)
-		closedir(folder);
+	if (directory)
+		closedir(directory);
 	if (count > CROWD + 2 && registry_list(&entries, NULL) >= 0)
 		free(entries);
 }
@@ -310,21 +311,22 @@ int registry_set_pid(int lock_fd, pid_t pid)
 
 void registry_clear(const char *name, int lock_fd)
 {
-	char folder[PATH_MAX], lock[PATH_MAX];
+	char directory[PATH_MAX], lock[PATH_MAX];
 
-	if (registry_path(name, "", folder, NULL) == 0 &&
+	if (registry_path(name, "", directory, NULL) == 0 &&
 	    registry_path(name, "lock", lock, NULL) == 0 && is_current(lock_fd, lock))
-		remove_folder(folder);
+		remove_directory(directory);
 }
 
-/* The lock is free for all to share: its owner is dead, unless somebody claims it this moment. */
+/* The caller has the lock shared: the monitor is dead, unless a new one is just claiming the name.
+ */
 static void clear_dead(const char *name, int fd)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		registry_clear(name, fd);
 }
 
-/* A sandbox that has a record was there: the message does not say that there is none. */
+/* A sandbox with a record has run: the message must not say that there is none. */
 static int not_running(const char *name, struct err *err)
 {
 	char path[PATH_MAX];
@@ -353,7 +355,7 @@ int registry_find(const char *name, pid_t *pid, struct err *err)
 		fd_close(&fd);
 		if (dead || *pid <= 0)
 			break;
-		/* A process id of nobody: somebody is about to clear a dead monitor's folder. */
+		/* No such process: another one is about to remove a dead monitor's directory. */
 		dying = registry_is_dying(*pid);
 		lives = !dying && !is_gone(*pid);
 		if (!lives)
@@ -373,17 +375,17 @@ int registry_kill(const char *name, struct err *err)
 	gone.fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (gone.fd < 0)
 		return err_sys(err, "%s: process %d", name, (int)pid);
-	/* The descriptor is of the lock's holder only if that is still the same. */
+	/* The process id may have been reused before pidfd_open(): look it up again. */
 	ret = registry_find(name, &again, err);
 	if (ret == 0 && again != pid)
-		ret = err_set(err, ESRCH, "%s has just been started anew", name);
+		ret = err_set(err, ESRCH, "%s has just been started again", name);
 	if (ret == 0 && syscall(SYS_pidfd_send_signal, gone.fd, SIGKILL, NULL, 0) < 0)
 		ret = err_sys(err, "%s: killing process %d", name, (int)pid);
 	if (ret == 0 && poll(&gone, 1, KILL_MS) == 0)
-		ret = err_set(err, ETIMEDOUT, "%s: process %d does not go", name, (int)pid);
+		ret = err_set(err, ETIMEDOUT, "%s: process %d does not end", name, (int)pid);
 	fd_close(&gone.fd);
 	if (ret == 0)
-		registry_find(name, &pid, NULL); /* clears what it left */
+		registry_find(name, &pid, NULL); /* removes the directory */
 	return ret;
 }
 
@@ -399,16 +401,16 @@ int registry_list(struct registry_entry **entries, struct err *err)
 	char root[PATH_MAX];
 	struct dirent *item;
 	int count = 0, ret = find_root(root, err);
-	DIR *folder;
+	DIR *directory;
 
 	*entries = NULL;
 	if (ret < 0)
 		return ret;
-	folder = opendir(root);
-	if (!folder)
+	directory = opendir(root);
+	if (!directory)
 		return err_sys(err, "%s", root);
 	list = calloc(ENTRIES_MAX, sizeof(*list));
-	while (list && count < ENTRIES_MAX && (item = readdir(folder))) {
+	while (list && count < ENTRIES_MAX && (item = readdir(directory))) {
 		struct registry_entry *entry = &list[count];
 
 		if (registry_check_name(item->d_name, NULL) == 0 &&
@@ -418,7 +420,7 @@ int registry_list(struct registry_entry **entries, struct err *err)
 			count++;
 		}
 	}
-	closedir(folder);
+	closedir(directory);
 	if (!list)
 		return err_set(err, ENOMEM, "out of memory");
 	qsort(list, (size_t)count, sizeof(*list), by_name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What clients of the control socket may ask for: a table of operations. */
+/* Requests about the sandbox, and the table of all requests. */
 #include "vmm/control/requests.h"
 
 #include <fcntl.h>
@@ -42,13 +42,13 @@ static void op_info(struct client *client, struct message *message)
 	const struct monitor *monitor = client->monitor;
 	const struct machine *machine = &monitor->sandbox.machine;
 
-	server_answer(client, request_id(message->body),
-		      json_pack("{s:s,s:I,s:s,s:I,s:I,s:i,s:o,s:o}", "name", monitor->config->name,
-				"pid", (json_int_t)getpid(), "state", state_of(monitor), "started",
-				(json_int_t)monitor->started, "memory",
-				(json_int_t)machine->config.memory, "cpus",
-				(int)machine->config.cpus, "jobs", describe_jobs(monitor->jobs),
-				"ended", describe_jobs(monitor->ended)));
+	server_reply(client, request_id(message->body),
+		     json_pack("{s:s,s:I,s:s,s:I,s:I,s:i,s:o,s:o}", "name", monitor->config->name,
+			       "pid", (json_int_t)getpid(), "state", state_of(monitor), "started",
+			       (json_int_t)monitor->started, "memory",
+			       (json_int_t)machine->config.memory, "cpus",
+			       (int)machine->config.cpus, "jobs", describe_jobs(monitor->jobs),
+			       "ended", describe_jobs(monitor->ended)));
 }
 
 /* KiB of a line of /proc/self/smaps_rollup, such as "Pss:". */
@@ -86,12 +86,12 @@ static void op_stats(struct client *client, struct message *message)
 		"vsock_from_guest", (json_int_t)vsock.bytes_from_guest, "console_bytes",
 		(json_int_t)machine->console.bytes, "jobs", (int)client->monitor->job_count);
 	describe_network(client->monitor, body);
-	server_answer(client, request_id(message->body), body);
+	server_reply(client, request_id(message->body), body);
 }
 
 /* --- pausing ---------------------------------------------------------------------------------- */
 
-/* The vCPUs are out of the guest: now what was asked for. */
+/* All vCPUs have stopped: go on with what the pause was for. */
 static void pause_reached(void *arg)
 {
 	struct monitor *monitor = arg;
@@ -106,7 +106,7 @@ static void pause_reached(void *arg)
 	json_decref(request);
 }
 
-/* Pauses, and then does something; a request that comes while another waits is refused. */
+/* Pauses the guest, then calls then(). A request is refused while another one waits for a pause. */
 static void pause_then(struct client *client, const struct message *message,
 		       void (*then)(struct monitor *, struct client *, json_t *))
 {
@@ -133,7 +133,7 @@ static void pause_then(struct client *client, const struct message *message,
 
 static void then_stay_paused(struct monitor *monitor, struct client *client, json_t *request)
 {
-	/* Told to end meanwhile: that needs a guest that runs. */
+	/* A stop came meanwhile: that needs a running guest. */
 	if (monitor->stopping) {
 		machine_resume(&monitor->sandbox.machine);
 		if (client)
@@ -142,7 +142,7 @@ static void then_stay_paused(struct monitor *monitor, struct client *client, jso
 	}
 	monitor->paused = true;
 	if (client)
-		server_answer(client, request_id(request), NULL);
+		server_reply(client, request_id(request), NULL);
 }
 
 static void op_pause(struct client *client, struct message *message)
@@ -163,11 +163,11 @@ static void op_resume(struct client *client, struct message *message)
 	monitor->paused = false;
 	machine_resume(&monitor->sandbox.machine);
 	sandbox_set_time(&monitor->sandbox);
-	server_answer(client, request_id(message->body), NULL);
+	server_reply(client, request_id(message->body), NULL);
 }
 
-/* Which folders are shared: a path may lead a copy elsewhere. */
-static json_t *describe_folders(const struct shares *shares)
+/* Identifies the shared directories: by then a fork may find others at their paths. */
+static json_t *describe_directories(const struct shares *shares)
 {
 	json_t *list = json_array();
 	struct share_folder folder;
@@ -181,8 +181,7 @@ static json_t *describe_folders(const struct shares *shares)
 }
 
 /*
- * What a copy needs to know that no snapshot has: the network, the root that is served, and the
- * folders.
+ * What a fork needs beyond the snapshot: the network, the served root and the shared directories.
  */
 static json_t *copy_body(const struct sandbox *sandbox)
 {
@@ -192,7 +191,7 @@ static json_t *copy_body(const struct sandbox *sandbox)
 	json_t *body = json_pack("{s:{s:b,s:I,s:I},s:o}", "network", "user", (int)network->user,
 				 "bytes", (json_int_t)network->bytes_per_second, "packets",
 				 (json_int_t)network->frames_per_second, "folders",
-				 describe_folders(&sandbox->shares));
+				 describe_directories(&sandbox->shares));
 
 	if (root->host)
 		json_object_set_new(body, "rootfs", json_string("host"));
@@ -217,7 +216,7 @@ static void check_links(void *arg, const struct policy_share *share)
 		check->ret = share_links_check_share(share, check->path, "the file", check->err);
 }
 
-/* The guest is paused: a link in a share, by which it chose where the file goes, stays as it is. */
+/* The guest is paused, so it cannot change links in a share between this check and the writing. */
 static int write_snapshot(struct monitor *monitor, const char *path, struct err *err)
 {
 	struct path_check check = {.path = path, .err = err};
@@ -227,7 +226,7 @@ static int write_snapshot(struct monitor *monitor, const char *path, struct err 
 	return check.ret < 0 ? check.ret : sandbox_save(&monitor->sandbox, path, err);
 }
 
-/* Nothing of the guest's is under way, or it can't be waited for: failure. */
+/* The guest's I/O has come to rest; failure: it did not, and why. */
 static void take_snapshot(void *arg, const char *failure)
 {
 	struct monitor *monitor = arg;
@@ -243,16 +242,17 @@ static void take_snapshot(void *arg, const char *failure)
 	quiesce_end(&monitor->quiesce);
 	if (!monitor->paused)
 		machine_resume(&monitor->sandbox.machine);
-	/* The file holds the guest's random state: who reads it must not know what comes here. */
+	/* The file has the guest's random state: a reader of the file must not predict the guest.
+	 */
 	sandbox_reseed(&monitor->sandbox);
 	if (client && failure)
 		server_refuse(client, request_id(request), failure);
 	else if (client)
-		server_answer(client, request_id(request), copy_body(&monitor->sandbox));
+		server_reply(client, request_id(request), copy_body(&monitor->sandbox));
 	json_decref(request);
 }
 
-/* What waits for the pause waits on, so that no other request comes in between. */
+/* The request keeps its place until the snapshot is written, so that no other comes between. */
 static void then_snapshot(struct monitor *monitor, struct client *client, json_t *request)
 {
 	monitor->paused_then = then_snapshot;
@@ -301,8 +301,7 @@ static void op_wait(struct client *client, struct message *message)
 static const struct operation {
 	const char *name;
 	void (*handle)(struct client *client, struct message *message);
-	bool early; /* also before the sandbox is ready: then a template of it may be in the making
-		     */
+	bool early; /* also before the sandbox is ready, when it may be saved as a template */
 } operations[] = {
 	{"exec", op_exec, false},
 	{"signal", op_signal, false},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the operations' files share: fields of a request, whatever their kind; and the operations.
- */
+/* Handlers of the control protocol's requests, op_NAME() for request NAME, and access to their
+ * fields. */
 #ifndef CORDON_CONTROL_REQUESTS_H
 #define CORDON_CONTROL_REQUESTS_H
 
@@ -30,7 +30,7 @@ static inline bool flag_of(const json_t *request, const char *name)
 	return json_is_true(json_object_get(request, name));
 }
 
-/* A job as `info` and `logs` tell of it; NULL without memory. */
+/* A job as in the replies to `info` and `logs`; NULL: out of memory. */
 json_t *describe_job(const struct monitor_job *job);
 
 /* requests_exec.c */
@@ -43,8 +43,7 @@ void op_logs(struct client *client, struct message *message);
 void op_questions(struct client *client, struct message *message);
 void op_answer(struct client *client, struct message *message);
 
-/* Adds what the network does to the answer of `stats`: its live flows, at most MONITOR_FLOWS_MAX.
- */
+/* Adds the network to the reply to `stats`: counters and live flows, at most MONITOR_FLOWS_MAX. */
 void describe_network(struct monitor *monitor, json_t *body);
 
 /* requests_policy.c */

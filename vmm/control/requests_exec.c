@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests about commands: start them, signal them, and what detached ones have written. */
+/* Requests about commands: start, signal, resize, and output of detached ones. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,30 +13,30 @@
 #include "vmm/base/fd.h"
 #include "vmm/control/requests.h"
 
-#define WORDS_MAX      4096
+#define STRINGS_MAX    4096
 #define TIMEOUT_MS_MAX (UINT64_MAX / 1000000)
 
-/* A list of strings as a NULL-ended array into the request; NULL if it is none. */
-static const char **words_of(const json_t *request, const char *name)
+/* A list of strings as a NULL-terminated array of pointers into the request; NULL: not a list. */
+static const char **strings_of(const json_t *request, const char *name)
 {
 	const json_t *list = json_object_get(request, name);
 	size_t count = json_array_size(list), i;
-	const char **words;
+	const char **strings;
 
-	if (count > WORDS_MAX)
+	if (count > STRINGS_MAX)
 		return NULL;
-	words = calloc(count + 1, sizeof(*words));
-	for (i = 0; words && i < count; i++) {
-		words[i] = json_string_value(json_array_get(list, i));
-		if (!words[i]) {
-			free(words);
+	strings = calloc(count + 1, sizeof(*strings));
+	for (i = 0; strings && i < count; i++) {
+		strings[i] = json_string_value(json_array_get(list, i));
+		if (!strings[i]) {
+			free(strings);
 			return NULL;
 		}
 	}
-	return words;
+	return strings;
 }
 
-/* The list of a request, and before it the defaults that it does not set. Frees it. */
+/* The defaults that the request's list does not set, then that list, which is freed. */
 static const char **with_defaults(const char **env, const char *const *defaults)
 {
 	size_t own = 0, more = 0, used = 0, i;
@@ -58,7 +58,7 @@ static const char **with_defaults(const char **env, const char *const *defaults)
 	return all;
 }
 
-/* Copies what fits, and never half a character: what goes out again must be valid UTF-8. */
+/* Copies what fits, in whole characters: the copy is sent as JSON and must be valid UTF-8. */
 static void copy_text(char *to, size_t size, const char *from)
 {
 	size_t length = strlen(from);
@@ -174,9 +174,9 @@ static int exec_checked(struct client *client, struct message *message, const ch
 
 	if (!argv || !argv[0] || !env)
 		return err_set(err, EINVAL,
-			       "exec: argv must be a list of strings, not empty; env one");
+			       "exec: argv and env must be lists of strings, argv not empty");
 	if (monitor->job_count >= budget(BUDGET_JOBS))
-		return err_set(err, EAGAIN, "%u commands run already", monitor->job_count);
+		return err_set(err, EAGAIN, "%u commands are running already", monitor->job_count);
 	if (monitor->paused)
 		return err_set(err, EBUSY, "the sandbox is paused: resume it first");
 	if (monitor->stopping)
@@ -184,7 +184,7 @@ static int exec_checked(struct client *client, struct message *message, const ch
 	if (number_of(message->body, "timeout_ms") > TIMEOUT_MS_MAX)
 		return err_set(err, EINVAL, "exec: the timeout is too long");
 	if (!detached && message->fds != MESSAGE_FDS)
-		return err_set(err, EINVAL, "exec: three descriptors are needed");
+		return err_set(err, EINVAL, "exec: needs three descriptors");
 	job = calloc(1, sizeof(*job));
 	if (!job)
 		return err_set(err, ENOMEM, "out of memory");
@@ -199,7 +199,7 @@ static int exec_checked(struct client *client, struct message *message, const ch
 		ret = open_detached(job, err);
 	} else {
 		memcpy(job->fd, message->fd, sizeof(job->fd));
-		message->fds = 0; /* they are the job's now */
+		message->fds = 0; /* the job owns them now */
 	}
 	job->next = monitor->jobs;
 	monitor->jobs = job;
@@ -212,15 +212,15 @@ static int exec_checked(struct client *client, struct message *message, const ch
 	}
 	monitor_jobs_changed(monitor);
 	if (detached)
-		server_answer(client, request_id(message->body),
-			      json_pack("{s:i}", "job", (int)job->number));
+		server_reply(client, request_id(message->body),
+			     json_pack("{s:i}", "job", (int)job->number));
 	return 0;
 }
 
 void op_exec(struct client *client, struct message *message)
 {
-	const char **argv = words_of(message->body, "argv");
-	const char **env = words_of(message->body, "env");
+	const char **argv = strings_of(message->body, "argv");
+	const char **env = strings_of(message->body, "env");
 	struct err err = {.text = ""};
 
 	if (!flag_of(message->body, "bare"))
@@ -272,21 +272,21 @@ json_t *describe_job(const struct monitor_job *job)
 	return body;
 }
 
-/* The console's tail, in a file of its own. Returns a descriptor or -errno with a message. */
+/* Copies the console's tail to a memfd. Returns the descriptor or -errno with a message. */
 static int copy_console(const struct monitor *monitor, struct err *err)
 {
 	struct ring copy = monitor->sandbox.machine.console.tail;
 	int fd = memfd_create("console", MFD_CLOEXEC);
 	struct iovec iov[2];
-	unsigned pieces = ring_readable(&copy, iov), i;
+	unsigned iovs = ring_readable(&copy, iov), i;
 	int ret = fd < 0 ? -errno : 0;
 
-	for (i = 0; ret == 0 && i < pieces; i++)
+	for (i = 0; ret == 0 && i < iovs; i++)
 		ret = fd_write_full(fd, iov[i].iov_base, iov[i].iov_len);
 	if (ret == 0)
 		return fd;
 	fd_close(&fd);
-	return err_code(err, -ret, "a copy of the console");
+	return err_code(err, -ret, "copying the console");
 }
 
 static const struct monitor_job *find_detached(const struct monitor *monitor, uint64_t number)
@@ -302,7 +302,7 @@ static const struct monitor_job *find_detached(const struct monitor *monitor, ui
 	return NULL;
 }
 
-/* What a detached job has written: descriptors of both files, for reading. */
+/* Opens both output files of a detached job for reading. */
 static int open_outputs(const struct monitor *monitor, uint64_t number, int fd[2],
 			const struct monitor_job **job, struct err *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What clients may ask about the network: questions to a person and their answers; live flows. */
+/* Requests about the network: approvals, which the protocol calls questions, and live flows. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,25 +8,25 @@
 #include "vmm/control/requests.h"
 #include "vmm/net/address.h"
 
-/* --- questions -------------------------------------------------------------------------------- */
+/* --- approvals -------------------------------------------------------------------------------- */
 
-static json_t *describe_question(const struct approval *question)
+static json_t *describe_approval(const struct approval *approval)
 {
-	const struct policy_net *net = &question->net;
+	const struct policy_net *net = &approval->net;
 	char address[INET6_ADDRSTRLEN] = "", text[APPROVAL_TEXT];
 
-	approval_text(question, text);
+	approval_text(approval, text);
 	inet_ntop((int)net->family, net->address, address, sizeof(address));
 	return json_pack("{s:I,s:s,s:s,s:s*,s:s,s:i,s:s,s:I}", "question",
-			 (json_int_t)question->number, "text", text, "protocol",
+			 (json_int_t)approval->number, "text", text, "protocol",
 			 policy_protocol_name(net->protocol), "name", net->name, "address", address,
-			 "port", (int)net->port, "rule", question->rule, "asked",
-			 (json_int_t)question->asked);
+			 "port", (int)net->port, "rule", approval->rule, "asked",
+			 (json_int_t)approval->asked);
 }
 
-/* To everybody who watches. */
-static void tell(struct monitor *monitor, const struct approval *question, const char *event,
-		 const char *how)
+/* Sends an event to all clients that watch. */
+static void notify(struct monitor *monitor, const struct approval *approval, const char *event,
+		   const char *how)
 {
 	struct client *client;
 	json_t *body;
@@ -34,7 +34,7 @@ static void tell(struct monitor *monitor, const struct approval *question, const
 	for (client = monitor->clients; client; client = client->next) {
 		if (!client->watches)
 			continue;
-		body = describe_question(question);
+		body = describe_approval(approval);
 		json_object_set_new(body, "id", json_integer((json_int_t)client->watch_id));
 		json_object_set_new(body, "event", json_string(event));
 		if (how)
@@ -43,19 +43,19 @@ static void tell(struct monitor *monitor, const struct approval *question, const
 	}
 }
 
-static void question_asked(void *arg, const struct approval *question)
+static void approval_asked(void *arg, const struct approval *approval)
 {
-	tell(arg, question, "asked", NULL);
+	notify(arg, approval, "asked", NULL);
 }
 
-static void question_over(void *arg, const struct approval *question, const char *how)
+static void approval_over(void *arg, const struct approval *approval, const char *how)
 {
-	tell(arg, question, "over", how);
+	notify(arg, approval, "over", how);
 }
 
 void monitor_watch_questions(struct monitor *monitor)
 {
-	static const struct approvals_ops ops = {.asked = question_asked, .over = question_over};
+	static const struct approvals_ops ops = {.asked = approval_asked, .over = approval_over};
 
 	if (monitor->sandbox.questions)
 		approvals_set_ops(monitor->sandbox.questions, &ops, monitor);
@@ -73,15 +73,15 @@ void monitor_operators_changed(struct monitor *monitor)
 
 void op_questions(struct client *client, struct message *message)
 {
-	struct approvals *questions = client->monitor->sandbox.questions;
+	struct approvals *approvals = client->monitor->sandbox.questions;
 	json_t *list = json_array();
-	const struct approval *question;
+	const struct approval *approval;
 	unsigned at = 0;
 
-	while (questions && (question = approvals_next(questions, &at)) != NULL)
-		json_array_append_new(list, describe_question(question));
-	/* Before events of new ones. */
-	server_answer(client, request_id(message->body), json_pack("{s:o}", "questions", list));
+	while (approvals && (approval = approvals_next(approvals, &at)) != NULL)
+		json_array_append_new(list, describe_approval(approval));
+	/* Before the first event. */
+	server_reply(client, request_id(message->body), json_pack("{s:o}", "questions", list));
 	if (!flag_of(message->body, "watch"))
 		return;
 	client->watches = true;
@@ -89,54 +89,54 @@ void op_questions(struct client *client, struct message *message)
 	monitor_operators_changed(client->monitor);
 }
 
-static const struct approval *find_question(struct approvals *questions, uint64_t number)
+static const struct approval *find_approval(struct approvals *approvals, uint64_t number)
 {
-	const struct approval *question;
+	const struct approval *approval;
 	unsigned at = 0;
 
-	while (questions && (question = approvals_next(questions, &at)) != NULL)
-		if (question->number == number)
-			return question;
+	while (approvals && (approval = approvals_next(approvals, &at)) != NULL)
+		if (approval->number == number)
+			return approval;
 	return NULL;
 }
 
-/* The line that says the same in a policy, and where it belongs. */
-static json_t *policy_line(const struct approval *question, bool yes)
+/* The policy line with the same effect, and the rule above which it belongs. */
+static json_t *policy_line(const struct approval *approval, bool yes)
 {
-	const struct policy_net *net = &question->net;
+	const struct policy_net *net = &approval->net;
 	char line[APPROVAL_NAME + 64], address[INET6_ADDRSTRLEN] = "", port[8] = "";
 
 	inet_ntop((int)net->family, net->address, address, sizeof(address));
 	if (net->port)
 		snprintf(port, sizeof(port), ":%u", net->port);
 	snprintf(line, sizeof(line), "net %s %s %s%s", yes ? "allow" : "deny",
-		 policy_protocol_name(net->protocol), net->name ? question->name : address, port);
-	return json_pack("{s:s,s:s}", "line", line, "before", question->rule);
+		 policy_protocol_name(net->protocol), net->name ? approval->name : address, port);
+	return json_pack("{s:s,s:s}", "line", line, "before", approval->rule);
 }
 
 void op_answer(struct client *client, struct message *message)
 {
-	struct approvals *questions = client->monitor->sandbox.questions;
-	const char *word = string_of(message->body, "answer");
+	struct approvals *approvals = client->monitor->sandbox.questions;
+	const char *name = string_of(message->body, "answer");
 	uint64_t id = request_id(message->body), number = number_of(message->body, "question");
-	const struct approval *question = find_question(questions, number);
-	int answer = word ? approval_reply_of(word) : -1;
+	const struct approval *approval = find_approval(approvals, number);
+	int reply = name ? approval_reply_of(name) : -1;
 	json_t *body = NULL;
 	char by[64];
 
-	if (answer < 0) {
+	if (reply < 0) {
 		server_refuse(client, id, "answer: once, session, always, no or never");
 		return;
 	}
-	if (!question) {
+	if (!approval) {
 		server_refuse(client, id, "there is no such question any more");
 		return;
 	}
-	if (answer == APPROVAL_ALWAYS || answer == APPROVAL_NEVER)
-		body = policy_line(question, answer == APPROVAL_ALWAYS);
+	if (reply == APPROVAL_ALWAYS || reply == APPROVAL_NEVER)
+		body = policy_line(approval, reply == APPROVAL_ALWAYS);
 	server_peer(client, by, sizeof(by));
-	approvals_reply(questions, (uint32_t)number, (enum approval_reply)answer, by);
-	server_answer(client, id, body);
+	approvals_reply(approvals, (uint32_t)number, (enum approval_reply)reply, by);
+	server_reply(client, id, body);
 }
 
 /* --- flows ------------------------------------------------------------------------------------ */
@@ -184,7 +184,7 @@ static void list_flows(void *arg, const struct policy *policy)
 		json_array_append_new(flows->list, describe_flow(flow, policy, now_ns));
 }
 
-/* What has passed each queue pair of the card. */
+/* Counters of each queue pair of the card. */
 static void describe_pairs(const struct net_card *card, json_t *body)
 {
 	struct net_card_stats stats = {.pairs = 0};

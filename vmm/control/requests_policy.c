@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What clients may ask about the policy: what it is, and another one in its place. */
+/* Requests about the policy: describe it, replace it. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "vmm/base/log.h"
 #include "vmm/control/requests.h"
 
-/* A string that is no UTF-8 is left out: nothing else could be sent of it. */
+/* A string that is not UTF-8 is left out: JSON cannot hold it. */
 static void put_string(json_t *body, const char *name, const char *value)
 {
 	if (value)
@@ -24,7 +24,7 @@ struct description {
 	int fd; /* of the text; -1: there is none */
 };
 
-/* The files that the text is of, and the names of --allow-net. */
+/* Adds the files of the text, and the targets of --allow-net. */
 static void describe_parts(json_t *body, const struct policy_source *source)
 {
 	json_t *parts = json_array(), *nets = json_array(), *part;
@@ -77,7 +77,7 @@ static void describe(void *arg, const struct policy *policy)
 		fd_close(&description->fd);
 }
 
-/* The policy as a client can make it again: its text in a file, and what it is read with. */
+/* Sends all that a client needs to parse the policy again: its text in a memfd, and its source. */
 void op_policy(struct client *client, struct message *message)
 {
 	uint64_t id = request_id(message->body);
@@ -85,7 +85,7 @@ void op_policy(struct client *client, struct message *message)
 
 	guard_with_policy(client->monitor->guard, describe, &description);
 	if (description.fd < 0) {
-		server_refuse(client, id, "a copy of the policy could not be made");
+		server_refuse(client, id, "cannot copy the policy");
 		json_decref(description.body);
 		return;
 	}
@@ -110,8 +110,7 @@ void monitor_keep_policy(struct monitor *monitor)
 		log_warning("the record has no copy of the policy: %s", strerror(-ret));
 }
 
-/* --- another policy ----------------------------------------------------------------------------
- */
+/* --- replacing the policy --------------------------------------------------------------------- */
 
 struct share_check {
 	const struct policy_share *wanted;
@@ -129,7 +128,7 @@ static void compare_share(void *arg, const struct policy_share *share)
 			share->gid == wanted->gid;
 }
 
-/* What can't be changed while the sandbox runs must not seem to be. */
+/* Refuses changes that cannot take effect while the sandbox runs. */
 static int check_replacement(struct monitor *monitor, const struct policy *policy, struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(policy);
@@ -149,12 +148,11 @@ static int check_replacement(struct monitor *monitor, const struct policy *polic
 	}
 	if ((limits->wall_ns && (!config->wall_ns || config->wall_ns > limits->wall_ns)) ||
 	    (limits->idle_ns && (!config->idle_ns || config->idle_ns > limits->idle_ns)))
-		return err_set(err, EINVAL,
-			       "limits of time can't be lowered while the sandbox runs");
+		return err_set(err, EINVAL, "time limits can't be lowered while the sandbox runs");
 	return monitor_check_size(monitor, policy, err);
 }
 
-/* What the current policy was read with, but for the text and where that is from. */
+/* Takes the parts of the current policy's source that are not about its text. */
 static void keep_source(void *arg, const struct policy *policy)
 {
 	struct policy_source *source = arg;
@@ -165,7 +163,8 @@ static void keep_source(void *arg, const struct policy *policy)
 	source->rootfs = current->rootfs;
 }
 
-/* What a client says of the text. 0, or -EINVAL: there are too many parts or names. */
+/* Reads the source of the text from a request. 0; -EINVAL: malformed, or too many parts or names.
+ */
 static int read_source(const json_t *body, struct policy_source *source,
 		       struct policy_part part[POLICY_PARTS_MAX], const char *net[POLICY_NETS_MAX])
 {
@@ -227,22 +226,21 @@ void op_policy_set(struct client *client, struct message *message)
 	int ret;
 
 	if (message->fds != 1) {
-		server_refuse(client, id, "policy-set: one descriptor, of the text");
+		server_refuse(client, id, "policy-set: needs one descriptor, of the text");
 		return;
 	}
 	if (read_source(message->body, &source, part, net) < 0) {
-		server_refuse(client, id,
-			      "policy-set: parts and allow_net are not as they should be");
+		server_refuse(client, id, "policy-set: parts or allow_net is malformed");
 		return;
 	}
-	/* Only this thread replaces policies, so what the current one has stays until then. */
+	/* Only this thread replaces policies, so the current one stays until then. */
 	guard_with_policy(monitor->guard, keep_source, &source);
 	ret = read_policy(message->fd[0], &text, &length, &err);
 	if (ret == 0)
 		ret = policy_parse(&policy, text, length, &source, &err);
 	if (ret == 0)
 		ret = check_replacement(monitor, policy, &err);
-	/* In order with the commands: the next one has it. */
+	/* The agent handles requests in order: the limit holds for the next command. */
 	if (ret == 0 && monitor->sandbox.is_ready)
 		ret = sandbox_limit_processes(
 			&monitor->sandbox, (uint32_t)policy_limits(policy)->processes, NULL, &err);
@@ -259,5 +257,5 @@ void op_policy_set(struct client *client, struct message *message)
 	}
 	monitor_keep_policy(monitor);
 	network_policy_changed(&monitor->sandbox.network);
-	server_answer(client, id, NULL);
+	server_reply(client, id, NULL);
 }

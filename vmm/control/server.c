@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control socket of a monitor: clients come, ask, and go. */
+/* The control socket of a monitor: accepts clients, passes on their requests, sends messages. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +15,11 @@
 #include "vmm/base/log.h"
 #include "vmm/control/monitor.h"
 
-/* Where no descriptor is left for a client, it waits; looking again at once would only burn time.
- */
+/* Without a free descriptor a client stays in the backlog. Retrying at once would burn CPU time. */
 #define LISTEN_BACKLOG	256
 #define LISTEN_RETRY_NS 100000000ull
 
-/* A client's jobs end with it; what it waited for nobody waits for any more. */
+/* A client's jobs end with it. A pause that it requested goes on without it. */
 static void client_close(struct client *client)
 {
 	struct monitor *monitor = client->monitor;
@@ -53,12 +52,13 @@ void server_send(struct client *client, json_t *body, const int *fd, unsigned fd
 	int ret = body ? message_send(client->fd, body, fd, fds, MSG_DONTWAIT) : -ENOMEM;
 
 	json_decref(body);
-	/* It does not read, or is gone: its end of file comes next and closes it. */
+	/* The client does not read, or is gone. The shutdown leads to an end of file, which closes
+	 * it. */
 	if (ret < 0)
 		shutdown(client->fd, SHUT_RDWR);
 }
 
-void server_answer(struct client *client, uint64_t id, json_t *body)
+void server_reply(struct client *client, uint64_t id, json_t *body)
 {
 	if (!body)
 		body = json_object();
@@ -113,7 +113,8 @@ static void greet(struct client *client)
 		    NULL, 0);
 }
 
-static bool is_ours(int fd)
+/* Whether the peer is of the same user, or host root. */
+static bool is_permitted(int fd)
 {
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
@@ -165,7 +166,7 @@ static void listen_ready(void *arg, uint32_t events)
 		}
 		return;
 	}
-	if (!is_ours(fd)) {
+	if (!is_permitted(fd)) {
 		close(fd);
 	} else if (monitor->client_count >= budget(BUDGET_CLIENTS)) {
 		refuse_client(fd);

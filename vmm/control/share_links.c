@@ -22,7 +22,7 @@ static bool is_beneath(const char *path, const char *top)
 	return strncmp(path, top, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
-/* Whether what is left of a path, from a directory on, leads through a link. */
+/* Whether the rest of a path, resolved from a directory, leads through a link. */
 static bool leads_through_link(const char *directory, const char *rest)
 {
 	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
@@ -41,8 +41,8 @@ static bool leads_through_link(const char *directory, const char *rest)
 	return link;
 }
 
-/* The first part of the path that is within the share, and a link behind it? */
-static bool enters_and_leaves(const char *path, const char *share)
+/* Whether the path enters the share, and its rest leads through a link. */
+static bool enters_and_follows_link(const char *path, const char *share)
 {
 	char part[PATH_MAX], real[PATH_MAX];
 	size_t length;
@@ -63,7 +63,7 @@ int share_links_check_share(const struct policy_share *share, const char *path, 
 {
 	char top[PATH_MAX];
 
-	if (share->read_only || !realpath(share->host, top) || !enters_and_leaves(path, top))
+	if (share->read_only || !realpath(share->host, top) || !enters_and_follows_link(path, top))
 		return 0;
 	return err_set(err, ELOOP,
 		       "%s %s leads through a symbolic link within the share %s, which a guest may "
