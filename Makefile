@@ -60,7 +60,7 @@ FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 
 .DEFAULT_GOAL := all
 .PHONY: help deps all program guest demo check unit unit-build guest-tests fuzz-build fuzz lab lint format asan \
-	compdb bench install clean
+	compdb bench install clean integration
 
 help:
 	@echo "make deps      install the Debian packages that are missing (says which first)"
@@ -68,6 +68,7 @@ help:
 	@echo "make demo      set up everything, boot a sandbox and run a command in it"
 	@echo "make check     all tests of this machine: unit, hostile guests, fuzz replay, integration"
 	@echo "make unit      the unit tests only; make asan: under ASan and UBSan"
+	@echo "make integration FILTER=TEXT   integration tests with TEXT in their names"
 	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
 	@echo "make lint      formatting, static analysis, include directions"
@@ -207,6 +208,11 @@ check: deps
 	@$(MAKE) --no-print-directory $(STRICT) all unit-build guest-tests fuzz-build
 	@$(MAKE) --no-print-directory $(STRICT) BUILD=build/asan SANITIZE=1 unit-build
 	@tests/run-all.py --build $(BUILD)
+
+# The integration tests with FILTER in their names, such as FILTER=run.exit.
+integration: deps
+	@$(MAKE) --no-print-directory all
+	@pytest tests/integration $(if $(FILTER),-k "$(FILTER)")
 
 lab: deps
 	@$(MAKE) --no-print-directory all

@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Run test suites and add them up: run-all.py [--build DIR] [SUITE...].
+"""Run test suites and add them up: run-all.py [--build DIR] [--strict] [SUITE...].
 
 Suites, in this order (all if none is named):
   unit         build/tests/unit/test_*: check(3) programs, one test case counts as one
   asan         the same from DIR/asan, where they are built with ASan and UBSan
   guest        build/tests/guest/test_*: programs that print `ok NAME`, `not ok NAME` or `skip NAME WHY`
   fuzz         build/tests/fuzz/fuzz_*: a fixed number of inputs each, and every crash ever found
-  integration  tests/integration/run.py
+  harness      pytest tests/harness: the isolation of the integration tests and their report find what they must
+  integration  pytest tests/integration
 
 Ends with one line for all of them, `N passed, N failed, N skipped`; exit status 1 if anything failed.
-A program that ends in another way than it should, or hangs, is one failure more.
+A program that crashes or hangs is one failure more. `N flaky: NAMES` may stand before that line: these failed
+and then passed alone, and count as passed. `N not run: NAMES` likewise: groups of the lab whose machine kept
+dying; each counts as one skipped test. With --strict both make the exit status 1.
 """
 import argparse
 import glob
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,20 +30,35 @@ TOP = os.path.dirname(HERE)
 HANG_SECONDS = 900              # for one program; only a hang gets there
 FUZZ_RUNS = 20000
 CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
-SUM_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", re.M)
+SUM_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+NAMES_LINE = re.compile(r"^\d+ (flaky|not run): (.+)$")
 
 
 class Sum:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.names = {"flaky": [], "not run": []}
 
     def add(self, passed=0, failed=0, skipped=0):
         self.passed += passed
         self.failed += failed
         self.skipped += skipped
 
+    def take(self, line):
+        """Add a closing line of a suite; False if it is none."""
+        names, counts = NAMES_LINE.match(line), SUM_LINE.match(line)
+        if names:
+            self.names[names[1]] += names[2].split(", ")
+        if counts:
+            self.add(*map(int, counts.groups()))
+        return bool(names or counts)
+
+    def status(self, strict):
+        return 1 if self.failed or strict and any(self.names.values()) else 0
+
     def __str__(self):
-        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+        lines = [f"{len(names)} {what}: {', '.join(names)}" for what, names in self.names.items() if names]
+        return "\n".join([*lines, f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"])
 
 
 def programs(build, kind, prefix):
@@ -146,28 +165,33 @@ def run_fuzz_programs(build, total):
             problem(f"fuzz.{name}", status, output, total)
 
 
-def run_integration(total):
-    process = subprocess.Popen([sys.executable, os.path.join(HERE, "integration", "run.py")],
-                               cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    last = ""
+def run_lines(label, command, total):
+    """Run a suite that prints its own lines and closing lines."""
+    process = subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    before, last = total.failed, ""
     for line in process.stdout:
-        if last:
-            print(last, end="", flush=True)
-        last = line
+        last = line.rstrip("\n")
+        if not total.take(last):
+            print(last, flush=True)
     status = process.wait()
-    sums = SUM_LINE.findall(last)
-    if not sums:
-        problem("integration", status, last, total)
+    if not SUM_LINE.match(last) or status != 0 and total.failed == before:
+        problem(label, status, last, total)
+
+
+def run_pytest(directory, total):
+    pytest = shutil.which("pytest") or shutil.which("pytest-3")
+    if not pytest:
+        problem(directory, "no pytest", "pytest, pytest-xdist and pytest-timeout are needed", total)
         return
-    total.add(*map(int, sums[0]))
-    if status != 0 and sums[0][1] == "0":
-        problem("integration", status, last, total)
+    run_lines(directory, [pytest, os.path.join("tests", directory)], total)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--build", default="build", metavar="DIR", help="the output folder (build)")
-    parser.add_argument("suite", nargs="*", help="unit, asan, guest, fuzz, integration")
+    parser.add_argument("--build", default="build", metavar="DIR", help="the output directory (build)")
+    parser.add_argument("--strict", action="store_true", help="flaky tests and tests not run are failures")
+    parser.add_argument("--add", metavar="FILE", help="run nothing: add up the closing lines in FILE")
+    parser.add_argument("suite", nargs="*", help="unit, asan, guest, fuzz, harness, integration")
     args = parser.parse_args()
     build = os.path.join(TOP, args.build)
     total = Sum()
@@ -176,8 +200,15 @@ def main():
         "asan": lambda: run_check_programs(os.path.join(build, "asan"), "asan", total),
         "guest": lambda: run_guest_programs(build, total),
         "fuzz": lambda: run_fuzz_programs(build, total),
-        "integration": lambda: run_integration(total),
+        "harness": lambda: run_pytest("harness", total),
+        "integration": lambda: run_pytest("integration", total),
     }
+    if args.add:
+        with open(args.add, encoding="utf-8", errors="replace") as log:
+            for line in log:
+                total.take(line.rstrip("\n"))
+        print(total, flush=True)
+        return total.status(args.strict) or int(total.passed == 0)
     unknown = set(args.suite) - set(suites)
     if unknown:
         parser.error(f"unknown suite {', '.join(sorted(unknown))}: one of {', '.join(suites)}")
@@ -185,7 +216,7 @@ def main():
         if not args.suite or name in args.suite:
             suite()
     print(total, flush=True)
-    return 1 if total.failed else 0
+    return total.status(args.strict)
 
 
 if __name__ == "__main__":

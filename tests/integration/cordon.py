@@ -15,6 +15,9 @@ import termios
 import threading
 import time
 
+import pytest
+from isolation import IN_LAB, TIME_SCALE  # noqa: F401  (IN_LAB is for tests)
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("CORDON_BUILD", os.path.join(TOP, "build"))
@@ -25,9 +28,8 @@ VMLINUX = os.path.join(BUILD, "guest", "vmlinux")
 
 FAILED, TIMED_OUT = 125, 124
 
-IN_LAB = bool(os.environ.get("CORDON_LAB"))
-DEFAULT_LIMIT = 180                         # seconds until a test counts as hanging
-TIME_SCALE = float(os.environ.get("CORDON_TEST_SCALE", "4" if IN_LAB else "1"))
+Skip = pytest.skip.Exception                # raised by a test that lacks something on this host; the text says what
+limit = pytest.mark.timeout                 # @limit(SECONDS): another time limit than that of pytest.ini
 
 
 def _cpu_flags():
@@ -42,18 +44,6 @@ CPU_FLAGS = _cpu_flags()
 HARDWARE = bool({"vmx", "svm"} & CPU_FLAGS)     # only for sizes: a host that emulates ring 0 is slow
 MIB = 1 << 20
 SMALLEST_GUEST_KIB = 60 * 1024
-
-
-class Skip(Exception):
-    """Raised by a test that lacks something on this host; the text says what."""
-
-
-def limit(seconds):
-    """Another time limit than DEFAULT_LIMIT for one test."""
-    def mark(function):
-        function.limit = seconds
-        return function
-    return mark
 
 
 def many(usual, whole):
@@ -206,7 +196,7 @@ class Process:
         os.kill(self.pid, number)
 
     def wait(self):
-        """Wait for the end (the runner's time limit bounds it) and return the Result."""
+        """Wait for the end (the test's time limit bounds it) and return the Result."""
         if self._status is None:
             _pid, status, usage = os.wait4(self.pid, 0)
             self._ended(status, usage)
@@ -340,7 +330,7 @@ def audit_log(path):
 
 
 def scratch(name, data=b"", mode=0o644):
-    """A file in the test's working directory, which the runner removes."""
+    """A file in the test's working directory, which goes with the test."""
     path = os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
     with open(path, "wb") as out:
         out.write(data)
