@@ -609,7 +609,7 @@ START_TEST(statistics_have_words)
 	ck_assert_str_eq(small, "popcnt ");
 	stats = (struct assist_stats){.user = 1};
 	assist_describe(&stats, text, sizeof(text));
-	ck_assert_str_eq(text, "refused to programs 1");
+	ck_assert_str_eq(text, "refused in ring 3 1");
 	ck_assert_ptr_nonnull(strstr(assist_cmdline(), "clearcpuid="));
 }
 END_TEST

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The instruction assist's side towards KVM: registers, guest-virtual addresses, exceptions. */
+/* The instruction assist's interface to KVM: registers, guest-virtual addresses, exceptions. */
 #include "vmm/kvm/assist.h"
 
 #include <cpuid.h>
@@ -31,10 +31,10 @@
 #define VECTOR_UD	 6
 #define KVM_FEATURE_LEAF 0x40000001u
 
-/* KVM features whose use is a hypercall: unhalt kick, IPIs, yield, migration control. */
+/* KVM features that make hypercalls: unhalt kick, IPIs, yield, migration control. */
 #define KVM_HYPERCALL_FEATURES (1u << 7 | 1u << 11 | 1u << 13 | 1u << 17)
-/* Asynchronous page faults (three bits): a restore wakes all that wait for one, which costs more
- * instructions than a processor that waits for the host's disk now and then could save. */
+/* Asynchronous page faults (three bits): a restore wakes all tasks that wait for one. That costs
+ * more instructions than they save when a vCPU now and then waits for the host's disk. */
 #define KVM_ASYNC_FAULTS (1u << 4 | 1u << 10 | 1u << 14)
 
 struct context {
@@ -68,11 +68,11 @@ const char *assist_name(enum assist_op op)
 }
 
 /*
- * 308 SMAP, 151 POPCNT, 141 CX16 (CMPXCHG16B): the emulator lacks their instructions; the assist
- * has them, at the price of an exit each. 321 XSAVEC, 323 XSAVES: the assist knows the standard
- * form only. 297 ERMS, 580 FSRM: with them the kernel copies by REP MOVSB, which is emulated byte
- * by byte. The last: to a restored guest, whose counter has gone on meanwhile, the grace period
- * that was under way seems to have stalled, and telling so takes longer than the start.
+ * 308 SMAP, 151 POPCNT, 141 CX16 (CMPXCHG16B): the emulator lacks their instructions, and the
+ * assist needs one exit for each. 321 XSAVEC, 323 XSAVES: the assist supports the standard form
+ * only. 297 ERMS, 580 FSRM: with them the kernel copies by REP MOVSB, which is emulated byte by
+ * byte. rcu_cpu_stall_suppress: the counter has advanced between save and restore, so a restored
+ * kernel would report the current grace period as stalled, which takes longer than the start.
  */
 const char *assist_cmdline(void)
 {
@@ -101,11 +101,11 @@ void assist_describe(const struct assist_stats *stats, char *text, size_t size)
 						 used ? ", " : "", op_names[i],
 						 (unsigned long long)stats->count[i]);
 	if (stats->user && used < size)
-		snprintf(text + used, size - used, "%srefused to programs %llu", used ? ", " : "",
+		snprintf(text + used, size - used, "%srefused in ring 3 %llu", used ? ", " : "",
 			 (unsigned long long)stats->user);
 }
 
-/* Where the processor keeps the components of a standard-form image: the same in every process. */
+/* Offsets of the components in a standard-form XSAVE image: a property of the processor. */
 static struct assist_layout layout;
 static pthread_once_t layout_once = PTHREAD_ONCE_INIT;
 
@@ -116,22 +116,23 @@ static void find_layout(void)
 	for (i = 2; i < ASSIST_COMPONENTS; i++) {
 		if (!__get_cpuid_count(0xd, i, &size, &offset, &ecx, &edx))
 			return;
-		if (ecx & 1) /* a supervisor component: not in this form */
+		if (ecx & 1) /* a supervisor component: not in the standard form */
 			continue;
 		layout.component[i].offset = offset;
 		layout.component[i].size = size;
 	}
 }
 
-/* The guest's page-table entry for an address on one level, accessed (and dirty) bits set. */
+/* A pointer to entry index of a guest page table; NULL if that lies outside RAM. */
 static uint64_t *entry_at(const struct context *context, uint64_t table, unsigned index)
 {
 	return guest_memory_at(context->memory, (table & PTE_ADDRESS) + index * 8ull, 8);
 }
 
 /*
- * Walks the guest's page tables as the processor would for an access of its current privilege
- * level. 0 and *gpa; -EFAULT and *fault, with vector 0 if a table lies outside RAM.
+ * Walks the guest's page tables as the processor would for an access at its current privilege
+ * level, and sets accessed and dirty bits. 0 and *gpa; -EFAULT and *fault, with vector 0 if a table
+ * lies outside RAM.
  */
 static int walk(const struct context *context, uint64_t address, bool write, uint64_t *gpa,
 		struct assist_fault *fault)
@@ -149,7 +150,7 @@ static int walk(const struct context *context, uint64_t address, bool write, uin
 			fault->vector = 0;
 			return -EFAULT;
 		}
-		/* Once: another vCPU may write it again. */
+		/* Read it once: another vCPU may change it. */
 		entry = __atomic_load_n(at, __ATOMIC_RELAXED);
 		if (!(entry & PTE_PRESENT))
 			return -EFAULT;
@@ -243,7 +244,7 @@ static int store_registers(struct context *context, struct err *err)
 	return 0;
 }
 
-/* What XSAVE, XRSTOR, LDMXCSR, STMXCSR and XGETBV work on. */
+/* Loads the state that XSAVE, XRSTOR, LDMXCSR, STMXCSR and XGETBV use. */
 static int load_vector_state(struct context *context, struct err *err)
 {
 	struct kvm_xcrs xcrs;
@@ -282,7 +283,7 @@ static int inject(struct context *context, const struct assist_fault *fault, str
 	return 0;
 }
 
-/* The bytes at RIP; KVM's own copy is of the instruction that failed, but not always there. */
+/* The bytes at RIP: KVM's copy of the failed instruction if it provides one, else guest memory. */
 static size_t instruction_bytes(struct context *context, const struct kvm_run *run,
 				uint8_t bytes[ASSIST_INSN_MAX])
 {
@@ -316,17 +317,17 @@ static int give_up(struct context *context, const uint8_t *bytes, size_t size, s
 		snprintf(text + i * 3, sizeof(text) - i * 3, " %02x", bytes[i]);
 	return err_set(
 		err, EIO,
-		"the guest kernel's instruction%s at %#llx cannot be run on this host, which "
-		"emulates guest ring 0; use the guest kernel that comes with Cordon, turn the "
-		"processor feature off (--cmdline-append clearcpuid=...), or use a host with "
-		"hardware virtualization (docs/hosts.md)",
+		"this host emulates guest ring 0 and cannot run the guest kernel's instruction%s "
+		"at "
+		"%#llx: use the guest kernel that comes with Cordon, turn the processor feature "
+		"off "
+		"(--cmdline-append clearcpuid=...), or use a host with hardware virtualization "
+		"(docs/hosts.md)",
 		text, rip);
 }
 
-/*
- * A program's instruction on a device's memory. The program ends with SIGILL; the guest goes on.
- */
-static int refuse_to_program(struct context *context, struct assist_stats *stats, struct err *err)
+/* A ring-3 access to device memory: the program gets SIGILL, and the guest continues. */
+static int refuse_user_access(struct context *context, struct assist_stats *stats, struct err *err)
 {
 	struct assist_fault fault = {.vector = VECTOR_UD};
 
@@ -350,7 +351,7 @@ int assist_handle(int vcpu_fd, struct kvm_run *run, const struct guest_memory *m
 	if (ret < 0)
 		return ret;
 	if (context.cpu.cpl == 3)
-		return refuse_to_program(&context, stats, err);
+		return refuse_user_access(&context, stats, err);
 	size = instruction_bytes(&context, run, bytes);
 	if (!context.sregs.cs.l || !assist_decode(&context.cpu, bytes, size, &insn))
 		return give_up(&context, bytes, size, err);

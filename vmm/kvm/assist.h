@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The instruction assist: what a host that emulates guest ring 0 leaves undone.
+ * The instruction assist: completes instructions that a host which emulates guest ring 0 lacks.
  *
- * Such a host's KVM stops with an internal error where its emulator does not know a ring-0
- * instruction. The assist does those few that a Linux kernel needs, and the guest goes on. On
- * hardware KVM none of this runs: callers ask vmm/kvm/probe.h first. docs/hosts.md lists what is
- * assisted and what the guest is told not to use instead.
+ * KVM on such a host stops with an internal error at a ring-0 instruction that its emulator does
+ * not know. The assist executes the few that a Linux kernel needs, and the guest continues. On
+ * hardware KVM none of this runs: callers check with vmm/kvm/probe.h first. docs/hosts.md lists the
+ * assisted instructions and the features that the guest is told not to use.
  */
 #ifndef CORDON_KVM_ASSIST_H
 #define CORDON_KVM_ASSIST_H
@@ -19,7 +19,7 @@
 struct kvm_cpuid2;
 struct kvm_run;
 
-/* The instructions that the assist knows. */
+/* The assisted instructions. */
 enum assist_op {
 	ASSIST_INT3,
 	ASSIST_FWAIT,
@@ -27,7 +27,7 @@ enum assist_op {
 	ASSIST_STAC,
 	ASSIST_POPCNT,
 	ASSIST_XGETBV,
-	ASSIST_XSAVE, /* and XSAVEOPT, which may do what XSAVE does */
+	ASSIST_XSAVE, /* and XSAVEOPT, which is allowed to do the same as XSAVE */
 	ASSIST_XRSTOR,
 	ASSIST_LDMXCSR,
 	ASSIST_STMXCSR,
@@ -37,33 +37,36 @@ enum assist_op {
 	ASSIST_OPS
 };
 
-/* One vCPU's counts, for statistics. Written by its thread only. */
+/* Statistics of one vCPU. Only its thread writes them. */
 struct assist_stats {
 	uint64_t count[ASSIST_OPS];
-	uint64_t faults; /* exceptions that an assisted instruction ended in */
-	uint64_t user;	 /* ring-3 instructions that were answered with #UD */
+	uint64_t faults; /* assisted instructions that raised an exception */
+	uint64_t user;	 /* ring-3 instructions that got #UD */
 };
 
 /*
- * Handles KVM_EXIT_INTERNAL_ERROR with suberror KVM_INTERNAL_ERROR_EMULATION. From the vCPU's
- * thread. In ring 3, where only an access to a device can lead here, the program gets #UD. 0: run
- * the vCPU again; -errno with a message (instruction bytes, address, what to do): it cannot go on.
+ * Handles KVM_EXIT_INTERNAL_ERROR with suberror KVM_INTERNAL_ERROR_EMULATION. Call it from the
+ * vCPU's thread. A ring-3 instruction gets #UD (only an access to a device can lead here from ring
+ * 3). 0: run the vCPU again; -errno with a message (instruction bytes, address, what to do): the
+ * guest can't continue.
  */
 int assist_handle(int vcpu_fd, struct kvm_run *run, const struct guest_memory *memory,
 		  struct assist_stats *stats, struct err *err);
 
 /*
- * Takes out of the guest's CPUID what does not work on such a host: KVM's hypercalls, which never
- * end there. Once, on the table that every vCPU gets.
+ * Removes the features from the guest's CPUID that fail on such a host: KVM's hypercalls, which
+ * never return there, and asynchronous page faults, which cost more than they save. Call it once,
+ * on the table for all vCPUs.
  */
 void assist_filter_cpuid(struct kvm_cpuid2 *table);
 
-/* Parameters that the guest's command line needs on such a host, without spaces at the ends. */
+/* Kernel command line parameters for such a host, without leading or trailing space. */
 const char *assist_cmdline(void);
 
-/* "popcnt 12, xsave 3" into text; "" if nothing was assisted. */
+/* Writes "popcnt 12, xsave 3" to text; "" if nothing was assisted. */
 void assist_describe(const struct assist_stats *stats, char *text, size_t size);
 
+/* The mnemonic of an instruction. */
 const char *assist_name(enum assist_op op);
 
 #endif

@@ -20,12 +20,6 @@ struct prefixes {
 	uint8_t segment; /* 0x64, 0x65 or 0 */
 };
 
-/* What the opcode is followed by. */
-struct form {
-	enum assist_op op;
-	bool modrm;
-};
-
 static uint8_t next(struct reader *reader)
 {
 	if (reader->at == reader->size) {
@@ -47,7 +41,7 @@ static uint64_t next_signed(struct reader *reader, unsigned size)
 	return (uint64_t)(int64_t)(int32_t)load_le32(raw);
 }
 
-/* Returns the first byte that is no prefix. */
+/* Returns the first byte that is not a prefix. */
 static uint8_t read_prefixes(struct reader *reader, struct prefixes *p)
 {
 	uint8_t byte;
@@ -56,7 +50,7 @@ static uint8_t read_prefixes(struct reader *reader, struct prefixes *p)
 		byte = next(reader);
 		if ((byte & 0xf0) == 0x40) {
 			p->rex = byte;
-			return next(reader); /* REX counts only right before the opcode */
+			return next(reader); /* REX is valid only right before the opcode */
 		}
 		switch (byte) {
 		case 0x66:
@@ -109,8 +103,8 @@ static uint64_t read_sib(struct reader *reader, const struct prefixes *p,
 }
 
 /*
- * ModRM and what belongs to it. None of the known instructions has an immediate, so the instruction
- * ends here, which RIP-relative addresses need to know.
+ * Reads ModRM, SIB and displacement. None of the supported instructions has an immediate, so the
+ * instruction ends here: RIP-relative addresses count from its end.
  */
 static void read_modrm(struct reader *reader, const struct prefixes *p,
 		       const struct assist_cpu *cpu, uint8_t modrm, struct assist_insn *insn)
@@ -145,7 +139,7 @@ static void read_modrm(struct reader *reader, const struct prefixes *p,
 	insn->address = address;
 }
 
-/* Opcodes 0F 01, all of whose forms with mod 3 are instructions of their own. */
+/* Opcode 0F 01: each ModRM byte with mod 3 is a separate instruction. */
 static bool decode_0f01(uint8_t modrm, enum assist_op *op)
 {
 	switch (modrm) {
@@ -173,11 +167,11 @@ static bool decode_0fae(uint8_t modrm, bool wide, enum assist_op *op)
 	if (modrm >> 6 == 3 || found < 0)
 		return false;
 	*op = (enum assist_op)found;
-	/* Without REX.W, XSAVE and XRSTOR have another format, which no 64-bit kernel uses. */
+	/* Without REX.W, XSAVE and XRSTOR use another format, which no 64-bit kernel uses. */
 	return found == ASSIST_LDMXCSR || found == ASSIST_STMXCSR || wide;
 }
 
-/* Two-byte opcodes. modrm is looked at already, because it selects the instruction. */
+/* Two-byte opcodes. The caller has read modrm, because it can select the instruction. */
 static bool decode_0f(uint8_t opcode, uint8_t modrm, const struct prefixes *p, enum assist_op *op)
 {
 	bool plain = !p->operand16 && !p->repeat && !p->repeat_not;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Executing a decoded instruction on a struct of registers (Intel SDM volume 2). */
+/* Executes a decoded instruction on a struct of registers (Intel SDM volume 2). */
 #include "vmm/base/bytes.h"
 #include "vmm/kvm/assist_core.h"
 
@@ -35,8 +35,8 @@ enum assist_outcome assist_raise(struct assist_fault *fault, uint8_t vector, int
 	return ASSIST_FAULT;
 }
 
-/* What a failed map() means: a page fault, or an address that is no RAM. */
-static enum assist_outcome not_mapped(const struct assist_fault *fault)
+/* The outcome of a failed map(): a page fault, or unknown if the address is not RAM. */
+static enum assist_outcome map_failed(const struct assist_fault *fault)
 {
 	return fault->vector ? ASSIST_FAULT : ASSIST_UNKNOWN;
 }
@@ -53,7 +53,7 @@ enum assist_outcome assist_copy_in(const struct assist_memory *memory, uint64_t 
 		*fault = (struct assist_fault){0};
 		from = memory->map(memory->arg, address, part, false, fault);
 		if (!from)
-			return not_mapped(fault);
+			return map_failed(fault);
 		memcpy(at, from, part);
 	}
 	return ASSIST_DONE;
@@ -71,13 +71,13 @@ enum assist_outcome assist_copy_out(const struct assist_memory *memory, uint64_t
 		*fault = (struct assist_fault){0};
 		to = memory->map(memory->arg, address, part, true, fault);
 		if (!to)
-			return not_mapped(fault);
+			return map_failed(fault);
 		memcpy(to, at, part);
 	}
 	return ASSIST_DONE;
 }
 
-/* Writes a register: 32 bits clear the upper half, 16 bits leave the rest alone. */
+/* Writes a register: a 32-bit write clears the upper half, a 16-bit write keeps the other bits. */
 static void write_gpr(struct assist_cpu *cpu, unsigned number, unsigned size, uint64_t value)
 {
 	if (size == 8)
@@ -88,7 +88,7 @@ static void write_gpr(struct assist_cpu *cpu, unsigned number, unsigned size, ui
 		cpu->gpr[number] = (cpu->gpr[number] & ~0xffffull) | (value & 0xffff);
 }
 
-/* The r/m operand, zero-extended. */
+/* Reads the r/m operand, zero-extended. */
 static enum assist_outcome read_operand(const struct assist_cpu *cpu,
 					const struct assist_insn *insn, unsigned size,
 					const struct assist_memory *memory, uint64_t *value,
@@ -147,7 +147,7 @@ static bool compare_exchange_16(void *at, uint64_t expected[2], const uint64_t w
 	return equal;
 }
 
-/* Always atomic: another vCPU may look at the same memory. */
+/* Always atomic: another vCPU may access the same memory. */
 static enum assist_outcome cmpxchg16b(struct assist_cpu *cpu, const struct assist_insn *insn,
 				      const struct assist_memory *memory,
 				      struct assist_fault *fault)
@@ -161,7 +161,7 @@ static enum assist_outcome cmpxchg16b(struct assist_cpu *cpu, const struct assis
 	*fault = (struct assist_fault){0};
 	at = memory->map(memory->arg, insn->address, 16, true, fault);
 	if (!at)
-		return not_mapped(fault);
+		return map_failed(fault);
 	if (compare_exchange_16(at, expected, wanted)) {
 		cpu->rflags |= FLAG_ZF;
 		return ASSIST_DONE;
@@ -173,8 +173,8 @@ static enum assist_outcome cmpxchg16b(struct assist_cpu *cpu, const struct assis
 }
 
 /*
- * The descriptor that a selector names. *found is false for a null selector and one beyond its
- * table, which VERW and LSL answer with ZF = 0 and not with an exception.
+ * Reads the descriptor that a selector names. *found is false for a null selector and for one past
+ * the end of its table: for these VERW and LSL clear ZF and raise no exception.
  */
 static enum assist_outcome read_descriptor(const struct assist_cpu *cpu, uint16_t selector,
 					   const struct assist_memory *memory, uint64_t *descriptor,
@@ -195,7 +195,7 @@ static enum assist_outcome read_descriptor(const struct assist_cpu *cpu, uint16_
 	return got;
 }
 
-/* Whether privilege lets CPL and the selector's RPL use a descriptor of this DPL. */
+/* Whether CPL and the selector's RPL may use a descriptor of this DPL. */
 static bool privileged(const struct assist_cpu *cpu, uint16_t selector, uint64_t descriptor)
 {
 	unsigned dpl = descriptor >> 45 & 3;
@@ -207,7 +207,7 @@ static bool verw_allows(const struct assist_cpu *cpu, uint16_t selector, uint64_
 {
 	unsigned type = descriptor >> 40 & 0x1f; /* with the S bit on top */
 
-	/* S, no code, writable */
+	/* S set, not code, writable */
 	return (type & 0x1a) == 0x12 && privileged(cpu, selector, descriptor);
 }
 
@@ -217,7 +217,7 @@ static bool lsl_allows(const struct assist_cpu *cpu, uint16_t selector, uint64_t
 
 	if ((type & 0x1c) == 0x1c) /* conforming code: any privilege */
 		return true;
-	if (!(type & 0x10) && type != 2 && type != 9 && type != 0xb) /* LDT and 64-bit TSS */
+	if (!(type & 0x10) && type != 2 && type != 9 && type != 0xb) /* not LDT or 64-bit TSS */
 		return false;
 	return privileged(cpu, selector, descriptor);
 }
@@ -267,8 +267,8 @@ static enum assist_outcome execute(struct assist_cpu *cpu, const struct assist_i
 		return assist_raise(fault, VECTOR_BP, -1);
 	case ASSIST_FWAIT:
 		/*
-		 * Pending x87 exceptions are not looked for: a kernel waits only after it has
-		 * cleared them.
+		 * Does not check for pending x87 exceptions: a kernel executes FWAIT only after it
+		 * has cleared them.
 		 */
 		if ((cpu->cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS))
 			return assist_raise(fault, VECTOR_NM, -1);
@@ -308,7 +308,7 @@ enum assist_outcome assist_execute(struct assist_cpu *cpu, const struct assist_i
 
 	*fault = (struct assist_fault){0};
 	got = execute(cpu, insn, memory, layout, fault);
-	/* INT3 is a trap: its exception comes after the instruction. */
+	/* INT3 is a trap: RIP points past the instruction. */
 	if (got == ASSIST_DONE || (got == ASSIST_FAULT && insn->op == ASSIST_INT3))
 		cpu->rip += insn->length;
 	return got;

@@ -2,8 +2,8 @@
 /*
  * XSAVE, XRSTOR and MXCSR on an XSAVE image (Intel SDM volume 1, chapter 13).
  *
- * Only the standard form is known: a kernel on such a host is told not to use XSAVEC and XSAVES
- * (assist_cmdline), whose form is the compacted one.
+ * Supports the standard form only. XSAVEC and XSAVES use the compacted form; assist_cmdline() tells
+ * the kernel not to use them.
  */
 #include "vmm/base/bytes.h"
 #include "vmm/kvm/assist_core.h"
@@ -32,12 +32,12 @@
 #define OFFSET_HEADER	  512
 #define OFFSET_XCOMP_BV	  520
 #define SIZE_HEADER	  64
-#define RESERVED_HEADER	  24 /* from XCOMP_BV on, what must be 0 in standard form */
+#define RESERVED_HEADER	  24 /* bytes from XCOMP_BV on that must be 0 in standard form */
 
 #define DEFAULT_FCW	   0x37f
-#define DEFAULT_MXCSR_MASK 0xffbf /* if the image says 0 */
+#define DEFAULT_MXCSR_MASK 0xffbf /* if the image's mask is 0 */
 
-/* What #UD, #NM and #GP have to say before anything else. */
+/* Checks for #UD, #NM and #GP, which precede everything else. */
 static enum assist_outcome check(const struct assist_cpu *cpu, uint64_t address,
 				 struct assist_fault *fault)
 {
@@ -50,13 +50,13 @@ static enum assist_outcome check(const struct assist_cpu *cpu, uint64_t address,
 	return ASSIST_DONE;
 }
 
-/* The components that the instruction is asked for: RFBM. */
+/* The requested components (RFBM). */
 static uint64_t requested(const struct assist_cpu *cpu)
 {
 	return cpu->xcr0 & (cpu->gpr[GPR_RDX] << 32 | (uint32_t)cpu->gpr[GPR_RAX]);
 }
 
-/* Bytes of the image that these components reach to; 0 if the image does not hold one of them. */
+/* Size in bytes of an image with these components; 0 if one of them does not fit in it. */
 static size_t extent(const struct assist_layout *layout, uint64_t components)
 {
 	size_t end = OFFSET_HEADER + SIZE_HEADER;
@@ -81,7 +81,7 @@ static void copy_x87(uint8_t *to, const uint8_t *from)
 	memcpy(to + OFFSET_ST, from + OFFSET_ST, SIZE_ST);
 }
 
-/* Copies what is asked for from one image to another, without header and MXCSR. */
+/* Copies components from one image to another, without header and MXCSR. */
 static void copy_components(uint8_t *to, const uint8_t *from, uint64_t components,
 			    const struct assist_layout *layout)
 {
@@ -98,8 +98,8 @@ static void copy_components(uint8_t *to, const uint8_t *from, uint64_t component
 }
 
 /*
- * Writes all components that are asked for. XSAVEOPT may leave out those in their initial state and
- * need not, so this is right for it too.
+ * Writes all requested components. XSAVEOPT may skip those in their initial state but need not, so
+ * this is correct for it too.
  */
 enum assist_outcome assist_xsave(struct assist_cpu *cpu, uint64_t address,
 				 const struct assist_memory *memory,
@@ -114,7 +114,7 @@ enum assist_outcome assist_xsave(struct assist_cpu *cpu, uint64_t address,
 		return got;
 	if (size == 0)
 		return ASSIST_UNKNOWN;
-	/* What is not asked for keeps its bytes. */
+	/* Components that are not requested keep their bytes in memory. */
 	got = assist_copy_in(memory, address, area, size, fault);
 	if (got != ASSIST_DONE)
 		return got;
@@ -134,7 +134,7 @@ static bool mxcsr_allowed(const struct assist_cpu *cpu, uint32_t mxcsr)
 	return (mxcsr & ~(mask ? mask : DEFAULT_MXCSR_MASK)) == 0;
 }
 
-/* Puts components into their initial state. */
+/* Sets components to their initial state. */
 static void initialise(uint8_t *image, uint64_t components, const struct assist_layout *layout)
 {
 	static const uint8_t zeros[ASSIST_XSAVE_SIZE];
@@ -173,7 +173,8 @@ enum assist_outcome assist_xrstor(struct assist_cpu *cpu, uint64_t address,
 	initialise(cpu->xsave, wanted & ~stored, layout);
 	in_use = load_le64(cpu->xsave + OFFSET_HEADER);
 	in_use = (in_use & ~wanted) | (stored & wanted);
-	/* KVM takes MXCSR only with a component that it belongs to; in use is never wrong. */
+	/* KVM loads MXCSR only with SSE or AVX in use; to mark a component in use is always right.
+	 */
 	if (wanted & (STATE_SSE | STATE_AVX))
 		in_use |= STATE_SSE;
 	store_le64(cpu->xsave + OFFSET_HEADER, in_use);

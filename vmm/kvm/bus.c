@@ -13,7 +13,7 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t length, const struct bus_op
 	uint64_t last;
 	unsigned i;
 
-	/* The last byte, not the one behind it: a range may end at the top of the address space. */
+	/* Compare last bytes, not ends: a range may end at the top of the address space. */
 	if (length == 0 || add_overflows(base, length - 1, &last))
 		return -EINVAL;
 	for (i = 0; i < bus->count; i++) {
@@ -28,13 +28,13 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t length, const struct bus_op
 	return 0;
 }
 
-/* The range that holds the whole access, or NULL. Counts what nobody answers. */
+/* The range that contains the whole access; NULL, and counted, if there is none. */
 static const struct bus_range *find(struct bus *bus, uint64_t address, unsigned size)
 {
 	const struct bus_range *range;
 	unsigned i;
 
-	/* An access that KVM cuts at a page boundary can have 3, 5, 6 or 7 bytes. */
+	/* KVM splits accesses at page boundaries, so a part can have 3, 5, 6 or 7 bytes. */
 	if (size <= 8 && is_power_of_two(size)) {
 		for (i = 0; i < bus->count; i++) {
 			range = &bus->range[i];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The MMIO and the port bus: which device answers at an address.
+ * The MMIO bus and the port bus: they dispatch accesses to devices by address.
  *
- * A device knows its own offset and the size of the access and nothing else. The bus checks that
- * the whole access lies in one device's range; anything else reads as all ones and is not written.
- * Ranges are added before the vCPUs start and do not change afterwards.
+ * A device sees only the offset within its range and the size of the access. The bus checks that
+ * the whole access lies in one device's range; any other read returns all ones, and any other write
+ * is ignored. Ranges are added before the vCPUs start and do not change afterwards.
  */
 #ifndef CORDON_KVM_BUS_H
 #define CORDON_KVM_BUS_H
@@ -29,16 +29,19 @@ struct bus_range {
 struct bus {
 	struct bus_range range[BUS_DEVICES];
 	unsigned count;
-	uint64_t unclaimed; /* accesses that no device answered */
+	uint64_t unclaimed; /* accesses outside all ranges, for statistics */
 };
 
-/* 0, -EINVAL (empty, wraps), -EEXIST (overlaps another) or -ENOSPC. */
+/*
+ * Adds a device at [base, base + length). 0, -EINVAL (empty or wraps), -EEXIST (overlaps another
+ * range) or -ENOSPC (BUS_DEVICES ranges exist).
+ */
 int bus_add(struct bus *bus, uint64_t base, uint64_t length, const struct bus_ops *ops,
 	    void *device);
 
 /*
- * size: 1 to 8 bytes. Any address and size may come from the guest. The caller holds the device
- * lock (vmm/base/loop.h).
+ * Performs a guest access of size bytes, 1 to 8. The guest chooses address and size freely. The
+ * caller holds the device lock (vmm/base/loop.h).
  */
 uint64_t bus_read(struct bus *bus, uint64_t address, unsigned size);
 void bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value);

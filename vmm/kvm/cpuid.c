@@ -21,8 +21,8 @@
 #define LEAF1_EDX_HTT	       (1u << 28)
 #define LEAF80000001_ECX_SVM   (1u << 2)
 
-/* Performance counters and what samples with them: instruction-based sampling, branch records,
- * processor trace. */
+/* Performance counters, and features that sample with them: instruction-based sampling, branch
+ * records, processor trace. */
 #define LEAF7_EBX_PT		   (1u << 25)
 #define LEAF7_EDX_ARCH_LBR	   (1u << 19)
 #define LEAF7_1_EAX_PERFMON_EXT	   (1u << 8)
@@ -34,7 +34,7 @@
 	(LEAF80000001_ECX_IBS | LEAF80000001_ECX_PERF_CORE | LEAF80000001_ECX_PERF_NB | \
 	 LEAF80000001_ECX_PERF_LLC)
 
-/* Level types of leaf 0xb and 0x1f. */
+/* Level types of leaves 0xb and 0x1f. */
 #define TOPOLOGY_SMT  1
 #define TOPOLOGY_CORE 2
 
@@ -86,7 +86,7 @@ static void set_topology_leaf(struct kvm_cpuid_entry2 *entry, unsigned index, un
 	}
 }
 
-/* Cache leaves of Intel (4) and AMD (0x8000001d): how many share a cache, and cores a package. */
+/* Cache leaves of Intel (4) and AMD (0x8000001d): sharers of the cache, and cores in a package. */
 static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, unsigned cpus)
 {
 	unsigned level = (entry->eax >> 5) & 7;
@@ -101,9 +101,9 @@ static void set_cache_sharing(struct kvm_cpuid_entry2 *entry, unsigned cpus)
 }
 
 /*
- * No performance counters: their set-up costs boot time, and with them a guest measures the host
- * and its neighbours exactly. The virtual machine has none either (KVM_PMU_CAP_DISABLE in vm.c);
- * here the guest is told.
+ * The guest has no performance counters: their set-up costs boot time, and they let a guest measure
+ * the host and its neighbours precisely. KVM_PMU_CAP_DISABLE (vm.c) turns them off; this hides them
+ * in CPUID.
  */
 static void hide_counters(struct kvm_cpuid_entry2 *entry)
 {
@@ -126,7 +126,7 @@ static void hide_counters(struct kvm_cpuid_entry2 *entry)
 	case 0xa:	 /* Intel: version and number of the counters */
 	case 0x14:	 /* processor trace */
 	case 0x1c:	 /* last branch records */
-	case 0x23:	 /* more of leaf 0xa */
+	case 0x23:	 /* extension of leaf 0xa */
 	case 0x8000001b: /* AMD: instruction-based sampling */
 	case 0x80000022: /* version and number of the counters */
 		entry->eax = entry->ebx = entry->ecx = entry->edx = 0;
@@ -182,7 +182,7 @@ static bool is_topology(const struct kvm_cpuid_entry2 *entry)
 	return entry->function == 0xb || entry->function == 0x1f;
 }
 
-/* The topology leaves in full: KVM lists only the first subleaf of them. */
+/* Adds all subleaves of a topology leaf: KVM lists only the first. */
 static unsigned add_topology(struct kvm_cpuid2 *table, unsigned count, uint32_t function,
 			     unsigned index, unsigned cpus)
 {
@@ -211,7 +211,7 @@ uint32_t cpuid_fingerprint(const struct kvm_cpuid2 *supported)
 		uint8_t bytes[24];
 
 		adapt(&entry, 0, 1);
-		if (entry.function == 0xd) /* EBX: the size for what is enabled just now */
+		if (entry.function == 0xd) /* EBX: the size for the currently enabled features */
 			entry.ebx = 0;
 		store_le32(bytes, entry.function);
 		store_le32(bytes + 4, entry.index);

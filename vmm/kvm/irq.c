@@ -25,6 +25,6 @@ void irq_line_raise(struct irq_line *line)
 
 	line->raised++;
 	if (line->fd >= 0 && write(line->fd, &one, sizeof(one)) < 0) {
-		/* EAGAIN: the counter is full, so an edge is on its way already. */
+		/* EAGAIN: the counter is full, so an edge is already pending. */
 	}
 }

@@ -16,10 +16,10 @@
 #define PAGE_BYTES ((uint64_t)4096)
 #define HUGE_BYTES MIB(2)
 
-/* Rings hold 16-byte descriptors: what is aligned for the guest must be so for the monitor. */
+/* Rings hold 16-byte descriptors: an address aligned for the guest must be so for the monitor. */
 #define HOST_ALIGN 16
 
-/* The compiler must not fetch again what has been copied: the guest may have changed it. */
+/* The compiler must not read guest memory again after a copy: the guest may have changed it. */
 #define COPIED_ONCE() __asm__ volatile("" ::: "memory")
 
 static int add_region(struct guest_memory *memory, uint64_t gpa, void *host, uint64_t size,
@@ -60,12 +60,11 @@ static int check_sizes(uint64_t size, uint64_t hole_start, uint64_t hole_end, st
 			       size, PAGE_BYTES);
 	if (hole_start == 0 || hole_start > hole_end || hole_start % PAGE_BYTES != 0 ||
 	    hole_end % PAGE_BYTES != 0)
-		return err_set(err, EINVAL,
-			       "the memory hole from 0x%" PRIx64 " to 0x%" PRIx64 " makes no sense",
+		return err_set(err, EINVAL, "invalid memory hole from 0x%" PRIx64 " to 0x%" PRIx64,
 			       hole_start, hole_end);
 	if (add_overflows(hole_end, size, &end) || end > INT64_MAX)
 		return err_set(err, EINVAL, "guest memory of %" PRIu64 " bytes is too much", size);
-	/* The kernel would take the size, and kill somebody when the guest uses it. */
+	/* The host kernel would accept the size, and its OOM killer would strike during use. */
 	if (sysinfo(&host) == 0) {
 		most = (uint64_t)host.totalram * host.mem_unit;
 		if (size > most)
@@ -78,8 +77,8 @@ static int check_sizes(uint64_t size, uint64_t hole_start, uint64_t hole_end, st
 }
 
 /*
- * An address range aligned to a huge page, with the memfd (or private memory, if there is none)
- * mapped over it. What is not used is given back, so that mapping_size is all there is.
+ * Reserves an address range aligned to a huge page and maps the memfd (or private memory, if there
+ * is none) over it. The unused ends of the reservation are unmapped.
  */
 static int map_aligned(struct guest_memory *memory, uint64_t size, struct err *err)
 {
@@ -102,7 +101,7 @@ static int map_aligned(struct guest_memory *memory, uint64_t size, struct err *e
 			 (memory->fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED),
 		 memory->fd, 0) == MAP_FAILED)
 		return err_sys(err, "cannot map %" PRIu64 " MiB of guest memory", size >> 20);
-	/* Both are wishes: without huge pages it is slower, without DONTDUMP a core is larger. */
+	/* Both may fail: the guest is then slower, or a core dump larger. */
 	madvise(aligned, size, MADV_HUGEPAGE);
 	madvise(aligned, size, MADV_DONTDUMP);
 	return 0;
@@ -120,11 +119,11 @@ static int create_memfd(uint64_t size, struct err *err)
 	if (fd < 0)
 		return err_sys(err, "memfd_create for guest memory");
 	if (ftruncate(fd, (off_t)size) < 0) {
-		ret = err_sys(err, "cannot make %" PRIu64 " MiB of guest memory", size >> 20);
+		ret = err_sys(err, "cannot allocate %" PRIu64 " MiB of guest memory", size >> 20);
 		fd_close(&fd);
 		return ret;
 	}
-	/* Nobody who gets this descriptor can make the monitor fault by cutting the file. */
+	/* A process that gets this descriptor must not shrink the file: the monitor would fault. */
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		ret = err_sys(err, "cannot seal guest memory");
 		fd_close(&fd);
@@ -133,7 +132,7 @@ static int create_memfd(uint64_t size, struct err *err)
 	return fd;
 }
 
-/* Maps the memory, from memory->fd if there is one, and makes the regions. */
+/* Maps the memory, from memory->fd if there is one, and adds the regions. */
 static int create_regions(struct guest_memory *memory, uint64_t size, uint64_t hole_start,
 			  uint64_t hole_end, struct err *err)
 {
@@ -173,7 +172,7 @@ int guest_memory_create(struct guest_memory *memory, uint64_t size, uint64_t hol
 	return create_regions(memory, size, hole_start, hole_end, err);
 }
 
-/* Whether one of the words is the chosen one, in brackets, of a transparent_hugepage setting. */
+/* Whether the selected value of a transparent_hugepage setting, in brackets, is one of words. */
 static bool huge_setting(const char *file, const char *const *words, size_t count)
 {
 	char path[128], text[128] = "", wanted[32];
@@ -226,7 +225,7 @@ int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t le
 	void *at = guest_memory_at(memory, gpa, length);
 
 	if (!at || gpa % PAGE_BYTES != 0 || length % PAGE_BYTES != 0 || offset % PAGE_BYTES != 0)
-		return err_set(err, EINVAL, "no guest memory to map a file to at 0x%" PRIx64, gpa);
+		return err_set(err, EINVAL, "cannot map a file at guest address 0x%" PRIx64, gpa);
 	if (mmap(at, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
 		 (off_t)offset) == MAP_FAILED)
 		return err_sys(err, "mapping guest memory from a file");
@@ -253,7 +252,7 @@ void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t 
 		return NULL;
 	for (i = 0; i < memory->count; i++) {
 		region = &memory->region[i];
-		/* gpa below the region wraps to an offset beyond its size. */
+		/* A gpa below the region wraps to an offset beyond its size. */
 		if (range_within(gpa - region->gpa, length, region->size))
 			return region->host + (gpa - region->gpa);
 	}

@@ -2,8 +2,8 @@
 /*
  * Guest memory: the only code that turns a guest-physical address into a pointer.
  *
- * Up to GUEST_MEMORY_REGIONS regions, sorted, that do not overlap. An access is granted only if it
- * lies whole within one region. The regions never change while the guest runs.
+ * There are up to GUEST_MEMORY_REGIONS regions, sorted and without overlap. An access is granted
+ * only if it lies entirely within one region. The regions never change while the guest runs.
  */
 #ifndef CORDON_KVM_MEMORY_H
 #define CORDON_KVM_MEMORY_H
@@ -19,64 +19,63 @@
 struct guest_region {
 	uint64_t gpa;	 /* first guest-physical address, page aligned */
 	uint64_t size;	 /* bytes, page aligned */
-	uint8_t *host;	 /* where the monitor sees it */
+	uint8_t *host;	 /* address in the monitor */
 	uint64_t offset; /* in the memfd */
 };
 
 struct guest_memory {
 	struct guest_region region[GUEST_MEMORY_REGIONS];
 	unsigned count;
-	int fd;	   /* memfd, or -1: private, or somebody else's (tests) */
-	bool huge; /* the host was asked for huge pages, and gives them for this kind of memory */
-	void *mapping; /* NULL: somebody else's */
+	int fd;	       /* memfd; -1: private memory, or the caller's (guest_memory_add()) */
+	bool huge;     /* the host provides huge pages for this kind of memory */
+	void *mapping; /* NULL: the memory is the caller's */
 	size_t mapping_size;
 };
 
 /*
- * Allocates size bytes of guest RAM in a memfd: from address 0 up to hole_start, and the rest from
- * hole_end on. size and the hole are page aligned. 0 or -errno with a message.
+ * Allocates size bytes of guest RAM in a memfd: from guest-physical address 0 to hole_start, and
+ * the rest from hole_end on. size, hole_start and hole_end are page aligned. 0 or -errno with a
+ * message.
  */
 int guest_memory_create(struct guest_memory *memory, uint64_t size, uint64_t hole_start,
 			uint64_t hole_end, struct err *err);
 
 /*
- * Whether this host gives a memfd huge pages when asked
- * (/sys/kernel/mm/transparent_hugepage/shmem_enabled). Most hosts don't; private memory gets them
- * all the same.
+ * Whether this host provides huge pages for a memfd on request
+ * (/sys/kernel/mm/transparent_hugepage/shmem_enabled). Most hosts do so for private memory only.
  */
 bool guest_memory_memfd_is_huge(void);
 
 /*
- * As guest_memory_create(), but private to this process and without a memfd: for a machine that is
- * restored, whose pages are mapped from the snapshot's file, and for hosts where only private
- * memory gets huge pages.
+ * As guest_memory_create(), but private to this process and without a memfd: for a restored
+ * machine, whose pages are mapped from the snapshot file, and for hosts where only private memory
+ * gets huge pages.
  */
 int guest_memory_create_private(struct guest_memory *memory, uint64_t size, uint64_t hole_start,
 				uint64_t hole_end, struct err *err);
 
 /*
- * Maps length bytes at offset of a file copy-on-write over [gpa, gpa + length): nothing is read
- * now, and processes that map the same file share what they don't change. All page aligned. The
- * caller has checked that the file is long enough. 0, -EINVAL (not in memory, not aligned) or
- * -errno.
+ * Maps length bytes at offset of a file over [gpa, gpa + length), copy-on-write: pages are read
+ * when they are first used, and processes that map the same file share unmodified pages. gpa,
+ * length and offset are page aligned. The caller has checked that the file is long enough. 0,
+ * -EINVAL (not in memory, not aligned) or -errno, with a message.
  */
 int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t length, int fd,
 			  uint64_t offset, struct err *err);
 
 /*
- * Adds a region over memory that the caller owns, at a higher address than those before. For tests
- * and fuzzers. 0, -EINVAL (order, overlap, wrap) or -ENOSPC.
+ * Adds a region of memory that the caller owns, above all existing regions. For tests and fuzzers.
+ * 0, -EINVAL (order, overlap, wrap, alignment) or -ENOSPC.
  */
 int guest_memory_add(struct guest_memory *memory, uint64_t gpa, void *host, uint64_t size);
 
-/* Unmaps and closes what create made. Works on a zeroed struct whose fd is -1. */
+/* Unmaps the memory and closes the memfd. No effect on a zeroed struct with fd -1. */
 void guest_memory_destroy(struct guest_memory *memory);
 
-/* The pointer for [gpa, gpa + length), or NULL unless all of it is RAM of one region. length > 0.
- */
+/* The pointer for [gpa, gpa + length); NULL if length is 0 or not all of it lies in one region. */
 void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t length);
 
-/* Copies in or out. 0, or -EFAULT and nothing copied. */
+/* Copies length bytes from or to guest memory. 0; -EFAULT: not RAM, nothing copied. */
 int guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to, size_t length);
 int guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const void *from,
 		       size_t length);

@@ -46,7 +46,7 @@ static const struct {
 	CAPABILITY(VCPU_EVENTS, true, 1, "pending exceptions and interrupts"),
 	CAPABILITY(XSAVE, true, 1, "floating-point and vector state"),
 	CAPABILITY(XCRS, true, 1, "which vector state is on"),
-	CAPABILITY(IMMEDIATE_EXIT, true, 1, "stopping a processor without a race"),
+	CAPABILITY(IMMEDIATE_EXIT, true, 1, "interrupting a processor without a race"),
 	CAPABILITY(TSC_DEADLINE_TIMER, true, 1, "the guest's timer"),
 	CAPABILITY(ADJUST_CLOCK, true, 1, "the guest's clock"),
 	CAPABILITY(XSAVE2, false, 1, "vector state over 4 KiB (AMX)"),
@@ -64,9 +64,9 @@ static int open_device(int *fd, struct err *err)
 	switch (errno) {
 	case ENOENT:
 		return err_set(err, ENOENT,
-			       KVM_PATH " is not there: load the module (modprobe kvm-intel or "
-					"kvm-amd), turn on virtualization in the firmware; in a "
-					"virtual machine, ask for nested virtualization");
+			       KVM_PATH " does not exist: load the module (modprobe kvm-intel or "
+					"kvm-amd) and turn on virtualization in the firmware; in a "
+					"virtual machine, enable nested virtualization");
 	case ENXIO:
 	case ENODEV:
 		return err_set(err, ENODEV,
@@ -89,7 +89,8 @@ static int check_version(int fd, int *version, struct err *err)
 		return 0;
 	if (*version < 0)
 		return err_set(err, EPROTO, KVM_PATH " is not a KVM device: %s", strerror(errno));
-	return err_set(err, EPROTO, KVM_PATH ": API version is %d, not %d", *version, API_VERSION);
+	return err_set(err, EPROTO, KVM_PATH ": API version %d, expected %d", *version,
+		       API_VERSION);
 }
 
 /* all may be NULL; otherwise it gets ARRAY_SIZE(wanted) entries. */
@@ -116,7 +117,7 @@ static int check_capabilities(int fd, struct host_capability *all, struct err *e
 	}
 	if (missing)
 		return err_set(err, ENOTSUP,
-			       KVM_PATH ": KVM_CAP_%s is missing: a newer host kernel has it",
+			       KVM_PATH ": KVM_CAP_%s is missing: use a newer host kernel",
 			       missing);
 	return 0;
 }
@@ -140,7 +141,7 @@ static int create_vm(int kvm_fd)
 {
 	int fd;
 
-	/* Creating a VM starts threads in some kernels, and a signal interrupts that. */
+	/* In some kernels this starts a thread, which a signal interrupts. */
 	do {
 		fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 	} while (fd < 0 && errno == EINTR);
@@ -149,7 +150,7 @@ static int create_vm(int kvm_fd)
 
 /*
  * The probe's VM. Its program is PROBE_NOPS nops, one fwait, one out. A processor runs it up to the
- * out. No emulator of ring 0 that is known can do fwait, which every x86-64 processor can.
+ * out. Every x86-64 processor has fwait, and no known ring-0 emulator does.
  */
 struct probe_vm {
 	int vm, vcpu, stats;
@@ -199,8 +200,8 @@ static int probe_create(struct probe_vm *probe, int kvm_fd)
 }
 
 /*
- * 32-bit protected mode without paging: unlike real mode, hardware runs that natively on every
- * processor that KVM supports, and it needs no page tables.
+ * Starts in 32-bit protected mode without paging: unlike real mode, every processor that KVM
+ * supports runs it natively, and it needs no page tables.
  */
 static int probe_start(struct probe_vm *probe)
 {
@@ -235,7 +236,7 @@ static int probe_start(struct probe_vm *probe)
 	return ioctl(probe->vcpu, KVM_SET_REGS, &regs);
 }
 
-/* The vCPU's count of emulated instructions, or 0 if the host does not tell. */
+/* The vCPU's count of emulated instructions; 0 if the host does not count them. */
 static uint64_t emulated_instructions(struct probe_vm *probe)
 {
 	struct kvm_stats_header header;
@@ -284,7 +285,7 @@ static int probe_result(struct probe_vm *probe, bool *out, struct err *err)
 		*out = true;
 		return 0;
 	case KVM_EXIT_IO:
-		/* An emulator that has learnt fwait still counts what it emulates. */
+		/* An emulator that supports fwait still counts the instructions. */
 		*out = emulated_instructions(probe) >= PROBE_NOPS;
 		return 0;
 	default:
@@ -292,7 +293,7 @@ static int probe_result(struct probe_vm *probe, bool *out, struct err *err)
 	}
 	return err_set(err, EIO,
 		       "probe of " KVM_PATH ": a few plain instructions ended with exit reason %u; "
-		       "this host's KVM does not work (see the kernel's log)",
+		       "this host's KVM does not work (see the host kernel's log)",
 		       run->exit_reason);
 }
 
@@ -303,7 +304,7 @@ int host_is_ring0_emulated(int kvm_fd, bool *out, struct err *err)
 
 	*out = false;
 	if (probe_create(&probe, kvm_fd) < 0 || probe_start(&probe) < 0)
-		ret = err_sys(err, "probe of " KVM_PATH ": cannot make a small VM");
+		ret = err_sys(err, "probe of " KVM_PATH ": cannot create a small VM");
 	else
 		ret = probe_result(&probe, out, err);
 	probe_destroy(&probe);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Saving and restoring what KVM holds of a machine: the processors' state, the interrupt
- * controllers and the guest's clock. Fields are packed one by one (vmm/base/pack.h); guest memory
- * is not part of it. All vCPUs are out of the guest while this runs.
+ * Saves and restores the state of a machine that KVM holds: vCPUs, interrupt controllers and the
+ * guest's clock, without guest memory. Fields are packed one by one (vmm/base/pack.h). All vCPUs
+ * are outside the guest while this runs.
  *
- * What is restored is hostile: every count is bounded here, and every value is for KVM to refuse.
+ * State to restore is hostile: this code bounds every count, and leaves it to KVM to refuse invalid
+ * values. All functions return 0 or -errno with a message.
  */
 #ifndef CORDON_KVM_STATE_H
 #define CORDON_KVM_STATE_H
@@ -14,16 +15,16 @@
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 
-/* Registers, MSRs, XCRs, XSAVE area, local APIC, events, run state, debug registers. */
+/* Saves registers, MSRs, XCRs, XSAVE area, local APIC, events, run state and debug registers. */
 int vcpu_save(struct vcpu *vcpu, struct pack *pack, struct err *err);
 
-/* Into a vCPU that was made for the same machine and has not run. */
+/* Restores into a vCPU of an equal machine that has not run yet. */
 int vcpu_restore(struct vcpu *vcpu, struct unpack *unpack, struct err *err);
 
-/* 8259s, IO-APIC and kvmclock. */
+/* Saves 8259s, IO-APIC and kvmclock. */
 int vm_save(struct vm *vm, struct pack *pack, struct err *err);
 
-/* Before the vCPUs' state. The guest's clock goes on from where it was saved. */
+/* Call before vcpu_restore(). The guest's clock continues from the saved time. */
 int vm_restore(struct vm *vm, struct unpack *unpack, struct err *err);
 
 #endif

@@ -15,7 +15,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/kvm/cpuid.h"
 
-/* Interrupts KVM_RUN; does nothing else. */
+/* Interrupts KVM_RUN and has no other effect. */
 #define VCPU_SIGNAL (SIGRTMIN + 1)
 
 #define MSR_MTRR_DEF_TYPE   0x2ff
@@ -29,7 +29,7 @@ static void on_signal(int number)
 	(void)number;
 }
 
-/* Memory is write-back unless the page tables say otherwise, as firmware would have left it. */
+/* As firmware would: memory is write-back unless the page tables say otherwise. */
 static int set_msrs(struct vcpu *vcpu, struct err *err)
 {
 	static const struct {
@@ -176,7 +176,7 @@ static bool is_emulation_failure(const struct kvm_run *run)
 	       run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION;
 }
 
-/* KVM could not go on. Returns 0 if the instruction assist could. */
+/* KVM could not continue. Returns 0 if the instruction assist did. */
 static int handle_internal_error(struct vcpu *vcpu, struct err *err)
 {
 	char where[512];
@@ -188,7 +188,7 @@ static int handle_internal_error(struct vcpu *vcpu, struct err *err)
 		       vcpu->run->internal.suberror, where);
 }
 
-/* One exit. Returns false when the vCPU has ended; *end and err then say how. */
+/* Handles one exit. Returns false if the vCPU has ended; *end and err then tell how. */
 static bool handle_exit(struct vcpu *vcpu, enum vcpu_end *end, struct err *err)
 {
 	struct kvm_run *run = vcpu->run;
@@ -218,8 +218,7 @@ static bool handle_exit(struct vcpu *vcpu, enum vcpu_end *end, struct err *err)
 		return false;
 	case KVM_EXIT_FAIL_ENTRY:
 		vcpu_describe(vcpu, where, sizeof(where));
-		err_set(err, EIO, "vCPU %u: the processor refused its state (reason 0x%llx); %s",
-			vcpu->index,
+		err_set(err, EIO, "vCPU %u: VM entry failed (reason 0x%llx); %s", vcpu->index,
 			(unsigned long long)run->fail_entry.hardware_entry_failure_reason, where);
 		return false;
 	default:
@@ -230,7 +229,7 @@ static bool handle_exit(struct vcpu *vcpu, enum vcpu_end *end, struct err *err)
 	}
 }
 
-static void look_whether_halted(struct vcpu *vcpu)
+static void check_halted(struct vcpu *vcpu)
 {
 	struct kvm_mp_state state;
 	struct kvm_regs regs;
@@ -243,18 +242,18 @@ static void look_whether_halted(struct vcpu *vcpu)
 	atomic_store(&vcpu->dead_halt, halted);
 }
 
-/* Each pause is reported, also one that follows another before this thread has woken up. */
+/* Reports each pause, including one that begins before this thread woke up from the last. */
 static void wait_until_resumed(struct vcpu *vcpu)
 {
-	unsigned asked, reported = 0;
+	unsigned requested, reported = 0;
 
 	pthread_mutex_lock(&vcpu->pause_lock);
-	while ((asked = atomic_load(&vcpu->pause)) != 0 && !atomic_load(&vcpu->stop)) {
-		if (asked == reported) {
+	while ((requested = atomic_load(&vcpu->pause)) != 0 && !atomic_load(&vcpu->stop)) {
+		if (requested == reported) {
 			pthread_cond_wait(&vcpu->resumed, &vcpu->pause_lock);
 			continue;
 		}
-		reported = asked;
+		reported = requested;
 		pthread_mutex_unlock(&vcpu->pause_lock);
 		vcpu->ops->paused(vcpu->ops_arg, vcpu);
 		pthread_mutex_lock(&vcpu->pause_lock);
@@ -277,10 +276,10 @@ static enum vcpu_end run_guest(struct vcpu *vcpu, struct err *err)
 				err_sys(err, "vCPU %u: KVM_RUN", vcpu->index);
 				return VCPU_END_ERROR;
 			}
-			/* Order: lower the flag first, so that a later request raises it again. */
+			/* Clear the flag first, so that a later request sets it again. */
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 			if (atomic_exchange(&vcpu->check_halted, false))
-				look_whether_halted(vcpu);
+				check_halted(vcpu);
 			if (atomic_load(&vcpu->pause))
 				wait_until_resumed(vcpu);
 			continue;
@@ -314,9 +313,9 @@ int vcpu_start(struct vcpu *vcpu, const struct vcpu_ops *ops, void *arg, struct 
 	vcpu->ops_arg = arg;
 	sigaction(VCPU_SIGNAL, &action, NULL);
 	/*
-	 * Everything else that is sent to the process is the main thread's business. What a
-	 * thread's own instruction raises is not sent: blocked, it would kill us without our
-	 * handlers, which put the user's terminal right.
+	 * Signals sent to the process are for the main thread, so this one blocks them. Faults of
+	 * the thread itself stay unblocked: blocked, they would kill the process without running
+	 * its handlers, which restore the user's terminal.
 	 */
 	sigfillset(&all);
 	sigdelset(&all, VCPU_SIGNAL);
@@ -333,7 +332,7 @@ int vcpu_start(struct vcpu *vcpu, const struct vcpu_ops *ops, void *arg, struct 
 
 static void interrupt_run(struct vcpu *vcpu)
 {
-	/* The flag catches a thread that is just about to enter KVM_RUN, the signal one inside. */
+	/* The flag stops a thread that is about to enter KVM_RUN, the signal one that is inside. */
 	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	pthread_kill(vcpu->thread, VCPU_SIGNAL);
 }

@@ -2,8 +2,8 @@
 /*
  * A virtual processor and its thread.
  *
- * The thread runs the guest, hands port and MMIO accesses to the VM's buses under the device lock,
- * and ends when it is told to or when the guest can't go on; then it reports why, once.
+ * The thread runs the guest and dispatches port and MMIO accesses to the VM's buses under the
+ * device lock. It ends on vcpu_stop(), or when the guest can't continue, and reports why, once.
  */
 #ifndef CORDON_KVM_VCPU_H
 #define CORDON_KVM_VCPU_H
@@ -17,7 +17,7 @@
 #include "vmm/kvm/assist.h"
 #include "vmm/kvm/vm.h"
 
-/* A segment register, as struct kvm_segment. */
+/* A segment register, with the fields of struct kvm_segment. */
 struct vcpu_segment {
 	uint64_t base;
 	uint32_t limit;
@@ -25,7 +25,7 @@ struct vcpu_segment {
 	uint8_t type, present, dpl, db, s, l, g;
 };
 
-/* The state that a first vCPU starts in; what is not named is 0. */
+/* Initial state of the first vCPU; all other registers are 0. */
 struct vcpu_entry {
 	uint64_t rip, rsi, rsp, rflags;
 	uint64_t cr0, cr3, cr4, efer;
@@ -37,17 +37,20 @@ struct vcpu_entry {
 enum vcpu_end {
 	VCPU_END_STOPPED, /* vcpu_stop() */
 	VCPU_END_TRIPLE_FAULT,
-	VCPU_END_HALTED, /* halted with interrupts off: it will never go on (vcpu_check_halted) */
+	VCPU_END_HALTED, /* halted with interrupts off, for ever: see vcpu_check_halted() */
 	VCPU_END_ERROR,	 /* KVM refused to run it */
 };
 
 struct vcpu;
 
-/* What a vCPU reports, from its thread and without the device lock. */
+/* Reports of a vCPU, called from its thread without the device lock. */
 struct vcpu_ops {
-	/* Exactly once. */
+	/* The thread ends. Called exactly once. */
 	void (*ended)(void *arg, struct vcpu *vcpu, enum vcpu_end end, const char *message);
-	/* It has left the guest after vcpu_pause() and waits for vcpu_resume() or vcpu_stop(). */
+	/*
+	 * The vCPU has left the guest after vcpu_pause() and waits for vcpu_resume() or
+	 * vcpu_stop().
+	 */
 	void (*paused)(void *arg, struct vcpu *vcpu);
 };
 
@@ -59,9 +62,9 @@ struct vcpu {
 	pthread_t thread;
 	bool thread_started;
 	atomic_bool stop, check_halted;
-	atomic_uint pause; /* number of the pause asked for, 0: run */
+	atomic_uint pause; /* number of the requested pause; 0: run */
 	unsigned pauses;
-	atomic_bool dead_halt; /* the last check found it halted with interrupts off */
+	atomic_bool dead_halt; /* the last check found the vCPU halted with interrupts off */
 	atomic_ulong exits;    /* returns from KVM_RUN, for statistics */
 	struct assist_stats assist;
 	const struct vcpu_ops *ops;
@@ -70,44 +73,45 @@ struct vcpu {
 	pthread_cond_t resumed;
 };
 
-/* Makes vCPU number index of cpus: CPUID, MSRs. 0 or -errno. */
+/* Creates vCPU number index of cpus and sets its CPUID and MSRs. 0 or -errno with a message. */
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpus, struct err *err);
 
-/* Puts a vCPU that has not run into its start state. Others wait for INIT and SIPI. */
+/* Sets the initial state of the first vCPU, before it runs; the others wait for INIT and SIPI. */
 int vcpu_set_entry(struct vcpu *vcpu, const struct vcpu_entry *entry, struct err *err);
 
-/* Starts the thread; after vcpu_pause(), it pauses before it enters the guest. */
+/* Starts the thread. After an earlier vcpu_pause() it pauses before it enters the guest. */
 int vcpu_start(struct vcpu *vcpu, const struct vcpu_ops *ops, void *arg, struct err *err);
 
-/* Tells the thread to leave the guest and wait; ops->paused says when it has. From any thread. */
+/* Makes the thread leave the guest and wait; it then calls ops->paused. From any thread. */
 void vcpu_pause(struct vcpu *vcpu);
 void vcpu_resume(struct vcpu *vcpu);
 
-/* Tells the thread to end. From any thread, more than once. */
+/* Makes the thread end. From any thread; may be called again. */
 void vcpu_stop(struct vcpu *vcpu);
 
 /*
- * Makes the thread look whether its vCPU is halted with interrupts off; the answer appears in
- * dead_halt a little later. KVM alone keeps a halted vCPU and tells nobody.
+ * Makes the thread check whether its vCPU is halted with interrupts off; the result appears in
+ * dead_halt shortly afterwards. KVM itself does not report a halted vCPU: KVM_RUN just blocks.
  */
 void vcpu_check_halted(struct vcpu *vcpu);
 
-/* Stops the thread, if it was started, and waits for it. Without the device lock. */
+/* Stops the thread, if it was started, and waits for it. The caller doesn't hold the device lock.
+ */
 void vcpu_join(struct vcpu *vcpu);
 
-/* vcpu_join(), and frees all. */
+/* vcpu_join(), then frees everything. */
 void vcpu_destroy(struct vcpu *vcpu);
 
 /*
- * A line or more about the registers, for messages: RIP, RSP, flags, control registers, the bytes
- * at RIP. Only from the vCPU's thread or when it has ended.
+ * Describes the registers for a message: RIP, RSP, flags, control registers, the bytes at RIP. Call
+ * it from the vCPU's thread or after that has ended.
  */
 void vcpu_describe(struct vcpu *vcpu, char *text, size_t size);
 
 /*
  * Reads one of KVM's own counters ("exits", "insn_emulation" ...; KVM_GET_STATS_FD). 0, or -ENOENT
- * if this host does not count that. Only from the vCPU's thread or when it has ended: KVM makes
- * others wait until the vCPU leaves the guest.
+ * if this host does not have it. Call it from the vCPU's thread or after that has ended: in another
+ * thread KVM blocks until the vCPU leaves the guest.
  */
 int vcpu_counter(const struct vcpu *vcpu, const char *name, uint64_t *value);
 

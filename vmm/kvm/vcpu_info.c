@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a person wants to know of a vCPU: its registers in a message, and KVM's counters. */
+/* Diagnostics of a vCPU: its registers for a message, and KVM's counters. */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #define COUNTERS_MAX  256 /* descriptors; KVM has about 80 */
 #define NAME_MAX_SIZE 128
 
-/* Appends up to 15 bytes at a guest-virtual address, if it is mapped to RAM. */
+/* Appends up to 15 bytes from a guest-virtual address, if it is mapped to RAM. */
 static void describe_bytes(struct vcpu *vcpu, uint64_t address, char *text, size_t size)
 {
 	struct kvm_translation translation = {.linear_address = address};
@@ -53,7 +53,7 @@ void vcpu_describe(struct vcpu *vcpu, char *text, size_t size)
 	describe_bytes(vcpu, regs.rip, text, size);
 }
 
-/* Finds the named counter in the statistics file. Returns its offset in the file, or -ENOENT. */
+/* Finds a counter by name in the statistics file. Returns its offset in the file, or -ENOENT. */
 static int64_t find_counter(int fd, const struct kvm_stats_header *header, const char *name)
 {
 	size_t entry = sizeof(struct kvm_stats_desc) + header->name_size;

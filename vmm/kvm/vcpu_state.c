@@ -12,7 +12,7 @@
 #define MSRS_MAX       1024
 #define XSAVE_SIZE_MAX (64u << 10)
 
-/* MSRs that the guest can change and that KVM_GET_MSR_INDEX_LIST leaves out. */
+/* MSRs that the guest can change but KVM_GET_MSR_INDEX_LIST omits. */
 static const uint32_t unlisted_msrs[] = {
 	0x1d9,							/* DEBUGCTL */
 	0x200, 0x201, 0x202, 0x203, 0x204, 0x205, 0x206, 0x207, /* variable MTRRs */
@@ -53,7 +53,7 @@ static void unpack_segment(struct unpack *unpack, struct kvm_segment *segment)
 	segment->unusable = unpack_u8(unpack);
 }
 
-/* The registers in the order of the file; struct kvm_regs has the same 18 in a row, all u64. */
+/* The registers in file order, which is that of struct kvm_regs: 18 registers, all u64. */
 /* clang-format off */
 #define FOR_EACH_REG(DO)                                            \
 	DO(rax) DO(rbx) DO(rcx) DO(rdx) DO(rsi) DO(rdi) DO(rsp) DO(rbp) \
@@ -135,7 +135,7 @@ static int restore_sregs(int fd, struct unpack *unpack, struct err *err)
 
 /* --- MSRs ------------------------------------------------------------------------------------- */
 
-/* The MSRs to save: KVM's list and the unlisted ones. Returns their number or -errno. */
+/* Lists the MSRs to save: KVM's list and unlisted_msrs. Returns their number or -errno. */
 static int list_msrs(const struct vm *vm, uint32_t *index, struct err *err)
 {
 	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MAX * sizeof(uint32_t));
@@ -167,8 +167,8 @@ static struct kvm_msrs *alloc_msrs(struct err *err)
 }
 
 /*
- * Reads one MSR into *value. KVM_GET_MSRS stops at the first MSR that this processor does not have,
- * so where a whole list does not go through, its MSRs are asked for one by one.
+ * Reads one MSR into *value; false if this processor does not have it. KVM_GET_MSRS stops at such
+ * an MSR, so read_msrs() reads one by one when a whole list fails.
  */
 static bool read_msr(int fd, uint32_t index, unsigned long long *value)
 {
@@ -185,7 +185,7 @@ static bool read_msr(int fd, uint32_t index, unsigned long long *value)
 	return true;
 }
 
-/* Reads the MSRs at index[0..count) that there are. Returns their number. */
+/* Reads those MSRs of index[0..count) that exist. Returns their number. */
 static unsigned read_msrs(int fd, struct kvm_msrs *msrs, const uint32_t *index, unsigned count)
 {
 	struct kvm_msr_entry *entry = msrs->entries;
@@ -227,8 +227,8 @@ static int save_msrs(struct vcpu *vcpu, struct pack *pack, struct err *err)
 }
 
 /*
- * Writes the MSRs one list at a time. KVM stops at one that it does not let us write; where that
- * already has the value there is nothing to do.
+ * Writes the MSRs as one list. KVM stops at an MSR that it refuses to write; if that already has
+ * the wanted value, the rest of the list follows.
  */
 static int restore_msrs(struct vcpu *vcpu, struct unpack *unpack, struct err *err)
 {
@@ -254,7 +254,7 @@ static int restore_msrs(struct vcpu *vcpu, struct unpack *unpack, struct err *er
 		if (done >= count)
 			break;
 		if (!read_msr(vcpu->fd, entry[done].index, &now) || now != entry[done].data) {
-			ret = err_set(err, EINVAL, "this host does not take MSR %#x = %#llx",
+			ret = err_set(err, EINVAL, "this host refuses MSR %#x = %#llx",
 				      entry[done].index, entry[done].data);
 			break;
 		}
@@ -296,7 +296,7 @@ static int restore_xsave(struct vcpu *vcpu, struct unpack *unpack, struct err *e
 	int ret = 0;
 
 	if (size != wanted)
-		return err_set(err, EINVAL, "the XSAVE area is %zu bytes, this host has %zu", size,
+		return err_set(err, EINVAL, "XSAVE area of %zu bytes, this host uses %zu", size,
 			       wanted);
 	area = calloc(1, size);
 	if (!area)
@@ -438,14 +438,14 @@ static int restore_debug(int fd, struct unpack *unpack, struct err *err)
 	return 0;
 }
 
-/* --- the whole -------------------------------------------------------------------------------- */
+/* --- the whole vCPU --------------------------------------------------------------------------- */
 
 int vcpu_save(struct vcpu *vcpu, struct pack *pack, struct err *err)
 {
 	struct kvm_mp_state state;
 	int ret;
 
-	/* First: reading it also lets KVM take pending INIT and SIPI into the other state. */
+	/* First, because this ioctl also makes KVM apply a pending INIT or SIPI. */
 	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &state) < 0)
 		return err_sys(err, "KVM_GET_MP_STATE");
 	pack_u32(pack, state.mp_state);
@@ -481,8 +481,7 @@ int vcpu_restore(struct vcpu *vcpu, struct unpack *unpack, struct err *err)
 		ret = restore_xcrs(vcpu->fd, unpack, err);
 	if (ret == 0)
 		ret = restore_debug(vcpu->fd, unpack, err);
-	/* The APIC before the MSRs: the TSC deadline counts only in an APIC that is in that mode.
-	 */
+	/* APIC before MSRs: KVM accepts a TSC deadline only if the APIC's timer is in that mode. */
 	if (ret == 0)
 		ret = restore_lapic(vcpu->fd, unpack, err);
 	if (ret == 0)
@@ -492,6 +491,6 @@ int vcpu_restore(struct vcpu *vcpu, struct unpack *unpack, struct err *err)
 	if (ret == 0 && ioctl(vcpu->fd, KVM_SET_MP_STATE, &state) < 0)
 		ret = err_sys(err, "KVM_SET_MP_STATE");
 	if (unpack->failed && ret == 0)
-		ret = err_set(err, EINVAL, "the state of vCPU %u is cut short", vcpu->index);
+		ret = err_set(err, EINVAL, "the state of vCPU %u is truncated", vcpu->index);
 	return ret;
 }

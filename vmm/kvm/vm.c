@@ -52,9 +52,9 @@ static int map_memory(struct vm *vm, struct err *err)
 }
 
 /*
- * No performance counters, also where CPUID is not what decides (AMD's old ones need no leaf).
- * Before the first vCPU is made. A host without the capability has no counters to give, or hides
- * them by CPUID alone.
+ * Turns the performance counters off in KVM, as CPUID alone does not suffice (AMD's old counters
+ * need no leaf). Must precede the first vCPU. A host without the capability provides no counters,
+ * or only those that CPUID hides.
  */
 static void disable_counters(struct vm *vm)
 {
@@ -66,7 +66,7 @@ static void disable_counters(struct vm *vm)
 	int can = ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_PMU_CAPABILITY);
 
 	if (can > 0 && (can & KVM_PMU_CAP_DISABLE) && ioctl(vm->fd, KVM_ENABLE_CAP, &cap) < 0)
-		log_warning("KVM keeps the performance counters of the guest: %s", strerror(errno));
+		log_warning("cannot disable the guest's performance counters: %s", strerror(errno));
 }
 
 int vm_create(struct vm *vm, struct loop *loop, struct guest_memory *memory, uint64_t private_pages,
@@ -88,8 +88,8 @@ int vm_create(struct vm *vm, struct loop *loop, struct guest_memory *memory, uin
 	}
 	disable_counters(vm);
 	/*
-	 * Memory comes first: KVM waits until no vCPU can be using the old slots, and that takes
-	 * milliseconds once interrupt controllers or doorbells have been registered.
+	 * Memory comes first: KVM waits until no vCPU can still use the old slots, which takes
+	 * milliseconds once interrupt controllers or doorbells are registered.
 	 */
 	ret = map_memory(vm, err);
 	if (ret < 0)
@@ -160,12 +160,11 @@ int vm_connect_doorbell(struct vm *vm, uint64_t address, uint32_t value, int eve
 }
 
 /*
- * Closes a VM without waiting for its end. KVM waits on the last close until nothing can be using
- * the VM's buses any more, which takes up to 16 ms if it has just been made. An io_uring that holds
- * a reference leaves that close to a worker of the kernel. Where there is none to be had (it can be
- * switched off), we wait.
+ * Closes a VM without waiting for its destruction. On the last close KVM waits until nothing can
+ * still use the VM's buses, up to 16 ms if the VM is new. An io_uring that holds a reference leaves
+ * the last close to a kernel worker. Without io_uring (a host can disable it) this blocks.
  */
-static void close_behind(int *fd)
+static void close_in_background(int *fd)
 {
 	struct io_uring_params params = {.flags = 0};
 	int ring = *fd < 0 ? -1 : (int)syscall(SYS_io_uring_setup, 1, &params);
@@ -180,6 +179,6 @@ void vm_destroy(struct vm *vm)
 {
 	free(vm->cpuid);
 	vm->cpuid = NULL;
-	close_behind(&vm->fd);
+	close_in_background(&vm->fd);
 	fd_close(&vm->kvm_fd);
 }

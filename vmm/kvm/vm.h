@@ -32,36 +32,37 @@ struct vm {
 };
 
 /*
- * Opens /dev/kvm, checks what it can do, makes the VM with its memory and interrupt controllers.
- * The loop and the memory outlive the VM; all regions of the memory are there already, while what
- * they hold may still be replaced (guest_memory_map_file()). private_pages: guest-physical address
- * of four pages below 4 GiB that nothing else uses; KVM on Intel keeps its real-mode tables there.
- * 0 or -errno with a message that says what to do.
+ * Opens /dev/kvm, checks its capabilities, and creates the VM with its memory and interrupt
+ * controllers. The loop and the memory must outlive the VM. All regions of the memory exist
+ * already; only their contents may still be replaced (guest_memory_map_file()). private_pages:
+ * guest-physical address of four unused pages below 4 GiB, for KVM's real-mode tables on Intel. 0
+ * or -errno with a message that says how to fix it.
  */
 int vm_create(struct vm *vm, struct loop *loop, struct guest_memory *memory, uint64_t private_pages,
 	      struct err *err);
 
 /*
- * Finds out by a probe whether this host emulates guest ring 0 (vmm/kvm/probe.h), or takes the
- * caller's word for it. Before the vCPUs are made. 0 or -errno with a message.
+ * Sets whether this host emulates guest ring 0: vm_probe_host() probes it (vmm/kvm/probe.h) and
+ * returns 0 or -errno with a message, vm_set_host() uses the caller's value. Call one of them
+ * before the vCPUs are created.
  */
 int vm_probe_host(struct vm *vm, struct err *err);
 void vm_set_host(struct vm *vm, bool ring0_emulated);
 
-/* A number that differs (most likely) between processors of different features. */
+/* A checksum that almost certainly differs between processors with different features. */
 uint32_t vm_cpu_fingerprint(const struct vm *vm);
 
-/* Connects an interrupt line to its IO-APIC pin. */
+/* Connects an interrupt line to its IO-APIC pin. 0 or -errno with a message. */
 int vm_connect_irq(struct vm *vm, const struct irq_line *line, struct err *err);
 
 /*
- * A 32-bit guest store of value to address becomes a count on the eventfd, without an exit to the
- * monitor.
+ * Makes each 32-bit guest store of value to address signal the eventfd, without an exit to the
+ * monitor. 0 or -errno with a message.
  */
 int vm_connect_doorbell(struct vm *vm, uint64_t address, uint32_t value, int eventfd,
 			struct err *err);
 
-/* Works on a half-made VM; all vCPUs have ended. */
+/* Frees the VM, complete or not; all vCPUs have ended. */
 void vm_destroy(struct vm *vm);
 
 #endif

@@ -116,6 +116,6 @@ int vm_restore(struct vm *vm, struct unpack *unpack, struct err *err)
 	if (ret == 0 && ioctl(vm->fd, KVM_SET_CLOCK, &clock) < 0)
 		ret = err_sys(err, "KVM_SET_CLOCK");
 	if (unpack->failed && ret == 0)
-		ret = err_set(err, EINVAL, "the state of the machine is cut short");
+		ret = err_set(err, EINVAL, "the state of the interrupt controllers is truncated");
 	return ret;
 }
