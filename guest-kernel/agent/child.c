@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The way from fork to exec: session, namespaces, user, directory, program. */
+/* A child from fork to exec: session, namespaces, user, directory, program. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ static const char *variable(char *const *variables, const char *name)
 	return NULL;
 }
 
-/* The command's environment: what it was given over our defaults. NULL if memory is out. */
+/* The command's environment: the given variables, and defaults. NULL if out of memory. */
 static char **environment(const struct start *start, const struct user *user)
 {
 	static char home[sizeof(user->home) + 8], name[sizeof(user->name) + 8];
@@ -53,7 +53,7 @@ static char **environment(const struct start *start, const struct user *user)
 
 	while (start->variables[count])
 		count++;
-	/* The first malloc() costs more than all else here. */
+	/* Avoid malloc(): its first call costs more than everything else here. */
 	if (count + 5 > sizeof(few) / sizeof(few[0]))
 		variables = calloc(count + 5, sizeof(char *));
 	if (!variables)
@@ -72,7 +72,7 @@ static char **environment(const struct start *start, const struct user *user)
 	return variables;
 }
 
-/* The next candidate in PATH, of which *at is what is left: false at its end. */
+/* The next candidate in PATH; *at is the rest of PATH. False at its end. */
 static bool candidate(const char **at, const char *name, char file[PATH_MAX])
 {
 	const char *end;
@@ -101,7 +101,8 @@ static int search(char **arguments, char **variables)
 		if (errno == EACCES || (errno != ENOENT && errno != ENOTDIR && error == ENOENT))
 			error = errno;
 	}
-	/* It is there, and yet it is not. Looked for at the end, since most searches end well. */
+	/* ENOENT for a file that exists: its interpreter or loader is missing. Checked last, as
+	 * most searches succeed. */
 	for (at = path; error == ENOENT && candidate(&at, arguments[0], file);)
 		if (access(file, F_OK) == 0)
 			error = ELIBBAD;
@@ -139,7 +140,7 @@ execute(struct report *report, char **arguments, char **variables)
 	}
 }
 
-/* Signals as every program expects them. */
+/* Restores default signal handling, as programs expect it. */
 static void default_signals(void)
 {
 	sigset_t none;
@@ -152,16 +153,16 @@ static void default_signals(void)
 
 static void set_ids(struct report *report, uint32_t uid, uint32_t gid)
 {
-	/* There are no other threads, for whose sake the library's functions block all signals. */
+	/* Not libc's functions, which block all signals for the sake of other threads. */
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0)
 		child_fail(report, 125, errno, "user %u: %s", uid, strerror(errno));
 }
 
 /*
- * From the guest's real root to the sandbox's user. The way leads through the sandbox's root, whose
- * capabilities the kernel takes when the ids change again, and which is the most that a workload
- * can be: nothing is opened by a path of the root file system before that. Only a name, whose ids
- * are not known yet, is looked up by the sandbox's root; a number is by itself.
+ * Changes from guest root to the sandbox's user, in two steps. First to sandbox root, the most that
+ * a workload can be: before that, nothing is opened by a path in the root file system. Then to the
+ * user, which makes the kernel drop sandbox root's capabilities. A user name is looked up as
+ * sandbox root, as its ids are not known yet; a numeric id is looked up as that user.
  */
 static void become_user(struct report *report, const struct start *start, struct user *user,
 			bool isolate)

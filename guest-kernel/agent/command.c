@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands from their START to their end. */
+/* Commands, from START to their end. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ send_failed(struct link *link, uint32_t id, int error, const char *fmt, ...)
 	link_send(link, AGENT_FAILED, 0, id, payload, AGENT_FAILED_SIZE + (size_t)n);
 }
 
-/* A pipe whose end `ours` (0 or 1) does not block; both close on exec. 0 or -errno. */
+/* Makes a pipe whose end `ours` (0 or 1) is non-blocking; both ends close on exec. 0 or -errno. */
 static int make_pipe(int fds[2], int ours)
 {
 	if (pipe2(fds, O_CLOEXEC) < 0 || fcntl(fds[ours], F_SETFL, O_NONBLOCK) < 0)
@@ -80,8 +80,8 @@ static int make_terminal(struct agent *agent, struct command *command, const str
 	return 0;
 }
 
-/* Never touched, never there: memory from malloc() is mapped and unmapped for a single one. The
- * spare and the rehearsal have one each. */
+/* A static array, as malloc() would map and unmap memory for a single command; unused entries take
+ * no memory. The spare and the rehearsal have one entry each. */
 static struct command pool[AGENT_COMMANDS_MAX + 2];
 
 struct command *command_new(void)
@@ -128,17 +128,17 @@ void command_forget(struct agent *agent, struct command *command)
 	command_free(agent, slot);
 }
 
-/* Everything up to the child's start: 0 or -errno, with *what naming what failed. */
+/* Creates streams and process. 0, or -errno and in *what the part that failed. */
 static int launch(struct agent *agent, struct command *command, struct report *report,
 		  const struct start *start, const char **what)
 {
 	int theirs[3] = {-1, -1, -1}, ret, i;
 
-	*what = command->terminal ? "its terminal" : "its pipes";
+	*what = command->terminal ? "a terminal" : "pipes";
 	ret = command->terminal ? make_terminal(agent, command, start, theirs)
 				: command_pipes(command, theirs);
 	if (ret == 0) {
-		*what = "its process";
+		*what = "a process";
 		report->status = 0;
 		command->started_ns = now_ns();
 		command->pid = agent->isolate ? sandbox_fork() : fork();
@@ -152,7 +152,7 @@ static int launch(struct agent *agent, struct command *command, struct report *r
 	return ret;
 }
 
-/* The spare process, or a new one. NULL: send_failed() has said why not. */
+/* Takes the spare process or creates a new one. NULL: a FAILED with the reason is queued. */
 static struct command *make(struct agent *agent, uint32_t id, unsigned slot,
 			    const struct start *start, const uint8_t *payload, size_t length)
 {
@@ -168,7 +168,7 @@ static struct command *make(struct agent *agent, uint32_t id, unsigned slot,
 	ret = launch(agent, command, &agent->reports[slot], start, &what);
 	if (ret == 0)
 		return command;
-	send_failed(&agent->link, id, -ret, "the sandbox could not make %s: %s", what,
+	send_failed(&agent->link, id, -ret, "cannot create %s in the sandbox: %s", what,
 		    strerror(-ret));
 	command_delete(command);
 	return NULL;
@@ -183,7 +183,7 @@ void command_start(struct agent *agent, uint32_t id, uint8_t *payload, size_t le
 	int ret = start_parse(&start, payload, length);
 
 	if (ret == -EINVAL) {
-		link_bad(&agent->link, "a malformed START");
+		link_bad(&agent->link, "malformed START");
 		return;
 	}
 	while (slot < AGENT_COMMANDS_MAX && agent->commands[slot])
@@ -192,7 +192,7 @@ void command_start(struct agent *agent, uint32_t id, uint8_t *payload, size_t le
 	if (ret < 0 || slot == AGENT_COMMANDS_MAX)
 		send_failed(&agent->link, id, ENOMEM, "too many commands for the sandbox");
 	else if (agent->isolate && (ret = sandbox_enter()) < 0)
-		send_failed(&agent->link, id, -ret, "the sandbox could not make its namespaces: %s",
+		send_failed(&agent->link, id, -ret, "cannot create the sandbox's namespaces: %s",
 			    strerror(-ret));
 	else
 		command = make(agent, id, slot, &start, payload, length);
@@ -210,7 +210,7 @@ void command_signal(struct command *command, int number)
 {
 	if (command->dead)
 		return;
-	/* Before it has made its session it has no group of its own. */
+	/* Before setsid() the child has no process group of its own. */
 	if (kill(-command->pid, number) < 0 && errno == ESRCH)
 		kill(command->pid, number);
 }
@@ -265,8 +265,7 @@ static void exited_fill(uint8_t *to, int status, const struct rusage *usage, uin
 	agent_put64(to + AGENT_EXITED_AT_INVOLUNTARY, (uint64_t)usage->ru_nivcsw);
 }
 
-/* What was written until now is still passed on; who holds the pipes open longer is not waited for.
- */
+/* Output written so far is still sent; other processes may keep the pipes open, without effect. */
 void command_ended(struct command *command, int status, const struct rusage *usage)
 {
 	int waiting;
@@ -279,7 +278,7 @@ void command_ended(struct command *command, int status, const struct rusage *usa
 			continue;
 		waiting = 0;
 		if (command->terminal)
-			waiting = AGENT_WINDOW_OUTPUT; /* its length can't be asked for */
+			waiting = AGENT_WINDOW_OUTPUT; /* its length is unknown */
 		else
 			ioctl(command->out[i].fd, FIONREAD, &waiting);
 		command->out[i].left = (uint32_t)waiting;

@@ -10,7 +10,8 @@
 
 #define SOURCE_PORTS 128
 
-/* From a port that only the real root can bind: the workload can't pass for us. */
+/* Connects from a port that only guest root can bind, so the workload can't impersonate the agent.
+ */
 int connect_monitor(uint32_t port)
 {
 	struct vsock_address to = {.family = AF_VSOCK, .cid = 2, .port = port};
@@ -23,7 +24,7 @@ int connect_monitor(uint32_t port)
 		close(fd);
 		fd = high;
 	}
-	/* A port whose last connection is not quite gone is passed over. */
+	/* Skip ports whose last connection has not quite ended. */
 	for (i = 0; fd >= 0 && ret < 0 && i < SOURCE_PORTS; i++) {
 		from.port = AGENT_SOURCE_PORT_MAX - i;
 		ret = bind(fd, (struct sockaddr *)&from, sizeof(from));

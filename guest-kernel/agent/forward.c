@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Published ports without a network card: connections of the monitor to a vsock port go on to a TCP
- * port of the guest's loopback.
+ * Published ports without a network card: forwards the monitor's connections to a vsock port to a
+ * TCP port of the guest's loopback.
  *
- * One child does it for all ports, with a poll loop of its own, as nobody: it has no descriptor but
- * these sockets. It lives until another FORWARD comes.
+ * One child serves all ports, with a poll loop of its own, as the user nobody, and with no
+ * descriptors but these sockets. The next FORWARD ends it.
  */
 #include "guest-kernel/agent/agent.h"
 
@@ -25,20 +25,20 @@
 #include "guest-kernel/agent/linux.h"
 
 #define NOBODY	    65534
-#define BACKLOG	    1024 /* as the host's own; Linux allows 4096 (net.core.somaxconn) */
+#define BACKLOG	    1024 /* as on the host; Linux allows 4096 (net.core.somaxconn) */
 #define HOST_CID    2
-#define PAIRS_MAX   128 /* connections at a time; more wait */
+#define PAIRS_MAX   128 /* connections at once; more wait */
 #define BUFFER	    16384
 #define FIRST_SPARE 3
 
-/* One direction: bytes that were read and not yet written. */
+/* One direction: bytes read and not yet written. */
 struct half {
 	size_t head, used;
-	bool ended, told; /* the source has no more; the target knows */
+	bool ended, shut; /* the source has ended; the target has been shut down */
 	uint8_t data[BUFFER];
 };
 
-/* A connection: [0] is the monitor's end, [1] the server's; half[i] goes from i to the other. */
+/* A connection: [0] is the monitor's end, [1] the server's; half[i] carries bytes from end i. */
 struct pair {
 	int fd[2];
 	bool connecting;
@@ -70,8 +70,9 @@ static struct pair **pair_slot(void)
 	return NULL;
 }
 
-/* Only the monitor's connections, not those of a workload; and none if the server is not there. */
-static void take(int listener, uint16_t port)
+/* Accepts a connection of the monitor, none of a workload, and connects to the server; closes it if
+ * that fails. */
+static void accept_connection(int listener, uint16_t port)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET,
 				 .sin_port = htons(port),
@@ -97,7 +98,7 @@ static void take(int listener, uint16_t port)
 		pair_free(slot);
 }
 
-/* Reads what fits and writes what goes; false: the connection is of no more use. */
+/* Moves bytes of one direction, without blocking. False: the connection has failed. */
 static bool move_bytes(struct half *half, int from, int to)
 {
 	ssize_t n = 1;
@@ -117,8 +118,8 @@ static bool move_bytes(struct half *half, int from, int to)
 		half->head += n > 0 ? (size_t)n : 0;
 		half->used -= n > 0 ? (size_t)n : 0;
 	}
-	if (half->used == 0 && half->ended && !half->told) {
-		half->told = true;
+	if (half->used == 0 && half->ended && !half->shut) {
+		half->shut = true;
 		shutdown(to, SHUT_WR);
 	}
 	return true;
@@ -149,10 +150,10 @@ static void pair_ready(struct pair **at, const struct pollfd *seen)
 	if (good)
 		good = move_bytes(&pair->half[0], pair->fd[0], pair->fd[1]) &&
 		       move_bytes(&pair->half[1], pair->fd[1], pair->fd[0]);
-	/* A reset shows as an error; an end that is shut both ways, and was heard of, as a hang-up.
+	/* POLLERR is a reset. POLLHUP alone is not: both ends may be shut with bytes still to move.
 	 */
 	if (!good || ((seen[0].revents | seen[1].revents) & POLLERR) ||
-	    (pair->half[0].told && pair->half[1].told))
+	    (pair->half[0].shut && pair->half[1].shut))
 		pair_free(at);
 }
 
@@ -184,8 +185,8 @@ static void run(const int *listeners, const uint16_t *port, unsigned count)
 			of[used] = i;
 			for (n = 0; n < 2; n++) {
 				events = events_of(pair, n);
-				/* One that only hangs up is not looked at, but where that ends it.
-				 */
+				/* Ignore an end that can only report a hang-up, except while
+				 * connecting, when that ends the connection. */
 				set[count + 2 * used + n] = (struct pollfd){
 					.fd = events || pair->connecting ? pair->fd[n] : -1,
 					.events = events};
@@ -199,7 +200,7 @@ static void run(const int *listeners, const uint16_t *port, unsigned count)
 				pair_ready(&pairs[of[i]], &set[count + 2 * i]);
 		for (i = 0; i < count; i++)
 			if (set[i].revents)
-				take(listeners[i], port[i]);
+				accept_connection(listeners[i], port[i]);
 	}
 }
 
@@ -210,7 +211,7 @@ static void become_nobody(void)
 		_exit(1);
 }
 
-/* The sockets become the descriptors from FIRST_SPARE on, and all others are closed. */
+/* Closes all descriptors but the listening sockets, drops privileges and serves. */
 static void __attribute__((noreturn))
 child_main(const int *listeners, const uint16_t *port, unsigned count)
 {
@@ -218,7 +219,7 @@ child_main(const int *listeners, const uint16_t *port, unsigned count)
 	unsigned i;
 
 	signal(SIGCHLD, SIG_DFL);
-	/* Two steps: a number may be in the way of another. */
+	/* Move them up first, so that close_range() can close all others. */
 	for (i = 0; i < count; i++) {
 		own[i] = dup2(listeners[i], 200 + (int)i);
 		if (own[i] < 0)
@@ -248,7 +249,7 @@ bool forward_ended(pid_t pid)
 {
 	if (pid != child)
 		return false;
-	agent_log("published ports: their process has ended");
+	agent_log("the process that serves published ports has ended");
 	child = 0;
 	return true;
 }
@@ -283,7 +284,7 @@ uint32_t forward_set(const uint8_t *payload, uint32_t length)
 			ret = -EINVAL;
 		target[i] = (uint16_t)port;
 		port = agent_get32(payload + AGENT_FORWARD_AT_PORT);
-		/* A workload can't be there before us. */
+		/* A low port: no workload can have bound it first. */
 		if (port > AGENT_SOURCE_PORT_MAX)
 			ret = -EINVAL;
 		if (ret == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames from the monitor: checked against the table, then done. */
+/* Frames from the monitor: checked against a table, then handled. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #include "guest-kernel/agent/root.h"
 
-/* What a frame from the monitor must look like. */
+/* Rules for frames from the monitor. */
 struct frame_rule {
 	uint32_t least, most;
 	enum { ID_NONE, ID_REQUEST, ID_COMMAND } id;
@@ -67,7 +67,7 @@ static void welcome(struct link *link, struct agent_header header, const uint8_t
 	}
 	if (header.type != AGENT_WELCOME || header.length < AGENT_HELLO_AT_CONNECTIONS ||
 	    agent_get32(payload + AGENT_HELLO_AT_MAGIC) != AGENT_MAGIC) {
-		link_bad(link, "no greeting");
+		link_bad(link, "missing greeting");
 		return;
 	}
 	major = agent_get16(payload + AGENT_HELLO_AT_MAJOR);
@@ -89,13 +89,13 @@ static void welcome(struct link *link, struct agent_header header, const uint8_t
 	link->welcomed = true;
 }
 
-/* Collects the parts of a START, and starts it with the last. */
+/* Collects the frames of a START; the last one starts the command. */
 static void start_part(struct agent *agent, struct agent_header header, uint8_t *payload)
 {
 	bool last = !(header.flags & AGENT_MORE);
 
 	if (command_find(agent, header.id) || (agent->parts && agent->parts_id != header.id)) {
-		link_bad(&agent->link, "a command's number is in use");
+		link_bad(&agent->link, "command number already in use");
 		return;
 	}
 	if (!agent->parts && last) {
@@ -103,13 +103,13 @@ static void start_part(struct agent *agent, struct agent_header header, uint8_t 
 		return;
 	}
 	if (agent->parts_used + header.length > AGENT_START_MAX) {
-		link_bad(&agent->link, "a START frame too long");
+		link_bad(&agent->link, "START too long");
 		return;
 	}
 	if (!agent->parts)
 		agent->parts = malloc(AGENT_START_MAX);
 	if (!agent->parts) {
-		link_bad(&agent->link, "a START frame that memory does not suffice for");
+		link_bad(&agent->link, "out of memory for START");
 		return;
 	}
 	memcpy(agent->parts + agent->parts_used, payload, header.length);
@@ -127,7 +127,7 @@ static uint32_t replace_root(struct agent *agent, const uint8_t *payload, uint32
 {
 	uint32_t error;
 
-	spare_drop(agent); /* it is the old sandbox's, and would not let that end */
+	spare_drop(agent); /* it belongs to the old sandbox, which must end */
 	error = root_replace(payload, length);
 	agent->spare.wanted = true;
 	return error;
@@ -136,9 +136,9 @@ static uint32_t replace_root(struct agent *agent, const uint8_t *payload, uint32
 static void request(struct agent *agent, struct agent_header header, const uint8_t *payload)
 {
 	uint32_t error = 0;
-	uint8_t answer[4];
+	uint8_t reply[4];
 
-	/* In tests the agent is a process of the host, whose clock and name are not ours. */
+	/* In tests the agent is a process of the host, whose clock and name must not change. */
 	if (header.type != AGENT_PING && !agent->isolate)
 		error = EPERM;
 	else if (header.type == AGENT_SET_TIME)
@@ -160,9 +160,9 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 	else if (header.type == AGENT_REHEARSE)
 		error = agent->worked ? EBUSY : rehearsal_start(agent, header.id);
 	if (agent->mount_pid || agent->rehearsal.command)
-		return; /* answered when it is done */
-	agent_put32(answer, error);
-	link_send(&agent->link, AGENT_RESULT, 0, header.id, answer, sizeof(answer));
+		return; /* the reply follows when it is done */
+	agent_put32(reply, error);
+	link_send(&agent->link, AGENT_RESULT, 0, header.id, reply, sizeof(reply));
 }
 
 void frames_power(struct agent *agent, uint32_t kind)
@@ -177,7 +177,7 @@ void frames_power(struct agent *agent, uint32_t kind)
 	agent->link.lost = true;
 }
 
-/* A frame for a command. One that has ended meanwhile is not there any more: that is no fault. */
+/* Handles a frame for a command. The command may have ended meanwhile: that is not an error. */
 static void command_frame(struct agent *agent, struct agent_header header, uint8_t *payload)
 {
 	struct command *command = command_find(agent, header.id);
@@ -199,13 +199,13 @@ static void command_frame(struct agent *agent, struct agent_header header, uint8
 		break;
 	case AGENT_CREDIT:
 		if (value > AGENT_WINDOW_OUTPUT - command->out[header.flags].credit)
-			link_bad(link, "more credit than the window");
+			link_bad(link, "credit beyond the window");
 		else
 			command->out[header.flags].credit += value;
 		break;
 	case AGENT_SIGNAL:
 		if (value < 1 || value > AGENT_SIGNAL_MAX)
-			link_bad(link, "a signal that is none");
+			link_bad(link, "invalid signal");
 		else
 			command_signal(command, (int)value);
 		break;
@@ -228,7 +228,7 @@ static void frame(struct agent *agent, struct agent_header header, uint8_t *payl
 		return;
 	}
 	if (!frame_allowed(header) || (agent->parts && header.type != AGENT_START)) {
-		link_bad(link, "a malformed frame");
+		link_bad(link, "malformed frame");
 		return;
 	}
 	if (rules[header.type].id == ID_COMMAND) {
@@ -240,7 +240,7 @@ static void frame(struct agent *agent, struct agent_header header, uint8_t *payl
 		if (kind == AGENT_POWER_OFF || kind == AGENT_POWER_REBOOT)
 			frames_power(agent, kind);
 		else
-			link_bad(link, "an unknown kind of power");
+			link_bad(link, "unknown kind of POWER");
 	} else {
 		link->lost = true; /* REFUSE */
 	}
@@ -256,7 +256,7 @@ void frames_parse(struct agent *agent)
 	       link->out_used < LINK_OUT_FRAMES && !agent->mount_pid && !agent->rehearsal.command) {
 		header = agent_get_header(link->in + at);
 		if (header.length > AGENT_PAYLOAD_MAX) {
-			link_bad(link, "a frame too long");
+			link_bad(link, "frame too long");
 			break;
 		}
 		if (link->in_used - at < AGENT_HEADER_SIZE + header.length)

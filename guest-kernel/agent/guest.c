@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest as a whole: clock, entropy, name, power. */
+/* Requests for the whole guest: clock, entropy, host name, power. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -38,7 +38,7 @@ static void loopback_up(void)
 
 void guest_prepare(void)
 {
-	/* What programs expect; without it they would inherit the kernel's 1024 and 4096. */
+	/* The limits that programs expect; the kernel's are 1024 and 4096. */
 	struct rlimit files = {.rlim_cur = 1024, .rlim_max = 1048576};
 
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -55,9 +55,9 @@ uint32_t guest_set_time(uint64_t seconds, uint32_t nanoseconds)
 }
 
 static int machine_id_fd = -1;
-static bool another_life;
+static bool restored; /* since the last RESEED */
 
-/* A random UUID of version 4, as machine-id(5) has it. What can't be written is left alone. */
+/* Writes a random UUID of version 4, in the format of machine-id(5), where that is possible. */
 static void write_machine_id(void)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -81,7 +81,7 @@ static void write_machine_id(void)
 		close_fd(&machine_id_fd);
 }
 
-/* Only what ends with the guest is written to: not a directory of the host, nor a disk. */
+/* Whether the file ends with the guest: not one in a directory of the host, nor on a disk. */
 static bool is_transient(int fd)
 {
 	struct statfs info;
@@ -117,18 +117,19 @@ uint32_t guest_reseed(const uint8_t *bytes, uint32_t length)
 	memcpy(entropy.bytes, bytes, length);
 	if (ioctl(guest_random_fd, IOCTL_ADD_ENTROPY, &entropy) < 0)
 		return (uint32_t)errno;
-	/* Now, not at the next interval: two copies of one guest must differ from here on. */
+	/* Reseed now, not at the next interval: two copies of one guest must differ from here on.
+	 */
 	if (ioctl(guest_random_fd, IOCTL_RESEED) < 0)
 		return (uint32_t)errno;
-	if (another_life)
+	if (restored)
 		write_machine_id();
-	another_life = false;
+	restored = false;
 	return 0;
 }
 
 void guest_reconnected(void)
 {
-	another_life = true;
+	restored = true;
 }
 
 uint32_t guest_hostname(const uint8_t *name, uint32_t length)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connection: bytes in, bytes out, never blocking. */
+/* The connection to the monitor: buffered, non-blocking input and output. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ uint8_t *link_room(struct link *link, size_t length)
 		link->out_head = 0;
 	}
 	if (link->out_used + need > LINK_OUT_SIZE) {
-		link_bad(link, "no room to answer");
+		link_bad(link, "no room for a reply");
 		return NULL;
 	}
 	return link->out + link->out_head + link->out_used + AGENT_HEADER_SIZE;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The few kernel interfaces that the agent uses and musl has no declarations for. (musl-gcc does
- * not look into the host's kernel headers.)
+ * Kernel interfaces that the agent uses and musl does not declare. (musl-gcc does not use the
+ * host's kernel headers.)
  */
 #ifndef CORDON_GUEST_AGENT_LINUX_H
 #define CORDON_GUEST_AGENT_LINUX_H
@@ -76,10 +76,10 @@ struct mount_attributes {
 #define SYS_mount_setattr 442
 #endif
 
-/* A block device's size in bytes. */
+/* The size of a block device, in bytes. */
 #define IOCTL_DEVICE_SIZE _IOR(0x12, 114, size_t)
 
-/* random(4): credit entropy; then renew the generator's key at once. */
+/* random(4): credit entropy; renew the generator's key at once. */
 #define IOCTL_ADD_ENTROPY _IOW('R', 0x03, int[2])
 #define IOCTL_RESEED	  _IO('R', 0x07)
 

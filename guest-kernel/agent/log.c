@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One line to the console. Rare: a console byte costs an exit from the guest. */
+/* Writes one line to the console. For rare messages: each byte costs an exit from the guest. */
 void agent_log(const char *fmt, ...)
 {
 	char line[256] = "cordon-agent: ";
@@ -23,7 +23,7 @@ void agent_log(const char *fmt, ...)
 		n = (int)(sizeof(line) - prefix - 2);
 	line[prefix + (size_t)n] = '\n';
 	if (write(2, line, prefix + (size_t)n + 1) < 0) {
-		/* There is nobody to tell. */
+		/* There is nowhere to report it. */
 	}
 }
 

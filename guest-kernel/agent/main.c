@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest's first process: connects, greets, sets the guest up, serves; for ever. */
+/* The guest's first process: connects, sends HELLO, sets up the guest, and serves for ever. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include "guest-kernel/agent/linux.h"
 #include "guest-kernel/agent/root.h"
 
-static struct agent agent; /* all zeros: it must not take room in the file */
+static struct agent agent; /* zero-initialized, to take no space in the program file */
 
-/* Tries again at longer and longer intervals, up to a second. */
-static int connect_at_last(void)
+/* Retries at growing intervals, from 10 to 640 ms. */
+static int connect_retry(void)
 {
 	struct timespec pause = {.tv_nsec = 10000000};
 	int fd;
@@ -39,8 +39,8 @@ int main(void)
 
 	agent.isolate = true;
 	signal(SIGPIPE, SIG_IGN);
-	serve_hello(&agent, connect_at_last());
-	/* The monitor's first frames are under way while the rest is set up. */
+	serve_hello(&agent, connect_retry());
+	/* The monitor's first frames arrive while the rest is set up. */
 	prctl(PR_SET_DUMPABLE, 0);
 	agent.reports = mmap(NULL, (AGENT_COMMANDS_MAX + 1) * sizeof(*agent.reports),
 			     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -56,6 +56,6 @@ int main(void)
 	for (;;) {
 		serve(&agent);
 		guest_reconnected();
-		serve_hello(&agent, connect_at_last());
+		serve_hello(&agent, connect_retry());
 	}
 }

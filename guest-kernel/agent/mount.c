@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shares: 9P over a vsock connection of its own, mounted where the monitor says.
+ * Shares: each is 9P over a vsock connection of its own, mounted at a path that the monitor gives.
  *
- * A child does it, since connecting and mounting wait for the monitor's file server; frames wait
- * until it has ended, so that a command that follows sees the mount. The child is the guest's real
- * root (nobody else may mount 9P, or connect from a low port), in the sandbox's mount namespace.
- * Directories of the path are looked up and made as the sandbox's root, one by one, and never
- * through a symbolic link, because a workload may have made them.
+ * A child does this, as connecting and mounting wait for the monitor's file server; frames wait
+ * until it has ended, so that a later command sees the mount. The child is guest root, which alone
+ * may mount 9P and connect from a low port, in the sandbox's mount namespace. It looks up and
+ * creates the directories of the path as sandbox root, one by one, and follows no symbolic link,
+ * because a workload may have made it.
  */
 #include "guest-kernel/agent/agent.h"
 
@@ -23,10 +23,10 @@
 
 struct request {
 	uint32_t port, flags, msize;
-	char path[AGENT_MOUNT_PATH_MAX + 1]; /* without the slash that it begins with */
+	char path[AGENT_MOUNT_PATH_MAX + 1]; /* without the leading slash */
 };
 
-/* What was mounted, to be replaced when it comes again: after a restore the old mounts are dead. */
+/* The mounted paths. A new MOUNT of one replaces it: after a restore the old mounts are dead. */
 static char *mounted[AGENT_MOUNTS_MAX];
 
 static int parse(struct request *request, const uint8_t *payload, size_t length)
@@ -51,7 +51,7 @@ static int parse(struct request *request, const uint8_t *payload, size_t length)
 
 /* --- the child -------------------------------------------------------------------------------- */
 
-/* The next directory on the way, made if it is not there: 0 or -errno. */
+/* Enters the next directory of the path, and creates it if it is missing. 0 or -errno. */
 static int step(int *at, const char *name)
 {
 	const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -70,8 +70,8 @@ static int step(int *at, const char *name)
 }
 
 /*
- * Makes the directory at path the current one; if it was mounted before, that mount goes first.
- * path is cut to pieces. 0 or -errno.
+ * Makes the directory at path the current one; with replace it first unmounts what was mounted
+ * there. Modifies path. 0 or -errno.
  */
 static int enter(char *path, bool replace)
 {
@@ -113,7 +113,7 @@ static int mount_share(struct request *request, bool replace)
 		return ret;
 	if (request->flags & AGENT_MOUNT_READ_ONLY)
 		flags |= MS_RDONLY;
-	/* access=any: one attach; who may do what the guest's kernel tells from the modes. */
+	/* access=any: one attach for all users; the guest's kernel checks permissions by mode. */
 	snprintf(options, sizeof(options),
 		 "trans=fd,rfdno=%d,wfdno=%d,version=9p2000.L,msize=%u,access=any,cache=%s", fd, fd,
 		 request->msize, request->flags & AGENT_MOUNT_CACHE ? "loose" : "none");
@@ -122,7 +122,7 @@ static int mount_share(struct request *request, bool replace)
 
 /* --- the agent -------------------------------------------------------------------------------- */
 
-/* The path's place in the list of what was mounted; -1: there is none left. */
+/* The path's index in mounted[], or a free one; -1: the list is full. */
 static int find(const char *path, bool *known)
 {
 	int slot = -1, i;
@@ -169,12 +169,12 @@ uint32_t mount_start(struct agent *agent, uint32_t id, const uint8_t *payload, s
 
 void mount_ended(struct agent *agent, int status)
 {
-	uint8_t answer[4];
+	uint8_t reply[4];
 
 	agent->mount_pid = 0;
-	/* Who asked may be gone. */
+	/* The connection of the request may have ended. */
 	if (agent->mount_connection != agent->connections)
 		return;
-	agent_put32(answer, WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : EIO);
-	link_send(&agent->link, AGENT_RESULT, 0, agent->mount_id, answer, sizeof(answer));
+	agent_put32(reply, WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : EIO);
+	link_send(&agent->link, AGENT_RESULT, 0, agent->mount_id, reply, sizeof(reply));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The network card: address, route, resolver. The monitor answers for everything beyond it. */
+/* Sets up the network card: address, route, resolver. The monitor filters what crosses it. */
 #include "guest-kernel/agent/agent.h"
 
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@
 
 #define CARD	      "eth0"
 #define LINK_TRIES    2000
-#define LINK_PAUSE_NS 1000000 /* between two looks */
+#define LINK_PAUSE_NS 1000000 /* between two tries */
 #define CONFIGURATION "/etc/resolv.conf"
 
 static void set_address(struct sockaddr *to, uint32_t address)
@@ -31,7 +31,7 @@ static void set_address(struct sockaddr *to, uint32_t address)
 	memcpy(to, &in, sizeof(in));
 }
 
-/* One property of the card that is an address: 0 or -errno. */
+/* Sets a property of the card that is an address. 0 or -errno. */
 static int set_property(int fd, unsigned long property, uint32_t address)
 {
 	struct ifreq request = {.ifr_name = CARD};
@@ -40,7 +40,7 @@ static int set_property(int fd, unsigned long property, uint32_t address)
 	return ioctl(fd, property, &request) < 0 ? -errno : 0;
 }
 
-static void set_kernel(const char *path, const char *value)
+static void set_sysctl(const char *path, const char *value)
 {
 	size_t length = strlen(value);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -50,13 +50,13 @@ static void set_kernel(const char *path, const char *value)
 	close_fd(&fd);
 }
 
-/* The guest is the sandbox's alone. */
+/* Harmless, as only the one sandbox uses this guest. */
 void network_low_ports(void)
 {
-	set_kernel("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+	set_sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
 }
 
-/* The driver takes it also while the card is on, as after a restore. */
+/* The driver accepts this also while the card is up, as it is after a restore. */
 static int set_mac(int fd, const uint8_t *mac)
 {
 	struct ifreq request = {.ifr_name = CARD};
@@ -84,11 +84,11 @@ static int add_route(int fd, uint32_t router)
 	set_address(&route.rt_dst, 0);
 	set_address(&route.rt_genmask, 0);
 	set_address(&route.rt_gateway, router);
-	/* After a restore it is there already. */
+	/* After a restore the route exists already. */
 	return ioctl(fd, SIOCADDRT, &route) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* The kernel hears of the link by an interrupt: what is sent before that is lost. */
+/* The kernel learns of the link by an interrupt, and loses frames sent before it. */
 static int await_link(int fd)
 {
 	const struct timespec pause = {.tv_nsec = LINK_PAUSE_NS};
@@ -110,9 +110,9 @@ static int configure(int fd, const uint8_t *payload)
 	uint32_t prefix = agent_get32(payload + AGENT_NETWORK_AT_PREFIX);
 	int ret;
 
-	/* There is no IPv6 outside, so the kernel need not look for it. */
-	set_kernel("/proc/sys/net/ipv6/conf/" CARD "/disable_ipv6", "1");
-	set_kernel("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+	/* The network outside has no IPv6, so the kernel need not probe for it. */
+	set_sysctl("/proc/sys/net/ipv6/conf/" CARD "/disable_ipv6", "1");
+	set_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
 	network_low_ports();
 	ret = set_property(fd, SIOCSIFADDR, agent_get32(payload + AGENT_NETWORK_AT_ADDRESS));
 	if (ret == 0)
@@ -130,8 +130,8 @@ static int configure(int fd, const uint8_t *payload)
  */
 
 /*
- * In a child, in the sandbox's mount namespace and with the sandbox's root's rights: what is there
- * may be a link of an image's to nowhere, so it makes way. 0 or an errno value.
+ * Writes /etc/resolv.conf, in a child, in the sandbox's mount namespace and as sandbox root. It
+ * replaces what is there, which in an image may be a dangling link. 0 or an errno value.
  */
 static int write_configuration(uint32_t resolver)
 {
@@ -153,7 +153,7 @@ static int write_configuration(uint32_t resolver)
 	return write(fd, text, (size_t)length) == length ? 0 : EIO;
 }
 
-/* A root file system that can't be written keeps what it has: that is no reason to fail. */
+/* A failure is not an error: a read-only root file system keeps the file that it has. */
 static void set_resolver(uint32_t resolver)
 {
 	int ret = sandbox_enter(), status = 0;

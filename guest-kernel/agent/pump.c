@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes between the commands' pipes and terminals and the link. */
+/* Moves bytes between the link and the pipes and terminals of commands. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Credit goes back in portions; what stays below one never stops the monitor. */
+/* Credit is returned in steps of this size. Less than a step outstanding never stops the monitor.
+ */
 #define CREDIT_STEP (AGENT_WINDOW_STDIN / 4)
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -19,7 +20,7 @@ static void output_close(struct command *command, unsigned stream)
 	close_fd(&command->out[stream].fd);
 }
 
-/* Not the dead one's: pump_finish reads what is left of that. */
+/* Not for a command that has ended: pump_finish() reads the rest of its output. */
 bool pump_wants_output(const struct agent *agent, const struct command *command, unsigned stream)
 {
 	const struct stream *out = &command->out[stream];
@@ -48,7 +49,7 @@ void pump_output(struct agent *agent, struct command *command, unsigned stream)
 		out->credit -= (uint32_t)n;
 		out->left -= command->dead ? (uint32_t)n : 0;
 	}
-	/* A terminal says EIO when nobody has it open any more. */
+	/* A terminal gives EIO once no process has it open. */
 	if (n == 0 || (n < 0 && errno != EINTR && (errno != EAGAIN || command->dead)) ||
 	    (command->dead && out->left == 0))
 		output_close(command, stream);
@@ -56,7 +57,7 @@ void pump_output(struct agent *agent, struct command *command, unsigned stream)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-/* Nothing more is written to the command's stdin. */
+/* Closes the command's stdin. */
 static void input_end(struct command *command)
 {
 	if (command->terminal)
@@ -74,7 +75,7 @@ void pump_input_close(struct agent *agent, struct command *command)
 		link_send(&agent->link, AGENT_STDIN_EOF, 0, command->id, NULL, 0);
 }
 
-/* length bytes were written to the pipe. */
+/* Counts length bytes written to the pipe, and returns credit when there is a step of it. */
 static void input_used(struct agent *agent, struct command *command, uint32_t length)
 {
 	uint8_t payload[4];
@@ -87,7 +88,8 @@ static void input_used(struct agent *agent, struct command *command, uint32_t le
 	command->in_owed = 0;
 }
 
-/* Bytes written, 0 if the pipe is full, or -1: closed, and the monitor knows. */
+/* Writes to stdin. The bytes written; 0 if the pipe is full; -1: closed, and the monitor notified.
+ */
 static ssize_t input_write(struct agent *agent, struct command *command, const uint8_t *data,
 			   uint32_t length)
 {
@@ -111,7 +113,7 @@ static void input_done(struct command *command)
 	if (!command->in_eof || command->buffer_used)
 		return;
 	if (command->terminal && write(command->in, &end_of_file, 1) < 0)
-		agent_log("a terminal did not take its end of input");
+		agent_log("cannot write the end of input to a terminal");
 	input_end(command);
 }
 
@@ -135,7 +137,7 @@ void pump_input(struct agent *agent, struct command *command)
 	input_done(command);
 }
 
-/* Keeps what the pipe did not take. The caller has checked that it fits. */
+/* Buffers what did not fit in the pipe. The caller has checked that the buffer has room. */
 static bool input_keep(struct command *command, const uint8_t *data, uint32_t length)
 {
 	if (!command->buffer) {
@@ -160,10 +162,10 @@ void command_input(struct agent *agent, struct command *command, const uint8_t *
 	ssize_t n = 0;
 
 	if (command->in < 0)
-		return; /* nobody reads; the monitor has been told, or is about to be */
+		return; /* stdin is closed; the monitor has been notified, or is about to be */
 	if (command->in_eof ||
 	    length > AGENT_WINDOW_STDIN - command->buffer_used - command->in_owed) {
-		link_bad(&agent->link, "input after its end or beyond its credit");
+		link_bad(&agent->link, "input after its end or beyond its window");
 		return;
 	}
 	if (!command->buffer_used)
@@ -171,8 +173,8 @@ void command_input(struct agent *agent, struct command *command, const uint8_t *
 	if (n < 0 || (uint32_t)n == length)
 		return;
 	if (!input_keep(command, data + n, length - (uint32_t)n)) {
-		/* Lost input must not look like a complete one. */
-		agent_log("no memory for a command's input: it is killed");
+		/* Truncated input must not look complete. */
+		agent_log("out of memory for a command's input: killing the command");
 		command_close(command);
 	}
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Another root file system for the sandbox, built from layers in a tmpfs that the new root covers.
+ * Replaces the sandbox's root file system by one built from layers in a tmpfs, which the new root
+ * then covers.
  *
- * Until it is complete nothing of the old sandbox is touched. The layers are mounted by the guest's
- * real root; a lower layer that knows nothing of the sandbox's ids gets them by an idmapped mount,
- * so that what belongs to root in there belongs to the sandbox's root.
+ * The old sandbox stays untouched until the new root is complete. Guest root mounts the layers. A
+ * lower layer that does not use the sandbox's ids gets an idmapped mount, so that files of uid 0
+ * in it belong to sandbox root.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -23,11 +24,11 @@
 #include "guest-kernel/agent/linux.h"
 #include "guest-kernel/agent/root.h"
 
-/* Over the empty directory of that name in the first root, so that nothing is left in it. */
+/* Covers the empty directory of that name in the first root, which so stays empty. */
 #define STAGE "/mnt"
 #define SAFE  (MS_NOSUID | MS_NODEV)
 
-/* How long a disk may take to appear: the kernel hears of it in a thread of its own. */
+/* How long a disk's size may take to appear: the kernel reads it in a thread of its own. */
 #define DISK_WAIT_MS 10000
 
 struct request {
@@ -35,7 +36,7 @@ struct request {
 	char type[AGENT_ROOT_TYPE_MAX + 1];
 };
 
-/* 0 or an errno value: what a version to come may ask for is refused, not misunderstood. */
+/* 0 or an errno value. Refuses values of future versions rather than misinterpret them. */
 static int parse(struct request *request, const uint8_t *payload, size_t length)
 {
 	size_t i;
@@ -55,13 +56,14 @@ static int parse(struct request *request, const uint8_t *payload, size_t length)
 	    (request->flags & ~(AGENT_ROOT_READ_ONLY | AGENT_ROOT_BARE)) ||
 	    request->upper > AGENT_UPPER_DISK)
 		return EOPNOTSUPP;
-	/* The present root has its programs mounted into it: only an overlay gets them. */
+	/* The present root's programs are mounts in it, which bring_mounts() adds to overlays only.
+	 */
 	if (request->lower == AGENT_LOWER_PRESENT && request->upper == AGENT_UPPER_NONE)
 		return EINVAL;
 	return 0;
 }
 
-/* The path of a disk's device, once it is there and has a size. 0 or -errno. */
+/* Waits until a disk has a size and returns the path of its device. 0 or -errno. */
 static int find_disk(uint32_t number, char path[32])
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -84,7 +86,7 @@ static int find_disk(uint32_t number, char path[32])
 	return ret;
 }
 
-/* The mount at `from` goes to `to`, its ids 0 to 65535 shifted to the sandbox's. */
+/* Moves the mount at `from` to `to`, with its ids 0 to 65535 shifted to the sandbox's. */
 static int shift_ids(const char *from, const char *to)
 {
 	struct mount_attributes attributes = {.set = MOUNT_IDMAP};
@@ -106,8 +108,8 @@ static int shift_ids(const char *from, const char *to)
 }
 
 /*
- * The server is the only one who changes what is in it, and it does not: everything may be cached.
- * Its ids are this kernel's, and it has no attributes that an overlay would want.
+ * Nothing changes the tree behind the server, so everything may be cached. Its ids are those of
+ * this kernel, and it has no extended attributes that an overlay would need.
  */
 static int mount_server(const struct request *request, unsigned long flags)
 {
@@ -122,7 +124,7 @@ static int mount_server(const struct request *request, unsigned long flags)
 		 fd, fd, AGENT_ROOT_MSIZE);
 	if (mount("root", STAGE "/lower", "9p", flags, options) < 0)
 		ret = -errno;
-	close(fd); /* the mount has it */
+	close(fd); /* the mount holds it */
 	return ret;
 }
 
@@ -144,7 +146,7 @@ static int mount_lower(const struct request *request)
 	return shift_ids(STAGE "/plain", STAGE "/lower");
 }
 
-/* The overlay's own top takes mode and owner from its upper layer: they shall be the image's. */
+/* An overlay's top directory has mode and owner of its upper layer: copy the image's to that. */
 static int make_upper(void)
 {
 	struct stat stat;
@@ -178,7 +180,7 @@ static int mount_upper(const struct request *request)
 	return ret;
 }
 
-/* An overlay does not see what is mounted in its lower layer: the programs of the initramfs. */
+/* An overlay hides mounts in its lower layer, such as the programs of the initramfs: add them. */
 static int bring_mounts(void)
 {
 	static const char *const names[] = {"bin", "etc", "lib", "lib64", "opt", "sbin", "usr"};
@@ -198,7 +200,7 @@ static int bring_mounts(void)
 	return 0;
 }
 
-/* A tmpfs with a directory for each mount; it is also where the overlay in memory is. */
+/* Mounts a tmpfs with a directory for each mount; it also holds the overlay in memory. */
 static int make_stage(void)
 {
 	static const char *const directories[] = {STAGE "/dev", STAGE "/plain", STAGE "/lower",
@@ -249,9 +251,10 @@ uint32_t root_replace(const uint8_t *payload, size_t length)
 		ret = root_enter();
 	}
 	if (ret < 0) {
-		agent_log("another root file system: %s", strerror(-ret));
+		agent_log("replacing the root file system: %s", strerror(-ret));
 		if (chdir("/") < 0 || umount2(STAGE, MNT_DETACH) < 0)
-			agent_log("what was begun stays: %s", strerror(errno));
+			agent_log("cannot undo replacing the root file system: %s",
+				  strerror(errno));
 		sandbox_enter();
 		return (uint32_t)-ret;
 	}

@@ -24,7 +24,7 @@ int root_error, root_proc_fd = -1, root_pts_fd = -1, root_cgroup_fd = -1;
 static const struct {
 	const char *path;
 	mode_t mode;
-	bool needed; /* also in a root file system that has its own of everything else */
+	bool needed; /* also created in a root file system that is not bare */
 } directories[] = {
 	{"dev", 0755, true},   {"dev/pts", 0755, true}, {"dev/shm", 01777, true},
 	{"proc", 0755, true},  {"sys", 0755, true},	{"tmp", 01777, true},
@@ -57,7 +57,7 @@ static const struct {
 	{"hosts", "127.0.0.1 localhost\n::1 localhost\n"},
 };
 
-/* Says what failed and goes on: a sandbox without it is still of use. */
+/* Logs a failure and goes on: a sandbox without this is still useful. */
 static void check(int ret, const char *what)
 {
 	if (ret < 0 && errno != EEXIST)
@@ -76,8 +76,8 @@ int root_write(int directory, const char *path, const char *text)
 	return ret;
 }
 
-/* A directory of the root file system, not one that a link in its place leads to; or -1. */
-static int open_own(const char *name)
+/* Opens a directory of the root file system, but does not follow a link. -1 on failure. */
+static int open_directory(const char *name)
 {
 	return open(name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
@@ -89,7 +89,7 @@ static void make_files(void)
 	size_t i;
 
 	check(mkdir("etc", 0755), "etc");
-	etc = open_own("etc");
+	etc = open_directory("etc");
 	check(etc, "etc");
 	for (i = 0; etc >= 0 && i < COUNT(etc_files); i++) {
 		fd = openat(etc, etc_files[i].name, flags, 0644);
@@ -111,7 +111,7 @@ static void make_tree(bool needed_only)
 		check(symlink(links[i].target, links[i].path), links[i].path);
 }
 
-/* Device nodes are not the sandbox's root's to make. */
+/* As guest root: sandbox root can't create device nodes. */
 static void make_nodes(void)
 {
 	size_t i;
@@ -122,11 +122,11 @@ static void make_nodes(void)
 	check(mknod("dev/tty", S_IFCHR | 0666, makedev(5, 0)), "dev/tty");
 }
 
-/* Nor is the home of the ordinary user. */
+/* As guest root, because the home belongs to another user than sandbox root. */
 static void make_home(void)
 {
 	const uint32_t id = SANDBOX_ID_BASE + 1000;
-	int home = open_own("home");
+	int home = open_directory("home");
 
 	if (home < 0 || (mkdirat(home, "user", 0755) < 0 && errno != EEXIST) ||
 	    fchownat(home, "user", id, id, AT_SYMLINK_NOFOLLOW) < 0)
@@ -135,8 +135,8 @@ static void make_home(void)
 }
 
 /*
- * Programs come from the initramfs: its directories are mounted into the tree, its links copied.
- * Returns whether it had that one.
+ * Brings one name of the initramfs, which has the programs, into the tree: mounts a directory,
+ * copies a link. Returns whether the initramfs has it.
  */
 static bool bring(const char *name)
 {
@@ -176,8 +176,8 @@ static void bring_programs(void)
 }
 
 /*
- * Our initramfs has busybox and a file with the names of its applets. Making the links here takes a
- * third of the instructions that the kernel would need for as many entries of the initramfs.
+ * Our initramfs has busybox and a file with the names of its applets. Creating the links here takes
+ * a third of the instructions that the kernel needs for the same links in an initramfs.
  */
 static void link_applets(void)
 {
@@ -204,7 +204,7 @@ static void mount_all(void)
 	check(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
 		    "gid=100005,mode=620,ptmxmode=666"),
 	      "devpts");
-	/* Covered by the sandbox's own; whoever uncovers it sees no process of others. */
+	/* Covered by the sandbox's own; a workload that uncovers it sees no other's processes. */
 	check(mount("proc", "proc", "proc", safe, "hidepid=4"), "proc");
 	check(mount("sysfs", "sys", "sysfs", safe | MS_RDONLY, NULL), "sysfs");
 	close_fd(&root_pts_fd);
@@ -225,7 +225,7 @@ uint32_t root_limit(uint32_t processes)
 	char text[32];
 	int ret;
 
-	/* The sandbox's first process is ours. */
+	/* One more, for the sandbox's first process, which is not the workload's. */
 	if (processes > 0 && processes + 1ull < most)
 		most = processes + 1ull;
 	snprintf(text, sizeof(text), "%llu", most);
@@ -233,7 +233,7 @@ uint32_t root_limit(uint32_t processes)
 	return (uint32_t)-ret;
 }
 
-/* What the workload may use, so that the agent and the kernel always have something left. */
+/* Limits the workload, so that the agent and the kernel always have something left. */
 static void limit(void)
 {
 	struct sysinfo info;
@@ -242,20 +242,20 @@ static void limit(void)
 
 	if (sysinfo(&info) < 0)
 		return;
-	/* The kernel itself stops at one process for 128 KiB. */
+	/* One process for 256 KiB; the kernel's own limit is one for 128 KiB. */
 	processes_most = (unsigned long long)info.totalram * info.mem_unit / (256u << 10);
 	if (processes_most > PROCESSES_MOST)
 		processes_most = PROCESSES_MOST;
 	if (root_limit(0))
 		agent_log("the number of processes is not limited");
-	/* The kernel needs something for what it does not charge to the sandbox. */
+	/* Leave something for memory that the kernel does not charge to the sandbox. */
 	memory = (unsigned long long)info.freeram * info.mem_unit;
 	memory -= memory / 32 + (memory > (64u << 20) ? 8u << 20 : memory / 8);
 	snprintf(text, sizeof(text), "%llu", memory);
 	check(root_write(root_cgroup_fd, "memory.max", text), "memory.max");
 }
 
-/* In the initramfs, which the sandbox's root will cover. */
+/* Mounts the cgroups in the initramfs, which the sandbox's root file system will cover. */
 static void cgroup_prepare(void)
 {
 	int top;
@@ -274,7 +274,7 @@ static void cgroup_prepare(void)
 	close_fd(&top);
 }
 
-/* Descriptors 0 to 2 exist from here on, also when the initramfs had no console. */
+/* Makes sure that descriptors 0 to 2 exist, even if the initramfs has no console. */
 static void fill_stdio(void)
 {
 	int fd;
@@ -286,7 +286,7 @@ static void fill_stdio(void)
 		close(fd);
 }
 
-/* The sandbox's files are its own root's. */
+/* Creates files as sandbox root, which then owns them, or as guest root again. */
 static void as_sandbox(bool sandbox)
 {
 	setfsgid(sandbox ? SANDBOX_ID_BASE : 0);
@@ -302,8 +302,8 @@ int root_enter(void)
 }
 
 /*
- * The root file system's own directories: a link in their place would lead the mounts to somewhere
- * else.
+ * Makes the mount points in the root file system, and checks that they are directories: a link
+ * would divert the mounts.
  */
 static int make_mount_points(void)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The root file system that the sandbox starts from, and the agent's own handles on proc, devpts
- * and the sandbox's cgroup, opened before any workload runs.
+ * The sandbox's initial root file system, and the agent's descriptors of proc, devpts and the
+ * sandbox's cgroup, opened before any workload runs.
  */
 #ifndef CORDON_GUEST_AGENT_ROOT_H
 #define CORDON_GUEST_AGENT_ROOT_H
@@ -10,35 +10,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern int root_error;	   /* 0, or why there is no sandbox: -errno */
+extern int root_error;	   /* 0; -errno: there can be no sandbox, for this reason */
 extern int root_proc_fd;   /* proc of the whole guest; the sandbox sees its own */
 extern int root_pts_fd;	   /* the sandbox's devpts */
-extern int root_cgroup_fd; /* the sandbox's cgroup, or -1: then nothing is limited */
+extern int root_cgroup_fd; /* the sandbox's cgroup; -1: none, and no limits */
 
-/* Builds it and makes it "/". Once. */
+/* Builds the root file system and makes it "/". Called once. */
 void root_prepare(void);
 
 /*
- * Adds to the root file system that is the current directory what every sandbox has: /dev, /proc,
- * /sys, /run, /tmp; and if it is bare, users, their homes and all else that the first root has
- * besides programs. 0 or -errno.
+ * Completes the root file system in the current directory with what every sandbox has: /dev, /proc,
+ * /sys, /run, /tmp; if it is bare, also users, their homes and everything else that the initial
+ * root has besides programs. 0 or -errno.
  */
 int root_complete(bool bare);
 
-/* Makes the current directory, which is a mount's top, "/". 0 or -errno. */
+/* Makes the current directory, which is the top of a mount, "/". 0 or -errno. */
 int root_enter(void);
 
-/* Writes text to a file below a directory: 0 or -errno. */
+/* Writes text to an existing file below a directory. 0 or -errno. */
 int root_write(int directory, const char *path, const char *text);
 
-/* A LIMITS request: at most so many processes in the sandbox, 0: our own limit. 0 or an errno
- * value.
+/* Handles LIMITS: the most processes in the sandbox; 0: the agent's own limit. 0 or an errno value.
  */
 uint32_t root_limit(uint32_t processes);
 
 /*
- * A ROOT request: another root file system, and a new sandbox in it. The old one stays if it does
- * not work. Before any workload runs: what is used by its path is still ours. 0 or an errno value.
+ * Handles ROOT: replaces the root file system and creates a new sandbox in it; on failure the old
+ * one stays. Only before any workload runs, while the paths that it uses are still trusted. 0 or an
+ * errno value.
  */
 uint32_t root_replace(const uint8_t *payload, size_t length);
 

@@ -2,13 +2,13 @@
 /*
  * The sandbox inside the guest: one set of namespaces that all commands share.
  *
- * Its first process does nothing but exist: orphans become its children and vanish at their end.
- * Commands are the agent's own children, made into the process namespace, so that their end and use
- * of resources come without a messenger; a command joins the other namespaces before its exec.
+ * Its first process only exists: orphans become its children, and the kernel reaps them. Commands
+ * are children of the agent, created in the process namespace, so that the agent gets their exit
+ * status and resource usage directly; a command joins the other namespaces before its exec.
  *
- * Root in there is SANDBOX_ID_BASE here. The workload can't trace or signal the agent (another
- * process namespace, other ids), nor a child before its exec (not dumpable, memory of this user
- * namespace).
+ * Sandbox root is SANDBOX_ID_BASE to the guest's kernel. The workload can't trace or signal the
+ * agent (another process namespace, other ids), nor a child before its exec (which is not dumpable,
+ * and whose memory belongs to the initial user namespace).
  */
 #include "guest-kernel/agent/agent.h"
 
@@ -34,7 +34,7 @@
 #define SPACES_MAKE (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWPID)
 
 static pid_t first_pid = -1;
-static int first_fd = -1;	  /* its pidfd */
+static int first_fd = -1;	  /* its pidfd, for setns(2) */
 static int first_syscall_fd = -1; /* its /proc/PID/syscall */
 static int first_memory_fd = -1;  /* its /proc/PID/statm */
 
@@ -66,7 +66,7 @@ static void __attribute__((noreturn)) first_process(int peer)
 	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		error = errno;
 	prctl(PR_SET_NAME, "sandbox");
-	signal(SIGCHLD, SIG_IGN); /* children are reaped by the kernel */
+	signal(SIGCHLD, SIG_IGN); /* the kernel reaps its children */
 	if (write(peer, &error, sizeof(error)) != sizeof(error) || error)
 		_exit(1);
 	syscall(SYS_close_range, 3u, ~0u, 0);
@@ -90,7 +90,7 @@ static int open_proc(pid_t pid, const char *file)
 	return openat(root_proc_fd, path, O_RDONLY | O_CLOEXEC);
 }
 
-/* The mappings, then waits until the first process has set itself up: 0 or -errno. */
+/* Writes the id mappings, then waits until the first process has set itself up. 0 or -errno. */
 static int first_prepare(pid_t pid, int peer)
 {
 	char map[64];
@@ -102,7 +102,7 @@ static int first_prepare(pid_t pid, int peer)
 		ret = write_proc(pid, "gid_map", map);
 	if (ret < 0)
 		return ret;
-	/* If memory is short it goes last: with it the whole sandbox would go. */
+	/* The OOM killer must take it last: the whole sandbox ends with it. */
 	write_proc(pid, "oom_score_adj", "-1000");
 	if (write(peer, "g", 1) != 1 || read(peer, &error, sizeof(error)) != sizeof(error))
 		return -EIO;
@@ -129,8 +129,8 @@ int sandbox_enter(void)
 	if (ret == 0)
 		ret = first_prepare(first_pid, peers[0]);
 	close(peers[0]);
-	/* From here on the agent's children are born in the sandbox's process namespace, and the
-	 * agent names the host as the sandbox sees it. */
+	/* From here on the agent's children start in the sandbox's process namespace, and its
+	 * sethostname(2) sets the name that the sandbox sees. */
 	if (ret == 0 && setns(first_fd, CLONE_NEWPID | CLONE_NEWUTS) < 0)
 		ret = -errno;
 	if (ret == 0) {
@@ -153,7 +153,7 @@ bool sandbox_there(void)
 
 void sandbox_keep(int *fd)
 {
-	/* Above all others first: neither may be where the other goes. */
+	/* Move both up first: one may occupy the other's new number. */
 	int high = fcntl(*fd, F_DUPFD_CLOEXEC, 64), first = fcntl(first_fd, F_DUPFD_CLOEXEC, 64);
 
 	*fd = dup3(high, 3, O_CLOEXEC);
@@ -176,7 +176,7 @@ int sandbox_join_mounts(void)
 	return setns(first_fd, CLONE_NEWNS) < 0 ? -errno : 0;
 }
 
-/* Back to our own process namespace: the next sandbox is made from there. */
+/* Returns to the agent's own process namespace, from which the next sandbox is created. */
 static void forget(void)
 {
 	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -218,9 +218,9 @@ static bool begins_with(int fd, char first)
 }
 
 /*
- * reboot(2) kills the first process, which kills all others and waits for them; so they may be
- * reaped before it. It sleeps in one system call for all its life: if it is "running" it has been
- * killed, and once it is on its way out it has no memory any more.
+ * reboot(2) kills the first process, which kills all others and waits for them; so the agent may
+ * reap those first. The first process sleeps in one system call for its whole life: if it is
+ * "running", it has been killed; and an exiting process has no memory.
  */
 bool sandbox_ending(void)
 {
@@ -232,7 +232,7 @@ bool sandbox_died(pid_t pid, int status, uint32_t *kind)
 {
 	if (pid != first_pid)
 		return false;
-	/* reboot(2) inside ends the first process with one of these two. */
+	/* reboot(2) in the sandbox ends the first process with one of these two signals. */
 	*kind = 0;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
 		*kind = AGENT_POWER_OFF;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The greeting, and the poll loop. */
+/* HELLO, and the poll loop. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 _Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into the greeting");
 
-/* For so many milliseconds the first process sleeps if it is not to die. */
+/* A first process that sleeps for so many milliseconds is not about to die. */
 #define ENDING_CALM 20
 
 static volatile sig_atomic_t child_ended;
@@ -45,7 +45,7 @@ void serve_hello(struct agent *agent, int fd)
 	link_flush(link);
 }
 
-/* True if a command was among them. */
+/* Reaps all ended children. True if one of them was a command. */
 static bool reap_all(struct agent *agent)
 {
 	bool commands = false;
@@ -76,8 +76,8 @@ static bool reap_all(struct agent *agent)
 }
 
 /*
- * A command that has switched the sandbox off must not look like one that has simply ended. While
- * the first process dies it waits now and then for others, so one look does not clear it.
+ * The command that has powered off the sandbox must not look like one that has simply ended. The
+ * first process sleeps now and then while it dies, so one look is not enough.
  */
 static void reap(struct agent *agent)
 {
@@ -95,7 +95,7 @@ static void reap(struct agent *agent)
 
 #define POLL_MAX (1 + 3 * AGENT_COMMANDS_MAX)
 
-/* What one poll looks at, and where its answers belong. */
+/* The descriptors of one poll, and the command slot and stream that each belongs to. */
 struct watch {
 	struct pollfd fds[POLL_MAX];
 	struct {
@@ -111,7 +111,7 @@ static void watch_add(struct watch *watch, int fd, short events, unsigned slot, 
 	watch->fds[watch->count++] = (struct pollfd){.fd = fd, .events = events};
 }
 
-/* 1 and 2 stand for outputs, 0 for input. Slots in turns, so that none is always first. */
+/* Streams are 1 and 2 for output, 0 for input. Slots take turns to be first. */
 static void watch_build(struct agent *agent, struct watch *watch, bool stuck)
 {
 	struct link *link = &agent->link;
@@ -132,7 +132,7 @@ static void watch_build(struct agent *agent, struct watch *watch, bool stuck)
 		for (stream = 1; stream <= 2; stream++)
 			if (pump_wants_output(agent, command, stream))
 				watch_add(watch, command->out[stream].fd, POLLIN, slot, stream);
-		/* Without events poll still tells that nobody reads the pipe any more. */
+		/* Without events poll still reports that the pipe's reader has gone. */
 		if (command->in >= 0 && (command->buffer_used || !command->terminal))
 			watch_add(watch, command->in, command->buffer_used ? POLLOUT : 0, slot, 0);
 	}
@@ -166,8 +166,8 @@ static void finish(struct agent *agent)
 			pump_finish(agent, agent->commands[i]);
 }
 
-/* While a command runs, answers wait for a moment in which nothing else happens: what a short one
- * has to say then goes in one packet. But not for more rounds or bytes than this. */
+/* While a command runs, replies wait until nothing else happens, so that all frames of a short
+ * command go in one packet. They wait for no more rounds or bytes than this. */
 #define HOLD_ROUNDS 4
 #define HOLD_BYTES  4096
 
@@ -185,13 +185,13 @@ static bool any_command(const struct agent *agent)
 	return i < AGENT_COMMANDS_MAX;
 }
 
-/* While a command runs it would count as one of the workload's processes. */
+/* Not while a command runs: the spare would count as one of the workload's processes. */
 static bool wants_spare(const struct agent *agent)
 {
 	return agent->spare.wanted && !any_command(agent);
 }
 
-static void send_answers(struct agent *agent, struct hold *hold, bool quiet)
+static void send_replies(struct agent *agent, struct hold *hold, bool quiet)
 {
 	struct link *link = &agent->link;
 
@@ -241,8 +241,8 @@ void serve(struct agent *agent)
 			reap(agent);
 		}
 		finish(agent);
-		send_answers(agent, &hold, ready == 0);
-		/* Frames that had to wait for room. */
+		send_replies(agent, &hold, ready == 0);
+		/* Handle frames that had to wait for room. */
 		frames_parse(agent);
 	}
 	for (i = 0; i < AGENT_COMMANDS_MAX; i++)

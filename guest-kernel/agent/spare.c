@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The spare process: a child that was made before it is needed, and waits for the START frame of
- * the command that it will be. Making a process is a third of what a short command costs; so that
- * part is done while nobody waits, and for the first command of a template it is in the template.
+ * The spare process: a child created before it is needed, which waits for the START of the command
+ * that it will become. To create a process is a third of the cost of a short command; this way it
+ * happens while no client waits, and for the first command it is part of the template.
  *
- * While it waits it is in the sandbox's process namespace and cgroup, but the guest's real root in
- * the agent's other namespaces: the workload sees that there is a process, and can't signal or
- * trace it. It has no descriptor but its three pipes, the one that START comes through, and the one
- * that leads to the sandbox. What goes through that pipe has been checked by the agent.
+ * While it waits it is in the sandbox's process namespace and cgroup, but guest root in the agent's
+ * other namespaces: the workload sees a process, and can't signal or trace it. Its only descriptors
+ * are its three pipes, the pipe for START, and the pidfd of the sandbox's first process. The agent
+ * checks a START before it writes it to the pipe.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +21,11 @@
 
 #include "guest-kernel/agent/agent.h"
 
-/* A message: the number of the command's report, then the START. It fits whole into an empty pipe.
- */
+/* A message: the number of the command's report, then the START. An empty pipe takes it whole. */
 #define MESSAGE_MAX  PIPE_BUF
 #define MESSAGE_HEAD 4
 
-/* What a guest runs once before it becomes a template. */
+/* The command that a guest runs once before it becomes a template. */
 static const char rehearsal_program[] = "true";
 
 static void __attribute__((noreturn))
@@ -41,7 +40,7 @@ spare_run(const struct agent *agent, const int theirs[3], const int go[2])
 
 	child_session(theirs);
 	sandbox_keep(&keep);
-	/* It is seen in the sandbox, under this name. */
+	/* The workload sees it under this name. */
 	child_name("spare");
 	if (write(1, &here, 1) != 1)
 		_exit(1);
@@ -55,7 +54,7 @@ spare_run(const struct agent *agent, const int theirs[3], const int go[2])
 	child_become(agent, &start, report);
 }
 
-/* It has done all that it can do now: its byte must not be taken for output of the command. */
+/* Waits until the spare is set up: reads its byte, which is not output of the command. */
 static int spare_wait(const struct spare *spare)
 {
 	ssize_t n;
@@ -92,12 +91,12 @@ void spare_make(struct agent *agent)
 	spare->go = go[1];
 	if (ret == 0)
 		ret = spare_wait(spare);
-	/* It can be done without. */
+	/* The agent works without a spare. */
 	if (ret < 0)
 		spare_drop(agent);
 }
 
-/* Everything of it but its process, which is reaped when it ends, is the caller's or gone. */
+/* Forgets the spare: its command is the caller's or gone, its process is reaped when it ends. */
 static void spare_forget(struct spare *spare)
 {
 	close_fd(&spare->go);
@@ -142,7 +141,7 @@ struct command *spare_take(struct agent *agent, uint32_t report, const uint8_t *
 	agent->reports[report].status = 0;
 	command->started_ns = now_ns();
 	if (writev(spare->go, message, 2) != (ssize_t)(MESSAGE_HEAD + length)) {
-		spare_drop(agent); /* somebody has killed it */
+		spare_drop(agent); /* it was killed */
 		return NULL;
 	}
 	command->pid = spare->pid;
@@ -171,15 +170,15 @@ uint32_t rehearsal_start(struct agent *agent, uint32_t id)
 bool rehearsal_ended(struct agent *agent, pid_t pid)
 {
 	struct rehearsal *rehearsal = &agent->rehearsal;
-	uint8_t answer[4] = {0};
+	uint8_t reply[4] = {0};
 
 	if (!rehearsal->command || pid != rehearsal->command->pid)
 		return false;
 	command_delete(rehearsal->command);
 	rehearsal->command = NULL;
 	spare_make(agent);
-	/* Who asked may be gone. */
+	/* The connection of the request may have ended. */
 	if (rehearsal->connection == agent->connections)
-		link_send(&agent->link, AGENT_RESULT, 0, rehearsal->id, answer, sizeof(answer));
+		link_send(&agent->link, AGENT_RESULT, 0, rehearsal->id, reply, sizeof(reply));
 	return true;
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* START frames: checked whole, then turned into what execve wants. */
+/* START: checked as a whole, then split into the arrays that execve(2) needs. */
 #include "guest-kernel/agent/agent.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Takes one string that ends within the payload, or returns NULL. */
+/* Takes one string off *at; NULL if it does not end within the payload. */
 static char *take(uint8_t **at, uint8_t *end)
 {
 	char *string = (char *)*at;
@@ -18,7 +18,7 @@ static char *take(uint8_t **at, uint8_t *end)
 	return string;
 }
 
-/* Most commands need no more than these; one START at a time is under way. */
+/* Enough for most commands. Only one START at a time is in use. */
 static char *few[64];
 
 void start_free(struct start *start)

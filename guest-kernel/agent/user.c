@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Users of the sandbox, as its own /etc/passwd has them. */
+/* Users of the sandbox, from its own /etc/passwd. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "guest-kernel/agent/agent.h"
 #include "guest-kernel/agent/linux.h"
 
-/* Cuts the next field off *at, at `end`; never NULL. */
+/* Takes the next field, up to the character `end`, off *at; never NULL. */
 static char *field(char **at, char end)
 {
 	char *start = *at, *stop = strchr(start, end);
@@ -23,7 +23,8 @@ static char *field(char **at, char end)
 	return start;
 }
 
-/* One line of /etc/passwd: is it the user's? By name if there is one, else by number. */
+/* Whether a line of /etc/passwd is the user's, by name if there is one, else by uid; fills *user.
+ */
 static bool passwd_line(char *line, const char *name, struct user *user)
 {
 	char *entry = field(&line, ':'), *uid, *gid, *home;
@@ -50,9 +51,9 @@ static bool passwd_line(char *line, const char *name, struct user *user)
 }
 
 /*
- * The file is the workload's: only a regular one is read, and only 64 KiB of it; a pipe or a device
- * in its place is not waited for, a terminal does not become the caller's, and a link does not lead
- * to the caller's own descriptors.
+ * The workload controls the file. Only a regular file is read, and only 64 KiB of it. A pipe or a
+ * device in its place does not block, a terminal does not become the controlling one, and a link
+ * into /proc can't reach the caller's descriptors.
  */
 static int open_regular(const char *path)
 {

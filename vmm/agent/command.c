@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands as the application drives them: START, input in turns, credit for output, CLOSE. */
+/* The application's side of commands: START, input in turns, credit for output, CLOSE. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "vmm/agent/internal.h"
 #include "vmm/base/bytes.h"
 
-/* Credit goes back in portions of this; what stays below it never stops the guest. */
+/* Credit is returned in steps of this size. Less than a step outstanding never stops the guest. */
 #define CREDIT_STEP (AGENT_WINDOW_OUTPUT / 4)
 
 void command_free(struct agent_command *command)
@@ -68,7 +68,7 @@ static uint8_t *put_string(uint8_t *to, const char *string)
 	return to + length + 1;
 }
 
-/* The payload of all START frames together, size->bytes long. NULL if memory is out. */
+/* Builds the payload of all START frames together, size->bytes long. NULL if out of memory. */
 static uint8_t *build_start(const struct agent_command_spec *spec, const struct start_size *size)
 {
 	uint8_t *payload = calloc(1, size->bytes), *at;
@@ -92,7 +92,7 @@ static uint8_t *build_start(const struct agent_command_spec *spec, const struct 
 	return payload;
 }
 
-/* All parts or none: the room is checked before the first. */
+/* Queues all frames of a START or none: it checks the room before the first. */
 static int send_start(struct agent_channel *channel, uint32_t id, const uint8_t *payload,
 		      size_t length)
 {
@@ -107,7 +107,7 @@ static int send_start(struct agent_channel *channel, uint32_t id, const uint8_t 
 		ret = channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_START,
 				   at + part < length ? AGENT_MORE : 0, id, payload + at, part);
 		if (ret < 0 && at > 0) {
-			/* Half a START is out, and memory too: only a new connection helps. */
+			/* Out of memory in the middle of a START: only a new connection helps. */
 			channel->write_error = ENOMEM;
 			channel_soon(channel);
 		}
@@ -196,16 +196,16 @@ size_t agent_command_stdin(struct agent_command *command, const void *data, size
 	}
 	if (take < length) {
 		command->stdin_waiting = true;
-		/* Only its turn is over: nothing from outside would wake it. */
+		/* Only its turn is over: no event would wake it, so the task must. */
 		if (command->stdin_credit > 0 && channel->out.used < STDIN_QUEUE_MAX / 2)
 			channel_soon(channel);
 	}
 	return take;
 }
 
-/* A frame without data that the guest must get sometime. */
-static int command_tell(struct agent_command *command, uint16_t type, const void *payload,
-			size_t length)
+/* Queues a control frame, for which some of the queue is reserved; no effect on ended commands. */
+static int command_control(struct agent_command *command, uint16_t type, const void *payload,
+			   size_t length)
 {
 	if (command->state == COMMAND_ENDED)
 		return 0;
@@ -218,7 +218,7 @@ int agent_command_stdin_eof(struct agent_command *command)
 	int ret = 0;
 
 	if (!command->stdin_eof && !command->stdin_closed)
-		ret = command_tell(command, AGENT_STDIN_EOF, NULL, 0);
+		ret = command_control(command, AGENT_STDIN_EOF, NULL, 0);
 	if (ret == 0) {
 		command->stdin_eof = true;
 		command->stdin_waiting = false;
@@ -233,7 +233,7 @@ int agent_command_signal(struct agent_command *command, int number)
 	if (number < 1 || number > (int)AGENT_SIGNAL_MAX)
 		return -EINVAL;
 	agent_put32(payload, (uint32_t)number);
-	return command_tell(command, AGENT_SIGNAL, payload, sizeof(payload));
+	return command_control(command, AGENT_SIGNAL, payload, sizeof(payload));
 }
 
 int agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t columns)
@@ -242,7 +242,7 @@ int agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t 
 
 	agent_put16(payload, rows);
 	agent_put16(payload + 2, columns);
-	return command_tell(command, AGENT_RESIZE, payload, sizeof(payload));
+	return command_control(command, AGENT_RESIZE, payload, sizeof(payload));
 }
 
 /* --- output ----------------------------------------------------------------------------------- */

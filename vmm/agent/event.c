@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands as the guest drives them: its frames, checked against the command's state; the end. */
+/* The guest's side of commands: its frames, checked against the command's state; the end. */
 #include <errno.h>
 
 #include "vmm/agent/internal.h"
 
-/* The slot is the low byte of an id; the rest makes ids of different commands differ. */
+/* The low byte of an id is the slot; the rest makes the ids of successive commands differ. */
 static struct agent_command *command_by_id(struct agent_channel *channel, uint32_t id)
 {
 	struct agent_command *command = channel->slots[id % AGENT_COMMANDS_MAX];
@@ -51,9 +51,9 @@ static bool output(struct agent_command *command, struct agent_header header,
 	unsigned stream = header.flags;
 
 	if (command->state != COMMAND_RUNNING || command->eof[stream])
-		return bad(command->channel, "output that cannot be", command->id);
+		return bad(command->channel, "unexpected output", command->id);
 	if (header.length > AGENT_WINDOW_OUTPUT - command->held[stream] - command->owed[stream])
-		return bad(command->channel, "more output than it had credit for", command->id);
+		return bad(command->channel, "output beyond its credit", command->id);
 	command->held[stream] += header.length;
 	if (command->closed || !command->ops->output)
 		agent_command_consumed(command, stream, header.length);
@@ -65,7 +65,7 @@ static bool output(struct agent_command *command, struct agent_header header,
 static bool output_eof(struct agent_command *command, unsigned stream)
 {
 	if (command->state != COMMAND_RUNNING || command->eof[stream])
-		return bad(command->channel, "an end of output that cannot be", command->id);
+		return bad(command->channel, "unexpected end of output", command->id);
 	command->eof[stream] = true;
 	if (!command->closed && command->ops->output_eof)
 		command->ops->output_eof(command->arg, stream);
@@ -75,7 +75,7 @@ static bool output_eof(struct agent_command *command, unsigned stream)
 static bool credit(struct agent_command *command, uint32_t bytes)
 {
 	if (command->state != COMMAND_RUNNING || bytes > AGENT_WINDOW_STDIN - command->stdin_credit)
-		return bad(command->channel, "more input used than was sent", command->id);
+		return bad(command->channel, "credit for more input than was sent", command->id);
 	command->stdin_credit += bytes;
 	return true;
 }
@@ -93,7 +93,7 @@ static bool started(struct agent_command *command, uint32_t pid)
 static bool stdin_eof(struct agent_command *command)
 {
 	if (command->state != COMMAND_RUNNING || command->stdin_closed)
-		return bad(command->channel, "an end of input that cannot be", command->id);
+		return bad(command->channel, "unexpected end of input", command->id);
 	command->stdin_closed = true;
 	command->stdin_waiting = false;
 	if (!command->closed && command->ops->stdin_closed)
@@ -111,7 +111,7 @@ static bool failed(struct agent_command *command, struct agent_header header,
 		.status = (int)status, .error = (int)error, .message = text};
 
 	if (status < 125 || status > 127 || error >= 4096)
-		return bad(command->channel, "a failure that cannot be", command->id);
+		return bad(command->channel, "invalid failure", command->id);
 	channel_text(text, sizeof(text), payload + AGENT_FAILED_SIZE,
 		     header.length - AGENT_FAILED_SIZE);
 	command_fail(command, &failure);
@@ -137,9 +137,9 @@ static bool exited(struct agent_command *command, const uint8_t *payload)
 
 	if (agent_get32(payload + AGENT_EXITED_AT_CODE) > 255 ||
 	    agent_get32(payload + AGENT_EXITED_AT_SIGNAL) > AGENT_SIGNAL_MAX)
-		return bad(command->channel, "an exit status that cannot be", command->id);
+		return bad(command->channel, "invalid exit status", command->id);
 	if (command->state != COMMAND_RUNNING || !command->eof[1] || !command->eof[2])
-		return bad(command->channel, "exited before its output ended", command->id);
+		return bad(command->channel, "exit before the end of output", command->id);
 	if (command->closed) {
 		command_free(command);
 		return true;
@@ -156,7 +156,7 @@ bool command_frame(struct agent_channel *channel, struct agent_header header,
 	struct agent_command *command = command_by_id(channel, header.id);
 
 	if (!command)
-		return bad(channel, "a frame for a command that is not there", header.id);
+		return bad(channel, "frame for an unknown command", header.id);
 	switch (header.type) {
 	case AGENT_STARTED:
 		return started(command, agent_get32(payload));
@@ -173,6 +173,6 @@ bool command_frame(struct agent_channel *channel, struct agent_header header,
 	case AGENT_EXITED:
 		return exited(command, payload);
 	default:
-		return bad(channel, "an unknown frame", header.id);
+		return bad(channel, "unknown frame", header.id);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames from the guest: the table of what is allowed, the greeting, and the requests. */
+/* Frames from the guest: the table of valid frames, the greeting, and requests. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 _Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into the greeting");
 
-/* What a frame from the guest must look like. Types that are not here are not for the monitor. */
+/* Rules for frames from the guest. Other types are not for the monitor. */
 struct frame_rule {
 	uint32_t least, most; /* payload bytes */
 	bool stream;	      /* flags name stream 1 or 2; otherwise they are 0 */
@@ -58,7 +58,7 @@ static bool frame_allowed(struct agent_header header)
 	return rule->command || header.type == AGENT_RESULT ? header.id != 0 : header.id == 0;
 }
 
-/* Tells the agent why, as far as the transport takes it at once, and ends the connection. */
+/* Sends the reason, as far as the transport takes it at once, and ends the connection. */
 static bool refuse(struct agent_channel *channel, const char *text)
 {
 	channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_REFUSE, 0, 0, text, strlen(text));
@@ -79,7 +79,7 @@ static int send_welcome(struct agent_channel *channel)
 			    AGENT_HELLO_SIZE + sizeof(build) - 1);
 }
 
-/* The first frame. The version is looked at before the rest, which other versions may change. */
+/* Handles the first frame. The version is checked first: another version may change the rest. */
 static bool hello(struct agent_channel *channel, struct agent_header header, const uint8_t *payload)
 {
 	struct agent_info info = {0};
@@ -87,7 +87,7 @@ static bool hello(struct agent_channel *channel, struct agent_header header, con
 
 	if (header.type != AGENT_HELLO || header.length < AGENT_HELLO_AT_CONNECTIONS ||
 	    agent_get32(payload + AGENT_HELLO_AT_MAGIC) != AGENT_MAGIC) {
-		channel_lose(channel, "what connected from the guest is not the agent");
+		channel_lose(channel, "the program that connected from the guest is not the agent");
 		return false;
 	}
 	info.major = agent_get16(payload + AGENT_HELLO_AT_MAJOR);
@@ -121,7 +121,7 @@ static bool hello(struct agent_channel *channel, struct agent_header header, con
 	return true;
 }
 
-/* A number that no request waits under is a lie of the guest, or of a dropped reply: harmless. */
+/* An unknown number is forged, or its reply is not wanted: harmless. */
 static void request_done(struct agent_channel *channel, uint32_t number, int error)
 {
 	struct agent_reply reply;

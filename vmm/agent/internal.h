@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the agent channel share with each other, and nobody else. */
+/* Private to the files of the agent channel. */
 #ifndef CORDON_AGENT_INTERNAL_H
 #define CORDON_AGENT_INTERNAL_H
 
 #include "vmm/agent/channel.h"
 
-/* Stdin is taken only while less than this waits to be sent; the rest of the queue is for requests.
- */
+/* Stdin is accepted while less than this is queued; the rest of the queue is for requests. */
 #define STDIN_QUEUE_MAX (256u << 10)
-/* One command's input at a time, so that commands take turns. */
+/* How much input of one command is taken at a time, so that commands take turns. */
 #define STDIN_TURN (64u << 10)
-/* Room that is always kept for frames that end things (signals, close, power). */
+/* Room reserved for frames that end things (signals, close, power). */
 #define QUEUE_RESERVE (64u << 10)
 
 /* Bytes waiting to be sent: a FIFO that grows up to AGENT_CHANNEL_QUEUE_MAX. */
@@ -21,8 +20,8 @@ struct agent_queue {
 
 enum command_state {
 	COMMAND_STARTING, /* START is queued or sent */
-	COMMAND_RUNNING,  /* STARTED came */
-	COMMAND_ENDED,	  /* exited, failed, or the connection is gone: no slot any more */
+	COMMAND_RUNNING,  /* STARTED was received */
+	COMMAND_ENDED,	  /* exited, failed, or the connection is gone: it has no slot */
 };
 
 struct agent_command {
@@ -32,14 +31,14 @@ struct agent_command {
 	void *arg;
 	uint32_t id;
 	enum command_state state;
-	bool closed; /* by the application: it lives only until the guest has ended it */
+	bool closed; /* the application has closed it: freed once the guest has ended it */
 	bool terminal;
 	uint32_t stdin_credit;
 	bool stdin_eof, stdin_closed, stdin_waiting;
 	bool close_unsent;
 	/* by stream, 1 and 2 */
-	uint32_t held[3]; /* bytes handed to the application and not consumed yet */
-	uint32_t owed[3]; /* bytes consumed whose credit the guest has not got yet */
+	uint32_t held[3]; /* bytes given to the application and not consumed yet */
+	uint32_t owed[3]; /* bytes consumed whose credit has not been sent yet */
 	bool eof[3];
 };
 
@@ -54,57 +53,56 @@ struct agent_channel {
 	void *arg;
 
 	struct agent_transport transport;
-	uint32_t features; /* of the agent that is connected */
+	uint32_t features; /* of the connected agent */
 	bool attached, ready;
-	bool gone;	     /* the transport is, and only waits to be read empty */
+	bool gone;	     /* the transport has ended; buffered bytes remain to be read */
 	bool busy;	     /* inside a callback or about to make some */
-	unsigned connection; /* counts detaches: tells that the one at hand is over */
+	unsigned connection; /* counts detaches: a change tells that a connection has ended */
 	uint8_t *in;	     /* AGENT_FRAME_MAX bytes while attached */
 	size_t in_used;
 	struct agent_queue out;
-	struct loop_task task; /* what must not happen inside a call: callbacks, losing */
-	int write_error;       /* seen inside a call, or 0 */
-	bool credit_unsent;    /* some command owes credit or a CLOSE that did not fit */
+	struct loop_task task; /* for what must not happen inside a call: callbacks, losing */
+	int write_error;       /* noticed inside a call, or 0 */
+	bool credit_unsent;    /* a command owes credit or a CLOSE that did not fit */
 
 	uint32_t next_request, next_generation;
-	struct agent_request requests[AGENT_REQUESTS_MAX]; /* that wait for their reply */
+	struct agent_request requests[AGENT_REQUESTS_MAX]; /* waiting for a reply */
 	unsigned commands;				   /* slots in use */
-	unsigned stdin_turn; /* slot that is asked first for more input */
+	unsigned stdin_turn;				   /* the slot that may send input first */
 	struct agent_command *slots[AGENT_COMMANDS_MAX];
 	struct agent_command *all;
 };
 
-/* Ends the connection: every command fails, lost() is called. Only where callbacks may be made. */
+/* Ends the connection: fails all commands and calls lost(). Only where callbacks are allowed. */
 void channel_lose(struct agent_channel *channel, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /*
- * Queues a frame whose payload is the two pieces (either may be empty), if limit bytes are not
- * exceeded by it: 0, -EAGAIN or -ENOMEM. Starts sending.
+ * Queues a frame and starts to send. 0; -EAGAIN if the queue would hold more than limit bytes;
+ * -ENOMEM.
  */
 int channel_send(struct agent_channel *channel, size_t limit, uint16_t type, uint16_t flags,
 		 uint32_t id, const void *payload, size_t length);
 
-/* frame.c: the connection is gone: every request that waits ends with AGENT_REPLY_LOST. */
+/* frame.c: the connection is gone; completes all waiting requests with AGENT_REPLY_LOST. */
 void requests_lost(struct agent_channel *channel);
 
 /* Runs channel->task soon. */
 void channel_soon(struct agent_channel *channel);
 
-/* Handles one whole frame from the guest. False if it broke a rule and the connection is gone. */
+/* Handles one complete frame from the guest. False: it broke a rule, and the connection is gone. */
 bool channel_frame(struct agent_channel *channel, struct agent_header header,
 		   const uint8_t *payload);
 
-/* Copies text from the guest: printable ASCII, always ended; size counts the final zero. */
+/* Copies text from the guest as printable ASCII, with a NUL; size includes the NUL. */
 void channel_text(char *to, size_t size, const uint8_t *from, size_t length);
 
-/* event.c: a frame of a command, checked against the table already. False as channel_frame. */
+/* event.c: handles a command's frame, which channel_frame() has checked; result as there. */
 bool command_frame(struct agent_channel *channel, struct agent_header header,
 		   const uint8_t *payload);
-/* The connection is gone: command fails (callback), or is freed if it was closed. */
+/* The connection is gone: fails the command (callback), or frees it if it was closed. */
 void command_lost(struct agent_command *command, const char *why);
-/* command.c. Sends what commands could not send before, then asks those that wait for more input,
- * in turns. */
+/* command.c: sends what did not fit before, then lets commands that wait send input, in turns. */
 void commands_continue(struct agent_channel *channel);
 void command_free(struct agent_command *command);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent channel's wire format, shared by the monitor and the guest's agent. The manual is
+ * The wire format of the agent channel, shared by the monitor and the guest's agent. The manual is
  * docs/agent-protocol.md.
  *
  * One byte stream (vsock: the guest connects from a port below 1024 to CID 2, AGENT_PORT) carries
  * frames: a header of AGENT_HEADER_SIZE bytes, then `length` bytes of payload. All numbers are
  * little-endian. A frame that breaks a rule ends the connection.
  *
- * This header depends on nothing but <stdint.h>.
+ * This header needs only <stdint.h>.
  */
 #ifndef CORDON_AGENT_WIRE_H
 #define CORDON_AGENT_WIRE_H
@@ -15,20 +15,20 @@
 #include <stdint.h>
 
 #define AGENT_PORT 1027u
-/* The agent binds a local port from here downwards. Only the guest's real root may bind those, so
- * the monitor takes agent connections from no other port. */
+/* The agent binds a local port from here downwards. Only guest root can bind these, so the monitor
+ * accepts agent connections from no other port. */
 #define AGENT_SOURCE_PORT_MAX 1023u
 
 #define AGENT_MAGIC	    0x4e445243u /* "CRDN" */
 #define AGENT_VERSION_MAJOR 1u		/* must be equal on both sides */
-#define AGENT_VERSION_MINOR 1u		/* may differ: new things are asked for, never assumed */
+#define AGENT_VERSION_MINOR 1u		/* may differ: additions are announced, never assumed */
 
 #define AGENT_HEADER_SIZE  12u
 #define AGENT_PAYLOAD_MAX  65536u
 #define AGENT_FRAME_MAX	   (AGENT_HEADER_SIZE + AGENT_PAYLOAD_MAX)
 #define AGENT_COMMANDS_MAX 256u /* at once */
 
-/* Bytes of a stream that may be under way, not yet given back by AGENT_CREDIT. */
+/* Bytes of a stream that may be outstanding: sent, and not yet returned by AGENT_CREDIT. */
 #define AGENT_WINDOW_STDIN  (128u << 10)
 #define AGENT_WINDOW_OUTPUT (256u << 10)
 
@@ -36,11 +36,11 @@
 #define AGENT_MESSAGE_MAX	512u
 #define AGENT_RESEED_MAX	512u
 #define AGENT_HOSTNAME_MAX	64u
-#define AGENT_START_MAX		(1u << 20) /* all parts of one START together */
+#define AGENT_START_MAX		(1u << 20) /* all frames of one START together */
 #define AGENT_START_STRINGS_MAX 32768u
 #define AGENT_SIGNAL_MAX	64u
 
-/* Bits of HELLO's features: what this agent can do beyond version 1.0. */
+/* Feature bits in HELLO: additions of this agent to version 1.0. */
 #define AGENT_FEATURE_MOUNT    1u
 #define AGENT_FEATURE_NETWORK  2u
 #define AGENT_FEATURE_LIMITS   4u
@@ -48,19 +48,19 @@
 #define AGENT_FEATURE_REHEARSE 16u
 #define AGENT_FEATURE_MAC      32u
 
-/* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless told. */
+/* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless stated. */
 enum agent_frame_type {
 	AGENT_HELLO = 1,   /* g>h, first: magic32 major16 minor16 connections32 features32 build */
 	AGENT_WELCOME = 2, /* h>g, first: magic32 major16 minor16 reserved32 features32 build */
-	AGENT_REFUSE = 3,  /* both, last: text that says why */
+	AGENT_REFUSE = 3,  /* both, last: text, the reason */
 
 	AGENT_PING = 4,	    /* h>g, id: a request number */
 	AGENT_SET_TIME = 5, /* h>g, id: a request number; seconds64 nanoseconds32 (real time) */
 	AGENT_RESEED = 6,   /* h>g, id: a request number; 1 to AGENT_RESEED_MAX random bytes */
 	AGENT_HOSTNAME = 7, /* h>g, id: a request number; 1 to AGENT_HOSTNAME_MAX bytes */
-	AGENT_RESULT = 8,   /* g>h, id: the request's number; errno32, 0 if done */
+	AGENT_RESULT = 8,   /* g>h, id: the request's number; errno32, 0 on success */
 	AGENT_POWER = 9,    /* h>g: do it; g>h: it is about to happen. kind32 */
-	AGENT_ROOT = 10,    /* h>g, id: a request number; another root file system, see below */
+	AGENT_ROOT = 10,    /* h>g, id: a request number; a new root file system, see below */
 
 	AGENT_MOUNT = 11,    /* h>g, id: a request number; a share, see below */
 	AGENT_NETWORK = 12,  /* h>g, id: a request number; the network card, see below */
@@ -68,46 +68,46 @@ enum agent_frame_type {
 	AGENT_FORWARD = 14,  /* h>g, id: a request number; published ports, see below */
 	AGENT_REHEARSE = 15, /* h>g, id: a request number; runs a command that does nothing */
 
-	/* Commands. id: the command's number, chosen by the monitor, not 0, not in use. */
+	/* Commands. id: the command's number, which the monitor chooses: not 0, not in use. */
 	AGENT_START = 16,      /* h>g, in one or more frames, see below */
-	AGENT_STARTED = 17,    /* g>h: pid32, as the guest's kernel numbers it */
+	AGENT_STARTED = 17,    /* g>h: pid32, in the guest's initial process namespace */
 	AGENT_FAILED = 18,     /* g>h, ends the command: status32 errno32 text */
 	AGENT_STDIN = 19,      /* h>g: bytes, at least one */
-	AGENT_STDIN_EOF = 20,  /* h>g: no more input; g>h: input is not read any more */
+	AGENT_STDIN_EOF = 20,  /* h>g: no more input; g>h: the command has closed its input */
 	AGENT_OUTPUT = 21,     /* g>h: bytes, at least one; flags: the stream, 1 or 2 */
 	AGENT_OUTPUT_EOF = 22, /* g>h: flags: the stream, 1 or 2 */
-	AGENT_CREDIT = 23,     /* g>h flags 0, h>g flags 1 or 2: bytes32 of the stream were used */
+	AGENT_CREDIT = 23,     /* g>h flags 0, h>g flags 1 or 2: bytes32 consumed of the stream */
 	AGENT_SIGNAL = 24,     /* h>g: signal32, to the command's process group */
 	AGENT_RESIZE = 25,     /* h>g: rows16 columns16 */
 	AGENT_EXITED = 26,     /* g>h, ends the command: see below */
-	AGENT_CLOSE = 27,      /* h>g: kill it; output is not wanted any more */
+	AGENT_CLOSE = 27,      /* h>g: kill it and discard its output */
 };
 
 /* Header fields. */
 #define AGENT_AT_TYPE	0u /* 16 */
-#define AGENT_AT_FLAGS	2u /* 16; 0 unless told above */
+#define AGENT_AT_FLAGS	2u /* 16; 0 unless stated above */
 #define AGENT_AT_ID	4u /* 32 */
 #define AGENT_AT_LENGTH 8u /* 32; payload bytes, up to AGENT_PAYLOAD_MAX */
 
 /* HELLO and WELCOME: AGENT_HELLO_SIZE bytes, then up to AGENT_BUILD_MAX bytes: the build's name.
- * Magic and version stand where they are in every version to come. */
+ * Magic and version keep their offsets in all future versions. */
 #define AGENT_HELLO_AT_MAGIC	   0u /* 32 */
 #define AGENT_HELLO_AT_MAJOR	   4u /* 16 */
 #define AGENT_HELLO_AT_MINOR	   6u /* 16 */
-#define AGENT_HELLO_AT_CONNECTIONS 8u /* 32: how often this agent connected, from 1 */
+#define AGENT_HELLO_AT_CONNECTIONS 8u /* 32: how often this agent has connected, from 1 */
 #define AGENT_HELLO_AT_FEATURES	   12u
 #define AGENT_HELLO_SIZE	   16u
 
 /*
- * START: parts with the flag AGENT_MORE follow each other without another frame in between; the
- * last has it not. Together: AGENT_START_SIZE bytes, then strings, each ended by a zero byte: user,
- * directory, `arguments` arguments, `variables` of the form NAME=VALUE, and nothing after them.
- * An empty user stands for the ids in the header; an empty directory for the user's home.
+ * START: frames with the flag AGENT_MORE and a last one without it, and no other frame in between.
+ * Their payload together: AGENT_START_SIZE bytes, then strings, each with a NUL: user, directory,
+ * `arguments` arguments, `variables` variables of the form NAME=VALUE, and nothing after them. An
+ * empty user stands for the ids above, an empty directory for the user's home.
  */
 #define AGENT_MORE		 1u
 #define AGENT_START_TERMINAL	 1u  /* flags: one terminal instead of three pipes */
 #define AGENT_START_AT_FLAGS	 0u  /* 32 */
-#define AGENT_START_AT_UID	 4u  /* 32, as inside the sandbox */
+#define AGENT_START_AT_UID	 4u  /* 32, in the sandbox's user namespace */
 #define AGENT_START_AT_GID	 8u  /* 32 */
 #define AGENT_START_AT_ROWS	 12u /* 16 */
 #define AGENT_START_AT_COLUMNS	 14u /* 16 */
@@ -131,60 +131,61 @@ enum agent_frame_type {
 #define AGENT_EXITED_AT_INVOLUNTARY  80u /* 64 */
 #define AGENT_EXITED_SIZE	     88u
 
-/* FAILED: status as a shell gives it, errno (0 if none), then up to AGENT_MESSAGE_MAX of text. */
+/* FAILED: status as in a shell, errno (0 if none), then up to AGENT_MESSAGE_MAX bytes of text. */
 #define AGENT_FAILED_AT_STATUS 0u /* 32: 125, 126 or 127 */
 #define AGENT_FAILED_AT_ERRNO  4u /* 32 */
 #define AGENT_FAILED_SIZE      8u
 
 /*
  * ROOT: AGENT_ROOT_SIZE bytes, then the name of a file system type, up to AGENT_ROOT_TYPE_MAX
- * letters and digits. Before the first command only.
+ * letters and digits. Only valid before the first command.
  */
 #define AGENT_ROOT_AT_LOWER	   0u  /* 32: enum agent_root_lower */
-#define AGENT_ROOT_AT_LOWER_NUMBER 4u  /* 32: of the disk, from 0; or the vsock port */
+#define AGENT_ROOT_AT_LOWER_NUMBER 4u  /* 32: the disk's number, from 0; or the vsock port */
 #define AGENT_ROOT_AT_FLAGS	   8u  /* 32 */
 #define AGENT_ROOT_AT_UPPER	   12u /* 32: enum agent_root_upper */
-#define AGENT_ROOT_AT_UPPER_NUMBER 16u /* 32: of the disk, which has ext4; else 0 */
+#define AGENT_ROOT_AT_UPPER_NUMBER 16u /* 32: the number of the disk, which has ext4; else 0 */
 #define AGENT_ROOT_SIZE		   20u
 #define AGENT_ROOT_TYPE_MAX	   16u
 #define AGENT_ROOT_READ_ONLY	   1u /* flags: the lower layer is mounted read-only */
-#define AGENT_ROOT_BARE		   2u /* flags: it has programs only; make users, homes and the like */
-#define AGENT_ROOT_MSIZE	   131072u /* bytes of the longest message of a 9P root */
+#define AGENT_ROOT_BARE		   2u /* flags: it has programs only; add users, homes and the like */
+#define AGENT_ROOT_MSIZE	   131072u /* 9P msize of a root: bytes of the longest message */
 #define AGENT_DISKS_MAX		   16u
 
-/* Where the root file system is. */
+/* The lower layer of the root file system. */
 enum agent_root_lower {
-	AGENT_LOWER_PRESENT = 0, /* what it is now; with an overlay over it */
+	AGENT_LOWER_PRESENT = 0, /* the present root, with an overlay over it */
 	AGENT_LOWER_DISK = 1, /* a file system on a virtio disk, ids shifted into the sandbox's */
 	AGENT_LOWER_9P = 2,   /* a 9P2000.L server at a vsock port; ids are the guest kernel's */
 };
 
 /* Where changes to it go. */
 enum agent_root_upper {
-	AGENT_UPPER_NONE = 0,  /* into the lower layer itself, if that can be written */
+	AGENT_UPPER_NONE = 0,  /* into the lower layer itself, if it is writable */
 	AGENT_UPPER_TMPFS = 1, /* an overlay in the guest's memory */
 	AGENT_UPPER_DISK = 2,  /* an overlay on a disk with a new ext4 */
 };
 
 /*
- * MOUNT: AGENT_MOUNT_SIZE bytes, then the absolute path of a directory in the sandbox, which is
- * made if it is not there. The agent connects to the port and mounts what a 9P2000.L server there
- * has.
+ * MOUNT: AGENT_MOUNT_SIZE bytes, then the absolute path of a directory in the sandbox, which the
+ * agent creates if it is missing. The agent connects to the port and mounts the tree of the
+ * 9P2000.L server there.
  */
 #define AGENT_MOUNT_AT_PORT   0u /* 32 */
 #define AGENT_MOUNT_AT_FLAGS  4u /* 32 */
-#define AGENT_MOUNT_AT_MSIZE  8u /* 32: bytes of the longest message */
+#define AGENT_MOUNT_AT_MSIZE  8u /* 32: 9P msize, bytes of the longest message */
 #define AGENT_MOUNT_SIZE      12u
 #define AGENT_MOUNT_PATH_MAX  1023u
 #define AGENT_MOUNT_READ_ONLY 1u /* flags */
-#define AGENT_MOUNT_CACHE     2u /* flags: what was read once may be taken to stay so */
+#define AGENT_MOUNT_CACHE     2u /* flags: the guest may cache what it has read, for ever */
 #define AGENT_MOUNTS_MAX      64u
 
 /*
  * NETWORK: AGENT_NETWORK_SIZE bytes. The first Ethernet card gets the address and is switched on;
- * the default route leads to the router, and questions for names go to the resolver. IPv4 addresses
- * as numbers. Answered once the card has its link, or with ENETDOWN, and with ENODEV if there is no
- * card. For agents with the feature MAC AGENT_NETWORK_SIZE_MAC bytes: the card gets that MAC first.
+ * the default route leads to the router, and DNS queries go to the resolver. Addresses are IPv4, as
+ * numbers. The reply comes once the card has its link; ENETDOWN if it gets none, ENODEV if there is
+ * no card. For agents with the feature MAC also AGENT_NETWORK_SIZE_MAC bytes: the card first gets
+ * that MAC.
  */
 #define AGENT_NETWORK_AT_ADDRESS  0u  /* 32 */
 #define AGENT_NETWORK_AT_PREFIX	  4u  /* 32: 1 to 30 */
@@ -192,27 +193,27 @@ enum agent_root_upper {
 #define AGENT_NETWORK_AT_RESOLVER 12u /* 32 */
 #define AGENT_NETWORK_AT_MTU	  16u /* 32: 68 to 65535 */
 #define AGENT_NETWORK_SIZE	  20u
-#define AGENT_NETWORK_AT_MAC	  20u /* 6 bytes of a unicast address, and 2 of nothing */
+#define AGENT_NETWORK_AT_MAC	  20u /* 6 bytes, a unicast address, and 2 bytes of padding */
 #define AGENT_NETWORK_SIZE_MAC	  28u
 
 /*
  * LIMITS: AGENT_LIMITS_SIZE bytes. How many processes (threads count) the workload may have at
- * once, 0 standing for the agent's own limit, which also holds if it is the lower one. Those that
- * there are go on; the kernel makes no more of them (EAGAIN).
+ * once. 0, or a number above the agent's own limit, stands for that limit. Existing processes go
+ * on; the kernel refuses new ones (EAGAIN).
  */
 #define AGENT_LIMITS_AT_PROCESSES 0u /* 32 */
 #define AGENT_LIMITS_SIZE	  4u
 
 /*
- * FORWARD: up to AGENT_FORWARDS_MAX times AGENT_FORWARD_SIZE bytes: a vsock port of the guest, up
- * to AGENT_SOURCE_PORT_MAX, and the TCP port of its loopback that connections to it go on to. Those
- * of an earlier FORWARD are closed, and their connections end.
+ * FORWARD: up to AGENT_FORWARDS_MAX entries of AGENT_FORWARD_SIZE bytes: a vsock port of the guest,
+ * up to AGENT_SOURCE_PORT_MAX, and the TCP port of the guest's loopback to which the agent forwards
+ * its connections. The ports of an earlier FORWARD are closed, and their connections end.
  */
 #define AGENT_FORWARD_AT_PORT	0u /* 32 */
 #define AGENT_FORWARD_AT_TARGET 4u /* 32: 1 to 65535 */
 #define AGENT_FORWARD_SIZE	8u
 #define AGENT_FORWARDS_MAX	16u
-#define AGENT_FORWARD_PORT	512u /* where monitors have them begin */
+#define AGENT_FORWARD_PORT	512u /* the first vsock port that monitors use for it */
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 
