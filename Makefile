@@ -3,7 +3,7 @@
 #
 # Variants share this file: BUILD is the output directory, SANITIZE=1 adds ASan and UBSan,
 # SANITIZE=thread TSan (gcc only), CC=clang builds with clang. V=1 prints each command whole.
-# WERROR=1 makes warnings errors: `make check` and `make lint` set it, so that a plain `make` with
+# DEPS=no never calls apt. WERROR=1 makes warnings errors: `make check` and `make lint` set it, so that a plain `make` with
 # a newer compiler than ours still builds.
 
 CC      ?= gcc
@@ -74,10 +74,11 @@ help:
 	@echo "make lint      formatting, static analysis, include directions"
 	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
 	@echo "make bench     measurements behind docs/performance.md"
+	@echo "make check-reproducible   build twice in different directories, compare (KERNEL=yes: the kernel too)"
 	@echo "make install   into PREFIX ($(PREFIX)); make clean removes build/"
 
 deps:
-	@scripts/deps.sh all
+	@$(if $(filter no,$(DEPS)),:,scripts/deps.sh all)
 
 all: program guest
 
@@ -90,7 +91,7 @@ $(BUILD)/cordon: $(MAIN_OBJ) $(LIB)
 $(LIB): $(LIB_OBJ)
 	$(call say,AR,$@)
 	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcsD $@ $(sort $^)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -106,6 +107,8 @@ $(BUILD)/gen/presets.inc: $(PRESETS) $(PROTECTED) scripts/presets.py
 	$(call say,GEN,$@)
 	$(Q)scripts/presets.py $(PROTECTED) $(BUILD)/gen/policies $(PRESETS) >$@.new && mv $@.new $@
 $(BUILD)/obj/vmm/policy/presets.o $(BUILD)/fuzz-obj/vmm/policy/presets.o: $(BUILD)/gen/presets.inc
+
+include packaging/packaging.mk
 
 # --- what runs in the guest -------------------------------------------------------------------
 # Static and small: every byte of the initramfs costs guest instructions.
@@ -159,13 +162,13 @@ $(BUILD)/fuzz-obj/%.o: %.c
 $(BUILD)/fuzz-obj/libcordon.a: $(LIB_SRC:%.c=$(BUILD)/fuzz-obj/%.o)
 	$(call say,AR,$@)
 	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcsD $@ $(sort $^)
 
 # Of the unit tests' helpers a target takes what it needs (the fake guest, mostly).
 $(BUILD)/fuzz-obj/libshared.a: $(UNIT_SHARED:%.c=$(BUILD)/fuzz-obj/%.o)
 	$(call say,AR,$@)
 	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcsD $@ $(sort $^)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libshared.a \
 		$(BUILD)/fuzz-obj/libcordon.a

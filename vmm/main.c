@@ -11,6 +11,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/nearest.h"
 #include "vmm/cli/cli.h"
+#include "vmm/revision.h"
 
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
@@ -118,7 +119,7 @@ static int cmd_version(int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
-	printf("cordon %s\n", CORDON_VERSION);
+	printf("cordon %s (%s)\n", CORDON_VERSION, cordon_revision);
 	return 0;
 }
 
