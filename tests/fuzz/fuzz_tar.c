@@ -16,7 +16,7 @@
 
 static size_t make_stream(struct fuzz_script *script, int fd, uint8_t *bytes)
 {
-	static const enum tar_type type[] = {TAR_FILE, TAR_LINK, TAR_SYMLINK, TAR_FOLDER,
+	static const enum tar_type type[] = {TAR_FILE, TAR_LINK, TAR_SYMLINK, TAR_DIRECTORY,
 					     (enum tar_type)'x'};
 	static struct tar_entry entry;
 	uint8_t contents[256];

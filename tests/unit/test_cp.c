@@ -224,12 +224,9 @@ START_TEST(a_stream_is_passed_on_entry_by_entry)
 		enum tar_type type;
 		const char *name, *link, *text;
 	} wanted[] = {
-		{TAR_FOLDER, "x", "", ""},
-		{TAR_FILE, "x/file", "", "contents"},
-		{TAR_SYMLINK, "x/link", "/etc", ""},
-		{TAR_LINK, "x/hard", "x/file", ""},
-		{TAR_LINK, "x/linked", "x/link", ""},
-		{TAR_FILE, "x/link-not", "", ""},
+		{TAR_DIRECTORY, "x", "", ""},	       {TAR_FILE, "x/file", "", "contents"},
+		{TAR_SYMLINK, "x/link", "/etc", ""},   {TAR_LINK, "x/hard", "x/file", ""},
+		{TAR_LINK, "x/linked", "x/link", ""},  {TAR_FILE, "x/link-not", "", ""},
 		{TAR_FILE, "x/sub/file", "", "below"},
 	};
 	static struct tar_entry entry;
@@ -240,7 +237,7 @@ START_TEST(a_stream_is_passed_on_entry_by_entry)
 	ssize_t n;
 	size_t i;
 
-	add(fd, TAR_FOLDER, "./x/", "");
+	add(fd, TAR_DIRECTORY, "./x/", "");
 	add(fd, TAR_FILE, "./x//file", "contents");
 	add(fd, TAR_SYMLINK, "x/link", "/etc");
 	add(fd, TAR_LINK, "x/./hard", "./x/file");

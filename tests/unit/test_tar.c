@@ -47,7 +47,7 @@ static void add(int fd, enum tar_type type, const char *name, const char *text)
 {
 	struct tar_entry entry = {.type = type, .mode = 0644, .mtime = 1000000000};
 
-	if (type == TAR_FOLDER)
+	if (type == TAR_DIRECTORY)
 		entry.mode = 0755;
 	snprintf(entry.name, sizeof(entry.name), "%s", name);
 	if (type == TAR_FILE)
@@ -134,9 +134,9 @@ START_TEST(a_tree_is_extracted)
 	int fd = new_stream();
 
 	begin();
-	add(fd, TAR_FOLDER, "./src/", "");
+	add(fd, TAR_DIRECTORY, "./src/", "");
 	add(fd, TAR_FILE, "./src/a", "one");
-	add(fd, TAR_FOLDER, "src/sub", "");
+	add(fd, TAR_DIRECTORY, "src/sub", "");
 	add(fd, TAR_FILE, "src/sub/./b", "two");
 	add(fd, TAR_SYMLINK, "src/s", "/etc/passwd");
 	add(fd, TAR_LINK, "src/l", "src/a");
@@ -203,13 +203,13 @@ START_TEST(links_are_never_followed)
 	ck_assert_ptr_nonnull(mkdtemp(outside));
 	/* A link of the stream, then a file through it; the link may also be the top itself. */
 	fd = new_stream();
-	add(fd, TAR_FOLDER, "src", "");
+	add(fd, TAR_DIRECTORY, "src", "");
 	add(fd, TAR_SYMLINK, "src/link", outside);
 	add(fd, TAR_FILE, "src/link/file", "bad");
 	ck_assert_int_eq(extract(fd, &err), -ELOOP);
 	ck_assert_ptr_nonnull(strstr(err.text, "symbolic link"));
 	fd = new_stream();
-	add(fd, TAR_FOLDER, "src/sub", ""); /* its parent is there from before */
+	add(fd, TAR_DIRECTORY, "src/sub", ""); /* its parent is there from before */
 	add(fd, TAR_SYMLINK, "src/sub/up", "..");
 	add(fd, TAR_FILE, "src/sub/up/file", "bad");
 	ck_assert_int_eq(extract(fd, &err), -ELOOP);
@@ -222,7 +222,7 @@ START_TEST(links_are_never_followed)
 	ck_assert(has("dst/v", "mine"));
 	/* A folder over a link is refused. */
 	fd = new_stream();
-	add(fd, TAR_FOLDER, "src/link", "");
+	add(fd, TAR_DIRECTORY, "src/link", "");
 	ck_assert_int_eq(extract(fd, &err), -EEXIST);
 	/* A hard link through one, too. */
 	fd = new_stream();

@@ -106,7 +106,7 @@ static int add_opened(struct archive *archive, int folder, const char *name, uns
 		fd_close(&fd);
 		return err_set(err, EIO, "%s: has changed", archive->entry.name);
 	}
-	archive->entry.type = S_ISDIR(status.st_mode) ? TAR_FOLDER : TAR_FILE;
+	archive->entry.type = S_ISDIR(status.st_mode) ? TAR_DIRECTORY : TAR_FILE;
 	archive->entry.size = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
 	ret = tar_write_entry(archive->fd, &archive->entry);
 	if (ret < 0)

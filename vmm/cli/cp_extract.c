@@ -100,7 +100,7 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 		ret = extract_file(&extraction->reader, parent, name, entry->mode, false, entry,
 				   err);
 		break;
-	case TAR_FOLDER:
+	case TAR_DIRECTORY:
 		ret = extract_folder(parent, name, entry, err);
 		break;
 	case TAR_SYMLINK:

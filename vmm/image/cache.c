@@ -22,7 +22,7 @@
 
 #define LOCK ".lock"
 
-/* --- the folder ------------------------------------------------------------------------------- */
+/* --- the directory ---------------------------------------------------------------------------- */
 
 int cache_open(struct err *err)
 {
@@ -45,13 +45,14 @@ DIR *cache_read(int cache_fd)
 	return list;
 }
 
-/* Held for moments, while folders get or lose the names and locks by which others judge them. */
+/* Held only briefly: while directories are renamed, locked or unlocked, which other processes see.
+ */
 int cache_lock(int cache_fd, struct err *err)
 {
 	int fd = openat(cache_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0 || flock(fd, LOCK_EX) < 0) {
-		err_sys(err, "the lock of the folder of images");
+		err_sys(err, "the lock of the image cache");
 		fd_close(&fd);
 		return -EIO;
 	}
@@ -64,7 +65,6 @@ static bool is_temporary(const char *name)
 	       strncmp(name, CACHE_PREFIX_OLD, strlen(CACHE_PREFIX_OLD)) == 0;
 }
 
-/* Removes what killed processes have left. With the cache's lock. */
 void cache_sweep(int cache_fd)
 {
 	DIR *list = cache_read(cache_fd);
@@ -93,7 +93,7 @@ void cache_temporary_name(char name[CACHE_NAME_SIZE], const char *prefix)
 	snprintf(name, CACHE_NAME_SIZE, "%s%016llx", prefix, (unsigned long long)number);
 }
 
-/* A new folder that is ours alone: its descriptor, locked. */
+/* Makes a new directory and locks it. Returns its descriptor. */
 static int make_temporary(int cache_fd, char name[CACHE_NAME_SIZE], struct err *err)
 {
 	int lock = cache_lock(cache_fd, err), fd;
@@ -106,7 +106,7 @@ static int make_temporary(int cache_fd, char name[CACHE_NAME_SIZE], struct err *
 		     ? -1
 		     : openat(cache_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		err_sys(err, "a new folder for the image");
+		err_sys(err, "a new directory for the image");
 		fd_close(&fd);
 		fd = -EIO;
 	}
@@ -116,22 +116,23 @@ static int make_temporary(int cache_fd, char name[CACHE_NAME_SIZE], struct err *
 
 /* --- building --------------------------------------------------------------------------------- */
 
-static int write_notes(int fd, const struct image_manifest *manifest,
-		       const struct image_counts *counts, struct err *err)
+static int write_metadata(int fd, const struct image_manifest *manifest,
+			  const struct image_counts *counts, struct err *err)
 {
-	json_t *notes = json_pack("{s:I,s:I,s:I,s:O}", "created", (json_int_t)time(NULL), "bytes",
-				  (json_int_t)counts->bytes, "entries", (json_int_t)counts->entries,
-				  "settings", manifest->settings);
-	int ret = 0, file = openat(fd, CACHE_NOTES, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	json_t *metadata = json_pack("{s:I,s:I,s:I,s:O}", "created", (json_int_t)time(NULL),
+				     "bytes", (json_int_t)counts->bytes, "entries",
+				     (json_int_t)counts->entries, "settings", manifest->settings);
+	int ret = 0,
+	    file = openat(fd, CACHE_METADATA, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (!notes || file < 0 || json_dumpfd(notes, file, JSON_INDENT(1)) < 0)
-		ret = err_set(err, EIO, "the image's notes can't be written");
+	if (!metadata || file < 0 || json_dumpfd(metadata, file, JSON_INDENT(1)) < 0)
+		ret = err_set(err, EIO, "cannot write the image's metadata");
 	fd_close(&file);
-	json_decref(notes);
+	json_decref(metadata);
 	return ret;
 }
 
-/* The whole image in a folder that nobody else knows. */
+/* Unpacks the whole image into a temporary directory. */
 static int fill(int fd, const struct image_manifest *manifest, const struct image_source *source,
 		struct err *err)
 {
@@ -139,42 +140,42 @@ static int fill(int fd, const struct image_manifest *manifest, const struct imag
 	int rootfs, ret;
 
 	if (mkdirat(fd, CACHE_ROOTFS, 0755) < 0)
-		return err_sys(err, "a folder for the image");
+		return err_sys(err, "a directory for the image");
 	rootfs = openat(fd, CACHE_ROOTFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (rootfs < 0 || fchmod(rootfs, 0755) < 0) {
-		ret = err_sys(err, "a folder for the image");
+		ret = err_sys(err, "a directory for the image");
 		fd_close(&rootfs);
 		return ret;
 	}
 	ret = image_unpack(manifest, source, rootfs, &image_limits_default, &counts, err);
 	fd_close(&rootfs);
 	if (ret == 0)
-		ret = write_notes(fd, manifest, &counts, err);
+		ret = write_metadata(fd, manifest, &counts, err);
 	/* The rename must not reach the disk before the files do. */
 	if (ret == 0 && syncfs(fd) < 0)
 		ret = err_sys(err, "writing the image");
 	if (ret == 0 && counts.owned > 0 && !counts.owners_kept)
-		log_warning("the cache's file system keeps no attributes (user.*), so all of the "
-			    "image is root's in a sandbox: %llu of its files are somebody else's",
+		log_warning("the file system of the image cache has no user.* attributes, so root "
+			    "owns the whole image in a sandbox, also %llu files of other owners",
 			    (unsigned long long)counts.owned);
 	if (ret == 0 && counts.left_out > 0)
-		log_warning("%llu devices or pipes of the image are left out",
+		log_warning("%llu devices or pipes of the image were left out",
 			    (unsigned long long)counts.left_out);
 	return ret;
 }
 
-/* Gives the folder its place. 0: another was faster, whose image is the same. */
+/* Renames the directory to its final name. 0: another process has made the same image first. */
 static int put_in_place(int cache_fd, int fd, const char *name, const char *hex, struct err *err)
 {
 	int lock = cache_lock(cache_fd, err), ret = 1;
 
 	if (lock < 0)
 		return lock;
-	/* From the moment that it can be found it must not look as if it were being removed. */
+	/* Unlock before it can be found: a locked image looks as if it were being removed. */
 	flock(fd, LOCK_UN);
 	if (renameat(cache_fd, name, cache_fd, hex) < 0)
 		ret = errno == EEXIST || errno == ENOTEMPTY ? 0
-							    : err_sys(err, "the image's folder");
+							    : err_sys(err, "the image's directory");
 	if (ret <= 0)
 		extract_remove(cache_fd, name, NULL);
 	fd_close(&lock);

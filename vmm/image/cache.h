@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The cache of unpacked images: $XDG_CACHE_HOME/cordon/images, or ~/.cache/cordon/images, for its
- * owner alone.
+ * The cache of unpacked images: $XDG_CACHE_HOME/cordon/images, or ~/.cache/cordon/images,
+ * accessible only to its owner.
  *
  *   HEX/rootfs	      the tree; HEX is the SHA-256 of the image's configuration (docker's image id)
- *   HEX/image.json   when it was made, sizes, and how its programs are started
- *   tags/NAME	      a file that holds HEX ('/' in a name is kept as '%')
- *   .new-*, .old-*   being made, being removed: locked (flock) by who does it, else left-overs
+ *   HEX/image.json   metadata: creation time, sizes, and how its programs are started
+ *   tags/NAME	      a file that contains HEX ('/' in a name is stored as '%')
+ *   .new-*, .old-*   being made or removed, and locked (flock) meanwhile; unlocked: leftovers
  *
- * An image appears by a rename of the whole folder, so it is there whole or not at all; two that
- * make the same one at once end with one of the two. What a process that was killed has left is
- * removed by the next that builds or removes an image.
+ * An image appears by a rename of its directory, complete or not at all; of two processes that make
+ * the same one at once, one wins. The next process that builds or removes an image removes the
+ * leftovers of killed ones.
  */
 #ifndef CORDON_IMAGE_CACHE_H
 #define CORDON_IMAGE_CACHE_H
@@ -22,39 +22,40 @@
 
 #define IMAGE_TAG_MAX 128
 
-/* Whether a name can be given to an image: letters, digits and ._-:/ with a letter or digit first.
- * 0 or -EINVAL with a message. */
+/* Checks a name for an image: letters, digits and ._-:/ with a letter or digit first. 0 or -EINVAL
+ * with a message. */
 int image_check_tag(const char *tag, struct err *err);
 
 /*
- * Unpacks the image at path (an OCI layout folder, or an archive), unless the cache has it. ref:
- * see image_manifest_read(). tag: a name for it, or NULL. 1: unpacked; 0: it was there; -errno with
- * a message.
+ * Unpacks the image at path (an OCI layout directory, or an archive), unless the cache has it. ref:
+ * see image_manifest_read(). tag: a name for it, or NULL. 1: unpacked; 0: it was in the cache;
+ * -errno with a message.
  */
 int image_build(const char *path, const char *ref, const char *tag, struct digest *id,
 		struct err *err);
 
-/* An image by its name, or by (the beginning of, 8 digits and more) its digest, with or without
- * "sha256:". 0; -ENOENT with a message; or another error. */
+/* Finds an image by its name, or by its digest or at least its first 8 digits, with or without
+ * "sha256:". 0; or -errno with a message, -ENOENT if there is none. */
 int image_find(const char *name, struct digest *id, struct err *err);
 
-/* An image in use: it can't be removed until image_close(). */
+/* An image in use: it cannot be removed until image_close(). */
 struct image {
 	int fd; /* the tree, O_PATH */
 	int lock_fd;
-	json_t *settings; /* as image_settings() makes them */
+	json_t *settings; /* see image_settings() */
 };
 
 int image_open(struct image *image, const struct digest *id, struct err *err);
 void image_close(struct image *image);
 
 /*
- * Removes a name (and the image, if it was its last name) or, by digest, an image with all its
- * names. -EBUSY if a sandbox uses it. 0 or -errno with a message.
+ * Removes a name (and with its last name the image) or, given a digest, an image with all its
+ * names. 0; or -errno with a message, -EBUSY if a sandbox uses the image.
  */
 int image_remove(const char *name, struct err *err);
 
-/* All images: an array of {"id", "names", "bytes", "entries", "created"}. NULL with a message. */
+/* All images: an array of {"id", "names", "bytes", "entries", "created"}; or NULL with a message.
+ */
 json_t *image_list(struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Images in the cache: found, used, removed, listed. */
+/* Images in the cache: find, use, remove, list. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,11 +12,11 @@
 #include "vmm/image/extract.h"
 #include "vmm/image/tags.h"
 
-#define DIGEST_SHORT 8 /* digits that are enough to name an image */
+#define DIGEST_SHORT 8 /* digits that suffice to name an image */
 
 /* --- finding ---------------------------------------------------------------------------------- */
 
-/* How many images begin with text; *id is the last. */
+/* The number of images whose digests begin with text; *id: the last of them. */
 static unsigned count_matches(int cache_fd, const char *text, struct digest *id)
 {
 	DIR *list = cache_read(cache_fd);
@@ -49,7 +49,7 @@ static int find_digest(int cache_fd, const char *name, struct digest *id, struct
 	if (count == 0)
 		return err_set(
 			err, ENOENT,
-			"%.140s: no such image: see 'cordon image ls', or make it by 'cordon "
+			"%.140s: no such image: see 'cordon image ls', or build it with 'cordon "
 			"image build'",
 			name);
 	return 0;
@@ -75,24 +75,25 @@ int image_find(const char *name, struct digest *id, struct err *err)
 
 /* --- using ------------------------------------------------------------------------------------ */
 
-static json_t *read_notes(int folder_fd)
+static json_t *read_metadata(int cache_fd)
 {
-	int fd = openat(folder_fd, CACHE_NOTES, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	json_t *notes = fd < 0 ? NULL : json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	int fd = openat(cache_fd, CACHE_METADATA, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	json_t *metadata = fd < 0 ? NULL : json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
 
 	fd_close(&fd);
-	return notes;
+	return metadata;
 }
 
 int image_open(struct image *image, const struct digest *id, struct err *err)
 {
 	int cache_fd = cache_open(err), lock, ret = 0;
-	json_t *notes;
+	json_t *metadata;
 
 	*image = (struct image){.fd = -1, .lock_fd = -1};
 	if (cache_fd < 0)
 		return cache_fd;
-	/* Found and locked at once: who removes it finds it in use, or we don't find it. */
+	/* Find and lock it under the cache's lock: either a removal sees it in use, or it is gone.
+	 */
 	lock = cache_lock(cache_fd, err);
 	if (lock < 0) {
 		fd_close(&cache_fd);
@@ -106,9 +107,9 @@ int image_open(struct image *image, const struct digest *id, struct err *err)
 	}
 	image->fd =
 		openat(image->lock_fd, CACHE_ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	notes = read_notes(image->lock_fd);
-	image->settings = json_incref(json_object_get(notes, "settings"));
-	json_decref(notes);
+	metadata = read_metadata(image->lock_fd);
+	image->settings = json_incref(json_object_get(metadata, "settings"));
+	json_decref(metadata);
 	if (image->fd < 0 || !image->settings)
 		ret = err_set(
 			err, EIO,
@@ -151,7 +152,7 @@ static void count_name(void *arg, const char *tag, const struct digest *id)
 		image_tag_remove(names->cache_fd, tag, NULL);
 }
 
-/* Out of the way under another name first: whoever looks for it finds it whole or not. */
+/* Renames the image first, so that other processes find it complete or not at all. */
 static int remove_image(int cache_fd, const struct digest *id, struct err *err)
 {
 	char name[CACHE_NAME_SIZE];
@@ -186,7 +187,7 @@ static int remove_by_name(int cache_fd, const char *name, struct err *err)
 
 	if (by_digest)
 		ret = find_digest(cache_fd, name, &id, err);
-	if (ret == -EIO && !by_digest) /* a damaged name: it can only go */
+	if (ret == -EIO && !by_digest) /* a damaged name can only be removed */
 		return image_tag_remove(cache_fd, name, err);
 	if (ret < 0)
 		return ret;
@@ -225,16 +226,16 @@ static void add_name(void *list, const char *tag, const struct digest *id)
 static void add_image(json_t *images, int cache_fd, const char *hex)
 {
 	int fd = openat(cache_fd, hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	json_t *notes = fd < 0 ? NULL : read_notes(fd);
+	json_t *metadata = fd < 0 ? NULL : read_metadata(fd);
 
 	fd_close(&fd);
 	json_object_set_new(
 		images, hex,
 		json_pack("{s:s,s:[],s:I,s:I,s:I}", "id", hex, "names", "bytes",
-			  json_integer_value(json_object_get(notes, "bytes")), "entries",
-			  json_integer_value(json_object_get(notes, "entries")), "created",
-			  json_integer_value(json_object_get(notes, "created"))));
-	json_decref(notes);
+			  json_integer_value(json_object_get(metadata, "bytes")), "entries",
+			  json_integer_value(json_object_get(metadata, "entries")), "created",
+			  json_integer_value(json_object_get(metadata, "created"))));
+	json_decref(metadata);
 }
 
 json_t *image_list(struct err *err)

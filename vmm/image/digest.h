@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Content digests as OCI has them: "sha256:" and 64 lower-case hexadecimal digits. */
+/* Content digests as in OCI: "sha256:" and 64 lower-case hexadecimal digits. */
 #ifndef CORDON_IMAGE_DIGEST_H
 #define CORDON_IMAGE_DIGEST_H
 
@@ -13,13 +13,13 @@ struct digest {
 	char hex[DIGEST_HEX + 1]; /* "": none */
 };
 
-/* From "sha256:..."; false if it is anything else, another algorithm too. */
+/* Parses "sha256:..."; false if it is anything else, such as another algorithm. */
 bool digest_parse(struct digest *digest, const char *text);
 
-/* From 64 digits alone. */
+/* Parses 64 digits alone. */
 bool digest_parse_hex(struct digest *digest, const char *text, size_t length);
 
-/* What a finished computation gives. */
+/* Ends a computation. */
 void digest_finish(struct digest *digest, struct sha256_ctx *context);
 
 void digest_of(struct digest *digest, const void *bytes, size_t length);

@@ -14,17 +14,17 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-#define DEPTH_MAX 200 /* folders in folders that are removed; each keeps a descriptor open */
+#define DEPTH_MAX 200 /* nested directories to remove; each level keeps a descriptor open */
 
-int extract_open(int folder_fd, const char *path, uint64_t flags, uint64_t resolve)
+int extract_open(int directory_fd, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {.flags = flags | O_CLOEXEC | O_NOFOLLOW, .resolve = resolve};
-	int fd = (int)syscall(SYS_openat2, folder_fd, path, &how, sizeof(how));
+	int fd = (int)syscall(SYS_openat2, directory_fd, path, &how, sizeof(how));
 
 	return fd < 0 ? -errno : fd;
 }
 
-int extract_open_parent(int folder_fd, char *path, uint64_t resolve, const char **name)
+int extract_open_parent(int directory_fd, char *path, uint64_t resolve, const char **name)
 {
 	char *slash = strrchr(path, '/');
 	struct open_how how = {
@@ -35,11 +35,11 @@ int extract_open_parent(int folder_fd, char *path, uint64_t resolve, const char 
 
 	if (!slash) {
 		*name = path;
-		fd = fcntl(folder_fd, F_DUPFD_CLOEXEC, 3);
+		fd = fcntl(directory_fd, F_DUPFD_CLOEXEC, 3);
 		return fd < 0 ? -errno : fd;
 	}
 	*slash = '\0';
-	fd = (int)syscall(SYS_openat2, folder_fd, path, &how, sizeof(how));
+	fd = (int)syscall(SYS_openat2, directory_fd, path, &how, sizeof(how));
 	fd = fd < 0 ? -errno : fd;
 	*slash = '/';
 	*name = slash + 1;
@@ -85,7 +85,7 @@ int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = entry->mtime}};
 	int fd, ret;
 
-	/* Anew: what was there, or what it is linked with, is not written into. */
+	/* A new file: an existing one, which may have other links, is not written into. */
 	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "%s", name);
 	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -110,27 +110,27 @@ int extract_symlink(int parent, const char *name, const struct tar_entry *entry,
 	return symlinkat(entry->link, parent, name) < 0 ? err_sys(err, "%s", name) : 0;
 }
 
-int extract_link(int folder_fd, char *path, uint64_t resolve, int parent, const char *name,
+int extract_link(int directory_fd, char *path, uint64_t resolve, int parent, const char *name,
 		 struct err *err)
 {
 	struct stat status, here;
 	const char *old;
-	int folder, ret = 0;
+	int directory, ret = 0;
 
-	folder = extract_open_parent(folder_fd, path, resolve, &old);
-	if (folder < 0)
-		return err_code(err, -folder, "%s", path);
-	if (fstatat(folder, old, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	directory = extract_open_parent(directory_fd, path, resolve, &old);
+	if (directory < 0)
+		return err_code(err, -directory, "%s", path);
+	if (fstatat(directory, old, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)))
-		ret = err_set(err, EPROTO, "%s: a link to what is not there", path);
+		ret = err_set(err, EPROTO, "%s: a hard link to a missing file", path);
 	else if (fstatat(parent, name, &here, AT_SYMLINK_NOFOLLOW) == 0 &&
 		 here.st_ino == status.st_ino && here.st_dev == status.st_dev)
-		ret = 0; /* it is that file already; unlinking it might lose the only name */
+		ret = 0; /* it is that file already; unlinking it might remove its only name */
 	else if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
 		ret = err_sys(err, "%s", name);
-	else if (linkat(folder, old, parent, name, 0) < 0)
+	else if (linkat(directory, old, parent, name, 0) < 0)
 		ret = err_sys(err, "%s", name);
-	fd_close(&folder);
+	fd_close(&directory);
 	return ret;
 }
 
@@ -145,7 +145,7 @@ static int remove_contents(int fd, unsigned depth, struct err *err)
 	int ret = 0;
 
 	if (!list) {
-		ret = err_sys(err, "a folder");
+		ret = err_sys(err, "a directory");
 		fd_close(&fd);
 		return ret;
 	}

@@ -8,9 +8,9 @@
 
 #include "vmm/base/fd.h"
 
-#define GZIP_WINDOW (15 + 16) /* the greatest window, and gzip's header and trailer checked */
+#define GZIP_WINDOW (15 + 16) /* the largest window, with gzip's header and trailer */
 
-/* The next stored bytes into the buffer, if it is empty; 0 at the blob's end, else 1. */
+/* Fills the buffer with the next stored bytes if it is empty. 0 at the end of the blob, else 1. */
 static int refill(struct layer *layer, struct err *err)
 {
 	size_t part = min_u64(layer->blob.size - layer->read, sizeof(layer->in));
@@ -22,7 +22,7 @@ static int refill(struct layer *layer, struct err *err)
 	if (n < 0)
 		return err_code(err, (int)-n, "reading a layer");
 	if ((size_t)n < part)
-		return err_set(err, EIO, "a layer became shorter while it was read");
+		return err_set(err, EIO, "a layer shrank while it was read");
 	layer->read += part;
 	sha256_update(&layer->stored_context, part, layer->in);
 	layer->next = layer->in;
@@ -36,9 +36,9 @@ static void use(struct layer *layer, size_t bytes)
 	layer->left -= bytes;
 }
 
-/* --- what it is ------------------------------------------------------------------------------- */
+/* --- detecting the compression ---------------------------------------------------------------- */
 
-/* A frame, or one that is to be skipped: some write such before their first. */
+/* A zstd frame or a skippable frame, which some tools write before the first one. */
 static bool is_zstd(const uint8_t *start)
 {
 	uint32_t magic = load_le32(start);
@@ -47,7 +47,7 @@ static bool is_zstd(const uint8_t *start)
 	       (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
 }
 
-/* By the first bytes; the digests of the manifest hold for what they are taken as. */
+/* By the first bytes, not the media type: the digests are checked in any case. */
 static int detect(struct layer *layer, struct err *err)
 {
 	static const struct {
@@ -70,8 +70,8 @@ static int detect(struct layer *layer, struct err *err)
 	for (i = 0; i < ARRAY_SIZE(refused); i++)
 		if (memcmp(start, refused[i].magic, refused[i].length) == 0)
 			return err_set(err, ENOTSUP,
-				       "a layer is compressed by %s, which no image has: save the "
-				       "image with gzip or zstd layers",
+				       "a layer is compressed by %s, which images do not use: save "
+				       "the image with gzip or zstd layers",
 				       refused[i].name);
 	if (start[0] == 0x1f && start[1] == 0x8b)
 		layer->kind = LAYER_GZIP;
@@ -110,7 +110,7 @@ int layer_open(struct layer *layer, const struct image_blob *blob, uint64_t max,
 	return err_set(err, ENOMEM, "out of memory");
 }
 
-/* --- its bytes -------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static ssize_t read_plain(struct layer *layer, void *to, size_t length, struct err *err)
 {
@@ -135,7 +135,7 @@ static int inflate_some(struct layer *layer)
 	return ret;
 }
 
-/* At the end of a gzip member: another may follow. 1 if it does. */
+/* At the end of a gzip member: 1 if another one follows. */
 static int next_member(struct layer *layer, struct err *err)
 {
 	int ret = refill(layer, err);
@@ -163,7 +163,7 @@ static ssize_t read_gzip(struct layer *layer, void *to, size_t length, struct er
 			if (layer->ended)
 				break;
 		} else if (ret == Z_BUF_ERROR && layer->read == layer->blob.size) {
-			return err_set(err, EPROTO, "a layer's gzip stream is cut short");
+			return err_set(err, EPROTO, "a layer's gzip stream is truncated");
 		} else if (ret != Z_OK && ret != Z_BUF_ERROR) {
 			return err_set(err, EPROTO, "a layer's gzip stream is damaged");
 		}
@@ -175,7 +175,7 @@ static int explain_zstd(size_t code, struct err *err)
 {
 	switch (ZSTD_getErrorCode(code)) {
 	case ZSTD_error_frameParameter_windowTooLarge:
-		return err_set(err, EFBIG, "a layer's zstd stream wants more than %d MiB of memory",
+		return err_set(err, EFBIG, "a layer's zstd stream needs more than %d MiB of memory",
 			       1 << (LAYER_WINDOW_LOG - 20));
 	case ZSTD_error_memory_allocation:
 		return err_set(err, ENOMEM, "out of memory");
@@ -184,7 +184,7 @@ static int explain_zstd(size_t code, struct err *err)
 	}
 }
 
-/* Frames follow each other; the stream may end between two of them. */
+/* The stream is a sequence of frames, and may end after any of them. */
 static ssize_t read_zstd(struct layer *layer, void *to, size_t length, struct err *err)
 {
 	ZSTD_outBuffer out = {.dst = to, .size = length};
@@ -206,9 +206,9 @@ static ssize_t read_zstd(struct layer *layer, void *to, size_t length, struct er
 			return explain_zstd(code, err);
 		use(layer, in.pos);
 		layer->in_frame = code != 0;
-		/* Without input it can only give out what it still holds. */
+		/* Without input, the decoder can only flush what it holds. */
 		if (ret == 0 && out.pos == 0 && layer->in_frame)
-			return err_set(err, EPROTO, "a layer's zstd stream is cut short");
+			return err_set(err, EPROTO, "a layer's zstd stream is truncated");
 	}
 	return (ssize_t)out.pos;
 }
@@ -237,11 +237,11 @@ ssize_t layer_read(void *arg, void *to, size_t length, struct err *err)
 		return n;
 	layer->produced += (uint64_t)n;
 	if (layer->produced > layer->max)
-		return err_set(err, EFBIG, "the image unpacks to more than is allowed");
+		return err_set(err, EFBIG, "the image unpacks to more than the limit");
 	if (layer->kind != LAYER_PLAIN && layer->produced > LAYER_SLACK &&
 	    (layer->produced - LAYER_SLACK) / LAYER_RATIO > layer->read)
 		return err_set(err, EFBIG,
-			       "a layer unpacks to more than %d times its size: it is refused",
+			       "a layer unpacks to more than %d times its size: refused",
 			       LAYER_RATIO);
 	sha256_update(&layer->unpacked_context, (size_t)n, to);
 	return n;
@@ -260,13 +260,13 @@ int layer_finish(struct layer *layer, const struct digest *stored, const struct 
 		return (int)n;
 	digest_finish(&found, &layer->stored_context);
 	if (stored && stored->hex[0] && !digest_equal(&found, stored))
-		return err_set(err, EBADMSG,
-			       "a layer is not what its digest says (sha256:%.12s...)",
+		return err_set(err, EBADMSG, "a layer does not match its digest (sha256:%.12s...)",
 			       stored->hex);
 	digest_finish(&found, &layer->unpacked_context);
 	if (!digest_equal(&found, unpacked))
 		return err_set(err, EBADMSG,
-			       "a layer does not unpack to what its digest says (sha256:%.12s...)",
+			       "a layer's unpacked contents do not match their digest "
+			       "(sha256:%.12s...)",
 			       unpacked->hex);
 	return 0;
 }

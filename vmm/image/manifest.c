@@ -59,7 +59,7 @@ static int descriptor(const json_t *json, struct digest *digest, uint64_t *size,
 
 	if (!digest_parse(digest, text))
 		return err_set(err, EPROTO,
-			       "the image has a digest that is not sha256 and 64 digits: '%.80s'",
+			       "the image has a digest that is not sha256: and 64 digits: '%.80s'",
 			       text);
 	if (!json_is_integer(number) || json_integer_value(number) < 0)
 		return err_set(err, EPROTO, "the image has a descriptor without a size");
@@ -67,7 +67,7 @@ static int descriptor(const json_t *json, struct digest *digest, uint64_t *size,
 	return 0;
 }
 
-/* A description of known name: its bytes must be what the digest says. */
+/* Reads a description by name; its bytes must match the digest. */
 static json_t *read_checked(const struct image_source *source, const char *name,
 			    const struct digest *digest, struct err *err)
 {
@@ -80,7 +80,7 @@ static json_t *read_checked(const struct image_source *source, const char *name,
 		return NULL;
 	digest_of(&found, text, (size_t)length);
 	if (!digest_equal(&found, digest))
-		err_set(err, EBADMSG, "%s: its contents are not what the digest says", name);
+		err_set(err, EBADMSG, "%s: the contents do not match the digest", name);
 	else
 		json = image_json_parse(name, text, (size_t)length, err);
 	free(text);
@@ -101,32 +101,32 @@ static json_t *read_blob(const struct image_source *source, const json_t *from, 
 
 /* --- the configuration ------------------------------------------------------------------------ */
 
-/* A list of words for execve(): bounded, none with a zero byte in it. */
-static int add_words(json_t *settings, const char *name, const json_t *words, bool variables,
-		     struct err *err)
+/* Adds a list of strings for execve(): bounded, without NUL bytes. variables: NAME=VALUE each. */
+static int add_strings(json_t *settings, const char *name, const json_t *strings, bool variables,
+		       struct err *err)
 {
-	json_t *list = json_array(), *word;
+	json_t *list = json_array(), *string;
 	const char *text;
 	size_t i, bytes = 0;
 
 	json_object_set_new(settings, name, list);
-	if (!words || json_is_null(words))
+	if (!strings || json_is_null(strings))
 		return 0;
-	if (!json_is_array(words) || json_array_size(words) > IMAGE_WORDS_MAX)
-		return err_set(err, EPROTO, "the image's %s is no list of at most %d words", name,
-			       IMAGE_WORDS_MAX);
-	for (i = 0; i < json_array_size(words); i++) {
-		word = json_array_get(words, i);
-		text = json_string_value(word);
-		if (!text || strlen(text) != json_string_length(word) ||
+	if (!json_is_array(strings) || json_array_size(strings) > IMAGE_STRINGS_MAX)
+		return err_set(err, EPROTO, "the image's %s is not a list of at most %d strings",
+			       name, IMAGE_STRINGS_MAX);
+	for (i = 0; i < json_array_size(strings); i++) {
+		string = json_array_get(strings, i);
+		text = json_string_value(string);
+		if (!text || strlen(text) != json_string_length(string) ||
 		    (variables && (text[0] == '=' || !strchr(text, '='))))
-			return err_set(err, EPROTO, "the image's %s has a broken word", name);
+			return err_set(err, EPROTO, "the image's %s has an invalid string", name);
 		bytes += strlen(text) + 1;
-		json_array_append(list, word);
+		json_array_append(list, string);
 	}
-	if (bytes > IMAGE_WORD_MAX)
+	if (bytes > IMAGE_STRINGS_BYTES_MAX)
 		return err_set(err, EPROTO, "the image's %s has more than %d bytes", name,
-			       IMAGE_WORD_MAX);
+			       IMAGE_STRINGS_BYTES_MAX);
 	return 0;
 }
 
@@ -136,7 +136,7 @@ static int add_text(json_t *settings, const char *name, const json_t *text, stru
 
 	if (!value || strlen(value) > 1024 ||
 	    (value[0] && strlen(value) != json_string_length(text)))
-		return err_set(err, EPROTO, "the image's %s is no short text", name);
+		return err_set(err, EPROTO, "the image's %s is not a short text", name);
 	json_object_set_new(settings, name, json_string(value));
 	return 0;
 }
@@ -147,12 +147,12 @@ json_t *image_settings(const json_t *configuration, struct err *err)
 	json_t *settings = json_object();
 	int ret;
 
-	ret = add_words(settings, "env", json_object_get(config, "Env"), true, err);
+	ret = add_strings(settings, "env", json_object_get(config, "Env"), true, err);
 	if (ret == 0)
-		ret = add_words(settings, "entrypoint", json_object_get(config, "Entrypoint"),
-				false, err);
+		ret = add_strings(settings, "entrypoint", json_object_get(config, "Entrypoint"),
+				  false, err);
 	if (ret == 0)
-		ret = add_words(settings, "cmd", json_object_get(config, "Cmd"), false, err);
+		ret = add_strings(settings, "cmd", json_object_get(config, "Cmd"), false, err);
 	if (ret == 0)
 		ret = add_text(settings, "workdir", json_object_get(config, "WorkingDir"), err);
 	if (ret == 0)
@@ -163,7 +163,7 @@ json_t *image_settings(const json_t *configuration, struct err *err)
 	return NULL;
 }
 
-/* What every layer unpacks to, in order. */
+/* The digests of all unpacked layers, in order. */
 static int read_diff_ids(struct image_manifest *manifest, const json_t *config, struct err *err)
 {
 	const json_t *list = json_object_get(json_object_get(config, "rootfs"), "diff_ids");
@@ -177,7 +177,7 @@ static int read_diff_ids(struct image_manifest *manifest, const json_t *config, 
 	for (i = 0; i < manifest->layer_count; i++) {
 		text = json_string_value(json_array_get(list, i));
 		if (!text || !digest_parse(&manifest->layers[i].unpacked, text))
-			return err_set(err, EPROTO, "the image has a broken diff_id");
+			return err_set(err, EPROTO, "the image has an invalid diff_id");
 	}
 	return 0;
 }
@@ -235,7 +235,7 @@ static int take_oci_manifest(struct reading *reading, const json_t *json, struct
 	return ret;
 }
 
-/* Whether a manifest of an index may be ours. One without a platform may. */
+/* Whether an entry of an index may be the wanted image. One without a platform may be. */
 static bool fits(const json_t *entry, const char *ref)
 {
 	const json_t *platform = json_object_get(entry, "platform");
@@ -272,7 +272,7 @@ static int choose(const struct reading *reading, const json_t *list, const char 
 		return err_set(err, ENOENT, "%s: has no linux/amd64 image%s%s%s%s",
 			       reading->source->path, ref ? " called " : "", ref ? ref : "",
 			       used ? ": it has" : "", names);
-	return err_set(err, EINVAL, "%s: has several images: say which with --ref NAME:%s",
+	return err_set(err, EINVAL, "%s: has several images: choose one with --ref NAME:%s",
 		       reading->source->path, names);
 }
 
@@ -290,10 +290,10 @@ static int take_index(struct reading *reading, json_t *index, unsigned depth, co
 		return -EPROTO;
 	if (!json_object_get(json, "manifests"))
 		ret = take_oci_manifest(reading, json, err);
-	else if (depth < IMAGE_INDEX_DEPTH) /* the name was the outer one's */
+	else if (depth < IMAGE_INDEX_DEPTH) /* ref was for the outer index */
 		ret = take_index(reading, json, depth + 1, NULL, err);
 	else
-		ret = err_set(err, ELOOP, "%s: more than %d indexes in each other",
+		ret = err_set(err, ELOOP, "%s: indexes nested more than %d deep",
 			      reading->source->path, IMAGE_INDEX_DEPTH);
 	json_decref(json);
 	return ret;
@@ -301,7 +301,7 @@ static int take_index(struct reading *reading, json_t *index, unsigned depth, co
 
 /* --- docker save ------------------------------------------------------------------------------ */
 
-/* The digest that is the name of the configuration: "HEX.json", or "blobs/sha256/HEX". */
+/* The digest in the name of the configuration: "HEX.json" or "blobs/sha256/HEX". */
 static bool config_digest(struct digest *digest, const char *name)
 {
 	const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
@@ -338,13 +338,13 @@ static int take_docker_image(struct reading *reading, const json_t *image, struc
 		const char *file = json_string_value(json_array_get(layers, i));
 
 		if (!file || strlen(file) > IMAGE_NAME_MAX)
-			return err_set(err, EPROTO, "manifest.json has a broken layer name");
+			return err_set(err, EPROTO, "manifest.json has an invalid layer name");
 		strcpy(manifest->layers[i].file, file);
 	}
 	manifest->layer_count = (unsigned)i;
 	if (!config_digest(&manifest->id, name))
 		return err_set(err, EPROTO,
-			       "manifest.json has a Config that is not named by its digest");
+			       "manifest.json has a Config whose name is not its digest");
 	config = read_checked(reading->source, name, &manifest->id, err);
 	ret = config ? take_config(manifest, config, err) : -EPROTO;
 	json_decref(config);
@@ -366,12 +366,12 @@ static int take_docker(struct reading *reading, const json_t *list, struct err *
 			       reading->ref);
 	if (count != 1)
 		return err_set(err, EINVAL,
-			       "%s: has %zu images: say which with --ref NAME (its RepoTag)",
+			       "%s: has %zu images: choose one with --ref NAME (its RepoTag)",
 			       reading->source->path, count);
 	return take_docker_image(reading, chosen, err);
 }
 
-/* --- either ----------------------------------------------------------------------------------- */
+/* --- both formats ----------------------------------------------------------------------------- */
 
 int image_manifest_read(struct image_manifest *manifest, const struct image_source *source,
 			const char *ref, struct err *err)
@@ -382,7 +382,7 @@ int image_manifest_read(struct image_manifest *manifest, const struct image_sour
 	int ret;
 
 	memset(manifest, 0, sizeof(*manifest));
-	/* Newer `docker save` writes both: its own has the tags that the user knows. */
+	/* Newer `docker save` writes both; manifest.json has the tags that the user knows. */
 	if (image_source_find(source, "manifest.json", &blob, NULL) == 0) {
 		image_blob_close(&blob);
 		json = read_json(source, "manifest.json", err);
@@ -393,8 +393,8 @@ int image_manifest_read(struct image_manifest *manifest, const struct image_sour
 		ret = json ? take_index(&reading, json, 0, ref, err) : -EPROTO;
 	} else {
 		return err_set(err, ENOENT,
-			       "%s: has neither index.json nor manifest.json: it is no OCI image "
-			       "layout and not what `docker save` writes",
+			       "%s: has neither index.json nor manifest.json: neither an OCI image "
+			       "layout nor an archive of `docker save`",
 			       source->path);
 	}
 	json_decref(json);

@@ -16,11 +16,11 @@
 #include "vmm/base/fd.h"
 #include "vmm/image/tar.h"
 
-#define LINKS_MAX 4 /* from name to name, in an archive */
+#define LINKS_MAX 4 /* links to follow in an archive */
 
 /* --- an archive's table of contents ----------------------------------------------------------- */
 
-/* Reads through the archive at an offset of its own, and skips by moving it. */
+/* Reads the archive at its own offset; skipping just advances it. */
 struct scan {
 	int fd;
 	uint64_t at, size;
@@ -42,12 +42,12 @@ static int scan_skip(void *arg, uint64_t bytes, struct err *err)
 	struct scan *scan = arg;
 
 	if (!range_within(scan->at, bytes, scan->size))
-		return err_set(err, EPROTO, "the archive is cut short");
+		return err_set(err, EPROTO, "the archive is truncated");
 	scan->at += bytes;
 	return 0;
 }
 
-/* "./a/b" is "a/b". Names that don't fit are none that an image uses. */
+/* Copies a name without leading "./". A longer name than fits is none that an image uses. */
 static bool copy_name(char to[IMAGE_NAME_MAX + 1], const char *from)
 {
 	size_t length;
@@ -67,20 +67,21 @@ static bool copy_target(char to[IMAGE_NAME_MAX + 1], const char *name, const cha
 {
 	char joined[IMAGE_NAME_MAX + PATH_MAX];
 	const char *slash = strrchr(name, '/');
-	size_t folder = slash ? (size_t)(slash - name) : 0;
+	size_t directory = slash ? (size_t)(slash - name) : 0;
 
 	if (!symlink)
 		return copy_name(to, link);
 	if (strlen(link) > IMAGE_NAME_MAX || link[0] == '/')
 		return false;
 	while (strncmp(link, "../", 3) == 0) {
-		if (folder == 0)
+		if (directory == 0)
 			return false;
 		link += 3;
-		while (folder > 0 && name[--folder] != '/')
+		while (directory > 0 && name[--directory] != '/')
 			;
 	}
-	snprintf(joined, sizeof(joined), "%.*s%s%s", (int)folder, name, folder ? "/" : "", link);
+	snprintf(joined, sizeof(joined), "%.*s%s%s", (int)directory, name, directory ? "/" : "",
+		 link);
 	return copy_name(to, joined);
 }
 
@@ -122,8 +123,8 @@ static int scan_archive(struct image_source *source, uint64_t size, struct err *
 		if (entry->sparse)
 			ret = err_set(&why, ENOTSUP, "it has sparse files");
 		else if (entry->type == TAR_FILE && !range_within(scan.at, entry->size, size))
-			ret = err_set(&why, EPROTO, "the archive is cut short");
-		else if (entry->type != TAR_FOLDER && entry->type != TAR_OTHER)
+			ret = err_set(&why, EPROTO, "the archive is truncated");
+		else if (entry->type != TAR_DIRECTORY && entry->type != TAR_OTHER)
 			ret = add_file(source, entry, scan.at, &why);
 		if (ret < 0)
 			break;
@@ -153,12 +154,13 @@ static int refuse_compressed(const struct image_source *source, struct err *err)
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (memcmp(start, kinds[i].magic, kinds[i].length) == 0)
 			return err_set(err, ENOTSUP,
-				       "%s: is compressed as a whole by %s: unpack it first (%s)",
+				       "%s: the whole archive is compressed by %s: unpack it first "
+				       "(%s)",
 				       source->path, kinds[i].name, kinds[i].program);
 	return 0;
 }
 
-/* --- both ------------------------------------------------------------------------------------- */
+/* --- directories and archives ----------------------------------------------------------------- */
 
 int image_source_open(struct image_source *source, const char *path, struct err *err)
 {
@@ -177,7 +179,7 @@ int image_source_open(struct image_source *source, const char *path, struct err 
 		if (ret == 0)
 			ret = scan_archive(source, (uint64_t)status.st_size, err);
 	} else if (!S_ISDIR(status.st_mode)) {
-		ret = err_set(err, EINVAL, "%s: is neither a folder nor a file", path);
+		ret = err_set(err, EINVAL, "%s: neither a directory nor a regular file", path);
 	}
 	return ret;
 }
@@ -201,7 +203,7 @@ static int find_in_archive(const struct image_source *source, const char *name,
 
 	for (links = 0; links <= LINKS_MAX; links++) {
 		file = NULL;
-		/* Of two entries with one name the later counts, as for tar itself. */
+		/* The last entry of a name counts, as for tar itself. */
 		for (i = source->count; i > 0 && !file; i--)
 			if (strcmp(source->files[i - 1].name, wanted) == 0)
 				file = &source->files[i - 1];
@@ -219,8 +221,8 @@ static int find_in_archive(const struct image_source *source, const char *name,
 	return blob->fd < 0 ? err_sys(err, "%s", source->path) : 0;
 }
 
-static int find_in_folder(const struct image_source *source, const char *name,
-			  struct image_blob *blob, struct err *err)
+static int find_in_directory(const struct image_source *source, const char *name,
+			     struct image_blob *blob, struct err *err)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
@@ -232,7 +234,7 @@ static int find_in_folder(const struct image_source *source, const char *name,
 	if (blob->fd < 0 || fstat(blob->fd, &status) < 0)
 		return err_sys(err, "%s/%s", source->path, name);
 	if (!S_ISREG(status.st_mode))
-		return err_set(err, EINVAL, "%s/%s: is not a plain file", source->path, name);
+		return err_set(err, EINVAL, "%s/%s: not a regular file", source->path, name);
 	blob->at = 0;
 	blob->size = (uint64_t)status.st_size;
 	return 0;
@@ -245,7 +247,7 @@ int image_source_find(const struct image_source *source, const char *name, struc
 
 	*blob = (struct image_blob){.fd = -1};
 	ret = source->files ? find_in_archive(source, name, blob, err)
-			    : find_in_folder(source, name, blob, err);
+			    : find_in_directory(source, name, blob, err);
 	if (ret < 0)
 		fd_close(&blob->fd);
 	return ret;
@@ -278,7 +280,7 @@ long image_source_read(const struct image_source *source, const char *name, uint
 	}
 	n = fd_pread_full(blob.fd, *text, blob.size, (off_t)blob.at);
 	if (n < 0 || (uint64_t)n < blob.size) {
-		ret = err_set(err, EIO, "%s: %s can't be read whole", source->path, name);
+		ret = err_set(err, EIO, "%s: %s: read error", source->path, name);
 		free(*text);
 		*text = NULL;
 		goto out;

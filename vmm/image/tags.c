@@ -28,12 +28,12 @@ int image_check_tag(const char *tag, struct err *err)
 	if (length == 0 || i < length || length > IMAGE_TAG_MAX)
 		return err_set(
 			err, EINVAL,
-			"'%.140s' can't be an image's name: letters, digits and ._-:/, at most "
-			"%d, a letter or digit first",
+			"'%.140s' cannot be an image's name: use letters, digits and ._-:/, at "
+			"most %d, a letter or digit first",
 			tag, IMAGE_TAG_MAX);
 	if (strcmp(tag, "host") == 0 || strncmp(tag, "sha256:", 7) == 0)
 		return err_set(err, EINVAL,
-			       "'%.140s' can't be an image's name: it means another thing", tag);
+			       "'%.140s' cannot be an image's name: it has another meaning", tag);
 	return 0;
 }
 
@@ -51,32 +51,32 @@ static int make_path(struct tag_path *path, const char *tag, const char *suffix)
 	return 0;
 }
 
-int image_tag_write(int folder_fd, const char *tag, const struct digest *id, struct err *err)
+int image_tag_write(int cache_fd, const char *tag, const struct digest *id, struct err *err)
 {
 	struct tag_path path, temporary;
 	char suffix[32];
 	int fd, ret;
 
-	/* '%' ends no name, so a file that is being written is never taken for one. */
+	/* No name ends in '%', so a file that is being written is not taken for a name. */
 	snprintf(suffix, sizeof(suffix), "%%%ld%%", (long)getpid());
 	if (make_path(&path, tag, "") < 0 || make_path(&temporary, tag, suffix) < 0)
 		return image_check_tag(tag, err);
-	if (mkdirat(folder_fd, TAGS, 0700) < 0 && errno != EEXIST)
-		return err_sys(err, "the folder of images");
-	fd = openat(folder_fd, temporary.text,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (mkdirat(cache_fd, TAGS, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, "the image cache");
+	fd = openat(cache_fd, temporary.text, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		return err_sys(err, "%s", tag);
 	ret = fd_write_full(fd, id->hex, DIGEST_HEX);
 	fd_close(&fd);
-	if (ret == 0 && renameat(folder_fd, temporary.text, folder_fd, path.text) < 0)
+	if (ret == 0 && renameat(cache_fd, temporary.text, cache_fd, path.text) < 0)
 		ret = -errno;
 	if (ret < 0)
-		unlinkat(folder_fd, temporary.text, 0);
+		unlinkat(cache_fd, temporary.text, 0);
 	return ret < 0 ? err_code(err, -ret, "%s", tag) : 0;
 }
 
-int image_tag_read(int folder_fd, const char *tag, struct digest *id, struct err *err)
+int image_tag_read(int cache_fd, const char *tag, struct digest *id, struct err *err)
 {
 	struct tag_path path;
 	char text[DIGEST_HEX + 1];
@@ -85,28 +85,29 @@ int image_tag_read(int folder_fd, const char *tag, struct digest *id, struct err
 
 	if (make_path(&path, tag, "") < 0)
 		return -ENOENT;
-	fd = openat(folder_fd, path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(cache_fd, path.text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ENOENT : err_sys(err, "%s", tag);
 	n = fd_read_full(fd, text, sizeof(text));
 	fd_close(&fd);
 	if (n < 0 || !digest_parse_hex(id, text, (size_t)n))
-		return err_set(err, EIO, "%s: the name's file is damaged: remove the name", tag);
+		return err_set(err, EIO, "%s: the file of the name is damaged: remove the name",
+			       tag);
 	return 0;
 }
 
-int image_tag_remove(int folder_fd, const char *tag, struct err *err)
+int image_tag_remove(int cache_fd, const char *tag, struct err *err)
 {
 	struct tag_path path;
 
-	if (make_path(&path, tag, "") < 0 || unlinkat(folder_fd, path.text, 0) < 0)
+	if (make_path(&path, tag, "") < 0 || unlinkat(cache_fd, path.text, 0) < 0)
 		return err_set(err, ENOENT, "%s: no image has this name", tag);
 	return 0;
 }
 
-void image_tag_each(int folder_fd, image_tag_fn *fn, void *arg)
+void image_tag_each(int cache_fd, image_tag_fn *fn, void *arg)
 {
-	int fd = openat(folder_fd, TAGS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(cache_fd, TAGS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	char tag[IMAGE_TAG_MAX + 1], *at;
 	struct dirent *item;
@@ -126,7 +127,7 @@ void image_tag_each(int folder_fd, image_tag_fn *fn, void *arg)
 		for (at = tag; *at; at++)
 			if (*at == '%')
 				*at = '/';
-		if (image_tag_read(folder_fd, tag, &id, NULL) == 0)
+		if (image_tag_read(cache_fd, tag, &id, NULL) == 0)
 			fn(arg, tag, &id);
 	}
 	closedir(list);

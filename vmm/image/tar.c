@@ -10,7 +10,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/image/ustar.h"
 
-/* A header that belongs to the next entry (a long name, pax records) may have so much. */
+/* Bytes of a header that extends the next entry (a long name, pax records). */
 #define EXTENSION_MAX KIB(64)
 
 void tar_reader_init(struct tar_reader *reader, int fd)
@@ -41,7 +41,7 @@ static int read_all(struct tar_reader *reader, void *to, size_t length, struct e
 		done += (size_t)n;
 	}
 	if (done < length)
-		return err_set(err, EPROTO, "the tar stream is cut short");
+		return err_set(err, EPROTO, "the tar stream is truncated");
 	return 0;
 }
 
@@ -74,7 +74,7 @@ static bool is_empty(const struct ustar *header)
 	return memcmp(header, &none, sizeof(none)) == 0;
 }
 
-/* What has been learnt of the next entry from the headers before its own. */
+/* Fields of the next entry from the headers before its own. */
 struct extension {
 	char name[PATH_MAX], link[PATH_MAX];
 	uint64_t size;
@@ -85,13 +85,14 @@ struct extension {
 static int set_path(char to[PATH_MAX], const char *from, size_t length, struct err *err)
 {
 	if (length >= PATH_MAX || memchr(from, '\0', length))
-		return err_set(err, EPROTO, "the tar stream has a name that is too long or broken");
+		return err_set(err, EPROTO,
+			       "the tar stream has a name that is too long or invalid");
 	memcpy(to, from, length);
 	to[length] = '\0';
 	return 0;
 }
 
-/* One record of pax: "LENGTH KEY=VALUE\n". */
+/* Parses one pax record: "LENGTH KEY=VALUE\n". */
 static int pax_record(struct extension *extension, char *key, size_t length, struct err *err)
 {
 	char *value = memchr(key, '=', length);
@@ -140,7 +141,7 @@ static int pax_records(struct extension *extension, char *text, size_t length, s
 	return ret;
 }
 
-/* The contents of a header that belongs to the next entry. */
+/* Reads a header that extends the next entry. */
 static int read_extension(struct tar_reader *reader, char type, uint64_t size,
 			  struct extension *extension, struct err *err)
 {
@@ -174,14 +175,14 @@ static enum tar_type to_type(char type)
 	case TAR_FILE:
 	case TAR_LINK:
 	case TAR_SYMLINK:
-	case TAR_FOLDER:
+	case TAR_DIRECTORY:
 		return (enum tar_type)type;
 	default:
 		return TAR_OTHER;
 	}
 }
 
-/* What is no id of Linux is nobody's. */
+/* A number that is not a valid uid or gid becomes 65534, nobody. */
 static uint32_t owner(bool given, uint64_t id, const char field[8])
 {
 	if (!given)
@@ -285,7 +286,7 @@ int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err
 	ret = fill_entry(entry, &header, &extension, err);
 	if (ret < 0)
 		return ret;
-	/* Only files have contents; of others some writers note a size all the same. */
+	/* Only files have contents, but some tools write a size for other types, too. */
 	entry->size = entry->type == TAR_FILE ? size : 0;
 	if (entry->type == TAR_OTHER)
 		reader->left = size;

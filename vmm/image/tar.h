@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tar streams (POSIX ustar with GNU's and pax's long names), for `cordon cp` and for images. The
- * reader's input is hostile (a guest's, or a downloaded file): every length is bounded, and an
- * entry is handed out only when all of its headers have been understood.
+ * Tar streams (POSIX ustar with GNU and pax long names), for `cordon cp` and for images. The
+ * reader's input is hostile (from a guest, or a downloaded file): every length is bounded, and an
+ * entry is returned only after all of its headers have been parsed.
  */
 #ifndef CORDON_IMAGE_TAR_H
 #define CORDON_IMAGE_TAR_H
@@ -19,30 +19,30 @@
 
 enum tar_type {
 	TAR_FILE = '0',
-	TAR_LINK = '1', /* hard link to link, a name of the same stream */
+	TAR_LINK = '1', /* hard link to link, a name in the same stream */
 	TAR_SYMLINK = '2',
-	TAR_FOLDER = '5',
+	TAR_DIRECTORY = '5',
 	TAR_OTHER = 0, /* a device, a pipe, anything else: without contents */
 };
 
 struct tar_entry {
 	char name[PATH_MAX], link[PATH_MAX];
 	enum tar_type type;
-	char flag;	 /* the type as it stands in the header: tells what TAR_OTHER is */
-	bool sparse;	 /* its contents are a map and parts, in GNU's or pax's way */
+	char flag;	 /* the type in the header: tells what TAR_OTHER is */
+	bool sparse;	 /* the contents are a map and data, in GNU or pax format */
 	mode_t mode;	 /* permission bits only */
-	mode_t set_bits; /* set-id and sticky bits, kept apart so that nobody takes them by accident
+	mode_t set_bits; /* set-id and sticky bits, separate so that no caller uses them by accident
 			  */
 	uint32_t uid, gid;
-	uint64_t size; /* bytes of contents, of files only */
+	uint64_t size; /* bytes of contents; 0 unless TAR_FILE */
 	int64_t mtime;
 };
 
-/* Where a stream comes from, if not from a descriptor. */
+/* The source of a stream, if it is not a descriptor. */
 struct tar_input {
-	/* Up to length bytes; 0 at the end; -errno with a message. */
+	/* Reads up to length bytes; 0 at the end; -errno with a message. */
 	ssize_t (*read)(void *arg, void *to, size_t length, struct err *err);
-	/* Passes over bytes without reading them, or NULL. 0 or -errno with a message. */
+	/* Skips bytes without reading them, or NULL. 0 or -errno with a message. */
 	int (*skip)(void *arg, uint64_t bytes, struct err *err);
 	void *arg;
 };
@@ -57,15 +57,15 @@ struct tar_reader {
 void tar_reader_init(struct tar_reader *reader, int fd);
 void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *input);
 
-/* The next entry, past what was not read of the one before. 1; 0 at the end; -errno with a message.
- */
+/* Reads the next entry, skipping unread contents of the one before. 1; 0 at the end; -errno with a
+ * message. */
 int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err);
 
-/* Up to length bytes of the entry's contents; 0 at their end. -errno with a message if cut short.
- */
+/* Reads up to length bytes of the entry's contents; 0 at their end; -errno with a message, also if
+ * the stream is truncated. */
 ssize_t tar_read(struct tar_reader *reader, void *to, size_t length, struct err *err);
 
-/* An entry's headers. The contents and tar_write_padding() follow. 0 or -errno. */
+/* Writes an entry's headers. The contents and tar_write_padding() follow. 0 or -errno. */
 int tar_write_entry(int fd, const struct tar_entry *entry);
 int tar_write_padding(int fd, uint64_t size);
 int tar_write_end(int fd);

@@ -36,7 +36,7 @@ static int write_header(int fd, const char *name, const char *link, char type, m
 	return fd_write_full(fd, &header, sizeof(header));
 }
 
-/* A name that does not fit its field comes before the entry, as GNU tar and busybox have it. */
+/* A name that does not fit its field comes before the entry, as in GNU tar and busybox. */
 static int write_long(int fd, char type, const char *text)
 {
 	size_t length = strlen(text) + 1;

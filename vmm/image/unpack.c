@@ -15,17 +15,17 @@
 
 #define WHITEOUT ".wh."
 #define OPAQUE	 ".wh..wh..opq"
-#define AUFS	 ".wh..wh." /* notes of an old file system, but for OPAQUE */
+#define AUFS	 ".wh..wh." /* metadata of aufs, except OPAQUE */
 
 const struct image_limits image_limits_default = {.bytes = GIB(32), .entries = 1u << 20};
 
 struct unpack {
-	int folder_fd;
+	int directory_fd;
 	struct image_counts *counts;
 	struct tar_reader reader;
 	/*
-	 * A whiteout hides what the layers below have, wherever in its own layer it stands. So they
-	 * all go first, and the layer's files are made in a second pass over it.
+	 * A whiteout hides files of the layers below, wherever in its layer it comes. So a first
+	 * pass over the layer applies all whiteouts, and a second one makes the files.
 	 */
 	bool whiteouts;
 	struct tar_entry entry;
@@ -61,7 +61,7 @@ static int check_part(const char *part, size_t length, bool last, struct err *er
 	return 0;
 }
 
-/* The path below the folder, "" for the folder itself. `what` is told if it is refused. */
+/* Normalises a name to a path below the directory, "" for the directory itself. */
 static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
 {
 	const char *at = name, *part;
@@ -82,9 +82,9 @@ static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
 		if (ret < 0)
 			return ret;
 		if (++depth > IMAGE_DEPTH_MAX)
-			return err_set(err, ENAMETOOLONG, "a layer has folders %d deep",
+			return err_set(err, ENAMETOOLONG, "a layer has directories %d deep",
 				       IMAGE_DEPTH_MAX);
-		/* Never more than the name itself, which fits. */
+		/* Never longer than the name itself, which fits. */
 		used += (size_t)snprintf(path + used, PATH_MAX - used, "%s%.*s", used ? "/" : "",
 					 (int)length, part);
 	}
@@ -92,11 +92,11 @@ static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
 	return 0;
 }
 
-/* --- folders on the way ----------------------------------------------------------------------- */
+/* --- parent directories ----------------------------------------------------------------------- */
 
 /*
- * Links let names of few components lead ever deeper; but what lies too deep can't be named in the
- * sandbox, and would be hard to remove again. So it is the folder's true place that counts.
+ * With links, names of few components could lead ever deeper, where files cannot be named in the
+ * sandbox and are hard to remove. So the depth of the directory's real path counts.
  */
 static int check_depth(const struct unpack *unpack, int parent, struct err *err)
 {
@@ -104,7 +104,7 @@ static int check_depth(const struct unpack *unpack, int parent, struct err *err)
 	unsigned depth = 1;
 	ssize_t length, n;
 
-	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", unpack->folder_fd);
+	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", unpack->directory_fd);
 	length = readlink(fd_path, top, sizeof(top));
 	snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", parent);
 	n = readlink(fd_path, path, sizeof(path));
@@ -112,34 +112,35 @@ static int check_depth(const struct unpack *unpack, int parent, struct err *err)
 		return err_sys(err, "%s", unpack->path);
 	for (; n > length; n--)
 		depth += path[n - 1] == '/';
-	/* The host's own limit is met at other depths, by where the cache is. */
+	/* The host's PATH_MAX may be reached first, depending on the path of the cache. */
 	if (n < 0 || n == sizeof(path) || depth > IMAGE_DEPTH_MAX)
-		return err_set(err, ENAMETOOLONG, "a layer has folders %d deep", IMAGE_DEPTH_MAX);
+		return err_set(err, ENAMETOOLONG, "a layer has directories %d deep",
+			       IMAGE_DEPTH_MAX);
 	return 0;
 }
 
-/* Layers may leave out the folders that they put things in. */
+/* Makes missing parents: layers need not have entries for them. */
 static int make_parents(struct unpack *unpack, struct err *err)
 {
 	char *slash = strchr(unpack->path, '/');
 	const char *name;
-	int ret = 0, parent, folder;
+	int ret = 0, parent, directory;
 
 	for (; slash && ret == 0; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		parent = extract_open_parent(unpack->folder_fd, unpack->path, EXTRACT_AS_ROOT,
+		parent = extract_open_parent(unpack->directory_fd, unpack->path, EXTRACT_AS_ROOT,
 					     &name);
 		if (parent < 0)
 			ret = err_code(err, -parent, "%s", unpack->path);
 		else
 			ret = check_depth(unpack, parent, err);
 		if (ret < 0) {
-			/* said */
+			/* has a message */
 		} else if (mkdirat(parent, name, 0755) == 0) {
-			folder = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-			if (folder < 0 || fchmod(folder, 0755) < 0)
+			directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			if (directory < 0 || fchmod(directory, 0755) < 0)
 				ret = err_sys(err, "%s", unpack->path);
-			fd_close(&folder);
+			fd_close(&directory);
 		} else if (errno != EEXIST) {
 			ret = err_sys(err, "%s", unpack->path);
 		}
@@ -149,17 +150,17 @@ static int make_parents(struct unpack *unpack, struct err *err)
 	return ret;
 }
 
-/* -ENOENT without a message if it is not there and make is false. */
+/* Opens the parent of the entry; make: makes it if it is missing. */
 static int open_parent(struct unpack *unpack, bool make, const char **name, struct err *err)
 {
-	int fd = extract_open_parent(unpack->folder_fd, unpack->path, EXTRACT_AS_ROOT, name);
+	int fd = extract_open_parent(unpack->directory_fd, unpack->path, EXTRACT_AS_ROOT, name);
 
 	if (fd == -ENOENT && make) {
 		int ret = make_parents(unpack, err);
 
 		if (ret < 0)
 			return ret;
-		fd = extract_open_parent(unpack->folder_fd, unpack->path, EXTRACT_AS_ROOT, name);
+		fd = extract_open_parent(unpack->directory_fd, unpack->path, EXTRACT_AS_ROOT, name);
 	}
 	return fd < 0 ? err_code(err, -fd, "%s", unpack->path) : fd;
 }
@@ -172,7 +173,7 @@ static int apply_whiteout(struct unpack *unpack, struct err *err)
 	int parent = open_parent(unpack, false, &name, err), fd, ret;
 
 	if (parent == -ENOENT || parent == -ENOTDIR)
-		return 0; /* nothing there to hide */
+		return 0; /* nothing to hide */
 	if (parent < 0)
 		return parent;
 	if (strcmp(name, OPAQUE) == 0) {
@@ -189,17 +190,17 @@ static int apply_whiteout(struct unpack *unpack, struct err *err)
 
 /* --- entries ---------------------------------------------------------------------------------- */
 
-/* Ours to write into while later layers come, and to remove, whatever its mode in the image. */
-static mode_t folder_mode(const struct tar_entry *entry)
+/* Writable for later layers and for removal, whatever its mode in the image. */
+static mode_t directory_mode(const struct tar_entry *entry)
 {
 	return entry->mode | 0700 | (entry->set_bits & S_ISVTX);
 }
 
-static int set_folder_mode(struct unpack *unpack, int parent, const char *name, struct err *err)
+static int set_directory_mode(struct unpack *unpack, int parent, const char *name, struct err *err)
 {
 	int ret = 0, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (fd < 0 || fchmod(fd, folder_mode(&unpack->entry)) < 0)
+	if (fd < 0 || fchmod(fd, directory_mode(&unpack->entry)) < 0)
 		ret = err_sys(err, "%s", unpack->path);
 	else
 		extract_note_owner(fd, &unpack->entry);
@@ -207,7 +208,7 @@ static int set_folder_mode(struct unpack *unpack, int parent, const char *name, 
 	return ret;
 }
 
-static int add_folder(struct unpack *unpack, int parent, const char *name, struct err *err)
+static int add_directory(struct unpack *unpack, int parent, const char *name, struct err *err)
 {
 	struct stat status;
 	int ret;
@@ -221,7 +222,7 @@ static int add_folder(struct unpack *unpack, int parent, const char *name, struc
 		if (mkdirat(parent, name, 0700) < 0)
 			return err_sys(err, "%s", unpack->path);
 	}
-	return set_folder_mode(unpack, parent, name, err);
+	return set_directory_mode(unpack, parent, name, err);
 }
 
 static int add_link(struct unpack *unpack, int parent, const char *name, struct err *err)
@@ -233,11 +234,11 @@ static int add_link(struct unpack *unpack, int parent, const char *name, struct 
 		return ret;
 	if (!target[0] || is_whiteout(strrchr(target, '/') ? strrchr(target, '/') + 1 : target))
 		return err_set(err, EPROTO, "a layer has a hard link to nothing");
-	return extract_link(unpack->folder_fd, target, EXTRACT_AS_ROOT, parent, name, err);
+	return extract_link(unpack->directory_fd, target, EXTRACT_AS_ROOT, parent, name, err);
 }
 
-/* Whatever is there and is no folder is replaced by the functions of extract.c. */
-static int clear_folder(int parent, const char *name, struct err *err)
+/* Removes a directory in place of the entry; the functions of extract.c replace other files. */
+static int clear_directory(int parent, const char *name, struct err *err)
 {
 	struct stat status;
 
@@ -251,9 +252,9 @@ static int add_at(struct unpack *unpack, int parent, const char *name, struct er
 	const struct tar_entry *entry = &unpack->entry;
 	int ret;
 
-	if (entry->type == TAR_FOLDER)
-		return add_folder(unpack, parent, name, err);
-	ret = clear_folder(parent, name, err);
+	if (entry->type == TAR_DIRECTORY)
+		return add_directory(unpack, parent, name, err);
+	ret = clear_directory(parent, name, err);
 	if (ret < 0)
 		return ret;
 	switch (entry->type) {
@@ -274,10 +275,9 @@ static int check_kind(struct unpack *unpack, struct err *err)
 	const struct tar_entry *entry = &unpack->entry;
 
 	if (entry->sparse)
-		return err_set(err, ENOTSUP, "%.200s: a sparse file, which images don't have",
-			       entry->name);
+		return err_set(err, ENOTSUP, "%.200s: sparse files are not supported", entry->name);
 	if (entry->type == TAR_OTHER && !strchr("346", entry->flag))
-		return err_set(err, EPROTO, "%.200s: an entry of an unknown kind (%d)", entry->name,
+		return err_set(err, EPROTO, "%.200s: an entry of unknown type (%d)", entry->name,
 			       entry->flag);
 	return 0;
 }
@@ -302,9 +302,9 @@ static int take_entry(struct unpack *unpack, struct err *err)
 		return 0;
 	}
 	if (!unpack->path[0]) {
-		if (unpack->entry.type != TAR_FOLDER)
+		if (unpack->entry.type != TAR_DIRECTORY)
 			return err_set(err, EPROTO, "a layer has a file in place of the root");
-		return set_folder_mode(unpack, unpack->folder_fd, ".", err);
+		return set_directory_mode(unpack, unpack->directory_fd, ".", err);
 	}
 	parent = open_parent(unpack, true, &name, err);
 	if (parent < 0)
@@ -354,7 +354,7 @@ static int add_layer(struct unpack *unpack, const struct image_source *source,
 	if (ret < 0)
 		return ret;
 	if (layer->size && layer->size != blob.size)
-		ret = err_set(err, EPROTO, "%s: has %llu bytes, and %llu by the manifest",
+		ret = err_set(err, EPROTO, "%s: has %llu bytes, but %llu in the manifest",
 			      layer->file, (unsigned long long)blob.size,
 			      (unsigned long long)layer->size);
 	unpack->whiteouts = true;
@@ -368,7 +368,7 @@ static int add_layer(struct unpack *unpack, const struct image_source *source,
 }
 
 int image_unpack(const struct image_manifest *manifest, const struct image_source *source,
-		 int folder_fd, const struct image_limits *limits, struct image_counts *counts,
+		 int directory_fd, const struct image_limits *limits, struct image_counts *counts,
 		 struct err *err)
 {
 	struct unpack *unpack = calloc(1, sizeof(*unpack));
@@ -379,9 +379,9 @@ int image_unpack(const struct image_manifest *manifest, const struct image_sourc
 	*counts = (struct image_counts){0};
 	if (!unpack)
 		return err_set(err, ENOMEM, "out of memory");
-	unpack->folder_fd = folder_fd;
+	unpack->directory_fd = directory_fd;
 	unpack->counts = counts;
-	counts->owners_kept = extract_keeps_owners(folder_fd);
+	counts->owners_kept = extract_keeps_owners(directory_fd);
 	for (i = 0; i < manifest->layer_count && ret == 0; i++)
 		ret = add_layer(unpack, source, &manifest->layers[i], i == 0, limits, &why);
 	if (ret < 0)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An image's layers, one over the other, as a tree of files (OCI image layer specification).
+ * Unpacks an image's layers, one over the other, to a tree of files (OCI image layer
+ * specification).
  *
- * Works without root. Everything belongs to whoever unpacks; other owners than root are noted
- * with files and folders, not with symbolic links (extract.h). Refused
- * are absolute names, "..", sparse files, unknown kinds of entries, names that begin with ".wh."
- * but are no whiteouts, and whatever goes over a limit. Devices and pipes are left out and counted;
- * set-id bits and extended attributes of the image are dropped. Links on the way to an entry lead
- * where they would in the sandbox, so never out of the tree.
+ * Works without host root. All files belong to the user who unpacks; owners other than root are
+ * noted with files and directories, not with symbolic links (extract.h). Absolute names, "..",
+ * sparse files, unknown types of entries, names that begin with ".wh." but are not whiteouts, and
+ * anything beyond a limit are errors. Devices and pipes are left out and counted; set-id bits and
+ * extended attributes of the image are dropped. Links on the way to an entry lead where they would
+ * in the sandbox, so never out of the tree.
  */
 #ifndef CORDON_IMAGE_UNPACK_H
 #define CORDON_IMAGE_UNPACK_H
@@ -29,13 +30,14 @@ extern const struct image_limits image_limits_default; /* 32 GiB, a million */
 struct image_counts {
 	uint64_t bytes, entries;
 	uint64_t left_out; /* devices and pipes */
-	uint64_t owned;	   /* entries that are not root's */
-	bool owners_kept;  /* the folder's file system can note that */
+	uint64_t owned;	   /* entries with an owner other than root */
+	bool owners_kept;  /* the file system can store the owners */
 };
 
-/* Into an empty folder of ours. 0 or -errno with a message; the folder is then to be removed. */
+/* Unpacks into an empty directory. 0; or -errno with a message, and the caller removes the
+ * directory. */
 int image_unpack(const struct image_manifest *manifest, const struct image_source *source,
-		 int folder_fd, const struct image_limits *limits, struct image_counts *counts,
+		 int directory_fd, const struct image_limits *limits, struct image_counts *counts,
 		 struct err *err);
 
 #endif

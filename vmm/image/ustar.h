@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The header of a tar stream's entry, for the reader and the writer. */
+/* The header of an entry, for the reader and the writer of tar streams. */
 #ifndef CORDON_IMAGE_USTAR_H
 #define CORDON_IMAGE_USTAR_H
 
