@@ -17,14 +17,14 @@ static void parse_question(const uint8_t *data, size_t length)
 {
 	struct dns_question question;
 	uint8_t out[DNS_EDNS_MAX];
-	int ret = dns_parse_question(data, length, &question);
+	int ret = dns_parse_query(data, length, &question);
 
 	if (ret < 0)
 		return;
 	FUZZ_REQUIRE(strlen(question.name) < DNS_NAME_TEXT);
-	FUZZ_REQUIRE(dns_answer(&question, DNS_NO_ERROR,
-				&(struct dns_addresses){.count = DNS_ADDRESSES},
-				out) <= (question.edns ? DNS_EDNS_MAX : DNS_PLAIN_MAX));
+	FUZZ_REQUIRE(dns_write_response(&question, DNS_NO_ERROR,
+					&(struct dns_addresses){.count = DNS_ADDRESSES},
+					out) <= (question.edns ? DNS_EDNS_MAX : DNS_PLAIN_MAX));
 }
 
 static void parse_answer(const uint8_t *data, size_t length)
@@ -32,7 +32,7 @@ static void parse_answer(const uint8_t *data, size_t length)
 	struct dns_addresses addresses;
 	int rcode;
 	enum dns_result result =
-		dns_parse_answer(data, length, "www.example.com", 0x1234, &rcode, &addresses);
+		dns_parse_response(data, length, "www.example.com", 0x1234, &rcode, &addresses);
 
 	FUZZ_REQUIRE(addresses.count <= DNS_ADDRESSES);
 	FUZZ_REQUIRE(result == DNS_DONE || addresses.count == 0);

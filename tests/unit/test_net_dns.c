@@ -66,13 +66,13 @@ START_TEST(what_is_no_name_is_refused)
 		ck_assert_str_eq(name, "");
 	}
 	ck_assert_int_eq(dns_name_normalise((const uint8_t *)"a\0b", 3, name), -EINVAL);
-	ck_assert_int_eq(dns_parse_question(message, net_question(message, "-a.b", DNS_TYPE_A, 0),
-					    &question),
-			 0);
+	ck_assert_int_eq(
+		dns_parse_query(message, net_question(message, "-a.b", DNS_TYPE_A, 0), &question),
+		0);
 	ck_assert_str_eq(question.name, "");
-	ck_assert_int_eq(dns_parse_question(message, net_question(message, "a-.-b", DNS_TYPE_A, 0),
-					    &question),
-			 0);
+	ck_assert_int_eq(
+		dns_parse_query(message, net_question(message, "a-.-b", DNS_TYPE_A, 0), &question),
+		0);
 	ck_assert_str_eq(question.name, "a-.-b");
 }
 END_TEST
@@ -108,19 +108,19 @@ START_TEST(a_question_is_read_and_answered)
 	size_t length = net_question(message, "WWW.Example.Com", DNS_TYPE_A, 0);
 	uint8_t out[DNS_EDNS_MAX];
 
-	ck_assert_int_eq(dns_parse_question(message, length, &question), 0);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), 0);
 	ck_assert_str_eq(question.name, NAME);
 	ck_assert_uint_eq(question.id, 0x1234);
 	ck_assert_uint_eq(question.type, DNS_TYPE_A);
 	ck_assert_uint_eq(question.room, DNS_PLAIN_MAX);
 	ck_assert(!question.edns);
-	length = dns_answer(&question, DNS_NO_ERROR, &two, out);
+	length = dns_write_response(&question, DNS_NO_ERROR, &two, out);
 	ck_assert_uint_eq(load_be16(out), 0x1234);
 	ck_assert_uint_eq(load_be16(out + 2), 0x8180);
 	ck_assert_uint_eq(load_be16(out + 6), 2);
 	/* The case of the question comes back as it was. */
 	ck_assert_mem_eq(out + 12, message + 12, 17 + 4);
-	ck_assert_uint_eq(dns_parse_answer(out, length, NAME, 0x1234, &rcode, &found), DNS_DONE);
+	ck_assert_uint_eq(dns_parse_response(out, length, NAME, 0x1234, &rcode, &found), DNS_DONE);
 	ck_assert_uint_eq(found.count, 2);
 	ck_assert_uint_eq(found.address[0], NET_PEER);
 	ck_assert_uint_eq(found.ttl, 99);
@@ -132,17 +132,17 @@ START_TEST(edns_is_taken_and_answered)
 	size_t length = net_question(message, NAME, DNS_TYPE_AAAA, 4096);
 	uint8_t out[DNS_EDNS_MAX];
 
-	ck_assert_int_eq(dns_parse_question(message, length, &question), 0);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), 0);
 	ck_assert(question.edns);
 	ck_assert_uint_eq(question.room, DNS_EDNS_MAX);
-	length = dns_answer(&question, DNS_NO_NAME, NULL, out);
+	length = dns_write_response(&question, DNS_NO_NAME, NULL, out);
 	ck_assert_uint_eq(load_be16(out + 10), 1);
 	ck_assert_uint_eq(out[length - 11], 0);
 	ck_assert_uint_eq(load_be16(out + length - 10), 41);
 	ck_assert_uint_eq(out[3] & 15, DNS_NO_NAME);
 	/* Less than the least is the least. */
 	length = net_question(message, NAME, DNS_TYPE_A, 100);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), 0);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), 0);
 	ck_assert_uint_eq(question.room, DNS_PLAIN_MAX);
 }
 END_TEST
@@ -155,12 +155,12 @@ START_TEST(a_question_cut_anywhere_is_refused)
 		uint8_t *copy = malloc(cut ? cut : 1);
 
 		memcpy(copy, message, cut);
-		ck_assert_int_ne(dns_parse_question(copy, cut, &question), 0);
+		ck_assert_int_ne(dns_parse_query(copy, cut, &question), 0);
 		free(copy);
 	}
-	ck_assert_int_eq(dns_parse_question(message, length, &question), 0);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), 0);
 	message[length] = 0;
-	ck_assert_int_eq(dns_parse_question(message, length + 1, &question), DNS_FORMAT_ERROR);
+	ck_assert_int_eq(dns_parse_query(message, length + 1, &question), DNS_FORMAT_ERROR);
 }
 END_TEST
 
@@ -169,29 +169,29 @@ START_TEST(odd_questions_get_their_error)
 	size_t length = net_question(message, NAME, DNS_TYPE_A, 0);
 
 	store_be16(message + 2, 0x8100);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), -EINVAL);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), -EINVAL);
 	store_be16(message + 2, 0x2900);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), DNS_NOT_IMPLEMENTED);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), DNS_NOT_IMPLEMENTED);
 	net_question(message, NAME, DNS_TYPE_A, 0);
 	store_be16(message + 4, 2);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), DNS_FORMAT_ERROR);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), DNS_FORMAT_ERROR);
 	store_be16(message + 4, 0);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), DNS_FORMAT_ERROR);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), DNS_FORMAT_ERROR);
 	net_question(message, NAME, DNS_TYPE_A, 0);
 	store_be16(message + 6, 1);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), DNS_FORMAT_ERROR);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), DNS_FORMAT_ERROR);
 	net_question(message, NAME, DNS_TYPE_A, 0);
 	store_be16(message + length - 2, 3); /* class CHAOS */
-	ck_assert_int_eq(dns_parse_question(message, length, &question), DNS_REFUSED);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), DNS_REFUSED);
 	net_question(message, NAME, DNS_TYPE_A, 0);
 	store_be16(message + 12, 0xc00c); /* a pointer to itself */
-	ck_assert_int_eq(dns_parse_question(message, length, &question), DNS_FORMAT_ERROR);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), DNS_FORMAT_ERROR);
 	net_question(message, NAME, DNS_TYPE_A, 0);
 	message[13] = ' ';
-	ck_assert_int_eq(dns_parse_question(message, length, &question), 0);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), 0);
 	ck_assert_str_eq(question.name, ""); /* a name, but none for us */
 	net_question(message, "", DNS_TYPE_A, 0);
-	ck_assert_int_eq(dns_parse_question(message, 12 + 5, &question), 0);
+	ck_assert_int_eq(dns_parse_query(message, 12 + 5, &question), 0);
 	ck_assert_str_eq(question.name, "");
 }
 END_TEST
@@ -207,23 +207,23 @@ START_TEST(an_answer_is_never_longer_than_there_is_room)
 	name[63] = name[127] = name[191] = '.';
 	name[253] = '\0';
 	length = net_question(message, name, DNS_TYPE_A, 0);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), 0);
-	length = dns_answer(&question, DNS_NO_ERROR, &many, out);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), 0);
+	length = dns_write_response(&question, DNS_NO_ERROR, &many, out);
 	ck_assert_uint_le(length, DNS_PLAIN_MAX);
 	ck_assert_uint_eq(load_be16(out + 6), (512 - 12 - 259) / 16);
 	length = net_question(message, name, DNS_TYPE_A, 1232);
-	ck_assert_int_eq(dns_parse_question(message, length, &question), 0);
-	dns_answer(&question, DNS_NO_ERROR, &many, out);
+	ck_assert_int_eq(dns_parse_query(message, length, &question), 0);
+	dns_write_response(&question, DNS_NO_ERROR, &many, out);
 	ck_assert_uint_eq(load_be16(out + 6), DNS_ADDRESSES);
 }
 END_TEST
 
 /* --- answers of upstreams --------------------------------------------------------------------- */
 
-/* An answer to dns_ask(NAME, ID), so far without records. */
+/* An answer to dns_write_query(NAME, ID), so far without records. */
 static size_t begin_answer(void)
 {
-	size_t length = dns_ask(NAME, ID, message) - 11;
+	size_t length = dns_write_query(NAME, ID, message) - 11;
 
 	store_be16(message + 2, 0x8180);
 	store_be16(message + 10, 0);
@@ -279,7 +279,7 @@ static size_t put_alias(size_t at, const char *name, uint32_t ttl, const char *t
 
 static enum dns_result parse(size_t length)
 {
-	return dns_parse_answer(message, length, NAME, ID, &rcode, &found);
+	return dns_parse_response(message, length, NAME, ID, &rcode, &found);
 }
 
 START_TEST(aliases_are_followed_in_any_order)
@@ -359,8 +359,9 @@ START_TEST(mismatched_answers_are_not_ours)
 {
 	size_t at = put_address(begin_answer(), NAME, 60, 42);
 
-	ck_assert_int_eq(dns_parse_answer(message, at, NAME, ID + 1, &rcode, &found), DNS_NOT_OURS);
-	ck_assert_int_eq(dns_parse_answer(message, at, "www.example.org", ID, &rcode, &found),
+	ck_assert_int_eq(dns_parse_response(message, at, NAME, ID + 1, &rcode, &found),
+			 DNS_NOT_OURS);
+	ck_assert_int_eq(dns_parse_response(message, at, "www.example.org", ID, &rcode, &found),
 			 DNS_NOT_OURS);
 	store_be16(message + 2, 0x0100);
 	ck_assert_int_eq(parse(at), DNS_NOT_OURS);
@@ -382,7 +383,7 @@ START_TEST(an_answer_cut_anywhere_is_harmless)
 		uint8_t *copy = malloc(cut ? cut : 1);
 
 		memcpy(copy, message, cut);
-		result = dns_parse_answer(copy, cut, NAME, ID, &rcode, &found);
+		result = dns_parse_response(copy, cut, NAME, ID, &rcode, &found);
 		ck_assert_int_ne(result, DNS_DONE);
 		ck_assert_uint_eq(found.count, 0);
 		free(copy);
@@ -398,7 +399,7 @@ START_TEST(odd_answers_are_survived)
 
 	ck_assert_int_eq(parse(at), DNS_MALFORMED); /* an address of 5 bytes */
 	store_be16(message + 2, 0x8380);
-	ck_assert_int_eq(parse(at), DNS_CUT);
+	ck_assert_int_eq(parse(at), DNS_TRUNCATED);
 	store_be16(message + 2, 0x8183);
 	ck_assert_int_eq(parse(at), DNS_DONE);
 	ck_assert_int_eq(rcode, DNS_NO_NAME);

@@ -168,7 +168,7 @@ static void end(void)
 
 static void ask(void)
 {
-	ck_assert_int_eq(resolver_ask(resolver, 7, "www.example.com"), 0);
+	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com"), 0);
 	ck_assert_uint_eq(done_count, 0); /* never from inside */
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_uint_eq(done_count, 1);
@@ -257,7 +257,7 @@ START_TEST(without_a_server_there_is_no_question)
 {
 	begin(ANSWER);
 	write_conf("# none\nnameserver\nnameserver x.y\noptions ndots:1\n");
-	ck_assert_int_eq(resolver_ask(resolver, 7, "www.example.com"), -ENOENT);
+	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com"), -ENOENT);
 	write_conf("nameserver 127.0.0.1\n"); /* it has changed: it is read again */
 	ask();
 	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
@@ -271,8 +271,8 @@ START_TEST(questions_are_bounded_and_die_with_the_resolver)
 
 	begin(SILENT);
 	for (i = 0; i < RESOLVER_QUERIES; i++)
-		ck_assert_int_eq(resolver_ask(resolver, i, "www.example.com"), 0);
-	ck_assert_int_eq(resolver_ask(resolver, i, "www.example.com"), -EAGAIN);
+		ck_assert_int_eq(resolver_query(resolver, i, "www.example.com"), 0);
+	ck_assert_int_eq(resolver_query(resolver, i, "www.example.com"), -EAGAIN);
 	end();
 	ck_assert_uint_eq(done_count, 0);
 }

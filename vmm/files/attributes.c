@@ -86,7 +86,7 @@ static void put_time(struct p9_reply *out, const struct timespec *time)
 	reply_u64(out, (uint64_t)time->tv_nsec);
 }
 
-/* What a set-id bit means here must not count in there; devices are nobody's. */
+/* Set-id bits of the host must not take effect in the guest. */
 static uint32_t shown_mode(const struct stat *stat)
 {
 	uint32_t hidden = S_ISDIR(stat->st_mode) ? S_ISUID : S_ISUID | S_ISGID;

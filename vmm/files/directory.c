@@ -43,7 +43,7 @@ static void put_entry(struct p9_reply *out, const struct entry *entry, const str
 	struct stat stat = {.st_dev = directory->st_dev, .st_ino = entry->ino};
 
 	stat.st_mode = entry->type == DT_DIR ? S_IFDIR : entry->type == DT_LNK ? S_IFLNK : S_IFREG;
-	/* What is above the share is nobody's business. */
+	/* The guest must not learn what is above the share. */
 	if (top && strcmp(entry->name, "..") == 0)
 		stat.st_ino = directory->st_ino;
 	reply_qid(out, &stat);

@@ -119,7 +119,7 @@ struct node *node_child(struct files_session *session, struct node *parent,
 /* Only if it is there; without a reference. */
 struct node *node_find(struct files_session *session, const struct node *parent,
 		       const struct name *name);
-/* One that was removed: in no directory, so that nobody finds it. With a reference, or NULL. */
+/* A removed node: in no directory, so no lookup finds it. With a reference, or NULL. */
 struct node *node_removed(struct files_session *session);
 struct node *node_get(struct node *node);
 void node_put(struct files_session *session, struct node *node);

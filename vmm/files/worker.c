@@ -41,7 +41,7 @@ struct files_worker {
 	bool held;	     /* no request is to be begun: the loop waits for the end of one */
 	pthread_cond_t idle; /* for the loop: the thread is not busy, or stops */
 
-	/* The thread's own while it is busy; else of whoever has the mutex. */
+	/* Of the thread while it is busy; else of the holder of the mutex. */
 	struct files_session *session;
 	uint8_t *message, *reply;
 	size_t received;	       /* bytes of message so far */
@@ -230,7 +230,7 @@ static int prepare(struct files_worker **out, struct files_share *share, struct 
 	worker->reply = malloc(FILES_MSIZE_MAX);
 	if (worker->event_fd < 0)
 		return -errno;
-	/* Now, so that nobody has to wait for memory later. */
+	/* Allocate the rings now, so that neither thread waits for memory later. */
 	if (!worker->message || !worker->reply || !ring_writable(&worker->in, piece) ||
 	    !ring_writable(&worker->out, piece))
 		return -ENOMEM;

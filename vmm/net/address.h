@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sandbox's own network, and which IPv4 addresses are special. Host byte order throughout. */
+/* The sandbox's own network, and special IPv4 addresses. Host byte order throughout. */
 #ifndef CORDON_NET_ADDRESS_H
 #define CORDON_NET_ADDRESS_H
 
@@ -10,9 +10,9 @@
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 /*
- * Every sandbox has the same network, out of a range for documentation (TEST-NET-1, RFC 5737) that
- * no network uses, so that it hides nothing that a rule could name. Nothing of it leaves the
- * monitor: backends translate.
+ * Every sandbox has the same network, in a range for documentation (TEST-NET-1, RFC 5737): no real
+ * network uses it, so it shadows no address that a rule could name. These addresses never leave the
+ * monitor: backends translate them.
  */
 #define ADDRESS_PREFIX 24
 #define ADDRESS_ROUTER ADDRESS(192, 0, 2, 1) /* the default route, and the resolver at port 53 */
@@ -24,15 +24,15 @@ static inline bool address_within(uint32_t address, uint32_t network, unsigned p
 	return ((address ^ network) >> (32 - prefix)) == 0; /* prefix 1 to 32 */
 }
 
-/* Whether an address is of the sandbox's own network. */
+/* Whether an address is in the sandbox's own network. */
 static inline bool address_own(uint32_t address)
 {
 	return address_within(address, ADDRESS_ROUTER, ADDRESS_PREFIX);
 }
 
 /*
- * Whether an address is not of the public Internet (vmm/base/special.h). A name never opens one of
- * these, whatever a resolver answers: only a rule that has the address or its network does.
+ * Whether an address is not part of the public Internet (vmm/base/special.h). A name never opens
+ * such an address, whatever a resolver replies: only a rule for the address or its network does.
  */
 bool address_special(uint32_t address);
 

@@ -22,7 +22,7 @@
 
 /* --- names ------------------------------------------------------------------------------------ */
 
-/* The character in lower case, or 0 if it has no place in a name. */
+/* The character in lower case, or 0 if it is not allowed in a name. */
 static char name_character(uint8_t c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -50,7 +50,7 @@ int dns_name_normalise(const uint8_t *text, size_t length, char to[DNS_NAME_TEXT
 		}
 	}
 	to[length] = '\0';
-	if (label == 0) { /* it ended in two dots */
+	if (label == 0) { /* the name ends in two dots */
 		to[0] = '\0';
 		return -EINVAL;
 	}
@@ -58,9 +58,9 @@ int dns_name_normalise(const uint8_t *text, size_t length, char to[DNS_NAME_TEXT
 }
 
 /*
- * Reads the name at *at into text, follows pointers backwards only, and moves *at behind it.
+ * Reads the name at *at into text, follows pointers backwards only, and advances *at behind it.
  * Returns the text's length (0: the root), -EINVAL if the bytes are malformed, or -EILSEQ if they
- * are a name, but none that dns_name_normalise() takes; text is "" then.
+ * are a name that dns_name_normalise() refuses; text is "" then.
  */
 static int read_name(const uint8_t *data, size_t length, size_t *at, char text[DNS_NAME_TEXT])
 {
@@ -83,7 +83,7 @@ static int read_name(const uint8_t *data, size_t length, size_t *at, char text[D
 			if (!jumped)
 				*at = from + 2;
 			jumped = true;
-			/* Each one leads further to the front: there is no loop. */
+			/* Each pointer leads further to the front, so there is no loop. */
 			if (target >= from || target < DNS_HEADER)
 				return -EINVAL;
 			limit = from;
@@ -132,9 +132,9 @@ static size_t write_name(const char *name, uint8_t *to)
 	return out;
 }
 
-/* --- the guest's questions -------------------------------------------------------------------- */
+/* --- queries of the guest --------------------------------------------------------------------- */
 
-/* What may follow the question: nothing, or one OPT record (RFC 6891, 6.1). */
+/* Parses what follows the question: nothing, or one OPT record (RFC 6891, 6.1). */
 static int parse_opt(const uint8_t *data, size_t length, size_t at, struct dns_question *question)
 {
 	if (load_be16(data + 10) == 0)
@@ -151,7 +151,7 @@ static int parse_opt(const uint8_t *data, size_t length, size_t at, struct dns_q
 	return 0;
 }
 
-int dns_parse_question(const uint8_t *data, size_t length, struct dns_question *question)
+int dns_parse_query(const uint8_t *data, size_t length, struct dns_question *question)
 {
 	size_t at = DNS_HEADER;
 	uint16_t flags;
@@ -171,7 +171,7 @@ int dns_parse_question(const uint8_t *data, size_t length, struct dns_question *
 	if (load_be16(data + 4) != 1 || load_be16(data + 6) != 0 || load_be16(data + 8) != 0 ||
 	    (flags & FLAG_TRUNCATED))
 		return DNS_FORMAT_ERROR;
-	/* A pointer has nothing before it that it could lead to. */
+	/* A pointer in the first name is malformed: there is no name before it. */
 	ret = read_name(data, length, &at, question->name);
 	if (ret == -EINVAL || !range_within(at, 4, length))
 		return DNS_FORMAT_ERROR;
@@ -185,8 +185,8 @@ int dns_parse_question(const uint8_t *data, size_t length, struct dns_question *
 	return question->class == CLASS_IN ? 0 : DNS_REFUSED;
 }
 
-size_t dns_answer(const struct dns_question *question, enum dns_rcode rcode,
-		  const struct dns_addresses *addresses, uint8_t to[DNS_EDNS_MAX])
+size_t dns_write_response(const struct dns_question *question, enum dns_rcode rcode,
+			  const struct dns_addresses *addresses, uint8_t to[DNS_EDNS_MAX])
 {
 	size_t at = DNS_HEADER, opt = question->edns ? OPT_BYTES : 0;
 	unsigned i, count = 0;
@@ -226,13 +226,13 @@ size_t dns_answer(const struct dns_question *question, enum dns_rcode rcode,
 	return at;
 }
 
-/* --- our own questions ------------------------------------------------------------------------ */
+/* --- queries of the monitor ------------------------------------------------------------------- */
 
-size_t dns_ask(const char *name, uint16_t id, uint8_t to[DNS_QUESTION_MAX])
+size_t dns_write_query(const char *name, uint16_t id, uint8_t to[DNS_QUERY_MAX])
 {
 	size_t at = DNS_HEADER;
 
-	memset(to, 0, DNS_QUESTION_MAX);
+	memset(to, 0, DNS_QUERY_MAX);
 	store_be16(to, id);
 	store_be16(to + 2, FLAG_RD);
 	store_be16(to + 4, 1);
@@ -253,7 +253,7 @@ struct record {
 	size_t data, data_length; /* offset into the message */
 };
 
-/* Reads the record at *at and moves behind it. 0, or -EINVAL. */
+/* Reads the record at *at and advances *at behind it. 0, or -EINVAL. */
 static int read_record(const uint8_t *data, size_t length, size_t *at, struct record *record)
 {
 	if (read_name(data, length, at, record->name) == -EINVAL)
@@ -263,7 +263,7 @@ static int read_record(const uint8_t *data, size_t length, size_t *at, struct re
 	record->type = load_be16(data + *at);
 	record->class = load_be16(data + *at + 2);
 	record->ttl = load_be32(data + *at + 4);
-	/* The topmost bit is no part of it: such a value counts as 0 (RFC 2181, 8). */
+	/* A TTL with the top bit set counts as 0 (RFC 2181, 8). */
 	if (record->ttl > INT32_MAX)
 		record->ttl = 0;
 	record->data_length = load_be16(data + *at + 8);
@@ -274,7 +274,7 @@ static int read_record(const uint8_t *data, size_t length, size_t *at, struct re
 	return 0;
 }
 
-/* What one pass over the records found for one name. */
+/* The result of one pass over the records for one name. */
 struct found {
 	bool alias;
 	char target[DNS_NAME_TEXT];
@@ -303,7 +303,7 @@ static int scan(const uint8_t *data, size_t length, size_t at, const char *name,
 		} else if (record.type == TYPE_CNAME && !found->alias) {
 			size_t target = record.data;
 
-			/* A chain through a name that is none ends there. */
+			/* A chain ends at an invalid name: target is "" then. */
 			if (read_name(data, length, &target, found->target) == -EINVAL ||
 			    target != record.data + record.data_length)
 				return -EINVAL;
@@ -333,10 +333,10 @@ static enum dns_result follow(const uint8_t *data, size_t length, size_t records
 	return DNS_MALFORMED;
 }
 
-enum dns_result dns_parse_answer(const uint8_t *data, size_t length, const char *name, uint16_t id,
-				 int *rcode, struct dns_addresses *addresses)
+enum dns_result dns_parse_response(const uint8_t *data, size_t length, const char *name,
+				   uint16_t id, int *rcode, struct dns_addresses *addresses)
 {
-	char asked[DNS_NAME_TEXT];
+	char question[DNS_NAME_TEXT];
 	size_t at = DNS_HEADER;
 	uint16_t flags;
 	enum dns_result result;
@@ -348,17 +348,17 @@ enum dns_result dns_parse_answer(const uint8_t *data, size_t length, const char 
 	flags = load_be16(data + 2);
 	if (!(flags & FLAG_ANSWER) || (flags & FLAG_OPCODE))
 		return DNS_NOT_OURS;
-	/* Some servers leave the question out of an error. */
+	/* Some servers omit the question from an error. */
 	if (load_be16(data + 4) == 0 && (flags & 0xf) != 0) {
 		*rcode = flags & 0xf;
 		return DNS_DONE;
 	}
-	if (load_be16(data + 4) != 1 || read_name(data, length, &at, asked) < 0 ||
-	    strcmp(asked, name) != 0 || !range_within(at, 4, length) ||
+	if (load_be16(data + 4) != 1 || read_name(data, length, &at, question) < 0 ||
+	    strcmp(question, name) != 0 || !range_within(at, 4, length) ||
 	    load_be16(data + at) != DNS_TYPE_A || load_be16(data + at + 2) != CLASS_IN)
 		return DNS_NOT_OURS;
 	if (flags & FLAG_TRUNCATED)
-		return DNS_CUT;
+		return DNS_TRUNCATED;
 	*rcode = flags & 0xf;
 	if (*rcode != DNS_NO_ERROR)
 		return DNS_DONE;

@@ -67,7 +67,7 @@ static void link_newest(struct dns_pins *pins, struct pin *pin)
 	pins->newest = number;
 }
 
-static void forget(struct dns_pins *pins, struct pin *pin)
+static void remove_pin(struct dns_pins *pins, struct pin *pin)
 {
 	uint32_t number = (uint32_t)(pin - pins->pin), *at;
 
@@ -81,7 +81,7 @@ static void forget(struct dns_pins *pins, struct pin *pin)
 	pins->count--;
 }
 
-/* A new pin, without a time yet. */
+/* Adds a pin, without a time yet. */
 static struct pin *add(struct dns_pins *pins, const char *name, uint32_t address)
 {
 	uint32_t number, *bucket = bucket_of(pins, address);
@@ -91,7 +91,7 @@ static struct pin *add(struct dns_pins *pins, const char *name, uint32_t address
 	if (!copy)
 		return NULL;
 	if (pins->count == PINS_MAX)
-		forget(pins, &pins->pin[pins->oldest]);
+		remove_pin(pins, &pins->pin[pins->oldest]);
 	number = pins->unused;
 	if (number)
 		pins->unused = pins->pin[number].chain;
@@ -113,7 +113,7 @@ int dns_pins_add(struct dns_pins *pins, const char *name, uint32_t address, uint
 	struct pin *pin = find(pins, name, address);
 
 	if (pin) {
-		/* A shorter answer does not take away what an earlier one gave. */
+		/* A shorter TTL does not shorten an earlier pin. */
 		pin->until_ns = max_u64(pin->until_ns, until);
 		unlink_age(pins, pin);
 		link_newest(pins, pin);
@@ -152,5 +152,5 @@ unsigned dns_pins_names(const struct dns_pins *pins, uint32_t address, uint64_t 
 void dns_pins_clear(struct dns_pins *pins)
 {
 	while (pins->oldest != 0)
-		forget(pins, &pins->pin[pins->oldest]);
+		remove_pin(pins, &pins->pin[pins->oldest]);
 }

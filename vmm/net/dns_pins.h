@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pins: which addresses the guest's own questions gave for which names, and for how long. A rule
+ * Pins: the addresses that the guest's DNS queries returned for each name, and for how long. A rule
  * with a name opens exactly these.
  *
- * A pin holds for the answer's TTL and PIN_GRACE_NS more: whoever asked still has to connect, also
- * when the TTL is 0. Connections that are open stay open. Bounded: the pin that was renewed longest
- * ago makes room. Times as in flow.h. Not thread safe.
+ * A pin holds for the record's TTL plus PIN_GRACE_NS, so that the guest can still connect, also
+ * when the TTL is 0. Open connections outlive it. Bounded: the least recently renewed pin makes
+ * room for a new one. Times as in flow.h. Not thread safe.
  */
 #ifndef CORDON_NET_DNS_PINS_H
 #define CORDON_NET_DNS_PINS_H
@@ -16,9 +16,9 @@
 #include "vmm/net/siphash.h"
 
 #define PINS_MAX      4096
-#define PIN_NAMES_MAX 16		    /* names looked at for one address */
+#define PIN_NAMES_MAX 16		    /* names returned for one address */
 #define PIN_GRACE_NS  UINT64_C(30000000000) /* 30 s */
-#define PIN_TTL_MAX   3600u		    /* seconds; longer ones count as this */
+#define PIN_TTL_MAX   3600u		    /* seconds; a longer TTL counts as this */
 
 struct pin {
 	char *name; /* normalised: see dns.h */
@@ -38,17 +38,17 @@ struct dns_pins {
 int dns_pins_init(struct dns_pins *pins);
 void dns_pins_destroy(struct dns_pins *pins);
 
-/* The address was the answer for the name, for ttl seconds. 0 or -ENOMEM. */
+/* Pins an address to a name for ttl seconds. 0 or -ENOMEM. */
 int dns_pins_add(struct dns_pins *pins, const char *name, uint32_t address, uint32_t ttl,
 		 uint64_t now_ns);
 
-/* Whether that name opens that address now. */
+/* Whether the name opens the address now. */
 bool dns_pins_have(const struct dns_pins *pins, const char *name, uint32_t address,
 		   uint64_t now_ns);
 
 /*
- * Names that open an address now, the latest first; at most PIN_NAMES_MAX. They are valid until
- * the next dns_pins_add(). Returns how many.
+ * The names that open an address now, the newest first; at most PIN_NAMES_MAX. They are valid until
+ * the next dns_pins_add(). Returns their number.
  */
 unsigned dns_pins_names(const struct dns_pins *pins, uint32_t address, uint64_t now_ns,
 			const char *name[PIN_NAMES_MAX]);

@@ -304,7 +304,7 @@ const char *filter_drop_text(unsigned drop)
 {
 	static const char *const text[] = {
 		[FILTER_SPOOFED] = "spoofed source",
-		[FILTER_ASTRAY] = "to nobody",
+		[FILTER_ASTRAY] = "misaddressed",
 		[FILTER_NO_FLOW] = "no such connection",
 		[FILTER_REFUSED] = "refused by the policy",
 		[FILTER_FLOODED] = "too many",

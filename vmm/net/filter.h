@@ -5,7 +5,7 @@
  * It answers ARP, echo requests to the router, and DNS; lets flows through that the policy allows;
  * refuses the others at once (a TCP reset, an ICMP error); looks at the first bytes of a connection
  * where a rule is about a TLS or HTTP name; and drops and counts what does not parse, comes from
- * somebody else's address or belongs to no flow.
+ * an address that is not the guest's, or belongs to no flow.
  *
  * Where a rule has a person asked, the first packet of a flow (or, where the question is about a
  * TLS or HTTP name that another rule has let pass so far, its first bytes) is held back until there
@@ -62,11 +62,11 @@ enum filter_verdict { FILTER_DENY, FILTER_ALLOW, FILTER_ASK };
 
 /* What came of asking a person. */
 enum filter_answer {
-	FILTER_UNASKED, /* nobody was: the policy alone decides */
+	FILTER_UNASKED, /* the policy alone decides */
 	FILTER_APPROVED,
 	FILTER_DECLINED,
 	FILTER_UNANSWERED, /* in time */
-	FILTER_UNATTENDED, /* nobody is there */
+	FILTER_UNATTENDED, /* no operator is attached */
 	FILTER_OVERASKED,  /* too many questions */
 };
 
@@ -94,8 +94,8 @@ struct filter_ops {
 	bool (*check)(void *arg, const struct filter_request *request);
 	/*
 	 * Has a person asked; filter_answered() with the number, later and once. The same question
-	 * once more has the same number. A number above 0; -ENOENT: nobody is there; -EBUSY: too
-	 * many questions.
+	 * once more has the same number. A number above 0; -ENOENT: no operator is attached;
+	 * -EBUSY: too many questions.
 	 */
 	int (*ask)(void *arg, const struct filter_request *request);
 	/* No flow waits for that answer any more. */
@@ -111,7 +111,7 @@ struct filter_ops {
 
 struct filter_config {
 	uint8_t guest_mac[FRAME_MAC];  /* the card's, as the guest sees it */
-	uint8_t router_mac[FRAME_MAC]; /* of everybody else, as the guest sees it */
+	uint8_t router_mac[FRAME_MAC]; /* of all other addresses, as the guest sees it */
 	uint8_t card_mac[FRAME_MAC];   /* the card's, as the backend sees it */
 	uint8_t peer_mac[FRAME_MAC];   /* the backend's */
 	bool arp;		       /* the backend asks for the card's address (a tap) */
@@ -178,8 +178,8 @@ void filter_answered(struct filter *filter, uint32_t question, enum filter_answe
 		     uint64_t now_ns);
 
 /*
- * Ends flows that nothing is heard of, and the waiting of those that nobody has answered for; a
- * bounded number at a time. To be called once a second.
+ * Expires idle flows, and flows whose approval has timed out; a bounded number at a time. Call it
+ * once a second.
  */
 void filter_expire(struct filter *filter, uint64_t now_ns);
 

@@ -133,7 +133,7 @@ static void take_out(struct filter *filter, struct filter_ask *ask, struct filte
 	filter->asks--;
 }
 
-/* Nobody need answer for it any more, unless another flow waits for the same. */
+/* Withdraws a question, unless another flow waits for the same. */
 static void take_back(struct filter *filter, uint32_t question)
 {
 	unsigned i;

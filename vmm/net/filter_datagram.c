@@ -67,7 +67,7 @@ void filter_echo_from_guest(struct filter *filter, const struct frame *frame, ui
 	struct filter_request request = {.protocol = FILTER_ICMP};
 	struct flow *flow;
 
-	/* Nobody outside pings the guest. */
+	/* The guest sends echo requests only: none come in, so there is nothing to reply to. */
 	if (frame->icmp_type != ICMP_ECHO_REQUEST) {
 		filter_drop_guest(filter, FILTER_NO_FLOW);
 		return;

@@ -16,7 +16,7 @@ static void answer(struct filter *filter, const struct filter_dns *dns, enum dns
 		   const struct dns_addresses *addresses)
 {
 	uint8_t message[DNS_EDNS_MAX];
-	size_t length = dns_answer(&dns->question, rcode, addresses, message);
+	size_t length = dns_write_response(&dns->question, rcode, addresses, message);
 
 	filter->stats.answered++;
 	filter->ops->to_guest(filter->arg, filter->out,
@@ -61,8 +61,8 @@ void filter_dns_question(struct filter *filter, const struct frame *frame, uint6
 	struct filter_dns dns = {.from = *frame};
 	struct filter_request request = {
 		.op = FILTER_RESOLVE, .protocol = FILTER_DNS, .name = dns.question.name};
-	int ret = dns_parse_question(frame->data + frame->payload, frame->payload_length,
-				     &dns.question);
+	int ret =
+		dns_parse_query(frame->data + frame->payload, frame->payload_length, &dns.question);
 
 	if (ret < 0) {
 		filter_drop_guest(filter, FRAME_BAD_UDP);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the parts of the filter share. Nobody else includes this. */
+/* Shared by the files of the filter only. */
 #ifndef CORDON_NET_FILTER_INTERNAL_H
 #define CORDON_NET_FILTER_INTERNAL_H
 
@@ -127,8 +127,8 @@ struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
 			      uint32_t rule, uint64_t now_ns);
 
 /*
- * A flow that somebody outside begins, if its port is published. NULL: it is not, or there are too
- * many (counted, and refused).
+ * Adds a flow opened from outside, if its port is published. NULL: it is not, or there are too many
+ * flows (counted, and refused).
  */
 struct flow *filter_open_inbound(struct filter *filter, const struct frame *frame,
 				 const struct flow_key *key, enum flow_class class,
@@ -184,8 +184,8 @@ static inline enum flow_class filter_class_of(const struct flow_key *key)
 }
 
 /*
- * Holds the first packet of a flow that is not there yet, and has a person asked: of first, its
- * request and how it goes on are filled in. Refuses it (and logs that) if nobody can be asked.
+ * Holds the first packet of a new flow, and has a person asked: of first, its request and how it
+ * goes on are filled in. Refuses it (and logs that) if no operator is attached.
  */
 void filter_ask_packet(struct filter *filter, const struct filter_ask *first,
 		       const struct frame *frame, uint64_t now_ns);

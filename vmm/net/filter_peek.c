@@ -123,7 +123,7 @@ static enum verdict judge_name(struct filter *filter, const struct flow *flow,
 	}
 	if (best.verdict == FILTER_ALLOW)
 		return PERMIT;
-	/* Nobody is to be told a name that the guest made up for the address. */
+	/* Do not show an operator a name that the guest may have made up for the address. */
 	if (!pinned)
 		request->name = NULL;
 	return ASK;
@@ -353,7 +353,7 @@ static void decide(struct filter *filter, struct flow *flow, const struct frame 
 				  ? WAIT
 				  : FORBID;
 	if (verdict == WAIT && (frame->tcp_flags & TCP_FIN)) {
-		judgement.why = peek->asking ? "it ended before somebody answered"
+		judgement.why = peek->asking ? "it ended before an operator answered"
 					     : "it ended before it named a server";
 		verdict = FORBID;
 	}

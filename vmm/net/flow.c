@@ -17,7 +17,7 @@ static const uint64_t timeout_ns[FLOW_CLASSES] = {
 int flow_table_init(struct flow_table *table)
 {
 	*table = (struct flow_table){.fresh = 1};
-	/* Large and zeroed: pages that are never used are never there. */
+	/* calloc() maps zero pages: those that are never used take no memory. */
 	table->flow = calloc(FLOW_MAX + 1, sizeof(*table->flow));
 	table->bucket = calloc(BUCKETS, sizeof(*table->bucket));
 	if (!table->flow || !table->bucket)
@@ -103,7 +103,7 @@ void flow_seen(struct flow_table *table, struct flow *flow, enum flow_class clas
 	link_class(table, flow, class);
 }
 
-/* --- coming and going ------------------------------------------------------------------------- */
+/* --- adding and ending ------------------------------------------------------------------------ */
 
 static bool make_room(struct flow_table *table)
 {

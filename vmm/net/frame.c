@@ -91,7 +91,7 @@ static enum frame_verdict parse_arp(const uint8_t *data, size_t length, struct f
 	return FRAME_OK;
 }
 
-/* --- what IPv4 carries ------------------------------------------------------------------------ */
+/* --- protocols over IPv4 ---------------------------------------------------------------------- */
 
 /* Flags that a TCP sends: with SYN neither FIN nor RST; without SYN or RST always ACK. */
 static bool tcp_flags_sane(uint8_t flags)
@@ -132,7 +132,7 @@ static enum frame_verdict parse_udp(const uint8_t *at, size_t length, struct fra
 	out->target_port = load_be16(at + 2);
 	out->payload = FRAME_TRANSPORT + FRAME_UDP;
 	out->payload_length = length - FRAME_UDP;
-	/* A second length that differs from the first would let bytes ride along unseen. */
+	/* Behind a shorter second length, bytes could pass unseen. */
 	if (load_be16(at + 4) != length || out->source_port == 0 || out->target_port == 0)
 		return FRAME_BAD_UDP;
 	return FRAME_OK;
@@ -232,7 +232,7 @@ enum frame_verdict frame_parse(const uint8_t *data, size_t length, bool partial,
 	out->data = data;
 	memcpy(out->target_mac, data, FRAME_MAC);
 	memcpy(out->source_mac, data + FRAME_MAC, FRAME_MAC);
-	/* A group address is nobody's source. */
+	/* A group address cannot be a source. */
 	if (out->source_mac[0] & 1)
 		return FRAME_BAD_ADDRESS;
 	switch (load_be16(data + 12)) {
@@ -299,6 +299,6 @@ void frame_complete(const struct frame *frame, uint8_t *bytes)
 	store_be16(field, 0);
 	sum = frame_transport_checksum(bytes, protocol_of(frame->kind),
 				       frame->length - FRAME_TRANSPORT);
-	/* 0 would say that there is none. */
+	/* 0 would mean that there is no checksum. */
 	store_be16(field, frame->kind == FRAME_IS_UDP && sum == 0 ? 0xffff : sum);
 }

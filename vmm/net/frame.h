@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ethernet frames, parsed whole and once: what the filter decides upon, and nothing else, is taken
- * out of the bytes into struct frame.
+ * Ethernet frames, parsed completely and once: struct frame has all that the filter bases its
+ * decisions on.
  *
- * What passes: ARP for IPv4 (RFC 826), and IPv4 (RFC 791) without options and without fragments
- * that carries TCP (RFC 9293), UDP (RFC 768) or an ICMP echo (RFC 792), with right lengths and
- * checksums. All else is refused with a reason that is counted: IPv6 as a whole (the guest gets no
- * IPv6 address), VLAN tags, other protocols, options (they can reroute), fragments (they can hide
- * what is in them).
+ * Valid are ARP for IPv4 (RFC 826), and IPv4 (RFC 791) without options and fragments that carries
+ * TCP (RFC 9293), UDP (RFC 768) or an ICMP echo (RFC 792), with correct lengths and checksums.
+ * Everything else is refused with a reason that is counted: all IPv6 (the guest gets no IPv6
+ * address), VLAN tags, other protocols, options (they can reroute), fragments (they can hide their
+ * contents).
  *
  * Addresses and ports are in host byte order. Pure functions of bytes: no state, no allocation.
  */
@@ -27,7 +27,7 @@
 #define FRAME_HEADERS_MAX (FRAME_TRANSPORT + 60) /* all headers of a TCP segment, with options */
 #define FRAME_ICMP	  8			 /* of an ICMP header */
 #define FRAME_ARP	  28			 /* of an ARP message for IPv4 on Ethernet */
-#define FRAME_MTU	  65520			 /* the largest IPv4 packet that is taken */
+#define FRAME_MTU	  65520			 /* the largest IPv4 packet that is accepted */
 #define FRAME_MAX	  (FRAME_ETHERNET + FRAME_MTU)
 
 enum frame_kind { FRAME_IS_ARP, FRAME_IS_TCP, FRAME_IS_UDP, FRAME_IS_ECHO };
@@ -45,19 +45,19 @@ enum frame_kind { FRAME_IS_ARP, FRAME_IS_TCP, FRAME_IS_UDP, FRAME_IS_ECHO };
 #define ARP_REQUEST 1
 #define ARP_REPLY   2
 
-/* Why a frame does not pass; FRAME_OK is 0. frame_verdict_text() has a word for each. */
+/* Why a frame is refused; FRAME_OK is 0. See frame_verdict_text(). */
 enum frame_verdict {
 	FRAME_OK,
-	FRAME_TRUNCATED,    /* shorter than a header or a length in it says */
+	FRAME_TRUNCATED,    /* shorter than a header, or than a length in a header */
 	FRAME_OVERSIZED,    /* longer than FRAME_MAX */
 	FRAME_ETHERTYPE,    /* neither ARP nor IPv4 */
-	FRAME_IPV6,	    /* refused whole */
+	FRAME_IPV6,	    /* all IPv6 is refused */
 	FRAME_BAD_ARP,	    /* not a request or reply for IPv4 on Ethernet */
 	FRAME_BAD_IP,	    /* version, length, reserved flag, TTL 0 */
 	FRAME_IP_OPTIONS,   /* a header with options */
 	FRAME_FRAGMENT,	    /* a first, middle or last one */
 	FRAME_PROTOCOL,	    /* not TCP, UDP or ICMP */
-	FRAME_BAD_ADDRESS,  /* a source that can be nobody's, a target that nobody may reach */
+	FRAME_BAD_ADDRESS,  /* an address that cannot be a source, or must not be a target */
 	FRAME_BAD_CHECKSUM, /* of IPv4, TCP, UDP or ICMP */
 	FRAME_BAD_TCP,	    /* header length, or flags that no TCP sends */
 	FRAME_BAD_UDP,	    /* length, or port 0 */
@@ -67,12 +67,12 @@ enum frame_verdict {
 
 struct frame {
 	enum frame_kind kind;
-	const uint8_t *data; /* the whole frame, as it was given */
+	const uint8_t *data; /* the whole frame, as passed to frame_parse() */
 	size_t length;	     /* without padding behind the IPv4 packet */
 	uint8_t source_mac[FRAME_MAC], target_mac[FRAME_MAC];
-	uint32_t source, target; /* IPv4; of ARP the sender's and the one asked for */
+	uint32_t source, target; /* IPv4; ARP: of the sender and the target */
 	uint16_t source_port, target_port;
-	size_t payload, payload_length; /* of TCP, UDP, ICMP echo: offset into data, bytes */
+	size_t payload, payload_length; /* TCP, UDP, ICMP echo: offset into data, bytes */
 	uint8_t tcp_flags;
 	uint32_t sequence, acknowledged; /* TCP */
 	uint8_t icmp_type;
@@ -83,15 +83,14 @@ struct frame {
 
 /*
  * Parses length bytes. partial: the transport checksum is not filled in yet (virtio 1.2, 5.1.6.2)
- * and is not looked at; frame_complete() fills it in. FRAME_OK, or the reason; *out is then
- * undefined.
+ * and is not checked; frame_complete() fills it in. FRAME_OK; or the reason, and *out is undefined.
  */
 enum frame_verdict frame_parse(const uint8_t *data, size_t length, bool partial, struct frame *out);
 
-/* One or two words for a person: "fragment". */
+/* A short text for people: "fragment". */
 const char *frame_verdict_text(enum frame_verdict verdict);
 
-/* Fills in the checksums of a frame that has been parsed; bytes is what frame->data points at. */
+/* Fills in the checksums of a parsed frame; bytes: the same memory as frame->data. */
 void frame_complete(const struct frame *frame, uint8_t *bytes);
 
 /* The Internet checksum (RFC 1071) over length bytes, starting from an earlier sum. */
@@ -100,7 +99,8 @@ uint16_t frame_fold(uint32_t sum);
 
 /*
  * The checksum of a TCP, UDP or ICMP message of length bytes at FRAME_TRANSPORT of frame, with the
- * pseudo header where there is one: 0 if the field in it is right, what belongs into it if it is 0.
+ * pseudo header if the protocol has one. 0 if the message's checksum field is correct; if the field
+ * is 0, the value for it.
  */
 uint16_t frame_transport_checksum(const uint8_t *frame, uint8_t protocol, size_t length);
 

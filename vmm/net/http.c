@@ -24,7 +24,7 @@ static bool all_tokens(struct text text)
 	return text.length > 0;
 }
 
-/* Takes what stands before the separator off the front; false if there is none. */
+/* Splits off what comes before the separator; false if there is none. */
 static bool split(struct text *text, char separator, struct text *head)
 {
 	const char *end = memchr(text->at, separator, text->length);
@@ -37,7 +37,7 @@ static bool split(struct text *text, char separator, struct text *head)
 	return true;
 }
 
-/* A line without its CR LF. A bare CR or LF, or a NUL, is malformed: -1. 0: no whole line here. */
+/* Takes a line without its CR LF. -1: malformed, with a bare CR or LF, or a NUL. 0: incomplete. */
 static int take_line(struct text *text, struct text *line)
 {
 	if (!split(text, '\n', line))
@@ -50,18 +50,19 @@ static int take_line(struct text *text, struct text *line)
 	return 1;
 }
 
-static bool equals(struct text text, const char *word)
+/* Compares without regard to case; lower has no capital letter. */
+static bool equals(struct text text, const char *lower)
 {
 	size_t i;
 
-	if (text.length != strlen(word))
+	if (text.length != strlen(lower))
 		return false;
 	for (i = 0; i < text.length; i++) {
 		char c = text.at[i];
 
 		if (c >= 'A' && c <= 'Z')
 			c = (char)(c - 'A' + 'a');
-		if (c != word[i])
+		if (c != lower[i])
 			return false;
 	}
 	return true;
@@ -100,7 +101,7 @@ static bool parse_host(struct text host, char name[DNS_NAME_TEXT], uint16_t *por
 	return number > 0 && number <= UINT16_MAX;
 }
 
-/* The request line. authority: of a target in absolute form, else empty. */
+/* Parses the request line. authority: of a target in absolute form, else empty. */
 static bool parse_request_line(struct text line, struct http_request *request,
 			       struct text *authority)
 {
@@ -172,7 +173,7 @@ enum http_peek http_peek(const uint8_t *data, size_t length, struct http_request
 	enum http_peek result;
 
 	memset(request, 0, sizeof(*request));
-	/* What can't become a method is refused at its first byte, not after 16 KiB. */
+	/* Refuse what cannot become a method at its first byte, not after 16 KiB. */
 	if (length > 0 && !is_token((char)data[0]))
 		return HTTP_BAD;
 	result = parse((struct text){(const char *)data, min_u64(length, HTTP_PEEK_MAX)}, request);

@@ -12,42 +12,39 @@
 #include "vmm/base/quantity.h"
 #include "vmm/net/address.h"
 
-#define WORDS	   3
+#define FIELDS	   3
 #define TEXT_BYTES 64
 
 static int bad_form(const char *text, struct err *err)
 {
-	return err_set(err, EINVAL,
-		       "'%s' is not [ADDRESS:]HOSTPORT:GUESTPORT, with /tcp or /udp behind it if "
-		       "you like",
-		       text);
+	return err_set(err, EINVAL, "'%s' is not [ADDRESS:]HOSTPORT:GUESTPORT[/tcp|/udp]", text);
 }
 
-static int parse_port(const char *word, const char *whose, uint16_t *port, struct err *err)
+static int parse_port(const char *text, const char *owner, uint16_t *port, struct err *err)
 {
 	uint64_t number;
 
-	if (quantity_number(word, 1, UINT16_MAX, &number, NULL) < 0)
-		return err_set(err, EINVAL, "'%s' is not a port of the %s: 1 to 65535", word,
-			       whose);
+	if (quantity_number(text, 1, UINT16_MAX, &number, NULL) < 0)
+		return err_set(err, EINVAL, "'%s' is not a port of the %s: 1 to 65535", text,
+			       owner);
 	*port = (uint16_t)number;
 	return 0;
 }
 
-static int parse_address(const char *word, uint32_t *address, struct err *err)
+static int parse_address(const char *text, uint32_t *address, struct err *err)
 {
 	struct in_addr in;
 
-	if (inet_pton(AF_INET, word, &in) != 1)
+	if (inet_pton(AF_INET, text, &in) != 1)
 		return err_set(err, EINVAL,
-			       "'%s' is not an IPv4 address: 127.0.0.1 is this host alone, 0.0.0.0 "
-			       "all of its addresses",
-			       word);
+			       "'%s' is not an IPv4 address: use 127.0.0.1 for this host only, "
+			       "0.0.0.0 for all of its addresses",
+			       text);
 	*address = ntohl(in.s_addr);
 	return 0;
 }
 
-/* Cuts "/tcp" or "/udp" off. False: it ends in another word. */
+/* Removes "/tcp" or "/udp". False: another protocol. */
 static bool cut_protocol(char *text, bool *udp)
 {
 	char *slash = strchr(text, '/');
@@ -62,7 +59,7 @@ static bool cut_protocol(char *text, bool *udp)
 
 int publish_parse(struct publish *out, const char *text, struct err *err)
 {
-	char copy[TEXT_BYTES], *word[WORDS], *rest = copy;
+	char copy[TEXT_BYTES], *field[FIELDS], *rest = copy;
 	unsigned count = 0;
 	int ret = 0;
 
@@ -72,17 +69,17 @@ int publish_parse(struct publish *out, const char *text, struct err *err)
 	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy) ||
 	    !cut_protocol(copy, &out->udp))
 		return bad_form(text, err);
-	while (rest && count < WORDS)
-		word[count++] = strsep(&rest, ":");
+	while (rest && count < FIELDS)
+		field[count++] = strsep(&rest, ":");
 	if (rest || count < 2)
 		return bad_form(text, err);
 	out->address = PUBLISH_LOOPBACK;
-	if (count == WORDS)
-		ret = parse_address(word[0], &out->address, err);
+	if (count == FIELDS)
+		ret = parse_address(field[0], &out->address, err);
 	if (ret == 0)
-		ret = parse_port(word[count - 2], "host", &out->host_port, err);
+		ret = parse_port(field[count - 2], "host", &out->host_port, err);
 	if (ret == 0)
-		ret = parse_port(word[count - 1], "guest", &out->guest_port, err);
+		ret = parse_port(field[count - 1], "guest", &out->guest_port, err);
 	return ret;
 }
 
@@ -112,7 +109,7 @@ static int explain(const struct publish *publish, int code, struct err *err)
 	if (code == EADDRNOTAVAIL)
 		return err_set(err, code, "%s is not an address of this host", address);
 	if (code == EACCES)
-		return err_set(err, code, "port %u is the administrator's: choose one from 1024 on",
+		return err_set(err, code, "port %u is privileged: choose one from 1024 on",
 			       publish->host_port);
 	return err_code(err, code, "port %u of %s", publish->host_port, address);
 }
@@ -128,8 +125,8 @@ int publish_probe(const struct publish *publish, struct err *err)
 	if (fd < 0)
 		return err_sys(err, "a socket for a published port");
 	/*
-	 * As whoever listens then: connections that are gone, but for their waiting time, do not
-	 * count. Datagrams have no such thing, and with it two would share the port.
+	 * As the backend does later: with SO_REUSEADDR, connections in TIME_WAIT do not block the
+	 * port. Not for UDP: there, two sockets could share the port.
 	 */
 	if (!publish->udp)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));

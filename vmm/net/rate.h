@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A token bucket: so many events a second, and so many at once after a pause. */
+/* A token bucket: limits events to a rate, and to a burst after a pause. */
 #ifndef CORDON_NET_RATE_H
 #define CORDON_NET_RATE_H
 
@@ -8,10 +8,10 @@
 
 struct rate {
 	uint32_t per_second, burst; /* constant; burst at least 1 */
-	uint64_t used_ns;	    /* the time that is used up: at most a burst ahead of now */
+	uint64_t used_ns;	    /* the time used up so far: at most a burst ahead of now */
 };
 
-/* Takes one; false: there is none, and nothing is taken. */
+/* Takes a token; false if there is none. */
 static inline bool rate_take(struct rate *rate, uint64_t now_ns)
 {
 	uint64_t each = UINT64_C(1000000000) / rate->per_second;

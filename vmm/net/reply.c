@@ -6,7 +6,7 @@
 #include "vmm/base/bytes.h"
 
 #define TTL	   64
-#define WINDOW	   16384 /* of an acknowledgement: the peer's next one has the right one */
+#define WINDOW	   16384 /* of an acknowledgement; the peer's next segment corrects it */
 #define PROHIBITED 13	 /* "communication administratively prohibited" */
 
 struct direction {
@@ -54,7 +54,7 @@ size_t reply_arp(const struct frame *request, const uint8_t mac[FRAME_MAC], uint
 	memcpy(to, request->source_mac, FRAME_MAC);
 	memcpy(to + FRAME_MAC, mac, FRAME_MAC);
 	store_be16(to + 12, 0x0806);
-	/* Hardware and protocol, and their lengths, are the request's: they were checked. */
+	/* Hardware and protocol with their lengths, as in the request, where they were checked. */
 	memcpy(arp, request->data + FRAME_ETHERNET, 6);
 	store_be16(arp + 6, ARP_REPLY);
 	memcpy(arp + 8, mac, FRAME_MAC);
@@ -64,7 +64,7 @@ size_t reply_arp(const struct frame *request, const uint8_t mac[FRAME_MAC], uint
 	return FRAME_ETHERNET + FRAME_ARP;
 }
 
-/* How much of the sequence space a segment takes up. */
+/* The length of a segment in sequence numbers. */
 static uint32_t segment_length(const struct frame *segment)
 {
 	return (uint32_t)segment->payload_length + !!(segment->tcp_flags & TCP_SYN) +
@@ -172,7 +172,7 @@ size_t reply_udp(const struct frame *request, const void *payload, size_t length
 	struct direction way = back(request);
 	uint8_t *udp = to + FRAME_TRANSPORT;
 
-	assert(length <= 65000); /* the monitor's own answers are far shorter */
+	assert(length <= 65000); /* the monitor's own replies are far shorter */
 	put_headers(to, &way, IP_UDP, FRAME_UDP + length);
 	store_be16(udp, request->target_port);
 	store_be16(udp + 2, request->source_port);

@@ -3,8 +3,8 @@
  * Frames that the monitor makes itself: ARP and echo replies, datagrams, and the two ways to refuse
  * at once, a TCP reset and an ICMP "communication administratively prohibited" (RFC 1812, 5.2.7.1).
  *
- * Each writes into a buffer of REPLY_MAX bytes (reply_udp: of FRAME_MAX) and returns the frame's
- * length. The frame is addressed to whom the frame at hand came from. Checksums are filled in.
+ * Each function writes into a buffer of REPLY_MAX bytes (reply_udp: FRAME_MAX) and returns the
+ * frame's length. The frame goes to the sender of the given frame. Checksums are filled in.
  */
 #ifndef CORDON_NET_REPLY_H
 #define CORDON_NET_REPLY_H
@@ -16,18 +16,18 @@
 
 #define REPLY_MAX 128
 
-/* The answer to an ARP request: the address asked for is at mac. */
+/* The reply to an ARP request: the target address is at mac. */
 size_t reply_arp(const struct frame *request, const uint8_t mac[FRAME_MAC], uint8_t to[REPLY_MAX]);
 
 /*
- * A reset for the TCP segment at hand, as its target would send it (RFC 9293, 3.10.7.1). 0: the
- * segment is a reset itself, to which there is no answer.
+ * A reset in reply to a TCP segment, as its target would send it (RFC 9293, 3.10.7.1). 0: the
+ * segment is itself a reset, which gets no reply.
  */
 size_t reply_reset(const struct frame *segment, uint8_t to[REPLY_MAX]);
 
 /*
- * A reset that goes on to the segment's target, as the segment's source would send it: ends a
- * connection whose other end has to hear of it.
+ * A reset to the segment's target, as the segment's source would send it: tells the other end that
+ * the connection has ended.
  */
 size_t reply_reset_onwards(const struct frame *segment, uint8_t to[REPLY_MAX]);
 
@@ -36,8 +36,8 @@ size_t reply_reset_onwards(const struct frame *segment, uint8_t to[REPLY_MAX]);
 size_t reply_acknowledge(const struct frame *segment, uint32_t acknowledged, uint8_t to[REPLY_MAX]);
 
 /*
- * A segment with the headers (options, acknowledgement, window) of another one, and sequence
- * number, flags and payload of its own; to has room for FRAME_HEADERS_MAX bytes and the payload.
+ * A segment with the headers (options, acknowledgement, window) of another one, but its own
+ * sequence number, flags and payload; to has room for FRAME_HEADERS_MAX bytes and the payload.
  */
 size_t reply_segment(const struct frame *like, uint32_t sequence, uint8_t flags,
 		     const void *payload, size_t length, uint8_t *to);
@@ -48,7 +48,7 @@ size_t reply_prohibited(const struct frame *packet, uint32_t router, uint8_t to[
 /* The reply to an echo request, in place of its target; to has room for the request's length. */
 size_t reply_echo(const struct frame *request, uint8_t *to);
 
-/* A datagram back to whom request came from, from whom it was sent to. length at most 65000. */
+/* A datagram from the request's target to its source. length at most 65000. */
 size_t reply_udp(const struct frame *request, const void *payload, size_t length,
 		 uint8_t to[FRAME_MAX]);
 

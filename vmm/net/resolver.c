@@ -16,10 +16,12 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-#define CONF_MAX      8192
-#define TCP_PREFIX    2
-#define SERVER_TEXT   INET6_ADDRSTRLEN
-#define DATAGRAMS_MAX 16 /* read in one go: a flood of forged ones is no reason to stay */
+#define CONF_MAX    8192
+#define TCP_PREFIX  2
+#define SERVER_TEXT INET6_ADDRSTRLEN
+#define DATAGRAMS_MAX                                                              \
+	16 /* read at once, so that a flood of forged ones does not stall the loop \
+	    */
 
 struct query {
 	struct resolver *resolver;
@@ -28,10 +30,10 @@ struct query {
 	char name[DNS_NAME_TEXT];
 	uint16_t id;
 	unsigned tries;
-	int rcode; /* of the last server that answered */
+	int rcode; /* of the last server that responded */
 	struct loop_source source;
 	struct loop_timer timer;
-	uint8_t *answer; /* over TCP: with its length in front */
+	uint8_t *response; /* over TCP: with its length in front */
 	size_t have;
 };
 
@@ -48,8 +50,7 @@ struct resolver {
 	struct query query[RESOLVER_QUERIES];
 };
 
-/* --- which servers -----------------------------------------------------------------------------
- */
+/* --- servers ---------------------------------------------------------------------------------- */
 
 static bool parse_server(const char *text, uint16_t port, struct sockaddr_storage *address,
 			 socklen_t *length)
@@ -76,7 +77,7 @@ static bool parse_server(const char *text, uint16_t port, struct sockaddr_storag
 void resolver_parse(const char *text, size_t length, uint16_t port,
 		    struct resolver_servers *servers)
 {
-	static const char word[] = "nameserver";
+	static const char keyword[] = "nameserver";
 	const char *at = text, *end = text + length, *line_end;
 	char address[SERVER_TEXT];
 	size_t size;
@@ -87,9 +88,9 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
 		if (!line_end)
 			line_end = end;
 		size = (size_t)(line_end - at);
-		if (size <= sizeof(word) || memcmp(at, word, sizeof(word) - 1) != 0)
+		if (size <= sizeof(keyword) || memcmp(at, keyword, sizeof(keyword) - 1) != 0)
 			continue;
-		at += sizeof(word) - 1;
+		at += sizeof(keyword) - 1;
 		if (*at != ' ' && *at != '\t')
 			continue;
 		while (at < line_end && (*at == ' ' || *at == '\t'))
@@ -105,8 +106,8 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
 	}
 }
 
-/* Reads the file if it is not as it was. Without one, what was known stays. */
-static void look_at_servers(struct resolver *resolver)
+/* Reads the file again if it has changed. If there is none, the known servers stay. */
+static void update_servers(struct resolver *resolver)
 {
 	char text[CONF_MAX];
 	struct stat now;
@@ -130,16 +131,15 @@ static void look_at_servers(struct resolver *resolver)
 	close(fd);
 }
 
-/* --- a question --------------------------------------------------------------------------------
- */
+/* --- a query ---------------------------------------------------------------------------------- */
 
 static void close_socket(struct query *query)
 {
 	loop_timer_stop(query->resolver->loop, &query->timer);
 	loop_remove(query->resolver->loop, &query->source);
 	fd_close(&query->source.fd);
-	free(query->answer);
-	query->answer = NULL;
+	free(query->response);
+	query->response = NULL;
 	query->have = 0;
 }
 
@@ -152,7 +152,7 @@ static void finish(struct query *query, int rcode, const struct dns_addresses *a
 	resolver->done(resolver->arg, query->ticket, rcode, addresses);
 }
 
-/* A connected socket to the server whose turn it is. 0 or -errno. */
+/* Opens a socket connected to the server whose turn it is. 0 or -errno. */
 static int open_socket(struct query *query, int type, uint32_t events)
 {
 	struct resolver *resolver = query->resolver;
@@ -174,21 +174,21 @@ static int open_socket(struct query *query, int type, uint32_t events)
 
 static int send_datagram(struct query *query)
 {
-	uint8_t question[DNS_QUESTION_MAX];
+	uint8_t message[DNS_QUERY_MAX];
 	size_t length;
 	int ret;
 
 	if (getrandom(&query->id, sizeof(query->id), 0) != sizeof(query->id))
 		return -EIO;
-	length = dns_ask(query->name, query->id, question);
+	length = dns_write_query(query->name, query->id, message);
 	query->tcp = false;
 	ret = open_socket(query, SOCK_DGRAM, EPOLLIN);
-	if (ret == 0 && send(query->source.fd, question, length, MSG_NOSIGNAL) != (ssize_t)length)
+	if (ret == 0 && send(query->source.fd, message, length, MSG_NOSIGNAL) != (ssize_t)length)
 		ret = -EIO;
 	return ret;
 }
 
-/* The next server, or the same once more; at the end the last word of one, or "no answer". */
+/* Tries the next server, or the only one again; finally, ends with the last error of a server. */
 static void next_try(struct query *query)
 {
 	for (;;) {
@@ -208,22 +208,22 @@ static void timer_expired(void *arg)
 	next_try(arg);
 }
 
-/* True: the question is done, or another try has begun. */
-static bool take_answer(struct query *query, const uint8_t *data, size_t length)
+/* Handles a response. True: the query has ended, or another try has started. */
+static bool take_response(struct query *query, const uint8_t *data, size_t length)
 {
 	struct dns_addresses addresses;
 	int rcode;
 
-	switch (dns_parse_answer(data, length, query->name, query->id, &rcode, &addresses)) {
+	switch (dns_parse_response(data, length, query->name, query->id, &rcode, &addresses)) {
 	case DNS_NOT_OURS:
 		return false;
-	case DNS_CUT:
+	case DNS_TRUNCATED:
 		if (query->tcp)
 			break;
 		close_socket(query);
 		query->tcp = true;
-		query->answer = malloc(TCP_PREFIX + DNS_ANSWER_MAX);
-		if (!query->answer || open_socket(query, SOCK_STREAM, EPOLLOUT) < 0)
+		query->response = malloc(TCP_PREFIX + DNS_RESPONSE_MAX);
+		if (!query->response || open_socket(query, SOCK_STREAM, EPOLLOUT) < 0)
 			next_try(query);
 		return true;
 	case DNS_MALFORMED:
@@ -250,23 +250,23 @@ static void datagram_ready(struct query *query)
 		got = recv(query->source.fd, data, sizeof(data), 0);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (got < 0) { /* nobody listens there */
+		if (got < 0) { /* ECONNREFUSED: no server at that address */
 			next_try(query);
 			return;
 		}
-		if (take_answer(query, data, (size_t)got))
+		if (take_response(query, data, (size_t)got))
 			return;
 	}
 }
 
 static void send_stream(struct query *query)
 {
-	uint8_t question[TCP_PREFIX + DNS_QUESTION_MAX];
-	size_t length = dns_ask(query->name, query->id, question + TCP_PREFIX);
+	uint8_t message[TCP_PREFIX + DNS_QUERY_MAX];
+	size_t length = dns_write_query(query->name, query->id, message + TCP_PREFIX);
 
-	store_be16(question, (uint16_t)length);
-	/* A new connection takes so little at once, or it is broken. */
-	if (send(query->source.fd, question, TCP_PREFIX + length, MSG_NOSIGNAL) !=
+	store_be16(message, (uint16_t)length);
+	/* A new connection takes that much at once, or it is broken. */
+	if (send(query->source.fd, message, TCP_PREFIX + length, MSG_NOSIGNAL) !=
 		    (ssize_t)(TCP_PREFIX + length) ||
 	    loop_modify(query->resolver->loop, &query->source, EPOLLIN) < 0)
 		next_try(query);
@@ -279,15 +279,15 @@ static void read_stream(struct query *query)
 
 	for (;;) {
 		if (query->have >= TCP_PREFIX)
-			want = TCP_PREFIX + (size_t)load_be16(query->answer);
-		if (want > TCP_PREFIX + DNS_ANSWER_MAX)
+			want = TCP_PREFIX + (size_t)load_be16(query->response);
+		if (want > TCP_PREFIX + DNS_RESPONSE_MAX)
 			break;
 		if (query->have >= TCP_PREFIX && query->have == want) {
-			if (!take_answer(query, query->answer + TCP_PREFIX, want - TCP_PREFIX))
+			if (!take_response(query, query->response + TCP_PREFIX, want - TCP_PREFIX))
 				break;
 			return;
 		}
-		got = recv(query->source.fd, query->answer + query->have, want - query->have, 0);
+		got = recv(query->source.fd, query->response + query->have, want - query->have, 0);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (got <= 0)
@@ -310,8 +310,7 @@ static void socket_ready(void *arg, uint32_t events)
 	(void)events;
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 int resolver_create(struct resolver **out, struct loop *loop, const char *path, uint16_t port,
 		    resolver_done *done, void *arg)
@@ -348,7 +347,7 @@ void resolver_destroy(struct resolver *resolver)
 	free(resolver);
 }
 
-int resolver_ask(struct resolver *resolver, uint32_t ticket, const char *name)
+int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name)
 {
 	struct query *query = NULL;
 	unsigned i;
@@ -358,7 +357,7 @@ int resolver_ask(struct resolver *resolver, uint32_t ticket, const char *name)
 			query = &resolver->query[i];
 	if (!query)
 		return -EAGAIN;
-	look_at_servers(resolver);
+	update_servers(resolver);
 	if (resolver->servers.count == 0)
 		return -ENOENT;
 	query->used = true;
@@ -366,7 +365,7 @@ int resolver_ask(struct resolver *resolver, uint32_t ticket, const char *name)
 	query->tries = 0;
 	query->rcode = DNS_SERVER_FAILURE;
 	snprintf(query->name, sizeof(query->name), "%s", name);
-	/* Even a failure is told from the loop. */
+	/* Even a failure is reported from the loop. */
 	if (send_datagram(query) < 0)
 		loop_timer_start(resolver->loop, &query->timer, 0);
 	return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks the host's resolvers (the nameserver lines of a resolv.conf) for the A records of a name, by
- * sockets of its own on the event loop: UDP first, TCP if the answer does not fit, each server in
- * turn. Every question has its own socket and so a port that an attacker has to guess, as the id.
+ * Queries the host's resolvers (the nameserver lines of a resolv.conf) for the A records of a name,
+ * with its own sockets on the event loop: UDP first, TCP if the response is truncated, each server
+ * in turn. Every query has its own socket, and so a random port that an attacker has to guess along
+ * with the id.
  *
  * Bounded: RESOLVER_QUERIES at a time, RESOLVER_TRIES each.
  */
@@ -18,7 +19,7 @@
 #define RESOLVER_QUERIES 64
 #define RESOLVER_SERVERS 3
 #define RESOLVER_TRIES	 4
-#define RESOLVER_WAIT_NS UINT64_C(2000000000) /* for each answer */
+#define RESOLVER_WAIT_NS UINT64_C(2000000000) /* for each response */
 
 struct resolver;
 
@@ -28,16 +29,16 @@ struct resolver_servers {
 	socklen_t length[RESOLVER_SERVERS];
 };
 
-/* The nameserver lines of a resolv.conf, with a port; others and bad ones are passed over. */
+/* Parses the nameserver lines of a resolv.conf; ignores other and invalid lines. port: of each. */
 void resolver_parse(const char *text, size_t length, uint16_t port,
 		    struct resolver_servers *servers);
 
-/* What a question came to: an enum dns_rcode, and addresses with DNS_NO_ERROR. */
+/* The result of a query: an enum dns_rcode, and addresses with DNS_NO_ERROR. */
 typedef void resolver_done(void *arg, uint32_t ticket, int rcode,
 			   const struct dns_addresses *addresses);
 
 /*
- * path: a resolv.conf, read again before a question if it has changed. port: of the servers, 53 but
+ * path: a resolv.conf, read again before a query if it has changed. port: of the servers, 53 except
  * in tests. 0 or -ENOMEM.
  */
 int resolver_create(struct resolver **out, struct loop *loop, const char *path, uint16_t port,
@@ -45,9 +46,9 @@ int resolver_create(struct resolver **out, struct loop *loop, const char *path, 
 void resolver_destroy(struct resolver *resolver);
 
 /*
- * name: normalised. done() comes from the loop, once, never from inside. 0; -EAGAIN: too many
- * questions; -ENOENT: there is no server.
+ * Starts a query. name: normalised. The loop calls done() once, never from within this call. 0;
+ * -EAGAIN: too many queries; -ENOENT: there is no server.
  */
-int resolver_ask(struct resolver *resolver, uint32_t ticket, const char *name);
+int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name);
 
 #endif

@@ -10,7 +10,8 @@ int siphash_key_random(struct siphash_key *key)
 {
 	ssize_t got;
 
-	/* So few bytes come at once and whole, once the kernel has any. */
+	/* getrandom() returns up to 256 bytes at once, unless a signal interrupts its first wait.
+	 */
 	do {
 		got = getrandom(key->word, sizeof(key->word), 0);
 	} while (got < 0 && errno == EINTR);

@@ -21,7 +21,7 @@
 #include "vmm/net/address.h"
 
 #define DEVICE	"/dev/net/tun"
-#define TURN	64 /* frames in one go */
+#define TURN	64 /* frames read at once */
 #define MTU_MIN 576
 
 struct tap {
@@ -33,7 +33,7 @@ struct tap {
 	bool dead, paused;
 	uint64_t lost; /* frames that the interface did not take */
 	struct tap_wire wire;
-	uint8_t in[FRAME_MAX + 1]; /* one more: then a frame is too long */
+	uint8_t in[FRAME_MAX + 1]; /* one byte more, to detect a frame that is too long */
 };
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -66,19 +66,19 @@ static int attach(int fd, const char *name, struct err *err)
 		return err_set(err, EBUSY, "%s is in use by another program", name);
 	if (errno == EPERM)
 		return err_set(err, EPERM,
-			       "%s is another user's: ip tuntap add %s mode tap user %u", name,
-			       name, getuid());
+			       "%s belongs to another user: ip tuntap add %s mode tap user %u",
+			       name, name, getuid());
 	if (errno == EINVAL)
 		return err_set(
 			err, EINVAL,
-			"%s is no tap, or one of several queues: ip tuntap add NAME mode tap "
+			"%s is not a tap, or has several queues: ip tuntap add NAME mode tap "
 			"makes one",
 			name);
 	return err_sys(err, "%s", name);
 }
 
-/* One property of the interface. */
-static int ask(const char *name, unsigned long what, struct ifreq *request)
+/* Reads one property of the interface. */
+static int read_property(const char *name, unsigned long what, struct ifreq *request)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret = 0;
 
@@ -109,46 +109,47 @@ uint32_t tap_guest_address(uint32_t host, unsigned prefix)
 	return host == network + 1 ? network + 2 : network + 1;
 }
 
-static int look(struct tap_wire *wire, const char *name, struct err *err)
+static int read_wire(struct tap_wire *wire, const char *name, struct err *err)
 {
 	struct ifreq request;
-	int ret = ask(name, SIOCGIFADDR, &request);
+	int ret = read_property(name, SIOCGIFADDR, &request);
 
 	if (ret < 0)
 		return err_set(err, -ret, "%s has no IPv4 address: ip addr add 10.99.0.1/30 dev %s",
 			       name, name);
 	wire->host = address_in(&request);
-	ret = ask(name, SIOCGIFNETMASK, &request);
+	ret = read_property(name, SIOCGIFNETMASK, &request);
 	if (ret == 0)
 		wire->guest = tap_guest_address(wire->host,
 						(unsigned)__builtin_popcount(address_in(&request)));
 	if (ret == 0 && wire->guest == 0)
 		return err_set(err, EINVAL,
-			       "%s has an address without a network: give it one of /31 or larger",
+			       "%s has an address without a network: give it a network of /31 or "
+			       "larger",
 			       name);
 	if (ret == 0)
-		ret = ask(name, SIOCGIFMTU, &request);
+		ret = read_property(name, SIOCGIFMTU, &request);
 	wire->mtu = (unsigned)request.ifr_mtu;
 	if (ret == 0)
-		ret = ask(name, SIOCGIFHWADDR, &request);
+		ret = read_property(name, SIOCGIFHWADDR, &request);
 	memcpy(wire->host_mac, request.ifr_hwaddr.sa_data, FRAME_MAC);
-	/* As unique as the interface's, and another. */
+	/* Different from the interface's, and as unique. */
 	memcpy(wire->guest_mac, wire->host_mac, FRAME_MAC);
 	wire->guest_mac[0] = (uint8_t)(((wire->guest_mac[0] ^ 8) | 2) & ~1u);
 	if (ret == 0)
-		ret = ask(name, SIOCGIFFLAGS, &request);
+		ret = read_property(name, SIOCGIFFLAGS, &request);
 	if (ret < 0)
 		return err_code(err, -ret, "%s", name);
 	if (!(request.ifr_flags & IFF_UP))
 		return err_set(err, ENETDOWN, "%s is down: ip link set %s up", name, name);
 	if (wire->mtu < MTU_MIN)
-		return err_set(err, EINVAL, "%s has an MTU under %d", name, MTU_MIN);
+		return err_set(err, EINVAL, "%s has an MTU below %d", name, MTU_MIN);
 	return 0;
 }
 
 /* --- addresses -------------------------------------------------------------------------------- */
 
-/* A checksum of which two 16-bit words change (RFC 1624). */
+/* Updates a checksum for a change of two 16-bit words (RFC 1624). */
 static void adjust(uint8_t *sum, uint32_t old, uint32_t new)
 {
 	uint32_t total = (uint16_t)~load_be16(sum);
@@ -169,13 +170,13 @@ static void change(uint8_t *frame, size_t at, uint32_t to)
 		adjust(sum + 16, from, to);
 	} else if (protocol == IP_UDP && load_be16(sum + 6) != 0) {
 		adjust(sum + 6, from, to);
-		/* 0 would say that there is none. */
+		/* 0 would mean that there is no checksum. */
 		if (load_be16(sum + 6) == 0)
 			store_be16(sum + 6, 0xffff);
 	}
 }
 
-/* Whether both addresses and checksums are where they are in whole frames without options. */
+/* Whether addresses and checksums are at the offsets of unfragmented frames without options. */
 static bool is_ipv4(const uint8_t *frame, size_t length)
 {
 	size_t least = FRAME_TRANSPORT;
@@ -186,7 +187,7 @@ static bool is_ipv4(const uint8_t *frame, size_t length)
 		least += FRAME_TCP;
 	else if (frame[FRAME_ETHERNET + 9] == IP_UDP)
 		least += FRAME_UDP;
-	/* A later fragment has something else in the checksum's place. */
+	/* A later fragment has no checksum at that offset. */
 	return length >= least && (load_be16(frame + FRAME_ETHERNET + 6) & 0x3fff) == 0;
 }
 
@@ -202,7 +203,7 @@ static bool is_arp(const uint8_t *frame, size_t length)
 
 bool tap_to_wire(const struct tap_wire *wire, uint8_t *frame, size_t length)
 {
-	/* The filter's answer to a question for the guest. */
+	/* The filter's reply to an ARP request for the guest. */
 	if (is_arp(frame, length)) {
 		store_be32(frame + ARP_SOURCE, wire->guest);
 		return true;
@@ -225,7 +226,7 @@ bool tap_from_wire(const struct tap_wire *wire, uint8_t *frame, size_t length)
 	}
 	if (!is_ipv4(frame, length))
 		return true;
-	/* Nobody out there is one of us. */
+	/* Addresses of the sandbox's own network never occur on the wire. */
 	if (address_own(load_be32(frame + IP_SOURCE)) || address_own(load_be32(frame + IP_TARGET)))
 		return false;
 	if (load_be32(frame + IP_TARGET) == wire->guest)
@@ -299,7 +300,7 @@ void tap_send(struct tap *tap, const uint8_t *frame, size_t length)
 	memcpy(copy, frame, length);
 	if (!tap_to_wire(&tap->wire, copy, length))
 		return;
-	/* What an interface that is down or gone does not take is lost; the loop hears of its end.
+	/* A frame that an interface does not take, down or gone, is lost. The loop detects its end.
 	 */
 	if (write(tap->source.fd, copy, length) < 0)
 		tap->lost++;
@@ -329,7 +330,7 @@ int tap_create(struct tap **out, struct loop *loop, const char *name, const stru
 		return ret;
 	tap = calloc(1, sizeof(*tap));
 	if (!tap)
-		return err_set(err, ENOMEM, "no memory for the network");
+		return err_set(err, ENOMEM, "out of memory for the network");
 	tap->loop = loop;
 	tap->ops = ops;
 	tap->arg = arg;
@@ -342,7 +343,7 @@ int tap_create(struct tap **out, struct loop *loop, const char *name, const stru
 	if (ret == 0)
 		ret = attach(tap->source.fd, name, err);
 	if (ret == 0)
-		ret = look(&tap->wire, name, err);
+		ret = read_wire(&tap->wire, name, err);
 	if (ret == 0 && (ret = loop_add(loop, &tap->source, 0)) < 0)
 		err_code(err, -ret, "%s", name);
 	if (ret < 0) {

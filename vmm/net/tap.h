@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tap, the backend for administrators: an interface of the host that is there already, with an
- * IPv4 address, whose other end the sandbox is. What leaves it the host routes.
+ * A tap, the backend for administrators: an existing interface of the host with an IPv4 address.
+ * The sandbox is at its other end, and the host routes what it sends.
  *
- * On the wire the guest has the lowest address of the interface's network that the host has not,
- * and the host's own address stands for ADDRESS_HOST; both are translated here, so that guest and
- * filter know one network only, whatever the backend is. The wire has no vnet header: the card has
- * no segmentation offload, and the filter wants checksums that are right.
+ * On the wire the guest has the lowest address of the interface's network that is not the host's,
+ * and ADDRESS_HOST is the host's own address. Both are translated here, so that guest and filter
+ * see the same network with every backend. The wire has no vnet header: the card has no
+ * segmentation offload, and the filter needs correct checksums.
  *
- * Frames are given to the host's network stack at once, so there is always room to send. All calls
- * from the loop's thread or with the device lock held.
+ * The host's network stack takes frames at once, so there is always room to send. Call from the
+ * loop's thread or with the device lock held.
  */
 #ifndef CORDON_NET_TAP_H
 #define CORDON_NET_TAP_H
@@ -23,7 +23,7 @@
 
 struct tap;
 
-/* What the wire is like. Addresses are IPv4. */
+/* Parameters of the wire. Addresses are IPv4. */
 struct tap_wire {
 	uint32_t guest, host;
 	uint8_t guest_mac[FRAME_MAC], host_mac[FRAME_MAC];
@@ -31,8 +31,8 @@ struct tap_wire {
 };
 
 /*
- * Attaches to an interface. 0 or -errno with a message that says what to do (there is none of that
- * name, it is another's, has no address ...). Frames come after tap_resume().
+ * Attaches to an interface. 0; or -errno with a message that names the remedy (there is no such
+ * interface, it belongs to another user, has no address ...). Frames come after tap_resume().
  */
 int tap_create(struct tap **out, struct loop *loop, const char *name, const struct backend_ops *ops,
 	       void *arg, struct err *err);
@@ -45,14 +45,14 @@ void tap_send(struct tap *tap, const uint8_t *frame, size_t length);
 void tap_resume(struct tap *tap);
 
 /*
- * The guest's address beside a host's address with a prefix: the lowest of that network's. 0: there
- * is none (a prefix of 32).
+ * The guest's address for a host address with a prefix: the lowest free one of that network. 0:
+ * there is none (a prefix of 32).
  */
 uint32_t tap_guest_address(uint32_t host, unsigned prefix);
 
 /*
- * Translates a frame to the wire, and from it. False: it has an address that must not be there, and
- * is to be dropped. What does not parse is left as it is: the filter drops it.
+ * Translate a frame to the wire, and from it. False: drop the frame, it has an address that is not
+ * allowed there. From the wire, a frame that does not parse is unchanged: the filter drops it.
  */
 bool tap_to_wire(const struct tap_wire *wire, uint8_t *frame, size_t length);
 bool tap_from_wire(const struct tap_wire *wire, uint8_t *frame, size_t length);

@@ -13,7 +13,7 @@
 #define EXTENSION_ESNI	 0xffce /* its predecessor */
 #define NAME_TYPE_HOST	 0
 
-/* Bytes that are read from the front; a read past the end fails for good. */
+/* Reads bytes from the front; after a read past the end all further ones fail. */
 struct cursor {
 	const uint8_t *at;
 	size_t left;
@@ -53,7 +53,7 @@ static struct cursor take_vector(struct cursor *cursor, unsigned length_bytes)
 	return (struct cursor){.at = at, .left = at ? length : 0, .failed = !at};
 }
 
-/* The server_name extension: a list with exactly one name, which is a host's. */
+/* The server_name extension: a list of exactly one name, of type host_name. */
 static enum tls_peek parse_name(struct cursor extension, char name[DNS_NAME_TEXT])
 {
 	struct cursor list = take_vector(&extension, 2), host;
@@ -81,7 +81,7 @@ static enum tls_peek parse_extensions(struct cursor all, char name[DNS_NAME_TEXT
 			return TLS_ENCRYPTED;
 		if (type != EXTENSION_NAME)
 			continue;
-		/* Two of them: whoever takes the other one would be fooled. */
+		/* With two names, the server might use the other one. */
 		if (result != TLS_NO_NAME)
 			return TLS_BAD;
 		result = parse_name(extension, name);
@@ -110,8 +110,8 @@ static enum tls_peek parse_hello(struct cursor hello, char name[DNS_NAME_TEXT])
 }
 
 /*
- * Takes the handshake bytes out of the records they lie in, as far as the first message goes. What
- * is malformed is refused as soon as it is here. TLS_NAME stands for "whole".
+ * Collects the first handshake message from its records. Malformed bytes are refused as soon as
+ * they arrive. TLS_NAME: the message is complete.
  */
 static enum tls_peek unwrap(struct cursor *in, uint8_t *hello, size_t *length)
 {
