@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "vmm/base/err.h"
+#include "vmm/kvm/entry.h"
 #include "vmm/kvm/memory.h"
 
 #define BOOT_CPUS_MAX	   8
@@ -43,26 +44,12 @@ struct boot_config {
 	const uint8_t *seed; /* BOOT_SEED_SIZE bytes from getrandom(2), or NULL: no seed */
 };
 
-/* A segment register, with the fields of struct kvm_segment. */
-struct boot_segment {
-	uint64_t base;
-	uint32_t limit;
-	uint16_t selector;
-	uint8_t type, present, dpl, db, s, l, g;
-};
-
-/* Initial state of the first vCPU. All other registers are 0, as are IDT base and limit. */
 struct boot_entry {
-	uint64_t rip; /* the kernel's 64-bit entry */
-	uint64_t rsi; /* boot_params */
-	uint64_t rsp;
-	uint64_t rflags; /* bit 1 only: interrupts are off */
-	uint64_t cr0, cr3, cr4, efer;
-	uint64_t gdt_base;
-	uint16_t gdt_limit;
-	struct boot_segment cs; /* 0x10 */
-	struct boot_segment ds; /* 0x18, for DS, ES, FS, GS and SS */
-	struct boot_segment tr; /* 0x20, a busy 64-bit TSS; LDTR is unusable */
+	/*
+	 * The first vCPU: rip is the kernel's 64-bit entry, rsi boot_params, interrupts are off. CS
+	 * is 0x10, the data segments 0x18, TR a busy 64-bit TSS at 0x20; LDTR is unusable.
+	 */
+	struct vcpu_entry cpu;
 
 	/* for the time line and for messages */
 	uint64_t kernel_start, kernel_end;   /* guest-physical range of the loaded segments */

@@ -46,23 +46,23 @@ static int write_gdt(struct guest_memory *memory, struct boot_entry *entry)
 		[SELECTOR_TSS / 8] = 0x00008b0000000067ull,
 	};
 
-	entry->gdt_base = LAYOUT_GDT;
-	entry->gdt_limit = sizeof(gdt) - 1;
-	entry->cs = (struct boot_segment){.selector = SELECTOR_CODE,
-					  .limit = UINT32_MAX,
-					  .type = 0xb,
-					  .present = 1,
-					  .s = 1,
-					  .l = 1,
-					  .g = 1};
-	entry->ds = (struct boot_segment){.selector = SELECTOR_DATA,
-					  .limit = UINT32_MAX,
-					  .type = 0x3,
-					  .present = 1,
-					  .db = 1,
-					  .s = 1,
-					  .g = 1};
-	entry->tr = (struct boot_segment){
+	entry->cpu.gdt_base = LAYOUT_GDT;
+	entry->cpu.gdt_limit = sizeof(gdt) - 1;
+	entry->cpu.cs = (struct vcpu_segment){.selector = SELECTOR_CODE,
+					      .limit = UINT32_MAX,
+					      .type = 0xb,
+					      .present = 1,
+					      .s = 1,
+					      .l = 1,
+					      .g = 1};
+	entry->cpu.ds = (struct vcpu_segment){.selector = SELECTOR_DATA,
+					      .limit = UINT32_MAX,
+					      .type = 0x3,
+					      .present = 1,
+					      .db = 1,
+					      .s = 1,
+					      .g = 1};
+	entry->cpu.tr = (struct vcpu_segment){
 		.selector = SELECTOR_TSS, .limit = 0x67, .type = 0xb, .present = 1};
 	return guest_memory_write(memory, LAYOUT_GDT, gdt, sizeof(gdt));
 }
@@ -90,13 +90,13 @@ static int write_page_tables(struct guest_memory *memory)
 
 static int write_entry_state(struct guest_memory *memory, struct boot_entry *entry, struct err *err)
 {
-	entry->rsi = LAYOUT_BOOT_PARAMS;
-	entry->rsp = LAYOUT_BOOT_PARAMS; /* grows down, away from the tables; barely used */
-	entry->rflags = RFLAGS_ONE;
-	entry->cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
-	entry->cr3 = LAYOUT_PAGE_TABLES;
-	entry->cr4 = CR4_PAE;
-	entry->efer = EFER_LME | EFER_LMA;
+	entry->cpu.rsi = LAYOUT_BOOT_PARAMS;
+	entry->cpu.rsp = LAYOUT_BOOT_PARAMS; /* grows down, away from the tables; barely used */
+	entry->cpu.rflags = RFLAGS_ONE;
+	entry->cpu.cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_PG;
+	entry->cpu.cr3 = LAYOUT_PAGE_TABLES;
+	entry->cpu.cr4 = CR4_PAE;
+	entry->cpu.efer = EFER_LME | EFER_LMA;
 	if (write_gdt(memory, entry) < 0 || write_page_tables(memory) < 0)
 		return err_set(err, ENOMEM, "guest memory has no room for the boot tables");
 	return 0;
@@ -118,7 +118,7 @@ static int load_elf(const struct boot_image *image, struct guest_memory *memory,
 	if (ret == 0)
 		ret = elf_load(&kernel, image, memory, &entry->bytes_mapped, &entry->bytes_copied,
 			       err);
-	entry->rip = kernel.entry;
+	entry->cpu.rip = kernel.entry;
 	entry->kernel_start = kernel.start;
 	entry->kernel_end = kernel.end;
 	return ret;
@@ -162,7 +162,7 @@ int boot_load(const struct boot_config *config, struct guest_memory *memory, str
 	uint8_t dtb[FDT_BYTES_MAX];
 	int ret;
 
-	*out = (struct boot_entry){.rip = 0};
+	memset(out, 0, sizeof(*out));
 	if (memory->count == 0 || memory->region[0].gpa != 0)
 		return err_set(err, EINVAL, "guest memory does not start at address 0");
 	ret = fdt_build(config, dtb, &params.dtb_size, err);

@@ -40,7 +40,7 @@ static void drop(char *path)
 /* Walks the page tables from cr3, as the processor does. Returns the physical address. */
 static uint64_t translate(uint64_t address)
 {
-	uint64_t table = entry.cr3, value;
+	uint64_t table = entry.cpu.cr3, value;
 	unsigned shift;
 
 	for (shift = 39; shift >= 21; shift -= 9) {
@@ -53,12 +53,12 @@ static uint64_t translate(uint64_t address)
 	return table + (address & (MIB(2) - 1));
 }
 
-static void check_descriptor(const struct boot_segment *segment, uint8_t type)
+static void check_descriptor(const struct vcpu_segment *segment, uint8_t type)
 {
-	uint64_t descriptor =
-		load_le64(guest_memory_at(&memory, entry.gdt_base + (segment->selector & ~7u), 8));
+	uint64_t descriptor = load_le64(
+		guest_memory_at(&memory, entry.cpu.gdt_base + (segment->selector & ~7u), 8));
 
-	ck_assert_uint_lt((segment->selector & ~7u) + 7u, entry.gdt_limit + 1u);
+	ck_assert_uint_lt((segment->selector & ~7u) + 7u, entry.cpu.gdt_limit + 1u);
 	ck_assert_uint_eq(descriptor >> 40 & 0xf, segment->type);
 	ck_assert_uint_eq(descriptor >> 44 & 1, segment->s);
 	ck_assert_uint_eq(descriptor >> 47 & 1, segment->present);
@@ -71,17 +71,17 @@ static void check_descriptor(const struct boot_segment *segment, uint8_t type)
 
 static void check_entry(void)
 {
-	ck_assert_uint_eq(entry.rip, FORGED_ENTRY);
-	ck_assert_uint_eq(entry.rsi, LAYOUT_BOOT_PARAMS);
-	ck_assert_uint_eq(entry.rflags, 2);
-	ck_assert_uint_eq(entry.cr0 & 0x80000001, 0x80000001); /* paging, protection */
-	ck_assert_uint_eq(entry.cr4 & 0x20, 0x20);	       /* PAE */
-	ck_assert_uint_eq(entry.efer, 0x500);		       /* long mode, active */
-	ck_assert_uint_eq(entry.cs.selector, 0x10);
-	ck_assert_uint_eq(entry.ds.selector, 0x18);
-	check_descriptor(&entry.cs, 0xb);
-	check_descriptor(&entry.ds, 0x3);
-	check_descriptor(&entry.tr, 0xb);
+	ck_assert_uint_eq(entry.cpu.rip, FORGED_ENTRY);
+	ck_assert_uint_eq(entry.cpu.rsi, LAYOUT_BOOT_PARAMS);
+	ck_assert_uint_eq(entry.cpu.rflags, 2);
+	ck_assert_uint_eq(entry.cpu.cr0 & 0x80000001, 0x80000001); /* paging, protection */
+	ck_assert_uint_eq(entry.cpu.cr4 & 0x20, 0x20);		   /* PAE */
+	ck_assert_uint_eq(entry.cpu.efer, 0x500);		   /* long mode, active */
+	ck_assert_uint_eq(entry.cpu.cs.selector, 0x10);
+	ck_assert_uint_eq(entry.cpu.ds.selector, 0x18);
+	check_descriptor(&entry.cpu.cs, 0xb);
+	check_descriptor(&entry.cpu.ds, 0x3);
+	check_descriptor(&entry.cpu.tr, 0xb);
 	ck_assert_uint_eq(translate(0), 0);
 	ck_assert_uint_eq(translate(FORGED_ENTRY), FORGED_ENTRY);
 	ck_assert_uint_eq(translate(0xfee00020), 0xfee00020);
@@ -94,7 +94,7 @@ static void check_loaded(void)
 	const uint8_t *zero = guest_memory_at(&memory, LAYOUT_BOOT_PARAMS, 4096);
 
 	check_entry();
-	ck_assert_uint_eq(*(uint8_t *)guest_memory_at(&memory, entry.rip, 1), 0x90);
+	ck_assert_uint_eq(*(uint8_t *)guest_memory_at(&memory, entry.cpu.rip, 1), 0x90);
 	ck_assert_uint_eq(id[0], 0x55);
 	ck_assert_uint_eq(id[1], 0xaa);
 	ck_assert_uint_eq(id[2], 1);

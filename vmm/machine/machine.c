@@ -137,43 +137,6 @@ static int make_cmdline(const struct machine *machine, char *cmdline, size_t siz
 	return 0;
 }
 
-static struct vcpu_segment to_vcpu_segment(const struct boot_segment *from)
-{
-	return (struct vcpu_segment){
-		.base = from->base,
-		.limit = from->limit,
-		.selector = from->selector,
-		.type = from->type,
-		.present = from->present,
-		.dpl = from->dpl,
-		.db = from->db,
-		.s = from->s,
-		.l = from->l,
-		.g = from->g,
-	};
-}
-
-static int set_entry(struct machine *machine, const struct boot_entry *boot, struct err *err)
-{
-	struct vcpu_entry entry = {
-		.rip = boot->rip,
-		.rsi = boot->rsi,
-		.rsp = boot->rsp,
-		.rflags = boot->rflags,
-		.cr0 = boot->cr0,
-		.cr3 = boot->cr3,
-		.cr4 = boot->cr4,
-		.efer = boot->efer,
-		.gdt_base = boot->gdt_base,
-		.gdt_limit = boot->gdt_limit,
-		.cs = to_vcpu_segment(&boot->cs),
-		.ds = to_vcpu_segment(&boot->ds),
-		.tr = to_vcpu_segment(&boot->tr),
-	};
-
-	return vcpu_set_entry(&machine->vcpu[0], &entry, err);
-}
-
 static int load(struct machine *machine, struct err *err)
 {
 	struct boot_virtio virtio[LAYOUT_VIRTIO_COUNT];
@@ -215,7 +178,7 @@ static int load(struct machine *machine, struct err *err)
 		  (unsigned long long)entry.bytes_mapped, (unsigned long long)entry.bytes_copied,
 		  (unsigned long long)entry.initrd_size, (unsigned long long)entry.initrd_start,
 		  cmdline);
-	return set_entry(machine, &entry, err);
+	return vcpu_set_entry(&machine->vcpu[0], &entry.cpu, err);
 }
 
 static int create_vcpus(struct machine *machine, struct err *err)
