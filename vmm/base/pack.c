@@ -79,8 +79,7 @@ void pack_u64(struct pack *pack, uint64_t value)
 		store_le64(to, value);
 }
 
-/* Consumes the next length bytes. NULL after a failure. */
-static const uint8_t *unpack_take(struct unpack *unpack, size_t length)
+const uint8_t *unpack_skip(struct unpack *unpack, size_t length)
 {
 	const uint8_t *from;
 
@@ -95,35 +94,35 @@ static const uint8_t *unpack_take(struct unpack *unpack, size_t length)
 
 uint8_t unpack_u8(struct unpack *unpack)
 {
-	const uint8_t *from = unpack_take(unpack, 1);
+	const uint8_t *from = unpack_skip(unpack, 1);
 
 	return from ? *from : 0;
 }
 
 uint16_t unpack_u16(struct unpack *unpack)
 {
-	const uint8_t *from = unpack_take(unpack, 2);
+	const uint8_t *from = unpack_skip(unpack, 2);
 
 	return from ? load_le16(from) : 0;
 }
 
 uint32_t unpack_u32(struct unpack *unpack)
 {
-	const uint8_t *from = unpack_take(unpack, 4);
+	const uint8_t *from = unpack_skip(unpack, 4);
 
 	return from ? load_le32(from) : 0;
 }
 
 uint64_t unpack_u64(struct unpack *unpack)
 {
-	const uint8_t *from = unpack_take(unpack, 8);
+	const uint8_t *from = unpack_skip(unpack, 8);
 
 	return from ? load_le64(from) : 0;
 }
 
 void unpack_bytes(struct unpack *unpack, void *to, size_t length)
 {
-	const uint8_t *from = unpack_take(unpack, length);
+	const uint8_t *from = unpack_skip(unpack, length);
 
 	if (length == 0)
 		return;
@@ -131,6 +130,25 @@ void unpack_bytes(struct unpack *unpack, void *to, size_t length)
 		memcpy(to, from, length);
 	else
 		memset(to, 0, length);
+}
+
+uint32_t unpack_be(struct unpack *unpack, unsigned bytes)
+{
+	const uint8_t *from = unpack_skip(unpack, bytes);
+	uint32_t value = 0;
+	unsigned i;
+
+	for (i = 0; from && i < bytes; i++)
+		value = value << 8 | from[i];
+	return value;
+}
+
+struct unpack unpack_field_be(struct unpack *unpack, unsigned length_bytes)
+{
+	uint32_t length = unpack_be(unpack, length_bytes);
+	const uint8_t *from = unpack_skip(unpack, length);
+
+	return (struct unpack){.data = from, .length = from ? length : 0, .failed = !from};
 }
 
 uint32_t unpack_count(struct unpack *unpack, uint32_t limit)

@@ -40,6 +40,13 @@ uint16_t unpack_u16(struct unpack *unpack);
 uint32_t unpack_u32(struct unpack *unpack);
 uint64_t unpack_u64(struct unpack *unpack);
 void unpack_bytes(struct unpack *unpack, void *to, size_t length);
+/* The next length bytes where they lie; NULL after a failure. */
+const uint8_t *unpack_skip(struct unpack *unpack, size_t length);
+
+/* Protocols of the network are big-endian: a number of 1 to 4 bytes, and a field behind such a
+ * number of bytes that has its length. A field that is not there whole has failed, too. */
+uint32_t unpack_be(struct unpack *unpack, unsigned bytes);
+struct unpack unpack_field_be(struct unpack *unpack, unsigned length_bytes);
 /* Reads what pack_text() wrote. Fails, and returns "", if it does not fit or contains a NUL. */
 void unpack_text(struct unpack *unpack, char *to, size_t size);
 
@@ -48,5 +55,11 @@ uint32_t unpack_count(struct unpack *unpack, uint32_t limit);
 
 /* Whether all bytes were read without a failure. */
 bool unpack_done(const struct unpack *unpack);
+
+/* How many bytes follow. */
+static inline size_t unpack_left(const struct unpack *unpack)
+{
+	return unpack->length - unpack->at;
+}
 
 #endif

@@ -10,66 +10,37 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/pack.h"
 
 static const char key_type[] = "ssh-ed25519";
 
 /* --- the wire format: big-endian lengths, then bytes ------------------------------------------ */
 
-struct reader {
-	const uint8_t *at;
-	size_t left;
-	bool bad; /* malformed: all further reads fail */
-};
-
-static uint32_t take_number(struct reader *reader)
+static struct unpack take_string(struct unpack *reader)
 {
-	uint32_t number;
-
-	if (reader->bad || reader->left < sizeof(number)) {
-		reader->bad = true;
-		return 0;
-	}
-	number = load_be32(reader->at);
-	reader->at += sizeof(number);
-	reader->left -= sizeof(number);
-	return number;
+	return unpack_field_be(reader, sizeof(uint32_t));
 }
 
-/* Reads a string; a bad, empty reader on failure. */
-static struct reader take_string(struct reader *reader)
+static bool is_text(struct unpack string, const char *text)
 {
-	uint32_t length = take_number(reader);
-	struct reader string = {reader->at, length, false};
-
-	if (reader->bad || length > reader->left) {
-		reader->bad = true;
-		return (struct reader){.bad = true};
-	}
-	reader->at += length;
-	reader->left -= length;
-	return string;
+	return !string.failed && string.length == strlen(text) &&
+	       memcmp(string.data, text, string.length) == 0;
 }
 
-static bool is_text(struct reader string, const char *text)
-{
-	return !string.bad && string.left == strlen(text) &&
-	       memcmp(string.at, text, string.left) == 0;
-}
-
-static void expect_text(struct reader *reader, const char *text)
+static void expect_text(struct unpack *reader, const char *text)
 {
 	if (!is_text(take_string(reader), text))
-		reader->bad = true;
+		reader->failed = true;
 }
 
-static void take_key(struct reader *reader, uint8_t *key, size_t size)
+static void take_key(struct unpack *reader, uint8_t *key, size_t size)
 {
-	struct reader string = take_string(reader);
+	struct unpack string = take_string(reader);
 
-	if (string.bad || string.left != size)
-		reader->bad = true;
+	if (string.failed || string.length != size)
+		reader->failed = true;
 	else
-		memcpy(key, string.at, size);
+		memcpy(key, string.data, size);
 }
 
 struct writer {
@@ -133,31 +104,31 @@ static int bad_secret(const char *name, struct err *err)
 }
 
 /* Parses the section that would be encrypted if there were a passphrase. */
-static void parse_section(struct reader *section, struct ssh_secret *secret)
+static void parse_section(struct unpack *section, struct ssh_secret *secret)
 {
-	uint32_t check = take_number(section);
+	uint32_t check = unpack_be(section, sizeof(uint32_t));
 	uint8_t pair[2 * SSH_KEY_SIZE], public[SSH_KEY_SIZE], named[SSH_KEY_SIZE];
 	size_t i;
 
-	if (check != take_number(section) || section->left % 8 != 0)
-		section->bad = true;
+	if (check != unpack_be(section, sizeof(uint32_t)) || unpack_left(section) % 8 != 0)
+		section->failed = true;
 	expect_text(section, key_type);
 	take_key(section, named, sizeof(named));
 	take_key(section, pair, sizeof(pair));
 	take_string(section); /* the comment */
 	/* Padding to a multiple of 8: the bytes 1, 2, 3 ... */
-	if (section->bad || section->left >= 8)
-		section->bad = true;
-	for (i = 0; !section->bad && i < section->left; i++)
-		if (section->at[i] != i + 1)
-			section->bad = true;
-	if (!section->bad) {
+	if (section->failed || unpack_left(section) >= 8)
+		section->failed = true;
+	for (i = 0; !section->failed && i < unpack_left(section); i++)
+		if (section->data[section->at + i] != i + 1)
+			section->failed = true;
+	if (!section->failed) {
 		memcpy(secret->seed, pair, SSH_KEY_SIZE);
 		ed25519_sha512_public_key(public, secret->seed);
 		if (memcmp(public, named, SSH_KEY_SIZE) != 0 ||
 		    memcmp(public, pair + SSH_KEY_SIZE, SSH_KEY_SIZE) != 0 ||
 		    memcmp(public, secret->public, SSH_KEY_SIZE) != 0)
-			section->bad = true;
+			section->failed = true;
 	}
 	explicit_bzero(pair, sizeof(pair));
 }
@@ -166,29 +137,29 @@ static int parse_secret(struct ssh_secret *secret, const uint8_t *bytes, size_t 
 			const char *name, struct err *err)
 {
 	static const char magic[] = "openssh-key-v1";
-	struct reader reader = {bytes, length, false}, public, section;
+	struct unpack reader = {.data = bytes, .length = length}, public, section;
 
 	if (length < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
 		return bad_secret(name, err);
-	reader.at += sizeof(magic);
-	reader.left -= sizeof(magic);
-	if (!is_text(take_string(&reader), "none") && !reader.bad)
+	unpack_skip(&reader, sizeof(magic));
+	if (!is_text(take_string(&reader), "none") && !reader.failed)
 		return err_set(err, EINVAL,
 			       "%s: the key has a passphrase, which is not supported: give a key "
 			       "without one",
 			       name);
 	expect_text(&reader, "none");
 	expect_text(&reader, "");
-	if (take_number(&reader) != 1)
-		reader.bad = true;
+	if (unpack_be(&reader, sizeof(uint32_t)) != 1)
+		reader.failed = true;
 	public = take_string(&reader);
 	section = take_string(&reader);
 	expect_text(&public, key_type);
 	take_key(&public, secret->public, SSH_KEY_SIZE);
-	if (reader.bad || reader.left != 0 || public.bad || public.left != 0)
+	if (reader.failed || unpack_left(&reader) != 0 || public.failed ||
+	    unpack_left(&public) != 0)
 		return bad_secret(name, err);
 	parse_section(&section, secret);
-	return section.bad ? bad_secret(name, err) : 0;
+	return section.failed ? bad_secret(name, err) : 0;
 }
 
 int ssh_secret_parse(struct ssh_secret *secret, const char *text, size_t length, const char *name,
@@ -225,7 +196,7 @@ int ssh_secret_parse(struct ssh_secret *secret, const char *text, size_t length,
 int ssh_public_parse(uint8_t public[SSH_KEY_SIZE], const char *text, size_t length,
 		     const char *name, struct err *err)
 {
-	struct reader reader;
+	struct unpack reader;
 	uint8_t *bytes = NULL;
 	size_t size = 0, type = strlen(key_type), end;
 	bool bad;
@@ -239,10 +210,10 @@ int ssh_public_parse(uint8_t public[SSH_KEY_SIZE], const char *text, size_t leng
 			end++;
 		bytes = decode(text + type + 1, end - type - 1, &size);
 	}
-	reader = (struct reader){bytes, size, !bytes};
+	reader = (struct unpack){.data = bytes, .length = size, .failed = !bytes};
 	expect_text(&reader, key_type);
 	take_key(&reader, public, SSH_KEY_SIZE);
-	bad = reader.bad || reader.left != 0;
+	bad = reader.failed || unpack_left(&reader) != 0;
 	free(bytes);
 	if (bad)
 		return err_set(err, EINVAL,
