@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 
 #define RNG_QUEUE_SIZE 64
@@ -22,22 +23,9 @@ struct rng {
 	struct loop *loop;
 	struct loop_timer refill;
 	struct loop_task again;
-	uint64_t allowance;    /* bytes that may be given out now */
-	uint64_t allowance_ns; /* when it was counted last */
+	struct bucket allowance; /* bytes that may be given out now */
 	struct virtio_chain chain;
 };
-
-static void count_allowance(struct rng *rng)
-{
-	uint64_t now = loop_now_ns(), passed = min_u64(now - rng->allowance_ns, 1000000000u);
-	uint64_t earned = passed * RNG_BYTES_PER_SECOND / 1000000000u;
-
-	/* Less than a byte's time is not forgotten: it counts the next time. */
-	if (earned == 0)
-		return;
-	rng->allowance_ns = now;
-	rng->allowance = min_u64(rng->allowance + earned, BURST_BYTES);
-}
 
 /* Random bytes into the chain, at most limit. Returns how many. */
 static uint32_t fill(const struct virtio_chain *chain, uint64_t limit)
@@ -65,20 +53,21 @@ static uint32_t fill(const struct virtio_chain *chain, uint64_t limit)
 static void serve(struct rng *rng)
 {
 	struct virtio_device *device = &rng->device;
+	uint64_t allowance = bucket_available(&rng->allowance, loop_now_ns());
 	uint32_t written, turn = TURN_BYTES;
 	unsigned chains;
 
-	count_allowance(rng);
 	for (chains = 0; chains < TURN_CHAINS && turn > 0; chains++) {
-		if (rng->allowance == 0) {
+		if (allowance == 0) {
 			if (virtqueue_has_chain(&device->queue[0]))
 				loop_timer_start(rng->loop, &rng->refill, REFILL_NS);
 			return;
 		}
 		if (virtio_device_pop(device, 0, &rng->chain) <= 0)
 			return;
-		written = fill(&rng->chain, min_u64(turn, rng->allowance));
-		rng->allowance -= written;
+		written = fill(&rng->chain, min_u64(turn, allowance));
+		bucket_take(&rng->allowance, written);
+		allowance -= written;
 		turn -= written;
 		virtio_device_push(device, 0, &rng->chain, written);
 	}
@@ -140,8 +129,7 @@ int rng_create(struct rng **out, struct loop *loop)
 	rng->loop = loop;
 	rng->refill = (struct loop_timer){.expired = serve_later, .arg = rng};
 	rng->again = (struct loop_task){.run = serve_later, .arg = rng};
-	rng->allowance = BURST_BYTES;
-	rng->allowance_ns = loop_now_ns();
+	bucket_init_burst(&rng->allowance, RNG_BYTES_PER_SECOND, BURST_BYTES, loop_now_ns());
 	rng->device.ops = &rng_ops;
 	rng->device.name = "rng0";
 	rng->device.id = VIRTIO_ID_RNG;

@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "tests/support/unit.h"
+#include "vmm/base/bucket.h"
 #include "vmm/net/address.h"
 #include "vmm/net/flow.h"
 #include "vmm/net/dns_pins.h"
-#include "vmm/net/rate.h"
 
 #define SECOND UINT64_C(1000000000)
 
@@ -286,15 +286,16 @@ END_TEST
 
 START_TEST(a_rate_gives_a_burst_and_then_its_share)
 {
-	struct rate rate = {10, 5, 0};
+	struct bucket rate;
 	uint64_t now = 1000 * SECOND;
 	unsigned i, taken = 0;
 
+	bucket_init_burst(&rate, 10, 5, now);
 	for (i = 0; i < 100; i++)
-		taken += rate_take(&rate, now);
+		taken += bucket_try(&rate, now);
 	ck_assert_uint_eq(taken, 5);
 	for (i = 0, taken = 0; i < 1000; i++)
-		taken += rate_take(&rate, now + i * SECOND / 100); /* 10 seconds */
+		taken += bucket_try(&rate, now + i * SECOND / 100); /* 10 seconds */
 	ck_assert_uint_ge(taken, 98);
 	ck_assert_uint_le(taken, 101);
 }

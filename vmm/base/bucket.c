@@ -30,11 +30,16 @@ static void refill(struct bucket *bucket, uint64_t now_ns)
 	earned = (uint64_t)(((unsigned __int128)passed * bucket->rate) / SECOND_NS);
 	if (earned == 0)
 		return;
-	bucket->counted_ns = now_ns;
-	if (earned >= (uint64_t)((int64_t)bucket->burst - bucket->tokens))
+	if (earned >= (uint64_t)((int64_t)bucket->burst - bucket->tokens)) {
 		bucket->tokens = (int64_t)bucket->burst;
-	else
-		bucket->tokens += (int64_t)earned;
+		bucket->counted_ns = now_ns;
+		return;
+	}
+	bucket->tokens += (int64_t)earned;
+	/* Rounded up: time is never counted twice. */
+	bucket->counted_ns +=
+		(uint64_t)(((unsigned __int128)earned * SECOND_NS + bucket->rate - 1) /
+			   bucket->rate);
 }
 
 uint64_t bucket_wait_ns(struct bucket *bucket, uint64_t now_ns)
@@ -51,4 +56,18 @@ void bucket_take(struct bucket *bucket, uint64_t amount)
 {
 	if (bucket->rate > 0)
 		bucket->tokens -= (int64_t)min_u64(amount, BUCKET_RATE_MAX);
+}
+
+bool bucket_try(struct bucket *bucket, uint64_t now_ns)
+{
+	if (bucket_wait_ns(bucket, now_ns) > 0)
+		return false;
+	bucket_take(bucket, 1);
+	return true;
+}
+
+uint64_t bucket_available(struct bucket *bucket, uint64_t now_ns)
+{
+	refill(bucket, now_ns);
+	return bucket->tokens > 0 ? (uint64_t)bucket->tokens : 0;
 }

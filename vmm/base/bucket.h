@@ -33,4 +33,10 @@ uint64_t bucket_wait_ns(struct bucket *bucket, uint64_t now_ns);
 /* Takes amount tokens, more than there are if need be. */
 void bucket_take(struct bucket *bucket, uint64_t amount);
 
+/* Takes one, if there is one: false takes nothing. */
+bool bucket_try(struct bucket *bucket, uint64_t now_ns);
+
+/* How much may be taken now without a debt; not for a bucket without a limit. */
+uint64_t bucket_available(struct bucket *bucket, uint64_t now_ns);
+
 #endif

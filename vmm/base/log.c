@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/base/bucket.h"
 #include "vmm/base/text.h"
 
 #define LINE_MAX_BYTES 1024
@@ -25,10 +26,12 @@ static enum log_level log_level = LOG_LEVEL_WARNING;
 
 static struct {
 	pthread_mutex_t lock;
-	time_t second;
-	unsigned lines;
+	struct bucket lines;
 	unsigned long dropped;
-} guest_rate = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} guest_rate = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.lines = {.rate = GUEST_LINES_PER_SECOND, .burst = GUEST_LINES_PER_SECOND},
+};
 
 void log_set_level(enum log_level level)
 {
@@ -111,20 +114,16 @@ void log_debug(const char *fmt, ...)
 static bool guest_rate_take(unsigned long *dropped)
 {
 	struct timespec now;
-	bool take = false;
+	bool take;
 
 	*dropped = 0;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&guest_rate.lock);
-	if (now.tv_sec != guest_rate.second) {
-		guest_rate.second = now.tv_sec;
-		guest_rate.lines = 0;
-	}
-	if (guest_rate.lines < GUEST_LINES_PER_SECOND) {
-		guest_rate.lines++;
+	take = bucket_try(&guest_rate.lines,
+			  (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	if (take) {
 		*dropped = guest_rate.dropped;
 		guest_rate.dropped = 0;
-		take = true;
 	} else {
 		guest_rate.dropped++;
 	}

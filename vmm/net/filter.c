@@ -222,10 +222,10 @@ int filter_create(struct filter **out, const struct filter_config *config,
 	filter->config = *config;
 	filter->ops = ops;
 	filter->arg = arg;
-	filter->flow_rate = (struct rate){FILTER_FLOWS_SECOND, FILTER_FLOWS_BURST, 0};
-	filter->dns_rate = (struct rate){FILTER_DNS_SECOND, FILTER_DNS_BURST, 0};
-	filter->echo_rate = (struct rate){FILTER_ECHO_SECOND, 2 * FILTER_ECHO_SECOND, 0};
-	filter->log_rate = (struct rate){FILTER_LOGGED_SECOND, 10 * FILTER_LOGGED_SECOND, 0};
+	bucket_init_burst(&filter->flow_rate, FILTER_FLOWS_SECOND, FILTER_FLOWS_BURST, 0);
+	bucket_init_burst(&filter->dns_rate, FILTER_DNS_SECOND, FILTER_DNS_BURST, 0);
+	bucket_init_burst(&filter->echo_rate, FILTER_ECHO_SECOND, 2 * FILTER_ECHO_SECOND, 0);
+	bucket_init_burst(&filter->log_rate, FILTER_LOGGED_SECOND, 10 * FILTER_LOGGED_SECOND, 0);
 	ret = flow_table_init(&filter->flows);
 	if (ret == 0)
 		ret = dns_pins_init(&filter->pins);

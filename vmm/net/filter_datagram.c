@@ -73,7 +73,8 @@ void filter_echo_from_guest(struct filter *filter, const struct frame *frame, ui
 		return;
 	}
 	/* What a ping carries could be a tunnel: little at a time, and seldom. */
-	if (frame->payload_length > FILTER_ECHO_PAYLOAD || !rate_take(&filter->echo_rate, now_ns)) {
+	if (frame->payload_length > FILTER_ECHO_PAYLOAD ||
+	    !bucket_try(&filter->echo_rate, now_ns)) {
 		filter_refuse(filter, frame, FILTER_FLOODED);
 		return;
 	}

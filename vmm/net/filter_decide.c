@@ -70,7 +70,7 @@ void filter_log_refused(struct filter *filter, const struct filter_request *requ
 	};
 	char object[OBJECT_TEXT];
 
-	if (!rate_take(&filter->log_rate, now_ns)) {
+	if (!bucket_try(&filter->log_rate, now_ns)) {
 		filter->stats.unlogged++;
 		return;
 	}
@@ -95,7 +95,7 @@ struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
 		if (!copy)
 			goto refuse;
 	}
-	if (rate_take(&filter->flow_rate, now_ns))
+	if (bucket_try(&filter->flow_rate, now_ns))
 		flow = flow_add(&filter->flows, key, class, now_ns);
 	if (!flow) {
 		free(copy);
@@ -139,7 +139,7 @@ struct flow *filter_open_inbound(struct filter *filter, const struct frame *fram
 				   frame->kind == FRAME_IS_TCP ? FILTER_REFUSED : FILTER_NO_FLOW);
 		return NULL;
 	}
-	if (rate_take(&filter->flow_rate, now_ns))
+	if (bucket_try(&filter->flow_rate, now_ns))
 		flow = flow_add(&filter->flows, key, class, now_ns);
 	if (!flow) {
 		filter_refuse_peer(filter, frame, FILTER_FLOODED);

@@ -73,7 +73,7 @@ void filter_dns_question(struct filter *filter, const struct frame *frame, uint6
 		answer(filter, &dns, (enum dns_rcode)ret, NULL);
 		return;
 	}
-	if (!rate_take(&filter->dns_rate, now_ns)) {
+	if (!bucket_try(&filter->dns_rate, now_ns)) {
 		filter_drop_guest(filter, FILTER_FLOODED);
 		answer(filter, &dns, DNS_REFUSED, NULL);
 		return;

@@ -3,11 +3,11 @@
 #ifndef CORDON_NET_FILTER_INTERNAL_H
 #define CORDON_NET_FILTER_INTERNAL_H
 
+#include "vmm/base/bucket.h"
 #include "vmm/net/address.h"
 #include "vmm/net/reply.h"
 #include "vmm/net/filter.h"
 #include "vmm/net/dns_pins.h"
-#include "vmm/net/rate.h"
 #include "vmm/net/tls.h"
 
 /* A guest's question that waits for a resolver. */
@@ -68,7 +68,7 @@ struct filter {
 	struct flow_table flows;
 	struct dns_pins pins;
 	struct filter_stats stats;
-	struct rate flow_rate, dns_rate, echo_rate, log_rate;
+	struct bucket flow_rate, dns_rate, echo_rate, log_rate;
 	struct filter_dns dns[FILTER_DNS_WAITING];
 	uint32_t last_ticket, peeks, asks;
 	size_t ask_bytes;

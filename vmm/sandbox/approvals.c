@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 #include "vmm/sandbox/approval_command.h"
-#include "vmm/net/rate.h"
 
 struct open_question {
 	struct approval public;
@@ -33,7 +33,7 @@ struct approvals {
 	void *asker;
 	const struct approvals_ops *ops;
 	void *ops_arg;
-	struct rate rate;
+	struct bucket rate;
 	uint32_t last_number;
 	struct loop_task tell;
 	struct open_question open[APPROVALS_MAX]; /* number 0: free */
@@ -261,7 +261,7 @@ int approvals_ask(struct approvals *questions, const struct policy_net *net)
 	for (i = 0; i < APPROVALS_MAX && !open; i++)
 		if (questions->open[i].public.number == 0)
 			open = &questions->open[i];
-	if (!open || !rate_take(&questions->rate, loop_now_ns()))
+	if (!open || !bucket_try(&questions->rate, loop_now_ns()))
 		return -EBUSY;
 	*open = (struct open_question){.public = {.asked = time(NULL)}};
 	copy_net(&open->public.net, open->public.name, net);
@@ -358,7 +358,7 @@ int approvals_create(struct approvals **out, struct loop *loop, struct guard *gu
 	questions->loop = loop;
 	questions->guard = guard;
 	questions->answered = answered_nobody;
-	questions->rate = (struct rate){APPROVALS_SECOND, APPROVALS_MAX, 0};
+	bucket_init_burst(&questions->rate, APPROVALS_SECOND, APPROVALS_MAX, loop_now_ns());
 	questions->tell = (struct loop_task){.run = tell, .arg = questions};
 	questions->command = command ? strdup(command) : NULL;
 	questions->remembered = calloc(APPROVALS_REMEMBERED, sizeof(*questions->remembered));
