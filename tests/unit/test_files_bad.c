@@ -605,7 +605,7 @@ START_TEST(what_can_not_be_a_share_is_refused)
 	host_write(&host, "file", "x");
 	config.host = "/proc";
 	ck_assert_int_eq(files_share_open(&share, &config, &err), -EINVAL);
-	ck_assert_ptr_nonnull(strstr(err.text, "kernel's own"));
+	ck_assert_ptr_nonnull(strstr(err.text, "pseudo file system"));
 	config.host = host_path(&host, "file");
 	ck_assert_int_eq(files_share_open(&share, &config, &err), -ENOTDIR);
 	config.host = host_path(&host, "nothing");

@@ -6,9 +6,9 @@
 #include "vmm/base/bytes.h"
 
 /*
- * Whole folders and single files. Of /etc nothing that names users, hosts or secrets of this host
- * (passwd, group, hosts, shadow, ssh, ssl/private, machine-id, environment): the agent makes its
- * own passwd, group and hosts.
+ * Whole directories and single files. From /etc, nothing that names users, hosts or secrets of this
+ * host (passwd, group, hosts, shadow, ssh, ssl/private, machine-id, environment): the agent makes
+ * its own passwd, group and hosts.
  */
 static const char *const shown[] = {
 	"/usr",
@@ -42,7 +42,7 @@ static const char *const shown[] = {
 	"/etc/ld.so.cache",
 	"/etc/ld.so.conf",
 	"/etc/ld.so.conf.d",
-	/* certificates, which are public; the keys beside them are not on the list */
+	/* certificates, which are public; the private keys beside them are not in the list */
 	"/etc/ca-certificates",
 	"/etc/ca-certificates.conf",
 	"/etc/pki/ca-trust/extracted",

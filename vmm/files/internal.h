@@ -153,11 +153,11 @@ int place_quietly_allowed(struct files_session *session, const struct place *pla
 int place_creatable(struct files_session *session, const struct place *place, enum policy_op op);
 
 /*
- * Both ends of a rename or a hard link. folder: a directory is moved, and with it what the rules
- * may tell apart by its place: then -EXDEV, so that it is copied entry by entry instead.
+ * Both ends of a rename or a hard link. directory: a directory is moved; if the rules differ
+ * beneath the two names, -EXDEV, so that mv copies it entry by entry instead.
  */
 int place_both_allowed(struct files_session *session, const struct place *from,
-		       const struct place *to, enum policy_op op, bool folder);
+		       const struct place *to, enum policy_op op, bool directory);
 
 /* openat2 beneath the root: the descriptor or -errno. mode: with O_CREAT. */
 int place_open(const struct files_session *session, const struct place *place, int flags,

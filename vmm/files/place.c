@@ -174,7 +174,7 @@ static bool is_hidden_above(struct files_session *session, const struct place *p
 }
 
 int place_both_allowed(struct files_session *session, const struct place *from,
-		       const struct place *to, enum policy_op op, bool folder)
+		       const struct place *to, enum policy_op op, bool directory)
 {
 	struct policy_request request = ask_for(session, from, op);
 	struct guard *guard = session->share->guard;
@@ -190,9 +190,9 @@ int place_both_allowed(struct files_session *session, const struct place *from,
 		return 0;
 	request.other = to->text;
 	request.other_length = to->length;
-	/* A folder that may not be moved in one go may still be copied entry by entry, which is
-	 * what mv does after EXDEV. */
-	if (folder && guard_decide(guard, &request, NULL) == POLICY_ALLOW) {
+	/* A directory that may not be renamed may still be copied entry by entry, which is what mv
+	 * does after EXDEV. */
+	if (directory && guard_decide(guard, &request, NULL) == POLICY_ALLOW) {
 		request.directory = true;
 		ret = -EXDEV;
 	} else {

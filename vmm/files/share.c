@@ -23,9 +23,8 @@
 #define MAGIC_DEVPTS   0x1cd1
 #define MAGIC_CONFIGFS 0x62656570
 
-/* What the kernel makes up: a file in there is no data, but a switch or another process's memory.
- */
-static const long kernels_own[] = {
+/* Pseudo file systems: their files are not data, but settings or memory of other processes. */
+static const long pseudo[] = {
 	PROC_SUPER_MAGIC, SYSFS_MAGIC,	    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
 	TRACEFS_MAGIC,	  SECURITYFS_MAGIC, BPF_FS_MAGIC,	BINFMTFS_MAGIC,	     EFIVARFS_MAGIC,
 	SELINUX_MAGIC,	  MAGIC_DEVPTS,	    MAGIC_CONFIGFS,	PSTOREFS_MAGIC,
@@ -86,14 +85,13 @@ static int check_file_system(const struct files_share *share, const char *host, 
 
 	if (fstatfs(share->root_fd, &statfs) < 0)
 		return err_sys(err, "%s", host);
-	if (is_one_of(statfs.f_type, kernels_own, ARRAY_SIZE(kernels_own)))
-		return err_set(err, EINVAL, "%s: a file system of the kernel's own can't be shared",
-			       host);
+	if (is_one_of(statfs.f_type, pseudo, ARRAY_SIZE(pseudo)))
+		return err_set(err, EINVAL, "%s: a pseudo file system can't be shared", host);
 	if (is_one_of(statfs.f_type, caseless, ARRAY_SIZE(caseless)) ||
 	    is_casefolded(share->root_fd))
 		return err_set(err, EINVAL,
-			       "%s: its file system does not tell upper from lower case, so rules "
-			       "about names would not hold: share a copy",
+			       "%s: its file system is not case-sensitive, so rules about names "
+			       "would not hold: share a copy",
 			       host);
 	return 0;
 }

@@ -129,7 +129,7 @@ void node_remove(struct files_session *session, struct node *node)
 	node->gone = true;
 }
 
-/* The host may have moved folders while a rename was under way: the guest's view of them is old. */
+/* The host may have moved directories during a rename: then the guest's view of them is stale. */
 static bool is_beneath(const struct node *node, const struct node *top)
 {
 	while (node && node != top)

@@ -48,7 +48,7 @@ struct files_worker {
 	size_t answered, reply_length; /* bytes of reply that are out, of how many */
 };
 
-/* With the mutex, or before anyone waits. */
+/* With the mutex, or before the thread has started. */
 static void tell_loop(struct files_worker *worker)
 {
 	const uint64_t one = 1;
@@ -207,7 +207,7 @@ static int prepare(struct files_worker **out, struct files_share *share, struct 
 {
 	struct files_worker *worker = calloc(1, sizeof(*worker));
 	pthread_condattr_t clock;
-	struct iovec piece[2];
+	struct iovec iov[2];
 
 	*out = worker;
 	if (!worker)
@@ -231,8 +231,8 @@ static int prepare(struct files_worker **out, struct files_share *share, struct 
 	if (worker->event_fd < 0)
 		return -errno;
 	/* Allocate the rings now, so that neither thread waits for memory later. */
-	if (!worker->message || !worker->reply || !ring_writable(&worker->in, piece) ||
-	    !ring_writable(&worker->out, piece))
+	if (!worker->message || !worker->reply || !ring_writable(&worker->in, iov) ||
+	    !ring_writable(&worker->out, iov))
 		return -ENOMEM;
 	return files_session_create(&worker->session, share);
 }
@@ -378,14 +378,14 @@ size_t files_worker_room(struct files_worker *worker)
 
 size_t files_worker_peek(struct files_worker *worker, const void **bytes)
 {
-	struct iovec piece[2] = {{0}};
+	struct iovec iov[2] = {{0}};
 
 	/* The thread only adds behind what is here. */
 	pthread_mutex_lock(&worker->mutex);
-	ring_readable(&worker->out, piece);
+	ring_readable(&worker->out, iov);
 	pthread_mutex_unlock(&worker->mutex);
-	*bytes = piece[0].iov_base;
-	return piece[0].iov_len;
+	*bytes = iov[0].iov_base;
+	return iov[0].iov_len;
 }
 
 void files_worker_took(struct files_worker *worker, size_t length)
