@@ -607,7 +607,7 @@ START_TEST(commands_die_with_the_connection)
 	WAIT_FOR(&pair.host, run.length[1] == 3);
 	host_destroy(&pair.host);
 	agent_wait(pair.agent);
-	/* its parent is gone: somebody else reaps it, or it stays a zombie */
+	/* its parent is gone: another process reaps it, or it stays a zombie */
 	snprintf(path, sizeof(path), "/proc/%u/exe", run.pid);
 	while (readlink(path, run.out[2], 100) > 0)
 		usleep(1000);

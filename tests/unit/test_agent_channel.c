@@ -322,7 +322,7 @@ static const struct {
 	{"output of stream 0", 1, AGENT_OUTPUT, 0, COMMAND_1, 1, {0}},
 	{"output of stream 3", 1, AGENT_OUTPUT, 3, COMMAND_1, 1, {0}},
 	{"end with payload", 1, AGENT_OUTPUT_EOF, 1, COMMAND_1, 1, {0}},
-	{"credit nobody used", 1, AGENT_CREDIT, 0, COMMAND_1, 4, {1}},
+	{"credit that was not used", 1, AGENT_CREDIT, 0, COMMAND_1, 4, {1}},
 	{"credit of 2^32-1", 1, AGENT_CREDIT, 0, COMMAND_1, 4, {255, 255, 255, 255}},
 	{"credit for output", 1, AGENT_CREDIT, 1, COMMAND_1, 4, {0}},
 	{"failed without a status", 1, AGENT_FAILED, 0, COMMAND_1, 7, {125}},

@@ -55,7 +55,7 @@ static int fake_accept4(int fd, struct sockaddr *address, socklen_t *length, int
 	return accept4(fd, NULL, NULL, flags);
 }
 
-/* Only root can become somebody else. */
+/* Only root can become another user. */
 static int fake_become(void)
 {
 	return 0;

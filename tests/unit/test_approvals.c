@@ -103,7 +103,7 @@ START_TEST(an_operator_is_told_and_answers)
 	int number;
 
 	begin(NULL);
-	ck_assert_int_eq(approvals_ask(questions, &net), -ENOENT); /* nobody is there */
+	ck_assert_int_eq(approvals_ask(questions, &net), -ENOENT); /* no operator */
 	approvals_attend(questions, true);
 	number = approvals_ask(questions, &net);
 	ck_assert_int_gt(number, 0);
@@ -312,7 +312,7 @@ START_TEST(an_operator_goes_after_a_command_without_an_answer)
 	do
 		turn();
 	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0);
-	/* The operator is still there to answer; then nobody is. */
+	/* The operator can still answer; then the operator leaves. */
 	ck_assert_uint_eq(answered, 0);
 	approvals_attend(questions, false);
 	ck_assert_uint_eq(answered, 1);

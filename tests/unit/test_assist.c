@@ -100,7 +100,7 @@ END_TEST
 START_TEST(fwait_waits_for_nothing)
 {
 	CHECK_DONE(1, 0x9b);
-	cpu.cr0 |= 8; /* TS, with MP: the state belongs to somebody else */
+	cpu.cr0 |= 8; /* TS, with MP: the state belongs to another task */
 	CHECK_FAULT(7, 0x9b);
 	ck_assert_uint_eq(cpu.rip, 0x1000);
 	cpu.cr0 &= ~2ull;

@@ -348,7 +348,7 @@ START_TEST(images_are_checked)
 	ck_assert_int_eq(disk_open_image(&out, file.image, &err), 0);
 	ck_assert_uint_eq(disk_bytes(out), 1024);
 	ck_assert(disk_is_read_only(out));
-	/* Shared with other readers, and not while somebody writes. */
+	/* Shared with other readers, but not with a writer. */
 	fd = open(file.image, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), -1);
 	disk_destroy(out);

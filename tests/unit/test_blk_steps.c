@@ -362,7 +362,7 @@ START_TEST(a_reset_waits_for_no_disk)
 	wait_stopped(2);
 	reset();
 	memset(disk.guest.ram, 0, disk.guest.ram_size);
-	/* A new driver waits for the old steps, and nobody else does. */
+	/* Only a new driver waits for the old steps. */
 	come_up_again();
 	fake_disk_offer(&disk, 0, FAKE_DISK_IN, 0, 512, true);
 	fake_queue_kick(&disk.guest.queue[0]);

@@ -85,7 +85,7 @@ START_TEST(loads_from_memory)
 }
 END_TEST
 
-/* Whole pages of a file that nobody may write are mapped; a writable one is copied. */
+/* Whole pages of a read-only file are mapped; a writable file is copied. */
 static void load_file(unsigned mode, uint64_t expect_mapped)
 {
 	char *path;

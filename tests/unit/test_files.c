@@ -301,7 +301,7 @@ START_TEST(attributes_are_shown_and_changed)
 	ck_assert_int_eq(stat(host_path(&host, "f"), &stat_now), 0);
 	ck_assert_int_eq(stat_now.st_mtim.tv_sec, 1002);
 	ck_assert_int_eq(stat_now.st_mtim.tv_nsec, 1003);
-	/* To give it to whom it belongs is fine, to somebody else not. */
+	/* Setting the present owner works, another one does not. */
 	ck_assert_int_eq(p9c_setattr(client, 2, P9_SETATTR_UID | P9_SETATTR_GID, 0, 0), 0);
 	host.share.uid = 5;
 	ck_assert_int_eq(p9c_setattr(client, 2, P9_SETATTR_UID, 0, 0), EPERM);

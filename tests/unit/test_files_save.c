@@ -165,7 +165,7 @@ START_TEST(what_is_gone_or_forbidden_is_stale)
 	ck_assert_int_eq(rename(host_path(&host, "d"), host_path(&host, "e")), 0);
 	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), 0);
 	ck_assert_int_eq(p9c_read(client, 4, 0, 9, text, &n), 0);
-	/* Whoever goes on may have fewer rights. */
+	/* The rules may allow less after the restore. */
 	files_host_replace(&host, "file deny /w/secret\nfile read /w/**\n");
 	go_on();
 	ck_assert_int_eq(p9c_read(client, 2, 0, 9, text, &n), ESTALE);
@@ -326,7 +326,7 @@ START_TEST(bytes_cut_or_changed_do_no_harm)
 }
 END_TEST
 
-/* A session of one name and one fid, as somebody may write it. */
+/* A forged session of one name and one fid. */
 static int forge(uint32_t parent, const char *name, uint32_t fid, uint32_t node, uint8_t kind,
 		 uint32_t flags)
 {

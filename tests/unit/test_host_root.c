@@ -58,7 +58,7 @@ START_TEST(programs_are_shown_and_secrets_are_not)
 		{"/opt", false},
 		{"/srv", false},
 		{"/mnt", false},
-		{"//usr", false}, /* not normalised: nobody asks so */
+		{"//usr", false}, /* not normalised: never requested */
 	};
 	size_t i;
 
@@ -103,7 +103,7 @@ START_TEST(the_server_shows_that_and_nothing_else)
 	ck_assert_int_eq(p9c_ls(&client, "etc", names, sizeof(names)), 0);
 	ck_assert_ptr_null(strstr(names, "passwd"));
 	ck_assert_ptr_null(strstr(names, "shadow"));
-	/* Read-only, though nobody said so. */
+	/* Read-only without being told to. */
 	ck_assert_int_eq(p9c_try_open(&client, "usr/bin/env", P9_RDWR), EROFS);
 	ck_assert_int_eq(p9c_mkdir(&client, P9C_ROOT, "usr2", 0755), EACCES);
 	files_session_destroy(client.session);

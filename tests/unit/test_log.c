@@ -53,20 +53,20 @@ START_TEST(no_message_commands_the_terminal)
 }
 END_TEST
 
-/* Without a reader: every line fits or is lost, and nobody is kept waiting (check(3) would). */
-START_TEST(nobody_waits_for_a_reader)
+/* Without a reader: every line fits or is lost, and no writer waits (check(3) would time out). */
+START_TEST(no_writer_waits_for_a_reader)
 {
 	unsigned i;
 
 	take_stderr();
 	log_set_level(LOG_LEVEL_INFO);
 	for (i = 0; i < 20000; i++)
-		log_info("a line that nobody reads, number %u", i);
+		log_info("an unread line, number %u", i);
 	log_error("an error waits a moment, once");
 	log_error("and not again");
 	log_error("and again");
 	ck_assert_ptr_nonnull(strstr(said(), "number 0\n"));
-	/* And when somebody reads, the next one comes. */
+	/* Once the lines are read, the next one gets through. */
 	while (said()[0])
 		continue;
 	log_error("here");
@@ -110,4 +110,4 @@ START_TEST(an_endless_line_is_cut)
 END_TEST
 
 UNIT_MAIN("log", one_line_with_its_level, no_message_commands_the_terminal,
-	  nobody_waits_for_a_reader, last_lines_of_the_console, an_endless_line_is_cut)
+	  no_writer_waits_for_a_reader, last_lines_of_the_console, an_endless_line_is_cut)

@@ -369,7 +369,7 @@ START_TEST(another_name_than_the_approved_one_is_asked_about)
 {
 	size_t length = hello("b.example.com");
 
-	/* Not answered for this address: nobody is told that name. */
+	/* DNS did not give this address for the name: the operator does not see that name. */
 	approved_tls("a.example.com");
 	said_length = 0;
 	say(NET_PEER + 5, 8443, hello_bytes, 0, length, 0);

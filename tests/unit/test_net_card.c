@@ -387,7 +387,7 @@ START_TEST(a_saved_card_goes_on)
 	offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 1);
-	offer(TX, 70, 0, 0); /* nobody has looked at it yet */
+	offer(TX, 70, 0, 0); /* not processed yet */
 	virtio_mmio_save(&guest.mmio, &pack);
 	ck_assert_int_eq(net_card_create(&second, loop, &config), 0);
 	ck_assert_int_eq(irq_line_create(&irq, 9), 0);
@@ -465,7 +465,7 @@ START_TEST(frames_for_the_guest_wait_for_the_rate_in_bounds)
 	fill(frame, sizeof(frame));
 	net_card_receive(card, frame, 6000);
 	ck_assert_uint_eq(stats().received, 1);
-	/* Whoever asks first loses none: it is held back instead. */
+	/* A sender that checks for room first loses no frame: it waits instead. */
 	for (i = 0; net_card_has_room(card); i++)
 		net_card_receive(card, frame, 1500);
 	ck_assert_uint_eq(stats().received, 1);

@@ -24,7 +24,7 @@ START_TEST(arp_is_answered_by_us)
 	filter_from_guest(filter, bytes, length, false, now);
 	length = net_arp(bytes, ARP_REQUEST, net_guest_mac, ADDRESS_GUEST, NET_PEER);
 	filter_from_guest(filter, bytes, length, false, now);
-	/* In somebody else's name: poison. */
+	/* In the name of another address: poison. */
 	length = net_arp(bytes, ARP_REQUEST, net_peer_mac, ADDRESS_GUEST, ADDRESS_ROUTER);
 	filter_from_guest(filter, bytes, length, false, now);
 	length = net_arp(bytes, ARP_REPLY, net_guest_mac, ADDRESS_ROUTER, ADDRESS_GUEST);
@@ -397,7 +397,7 @@ START_TEST(a_client_may_use_its_port_again)
 	ck_assert_uint_eq(guest.frame.sequence, 99000);
 	ck_assert_uint_eq(stats().flows, 1);
 	ck_assert_uint_eq(log_count, 3); /* begun, ended, begun */
-	/* But what the guest began, nobody begins from outside. */
+	/* But a flow of the guest cannot be opened from outside. */
 	ck_assert_uint_eq(guest.count, 4);
 	end();
 	begin(some, ARRAY_SIZE(some));
@@ -541,7 +541,7 @@ START_TEST(datagrams_pass_by_rule_and_come_back)
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
 	ck_assert_uint_eq(guest.count, 1);
-	back.source_port = 124; /* nobody was asked there */
+	back.source_port = 124; /* no query was sent there */
 	length = net_udp(bytes, &back);
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
@@ -587,7 +587,7 @@ START_TEST(echoes_are_small_and_seldom)
 	length = net_echo(bytes, ICMP_ECHO_REQUEST, NET_PEER, ADDRESS_GUEST, 9, 56);
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
-	ck_assert_uint_eq(guest.count, 1); /* nobody pings the guest */
+	ck_assert_uint_eq(guest.count, 1); /* the guest cannot be pinged */
 	end();
 }
 END_TEST
@@ -1060,7 +1060,7 @@ START_TEST(the_first_rule_counts)
 					    {.name = "good.example.com"}};
 	static const char get[] = "GET / HTTP/1.1\r\nHost: x.org\r\n\r\n";
 
-	/* Nobody has asked for a name: the last rule counts, whatever is spoken. */
+	/* No DNS query: the last rule counts, whatever the protocol. */
 	begin(order, ARRAY_SIZE(order));
 	ck_assert(heard(NET_PEER + 4, 443, "SSH-2.0-x\r\n", 11));
 	rules = names;

@@ -102,7 +102,7 @@ static void send_udp(unsigned pair, uint16_t port)
 
 static void give_to(unsigned pair, unsigned count)
 {
-	uint64_t at = fake_guest_alloc(&guest, 4096, 16); /* the same for all: nobody reads it */
+	uint64_t at = fake_guest_alloc(&guest, 4096, 16); /* one buffer for all: it is never read */
 
 	for (; count > 0; count--)
 		fake_queue_add_one(RX_OF(pair), at, 4096, true);
@@ -414,7 +414,7 @@ START_TEST(a_guest_that_takes_nothing_at_all_loses_nothing)
 	use_pairs(2);
 	fill_pair(1, 4000);
 	wait_for_stall();
-	/* No pair has buffers: there is nobody whom this one keeps waiting. */
+	/* No pair has buffers: this one keeps no other waiting. */
 	ck_assert(!net_card_has_room(card));
 	ck_assert_uint_eq(drained, 0);
 	ck_assert_uint_eq(stats().receive_dropped, 0);

@@ -137,7 +137,7 @@ START_TEST(nothing_is_lost_by_who_asks)
 	timer = (struct loop_timer){.expired = stop, .arg = loop};
 	loop_timer_start(loop, &timer, 50000000);
 	ck_assert_int_eq(loop_run(loop), 0);
-	ck_assert_uint_eq(frames, 0); /* nobody had room; to have begun takes none */
+	ck_assert_uint_eq(frames, 0); /* there was no room; "started" needs none */
 	ck_assert_uint_eq(started, 1);
 	wanted = sent;
 	has_room = true;

@@ -110,7 +110,7 @@ START_TEST(which_clash)
 }
 END_TEST
 
-/* A port of the loopback that somebody has, tried for by who publishes it. */
+/* Probing a port of the loopback that is in use. */
 static void port_in_use(int type, bool udp)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};

@@ -244,7 +244,7 @@ END_TEST
 START_TEST(the_next_server_is_asked)
 {
 	begin(ANSWER);
-	/* Nobody listens at the first: the kernel says so at once. */
+	/* No server at the first address: the kernel reports that at once. */
 	write_conf("nameserver 127.0.0.77\nnameserver 127.0.0.1 # the right one\n");
 	ask();
 	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);

@@ -161,7 +161,7 @@ START_TEST(a_full_table_makes_room_but_keeps_connections)
 	begin();
 	for (i = 0; i < 100; i++)
 		ck_assert_ptr_nonnull(add(i, FLOW_OPEN, i));
-	/* A flood of connections that nobody answers. */
+	/* A flood of connections without replies. */
 	for (; i < 100000; i++)
 		ck_assert_ptr_nonnull(add(i, FLOW_OPENING, i));
 	ck_assert_uint_eq(table.count, FLOW_MAX);

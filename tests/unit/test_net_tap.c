@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tap's wire: addresses are translated with their checksums, and nobody poses as one of us. */
+/* The tap's wire: addresses are translated with their checksums; spoofed ones are dropped. */
 #include "vmm/net/tap.h"
 
 #include <errno.h>

@@ -219,7 +219,7 @@ START_TEST(classes_without_rules_have_defaults)
 	};
 	policy_decide(policy, &request, &decision);
 	ck_assert_int_eq(decision.verdict, POLICY_DENY);
-	/* Operations of another class are nobody's. */
+	/* An operation of another class is denied. */
 	request.op = POLICY_READ;
 	policy_decide(policy, &request, &decision);
 	ck_assert_int_eq(decision.verdict, POLICY_DENY);

@@ -177,7 +177,7 @@ START_TEST(no_device)
 }
 END_TEST
 
-/* A device that this user may not open: a file of mode 0, opened as somebody who is not root. */
+/* A device that this user may not open: a file of mode 0, opened without root. */
 START_TEST(no_permission)
 {
 	char path[] = "/tmp/cordon-probe-XXXXXX";

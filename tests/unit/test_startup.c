@@ -215,7 +215,7 @@ START_TEST(after_a_lost_connection_it_begins_at_the_first_step)
 	startup_begin(&world.startup);
 	send_reply(&world, FIRST, 0);
 	send_reply(&world, SECOND, AGENT_REPLY_LOST);
-	/* it stands, and a reply from before is nobody's */
+	/* it has stopped, and a late reply belongs to no step */
 	send_reply(&world, SECOND, 0);
 	ck_assert_str_eq(world.log, "r0 r1 ");
 	startup_begin(&world.startup);

@@ -338,7 +338,7 @@ END_TEST
 
 /* --- chains that are wrong -------------------------------------------------------------------- */
 
-/* A malformed ring stays broken, whatever the driver does next, and hurts nobody. */
+/* A malformed ring stays broken, whatever the driver does next, and does no harm. */
 static void expect_broken(int code)
 {
 	ck_assert(virtqueue_has_chain(&queue));
@@ -493,7 +493,7 @@ static void add_large_pieces(uint32_t third)
 
 	begin(0, SIZE);
 	ck_assert_int_eq(guest_memory_create(&large, MIB(2), MIB(2), GIB(1), NULL), 0);
-	/* Nobody reads the pieces: only their addresses are looked at. */
+	/* The segments are not read: only their addresses are checked. */
 	ck_assert_int_eq(guest_memory_add(&guest.memory, GIB(8), large.mapping, GIB(3)), 0);
 	piece[2] = (struct fake_piece){GIB(8), third, true};
 	fake_queue_add(&ring, piece, 3);

@@ -10,7 +10,7 @@
 #include "tests/support/fake_vsock.h"
 #include "tests/support/unit.h"
 
-#define PORT 1000u /* of the in-process service that takes everybody */
+#define PORT 1000u /* of the in-process service that accepts all connections */
 
 static struct fake_vsock fake;
 static struct fake_packet packet;
@@ -292,7 +292,7 @@ END_TEST
 /* --- a guest that takes nothing
  * ---------------------------------------------------------------------- */
 
-/* Queues requests to a port where nobody listens, until the queue is full. Returns how many. */
+/* Queues requests to a port without a listener until the queue is full. Returns how many. */
 static unsigned flood(uint32_t first_port, unsigned most)
 {
 	struct vsock_header header;

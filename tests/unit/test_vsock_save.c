@@ -187,7 +187,7 @@ START_TEST(all_other_connections_are_reset)
 		ck_assert_int_eq(vsock_listen(fake.vsock, PORT + i, accept_it, &other[i]), 0);
 		fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT + i, GUEST + i);
 	}
-	/* The answer to one that nobody has: it is owed an RST, too. */
+	/* A request to a port without a listener: its reply, an RST, is still due, too. */
 	fake_vsock_send(&fake, VSOCK_OP_REQUEST, 1, GUEST);
 	ck_assert(vsock_stream_save(end.stream, &saved));
 	vsock_save_others(fake.vsock, &others);

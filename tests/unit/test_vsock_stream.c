@@ -226,7 +226,7 @@ START_TEST(the_guest_does_not_answer)
 	ck_assert_uint_eq(end.closed, 1);
 	EXPECT_OP(VSOCK_OP_RST);
 	ck_assert_uint_eq(packet.header.src_port, port);
-	/* An answer that comes too late is to nobody. */
+	/* A late response finds no connection. */
 	fake_vsock_send(&fake, VSOCK_OP_RESPONSE, port, GUEST);
 	EXPECT_OP(VSOCK_OP_RST);
 	ck_assert_uint_eq(end.writable, 0);

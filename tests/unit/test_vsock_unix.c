@@ -360,7 +360,7 @@ START_TEST(descriptors_run_out)
 	while (count < 64 && (spare[count] = dup(fd)) >= 0)
 		count++;
 	client_send(fd, "CONNECT 77\n", 11);
-	EXPECT_NOTHING(); /* nobody can be accepted: it has a rest, and tries again */
+	EXPECT_NOTHING(); /* no descriptor for accept(): it pauses, and retries */
 	while (count > 0)
 		close(spare[--count]);
 	EXPECT_OP_LATER(VSOCK_OP_REQUEST);
@@ -427,7 +427,7 @@ START_TEST(nobody_listens)
 	int listener;
 
 	begin();
-	/* No file; then a file that nobody listens on. */
+	/* No file; then a file without a listener. */
 	fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, GUEST);
 	EXPECT_OP(VSOCK_OP_RST);
 	listener = listen_on(PORT, 4);
@@ -831,7 +831,7 @@ START_TEST(a_live_socket_is_not_replaced_and_a_dead_one_is)
 	snprintf(path, sizeof(path), "%s_%u", fake.path, PORT);
 	ck_assert_int_eq(vsock_create(&second, fake.loop, VSOCK_GUEST_CID, path, &err), 0);
 	vsock_destroy(second);
-	/* Somebody else's file is left alone. */
+	/* A foreign file is left alone. */
 	fd = open(path, O_CREAT | O_WRONLY, 0600);
 	ck_assert_int_ge(fd, 0);
 	close(fd);
