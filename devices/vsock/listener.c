@@ -5,20 +5,15 @@
  * wait in the socket's backlog. A published port's socket has no handshake.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "devices/vsock/internal.h"
+#include "devices/vsock/socket.h"
 #include "vmm/base/budget.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
@@ -27,7 +22,6 @@
 #define ACCEPT_BATCH   16
 #define ACCEPT_REST_NS (100 * UINT64_C(1000000)) /* when descriptors or memory are out */
 #define LINE_MAX_BYTES 32
-#define BACKLOG	       1024
 
 struct client {
 	struct vsock_listener *listener;
@@ -48,9 +42,7 @@ struct vsock_listener {
 	uint32_t port;		     /* all clients go there, without a handshake; 0: as they say */
 	bool closed;		     /* nobody is accepted yet */
 	struct vsock_listener *next; /* of those for published ports */
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	dev_t device; /* of the socket's file, to remove no other */
-	ino_t inode;
+	struct vsock_socket file;
 };
 
 /* --- the handshake ---------------------------------------------------------------------------- */
@@ -225,7 +217,7 @@ static void receive_visit(struct vsock_listener *listener, int fd)
 			return;
 		}
 		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-		*visit = (struct vsock_visit){.path = listener->path,
+		*visit = (struct vsock_visit){.path = listener->file.path,
 					      .port = listener->port,
 					      .number = ++vsock->visits,
 					      .uid = peer.uid,
@@ -271,102 +263,7 @@ static void listener_ready(void *arg, uint32_t events)
 		loop_remove(listener->vsock->loop, &listener->source);
 }
 
-/* --- the socket's file ------------------------------------------------------------------------ */
-
-/*
- * Locks the socket's directory, so that of two processes that both find a dead socket only one
- * replaces it. Returns the descriptor, or -errno.
- */
-static int lock_directory(const char *path, struct err *err)
-{
-	const struct timespec pause = {.tv_nsec = 10000000};
-	char copy[PATH_MAX];
-	int fd, tries;
-
-	strncpy(copy, path, sizeof(copy) - 1);
-	copy[sizeof(copy) - 1] = '\0';
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "%s: the directory of the vsock socket", path);
-	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
-		if (tries == 100) {
-			fd_close(&fd);
-			return err_set(err, EBUSY,
-				       "%s: the directory of the vsock socket stays locked", path);
-		}
-		nanosleep(&pause, NULL);
-	}
-	return fd;
-}
-
-/* Whether path is a socket that nobody listens on any more. */
-static bool is_dead_socket(const char *path, const struct sockaddr_un *address)
-{
-	struct stat status;
-	bool dead;
-	int fd;
-
-	if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	dead = connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-	       errno == ECONNREFUSED;
-	fd_close(&fd);
-	return dead;
-}
-
-static int bind_and_listen(struct vsock_listener *listener, struct err *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const char *path = listener->path;
-	struct stat status;
-	int fd = listener->source.fd, ret;
-
-	memcpy(address.sun_path, path, sizeof(address.sun_path));
-	/* The file gets the mode that the socket has: there is no moment at which it has another.
-	 */
-	if (fchmod(fd, 0600) < 0)
-		return err_sys(err, "%s: mode of the vsock socket", path);
-	ret = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	if (ret < 0 && errno == EADDRINUSE) {
-		if (!is_dead_socket(path, &address))
-			return err_set(
-				err, EADDRINUSE,
-				"%s: in use (a live socket, or not a socket): choose another "
-				"path for the vsock socket",
-				path);
-		if (unlink(path) < 0)
-			return err_sys(err, "%s: remove the dead socket", path);
-		ret = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	}
-	if (ret < 0)
-		return err_sys(err, "%s: bind the vsock socket", path);
-	if (lstat(path, &status) == 0) {
-		listener->device = status.st_dev;
-		listener->inode = status.st_ino;
-	}
-	if (listen(fd, BACKLOG) < 0)
-		return err_sys(err, "%s: listen on the vsock socket", path);
-	return 0;
-}
-
-static int open_socket(struct vsock_listener *listener, struct err *err)
-{
-	const char *path = listener->path;
-	int lock, ret;
-
-	listener->source.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (listener->source.fd < 0)
-		return err_sys(err, "%s: make the vsock socket", path);
-	lock = lock_directory(path, err);
-	if (lock < 0)
-		return lock;
-	ret = bind_and_listen(listener, err);
-	fd_close(&lock);
-	return ret;
-}
+/* --- life ------------------------------------------------------------------------------------- */
 
 int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, const char *path,
 			  uint32_t port, struct err *err)
@@ -377,14 +274,15 @@ int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, cons
 	*out = NULL;
 	if (path[0] == '\0')
 		return err_set(err, EINVAL, "the path of the vsock socket is empty");
-	if (strlen(path) >= sizeof(listener->path))
+	if (strlen(path) >= sizeof(listener->file.path))
 		return err_set(err, ENAMETOOLONG,
 			       "%s: the path of a vsock socket has at most %zu bytes", path,
-			       sizeof(listener->path) - 1);
+			       sizeof(listener->file.path) - 1);
 	*out = listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return err_set(err, ENOMEM, "no memory for the vsock socket");
-	strcpy(listener->path, path);
+	strcpy(listener->file.path, path);
+	listener->file.fd = -1;
 	listener->vsock = vsock;
 	listener->source = (struct loop_source){.fd = -1, .ready = listener_ready, .arg = listener};
 	listener->rest = (struct loop_timer){.expired = rest_over, .arg = listener};
@@ -392,7 +290,8 @@ int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, cons
 	vsock_deadlines_init(&listener->handshakes, vsock->loop, CLIENT_NS, client_expired);
 	listener->port = port;
 	listener->closed = port != 0;
-	ret = open_socket(listener, err);
+	ret = vsock_socket_open(&listener->file, err);
+	listener->source.fd = listener->file.fd;
 	if (ret < 0 || listener->closed)
 		return ret;
 	ret = loop_add(vsock->loop, &listener->source, EPOLLIN);
@@ -445,7 +344,6 @@ void vsock_listener_set_patience(struct vsock_listener *listener, uint64_t ns)
 void vsock_listener_destroy(struct vsock_listener *listener)
 {
 	struct vsock *vsock;
-	struct stat status;
 
 	if (!listener)
 		return;
@@ -455,9 +353,6 @@ void vsock_listener_destroy(struct vsock_listener *listener)
 	vsock_deadlines_stop(&listener->handshakes);
 	loop_timer_stop(vsock->loop, &listener->rest);
 	loop_remove(vsock->loop, &listener->source);
-	fd_close(&listener->source.fd);
-	if (listener->inode && lstat(listener->path, &status) == 0 &&
-	    status.st_dev == listener->device && status.st_ino == listener->inode)
-		unlink(listener->path);
+	vsock_socket_close(&listener->file);
 	free(listener);
 }

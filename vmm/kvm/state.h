@@ -21,6 +21,10 @@ int vcpu_save(struct vcpu *vcpu, struct pack *pack, struct err *err);
 /* Restores into a vCPU of an equal machine that has not run yet. */
 int vcpu_restore(struct vcpu *vcpu, struct unpack *unpack, struct err *err);
 
+/* For vcpu_save() and vcpu_restore(): the MSRs. */
+int vcpu_save_msrs(struct vcpu *vcpu, struct pack *pack, struct err *err);
+int vcpu_restore_msrs(struct vcpu *vcpu, struct unpack *unpack, struct err *err);
+
 /* Saves 8259s, IO-APIC and kvmclock. */
 int vm_save(struct vm *vm, struct pack *pack, struct err *err);
 

@@ -45,6 +45,18 @@ int parse_not_enforced(struct parser *parser, const struct word *word, const cha
 int parse_unknown_word(struct parser *parser, const struct word *word, const char *what,
 		       const char *const *words, size_t count);
 
+/* Expands $PWD or $HOME at the beginning. NULL with a message: not known, or out of memory. */
+const char *parse_expand(struct parser *parser, const struct word *word, bool pattern);
+
+/* Removes the '\' escapes of a word that is not a pattern. */
+char *parse_plain(struct parser *parser, const char *text);
+
+/* Adds the rule for all below a directory of the guest which a share brings along. */
+int parse_implied_rule(struct parser *parser, enum policy_action action, const char *directory);
+
+/* The share statement (statement_share.c). */
+int parse_share(struct parser *parser);
+
 /* Statements other than rules and shares (settings.c). */
 int parse_limit(struct parser *parser);
 int parse_on_deny(struct parser *parser);

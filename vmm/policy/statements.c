@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The statements of a policy file: one function each. */
+/* The statements of a policy file: rules, and the table of all statements. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/quantity.h"
 #include "vmm/policy/parse.h"
 
 #define HINT_MAX 200
@@ -45,8 +44,7 @@ static char *put_directory(char *to, const char *directory, bool pattern)
 	return to;
 }
 
-/* Expands $PWD or $HOME at the beginning. NULL with a message: not known, or out of memory. */
-static const char *expand(struct parser *parser, const struct word *word, bool pattern)
+const char *parse_expand(struct parser *parser, const struct word *word, bool pattern)
 {
 	const struct policy_source *source = parser->source;
 	const char *rest = word->text, *directory = NULL;
@@ -80,8 +78,7 @@ static const char *expand(struct parser *parser, const struct word *word, bool p
 	return made;
 }
 
-/* Removes the '\' escapes of a word that is not a pattern. */
-static char *plain(struct parser *parser, const char *text)
+char *parse_plain(struct parser *parser, const char *text)
 {
 	char *made = arena_copy(&parser->policy->arena, text, strlen(text)), *to = made;
 
@@ -158,7 +155,7 @@ static int compile_pattern(struct parser *parser, const struct word *word,
 			   enum policy_action action, struct glob *glob)
 {
 	struct arena *arena = &parser->policy->arena;
-	const char *text = expand(parser, word, true);
+	const char *text = parse_expand(parser, word, true);
 	struct glob_part *part;
 	struct err why = {.text = ""};
 	size_t at;
@@ -290,6 +287,25 @@ static int state_net(struct parser *parser)
 	return ret;
 }
 
+int parse_implied_rule(struct parser *parser, enum policy_action action, const char *directory)
+{
+	char pattern[2 * POLICY_PATTERN_MAX + 4];
+	struct rule *rule;
+	int ret = too_many(parser);
+
+	rule = ret == 0 ? add_rule(parser, POLICY_FILE, action) : NULL;
+	if (!rule)
+		return ret < 0 ? ret : -ENOMEM;
+	strcpy(put_directory(pattern, directory, true), "/**");
+	parser->word[0] = (struct word){.text = "file"};
+	parser->word[1] = (struct word){.text = policy_action_name(action)};
+	parser->word[2] = (struct word){.text = pattern};
+	parser->words = 3;
+	rule->public.text = line_text(parser);
+	rule->implied = true;
+	return rule->public.text ? compile_patterns(parser, rule) : parse_no_memory(parser);
+}
+
 /* --- allow-net ---------------------------------------------------------------------------------
  */
 
@@ -329,186 +345,13 @@ int parse_net_option(struct parser *parser, const char *text, unsigned number)
 	return 0;
 }
 
-/* --- shares ----------------------------------------------------------------------------------- */
-
-/* Checks a share's literal path in the guest: normalised, and not one that the guest itself needs.
- */
-static int check_guest_path(struct parser *parser, const struct word *word, const char *path)
-{
-	static const char *const taken[] = {"/", "/proc", "/sys", "/dev", "/run/cordon"};
-	size_t length = strlen(path), i;
-
-	if (path[0] != '/' || (length > 1 && path[length - 1] == '/') || strstr(path, "//") ||
-	    strstr(path, "/./") || strstr(path, "/../") ||
-	    (length >= 2 && strcmp(path + length - 2, "/.") == 0) ||
-	    (length >= 3 && strcmp(path + length - 3, "/..") == 0))
-		return parse_fail(parser, EINVAL, word->column,
-				  "'%.80s': give an absolute path in the guest, without '.', '..' "
-				  "and redundant '/'",
-				  word->text);
-	if (path[1] == '\0')
-		return parse_fail(
-			parser, EINVAL, word->column,
-			"'%.80s': the guest itself needs that path, --allow-home or not: share a "
-			"project's directory",
-			word->text);
-	for (i = 0; i < ARRAY_SIZE(taken); i++)
-		if (strcmp(path, taken[i]) == 0 ||
-		    (i > 0 && strncmp(path, taken[i], strlen(taken[i])) == 0 &&
-		     path[strlen(taken[i])] == '/'))
-			return parse_fail(parser, EINVAL, word->column,
-					  "'%.80s': the guest itself needs that path", path);
-	return 0;
-}
-
-static int add_share(struct parser *parser, const struct policy_share *share, unsigned column)
-{
-	struct policy *policy = parser->policy;
-	const struct policy_share *other;
-	size_t i;
-
-	for (i = 0; i < policy->shares; i++) {
-		other = &policy->share[i];
-		if (strcmp(other->guest, share->guest) != 0)
-			continue;
-		if (other->file)
-			return parse_fail(parser, EINVAL, column,
-					  "another share is at %.80s already (%.80s:%u)",
-					  share->guest, other->file, other->line);
-		return parse_fail(parser, EINVAL, column, "another share is at %.80s already",
-				  share->guest);
-	}
-	if (policy->shares == POLICY_SHARES_MAX)
-		return parse_fail(parser, EINVAL, column, "more than %d shares", POLICY_SHARES_MAX);
-	policy->share[policy->shares++] = *share;
-	return 0;
-}
-
-static int share_option(struct parser *parser, const struct word *word, struct policy_share *share)
-{
-	static const char *const words[] = {"ro", "uid=", "gid="};
-	bool uid = strncmp(word->text, "uid=", 4) == 0;
-	struct err why;
-	uint64_t id;
-
-	if (strcmp(word->text, "ro") == 0) {
-		share->read_only = true;
-		return 0;
-	}
-	if (!uid && strncmp(word->text, "gid=", 4) != 0)
-		return parse_unknown_word(parser, word, "option", words, ARRAY_SIZE(words));
-	if (quantity_number(word->text + 4, 0, UINT32_MAX - 1, &id, &why) < 0)
-		return parse_fail(parser, EINVAL, word->column + 4, "%s", why.text);
-	*(uid ? &share->uid : &share->gid) = (int64_t)id;
-	return 0;
-}
-
-/* A relative path starts at the file's directory; the host's kernel resolves its "." and "..". */
-static const char *host_path(struct parser *parser, const struct word *word)
-{
-	const char *text = expand(parser, word, false), *directory = parser->directory;
-	char *path, *made;
-
-	if (!text)
-		return NULL;
-	path = text == word->text ? plain(parser, text) : (char *)text;
-	if (!path) {
-		parse_no_memory(parser);
-		return NULL;
-	}
-	if (path[0] == '/')
-		return path;
-	if (!directory) {
-		parse_fail(parser, EINVAL, word->column, "'%.80s': give an absolute path", path);
-		return NULL;
-	}
-	while (strncmp(path, "./", 2) == 0)
-		path += 2;
-	if (strcmp(path, ".") == 0 || path[0] == '\0')
-		return directory;
-	made = arena_alloc(&parser->policy->arena, strlen(directory) + strlen(path) + 2);
-	if (!made) {
-		parse_no_memory(parser);
-		return NULL;
-	}
-	sprintf(made, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
-	return made;
-}
-
-static int state_share(struct parser *parser)
-{
-	struct policy_share share = {
-		.uid = -1,
-		.gid = -1,
-		.file = parser->file,
-		.line = parser->line,
-	};
-	const struct word *guest = &parser->word[2];
-	const char *text;
-	unsigned i;
-	int ret = 0;
-
-	if (parser->words < 3)
-		return parse_fail(parser, EINVAL, parser->word[0].column,
-				  "write share HOST-DIR /GUEST-DIR [ro] [uid=N] [gid=N]");
-	share.host = host_path(parser, &parser->word[1]);
-	text = expand(parser, guest, false);
-	if (!share.host || !text)
-		return -EINVAL;
-	share.guest = text == guest->text ? plain(parser, text) : text;
-	if (!share.guest)
-		return parse_no_memory(parser);
-	ret = check_guest_path(parser, guest, share.guest);
-	for (i = 3; i < parser->words && ret == 0; i++)
-		ret = share_option(parser, &parser->word[i], &share);
-	return ret < 0 ? ret : add_share(parser, &share, guest->column);
-}
-
-int parse_share_option(struct parser *parser, const struct policy_share *given)
-{
-	struct arena *arena = &parser->policy->arena;
-	struct policy_share share = *given;
-	struct word word = {.text = given->guest};
-	char pattern[2 * POLICY_PATTERN_MAX + 4];
-	enum policy_action action = given->read_only ? POLICY_ACTION_READ : POLICY_ACTION_WRITE;
-	struct rule *rule;
-	int ret;
-
-	parser->file = "--share";
-	parser->line = 0;
-	if (strlen(given->guest) > POLICY_PATTERN_MAX)
-		return parse_fail(parser, EINVAL, 0, "the path is too long");
-	ret = check_guest_path(parser, &word, given->guest);
-	if (ret < 0)
-		return ret;
-	share.host = arena_copy(arena, given->host, strlen(given->host));
-	share.guest = arena_copy(arena, given->guest, strlen(given->guest));
-	share.file = NULL;
-	if (!share.host || !share.guest)
-		return parse_no_memory(parser);
-	ret = add_share(parser, &share, 0);
-	if (ret == 0)
-		ret = too_many(parser);
-	rule = ret == 0 ? add_rule(parser, POLICY_FILE, action) : NULL;
-	if (!rule)
-		return ret < 0 ? ret : -ENOMEM;
-	strcpy(put_directory(pattern, given->guest, true), "/**");
-	parser->word[0] = (struct word){.text = "file"};
-	parser->word[1] = (struct word){.text = policy_action_name(action)};
-	parser->word[2] = (struct word){.text = pattern};
-	parser->words = 3;
-	rule->public.text = line_text(parser);
-	rule->implied = true;
-	return rule->public.text ? compile_patterns(parser, rule) : parse_no_memory(parser);
-}
-
 /* --- the table -------------------------------------------------------------------------------- */
 
 static const struct statement {
 	const char *word;
 	int (*state)(struct parser *parser);
 } statements[] = {
-	{"policy", parse_policy}, {"limit", parse_limit},     {"share", state_share},
+	{"policy", parse_policy}, {"limit", parse_limit},     {"share", parse_share},
 	{"file", state_file},	  {"net", state_net},	      {"exec", state_exec},
 	{"secret", parse_secret}, {"on-deny", parse_on_deny}, {"include", parse_include},
 };

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shares: the statement of a policy, and the option of the command line. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/quantity.h"
+#include "vmm/policy/parse.h"
+
+/* Checks a share's literal path in the guest: normalised, and not one that the guest itself needs.
+ */
+static int check_guest_path(struct parser *parser, const struct word *word, const char *path)
+{
+	static const char *const taken[] = {"/", "/proc", "/sys", "/dev", "/run/cordon"};
+	size_t length = strlen(path), i;
+
+	if (path[0] != '/' || (length > 1 && path[length - 1] == '/') || strstr(path, "//") ||
+	    strstr(path, "/./") || strstr(path, "/../") ||
+	    (length >= 2 && strcmp(path + length - 2, "/.") == 0) ||
+	    (length >= 3 && strcmp(path + length - 3, "/..") == 0))
+		return parse_fail(parser, EINVAL, word->column,
+				  "'%.80s': give an absolute path in the guest, without '.', '..' "
+				  "and redundant '/'",
+				  word->text);
+	if (path[1] == '\0')
+		return parse_fail(
+			parser, EINVAL, word->column,
+			"'%.80s': the guest itself needs that path, --allow-home or not: share a "
+			"project's directory",
+			word->text);
+	for (i = 0; i < ARRAY_SIZE(taken); i++)
+		if (strcmp(path, taken[i]) == 0 ||
+		    (i > 0 && strncmp(path, taken[i], strlen(taken[i])) == 0 &&
+		     path[strlen(taken[i])] == '/'))
+			return parse_fail(parser, EINVAL, word->column,
+					  "'%.80s': the guest itself needs that path", path);
+	return 0;
+}
+
+static int add_share(struct parser *parser, const struct policy_share *share, unsigned column)
+{
+	struct policy *policy = parser->policy;
+	const struct policy_share *other;
+	size_t i;
+
+	for (i = 0; i < policy->shares; i++) {
+		other = &policy->share[i];
+		if (strcmp(other->guest, share->guest) != 0)
+			continue;
+		if (other->file)
+			return parse_fail(parser, EINVAL, column,
+					  "another share is at %.80s already (%.80s:%u)",
+					  share->guest, other->file, other->line);
+		return parse_fail(parser, EINVAL, column, "another share is at %.80s already",
+				  share->guest);
+	}
+	if (policy->shares == POLICY_SHARES_MAX)
+		return parse_fail(parser, EINVAL, column, "more than %d shares", POLICY_SHARES_MAX);
+	policy->share[policy->shares++] = *share;
+	return 0;
+}
+
+static int share_option(struct parser *parser, const struct word *word, struct policy_share *share)
+{
+	static const char *const words[] = {"ro", "uid=", "gid="};
+	bool uid = strncmp(word->text, "uid=", 4) == 0;
+	struct err why;
+	uint64_t id;
+
+	if (strcmp(word->text, "ro") == 0) {
+		share->read_only = true;
+		return 0;
+	}
+	if (!uid && strncmp(word->text, "gid=", 4) != 0)
+		return parse_unknown_word(parser, word, "option", words, ARRAY_SIZE(words));
+	if (quantity_number(word->text + 4, 0, UINT32_MAX - 1, &id, &why) < 0)
+		return parse_fail(parser, EINVAL, word->column + 4, "%s", why.text);
+	*(uid ? &share->uid : &share->gid) = (int64_t)id;
+	return 0;
+}
+
+/* A relative path starts at the file's directory; the host's kernel resolves its "." and "..". */
+static const char *host_path(struct parser *parser, const struct word *word)
+{
+	const char *text = parse_expand(parser, word, false), *directory = parser->directory;
+	char *path, *made;
+
+	if (!text)
+		return NULL;
+	path = text == word->text ? parse_plain(parser, text) : (char *)text;
+	if (!path) {
+		parse_no_memory(parser);
+		return NULL;
+	}
+	if (path[0] == '/')
+		return path;
+	if (!directory) {
+		parse_fail(parser, EINVAL, word->column, "'%.80s': give an absolute path", path);
+		return NULL;
+	}
+	while (strncmp(path, "./", 2) == 0)
+		path += 2;
+	if (strcmp(path, ".") == 0 || path[0] == '\0')
+		return directory;
+	made = arena_alloc(&parser->policy->arena, strlen(directory) + strlen(path) + 2);
+	if (!made) {
+		parse_no_memory(parser);
+		return NULL;
+	}
+	sprintf(made, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory, path);
+	return made;
+}
+
+int parse_share(struct parser *parser)
+{
+	struct policy_share share = {
+		.uid = -1,
+		.gid = -1,
+		.file = parser->file,
+		.line = parser->line,
+	};
+	const struct word *guest = &parser->word[2];
+	const char *text;
+	unsigned i;
+	int ret = 0;
+
+	if (parser->words < 3)
+		return parse_fail(parser, EINVAL, parser->word[0].column,
+				  "write share HOST-DIR /GUEST-DIR [ro] [uid=N] [gid=N]");
+	share.host = host_path(parser, &parser->word[1]);
+	text = parse_expand(parser, guest, false);
+	if (!share.host || !text)
+		return -EINVAL;
+	share.guest = text == guest->text ? parse_plain(parser, text) : text;
+	if (!share.guest)
+		return parse_no_memory(parser);
+	ret = check_guest_path(parser, guest, share.guest);
+	for (i = 3; i < parser->words && ret == 0; i++)
+		ret = share_option(parser, &parser->word[i], &share);
+	return ret < 0 ? ret : add_share(parser, &share, guest->column);
+}
+
+int parse_share_option(struct parser *parser, const struct policy_share *given)
+{
+	struct arena *arena = &parser->policy->arena;
+	struct policy_share share = *given;
+	struct word word = {.text = given->guest};
+	enum policy_action action = given->read_only ? POLICY_ACTION_READ : POLICY_ACTION_WRITE;
+	int ret;
+
+	parser->file = "--share";
+	parser->line = 0;
+	if (strlen(given->guest) > POLICY_PATTERN_MAX)
+		return parse_fail(parser, EINVAL, 0, "the path is too long");
+	ret = check_guest_path(parser, &word, given->guest);
+	if (ret < 0)
+		return ret;
+	share.host = arena_copy(arena, given->host, strlen(given->host));
+	share.guest = arena_copy(arena, given->guest, strlen(given->guest));
+	share.file = NULL;
+	if (!share.host || !share.guest)
+		return parse_no_memory(parser);
+	ret = add_share(parser, &share, 0);
+	return ret < 0 ? ret : parse_implied_rule(parser, action, given->guest);
+}
