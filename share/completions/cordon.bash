@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# bash completion for cordon. Verbs and options are asked of the program itself.
+# bash completion for cordon. The program itself lists verbs and options.
 
 _cordon_names() {
 	cordon ps 2>/dev/null | tail -n +2 | cut -d' ' -f1
@@ -14,11 +14,11 @@ _cordon_images() {
 }
 
 _cordon_verbs() {
-	cordon help 2>/dev/null | sed -n 's/^  cordon \([a-z]*\) .*/\1/p'
+	cordon help 2>/dev/null | sed -n '2,$s/^  \([a-z][a-z]*\)\( .*\)\{0,1\}$/\1/p' | grep -vx cordon
 }
 
 _cordon_options() {
-	cordon help "$1" 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u
+	cordon help "$1" 2>/dev/null | sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' | sort -u
 }
 
 _cordon() {
@@ -48,7 +48,7 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 	fi
-	# Behind "--" stands a command of the sandbox: nothing here knows what it has.
+	# After "--" comes a command of the sandbox, whose options are unknown here.
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		[ "${COMP_WORDS[i]}" = -- ] && return
 	done

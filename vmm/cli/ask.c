@@ -13,8 +13,9 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 #include "vmm/control/client.h"
 
@@ -31,32 +32,12 @@ struct watcher {
 	bool too_long;
 };
 
-static int set_json(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct watcher *)arg)->json = true;
-	return 0;
-}
-
-static const struct cli_option ask_option_table[] = {
-	{"json", 0, NULL, "show each question and answer as a JSON object a line", set_json},
+static const struct option_entry entries[] = {
+	{"json", 0, OPTION_FLAG, NULL, "print each question and decision as a JSON object a line",
+	 .offset = offsetof(struct watcher, json)},
 };
 
-void help_ask(void)
-{
-	printf("\nOptions:\n");
-	cli_print_options(ask_option_table, ARRAY_SIZE(ask_option_table));
-	printf("\nShows what rules with the verdict ask have stopped, while it runs, and takes "
-	       "answers from\n"
-	       "stdin: the question's number and one of\n"
-	       "  once     yes, this time            no       no, this time\n"
-	       "  session  yes, while NAME lives     never    no, while NAME lives\n"
-	       "  always   as session, and shows the line to add to the policy\n"
-	       "With N and ANSWER it answers that question of another operator. Without an "
-	       "operator (and\n"
-	       "without --on-ask) such a rule denies.\n");
-}
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
 
 static const char *text_in(const json_t *body, const char *name)
 {
@@ -118,7 +99,7 @@ static void show_message(const struct watcher *watcher, const json_t *body)
 static json_t *make_answer(const char *number, const char *word, uint64_t id, struct err *err)
 {
 	uint64_t question;
-	int ret = cli_parse_number(number, 1, INT32_MAX, &question, err);
+	int ret = quantity_number(number, 1, INT32_MAX, &question, err);
 
 	return ret < 0 ? NULL
 		       : json_pack("{s:s,s:I,s:I,s:s}", "op", "answer", "id", (json_int_t)id,
@@ -238,22 +219,46 @@ static int answer_one(const char *name, const char *number, const char *word, st
 	return 0;
 }
 
-int cmd_ask(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	static struct watcher watcher;
-	const struct cli_options table = {ask_option_table, ARRAY_SIZE(ask_option_table), &watcher};
-	struct err err = {.text = ""};
-	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+	const struct option_set set = {&table, &watcher};
+	int at = options_parse(&set, 1, argc, argv, err);
 
-	if (ret == 0 && at + 1 != argc && at + 3 != argc)
-		ret = err_set(&err, EINVAL, "ask: cordon ask [--json] NAME [N ANSWER]");
-	if (ret == 0 && at + 3 == argc)
-		ret = answer_one(argv[at], argv[at + 1], argv[at + 2], &err);
-	else if (ret == 0) {
-		watcher.name = argv[at];
-		ret = watch(&watcher, &err);
-	}
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+	if (at < 0)
+		return at;
+	if (at + 1 != argc && at + 3 != argc)
+		return verb_usage_error(&verb_ask, NULL, "one name is needed", err);
+	if (at + 3 == argc)
+		return answer_one(argv[at], argv[at + 1], argv[at + 2], err);
+	watcher.name = argv[at];
+	return watch(&watcher, err);
 }
+
+static const struct option_table *const tables[] = {&table, NULL};
+
+const struct verb verb_ask = {
+	.name = "ask",
+	.group = VERB_POLICY,
+	.usage = "[--json] NAME\n"
+		 "NAME N DECISION",
+	.summary = "decide as operator what a sandbox's policy leaves to a person",
+	.description =
+		"Shows what rules with the verdict `ask` have stopped, one question a line, and "
+		"reads decisions from standard input: a line with the question's number and one "
+		"of\n"
+		"\n"
+		"  once     yes, for what waits now       no       no, for what waits now\n"
+		"  session  yes, while NAME lives         never    no, while NAME lives\n"
+		"  always   as session, and print the line to add to the policy\n"
+		"\n"
+		"With N and DECISION it decides question N in place of another operator.\n"
+		"\n"
+		"Without an operator, and without `--on-ask`, such rules deny. A question without "
+		"a "
+		"decision is refused after 60 seconds.",
+	.options = tables,
+	.notes = "The verb ends with standard input, or with the sandbox.",
+	.see_also = "policy run cordon-policy(5)",
+	.run = run,
+};

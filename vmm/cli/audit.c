@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/audit_print.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 #include "vmm/control/record.h"
 #include "vmm/policy/audit_sign.h"
@@ -19,89 +18,32 @@ struct audit_options {
 	const char *public; /* the public key's file, or NULL */
 };
 
-static int set_follow(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct audit_options *)arg)->follow = true;
-	return 0;
-}
+static const char *const classes[] = {"file", "net", "exec", NULL};
+static const char *const verdicts[] = {"allow", "deny", "hide", NULL};
 
-static int set_json(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct audit_options *)arg)->json = true;
-	return 0;
-}
-
-static int set_verify(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct audit_options *)arg)->verify = true;
-	return 0;
-}
-
-static int set_last(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct audit_options *)arg)->last = true;
-	return 0;
-}
-
-static int set_head(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct audit_options *)arg)->head = true;
-	return 0;
-}
-
-static int set_pubkey(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct audit_options *)arg)->public = value;
-	return 0;
-}
-
-static int set_class(void *arg, const char *value, struct err *err)
-{
-	if (strcmp(value, "file") != 0 && strcmp(value, "net") != 0 && strcmp(value, "exec") != 0)
-		return err_set(err, EINVAL, "'%s' is none of file, net, exec", value);
-	((struct audit_options *)arg)->class = value;
-	return 0;
-}
-
-static int set_verdict(void *arg, const char *value, struct err *err)
-{
-	if (strcmp(value, "allow") != 0 && strcmp(value, "deny") != 0 && strcmp(value, "hide") != 0)
-		return err_set(err, EINVAL, "'%s' is none of allow, deny, hide", value);
-	((struct audit_options *)arg)->verdict = value;
-	return 0;
-}
-
-static const struct cli_option audit_option_table[] = {
-	{"follow", 'f', NULL, "go on until the sandbox has ended", set_follow},
-	{"class", 0, "CLASS", "only file, net or exec", set_class},
-	{"verdict", 0, "VERDICT", "only allow, deny or hide", set_verdict},
-	{"json", 0, NULL, "the lines as they are in the log", set_json},
-	{"verify", 0, NULL, "check that no line was changed or removed", set_verify},
-	{"pubkey", 0, "FILE", "with --verify: that it was signed (--sign) with this key",
-	 set_pubkey},
-	{"head", 0, NULL, "check it, and print the last hash of each chain", set_head},
-	{"last", 0, NULL, "the log of the last 'cordon run'", set_last},
+static const struct option_entry entries[] = {
+	{"follow", 'f', OPTION_FLAG, NULL, "go on until the sandbox has ended",
+	 .offset = offsetof(struct audit_options, follow)},
+	{"class", 0, OPTION_CHOICE, "CLASS", "only file, net or exec",
+	 .offset = offsetof(struct audit_options, class), .choices = classes},
+	{"verdict", 0, OPTION_CHOICE, "VERDICT", "only allow, deny or hide",
+	 .offset = offsetof(struct audit_options, verdict), .choices = verdicts},
+	{"json", 0, OPTION_FLAG, NULL, "print the lines as they are in the log",
+	 .offset = offsetof(struct audit_options, json)},
+	{"verify", 0, OPTION_FLAG, NULL, "check that no line was changed or removed",
+	 .offset = offsetof(struct audit_options, verify)},
+	{"pubkey", 0, OPTION_STRING, "FILE",
+	 "with --verify: check that the log's end was signed with this key",
+	 "The key is the public one of the key that `--sign` was given.",
+	 .offset = offsetof(struct audit_options, public)},
+	{"head", 0, OPTION_FLAG, NULL,
+	 "check the log; print number and hash of the last line of each chain",
+	 .offset = offsetof(struct audit_options, head)},
+	{"last", 0, OPTION_FLAG, NULL, "the log of the last 'cordon run'",
+	 .offset = offsetof(struct audit_options, last)},
 };
 
-void help_audit(void)
-{
-	printf("\nOptions:\n");
-	cli_print_options(audit_option_table, ARRAY_SIZE(audit_option_table));
-	printf("\nNAME is a sandbox, one that has ended (NAME or NAME~N, see 'cordon ps -a'), or "
-	       "the "
-	       "path of\na log (with a '/' in it).\n");
-}
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
 
 static int show_entry(void *arg, const char *line, size_t length, const json_t *json,
 		      struct err *err)
@@ -159,25 +101,16 @@ static int verify(const struct audit_options *options, const char *path, struct 
 }
 
 /* What the arguments name. 0 or -errno with a message. */
-static int parse_audit(int argc, char **argv, struct audit_options *options,
-		       struct record_info *last, const char **name, struct err *err)
+static int parse(int argc, char **argv, struct audit_options *options, struct record_info *last,
+		 const char **name, struct err *err)
 {
-	const struct cli_options table = {audit_option_table, ARRAY_SIZE(audit_option_table),
-					  options};
-	int at = cli_parse(&table, 1, argc, argv, err), rest;
+	const struct option_set set = {&table, options};
+	int at = options_parse_name(&set, 1, argc, argv, name, err);
 
-	*name = NULL;
-	if (at >= 0 && at < argc) {
-		*name = argv[at];
-		argv[at] = argv[0]; /* the verb, for messages */
-		rest = cli_parse(&table, 1, argc - at, argv + at, err);
-		at = rest < 0 ? rest : at + rest;
-	}
 	if (at < 0)
 		return at;
 	if (at < argc || !*name == !options->last)
-		return err_set(err, EINVAL,
-			       "audit: one name is needed, or --last: cordon audit [options] NAME");
+		return verb_usage_error(&verb_audit, NULL, "one name is needed, or --last", err);
 	if (options->public && !options->verify)
 		return err_set(err, EINVAL, "audit: --pubkey is for --verify");
 	if (options->follow && *name && strchr(*name, '/'))
@@ -188,23 +121,34 @@ static int parse_audit(int argc, char **argv, struct audit_options *options,
 	return record_last_run(last, err);
 }
 
-int cmd_audit(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	static struct audit_options options;
 	static struct record_info last;
 	const char *name;
 	char path[PATH_MAX];
-	struct err err;
-	int ret = parse_audit(argc, argv, &options, &last, &name, &err);
+	int ret = parse(argc, argv, &options, &last, &name, err);
 
 	if (ret == 0)
-		ret = audit_log_find(name, path, &err);
-	if (ret == 0 && (options.verify || options.head))
-		ret = verify(&options, path, &err);
-	else if (ret == 0)
-		ret = audit_log_read(path, options.follow ? name : NULL, show_entry, &options,
-				     &err);
+		ret = audit_log_find(name, path, err);
 	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+		return ret;
+	if (options.verify || options.head)
+		return verify(&options, path, err);
+	return audit_log_read(path, options.follow ? name : NULL, show_entry, &options, err);
 }
+
+static const struct option_table *const tables[] = {&table, NULL};
+
+const struct verb verb_audit = {
+	.name = "audit",
+	.group = VERB_POLICY,
+	.usage = "[options] NAME|--last",
+	.summary = "show what was decided in a sandbox, and check its log",
+	.description = "NAME is a sandbox, also one that has ended (NAME or NAME~N, see `cordon ps "
+		       "-a`), or "
+		       "the path of a log, with a slash in it. `--last` is the last `cordon run`.",
+	.options = tables,
+	.see_also = "why policy",
+	.run = run,
+};

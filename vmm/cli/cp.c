@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
 #include "vmm/control/registry.h"
 
@@ -273,31 +272,64 @@ static int copy_in(const struct place *from, const struct place *to, struct err 
 	return finish_copy(&socket_fd, ret, err);
 }
 
-int cmd_cp(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	struct place from = {.sandbox = ""}, to = {.sandbox = ""};
-	struct err err;
-	int at = 1, ret = 0;
+	int at = 1, ret;
 
 	if (argc > 1 && strcmp(argv[1], "--") == 0)
 		at = 2;
 	if (argc != at + 2 || (at == 1 && argv[1][0] == '-' && argv[1][1]))
-		ret = err_set(&err, EINVAL,
-			      "cp: cordon cp NAME:PATH PATH|-, or cordon cp PATH|- NAME:PATH");
+		return err_set(err, EINVAL,
+			       "cp: cordon cp NAME:PATH PATH|-, or cordon cp PATH|- NAME:PATH");
+	ret = parse_place(argv[at], &from, err);
 	if (ret == 0)
-		ret = parse_place(argv[at], &from, &err);
-	if (ret == 0)
-		ret = parse_place(argv[at + 1], &to, &err);
+		ret = parse_place(argv[at + 1], &to, err);
 	if (ret == 0 && !from.sandbox[0] == !to.sandbox[0])
 		ret = err_set(
-			&err, EINVAL,
+			err, EINVAL,
 			"cp: one of the two must be in a sandbox (NAME:/PATH), the other here");
 	if (ret == 0)
-		ret = cp_words_begin(&err);
+		ret = cp_words_begin(err);
 	if (ret == 0)
-		ret = from.sandbox[0] ? copy_out(&from, &to, &err) : copy_in(&from, &to, &err);
+		ret = from.sandbox[0] ? copy_out(&from, &to, err) : copy_in(&from, &to, err);
 	cp_words_end();
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+	return ret;
 }
+
+const struct verb verb_cp = {
+	.name = "cp",
+	.group = VERB_SANDBOXES,
+	.usage = "NAME:PATH PATH|-\n"
+		 "PATH|- NAME:PATH",
+	.summary = "copy files out of a sandbox or into it; - is a tar stream",
+	.description =
+		"Copies a file or a directory as `cp -r` would: into the target if that is a "
+		"directory, else as the target. A path in a sandbox begins with a slash. Symbolic "
+		"links are copied as such and never followed; owners, set-id bits, devices and "
+		"pipes "
+		"are not copied.\n"
+		"\n"
+		"`-` in place of the host's path is a tar stream on standard output or input; an "
+		"incoming one is extracted into a directory of the sandbox. The sandbox must have "
+		"sh(1) and tar(1).",
+	.notes = "What the sandbox sends is written nowhere but below the target. A path of the "
+		 "host "
+		 "that is a symbolic link, or leads through one, is refused as well, since an "
+		 "earlier "
+		 "copy may have put the link there: a link to a directory is followed only if the "
+		 "path ends with a slash, and on the way only links in / or, for users other than "
+		 "root, in directories that root owns are followed. A link to anything else in "
+		 "place "
+		 "of the target is replaced.\n"
+		 "\n"
+		 "Names in a stream that is written to standard output are checked: none is "
+		 "absolute, "
+		 "has a component .. or leads through a link of the stream. Streams are neither "
+		 "read "
+		 "from nor written to a terminal. What tar(1) in the sandbox says goes to standard "
+		 "error, with control characters made harmless if that is a terminal.",
+	.examples = "  cordon cp box:/work/report.pdf .\n"
+		    "  tar c src | cordon cp - box:/work",
+	.run = run,
+};

@@ -2,6 +2,7 @@
 /* cordon doctor: the verb and its two outputs. The checks are in doctor_kvm.c and doctor_host.c. */
 #include "vmm/cli/doctor.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
@@ -11,9 +12,8 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/base/log.h"
 #include "vmm/base/text.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 
 #define NAME_WIDTH 14
@@ -75,7 +75,7 @@ static void print_lines(const struct doctor *doctor)
 	for (i = 0; i < doctor->count; i++) {
 		check = &doctor->check[i];
 		text_line(stdout, "%-5s %-*s %s%s%s", verdict_name(check->verdict), NAME_WIDTH,
-			  check->name, check->found, check->advice[0] ? "; to do: " : "",
+			  check->name, check->found, check->advice[0] ? "; fix: " : "",
 			  check->advice);
 	}
 	puts(healthy(doctor) ? "a sandbox can run here" : "no sandbox can run here");
@@ -124,36 +124,56 @@ static int print_report(const struct doctor *doctor)
 			 "healthy", (int)healthy(doctor), "host", host_kind_name(doctor->host.kind),
 			 "api_version", doctor->host.api_version, "create_vm_ns", timings,
 			 "capabilities", json_capabilities(doctor), "checks", json_checks(doctor));
-	if (!root) {
-		log_error("out of memory");
+	if (!root)
 		return -1;
-	}
 	print_json(root, JSON_INDENT(2));
 	json_decref(root);
 	return 0;
 }
 
-/*
- * Exit status: 0 if a sandbox can run here, 1 if not, EXIT_CORDON if the doctor was called wrongly.
- */
-int cmd_doctor(int argc, char **argv)
+struct doctor_options {
+	bool json;
+};
+
+static const struct option_entry entries[] = {
+	{"json", 0, OPTION_FLAG, NULL, "print one JSON object",
+	 .offset = offsetof(struct doctor_options, json)},
+};
+
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
+
+static int run(int argc, char **argv, struct err *err)
 {
 	static struct doctor doctor;
-	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+	struct doctor_options options = {.json = false};
+	const struct option_set set = {&table, &options};
+	int at = options_parse(&set, 1, argc, argv, err);
 
-	if (argc > 1 && !json) {
-		log_error("doctor: unknown argument '%s': the only one is --json",
-			  argv[argc > 2 && strcmp(argv[1], "--json") == 0 ? 2 : 1]);
-		return EXIT_CORDON;
-	}
+	if (at < 0)
+		return at;
+	if (at < argc)
+		return err_set(err, EINVAL, "doctor: takes options only, not '%.60s'", argv[at]);
 	doctor_check_kvm(&doctor);
 	doctor_check_memory(&doctor);
 	doctor_check_network(&doctor);
 	doctor_check_guest(&doctor);
 	doctor_check_planted(&doctor);
-	if (!json)
+	if (!options.json)
 		print_lines(&doctor);
 	else if (print_report(&doctor) < 0)
-		return EXIT_CORDON;
+		return err_set(err, ENOMEM, "out of memory");
 	return healthy(&doctor) ? 0 : 1;
 }
+
+static const struct option_table *const tables[] = {&table, NULL};
+
+const struct verb verb_doctor = {
+	.name = "doctor",
+	.group = VERB_HOST,
+	.usage = "[--json]",
+	.summary = "check what this host can do, and say what to change",
+	.description = "Prints one line a check: its verdict, what was found, and what to change.",
+	.options = tables,
+	.exit_status = "0 if a sandbox can run here, 1 if none can, 125 for wrong arguments.",
+	.run = run,
+};

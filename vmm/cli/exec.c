@@ -16,7 +16,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/launch/command_options.h"
 #include "vmm/cli/signals.h"
 #include "vmm/cli/terminal.h"
@@ -43,46 +43,31 @@ struct exec {
 	size_t typed_at, typed_end; /* what the pipe has not taken yet */
 };
 
-static int set_detach(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct exec_options *)arg)->detach = true;
-	return 0;
-}
-
-static const struct cli_option exec_option_table[] = {
-	{"detach", 'd', NULL, "leave it running; its output is kept (1 MiB of each stream)",
-	 set_detach},
+static const struct option_entry entries[] = {
+	{"detach", 'd', OPTION_FLAG, NULL,
+	 "print the command's number and leave it running; keep its output (1 MiB of each)",
+	 "The first 1 MiB of each of its outputs is kept, of the last 32 such commands; "
+	 "cordon-logs(1) shows it.",
+	 .offset = offsetof(struct exec_options, detach)},
 };
 
-void help_exec(void)
-{
-	printf("\nOptions:\n");
-	cli_print_options(command_option_table, command_option_count);
-	cli_print_options(exec_option_table, ARRAY_SIZE(exec_option_table));
-}
+static const struct option_table table = {"Detached commands", entries, ARRAY_SIZE(entries)};
 
 static int parse(struct exec_options *options, int argc, char **argv, struct err *err)
 {
-	const struct cli_options tables[] = {
-		{command_option_table, command_option_count, &options->command},
-		{exec_option_table, ARRAY_SIZE(exec_option_table), options},
+	const struct option_set sets[] = {
+		{&command_option_table, &options->command},
+		{&table, options},
 	};
-	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), rest;
+	int at = options_parse_name(sets, ARRAY_SIZE(sets), argc, argv, &options->name, err);
 
 	if (at < 0)
 		return at;
+	if (!options->name)
+		return verb_usage_error(&verb_exec, NULL, "in which sandbox?", err);
 	if (at >= argc)
-		return err_set(err, EINVAL, "exec: in which sandbox? cordon exec NAME -- CMD ARGS");
-	options->name = argv[at];
-	/* Options may also stand after the name. */
-	rest = cli_parse(tables, ARRAY_SIZE(tables), argc - at, argv + at, err);
-	if (rest < 0)
-		return rest;
-	if (at + rest >= argc)
-		return err_set(err, EINVAL, "exec: which command? cordon exec NAME -- CMD ARGS");
-	options->argv = argv + at + rest;
+		return verb_usage_error(&verb_exec, NULL, "which command?", err);
+	options->argv = argv + at;
 	return 0;
 }
 
@@ -261,7 +246,7 @@ static int follow(struct exec *exec, int *status, struct err *err)
 	return ret;
 }
 
-int cmd_exec(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	static struct exec_options options;
 	struct exec exec = {
@@ -271,31 +256,48 @@ int cmd_exec(int argc, char **argv)
 		.typed_fd = {-1, -1},
 	};
 	int ret, status = EXIT_CORDON;
-	struct err err;
 
-	ret = parse(&options, argc, argv, &err);
+	ret = parse(&options, argc, argv, err);
 	if (ret == 0) {
-		ret = client_connect(options.name, 0, &err);
+		ret = client_connect(options.name, 0, err);
 		exec.socket_fd = ret;
 	}
 	if (ret >= 0) {
 		ret = watch_signals(&exec);
 		if (ret < 0)
-			err_code(&err, -ret, "signals");
+			err_code(err, -ret, "signals");
 	}
 	if (ret >= 0) {
 		if (options.command.terminal)
 			terminal_enter(&exec.terminal, STDIN_FILENO, STDOUT_FILENO);
-		ret = send_request(&exec, &err);
+		ret = send_request(&exec, err);
 	}
 	if (ret >= 0)
-		ret = follow(&exec, &status, &err);
+		ret = follow(&exec, &status, err);
 	terminal_leave(&exec.terminal);
 	fd_close(&exec.typed_fd[0]);
 	fd_close(&exec.typed_fd[1]);
 	fd_close(&exec.signal_fd);
 	fd_close(&exec.socket_fd);
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : status;
+	return ret < 0 ? ret : status;
 }
+
+static const struct option_table *const tables[] = {&command_option_table, &table, NULL};
+
+const struct verb verb_exec = {
+	.name = "exec",
+	.group = VERB_SANDBOXES,
+	.usage = "[options] NAME -- CMD ARGS",
+	.summary = "run a command in a running sandbox",
+	.description =
+		"Runs CMD in the sandbox NAME; several commands can run at once. Standard input, "
+		"output and error, signals and exit status are as with `cordon run`. Options may "
+		"stand before and after NAME.",
+	.options = tables,
+	.notes = "Arguments and environment may have 128 KiB together, and must be UTF-8.",
+	.examples = "  cordon exec box -- make test\n"
+		    "  cordon exec -t box -- bash",
+	.exit_status = "As with `cordon run`: the command's own; see `cordon help run`.",
+	.see_also = "run start logs",
+	.run = run,
+};

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/base/quantity.h"
+#include "vmm/cli/verb.h"
 #include "vmm/launch/policy_file.h"
 #include "vmm/cli/policy_remote.h"
 #include "vmm/launch/rootfs.h"
@@ -20,11 +20,6 @@
 #include "vmm/policy/narrow.h"
 
 #define FORKS_MAX 1000
-
-struct fork_options {
-	struct policy_options policy; /* without a policy: NAME's */
-	const char *audit, *sign;     /* or NULL */
-};
 
 /*
  * The policy of the children: the parent's, or one that allows nothing else. Not from here on are
@@ -75,7 +70,7 @@ static void fork_network(struct network_config *network, const json_t *answer,
 }
 
 /* A log for each child is asked for: its name, and that the longest of them can be. */
-static int fork_audit(struct fork_options *options, const struct policy *policy,
+static int fork_audit(struct policy_options *options, const struct policy *policy,
 		      char absolute[PATH_MAX], struct err *err)
 {
 	int ret = start_absolute(&options->audit, absolute, err);
@@ -171,62 +166,56 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	return ret;
 }
 
-static int set_fork_audit(void *arg, const char *value, struct err *err)
+static int run(int argc, char **argv, struct err *err)
 {
-	(void)err;
-	((struct fork_options *)arg)->audit = value;
-	return 0;
-}
-
-static int set_fork_sign(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct fork_options *)arg)->sign = value;
-	return 0;
-}
-
-static const struct cli_option fork_option_table[] = {
-	{"audit", 0, "FILE", "write the audit logs to FILE-1 to FILE-N; they stay", set_fork_audit},
-	{"sign", 0, "KEY", "sign the audit logs' ends with an OpenSSH ed25519 key", set_fork_sign},
-};
-
-void help_fork(void)
-{
-	printf("\nOptions:\n");
-	cli_print_options(policy_option_table, policy_option_count);
-	cli_print_options(fork_option_table, ARRAY_SIZE(fork_option_table));
-	printf("\nThe policy must allow nothing that NAME's does not; without one it is NAME's.\n");
-}
-
-int cmd_fork(int argc, char **argv)
-{
-	static struct fork_options options;
-	const struct cli_options tables[] = {
-		{fork_option_table, ARRAY_SIZE(fork_option_table), &options},
-		{policy_option_table, policy_option_count, &options.policy},
+	static struct policy_options options; /* without a policy: NAME's */
+	const struct option_set sets[] = {
+		{&policy_option_table, &options},
+		{&audit_option_table, &options},
 	};
 	struct policy *policy = NULL;
 	struct audit_key *key = NULL;
 	char audit[PATH_MAX];
 	uint64_t count;
-	struct err err;
-	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, &err), ret = at < 0 ? at : 0;
+	int at = options_parse(sets, ARRAY_SIZE(sets), argc, argv, err), ret;
 
-	if (ret == 0 && at + 2 != argc)
-		ret = err_set(&err, EINVAL, "fork: cordon fork [options] NAME N");
+	if (at < 0)
+		return at;
+	if (at + 2 != argc)
+		return verb_usage_error(&verb_fork, NULL, "a name and a number are needed", err);
+	ret = quantity_number(argv[at + 1], 1, FORKS_MAX, &count, err);
 	if (ret == 0)
-		ret = cli_parse_number(argv[at + 1], 1, FORKS_MAX, &count, &err);
+		ret = fork_policy(argv[at], &options, &policy, err);
 	if (ret == 0)
-		ret = fork_policy(argv[at], &options.policy, &policy, &err);
+		ret = fork_audit(&options, policy, audit, err);
 	if (ret == 0)
-		ret = fork_audit(&options, policy, audit, &err);
+		ret = sign_load(&key, options.sign, policy, NULL, err);
 	if (ret == 0)
-		ret = sign_load(&key, options.sign, policy, NULL, &err);
-	if (ret == 0)
-		ret = fork_sandbox(argv[at], (unsigned)count, options.audit, key, policy, &err);
+		ret = fork_sandbox(argv[at], (unsigned)count, options.audit, key, policy, err);
 	audit_key_free(key);
 	policy_free(policy);
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+	return ret;
 }
+
+static const struct option_table *const tables[] = {&policy_option_table, &audit_option_table,
+						    NULL};
+
+const struct verb verb_fork = {
+	.name = "fork",
+	.group = VERB_IMAGES,
+	.usage = "[options] NAME N",
+	.summary = "make N sandboxes like a running one, called NAME-1 to NAME-N",
+	.description =
+		"Each child goes on as if restored from a snapshot taken now. The children share "
+		"the "
+		"memory that they do not change. Their policy is that of NAME, or the one given, "
+		"which must allow nothing that NAME's does not.\n"
+		"\n"
+		"Each child has an audit log of its own, in its record; with `--audit FILE` the "
+		"logs "
+		"are FILE-1 to FILE-N. `--allow-net` needs `--policy`.",
+	.options = tables,
+	.examples = "  cordon fork box 20",
+	.see_also = "snapshot restore cordon-policy(5)",
+	.run = run,
+};

@@ -2,14 +2,12 @@
 /* cordon image: the cache of unpacked images. */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
 #include "vmm/base/text.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 #include "vmm/image/cache.h"
 
@@ -24,39 +22,22 @@ static int set_tag(void *arg, const char *value, struct err *err)
 	return image_check_tag(value, err);
 }
 
-static int set_ref(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct image_options *)arg)->ref = value;
-	return 0;
-}
-
-static int set_json(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct image_options *)arg)->json = true;
-	return 0;
-}
-
-static const struct cli_option build_option_table[] = {
-	{"tag", 0, "NAME", "what the image shall be called here", set_tag},
-	{"ref", 0, "NAME", "which of several images in PATH, as its maker called it", set_ref},
+static const struct option_entry build_entries[] = {
+	{"tag", 0, OPTION_CALL, "NAME", "name of the image in the cache", .set = set_tag},
+	{"ref", 0, OPTION_STRING, "NAME",
+	 "which of several images in PATH, by the name that its maker gave it",
+	 .offset = offsetof(struct image_options, ref)},
 };
 
-static const struct cli_option list_option_table[] = {
-	{"json", 0, NULL, "as JSON", set_json},
+static const struct option_entry list_entries[] = {
+	{"json", 0, OPTION_FLAG, NULL, "print a list of JSON objects",
+	 .offset = offsetof(struct image_options, json)},
 };
 
-void help_image(void)
-{
-	printf("\n  ls [--json]      list the unpacked images\n"
-	       "  build PATH       unpack an OCI image layout (a folder, or a tar file of it) or\n"
-	       "                   what 'docker save' wrote, for --rootfs\n"
-	       "  rm NAME|DIGEST   remove a name, and the image with its last one\n"
-	       "\nOptions of build:\n");
-	cli_print_options(build_option_table, ARRAY_SIZE(build_option_table));
-}
+static const struct option_table build_table = {"Options of build", build_entries,
+						ARRAY_SIZE(build_entries)};
+static const struct option_table list_table = {"Options of ls", list_entries,
+					       ARRAY_SIZE(list_entries)};
 
 /* --- the list --------------------------------------------------------------------------------- */
 
@@ -80,14 +61,22 @@ static void print_image(const json_t *image)
 	}
 }
 
-static int list(const struct image_options *options, struct err *err)
+static int list(int argc, char **argv, struct err *err)
 {
-	json_t *images = image_list(err);
+	struct image_options options = {.json = false};
+	const struct option_set set = {&list_table, &options};
+	int at = options_parse(&set, 1, argc, argv, err);
+	json_t *images;
 	size_t i;
 
+	if (at < 0)
+		return at;
+	if (at < argc)
+		return verb_usage_error(&verb_image, "ls", "takes no name", err);
+	images = image_list(err);
 	if (!images)
 		return -EIO;
-	if (options->json) {
+	if (options.json) {
 		print_json(images, JSON_INDENT(2));
 	} else {
 		printf("%-28s %-12s %10s  %s\n", "NAME", "DIGEST", "SIZE", "UNPACKED");
@@ -98,69 +87,62 @@ static int list(const struct image_options *options, struct err *err)
 	return 0;
 }
 
-/* --- the others ------------------------------------------------------------------------------- */
+/* --- build and rm ----------------------------------------------------------------------------- */
 
-static int build(const struct image_options *options, const char *path, struct err *err)
+static int build(int argc, char **argv, struct err *err)
 {
+	struct image_options options = {.tag = NULL};
+	const struct option_set set = {&build_table, &options};
+	const char *path;
 	struct digest id;
-	int ret;
+	int ret, at = options_parse_name(&set, 1, argc, argv, &path, err);
 
+	if (at < 0)
+		return at;
+	if (!path || at < argc)
+		return verb_usage_error(&verb_image, "build", "one path is needed", err);
 	if (isatty(STDERR_FILENO))
 		text_line(stderr, "cordon: unpacking %s", path);
-	ret = image_build(path, options->ref, options->tag, &id, err);
-	if (ret >= 0)
-		printf("sha256:%s\n", id.hex);
+	ret = image_build(path, options.ref, options.tag, &id, err);
+	if (ret < 0)
+		return ret;
+	printf("sha256:%s\n", id.hex);
+	return 0;
+}
+
+static int remove_images(int argc, char **argv, struct err *err)
+{
+	int i, ret = 0;
+
+	if (argc < 2)
+		return verb_usage_error(&verb_image, "rm", "which image?", err);
+	for (i = 1; i < argc && ret == 0; i++)
+		ret = image_remove(argv[i], err);
 	return ret;
 }
 
-static int run(int argc, char **argv, struct err *err)
-{
-	const char *what = argc > 0 ? argv[0] : "";
-	struct image_options options = {.tag = NULL};
-	const struct cli_options tables[] = {
-		{build_option_table, ARRAY_SIZE(build_option_table), &options},
-		{list_option_table, ARRAY_SIZE(list_option_table), &options},
-	};
-	bool building = strcmp(what, "build") == 0;
-	const char *path = NULL;
-	int at = 0, rest, ret = 0;
-	char verb[] = "image build"; /* the longest */
+static const struct option_table *const list_tables[] = {&list_table, NULL};
+static const struct option_table *const build_tables[] = {&build_table, NULL};
 
-	snprintf(verb, sizeof(verb), "image %s", what);
-	if (argc > 0)
-		argv[0] = verb;
-	if (building || strcmp(what, "ls") == 0)
-		at = cli_parse(building ? &tables[0] : &tables[1], 1, argc, argv, err);
-	if (at < 0)
-		return at;
-	if (building && at < argc) { /* options may also stand after the path */
-		path = argv[at];
-		argv[at] = argv[0];
-		rest = cli_parse(&tables[0], 1, argc - at, argv + at, err);
-		if (rest < 0)
-			return rest;
-		at += rest;
-	}
-	if (path && at == argc)
-		return build(&options, path, err);
-	if (strcmp(what, "ls") == 0 && at == argc)
-		return list(&options, err);
-	if (strcmp(what, "rm") == 0 && argc > 1) {
-		for (at = 1; at < argc && ret == 0; at++)
-			ret = image_remove(argv[at], err);
-		return ret;
-	}
-	return err_set(
-		err, EINVAL,
-		"image: cordon image ls [--json] | build PATH [--tag NAME] | rm NAME|DIGEST");
-}
+static const struct subverb subverbs[] = {
+	{"ls", "[--json]", "List the unpacked images.", list_tables, list},
+	{"build", "PATH [--tag NAME] [--ref NAME]",
+	 "Unpack an OCI image layout (a directory, or a tar file of it) or what `docker save` "
+	 "wrote, for `--rootfs`, and print its digest.",
+	 build_tables, build},
+	{"rm", "NAME|DIGEST ...",
+	 "Remove a name, and the image with its last one, unless a sandbox uses it.", NULL,
+	 remove_images},
+	{NULL, NULL, NULL, NULL, NULL},
+};
 
-int cmd_image(int argc, char **argv)
-{
-	struct err err = {.text = ""};
-	int ret = run(argc - 1, argv + 1, &err);
-
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
-}
+const struct verb verb_image = {
+	.name = "image",
+	.group = VERB_IMAGES,
+	.summary = "the cache of unpacked OCI images",
+	.description = "The cache is `~/.cache/cordon/images`, or `$XDG_CACHE_HOME/cordon/images`.",
+	.subverbs = subverbs,
+	.examples = "  cordon image build alpine.tar --tag alpine\n"
+		    "  cordon run --rootfs alpine -- sh",
+	.see_also = "run",
+};

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/base/log.h"
+#include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
 #include "vmm/control/record.h"
 
@@ -65,37 +65,48 @@ static int show_record(const char *id, uint64_t job, struct err *err)
 }
 
 /* The console, or what a detached command has written to stdout and stderr. */
-int cmd_logs(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	json_t *request = json_pack("{s:s}", "op", "logs");
 	struct message answer = {.fds = 0};
 	uint64_t job = 0;
-	struct err err;
 	int ret = 0;
 
 	if ((argc != 2 && argc != 3) || argv[1][0] == '-')
-		ret = err_set(&err, EINVAL, "logs: cordon logs NAME [JOB]");
+		ret = verb_usage_error(&verb_logs, NULL, "one name is needed", err);
 	if (ret == 0)
-		ret = record_check_id(argv[1], &err);
+		ret = record_check_id(argv[1], err);
 	if (ret == 0 && argc == 3)
-		ret = cli_parse_number(argv[2], 1, INT32_MAX, &job, &err);
+		ret = quantity_number(argv[2], 1, INT32_MAX, &job, err);
 	if (ret == 0 && job)
 		json_object_set_new(request, "job", json_integer((json_int_t)job));
 	if (ret == 0 && !strchr(argv[1], '~')) {
-		ret = client_request_once(argv[1], 0, request, &answer, &err);
+		ret = client_request_once(argv[1], 0, request, &answer, err);
 	} else {
 		json_decref(request);
 		ret = ret < 0 ? ret : -ESRCH;
 	}
 	if (ret == -ESRCH || ret == -EPIPE)
-		ret = show_record(argv[1], job, &err);
+		ret = show_record(argv[1], job, err);
 	else if (ret == 0 && answer.fds > 0)
 		show(answer.fd[0], stdout);
 	if (ret == 0 && answer.fds > 1)
 		show(answer.fd[1], stderr);
 	if (ret == 0)
 		message_clear(&answer);
-	else
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+	return ret;
 }
+
+const struct verb verb_logs = {
+	.name = "logs",
+	.group = VERB_SANDBOXES,
+	.usage = "NAME [JOB]",
+	.summary = "show the console of a sandbox, or a detached command's output",
+	.description = "Without JOB shows the end of the guest's console. With the number that "
+		       "`cordon exec "
+		       "--detach` printed shows what that command wrote to standard output and "
+		       "error. Works "
+		       "for sandboxes that have ended, too.",
+	.see_also = "exec",
+	.run = run,
+};

@@ -7,12 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
-#include "vmm/base/nearest.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/policy_remote.h"
 #include "vmm/launch/policy_file.h"
 
@@ -54,7 +51,7 @@ static int show(int argc, char **argv, struct err *err)
 	int ret;
 
 	if (argc != 2)
-		return err_set(err, EINVAL, "policy show: cordon policy show NAME");
+		return verb_usage_error(&verb_policy, "show", "one name is needed", err);
 	ret = policy_fetch(argv[1], &policy, NULL, err);
 	if (ret == -ESRCH || ret == -EINVAL) /* it has ended */
 		ret = audit_log_find_both(argv[1], path, &policy, err);
@@ -71,14 +68,12 @@ static int set(int argc, char **argv, struct err *err)
 {
 	static struct policy_options options;
 	struct policy *current, *policy = NULL;
-	const struct cli_options table = {policy_option_table, policy_option_count, &options};
+	const struct option_set option_set = {&policy_option_table, &options};
 	const struct policy_source *source;
-	int at = cli_parse(&table, 1, argc, argv, err), ret = at < 0 ? at : 0, i;
+	int at = options_parse(&option_set, 1, argc, argv, err), ret = at < 0 ? at : 0, i;
 
 	if (ret == 0 && (at >= argc || (at + 1 == argc && !options.policies)))
-		return err_set(
-			err, EINVAL,
-			"policy set: cordon policy set [--allow-net NAME:PORT] NAME FILE ...");
+		return verb_usage_error(&verb_policy, "set", "a name and a policy are needed", err);
 	for (i = at + 1; ret == 0 && i < argc; i++)
 		ret = policy_add_file(&options, argv[i], err);
 	if (ret == 0)
@@ -97,57 +92,45 @@ static int set(int argc, char **argv, struct err *err)
 	return ret;
 }
 
-static const struct subverb {
-	const char *name, *usage;
-	int (*run)(int argc, char **argv, struct err *err);
-} subverbs[] = {
-	{"check", "[--require host] [--share HOST:GUEST] [--allow-net NAME:PORT] FILE ...",
-	 policy_check},
-	{"explain", "FILE file|exec PATH, FILE net PROTOCOL PEER", policy_explain_verb},
-	{"presets", "[NAME]", presets},
-	{"show", "NAME", show},
-	{"set", "[--allow-net NAME:PORT] NAME FILE ...", set},
-	{"learn", "LOG", policy_learn},
-	{"replay", "LOG FILE", policy_replay},
+static const struct option_table *const check_tables[] = {
+	&policy_check_option_table, &policy_option_table, &share_option_table, NULL};
+static const struct option_table *const set_tables[] = {&policy_option_table, NULL};
+
+static const struct subverb subverbs[] = {
+	{"check", "[options] FILE ...",
+	 "Say what is wrong with a policy, or print its rules with where each is "
+	 "enforced, and warn of risks.",
+	 check_tables, policy_check},
+	{"explain", "FILE file|exec PATH\nFILE net PROTOCOL PEER",
+	 "Say what would be decided, and by which rule.", NULL, policy_explain_verb},
+	{"presets", "[NAME]", "List the presets, or print one.", NULL, presets},
+	{"show", "NAME", "Print the policy of a sandbox, also of one that has ended.", NULL, show},
+	{"set", "[options] NAME FILE ...",
+	 "Give a sandbox another policy, from the next operation on.", set_tables, set},
+	{"learn", "LOG",
+	 "Print a policy that would have allowed what a log shows, without protected places.", NULL,
+	 policy_learn},
+	{"replay", "LOG FILE", "Print the decisions of a log that FILE would make differently.",
+	 NULL, policy_replay},
+	{NULL, NULL, NULL, NULL, NULL},
 };
 
-void help_policy(void)
-{
-	size_t i;
-
-	printf("\n");
-	for (i = 0; i < ARRAY_SIZE(subverbs); i++)
-		printf("  cordon policy %-8s %s\n", subverbs[i].name, subverbs[i].usage);
-	printf("\nFILE is a policy file, - for standard input, or a preset; several are one "
-	       "policy, rules in "
-	       "the order\ngiven; LOG the path of an audit log (with a '/' in it), the sandbox "
-	       "whose log "
-	       "it\nis, or --last: the last 'cordon run'.\n");
-}
-
-int cmd_policy(int argc, char **argv)
-{
-	const char *names[ARRAY_SIZE(subverbs)], *near;
-	struct err err = {.text = ""};
-	char verb[32];
-	int ret = -EINVAL;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(subverbs); i++) {
-		names[i] = subverbs[i].name;
-		if (argc < 2 || strcmp(argv[1], subverbs[i].name) != 0)
-			continue;
-		snprintf(verb, sizeof(verb), "policy %s", subverbs[i].name);
-		argv[1] = verb; /* for messages */
-		ret = subverbs[i].run(argc - 1, argv + 1, &err);
-		if (ret < 0)
-			log_error("%s", err.text);
-		return ret < 0 ? EXIT_CORDON : ret;
-	}
-	near = argc > 1 ? nearest_word(argv[1], names, ARRAY_SIZE(names)) : NULL;
-	if (near)
-		log_error("policy: unknown command '%s': did you mean '%s'?", argv[1], near);
-	else
-		log_error("policy: which command? see 'cordon help policy'");
-	return EXIT_CORDON;
-}
+const struct verb verb_policy = {
+	.name = "policy",
+	.group = VERB_POLICY,
+	.summary = "look at policies, and give a sandbox another one",
+	.description = "FILE is a policy file, `-` for standard input, or a preset; several are "
+		       "one policy, "
+		       "with their rules in the order given. LOG is a sandbox's name, also of one "
+		       "that has "
+		       "ended (NAME or NAME~N), the path of a log, with a slash in it, or "
+		       "`--last`, the log "
+		       "of the last `cordon run`.",
+	.subverbs = subverbs,
+	.examples = "  cordon policy check agent\n"
+		    "  cordon policy explain agent net tls example.com:443\n"
+		    "  cordon policy learn --last > learned.policy",
+	.exit_status =
+		"0; 1 if `policy replay` found decisions that would be different; 125 for errors.",
+	.see_also = "audit why ask cordon-policy(5)",
+};

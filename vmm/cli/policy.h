@@ -3,7 +3,7 @@
 #ifndef CORDON_CLI_POLICY_H
 #define CORDON_CLI_POLICY_H
 
-#include "vmm/base/err.h"
+#include "vmm/launch/options.h"
 
 /*
  * argv[0] is the subverb. They print to stdout. 0 or 1 (see the manual), or -errno with a message.
@@ -12,5 +12,8 @@ int policy_check(int argc, char **argv, struct err *err);
 int policy_explain_verb(int argc, char **argv, struct err *err);
 int policy_learn(int argc, char **argv, struct err *err);
 int policy_replay(int argc, char **argv, struct err *err);
+
+/* The options of `cordon policy check` alone. */
+extern const struct option_table policy_check_option_table;
 
 #endif

@@ -15,35 +15,20 @@
 
 struct check_options {
 	struct policy_options policy;
-	bool require_host;
+	const char *require; /* "host", or NULL */
 };
 
-static int set_share(void *arg, const char *value, struct err *err)
-{
-	return policy_add_share(&((struct check_options *)arg)->policy, value, err);
-}
+static const char *const required[] = {"host", NULL};
 
-static int set_rootfs(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct check_options *)arg)->policy.rootfs = true;
-	return 0;
-}
-
-static int set_require(void *arg, const char *value, struct err *err)
-{
-	if (strcmp(value, "host") != 0)
-		return err_set(err, EINVAL, "'%s': only host can be required", value);
-	((struct check_options *)arg)->require_host = true;
-	return 0;
-}
-
-static const struct cli_option check_option_table[] = {
-	{"require", 0, "host", "refuse rules that only the guest's kernel enforces", set_require},
-	{"share", 0, "HOST:GUEST", "as if the command line gave that share", set_share},
-	{"rootfs", 0, NULL, "as if the root file system came from the host", set_rootfs},
+static const struct option_entry entries[] = {
+	{"require", 0, OPTION_CHOICE, "host", "refuse rules that only the guest's kernel enforces",
+	 .offset = offsetof(struct check_options, require), .choices = required},
+	{"rootfs", 0, OPTION_FLAG, NULL, "check as if the root file system came from the host",
+	 .offset = offsetof(struct check_options, policy.rootfs)},
 };
+
+const struct option_table policy_check_option_table = {"Options of check", entries,
+						       ARRAY_SIZE(entries)};
 
 static int print_limits(const struct policy *policy, bool require_host, struct err *err)
 {
@@ -103,14 +88,15 @@ static void print_risk(void *arg, const char *text)
 int policy_check(int argc, char **argv, struct err *err)
 {
 	static struct check_options options;
-	const struct cli_options tables[] = {
-		{check_option_table, ARRAY_SIZE(check_option_table), &options},
-		{policy_option_table, policy_option_count, &options.policy},
+	const struct option_set sets[] = {
+		{&policy_check_option_table, &options},
+		{&policy_option_table, &options.policy},
+		{&share_option_table, &options.policy},
 	};
 	const struct policy_risk_ops risks = {.report = print_risk};
 	const struct policy_share *share;
 	struct policy *policy = NULL;
-	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret = at < 0 ? at : 0;
+	int at = options_parse(sets, ARRAY_SIZE(sets), argc, argv, err), ret = at < 0 ? at : 0;
 	size_t i;
 
 	if (ret == 0 && at == argc && !options.policy.policies && !options.policy.allow_nets)
@@ -120,7 +106,7 @@ int policy_check(int argc, char **argv, struct err *err)
 	if (ret == 0)
 		ret = policy_load(&policy, &options.policy, err);
 	if (ret == 0)
-		ret = print_rules(policy, options.require_host, err);
+		ret = print_rules(policy, options.require != NULL, err);
 	if (ret == 0) {
 		policy_risks(policy, &risks);
 		share_leads(policy, &risks);

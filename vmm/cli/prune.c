@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cordon prune: remove the records of all sandboxes that have ended. */
-#include <errno.h>
 #include <stdio.h>
 
-#include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/record.h"
 
-int cmd_prune(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	static const struct record_bounds none;
-	struct err err;
-	int ret = 0;
+	int ret;
 
+	(void)argv;
 	if (argc != 1)
-		ret = err_set(&err, EINVAL, "%s: takes no argument", argv[0]);
-	if (ret == 0)
-		ret = record_prune(&none, &err);
-	if (ret < 0) {
-		log_error("%s", err.text);
-		return EXIT_CORDON;
-	}
+		return verb_usage_error(&verb_prune, NULL, "takes no argument", err);
+	ret = record_prune(&none, err);
+	if (ret < 0)
+		return ret;
 	printf("%d record%s removed\n", ret, ret == 1 ? "" : "s");
 	return 0;
 }
+
+const struct verb verb_prune = {
+	.name = "prune",
+	.group = VERB_SANDBOXES,
+	.usage = "",
+	.summary = "remove the records of all sandboxes that have ended",
+	.description = "Prints how many it removed. See `cordon help rm` for what a record is.",
+	.see_also = "rm ps",
+	.run = run,
+};

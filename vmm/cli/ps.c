@@ -6,9 +6,8 @@
 #include <time.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
 #include "vmm/base/text.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 #include "vmm/cli/request.h"
 #include "vmm/control/record.h"
@@ -125,63 +124,46 @@ struct ps_options {
 	bool all, json;
 };
 
-static int set_all(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct ps_options *)arg)->all = true;
-	return 0;
-}
-
-static int set_json(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct ps_options *)arg)->json = true;
-	return 0;
-}
-
-static const struct cli_option ps_option_table[] = {
-	{"all", 'a', NULL, "those that have ended too, with how they ended", set_all},
-	{"json", 0, NULL, "a list of JSON objects", set_json},
+static const struct option_entry entries[] = {
+	{"all", 'a', OPTION_FLAG, NULL, "also those that have ended, with how they ended",
+	 .offset = offsetof(struct ps_options, all)},
+	{"json", 0, OPTION_FLAG, NULL, "print a list of JSON objects",
+	 .offset = offsetof(struct ps_options, json)},
 };
 
-void help_ps(void)
-{
-	printf("\nOptions:\n");
-	cli_print_options(ps_option_table, ARRAY_SIZE(ps_option_table));
-}
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
 
 static int list_running(json_t *list, struct err *err)
 {
-	struct registry_entry *entries = NULL;
-	int i, count = registry_list(&entries, err);
+	struct registry_entry *running = NULL;
+	int i, count = registry_list(&running, err);
 
 	for (i = 0; i < count; i++) {
-		json_t *info = ask_info(&entries[i]);
+		json_t *info = ask_info(&running[i]);
 
 		if (info)
 			json_array_append_new(list, info);
 	}
-	free(entries);
+	free(running);
 	return count < 0 ? count : 0;
 }
 
-int cmd_ps(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	struct ps_options options = {.all = false};
-	const struct cli_options table = {ps_option_table, ARRAY_SIZE(ps_option_table), &options};
-	json_t *list = json_array();
-	struct err err = {.text = ""};
-	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+	const struct option_set set = {&table, &options};
+	json_t *list;
+	int at = options_parse(&set, 1, argc, argv, err), ret;
 	size_t i;
 
-	if (ret == 0 && at < argc)
-		ret = err_set(&err, EINVAL, "ps: takes options only, not '%.60s'", argv[at]);
-	if (ret == 0)
-		ret = list_running(list, &err);
+	if (at < 0)
+		return at;
+	if (at < argc)
+		return err_set(err, EINVAL, "ps: takes options only, not '%.60s'", argv[at]);
+	list = json_array();
+	ret = list_running(list, err);
 	if (ret == 0 && options.all)
-		ret = append_ended(list, &err);
+		ret = append_ended(list, err);
 	if (ret == 0 && options.json) {
 		print_json(list, JSON_INDENT(2));
 	} else if (ret == 0) {
@@ -191,7 +173,17 @@ int cmd_ps(int argc, char **argv)
 			print_info(json_array_get(list, i));
 	}
 	json_decref(list);
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+	return ret;
 }
+
+static const struct option_table *const tables[] = {&table, NULL};
+
+const struct verb verb_ps = {
+	.name = "ps",
+	.group = VERB_SANDBOXES,
+	.usage = "[-a] [--json]",
+	.summary = "list the sandboxes that run, and with -a those that have ended",
+	.options = tables,
+	.see_also = "stats rm",
+	.run = run,
+};

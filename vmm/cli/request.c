@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/request.h"
 
-#include <errno.h>
-
 #include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 
-int request_one_name(int argc, char **argv, struct err *err)
+int request_one_name(const struct verb *verb, int argc, char **argv, struct err *err)
 {
 	if (argc == 2 && argv[1][0] != '-')
 		return 0;
-	return err_set(err, EINVAL, "%s: one name is needed: cordon %s NAME", argv[0], argv[0]);
+	return verb_usage_error(verb, NULL, "one name is needed", err);
 }
 
 void request_print_planted(const struct message *answer)
@@ -22,20 +20,17 @@ void request_print_planted(const struct message *answer)
 		log_warning("%s", json_string_value(text));
 }
 
-int request_simple(int argc, char **argv, json_t *request)
+int request_simple(const struct verb *verb, int argc, char **argv, json_t *request, struct err *err)
 {
 	struct message answer;
-	struct err err;
-	int ret = request_one_name(argc, argv, &err);
+	int ret = request_one_name(verb, argc, argv, err);
 
 	if (ret < 0)
 		json_decref(request);
 	else
-		ret = client_request_once(argv[1], 0, request, &answer, &err);
-	if (ret < 0) {
-		log_error("%s", err.text);
-		return EXIT_CORDON;
-	}
+		ret = client_request_once(argv[1], 0, request, &answer, err);
+	if (ret < 0)
+		return ret;
 	request_print_planted(&answer);
 	message_clear(&answer);
 	return 0;

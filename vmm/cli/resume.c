@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cordon resume: let the processors of a paused sandbox go on. */
-#include "vmm/cli/cli.h"
 #include "vmm/cli/request.h"
+#include "vmm/cli/verb.h"
 
-int cmd_resume(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
-	return request_simple(argc, argv, json_pack("{s:s}", "op", "resume"));
+	return request_simple(&verb_resume, argc, argv, json_pack("{s:s}", "op", "resume"), err);
 }
+
+const struct verb verb_resume = {
+	.name = "resume",
+	.group = VERB_SANDBOXES,
+	.usage = "NAME",
+	.summary = "let the processors of a paused sandbox go on",
+	.description = "The guest gets the right time first.",
+	.see_also = "pause",
+	.run = run,
+};

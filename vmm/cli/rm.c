@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/record.h"
 #include "vmm/control/registry.h"
 
@@ -22,21 +22,34 @@ static int remove_one(const char *id, struct err *err)
 	return record_remove(id, err);
 }
 
-/* All that can be removed are, and what can't is told. */
-int cmd_rm(int argc, char **argv)
+/* Removes all that it can, and says what it cannot. */
+static int run(int argc, char **argv, struct err *err)
 {
-	struct err err;
+	struct err why;
 	int i, status = 0;
 
-	if (argc < 2) {
-		log_error("rm: which sandbox? cordon rm NAME ...");
-		return EXIT_CORDON;
-	}
+	if (argc < 2)
+		return verb_usage_error(&verb_rm, NULL, "which sandbox?", err);
 	for (i = 1; i < argc; i++) {
-		if (remove_one(argv[i], &err) == 0)
+		if (remove_one(argv[i], &why) == 0)
 			continue;
-		log_error("%s", err.text);
+		log_error("%s", why.text);
 		status = EXIT_CORDON;
 	}
 	return status;
 }
+
+const struct verb verb_rm = {
+	.name = "rm",
+	.group = VERB_SANDBOXES,
+	.usage = "NAME ...",
+	.summary = "remove the records of sandboxes that have ended",
+	.description =
+		"The record of a sandbox (its audit log, policy, console and how it ended) stays "
+		"until it is removed. A name can be used again at once: the older record is then "
+		"called NAME~1. 128 records of ended sandboxes are kept, 32 of runs without a "
+		"name, "
+		"and 512 MiB in all; the oldest are removed first.",
+	.see_also = "prune ps",
+	.run = run,
+};

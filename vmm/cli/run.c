@@ -10,7 +10,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/launch/network_options.h"
 #include "vmm/launch/start_options.h"
 #include "vmm/control/registry.h"
@@ -26,53 +26,42 @@ static int set_verbose(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_outlive(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct run_options *)arg)->die_with_parent = false;
-	return 0;
-}
-
 static int set_name(void *arg, const char *value, struct err *err)
 {
 	((struct run_options *)arg)->name = value;
 	return registry_check_name(value, err);
 }
 
-static const struct cli_option run_option_table[] = {
-	{"name", 0, "NAME", "what the sandbox is called (a made-up name: run-...)", set_name},
-	{"outlive-parent", 0, NULL, "go on when the process that started this one ends",
-	 set_outlive},
-	{"verbose", 'v', NULL, "say what happens, with a time line; twice: more", set_verbose},
+static const struct option_entry entries[] = {
+	{"name", 0, OPTION_CALL, "NAME", "name of the sandbox (default: a generated run-...)",
+	 "Other commands call the sandbox so while it runs.", .set = set_name},
+	{"outlive-parent", 0, OPTION_FLAG, NULL, "go on when the process that started cordon ends",
+	 "By default the end of the process that started cordon counts as SIGHUP, unless SIGHUP is "
+	 "ignored or cordon leads a session.",
+	 .offset = offsetof(struct run_options, outlive_parent)},
+	{"verbose", 'v', OPTION_CALL, NULL,
+	 "say what happens on stderr, with a time line; twice: more",
+	 "A time line of the start and, at the end, counters are printed.", .set = set_verbose},
 };
 
-void help_run(void)
-{
-	printf("\nThe command:\n");
-	cli_print_options(command_option_table, command_option_count);
-	cli_print_options(run_option_table, ARRAY_SIZE(run_option_table));
-	printf("\nThe sandbox:\n");
-	cli_print_options(policy_option_table, policy_option_count);
-	cli_print_options(sandbox_option_table, sandbox_option_count);
-	cli_print_options(network_option_table, network_option_count);
-	printf("\nWithout CMD, but with --kernel or --initrd, the guest only boots; stdin and "
-	       "stdout\n"
-	       "are its console, and its power-off or reset ends the run with status 0.\n");
-}
+static const struct option_table table = {"Run", entries, ARRAY_SIZE(entries)};
 
 static int parse(struct run_options *options, int argc, char **argv, struct err *err)
 {
-	const struct cli_options tables[] = {
-		{command_option_table, command_option_count, &options->command},
-		{run_option_table, ARRAY_SIZE(run_option_table), options},
-		{policy_option_table, policy_option_count, &options->base.policy_options},
-		{sandbox_option_table, sandbox_option_count, &options->base},
-		{network_option_table, network_option_count, &options->base},
+	const struct option_set sets[] = {
+		{&command_option_table, &options->command},
+		{&table, options},
+		{&policy_option_table, &options->base.policy_options},
+		{&share_option_table, &options->base.policy_options},
+		{&root_option_table, &options->base},
+		{&size_option_table, &options->base},
+		{&network_option_table, &options->base},
+		{&audit_option_table, &options->base.policy_options},
+		{&guest_option_table, &options->base},
 	};
 	const struct machine_config *machine = &options->base.sandbox.machine;
 	static char audit[PATH_MAX];
-	int at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, err), ret;
+	int at = options_parse(sets, ARRAY_SIZE(sets), argc, argv, err), ret;
 
 	if (at < 0)
 		return at;
@@ -89,7 +78,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 	else if (options->base.settings)
 		options->argv = rootfs_command(options->base.settings);
 	if (!options->argv && (options->base.rootfs || (!machine->kernel && !machine->initrd)))
-		return err_set(err, EINVAL, "run: which command? cordon run [options] -- CMD ARGS");
+		return verb_usage_error(&verb_run, NULL, "which command?", err);
 	return sandbox_options_finish(&options->base, options->argv != NULL, err);
 }
 
@@ -155,21 +144,63 @@ int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1]
 	return 0;
 }
 
-int cmd_run(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	static struct run_options options;
 	uint64_t started = loop_now_ns();
-	struct err err;
+	int ret;
 
 	sandbox_options_init(&options.base);
-	options.die_with_parent = true;
-	if (parse(&options, argc, argv, &err) < 0) {
-		log_error("%s", err.text);
-		return EXIT_CORDON;
-	}
+	ret = parse(&options, argc, argv, err);
+	if (ret < 0)
+		return ret;
 	if (!options.argv) {
 		options.base.sandbox.machine.console_fd = STDOUT_FILENO;
 		options.base.sandbox.machine.console_exact = true;
 	}
 	return run_session(&options, started);
 }
+
+static const struct option_table *const tables[] = {
+	&command_option_table, &table,
+	&policy_option_table,  &share_option_table,
+	&root_option_table,    &size_option_table,
+	&network_option_table, &audit_option_table,
+	&guest_option_table,   NULL,
+};
+
+const struct verb verb_run = {
+	.name = "run",
+	.group = VERB_SANDBOXES,
+	.usage = "[options] -- CMD ARGS",
+	.summary = "boot a sandbox, run one command in it, and end it",
+	.description =
+		"The command's standard input, output and error are those of cordon, byte for "
+		"byte, "
+		"and its exit status becomes that of cordon; nothing else is written to standard "
+		"output. The default policy is `locked`: nothing of the host and no network.",
+	.options = tables,
+	.notes =
+		"While it runs, the sandbox can be reached by its name, with `cordon ps`, `exec`, "
+		"`ask`, `policy set` and `stop`.\n"
+		"\n"
+		"Without CMD, but with `--kernel` or `--initrd`, the guest only boots. Standard "
+		"input and output are then its console, and the run ends with status 0 when the "
+		"guest switches itself off or resets itself.\n"
+		"\n"
+		"SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on to the "
+		"command. "
+		"After SIGTERM or SIGHUP it has 10 seconds to end. Before the command has started, "
+		"each of them ends cordon.",
+	.examples = "  cordon run -- uname -a\n"
+		    "  cordon run --policy agent --rootfs host -- make test\n"
+		    "  tar c src | cordon run -m 512M -- sh -c 'tar x && make' > log",
+	.exit_status =
+		"The command's own; 128+N if signal N ended it; 124 if `--timeout` did; 126 if it "
+		"cannot be executed, 127 if it was not found. 125 if cordon failed or was called "
+		"wrongly, or if the guest ended on its own, as after `poweroff -f` or `reboot -f` "
+		"in "
+		"it; one line on standard error then says why.",
+	.see_also = "start exec ask policy image cordon-policy(5)",
+	.run = run,
+};

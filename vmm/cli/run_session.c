@@ -13,7 +13,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/input.h"
 #include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/signals.h"
 #include "vmm/cli/terminal.h"
 #include "vmm/control/monitor.h"
@@ -286,7 +286,7 @@ static int watch_signals(struct session *session)
  */
 static int watch_parent(struct session *session)
 {
-	if (!session->options->die_with_parent || signal_is_ignored(SIGHUP) ||
+	if (session->options->outlive_parent || signal_is_ignored(SIGHUP) ||
 	    getsid(0) == getpid() || getppid() <= 1)
 		return 0;
 	session->parent_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);

@@ -5,32 +5,45 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
 
-int cmd_snapshot(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	struct message answer;
-	char path[PATH_MAX], folder[PATH_MAX];
-	struct err err;
+	char path[PATH_MAX], directory[PATH_MAX];
 	int ret = 0;
 
 	if (argc != 3)
-		ret = err_set(&err, EINVAL, "snapshot: cordon snapshot NAME FILE");
+		ret = verb_usage_error(&verb_snapshot, NULL, "a name and a file are needed", err);
 	else if (argv[2][0] == '/')
 		snprintf(path, sizeof(path), "%s", argv[2]);
-	else if (!getcwd(folder, sizeof(folder)) ||
-		 snprintf(path, sizeof(path), "%s/%s", folder, argv[2]) >= (int)sizeof(path))
-		ret = err_set(&err, ENAMETOOLONG, "snapshot: %s: no such folder", argv[2]);
+	else if (!getcwd(directory, sizeof(directory)) ||
+		 snprintf(path, sizeof(path), "%s/%s", directory, argv[2]) >= (int)sizeof(path))
+		ret = err_set(err, ENAMETOOLONG, "snapshot: %s: the path is too long", argv[2]);
 	if (ret == 0)
 		ret = client_request_once(argv[1], 0,
 					  json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
-					  &answer, &err);
-	if (ret < 0) {
-		log_error("%s", err.text);
-		return EXIT_CORDON;
-	}
+					  &answer, err);
+	if (ret < 0)
+		return ret;
 	message_clear(&answer);
 	return 0;
 }
+
+const struct verb verb_snapshot = {
+	.name = "snapshot",
+	.group = VERB_IMAGES,
+	.usage = "NAME FILE",
+	.summary = "save a sandbox into a file",
+	.description =
+		"Saves the sandbox, memory included, into a file that only its owner can read. The "
+		"sandbox goes on. A path that leads through a symbolic link within a writable "
+		"share "
+		"of the sandbox is refused.\n"
+		"\n"
+		"The file can be used by the same version of cordon on a host with the same "
+		"processor features.",
+	.see_also = "restore fork",
+	.run = run,
+};

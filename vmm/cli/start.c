@@ -1,53 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cordon start: a sandbox that stays. */
-#include <errno.h>
-#include <stdio.h>
-
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/launch/network_options.h"
 #include "vmm/launch/start_options.h"
 
-void help_start(void)
-{
-	printf("\nOptions:\n");
-	cli_print_options(start_option_table, start_option_count);
-	cli_print_options(policy_option_table, policy_option_count);
-	cli_print_options(sandbox_option_table, sandbox_option_count);
-	cli_print_options(network_option_table, network_option_count);
-}
-
-int cmd_start(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	static struct start_options options;
-	const struct cli_options tables[] = {
-		{policy_option_table, policy_option_count, &options.base.policy_options},
-		{sandbox_option_table, sandbox_option_count, &options.base},
-		{network_option_table, network_option_count, &options.base},
-		{start_option_table, start_option_count, &options},
+	const struct option_set sets[] = {
+		{&start_option_table, &options},
+		{&policy_option_table, &options.base.policy_options},
+		{&share_option_table, &options.base.policy_options},
+		{&root_option_table, &options.base},
+		{&size_option_table, &options.base},
+		{&network_option_table, &options.base},
+		{&audit_option_table, &options.base.policy_options},
+		{&guest_option_table, &options.base},
 	};
-	const char *name = NULL;
-	struct err err;
-	int at, rest;
+	const char *name;
+	int at, ret;
 
 	sandbox_options_init(&options.base);
-	at = cli_parse(tables, ARRAY_SIZE(tables), argc, argv, &err);
-	if (at >= 0 && at < argc) {
-		name = argv[at];
-		rest = cli_parse(tables, ARRAY_SIZE(tables), argc - at, argv + at, &err);
-		at = rest < 0 ? rest : at + rest;
-	}
-	if (at >= 0 && (!name || at < argc))
-		at = err_set(&err, EINVAL,
-			     "start: one name is needed: cordon start [options] NAME");
-	if (at >= 0)
-		at = sandbox_options_rootfs(&options.base, &err);
-	if (at >= 0)
-		at = sandbox_options_finish(&options.base, true, &err);
-	if (at >= 0)
-		at = start_sandbox(&options, "start", name, &err);
+	at = options_parse_name(sets, ARRAY_SIZE(sets), argc, argv, &name, err);
 	if (at < 0)
-		log_error("%s", err.text);
-	return at < 0 ? EXIT_CORDON : 0;
+		return at;
+	if (!name || at < argc)
+		return verb_usage_error(&verb_start, NULL, "one name is needed", err);
+	ret = sandbox_options_rootfs(&options.base, err);
+	if (ret == 0)
+		ret = sandbox_options_finish(&options.base, true, err);
+	if (ret == 0)
+		ret = start_sandbox(&options, "start", name, err);
+	return ret;
 }
+
+static const struct option_table *const tables[] = {
+	&start_option_table, &policy_option_table, &share_option_table,
+	&root_option_table,  &size_option_table,   &network_option_table,
+	&audit_option_table, &guest_option_table,  NULL,
+};
+
+const struct verb verb_start = {
+	.name = "start",
+	.group = VERB_SANDBOXES,
+	.usage = "[options] NAME",
+	.summary = "boot a sandbox that stays",
+	.description =
+		"Returns when commands can be run in the sandbox with `cordon exec`. The sandbox "
+		"stays until `cordon stop` or `cordon kill` ends it, or a time limit. The default "
+		"policy is `locked`. Options may stand before and after NAME.",
+	.options = tables,
+	.notes =
+		"NAME has up to 48 letters, digits, - _ and . and is taken until the sandbox has "
+		"ended. If `cordon start` itself is ended before the sandbox is ready, the sandbox "
+		"is given up. `--console` is for `cordon run`: `cordon logs` shows the console of "
+		"a "
+		"sandbox that stays.",
+	.examples = "  cordon start --policy agent box\n"
+		    "  cordon exec box -- make test",
+	.see_also = "exec stop ps run restore cordon-policy(5)",
+	.run = run,
+};

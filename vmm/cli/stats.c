@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cordon stats: what a sandbox uses, and its live flows. */
-#include <errno.h>
 #include <stdio.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
 #include "vmm/base/text.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 #include "vmm/control/client.h"
 
@@ -59,23 +57,16 @@ static void print_flows(const json_t *stats)
 		printf("and %lld more\n", more);
 }
 
-static int set_json(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	*(bool *)arg = true;
-	return 0;
-}
-
-static const struct cli_option stats_option_table[] = {
-	{"json", 0, NULL, "as JSON", set_json},
+struct stats_options {
+	bool json;
 };
 
-void help_stats(void)
-{
-	printf("\nOptions:\n");
-	cli_print_options(stats_option_table, ARRAY_SIZE(stats_option_table));
-}
+static const struct option_entry entries[] = {
+	{"json", 0, OPTION_FLAG, NULL, "print one JSON object",
+	 .offset = offsetof(struct stats_options, json)},
+};
+
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
 
 static void print_stats(const json_t *stats)
 {
@@ -88,30 +79,38 @@ static void print_stats(const json_t *stats)
 	print_flows(stats);
 }
 
-int cmd_stats(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
-	bool json = false;
-	const struct cli_options table = {stats_option_table, ARRAY_SIZE(stats_option_table),
-					  &json};
+	struct stats_options options = {.json = false};
+	const struct option_set set = {&table, &options};
 	struct message answer;
-	struct err err = {.text = ""};
-	int at = cli_parse(&table, 1, argc, argv, &err), ret = at < 0 ? at : 0;
+	int at = options_parse(&set, 1, argc, argv, err), ret;
 
-	if (ret == 0 && at + 1 != argc)
-		ret = err_set(&err, EINVAL, "stats: cordon stats [--json] NAME");
-	if (ret == 0)
-		ret = client_request_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &answer,
-					  &err);
-	if (ret < 0) {
-		log_error("%s", err.text);
-		return EXIT_CORDON;
-	}
+	if (at < 0)
+		return at;
+	if (at + 1 != argc)
+		return verb_usage_error(&verb_stats, NULL, "one name is needed", err);
+	ret = client_request_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &answer, err);
+	if (ret < 0)
+		return ret;
 	json_object_del(answer.body, "ok");
 	json_object_del(answer.body, "id");
-	if (json)
+	if (options.json)
 		print_json(answer.body, JSON_INDENT(2));
 	else
 		print_stats(answer.body);
 	message_clear(&answer);
 	return 0;
 }
+
+static const struct option_table *const tables[] = {&table, NULL};
+
+const struct verb verb_stats = {
+	.name = "stats",
+	.group = VERB_SANDBOXES,
+	.usage = "[--json] NAME",
+	.summary = "show what a sandbox uses, and its live flows",
+	.options = tables,
+	.see_also = "ps",
+	.run = run,
+};

@@ -4,8 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "vmm/base/log.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/request.h"
 #include "vmm/control/record.h"
 
@@ -39,31 +38,40 @@ static int wait_for_record(const char *id, struct err *err)
 }
 
 /* Waits for the end, and fails if the sandbox did. */
-int cmd_wait(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	struct message answer;
 	const char *why;
-	struct err err;
-	int ret = request_one_name(argc, argv, &err);
+	int ret = request_one_name(&verb_wait, argc, argv, err);
 
 	if (ret == 0)
-		ret = record_check_id(argv[1], &err);
+		ret = record_check_id(argv[1], err);
 	if (ret == 0)
 		ret = strchr(argv[1], '~')
 			      ? -ESRCH
 			      : client_request_once(argv[1], 0, json_pack("{s:s}", "op", "wait"),
-						    &answer, &err);
+						    &answer, err);
 	if (ret == 0) {
 		why = json_string_value(json_object_get(answer.body, "message"));
 		if (why)
-			ret = err_set(&err, EIO, "%s: %s", argv[1], why);
+			ret = err_set(err, EIO, "%s: %s", argv[1], why);
 		request_print_planted(&answer);
 		message_clear(&answer);
 	} else if (ret == -ESRCH || ret == -EPIPE) {
 		/* It has ended before, or without a word. */
-		ret = wait_for_record(argv[1], &err);
+		ret = wait_for_record(argv[1], err);
 	}
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+	return ret;
 }
+
+const struct verb verb_wait = {
+	.name = "wait",
+	.group = VERB_SANDBOXES,
+	.usage = "NAME",
+	.summary = "wait until a sandbox has ended, and fail if it did",
+	.description =
+		"Fails, with the reason, if the sandbox failed, switched itself off or was lost. "
+		"Also tells this of a sandbox that has ended already.",
+	.see_also = "stop ps",
+	.run = run,
+};

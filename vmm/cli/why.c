@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/base/log.h"
+#include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/audit_print.h"
-#include "vmm/cli/cli.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/record.h"
 #include "vmm/policy/explain.h"
 
@@ -126,48 +126,55 @@ static void print_without_policy(const struct approval *question)
 	       "says.\n");
 }
 
-void help_why(void)
-{
-	printf("\nNAME is as for 'cordon audit'; --last stands for the last 'cordon run'. Without "
-	       "SEQ it is the\nlast denial.\n");
-}
-
-int cmd_why(int argc, char **argv)
+static int run(int argc, char **argv, struct err *err)
 {
 	struct approval question = {.sequence = 0};
 	static struct record_info last;
 	const char *name = argc > 1 ? argv[1] : "-";
 	struct policy *policy = NULL;
 	char path[PATH_MAX];
-	struct err err;
 	int ret = 0;
 
 	if (strcmp(name, "--last") == 0) {
-		ret = record_last_run(&last, &err);
+		ret = record_last_run(&last, err);
 		name = last.id;
 	}
 	if (argc > 3 || name[0] == '-')
-		ret = err_set(&err, EINVAL,
-			      "why: one name is needed, or --last: cordon why NAME|--last [SEQ]");
+		ret = verb_usage_error(&verb_why, NULL, "one name is needed, or --last", err);
 	if (ret == 0 && argc == 3)
-		ret = cli_parse_number(argv[2], 1, INT64_MAX, &question.sequence, &err);
+		ret = quantity_number(argv[2], 1, INT64_MAX, &question.sequence, err);
 	if (ret == 0)
-		ret = audit_log_find_both(name, path, &policy, &err);
+		ret = audit_log_find_both(name, path, &policy, err);
 	if (ret == 0)
-		ret = audit_log_read(path, NULL, look_for, &question, &err);
+		ret = audit_log_read(path, NULL, look_for, &question, err);
 	if (ret == 0 && !question.found)
 		ret = question.sequence
-			      ? err_set(&err, ENOENT,
+			      ? err_set(err, ENOENT,
 					"%s: line %s is no decision: see 'cordon audit %s'", name,
 					argv[2], name)
-			      : err_set(&err, ENOENT, "%s: nothing was denied", name);
+			      : err_set(err, ENOENT, "%s: nothing was denied", name);
 	if (ret == 0 && policy)
 		print_why(policy, &question);
 	else if (ret == 0)
 		print_without_policy(&question);
 	json_decref(question.found);
 	policy_free(policy);
-	if (ret < 0)
-		log_error("%s", err.text);
-	return ret < 0 ? EXIT_CORDON : 0;
+	return ret;
 }
+
+const struct verb verb_why = {
+	.name = "why",
+	.group = VERB_POLICY,
+	.usage = "NAME [SEQ]\n"
+		 "--last [SEQ]",
+	.summary = "explain a denial: the rule, and what to change",
+	.description =
+		"Explains the last denial, or line SEQ of the log: the rule that decided, the rule "
+		"that would have allowed it, and the line to add.\n"
+		"\n"
+		"NAME is a sandbox, also one that has ended (NAME or NAME~N, see `cordon ps -a`), "
+		"or "
+		"the path of a log, with a slash in it. `--last` is the last `cordon run`.",
+	.see_also = "audit policy cordon-policy(5)",
+	.run = run,
+};

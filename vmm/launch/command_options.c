@@ -41,34 +41,24 @@ static int set_workdir(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_user(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct command_options *)arg)->user = value;
-	return 0;
-}
-
-static int set_timeout(void *arg, const char *value, struct err *err)
-{
-	return cli_parse_duration(value, &((struct command_options *)arg)->timeout_ns, err);
-}
-
-static int set_terminal(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct command_options *)arg)->terminal = true;
-	return 0;
-}
-
-const struct cli_option command_option_table[] = {
-	{"env", 'e', "K=V", "a variable for the command; K alone passes on the one here", set_env},
-	{"workdir", 'w', "DIR", "the command's directory in the sandbox", set_workdir},
-	{"user", 'u', "NAME", "the command's user in the sandbox (root, without real privilege)",
-	 set_user},
-	{"tty", 't', NULL, "give the command a terminal", set_terminal},
-	{"timeout", 'T', "TIME", "end the command after TIME (30s, 5m), with status 124",
-	 set_timeout},
+static const struct option_entry entries[] = {
+	{"env", 'e', OPTION_CALL, "NAME[=VALUE]",
+	 "set a variable for the command; NAME alone passes on its value here",
+	 "May be given up to 256 times.", .set = set_env},
+	{"workdir", 'w', OPTION_CALL, "DIR",
+	 "working directory of the command, an absolute path in the sandbox", .set = set_workdir},
+	{"user", 'u', OPTION_STRING, "NAME", "run the command as this user of the sandbox",
+	 "NAME is looked up in the sandbox's /etc/passwd. The default is sandbox root, which is an "
+	 "unprivileged user of the guest's kernel.",
+	 .offset = offsetof(struct command_options, user)},
+	{"tty", 't', OPTION_FLAG, NULL, "give the command a terminal",
+	 "If standard input is a terminal, it is put into raw mode and its size is passed on.",
+	 .offset = offsetof(struct command_options, terminal)},
+	{"timeout", 'T', OPTION_DURATION, "TIME",
+	 "kill the command after TIME (30s, 5m); exit status 124",
+	 "TIME counts from the start of the command. It is a number with `ms`, `s`, `m` or `h`; a "
+	 "bare number is in seconds.",
+	 .offset = offsetof(struct command_options, timeout_ns)},
 };
 
-const size_t command_option_count = ARRAY_SIZE(command_option_table);
+const struct option_table command_option_table = {"Command", entries, ARRAY_SIZE(entries)};

@@ -20,7 +20,6 @@ struct command_options {
 };
 
 /* Their values go into a struct command_options. */
-extern const struct cli_option command_option_table[];
-extern const size_t command_option_count;
+extern const struct option_table command_option_table;
 
 #endif

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/quantity.h"
+#include "vmm/launch/policy_file.h"
 
 static int set_net(void *arg, const char *value, struct err *err)
 {
@@ -82,7 +84,7 @@ static int add_socket(void *arg, const char *value, struct err *err)
 		return err_set(err, EINVAL, "'%s' is not SOCKET:PORT or SOCKET:PORT/vsock", value);
 	config->vsock = slash && strcmp(slash, "/vsock") == 0;
 	snprintf(digits, sizeof(digits), "%.*s", (int)strcspn(colon + 1, "/"), colon + 1);
-	ret = cli_parse_number(digits, 1, config->vsock ? UINT32_MAX - 1 : UINT16_MAX, &port, err);
+	ret = quantity_number(digits, 1, config->vsock ? UINT32_MAX - 1 : UINT16_MAX, &port, err);
 	if (ret == 0)
 		ret = set_path(config, value, (size_t)(colon - value), err);
 	if (ret < 0)
@@ -103,18 +105,31 @@ static int set_rate(void *arg, const char *value, struct err *err)
 				    err);
 }
 
-const struct cli_option network_option_table[] = {
-	{"net", 0, "MODE",
-	 "none, or the policy's net rules by user (passt; so if it has any) or tap=IF", set_net},
-	{"net-rate", 0, "BYTES[:N]",
-	 "at most so many bytes (and packets) a second, in each direction", set_rate},
-	{"publish", 0, "PORT:PORT",
-	 "a port of the host leads to one of the sandbox: [ADDR:]HOST:GUEST[/udp]", add_publish},
-	{"publish-vsock", 0, "SOCKET:PORT",
-	 "a Unix socket leads to a port of the sandbox's loopback, without a network", add_socket},
+static const struct option_entry entries[] = {
+	{"net", 0, OPTION_CALL, "MODE", "network: none, user (passt), or tap=INTERFACE",
+	 "`user`, by passt(1), is what a policy with `net` rules gets, and opens what these rules "
+	 "say. `tap=INTERFACE` does the same through a tap of the host that exists and has an "
+	 "address. `none` gives no network in spite of such rules. Without such rules there is no "
+	 "network.",
+	 .set = set_net},
+	{"net-rate", 0, OPTION_CALL, "BYTES[:N]",
+	 "limit each direction to BYTES (and N packets) a second", .set = set_rate},
+	{"publish", 0, OPTION_CALL, "[ADDR:]PORT:PORT[/udp]",
+	 "let a port of the host lead to one of the sandbox",
+	 "The first PORT is the host's, the second the sandbox's. The host's port is opened on "
+	 "127.0.0.1, or on ADDR (0.0.0.0: all addresses). `/tcp` is the default. May be given 16 "
+	 "times, and brings a network by itself. Every client that reaches the port can connect, "
+	 "whatever the policy says. Forks have no published ports.",
+	 .set = add_publish},
+	{"publish-vsock", 0, OPTION_CALL, "SOCKET:PORT",
+	 "let a Unix socket lead to a port of the sandbox's loopback, without a network",
+	 "The Unix socket SOCKET of the host leads to a TCP port of the sandbox's loopback, or "
+	 "with "
+	 "`SOCKET:PORT/vsock` to a vsock port. May be given 16 times.",
+	 .set = add_socket},
 };
 
-const size_t network_option_count = ARRAY_SIZE(network_option_table);
+const struct option_table network_option_table = {"Network", entries, ARRAY_SIZE(entries)};
 
 /* A tap's guest has an address of its own, at which its ports are those that they are. */
 static int check_tap_ports(const struct network_config *config, struct err *err)

@@ -6,8 +6,7 @@
 #include "vmm/launch/sandbox_options.h"
 
 /* Their values go into a struct sandbox_options. */
-extern const struct cli_option network_option_table[];
-extern const size_t network_option_count;
+extern const struct option_table network_option_table;
 
 /*
  * What network there is, once the policy has been read: that of --net; else one if the policy has

@@ -3,131 +3,207 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "vmm/base/bytes.h"
 #include "vmm/base/nearest.h"
 #include "vmm/base/quantity.h"
 
 #define OPTIONS_MAX 64
 
-static int unknown_option(const struct cli_options *tables, size_t count, const char *verb,
-			  const char *word, struct err *err)
+/* --- finding an option ------------------------------------------------------------------------ */
+
+static int unknown_option(const struct option_set *sets, size_t count, const char *verb,
+			  const char *argument, struct err *err)
 {
+	int first = (int)strcspn(verb, " "); /* "policy check" has its help under "policy" */
 	const char *names[OPTIONS_MAX], *near;
 	size_t i, k, known = 0;
 
 	for (i = 0; i < count; i++)
-		for (k = 0; k < tables[i].count && known < OPTIONS_MAX; k++)
-			names[known++] = tables[i].option[k].name;
-	near = word[1] == '-' ? nearest_word(word + 2, names, known) : NULL;
+		for (k = 0; k < sets[i].table->count && known < OPTIONS_MAX; k++)
+			names[known++] = sets[i].table->entry[k].name;
+	near = argument[1] == '-' ? nearest_word(argument + 2, names, known) : NULL;
 	if (near)
-		return err_set(err, EINVAL, "%s: unknown option %s: did you mean --%s?", verb, word,
-			       near);
-	return err_set(err, EINVAL, "%s: unknown option %s: see 'cordon help %s'", verb, word,
-		       verb);
+		return err_set(err, EINVAL, "%s: unknown option %s: did you mean --%s?", verb,
+			       argument, near);
+	return err_set(err, EINVAL, "%s: unknown option %s: see 'cordon help %.*s'", verb, argument,
+		       first, verb);
 }
 
-static bool is_option(const struct cli_option *option, const char *word, size_t length)
+static bool is_option(const struct option_entry *entry, const char *argument, size_t length)
 {
-	if (word[1] != '-')
-		return option->letter == word[1];
-	return strlen(option->name) == length - 2 &&
-	       strncmp(option->name, word + 2, length - 2) == 0;
+	if (argument[1] != '-')
+		return entry->letter == argument[1];
+	return strlen(entry->name) == length - 2 &&
+	       strncmp(entry->name, argument + 2, length - 2) == 0;
 }
 
-static const struct cli_option *find_option(const struct cli_options *tables, size_t count,
-					    const char *word, void **arg)
+static const struct option_entry *find_option(const struct option_set *sets, size_t count,
+					      const char *argument, void **arg)
 {
-	size_t length = strcspn(word, "="), i, k;
+	size_t length = strcspn(argument, "="), i, k;
 
 	for (i = 0; i < count; i++)
-		for (k = 0; k < tables[i].count; k++)
-			if (is_option(&tables[i].option[k], word, length)) {
-				*arg = tables[i].arg;
-				return &tables[i].option[k];
+		for (k = 0; k < sets[i].table->count; k++)
+			if (is_option(&sets[i].table->entry[k], argument, length)) {
+				*arg = sets[i].arg;
+				return &sets[i].table->entry[k];
 			}
 	return NULL;
 }
 
-/* The value of an option: after '=', after the letter, or the next word. */
-static int take_value(const struct cli_option *option, int argc, char **argv, int *at,
+/* The value of an option: after '=', after the letter, or the next argument. */
+static int take_value(const struct option_entry *entry, int argc, char **argv, int *at,
 		      const char **value, struct err *err)
 {
-	const char *word = argv[*at];
-	const char *equals = strchr(word, '=');
+	const char *argument = argv[*at];
+	const char *equals = strchr(argument, '=');
 
 	*value = NULL;
-	if (word[1] == '-' && equals)
+	if (argument[1] == '-' && equals)
 		*value = equals + 1;
-	else if (word[1] != '-' && word[2])
-		*value = word + 2;
-	else if (option->value && *at + 1 < argc)
+	else if (argument[1] != '-' && argument[2])
+		*value = argument + 2;
+	else if (entry->value && *at + 1 < argc)
 		*value = argv[++*at];
-	if (option->value && !*value)
-		return err_set(err, EINVAL, "%s: --%s needs a value (%s)", argv[0], option->name,
-			       option->value);
-	if (!option->value && *value)
-		return err_set(err, EINVAL, "%s: --%s takes no value", argv[0], option->name);
+	if (entry->value && !*value)
+		return err_set(err, EINVAL, "%s: --%s needs a value (%s)", argv[0], entry->name,
+			       entry->value);
+	if (!entry->value && *value)
+		return err_set(err, EINVAL, "%s: --%s takes no value", argv[0], entry->name);
 	return 0;
 }
 
-int cli_parse(const struct cli_options *tables, size_t count, int argc, char **argv,
-	      struct err *err)
+/* --- storing its value ------------------------------------------------------------------------ */
+
+static int set_number(const struct option_entry *entry, unsigned *number, const char *value,
+		      struct err *err)
+{
+	uint64_t wide;
+	int ret = quantity_number(value, entry->low, entry->high, &wide, err);
+
+	if (ret == 0)
+		*number = (unsigned)wide;
+	return ret;
+}
+
+static int set_bytes(const struct option_entry *entry, uint64_t *bytes, const char *value,
+		     struct err *err)
+{
+	uint64_t parsed;
+	int ret = quantity_size(value, &parsed, err);
+
+	if (ret < 0)
+		return ret;
+	if (parsed < entry->low)
+		return err_set(err, EINVAL, "'%s' is too little: at least %lluM", value,
+			       (unsigned long long)(entry->low >> 20));
+	if (entry->high && parsed > entry->high)
+		return err_set(err, EINVAL, "'%s' is too much: at most %lluG", value,
+			       (unsigned long long)(entry->high >> 30));
+	*bytes = parsed;
+	return 0;
+}
+
+static int set_choice(const struct option_entry *entry, const char **choice, const char *value,
+		      struct err *err)
+{
+	char list[128] = "";
+	size_t i, used;
+
+	for (i = 0; entry->choices[i]; i++) {
+		if (strcmp(entry->choices[i], value) == 0) {
+			*choice = value;
+			return 0;
+		}
+		used = strlen(list);
+		snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "",
+			 entry->choices[i]);
+	}
+	if (i == 1)
+		return err_set(err, EINVAL, "'%s': only %s can be given", value, list);
+	return err_set(err, EINVAL, "'%s' is none of %s", value, list);
+}
+
+static int add_to_list(const struct option_entry *entry, const char **list, size_t *count,
+		       const char *value, struct err *err)
+{
+	if (*count == entry->high)
+		return err_set(err, EINVAL, "given more than %llu times",
+			       (unsigned long long)entry->high);
+	list[(*count)++] = value;
+	return 0;
+}
+
+static int set_option(const struct option_entry *entry, void *arg, const char *value,
+		      struct err *err)
+{
+	void *target = (char *)arg + entry->offset;
+
+	switch (entry->kind) {
+	case OPTION_FLAG:
+		*(bool *)target = true;
+		return 0;
+	case OPTION_STRING:
+		*(const char **)target = value;
+		return 0;
+	case OPTION_NUMBER:
+		return set_number(entry, target, value, err);
+	case OPTION_BYTES:
+		return set_bytes(entry, target, value, err);
+	case OPTION_DURATION:
+		return quantity_duration(value, target, err);
+	case OPTION_CHOICE:
+		return set_choice(entry, target, value, err);
+	case OPTION_LIST:
+		return add_to_list(entry, target, (size_t *)((char *)arg + entry->count_offset),
+				   value, err);
+	case OPTION_CALL:
+		break;
+	}
+	return entry->set(arg, value, err);
+}
+
+/* --- the arguments ---------------------------------------------------------------------------- */
+
+int options_parse(const struct option_set *sets, size_t count, int argc, char **argv,
+		  struct err *err)
 {
 	void *arg = NULL;
-	const struct cli_option *option;
-	const char *value, *word;
+	const struct option_entry *entry;
+	const char *value, *argument;
 	struct err why = {.text = ""};
 	int at, ret;
 
 	for (at = 1; at < argc; at++) {
-		word = argv[at];
-		if (word[0] != '-' || word[1] == '\0')
+		argument = argv[at];
+		if (argument[0] != '-' || argument[1] == '\0')
 			return at;
-		if (strcmp(word, "--") == 0)
+		if (strcmp(argument, "--") == 0)
 			return at + 1;
-		option = find_option(tables, count, word, &arg);
-		if (!option)
-			return unknown_option(tables, count, argv[0], word, err);
-		ret = take_value(option, argc, argv, &at, &value, err);
+		entry = find_option(sets, count, argument, &arg);
+		if (!entry)
+			return unknown_option(sets, count, argv[0], argument, err);
+		ret = take_value(entry, argc, argv, &at, &value, err);
 		if (ret < 0)
 			return ret;
-		ret = option->set(arg, value, &why);
+		ret = set_option(entry, arg, value, &why);
 		if (ret < 0)
-			return err_set(err, -ret, "%s: --%s: %s", argv[0], option->name, why.text);
+			return err_set(err, -ret, "%s: --%s: %s", argv[0], entry->name, why.text);
 	}
 	return at;
 }
 
-void cli_print_options(const struct cli_option *options, size_t count)
+int options_parse_name(const struct option_set *sets, size_t count, int argc, char **argv,
+		       const char **name, struct err *err)
 {
-	char left[64];
-	size_t i;
+	int at = options_parse(sets, count, argc, argv, err), rest;
 
-	for (i = 0; i < count; i++) {
-		if (!options[i].help)
-			continue;
-		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", options[i].letter ? '-' : ' ',
-			 options[i].letter ? options[i].letter : ' ', options[i].letter ? "," : " ",
-			 options[i].name, options[i].value ? " " : "",
-			 options[i].value ? options[i].value : "");
-		printf("  %-28s %s\n", left, options[i].help);
-	}
-}
-
-int cli_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *out, struct err *err)
-{
-	return quantity_number(text, low, high, out, err);
-}
-
-int cli_parse_size(const char *text, uint64_t *bytes, struct err *err)
-{
-	return quantity_size(text, bytes, err);
-}
-
-int cli_parse_duration(const char *text, uint64_t *ns, struct err *err)
-{
-	return quantity_duration(text, ns, err);
+	*name = NULL;
+	if (at < 0 || at >= argc)
+		return at;
+	*name = argv[at];
+	argv[at] = argv[0]; /* the verb, for messages */
+	rest = options_parse(sets, count, argc - at, argv + at, err);
+	return rest < 0 ? rest : at + rest;
 }

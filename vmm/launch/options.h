@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Command line options: tables, the parser, and values. */
+/*
+ * Command line options as tables of typed entries: what an option sets, within which bounds, and
+ * what help and manual say of it.
+ */
 #ifndef CORDON_LAUNCH_OPTIONS_H
 #define CORDON_LAUNCH_OPTIONS_H
 
@@ -9,39 +12,57 @@
 
 #include "vmm/base/err.h"
 
-/* An option of a verb. set gets the value (NULL for a flag): 0 or -errno with a message. */
-struct cli_option {
-	const char *name;  /* long name without "--" */
-	char letter;	   /* or 0 */
-	const char *value; /* what the value is called in the help, NULL for a flag */
-	const char *help;  /* NULL: not shown */
+/* What an entry stores at its offset. */
+enum option_kind {
+	OPTION_FLAG,	 /* bool: true */
+	OPTION_STRING,	 /* const char *: the value */
+	OPTION_NUMBER,	 /* unsigned, from low to high */
+	OPTION_BYTES,	 /* uint64_t, from low to high (0: no bound); 256M, 2G */
+	OPTION_DURATION, /* uint64_t, nanoseconds; 30s, 5m */
+	OPTION_CHOICE,	 /* const char *: one of choices */
+	OPTION_LIST,	 /* const char *[high], and a size_t at count_offset */
+	OPTION_CALL,	 /* what set() makes of the value */
+};
+
+struct option_entry {
+	const char *name; /* long name without "--" */
+	char letter;	  /* or 0 */
+	enum option_kind kind;
+	const char *value; /* what help calls the value; NULL for a flag, and a call without one */
+	const char *help;  /* a phrase without a full stop; `literal` text in backquotes */
+	const char *more;  /* further paragraphs for the manual, or NULL */
+	size_t offset, count_offset;
+	uint64_t low, high;
+	const char *const *choices; /* NULL-ended */
+	/* Gets the struct that the table is for: 0 or -errno with a message. */
 	int (*set)(void *arg, const char *value, struct err *err);
 };
 
-struct cli_options {
-	const struct cli_option *option;
+struct option_table {
+	const char *title; /* "Network" */
+	const struct option_entry *entry;
 	size_t count;
-	void *arg; /* what set gets */
+};
+
+/* A table, and the struct that its values go into. */
+struct option_set {
+	const struct option_table *table;
+	void *arg;
 };
 
 /*
- * Parses options of several tables up to the first word that is none, or "--". Returns the index of
- * the first argument after them, or -errno with a message that names the verb and the nearest
- * option.
+ * Parses options of several tables up to the first argument that is none, or "--". Returns the
+ * index of the first argument after them, or -errno with a message that names the verb (argv[0])
+ * and the nearest option.
  */
-int cli_parse(const struct cli_options *tables, size_t count, int argc, char **argv,
-	      struct err *err);
+int options_parse(const struct option_set *sets, size_t count, int argc, char **argv,
+		  struct err *err);
 
-/* Prints the options, one a line, to stdout. */
-void cli_print_options(const struct cli_option *options, size_t count);
-
-/* "256M", "2G", "1048576", with K M G T (powers of 1024). 0 or -EINVAL with a message. */
-int cli_parse_size(const char *text, uint64_t *bytes, struct err *err);
-
-/* "90", "90s", "5m", "2h", "250ms". 0 or -EINVAL with a message. */
-int cli_parse_duration(const char *text, uint64_t *ns, struct err *err);
-
-/* A whole number from low to high. 0 or -EINVAL with a message. */
-int cli_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *out, struct err *err);
+/*
+ * The same for verbs with a name: options may stand before and after it. *name is NULL if there is
+ * none. Returns the index of the first argument after all that.
+ */
+int options_parse_name(const struct option_set *sets, size_t count, int argc, char **argv,
+		       const char **name, struct err *err);
 
 #endif

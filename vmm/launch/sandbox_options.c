@@ -10,138 +10,13 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/quantity.h"
 #include "vmm/launch/network_options.h"
+#include "vmm/launch/policy_file.h"
 #include "vmm/launch/guest_files.h"
 #include "vmm/launch/share_check.h"
 #include "vmm/control/share_links.h"
 #include "vmm/launch/sign.h"
-
-static int set_memory(void *arg, const char *value, struct err *err)
-{
-	struct sandbox_options *options = arg;
-	uint64_t bytes;
-	struct sysinfo info;
-	int ret = cli_parse_size(value, &bytes, err);
-
-	if (ret < 0)
-		return ret;
-	if (bytes < MACHINE_MEMORY_MIN)
-		return err_set(err, EINVAL, "%s is too little: give at least %lluM", value,
-			       (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
-	if (sysinfo(&info) == 0 && bytes > (uint64_t)info.totalram * info.mem_unit)
-		return err_set(err, EINVAL, "%s is more than this host's memory (%lluM)", value,
-			       (unsigned long long)info.totalram * info.mem_unit >> 20);
-	options->sandbox.machine.memory = bytes & ~(MIB(2) - 1);
-	options->memory_given = true;
-	return 0;
-}
-
-static int set_cpus(void *arg, const char *value, struct err *err)
-{
-	struct sandbox_options *options = arg;
-	uint64_t cpus;
-	int ret = cli_parse_number(value, 1, VM_CPUS_MAX, &cpus, err);
-
-	if (ret < 0)
-		return ret;
-	options->sandbox.machine.cpus = (unsigned)cpus;
-	options->cpus_given = true;
-	return 0;
-}
-
-static int set_kernel(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->sandbox.machine.kernel = value;
-	return 0;
-}
-
-static int set_initrd(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->sandbox.machine.initrd = value;
-	return 0;
-}
-
-static int set_cmdline(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->sandbox.machine.cmdline_append = value;
-	return 0;
-}
-
-static int set_vsock(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->sandbox.machine.vsock_path = value;
-	return 0;
-}
-
-static int set_console(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct sandbox_options *)arg)->sandbox.machine.console_fd = STDERR_FILENO;
-	return 0;
-}
-
-static int set_cold(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct sandbox_options *)arg)->sandbox.cold = true;
-	return 0;
-}
-
-/* policy_file.c has what they do; here they are for every verb that makes a sandbox. */
-static int set_audit(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->policy_options.audit = value;
-	return 0;
-}
-
-static int set_sign(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->policy_options.sign = value;
-	return 0;
-}
-
-static int set_share(void *arg, const char *value, struct err *err)
-{
-	return policy_add_share(&((struct sandbox_options *)arg)->policy_options, value, err);
-}
-
-static int set_allow_home(void *arg, const char *value, struct err *err)
-{
-	(void)value;
-	(void)err;
-	((struct sandbox_options *)arg)->policy_options.allow_home = true;
-	return 0;
-}
-
-static int set_on_ask(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->sandbox.on_ask = value;
-	return 0;
-}
-
-static int set_rootfs(void *arg, const char *value, struct err *err)
-{
-	(void)err;
-	((struct sandbox_options *)arg)->rootfs = value;
-	return 0;
-}
-
-static int set_disk(void *arg, const char *value, struct err *err)
-{
-	uint64_t bytes;
-	int ret = cli_parse_size(value, &bytes, err);
-
-	return ret < 0 ? ret : sandbox_options_set_disk(arg, bytes, err);
-}
 
 int sandbox_options_rate(const char *value, uint64_t *bytes, uint64_t *count, struct err *err)
 {
@@ -152,9 +27,9 @@ int sandbox_options_rate(const char *value, uint64_t *bytes, uint64_t *count, st
 	if (snprintf(text, sizeof(text), "%.*s", (int)(colon ? colon - value : INT_MAX), value) >=
 	    (int)sizeof(text))
 		return err_set(err, EINVAL, "'%s' is not a rate such as 100M or 100M:2000", value);
-	ret = cli_parse_size(text, bytes, err);
+	ret = quantity_size(text, bytes, err);
 	if (ret == 0 && colon)
-		ret = cli_parse_number(colon + 1, 1, UINT32_MAX, count, err);
+		ret = quantity_number(colon + 1, 1, UINT32_MAX, count, err);
 	return ret;
 }
 
@@ -166,70 +41,93 @@ static int set_disk_rate(void *arg, const char *value, struct err *err)
 				    err);
 }
 
-static int set_disk_queues(void *arg, const char *value, struct err *err)
-{
-	uint64_t queues;
-	int ret = cli_parse_number(value, 1, BLK_QUEUES, &queues, err);
-
-	if (ret == 0)
-		((struct sandbox_options *)arg)->sandbox.machine.queues.disk = (unsigned)queues;
-	return ret;
-}
-
-static int set_net_queues(void *arg, const char *value, struct err *err)
-{
-	uint64_t queues;
-	int ret = cli_parse_number(value, 1, NET_CARD_PAIRS, &queues, err);
-
-	if (ret == 0)
-		((struct sandbox_options *)arg)->sandbox.machine.queues.net = (unsigned)queues;
-	return ret;
-}
-
-int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, struct err *err)
-{
-	if (bytes < ROOT_DISK_MIN || bytes > DISK_BYTES_MAX)
-		return err_set(err, EINVAL, "a disk has 1M to 4T, not %llu bytes",
-			       (unsigned long long)bytes);
-	options->sandbox.root.disk_bytes = bytes;
-	return 0;
-}
-
-const struct cli_option sandbox_option_table[] = {
-	{"memory", 'm', "SIZE", "guest memory, 64M and more (256M)", set_memory},
-	{"cpus", 'c', "N", "processors, 1 to 8 (1)", set_cpus},
-	{"audit", 0, "FILE", "write the audit log there; it stays", set_audit},
-	{"sign", 0, "KEY", "sign the audit log's end with an OpenSSH ed25519 key", set_sign},
-	{"share", 0, "HOST:GUEST", "share a folder: [:ro][:uid=N][:gid=N] may follow", set_share},
-	{"allow-home", 0, NULL, "let shares reach the home directory, / or several repositories",
-	 set_allow_home},
-	{"rootfs", 0, "ROOT", "the root file system: host, a folder, an OCI image, or a raw image",
-	 set_rootfs},
-	{"disk", 0, "SIZE", "what it writes goes to a disk of SIZE, not to its memory", set_disk},
-	{"disk-rate", 0, "BYTES[:N]", "at most so many bytes (and requests) a second, a disk",
-	 set_disk_rate},
-	{"disk-queues", 0, "N", "queues of each disk, 1 to 8 (1): one a processor at most",
-	 set_disk_queues},
-	{"net-queues", 0, "N",
-	 "queue pairs of the network card, 1 to 8 (1): one a processor at most", set_net_queues},
-	{"on-ask", 0, "CMD", "a command that answers where a rule says ask: see cordon ask",
-	 set_on_ask},
-	{"console", 0, NULL, "show the guest's console on stderr", set_console},
-	{"cold", 0, NULL, "boot; neither use nor make a template", set_cold},
-	{"vsock", 0, "PATH", "a Unix socket through which host programs reach guest ports",
-	 set_vsock},
-	{"kernel", 0, "FILE", "another guest kernel: ELF vmlinux or bzImage", set_kernel},
-	{"initrd", 0, "FILE", "another initramfs, uncompressed", set_initrd},
-	{"cmdline-append", 0, "TEXT", "more words for the kernel's command line", set_cmdline},
+static const struct option_entry root_entries[] = {
+	{"rootfs", 0, OPTION_STRING, "ROOT",
+	 "root file system: host, a directory, an OCI image, or a raw image",
+	 "`host` stands for the host's programs. Otherwise ROOT is the path of a directory, of an "
+	 "OCI image layout or of a `.tar` archive of an image; the name or digest of an image in "
+	 "the cache (cordon-image(1)); or the path of a raw ext4, squashfs or erofs image. The "
+	 "prefixes `dir:`, `oci:`, `image:` and `raw:` say which. A raw image may be followed by "
+	 "`:ro` (the default) or `:cow`, which lets the guest write to its file system in a "
+	 "private "
+	 "layer, and by its type, as in `:ext4`. Writes go to an overlay in guest memory, unless "
+	 "`--disk` is given. An image's variables, working directory, user and (if no CMD is "
+	 "given) "
+	 "command apply where no option says otherwise.",
+	 .offset = offsetof(struct sandbox_options, rootfs)},
+	{"allow-home", 0, OPTION_FLAG, NULL,
+	 "let shares reach the home directory, / or several repositories",
+	 "Shares that reach the home directory, /, several repositories or the inside of a `.git` "
+	 "are refused otherwise.",
+	 .offset = offsetof(struct sandbox_options, policy_options.allow_home)},
+	{"on-ask", 0, OPTION_STRING, "CMD",
+	 "command that decides where a rule says `ask` and no operator is attached",
+	 "sh(1) runs CMD with five more arguments: protocol, name (`-` if there is none), address, "
+	 "port and rule. CMD has no descriptors but 0 to 2, and only those variables of the "
+	 "environment that programs usually need (PATH, HOME, USER, LANG, XDG_* and the like, and "
+	 "those that reach the user's desktop). The first word that it prints is the decision, as "
+	 "in cordon-ask(1); no word, or an exit status other than 0, is `no`.",
+	 .offset = offsetof(struct sandbox_options, sandbox.on_ask)},
 };
 
-const size_t sandbox_option_count = ARRAY_SIZE(sandbox_option_table);
+const struct option_table root_option_table = {"Files and approvals", root_entries,
+					       ARRAY_SIZE(root_entries)};
+
+static const struct option_entry size_entries[] = {
+	{"memory", 'm', OPTION_BYTES, "SIZE", "guest memory, at least 64M (default: 256M)",
+	 "SIZE is rounded down to a multiple of 2 MiB.",
+	 .offset = offsetof(struct sandbox_options, memory), .low = MACHINE_MEMORY_MIN},
+	{"cpus", 'c', OPTION_NUMBER, "N", "processors, 1 to 8 (default: 1)", NULL,
+	 .offset = offsetof(struct sandbox_options, cpus), .low = 1, .high = VM_CPUS_MAX},
+	{"disk", 0, OPTION_BYTES, "SIZE", "scratch disk for writes (default: guest memory)",
+	 "What the sandbox writes goes to a scratch disk of that size, an unnamed file in `TMPDIR` "
+	 "or /var/tmp. With `:cow` SIZE bounds the private layer.",
+	 .offset = offsetof(struct sandbox_options, sandbox.root.disk_bytes), .low = ROOT_DISK_MIN,
+	 .high = DISK_BYTES_MAX},
+	{"disk-rate", 0, OPTION_CALL, "BYTES[:N]",
+	 "limit each disk to BYTES (and N requests) a second", .set = set_disk_rate},
+	{"disk-queues", 0, OPTION_NUMBER, "N",
+	 "queues of each disk, 1 to 8, at most one a processor (default: 1)", NULL,
+	 .offset = offsetof(struct sandbox_options, sandbox.machine.queues.disk), .low = 1,
+	 .high = BLK_QUEUES},
+	{"net-queues", 0, OPTION_NUMBER, "N",
+	 "queue pairs of the network card, 1 to 8, at most one a processor (default: 1)", NULL,
+	 .offset = offsetof(struct sandbox_options, sandbox.machine.queues.net), .low = 1,
+	 .high = NET_CARD_PAIRS},
+};
+
+const struct option_table size_option_table = {"Size and speed", size_entries,
+					       ARRAY_SIZE(size_entries)};
+
+static const struct option_entry guest_entries[] = {
+	{"console", 0, OPTION_FLAG, NULL, "show the guest's serial console on stderr", NULL,
+	 .offset = offsetof(struct sandbox_options, console)},
+	{"cold", 0, OPTION_FLAG, NULL, "boot the guest; neither use nor save a template", NULL,
+	 .offset = offsetof(struct sandbox_options, sandbox.cold)},
+	{"vsock", 0, OPTION_STRING, "PATH",
+	 "Unix socket through which host programs reach vsock ports of the guest",
+	 "To connect to a port of the guest, a program of the host connects to PATH and writes "
+	 "`CONNECT PORT` and a newline. Once the guest has accepted, the reply is `OK HOSTPORT` "
+	 "and "
+	 "a newline; then bytes flow. A connection of the guest to port N of CID 2 goes to the "
+	 "Unix "
+	 "socket PATH_N.",
+	 .offset = offsetof(struct sandbox_options, sandbox.machine.vsock_path)},
+	{"kernel", 0, OPTION_STRING, "FILE", "boot this kernel: an ELF vmlinux or a bzImage",
+	 "The payload of a bzImage must be gzip.",
+	 .offset = offsetof(struct sandbox_options, sandbox.machine.kernel)},
+	{"initrd", 0, OPTION_STRING, "FILE",
+	 "boot with this initramfs, an uncompressed cpio archive", NULL,
+	 .offset = offsetof(struct sandbox_options, sandbox.machine.initrd)},
+	{"cmdline-append", 0, OPTION_STRING, "TEXT", "append TEXT to the kernel command line", NULL,
+	 .offset = offsetof(struct sandbox_options, sandbox.machine.cmdline_append)},
+};
+
+const struct option_table guest_option_table = {"Guest", guest_entries, ARRAY_SIZE(guest_entries)};
 
 void sandbox_options_init(struct sandbox_options *options)
 {
 	options->sandbox.machine = (struct machine_config){
-		.memory = MACHINE_MEMORY_DEFAULT,
-		.cpus = 1,
 		.queues = {.disk = 1, .net = 1},
 		.console_fd = -1,
 	};
@@ -244,31 +142,60 @@ static int check_queues(const char *option, unsigned queues, unsigned cpus, stru
 		       queues, cpus, cpus > 1 ? "s" : "", queues);
 }
 
-/* What no option says is as the policy limits it; an option can't ask for more. */
-static int apply_limits(struct sandbox_options *options, struct err *err)
+/* Memory and processors: what the option says, else the policy's limit, else the default. */
+static int apply_size_limits(struct sandbox_options *options, struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(options->policy);
 	struct machine_config *machine = &options->sandbox.machine;
-	uint64_t cpus = machine->cpus, memory = machine->memory;
-	uint64_t disk = options->sandbox.root.disk_bytes;
+	uint64_t memory = options->memory ? options->memory : MACHINE_MEMORY_DEFAULT;
+	uint64_t cpus = options->cpus ? options->cpus : 1;
+	struct sysinfo info;
 	int ret = policy_apply_limit(options->policy, "--memory", LIMIT_MEMORY, limits->memory,
-				     options->memory_given, &memory, err);
+				     options->memory > 0, &memory, err);
 
 	if (ret == 0)
 		ret = policy_apply_limit(options->policy, "--cpus", LIMIT_CPUS, limits->cpus,
-					 options->cpus_given, &cpus, err);
+					 options->cpus > 0, &cpus, err);
 	if (ret == 0 && memory < MACHINE_MEMORY_MIN)
 		ret = err_set(err, EINVAL, "%s:%u: memory=: a sandbox has at least %lluM",
 			      limits->file[LIMIT_MEMORY], limits->line[LIMIT_MEMORY],
 			      (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
-	/* A snapshot has its disks with it, if any. */
-	if (ret == 0 && !options->sandbox.snapshot)
-		ret = policy_apply_limit(options->policy, "--disk", LIMIT_DISK, limits->disk,
-					 disk > 0, &disk, err);
-	if (ret == 0 && disk > 0 && !options->sandbox.snapshot)
-		ret = sandbox_options_set_disk(options, disk, err);
+	if (ret == 0 && options->memory && sysinfo(&info) == 0 &&
+	    memory > (uint64_t)info.totalram * info.mem_unit)
+		ret = err_set(err, EINVAL,
+			      "--memory: %lluM is more than the memory of this host (%lluM)",
+			      (unsigned long long)memory >> 20,
+			      (unsigned long long)info.totalram * info.mem_unit >> 20);
 	machine->memory = memory & ~(MIB(2) - 1);
 	machine->cpus = (unsigned)min_u64(cpus, VM_CPUS_MAX);
+	return ret;
+}
+
+/* The disk likewise; a snapshot has its disks with it, if any. */
+static int apply_disk_limit(struct sandbox_options *options, struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(options->policy);
+	uint64_t *disk = &options->sandbox.root.disk_bytes;
+	int ret;
+
+	if (options->sandbox.snapshot)
+		return 0;
+	ret = policy_apply_limit(options->policy, "--disk", LIMIT_DISK, limits->disk, *disk > 0,
+				 disk, err);
+	if (ret == 0 && *disk > 0 && (*disk < ROOT_DISK_MIN || *disk > DISK_BYTES_MAX))
+		ret = err_set(err, EINVAL, "%s:%u: disk=: a disk has 1M to 4T, not %llu bytes",
+			      limits->file[LIMIT_DISK], limits->line[LIMIT_DISK],
+			      (unsigned long long)*disk);
+	return ret;
+}
+
+static int apply_limits(struct sandbox_options *options, struct err *err)
+{
+	const struct machine_config *machine = &options->sandbox.machine;
+	int ret = apply_size_limits(options, err);
+
+	if (ret == 0)
+		ret = apply_disk_limit(options, err);
 	if (ret == 0)
 		ret = check_queues("--disk-queues", machine->queues.disk, machine->cpus, err);
 	if (ret == 0)
@@ -353,6 +280,8 @@ int sandbox_options_finish(struct sandbox_options *options, bool agent, struct e
 	int ret = 0;
 
 	machine->agent = agent;
+	if (options->console)
+		machine->console_fd = STDERR_FILENO;
 	if (!own_kernel) {
 		ret = find_guest_file("vmlinux", options->kernel, err);
 		machine->kernel = options->kernel;

@@ -5,8 +5,7 @@
 
 #include <limits.h>
 
-#include "vmm/launch/options.h"
-#include "vmm/launch/policy_file.h"
+#include "vmm/launch/policy_options.h"
 #include "vmm/launch/rootfs.h"
 #include "vmm/sandbox/sandbox.h"
 
@@ -18,21 +17,23 @@ struct sandbox_options {
 	struct policy_options policy_options;
 	struct policy *policy; /* from sandbox_options_finish(); policy_free() is the caller's */
 	struct audit_key *key; /* --sign's, from then on too; who opens the log takes it */
-	bool memory_given, cpus_given;
+	uint64_t memory;       /* of --memory; 0: not given */
+	unsigned cpus;	       /* of --cpus; 0: not given */
+	bool console;
 	const char *net;    /* as given, or NULL */
 	const char *rootfs; /* as given, or NULL */
 	json_t *settings;   /* of the image that is the root file system, or NULL */
 	char kernel[PATH_MAX], initrd[PATH_MAX]; /* found files, if none were given */
 };
 
-extern const struct cli_option sandbox_option_table[];
-extern const size_t sandbox_option_count;
+/*
+ * Their values go into a struct sandbox_options. Of the guest's own only a new one has a choice: a
+ * snapshot brings size and guest with it.
+ */
+extern const struct option_table root_option_table, size_option_table, guest_option_table;
 
 /* Defaults. */
 void sandbox_options_init(struct sandbox_options *options);
-
-/* The size of the sandbox's disk: of --disk, or of a policy's limit. 0 or -errno with a message. */
-int sandbox_options_set_disk(struct sandbox_options *options, uint64_t bytes, struct err *err);
 
 /* "BYTES[:COUNT]", a second. 0 or -errno with a message. */
 int sandbox_options_rate(const char *value, uint64_t *bytes, uint64_t *count, struct err *err);

@@ -11,22 +11,14 @@
 #include "vmm/launch/spawn_monitor.h"
 #include "vmm/policy/audit_sign.h"
 
-static int set_idle(void *arg, const char *value, struct err *err)
-{
-	return cli_parse_duration(value, &((struct start_options *)arg)->idle_ns, err);
-}
-
-static int set_wall(void *arg, const char *value, struct err *err)
-{
-	return cli_parse_duration(value, &((struct start_options *)arg)->wall_ns, err);
-}
-
-const struct cli_option start_option_table[] = {
-	{"idle", 0, "TIME", "stop when no command has run for TIME", set_idle},
-	{"wall", 0, "TIME", "stop TIME after the start", set_wall},
+static const struct option_entry entries[] = {
+	{"idle", 0, OPTION_DURATION, "TIME", "stop the sandbox when no command has run for TIME",
+	 NULL, .offset = offsetof(struct start_options, idle_ns)},
+	{"wall", 0, OPTION_DURATION, "TIME", "stop the sandbox TIME after its start", NULL,
+	 .offset = offsetof(struct start_options, wall_ns)},
 };
 
-const size_t start_option_count = ARRAY_SIZE(start_option_table);
+const struct option_table start_option_table = {"Time", entries, ARRAY_SIZE(entries)};
 
 /* What the policy says of time, where no option says less. */
 static int limit_time(struct start_options *options, struct err *err)
@@ -88,7 +80,7 @@ int start_sandbox(struct start_options *options, const char *kind, const char *n
 
 	if (ret == 0)
 		ret = start_defaults(options->base.settings, &config.defaults, err);
-	if (ret == 0 && machine->console_fd >= 0)
+	if (ret == 0 && options->base.console)
 		ret = err_set(err, EINVAL, "start: --console is for run: see 'cordon logs %s'",
 			      name);
 	if (ret == 0)

@@ -12,8 +12,7 @@ struct start_options {
 };
 
 /* --idle and --wall, for a struct start_options. */
-extern const struct cli_option start_option_table[];
-extern const size_t start_option_count;
+extern const struct option_table start_option_table;
 
 /*
  * Starts the monitor of a sandbox that stays. kind: "start" or "restore". 0 or -errno with a

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/launch/policy_options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/quantity.h"
+
+/* --- policies --------------------------------------------------------------------------------- */
+
+int policy_add_file(struct policy_options *options, const char *name, struct err *err)
+{
+	size_t i;
+
+	if (options->policies == POLICY_PARTS_MAX)
+		return err_set(err, EINVAL, "more than %d policies", POLICY_PARTS_MAX);
+	for (i = 0; i < options->policies; i++)
+		if (strcmp(name, "-") == 0 && strcmp(options->policy[i], "-") == 0)
+			return err_set(err, EINVAL,
+				       "--policy -: standard input can be read once only");
+	options->policy[options->policies++] = name;
+	return 0;
+}
+
+static int set_policy(void *arg, const char *value, struct err *err)
+{
+	return policy_add_file(arg, value, err);
+}
+
+static const struct option_entry policy_entries[] = {
+	{"policy", 0, OPTION_CALL, "FILE",
+	 "policy: a file, a preset, or - for stdin; may be given several times",
+	 "The policy says what the sandbox may do: see cordon-policy(5). The presets are `locked` "
+	 "(nothing of the host), `workspace` (the current directory; its secrets are hidden, and "
+	 "what the host would run or trust is read-only), `agent` (the same, with limits and a "
+	 "network whose connections an operator approves) and `open` (the current directory).\n\n"
+	 "The policy's limits bound the other options. Several files are one policy, with their "
+	 "rules in the order given and the lowest value of each limit.",
+	 .set = set_policy},
+	{"allow-net", 0, OPTION_LIST, "[PROTOCOL/]NAME:PORT",
+	 "allow connections to NAME:PORT (tls for port 443, else tcp); may be repeated",
+	 "Works without any policy as well. PROTOCOL says another protocol. The option overrides "
+	 "`ask` rules of the policy, and no `deny` rule.",
+	 .offset = offsetof(struct policy_options, allow_net),
+	 .count_offset = offsetof(struct policy_options, allow_nets), .high = POLICY_NETS_MAX},
+};
+
+const struct option_table policy_option_table = {"Policy", policy_entries,
+						 ARRAY_SIZE(policy_entries)};
+
+/* --- the audit log ---------------------------------------------------------------------------- */
+
+static const struct option_entry audit_entries[] = {
+	{"audit", 0, OPTION_STRING, "FILE", "write the audit log to FILE, where it stays",
+	 "What was allowed goes to FILE, denials and what operators did to FILE.denials. Without "
+	 "the "
+	 "option the log is in the sandbox's record.",
+	 .offset = offsetof(struct policy_options, audit)},
+	{"sign", 0, OPTION_STRING, "KEY", "sign the end of the audit log (OpenSSH Ed25519 key)",
+	 "KEY must have no passphrase, be readable by its owner alone, and be in no share. "
+	 "`cordon audit --verify --pubkey` checks the signature.",
+	 .offset = offsetof(struct policy_options, sign)},
+};
+
+const struct option_table audit_option_table = {"Audit log", audit_entries,
+						ARRAY_SIZE(audit_entries)};
+
+/* --- shares ----------------------------------------------------------------------------------- */
+
+static int share_word(struct policy_share *share, char *word, struct err *err)
+{
+	uint64_t id;
+	int ret;
+
+	if (strcmp(word, "ro") == 0 || strcmp(word, "rw") == 0) {
+		share->read_only = word[1] == 'o';
+		return 0;
+	}
+	if (strncmp(word, "uid=", 4) != 0 && strncmp(word, "gid=", 4) != 0)
+		return err_set(err, EINVAL, "'%s': after HOST:GUEST come ro, uid=N and gid=N",
+			       word);
+	ret = quantity_number(word + 4, 0, UINT32_MAX - 1, &id, err);
+	if (ret == 0)
+		*(word[0] == 'u' ? &share->uid : &share->gid) = (int64_t)id;
+	return ret;
+}
+
+int policy_add_share(struct policy_options *options, const char *text, struct err *err)
+{
+	struct policy_share share = {.uid = -1, .gid = -1};
+	char *copy = strdup(text), *guest, *word, *rest = NULL;
+	int ret = 0;
+
+	if (!copy)
+		return err_set(err, ENOMEM, "out of memory");
+	guest = strstr(copy, ":/");
+	if (!guest || guest == copy)
+		ret = err_set(err, EINVAL,
+			      "'%s': give HOST:GUEST, a folder of the host and an absolute path",
+			      text);
+	else if (options->shares == POLICY_SHARES_MAX)
+		ret = err_set(err, EINVAL, "more than %d shares", POLICY_SHARES_MAX);
+	if (ret < 0) {
+		free(copy);
+		return ret;
+	}
+	*guest++ = '\0';
+	share.guest = strtok_r(guest, ":", &rest);
+	while (ret == 0 && (word = strtok_r(NULL, ":", &rest)))
+		ret = share_word(&share, word, err);
+	share.host = ret == 0 ? realpath(copy, NULL) : NULL;
+	if (ret == 0 && !share.host)
+		ret = err_sys(err, "%s", copy);
+	if (ret < 0) {
+		free(copy);
+		return ret;
+	}
+	options->share_path[options->shares] = copy;
+	options->share[options->shares++] = share;
+	return 0;
+}
+
+static int set_share(void *arg, const char *value, struct err *err)
+{
+	return policy_add_share(arg, value, err);
+}
+
+static const struct option_entry share_entries[] = {
+	{"share", 0, OPTION_CALL, "HOST:GUEST",
+	 "share directory HOST as GUEST; :ro, :uid=N and :gid=N may follow",
+	 "The sandbox sees the directory HOST of the host at the absolute path GUEST. With `:ro` "
+	 "it "
+	 "can change nothing there, and caches what it reads. The user who runs cordon appears as "
+	 "sandbox root, or as user or group N. Rules of the policy come before the one that the "
+	 "option adds, which allows everything in the share (with `:ro` reading). May be given "
+	 "several times.",
+	 .set = set_share},
+};
+
+const struct option_table share_option_table = {"Shares", share_entries, ARRAY_SIZE(share_entries)};
+
+/* --- limits ----------------------------------------------------------------------------------- */
+
+int policy_apply_limit(const struct policy *policy, const char *option, unsigned index,
+		       uint64_t limit, bool given, uint64_t *value, struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(policy);
+
+	if (limit && given && (*value > limit || *value == 0))
+		return err_set(err, EINVAL, "%s asks for more than the policy allows (%s:%u)",
+			       option, limits->file[index], limits->line[index]);
+	if (limit && !given)
+		*value = limit;
+	return 0;
+}
