@@ -59,7 +59,7 @@ def test_lines():
     for name, line in zip(NAMES, lines):
         verdict, rest = line.split(None, 1)
         assert verdict in VERDICTS and rest.startswith(name), line
-        assert verdict != "FAIL" and (verdict != "note" or "; to do: " in line), line
+        assert verdict != "FAIL" and (verdict != "note" or "; fix: " in line), line
     assert lines[-1] == "a sandbox can run here", repr(result)
 
 
