@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's look into a root file system's passwd: whatever an image or a workload has put there.
- */
+/* The agent reads a root file system's passwd, whatever an image or a workload has put there. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +26,7 @@ static void set_up(void)
 	ck_assert_ptr_nonnull(mkdtemp(top));
 	snprintf(path, sizeof(path), "%s/passwd", top);
 	snprintf(other, sizeof(other), "%s/other", top);
-	alarm(20); /* a look that waits is a failure, not a hang */
+	alarm(20); /* a blocking read fails the test instead of hanging it */
 }
 
 static void tear_down(void)
@@ -80,14 +79,14 @@ START_TEST(a_user_is_found_by_name_or_by_number)
 }
 END_TEST
 
-/* Neither waited for nor read: a name is not in there, a number needs no entry. */
+/* Not opened: a name is not found, a number needs no entry. */
 static void expect_nothing(void)
 {
 	ck_assert(!found("worker"));
 	ck_assert(found(""));
 }
 
-START_TEST(what_is_no_regular_file_is_not_read)
+START_TEST(only_regular_files_are_read)
 {
 	set_up();
 	expect_nothing();
@@ -145,5 +144,5 @@ START_TEST(a_large_file_is_read_to_a_bound)
 }
 END_TEST
 
-UNIT_MAIN("agent_user", a_user_is_found_by_name_or_by_number, what_is_no_regular_file_is_not_read,
+UNIT_MAIN("agent_user", a_user_is_found_by_name_or_by_number, only_regular_files_are_read,
 	  a_link_leads_to_a_file_but_not_to_a_descriptor, a_large_file_is_read_to_a_bound)

@@ -68,7 +68,7 @@ START_TEST(files_are_bounded)
 		ck_assert_int_lt(status.st_size, 3000);
 		ck_assert_uint_eq(status.st_mode & 0777, 0600);
 	}
-	/* A log with old files goes on. */
+	/* A log with old files is continued. */
 	audit = audit_log_open(small);
 	log_many(audit, 30, POLICY_ALLOW);
 	audit_close(audit);
@@ -77,7 +77,7 @@ START_TEST(files_are_bounded)
 }
 END_TEST
 
-/* Files that are gone show, but for those that rotation removed. */
+/* Missing files are detected, except those that rotation removed. */
 START_TEST(removed_files_show)
 {
 	static const struct {
@@ -132,7 +132,7 @@ START_TEST(removed_files_show)
 }
 END_TEST
 
-/* No new file can be made: the log goes on in the same one, and rotates when one can. */
+/* If no new file can be made, the log continues in the same one, and rotates later. */
 START_TEST(a_failed_rotation_loses_nothing)
 {
 	struct audit *audit;
@@ -150,7 +150,7 @@ START_TEST(a_failed_rotation_loses_nothing)
 	ck_assert(!is_there(AUDIT_ALLOWED, 1));
 	ck_assert_int_eq(audit_log_check(&chains, "\"event\":\"rotate\"", &found, &err), 0);
 	ck_assert_uint_eq(found, 0);
-	/* And no more than all files may have. */
+	/* But not beyond the size of all files. */
 	while (audit_log_path_read(audit, "/w/a", 4, POLICY_ALLOW) == 0)
 		continue;
 	ck_assert_int_eq(audit_log_path_read(audit, "/w/a", 4, POLICY_ALLOW), -EFBIG);
@@ -167,8 +167,8 @@ START_TEST(a_failed_rotation_loses_nothing)
 }
 END_TEST
 
-/* What a monitor leaves that is killed between any two steps of a rotation. */
-START_TEST(an_interrupted_rotation_is_put_right)
+/* A monitor killed between any two steps of a rotation. */
+START_TEST(an_interrupted_rotation_is_recovered)
 {
 	static const char *const steps[] = {
 		"touch %s.new",					      /* the new file is made, */
@@ -249,25 +249,25 @@ START_TEST(a_log_has_one_writer_and_is_a_log)
 	audit_close(second);
 	append(name_of(AUDIT_DENIALS, 0), "{}\n");
 	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
-	/* One of the two is missing: that is no log to go on with. */
+	/* One of the two is missing: such a log is not continued. */
 	ck_assert_int_eq(unlink(name_of(AUDIT_DENIALS, 0)), 0);
 	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
 	ck_assert_msg(strstr(err.text, "audit.log.denials, which belongs to it, is missing"), "%s",
 		      err.text);
 	ck_assert(!is_there(AUDIT_DENIALS, 0));
 	ck_assert_int_eq(unlink(name_of(AUDIT_ALLOWED, 0)), 0);
-	/* What a rotation would write over is no file of a log. */
+	/* A rotation would overwrite a file that is not of a log. */
 	append(name_of(AUDIT_ALLOWED, 2), "mine\n");
 	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
 	ck_assert(is_there(AUDIT_ALLOWED, 2));
 	ck_assert_int_eq(unlink(name_of(AUDIT_ALLOWED, 2)), 0);
-	/* Nor is what has the name that a rotation begins with. */
+	/* Nor is the file at the temporary name of a rotation. */
 	snprintf(other, sizeof(other), "%s.new", audit_log_path);
 	append(other, "mine\n");
 	ck_assert_int_eq(audit_open(&second, &config, &err), -EINVAL);
 	ck_assert_msg(strstr(err.text, "audit.log.new is not an audit log"), "%s", err.text);
 	ck_assert_int_eq(unlink(other), 0);
-	/* Neither through a link, nor into what is no file. */
+	/* Neither through a link nor into anything but a regular file. */
 	snprintf(other, sizeof(other), "%s/link", audit_folder);
 	ck_assert_int_eq(symlink("elsewhere", other), 0);
 	config.path = other;
@@ -279,5 +279,5 @@ START_TEST(a_log_has_one_writer_and_is_a_log)
 END_TEST
 
 UNIT_MAIN("audit_files", files_are_bounded, removed_files_show, a_failed_rotation_loses_nothing,
-	  an_interrupted_rotation_is_put_right, a_torn_line_is_cut_off,
+	  an_interrupted_rotation_is_recovered, a_torn_line_is_cut_off,
 	  a_log_has_one_writer_and_is_a_log)

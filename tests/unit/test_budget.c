@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a process's descriptors are divided between what guests and clients make it open. */
+/* How a process divides its descriptors between guests and clients. */
 #include "vmm/base/budget.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static unsigned sum(const unsigned most[BUDGET_USES])
 	return total;
 }
 
-START_TEST(uses_never_ask_for_more_than_there_is)
+START_TEST(uses_never_exceed_the_total)
 {
 	unsigned most[BUDGET_USES], before[BUDGET_USES] = {0}, limit, i;
 	struct err err;
@@ -39,14 +39,14 @@ START_TEST(uses_never_ask_for_more_than_there_is)
 		for (i = 0; i < BUDGET_USES; i++)
 			ck_assert_uint_ge(most[i], before[i]);
 		memcpy(before, most, sizeof(before));
-		/* Clients get in whatever a guest does. */
+		/* Clients can connect whatever a guest does. */
 		ck_assert_uint_ge(most[BUDGET_CLIENTS], 16);
 		ck_assert_uint_ge(most[BUDGET_JOBS], 8);
 	}
 	ck_assert_uint_eq(most[BUDGET_CLIENTS], 256);
 	ck_assert_uint_eq(most[BUDGET_FILES], 4096);
 	ck_assert_uint_eq(most[BUDGET_STREAMS], 4096);
-	/* All of it with the limit that is asked for at the start. */
+	/* All of it, with the limit that the process sets at its start. */
 	ck_assert_int_eq(budget_compute(300, FD_WANTED, before, &err), 0);
 	ck_assert_mem_eq(before, most, sizeof(most));
 	ck_assert_int_eq(budget_compute(60, 200, most, &err), -EMFILE);
@@ -66,7 +66,7 @@ START_TEST(the_limit_that_holds_is_the_one_divided)
 	ck_assert_int_eq(budget_divide(&err), 0);
 	ck_assert_uint_lt(budget(BUDGET_FILES), 512);
 	ck_assert_uint_ge(budget(BUDGET_FILES), 16);
-	/* What is open counts. */
+	/* Open descriptors count. */
 	all = budget(BUDGET_FILES);
 	for (i = 0; i < 100; i++)
 		ck_assert_int_ge(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
@@ -78,4 +78,4 @@ START_TEST(the_limit_that_holds_is_the_one_divided)
 }
 END_TEST
 
-UNIT_MAIN("budget", uses_never_ask_for_more_than_there_is, the_limit_that_holds_is_the_one_divided)
+UNIT_MAIN("budget", uses_never_exceed_the_total, the_limit_that_holds_is_the_one_divided)

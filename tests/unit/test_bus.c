@@ -57,7 +57,7 @@ START_TEST(an_access_reaches_its_device)
 }
 END_TEST
 
-START_TEST(what_nobody_answers_reads_as_ones)
+START_TEST(unclaimed_addresses_read_as_ones)
 {
 	struct bus bus = {.count = 0};
 	struct seen a = {0};
@@ -78,7 +78,7 @@ START_TEST(what_nobody_answers_reads_as_ones)
 }
 END_TEST
 
-START_TEST(sizes_that_no_instruction_has_reach_no_device)
+START_TEST(impossible_sizes_reach_no_device)
 {
 	struct bus bus = {.count = 0};
 	struct seen a = {0};
@@ -153,6 +153,6 @@ START_TEST(an_interrupt_counts_and_never_blocks)
 }
 END_TEST
 
-UNIT_MAIN("bus", an_access_reaches_its_device, what_nobody_answers_reads_as_ones,
-	  sizes_that_no_instruction_has_reach_no_device, ranges_that_overlap_or_wrap_are_refused,
+UNIT_MAIN("bus", an_access_reaches_its_device, unclaimed_addresses_read_as_ones,
+	  impossible_sizes_reach_no_device, ranges_that_overlap_or_wrap_are_refused,
 	  a_full_bus_takes_no_more, an_interrupt_counts_and_never_blocks)

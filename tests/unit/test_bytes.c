@@ -27,7 +27,7 @@ START_TEST(loads_and_stores_keep_the_byte_order)
 }
 END_TEST
 
-START_TEST(overflow_is_told)
+START_TEST(overflow_is_reported)
 {
 	uint64_t sum;
 	uint32_t small;
@@ -77,5 +77,5 @@ START_TEST(small_arithmetic)
 }
 END_TEST
 
-UNIT_MAIN("bytes", loads_and_stores_keep_the_byte_order, overflow_is_told,
+UNIT_MAIN("bytes", loads_and_stores_keep_the_byte_order, overflow_is_reported,
 	  a_range_is_within_only_if_all_of_it_is, small_arithmetic)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host's end of `cordon cp`: links that a sandbox may have planted, streams that it made. */
+/* The host's side of `cordon cp`: links planted by a sandbox, and streams from it. */
 #include "vmm/cli/cp.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static void tear_down(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* The directory that fd is, below the top: "" for the top itself. */
+/* The path of directory fd below the top: "" for the top itself. */
 static bool is_directory(int fd, const char *path)
 {
 	struct stat opened, wanted;
@@ -94,7 +94,7 @@ START_TEST(a_link_on_the_way_is_the_administrators_or_refused)
 		ck_assert_str_eq(name, turns[i].name);
 		close(fd);
 	}
-	/* The same by the whole path; and a link in /, which only the administrator can make. */
+	/* The same by the absolute path; and a link in /, which only host root can make. */
 	snprintf(path, sizeof(path), "%s/to-directory/x", top);
 	ck_assert_int_eq(parent_open(path, name, &err), -ELOOP);
 	ck_assert_ptr_nonnull(strstr(err.text, "'to-directory'"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of the host `--rootfs host` shows. */
+/* Which files of the host `--rootfs host` shows. */
 #include "vmm/files/host_root.h"
 
 #include <errno.h>
@@ -66,7 +66,7 @@ START_TEST(programs_are_shown_and_secrets_are_not)
 		ck_assert_msg(host_root_shows(cases[i].path, strlen(cases[i].path)) ==
 				      cases[i].shown,
 			      "%s", cases[i].path);
-	/* Not ended by a zero byte. */
+	/* Not terminated by NUL. */
 	ck_assert(host_root_shows("/usr/bin", 4) && !host_root_shows("/usr/bin", 3));
 }
 END_TEST

@@ -326,7 +326,7 @@ static void chain(char *to, const char *before, char letter, unsigned n, const c
 }
 
 /* A link leads deep, and names through it deeper. */
-START_TEST(links_do_not_make_folders_deeper)
+START_TEST(links_do_not_make_directories_deeper)
 {
 	char deep[512], link[512], beyond[512];
 	unsigned more;
@@ -551,5 +551,5 @@ END_TEST
 UNIT_MAIN("image", layers_lie_one_over_the_other, owners_are_noted,
 	  whiteouts_hide_what_is_below_and_nothing_else, entries_that_climb_out_are_refused,
 	  links_lead_nowhere_outside, digests_are_checked, limits_hold,
-	  links_do_not_make_folders_deeper, a_bomb_is_refused, damaged_layers_are_refused,
+	  links_do_not_make_directories_deeper, a_bomb_is_refused, damaged_layers_are_refused,
 	  members_follow_each_other, zstd_asks_for_bounded_memory, zstd_frames_are_skipped_whole)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cache of unpacked images: made once, found, used, removed, by several at once. */
+/* The cache of unpacked images: build, find, use and remove images, also concurrently. */
 #include "vmm/image/cache.h"
 
 #include <dirent.h>
@@ -41,7 +41,7 @@ static void begin(const char *contents)
 	strcat(cache, "/cordon/images");
 }
 
-/* Names in the cache's folder that begin so. */
+/* The number of names in the cache's directory with this prefix. */
 static unsigned count(const char *prefix)
 {
 	DIR *list = opendir(cache);
@@ -116,7 +116,7 @@ START_TEST(names_are_checked)
 }
 END_TEST
 
-START_TEST(the_last_name_takes_the_image_along)
+START_TEST(removing_the_last_name_removes_the_image)
 {
 	struct image used;
 
@@ -158,8 +158,8 @@ START_TEST(a_refused_image_leaves_nothing)
 }
 END_TEST
 
-/* What a killed process has left goes; what one is at work on stays. */
-START_TEST(left_overs_are_swept_and_work_is_not)
+/* Leftovers of a killed process are removed; what a running one works on stays. */
+START_TEST(leftovers_are_removed_and_work_in_progress_is_not)
 {
 	char path[300];
 	int fd;
@@ -249,7 +249,7 @@ START_TEST(a_cache_that_others_can_write_is_refused)
 }
 END_TEST
 
-START_TEST(the_list_tells_all)
+START_TEST(the_list_is_complete)
 {
 	json_t *list;
 
@@ -268,6 +268,7 @@ START_TEST(the_list_tells_all)
 END_TEST
 
 UNIT_MAIN("image cache", an_image_is_unpacked_once_and_found, names_are_checked,
-	  the_last_name_takes_the_image_along, a_refused_image_leaves_nothing,
-	  left_overs_are_swept_and_work_is_not, several_at_once_and_killed_ones_do_no_harm,
-	  a_cache_that_others_can_write_is_refused, the_list_tells_all)
+	  removing_the_last_name_removes_the_image, a_refused_image_leaves_nothing,
+	  leftovers_are_removed_and_work_in_progress_is_not,
+	  several_at_once_and_killed_ones_do_no_harm, a_cache_that_others_can_write_is_refused,
+	  the_list_is_complete)

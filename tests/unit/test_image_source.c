@@ -51,7 +51,7 @@ static int read_path(const char *path, const char *ref)
 	return ret;
 }
 
-static int read_folder(const char *ref)
+static int read_directory(const char *ref)
 {
 	char path[128];
 
@@ -90,10 +90,10 @@ static int read_archive(const char *ref)
 	return read_path(path, ref);
 }
 
-START_TEST(layouts_are_read_from_folders_and_archives)
+START_TEST(layouts_are_read_from_directories_and_archives)
 {
 	make(CONFIG);
-	ck_assert_msg(read_folder(NULL) == 0, "%s", err.text);
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
 	check_found(true);
 	archive("");
 	ck_assert_msg(read_archive(NULL) == 0, "%s", err.text);
@@ -159,14 +159,14 @@ START_TEST(docker_archives_are_read)
 	ck_assert_int_eq(image_source_find(&source, "loop", &blob, &err), -ELOOP);
 	image_source_close(&source);
 	make_docker("layer0", NULL, ",{}");
-	ck_assert_int_eq(read_folder(NULL), -EINVAL); /* which of two? */
-	ck_assert_msg(read_folder("c") == 0, "%s", err.text);
+	ck_assert_int_eq(read_directory(NULL), -EINVAL); /* which of two? */
+	ck_assert_msg(read_directory("c") == 0, "%s", err.text);
 	check_found(false);
 	make_docker("layer0", "config", "");
-	ck_assert_int_eq(read_folder(NULL), -EPROTO); /* not named by its digest */
+	ck_assert_int_eq(read_directory(NULL), -EPROTO); /* not named by its digest */
 	make_docker("layer0", "0000000000000000000000000000000000000000000000000000000000000000",
 		    "");
-	ck_assert_int_lt(read_folder(NULL), 0);
+	ck_assert_int_lt(read_directory(NULL), 0);
 	ck_assert_ptr_nonnull(strstr(err.text, "digest"));
 	forged_destroy(&image);
 }
@@ -206,7 +206,7 @@ START_TEST(broken_configurations_are_refused)
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		make(cases[i].config);
-		ret = read_folder(NULL);
+		ret = read_directory(NULL);
 		ck_assert_msg((ret == 0) == cases[i].right, "%s: %s", cases[i].config, err.text);
 		image_manifest_clear(&found);
 		forged_destroy(&image);
@@ -234,20 +234,20 @@ START_TEST(broken_indexes_are_refused)
 	size_t i;
 
 	make(CONFIG);
-	ck_assert_msg(read_folder(NULL) == 0, "%s", err.text);
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
 	image_manifest_clear(&found);
 	for (i = 0; i < ARRAY_SIZE(indexes); i++) {
 		forged_write(&image, "index.json", indexes[i], strlen(indexes[i]));
-		ck_assert_msg(read_folder(NULL) < 0, "%s", indexes[i]);
+		ck_assert_msg(read_directory(NULL) < 0, "%s", indexes[i]);
 	}
 	unlinkat(image.src_fd, "index.json", 0);
-	ck_assert_int_eq(read_folder(NULL), -ENOENT);
+	ck_assert_int_eq(read_directory(NULL), -ENOENT);
 	/* A pipe in a file's place is not waited for, a link not followed. */
 	ck_assert_int_eq(mkfifoat(image.src_fd, "index.json", 0600), 0);
-	ck_assert_int_lt(read_folder(NULL), 0);
+	ck_assert_int_lt(read_directory(NULL), 0);
 	unlinkat(image.src_fd, "index.json", 0);
 	ck_assert_int_eq(symlinkat("/etc/passwd", image.src_fd, "index.json"), 0);
-	ck_assert_int_lt(read_folder(NULL), 0);
+	ck_assert_int_lt(read_directory(NULL), 0);
 	forged_destroy(&image);
 }
 END_TEST
@@ -283,17 +283,17 @@ START_TEST(the_right_one_of_several_is_taken)
 	make(CONFIG);
 	ck_assert_int_eq(renameat(image.src_fd, "index.json", image.src_fd, "first.json"), 0);
 	write_index(OTHER("\"os\":\"linux\",\"architecture\":\"arm64\"", "x") ",", "", "");
-	ck_assert_msg(read_folder(NULL) == 0, "%s", err.text);
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
 	check_found(true);
 	write_index("", "", "," OTHER("\"os\":\"unknown\",\"architecture\":\"unknown\"", ""));
-	ck_assert_msg(read_folder(NULL) == 0, "%s", err.text);
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
 	check_found(true);
 	write_index(OTHER("\"os\":\"linux\",\"architecture\":\"amd64\"", "v1") ",", ours, "");
-	ck_assert_int_eq(read_folder(NULL), -EINVAL);
+	ck_assert_int_eq(read_directory(NULL), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "v1 v2"));
-	ck_assert_msg(read_folder("v2") == 0, "%s", err.text);
+	ck_assert_msg(read_directory("v2") == 0, "%s", err.text);
 	check_found(true);
-	ck_assert_int_eq(read_folder("v3"), -ENOENT);
+	ck_assert_int_eq(read_directory("v3"), -ENOENT);
 	forged_destroy(&image);
 }
 END_TEST
@@ -320,6 +320,6 @@ START_TEST(cut_archives_are_refused)
 }
 END_TEST
 
-UNIT_MAIN("image source", layouts_are_read_from_folders_and_archives, docker_archives_are_read,
+UNIT_MAIN("image source", layouts_are_read_from_directories_and_archives, docker_archives_are_read,
 	  broken_configurations_are_refused, broken_indexes_are_refused,
 	  the_right_one_of_several_is_taken, cut_archives_are_refused)

@@ -11,9 +11,9 @@ struct reader {
 	struct loop *loop;
 	struct input input;
 	char got[64];
-	size_t used, limit; /* it takes up to limit bytes in all */
+	size_t used, limit; /* accepts up to limit bytes in all */
 	unsigned calls, ends;
-	bool stops; /* it wants no more after the first bytes */
+	bool stops; /* stops the input after the first bytes */
 	struct loop_timer last;
 };
 
@@ -67,7 +67,7 @@ static void end(struct reader *reader)
 	loop_destroy(reader->loop);
 }
 
-START_TEST(what_is_not_taken_waits)
+START_TEST(unread_bytes_wait)
 {
 	static struct reader reader;
 	int pipes[2];
@@ -93,7 +93,7 @@ START_TEST(what_is_not_taken_waits)
 }
 END_TEST
 
-/* The one that takes the bytes may end the whole thing by it. */
+/* The callback may stop the input. */
 START_TEST(stopped_from_inside_nothing_is_watched)
 {
 	static struct reader reader;
@@ -122,4 +122,4 @@ START_TEST(stopped_from_inside_nothing_is_watched)
 }
 END_TEST
 
-UNIT_MAIN("input", what_is_not_taken_waits, stopped_from_inside_nothing_is_watched)
+UNIT_MAIN("input", unread_bytes_wait, stopped_from_inside_nothing_is_watched)

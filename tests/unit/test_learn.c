@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy learn: whatever a file is called, what is written is one rule, about that file or its
- * kind. */
+/* policy learn: for any file name it writes one rule, for that file or its kind. */
 #include "vmm/cli/learn_pattern.h"
 
 #include <stdio.h>
@@ -79,7 +78,7 @@ START_TEST(names_come_back_as_they_are)
 }
 END_TEST
 
-/* Every byte in the middle of a name: it is left out, or comes back as it is. */
+/* Every byte in the middle of a name is left out, or matches itself. */
 START_TEST(bytes_are_left_out_or_come_back)
 {
 	static const char *const sequences[] = {
@@ -125,7 +124,7 @@ START_TEST(random_names_become_their_kind)
 		{"/w/.git/next-index-123.lock", "/w/.git/next-index-*"},
 		{"/w/sedA1b2C3", "/w/sed[0-9A-Za-z][0-9A-Za-z][0-9A-Za-z][0-9A-Za-z][0-9A-Za-z]"
 				 "[0-9A-Za-z]"},
-		/* These are what they are. */
+		/* These stay literal. */
 		{"/w/.git/index.lock", "/w/.git/index.lock"},
 		{"/w/.git/refs/heads/x", "/w/.git/refs/heads/x"},
 		{"/w/.git/objects/ab/HEAD", "/w/.git/objects/ab/HEAD"},

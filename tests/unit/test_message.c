@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages of the control socket, against a peer that breaks every rule. */
+/* Messages of the control socket, with a peer that violates the protocol. */
 #include "vmm/control/message.h"
 
 #include <errno.h>
@@ -95,7 +95,7 @@ START_TEST(a_message_comes_with_its_descriptors)
 }
 END_TEST
 
-/* One more descriptor than there is room for once went past the array. */
+/* Regression: one descriptor too many was once written behind the array. */
 START_TEST(too_many_descriptors_are_refused_and_closed)
 {
 	static const unsigned counts[] = {4, 5, 6, 100, 250};
@@ -113,7 +113,7 @@ START_TEST(too_many_descriptors_are_refused_and_closed)
 		ck_assert_uint_eq(message.fds, 0);
 		ck_assert_uint_eq(open_descriptors(), before);
 	}
-	send_raw("{}", 2, 3); /* and the connection goes on */
+	send_raw("{}", 2, 3); /* and the connection still works */
 	ck_assert_int_eq(receive(&message, &err), 1);
 	ck_assert_uint_eq(message.fds, 3);
 	message_clear(&message);
@@ -121,7 +121,7 @@ START_TEST(too_many_descriptors_are_refused_and_closed)
 }
 END_TEST
 
-START_TEST(what_is_no_object_is_refused)
+START_TEST(only_objects_are_accepted)
 {
 	static const char *const bad[] = {
 		"x",
@@ -184,7 +184,7 @@ START_TEST(size_is_bounded)
 }
 END_TEST
 
-/* As deep as a message can be, and the stack holds. */
+/* The deepest JSON that fits a message does not overflow the stack. */
 START_TEST(depth_is_bounded)
 {
 	static char text[MESSAGE_MAX];
@@ -209,7 +209,7 @@ START_TEST(ends_and_empty_queues_are_told_apart)
 
 	open_pair();
 	ck_assert_int_eq(receive(&message, &err), -EAGAIN);
-	/* Who does not read gets no more than its socket holds. */
+	/* A peer that does not read gets no more than its socket holds. */
 	while ((ret = message_send(theirs, body, NULL, 0, MSG_DONTWAIT)) == 0 && sent < 100000)
 		sent++;
 	ck_assert_int_eq(ret, -EAGAIN);
@@ -226,5 +226,5 @@ START_TEST(ends_and_empty_queues_are_told_apart)
 END_TEST
 
 UNIT_MAIN("message", a_message_comes_with_its_descriptors,
-	  too_many_descriptors_are_refused_and_closed, what_is_no_object_is_refused,
-	  size_is_bounded, depth_is_bounded, ends_and_empty_queues_are_told_apart)
+	  too_many_descriptors_are_refused_and_closed, only_objects_are_accepted, size_is_bounded,
+	  depth_is_bounded, ends_and_empty_queues_are_told_apart)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Network rules that are found by hash: always the same rule as by going through them all. */
+/* The index of network rules finds the same rule as a linear search. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ static void parse(size_t length)
 	ck_assert_msg(policy_parse(&policy, text, length, &source, &err) == 0, "%s", err.text);
 }
 
-/* The rule that comes first, by trying each: what the index must find. */
+/* The first matching rule by linear search: the index must find the same. */
 static size_t by_trying(const struct policy_request *request)
 {
 	const struct rule_list *list = &policy->class[POLICY_NET];
@@ -69,7 +69,7 @@ static void compare(unsigned seed)
 	ck_assert_uint_gt(found, 0);
 }
 
-/* Rules of all kinds in an order that chance makes; those that never decide are left out. */
+/* Rules of all kinds in random order; those that never decide are left out. */
 static size_t random_rules(unsigned rules)
 {
 	static const char *const verdicts[] = {"allow", "deny", "ask"};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names out of the first bytes of a connection: TLS and HTTP. */
+/* Names from the first bytes of a connection: TLS and HTTP. */
 #include <stdio.h>
 
 #include "tests/support/net_frames.h"
@@ -59,7 +59,7 @@ START_TEST(a_hello_over_records_of_any_size_is_read)
 }
 END_TEST
 
-START_TEST(no_name_and_encrypted_ones_are_told_apart)
+START_TEST(missing_and_encrypted_names_are_distinguished)
 {
 	ck_assert_int_eq(hello((struct net_hello){.name = NULL}), TLS_NO_NAME);
 	ck_assert_int_eq(hello((struct net_hello){.name = "a.b", .encrypted = true}),
@@ -81,7 +81,7 @@ START_TEST(ambiguous_and_impossible_names_are_refused)
 }
 END_TEST
 
-START_TEST(what_is_no_hello_is_refused_at_once)
+START_TEST(other_protocols_are_refused_at_once)
 {
 	static const char *const other[] = {"GET / HTTP/1.1\r\n", "SSH-2.0-x\r\n", "\x80\x2e\x01",
 					    "\x17\x03\x03",	  "\x16\x02",	   "\x15\x03\x01"};
@@ -108,7 +108,7 @@ START_TEST(every_length_inside_is_checked)
 	size_t length = net_hello(bytes, &what), at, names = 0;
 	uint8_t keep;
 
-	/* Each byte with another value: never more than was given, and mostly no name. */
+	/* Every byte changed: it reads only the given bytes, and mostly finds no name. */
 	for (at = 0; at < length; at++) {
 		uint8_t *copy = malloc(length);
 
@@ -175,7 +175,7 @@ START_TEST(a_request_cut_at_every_byte_waits)
 }
 END_TEST
 
-START_TEST(what_could_be_read_in_two_ways_is_refused)
+START_TEST(ambiguous_requests_are_refused)
 {
 	static const char *const bad[] = {
 		"GET / HTTP/1.1\r\n\r\n",
@@ -223,8 +223,8 @@ START_TEST(headers_without_end_are_refused)
 END_TEST
 
 UNIT_MAIN("net_peek", the_name_is_found, a_hello_cut_at_every_byte_waits,
-	  a_hello_over_records_of_any_size_is_read, no_name_and_encrypted_ones_are_told_apart,
-	  ambiguous_and_impossible_names_are_refused, what_is_no_hello_is_refused_at_once,
+	  a_hello_over_records_of_any_size_is_read, missing_and_encrypted_names_are_distinguished,
+	  ambiguous_and_impossible_names_are_refused, other_protocols_are_refused_at_once,
 	  every_length_inside_is_checked, a_hello_without_end_is_refused, a_request_is_read,
-	  a_request_cut_at_every_byte_waits, what_could_be_read_in_two_ways_is_refused,
+	  a_request_cut_at_every_byte_waits, ambiguous_requests_are_refused,
 	  headers_without_end_are_refused)

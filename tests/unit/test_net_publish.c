@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Published ports: what is taken and refused, and which of them the host has to give. */
+/* Published ports: which forms are accepted, and whether the host's port is available. */
 #include "vmm/net/publish.h"
 
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 
 #include "tests/support/unit.h"
 
-START_TEST(what_is_taken)
+START_TEST(valid_forms_are_accepted)
 {
 	static const struct {
 		const char *text, *full;
@@ -31,14 +31,14 @@ START_TEST(what_is_taken)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		ck_assert_msg(publish_parse(&publish, cases[i].text, &err) == 0, "%s", err.text);
 		ck_assert_str_eq(publish_text(&publish, text), cases[i].full);
-		/* And what is written in full is read as the same. */
+		/* The full form is parsed as the same. */
 		ck_assert_int_eq(publish_parse(&publish, text, &err), 0);
 		ck_assert_str_eq(publish_text(&publish, text), cases[i].full);
 	}
 }
 END_TEST
 
-START_TEST(what_is_refused)
+START_TEST(invalid_forms_are_refused)
 {
 	static const struct {
 		const char *text, *why;
@@ -84,7 +84,7 @@ START_TEST(what_is_refused)
 }
 END_TEST
 
-START_TEST(which_clash)
+START_TEST(equal_ports_clash)
 {
 	static const struct {
 		const char *a, *b;
@@ -127,7 +127,7 @@ static void port_in_use(int type, bool udp)
 	publish.host_port = ntohs(at.sin_port);
 	ck_assert_int_eq(publish_probe(&publish, &err), -EADDRINUSE);
 	ck_assert_ptr_nonnull(strstr(err.text, "of 127.0.0.1 is in use"));
-	/* Another address of this host has that port to give. */
+	/* The port is available at another address of this host. */
 	publish.address = 0x7f000003;
 	ck_assert_int_eq(publish_probe(&publish, &err), 0);
 	publish.address = 0;
@@ -144,7 +144,7 @@ START_TEST(ports_in_use)
 }
 END_TEST
 
-START_TEST(addresses_that_are_not_ours)
+START_TEST(foreign_addresses_are_refused)
 {
 	struct publish publish = {.address = 0x01020304, .host_port = 40000, .guest_port = 80};
 	struct err err;
@@ -154,5 +154,5 @@ START_TEST(addresses_that_are_not_ours)
 }
 END_TEST
 
-UNIT_MAIN("net_publish", what_is_taken, what_is_refused, which_clash, ports_in_use,
-	  addresses_that_are_not_ours)
+UNIT_MAIN("net_publish", valid_forms_are_accepted, invalid_forms_are_refused, equal_ports_clash,
+	  ports_in_use, foreign_addresses_are_refused)

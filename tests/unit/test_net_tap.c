@@ -38,7 +38,7 @@ static size_t make(bool udp, uint32_t source, uint32_t target)
 
 START_TEST(addresses_and_checksums_change)
 {
-	/* Among them such as make sums overflow. */
+	/* Some of them make sums overflow. */
 	static const uint32_t peers[] = {ADDRESS(8, 8, 8, 8), ADDRESS(255, 255, 255, 254) >> 4,
 					 ADDRESS(1, 0, 0, 0), ADDRESS(172, 31, 255, 255)};
 	struct frame frame;
@@ -79,7 +79,7 @@ START_TEST(a_datagram_without_checksum_has_none_afterwards)
 }
 END_TEST
 
-START_TEST(nobody_poses_as_one_of_us)
+START_TEST(own_addresses_on_the_wire_are_dropped)
 {
 	static const uint32_t own[] = {ADDRESS_HOST, ADDRESS_GUEST, ADDRESS_ROUTER};
 	size_t i;
@@ -88,14 +88,14 @@ START_TEST(nobody_poses_as_one_of_us)
 		ck_assert(!tap_from_wire(&wire, bytes, make(false, own[i], GUEST)));
 		ck_assert(!tap_from_wire(&wire, bytes, make(true, HOST, own[i])));
 	}
-	/* Nor does anything of ours get out. */
+	/* Nor does such an address get out. */
 	ck_assert(!tap_to_wire(&wire, bytes, make(false, ADDRESS_GUEST, ADDRESS_ROUTER)));
 	ck_assert(!tap_to_wire(&wire, bytes, make(false, GUEST, HOST)));
 	ck_assert(tap_to_wire(&wire, bytes, make(false, ADDRESS_GUEST, ADDRESS_HOST)));
 }
 END_TEST
 
-START_TEST(questions_for_the_guest)
+START_TEST(arp_requests_for_the_guest)
 {
 	static const uint8_t mac[FRAME_MAC] = {2, 1, 1, 1, 1, 1};
 	size_t length = net_arp(bytes, ARP_REQUEST, mac, HOST, GUEST);
@@ -111,7 +111,7 @@ START_TEST(questions_for_the_guest)
 END_TEST
 
 /* Truncated at every length and with every byte of the headers changed: nothing is touched beyond
- * the end (ASan), and what passes still says the truth or does not parse. */
+ * the end (ASan), and what passes is still correct or does not parse. */
 START_TEST(what_is_broken_stays_broken)
 {
 	size_t whole, length, i;
@@ -173,6 +173,6 @@ START_TEST(bad_interfaces)
 END_TEST
 
 UNIT_MAIN("net_tap", addresses_and_checksums_change,
-	  a_datagram_without_checksum_has_none_afterwards, nobody_poses_as_one_of_us,
-	  questions_for_the_guest, what_is_broken_stays_broken, the_guest_is_beside_the_host,
+	  a_datagram_without_checksum_has_none_afterwards, own_addresses_on_the_wire_are_dropped,
+	  arp_requests_for_the_guest, what_is_broken_stays_broken, the_guest_is_beside_the_host,
 	  bad_interfaces)

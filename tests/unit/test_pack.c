@@ -15,7 +15,7 @@ static void pack_one_of_each(struct pack *pack)
 	pack_bytes(pack, NULL, 0);
 }
 
-START_TEST(fields_come_back_as_they_went)
+START_TEST(fields_are_read_as_written)
 {
 	struct pack pack = {.data = NULL};
 	struct unpack unpack;
@@ -51,8 +51,8 @@ START_TEST(numbers_are_little_endian)
 }
 END_TEST
 
-/* Cut at every length: what is there is read, the rest is 0, and the failure stays. */
-START_TEST(what_is_cut_reads_as_zero)
+/* Truncated at every length: the fields before it are read, the rest is 0, and it stays failed. */
+START_TEST(truncated_fields_read_as_zero)
 {
 	struct pack pack = {.data = NULL};
 	struct unpack unpack;
@@ -71,7 +71,7 @@ START_TEST(what_is_cut_reads_as_zero)
 		unpack_bytes(&unpack, text, sizeof(text));
 		ck_assert(unpack.failed && !unpack_done(&unpack));
 		ck_assert_uint_eq(load_le32(text), 0);
-		ck_assert_uint_eq(unpack_u8(&unpack), 0); /* also what would fit */
+		ck_assert_uint_eq(unpack_u8(&unpack), 0); /* also a field that would fit */
 	}
 	pack_free(&pack);
 }
@@ -112,7 +112,7 @@ START_TEST(an_impossible_length_fails_and_stays_failed)
 }
 END_TEST
 
-START_TEST(a_limit_is_kept_and_told)
+START_TEST(a_limit_holds_and_is_reported)
 {
 	struct pack pack = {.limit = 4000};
 
@@ -160,6 +160,6 @@ START_TEST(a_text_is_whole_or_nothing)
 }
 END_TEST
 
-UNIT_MAIN("pack", a_text_is_whole_or_nothing, a_limit_is_kept_and_told,
-	  fields_come_back_as_they_went, numbers_are_little_endian, what_is_cut_reads_as_zero,
+UNIT_MAIN("pack", a_text_is_whole_or_nothing, a_limit_holds_and_is_reported,
+	  fields_are_read_as_written, numbers_are_little_endian, truncated_fields_read_as_zero,
 	  counts_are_bounded, an_impossible_length_fails_and_stays_failed)

@@ -47,7 +47,7 @@ static void end(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* What comes of a share of a directory, with a log there or none. */
+/* Checks a share of a directory, with a log or without. */
 static int check(const char *share, bool read_only, const char *log, struct err *err)
 {
 	char text[2 * PATH_MAX], path[PATH_MAX];
@@ -83,14 +83,14 @@ START_TEST(shares_and_records)
 	ck_assert_ptr_nonnull(strstr(err.text, "running sandboxes"));
 	/* by a link */
 	ck_assert_int_eq(check("work/link", false, NULL, &err), -EINVAL);
-	/* What can only be read is not changed. */
+	/* A read-only share cannot change it. */
 	ck_assert_int_eq(check("state", true, NULL, &err), 0);
 	end();
 }
 END_TEST
 
-/* The way to the records leads through the share, where the guest could point it elsewhere. */
-START_TEST(a_way_through_a_share)
+/* The path to the records leads through the share, where the guest could redirect it. */
+START_TEST(a_path_through_a_share)
 {
 	char path[PATH_MAX];
 	struct err err;
@@ -104,7 +104,7 @@ START_TEST(a_way_through_a_share)
 }
 END_TEST
 
-START_TEST(what_is_not_there_yet)
+START_TEST(missing_directories)
 {
 	char path[PATH_MAX];
 	struct err err;
@@ -137,5 +137,5 @@ START_TEST(shares_and_logs)
 }
 END_TEST
 
-UNIT_MAIN("places", shares_and_records, a_way_through_a_share, what_is_not_there_yet,
+UNIT_MAIN("places", shares_and_records, a_path_through_a_share, missing_directories,
 	  shares_and_logs)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What git on the host would take for a repository, found in a directory: by whom, when, and how
- * much of it. */
+/* Finds what git on the host would take for a repository: which ones, since when, and the bounds.
+ */
 #include "vmm/control/planted.h"
 
 #include <fcntl.h>
@@ -103,11 +103,11 @@ START_TEST(bare_repositories_are_found)
 	put("worktree/HEAD");
 	put("worktree/commondir");
 	ck_assert_uint_eq(find(NULL), 2);
-	/* No link is followed, and what is in a .git is its own. */
+	/* Links are not followed, and the contents of a .git are not searched. */
 	ck_assert_int_eq(symlink("src", path_of("link")), 0);
 	bare(".git");
 	ck_assert_uint_eq(find(NULL), 2);
-	/* Whatever it is called. */
+	/* Under any name. */
 	bare("\x1b[2J\xff");
 	ck_assert_uint_eq(find(NULL), 3);
 	ck_assert_ptr_nonnull(strstr(told, "/\\x1b[2J\\xff: git takes"));
@@ -115,7 +115,7 @@ START_TEST(bare_repositories_are_found)
 }
 END_TEST
 
-START_TEST(only_what_is_new_is_told)
+START_TEST(only_new_ones_are_reported)
 {
 	struct timespec since;
 
@@ -211,13 +211,13 @@ START_TEST(an_index_names_nothing_in_git)
 }
 END_TEST
 
-START_TEST(it_is_bounded)
+START_TEST(the_search_is_bounded)
 {
 	char name[512] = "d";
 	uint64_t began;
 	unsigned i;
 
-	/* In memory: so many files take their time elsewhere. */
+	/* In memory: so many files are slow elsewhere. */
 	begin(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	for (i = 0; i < PLANTED_NAMED_MAX + 3; i++) {
 		snprintf(name, sizeof(name), "r%u", i);
@@ -225,7 +225,7 @@ START_TEST(it_is_bounded)
 	}
 	ck_assert_uint_eq(find(NULL), PLANTED_NAMED_MAX + 3);
 	ck_assert_ptr_nonnull(strstr(told, "and 3 more such places"));
-	/* Deeper than it goes. */
+	/* Deeper than the bound. */
 	strcpy(name, "d");
 	for (i = 0; i < PLANTED_DEPTH_MAX + 5; i++) {
 		make(name);
@@ -233,7 +233,7 @@ START_TEST(it_is_bounded)
 	}
 	bare(name);
 	ck_assert_uint_eq(find(NULL), PLANTED_NAMED_MAX + 3);
-	/* More entries than it looks at. */
+	/* More entries than the bound. */
 	make("many");
 	for (i = 0; i < PLANTED_ENTRIES_MAX; i++) {
 		snprintf(name, sizeof(name), "many/%u", i);
@@ -247,5 +247,5 @@ START_TEST(it_is_bounded)
 }
 END_TEST
 
-UNIT_MAIN("planted", bare_repositories_are_found, only_what_is_new_is_told,
-	  an_index_names_nothing_in_git, it_is_bounded)
+UNIT_MAIN("planted", bare_repositories_are_found, only_new_ones_are_reported,
+	  an_index_names_nothing_in_git, the_search_is_bounded)

@@ -59,8 +59,8 @@ static enum policy_verdict ask_file(const struct policy *policy, enum policy_op 
 	return decision.verdict;
 }
 
-static enum policy_verdict rename_folder(const struct policy *policy, const char *from,
-					 const char *to)
+static enum policy_verdict rename_directory(const struct policy *policy, const char *from,
+					    const char *to)
 {
 	const struct policy_request request = {
 		.class = POLICY_FILE,
@@ -142,20 +142,20 @@ START_TEST(both_ends_are_checked)
 }
 END_TEST
 
-START_TEST(folders_carry_their_rules_or_stay)
+START_TEST(directories_carry_their_rules_or_stay)
 {
 	struct policy *policy = good("file read /w/g/hooks/**\nfile hide /w/**/.env\n"
 				     "file read /w/*/x/y\nfile write /w/**\n");
 
 	/* What is protected beneath one name would not be beneath the other. */
-	ck_assert_int_eq(rename_folder(policy, "/w/g", "/w/h"), POLICY_DENY);
-	ck_assert_int_eq(rename_folder(policy, "/w/h", "/w/g"), POLICY_DENY);
-	ck_assert_int_eq(rename_folder(policy, "/w/a", "/w/b/c"), POLICY_DENY);
-	ck_assert_int_eq(rename_folder(policy, "/w/a/x", "/w/a/z"), POLICY_DENY);
+	ck_assert_int_eq(rename_directory(policy, "/w/g", "/w/h"), POLICY_DENY);
+	ck_assert_int_eq(rename_directory(policy, "/w/h", "/w/g"), POLICY_DENY);
+	ck_assert_int_eq(rename_directory(policy, "/w/a", "/w/b/c"), POLICY_DENY);
+	ck_assert_int_eq(rename_directory(policy, "/w/a/x", "/w/a/z"), POLICY_DENY);
 	/* .env is as hidden here as there. */
-	ck_assert_int_eq(rename_folder(policy, "/w/a", "/w/b"), POLICY_ALLOW);
-	ck_assert_int_eq(rename_folder(policy, "/w/a/b", "/w/b/c"), POLICY_ALLOW);
-	ck_assert_int_eq(rename_folder(policy, "/w/a/x", "/w/b/x"), POLICY_ALLOW);
+	ck_assert_int_eq(rename_directory(policy, "/w/a", "/w/b"), POLICY_ALLOW);
+	ck_assert_int_eq(rename_directory(policy, "/w/a/b", "/w/b/c"), POLICY_ALLOW);
+	ck_assert_int_eq(rename_directory(policy, "/w/a/x", "/w/b/x"), POLICY_ALLOW);
 	policy_free(policy);
 }
 END_TEST
@@ -454,9 +454,10 @@ START_TEST(presets_do_as_they_say)
 	ck_assert_int_eq(ask_file(policy, POLICY_CREATE, "/here/x/.git"), POLICY_DENY);
 	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/here/.github/workflows/ci.yml"),
 			 POLICY_DENY);
-	ck_assert_int_eq(rename_folder(policy, "/here/.git", "/here/g"), POLICY_DENY);
-	ck_assert_int_eq(rename_folder(policy, "/here/.git/refs", "/here/.git/hooks"), POLICY_DENY);
-	ck_assert_int_eq(rename_folder(policy, "/here/src", "/here/lib"), POLICY_ALLOW);
+	ck_assert_int_eq(rename_directory(policy, "/here/.git", "/here/g"), POLICY_DENY);
+	ck_assert_int_eq(rename_directory(policy, "/here/.git/refs", "/here/.git/hooks"),
+			 POLICY_DENY);
+	ck_assert_int_eq(rename_directory(policy, "/here/src", "/here/lib"), POLICY_ALLOW);
 	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/home/u/.ssh/id"), POLICY_DENY);
 	policy_free(policy);
 }
@@ -555,7 +556,7 @@ START_TEST(what_cannot_be_proven_is_refused)
 END_TEST
 
 UNIT_MAIN("policy", first_match_counts, hidden_is_hidden_with_all_beneath, both_ends_are_checked,
-	  folders_carry_their_rules_or_stay, paths_that_cannot_be_are_denied,
+	  directories_carry_their_rules_or_stay, paths_that_cannot_be_are_denied,
 	  classes_without_rules_have_defaults, network_rules_match, errors_name_line_and_column,
 	  versions_and_sizes_are_bounded, shares_are_read, presets_do_as_they_say,
 	  includes_come_where_they_stand, narrower_is_proven, what_cannot_be_proven_is_refused)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a snapshot waits for: a request to a disk that hangs is waited for until the deadline, in
- * the event loop, and no longer; nor does it hold up the end of the sandbox.
+ * Before a snapshot, the event loop waits for a request to a disk that hangs, but only until the
+ * deadline; and such a request does not delay the end of the sandbox.
  */
 #include <pthread.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static struct {
 	unsigned stopped;
 } gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
-/* The disks' own reads go through a gate. */
+/* Reads of the disks wait at a gate. */
 ssize_t pread(int fd, void *to, size_t length, off_t offset)
 {
 	pthread_mutex_lock(&gate.lock);
@@ -75,7 +75,7 @@ static void end(void)
 	fake_disk_end(&disk);
 }
 
-/* A read that stands before the gate. */
+/* A read that waits at the gate. */
 static void begin_read(void)
 {
 	gate.shut = true;
@@ -96,7 +96,7 @@ static void wait_done(void)
 	ck_assert_uint_eq(done_count, 1);
 }
 
-/* The read comes to its end, and another one is served. */
+/* The read ends, and another one is served. */
 static void goes_on(void)
 {
 	open_gate();
@@ -122,8 +122,8 @@ START_TEST(a_disk_that_hangs_refuses_the_snapshot)
 }
 END_TEST
 
-/* The twin: it comes to its end in time. What is asked for meanwhile waits for the snapshot. */
-START_TEST(a_disk_that_answers_is_waited_for)
+/* The twin: it ends in time. Requests that come meanwhile wait for the snapshot. */
+START_TEST(a_slow_disk_is_waited_for)
 {
 	begin();
 	begin_read();
@@ -141,7 +141,7 @@ START_TEST(a_disk_that_answers_is_waited_for)
 }
 END_TEST
 
-START_TEST(it_can_be_given_up)
+START_TEST(a_snapshot_can_be_given_up)
 {
 	begin();
 	begin_read();
@@ -156,5 +156,5 @@ START_TEST(it_can_be_given_up)
 }
 END_TEST
 
-UNIT_MAIN("quiesce", a_disk_that_hangs_refuses_the_snapshot, a_disk_that_answers_is_waited_for,
-	  it_can_be_given_up)
+UNIT_MAIN("quiesce", a_disk_that_hangs_refuses_the_snapshot, a_slow_disk_is_waited_for,
+	  a_snapshot_can_be_given_up)

@@ -73,7 +73,7 @@ START_TEST(bytes_come_out_in_order_across_the_end)
 }
 END_TEST
 
-START_TEST(pieces_wrap_and_are_oldest_first)
+START_TEST(iovecs_wrap_and_are_oldest_first)
 {
 	uint8_t in[16], out[16];
 	struct iovec iov[2];
@@ -121,5 +121,5 @@ START_TEST(wrong_counts_do_no_harm)
 END_TEST
 
 UNIT_MAIN("ring", nothing_is_allocated_before_the_first_write, a_full_ring_takes_no_more,
-	  bytes_come_out_in_order_across_the_end, pieces_wrap_and_are_oldest_first,
+	  bytes_come_out_in_order_across_the_end, iovecs_wrap_and_are_oldest_first,
 	  wrong_counts_do_no_harm)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which shares reach too far, whatever they are called. */
+/* Which shares reach too far, whatever their paths are. */
 #include "vmm/launch/share_check.h"
 
 #include <errno.h>
@@ -138,7 +138,7 @@ START_TEST(upper_and_lower_case)
 	ck_assert(!share_ignores_case("/"));
 	close(open(path_of("work/.git"), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
 	ck_assert(!share_ignores_case(path_of("work")));
-	/* As a file system looks that takes both names for the same. */
+	/* As on a file system that is not case-sensitive. */
 	ck_assert_int_eq(link(path_of("work/.git"), path_of("work/.GIT")), 0);
 	ck_assert(share_ignores_case(path_of("work")));
 	end();

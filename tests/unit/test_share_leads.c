@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Protected places that lead to where a share's guest can change them. */
+/* Protected places that are links to files that the guest can change. */
 #include "vmm/launch/share_leads.h"
 
 #include <fcntl.h>
@@ -106,7 +106,7 @@ START_TEST(protected_links)
 	put_link(".vscode", "tools/editor");
 	put_link(".env", "deploy/secrets");
 	put_link("link", "plain");
-	/* To what is protected as well, to nothing, and out of the share: no way around. */
+	/* Links to protected files, to nothing, and out of the share lead around no rule. */
 	put_link("GEMINI.md", "AGENTS.md");
 	put_link(".mcp.json", "absent");
 	put_link(".netrc", "/etc/passwd");
@@ -118,7 +118,7 @@ START_TEST(protected_links)
 		strstr(told, ".vscode leads to tools/editor, which the guest can change"));
 	ck_assert_ptr_nonnull(
 		strstr(told, ".env leads to deploy/secrets, which the guest can read"));
-	/* With rules for the places themselves there is nothing to tell. */
+	/* With rules for the targets there is nothing to report. */
 	ck_assert_str_eq(look("file hide /w/deploy\nfile read /w/docs/** /w/tools/** /w/AGENTS.md\n"
 			      "file write /w/**\n"),
 			 "");
@@ -146,11 +146,11 @@ START_TEST(git_elsewhere)
 	look("file read /w/own/**\nfile write /w/**\n");
 	ck_assert_uint_eq(lines, 1);
 	ck_assert_ptr_nonnull(strstr(told, ".git leads to both,"));
-	/* What repositories with worktrees next to them are called is in the table. */
+	/* The table has the names of repositories with worktrees next to them. */
 	put(".git", "gitdir: .bare\n");
 	put(".bare/config", "");
 	ck_assert_str_eq(look_as_workspace(), "");
-	/* A link; and what leads nowhere, or out of the share. */
+	/* A link; and links that lead nowhere, or out of the share. */
 	put_link(".git", "both");
 	look_as_workspace();
 	ck_assert_uint_eq(lines, 1);

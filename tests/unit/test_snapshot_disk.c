@@ -167,7 +167,7 @@ static uint8_t byte_at(uint64_t offset)
 	return byte;
 }
 
-START_TEST(a_disk_is_made_anew)
+START_TEST(a_disk_is_restored)
 {
 	struct forged_snapshot forged;
 	struct err err = {.text = ""};
@@ -199,7 +199,7 @@ START_TEST(damaged_data_is_found)
 END_TEST
 
 /* A signal, or a starter that is gone, ends the copying at its next part. */
-START_TEST(copying_stops_when_told_to)
+START_TEST(copying_stops_on_request)
 {
 	struct forged_snapshot forged;
 	struct err err = {.text = ""};
@@ -223,5 +223,5 @@ START_TEST(copying_stops_when_told_to)
 }
 END_TEST
 
-UNIT_MAIN("snapshot_disk", disks_are_checked, sizes_of_disks_are_checked, a_disk_is_made_anew,
-	  damaged_data_is_found, copying_stops_when_told_to)
+UNIT_MAIN("snapshot_disk", disks_are_checked, sizes_of_disks_are_checked, a_disk_is_restored,
+	  damaged_data_is_found, copying_stops_on_request)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a program that is started gets of its parent: these descriptors, these variables, no more.
- */
+/* What a started program inherits: the given descriptors and variables, no more. */
 #include "vmm/base/spawn.h"
 
 #include <errno.h>
@@ -41,7 +40,7 @@ static void run(enum spawn_for whose, const char *script, int more, char text[40
 /* One by one: a list would have the directory open. */
 #define DESCRIPTORS "for i in $(seq 0 800); do if [ -e /proc/$$/fd/$i ]; then echo $i; fi; done"
 
-START_TEST(descriptors_are_those_that_are_given)
+START_TEST(only_given_descriptors_are_inherited)
 {
 	char text[4096];
 	int secret = open("/etc/passwd", O_RDONLY), high; /* neither closes on exec */
@@ -53,7 +52,7 @@ START_TEST(descriptors_are_those_that_are_given)
 	ck_assert_str_eq(text, "0\n1\n2\n");
 	run(SPAWN_USER, DESCRIPTORS, -1, text);
 	ck_assert_str_eq(text, "0\n1\n2\n");
-	/* The twin: one that is meant for it arrives, also if it would close on exec. */
+	/* The twin: a given descriptor arrives, also if it is close-on-exec. */
 	fcntl(high, F_SETFD, FD_CLOEXEC);
 	run(SPAWN_TOOL, DESCRIPTORS "; read -r line <&3; echo ${line%%:*}", high, text);
 	ck_assert_str_eq(text, "0\n1\n2\n3\nroot\n");
@@ -69,7 +68,7 @@ static bool has_line(const char *text, const char *line)
 	return at && (at == text || at[-1] == '\n') && at[strlen(line)] == '\n';
 }
 
-START_TEST(variables_are_those_of_a_list)
+START_TEST(only_listed_variables_are_inherited)
 {
 	static const char *const always[] = {"LC_CTYPE=C",    "LANG=C",	 "TZ=UTC",
 					     "TMPDIR=/var/x", "HOME=/h", "XDG_RUNTIME_DIR=/run/x"};
@@ -126,7 +125,7 @@ START_TEST(signals_are_the_default_ones)
 }
 END_TEST
 
-START_TEST(a_program_that_is_not_there_is_told)
+START_TEST(a_missing_program_is_reported)
 {
 	char *const argv[] = {(char[]){"x"}, NULL};
 	pid_t pid = 1;
@@ -138,8 +137,8 @@ START_TEST(a_program_that_is_not_there_is_told)
 }
 END_TEST
 
-/* A guest may have made a file in the current directory, which these stand for. */
-START_TEST(a_program_is_not_looked_for_in_the_current_directory)
+/* A guest may have made a file in the current directory, which these names could lead to. */
+START_TEST(the_current_directory_is_not_searched)
 {
 	static const char *const paths[] = {"",		 ":",	       ".",	":/nowhere",
 					    "/nowhere:", "/nowhere:.", "sub/.."};
@@ -169,7 +168,7 @@ START_TEST(a_program_is_not_looked_for_in_the_current_directory)
 		spawn_program(&pid, SPAWN_TOOL, "planted", argv, (const int[]){-1, -1, -1}, 3), 0);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
-	/* Without PATH the system's. */
+	/* Without PATH, the system's default. */
 	unsetenv("PATH");
 	ck_assert_int_eq(
 		spawn_program(&pid, SPAWN_TOOL, "true", argv, (const int[]){-1, -1, -1}, 3), 0);
@@ -181,6 +180,6 @@ START_TEST(a_program_is_not_looked_for_in_the_current_directory)
 }
 END_TEST
 
-UNIT_MAIN("spawn", descriptors_are_those_that_are_given, variables_are_those_of_a_list,
-	  signals_are_the_default_ones, a_program_that_is_not_there_is_told,
-	  a_program_is_not_looked_for_in_the_current_directory)
+UNIT_MAIN("spawn", only_given_descriptors_are_inherited, only_listed_variables_are_inherited,
+	  signals_are_the_default_ones, a_missing_program_is_reported,
+	  the_current_directory_is_not_searched)
