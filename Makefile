@@ -136,7 +136,14 @@ $(BUILD)/guest/initramfs: $(BUILD)/mkinitramfs $(BUILD)/guest/agent
 	$(Q)$(BUILD)/mkinitramfs --agent $(BUILD)/guest/agent --busybox /bin/busybox -o $@
 
 # --- tests ------------------------------------------------------------------------------------
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
+# A test takes what it needs of the fakes and hosts.
+SUPPORT := $(BUILD)/libsupport.a
+$(SUPPORT): $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o)
+	$(call say,AR,$@)
+	@rm -f $@
+	$(Q)$(AR) rcsD $@ $(sort $^)
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
@@ -177,12 +184,12 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libsha
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $^ $(LIBS)
 
 # bench/blk drives a device with the unit tests' fake guest.
-$(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
+$(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
-$(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
+$(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
