@@ -29,8 +29,8 @@ static void answer(enum filter_answer what)
 
 static bool was_reset(void)
 {
-	return guest.count > 0 && guest.frame.kind == FRAME_IS_TCP &&
-	       (guest.frame.tcp_flags & TCP_RST);
+	return guest_got.count > 0 && guest_got.frame.kind == FRAME_IS_TCP &&
+	       (guest_got.frame.tcp_flags & TCP_RST);
 }
 
 static size_t datagram(const char *payload, uint16_t from)
@@ -45,9 +45,9 @@ static size_t datagram(const char *payload, uint16_t from)
 
 START_TEST(the_first_segment_waits_for_an_answer)
 {
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
-	ck_assert_uint_eq(peer.count + guest.count + log_count, 0);
+	ck_assert_uint_eq(peer_got.count + guest_got.count + log_count, 0);
 	ck_assert_str_eq(question, "0 - 93.184.216.34:22");
 	/* The same once more is no other question. */
 	knock(22, 40000);
@@ -55,54 +55,54 @@ START_TEST(the_first_segment_waits_for_an_answer)
 	filter_expire(filter, now);
 	knock(22, 40000);
 	ck_assert_int_eq(questions, 1);
-	ck_assert_uint_eq(stats().asks, 1);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().asks, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	/* Others go on meanwhile. */
 	knock(80, 40001);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 2);
-	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN);
-	ck_assert_uint_eq(peer.frame.target_port, 22);
-	ck_assert_uint_eq(stats().flows, 2);
-	ck_assert_uint_eq(stats().asks, 0);
+	ck_assert_uint_eq(peer_got.count, 2);
+	ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_SYN);
+	ck_assert_uint_eq(peer_got.frame.target_port, 22);
+	ck_assert_uint_eq(stats_of_filter().flows, 2);
+	ck_assert_uint_eq(stats_of_filter().asks, 0);
 	ck_assert_str_eq(logged[1], "allow -, approved");
 	/* Once: the next one is asked about. */
 	knock(22, 40002);
 	ck_assert_int_eq(questions, 2);
-	ck_assert_uint_eq(peer.count, 2);
-	end();
+	ck_assert_uint_eq(peer_got.count, 2);
+	end_filter();
 }
 END_TEST
 
 START_TEST(a_refused_or_forgotten_one_is_reset)
 {
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
 	answer(FILTER_DECLINED);
 	ck_assert(was_reset());
 	ck_assert_str_eq(logged[0], "deny -, declined");
 	/* An answer that comes late is none. */
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	forget_output();
 	knock(22, 40000);
 	now += FILTER_ASK_NS - 1;
 	filter_expire(filter, now);
-	ck_assert_uint_eq(guest.count, 0);
+	ck_assert_uint_eq(guest_got.count, 0);
 	now++;
 	filter_expire(filter, now);
 	ck_assert(was_reset());
 	ck_assert_str_eq(logged[0], "deny -, unanswered");
 	ck_assert_uint_eq(taken_back, 2);
-	ck_assert_uint_eq(peer.count, 0);
-	end();
+	ck_assert_uint_eq(peer_got.count, 0);
+	end_filter();
 }
 END_TEST
 
 START_TEST(without_somebody_to_ask_it_is_refused_at_once)
 {
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	ask_result = -ENOENT;
 	knock(22, 40000);
 	ck_assert(was_reset());
@@ -110,13 +110,13 @@ START_TEST(without_somebody_to_ask_it_is_refused_at_once)
 	ask_result = -EBUSY;
 	knock(22, 40000);
 	ck_assert_str_eq(logged[1], "deny -, overasked");
-	ck_assert_uint_eq(stats().asks, 0);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(stats_of_filter().asks, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	ask_result = 0;
 	knock(22, 40000);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -125,14 +125,14 @@ START_TEST(datagrams_wait_in_order_and_in_bounds)
 	char text[8];
 	unsigned i;
 
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	for (i = 0; i < 20; i++) {
 		snprintf(text, sizeof(text), "%c", 'a' + i);
 		filter_from_guest(filter, bytes, datagram(text, 40000), false, now);
 	}
 	ck_assert_int_eq(questions, 1);
-	ck_assert_uint_eq(peer.count, 0);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_FLOODED], 20 - FILTER_ASK_FRAMES);
+	ck_assert_uint_eq(peer_got.count, 0);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_FLOODED], 20 - FILTER_ASK_FRAMES);
 	answer(FILTER_APPROVED);
 	ck_assert_uint_eq(said_length, FILTER_ASK_FRAMES);
 	ck_assert_mem_eq(said, "abcdefgh", FILTER_ASK_FRAMES);
@@ -142,25 +142,25 @@ START_TEST(datagrams_wait_in_order_and_in_bounds)
 	/* A refused one is told so, in the way of datagrams. */
 	filter_from_guest(filter, bytes, datagram("x", 40001), false, now);
 	answer(FILTER_DECLINED);
-	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT], 3);
-	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT + 1], 13);
+	ck_assert_uint_eq(guest_got.bytes[FRAME_TRANSPORT], 3);
+	ck_assert_uint_eq(guest_got.bytes[FRAME_TRANSPORT + 1], 13);
 	ck_assert_uint_eq(said_length, 0);
-	end();
+	end_filter();
 }
 END_TEST
 
 START_TEST(an_echo_waits)
 {
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	filter_from_guest(filter, bytes,
 			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER, 7, 56), false,
 			  now);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	ck_assert_str_eq(question, "4 - 93.184.216.34:0");
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_int_eq(peer.frame.icmp_type, ICMP_ECHO_REQUEST);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_int_eq(peer_got.frame.icmp_type, ICMP_ECHO_REQUEST);
+	end_filter();
 }
 END_TEST
 
@@ -169,30 +169,30 @@ START_TEST(what_waits_is_bounded)
 	static char large[60000];
 	unsigned i;
 
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	for (i = 0; i < 100; i++)
 		knock(22, (uint16_t)(1000 + i));
-	ck_assert_uint_eq(stats().asks, FILTER_ASKS);
-	ck_assert_uint_eq(guest.count, 100 - FILTER_ASKS);
+	ck_assert_uint_eq(stats_of_filter().asks, FILTER_ASKS);
+	ck_assert_uint_eq(guest_got.count, 100 - FILTER_ASKS);
 	ck_assert_str_eq(logged[0], "deny -, overasked");
 	knock(80, 999);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	now += FILTER_ASK_NS;
 	filter_expire(filter, now);
-	ck_assert_uint_eq(stats().asks, 0);
+	ck_assert_uint_eq(stats_of_filter().asks, 0);
 	forget_output();
 	/* In bytes, too. */
 	memset(large, 'x', sizeof(large) - 1);
 	for (i = 0; i < 4; i++)
 		filter_from_guest(filter, bytes, datagram(large, (uint16_t)(1000 + i)), false, now);
-	ck_assert_uint_eq(stats().asks, FILTER_ASK_BYTES / sizeof(large));
+	ck_assert_uint_eq(stats_of_filter().asks, FILTER_ASK_BYTES / sizeof(large));
 	filter_forget(filter);
-	ck_assert_uint_eq(stats().asks, 0);
+	ck_assert_uint_eq(stats_of_filter().asks, 0);
 	filter_from_guest(filter, bytes, datagram(large, 1000), false, now);
-	ck_assert_uint_eq(stats().asks, 1);
+	ck_assert_uint_eq(stats_of_filter().asks, 1);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -223,43 +223,43 @@ START_TEST(a_syn_that_can_not_be_held_leaves_the_one_before)
 
 	memset(large, 'x', sizeof(large) - 1);
 	for (round = 0; round < 3; round++) {
-		begin(asks, ARRAY_SIZE(asks));
+		begin_filter(asks, ARRAY_SIZE(asks));
 		knock(22, 40000);
 		for (size = left; size > 0; size -= min_u64(size, sizeof(large) - 1 + headers)) {
 			large[min_u64(size, sizeof(large) - 1 + headers) - headers] = '\0';
 			filter_from_guest(filter, bytes, datagram(large, from++), false, now);
 			memset(large, 'x', sizeof(large) - 1);
 		}
-		ck_assert_uint_eq(stats().guest_drop[FILTER_FLOODED], 0);
+		ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_FLOODED], 0);
 		questions = 1;
 		knock_longer(40000, 77777);
-		ck_assert_uint_eq(stats().guest_drop[FILTER_FLOODED], 1);
-		ck_assert_uint_eq(stats().asks, 4);
+		ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_FLOODED], 1);
+		ck_assert_uint_eq(stats_of_filter().asks, 4);
 		if (round == 0) {
 			answer(FILTER_APPROVED);
-			ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN);
-			ck_assert_uint_eq(peer.frame.sequence, 1000);
+			ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_SYN);
+			ck_assert_uint_eq(peer_got.frame.sequence, 1000);
 		} else if (round == 1) {
 			answer(FILTER_DECLINED);
 			ck_assert(was_reset());
 		} else {
 			now += FILTER_ASK_NS;
 			filter_expire(filter, now);
-			ck_assert_uint_eq(stats().asks, 0);
+			ck_assert_uint_eq(stats_of_filter().asks, 0);
 		}
-		end();
+		end_filter();
 	}
 	/* With room the last one counts, and the same once more is nothing new. */
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
 	knock_longer(40000, 77777);
 	knock(22, 40000);
 	knock_longer(40000, 88888);
 	knock_longer(40000, 88888);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(peer.frame.sequence, 88888);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(peer_got.frame.sequence, 88888);
+	end_filter();
 }
 END_TEST
 
@@ -268,42 +268,42 @@ START_TEST(what_comes_in_meanwhile_is_no_second_flow)
 {
 	struct net_segment segment = out_segment(NET_PEER, 22);
 
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 8080);
 	segment.source_port = 8080;
 	segment.sequence = 7000;
 	receive_tcp(segment);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	ck_assert_uint_eq(taken_back, 1);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(stats().asks, 0);
-	ck_assert_uint_eq(stats().flows, 1);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(stats_of_filter().asks, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	ck_assert_uint_eq(peer_got.count, 0);
 	/* What waits at other ports goes on. */
 	knock(22, 8081);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(stats().flows, 2);
-	end();
+	ck_assert_uint_eq(stats_of_filter().flows, 2);
+	end_filter();
 }
 END_TEST
 
 START_TEST(the_same_question_is_answered_for_all_that_wait)
 {
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
 	questions = 0; /* the operator's side knows it is the same */
 	knock(22, 40001);
 	ck_assert_int_eq(questions, 1);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 2);
-	ck_assert_uint_eq(stats().flows, 2);
-	end();
+	ck_assert_uint_eq(peer_got.count, 2);
+	ck_assert_uint_eq(stats_of_filter().flows, 2);
+	end_filter();
 }
 END_TEST
 
 START_TEST(a_question_has_the_name)
 {
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	pin("api.example.com", NET_PEER + 3);
 	ck_assert_int_eq(questions, 0); /* a name is resolved, the connection asks */
 	send_tcp(out_segment(NET_PEER + 3, 22));
@@ -312,9 +312,9 @@ START_TEST(a_question_has_the_name)
 	now += 50 * SECOND;
 	filter_expire(filter, now);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	ck_assert_str_eq(logged[0], "allow api.example.com, approved");
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -324,16 +324,16 @@ static void approved_tls(const char *pinned)
 	struct net_segment segment = out_segment(NET_PEER + 5, 8443);
 	static const struct rule names[] = {{.name = "a.example.com"}, {.name = "b.example.com"}};
 
-	begin(names, ARRAY_SIZE(names));
+	begin_filter(names, ARRAY_SIZE(names));
 	if (pinned)
 		pin(pinned, NET_PEER + 5);
 	rules = asks;
 	rule_count = ARRAY_SIZE(asks);
 	send_tcp(segment);
 	ck_assert_int_eq(questions, 1);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	segment.flags = TCP_SYN | TCP_ACK;
 	segment.sequence = 5000;
 	segment.acknowledged = 1001;
@@ -351,17 +351,17 @@ START_TEST(one_question_is_enough_for_tls)
 	ck_assert_int_eq(questions, 1);
 	ck_assert_str_eq(logged[0], "allow a.example.com, approved");
 	filter_policy_changed(filter, now);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	rule_count = 1;
 	filter_policy_changed(filter, now);
-	ck_assert_uint_eq(stats().flows, 0);
-	end();
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
+	end_filter();
 	/* Approved by address: whatever it is called. */
 	approved_tls(NULL);
 	ck_assert_str_eq(question, "2 - 93.184.216.39:8443");
 	say(NET_PEER + 5, 8443, hello_bytes, 0, length, 0);
 	ck_assert_uint_eq(said_length, length);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -378,10 +378,10 @@ START_TEST(another_name_than_the_approved_one_is_asked_about)
 	ck_assert_str_eq(question, "2 - 93.184.216.39:8443");
 	answer(FILTER_DECLINED);
 	ck_assert(was_reset());
-	ck_assert(peer.frame.tcp_flags & TCP_RST);
+	ck_assert(peer_got.frame.tcp_flags & TCP_RST);
 	ck_assert_uint_eq(said_length, 0);
-	ck_assert_uint_eq(stats().peeks, 0);
-	end();
+	ck_assert_uint_eq(stats_of_filter().peeks, 0);
+	end_filter();
 }
 END_TEST
 
@@ -391,7 +391,7 @@ START_TEST(first_bytes_wait_where_the_handshake_did_not)
 	unsigned round, i;
 
 	for (round = 0; round < 3; round++) {
-		begin(asks, ARRAY_SIZE(asks));
+		begin_filter(asks, ARRAY_SIZE(asks));
 		pin("other.example.com", NET_PEER + 5);
 		pin("tls.example.com", NET_PEER + 5);
 		ck_assert(connects(NET_PEER + 5, 443)); /* the name may be the allowed one */
@@ -406,7 +406,7 @@ START_TEST(first_bytes_wait_where_the_handshake_did_not)
 			filter_expire(filter, now);
 		}
 		say(NET_PEER + 5, 443, hello_bytes, 50, length - 50, 0);
-		ck_assert_uint_eq(peer.count, 0);
+		ck_assert_uint_eq(peer_got.count, 0);
 		ck_assert_int_eq(questions, 1);
 		if (round == 0) {
 			answer(FILTER_APPROVED);
@@ -417,7 +417,7 @@ START_TEST(first_bytes_wait_where_the_handshake_did_not)
 			answer(FILTER_DECLINED);
 			ck_assert(was_reset());
 			ck_assert_uint_eq(said_length, 0);
-			ck_assert_uint_eq(stats().flows, 0);
+			ck_assert_uint_eq(stats_of_filter().flows, 0);
 		} else {
 			/* The guest has given up. */
 			say(NET_PEER + 5, 443, hello_bytes, length, 0, TCP_FIN);
@@ -426,8 +426,8 @@ START_TEST(first_bytes_wait_where_the_handshake_did_not)
 			answer(FILTER_APPROVED);
 			ck_assert_uint_eq(said_length, 0);
 		}
-		ck_assert_uint_eq(stats().asks, 0);
-		end();
+		ck_assert_uint_eq(stats_of_filter().asks, 0);
+		end_filter();
 	}
 }
 END_TEST
@@ -437,17 +437,17 @@ START_TEST(http_is_asked_about)
 	static const char get[] = "GET /a HTTP/1.1\r\nHost: tls.example.com:8000\r\n\r\n";
 	struct net_segment segment = out_segment(NET_PEER + 7, 8000);
 
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	pin("tls.example.com", NET_PEER + 7);
 	send_tcp(segment);
 	ck_assert_str_eq(question, "3 tls.example.com 93.184.216.41:8000");
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	accept_from(NET_PEER + 7, 8000);
 	say(NET_PEER + 7, 8000, get, 0, sizeof(get) - 1, 0);
 	ck_assert_uint_eq(said_length, sizeof(get) - 1);
 	ck_assert_int_eq(questions, 1);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -455,21 +455,21 @@ START_TEST(a_guest_that_gives_up_takes_the_question_back)
 {
 	struct net_segment segment = out_segment(NET_PEER, 22);
 
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
 	segment.flags = TCP_RST;
 	segment.sequence = 1001;
 	send_tcp(segment);
 	ck_assert_uint_eq(taken_back, 1);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	/* A card that is reset, too. */
 	knock(22, 40000);
 	filter_forget(filter);
 	ck_assert_uint_eq(taken_back, 2);
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 0);
-	end();
+	ck_assert_uint_eq(peer_got.count, 0);
+	end_filter();
 }
 END_TEST
 
@@ -477,15 +477,15 @@ START_TEST(a_new_policy_may_answer)
 {
 	static const struct rule yes[] = {{.protocol = FILTER_TCP, .address = NET_PEER}};
 
-	begin(asks, ARRAY_SIZE(asks));
+	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
 	filter_policy_changed(filter, now);
-	ck_assert_uint_eq(stats().asks, 1);
+	ck_assert_uint_eq(stats_of_filter().asks, 1);
 	rules = yes;
 	rule_count = 1;
 	filter_policy_changed(filter, now);
 	ck_assert_uint_eq(taken_back, 1);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	ck_assert_str_eq(logged[0], "allow -");
 	rules = asks;
 	rule_count = ARRAY_SIZE(asks);
@@ -493,9 +493,9 @@ START_TEST(a_new_policy_may_answer)
 	rule_count = 0;
 	/* An answer to what the policy does not ask any more: its word counts. */
 	answer(FILTER_APPROVED);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	ck_assert(was_reset());
-	end();
+	end_filter();
 }
 END_TEST
 

@@ -3,20 +3,20 @@
 
 START_TEST(the_configuration_is_told)
 {
-	create(1);
-	ck_assert(fake_guest_negotiate(&guest, F_STATUS));
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG, 1), 2);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 5, 1), 2);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 6, 2), 1);
+	card_create(1);
+	ck_assert(fake_guest_negotiate(&card_guest, F_STATUS));
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG, 1), 2);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 5, 1), 2);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 6, 2), 1);
 	net_card_set_mac(card, (const uint8_t[]){6, 1, 2, 3, 4, 5});
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 5, 1), 5);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 8, 2), 1);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 10, 2), 65520);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 12, 4), 0);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 5, 1), 5);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 8, 2), 1);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 10, 2), 65520);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 12, 4), 0);
 	/* One pair: no control queue, and nothing that needs one. */
 	ck_assert(!(net_card_device(card)->features & (F_CTRL | F_MQ)));
 	ck_assert(!(net_card_device(card)->features >> 7 & 0xff)); /* segmentation */
-	end();
+	card_end();
 }
 END_TEST
 
@@ -45,7 +45,7 @@ START_TEST(a_frame_of_the_guest_comes_whole)
 	uint32_t head, written;
 	size_t i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	offer(TX, 100, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 1);
@@ -54,13 +54,13 @@ START_TEST(a_frame_of_the_guest_comes_whole)
 		ck_assert_uint_eq(last[i], i);
 	ck_assert(fake_queue_take_used(TX, &head, &written));
 	ck_assert_uint_eq(written, 0);
-	run();
-	ck_assert_uint_eq(fake_guest_interrupts(&guest), 1);
+	card_run();
+	ck_assert_uint_eq(fake_guest_interrupts(&card_guest), 1);
 	offer(TX, NET_CARD_FRAME_MAX, 1, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(last_length, NET_CARD_FRAME_MAX);
 	ck_assert_uint_eq(partials, 1);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -77,20 +77,20 @@ START_TEST(malformed_frames_are_completed_and_counted)
 	uint64_t at;
 	size_t i;
 
-	begin(F_MRG); /* without CSUM: it must not be asked for either */
+	card_begin(F_MRG); /* without CSUM: it must not be asked for either */
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		offer(TX, bad[i].length, bad[i].flags, bad[i].gso);
-	at = fake_guest_alloc(&guest, 64, 16);
+	at = fake_guest_alloc(&card_guest, 64, 16);
 	fake_queue_add_one(TX, at, 11, false); /* not even a header */
 	fake_queue_add_one(TX, at, 64, true);  /* nothing to read */
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 0);
-	ck_assert_uint_eq(stats().transmit_bad, ARRAY_SIZE(bad) + 2);
+	ck_assert_uint_eq(card_stats().transmit_bad, ARRAY_SIZE(bad) + 2);
 	ck_assert_uint_eq(fake_queue_used_index(TX), ARRAY_SIZE(bad) + 2);
 	offer(TX, 14, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 1);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -98,19 +98,19 @@ START_TEST(frames_wait_while_the_owner_has_no_room)
 {
 	unsigned i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	has_room = false;
 	for (i = 0; i < 10; i++)
 		offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 0);
 	ck_assert_uint_eq(fake_queue_used_index(TX), 0);
 	has_room = true;
 	net_card_resume(card);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 10);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -118,16 +118,16 @@ START_TEST(many_frames_are_taken_in_turns)
 {
 	unsigned i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	for (i = 0; i < 120; i++)
 		offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
 	for (i = 0; i < 10; i++)
 		fake_queue_kick(TX);
 	ck_assert_uint_lt(sent, 120);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 120);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -136,25 +136,25 @@ START_TEST(a_frame_for_the_guest_arrives)
 	uint8_t frame[200], *got;
 	uint32_t head, written;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	give(2, BUFFER);
-	fill(frame, sizeof(frame));
+	card_fill(frame, sizeof(frame));
 	net_card_receive(card, frame, sizeof(frame));
 	ck_assert(fake_queue_take_used(RX, &head, &written));
 	ck_assert_uint_eq(written, HEADER + sizeof(frame));
-	got = fake_guest_at(&guest, buffer[0]);
+	got = fake_guest_at(&card_guest, buffer[0]);
 	ck_assert_mem_eq(got + HEADER, frame, sizeof(frame));
 	ck_assert_uint_eq(got[0], 2); /* checksums are right */
 	ck_assert_uint_eq(got[1], 0);
 	ck_assert_uint_eq(load_le16(got + 10), 1);
-	run();
-	ck_assert_uint_eq(fake_guest_interrupts(&guest), 1);
-	end();
-	begin(F_MRG); /* without GUEST_CSUM nothing is said of them */
+	card_run();
+	ck_assert_uint_eq(fake_guest_interrupts(&card_guest), 1);
+	card_end();
+	card_begin(F_MRG); /* without GUEST_CSUM nothing is said of them */
 	give(1, BUFFER);
 	net_card_receive(card, frame, sizeof(frame));
-	ck_assert_uint_eq(*(uint8_t *)fake_guest_at(&guest, buffer[0]), 0);
-	end();
+	ck_assert_uint_eq(*(uint8_t *)fake_guest_at(&card_guest, buffer[0]), 0);
+	card_end();
 }
 END_TEST
 
@@ -165,24 +165,24 @@ START_TEST(a_large_frame_takes_several_buffers)
 	uint8_t *got;
 	unsigned i;
 
-	begin(ALL_BASIC);
-	fill(frame, sizeof(frame));
+	card_begin(ALL_BASIC);
+	card_fill(frame, sizeof(frame));
 	give(2, BUFFER);
 	net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_eq(fake_queue_used_index(RX), 0); /* too few: none is used */
-	ck_assert_uint_gt(stats().pending, 5000);
-	buffer[2] = fake_guest_alloc(&guest, BUFFER, 16);
+	ck_assert_uint_gt(card_stats().pending, 5000);
+	buffer[2] = fake_guest_alloc(&card_guest, BUFFER, 16);
 	fake_queue_add_one(RX, buffer[2], BUFFER, true);
 	fake_queue_kick(RX);
 	for (i = 0; i < 3; i++)
 		ck_assert(fake_queue_take_used(RX, &head, &written[i]));
 	ck_assert_uint_eq(written[0] + written[1] + written[2], HEADER + sizeof(frame));
-	got = fake_guest_at(&guest, buffer[0]);
+	got = fake_guest_at(&card_guest, buffer[0]);
 	ck_assert_uint_eq(load_le16(got + 10), 3);
 	ck_assert_mem_eq(got + HEADER, frame, BUFFER - HEADER);
-	ck_assert_mem_eq(fake_guest_at(&guest, buffer[1]), frame + BUFFER - HEADER, BUFFER);
-	ck_assert_uint_eq(stats().pending, 0);
-	end();
+	ck_assert_mem_eq(fake_guest_at(&card_guest, buffer[1]), frame + BUFFER - HEADER, BUFFER);
+	ck_assert_uint_eq(card_stats().pending, 0);
+	card_end();
 }
 END_TEST
 
@@ -191,29 +191,29 @@ START_TEST(buffers_that_are_too_small_cost_the_frame)
 	static uint8_t frame[5000];
 	uint32_t head, written;
 
-	begin(ALL_BASIC);
-	fill(frame, sizeof(frame));
+	card_begin(ALL_BASIC);
+	card_fill(frame, sizeof(frame));
 	give(1, 11); /* no room for a header */
 	net_card_receive(card, frame, 100);
-	ck_assert_uint_eq(stats().receive_dropped, 1);
-	end();
-	begin(ALL_BASIC);
+	ck_assert_uint_eq(card_stats().receive_dropped, 1);
+	card_end();
+	card_begin(ALL_BASIC);
 	give(100, 12);
 	net_card_receive(card, frame, 5000); /* more buffers than a frame may take */
-	ck_assert_uint_eq(stats().receive_dropped, 1);
+	ck_assert_uint_eq(card_stats().receive_dropped, 1);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 0);
 	net_card_receive(card, frame, 100);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 10);
-	end();
+	card_end();
 	/* Without merging one buffer has to do. */
-	begin(F_STATUS);
+	card_begin(F_STATUS);
 	give(2, BUFFER);
 	net_card_receive(card, frame, 5000);
-	ck_assert_uint_eq(stats().receive_dropped, 1);
+	ck_assert_uint_eq(card_stats().receive_dropped, 1);
 	net_card_receive(card, frame, 1500);
 	ck_assert(fake_queue_take_used(RX, &head, &written));
 	ck_assert_uint_eq(written, HEADER + 1500);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -223,27 +223,27 @@ START_TEST(without_buffers_frames_wait_in_bounds_and_in_order)
 	unsigned kept = 0, i;
 	uint32_t head, written;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	while (net_card_has_room(card)) {
 		memset(frame, (int)kept, sizeof(frame));
 		net_card_receive(card, frame, 1000);
 		kept++;
 	}
-	ck_assert_uint_le(stats().pending, NET_CARD_PENDING / 2 + 1004);
-	ck_assert_uint_eq(stats().receive_dropped, 0);
+	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING / 2 + 1004);
+	ck_assert_uint_eq(card_stats().receive_dropped, 0);
 	/* One who does not ask: up to the limit, then frames are lost, not memory. */
 	for (i = 0; i < 1000; i++)
 		net_card_receive(card, frame, sizeof(frame));
-	ck_assert_uint_le(stats().pending, NET_CARD_PENDING);
-	ck_assert_uint_gt(stats().receive_dropped, 0);
+	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING);
+	ck_assert_uint_gt(card_stats().receive_dropped, 0);
 	for (i = 0; i < 100; i++) {
 		give(1, BUFFER);
 		ck_assert(fake_queue_take_used(RX, &head, &written));
 		ck_assert_uint_eq(written, HEADER + 1000);
-		ck_assert_uint_eq(((uint8_t *)fake_guest_at(&guest, buffer[0]))[HEADER + 500],
+		ck_assert_uint_eq(((uint8_t *)fake_guest_at(&card_guest, buffer[0]))[HEADER + 500],
 				  (uint8_t)i);
 	}
-	end();
+	card_end();
 }
 END_TEST
 
@@ -252,7 +252,7 @@ START_TEST(the_owner_hears_when_there_is_room_again)
 	static uint8_t frame[60000];
 	unsigned i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	while (net_card_has_room(card))
 		net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_eq(drained, 0);
@@ -260,7 +260,7 @@ START_TEST(the_owner_hears_when_there_is_room_again)
 		give(50, 4096);
 	ck_assert_uint_eq(drained, 1);
 	ck_assert(net_card_has_room(card));
-	end();
+	card_end();
 }
 END_TEST
 
@@ -268,7 +268,7 @@ START_TEST(an_answer_at_once_does_not_disturb_the_question)
 {
 	uint32_t head, written;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	answers = true;
 	give(4, BUFFER);
 	offer(TX, 100, 0, 0);
@@ -282,7 +282,7 @@ START_TEST(an_answer_at_once_does_not_disturb_the_question)
 	ck_assert_uint_eq(written, HEADER + 100);
 	ck_assert(fake_queue_take_used(RX, &head, &written));
 	ck_assert_uint_eq(written, HEADER + 200);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -290,10 +290,10 @@ START_TEST(while_the_link_is_down_nothing_passes)
 {
 	uint8_t frame[100] = {0};
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	net_card_set_link(card, false);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 6, 2), 0);
-	ck_assert(fake_read(&guest, FAKE_REG_INTERRUPT_STATUS) & 2);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 6, 2), 0);
+	ck_assert(fake_read(&card_guest, FAKE_REG_INTERRUPT_STATUS) & 2);
 	give(1, BUFFER);
 	net_card_receive(card, frame, sizeof(frame));
 	offer(TX, 100, 0, 0);
@@ -301,20 +301,20 @@ START_TEST(while_the_link_is_down_nothing_passes)
 	ck_assert_uint_eq(sent, 0);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 0);
 	ck_assert_uint_eq(fake_queue_used_index(TX), 1); /* taken, and gone */
-	fake_write(&guest, FAKE_REG_INTERRUPT_ACK, 3);
+	fake_write(&card_guest, FAKE_REG_INTERRUPT_ACK, 3);
 	net_card_set_link(card, true);
-	ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 6, 2), 1);
-	ck_assert(fake_read(&guest, FAKE_REG_INTERRUPT_STATUS) & 2);
+	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 6, 2), 1);
+	ck_assert(fake_read(&card_guest, FAKE_REG_INTERRUPT_STATUS) & 2);
 	net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
 	/* Without an owner it is the same. */
 	net_card_set_owner(card, NULL, NULL);
 	offer(TX, 100, 0, 0);
 	fake_queue_kick(TX);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 0);
 	ck_assert_uint_eq(fake_queue_used_index(TX), 2);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -323,51 +323,52 @@ START_TEST(a_reset_in_flight_forgets_everything)
 	uint8_t frame[100] = {0};
 	unsigned i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	for (i = 0; i < 100; i++)
 		offer(TX, 60, 0, 0);
 	has_room = false;
 	fake_queue_kick(TX);
 	net_card_receive(card, frame, sizeof(frame));
-	ck_assert_uint_gt(stats().pending, 0);
+	ck_assert_uint_gt(card_stats().pending, 0);
 	net_card_resume(card);
-	fake_write(&guest, FAKE_REG_STATUS, 0);
+	fake_write(&card_guest, FAKE_REG_STATUS, 0);
 	ck_assert_uint_eq(resets, 1);
-	ck_assert_uint_eq(stats().pending, 0);
-	memset(guest.ram, 0, guest.ram_size);
+	ck_assert_uint_eq(card_stats().pending, 0);
+	memset(card_guest.ram, 0, card_guest.ram_size);
 	has_room = true;
-	run();
+	card_run();
 	net_card_receive(card, frame, sizeof(frame));
 	/* All zeros: the first byte is, and each is as the one before it. */
-	ck_assert(guest.ram[0] == 0 && memcmp(guest.ram, guest.ram + 1, guest.ram_size - 1) == 0);
+	ck_assert(card_guest.ram[0] == 0 &&
+		  memcmp(card_guest.ram, card_guest.ram + 1, card_guest.ram_size - 1) == 0);
 	ck_assert_uint_eq(sent, 0);
-	fake_guest_forget(&guest);
-	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC));
+	fake_guest_forget(&card_guest);
+	ck_assert(fake_guest_bring_up(&card_guest, ALL_BASIC));
 	give(1, BUFFER);
 	net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
-	end();
+	card_end();
 }
 END_TEST
 
 START_TEST(a_broken_ring_stops_and_a_reset_heals)
 {
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	fake_queue_set_avail_index(TX, 9999);
 	fake_queue_kick(TX);
-	ck_assert(fake_status(&guest) & FAKE_ST_NEEDS_RESET);
+	ck_assert(fake_status(&card_guest) & FAKE_ST_NEEDS_RESET);
 	net_card_receive(card, last, 100);
-	run();
-	fake_guest_forget(&guest);
-	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC));
+	card_run();
+	fake_guest_forget(&card_guest);
+	ck_assert(fake_guest_bring_up(&card_guest, ALL_BASIC));
 	offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 1);
 	fake_queue_set_avail_index(RX, 9999);
 	net_card_receive(card, last, 100);
-	ck_assert(fake_status(&guest) & FAKE_ST_NEEDS_RESET);
-	ck_assert_uint_eq(stats().receive_dropped, 1);
-	end();
+	ck_assert(fake_status(&card_guest) & FAKE_ST_NEEDS_RESET);
+	ck_assert_uint_eq(card_stats().receive_dropped, 1);
+	card_end();
 }
 END_TEST
 
@@ -381,36 +382,36 @@ START_TEST(a_saved_card_goes_on)
 	struct irq_line irq;
 	struct err err = {""};
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	give(2, BUFFER);
 	net_card_receive(card, last, 60);
 	offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 1);
 	offer(TX, 70, 0, 0); /* not processed yet */
-	virtio_mmio_save(&guest.mmio, &pack);
+	virtio_mmio_save(&card_guest.mmio, &pack);
 	ck_assert_int_eq(net_card_create(&second, loop, &config), 0);
 	ck_assert_int_eq(irq_line_create(&irq, 9), 0);
-	virtio_mmio_init(&mmio, net_card_device(second), &guest.memory, &irq);
+	virtio_mmio_init(&mmio, net_card_device(second), &card_guest.memory, &irq);
 	unpack = (struct unpack){.data = pack.data, .length = pack.length};
 	ck_assert_int_eq(virtio_mmio_restore(&mmio, &unpack, &err), 0);
 	ck_assert(unpack_done(&unpack));
 	/* The link is down in it: the frame that waited is gone. */
 	ck_assert_uint_eq(sent, 1);
 	ck_assert_uint_eq(fake_queue_used_index(TX), 2);
-	net_card_set_owner(second, &ops, NULL);
+	net_card_set_owner(second, &card_ops, NULL);
 	net_card_set_link(second, true);
 	net_card_receive(second, last, 60);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 2);
 	offer(TX, 80, 0, 0);
 	virtio_mmio_notify(&mmio, 1);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 2);
 	ck_assert_uint_eq(last_length, 80);
 	net_card_destroy(second);
 	irq_line_destroy(&irq);
 	pack_free(&pack);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -421,12 +422,12 @@ START_TEST(what_is_over_the_rate_waits_in_the_ring)
 {
 	unsigned i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	net_card_set_rates(card, 60, 0);
 	for (i = 0; i < 3; i++)
 		offer(TX, 6000, 0, 0);
 	fake_queue_kick(TX);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 1);
 	ck_assert_uint_eq(fake_queue_used_index(TX), 1);
 	/* The other direction has its own. */
@@ -435,22 +436,22 @@ START_TEST(what_is_over_the_rate_waits_in_the_ring)
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
 	/* Doorbells are no way around. */
 	fake_queue_kick(TX);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 1);
 	net_card_set_rates(card, 0, 0);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 3);
 	/* And frames alone. */
 	net_card_set_rates(card, 0, 1);
-	run();
+	card_run();
 	for (i = 0; i < 3; i++)
 		offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 4);
 	net_card_set_rates(card, 0, 0);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 6);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -459,28 +460,28 @@ START_TEST(frames_for_the_guest_wait_for_the_rate_in_bounds)
 	static uint8_t frame[NET_CARD_FRAME_MAX];
 	unsigned i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	give(250, BUFFER);
 	net_card_set_rates(card, 60, 0);
-	fill(frame, sizeof(frame));
+	card_fill(frame, sizeof(frame));
 	net_card_receive(card, frame, 6000);
-	ck_assert_uint_eq(stats().received, 1);
+	ck_assert_uint_eq(card_stats().received, 1);
 	/* A sender that checks for room first loses no frame: it waits instead. */
 	for (i = 0; net_card_has_room(card); i++)
 		net_card_receive(card, frame, 1500);
-	ck_assert_uint_eq(stats().received, 1);
-	ck_assert_uint_ge(stats().pending, NET_CARD_PENDING / 2);
-	run();
+	ck_assert_uint_eq(card_stats().received, 1);
+	ck_assert_uint_ge(card_stats().pending, NET_CARD_PENDING / 2);
+	card_run();
 	fake_queue_kick(RX);
-	run();
-	ck_assert_uint_eq(stats().received, 1);
+	card_run();
+	ck_assert_uint_eq(card_stats().received, 1);
 	ck_assert_uint_eq(drained, 0);
 	net_card_set_rates(card, 0, 0);
-	while (stats().received < 1 + i)
-		run();
+	while (card_stats().received < 1 + i)
+		card_run();
 	ck_assert_uint_eq(drained, 1);
-	ck_assert_uint_eq(stats().receive_dropped, 0);
-	end();
+	ck_assert_uint_eq(card_stats().receive_dropped, 0);
+	card_end();
 }
 END_TEST
 
@@ -488,23 +489,23 @@ START_TEST(a_rate_lets_the_rest_pass_later)
 {
 	unsigned i;
 
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	net_card_set_rates(card, 1000000, 1000);
 	for (i = 0; i < 20; i++)
 		offer(TX, 60000, 0, 0);
 	fake_queue_kick(TX);
 	while (sent < 20)
-		run();
+		card_run();
 	/* A reset has no timer left over. */
 	net_card_set_rates(card, 60, 0);
-	run();
+	card_run();
 	offer(TX, 6000, 0, 0);
 	offer(TX, 6000, 0, 0);
 	fake_queue_kick(TX);
-	fake_write(&guest, FAKE_REG_STATUS, 0);
-	run();
+	fake_write(&card_guest, FAKE_REG_STATUS, 0);
+	card_run();
 	ck_assert_uint_eq(sent, 21);
-	end();
+	card_end();
 }
 END_TEST
 

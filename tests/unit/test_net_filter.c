@@ -12,13 +12,13 @@ START_TEST(arp_is_answered_by_us)
 {
 	size_t length;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	length = net_arp(bytes, ARP_REQUEST, net_guest_mac, ADDRESS_GUEST, ADDRESS_ROUTER);
 	filter_from_guest(filter, bytes, length, false, now);
-	ck_assert_uint_eq(guest.count, 1);
-	ck_assert_int_eq(guest.frame.arp_operation, ARP_REPLY);
-	ck_assert_mem_eq(guest.frame.arp_sender, net_router_mac, FRAME_MAC);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(guest_got.count, 1);
+	ck_assert_int_eq(guest_got.frame.arp_operation, ARP_REPLY);
+	ck_assert_mem_eq(guest_got.frame.arp_sender, net_router_mac, FRAME_MAC);
+	ck_assert_uint_eq(peer_got.count, 0);
 	/* For itself (a probe), and for what is not of its network: silence. */
 	length = net_arp(bytes, ARP_REQUEST, net_guest_mac, 0, ADDRESS_GUEST);
 	filter_from_guest(filter, bytes, length, false, now);
@@ -29,16 +29,16 @@ START_TEST(arp_is_answered_by_us)
 	filter_from_guest(filter, bytes, length, false, now);
 	length = net_arp(bytes, ARP_REPLY, net_guest_mac, ADDRESS_ROUTER, ADDRESS_GUEST);
 	filter_from_guest(filter, bytes, length, false, now);
-	ck_assert_uint_eq(guest.count, 1);
-	ck_assert_uint_eq(peer.count, 0);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_SPOOFED], 2);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_ASTRAY], 2);
+	ck_assert_uint_eq(guest_got.count, 1);
+	ck_assert_uint_eq(peer_got.count, 0);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_SPOOFED], 2);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_ASTRAY], 2);
 	/* And none from outside gets in. */
 	length = net_arp(bytes, ARP_REPLY, net_peer_mac, ADDRESS_ROUTER, ADDRESS_GUEST);
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
-	ck_assert_uint_eq(guest.count, 1);
-	end();
+	ck_assert_uint_eq(guest_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -46,21 +46,21 @@ START_TEST(the_router_answers_pings_and_refuses_the_rest)
 {
 	struct net_segment segment = out_segment(ADDRESS_ROUTER, 80);
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	filter_from_guest(filter, bytes,
 			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, ADDRESS_ROUTER, 5, 56),
 			  false, now);
-	ck_assert_int_eq(guest.frame.icmp_type, ICMP_ECHO_REPLY);
+	ck_assert_int_eq(guest_got.frame.icmp_type, ICMP_ECHO_REPLY);
 	send_tcp(segment);
-	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	ck_assert(guest_got.frame.tcp_flags & TCP_RST);
 	segment.target_port = 53; /* DNS over TCP: answers always fit into a datagram */
 	send_tcp(segment);
-	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	ck_assert(guest_got.frame.tcp_flags & TCP_RST);
 	segment.target = ADDRESS_ROUTER + 40;
 	send_tcp(segment);
-	ck_assert(guest.frame.tcp_flags & TCP_RST);
-	ck_assert_uint_eq(peer.count, 0);
-	end();
+	ck_assert(guest_got.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(peer_got.count, 0);
+	end_filter();
 }
 END_TEST
 
@@ -69,23 +69,23 @@ START_TEST(another_source_is_dropped)
 	struct net_segment segment = out_segment(NET_PEER, 80);
 	size_t length;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	segment.source++;
 	send_tcp(segment);
 	segment.source--;
 	length = net_tcp(bytes, &segment);
 	bytes[11] ^= 1; /* the source MAC */
 	filter_from_guest(filter, bytes, length, false, now);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_SPOOFED], 2);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_SPOOFED], 2);
 	length = net_tcp(bytes, &segment);
 	bytes[5] ^= 1; /* the target MAC */
 	filter_from_guest(filter, bytes, length, false, now);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_ASTRAY], 1);
-	ck_assert_uint_eq(peer.count + guest.count, 0);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_ASTRAY], 1);
+	ck_assert_uint_eq(peer_got.count + guest_got.count, 0);
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_mem_eq(peer.bytes, net_peer_mac, FRAME_MAC);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_mem_eq(peer_got.bytes, net_peer_mac, FRAME_MAC);
+	end_filter();
 }
 END_TEST
 
@@ -98,16 +98,16 @@ START_TEST(the_card_may_get_another_address)
 	struct net_segment segment = out_segment(NET_PEER, 80);
 	size_t length;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	filter_set_guest_mac(filter, other);
 	send_tcp(segment); /* by the one it had */
-	ck_assert_uint_eq(stats().guest_drop[FILTER_SPOOFED], 1);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_SPOOFED], 1);
+	ck_assert_uint_eq(peer_got.count, 0);
 	length = net_tcp(bytes, &segment);
 	memcpy(bytes + FRAME_MAC, other, FRAME_MAC);
 	filter_from_guest(filter, bytes, length, false, now);
-	ck_assert_uint_eq(peer.count, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -115,7 +115,7 @@ START_TEST(an_allowed_connection_lives_and_is_logged)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	ck_assert(connects(NET_PEER, 80));
 	ck_assert_uint_eq(log_count, 1);
 	ck_assert_str_eq(logged[0], "allow -");
@@ -126,51 +126,51 @@ START_TEST(an_allowed_connection_lives_and_is_logged)
 	segment.length = 6;
 	segment.sequence = 5001;
 	receive_tcp(segment);
-	ck_assert_mem_eq(guest.bytes + guest.frame.payload, "answer", 6);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_mem_eq(guest_got.bytes + guest_got.frame.payload, "answer", 6);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	say(NET_PEER, 80, "hello", 5, 0, TCP_FIN);
 	/* Both are done: some time for what is still on its way. */
 	now += 59 * SECOND;
 	filter_expire(filter, now);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	now += SECOND;
 	filter_expire(filter, now);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ck_assert_uint_eq(log_count, 2);
 	ck_assert_str_eq(logged[1],
 			 "flow-end tcp 93.184.216.34:80: end=expired out=5 in=6 seconds=0.000");
-	end();
+	end_filter();
 }
 END_TEST
 
 START_TEST(a_forbidden_connection_is_reset_at_once)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	ck_assert(!connects(NET_PEER, 81));
 	ck_assert(!connects(NET_PEER + 1, 80));
 	ck_assert(!connects(PRIVATE, 80));
 	ck_assert(!connects(METADATA, 80));
 	ck_assert(!connects(ADDRESS_HOST, 80));
-	ck_assert_uint_eq(peer.count, 0);
-	ck_assert_uint_eq(guest.count, 5);
+	ck_assert_uint_eq(peer_got.count, 0);
+	ck_assert_uint_eq(guest_got.count, 5);
 	ck_assert_uint_eq(log_count, 5);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ck_assert(connects(ADDRESS_HOST, 9000));
-	end();
+	end_filter();
 }
 END_TEST
 
 START_TEST(segments_of_no_connection_are_reset)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	say(NET_PEER, 80, "x", 0, 1, 0);
-	ck_assert(guest.frame.tcp_flags & TCP_RST);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert(guest_got.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(peer_got.count, 0);
 	acknowledge(NET_PEER, 80, 1);
-	ck_assert_uint_eq(guest.count, 1);
-	ck_assert_uint_eq(stats().peer_drop[FILTER_NO_FLOW], 1);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_NO_FLOW], 1);
-	end();
+	ck_assert_uint_eq(guest_got.count, 1);
+	ck_assert_uint_eq(stats_of_filter().peer_drop[FILTER_NO_FLOW], 1);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_NO_FLOW], 1);
+	end_filter();
 }
 END_TEST
 
@@ -178,17 +178,17 @@ START_TEST(a_reset_ends_a_connection_and_a_port_may_be_used_again)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	ck_assert(connects(NET_PEER, 80));
 	hang_up(NET_PEER, 80);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ck_assert(connects(NET_PEER, 80));
 	hang_up(NET_PEER, 80);
 	segment.sequence = 77777;
 	send_tcp(segment); /* the same ports once more */
-	ck_assert_uint_eq(stats().flows, 1);
-	ck_assert_uint_eq(peer.frame.sequence, 77777);
-	end();
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	ck_assert_uint_eq(peer_got.frame.sequence, 77777);
+	end_filter();
 }
 END_TEST
 
@@ -197,25 +197,25 @@ START_TEST(a_refusal_by_the_peer_is_understood)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	send_tcp(segment);
 	segment.flags = TCP_RST;
 	segment.sequence = 4711;
 	receive_tcp(segment);
-	ck_assert_uint_eq(guest.count, 1);
-	ck_assert_uint_eq(guest.frame.kind, FRAME_IS_TCP);
-	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_RST | TCP_ACK);
-	ck_assert_uint_eq(guest.frame.acknowledged, 1001);
-	ck_assert_uint_eq(guest.frame.source, NET_PEER);
-	ck_assert_uint_eq(guest.frame.source_port, 80);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(guest_got.count, 1);
+	ck_assert_uint_eq(guest_got.frame.kind, FRAME_IS_TCP);
+	ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_RST | TCP_ACK);
+	ck_assert_uint_eq(guest_got.frame.acknowledged, 1001);
+	ck_assert_uint_eq(guest_got.frame.source, NET_PEER);
+	ck_assert_uint_eq(guest_got.frame.source_port, 80);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	/* One that is open is ended as the peer says. */
 	ck_assert(connects(NET_PEER, 80));
 	segment.sequence = 5001;
 	receive_tcp(segment);
-	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_RST);
-	ck_assert_uint_eq(guest.frame.sequence, 5001);
-	end();
+	ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_RST);
+	ck_assert_uint_eq(guest_got.frame.sequence, 5001);
+	end_filter();
 }
 END_TEST
 
@@ -223,20 +223,20 @@ START_TEST(a_syn_that_comes_again_is_sent_on_where_it_may_be_lost)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	send_tcp(segment);
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 2);
-	end();
+	ck_assert_uint_eq(peer_got.count, 2);
+	end_filter();
 	once = true;
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	once = false;
 	send_tcp(segment);
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(guest.count, 0);
-	ck_assert_uint_eq(stats().flows, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(guest_got.count, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	end_filter();
 }
 END_TEST
 
@@ -247,16 +247,16 @@ START_TEST(a_syn_that_crosses_the_answer_ends_nothing)
 	unsigned sent;
 
 	once = true;
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	once = false;
 	ck_assert(connects(NET_PEER, 80));
-	sent = peer.count;
+	sent = peer_got.count;
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, sent);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(peer_got.count, sent);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	say(NET_PEER, 80, "hello", 0, 5, 0);
-	ck_assert_uint_eq(peer.count, sent + 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, sent + 1);
+	end_filter();
 }
 END_TEST
 
@@ -264,19 +264,19 @@ START_TEST(data_in_front_of_the_handshake_is_refused)
 {
 	struct net_segment segment = out_segment(NET_PEER, 80);
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	segment.payload = "early";
 	segment.length = 5;
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 0);
-	ck_assert(guest.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(peer_got.count, 0);
+	ck_assert(guest_got.frame.tcp_flags & TCP_RST);
 	segment.length = 0;
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	segment.length = 5; /* the same SYN, now with data */
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -313,30 +313,30 @@ static void goes_back(struct net_segment segment, bool udp)
 
 START_TEST(only_published_ports_are_reached_from_outside)
 {
-	begin(NULL, 0);
+	begin_filter(NULL, 0);
 	comes_in(in_segment(NET_PEER, 8081), false);
-	ck_assert_uint_eq(guest.count, 0);
+	ck_assert_uint_eq(guest_got.count, 0);
 	/* It hears of it at once. */
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert(peer.frame.tcp_flags & TCP_RST);
-	ck_assert_uint_eq(peer.frame.source_port, 8081);
-	ck_assert_uint_eq(peer.frame.acknowledged, 7001);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert(peer_got.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(peer_got.frame.source_port, 8081);
+	ck_assert_uint_eq(peer_got.frame.acknowledged, 7001);
 	comes_in(in_segment(NET_PEER, 8080), false);
-	ck_assert_uint_eq(guest.count, 1);
-	ck_assert_uint_eq(guest.frame.target_port, 8080);
+	ck_assert_uint_eq(guest_got.count, 1);
+	ck_assert_uint_eq(guest_got.frame.target_port, 8080);
 	ck_assert_str_eq(logged[0], "allow -");
 	/* Published for TCP only; and nothing answers a datagram. */
 	comes_in(in_segment(NET_PEER, 8080), true);
-	ck_assert_uint_eq(guest.count, 1);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(stats().peer_drop[FILTER_NO_FLOW], 1);
+	ck_assert_uint_eq(guest_got.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(stats_of_filter().peer_drop[FILTER_NO_FLOW], 1);
 	/* From our own network only the host's loopback may seem to come. */
 	comes_in(in_segment(ADDRESS_ROUTER, 8080), false);
-	ck_assert_uint_eq(guest.count, 1);
-	ck_assert_uint_eq(stats().peer_drop[FILTER_SPOOFED], 1);
+	ck_assert_uint_eq(guest_got.count, 1);
+	ck_assert_uint_eq(stats_of_filter().peer_drop[FILTER_SPOOFED], 1);
 	comes_in(in_segment(ADDRESS_HOST, 8080), false);
-	ck_assert_uint_eq(guest.count, 2);
-	end();
+	ck_assert_uint_eq(guest_got.count, 2);
+	end_filter();
 }
 END_TEST
 
@@ -344,19 +344,19 @@ START_TEST(a_published_connection_lives_and_ends)
 {
 	struct net_segment segment = in_segment(NET_PEER, 8080);
 
-	begin(NULL, 0);
+	begin_filter(NULL, 0);
 	comes_in(segment, false);
 	segment.flags = TCP_SYN | TCP_ACK;
 	segment.acknowledged = 7001;
 	goes_back(segment, false);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN | TCP_ACK);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_SYN | TCP_ACK);
 	segment.flags = TCP_ACK;
 	segment.payload = "GET /";
 	segment.length = 5;
 	segment.sequence = 7001;
 	comes_in(segment, false);
-	ck_assert_uint_eq(guest.count, 2);
+	ck_assert_uint_eq(guest_got.count, 2);
 	segment.acknowledged = 7006;
 	goes_back(segment, false);
 	segment.flags = TCP_ACK | TCP_FIN;
@@ -364,15 +364,15 @@ START_TEST(a_published_connection_lives_and_ends)
 	segment.sequence = 7006;
 	goes_back(segment, false);
 	comes_in(segment, false);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	now += 61 * SECOND;
 	filter_expire(filter, now);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ck_assert_uint_eq(log_count, 2);
 	ck_assert_msg(strstr(logged[1], "flow-end tcp") && strstr(logged[1], ":8080: ") &&
 			      strstr(logged[1], "out=5 in=5 "),
 		      "%s", logged[1]);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -380,10 +380,10 @@ START_TEST(a_client_may_use_its_port_again)
 {
 	struct net_segment segment = in_segment(NET_PEER, 8080), first = segment;
 
-	begin(NULL, 0);
+	begin_filter(NULL, 0);
 	comes_in(segment, false);
 	comes_in(segment, false); /* the same once more is no other connection */
-	ck_assert_uint_eq(guest.count, 2);
+	ck_assert_uint_eq(guest_got.count, 2);
 	ck_assert_uint_eq(log_count, 1);
 	segment.flags = TCP_SYN | TCP_ACK;
 	segment.acknowledged = 7001;
@@ -394,21 +394,21 @@ START_TEST(a_client_may_use_its_port_again)
 	comes_in(segment, false);
 	first.sequence = 99000;
 	comes_in(first, false);
-	ck_assert_uint_eq(guest.frame.sequence, 99000);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(guest_got.frame.sequence, 99000);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	ck_assert_uint_eq(log_count, 3); /* begun, ended, begun */
 	/* But a flow of the guest cannot be opened from outside. */
-	ck_assert_uint_eq(guest.count, 4);
-	end();
-	begin(some, ARRAY_SIZE(some));
+	ck_assert_uint_eq(guest_got.count, 4);
+	end_filter();
+	begin_filter(some, ARRAY_SIZE(some));
 	ck_assert(connects(NET_PEER, 80));
 	forget_output();
 	segment = in_segment(NET_PEER, 40000);
 	segment.source_port = 80;
 	comes_in(segment, false);
-	ck_assert_uint_eq(guest.count, 0);
-	ck_assert_uint_eq(stats().flows, 1);
-	end();
+	ck_assert_uint_eq(guest_got.count, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	end_filter();
 }
 END_TEST
 
@@ -416,24 +416,24 @@ START_TEST(a_published_port_opens_nothing_else)
 {
 	struct net_segment segment = in_segment(ADDRESS_HOST, 8080);
 
-	begin(NULL, 0);
+	begin_filter(NULL, 0);
 	comes_in(segment, false);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	/* The guest may answer, but neither begin a connection there ... */
 	segment.flags = TCP_SYN | TCP_ACK;
 	goes_back(segment, false);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	segment.flags = TCP_SYN;
 	goes_back(segment, false);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_ACK);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_IN_USE], 1);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_ACK);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_IN_USE], 1);
 	/* ... nor reach another port. */
 	segment.source_port = 5556;
 	segment.flags = TCP_ACK;
 	goes_back(segment, false);
-	ck_assert_uint_eq(peer.count, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -441,25 +441,25 @@ START_TEST(published_datagrams_come_and_are_answered)
 {
 	struct net_segment segment = in_segment(NET_PEER, 5353);
 
-	begin(NULL, 0);
+	begin_filter(NULL, 0);
 	segment.payload = "hello";
 	segment.length = 5;
 	comes_in(segment, true);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	ck_assert_uint_eq(log_count, 1);
 	goes_back(segment, true);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	comes_in(segment, true);
-	ck_assert_uint_eq(guest.count, 2);
+	ck_assert_uint_eq(guest_got.count, 2);
 	ck_assert_uint_eq(log_count, 1);
 	/* Not to another port of the same peer. */
 	segment.source_port = 5556;
 	goes_back(segment, true);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	/* And for TCP it is not published. */
 	comes_in(in_segment(NET_PEER, 5353), false);
-	ck_assert_uint_eq(stats().peer_drop[FILTER_REFUSED], 1);
-	end();
+	ck_assert_uint_eq(stats_of_filter().peer_drop[FILTER_REFUSED], 1);
+	end_filter();
 }
 END_TEST
 
@@ -468,54 +468,54 @@ START_TEST(a_flood_at_a_published_port_is_bounded)
 	struct net_segment segment = in_segment(NET_PEER, 8080);
 	unsigned i;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (i = 0; i < 100000; i++) {
 		segment.source_port = (uint16_t)(1 + i % 60000);
 		segment.source = NET_PEER + 10 + i / 60000;
 		comes_in(segment, false);
 	}
-	ck_assert_uint_eq(stats().flows, FILTER_FLOWS_BURST);
-	ck_assert_uint_eq(stats().peer_drop[FILTER_FLOODED], 100000 - FILTER_FLOWS_BURST);
-	ck_assert_uint_eq(guest.count, FILTER_FLOWS_BURST);
+	ck_assert_uint_eq(stats_of_filter().flows, FILTER_FLOWS_BURST);
+	ck_assert_uint_eq(stats_of_filter().peer_drop[FILTER_FLOODED], 100000 - FILTER_FLOWS_BURST);
+	ck_assert_uint_eq(guest_got.count, FILTER_FLOWS_BURST);
 	/* A second later it is as before. */
 	now += SECOND;
 	ck_assert(connects(NET_PEER, 80));
-	end();
+	end_filter();
 }
 END_TEST
 
 START_TEST(a_log_that_takes_nothing_stops_new_flows)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	log_full = true;
 	ck_assert(!connects(NET_PEER, 80));
 	comes_in(in_segment(NET_PEER, 8080), false);
-	ck_assert(peer.frame.tcp_flags & TCP_RST);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert(peer_got.frame.tcp_flags & TCP_RST);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ask("tls.example.com", DNS_TYPE_A);
 	ck_assert_str_eq(asked, "");
 	log_full = false;
 	ck_assert(connects(NET_PEER, 80));
-	end();
+	end_filter();
 }
 END_TEST
 
 START_TEST(a_changed_policy_ends_flows)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("api.example.com", NET_PEER + 3);
 	ck_assert(connects(NET_PEER, 80));
 	ck_assert(connects(NET_PEER + 3, 443));
-	ck_assert_uint_eq(stats().flows, 2);
+	ck_assert_uint_eq(stats_of_filter().flows, 2);
 	filter_policy_changed(filter, now);
-	ck_assert_uint_eq(stats().flows, 2);
+	ck_assert_uint_eq(stats_of_filter().flows, 2);
 	rule_count = 1;
 	filter_policy_changed(filter, now);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	rule_count = 0;
 	filter_policy_changed(filter, now);
-	ck_assert_uint_eq(stats().flows, 0);
-	end();
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
+	end_filter();
 }
 END_TEST
 
@@ -527,11 +527,11 @@ START_TEST(datagrams_pass_by_rule_and_come_back)
 	struct net_segment segment = out_segment(NET_PEER, 123), back;
 	size_t length;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	segment.payload = "time?";
 	segment.length = 5;
 	filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	back = segment;
 	back.source = NET_PEER;
 	back.source_port = 123;
@@ -540,21 +540,21 @@ START_TEST(datagrams_pass_by_rule_and_come_back)
 	length = net_udp(bytes, &back);
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	back.source_port = 124; /* no query was sent there */
 	length = net_udp(bytes, &back);
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	segment.target_port = 443; /* QUIC, without a rule */
 	filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT], 3);
-	ck_assert_uint_eq(guest.bytes[FRAME_TRANSPORT + 1], 13);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(guest_got.bytes[FRAME_TRANSPORT], 3);
+	ck_assert_uint_eq(guest_got.bytes[FRAME_TRANSPORT + 1], 13);
 	segment.target_port = 53; /* another resolver */
 	filter_from_guest(filter, bytes, net_udp(bytes, &segment), false, now);
-	ck_assert_uint_eq(peer.count, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -563,32 +563,32 @@ START_TEST(echoes_are_small_and_seldom)
 	unsigned i;
 	size_t length;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (i = 0; i < 100; i++)
 		filter_from_guest(
 			filter, bytes,
 			net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER, 9, 56), false,
 			now);
-	ck_assert_uint_eq(peer.count, 40);
+	ck_assert_uint_eq(peer_got.count, 40);
 	now += SECOND;
 	filter_from_guest(filter, bytes,
 			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER, 9, 65), false,
 			  now);
-	ck_assert_uint_eq(peer.count, 40); /* too long */
+	ck_assert_uint_eq(peer_got.count, 40); /* too long */
 	filter_from_guest(filter, bytes,
 			  net_echo(bytes, ICMP_ECHO_REQUEST, ADDRESS_GUEST, NET_PEER + 1, 9, 56),
 			  false, now);
-	ck_assert_uint_eq(peer.count, 40); /* no rule */
+	ck_assert_uint_eq(peer_got.count, 40); /* no rule */
 	forget_output();
 	length = net_echo(bytes, ICMP_ECHO_REPLY, NET_PEER, ADDRESS_GUEST, 9, 56);
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	length = net_echo(bytes, ICMP_ECHO_REQUEST, NET_PEER, ADDRESS_GUEST, 9, 56);
 	net_turn(bytes);
 	filter_from_peer(filter, bytes, length, now);
-	ck_assert_uint_eq(guest.count, 1); /* the guest cannot be pinged */
-	end();
+	ck_assert_uint_eq(guest_got.count, 1); /* the guest cannot be pinged */
+	end_filter();
 }
 END_TEST
 
@@ -597,7 +597,7 @@ END_TEST
 
 START_TEST(a_name_opens_what_was_answered_for_it)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	ck_assert(!connects(NET_PEER + 3, 443));
 	pin("api.example.com", NET_PEER + 3);
 	ck_assert(connects(NET_PEER + 3, 443));
@@ -606,12 +606,12 @@ START_TEST(a_name_opens_what_was_answered_for_it)
 	ck_assert(!connects(NET_PEER + 4, 443));
 	/* 60 s and 30 s of grace; the open connection stays. */
 	now += 90 * SECOND;
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	say(NET_PEER + 3, 443, "still here", 0, 10, 0);
 	ck_assert_mem_eq(said, "still here", 10);
 	filter_forget(filter);
 	ck_assert(!connects(NET_PEER + 3, 443));
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -621,7 +621,7 @@ START_TEST(other_names_do_not_exist)
 					  "a b.example.com", "com"};
 	size_t i;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		ask(bad[i], DNS_TYPE_A);
 		ck_assert_int_eq(answered_rcode(), DNS_NO_NAME);
@@ -635,7 +635,7 @@ START_TEST(other_names_do_not_exist)
 	ck_assert_str_eq(asked, "");
 	ck_assert_int_eq(answered_rcode(), DNS_NO_ERROR);
 	ck_assert_uint_eq(answered_count(), 0);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -644,18 +644,18 @@ START_TEST(private_answers_are_stripped)
 	struct dns_addresses mixed = {
 		.count = 4, .address = {PRIVATE, METADATA, NET_PEER + 3, ADDRESS_HOST}, .ttl = 5};
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	ask("api.example.com", DNS_TYPE_A);
 	filter_resolved(filter, ticket, DNS_NO_ERROR, &mixed, now);
 	ck_assert_uint_eq(answered_count(), 1);
-	ck_assert_uint_eq(stats().pins, 1);
+	ck_assert_uint_eq(stats_of_filter().pins, 1);
 	ck_assert_str_eq(logged[log_count - 1], "dns-answer api.example.com: rcode=0 stripped=3 "
 						"addresses=93.184.216.37");
 	ck_assert(!connects(PRIVATE, 443));
 	ck_assert(!connects(METADATA, 443));
 	ck_assert(!connects(ADDRESS_HOST, 443));
 	ck_assert(connects(NET_PEER + 3, 443));
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -663,7 +663,7 @@ START_TEST(a_resolver_that_flips_opens_public_addresses_only)
 {
 	unsigned i;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (i = 0; i < 20; i++, now += SECOND) {
 		ask("api.example.com", DNS_TYPE_A);
 		resolved(i % 2 ? METADATA : NET_PEER + 3, 0);
@@ -672,22 +672,22 @@ START_TEST(a_resolver_that_flips_opens_public_addresses_only)
 		ck_assert(connects(NET_PEER + 3, 443));
 		hang_up(NET_PEER + 3, 443);
 	}
-	end();
+	end_filter();
 }
 END_TEST
 
 START_TEST(the_name_host_is_the_monitors_own)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	ask("host", DNS_TYPE_A);
 	ck_assert_str_eq(asked, "");
 	ck_assert_uint_eq(answered_count(), 1);
-	ck_assert_uint_eq(load_be32(guest.bytes + guest.frame.payload + 12 + 6 + 4 + 12),
+	ck_assert_uint_eq(load_be32(guest_got.bytes + guest_got.frame.payload + 12 + 6 + 4 + 12),
 			  ADDRESS_HOST);
 	rule_count--; /* without a rule there is none */
 	ask("host", DNS_TYPE_A);
 	ck_assert_int_eq(answered_rcode(), DNS_NO_NAME);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -695,35 +695,35 @@ START_TEST(questions_are_bounded_in_rate_and_number)
 {
 	unsigned i;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (i = 0; i < 1000; i++)
 		ask("api.example.com", DNS_TYPE_A);
 	/* All are answered but those that wait. */
-	ck_assert_uint_eq(stats().questions, 1000);
-	ck_assert_uint_eq(stats().answered, 1000 - FILTER_DNS_WAITING);
+	ck_assert_uint_eq(stats_of_filter().questions, 1000);
+	ck_assert_uint_eq(stats_of_filter().answered, 1000 - FILTER_DNS_WAITING);
 	ck_assert_int_eq(answered_rcode(), DNS_REFUSED);
 	now += SECOND;
 	resolved(NET_PEER, 60);
 	ask("api.example.com", DNS_TYPE_A);
 	resolved(NET_PEER, 60);
 	ck_assert_int_eq(answered_rcode(), DNS_NO_ERROR);
-	end();
+	end_filter();
 }
 END_TEST
 
 START_TEST(late_and_unknown_answers_are_nothing)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	ask("api.example.com", DNS_TYPE_A);
 	resolved(NET_PEER, 60);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	resolved(NET_PEER, 60);
 	filter_resolved(filter, 0, DNS_NO_ERROR, NULL, now);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	ask("api.example.com", DNS_TYPE_A);
 	filter_forget(filter);
 	resolved(NET_PEER, 60);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(guest_got.count, 1);
 	resolve_result = -EAGAIN;
 	ask("api.example.com", DNS_TYPE_A);
 	ck_assert_int_eq(answered_rcode(), DNS_SERVER_FAILURE);
@@ -731,7 +731,7 @@ START_TEST(late_and_unknown_answers_are_nothing)
 	ask("api.example.com", DNS_TYPE_A);
 	filter_resolved(filter, ticket, DNS_NO_NAME, NULL, now);
 	ck_assert_int_eq(answered_rcode(), DNS_NO_NAME);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -742,7 +742,7 @@ START_TEST(a_tls_rule_lets_its_name_through)
 {
 	size_t length = hello("tls.example.com");
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", NET_PEER + 5);
 	ck_assert(connects(NET_PEER + 5, 443));
 	ck_assert_uint_eq(log_count, 0); /* not decided yet */
@@ -750,12 +750,12 @@ START_TEST(a_tls_rule_lets_its_name_through)
 	ck_assert_uint_eq(said_length, length);
 	ck_assert_mem_eq(said, hello_bytes, length);
 	ck_assert_str_eq(logged[0], "allow tls.example.com");
-	ck_assert_uint_eq(stats().peeks, 1); /* until the peer has it */
+	ck_assert_uint_eq(stats_of_filter().peeks, 1); /* until the peer has it */
 	acknowledge(NET_PEER + 5, 443, length);
-	ck_assert_uint_eq(stats().peeks, 0);
+	ck_assert_uint_eq(stats_of_filter().peeks, 0);
 	say(NET_PEER + 5, 443, "more", 0, 4, 0);
 	ck_assert_uint_eq(said_length, length + 4);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -776,7 +776,7 @@ START_TEST(a_name_split_at_every_byte_is_read)
 {
 	size_t length = hello("tls.example.com"), at;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (at = 1; at < length; at++) {
 		now += 10 * SECOND;
 		pin("tls.example.com", NET_PEER + 5);
@@ -791,14 +791,14 @@ START_TEST(a_name_split_at_every_byte_is_read)
 		say(NET_PEER + 5, 443, hello_bytes, at, 1, 0);
 		/* It hears that each has arrived, or it would send no more than a window. */
 		if (at + 1 < length) {
-			ck_assert_uint_eq(guest.frame.tcp_flags, TCP_ACK);
-			ck_assert_uint_eq(guest.frame.acknowledged, 1001 + at + 1);
-			ck_assert_uint_eq(guest.frame.sequence, 5001);
+			ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_ACK);
+			ck_assert_uint_eq(guest_got.frame.acknowledged, 1001 + at + 1);
+			ck_assert_uint_eq(guest_got.frame.sequence, 5001);
 		}
 	}
 	ck_assert_mem_eq(said, hello_bytes, length);
 	ck_assert_uint_eq(said_length, length);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -812,11 +812,11 @@ static bool heard(uint32_t target, uint16_t port, const void *data, size_t lengt
 	say(target, port, data, 0, length, 0);
 	passed = said_length > 0;
 	if (!passed) {
-		ck_assert(guest.frame.tcp_flags & TCP_RST);
-		ck_assert(peer.frame.tcp_flags & TCP_RST);
-		ck_assert_uint_eq(peer.frame.sequence, 1001);
-		ck_assert_uint_eq(stats().flows, 0);
-		ck_assert_uint_eq(stats().peeks, 0);
+		ck_assert(guest_got.frame.tcp_flags & TCP_RST);
+		ck_assert(peer_got.frame.tcp_flags & TCP_RST);
+		ck_assert_uint_eq(peer_got.frame.sequence, 1001);
+		ck_assert_uint_eq(stats_of_filter().flows, 0);
+		ck_assert_uint_eq(stats_of_filter().peeks, 0);
 	}
 	return passed;
 }
@@ -825,7 +825,7 @@ START_TEST(other_names_and_none_are_refused)
 {
 	size_t length;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", NET_PEER + 5);
 	pin("cdn.example.com", NET_PEER + 6);
 	length = hello("tls.example.com");
@@ -850,7 +850,7 @@ START_TEST(other_names_and_none_are_refused)
 	ck_assert(!heard(NET_PEER + 5, 443, hello_bytes, length));
 	ck_assert(!heard(NET_PEER + 5, 443, "SSH-2.0-x\r\n", 11));
 	ck_assert(!heard(NET_PEER + 5, 443, "GET / HTTP/1.1\r\nHost: tls.example.com\r\n\r\n", 42));
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -860,7 +860,7 @@ START_TEST(what_is_sent_twice_must_be_the_same)
 				  &(struct net_hello){.name = "tls.example.com", .padding = 200});
 	static uint8_t lie[20000];
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", NET_PEER + 5);
 	net_hello(lie, &(struct net_hello){.name = "bad.example.com", .padding = 200});
 	ck_assert(connects(NET_PEER + 5, 443));
@@ -868,7 +868,7 @@ START_TEST(what_is_sent_twice_must_be_the_same)
 	say(NET_PEER + 5, 443, hello_bytes, length - 1, 1, 0); /* a gap */
 	say(NET_PEER + 5, 443, lie, 0, length, 0); /* another name over the first bytes */
 	ck_assert_uint_eq(said_length, 0);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_PEEK_GAP], 2);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_PEEK_GAP], 2);
 	say(NET_PEER + 5, 443, hello_bytes, 50, length - 50, 0); /* an overlap that agrees */
 	ck_assert_uint_eq(said_length, length);
 	said_length = 0;
@@ -876,7 +876,7 @@ START_TEST(what_is_sent_twice_must_be_the_same)
 	ck_assert_uint_eq(said_length, 0);
 	say(NET_PEER + 5, 443, hello_bytes, 0, length, 0); /* a true retransmission */
 	ck_assert_uint_eq(said_length, length);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -884,7 +884,7 @@ START_TEST(a_peer_that_speaks_first_is_heard)
 {
 	struct net_segment segment = out_segment(NET_PEER + 5, 443);
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", NET_PEER + 5);
 	ck_assert(connects(NET_PEER + 5, 443));
 	segment.flags = TCP_ACK;
@@ -892,17 +892,17 @@ START_TEST(a_peer_that_speaks_first_is_heard)
 	segment.length = 9;
 	segment.sequence = 5001;
 	receive_tcp(segment);
-	ck_assert_mem_eq(guest.bytes + guest.frame.payload, "220 hello", 9);
+	ck_assert_mem_eq(guest_got.bytes + guest_got.frame.payload, "220 hello", 9);
 	/* The guest's acknowledgements go through, its data does not. */
 	forget_output();
 	say(NET_PEER + 5, 443, "", 0, 0, 0);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	say(NET_PEER + 5, 443, "\x16\x03", 0, 2, 0);
-	ck_assert_uint_eq(peer.count, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
 	say(NET_PEER + 5, 443, "\x16\x03", 2, 0, TCP_FIN);
-	ck_assert(peer.frame.tcp_flags & TCP_RST);
+	ck_assert(peer_got.frame.tcp_flags & TCP_RST);
 	ck_assert_uint_eq(said_length, 0);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -910,17 +910,17 @@ START_TEST(endless_first_bytes_are_refused)
 {
 	size_t length, at;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", NET_PEER + 5);
 	length = net_hello(hello_bytes,
 			   &(struct net_hello){.name = "tls.example.com", .padding = 3000});
 	ck_assert(connects(NET_PEER + 5, 443));
-	for (at = 0; at < length && stats().flows > 0; at++)
+	for (at = 0; at < length && stats_of_filter().flows > 0; at++)
 		say(NET_PEER + 5, 443, hello_bytes, at, 1, 0);
 	ck_assert_uint_eq(at, FILTER_PEEK_SEGMENTS + 1);
 	ck_assert_uint_eq(said_length, 0);
-	ck_assert_uint_eq(stats().peeks, 0);
-	end();
+	ck_assert_uint_eq(stats_of_filter().peeks, 0);
+	end_filter();
 }
 END_TEST
 
@@ -932,7 +932,7 @@ START_TEST(only_fresh_bytes_are_held)
 	       at;
 	struct mallinfo2 before, after;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", NET_PEER + 5);
 	ck_assert(connects(NET_PEER + 5, 443));
 	forget_output();
@@ -945,14 +945,14 @@ START_TEST(only_fresh_bytes_are_held)
 	/* What brings nothing new is acknowledged, and does not count. */
 	for (at = 0; at < 2 * FILTER_PEEK_SEGMENTS; at++)
 		say(NET_PEER + 5, 443, hello_bytes, 0, length - 1, 0);
-	ck_assert_uint_eq(guest.frame.acknowledged, 1001 + length - 1);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(guest_got.frame.acknowledged, 1001 + length - 1);
+	ck_assert_uint_eq(peer_got.count, 0);
 	say(NET_PEER + 5, 443, hello_bytes, 0, length, TCP_PSH);
 	ck_assert_uint_eq(said_length, length);
 	ck_assert_mem_eq(said, hello_bytes, length);
-	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_ACK | TCP_PSH);
-	ck_assert_uint_eq(peer.count, 1);
-	end();
+	ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_ACK | TCP_PSH);
+	ck_assert_uint_eq(peer_got.count, 1);
+	end_filter();
 }
 END_TEST
 
@@ -966,7 +966,7 @@ START_TEST(held_bytes_go_on_in_segments_of_the_guests_size)
 	unsigned i;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		begin(some, ARRAY_SIZE(some));
+		begin_filter(some, ARRAY_SIZE(some));
 		pin("tls.example.com", NET_PEER + 5);
 		ck_assert(connects(NET_PEER + 5, 443));
 		forget_output();
@@ -975,8 +975,8 @@ START_TEST(held_bytes_go_on_in_segments_of_the_guests_size)
 		size = max_u64(sizes[i], 536);
 		ck_assert_uint_eq(said_length, length);
 		ck_assert_mem_eq(said, hello_bytes, length);
-		ck_assert_uint_eq(peer.count, (length + size - 1) / size);
-		end();
+		ck_assert_uint_eq(peer_got.count, (length + size - 1) / size);
+		end_filter();
 	}
 }
 END_TEST
@@ -985,7 +985,7 @@ START_TEST(first_bytes_are_bounded_in_bytes)
 {
 	size_t at;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("web.example.com", NET_PEER + 7);
 	/* A header without end: it is told by nothing but its length. */
 	memset(hello_bytes, 'a', sizeof(hello_bytes));
@@ -993,12 +993,12 @@ START_TEST(first_bytes_are_bounded_in_bytes)
 	ck_assert(connects(NET_PEER + 7, 8000));
 	for (at = 0; at + 1000 < TLS_PEEK_MAX; at += 1000)
 		say(NET_PEER + 7, 8000, hello_bytes, at, 1000, 0);
-	ck_assert_uint_eq(stats().peeks, 1);
+	ck_assert_uint_eq(stats_of_filter().peeks, 1);
 	say(NET_PEER + 7, 8000, hello_bytes, at, 1000, 0);
-	ck_assert_uint_eq(stats().peeks, 0);
+	ck_assert_uint_eq(stats_of_filter().peeks, 0);
 	ck_assert_uint_eq(said_length, 0);
-	ck_assert(peer.frame.tcp_flags & TCP_RST);
-	end();
+	ck_assert(peer_got.frame.tcp_flags & TCP_RST);
+	end_filter();
 }
 END_TEST
 
@@ -1007,21 +1007,21 @@ START_TEST(held_connections_are_bounded)
 	struct net_segment segment = out_segment(NET_PEER + 5, 443);
 	unsigned i;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", NET_PEER + 5);
 	for (i = 0; i < 400; i++) {
 		segment.source_port = (uint16_t)(1000 + i);
 		send_tcp(segment);
 	}
-	ck_assert_uint_eq(stats().peeks, FILTER_PEEKS);
-	ck_assert_uint_eq(peer.count, FILTER_PEEKS);
-	ck_assert_uint_eq(guest.count, 400 - FILTER_PEEKS);
+	ck_assert_uint_eq(stats_of_filter().peeks, FILTER_PEEKS);
+	ck_assert_uint_eq(peer_got.count, FILTER_PEEKS);
+	ck_assert_uint_eq(guest_got.count, 400 - FILTER_PEEKS);
 	now += 30 * SECOND;
 	filter_expire(filter, now);
-	ck_assert_uint_eq(stats().peeks, 0);
+	ck_assert_uint_eq(stats_of_filter().peeks, 0);
 	send_tcp(segment);
-	ck_assert_uint_eq(stats().peeks, 1);
-	end();
+	ck_assert_uint_eq(stats_of_filter().peeks, 1);
+	end_filter();
 }
 END_TEST
 
@@ -1033,14 +1033,14 @@ START_TEST(an_http_rule_checks_the_host)
 	static const char tunnel[] = "CONNECT web.example.com:8000 HTTP/1.1\r\n"
 				     "Host: web.example.com:8000\r\n\r\n";
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("web.example.com", NET_PEER + 7);
 	ck_assert(!heard(NET_PEER + 7, 8000, other, sizeof(other) - 1));
 	ck_assert(!heard(NET_PEER + 7, 8000, port, sizeof(port) - 1));
 	ck_assert(!heard(NET_PEER + 7, 8000, tunnel, sizeof(tunnel) - 1));
 	ck_assert(heard(NET_PEER + 7, 8000, good, sizeof(good) - 1));
 	ck_assert_str_eq(logged[0], "allow web.example.com");
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -1061,7 +1061,7 @@ START_TEST(the_first_rule_counts)
 	static const char get[] = "GET / HTTP/1.1\r\nHost: x.org\r\n\r\n";
 
 	/* No DNS query: the last rule counts, whatever the protocol. */
-	begin(order, ARRAY_SIZE(order));
+	begin_filter(order, ARRAY_SIZE(order));
 	ck_assert(heard(NET_PEER + 4, 443, "SSH-2.0-x\r\n", 11));
 	rules = names;
 	rule_count = ARRAY_SIZE(names);
@@ -1086,7 +1086,7 @@ START_TEST(the_first_rule_counts)
 	/* One that may not be reached at all; others may. */
 	ck_assert(!connects(NET_PEER + 6, 443));
 	ck_assert(connects(NET_PEER + 8, 443));
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -1098,17 +1098,17 @@ START_TEST(a_card_that_is_reset_has_a_bounded_log)
 	char sum[100];
 	unsigned i;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (i = 0; i < FILTER_FLOWS_BURST; i++) {
 		segment.source_port = (uint16_t)(1000 + i);
 		send_tcp(segment);
 	}
-	ck_assert_uint_eq(stats().flows, FILTER_FLOWS_BURST);
+	ck_assert_uint_eq(stats_of_filter().flows, FILTER_FLOWS_BURST);
 	forget_output();
 	filter_forget(filter);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ck_assert_uint_eq(log_count, FILTER_FORGET_LOGGED + 1);
-	ck_assert_uint_eq(peer.count, FILTER_FLOWS_BURST); /* resets */
+	ck_assert_uint_eq(peer_got.count, FILTER_FLOWS_BURST); /* resets */
 	/* A few have a line each. */
 	now += SECOND;
 	for (i = 0; i < 3; i++) {
@@ -1128,7 +1128,7 @@ START_TEST(a_card_that_is_reset_has_a_bounded_log)
 	rule_count = 0;
 	filter_policy_changed(filter, now);
 	rule_count = ARRAY_SIZE(some);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ck_assert_uint_eq(log_count, FILTER_FORGET_LOGGED + 1);
 	/* And the sum of the others is right. */
 	now += SECOND;
@@ -1143,7 +1143,7 @@ START_TEST(a_card_that_is_reset_has_a_bounded_log)
 	log_last_only = false;
 	snprintf(sum, sizeof(sum), "flow-end 7 more: end=dropped out=%u in=0", 4 * 7);
 	ck_assert_str_eq(logged[0], sum);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -1152,7 +1152,7 @@ START_TEST(the_card_is_usable_after_floods)
 	struct net_segment segment = out_segment(NET_PEER, 80);
 	unsigned i;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	for (i = 0; i < 100000; i++) {
 		segment.source_port = (uint16_t)(1 + i % 60000);
 		segment.target_port = i % 2 ? 80 : 81;
@@ -1163,18 +1163,18 @@ START_TEST(the_card_is_usable_after_floods)
 		now += 1000;
 	}
 	/* Every forbidden one was answered; the log had a bounded number of lines. */
-	ck_assert_uint_ge(guest.count, 100000);
+	ck_assert_uint_ge(guest_got.count, 100000);
 	ck_assert_uint_le(log_count, 100000);
-	ck_assert_uint_gt(stats().unlogged, 0);
-	ck_assert_uint_le(stats().flows, FLOW_MAX);
+	ck_assert_uint_gt(stats_of_filter().unlogged, 0);
+	ck_assert_uint_le(stats_of_filter().flows, FLOW_MAX);
 	now += 10 * SECOND;
 	forget_output();
 	segment = out_segment(NET_PEER, 80);
 	segment.sequence = 12345;
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(peer.frame.sequence, 12345);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(peer_got.frame.sequence, 12345);
+	end_filter();
 }
 END_TEST
 

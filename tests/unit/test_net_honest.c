@@ -346,9 +346,9 @@ static void connection(bool tls, unsigned round)
 			client.other_total, client.reset ? " RESET" : "", server.state,
 			server.acked, server.next, server.total, server.received,
 			server.other_total, server.reset ? " RESET" : "",
-			(unsigned long long)stats().guest_drop[FILTER_OUT_OF_PLACE],
-			(unsigned long long)stats().peer_drop[FILTER_OUT_OF_PLACE],
-			(unsigned long long)stats().guest_drop[FILTER_PEEK_GAP]);
+			(unsigned long long)stats_of_filter().guest_drop[FILTER_OUT_OF_PLACE],
+			(unsigned long long)stats_of_filter().peer_drop[FILTER_OUT_OF_PLACE],
+			(unsigned long long)stats_of_filter().guest_drop[FILTER_PEEK_GAP]);
 }
 
 static void run(unsigned lossy, bool tls, bool inbound)
@@ -360,7 +360,7 @@ static void run(unsigned lossy, bool tls, bool inbound)
 	struct filter_config config = {.published = 1, .publish = {{.port = 8080}}};
 	unsigned round;
 
-	own = ops;
+	own = host_ops;
 	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
 	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
 	memcpy(config.card_mac, net_card_mac, FRAME_MAC);

@@ -7,8 +7,8 @@
 #define PAIRS_SET  0
 #define OK	   0
 #define ERR	   1
-#define RX_OF(n)   (&guest.queue[2 * (n)])
-#define TX_OF(n)   (&guest.queue[2 * (n) + 1])
+#define RX_OF(n)   (&card_guest.queue[2 * (n)])
+#define TX_OF(n)   (&card_guest.queue[2 * (n) + 1])
 #define GUEST_IP   0xc0000202u
 #define PEER_IP	   0x01020304u
 #define FRAME_UDP  64
@@ -21,22 +21,22 @@ static unsigned pairs;
 
 static struct fake_queue *control(void)
 {
-	return &guest.queue[2 * pairs];
+	return &card_guest.queue[2 * pairs];
 }
 
 static void begin_with(unsigned count)
 {
 	pairs = count;
-	create(count);
-	ck_assert(fake_guest_bring_up(&guest, SEVERAL));
+	card_create(count);
+	ck_assert(fake_guest_bring_up(&card_guest, SEVERAL));
 }
 
 /* A command of length bytes in so many pieces; its answer, 77: none was written. */
 static int command_in(unsigned pieces, uint8_t class, uint8_t cmd, uint16_t value, uint32_t length)
 {
-	uint64_t at = fake_guest_alloc(&guest, 16, 16);
+	uint64_t at = fake_guest_alloc(&card_guest, 16, 16);
 	struct fake_piece piece[5];
-	uint8_t *bytes = fake_guest_at(&guest, at);
+	uint8_t *bytes = fake_guest_at(&card_guest, at);
 	uint32_t head, written;
 	unsigned i;
 
@@ -62,7 +62,7 @@ static int command(uint8_t class, uint8_t cmd, uint16_t value, uint32_t length)
 static void use_pairs(unsigned count)
 {
 	ck_assert_int_eq(command(CLASS_MQ, PAIRS_SET, (uint16_t)count, 4), OK);
-	ck_assert_uint_eq(stats().pairs, count);
+	ck_assert_uint_eq(card_stats().pairs, count);
 }
 
 /* A UDP frame between the guest's port and the peer's port 53. */
@@ -89,8 +89,8 @@ static void receive_udp(uint16_t port)
 /* The guest sends of that flow on a pair. */
 static void send_udp(unsigned pair, uint16_t port)
 {
-	uint64_t at = fake_guest_alloc(&guest, HEADER + FRAME_UDP, 16);
-	uint8_t *bytes = fake_guest_at(&guest, at);
+	uint64_t at = fake_guest_alloc(&card_guest, HEADER + FRAME_UDP, 16);
+	uint8_t *bytes = fake_guest_at(&card_guest, at);
 	unsigned before = sent;
 
 	memset(bytes, 0, HEADER);
@@ -102,7 +102,8 @@ static void send_udp(unsigned pair, uint16_t port)
 
 static void give_to(unsigned pair, unsigned count)
 {
-	uint64_t at = fake_guest_alloc(&guest, 4096, 16); /* one buffer for all: it is never read */
+	uint64_t at =
+		fake_guest_alloc(&card_guest, 4096, 16); /* one buffer for all: it is never read */
 
 	for (; count > 0; count--)
 		fake_queue_add_one(RX_OF(pair), at, 4096, true);
@@ -120,18 +121,18 @@ START_TEST(every_number_of_pairs_comes_up)
 
 	for (count = 2; count <= NET_CARD_PAIRS; count++) {
 		begin_with(count);
-		ck_assert_uint_eq(fake_read_size(&guest, FAKE_REG_CONFIG + 8, 2), count);
-		ck_assert_uint_eq(stats().pairs, 1);
+		ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 8, 2), count);
+		ck_assert_uint_eq(card_stats().pairs, 1);
 		use_pairs(count);
 		for (i = 0; i < count; i++) {
 			send_udp(i, (uint16_t)(1000 + i));
 			give_to(i, 1);
 			receive_udp((uint16_t)(1000 + i));
 			ck_assert_uint_eq(got(i), 1);
-			ck_assert_uint_eq(stats().pair[i].transmitted, 1);
-			ck_assert_uint_eq(stats().pair[i].received, 1);
+			ck_assert_uint_eq(card_stats().pair[i].transmitted, 1);
+			ck_assert_uint_eq(card_stats().pair[i].received, 1);
 		}
-		end();
+		card_end();
 	}
 }
 END_TEST
@@ -171,11 +172,11 @@ START_TEST(bad_commands_change_nothing)
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		ck_assert_int_eq(command(bad[i].class, bad[i].command, bad[i].value, bad[i].length),
 				 ERR);
-		ck_assert_uint_eq(stats().pairs, 2);
+		ck_assert_uint_eq(card_stats().pairs, 2);
 	}
 	use_pairs(3);
-	ck_assert(!(fake_status(&guest) & FAKE_ST_NEEDS_RESET));
-	end();
+	ck_assert(!(fake_status(&card_guest) & FAKE_ST_NEEDS_RESET));
+	card_end();
 }
 END_TEST
 
@@ -186,11 +187,11 @@ START_TEST(a_command_may_come_in_pieces)
 	begin_with(3);
 	for (pieces = 1; pieces <= 4; pieces++) {
 		ck_assert_int_eq(command_in(pieces, CLASS_MQ, PAIRS_SET, 1 + pieces % 3, 4), OK);
-		ck_assert_uint_eq(stats().pairs, 1 + pieces % 3);
+		ck_assert_uint_eq(card_stats().pairs, 1 + pieces % 3);
 		ck_assert_int_eq(command_in(pieces, CLASS_MQ, PAIRS_SET, 9, 4), ERR);
-		ck_assert_uint_eq(stats().pairs, 1 + pieces % 3);
+		ck_assert_uint_eq(card_stats().pairs, 1 + pieces % 3);
 	}
-	end();
+	card_end();
 }
 END_TEST
 
@@ -201,28 +202,28 @@ START_TEST(what_can_not_be_answered_is_not_done)
 	struct fake_piece backward[2];
 
 	begin_with(3);
-	at = fake_guest_alloc(&guest, 16, 16);
-	((uint8_t *)fake_guest_at(&guest, at))[0] = CLASS_MQ;
-	((uint8_t *)fake_guest_at(&guest, at))[2] = 3;
+	at = fake_guest_alloc(&card_guest, 16, 16);
+	((uint8_t *)fake_guest_at(&card_guest, at))[0] = CLASS_MQ;
+	((uint8_t *)fake_guest_at(&card_guest, at))[2] = 3;
 	fake_queue_add_one(control(), at, 4, false);
 	fake_queue_kick(control());
 	ck_assert(fake_queue_take_used(control(), &head, &written));
 	ck_assert_uint_eq(written, 0);
-	ck_assert_uint_eq(stats().pairs, 1);
+	ck_assert_uint_eq(card_stats().pairs, 1);
 	/* Room for an answer to nothing: that is an error like others. */
 	fake_queue_add_one(control(), at + 8, 1, true);
 	fake_queue_kick(control());
 	ck_assert(fake_queue_take_used(control(), &head, &written));
 	ck_assert_uint_eq(written, 1);
-	ck_assert_uint_eq(((uint8_t *)fake_guest_at(&guest, at))[8], ERR);
+	ck_assert_uint_eq(((uint8_t *)fake_guest_at(&card_guest, at))[8], ERR);
 	use_pairs(3);
 	/* The answer first is no chain at all (2.7.4.2): the device asks for a reset. */
 	backward[0] = (struct fake_piece){at + 8, 1, true};
 	backward[1] = (struct fake_piece){at, 4, false};
 	fake_queue_add(control(), backward, 2);
 	fake_queue_kick(control());
-	ck_assert(fake_status(&guest) & FAKE_ST_NEEDS_RESET);
-	end();
+	ck_assert(fake_status(&card_guest) & FAKE_ST_NEEDS_RESET);
+	card_end();
 }
 END_TEST
 
@@ -233,33 +234,33 @@ START_TEST(many_commands_are_done_in_turns)
 	unsigned i;
 
 	begin_with(2);
-	at = fake_guest_alloc(&guest, 16, 16);
-	((uint8_t *)fake_guest_at(&guest, at))[0] = CLASS_MQ;
-	((uint8_t *)fake_guest_at(&guest, at))[2] = 2;
+	at = fake_guest_alloc(&card_guest, 16, 16);
+	((uint8_t *)fake_guest_at(&card_guest, at))[0] = CLASS_MQ;
+	((uint8_t *)fake_guest_at(&card_guest, at))[2] = 2;
 	piece[0] = (struct fake_piece){at, 4, false};
 	piece[1] = (struct fake_piece){at + 8, 1, true};
 	for (i = 0; i < 32; i++)
 		fake_queue_add(control(), piece, 2);
 	fake_queue_kick(control());
 	ck_assert_uint_lt(fake_queue_used_index(control()), 32);
-	run();
+	card_run();
 	ck_assert_uint_eq(fake_queue_used_index(control()), 32);
-	end();
+	card_end();
 }
 END_TEST
 
 START_TEST(the_control_queue_moves_without_several_pairs)
 {
 	pairs = 1; /* that is where it is then */
-	create(2);
-	ck_assert(fake_guest_bring_up(&guest, ALL_BASIC | F_CTRL));
+	card_create(2);
+	ck_assert(fake_guest_bring_up(&card_guest, ALL_BASIC | F_CTRL));
 	ck_assert_int_eq(command(CLASS_MQ, PAIRS_SET, 2, 4), ERR);
 	ck_assert_int_eq(command(CLASS_MQ, PAIRS_SET, 1, 4), ERR);
 	offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
-	run();
+	card_run();
 	ck_assert_uint_eq(sent, 1);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -290,7 +291,7 @@ START_TEST(a_flow_comes_where_the_guest_sent_it)
 	ck_assert_uint_gt(got(1), 1);
 	ck_assert_uint_gt(got(2), 0);
 	ck_assert_uint_gt(got(3), 2);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -308,7 +309,7 @@ START_TEST(until_the_command_one_pair_gets_everything)
 		receive_udp((uint16_t)port);
 	ck_assert_uint_eq(got(0), 31);
 	ck_assert_uint_eq(got(1) + got(2), 0);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -321,18 +322,18 @@ START_TEST(fewer_pairs_in_the_midst_of_traffic_lose_nothing)
 	send_udp(2, 4000);
 	for (i = 0; i < 50; i++) /* it has no buffers */
 		receive_udp(4000);
-	ck_assert_uint_gt(stats().pending, 50 * FRAME_UDP);
+	ck_assert_uint_gt(card_stats().pending, 50 * FRAME_UDP);
 	give_to(0, 60);
 	use_pairs(2);
-	run();
+	card_run();
 	ck_assert_uint_eq(got(0), 50);
-	ck_assert_uint_eq(stats().pending, 0);
-	ck_assert_uint_eq(stats().receive_dropped, 0);
+	ck_assert_uint_eq(card_stats().pending, 0);
+	ck_assert_uint_eq(card_stats().receive_dropped, 0);
 	/* The pair that is off has buffers, and gets nothing in them; what it sent is taken. */
 	give_to(2, 10);
 	give_to(1, 10);
 	receive_udp(4000);
-	run();
+	card_run();
 	ck_assert_uint_eq(got(2), 0);
 	ck_assert_uint_eq(got(0) + got(1), 51);
 	send_udp(2, 4000);
@@ -341,7 +342,7 @@ START_TEST(fewer_pairs_in_the_midst_of_traffic_lose_nothing)
 	use_pairs(3);
 	receive_udp(4000);
 	ck_assert_uint_eq(got(2), 1);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -360,7 +361,7 @@ static unsigned fill_pair(unsigned pair, uint16_t port)
 
 static void wait_for_stall(void)
 {
-	struct loop_timer timer = {.expired = stop, .arg = loop};
+	struct loop_timer timer = {.expired = card_stop, .arg = loop};
 
 	loop_timer_start(loop, &timer, NET_CARD_STALL_NS + 1000000);
 	ck_assert_int_eq(loop_run(loop), 0);
@@ -377,7 +378,7 @@ START_TEST(a_pair_without_buffers_does_not_stop_the_others)
 	give_to(0, 200);
 	kept = fill_pair(1, 4000);
 	ck_assert_uint_gt(kept, PENDING_OF / sizeof(frame));
-	ck_assert_uint_eq(stats().receive_dropped, 0);
+	ck_assert_uint_eq(card_stats().receive_dropped, 0);
 	ck_assert_uint_eq(drained, 0);
 	wait_for_stall();
 	/* Once, and the others go on. */
@@ -390,21 +391,21 @@ START_TEST(a_pair_without_buffers_does_not_stop_the_others)
 	make_udp(frame, false, 4000);
 	for (i = 0; i < 20; i++)
 		net_card_receive(card, frame, sizeof(frame));
-	ck_assert_uint_le(stats().pending, NET_CARD_PENDING);
-	ck_assert_uint_gt(stats().receive_dropped, 0);
+	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING);
+	ck_assert_uint_gt(card_stats().receive_dropped, 0);
 	ck_assert(net_card_has_room(card));
 	receive_udp(5000);
 	ck_assert_uint_eq(got(0), 2);
 	/* With buffers it gets what was kept, and is as before. */
-	dropped = stats().receive_dropped;
+	dropped = card_stats().receive_dropped;
 	give_to(1, 200);
-	run();
-	ck_assert_uint_eq(stats().pending, 0);
-	ck_assert_uint_eq(stats().receive_dropped, dropped);
-	ck_assert_uint_gt(stats().pair[1].received, kept);
+	card_run();
+	ck_assert_uint_eq(card_stats().pending, 0);
+	ck_assert_uint_eq(card_stats().receive_dropped, dropped);
+	ck_assert_uint_gt(card_stats().pair[1].received, kept);
 	fill_pair(1, 4000);
 	ck_assert(!net_card_has_room(card));
-	end();
+	card_end();
 }
 END_TEST
 
@@ -417,24 +418,24 @@ START_TEST(a_guest_that_takes_nothing_at_all_loses_nothing)
 	/* No pair has buffers: this one keeps no other waiting. */
 	ck_assert(!net_card_has_room(card));
 	ck_assert_uint_eq(drained, 0);
-	ck_assert_uint_eq(stats().receive_dropped, 0);
+	ck_assert_uint_eq(card_stats().receive_dropped, 0);
 	give_to(0, 4);
 	wait_for_stall();
 	ck_assert(net_card_has_room(card));
 	ck_assert_uint_eq(drained, 1);
-	end();
+	card_end();
 }
 END_TEST
 
 START_TEST(one_pair_waits_as_long_as_it_takes)
 {
-	begin(ALL_BASIC);
+	card_begin(ALL_BASIC);
 	pairs = 1;
 	fill_pair(0, 4000);
 	wait_for_stall();
 	ck_assert(!net_card_has_room(card));
-	ck_assert_uint_eq(stats().receive_dropped, 0);
-	end();
+	ck_assert_uint_eq(card_stats().receive_dropped, 0);
+	card_end();
 }
 END_TEST
 
@@ -444,18 +445,18 @@ START_TEST(a_reset_forgets_pairs_and_steering)
 	use_pairs(3);
 	give_to(0, 2);
 	fill_pair(2, 4000);
-	fake_write(&guest, FAKE_REG_STATUS, 0);
-	ck_assert_uint_eq(stats().pending, 0);
-	ck_assert_uint_eq(stats().pairs, 0);
+	fake_write(&card_guest, FAKE_REG_STATUS, 0);
+	ck_assert_uint_eq(card_stats().pending, 0);
+	ck_assert_uint_eq(card_stats().pairs, 0);
 	ck_assert_uint_eq(resets, 1);
 	wait_for_stall(); /* its timer is no more */
-	fake_guest_forget(&guest);
-	ck_assert(fake_guest_bring_up(&guest, SEVERAL));
-	ck_assert_uint_eq(stats().pairs, 1);
+	fake_guest_forget(&card_guest);
+	ck_assert(fake_guest_bring_up(&card_guest, SEVERAL));
+	ck_assert_uint_eq(card_stats().pairs, 1);
 	give_to(0, 2);
 	receive_udp(4000);
 	ck_assert_uint_eq(got(0), 1);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -469,7 +470,7 @@ static int restore_into(unsigned count, const struct pack *pack, struct net_card
 
 	ck_assert_int_eq(net_card_create(out, loop, &config), 0);
 	ck_assert_int_eq(irq_line_create(irq, 9), 0);
-	virtio_mmio_init(mmio, net_card_device(*out), &guest.memory, irq);
+	virtio_mmio_init(mmio, net_card_device(*out), &card_guest.memory, irq);
 	return virtio_mmio_restore(mmio, &unpack, &err);
 }
 
@@ -489,7 +490,7 @@ START_TEST(a_saved_card_keeps_its_pairs)
 
 	begin_with(3);
 	use_pairs(2);
-	virtio_mmio_save(&guest.mmio, &pack);
+	virtio_mmio_save(&card_guest.mmio, &pack);
 	ck_assert_uint_eq(load_le32(pack.data + pack.length - 4), 2);
 	for (i = 0; i < ARRAY_SIZE(as); i++) {
 		store_le32(pack.data + pack.length - 4, as[i].saved);
@@ -510,7 +511,7 @@ START_TEST(a_saved_card_keeps_its_pairs)
 	net_card_destroy(second);
 	irq_line_destroy(&irq);
 	pack_free(&pack);
-	end();
+	card_end();
 }
 END_TEST
 
@@ -530,18 +531,18 @@ START_TEST(a_rate_is_shared_by_the_pairs)
 		receive_udp(4000);
 		receive_udp(5000);
 	}
-	run();
+	card_run();
 	ck_assert_uint_eq(got(0) + got(1), 1);
 	/* As the rate comes, both get some of it. */
 	net_card_set_rates(card, 0, 500);
 	while (got(0) + got(1) < 21)
-		run();
+		card_run();
 	ck_assert_uint_gt(got(0), 5);
 	ck_assert_uint_gt(got(1), 5);
 	net_card_set_rates(card, 0, 0);
-	run();
+	card_run();
 	ck_assert_uint_eq(got(0) + got(1), 41);
-	end();
+	card_end();
 }
 END_TEST
 

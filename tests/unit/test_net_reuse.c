@@ -35,7 +35,7 @@ static void from_peer(uint32_t sequence, uint8_t flags, uint32_t acknowledged, c
 
 static void begin_tls(void)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", SERVER);
 	ck_assert(connects(SERVER, 443));
 	forget_output();
@@ -71,21 +71,21 @@ static void honest(void)
 	forget_output();
 	segment.sequence = 70000;
 	send_tcp(segment);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_SYN);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_SYN);
 	from_peer(90000, TCP_SYN | TCP_ACK, 70001, "");
-	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_SYN | TCP_ACK);
+	ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_SYN | TCP_ACK);
 	from_guest(70001, TCP_ACK, hello_bytes, length);
 	ck_assert_uint_eq(said_length, length);
 	ck_assert_mem_eq(said, hello_bytes, length);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 }
 
 /* Tells the guest at which number it is, and passes nothing. */
 static bool was_challenged(void)
 {
-	return guest.frame.tcp_flags == TCP_ACK && guest.frame.acknowledged == FIRST &&
-	       guest.frame.sequence == 5001 && peer.count == 0;
+	return guest_got.frame.tcp_flags == TCP_ACK && guest_got.frame.acknowledged == FIRST &&
+	       guest_got.frame.sequence == 5001 && peer_got.count == 0;
 }
 
 START_TEST(a_syn_on_a_live_connection_is_answered_by_us)
@@ -93,28 +93,28 @@ START_TEST(a_syn_on_a_live_connection_is_answered_by_us)
 	begin_tls();
 	from_guest(70000, TCP_SYN, NULL, 0);
 	ck_assert(was_challenged());
-	ck_assert_uint_eq(stats().flows, 1);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_IN_USE], 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_IN_USE], 1);
 	ck_assert_uint_eq(log_count, 0);
 	/* With data, or what looks like an answer, it is no better. */
 	from_guest(70000, TCP_SYN, "early", 5);
 	from_guest(70000, TCP_SYN | TCP_ACK, NULL, 0);
 	from_guest(70000, TCP_SYN | TCP_ACK, "early", 5);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	/* A guest that has lost the connection resets it, and may begin anew. */
 	from_guest(FIRST, TCP_RST, NULL, 0);
-	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_RST);
-	ck_assert_uint_eq(peer.frame.sequence, FIRST);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_RST);
+	ck_assert_uint_eq(peer_got.frame.sequence, FIRST);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	honest();
-	end();
+	end_filter();
 	/* One that has not makes up bytes that went before: the others are looked at. */
 	begin_tls();
 	attack();
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	ck_assert_str_eq(logged[0], "deny evil.example.com");
 	honest();
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -123,7 +123,7 @@ START_TEST(after_a_reset_a_connection_begins_with_the_answer)
 {
 	begin_tls();
 	from_guest(FIRST, TCP_RST, NULL, 0);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	attack();
 	/* Nor does an answer to another SYN, or to none, begin it. */
 	from_peer(5000, TCP_SYN | TCP_ACK, FIRST, "");
@@ -131,12 +131,12 @@ START_TEST(after_a_reset_a_connection_begins_with_the_answer)
 	from_peer(5001, TCP_ACK, FIRST, "bytes of the old one");
 	say_both();
 	ck_assert_uint_eq(said_length, 0);
-	ck_assert_uint_eq(guest.frame.payload_length, 0);
+	ck_assert_uint_eq(guest_got.frame.payload_length, 0);
 	/* The caller resets what it does not know. */
 	from_guest(FIRST, TCP_RST, NULL, 0);
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	honest();
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -148,18 +148,18 @@ START_TEST(a_reset_out_of_the_window_is_none)
 	begin_tls();
 	for (i = 0; i < ARRAY_SIZE(far); i++)
 		from_guest(far[i], TCP_RST, NULL, 0);
-	ck_assert_uint_eq(peer.count, 0);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_OUT_OF_PLACE], ARRAY_SIZE(far));
+	ck_assert_uint_eq(peer_got.count, 0);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_OUT_OF_PLACE], ARRAY_SIZE(far));
 	from_peer(4000, TCP_RST, 0, "");
-	ck_assert_uint_eq(stats().peer_drop[FILTER_OUT_OF_PLACE], 1);
-	ck_assert_uint_eq(stats().flows, 1);
+	ck_assert_uint_eq(stats_of_filter().peer_drop[FILTER_OUT_OF_PLACE], 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	from_guest(70000, TCP_SYN, NULL, 0);
 	ck_assert(was_challenged());
 	/* The peer's own, in its window: it has ended. */
 	from_peer(5001, TCP_RST, 0, "");
-	ck_assert_uint_eq(stats().flows, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
 	honest();
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -170,15 +170,15 @@ START_TEST(a_reset_takes_nothing_along)
 
 	begin_tls();
 	from_guest(FIRST, TCP_ACK, hello_bytes, 50); /* is held, and acknowledged by us */
-	ck_assert_uint_eq(guest.frame.acknowledged, FIRST + 50);
+	ck_assert_uint_eq(guest_got.frame.acknowledged, FIRST + 50);
 	from_guest(FIRST + 50, TCP_RST, "secret", 6);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_RST);
-	ck_assert_uint_eq(peer.frame.sequence, FIRST); /* as far as the peer knows */
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_RST);
+	ck_assert_uint_eq(peer_got.frame.sequence, FIRST); /* as far as the peer knows */
 	ck_assert_uint_eq(said_length, 0);
 	honest();
 	ck_assert_uint_eq(said_length, length);
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -191,27 +191,27 @@ START_TEST(a_forged_end_is_none)
 	from_guest(FIRST, TCP_ACK, hello_bytes, length);
 	from_guest(FIRST + (uint32_t)length - 1, TCP_ACK | TCP_FIN, NULL, 0);
 	from_guest(FIRST + (uint32_t)length - 1, TCP_ACK | TCP_FIN, "", 0);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_OUT_OF_PLACE], 2);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_OUT_OF_PLACE], 2);
 	from_peer(5001, TCP_ACK | TCP_FIN, FIRST + (uint32_t)length, "");
 	from_guest(FIRST + (uint32_t)length, TCP_ACK, NULL, 0);
 	forget_output();
 	from_guest(70000, TCP_SYN, NULL, 0);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	/* One that is ahead counts, but has not come when less is acknowledged. */
 	from_guest(FIRST + (uint32_t)length + 100, TCP_ACK | TCP_FIN, NULL, 0);
 	forget_output();
 	from_peer(5002, TCP_ACK, FIRST + (uint32_t)length, "");
 	from_guest(70000, TCP_SYN, NULL, 0);
-	ck_assert_uint_eq(peer.count, 0);
-	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_ACK);
+	ck_assert_uint_eq(peer_got.count, 0);
+	ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_ACK);
 	/* And nothing goes past it, by which the number could be reached all the same. */
 	from_guest(FIRST + (uint32_t)length, TCP_ACK, hello_bytes, 101);
 	from_guest(FIRST + (uint32_t)length, TCP_ACK | TCP_FIN, NULL, 0);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	from_guest(FIRST + (uint32_t)length, TCP_ACK, hello_bytes, 100);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(stats().flows, 1);
-	end();
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	end_filter();
 }
 END_TEST
 
@@ -226,11 +226,11 @@ START_TEST(numbers_out_of_any_window_do_not_pass)
 	forget_output();
 	for (step = 1; step < 4; step++)
 		from_guest(FIRST + step * 0x3fffffffu, TCP_ACK, "x", 1);
-	ck_assert_uint_eq(peer.count, 1); /* the first one is within the largest window */
-	ck_assert_uint_eq(stats().guest_drop[FILTER_OUT_OF_PLACE], 2);
+	ck_assert_uint_eq(peer_got.count, 1); /* the first one is within the largest window */
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_OUT_OF_PLACE], 2);
 	from_guest(FIRST + (uint32_t)length, TCP_ACK | TCP_FIN, NULL, 0);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_OUT_OF_PLACE], 3);
-	end();
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_OUT_OF_PLACE], 3);
+	end_filter();
 }
 END_TEST
 
@@ -244,16 +244,16 @@ START_TEST(after_both_ends_have_closed_the_ports_are_free)
 	from_peer(5001, TCP_ACK, at, "");
 	from_guest(at, TCP_ACK | TCP_FIN, NULL, 0);
 	from_guest(at, TCP_ACK | TCP_FIN, NULL, 0); /* once more: the acknowledgement was lost */
-	ck_assert_uint_eq(stats().guest_drop[FILTER_OUT_OF_PLACE], 0);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_OUT_OF_PLACE], 0);
 	from_peer(5001, TCP_ACK, at + 1, "");
 	/* Half of it: the peer may still speak. */
 	forget_output();
 	from_guest(70000, TCP_SYN, NULL, 0);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	from_peer(5001, TCP_ACK | TCP_FIN, at + 1, "bye");
-	ck_assert_uint_eq(guest.frame.payload_length, 3);
+	ck_assert_uint_eq(guest_got.frame.payload_length, 3);
 	from_guest(70000, TCP_SYN, NULL, 0);
-	ck_assert_uint_eq(peer.count, 0);
+	ck_assert_uint_eq(peer_got.count, 0);
 	{
 		struct net_segment segment = out_segment(SERVER, 443);
 
@@ -264,7 +264,7 @@ START_TEST(after_both_ends_have_closed_the_ports_are_free)
 	}
 	honest();
 	ck_assert_ptr_nonnull(strstr(logged[0], "flow-end"));
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -287,30 +287,30 @@ START_TEST(what_the_filter_gives_up_is_reset_outside)
 			pin("tls.example.com", SERVER);
 		}
 		if (way < 3) {
-			ck_assert_uint_eq(stats().flows, 0);
+			ck_assert_uint_eq(stats_of_filter().flows, 0);
 			attack();
 		}
 		if (way == 2) /* there, one more question went out */
 			from_guest(FIRST, TCP_RST, NULL, 0);
 		if (way < 2) {
-			ck_assert_uint_eq(stats().flows, 1);
+			ck_assert_uint_eq(stats_of_filter().flows, 1);
 			from_guest(FIRST, TCP_RST, NULL, 0);
 		}
 		if (way < 3)
 			honest();
 		forget_output();
-		end();
+		end_filter();
 		/* The last one is that of what was open to the end. */
-		ck_assert_uint_eq(peer.count, 1);
-		ck_assert_uint_eq(peer.frame.tcp_flags, TCP_RST | TCP_ACK);
-		ck_assert_uint_eq(peer.frame.sequence, way < 3 ? 70001 : FIRST);
+		ck_assert_uint_eq(peer_got.count, 1);
+		ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_RST | TCP_ACK);
+		ck_assert_uint_eq(peer_got.frame.sequence, way < 3 ? 70001 : FIRST);
 	}
 	/* Not what has ended by itself. */
 	begin_tls();
 	from_peer(5001, TCP_RST, 0, "");
 	forget_output();
-	end();
-	ck_assert_uint_eq(peer.count, 0);
+	end_filter();
+	ck_assert_uint_eq(peer_got.count, 0);
 }
 END_TEST
 
@@ -318,42 +318,42 @@ START_TEST(nothing_is_said_before_the_answer)
 {
 	size_t length = hello("tls.example.com");
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", SERVER);
 	send_tcp(out_segment(SERVER, 443));
 	from_guest(FIRST, TCP_ACK, hello_bytes, length);
 	from_guest(FIRST, TCP_ACK | TCP_FIN, NULL, 0);
 	from_guest(FIRST, TCP_ACK, NULL, 0);
 	ck_assert_uint_eq(said_length, 0);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(stats().peeks, 1);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(stats_of_filter().peeks, 1);
 	/* The caller has given up and begins anew, with another number: it has to reset the first.
 	 */
 	from_guest(70000, TCP_SYN, NULL, 0);
-	ck_assert_uint_eq(peer.count, 1);
-	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_ACK);
-	ck_assert_uint_eq(guest.frame.acknowledged, FIRST);
+	ck_assert_uint_eq(peer_got.count, 1);
+	ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_ACK);
+	ck_assert_uint_eq(guest_got.frame.acknowledged, FIRST);
 	from_guest(FIRST, TCP_RST, NULL, 0);
-	ck_assert_uint_eq(peer.frame.tcp_flags, TCP_RST);
+	ck_assert_uint_eq(peer_got.frame.tcp_flags, TCP_RST);
 	honest();
-	end();
+	end_filter();
 }
 END_TEST
 
 /* A reset of an old connection crosses the SYN of a new one. */
 START_TEST(a_refusal_of_another_connection_is_none)
 {
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", SERVER);
 	send_tcp(out_segment(SERVER, 443));
 	from_peer(0, TCP_RST | TCP_ACK, FIRST + 5, "");
-	ck_assert_uint_eq(stats().flows, 1);
-	ck_assert_uint_eq(guest.count, 0);
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	ck_assert_uint_eq(guest_got.count, 0);
 	from_peer(0, TCP_RST | TCP_ACK, FIRST, "");
-	ck_assert_uint_eq(stats().flows, 0);
-	ck_assert_uint_eq(guest.count, 1);
+	ck_assert_uint_eq(stats_of_filter().flows, 0);
+	ck_assert_uint_eq(guest_got.count, 1);
 	honest();
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -373,17 +373,17 @@ START_TEST(an_end_counts_after_what_was_said_behind_it)
 	forget_output();
 	from_guest(at + 1, TCP_ACK, NULL, 0);
 	from_guest(at, TCP_ACK | TCP_FIN, NULL, 0);
-	ck_assert_uint_eq(peer.count, 2);
+	ck_assert_uint_eq(peer_got.count, 2);
 	from_peer(5002, TCP_ACK, at + 1, "");
 	from_peer(5001, TCP_ACK | TCP_FIN, at + 1, "");
 	last.flags = TCP_ACK;
 	last.sequence = at + 1;
 	last.acknowledged = 5002;
 	send_tcp(last);
-	ck_assert_uint_eq(stats().guest_drop[FILTER_OUT_OF_PLACE], 0);
-	ck_assert_uint_eq(stats().peer_drop[FILTER_OUT_OF_PLACE], 0);
+	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_OUT_OF_PLACE], 0);
+	ck_assert_uint_eq(stats_of_filter().peer_drop[FILTER_OUT_OF_PLACE], 0);
 	honest();
-	end();
+	end_filter();
 }
 END_TEST
 
@@ -392,7 +392,7 @@ START_TEST(a_syn_from_outside_that_comes_twice_ends_nothing)
 {
 	struct net_segment call = out_segment(SERVER, 50000), answer;
 
-	begin(some, ARRAY_SIZE(some));
+	begin_filter(some, ARRAY_SIZE(some));
 	call.source_port = 8080;
 	receive_tcp(call);
 	answer = call;
@@ -408,7 +408,7 @@ START_TEST(a_syn_from_outside_that_comes_twice_ends_nothing)
 	call.flags = TCP_SYN;
 	call.sequence = 1000;
 	receive_tcp(call);
-	ck_assert_uint_eq(guest.count, 0);
+	ck_assert_uint_eq(guest_got.count, 0);
 	answer.flags = TCP_ACK;
 	answer.sequence = 7001;
 	answer.payload = "hello";
@@ -419,10 +419,10 @@ START_TEST(a_syn_from_outside_that_comes_twice_ends_nothing)
 	/* Another one begins anew. */
 	call.sequence = 70000;
 	receive_tcp(call);
-	ck_assert_uint_eq(guest.frame.tcp_flags, TCP_SYN);
+	ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_SYN);
 	ck_assert_ptr_nonnull(strstr(logged[0], "flow-end"));
-	ck_assert_uint_eq(stats().flows, 1);
-	end();
+	ck_assert_uint_eq(stats_of_filter().flows, 1);
+	end_filter();
 }
 END_TEST
 

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/support/net_card_host.h"
+
+struct fake_guest card_guest;
+struct loop *loop;
+struct net_card *card;
+uint64_t buffer[256];
+bool has_room;
+unsigned sent, drained, resets, partials;
+uint8_t last[NET_CARD_FRAME_MAX];
+size_t last_length;
+bool answers; /* each frame by itself, at once */
+
+static bool owner_room(void *arg)
+{
+	(void)arg;
+	return has_room;
+}
+
+static void owner_transmit(void *arg, uint8_t *frame, size_t length, bool partial)
+{
+	(void)arg;
+	sent++;
+	partials += partial;
+	memcpy(last, frame, length);
+	last_length = length;
+	if (answers)
+		net_card_receive(card, last, length);
+}
+
+static void owner_drained(void *arg)
+{
+	(void)arg;
+	drained++;
+}
+
+static void owner_reset(void *arg)
+{
+	(void)arg;
+	resets++;
+}
+
+const struct net_card_ops card_ops = {.room = owner_room,
+				      .transmit = owner_transmit,
+				      .drained = owner_drained,
+				      .reset = owner_reset};
+
+void card_stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+void card_run(void)
+{
+	struct loop_timer timer = {.expired = card_stop, .arg = loop};
+
+	loop_timer_start(loop, &timer, 1000000);
+	ck_assert_int_eq(loop_run(loop), 0);
+}
+
+void card_create(unsigned pairs)
+{
+	struct net_card_config config = {.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = pairs};
+
+	has_room = true;
+	sent = drained = resets = partials = 0;
+	answers = false;
+	ck_assert_int_eq(loop_create(&loop), 0);
+	ck_assert_int_eq(net_card_create(&card, loop, &config), 0);
+	net_card_set_owner(card, &card_ops, NULL);
+	net_card_set_link(card, true);
+	fake_guest_init(&card_guest, MIB(4));
+	fake_guest_attach(&card_guest, net_card_device(card));
+}
+
+void card_begin(uint64_t features)
+{
+	card_create(1);
+	ck_assert_uint_eq(fake_read(&card_guest, FAKE_REG_DEVICE_ID), 1);
+	ck_assert(fake_guest_bring_up(&card_guest, features));
+}
+
+void card_end(void)
+{
+	net_card_destroy(card);
+	loop_destroy(loop);
+	fake_guest_destroy(&card_guest);
+}
+
+struct net_card_stats card_stats(void)
+{
+	struct net_card_stats now;
+
+	net_card_stats(card, &now);
+	return now;
+}
+
+void give(unsigned count, uint32_t length)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		buffer[i] = fake_guest_alloc(&card_guest, length, 16);
+		fake_queue_add_one(RX, buffer[i], length, true);
+	}
+	fake_queue_kick(RX);
+}
+
+void offer(struct fake_queue *queue, size_t length, uint8_t flags, uint8_t gso)
+{
+	uint64_t at = fake_guest_alloc(&card_guest, HEADER + length, 16);
+	struct fake_piece piece[2] = {{at, HEADER + 10, false},
+				      {at + HEADER + 10, (uint32_t)length - 10, false}};
+	uint8_t *bytes = fake_guest_at(&card_guest, at);
+	size_t i;
+
+	bytes[0] = flags;
+	bytes[1] = gso;
+	for (i = 0; i < length; i++)
+		bytes[HEADER + i] = (uint8_t)i;
+	fake_queue_add(queue, piece, 2);
+}
+
+void card_fill(uint8_t *frame, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		frame[i] = (uint8_t)(i * 7);
+}
