@@ -226,7 +226,7 @@ integration: deps
 
 lab: deps
 	@$(MAKE) --no-print-directory all
-	@tests/lab/run-tests.sh
+	@tests/lab/run-tests.py
 
 FUZZ_SECONDS ?= 60
 fuzz: fuzz-build

@@ -9,6 +9,7 @@ Suites, in this order (all if none is named):
   fuzz         build/tests/fuzz/fuzz_*: a fixed number of inputs each, and every crash ever found
   harness      pytest tests/harness: the isolation of the integration tests and their report find what they must
   integration  pytest tests/integration
+  lab          tests/lab/run-tests.py: the integration tests in the lab; only if named
 
 Ends with one line for all of them, `N passed, N failed, N skipped`; exit status 1 if anything failed.
 A program that crashes or hangs is one failure more. `N flaky: NAMES` may stand before that line: these failed
@@ -25,40 +26,13 @@ import subprocess
 import sys
 import tempfile
 
+from closing import SUM_LINE, Sum
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 HANG_SECONDS = 900              # for one program; only a hang gets there
 FUZZ_RUNS = 20000
 CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
-SUM_LINE = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
-NAMES_LINE = re.compile(r"^\d+ (flaky|not run): (.+)$")
-
-
-class Sum:
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-        self.names = {"flaky": [], "not run": []}
-
-    def add(self, passed=0, failed=0, skipped=0):
-        self.passed += passed
-        self.failed += failed
-        self.skipped += skipped
-
-    def take(self, line):
-        """Add a closing line of a suite; False if it is none."""
-        names, counts = NAMES_LINE.match(line), SUM_LINE.match(line)
-        if names:
-            self.names[names[1]] += names[2].split(", ")
-        if counts:
-            self.add(*map(int, counts.groups()))
-        return bool(names or counts)
-
-    def status(self, strict):
-        return 1 if self.failed or strict and any(self.names.values()) else 0
-
-    def __str__(self):
-        lines = [f"{len(names)} {what}: {', '.join(names)}" for what, names in self.names.items() if names]
-        return "\n".join([*lines, f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"])
 
 
 def programs(build, kind, prefix):
@@ -191,7 +165,7 @@ def main():
     parser.add_argument("--build", default="build", metavar="DIR", help="the output directory (build)")
     parser.add_argument("--strict", action="store_true", help="flaky tests and tests not run are failures")
     parser.add_argument("--add", metavar="FILE", help="run nothing: add up the closing lines in FILE")
-    parser.add_argument("suite", nargs="*", help="unit, asan, guest, fuzz, harness, integration")
+    parser.add_argument("suite", nargs="*", help="unit, asan, guest, fuzz, harness, integration, lab")
     args = parser.parse_args()
     build = os.path.join(TOP, args.build)
     total = Sum()
@@ -202,6 +176,7 @@ def main():
         "fuzz": lambda: run_fuzz_programs(build, total),
         "harness": lambda: run_pytest("harness", total),
         "integration": lambda: run_pytest("integration", total),
+        "lab": lambda: run_lines("lab", [os.path.join(HERE, "lab", "run-tests.py")], total),
     }
     if args.add:
         with open(args.add, encoding="utf-8", errors="replace") as log:
@@ -213,7 +188,7 @@ def main():
     if unknown:
         parser.error(f"unknown suite {', '.join(sorted(unknown))}: one of {', '.join(suites)}")
     for name, suite in suites.items():
-        if not args.suite or name in args.suite:
+        if name in args.suite or not args.suite and name != "lab":
             suite()
     print(total, flush=True)
     return total.status(args.strict)

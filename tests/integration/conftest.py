@@ -10,6 +10,7 @@ from isolation import pytest_pyfunc_call, room  # noqa: F401  (a hook and an aut
 def pytest_sessionstart(session):
     if not os.access(cordon.PROGRAM, os.X_OK) and not session.config.option.collectonly:
         pytest.exit(f"{cordon.PROGRAM} is missing: run make first", returncode=1)
+    cordon.prepare()                        # also for --collect-only: the lab starts with it, outside
 
 
 @pytest.fixture(scope="session", autouse=True)
