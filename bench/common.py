@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the measurements share: where things are, how a program is timed, how a figure is printed."""
+"""Shared by the benchmarks: paths, timing of programs, output of figures."""
 
 import os
 import re
@@ -15,20 +15,20 @@ CORDON = os.path.join(BUILD, "cordon")
 
 
 def end(*_):
-    """What a measurement has made goes too when it takes too long and is ended."""
-    # A second one, which timeout sends, would interrupt the end.
+    """On SIGTERM (a timeout), exit through the clean-up of the benchmark."""
+    # timeout(1) sends a second SIGTERM, which must not interrupt the clean-up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(143)
 
 
 signal.signal(signal.SIGTERM, end)
 
-# A line of the time line of `cordon run -v`: since the start, since the mark before, mark.
+# A line of the time line of `cordon run -v`: ms since the start, ms since the previous mark, mark.
 MARK = re.compile(r"^cordon: +([0-9.]+) ms +\+ *[0-9.]+ ms +(.+)$")
 
 
 def row(what, value, condition=""):
-    """One line of the table: what was measured, the figure, under which conditions."""
+    """Prints one row of the table: what was measured, the figure, the conditions."""
     print(f"{what:<50} {value:>22}  {condition}".rstrip(), flush=True)
 
 
@@ -45,7 +45,7 @@ def spread(values, unit, digits=1):
 
 
 def exec_to_exit(argv):
-    """Milliseconds from just before the program is started to when it has been waited for."""
+    """Milliseconds from just before the program starts until its exit has been reaped."""
     null = os.open("/dev/null", os.O_RDWR)
     actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
     start = time.monotonic_ns()
@@ -59,7 +59,7 @@ def exec_to_exit(argv):
 
 
 def report_of(argv, timeout=600):
-    """Runs `cordon run -v ...`; its report as {what: number}, times in milliseconds."""
+    """Runs `cordon run -v ...`; returns its report as {mark or counter: number}, times in milliseconds."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, timeout=timeout, check=False)
     text = done.stderr.decode(errors="replace")

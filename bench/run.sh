@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# All measurements behind docs/performance.md, as a table: `make bench`, or
+# All benchmarks of docs/performance.md, as a table: `make bench`, or
 #
-#   bench/run.sh           all of them, with those in the lab: an hour and more
-#   bench/run.sh --quick   fewer runs, and nothing in the lab: under 3 minutes
+#   bench/run.sh           all, including those in the lab: over an hour
+#   bench/run.sh --quick   fewer runs, and none in the lab: under 3 minutes
 #
-# Nothing here passes or fails by a time; a measurement that could not be made says why.
+# No time is a pass or a failure; a benchmark that could not run says why.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
@@ -22,22 +22,22 @@ esac
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cordon-bench.XXXXXX") || exit 1
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
-# Templates go into a cache of their own, so that the user's are left alone.
+# Templates go to a cache of our own, so that the user's stay as they are.
 
-# On a machine whose processors are wanted by others too, what is measured has up to four times as long.
-patience=$(awk -v cpus="$(nproc)" '{ p = int(1 + $1 / cpus); print (p > 4 ? 4 : p) }' /proc/loadavg)
+# On a busy machine each time limit is up to four times as long.
+slowdown=$(awk -v cpus="$(nproc)" '{ p = int(1 + $1 / cpus); print (p > 4 ? 4 : p) }' /proc/loadavg)
 
 # measure TITLE SECONDS COMMAND...
 measure() {
 	title=$1
-	seconds=$(($2 * patience))
+	seconds=$(($2 * slowdown))
 	shift 2
 	printf '\n%s\n' "--- $title"
 	timeout "$seconds" "$@" 2>"$scratch/stderr"
 	status=$?
 	[ "$status" -eq 0 ] && return
 	if [ "$status" -eq 124 ]; then
-		echo "not measured: not done after $seconds s"
+		echo "not measured: timed out after $seconds s"
 	else
 		echo "not measured: status $status"
 		tail -n 5 "$scratch/stderr"

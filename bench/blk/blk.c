@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the block device costs: requests through its rings, made by a driver on the host (the unit
- * tests' fake guest, no KVM), against pread(2) of the same file, which is in the page cache. So
- * what is measured is the way from the doorbell to the interrupt: check, thread, copy, completion.
+ * The cost of the block device: requests through its rings, from a driver on the host (the unit
+ * tests' fake guest, without KVM), compared with pread(2) of the same file, which is in the page
+ * cache. This measures the path from doorbell to interrupt: check, thread, copy, completion.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,8 +31,8 @@ static void row(const char *what, uint64_t begun, uint64_t runs, uint64_t bytes)
 	       (double)(runs * bytes) / seconds / 1e6);
 }
 
-/* The next place: spread over the file, the same each time. */
-static uint64_t place(uint64_t run, uint64_t bytes)
+/* The offset of a run: spread over the file, the same each time. */
+static uint64_t offset_of(uint64_t run, uint64_t bytes)
 {
 	return run * 7919 % (FILE_BYTES / bytes) * bytes;
 }
@@ -43,7 +43,7 @@ static void by_pread(const char *what, uint64_t runs, uint64_t bytes)
 	uint64_t begun = loop_now_ns(), run;
 
 	for (run = 0; run < runs; run++)
-		if (pread(fd, buffer, bytes, (off_t)place(run, bytes)) != (ssize_t)bytes)
+		if (pread(fd, buffer, bytes, (off_t)offset_of(run, bytes)) != (ssize_t)bytes)
 			exit(1);
 	row(what, begun, runs, bytes);
 	close(fd);
@@ -57,7 +57,7 @@ static void by_device(const char *what, uint32_t type, uint64_t runs, uint64_t b
 
 	for (run = 0; run < runs; run += depth) {
 		for (i = 0; i < depth; i++)
-			fake_disk_offer(&disk, 0, type, place(run + i, bytes) / 512,
+			fake_disk_offer(&disk, 0, type, offset_of(run + i, bytes) / 512,
 					(uint32_t)bytes, type == FAKE_DISK_IN);
 		fake_disk_wait(&disk, 0, depth);
 		if (*(uint8_t *)fake_guest_at(&disk.guest, disk.status) != FAKE_DISK_OK)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The block device against the host's pread: see blk.c. BUILD is the build's folder.
+# The block device compared with the host's pread: see blk.c. BUILD is the build directory.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}

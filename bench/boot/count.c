@@ -2,19 +2,18 @@
 /*
  * QEMU plugin: counts the instructions of a guest's boot inside the lab's emulated machine.
  *
- * QEMU emulates L1 and, with it, the guest (L2) that a monitor in L1 runs by AMD-V. What is L2's is
- * seen from outside: L2 runs from a VMRUN of L1 until the instruction behind that VMRUN is
- * executed. Counted is from the guest kernel's entry to the first instruction of its first program;
- * nothing of L1 is in the count, and an instruction counts once however long it takes: a repeated
- * string instruction too, as in the counters of processors (QEMU executes it once for each
- * element).
+ * QEMU emulates L1 and, with it, the guest (L2) that a monitor in L1 runs with AMD-V. The plugin
+ * recognizes L2 from outside: L2 runs from a VMRUN of L1 until L1 executes the instruction after
+ * it. The plugin counts L2's instructions, none of L1's, from the guest kernel's entry to the first
+ * instruction of its first program. Every instruction counts once, a repeated string instruction
+ * too, as in the counters of processors (QEMU executes it once for each element).
  *
- * Arguments: entry=ADDRESS (of the kernel's ELF header, hexadecimal), out=FILE (the count, then the
- * profile), map=System.map (optional: a profile by function). With mark=ADDRESS instead of entry
- * everything of L2 counts, programs too, from the first time that a program of L1 executes that
- * address to the second (bench/boot/mark.S): so the guest of a restored template is counted.
+ * Arguments: entry=ADDRESS (from the kernel's ELF header, hexadecimal), out=FILE (the count, then
+ * the profile), map=System.map (optional: a profile by function). mark=ADDRESS instead of entry=
+ * counts everything of L2, programs too, between the first and the second time that a program of L1
+ * executes that address (bench/boot/mark.S): this counts the guest of a restored template.
  *
- * The file holds "instructions N", with mark= "programs N", then a line a function: self,
+ * The file has "instructions N", with mark= "programs N", then one line for each function: self,
  * inclusive, calls, name.
  */
 #include <stdbool.h>
@@ -23,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The part of QEMU's plugin interface (version 1) that is used; Debian ships no header for it. */
+/* The part of QEMU's plugin interface (version 1) used here; Debian ships no header for it. */
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
@@ -59,7 +58,7 @@ enum block_end { END_OTHER, END_CALL, END_RETURN, END_VMRUN };
 
 /* A block of instructions as QEMU translated it. */
 struct block {
-	uint64_t start, end; /* end: address behind the last instruction */
+	uint64_t start, end; /* end: address after the last instruction */
 	unsigned count;
 	uint64_t repeat; /* address of the repeated string instruction at the end, or 0 */
 	enum block_end kind;
@@ -81,12 +80,12 @@ struct frame {
 static struct {
 	uint64_t entry, mark;
 	const char *out;
-	uint64_t executed; /* instructions of everybody; added to by generated code */
-	uint64_t since;	   /* executed when L2 was entered last */
-	uint64_t sum;	   /* of L2 before that */
-	uint64_t resume;   /* where L1 goes on after the VMRUN that is under way */
-	uint64_t repeat;   /* block.repeat of the block before */
-	uint64_t programs; /* with mark: of sum, what is not the kernel's */
+	uint64_t executed; /* instructions of L1 and L2; generated code adds to it */
+	uint64_t since;	   /* value of executed at the last entry to L2 */
+	uint64_t sum;	   /* instructions of L2 before that entry */
+	uint64_t resume;   /* where L1 continues after the current VMRUN */
+	uint64_t repeat;   /* block.repeat of the previous block */
+	uint64_t programs; /* with mark=: the part of sum that is not the kernel's */
 	bool entering, inside, started, done;
 } state;
 
@@ -126,7 +125,7 @@ static void frame_push(uint64_t return_address, uint64_t target)
 	}
 }
 
-/* Follows calls and returns by the addresses alone. A return that fits no frame is left out. */
+/* Follows calls and returns by address alone. Ignores a return that matches no frame. */
 static void profile_block(const struct block *block)
 {
 	const struct block *previous = profile.previous;
@@ -182,7 +181,7 @@ static bool is_user(uint64_t address)
 	       !(address >= KERNEL_LOADED && address < KERNEL_LOADED_END);
 }
 
-/* A block of L2 where everything between two marks counts. */
+/* Counts a block of L2 between two marks. */
 static void count_marked(const struct block *block)
 {
 	if (!state.started)
@@ -204,7 +203,7 @@ static void on_mark(void)
 	write_result();
 }
 
-/* Runs before each block that is executed, of L1 and of L2. */
+/* QEMU calls this before it executes a block, of L1 or of L2. */
 static void on_block(unsigned cpu, void *data)
 {
 	const struct block *block = data;
@@ -212,7 +211,7 @@ static void on_block(unsigned cpu, void *data)
 	(void)cpu;
 	if (state.done)
 		return;
-	/* Its next element: a block of this one instruction, which has been counted. */
+	/* The next element of a repeated instruction, which has been counted. */
 	if (block->repeat && block->repeat == block->start && block->repeat == state.repeat)
 		return;
 	if (block->repeat)

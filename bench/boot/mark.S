@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that does nothing, at an address where bench/boot/count.c looks for it. */
+/* A program that just exits, at an address that bench/boot/count.c recognizes. */
 	.globl _start
 _start:
 	movl $60, %eax

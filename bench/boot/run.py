@@ -3,13 +3,13 @@
 """Counts the guest instructions of a boot: from the kernel's entry to the agent's first instruction.
 
 The guest boots in the lab (docs/lab.md), on a true kvm-amd that QEMU emulates; count.c, a plugin of
-that QEMU, counts what the guest executes. With --profile FILE a profile by kernel function is kept.
+that QEMU, counts the instructions. --profile FILE writes a profile by kernel function.
 
-With --warm it counts what a guest from a template executes in all of `cordon run -- CMD`, from the
-restore to the end, programs included; of these the kernel's are what a host that emulates ring 0 is slow at.
+--warm counts what a guest from a template executes in a whole `cordon run -- CMD`, from the restore to
+the end, programs included. A host that emulates ring 0 is slow at the kernel's part of these.
 
 usage: bench/boot/run.py [--build DIR] [--memory SIZE] [--cpus N] [--profile FILE] [--json]
-                         [--cmdline WORDS] [--warm [--command CMD]]
+                         [--cmdline PARAMETERS] [--warm [--command CMD]]
 """
 
 import argparse
@@ -27,7 +27,7 @@ import common  # noqa: E402, F401  (found by the path above; SIGTERM cleans up)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-MARK = 0x3C0DE000        # no other program of the lab has anything there
+MARK = 0x3C0DE000        # no other program in the lab has code there
 
 
 def entry_of(path):
@@ -51,7 +51,7 @@ def build_plugin(build):
 
 
 def build_mark(tmp):
-    """The program that marks, and the address that tells it from all others."""
+    """Builds the program that marks start and end; returns its path. Its code is at MARK."""
     path = os.path.join(tmp, "mark")
     subprocess.run(["gcc", "-nostdlib", "-static", f"-Wl,-Ttext={MARK:#x}", "-o", path,
                     os.path.join(HERE, "mark.S")], check=True)
@@ -59,7 +59,7 @@ def build_mark(tmp):
 
 
 def counted(args, build, tmp):
-    """What the lab runs, and the plugin's option that says between which places it counts."""
+    """The command for the lab, and the plugin's argument that says where to count."""
     cordon = [os.path.join(build, "cordon"), "run", "--memory", args.memory, "--cpus", args.cpus]
     if args.cmdline:
         cordon += ["--cmdline-append", args.cmdline]
@@ -68,7 +68,7 @@ def counted(args, build, tmp):
         return [*cordon, "--cold", "--", "/bin/true"], f"entry={entry_of(kernel):x}"
     mark = build_mark(tmp)
     run = shlex.join([*cordon, "--", *shlex.split(args.command)])
-    # The first makes the template, the second brings what it needs into the page cache.
+    # The first run makes the template, the second fills the page cache.
     return ["sh", "-c", f"{run} && {run} && {mark} && {run} && {mark}"], f"mark={MARK:x}"
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Sends bytes through `cordon run -- cat`: that they come back, how fast, and that memory stays flat.
+"""Sends bytes through `cordon run -- cat`: checks that they come back, how fast, and that memory stays flat.
 
-The monitor's memory without the guest's RAM is sampled while the bytes flow (RssAnon would count
-the guest's RAM too, so it is the private memory of bench/memory).
+Samples the monitor's private memory without the guest's RAM meanwhile, as bench/memory does (RssAnon
+would count the guest's RAM too).
 
 usage: bench/cat/run.py [--size BYTES, with K, M or G]
 """
@@ -67,7 +67,7 @@ def main():
         seconds = time.monotonic() - first
         feeder.join()
     if sandbox.returncode != 0 or received.digest() != sent.digest():
-        sys.exit(f"bench/cat: {got} of {args.size} bytes came back, or others; "
+        sys.exit(f"bench/cat: {got} of {args.size} bytes came back, or wrong ones; "
                  f"status {sandbox.returncode}")
     size = f"{args.size / (1 << 20):.0f} MiB"
     common.row(f"{size} through cat, there and back", f"{got / seconds / 1e6:.2f} MB/s",

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file server's own cost: 9P requests of a client in the same process, without a guest, without
- * and with a policy of 1,000 rules; beside each the system calls that a program on the host would
- * make. Then a tree of FILES files, each looked at and read. One line a measurement.
+ * The file server's own cost: 9P requests of a client in the same process, without a guest, once
+ * without and once with a policy of 1,000 rules; for comparison the system calls of a program on
+ * the host. Then a tree of FILES files: stat and read of each. Prints one line for each operation.
  *
- * operations FOLDER [SECONDS a measurement (0.5)] [FILES (10000)]
+ * operations DIRECTORY [SECONDS for each measurement (0.5)] [FILES (10000)]
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -134,7 +134,7 @@ static const struct {
 	const char *name;
 	void (*by_9p)(void), (*on_host)(void);
 } operations[] = {
-	{"look at a/b/f (walk, getattr, clunk)", stat_9p, stat_host},
+	{"stat a/b/f (walk, getattr, clunk)", stat_9p, stat_host},
 	{"open a/b/f, read 4 KiB, close", open_9p, open_host},
 	{"create, write 4 KiB, close, remove", create_9p, create_host},
 	{"list 100 names", list_9p, list_host},
@@ -175,7 +175,7 @@ static void make_tree(unsigned files)
 	}
 }
 
-/* As tar does it: list each folder, look at each file, read it. */
+/* As tar does it: lists each directory, stats and reads each file. */
 static double tree_9p(unsigned files)
 {
 	struct p9_attributes attributes;
@@ -260,7 +260,7 @@ int main(int argc, char **argv)
 	char *rules = make_rules();
 
 	if (argc < 2) {
-		fprintf(stderr, "operations FOLDER [SECONDS] [FILES]\n");
+		fprintf(stderr, "usage: operations DIRECTORY [SECONDS] [FILES]\n");
 		return 2;
 	}
 	files_host_folder = argv[1];
@@ -283,10 +283,10 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
 		printf("%-38s %10.0f %10.0f %10.0f %8.2f\n", operations[i].name, rate[i][2],
 		       rate[i][0], rate[i][1], rate[i][2] / rate[i][1]);
-	printf("%-38s %9.3fs %9.3fs %9.3fs %8.2f\n", "a tree, listed, looked at and read", tree[2],
+	printf("%-38s %9.3fs %9.3fs %9.3fs %8.2f\n", "a tree: list, stat and read", tree[2],
 	       tree[0], tree[1], tree[1] / tree[2]);
 	free(rules);
 	if (failed)
-		fprintf(stderr, "operations: something failed: the figures mean nothing\n");
+		fprintf(stderr, "operations: an operation failed: the figures are invalid\n");
 	return failed;
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A tree of files worked on in a share: bench/files/project.py [--files N] [--runs N].
+"""Work on a tree of files in a share: bench/files/project.py [--files N] [--runs N].
 
-`git status` and `tar` of it as plain processes and in a sandbox, with two policies: one rule, and 1,000 that no
-file matches before the last. The difference of the two is what deciding costs. For each also the processor time
-of the file server's thread and of the event loop (from /proc/PID/task/*/schedstat): on hosts that emulate
-ring 0 nearly all the rest is the guest's kernel, and 10,000 files take hours there: give --files 100.
+Times `git status` and `tar` of the tree as plain processes and in a sandbox, under two policies: one rule, and
+1,000 rules of which only the last matches any file. Their difference is the cost of decisions. Also prints the
+processor time of the file server's thread and of the event loop (from /proc/PID/task/*/schedstat). On hosts that
+emulate ring 0 nearly all the rest is the guest's kernel, and 10,000 files take hours: use --files 100 there.
 """
 import argparse
 import json
@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from common import CORDON, load, row, spread  # noqa: E402  (found by the path above)
 
-FOLDER = 100                # files in one
+PER_DIRECTORY = 100         # files
 COMMANDS = {
     "git status": "git status --porcelain | wc -l",
     "tar": "tar -cf - . | wc -c",
@@ -42,9 +42,9 @@ def timed(run):
 def make_tree(top, files):
     """Small files under version control, all committed."""
     for number in range(files):
-        folder = os.path.join(top, f"d{number // FOLDER}")
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, f"f{number}"), "w", encoding="ascii") as file:
+        directory = os.path.join(top, f"d{number // PER_DIRECTORY}")
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, f"f{number}"), "w", encoding="ascii") as file:
             file.write(f"{number}\n" * 20)
     git = ("git", "-C", top, "-c", "user.name=bench", "-c", "user.email=b@example.com")
     for command in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "all")):
@@ -74,12 +74,12 @@ def threads(pid):
 
 
 def in_sandbox(top, policy, what, expected, runs):
-    """One sandbox: the programs come once through the host's root before anything is measured."""
+    """Measures in one sandbox, after its cache has been filled with the programs from the host's root."""
     cordon("start", "--rootfs", "host", "-m", "512M", "--policy", policy, "bench")
     try:
         pid = next(box["pid"] for box in json.loads(cordon("ps", "--json")) if box["name"] == "bench")
         cordon("exec", "bench", "--", "sh", "-c", "git --version; tar --version; true | wc -l")
-        # What git has noted of each file is the host's: it reads them all once, and notes what it sees here.
+        # The index was written on the host: git reads all files once and updates it for what it sees here.
         cordon("exec", "-w", top, "bench", "--", "git", "status")
         for name, command in COMMANDS.items():
             times, used = [], []
@@ -100,8 +100,8 @@ def in_sandbox(top, policy, what, expected, runs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=10000, help="of the tree (10000)")
-    parser.add_argument("--runs", type=int, default=3, help="of each (3)")
+    parser.add_argument("--files", type=int, default=10000, help="number of files in the tree (10000)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each command (3)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cordon-bench.") as scratch:
         os.environ["XDG_RUNTIME_DIR"] = scratch

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The file server behind shares, measured by a 9P client on the host:
 #
-#   bench/files/run.sh [SECONDS a measurement (0.5)] [FILES of the tree (10000)]
+#   bench/files/run.sh [SECONDS for each measurement (0.5)] [FILES in the tree (10000)]
 set -eu
 cd "$(dirname "$0")/../.."
 BUILD=${BUILD:-build}

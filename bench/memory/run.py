@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Shows what a monitor with an idle guest has in memory beside the guest's RAM.
+"""Shows the private memory of a monitor with an idle guest, without the guest's RAM.
 
-The guest's RAM is found in /proc/PID/smaps as the adjacent mappings that are together as large as
---memory says; all the rest that is private is the monitor's.
+The guest's RAM is the group of adjacent mappings in /proc/PID/smaps whose total size is that of
+--memory; all other private memory is the monitor's.
 
 usage: bench/memory/run.py [--cold]
 """
@@ -22,17 +22,17 @@ HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
 
 
 def read_smaps(pid):
-    """[start, end, private KiB, of these dirty] of each mapping."""
+    """A list for each mapping: start, end, private KiB, dirty KiB of these."""
     mappings = []
     with open(f"/proc/{pid}/smaps", encoding="ascii", errors="replace") as smaps:
         for line in smaps:
             head = HEAD.match(line)
-            words = line.split()
+            fields = line.split()
             if head:
                 mappings.append([int(head[1], 16), int(head[2], 16), 0, 0])
-            elif words[0] in ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:"):
-                mappings[-1][2] += int(words[1])
-                mappings[-1][3] += int(words[1]) if words[0] != "Private_Clean:" else 0
+            elif fields[0] in ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:"):
+                mappings[-1][2] += int(fields[1])
+                mappings[-1][3] += int(fields[1]) if fields[0] != "Private_Clean:" else 0
     return mappings
 
 
@@ -46,7 +46,7 @@ def find_ram(mappings):
             end = mappings[last][1]
             if end - start == MEMORY:
                 return first, last + 1
-    sys.exit("bench/memory: no mapping is the guest's RAM")
+    sys.exit("bench/memory: cannot find the guest's RAM in smaps")
 
 
 def main():
@@ -67,7 +67,7 @@ def main():
     common.row(f"monitor's private memory, idle, {what}",
                f"{sum(m[2] for m in own)} KiB",
                f"of these dirty {sum(m[3] for m in own)} KiB")
-    common.row(f"guest's RAM that is there, of {MEMORY >> 20} MiB, {what}",
+    common.row(f"guest's RAM in memory, of {MEMORY >> 20} MiB, {what}",
                f"{sum(m[2] for m in ram)} KiB")
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the frame filter costs, alone: nanoseconds of processor time a frame, with a number of flows
- * and a policy of a number of rules; and a new flow.
+ * The cost of the frame filter alone: nanoseconds of processor time for a frame and for a new flow,
+ * with various numbers of flows and rules.
  *
  *     build/bench/net-filter [FRAMES]     (1000000)
  */
@@ -18,8 +18,8 @@
 
 #define SECOND UINT64_C(1000000000)
 #define PEERS  64
-#define SPARE  1000000 /* nanoseconds of the filter's time a new flow takes: within its rate */
-#define KEPT   4096    /* frames that lie ready */
+#define SPARE  1000000 /* nanoseconds of filter time for each new flow: within the filter's rate */
+#define KEPT   4096    /* prepared frames */
 
 static struct policy *policy;
 static uint64_t passed;
@@ -28,7 +28,7 @@ static double cpu_ns(void)
 {
 	struct timespec time;
 
-	/* Processor time: others may be at work. */
+	/* Processor time: the host may be busy. */
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
@@ -98,7 +98,7 @@ static void unask(void *arg, uint32_t question)
 	(void)question;
 }
 
-/* The rule that counts is the last one; those before it are of all kinds. */
+/* Only the last rules match; those before them are of all kinds. */
 static void make_policy(unsigned rules)
 {
 	static char text[POLICY_FILE_MAX];
@@ -155,7 +155,7 @@ static struct net_segment segment_of(unsigned flow)
 				    .flags = TCP_SYN};
 }
 
-/* Opens flows, all of them answered. */
+/* Opens flows, each with a reply. */
 static uint64_t open_flows(struct filter *filter, unsigned flows)
 {
 	static uint8_t bytes[FRAME_MAX];
@@ -182,7 +182,7 @@ static uint64_t open_flows(struct filter *filter, unsigned flows)
 	return now;
 }
 
-/* One frame of each flow in turn; they lie ready, so that only the filter counts. */
+/* Sends one frame of each flow in turn; they are prepared, so that only the filter counts. */
 static double measure(unsigned flows, unsigned rules, size_t payload, bool partial,
 		      unsigned long frames)
 {
@@ -215,7 +215,7 @@ static double measure(unsigned flows, unsigned rules, size_t payload, bool parti
 	for (k = 0; k < frames; k++) {
 		uint8_t *frame = store[k % kept];
 
-		/* As the card gave it: the filter has put in the peer's addresses. */
+		/* Restore the frame as the card gave it: the filter has changed its addresses. */
 		memcpy(frame, net_router_mac, FRAME_MAC);
 		memcpy(frame + FRAME_MAC, net_guest_mac, FRAME_MAC);
 		filter_from_guest(filter, frame, length, partial, now);
@@ -231,7 +231,7 @@ static double measure(unsigned flows, unsigned rules, size_t payload, bool parti
 	return spent / (double)frames;
 }
 
-/* A connection's first segment, allowed by the last rule or refused by none. */
+/* A connection's first segment, which the last rule allows or no rule matches. */
 static double measure_new(unsigned rules, bool allowed, unsigned flows)
 {
 	static uint8_t bytes[FRAME_MAX];

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What the network's filter costs: alone (filter.c), and before passt (wire.c), in a network
-# namespace of its own. BUILD is the build's folder; arguments go to wire.c.
+# The cost of the network filter: alone (filter.c), and in front of passt (wire.c), in a network
+# namespace of its own. BUILD is the build directory; arguments go to wire.c.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
@@ -15,10 +15,10 @@ for program in passt ip unshare; do
 	fi
 done
 if [ "$(id -u)" -ne 0 ]; then
-	echo "through passt: not measured: a network namespace takes root"
+	echo "through passt: not measured: a network namespace requires host root"
 	exit 0
 fi
-# The other end of the link goes to the servers' namespace.
+# The other end of the link moves to the servers' namespace.
 # shellcheck disable=SC2016
 exec unshare -n sh -ec '
 	echo reno >/proc/sys/net/ipv4/tcp_congestion_control # the only one that all hosts have

@@ -108,7 +108,7 @@ static void *count(void *arg)
 	return arg;
 }
 
-/* The servers have a namespace of their own, behind a link as networks have them. */
+/* Gives the servers a namespace of their own, behind a link as in a real network. */
 static void __attribute__((noreturn)) be_servers(int ready_fd)
 {
 	static const enum port ports[] = {SINK, SOURCE, ECHO, CLOSER};
@@ -180,14 +180,14 @@ static struct outcome stream(bool out)
 		total += (double)n;
 	} while (n > 0 && now() - began < traffic_seconds);
 	shutdown(fd, SHUT_WR);
-	/* Until the other end has it all. */
+	/* Wait until the other end has received everything. */
 	while (out && recv(fd, bytes, sizeof(bytes), 0) > 0)
 		;
 	close(fd);
 	return (struct outcome){total / (now() - began), total / 1e6};
 }
 
-/* For how long it has sent. */
+/* Seconds spent sending. */
 static struct outcome flood(void)
 {
 	struct sockaddr_in to = at_server(COUNTER);
@@ -203,7 +203,7 @@ static struct outcome flood(void)
 	return (struct outcome){.rate = now() - began};
 }
 
-/* Seconds a round trip. */
+/* Seconds for each round trip. */
 static struct outcome round_trip(void)
 {
 	int fd = reach(ECHO);
@@ -220,7 +220,7 @@ static struct outcome round_trip(void)
 	return (struct outcome){(now() - began) / done, done};
 }
 
-/* Connections a second: the filter lets 2000 through at once, so 500 are made. */
+/* Connections a second: makes 500, since the filter lets a burst of 2000 through. */
 static struct outcome connections(void)
 {
 	double began = now();
@@ -311,7 +311,7 @@ static int receive_fd(int socket_fd)
 	return fd;
 }
 
-/* Measures what it is told to, in a namespace of its own. */
+/* The clients, in a namespace of their own: measures on request. */
 static void __attribute__((noreturn)) be_guest(int command_fd)
 {
 	enum measure what;
@@ -354,7 +354,7 @@ struct outcome traffic_measure(int command_fd, enum measure what)
 		exit(1); /* it has said why */
 	if (what != DATAGRAMS)
 		return value;
-	usleep(300000); /* for those that are still on their way */
+	usleep(300000); /* wait for datagrams still in flight */
 	value.units = (double)(atomic_load(datagrams) - before);
 	value.rate = value.units / value.rate;
 	return value;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Traffic for the measurement of the network: servers in a network namespace of their own behind
- * the link out0, and clients in another one behind a tap device. All end with this process. What
- * goes wrong ends it with a line.
+ * Traffic for the network benchmark: servers in a network namespace of their own behind the link
+ * out0, and clients in another one behind a tap device. All of them end with this process, which
+ * exits with a message on any error.
  */
 #ifndef CORDON_BENCH_TRAFFIC_H
 #define CORDON_BENCH_TRAFFIC_H
@@ -11,16 +11,16 @@ enum measure { OUT, IN, DATAGRAMS, ROUND_TRIP, CONNECTIONS, MEASURES };
 
 extern double traffic_seconds; /* how long each measurement takes */
 
-/* Starts the servers; out1, the other end of out0, goes to their namespace. */
+/* Starts the servers; moves out1, the other end of out0, to their namespace. */
 void traffic_serve(void);
 
-/* Starts the clients. Their tap device is *tap_fd; returns where to tell them what to measure. */
+/* Starts the clients behind the tap device *tap_fd. Returns the socket that controls them. */
 int traffic_guest(int *tap_fd);
 
 struct outcome {
 	double rate;  /* bytes, datagrams that arrived or connections a second; seconds a round trip
 		       */
-	double units; /* how many of these: MB, datagrams, connections, round trips */
+	double units; /* the total: MB, datagrams, connections or round trips */
 };
 
 struct outcome traffic_measure(int command_fd, enum measure what);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What passes through passt with the filter before it, and without: a wire between a tap device in
- * a network namespace of its own, whose stack stands for the guest's, and passt. No guest, so that
- * nothing but passt and the filter counts. To be run in a network namespace (run.sh makes it).
+ * Throughput of passt, with and without the filter in front of it: a wire between passt and a tap
+ * device in a network namespace of its own, whose stack stands for the guest's. There is no guest,
+ * so only passt and the filter count. Runs in a network namespace, which run.sh creates.
  *
- *     build/bench/net-wire [ROUNDS [SECONDS]]     (3 rounds of either, 1 s a measurement)
+ *     build/bench/net-wire [ROUNDS [SECONDS]]     (3 rounds of each kind, 1 s a measurement)
  */
 #include <errno.h>
 #include <signal.h>
@@ -30,13 +30,13 @@ static struct wire {
 	struct loop *loop;
 	struct loop_source tap;
 	struct passt *passt;
-	struct filter *filter; /* NULL: without */
+	struct filter *filter; /* NULL: none */
 } wire;
 
 static void to_guest(void *arg, const uint8_t *frame, size_t length)
 {
 	(void)arg;
-	/* A full queue loses it, as on any wire. */
+	/* A full queue drops the frame, as any network does. */
 	if (write(wire.tap.fd, frame, length) < 0 && errno != EAGAIN && errno != ENOBUFS)
 		fail("the tap device");
 }
@@ -133,7 +133,7 @@ static void make_filter(void)
 					      .note = note};
 	static const struct filter_config config = {
 		.guest_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02},
-		/* passt's, which the tap's stack knows from the rounds without the filter. */
+		/* passt's address, which the tap's stack knows from rounds without the filter. */
 		.router_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04},
 		.card_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02},
 		.peer_mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04},
@@ -143,7 +143,7 @@ static void make_filter(void)
 		fail("the filter");
 }
 
-/* Until it is killed. */
+/* Runs until it is killed. */
 static void __attribute__((noreturn)) be_wire(int tap_fd, bool with_filter)
 {
 	static const struct backend_ops ops = {.room = room,
@@ -171,7 +171,7 @@ static void __attribute__((noreturn)) be_wire(int tap_fd, bool with_filter)
 /* --- the whole -------------------------------------------------------------------------------- */
 
 static double result[2][MEASURES][ROUNDS_MAX];
-static double spent[2][MEASURES], units[2][MEASURES]; /* seconds of processor time, for so much */
+static double spent[2][MEASURES], units[2][MEASURES]; /* seconds of processor time, for how much */
 
 /* Processor time of the wire and of its passt. */
 static double cpu_of(pid_t pid)
@@ -264,7 +264,7 @@ int main(int argc, char **argv)
 	traffic_serve();
 	command_fd = traffic_guest(&tap_fd);
 	for (i = 0; i < 2 * rounds; i++) {
-		/* In turns, the first one in turns, too: a host's load comes and goes. */
+		/* Alternate, and alternate which goes first: a host's load varies. */
 		mode = (i + i / 2) % 2;
 		pid = fork();
 		if (pid == 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The smallest guest: it asks the keyboard controller for a reset, and the monitor ends.
+# The smallest guest: it resets the machine through the keyboard controller, and the monitor ends.
 	.globl _start
 _start:
 	mov	$0xfe, %al

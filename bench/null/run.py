@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Times a guest of two instructions: what the monitor and KVM cost from exec to exit.
+"""Times a guest of two instructions: the cost of monitor and KVM from exec to exit.
 
 usage: bench/null/run.py [--runs N]
 """

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a decision costs: nanoseconds each, with rule sets of several shapes, and with the audit
- * line.
+ * The cost of a policy decision in nanoseconds, with rule sets of several shapes, and with its
+ * audit line.
  *
  *     build/bench/policy [DECISIONS]     (200000)
  */
@@ -31,7 +31,7 @@ static double now(void)
 {
 	struct timespec time;
 
-	/* Processor time: others may be at work. */
+	/* Processor time: the host may be busy. */
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
 	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
 }
@@ -82,7 +82,7 @@ static double measure(const struct policy *policy, unsigned long decisions)
 	for (k = 0; k < ARRAY_SIZE(paths); k++)
 		length[k] = strlen(paths[k]);
 	began = now();
-	/* Shapes that are slow are not asked as often. */
+	/* Slow shapes get fewer decisions. */
 	for (i = 0; i < decisions && (i % 64 || now() - began < 2e8); i++) {
 		request.object = paths[i % ARRAY_SIZE(paths)];
 		request.length = length[i % ARRAY_SIZE(paths)];
@@ -97,8 +97,8 @@ static double measure(const struct policy *policy, unsigned long decisions)
 #define DEPTH 1900
 
 /*
- * A path of many components, as a file server asks about it: hidden directories on the way count.
- * In one walk, and by a decision about each of them, which is how it was once done.
+ * Decides on a path of many components as the file server does, where hidden directories on the way
+ * count: in one walk, and for comparison with one decision for each component.
  */
 static double measure_deep(const struct policy *policy, unsigned long decisions, bool each)
 {
@@ -127,7 +127,7 @@ static double measure_deep(const struct policy *policy, unsigned long decisions,
 	return (now() - began) / (double)decisions;
 }
 
-/* Guard and log: what an open costs that is allowed. The rate does not count here. */
+/* Guard and audit log: the cost of an allowed open, without the log's rate limit. */
 static double measure_logged(struct policy *policy, unsigned long decisions)
 {
 	char folder[] = "/tmp/cordon-bench-XXXXXX", path[64], denials[80];

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# What a decision costs: see policy.c. BUILD is the build's folder.
+# The cost of a decision: see policy.c. BUILD is the build directory.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}

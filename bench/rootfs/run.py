@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What the host's programs cost in a sandbox: bench/rootfs/run.py [--runs N].
+"""The cost of the host's programs in a sandbox: bench/rootfs/run.py [--runs N].
 
-`python3 -c pass` as a plain process, and in sandboxes with --rootfs host: the first time, when all of it
-comes through the file server, and again, from the guest's own cache. For the first time also what the
-server's thread needed of it, and the event loop's: on hosts that emulate ring 0 nearly all the rest is the
-guest's kernel. Processor times come from /proc, in steps of the kernel's clock tick.
+Times `python3 -c pass` as a plain process, and in sandboxes with --rootfs host: the first time, when every file
+comes through the file server, and again, from the guest's own cache. For the first time it also prints the
+processor time of the server's thread and of the event loop: on hosts that emulate ring 0 nearly all the rest is
+the guest's kernel. Processor times come from /proc, in units of the kernel's clock tick.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ COMMAND = ["/usr/bin/python3", "-c", "pass"]
 
 
 def cordon(*args):
-    """Runs it to its end: (milliseconds, standard output)."""
+    """Runs cordon; returns (milliseconds, standard output)."""
     start = time.monotonic_ns()
     done = subprocess.run([CORDON, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, check=False)
@@ -45,7 +45,7 @@ def threads(pid):
 
 
 def one(runs):
-    """A sandbox: the first run, what its threads used meanwhile, later runs."""
+    """Measures in one sandbox: the first run, the processor time of its threads meanwhile, later runs."""
     cordon("start", "--rootfs", "host", "bench")
     try:
         pid = next(box["pid"] for box in json.loads(cordon("ps", "--json")[1]) if box["name"] == "bench")
@@ -60,7 +60,7 @@ def one(runs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=3, help="of each (3)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each command (3)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cordon-bench.") as scratch:
         os.environ["XDG_RUNTIME_DIR"] = scratch

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Times `cordon run -- /bin/true`, booted and from a template, and counts the KVM exits of a boot.
+"""Times `cordon run -- /bin/true`, cold and from a template, and counts the KVM exits of a boot.
 
-Templates are made in a cache of its own, so that the first run is always one without.
+Uses a cache of its own, so that there is no template at the first run.
 
 usage: bench/start/run.py [--cold N] [--warm N] [--timeline]
 """

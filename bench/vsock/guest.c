@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest's part of the socket benchmark: serves one round after another. Built static. */
+/* The guest's part of the vsock benchmark: serves one round after another. Linked statically. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 #include "bench/vsock/server.h"
 
-/* As the kernel has it; the C library of the guest has no header for it. */
+/* As in the kernel; the guest's C library has no header for it. */
 struct vm_address {
 	uint16_t family, reserved;
 	uint32_t port, cid;

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Streams between host and guest, compared with socket pairs of the host: see vsock.c.
-# Arguments: KiB of each transfer, number of round trips. A guest whose ring 0 is emulated moves
-# about a MiB a second, so the amounts are small.
+# Streams between host and guest, compared with socket pairs on the host: see vsock.c.
+# Arguments: KiB of each transfer, number of round trips. The amounts are small, as a guest with
+# emulated ring 0 moves about 1 MiB a second.
 set -eu
 cd "$(dirname "$0")/../.."
 build=${BUILD:-build}

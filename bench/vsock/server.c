@@ -34,8 +34,7 @@ static ssize_t write_all(int fd, const char *from, size_t length)
 	return (ssize_t)done;
 }
 
-/* One step; false when the stream has ended. Descriptors block: a step may wait for the other side.
- */
+/* Serves one step of a stream; false when it has ended. May block on the other side. */
 static bool step(struct stream *at)
 {
 	uint64_t left = at->request.bytes - at->done;

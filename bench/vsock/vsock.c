@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Measures streams between host and guest: bytes a second both ways and round trips, with 1 and 64
- * streams, and the same against a process of the host at the other end of socket pairs. Figures
- * compare only within one run; the last column is vsock in relation to the socket pair.
+ * streams, and the same with a process on the host at the other end of socket pairs. Figures are
+ * comparable only within one run; the last column is the ratio of vsock to the socket pair.
  *
  * vsock CORDON GUEST-PROGRAM [KIB [ROUND-TRIPS]]
  */
@@ -58,11 +58,11 @@ static double now(void)
 /* --- the client ----------------------------------------------------------------------------------
  */
 
-/* What one stream has still to write and to read. */
+/* What one stream still has to write and to read. */
 struct client {
 	int fd;
 	uint64_t to_write, to_read;
-	uint64_t may_write; /* a ping waits for the one before it */
+	uint64_t may_write; /* a round trip waits for the one before it */
 };
 
 static void client_write(struct client *client)
@@ -96,7 +96,7 @@ static void client_read(struct client *client, bool echo)
 	}
 }
 
-/* Seconds from the first byte of the requests to the last byte of the answers. */
+/* Seconds from the first byte of the requests to the last byte of the replies. */
 static double run_streams(const struct measure *measure, int *fds, uint64_t amount)
 {
 	static struct client client[BENCH_STREAMS];
@@ -107,7 +107,7 @@ static double run_streams(const struct measure *measure, int *fds, uint64_t amou
 
 	for (i = 0; i < measure->streams; i++)
 		if (recv(fds[i], bytes, 1, 0) != 1)
-			die("the server is not there");
+			die("no server");
 	start = now();
 	for (i = 0; i < measure->streams; i++) {
 		if (send(fds[i], &request, sizeof(request), MSG_NOSIGNAL) != sizeof(request))
@@ -125,7 +125,7 @@ static double run_streams(const struct measure *measure, int *fds, uint64_t amou
 				polls[i].events |= POLLOUT;
 		}
 		if (poll(polls, measure->streams, 60000) <= 0)
-			die("nothing happens for a minute");
+			die("no progress for a minute");
 		for (i = 0; i < measure->streams; i++) {
 			if (polls[i].revents & POLLOUT)
 				client_write(&client[i]);
@@ -169,7 +169,7 @@ static double measure_pair(const struct measure *measure, uint64_t amount)
 	return took;
 }
 
-/* A descriptor, or -1: refused. A busy guest may not answer within the monitor's two seconds. */
+/* A descriptor, or -1: refused. A busy guest may not reply within the monitor's two seconds. */
 static int try_guest(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -225,7 +225,7 @@ static double measure_guest(const struct measure *measure, uint64_t amount)
 /* --- the sandbox
  * -------------------------------------------------------------------------------------- */
 
-/* Runs the guest's program, which comes in by stdin. Returns when it listens. */
+/* Runs the guest's program, which arrives through stdin. Returns when it listens. */
 static pid_t start_guest(const char *cordon, const char *program)
 {
 	char command[512] = "cat > /tmp/bench && chmod +x /tmp/bench && exec /tmp/bench", line[16];
@@ -256,7 +256,7 @@ static pid_t start_guest(const char *cordon, const char *program)
 	out = fdopen(pipe_fd[0], "r");
 	if (!out || !fgets(line, sizeof(line), out) || strcmp(line, "ready\n") != 0)
 		die("the guest's program did not start");
-	/* It stays open: a sandbox whose output nobody reads would end. */
+	/* Keep it open: a sandbox whose output has no reader ends. */
 	return child;
 }
 
@@ -266,7 +266,8 @@ static void show(const struct measure *measure, uint64_t amount, double guest, d
 
 	if (measure->kind == BENCH_ECHO) {
 		total /= PING_BYTES;
-		/* The time of one, seen from one stream; and how many there are in a second. */
+		/* The time of one round trip in a stream, and round trips a second in all streams.
+		 */
 		printf("%-24s %10.1f us %10.0f /s %10.1f us %10.0f /s %8.4f\n", measure->name,
 		       guest * 1e6 * measure->streams / total, total / guest,
 		       pair * 1e6 * measure->streams / total, total / pair, pair / guest);
@@ -297,7 +298,7 @@ int main(int argc, char **argv)
 	printf("%-24s %30s %30s %8s\n", "", "vsock", "socket pair", "ratio");
 	for (i = 0; i < MEASURES; i++) {
 		amount = measures[i].kind == BENCH_ECHO ? pings * PING_BYTES : bulk;
-		/* The same in all, whatever the number of streams. */
+		/* The same total for any number of streams. */
 		amount = amount / measures[i].streams / PING_BYTES * PING_BYTES;
 		if (amount < PING_BYTES)
 			amount = PING_BYTES;

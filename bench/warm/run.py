@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a warm start, a restore, a fork and an exec cost: bench/warm/run.py [--runs N] [--json] [PART...].
+"""The cost of a warm start, a restore, a fork and an exec: bench/warm/run.py [--runs N] [--json] [PART...].
 
 Parts (all if none is named):
-  warm      `cordon run -- true` from a template against --cold, with the time line of the warm ones
-  restore   `cordon restore` against memory size, 128 MiB to 2 GiB
+  warm      `cordon run -- true` from a template against --cold, with the time line of the warm runs
+  restore   `cordon restore` by memory size, 128 MiB to 2 GiB
   sandboxes private memory of 20 sandboxes from one template
-  fork      a fork of 20: total time, private memory each
+  fork      a fork of 20: total time, private memory of each
   exec      `cordon exec NAME -- true`, round trip
 
-Own cache and runtime folders, removed at the end. On a host that emulates ring 0 each cold boot takes
-many seconds: --cold-runs is 2 there unless told otherwise.
+Uses cache and runtime directories of its own, which it removes. On a host that emulates ring 0 a cold boot
+takes many seconds, so --cold-runs defaults to 2 there.
 """
 import argparse
 import json
@@ -32,7 +32,7 @@ STEP = re.compile(r"^cordon: +[\d.]+ ms +\+ +([\d.]+) ms +(.*)$", re.M)
 
 
 def cordon(*args, check=True):
-    """Run to the end; (seconds from exec to exit, stderr)."""
+    """Runs cordon; returns (seconds from exec to exit, stderr, stdout)."""
     start = time.perf_counter()
     done = subprocess.run([PROGRAM, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, check=False)
@@ -72,7 +72,7 @@ def restore(options):
     result = {}
     for size in (128, 512, 1024, 2048):
         cordon("start", "--memory", f"{size}M", "bench")
-        file = os.path.join(options.folder, "snapshot")
+        file = os.path.join(options.directory, "snapshot")
         saved = cordon("snapshot", "bench", file)[0]
         cordon("kill", "bench")
         samples = []
@@ -116,13 +116,13 @@ def fork(options):
 
 
 def execute(options):
-    """The round trip, and of it what is the client's process and connection alone (stats)."""
+    """Times the round trip of exec, and of stats: the share of the client's process and connection."""
     cordon("start", "bench")
     cordon("exec", "bench", "--", "true")
     samples = [cordon("exec", "bench", "--", "true")[0] for _i in range(options.runs * 3)]
-    asks = [cordon("stats", "bench")[0] for _i in range(options.runs)]
+    requests = [cordon("stats", "bench")[0] for _i in range(options.runs)]
     cordon("kill", "bench")
-    return {"exec": summary(samples), "a question to the monitor": summary(asks)}
+    return {"exec": summary(samples), "a request to the monitor": summary(requests)}
 
 
 PARTS = {"warm": warm, "restore": restore, "sandboxes": sandboxes, "fork": fork, "exec": execute}
@@ -143,9 +143,9 @@ def main():
     for part in options.part:
         if part not in PARTS:
             parser.error(f"unknown part {part}: one of {', '.join(PARTS)}")
-    options.folder = tempfile.mkdtemp(prefix="cordon-bench.")
+    options.directory = tempfile.mkdtemp(prefix="cordon-bench.")
     for name, sub in (("XDG_CACHE_HOME", "cache"), ("XDG_RUNTIME_DIR", "run")):
-        os.environ[name] = os.path.join(options.folder, sub)
+        os.environ[name] = os.path.join(options.directory, sub)
         os.mkdir(os.environ[name], 0o700)
     try:
         result = {"host": {"hardware_kvm": hardware, "processors": os.cpu_count(),
@@ -159,7 +159,7 @@ def main():
     finally:
         for entry in json.loads(cordon("ps", "--json", check=False)[2] or "[]"):
             cordon("kill", entry["name"], check=False)
-        shutil.rmtree(options.folder, ignore_errors=True)
+        shutil.rmtree(options.directory, ignore_errors=True)
 
 
 if __name__ == "__main__":
