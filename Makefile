@@ -111,10 +111,11 @@ $(BUILD)/obj/vmm/policy/presets.o $(BUILD)/fuzz-obj/vmm/policy/presets.o: $(BUIL
 include packaging/packaging.mk
 
 # --- what runs in the guest -------------------------------------------------------------------
-# Static and small: every byte of the initramfs costs guest instructions.
+# Static and small: every byte of the initramfs costs guest instructions. --no-dynamic-linker: musl-gcc
+# names a dynamic linker even for a static program, and some linkers (mold, lld) then record it.
 AGENT_SRC   := $(wildcard guest-kernel/agent/*.c)
 AGENT_FLAGS := -Os -static -s -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-	-fstack-protector-strong -Wl,--gc-sections,--build-id=none,-z,norelro,-z,noseparate-code
+	-fstack-protector-strong -Wl,--gc-sections,--build-id=none,--no-dynamic-linker,-z,norelro,-z,noseparate-code
 
 guest: $(BUILD)/guest/initramfs guest-kernel
 
@@ -122,7 +123,7 @@ guest: $(BUILD)/guest/initramfs guest-kernel
 guest-kernel:
 	@guest-kernel/build.sh
 
-$(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/wire.h
+$(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/wire.h Makefile
 	@mkdir -p $(@D)
 	$(call say,MUSL,$@)
 	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -DCORDON_VERSION='"$(VERSION)"' -o $@ $(AGENT_SRC)

@@ -8,6 +8,6 @@ cd "$(dirname "$0")/../.."
 build=${BUILD:-build}
 flags="-std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -O2"
 mkdir -p "$build/bench"
-musl-gcc $flags -static -s -o "$build/bench/vsock-guest" bench/vsock/guest.c bench/vsock/server.c
+musl-gcc $flags -static -Wl,--no-dynamic-linker -s -o "$build/bench/vsock-guest" bench/vsock/guest.c bench/vsock/server.c
 ${CC:-gcc} $flags -o "$build/bench/vsock" bench/vsock/vsock.c bench/vsock/server.c
 exec "$build/bench/vsock" "$build/cordon" "$build/bench/vsock-guest" "$@"

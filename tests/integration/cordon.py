@@ -368,7 +368,7 @@ def program(name):
     compiler = "musl-gcc" if shutil.which("musl-gcc") else os.environ.get("CC", "cc")
     try:
         subprocess.run([compiler, "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2",
-                        "-static", "-I", TOP, "-o", new, source, "-lpthread"], check=True)
+                        "-static", "-Wl,--no-dynamic-linker", "-I", TOP, "-o", new, source, "-lpthread"], check=True)
         os.chmod(new, 0o755)
         os.rename(new, target)
     except BaseException:
