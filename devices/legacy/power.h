@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ways a guest ends the machine: reset through the keyboard controller's command port, and
- * power-off through a port of its own.
+ * How a guest ends the machine: reset through the keyboard controller's command port, and power-off
+ * through a dedicated port.
  */
 #ifndef CORDON_LEGACY_POWER_H
 #define CORDON_LEGACY_POWER_H
@@ -28,7 +28,7 @@ extern const struct bus_ops power_i8042_bus_ops;
 /* Two ports: a 16-bit write of POWER_OFF_VALUE calls power_off; reads as 0. */
 extern const struct bus_ops power_off_bus_ops;
 
-/* The callbacks run with the device lock held, from a vCPU's thread; each may be called again. */
+/* The callbacks run with the device lock held, on a vCPU thread; each may be called repeatedly. */
 void power_init(struct power *power, void (*reset)(void *arg), void (*power_off)(void *arg),
 		void *arg);
 

@@ -55,7 +55,7 @@ enum {
 #define MSR_DSR 0x20
 #define MSR_RI	0x40
 #define MSR_DCD 0x80
-/* The low four bits say which of the high four have changed since the last read (RI: fell). */
+/* The low four bits tell which of the high four have changed since the last read (RI: fell). */
 #define MSR_DELTA_RI 0x04
 
 #define LOOPBACK_BYTES 16 /* the receive FIFO of the chip */
@@ -69,11 +69,11 @@ struct uart {
 	uint8_t ier, fcr, lcr, mcr, msr, scr, divisor[2];
 	bool thr_pending;  /* a transmit interrupt is due: the register became empty */
 	bool overrun;	   /* until LSR is read */
-	bool line_active;  /* the interrupt output as last seen */
+	bool line_active;  /* the last state of the interrupt output */
 	uint8_t early_lcr; /* the line control register of the early port */
 };
 
-/* The interrupt with the highest priority that is due and enabled. */
+/* The pending and enabled interrupt with the highest priority. */
 static uint8_t interrupt_id(const struct uart *uart)
 {
 	if ((uart->ier & IER_LINE) && uart->overrun)
@@ -87,7 +87,7 @@ static uint8_t interrupt_id(const struct uart *uart)
 	return IIR_NONE;
 }
 
-/* After anything that can change an interrupt's cause: raises an edge when the output rises. */
+/* Call after any change to an interrupt cause: raises an edge if the output rises. */
 static void update_interrupt(struct uart *uart)
 {
 	bool active = interrupt_id(uart) != IIR_NONE;
@@ -97,7 +97,7 @@ static void update_interrupt(struct uart *uart)
 	uart->line_active = active;
 }
 
-/* The modem inputs as they are now: all well, or the outputs themselves in loopback. */
+/* The current modem inputs: all asserted, or the modem outputs in loopback mode. */
 static uint8_t modem_inputs(const struct uart *uart)
 {
 	uint8_t inputs = 0;
@@ -137,7 +137,7 @@ static void transmit(struct uart *uart, uint8_t byte)
 	} else {
 		uart->output(uart->arg, &byte, 1);
 	}
-	/* It left at once, so the register is empty again: one more transmit interrupt. */
+	/* The byte has left, so the register is empty again: one more transmit interrupt. */
 	uart->thr_pending = true;
 }
 
@@ -151,7 +151,7 @@ static void write_ier(struct uart *uart, uint8_t value)
 
 static void write_fcr(struct uart *uart, uint8_t value)
 {
-	/* Turning the FIFOs on or off empties them; what a host user has typed is then lost too. */
+	/* Turning the FIFOs on or off clears them, with bytes that a user has typed. */
 	if ((value & FCR_CLEAR_RECV) || ((value ^ uart->fcr) & FCR_ENABLE))
 		ring_clear(&uart->input);
 	uart->fcr = value & FCR_ENABLE;
@@ -205,7 +205,7 @@ static uint8_t read_iir(struct uart *uart)
 {
 	uint8_t id = interrupt_id(uart);
 
-	/* Reading it acknowledges a transmit interrupt, if that is what it says. */
+	/* Reading IIR acknowledges a transmit interrupt, if it reports one. */
 	if (id == IIR_TRANSMIT)
 		uart->thr_pending = false;
 	return id | ((uart->fcr & FCR_ENABLE) ? IIR_FIFOS : 0);
@@ -263,7 +263,7 @@ static uint64_t uart_read(void *device, uint64_t offset, unsigned size)
 	return value;
 }
 
-/* A port without a chip reads as ones; only the line status tells that bytes may be sent. */
+/* Reads as ones, as a port without a chip does, except for the line status: ready to send. */
 static uint64_t early_read(void *device, uint64_t offset, unsigned size)
 {
 	(void)device;

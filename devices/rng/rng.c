@@ -106,7 +106,7 @@ static void rng_notify(struct virtio_device *device, unsigned queue)
 static void rng_config_read(struct virtio_device *device, uint32_t offset, void *to,
 			    uint32_t length)
 {
-	/* There is none (5.4.4): config_size is 0, so the transport never asks. */
+	/* No configuration space (5.4.4): config_size is 0, so the transport never calls this. */
 	(void)device;
 	(void)offset;
 	memset(to, 0, length);

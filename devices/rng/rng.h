@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The entropy device (virtio 1.2, section 5.4): fills the driver's buffers from getrandom(2).
- * At most RNG_BYTES_PER_SECOND are given out; a greedy guest waits, and other devices go on.
+ * The entropy device (virtio 1.2, section 5.4): fills the driver's buffers from getrandom(2), with
+ * at most RNG_BYTES_PER_SECOND; a greedy guest waits and does not delay other devices.
  */
 #ifndef CORDON_RNG_H
 #define CORDON_RNG_H

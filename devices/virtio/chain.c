@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copying bytes in and out of the pieces of a chain. */
+/* Copies bytes from and to the segments of a chain. */
 #include <string.h>
 
 #include "devices/virtio/virtqueue.h"
 #include "vmm/base/bytes.h"
 
-/* One stretch of bytes that lies in one piece: what copy() is called with. */
+/* Copies a range that lies within one segment; called by copy(). */
 typedef void copy_part(void *piece, void *buffer, size_t length);
 
 static void part_in(void *piece, void *buffer, size_t length)
 {
 	memcpy(buffer, piece, length);
-	/* The guest may change the piece now: what was copied is what counts. */
+	/* The guest may change the segment: only the copy counts from here on. */
 	__asm__ volatile("" ::: "memory");
 }
 

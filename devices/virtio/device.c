@@ -11,7 +11,7 @@ int virtio_device_pop(struct virtio_device *device, unsigned queue, struct virti
 	int ret = virtqueue_pop(&device->queue[queue], chain);
 
 	if (ret < 0 && !was_broken) {
-		log_guest("%s: queue %u is malformed (%s): the device needs a reset", device->name,
+		log_guest("%s: malformed queue %u (%s): the device needs a reset", device->name,
 			  queue, strerror(-ret));
 		device->transport_ops->needs_reset(device->transport);
 	}

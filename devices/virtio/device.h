@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtio device as the transport sees it (virtio 1.2, section 2).
+ * The interface between a virtio device and its transport (virtio 1.2, section 2).
  *
- * A device embeds struct virtio_device, fills in the constant part, and gets queues that have been
- * checked. All callbacks run with the device lock held (vmm/base/loop.h): from a vCPU's thread for
- * register accesses, from the loop's thread for doorbells and the device's own events.
+ * A device embeds struct virtio_device, fills in the constant part, and gets checked queues. All
+ * callbacks run with the device lock held (vmm/base/loop.h): on a vCPU thread for register
+ * accesses, on the loop's thread for doorbells and the device's own events.
  */
 #ifndef CORDON_VIRTIO_DEVICE_H
 #define CORDON_VIRTIO_DEVICE_H
@@ -23,23 +23,25 @@ struct virtio_device;
 
 struct virtio_device_ops {
 	/*
-	 * The driver has set DRIVER_OK: device->queue[i] is valid where queue_active(i). features
-	 * negotiated are in device->negotiated. 0, or -errno: the transport sets NEEDS_RESET.
+	 * The driver has set DRIVER_OK: device->queue[i] is valid if virtqueue_active(), and
+	 * device->negotiated has the negotiated features. 0, or -errno: the transport sets
+	 * NEEDS_RESET.
 	 */
 	int (*activate)(struct virtio_device *device);
 
 	/*
-	 * Back to the state before activation; nothing of the driver's memory may be used again.
-	 * Waits for nothing that the guest or a disk of the host could hold up.
+	 * Returns to the state before activation; afterwards the device must not touch the driver's
+	 * memory. Must not wait for anything that the guest or a disk of the host could delay.
 	 */
 	void (*reset)(struct virtio_device *device);
 
-	/* The driver rang queue's doorbell: there may be new chains. Called only while active. */
+	/* The driver rang the queue's doorbell: there may be new chains. Called only while active.
+	 */
 	void (*notify)(struct virtio_device *device, unsigned queue);
 
 	/*
-	 * Device configuration space (section 4.2.2.2). length is 1 to 8 and has been checked
-	 * against config_size. config_write may be NULL: writes are ignored.
+	 * Device configuration space (section 4.2.2.2). length is 1 to 8; the range lies within
+	 * config_size. config_write may be NULL: writes are ignored.
 	 */
 	void (*config_read)(struct virtio_device *device, uint32_t offset, void *to,
 			    uint32_t length);
@@ -47,27 +49,26 @@ struct virtio_device_ops {
 			     uint32_t length);
 
 	/*
-	 * What the driver has told the device otherwise than by registers, for snapshots: of an
-	 * active device, behind its queues. restore comes after activate, before any notify; 0, or
-	 * -EINVAL: it makes no sense. Both NULL: nothing.
+	 * For snapshots of an active device: state that the driver has set other than through
+	 * registers. It follows the queues. restore is called after activate and before any notify:
+	 * 0, or -EINVAL if the state is invalid. Both may be NULL: no such state.
 	 */
 	void (*save)(const struct virtio_device *device, struct pack *pack);
 	int (*restore)(struct virtio_device *device, struct unpack *unpack);
 };
 
-/* What the transport does for a device. */
+/* The services of a transport for its device. */
 struct virtio_transport_ops {
-	/* The used ring of queue has grown and the driver asked to hear of it. */
+	/* The queue's used ring has new elements and the driver wants an interrupt. */
 	void (*interrupt_queue)(void *transport, unsigned queue);
 	/* The configuration space has changed (section 2.5): new generation, interrupt. */
 	void (*interrupt_config)(void *transport);
-	/* The device met an error that it can't recover from: DEVICE_NEEDS_RESET (section 2.1.2).
-	 */
+	/* The device has met an unrecoverable error: DEVICE_NEEDS_RESET (section 2.1.2). */
 	void (*needs_reset)(void *transport);
 };
 
 struct virtio_device {
-	/* constant, filled in by the device before the transport is made */
+	/* constant, filled in by the device before virtio_mmio_init() */
 	const struct virtio_device_ops *ops;
 	const char *name;  /* "vsock0", for messages */
 	uint32_t id;	   /* VIRTIO_ID_... */
@@ -77,7 +78,7 @@ struct virtio_device {
 		queue_size_max[VIRTIO_DEVICE_QUEUES]; /* power of two, at most VIRTQUEUE_SIZE_MAX */
 	uint32_t config_size;			      /* bytes of configuration space */
 
-	/* the transport's */
+	/* owned by the transport */
 	const struct virtio_transport_ops *transport_ops;
 	void *transport;
 	uint64_t negotiated;
@@ -86,12 +87,12 @@ struct virtio_device {
 };
 
 /*
- * Takes the next chain of a queue, as virtqueue_pop(); if the ring is broken, sets NEEDS_RESET, and
- * the queue gives nothing more until the driver resets the device. Returns 1, 0 (none) or -errno.
+ * As virtqueue_pop(); if the ring is malformed, also sets NEEDS_RESET. The queue then gives no more
+ * chains until the driver resets the device. Returns 1, 0 (no chain) or -errno.
  */
 int virtio_device_pop(struct virtio_device *device, unsigned queue, struct virtio_chain *chain);
 
-/* Gives a chain back with the number of bytes written into it, and interrupts if wanted. */
+/* Returns a chain to the driver with the number of bytes written, and interrupts if wanted. */
 void virtio_device_push(struct virtio_device *device, unsigned queue,
 			const struct virtio_chain *chain, uint32_t written);
 

@@ -83,7 +83,8 @@ static void set_half(uint64_t *address, bool high, uint32_t value)
 		*address = (*address & ~(uint64_t)UINT32_MAX) | value;
 }
 
-/* Between FEATURES_OK and DRIVER_OK only, and while the queue is not ready, but for QueueReady. */
+/* Valid only between FEATURES_OK and DRIVER_OK; all but QueueReady only while the queue isn't
+ * ready. */
 static void write_queue(struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
 {
 	struct virtqueue_config *queue = selected_queue(mmio);
@@ -147,9 +148,9 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
 	}
 }
 
-/* --- what the bus calls ---------------------------------------------------------------------- */
+/* --- bus accesses ---------------------------------------------------------------------------- */
 
-/* Bytes behind the end of the configuration space read as 0. */
+/* Bytes past the end of the configuration space read as 0. */
 static uint64_t read_config(struct virtio_mmio *mmio, uint64_t offset, unsigned size)
 {
 	struct virtio_device *device = mmio->device;
@@ -180,7 +181,7 @@ static uint64_t mmio_read(void *device, uint64_t offset, unsigned size)
 
 	if (offset >= VIRTIO_MMIO_CONFIG)
 		return read_config(mmio, offset - VIRTIO_MMIO_CONFIG, size);
-	/* Registers have one width (4.2.2.2); an access that runs into the next one is none. */
+	/* Registers have one width (4.2.2.2); other accesses are invalid. */
 	if (size != 4 || offset % 4 != 0)
 		return 0;
 	return read_register(mmio, offset);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The virtio-mmio transport, version 2 (virtio 1.2, section 4.2): registers, feature negotiation,
- * the status state machine (a table), queue set-up, interrupt status, doorbells.
+ * the status state machine (status.h), queue set-up, interrupt status, doorbells.
  */
 #ifndef CORDON_VIRTIO_MMIO_H
 #define CORDON_VIRTIO_MMIO_H
@@ -25,34 +25,34 @@ struct virtio_mmio {
 	uint32_t status;
 	uint32_t device_features_sel, driver_features_sel, queue_sel;
 	uint64_t driver_features;
-	bool driver_features_beyond; /* the driver wrote a bit above 63, which nobody offers */
+	bool driver_features_beyond; /* the driver wrote a bit above 63, which is never offered */
 	uint32_t config_generation;
 	atomic_uint interrupt_status;
 	struct virtqueue_config queue[VIRTIO_DEVICE_QUEUES];
 };
 
-/* What the bus calls. The device lock is held. */
+/* Register accesses; the caller holds the device lock. */
 extern const struct bus_ops virtio_mmio_bus_ops;
 
-/* Binds a device to a transport in the reset state. Nothing to destroy. */
+/* Binds a device to a transport in the reset state. There is no destructor. */
 void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device,
 		      const struct guest_memory *memory, struct irq_line *irq);
 
 /*
- * What the driver has set up and where its rings stand, for snapshots. The vCPUs are paused, and
- * no request of the device's is under way (blk_idle()).
+ * Saves the driver's set-up and its positions in the rings, for snapshots. The vCPUs are paused,
+ * and the device has no request in flight (blk_idle()).
  */
 void virtio_mmio_save(const struct virtio_mmio *mmio, struct pack *pack);
 
 /*
- * Into a transport in the reset state. The status must be one that a driver can reach, the features
- * ones that are offered, and the queues pass the checks of activation; then the device is
- * activated, and looks at its rings for what came while nobody did. 0, or -EINVAL/-EFAULT with a
+ * Restores into a transport in the reset state. The status must be one that a driver can reach, the
+ * features must be offered, and the queues must pass the checks of activation. Then the device is
+ * activated, and checks its rings for chains that arrived before. 0, or -EINVAL/-EFAULT with a
  * message.
  */
 int virtio_mmio_restore(struct virtio_mmio *mmio, struct unpack *unpack, struct err *err);
 
-/* A doorbell that came by ioeventfd (or the QueueNotify register): queue is the written value. */
+/* A doorbell, from an ioeventfd or the QueueNotify register: queue is the value written. */
 void virtio_mmio_notify(struct virtio_mmio *mmio, uint32_t queue);
 
 #endif

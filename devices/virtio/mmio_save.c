@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A transport in a snapshot. */
+/* Saves and restores a transport. */
 #include <errno.h>
 
 #include "devices/virtio/mmio.h"
@@ -73,9 +73,9 @@ int virtio_mmio_restore(struct virtio_mmio *mmio, struct unpack *unpack, struct 
 		virtqueue_restore_position(&position[i], unpack);
 	}
 	if (unpack->failed)
-		return err_set(err, EINVAL, "%s: the state is cut short", device->name);
-	/* A device whose activation failed waits for its reset; the driver has it live all the
-	 * same. */
+		return err_set(err, EINVAL, "%s: the state is truncated", device->name);
+	/* A device whose activation failed waits for its reset, while the driver's status is live.
+	 */
 	if (!active)
 		return 0;
 	if ((mmio->status & ~VIRTIO_CONFIG_S_NEEDS_RESET) != ST_LIVE)
@@ -89,8 +89,8 @@ int virtio_mmio_restore(struct virtio_mmio *mmio, struct unpack *unpack, struct 
 		ret = err_set(err, EINVAL, "%s: its own state makes no sense", device->name);
 	for (i = 0; ret == 0 && i < device->queue_count; i++)
 		virtio_mmio_notify(mmio, i);
-	/* An edge that was on its way when the state was saved may not be in it. A driver that has
-	 * had it finds nothing to do. */
+	/* An edge in flight at the time of the save may be missing from the state. If it was not,
+	 * the driver finds nothing to do. */
 	if (ret == 0 && atomic_load(&mmio->interrupt_status) && mmio->irq)
 		irq_line_raise(mmio->irq);
 	return ret;

@@ -37,7 +37,7 @@ static void needs_reset(void *transport)
 	if (mmio->status & VIRTIO_CONFIG_S_NEEDS_RESET)
 		return;
 	mmio->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-	/* Only a driver that has finished its set-up hears of it (2.1.2). */
+	/* Only a driver that has finished its set-up gets the interrupt (2.1.2). */
 	if (mmio->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		interrupt_config(mmio);
 }
@@ -76,7 +76,7 @@ static void reset(struct virtio_mmio *mmio)
 	memset(mmio->queue, 0, sizeof(mmio->queue));
 }
 
-/* Refusing means that FEATURES_OK stays 0: the driver reads it back (3.1.1, step 6). */
+/* A refusal leaves FEATURES_OK at 0: the driver reads it back (3.1.1, step 6). */
 static bool features_agreed(struct virtio_mmio *mmio)
 {
 	uint64_t wanted = mmio->driver_features;
@@ -134,13 +134,13 @@ static void activate(struct virtio_mmio *mmio)
 		needs_reset(mmio);
 		return;
 	}
-	/* The driver may have filled its rings before; it could not ring a doorbell yet. */
+	/* The driver may have filled its rings before it could ring a doorbell. */
 	for (i = 0; i < device->queue_count; i++)
 		if (virtqueue_active(&device->queue[i]) && virtqueue_has_chain(&device->queue[i]))
 			device->ops->notify(device, i);
 }
 
-/* Every step that a driver may take; whatever is not here is ignored. Writing 0 always resets. */
+/* All valid transitions; others are ignored. Writing 0 always resets. */
 static const struct transition {
 	uint32_t from, to;			   /* the driver's bits */
 	bool (*allowed)(struct virtio_mmio *mmio); /* NULL: yes */
@@ -150,7 +150,7 @@ static const struct transition {
 	{VIRTIO_CONFIG_S_ACKNOWLEDGE, ST_SETUP, NULL, NULL},
 	{ST_SETUP, ST_QUEUES, features_agreed, NULL},
 	{ST_QUEUES, ST_LIVE, NULL, activate},
-	/* A driver may give up at any time; then only a reset helps. */
+	/* A driver may set FAILED at any time; then only a reset is valid. */
 	{0, VIRTIO_CONFIG_S_FAILED, NULL, NULL},
 	{VIRTIO_CONFIG_S_ACKNOWLEDGE, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_FAILED, NULL,
 	 NULL},

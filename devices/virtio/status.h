@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The status of a device on the MMIO transport (virtio 1.2, sections 2.1 and 3.1.1): a table of the
- * steps that a driver may take, and what each does; the transport's interrupts. For mmio.c
- * (registers) and mmio_save.c (snapshots).
+ * Device status on the MMIO transport (virtio 1.2, sections 2.1 and 3.1.1): a table of the valid
+ * transitions with their actions, and the transport's interrupts. For mmio.c (registers) and
+ * mmio_save.c (snapshots).
  */
 #ifndef CORDON_VIRTIO_STATUS_H
 #define CORDON_VIRTIO_STATUS_H
@@ -20,13 +20,13 @@
 
 extern const struct virtio_transport_ops virtio_mmio_transport_ops;
 
-/* The driver writes the status register. A step that the table lacks is ignored. */
+/* The driver writes the status register. Transitions that are not in the table are ignored. */
 void virtio_status_write(struct virtio_mmio *mmio, uint32_t value);
 
-/* Whether a driver can have brought the transport to this status. */
+/* Whether a driver can bring the transport to this status. */
 bool virtio_status_reachable(uint32_t status);
 
-/* Makes the queues that the driver has set up; then activates the device. 0 or -errno. */
+/* Activates the queues that the driver has set up, or the device. 0 or -errno, with a message. */
 int virtio_status_activate_queues(struct virtio_mmio *mmio, struct err *err);
 int virtio_status_activate_device(struct virtio_mmio *mmio, struct err *err);
 

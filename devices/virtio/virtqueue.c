@@ -10,12 +10,12 @@
 
 #define DESCRIPTOR_BYTES sizeof(struct vring_desc)
 
-/* Where the fields of the two rings lie: alike in both (2.7.6, 2.7.8). */
+/* Offsets of the fields, the same in both rings (2.7.6, 2.7.8). */
 #define RING_FLAGS   offsetof(struct vring_avail, flags)
 #define RING_INDEX   offsetof(struct vring_avail, idx)
 #define RING_ENTRIES offsetof(struct vring_avail, ring)
 
-/* The rings of a queue of n entries, with the event index behind each. */
+/* The sizes of the rings of a queue of n entries, event index included. */
 #define DRIVER_AREA_BYTES(n) (6 + 2 * (uint64_t)(n))
 #define DEVICE_AREA_BYTES(n) (6 + 8 * (uint64_t)(n))
 
@@ -33,7 +33,7 @@ struct table {
 	bool indirect;
 };
 
-/* The 16-bit fields of the rings are aligned (checked at activation), and change at any time. */
+/* 16-bit fields of the rings are aligned (checked at activation) and may change at any time. */
 static uint16_t ring_load(const uint8_t *area, size_t offset, int order)
 {
 	const uint16_t *field = (const uint16_t *)(const void *)(area + offset);
@@ -74,7 +74,7 @@ static int check_area(struct area *area, const struct guest_memory *memory, stru
 			       area->name, area->address, area->align);
 	area->host = guest_memory_at(memory, area->address, area->length);
 	if (!area->host)
-		return err_set(err, EFAULT, "the %s at 0x%" PRIx64 " is not in memory", area->name,
+		return err_set(err, EFAULT, "the %s at 0x%" PRIx64 " is not in RAM", area->name,
 			       area->address);
 	return 0;
 }
@@ -127,7 +127,7 @@ void virtqueue_reset(struct virtqueue *queue)
 	*queue = (struct virtqueue){.memory = NULL};
 }
 
-/* --- taking chains --------------------------------------------------------------------------- */
+/* --- popping chains -------------------------------------------------------------------------- */
 
 static int broken(struct virtqueue *queue, int code)
 {
@@ -142,11 +142,11 @@ static void arm_doorbell(struct virtqueue *queue)
 		ring_store(queue->device_area, avail_event_offset(queue), queue->next_available);
 	else
 		ring_store(queue->device_area, RING_FLAGS, 0);
-	/* The driver must see this before we look at its index for the last time (2.7.10.1). */
+	/* The driver must see this before we read its index for the last time (2.7.10.1). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* How many chains wait: at most size, or -errno if broken or the index is impossible. */
+/* The number of available chains, at most size; -errno if broken or the index is invalid. */
 static int chains_waiting(struct virtqueue *queue)
 {
 	uint16_t index, waiting;
@@ -156,7 +156,7 @@ static int chains_waiting(struct virtqueue *queue)
 		return 0;
 	if (queue->broken)
 		return -EIO;
-	/* A device that never touches the doorbell has it armed whenever it finds no chain. */
+	/* Arm the doorbell when there is no chain, unless the device has disabled it. */
 	for (last_look = queue->doorbell_off;; last_look = true) {
 		index = ring_load(queue->driver_area, RING_INDEX, __ATOMIC_ACQUIRE);
 		waiting = (uint16_t)(index - queue->next_available);
@@ -170,7 +170,7 @@ static int chains_waiting(struct virtqueue *queue)
 
 bool virtqueue_has_chain(struct virtqueue *queue)
 {
-	/* An impossible index counts as a chain: the pop that follows reports it. */
+	/* An invalid index counts as a chain: the next pop reports it. */
 	return !queue->broken && chains_waiting(queue) != 0;
 }
 
@@ -179,7 +179,7 @@ static void load_descriptor(const struct table *table, uint32_t index, struct de
 	uint8_t raw[DESCRIPTOR_BYTES];
 
 	memcpy(raw, table->entries + (size_t)index * DESCRIPTOR_BYTES, sizeof(raw));
-	/* From here on only the copy counts: the compiler must not look at the table again. */
+	/* From here on only the copy counts: the compiler must not read the table again. */
 	__asm__ volatile("" : "+m"(raw) : : "memory");
 	to->address = load_le64(raw);
 	to->length = load_le32(raw + 8);
@@ -187,7 +187,7 @@ static void load_descriptor(const struct table *table, uint32_t index, struct de
 	to->next = load_le16(raw + 14);
 }
 
-/* Makes table the indirect table that a descriptor names (2.7.5.3). */
+/* Sets table to the indirect table that a descriptor points to (2.7.5.3). */
 static int enter_indirect(const struct virtqueue *queue, const struct descriptor *descriptor,
 			  struct table *table)
 {
@@ -225,7 +225,7 @@ static int add_piece(const struct virtqueue *queue, const struct descriptor *des
 		chain->readable_count++;
 		chain->readable_length += descriptor->length;
 	}
-	/* At most 130 pieces below 4 GiB each: the sum itself cannot overflow. */
+	/* At most 130 segments below 4 GiB each: the sum can't overflow. */
 	return chain->readable_length + chain->writable_length > UINT32_MAX ? -E2BIG : 0;
 }
 
@@ -237,7 +237,7 @@ static int walk(const struct virtqueue *queue, uint16_t head, struct virtio_chai
 	int ret;
 
 	for (;;) {
-		/* More steps than entries are a loop, whatever the entries say. */
+		/* More steps than entries mean a loop. */
 		if (index >= table.count || steps++ >= table.count)
 			return index >= table.count ? -EINVAL : -ELOOP;
 		load_descriptor(&table, index, &descriptor);
@@ -291,7 +291,7 @@ void virtqueue_undo_pop(struct virtqueue *queue)
 		queue->next_available--;
 }
 
-/* --- giving chains back ---------------------------------------------------------------------- */
+/* --- pushing chains -------------------------------------------------------------------------- */
 
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written)
 {
@@ -314,7 +314,8 @@ bool virtqueue_should_interrupt(struct virtqueue *queue)
 	if (!virtqueue_active(queue) || !queue->interrupt_pending)
 		return false;
 	queue->interrupt_pending = false;
-	/* The driver must see the new index before we look at what it wants (2.7.7.2). */
+	/* The driver must see the new index before we read whether it wants an interrupt (2.7.7.2).
+	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!queue->event_idx)
 		return !(ring_load(queue->driver_area, RING_FLAGS, __ATOMIC_RELAXED) &
@@ -330,7 +331,7 @@ void virtqueue_disable_doorbell(struct virtqueue *queue)
 	if (!virtqueue_active(queue))
 		return;
 	queue->doorbell_off = true;
-	/* With EVENT_IDX the event index stays behind, which says the same. */
+	/* With EVENT_IDX it suffices not to advance the event index. */
 	if (!queue->event_idx)
 		ring_store(queue->device_area, RING_FLAGS, VRING_USED_F_NO_NOTIFY);
 }

@@ -2,11 +2,12 @@
 /*
  * Split virtqueues (virtio 1.2, section 2.7), the device's side.
  *
- * Two types: struct virtqueue_config is what the driver has written into the transport so far,
- * unchecked; struct virtqueue is made from it at activation, checked whole and then frozen: the
- * addresses of its rings never change again. virtqueue_pop() reads each descriptor once into host
- * memory, checks it, and hands out a chain of iovecs; devices never see a descriptor. The guest may
- * still change the bytes that the iovecs point at: a device copies a header out once, then decides.
+ * There are two types. struct virtqueue_config has what the driver has written to the transport so
+ * far, unchecked. struct virtqueue is made from it at activation, after all checks, and then
+ * frozen: the addresses of its rings never change. virtqueue_pop() reads each descriptor once into
+ * host memory, checks it, and returns a chain of iovecs; devices never see a descriptor. The guest
+ * may still change the bytes that the iovecs point to: a device copies a header once, and decides
+ * on the copy.
  */
 #ifndef CORDON_VIRTIO_VIRTQUEUE_H
 #define CORDON_VIRTIO_VIRTQUEUE_H
@@ -35,15 +36,15 @@ struct virtqueue {
 	const struct guest_memory *memory; /* NULL: the queue is not active */
 	uint16_t size;
 	bool event_idx, indirect;
-	bool broken;		 /* the ring was malformed; nothing is popped until reset */
+	bool broken;		 /* the ring was malformed: no more chains until a reset */
 	bool doorbell_off;	 /* by virtqueue_disable_doorbell() */
 	uint16_t next_available; /* free-running, host side */
 	uint16_t next_used;
-	uint16_t last_notified_used; /* EVENT_IDX: where the last interrupt stood */
-	bool interrupt_pending;	     /* used entries were added since the last interrupt decision */
-	const uint8_t *descriptors;  /* 16 bytes each */
-	uint8_t *driver_area;	     /* flags, idx, ring[], used_event */
-	uint8_t *device_area;	     /* flags, idx, ring[], avail_event */
+	uint16_t last_notified_used; /* EVENT_IDX: next_used at the last interrupt */
+	bool interrupt_pending;	    /* used elements were added since the last interrupt decision */
+	const uint8_t *descriptors; /* 16 bytes each */
+	uint8_t *driver_area;	    /* flags, idx, ring[], used_event */
+	uint8_t *device_area;	    /* flags, idx, ring[], avail_event */
 };
 
 struct virtio_chain {
@@ -55,9 +56,9 @@ struct virtio_chain {
 };
 
 /*
- * Checks size (power of two, at most size_max), alignment (16, 2 and 4 bytes) and that the three
- * areas lie in guest memory without overlapping each other, and freezes them. negotiated: feature
- * bits. 0, or -EINVAL/-EFAULT with a message.
+ * Checks the size (power of two, at most size_max), the alignment (16, 2 and 4 bytes) and that the
+ * three areas lie in guest memory and do not overlap; then freezes them. negotiated: feature bits.
+ * 0, or -EINVAL/-EFAULT with a message.
  */
 int virtqueue_activate(struct virtqueue *queue, const struct virtqueue_config *config,
 		       uint32_t size_max, uint64_t negotiated, const struct guest_memory *memory,
@@ -65,7 +66,7 @@ int virtqueue_activate(struct virtqueue *queue, const struct virtqueue_config *c
 
 void virtqueue_reset(struct virtqueue *queue);
 
-/* Where the device stands in the rings: what a snapshot keeps besides the configuration. */
+/* The device's position in the rings: what a snapshot keeps besides the configuration. */
 struct virtqueue_position {
 	uint16_t next_available, next_used, last_notified_used;
 	bool broken, doorbell_off, interrupt_pending;
@@ -74,7 +75,7 @@ struct virtqueue_position {
 void virtqueue_save(const struct virtqueue *queue, struct pack *pack);
 void virtqueue_restore_position(struct virtqueue_position *position, struct unpack *unpack);
 
-/* On a queue that has just been activated; does nothing on one that is not active. */
+/* Sets the position of a newly activated queue; no effect on an inactive one. */
 void virtqueue_set_position(struct virtqueue *queue, const struct virtqueue_position *position);
 
 static inline bool virtqueue_active(const struct virtqueue *queue)
@@ -85,40 +86,41 @@ static inline bool virtqueue_active(const struct virtqueue *queue)
 /*
  * Takes the next available chain. Returns 1 and fills chain; 0 if there is none; -errno if the ring
  * or the chain is malformed: an index that jumped by more than the queue's size, a loop, too many
- * pieces, a piece outside memory or of zero length, a total of 4 GiB or more, a readable piece
- * after a writable one, an indirect table that is nested, empty or cut. The queue is then broken.
+ * segments, a segment outside memory or of zero length, a total of 4 GiB or more, a readable
+ * segment after a writable one, an indirect table that is nested, empty or truncated. The queue is
+ * then broken.
  */
 int virtqueue_pop(struct virtqueue *queue, struct virtio_chain *chain);
 
 /*
- * Whether a chain waits, without taking it. False when broken; true also if the ring's index has
- * become impossible, so that the pop that follows reports it.
+ * Whether a chain is available, without taking it. False if the queue is broken; true also if the
+ * ring's index is invalid, so that the next pop reports it.
  */
 bool virtqueue_has_chain(struct virtqueue *queue);
 
 /*
- * Puts the chain of the latest pop back unused: the next pop gives it again. Several in a row undo
- * that many pops, latest first; nothing of the queue may have been pushed in between.
+ * Undoes the latest pop: the next pop returns the same chain again. n calls undo n pops, latest
+ * first; there must be no push in between.
  */
 void virtqueue_undo_pop(struct virtqueue *queue);
 
-/* Adds a used element: written is the number of bytes put into the writable pieces. */
+/* Adds a used element; written is the number of bytes written to the writable segments. */
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
 
-/* Whether the driver wants an interrupt for what has been pushed since the last call (2.7.7). */
+/* Whether the driver wants an interrupt for the pushes since the last call (2.7.7). */
 bool virtqueue_should_interrupt(struct virtqueue *queue);
 
 /*
- * Doorbell suppression (2.7.10). After virtqueue_enable_doorbell() returns false the driver will
- * ring for the next chain; true: chains came meanwhile, go on popping. A device that calls neither
- * has its doorbell armed whenever virtqueue_pop() or virtqueue_has_chain() finds no chain.
+ * Doorbell suppression (2.7.10). virtqueue_enable_doorbell() returns false if the driver will ring
+ * for the next chain; true if chains arrived meanwhile: continue to pop. For a device that calls
+ * neither, virtqueue_pop() and virtqueue_has_chain() arm the doorbell whenever they find no chain.
  */
 void virtqueue_disable_doorbell(struct virtqueue *queue);
 bool virtqueue_enable_doorbell(struct virtqueue *queue);
 
 /*
- * Copies between a buffer and the readable (writable) bytes of a chain, from byte offset on.
- * Returns the bytes copied: less than length at the chain's end.
+ * Copy bytes from the readable, or to the writable segments of a chain, from byte offset on. Return
+ * the number of bytes copied, less than length at the chain's end.
  */
 size_t virtio_chain_read(const struct virtio_chain *chain, uint64_t offset, void *to,
 			 size_t length);
