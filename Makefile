@@ -59,12 +59,12 @@ FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 
 .DEFAULT_GOAL := all
-.PHONY: help deps all program guest demo check unit unit-build guest-tests fuzz-build fuzz lab lint format asan \
+.PHONY: help deps all program guest man demo check unit unit-build guest-tests fuzz-build fuzz lab lint format asan \
 	compdb bench install clean integration
 
 help:
 	@echo "make deps      install the Debian packages that are missing (says which first)"
-	@echo "make           the program (build/cordon), the guest kernel and the initramfs"
+	@echo "make           the program (build/cordon), the guest kernel and the initramfs, the manual"
 	@echo "make demo      set up everything, boot a sandbox and run a command in it"
 	@echo "make check     all tests of this machine: unit, hostile guests, fuzz replay, integration"
 	@echo "make unit      the unit tests only; make asan: under ASan and UBSan"
@@ -80,7 +80,7 @@ help:
 deps:
 	@$(if $(filter no,$(DEPS)),:,scripts/deps.sh all)
 
-all: program guest
+all: program guest man
 
 program: $(BUILD)/cordon
 
@@ -107,6 +107,25 @@ $(BUILD)/gen/presets.inc: $(PRESETS) $(PROTECTED) scripts/presets.py
 	$(call say,GEN,$@)
 	$(Q)scripts/presets.py $(PROTECTED) $(BUILD)/gen/policies $(PRESETS) >$@.new && mv $@.new $@
 $(BUILD)/obj/vmm/policy/presets.o $(BUILD)/fuzz-obj/vmm/policy/presets.o: $(BUILD)/gen/presets.inc
+
+# --- manual pages -----------------------------------------------------------------------------
+# One a verb, from the table of verbs that `cordon help` prints; docs/man has the overview and the policy language.
+MAN := $(BUILD)/man
+
+man: $(MAN)/cordon.1 $(MAN)/cordon-policy.5
+
+$(BUILD)/mkman: $(BUILD)/obj/vmm/cli/tools/mkman.o $(LIB)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+
+$(MAN)/cordon.1: docs/man/cordon.1.in $(BUILD)/mkman
+	@mkdir -p $(@D)
+	$(call say,GEN,$(@D)/*.1)
+	$(Q)$(BUILD)/mkman $(@D) $<
+
+$(MAN)/cordon-policy.5: docs/man/cordon-policy.5
+	@mkdir -p $(@D)
+	@cp $< $@
 
 include packaging/packaging.mk
 
@@ -276,7 +295,9 @@ install: all
 	install -D -m 444 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/cordon/initramfs
 	install -d $(DESTDIR)$(PREFIX)/share/cordon/policies
 	install -m 644 $(BUILD)/gen/policies/*.policy $(DESTDIR)$(PREFIX)/share/cordon/policies
-	install -D -m 644 docs/cordon.1 $(DESTDIR)$(PREFIX)/share/man/man1/cordon.1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -D -m 644 share/completions/cordon.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cordon
 	install -D -m 644 share/completions/_cordon \

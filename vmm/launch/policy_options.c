@@ -134,7 +134,7 @@ static const struct option_entry share_entries[] = {
 	 "it "
 	 "can change nothing there, and caches what it reads. The user who runs cordon appears as "
 	 "sandbox root, or as user or group N. Rules of the policy come before the one that the "
-	 "option adds, which allows everything in the share (with `:ro` reading). May be given "
+	 "option adds, which allows everything in the share (with `:ro`: reading). May be given "
 	 "several times.",
 	 .set = set_share},
 };
