@@ -92,8 +92,7 @@ const struct record_info *record_info(const struct record *record);
 /* Replaces a file in the record as a whole. 0 or -errno. */
 int record_put(struct record *record, const char *file, const json_t *json);
 
-/* Records how the sandbox ended. The first end counts. If it cannot be written, it reads as lost.
- */
+/* Records how the sandbox ended. The first end counts. If it cannot be written: "lost". */
 void record_end(struct record *record, enum record_end end, int status, const char *message);
 
 /* Releases the record. NULL is fine. */
@@ -128,8 +127,7 @@ const char *record_reason(const struct record_info *info);
  * runs; or another -errno. */
 int record_remove(const char *id, struct err *err);
 
-/* Removes the oldest records of ended sandboxes beyond the bounds. Returns their number or -errno.
- */
+/* Removes the oldest records of ended sandboxes beyond the bounds. Their number, or -errno. */
 int record_prune(const struct record_bounds *bounds, struct err *err);
 
 #endif

@@ -148,8 +148,7 @@ int root_lock(struct record_root *root, struct err *err)
 		fd_close(&root->fd);
 		return ret;
 	}
-	/* Only the holder of the lock makes and removes: these are leftovers of a killed process.
-	 */
+	/* Only the holder of the lock makes and removes: these are leftovers. */
 	remove_directory(root->fd, RECORD_REMOVING);
 	ret = remove_directory(root->fd, RECORD_MAKING);
 	if (ret < 0) {

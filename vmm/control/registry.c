@@ -318,8 +318,7 @@ void registry_clear(const char *name, int lock_fd)
 		remove_directory(directory);
 }
 
-/* The caller has the lock shared: the monitor is dead, unless a new one is just claiming the name.
- */
+/* The lock is shared with the caller: the monitor is dead, or a new one is claiming the name. */
 static void clear_dead(const char *name, int fd)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)

@@ -27,8 +27,7 @@
 /* The beginning of the generated name of a `cordon run`. */
 #define REGISTRY_RUN_PREFIX "run-"
 
-/* Checks a name: 1 to SANDBOX_NAME_MAX letters, digits, '-', '_' and '.', first a letter or digit.
- */
+/* Checks a name: up to SANDBOX_NAME_MAX letters, digits, '-', '_', '.', first a letter or digit. */
 int registry_check_name(const char *name, struct err *err);
 
 /* The path of the registry's directory, which is neither made nor checked. */

@@ -242,8 +242,7 @@ static void take_snapshot(void *arg, const char *failure)
 	quiesce_end(&monitor->quiesce);
 	if (!monitor->paused)
 		machine_resume(&monitor->sandbox.machine);
-	/* The file has the guest's random state: a reader of the file must not predict the guest.
-	 */
+	/* The file has the guest's random state, so the guest must get a new one. */
 	sandbox_reseed(&monitor->sandbox);
 	if (client && failure)
 		server_refuse(client, request_id(request), failure);

@@ -163,8 +163,7 @@ static void keep_source(void *arg, const struct policy *policy)
 	source->rootfs = current->rootfs;
 }
 
-/* Reads the source of the text from a request. 0; -EINVAL: malformed, or too many parts or names.
- */
+/* Reads the source of the text from a request. 0; or -EINVAL: malformed, or too many entries. */
 static int read_source(const json_t *body, struct policy_source *source,
 		       struct policy_part part[POLICY_PARTS_MAX], const char *net[POLICY_NETS_MAX])
 {

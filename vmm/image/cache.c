@@ -45,8 +45,7 @@ DIR *cache_read(int cache_fd)
 	return list;
 }
 
-/* Held only briefly: while directories are renamed, locked or unlocked, which other processes see.
- */
+/* Held only briefly, while directories are renamed, locked or unlocked. */
 int cache_lock(int cache_fd, struct err *err)
 {
 	int fd = openat(cache_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -54,8 +54,7 @@ void image_close(struct image *image);
  */
 int image_remove(const char *name, struct err *err);
 
-/* All images: an array of {"id", "names", "bytes", "entries", "created"}; or NULL with a message.
- */
+/* All images: an array of {"id", "names", "bytes", "entries", "created"}. NULL with a message. */
 json_t *image_list(struct err *err);
 
 #endif

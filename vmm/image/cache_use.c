@@ -92,8 +92,7 @@ int image_open(struct image *image, const struct digest *id, struct err *err)
 	*image = (struct image){.fd = -1, .lock_fd = -1};
 	if (cache_fd < 0)
 		return cache_fd;
-	/* Find and lock it under the cache's lock: either a removal sees it in use, or it is gone.
-	 */
+	/* Under the cache's lock: either a removal sees it in use, or it is gone. */
 	lock = cache_lock(cache_fd, err);
 	if (lock < 0) {
 		fd_close(&cache_fd);

@@ -31,8 +31,7 @@ struct tar_entry {
 	char flag;	 /* the type in the header: tells what TAR_OTHER is */
 	bool sparse;	 /* the contents are a map and data, in GNU or pax format */
 	mode_t mode;	 /* permission bits only */
-	mode_t set_bits; /* set-id and sticky bits, separate so that no caller uses them by accident
-			  */
+	mode_t set_bits; /* set-id and sticky bits, kept apart from mode against accidental use */
 	uint32_t uid, gid;
 	uint64_t size; /* bytes of contents; 0 unless TAR_FILE */
 	int64_t mtime;

@@ -16,12 +16,10 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-#define CONF_MAX    8192
-#define TCP_PREFIX  2
-#define SERVER_TEXT INET6_ADDRSTRLEN
-#define DATAGRAMS_MAX                                                              \
-	16 /* read at once, so that a flood of forged ones does not stall the loop \
-	    */
+#define CONF_MAX      8192
+#define TCP_PREFIX    2
+#define SERVER_TEXT   INET6_ADDRSTRLEN
+#define DATAGRAMS_MAX 16 /* read at once: forged ones must not stall the loop */
 
 struct query {
 	struct resolver *resolver;

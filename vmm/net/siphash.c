@@ -10,8 +10,7 @@ int siphash_key_random(struct siphash_key *key)
 {
 	ssize_t got;
 
-	/* getrandom() returns up to 256 bytes at once, unless a signal interrupts its first wait.
-	 */
+	/* getrandom() returns so few bytes whole, but a signal can interrupt it. */
 	do {
 		got = getrandom(key->word, sizeof(key->word), 0);
 	} while (got < 0 && errno == EINTR);

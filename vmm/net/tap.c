@@ -300,8 +300,7 @@ void tap_send(struct tap *tap, const uint8_t *frame, size_t length)
 	memcpy(copy, frame, length);
 	if (!tap_to_wire(&tap->wire, copy, length))
 		return;
-	/* A frame that an interface does not take, down or gone, is lost. The loop detects its end.
-	 */
+	/* The frame is lost if the interface is down or gone. The loop detects its end. */
 	if (write(tap->source.fd, copy, length) < 0)
 		tap->lost++;
 }

@@ -9,8 +9,7 @@
 
 #include "vmm/base/utf8.h"
 
-/* Strings of the guest are cut here, so that two paths, as text and in hexadecimal, fit in a line.
- */
+/* Strings of the guest are cut, so that two paths, as text and in hexadecimal, fit in a line. */
 #define EXECUTABLE_MAX 256
 #define DETAIL_MAX     512
 

@@ -119,8 +119,7 @@ static bool is_beneath(const struct glob *a, const struct glob *b)
 	return true;
 }
 
-/* The simple proof: for each pattern of the rule, a rule above it matches a whole tree around it.
- */
+/* The simple proof: for each pattern of the rule, a rule above matches a whole tree around it. */
 static bool is_in_a_tree(const struct rule_list *list, size_t index, uint32_t *covering)
 {
 	const struct rule *rule = list->rule[index];
@@ -213,8 +212,7 @@ static bool target_is_covered(const struct rule_list *list, size_t index,
 	return false;
 }
 
-/* --allow-net may repeat what is allowed, or approve in advance, but must not contradict a denial.
- */
+/* --allow-net may repeat what is allowed or approve in advance, but not contradict a denial. */
 static int check_granted(const struct rule_list *list, struct err *err)
 {
 	const struct rule *rule, *above = NULL;

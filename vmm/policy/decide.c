@@ -8,8 +8,7 @@
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* Whether a path is normalised, as requests must give it. Any other is denied, whatever the rules.
- */
+/* Whether a path is normalised, as requests must give it. Any other is denied. */
 static bool is_normal(const char *path, size_t length)
 {
 	const char *end = path + length, *slash;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Explains a decision: the rule that made it, the nearest rule that would allow, the line to add.
- */
+/* Explains a decision: the rule that decides, the nearest one that would allow, the line to add. */
 #ifndef CORDON_POLICY_EXPLAIN_H
 #define CORDON_POLICY_EXPLAIN_H
 

@@ -122,8 +122,7 @@ static bool is_wild(const struct reader *reader)
 	return reader->star[reader->count];
 }
 
-/* Gives bytes that are in the same sets of the component one group. Returns the number of groups.
- */
+/* Groups bytes that are in the same sets of the component. Returns the number of groups. */
 static unsigned group_bytes(const struct reader *reader, uint8_t group[256])
 {
 	unsigned groups = 1, byte, i, k;

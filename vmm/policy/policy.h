@@ -214,8 +214,7 @@ struct policy_source {
 int policy_parse(struct policy **policy, const char *text, size_t length,
 		 const struct policy_source *source, struct err *err);
 
-/* As policy_parse(), for a preset ("locked", "workspace", ...). -ENOENT: there is no such preset.
- */
+/* As policy_parse(), for a preset ("locked", "workspace", ...). -ENOENT: no such preset. */
 int policy_preset(struct policy **policy, const char *name, const struct policy_source *source,
 		  struct err *err);
 

@@ -90,8 +90,7 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Sorts a set; drops duplicates, and patterns whose values are above one that matches all the rest.
- */
+/* Sorts a set; drops duplicates, and patterns behind one that matches everything. */
 static void tidy(const struct product_trie *trie, struct set *set)
 {
 	const struct product_node *node;

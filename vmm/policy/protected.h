@@ -39,8 +39,7 @@ struct protected_place {
 /* The entries in order, until NULL. */
 const struct protected_place *protected_place(size_t index);
 
-/* How the places of a group can hurt the host: "git on the host runs the programs that it names".
- */
+/* How places of a group can hurt the host: "git on the host runs the programs that it names". */
 const char *protected_group_risk(enum protected_group group);
 
 /* "hide", "read", "write", "warn". */

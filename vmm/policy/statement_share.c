@@ -8,8 +8,7 @@
 #include "vmm/base/quantity.h"
 #include "vmm/policy/parse.h"
 
-/* Checks a share's literal path in the guest: normalised, and not one that the guest itself needs.
- */
+/* Checks a share's path in the guest: normalised, and not one that the guest itself needs. */
 static int check_guest_path(struct parser *parser, const struct word *word, const char *path)
 {
 	static const char *const taken[] = {"/", "/proc", "/sys", "/dev", "/run/cordon"};

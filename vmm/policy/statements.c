@@ -201,8 +201,7 @@ static int compile_patterns(struct parser *parser, struct rule *rule)
 static const char *const file_words[] = {"hide", "deny", "read", "append", "write", NULL, "ask"};
 static const char *const other_words[] = {NULL, "deny", NULL, NULL, NULL, "allow", "ask"};
 
-/* `file VERDICT ...`, `net VERDICT ...`, `exec VERDICT ...`: checks the verdict and adds the rule.
- */
+/* `file VERDICT ...`, `net VERDICT ...`, `exec VERDICT ...`: checks the verdict, adds the rule. */
 static int begin_rule(struct parser *parser, enum policy_class class, unsigned words,
 		      const char *usage, struct rule **rule)
 {
