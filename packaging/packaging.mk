@@ -20,3 +20,16 @@ FORCE:
 # Builds twice, in different directories, and compares; with KERNEL=yes the guest kernel too.
 check-reproducible:
 	@tests/packaging/reproducible.sh $(if $(filter yes,$(KERNEL)),--kernel)
+
+# A Debian package of what `make install` installs, with the sources that the GPL asks for.
+.PHONY: deb check-deb
+deb:
+	@$(if $(filter no,$(DEPS)),:,scripts/deps.sh deb)
+	@$(MAKE) --no-print-directory all
+	@rm -rf $(BUILD)/deb
+	@$(MAKE) -s --no-print-directory install DESTDIR=$(BUILD)/deb/root PREFIX=/usr
+	@packaging/deb.sh $(BUILD) $(VERSION)
+
+# Lints the package, installs it into a new Debian 12, runs a sandbox there, and removes it. Needs root.
+check-deb: deb
+	@tests/packaging/deb.sh $(BUILD)/cordon_$(VERSION)_amd64.deb

@@ -9,12 +9,14 @@ linux-source-6.12 xz-utils flex bison bc libelf-dev libssl-dev busybox-static e2
 test="check passt iproute2 clang clang-14 clang-format clang-tidy cppcheck libclang-rt-14-dev util-linux strace squashfs-tools erofs-utils zstd
 curl git nmap openssl openssh-client python3-pytest python3-pytest-timeout python3-pytest-xdist"
 lab="qemu-system-x86 cpio"
+deb="dpkg-dev lintian debootstrap"
 
 case "${1:-all}" in
 build) wanted="$build" ;;
 all) wanted="$build $test $lab" ;;
+deb) wanted="$build $deb" ;;
 *)
-	echo "usage: deps.sh [build|all]" >&2
+	echo "usage: deps.sh [build|all|deb]" >&2
 	exit 2
 	;;
 esac
