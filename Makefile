@@ -3,8 +3,8 @@
 #
 # Variants share this file: BUILD is the output directory, SANITIZE=1 adds ASan and UBSan,
 # SANITIZE=thread TSan (gcc only), CC=clang builds with clang. V=1 prints each command whole.
-# DEPS=no never calls apt. WERROR=1 makes warnings errors: `make check` and `make lint` set it, so that a plain `make` with
-# a newer compiler than ours still builds.
+# WERROR=1 makes warnings errors: `make check` and `make lint` set it, so that a plain `make` with
+# a newer compiler than ours still builds. With DEPS=no nothing calls apt.
 
 CC      ?= gcc
 CLANG   ?= clang
@@ -74,6 +74,7 @@ help:
 	@echo "make lint      formatting, static analysis, include directions"
 	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
 	@echo "make bench     measurements behind docs/performance.md"
+	@echo "make deb       a Debian package, build/cordon_$(VERSION)_amd64.deb; make check-deb tests it in a new Debian 12"
 	@echo "make check-reproducible   build twice in different directories, compare (KERNEL=yes: the kernel too)"
 	@echo "make install   into PREFIX ($(PREFIX)); make clean removes build/"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Prints the revision of this source tree, or with --time the time of its commit in seconds since 1970.
+# Prints the revision of this source tree; with --time, the time of its commit in seconds since 1970.
 #
 # In a checkout git tells both; in a tree from `git archive` they stand below. CORDON_REVISION and
 # SOURCE_DATE_EPOCH override them. Without all of these: "unknown" and 0.
