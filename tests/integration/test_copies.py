@@ -428,7 +428,7 @@ def test_caches_that_do_not_work():
         pass
     both = [cordon.start("echo", "fine", env=full, wrap=wrap),
             cordon.start("echo", "fine", env=blocked)]
-    for process, word in zip(both, (b"No space left", b"cordon: is not a folder")):
+    for process, word in zip(both, (b"No space left", b"cordon: is not a directory")):
         result = process.wait().expect(0, b"fine\n")
         assert result.stderr.count(b"\n") == 1 and word in result.stderr, repr(result)
     # Another's folder is not used.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cordon ask: the operator of a sandbox. Shows the questions that its policy leaves to a person,
- * and takes answers, one a line, from stdin: the number of the question, and the word.
+ * cordon ask: attach an operator to a sandbox. Shows the questions that its policy leaves to a
+ * person, and reads decisions from stdin, one a line: the question's number and once, session, ...
  */
 #include <errno.h>
 #include <poll.h>
@@ -74,7 +74,7 @@ static void show_line(const json_t *body)
 	fflush(stdout);
 }
 
-/* What the sandbox says: questions, ends of questions, and what it says to our answers. */
+/* A message of the monitor: a question, the end of one, or the reply to a decision. */
 static void show_message(const struct watcher *watcher, const json_t *body)
 {
 	const char *event = text_in(body, "event");
@@ -94,37 +94,37 @@ static void show_message(const struct watcher *watcher, const json_t *body)
 	fflush(stdout);
 }
 
-/* --- answers ---------------------------------------------------------------------------------- */
+/* --- decisions -------------------------------------------------------------------------------- */
 
-static json_t *make_answer(const char *number, const char *word, uint64_t id, struct err *err)
+static json_t *make_decision(const char *number, const char *decision, uint64_t id, struct err *err)
 {
 	uint64_t question;
 	int ret = quantity_number(number, 1, INT32_MAX, &question, err);
 
 	return ret < 0 ? NULL
 		       : json_pack("{s:s,s:I,s:I,s:s}", "op", "answer", "id", (json_int_t)id,
-				   "question", (json_int_t)question, "answer", word);
+				   "question", (json_int_t)question, "answer", decision);
 }
 
 static int send_line(struct watcher *watcher, struct err *err)
 {
-	char *number, *word, *rest = NULL;
+	char *number, *decision, *rest = NULL;
 	struct err why;
 	json_t *body;
 
 	number = strtok_r(watcher->line, " \t\r", &rest);
-	word = strtok_r(NULL, " \t\r", &rest);
+	decision = strtok_r(NULL, " \t\r", &rest);
 	if (!number)
 		return 0;
-	body = word ? make_answer(number, word, ++watcher->last_id, &why) : NULL;
+	body = decision ? make_decision(number, decision, ++watcher->last_id, &why) : NULL;
 	if (body)
 		return client_send(watcher->fd, body, NULL, 0, err);
-	log_error("an answer is a question's number and once, session, always, no or never");
+	log_error("give a question's number and once, session, always, no or never");
 	return 0;
 }
 
-/* The next bytes of stdin. 1; 0 at its end; -errno with a message. */
-static int read_answers(struct watcher *watcher, struct err *err)
+/* Reads from stdin and sends whole lines. 1; 0 at its end; -errno with a message. */
+static int read_decisions(struct watcher *watcher, struct err *err)
 {
 	char bytes[LINE_MAX_BYTES];
 	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes)), i;
@@ -151,7 +151,7 @@ static int read_answers(struct watcher *watcher, struct err *err)
 static int begin(struct watcher *watcher, struct err *err)
 {
 	const json_t *list;
-	struct message answer;
+	struct message reply;
 	size_t i;
 	int ret;
 
@@ -161,14 +161,14 @@ static int begin(struct watcher *watcher, struct err *err)
 	watcher->last_id = WATCH_ID;
 	ret = client_request(
 		watcher->fd,
-		json_pack("{s:s,s:i,s:b}", "op", "questions", "id", WATCH_ID, "watch", 1), &answer,
+		json_pack("{s:s,s:i,s:b}", "op", "questions", "id", WATCH_ID, "watch", 1), &reply,
 		err);
 	if (ret < 0)
 		return ret;
-	list = json_object_get(answer.body, "questions");
+	list = json_object_get(reply.body, "questions");
 	for (i = 0; i < json_array_size(list); i++)
 		show_question(watcher, json_array_get(list, i));
-	message_clear(&answer);
+	message_clear(&reply);
 	if (isatty(STDIN_FILENO) && !watcher->json)
 		fprintf(stderr,
 			"cordon: operator of %s: NUMBER once|session|always|no|never; ^D "
@@ -194,28 +194,28 @@ static int watch(struct watcher *watcher, struct err *err)
 			show_message(watcher, message.body);
 			message_clear(&message);
 		} else if (ready[0].revents) {
-			ret = read_answers(watcher, err);
+			ret = read_decisions(watcher, err);
 			if (ret == 0)
 				break;
 			ret = ret < 0 ? ret : 0;
 		}
 	}
 	fd_close(&watcher->fd);
-	/* The sandbox has ended, and with it what could be asked. */
+	/* The sandbox has ended, so no question is left. */
 	return ret == -EPIPE ? 0 : ret;
 }
 
-/* One answer, without being there for other questions. */
-static int answer_one(const char *name, const char *number, const char *word, struct err *err)
+/* Decides one question without attaching as operator. */
+static int decide_one(const char *name, const char *number, const char *decision, struct err *err)
 {
-	json_t *body = make_answer(number, word, WATCH_ID, err);
-	struct message answer;
-	int ret = body ? client_request_once(name, 0, body, &answer, err) : -EINVAL;
+	json_t *body = make_decision(number, decision, WATCH_ID, err);
+	struct message reply;
+	int ret = body ? client_request_once(name, 0, body, &reply, err) : -EINVAL;
 
 	if (ret < 0)
 		return ret;
-	show_line(answer.body);
-	message_clear(&answer);
+	show_line(reply.body);
+	message_clear(&reply);
 	return 0;
 }
 
@@ -230,7 +230,7 @@ static int run(int argc, char **argv, struct err *err)
 	if (at + 1 != argc && at + 3 != argc)
 		return verb_usage_error(&verb_ask, NULL, "one name is needed", err);
 	if (at + 3 == argc)
-		return answer_one(argv[at], argv[at + 1], argv[at + 2], err);
+		return decide_one(argv[at], argv[at + 1], argv[at + 2], err);
 	watcher.name = argv[at];
 	return watch(&watcher, err);
 }

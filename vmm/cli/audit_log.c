@@ -37,7 +37,7 @@ static int read_line(const char *path, const char *line, size_t length, audit_ea
 	return ret;
 }
 
-/* All whole lines that are there. */
+/* Hands out all complete lines. */
 static int read_lines(struct audit_merge *merge, audit_each each, void *arg, struct err *err)
 {
 	enum audit_part part;
@@ -69,13 +69,13 @@ static int follow_log(struct audit_merge *merge, const char *name, audit_each ea
 			audit_file(path, merge->base, (enum audit_part)i, 0);
 			inotify_add_watch(changed.fd, path, IN_MODIFY | IN_MOVE_SELF);
 		}
-		/* Asked before the last look, so that nothing that it wrote is missed. */
+		/* Checked before the last read, so that nothing the monitor wrote is missed. */
 		lives = registry_find(name, &pid, NULL) == 0;
 		ret = read_lines(merge, each, arg, err);
 		fflush(stdout);
 		if (ret == 0 && lives && poll(&changed, 1, FOLLOW_MS) > 0 &&
 		    read(changed.fd, events, sizeof(events)) < 0) {
-			/* Woken is woken. */
+			/* Waking up is all that matters. */
 		}
 	}
 	fd_close(&changed.fd);
@@ -125,8 +125,8 @@ int audit_log_verify(const char *path, const uint8_t *public, struct audit_check
 }
 
 /*
- * A monitor that is starting or does not answer: its log is where the record says, if that is the
- * record of this sandbox and not of one of its name in another session.
+ * For a monitor that is starting or does not reply: the log's path is in the record, if that is the
+ * record of this sandbox and not of one with the same name in another session.
  */
 static bool is_silent(const char *name, int ret)
 {
@@ -137,8 +137,10 @@ static bool is_silent(const char *name, int ret)
 	       record_read(name, &info, NULL) == 0 && info.pid == pid;
 }
 
-/* Of a sandbox that has ended, or is silent. Its own policy is beside the record's log, wherever
- * --audit went. */
+/*
+ * For a sandbox that has ended or does not reply. Its policy is in the record, wherever --audit put
+ * the log.
+ */
 static int find_in_record(const char *id, char path[PATH_MAX], struct policy **policy,
 			  struct err *err)
 {
@@ -246,7 +248,7 @@ static void read_net(struct policy_net *net, const json_t *json)
 
 void audit_entry_read(struct audit_entry *entry, const json_t *json)
 {
-	const char *folder = string_in(json, "type"), *in = string_in(json, "in");
+	const char *type = string_in(json, "type"), *in = string_in(json, "in");
 	int op = op_in(json);
 
 	memset(entry, 0, sizeof(*entry));
@@ -264,7 +266,7 @@ void audit_entry_read(struct audit_entry *entry, const json_t *json)
 	entry->request.other = string_in(json, "other");
 	entry->request.length = entry->request.object ? strlen(entry->request.object) : 0;
 	entry->request.other_length = entry->request.other ? strlen(entry->request.other) : 0;
-	entry->request.directory = folder && strcmp(folder, "folder") == 0;
+	entry->request.directory = type && strcmp(type, "folder") == 0;
 	entry->request.root = POLICY_ROOT_FIND;
 	entry->request.rootfs = in && strcmp(in, "rootfs") == 0;
 	entry->exact =

@@ -9,40 +9,39 @@
 #include "vmm/base/err.h"
 #include "vmm/policy/audit.h"
 
-/* One line, as it is and parsed. Not 0 ends the reading. */
+/* Gets one line as text and parsed. A return value other than 0 ends the reading. */
 typedef int (*audit_each)(void *arg, const char *line, size_t length, const json_t *entry,
 			  struct err *err);
 
 /*
- * Reads the log at path from its oldest files on, both of its chains, line after line in the order
- * of their numbers. A line that is none is an error. follow: the sandbox whose log it is, or NULL;
- * then new lines are waited for until it has ended. 0, what each() returned, or -errno with a
- * message.
+ * Reads both chains of the log at path from their oldest files on, in the order of line numbers. An
+ * invalid line is an error. follow: the sandbox whose log it is, to wait for new lines until that
+ * has ended; or NULL. 0, what each() returned, or -errno with a message.
  */
 int audit_log_read(const char *path, const char *follow, audit_each each, void *arg,
 		   struct err *err);
 
 /*
- * Checks all of the log, and where public is not NULL that it ends in a signature with that key. 0,
- * and what was found; or -EBADMSG or another -errno with a message.
+ * Verifies the whole log and, if public is not NULL, that it ends in a signature with that key. 0
+ * and *check filled in, or -EBADMSG or another -errno with a message.
  */
 int audit_log_verify(const char *path, const uint8_t *public, struct audit_check *check,
 		     struct err *err);
 
 /*
- * Where the log of a sandbox is, which may have ended (NAME or NAME~N); a name that has a '/' in it
- * is a log's path itself; "--last" stands for the last 'cordon run'.
+ * Finds the log of a sandbox, running or ended (NAME or NAME~N). A name with a '/' is the path of a
+ * log itself; "--last" is the last 'cordon run'.
  */
 int audit_log_find(const char *name, char path[PATH_MAX], struct err *err);
 
 /*
- * The same, with the policy that is in force, or was at the end. *policy is NULL where there is a
- * log, but not its policy.
+ * The same, with the policy in force, or at the end. *policy is NULL if the log has no policy
+ * beside it.
  */
 int audit_log_find_both(const char *name, char path[PATH_MAX], struct policy **policy,
 			struct err *err);
 
-/* A decision out of a log. The strings are the entry's or in the struct. */
+/* A decision read from a log. The strings belong to the JSON entry or the struct. */
 struct audit_entry {
 	uint64_t sequence;
 	const char *time, *rule, *reason, *verdict, *event;
@@ -51,7 +50,7 @@ struct audit_entry {
 	struct policy_request request;
 };
 
-/* Fills entry from what audit_log_read() hands out. */
+/* Fills entry from a line that audit_log_read() handed out. */
 void audit_entry_read(struct audit_entry *entry, const json_t *json);
 
 #endif

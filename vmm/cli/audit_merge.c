@@ -39,7 +39,7 @@ static int open_below(const struct audit_merge *merge, enum audit_part part, uns
 	return fd;
 }
 
-/* What number the open file has by now; AUDIT_FILES_MAX: it was removed. */
+/* The current number of the open file; AUDIT_FILES_MAX if it was removed. */
 static unsigned find_number(const struct audit_merge *merge, enum audit_part part, int fd)
 {
 	char path[AUDIT_PATH_MAX];
@@ -55,8 +55,8 @@ static unsigned find_number(const struct audit_merge *merge, enum audit_part par
 }
 
 /*
- * The open file has been read to its end: goes on in the next one, if there is one. 1: there is; 0:
- * it is the current one. A rotation that comes between only gives files higher numbers.
+ * Goes on to the next file after the end of the open one. 1; 0 if the open file is the current one.
+ * A concurrent rotation only gives files higher numbers.
  */
 static int next_file(const struct audit_merge *merge, enum audit_part part,
 		     struct audit_source *source)
@@ -84,8 +84,8 @@ static int next_file(const struct audit_merge *merge, enum audit_part part,
 }
 
 /*
- * The next whole line of the open file, if any. One that is just being written is not kept: a full
- * disk may take it back, and another one be written in its place.
+ * The next complete line of the open file, if any. An incomplete one is read again later: on a full
+ * disk the monitor may cut it off and write another in its place.
  */
 static int next_line(const struct audit_merge *merge, struct audit_source *source, struct err *err)
 {
@@ -124,7 +124,7 @@ static int next_line(const struct audit_merge *merge, struct audit_source *sourc
 	return 1;
 }
 
-/* Has the next line of the chain at hand, if there is one. */
+/* Reads the next line of the chain, if there is one. */
 static int fill(struct audit_merge *merge, enum audit_part part, struct err *err)
 {
 	struct audit_source *source = &merge->source[part];
@@ -132,7 +132,7 @@ static int fill(struct audit_merge *merge, enum audit_part part, struct err *err
 
 	if (ret == 0 && source->fd >= 0)
 		ret = next_line(merge, source, err);
-	/* Lines that were written between the end that was seen and the rotation. */
+	/* Lines written after the end was seen and before the rotation. */
 	while (ret == 0 && (source->fd < 0 || find_number(merge, part, source->fd) != 0)) {
 		if (source->fd >= 0)
 			ret = next_line(merge, source, err);
@@ -154,10 +154,12 @@ int audit_merge_next(struct audit_merge *merge, enum audit_part *part, const cha
 		merge->source[merge->last].line = NULL;
 	merge->last = -1;
 	ret = fill(merge, AUDIT_ALLOWED, err);
-	/* Nothing of the other chain can come before the next number. */
+	/* The other chain has no earlier line than the next number. */
 	if (ret == 0 || (ret > 0 && allowed->sequence != merge->sequence + 1))
 		ret = fill(merge, AUDIT_DENIALS, err);
-	/* A denial whose number is not the next one was written after what is to come before it. */
+	/*
+	 * A line with a later number was written after the missing ones, so those can be read now.
+	 */
 	if (ret >= 0 && !allowed->line && denials->line && denials->sequence != merge->sequence + 1)
 		ret = fill(merge, AUDIT_ALLOWED, err);
 	if (ret < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lines of an audit log's two chains, in the order of their numbers, also while they are being
- * written and their files change their names. Memory: one line of each chain.
+ * Merges the two chains of an audit log by line number, also while the log is being written and
+ * rotated. Keeps one line of each chain in memory.
  */
 #ifndef CORDON_CLI_AUDIT_MERGE_H
 #define CORDON_CLI_AUDIT_MERGE_H
@@ -25,15 +25,15 @@ struct audit_merge {
 	int last;	   /* its part, -1: none */
 };
 
-/* Opens the log at path from its oldest files on. 0 or -errno with a message. */
+/* Opens the log at path at its oldest files. 0 or -errno with a message. */
 int audit_merge_open(struct audit_merge *merge, const char *path, struct err *err);
 
-/* Closes. Also of a zeroed or half opened one. */
+/* Closes the log; works on a zeroed or half opened one. */
 void audit_merge_close(struct audit_merge *merge);
 
 /*
- * The next line (without its newline), good until the next call. 1; 0 if there is none (yet: a
- * later call looks again); -EBADMSG with a message if a file has what is no line.
+ * The next line (without its newline), valid until the next call. 1; 0 if there is none yet (a
+ * later call looks again); -EBADMSG with a message for invalid contents.
  */
 int audit_merge_next(struct audit_merge *merge, enum audit_part *part, const char **line,
 		     size_t *length, struct err *err);

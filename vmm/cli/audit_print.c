@@ -7,7 +7,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/text.h"
 
-/* Text of a guest's, harmless on a terminal. */
+/* Prints text that a guest chose, with control characters escaped on a terminal. */
 static void put_safe(const char *text)
 {
 	text_put(stdout, text);

@@ -7,7 +7,7 @@
 
 #include "vmm/cli/audit_log.h"
 
-/* Prints the line to stdout; text of the guest's is made harmless on a terminal. */
+/* Prints the line to stdout. Control characters of the guest are escaped on a terminal. */
 void audit_print_entry(const struct audit_entry *entry, const json_t *json);
 
 #endif

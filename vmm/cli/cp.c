@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cordon cp: files and directories in and out of a sandbox, also where no share exists. In the
- * guest a tar program works at the other end of a command's stdin or stdout.
+ * cordon cp: copy files and directories in and out of a sandbox, without a share. In the guest, tar
+ * reads or writes the other end of a command's stdin or stdout.
  */
 #include "vmm/cli/cp.h"
 
@@ -22,19 +22,19 @@
 
 #define NO_TAR "command -v tar >/dev/null || exit 127; "
 
-/* $1 the folder, $2 the name in it. */
+/* $1: the directory; $2: the name in it. */
 static const char send_script[] = NO_TAR "exec tar -cf - -C \"$1\" -- \"./$2\"";
 
 /*
- * $1 where to, $2 the name that the stream has: into $1 if that is a folder, else as $1. By way of
- * a folder beside it, so that $1 is there whole or not at all.
+ * $1: the target; $2: the name in the stream. Extracts into $1 if that is a directory, else as $1,
+ * by way of a temporary directory, so that $1 is complete or missing.
  */
 static const char take_script[] =
 	NO_TAR "if [ -d \"$1\" ]; then exec tar -xf - -C \"$1\"; fi; "
 	       "t=$(mktemp -d \"$(dirname -- \"$1\")/.cp.XXXXXX\") || exit 1; "
 	       "tar -xf - -C \"$t\" && mv -- \"$t/$2\" \"$1\"; s=$?; rm -rf -- \"$t\"; exit $s";
 
-/* $1 the directory that the stream goes into. */
+/* $1: the directory that the stream is extracted into. */
 static const char take_stream_script[] = NO_TAR "exec tar -xf - -C \"$1\"";
 
 struct place {
@@ -44,8 +44,8 @@ struct place {
 };
 
 /*
- * "NAME:PATH" is in a sandbox; anything with a slash before the colon, or without one, is here; "-"
- * is stdin or stdout.
+ * "NAME:PATH" is in a sandbox; a path without a colon, or with a slash before it, is on the host;
+ * "-" is stdin or stdout.
  */
 static int parse_place(const char *word, struct place *place, struct err *err)
 {
@@ -72,7 +72,7 @@ static int parse_place(const char *word, struct place *place, struct err *err)
 static int start_script(const char *sandbox, const char *script, const char *first,
 			const char *second, int in, int out, struct err *err)
 {
-	const int fd[] = {in, out, cp_words_fd()};
+	const int fd[] = {in, out, cp_stderr_fd()};
 	json_t *body = json_pack("{s:i,s:s,s:b,s:[s,s,s,s,s,s]}", "id", 1, "op", "exec", "bare", 1,
 				 "argv", "sh", "-c", script, "sh", first, second);
 	int socket_fd, ret;
@@ -122,8 +122,9 @@ static int wait_for_script(int socket_fd, struct err *err)
 	return ret;
 }
 
-/* Path without slashes at its end, and its parts. */
-static int split(const char *path, char copy[PATH_MAX], char **folder, char **name, struct err *err)
+/* The path without trailing slashes, split into directory and name. */
+static int split(const char *path, char copy[PATH_MAX], char **directory, char **name,
+		 struct err *err)
 {
 	static char second[PATH_MAX];
 
@@ -131,7 +132,7 @@ static int split(const char *path, char copy[PATH_MAX], char **folder, char **na
 		return err_set(err, ENAMETOOLONG, "cp: %s: the path is too long", path);
 	memcpy(second, copy, sizeof(second));
 	*name = basename(second);
-	*folder = dirname(copy);
+	*directory = dirname(copy);
 	if (strcmp(*name, "/") == 0 || strcmp(*name, ".") == 0 || strcmp(*name, "..") == 0)
 		return err_set(err, EINVAL, "cp: %s: give a path that ends with a name", path);
 	return 0;
@@ -139,7 +140,7 @@ static int split(const char *path, char copy[PATH_MAX], char **folder, char **na
 
 /* --- out of a sandbox ------------------------------------------------------------------------- */
 
-/* The stream goes to stdout, for another program; names in it are the sandbox's, and checked. */
+/* Writes the stream to stdout for another program, with the sandbox's names checked. */
 static int open_stdout(struct err *err)
 {
 	int fd;
@@ -155,11 +156,11 @@ static int open_stdout(struct err *err)
 
 static int copy_out(const struct place *from, const struct place *to, struct err *err)
 {
-	char copy[PATH_MAX], source[PATH_MAX], target[PATH_MAX], *folder = NULL, *name = "";
+	char copy[PATH_MAX], source[PATH_MAX], target[PATH_MAX], *directory = NULL, *name = "";
 	int pipe_fd[2] = {-1, -1}, null_fd = -1, socket_fd = -1, target_fd = -1, ret;
 	struct err later;
 
-	ret = split(from->path, copy, &folder, &name, err);
+	ret = split(from->path, copy, &directory, &name, err);
 	if (ret < 0)
 		return ret;
 	snprintf(source, sizeof(source), "%s", name);
@@ -171,8 +172,8 @@ static int copy_out(const struct place *from, const struct place *to, struct err
 		ret = err_sys(err, "cp: pipe");
 		goto out;
 	}
-	socket_fd =
-		start_script(from->sandbox, send_script, folder, source, null_fd, pipe_fd[1], err);
+	socket_fd = start_script(from->sandbox, send_script, directory, source, null_fd, pipe_fd[1],
+				 err);
 	fd_close(&pipe_fd[1]);
 	if (socket_fd < 0) {
 		ret = socket_fd;
@@ -181,7 +182,7 @@ static int copy_out(const struct place *from, const struct place *to, struct err
 	ret = to->stream ? cp_filter(pipe_fd[0], target_fd, source, err)
 			 : cp_extract(pipe_fd[0], target_fd, source, target, err);
 	fd_close(&pipe_fd[0]);
-	/* If the stream was cut short, why is what tar says. */
+	/* If the stream was cut short, tar's message says why. */
 	if (ret == 0 || ret == -EPROTO) {
 		int end = wait_for_script(socket_fd, &later);
 
@@ -201,7 +202,7 @@ out:
 
 /* --- into a sandbox --------------------------------------------------------------------------- */
 
-/* Waits for tar's end in the sandbox, and takes what it says for the reason that writing failed. */
+/* Waits for tar in the sandbox; its error, if any, replaces that of a failed write. */
 static int finish_copy(int *socket_fd, int ret, struct err *err)
 {
 	struct err later;
@@ -225,7 +226,7 @@ static int open_null(struct err *err)
 	return fd < 0 ? err_sys(err, "/dev/null") : fd;
 }
 
-/* Another program's stream, as it is: its names are for the sandbox's tar to judge. */
+/* Passes another program's stream on unchanged: the sandbox's tar checks the names. */
 static int copy_stream_in(const struct place *to, struct err *err)
 {
 	int null_fd, socket_fd;
@@ -266,7 +267,7 @@ static int copy_in(const struct place *from, const struct place *to, struct err 
 	fd_close(&pipe_fd[0]);
 	fd_close(&null_fd);
 	ret = socket_fd < 0 ? socket_fd : cp_archive(pipe_fd[1], source_fd, base, name, err);
-	/* A stream that ends in the middle makes tar fail, and nothing be put in place. */
+	/* A truncated stream makes tar fail, and nothing is put in place. */
 	fd_close(&pipe_fd[1]);
 	fd_close(&source_fd);
 	return finish_copy(&socket_fd, ret, err);
@@ -290,10 +291,10 @@ static int run(int argc, char **argv, struct err *err)
 			err, EINVAL,
 			"cp: one of the two must be in a sandbox (NAME:/PATH), the other here");
 	if (ret == 0)
-		ret = cp_words_begin(err);
+		ret = cp_stderr_begin(err);
 	if (ret == 0)
 		ret = from.sandbox[0] ? copy_out(&from, &to, err) : copy_in(&from, &to, err);
-	cp_words_end();
+	cp_stderr_end();
 	return ret;
 }
 

@@ -14,7 +14,7 @@
 #include "vmm/cli/cp.h"
 #include "vmm/image/tar.h"
 
-#define DEPTH_MAX 200 /* folders in folders; each keeps a descriptor open */
+#define DEPTH_MAX 200 /* nested directories; each keeps a descriptor open */
 
 struct archive {
 	int fd;
@@ -27,7 +27,7 @@ static int write_failed(int code, struct err *err)
 	return err_code(err, -code, "sending to the sandbox");
 }
 
-/* A file that shrinks meanwhile is filled with zeros, of one that grows the rest is left out. */
+/* If the file shrinks meanwhile, zeros fill the rest; if it grows, the excess is left out. */
 static int add_contents(struct archive *archive, int fd, struct err *err)
 {
 	static uint8_t buffer[128 << 10];
@@ -50,10 +50,10 @@ static int add_contents(struct archive *archive, int fd, struct err *err)
 	return ret < 0 ? write_failed(ret, err) : 0;
 }
 
-static int add(struct archive *archive, int folder, const char *name, unsigned depth,
+static int add(struct archive *archive, int directory, const char *name, unsigned depth,
 	       struct err *err);
 
-static int add_folder(struct archive *archive, int fd, unsigned depth, struct err *err)
+static int add_directory(struct archive *archive, int fd, unsigned depth, struct err *err)
 {
 	char *name = archive->entry.name;
 	size_t length = strlen(name);
@@ -80,9 +80,9 @@ static int add_folder(struct archive *archive, int fd, unsigned depth, struct er
 	return ret;
 }
 
-static int add_symlink(struct archive *archive, int folder, const char *name, struct err *err)
+static int add_symlink(struct archive *archive, int directory, const char *name, struct err *err)
 {
-	ssize_t n = readlinkat(folder, name, archive->entry.link, PATH_MAX - 1);
+	ssize_t n = readlinkat(directory, name, archive->entry.link, PATH_MAX - 1);
 	int ret;
 
 	if (n < 0)
@@ -93,15 +93,15 @@ static int add_symlink(struct archive *archive, int folder, const char *name, st
 	return ret < 0 ? write_failed(ret, err) : 0;
 }
 
-static int add_opened(struct archive *archive, int folder, const char *name, unsigned depth,
+static int add_opened(struct archive *archive, int directory, const char *name, unsigned depth,
 		      struct err *err)
 {
-	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), ret;
+	int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), ret;
 	struct stat status;
 
 	if (fd < 0)
 		return err_sys(err, "%s", archive->entry.name);
-	/* As it is now: it may be something else than a moment ago. */
+	/* Look again: the file may have been replaced since. */
 	if (fstat(fd, &status) < 0 || (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))) {
 		fd_close(&fd);
 		return err_set(err, EIO, "%s: has changed", archive->entry.name);
@@ -112,29 +112,29 @@ static int add_opened(struct archive *archive, int folder, const char *name, uns
 	if (ret < 0)
 		ret = write_failed(ret, err);
 	else if (S_ISDIR(status.st_mode))
-		return add_folder(archive, fd, depth, err);
+		return add_directory(archive, fd, depth, err);
 	else
 		ret = add_contents(archive, fd, err);
 	fd_close(&fd);
 	return ret;
 }
 
-static int add(struct archive *archive, int folder, const char *name, unsigned depth,
+static int add(struct archive *archive, int directory, const char *name, unsigned depth,
 	       struct err *err)
 {
 	struct stat status;
 
-	if (fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(err, "%s", archive->entry.name);
 	archive->entry.mode = status.st_mode & 0777;
 	archive->entry.mtime = status.st_mtime;
 	archive->entry.size = 0;
 	if (S_ISLNK(status.st_mode)) {
 		archive->entry.type = TAR_SYMLINK;
-		return add_symlink(archive, folder, name, err);
+		return add_symlink(archive, directory, name, err);
 	}
 	if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))
-		return add_opened(archive, folder, name, depth, err);
+		return add_opened(archive, directory, name, depth, err);
 	archive->left_out++;
 	return 0;
 }

@@ -14,7 +14,7 @@
 
 struct extraction {
 	struct tar_reader reader;
-	int folder_fd;
+	int directory_fd;
 	const char *from, *to;
 	size_t left_out;
 };
@@ -55,21 +55,21 @@ int cp_map_name(const char *from, const char *to, const char *name, char path[PA
 	return 0;
 }
 
-static int extract_folder(int parent, const char *name, const struct tar_entry *entry,
-			  struct err *err)
+static int extract_directory(int parent, const char *name, const struct tar_entry *entry,
+			     struct err *err)
 {
 	struct stat status;
 
-	/* Ours to write into, whatever its mode in the guest. */
+	/* The directory must be writable here, whatever its mode in the guest. */
 	if (mkdirat(parent, name, entry->mode | 0700) == 0)
 		return 0;
 	if (errno == EEXIST && fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    S_ISDIR(status.st_mode))
 		return 0;
-	return err_set(err, EEXIST, "%s: is there and is not a folder", name);
+	return err_set(err, EEXIST, "%s: exists and is not a directory", name);
 }
 
-/* A second name of a file of this stream. */
+/* A hard link to a file of this stream. */
 static int add_link(struct extraction *extraction, int parent, const char *name,
 		    const struct tar_entry *entry, struct err *err)
 {
@@ -77,7 +77,7 @@ static int add_link(struct extraction *extraction, int parent, const char *name,
 	int ret = cp_map_name(extraction->from, extraction->to, entry->link, path, err);
 
 	return ret < 0 ? ret
-		       : extract_link(extraction->folder_fd, path, EXTRACT_STRICT, parent, name,
+		       : extract_link(extraction->directory_fd, path, EXTRACT_STRICT, parent, name,
 				      err);
 }
 
@@ -90,7 +90,7 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 
 	if (ret < 0)
 		return ret;
-	parent = extract_open_parent(extraction->folder_fd, path, EXTRACT_STRICT, &name);
+	parent = extract_open_parent(extraction->directory_fd, path, EXTRACT_STRICT, &name);
 	if (parent == -ELOOP || parent == -ENOTDIR)
 		return err_set(err, ELOOP, "%s: a symbolic link is in the way", path);
 	if (parent < 0)
@@ -101,7 +101,7 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 				   err);
 		break;
 	case TAR_DIRECTORY:
-		ret = extract_folder(parent, name, entry, err);
+		ret = extract_directory(parent, name, entry, err);
 		break;
 	case TAR_SYMLINK:
 		ret = extract_symlink(parent, name, entry, err);
@@ -117,9 +117,9 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 	return ret;
 }
 
-int cp_extract(int fd, int folder_fd, const char *from, const char *to, struct err *err)
+int cp_extract(int fd, int directory_fd, const char *from, const char *to, struct err *err)
 {
-	struct extraction extraction = {.folder_fd = folder_fd, .from = from, .to = to};
+	struct extraction extraction = {.directory_fd = directory_fd, .from = from, .to = to};
 	static struct tar_entry entry;
 	uint8_t rest[4096];
 	int ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest's tar stream on its way to another program's stdin: read entry by entry and written anew,
- * so that the program sees no header that a guest has made up.
+ * Filters a guest's tar stream for another program: reads it entry by entry and writes it anew, so
+ * that the program sees no header that a guest wrote.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -14,8 +14,10 @@
 #include "vmm/cli/cp.h"
 #include "vmm/image/tar.h"
 
-/* Symbolic links of one stream; their names' hashes are kept (a guest that finds two names of one
- * hash gets its own stream refused). */
+/*
+ * Symbolic links of one stream, kept as hashes of their names (a guest that makes two names collide
+ * only has its own stream refused).
+ */
 #define LINKS_MAX  65536
 #define LINK_SLOTS (4u * LINKS_MAX)
 
@@ -38,7 +40,7 @@ static uint64_t hash(const char *name, size_t length)
 	return value ? value : 1;
 }
 
-/* Where the hash is, or the free slot for it: the table is never more than a quarter full. */
+/* The slot with the hash, or a free one for it: the table is at most a quarter full. */
 static size_t find(const struct filter *filter, uint64_t value)
 {
 	size_t slot = value % LINK_SLOTS;
@@ -81,7 +83,7 @@ static bool leads_through_link(const struct filter *filter, const char *path)
 	return false;
 }
 
-/* A name of the stream, made harmless, in place. */
+/* Checks and cleans a name of the stream in place. */
 static int check_name(const struct filter *filter, char name[PATH_MAX], struct err *err)
 {
 	char path[PATH_MAX];
@@ -121,7 +123,7 @@ static int pass(struct filter *filter, struct tar_entry *entry, struct err *err)
 	}
 	if (ret == 0 && entry->type == TAR_LINK)
 		ret = check_name(filter, entry->link, err);
-	/* A second name of a link is a link. */
+	/* A hard link to a symbolic link is one, too. */
 	if (ret == 0 &&
 	    (entry->type == TAR_SYMLINK ||
 	     (entry->type == TAR_LINK && is_link(filter, entry->link, strlen(entry->link)))))

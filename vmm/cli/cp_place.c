@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host's end of a copy: which links a path may lead through. */
+/* Paths of the host in a copy: which links they may lead through. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -13,7 +13,7 @@
 #include "vmm/base/parent.h"
 #include "vmm/cli/cp.h"
 
-/* "." and the like: no name that a sandbox could have made a link of. */
+/* "." and the like: no name that a sandbox could have replaced by a link. */
 static bool is_nameless(const char *path)
 {
 	const char *slash = strrchr(path, '/'), *last = slash ? slash + 1 : path;
@@ -52,7 +52,7 @@ int cp_open_target(const char *path, const char *source_name, char name[PATH_MAX
 	return fd;
 }
 
-/* What "." and "link/" are called: they have a name too, and are not the link. */
+/* The real name of "." and "link/": the directory's own, not the link's. */
 static int real_name(int fd, const char *path, char name[NAME_MAX + 1], struct err *err)
 {
 	char link[32], real[PATH_MAX], *slash;

@@ -28,7 +28,7 @@ static const char *verdict_name(enum doctor_verdict verdict)
 struct doctor_check *doctor_add(struct doctor *doctor, const char *name,
 				enum doctor_verdict verdict)
 {
-	/* There are fewer checks than room; one too many would overwrite the last. */
+	/* The array has room for all checks; one too many would overwrite the last. */
 	unsigned at = doctor->count < DOCTOR_CHECKS_MAX ? doctor->count++ : DOCTOR_CHECKS_MAX - 1;
 
 	doctor->check[at] = (struct doctor_check){.name = name, .verdict = verdict};

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * cordon doctor: checks of this host, one line each, with what to do.
- */
+/* cordon doctor: checks of this host, one line each, with advice. */
 #ifndef CORDON_CLI_DOCTOR_H
 #define CORDON_CLI_DOCTOR_H
 

@@ -28,7 +28,7 @@ static uint64_t meminfo(const char *text, const char *name)
 	return KIB(kib);
 }
 
-/* The chosen word of "always [madvise] never". */
+/* The selected value of "always [madvise] never". */
 static void chosen(const char *path, char *word, size_t size)
 {
 	char text[128], *from, *to;

@@ -79,7 +79,7 @@ static void check_version(struct doctor *doctor)
 	}
 }
 
-/* Appends a word to a list in text. */
+/* Appends a name to a list in text. */
 static void append(char text[512], const char *word)
 {
 	size_t used = strlen(text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cordon exec: a command in a running sandbox. Its streams go to the monitor as descriptors; but a
- * terminal is read here and passed on through a pipe, since the monitor is in another session and
- * would take what is typed also while we are in the background.
+ * cordon exec: a command in a running sandbox. Its streams are passed to the monitor as
+ * descriptors, except that a terminal is read here and forwarded through a pipe: the monitor is in
+ * another session, and would also read input while this process is in the background.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 
 #define EXEC_ID 1
 
-/* How soon a terminal is read again after we have come back from the background. */
+/* How soon the terminal is read again after this process returns to the foreground. */
 #define BACKGROUND_MS 300
 
 struct exec_options {
@@ -122,7 +122,7 @@ static int send_request(struct exec *exec, struct err *err)
 
 /* --- what is typed ---------------------------------------------------------------------------- */
 
-/* What to wait for: the terminal, or a pipe with room. Not the terminal while it is not ours. */
+/* What to poll: the terminal while in the foreground, or the pipe until it has room. */
 static int watch_typed(const struct exec *exec, struct pollfd *wait)
 {
 	*wait = (struct pollfd){.fd = -1};

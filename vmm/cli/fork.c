@@ -22,8 +22,8 @@
 #define FORKS_MAX 1000
 
 /*
- * The policy of the children: the parent's, or one that allows nothing else. Not from here on are
- * the children bound to it: each can be given another one.
+ * The policy of the children: the parent's, or a narrower one. Only at the start: `policy set` can
+ * give each child any other one later.
  */
 static int fork_policy(const char *name, struct policy_options *options, struct policy **policy,
 		       struct err *err)
@@ -54,13 +54,13 @@ static int fork_policy(const char *name, struct policy_options *options, struct 
 }
 
 /*
- * The children have the parent's network and its rates, if the policy still has rules for it;
- * published ports and a tap there is one of each, which the parent keeps.
+ * The children get the parent's kind of network and its rates, if the policy has net rules.
+ * Published ports and a tap exist once, so the parent keeps them.
  */
-static void fork_network(struct network_config *network, const json_t *answer,
+static void fork_network(struct network_config *network, const json_t *reply,
 			 const struct policy *policy)
 {
-	const json_t *parent = json_object_get(answer, "network");
+	const json_t *parent = json_object_get(reply, "network");
 
 	network->user = json_is_true(json_object_get(parent, "user")) &&
 			policy_rule_count(policy, POLICY_NET) > 0;
@@ -69,7 +69,7 @@ static void fork_network(struct network_config *network, const json_t *answer,
 		(uint64_t)json_integer_value(json_object_get(parent, "packets"));
 }
 
-/* A log for each child is asked for: its name, and that the longest of them can be. */
+/* Checks the path of --audit, from which each child's log gets its name. */
 static int fork_audit(struct policy_options *options, const struct policy *policy,
 		      char absolute[PATH_MAX], struct err *err)
 {
@@ -82,11 +82,10 @@ static int fork_audit(struct policy_options *options, const struct policy *polic
 	return policy_check_places(policy, options->audit, err);
 }
 
-/* And the root file system that the parent's monitor serves: one that is on disks is in the
- * snapshot. */
-static int fork_root(struct monitor_config *config, const json_t *answer, struct err *err)
+/* The root file system, if the parent's monitor serves it; one on disks is in the snapshot. */
+static int fork_root(struct monitor_config *config, const json_t *reply, struct err *err)
 {
-	const char *rootfs = json_string_value(json_object_get(answer, "rootfs"));
+	const char *rootfs = json_string_value(json_object_get(reply, "rootfs"));
 	static json_t *settings; /* the monitors go on using it */
 	int ret = rootfs ? rootfs_resolve(rootfs, &config->sandbox.root, &settings, err) : 0;
 
@@ -94,31 +93,31 @@ static int fork_root(struct monitor_config *config, const json_t *answer, struct
 }
 
 /*
- * The folders that the parent has: a path that lies in one of its shares may lead to any other by
- * now. What is not told is not there, and a share of it is refused.
+ * The directories that the parent shares: the guest may have redirected a path within a share
+ * since. A share of a directory that the parent does not have is refused.
  */
-static void fork_folders(struct sandbox_config *config, const json_t *answer)
+static void fork_directories(struct sandbox_config *config, const json_t *reply)
 {
-	static struct share_folder folders[FILES_SHARES_MAX + 1]; /* the monitors look at it */
-	const json_t *list = json_object_get(answer, "folders"), *folder;
+	static struct share_folder directories[FILES_SHARES_MAX + 1]; /* the monitors look at it */
+	const json_t *list = json_object_get(reply, "folders"), *item;
 	const char *guest;
 	size_t i;
 
-	config->folders = folders;
-	for (i = 0; i < json_array_size(list) && i < ARRAY_SIZE(folders); i++) {
-		folder = json_array_get(list, i);
-		guest = json_string_value(json_object_get(folder, "guest"));
+	config->folders = directories;
+	for (i = 0; i < json_array_size(list) && i < ARRAY_SIZE(directories); i++) {
+		item = json_array_get(list, i);
+		guest = json_string_value(json_object_get(item, "guest"));
 		if (!guest)
 			continue;
-		snprintf(folders[i].guest, sizeof(folders[i].guest), "%s", guest);
-		folders[i].device = (uint64_t)json_integer_value(json_object_get(folder, "device"));
-		folders[i].inode = (uint64_t)json_integer_value(json_object_get(folder, "inode"));
+		snprintf(directories[i].guest, sizeof(directories[i].guest), "%s", guest);
+		directories[i].device =
+			(uint64_t)json_integer_value(json_object_get(item, "device"));
+		directories[i].inode = (uint64_t)json_integer_value(json_object_get(item, "inode"));
 		config->folder_count = (unsigned)i + 1;
 	}
 }
 
-/* Snapshots the sandbox into its folder, then starts the children from that, one after the other.
- */
+/* Saves a snapshot into the sandbox's directory, then starts the children from it one by one. */
 static int fork_sandbox(const char *name, unsigned count, const char *audit, struct audit_key *key,
 			struct policy *policy, struct err *err)
 {
@@ -133,7 +132,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 		.wall_ns = limits->wall_ns,
 		.idle_ns = limits->idle_ns,
 	};
-	struct message answer;
+	struct message reply;
 	unsigned i;
 	int ret;
 
@@ -143,13 +142,13 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	if (ret == 0)
 		ret = client_request_once(name, 0,
 					  json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
-					  &answer, err);
+					  &reply, err);
 	if (ret < 0)
 		return ret;
-	fork_network(&config.sandbox.network, answer.body, policy);
-	fork_folders(&config.sandbox, answer.body);
-	ret = fork_root(&config, answer.body, err);
-	message_clear(&answer);
+	fork_network(&config.sandbox.network, reply.body, policy);
+	fork_directories(&config.sandbox, reply.body);
+	ret = fork_root(&config, reply.body, err);
+	message_clear(&reply);
 	config.sandbox.snapshot = path;
 	config.sandbox.trusted_image = true;
 	config.sandbox.hostname = child;
@@ -161,7 +160,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 		if (ret == 0)
 			printf("%s\n", child);
 	}
-	/* The children have it mapped; its name is not needed any more. */
+	/* The children have it mapped, so its name can go. */
 	unlink(path);
 	return ret;
 }

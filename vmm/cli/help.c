@@ -10,7 +10,7 @@
 
 /* --- text ------------------------------------------------------------------------------------- */
 
-/* Backquotes of the table are single quotes on a terminal. */
+/* Prints backquotes of the table as single quotes. */
 static void put_word(FILE *to, const char *word, size_t length)
 {
 	size_t i;
@@ -67,7 +67,7 @@ static void put_text(FILE *to, const char *text)
 	}
 }
 
-/* A left side, and a phrase beside it, or below it where the left side is too long. */
+/* Prints a left column with a phrase beside it, or below it if the left side is too long. */
 static void put_entry(FILE *to, const char *left, const char *phrase, int column)
 {
 	int used = fprintf(to, "  %s", left);

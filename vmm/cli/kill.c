@@ -9,7 +9,7 @@
 /* A monitor that does not reply is killed. */
 static int run(int argc, char **argv, struct err *err)
 {
-	struct message answer;
+	struct message reply;
 	pid_t pid;
 	int ret = request_one_name(&verb_kill, argc, argv, err);
 
@@ -17,15 +17,15 @@ static int run(int argc, char **argv, struct err *err)
 		ret = registry_find(argv[1], &pid, err);
 	if (ret == 0) {
 		ret = client_request_once(argv[1], PATIENCE_MS,
-					  json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &answer,
+					  json_pack("{s:s,s:b}", "op", "stop", "kill", 1), &reply,
 					  err);
 		if (ret == 0) {
-			request_print_planted(&answer);
-			message_clear(&answer);
+			request_print_planted(&reply);
+			message_clear(&reply);
 		} else {
 			ret = registry_kill(argv[1], err);
 		}
-		if (ret == -ESRCH) /* it was just about to go */
+		if (ret == -ESRCH) /* it ended meanwhile */
 			ret = 0;
 	}
 	return ret;

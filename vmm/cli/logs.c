@@ -14,7 +14,7 @@
 #include "vmm/control/client.h"
 #include "vmm/control/record.h"
 
-/* Guest output: harmless on a terminal, as it is in a file. */
+/* Prints guest output: escaped on a terminal, unchanged elsewhere. */
 static void show(int fd, FILE *to)
 {
 	struct text_stream stream = {.keep = TEXT_LINES};
@@ -30,7 +30,7 @@ static void show(int fd, FILE *to)
 			fwrite(chunk, 1, (size_t)n, to);
 			continue;
 		}
-		/* The lines of a console end in two characters. */
+		/* Console lines end in CR LF. */
 		for (i = kept = 0; i < n; i++)
 			if (chunk[i] != '\r')
 				chunk[kept++] = chunk[i];
@@ -41,7 +41,7 @@ static void show(int fd, FILE *to)
 	fwrite(text, 1, made, to);
 }
 
-/* What the record of a sandbox that has ended has of it. */
+/* Prints from the record of a sandbox that has ended. */
 static int show_record(const char *id, uint64_t job, struct err *err)
 {
 	static const char *const stream[] = {"out", "err"};
@@ -68,7 +68,7 @@ static int show_record(const char *id, uint64_t job, struct err *err)
 static int run(int argc, char **argv, struct err *err)
 {
 	json_t *request = json_pack("{s:s}", "op", "logs");
-	struct message answer = {.fds = 0};
+	struct message reply = {.fds = 0};
 	uint64_t job = 0;
 	int ret = 0;
 
@@ -81,19 +81,19 @@ static int run(int argc, char **argv, struct err *err)
 	if (ret == 0 && job)
 		json_object_set_new(request, "job", json_integer((json_int_t)job));
 	if (ret == 0 && !strchr(argv[1], '~')) {
-		ret = client_request_once(argv[1], 0, request, &answer, err);
+		ret = client_request_once(argv[1], 0, request, &reply, err);
 	} else {
 		json_decref(request);
 		ret = ret < 0 ? ret : -ESRCH;
 	}
 	if (ret == -ESRCH || ret == -EPIPE)
 		ret = show_record(argv[1], job, err);
-	else if (ret == 0 && answer.fds > 0)
-		show(answer.fd[0], stdout);
-	if (ret == 0 && answer.fds > 1)
-		show(answer.fd[1], stderr);
+	else if (ret == 0 && reply.fds > 0)
+		show(reply.fd[0], stdout);
+	if (ret == 0 && reply.fds > 1)
+		show(reply.fd[1], stderr);
 	if (ret == 0)
-		message_clear(&answer);
+		message_clear(&reply);
 	return ret;
 }
 

@@ -27,7 +27,7 @@ static int presets(int argc, char **argv, struct err *err)
 	return 0;
 }
 
-/* Several files one after the other, each with its name; what --allow-net gave as a comment. */
+/* Prints each file under its name, and the rules of --allow-net as comments. */
 static void print_text(const struct policy *policy)
 {
 	const struct policy_source *source = policy_source(policy);
@@ -63,7 +63,7 @@ static int show(int argc, char **argv, struct err *err)
 	return ret;
 }
 
-/* Read here, so that what is wrong is told before the sandbox hears of it. */
+/* Parses the policy here first, so that mistakes are reported before the sandbox is contacted. */
 static int set(int argc, char **argv, struct err *err)
 {
 	static struct policy_options options;

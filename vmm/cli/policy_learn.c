@@ -71,7 +71,7 @@ static int learn_path(struct lesson *lesson, const struct policy_request *reques
 			err);
 }
 
-/* A rule that is not what it looks like is none that an operator has agreed to. */
+/* A name that displays as another would make a rule that the operator did not agree to. */
 static bool is_plain(const char *text)
 {
 	return !text || text_is_safe(text, strlen(text), 0);
@@ -89,7 +89,7 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	(void)line;
 	(void)length;
 	audit_entry_read(&entry, json);
-	/* That a name was hidden is no sign that the work needs it. */
+	/* That a name was hidden does not show that the work needs it. */
 	if (!entry.is_decision || entry.request.op == POLICY_LOOKUP)
 		return 0;
 	if (!entry.exact || !is_plain(entry.request.object) || !is_plain(entry.request.other) ||
@@ -107,7 +107,7 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	}
 	if (entry.request.op != POLICY_CONNECT)
 		return 0;
-	/* What has neither name nor address would become a rule for all of them. */
+	/* Without a name or address the rule would match every target. */
 	if (!learn_is_host_name(entry.request.net.name) ||
 	    (!entry.request.net.name && !entry.request.net.host && !entry.request.net.family)) {
 		lesson->left_out++;
@@ -122,7 +122,7 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 			POLICY_ACTION_ALLOW, false, err);
 }
 
-/* One line for each object, with the highest of what was wanted of it. */
+/* Keeps one line for each object, with the highest verdict that was needed. */
 static size_t merge(struct learned *item, size_t count)
 {
 	size_t i, kept = 0;

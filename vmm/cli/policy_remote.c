@@ -11,7 +11,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/control/client.h"
 
-/* Of a policy's copy in a record: JSON may need 6 bytes for one. */
+/* Size limit of a policy's copy in a record: JSON may need 6 bytes for one. */
 #define COPY_MAX (8u * POLICY_FILE_MAX)
 
 static const char *string_in(const json_t *body, const char *name)
@@ -93,29 +93,29 @@ int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX],
 int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **policy,
 			char audit[PATH_MAX], struct err *err)
 {
-	struct message answer;
+	struct message reply;
 	const char *path;
 	char *text;
 	ssize_t n;
-	int ret = client_request_once(name, patience_ms, json_pack("{s:s}", "op", "policy"),
-				      &answer, err);
+	int ret = client_request_once(name, patience_ms, json_pack("{s:s}", "op", "policy"), &reply,
+				      err);
 
 	*policy = NULL;
 	if (ret < 0)
 		return ret;
-	path = string_in(answer.body, "audit");
+	path = string_in(reply.body, "audit");
 	if (audit)
 		snprintf(audit, PATH_MAX, "%s", path ? path : "");
 	text = malloc(POLICY_FILE_MAX + 1);
-	n = !text ? -ENOMEM : answer.fds == 1 ? 0 : -EPROTO;
+	n = !text ? -ENOMEM : reply.fds == 1 ? 0 : -EPROTO;
 	if (n == 0)
-		n = fd_pread_full(answer.fd[0], text, POLICY_FILE_MAX + 1, 0);
+		n = fd_pread_full(reply.fd[0], text, POLICY_FILE_MAX + 1, 0);
 	if (n < 0)
 		ret = err_code(err, (int)-n, "the sandbox's policy");
 	else
-		ret = make_policy(answer.body, text, (size_t)n, policy, err);
+		ret = make_policy(reply.body, text, (size_t)n, policy, err);
 	free(text);
-	message_clear(&answer);
+	message_clear(&reply);
 	return ret;
 }
 
@@ -166,7 +166,7 @@ int policy_replace(const char *name, const struct policy *policy, struct err *er
 {
 	const struct policy_source *source = policy_source(policy);
 	const char *text = policy_text(policy);
-	struct message answer;
+	struct message reply;
 	json_t *request;
 	int text_fd = memfd_create("policy", MFD_CLOEXEC), fd = -1;
 	int ret = text_fd < 0 ? -errno : fd_write_full(text_fd, text, strlen(text));
@@ -181,10 +181,10 @@ int policy_replace(const char *name, const struct policy *policy, struct err *er
 				    "home", source->home);
 		if (request)
 			put_parts(request, source);
-		ret = client_request_with(fd, request, &text_fd, 1, &answer, err);
+		ret = client_request_with(fd, request, &text_fd, 1, &reply, err);
 	}
 	if (ret == 0)
-		message_clear(&answer);
+		message_clear(&reply);
 	fd_close(&fd);
 	fd_close(&text_fd);
 	return ret;

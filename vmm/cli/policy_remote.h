@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The policy of a sandbox that runs, asked for and made again. */
+/* Fetching the policy of a running sandbox, and replacing it. */
 #ifndef CORDON_CLI_POLICY_REMOTE_H
 #define CORDON_CLI_POLICY_REMOTE_H
 
@@ -14,7 +14,7 @@
  */
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err);
 
-/* The same; -ETIMEDOUT when it has not answered in time. 0 ms: it is waited for. */
+/* The same, but -ETIMEDOUT if there is no reply in time. 0 ms: no time limit. */
 int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **policy,
 			char audit[PATH_MAX], struct err *err);
 
@@ -24,7 +24,7 @@ int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **
  */
 int policy_of_log(const char *audit, struct policy **policy, struct err *err);
 
-/* Has the sandbox go on under a policy that was read with policy_load(). 0 or -errno. */
+/* Replaces the sandbox's policy by one from policy_load(). 0 or -errno with a message. */
 int policy_replace(const char *name, const struct policy *policy, struct err *err);
 
 #endif

@@ -6,8 +6,8 @@
 #include <jansson.h>
 
 /*
- * With a newline behind it. On a terminal, characters that it would obey or not show are spelled
- * out as \u202e, which means the same to what reads JSON. flags: JSON_INDENT(2), JSON_COMPACT.
+ * Prints JSON and a newline. On a terminal, control and invisible characters are escaped as in
+ * \u202e, which is equivalent JSON. flags: JSON_INDENT(2), JSON_COMPACT.
  */
 void print_json(const json_t *json, size_t flags);
 

@@ -17,7 +17,7 @@
 
 /* --- ended sandboxes -------------------------------------------------------------------------- */
 
-/* A string out of a record's file, which can have any bytes. */
+/* A string from a record's file, which may contain any bytes. */
 static json_t *text_of(const char *text)
 {
 	json_t *json = json_string(text);
@@ -34,7 +34,7 @@ static json_t *describe(const struct record_info *info)
 				 text_of(info->audit), "end", record_end_name(info->end), "reason",
 				 text_of(record_reason(info)));
 
-	/* One that was killed has no status, and nobody knows when that was. */
+	/* A killed monitor left neither a status nor a time. */
 	if (item && info->end != RECORD_NONE) {
 		json_object_set_new(item, "status", json_integer(info->status));
 		json_object_set_new(item, "finished", json_integer(info->finished_ns / SECOND_NS));
@@ -72,7 +72,7 @@ static bool print_ended(const json_t *item)
 		printf("  status %lld, ", (long long)json_integer_value(status));
 	else
 		printf("  ");
-	/* It may have text of the guest's in it. */
+	/* The reason may contain text of the guest. */
 	text_put(stdout, reason);
 	putchar('\n');
 	return true;
@@ -97,15 +97,15 @@ static void print_info(const json_t *info)
 		  json_array_size(jobs), (long long)(age > 0 ? age : 0));
 }
 
-/* What ps says of a sandbox; NULL if it has just ended. One that hangs must not hide the others. */
+/* Describes a sandbox; NULL if it has just ended. One that hangs must not hide the others. */
 static json_t *ask_info(const struct registry_entry *entry)
 {
-	struct message answer;
+	struct message reply;
 	struct err err;
 	json_t *info;
 	pid_t pid;
 	int ret = client_request_once(entry->name, PATIENCE_MS, json_pack("{s:s}", "op", "info"),
-				      &answer, &err);
+				      &reply, &err);
 
 	if (ret < 0 && registry_find(entry->name, &pid, NULL) < 0)
 		return NULL;
@@ -113,8 +113,8 @@ static json_t *ask_info(const struct registry_entry *entry)
 		return json_pack("{s:s,s:I,s:s}", "name", entry->name, "pid",
 				 (json_int_t)entry->pid, "state",
 				 ret == -EAGAIN ? "starting" : "hangs");
-	info = json_incref(answer.body);
-	message_clear(&answer);
+	info = json_incref(reply.body);
+	message_clear(&reply);
 	json_object_del(info, "ok");
 	json_object_del(info, "id");
 	return info;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request to one sandbox, for the verbs that are no more than that. */
+/* Verbs that are one request to one sandbox. */
 #ifndef CORDON_CLI_REQUEST_H
 #define CORDON_CLI_REQUEST_H
 
 #include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
 
-/* How long a sandbox has to reply to what it can reply to at once. */
+/* Time limit for replies that a monitor can send at once. */
 #define PATIENCE_MS 3000
 
 /* Checks that the only argument is a name. 0 or -EINVAL with a message. */
 int request_one_name(const struct verb *verb, int argc, char **argv, struct err *err);
 
 /* Warns of what the guest may have left in shares that would make git on the host run programs. */
-void request_print_planted(const struct message *answer);
+void request_print_planted(const struct message *reply);
 
 /*
  * Sends the request (which is consumed) to the sandbox that the only argument names. 0 or -errno

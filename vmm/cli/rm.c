@@ -15,7 +15,7 @@ static int remove_one(const char *id, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	/* What a killed monitor left in the run directory goes as well. */
+	/* registry_find() also removes what a killed monitor left in the run directory. */
 	if (!strchr(id, '~') && registry_find(id, &pid, NULL) == 0)
 		return err_set(err, EBUSY, "%s runs (process %d): stop or kill it first", id,
 			       (int)pid);

@@ -65,7 +65,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 
 	if (at < 0)
 		return at;
-	/* Its record tells the path to commands with other working directories. */
+	/* Other commands read the path from the record, in other working directories. */
 	ret = start_absolute(&options->base.policy_options.audit, audit, err);
 	if (ret == 0)
 		ret = sandbox_options_rootfs(&options->base, err);
@@ -101,7 +101,7 @@ static void warn_of_questions(const struct run_options *options, const char *nam
 	}
 }
 
-/* A run that no other command can reach is better than none: whatever is in the way. */
+/* Registers a run without --name. The caller only warns of a failure. */
 static int claim_unnamed(char name[SANDBOX_NAME_MAX + 1], struct err *err)
 {
 	int lock_fd = registry_claim_run(name, err), ret;

@@ -23,9 +23,9 @@ struct run_options {
 };
 
 /*
- * Registers the run like a sandbox that stays, so that other commands reach it, and says where a
- * question of its policy can be answered. A made-up name where that can't be is only a warning:
- * *lock_fd is -1 then. 0 or -errno with a message.
+ * Registers the run like a sandbox that stays, so that other commands reach it, and says how to
+ * decide its policy's questions. If a generated name cannot be registered, it only warns, and
+ * *lock_fd is -1. 0 or -errno with a message.
  */
 int run_claim(const struct run_options *options, char name[SANDBOX_NAME_MAX + 1], int *lock_fd,
 	      struct err *err);

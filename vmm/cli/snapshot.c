@@ -10,7 +10,7 @@
 
 static int run(int argc, char **argv, struct err *err)
 {
-	struct message answer;
+	struct message reply;
 	char path[PATH_MAX], directory[PATH_MAX];
 	int ret = 0;
 
@@ -24,10 +24,10 @@ static int run(int argc, char **argv, struct err *err)
 	if (ret == 0)
 		ret = client_request_once(argv[1], 0,
 					  json_pack("{s:s,s:s}", "op", "snapshot", "path", path),
-					  &answer, err);
+					  &reply, err);
 	if (ret < 0)
 		return ret;
-	message_clear(&answer);
+	message_clear(&reply);
 	return 0;
 }
 

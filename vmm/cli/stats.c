@@ -83,23 +83,23 @@ static int run(int argc, char **argv, struct err *err)
 {
 	struct stats_options options = {.json = false};
 	const struct option_set set = {&table, &options};
-	struct message answer;
+	struct message reply;
 	int at = options_parse(&set, 1, argc, argv, err), ret;
 
 	if (at < 0)
 		return at;
 	if (at + 1 != argc)
 		return verb_usage_error(&verb_stats, NULL, "one name is needed", err);
-	ret = client_request_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &answer, err);
+	ret = client_request_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &reply, err);
 	if (ret < 0)
 		return ret;
-	json_object_del(answer.body, "ok");
-	json_object_del(answer.body, "id");
+	json_object_del(reply.body, "ok");
+	json_object_del(reply.body, "id");
 	if (options.json)
-		print_json(answer.body, JSON_INDENT(2));
+		print_json(reply.body, JSON_INDENT(2));
 	else
-		print_stats(answer.body);
-	message_clear(&answer);
+		print_stats(reply.body);
+	message_clear(&reply);
 	return 0;
 }
 

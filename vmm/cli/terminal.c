@@ -7,7 +7,7 @@
 
 #include "vmm/base/bytes.h"
 
-/* The terminal that is raw now, for the handler of signals that end the process. */
+/* The terminal in raw mode, for the handler of fatal signals. */
 static struct {
 	volatile sig_atomic_t raw;
 	int fd;
@@ -16,11 +16,11 @@ static struct {
 
 static void on_fatal_signal(int number)
 {
-	/* Set from the background it would stop us instead. */
+	/* From the background, setting it would stop this process instead. */
 	signal(SIGTTOU, SIG_IGN);
 	if (entered.raw)
 		tcsetattr(entered.fd, TCSANOW, &entered.before);
-	/* The action is the default one again. */
+	/* SA_RESETHAND restored the default action. */
 	raise(number);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The user's terminal: raw while a command has it, as it was afterwards. */
+/* The user's terminal: raw while a command uses it, then restored. */
 #ifndef CORDON_CLI_TERMINAL_H
 #define CORDON_CLI_TERMINAL_H
 
@@ -14,8 +14,8 @@ struct terminal {
 };
 
 /*
- * Makes in_fd raw if it is a terminal. Always paired with terminal_leave(); a signal that ends the
- * process by default, a crash's too, puts the terminal right first. One terminal at a time.
+ * Puts in_fd into raw mode if it is a terminal. Always paired with terminal_leave(); fatal signals,
+ * those of a crash included, restore the terminal first. One terminal at a time.
  */
 void terminal_enter(struct terminal *terminal, int in_fd, int out_fd);
 void terminal_leave(struct terminal *terminal);

@@ -11,20 +11,20 @@
 #define DYING_US 1000
 #define DYINGS	 2000
 
-/* Whether its end is one that the user did not ask for. */
+/* Whether it ended in a way that the user did not request. */
 static bool failed(const struct record_info *info)
 {
 	return info->end == RECORD_NONE || info->end == RECORD_FAILED ||
 	       info->end == RECORD_POWER_OFF;
 }
 
-/* What has ended answers from its record. */
+/* Takes the result of an ended sandbox from its record. */
 static int wait_for_record(const char *id, struct err *err)
 {
 	struct record_info info;
 	int tries, ret = record_read(id, &info, err);
 
-	/* A monitor that was killed holds its record until its last thread has gone. */
+	/* A killed monitor holds its record until its last thread has exited. */
 	for (tries = 0; ret == 0 && info.lives && tries < DYINGS; tries++) {
 		usleep(DYING_US);
 		ret = record_read(id, &info, err);
@@ -40,7 +40,7 @@ static int wait_for_record(const char *id, struct err *err)
 /* Waits for the end, and fails if the sandbox did. */
 static int run(int argc, char **argv, struct err *err)
 {
-	struct message answer;
+	struct message reply;
 	const char *why;
 	int ret = request_one_name(&verb_wait, argc, argv, err);
 
@@ -50,15 +50,15 @@ static int run(int argc, char **argv, struct err *err)
 		ret = strchr(argv[1], '~')
 			      ? -ESRCH
 			      : client_request_once(argv[1], 0, json_pack("{s:s}", "op", "wait"),
-						    &answer, err);
+						    &reply, err);
 	if (ret == 0) {
-		why = json_string_value(json_object_get(answer.body, "message"));
+		why = json_string_value(json_object_get(reply.body, "message"));
 		if (why)
 			ret = err_set(err, EIO, "%s: %s", argv[1], why);
-		request_print_planted(&answer);
-		message_clear(&answer);
+		request_print_planted(&reply);
+		message_clear(&reply);
 	} else if (ret == -ESRCH || ret == -EPIPE) {
-		/* It has ended before, or without a word. */
+		/* It has ended before, or without a reply. */
 		ret = wait_for_record(argv[1], err);
 	}
 	return ret;

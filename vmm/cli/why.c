@@ -37,7 +37,7 @@ static int look_for(void *arg, const char *line, size_t length, const json_t *js
 	if (question->sequence ? entry.sequence != question->sequence
 			       : strcmp(entry.verdict, "allow") == 0)
 		return 0;
-	/* A listing that leaves something out is no denial, and there are many. */
+	/* A hidden name in a listing is no denial, and there are many. */
 	is_lookup = entry.request.op == POLICY_LOOKUP;
 	if (question->found && is_lookup && !question->is_lookup)
 		return 0;
@@ -53,7 +53,7 @@ static void print_rule(const char *before, const struct policy_rule *rule)
 	text_line(stdout, "%s%s:%u: %s", before, rule->file, rule->line, rule->text);
 }
 
-/* For an operation with two names the one that is refused. */
+/* Picks the denied one of an operation's two names. */
 static void pick_end(const struct policy *policy, struct policy_request *request)
 {
 	struct policy_decision decision;
@@ -114,7 +114,7 @@ static void print_why(const struct policy *policy, const struct approval *questi
 		printf("at the end of the policy\n");
 }
 
-/* A log without its policy: what it says itself. */
+/* Without the policy: prints what the log itself says. */
 static void print_without_policy(const struct approval *question)
 {
 	struct audit_entry entry;

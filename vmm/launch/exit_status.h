@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exit statuses of cordon, as env(1), timeout(1) and shells have them. */
+/* Exit statuses of cordon, the same as those of env(1), timeout(1) and shells. */
 #ifndef CORDON_LAUNCH_EXIT_STATUS_H
 #define CORDON_LAUNCH_EXIT_STATUS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the files that belong to the program are. */
+/* Where the guest's kernel and initramfs are. */
 #ifndef CORDON_LAUNCH_GUEST_FILES_H
 #define CORDON_LAUNCH_GUEST_FILES_H
 

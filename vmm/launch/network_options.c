@@ -49,20 +49,20 @@ static int add_publish(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
-/* The path that a socket gets: a monitor has another working directory. */
+/* Makes the path absolute: the monitor has another working directory. */
 static int set_path(struct socket_config *config, const char *path, size_t length, struct err *err)
 {
-	char folder[PATH_MAX] = "";
+	char directory[PATH_MAX] = "";
 
 	if (length == 0)
 		return err_set(err, EINVAL, "the path of the socket is empty");
-	if (path[0] != '/' && !getcwd(folder, sizeof(folder)))
+	if (path[0] != '/' && !getcwd(directory, sizeof(directory)))
 		return err_sys(err, "the working directory");
-	if (snprintf(config->path, sizeof(config->path), "%s%s%.*s", folder, folder[0] ? "/" : "",
-		     (int)length, path) >= (int)sizeof(config->path))
+	if (snprintf(config->path, sizeof(config->path), "%s%s%.*s", directory,
+		     directory[0] ? "/" : "", (int)length, path) >= (int)sizeof(config->path))
 		return err_set(
 			err, ENAMETOOLONG,
-			"%.*s: the path of a socket has at most %zu bytes, its folder's included",
+			"%.*s: the path of a socket has at most %zu bytes, counting its directory",
 			(int)length, path, sizeof(config->path) - 1);
 	return 0;
 }
@@ -131,7 +131,7 @@ static const struct option_entry entries[] = {
 
 const struct option_table network_option_table = {"Network", entries, ARRAY_SIZE(entries)};
 
-/* A tap's guest has an address of its own, at which its ports are those that they are. */
+/* On a tap the guest has an address of its own, so published ports cannot be renumbered. */
 static int check_tap_ports(const struct network_config *config, struct err *err)
 {
 	const struct publish *publish = config->publish;
@@ -179,7 +179,7 @@ int network_apply(struct sandbox_options *options, struct err *err)
 		return err_set(err, EINVAL,
 			       "--publish: with --net none there is no card to reach the sandbox "
 			       "by: see --publish-vsock");
-	/* No rule, no card: and no card without somebody who decides. */
+	/* Without a net rule there is no card: the filter would have nothing to decide by. */
 	if (options->net && !none && !wanted)
 		return err_set(
 			err, EINVAL,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options about a sandbox's network, for every verb that makes one. */
+/* Network options, for every verb that makes a sandbox. */
 #ifndef CORDON_LAUNCH_NETWORK_OPTIONS_H
 #define CORDON_LAUNCH_NETWORK_OPTIONS_H
 
@@ -9,8 +9,9 @@
 extern const struct option_table network_option_table;
 
 /*
- * What network there is, once the policy has been read: that of --net; else one if the policy has
- * rules for it, or a port is published. Looks whether published ports can be had.
+ * Decides, once the policy is loaded, which network there is: that of --net, else one if the policy
+ * has net rules or a port is published. Checks that published ports are free. 0 or -errno with a
+ * message.
  */
 int network_apply(struct sandbox_options *options, struct err *err);
 

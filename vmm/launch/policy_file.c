@@ -11,8 +11,8 @@
 #include "vmm/base/bytes.h"
 #include "vmm/launch/policy_text.h"
 
-/* The directory that relative paths in a file begin at. */
-static int folder_of(const char *path, char folder[PATH_MAX], struct err *err)
+/* The directory that relative paths in a policy file start at. */
+static int directory_of(const char *path, char directory[PATH_MAX], struct err *err)
 {
 	char copy[PATH_MAX], *slash;
 
@@ -22,14 +22,14 @@ static int folder_of(const char *path, char folder[PATH_MAX], struct err *err)
 		strcpy(copy, ".");
 	else
 		slash[slash == copy] = '\0';
-	return realpath(copy, folder) ? 0 : err_sys(err, "policy %s: its folder", path);
+	return realpath(copy, directory) ? 0 : err_sys(err, "policy %s: its directory", path);
 }
 
 struct texts {
 	char *text; /* of all of them */
 	size_t length;
 	struct policy_part part[POLICY_PARTS_MAX];
-	char folder[POLICY_PARTS_MAX][PATH_MAX];
+	char directory[POLICY_PARTS_MAX][PATH_MAX];
 	char name[256]; /* of all of them together */
 };
 
@@ -62,10 +62,10 @@ static int read_part(struct texts *texts, size_t index, const char *name, const 
 	int ret;
 
 	part->name = policy_text_name(name);
-	part->directory = texts->folder[index];
+	part->directory = texts->directory[index];
 	snprintf(texts->name + used, sizeof(texts->name) - used, "%s%s", index ? "+" : "",
 		 part->name);
-	memcpy(texts->folder[index], cwd, PATH_MAX);
+	memcpy(texts->directory[index], cwd, PATH_MAX);
 	if (preset)
 		return add_text(texts, index, preset, strlen(preset), err);
 	ret = policy_text_read(name, &text, &length, err);
@@ -75,7 +75,7 @@ static int read_part(struct texts *texts, size_t index, const char *name, const 
 			       "presets')",
 			       name);
 	if (ret == 0 && policy_text_fd(name) < 0)
-		ret = folder_of(name, texts->folder[index], err);
+		ret = directory_of(name, texts->directory[index], err);
 	if (ret == 0)
 		ret = add_text(texts, index, text, length, err);
 	free(text);

@@ -9,14 +9,16 @@
 int policy_load(struct policy **policy, const struct policy_options *options, struct err *err);
 
 /*
- * Refuses a path that a sandbox under the policy could reach through a writable share. Links and
- * mounts on the way there make no difference. what: "the audit log". 0 or -errno with a message.
+ * Refuses a path that the sandbox could reach through a writable share, also by way of links and
+ * mounts. what: "the audit log". 0 or -errno with a message.
  */
 int policy_check_outside(const struct policy *policy, const char *path, const char *what,
 			 struct err *err);
 
-/* The same for the audit log (NULL: none), and for the directories of records and of running
- * sandboxes, in which a share must not be either. */
+/*
+ * The same for the audit log (NULL: none) and for the directories of records and of running
+ * sandboxes, in which no share may be either.
+ */
 int policy_check_places(const struct policy *policy, const char *audit, struct err *err);
 
 #endif

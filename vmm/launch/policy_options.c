@@ -69,28 +69,28 @@ const struct option_table audit_option_table = {"Audit log", audit_entries,
 
 /* --- shares ----------------------------------------------------------------------------------- */
 
-static int share_word(struct policy_share *share, char *word, struct err *err)
+static int share_suffix(struct policy_share *share, char *suffix, struct err *err)
 {
 	uint64_t id;
 	int ret;
 
-	if (strcmp(word, "ro") == 0 || strcmp(word, "rw") == 0) {
-		share->read_only = word[1] == 'o';
+	if (strcmp(suffix, "ro") == 0 || strcmp(suffix, "rw") == 0) {
+		share->read_only = suffix[1] == 'o';
 		return 0;
 	}
-	if (strncmp(word, "uid=", 4) != 0 && strncmp(word, "gid=", 4) != 0)
+	if (strncmp(suffix, "uid=", 4) != 0 && strncmp(suffix, "gid=", 4) != 0)
 		return err_set(err, EINVAL, "'%s': after HOST:GUEST come ro, uid=N and gid=N",
-			       word);
-	ret = quantity_number(word + 4, 0, UINT32_MAX - 1, &id, err);
+			       suffix);
+	ret = quantity_number(suffix + 4, 0, UINT32_MAX - 1, &id, err);
 	if (ret == 0)
-		*(word[0] == 'u' ? &share->uid : &share->gid) = (int64_t)id;
+		*(suffix[0] == 'u' ? &share->uid : &share->gid) = (int64_t)id;
 	return ret;
 }
 
 int policy_add_share(struct policy_options *options, const char *text, struct err *err)
 {
 	struct policy_share share = {.uid = -1, .gid = -1};
-	char *copy = strdup(text), *guest, *word, *rest = NULL;
+	char *copy = strdup(text), *guest, *suffix, *rest = NULL;
 	int ret = 0;
 
 	if (!copy)
@@ -98,7 +98,7 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 	guest = strstr(copy, ":/");
 	if (!guest || guest == copy)
 		ret = err_set(err, EINVAL,
-			      "'%s': give HOST:GUEST, a folder of the host and an absolute path",
+			      "'%s': give HOST:GUEST, a directory of the host and an absolute path",
 			      text);
 	else if (options->shares == POLICY_SHARES_MAX)
 		ret = err_set(err, EINVAL, "more than %d shares", POLICY_SHARES_MAX);
@@ -108,8 +108,8 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 	}
 	*guest++ = '\0';
 	share.guest = strtok_r(guest, ":", &rest);
-	while (ret == 0 && (word = strtok_r(NULL, ":", &rest)))
-		ret = share_word(&share, word, err);
+	while (ret == 0 && (suffix = strtok_r(NULL, ":", &rest)))
+		ret = share_suffix(&share, suffix, err);
 	share.host = ret == 0 ? realpath(copy, NULL) : NULL;
 	if (ret == 0 && !share.host)
 		ret = err_sys(err, "%s", copy);

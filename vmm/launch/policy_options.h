@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options about policies, shares and audit logs, for every verb that has one of them. */
+/* Options for policies, shares and audit logs, for every verb that has one of them. */
 #ifndef CORDON_LAUNCH_POLICY_OPTIONS_H
 #define CORDON_LAUNCH_POLICY_OPTIONS_H
 
@@ -33,20 +33,20 @@ extern const struct option_table policy_option_table, audit_option_table, share_
 int policy_add_file(struct policy_options *options, const char *name, struct err *err);
 
 /*
- * Adds a share: HOST:GUEST[:ro][:uid=N][:gid=N]. The command line is read once, so what is
- * allocated for it stays. 0 or -errno with a message.
+ * Adds a share: HOST:GUEST[:ro][:uid=N][:gid=N]. Its memory is never freed: the command line is
+ * read once. 0 or -errno with a message.
  */
 int policy_add_share(struct policy_options *options, const char *text, struct err *err);
 
 /*
- * The size of a sandbox: a limit of the policy is the most that an option may ask for, and what
- * holds where no option says anything. *value: what the option says, or the default; given: an
- * option said it. limit 0: none. text: "--memory 512M: the policy allows" comes of "--memory".
+ * Applies a limit of the policy to an option: the limit is the option's maximum, and its value
+ * where the option is missing. *value: the option's value, or the default; given: the option was
+ * given; limit 0: no limit; option: "--memory", for messages.
  */
 int policy_apply_limit(const struct policy *policy, const char *option, unsigned index,
 		       uint64_t limit, bool given, uint64_t *value, struct err *err);
 
-/* What index policy_apply_limit() wants: the order of struct policy_limits. */
+/* Index for policy_apply_limit(), in the order of struct policy_limits. */
 enum { LIMIT_CPUS, LIMIT_MEMORY, LIMIT_PROCESSES, LIMIT_DISK, LIMIT_WALL, LIMIT_IDLE };
 
 #endif

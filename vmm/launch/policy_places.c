@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What no share may reach: audit logs, records, and the directories of running sandboxes. */
+/*
+ * Places that no writable share may contain: audit logs, records, and directories of running
+ * sandboxes.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -21,8 +24,8 @@ static bool is_same(const char *path, const struct stat *place)
 }
 
 /*
- * Whether an absolute path, or a directory above it, is the place: by what they are, not by how
- * they are called, so that a bind mount is seen through. What is not there (yet) is passed over.
+ * Whether an absolute path, or a directory above it, is the place. Compares inodes, not names, so
+ * that a bind mount does not hide the place. Components that do not exist are skipped.
  */
 static bool leads_through(const char *path, const struct stat *place)
 {
@@ -40,7 +43,7 @@ static bool leads_through(const char *path, const struct stat *place)
 	return is_same("/", place);
 }
 
-/* The real path of what is there of a path: a part that is not is left out. */
+/* The real path of the longest part of a path that exists. */
 static bool resolve(const char *path, char real[PATH_MAX])
 {
 	char above[PATH_MAX], *slash;
@@ -55,7 +58,9 @@ static bool resolve(const char *path, char real[PATH_MAX])
 	return true;
 }
 
-/* As it is called, and as it is: a link in a share on the way there could be pointed elsewhere. */
+/*
+ * By the path as given and by its real path: the guest could redirect a link that lies in a share.
+ */
 static bool is_within(const char *path, const struct stat *place)
 {
 	char real[PATH_MAX];

@@ -35,7 +35,7 @@ const char *policy_text_name(const char *path)
 	return strcmp(path, "-") == 0 ? "stdin" : path;
 }
 
-/* A file of the user's; whatever it is, nothing waits for it. */
+/* Opens a file of the user's without ever blocking, as a FIFO would. */
 static int open_file(const char *path, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -49,7 +49,7 @@ static int open_file(const char *path, struct err *err)
 	return err_set(err, EINVAL, "policy %s: not a plain file", path);
 }
 
-/* To its end, also where the descriptor does not block. The bytes, or -errno. */
+/* Reads to the end, also from a non-blocking descriptor. The number of bytes, or -errno. */
 static ssize_t read_all(int fd, char *text, size_t size)
 {
 	struct pollfd ready = {.fd = fd, .events = POLLIN};

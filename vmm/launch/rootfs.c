@@ -12,14 +12,14 @@
 
 /* --- finding it ------------------------------------------------------------------------------- */
 
-static int use_folder(const char *path, struct root_config *config, struct err *err)
+static int use_directory(const char *path, struct root_config *config, struct err *err)
 {
 	struct stat status;
 
 	if (!realpath(path, config->directory) || stat(config->directory, &status) < 0)
 		return err_sys(err, "%s", path);
 	if (!S_ISDIR(status.st_mode))
-		return err_set(err, ENOTDIR, "%s: is not a folder", path);
+		return err_set(err, ENOTDIR, "%s: is not a directory", path);
 	if (strcmp(config->directory, "/") == 0)
 		return err_set(err, EINVAL,
 			       "%s: the whole host is no root file system for a sandbox: "
@@ -55,7 +55,7 @@ static int use_source(const char *path, struct root_config *config, json_t **set
 	return use_image(&id, config, settings, err);
 }
 
-/* By the two files that the specification demands of an image layout. */
+/* Recognised by the two files that every OCI image layout has. */
 static bool is_layout(const char *path)
 {
 	static const char *const files[] = {"oci-layout", "index.json"};
@@ -93,13 +93,13 @@ static int use_path(const char *path, struct root_config *config, json_t **setti
 
 	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
 		return is_layout(path) ? use_source(path, config, settings, err)
-				       : use_folder(path, config, err);
+				       : use_directory(path, config, err);
 	if (is_archive_name(path))
 		return use_source(path, config, settings, err);
 	return root_parse(config, path, err);
 }
 
-/* A word without a slash: an image's name before a file's. */
+/* A value without a slash: the name of an image, else of a file. */
 static int use_name(const char *name, struct root_config *config, json_t **settings,
 		    struct err *err)
 {
@@ -116,7 +116,7 @@ static int use_name(const char *name, struct root_config *config, json_t **setti
 		return err_set(
 			err, ENOENT,
 			"%.200s: neither an image of the cache (cordon image ls) nor a file or "
-			"folder here",
+			"directory here",
 			name);
 	if (ret < 0)
 		*err = why;
@@ -135,7 +135,7 @@ int rootfs_resolve(const char *value, struct root_config *config, json_t **setti
 		return 0;
 	}
 	if (strncmp(value, "dir:", 4) == 0)
-		return use_folder(value + 4, config, err);
+		return use_directory(value + 4, config, err);
 	if (strncmp(value, "raw:", 4) == 0)
 		return root_parse(config, value + 4, err);
 	if (strncmp(value, "oci:", 4) == 0)
@@ -154,9 +154,9 @@ bool rootfs_is_served(const struct root_config *config)
 	return config->host || config->directory[0] || config->unpacked.hex[0];
 }
 
-/* --- an image's own ways ---------------------------------------------------------------------- */
+/* --- settings of an image --------------------------------------------------------------------- */
 
-/* The image's variables that the command line does not set, before those that it does. */
+/* Adds the image's variables that the command line does not set. */
 static int add_variables(const json_t *list, struct command_options *options, struct err *err)
 {
 	const char *variable;
@@ -174,7 +174,10 @@ static int add_variables(const json_t *list, struct command_options *options, st
 	return 0;
 }
 
-/* "NAME", "NUMBER", with ":GROUP" behind it; a name's group is the one of the image's passwd. */
+/*
+ * "NAME" or "NUMBER", perhaps followed by ":GROUP". A name's group comes from the image's passwd
+ * file.
+ */
 static int set_user(const char *user, struct command_options *options, struct err *err)
 {
 	static char name[64];

@@ -133,7 +133,7 @@ void sandbox_options_init(struct sandbox_options *options)
 	};
 }
 
-/* The guest's kernel has no use for more than a queue a processor. */
+/* The guest's kernel uses at most one queue per processor. */
 static int check_queues(const char *option, unsigned queues, unsigned cpus, struct err *err)
 {
 	if (queues <= cpus)
@@ -171,7 +171,7 @@ static int apply_size_limits(struct sandbox_options *options, struct err *err)
 	return ret;
 }
 
-/* The disk likewise; a snapshot has its disks with it, if any. */
+/* The same for the disk, unless the sandbox comes from a snapshot, which contains its disks. */
 static int apply_disk_limit(struct sandbox_options *options, struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(options->policy);
@@ -203,7 +203,7 @@ static int apply_limits(struct sandbox_options *options, struct err *err)
 	return ret;
 }
 
-/* An image's path may have a word or two behind it, as in "disk.img:cow". */
+/* An image's path may be followed by suffixes, as in "disk.img:cow". */
 static int check_root_links(const struct policy *policy, const char *text, struct err *err)
 {
 	char path[PATH_MAX], *colon;
@@ -217,8 +217,9 @@ static int check_root_links(const struct policy *policy, const char *text, struc
 }
 
 /*
- * A guest that can write where one of these paths leads through chose what it leads to. The
- * policy's own shares come as the file has them, those of the command line have been resolved.
+ * Refuses paths that lead through a link in a writable share: the guest chooses where such a link
+ * points. Shares of the policy still have their links; those of the command line were resolved, so
+ * their original paths are checked.
  */
 static int check_links(const struct sandbox_options *options, struct err *err)
 {

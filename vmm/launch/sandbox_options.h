@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options that say what a sandbox is made of: those that run and start share. */
+/* Options that describe a sandbox; run, start and restore share them. */
 #ifndef CORDON_LAUNCH_SANDBOX_OPTIONS_H
 #define CORDON_LAUNCH_SANDBOX_OPTIONS_H
 
@@ -9,9 +9,7 @@
 #include "vmm/launch/rootfs.h"
 #include "vmm/sandbox/sandbox.h"
 
-/*
- * Every struct that these options are parsed into begins with this one.
- */
+/* Options of run, start and restore have one of these as their first member. */
 struct sandbox_options {
 	struct sandbox_config sandbox;
 	struct policy_options policy_options;
@@ -27,27 +25,27 @@ struct sandbox_options {
 };
 
 /*
- * Their values go into a struct sandbox_options. Of the guest's own only a new one has a choice: a
- * snapshot brings size and guest with it.
+ * Their values go into a struct sandbox_options. restore has only root_option_table: a snapshot
+ * contains size and guest.
  */
 extern const struct option_table root_option_table, size_option_table, guest_option_table;
 
-/* Defaults. */
+/* Sets the defaults. */
 void sandbox_options_init(struct sandbox_options *options);
 
-/* "BYTES[:COUNT]", a second. 0 or -errno with a message. */
+/* Parses "BYTES[:COUNT]" a second. 0 or -errno with a message. */
 int sandbox_options_rate(const char *value, uint64_t *bytes, uint64_t *count, struct err *err);
 
 /*
- * Finds the guest's files where none were given, reads the policy, and lets it limit the size.
- * agent: the guest must have our agent.
+ * Finds the guest's kernel and initramfs where none were given, loads the policy and applies its
+ * limits. agent: the guest must run our agent.
  */
 int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err);
 
-/* Finds the root file system; an image's settings are there then. Before finish. */
+/* Resolves --rootfs and fills in the image's settings. Called before sandbox_options_finish(). */
 int sandbox_options_rootfs(struct sandbox_options *options, struct err *err);
 
-/* Only what there is of it about the policy: for a sandbox that is made from a snapshot. */
+/* The part of sandbox_options_finish() about the policy, for a sandbox from a snapshot. */
 int sandbox_options_policy(struct sandbox_options *options, struct err *err);
 
 #endif

@@ -27,7 +27,7 @@ static bool has(int directory, const char *name)
 	return faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* By what the directories are, not what they are called: one may be mounted at another place. */
+/* Compares inodes, not names: a directory may be mounted at a second place. */
 static bool is_above(const char *path, const char *home)
 {
 	struct stat share, status;
@@ -45,7 +45,9 @@ static bool is_above(const char *path, const char *home)
 	return false;
 }
 
-/* The user's home directory: that of $HOME, of the user, and of the user behind sudo and the like.
+/*
+ * The user's home directory: $HOME, the one in passwd, and that of the user who called sudo or the
+ * like.
  */
 static bool reaches_home(const char *path, const char *home)
 {
@@ -67,7 +69,7 @@ static bool reaches_home(const char *path, const char *home)
 	return user && is_above(path, user->pw_dir);
 }
 
-/* Whether the directory is one that git takes for a repository's own: .git, or a bare one. */
+/* Whether git would take the directory for a .git directory or a bare repository. */
 static bool is_git_directory(int directory, const char *path)
 {
 	const char *at = path;
@@ -80,7 +82,7 @@ static bool is_git_directory(int directory, const char *path)
 	return has(directory, "HEAD") && has(directory, "objects") && has(directory, "refs");
 }
 
-/* Whether the directory is in a repository: then that is what is shared, or a part of it. */
+/* Whether the directory is in a repository, so that one project or a part of it is shared. */
 static bool is_in_repository(const char *path)
 {
 	char place[PATH_MAX + 8], *slash = place + strlen(path);
@@ -96,8 +98,8 @@ static bool is_in_repository(const char *path)
 }
 
 /*
- * Looks for a repository in the subdirectories, DEPTH_MAX deep, following no link. Closes
- * directory. *left: entries that may still be looked at.
+ * Searches subdirectories for a repository, DEPTH_MAX levels deep, without following links. Closes
+ * directory. *left: how many more entries to look at.
  */
 static bool find_repository(int directory, unsigned depth, unsigned *left, char *found)
 {
@@ -152,7 +154,7 @@ static int check_share(const struct policy *policy, const struct policy_share *s
 	unsigned left = SHARE_CHECK_ENTRIES;
 	int directory, ret = 0;
 
-	/* What is not there is found out by who opens it. */
+	/* A missing directory is reported when it is opened. */
 	if (!realpath(share->host, path))
 		return 0;
 	if (strcmp(path, "/") == 0)
@@ -212,7 +214,7 @@ static void warn(void *arg, const char *text)
 	log_warning("%s", text);
 }
 
-/* Whether two names in a directory are of one file. */
+/* Whether two names in a directory are the same file. */
 static bool same(const char *directory, const char *a, const char *b)
 {
 	char path[2 * PATH_MAX];

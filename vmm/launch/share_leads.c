@@ -27,7 +27,7 @@ struct look {
 	unsigned told;
 };
 
-/* What is behind the share's root, with its '/', or NULL: it is not in there. */
+/* The path relative to the share's root, with its leading '/', or NULL if it is outside. */
 static const char *beneath(const struct look *look, const char *path)
 {
 	size_t length = strcmp(look->root, "/") == 0 ? 0 : strlen(look->root);
@@ -37,7 +37,7 @@ static const char *beneath(const struct look *look, const char *path)
 		       : NULL;
 }
 
-/* Whether the guest may do so with a path of the host, or with a name in it. */
+/* Whether the guest may do op to a path of the host followed by name. */
 static bool may(const struct look *look, enum policy_op op, const char *path, const char *name)
 {
 	const char *guest = strcmp(look->share->guest, "/") == 0 ? "" : look->share->guest;
@@ -75,7 +75,7 @@ static void tell(struct look *look, enum protected_group group, const char *from
 	look->ops->report(look->ops->arg, text);
 }
 
-/* The place of a path without links, if there is one. A relative one begins at the directory. */
+/* The real path of a path, if it exists. A relative one starts at the directory. */
 static bool resolve(const char *directory, const char *path, char to[PATH_MAX])
 {
 	char joined[2 * PATH_MAX];
@@ -85,7 +85,7 @@ static bool resolve(const char *directory, const char *path, char to[PATH_MAX])
 	return realpath(path[0] == '/' ? path : joined, to) != NULL;
 }
 
-/* A file's first bytes with a NUL behind them; false: it is no plain file, or can't be read. */
+/* Reads a file's first bytes as a string; false if it is no regular file or cannot be read. */
 static bool read_text(const char *directory, const char *name, char *text, size_t size)
 {
 	char path[2 * PATH_MAX];
@@ -122,7 +122,7 @@ static bool look_at_place(void *arg, const char *pattern, size_t length, const c
 
 	(void)path;
 	snprintf(name, sizeof(name), "%.*s", (int)(tree ? length - 3 : length), pattern);
-	/* .git has its own look. */
+	/* .git is handled by look_at_git(). */
 	if (!strpbrk(name, "*?[") && strcmp(name, ".git") != 0 && is_link(look->root, name, to) &&
 	    may(look, secret ? POLICY_READ : POLICY_WRITE, to, tree ? "/x" : ""))
 		tell(look, look->place->group, name, to);
@@ -157,7 +157,7 @@ static void look_at_hooks(struct look *look, const char *common)
 		closedir(hooks);
 }
 
-/* The value of a line "key = value # comment" without quotes, cut out in place; or NULL. */
+/* The value of a line "key = value # comment" without quotes, terminated in place; or NULL. */
 static char *value_of(char *line)
 {
 	char *value = strchr(line, '='), *end;
@@ -172,8 +172,8 @@ static char *value_of(char *line)
 }
 
 /*
- * A path that a line of the configuration names. Relative ones begin at the top of the working
- * tree, those of included files where the configuration is.
+ * Checks the path in a line of the configuration. Relative paths start at the top of the working
+ * tree, those of included files at the configuration's directory.
  */
 static void look_at_line(struct look *look, const char *common, bool includes, char *line)
 {
@@ -208,7 +208,7 @@ static void look_at_config(struct look *look, const char *common)
 	free(text);
 }
 
-/* What git takes configuration, hooks or its place from. */
+/* Files from which git takes configuration, hooks or the path of the common directory. */
 static void look_at_own(struct look *look, const char *own)
 {
 	static const char *const names[] = {"/config", "/commondir", "/hooks/pre-commit"};

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* folder may be a path with links in it; path has none. */
-static bool is_beneath(const char *path, const char *folder)
+/* directory may have links in its path; path has none. */
+static bool is_beneath(const char *path, const char *directory)
 {
 	char place[PATH_MAX];
 	size_t length;
 
-	if (!realpath(folder, place))
+	if (!realpath(directory, place))
 		return false;
 	length = strlen(place);
 	if (length == 1)

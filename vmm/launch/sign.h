@@ -8,9 +8,9 @@
 #include "vmm/policy/policy.h"
 
 /*
- * Reads the key at path, unless that is NULL (*key is NULL then). It must be beneath no share of
- * the policy and not in a root file system that is a directory: no guest shall see it, whatever the
- * rules say. root may be NULL. 0 or -errno with a message.
+ * Reads the key at path; *key is NULL if path is. The key must be in no share of the policy and in
+ * no root file system that is a directory, so that the guest cannot see it whatever the rules say.
+ * root may be NULL. 0 or -errno with a message.
  */
 int sign_load(struct audit_key **key, const char *path, const struct policy *policy,
 	      const struct root_config *root, struct err *err);

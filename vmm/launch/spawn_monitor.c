@@ -20,9 +20,9 @@ struct starter {
 };
 
 /*
- * One byte for ready, and the pipe is closed; anything else is the reason why not, and the pipe
- * stays open until this process has cleaned up and ended. Warnings go to the starter's stderr until
- * then.
+ * Writes one NUL byte for ready and closes the pipe, or writes the reason of a failure and leaves
+ * the pipe open until this process has cleaned up and exited. Warnings go to the starter's stderr
+ * until then.
  */
 static void report(void *arg, const char *failure)
 {
@@ -32,7 +32,7 @@ static void report(void *arg, const char *failure)
 	if (starter->pipe_fd < 0)
 		return;
 	if (write(starter->pipe_fd, text, failure ? strlen(text) : 1) < 0) {
-		/* Who started us is gone, and starter_fd tells so. */
+		/* The starter is gone; the monitor learns that from starter_fd. */
 	}
 	if (failure)
 		return;
@@ -40,7 +40,7 @@ static void report(void *arg, const char *failure)
 	dup2(starter->null_fd, STDERR_FILENO);
 }
 
-/* Nothing of whoever called us stays open but what the monitor needs. */
+/* Closes all descriptors of the caller but the two that the monitor needs. */
 static void close_others(int keep_a, int keep_b)
 {
 	int low = keep_a < keep_b ? keep_a : keep_b, high = keep_a < keep_b ? keep_b : keep_a;
@@ -69,10 +69,10 @@ static void __attribute__((noreturn)) be_monitor(struct monitor_config *config, 
 	dup2(starter.null_fd, STDOUT_FILENO);
 	fd_raise_limit();
 	if (chdir("/") < 0) {
-		/* It keeps a file system busy, no more. */
+		/* Harmless: it only keeps a file system busy. */
 	}
 	if (registry_set_pid(config->lock_fd, getpid()) < 0) {
-		report(&starter, "cannot write the process id into the sandbox's folder");
+		report(&starter, "cannot write the process id into the sandbox's directory");
 		registry_clear(config->name, config->lock_fd);
 		_exit(EXIT_CORDON);
 	}
@@ -119,7 +119,7 @@ int spawn_monitor(struct monitor_config *config, struct err *err)
 	fd_close(&pipe_fd[1]);
 	if (ret == 0)
 		ret = wait_for_monitor(pipe_fd[0], config->name, err);
-	/* We share its lock, so what a monitor that died leaves is ours to clear. */
+	/* This process shares the lock, so it removes what a dead monitor left. */
 	if (ret < 0 && (pid < 0 || waitpid(pid, NULL, 0) == pid))
 		registry_clear(config->name, config->lock_fd);
 	fd_close(&pipe_fd[0]);

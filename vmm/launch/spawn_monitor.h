@@ -10,8 +10,8 @@
 #include "vmm/control/monitor.h"
 
 /*
- * Claims config->name, makes the monitor's process and waits until its sandbox is ready. 0 or
- * -errno with a message; nothing is left behind then.
+ * Claims config->name, forks the monitor and waits until its sandbox is ready. 0, or -errno with a
+ * message and everything undone.
  */
 int spawn_monitor(struct monitor_config *config, struct err *err);
 

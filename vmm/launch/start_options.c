@@ -20,7 +20,7 @@ static const struct option_entry entries[] = {
 
 const struct option_table start_option_table = {"Time", entries, ARRAY_SIZE(entries)};
 
-/* What the policy says of time, where no option says less. */
+/* Applies the policy's time limits to --wall and --idle. */
 static int limit_time(struct start_options *options, struct err *err)
 {
 	const struct policy *policy = options->base.policy;
@@ -36,13 +36,13 @@ static int limit_time(struct start_options *options, struct err *err)
 
 int start_absolute(const char **path, char *absolute, struct err *err)
 {
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 
 	if (!*path || (*path)[0] == '/')
 		return 0;
-	if (!getcwd(folder, sizeof(folder)))
+	if (!getcwd(directory, sizeof(directory)))
 		return err_sys(err, "the working directory");
-	if (snprintf(absolute, PATH_MAX, "%s/%s", folder, *path) >= PATH_MAX)
+	if (snprintf(absolute, PATH_MAX, "%s/%s", directory, *path) >= PATH_MAX)
 		return err_set(err, ENAMETOOLONG, "%s: the path is too long", *path);
 	*path = absolute;
 	return 0;
@@ -98,7 +98,7 @@ int start_sandbox(struct start_options *options, const char *kind, const char *n
 	config.sandbox.hostname = name;
 	if (ret == 0)
 		ret = spawn_monitor(&config, err);
-	/* The monitor has its own. */
+	/* The monitor has its own copy. */
 	audit_key_free(options->base.key);
 	return ret;
 }

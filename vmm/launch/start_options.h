@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options of sandboxes that stay: those that start and restore share. */
+/* Options of sandboxes that stay; start and restore share them. */
 #ifndef CORDON_LAUNCH_START_OPTIONS_H
 #define CORDON_LAUNCH_START_OPTIONS_H
 
@@ -22,15 +22,14 @@ int start_sandbox(struct start_options *options, const char *kind, const char *n
 		  struct err *err);
 
 /*
- * A monitor's working directory is not the caller's, so its paths must not depend on that. *path
- * (which may be NULL) then points to absolute, of PATH_MAX bytes, if it was a relative one. 0 or
- * -errno with a message.
+ * Makes a relative path absolute, since a monitor has another working directory: *path (may be
+ * NULL) then points to absolute, of PATH_MAX bytes. 0 or -errno with a message.
  */
 int start_absolute(const char **path, char *absolute, struct err *err);
 
 /*
- * What an image says of its programs (settings, or NULL) holds for every `exec`, which may say
- * otherwise. settings must stay. 0 or -errno with a message.
+ * Takes the defaults of every `exec` from an image's settings (or NULL), which must stay valid. 0
+ * or -errno with a message.
  */
 int start_defaults(const json_t *settings, struct monitor_defaults *defaults, struct err *err);
 
