@@ -12,7 +12,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 
-/* Chains taken in one go; other devices then have a turn. */
+/* Chains taken in one turn; then other devices have theirs. */
 #define TURN_CHAINS 64
 
 /* Up to write_zeroes_may_unmap and its padding (5.2.4). */
@@ -29,15 +29,15 @@ struct blk {
 	uint8_t config[CONFIG_BYTES];
 	struct blk_request *requests; /* BLK_IN_FLIGHT of them, from the first activation on */
 	struct blk_request *free;
-	unsigned under_way; /* given to the pool and not back yet */
-	bool stale;	    /* of those some are from before a reset: none is added meanwhile */
+	unsigned in_flight; /* requests given to the pool and not returned yet */
+	bool stale;	    /* some of these precede a reset: take no new ones meanwhile */
 	bool held;
 	unsigned next_queue; /* whose turn it is */
 	struct bucket bytes, operations;
 	struct loop_timer refill;
 	struct loop_task again;
 	struct blk_stats stats;
-	int told; /* the last error of the host that was reported */
+	int reported; /* the last reported error of the host */
 };
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -67,13 +67,13 @@ static void count(struct blk *blk, const struct blk_request *request)
 	}
 }
 
-/* The guest sees an I/O error; what the host said is for its owner. Once, until it is another. */
-static void tell(struct blk *blk, int error)
+/* Logs the host's error, of which the guest sees only an I/O error; once, until it changes. */
+static void report_error(struct blk *blk, int error)
 {
-	if (error == 0 || error == blk->told)
+	if (error == 0 || error == blk->reported)
 		return;
-	blk->told = error;
-	log_warning("%s: the host can't do what the guest asks of its disk: %s", blk->device.name,
+	blk->reported = error;
+	log_warning("%s: the guest's disk request fails on the host: %s", blk->device.name,
 		    strerror(-error));
 }
 
@@ -82,8 +82,8 @@ static void complete(struct blk *blk, struct blk_request *request)
 	uint64_t written = request->chain.writable_length + 1;
 
 	count(blk, request);
-	tell(blk, request->error);
-	/* A chain without room for a status comes back with nothing written. */
+	report_error(blk, request->error);
+	/* A chain without room for a status is returned with nothing written. */
 	if (request->status)
 		*request->status = (uint8_t)request->result;
 	virtio_device_push(&blk->device, request->queue, &request->chain,
@@ -96,11 +96,11 @@ static void request_done(struct pool_job *job)
 	struct blk_request *request = (struct blk_request *)job;
 	struct blk *blk = request->blk;
 
-	blk->under_way--;
-	if (blk->under_way == 0)
+	blk->in_flight--;
+	if (blk->in_flight == 0)
 		blk->stale = false;
 	disk_destroy(request->disk);
-	/* The chain of one that was cancelled is of a ring that is no more. */
+	/* The chain of a cancelled request belongs to a ring that no longer exists. */
 	if (atomic_load(&job->cancelled))
 		free_request(blk, request);
 	else
@@ -128,12 +128,12 @@ static bool take(struct blk *blk, unsigned queue)
 	}
 	bucket_take(&blk->bytes, blk_request_cost(request));
 	disk_hold(request->disk);
-	blk->under_way++;
+	blk->in_flight++;
 	pool_submit(blk->pool, &request->job);
 	return true;
 }
 
-/* Whether the rates allow another request now; if not, when to look again. */
+/* Whether the limits allow another request now; if not, starts the timer. */
 static bool may_take(struct blk *blk)
 {
 	uint64_t now, wait;
@@ -147,7 +147,7 @@ static bool may_take(struct blk *blk)
 	return wait == 0;
 }
 
-/* Queues in turns, a request each, until nothing waits or the turn is over. */
+/* Takes one request of each queue in turn, until none waits or the turn is over. */
 static void serve(struct blk *blk)
 {
 	unsigned chains = 0, empty = 0, queues = blk->device.queue_count;
@@ -207,7 +207,7 @@ static void blk_reset(struct virtio_device *device)
 	struct blk *blk = (struct blk *)device;
 
 	pool_cancel(blk->pool, blk);
-	blk->stale = blk->under_way > 0;
+	blk->stale = blk->in_flight > 0;
 	loop_timer_stop(blk->loop, &blk->refill);
 	loop_cancel(blk->loop, &blk->again);
 }
@@ -244,7 +244,7 @@ static void fill_config(struct blk *blk)
 	store_le32(config + AT(size_max), BLK_SEGMENT_BYTES);
 	store_le32(config + AT(seg_max), BLK_SEGMENTS_MAX);
 	store_le32(config + AT(blk_size), DISK_SECTOR);
-	/* Sectors work; blocks of a page are what the layer below is made of. */
+	/* 512-byte sectors are accepted, but the layer uses blocks of 4 KiB. */
 	config[AT(physical_block_exp)] = 3;
 	store_le32(config + AT(opt_io_size), 256);
 	store_le16(config + AT(num_queues), (uint16_t)blk->device.queue_count);
@@ -306,9 +306,9 @@ void blk_destroy(struct blk *blk)
 		return;
 	blk_reset(&blk->device);
 	ended = pool_wait(blk->pool, blk);
-	/* What has come back asked for another turn: there is none. */
+	/* Completed requests may have deferred another turn: cancel it. */
 	loop_cancel(blk->loop, &blk->again);
-	/* A thread that the host's disk holds has its request, and that its device. */
+	/* A thread stuck in the host's disk still uses its request, and so the device. */
 	if (!ended)
 		return;
 	disk_destroy(blk->disk);
@@ -321,7 +321,7 @@ void blk_set_disk(struct blk *blk, struct disk *disk)
 	disk_destroy(blk->disk);
 	blk->disk = disk;
 	blk->read_only = blk->read_only_always || (disk && disk_is_read_only(disk));
-	blk->told = 0;
+	blk->reported = 0;
 	store_le64(blk->config + AT(capacity), disk ? disk_bytes(disk) / DISK_SECTOR : 0);
 	if (blk->device.transport)
 		blk->device.transport_ops->interrupt_config(blk->device.transport);
@@ -341,7 +341,7 @@ void blk_hold(struct blk *blk, bool held)
 
 bool blk_idle(const struct blk *blk)
 {
-	return blk->under_way == 0;
+	return blk->in_flight == 0;
 }
 
 void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations)

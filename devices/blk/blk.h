@@ -2,17 +2,16 @@
 /*
  * The block device (virtio 1.2, section 5.2): read, write, flush, discard, write zeroes, get id.
  *
- * A device without a disk is there all the same, with capacity 0; it gets one by
- * blk_set_disk(), of which the driver hears by a configuration change. So one template serves
- * sandboxes with and without disks.
+ * A device without a disk has capacity 0. blk_set_disk() gives it one, and notifies the driver
+ * through a configuration change. So one template serves sandboxes with and without disks.
  *
  * The event thread takes requests from the rings and checks them; threads of the pool read and
- * write; the event thread completes them. At most BLK_IN_FLIGHT requests a device are under way,
- * the rest waits in the rings.
+ * write; the event thread completes them. At most BLK_IN_FLIGHT requests of a device are in flight;
+ * the others wait in the rings.
  *
- * A reset waits for no disk of the host, and nothing touches guest memory after it. A step that a
- * thread is at goes on, and until it has ended nothing new is taken from the rings: what it does to
- * the disk comes before what the driver asks for next.
+ * A reset does not wait for a disk of the host, and nothing touches guest memory after it. A step
+ * that a thread is executing continues; until it has ended the device takes no new requests, so
+ * that its effect on the disk precedes theirs.
  */
 #ifndef CORDON_BLK_H
 #define CORDON_BLK_H
@@ -36,7 +35,7 @@ struct blk;
 
 struct blk_config {
 	const char *name; /* "blk0", for messages and as the disk's id; at most 19 characters */
-	bool read_only;	  /* the driver is told so, and only disks that can't be written fit */
+	bool read_only;	  /* announced to the driver; only read-only disks can be set */
 	unsigned queues;  /* 1 to BLK_QUEUES */
 };
 
@@ -45,15 +44,15 @@ struct blk_stats {
 	uint64_t bytes_read, bytes_written;
 };
 
-/* 0 or -errno. loop and pool outlive it. */
+/* 0 or -errno. loop and pool must outlive the device. */
 int blk_create(struct blk **out, struct loop *loop, struct pool *pool,
 	       const struct blk_config *config);
 struct virtio_device *blk_device(struct blk *blk);
 void blk_destroy(struct blk *blk);
 
 /*
- * Puts a disk in, which the device owns from now on; NULL takes it out. Requests under way are
- * finished with the one before, which is destroyed then.
+ * Inserts a disk, which the device then owns; NULL removes it. Requests in flight finish on the
+ * previous disk, which is then destroyed.
  */
 void blk_set_disk(struct blk *blk, struct disk *disk);
 
@@ -61,13 +60,13 @@ void blk_set_disk(struct blk *blk, struct disk *disk);
 struct disk *blk_disk(struct blk *blk);
 
 /*
- * While it is held a device takes no requests from its rings; blk_idle(): none is under way. For
- * snapshots: what was saved would be lost or done twice otherwise.
+ * For snapshots. A held device takes no requests from its rings; blk_idle() tells whether none is
+ * in flight. Otherwise a snapshot would lose requests or repeat them.
  */
 void blk_hold(struct blk *blk, bool held);
 bool blk_idle(const struct blk *blk);
 
-/* Limits from now on, each a second, with a burst of a second's worth; 0: none. */
+/* Sets limits of bytes and operations a second, with a burst of one second's worth; 0: no limit. */
 void blk_set_limits(struct blk *blk, uint64_t bytes, uint64_t operations);
 
 void blk_limits(const struct blk *blk, uint64_t *bytes, uint64_t *operations);

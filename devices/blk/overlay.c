@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A private layer over an image. A block is in the private file whole or not at all; a write to a
- * part of one brings the rest over from the image first.
+ * A private layer over an image. The private file has a block entirely or not at all; a write to
+ * part of a block first copies the block from the image.
  *
- * Writers take turns: two that overlap must not undo each other's blocks by bringing them over.
- * A reader may see a block in either state while it is written, as on any disk.
+ * A lock serializes writers: a copy from the image must not overwrite another writer's block. A
+ * reader may see a block in either state during a write, as on any disk.
  */
 #include "devices/blk/overlay.h"
 
@@ -32,7 +32,7 @@ int overlay_create(struct overlay **out, int image_fd, uint64_t bytes, uint64_t 
 	overlay->image_fd = image_fd;
 	overlay->blocks_max = bytes_max / DISK_BLOCK;
 	overlay->map = calloc(1, blocks / 8 + 1);
-	/* A block that is private and was never written reads as zeros. */
+	/* A private block without data reads as zeros. */
 	overlay->fd = overlay->map ? host_file_create(bytes, "a private layer", err)
 				   : err_set(err, ENOMEM, "out of memory");
 	if (overlay->fd < 0) {
@@ -60,7 +60,7 @@ static bool is_private(const struct overlay *overlay, uint64_t block)
 	       1;
 }
 
-/* Under the lock, after the data is in the file. */
+/* Marks a block as private. With the lock held, after its data is in the file. */
 static void set_private(struct overlay *overlay, uint64_t block)
 {
 	if (is_private(overlay, block))
@@ -70,15 +70,15 @@ static void set_private(struct overlay *overlay, uint64_t block)
 	overlay->blocks_used++;
 }
 
-/* Blocks that are in the same place, as far as one look at the map told. */
+/* Consecutive blocks that are all private or all in the image. */
 struct run {
 	uint64_t end;
 	bool private;
 };
 
 /*
- * The run from offset on, at most to end. Each bit is read once: a block that becomes private
- * meanwhile must not be taken for the place of those behind it.
+ * The run that starts at offset, up to end. Reads each bit once, since a block may become private
+ * meanwhile.
  */
 static struct run find_run(const struct overlay *overlay, uint64_t offset, uint64_t end)
 {
@@ -100,7 +100,7 @@ int64_t overlay_read(struct overlay *overlay, uint64_t offset, void *to, uint64_
 	return host_file_read(fd, offset, to, run.end - offset);
 }
 
-/* Of so many blocks from one on how many may become private, or are: the limit counts. */
+/* How many of count blocks from block on are private, or may become so within the limit. */
 static uint64_t blocks_with_room(const struct overlay *overlay, uint64_t block, uint64_t count)
 {
 	uint64_t room = overlay->blocks_max - overlay->blocks_used, i;
@@ -111,14 +111,14 @@ static uint64_t blocks_with_room(const struct overlay *overlay, uint64_t block, 
 	return i;
 }
 
-/* Bytes of the block that the disk has: the last one may be short. */
+/* The size of a block: the last one may be short. */
 static size_t block_bytes(const struct overlay *overlay, uint64_t block)
 {
 	return min_u64(DISK_BLOCK, overlay->bytes - block * DISK_BLOCK);
 }
 
-/* Copies a block from the image, so that a part of it can be written. */
-static int bring_over(struct overlay *overlay, uint64_t block)
+/* Copies a block from the image, so that part of it can be written. */
+static int copy_block(struct overlay *overlay, uint64_t block)
 {
 	uint8_t bytes[DISK_BLOCK];
 	size_t length = block_bytes(overlay, block);
@@ -142,14 +142,14 @@ static int bring_over(struct overlay *overlay, uint64_t block)
 static int64_t write_part(struct overlay *overlay, uint64_t offset, const void *from,
 			  uint64_t length)
 {
-	int ret = bring_over(overlay, offset / DISK_BLOCK);
+	int ret = copy_block(overlay, offset / DISK_BLOCK);
 
 	if (ret < 0)
 		return ret;
 	return host_file_write(overlay->fd, offset, from, length);
 }
 
-/* Whole blocks: a short write counts only as far as blocks are whole. */
+/* Writes whole blocks: of a short write only whole blocks count. */
 static int64_t write_blocks(struct overlay *overlay, uint64_t offset, const void *from,
 			    uint64_t length)
 {
@@ -182,8 +182,8 @@ int64_t overlay_write(struct overlay *overlay, uint64_t offset, const void *from
 }
 
 /*
- * Blocks that are whole in the range give their room on the host back. Those that are not private
- * have no room there: a punch over them all does nothing to them.
+ * Deallocates the blocks that lie entirely in the range. Blocks that are not private have no space
+ * in the layer's file, so punching a hole over them has no effect.
  */
 int64_t overlay_discard(struct overlay *overlay, uint64_t offset, uint64_t length)
 {
@@ -195,13 +195,13 @@ int64_t overlay_discard(struct overlay *overlay, uint64_t offset, uint64_t lengt
 	pthread_mutex_lock(&overlay->lock);
 	ret = host_file_punch(overlay->fd, at, end - at);
 	pthread_mutex_unlock(&overlay->lock);
-	/* The room stays taken: that is all that it is about. */
+	/* An error only means that the space stays allocated. */
 	if (ret < 0 || at + (uint64_t)ret >= end)
 		return (int64_t)length;
 	return (int64_t)(at - offset) + ret;
 }
 
-/* A block that is private and has no data reads as zeros. */
+/* Makes blocks private and without data: they then read as zeros. */
 static int64_t zero_blocks(struct overlay *overlay, uint64_t offset, uint64_t length)
 {
 	uint64_t block = offset / DISK_BLOCK, i;
@@ -218,7 +218,7 @@ static int64_t zero_blocks(struct overlay *overlay, uint64_t offset, uint64_t le
 	return (int64_t)(count * DISK_BLOCK);
 }
 
-/* A step, where the host's file system has no holes. */
+/* One step of writing zeros, if the host's file system has no holes. */
 static int64_t write_zeros(struct overlay *overlay, uint64_t offset, uint64_t length)
 {
 	return overlay_write(overlay, offset, host_file_zeros, min_u64(length, HOST_FILE_ZEROS));
@@ -245,7 +245,7 @@ bool overlay_next_written(struct overlay *overlay, uint64_t *offset, uint64_t *l
 	struct run run;
 
 	while (at < overlay->bytes) {
-		/* Eight blocks at once where there are none. */
+		/* Skip eight blocks at once if none is private. */
 		if (at % (8 * DISK_BLOCK) == 0 && overlay->map[at / DISK_BLOCK / 8] == 0) {
 			at += 8 * DISK_BLOCK;
 			continue;

@@ -18,15 +18,15 @@ struct overlay {
 	int image_fd;	/* the owner's */
 	int fd;		/* the layer's file, as long as the image */
 	/*
-	 * A bit a block, set once the layer's file has the whole block. Set under the lock, never
-	 * cleared, so readers need none.
+	 * One bit for each block, set once the layer's file has the whole block. It is set under
+	 * the lock and never cleared, so readers need no lock.
 	 */
 	atomic_uchar *map;
 	pthread_mutex_t lock; /* held while the layer is written */
 	uint64_t blocks_used, blocks_max;
 };
 
-/* Over an image of so many bytes, which must outlive it. 0 or -errno with a message. */
+/* Creates a layer over an image of bytes, which must outlive it. 0 or -errno with a message. */
 int overlay_create(struct overlay **out, int image_fd, uint64_t bytes, uint64_t bytes_max,
 		   struct err *err);
 void overlay_destroy(struct overlay *overlay);

@@ -20,25 +20,25 @@ struct job_list {
 struct pool {
 	struct loop *loop;
 	pthread_mutex_t lock;
-	pthread_cond_t work; /* there is a job, or the threads shall end */
-	pthread_cond_t idle; /* a job has been worked on, or a thread has ended */
+	pthread_cond_t work; /* there is a job, or the threads must end */
+	pthread_cond_t idle; /* a job was executed, or a thread has ended */
 	pthread_t thread[POOL_THREADS_MAX];
 	struct pool_job *running[POOL_THREADS_MAX];
-	uint8_t *buffer[POOL_THREADS_MAX]; /* the first also of who works without threads */
+	uint8_t *buffer[POOL_THREADS_MAX]; /* the first one also without threads */
 	unsigned threads, alive;
 	bool ending;
-	bool stuck; /* a thread was waited for in vain: no other wait will be longer */
-	bool left;  /* behind, with what a thread is at */
+	bool stuck; /* a wait for a thread has timed out: do not wait again */
+	bool left;  /* abandoned, with a thread that still runs */
 	struct pool *next_left;
 	struct job_list waiting, done;
 	int fd; /* eventfd: there are done jobs */
 	struct loop_source source;
 };
 
-/* Pools that were left behind: a leak checker finds what their threads are at from here. */
+/* Abandoned pools: keeps their memory reachable for a leak checker. */
 static struct pool *left_pools;
 
-/* What a new thread is told. */
+/* The argument of a new thread. */
 struct seat {
 	struct pool *pool;
 	unsigned number;
@@ -106,7 +106,7 @@ static void list_pick(struct job_list *from, struct job_list *to, const void *ow
 		list_add(from, job);
 }
 
-/* With the lock held. One write wakes the loop for all that is done until it looks. */
+/* With the lock held. One write wakes the loop for all jobs done until it looks. */
 static void worked_on(struct pool *pool, struct pool_job *job)
 {
 	uint64_t one = 1;
@@ -167,7 +167,7 @@ static void done_ready(void *arg, uint32_t events)
 	list_init(&done);
 	pthread_mutex_lock(&pool->lock);
 	if (read(pool->fd, &count, sizeof(count)) < 0) {
-		/* EAGAIN: their owner has cancelled these jobs, or waited for them. */
+		/* EAGAIN: the owner has cancelled these jobs, or waited for them. */
 	}
 	if (pool->done.first) {
 		done.first = pool->done.first;
@@ -175,7 +175,7 @@ static void done_ready(void *arg, uint32_t events)
 		list_init(&pool->done);
 	}
 	pthread_mutex_unlock(&pool->lock);
-	/* Under the device lock: no reset can come in between, which would want them back. */
+	/* Under the device lock: no reset, which would cancel them, can intervene. */
 	hand_back(&done);
 }
 
@@ -231,7 +231,7 @@ static int start_thread(struct pool *pool)
 		return -ENOMEM;
 	}
 	*seat = (struct seat){.pool = pool, .number = number};
-	/* The thread itself counts down, perhaps before this returns. */
+	/* The thread decrements the count itself, perhaps before this returns. */
 	pthread_mutex_lock(&pool->lock);
 	ret = pthread_create(&pool->thread[number], NULL, thread_main, seat);
 	pool->alive += ret == 0;
@@ -247,8 +247,7 @@ int pool_start(struct pool *pool, unsigned threads)
 	sigset_t all, before;
 	int ret = 0;
 
-	/* Signals are the event loop's; and a write over a size limit is an error, not a SIGXFSZ.
-	 */
+	/* The event loop handles signals; a write beyond a size limit gives EFBIG, not SIGXFSZ. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (ret == 0 && pool->threads < threads && pool->threads < POOL_THREADS_MAX)
@@ -257,7 +256,7 @@ int pool_start(struct pool *pool, unsigned threads)
 	return pool->threads > 0 ? 0 : ret;
 }
 
-/* With the lock held: waits for the next change of idle, until the deadline. False: it is over. */
+/* With the lock held: waits for idle, until the deadline. False: the deadline has passed. */
 static bool wait_until(struct pool *pool, uint64_t deadline_ns)
 {
 	const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
@@ -269,8 +268,8 @@ static bool wait_until(struct pool *pool, uint64_t deadline_ns)
 	return !pool->stuck;
 }
 
-/* With the lock held: threads that are at something may go on for ever, but alone. */
-static void leave_behind(struct pool *pool)
+/* With the lock held: abandons threads that still run, perhaps for ever. */
+static void abandon(struct pool *pool)
 {
 	unsigned i;
 
@@ -280,7 +279,7 @@ static void leave_behind(struct pool *pool)
 	pool->fd = -1;
 	for (i = 0; i < pool->threads; i++)
 		pthread_detach(pool->thread[i]);
-	log_warning("the host's disk does not answer: a thread that waits for it is left behind");
+	log_warning("the host's disk does not respond: abandoning a thread that waits for it");
 }
 
 void pool_destroy(struct pool *pool)
@@ -300,7 +299,7 @@ void pool_destroy(struct pool *pool)
 	while (pool->alive > 0 && wait_until(pool, deadline_ns))
 		;
 	if (pool->alive > 0)
-		leave_behind(pool);
+		abandon(pool);
 	left = pool->left;
 	pthread_mutex_unlock(&pool->lock);
 	fd_close(&fd);
@@ -332,7 +331,7 @@ void pool_submit(struct pool *pool, struct pool_job *job)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* With the lock held. A thread that touches guest memory just now is waited for: a copy's time. */
+/* With the lock held. Waits for a thread that touches guest memory now, for the time of a copy. */
 static void cancel(struct pool_job *job)
 {
 	pthread_mutex_lock(&job->touching);
@@ -359,7 +358,7 @@ void pool_cancel(struct pool *pool, const void *owner)
 	hand_back(&dropped);
 }
 
-/* With the lock held: whether any thread is at a job of the owner's, or will be. */
+/* With the lock held: whether a thread executes a job of the owner, or will. */
 static bool is_under_way(struct pool *pool, const void *owner)
 {
 	const struct pool_job *job;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request of the block device: checked in the event thread, done in a thread of the pool. */
+/* A request of the block device: checked on the event thread, executed on a thread of the pool. */
 #ifndef CORDON_BLK_REQUEST_H
 #define CORDON_BLK_REQUEST_H
 
@@ -9,7 +9,7 @@
 #include "devices/blk/pool.h"
 #include "devices/virtio/virtqueue.h"
 
-/* What a request begins with, and a range of a discard or write-zeroes (5.2.6). */
+/* The header of a request, and a range of a discard or write-zeroes (5.2.6). */
 #define BLK_HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 #define BLK_RANGE_BYTES	 sizeof(struct virtio_blk_discard_write_zeroes)
 
@@ -22,7 +22,7 @@ struct blk_range {
 struct blk_request {
 	struct pool_job job; /* first */
 	struct blk *blk;
-	struct blk_request *next; /* in the list of free ones */
+	struct blk_request *next; /* in the list of free requests */
 	unsigned queue;
 	struct virtio_chain chain;
 
@@ -34,23 +34,22 @@ struct blk_request {
 	struct blk_range range[BLK_RANGES_MAX];
 	unsigned ranges;
 
-	uint8_t *status; /* in guest memory; NULL: there is no place for it */
+	uint8_t *status; /* in guest memory; NULL: the chain has no room for it */
 	uint8_t result;	 /* VIRTIO_BLK_S_... */
 	int error;	 /* of the host: 0 or -errno */
 };
 
 /*
- * Checks the chain that has been popped and works out what to do, with disk (NULL: there is no
- * capacity) and read_only as the caller has set them. features: as negotiated. id:
- * VIRTIO_BLK_ID_BYTES. True: blk_request_work() is to do it. False: it is answered already, by
- * result.
+ * Parses and checks the popped chain; the caller has set disk (NULL: no capacity) and read_only.
+ * features: as negotiated. id: VIRTIO_BLK_ID_BYTES. True: blk_request_work() must execute it.
+ * False: it is complete, with result.
  */
 bool blk_request_check(struct blk_request *request, uint64_t features, const char *id);
 
-/* Bytes that it moves, or covers. */
+/* The bytes that the request moves or covers. */
 uint64_t blk_request_cost(const struct blk_request *request);
 
-/* Does it, in steps between which it looks whether it was cancelled. For struct pool_job. */
+/* Executes a request in steps, and checks for cancellation in between. For struct pool_job. */
 void blk_request_work(struct pool_job *job);
 
 #endif

@@ -3,21 +3,22 @@
  * The network device (virtio 1.2, section 5.1): one to NET_CARD_PAIRS queue pairs, mergeable
  * receive buffers, MTU, link status.
  *
- * It moves frames between the guest's rings and whoever owns it, one copy each way, and looks into
- * them for one thing: with several pairs a flow's frames go to the pair on which the guest has last
- * sent of it (5.1.6.5.6). Nothing is dropped for want of room: what the owner has no room for stays
- * in the guest's ring, and what the guest has no buffers for waits in a bounded queue of its pair,
- * at whose limit the owner stops giving frames. The one exception keeps the pairs apart: one that
- * has had no buffers for NET_CARD_STALL_NS while another had some stops the owner no longer; beyond
- * the limit its frames are dropped, until it has buffers again.
+ * It moves frames between the guest's rings and the device's owner, with one copy each way. It
+ * inspects them only to steer: with several pairs a flow's frames go to the pair on which the guest
+ * has last sent a frame of it (5.1.6.5.6). No frame is dropped for lack of room: a frame that the
+ * owner has no room for stays in the guest's ring; a frame that the guest has no buffers for waits
+ * in a bounded queue of its pair, at whose limit the owner stops giving frames. There is one
+ * exception, so that pairs do not stall each other: a pair that has had no buffers for
+ * NET_CARD_STALL_NS while another had some no longer stops the owner. Beyond the limit its frames
+ * are dropped until it has buffers again.
  *
- * Of the offloads only checksums are offered: the guest may leave the transport's to the owner, and
- * is told that those of the frames it gets are right (the owner has checked them). There is no
+ * Checksums are the only offload: the guest may leave the transport checksum to the owner, and
+ * learns that those of received frames are right (the owner has checked them). There is no
  * segmentation offload: frames have up to 64 KiB instead.
  *
- * Rates may be limited, each direction by itself: what is over them waits, too.
+ * Rates may be limited for each direction; frames over the limit wait.
  *
- * All calls with the device lock held.
+ * All calls require the device lock.
  */
 #ifndef CORDON_NET_CARD_H
 #define CORDON_NET_CARD_H
@@ -29,7 +30,7 @@
 #define NET_CARD_FRAME_MIN 14
 #define NET_CARD_FRAME_MAX 65534 /* bytes of a frame, either way */
 #define NET_CARD_PAIRS	   8
-#define NET_CARD_PENDING   (512u << 10) /* bytes that wait for the guest's buffers, of a pair */
+#define NET_CARD_PENDING   (512u << 10) /* bytes that may wait for the guest's buffers, in a pair */
 #define NET_CARD_STALL_NS  UINT64_C(200000000)
 
 struct net_card;
@@ -47,11 +48,11 @@ struct net_card_ops {
 	 * until net_card_resume().
 	 */
 	bool (*room)(void *arg);
-	/* A frame of the guest; partial: its transport checksum is to be filled in. */
+	/* A frame from the guest; partial: the owner must fill in its transport checksum. */
 	void (*transmit)(void *arg, uint8_t *frame, size_t length, bool partial);
 	/* The guest took frames: net_card_has_room() again. */
 	void (*drained)(void *arg);
-	/* The guest reset the device: frames on their way are gone. */
+	/* The guest reset the device: frames in flight are lost. */
 	void (*reset)(void *arg);
 };
 
@@ -67,34 +68,33 @@ struct net_card_stats {
 	} pair[NET_CARD_PAIRS];
 };
 
-/* The link is down and there is no owner. 0, -EINVAL (pairs, mtu) or -ENOMEM. */
+/* Creates a device with the link down and without an owner. 0, -EINVAL (pairs, mtu) or -ENOMEM. */
 int net_card_create(struct net_card **out, struct loop *loop, const struct net_card_config *config);
 struct virtio_device *net_card_device(struct net_card *card);
 void net_card_destroy(struct net_card *card);
 
-/* ops NULL: there is no owner (any more); frames of the guest are then dropped. */
+/* ops NULL: no owner (any more); the guest's frames are then dropped. */
 void net_card_set_owner(struct net_card *card, const struct net_card_ops *ops, void *arg);
 
-/* Another MAC, for who reads it from now on. */
+/* Changes the MAC that later reads of the configuration space see. */
 void net_card_set_mac(struct net_card *card, const uint8_t mac[NET_CARD_MAC]);
 
-/* Tells the guest by a configuration change. Frames pass only while the link is up. */
+/* Sets the link and raises a configuration interrupt. Frames pass only while the link is up. */
 void net_card_set_link(struct net_card *card, bool up);
 
-/* At most so many bytes and frames a second, each way; 0: no limit. */
+/* Limits bytes and frames a second, in each direction; 0: no limit. */
 void net_card_set_rates(struct net_card *card, uint64_t bytes, uint64_t frames);
 
 /* The owner has room for frames again. */
 void net_card_resume(struct net_card *card);
 
-/* Whether net_card_receive() would take frames: ask before frames are fetched from outside. */
+/* Whether net_card_receive() would take frames: check before fetching frames from outside. */
 bool net_card_has_room(const struct net_card *card);
 
 /*
- * A frame for the guest, with right checksums. Takes it, or drops and counts it: if the link is
- * down, if its length is not one of a frame, or if NET_CARD_PENDING is reached, which does not
- * happen to who asks net_card_has_room() before each NET_CARD_PENDING / 2 bytes, but for pairs that
- * have stalled.
+ * Passes a frame, with right checksums, to the guest. Drops and counts it if the link is down, if
+ * its length is invalid, or if NET_CARD_PENDING is reached. The last can only happen to stalled
+ * pairs if the owner checks net_card_has_room() before each NET_CARD_PENDING / 2 bytes.
  */
 void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length);
 

@@ -17,7 +17,7 @@ bool net_control_is(const struct net_card *card, unsigned queue)
 	return net_negotiated(card, VIRTIO_NET_F_CTRL_VQ) && queue == control_queue(card);
 }
 
-/* The one command that there is; all others are answered with an error, and change nothing. */
+/* Executes the only command; all others get an error and have no effect. */
 static uint8_t run_command(struct net_card *card, const struct virtio_chain *chain)
 {
 	uint8_t command[COMMAND_LENGTH];
@@ -34,7 +34,7 @@ static uint8_t run_command(struct net_card *card, const struct virtio_chain *cha
 	if (pairs < 1 || pairs > card->config.pairs)
 		return VIRTIO_NET_ERR;
 	card->pairs_used = pairs;
-	/* Before the answer: nothing comes on the others from then on (5.1.6.5.6.2). */
+	/* Before the reply, after which the other pairs get no frames (5.1.6.5.6.2). */
 	net_card_gather(card);
 	return VIRTIO_NET_OK;
 }
@@ -52,7 +52,7 @@ void net_control_run(struct net_card *card)
 		if (virtio_device_pop(&card->device, queue, &card->taken) <= 0)
 			return;
 		written = 0;
-		/* What can't be answered is not done. */
+		/* A command without room for the reply is not executed. */
 		if (card->taken.writable_length > 0) {
 			answer = run_command(card, &card->taken);
 			written = (uint32_t)virtio_chain_write(&card->taken, 0, &answer,
@@ -61,6 +61,6 @@ void net_control_run(struct net_card *card)
 		virtqueue_push(&card->device.queue[queue], card->taken.head, written);
 		net_card_interrupt_later(card, queue);
 	}
-	/* The rest after others had their turn. */
+	/* Continue after other devices have had their turn. */
 	loop_defer(card->loop, &card->transmit);
 }

@@ -26,8 +26,8 @@ static void undo(struct virtqueue *queue, unsigned pops)
 }
 
 /*
- * Puts a frame into the next buffers. 1: done; 0: there are too few now, and none was used; -errno:
- * they are too small for it, and the frame is dropped, or the queue is broken.
+ * Puts a frame into the next buffers. 1: done; 0: too few buffers, and none was used; -errno: the
+ * buffers are too small and the frame is dropped, or the queue is broken.
  */
 static int place(struct net_card *card, unsigned index, const uint8_t *frame, size_t length)
 {
@@ -49,7 +49,7 @@ static int place(struct net_card *card, unsigned index, const uint8_t *frame, si
 			undo(queue, ret < 0 ? 0 : count);
 			return ret;
 		}
-		/* Each buffer has room for a header at least (5.1.6.3.1); this one is useless. */
+		/* Each buffer must have room for a header at least (5.1.6.3.1). */
 		if (chain->writable_length < NET_HEADER) {
 			undo(queue, count + 1);
 			return -ENOSPC;
@@ -73,7 +73,7 @@ static int place(struct net_card *card, unsigned index, const uint8_t *frame, si
 	return 1;
 }
 
-/* As place(); counts. False: the frame has to wait. */
+/* As place(), and counts the frame. False: the frame must wait. */
 static bool give(struct net_card *card, unsigned pair, const uint8_t *frame, size_t length)
 {
 	struct net_pair *to = &card->pair[pair];
@@ -121,7 +121,7 @@ static void peek(const struct ring *ring, size_t offset, uint8_t *to, size_t len
 	}
 }
 
-/* The first frame that waits for a pair, copied to card->frame: its length, 0: there is none. */
+/* Copies the first pending frame of a pair to card->frame. Returns its length; 0: none. */
 static size_t first_pending(struct net_card *card, unsigned pair)
 {
 	const struct ring *ring = &card->pair[pair].pending;
@@ -141,14 +141,14 @@ static void forget_first(struct net_card *card, unsigned pair, size_t length)
 	ring_consumed(&card->pair[pair].pending, LENGTH_PREFIX + length);
 }
 
-/* Keeps a frame until the pair has buffers; false: there is no room for it. */
+/* Queues a frame until the pair has buffers; false: no room. */
 static bool keep(struct net_card *card, unsigned pair, const uint8_t *frame, size_t length)
 {
 	struct ring *ring = &card->pair[pair].pending;
 	uint8_t prefix[LENGTH_PREFIX];
 
 	store_le32(prefix, (uint32_t)length);
-	/* Memory may be out at the first write: then nothing of the frame is kept. */
+	/* The first write may run out of memory: then nothing of the frame is queued. */
 	if (ring_space(ring) < sizeof(prefix) + length ||
 	    ring_write(ring, prefix, sizeof(prefix)) != sizeof(prefix)) {
 		card->stats.receive_dropped++;
@@ -163,7 +163,7 @@ static bool pair_is_full(const struct net_card *card, unsigned pair)
 	return ring_used(&card->pair[pair].pending) > NET_CARD_PENDING / 2;
 }
 
-/* The next frame of a pair; false: there is none, or it has to wait. */
+/* Delivers the next pending frame of a pair; false: there is none, or it must wait. */
 static bool deliver_one(struct net_card *card, unsigned pair)
 {
 	size_t length = first_pending(card, pair);
@@ -217,7 +217,8 @@ static bool another_has_buffers(struct net_card *card, unsigned but)
 	return false;
 }
 
-/* The owner waits for some pair, as net_card_has_room() says: for how long, the timer looks. */
+/* A pair is full, so the owner waits (net_card_has_room()): starts the timer that bounds the wait.
+ */
 static void watch_stalls(struct net_card *card)
 {
 	unsigned i;

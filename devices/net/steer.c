@@ -17,8 +17,8 @@
 _Static_assert(1u << STEERING_BITS == NET_STEERING, "the table's size");
 
 /*
- * A number that both directions of a flow have in common, below NET_STEERING. What does not look
- * like IPv4 has 0. (Nobody has checked a guest's frame yet: this decides about nothing but speed.)
+ * A hash below NET_STEERING, the same for both directions of a flow; 0 for frames that do not look
+ * like IPv4. (The guest's frame is unchecked: this affects only speed.)
  */
 static unsigned hash_of(const uint8_t *frame, size_t length)
 {
@@ -26,7 +26,7 @@ static unsigned hash_of(const uint8_t *frame, size_t length)
 
 	if (length < FRAME_SHORT || load_be16(frame + AT_TYPE) != TYPE_IPV4)
 		return 0;
-	/* A sum is the same whichever end sent it. */
+	/* A sum is the same for both directions. */
 	hash = load_be32(frame + AT_SOURCE) + load_be32(frame + AT_TARGET) + frame[AT_PROTOCOL];
 	if (frame[AT_PROTOCOL] == PROTOCOL_TCP || frame[AT_PROTOCOL] == PROTOCOL_UDP)
 		hash += ((uint32_t)load_be16(frame + AT_PORTS) + load_be16(frame + AT_PORTS + 2))
@@ -47,7 +47,7 @@ unsigned net_steer_pair(const struct net_card *card, const uint8_t *frame, size_
 		return 0;
 	hash = hash_of(frame, length);
 	pair = card->steering[hash];
-	/* The guest has sent nothing yet, or on a pair that it has switched off since. */
+	/* The guest has sent nothing yet, or on a pair that it has since switched off. */
 	if (pair >= card->pairs_used)
 		pair = hash % card->pairs_used;
 	return virtqueue_active(&card->device.queue[2 * pair]) ? pair : 0;

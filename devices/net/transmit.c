@@ -3,13 +3,13 @@
 #include "devices/net/internal.h"
 #include "vmm/base/bytes.h"
 
-/* In one go: then other devices have a turn. */
+/* Limits of one turn; then other devices have theirs. */
 #define TURN_CHAINS 64
 #define TURN_BYTES  (256u << 10)
 
 /*
- * Copies a frame out and gives it to the owner. The length, or 0: it is malformed. The checksum's
- * place in the header is not looked at: whoever fills it in parses the frame, and knows.
+ * Copies a frame and passes it to the owner. Returns its length; 0: malformed. Ignores the
+ * checksum's offset in the header: the owner, who fills it in, parses the frame.
  */
 static size_t take_frame(struct net_card *card, const struct virtio_chain *chain, unsigned pair)
 {
@@ -22,7 +22,7 @@ static size_t take_frame(struct net_card *card, const struct virtio_chain *chain
 		return 0;
 	virtio_chain_read(chain, 0, header, sizeof(header));
 	partial = header[NET_HEADER_AT(flags)] & VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	/* Segmentation was not offered, nor may be asked for what was not negotiated. */
+	/* Segmentation is not offered, and a request needs its negotiated feature. */
 	if (header[NET_HEADER_AT(gso_type)] != VIRTIO_NET_HDR_GSO_NONE ||
 	    (partial && !net_negotiated(card, VIRTIO_NET_F_CSUM)))
 		return 0;
@@ -30,7 +30,7 @@ static size_t take_frame(struct net_card *card, const struct virtio_chain *chain
 	virtio_chain_read(chain, NET_HEADER, card->frame, length);
 	if (card->link && card->ops) {
 		net_rates_took(&card->from_guest, length);
-		/* First: it may be answered at once. */
+		/* First, as the owner may reply at once. */
 		net_steer_note(card, card->frame, length, pair);
 		card->ops->transmit(card->arg, card->frame, length, partial);
 		card->stats.transmitted++;
@@ -40,7 +40,7 @@ static size_t take_frame(struct net_card *card, const struct virtio_chain *chain
 	return length;
 }
 
-/* Takes one frame of a pair. Its length and a bit, 0: there is none. */
+/* Takes one frame of a pair. Returns its length plus NET_HEADER; 0: none. */
 static size_t take_one(struct net_card *card, unsigned pair)
 {
 	unsigned queue = 2 * pair + 1;
@@ -66,10 +66,10 @@ void net_card_take(struct net_card *card)
 		/* net_card_resume() goes on. */
 		if (card->link && card->ops && !card->ops->room(card->arg))
 			return;
-		/* What nobody gets costs nothing. */
+		/* Frames that are dropped do not count. */
 		if (card->link && card->ops && !net_rates_pass(card, &card->from_guest))
 			return;
-		/* The queues in turn, so that none keeps the others waiting. */
+		/* Take from the queues in turn, so that none delays the others. */
 		card->next_pair = (card->next_pair + 1) % card->config.pairs;
 		taken = take_one(card, card->next_pair);
 		idle = taken == 0 ? idle + 1 : 0;
