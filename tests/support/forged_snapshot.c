@@ -11,6 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/pack.h"
+#include "vmm/sandbox/shares.h"
 
 #define MEMORY_AT 0x2000u /* in the file; the sections end before */
 
@@ -217,13 +218,15 @@ void forged_snapshot_seal(uint8_t *file, size_t size)
 
 int forged_snapshot_open(struct snapshot *snapshot, const void *file, size_t size, struct err *err)
 {
+	const struct snapshot_owner owner = {.section = shares_sections,
+					     .section_count = SHARES_SECTIONS};
 	int fd = memfd_create("snapshot", MFD_CLOEXEC), ret;
 	char path[32];
 
 	if (fd < 0 || fd_write_full(fd, file, size) < 0)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ret = snapshot_open(snapshot, path, err);
+	ret = snapshot_open(snapshot, path, &owner, err);
 	close(fd);
 	return ret;
 }

@@ -274,8 +274,7 @@ int monitor_open(struct monitor *monitor, struct err *err)
 		return ret;
 	keep_console(monitor);
 	monitor_watch_questions(monitor);
-	ret = monitor_check_size(monitor, config->policy, err);
-	if (ret == 0 && config->lock_fd >= 0)
+	if (config->lock_fd >= 0)
 		ret = server_open(monitor, err);
 	if (ret == 0 && config->wall_ns)
 		loop_timer_start(monitor->loop, &monitor->wall_timer, config->wall_ns);

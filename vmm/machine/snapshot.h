@@ -56,8 +56,15 @@ struct snapshot {
 	uint32_t extent_count;
 };
 
+/* A type of section that belongs to the owner: its numbers are 0 to numbers - 1. */
+struct snapshot_owned {
+	uint32_t type, numbers;
+};
+
 /* A part above the machine that keeps sections of its own in a snapshot. */
 struct snapshot_owner {
+	const struct snapshot_owned *section; /* in the order that they have in the file */
+	unsigned section_count;
 	/* Appends them (snapshot_add_section()). 0 or -errno with a message. */
 	int (*save)(void *arg, struct pack *state, struct err *err);
 	void *arg;
@@ -78,10 +85,12 @@ int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, 
 void snapshot_sweep(const char *folder, const char *suffix);
 
 /*
- * Opens and checks a file. 0; -ENOENT and the like; -EINVAL with a message that says what is wrong.
- * snapshot_close() in every case.
+ * Opens and checks a file. owner: whose sections it may have, or NULL: none but the machine's; only
+ * its list of sections is used. 0; -ENOENT and the like; -EINVAL with a message that says what is
+ * wrong. snapshot_close() in every case.
  */
-int snapshot_open(struct snapshot *snapshot, const char *path, struct err *err);
+int snapshot_open(struct snapshot *snapshot, const char *path, const struct snapshot_owner *owner,
+		  struct err *err);
 void snapshot_close(struct snapshot *snapshot);
 
 /* Reads all of guest memory in the file and compares the checksums. 0, -EINVAL or -EINTR. */

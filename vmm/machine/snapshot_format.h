@@ -37,20 +37,19 @@ enum snapshot_section {
 	SNAPSHOT_VCPU = 4,   /* number: the vCPU's */
 	SNAPSHOT_DEVICE = 5, /* number: the slot */
 	SNAPSHOT_UART = 6,
-	SNAPSHOT_MEMORY = 7,	  /* the extents */
-	SNAPSHOT_DISK = 8,	  /* number: the disk's; only those that are there */
-	SNAPSHOT_CONNECTIONS = 9, /* of the guest; where there is none, all of them are reset */
-	SNAPSHOT_SHARE = 10,	  /* number: of the session */
+	SNAPSHOT_MEMORY = 7, /* the extents */
+	SNAPSHOT_DISK = 8,   /* number: the disk's; only those that are there */
+	/* From here on: of the owner (struct snapshot_owner); vmm/sandbox/shares.h has 9 and 10. */
+	SNAPSHOT_OWNED = 9,
 };
 
 /* A section's payload, or false. All sections have been checked. */
 struct snapshot;
-bool snapshot_find(const struct snapshot *snapshot, enum snapshot_section type, uint32_t number,
+bool snapshot_find(const struct snapshot *snapshot, uint32_t type, uint32_t number,
 		   struct unpack *payload);
 
 /* Appends a section whose payload has been packed, and frees the payload. */
-void snapshot_add_section(struct pack *state, enum snapshot_section type, uint32_t number,
-			  struct pack *payload);
+void snapshot_add_section(struct pack *state, uint32_t type, uint32_t number, struct pack *payload);
 
 uint32_t snapshot_checksum(const void *from, size_t length);
 uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length);

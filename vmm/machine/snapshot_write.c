@@ -31,8 +31,7 @@ uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, siz
 	return (uint32_t)(length > 0 ? crc32_z(sum, payload, length) : sum);
 }
 
-void snapshot_add_section(struct pack *state, enum snapshot_section type, uint32_t number,
-			  struct pack *payload)
+void snapshot_add_section(struct pack *state, uint32_t type, uint32_t number, struct pack *payload)
 {
 	uint8_t head[SNAPSHOT_SECTION_BYTES];
 

@@ -230,7 +230,7 @@ int share_sessions_save(struct share_link *link, uint32_t *number, struct pack *
 		if (ret == 0 && payload.failed)
 			ret = -E2BIG;
 		if (ret == 0)
-			snapshot_add_section(state, SNAPSHOT_SHARE, (*number)++, &payload);
+			snapshot_add_section(state, SHARES_SECTION_SESSION, (*number)++, &payload);
 		else if (ret == -ESHUTDOWN)
 			ret = 0;
 		pack_free(&payload);

@@ -16,6 +16,7 @@
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
 #include "vmm/files/files.h"
+#include "vmm/machine/snapshot.h"
 
 #define SHARES_ROOT_PORT 1099u
 #define SHARES_PORT	 1100u /* of the first; the others follow */
@@ -26,9 +27,14 @@ struct agent_channel;
 struct agent_reply;
 struct guard;
 struct pack;
-struct snapshot;
 struct unpack;
 struct vsock;
+
+/* What a snapshot has of them (struct snapshot_owner). */
+#define SHARES_SECTION_CONNECTIONS 9u  /* that the restore ends; only if a session goes on */
+#define SHARES_SECTION_SESSION	   10u /* number: of the session */
+#define SHARES_SECTIONS		   2
+extern const struct snapshot_owned shares_sections[SHARES_SECTIONS];
 
 struct share_link {
 	struct shares *shares;
@@ -96,10 +102,20 @@ const char *shares_busy(const struct shares *shares);
 int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err);
 
 /*
- * Goes on with the sessions that are in the snapshot: those of the root, and of shares that are at
- * the same place in the guest, whatever folder of the host is behind it now. They need not be
- * mounted again. Other connections of the guest are reset. After the device's restore; 0 or -errno
- * with a message.
+ * Whether the snapshot's sessions fit these shares: it has the same root, served or not. 0 or
+ * -errno with a message.
+ */
+int shares_check_saved(const struct shares *shares, const struct snapshot *snapshot,
+		       struct err *err);
+
+/* Whether connections of the guest go on after a restore, and so its transport is not reset. */
+bool shares_saved_connections(const struct snapshot *snapshot);
+
+/*
+ * Goes on with the sessions that are in the snapshot, which has been checked: those of the root,
+ * and of shares that are at the same place in the guest, whatever directory of the host is behind
+ * it now. They need not be mounted again. Other connections of the guest are reset. After the
+ * device's restore; 0 or -errno with a message.
  */
 int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock,
 		   const struct snapshot *snapshot, struct err *err);

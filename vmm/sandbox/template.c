@@ -115,7 +115,7 @@ int template_find(struct template *template, const struct machine_config *config
 
 int template_open(const struct template *template, struct snapshot *snapshot, struct err *err)
 {
-	int ret = snapshot_open(snapshot, template->path, err);
+	int ret = snapshot_open(snapshot, template->path, NULL, err);
 
 	if (ret < 0)
 		return ret;
