@@ -170,10 +170,10 @@ static void op_resume(struct client *client, struct message *message)
 static json_t *describe_directories(const struct shares *shares)
 {
 	json_t *list = json_array();
-	struct share_folder folder;
+	struct share_directory folder;
 	unsigned number;
 
-	for (number = 0; shares_folder(shares, number, &folder); number++)
+	for (number = 0; shares_directory(shares, number, &folder); number++)
 		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "guest", folder.guest,
 						      "device", (json_int_t)folder.device, "inode",
 						      (json_int_t)folder.inode));

@@ -12,10 +12,10 @@
 #include "vmm/base/log.h"
 #include "vmm/machine/agent_link.h"
 
-/* How often an idle guest is asked whether it is halted for good. */
+/* How often the vCPUs are checked for a halt without end. */
 #define HALT_CHECK_NS 1000000000ull
 
-/* How long a restored guest may take until it has done with the connections of its former life. */
+/* How long a restored guest may take to end the connections of its former life. */
 #define SETTLE_NS 10000000000ull
 
 static const char panic_text[] = "Kernel panic - not syncing";
@@ -103,7 +103,7 @@ static void on_vcpu_ended(void *arg, struct vcpu *vcpu, enum vcpu_end end, const
 	loop_unlock(machine->loop);
 }
 
-/* Looks at the answers to the last round of questions, and asks again. */
+/* Evaluates the last round of checks, and begins another. */
 static void check_halted(void *arg)
 {
 	struct machine *machine = arg;
@@ -121,7 +121,7 @@ static void check_halted(void *arg)
 	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
 }
 
-/* What the kernel is told: what this kind of host needs, then what the user adds. */
+/* The kernel's command line: what this kind of host needs, then what the user adds. */
 static int make_cmdline(const struct machine *machine, char *cmdline, size_t size, struct err *err)
 {
 	const char *host = machine->vm.ring0_emulated ? assist_cmdline() : "";
@@ -317,7 +317,7 @@ static void on_vcpu_paused(void *arg, struct vcpu *vcpu)
 	struct machine *machine = arg;
 
 	loop_lock(machine->loop);
-	/* A vCPU that was paused, resumed and paused again may tell it twice. */
+	/* A vCPU that was paused, resumed and paused again may report it twice. */
 	machine->paused |= 1u << vcpu->index;
 	if (machine->pausing && machine->paused == (1u << machine->vcpus) - 1)
 		loop_defer(machine->loop, &machine->pause_task);

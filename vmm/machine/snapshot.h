@@ -24,19 +24,19 @@
 struct machine;
 struct pack;
 
-/* A piece of guest memory that is in the file; all else is zero. */
+/* A segment of guest memory that is in the file; all else is zero. */
 struct snapshot_extent {
 	uint64_t gpa, length, offset; /* page aligned; offset in the file */
 	uint32_t checksum;
 };
 
-/* Asked again and again by what takes long: whether it shall be given up. NULL: never. */
+/* Called again and again by long operations: whether to give up. NULL: never. */
 struct snapshot_stop {
 	bool (*wanted)(void *arg);
 	void *arg;
 };
 
-/* True: it shall; with the message. */
+/* True: give up, with the message. */
 bool snapshot_stopped(const struct snapshot_stop *stop, struct err *err);
 
 struct snapshot {
@@ -82,7 +82,7 @@ int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, 
 /*
  * Removes temporary files of writers that were killed, next to files whose names end with suffix.
  */
-void snapshot_sweep(const char *folder, const char *suffix);
+void snapshot_sweep(const char *directory, const char *suffix);
 
 /*
  * Opens and checks a file. owner: whose sections it may have, or NULL: none but the machine's; only

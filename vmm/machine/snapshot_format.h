@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layout of snapshot files, for those who write and read them (docs/snapshot-format.md). */
+/* The layout of snapshot files, for the writer and the reader (docs/snapshot-format.md). */
 #ifndef CORDON_MACHINE_SNAPSHOT_FORMAT_H
 #define CORDON_MACHINE_SNAPSHOT_FORMAT_H
 
@@ -57,11 +57,11 @@ uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length);
 /* --- disks (snapshot_disk.c, snapshot_disk_read.c) ---------------------------------------------
  */
 
-#define SNAPSHOT_DISK_PIECES_MAX 262144
-#define SNAPSHOT_PIECE_BYTES	 28u /* of a piece in its section */
+#define SNAPSHOT_DISK_SEGMENTS_MAX 262144
+#define SNAPSHOT_SEGMENT_BYTES	   28u /* of a segment in its section */
 
-/* A written piece of a disk. */
-struct snapshot_piece {
+/* A written segment of a disk. */
+struct snapshot_segment {
 	uint64_t at, length, offset; /* on the disk, and in the file */
 	uint32_t checksum;
 };
@@ -70,7 +70,7 @@ struct snapshot_piece {
 struct machine;
 struct snapshot_disks {
 	struct {
-		struct snapshot_piece *piece;
+		struct snapshot_segment *segment;
 		uint32_t count;
 	} of[MACHINE_DISKS];
 };

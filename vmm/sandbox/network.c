@@ -19,14 +19,13 @@
 
 /*
  * As the guest sees the router, and passt the two ends of its wire. Both ends of each belong to us:
- * they need not be rare. first_mac is that of a guest's card until it is told its own.
+ * they need not be rare. first_mac is that of a guest's card until the agent has set its own.
  */
 static const uint8_t first_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02};
 static const uint8_t router_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x01};
 static const uint8_t passt_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04};
 
-/* --- the filter's calls
- * --------------------------------------------------------------------------- */
+/* --- the filter's calls ----------------------------------------------------------------------- */
 
 static int on_resolve(void *arg, uint32_t ticket, const char *name)
 {
@@ -71,9 +70,7 @@ static const struct filter_ops filter_ops = {
 	.resolve = on_resolve,
 };
 
-/* --- the card and what is behind the filter
- * ------------------------------------------------------------------------
- */
+/* --- the card and what is behind the filter --------------------------------------------------- */
 
 static void resume_backend(struct network *network)
 {
@@ -88,7 +85,7 @@ static const char *backend_name(const struct network *network)
 	return network->tap ? "tap" : "passt";
 }
 
-/* A frame may be answered, so there must be room at both ends. */
+/* A frame may cause a reply, so there must be room at both ends. */
 static bool card_room(void *arg)
 {
 	struct network *network = arg;
@@ -130,8 +127,8 @@ static bool backend_room(void *arg)
 	struct network *network = arg;
 
 	/*
-	 * passt asks for a connection to a published port once, and does not repeat it: a frame
-	 * that comes before the guest has an address would be lost, and with it 10 s.
+	 * passt sends the first frame of a connection to a published port once, and does not repeat
+	 * it: before the guest has an address the frame would be lost, and with it 10 s.
 	 */
 	return network->configured && net_card_has_room(network->card);
 }
@@ -199,7 +196,7 @@ static void tick(void *arg)
 /* --- life --------------------------------------------------------------------------------------
  */
 
-/* A tap's other end has MACs of its own, asks for ours, and addresses that stand for others. */
+/* A tap's other end has MACs of its own, uses ARP, and has addresses that stand for others. */
 static void describe_wire(struct filter_config *filter, const struct tap_wire *wire)
 {
 	memcpy(filter->card_mac, wire->guest_mac, FRAME_MAC);
@@ -233,7 +230,7 @@ static int create_parts(struct network *network, const struct network_config *co
 	return ret < 0 ? err_code(err, -ret, "the network") : 0;
 }
 
-/* A unicast address of nobody's, and never one of ours: their first byte has other low bits. */
+/* A locally administered unicast address, and never one of ours: their low bits differ. */
 static int choose_mac(struct network *network, struct err *err)
 {
 	if (getrandom(network->mac, sizeof(network->mac), 0) != sizeof(network->mac))
@@ -268,7 +265,7 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 	return create_parts(network, config, err);
 }
 
-/* Who wants ports published is told by ops->published(), and ends. */
+/* Where ports are to be published, ops->published() reports it instead, and the sandbox ends. */
 static void explain_no_network(struct network *network, const char *why)
 {
 	if (!network->publishing) {

@@ -150,7 +150,7 @@ static void machine_ended(void *arg)
 	struct sandbox *sandbox = arg;
 
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
-	/* The next start shall not fail in the same way. */
+	/* Or the next start would fail in the same way. */
 	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
 	    sandbox->machine.end != MACHINE_SETUP_FAILED) {
 		log_warning("the template did not work and is removed: the next start boots");
@@ -186,7 +186,7 @@ static void boot_check(void *arg)
 		loop_timer_start(sandbox->machine.loop, &sandbox->boot_timer, BOOT_CHECK_NS);
 	else
 		machine_finish(&sandbox->machine, MACHINE_AGENT_LOST,
-			       "the guest runs, but its agent has not answered");
+			       "the guest runs, but its agent has not connected");
 }
 
 static const struct machine_ops machine_ops = {
@@ -266,7 +266,7 @@ static int open_root_share(struct sandbox *sandbox, struct err *err)
 				sandbox->config.guard, err);
 }
 
-/* With whom it asks what a rule leaves to a person. */
+/* With the approvals, for rules that leave the decision to a person. */
 static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	const struct sandbox_config *config = &sandbox->config;
@@ -296,9 +296,9 @@ static int open_parts(struct sandbox *sandbox, struct err *err)
 		ret = shares_open(&sandbox->shares, config->guard, err);
 	if (ret == 0 && sandbox->root.served)
 		ret = open_root_share(sandbox, err);
-	if (ret == 0 && config->folders)
-		ret = shares_check_folders(&sandbox->shares, config->folders, config->folder_count,
-					   err);
+	if (ret == 0 && config->directories)
+		ret = shares_check_directories(&sandbox->shares, config->directories,
+					       config->directory_count, err);
 	if (ret == 0 && config->snapshot)
 		ret = restore_check(sandbox, err);
 	return ret;

@@ -31,7 +31,7 @@ enum session_time {
 struct session_ops {
 	/* Commands can be started. Once. */
 	void (*ready)(void *arg);
-	/* The machine has ended, or its agent never replied; see machine.end and end_message. */
+	/* The machine has ended, or its agent never connected; see machine.end and end_message. */
 	void (*ended)(void *arg);
 	/* text says which signal came from where. */
 	void (*signal)(void *arg, int number, const char *text);

@@ -122,7 +122,7 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err)
 	return 0;
 }
 
-bool shares_folder(const struct shares *shares, unsigned number, struct share_folder *out)
+bool shares_directory(const struct shares *shares, unsigned number, struct share_directory *out)
 {
 	const struct share_link *link =
 		number < shares->count ? shares->link[number] : shares->root;
@@ -136,20 +136,21 @@ bool shares_folder(const struct shares *shares, unsigned number, struct share_fo
 	return true;
 }
 
-int shares_check_folders(const struct shares *shares, const struct share_folder *list,
-			 unsigned count, struct err *err)
+int shares_check_directories(const struct shares *shares, const struct share_directory *list,
+			     unsigned count, struct err *err)
 {
-	struct share_folder now;
+	struct share_directory now;
 	unsigned number, i;
 
-	for (number = 0; shares_folder(shares, number, &now); number++) {
+	for (number = 0; shares_directory(shares, number, &now); number++) {
 		for (i = 0; i < count; i++)
 			if (strcmp(list[i].guest, now.guest) == 0 && list[i].device == now.device &&
 			    list[i].inode == now.inode)
 				break;
 		if (i == count)
 			return err_set(
-				err, ESTALE, "%s: another folder is there now than the sandbox has",
+				err, ESTALE,
+				"%s: another directory is there now than the sandbox has",
 				(number < shares->count ? shares->link[number] : shares->root)
 					->host);
 	}
