@@ -60,7 +60,7 @@ FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 
 .DEFAULT_GOAL := all
 .PHONY: help deps all program guest man demo check unit unit-build guest-tests fuzz-build fuzz lab lint format asan \
-	compdb bench install clean integration
+	compdb bench install clean integration check-long
 
 help:
 	@echo "make deps      install the Debian packages that are missing (says which first)"
@@ -69,6 +69,7 @@ help:
 	@echo "make check     all tests of this machine: unit, hostile guests, fuzz replay, integration"
 	@echo "make unit      the unit tests only; make asan: under ASan and UBSan"
 	@echo "make integration FILTER=TEXT   integration tests with TEXT in their names"
+	@echo "make check-long   everything in its longest form, the whole lab included: hours"
 	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
 	@echo "make lint      formatting, static analysis, include directions"
@@ -244,6 +245,10 @@ check: deps
 integration: deps
 	@$(MAKE) --no-print-directory all
 	@pytest tests/integration $(if $(FILTER),-k "$(FILTER)")
+
+# Everything in its longest form: hours.
+check-long: deps
+	@tests/check-long.sh
 
 lab: deps
 	@$(MAKE) --no-print-directory all

@@ -17,6 +17,7 @@ and then passed alone, and count as passed. `N not run: NAMES` likewise: groups 
 dying; each counts as one skipped test. With --strict both make the exit status 1.
 """
 import argparse
+import concurrent.futures
 import glob
 import os
 import re
@@ -25,6 +26,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from closing import SUM_LINE, Sum
 
@@ -32,6 +34,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 HANG_SECONDS = 900              # for one program; only a hang gets there
 FUZZ_RUNS = 20000
+JOBS = 2                        # unit and fuzz programs at a time
+NO_CORPUS = {"fuzz_9p"}         # its script makes whole sessions of any bytes
+RACES = {"test_blk_race", "test_files_race", "test_guard", "test_vsock_load"}    # want the processors alone
 CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
 
 
@@ -73,31 +78,62 @@ def problem(label, status, output, total):
     total.add(failed=1)
 
 
+def missing(label, path, total):
+    """True, and one failure more, if a program was not built."""
+    if os.path.exists(path):
+        return False
+    problem(label, "no program", f"{path} is missing: it was not built", total)
+    return True
+
+
+def start_check(path):
+    # check(3) forks a process a test and kills it after a few seconds; under the
+    # sanitizers or on a loaded machine these are no measure, only a hang is.
+    return start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": "300"})
+
+
+def check_failed(status, output):
+    sums = CHECK_LINE.findall(output)
+    return status != 0 or not sums or any(int(found[1]) + int(found[2]) for found in sums)
+
+
 def run_check_programs(build, label, total):
-    for name, path in programs(build, "unit", "test_"):
-        if not os.path.exists(path):
-            problem(f"{label}.{name}", "no program", f"{path} is missing: it was not built", total)
-            continue
-        # check(3) forks a process a test and kills it after a few seconds; under the
-        # sanitizers or on a loaded machine these are no measure, only a hang is.
-        status, output = start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": "300"})
-        sums = CHECK_LINE.findall(output)
-        checks = sum(int(found[0]) for found in sums)
-        bad = sum(int(found[1]) + int(found[2]) for found in sums)
-        total.add(passed=checks - bad, failed=bad)
-        if bad:
-            print(f"not ok {label}.{name}: {bad} of {checks}", flush=True)
-            show(output)
-        elif status != 0 or not checks:
-            problem(f"{label}.{name}", status if status != 0 else "no tests", output, total)
-        else:
-            print(f"ok {label}.{name}: {checks}", flush=True)
+    """Programs with races alone, the others JOBS at a time. What fails among others is tried again, alone."""
+    there = [(name, path) for name, path in programs(build, "unit", "test_")
+             if not missing(f"{label}.{name}", path, total)]
+    there.sort(key=lambda program: program[0] not in RACES)
+    alone = sum(name in RACES for name, _path in there)
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        results = [start_check(path) for _name, path in there[:alone]]
+        results += pool.map(start_check, [path for _name, path in there[alone:]])
+    for number, ((name, path), (status, output)) in enumerate(zip(there, results)):
+        if number >= alone and check_failed(status, output):
+            again, output_again = start_check(path)
+            if not check_failed(again, output_again):
+                print(f"flaky {label}.{name}: failed among others, passes alone", flush=True)
+                show(output)
+                total.names["flaky"].append(f"{label}.{name}")
+                status, output = again, output_again
+        judge_check(f"{label}.{name}", status, output, total)
+
+
+def judge_check(name, status, output, total):
+    sums = CHECK_LINE.findall(output)
+    checks = sum(int(found[0]) for found in sums)
+    bad = sum(int(found[1]) + int(found[2]) for found in sums)
+    total.add(passed=checks - bad, failed=bad)
+    if bad:
+        print(f"not ok {name}: {bad} of {checks}", flush=True)
+        show(output)
+    elif status != 0 or not checks:
+        problem(name, status if status != 0 else "no tests", output, total)
+    else:
+        print(f"ok {name}: {checks}", flush=True)
 
 
 def run_guest_programs(build, total):
     for name, path in programs(build, "guest", "test_"):
-        if not os.path.exists(path):
-            problem(f"guest.{name}", "no program", f"{path} is missing: it was not built", total)
+        if missing(f"guest.{name}", path, total):
             continue
         status, output = start([path])
         failed = 0
@@ -113,25 +149,35 @@ def run_guest_programs(build, total):
             problem(f"guest.{name}", status, output, total)
 
 
+def start_fuzz(path, corpus):
+    with tempfile.TemporaryDirectory(prefix="cordon-fuzz.") as scratch:
+        found = os.path.join(scratch, "found")
+        os.mkdir(found)
+        return start([path, f"-runs={FUZZ_RUNS}", "-seed=1", "-rss_limit_mb=1024", "-timeout=60",
+                      "-print_final_stats=0", f"-artifact_prefix={scratch}/", found,
+                      *glob.glob(corpus)])
+
+
 def run_fuzz_programs(build, total):
+    there = []
     for name, path in programs(build, "fuzz", "fuzz_"):
-        if not os.path.exists(path):
-            problem(f"fuzz.{name}", "no program", f"{path} is missing: it was not built", total)
-            continue
-        crashes = sorted(glob.glob(os.path.join(HERE, "fuzz", "crashes", name, "*")))
         corpus = os.path.join(HERE, "fuzz", "corpus", name)
+        if missing(f"fuzz.{name}", path, total):
+            continue
+        if name not in NO_CORPUS and not glob.glob(os.path.join(corpus, "*")):
+            problem(f"fuzz.{name}", "no corpus", f"{corpus} is empty: fuzzing starts from valid input", total)
+            continue
+        there.append((name, path, corpus))
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        results = list(pool.map(lambda target: start_fuzz(*target[1:]), there))
+    for (name, path, _corpus), (status, output) in zip(there, results):
+        crashes = sorted(glob.glob(os.path.join(HERE, "fuzz", "crashes", name, "*")))
         for crash in crashes:
-            status, output = start([path, crash])
-            if status == 0:
+            crash_status, crash_output = start([path, crash])
+            if crash_status == 0:
                 total.add(passed=1)
             else:
-                problem(f"fuzz.{name} {os.path.basename(crash)}", status, output, total)
-        with tempfile.TemporaryDirectory(prefix="cordon-fuzz.") as scratch:
-            found = os.path.join(scratch, "found")
-            os.mkdir(found)
-            command = [path, f"-runs={FUZZ_RUNS}", "-seed=1", "-rss_limit_mb=1024", "-timeout=60",
-                       "-print_final_stats=0", f"-artifact_prefix={scratch}/", found]
-            status, output = start(command + [d for d in (corpus,) if os.path.isdir(d)])
+                problem(f"fuzz.{name} {os.path.basename(crash)}", crash_status, crash_output, total)
         if status == 0:
             total.add(passed=1)
             print(f"ok fuzz.{name}: {FUZZ_RUNS} inputs, {len(crashes)} old crashes", flush=True)
@@ -189,7 +235,9 @@ def main():
         parser.error(f"unknown suite {', '.join(sorted(unknown))}: one of {', '.join(suites)}")
     for name, suite in suites.items():
         if name in args.suite or not args.suite and name != "lab":
+            begin = time.monotonic()
             suite()
+            print(f"== {name}: {time.monotonic() - begin:.0f} s", flush=True)
     print(total, flush=True)
     return total.status(args.strict)
 
