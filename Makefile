@@ -170,9 +170,15 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
 
+# Several tests of one subject may share a file X_common.c: those that include its header.
+define COMMON
+$(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(shell grep -l '"$(1).h"' tests/unit/test_*.c)): $(BUILD)/obj/$(1).o
+endef
+$(foreach c,$(wildcard tests/unit/*_common.c),$(eval $(call COMMON,$(c:.c=))))
+
 # The tests of the channel run the real agent, all of it but its main().
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
-AGENT_TESTS    := test_agent test_agent_guest test_agent_user
+AGENT_TESTS    := test_agent test_agent_ends test_agent_guest test_agent_user
 $(AGENT_TESTS:%=$(BUILD)/tests/unit/%): $(AGENT_TEST_OBJ)
 
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)

@@ -28,7 +28,8 @@ static inline void unit_default_signals(void)
 		syscall(SYS_rt_sigaction, number, &action, NULL, sizeof(action.mask));
 }
 
-static inline int unit_run(const char *name, const TTest *const *test, size_t count)
+/* setup: called before each test, in its process; or NULL. */
+static inline int unit_run(const char *name, SFun setup, const TTest *const *test, size_t count)
 {
 	Suite *suite = suite_create(name);
 	SRunner *runner = srunner_create(suite);
@@ -40,6 +41,8 @@ static inline int unit_run(const char *name, const TTest *const *test, size_t co
 	setenv("CK_DEFAULT_TIMEOUT", "300", 0);
 	unit_default_signals();
 	tcase = tcase_create(name);
+	if (setup)
+		tcase_add_checked_fixture(tcase, setup, NULL);
 	for (i = 0; i < count; i++)
 		tcase_add_test(tcase, test[i]);
 	suite_add_tcase(suite, tcase);
@@ -49,12 +52,14 @@ static inline int unit_run(const char *name, const TTest *const *test, size_t co
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define UNIT_MAIN(name, ...)                                     \
-	int main(void)                                           \
-	{                                                        \
-		const TTest *const tests[] = {__VA_ARGS__};      \
-                                                                 \
-		return unit_run(name, tests, ARRAY_SIZE(tests)); \
+#define UNIT_MAIN_WITH(setup, name, ...)                                \
+	int main(void)                                                  \
+	{                                                               \
+		const TTest *const tests[] = {__VA_ARGS__};             \
+                                                                        \
+		return unit_run(name, setup, tests, ARRAY_SIZE(tests)); \
 	}
+
+#define UNIT_MAIN(name, ...) UNIT_MAIN_WITH(NULL, name, __VA_ARGS__)
 
 #endif

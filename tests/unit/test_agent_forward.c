@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's forwarder of published ports, as a child of the test: its vsock sockets are Unix
- * sockets here, and who connects to them is said by the test.
+ * The agent's forwarder of published ports, as a child of the test. Its vsock sockets are Unix
+ * sockets here; the test says which CID connects to them.
  */
 #include "tests/support/unit.h"
 
@@ -89,8 +89,7 @@ void agent_log(const char *fmt, ...)
 	(void)fmt;
 }
 
-/* --- two ends ----------------------------------------------------------------------------------
- */
+/* --- two ends --------------------------------------------------------------------------------- */
 
 #define PORT 600u
 

@@ -3,7 +3,6 @@
  * The host probe, on the real /dev/kvm where there is one, and with other things put over /dev/kvm
  * in a mount namespace of the test's own (check runs each test in a process of its own).
  */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -16,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/unit.h"
 #include "vmm/base/fd.h"
 #include "vmm/kvm/probe.h"
 
@@ -213,25 +213,5 @@ START_TEST(every_kind_has_a_name)
 }
 END_TEST
 
-int main(void)
-{
-	Suite *suite = suite_create("probe");
-	TCase *tests = tcase_create("probe");
-	SRunner *runner;
-	int failed;
-
-	tcase_add_test(tests, kind_of_this_host);
-	tcase_add_test(tests, capabilities_are_listed);
-	tcase_add_test(tests, repeats_and_leaks_nothing);
-	tcase_add_test(tests, create_vm_is_timed);
-	tcase_add_test(tests, not_a_kvm_device);
-	tcase_add_test(tests, no_device);
-	tcase_add_test(tests, no_permission);
-	tcase_add_test(tests, every_kind_has_a_name);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
+UNIT_MAIN("probe", kind_of_this_host, capabilities_are_listed, repeats_and_leaks_nothing,
+	  create_vm_is_timed, not_a_kvm_device, no_device, no_permission, every_kind_has_a_name)

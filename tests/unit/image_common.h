@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests of image share. */
+#ifndef CORDON_TEST_IMAGE_COMMON_H
+#define CORDON_TEST_IMAGE_COMMON_H
+
+#include "vmm/image/unpack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "tests/support/forged_image.h"
+#include "tests/support/unit.h"
+#include "vmm/base/fd.h"
+#include "vmm/image/extract.h"
+#include "vmm/image/layer.h"
+
+#define ENTRIES(...) ((const struct forged_entry[]){__VA_ARGS__, {.type = 0}})
+
+extern struct forged_image image;
+extern struct forged_layer layer;
+extern struct image_counts counts;
+extern struct err why;
+
+void add(const struct forged_entry *entries, enum layer_kind kind);
+int unpack_with(const struct image_limits *limits);
+int unpack(void);
+
+/* One layer over an honest one, from nothing. */
+int unpack_only(const struct forged_entry *entries);
+
+#endif
