@@ -45,20 +45,22 @@ static void ready(void *arg, const struct agent_info *info)
 static void begin(void)
 {
 	static const struct agent_channel_hooks hooks = {.ready = ready, .lost = lost};
-	struct machine *machine = &monitor.sandbox.machine;
+	struct machine *machine = &monitor.session.sandbox.machine;
 	char folder[] = "/tmp/cordon-fuzz-XXXXXX", path[PATH_MAX];
 	struct err err;
 	int fd[2];
 
 	FUZZ_REQUIRE(mkdtemp(folder) && setenv("XDG_RUNTIME_DIR", folder, 1) == 0);
 	FUZZ_REQUIRE(registry_path("fuzz", "", path, &err) == 0 && mkdir(path, 0700) == 0);
-	FUZZ_REQUIRE(loop_create(&monitor.loop) == 0);
+	FUZZ_REQUIRE(loop_create(&monitor.session.loop) == 0);
 	monitor.config = &config;
 	monitor.ops = &ops;
-	machine->loop = monitor.loop;
-	FUZZ_REQUIRE(agent_channel_create(&machine->channel, monitor.loop, &hooks, machine) == 0);
-	FUZZ_REQUIRE(vsock_create(&machine->devices.vsock, monitor.loop, 3, NULL, &err) == 0);
-	FUZZ_REQUIRE(console_init(&machine->console, monitor.loop, -1) == 0);
+	machine->loop = monitor.session.loop;
+	FUZZ_REQUIRE(agent_channel_create(&machine->channel, monitor.session.loop, &hooks,
+					  machine) == 0);
+	FUZZ_REQUIRE(vsock_create(&machine->devices.vsock, monitor.session.loop, 3, NULL, &err) ==
+		     0);
+	FUZZ_REQUIRE(console_init(&machine->console, monitor.session.loop, -1) == 0);
 	FUZZ_REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, fd) == 0);
 	client = (struct client){.monitor = &monitor, .fd = fd[0]};
 	peer_fd = fd[1];
@@ -158,10 +160,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err;
 	unsigned before;
 
-	if (!monitor.loop)
+	if (!monitor.session.loop)
 		begin();
 	before = open_descriptors();
-	monitor.ready = fuzz_below(&script, 8) > 0;
+	monitor.session.sandbox.is_ready = fuzz_below(&script, 8) > 0;
 	monitor.stopping = monitor.paused = monitor.powering_off = false;
 	while (!fuzz_ended(&script)) {
 		send_one(&script);
@@ -171,7 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		take_answers();
 	}
-	machine_resume(&monitor.sandbox.machine);
+	machine_resume(&monitor.session.sandbox.machine);
 	json_decref(monitor.pause_request);
 	monitor.pause_request = NULL;
 	monitor.paused_then = NULL;

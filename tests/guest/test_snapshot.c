@@ -205,7 +205,7 @@ static bool try_snapshot(const char *path, struct err *err)
 	bool runs;
 
 	err->text[0] = '\0';
-	if (snapshot_open(&snapshot, path, err) < 0)
+	if (snapshot_open(&snapshot, path, NULL, err) < 0)
 		return false;
 	config.restore = &snapshot;
 	runs = machine_create(&machine, loop, &config, &ops, NULL, err) == 0;
@@ -307,7 +307,7 @@ static void untrusted(void)
 	struct err err;
 
 	make_snapshot();
-	if (snapshot_open(&snapshot, in_folder("good"), &err) < 0)
+	if (snapshot_open(&snapshot, in_folder("good"), NULL, &err) < 0)
 		fail("%s", err.text);
 	config.restore = &snapshot;
 	if (machine_create(&machine, loop, &config, &ops, NULL, &err) == 0)

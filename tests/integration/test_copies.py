@@ -421,17 +421,17 @@ def test_two_first_runs_at_once_then_a_rebuilt_kernel():
 
 @cordon.limit(900)
 def test_caches_that_do_not_work():
-    """A full disk, a file in the folder's place, a damaged template: one warning, and it boots."""
+    """A full disk, a file in place of the directory, a damaged template: one warning, and it boots."""
     full, blocked = cache("full"), cache("blocked")
     wrap = in_namespace(f"mount -t tmpfs -o size=4m tmpfs {full['XDG_CACHE_HOME']}")
     with open(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"), "wb"):
         pass
     both = [cordon.start("echo", "fine", env=full, wrap=wrap),
             cordon.start("echo", "fine", env=blocked)]
-    for process, word in zip(both, (b"No space left", b"cordon: is not a directory")):
+    for process, word in zip(both, (b"No space left", b"cordon: not a directory")):
         result = process.wait().expect(0, b"fine\n")
         assert result.stderr.count(b"\n") == 1 and word in result.stderr, repr(result)
-    # Another's folder is not used.
+    # Another user's directory is not used.
     os.unlink(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"))
     os.makedirs(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"))
     os.chmod(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"), 0o777)

@@ -11,6 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/pack.h"
+#include "vmm/sandbox/shares.h"
 
 #define MEMORY_AT 0x2000u /* in the file; the sections end before */
 
@@ -55,11 +56,11 @@ void forged_snapshot_init(struct forged_snapshot *forged)
 		offset += forged->extent[i].length;
 	}
 	forged->disk_bytes = FORGED_SNAPSHOT_DISK;
-	forged->piece_count = FORGED_SNAPSHOT_PIECES;
-	for (i = 0; i < FORGED_SNAPSHOT_PIECES; i++) {
-		forged->piece[i] = (struct snapshot_piece){
+	forged->segment_count = FORGED_SNAPSHOT_SEGMENTS;
+	for (i = 0; i < FORGED_SNAPSHOT_SEGMENTS; i++) {
+		forged->segment[i] = (struct snapshot_segment){
 			.at = 0x100000u * i, .length = SNAPSHOT_PAGE * (2 - i), .offset = offset};
-		offset += forged->piece[i].length;
+		offset += forged->segment[i].length;
 	}
 }
 
@@ -103,8 +104,8 @@ static void add_extents(const struct forged_snapshot *forged, struct pack *file)
 	add_section(forged, file, SNAPSHOT_MEMORY, 0, &payload);
 }
 
-/* What piece i has on the disk. */
-static uint8_t piece_byte(unsigned i)
+/* What segment i has on the disk. */
+static uint8_t segment_byte(unsigned i)
 {
 	return (uint8_t)(0xd0 + i);
 }
@@ -121,14 +122,14 @@ static void add_disk(const struct forged_snapshot *forged, struct pack *file)
 	for (i = 0; i < 4; i++)
 		pack_u64(&payload, 0); /* when the image was changed; rates */
 	pack_text(&payload, forged->image_bytes ? "/no/such/image" : "");
-	pack_u32(&payload, forged->piece_count);
-	for (i = 0; i < FORGED_SNAPSHOT_PIECES; i++) {
-		memset(bytes, piece_byte(i), sizeof(bytes));
-		pack_u64(&payload, forged->piece[i].at);
-		pack_u64(&payload, forged->piece[i].length);
-		pack_u64(&payload, forged->piece[i].offset);
+	pack_u32(&payload, forged->segment_count);
+	for (i = 0; i < FORGED_SNAPSHOT_SEGMENTS; i++) {
+		memset(bytes, segment_byte(i), sizeof(bytes));
+		pack_u64(&payload, forged->segment[i].at);
+		pack_u64(&payload, forged->segment[i].length);
+		pack_u64(&payload, forged->segment[i].offset);
 		pack_u32(&payload,
-			 checksum(bytes, SNAPSHOT_PAGE * (2 - i)) + forged->piece_sum_change);
+			 checksum(bytes, SNAPSHOT_PAGE * (2 - i)) + forged->segment_sum_change);
 	}
 	add_section(forged, file, SNAPSHOT_DISK, 1, &payload);
 }
@@ -185,8 +186,8 @@ uint8_t *forged_snapshot_build(const struct forged_snapshot *forged, size_t *siz
 		while (--left > 0)
 			pack_u8(&file, 0);
 	}
-	for (i = 0; i < FORGED_SNAPSHOT_PIECES * SNAPSHOT_PAGE * 3 / 2; i++)
-		pack_u8(&file, piece_byte(i >= 2 * SNAPSHOT_PAGE));
+	for (i = 0; i < FORGED_SNAPSHOT_SEGMENTS * SNAPSHOT_PAGE * 3 / 2; i++)
+		pack_u8(&file, segment_byte(i >= 2 * SNAPSHOT_PAGE));
 	if (file.failed)
 		abort();
 	store_le64(file.data + 48, *state - SNAPSHOT_HEADER_BYTES);
@@ -217,13 +218,15 @@ void forged_snapshot_seal(uint8_t *file, size_t size)
 
 int forged_snapshot_open(struct snapshot *snapshot, const void *file, size_t size, struct err *err)
 {
+	const struct snapshot_owner owner = {.section = shares_sections,
+					     .section_count = SHARES_SECTIONS};
 	int fd = memfd_create("snapshot", MFD_CLOEXEC), ret;
 	char path[32];
 
 	if (fd < 0 || fd_write_full(fd, file, size) < 0)
 		abort();
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	ret = snapshot_open(snapshot, path, err);
+	ret = snapshot_open(snapshot, path, &owner, err);
 	close(fd);
 	return ret;
 }

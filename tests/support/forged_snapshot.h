@@ -13,11 +13,11 @@
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 
-#define FORGED_SNAPSHOT_MEMORY	(UINT64_C(64) << 20)
-#define FORGED_SNAPSHOT_KEY	"made by a test\n"
-#define FORGED_SNAPSHOT_EXTENTS 3u
-#define FORGED_SNAPSHOT_PIECES	2u
-#define FORGED_SNAPSHOT_DISK	(UINT64_C(4) << 20)
+#define FORGED_SNAPSHOT_MEMORY	 (UINT64_C(64) << 20)
+#define FORGED_SNAPSHOT_KEY	 "made by a test\n"
+#define FORGED_SNAPSHOT_EXTENTS	 3u
+#define FORGED_SNAPSHOT_SEGMENTS 2u
+#define FORGED_SNAPSHOT_DISK	 (UINT64_C(4) << 20)
 
 /* What the file says; break a field before forged_snapshot_build(). */
 struct forged_snapshot {
@@ -31,9 +31,9 @@ struct forged_snapshot {
 	uint32_t extent_count; /* as the file says; all FORGED_SNAPSHOT_EXTENTS are there */
 	/* A scratch disk, with this in it. */
 	uint64_t disk_bytes, disk_limit, image_bytes;
-	struct snapshot_piece piece[FORGED_SNAPSHOT_PIECES];
-	uint32_t piece_count; /* as the file says; all FORGED_SNAPSHOT_PIECES are there */
-	uint32_t piece_sum_change;
+	struct snapshot_segment segment[FORGED_SNAPSHOT_SEGMENTS];
+	uint32_t segment_count; /* as the file says; all FORGED_SNAPSHOT_SEGMENTS are there */
+	uint32_t segment_sum_change;
 	unsigned leave_out; /* a section type that is not written, or 0 */
 	unsigned twice;	    /* one that is there once more at the end, or 0 */
 };

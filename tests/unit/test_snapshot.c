@@ -12,6 +12,7 @@
 #include "tests/support/forged_snapshot.h"
 #include "tests/support/unit.h"
 #include "vmm/base/fd.h"
+#include "vmm/sandbox/shares.h"
 
 #define FLIPS 12000
 
@@ -107,10 +108,10 @@ START_TEST(foreign_files_are_refused)
 	forged_snapshot_init(&forged);
 	forged.magic[7] = 'Q';
 	expect_forged_refused(&forged, "not a snapshot");
-	ck_assert_int_eq(snapshot_open(&snapshot, "/nonexistent/file", &err), -ENOENT);
-	ck_assert_int_eq(snapshot_open(&snapshot, "/", &err), -EINVAL);
+	ck_assert_int_eq(snapshot_open(&snapshot, "/nonexistent/file", NULL, &err), -ENOENT);
+	ck_assert_int_eq(snapshot_open(&snapshot, "/", NULL, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "plain file"));
-	ck_assert_int_eq(snapshot_open(&snapshot, "/dev/zero", &err), -EINVAL);
+	ck_assert_int_eq(snapshot_open(&snapshot, "/dev/zero", NULL, &err), -EINVAL);
 }
 END_TEST
 
@@ -291,8 +292,8 @@ END_TEST
 START_TEST(sections_are_there_once_and_in_order)
 {
 	static const unsigned types[] = {
-		SNAPSHOT_CONFIG, SNAPSHOT_VM,	SNAPSHOT_VCPU,	SNAPSHOT_UART,
-		SNAPSHOT_MEMORY, SNAPSHOT_DISK, SNAPSHOT_SHARE, 11,
+		SNAPSHOT_CONFIG, SNAPSHOT_VM,	SNAPSHOT_VCPU,		SNAPSHOT_UART,
+		SNAPSHOT_MEMORY, SNAPSHOT_DISK, SHARES_SECTION_SESSION, 11,
 		0x10000};
 	struct forged_snapshot forged;
 	size_t i;

@@ -37,7 +37,7 @@ START_TEST(disks_are_checked)
 	static const uint64_t far = UINT64_C(1) << 62;
 	static const struct {
 		unsigned which;
-		struct snapshot_piece change; /* added to the field */
+		struct snapshot_segment change; /* added to the field */
 	} bad[] = {
 		{0, {.at = 512}},
 		{0, {.length = -(uint64_t)(2 * SNAPSHOT_PAGE)}}, /* empty */
@@ -55,15 +55,15 @@ START_TEST(disks_are_checked)
 		{1, {.at = FORGED_SNAPSHOT_DISK - 0x100000}},
 	};
 	struct forged_snapshot forged;
-	struct snapshot_piece *piece;
+	struct snapshot_segment *segment;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		forged_snapshot_init(&forged);
-		piece = &forged.piece[bad[i].which];
-		piece->at += bad[i].change.at;
-		piece->length += bad[i].change.length;
-		piece->offset += bad[i].change.offset;
+		segment = &forged.segment[bad[i].which];
+		segment->at += bad[i].change.at;
+		segment->length += bad[i].change.length;
+		segment->offset += bad[i].change.offset;
 		expect_forged_refused(&forged, "table of a disk makes no sense");
 	}
 }
@@ -95,7 +95,7 @@ START_TEST(sizes_of_disks_are_checked)
 		expect_forged_refused(&forged, bad[i].words);
 	}
 	forged_snapshot_init(&forged);
-	forged.piece_count = FORGED_SNAPSHOT_PIECES + 1;
+	forged.segment_count = FORGED_SNAPSHOT_SEGMENTS + 1;
 	expect_forged_refused(&forged, "disk 1 makes no sense");
 	/* The twin: as large as there is, as much as the limit. */
 	forged_snapshot_init(&forged);
@@ -189,7 +189,7 @@ START_TEST(damaged_data_is_found)
 	struct err err = {.text = ""};
 
 	forged_snapshot_init(&forged);
-	forged.piece_sum_change = 1;
+	forged.segment_sum_change = 1;
 	machine_begin();
 	ck_assert_int_eq(restore(&forged, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.text, "checksum of a disk"));
@@ -210,7 +210,7 @@ START_TEST(copying_stops_on_request)
 	ck_assert_int_eq(restore(&forged, &err), 0);
 	parts = asked;
 	machine_end();
-	ck_assert_uint_ge(parts, FORGED_SNAPSHOT_PIECES);
+	ck_assert_uint_ge(parts, FORGED_SNAPSHOT_SEGMENTS);
 	for (; parts > 0; parts--) {
 		machine_begin();
 		stop_at = parts;

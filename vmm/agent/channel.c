@@ -74,7 +74,7 @@ int agent_channel_attach(struct agent_channel *channel, const struct agent_trans
 	channel->transport = *transport;
 	channel->gone = false;
 	channel->attached = true;
-	/* What came before the glue could tell about it. */
+	/* What came before the glue could report it. */
 	channel_soon(channel);
 	return 0;
 }

@@ -18,7 +18,7 @@
 #include "vmm/base/log.h"
 #include "vmm/cli/verb.h"
 #include "vmm/launch/command_options.h"
-#include "vmm/cli/signals.h"
+#include "vmm/base/signals.h"
 #include "vmm/cli/terminal.h"
 #include "vmm/control/client.h"
 
@@ -165,7 +165,7 @@ static void pass_typed(struct exec *exec)
 
 static int watch_signals(struct exec *exec)
 {
-	exec->signal_fd = signals_take(SFD_CLOEXEC);
+	exec->signal_fd = signals_take(SIGNALS_OF_COMMAND, SFD_CLOEXEC);
 	return exec->signal_fd < 0 ? exec->signal_fd : 0;
 }
 

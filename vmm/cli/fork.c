@@ -98,12 +98,13 @@ static int fork_root(struct monitor_config *config, const json_t *reply, struct 
  */
 static void fork_directories(struct sandbox_config *config, const json_t *reply)
 {
-	static struct share_folder directories[FILES_SHARES_MAX + 1]; /* the monitors look at it */
+	static struct share_directory
+		directories[FILES_SHARES_MAX + 1]; /* the monitors look at it */
 	const json_t *list = json_object_get(reply, "folders"), *item;
 	const char *guest;
 	size_t i;
 
-	config->folders = directories;
+	config->directories = directories;
 	for (i = 0; i < json_array_size(list) && i < ARRAY_SIZE(directories); i++) {
 		item = json_array_get(list, i);
 		guest = json_string_value(json_object_get(item, "guest"));
@@ -113,7 +114,7 @@ static void fork_directories(struct sandbox_config *config, const json_t *reply)
 		directories[i].device =
 			(uint64_t)json_integer_value(json_object_get(item, "device"));
 		directories[i].inode = (uint64_t)json_integer_value(json_object_get(item, "inode"));
-		config->folder_count = (unsigned)i + 1;
+		config->directory_count = (unsigned)i + 1;
 	}
 }
 

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/run.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
 #include "vmm/base/input.h"
 #include "vmm/base/log.h"
-#include "vmm/cli/verb.h"
-#include "vmm/cli/signals.h"
 #include "vmm/cli/terminal.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/monitor.h"
 
 #define SECOND_NS 1000000000ull
@@ -25,7 +22,7 @@
 
 #define CONSOLE_RETRY_NS (20 * 1000000ull)
 
-struct session {
+struct run {
 	struct monitor monitor; /* first */
 	struct monitor_config config;
 	const struct run_options *options;
@@ -33,26 +30,24 @@ struct session {
 	struct job *job;    /* the command, once the agent is ready */
 	struct input input; /* of the console, where there is no command */
 	struct terminal terminal;
-	int signal_fd, parent_fd;
-	struct loop_source signal_source, parent_source;
-	struct loop_timer grace_timer, console_timer;
+	int parent_fd;
+	struct loop_timer console_timer;
 	bool finished;
-	int status;
 };
 
-static struct session *session_of(struct monitor *monitor)
+static struct run *run_of(struct monitor *monitor)
 {
-	return (struct session *)monitor;
+	return (struct run *)monitor;
 }
 
-/* The session's result is known; the first one counts. */
-static void finish(struct session *session, int status)
+/* The result of the run is known; the first one counts. */
+static void finish(struct run *run, int status)
 {
-	if (session->finished)
+	if (run->finished)
 		return;
-	session->finished = true;
-	session->status = status;
-	loop_stop(session->monitor.loop);
+	run->finished = true;
+	run->monitor.status = status;
+	session_stop(&run->monitor.session);
 }
 
 /* --- the command ------------------------------------------------------------------------------ */
@@ -65,12 +60,12 @@ static void job_started(void *arg, uint32_t pid)
 
 static void job_ended(void *arg, const struct job_result *result)
 {
-	struct session *session = arg;
+	struct run *run = arg;
 	const struct agent_exit *usage = result->usage;
 
 	/* The machine's end, which has come or is announced, says more. */
-	if (session->monitor.sandbox.machine.end != MACHINE_RUNNING ||
-	    (session->monitor.sandbox.machine.power_announced && !usage))
+	if (run->monitor.session.sandbox.machine.end != MACHINE_RUNNING ||
+	    (run->monitor.session.sandbox.machine.power_announced && !usage))
 		return;
 	if (usage)
 		log_info("the command took %.3f s real, %.3f s user, %.3f s system, at most %llu "
@@ -78,17 +73,17 @@ static void job_ended(void *arg, const struct job_result *result)
 			 (double)usage->real_us / 1e6, (double)usage->user_us / 1e6,
 			 (double)usage->system_us / 1e6, (unsigned long long)usage->max_rss_kib);
 	if (result->message) {
-		terminal_leave(&session->terminal);
+		terminal_leave(&run->terminal);
 		log_error("%s", result->message);
 	}
-	monitor_note_end(&session->monitor, RECORD_EXITED, result->message);
-	finish(session, result->status);
+	monitor_note_end(&run->monitor, RECORD_EXITED, result->message);
+	finish(run, result->status);
 }
 
-static void start_command(struct session *session)
+static void start_command(struct run *run)
 {
 	static const struct job_ops ops = {.started = job_started, .ended = job_ended};
-	const struct run_options *options = session->options;
+	const struct run_options *options = run->options;
 	struct job_spec spec = {
 		.command =
 			{
@@ -105,12 +100,12 @@ static void start_command(struct session *session)
 	};
 	struct err err;
 
-	terminal_size(&session->terminal, &spec.command.rows, &spec.command.columns);
-	if (job_start(&session->job, &session->monitor.sandbox.machine, &spec, &ops, session,
-		      &err) < 0) {
+	terminal_size(&run->terminal, &spec.command.rows, &spec.command.columns);
+	if (job_start(&run->job, &run->monitor.session.sandbox.machine, &spec, &ops, run, &err) <
+	    0) {
 		log_error("%s", err.text);
-		monitor_note_end(&session->monitor, RECORD_FAILED, err.text);
-		finish(session, EXIT_CORDON);
+		monitor_note_end(&run->monitor, RECORD_FAILED, err.text);
+		finish(run, EXIT_CORDON);
 	}
 }
 
@@ -118,11 +113,11 @@ static void start_command(struct session *session)
 
 static size_t console_input(void *arg, const void *bytes, size_t length)
 {
-	struct session *session = arg;
-	size_t taken = uart_input(session->monitor.sandbox.machine.devices.uart, bytes, length);
+	struct run *run = arg;
+	size_t taken = uart_input(run->monitor.session.sandbox.machine.devices.uart, bytes, length);
 
 	if (taken < length)
-		loop_timer_start(session->monitor.loop, &session->console_timer, CONSOLE_RETRY_NS);
+		loop_timer_start(run->monitor.session.loop, &run->console_timer, CONSOLE_RETRY_NS);
 	return taken;
 }
 
@@ -133,235 +128,184 @@ static void console_input_end(void *arg)
 
 static void console_retry(void *arg)
 {
-	struct session *session = arg;
+	struct run *run = arg;
 
-	input_resume(&session->input);
+	input_resume(&run->input);
 }
 
-static void open_console(struct session *session)
+static void open_console(struct run *run)
 {
 	static const struct input_ops ops = {.data = console_input, .end = console_input_end};
 
-	input_init(&session->input, session->monitor.loop, STDIN_FILENO, &ops, session);
-	input_resume(&session->input);
+	input_init(&run->input, run->monitor.session.loop, STDIN_FILENO, &ops, run);
+	input_resume(&run->input);
 }
 
 /* --- the sandbox ------------------------------------------------------------------------------ */
 
 static void ready(struct monitor *monitor)
 {
-	start_command(session_of(monitor));
+	start_command(run_of(monitor));
 }
 
 static void ended(struct monitor *monitor)
 {
-	struct session *session = session_of(monitor);
-	enum machine_end end = monitor->sandbox.machine.end;
+	struct run *run = run_of(monitor);
+	enum machine_end end = monitor->session.sandbox.machine.end;
 	char text[sizeof(monitor->why_text)];
 
-	if (session->finished)
+	if (run->finished)
 		return;
 	monitor_machine_end(monitor, text, sizeof(text));
-	if (!session->options->argv && (end == MACHINE_POWER_OFF || end == MACHINE_RESET)) {
+	if (!run->options->argv && (end == MACHINE_POWER_OFF || end == MACHINE_RESET)) {
 		log_info("%s", machine_end_text(end));
 		monitor_note_end(monitor, RECORD_EXITED, text);
-		finish(session, 0);
+		finish(run, 0);
 		return;
 	}
-	terminal_leave(&session->terminal);
-	sandbox_print_end(&monitor->sandbox);
+	terminal_leave(&run->terminal);
+	sandbox_print_end(&monitor->session.sandbox);
 	monitor_note_end(monitor, end == MACHINE_POWER_OFF ? RECORD_POWER_OFF : RECORD_FAILED,
 			 text);
-	finish(session, EXIT_CORDON);
+	finish(run, EXIT_CORDON);
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-static void grace_expired(void *arg)
+static void grace_over(struct monitor *monitor)
 {
-	struct session *session = arg;
+	struct run *run = run_of(monitor);
 
-	terminal_leave(&session->terminal);
+	terminal_leave(&run->terminal);
 	log_warning("the command did not end: the sandbox is stopped");
-	finish(session, session->status);
+	finish(run, run->monitor.status);
 }
 
-static void time_over(struct monitor *monitor)
+static void wall_over(struct monitor *monitor)
 {
-	struct session *session = session_of(monitor);
+	struct run *run = run_of(monitor);
 
-	terminal_leave(&session->terminal);
+	terminal_leave(&run->terminal);
 	log_error("the policy's wall time is over: the sandbox is stopped");
-	finish(session, EXIT_TIMEOUT);
+	finish(run, EXIT_TIMEOUT);
 }
 
 /* A signal sent to us, or one that stands for an event (our parent's death). */
-static void take_signal(struct session *session, int number)
+static void take_signal(struct run *run, int number)
 {
 	uint16_t rows, columns;
 
 	if (number == SIGWINCH) {
-		if (session->job && terminal_size(&session->terminal, &rows, &columns))
-			job_resize(session->job, rows, columns);
+		if (run->job && terminal_size(&run->terminal, &rows, &columns))
+			job_resize(run->job, rows, columns);
 		return;
 	}
-	if (!session->job) {
-		finish(session, EXIT_SIGNAL_BASE + number);
+	if (!run->job) {
+		finish(run, EXIT_SIGNAL_BASE + number);
 		return;
 	}
-	job_signal(session->job, number);
+	job_signal(run->job, number);
 	if (number == SIGTERM || number == SIGHUP) {
-		session->status = EXIT_SIGNAL_BASE + number;
-		/* Once: who repeats the signal does not want to wait longer. */
-		if (!session->grace_timer.armed)
-			loop_timer_start(session->monitor.loop, &session->grace_timer, GRACE_NS);
+		run->monitor.status = EXIT_SIGNAL_BASE + number;
+		/* Once: the sender of a second signal does not want to wait longer. */
+		if (!run->monitor.session.grace_timer.armed)
+			session_give_grace(&run->monitor.session, GRACE_NS);
 	}
 }
 
 /* A client wants the end: as by SIGTERM, or at once. */
 static void stop(struct monitor *monitor, bool at_once)
 {
-	struct session *session = session_of(monitor);
+	struct run *run = run_of(monitor);
 
-	monitor->stopping = true;
-	requests_give_up(monitor);
 	if (at_once) {
-		finish(session, EXIT_SIGNAL_BASE + SIGKILL);
+		requests_give_up(monitor);
+		finish(run, EXIT_SIGNAL_BASE + SIGKILL);
 		return;
 	}
-	/* A paused guest could not do anything about its end. */
-	if (monitor->paused) {
-		monitor->paused = false;
-		machine_resume(&monitor->sandbox.machine);
-	}
-	take_signal(session, SIGTERM);
+	monitor_begin_stop(monitor);
+	take_signal(run, SIGTERM);
 }
 
-static void signal_ready(void *arg, uint32_t events)
+static void on_signal(struct monitor *monitor, int number, const char *text)
 {
-	struct session *session = arg;
-	struct signalfd_siginfo info;
-	char text[64];
+	struct run *run = run_of(monitor);
 
-	(void)events;
-	if (read(session->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return;
-	snprintf(text, sizeof(text), "stopped by signal %u of process %u", info.ssi_signo,
-		 info.ssi_pid);
 	/* Before there is a command, each one ends the run; others are for the command. */
-	if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP ||
-	    (!session->job && info.ssi_signo != SIGWINCH))
-		monitor_note_end(&session->monitor, RECORD_STOPPED, text);
-	take_signal(session, (int)info.ssi_signo);
+	if (number == SIGTERM || number == SIGHUP || (!run->job && number != SIGWINCH))
+		monitor_note_end(monitor, RECORD_STOPPED, text);
+	take_signal(run, number);
 }
 
-static void parent_ended(void *arg, uint32_t events)
+static void orphaned(struct monitor *monitor)
 {
-	struct session *session = arg;
-
-	(void)events;
-	loop_remove(session->monitor.loop, &session->parent_source);
 	log_info("the process that started this one has ended");
-	monitor_note_end(&session->monitor, RECORD_STOPPED,
-			 "the process that started it has ended");
-	take_signal(session, SIGHUP);
-}
-
-static int watch_signals(struct session *session)
-{
-	session->signal_fd = signals_take(SFD_CLOEXEC | SFD_NONBLOCK);
-	if (session->signal_fd < 0)
-		return session->signal_fd;
-	session->signal_source = (struct loop_source){
-		.fd = session->signal_fd,
-		.ready = signal_ready,
-		.arg = session,
-	};
-	return loop_add(session->monitor.loop, &session->signal_source, EPOLLIN);
+	monitor_note_end(monitor, RECORD_STOPPED, "the process that started it has ended");
+	take_signal(run_of(monitor), SIGHUP);
 }
 
 /*
- * A sandbox whose starter has died is nobody's. Not for a session leader or under nohup: those are
- * meant to outlive it. Where the kernel has no pidfd_open, nothing is watched.
+ * Of the process that started this one, a pidfd: with it the sandbox ends. -1: none, for a session
+ * leader or under nohup, which are meant to outlive it, and where the kernel has no pidfd_open.
  */
-static int watch_parent(struct session *session)
+static int open_parent(const struct run *run)
 {
-	if (session->options->outlive_parent || signal_is_ignored(SIGHUP) ||
-	    getsid(0) == getpid() || getppid() <= 1)
-		return 0;
-	session->parent_fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
-	if (session->parent_fd < 0)
-		return 0;
-	session->parent_source = (struct loop_source){
-		.fd = session->parent_fd,
-		.ready = parent_ended,
-		.arg = session,
-	};
-	return loop_add(session->monitor.loop, &session->parent_source, EPOLLIN);
+	if (run->options->outlive_parent || signal_is_ignored(SIGHUP) || getsid(0) == getpid() ||
+	    getppid() <= 1)
+		return -1;
+	return (int)syscall(SYS_pidfd_open, getppid(), 0);
 }
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
 /* The signals first: one that ended this process at once would leave the name's directory. */
-static int prepare(struct session *session, struct err *err)
+static int prepare(struct run *run, struct err *err)
 {
 	int ret;
 
-	session->grace_timer = (struct loop_timer){.expired = grace_expired, .arg = session};
-	session->console_timer = (struct loop_timer){.expired = console_retry, .arg = session};
+	run->console_timer = (struct loop_timer){.expired = console_retry, .arg = run};
 	fd_raise_limit();
-	ret = watch_signals(session);
-	if (ret == 0)
-		ret = watch_parent(session);
-	if (ret < 0)
-		return err_code(err, -ret, "signals");
-	return run_claim(session->options, session->name, &session->config.lock_fd, err);
+	run->parent_fd = open_parent(run);
+	ret = session_watch(&run->monitor.session, SIGNALS_OF_COMMAND, run->parent_fd, EPOLLIN,
+			    err);
+	return ret == 0 ? run_claim(run->options, run->name, &run->config.lock_fd, err) : ret;
 }
 
-static int open_session(struct session *session, uint64_t started_ns, struct err *err)
+static int serve(struct run *run, uint64_t started_ns, struct err *err)
 {
-	const struct run_options *options = session->options;
-	int ret = prepare(session, err);
+	const struct run_options *options = run->options;
+	int ret = prepare(run, err);
 
 	if (ret < 0) {
 		policy_free(options->base.policy);
 		return ret;
 	}
-	ret = monitor_open(&session->monitor, err);
+	ret = monitor_open(&run->monitor, err);
 	if (ret < 0)
 		return ret;
-	session->monitor.sandbox.machine.timeline.at[TIMELINE_EXEC] = started_ns;
+	run->monitor.session.sandbox.machine.timeline.at[TIMELINE_EXEC] = started_ns;
 	if (options->command.terminal)
-		terminal_enter(&session->terminal, STDIN_FILENO, STDOUT_FILENO);
+		terminal_enter(&run->terminal, STDIN_FILENO, STDOUT_FILENO);
 	if (!options->argv)
-		open_console(session);
-	return sandbox_start(&session->monitor.sandbox, err);
+		open_console(run);
+	return session_run(&run->monitor.session, err);
 }
 
-static void close_session(struct session *session)
+static void halted(struct monitor *monitor)
 {
-	terminal_leave(&session->terminal);
-	/* First of all: while a vCPU runs, devices and streams must not be touched without the
-	 * lock. */
-	if (session->monitor.sandbox.machine.loop) {
-		machine_stop(&session->monitor.sandbox.machine);
-		if (session->options->verbose)
-			machine_report(&session->monitor.sandbox.machine);
-	}
-	job_destroy(session->job);
-	input_destroy(&session->input);
-	session->monitor.status = session->status;
-	fd_close(&session->signal_fd);
-	fd_close(&session->parent_fd);
-	monitor_close(&session->monitor);
-	fd_close(&session->config.lock_fd);
+	struct run *run = run_of(monitor);
+
+	if (run->options->verbose && monitor->session.sandbox.machine.loop)
+		machine_report(&monitor->session.sandbox.machine);
+	job_destroy(run->job);
+	input_destroy(&run->input);
 }
 
-static void set_config(struct session *session)
+static void set_config(struct run *run)
 {
-	const struct run_options *options = session->options;
+	const struct run_options *options = run->options;
 
-	session->config = (struct monitor_config){
+	run->config = (struct monitor_config){
 		.sandbox = options->base.sandbox,
 		.defaults =
 			{
@@ -372,7 +316,7 @@ static void set_config(struct session *session)
 				.gid = options->command.gid,
 			},
 		.kind = "run",
-		.name = session->name,
+		.name = run->name,
 		.lock_fd = -1,
 		.starter_fd = -1,
 		.wall_ns = policy_limits(options->base.policy)->wall_ns,
@@ -389,31 +333,30 @@ int run_session(const struct run_options *options, uint64_t started_ns)
 		.ready = ready,
 		.ended = ended,
 		.stop = stop,
-		.time_over = time_over,
+		.signal = on_signal,
+		.orphaned = orphaned,
+		.wall_over = wall_over,
+		.grace_over = grace_over,
+		.halted = halted,
 	};
-	static struct session session;
+	static struct run run;
 	struct err err = {.text = ""};
-	int ret;
 
-	session = (struct session){.options = options, .signal_fd = -1, .parent_fd = -1};
-	session.status = EXIT_CORDON;
-	set_config(&session);
-	ret = monitor_init(&session.monitor, &session.config, &ops, &err);
-	if (ret < 0) {
+	run = (struct run){.options = options, .parent_fd = -1};
+	set_config(&run);
+	if (monitor_init(&run.monitor, &run.config, &ops, &err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_CORDON;
 	}
-	ret = open_session(&session, started_ns, &err);
-	if (ret == 0) {
-		ret = loop_run(session.monitor.loop);
-		if (ret < 0)
-			err_code(&err, -ret, "event loop");
-	}
-	if (ret < 0) {
+	run.monitor.status = EXIT_CORDON;
+	if (serve(&run, started_ns, &err) < 0) {
 		log_error("%s", err.text);
-		monitor_note_end(&session.monitor, RECORD_FAILED, err.text);
-		session.status = EXIT_CORDON;
+		monitor_note_end(&run.monitor, RECORD_FAILED, err.text);
+		run.monitor.status = EXIT_CORDON;
 	}
-	close_session(&session);
-	return session.status;
+	terminal_leave(&run.terminal);
+	monitor_close(&run.monitor);
+	fd_close(&run.parent_fd);
+	fd_close(&run.config.lock_fd);
+	return run.monitor.status;
 }

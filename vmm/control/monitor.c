@@ -91,7 +91,7 @@ void monitor_job_keep(struct monitor_job *job, int status)
 
 void monitor_jobs_changed(struct monitor *monitor)
 {
-	if (monitor->ready && !monitor->closing && monitor->ops->jobs_changed)
+	if (monitor->session.sandbox.is_ready && !monitor->closing && monitor->ops->jobs_changed)
 		monitor->ops->jobs_changed(monitor);
 }
 
@@ -107,7 +107,7 @@ void monitor_note_end(struct monitor *monitor, enum record_end why, const char *
 
 void monitor_machine_end(const struct monitor *monitor, char *text, size_t size)
 {
-	const struct machine *machine = &monitor->sandbox.machine;
+	const struct machine *machine = &monitor->session.sandbox.machine;
 
 	snprintf(text, size, "%s%s%s", machine_end_text(machine->end),
 		 machine->end_message.text[0] ? ": " : "", machine->end_message.text);
@@ -119,31 +119,66 @@ void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, co
 	monitor->ops->stop(monitor, at_once);
 }
 
-static void wall_expired(void *arg)
+void monitor_begin_stop(struct monitor *monitor)
 {
-	struct monitor *monitor = arg;
-
-	monitor_note_end(monitor, RECORD_TIME, "the wall time was over");
-	monitor->ops->time_over(monitor);
+	monitor->stopping = true;
+	requests_give_up(monitor);
+	if (!monitor->paused)
+		return;
+	monitor->paused = false;
+	machine_resume(&monitor->session.sandbox.machine);
 }
 
-/* --- opening ---------------------------------------------------------------------------------- */
+/* --- events of the session -------------------------------------------------------------------- */
 
-static void sandbox_ready(void *arg)
+static void on_ready(void *arg)
 {
 	struct monitor *monitor = arg;
 
-	monitor->ready = true;
 	monitor->ops->ready(monitor);
 	monitor_jobs_changed(monitor);
 }
 
-static void sandbox_ended(void *arg)
+static void on_ended(void *arg)
 {
 	struct monitor *monitor = arg;
 
 	monitor->ops->ended(monitor);
 }
+
+static void on_signal(void *arg, int number, const char *text)
+{
+	struct monitor *monitor = arg;
+
+	monitor->ops->signal(monitor, number, text);
+}
+
+static void on_orphaned(void *arg)
+{
+	struct monitor *monitor = arg;
+
+	monitor->ops->orphaned(monitor);
+}
+
+static void on_time_over(void *arg, enum session_time which)
+{
+	struct monitor *monitor = arg;
+
+	switch (which) {
+	case SESSION_WALL:
+		monitor_note_end(monitor, RECORD_TIME, "the wall time was over");
+		monitor->ops->wall_over(monitor);
+		break;
+	case SESSION_IDLE:
+		monitor_stop(monitor, false, RECORD_TIME, "the idle time was over");
+		break;
+	case SESSION_GRACE:
+		monitor->ops->grace_over(monitor);
+		break;
+	}
+}
+
+/* --- record, log and console ------------------------------------------------------------------ */
 
 /*
  * Where no record can be made, the sandbox starts all the same, and says so; but not where its
@@ -213,11 +248,10 @@ static int open_guard(struct monitor *monitor, struct err *err)
 		policy_free(config->policy);
 		return ret;
 	}
-	ret = guard_create(&monitor->guard, config->policy, audit);
-	if (ret < 0)
-		return err_set(err, ENOMEM, "out of memory");
-	monitor_keep_policy(monitor);
-	return 0;
+	ret = session_open_guard(&monitor->session, config->policy, audit, err);
+	if (ret == 0)
+		monitor_keep_policy(monitor);
+	return ret;
 }
 
 static void keep_console(struct monitor *monitor)
@@ -229,57 +263,14 @@ static void keep_console(struct monitor *monitor)
 	record_path(monitor->record, "log", path);
 	monitor->console_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (monitor->console_fd >= 0)
-		console_keep(&monitor->sandbox.machine.console, monitor->console_fd);
+		console_keep(&monitor->session.sandbox.machine.console, monitor->console_fd);
 }
 
 int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err)
 {
-	struct machine_size size = machine_size(&monitor->sandbox.machine);
+	struct machine_size size = machine_size(&monitor->session.sandbox.machine);
 
 	return machine_size_check(&size, policy, err);
-}
-
-int monitor_init(struct monitor *monitor, const struct monitor_config *config,
-		 const struct monitor_ops *ops, struct err *err)
-{
-	int ret;
-
-	memset(monitor, 0, sizeof(*monitor));
-	monitor->config = config;
-	monitor->ops = ops;
-	monitor->listen_fd = monitor->signal_fd = monitor->console_fd = -1;
-	monitor->started = time(NULL);
-	monitor->begun = planted_now();
-	ret = loop_create(&monitor->loop);
-	if (ret == 0)
-		return 0;
-	policy_free(config->policy);
-	return err_code(err, -ret, "event loop");
-}
-
-int monitor_open(struct monitor *monitor, struct err *err)
-{
-	static const struct sandbox_ops ops = {.ready = sandbox_ready, .ended = sandbox_ended};
-	const struct monitor_config *config = monitor->config;
-	struct sandbox_config sandbox = config->sandbox;
-	int ret = open_guard(monitor, err);
-
-	if (ret < 0)
-		return ret;
-	sandbox.guard = monitor->guard;
-	sandbox.stop = monitor->stop;
-	monitor->wall_timer = (struct loop_timer){.expired = wall_expired, .arg = monitor};
-	ret = sandbox_create(&monitor->sandbox, monitor->loop, &sandbox, &ops, monitor, err);
-	if (ret < 0)
-		return ret;
-	keep_console(monitor);
-	monitor_watch_questions(monitor);
-	ret = monitor_check_size(monitor, config->policy, err);
-	if (ret == 0 && config->lock_fd >= 0)
-		ret = server_open(monitor, err);
-	if (ret == 0 && config->wall_ns)
-		loop_timer_start(monitor->loop, &monitor->wall_timer, config->wall_ns);
-	return ret;
 }
 
 /* --- closing ---------------------------------------------------------------------------------- */
@@ -309,7 +300,7 @@ static void tell_planted(void *arg, const char *text)
 		.object = text,
 	};
 
-	guard_note(monitor->guard, &note);
+	guard_note(monitor->session.guard, &note);
 	/* A run has its user's terminal; of the others, who waits for the end tells it. */
 	if (monitor->config->brief)
 		log_warning("%s", text);
@@ -327,25 +318,36 @@ static void look_for_planted(void *arg, const struct policy_share *share)
 		planted_find(share->host, &monitor->begun, &ops);
 }
 
+static void on_halted(void *arg)
+{
+	struct monitor *monitor = arg;
+
+	if (monitor->ops->halted)
+		monitor->ops->halted(monitor);
+	while (monitor->jobs)
+		monitor_job_free(monitor->jobs);
+	while (monitor->ended)
+		forget_ended(monitor->ended, true);
+}
+
+static void on_gone(void *arg)
+{
+	struct monitor *monitor = arg;
+
+	fd_close(&monitor->console_fd);
+	if (monitor->session.guard && (monitor->session.sandbox.is_ready || monitor->config->brief))
+		guard_each_share(monitor->session.guard, look_for_planted, monitor);
+}
+
 void monitor_close(struct monitor *monitor)
 {
 	monitor->closing = true;
 	quiesce_end(&monitor->quiesce);
 	if (monitor->why == RECORD_NONE)
 		monitor_note_end(monitor, RECORD_FAILED, "it ended before it was ready");
-	if (monitor->sandbox.machine.loop)
-		machine_stop(&monitor->sandbox.machine);
-	while (monitor->jobs)
-		monitor_job_free(monitor->jobs);
-	while (monitor->ended)
-		forget_ended(monitor->ended, true);
-	sandbox_destroy(&monitor->sandbox);
-	fd_close(&monitor->console_fd);
-	if (monitor->guard && (monitor->ready || monitor->config->brief))
-		guard_each_share(monitor->guard, look_for_planted, monitor);
-	/* The log's end, the record's and the folder go before the answer: who has waited finds all
-	 * done. */
-	guard_destroy(monitor->guard);
+	session_close(&monitor->session);
+	/* The log's end, the record's and the directory's come before the reply: a client that has
+	 * waited finds all done. */
 	if (monitor->record)
 		record_end(monitor->record, monitor->why, monitor->status, monitor->why_text);
 	record_close(monitor->record);
@@ -355,6 +357,49 @@ void monitor_close(struct monitor *monitor)
 	server_close(monitor);
 	json_decref(monitor->pause_request);
 	json_decref(monitor->planted);
-	fd_close(&monitor->signal_fd);
-	loop_destroy(monitor->loop);
+	session_destroy(&monitor->session);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+int monitor_init(struct monitor *monitor, const struct monitor_config *config,
+		 const struct monitor_ops *ops, struct err *err)
+{
+	static const struct session_ops session_ops = {
+		.ready = on_ready,
+		.ended = on_ended,
+		.signal = on_signal,
+		.orphaned = on_orphaned,
+		.time_over = on_time_over,
+		.halted = on_halted,
+		.gone = on_gone,
+	};
+	const struct session_limits limits = {.wall_ns = config->wall_ns,
+					      .idle_ns = config->idle_ns};
+	int ret;
+
+	memset(monitor, 0, sizeof(*monitor));
+	monitor->config = config;
+	monitor->ops = ops;
+	monitor->listen_fd = monitor->console_fd = -1;
+	monitor->started = time(NULL);
+	monitor->begun = planted_now();
+	ret = session_init(&monitor->session, &limits, &session_ops, monitor, err);
+	if (ret < 0)
+		policy_free(config->policy);
+	return ret;
+}
+
+int monitor_open(struct monitor *monitor, struct err *err)
+{
+	const struct monitor_config *config = monitor->config;
+	int ret = open_guard(monitor, err);
+
+	if (ret == 0)
+		ret = session_open(&monitor->session, &config->sandbox, err);
+	if (ret < 0)
+		return ret;
+	keep_console(monitor);
+	monitor_watch_questions(monitor);
+	return config->lock_fd >= 0 ? server_open(monitor, err) : 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor of a sandbox: its machine, its record, its control socket, and the jobs that clients
- * have started in it. One process a sandbox; the registry's lock is held by it.
+ * The monitor of a sandbox: its session (vmm/sandbox/session.h), its record, its control socket,
+ * and the jobs that clients have started in it. One process a sandbox, which holds the registry's
+ * lock.
  *
  * monitor.c is what every sandbox has, monitor_life.c the process of one that stays (that of `run`
  * is in vmm/cli/run_session.c), server.c the socket and its clients, requests.c and
@@ -19,7 +20,7 @@
 #include "vmm/control/registry.h"
 #include "vmm/sandbox/job.h"
 #include "vmm/sandbox/quiesce.h"
-#include "vmm/sandbox/sandbox.h"
+#include "vmm/sandbox/session.h"
 
 #define MONITOR_OUTPUT_MAX (1u << 20) /* bytes that are kept of a detached job's outputs, each */
 #define MONITOR_FLOWS_MAX  128	      /* live flows that are told of */
@@ -42,8 +43,15 @@ struct monitor_ops {
 	void (*ended)(struct monitor *monitor);
 	/* The sandbox shall end: politely, or at once. Why is noted already. May come again. */
 	void (*stop)(struct monitor *monitor, bool at_once);
-	/* The limit of time is reached; that is noted already. */
-	void (*time_over)(struct monitor *monitor);
+	/* A signal, or the process that the sandbox runs for has gone. Nothing is noted yet. */
+	void (*signal)(struct monitor *monitor, int number, const char *text);
+	void (*orphaned)(struct monitor *monitor);
+	/* The wall time is over; that is noted already. */
+	void (*wall_over)(struct monitor *monitor);
+	/* The time is over that session_give_grace() gave. */
+	void (*grace_over)(struct monitor *monitor);
+	/* The vCPUs stand, for good. May be NULL. */
+	void (*halted)(struct monitor *monitor);
 	/* A client's job has come or gone. May be NULL. */
 	void (*jobs_changed)(struct monitor *monitor);
 };
@@ -95,26 +103,23 @@ struct monitor_job {
 struct monitor {
 	const struct monitor_config *config;
 	const struct monitor_ops *ops;
-	struct snapshot_stop stop; /* set before monitor_open(): whether a restore shall end */
-	struct record *record;	   /* NULL: none could be made */
-	int console_fd;		   /* of its log */
-	enum record_end why;	   /* it ends, or has ended; RECORD_NONE: not yet */
+	struct session session;
+	struct record *record; /* NULL: none could be made */
+	int console_fd;	       /* of its log */
+	enum record_end why;   /* it ends, or has ended; RECORD_NONE: not yet */
 	char why_text[256];
-	struct loop *loop;
-	struct sandbox sandbox;
-	struct guard *guard;
-	int listen_fd, signal_fd;
-	struct loop_source listen_source, signal_source, starter_source;
+	int listen_fd;
+	struct loop_source listen_source;
 	struct client *clients;
 	unsigned client_count;
 	struct monitor_job *jobs;
 	struct monitor_job *ended; /* detached ones whose output is kept, the last first */
 	unsigned job_count, job_number;
-	struct loop_timer idle_timer, wall_timer, kill_timer, listen_timer;
+	struct loop_timer listen_timer;
 	time_t started;
 	struct timespec begun; /* for planted_find() */
 	json_t *planted;       /* what it has found, at the end */
-	bool reported, ready, paused, stopping, powering_off, closing;
+	bool reported, paused, stopping, powering_off, closing;
 	void (*paused_then)(struct monitor *monitor, struct client *client, json_t *request);
 	struct client
 		*pause_client; /* who asked for the pause under way, or NULL when it is gone */
@@ -126,9 +131,8 @@ struct monitor {
 /* Runs a sandbox that stays until it ends. Returns the exit status of the process. */
 int monitor_run(const struct monitor_config *config);
 
-/* --- for who runs the process -----------------------------------------------------------------
- * monitor_init(), then the caller's own event sources, monitor_open(), sandbox_start(), the loop,
- * monitor_close().
+/* --- for the owner of the process -------------------------------------------------------------
+ * monitor_init(), session_watch(), monitor_open(), session_run(), monitor_close().
  */
 
 /* The event loop. config and ops stay the caller's. 0 or -errno with a message. */
@@ -138,8 +142,17 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 /* Record, policy and log, sandbox, control socket. 0 or -errno with a message. */
 int monitor_open(struct monitor *monitor, struct err *err);
 
-/* Stops and frees all, writes down the end, tells those who wait. Works on a half-made one. */
+/*
+ * Stops and frees all, writes down the end, tells clients that wait for it. Works on one that was
+ * opened in part.
+ */
 void monitor_close(struct monitor *monitor);
+
+/*
+ * What every stop begins with: a snapshot under way is given up, and a paused guest goes on, which
+ * otherwise could not do anything about its end.
+ */
+void monitor_begin_stop(struct monitor *monitor);
 
 /*
  * Why the sandbox ends. The first reason counts, but that a later failure outdoes one that was

@@ -28,7 +28,7 @@ static void then_stay_paused(struct monitor *monitor, struct client *client, jso
 
 static const char *state_of(const struct monitor *monitor)
 {
-	if (!monitor->ready)
+	if (!monitor->session.sandbox.is_ready)
 		return "starting";
 	if (monitor->stopping)
 		return "stopping";
@@ -40,7 +40,7 @@ static const char *state_of(const struct monitor *monitor)
 static void op_info(struct client *client, struct message *message)
 {
 	const struct monitor *monitor = client->monitor;
-	const struct machine *machine = &monitor->sandbox.machine;
+	const struct machine *machine = &monitor->session.sandbox.machine;
 
 	server_reply(client, request_id(message->body),
 		     json_pack("{s:s,s:I,s:s,s:I,s:I,s:i,s:o,s:o}", "name", monitor->config->name,
@@ -67,7 +67,7 @@ static json_int_t memory_kib(const char *line)
 
 static void op_stats(struct client *client, struct message *message)
 {
-	struct machine *machine = &client->monitor->sandbox.machine;
+	struct machine *machine = &client->monitor->session.sandbox.machine;
 	struct vsock_stats vsock;
 	unsigned long exits = 0;
 	struct timespec cpu;
@@ -122,7 +122,7 @@ static void pause_then(struct client *client, const struct message *message,
 		then(monitor, client, message->body);
 		return;
 	}
-	if (machine_pause(&monitor->sandbox.machine, pause_reached, monitor) < 0) {
+	if (machine_pause(&monitor->session.sandbox.machine, pause_reached, monitor) < 0) {
 		server_refuse(client, request_id(message->body), "the sandbox is ending");
 		return;
 	}
@@ -135,7 +135,7 @@ static void then_stay_paused(struct monitor *monitor, struct client *client, jso
 {
 	/* A stop came meanwhile: that needs a running guest. */
 	if (monitor->stopping) {
-		machine_resume(&monitor->sandbox.machine);
+		machine_resume(&monitor->session.sandbox.machine);
 		if (client)
 			server_refuse(client, request_id(request), "the sandbox is being stopped");
 		return;
@@ -161,8 +161,8 @@ static void op_resume(struct client *client, struct message *message)
 		return;
 	}
 	monitor->paused = false;
-	machine_resume(&monitor->sandbox.machine);
-	sandbox_set_time(&monitor->sandbox);
+	machine_resume(&monitor->session.sandbox.machine);
+	sandbox_set_time(&monitor->session.sandbox);
 	server_reply(client, request_id(message->body), NULL);
 }
 
@@ -170,10 +170,10 @@ static void op_resume(struct client *client, struct message *message)
 static json_t *describe_directories(const struct shares *shares)
 {
 	json_t *list = json_array();
-	struct share_folder folder;
+	struct share_directory folder;
 	unsigned number;
 
-	for (number = 0; shares_folder(shares, number, &folder); number++)
+	for (number = 0; shares_directory(shares, number, &folder); number++)
 		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "guest", folder.guest,
 						      "device", (json_int_t)folder.device, "inode",
 						      (json_int_t)folder.inode));
@@ -221,9 +221,9 @@ static int write_snapshot(struct monitor *monitor, const char *path, struct err 
 {
 	struct path_check check = {.path = path, .err = err};
 
-	if (monitor->guard)
-		guard_each_share(monitor->guard, check_links, &check);
-	return check.ret < 0 ? check.ret : sandbox_save(&monitor->sandbox, path, err);
+	if (monitor->session.guard)
+		guard_each_share(monitor->session.guard, check_links, &check);
+	return check.ret < 0 ? check.ret : sandbox_save(&monitor->session.sandbox, path, err);
 }
 
 /* The guest's I/O has come to rest; failure: it did not, and why. */
@@ -241,13 +241,13 @@ static void take_snapshot(void *arg, const char *failure)
 		failure = err.text;
 	quiesce_end(&monitor->quiesce);
 	if (!monitor->paused)
-		machine_resume(&monitor->sandbox.machine);
+		machine_resume(&monitor->session.sandbox.machine);
 	/* The file has the guest's random state, so the guest must get a new one. */
-	sandbox_reseed(&monitor->sandbox);
+	sandbox_reseed(&monitor->session.sandbox);
 	if (client && failure)
 		server_refuse(client, request_id(request), failure);
 	else if (client)
-		server_reply(client, request_id(request), copy_body(&monitor->sandbox));
+		server_reply(client, request_id(request), copy_body(&monitor->session.sandbox));
 	json_decref(request);
 }
 
@@ -257,8 +257,8 @@ static void then_snapshot(struct monitor *monitor, struct client *client, json_t
 	monitor->paused_then = then_snapshot;
 	monitor->pause_client = client;
 	monitor->pause_request = json_incref(request);
-	quiesce_begin(&monitor->quiesce, &monitor->sandbox.machine, &monitor->sandbox.shares,
-		      take_snapshot, monitor);
+	quiesce_begin(&monitor->quiesce, &monitor->session.sandbox.machine,
+		      &monitor->session.sandbox.shares, take_snapshot, monitor);
 }
 
 void requests_give_up(struct monitor *monitor)
@@ -328,7 +328,7 @@ void request_handle(struct client *client, struct message *message)
 	for (i = 0; op && i < ARRAY_SIZE(operations); i++) {
 		if (strcmp(operations[i].name, op) != 0)
 			continue;
-		if (operations[i].early || client->monitor->ready)
+		if (operations[i].early || client->monitor->session.sandbox.is_ready)
 			operations[i].handle(client, message);
 		else
 			server_refuse(client, id, "the sandbox is still starting");

@@ -161,7 +161,7 @@ static int job_run(struct monitor_job *job, const json_t *request, const char **
 		spec.command.gid = defaults->gid;
 	}
 	memcpy(spec.fd, job->fd, sizeof(spec.fd));
-	return job_start(&job->job, &job->monitor->sandbox.machine, &spec, &ops, job, err);
+	return job_start(&job->job, &job->monitor->session.sandbox.machine, &spec, &ops, job, err);
 }
 
 static int exec_checked(struct client *client, struct message *message, const char **argv,
@@ -275,7 +275,7 @@ json_t *describe_job(const struct monitor_job *job)
 /* Copies the console's tail to a memfd. Returns the descriptor or -errno with a message. */
 static int copy_console(const struct monitor *monitor, struct err *err)
 {
-	struct ring copy = monitor->sandbox.machine.console.tail;
+	struct ring copy = monitor->session.sandbox.machine.console.tail;
 	int fd = memfd_create("console", MFD_CLOEXEC);
 	struct iovec iov[2];
 	unsigned iovs = ring_readable(&copy, iov), i;

@@ -57,8 +57,8 @@ void monitor_watch_questions(struct monitor *monitor)
 {
 	static const struct approvals_ops ops = {.asked = approval_asked, .over = approval_over};
 
-	if (monitor->sandbox.questions)
-		approvals_set_ops(monitor->sandbox.questions, &ops, monitor);
+	if (monitor->session.sandbox.questions)
+		approvals_set_ops(monitor->session.sandbox.questions, &ops, monitor);
 }
 
 void monitor_operators_changed(struct monitor *monitor)
@@ -67,13 +67,13 @@ void monitor_operators_changed(struct monitor *monitor)
 
 	for (client = monitor->clients; client && !client->watches; client = client->next)
 		;
-	if (monitor->sandbox.questions)
-		approvals_attend(monitor->sandbox.questions, client != NULL);
+	if (monitor->session.sandbox.questions)
+		approvals_attend(monitor->session.sandbox.questions, client != NULL);
 }
 
 void op_questions(struct client *client, struct message *message)
 {
-	struct approvals *approvals = client->monitor->sandbox.questions;
+	struct approvals *approvals = client->monitor->session.sandbox.questions;
 	json_t *list = json_array();
 	const struct approval *approval;
 	unsigned at = 0;
@@ -116,7 +116,7 @@ static json_t *policy_line(const struct approval *approval, bool yes)
 
 void op_answer(struct client *client, struct message *message)
 {
-	struct approvals *approvals = client->monitor->sandbox.questions;
+	struct approvals *approvals = client->monitor->session.sandbox.questions;
 	const char *name = string_of(message->body, "answer");
 	uint64_t id = request_id(message->body), number = number_of(message->body, "question");
 	const struct approval *approval = find_approval(approvals, number);
@@ -205,13 +205,13 @@ static void describe_pairs(const struct net_card *card, json_t *body)
 
 void describe_network(struct monitor *monitor, json_t *body)
 {
-	struct flow_list flows = {.network = &monitor->sandbox.network};
+	struct flow_list flows = {.network = &monitor->session.sandbox.network};
 	struct filter_stats stats;
 
 	if (!flows.network->filter)
 		return;
 	flows.list = json_array();
-	guard_with_policy(monitor->guard, list_flows, &flows);
+	guard_with_policy(monitor->session.guard, list_flows, &flows);
 	filter_stats(flows.network->filter, &stats);
 	json_object_set_new(body, "net_bytes_out", json_integer((json_int_t)stats.guest_bytes));
 	json_object_set_new(body, "net_bytes_in", json_integer((json_int_t)stats.peer_bytes));

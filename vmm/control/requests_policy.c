@@ -83,13 +83,13 @@ void op_policy(struct client *client, struct message *message)
 	uint64_t id = request_id(message->body);
 	struct description description = {.body = json_object(), .fd = -1};
 
-	guard_with_policy(client->monitor->guard, describe, &description);
+	guard_with_policy(client->monitor->session.guard, describe, &description);
 	if (description.fd < 0) {
 		server_refuse(client, id, "cannot copy the policy");
 		json_decref(description.body);
 		return;
 	}
-	put_string(description.body, "audit", guard_audit_path(client->monitor->guard));
+	put_string(description.body, "audit", guard_audit_path(client->monitor->session.guard));
 	json_object_set_new(description.body, "id", json_integer((json_int_t)id));
 	json_object_set_new(description.body, "ok", json_true());
 	server_send(client, description.body, &description.fd, 1);
@@ -103,7 +103,7 @@ void monitor_keep_policy(struct monitor *monitor)
 
 	if (!monitor->record || !description.body)
 		return;
-	guard_with_policy(monitor->guard, describe, &description);
+	guard_with_policy(monitor->session.guard, describe, &description);
 	ret = record_put(monitor->record, "policy.json", description.body);
 	json_decref(description.body);
 	if (ret < 0)
@@ -138,7 +138,7 @@ static int check_replacement(struct monitor *monitor, const struct policy *polic
 
 	for (i = 0; i < policy_share_count(policy); i++) {
 		check = (struct share_check){.wanted = policy_share(policy, i)};
-		guard_each_share(monitor->guard, compare_share, &check);
+		guard_each_share(monitor->session.guard, compare_share, &check);
 		if (!check.found)
 			return err_set(err, EINVAL,
 				       "%s:%u: a share can't be added or changed while the sandbox "
@@ -233,16 +233,17 @@ void op_policy_set(struct client *client, struct message *message)
 		return;
 	}
 	/* Only this thread replaces policies, so the current one stays until then. */
-	guard_with_policy(monitor->guard, keep_source, &source);
+	guard_with_policy(monitor->session.guard, keep_source, &source);
 	ret = read_policy(message->fd[0], &text, &length, &err);
 	if (ret == 0)
 		ret = policy_parse(&policy, text, length, &source, &err);
 	if (ret == 0)
 		ret = check_replacement(monitor, policy, &err);
 	/* The agent handles requests in order: the limit holds for the next command. */
-	if (ret == 0 && monitor->sandbox.is_ready)
-		ret = sandbox_limit_processes(
-			&monitor->sandbox, (uint32_t)policy_limits(policy)->processes, NULL, &err);
+	if (ret == 0 && monitor->session.sandbox.is_ready)
+		ret = sandbox_limit_processes(&monitor->session.sandbox,
+					      (uint32_t)policy_limits(policy)->processes, NULL,
+					      &err);
 	free(text);
 	if (ret < 0) {
 		policy_free(policy);
@@ -250,11 +251,11 @@ void op_policy_set(struct client *client, struct message *message)
 		return;
 	}
 	server_peer(client, by, sizeof(by));
-	if (guard_replace(monitor->guard, policy, by) < 0) {
+	if (guard_replace(monitor->session.guard, policy, by) < 0) {
 		server_refuse(client, id, "too many policies are still in use: try again");
 		return;
 	}
 	monitor_keep_policy(monitor);
-	network_policy_changed(&monitor->sandbox.network);
+	network_policy_changed(&monitor->session.sandbox.network);
 	server_reply(client, id, NULL);
 }

@@ -39,7 +39,7 @@ static void client_close(struct client *client)
 	}
 	if (monitor->pause_client == client)
 		monitor->pause_client = NULL;
-	loop_remove(monitor->loop, &client->source);
+	loop_remove(monitor->session.loop, &client->source);
 	fd_close(&client->fd);
 	monitor->client_count--;
 	free(client);
@@ -142,7 +142,7 @@ static int add_client(struct monitor *monitor, int fd)
 	client->monitor = monitor;
 	client->fd = fd;
 	client->source = (struct loop_source){.fd = fd, .ready = client_ready, .arg = client};
-	if (loop_add(monitor->loop, &client->source, EPOLLIN) < 0) {
+	if (loop_add(monitor->session.loop, &client->source, EPOLLIN) < 0) {
 		free(client);
 		return -ENOMEM;
 	}
@@ -161,8 +161,9 @@ static void listen_ready(void *arg, uint32_t events)
 	(void)events;
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			loop_remove(monitor->loop, &monitor->listen_source);
-			loop_timer_start(monitor->loop, &monitor->listen_timer, LISTEN_RETRY_NS);
+			loop_remove(monitor->session.loop, &monitor->listen_source);
+			loop_timer_start(monitor->session.loop, &monitor->listen_timer,
+					 LISTEN_RETRY_NS);
 		}
 		return;
 	}
@@ -180,8 +181,8 @@ static void listen_again(void *arg)
 {
 	struct monitor *monitor = arg;
 
-	if (loop_add(monitor->loop, &monitor->listen_source, EPOLLIN) < 0)
-		loop_timer_start(monitor->loop, &monitor->listen_timer, LISTEN_RETRY_NS);
+	if (loop_add(monitor->session.loop, &monitor->listen_source, EPOLLIN) < 0)
+		loop_timer_start(monitor->session.loop, &monitor->listen_timer, LISTEN_RETRY_NS);
 }
 
 int server_open(struct monitor *monitor, struct err *err)
@@ -206,7 +207,7 @@ int server_open(struct monitor *monitor, struct err *err)
 		.arg = monitor,
 	};
 	monitor->listen_timer = (struct loop_timer){.expired = listen_again, .arg = monitor};
-	ret = loop_add(monitor->loop, &monitor->listen_source, EPOLLIN);
+	ret = loop_add(monitor->session.loop, &monitor->listen_source, EPOLLIN);
 	return ret < 0 ? err_code(err, -ret, "control socket") : 0;
 }
 
@@ -215,8 +216,8 @@ void server_close(struct monitor *monitor)
 	while (monitor->clients)
 		client_close(monitor->clients);
 	if (monitor->listen_fd >= 0) {
-		loop_timer_stop(monitor->loop, &monitor->listen_timer);
-		loop_remove(monitor->loop, &monitor->listen_source);
+		loop_timer_stop(monitor->session.loop, &monitor->listen_timer);
+		loop_remove(monitor->session.loop, &monitor->listen_source);
 	}
 	fd_close(&monitor->listen_fd);
 }

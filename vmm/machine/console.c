@@ -48,17 +48,17 @@ void console_show_exactly(struct console *console)
 static void show(struct console *console, const uint8_t *bytes, size_t length)
 {
 	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
-	size_t piece, made;
+	size_t part, made;
 
 	if (!console->filtered) {
 		console->dropped += length - sink_write(&console->out, bytes, length);
 		return;
 	}
-	for (; length > 0; length -= piece, bytes += piece) {
-		piece = min_u64(length, TEXT_STREAM_PIECE);
-		made = text_stream(&console->text, bytes, piece, text);
+	for (; length > 0; length -= part, bytes += part) {
+		part = min_u64(length, TEXT_STREAM_PIECE);
+		made = text_stream(&console->text, bytes, part, text);
 		if (sink_write(&console->out, text, made) < made)
-			console->dropped += piece;
+			console->dropped += part;
 	}
 }
 
@@ -110,7 +110,7 @@ void console_output(struct console *console, const uint8_t *bytes, size_t length
 	keep(console, bytes, length);
 }
 
-/* The tail in one piece; returns its length. */
+/* The tail in one part; returns its length. */
 static size_t console_copy(const struct console *console, char *to)
 {
 	struct ring copy = console->tail;

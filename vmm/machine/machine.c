@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/machine/machine.h"
-#include "vmm/machine/snapshot_format.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,10 +12,10 @@
 #include "vmm/base/log.h"
 #include "vmm/machine/agent_link.h"
 
-/* How often an idle guest is asked whether it is halted for good. */
+/* How often the vCPUs are checked for a halt without end. */
 #define HALT_CHECK_NS 1000000000ull
 
-/* How long a restored guest may take until it has done with the connections of its former life. */
+/* How long a restored guest may take to end the connections of its former life. */
 #define SETTLE_NS 10000000000ull
 
 static const char panic_text[] = "Kernel panic - not syncing";
@@ -104,7 +103,7 @@ static void on_vcpu_ended(void *arg, struct vcpu *vcpu, enum vcpu_end end, const
 	loop_unlock(machine->loop);
 }
 
-/* Looks at the answers to the last round of questions, and asks again. */
+/* Evaluates the last round of checks, and begins another. */
 static void check_halted(void *arg)
 {
 	struct machine *machine = arg;
@@ -122,7 +121,7 @@ static void check_halted(void *arg)
 	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
 }
 
-/* What the kernel is told: what this kind of host needs, then what the user adds. */
+/* The kernel's command line: what this kind of host needs, then what the user adds. */
 static int make_cmdline(const struct machine *machine, char *cmdline, size_t size, struct err *err)
 {
 	const char *host = machine->vm.ring0_emulated ? assist_cmdline() : "";
@@ -233,19 +232,13 @@ static int renew_generation(struct machine *machine, struct err *err)
 	return 0;
 }
 
-static int restore(struct machine *machine, struct err *err)
+/* What begins a restored guest's life of its own. */
+static int start_restored(struct machine *machine, struct err *err)
 {
-	int ret = snapshot_restore(machine->config.restore, machine, err);
-	struct unpack payload;
-
-	if (ret == 0)
-		ret = renew_generation(machine, err);
-	/* Where some of its connections go on (shares_restore()) the others are ended one by one.
-	 */
-	if (ret == 0 && !snapshot_find(machine->config.restore, SNAPSHOT_CONNECTIONS, 0, &payload))
+	if (!machine->config.keep_connections)
 		vsock_transport_reset(machine->devices.vsock);
 	machine->settled_ns = loop_now_ns() + SETTLE_NS;
-	return ret;
+	return renew_generation(machine, err);
 }
 
 static int create_parts(struct machine *machine, struct err *err)
@@ -276,7 +269,8 @@ static int create_parts(struct machine *machine, struct err *err)
 	if (config->agent)
 		ret = agent_link_create(machine, err);
 	if (ret == 0)
-		ret = config->restore ? restore(machine, err) : load(machine, err);
+		ret = config->restore ? snapshot_restore(config->restore, machine, err)
+				      : load(machine, err);
 	timeline_mark(&machine->timeline, TIMELINE_LOADED);
 	return ret;
 }
@@ -289,6 +283,7 @@ int machine_create(struct machine *machine, struct loop *loop, const struct mach
 	*machine = (struct machine){
 		.config = *config,
 		.loop = loop,
+		.restored = config->restore != NULL,
 		.ops = ops,
 		.ops_arg = arg,
 		.memory.fd = -1,
@@ -322,7 +317,7 @@ static void on_vcpu_paused(void *arg, struct vcpu *vcpu)
 	struct machine *machine = arg;
 
 	loop_lock(machine->loop);
-	/* A vCPU that was paused, resumed and paused again may tell it twice. */
+	/* A vCPU that was paused, resumed and paused again may report it twice. */
 	machine->paused |= 1u << vcpu->index;
 	if (machine->pausing && machine->paused == (1u << machine->vcpus) - 1)
 		loop_defer(machine->loop, &machine->pause_task);
@@ -362,11 +357,13 @@ void machine_resume(struct machine *machine)
 int machine_start(struct machine *machine, struct err *err)
 {
 	static const struct vcpu_ops ops = {.ended = on_vcpu_ended, .paused = on_vcpu_paused};
+	int ret = machine->restored ? start_restored(machine, err) : 0;
 	unsigned i;
-	int ret;
 
+	if (ret < 0)
+		return ret;
 	timeline_mark(&machine->timeline, TIMELINE_STARTED);
-	/* Now, while the loop is nobody else's yet. */
+	/* Before the first vCPU's thread shares the loop. */
 	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
 	for (i = 0; i < machine->vcpus; i++) {
 		ret = vcpu_start(&machine->vcpu[i], &ops, machine, err);
@@ -402,69 +399,4 @@ void machine_destroy(struct machine *machine)
 	guest_memory_destroy(&machine->memory);
 	console_destroy(&machine->console);
 	machine->loop = NULL;
-}
-
-static void report_counter(const struct machine *machine, const char *name)
-{
-	uint64_t sum = 0, value;
-	unsigned i;
-
-	for (i = 0; i < machine->vcpus; i++) {
-		if (vcpu_counter(&machine->vcpu[i], name, &value) < 0)
-			return;
-		sum += value;
-	}
-	fprintf(stderr, "cordon: KVM %s %llu\n", name, (unsigned long long)sum);
-}
-
-static void report_disk(struct blk *blk)
-{
-	const struct virtio_device *device = blk_device(blk);
-	struct blk_stats stats;
-	unsigned i, queues = 0;
-
-	if (!blk_disk(blk))
-		return;
-	blk_stats(blk, &stats);
-	for (i = 0; i < device->queue_count; i++)
-		queues += device->queue[i].memory != NULL;
-	fprintf(stderr,
-		"cordon: %s read %llu bytes in %llu requests, written %llu in %llu, flushes %llu, "
-		"failed %llu, %u of %u queues in use\n",
-		device->name, (unsigned long long)stats.bytes_read, (unsigned long long)stats.reads,
-		(unsigned long long)stats.bytes_written, (unsigned long long)stats.writes,
-		(unsigned long long)stats.flushes, (unsigned long long)stats.failed, queues,
-		device->queue_count);
-}
-
-void machine_report(struct machine *machine)
-{
-	struct vsock_stats vsock;
-	unsigned long exits = 0;
-	char assisted[512];
-	unsigned i;
-
-	timeline_print(&machine->timeline);
-	for (i = 0; i < machine->vcpus; i++)
-		exits += atomic_load(&machine->vcpu[i].exits);
-	fprintf(stderr, "cordon: exits to the monitor %lu\n", exits);
-	report_counter(machine, "exits");
-	report_counter(machine, "insn_emulation");
-	for (i = 0; machine->vm.ring0_emulated && i < machine->vcpus; i++) {
-		assist_describe(&machine->vcpu[i].assist, assisted, sizeof(assisted));
-		fprintf(stderr, "cordon: vCPU %u, instructions assisted: %s\n", i,
-			assisted[0] ? assisted : "none");
-	}
-	vsock_stats(machine->devices.vsock, &vsock);
-	fprintf(stderr,
-		"cordon: vsock to guest %llu bytes in %llu packets, from guest %llu in %llu\n",
-		(unsigned long long)vsock.bytes_to_guest,
-		(unsigned long long)vsock.packets_to_guest,
-		(unsigned long long)vsock.bytes_from_guest,
-		(unsigned long long)vsock.packets_from_guest);
-	for (i = 0; i < MACHINE_DISKS; i++)
-		report_disk(machine->devices.blk[i]);
-	fprintf(stderr, "cordon: console %llu bytes, %llu not shown\n",
-		(unsigned long long)machine->console.bytes,
-		(unsigned long long)machine->console.dropped);
 }

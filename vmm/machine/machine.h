@@ -40,6 +40,8 @@ struct machine_config {
 	bool agent;			/* expect our agent in the guest */
 	const struct snapshot *restore; /* go on from this instead of booting, or NULL */
 	bool trusted;			/* restore was written by us on this host: no probe of it */
+	/* Of a restore: the owner restores the connections of the vsock device; else all end. */
+	bool keep_connections;
 	/* For a restore of a snapshot with an image on a disk: the image's path, or NULL. The path
 	 * in the snapshot is used only if trusted_image is set. */
 	const char *image;
@@ -81,6 +83,7 @@ struct machine {
 	struct console console;
 	struct agent_channel *channel;
 	struct vsock_stream *agent_stream;
+	bool restored;
 	/* Until then the agent of a restored guest may lose its connection; 0 once commands are
 	 * started. */
 	uint64_t settled_ns;

@@ -24,19 +24,19 @@
 struct machine;
 struct pack;
 
-/* A piece of guest memory that is in the file; all else is zero. */
+/* A segment of guest memory that is in the file; all else is zero. */
 struct snapshot_extent {
 	uint64_t gpa, length, offset; /* page aligned; offset in the file */
 	uint32_t checksum;
 };
 
-/* Asked again and again by what takes long: whether it shall be given up. NULL: never. */
+/* Called again and again by long operations: whether to give up. NULL: never. */
 struct snapshot_stop {
 	bool (*wanted)(void *arg);
 	void *arg;
 };
 
-/* True: it shall; with the message. */
+/* True: give up, with the message. */
 bool snapshot_stopped(const struct snapshot_stop *stop, struct err *err);
 
 struct snapshot {
@@ -56,8 +56,15 @@ struct snapshot {
 	uint32_t extent_count;
 };
 
+/* A type of section that belongs to the owner: its numbers are 0 to numbers - 1. */
+struct snapshot_owned {
+	uint32_t type, numbers;
+};
+
 /* A part above the machine that keeps sections of its own in a snapshot. */
 struct snapshot_owner {
+	const struct snapshot_owned *section; /* in the order that they have in the file */
+	unsigned section_count;
 	/* Appends them (snapshot_add_section()). 0 or -errno with a message. */
 	int (*save)(void *arg, struct pack *state, struct err *err);
 	void *arg;
@@ -75,13 +82,15 @@ int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, 
 /*
  * Removes temporary files of writers that were killed, next to files whose names end with suffix.
  */
-void snapshot_sweep(const char *folder, const char *suffix);
+void snapshot_sweep(const char *directory, const char *suffix);
 
 /*
- * Opens and checks a file. 0; -ENOENT and the like; -EINVAL with a message that says what is wrong.
- * snapshot_close() in every case.
+ * Opens and checks a file. owner: whose sections it may have, or NULL: none but the machine's; only
+ * its list of sections is used. 0; -ENOENT and the like; -EINVAL with a message that says what is
+ * wrong. snapshot_close() in every case.
  */
-int snapshot_open(struct snapshot *snapshot, const char *path, struct err *err);
+int snapshot_open(struct snapshot *snapshot, const char *path, const struct snapshot_owner *owner,
+		  struct err *err);
 void snapshot_close(struct snapshot *snapshot);
 
 /* Reads all of guest memory in the file and compares the checksums. 0, -EINVAL or -EINTR. */

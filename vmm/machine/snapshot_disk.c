@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Disks in snapshots: of an image what tells it from others, of a private layer its data.
+ * Disks in snapshots: of an image what distinguishes it from others, of a private layer its data.
  * snapshot_disk_read.c reads them back.
  */
 #include <errno.h>
@@ -14,9 +14,9 @@
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 
-#define CHUNK	     MIB(1)
-#define FIXED_BYTES  (7 * 8 + 2 + 4)
-#define FIRST_PIECES 64u
+#define CHUNK	       MIB(1)
+#define FIXED_BYTES    (7 * 8 + 2 + 4)
+#define FIRST_SEGMENTS 64u
 
 static const char *path_of(const struct disk *disk)
 {
@@ -30,30 +30,31 @@ static const char *path_of(const struct disk *disk)
 static int plan_disk(struct snapshot_disks *plan, unsigned number, struct disk *disk,
 		     struct err *err)
 {
-	struct snapshot_piece *piece = NULL, *more;
+	struct snapshot_segment *segment = NULL, *more;
 	uint64_t at = 0, length;
 	uint32_t count = 0;
 
 	while (disk_next_written(disk, &at, &length)) {
-		if (count == SNAPSHOT_DISK_PIECES_MAX) {
-			free(piece);
+		if (count == SNAPSHOT_DISK_SEGMENTS_MAX) {
+			free(segment);
 			return err_set(err, E2BIG,
 				       "disk %u is written in more than %d places: too many for a "
 				       "snapshot",
-				       number, SNAPSHOT_DISK_PIECES_MAX);
+				       number, SNAPSHOT_DISK_SEGMENTS_MAX);
 		}
-		if (count % FIRST_PIECES == 0 && is_power_of_two(count / FIRST_PIECES + 1)) {
-			more = realloc(piece, (2 * (size_t)count + FIRST_PIECES) * sizeof(*piece));
+		if (count % FIRST_SEGMENTS == 0 && is_power_of_two(count / FIRST_SEGMENTS + 1)) {
+			more = realloc(segment,
+				       (2 * (size_t)count + FIRST_SEGMENTS) * sizeof(*segment));
 			if (!more) {
-				free(piece);
+				free(segment);
 				return err_set(err, ENOMEM, "out of memory");
 			}
-			piece = more;
+			segment = more;
 		}
-		piece[count++] = (struct snapshot_piece){.at = at, .length = length};
+		segment[count++] = (struct snapshot_segment){.at = at, .length = length};
 		at += length;
 	}
-	plan->of[number].piece = piece;
+	plan->of[number].segment = segment;
 	plan->of[number].count = count;
 	return 0;
 }
@@ -79,7 +80,7 @@ void snapshot_free_disks(struct snapshot_disks *plan)
 	unsigned i;
 
 	for (i = 0; i < MACHINE_DISKS; i++)
-		free(plan->of[i].piece);
+		free(plan->of[i].segment);
 	*plan = (struct snapshot_disks){0};
 }
 
@@ -93,7 +94,7 @@ uint64_t snapshot_disk_sections(const struct snapshot_disks *plan, struct machin
 		disk = blk_disk(machine->devices.blk[i]);
 		if (disk)
 			sum += SNAPSHOT_SECTION_BYTES + FIXED_BYTES + strlen(path_of(disk)) +
-			       (uint64_t)plan->of[i].count * SNAPSHOT_PIECE_BYTES;
+			       (uint64_t)plan->of[i].count * SNAPSHOT_SEGMENT_BYTES;
 	}
 	return sum;
 }
@@ -114,24 +115,25 @@ static int read_all(struct disk *disk, uint64_t at, uint8_t *to, uint64_t length
 }
 
 /* One part after the other, with the checksum of all: 0 or -errno. fd stands where it goes. */
-static int write_piece(struct disk *disk, struct snapshot_piece *piece, int fd, uint8_t *chunk)
+static int write_segment(struct disk *disk, struct snapshot_segment *segment, int fd,
+			 uint8_t *chunk)
 {
 	uint64_t done, part;
 	uint32_t sum = snapshot_checksum(NULL, 0);
 	int ret = 0;
 
-	for (done = 0; ret == 0 && done < piece->length; done += part) {
-		part = min_u64(CHUNK, piece->length - done);
-		ret = read_all(disk, piece->at + done, chunk, part);
+	for (done = 0; ret == 0 && done < segment->length; done += part) {
+		part = min_u64(CHUNK, segment->length - done);
+		ret = read_all(disk, segment->at + done, chunk, part);
 		if (ret == 0)
 			ret = fd_write_full(fd, chunk, part);
 		sum = snapshot_checksum_more(sum, chunk, part);
 	}
-	piece->checksum = sum;
+	segment->checksum = sum;
 	return ret;
 }
 
-static void pack_disk(struct pack *payload, struct blk *blk, const struct snapshot_piece *piece,
+static void pack_disk(struct pack *payload, struct blk *blk, const struct snapshot_segment *segment,
 		      uint32_t count)
 {
 	const struct disk *disk = blk_disk(blk);
@@ -151,10 +153,10 @@ static void pack_disk(struct pack *payload, struct blk *blk, const struct snapsh
 	pack_text(payload, path);
 	pack_u32(payload, count);
 	for (i = 0; i < count; i++) {
-		pack_u64(payload, piece[i].at);
-		pack_u64(payload, piece[i].length);
-		pack_u64(payload, piece[i].offset);
-		pack_u32(payload, piece[i].checksum);
+		pack_u64(payload, segment[i].at);
+		pack_u64(payload, segment[i].length);
+		pack_u64(payload, segment[i].offset);
+		pack_u32(payload, segment[i].checksum);
 	}
 }
 
@@ -163,7 +165,7 @@ int snapshot_write_disks(struct snapshot_disks *plan, struct machine *machine, i
 {
 	uint8_t *chunk = malloc(CHUNK);
 	struct pack payload = {.data = NULL};
-	struct snapshot_piece *piece;
+	struct snapshot_segment *segment;
 	struct blk *blk;
 	int ret = chunk ? 0 : -ENOMEM;
 	uint32_t k;
@@ -172,14 +174,14 @@ int snapshot_write_disks(struct snapshot_disks *plan, struct machine *machine, i
 	for (i = 0; ret == 0 && i < MACHINE_DISKS; i++) {
 		blk = machine->devices.blk[i];
 		for (k = 0; ret == 0 && k < plan->of[i].count; k++) {
-			piece = &plan->of[i].piece[k];
-			piece->offset = offset;
-			offset += piece->length;
-			ret = write_piece(blk_disk(blk), piece, fd, chunk);
+			segment = &plan->of[i].segment[k];
+			segment->offset = offset;
+			offset += segment->length;
+			ret = write_segment(blk_disk(blk), segment, fd, chunk);
 		}
 		if (ret < 0 || !blk_disk(blk))
 			continue;
-		pack_disk(&payload, blk, plan->of[i].piece, plan->of[i].count);
+		pack_disk(&payload, blk, plan->of[i].segment, plan->of[i].count);
 		snapshot_add_section(state, SNAPSHOT_DISK, i, &payload);
 	}
 	free(chunk);

@@ -23,7 +23,7 @@ struct saved_disk {
 	uint64_t bytes, limit, bytes_per_second, operations;
 	struct disk_identity identity;
 	char path[PATH_MAX];
-	struct unpack pieces;
+	struct unpack segments;
 	uint32_t count;
 };
 
@@ -49,12 +49,12 @@ static int parse(struct saved_disk *saved, unsigned number, struct unpack *paylo
 	saved->bytes_per_second = unpack_u64(payload);
 	saved->operations = unpack_u64(payload);
 	unpack_text(payload, saved->path, sizeof(saved->path));
-	saved->count = unpack_count(payload, SNAPSHOT_DISK_PIECES_MAX);
-	saved->pieces = *payload;
+	saved->count = unpack_count(payload, SNAPSHOT_DISK_SEGMENTS_MAX);
+	saved->segments = *payload;
 	image = saved->identity.bytes > 0;
 	/* The first disk is for images; the second has a layer over one, or is a scratch disk. */
 	if (payload->failed ||
-	    payload->length - payload->at != saved->count * SNAPSHOT_PIECE_BYTES ||
+	    payload->length - payload->at != saved->count * SNAPSHOT_SEGMENT_BYTES ||
 	    !is_size(saved) ||
 	    (number == MACHINE_DISK_IMAGE && (!image || saved->limit || saved->count)) ||
 	    (number == MACHINE_DISK_WRITABLE && image != (saved->limit > 0)))
@@ -62,37 +62,38 @@ static int parse(struct saved_disk *saved, unsigned number, struct unpack *paylo
 	return 0;
 }
 
-static struct snapshot_piece next_piece(struct saved_disk *saved)
+static struct snapshot_segment next_segment(struct saved_disk *saved)
 {
-	struct snapshot_piece piece;
+	struct snapshot_segment segment;
 
-	piece.at = unpack_u64(&saved->pieces);
-	piece.length = unpack_u64(&saved->pieces);
-	piece.offset = unpack_u64(&saved->pieces);
-	piece.checksum = unpack_u32(&saved->pieces);
-	return piece;
+	segment.at = unpack_u64(&saved->segments);
+	segment.length = unpack_u64(&saved->segments);
+	segment.offset = unpack_u64(&saved->segments);
+	segment.checksum = unpack_u32(&saved->segments);
+	return segment;
 }
 
 /*
  * Pieces lie one behind the other on the disk, and in the file too: data that the file has once is
  * on a disk once. used: what of the file lies before, and then with them.
  */
-static int check_pieces(struct saved_disk saved, uint64_t file_length, uint64_t *used,
-			struct err *err)
+static int check_segments(struct saved_disk saved, uint64_t file_length, uint64_t *used,
+			  struct err *err)
 {
 	uint64_t most = saved.limit ? saved.limit : saved.bytes, sum = 0, before = 0;
-	struct snapshot_piece piece;
+	struct snapshot_segment segment;
 	uint32_t i;
 
 	for (i = 0; i < saved.count; i++) {
-		piece = next_piece(&saved);
-		if (piece.length == 0 || piece.at % DISK_BLOCK != 0 || piece.at < before ||
-		    !range_within(piece.at, piece.length, saved.bytes) || piece.offset < *used ||
-		    !range_within(piece.offset, piece.length, file_length))
+		segment = next_segment(&saved);
+		if (segment.length == 0 || segment.at % DISK_BLOCK != 0 || segment.at < before ||
+		    !range_within(segment.at, segment.length, saved.bytes) ||
+		    segment.offset < *used ||
+		    !range_within(segment.offset, segment.length, file_length))
 			return err_set(err, EINVAL, "its table of a disk makes no sense");
-		before = piece.at + piece.length;
-		*used = piece.offset + piece.length;
-		sum += align_up(piece.length, DISK_BLOCK);
+		before = segment.at + segment.length;
+		*used = segment.offset + segment.length;
+		sum += align_up(segment.length, DISK_BLOCK);
 		if (sum > most)
 			return err_set(err, EINVAL, "it has more of a disk than the disk can hold");
 	}
@@ -112,7 +113,7 @@ int snapshot_check_disks(struct snapshot *snapshot, uint64_t file_length, uint64
 			continue;
 		ret = parse(&saved, i, &payload, err);
 		if (ret == 0)
-			ret = check_pieces(saved, file_length, &used, err);
+			ret = check_segments(saved, file_length, &used, err);
 		if (i == MACHINE_DISK_WRITABLE)
 			snapshot->disk = saved.limit ? saved.limit : saved.bytes;
 	}
@@ -161,41 +162,42 @@ static int write_all(struct disk *disk, uint64_t at, uint8_t *from, uint64_t len
 	return 0;
 }
 
-/* Copies a piece from the file; its checksum counts, as all of it is read anyway. */
-static int copy_piece(struct disk *disk, const struct snapshot_piece *piece, int fd, uint8_t *chunk,
-		      const struct snapshot_stop *stop, struct err *err)
+/* Copies a segment from the file; its checksum counts, as all of it is read anyway. */
+static int copy_segment(struct disk *disk, const struct snapshot_segment *segment, int fd,
+			uint8_t *chunk, const struct snapshot_stop *stop, struct err *err)
 {
 	uint32_t sum = snapshot_checksum(NULL, 0);
 	uint64_t done, part;
 	int ret;
 
-	for (done = 0; done < piece->length; done += part) {
-		part = min_u64(CHUNK, piece->length - done);
+	for (done = 0; done < segment->length; done += part) {
+		part = min_u64(CHUNK, segment->length - done);
 		if (snapshot_stopped(stop, err))
 			return -EINTR;
-		if (fd_pread_full(fd, chunk, part, (off_t)(piece->offset + done)) != (ssize_t)part)
+		if (fd_pread_full(fd, chunk, part, (off_t)(segment->offset + done)) !=
+		    (ssize_t)part)
 			return err_set(err, EINVAL, "a disk's data is cut short");
-		ret = write_all(disk, piece->at + done, chunk, part);
+		ret = write_all(disk, segment->at + done, chunk, part);
 		if (ret < 0)
 			return err_code(err, -ret, "writing a disk's data anew");
 		sum = snapshot_checksum_more(sum, chunk, part);
 	}
-	if (sum != piece->checksum)
+	if (sum != segment->checksum)
 		return err_set(err, EINVAL, "the checksum of a disk's data is wrong");
 	return 0;
 }
 
-static int copy_pieces(struct disk *disk, struct saved_disk *saved, int fd,
-		       const struct snapshot_stop *stop, struct err *err)
+static int copy_segments(struct disk *disk, struct saved_disk *saved, int fd,
+			 const struct snapshot_stop *stop, struct err *err)
 {
 	uint8_t *chunk = malloc(CHUNK);
-	struct snapshot_piece piece;
+	struct snapshot_segment segment;
 	int ret = chunk ? 0 : err_set(err, ENOMEM, "out of memory");
 	uint32_t i;
 
 	for (i = 0; ret == 0 && i < saved->count; i++) {
-		piece = next_piece(saved);
-		ret = copy_piece(disk, &piece, fd, chunk, stop, err);
+		segment = next_segment(saved);
+		ret = copy_segment(disk, &segment, fd, chunk, stop, err);
 	}
 	free(chunk);
 	return ret;
@@ -216,7 +218,7 @@ static int make_disk(struct disk **out, struct saved_disk *saved, const struct s
 			ret = disk_create_overlay(out, image, saved->limit, err);
 	}
 	if (ret == 0)
-		ret = copy_pieces(*out, saved, snapshot->fd, &config->stop, err);
+		ret = copy_segments(*out, saved, snapshot->fd, &config->stop, err);
 	return ret;
 }
 

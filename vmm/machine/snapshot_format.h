@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layout of snapshot files, for those who write and read them (docs/snapshot-format.md). */
+/* The layout of snapshot files, for the writer and the reader (docs/snapshot-format.md). */
 #ifndef CORDON_MACHINE_SNAPSHOT_FORMAT_H
 #define CORDON_MACHINE_SNAPSHOT_FORMAT_H
 
@@ -37,20 +37,19 @@ enum snapshot_section {
 	SNAPSHOT_VCPU = 4,   /* number: the vCPU's */
 	SNAPSHOT_DEVICE = 5, /* number: the slot */
 	SNAPSHOT_UART = 6,
-	SNAPSHOT_MEMORY = 7,	  /* the extents */
-	SNAPSHOT_DISK = 8,	  /* number: the disk's; only those that are there */
-	SNAPSHOT_CONNECTIONS = 9, /* of the guest; where there is none, all of them are reset */
-	SNAPSHOT_SHARE = 10,	  /* number: of the session */
+	SNAPSHOT_MEMORY = 7, /* the extents */
+	SNAPSHOT_DISK = 8,   /* number: the disk's; only those that are there */
+	/* From here on: of the owner (struct snapshot_owner); vmm/sandbox/shares.h has 9 and 10. */
+	SNAPSHOT_OWNED = 9,
 };
 
 /* A section's payload, or false. All sections have been checked. */
 struct snapshot;
-bool snapshot_find(const struct snapshot *snapshot, enum snapshot_section type, uint32_t number,
+bool snapshot_find(const struct snapshot *snapshot, uint32_t type, uint32_t number,
 		   struct unpack *payload);
 
 /* Appends a section whose payload has been packed, and frees the payload. */
-void snapshot_add_section(struct pack *state, enum snapshot_section type, uint32_t number,
-			  struct pack *payload);
+void snapshot_add_section(struct pack *state, uint32_t type, uint32_t number, struct pack *payload);
 
 uint32_t snapshot_checksum(const void *from, size_t length);
 uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length);
@@ -58,11 +57,11 @@ uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length);
 /* --- disks (snapshot_disk.c, snapshot_disk_read.c) ---------------------------------------------
  */
 
-#define SNAPSHOT_DISK_PIECES_MAX 262144
-#define SNAPSHOT_PIECE_BYTES	 28u /* of a piece in its section */
+#define SNAPSHOT_DISK_SEGMENTS_MAX 262144
+#define SNAPSHOT_SEGMENT_BYTES	   28u /* of a segment in its section */
 
-/* A written piece of a disk. */
-struct snapshot_piece {
+/* A written segment of a disk. */
+struct snapshot_segment {
 	uint64_t at, length, offset; /* on the disk, and in the file */
 	uint32_t checksum;
 };
@@ -71,7 +70,7 @@ struct snapshot_piece {
 struct machine;
 struct snapshot_disks {
 	struct {
-		struct snapshot_piece *piece;
+		struct snapshot_segment *segment;
 		uint32_t count;
 	} of[MACHINE_DISKS];
 };

@@ -11,7 +11,6 @@
 #include "boot/layout.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/files/files.h"
 #include "vmm/kvm/state.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/snapshot.h"
@@ -61,7 +60,7 @@ static int check_header(const uint8_t *raw, uint64_t *state_length, struct err *
 	return 0;
 }
 
-bool snapshot_find(const struct snapshot *snapshot, enum snapshot_section type, uint32_t number,
+bool snapshot_find(const struct snapshot *snapshot, uint32_t type, uint32_t number,
 		   struct unpack *payload)
 {
 	struct unpack state = {.data = snapshot->state, .length = snapshot->state_length};
@@ -84,35 +83,43 @@ bool snapshot_find(const struct snapshot *snapshot, enum snapshot_section type, 
 	return false;
 }
 
-/* The sections in the order that they have in a file, and how many there are of each at most. */
-static const struct {
-	uint32_t type, numbers;
-} section_order[] = {
+/* The sections in the order that they have in a file; those of the owner lie between. */
+static const struct snapshot_owned first_sections[] = {
 	{SNAPSHOT_CONFIG, 1},
 	{SNAPSHOT_KEY, 1},
-	{SNAPSHOT_SHARE, FILES_SESSIONS_MAX *(FILES_SHARES_MAX + 1)},
-	{SNAPSHOT_CONNECTIONS, 1},
-	{SNAPSHOT_VM, 1},
-	{SNAPSHOT_VCPU, VM_CPUS_MAX},
-	{SNAPSHOT_DEVICE, LAYOUT_VIRTIO_COUNT},
-	{SNAPSHOT_UART, 1},
-	{SNAPSHOT_MEMORY, 1},
-	{SNAPSHOT_DISK, MACHINE_DISKS},
+};
+static const struct snapshot_owned last_sections[] = {
+	{SNAPSHOT_VM, 1},   {SNAPSHOT_VCPU, VM_CPUS_MAX}, {SNAPSHOT_DEVICE, LAYOUT_VIRTIO_COUNT},
+	{SNAPSHOT_UART, 1}, {SNAPSHOT_MEMORY, 1},	  {SNAPSHOT_DISK, MACHINE_DISKS},
 };
 
 /* A place in that order, for comparing; 0: there is no such section. */
-static uint64_t section_place(uint32_t type, uint32_t number)
+static uint64_t section_place(const struct snapshot_owner *owner, uint32_t type, uint32_t number)
 {
-	size_t i;
+	const struct {
+		const struct snapshot_owned *section;
+		size_t count;
+	} part[] = {
+		{first_sections, ARRAY_SIZE(first_sections)},
+		{owner ? owner->section : NULL, owner ? owner->section_count : 0},
+		{last_sections, ARRAY_SIZE(last_sections)},
+	};
+	uint64_t place = 0;
+	size_t i, k;
 
-	for (i = 0; i < ARRAY_SIZE(section_order); i++)
-		if (section_order[i].type == type)
-			return number < section_order[i].numbers ? ((i + 1) << 32) + number : 0;
+	for (i = 0; i < ARRAY_SIZE(part); i++)
+		for (k = 0; k < part[i].count; k++) {
+			place++;
+			if (part[i].section[k].type != type)
+				continue;
+			return number < part[i].section[k].numbers ? (place << 32) + number : 0;
+		}
 	return 0;
 }
 
 /* Walks over all sections once: lengths, checksums and order, so that each is there once. */
-static int check_sections(const struct snapshot *snapshot, struct err *err)
+static int check_sections(const struct snapshot *snapshot, const struct snapshot_owner *owner,
+			  struct err *err)
 {
 	struct unpack state = {.data = snapshot->state, .length = snapshot->state_length};
 	uint32_t type, number, sum;
@@ -130,7 +137,7 @@ static int check_sections(const struct snapshot *snapshot, struct err *err)
 		if (snapshot_section_checksum(head, state.data + state.at, length) != sum)
 			return err_set(err, EINVAL, "the checksum of section %u.%u is wrong", type,
 				       number);
-		place = section_place(type, number);
+		place = section_place(owner, type, number);
 		if (place <= before)
 			return err_set(err, EINVAL, "section %u.%u is not in its place", type,
 				       number);
@@ -196,7 +203,7 @@ static int read_extents(struct snapshot *snapshot, uint64_t file_length, uint64_
 	return unpack_done(&table) ? 0 : err_set(err, EINVAL, "its table of memory is cut short");
 }
 
-static int read_file(struct snapshot *snapshot, struct err *err)
+static int read_file(struct snapshot *snapshot, const struct snapshot_owner *owner, struct err *err)
 {
 	uint8_t raw[SNAPSHOT_HEADER_BYTES];
 	struct stat status;
@@ -219,7 +226,7 @@ static int read_file(struct snapshot *snapshot, struct err *err)
 	used = sizeof(raw) + length;
 	if (fd_pread_full(snapshot->fd, snapshot->state, length, sizeof(raw)) != (ssize_t)length)
 		return err_set(err, EINVAL, "is cut short");
-	ret = check_sections(snapshot, err);
+	ret = check_sections(snapshot, owner, err);
 	if (ret == 0)
 		ret = read_config(snapshot, err);
 	if (ret == 0)
@@ -229,7 +236,8 @@ static int read_file(struct snapshot *snapshot, struct err *err)
 	return ret;
 }
 
-int snapshot_open(struct snapshot *snapshot, const char *path, struct err *err)
+int snapshot_open(struct snapshot *snapshot, const char *path, const struct snapshot_owner *owner,
+		  struct err *err)
 {
 	struct err why = {.text = ""};
 	int ret;
@@ -237,7 +245,7 @@ int snapshot_open(struct snapshot *snapshot, const char *path, struct err *err)
 	*snapshot = (struct snapshot){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
 	if (snapshot->fd < 0)
 		return err_sys(err, "%s", path);
-	ret = read_file(snapshot, &why);
+	ret = read_file(snapshot, owner, &why);
 	if (ret < 0) {
 		snapshot_close(snapshot);
 		return err_set(err, -ret, "%s: %s", path, why.text);

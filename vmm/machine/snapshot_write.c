@@ -20,7 +20,7 @@
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 
-/* Zero pages between two pieces of data that are written rather than left out, at first. */
+/* Zero pages between two segments of data that are written rather than left out, at first. */
 #define FIRST_GAP KIB(64)
 
 uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, size_t length)
@@ -31,8 +31,7 @@ uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, siz
 	return (uint32_t)(length > 0 ? crc32_z(sum, payload, length) : sum);
 }
 
-void snapshot_add_section(struct pack *state, enum snapshot_section type, uint32_t number,
-			  struct pack *payload)
+void snapshot_add_section(struct pack *state, uint32_t type, uint32_t number, struct pack *payload)
 {
 	uint8_t head[SNAPSHOT_SECTION_BYTES];
 
@@ -112,7 +111,7 @@ static bool scan_region(const struct guest_memory *memory, const struct guest_re
 	return true;
 }
 
-/* Finds the data; where it lies in too many pieces, wider gaps are written too. */
+/* Finds the data; where it lies in too many segments, wider gaps are written too. */
 static void find_extents(const struct guest_memory *memory, struct extent_list *list)
 {
 	bool fits = false;
@@ -283,24 +282,24 @@ out:
 	return ret;
 }
 
-/* The folder of path, with its last slash; "./" if there is none. */
-static void folder_of(const char *path, char folder[PATH_MAX])
+/* The directory of path, with its last slash; "./" if there is none. */
+static void directory_of(const char *path, char directory[PATH_MAX])
 {
 	const char *slash = strrchr(path, '/');
 
 	if (slash)
-		snprintf(folder, PATH_MAX, "%.*s", (int)(slash + 1 - path), path);
+		snprintf(directory, PATH_MAX, "%.*s", (int)(slash + 1 - path), path);
 	else
-		snprintf(folder, PATH_MAX, "./");
+		snprintf(directory, PATH_MAX, "./");
 }
 
-static void sync_folder(const char *path)
+static void sync_directory(const char *path)
 {
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	int fd;
 
-	folder_of(path, folder);
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	directory_of(path, directory);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && fsync(fd) < 0) {
 		/* The rename may be lost in a power cut; the old file is then still whole. */
 	}
@@ -309,16 +308,16 @@ static void sync_folder(const char *path)
 
 /*
  * A file that has no name until it is whole, where the file system can do that, so that a kill
- * leaves nothing; else one with the temporary name. It is locked: a temporary file that nobody
+ * leaves nothing; else one with the temporary name. It is locked: a temporary file that no process
  * holds a lock of is a dead writer's (snapshot_sweep()). Returns the descriptor, *named; or -errno.
  */
 static int open_temporary(const char *path, char temporary[PATH_MAX], bool *named)
 {
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	int fd;
 
-	folder_of(path, folder);
-	fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	directory_of(path, directory);
+	fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	*named = fd < 0;
 	if (fd < 0)
 		fd = mkostemp(temporary, O_CLOEXEC);
@@ -372,7 +371,7 @@ int snapshot_write(struct machine *machine, const struct snapshot_owner *owner, 
 	if (ret < 0 && named)
 		unlink(temporary);
 	else if (ret == 0)
-		sync_folder(path);
+		sync_directory(path);
 	fd_close(&fd);
 	return ret;
 }
@@ -385,9 +384,9 @@ static bool is_temporary_name(const char *name, const char *suffix)
 	       name[length - sizeof("XXXXXX")] == '.';
 }
 
-void snapshot_sweep(const char *folder, const char *suffix)
+void snapshot_sweep(const char *directory, const char *suffix)
 {
-	DIR *list = opendir(folder);
+	DIR *list = opendir(directory);
 	struct dirent *item;
 	int fd;
 

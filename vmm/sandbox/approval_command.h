@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The command of --on-ask: a program of the user's that answers a question instead of a person.
+ * The command of --on-ask: a program of the user's that decides a question instead of a person.
  *
  * It is run by sh with five more arguments: protocol, name ("-": none), address, port ("0": none),
- * and the rule as file:line. The first word that it prints is the answer; nothing, an unknown word
- * or a status other than 0 is none. It runs beside everything else and is killed when its question
- * is over.
+ * and the rule as file:line. The first word that it prints is the decision; nothing, an unknown
+ * word or a status other than 0 is none. It runs beside everything else and is killed when its
+ * question is over.
  */
 #ifndef CORDON_SANDBOX_APPROVAL_COMMAND_H
 #define CORDON_SANDBOX_APPROVAL_COMMAND_H

@@ -13,11 +13,11 @@
 
 struct open_question {
 	struct approval public;
-	bool told; /* to those who answer */
+	bool told; /* to operators or the command */
 	struct approval_command *command;
 };
 
-/* Names count where there are any: what was answered for one holds for its addresses. */
+/* Names count where there are any: a decision on a name holds for its addresses. */
 struct remembered {
 	struct policy_net net;
 	char name[APPROVAL_NAME];
@@ -128,7 +128,7 @@ int approvals_recall(const struct approvals *questions, const struct policy_net 
 {
 	unsigned i;
 
-	/* The last answer counts. */
+	/* The last decision counts. */
 	for (i = 0; i < questions->remembered_count; i++)
 		if (same_place(&questions->remembered[i].net, net, true))
 			return questions->remembered[i].yes;
@@ -186,7 +186,7 @@ static struct open_question *find(struct approvals *questions, uint32_t number)
 	return NULL;
 }
 
-/* It is answered with no by nobody. */
+/* Refused without an operator's decision. */
 static void refuse(struct approvals *questions, struct open_question *open, const char *why)
 {
 	uint32_t number = open->public.number;
@@ -212,7 +212,7 @@ static void command_answered(void *arg, uint32_t number, const char *word)
 	else if (!questions->attended)
 		refuse(questions, open, "the command of --on-ask gave no answer");
 	else {
-		/* The operator alone is asked now, and with the last one it goes. */
+		/* Only operators can decide it now; with the last of them it is refused. */
 		approval_command_end(open->command);
 		open->command = NULL;
 	}
@@ -288,7 +288,7 @@ void approvals_take_back(struct approvals *questions, uint32_t number)
 	close_question(questions, open, "nobody waits for it any more");
 }
 
-/* --- answering -------------------------------------------------------------------------------- */
+/* --- decisions -------------------------------------------------------------------------------- */
 
 int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
 		    const char *by)
@@ -339,7 +339,7 @@ const struct approval *approvals_next(const struct approvals *questions, unsigne
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void answered_nobody(void *arg, uint32_t number, bool yes, const char *reason)
+static void drop_reply(void *arg, uint32_t number, bool yes, const char *reason)
 {
 	(void)arg;
 	(void)number;
@@ -357,7 +357,7 @@ int approvals_create(struct approvals **out, struct loop *loop, struct guard *gu
 		return -ENOMEM;
 	questions->loop = loop;
 	questions->guard = guard;
-	questions->answered = answered_nobody;
+	questions->answered = drop_reply;
 	bucket_init_burst(&questions->rate, APPROVALS_SECOND, APPROVALS_MAX, loop_now_ns());
 	questions->tell = (struct loop_task){.run = tell, .arg = questions};
 	questions->command = command ? strdup(command) : NULL;
@@ -385,7 +385,7 @@ void approvals_destroy(struct approvals *questions)
 
 void approvals_set_requester(struct approvals *questions, approval_replied *answered, void *arg)
 {
-	questions->answered = answered ? answered : answered_nobody;
+	questions->answered = answered ? answered : drop_reply;
 	questions->asker = arg;
 }
 

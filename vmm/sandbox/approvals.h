@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to a person: what a rule with the verdict ask has stopped until somebody decides.
+ * Questions to a person: what a rule with the verdict ask has stopped until a decision comes.
  *
- * Who can be asked: operators (clients of the control socket that watch for questions), and the
- * command of --on-ask. With neither there a question is refused at once. Answers for the life of
+ * Deciders are operators (clients of the control socket that watch for questions), and the
+ * command of --on-ask. Without either a question is refused at once. Decisions for the life of
  * the sandbox are remembered, and count where the policy says ask, never where it says deny.
  *
  * A guest causes questions: they are bounded in number and rate, and so is what is remembered. Each
@@ -22,14 +22,14 @@
 
 #define APPROVALS_MAX	     16	 /* open at a time */
 #define APPROVALS_SECOND     1	 /* new ones, with a burst of APPROVALS_MAX */
-#define APPROVALS_REMEMBERED 256 /* answers; the oldest makes room */
+#define APPROVALS_REMEMBERED 256 /* decisions; the oldest makes room */
 #define APPROVAL_NAME	     254
 #define APPROVAL_RULE	     128
 
 enum approval_reply {
 	APPROVAL_ONCE,	  /* yes, for what waits now */
 	APPROVAL_SESSION, /* yes, while the sandbox lives */
-	APPROVAL_ALWAYS,  /* the same here; whoever answers writes it into the policy */
+	APPROVAL_ALWAYS,  /* the same here; the operator's client writes it into the policy */
 	APPROVAL_NO,	  /* not what waits now */
 	APPROVAL_NEVER,	  /* no, while the sandbox lives */
 	APPROVAL_REPLIES
@@ -53,7 +53,7 @@ struct approvals_ops {
 };
 
 /*
- * The one who asks gets the answer: true for yes. reason: how that came about, for the log; a
+ * The caller of approvals_ask() gets the decision: true for yes. reason: for the log; a
  * constant string.
  */
 typedef void approval_replied(void *arg, uint32_t number, bool yes, const char *reason);
@@ -74,24 +74,24 @@ void approvals_attend(struct approvals *questions, bool attended);
 
 /*
  * Asks whether a connection may be made; the same one once more has the same number. A number above
- * 0; -ENOENT: nobody is there; -EBUSY: too many questions; -EINVAL: the name is none.
+ * 0; -ENOENT: no operator and no command; -EBUSY: too many questions; -EINVAL: the name is none.
  */
 int approvals_ask(struct approvals *questions, const struct policy_net *net);
 
-/* Nobody waits for the answer any more. */
+/* The flow that waited for the decision has ended. */
 void approvals_take_back(struct approvals *questions, uint32_t number);
 
-/* What was answered for the sandbox's life: 1 yes, 0 no, -1 nothing. */
+/* A decision for the sandbox's life: 1 approval, 0 refusal, -1 none. */
 int approvals_recall(const struct approvals *questions, const struct policy_net *net);
 
-/* An answer. by: who, for the log. -ENOENT: there is no such question (any more). */
+/* A decision. by: whose, for the log. -ENOENT: there is no such question (any more). */
 int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
 		    const char *by);
 
 /* The open ones: the next after *at (0 at first); NULL: no more. */
 const struct approval *approvals_next(const struct approvals *questions, unsigned *at);
 
-/* "once"; -1 for what is no answer. */
+/* "once"; -1 for an unknown word. */
 const char *approval_reply_word(enum approval_reply answer);
 int approval_reply_of(const char *word);
 

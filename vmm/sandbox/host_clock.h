@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tells when the host's real-time clock jumps: somebody set it, or the host was asleep. A guest's
- * clock does not jump along, so somebody must set it.
+ * Reports a jump of the host's real-time clock: it was set, or the host was asleep. A guest's clock
+ * does not jump along, so the owner must set it.
  */
 #ifndef CORDON_SANDBOX_HOST_CLOCK_H
 #define CORDON_SANDBOX_HOST_CLOCK_H

@@ -41,7 +41,7 @@ struct job {
 	char message[AGENT_MESSAGE_MAX + 64];
 };
 
-/* Reported from the loop: whoever hears of the end may destroy the job. */
+/* Reported from the loop: the owner may destroy the job when it hears of the end. */
 static void report_end(void *arg)
 {
 	struct job *job = arg;
@@ -150,7 +150,7 @@ static void on_timer(void *arg)
 {
 	struct job *job = arg;
 
-	if (job->over) { /* nobody reads: what is left is lost */
+	if (job->over) { /* no reader: what is left is lost */
 		loop_defer(job->machine->loop, &job->end_task);
 		return;
 	}
@@ -186,7 +186,7 @@ static void output_drained(struct job *job, unsigned stream, size_t length)
 	end_if_drained(job);
 }
 
-/* A reader that is gone is the command's affair; any other failure (a full disk) is ours to tell.
+/* A reader that is gone is the command's affair; any other failure (a full disk) is ours to report.
  */
 static void output_failed(struct job *job, unsigned stream, int code)
 {

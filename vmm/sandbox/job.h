@@ -27,7 +27,7 @@ struct job_spec {
 	int fd[3]; /* the caller's, open until the job has ended */
 	/*
 	 * The command is killed this long after its start, and the job ends soon after that,
-	 * whatever the guest does and whether or not somebody reads the output. 0: never.
+	 * whatever the guest does and whether or not the output is read. 0: never.
 	 */
 	uint64_t timeout_ns;
 	uint64_t output_max; /* bytes of each output that are passed on, the rest is dropped; 0: all

@@ -8,9 +8,9 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
-#include "vmm/sandbox/approvals.h"
 #include "vmm/net/address.h"
-#include "vmm/policy/guard.h"
+#include "vmm/sandbox/approvals.h"
+#include "vmm/sandbox/network_decide.h"
 
 #define TICK_NS	    UINT64_C(1000000000)
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -19,147 +19,13 @@
 
 /*
  * As the guest sees the router, and passt the two ends of its wire. Both ends of each belong to us:
- * they need not be rare. first_mac is that of a guest's card until it is told its own.
+ * they need not be rare. first_mac is that of a guest's card until the agent has set its own.
  */
 static const uint8_t first_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02};
 static const uint8_t router_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x01};
 static const uint8_t passt_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x04};
 
-/* --- the filter's questions --------------------------------------------------------------------
- */
-
-static struct policy_request to_policy(const struct filter_request *request)
-{
-	static const enum policy_op op[] = {[FILTER_CONNECT] = POLICY_CONNECT,
-					    [FILTER_RESOLVE] = POLICY_RESOLVE,
-					    [FILTER_LISTEN] = POLICY_LISTEN};
-	static const enum policy_protocol protocol[] = {
-		[FILTER_TCP] = POLICY_TCP,   [FILTER_UDP] = POLICY_UDP,	  [FILTER_TLS] = POLICY_TLS,
-		[FILTER_HTTP] = POLICY_HTTP, [FILTER_ICMP] = POLICY_ICMP, [FILTER_DNS] = POLICY_DNS,
-	};
-	struct policy_request to = {
-		.class = POLICY_NET,
-		.op = op[request->op],
-		.net = {.protocol = protocol[request->protocol],
-			.name = request->name,
-			.port = request->port,
-			/* A question for the name "host" is one for a name. */
-			.host = request->host && request->op != FILTER_RESOLVE},
-	};
-
-	if (request->op != FILTER_RESOLVE) {
-		to.net.family = AF_INET;
-		store_be32(to.net.address, request->address);
-	}
-	return to;
-}
-
-/* What a person has said before of what a rule has asked: 1 yes, 0 no, -1 nothing. */
-static int recall(const struct network *network, const struct policy_request *question)
-{
-	const struct approvals *questions = network->config.questions;
-
-	return questions ? approvals_recall(questions, &question->net) : -1;
-}
-
-static enum filter_verdict on_decide(void *arg, const struct filter_request *request,
-				     uint32_t *order)
-{
-	struct network *network = arg;
-	struct policy_request question = to_policy(request);
-	struct policy_decision decision;
-
-	/* A published port is the user's word, not the policy's. */
-	if (request->op == FILTER_LISTEN) {
-		*order = 0;
-		return FILTER_ALLOW;
-	}
-	guard_decide(network->guard, &question, &decision);
-	*order = decision.number > 0 ? decision.number - 1 : FILTER_NO_RULE;
-	if (decision.verdict != POLICY_ASK)
-		return decision.verdict == POLICY_ALLOW ? FILTER_ALLOW : FILTER_DENY;
-	switch (recall(network, &question)) {
-	case 1:
-		return FILTER_ALLOW;
-	case 0:
-		return FILTER_DENY;
-	default:
-		return FILTER_ASK;
-	}
-}
-
-static void on_note(void *arg, const char *what, const char *object, const char *detail)
-{
-	struct network *network = arg;
-	const struct guard_note note = {
-		.class = POLICY_NET, .what = what, .object = object, .detail = detail};
-
-	guard_note(network->guard, &note);
-}
-
-/* The policy's word, and where that is to ask, what came of it. */
-static bool check_asked(struct network *network, enum filter_answer answer,
-			const struct policy_request *question)
-{
-	static const char *const reason[] = {
-		[FILTER_APPROVED] = "an operator was asked and allowed it",
-		[FILTER_DECLINED] = "an operator was asked and refused it",
-		[FILTER_UNANSWERED] = "an operator was asked and did not answer in time",
-		[FILTER_UNATTENDED] = "a rule has an operator asked, and there is none",
-		[FILTER_OVERASKED] =
-			"a rule has an operator asked, and too many questions are open",
-	};
-	int before = answer == FILTER_UNASKED ? recall(network, question) : -1;
-	bool yes = answer == FILTER_APPROVED || before == 1;
-	const char *why = reason[FILTER_UNATTENDED];
-
-	if (before >= 0)
-		why = yes ? "an operator has allowed it for the sandbox's life"
-			  : "an operator has refused it for the sandbox's life";
-	else if (network->reason && (answer == FILTER_APPROVED || answer == FILTER_DECLINED))
-		why = network->reason;
-	else if (answer != FILTER_UNASKED)
-		why = reason[answer];
-	return guard_check_asked(network->guard, question, yes ? POLICY_ALLOW : POLICY_DENY, why) ==
-	       POLICY_ALLOW;
-}
-
-static bool on_check(void *arg, const struct filter_request *request)
-{
-	struct network *network = arg;
-	struct policy_request question = to_policy(request);
-
-	if (request->op == FILTER_LISTEN)
-		return guard_grant(network->guard, &question, "--publish") == POLICY_ALLOW;
-	return check_asked(network, request->answer, &question);
-}
-
-static int on_ask(void *arg, const struct filter_request *request)
-{
-	struct network *network = arg;
-	struct policy_request question = to_policy(request);
-
-	if (!network->config.questions)
-		return -ENOENT;
-	return approvals_ask(network->config.questions, &question.net);
-}
-
-static void on_unask(void *arg, uint32_t number)
-{
-	struct network *network = arg;
-
-	approvals_take_back(network->config.questions, number);
-}
-
-static void on_answered(void *arg, uint32_t number, bool yes, const char *reason)
-{
-	struct network *network = arg;
-
-	network->reason = reason;
-	filter_answered(network->filter, number, yes ? FILTER_APPROVED : FILTER_DECLINED,
-			loop_now_ns());
-	network->reason = NULL;
-}
+/* --- the filter's calls ----------------------------------------------------------------------- */
 
 static int on_resolve(void *arg, uint32_t ticket, const char *name)
 {
@@ -196,17 +62,15 @@ static void to_peer(void *arg, const uint8_t *frame, size_t length)
 static const struct filter_ops filter_ops = {
 	.to_guest = to_guest,
 	.to_peer = to_peer,
-	.decide = on_decide,
-	.check = on_check,
-	.ask = on_ask,
-	.unask = on_unask,
-	.note = on_note,
+	.decide = network_decide,
+	.check = network_check,
+	.ask = network_ask,
+	.unask = network_unask,
+	.note = network_note,
 	.resolve = on_resolve,
 };
 
-/* --- the card and what is behind the filter
- * ------------------------------------------------------------------------
- */
+/* --- the card and what is behind the filter --------------------------------------------------- */
 
 static void resume_backend(struct network *network)
 {
@@ -221,7 +85,7 @@ static const char *backend_name(const struct network *network)
 	return network->tap ? "tap" : "passt";
 }
 
-/* A frame may be answered, so there must be room at both ends. */
+/* A frame may cause a reply, so there must be room at both ends. */
 static bool card_room(void *arg)
 {
 	struct network *network = arg;
@@ -263,8 +127,8 @@ static bool backend_room(void *arg)
 	struct network *network = arg;
 
 	/*
-	 * passt asks for a connection to a published port once, and does not repeat it: a frame
-	 * that comes before the guest has an address would be lost, and with it 10 s.
+	 * passt sends the first frame of a connection to a published port once, and does not repeat
+	 * it: before the guest has an address the frame would be lost, and with it 10 s.
 	 */
 	return network->configured && net_card_has_room(network->card);
 }
@@ -307,7 +171,7 @@ static void backend_died(void *arg, const char *why)
 	}
 	log_warning("the sandbox has no network any more: %s has ended: %s", backend_name(network),
 		    why);
-	on_note(network, "network-lost", backend_name(network), why);
+	network_note(network, "network-lost", backend_name(network), why);
 	filter_forget(network->filter);
 	net_card_set_owner(network->card, NULL, NULL);
 	net_card_set_link(network->card, false);
@@ -332,7 +196,7 @@ static void tick(void *arg)
 /* --- life --------------------------------------------------------------------------------------
  */
 
-/* A tap's other end has MACs of its own, asks for ours, and addresses that stand for others. */
+/* A tap's other end has MACs of its own, uses ARP, and has addresses that stand for others. */
 static void describe_wire(struct filter_config *filter, const struct tap_wire *wire)
 {
 	memcpy(filter->card_mac, wire->guest_mac, FRAME_MAC);
@@ -366,7 +230,7 @@ static int create_parts(struct network *network, const struct network_config *co
 	return ret < 0 ? err_code(err, -ret, "the network") : 0;
 }
 
-/* A unicast address of nobody's, and never one of ours: their first byte has other low bits. */
+/* A locally administered unicast address, and never one of ours: their low bits differ. */
 static int choose_mac(struct network *network, struct err *err)
 {
 	if (getrandom(network->mac, sizeof(network->mac), 0) != sizeof(network->mac))
@@ -397,16 +261,16 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 	network->tick = (struct loop_timer){.expired = tick, .arg = network};
 	network->card = card;
 	if (config->questions)
-		approvals_set_requester(config->questions, on_answered, network);
+		approvals_set_requester(config->questions, network_decided, network);
 	return create_parts(network, config, err);
 }
 
-/* Who wants ports published is told by ops->published(), and ends. */
+/* Where ports are to be published, ops->published() reports it instead, and the sandbox ends. */
 static void explain_no_network(struct network *network, const char *why)
 {
 	if (!network->publishing) {
 		log_warning("the sandbox has no network: %s", why);
-		on_note(network, "network-lost", "passt", why);
+		network_note(network, "network-lost", "passt", why);
 	}
 	network->card = NULL;
 }

@@ -3,7 +3,7 @@
  * A sandbox's network: its card, the filter behind it, passt or a tap behind that, and the host's
  * resolvers.
  *
- * What the filter asks, the sandbox's guard answers. If passt can't be started or dies, that is one
+ * The sandbox's guard decides for the filter. If passt can't be started or dies, that is one
  * line for the user and one in the audit log, and the sandbox goes on with its link down.
  */
 #ifndef CORDON_SANDBOX_NETWORK_H
@@ -27,7 +27,7 @@ struct network_config {
 	uint64_t bytes_per_second, frames_per_second; /* of the card, each way; 0: no limit */
 	bool user;				      /* passt */
 	char tap[TAP_NAME_MAX + 1];  /* the interface, or ""; neither: there is no network */
-	struct approvals *questions; /* not ours: whom a rule has asked; or NULL */
+	struct approvals *questions; /* not ours: of 'ask' rules; or NULL */
 	unsigned published;
 	struct publish publish[PUBLISH_MAX];
 };
@@ -55,7 +55,7 @@ struct network {
 	struct tap *tap; /* or passt */
 	struct resolver *resolver;
 	struct loop_timer tick;
-	const char *reason; /* of the answer at hand to a question, for the log */
+	const char *reason; /* of the operator's decision at hand, for the log */
 };
 
 /* Makes it ready: a tap is attached to. 0, or -errno with a message. network_close() also after a

@@ -15,12 +15,11 @@ static uint32_t port_of(const struct publish_vsock_config *config, unsigned n)
 	return config->socket[n].vsock ? config->socket[n].port : AGENT_FORWARD_PORT + n;
 }
 
-/* --- who comes, and goes ------------------------------------------------------------------------
- */
+/* --- clients ---------------------------------------------------------------------------------- */
 
 #define OBJECT_TEXT (sizeof(((struct socket_config *)0)->path) + 32)
 
-/* The socket as the command line has it: the port that clients are told to be for is the agent's.
+/* The socket as the command line has it: the port of the vsock device is the agent's.
  */
 static void describe(const struct publish_vsock *sockets, const struct vsock_visit *visit,
 		     char object[OBJECT_TEXT])

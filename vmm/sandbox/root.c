@@ -24,18 +24,18 @@
 
 static const char *const types[] = {"ext4", "squashfs", "erofs"};
 
-/* One word behind a colon: whether it is one of ours, and what it says. */
-static bool take_word(struct root_config *config, const char *word)
+/* One suffix behind a colon: whether it is one of ours, and what it says. */
+static bool take_suffix(struct root_config *config, const char *suffix)
 {
 	size_t i;
 
-	if (strcmp(word, "ro") == 0 || strcmp(word, "cow") == 0) {
-		config->copy_on_write = word[0] == 'c';
+	if (strcmp(suffix, "ro") == 0 || strcmp(suffix, "cow") == 0) {
+		config->copy_on_write = suffix[0] == 'c';
 		return true;
 	}
 	for (i = 0; i < ARRAY_SIZE(types); i++) {
-		if (strcmp(word, types[i]) == 0) {
-			snprintf(config->type, sizeof(config->type), "%s", word);
+		if (strcmp(suffix, types[i]) == 0) {
+			snprintf(config->type, sizeof(config->type), "%s", suffix);
 			return true;
 		}
 	}
@@ -51,8 +51,8 @@ int root_parse(struct root_config *config, const char *text, struct err *err)
 	config->type[0] = '\0';
 	if (snprintf(path, sizeof(path), "%s", text) >= (int)sizeof(path))
 		return err_set(err, ENAMETOOLONG, "the path is too long");
-	/* A path may have colons itself: only words that we know are cut off. */
-	while ((colon = strrchr(path, ':')) && take_word(config, colon + 1))
+	/* A path may have colons itself: only suffixes that we know are cut off. */
+	while ((colon = strrchr(path, ':')) && take_suffix(config, colon + 1))
 		*colon = '\0';
 	if (!realpath(path, config->image) || stat(config->image, &status) < 0)
 		return err_sys(err, "%s", path);
@@ -65,7 +65,7 @@ int root_parse(struct root_config *config, const char *text, struct err *err)
 
 /*
  * The type of an image's file system, by the magic numbers that each has in its place. That is safe
- * since no guest writes to an image: whoever made it chose what it is.
+ * since no guest writes to an image: its maker chose what it is.
  */
 static int probe_type(struct root *root, struct disk *image, struct err *err)
 {
@@ -88,7 +88,7 @@ static int probe_type(struct root *root, struct disk *image, struct err *err)
 		       root->image);
 }
 
-/* The guest's kernel reads erofs as it is: what mkfs.erofs -z makes is told here. */
+/* The guest's kernel reads erofs as it is: an image of mkfs.erofs -z is refused here. */
 static int check_erofs(const struct root *root, struct disk *image, struct err *err)
 {
 	uint8_t head[EROFS_SUPER + EROFS_AT_INCOMPAT + 4] = {0};
@@ -187,7 +187,7 @@ static int open_image(struct root *root, const struct root_config *config, struc
 	return ret;
 }
 
-/* --- a folder of the host --------------------------------------------------------------------- */
+/* --- a directory of the host ------------------------------------------------------------------ */
 
 static int open_served(struct root *root, const struct root_config *config, struct err *err)
 {

@@ -20,7 +20,7 @@
 #include "vmm/image/cache.h"
 #include "vmm/machine/device.h"
 
-/* What a private layer over an image may take on the host's disk, if nobody says. */
+/* What a private layer over an image may take on the host's disk by default. */
 #define ROOT_LAYER_DEFAULT (UINT64_C(2) << 30)
 #define ROOT_DISK_MIN	   (UINT64_C(1) << 20)
 
@@ -28,7 +28,7 @@ struct root_config {
 	char image[PATH_MAX];		    /* absolute; "": none */
 	char type[AGENT_ROOT_TYPE_MAX + 1]; /* of its file system; "": look at the image */
 	/*
-	 * Instead of an image: a folder (absolute), the host itself, or an unpacked image of the
+	 * Instead of an image: a directory (absolute), the host itself, or an unpacked image of the
 	 * cache. The monitor serves it, and the guest has an overlay over it.
 	 */
 	char directory[PATH_MAX];
@@ -46,7 +46,7 @@ struct root {
 	struct disk *disk[MACHINE_DISKS];
 	char image[PATH_MAX], type[AGENT_ROOT_TYPE_MAX + 1];
 	struct agent_root request;
-	bool served;	     /* by the monitor's file server, from a folder of the host */
+	bool served;	     /* by the monitor's file server, from a directory of the host */
 	struct image in_use; /* of the cache, if unpacked says so: stays there while we live */
 	bool wanted;	     /* false: there is nothing to do */
 	bool present;	     /* the guest has it since it was saved: it is only to be served */
@@ -58,7 +58,7 @@ struct root {
  */
 int root_parse(struct root_config *config, const char *text, struct err *err);
 
-/* Opens and makes the disks, or finds the folder. 0 or -errno with a message. */
+/* Opens and makes the disks, or finds the directory. 0 or -errno with a message. */
 int root_open(struct root *root, const struct root_config *config, struct err *err);
 
 /*

@@ -9,7 +9,7 @@
 
 #include "vmm/base/budget.h"
 #include "vmm/base/log.h"
-#include "vmm/sandbox/size.h"
+#include "vmm/sandbox/restore.h"
 #include "vmm/policy/guard.h"
 
 #define SECOND_NS 1000000000ull
@@ -150,7 +150,7 @@ static void machine_ended(void *arg)
 	struct sandbox *sandbox = arg;
 
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
-	/* The next start shall not fail in the same way. */
+	/* Or the next start would fail in the same way. */
 	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
 	    sandbox->machine.end != MACHINE_SETUP_FAILED) {
 		log_warning("the template did not work and is removed: the next start boots");
@@ -186,7 +186,7 @@ static void boot_check(void *arg)
 		loop_timer_start(sandbox->machine.loop, &sandbox->boot_timer, BOOT_CHECK_NS);
 	else
 		machine_finish(&sandbox->machine, MACHINE_AGENT_LOST,
-			       "the guest runs, but its agent has not answered");
+			       "the guest runs, but its agent has not connected");
 }
 
 static const struct machine_ops machine_ops = {
@@ -221,70 +221,39 @@ static void open_template(struct sandbox *sandbox, struct machine_config *config
 }
 
 /* From the template, if there is one and it works; else by booting, with one warning. */
-static int create_from_template(struct sandbox *sandbox, struct loop *loop,
-				struct machine_config *config, struct err *err)
+static int create_from_template(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
+	struct machine_config config = sandbox->config.machine;
 	struct err why = {.text = ""};
 	int ret;
 
-	open_template(sandbox, config, &why);
-	ret = machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
-	if (ret < 0 && config->restore) {
+	open_template(sandbox, &config, &why);
+	ret = machine_create(&sandbox->machine, loop, &config, &machine_ops, sandbox, err);
+	if (ret < 0 && config.restore) {
 		why = *err;
-		config->restore = NULL;
-		config->trusted = false;
-		ret = machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
+		config.restore = NULL;
+		config.trusted = false;
+		ret = machine_create(&sandbox->machine, loop, &config, &machine_ops, sandbox, err);
 	}
 	if (ret == 0 && why.text[0])
 		log_warning("booting without a template: %s", why.text);
 	return ret;
 }
 
-/* Before anything is made of the file. */
-static int check_snapshot(struct sandbox *sandbox, struct err *err)
-{
-	const struct snapshot *snapshot = &sandbox->snapshot;
-	const struct machine_size size = {
-		.memory = snapshot->memory, .cpus = snapshot->cpus, .disk = snapshot->disk};
-	int ret = machine_size_check_guard(&size, sandbox->config.guard, err);
-
-	if (ret == 0 && sandbox->config.verify)
-		ret = snapshot_verify_memory(snapshot, &sandbox->config.stop, err);
-	return ret;
-}
-
-static int create_from_snapshot(struct sandbox *sandbox, struct loop *loop,
-				struct machine_config *config, struct err *err)
-{
-	int ret = snapshot_open(&sandbox->snapshot, sandbox->config.snapshot, err);
-
-	if (ret == 0)
-		ret = check_snapshot(sandbox, err);
-	if (ret < 0)
-		return ret;
-	config->stop = sandbox->config.stop;
-	config->restore = &sandbox->snapshot;
-	config->image = sandbox->config.root.image;
-	config->trusted_image = sandbox->config.trusted_image;
-	return machine_create(&sandbox->machine, loop, config, &machine_ops, sandbox, err);
-}
-
 static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
-	struct machine_config config = sandbox->config.machine;
 	int ret;
 
 	if (sandbox->config.snapshot)
-		ret = create_from_snapshot(sandbox, loop, &config, err);
+		ret = restore_build(sandbox, loop, &machine_ops, err);
 	else
-		ret = create_from_template(sandbox, loop, &config, err);
-	sandbox->restored = config.restore != NULL;
-	sandbox->template_due = !sandbox->restored && sandbox->template.path[0];
-	if (ret == 0 && sandbox->config.snapshot)
-		ret = shares_restore(&sandbox->shares, loop, sandbox->machine.devices.vsock,
-				     &sandbox->snapshot, err);
+		ret = create_from_template(sandbox, loop, err);
 	snapshot_close(&sandbox->snapshot);
-	return ret;
+	if (ret < 0)
+		return ret;
+	sandbox->restored = sandbox->machine.restored;
+	sandbox->template_due = !sandbox->restored && sandbox->template.path[0];
+	return 0;
 }
 
 static int open_root_share(struct sandbox *sandbox, struct err *err)
@@ -297,7 +266,7 @@ static int open_root_share(struct sandbox *sandbox, struct err *err)
 				sandbox->config.guard, err);
 }
 
-/* With whom it asks what a rule leaves to a person. */
+/* With the approvals, for rules that leave the decision to a person. */
 static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	const struct sandbox_config *config = &sandbox->config;
@@ -313,6 +282,48 @@ static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *
 			    config->guard, &network_ops, sandbox, err);
 }
 
+/* What the machine is made from, open and checked; of a snapshot as restore.h says. */
+static int open_parts(struct sandbox *sandbox, struct err *err)
+{
+	const struct sandbox_config *config = &sandbox->config;
+	int ret = config->snapshot ? restore_parse(sandbox, err) : 0;
+
+	if (ret == 0 && config->snapshot)
+		ret = root_open_again(&sandbox->root, &config->root, err);
+	else if (ret == 0)
+		ret = root_open(&sandbox->root, &config->root, err);
+	if (ret == 0)
+		ret = shares_open(&sandbox->shares, config->guard, err);
+	if (ret == 0 && sandbox->root.served)
+		ret = open_root_share(sandbox, err);
+	if (ret == 0 && config->directories)
+		ret = shares_check_directories(&sandbox->shares, config->directories,
+					       config->directory_count, err);
+	if (ret == 0 && config->snapshot)
+		ret = restore_check(sandbox, err);
+	return ret;
+}
+
+/* What is around the machine: none of it for a guest without our agent. */
+static int open_surroundings(struct sandbox *sandbox, struct loop *loop, struct err *err)
+{
+	const struct sandbox_config *config = &sandbox->config;
+	struct vsock *vsock = sandbox->machine.devices.vsock;
+	int ret;
+
+	if (!config->machine.agent)
+		return 0;
+	ret = publish_vsock_make(&sandbox->sockets, &config->sockets, vsock, config->guard, err);
+	if (ret == 0)
+		ret = shares_listen(&sandbox->shares, loop, vsock, err);
+	if (ret == 0)
+		ret = open_network(sandbox, loop, err);
+	if (ret < 0)
+		return ret;
+	ret = host_clock_watch(&sandbox->clock, loop, clock_jumped, sandbox);
+	return ret < 0 ? err_code(err, -ret, "the host's clock") : 0;
+}
+
 int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sandbox_config *config,
 		   const struct sandbox_ops *ops, void *arg, struct err *err)
 {
@@ -325,31 +336,15 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	sandbox->snapshot.fd = -1;
 	startup_init(&sandbox->startup, sandbox_steps, sandbox_step_count, &startup_ops, sandbox);
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
-	if (config->snapshot)
-		ret = root_open_again(&sandbox->root, &config->root, err);
-	else
-		ret = root_open(&sandbox->root, &config->root, err);
-	if (ret == 0)
-		ret = shares_open(&sandbox->shares, config->guard, err);
-	if (ret == 0 && sandbox->root.served)
-		ret = open_root_share(sandbox, err);
-	if (ret == 0 && config->folders)
-		ret = shares_check_folders(&sandbox->shares, config->folders, config->folder_count,
-					   err);
+	ret = open_parts(sandbox, err);
 	if (ret == 0)
 		ret = create_machine(sandbox, loop, err);
-	if (ret == 0 && config->machine.agent)
-		ret = publish_vsock_make(&sandbox->sockets, &sandbox->config.sockets,
-					 sandbox->machine.devices.vsock, config->guard, err);
-	if (ret == 0 && config->machine.agent)
-		ret = shares_listen(&sandbox->shares, loop, sandbox->machine.devices.vsock, err);
-	if (ret == 0 && config->machine.agent)
-		ret = open_network(sandbox, loop, err);
-	if (ret == 0 && config->machine.agent &&
-	    (ret = host_clock_watch(&sandbox->clock, loop, clock_jumped, sandbox)) < 0)
-		err_code(err, -ret, "the host's clock");
-	if (ret < 0)
+	if (ret == 0)
+		ret = open_surroundings(sandbox, loop, err);
+	if (ret < 0) {
+		snapshot_close(&sandbox->snapshot);
 		sandbox_destroy(sandbox);
+	}
 	return ret;
 }
 
@@ -380,7 +375,10 @@ static int save_shares(void *arg, struct pack *state, struct err *err)
 
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err)
 {
-	const struct snapshot_owner owner = {.save = save_shares, .arg = sandbox};
+	const struct snapshot_owner owner = {.section = shares_sections,
+					     .section_count = SHARES_SECTIONS,
+					     .save = save_shares,
+					     .arg = sandbox};
 
 	return snapshot_write(&sandbox->machine, &owner, path, "snapshot\n", err);
 }

@@ -30,17 +30,18 @@ struct sandbox_config {
 	struct network_config network;
 	struct publish_vsock_config sockets;
 	struct root_config root; /* zeros: the initramfs alone; of a snapshot: its image */
-	const struct share_folder *folders; /* of a fork: its parent's, and no others; or NULL */
-	unsigned folder_count;
+	const struct share_directory
+		*directories; /* of a fork: its parent's, and no others; or NULL */
+	unsigned directory_count;
 	bool trusted_image;	   /* the snapshot is our own: the image that it names is taken */
 	struct snapshot_stop stop; /* of a restore, which may take long */
-	const char *on_ask; /* the command that answers where a rule has somebody asked, or NULL */
+	const char *on_ask;	   /* the command of --on-ask, or NULL */
 };
 
 struct sandbox_ops {
 	/* Commands can be started. Once. */
 	void (*ready)(void *arg);
-	/* The machine has ended, or its agent never answered; see machine.end and end_message. */
+	/* The machine has ended, or its agent never connected; see machine.end and end_message. */
 	void (*ended)(void *arg);
 };
 

@@ -13,7 +13,7 @@
 #include "vmm/machine/snapshot_format.h"
 
 /* Moved at once between a stream and a worker. */
-#define PIECE (64u << 10)
+#define CHUNK (64u << 10)
 
 struct share_session {
 	struct share_link *link;
@@ -55,19 +55,19 @@ static void hang_up(struct share_session *session)
 /* What the queue has no room for stays with the stream, and so the guest gets no credit for it. */
 static void pump_in(struct share_session *session)
 {
-	static uint8_t piece[PIECE];
+	static uint8_t chunk[CHUNK];
 	size_t room;
 	long n;
 
 	while (session->stream && (room = files_worker_room(session->worker)) > 0) {
-		n = vsock_stream_read(session->stream, piece, min_u64(room, sizeof(piece)));
+		n = vsock_stream_read(session->stream, chunk, min_u64(room, sizeof(chunk)));
 		if (n == -EAGAIN)
 			return;
 		if (n <= 0) {
 			hang_up(session);
 			return;
 		}
-		files_worker_put(session->worker, piece, (size_t)n);
+		files_worker_put(session->worker, chunk, (size_t)n);
 	}
 }
 
@@ -230,7 +230,7 @@ int share_sessions_save(struct share_link *link, uint32_t *number, struct pack *
 		if (ret == 0 && payload.failed)
 			ret = -E2BIG;
 		if (ret == 0)
-			snapshot_add_section(state, SNAPSHOT_SHARE, (*number)++, &payload);
+			snapshot_add_section(state, SHARES_SECTION_SESSION, (*number)++, &payload);
 		else if (ret == -ESHUTDOWN)
 			ret = 0;
 		pack_free(&payload);

@@ -122,7 +122,7 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err)
 	return 0;
 }
 
-bool shares_folder(const struct shares *shares, unsigned number, struct share_folder *out)
+bool shares_directory(const struct shares *shares, unsigned number, struct share_directory *out)
 {
 	const struct share_link *link =
 		number < shares->count ? shares->link[number] : shares->root;
@@ -136,20 +136,21 @@ bool shares_folder(const struct shares *shares, unsigned number, struct share_fo
 	return true;
 }
 
-int shares_check_folders(const struct shares *shares, const struct share_folder *list,
-			 unsigned count, struct err *err)
+int shares_check_directories(const struct shares *shares, const struct share_directory *list,
+			     unsigned count, struct err *err)
 {
-	struct share_folder now;
+	struct share_directory now;
 	unsigned number, i;
 
-	for (number = 0; shares_folder(shares, number, &now); number++) {
+	for (number = 0; shares_directory(shares, number, &now); number++) {
 		for (i = 0; i < count; i++)
 			if (strcmp(list[i].guest, now.guest) == 0 && list[i].device == now.device &&
 			    list[i].inode == now.inode)
 				break;
 		if (i == count)
 			return err_set(
-				err, ESTALE, "%s: another folder is there now than the sandbox has",
+				err, ESTALE,
+				"%s: another directory is there now than the sandbox has",
 				(number < shares->count ? shares->link[number] : shares->root)
 					->host);
 	}
@@ -236,12 +237,17 @@ int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, 
 	vsock_save_others(vsock, &payload);
 	/* Without one of these the guest hears of a reset of the transport. */
 	if (ret == 0 && number > 0)
-		snapshot_add_section(state, SNAPSHOT_CONNECTIONS, 0, &payload);
+		snapshot_add_section(state, SHARES_SECTION_CONNECTIONS, 0, &payload);
 	pack_free(&payload);
 	return ret < 0 ? save_error(link, ret, err) : 0;
 }
 
-static struct share_link *find_link(struct shares *shares, const struct share_saved *saved)
+const struct snapshot_owned shares_sections[SHARES_SECTIONS] = {
+	{SHARES_SECTION_SESSION, FILES_SESSIONS_MAX *(FILES_SHARES_MAX + 1)},
+	{SHARES_SECTION_CONNECTIONS, 1},
+};
+
+static struct share_link *find_link(const struct shares *shares, const struct share_saved *saved)
 {
 	unsigned i;
 
@@ -254,56 +260,82 @@ static struct share_link *find_link(struct shares *shares, const struct share_sa
 	return NULL;
 }
 
-/* A folder may have gone to another place: who restores says where it is. */
+/* A directory may have moved: the caller of the restore says where it is. */
 static bool is_other_root(const struct share_link *link, const struct share_saved *saved)
 {
 	return strcmp(link->host, saved->host) != 0 &&
 	       !(link->host[0] == '/' && saved->host[0] == '/');
 }
 
-static int restore_session(struct shares *shares, struct vsock *vsock, struct unpack *payload,
-			   struct err *err)
+/* The sessions of a snapshot, one call each while 1 is returned; 0: there are no more. */
+static int next_session(const struct snapshot *snapshot, uint32_t number, struct unpack *payload,
+			struct share_saved *saved, struct err *err)
 {
-	struct share_link *link;
-	struct share_saved saved;
-	int ret = share_saved_parse(&saved, payload);
+	if (number >= FILES_SESSIONS_MAX * (FILES_SHARES_MAX + 1) ||
+	    !snapshot_find(snapshot, SHARES_SECTION_SESSION, number, payload))
+		return 0;
+	if (share_saved_parse(saved, payload) < 0)
+		return err_set(err, EINVAL, "what it says of a share makes no sense");
+	return 1;
+}
 
-	if (ret < 0)
-		return err_set(err, -ret, "what it says of a share makes no sense");
-	link = find_link(shares, &saved);
-	if (saved.port == SHARES_ROOT_PORT && (!link || is_other_root(link, &saved)))
-		return err_set(err, EINVAL,
-			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
-			       saved.host);
-	ret = link ? share_session_restore(link, vsock, saved.port, payload)
-		   : vsock_restore_reset(vsock, saved.port, saved.guest_port);
-	return ret < 0 ? err_code(err, -ret, "going on with the share %s",
-				  saved.guest[0] ? saved.guest : "/")
-		       : 0;
+int shares_check_saved(const struct shares *shares, const struct snapshot *snapshot,
+		       struct err *err)
+{
+	struct share_saved saved;
+	struct unpack payload;
+	bool served = false;
+	uint32_t number;
+	int ret;
+
+	for (number = 0; (ret = next_session(snapshot, number, &payload, &saved, err)) > 0;
+	     number++) {
+		if (saved.port != SHARES_ROOT_PORT)
+			continue;
+		served = true;
+		if (!shares->root || is_other_root(shares->root, &saved))
+			return err_set(err, EINVAL,
+				       "the snapshot's sandbox has %s as its root: say so with "
+				       "--rootfs",
+				       saved.host);
+	}
+	if (ret == 0 && shares->root && !served)
+		ret = err_set(err, EINVAL,
+			      "the snapshot's sandbox has no root that is served from %s: leave "
+			      "out --rootfs",
+			      shares->root->host);
+	return ret;
+}
+
+bool shares_saved_connections(const struct snapshot *snapshot)
+{
+	struct unpack payload;
+
+	return snapshot_find(snapshot, SHARES_SECTION_CONNECTIONS, 0, &payload);
 }
 
 int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock,
 		   const struct snapshot *snapshot, struct err *err)
 {
+	struct share_saved saved;
+	struct share_link *link;
 	struct unpack payload;
 	uint32_t number;
-	int ret = 0;
+	int ret;
 
 	shares->loop = loop;
-	/* A guest has no more; and each is looked for among all sections. */
-	for (number = 0; ret == 0 && number < FILES_SESSIONS_MAX * (FILES_SHARES_MAX + 1) &&
-			 snapshot_find(snapshot, SNAPSHOT_SHARE, number, &payload);
-	     number++)
-		ret = restore_session(shares, vsock, &payload, err);
-	if (ret == 0 && shares->root && !shares->root->kept)
-		ret = err_set(err, EINVAL,
-			      "the snapshot's sandbox has no root that is served from %s: leave "
-			      "out --rootfs",
-			      shares->root->host);
-	if (ret == 0 && snapshot_find(snapshot, SNAPSHOT_CONNECTIONS, 0, &payload))
-		ret = vsock_restore_others(vsock, &payload) < 0
-			      ? err_set(err, EINVAL, "what it says of connections makes no sense")
-			      : 0;
+	for (number = 0; (ret = next_session(snapshot, number, &payload, &saved, err)) > 0;
+	     number++) {
+		link = find_link(shares, &saved);
+		ret = link ? share_session_restore(link, vsock, saved.port, &payload)
+			   : vsock_restore_reset(vsock, saved.port, saved.guest_port);
+		if (ret < 0)
+			return err_code(err, -ret, "going on with the share %s",
+					saved.guest[0] ? saved.guest : "/");
+	}
+	if (ret == 0 && snapshot_find(snapshot, SHARES_SECTION_CONNECTIONS, 0, &payload) &&
+	    vsock_restore_others(vsock, &payload) < 0)
+		ret = err_set(err, EINVAL, "what it says of connections makes no sense");
 	return ret;
 }
 

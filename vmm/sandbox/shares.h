@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The shares of a sandbox: a vsock port for each, sessions of the file server (vmm/files) behind
- * them, and the mounts that the agent is asked for before any command starts.
+ * them, and the mounts that the agent makes before any command starts.
  *
  * Which port is which share the monitor knows; only the guest's real root can connect. A template
  * has none of it: shares are mounted after the restore, and anew after every restore, since their
@@ -16,19 +16,25 @@
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
 #include "vmm/files/files.h"
+#include "vmm/machine/snapshot.h"
 
 #define SHARES_ROOT_PORT 1099u
 #define SHARES_PORT	 1100u /* of the first; the others follow */
 #define SHARES_MSIZE \
-	(128u << 10) /* longest message: the guest's kernel allocates it in one piece */
+	(128u << 10) /* longest message: the guest's kernel allocates it as one block */
 
 struct agent_channel;
 struct agent_reply;
 struct guard;
 struct pack;
-struct snapshot;
 struct unpack;
 struct vsock;
+
+/* What a snapshot has of them (struct snapshot_owner). */
+#define SHARES_SECTION_CONNECTIONS 9u  /* that the restore ends; only if a session goes on */
+#define SHARES_SECTION_SESSION	   10u /* number: of the session */
+#define SHARES_SECTIONS		   2
+extern const struct snapshot_owned shares_sections[SHARES_SECTIONS];
 
 struct share_link {
 	struct shares *shares;
@@ -55,28 +61,28 @@ struct shares {
 int shares_open(struct shares *shares, struct guard *guard, struct err *err);
 
 /*
- * Adds the root file system, which the agent mounts by itself when it is asked for it (ROOT). The
- * guard and ids are filled in. name: which root it is, for snapshots (a folder's path, or what is
- * no path). After shares_open(). 0 or -errno with a message.
+ * Adds the root file system, which the agent mounts on the request ROOT. The
+ * guard and ids are filled in. name: which root it is, for snapshots (a directory's path, or what
+ * is no path). After shares_open(). 0 or -errno with a message.
  */
 int shares_open_root(struct shares *shares, struct files_share_config *config, const char *name,
 		     struct guard *guard, struct err *err);
 
-/* Which folder a share is, whatever its path leads to later. */
-struct share_folder {
+/* Which directory a share is, whatever its path leads to later. */
+struct share_directory {
 	char guest[FILES_GUEST_MAX]; /* "": the root file system */
 	uint64_t device, inode;
 };
 
 /* Of the share of that number, the root's among them; false: there are no more. */
-bool shares_folder(const struct shares *shares, unsigned number, struct share_folder *out);
+bool shares_directory(const struct shares *shares, unsigned number, struct share_directory *out);
 
 /*
- * Whether all shares are folders of the list, that of a fork's parent: a share that lies in another
- * one is the guest's to exchange for a symbolic link. 0 or -errno with a message.
+ * Whether all shares are directories of the list, that of a fork's parent: a share that lies in
+ * another one is the guest's to exchange for a symbolic link. 0 or -errno with a message.
  */
-int shares_check_folders(const struct shares *shares, const struct share_folder *list,
-			 unsigned count, struct err *err);
+int shares_check_directories(const struct shares *shares, const struct share_directory *list,
+			     unsigned count, struct err *err);
 
 /* Waits for the guest's connections. 0 or -errno with a message. */
 int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err);
@@ -96,10 +102,20 @@ const char *shares_busy(const struct shares *shares);
 int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err);
 
 /*
- * Goes on with the sessions that are in the snapshot: those of the root, and of shares that are at
- * the same place in the guest, whatever folder of the host is behind it now. They need not be
- * mounted again. Other connections of the guest are reset. After the device's restore; 0 or -errno
- * with a message.
+ * Whether the snapshot's sessions fit these shares: it has the same root, served or not. 0 or
+ * -errno with a message.
+ */
+int shares_check_saved(const struct shares *shares, const struct snapshot *snapshot,
+		       struct err *err);
+
+/* Whether connections of the guest go on after a restore, and so its transport is not reset. */
+bool shares_saved_connections(const struct snapshot *snapshot);
+
+/*
+ * Goes on with the sessions that are in the snapshot, which has been checked: those of the root,
+ * and of shares that are at the same place in the guest, whatever directory of the host is behind
+ * it now. They need not be mounted again. Other connections of the guest are reset. After the
+ * device's restore; 0 or -errno with a message.
  */
 int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock,
 		   const struct snapshot *snapshot, struct err *err);

@@ -291,7 +291,7 @@ static int request_hostname(void *arg, const struct agent_reply *reply, struct e
 	return 0;
 }
 
-/* The guest is nobody's up to the template; no command runs before shares and limits are there. */
+/* Up to the template the guest holds nothing of a user's; shares and limits precede any command. */
 const struct startup_step sandbox_steps[] = {
 	{"clock and random numbers", request_clock, NULL, false},
 	{"rehearsal", request_rehearsal, NULL, false},

@@ -21,9 +21,9 @@
 #define ENTRIES_MAX	4096
 #define BOOT_ID_BYTES	36
 
-/* --- the folder ------------------------------------------------------------------------------- */
+/* --- the directory ---------------------------------------------------------------------------- */
 
-static int find_folder(char path[PATH_MAX], struct err *err)
+static int find_directory(char path[PATH_MAX], struct err *err)
 {
 	return directory_in_cache("templates", path, err);
 }
@@ -100,7 +100,7 @@ int template_find(struct template *template, const struct machine_config *config
 	if (ret == 0 && used >= sizeof(template->key))
 		ret = err_set(err, E2BIG, "what the template is made from is too long to note");
 	if (ret == 0)
-		ret = find_folder(template->path, err);
+		ret = find_directory(template->path, err);
 	if (ret < 0)
 		return ret;
 	/* Two numbers make a file's name; that the key is the same is checked with the whole key.
@@ -115,7 +115,7 @@ int template_find(struct template *template, const struct machine_config *config
 
 int template_open(const struct template *template, struct snapshot *snapshot, struct err *err)
 {
-	int ret = snapshot_open(snapshot, template->path, err);
+	int ret = snapshot_open(snapshot, template->path, NULL, err);
 
 	if (ret < 0)
 		return ret;
@@ -141,12 +141,12 @@ static void evict(void)
 {
 	struct template_entry *entries;
 	struct err err;
-	char folder[PATH_MAX];
+	char directory[PATH_MAX];
 	uint64_t sum = 0;
 	int i, count;
 
-	if (find_folder(folder, &err) == 0)
-		snapshot_sweep(folder, TEMPLATE_SUFFIX);
+	if (find_directory(directory, &err) == 0)
+		snapshot_sweep(directory, TEMPLATE_SUFFIX);
 	count = template_list(&entries, &err);
 	if (count < 0)
 		return;
@@ -178,11 +178,11 @@ static bool is_template_name(const char *name)
 	       strcmp(name + length - suffix, TEMPLATE_SUFFIX) == 0 && !strchr(name, '/');
 }
 
-static bool read_entry(int folder, const char *name, struct template_entry *entry)
+static bool read_entry(int directory, const char *name, struct template_entry *entry)
 {
 	struct stat status;
 
-	if (!is_template_name(name) || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (!is_template_name(name) || fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(status.st_mode))
 		return false;
 	*entry = (struct template_entry){
@@ -200,20 +200,20 @@ int template_list(struct template_entry **entries, struct err *err)
 	char path[PATH_MAX];
 	struct dirent *item;
 	int count = 0, ret;
-	DIR *folder;
+	DIR *directory;
 
 	*entries = NULL;
-	ret = find_folder(path, err);
+	ret = find_directory(path, err);
 	if (ret < 0)
 		return ret;
-	folder = opendir(path);
-	if (!folder)
+	directory = opendir(path);
+	if (!directory)
 		return err_sys(err, "%s", path);
 	list = calloc(ENTRIES_MAX, sizeof(*list));
-	while (list && count < ENTRIES_MAX && (item = readdir(folder)))
-		if (read_entry(dirfd(folder), item->d_name, &list[count]))
+	while (list && count < ENTRIES_MAX && (item = readdir(directory)))
+		if (read_entry(dirfd(directory), item->d_name, &list[count]))
 			count++;
-	closedir(folder);
+	closedir(directory);
 	if (!list)
 		return err_set(err, ENOMEM, "out of memory");
 	qsort(list, (size_t)count, sizeof(*list), by_use);
@@ -225,19 +225,19 @@ int template_remove(const char *name, struct err *err)
 {
 	struct template_entry *entries;
 	char path[PATH_MAX];
-	int i, count, removed = 0, folder;
+	int i, count, removed = 0, directory;
 
 	count = template_list(&entries, err);
 	if (count < 0)
 		return count;
-	if (find_folder(path, err) == 0 && !name)
+	if (find_directory(path, err) == 0 && !name)
 		snapshot_sweep(path, TEMPLATE_SUFFIX);
-	folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	for (i = 0; i < count; i++)
 		if ((!name || strncmp(entries[i].name, name, strlen(name)) == 0) &&
-		    unlinkat(folder, entries[i].name, 0) == 0)
+		    unlinkat(directory, entries[i].name, 0) == 0)
 			removed++;
-	fd_close(&folder);
+	fd_close(&directory);
 	free(entries);
 	return removed;
 }

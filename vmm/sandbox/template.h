@@ -4,7 +4,7 @@
  *
  * A template is found by what it was made from: kernel, initramfs, program, memory, processors,
  * command line, host. That text, the key, stands in the file too and is compared in full. The
- * folder is $XDG_CACHE_HOME/cordon/templates or ~/.cache/cordon/templates, for its owner alone
+ * directory is $XDG_CACHE_HOME/cordon/templates or ~/.cache/cordon/templates, for its owner alone
  * (0700).
  */
 #ifndef CORDON_SANDBOX_TEMPLATE_H

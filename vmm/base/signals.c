@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/cli/signals.h"
+#include "vmm/base/signals.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -15,7 +15,7 @@ bool signal_is_ignored(int number)
 	return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-int signals_take(int flags)
+int signals_take(enum signals which, int flags)
 {
 	static const int passed_on[] = {SIGINT,	 SIGTERM, SIGHUP,  SIGQUIT,
 					SIGUSR1, SIGUSR2, SIGWINCH};
@@ -24,7 +24,11 @@ int signals_take(int flags)
 	int fd;
 
 	sigemptyset(&set);
-	for (i = 0; i < ARRAY_SIZE(passed_on); i++)
+	if (which == SIGNALS_OF_DAEMON) {
+		sigaddset(&set, SIGTERM);
+		sigaddset(&set, SIGINT);
+	}
+	for (i = 0; which == SIGNALS_OF_COMMAND && i < ARRAY_SIZE(passed_on); i++)
 		if (!signal_is_ignored(passed_on[i]))
 			sigaddset(&set, passed_on[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);

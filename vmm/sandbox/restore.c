@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/restore.h"
+
+#include "vmm/sandbox/sandbox.h"
+#include "vmm/sandbox/size.h"
+
+int restore_parse(struct sandbox *sandbox, struct err *err)
+{
+	const struct snapshot_owner owner = {.section = shares_sections,
+					     .section_count = SHARES_SECTIONS};
+
+	return snapshot_open(&sandbox->snapshot, sandbox->config.snapshot, &owner, err);
+}
+
+int restore_check(struct sandbox *sandbox, struct err *err)
+{
+	const struct snapshot *snapshot = &sandbox->snapshot;
+	const struct machine_size size = {
+		.memory = snapshot->memory, .cpus = snapshot->cpus, .disk = snapshot->disk};
+	int ret = machine_size_check_guard(&size, sandbox->config.guard, err);
+
+	if (ret == 0)
+		ret = shares_check_saved(&sandbox->shares, snapshot, err);
+	if (ret == 0 && sandbox->config.verify)
+		ret = snapshot_verify_memory(snapshot, &sandbox->config.stop, err);
+	return ret;
+}
+
+int restore_build(struct sandbox *sandbox, struct loop *loop, const struct machine_ops *ops,
+		  struct err *err)
+{
+	struct machine_config config = sandbox->config.machine;
+	int ret;
+
+	config.stop = sandbox->config.stop;
+	config.restore = &sandbox->snapshot;
+	config.keep_connections = shares_saved_connections(&sandbox->snapshot);
+	config.image = sandbox->config.root.image;
+	config.trusted_image = sandbox->config.trusted_image;
+	ret = machine_create(&sandbox->machine, loop, &config, ops, sandbox, err);
+	if (ret == 0)
+		ret = shares_restore(&sandbox->shares, loop, sandbox->machine.devices.vsock,
+				     &sandbox->snapshot, err);
+	return ret;
+}
