@@ -72,7 +72,7 @@ help:
 	@echo "make check-long   everything in its longest form, the whole lab included: hours"
 	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
-	@echo "make lint      formatting, static analysis, include directions"
+	@echo "make lint      -Werror, formatting, static analysis, include directions, spelling"
 	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
 	@echo "make bench     measurements behind docs/performance.md"
 	@echo "make deb       a Debian package, build/cordon_$(VERSION)_amd64.deb; make check-deb tests it in a new Debian 12"
@@ -268,16 +268,21 @@ fuzz: fuzz-build
 			$$(ls -d tests/fuzz/corpus/$$name 2>/dev/null) || exit 1; \
 	done
 
-# Every object of the host's programs. Lint compiles them with -Werror in a directory of their own;
-# LINT_BUILD=build saves that time where `make check` has just built them so.
-C_SRC      := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(wildcard boot/tools/*.c) \
-	$(wildcard tests/*/*.c bench/*/*.c))
-LINT_BUILD ?= build/lint
-.PHONY: objects
-objects: $(filter-out $(BUILD)/obj/tests/fuzz/%,$(C_SRC:%.c=$(BUILD)/obj/%.o))
+# Lint compiles every source with -Werror, in a directory of its own (scripts/lint.sh).
+C_SRC := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(wildcard vmm/*.c boot/tools/*.c tests/*/*.c \
+	tests/integration/programs/*.c bench/*/*.c))
+.PHONY: objects tidy
+objects: $(C_SRC:%.c=$(BUILD)/obj/%.o)
+
+# A file is checked again when its object is compiled again.
+tidy: $(C_SRC:%.c=$(BUILD)/tidy/%.ok)
+$(BUILD)/tidy/%.ok: %.c $(BUILD)/obj/%.o $(wildcard .clang-tidy */.clang-tidy)
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)
+	$(Q)clang-tidy --quiet $< -- $(CFLAGS_ALL) 2>$@.log || { cat $@.log; exit 1; }
+	@rm -f $@.log; touch $@
 
 lint:
-	@$(MAKE) --no-print-directory $(STRICT) BUILD=$(LINT_BUILD) objects compdb
 	@scripts/lint.sh
 
 # One entry a source, all with the flags of the host's programs: the agent's sources compile with them

@@ -1,23 +1,77 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Formatting, include directions, static analysis of C, and of the shell scripts. Exits 1 if any
-# of them finds something.
-set -eu
-cd "$(dirname "$0")/.."
-status=0
+# All static checks: `make lint`. Each step prints what it finds; the last line names the steps
+# that found something, and the exit status is then 1.
+#
+# LINT_BUILD=build: compile in the directory of `make check`, which also sets -Werror.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+build=${LINT_BUILD:-build/lint}
+jobs=$(nproc)
+failed=""
 
-sources=$(find vmm devices boot guest-kernel/agent tests bench \( -name '*.c' -o -name '*.h' \) | sort)
-if ! clang-format --dry-run --Werror $sources; then
-	echo "lint: formatting differs: run 'make format'" >&2
-	status=1
+step() { # NAME COMMAND...
+	local name=$1
+	shift
+	"$@" || failed="$failed $name"
+}
+
+missing=""
+for tool in clang-format clang-tidy cppcheck codespell shellcheck pyflakes3; do
+	command -v "$tool" >/dev/null || missing="$missing $tool"
+done
+if [ -n "$missing" ]; then
+	echo "lint: not installed:$missing; 'make deps' installs what is missing" >&2
+	exit 1
 fi
-scripts/check-includes.py || status=1
-scripts/check-includes.py --self-test || status=1
-cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	--suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE \
-	-DCORDON_VERSION='""' vmm devices boot guest-kernel/agent || status=1
-if command -v shellcheck >/dev/null 2>&1; then
-	git ls-files '*.sh' | xargs -r shellcheck -S warning || status=1
+
+mapfile -t c_files < <(git ls-files '*.c' '*.h')
+mapfile -t python_files < <(git ls-files '*.py')
+mapfile -t shell_files < <(git grep -lE '^#!.*\<(ba)?sh\>' -- . ':!*.patch' ':!*.md')
+# Recorded bytes and patches have no prose of ours.
+mapfile -t prose_files < <(git ls-files -- . ':!tests/fuzz/corpus' ':!tests/fuzz/crashes' ':!*.patch')
+
+format() { clang-format --dry-run --Werror "${c_files[@]}" || { echo "lint: run 'make format'" && false; }; }
+
+# -Werror, then clang-tidy: .clang-tidy says why each check is used. Both redo changed files only.
+compile() { make -s --no-print-directory -j"$jobs" WERROR=1 BUILD="$build" objects; }
+tidy() { make -sk --no-print-directory -j"$jobs" BUILD="$build" tidy; }
+
+# Includes of the system are not followed: too slow, and no better.
+c_check() {
+	cppcheck -j"$jobs" --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE \
+		-DCORDON_VERSION='""' vmm devices boot guest-kernel/agent tests bench
+}
+
+# Words that are right here: passt is a program, .Nd is mdoc's, doas a command, Tread a 9P message;
+# the rest are names and deliberate misspellings in tests.
+spelling() {
+	codespell -L passt,nd,doas,tread,ect,ue,noone,chek,allowes "${prose_files[@]}"
+}
+
+# pyflakes has no mark for an import on purpose: ours is flake8's `# noqa`.
+python_check() {
+	local found=0 file line rest
+	while IFS=: read -r file line rest; do
+		sed -n "${line}p" "$file" | grep -q '# noqa' && continue
+		echo "$file:$line:$rest"
+		found=1
+	done < <(pyflakes3 "${python_files[@]}" 2>&1)
+	return "$found"
+}
+
+step format format
+step includes scripts/check-includes.py
+step includes-self-test scripts/check-includes.py --self-test
+step spelling spelling
+step shellcheck shellcheck -S style "${shell_files[@]}"
+step python python_check
+step compile compile
+step clang-tidy tidy
+step cppcheck c_check
+if [ -n "$failed" ]; then
+	echo "lint: failed:$failed" >&2
+	exit 1
 fi
-[ "$status" -ne 0 ] || echo "lint: clean"
-exit "$status"
+echo "lint: clean"

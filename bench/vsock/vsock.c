@@ -180,7 +180,7 @@ static int try_guest(void)
 	strcpy(address.sun_path, socket_path);
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		die(socket_path);
-	snprintf(line, sizeof(line), "CONNECT %u\n", BENCH_PORT);
+	snprintf(line, sizeof(line), "CONNECT %d\n", BENCH_PORT);
 	if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0)
 		die("CONNECT");
 	do {

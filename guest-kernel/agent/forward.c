@@ -279,6 +279,7 @@ uint32_t forward_set(const uint8_t *payload, uint32_t length)
 		return EINVAL;
 	end_child();
 	for (i = 0; i < count && ret == 0; i++, payload += AGENT_FORWARD_SIZE) {
+		/* cppcheck-suppress nullPointerArithmetic; no payload: count is 0 */
 		port = agent_get32(payload + AGENT_FORWARD_AT_TARGET);
 		if (port == 0 || port > UINT16_MAX)
 			ret = -EINVAL;

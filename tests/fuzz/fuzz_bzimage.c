@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	struct elf_kernel kernel;
 	struct err err;
 	size_t payload_size, size;
-	uint8_t *file, mode;
+	uint8_t *file, *payload, mode;
 
 	if (!ram) {
 		ram = aligned_alloc(4096, FORGED_MEMORY);
@@ -58,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	if (mode & 1) {
 		file = forged_bzimage(bytes, length, &size);
 	} else {
-		file = forged_bzimage(valid_payload(&payload_size), payload_size, &size);
+		payload = valid_payload(&payload_size);
+		file = forged_bzimage(payload, payload_size, &size);
 		if (mode & 2)
 			patch(file + HEADER_START, HEADER_BYTES, bytes, length);
 		else

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	static uint8_t *ram;
 	struct boot_image image;
 	struct elf_kernel kernel;
-	struct forged_elf *elf;
+	struct forged_elf *elf, *cut;
 	uint64_t size = sizeof(*elf), mapped, copied;
 	struct err err;
 
@@ -70,10 +70,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		length -= 2;
 	}
 	patch(elf, bytes, length);
-	elf = realloc(elf, size);
-	boot_image_from_memory(&image, "fuzz", elf, size);
+	cut = realloc(elf, size);
+	FUZZ_REQUIRE(cut);
+	boot_image_from_memory(&image, "fuzz", cut, size);
 	if (elf_parse(&kernel, &image, &memory, &err) == 0)
 		FUZZ_REQUIRE(elf_load(&kernel, &image, &memory, &mapped, &copied, &err) == 0);
-	free(elf);
+	free(cut);
 	return 0;
 }

@@ -84,10 +84,11 @@ static void to_peer(void *arg, const uint8_t *frame, size_t length)
 	const uint8_t *transport = frame + FRAME_TRANSPORT;
 	struct net_segment back = {.source = NET_PEER, .target = ADDRESS_GUEST};
 	uint16_t port = load_be16(transport + 2);
-	uint8_t *to = world.answer[world.waiting].frame;
+	uint8_t *to;
 
 	if (world.waiting == ANSWERS || length > sizeof(world.answer[0].frame))
 		return;
+	to = world.answer[world.waiting].frame;
 	back.source_port = port;
 	back.target_port = load_be16(transport);
 	if (frame[FRAME_ETHERNET + 9] == IP_UDP && port == NET_ECHO_PORT) {

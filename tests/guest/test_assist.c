@@ -67,8 +67,8 @@ PROGRAM(p_vector_of_device, "mov $0xd0000000, %ebx; vmovdqu (%rbx), %ymm0");
 PROGRAM(p_unknown, "vpxor %ymm0, %ymm0, %ymm0");
 PROGRAM(p_jump_to_device, "mov $0xd0000000, %ebx; jmp *%rbx");
 
-#define NO_VECTOR -1
-#define NO_OP	  -1
+#define NO_VECTOR (-1)
+#define NO_OP	  (-1)
 
 struct program {
 	const char *name;

@@ -12,7 +12,7 @@ import time
 import zlib
 
 import cordon
-from cordon import FAILED, Process, call, in_namespace, run, scratch, wait_until
+from cordon import Process, call, in_namespace, run, wait_until
 from test_life import execute, ps, registry, sandbox
 
 HEADER, SECTION = 128, 20

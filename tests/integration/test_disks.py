@@ -8,7 +8,7 @@ import subprocess
 import uuid
 
 import cordon
-from cordon import call, limit, need_program, run, scratch, start, wait_until
+from cordon import call, limit, need_program, run, scratch, wait_until
 from test_copies import seal, section
 
 APPLETS = ["sh", "cat", "ls", "id", "stat", "sync", "dd", "rm", "mkdir", "echo", "touch", "mount", "df",

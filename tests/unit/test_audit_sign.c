@@ -195,6 +195,7 @@ START_TEST(public_keys_are_read_strictly)
 		"ssh-ed25519 AAAA\n",
 		"ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIGEg6XIXnz8VaQVa+JF5lrwFGFuhNlBnRhgbJiaZCY/Z\n",
 		"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGEg6XIXnz8VaQVa+JF5lrwFGFuhNlBnRhgbJiaZCY/\n",
+		/* NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one long string */
 		"ssh-ed25519 "
 		"!AAAC3NzaC1lZDI1NTE5AAAAIGEg6XIXnz8VaQVa+JF5lrwFGFuhNlBnRhgbJiaZCY/Z\n",
 		"x ssh-ed25519 "

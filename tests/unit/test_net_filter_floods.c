@@ -102,7 +102,7 @@ START_TEST(a_card_that_is_reset_has_a_bounded_log)
 	log_last_only = true;
 	filter_forget(filter);
 	log_last_only = false;
-	snprintf(sum, sizeof(sum), "flow-end 7 more: end=dropped out=%u in=0", 4 * 7);
+	snprintf(sum, sizeof(sum), "flow-end 7 more: end=dropped out=%d in=0", 4 * 7);
 	ck_assert_str_eq(logged[0], sum);
 	end_filter();
 }

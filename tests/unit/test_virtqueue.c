@@ -87,16 +87,15 @@ START_TEST(rings_must_lie_in_memory)
 					UINT64_C(1) << 63, UINT64_C(1) << 32};
 	static const uint64_t length[] = {16 * SIZE, 6 + 2 * SIZE, 6 + 8 * SIZE};
 	static const uint64_t align[] = {16, 2, 4};
-	struct virtqueue_config config;
 	unsigned area;
 	size_t i;
 
 	begin(0, SIZE);
 	for (area = 0; area < 3; area++) {
 		for (i = 0; i < ARRAY_SIZE(wild); i++) {
+			struct virtqueue_config config = fake_queue_config(&ring);
 			uint64_t *field[] = {&config.descriptors, &config.driver, &config.device};
 
-			config = fake_queue_config(&ring);
 			*field[area] = wild[i];
 			ck_assert_int_eq(activate(config), -EFAULT);
 		}

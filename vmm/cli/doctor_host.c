@@ -21,11 +21,8 @@
 static uint64_t meminfo(const char *text, const char *name)
 {
 	const char *line = strstr(text, name);
-	unsigned long long kib = 0;
 
-	if (line && sscanf(line + strlen(name), ": %llu kB", &kib) != 1)
-		kib = 0;
-	return KIB(kib);
+	return line ? KIB(strtoull(line + strlen(name) + 1, NULL, 10)) : 0;
 }
 
 /* The selected value of "always [madvise] never". */

@@ -144,7 +144,7 @@ static pid_t read_pid(int fd)
 
 	if (fd_pread_full(fd, text, sizeof(text) - 1, 0) <= 0)
 		return 0;
-	return (pid_t)atol(text);
+	return (pid_t)strtol(text, NULL, 10);
 }
 
 bool registry_is_dying(pid_t pid)

@@ -62,7 +62,7 @@ static json_int_t memory_kib(const char *line)
 		text[0] = '\0';
 	fd_close(&fd);
 	at = strstr(text, line);
-	return at ? atoll(at + strlen(line)) : 0;
+	return at ? strtoll(at + strlen(line), NULL, 10) : 0;
 }
 
 static void op_stats(struct client *client, struct message *message)

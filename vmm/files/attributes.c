@@ -2,7 +2,7 @@
 /* Status of files and of the file system, and changes of it; symbolic links' targets. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -97,8 +97,8 @@ static uint32_t shown_mode(const struct stat *stat)
 /* What the one who made the tree has noted; where nothing is noted, uid and gid stay. */
 static void noted_owner(const struct files_share *share, int fd, uint32_t *uid, uint32_t *gid)
 {
-	char path[FD_PATH_SIZE], text[32];
-	unsigned user, group;
+	char path[FD_PATH_SIZE], text[32], *at = text, *end;
+	unsigned long user, group;
 	ssize_t n;
 
 	fd_path(path, fd);
@@ -106,10 +106,15 @@ static void noted_owner(const struct files_share *share, int fd, uint32_t *uid, 
 	if (n <= 0)
 		return;
 	text[n] = '\0';
-	if (sscanf(text, "%u:%u", &user, &group) != 2)
+	user = strtoul(at, &end, 10);
+	if (end == at || *end != ':')
 		return;
-	*uid = share->id_base + (user > SANDBOX_ID_MAX ? SANDBOX_NOBODY : user);
-	*gid = share->id_base + (group > SANDBOX_ID_MAX ? SANDBOX_NOBODY : group);
+	at = end + 1;
+	group = strtoul(at, &end, 10);
+	if (end == at)
+		return;
+	*uid = share->id_base + (user > SANDBOX_ID_MAX ? SANDBOX_NOBODY : (uint32_t)user);
+	*gid = share->id_base + (group > SANDBOX_ID_MAX ? SANDBOX_NOBODY : (uint32_t)group);
 }
 
 /* Tgetattr: fid32 request_mask64; Rgetattr: valid64 qid mode32 uid32 gid32 nlink64 ... */

@@ -134,6 +134,7 @@ static int restore_nodes(struct files_session *session, struct places *places, s
 
 	if (from->failed)
 		return -EINVAL;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	places->node = calloc((size_t)count + 1, sizeof(*places->node));
 	if (!places->node)
 		return -ENOMEM;

@@ -21,12 +21,12 @@
 #define PROBE_NOPS   32
 #define PROBE_PORT   0x10
 
-#define CAPABILITY(cap, need, least, why)                                                \
-	{                                                                                \
-		KVM_CAP_##cap,                                                           \
-		{                                                                        \
-			.name = #cap, .purpose = why, .required = need, .minimum = least \
-		}                                                                        \
+#define CAPABILITY(cap, need, least, why)                                                      \
+	{                                                                                      \
+		KVM_CAP_##cap,                                                                 \
+		{                                                                              \
+			.name = #cap, .purpose = (why), .required = (need), .minimum = (least) \
+		}                                                                              \
 	}
 
 static const struct {

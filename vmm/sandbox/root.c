@@ -132,7 +132,7 @@ static int make_file_system(struct disk *disk, struct err *err)
 	disk_private_path(disk, path);
 	snprintf(size, sizeof(size), "%lluk", (unsigned long long)disk_bytes(disk) / 1024);
 	/* The program finds the file by number 3. */
-	fd[3] = atoi(strrchr(path, '/') + 1);
+	fd[3] = (int)strtol(strrchr(path, '/') + 1, NULL, 10);
 	strcpy(path, "/proc/self/fd/3");
 	for (i = 0; ret == -ENOENT && i < ARRAY_SIZE(programs); i++)
 		ret = spawn_program(&pid, SPAWN_TOOL, programs[i], argv, fd, ARRAY_SIZE(fd));

@@ -116,6 +116,7 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err)
 		shares_close(shares);
 		return opening.ret;
 	}
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	qsort(shares->link, shares->count, sizeof(shares->link[0]), by_length);
 	for (i = 0; i < shares->count; i++)
 		shares->link[i]->port = SHARES_PORT + i;

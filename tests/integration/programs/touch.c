@@ -57,7 +57,7 @@ static int list(const char *path)
 	if (!directory)
 		return -1;
 	while ((entry = readdir(directory)) && count < 1000)
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			names[count++] = strdup(entry->d_name);
 	closedir(directory);
 	qsort(names, count, sizeof(names[0]), by_name);
