@@ -26,7 +26,7 @@ static void unlink_job(struct monitor_job **list, const struct monitor_job *job)
 	}
 }
 
-/* Ends what runs of it. */
+/* Ends the job and closes its descriptors. */
 static void job_over(struct monitor_job *job)
 {
 	int i;
@@ -58,7 +58,7 @@ int monitor_job_path(const struct monitor *monitor, unsigned number, const char 
 	return registry_path(monitor->config->name, file, path, err);
 }
 
-/* Of what is kept. Its output stays in the record at the sandbox's end, for which keep is true. */
+/* Drops an ended job. keep: the sandbox ends, so its output stays in the record. */
 static void forget_ended(struct monitor_job *job, bool keep)
 {
 	static const char *const stream[] = {"out", "err"};
@@ -181,8 +181,8 @@ static void on_time_over(void *arg, enum session_time which)
 /* --- record, log and console ------------------------------------------------------------------ */
 
 /*
- * Where no record can be made, the sandbox starts all the same, and says so; but not where its
- * policy wants a log, since then what is logged would go with the sandbox.
+ * If no record can be made, the sandbox starts with a warning. But not if its policy requires a
+ * log, which would be lost with the sandbox.
  */
 static int open_record(struct monitor *monitor, struct err *err)
 {
@@ -207,7 +207,7 @@ static int open_record(struct monitor *monitor, struct err *err)
 	return 0;
 }
 
-/* Without a record, the log of a sandbox that stays is beside its socket, and goes with it. */
+/* Without a record, the log of a sandbox that stays is beside its socket, and removed with it. */
 static int find_audit(const struct monitor *monitor, char path[PATH_MAX], struct err *err)
 {
 	const struct monitor_config *config = monitor->config;
@@ -275,7 +275,7 @@ int monitor_check_size(const struct monitor *monitor, const struct policy *polic
 
 /* --- closing ---------------------------------------------------------------------------------- */
 
-/* Clients that wait for the end get it, now that it has come. */
+/* Replies to clients that wait for the end. */
 static void tell_waiting(struct monitor *monitor)
 {
 	bool failed = monitor->why == RECORD_FAILED || monitor->why == RECORD_POWER_OFF;
@@ -301,7 +301,7 @@ static void tell_planted(void *arg, const char *text)
 	};
 
 	guard_note(monitor->session.guard, &note);
-	/* A run has its user's terminal; of the others, who waits for the end tells it. */
+	/* `run` prints it here; for other sandboxes, the client that waits for the end does. */
 	if (monitor->config->brief)
 		log_warning("%s", text);
 	if (!monitor->planted)
@@ -346,8 +346,8 @@ void monitor_close(struct monitor *monitor)
 	if (monitor->why == RECORD_NONE)
 		monitor_note_end(monitor, RECORD_FAILED, "it ended before it was ready");
 	session_close(&monitor->session);
-	/* The log's end, the record's and the directory's come before the reply: a client that has
-	 * waited finds all done. */
+	/* Log, record and directory are finished before the reply: a client that has waited finds
+	 * all done. */
 	if (monitor->record)
 		record_end(monitor->record, monitor->why, monitor->status, monitor->why_text);
 	record_close(monitor->record);

@@ -5,8 +5,7 @@
  * lock.
  *
  * monitor.c is what every sandbox has, monitor_life.c the process of one that stays (that of `run`
- * is in vmm/cli/run_session.c), server.c the socket and its clients, requests.c and
- * requests_exec.c what they may ask for.
+ * is in vmm/cli/run_session.c), server.c the socket and its clients, requests*.c their requests.
  */
 #ifndef CORDON_CONTROL_MONITOR_H
 #define CORDON_CONTROL_MONITOR_H
@@ -22,37 +21,38 @@
 #include "vmm/sandbox/quiesce.h"
 #include "vmm/sandbox/session.h"
 
-#define MONITOR_OUTPUT_MAX (1u << 20) /* bytes that are kept of a detached job's outputs, each */
-#define MONITOR_FLOWS_MAX  128	      /* live flows that are told of */
+#define MONITOR_OUTPUT_MAX (1u << 20) /* bytes kept of each output of a detached job */
+#define MONITOR_FLOWS_MAX  128	      /* live flows in a reply */
 #define MONITOR_ENDED_MAX  32	      /* detached jobs whose output is kept after their end */
 
-/* What a command gets where whoever starts it says nothing: from an image's configuration. */
+/* Defaults of commands, from an image's configuration. */
 struct monitor_defaults {
-	const char *const *env; /* NAME=VALUE, ended by NULL; or NULL */
+	const char *const *env; /* NAME=VALUE, NULL-terminated; or NULL */
 	const char *workdir, *user;
 	uint32_t uid, gid; /* if user is NULL */
 };
 
 struct monitor;
 
-/* What is done in different ways for a sandbox that stays and for one of a single command. */
+/* Callbacks that differ between a sandbox that stays and one of a single command. */
 struct monitor_ops {
 	/* Commands can be started. Once. */
 	void (*ready)(struct monitor *monitor);
-	/* The machine has ended, or its agent never answered. */
+	/* The machine has ended, or its agent never replied. */
 	void (*ended)(struct monitor *monitor);
-	/* The sandbox shall end: politely, or at once. Why is noted already. May come again. */
+	/* End the sandbox, gracefully or at once. The reason is noted. May be called again. */
 	void (*stop)(struct monitor *monitor, bool at_once);
-	/* A signal, or the process that the sandbox runs for has gone. Nothing is noted yet. */
+	/* A signal came, or the process that the sandbox runs for has ended. No reason is noted
+	 * yet. */
 	void (*signal)(struct monitor *monitor, int number, const char *text);
 	void (*orphaned)(struct monitor *monitor);
-	/* The wall time is over; that is noted already. */
+	/* The wall time is over; the reason is noted already. */
 	void (*wall_over)(struct monitor *monitor);
-	/* The time is over that session_give_grace() gave. */
+	/* The time that session_give_grace() gave is over. */
 	void (*grace_over)(struct monitor *monitor);
-	/* The vCPUs stand, for good. May be NULL. */
+	/* The vCPUs have stopped for good. May be NULL. */
 	void (*halted)(struct monitor *monitor);
-	/* A client's job has come or gone. May be NULL. */
+	/* A client's job has started or ended. May be NULL. */
 	void (*jobs_changed)(struct monitor *monitor);
 };
 
@@ -62,17 +62,17 @@ struct monitor_config {
 	const char *kind; /* the verb that starts it, for the record */
 	const char *name;
 	int lock_fd;	       /* from registry_claim(); -1: it is not registered, so no socket */
-	uint64_t idle_ns;      /* stop when nothing has run for this long; 0: never */
+	uint64_t idle_ns;      /* stop when no command has run for this long; 0: never */
 	uint64_t wall_ns;      /* stop this long after the start; 0: never */
-	struct policy *policy; /* is taken */
-	const char *audit;     /* where the audit log goes; NULL: audit.log in the record */
+	struct policy *policy; /* the monitor takes ownership */
+	const char *audit;     /* path of the audit log; NULL: audit.log in the record */
 	bool brief;	       /* of a single command: its log is not synced, and may be missing */
-	struct audit_key *key; /* what it is signed with, or NULL; is taken */
+	struct audit_key *key; /* signs the log, or NULL; the monitor takes ownership */
 	/* Called once: NULL when the sandbox is ready, else why it is not. */
 	void (*report)(void *arg, const char *failure);
 	void *report_arg;
-	/* A pipe's writing end: whoever waits for the sandbox has the other. If that is closed
-	 * before the sandbox is ready, the start is given up. Or -1. */
+	/* The write end of a pipe to the process that waits for the sandbox, or -1. If that process
+	 * closes its end before the sandbox is ready, the start is cancelled. */
 	int starter_fd;
 };
 
@@ -81,7 +81,7 @@ struct client {
 	int fd;
 	bool waits; /* for the sandbox's end */
 	uint64_t wait_id;
-	bool watches; /* for questions: an operator */
+	bool watches; /* for questions: it is an operator */
 	uint64_t watch_id;
 	struct loop_source source;
 	struct client *next;
@@ -113,16 +113,15 @@ struct monitor {
 	struct client *clients;
 	unsigned client_count;
 	struct monitor_job *jobs;
-	struct monitor_job *ended; /* detached ones whose output is kept, the last first */
+	struct monitor_job *ended; /* detached ones whose output is kept, newest first */
 	unsigned job_count, job_number;
 	struct loop_timer listen_timer;
 	time_t started;
 	struct timespec begun; /* for planted_find() */
-	json_t *planted;       /* what it has found, at the end */
+	json_t *planted;       /* its findings, at the end */
 	bool reported, paused, stopping, powering_off, closing;
 	void (*paused_then)(struct monitor *monitor, struct client *client, json_t *request);
-	struct client
-		*pause_client; /* who asked for the pause under way, or NULL when it is gone */
+	struct client *pause_client; /* that requested the pause; NULL once it is gone */
 	json_t *pause_request;
 	struct quiesce quiesce; /* of a snapshot */
 	int status;
@@ -143,20 +142,20 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 int monitor_open(struct monitor *monitor, struct err *err);
 
 /*
- * Stops and frees all, writes down the end, tells clients that wait for it. Works on one that was
+ * Stops and frees all, records the end, replies to clients that wait for it. Works on one that was
  * opened in part.
  */
 void monitor_close(struct monitor *monitor);
 
 /*
- * What every stop begins with: a snapshot under way is given up, and a paused guest goes on, which
- * otherwise could not do anything about its end.
+ * Call before a stop: cancels a snapshot and resumes a paused guest, which could not shut down
+ * otherwise.
  */
 void monitor_begin_stop(struct monitor *monitor);
 
 /*
- * Why the sandbox ends. The first reason counts, but that a later failure outdoes one that was
- * noted before the end. text: one line, or NULL.
+ * Notes why the sandbox ends. The first reason counts, except that a later failure replaces it.
+ * text: one line, or NULL.
  */
 void monitor_note_end(struct monitor *monitor, enum record_end why, const char *text);
 
@@ -165,14 +164,14 @@ void monitor_machine_end(const struct monitor *monitor, char *text, size_t size)
 
 /* --- between the files of the monitor --------------------------------------------------------- */
 
-/* The sandbox shall end: politely (SIGTERM to the jobs, then power-off), or at once. */
+/* Ends the sandbox gracefully (SIGTERM to the jobs, then power-off), or at once. */
 void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, const char *text);
 
-/* A job has come or gone: the idle timer, and the power when the last has gone. */
+/* A job has started or ended: sets the idle timer; when stopping, powers off after the last. */
 void monitor_jobs_changed(struct monitor *monitor);
 void monitor_job_free(struct monitor_job *job);
 
-/* A detached job has ended: its output stays, that of the oldest one may go. */
+/* A detached job has ended: keeps its output, and drops the oldest one beyond the bound. */
 void monitor_job_keep(struct monitor_job *job, int status);
 
 /* The path of a detached job's output: stream "out" or "err". 0 or -errno with a message. */
@@ -180,8 +179,8 @@ int monitor_job_path(const struct monitor *monitor, unsigned number, const char 
 		     char path[PATH_MAX], struct err *err);
 
 /*
- * Refuses a policy whose limits the sandbox, as it is, exceeds (a snapshot brings its size along,
- * and a running one keeps it). 0 or -EINVAL with a message.
+ * Refuses a policy whose limits are below the sandbox's size, which is fixed while it runs and
+ * comes from the snapshot after a restore. 0 or -EINVAL with a message.
  */
 int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err);
 
@@ -192,7 +191,7 @@ void monitor_keep_policy(struct monitor *monitor);
 int server_open(struct monitor *monitor, struct err *err);
 void server_close(struct monitor *monitor);
 
-/* Sends an object (its reference is taken) to a client; one that does not read is dropped. */
+/* Sends an object to a client and takes the reference; disconnects a client that does not read. */
 void server_send(struct client *client, json_t *body, const int *fd, unsigned fds);
 void server_reply(struct client *client, uint64_t id, json_t *body);
 void server_refuse(struct client *client, uint64_t id, const char *why);
@@ -200,16 +199,16 @@ void server_refuse(struct client *client, uint64_t id, const char *why);
 /* For the log: "by uid 1000, process 123". */
 void server_peer(const struct client *client, char *text, size_t size);
 
-/* The sandbox is made: operators hear of its questions. */
+/* Call once the sandbox exists: sends its questions to operators. */
 void monitor_watch_questions(struct monitor *monitor);
 
-/* A client that watches for questions has come or gone. */
+/* A client that watches for questions has connected or left. */
 void monitor_operators_changed(struct monitor *monitor);
 
-/* A snapshot that waits for the guest's requests to end is not taken any more. */
+/* Cancels a snapshot that waits for the guest's requests to end. */
 void requests_give_up(struct monitor *monitor);
 
-/* Does what a message asks for. */
+/* Handles a request. */
 void request_handle(struct client *client, struct message *message);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a sandbox that stays: its process, how it is told to end, and how it does. */
+/* The process of a sandbox that stays: start, stop and end. */
 #include <signal.h>
 #include <stdio.h>
 
 #include "vmm/control/monitor.h"
 
-/* After SIGTERM to the jobs, how long they have; then the guest, how long it has to switch off. */
+/* The time that jobs have after SIGTERM, and the guest then has to power off. */
 #define TERM_NS	     10000000000ull
 #define POWER_OFF_NS 5000000000ull
 

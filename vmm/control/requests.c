@@ -170,13 +170,13 @@ static void op_resume(struct client *client, struct message *message)
 static json_t *describe_directories(const struct shares *shares)
 {
 	json_t *list = json_array();
-	struct share_directory folder;
+	struct share_directory directory;
 	unsigned number;
 
-	for (number = 0; shares_directory(shares, number, &folder); number++)
-		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "guest", folder.guest,
-						      "device", (json_int_t)folder.device, "inode",
-						      (json_int_t)folder.inode));
+	for (number = 0; shares_directory(shares, number, &directory); number++)
+		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "guest", directory.guest,
+						      "device", (json_int_t)directory.device,
+						      "inode", (json_int_t)directory.inode));
 	return list;
 }
 
