@@ -18,7 +18,7 @@
 #include "guest-kernel/agent/agent.h"
 #include "guest-kernel/agent/linux.h"
 
-static char folder[64];
+static char directory[64];
 static unsigned *cid; /* of clients: shared with the child */
 
 static int fake_socket(int family, int type, int protocol)
@@ -30,7 +30,7 @@ static struct sockaddr_un path_of(uint32_t port)
 {
 	struct sockaddr_un path = {.sun_family = AF_UNIX};
 
-	snprintf(path.sun_path, sizeof(path.sun_path), "%s/%u", folder, port);
+	snprintf(path.sun_path, sizeof(path.sun_path), "%s/%u", directory, port);
 	return path;
 }
 
@@ -120,8 +120,8 @@ static uint32_t forward_to(uint32_t port, uint32_t target)
 
 static void begin(void)
 {
-	strcpy(folder, "/tmp/cordon-forward-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	strcpy(directory, "/tmp/cordon-forward-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
 	cid = mmap(NULL, sizeof(*cid), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(cid, MAP_FAILED);
 	*cid = HOST_CID;
@@ -138,7 +138,7 @@ static void end(void)
 	ck_assert_int_eq(child, 0);
 	close(server);
 	unlink(path.sun_path);
-	rmdir(folder);
+	rmdir(directory);
 }
 
 static int visit(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions to a person: who is there, what is remembered, and what a flood of them comes to. */
+/* Approvals: attached operators, remembered decisions, and floods of questions. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>

@@ -158,7 +158,7 @@ static const struct {
 } places[] = {{"", "g"}, {"", "y"}, {"g", "hooks"}, {"free", "x"}, {"y", "hooks"}};
 static struct p9_client other;
 
-/* Every folder is moved to every place, over and over. */
+/* Every directory is moved to every place, over and over. */
 static void *move_around(void *arg)
 {
 	size_t from, to;

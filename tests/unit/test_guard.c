@@ -67,7 +67,7 @@ static void *decide_for_ever(void *arg)
 	return NULL;
 }
 
-static struct audit *open_log(char folder[64])
+static struct audit *open_log(char directory[64])
 {
 	static char path[96];
 	const struct audit_config config = {
@@ -77,9 +77,9 @@ static struct audit *open_log(char folder[64])
 	};
 	struct audit *audit;
 
-	strcpy(folder, "/tmp/cordon-guard-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	snprintf(path, sizeof(path), "%s/log", folder);
+	strcpy(directory, "/tmp/cordon-guard-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/log", directory);
 	ck_assert_msg(audit_open(&audit, &config, &why) == 0, "%s", why.text);
 	return audit;
 }
@@ -87,13 +87,13 @@ static struct audit *open_log(char folder[64])
 #define LINES_MAX 400000
 
 /* The lines of a log in its files, each at its sequence number: the policy's name. */
-static char (*read_log(const char *folder))[8]
+static char (*read_log(const char *directory))[8]
 {
 	static char line[LINES_MAX][8];
 	char path[PATH_MAX], text[4096];
 	struct dirent *entry;
 	const char *rule, *event;
-	DIR *dir = opendir(folder);
+	DIR *dir = opendir(directory);
 	json_int_t at;
 	json_t *json;
 	FILE *file;
@@ -102,7 +102,7 @@ static char (*read_log(const char *folder))[8]
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
 		file = fopen(path, "re");
 		ck_assert_ptr_nonnull(file);
 		while (fgets(text, sizeof(text), file)) {
@@ -123,7 +123,7 @@ static char (*read_log(const char *folder))[8]
 		unlink(path);
 	}
 	closedir(dir);
-	rmdir(folder);
+	rmdir(directory);
 	return line;
 }
 
@@ -133,12 +133,12 @@ static char (*read_log(const char *folder))[8]
  */
 START_TEST(policies_are_replaced_while_many_decide)
 {
-	char folder[64], (*line)[8], current[8] = "p0";
+	char directory[64], (*line)[8], current[8] = "p0";
 	struct crowd crowd = {.length = make_deep()};
 	pthread_t thread[READERS];
 	unsigned i, decisions = 0, sets = 0, before;
 
-	ck_assert_int_eq(guard_create(&crowd.guard, make(0, rules_of[0]), open_log(folder)), 0);
+	ck_assert_int_eq(guard_create(&crowd.guard, make(0, rules_of[0]), open_log(directory)), 0);
 	for (i = 0; i < READERS; i++)
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, decide_for_ever, &crowd), 0);
 	for (i = 1; i <= REPLACED; i++) {
@@ -151,7 +151,7 @@ START_TEST(policies_are_replaced_while_many_decide)
 	for (i = 0; i < READERS; i++)
 		pthread_join(thread[i], NULL);
 	guard_destroy(crowd.guard);
-	line = read_log(folder);
+	line = read_log(directory);
 	for (i = 1; i < LINES_MAX; i++) {
 		if (line[i][0] == '=') {
 			snprintf(current, sizeof(current), "%s", line[i] + 1);

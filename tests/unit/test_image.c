@@ -90,8 +90,8 @@ static const char *owner_of(const char *name)
 START_TEST(owners_are_noted)
 {
 	forged_create(&image);
-	add(ENTRIES({'0', "@444:1234 file", "f"}, {'5', "@555:77 folder", ""}, {'0', "plain", "p"},
-		    {'0', "@644:5 gone", "g"}, {'5', "@755:6 back", ""}),
+	add(ENTRIES({'0', "@444:1234 file", "f"}, {'5', "@555:77 directory", ""},
+		    {'0', "plain", "p"}, {'0', "@644:5 gone", "g"}, {'5', "@755:6 back", ""}),
 	    LAYER_PLAIN);
 	add(ENTRIES({'0', "gone", "root's"}, {'5', "back", ""}), LAYER_PLAIN);
 	ck_assert_msg(unpack() == 0, "%s", why.text);
@@ -100,7 +100,7 @@ START_TEST(owners_are_noted)
 	ck_assert(counts.owners_kept == (fsetxattr(image.out_fd, OWNER_ATTRIBUTE, "x", 1, 0) == 0));
 	if (counts.owners_kept) {
 		ck_assert_str_eq(owner_of("file"), "1234:0");
-		ck_assert_str_eq(owner_of("folder"), "77:0");
+		ck_assert_str_eq(owner_of("directory"), "77:0");
 	}
 	ck_assert_str_eq(owner_of("plain"), "");
 	ck_assert_str_eq(owner_of("gone"), "");
@@ -139,7 +139,7 @@ START_TEST(entries_that_climb_out_are_refused)
 		{{'1', "h", "../out"}, -EPROTO},
 		{{'1', "h", "d/../d/below"}, -EPROTO},
 		{{'1', "h", "d/none"}, -EPROTO},
-		{{'1', "h", "d"}, -EPROTO}, /* a folder */
+		{{'1', "h", "d"}, -EPROTO}, /* a directory */
 		{{'1', "h", "."}, -EPROTO},
 		{{'1', "h", ""}, -EPROTO},
 		{{'1', "h", "d/below"}, 0},

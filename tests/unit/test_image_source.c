@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What describes an image: folders and archives, OCI's and docker's, whole and broken. */
+/* Descriptions of images: directories and archives, of OCI and docker, valid and invalid. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -108,7 +108,7 @@ START_TEST(layouts_are_read_from_directories_and_archives)
 }
 END_TEST
 
-/* As `docker save` did before it wrote OCI layouts: folders of layers, links for equal ones. */
+/* As `docker save` did before it wrote OCI layouts: directories of layers, links for equal ones. */
 static void make_docker(const char *first, const char *config_name, const char *more)
 {
 	char text[1024], config[1024];

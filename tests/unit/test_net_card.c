@@ -232,7 +232,7 @@ START_TEST(without_buffers_frames_wait_in_bounds_and_in_order)
 	}
 	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING / 2 + 1004);
 	ck_assert_uint_eq(card_stats().receive_dropped, 0);
-	/* One who does not ask: up to the limit, then frames are lost, not memory. */
+	/* A sender that does not check for room: beyond the limit frames are lost, not memory. */
 	for (i = 0; i < 1000; i++)
 		net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING);

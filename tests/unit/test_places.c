@@ -22,15 +22,15 @@ static void make(const char *name)
 
 static void begin(void)
 {
-	static const char *const folders[] = {
+	static const char *const directories[] = {
 		"state", "state/cordon", "state/cordon/box", "run", "work", "work/project", "logs"};
 	char path[PATH_MAX], link[PATH_MAX];
 	size_t i;
 
 	strcpy(base, "/tmp/cordon-places-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(base));
-	for (i = 0; i < ARRAY_SIZE(folders); i++)
-		make(folders[i]);
+	for (i = 0; i < ARRAY_SIZE(directories); i++)
+		make(directories[i]);
 	snprintf(path, sizeof(path), "%s/state", base);
 	setenv("XDG_STATE_HOME", path, 1);
 	snprintf(link, sizeof(link), "%s/work/link", base);

@@ -13,22 +13,23 @@
 #include "vmm/policy/policy.h"
 
 struct made {
-	const char *file[4]; /* texts; the folder of the Nth is /N */
+	const char *file[4]; /* texts; the directory of the Nth is /N */
 	const char *net[4];
 };
 
 static int make(struct policy **policy, const struct made *from, struct err *err)
 {
 	static const char *const name[] = {"one", "two", "three", "four"};
-	static const char *const folder[] = {"/1", "/2", "/3", "/4"};
+	static const char *const directory[] = {"/1", "/2", "/3", "/4"};
 	struct policy_part part[4];
 	struct policy_source source = {.name = "all", .part = part, .allow_net = from->net};
 	char text[4096] = "";
 	size_t i;
 
 	for (i = 0; i < 4 && from->file[i]; i++) {
-		part[i] = (struct policy_part){
-			.name = name[i], .directory = folder[i], .length = strlen(from->file[i])};
+		part[i] = (struct policy_part){.name = name[i],
+					       .directory = directory[i],
+					       .length = strlen(from->file[i])};
 		strcat(text, from->file[i]);
 		source.parts = i + 1;
 	}

@@ -327,11 +327,11 @@ START_TEST(damaged_memory_is_found_when_asked_for)
 }
 END_TEST
 
-static void touch(const char *folder, const char *name, bool locked, int *fd)
+static void touch(const char *directory, const char *name, bool locked, int *fd)
 {
 	char path[256];
 
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	ck_assert_int_ge(*fd, 0);
 	if (locked)
@@ -348,22 +348,22 @@ START_TEST(only_dead_writers_files_are_swept)
 		{"a.template.abc124", true, true},  {"a.template.abcd", false, true},
 		{"a.snapshot.abc123", false, true}, {".template.abc123", false, true},
 	};
-	char folder[] = "/tmp/cordon-sweep-XXXXXX", path[256];
+	char directory[] = "/tmp/cordon-sweep-XXXXXX", path[256];
 	int fd[ARRAY_SIZE(file)];
 	size_t i;
 
-	ck_assert_ptr_nonnull(mkdtemp(folder));
+	ck_assert_ptr_nonnull(mkdtemp(directory));
 	for (i = 0; i < ARRAY_SIZE(file); i++)
-		touch(folder, file[i].name, file[i].locked, &fd[i]);
-	snapshot_sweep(folder, ".template");
+		touch(directory, file[i].name, file[i].locked, &fd[i]);
+	snapshot_sweep(directory, ".template");
 	for (i = 0; i < ARRAY_SIZE(file); i++) {
-		snprintf(path, sizeof(path), "%s/%s", folder, file[i].name);
+		snprintf(path, sizeof(path), "%s/%s", directory, file[i].name);
 		ck_assert_msg((access(path, F_OK) == 0) == file[i].stays, "%s", file[i].name);
 		unlink(path);
 		close(fd[i]);
 	}
-	ck_assert_int_eq(rmdir(folder), 0);
-	snapshot_sweep(folder, ".template"); /* of a folder that is not there: nothing */
+	ck_assert_int_eq(rmdir(directory), 0);
+	snapshot_sweep(directory, ".template"); /* a missing directory: nothing happens */
 }
 END_TEST
 

@@ -156,7 +156,7 @@ START_TEST(a_tree_is_extracted)
 }
 END_TEST
 
-/* Each way out of the folder, and the same entries in order with an honest name. */
+/* Each way out of the directory, and the same entries in order with an honest name. */
 START_TEST(nothing_leaves_the_folder)
 {
 	static const char *const names[] = {
@@ -220,7 +220,7 @@ START_TEST(links_are_never_followed)
 	add(fd, TAR_FILE, "src/v", "mine");
 	ck_assert_int_eq(extract(fd, &err), 0);
 	ck_assert(has("dst/v", "mine"));
-	/* A folder over a link is refused. */
+	/* A directory over a link is refused. */
 	fd = new_stream();
 	add(fd, TAR_DIRECTORY, "src/link", "");
 	ck_assert_int_eq(extract(fd, &err), -EEXIST);
