@@ -17,49 +17,7 @@
 
 #include "guest-kernel/agent/agent.h"
 #include "guest-kernel/agent/linux.h"
-
-static char directory[64];
-static unsigned *cid; /* of clients: shared with the child */
-
-static int fake_socket(int family, int type, int protocol)
-{
-	return socket(family == AF_VSOCK ? AF_UNIX : family, type, protocol);
-}
-
-static struct sockaddr_un path_of(uint32_t port)
-{
-	struct sockaddr_un path = {.sun_family = AF_UNIX};
-
-	snprintf(path.sun_path, sizeof(path.sun_path), "%s/%u", directory, port);
-	return path;
-}
-
-static int fake_bind(int fd, const struct sockaddr *address, socklen_t length)
-{
-	struct vsock_address at;
-	struct sockaddr_un path;
-
-	ck_assert_uint_eq(length, sizeof(at));
-	memcpy(&at, address, sizeof(at));
-	path = path_of(at.port);
-	unlink(path.sun_path);
-	return bind(fd, (struct sockaddr *)&path, sizeof(path));
-}
-
-static int fake_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
-{
-	struct vsock_address from = {.family = AF_VSOCK, .cid = *cid};
-
-	memcpy(address, &from, sizeof(from));
-	*length = sizeof(from);
-	return accept4(fd, NULL, NULL, flags);
-}
-
-/* Only root can become another user. */
-static int fake_become(void)
-{
-	return 0;
-}
+#include "tests/unit/agent_forward_common.h"
 
 #define socket(family, type, protocol) fake_socket(family, type, protocol)
 #define bind(fd, address, length)      fake_bind(fd, address, length)
@@ -71,23 +29,6 @@ static int fake_become(void)
 #undef socket
 #undef bind
 #undef accept4
-
-/* What it needs of the rest of the agent. */
-void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-void network_low_ports(void)
-{
-}
-
-void agent_log(const char *fmt, ...)
-{
-	(void)fmt;
-}
 
 /* --- two ends --------------------------------------------------------------------------------- */
 
