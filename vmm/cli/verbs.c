@@ -64,8 +64,8 @@ int verb_usage_error(const struct verb *verb, const char *subverb, const char *w
 		usage = sub->usage;
 	length = strcspn(usage, "\n");
 	snprintf(first, sizeof(first), "%.*s%s", (int)length, usage, usage[length] ? " ..." : "");
-	return err_set(err, EINVAL, "%s: %s: cordon %s%s%s", name, what, name, first[0] ? " " : "",
-		       first);
+	return err_set(err, EINVAL, "%s: %s%s cordon %s%s%s", name, what,
+		       what[strlen(what) - 1] == '?' ? "" : ":", name, first[0] ? " " : "", first);
 }
 
 static int run_subverb(const struct verb *verb, int argc, char **argv, struct err *err)
