@@ -9,7 +9,7 @@ import subprocess
 
 import cordon
 from cordon import call, limit, run
-from test_life import execute, sandbox
+from sandboxes import execute, sandbox
 from test_policy import work, write
 
 # A key of these tests: it protects nothing.

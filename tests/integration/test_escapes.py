@@ -5,7 +5,7 @@ import os
 import unicodedata
 
 from cordon import Terminal, call, limit, wait_until
-from test_life import execute, sandbox
+from sandboxes import execute, sandbox
 from test_policy import policy, work
 
 EVIL = [b"esc\x1b[2J\x1b]0;title\x07", b"c1byte\x9b2J", b"c1\xc2\x9b2J", b"bidi\xe2\x80\xaegpj.exe", b"isolate\xe2\x81\xa6x",

@@ -6,7 +6,7 @@ import subprocess
 
 import cordon
 from cordon import Process, call, limit, many, need_program, run
-from test_life import execute, sandbox
+from sandboxes import execute, sandbox
 
 
 def work(name=""):

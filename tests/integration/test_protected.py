@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 from cordon import call, limit, need_program
-from test_life import execute
+from sandboxes import execute
 from test_policy import work, write
 
 

@@ -8,7 +8,7 @@ import threading
 
 import cordon
 from cordon import call, pattern, run, start, wait_until
-from test_life import execute, sandbox
+from sandboxes import execute, sandbox
 
 INSTALL = ("sh", "-c", "cat >/tmp/serve; chmod 755 /tmp/serve; exec /tmp/serve \"$@\"", "sh")
 

@@ -6,7 +6,7 @@ import stat
 
 import cordon
 from cordon import call, limit, many, run, scratch
-from test_life import execute, ps, sandbox
+from sandboxes import execute, ps, sandbox
 
 
 def work(name=""):

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Root file systems and image files that the tests make."""
+import gzip
+import hashlib
+import io
+import json
+import os
+import random
+import subprocess
+import tarfile
+from contextlib import contextmanager
+
+from cordon import call
+
+
+BUSYBOX = "/bin/busybox"
+FILE, LINK, SYMLINK, FOLDER, FIFO = (tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE,
+                                     tarfile.FIFOTYPE)
+
+
+def work(name):
+    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
+
+
+# --- images made here ---------------------------------------------------------------------------------
+
+def layer(*entries):
+    """A layer of (name, type, contents or target, mode[, owner])."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, kind, data, mode, *owner in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode, info.mtime = kind, mode, 1000000000
+            info.uid = info.gid = owner[0] if owner else 0
+            if kind == FILE:
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+            else:
+                info.linkname = data
+                tar.addfile(info)
+    return out.getvalue()
+
+
+def busybox_layers():
+    with open(BUSYBOX, "rb") as file:
+        program = file.read()
+    applets = ("sh", "cat", "ls", "echo", "id", "touch", "pwd", "sleep", "rm", "sync")
+    return [layer(("bin", FOLDER, "", 0o755), ("bin/busybox", FILE, program, 0o755),
+                  *((f"bin/{name}", SYMLINK, "busybox", 0o777) for name in applets),
+                  ("etc", FOLDER, "", 0o755),
+                  ("etc/passwd", FILE, b"root:x:0:0::/root:/bin/sh\nworker:x:77:78::/w:/bin/sh\n", 0o644),
+                  ("old/gone", FILE, b"below", 0o644), ("old/kept", FILE, b"below\n", 0o644),
+                  ("all/a", FILE, b"below", 0o644)),
+            layer(("old/.wh.gone", FILE, b"", 0o644), ("all/new", FILE, b"above\n", 0o644),
+                  ("all/.wh..wh..opq", FILE, b"", 0o644), ("w", FOLDER, "", 0o755, 77),
+                  ("pipe", FIFO, "", 0o644), ("hard", LINK, "old/kept", 0o644))]
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def configuration(layers, machine="amd64", **settings):
+    """A configuration that no other image has."""
+    return json.dumps({"os": "linux", "architecture": machine, "config": settings,
+                       "created": str(random.getrandbits(64)),
+                       "rootfs": {"type": "layers",
+                                  "diff_ids": ["sha256:" + digest(data) for data in layers]}}).encode()
+
+
+def add(tar, name, data):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def docker_archive(path, layers, **settings):
+    config = configuration(layers, **settings)
+    with tarfile.open(path, "w") as tar:
+        for number, data in enumerate(layers):
+            add(tar, f"{number}/layer.tar", data)
+        add(tar, digest(config) + ".json", config)
+        add(tar, "manifest.json", json.dumps([{
+            "Config": digest(config) + ".json", "RepoTags": ["box:latest"],
+            "Layers": [f"{number}/layer.tar" for number in range(len(layers))]}]).encode())
+    return digest(config)
+
+
+def packed(data, number):
+    """Layers of all kinds that there are: gzip, zstd, plain, and so on."""
+    if number % 3 == 1:
+        return subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    return gzip.compress(data) if number % 3 == 0 else data
+
+
+def oci_layout(path, layers, **settings):
+    os.makedirs(os.path.join(path, "blobs/sha256"))
+
+    def store(data):
+        with open(os.path.join(path, "blobs/sha256", digest(data)), "wb") as file:
+            file.write(data)
+        return {"digest": "sha256:" + digest(data), "size": len(data)}
+
+    config = configuration(layers, **settings)
+    manifest = json.dumps({"config": store(config),
+                           "layers": [store(packed(data, number)) for number, data in enumerate(layers)]}).encode()
+    with open(os.path.join(path, "index.json"), "w") as file:
+        json.dump({"schemaVersion": 2, "manifests": [store(manifest)]}, file)
+    with open(os.path.join(path, "oci-layout"), "w") as file:
+        file.write('{"imageLayoutVersion": "1.0.0"}')
+    return digest(config)
+
+
+def images():
+    return {image["id"]: image for image in json.loads(call("image", "ls", "--json").expect(0).stdout)}
+
+
+@contextmanager
+def removed(image):
+    """An image that the test leaves in the cache is removed."""
+    try:
+        yield
+    finally:
+        if image in images():
+            call("image", "rm", image).expect(0, b"", b"")
+
+
+def folder():
+    """A root file system with busybox in it, in a folder."""
+    path = work("root")
+    for name in ("bin", "etc"):
+        os.makedirs(os.path.join(path, name))
+    with open(BUSYBOX, "rb") as source, open(os.path.join(path, "bin/busybox"), "wb") as target:
+        target.write(source.read())
+    os.chmod(os.path.join(path, "bin/busybox"), 0o755)
+    for name in ("sh", "cat", "ls", "echo", "id", "rm", "sleep", "mkdir", "ln"):
+        os.symlink("busybox", os.path.join(path, "bin", name))
+    with open(os.path.join(path, "etc/file"), "w") as file:
+        file.write("as it was\n")
+    return path
+
+
+def tree(path):
+    """All names below a folder with what they are and hold."""
+    found = {}
+    for top, folders, files in os.walk(path):
+        for name in folders + files:
+            full = os.path.join(top, name)
+            status = os.lstat(full)
+            held = os.readlink(full) if os.path.islink(full) else status.st_size
+            found[os.path.relpath(full, path)] = (status.st_mode, status.st_mtime_ns, held)
+    return found

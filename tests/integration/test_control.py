@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket: bad messages, many clients, slow clients, foreign users."""
+import json
+import os
+import socket
+
+import cordon
+from cordon import call, wait_until
+from sandboxes import ask, connect, descriptors, descriptors_at_rest, execute, ps, registry, sandbox
+
+
+def test_bad_messages():
+    with sandbox() as pid:
+        client = connect()
+        before = descriptors_at_rest(pid)
+        for bad in (b"x", b"{", b"[]", b"null", b"{}", b'{"op":5}', b'{"op":"none","id":3}',
+                    b'{"op":"exec"}', b'{"op":"exec","argv":[]}', b'{"op":"exec","argv":["a",1]}',
+                    b'{"op":"exec","argv":["true"]}', b'{"op":"snapshot"}',
+                    b'{"op":"snapshot","path":"relative"}', b'{"op":"logs","job":-1}x',
+                    b'{"op":"logs","job":12345}', b"[" * 100000, b" " * (128 << 10) + b"{}",
+                    b'{"op":"exec","argv":["true"],"detach":true,"timeout_ms":9223372036854775807}'):
+            client.send(bad)
+            answer = json.loads(client.recv(1 << 18))
+            assert answer["ok"] is False and answer["error"], (bad[:50], answer)
+        # Those that no answer belongs to, and descriptors where none are wanted.
+        for quiet in (b'{"op":"signal","exec":1,"signal":9}', b'{"op":"resize","exec":1}'):
+            client.send(quiet)
+        for count in (1, 3, 4, 100):
+            fds = [0] * count
+            socket.send_fds(client, [b'{"op":"info","id":1}'], fds)
+            answer = json.loads(client.recv(1 << 18))
+            assert answer["ok"] is (count <= 3), answer
+        assert ask(client, op="info", id=8)["id"] == 8
+        assert descriptors(pid) == before, "descriptors of refused messages stay open"
+        client.close()
+        execute("box", "true").expect(0)
+
+
+def test_many_connections():
+    """Ten thousand, one after another, and as many at once as there is place for."""
+    with sandbox() as pid:
+        call("stats", "box").expect(0)
+        before = descriptors_at_rest(pid)
+        for number in range(10000):
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            client.connect(registry("box", "control.sock"))
+            if number % 100 == 0:
+                client.recv(1 << 16)
+                assert ask(client, op="info", id=number)["id"] == number
+            client.close()
+        wait_until(lambda: descriptors(pid) == before, "all connections to be closed")
+        clients, refused = [], None
+        while not refused and len(clients) < 2000:
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            client.settimeout(60)
+            client.connect(registry("box", "control.sock"))
+            refused = json.loads(client.recv(1 << 16)).get("error")
+            clients.append(client)
+        assert refused and len(clients) > 200, (refused, len(clients))
+        execute("box", "true").expect_error("too many")
+        for client in clients:
+            client.close()
+        wait_until(lambda: descriptors(pid) == before, "all connections to be closed")
+        execute("box", "true").expect(0)
+
+
+def test_a_client_that_never_reads_is_dropped():
+    with sandbox() as pid:
+        client = connect()
+        client.setblocking(False)
+        sent = 0
+        try:
+            while sent < 100000:
+                client.send(b'{"op":"info","id":1}')
+                sent += 1
+        except OSError:
+            pass
+        assert sent < 100000, "an endless queue"
+        execute("box", "echo", "fine").expect(0, b"fine\n")
+        client.close()
+        wait_until(lambda: descriptors(pid) < 100, "it to go")
+
+
+def test_a_client_that_vanishes():
+    """In the middle of a pause, a snapshot, a command: the next command finds all in order."""
+    with sandbox():
+        for request in ({"op": "pause"}, {"op": "resume"},
+                        {"op": "snapshot", "path": os.path.join(os.getcwd(), "snap")},
+                        {"op": "exec", "argv": ["sleep", "1000"], "detach": False}):
+            client = connect()
+            if request["op"] == "exec":
+                socket.send_fds(client, [json.dumps(request).encode()], [0, 1, 2])
+            else:
+                client.send(json.dumps(request).encode())
+            client.close()
+            if request["op"] == "pause":            # done all the same; until then resume is refused
+                wait_until(lambda: ps()["box"]["state"] == "paused", "the pause")
+        wait_until(lambda: ps()["box"]["jobs"] == [], "the command's end")
+        wait_until(lambda: ps()["box"]["state"] == "running", "the guest to go on")
+        execute("box", "echo", "fine").expect(0, b"fine\n")
+
+
+def test_a_foreign_user():
+    """Even with the folder and the socket open to all, another user's connection is closed."""
+    cordon.need_root()
+    with sandbox():
+        for path in (registry("box", "control.sock"), registry("box"), registry(),
+                     os.environ["XDG_RUNTIME_DIR"]):
+            os.chmod(path, 0o777)
+        try:
+            child = os.fork()
+            if child == 0:
+                status = 1
+                try:
+                    os.setgroups([])
+                    os.setgid(65534)
+                    os.setuid(65534)
+                    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                    client.settimeout(60)
+                    client.connect(registry("box", "control.sock"))
+                    status = 0 if client.recv(1 << 16) == b"" else 2
+                except ConnectionResetError:
+                    status = 0
+                finally:
+                    os._exit(status)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        finally:
+            os.chmod(registry(), 0o700)
+        connect().close()                   # and its own user is let in
+        execute("box", "true").expect(0)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates: what needs none, concurrent first runs, caches and files that are damaged."""
+import os
+import shutil
+
+import cordon
+from cordon import call, in_namespace, run
+from test_copies import HEADER, work
+
+
+def cache(name):
+    path = work(name)
+    os.makedirs(path, exist_ok=True)
+    return {"XDG_CACHE_HOME": path}
+
+
+def templates(env):
+    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def test_what_is_asked_for_and_is_there_anyway_needs_no_template():
+    """One queue a disk is what there is without a word."""
+    env = cache("cache")
+    call("run", "--", "true", env=env).expect(0, b"", b"")
+    made = templates(env)
+    assert len(made) == 1, made
+    call("run", "--disk-queues", "1", "--net-queues", "1", "--", "true", env=env).expect(0, b"", b"")
+    assert templates(env) == made
+
+
+def own_kernel(name):
+    path = work(name)
+    shutil.copy(cordon.VMLINUX, path)
+    return path
+
+
+@cordon.limit(900)
+def test_two_first_runs_at_once_then_a_rebuilt_kernel():
+    env = cache("cache")
+    kernel = own_kernel("vmlinux")
+    options = ["--kernel", kernel, "--initrd", cordon.INITRAMFS]
+    both = [cordon.start("echo", str(i), options=options, env=env) for i in range(2)]
+    for i, process in enumerate(both):
+        process.wait().expect(0, b"%d\n" % i, b"")
+    assert len(templates(env)) == 1 and templates(env)[0].endswith(".template"), templates(env)
+    # A dead writer's file goes with the next one that is made, a living one's stays.
+    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+    with open(os.path.join(folder, "dead.template.abc123"), "wb"):
+        pass
+    warm = run("echo", "warm", options=["-v", *options], env=env).expect(0, b"warm\n")
+    assert b"template written" not in warm.stderr, repr(warm)
+    os.utime(kernel, (1, 1))                        # "rebuilt"
+    cold = run("echo", "new", options=["-v", *options], env=env).expect(0, b"new\n")
+    assert b"template written" in cold.stderr, repr(cold)
+    assert len(templates(env)) == 2, templates(env)
+    assert call("template", "ls", env=env).expect(0).stdout.count(b"\n") == 3
+    # Damaged ones are replaced by booting once more; here only the warning is looked for.
+    name = templates(env)[0]
+    call("template", "rm", name[:6], env=env).expect(0)
+    assert name not in templates(env)
+    call("template", "rm", "nothing", env=env).expect_error("nothing")
+    call("template", "prune", env=env).expect(0, b"1 removed\n", b"")
+    assert templates(env) == []
+
+
+@cordon.limit(900)
+def test_caches_that_do_not_work():
+    """A full disk, a file in place of the directory, a damaged template: one warning, and it boots."""
+    full, blocked = cache("full"), cache("blocked")
+    wrap = in_namespace(f"mount -t tmpfs -o size=4m tmpfs {full['XDG_CACHE_HOME']}")
+    with open(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"), "wb"):
+        pass
+    both = [cordon.start("echo", "fine", env=full, wrap=wrap),
+            cordon.start("echo", "fine", env=blocked)]
+    for process, word in zip(both, (b"No space left", b"cordon: not a directory")):
+        result = process.wait().expect(0, b"fine\n")
+        assert result.stderr.count(b"\n") == 1 and word in result.stderr, repr(result)
+    # Another user's directory is not used.
+    os.unlink(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"))
+    os.makedirs(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"))
+    os.chmod(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"), 0o777)
+    call("template", "ls", env=blocked).expect_error("nobody else")
+
+
+@cordon.limit(600)
+def test_a_damaged_template():
+    """Its state: a warning, and it boots. Cut short: the same. The new one then works."""
+    run("true").expect(0)                           # the shared cache has one
+    source = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")),
+                          "cordon", "templates")
+    env = cache("damaged")
+    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    os.makedirs(folder, mode=0o700)
+    os.chmod(os.path.dirname(folder), 0o700)
+    for name in os.listdir(source):
+        if not name.endswith(".template"):
+            continue
+        with open(os.path.join(source, name), "rb") as file:
+            data = bytearray(file.read())
+        data[HEADER + 300] ^= 0x10
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(data)
+    result = run("echo", "fine", env=env).expect(0, b"fine\n")
+    assert result.stderr.count(b"\n") == 1 and b"checksum" in result.stderr, repr(result)
+    run("echo", "fine", env=env).expect(0, b"fine\n", b"")
