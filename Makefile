@@ -2,7 +2,8 @@
 # Cordon. `make help` lists the targets.
 #
 # Variants share this file: BUILD is the output directory, SANITIZE=1 adds ASan and UBSan,
-# SANITIZE=thread TSan (gcc only), CC=clang builds with clang. V=1 prints each command whole.
+# SANITIZE=thread TSan (gcc only), SANITIZE=coverage gcov's counters, CC=clang builds with clang.
+# V=1 prints each command whole.
 # WERROR=1 makes warnings errors: `make check` and `make lint` set it, so that a plain `make` with
 # a newer compiler than ours still builds. With DEPS=no nothing calls apt.
 
@@ -32,6 +33,10 @@ endif
 ifeq ($(SANITIZE),thread)
 OPT      := -O1 -g -fsanitize=thread
 HARDEN   := -fPIE -Wno-tsan
+endif
+ifeq ($(SANITIZE),coverage)
+OPT      := -O0 -g --coverage
+HARDEN   := -fPIE
 endif
 CFLAGS_ALL = $(CSTD) $(GENERATED) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
 
@@ -67,7 +72,8 @@ help:
 	@echo "make           the program (build/cordon), the guest kernel and the initramfs, the manual"
 	@echo "make demo      set up everything, boot a sandbox and run a command in it"
 	@echo "make check     all tests of this machine: unit, hostile guests, fuzz replay, integration"
-	@echo "make unit      the unit tests only; make asan: under ASan and UBSan"
+	@echo "make unit      the unit tests only; make asan: under ASan and UBSan; make tsan: under TSan"
+	@echo "make coverage  lines that unit and guest tests run, for each directory"
 	@echo "make integration FILTER=TEXT   integration tests with TEXT in their names"
 	@echo "make check-long   everything in its longest form, the whole lab included: hours"
 	@echo "make lab       the integration tests on a true kvm-amd, in an emulated machine"
@@ -241,6 +247,18 @@ unit: $(UNIT_BIN)
 
 asan:
 	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=1 unit
+
+.PHONY: tsan coverage
+tsan:
+	@TSAN_OPTIONS="halt_on_error=1 $$TSAN_OPTIONS" \
+		$(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread unit
+
+# Lines that the unit tests and the hostile guests run, for each directory (docs/testing.md).
+coverage:
+	@$(MAKE) --no-print-directory BUILD=build/coverage SANITIZE=coverage unit-build guest-tests
+	@find build/coverage -name '*.gcda' -delete
+	@tests/run-all.py --build build/coverage unit guest
+	@scripts/coverage.py build/coverage
 
 check: deps
 	@$(MAKE) --no-print-directory $(STRICT) all unit-build guest-tests fuzz-build
