@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time-outs of one length each, for thousands of owners: as all wait equally long, a queue in order
- * of arrival is in order of expiry too, and one timer of the loop serves it.
+ * Time-outs of equal length for thousands of owners: a queue in order of arrival is also in order
+ * of expiry, so one timer of the loop serves it.
  */
 #ifndef CORDON_VSOCK_DEADLINE_H
 #define CORDON_VSOCK_DEADLINE_H
@@ -32,7 +32,7 @@ void vsock_deadlines_stop(struct vsock_deadlines *deadlines);
 void vsock_deadline_init(struct vsock_deadline *deadline);
 bool vsock_deadline_armed(const struct vsock_deadline *deadline);
 
-/* (Re)starts; moves it if it was in another queue. */
+/* Starts or restarts a deadline; moves it if it is in another queue. */
 void vsock_deadline_start(struct vsock_deadlines *deadlines, struct vsock_deadline *deadline);
 void vsock_deadline_stop(struct vsock_deadline *deadline);
 

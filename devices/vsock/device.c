@@ -46,7 +46,7 @@ void vsock_interrupt_receive(struct vsock *vsock)
 {
 	if (!interrupt(vsock, VSOCK_QUEUE_RX) || vsock->taken == 0)
 		return;
-	/* All queues have one interrupt line: the driver looks at this one too. */
+	/* All queues share one interrupt line, so the driver checks this queue too. */
 	taken_are_told(vsock);
 	virtqueue_should_interrupt(&vsock->device.queue[VSOCK_QUEUE_TX]);
 }
@@ -55,7 +55,7 @@ void vsock_interrupt_receive(struct vsock *vsock)
 
 /*
  * Takes a bounded number of packets. Each may add one RST to those that wait for a receive buffer;
- * when there is no place for another, packets stay where they are and the guest has to wait.
+ * while there is no room for another, packets stay in the ring and the guest waits.
  */
 static void take_packets(struct vsock *vsock)
 {
@@ -149,7 +149,7 @@ static void work(void *arg)
 		take_packets(vsock);
 	vsock_inproc_tell(vsock);
 	more = vsock_send_turns(vsock);
-	/* Packets that wait for a place among the strays go on when the guest gives buffers. */
+	/* Packets that wait for room among the strays continue when the guest adds buffers. */
 	if (vsock->packets_waiting && vsock->device.active && vsock->stray_count < VSOCK_STRAYS)
 		more = true;
 	if (more)
@@ -164,7 +164,7 @@ static int vsock_activate(struct virtio_device *device)
 {
 	struct vsock *vsock = (struct vsock *)device;
 
-	/* Connections that host programs have asked for meanwhile. */
+	/* Host programs may have requested connections meanwhile. */
 	loop_defer(vsock->loop, &vsock->work);
 	return 0;
 }
@@ -248,7 +248,7 @@ int vsock_create(struct vsock **out, struct loop *loop, uint64_t guest_cid, cons
 
 	*out = NULL;
 	if (guest_cid <= VSOCK_HOST_CID || guest_cid > GUEST_CID_LAST)
-		return err_set(err, EINVAL, "%llu is not a guest's CID: 3 to %u are",
+		return err_set(err, EINVAL, "%llu is not a guest CID: the range is 3 to %u",
 			       (unsigned long long)guest_cid, GUEST_CID_LAST);
 	vsock = calloc(1, sizeof(*vsock));
 	if (!vsock)
@@ -316,7 +316,7 @@ void vsock_destroy(struct vsock *vsock)
 	vsock_inproc_tell(vsock);
 	drop_ends(vsock);
 	free_the_freed(vsock);
-	/* Their paths were told with each client until now. */
+	/* Callbacks for their clients need their paths until now. */
 	vsock_publish_end(vsock);
 	while ((service = vsock->services)) {
 		vsock->services = service->next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Host ends in this process. The endpoint's callbacks are never called from inside its own calls:
- * they are noted as news and told by the work task, once for many packets.
+ * they are recorded as news, and the work task makes them, once for many packets.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,11 +28,11 @@ static void add_news(struct vsock_stream *stream, unsigned news)
 	loop_defer(vsock->loop, &vsock->work);
 }
 
-/* --- what a stream asks of its end ------------------------------------------------------------ */
+/* --- operations of the end -------------------------------------------------------------------- */
 
 static ssize_t inproc_take(struct vsock_stream *stream, const struct iovec *iov, unsigned count)
 {
-	/* The endpoint reads when it likes: everything is stored. */
+	/* The endpoint reads later: everything is stored. */
 	(void)stream;
 	(void)iov;
 	(void)count;
@@ -54,7 +54,7 @@ static ssize_t inproc_give(struct vsock_stream *stream, const struct iovec *iov,
 			break;
 	}
 	ring_release_if_empty(&end->to_guest);
-	/* Not for every few bytes, or an endpoint that writes much would be called very often. */
+	/* Not for every few bytes: an endpoint that writes much would be called too often. */
 	if (end->want_room && ring_used(&end->to_guest) <= end->to_guest.size / 2) {
 		end->want_room = false;
 		add_news(stream, NEWS_WRITABLE);
@@ -136,7 +136,7 @@ void vsock_inproc_tell(struct vsock *vsock)
 	struct list now;
 	unsigned news;
 
-	/* What is added meanwhile is told in the next run. */
+	/* News added meanwhile wait for the next run. */
 	list_init(&now);
 	list_move_all(&now, &vsock->news);
 	while (!list_empty(&now)) {
@@ -250,7 +250,7 @@ long vsock_stream_read(struct vsock_stream *stream, void *to, size_t length)
 	return (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) && length > 0 ? 0 : -EAGAIN;
 }
 
-/* Twice the room, if the pool has it. */
+/* Doubles the buffer if the pool has enough left. */
 static bool grow_to_guest(struct vsock_stream *stream)
 {
 	struct ring *ring = &stream->inproc.to_guest;
@@ -258,7 +258,7 @@ static bool grow_to_guest(struct vsock_stream *stream)
 
 	if (size >= VSOCK_STREAM_BUFFER || !vsock_stream_take_pool(stream, (uint32_t)size))
 		return false;
-	/* If memory is out the bytes of the pool stay with the stream until it ends. */
+	/* If out of memory, the stream keeps its share of the pool until it ends. */
 	return vsock_ring_resize(ring, 2 * size);
 }
 

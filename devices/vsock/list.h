@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ring of links embedded in their owners. A link that is in no list points at itself, so removing
- * it twice is harmless.
+ * A circular list of links that are embedded in their owners. A link that is in no list points to
+ * itself, so removing it twice is harmless.
  */
 #ifndef CORDON_VSOCK_LIST_H
 #define CORDON_VSOCK_LIST_H
@@ -13,7 +13,7 @@ struct list {
 	struct list *next, *prev;
 };
 
-/* The struct that holds a link. */
+/* The struct that contains a link. */
 #define list_entry(link, type, member) ((type *)(void *)((char *)(link)-offsetof(type, member)))
 
 static inline void list_init(struct list *link)
@@ -22,7 +22,7 @@ static inline void list_init(struct list *link)
 	link->prev = link;
 }
 
-/* For a head: whether nothing is in the list. For a link: whether it is in no list. */
+/* For a head: whether the list is empty. For a link: whether it is in no list. */
 static inline bool list_empty(const struct list *link)
 {
 	return link->next == link;
@@ -35,7 +35,7 @@ static inline void list_remove(struct list *link)
 	list_init(link);
 }
 
-/* link is in no list. */
+/* Appends a link that is in no list. */
 static inline void list_append(struct list *head, struct list *link)
 {
 	link->prev = head->prev;

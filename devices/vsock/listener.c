@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Unix sockets that host programs connect to: their files, and the handshake, one line
- * "CONNECT <port>\n" in CLIENT_NS. At most BUDGET_HANDSHAKES may be in the handshake; the others
- * wait in the socket's backlog. A published port's socket has no handshake.
+ * The Unix sockets that host programs connect to, and the handshake: one line "CONNECT <port>\n"
+ * within CLIENT_NS. At most BUDGET_HANDSHAKES clients may be in the handshake; the others wait in
+ * the socket's backlog. A published port's socket has no handshake.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,7 +20,7 @@
 
 #define CLIENT_NS      (5000 * UINT64_C(1000000))
 #define ACCEPT_BATCH   16
-#define ACCEPT_REST_NS (100 * UINT64_C(1000000)) /* when descriptors or memory are out */
+#define ACCEPT_REST_NS (100 * UINT64_C(1000000)) /* pause when descriptors or memory run out */
 #define LINE_MAX_BYTES 32
 
 struct client {
@@ -39,9 +39,9 @@ struct vsock_listener {
 	struct vsock_deadlines handshakes;
 	struct list clients;
 	unsigned client_count;
-	uint32_t port;		     /* all clients go there, without a handshake; 0: as they say */
-	bool closed;		     /* nobody is accepted yet */
-	struct vsock_listener *next; /* of those for published ports */
+	uint32_t port;		     /* all clients go there, without a handshake; 0: handshake */
+	bool closed;		     /* does not accept clients yet */
+	struct vsock_listener *next; /* in vsock->published */
 	struct vsock_socket file;
 };
 
@@ -54,7 +54,7 @@ static void watch(struct vsock_listener *listener)
 		loop_add(listener->vsock->loop, &listener->source, EPOLLIN);
 }
 
-/* Frees the client; its descriptor is closed unless it has been taken over. */
+/* Frees the client; closes its descriptor unless a stream has taken it over. */
 static void client_end(struct client *client)
 {
 	struct vsock_listener *listener = client->listener;
@@ -73,7 +73,7 @@ static void client_expired(struct vsock_deadline *deadline)
 	client_end(list_entry(deadline, struct client, deadline));
 }
 
-/* "CONNECT 52", without the newline: the port, or -1. */
+/* Parses "CONNECT 52", without the newline. The port, or -1. */
 static int64_t parse_line(const char *line, size_t length)
 {
 	static const char word[] = "CONNECT ";
@@ -95,8 +95,8 @@ static int64_t parse_line(const char *line, size_t length)
 }
 
 /*
- * The guest is asked; until it has answered nothing is read from the client. The descriptor is
- * taken in any case, and visit, of a published port's client.
+ * Sends the guest a REQUEST; nothing is read from the client until the response. Takes over the
+ * descriptor in any case, and the visit of a published port's client.
  */
 static void connect_guest(struct vsock *vsock, int fd, uint32_t port, bool silent,
 			  struct vsock_visit *visit)
@@ -134,8 +134,7 @@ static void client_connect(struct client *client, uint32_t port)
 }
 
 /*
- * Takes bytes up to the newline and none behind it, which belong to the stream: so they are looked
- * at first.
+ * Peeks first, in order to take bytes up to the newline only: those after it belong to the stream.
  */
 static void client_ready(void *arg, uint32_t events)
 {
@@ -202,7 +201,7 @@ void vsock_visit_end(struct vsock *vsock, struct vsock_visit *visit)
 	free(visit);
 }
 
-/* Somebody hears who it is before the guest hears of it. */
+/* Accepts a client of a published port: visit_ops learn of it before the guest does. */
 static void receive_visit(struct vsock_listener *listener, int fd)
 {
 	struct vsock *vsock = listener->vsock;
@@ -247,7 +246,8 @@ static void listener_ready(void *arg, uint32_t events)
 		fd = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0 &&
 		    (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-			/* The connection stays in the backlog: asking again at once would spin. */
+			/* The connection stays in the backlog: accepting again at once would spin.
+			 */
 			loop_remove(listener->vsock->loop, &listener->source);
 			loop_timer_start(listener->vsock->loop, &listener->rest, ACCEPT_REST_NS);
 			return;

@@ -6,7 +6,7 @@
 #include "devices/vsock/vsock.h"
 #include "vmm/base/bytes.h"
 
-/* Where a field lies (little endian, packed). */
+/* The offset of a field (little endian, packed). */
 #define AT(field) offsetof(struct virtio_vsock_hdr, field)
 
 _Static_assert(sizeof(struct virtio_vsock_hdr) == VSOCK_HEADER_BYTES, "5.10.6");
@@ -42,13 +42,13 @@ void vsock_header_encode(const struct vsock_header *header, uint8_t to[VSOCK_HEA
 enum vsock_verdict vsock_header_check(const struct vsock_header *header, uint64_t guest_cid,
 				      uint64_t payload)
 {
-	/* An RST is never answered, or two sides could do so for ever. */
+	/* Never reply to an RST with an RST, or two sides could do so for ever. */
 	enum vsock_verdict no_socket =
 		header->op == VIRTIO_VSOCK_OP_RST ? VSOCK_PACKET_DROP : VSOCK_PACKET_NO_SOCKET;
 
 	if (header->src_cid != guest_cid)
 		return VSOCK_PACKET_DROP;
-	/* A connection to a CID that nobody has fails at once instead of after a time-out. */
+	/* A connection to an unknown CID fails at once instead of after a time-out. */
 	if (header->dst_cid != VSOCK_HOST_CID)
 		return no_socket;
 	if (header->type != VIRTIO_VSOCK_TYPE_STREAM)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The packet header (virtio 1.2, section 5.10.6), as bytes in guest memory and as a struct, and the
- * checks that need nothing but the header.
+ * checks that need only the header.
  */
 #ifndef CORDON_VSOCK_PACKET_H
 #define CORDON_VSOCK_PACKET_H
@@ -12,7 +12,7 @@
 #define VSOCK_HEADER_BYTES 44
 #define VSOCK_OP_COUNT	   (VIRTIO_VSOCK_OP_CREDIT_REQUEST + 1)
 
-/* Flags of a SHUTDOWN: its sender receives (RCV) and sends (SEND) no more. */
+/* Flags of a SHUTDOWN: its sender no longer receives (RCV) and sends (SEND). */
 #define VSOCK_SHUT_BOTH ((uint32_t)(VIRTIO_VSOCK_SHUTDOWN_RCV | VIRTIO_VSOCK_SHUTDOWN_SEND))
 
 struct vsock_header {
@@ -29,12 +29,12 @@ void vsock_header_encode(const struct vsock_header *header, uint8_t to[VSOCK_HEA
 
 enum vsock_verdict {
 	VSOCK_PACKET_GOOD,
-	VSOCK_PACKET_DROP,	/* not from this guest, or a stray RST: no answer */
-	VSOCK_PACKET_NO_SOCKET, /* for an address or a type that does not exist: answer RST */
-	VSOCK_PACKET_BROKEN,	/* unknown operation or lying length: its connection is reset */
+	VSOCK_PACKET_DROP,	/* not from this guest, or a stray RST: no reply */
+	VSOCK_PACKET_NO_SOCKET, /* unknown address or type: reply with RST */
+	VSOCK_PACKET_BROKEN,	/* unknown operation or wrong length: reset its connection */
 };
 
-/* What to make of a packet from the guest whose chain holds payload bytes behind the header. */
+/* Checks a packet from the guest whose chain has payload bytes after the header. */
 enum vsock_verdict vsock_header_check(const struct vsock_header *header, uint64_t guest_cid,
 				      uint64_t payload);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the guest: what a packet does to its stream, or who it is for if it has none. */
+/* Packets from the guest: their effect on a stream, and packets without a stream. */
 #include <errno.h>
 
 #include "devices/vsock/internal.h"
@@ -8,8 +8,8 @@
 
 /* --- packets --------------------------------------------------------------------------------- */
 
-/* The chain's bytes behind the header, at most length. Returns the number of pieces. */
-static unsigned payload_pieces(const struct virtio_chain *chain, size_t length, struct iovec *iov)
+/* The chain's bytes after the header, at most length. Returns the number of segments. */
+static unsigned payload_iov(const struct virtio_chain *chain, size_t length, struct iovec *iov)
 {
 	size_t skip = VSOCK_HEADER_BYTES, part;
 	unsigned i, count = 0;
@@ -29,7 +29,7 @@ static unsigned payload_pieces(const struct virtio_chain *chain, size_t length, 
 	return count;
 }
 
-/* Stores all but the first skip bytes; false if memory is out. */
+/* Stores all but the first skip bytes; false if out of memory. */
 static bool store(struct vsock_stream *stream, const struct iovec *iov, unsigned count, size_t skip)
 {
 	size_t part;
@@ -49,7 +49,7 @@ static bool store(struct vsock_stream *stream, const struct iovec *iov, unsigned
 	return true;
 }
 
-/* Straight from guest memory to the host's end if nothing waits there; the rest is stored. */
+/* Passes data straight from guest memory to the host's end if none waits; stores the rest. */
 static void take_data(struct vsock_stream *stream, uint32_t length,
 		      const struct virtio_chain *chain)
 {
@@ -70,7 +70,7 @@ static void take_data(struct vsock_stream *stream, uint32_t length,
 		stream->window.forwarded += length;
 		return;
 	}
-	count = payload_pieces(chain, length, iov);
+	count = payload_iov(chain, length, iov);
 	if (ring_used(&stream->from_guest) == 0 && count > 0)
 		taken = stream->end->take(stream, iov, count);
 	if (taken < 0 && taken != -EAGAIN) {
@@ -99,7 +99,7 @@ static void take_shutdown(struct vsock_stream *stream, uint32_t flags)
 
 	stream->guest_shut |= flags & VSOCK_SHUT_BOTH;
 	if (stream->guest_shut == VSOCK_SHUT_BOTH) {
-		/* The guest has closed, and waits for our RST to forget the connection. */
+		/* The guest has closed, and keeps the connection until our RST. */
 		vsock_stream_reset(stream);
 		return;
 	}
@@ -228,7 +228,7 @@ void vsock_take_packet(struct vsock *vsock, const struct virtio_chain *chain)
 	vsock->stats.packets_from_guest++;
 	if (virtio_chain_read(chain, 0, raw, sizeof(raw)) < sizeof(raw)) {
 		vsock->stats.bad_packets++;
-		log_guest("vsock: a packet without a whole header");
+		log_guest("vsock: packet with a truncated header");
 		return;
 	}
 	vsock_header_decode(&header, raw);

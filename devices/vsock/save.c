@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams that go on in another process: one whose host end is in this process, and which is open
- * in both directions, is written down with the bytes on their way. Of all others only the ports are
- * kept, so that the guest can be told that they are gone.
+ * Streams that continue in another process: a stream whose host end is in this process, and which
+ * is open in both directions, is saved with its bytes in flight. Of all others only the ports are
+ * saved, so that they can be reset.
  */
 #include <errno.h>
 
@@ -71,7 +71,7 @@ void vsock_save_others(struct vsock *vsock, struct pack *to)
 
 /* --- restoring -------------------------------------------------------------------------------- */
 
-/* A ring of that size, as far as it is more than what the stream has. 0, -EINVAL or -ENOBUFS. */
+/* Enlarges a ring to size, if it is smaller. 0, -EINVAL or -ENOBUFS. */
 static int widen(struct vsock_stream *stream, struct ring *ring, uint32_t size)
 {
 	size_t wide = ring->size;
@@ -98,7 +98,7 @@ static int restore(struct vsock_stream *stream, struct unpack *from)
 	stream->credit.peer_forwarded = unpack_u32(from);
 	stream->window.received = unpack_u32(from);
 	alloc = unpack_u32(from);
-	/* The guest may already be sending into the window that it has been told of. */
+	/* The guest may already be sending into the window that was announced to it. */
 	ret = widen(stream, &stream->from_guest, alloc);
 	stream->window.alloc = (uint32_t)stream->from_guest.size;
 	if (ret == 0)

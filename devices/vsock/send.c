@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * To the guest: streams that owe a packet or have bytes take turns at the receive queue's buffers.
- * A turn is at most VSOCK_TURN_BYTES, read from the host's end straight into guest memory.
+ * Packets to the guest: streams that owe a packet or have bytes take turns at the receive queue's
+ * buffers. A turn is at most VSOCK_TURN_BYTES, read from the host's end straight into guest memory.
  */
 #include <errno.h>
 
@@ -10,7 +10,7 @@
 
 /* --- what a stream wants --------------------------------------------------------------------- */
 
-/* The flags of the SHUTDOWN that is due, all that hold so far, or 0. */
+/* All flags that apply, if a SHUTDOWN is due; else 0. */
 static uint32_t shutdown_due(const struct vsock_stream *stream)
 {
 	uint32_t due = 0;
@@ -62,8 +62,8 @@ void vsock_stream_ready(struct vsock_stream *stream)
 /* --- buffers --------------------------------------------------------------------------------- */
 
 /*
- * Takes a buffer with room for a header and more bytes behind it. One that is too small goes back
- * unused, but only if nothing else is at hand that may have to be put back (first).
+ * Takes a buffer with room for a header and `more` bytes after it. A buffer that is too small is
+ * returned unused, but only if no other one may have to be put back (first).
  */
 static bool get_buffer(struct vsock *vsock, struct virtio_chain *chain, unsigned more, bool first)
 {
@@ -175,7 +175,7 @@ static unsigned gather(struct vsock *vsock, size_t limit, unsigned batch, size_t
 	return count;
 }
 
-/* Gives the guest the buffers that hold the got bytes, and takes the others back for later. */
+/* Returns to the guest the buffers that hold got bytes, and puts the others back. */
 static void deliver(struct vsock_stream *stream, size_t got, const size_t *offered, unsigned count)
 {
 	struct vsock *vsock = stream->vsock;
@@ -188,14 +188,14 @@ static void deliver(struct vsock_stream *stream, size_t got, const size_t *offer
 		put_stream_packet(stream, &vsock->slot[i], VIRTIO_VSOCK_OP_RW, 0, (uint32_t)part);
 		got -= part;
 	}
-	/* They are the last ones taken, so they can be put back in reverse order. */
+	/* They were taken last, so they can be put back in reverse order. */
 	for (; i < count; i++)
 		virtqueue_undo_pop(&vsock->device.queue[VSOCK_QUEUE_RX]);
 }
 
 /*
- * One call to the end, for at most limit bytes. Returns the bytes sent, 0 if there are none for
- * now, or -ENOBUFS. The more an end has, the more buffers the next call offers.
+ * Calls the end once, for at most limit bytes. Returns the bytes sent, 0 if there are none for now,
+ * or -ENOBUFS. The more bytes an end has, the more buffers the next call offers.
  */
 static ssize_t send_some(struct vsock_stream *stream, size_t limit)
 {
@@ -227,7 +227,7 @@ static ssize_t send_some(struct vsock_stream *stream, size_t limit)
 	return 0;
 }
 
-/* A turn's worth of bytes; false if buffers ran out. */
+/* Sends up to a turn of bytes; false if buffers ran out. */
 static bool send_data(struct vsock_stream *stream)
 {
 	unsigned calls;
@@ -239,7 +239,7 @@ static bool send_data(struct vsock_stream *stream)
 	left = min_u64(vsock_credit_free(&stream->credit), VSOCK_TURN_BYTES);
 	if (left == 0 && stream->end->at_end(stream))
 		stream->host_eof = true;
-	/* A guest that gives tiny buffers as fast as we fill them shall not make a turn long. */
+	/* A guest that adds tiny buffers as fast as we fill them must not prolong a turn. */
 	for (calls = 0; calls < VSOCK_TURN_CALLS && left > 0 && has_data(stream); calls++) {
 		sent = send_some(stream, left);
 		if (sent <= 0)
@@ -353,8 +353,7 @@ bool vsock_send_turns(struct vsock *vsock)
 		stream = list_entry(vsock->ready.next, struct vsock_stream, ready);
 		packets_before = vsock->stats.packets_to_guest;
 		buffers = take_turn(stream);
-		/* Who got nothing keeps its place, and is the first when there are buffers again.
-		 */
+		/* A stream that got no buffer stays first in the queue. */
 		if (!buffers && vsock->stats.packets_to_guest == packets_before)
 			break;
 		list_remove(&stream->ready);

@@ -43,7 +43,7 @@ static int lock_directory(const char *path, struct err *err)
 	return fd;
 }
 
-/* Whether path is a socket that nobody listens on any more. */
+/* Whether path is a socket that no process listens on. */
 static bool is_dead_socket(const char *path, const struct sockaddr_un *address)
 {
 	struct stat status;
@@ -69,8 +69,7 @@ static int bind_and_listen(struct vsock_socket *file, struct err *err)
 	int fd = file->fd, ret;
 
 	memcpy(address.sun_path, path, sizeof(address.sun_path));
-	/* The file gets the mode that the socket has: there is no moment at which it has another.
-	 */
+	/* bind(2) gives the file the socket's mode, so the file never has another one. */
 	if (fchmod(fd, 0600) < 0)
 		return err_sys(err, "%s: mode of the vsock socket", path);
 	ret = bind(fd, (struct sockaddr *)&address, sizeof(address));
@@ -103,7 +102,7 @@ int vsock_socket_open(struct vsock_socket *file, struct err *err)
 
 	file->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (file->fd < 0)
-		return err_sys(err, "%s: make the vsock socket", path);
+		return err_sys(err, "%s: create the vsock socket", path);
 	lock = lock_directory(path, err);
 	if (lock < 0)
 		return lock;

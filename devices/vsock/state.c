@@ -2,9 +2,9 @@
 #include "devices/vsock/state.h"
 
 /*
- * A SHUTDOWN before the answer is a guest that gives up: it gets its RST. In VSOCK_CLOSING data may
- * still come that was sent before the guest heard of our SHUTDOWN. A stream in VSOCK_GONE gets no
- * packets, as it can't be found by its ports any more.
+ * A guest that sends SHUTDOWN before the response has given up: it gets an RST. In VSOCK_CLOSING
+ * data may arrive that the guest sent before it received our SHUTDOWN. A stream in VSOCK_GONE gets
+ * no packets, as its ports are no longer in the table.
  */
 static const enum vsock_action actions[VSOCK_STATES][VSOCK_OP_COUNT] = {
 	[VSOCK_REQUESTED] =
@@ -49,7 +49,7 @@ static const enum vsock_action actions[VSOCK_STATES][VSOCK_OP_COUNT] = {
 		},
 	[VSOCK_RESETTING] =
 		{
-			/* The RST that is owed answers everything. */
+			/* The owed RST is the reply to everything. */
 			[VIRTIO_VSOCK_OP_RST] = VSOCK_END,
 		},
 };

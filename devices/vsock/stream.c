@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a stream: from the first packet to the last, and its memory. */
+/* The life cycle of a stream, and its memory. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -98,8 +98,8 @@ static void free_if_done(struct vsock_stream *stream)
 }
 
 /*
- * A guest that has used half of its window uses all of it sooner or later: it gets twice as much,
- * if the pool has it. A window never shrinks, as the guest may already be sending into it.
+ * Doubles the window, if the pool has enough left, once the guest has used half of it. A window
+ * never shrinks, as the guest may already be sending into it.
  */
 static void grow_window(struct vsock_stream *stream)
 {
@@ -140,7 +140,7 @@ void vsock_stream_reset(struct vsock_stream *stream)
 {
 	if (stream->state == VSOCK_GONE || stream->state == VSOCK_RESETTING)
 		return;
-	/* A guest that has not been asked yet need not hear that we don't ask any more. */
+	/* The guest has not received the REQUEST, so it needs no RST. */
 	if (stream->owed & VSOCK_OWE_REQUEST) {
 		vsock_stream_end(stream);
 		return;
@@ -175,8 +175,8 @@ static bool both_directions_ended(const struct vsock_stream *stream)
 	return to_guest && from_guest;
 }
 
-/* The guest wants to know that it may send more, unless it sends no more anyway. */
-static void look_at_window(struct vsock_stream *stream)
+/* Owes the guest a credit update if it is due, unless the guest has stopped sending. */
+static void update_window(struct vsock_stream *stream)
 {
 	if (stream->host_deaf || (stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND))
 		return;
@@ -200,7 +200,7 @@ void vsock_stream_progress(struct vsock_stream *stream)
 		stream->end->finish(stream);
 	}
 	if (stream->state == VSOCK_OPEN) {
-		look_at_window(stream);
+		update_window(stream);
 		if (both_directions_ended(stream))
 			vsock_stream_begin_closing(stream);
 	}
@@ -266,7 +266,7 @@ void vsock_stream_linger_expired(struct vsock_deadline *deadline)
 	vsock_stream_reset(list_entry(deadline, struct vsock_stream, deadline));
 }
 
-/* A guest tells on its own when it has room again; asking once is for one that does not. */
+/* A guest announces new room on its own; a single CREDIT_REQUEST is for one that does not. */
 void vsock_stream_blocked_expired(struct vsock_deadline *deadline)
 {
 	struct vsock_stream *stream = list_entry(deadline, struct vsock_stream, deadline);

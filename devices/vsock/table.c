@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <sys/random.h>
 
-/* Ports of connections that the host begins: far from those that programs listen on. */
+/* Source ports of connections from the host: far from those that programs listen on. */
 #define FIRST_PORT (UINT32_C(1) << 30)
 #define LAST_PORT  ((UINT32_C(1) << 31) - 1)
 
@@ -18,7 +18,7 @@ int vsock_table_init(struct vsock_table *table)
 	return 0;
 }
 
-/* Multiplying by a secret odd number and keeping the middle bits spreads any set of pairs. */
+/* Multiplies by a secret odd number and keeps the middle bits, which spreads any set of pairs. */
 static unsigned bucket_of(const struct vsock_table *table, uint32_t host, uint32_t guest)
 {
 	uint64_t mixed = ((uint64_t)host << 32 | guest) * table->seed;

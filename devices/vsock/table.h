@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams by their two ports. All ports are possible; the guest cannot know the hash. */
+/* Hash table of streams by their two ports. The guest chooses ports but does not know the hash. */
 #ifndef CORDON_VSOCK_TABLE_H
 #define CORDON_VSOCK_TABLE_H
 
@@ -26,13 +26,13 @@ int vsock_table_init(struct vsock_table *table);
 struct vsock_ports *vsock_table_find(const struct vsock_table *table, uint32_t host,
 				     uint32_t guest);
 
-/* The pair is not in the table yet. */
+/* Adds a pair of ports that is not in the table yet. */
 void vsock_table_add(struct vsock_table *table, struct vsock_ports *ports);
 
-/* Harmless if it is not in the table. */
+/* No effect if the pair is not in the table. */
 void vsock_table_remove(struct vsock_table *table, struct vsock_ports *ports);
 
-/* A host port for a connection to a guest port, with which the pair is free. */
+/* A host port whose pair with the guest port is free. */
 uint32_t vsock_table_free_port(struct vsock_table *table, uint32_t guest);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A host end that is a connected Unix socket. The socket is watched edge triggered, once, for
- * everything: "readable" and "writable" hold until a call says EAGAIN. So bytes that nobody can
- * take now (no credit, no buffers) do not wake the loop again and again, and no system call is
- * needed to stop and start watching.
+ * A host end that is a connected Unix socket. It is watched edge triggered, for all events at once:
+ * "readable" and "writable" hold until a call returns EAGAIN. So bytes that can't be moved now (no
+ * credit, no buffers) do not wake the loop again and again, and it takes no system calls to stop
+ * and start watching.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ static void unix_ready(void *arg, uint32_t events)
 		end->hangup = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		end->writable = true;
-	/* Both directions are shut, and it was not us who shut the one to the host: it has closed.
+	/* Both directions are shut, and we did not shut the one to the host: the host has closed.
 	 */
 	if ((events & EPOLLHUP) && !end->write_shut && !stream->host_deaf)
 		vsock_stream_host_deaf(stream);
@@ -65,8 +65,7 @@ static ssize_t unix_give(struct vsock_stream *stream, const struct iovec *iov, u
 	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count};
 	ssize_t got;
 
-	/* Descriptors that come with the bytes are closed by the kernel: there is no place for
-	 * them. */
+	/* Without a control buffer the kernel closes descriptors that are sent along. */
 	do {
 		got = recvmsg(end->source.fd, &message, MSG_DONTWAIT);
 	} while (got < 0 && errno == EINTR);
@@ -95,7 +94,7 @@ static bool unix_at_end(struct vsock_stream *stream)
 		return false;
 	if (recv(end->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		return true;
-	/* There are bytes: give() finds the end behind them. */
+	/* There are bytes: give() finds the end after them. */
 	end->hangup = false;
 	return false;
 }
@@ -107,8 +106,7 @@ static void unix_established(struct vsock_stream *stream)
 
 	if (stream->unix_end.silent)
 		return;
-	/* The client may have sent its bytes and gone already: they are for the guest all the same.
-	 */
+	/* The client may have sent its bytes and closed already: they still go to the guest. */
 	length = snprintf(line, sizeof(line), "OK %u\n", stream->ports.host);
 	if (!stream->host_deaf && send(stream->unix_end.source.fd, line, (size_t)length,
 				       MSG_NOSIGNAL | MSG_DONTWAIT) != length)
@@ -117,7 +115,7 @@ static void unix_established(struct vsock_stream *stream)
 
 static void unix_stored(struct vsock_stream *stream)
 {
-	/* What was stored goes out when the socket becomes writable. */
+	/* Stored bytes go out when the socket becomes writable. */
 	(void)stream;
 }
 
@@ -129,7 +127,7 @@ static void unix_finish(struct vsock_stream *stream)
 
 static void unix_unwanted(struct vsock_stream *stream)
 {
-	/* The host's writes fail from now on, instead of filling a buffer that nobody empties. */
+	/* Make the host's writes fail, instead of filling a buffer that is never emptied. */
 	stream->unix_end.readable = false;
 	shutdown(stream->unix_end.source.fd, SHUT_RD);
 }
@@ -148,7 +146,7 @@ static void unix_gone(struct vsock_stream *stream)
 
 static void unix_release(struct vsock_stream *stream)
 {
-	/* It was detached before, and holds nothing. */
+	/* It has been detached, and holds nothing. */
 	(void)stream;
 }
 
@@ -175,11 +173,11 @@ int vsock_unix_attach(struct vsock_stream *stream, int fd)
 			EPOLLIN | EPOLLOUT | EPOLLRDHUP | (uint32_t)EPOLLET);
 }
 
-/* --- connections that the guest asks for ------------------------------------------------------ */
+/* --- connections requested by the guest ------------------------------------------------------- */
 
 /*
- * The socket of a port, O_PATH: never what a link in its place leads to. The guest chooses the
- * port, and could reach any socket of the host if it found, or could make, such a link.
+ * Opens the socket of a port with O_PATH and follows no link. The guest chooses the port, and could
+ * reach any socket of the host if it found, or could create, such a link.
  */
 static int open_port(const struct vsock *vsock, uint32_t port)
 {
@@ -229,7 +227,7 @@ int vsock_unix_connect(struct vsock_stream *stream)
 	return ret;
 }
 
-/* connect(2) says EAGAIN while the listener's backlog is full; there is no event to wait for. */
+/* connect(2) gives EAGAIN while the listener's backlog is full, and epoll reports no event. */
 void vsock_unix_retry_expired(struct vsock_deadline *deadline)
 {
 	struct vsock_stream *stream = list_entry(deadline, struct vsock_stream, deadline);
