@@ -104,17 +104,17 @@ static bool give(struct net_card *card, unsigned pair, const uint8_t *frame, siz
 /* Copies length bytes from an offset of the ring, without taking them out. */
 static void peek(const struct ring *ring, size_t offset, uint8_t *to, size_t length)
 {
-	struct iovec piece[2];
-	unsigned i, count = ring_readable(ring, piece);
+	struct iovec iov[2];
+	unsigned i, count = ring_readable(ring, iov);
 	size_t part;
 
 	for (i = 0; i < count && length > 0; i++) {
-		if (offset >= piece[i].iov_len) {
-			offset -= piece[i].iov_len;
+		if (offset >= iov[i].iov_len) {
+			offset -= iov[i].iov_len;
 			continue;
 		}
-		part = min_u64(piece[i].iov_len - offset, length);
-		memcpy(to, (const uint8_t *)piece[i].iov_base + offset, part);
+		part = min_u64(iov[i].iov_len - offset, length);
+		memcpy(to, (const uint8_t *)iov[i].iov_base + offset, part);
 		to += part;
 		length -= part;
 		offset = 0;

@@ -6,18 +6,18 @@
 #include "vmm/base/bytes.h"
 
 /* Copies a range that lies within one segment; called by copy(). */
-typedef void copy_part(void *piece, void *buffer, size_t length);
+typedef void copy_part(void *segment, void *buffer, size_t length);
 
-static void part_in(void *piece, void *buffer, size_t length)
+static void part_in(void *segment, void *buffer, size_t length)
 {
-	memcpy(buffer, piece, length);
+	memcpy(buffer, segment, length);
 	/* The guest may change the segment: only the copy counts from here on. */
 	__asm__ volatile("" ::: "memory");
 }
 
-static void part_out(void *piece, void *buffer, size_t length)
+static void part_out(void *segment, void *buffer, size_t length)
 {
-	memcpy(piece, buffer, length);
+	memcpy(segment, buffer, length);
 }
 
 static size_t copy(const struct iovec *iov, unsigned count, uint64_t offset, uint8_t *buffer,

@@ -210,14 +210,14 @@ static int add_piece(const struct virtqueue *queue, const struct descriptor *des
 	bool writable = descriptor->flags & VRING_DESC_F_WRITE;
 	void *host;
 
-	if (count >= VIRTIO_CHAIN_PIECES)
+	if (count >= VIRTIO_CHAIN_SEGMENTS)
 		return -E2BIG;
 	if (!writable && chain->writable_count > 0)
 		return -EINVAL;
 	host = guest_memory_at(queue->memory, descriptor->address, descriptor->length);
 	if (!host)
 		return descriptor->length == 0 ? -EINVAL : -EFAULT;
-	chain->piece[count] = (struct iovec){.iov_base = host, .iov_len = descriptor->length};
+	chain->segment[count] = (struct iovec){.iov_base = host, .iov_len = descriptor->length};
 	if (writable) {
 		chain->writable_count++;
 		chain->writable_length += descriptor->length;
@@ -279,8 +279,8 @@ int virtqueue_pop(struct virtqueue *queue, struct virtio_chain *chain)
 	ret = walk(queue, head, chain);
 	if (ret < 0)
 		return broken(queue, -ret);
-	chain->readable = chain->piece;
-	chain->writable = chain->piece + chain->readable_count;
+	chain->readable = chain->segment;
+	chain->writable = chain->segment + chain->readable_count;
 	queue->next_available++;
 	return 1;
 }

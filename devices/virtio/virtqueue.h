@@ -21,8 +21,10 @@
 #include "vmm/base/pack.h"
 #include "vmm/kvm/memory.h"
 
-#define VIRTQUEUE_SIZE_MAX  1024
-#define VIRTIO_CHAIN_PIECES 130 /* descriptors a chain may have, readable and writable together */
+#define VIRTQUEUE_SIZE_MAX 1024
+#define VIRTIO_CHAIN_SEGMENTS                                               \
+	130 /* descriptors a chain may have, readable and writable together \
+	     */
 
 struct virtqueue_config {
 	uint32_t size; /* as the driver wrote it */
@@ -51,8 +53,8 @@ struct virtio_chain {
 	uint16_t head;
 	uint16_t readable_count, writable_count;
 	uint64_t readable_length, writable_length; /* bytes */
-	struct iovec *readable, *writable; /* into piece[]: device-readable ones come first */
-	struct iovec piece[VIRTIO_CHAIN_PIECES];
+	struct iovec *readable, *writable;	   /* into segment[], readable ones first */
+	struct iovec segment[VIRTIO_CHAIN_SEGMENTS];
 };
 
 /*

@@ -53,7 +53,7 @@ static bool store(struct vsock_stream *stream, const struct iovec *iov, unsigned
 static void take_data(struct vsock_stream *stream, uint32_t length,
 		      const struct virtio_chain *chain)
 {
-	struct iovec iov[VIRTIO_CHAIN_PIECES];
+	struct iovec iov[VIRTIO_CHAIN_SEGMENTS];
 	unsigned count;
 	ssize_t taken = 0;
 

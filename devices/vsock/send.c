@@ -165,7 +165,7 @@ static unsigned gather(struct vsock *vsock, size_t limit, unsigned batch, size_t
 	unsigned count = 0;
 
 	*iovs = 0;
-	while (count < batch && limit > 0 && *iovs + VIRTIO_CHAIN_PIECES <= VSOCK_TURN_IOVS) {
+	while (count < batch && limit > 0 && *iovs + VIRTIO_CHAIN_SEGMENTS <= VSOCK_TURN_IOVS) {
 		if (!get_buffer(vsock, &vsock->slot[count], 1, count == 0))
 			break;
 		offered[count] = add_payload(vsock, &vsock->slot[count], limit, iovs);

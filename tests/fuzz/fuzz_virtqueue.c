@@ -121,7 +121,7 @@ static void check_chain(struct run *run)
 	size_t expected;
 
 	FUZZ_REQUIRE(chain->head < run->ring.size);
-	FUZZ_REQUIRE(chain->readable_count + chain->writable_count <= VIRTIO_CHAIN_PIECES);
+	FUZZ_REQUIRE(chain->readable_count + chain->writable_count <= VIRTIO_CHAIN_SEGMENTS);
 	FUZZ_REQUIRE(touch(chain->readable, chain->readable_count, false) ==
 		     chain->readable_length);
 	expected = offset >= chain->readable_length

@@ -193,10 +193,10 @@ static void table_too_long(struct hostile *h, struct guest_ring *tx)
 {
 	uint16_t i;
 
-	for (i = 0; i <= VIRTIO_CHAIN_PIECES; i++)
+	for (i = 0; i <= VIRTIO_CHAIN_SEGMENTS; i++)
 		driver_table_entry(h, HOSTILE_BUFFERS, i, HOSTILE_BUFFERS + 0x10000, 1,
-				   i < VIRTIO_CHAIN_PIECES ? DESC_NEXT : 0, (uint16_t)(i + 1));
-	table_of(h, tx, HOSTILE_BUFFERS, 16 * (VIRTIO_CHAIN_PIECES + 1), 0);
+				   i < VIRTIO_CHAIN_SEGMENTS ? DESC_NEXT : 0, (uint16_t)(i + 1));
+	table_of(h, tx, HOSTILE_BUFFERS, 16 * (VIRTIO_CHAIN_SEGMENTS + 1), 0);
 }
 
 static void table_of_64k_entries(struct hostile *h, struct guest_ring *tx)

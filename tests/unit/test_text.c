@@ -160,7 +160,7 @@ START_TEST(streams_do_not_depend_on_how_they_are_cut)
 	/* All bytes of a piece at their longest fit. */
 	{
 		struct text_stream stream = {.keep = TEXT_JSON};
-		char bad[TEXT_STREAM_PIECE], made[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
+		char bad[TEXT_STREAM_CHUNK], made[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)];
 
 		memset(bad, 0xff, sizeof(bad));
 		ck_assert_uint_eq(text_stream(&stream, "\360\237\230", 3, made), 0);

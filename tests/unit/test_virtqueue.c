@@ -290,16 +290,16 @@ END_TEST
 
 START_TEST(a_chain_has_as_many_pieces_as_allowed)
 {
-	struct fake_piece piece[VIRTIO_CHAIN_PIECES + 1];
+	struct fake_piece piece[VIRTIO_CHAIN_SEGMENTS + 1];
 	unsigned i;
 
 	begin(INDIRECT, SIZE);
 	for (i = 0; i < ARRAY_SIZE(piece); i++)
 		piece[i] = (struct fake_piece){buffer + i, 1, false};
-	fake_queue_add_indirect(&ring, piece, VIRTIO_CHAIN_PIECES);
+	fake_queue_add_indirect(&ring, piece, VIRTIO_CHAIN_SEGMENTS);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
-	ck_assert_uint_eq(chain.readable_count, VIRTIO_CHAIN_PIECES);
-	fake_queue_add_indirect(&ring, piece, VIRTIO_CHAIN_PIECES + 1);
+	ck_assert_uint_eq(chain.readable_count, VIRTIO_CHAIN_SEGMENTS);
+	fake_queue_add_indirect(&ring, piece, VIRTIO_CHAIN_SEGMENTS + 1);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), -E2BIG);
 	end();
 }

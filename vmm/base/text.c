@@ -125,10 +125,10 @@ bool text_is_safe(const char *text, size_t length, unsigned keep)
 
 size_t text_stream(struct text_stream *stream, const void *from, size_t length, char *to)
 {
-	char chunk[sizeof(stream->hold) + TEXT_STREAM_PIECE];
+	char chunk[sizeof(stream->hold) + TEXT_STREAM_CHUNK];
 	size_t have = stream->held, used = 0, at, taken;
 
-	length = min_u64(length, TEXT_STREAM_PIECE);
+	length = min_u64(length, TEXT_STREAM_CHUNK);
 	memcpy(chunk, stream->hold, have);
 	memcpy(chunk + have, from, length);
 	have += length;
@@ -155,11 +155,11 @@ size_t text_stream_end(struct text_stream *stream, char to[TEXT_ROOM(3)])
 static void put(FILE *to, const char *text, size_t length, unsigned keep)
 {
 	struct text_stream stream = {.keep = keep};
-	char escaped[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
+	char escaped[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)];
 	size_t chunk, used;
 
 	for (; length > 0; length -= chunk) {
-		chunk = min_u64(length, TEXT_STREAM_PIECE);
+		chunk = min_u64(length, TEXT_STREAM_CHUNK);
 		used = text_stream(&stream, text, chunk, escaped);
 		fwrite(escaped, 1, used, to);
 		text += chunk;

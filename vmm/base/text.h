@@ -47,10 +47,10 @@ struct text_stream {
 	char hold[4];
 };
 
-#define TEXT_STREAM_PIECE 512
+#define TEXT_STREAM_CHUNK 512
 
 /*
- * Escapes length bytes, at most TEXT_STREAM_PIECE, into `to`, which has TEXT_ROOM(length + 3)
+ * Escapes length bytes, at most TEXT_STREAM_CHUNK, into `to`, which has TEXT_ROOM(length + 3)
  * bytes. Returns the length written; there is no NUL.
  */
 size_t text_stream(struct text_stream *stream, const void *from, size_t length, char *to);

@@ -30,7 +30,7 @@ static struct {
 /* False at the end of the stream. */
 static bool pass(struct text_stream *stream, size_t *passed)
 {
-	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)], chunk[TEXT_STREAM_PIECE];
+	char text[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)], chunk[TEXT_STREAM_CHUNK];
 	ssize_t n = read(guest_stderr.read_fd, chunk, sizeof(chunk));
 
 	if (n <= 0)

@@ -18,7 +18,7 @@
 static void show(int fd, FILE *to)
 {
 	struct text_stream stream = {.keep = TEXT_LINES};
-	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)], chunk[TEXT_STREAM_PIECE];
+	char text[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)], chunk[TEXT_STREAM_CHUNK];
 	bool terminal = isatty(fileno(to));
 	size_t made;
 	off_t at = 0;

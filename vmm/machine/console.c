@@ -47,7 +47,7 @@ void console_show_exactly(struct console *console)
 /* As much as a full buffer lets through; the rest is counted as it came. */
 static void show(struct console *console, const uint8_t *bytes, size_t length)
 {
-	char text[TEXT_ROOM(TEXT_STREAM_PIECE + 3)];
+	char text[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)];
 	size_t part, made;
 
 	if (!console->filtered) {
@@ -55,7 +55,7 @@ static void show(struct console *console, const uint8_t *bytes, size_t length)
 		return;
 	}
 	for (; length > 0; length -= part, bytes += part) {
-		part = min_u64(length, TEXT_STREAM_PIECE);
+		part = min_u64(length, TEXT_STREAM_CHUNK);
 		made = text_stream(&console->text, bytes, part, text);
 		if (sink_write(&console->out, text, made) < made)
 			console->dropped += part;
