@@ -61,6 +61,7 @@ GUEST_SRC    := $(wildcard tests/guest/test_*.c)
 GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c)) tests/support/net_frames.c
 GUEST_BIN    := $(GUEST_SRC:tests/guest/%.c=$(BUILD)/tests/guest/%)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_PARTS  := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))
 FUZZ_BIN    := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/tests/fuzz/%)
 
 .DEFAULT_GOAL := all
@@ -205,8 +206,8 @@ $(BUILD)/fuzz-obj/libcordon.a: $(LIB_SRC:%.c=$(BUILD)/fuzz-obj/%.o)
 	@rm -f $@
 	$(Q)$(AR) rcsD $@ $(sort $^)
 
-# Of the unit tests' helpers a target takes what it needs (the fake guest, mostly).
-$(BUILD)/fuzz-obj/libshared.a: $(UNIT_SHARED:%.c=$(BUILD)/fuzz-obj/%.o)
+# Of the tests' support, and of the files beside the targets, a target takes what it needs.
+$(BUILD)/fuzz-obj/libshared.a: $(patsubst %.c,$(BUILD)/fuzz-obj/%.o,$(UNIT_SHARED) $(FUZZ_PARTS))
 	$(call say,AR,$@)
 	@rm -f $@
 	$(Q)$(AR) rcsD $@ $(sort $^)

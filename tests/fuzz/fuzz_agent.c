@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tests/fuzz/agent_frames.h"
 #include "vmm/agent/channel.h"
 
 #define STEPS	 400
@@ -32,11 +33,8 @@ static struct {
 	size_t in_length, in_at;
 	size_t room; /* bytes that the guest takes */
 	bool attached, ready, in_call;
-	unsigned requests;   /* that wait for their reply */
-	uint32_t last_start; /* id of the last START frame that was written */
-	uint8_t header[AGENT_HEADER_SIZE];
-	size_t header_used;
-	uint64_t payload_left;
+	unsigned requests; /* that wait for their reply */
+	struct followed sent;
 } world;
 
 static long guest_read(void *arg, void *to, size_t length)
@@ -54,36 +52,6 @@ static long guest_read(void *arg, void *to, size_t length)
 	return (long)n;
 }
 
-/* Follows the frames that the monitor sends: they must be well formed whatever the guest does. */
-static void follow(const uint8_t *bytes, size_t length)
-{
-	struct agent_header header;
-	size_t n;
-
-	while (length > 0) {
-		if (world.payload_left > 0) {
-			n = min_u64(length, world.payload_left);
-			world.payload_left -= n;
-		} else {
-			n = min_u64(length, AGENT_HEADER_SIZE - world.header_used);
-			memcpy(world.header + world.header_used, bytes, n);
-			world.header_used += n;
-			if (world.header_used == AGENT_HEADER_SIZE) {
-				header = agent_get_header(world.header);
-				world.header_used = 0;
-				world.payload_left = header.length;
-				FUZZ_REQUIRE(header.length <= AGENT_PAYLOAD_MAX);
-				FUZZ_REQUIRE(header.type >= AGENT_WELCOME &&
-					     header.type <= AGENT_CLOSE);
-				if (header.type == AGENT_START)
-					world.last_start = header.id;
-			}
-		}
-		bytes += n;
-		length -= n;
-	}
-}
-
 static long guest_write(void *arg, const void *from, size_t length)
 {
 	size_t n = min_u64(length, world.room);
@@ -95,7 +63,7 @@ static long guest_write(void *arg, const void *from, size_t length)
 	if (n == 0)
 		return -EAGAIN;
 	world.room -= n;
-	follow(from, n);
+	follow_frames(&world.sent, from, n);
 	return (long)n;
 }
 
@@ -235,8 +203,8 @@ static void attach(void)
 	int ret;
 
 	if (!was) {
-		world.in_at = world.in_length = world.header_used = 0;
-		world.payload_left = 0;
+		world.in_at = world.in_length = 0;
+		world.sent = (struct followed){.last_start = world.sent.last_start};
 		world.attached = true;
 	}
 	ret = agent_channel_attach(world.channel, &transport);
@@ -371,7 +339,7 @@ static void app_start(struct run *run)
 	FUZZ_REQUIRE((ret == 0) == (run->command != NULL));
 	FUZZ_REQUIRE(ret != 0 || world.ready);
 	if (ret == 0) {
-		run->id = world.last_start;
+		run->id = world.sent.last_start;
 		run->eof[2] = spec.terminal;
 		run->hold = fuzz_below(&world.script, 2);
 	}

@@ -13,14 +13,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/fuzz/vsock_programs.h"
 #include "tests/support/fake_vsock.h"
 #include "vmm/base/pack.h"
 
 #define SERVICE	  1000u /* an in-process port */
-#define LISTENING 2000u /* a port with a Unix listener */
 #define STEPS	  200
 #define PAIRS	  16
-#define CLIENTS	  6
 #define ENDPOINTS 8
 
 struct endpoint {
@@ -34,7 +33,7 @@ struct run {
 		uint32_t host, guest;
 	} pair[PAIRS]; /* connections that the guest has heard of */
 	unsigned pairs;
-	int client[CLIENTS], listener;
+	struct programs programs;
 	struct endpoint endpoint[ENDPOINTS];
 };
 
@@ -125,55 +124,6 @@ static void connect_endpoint(void)
 	    vsock_connect(run.fake.vsock, port, &endpoint_ops, &run.endpoint[i], &stream) < 0)
 		return;
 	run.endpoint[i].stream = stream;
-}
-
-/* --- host programs
- * -------------------------------------------------------------------------------- */
-
-static void client_action(void)
-{
-	static const char *const lines[] = {"CONNECT 1\n", "CONNECT 2\nabc", "CONNECT ",
-					    "3\n",	   "nonsense\n",     ""};
-	static char bytes[40000];
-	int *fd = &run.client[fuzz_below(&run.script, CLIENTS)];
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	const char *line;
-
-	if (*fd < 0) {
-		if (fuzz_below(&run.script, 2) == 0) {
-			*fd = accept4(run.listener, NULL, NULL, SOCK_NONBLOCK);
-			return;
-		}
-		strcpy(address.sun_path, run.fake.path);
-		*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		if (*fd < 0 || connect(*fd, (void *)&address, sizeof(address)) < 0)
-			return;
-		line = lines[fuzz_below(&run.script, ARRAY_SIZE(lines))];
-		send(*fd, line, strlen(line), MSG_NOSIGNAL);
-		return;
-	}
-	switch (fuzz_below(&run.script, 8)) {
-	case 0:
-	case 1:
-		send(*fd, bytes, fuzz_number(&run.script, 2) % sizeof(bytes), MSG_NOSIGNAL);
-		break;
-	case 2:
-	case 3:
-	case 4:
-		recv(*fd, bytes, fuzz_number(&run.script, 2) % sizeof(bytes), 0);
-		break;
-	case 5:
-		shutdown(*fd, (int)fuzz_below(&run.script, 3));
-		break;
-	case 6:
-		line = lines[fuzz_below(&run.script, ARRAY_SIZE(lines))];
-		send(*fd, line, strlen(line), MSG_NOSIGNAL);
-		break;
-	default:
-		close(*fd);
-		*fd = -1;
-		break;
-	}
 }
 
 /* --- the guest
@@ -283,7 +233,7 @@ static void send_packet(void)
 	unsigned at;
 
 	if (op == VSOCK_OP_REQUEST) {
-		host = fuzz_below(script, 2) ? SERVICE : LISTENING;
+		host = fuzz_below(script, 2) ? SERVICE : PROGRAMS_PORT;
 		remember(host, guest);
 	} else if (run.pairs > 0) {
 		at = fuzz_below(script, run.pairs);
@@ -418,16 +368,6 @@ static void go_on(void)
 /* --- one input
  * --------------------------------------------------------------------------------------- */
 
-static void listen_on_port(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.80s_%u", run.fake.path, LISTENING);
-	run.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	FUZZ_REQUIRE(bind(run.listener, (void *)&address, sizeof(address)) == 0);
-	FUZZ_REQUIRE(listen(run.listener, 2) == 0);
-}
-
 static void check(void)
 {
 	struct vsock_stats stats = fake_vsock_stats(&run.fake);
@@ -445,9 +385,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&run, 0, sizeof(run));
 	run.script = (struct fuzz_script){.at = data, .left = size};
 	fake_vsock_begin(&run.fake, true);
-	for (i = 0; i < CLIENTS; i++)
-		run.client[i] = -1;
-	listen_on_port();
+	programs_begin(&run.programs, run.fake.path);
 	FUZZ_REQUIRE(vsock_listen(run.fake.vsock, SERVICE, on_accept, NULL) == 0);
 	/* Time-outs that the script can meet. */
 	run.fake.vsock->lingering.delay_ns = 0;
@@ -457,7 +395,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		switch (fuzz_below(&run.script, 8)) {
 		case 0:
 		case 1:
-			client_action();
+			programs_act(&run.programs, &run.script, run.fake.path);
 			break;
 		case 2:
 			endpoint_action(&run.endpoint[fuzz_below(&run.script, ENDPOINTS)]);
@@ -478,9 +416,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (i % 2 == 0)
 			close_endpoint(&run.endpoint[i]);
 	fake_vsock_end(&run.fake);
-	for (i = 0; i < CLIENTS; i++)
-		if (run.client[i] >= 0)
-			close(run.client[i]);
-	close(run.listener);
+	programs_end(&run.programs);
 	return 0;
 }
