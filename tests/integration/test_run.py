@@ -91,16 +91,24 @@ def test_timeout():
 
 def test_verbose_time_line():
     result = run("echo", "out", options=["-v", "--cold"]).expect(0, b"out\n")
-    text = result.stderr.decode().lower()
-    for word in ("agent", "command", "ms", "exits"):
-        assert word in text, f"{word!r} expected: {result!r}"
+    text = result.stderr.decode()
+    line = re.compile(r"^cordon: +([\d.]+) ms  \+ +([\d.]+) ms  (.+)$", re.M)
+    steps = [(float(at), float(step), name) for at, step, name in line.findall(text)]
+    assert [name for _at, _step, name in steps] == [
+        "cordon started", "machine created", "kernel loaded", "vCPUs running", "agent connected",
+        "agent ready", "command started", "first output", "command ended"], repr(result)
+    for (before, _step, _name), (at, step, name) in zip(steps, steps[1:]):
+        assert at >= before and abs(at - before - step) < 0.01, f"{name}: {result!r}"
+    exits = re.search(r"^cordon: exits to the monitor (\d+)$", text, re.M)
+    assert exits and int(exits[1]) > 0, repr(result)
 
 
 def test_console():
-    talkative = ["--cmdline-append", "loglevel=8"]
+    talkative = ["--cold", "--cmdline-append", "loglevel=8"]
     run("echo", "out", options=talkative).expect(0, b"out\n", b"")
     shown = run("echo", "out", options=[*talkative, "--console"]).expect(0, b"out\n")
-    assert shown.stderr, f"the console expected on stderr: {shown!r}"
+    assert b"\nRun /init as init process\n" in shown.stderr.replace(b"\r", b""), \
+        f"the console expected on stderr: {shown!r}"
 
 
 def test_whole_guest():
