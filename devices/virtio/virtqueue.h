@@ -21,10 +21,8 @@
 #include "vmm/base/pack.h"
 #include "vmm/kvm/memory.h"
 
-#define VIRTQUEUE_SIZE_MAX 1024
-#define VIRTIO_CHAIN_SEGMENTS                                               \
-	130 /* descriptors a chain may have, readable and writable together \
-	     */
+#define VIRTQUEUE_SIZE_MAX    1024
+#define VIRTIO_CHAIN_SEGMENTS 130 /* in a chain, readable and writable together */
 
 struct virtqueue_config {
 	uint32_t size; /* as the driver wrote it */
