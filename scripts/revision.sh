@@ -8,9 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # git archive fills these in (.gitattributes).
-# shellcheck disable=SC2016 # git archive fills it in
 archived_revision='$Format:%H$'
-# shellcheck disable=SC2016
 archived_time='$Format:%ct$'
 
 # No write to the index: a build can run beside another git command. .git is tested because git would
