@@ -47,6 +47,9 @@ say  = @$(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf
 STRICT := WERROR=$(or $(WERROR),1)
 comma  := ,
 
+# What is linked: objects before the archives that they need, in whatever order rules name them.
+INPUTS = $(filter %.o,$^) $(filter %.a,$^)
+
 MAIN_SRC := vmm/main.c
 LIB_SRC  := $(filter-out $(MAIN_SRC),$(wildcard vmm/*/*.c devices/*/*.c boot/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
@@ -95,7 +98,7 @@ program: $(BUILD)/cordon
 
 $(BUILD)/cordon: $(MAIN_OBJ) $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 $(LIB): $(LIB_OBJ)
 	$(call say,AR,$@)
@@ -125,7 +128,7 @@ man: $(MAN)/cordon.1 $(MAN)/cordon-policy.5
 
 $(BUILD)/mkman: $(BUILD)/obj/vmm/cli/tools/mkman.o $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 $(MAN)/cordon.1: docs/man/cordon.1.in $(BUILD)/mkman
 	@mkdir -p $(@D)
@@ -158,7 +161,7 @@ $(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/
 
 $(BUILD)/mkinitramfs: $(BUILD)/obj/boot/tools/mkinitramfs.o $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 $(BUILD)/guest/initramfs: $(BUILD)/mkinitramfs $(BUILD)/guest/agent
 	$(call say,GEN,$@)
@@ -175,7 +178,7 @@ $(SUPPORT): $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
 
 # Several tests of one subject may share a file X_common.c: those that include its header.
 define COMMON
@@ -191,7 +194,7 @@ $(AGENT_TESTS:%=$(BUILD)/tests/unit/%): $(AGENT_TEST_OBJ)
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 # Fuzz targets are built with clang, whole, so that the code under test is instrumented too.
 FUZZ_FLAGS = $(CSTD) $(GENERATED) $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
@@ -216,28 +219,28 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libsha
 		$(BUILD)/fuzz-obj/libcordon.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $^ $(LIBS)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $(INPUTS) $(LIBS)
 
 # bench/blk drives a device with the unit tests' fake guest.
 $(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
 
 $(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
 
 $(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(BUILD)/obj/bench/net/traffic.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 $(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 unit-build: $(UNIT_BIN)
 guest-tests: $(GUEST_BIN)
