@@ -258,7 +258,7 @@ const struct verb verb_ask = {
 		"a "
 		"decision is refused after 60 seconds.",
 	.options = tables,
-	.notes = "The verb ends with standard input, or with the sandbox.",
+	.notes = "Ends at the end of standard input, or with the sandbox.",
 	.see_also = "policy run cordon-policy(5)",
 	.run = run,
 };

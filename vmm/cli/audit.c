@@ -22,11 +22,11 @@ static const char *const classes[] = {"file", "net", "exec", NULL};
 static const char *const verdicts[] = {"allow", "deny", "hide", NULL};
 
 static const struct option_entry entries[] = {
-	{"follow", 'f', OPTION_FLAG, NULL, "go on until the sandbox has ended",
+	{"follow", 'f', OPTION_FLAG, NULL, "print new lines until the sandbox has ended",
 	 .offset = offsetof(struct audit_options, follow)},
-	{"class", 0, OPTION_CHOICE, "CLASS", "only file, net or exec",
+	{"class", 0, OPTION_CHOICE, "CLASS", "show only this class: file, net or exec",
 	 .offset = offsetof(struct audit_options, class), .choices = classes},
-	{"verdict", 0, OPTION_CHOICE, "VERDICT", "only allow, deny or hide",
+	{"verdict", 0, OPTION_CHOICE, "VERDICT", "show only this verdict: allow, deny or hide",
 	 .offset = offsetof(struct audit_options, verdict), .choices = verdicts},
 	{"json", 0, OPTION_FLAG, NULL, "print the lines as they are in the log",
 	 .offset = offsetof(struct audit_options, json)},
@@ -39,7 +39,7 @@ static const struct option_entry entries[] = {
 	{"head", 0, OPTION_FLAG, NULL,
 	 "check the log; print number and hash of the last line of each chain",
 	 .offset = offsetof(struct audit_options, head)},
-	{"last", 0, OPTION_FLAG, NULL, "the log of the last 'cordon run'",
+	{"last", 0, OPTION_FLAG, NULL, "the log of the last `cordon run`",
 	 .offset = offsetof(struct audit_options, last)},
 };
 

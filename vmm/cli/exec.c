@@ -45,9 +45,9 @@ struct exec {
 
 static const struct option_entry entries[] = {
 	{"detach", 'd', OPTION_FLAG, NULL,
-	 "print the command's number and leave it running; keep its output (1 MiB of each)",
-	 "The first 1 MiB of each of its outputs is kept, of the last 32 such commands; "
-	 "cordon-logs(1) shows it.",
+	 "leave the command running, and print its number; its output is kept",
+	 "The first 1 MiB each of its standard output and error is kept, while it runs and for "
+	 "the last 32 such commands that have ended; cordon-logs(1) shows it.",
 	 .offset = offsetof(struct exec_options, detach)},
 };
 
@@ -295,8 +295,8 @@ const struct verb verb_exec = {
 		"stand before and after NAME.",
 	.options = tables,
 	.notes = "Arguments and environment may have 128 KiB together, and must be UTF-8.",
-	.examples = "  cordon exec box -- make test\n"
-		    "  cordon exec -t box -- bash",
+	.examples = "  cordon exec -w \"$PWD\" box -- make test\n"
+		    "  cordon exec -t box -- sh",
 	.exit_status = "As with `cordon run`: the command's own; see `cordon help run`.",
 	.see_also = "run start logs",
 	.run = run,

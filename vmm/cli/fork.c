@@ -206,10 +206,9 @@ const struct verb verb_fork = {
 	.usage = "[options] NAME N",
 	.summary = "make N sandboxes like a running one, called NAME-1 to NAME-N",
 	.description =
-		"Each child goes on as if restored from a snapshot taken now. The children share "
-		"the "
-		"memory that they do not change. Their policy is that of NAME, or the one given, "
-		"which must allow nothing that NAME's does not.\n"
+		"Each child goes on as if restored from a snapshot taken now; N is at most 1000. "
+		"The children share the memory that they do not change. Their policy is that of "
+		"NAME, or the one given, which must allow nothing that NAME's does not.\n"
 		"\n"
 		"Each child has an audit log of its own, in its record; with `--audit FILE` the "
 		"logs "

@@ -25,7 +25,7 @@ static int set_tag(void *arg, const char *value, struct err *err)
 static const struct option_entry build_entries[] = {
 	{"tag", 0, OPTION_CALL, "NAME", "name of the image in the cache", .set = set_tag},
 	{"ref", 0, OPTION_STRING, "NAME",
-	 "which of several images in PATH, by the name that its maker gave it",
+	 "the image to take if PATH has several: its reference name or tag",
 	 .offset = offsetof(struct image_options, ref)},
 };
 

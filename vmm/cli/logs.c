@@ -102,11 +102,9 @@ const struct verb verb_logs = {
 	.group = VERB_SANDBOXES,
 	.usage = "NAME [JOB]",
 	.summary = "show the console of a sandbox, or a detached command's output",
-	.description = "Without JOB shows the end of the guest's console. With the number that "
-		       "`cordon exec "
-		       "--detach` printed shows what that command wrote to standard output and "
-		       "error. Works "
-		       "for sandboxes that have ended, too.",
+	.description = "Without JOB, shows the end of the guest's console. JOB is the number that "
+		       "`cordon exec --detach` printed: shows what that command wrote to standard "
+		       "output and error. Works for sandboxes that have ended, too.",
 	.see_also = "exec",
 	.run = run,
 };

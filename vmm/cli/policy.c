@@ -108,7 +108,7 @@ static const struct subverb subverbs[] = {
 	{"set", "[options] NAME FILE ...",
 	 "Give a sandbox another policy, from the next operation on.", set_tables, set},
 	{"learn", "LOG",
-	 "Print a policy that would have allowed what a log shows, without protected places.", NULL,
+	 "Print a policy that would have allowed what a log shows, except protected places.", NULL,
 	 policy_learn},
 	{"replay", "LOG FILE", "Print the decisions of a log that FILE would make differently.",
 	 NULL, policy_replay},

@@ -25,7 +25,8 @@ const struct verb verb_prune = {
 	.group = VERB_SANDBOXES,
 	.usage = "",
 	.summary = "remove the records of all sandboxes that have ended",
-	.description = "Prints how many it removed. See `cordon help rm` for what a record is.",
+	.description = "Prints how many records were removed. `cordon help rm` says what a record "
+		       "is.",
 	.see_also = "rm ps",
 	.run = run,
 };

@@ -69,8 +69,7 @@ const struct verb verb_restore = {
 		"as "
 		"you like. `--rootfs` says where the root file system is that the sandbox had: the "
 		"directory, `host`, or the same image. Shares, policy and network are as the "
-		"options "
-		"say now.",
+		"options say now; the default policy is `locked`.",
 	.options = tables,
 	.notes =
 		"Commands that ran under `cordon exec` end at that point; processes that they left "

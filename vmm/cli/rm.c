@@ -47,9 +47,9 @@ const struct verb verb_rm = {
 	.description =
 		"The record of a sandbox (its audit log, policy, console and how it ended) stays "
 		"until it is removed. A name can be used again at once: the older record is then "
-		"called NAME~1. 128 records of ended sandboxes are kept, 32 of runs without a "
-		"name, "
-		"and 512 MiB in all; the oldest are removed first.",
+		"called NAME~1. Of sandboxes that have ended, the last 128 "
+		"with a name and the last 32 runs without one keep their records, 512 MiB in all; "
+		"the oldest are removed first.",
 	.see_also = "prune ps",
 	.run = run,
 };

@@ -34,14 +34,15 @@ static int set_name(void *arg, const char *value, struct err *err)
 
 static const struct option_entry entries[] = {
 	{"name", 0, OPTION_CALL, "NAME", "name of the sandbox (default: a generated run-...)",
-	 "Other commands call the sandbox so while it runs.", .set = set_name},
-	{"outlive-parent", 0, OPTION_FLAG, NULL, "go on when the process that started cordon ends",
+	 "Other commands reach the sandbox by this name while it runs.", .set = set_name},
+	{"outlive-parent", 0, OPTION_FLAG, NULL,
+	 "keep running when the process that started cordon ends",
 	 "By default the end of the process that started cordon counts as SIGHUP, unless SIGHUP is "
 	 "ignored or cordon leads a session.",
 	 .offset = offsetof(struct run_options, outlive_parent)},
 	{"verbose", 'v', OPTION_CALL, NULL,
-	 "say what happens on stderr, with a time line; twice: more",
-	 "A time line of the start and, at the end, counters are printed.", .set = set_verbose},
+	 "report progress on stderr, with a time line; twice for more",
+	 "Also prints counters at the end.", .set = set_verbose},
 };
 
 static const struct option_table table = {"Run", entries, ARRAY_SIZE(entries)};
@@ -193,8 +194,8 @@ const struct verb verb_run = {
 		"After SIGTERM or SIGHUP it has 10 seconds to end. Before the command has started, "
 		"each of them ends cordon.",
 	.examples = "  cordon run -- uname -a\n"
-		    "  cordon run --policy agent --rootfs host -- make test\n"
-		    "  tar c src | cordon run -m 512M -- sh -c 'tar x && make' > log",
+		    "  cordon run --policy agent --rootfs host -w \"$PWD\" -- make test\n"
+		    "  tar c src | cordon run --rootfs host -- sh -c 'tar x && make -C src' > log",
 	.exit_status =
 		"The command's own; 128+N if signal N ended it; 124 if `--timeout` did; 126 if it "
 		"cannot be executed, 127 if it was not found. 125 if cordon failed or was called "

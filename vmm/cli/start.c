@@ -52,13 +52,12 @@ const struct verb verb_start = {
 		"policy is `locked`. Options may stand before and after NAME.",
 	.options = tables,
 	.notes =
-		"NAME has up to 48 letters, digits, - _ and . and is taken until the sandbox has "
-		"ended. If `cordon start` itself is ended before the sandbox is ready, the sandbox "
-		"is given up. `--console` is for `cordon run`: `cordon logs` shows the console of "
-		"a "
-		"sandbox that stays.",
-	.examples = "  cordon start --policy agent box\n"
-		    "  cordon exec box -- make test",
+		"NAME has up to 48 letters, digits, `-`, `_` and `.`, a letter or digit first, and "
+		"is taken until the sandbox has ended. If `cordon start` itself is ended before "
+		"the sandbox is ready, the sandbox ends too. `--console` is refused: `cordon logs` "
+		"shows the console of a sandbox that stays.",
+	.examples = "  cordon start --policy agent --rootfs host box\n"
+		    "  cordon exec -w \"$PWD\" box -- make test",
 	.see_also = "exec stop ps run restore cordon-policy(5)",
 	.run = run,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon wait: wait until a sandbox has ended, and fail if it did. */
+/* cordon wait: wait until a sandbox has ended, and report if it failed. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,7 +37,7 @@ static int wait_for_record(const char *id, struct err *err)
 	return ret;
 }
 
-/* Waits for the end, and fails if the sandbox did. */
+/* Waits for the end, and fails if the sandbox has failed. */
 static int run(int argc, char **argv, struct err *err)
 {
 	struct message reply;
@@ -68,10 +68,10 @@ const struct verb verb_wait = {
 	.name = "wait",
 	.group = VERB_SANDBOXES,
 	.usage = "NAME",
-	.summary = "wait until a sandbox has ended, and fail if it did",
+	.summary = "wait until a sandbox has ended, and report if it failed",
 	.description =
-		"Fails, with the reason, if the sandbox failed, switched itself off or was lost. "
-		"Also tells this of a sandbox that has ended already.",
+		"Exits with status 125, and prints the reason, if the sandbox failed, switched "
+		"itself off or was lost. Works for sandboxes that have ended, too.",
 	.see_also = "stop ps",
 	.run = run,
 };

@@ -43,7 +43,7 @@ static int set_workdir(void *arg, const char *value, struct err *err)
 
 static const struct option_entry entries[] = {
 	{"env", 'e', OPTION_CALL, "NAME[=VALUE]",
-	 "set a variable for the command; NAME alone passes on its value here",
+	 "set a variable for the command; NAME alone passes on the caller's value",
 	 "May be given up to 256 times.", .set = set_env},
 	{"workdir", 'w', OPTION_CALL, "DIR",
 	 "working directory of the command, an absolute path in the sandbox", .set = set_workdir},

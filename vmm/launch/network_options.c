@@ -114,18 +114,16 @@ static const struct option_entry entries[] = {
 	 .set = set_net},
 	{"net-rate", 0, OPTION_CALL, "BYTES[:N]",
 	 "limit each direction to BYTES (and N packets) a second", .set = set_rate},
-	{"publish", 0, OPTION_CALL, "[ADDR:]PORT:PORT[/udp]",
-	 "let a port of the host lead to one of the sandbox",
-	 "The first PORT is the host's, the second the sandbox's. The host's port is opened on "
-	 "127.0.0.1, or on ADDR (0.0.0.0: all addresses). `/tcp` is the default. May be given 16 "
-	 "times, and brings a network by itself. Every client that reaches the port can connect, "
-	 "whatever the policy says. Forks have no published ports.",
+	{"publish", 0, OPTION_CALL, "[ADDR:]HOSTPORT:PORT[/udp]",
+	 "forward a port of the host to a port of the sandbox",
+	 "HOSTPORT is opened on 127.0.0.1, or on ADDR (0.0.0.0: all addresses). `/tcp` is the "
+	 "default. May be given 16 times, and brings a network by itself. Every client that "
+	 "reaches the port can connect, whatever the policy says. Forks have no published ports.",
 	 .set = add_publish},
 	{"publish-vsock", 0, OPTION_CALL, "SOCKET:PORT",
-	 "let a Unix socket lead to a port of the sandbox's loopback, without a network",
+	 "forward a Unix socket to a port of the sandbox's loopback; needs no network",
 	 "The Unix socket SOCKET of the host leads to a TCP port of the sandbox's loopback, or "
-	 "with "
-	 "`SOCKET:PORT/vsock` to a vsock port. May be given 16 times.",
+	 "with `SOCKET:PORT/vsock` to a vsock port. May be given 16 times.",
 	 .set = add_socket},
 };
 

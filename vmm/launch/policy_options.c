@@ -41,8 +41,8 @@ static const struct option_entry policy_entries[] = {
 	 .set = set_policy},
 	{"allow-net", 0, OPTION_LIST, "[PROTOCOL/]NAME:PORT",
 	 "allow connections to NAME:PORT (tls for port 443, else tcp); may be repeated",
-	 "Works without any policy as well. PROTOCOL says another protocol. The option overrides "
-	 "`ask` rules of the policy, and no `deny` rule.",
+	 "Needs no `--policy`, except with `cordon fork`. PROTOCOL names another protocol. The "
+	 "option overrides `ask` rules of the policy, but no `deny` rule.",
 	 .offset = offsetof(struct policy_options, allow_net),
 	 .count_offset = offsetof(struct policy_options, allow_nets), .high = POLICY_NETS_MAX},
 };

@@ -80,8 +80,8 @@ static const struct option_entry size_entries[] = {
 	{"cpus", 'c', OPTION_NUMBER, "N", "processors, 1 to 8 (default: 1)", NULL,
 	 .offset = offsetof(struct sandbox_options, cpus), .low = 1, .high = VM_CPUS_MAX},
 	{"disk", 0, OPTION_BYTES, "SIZE", "scratch disk for writes (default: guest memory)",
-	 "What the sandbox writes goes to a scratch disk of that size, an unnamed file in `TMPDIR` "
-	 "or /var/tmp. With `:cow` SIZE bounds the private layer.",
+	 "SIZE is 1M to 4T. The disk is an unnamed file in `TMPDIR` or /var/tmp, which takes space "
+	 "only where it was written. With `:cow` SIZE bounds the private layer (default: 2G).",
 	 .offset = offsetof(struct sandbox_options, sandbox.root.disk_bytes), .low = ROOT_DISK_MIN,
 	 .high = DISK_BYTES_MAX},
 	{"disk-rate", 0, OPTION_CALL, "BYTES[:N]",
@@ -100,7 +100,8 @@ const struct option_table size_option_table = {"Size and speed", size_entries,
 					       ARRAY_SIZE(size_entries)};
 
 static const struct option_entry guest_entries[] = {
-	{"console", 0, OPTION_FLAG, NULL, "show the guest's serial console on stderr", NULL,
+	{"console", 0, OPTION_FLAG, NULL,
+	 "show the guest's serial console on stderr (`cordon run` only)", NULL,
 	 .offset = offsetof(struct sandbox_options, console)},
 	{"cold", 0, OPTION_FLAG, NULL, "boot the guest; neither use nor save a template", NULL,
 	 .offset = offsetof(struct sandbox_options, sandbox.cold)},
