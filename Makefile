@@ -5,7 +5,7 @@
 # SANITIZE=thread TSan (gcc only), SANITIZE=coverage gcov's counters, CC=clang builds with clang.
 # V=1 prints each command whole.
 # WERROR=1 makes warnings errors: `make check` and `make lint` set it, so that a plain `make` with
-# a newer compiler than ours still builds. With DEPS=no nothing calls apt.
+# a newer compiler than ours still builds. With DEPS=no no target installs packages.
 
 CC      ?= gcc
 CLANG   ?= clang
