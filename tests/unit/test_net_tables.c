@@ -301,6 +301,18 @@ START_TEST(a_rate_gives_a_burst_and_then_its_share)
 }
 END_TEST
 
+START_TEST(an_earlier_time_earns_a_rate_nothing)
+{
+	struct bucket rate;
+	uint64_t now = 1000 * SECOND;
+
+	bucket_init_burst(&rate, 10, 1, now);
+	ck_assert(bucket_try(&rate, now));
+	ck_assert(!bucket_try(&rate, now - 1));
+	ck_assert(bucket_try(&rate, now + SECOND));
+}
+END_TEST
+
 START_TEST(special_addresses_are_known)
 {
 	static const uint32_t special[] = {
@@ -341,4 +353,4 @@ UNIT_MAIN("net_tables", the_hash_is_siphash, a_flow_is_found_by_its_whole_key,
 	  flows_are_walked, a_pin_opens_its_address_for_its_name_and_time,
 	  a_flipping_answer_keeps_each_for_the_grace, several_names_open_one_address,
 	  the_oldest_pin_makes_room, a_rate_gives_a_burst_and_then_its_share,
-	  special_addresses_are_known)
+	  an_earlier_time_earns_a_rate_nothing, special_addresses_are_known)

@@ -24,7 +24,8 @@ void bucket_init_burst(struct bucket *bucket, uint64_t rate, uint64_t burst, uin
 /* Time that has not yet earned a whole token is kept for the next refill. */
 static void refill(struct bucket *bucket, uint64_t now_ns)
 {
-	uint64_t passed = now_ns - bucket->counted_ns, earned;
+	/* A caller that read the clock earlier than the last one earns nothing. */
+	uint64_t passed = now_ns > bucket->counted_ns ? now_ns - bucket->counted_ns : 0, earned;
 
 	/* 128 bits: a debt may be paid off over hours. */
 	earned = (uint64_t)(((unsigned __int128)passed * bucket->rate) / SECOND_NS);

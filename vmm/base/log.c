@@ -117,8 +117,8 @@ static bool guest_rate_take(unsigned long *dropped)
 	bool take;
 
 	*dropped = 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&guest_rate.lock);
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	take = bucket_try(&guest_rate.lines,
 			  (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
 	if (take) {

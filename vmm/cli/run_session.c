@@ -219,6 +219,7 @@ static void stop(struct monitor *monitor, bool at_once)
 	struct run *run = run_of(monitor);
 
 	if (at_once) {
+		monitor->stopping = true;
 		requests_give_up(monitor);
 		finish(run, EXIT_SIGNAL_BASE + SIGKILL);
 		return;

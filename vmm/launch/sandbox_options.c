@@ -148,7 +148,8 @@ static int apply_size_limits(struct sandbox_options *options, struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(options->policy);
 	struct machine_config *machine = &options->sandbox.machine;
-	uint64_t memory = options->memory ? options->memory : MACHINE_MEMORY_DEFAULT;
+	uint64_t memory =
+		options->memory ? options->memory & ~(MIB(2) - 1) : MACHINE_MEMORY_DEFAULT;
 	uint64_t cpus = options->cpus ? options->cpus : 1;
 	struct sysinfo info;
 	int ret = policy_apply_limit(options->policy, "--memory", LIMIT_MEMORY, limits->memory,
@@ -162,10 +163,10 @@ static int apply_size_limits(struct sandbox_options *options, struct err *err)
 			      limits->file[LIMIT_MEMORY], limits->line[LIMIT_MEMORY],
 			      (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
 	if (ret == 0 && options->memory && sysinfo(&info) == 0 &&
-	    memory > (uint64_t)info.totalram * info.mem_unit)
+	    options->memory > (uint64_t)info.totalram * info.mem_unit)
 		ret = err_set(err, EINVAL,
 			      "--memory: %lluM is more than the memory of this host (%lluM)",
-			      (unsigned long long)memory >> 20,
+			      (unsigned long long)options->memory >> 20,
 			      (unsigned long long)info.totalram * info.mem_unit >> 20);
 	machine->memory = memory & ~(MIB(2) - 1);
 	machine->cpus = (unsigned)min_u64(cpus, VM_CPUS_MAX);

@@ -323,6 +323,9 @@ void network_close(struct network *network)
 	network->passt = NULL;
 	tap_destroy(network->tap);
 	network->tap = NULL;
+	/* Closed: at a second call the approvals may be gone. */
+	network->config.questions = NULL;
+	network->loop = NULL;
 }
 
 int network_request(struct network *network, struct agent_channel *channel,

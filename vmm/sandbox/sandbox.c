@@ -124,7 +124,8 @@ static void network_published(void *arg, const char *failure)
 
 	if (failure)
 		startup_fail(&sandbox->startup, STARTUP_PORTS, failure);
-	else if (sandbox->ports_published.done)
+	/* Without a connection start-up stands still; the next one finds the ports published. */
+	else if (sandbox->ports_published.done && agent_channel_is_ready(sandbox->machine.channel))
 		sandbox->ports_published.done(sandbox->ports_published.arg, 0);
 }
 
@@ -132,12 +133,24 @@ static const struct network_ops network_ops = {.published = network_published};
 
 /* --- events of the machine -------------------------------------------------------------------- */
 
+/* A limit set since the sandbox is ready may have been lost with the agent's last connection. */
+static void renew_limit(struct sandbox *sandbox)
+{
+	struct err err = {.text = ""};
+
+	sandbox->limit_known = sandbox->limit == 0;
+	if (sandbox_limit_processes(sandbox, sandbox_processes(sandbox), NULL, &err) < 0)
+		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
+}
+
 static void agent_ready(void *arg)
 {
 	struct sandbox *sandbox = arg;
 
-	if (sandbox->is_ready)
+	if (sandbox->is_ready) {
+		renew_limit(sandbox);
 		return;
+	}
 	/* What start-up sends again, where this is not the first connection. */
 	shares_begin(&sandbox->shares);
 	sandbox->limit_known = !sandbox->config.snapshot && sandbox->limit == 0;
