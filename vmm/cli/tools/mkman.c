@@ -218,7 +218,9 @@ static void put_options(const struct page *page, const struct option_table *cons
 	size_t i;
 
 	for (; tables && *tables; tables++) {
-		fprintf(page->to, ".SS %s\n", (*tables)->title);
+		/* The section has this title already. */
+		if (strcmp((*tables)->title, "Options") != 0)
+			fprintf(page->to, ".SS %s\n", (*tables)->title);
 		for (i = 0; i < (*tables)->count; i++)
 			put_option(page, &(*tables)->entry[i]);
 	}
