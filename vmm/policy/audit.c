@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit log: the chain and the budget of each line, opening and closing. */
+/* The audit log: its lines and their budget, opening and closing. */
 #include "vmm/policy/audit.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of an audit line. Strings of the guest are escaped and bounded. */
+/* The text of an audit line, and its hash in the chain. Strings of the guest are escaped and
+ * bounded. */
 #ifndef CORDON_POLICY_AUDIT_LINE_H
 #define CORDON_POLICY_AUDIT_LINE_H
 
