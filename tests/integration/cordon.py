@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What integration tests share: run build/cordon as a user would and see all that came of it."""
+"""Common code of the integration tests: run build/cordon as a user would and collect its output, status and usage."""
 import ctypes
 import fcntl
 import json
@@ -28,8 +28,8 @@ VMLINUX = os.path.join(BUILD, "guest", "vmlinux")
 
 FAILED, TIMED_OUT = 125, 124
 
-Skip = pytest.skip.Exception                # raised by a test that lacks something on this host; the text says what
-limit = pytest.mark.timeout                 # @limit(SECONDS): another time limit than that of pytest.ini
+Skip = pytest.skip.Exception                # raised by a test for which this host lacks something; the text says what
+limit = pytest.mark.timeout                 # @limit(SECONDS): a time limit other than that of pytest.ini
 
 
 def _cpu_flags():
@@ -41,13 +41,13 @@ def _cpu_flags():
 
 
 CPU_FLAGS = _cpu_flags()
-HARDWARE = bool({"vmx", "svm"} & CPU_FLAGS)     # only for sizes: a host that emulates ring 0 is slow
+HARDWARE = bool({"vmx", "svm"} & CPU_FLAGS)     # only to choose sizes: a host that emulates ring 0 is slow
 MIB = 1 << 20
 SMALLEST_GUEST_KIB = 60 * 1024
 
 
 def many(usual, whole):
-    """How often: `whole` takes hours where ring 0 is emulated, so CORDON_TEST_WHOLE=1 must ask for it."""
+    """`usual`, or `whole` with CORDON_TEST_WHOLE=1: it takes hours where ring 0 is emulated."""
     return whole if os.environ.get("CORDON_TEST_WHOLE") else usual
 
 
@@ -63,7 +63,7 @@ def need_root():
 
 
 class Result:
-    """What a finished cordon left: status (negative: killed by that signal), stdout, stderr, seconds,
+    """Result of a finished cordon: status (negative: killed by that signal), stdout, stderr, seconds,
     peak_rss (KiB, guest memory included), private (KiB, the highest sample of private memory)."""
 
     def __init__(self, argv, status, stdout, stderr, seconds, peak_rss, private):
@@ -77,14 +77,14 @@ class Result:
                 f"{self.seconds:.1f} s\n  stdout {short(self.stdout)!r}\n  stderr {short(self.stderr)!r}")
 
     def expect(self, status=0, stdout=None, stderr=None):
-        """Assert what is given; returns self."""
+        """Assert the values given; return self."""
         assert self.status == status, f"status {status} expected: {self!r}"
         assert stdout is None or self.stdout == stdout, f"stdout {stdout!r} expected: {self!r}"
         assert stderr is None or self.stderr == stderr, f"stderr {stderr!r} expected: {self!r}"
         return self
 
     def expect_error(self, *words, status=FAILED, lines=1):
-        """Cordon itself failed: its status, nothing on stdout, one line that has every word."""
+        """Cordon itself failed: its exit status, nothing on stdout, and on stderr a line that has all of `words`."""
         assert self.status == status, f"status {status} expected: {self!r}"
         assert not self.stdout, f"nothing expected on stdout: {self!r}"
         text = self.stderr.decode("utf-8", "replace")
@@ -96,10 +96,10 @@ class Result:
 
 
 def private_kib(pid):
-    """Private (anonymous) memory of a process without the guest's memory, or 0 when it is gone.
+    """Private (anonymous) memory of a process without the guest's memory; 0 if the process is gone.
 
-    A guest that was restored has its memory mapped privately, so that what it writes counts as the
-    monitor's: mappings of the size of a guest are left out.
+    A restored guest has its memory mapped privately, so the pages that it writes count as the
+    monitor's: mappings as large as a guest are left out.
     """
     total, size = 0, 0
     try:
@@ -121,7 +121,7 @@ def _environment(extra):
 
 
 class Process:
-    """A running cordon (or another program, with `program`). Its output is collected all along."""
+    """A running cordon (or another program: `program`). Its output is collected from the start."""
 
     def __init__(self, *args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                  env=None, wrap=(), program=PROGRAM, session=False, cwd=None):
@@ -152,7 +152,7 @@ class Process:
             time.sleep(0.25)
 
     def feed(self, data):
-        """Write all of `data` (bytes, or an iterable of bytes) to stdin and close it, aside."""
+        """Write all of `data` (bytes, or an iterable of bytes) to stdin and close it, in a thread."""
         def write():
             try:
                 for part in ([data] if isinstance(data, (bytes, bytearray)) else data):
@@ -173,7 +173,7 @@ class Process:
         self.popen.stdin.write(data)
 
     def wait_output(self, text, stream="stdout", seconds=120):
-        """Wait until `text` has come, or fail."""
+        """Wait until `text` appears on the stream, or fail."""
         def there():
             assert text in self.output[stream] or self.poll() is None, \
                 f"ended without {text!r}: {self.result()!r}"
@@ -196,7 +196,7 @@ class Process:
         os.kill(self.pid, number)
 
     def wait(self):
-        """Wait for the end (the test's time limit bounds it) and return the Result."""
+        """Wait for the process to end (the test's time limit bounds it) and return the Result."""
         if self._status is None:
             _pid, status, usage = os.wait4(self.pid, 0)
             self._ended(status, usage)
@@ -217,7 +217,7 @@ def wait_until(condition, what, seconds=60):
 
 
 def call(*args, stdin=b"", **keywords):
-    """Run cordon to its end. stdin: bytes, an iterable of bytes, or a file (descriptor)."""
+    """Run cordon until it ends. stdin: bytes, an iterable of bytes, or a file (descriptor)."""
     piped = isinstance(stdin, (bytes, bytearray)) or hasattr(stdin, "__next__")
     process = Process(*args, stdin=subprocess.PIPE if piped else stdin, **keywords)
     if piped:
@@ -226,26 +226,26 @@ def call(*args, stdin=b"", **keywords):
 
 
 def run(*command, options=(), **keywords):
-    """`cordon run OPTIONS -- COMMAND`, to its end."""
+    """Run `cordon run OPTIONS -- COMMAND` until it ends."""
     return call("run", *options, "--", *command, **keywords)
 
 
 def start(*command, options=(), **keywords):
-    """The same, still running: a Process."""
+    """Start `cordon run OPTIONS -- COMMAND` and return the Process."""
     return Process("run", *options, "--", *command, **keywords)
 
 
-PROMPT = b"@@ "         # of a shell on a Terminal, see shell(); no test types it
+PROMPT = b"@@ "         # prompt of a shell on a Terminal, see shell(); no test types it
 
 
 class Terminal:
-    """cordon on a pseudo terminal of its own, as its session's leader."""
+    """cordon on its own pseudo terminal, as the leader of a session."""
 
     def __init__(self, *args, rows=24, columns=80, env=None):
         self.argv = [PROGRAM, *args]
         self.master, slave = pty.openpty()
         self.resize(rows, columns)
-        self.slave = slave                  # kept open, to see its settings after the end
+        self.slave = slave                  # kept open to read its settings after the end
         self.before = termios.tcgetattr(slave)
         self.popen = subprocess.Popen(self.argv, stdin=slave, stdout=slave, stderr=slave,
                                       env=_environment(env), preexec_fn=self._take)
@@ -267,8 +267,8 @@ class Terminal:
         os.write(self.master, data)
 
     def shell(self, line, end=b"\n"):
-        """Type a line at the prompt of a shell that runs with PS1=PROMPT. Not before the prompt is
-        there: a shell that edits lines throws away what was typed earlier."""
+        """Type a line at the prompt of a shell that runs with PS1=PROMPT. Waits for the prompt first: a shell
+        that edits lines discards what was typed before."""
         self.expect(PROMPT)
         self.type(line + end)
 
@@ -280,7 +280,7 @@ class Terminal:
                 pass
 
     def expect(self, text, seconds=120):
-        """Wait until `text` has come; it and what is before it are forgotten. Returns that."""
+        """Wait until `text` appears. Removes the output up to and including it from self.output and returns it."""
         deadline = time.monotonic() + seconds * TIME_SCALE
         while text not in self.output:
             assert time.monotonic() < deadline, f"no {text!r} in {self.output!r}"
@@ -291,7 +291,7 @@ class Terminal:
         return before + text
 
     def wait(self):
-        """The end: exit status. What else came is in self.output."""
+        """Wait for the end and return the exit status. The rest of the output is in self.output."""
         while self.popen.poll() is None:
             self._read(0.1)
         self._read(0)
@@ -301,10 +301,10 @@ class Terminal:
         os.close(self.master)
 
 
-# --- other circumstances -------------------------------------------------------------------------
+# --- other environments --------------------------------------------------------------------------
 
 def in_namespace(script):
-    """A `wrap` that runs the program after `script` (sh) in a mount namespace of its own."""
+    """A `wrap` that runs the program after `script` (sh) in its own mount namespace."""
     need_program("unshare", "mount")
     flags = ["-m"] if os.geteuid() == 0 else ["-r", "-m"]
     wrap = ["unshare", *flags, "--propagation", "private"]
@@ -314,14 +314,14 @@ def in_namespace(script):
 
 
 def as_nobody():
-    """A `wrap` that runs the program as a user without any rights."""
+    """A `wrap` that runs the program as a user without privileges."""
     need_root()
     need_program("setpriv")
     return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
 
 
 def audit_log(path):
-    """All entries of an audit log, of both its files, in the order of their numbers."""
+    """All entries of an audit log, from both of its files, ordered by number."""
     entries = []
     for name in (path, path + ".denials"):
         with open(name, encoding="utf-8") as file:
@@ -330,7 +330,7 @@ def audit_log(path):
 
 
 def scratch(name, data=b"", mode=0o644):
-    """A file in the test's working directory, which goes with the test."""
+    """A file in the test's working directory, removed with the test."""
     path = os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
     with open(path, "wb") as out:
         out.write(data)
@@ -339,7 +339,7 @@ def scratch(name, data=b"", mode=0o644):
 
 
 def pattern(size, seed=1):
-    """`size` bytes without a short period, the same each time."""
+    """`size` bytes without a short period, the same in every run."""
     block = bytes((i * i * 31 + i * seed + (i >> 8) * 7) & 0xFF for i in range(65521))
     whole = block * (size // len(block)) + block[:size % len(block)]
     return whole
@@ -348,14 +348,14 @@ def pattern(size, seed=1):
 # --- helper programs for the guest ---------------------------------------------------------------
 
 def prepare():
-    """Build the static programs that tests put into a guest, where they are not up to date."""
+    """Build the static programs that tests put into a guest, unless they are up to date."""
     for name in sorted(os.listdir(os.path.join(HERE, "programs"))):
         if name.endswith(".c"):
             program(name[:-2])
 
 
 def program(name):
-    """Path of a static program made of programs/NAME.c."""
+    """Path of the static program built from programs/NAME.c."""
     source = os.path.join(HERE, "programs", name + ".c")
     target = os.path.join(HELPERS, name)
     wire = os.path.join(TOP, "vmm", "agent", "wire.h")
@@ -378,7 +378,7 @@ def program(name):
 
 
 def cpio(files):
-    """A `newc` archive (an initramfs) of {path: (mode, data)}; directories are added as needed."""
+    """A `newc` archive (an initramfs) of {path: (mode, data)}; parent directories are added."""
     entries = {}
     for path, (mode, data) in files.items():
         parts = path.strip("/").split("/")
@@ -396,19 +396,19 @@ def cpio(files):
 
 
 def initrd_with(files):
-    """Our initramfs and more files behind it, as a scratch file."""
+    """Our initramfs with `files` appended, as a scratch file."""
     with open(INITRAMFS, "rb") as base:
         data = base.read()
     return scratch("initrd", data + b"\0" * (-len(data) % 512) + cpio(files))
 
 
 def become(name):
-    """prctl(PR_SET_NAME): for tests that look for processes by name."""
+    """prctl(PR_SET_NAME), for tests that look for processes by name."""
     ctypes.CDLL(None).prctl(15, name.encode())
 
 
 def alive(pid):
-    """Whether a process is there and no zombie."""
+    """Whether a process exists and is no zombie."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             return stat.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels made by hand: a few instructions in an ELF file, or an ELF file with something wrong in it.
+"""Handmade kernels: an ELF file with a few instructions, or an ELF file with one thing wrong in it.
 
 Field names and sizes are those of elf(5). A kernel is entered in 64-bit mode, without an IDT.
 """
@@ -7,7 +7,7 @@ import struct
 
 import cordon
 
-START = 16 << 20                            # where the segment lies, and the entry
+START = 16 << 20                            # load address of the segment, and the entry point
 X86_64, AARCH64 = 62, 183
 PT_LOAD = 1
 
@@ -36,7 +36,7 @@ def load(data=SPIN, paddr=START, **fields):
 
 def elf(*segments, entry=START, machine=X86_64, kind=2, elf_class=2, phnum=None, phoff=64,
         phentsize=56):
-    """An ELF file with these segments, each page aligned in the file."""
+    """An ELF file with these segments, each page-aligned in the file."""
     body = bytearray()
     headers = b""
     for segment in segments:
@@ -53,5 +53,5 @@ def elf(*segments, entry=START, machine=X86_64, kind=2, elf_class=2, phnum=None,
 
 
 def kernel(code):
-    """A scratch file with a good kernel that executes `code` and then spins."""
+    """A scratch file with a valid kernel that executes `code` and then spins."""
     return cordon.scratch("kernel", elf(load(code + SPIN)))

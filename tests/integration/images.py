@@ -25,7 +25,7 @@ def work(name):
 # --- images made here ---------------------------------------------------------------------------------
 
 def layer(*entries):
-    """A layer of (name, type, contents or target, mode[, owner])."""
+    """An image layer with entries (name, type, contents or target, mode[, owner])."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, kind, data, mode, *owner in entries:
@@ -61,7 +61,7 @@ def digest(data):
 
 
 def configuration(layers, machine="amd64", **settings):
-    """A configuration that no other image has."""
+    """An image configuration that no other image has."""
     return json.dumps({"os": "linux", "architecture": machine, "config": settings,
                        "created": str(random.getrandbits(64)),
                        "rootfs": {"type": "layers",
@@ -87,7 +87,7 @@ def docker_archive(path, layers, **settings):
 
 
 def packed(data, number):
-    """Layers of all kinds that there are: gzip, zstd, plain, and so on."""
+    """Compress a layer in a way that its number selects: gzip, zstd, none, and so on."""
     if number % 3 == 1:
         return subprocess.run(["zstd", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
     return gzip.compress(data) if number % 3 == 0 else data
@@ -117,7 +117,7 @@ def images():
 
 @contextmanager
 def removed(image):
-    """An image that the test leaves in the cache is removed."""
+    """Remove the image afterwards if the test leaves it in the cache."""
     try:
         yield
     finally:
@@ -126,7 +126,7 @@ def removed(image):
 
 
 def folder():
-    """A root file system with busybox in it, in a folder."""
+    """Make a root file system with busybox, as a directory."""
     path = work("root")
     for name in ("bin", "etc"):
         os.makedirs(os.path.join(path, name))
@@ -141,7 +141,7 @@ def folder():
 
 
 def tree(path):
-    """All names below a folder with what they are and hold."""
+    """All names below a directory, each with mode, time, and size or link target."""
     found = {}
     for top, folders, files in os.walk(path):
         for name in folders + files:

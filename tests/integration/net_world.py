@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A small Internet in network and mount namespaces of its own (run it by unshare -n -m), with a
-resolver, servers and a cordon in it. Reads {"argv": [...], "stdin": path} from its first argument
-as JSON, and prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]},
-"asked": [names]}; once the command has said its first line, "visits" are made: [protocol, address,
-port, text, source], and answered in "visited"; with "web", a folder, and "certificate", it is served at
-ports 8081 (HTTP) and 8443 (HTTPS); "listen": [address, first port, last port] takes connections.
-Nothing leaves, and all of it goes with the process."""
+"""A small Internet in its own network and mount namespaces (run it with unshare -n -m): a resolver, servers, and a
+command, usually cordon. The first argument is a JSON object: "argv": [...], the command; "stdin": a path;
+"visits": [protocol, address, port, text, source], each sent to a published port after the command's first line;
+"web": a directory, served at ports 8081 (HTTP) and 8443 (HTTPS, with "certificate"); "listen": [address, first
+port, last port], where connections are accepted; "tap": the name of a tap to make; "kill passt": true.
+Prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]}, "asked": [names that were
+resolved], "visited": [replies to the visits]}. No packet leaves, and all of it goes with the process."""
 import functools
 import http.server
 import json
@@ -39,7 +39,7 @@ def make_network():
     ip("link", "set", "lo", "up")
     for address in (GOOD, OTHER, PRIVATE, METADATA):
         ip("addr", "add", f"{address}/32", "dev", "lo")
-    # passt looks for an interface with a default route; nobody is behind this one.
+    # passt looks for an interface with a default route; this one leads nowhere.
     ip("link", "add", "out0", "type", "veth", "peer", "name", "out1")
     ip("addr", "add", "203.0.113.2/24", "dev", "out0")
     ip("link", "set", "out0", "up")
@@ -48,7 +48,7 @@ def make_network():
 
 
 def make_tap(name):
-    """An interface as an administrator makes it for a sandbox; its other end is 10.99.0.2."""
+    """Make a tap as an administrator does for a sandbox; its other end is 10.99.0.2."""
     ip("tuntap", "add", name, "mode", "tap")
     ip("addr", "add", "10.99.0.1/30", "dev", name)
     ip("link", "set", name, "up")
@@ -62,7 +62,7 @@ def note(address, port, data):
 
 
 def serve_connection(connection, address, port):
-    """Says what it was told, whatever that is; at port 8000 it speaks first; port 7 sends all back."""
+    """Say to any data which address was reached; port 8000 speaks first instead; port 7 sends everything back."""
     try:
         connection.settimeout(120)
         if port == 7:
@@ -96,7 +96,7 @@ def serve_tcp(address, port):
 
 
 def serve_ports(address, first, last):
-    """Listeners that note who comes, and hang up."""
+    """Listeners that record each connection and close it."""
     chosen = selectors.DefaultSelector()
     for port in range(first, last + 1):
         listener = socket.socket()
@@ -140,7 +140,7 @@ def resolve(data):
 
 
 def kill_passt(run):
-    """Once the command has said its first line."""
+    """Kill passt once the command has printed its first line."""
     run.stdout.readline()
     children = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(run.pid)],
                               capture_output=True, text=True, check=True).stdout
@@ -150,7 +150,7 @@ def kill_passt(run):
 
 
 def visit(protocol, to, port, text, source=None):
-    """A client of a published port: what it was answered, or why not."""
+    """Send `text` to a published port as its client; return the reply, or the error."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     client = socket.socket(socket.AF_INET, kind)
     client.settimeout(120)
@@ -167,7 +167,7 @@ def visit(protocol, to, port, text, source=None):
 
 
 class Web(http.server.SimpleHTTPRequestHandler):
-    """Files of a folder, as a web server, a git repository or a package index has them."""
+    """Serve the files of a directory: a web site, a git repository or a package index."""
 
     def log_message(self, *_):
         address, port = self.server.server_address

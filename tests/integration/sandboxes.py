@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of named sandboxes share: start one, run commands in it, talk to its control socket."""
+"""Common code of the tests of named sandboxes: start one, run commands in it, talk to its control socket."""
 import contextlib
 import json
 import os
@@ -23,7 +23,7 @@ def ps():
 
 @contextlib.contextmanager
 def sandbox(name="box", *options):
-    """A started sandbox; its monitor's process id. Killed afterwards if it is still there."""
+    """Start a sandbox; yield its monitor's process id. The sandbox is killed afterwards if it still runs."""
     call("start", *options, name).expect(0, b"", b"")
     try:
         yield ps()[name]["pid"]
@@ -44,7 +44,7 @@ def descriptors(pid):
 
 
 def descriptors_at_rest(pid):
-    """When the last client is closed at its end too: it may have gone a moment before."""
+    """Count a monitor's descriptors after it has closed the last client too, which may have gone just before."""
     counts = []
     for _i in range(20):
         counts.append(descriptors(pid))
@@ -59,7 +59,7 @@ def cpu_ticks(pid):
 
 
 def connect(name="box", patience=60):
-    """A raw connection, past the greeting."""
+    """A raw connection, after the greeting."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     client.settimeout(patience * cordon.TIME_SCALE)
     client.connect(registry(name, "control.sock"))

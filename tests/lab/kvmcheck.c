@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is /dev/kvm a true one? Runs a few real-mode instructions, then a loop of many, and says what
- * kind of exits came and how long an instruction takes. Needs nothing of Cordon: it is the lab's
- * own proof.
+ * Checks that /dev/kvm is a true one: runs a few real-mode instructions, then a loop of many, and
+ * reports which kinds of exit came and how long an instruction takes. Uses no code of Cordon: it is
+ * the lab's own proof.
  *
  * kvmcheck [VCPUS [ROUNDS]]    exit status 0 if every vCPU ended as it should
  *

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Are vector registers a process's own? Two processes (or as many as argv[1] says) hold different
- * values in all AVX registers (where there is AVX-512, in all of its registers and masks), for many
- * time slices and through a signal handler that overwrites them, and compare. Prints `hidden` if
- * CPUID or XGETBV tells programs to use no AVX, else `right N` or `WRONG N of M`. Exit status 1 if
- * wrong. With -v, what was compared and how often goes to stderr.
+ * Checks that a process keeps its own vector registers. Two processes (or argv[1] of them) hold
+ * different values in all AVX registers (where there is AVX-512, in all of its registers and
+ * masks), for many time slices and through a signal handler that overwrites them, and compare.
+ * Prints `hidden` if CPUID or XGETBV tells programs to use no AVX, else `right N` or
+ * `WRONG N of M`. Exit status 1 if wrong. -v reports on stderr what was compared and how often.
  */
 #include <cpuid.h>
 #include <sched.h>
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define SECONDS	  3
-#define TURNS	  1000000 /* of the loop that waits with everything in registers */
+#define TURNS	  1000000 /* iterations of the loop that waits with all registers loaded */
 #define XCR0_AVX  0x06ull
 #define XCR0_WIDE 0xe6ull /* and AVX-512 */
 #define BYTES	  (32 * 64 + 7 * 8)
@@ -81,7 +81,7 @@ static void through(const uint8_t *in, uint8_t *out, unsigned long turns)
 		through_ymm(in, out, turns);
 }
 
-/* Leaves its own values in every register; returning must bring the program's back. */
+/* Overwrites every register; the return from the signal must restore the program's values. */
 static void on_alarm(int number)
 {
 	(void)number;
@@ -95,7 +95,7 @@ static void fill(uint8_t *bytes, unsigned int number)
 		bytes[i] = (uint8_t)(i * 7 + i / 64 + number * 101 + 1);
 }
 
-/* One process: its own pattern, over and over. Returns whether it always came back. */
+/* One process: loads its own pattern over and over. Returns whether it always came back intact. */
 static int compute(unsigned int number, int verbose)
 {
 	struct itimerval every = {{0, 20000}, {0, 20000}};
@@ -124,7 +124,7 @@ static int compute(unsigned int number, int verbose)
 	return 1;
 }
 
-/* XCR0 if programs may ask for it, else 0. */
+/* XCR0 if programs may read it, else 0. */
 static uint64_t enabled_state(void)
 {
 	unsigned int eax, ebx, ecx, edx;

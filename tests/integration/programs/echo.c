@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listens at a vsock port and sends back what comes, on as many connections at once as there are.
- * Argument: the port. Says "ready" when it listens, and ends with its stdin.
+ * Listens on a vsock port and sends back what it receives, on as many connections at once as there
+ * are. Argument: the port. Prints "ready" when it listens, and ends with its stdin.
  */
 #include <poll.h>
 #include <stdint.h>
@@ -25,7 +25,7 @@ struct vm_address {
 static struct pollfd polls[MOST + 2];
 static char bytes[65536];
 
-/* False if the connection is over. */
+/* Returns false if the connection is over. */
 static int echo(int fd)
 {
 	ssize_t n = recv(fd, bytes, sizeof(bytes), 0), done = 0, sent;

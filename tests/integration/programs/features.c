@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A first process that uses, as the guest's real root, what rules in the guest will rest on: each
- * feature in a child, what it must stop and what it must let through. One line each on the console,
- * `ok NAME` or `not ok NAME: errno`, then power off.
+ * A first process that uses, as guest root, the kernel features that rules in the guest rest on:
+ * each in a child, both what it must stop and what it must let through. Prints one line for each on
+ * the console, `ok NAME` or `not ok NAME: errno`, then powers off.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -86,7 +86,7 @@ static int write_file(const char *path, const char *text)
 	return ret;
 }
 
-/* Does the file hold this text? */
+/* Returns whether the file holds this text. */
 static int holds(const char *path, const char *text)
 {
 	char bytes[4096] = "";
@@ -97,7 +97,7 @@ static int holds(const char *path, const char *text)
 	return n >= 0 && strstr(bytes, text) ? 1 : 0;
 }
 
-/* Each returns 0, or an errno value that says where it went wrong (EPROTO: a wrong result). */
+/* Each returns 0, or an errno value that tells where it failed (EPROTO: a wrong result). */
 
 static int landlock(void)
 {
@@ -120,7 +120,7 @@ static int landlock(void)
 	return open("/tmp/out/file", O_RDONLY) < 0 && errno == EACCES ? 0 : EPROTO;
 }
 
-/* Starts a program that does nothing; its status, or 100 plus the errno of execve. */
+/* Starts a program that does nothing. Its exit status is 0, or 100 plus the errno of execve. */
 static pid_t start(const char *path)
 {
 	pid_t child = fork();
@@ -132,7 +132,7 @@ static pid_t start(const char *path)
 	return child;
 }
 
-/* Answers one question about a program. */
+/* Replies to one permission event for a program. */
 static int answer_exec(int group, uint32_t verdict)
 {
 	struct fanotify_event_metadata event;
@@ -174,13 +174,13 @@ static int fanotify_exec(void)
 	return ret;
 }
 
-/* In the child: hands every mkdir over to the listener, whose number goes into the pipe. */
+/* In the child: passes every mkdir to the listener, whose number goes into the pipe. */
 static int notified(int to)
 {
 	struct filter_step steps[] = {
 		{0x20, 0, 0, 0},	      /* load the system call's number */
 		{0x15, 0, 1, SYS_mkdir},      /* if it is mkdir, */
-		{0x06, 0, 0, SECCOMP_NOTIFY}, /* ask; */
+		{0x06, 0, 0, SECCOMP_NOTIFY}, /* notify the listener; */
 		{0x06, 0, 0, SECCOMP_ALLOW},  /* else go on */
 	};
 	struct filter filter = {.length = 4, .steps = steps};
@@ -271,7 +271,7 @@ static int overlay(void)
 	return holds("/tmp/low/file", "below") && holds("/tmp/up/file", "above") ? 0 : EPROTO;
 }
 
-/* What needs a disk is there to be mounted. */
+/* The file systems that disks need can be mounted. */
 static int file_systems(void)
 {
 	static const char *const names[] = {"\tsquashfs\n", "\terofs\n", "\text4\n", "\t9p\n",
@@ -284,7 +284,7 @@ static int file_systems(void)
 	return 0;
 }
 
-/* Is the name in the directory's list, once? */
+/* Returns whether the directory lists the name exactly once. */
 static bool listed_once(const char *path, const char *name)
 {
 	DIR *dir = opendir(path);
@@ -299,8 +299,9 @@ static bool listed_once(const char *path, const char *name)
 }
 
 /*
- * Settings are put into their directories when somebody looks (our patch 31). By name and by list;
- * a new network namespace has its own, one that ended none, and a missing name stays missing.
+ * The kernel fills a directory of settings only when it is looked up (our patch 31). A setting is
+ * found by name and in a listing; each new network namespace has its own, one that has ended has
+ * none, and a missing name stays missing.
  */
 static int settings(void)
 {
@@ -319,7 +320,7 @@ static int settings(void)
 			if (unshare(CLONE_NEWNET | CLONE_NEWUSER) < 0)
 				_exit(errno);
 			if (i % 2 == 0)
-				_exit(0); /* nobody has looked */
+				_exit(0); /* ends without a lookup */
 			_exit(write_file(forward, "1") == 0 && holds(forward, "1") &&
 					      listed_once("/proc/sys/net/ipv4/conf", "lo") &&
 					      listed_once("/proc/sys/net/ipv6/neigh", "lo")
@@ -343,14 +344,13 @@ static int cgroups(void)
 	    write_file("/tmp/cgroup/one/pids.max", "1") < 0 ||
 	    write_file("/tmp/cgroup/one/cgroup.procs", "0") < 0)
 		return errno;
-	/* One process is in it: no second. */
+	/* The cgroup holds one process: a second is refused. */
 	return fork() < 0 && errno == EAGAIN ? 0 : EPROTO;
 }
 
 /*
- * System calls that are closed to every program, the guest's real root included: the kernel has
- * none of them (guest-kernel/config-off). With arguments that one of them would refuse for another
- * reason.
+ * System calls that are closed to every program, guest root included: the kernel has none of them
+ * (guest-kernel/config-off). With these arguments a call that exists would fail with another error.
  */
 static int closed(void)
 {
@@ -394,7 +394,7 @@ static int closed(void)
 	return ret;
 }
 
-/* Nor are there files that lead to what is closed, or into the kernel. */
+/* Nor are there files that lead to those calls, or into the kernel. */
 static int closed_files(void)
 {
 	static const char *const paths[] = {

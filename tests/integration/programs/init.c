@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A first process that is not our agent: does the one thing that the file /mode of its initramfs
- * names. Tests use it to see what the monitor makes of a guest that goes its own way.
+ * names. Tests use it to see how the monitor handles a guest that goes its own way.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -74,7 +74,7 @@ static void read_some(int fd)
 		say("init: nothing came from the monitor\n");
 }
 
-/* Takes everything and answers nothing. */
+/* Reads everything, replies to nothing. */
 static void swallow(int fd)
 {
 	char bytes[4096];
@@ -83,7 +83,7 @@ static void swallow(int fd)
 		continue;
 }
 
-/* Agents that are none. All but `vanish` then wait for the monitor to end it. */
+/* False agents. All but `vanish` then wait for the monitor to end the guest. */
 static void play_agent(const char *mode)
 {
 	static const char garbage[] = "GET / HTTP/1.1\r\nHost: monitor\r\n\r\n";

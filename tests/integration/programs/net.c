@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network client for the guest, one probe an argument, one line of output each:
+ * A network client for the guest: one probe per argument, one line of output each:
  *
  *     tcp:HOST:PORT:TEXT	 connects, sends TEXT (if any), shows what comes back
  *     tls:HOST:PORT:NAME	 the same with a ClientHello for NAME ("-": without a name)
@@ -8,10 +8,10 @@
  *     http:HOST:PORT:NAME	 the same with an HTTP request whose Host is NAME
  *     proxy:HOST:PORT:NAME	 the same with an HTTP CONNECT to NAME
  *     again:HOST:PORT:NAME	 as tls, three times from one port: after a close, and after a reset
- *     udp:HOST:PORT:TEXT	 a datagram, and its answer
+ *     udp:HOST:PORT:TEXT	 sends a datagram, shows its reply
  *     name:HOST		 the addresses of a name
- *     echo:HOST:PORT:BYTES	 sends so many bytes and reads them back: how many were the same
- *     scan:HOST:FROM-TO	 connects to each port: how many took it
+ *     echo:HOST:PORT:BYTES	 sends so many bytes and reads them back: how many came back right
+ *     scan:HOST:FROM-TO	 connects to each port: how many accept, refuse, or fail otherwise
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,7 +34,7 @@ static int find(const char *host, const char *port, int type, struct addrinfo **
 	return getaddrinfo(host, port, &hints, found);
 }
 
-/* A connected socket, or -1 after a line that says why not. */
+/* Returns a connected socket, or -1 after printing why not. */
 static int reach(const char *probe, const char *host, const char *port, int type)
 {
 	const struct timeval patience = {.tv_sec = 60};
@@ -148,7 +148,7 @@ static void scan(const char *probe, const char *host, char *ports)
 	printf("%s: open %u, refused %u, other %u\n", probe, open, refused, other);
 }
 
-/* Both directions at once, as the other end gives back what it has before it takes more. */
+/* Sends and receives at once: the peer sends back what it has before it reads more. */
 static void echo(const char *probe, int fd, size_t length)
 {
 	struct pollfd pollfd = {.fd = fd};
@@ -196,7 +196,7 @@ static void show_name(const char *probe, const char *host)
 	freeaddrinfo(found);
 }
 
-/* Connects from a port that may have been used a moment ago. */
+/* Connects from a port that may have been in use a moment ago. */
 static int reach_from(const struct addrinfo *to, uint16_t port)
 {
 	const struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -216,7 +216,7 @@ static int reach_from(const struct addrinfo *to, uint16_t port)
 		close(fd);
 		if (errno != EADDRINUSE && errno != EADDRNOTAVAIL)
 			break;
-		/* The guest's own end of the last one is not over yet. */
+		/* The guest's end of the last connection is not closed yet. */
 		usleep(100000);
 	}
 	return -1;
@@ -246,7 +246,7 @@ static void again(const char *probe, const char *host, const char *port, const c
 			printf(" %s", strerror(errno));
 		else
 			printf(" %.*s", (int)got, answer);
-		/* The server closes behind its answer; the second time this end resets. */
+		/* The server closes after its reply; the second time this end resets. */
 		if (turn == 1)
 			setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 		else

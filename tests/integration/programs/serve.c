@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A server for the guest: serve tcp:PORT udp:PORT vsock:PORT local:PORT ... ("local": TCP on the
- * loopback alone). Says "ready" when all ports are open. To each connection (at its first bytes)
- * and datagram it says which port heard what from whom; "quit" ends it; to "echo" it says "!"
- * and then all that comes, until the other end is done.
+ * loopback only). Prints "ready" when all ports are open. Tells each connection (at its first
+ * bytes) and each datagram which port received what from whom; "quit" ends the server; "echo" gets
+ * "!" back, and then all that follows, until the peer is done.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

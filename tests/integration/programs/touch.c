@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Does file operations, one for each argument, and prints a line for each: what came of it, or the
- * error's number. One process for many attempts: starting programs is what costs in a guest.
+ * Performs file operations, one per argument, and prints one line for each: its result or its
+ * error. One process for many attempts, as starting programs is expensive in a guest.
  *
- * WORD:PATH[:PATH]: cat, write, append, create (new), mkdir, rm, rmdir, mv:A:B, ln:A:B,
+ * OPERATION:PATH[:PATH]: cat, write, append, create (new), mkdir, rm, rmdir, mv:A:B, ln:A:B,
  * symlink:A:B, ls, stat, chmod, link (read it); project:PATH does what version control and builds
  * do.
  */
@@ -138,7 +138,7 @@ static int mapped_and_locked(void)
 	return 1;
 }
 
-/* A temporary file that has no name any more. */
+/* A temporary file that is unlinked while open. */
 static int nameless(void)
 {
 	char name[] = "scratch-XXXXXX";
