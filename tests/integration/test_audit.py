@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Receipts: logs that are signed when they are closed, and what is no key for that."""
+"""Signed audit logs: signatures made when a log is closed, and keys that are refused."""
 import base64
 import os
 import shutil
@@ -12,7 +12,7 @@ from cordon import call, limit, run
 from sandboxes import execute, sandbox
 from test_policy import work, write
 
-# A key of these tests: it protects nothing.
+# The key of these tests; it protects nothing.
 SEED = bytes.fromhex("13d2eb510d75a8c47b56bedf0c77a33894871c249ec998c6b7335360b1dbdce3")
 PUBLIC = bytes.fromhex("6120e972179f3f1569055af8917996bc05185ba136506746181b262699098fd9")
 
@@ -26,7 +26,7 @@ def public_line(public):
 
 
 def key_file(name, mode=0o600, cipher=b"none"):
-    """A private key as ssh-keygen writes it; its path."""
+    """Write a private key as ssh-keygen does; return its path."""
     section = struct.pack(">II", 7, 7) + strings(b"ssh-ed25519", PUBLIC, SEED + PUBLIC, b"")
     section += bytes(range(1, 1 + -len(section) % 8))
     blob = b"openssh-key-v1\0" + strings(cipher, b"none", b"") + struct.pack(">I", 1)
@@ -38,7 +38,7 @@ def key_file(name, mode=0o600, cipher=b"none"):
 
 
 def check_with_ssh(log, heads):
-    """The signature by OpenSSH's own tool, where there is one."""
+    """Verify the signature with OpenSSH's own tool, if it is installed."""
     if not shutil.which("ssh-keygen"):
         return
     signature = [entry for entry in cordon.audit_log(log) if entry.get("event") == "signature"][-1]["signature"]
@@ -54,7 +54,7 @@ def check_with_ssh(log, heads):
 
 @limit(600)
 def test_audit_logs_are_signed():
-    """The end of a log has a signature; not one that was changed, was killed, or goes on."""
+    """Closing a log signs it; a changed log, one of a killed monitor, and an open one do not verify as signed."""
     key, log = key_file("key"), work("log")
     write("key.pub", public_line(PUBLIC))
     write("other.pub", public_line(bytes(31) + b"\1"))
@@ -75,7 +75,7 @@ def test_audit_logs_are_signed():
     call("audit", "--verify", "--pubkey", key, log).expect_error("not one OpenSSH ed25519 public key")
     call("audit", "--pubkey", work("key.pub"), log).expect_error("--pubkey is for --verify")
 
-    # It goes on, and its monitor is killed.
+    # The same log is continued, and its monitor is killed.
     with sandbox("box", "--audit", log, "--sign", key) as pid:
         os.kill(pid, signal.SIGKILL)
         cordon.wait_until(lambda: not cordon.alive(pid), "the monitor is gone")
@@ -84,7 +84,7 @@ def test_audit_logs_are_signed():
 
 
 def test_audit_keys_are_checked():
-    """What is no key, or one that others or the guest could read, is said in one line; nothing runs."""
+    """An invalid key, or one that other users or the guest could read, is refused in one line; nothing runs."""
     log = ("--audit", work("log"))
     run("true", options=[*log, "--sign", work("no")]).expect_error(work("no"), "No such file")
     run("true", options=[*log, "--sign", key_file("open", 0o644)]).expect_error("readable only by you")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network card of a sandbox: queue pairs, rates, and what copies of a sandbox have of it."""
+"""The network card of a sandbox: queue pairs, rate limits, and the cards of forks."""
 import json
 import os
 import tempfile
@@ -13,7 +13,7 @@ net allow tcp  host:9000 good.test:8000 good.test:7
 net allow udp  93.184.216.34/32:123
 """
 
-# Functions of all scripts here: net runs programs/net.c in a sandbox, on one of its processors.
+# Functions of all scripts here: `on` runs programs/net.c in a sandbox, on one of its processors.
 PROLOGUE = r"""set -e
 export XDG_RUNTIME_DIR="$work"
 boxes=box
@@ -26,7 +26,7 @@ on() { "$cordon" exec $1 -- taskset $2 /tmp/net $3; }
 
 
 def script(text, rules=RULES, **task):
-    """Runs a script with a sandbox of its own in a small Internet: its output, and the audit log."""
+    """Run a script with its own sandbox in a small Internet; return its output and the audit log."""
     with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
         environment = {"work": folder, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
                        "audit": os.path.join(folder, "audit"),
@@ -61,7 +61,7 @@ on box 1 tcp:host:9000:five
 
 @cordon.limit(600)
 def test_several_queues():
-    """Two processors with a queue pair each: what one sends is answered on its pair, also in a fork."""
+    """Two processors with a queue pair each: replies arrive on the pair that sent, in a fork too."""
     lines = script(QUEUES)["stdout"].splitlines()
     names = ["rx-0", "rx-1", "tx-0", "tx-1"]
     assert lines[0:4] == names, lines
@@ -71,7 +71,7 @@ def test_several_queues():
     assert lines[8] == "tcp:host:9000:two: got served by 127.0.0.1:9000", lines
     assert len(before) == len(one) == len(two) == 2, lines
     assert one[0]["frames_out"] > before[0]["frames_out"] and one[0]["frames_in"] > before[0]["frames_in"], lines
-    # A datagram and its answer, three segments and more of the connection.
+    # A datagram and its reply, and at least three segments of the connection.
     assert two[1]["frames_out"] >= one[1]["frames_out"] + 4 and two[1]["frames_in"] >= one[1]["frames_in"] + 3, lines
     assert lines[10] == "box-1" and lines[11:15] == names, lines
     assert lines[15] == f"udp:{GOOD}:123:three: got heard three", lines
@@ -95,21 +95,21 @@ cat echoed
 
 @cordon.limit(900)
 def test_a_rate_holds():
-    """--net-rate: in no stretch of time more than the rate and its burst passes, either way; all arrives."""
+    """--net-rate: no interval passes more than the rate and its burst, in either direction; all data arrives."""
     rate, length, frame = 65536, 640 << 10, 65536
     lines = script(RATE % {"rate": rate, "length": length})["stdout"].splitlines()
     assert lines.pop() == f"echo:good.test:7:{length}: {length} of {length}", lines
     looks = [(int(lines[at]), json.loads(lines[at + 1]), int(lines[at + 2]))
              for at in range(0, len(lines), 3)]
     looks = [(begin, stats["net_queues"][0], end) for begin, stats, end in looks]
-    # The counters were read between the two times: so much time at most passed between two looks.
+    # Counters are read between the two times, so at most this much time lies between two readings.
     for way in ("bytes_out", "bytes_in"):
         assert looks[-1][1][way] >= length, looks
         for first, (begin, before, _) in enumerate(looks):
             for _, after, end in looks[first + 1:]:
                 passed = after[way] - before[way]
                 assert passed <= rate + frame + rate * (end - begin) / 1e9, (way, passed, begin, end)
-        # The bound means something: what passed is many times what may pass at once.
+        # The bound means something: what passed is more than four times what may pass at once.
         assert looks[-1][1][way] - looks[0][1][way] > 4 * (rate + frame), looks
 
 
@@ -135,7 +135,7 @@ look box
 
 @cordon.limit(900)
 def test_forks_have_a_network():
-    """Each fork has its parent's network with a card of its own: what rules allow, and no more."""
+    """Each fork has its parent's network on a card of its own: what the rules allow, and no more."""
     result = script(FORKS)
     lines = result["stdout"].splitlines()
     resolver = "nameserver 192.0.2.1"
@@ -150,19 +150,19 @@ def test_forks_have_a_network():
             f"tcp:host:9001:{box}: connect: Connection refused",
             f"tcp:good.test:80:{box}: connect: Connection refused",
             f"udp:{GOOD}:123:{box}: got heard {box}", "name:tls.test: no such name"], (box, lines)
-    # The parent's is what it was; nobody else has it, or that of a template.
+    # The parent keeps its MAC address; each fork has another, and none has that of a template.
     assert addresses[2] == first and lines[27] == first, (addresses, lines)
     assert len({*addresses, "02:00:5e:00:00:02"}) == 4, addresses
     assert all(int(text[:2], 16) & 3 == 2 for text in addresses), addresses
     assert lines[25:27] == ["tcp:host:9000:again: got served by 127.0.0.1:9000"] * 2, lines
-    # At the listeners: who was refused was not there.
+    # The listeners saw nothing of refused connections.
     said = result["reached"]
     assert sorted(said["127.0.0.1:9000"]) == ["again", "again", "box", "box-1", "box-2"], said
     assert "127.0.0.1:9001" not in said and f"{GOOD}:80" not in said, said
 
 
 def test_bad_queues():
-    """More pairs than processors, or than there can be, or none: one line, and nothing runs."""
+    """More queue pairs than processors or than the maximum, or none: one line, and nothing runs."""
     run("true", options=["--net-queues", "2"]).expect_error("--net-queues 2", "give --cpus 2")
     run("true", options=["--cpus", "2", "--net-queues", "9"]).expect_error("--net-queues")
     run("true", options=["--cpus", "2", "--net-queues", "0"]).expect_error("--net-queues")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that people use, the host's own (--rootfs host), in a small Internet with its own resolver,
-web and TLS servers: from permitted names they fetch, everything else is refused at once."""
+"""Clients that people use, the host's own (--rootfs host), in a small Internet with its own resolver, web and
+TLS servers: they fetch from permitted names, everything else is refused at once."""
 import os
 import subprocess
 import tempfile
@@ -15,12 +15,12 @@ net allow tls  web.test:8443
 net allow http web.test:8081
 net allow tcp  93.184.216.34/32:8000-8001
 """
-# Where ring 0 is emulated a program's first pages through the file server take minutes.
+# Where ring 0 is emulated, loading a program's first pages through the file server takes minutes.
 ALL = cordon.HARDWARE or bool(os.environ.get("CORDON_TEST_WHOLE"))
 
 
 def make_site(folder):
-    """A folder with a page, a git repository and a package index; a certificate for web.test beside it."""
+    """Make a directory with a page and a package index, and a certificate for web.test beside it."""
     site = os.path.join(folder, "site")
     os.makedirs(os.path.join(site, "simple", "tiny"))
     with open(os.path.join(site, "page"), "w", encoding="utf-8") as file:
@@ -45,7 +45,7 @@ def make_site(folder):
 
 
 def make_repository(folder, site):
-    """One commit, served as plain files."""
+    """Make a git repository with one commit, served as plain files."""
     work, git = os.path.join(folder, "work"), {
         **os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
         **{f"GIT_{who}_{what}": "tester@web.test" for who in ("AUTHOR", "COMMITTER")
@@ -61,7 +61,7 @@ def make_repository(folder, site):
 
 
 def in_guest(script, git=False):
-    """Runs a script with the host's programs in a sandbox; the certificate is at /tmp/ca.pem."""
+    """Run a script with the host's programs in a sandbox; the certificate is at /tmp/ca.pem."""
     cordon.need_root()
     cordon.need_program("openssl", "unshare", "passt")
     with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
@@ -72,7 +72,7 @@ def in_guest(script, git=False):
             ["sh", "-c", "cat >/tmp/ca.pem; cd /tmp; export HOME=/tmp; " + script], rules=RULES,
             options=["--rootfs", "host"], stdin=certificate + ".pub", web=site,
             certificate=certificate)
-        # A line for every file that a program opens: too much to be shown.
+        # The log has a line for every file that a program opens: too much to show.
         result["audit"] = [line for line in result["audit"] if line.get("class") == "net"]
         return result
 
@@ -82,7 +82,7 @@ def reached(result, port):
 
 
 def nothing_else(result):
-    """What was reached are the permitted ports and the resolver, and only permitted names were asked for."""
+    """Only the permitted ports and the resolver were reached, and only permitted names were resolved."""
     assert set(result["reached"]) <= {f"{GOOD}:{port}" for port in (8000, 8001, 8081, 8443)} | \
         {"127.0.0.53:53"}, result["reached"]
     # The web server looks up its own address.
@@ -91,7 +91,7 @@ def nothing_else(result):
 
 @cordon.limit(2400)
 def test_curl():
-    """HTTP and HTTPS from a permitted name; another name, another address, another port at once not."""
+    """curl over HTTP and HTTPS: a permitted name works; another name, address or port fails at once."""
     if not ALL:
         raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
     cordon.need_program("curl")
@@ -110,12 +110,12 @@ def test_curl():
 
 @cordon.limit(2400)
 def test_git():
-    """A clone over HTTPS from a permitted name; from another one not."""
+    """git clone over HTTPS: works from a permitted name, not from another."""
     if not ALL:
         raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
     cordon.need_program("git")
-    # Between connecting and speaking it reads the host's certificates one by one, unless it is told
-    # not to; where ring 0 is emulated passt has no patience with that (docs/network.md, known gaps).
+    # Between connecting and sending, git reads the host's certificates one by one unless told not to;
+    # where ring 0 is emulated, passt does not wait that long (docs/network.md, known gaps).
     result = in_guest("mkdir /tmp/none; export GIT_SSL_CAINFO=/tmp/ca.pem GIT_SSL_CAPATH=/tmp/none; "
                       "for try in 1 2 3; do git clone -q https://web.test:8443/repo.git a && break; done; "
                       "cat a/file; git clone -q https://other.test:8443/repo.git b; echo status $?", git=True)
@@ -133,7 +133,7 @@ PIP = """set -- /usr/bin/python3 -m pip --isolated --disable-pip-version-check -
 
 @cordon.limit(7200)
 def test_pip():
-    """A package from a permitted index; from another one not."""
+    """pip download: works from a permitted index, not from another."""
     if not ALL:
         raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
     if subprocess.run(["/usr/bin/python3", "-m", "pip", "--version"], capture_output=True,
@@ -147,7 +147,7 @@ def test_pip():
 
 @cordon.limit(2400)
 def test_nmap():
-    """A scan finds exactly the permitted ports, open and closed alike; all others are refused."""
+    """nmap finds exactly those ports open that are permitted and have a listener; all others are refused."""
     if not ALL:
         raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
     cordon.need_program("nmap")
@@ -157,7 +157,7 @@ def test_nmap():
     open_ports = {line.split()[1]: [port.split("/")[0].strip() for port in
                                     line.split("Ports: ")[1].split("\t")[0].split(",")
                                     if "/open/" in port] for line in lines}
-    # 8081 and 8443 by the rules for the name; 8001 is permitted, and nobody listens.
+    # 8081 and 8443 by the rules for the name; 8001 is permitted, but has no listener.
     assert open_ports[GOOD] == ["8000", "8081", "8443"], result["stdout"]
     assert open_ports.get(OTHER, []) == [], result["stdout"]
     nothing_else(result)

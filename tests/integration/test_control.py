@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control socket: bad messages, many clients, slow clients, foreign users."""
+"""The control socket: bad messages, many clients, slow clients, other users."""
 import json
 import os
 import socket
@@ -22,7 +22,7 @@ def test_bad_messages():
             client.send(bad)
             answer = json.loads(client.recv(1 << 18))
             assert answer["ok"] is False and answer["error"], (bad[:50], answer)
-        # Those that no answer belongs to, and descriptors where none are wanted.
+        # Messages that have no reply; then requests with unwanted descriptors.
         for quiet in (b'{"op":"signal","exec":1,"signal":9}', b'{"op":"resize","exec":1}'):
             client.send(quiet)
         for count in (1, 3, 4, 100):
@@ -37,7 +37,7 @@ def test_bad_messages():
 
 
 def test_many_connections():
-    """Ten thousand, one after another, and as many at once as there is place for."""
+    """Ten thousand connections one after another, then as many at once as the monitor admits."""
     with sandbox() as pid:
         call("stats", "box").expect(0)
         before = descriptors_at_rest(pid)
@@ -82,7 +82,7 @@ def test_a_client_that_never_reads_is_dropped():
 
 
 def test_a_client_that_vanishes():
-    """In the middle of a pause, a snapshot, a command: the next command finds all in order."""
+    """A client that vanishes during a pause, a snapshot or a command leaves the sandbox in order."""
     with sandbox():
         for request in ({"op": "pause"}, {"op": "resume"},
                         {"op": "snapshot", "path": os.path.join(os.getcwd(), "snap")},
@@ -93,7 +93,7 @@ def test_a_client_that_vanishes():
             else:
                 client.send(json.dumps(request).encode())
             client.close()
-            if request["op"] == "pause":            # done all the same; until then resume is refused
+            if request["op"] == "pause":            # the pause completes all the same; until then resume is refused
                 wait_until(lambda: ps()["box"]["state"] == "paused", "the pause")
         wait_until(lambda: ps()["box"]["jobs"] == [], "the command's end")
         wait_until(lambda: ps()["box"]["state"] == "running", "the guest to go on")
@@ -101,7 +101,7 @@ def test_a_client_that_vanishes():
 
 
 def test_a_foreign_user():
-    """Even with the folder and the socket open to all, another user's connection is closed."""
+    """Even with directory and socket open to all users, another user's connection is closed."""
     cordon.need_root()
     with sandbox():
         for path in (registry("box", "control.sock"), registry("box"), registry(),
@@ -126,5 +126,5 @@ def test_a_foreign_user():
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         finally:
             os.chmod(registry(), 0o700)
-        connect().close()                   # and its own user is let in
+        connect().close()                   # its own user still gets in
         execute("box", "true").expect(0)

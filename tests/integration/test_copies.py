@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots, restore, fork and templates: guests that go on, and files that lie or lack."""
+"""Snapshots, restore and fork: guests that go on, and snapshot files that are damaged or hostile."""
 import json
 import os
 import re
@@ -22,7 +22,7 @@ def work(name):
 
 
 def seal(data):
-    """The checksums of a snapshot's header and sections, made right."""
+    """Recompute the checksums of a snapshot's header and sections."""
     struct.pack_into("<I", data, HEADER - 4, zlib.crc32(data[:HEADER - 4]))
     at, end = HEADER, HEADER + struct.unpack_from("<Q", data, 48)[0]
     while at + SECTION <= min(end, len(data)):
@@ -40,7 +40,7 @@ def state_end(data):
 
 
 def section(data, kind):
-    """Where the payload of the first section of a type begins."""
+    """Offset of the payload of the first section of a type."""
     at = HEADER
     while struct.unpack_from("<I", data, at)[0] != kind:
         at += SECTION + struct.unpack_from("<Q", data, at + 8)[0]
@@ -48,14 +48,14 @@ def section(data, kind):
 
 
 def numbers(name):
-    """The first random bytes of a sandbox, and its boot id."""
+    """The first random bytes of a sandbox."""
     return execute(name, "sh", "-c", "head -c 16 /dev/urandom | od -An -tx1").expect(0).stdout
 
 
 # --- snapshot and restore ---------------------------------------------------------------------------
 
 def test_snapshot_and_restore():
-    """The guest goes on where it was, twice at once, each with a life of its own."""
+    """One snapshot restores twice at once; each guest goes on where it was, with a life of its own."""
     path = work("snap")
     with sandbox("box"):
         execute("box", "sh", "-c", "echo kept > /tmp/file; (while :; do sleep 1; date +%s > /tmp/now; "
@@ -76,7 +76,7 @@ def test_snapshot_and_restore():
             assert -5 < late < 30 * cordon.TIME_SCALE, f"the clock is {late} s late"
             seen.add(numbers(name))
         assert len(seen) == 3, seen
-        # What a command has left behind goes on, in real time.
+        # A background process that a command left goes on, in real time.
         def goes_on():
             now = execute("one", "cat", "/tmp/now").stdout
             return now.strip().isdigit() and abs(time.time() - int(now)) < 30 * cordon.TIME_SCALE
@@ -95,7 +95,7 @@ def test_snapshot_and_restore():
 
 def test_snapshot_of_a_paused_and_of_a_restored_sandbox():
     with sandbox("box"):
-        # No random bytes: an emulated kernel takes a minute for so many.
+        # Not random bytes: an emulated kernel takes a minute to make that many.
         execute("box", "sh", "-c", "seq 450000 | head -c 3000000 > /tmp/data").expect(0)
         digest = execute("box", "md5sum", "/tmp/data").expect(0).stdout
         call("pause", "box").expect(0)
@@ -117,7 +117,7 @@ def test_snapshot_of_a_paused_and_of_a_restored_sandbox():
 
 @cordon.limit(cordon.many(400, 3600))
 def test_snapshot_under_traffic():
-    """Taken while commands talk and compute; each restored guest works, and nothing is garbled."""
+    """Snapshots taken while commands write and compute: each restored guest works, and no output is garbled."""
     with sandbox("box"):
         talker = Process("exec", "box", "--", "sh", "-c", "while :; do cat; done",
                          stdin=subprocess.DEVNULL)
@@ -138,7 +138,7 @@ def test_snapshot_under_traffic():
 
 @cordon.limit(400)
 def test_bad_files():
-    """Cut, flipped, foreign, of another version: one line that says what, and nothing runs."""
+    """A truncated, corrupted or foreign file, or another version: one line says what is wrong, and nothing runs."""
     with sandbox("box"):
         call("snapshot", "box", work("snap")).expect(0)
     with open(work("snap"), "rb") as file:
@@ -169,13 +169,13 @@ def test_bad_files():
     refused(b"#!/bin/sh\n" + b"x" * 10000, "not a snapshot")
     call("restore", "/dev/null", "bad").expect_error("plain file")
     call("restore", work("none"), "bad").expect_error("none")
-    # Memory is checked when asked for.
+    # Memory is checked only with --verify.
     data = bytearray(good)
     data[-5000] ^= 1
     with open(work("bad"), "wb") as file:
         file.write(data)
     call("restore", "--verify", work("bad"), "bad").expect_error("memory")
-    # And the positive twin.
+    # The positive twin.
     data = seal(bytearray(good))
     assert data == good
     call("restore", work("snap"), "good").expect(0)
@@ -185,12 +185,12 @@ def test_bad_files():
 
 @cordon.limit(400)
 def test_a_restore_can_be_interrupted():
-    """Ctrl-C while a file is read, and SIGTERM to the monitor: it ends soon, and nothing is left."""
+    """Ctrl-C while the file is read, and SIGTERM to the monitor: it ends soon, and nothing is left."""
     with sandbox("box"):
         call("snapshot", "box", work("snap")).expect(0)
     with open(work("snap"), "rb") as file:
         data = bytearray(file.read())
-    # The last piece of memory is a terabyte long, of which the file has nothing but its length.
+    # The last segment of memory is a terabyte long, and a hole in the file.
     table = section(data, 7)
     last = table + 4 + 28 * (struct.unpack_from("<I", data, table)[0] - 1)
     struct.pack_into("<Q", data, last + 8, 1 << 40)
@@ -199,7 +199,7 @@ def test_a_restore_can_be_interrupted():
         file.truncate(struct.unpack_from("<Q", data, last + 16)[0] + (1 << 40))
 
     def monitor_of(name):
-        """The process, once it has said so: its control socket comes only when all is read."""
+        """The monitor's process id, once it has written it: its control socket appears only when all is read."""
         try:
             with open(registry(name, "lock"), encoding="utf-8") as lock:
                 return int(lock.read() or 0)
@@ -225,10 +225,9 @@ def test_a_restore_can_be_interrupted():
 
 @cordon.limit(400)
 def test_kill_9_while_saving():
-    """
-    The old file or the whole new one, whenever the monitor dies. No other file, but the temporary one
-    where the file system must give it a name (an overlay of an old kernel) or if its last moment hits.
-    """
+    """A monitor killed while it saves leaves the old file or the whole new one."""
+    # Beside it is at most the temporary file: where the file system must give it a name (an overlay of an old
+    # kernel), or if the kill hits the last moment.
     with sandbox("box"):
         call("snapshot", "box", work("snap")).expect(0)
     with open(work("snap"), "rb") as file:
@@ -267,7 +266,7 @@ def test_disk_full_while_saving():
         call("snapshot", "box", os.path.join(small, "snap")).expect_error("No space left")
         assert os.listdir(f"/proc/{pid}/root{small}") == []
         call("snapshot", "box", "/nonexistent/snap").expect_error("/nonexistent/snap")
-        call("snapshot", "box", small).expect_error("small")        # a folder
+        call("snapshot", "box", small).expect_error("small")        # a directory
         execute("box", "echo", "fine").expect(0, b"fine\n")
         call("snapshot", "box", work("snap")).expect(0)
     finally:
@@ -275,7 +274,7 @@ def test_disk_full_while_saving():
 
 
 def test_avx_survives():
-    """Vector registers are right after a restore (or hidden), those of a process in the middle too."""
+    """Vector registers are right after a restore (or hidden), those of an interrupted process too."""
     with open(cordon.program("avx"), "rb") as program:
         data = program.read()
     with sandbox("box"):
@@ -306,7 +305,7 @@ def machine_id(name):
 
 @cordon.limit(cordon.many(400, 3600))
 def test_fork():
-    """Eight from one: memory as it was, names, machine ids and random numbers their own, writes private."""
+    """Eight forks of one: memory is as it was; names, machine ids and random numbers differ; writes are private."""
     count = cordon.many(8, 100)
     with sandbox("box"):
         own = machine_id("box")
@@ -337,7 +336,7 @@ def test_fork():
 
 @cordon.limit(400)
 def test_forks_have_audit_logs():
-    """Each its own: with it, or where --audit says; not in a share."""
+    """Each fork has its own audit log, in its record or where --audit says, but not in a share."""
     top = work("top")
     os.makedirs(top)
     with sandbox("box", "--share", f"{top}:/w"):

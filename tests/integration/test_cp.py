@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cordon cp: both ways, lying guests, planted links."""
+"""cordon cp: both directions, guests that lie, planted links."""
 import os
 
 import cordon
@@ -9,7 +9,7 @@ from sandboxes import execute, sandbox
 
 @cordon.limit(400)
 def test_cp():
-    """Files and folders both ways, without a share; names, modes, links and contents as they were."""
+    """Files and directories are copied both ways, without a share; names, modes, links and contents survive."""
     work = os.path.join(os.environ["CORDON_TEST_BASE"], "work")
     tree = os.path.join(work, "tree")
     os.makedirs(os.path.join(tree, "sub", "empty"))
@@ -35,14 +35,14 @@ def test_cp():
             0, b"1\n2\n.\n..\nnew\n")
         call("cp", "box:/tmp/new", os.path.join(work, "back")).expect(0, b"", b"")
         same(os.path.join(work, "back"))
-        # Into a folder that is there.
-        call("cp", "-dash", "box:/tmp", cwd=tree).expect_error("cp:")      # an option, as it looks
+        # Into a directory that exists.
+        call("cp", "-dash", "box:/tmp", cwd=tree).expect_error("cp:")      # parsed as an option
         call("cp", "--", "./-dash", "box:/tmp", cwd=tree).expect(0)
         execute("box", "cat", "/tmp/-dash").expect(0, b"d")
         call("cp", "box:/tmp/new/one", work).expect(0)
         with open(os.path.join(work, "one"), "rb") as file:
             assert file.read() == b"1\n"
-        # What is not there.
+        # Paths that do not exist.
         result = call("cp", "box:/none", os.path.join(work, "none"))
         assert result.status == FAILED and b"none" in result.stderr, repr(result)
         assert not os.path.exists(os.path.join(work, "none"))
@@ -54,7 +54,7 @@ def test_cp():
 
 
 def test_cp_from_a_guest_that_lies():
-    """What is to be the sandbox's tar sends what it wants; nothing lands outside, nothing is followed."""
+    """A guest sends a forged tar stream: nothing is written outside the target, and no link is followed."""
     work = os.path.join(os.environ["CORDON_TEST_BASE"], "work")
     victim = os.path.join(work, "victim")
     os.mkdir(victim)
@@ -84,7 +84,7 @@ def test_cp_from_a_guest_that_lies():
         stream(("x", link, victim), ("x/file", file, "bad")),
     ]
     with sandbox():
-        # The sandbox's owner may put another sh in front of the one that cp asks for.
+        # The sandbox's owner may put another sh before the one that cp runs.
         execute("box", "sh", "-c", "mkdir -p /usr/local/bin; cat > /usr/local/bin/sh; "
                                    "chmod 755 /usr/local/bin/sh",
                 stdin=b"#!/bin/sh\ncat /tmp/stream\n").expect(0)
@@ -93,7 +93,7 @@ def test_cp_from_a_guest_that_lies():
             result = call("cp", "box:/tmp/x", os.path.join(work, "x"))
             assert result.status == FAILED and result.stderr.count(b"\n") == 1, repr(result)
             assert os.listdir(victim) == []
-        # What it says on the way: harmless on a terminal, as it is elsewhere.
+        # Its messages are escaped on a terminal, and unchanged elsewhere.
         execute("box", "/bin/sh", "-c", "cat > /usr/local/bin/sh",
                 stdin=b"#!/bin/sh\nprintf 'tar: \\033]0;x\\a\\302\\2332J\\t\\303\\244\\n' >&2; sleep 60 & cat /tmp/stream\n").expect(0)
         result = call("cp", "box:/tmp/x", os.path.join(work, "x"))
@@ -110,7 +110,7 @@ def test_cp_from_a_guest_that_lies():
 
 @cordon.limit(400)
 def test_cp_and_planted_links():
-    """A link that one copy has put on the host is not followed by the next, in neither direction."""
+    """A link that one copy has put on the host is not followed by the next, in either direction."""
     work = os.path.join(os.environ["CORDON_TEST_BASE"], "work")
     secret = os.path.join(work, "secret")
     os.makedirs(os.path.join(secret, "sub"))
@@ -127,11 +127,11 @@ def test_cp_and_planted_links():
         for name in ("file", "directory"):
             call("cp", f"box:/tmp/{name}", f"./{name}", cwd=work).expect(0, b"", b"")
             assert os.path.islink(os.path.join(work, name))
-        # The link makes way for the file.
+        # The file replaces the link.
         call("cp", "box:/tmp/new", "./file", cwd=work).expect(0, b"", b"")
         with open(os.path.join(work, "file"), "rb") as file:
             assert file.read() == b"bad\n" and untouched()
-        # One that leads to a directory is not entered, nor passed; a slash at the end says so.
+        # A link to a directory is neither entered nor passed through, unless the target ends in a slash.
         for target in ("directory", "directory/key", "directory/sub/key", os.path.join(work, "directory", "new")):
             call("cp", "box:/tmp/new", target, cwd=work).expect_error("directory", "symbolic link")
             assert untouched()
@@ -140,14 +140,14 @@ def test_cp_and_planted_links():
             assert untouched()
         call("cp", "box:/tmp/d", "directory/", cwd=work).expect(0, b"", b"")
         assert sorted(os.listdir(secret)) == ["d", "key", "sub"]
-        # Into the sandbox: what the link leads to is not the sandbox's to have.
+        # Into the sandbox: what the link points to is not copied.
         for source in ("directory", "directory/key"):
             call("cp", source, "box:/tmp/got", cwd=work).expect_error("directory", "symbolic link")
         execute("box", "cat", "/tmp/got").expect(1, b"")
         call("cp", os.path.join(secret, "key"), "box:/tmp/got").expect(0, b"", b"")
         execute("box", "cat", "/tmp/got").expect(0, b"mine")
 
-        # Streams: out, and in again; never a terminal's.
+        # Streams (-): out and in again, but not to a terminal.
         import io
         import tarfile
         result = call("cp", "box:/tmp/d", "-")

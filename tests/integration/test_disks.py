@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Root file systems on disks: images read-only and copied on write, scratch disks, snapshots of them."""
+"""Root file systems on disks: images read-only and copy-on-write, scratch disks, snapshots of them."""
 import hashlib
 import os
 import shutil
@@ -20,7 +20,7 @@ def name():
 
 
 def tree():
-    """A small root file system: a busybox, a passwd, a file of somebody's."""
+    """Make a small root file system: busybox, a passwd file, a user's home, a marker."""
     path = scratch("tree") + ".d"
     for folder in ("bin", "etc", "tmp", "home/user", "dev"):
         os.makedirs(os.path.join(path, folder))
@@ -36,7 +36,7 @@ def tree():
 
 
 def tool(program):
-    """mke2fs is in /sbin, which is not in everybody's PATH."""
+    """Path of a tool; mke2fs is in /sbin, which is not in every user's PATH."""
     found = shutil.which(program, path=os.environ.get("PATH", "") + ":/sbin:/usr/sbin")
     if not found:
         raise cordon.Skip(f"needs the program {program}")
@@ -44,12 +44,12 @@ def tool(program):
 
 
 def ext4():
-    """The tree as an ext4 image; all of it belongs to root but the user's home."""
+    """The tree as an ext4 image; uid 0 owns all of it but the user's home."""
     source, path = tree(), scratch("image.ext4")
     os.truncate(path, 12 << 20)
     subprocess.run([tool("mke2fs"), "-q", "-F", "-t", "ext4", "-O", "^metadata_csum", "-E",
                     "root_owner=0:0", "-d", source, path], check=True)
-    # Not everybody may give files away: the image is told whose they are.
+    # Not every user may give files away, so debugfs sets the owners in the image.
     commands = "".join(f"sif {file} {field} {value}\n" for file, owner in
                        (("/marker", 0), ("/bin/busybox", 0), ("/home/user", 1000), ("/etc/passwd", 0))
                        for field, value in (("uid", owner), ("gid", owner)))
@@ -59,7 +59,7 @@ def ext4():
 
 
 def squashfs():
-    """The tree as a squashfs image, not compressed: a host that emulates ring 0 takes long for that."""
+    """The tree as a squashfs image, uncompressed: a host that emulates ring 0 decompresses slowly."""
     need_program("mksquashfs")
     path = scratch("image.squashfs")
     subprocess.run(["mksquashfs", tree(), path, "-noappend", "-all-root", "-noI", "-noD", "-noF", "-noX",
@@ -84,7 +84,7 @@ def test_a_read_only_ext4_under_an_overlay():
                  options=["--rootfs", image])
     result.expect(0, LOOKED + b"x\ny\n")
     assert digest(image) == before
-    # The next one starts from the image again.
+    # The next sandbox starts from the unchanged image.
     run("sh", "-c", "cat /marker; ls /new 2>/dev/null || echo none", options=["--rootfs", image + ":ro"]) \
         .expect(0, b"from the image\nnone\n")
 
@@ -100,7 +100,7 @@ def test_a_squashfs_image():
 
 @limit(600)
 def test_an_erofs_image():
-    """Known by its magic number as well as by name; a compressed one is refused on the host."""
+    """An erofs image is recognized by its magic number and by :erofs; a compressed one is refused on the host."""
     need_program("mkfs.erofs")
     image, compressed = scratch("image.erofs"), scratch("compressed.erofs")
     source = tree()
@@ -121,7 +121,7 @@ def test_an_erofs_image():
 
 @limit(600)
 def test_copy_on_write_leaves_the_image_alone():
-    """Two sandboxes share an image; each sees its own changes only."""
+    """Two sandboxes share an image; each sees only its own changes."""
     image, one, two = ext4(), name(), name()
     before = digest(image)
     try:
@@ -138,7 +138,7 @@ def test_copy_on_write_leaves_the_image_alone():
 
 @limit(600)
 def test_a_private_layer_is_bounded():
-    """What does not fit is an error in the guest, and nothing else."""
+    """A write beyond the limit of the private layer fails in the guest, and nothing else does."""
     image = ext4()
     result = run("sh", "-c", "dd if=/dev/zero of=/big bs=64k count=64 conv=fsync 2>/dev/null || echo full",
                  options=["--rootfs", image + ":cow", "--disk", "1M"])
@@ -148,7 +148,7 @@ def test_a_private_layer_is_bounded():
 
 @limit(600)
 def test_a_scratch_disk_takes_what_is_written():
-    """More than the guest's memory would hold, and read again."""
+    """Writes go to a scratch disk that holds more than the guest's memory would, and read back."""
     result = run("sh", "-c", "df -k / | tail -n 1; dd if=/dev/zero of=/big bs=64k count=48 2>/dev/null;"
                  "sync; echo 3 2>/dev/null >/proc/sys/vm/drop_caches; stat -c %s /big; ls /bin/sh",
                  options=["--disk", "200M"])
@@ -159,7 +159,7 @@ def test_a_scratch_disk_takes_what_is_written():
 
 @limit(900)
 def test_a_queue_for_each_processor():
-    """The guest uses as many as were asked for; a snapshot brings them along."""
+    """The guest uses as many disk queues as were requested; a restored sandbox has them too."""
     run("true", options=["--disk", "8M", "--disk-queues", "2"]).expect_error("--disk-queues", "--cpus 2")
     run("true", options=["--disk", "8M", "--disk-queues", "9"]).expect_error("--disk-queues")
     write = "dd if=/dev/urandom of=/file bs=64k count=16 2>/dev/null & dd if=/dev/zero of=/other bs=64k count=16 " \
@@ -206,7 +206,7 @@ def test_snapshots_take_their_disks_along():
         call("snapshot", box, file).expect(0)
         call("exec", box, "--", "sh", "-c", "echo later >/kept; sync").expect(0)
         call("kill", box).expect(0)
-        # Which image it is is not for the file to say.
+        # The snapshot file does not decide which image it is: the user does.
         call("restore", file, other).expect_error("--rootfs", image)
         call("restore", "--rootfs", image, file, other).expect(0)
         call("exec", other, "--", "sh", "-c", "cat /kept /marker").expect(0, b"kept\nfrom the image\n")
@@ -217,7 +217,7 @@ def test_snapshots_take_their_disks_along():
         call("kill", other).expect(0)
         os.utime(image)
         call("restore", "--rootfs", image, file, other).expect_error("changed since")
-        # Damage to a disk's data is found: it is behind guest memory, at the file's end.
+        # Damage to a disk's data, behind guest memory at the end of the file, is found.
         os.utime(image, ns=(times.st_atime_ns, times.st_mtime_ns))
         with open(file, "r+b") as snapshot:
             snapshot.seek(-1, os.SEEK_END)
@@ -232,7 +232,7 @@ def test_snapshots_take_their_disks_along():
 
 @limit(900)
 def test_the_policy_limits_disks():
-    """limit disk= holds for policy set, restore and fork, each beside one that is allowed."""
+    """limit disk= holds for policy set, restore and fork; each refusal stands beside a disk that is allowed."""
     box, other, file = name(), name(), scratch("snapshot")
     small = scratch("small.policy", b"policy 1\nlimit disk=8M\n")
     large = scratch("large.policy", b"policy 1\nlimit disk=16M\n")
@@ -248,7 +248,7 @@ def test_the_policy_limits_disks():
         call("kill", other).expect(0)
         call("fork", "--policy", small, box, "1").expect_error("16M of disk", "allows 8M")
         call("fork", box, "1").expect(0)
-        # Data that the file has once is not on the disk twice.
+        # A table that refers twice to the same data of the file is refused.
         with open(file, "rb") as snapshot:
             data = bytearray(snapshot.read())
         first = section(data, 8) + 7 * 8 + 2 + 4
@@ -263,7 +263,7 @@ def test_the_policy_limits_disks():
 
 @limit(cordon.many(900, 3600))
 def test_a_snapshot_under_block_traffic():
-    """Writes go on while it is taken; both lives have a sound file system and what was synced."""
+    """A snapshot during disk writes: both sandboxes go on with a sound file system and the synced data."""
     box, other, file = name(), name(), scratch("snapshot")
     loop = ("i=0; while :; do dd if=/dev/urandom of=/new bs=4k count=8 conv=fsync 2>/dev/null; mv /new /load;"
             "i=$((i+1)); echo $i; done")
@@ -273,11 +273,11 @@ def test_a_snapshot_under_block_traffic():
         load = cordon.Process("exec", box, "--", "sh", "-c", loop)
         load.wait_output(b"2\n")
         call("snapshot", box, file).expect(0)
-        # It goes on here,
+        # The original goes on,
         seen = len(load.output["stdout"])
         wait_until(lambda: len(load.output["stdout"]) > seen + 2, "more writes", 120)
         call("exec", box, "--", "sh", "-c", "cat /first; stat -c %s /load").expect(0, b"first\n32768\n")
-        # and from there, with a write under way then.
+        # and so do the restored ones, with a write that was under way.
         for _ in range(cordon.many(2, 50)):
             call("restore", file, other).expect(0)
             call("exec", other, "--", "sh", "-c",
@@ -303,7 +303,7 @@ def test_what_is_no_image_is_refused():
 
 @limit(600)
 def test_a_file_system_that_the_guest_refuses():
-    """The guest says so; the template is not blamed for it."""
+    """The error names a file system that the guest refuses; the template is not blamed for it."""
     nothing = scratch("nothing", bytes(1 << 20))
     run("true", options=["--rootfs", nothing + ":ext4"]).expect_error("sound ext4", nothing, lines=None)
     run("true", options=["--rootfs", nothing + ":erofs"]).expect_error("does not find a sound erofs", lines=None)
@@ -312,7 +312,7 @@ def test_a_file_system_that_the_guest_refuses():
 
 @limit(600)
 def test_an_image_that_is_cut_while_it_is_used():
-    """Reads fail in the guest; the sandbox and its monitor go on."""
+    """An image that is truncated while in use: reads fail in the guest; sandbox and monitor go on."""
     image, box = ext4(), name()
     try:
         call("start", box, "--rootfs", image).expect(0)
@@ -327,7 +327,7 @@ def test_an_image_that_is_cut_while_it_is_used():
 
 @limit(600)
 def test_a_rate_limit_holds():
-    """1 MiB at 256 KiB a second, a burst of which comes at once, takes 2 s at least."""
+    """--disk-rate: 1 MiB at 256 KiB a second, of which a burst passes at once, takes at least 2 s."""
     result = run("sh", "-c", "dd if=/dev/zero of=/data bs=64k count=16 conv=fsync 2>/dev/null; echo done",
                  options=["--disk", "16M", "--disk-rate", "256K"])
     result.expect(0, b"done\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cordon doctor: one line a check, on this host as it is and with parts of it taken away."""
+"""cordon doctor: one line per check, on this host as it is and with parts of it taken away."""
 import json
 import os
 
@@ -19,7 +19,7 @@ mount --bind "$CORDON_TEST_BASE/work/meminfo" /proc/meminfo
 
 
 def report(**options):
-    """The answer of `doctor --json` as (exit status, whole answer, {check: verdict and texts})."""
+    """The result of `doctor --json` as (exit status, whole report, {check: verdict and texts})."""
     result = call("doctor", "--json", **options)
     answer = json.loads(result.stdout)
     assert not result.stderr, repr(result)
@@ -31,7 +31,7 @@ def report(**options):
 
 
 def copied_program(*guest_files):
-    """The program in a directory of its own, with these of the guest's files beside it."""
+    """A copy of the program in its own directory, with these guest files beside it."""
     with open(cordon.PROGRAM, "rb") as data:
         program = cordon.scratch("cordon", data.read(), 0o755)
     os.makedirs(os.path.join(os.path.dirname(program), "guest"), exist_ok=True)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever ends a sandbox, it ends whole. That nothing is left is checked by the runner after each
-test; here are the ends."""
+"""Every way in which a sandbox ends. tests/isolation.py checks after each test that nothing is left."""
 import os
 import signal
 
@@ -35,7 +34,7 @@ def test_killed_monitor():
     process = running()
     process.signal(signal.SIGKILL)
     assert process.wait().status == -9
-    cordon.call("ps").expect(0)             # clears what it left
+    cordon.call("ps").expect(0)             # removes what it left
 
 
 def test_killed_monitor_does_not_stop_the_next():
@@ -47,7 +46,7 @@ def test_killed_monitor_does_not_stop_the_next():
 
 
 def test_parent_dies():
-    """A script that is killed takes its sandbox along."""
+    """A script that is killed takes its sandbox with it."""
     script = 'echo $$; "$@" & echo $!; wait'
     shell = cordon.Process("-c", script, "sh", cordon.PROGRAM, "run", "--", "sh", "-c",
                            "echo ready; sleep 1000", program="/bin/sh")
@@ -59,6 +58,6 @@ def test_parent_dies():
 
 
 def test_background_processes_of_the_command():
-    """The sandbox ends with its command, whatever that leaves running."""
+    """The sandbox ends with its command, even if that leaves background processes."""
     cordon.run("sh", "-c", "sleep 1000 & sleep 1000 >/dev/null 2>&1 & echo over").expect(
         0, b"over\n", b"")

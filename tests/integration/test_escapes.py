@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest names and prints never commands the operator's terminal, whichever verb shows it."""
+"""Nothing that a guest names or prints controls the operator's terminal, whichever verb shows it."""
 import json
 import os
 import unicodedata
@@ -22,7 +22,7 @@ def folder():
 
 
 def is_harmless(output, extra=""):
-    """Text of printable characters and line ends only; some of it is spelled out."""
+    """Assert that the output has only printable characters, tabs and line ends, apart from those in `extra`."""
     for c in output.decode("utf-8"):
         assert c in "\r\n\t" + extra or unicodedata.category(c) not in ("Cc", "Cf", "Zl", "Zp", "Cs"), (hex(ord(c)), output)
 
@@ -39,13 +39,13 @@ def on_terminal(*args, status=0):
 
 @limit(600)
 def test_escapes_in_names_and_output():
-    """One sandbox whose files, commands and output have such names: all verbs, on a terminal and not."""
+    """A sandbox with escape sequences in file names, commands and output: all verbs, on a terminal and not."""
     folder()
     rules = policy(f"share {work('top')} /w\nfile read /w/gr* /w\nfile deny /w/**\n", "p")
     open_rules = policy(f"share {work('top')} /w\nfile write /w/**\n", "open")
     evil = EVIL[0].decode()
     with sandbox("box", "--policy", rules):
-        # Byte for byte, as docs/threat-model.md says: what a command prints is its own.
+        # Byte for byte, as docs/threat-model.md says: a command's output is its own.
         listed = execute("box", "sh", "-c", "cat /w/*; printf '%s\\0' /w/*").stdout
         assert listed.startswith(b"x\n") and set(listed[2:].split(b"\0")[:-1]) == {b"/w/" + n for n in [*EVIL, PLAIN]}, listed
         job = execute("box", "sh", "-c", "for f in /w/*; do echo \"$f\"; done; cat /w/*", options=["-d"]).stdout.strip().decode()
@@ -55,7 +55,7 @@ def test_escapes_in_names_and_output():
                      b"nl\\x0a9 2026", b"del\\x7f", b"cr\\x0dover", b"\\u200b", PLAIN):
             assert text in shown, (text, shown)
         is_harmless(call("audit", "box").expect(0).stdout)
-        # The same JSON, spelled otherwise; elsewhere the lines are as they are in the log.
+        # On a terminal the same JSON with escapes; elsewhere the lines are as in the log.
         lines = [json.loads(line) for line in on_terminal("audit", "box", "--json").splitlines()]
         log = call("audit", "box", "--json").expect(0).stdout
         assert lines == [json.loads(line) for line in log.splitlines()], lines
@@ -77,7 +77,7 @@ def test_escapes_in_names_and_output():
         assert EVIL[0] in call("logs", "box", job).expect(0).stdout
         for verb in (["logs", "box"], ["ps"], ["ps", "--json"], ["stats", "box"], ["stats", "--json", "box"], ["policy", "show", "box"]):
             on_terminal(*verb)
-        # Messages that quote what was typed or what the guest says.
+        # Messages that quote an argument or what the guest says.
         for verb, status in ((["exec", "box", "--", evil], 127), (["cp", f"box:/w/{evil}", work("to")], 125), (["why", evil], 125), (["stats", evil], 125),
                              (["policy", "explain", rules, "file", "/w/" + EVIL[3].decode()], 0), (["policy", "check", evil], 125)):
             on_terminal(*verb, status=status)

@@ -34,7 +34,7 @@ def test_exec_with_closed_streams():
         for fd, status in ((0, 0), (1, 128 + 13), (2, 128 + 13)):
             wrap = ["sh", "-c", f'exec "$@" {fd}{"<" if fd == 0 else ">"}&-', "sh"]
             result = execute("box", "sh", "-c", "cat; echo out; echo err >&2; sleep 5", wrap=wrap)
-            assert result.status == status, repr(result)    # as if the reader were gone
+            assert result.status == status, repr(result)    # as if the reader had gone
         execute("box", "echo", "still").expect(0, b"still\n")
 
 
@@ -68,7 +68,7 @@ def test_exec_on_a_terminal():
         terminal.type(b"echoed\n")
         terminal.expect(b"echoed")          # by the terminal
         terminal.expect(b"echoed")          # by cat
-        terminal.type(b"\x03")              # to cat, not to us
+        terminal.type(b"\x03")              # to cat, not to cordon
         terminal.shell(b"echo status $?; exit 5")
         terminal.expect(b"status 130")
         assert terminal.wait() == 5, terminal.output
@@ -77,7 +77,7 @@ def test_exec_on_a_terminal():
 
 
 def test_exec_typed_input_without_a_terminal_in_the_guest():
-    """Typed lines reach the command, and ^D ends its input, also when only stdin is a terminal."""
+    """Typed lines reach the command and ^D ends its input, even if only stdin is a terminal."""
     with sandbox():
         terminal = Terminal("exec", "box", "--", "sh", "-c", "cat; echo end")
         time.sleep(0.5)
@@ -102,7 +102,7 @@ def test_exec_detached():
         assert ps()["box"]["ended"][0]["status"] == 9
         call("logs", "box", str(number)).expect(0, b"out\nlater\n", b"err\n")
         call("logs", "box", "77").expect_error("77")
-        # What is kept is bounded, and the command does not notice.
+        # The kept output is bounded, and the command does not notice.
         big = "yes 0123456789abcde | head -c 3000000; echo $? > /tmp/status"
         number = int(execute("box", "sh", "-c", big, options=["-d"]).expect(0).stdout)
         wait_until(lambda: not ps()["box"]["jobs"], "its end")
@@ -113,7 +113,7 @@ def test_exec_detached():
 
 @cordon.limit(cordon.many(400, 3600))
 def test_outputs_are_never_mixed():
-    """Several sandboxes, several commands at once in each: every byte goes where it belongs."""
+    """Several commands at once in each of several sandboxes: every byte goes to its own client."""
     names = [f"box{i}" for i in range(cordon.many(3, 20))]
     commands = cordon.many(4, 5)
     with contextlib.ExitStack() as stack:
@@ -134,7 +134,7 @@ def test_outputs_are_never_mixed():
 
 
 def test_a_reader_that_stops():
-    """A gigabyte that nobody reads: the command waits, the monitor keeps little, others go on."""
+    """A client that does not read a gigabyte of output: the command waits, the monitor keeps little, others go on."""
     with sandbox() as pid:
         before = cordon.private_kib(pid)
         read_fd, write_fd = os.pipe()
@@ -152,7 +152,7 @@ def test_a_reader_that_stops():
 
 
 def test_a_pipe_shared_by_two():
-    """Two commands in two sandboxes read one pipe: who comes second waits, and nothing else does."""
+    """Commands in two sandboxes read one pipe: the second to come waits, and nothing else does."""
     with sandbox("one"), sandbox("two"):
         read_fd, write_fd = os.pipe()
         first = executing("one", "cat", stdin=read_fd)

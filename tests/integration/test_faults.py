@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests that crash, leave, stop or lie. Cordon says which it was and ends with 125."""
+"""Guests that crash, leave, stop or lie: Cordon says which it was and ends with 125."""
 import os
 import signal
 import time
@@ -10,7 +10,7 @@ from cordon import run, scratch
 
 
 def forged(code, options=()):
-    """`cordon run` with a kernel of a few instructions, which never has an agent."""
+    """`cordon run` with a kernel of a few instructions and no agent."""
     return run("true", options=["--kernel", forge.kernel(code), "--memory", "64M", *options])
 
 
@@ -39,19 +39,19 @@ def test_tiny_guest_resets():
 
 
 def test_tiny_guest_crashes():
-    """A triple fault is told with the processor's state, which KVM on AMD has reset by then."""
+    """A triple fault is reported with the processor's state, which KVM on AMD has reset by then."""
     result = forged(forge.CRASH).expect_error("triple fault", "rip", lines=None)
     if "svm" not in cordon.CPU_FLAGS:
         assert b"1000000" in result.stderr, repr(result)
 
 
 def test_tiny_guest_halts():
-    """Halted with interrupts off: nothing can ever happen again, and KVM tells nobody."""
+    """A guest that halts with interrupts off, and so can never go on, is recognized though KVM does not report it."""
     forged(forge.HALT).expect_error("halt", lines=None)
 
 
 def test_tiny_guest_panics():
-    """The last console lines are shown, with control characters made harmless."""
+    """A panic shows the last console lines, with control characters made harmless."""
     result = forged(forge.say("early words\n\x1b[2Jpainted\n"
                               "Kernel panic - not syncing: forged\n") + forge.HALT)
     result.expect_error("panic", lines=None)
@@ -60,7 +60,7 @@ def test_tiny_guest_panics():
 
 
 def test_switched_off_from_inside():
-    """The command that does it, or one that others are waiting beside, ends the sandbox: one line says so."""
+    """A command, alone or beside others, switches off or resets the guest: the sandbox ends, and one line says so."""
     for command in (["poweroff", "-f"], ["sh", "-c", "sleep 1000 & poweroff -f; sleep 1000"]):
         run(*command).expect_error("the guest switched itself off")
     run("reboot", "-f").expect_error("the guest reset itself")
@@ -68,14 +68,14 @@ def test_switched_off_from_inside():
 
 @cordon.limit(400)
 def test_tiny_guest_sleeps():
-    """A guest that never comes up: after a while Cordon gives up, and shows the console."""
+    """A guest whose agent never connects: after a while Cordon gives up and shows the console."""
     result = forged(forge.say("so far\n") + forge.SLEEP)
     result.expect_error("agent", lines=None)
     assert b"so far" in result.stderr, repr(result)
 
 
 def test_tiny_guest_spins():
-    """Nor does a guest that does nothing but compute keep Cordon from ending."""
+    """A guest that only computes does not keep Cordon from ending."""
     process = start_forged(forge.SPIN)
     time.sleep(2)
     assert process.poll() is None, f"ended by itself: {process.result()!r}"
@@ -87,7 +87,7 @@ def test_tiny_guest_floods_the_console():
     """Endless output on the serial port is bounded, shown or not."""
     flood = b"\x66\xba\xf8\x03" b"\xb0\x41" b"\xee" b"\xeb\xfd"    # mov dx,3f8; mov al,'A'; out; jmp
     for options in ([], ["--console"]):
-        read_fd, write_fd = os.pipe()       # which nobody reads
+        read_fd, write_fd = os.pipe()       # not read until the end
         process = start_forged(flood, options=options, stderr=write_fd)
         os.close(write_fd)
         time.sleep(5)
@@ -102,7 +102,7 @@ def test_tiny_guest_floods_the_console():
 
 
 def test_panic():
-    """A real kernel without a first process."""
+    """A real kernel without a first process: the panic is reported."""
     result = run("true", options=["--cmdline-append", "rdinit=/nonexistent init=/nonexistent"])
     result.expect_error("panic", lines=None)
     assert b"Kernel panic - not syncing" in result.stderr, repr(result)
@@ -139,7 +139,7 @@ def test_agent_vanishes():
 
 @cordon.limit(400)
 def test_agent_never_answers():
-    """It greets, and then neither takes part in making a template nor starts the command."""
+    """An agent that greets, but neither takes part in making a template nor starts the command."""
     waiting = start_guest("silent")
     started = start_guest("silent", ["--cold", "--timeout", "1s"])
     started.wait().expect(cordon.TIMED_OUT, b"")
@@ -148,12 +148,12 @@ def test_agent_never_answers():
 
 @cordon.limit(400)
 def test_agent_from_an_unprivileged_port():
-    """Only the guest's real root can be the agent: this one is never heard."""
+    """Only guest root can be the agent: a connection from an unprivileged port is ignored."""
     guest("unprivileged").expect_error("agent", lines=None)
 
 
 def test_fork_bomb():
-    """A workload that takes all it can get ends alone; the agent still answers."""
+    """A workload that takes all it can get ends alone; the agent still replies."""
     result = run("sh", "-c", ':(){ : | : & }; : 2>/dev/null; sleep 2; echo alive; kill -9 -1',
                  options=["--timeout", "120s"])
     assert result.status in (0, 128 + 9, 2), repr(result)
@@ -161,7 +161,8 @@ def test_fork_bomb():
 
 @cordon.limit(900)
 def test_workload_eats_memory():
-    """Every page costs a fault in the guest, which alone takes a minute where ring 0 is emulated."""
+    """A command that fills the guest's memory ends alone."""
+    # Every page costs a fault in the guest, which alone takes a minute where ring 0 is emulated.
     result = run("sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done",
                  options=["--memory", "128M", "--timeout", "800s"])
     assert result.status not in (0, cordon.FAILED, cordon.TIMED_OUT), repr(result)

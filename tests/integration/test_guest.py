@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in the guest's kernel, and kernels that are not ours."""
+"""The guest's kernel: its features, its options and its processors."""
 import os
 import subprocess
 
@@ -12,7 +12,7 @@ FEATURES = ("landlock", "fanotify_exec", "seccomp_notify", "namespaces", "overla
 
 @cordon.limit(400)
 def test_features():
-    """What rules in the guest rest on works: programs/features.c tries each, as the first process."""
+    """The kernel features that rules in the guest rest on work; programs/features.c tries each as first process."""
     with open(cordon.program("features"), "rb") as program:
         archive = cordon.cpio({"init": (0o755, program.read())})
     result = run("true", options=["--initrd", cordon.scratch("initrd", archive), "--console"])
@@ -23,7 +23,7 @@ def test_features():
 
 
 def test_kernel_options():
-    """An option that must be off stops the build of the kernel; the one that is used has none."""
+    """An option that must be off stops the build of the kernel; the kernel in use has none."""
     kernel = os.path.dirname(os.path.realpath(os.path.join(cordon.BUILD, "guest", "vmlinux")))
     check = os.path.join(cordon.TOP, "guest-kernel", "config-check.sh")
 
@@ -44,7 +44,7 @@ def test_kernel_options():
 
 
 def test_processors():
-    """As many as the host has, up to 8: all are up, and a command's processes run on each."""
+    """As many processors as the host has, up to 8: all are up, and a command's processes run on them."""
     count = min(len(os.sched_getaffinity(0)), 8)
     script = "nproc; for i in $(seq 16); do (i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; echo done) & done; wait"
     result = run("sh", "-c", script, options=["--cpus", str(count)])

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that cannot run a sandbox, and users without rights."""
+"""Hosts that cannot run a sandbox, and users without privileges."""
 import os
 
 import cordon
 from cordon import as_nobody, in_namespace, run
 
-# /dev with the usual files but without kvm.
+# A /dev with the usual files, but without kvm.
 NO_KVM = """
 d=$(mktemp -d -p "$CORDON_TEST_BASE/work")
 mount -t tmpfs dev "$d"
@@ -16,7 +16,7 @@ mkdir "$d/shm" "$d/pts"
 mount --move "$d" /dev
 rmdir "$d"
 """
-# /dev/kvm is something else.
+# A /dev/kvm that is another device.
 NO_DRIVER = "mount --bind /dev/null /dev/kvm"
 
 
@@ -29,7 +29,7 @@ def test_dev_kvm_is_something_else():
 
 
 def readable_copy():
-    """Paths of the program, kernel and initramfs that every user can read."""
+    """Copy the program, kernel and initramfs so that every user can read them; return the paths."""
     paths = []
     for source in (cordon.PROGRAM, cordon.VMLINUX, cordon.INITRAMFS):
         with open(source, "rb") as data:
@@ -52,7 +52,7 @@ def test_no_permission():
 
 
 def test_unprivileged_user_with_kvm():
-    """Access to /dev/kvm is all that a user needs."""
+    """Access to /dev/kvm is the only privilege that a user needs."""
     wrap = in_namespace("""
         node=$CORDON_TEST_BASE/work/kvm
         mknod "$node" c 10 "$(stat -c %T /dev/kvm | sed 's/^/0x/')" && chmod 666 "$node"
