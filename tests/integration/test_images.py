@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Root file systems from folders, the host's own programs, and OCI images."""
+"""Root file systems from directories, the host's own programs, and OCI images."""
 import gzip
 import os
 import tempfile
@@ -9,13 +9,13 @@ from images import FILE, FOLDER, LINK, busybox_layers, docker_archive, folder, i
 from sandboxes import execute, sandbox
 
 
-# --- folders --------------------------------------------------------------------------------------------
+# --- directories ----------------------------------------------------------------------------------------
 
 @limit(900)
 def test_a_folder_is_the_root_and_stays_as_it_is():
-    """What is in it is there, as root's; changes are made in memory, and the folder has none of them."""
+    """A directory as root file system belongs to sandbox root; writes go to guest memory, not to the directory."""
     path = folder()
-    try:                                        # what an overlay can't copy up must not stop it
+    try:                                        # attributes that an overlay can't copy up must not stop it
         os.setxattr(os.path.join(path, "etc/file"), "user.note", b"x")
         os.setxattr(os.path.join(path, "etc"), "user.note", b"x")
     except OSError:
@@ -33,7 +33,7 @@ def test_a_folder_is_the_root_and_stays_as_it_is():
 
 @limit(900)
 def test_rules_hold_in_a_served_root():
-    """What a rule hides is not there, by any name; without the rule it is."""
+    """A file that a rule hides is absent by any name; without the rule it is there."""
     path = folder()
     with open(os.path.join(path, "etc/secret"), "w") as file:
         file.write("secret\n")
@@ -62,7 +62,7 @@ def test_two_at_once_do_not_see_each_other():
 
 @limit(900)
 def test_one_template_serves_all_roots():
-    """A sandbox without a template writes one; a root of its own is no reason for it."""
+    """One template serves all root file systems: --rootfs alone makes no new one."""
     run("true").expect(0)
     result = run("cat", "/etc/file", options=("-v", "--rootfs", folder())).expect(0, b"as it was\n")
     assert b"agent ready" in result.stderr and b"template written" not in result.stderr, result
@@ -70,13 +70,13 @@ def test_one_template_serves_all_roots():
 
 @limit(900)
 def test_a_served_root_goes_on_in_copies():
-    """Open files, working directories and new programs: in forks and after a restore, from the same folder and share."""
+    """Open files, working directories and new programs survive fork and restore, from the same directory and share."""
     path, shared = folder(), work("shared")
     os.makedirs(shared)
     with open(os.path.join(shared, "lines"), "w") as file:
         file.write("one\ntwo\nthree\n")
     share = ("--share", f"{shared}:/work")
-    # A process that a command leaves behind holds a file of each, and is in a folder of the share.
+    # A background process has a file of each open, and its working directory in the share.
     loop = ("cd /work; exec 3</etc/file 4<lines; read a <&4; echo > ready; while [ ! -e go ]; do sleep 1; done; "
             "read b <&3; read c <&4; echo $b $c > $(cat /proc/sys/kernel/hostname)")
     with sandbox("box", "--rootfs", path, *share):
@@ -100,7 +100,7 @@ def test_a_served_root_goes_on_in_copies():
     for name in ("box", "box-1", "box-2"):
         with open(os.path.join(shared, name)) as file:
             assert file.read() == "as it was two\n"
-    # The snapshot holds no file of the host: who restores says where they are.
+    # The snapshot holds no file of the host: the options of restore say where they are.
     call("restore", "snap", "again", cwd=work("")).expect_error("--rootfs", path)
     call("restore", "--rootfs", "host", "snap", "again", cwd=work("")).expect_error("--rootfs", path)
     os.rename(path, path + ".moved")
@@ -113,7 +113,7 @@ def test_a_served_root_goes_on_in_copies():
     finally:
         call("kill", "again-1")
         call("kill", "again")
-    # One that has no such root is not given one.
+    # A snapshot without such a root file system accepts none.
     with sandbox("plain"):
         call("snapshot", "plain", "snap", cwd=work("")).expect(0)
     call("restore", "--rootfs", path + ".moved", "snap", "again", cwd=work("")).expect_error("leave out --rootfs")
@@ -121,7 +121,7 @@ def test_a_served_root_goes_on_in_copies():
 
 @limit(900)
 def test_a_guest_can_not_choose_the_folders_of_its_forks():
-    """Folders that lie in a share are the guest's to exchange for links to others of the host."""
+    """A guest that replaces a directory in a share by a link cannot choose what its forks get."""
     path, top = folder(), work("")
     data, secret = work("data"), tempfile.mkdtemp(dir=os.path.dirname(top.rstrip("/")))
     os.makedirs(data)
@@ -140,7 +140,7 @@ def test_a_guest_can_not_choose_the_folders_of_its_forks():
 
 @limit(900)
 def test_a_copy_of_an_image_is_as_its_image_says():
-    """Forks of a sandbox from an image have its variables and folder, too; another image is refused."""
+    """Copies of a sandbox from an image have its variables and working directory, too; another image is refused."""
     path = work("layout")
     image = oci_layout(path, busybox_layers()[:1], Env=["COLOUR=blue", "PATH=/bin"], WorkingDir="/old")
     with removed(image):
@@ -174,7 +174,7 @@ def test_roots_that_are_none():
 # --- images ---------------------------------------------------------------------------------------------
 
 def keeps_owners():
-    """Where the cache's file system has no attributes of users, as an old tmpfs, all of an image is root's."""
+    """False if the cache's file system lacks user.* attributes, as an old tmpfs: then all of an image is uid 0's."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.makedirs(cache, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as probe:
@@ -187,7 +187,7 @@ def keeps_owners():
 
 @limit(900)
 def test_an_archive_of_docker_save_runs():
-    """Layers in order, whiteouts, links; what the image says of how it is run, and options over that."""
+    """An archive of docker save: layers in order, whiteouts, links, the image's configuration, and options over it."""
     path, kept = work("box.tar"), keeps_owners()
     touch = "touch mine || exit 3" if kept else "touch mine && exit 3"
     image = docker_archive(path, busybox_layers(), Env=["PATH=/bin", "A=image", "B=image"], WorkingDir="/w",
@@ -221,12 +221,13 @@ def test_an_image_layout_is_built_and_used_by_name():
         with sandbox("box", "--rootfs", "box-two"):
             call("image", "rm", image).expect_error("uses")
             execute("box", "cat", "/all/new").expect(0, b"above\n")
-            # What the image says, and what the command line says instead. (cp is Cordon's own command.)
+            # The image's settings, and the options that replace them. (cp is Cordon's own command.)
             shown = call("exec", "--env", "B=option", "box", "--", "sh", "-c", "id -u; id -g; pwd; echo $A $B")
             shown.expect(0, b"77\n78\n/all\nimage option\n", b"")
             other = call("exec", "-u", "root", "-w", "/w", "box", "--", "sh", "-c", "id -u; pwd")
             other.expect(0, b"0\n/w\n", b"")
-            # Its user, a number, has its home from the image's passwd if it can read it: the agent opens it as that user.
+            # The image's user is a number. Its home comes from the image's passwd, which the agent opens as that user:
+            # only if the user can read it.
             home = ("exec", "box", "--", "sh", "-c", "echo $HOME")
             call(*home).expect(0, b"/w\n", b"")
             call("exec", "-u", "root", "box", "--", "busybox", "chmod", "600", "/etc/passwd").expect(0, b"", b"")
@@ -241,12 +242,12 @@ def test_an_image_layout_is_built_and_used_by_name():
 
 @limit(900)
 def test_images_that_are_refused():
-    """Each beside the same image without what is wrong, which is taken."""
+    """Images that are refused; the same image without the fault is accepted."""
     good = layer(("bin", FOLDER, "", 0o755), ("bin/x", FILE, b"x", 0o755))
     path = work("image.tar")
     with removed(docker_archive(path, [good])):
         call("image", "build", path).expect(0)
-        # A file's name is its maker's: on a terminal it is spelled out.
+        # The file's name may be hostile: on a terminal it is escaped.
         os.rename(path, work("a\x1b[31m.tar"))
         terminal = Terminal("image", "build", work("a\x1b[31m.tar"))
         terminal.expect(b"a\\x1b[31m.tar\r\n")
@@ -260,7 +261,7 @@ def test_images_that_are_refused():
     docker_archive(path, [good], machine="arm64")
     call("image", "build", path).expect_error("linux/arm64")
     docker_archive(path, [good])
-    with open(path, "r+b") as file:             # the layer's first file
+    with open(path, "r+b") as file:             # rename the layer's first file
         data = file.read()
         file.seek(data.index(b"bin/x"))
         file.write(b"bin/y")
@@ -299,7 +300,7 @@ def test_the_hosts_python_runs_and_the_host_is_not_touched():
     secret = work("secret")
     with open(secret, "w") as file:
         file.write("secret")
-    # The sandbox has a machine id of its own.
+    # The sandbox has its own machine id.
     host_id = ""
     if os.path.exists("/etc/machine-id"):
         with open("/etc/machine-id") as file:
@@ -317,7 +318,7 @@ def test_the_hosts_python_runs_and_the_host_is_not_touched():
 
 @limit(900)
 def test_the_folder_that_no_image_is_called():
-    """A word is an image's name first, and then a file's: `host` is always the host."""
+    """A value of --rootfs is an image's name first, and then a path; `host` is always the host."""
     os.makedirs(work("host"))
     run("/bin/busybox", "true", options=("--rootfs", work("host"))).expect(127)
     os.symlink(folder(), work("named"))

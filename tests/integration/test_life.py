@@ -31,7 +31,7 @@ def test_a_session():
         assert re.search(rb"^box +running +%d " % pid, table, re.M), table
         call("logs", "box").expect(0)
         call("stop", "box").expect(0, b"", b"")
-        assert ps() == {}                   # at once; the process may take a moment
+        assert ps() == {}                   # at once; the process may take a moment to end
         wait_until(lambda: not cordon.alive(pid), "the monitor's end")
         execute("box", "true").expect_error("box is not running", "cordon ps -a")
         assert not os.path.exists(registry("box"))
@@ -64,13 +64,13 @@ def test_pause_and_resume():
         assert abs(time.time() - seen) < 30 * cordon.TIME_SCALE, seen - time.time()
         process.signal(signal.SIGKILL)
         process.wait()
-        # Stopped while paused: politely all the same.
+        # A stop while paused is graceful, too.
         call("pause", "box").expect(0)
         call("stop", "box").expect(0)
 
 
 def clocks(name):
-    """The guest's real time and uptime, each with what the host's clocks said before and after."""
+    """The guest's real time and uptime, each with the host's clocks before and after."""
     before = time.time(), time.monotonic()
     real, up = execute(name, "sh", "-c", "date +%s; cut -d' ' -f1 /proc/uptime").expect(0).stdout.split()
     after = time.time(), time.monotonic()
@@ -79,7 +79,7 @@ def clocks(name):
 
 @cordon.limit(200)
 def test_a_monitor_that_stood_still():
-    """As after the host's sleep: both clocks are right, what waits goes on, and nothing comes in a burst."""
+    """After a stop as by host sleep: both clocks are right, waiting commands go on, and no output comes in a burst."""
     with sandbox() as pid:
         ticks = executing("box", "sh", "-c", "while :; do echo tick; sleep 0.5; done")
         ticks.wait_output(b"tick\n")
@@ -101,12 +101,12 @@ def test_a_monitor_that_stood_still():
 
 
 def test_ps_shows_a_pause_under_way():
-    """Until all processors stand still the sandbox is neither running nor paused."""
+    """Until all processors stand still, ps shows the sandbox as pausing, neither running nor paused."""
     with sandbox() as pid:
         states = set()
         for _round in range(50):
             client = connect()
-            os.kill(pid, signal.SIGSTOP)        # both questions are there when it looks
+            os.kill(pid, signal.SIGSTOP)        # both requests are there when it looks
             client.send(json.dumps({"id": 1, "op": "pause"}).encode())
             client.send(json.dumps({"id": 2, "op": "info"}).encode())
             os.kill(pid, signal.SIGCONT)
@@ -122,7 +122,7 @@ def test_ps_shows_a_pause_under_way():
 
 def test_limits():
     call("start", "--idle", "1s", "idle").expect(0)
-    execute("idle", "sleep", "2").expect(0)         # busy for longer than that
+    execute("idle", "sleep", "2").expect(0)         # busy for longer than the idle limit
     wait_until(lambda: "idle" not in ps(), "the end of an idle sandbox")
     call("start", "--wall", "2s", "wall").expect(0)
     wait_until(lambda: "wall" not in ps(), "the end of its time")
@@ -167,7 +167,7 @@ def test_the_guest_switches_itself_off():
 
 
 def test_kill_9_of_the_monitor():
-    """What it leaves stops nobody: each of the next commands clears it."""
+    """A monitor that was killed with -9 blocks nothing: each of the next commands removes what it left."""
     for verb in (["ps"], ["start", "box"], ["stop", "box"], ["exec", "box", "--", "true"]):
         call("start", "box").expect(0)
         pid = ps()["box"]["pid"]
@@ -201,7 +201,7 @@ def test_a_monitor_that_hangs():
 
 
 def test_a_start_that_is_given_up():
-    """While it boots nobody may start commands; and when who started it goes, it goes."""
+    """A sandbox that boots accepts no commands, and ends when the client that started it goes."""
     starter = Process("start", "--cold", "box")
     wait_until(lambda: ps().get("box", {}).get("state") == "starting", "the start")
     pid = ps()["box"]["pid"]
@@ -226,7 +226,7 @@ def test_start_reports_failures():
 
 
 def test_nothing_of_the_callers_stays_open():
-    """A pipe that the caller of start holds is closed when the caller is done with it."""
+    """The monitor keeps no copy of a pipe that the caller of start holds."""
     read_fd, write_fd = os.pipe()
     os.set_inheritable(write_fd, True)
     wrap = ["sh", "-c", f'exec "$@" 7>&{write_fd}', "sh"]
@@ -243,7 +243,7 @@ def test_nothing_of_the_callers_stays_open():
 
 @cordon.limit(cordon.many(600, 7200))
 def test_cycles_leave_nothing():
-    """Twenty lives of one name, or a thousand."""
+    """Twenty lives of one name (or a thousand) leave no file, mount or descriptor."""
     own = descriptors(os.getpid())
     with open("/proc/self/mountinfo") as mounts:
         before = mounts.read()
@@ -258,7 +258,7 @@ def test_cycles_leave_nothing():
 
 @cordon.limit(400)
 def test_few_descriptors():
-    """A guest that opens all that it can, where the limit of descriptors is low: clients get in, and more than one."""
+    """A guest opens all the files it can, under a low limit of descriptors: more than one client still gets in."""
     top = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "top")
     os.makedirs(top)
     for number in range(200):
@@ -273,7 +273,7 @@ def test_few_descriptors():
     limited(320, "start", *share, "box").expect(0, b"", b"")
     try:
         hog = Process("exec", "box", "--", "sh", "-c", "exec tail -f /data/*")
-        hog.wait_output(b"open", stream="stderr")      # can't open: the bound is reached
+        hog.wait_output(b"open", stream="stderr")      # an open failed: the bound is reached
         clients = [Process("exec", "box", "--", "echo", str(number)) for number in range(4)]
         for number, client in enumerate(clients):
             client.wait().expect(0, b"%d\n" % number, b"")

@@ -15,7 +15,7 @@ def test_ten_at_once():
 
 
 def test_avx_of_two_programs():
-    """Each of two programs that run at once has its own AVX registers (or sees no AVX)."""
+    """Two programs that run at once each have their own AVX registers (or see no AVX)."""
     with open(cordon.program("avx"), "rb") as program:
         initrd = cordon.initrd_with({"bin/avx-test": (0o755, program.read())})
     result = run("/bin/avx-test", "2", options=["--initrd", initrd])

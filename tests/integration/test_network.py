@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network under the policy, in a small Internet of its own (net_world.py): nothing leaves."""
+"""The network under a policy, in a small Internet of its own (net_world.py): no packet leaves."""
 import json
 import os
 import shutil
@@ -22,7 +22,7 @@ net allow udp  93.184.216.34/32:123
 
 
 def in_world(argv, env=None, **task):
-    """Runs a command of the host in a world of its own; what came of it."""
+    """Run a command of the host in its own small Internet; return the result."""
     cordon.need_root()
     cordon.need_program("unshare", "ip", "passt")
     done = subprocess.run(["unshare", "-n", "-m", sys.executable,
@@ -35,7 +35,7 @@ def in_world(argv, env=None, **task):
 
 
 def world(command, rules=RULES, options=(), stdin=None, env=None, **task):
-    """Runs a command in a sandbox in a world of its own; what came of it, with the audit log."""
+    """Run a command in a sandbox in its own small Internet; return the result, with the audit log."""
     with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
         audit, policy = os.path.join(folder, "audit"), os.path.join(folder, "policy")
         with open(policy, "w", encoding="utf-8") as file:
@@ -50,7 +50,7 @@ def world(command, rules=RULES, options=(), stdin=None, env=None, **task):
 
 
 def probe(*probes, **keywords):
-    """Runs programs/net.c with probes: the world's result, and what each probe came to."""
+    """Run programs/net.c with probes; return the result and what each probe printed."""
     words = " ".join(f"'{word}'" for word in probes)
     result = world(["sh", "-c", f"cat >/tmp/net; chmod 755 /tmp/net; exec /tmp/net {words}"],
                    stdin=cordon.program("net"), **keywords)
@@ -75,7 +75,7 @@ def verdicts(result, operation):
 
 @cordon.limit(600)
 def test_rules_by_name():
-    """Names, TLS names, HTTP hosts, the host's loopback: what a rule allows works, and only that."""
+    """Rules for names, TLS names, HTTP hosts and the host's loopback: what a rule allows works, and only that."""
     result, got = probe("tcp:good.test:8000", "tls:tls.test:443:tls.test",
                         "split:tls.test:443:tls.test", "again:tls.test:443:tls.test",
                         "tls:tls.test:443:evil.test",
@@ -86,7 +86,7 @@ def test_rules_by_name():
                         "http:web.test:80:web.test", "http:web.test:80:evil.test",
                         "proxy:web.test:80:web.test", "tcp:web.test:80:SSH-2.0-x",
                         f"tcp:{GOOD}:8009:x", rules=RULES + f"net allow tcp {GOOD}/32:8009\n")
-    # Permitted, but nobody listens: it is the peer that refuses, and the guest hears of it.
+    # Permitted, but without a listener: the peer refuses, and the guest hears of it.
     assert got[f"tcp:{GOOD}:8009:x"] == "Connection refused", result
     ends = [line for line in result["audit"] if line.get("event") == "flow-end"]
     assert sum(":8009 " in line["object"] + " " for line in ends) == 1, ends
@@ -94,7 +94,7 @@ def test_rules_by_name():
     assert got["tcp:good.test:8000"] == "got 220 first", result
     for name in ("tls", "split"):
         assert got[f"{name}:tls.test:443:tls.test"] == f"got served by {GOOD}:443", result
-    # From one port three times: what has ended at both ends makes way for a new connection.
+    # Three times from one port: a connection that has ended at both ends makes way for a new one.
     assert got["again:tls.test:443:tls.test"] == " ".join(3 * [f"served by {GOOD}:443"]), result
     for refused in ("tls:tls.test:443:evil.test", "tls:tls.test:443:-",
                     "tls:cdn.test:443:tls.test", "tcp:tls.test:443:SSH-2.0-x",
@@ -107,7 +107,7 @@ def test_rules_by_name():
     assert got["name:mixed.test"] == f"is {OTHER}", result
     assert got[f"udp:{GOOD}:123:time"] == "got heard time", result
     assert got[f"udp:{OTHER}:123:time"] == "Host is unreachable", result
-    # At the listeners: of a refused connection no byte arrived.
+    # No byte of a refused connection reached a listener.
     said = result["reached"]
     assert sum("tls.test" in data for data in said[f"{GOOD}:443"]) == 5, said
     assert not any(data for data in said[f"{OTHER}:443"]), said
@@ -123,7 +123,7 @@ def test_rules_by_name():
 
 @cordon.limit(900)
 def test_nothing_else_is_reached():
-    """Ports, addresses and spellings without a rule: more than 300 attempts at listeners, refused at once."""
+    """Ports, addresses and spellings without a rule: over 300 attempts, with listeners there, are refused at once."""
     spelled = ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "10.9.2313", "0xa9fea9fe",
                "2852039166", "169.254.43518"]
     probes = [f"scan:{OTHER}:1001-1300", f"tcp:{GOOD}:443:x", f"tcp:{GOOD}:80:x",
@@ -131,7 +131,7 @@ def test_nothing_else_is_reached():
               f"udp:{OTHER}:53:x", *(f"tcp:{name}:80:x" for name in spelled),
               "tcp:192.0.2.1:80:x", "tcp:192.0.2.4:9001:x", "tcp:192.0.2.99:80:x",
               "tcp:192.0.2.4:9000:allowed"]
-    # As many listeners as there are attempts; the last twenty are permitted, and found.
+    # There are as many listeners as attempts; the last twenty are permitted, and found.
     result, got = probe(*probes, f"scan:{OTHER}:1301-1320", rules=RULES +
                         f"net allow tcp {OTHER}/32:1301-1320\n", listen=[OTHER, 1001, 1320])
     assert got[f"scan:{OTHER}:1001-1300"] == "open 0, refused 300, other 0", result
@@ -150,7 +150,7 @@ net ask   tls  tls.test:443
 net ask   udp  93.184.216.34/32:123
 """
 
-# A sandbox that stays, with an operator who gets each question and answers it.
+# A sandbox that stays, with an operator who gets each question and decides it.
 OPERATOR = r"""set -e
 export XDG_RUNTIME_DIR="$work"
 cleanup() { exec 3>&-; "$cordon" kill box 2>/dev/null; }
@@ -184,7 +184,7 @@ echo; cat stats-before; echo; cat stats-after; echo; cat out; echo; cat err
 
 @cordon.limit(900)
 def test_an_operator_decides():
-    """Flows wait for the answer, others do not; once, always, no, never; and with nobody there, no."""
+    """Flows of an ask rule wait for the operator, others do not; once, always, no, never; without one, denied."""
     with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
         environment = {"work": folder, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
                        "audit": os.path.join(folder, "audit"),
@@ -215,7 +215,7 @@ def test_an_operator_decides():
     assert "there is no such question any more" in errors and "never" in errors, errors
     assert f"{GOOD}:123" not in result["reached"], result["reached"]
     assert len([data for data in result["reached"][f"{GOOD}:443"] if "tls.test" in data]) == 1, result
-    # One line for each question, one for each answer, with who; and the flow's own with the rule.
+    # One line for each question, one for each answer with who gave it, and the flow's own with the rule.
     questions = [line["object"] for line in audit if line.get("event") == "ask"]
     answers = [line["detail"] for line in audit if line.get("event") == "answer"]
     assert len(questions) == len(answers) == 5 and "by uid 0, process" in answers[0], audit
@@ -234,7 +234,7 @@ def test_an_operator_decides():
 
 @cordon.limit(600)
 def test_a_command_decides():
-    """--on-ask: a program answers; what it says, what it does not, and how often it is asked."""
+    """--on-ask: a command decides; each of its replies, valid or not, and how often it runs."""
     with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
         script = os.path.join(folder, "decide")
         with open(script, "w", encoding="utf-8") as file:
@@ -255,7 +255,7 @@ def test_a_command_decides():
             names = {line.split("=")[0] for line in file}
         with open(os.path.join(folder, "descriptors"), encoding="utf-8") as file:
             descriptors = file.read().split()
-    # Of the caller's variables and descriptors it has what its user's programs need.
+    # The command has those of the caller's variables and descriptors that its user's programs need.
     assert "PATH" in names and not [name for name in names if name.startswith("CORDON_")], names
     assert [number for number in descriptors if int(number) < 10] == ["0", "1", "2"], descriptors   # above: sh's own
     assert got["tcp:good.test:8000"] == "got 220 first", result
@@ -268,7 +268,7 @@ def test_a_command_decides():
 
 @cordon.limit(300)
 def test_nobody_to_ask():
-    """Without an operator a rule that asks denies, but what --allow-net names: that is answered."""
+    """Without an operator an ask rule denies, except for what --allow-net names: that works."""
     result = world(["sh", "-c", "cat >/tmp/net; chmod 755 /tmp/net; /tmp/net tcp:good.test:8000 "
                     "tcp:host:9000:hi tls:tls.test:443:tls.test"], stdin=cordon.program("net"), rules=ASKS,
                    options=["--allow-net", "tls.test:443"])
@@ -282,7 +282,7 @@ def test_nobody_to_ask():
 
 @cordon.limit(300)
 def test_no_rule_no_network():
-    """Without a rule there is no address, no route and nothing to send to."""
+    """Without a rule the guest has no address and no route, and cannot send."""
     with open(cordon.program("net"), "rb") as program:
         result = run("sh", "-c", "cat >/tmp/net; chmod 755 /tmp/net; cat /sys/class/net/eth0/operstate;"
                      f" exec /tmp/net tcp:{GOOD}:80", stdin=program.read())
@@ -291,7 +291,7 @@ def test_no_rule_no_network():
 
 @cordon.limit(300)
 def test_passt_dies():
-    """Without its backend a sandbox goes on, and its user is told in one line."""
+    """A sandbox whose backend dies goes on, and its user gets one line."""
     result = world(["sh", "-c", "echo begun; while ip route | grep -q default && "
                     "[ $(cat /sys/class/net/eth0/carrier) = 1 ]; do sleep 0.1; done; echo ended"],
                    **{"kill passt": True})
@@ -319,7 +319,7 @@ def test_passt_is_missing():
 
 @cordon.limit(600)
 def test_tap():
-    """A tap made by an administrator: the same filter, addresses of its own, published ports."""
+    """A tap made by an administrator: the same filter, its own addresses, published ports."""
     probes = [f"tcp:{GOOD}:80:x", f"tcp:{GOOD}:443:x", "tcp:host:9002:hi", "tcp:host:9003:hi",
               "tcp:10.99.0.1:9003:x", "tcp:10.99.0.2:80:x", f"udp:{GOOD}:123:time", f"udp:{OTHER}:53:x",
               "name:good.test"]
@@ -346,7 +346,7 @@ def test_tap():
     assert got[f"tcp:{GOOD}:443:x"] == "connect: Connection refused", result
     assert got["tcp:host:9002:hi"] == "got served by 10.99.0.1:9002", result
     assert got["tcp:host:9003:hi"] == "connect: Connection refused", result
-    # The wire's own addresses are not the guest's to use, whatever rule there is.
+    # The guest may not use the link's own addresses, whatever rule there is.
     assert got["tcp:10.99.0.1:9003:x"] == got["tcp:10.99.0.2:80:x"] == "connect: Connection refused"
     assert got[f"udp:{GOOD}:123:time"] == "got heard time", result
     assert got[f"udp:{OTHER}:53:x"] == "receive: Host is unreachable", result
@@ -354,13 +354,13 @@ def test_tap():
     assert result["visited"] == ["tcp:80 from 192.0.2.4 heard one", "Connection refused",
                                  f"tcp:80 from {OTHER} heard two",
                                  "tcp:80 from 192.0.2.4 heard quit"], result
-    # And the monitor's own question to its resolver.
+    # 127.0.0.53 got the monitor's own query.
     assert set(result["reached"]) == {f"{GOOD}:80", f"{GOOD}:123", "10.99.0.1:9002",
                                       "127.0.0.53:53"}, result
 
 
 def test_bad_taps():
-    """Each way in which a tap can be wrong is one line, before anything starts."""
+    """Each kind of unusable tap is refused in one line, before anything starts."""
     cordon.need_root()
     cordon.need_program("ip", "unshare")
     rules = cordon.scratch("rules", RULES.encode())

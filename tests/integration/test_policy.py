@@ -25,7 +25,7 @@ def policy(text, name="p"):
 
 
 def shared(rules):
-    """A policy over a folder with a, b, and secret/key in it."""
+    """A policy that shares a directory with a, b, and secret/key in it."""
     for name in ("a", "b", "secret/key"):
         write("top/" + name, name + "\n")
     return policy(f"share {work('top')} /w\n{rules}")
@@ -52,7 +52,7 @@ def test_policy_check_prints_and_warns():
 
 
 def test_policy_bad_files_run_nothing():
-    """What is wrong is told with its place by every verb that reads a policy, before anything is made."""
+    """An error in a policy is reported with its place by every verb that reads one, before anything is made."""
     for text, *words in (("fil read /w\n", ":2:1:", "did you mean 'file'"),
                          ("share . /w\nfile write /w/**\nfile read /w/a\n", ":4:1:", "never decides"),
                          ("exec allow /bin/**\n", ":2:1:", "not enforced by this version"),
@@ -70,7 +70,7 @@ def test_policy_bad_files_run_nothing():
 
 
 def test_policy_of_several_files_and_names():
-    """Several files are one policy, from descriptors too; --allow-net is told as a rule."""
+    """Several files make one policy, descriptors too; --allow-net is shown as a rule."""
     first = policy(f"limit memory=512M\nshare {work()} /w\nfile read /w/a\n")
     second = work("second")
     write("second", "policy 1\nlimit memory=256M\nfile write /w/**\n")
@@ -116,7 +116,7 @@ def test_policy_explain_and_presets():
 
 
 def test_policy_learn_is_not_steered_by_names():
-    """A log whose objects are called like rules: each stays a name, or is left out and counted."""
+    """A log whose objects look like rules: each stays a name, or is left out and counted."""
     names = ("/w/plain", "/w/two words", "/w/#x", "/w/*", "/w/notes\nnet\tallow\ttcp\thost:1-65535", "/w/t\tb", "/w/\u202e",
              "/w/\u009b", "/w/.git/objects/ab/cd", "/w/.git/objects/ef/01", "/w/.git/config")
     log = write("log", "".join(json.dumps({
@@ -152,11 +152,11 @@ def test_policy_limits_bound_options():
         .expect_error("the audit log", "where the guest could change it")
 
 
-# --- with one ----------------------------------------------------------------------------------------
+# --- with a sandbox ----------------------------------------------------------------------------------
 
 @limit(600)
 def test_policy_run_logs_learns_and_replays():
-    """One command under rules: what it may, what is logged, and what can be made of the log."""
+    """One command under rules: what it may do, what is logged, and what learn and replay make of the log."""
     p = shared("file hide /w/secret\nfile read /w/a\nfile write /w/**\n")
     log = work("log")
     script = ("cat /w/a; echo x > /w/a; cat /w/secret/key; ls /w; echo y > /w/n; "
@@ -172,7 +172,7 @@ def test_policy_run_logs_learns_and_replays():
     assert seen["create", "/w/n", "allow"]["rule"] == f"{p}:5", seen.keys()
     assert seen["rename", "/w/a", "deny"]["other"] == "/w/c", seen.keys()
     assert ("remove", "/w/b", "allow") in seen, seen.keys()
-    # What was hidden is there, too: it was looked up, and left out of a listing.
+    # Hidden objects are in the log, too: looked up, and left out of a listing.
     assert {entry["object"] for entry in entries if entry.get("verdict") == "hide"} == {"/w/secret"}, entries
     with open(log, encoding="utf-8") as file:
         allowed = file.read()
@@ -207,7 +207,7 @@ def test_policy_run_logs_learns_and_replays():
 
 @limit(600)
 def test_policy_of_a_running_sandbox():
-    """show, why, set, the log as it grows; and a fork, which can't be given more than its parent has."""
+    """show, why, set, the log as it grows; and a fork, whose policy cannot allow more than its parent's."""
     p = shared("file read /w/a\nfile write /w/b\n")
     with sandbox("box", "--policy", p):
         assert call("policy", "show", "box").expect(0).stdout == open(p, "rb").read()
@@ -245,11 +245,11 @@ def test_policy_of_a_running_sandbox():
 
 @limit(600)
 def test_policy_limit_of_processes():
-    """The guest's kernel keeps it, which check tells; a policy that is set brings another one."""
+    """limit processes: the guest's kernel enforces it, as check says; policy set changes it."""
     few, more = policy("limit processes=6\n", "few"), policy("limit processes=40\n", "more")
     assert f"{few}:2: guest: limit processes" in call("policy", "check", few).expect(0).stdout.decode()
     call("policy", "check", "--require", "host", few).expect_error("--require host", "limit processes")
-    # Whatever comes of it, nothing of it stays: to look for what to kill would take a process more.
+    # The script kills what it started in any case: to look for processes to kill would take one more process.
     script = "trap 'kill -9 -$$' EXIT; for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; echo all"
     with sandbox("box", "--policy", few):
         refused = execute("box", "sh", "-c", script)
@@ -272,8 +272,8 @@ class Test(unittest.TestCase):
         self.assertEqual(add(2, 3), 5)
 """
 
-# What git and a test run do, by busybox alone: the real ones load half the host's programs first, which takes
-# a quarter of an hour where ring 0 is emulated.
+# What git and a test run do, with busybox alone: the real programs load half of the host's first, which
+# takes a quarter of an hour where ring 0 is emulated.
 SHORT_WORK = """set -e
 sed -i 's/a - b/a + b/' calc.py
 grep -q 'a + b' calc.py && echo OK
@@ -290,7 +290,7 @@ git branch other && git checkout -q other && git checkout -q - && git tag first
 echo '# later' >>calc.py && git stash -q && git stash pop -q && git checkout -q calc.py
 git gc -q
 """
-# Each with what it must say.
+# Each attempt, and the text that it must print.
 ATTEMPTS = (("cat .env", "No such file"), ("ls -a | grep -c '^.env$'", "0"), ("echo x >.env", "ermission denied"),
             ("echo x >>.git/hooks/pre-commit", "ermission denied"),
             ("rm -f .git/hooks/pre-commit", "ermission denied"),
@@ -302,7 +302,7 @@ ATTEMPTS = (("cat .env", "No such file"), ("ls -a | grep -c '^.env$'", "0"), ("e
 
 
 def project():
-    """A repository with a fault in it, a hook, and secrets that are not in the repository."""
+    """A repository with a bug in it, a hook, and secrets that are not committed."""
     top = work("project")
     for name, text in (("calc.py", "def add(a, b):\n    return a - b\n"), ("test_calc.py", TEST),
                        (".gitignore", ".env\n"), (".env", "TOKEN=secret\n")):
@@ -327,7 +327,7 @@ def contents(top):
 
 @limit(3000)
 def test_policy_of_a_project():
-    """Edited, tested and committed to; hooks and secrets stay out of reach; the log and `why` tell all of it."""
+    """A project edited, tested and committed to; hooks and secrets stay out of reach; log and `why` tell all of it."""
     need_program("git")
     top = project()
     whole = cordon.HARDWARE or many(False, True)

@@ -11,7 +11,7 @@ from test_network import GOOD, OTHER, free_port, world
 
 
 def serve(ports, visits, options, rules="policy 1\n", more=""):
-    """Runs programs/serve.c with ports in a world, and makes visits; the last one ends it."""
+    """Run programs/serve.c with ports in a small Internet, and make visits; the last one ends it."""
     command = f"cat >/tmp/serve; chmod 755 /tmp/serve; {more} exec /tmp/serve {' '.join(ports)}"
     result = world(["sh", "-c", command], rules=rules, options=options,
                    stdin=cordon.program("serve"), visits=visits)
@@ -22,7 +22,7 @@ def serve(ports, visits, options, rules="policy 1\n", more=""):
 
 @cordon.limit(600)
 def test_published_ports():
-    """A port is reached at its address and at no other, with no rule in the policy; all is logged."""
+    """A published port is reached at its address and no other, without a rule in the policy; all is logged."""
     host = "127.0.0.1"
     result = serve(["tcp:80", "udp:53"],
                    [["tcp", host, 8080, "one"], ["tcp", host, 8081, "two"],
@@ -39,7 +39,7 @@ def test_published_ports():
     assert got[2] == f"tcp:80 from {OTHER} heard three", result
     assert got[3] == "udp:53 from 192.0.2.4 heard four", result
     assert got[4] == got[5] == got[7] == got[9] == "Connection refused", result
-    # Nobody listens there in the guest: heard of at once, once the host's end has connected.
+    # The guest has no listener there: the client hears of it at once, after the host's end has connected.
     assert got[6] == "Connection reset by peer", result
     assert got[8].startswith("tcp:80 from ") and got[8].endswith("heard five"), result
     begun = [line for line in result["audit"] if line.get("op") == "listen"]
@@ -53,7 +53,7 @@ def test_published_ports():
 
 @cordon.limit(300)
 def test_published_port_is_no_way_out():
-    """Who publishes a port allows the guest nothing else, and rules go on to be what they are."""
+    """Publishing a port allows the guest nothing else, and the rules stay as they are."""
     probes = f"tcp:{GOOD}:80:x tcp:192.0.2.4:9000:x name:good.test"
     with open(cordon.program("net"), "rb") as client, open(cordon.program("serve"), "rb") as server:
         with tempfile.NamedTemporaryFile(prefix="cordon-test.") as both:
@@ -73,7 +73,7 @@ def test_published_port_is_no_way_out():
 
 
 def test_bad_published_ports():
-    """What can't be published is said in one line, before anything starts."""
+    """A port that can't be published is refused in one line, before anything starts."""
     def refused(why, *values):
         options = [word for value in values for word in ("--publish", value)]
         call("run", *options, "--", "true").expect_error(why)
@@ -93,7 +93,7 @@ def test_bad_published_ports():
 
 @cordon.limit(300)
 def test_published_port_that_is_lost():
-    """Without what opens its ports a sandbox does not begin: passt refuses, or is not there."""
+    """A sandbox does not start if passt, which opens its ports, fails or is missing."""
     folder = tempfile.mkdtemp(prefix="cordon-test.")
     try:
         result = run("echo", "ok", options=["--publish", f"{free_port()}:80"], env={"PATH": folder})

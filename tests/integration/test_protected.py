@@ -10,7 +10,7 @@ from test_policy import work, write
 
 
 def git(top, *command):
-    """git on the host, by the user's hand; its output."""
+    """Run git on the host, as the user does; return its output."""
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
                    **{f"GIT_{who}_{what}": "h@example.com" for who in ("AUTHOR", "COMMITTER")
                       for what in ("NAME", "EMAIL")}}
@@ -27,12 +27,12 @@ def repository(name):
 
 
 def attacks(top, ran, victim):
-    """Lines of a shell, each of which would have the host's git do as the workload likes."""
+    """Shell lines, each of which would make the host's git do what the workload wants."""
     config = (f"[core]\\n\\trepositoryformatversion = 0\\n\\tbare = false\\n\\tworktree = ..\\n"
               f"\\tfsmonitor = {top}/evil/run\\n")
     prepare = (f"mkdir -p evil/objects evil/refs; printf '#!/bin/sh\\ntouch {ran}\\n' >evil/run; "
                f"chmod +x evil/run; printf '{config}' >evil/config")
-    # Few programs: each takes its time where ring 0 is emulated. tests/unit/test_protected.c has all the ways.
+    # Few programs, as each is slow where ring 0 is emulated. tests/unit/test_protected.c has all the ways.
     return prepare, (
         ("commondir", "echo ../evil >.git/commondir"),
         ("linked", "ln evil/run .git/commondir"),
@@ -48,10 +48,10 @@ def attacks(top, ran, victim):
 
 @limit(600)
 def test_protected_repository():
-    """Every attempt is refused, and git on the host, used everywhere afterwards, does nothing but its work."""
+    """Every attack is refused, and git on the host, used everywhere afterwards, does only its own work."""
     need_program("git")
     ran, victim = work("ran"), write("victim", "whole\n")
-    # What would be if it were not for the rules: this git falls for it.
+    # The control: without the rules, this git falls for it.
     top = repository("control")
     prepare, _attempts = attacks(top, ran, victim)
     subprocess.run(["sh", "-c", f"{prepare}; echo 'ref: refs/heads/x' >evil/HEAD"], cwd=top, check=True)
@@ -73,11 +73,11 @@ def test_protected_repository():
         said = dict(part.split("\n", 1) for part in tried.split("== ")[1:])
         wrong = {name: said.get(name) for name, _ in attempts if "ermission denied" not in said.get(name, "")}
         assert not wrong, wrong
-        # What git's work needs, works.
+        # What git needs for its work is allowed.
         execute("box", "sh", "-c", "mkdir .git/objects/zz || mkdir .git/objects/ab && echo blob >.git/objects/ab/cd && "
                 "echo message >.git/COMMIT_EDITMSG && echo h >.git/refs/heads/n.lock && rm -r .git/refs/heads/n.lock "
                 ".git/objects/ab && ln -s file link", options=("-w", top)).expect(0)
-        # The end says what has appeared: nothing of the workload's, but this, which is the host's own.
+        # The end of the sandbox reports what has appeared: nothing of the workload's, only these files of the host.
         for name in ("refs/x", "objects/x", "HEAD"):
             write("project/appeared/" + name, "")
         ended = call("stop", "box").expect(0, b"").stderr.decode().splitlines()
@@ -101,7 +101,7 @@ def test_protected_repository():
 
 
 def refused(where, *words, policy="workspace", options=(), home=None):
-    """Neither run nor start, whatever --allow-home is about; with it they go on, to a kernel that is not there."""
+    """Neither run nor start works without --allow-home; with it they go on, to a kernel that does not exist."""
     env = {"HOME": home or work("nobody")}
     for verb in (("run", "--kernel", work("absent"), "--policy", policy, *options, "--", "true"),
                  ("start", "--kernel", work("absent"), "--policy", policy, *options, "box")):
@@ -111,7 +111,7 @@ def refused(where, *words, policy="workspace", options=(), home=None):
 
 
 def test_protected_home_and_more():
-    """A share that reaches further than one project is refused, whichever way it came about."""
+    """A share that reaches beyond one project is refused, whichever option or policy makes it."""
     need_program("git")
     top = repository("many/of/project")
     write("many/plain/file", "")
@@ -127,14 +127,14 @@ def test_protected_home_and_more():
     rules = write("rules", "policy 1\nshare many /w\nfile write /w/**\n")
     refused(top, "above repositories", policy=rules)
     call("run", "--policy", "workspace", "--", "true", cwd="/").expect_error("--allow-home", "project's directory")
-    # One project, a part of one, or what has none, are not; nor are several to be read.
+    # Not refused: one project, a part of one, a directory without a repository, several read-only.
     for where, options in ((top, ()), (plain, ()), (plain, ("--share", f"{many}:/w:ro"))):
         call("run", "--kernel", work("absent"), "--policy", "workspace", *options, "--", "true", cwd=where,
              env={"HOME": work("nobody")}).expect_error("absent")
 
 
 def test_protected_places_left_open():
-    """A line for each kind of place that is there and open; none for what is protected, or not there."""
+    """A warning for each kind of place that exists and is open; none for a protected or missing one."""
     need_program("git")
     top = repository("open")
     call("run", "--kernel", work("absent"), "--share", f"{work('nothing')}:/w", "--", "true").expect_error("No such file")
@@ -148,7 +148,7 @@ def test_protected_places_left_open():
     for line, word in zip(said, (".git/config, .git/hooks", "read .env:", "CLAUDE.md", ".github")):
         assert word in line, (word, line)
     call("run", "--kernel", work("absent"), "--policy", "workspace", "--", "true", cwd=top).expect_error("absent")
-    # A place that the rules protect, and that leads to one that they do not.
+    # A protected place that is a link to an unprotected one.
     os.symlink("Makefile", top + "/GEMINI.md")
     said = call("run", "--kernel", work("absent"), "--policy", "workspace", "--", "true", cwd=top) \
         .expect_error("absent", lines=None).stderr.decode().splitlines()

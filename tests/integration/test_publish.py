@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published ports over vsock, without a network; and ports of sandboxes that are copied."""
+"""Ports published over vsock, without a network; and ports of copied sandboxes."""
 import os
 import signal
 import socket
@@ -18,7 +18,7 @@ def work(name):
 
 
 def client(where):
-    """A connection to a socket's path, or to a port of the host's loopback."""
+    """Connect to a socket's path, or to a port of the host's loopback."""
     kind = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET
     made = socket.socket(kind)
     made.settimeout(120 * cordon.TIME_SCALE)
@@ -27,7 +27,7 @@ def client(where):
 
 
 def visit(where, text):
-    """What a client hears that says text; nothing, if it is hung up."""
+    """Send text as a client; return the reply, or nothing if the connection is closed."""
     with client(where) as made:
         try:
             made.sendall(text.encode())
@@ -49,7 +49,7 @@ def free_port():
 
 @cordon.limit(600)
 def test_sockets():
-    """A Unix socket is a TCP port of the guest's loopback, or a vsock port; it goes with the sandbox."""
+    """A Unix socket is a TCP port of the guest's loopback, or a vsock port; it is removed with the sandbox."""
     path, direct, nobody = work("web"), work("direct"), work("nobody")
     process = start(*INSTALL, "local:80", "vsock:9000", options=[
         "--publish-vsock", f"{path}:80", "--publish-vsock", f"{direct}:9000/vsock",
@@ -62,11 +62,11 @@ def test_sockets():
     assert visit(path, "one") == "local:80 from 127.0.0.1 heard one"
     assert visit(direct, "two") == "vsock:9000 from the host heard two"
     assert visit(nobody, "three") == ""
-    # Many bytes, both ways at once, and each end of file is its own.
+    # Many bytes both ways at once; each direction has its own end of file.
     data = pattern(1 << 16)
     with client(path) as made:
         made.sendall(b"echo")
-        assert made.recv(1) == b"!"         # the word was taken: what follows comes back
+        assert made.recv(1) == b"!"         # "echo" was received: what follows comes back
         heard = bytearray()
 
         def hear():
@@ -78,7 +78,7 @@ def test_sockets():
         made.shutdown(socket.SHUT_WR)
         listener.join()
     assert len(heard) == len(data) and bytes(heard) == data, len(heard)
-    # Clients that vanish leave nothing that stops others.
+    # Clients that vanish leave nothing that blocks others.
     for _i in range(150):         # more than are served at a time
         client(path).close()
     wait_until(lambda: visit(path, "still") == "local:80 from 127.0.0.1 heard still",
@@ -90,7 +90,7 @@ def test_sockets():
 
 
 def check_audit(log, path, direct, nobody, length):
-    """Each connection has a line when it begins, that says who, and one when it ends, with its bytes."""
+    """Each connection has a line when it begins, with its client, and one when it ends, with its bytes."""
     lines = cordon.audit_log(log)
     who = f" by uid {os.getuid()}, process {os.getpid()}"
     began = {line["detail"].removesuffix(who): line["object"] for line in lines
@@ -99,14 +99,14 @@ def check_audit(log, path, direct, nobody, length):
     assert set(began) == set(ends) == {f"connection={n + 1}" for n in range(len(ends))}, lines
     assert all(began[name] == ends[name]["object"] for name in began), lines
     assert list(began.values())[:4] == [f"{path}:80", f"{direct}:9000/vsock", f"{nobody}:81", f"{path}:80"]
-    # "one" and its answer; the refused one; the word, the bytes, and all of them back.
+    # "one" and its reply; the refused one; "echo" and the bytes, "!" and the bytes back.
     assert f"out={len('local:80 from 127.0.0.1 heard one')} in=3 " in ends["connection=1"]["detail"], lines
     assert " out=0 in=" in ends["connection=3"]["detail"], lines
     assert f"out={length + 1} in={length + 4} " in ends["connection=4"]["detail"], lines
 
 
 def test_bad_sockets():
-    """What can't be a published socket is said in one line; a dead one is replaced."""
+    """A socket that can't be published is refused in one line; a dead one is replaced."""
     path = work("socket")
 
     def refused(why, *values):
@@ -135,7 +135,7 @@ def test_bad_sockets():
 
 @cordon.limit(600)
 def test_socket_after_kill():
-    """The socket goes with a sandbox that is stopped by a signal; after kill -9 the next one takes it."""
+    """The socket goes with a sandbox that a signal ends; after kill -9 the next sandbox replaces it."""
     path = work("socket")
     for number, left in ((signal.SIGTERM, False), (signal.SIGKILL, True)):
         process = start("sh", "-c", "echo up; sleep 1000", options=["--publish-vsock", f"{path}:80"])
@@ -145,11 +145,11 @@ def test_socket_after_kill():
         assert os.path.exists(path) == left, number
     run("echo", "ok", options=["--publish-vsock", f"{path}:80"]).expect(0, b"ok\n", b"")
     assert not os.path.exists(path)
-    cordon.call("ps").expect(0)             # clears what the killed one left
+    cordon.call("ps").expect(0)             # removes what the killed one left
 
 
 def need_route():
-    """passt gives up on a host that has no way out at all, such as the lab's machine."""
+    """Skip the test on a host without any route, such as the lab's machine: passt gives up there."""
     with open("/proc/net/route", encoding="ascii") as routes:
         if len(routes.readlines()) < 2:
             raise cordon.Skip("passt needs a host with a route")
@@ -157,7 +157,7 @@ def need_route():
 
 @cordon.limit(600)
 def test_ports_of_copies():
-    """Published ports are a run's own: a fork has none, a restored sandbox those it is given."""
+    """Published ports belong to a run: a fork has none, a restored sandbox those given to restore."""
     cordon.need_program("passt")
     need_route()
     first, second, port, again = work("first"), work("second"), free_port(), free_port()
@@ -176,7 +176,7 @@ def test_ports_of_copies():
         call("snapshot", "box", snap).expect(0)
         call("restore", "--publish", f"{port}:80", snap, "copy").expect_error("is in use")
         call("restore", "--publish-vsock", f"{first}:80", snap, "copy").expect_error("in use")
-        # The server in it is there before the port is: the first client is served.
+        # The guest's server is there before the port is: the first client is served.
         call("restore", "--publish", f"{again}:80", "--publish-vsock", f"{second}:80", snap,
              "copy").expect(0)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What outlives a sandbox: its record, after every kind of end; and runs, which other commands reach."""
+"""What outlives a sandbox: its record, after every kind of end; and runs, which other commands can reach."""
 import json
 import os
 import re
@@ -30,7 +30,7 @@ def guarded_policy(more=""):
 
 
 def ended(name, reason, status=0, failed=False):
-    """Every verb that tells of what has ended does, and looking removes nothing."""
+    """Every verb that reports ended sandboxes reports this one, and looking removes nothing."""
     for _again in range(2):
         assert name not in ps()
         info = ps("-a")[name]
@@ -82,7 +82,7 @@ def test_records_outlive_every_end():
         assert b"file read /w/fixed" in why and b"deny" in why, why
         assert b"file write /w/**" in call("policy", "show", "box").expect(0).stdout
         assert call("logs", "box", "2").expect(0).stdout == b"detached\n"
-    # The older ones answer by their numbers, also by the log's path; a name is no record's.
+    # Older records are found by number, and by the path of the log; a sandbox cannot have such a name.
     ended("box~1", "stopped by uid")
     for name in ("box~1", state("box~1", "audit.log")):
         assert b"/w/fixed" in call("why", name).expect(0, stderr=b"").stdout
@@ -93,7 +93,7 @@ def test_records_outlive_every_end():
             copy = scratch("audit.log" + end, log.read())
     copy = copy.removesuffix(".denials")
     assert b"not beside the log" in call("why", copy).expect(0).stdout
-    # They stay until they are removed, and the others stay then.
+    # Records stay until they are removed; removing one leaves the others.
     call("rm", "box~1", "never-there").expect_error("never-there")
     call("why", "box~1").expect_error("no sandbox", "box~1")
     assert sorted(ps("-a")) == ["box", "box~2"]
@@ -120,7 +120,7 @@ def test_records_of_runs():
     assert ps() == {} and os.listdir(registry()) == []
     assert ended(name, "stopped by uid", 128 + signal.SIGTERM)["kind"] == "run"
     assert b"policy-set" in call("audit", "--last").expect(0).stdout
-    # At once; with a name of the user's, taken while it runs.
+    # kill ends a run at once; a name that the user gave is taken while it runs.
     process = cordon.start("sh", "-c", "echo ready; sleep 1000", options=["--name", "mine"])
     process.wait_output(b"ready\n")
     cordon.run("true", options=["--name", "mine"]).expect_error("mine", "is running already")
@@ -128,11 +128,11 @@ def test_records_of_runs():
     assert process.wait().status == 128 + signal.SIGKILL
     assert os.listdir(registry()) == []
     assert "killed by uid" in ps("-a")["mine"]["reason"]
-    # The last one counts, and what it says is its own.
+    # --last is the latest run, and shows that run's log only.
     cordon.run("sh", "-c", "exit 7").expect(7, b"", b"")
     call("why", "--last").expect_error("nothing was denied")
     assert sorted(item.get("status") for item in ps("-a").values()) == [7, 137, 143]
-    # One that is killed leaves a record, and its name is free for the next command that looks.
+    # A killed run leaves a record; the next command that looks frees its name.
     process = cordon.start("sh", "-c", "echo ready; sleep 1000", options=["--name", "mine"])
     process.wait_output(b"ready\n")
     process.signal(signal.SIGKILL)
@@ -142,7 +142,7 @@ def test_records_of_runs():
 
 
 def test_records_without_a_place():
-    """Where no record can be kept a sandbox starts all the same, unless its policy wants a log."""
+    """Where no record can be kept, a sandbox starts all the same, unless its policy requires a log."""
     env = {"XDG_STATE_HOME": "/proc/nowhere"}
     required = guarded_policy("on-deny continue audit=required\n")
     for verb in (["run", "--policy", required, "--", "true"], ["start", "--policy", required, "box"]):
@@ -151,7 +151,7 @@ def test_records_without_a_place():
     result = cordon.run("echo", "hello", env=env)
     assert result.status == 0 and result.stdout == b"hello\n", repr(result)
     assert result.stderr.count(b"\n") == 1 and b"no record" in result.stderr, repr(result)
-    # The log is elsewhere, so the policy has what it wants.
+    # The log is elsewhere, so the policy's demand is met.
     log = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "log")
     result = cordon.run("true", options=["--policy", required, "--audit", log], env=env)
     assert result.status == 0 and b"no record" in result.stderr, repr(result)
@@ -159,7 +159,7 @@ def test_records_without_a_place():
 
 
 def test_a_run_without_a_socket():
-    """A run that can't have one is not stopped by that, but for one whose name the user gave."""
+    """A run that can't have a control socket goes on without one, unless the user gave it a name."""
     place = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "r" * 100)
     os.mkdir(place, 0o700)
     env = {"XDG_RUNTIME_DIR": place}
@@ -171,7 +171,7 @@ def test_a_run_without_a_socket():
 
 
 def test_records_on_a_full_disk():
-    """The end is written where there is no room for another file: over the record itself."""
+    """The end is recorded on a disk without room for another file: over the record itself."""
     cordon.need_root()
     place = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "full")
     os.mkdir(place)
@@ -186,7 +186,7 @@ def test_records_on_a_full_disk():
 
 
 def test_records_and_shares():
-    """No share reaches the records, or the directories of running sandboxes; nothing is started."""
+    """A share that reaches the records or the directories of running sandboxes is refused; nothing starts."""
     top = os.environ["CORDON_TEST_BASE"]
     link = os.path.join(top, "work", "link")
     os.symlink(os.environ["XDG_STATE_HOME"], link)

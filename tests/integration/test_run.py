@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cordon run: a command's output, status and surroundings."""
+"""cordon run: a command's output, exit status and environment."""
 import os
 import re
 
@@ -56,12 +56,12 @@ def guest_memory(result):
 def test_memory():
     for size in (64, 512):
         result = run("cat", "/proc/meminfo", options=["--memory", f"{size}M"])
-        # What the kernel keeps for itself is not in MemTotal.
+        # MemTotal leaves out what the kernel keeps for itself.
         assert size * 0.7 < guest_memory(result) / cordon.MIB < size, repr(result)
 
 
 def test_memory_above_the_hole():
-    """More than 3 GiB: the rest of it lies above 4 GiB."""
+    """With more than 3 GiB of memory, the rest lies above 4 GiB."""
     if os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 5 << 30:
         raise cordon.Skip("needs a host with 5 GiB of memory")
     result = run("cat", "/proc/meminfo", options=["--memory", "5G"])
@@ -112,7 +112,7 @@ def test_console():
 
 
 def test_whole_guest():
-    """What sandboxes need of the guest is there."""
+    """The guest has what sandboxes need: devices, file systems, random numbers, pipes."""
     script = r"""
         for f in /dev/null /dev/zero /dev/urandom /dev/tty /proc/self /sys/kernel /dev/pts /dev/shm; do
             [ -e $f ] || echo missing $f

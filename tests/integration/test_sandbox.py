@@ -3,8 +3,8 @@
 from cordon import call, limit, run
 
 
-# Where memory is filled: as little as there can be, since a host that emulates ring 0 clears a page in
-# a millisecond.
+# For tests that fill memory: as little as possible, since a host that emulates ring 0 takes a millisecond
+# to clear a page.
 SMALL = ["--memory", "64M"]
 
 
@@ -30,7 +30,7 @@ def test_root_inside_is_nobody_outside():
 
 
 def test_signals_stay_inside():
-    # Its own child it can kill; what is meant for everybody else reaches nobody that matters.
+    # It can kill its own child; a kill of PID 1 and one of all processes end nothing that matters.
     script("sleep 100 & kill -9 $!; wait $!; echo child $?", "kill -9 1; kill -9 -1",
            "echo alive").expect(0, b"child 137\nalive\n")
 
@@ -57,7 +57,7 @@ def test_full_root_is_an_error_not_an_end():
 
 @limit(400)
 def test_users_are_looked_up_with_no_more_rights_than_theirs():
-    """/etc/passwd is the workload's: whatever it puts there is not waited for, and opened as one of the sandbox's users."""
+    """The agent opens /etc/passwd as one of the sandbox's users, and never waits for what a workload puts there."""
     call("start", "box").expect(0, b"", b"")
     try:
         def look(prepare, *user):

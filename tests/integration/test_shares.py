@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shares: folders of the host in the guest, under rules, through templates, snapshots and forks."""
+"""Shares: directories of the host in the guest, under rules, through templates, snapshots and forks."""
 import os
 import shutil
 import stat
@@ -14,7 +14,7 @@ def work(name=""):
 
 
 def folder(name, **files):
-    """A folder with files in it; "_" in their names stands for "/", "DOT" for "."."""
+    """A directory with files in it; "_" in their names stands for "/", "DOT" for "."."""
     for file, text in files.items():
         path = os.path.join(work(name), file.replace("_", "/").replace("DOT", "."))
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -30,9 +30,9 @@ def read(*path):
 
 
 def touch(*operations, options=(), warnings=()):
-    """What came of each of the operations (programs/touch.c), done in one process of a sandbox. The
-    program comes by a share as well, a read-only and so a cached one. On stderr there is one warning
-    for each of `warnings`, with that text in it."""
+    """Do operations (programs/touch.c) in one process of a sandbox; return the result of each. The program
+    comes from a share, too: a read-only and so a cached one. stderr has one warning for each of `warnings`,
+    with that text in it."""
     os.makedirs(work("program"), exist_ok=True)
     shutil.copy(cordon.program("touch"), work("program"))
     result = run("/program/touch", *operations,
@@ -57,7 +57,7 @@ def check(expected, options, warnings=()):
 
 @limit(600)
 def test_share_read_and_write():
-    """Files go both ways, owned by the sandbox's root; modes, links and names survive."""
+    """Files go both ways, owned by sandbox root; modes, links and names survive."""
     top = folder("top", a="from the host\n", d_e="deep\n")
     os.chmod(os.path.join(top, "a"), 0o640)
     check({"cat:/work/a": "from the host;", "cat:/work/d/e": "deep;", "stat:/work/a": "100640 0 0",
@@ -75,7 +75,7 @@ def test_share_read_and_write():
 
 @limit(600)
 def test_share_read_only():
-    """:ro holds, also against a guest that mounts it anew; the twin without it writes."""
+    """:ro holds, even if the guest mounts it again; the twin without it writes."""
     top = folder("top", a="as it was\n")
     changes = ["write:/work/a", "append:/work/a", "create:/work/b", "rm:/work/a", "mkdir:/work/c",
                "mv:/work/a:/work/d", "ln:/work/a:/work/d", "chmod:/work/a"]
@@ -91,7 +91,7 @@ def test_share_read_only():
 
 
 def test_share_owner():
-    """uid= says whom the host's user appears as, and that user may write."""
+    """uid= and gid= say which owner the host's user appears as, and that user may write."""
     top = folder("top", a="x\n")
     check({"stat:/work/a": "100644 1000 1001", "create:/work/b": "", "stat:/work/b": "100644 1000 1001"},
           ["--share", f"{top}:/work:uid=1000:gid=1001", "--user", "user"])
@@ -99,7 +99,7 @@ def test_share_owner():
 
 
 def test_several_shares():
-    """Each at its place, also one within another, and their folders are made."""
+    """Several shares, each at its place, one of them within another; their directories are made."""
     one, two, three = folder("one", a="1\n"), folder("two", b="2\n"), folder("three", c="3\n")
     check({"cat:/data/new/one/a": "1;", "cat:/two/b": "2;", "cat:/data/new/one/in/c": "3;",
            "ls:/data/new": "one", "create:/two/d": ""},
@@ -110,7 +110,8 @@ def test_several_shares():
 
 @limit(900)
 def test_as_many_shares_as_a_policy_may_have():
-    """64; each mount takes a second where ring 0 is emulated, so there it is some more than half of them."""
+    """A policy may have 64 shares, and no more."""
+    # Each mount takes a second where ring 0 is emulated, so there it is some more than half of them.
     top = folder("top", a="x")
     share = [word for number in range(65) for word in ("--share", f"{top}:/s/{number}")]
     run("true", options=share).expect_error("more than 64 shares")
@@ -119,7 +120,7 @@ def test_as_many_shares_as_a_policy_may_have():
 
 
 def test_bad_shares():
-    """One line that says what is wrong, before anything starts."""
+    """A bad share is refused in one line, before anything starts."""
     top = folder("top", a="x")
     plain = scratch("plain")
     for value, words in (("nothing:/w", ["nothing"]), (f"{top}:w", [top]), (f"{top}:/w:rx", ["rx"]),
@@ -127,14 +128,14 @@ def test_bad_shares():
                          ("/proc:/w", ["/proc", "kernel"]), (f"{top}:/", ["'/'"]),
                          (f"{top}:/w:uid=x", ["'x'"])):
         run("true", options=["--share", value]).expect_error(*words)
-    # What is in the way in the guest is found there.
+    # An obstacle in the guest is found there.
     run("true", options=["--share", f"{top}:/etc/passwd"]).expect_error("/etc/passwd", "in its way",
                                                                         lines=None)
     run("cat", "/etc/share/a", options=["--share", f"{top}:/etc/share"]).expect(0, b"x", b"")
 
 
 def test_links_that_a_guest_may_have_made():
-    """A path that goes on through a link within a writable share: the guest chose what would be shared."""
+    """A path through a link in a writable share is refused: the guest may have chosen what would be shared."""
     top, other = folder("top", a="x"), folder("other", b="y")
     os.mkdir(os.path.join(top, "real"))
     os.symlink(other, os.path.join(top, "planted"))
@@ -146,7 +147,7 @@ def test_links_that_a_guest_may_have_made():
         run("true", options=work + more).expect_error("planted", "symbolic link")
         run("true", options=more + work).expect_error("planted", "symbolic link")
     run("true", options=work + ["--vsock", f"{top}/socket"]).expect_error("vsock socket", "within the share")
-    # Not by a guest's hand: read-only, a real directory, the user's own link outside.
+    # Links that no guest has made: in a read-only share, and the user's own outside; and a real directory.
     run("ls", "/in", "/real", options=[
         "--share", f"{top}:/work:ro", "--share", f"{top}/planted:/in", "--share", f"{top}/real:/real"]).expect(
             0, b"/in:\nb\n\n/real:\n", b"")
@@ -168,7 +169,7 @@ file read   /program/**
 """
 
 
-GIT_IS_OPEN = ("the guest can change .git",)     # RULES protect the hooks only
+GIT_IS_OPEN = ("the guest can change .git",)     # RULES protect only the hooks
 
 
 def under_rules(**files):
@@ -179,7 +180,7 @@ def under_rules(**files):
 
 @limit(600)
 def test_share_under_rules():
-    """hide, deny, read and append, with what they leave."""
+    """hide, deny, read and append rules: what they stop, and what they leave."""
     _top, policy = under_rules()
     check({"ls:/work": ".git log plain secret sub", "ls:/work/sub": "",
            "cat:/work/.env": "ENOENT", "cat:/work/sub/.env": "ENOENT", "create:/work/.env": "EACCES",
@@ -203,7 +204,7 @@ def test_share_under_rules():
 
 
 def test_protected_folder_stays_in_its_place():
-    """.git can't be moved so that its hooks lose their rule; another folder can be moved."""
+    """.git can't be moved so that its hooks lose their rule; another directory can be moved."""
     _top, policy = under_rules(other_hooks_run="evil\n")
     check({"mv:/work/.git:/work/git": "EXDEV", "mv:/work/other:/work/.git/hooks": "EACCES",
            "rm:/work/.git/hooks/run": "EACCES", "mv:/work/other:/work/moved": "",
@@ -214,7 +215,7 @@ def test_protected_folder_stays_in_its_place():
 
 @limit(600)
 def test_a_project_is_worked_on():
-    """What version control and builds do: lock files, renames over, links, locks, maps, no names."""
+    """What version control and builds do works: lock files, renames over, links, locks, maps, unlinked files."""
     top = folder("top")
     check({"project:/work": "done"}, ["--share", f"{top}:/work"],
           ["its index names files in .git, which git would write, or is damaged", "its .git has appeared"])
@@ -236,7 +237,7 @@ def test_audit_tells_what_was_touched():
 # --- life -------------------------------------------------------------------------------------------
 
 def test_host_changes_show():
-    """Without a stale cache, in both directions, while the sandbox lives; also a vanished folder."""
+    """Changes show at once in both directions, without a stale cache; a removed directory does, too."""
     top = folder("top", a="one\n")
     with sandbox("box", "--share", f"{top}:/work"):
         execute("box", "cat", "/work/a").expect(0, b"one\n", b"")
@@ -255,13 +256,13 @@ def test_host_changes_show():
 
 @limit(600)
 def test_shares_with_snapshot_and_fork():
-    """A restored sandbox gets its shares anew, where and as the options say now; forks have their own."""
+    """A restored sandbox gets its shares anew, where and as the options say; forks have their own."""
     top = folder("top", a="one\n")
     other = folder("other", a="other\n")
     with sandbox("box", "--share", f"{top}:/work"):
         execute("box", "sh", "-c", "cat /work/a; sleep 1000 < /work/a > /dev/null 2>&1 &").expect(
             0, b"one\n", b"")
-        # Not where a link that the guest may have made leads; one of the host's is followed.
+        # Not written through a link that the guest may have made; one of the host's is followed.
         execute("box", "ln", "-s", other, "/work/away").expect(0)
         for path in ("away/snap", "away"):
             call("snapshot", "box", os.path.join(top, path)).expect_error("away", "symbolic link")
@@ -279,13 +280,13 @@ def test_shares_with_snapshot_and_fork():
     result = execute("again", "sh", "-c", "cat /work/a; echo x > /work/a")
     assert result.stdout == b"other\n" and b"Read-only" in result.stderr, result
     call("kill", "again").expect(0)
-    # A share that comes before it now, and so has the port that it had, does not get its connection.
+    # A share that comes first now, and so has that one's old port, does not get its connection.
     call("restore", "--share", f"{top}:/work", "--share", f"{other}:/w", "snap", "more", cwd=work()).expect(0, b"", b"")
     call("fork", "more", "1").expect(0, b"more-1\n", b"")
     for name in ("more", "more-1"):
         execute(name, "cat", "/work/a", "/w/a").expect(0, b"one\nother\n", b"")
         call("kill", name).expect(0)
-    # Without its share the old mount is dead, and everything else lives.
+    # Without its share the old mount is dead, and all else lives.
     call("restore", "snap", "bare", cwd=work()).expect(0, b"", b"")
     result = execute("bare", "sh", "-c", "cat /work/a; echo alive")
     assert result.stdout == b"alive\n" and result.stderr, result
@@ -293,7 +294,7 @@ def test_shares_with_snapshot_and_fork():
 
 
 def test_workloads_can_not_reach_the_server():
-    """A workload mounts no 9P and can't connect; what it covers is covered for itself only."""
+    """A workload mounts no 9P and can't connect; its umount of a share holds for itself only."""
     top = folder("top", a="x\n")
     run("sh", "-c", "mount -t 9p -o trans=fd,rfdno=0,wfdno=0 none /mnt 2>/dev/null && echo mounted; "
         "cat /work/a; umount /work && ls /work | wc -l; true",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cordon run: what goes in and comes out, in bulk and with its ends closed."""
+"""cordon run: input and output, in bulk and with their ends closed."""
 import hashlib
 import os
 import subprocess
@@ -10,7 +10,7 @@ from cordon import MIB, pattern, run, start
 
 # A host that emulates ring 0 moves about a megabyte a second.
 BULK = 8 if not cordon.HARDWARE else 32 if cordon.IN_LAB else 1024
-PRIVATE_KIB = 24 * 1024                     # what a monitor may use for itself, in any test here
+PRIVATE_KIB = 24 * 1024                     # what a monitor may use itself, in any test here
 
 
 def test_stdin_to_stdout():
@@ -25,7 +25,7 @@ def test_stdin_end():
 
 @cordon.limit(600)
 def test_bulk():
-    """Nothing is lost, and the monitor does not grow with it."""
+    """A bulk transfer loses nothing, and the monitor does not grow with it."""
     block = pattern(MIB)
     digest = hashlib.sha256()
     for _i in range(BULK):
@@ -42,7 +42,7 @@ def test_bulk():
 
 
 class Digest:
-    """Stands in for a bytearray that collects output: keeps only its size and hash."""
+    """Stands in for a bytearray that collects output; keeps only its size and hash."""
 
     def __init__(self):
         self.size, self.digest = 0, hashlib.sha256()
@@ -74,12 +74,12 @@ def test_command_does_not_read():
 
 
 def test_slow_reader():
-    """A reader that waits holds the command back, not the monitor's memory."""
+    """A slow reader holds the command back; the monitor does not buffer the output."""
     read_fd, write_fd = os.pipe()
     process = start("sh", "-c", "dd if=/dev/zero bs=65536 count=64 2>/dev/null; echo end >&2",
                     stdin=subprocess.DEVNULL, stdout=write_fd)
     os.close(write_fd)
-    first = os.read(read_fd, 1)             # it runs
+    first = os.read(read_fd, 1)             # the command runs
     time.sleep(3)
     assert b"end" not in process.output["stderr"], "4 MiB went nowhere"
     size = len(first)
@@ -92,7 +92,7 @@ def test_slow_reader():
 
 
 def test_stdout_closed():
-    """The reader goes: as in a shell's pipeline the command gets SIGPIPE and all ends."""
+    """When the reader goes, the command gets SIGPIPE as in a shell's pipeline, and all ends."""
     read_fd, write_fd = os.pipe()
     process = start("sh", "-c", "yes", stdin=subprocess.DEVNULL, stdout=write_fd)
     os.close(write_fd)
@@ -104,7 +104,7 @@ def test_stdout_closed():
 
 @cordon.limit(300)
 def test_timeout_with_a_reader_who_does_not_read():
-    """--timeout ends the run also while its output waits for somebody."""
+    """--timeout ends the run even while its output waits for a reader."""
     read_fd, write_fd = os.pipe()
     process = start("yes", options=["--timeout", "2s"], stdin=subprocess.DEVNULL, stdout=write_fd)
     os.close(write_fd)
@@ -121,7 +121,7 @@ def test_stdout_full():
 
 
 def test_stdout_beyond_the_file_size_limit():
-    """ulimit -f: the write fails, as on a full disk; no signal ends the monitor with the sandbox."""
+    """ulimit -f: a write beyond it fails, as on a full disk; no signal ends the monitor and the sandbox."""
     limit = 300 * MIB                       # the guest's memory is a file, too
     with open(cordon.scratch("large", b""), "ab") as file:
         file.truncate(limit - 3)
@@ -133,8 +133,8 @@ def test_stdout_beyond_the_file_size_limit():
 
 
 def test_stdio_not_there():
-    """Started with descriptors 0, 1 and 2 closed, no file of ours must take their place. As after the
-    end of a reader, the command's output may end it by SIGPIPE before it gets to its own end."""
+    """With descriptors 0, 1 and 2 closed at the start, no file of Cordon's takes their place."""
+    # As after the end of a reader, the output may end the command by SIGPIPE before it gets to its own end.
     process = start("sh", "-c", "cat; echo out; echo err >&2; exit 3", stdin=None, stdout=None,
                     stderr=None, wrap=["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"])
     result = process.wait()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Templates: what needs none, concurrent first runs, caches and files that are damaged."""
+"""Templates: runs that need none, concurrent first runs, caches and files that are damaged."""
 import os
 import shutil
 
@@ -20,7 +20,7 @@ def templates(env):
 
 
 def test_what_is_asked_for_and_is_there_anyway_needs_no_template():
-    """One queue a disk is what there is without a word."""
+    """Options that give the default, one queue per device, need no template of their own."""
     env = cache("cache")
     call("run", "--", "true", env=env).expect(0, b"", b"")
     made = templates(env)
@@ -44,7 +44,7 @@ def test_two_first_runs_at_once_then_a_rebuilt_kernel():
     for i, process in enumerate(both):
         process.wait().expect(0, b"%d\n" % i, b"")
     assert len(templates(env)) == 1 and templates(env)[0].endswith(".template"), templates(env)
-    # A dead writer's file goes with the next one that is made, a living one's stays.
+    # A dead writer's file is removed when the next template is made; a living writer's stays.
     folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
     assert os.stat(folder).st_mode & 0o777 == 0o700
     with open(os.path.join(folder, "dead.template.abc123"), "wb"):
@@ -56,7 +56,7 @@ def test_two_first_runs_at_once_then_a_rebuilt_kernel():
     assert b"template written" in cold.stderr, repr(cold)
     assert len(templates(env)) == 2, templates(env)
     assert call("template", "ls", env=env).expect(0).stdout.count(b"\n") == 3
-    # Damaged ones are replaced by booting once more; here only the warning is looked for.
+    # rm takes the beginning of a name; prune removes the rest.
     name = templates(env)[0]
     call("template", "rm", name[:6], env=env).expect(0)
     assert name not in templates(env)
@@ -67,7 +67,7 @@ def test_two_first_runs_at_once_then_a_rebuilt_kernel():
 
 @cordon.limit(900)
 def test_caches_that_do_not_work():
-    """A full disk, a file in place of the directory, a damaged template: one warning, and it boots."""
+    """A cache on a full disk or blocked by a file: one warning, and it boots; one open to all users is not used."""
     full, blocked = cache("full"), cache("blocked")
     wrap = in_namespace(f"mount -t tmpfs -o size=4m tmpfs {full['XDG_CACHE_HOME']}")
     with open(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"), "wb"):
@@ -77,7 +77,7 @@ def test_caches_that_do_not_work():
     for process, word in zip(both, (b"No space left", b"cordon: not a directory")):
         result = process.wait().expect(0, b"fine\n")
         assert result.stderr.count(b"\n") == 1 and word in result.stderr, repr(result)
-    # Another user's directory is not used.
+    # A directory that other users can write is not used.
     os.unlink(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"))
     os.makedirs(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"))
     os.chmod(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"), 0o777)
@@ -86,7 +86,7 @@ def test_caches_that_do_not_work():
 
 @cordon.limit(600)
 def test_a_damaged_template():
-    """Its state: a warning, and it boots. Cut short: the same. The new one then works."""
+    """A template with damaged state: one warning, and the sandbox boots; the new template works."""
     run("true").expect(0)                           # the shared cache has one
     source = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")),
                           "cordon", "templates")

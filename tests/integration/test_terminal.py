@@ -9,7 +9,7 @@ from cordon import PROMPT, Terminal, call
 
 
 def test_ctrl_c():
-    """Without -t the host's terminal makes a signal of it, and the command gets that."""
+    """Without -t the host's terminal turns Ctrl-C into a signal, and the command gets that."""
     terminal = Terminal("run", "--", "sh", "-c", "echo ready; sleep 1000")
     terminal.expect(b"ready")
     terminal.type(b"\x03")
@@ -39,7 +39,7 @@ def test_guest_terminal():
     terminal.expect(b"40 120")
     terminal.shell(b"sh -c 'echo g''o; sleep 1000'", end=b"\r")
     terminal.expect(b"go\r\n")
-    terminal.type(b"\x03")                  # for the guest's terminal, not for us
+    terminal.type(b"\x03")                  # for the guest's terminal, not for cordon
     terminal.shell(b"echo st$((1+1))ll here", end=b"\r")
     terminal.expect(b"st2ll here")
     terminal.shell(b"exit 9", end=b"\r")
@@ -58,7 +58,7 @@ def test_terminal_is_restored_after_a_signal():
 
 
 def test_terminal_is_restored_after_a_crash():
-    """Of any thread: a vCPU's has an own set of signals."""
+    """The terminal is restored after a crash of any thread; a vCPU's has its own set of signals."""
     for thread in (0, -1):
         terminal = Terminal("run", "-t", "--", "sh", "-c", "echo ready; sleep 1000")
         terminal.expect(b"ready")
@@ -69,11 +69,11 @@ def test_terminal_is_restored_after_a_crash():
         assert terminal.wait() == -signal.SIGBUS, terminal.output
         assert terminal.settings() == terminal.before, "the terminal's settings are not restored"
         terminal.close()
-    call("ps").expect(0)                    # clears what the crashed ones left in the run directory
+    call("ps").expect(0)                    # removes what the crashed ones left in the run directory
 
 
 def own_threads(process):
-    """Without those that KVM has made in the kernel, which have other names."""
+    """The process's threads, without those that KVM has made in the kernel, which have other names."""
     def name(task):
         with open(f"/proc/{process}/{task}comm") as comm:
             return comm.read()

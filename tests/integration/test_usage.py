@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is refused before anything runs: one line on stderr, exit status 125, nothing on stdout."""
+"""Errors found before anything runs: one line on stderr, exit status 125, nothing on stdout."""
 import cordon
 import forge
 from cordon import call, run, scratch
@@ -121,6 +121,6 @@ def test_command_line_too_long():
 
 
 def test_good_twin():
-    """The forged kernel that the bad ones are made from does load and run: it powers off."""
+    """The positive twin: the forged kernel that the bad ones are made from loads and runs; it powers off."""
     result = run("true", options=["--kernel", forge.kernel(forge.POWER_OFF), "--memory", "64M"])
     result.expect_error("the guest switched itself off")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections between programs of the host and of the guest, by --vsock."""
+"""Connections between programs of the host and of the guest, with --vsock."""
 import os
 import resource
 import socket
@@ -10,7 +10,7 @@ PORT = 5000
 
 
 def connect(path):
-    """As a client of Firecracker's convention does. None if the guest did not answer in time."""
+    """Connect as a client of Firecracker's convention does. None if the guest did not reply in time."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(120)
     client.connect(path)
@@ -37,8 +37,8 @@ def read(client, length):
 
 @cordon.limit(900)
 def test_a_thousand_at_once():
-    """All open at the same time, each gets back what was sent on it; a few of them end, the others go on. Where
-    ring 0 is emulated a thousand take a quarter of an hour, so it is a hundred there."""
+    """A thousand connections at once: each gets back what it sent; when some end, the others go on."""
+    # A thousand take a quarter of an hour where ring 0 is emulated, so it is a hundred there.
     count = 1000 if cordon.HARDWARE else cordon.many(100, 1000)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
