@@ -9,7 +9,7 @@ log=$(mktemp)
 part=$(mktemp)
 trap 'rm -f "$log" "$part"' EXIT
 
-# part NAME COMMAND...: what prints no sum of its own counts as one test.
+# part NAME COMMAND...: a command that prints no sum counts as one test.
 part() {
 	name=$1
 	shift

@@ -17,7 +17,7 @@ class Sum:
         self.skipped += skipped
 
     def take(self, line):
-        """Add a closing line of a suite; False if it is none."""
+        """Add a suite's closing line; return False if the line is none."""
         names, counts = NAMES_LINE.match(line), SUM_LINE.match(line)
         if names:
             self.names[names[1]] += names[2].split(", ")

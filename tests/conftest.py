@@ -33,7 +33,7 @@ def is_worker(config):
 
 
 def name_of(nodeid):
-    """integration/test_run.py::test_x is run.x; tests of another directory have it in front."""
+    """integration/test_run.py::test_x is run.x; names of tests elsewhere begin with their directory."""
     path, _colons, function = nodeid.partition("::")
     directory, file = os.path.split(path)
     name = f"{file.removesuffix('.py').removeprefix('test_')}.{function.removeprefix('test_')}"
@@ -43,7 +43,7 @@ def name_of(nodeid):
 # --- order and limits ------------------------------------------------------------------------------
 
 def slow_tests(directory):
-    """{name: seconds} of durations.txt."""
+    """{name: seconds} from durations.txt."""
     try:
         with open(os.path.join(directory, "durations.txt"), encoding="utf-8") as lines:
             return {name: float(seconds) for seconds, name in
@@ -113,7 +113,7 @@ def pytest_configure(config):
     os.chmod(config.cordon_top, 0o755)      # tests that run as another user must get through
     os.mkdir(os.path.join(config.cordon_top, "cache"))
     config.pluginmanager.register(Report(config), "cordon-report")
-    config.pluginmanager.unregister(name="terminaldistreporter")     # only says that it brings up nodes
+    config.pluginmanager.unregister(name="terminaldistreporter")     # only reports that it starts nodes
 
 
 def pytest_unconfigure(config):
@@ -154,7 +154,7 @@ class Test:
 class Report:
     def __init__(self, config):
         self.config = config
-        self.tests = {}                     # by nodeid, those under way
+        self.tests = {}                     # by nodeid: the tests under way
         self.counts = {PASS: 0, FAIL: 0, SKIP: 0}
         self.failed, self.flaky, self.broken = [], [], set()
         self.interrupted = False

@@ -28,7 +28,7 @@ PR_SET_CHILD_SUBREAPER = 36
 PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)       # subprocess restores them in a child
 REPORT_BYTES = 60000            # less than a pipe holds
 LEAVE_SECONDS = 10              # how long processes may take to go after the test's end
-# 168 records of at most 512 MiB, and what ended last may be beyond: see record_root.c.
+# 168 records of at most 512 MiB; the record of what ended last may exceed it: see record_root.c.
 RECORDS_MAX, RECORDS_BYTES_MAX = 168 + 2, (512 + 200) << 20
 IN_LAB = bool(os.environ.get("CORDON_LAB"))
 TIME_SCALE = float(os.environ.get("CORDON_TEST_SCALE", "4" if IN_LAB else "1"))
@@ -38,7 +38,7 @@ prctl = ctypes.CDLL(None).prctl
 # --- processes ---------------------------------------------------------------------------------
 
 def living_parents():
-    """{pid: parent's pid} of all processes that are no zombies."""
+    """{pid: parent's pid} of all processes but zombies."""
     parents = {}
     for entry in os.listdir("/proc"):
         if not entry.isdigit():
@@ -90,7 +90,7 @@ def kill_descendants():
 
 
 def become_reaper(config):
-    """Orphans below this process come to it; a worker ends with its controller."""
+    """Adopt the orphans of all processes below this one; end a worker with its controller."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     if hasattr(config, "workerinput"):
         def stop(_number, _frame):
@@ -170,7 +170,7 @@ class Room:
 
 @pytest.fixture(autouse=True)
 def room(request):
-    """The test's directories; fails the test for what it leaves."""
+    """The test's directories; a test that leaves anything fails."""
     become_reaper(request.config)
     place = Room(request.config.cordon_top)
     try:
@@ -203,7 +203,7 @@ def default_signals():
 
 
 def child_main(function, arguments, place, report_fd):
-    """In the test's own process: run the function, write its verdict and a text to report_fd."""
+    """In the test's own process: run the function, then write its verdict and a text to report_fd."""
     verdict, text = b"p", ""
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -254,7 +254,7 @@ def pytest_pyfunc_call(pyfuncitem):
     os.close(write_fd)
     try:
         status = wait_for(child)
-        os.set_blocking(read_fd, False)     # what the test has left running may hold the other end
+        os.set_blocking(read_fd, False)     # a process that the test has left may hold the other end
         try:
             report = os.read(read_fd, 1 << 16)
         except BlockingIOError:

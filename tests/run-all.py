@@ -12,7 +12,7 @@ Suites, in this order (all if none is named):
   lab          tests/lab/run-tests.py: the integration tests in the lab; only if named
 
 Ends with one line for all of them, `N passed, N failed, N skipped`; exit status 1 if anything failed.
-A program that crashes or hangs is one failure more. `N flaky: NAMES` may stand before that line: these failed
+A program that crashes or hangs counts as one more failure. `N flaky: NAMES` may stand before that line: these failed
 and then passed alone, and count as passed. `N not run: NAMES` likewise: groups of the lab whose machine kept
 dying; each counts as one skipped test. With --strict both make the exit status 1.
 """
@@ -32,11 +32,11 @@ from closing import SUM_LINE, Sum
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
-HANG_SECONDS = 900              # for one program; only a hang gets there
+HANG_SECONDS = 900              # for one program; only a hang takes that long
 FUZZ_RUNS = 20000
 JOBS = 2                        # unit and fuzz programs at a time
 NO_CORPUS = {"fuzz_9p"}         # its script makes whole sessions of any bytes
-RACES = {"test_blk_race", "test_files_race", "test_guard", "test_vsock_load"}    # want the processors alone
+RACES = {"test_blk_race", "test_files_race", "test_guard", "test_vsock_load"}    # need the processors for themselves
 CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
 
 
@@ -71,7 +71,7 @@ def start(command, env=None):
 
 
 def problem(label, status, output, total):
-    """One failure more, for a program that did not end as it should."""
+    """Count one more failure: a program that did not end as it should."""
     end = "hangs" if status is None else f"ended with {status}"
     print(f"not ok {label} {end}", flush=True)
     show(output)
@@ -79,7 +79,7 @@ def problem(label, status, output, total):
 
 
 def missing(label, path, total):
-    """True, and one failure more, if a program was not built."""
+    """Return True, and count one more failure, if a program was not built."""
     if os.path.exists(path):
         return False
     problem(label, "no program", f"{path} is missing: it was not built", total)
@@ -87,8 +87,8 @@ def missing(label, path, total):
 
 
 def start_check(path):
-    # check(3) forks a process a test and kills it after a few seconds; under the
-    # sanitizers or on a loaded machine these are no measure, only a hang is.
+    # check(3) runs each test in a process and kills it after a few seconds. Under the sanitizers or on a loaded
+    # machine such a time proves nothing; only a hang counts.
     return start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": "300"})
 
 
@@ -98,7 +98,7 @@ def check_failed(status, output):
 
 
 def run_check_programs(build, label, total):
-    """Programs with races alone, the others JOBS at a time. What fails among others is tried again, alone."""
+    """Run programs with races alone, the others JOBS at a time; one that fails among others runs again, alone."""
     there = [(name, path) for name, path in programs(build, "unit", "test_")
              if not missing(f"{label}.{name}", path, total)]
     there.sort(key=lambda program: program[0] not in RACES)

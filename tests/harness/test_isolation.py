@@ -44,7 +44,7 @@ def test_each_leak_is_a_failure_of_its_own_test(workers, tmp_path):
 @pytest.mark.parametrize("workers, number", [
     (0, signal.SIGINT), (0, signal.SIGTERM), (2, signal.SIGINT), (2, signal.SIGTERM), (2, signal.SIGKILL)])
 def test_an_ended_run_ends_its_tests(workers, number, tmp_path):
-    """No process of a test outlives pytest; directories only where pytest itself is killed."""
+    """No process of a test outlives pytest; directories stay only where pytest itself is killed."""
     temporary = tempfile.mkdtemp(dir=tmp_path)
     run = subprocess.Popen(command("hangs", workers=workers), cwd=HERE, stdin=subprocess.DEVNULL,
                            env={**ENV, "CORDON_TEST_SCALE": "100", "TMPDIR": temporary},

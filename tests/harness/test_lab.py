@@ -20,7 +20,7 @@ def run_tests():
 
 
 def lab(tmp_path, capfd, groups, **scripts):
-    """Run groups; a machine that is asked for GROUP runs scripts[GROUP], with $try. Returns (status, lines, tries)."""
+    """Run groups; a machine started for GROUP runs scripts[GROUP], with $try. Returns (status, lines, tries)."""
     cases = "\n".join(f"*test_{group}.py*|*lab/{group}*) {script};;" for group, script in scripts.items())
     machine = tmp_path / "machine"
     machine.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/tries\ntry=$(grep -cxF -- "$*" {tmp_path}/tries)\n'
@@ -38,7 +38,7 @@ def test_groups_have_machines_of_their_own_and_are_added_up(tmp_path, capfd):
 
 @pytest.mark.parametrize("deaths", [1, 2])
 def test_a_machine_that_dies_is_started_again(tmp_path, capfd, deaths):
-    """What the dead one counted does not count."""
+    """A machine that dies is started again, and what it had counted does not count."""
     script = f'[ $try -gt {deaths} ] || {{ echo "9 passed, 9 failed, 9 skipped"; {DIES}; }}; {GOOD}'
     status, lines, tries = lab(tmp_path, capfd, ["run", "usage"], run=script, usage=GOOD)
     assert (status, lines[-1], tries) == (0, "4 passed, 0 failed, 2 skipped", 2 + deaths), lines
@@ -46,7 +46,7 @@ def test_a_machine_that_dies_is_started_again(tmp_path, capfd, deaths):
 
 
 def test_a_group_that_never_finishes_is_not_run(tmp_path, capfd):
-    """It is named and skipped, the next group runs, and a strict run fails."""
+    """A group that never finishes is named and skipped, the next one runs, and a strict run fails."""
     status, lines, tries = lab(tmp_path, capfd, ["run", "usage"], run=DIES, usage=GOOD)
     assert status == 0 and tries == 4, lines
     assert lines[-2:] == ["1 not run: lab.run", "2 passed, 0 failed, 2 skipped"], lines

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manual pages that `make man` wrote: one a verb, with all of its options, and no warning of the formatter."""
+"""The manual pages that `make man` wrote: one per verb, with all of its options, and no formatter warning."""
 import os
 import re
 import shutil
@@ -18,7 +18,7 @@ def help_of(*verb):
 
 
 def verbs():
-    """The lines that are indented by two blanks begin with a verb; the example's with `cordon`."""
+    """In the help text, lines indented by two blanks begin with a verb, those of the example with `cordon`."""
     return [name for name in re.findall(r"^  ([a-z]+)\b", help_of(), re.MULTILINE) if name != "cordon"]
 
 

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a command in the lab: a Linux with a true kvm-amd, itself emulated by QEMU (docs/lab.md).
 
-The command sees the host's files (writes go to memory and are forgotten), runs as root in the current
+The command sees the host's files (writes go to memory and are lost), runs as L1's root in the current
 directory, and has a /dev/kvm with the semantics of hardware. Its stdout, stderr and exit status are
 those of this program. 124 is the time limit, 125 that the lab itself failed.
 
-Everything that is made here lives in pipes and memory files, so that nothing stays behind, even if
-this program is killed: QEMU asks the kernel to be killed with it.
+Everything that this program makes lives in pipes and memory files, and the kernel kills QEMU with it:
+nothing stays behind, even if this program is killed.
 """
 import argparse
 import ctypes
@@ -69,14 +69,14 @@ def memory_file(name, *parts):
 
 
 class Pipe:
-    """One virtio-serial port or the console: a pipe that QEMU writes, and what came out of it."""
+    """One virtio-serial port, or the console: a pipe that QEMU writes, and the data that came out of it."""
 
     def __init__(self, name, sink=None):
         self.name = name
         self.read_fd, self.write_fd = os.pipe()
         self.sink = sink
         self.data = b""
-        self.last = time.monotonic()        # when something last came
+        self.last = time.monotonic()        # when data last came
         self.thread = threading.Thread(target=self._copy, daemon=True)
 
     def _copy(self):
@@ -92,7 +92,7 @@ class Pipe:
                 while data:
                     data = data[os.write(self.sink, data):]
             except OSError:
-                self.sink = None        # nobody reads: go on without, as a shell would not
+                self.sink = None        # no reader: go on without it, as a shell would not
 
     def start(self):
         os.close(self.write_fd)
@@ -146,7 +146,7 @@ def die_with_parent(parent):
 
 
 def wait_for(qemu, pulse, timeout):
-    """Until QEMU ends by itself (None) or has to be ended: TIMED_OUT or LAB_FAILED."""
+    """Wait until QEMU ends by itself (None) or has to be ended: TIMED_OUT or LAB_FAILED."""
     end = time.monotonic() + timeout if timeout > 0 else float("inf")
     while True:
         try:
@@ -173,7 +173,7 @@ def run(args):
     pipes = [Pipe("status")]
     pulse = None
     if not args.shell:
-        if not args.icount:                 # there waiting takes no time, and a pulse would be counted
+        if not args.icount:                 # with -icount waiting takes no time, and a pulse would be counted
             pulse = Pipe("pulse")
             pipes.append(pulse)
         pipes += [Pipe("stdout", 1), Pipe("stderr", 2), Pipe("console", 2 if args.console else None)]

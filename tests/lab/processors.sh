@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# In the lab: boots with 8 processors again and again, and keeps KVM's trace of a boot that fails.
+# In the lab: boots with 8 processors repeatedly, and keeps KVM's trace of a boot that fails.
 #
 #   tests/lab/run.sh --timeout 7200 --results DIR -- tests/lab/processors.sh [COUNT [CORDON]]
 #
-# DIR/log has a line a boot; DIR/trace.N the exits, interrupts between processors and returns to the
+# DIR/log has one line per boot; DIR/trace.N the exits, interrupts between processors and returns to the
 # monitor of boot N, DIR/err.N what cordon said, DIR/dmesg.N the end of L1's messages.
 set -u
 count=${1:-100}

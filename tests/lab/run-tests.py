@@ -29,7 +29,7 @@ KVMCHECK = "kvmcheck"
 
 
 def collect(options):
-    """Names of the groups that have tests, by a collection outside of the lab, which also builds their helpers."""
+    """Names of the groups that have tests: collected outside the lab, which also builds their helpers."""
     pytest = shutil.which("pytest") or shutil.which("pytest-3")
     if not pytest:
         sys.exit("lab: pytest, pytest-xdist and pytest-timeout are needed")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Checks the Debian package: lintian; then, in a new minimal Debian 12: install it with apt, run `cordon doctor` and a
-# sandbox, remove it, and compare the files with those before.
+# sandbox, remove it, and compare the files before and after.
 #
 #   deb.sh FILE.deb
 #
@@ -35,7 +35,7 @@ verdict() { # STATUS NAME
 
 work=$(mktemp -d)
 root=$work/root
-# Mounts are made in a namespace of their own (below), so none of them is left here.
+# Mounts are made in their own namespace (below), so none of them is left here.
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
@@ -51,7 +51,7 @@ debootstrap --variant=minbase bookworm "$root" "$mirror" >"$work/log" 2>&1 || {
 cp "$deb" "$root/cordon.deb"
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 
-# The new root is a true one (pivot_root): in a chroot the kernel allows no user namespaces, which passt needs.
+# The new root is entered by pivot_root: in a chroot the kernel allows no user namespaces, which passt needs.
 inside() {
 	# shellcheck disable=SC2016 # the variables are for the shell inside
 	unshare --mount --pid --fork sh -c '
@@ -88,7 +88,7 @@ inside cordon run -- true
 verdict $? run
 [ "$(inside cordon run -- uname -s)" = Linux ]
 verdict $? output
-# The other side of it: a status that is the command's own.
+# The negative twin: an exit status that is the command's own.
 inside cordon run -- false
 [ $? -eq 1 ]
 verdict $? status

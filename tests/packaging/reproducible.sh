@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds copies of this tree twice, in directories, environments and orders that differ, and compares
-# what is installed. Prints one line a file and exits 1 if any differs.
+# Builds copies of this tree twice, in different directories, environments and orders, and compares what is
+# installed. Prints one line per file, and exits 1 if any differs.
 #
 #   reproducible.sh             the program, the initramfs, the presets
-#   reproducible.sh --kernel    also the guest kernel: one build more, compared with the cached one
+#   reproducible.sh --kernel    also the guest kernel: one more build, compared with the cached one
 #
 # Needs what `make` needs, 150 MB in TMPDIR (--kernel: 1.2 GB), and some minutes. ccache is off: a cached object
 # would be equal by definition.
@@ -25,7 +25,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# The copies are no checkouts: both are told what this tree is.
+# The copies are no checkouts, so the environment tells both builds which revision this is.
 CORDON_REVISION=$(scripts/revision.sh)
 SOURCE_DATE_EPOCH=$(scripts/revision.sh --time)
 CCACHE_DISABLE=1

@@ -28,7 +28,7 @@ def test_leaves_a_process():
 
 
 def test_leaves_a_daemon():
-    """Two forks and a session of its own: its parent is gone when the test is over."""
+    """Two forks and its own session: the daemon's parent is gone when the test is over."""
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
