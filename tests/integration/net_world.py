@@ -62,7 +62,7 @@ def note(address, port, data):
 
 
 def serve_connection(connection, address, port):
-    """Say to any data which address was reached; port 8000 speaks first instead; port 7 sends everything back."""
+    """Reply to any data with the address that was reached; port 8000 speaks first instead; port 7 echoes."""
     try:
         connection.settimeout(120)
         if port == 7:

@@ -48,7 +48,7 @@ def section(data, kind):
 
 
 def numbers(name):
-    """The first random bytes of a sandbox."""
+    """The first random bytes that a sandbox reads."""
     return execute(name, "sh", "-c", "head -c 16 /dev/urandom | od -An -tx1").expect(0).stdout
 
 

@@ -131,7 +131,7 @@ def test_cp_and_planted_links():
         call("cp", "box:/tmp/new", "./file", cwd=work).expect(0, b"", b"")
         with open(os.path.join(work, "file"), "rb") as file:
             assert file.read() == b"bad\n" and untouched()
-        # A link to a directory is neither entered nor passed through, unless the target ends in a slash.
+        # A link to a directory is never passed through, and entered only as a target with a slash at its end.
         for target in ("directory", "directory/key", "directory/sub/key", os.path.join(work, "directory", "new")):
             call("cp", "box:/tmp/new", target, cwd=work).expect_error("directory", "symbolic link")
             assert untouched()

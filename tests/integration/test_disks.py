@@ -148,7 +148,7 @@ def test_a_private_layer_is_bounded():
 
 @limit(600)
 def test_a_scratch_disk_takes_what_is_written():
-    """Writes go to a scratch disk that holds more than the guest's memory would, and read back."""
+    """A scratch disk is larger than what guest memory would hold; data written to it reads back."""
     result = run("sh", "-c", "df -k / | tail -n 1; dd if=/dev/zero of=/big bs=64k count=48 2>/dev/null;"
                  "sync; echo 3 2>/dev/null >/proc/sys/vm/drop_caches; stat -c %s /big; ls /bin/sh",
                  options=["--disk", "200M"])
@@ -206,7 +206,7 @@ def test_snapshots_take_their_disks_along():
         call("snapshot", box, file).expect(0)
         call("exec", box, "--", "sh", "-c", "echo later >/kept; sync").expect(0)
         call("kill", box).expect(0)
-        # The snapshot file does not decide which image it is: the user does.
+        # The user says which image it is, not the snapshot file.
         call("restore", file, other).expect_error("--rootfs", image)
         call("restore", "--rootfs", image, file, other).expect(0)
         call("exec", other, "--", "sh", "-c", "cat /kept /marker").expect(0, b"kept\nfrom the image\n")

@@ -33,7 +33,7 @@ def test_a_folder_is_the_root_and_stays_as_it_is():
 
 @limit(900)
 def test_rules_hold_in_a_served_root():
-    """A file that a rule hides is absent by any name; without the rule it is there."""
+    """A file that a rule hides is absent under every name; without the rule it is there."""
     path = folder()
     with open(os.path.join(path, "etc/secret"), "w") as file:
         file.write("secret\n")
