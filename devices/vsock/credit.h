@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Credit (virtio 1.2, section 5.10.6.3): each side announces the size of its receive buffer
- * (buf_alloc) and how many bytes it has taken out of it since the start (fwd_cnt). All counters
- * have 32 bits and wrap; only their differences have a meaning.
+ * (buf_alloc) and how many bytes it has taken out of it since the start (fwd_cnt). All counters are
+ * 32 bits wide and wrap; only their differences mean anything.
  */
 #ifndef CORDON_VSOCK_CREDIT_H
 #define CORDON_VSOCK_CREDIT_H
@@ -21,7 +21,7 @@ static inline uint32_t vsock_credit_in_flight(const struct vsock_credit *credit)
 	return credit->sent - credit->peer_forwarded;
 }
 
-/* Bytes that may be sent now. Also 0 if the guest has made its buffer smaller than its contents. */
+/* Bytes that may be sent now. Also 0 if the guest has shrunk its buffer below its contents. */
 static inline uint32_t vsock_credit_free(const struct vsock_credit *credit)
 {
 	uint32_t in_flight = vsock_credit_in_flight(credit);
@@ -30,8 +30,8 @@ static inline uint32_t vsock_credit_free(const struct vsock_credit *credit)
 }
 
 /*
- * Updates the credit from a packet. fwd_cnt only moves forward, and not beyond the bytes sent:
- * older values (packets of several senders in the guest may overtake each other) and false ones are
+ * Updates the credit from a packet. fwd_cnt only moves forward, and never beyond the bytes sent:
+ * stale values (packets of several senders in the guest may overtake each other) and false ones are
  * ignored.
  */
 static inline void vsock_credit_told(struct vsock_credit *credit, uint32_t buf_alloc,
@@ -55,7 +55,7 @@ static inline uint32_t vsock_window_room(const struct vsock_window *window)
 	return window->alloc - (window->received - window->forwarded);
 }
 
-/* Whether to send an update: to the guest's knowledge half of the window or more is used. */
+/* Whether to send an update: the guest has used half or more of the window last announced to it. */
 static inline bool vsock_window_half_used(const struct vsock_window *window)
 {
 	uint32_t untold = window->forwarded - window->told_forwarded;

@@ -60,7 +60,7 @@ void vsock_deadline_start(struct vsock_deadlines *deadlines, struct vsock_deadli
 	list_remove(&deadline->link);
 	deadline->at_ns = now + deadlines->delay_ns;
 	list_append(&deadlines->queue, &deadline->link);
-	/* A timer that runs expires no later than the first in the queue; it then starts again. */
+	/* An armed timer expires no later than the first deadline, and is then rearmed. */
 	if (!deadlines->timer.armed)
 		arm(deadlines, now);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Time-outs of equal length for thousands of owners: a queue in order of arrival is also in order
- * of expiry, so one timer of the loop serves it.
+ * of expiry, so one loop timer serves all of them.
  */
 #ifndef CORDON_VSOCK_DEADLINE_H
 #define CORDON_VSOCK_DEADLINE_H

@@ -46,7 +46,7 @@ void vsock_interrupt_receive(struct vsock *vsock)
 {
 	if (!interrupt(vsock, VSOCK_QUEUE_RX) || vsock->taken == 0)
 		return;
-	/* All queues share one interrupt line, so the driver checks this queue too. */
+	/* All queues share one interrupt line, so the driver checks the transmit queue too. */
 	taken_are_told(vsock);
 	virtqueue_should_interrupt(&vsock->device.queue[VSOCK_QUEUE_TX]);
 }
@@ -54,8 +54,8 @@ void vsock_interrupt_receive(struct vsock *vsock)
 /* --- packets from the guest ------------------------------------------------------------------- */
 
 /*
- * Takes a bounded number of packets. Each may add one RST to those that wait for a receive buffer;
- * while there is no room for another, packets stay in the ring and the guest waits.
+ * Takes a bounded number of packets. Each may add one RST to the strays, which wait for a receive
+ * buffer; while the strays are full, packets stay in the ring and the guest waits.
  */
 static void take_packets(struct vsock *vsock)
 {
@@ -78,8 +78,7 @@ static void take_packets(struct vsock *vsock)
 		loop_timer_start(vsock->loop, &vsock->tell_taken, VSOCK_TAKEN_NS);
 }
 
-/* --- the transport reset event -----------------------------------------------------------------
- */
+/* --- the transport reset event ---------------------------------------------------------------- */
 
 static void send_reset_event(struct vsock *vsock)
 {
@@ -97,7 +96,7 @@ static void send_reset_event(struct vsock *vsock)
 	} else {
 		vsock->stats.bad_packets++;
 		virtqueue_push(&vsock->device.queue[VSOCK_QUEUE_EVENT], chain->head, 0);
-		loop_defer(vsock->loop, &vsock->work); /* the next one may be large enough */
+		loop_defer(vsock->loop, &vsock->work); /* the next buffer may be large enough */
 	}
 	interrupt(vsock, VSOCK_QUEUE_EVENT);
 }
@@ -125,8 +124,7 @@ void vsock_transport_reset(struct vsock *vsock)
 	send_reset_event(vsock);
 }
 
-/* --- the work task ------------------------------------------------------------------------------
- */
+/* --- the work task ---------------------------------------------------------------------------- */
 
 static void free_the_freed(struct vsock *vsock)
 {
@@ -149,7 +147,7 @@ static void work(void *arg)
 		take_packets(vsock);
 	vsock_inproc_tell(vsock);
 	more = vsock_send_turns(vsock);
-	/* Packets that wait for room among the strays continue when the guest adds buffers. */
+	/* If the strays are full, the remaining packets are taken once the guest adds buffers. */
 	if (vsock->packets_waiting && vsock->device.active && vsock->stray_count < VSOCK_STRAYS)
 		more = true;
 	if (more)
@@ -157,8 +155,7 @@ static void work(void *arg)
 	free_the_freed(vsock);
 }
 
-/* --- what the transport calls -------------------------------------------------------------------
- */
+/* --- what the transport calls ----------------------------------------------------------------- */
 
 static int vsock_activate(struct virtio_device *device)
 {
@@ -205,8 +202,7 @@ static const struct virtio_device_ops vsock_device_ops = {
 	.config_read = vsock_config_read,
 };
 
-/* --- the interface (vsock.h) --------------------------------------------------------------------
- */
+/* --- the interface (vsock.h) ------------------------------------------------------------------ */
 
 static void init_device(struct virtio_device *device)
 {
@@ -223,7 +219,7 @@ static void init_device(struct virtio_device *device)
 
 static int open_listener(struct vsock *vsock, const char *path, struct err *err)
 {
-	/* The sockets of ports are named after it: "_" and up to 10 digits. */
+	/* The sockets of ports are named PATH_PORT: the suffix is "_" and up to 10 digits. */
 	char copy[sizeof(vsock->unix_name)];
 	const char *slash;
 
@@ -288,7 +284,7 @@ struct virtio_device *vsock_device(struct vsock *vsock)
 	return &vsock->device;
 }
 
-/* Frees streams whose host end still has bytes to take, or an owner that has not closed it. */
+/* Frees streams whose host end still has bytes to take, or whose owner has not closed it. */
 static void drop_ends(struct vsock *vsock)
 {
 	struct vsock_stream *stream;
@@ -316,7 +312,7 @@ void vsock_destroy(struct vsock *vsock)
 	vsock_inproc_tell(vsock);
 	drop_ends(vsock);
 	free_the_freed(vsock);
-	/* Callbacks for their clients need their paths until now. */
+	/* Callbacks for the clients of published sockets need the listeners' paths until here. */
 	vsock_publish_end(vsock);
 	while ((service = vsock->services)) {
 		vsock->services = service->next;

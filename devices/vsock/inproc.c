@@ -54,7 +54,7 @@ static ssize_t inproc_give(struct vsock_stream *stream, const struct iovec *iov,
 			break;
 	}
 	ring_release_if_empty(&end->to_guest);
-	/* Not for every few bytes: an endpoint that writes much would be called too often. */
+	/* At half: a busy endpoint must not be called again for every few bytes. */
 	if (end->want_room && ring_used(&end->to_guest) <= end->to_guest.size / 2) {
 		end->want_room = false;
 		add_news(stream, NEWS_WRITABLE);

@@ -63,12 +63,12 @@ enum { VSOCK_QUEUE_RX, VSOCK_QUEUE_TX, VSOCK_QUEUE_EVENT, VSOCK_QUEUES };
 #define VSOCK_WINDOW_START (64u << 10)
 #define VSOCK_POOL	   (32u << 20)
 
-/* RSTs owed for connections that don't exist. When full, the guest's packets wait. */
+/* RSTs owed for connections that don't exist. When the array is full, the guest's packets wait. */
 #define VSOCK_STRAYS 64
 
 /*
- * The guest is not interrupted at once for packets taken: only with the next packet to it, when a
- * quarter of the transmit queue is waiting, or after this time.
+ * The guest is not interrupted at once for packets taken, but together with the next packet to it,
+ * when a quarter of the transmit queue waits to be reported, or after this time.
  */
 #define VSOCK_TAKEN_NS (10 * UINT64_C(1000000))
 
@@ -89,21 +89,19 @@ struct vsock_listener; /* listener.c */
 #define VSOCK_OWE_CREDIT_REQUEST 16u
 
 /*
- * The operations of a host end. Once it is detached, only has_data(), at_end(), give() and
+ * The operations of a host end. Once the end is detached, only has_data(), at_end(), give() and
  * release() are called.
  */
 struct vsock_end_ops {
-	/* Takes bytes from the guest. The number, -EAGAIN, or another -errno: it no longer reads.
-	 */
+	/* Takes bytes from the guest. How many, -EAGAIN, or another -errno: no longer reads. */
 	ssize_t (*take)(struct vsock_stream *stream, const struct iovec *iov, unsigned count);
-	/* Gives bytes for the guest. The number, 0 at the end, -EAGAIN, or -errno: it is gone. */
+	/* Gives bytes for the guest. How many, 0 at end of file, -EAGAIN, or -errno: gone. */
 	ssize_t (*give)(struct vsock_stream *stream, const struct iovec *iov, unsigned count);
-	/* Whether give() may have bytes or the end. */
+	/* Whether give() may have bytes or the end of file. */
 	bool (*has_data)(struct vsock_stream *stream);
-	/* Whether give() has the end, and no bytes before it. Only called when has_data() is true.
-	 */
+	/* Whether give() is at the end of file, no bytes left. Only called if has_data(). */
 	bool (*at_end)(struct vsock_stream *stream);
-	/* The guest has accepted. */
+	/* The guest has accepted the connection. */
 	void (*established)(struct vsock_stream *stream);
 	/* Bytes have been stored in from_guest. */
 	void (*stored)(struct vsock_stream *stream);
@@ -119,11 +117,11 @@ struct vsock_end_ops {
 
 struct vsock_unix_end {
 	struct loop_source source; /* edge triggered */
-	bool readable, writable;   /* assumed until a call returns EAGAIN */
+	bool readable, writable;   /* taken to hold until a call returns EAGAIN */
 	bool hangup;		   /* end of file follows the buffered bytes */
 	bool write_shut;	   /* we have shut down our writing side */
 	bool silent;		   /* a published port: no "OK" line */
-	unsigned tries;		   /* of a connect that met a full backlog */
+	unsigned tries;		   /* to connect while the listener's backlog was full */
 	struct vsock_visit *visit; /* the client of a published port, if visit_ops are set */
 };
 
@@ -219,7 +217,7 @@ struct vsock {
 
 /*
  * Creates a stream and adds it to the table; sends nothing. buffer: the part of VSOCK_STREAM_MIN
- * that the end uses. NULL: too many streams, or out of memory (counted as refused).
+ * that the end uses. NULL, counted as refused: too many streams, or out of memory.
  */
 struct vsock_stream *vsock_stream_new(struct vsock *vsock, uint32_t host_port, uint32_t guest_port,
 				      enum vsock_state state, const struct vsock_end_ops *end,
@@ -271,7 +269,7 @@ bool vsock_send_turns(struct vsock *vsock);
 
 /* Ends all streams without a packet: the guest has forgotten them. */
 void vsock_forget_streams(struct vsock *vsock);
-/* Interrupts for used receive buffers, if the driver wants it, and so also for taken packets. */
+/* Interrupts for used receive buffers if the driver wants it; that also reports taken packets. */
 void vsock_interrupt_receive(struct vsock *vsock);
 
 /* --- unix.c --- */
@@ -281,7 +279,7 @@ void vsock_interrupt_receive(struct vsock *vsock);
 int vsock_unix_attach(struct vsock_stream *stream, int fd);
 /*
  * Connects a stream in VSOCK_ANSWERING to the Unix socket of its host port. 0, or -errno if nothing
- * listens there. The result may come later.
+ * listens there. With 0 the connection may still be pending.
  */
 int vsock_unix_connect(struct vsock_stream *stream);
 void vsock_unix_retry_expired(struct vsock_deadline *deadline);
@@ -289,7 +287,7 @@ extern const struct vsock_end_ops vsock_unix_end_ops;
 
 /* --- listener.c --- */
 
-/* port: where all clients go, after vsock_publish_open(); 0: their handshake names the port. */
+/* port: the guest port of all clients, after vsock_publish_open(); 0: the handshake names it. */
 int vsock_listener_create(struct vsock_listener **out, struct vsock *vsock, const char *path,
 			  uint32_t port, struct err *err);
 void vsock_listener_destroy(struct vsock_listener *listener);
@@ -305,7 +303,7 @@ void vsock_listener_set_patience(struct vsock_listener *listener, uint64_t ns);
 /* Handles a guest's request to a port that has a service. 0 and the stream, or -errno: refused. */
 int vsock_inproc_accept(struct vsock *vsock, const struct vsock_service *service,
 			uint32_t guest_port, struct vsock_stream **out);
-/* Makes the due callbacks of endpoints; bounded by the number of streams. */
+/* Makes the due callbacks of endpoints, at most one round for each stream. */
 void vsock_inproc_tell(struct vsock *vsock);
 /* Creates a stream whose endpoint is set later. NULL: see vsock_stream_new(). */
 struct vsock_stream *vsock_inproc_new(struct vsock *vsock, uint32_t host_port, uint32_t guest_port,

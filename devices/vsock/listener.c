@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Unix sockets that host programs connect to, and the handshake: one line "CONNECT <port>\n"
- * within CLIENT_NS. At most BUDGET_HANDSHAKES clients may be in the handshake; the others wait in
- * the socket's backlog. A published port's socket has no handshake.
+ * The Unix sockets that host programs connect to, and the handshake: a client sends one line,
+ * "CONNECT <port>\n", within CLIENT_NS. At most BUDGET_HANDSHAKES clients are in the handshake; the
+ * others wait in the socket's backlog. A published port's socket has no handshake.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -39,8 +39,8 @@ struct vsock_listener {
 	struct vsock_deadlines handshakes;
 	struct list clients;
 	unsigned client_count;
-	uint32_t port;		     /* all clients go there, without a handshake; 0: handshake */
-	bool closed;		     /* does not accept clients yet */
+	uint32_t port; /* of all clients, without a handshake; 0: the handshake names it */
+	bool closed;   /* accepts no clients yet */
 	struct vsock_listener *next; /* in vsock->published */
 	struct vsock_socket file;
 };
@@ -134,7 +134,7 @@ static void client_connect(struct client *client, uint32_t port)
 }
 
 /*
- * Peeks first, in order to take bytes up to the newline only: those after it belong to the stream.
+ * Peeks first, so that only bytes up to the newline are taken: those after it belong to the stream.
  */
 static void client_ready(void *arg, uint32_t events)
 {
@@ -190,8 +190,7 @@ static int client_new(struct vsock_listener *listener, int fd)
 	return 0;
 }
 
-/* --- clients of published ports ----------------------------------------------------------------
- */
+/* --- clients of published ports --------------------------------------------------------------- */
 
 void vsock_visit_end(struct vsock *vsock, struct vsock_visit *visit)
 {

@@ -42,7 +42,7 @@ void vsock_header_encode(const struct vsock_header *header, uint8_t to[VSOCK_HEA
 enum vsock_verdict vsock_header_check(const struct vsock_header *header, uint64_t guest_cid,
 				      uint64_t payload)
 {
-	/* Never reply to an RST with an RST, or two sides could do so for ever. */
+	/* Never reply to an RST with an RST: two sides could go on for ever. */
 	enum vsock_verdict no_socket =
 		header->op == VIRTIO_VSOCK_OP_RST ? VSOCK_PACKET_DROP : VSOCK_PACKET_NO_SOCKET;
 

@@ -29,7 +29,7 @@ static unsigned payload_iov(const struct virtio_chain *chain, size_t length, str
 	return count;
 }
 
-/* Stores all but the first skip bytes; false if out of memory. */
+/* Stores all but the first skip bytes. Returns false if out of memory. */
 static bool store(struct vsock_stream *stream, const struct iovec *iov, unsigned count, size_t skip)
 {
 	size_t part;
@@ -88,7 +88,7 @@ static void take_data(struct vsock_stream *stream, uint32_t length,
 		stream->end->stored(stream);
 	}
 	if (taken > 0 && (size_t)taken < length)
-		vsock_stream_flush(stream); /* until it says EAGAIN */
+		vsock_stream_flush(stream); /* until the end returns EAGAIN */
 	else
 		vsock_stream_progress(stream);
 }
@@ -166,8 +166,7 @@ static void stream_packet(struct vsock_stream *stream, const struct vsock_header
 	}
 }
 
-/* --- any packet ---------------------------------------------------------------------------------
- */
+/* --- any packet ------------------------------------------------------------------------------- */
 
 static const struct vsock_service *find_service(const struct vsock *vsock, uint32_t port)
 {

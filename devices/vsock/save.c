@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Streams that continue in another process: a stream whose host end is in this process, and which
- * is open in both directions, is saved with its bytes in flight. Of all others only the ports are
- * saved, so that they can be reset.
+ * Streams that continue in another process. A stream whose host end is in this process and which is
+ * open in both directions is saved with its bytes in flight. Of all other streams only the ports
+ * are saved, so that the restore can reset them.
  */
 #include <errno.h>
 
@@ -71,7 +71,7 @@ void vsock_save_others(struct vsock *vsock, struct pack *to)
 
 /* --- restoring -------------------------------------------------------------------------------- */
 
-/* Enlarges a ring to size, if it is smaller. 0, -EINVAL or -ENOBUFS. */
+/* Enlarges a ring that is smaller than size. 0, -EINVAL or -ENOBUFS. */
 static int widen(struct vsock_stream *stream, struct ring *ring, uint32_t size)
 {
 	size_t wide = ring->size;

@@ -62,8 +62,8 @@ void vsock_stream_ready(struct vsock_stream *stream)
 /* --- buffers --------------------------------------------------------------------------------- */
 
 /*
- * Takes a buffer with room for a header and `more` bytes after it. A buffer that is too small is
- * returned unused, but only if no other one may have to be put back (first).
+ * Takes a buffer with room for a header and `more` bytes after it. A buffer that is too small goes
+ * back to the guest unused, but only as the first of a batch: later ones can only be put back.
  */
 static bool get_buffer(struct vsock *vsock, struct virtio_chain *chain, unsigned more, bool first)
 {
@@ -175,7 +175,7 @@ static unsigned gather(struct vsock *vsock, size_t limit, unsigned batch, size_t
 	return count;
 }
 
-/* Returns to the guest the buffers that hold got bytes, and puts the others back. */
+/* Gives the guest the buffers that hold the got bytes, and puts the others back into the queue. */
 static void deliver(struct vsock_stream *stream, size_t got, const size_t *offered, unsigned count)
 {
 	struct vsock *vsock = stream->vsock;
@@ -188,14 +188,14 @@ static void deliver(struct vsock_stream *stream, size_t got, const size_t *offer
 		put_stream_packet(stream, &vsock->slot[i], VIRTIO_VSOCK_OP_RW, 0, (uint32_t)part);
 		got -= part;
 	}
-	/* They were taken last, so they can be put back in reverse order. */
+	/* These were taken last, so they can be put back in reverse order. */
 	for (; i < count; i++)
 		virtqueue_undo_pop(&vsock->device.queue[VSOCK_QUEUE_RX]);
 }
 
 /*
  * Calls the end once, for at most limit bytes. Returns the bytes sent, 0 if there are none for now,
- * or -ENOBUFS. The more bytes an end has, the more buffers the next call offers.
+ * or -ENOBUFS. The more bytes an end gives, the more buffers the next call offers.
  */
 static ssize_t send_some(struct vsock_stream *stream, size_t limit)
 {
@@ -222,7 +222,7 @@ static ssize_t send_some(struct vsock_stream *stream, size_t limit)
 	if (got == -EAGAIN)
 		return 0;
 	stream->host_eof = true;
-	if (got < 0) /* the host's end has vanished: it reads no more either */
+	if (got < 0) /* the host's end is gone: it no longer reads either */
 		vsock_stream_host_deaf(stream);
 	return 0;
 }
@@ -251,7 +251,7 @@ static bool send_data(struct vsock_stream *stream)
 
 /* --- turns ----------------------------------------------------------------------------------- */
 
-/* Sends what is owed and a turn of data; false if buffers ran out. May free the stream. */
+/* Sends what is owed and up to a turn of data; false if buffers ran out. May free the stream. */
 static bool take_turn(struct vsock_stream *stream)
 {
 	static const struct {

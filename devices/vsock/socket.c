@@ -18,8 +18,8 @@
 #define BACKLOG 1024
 
 /*
- * Locks the socket's directory, so that of two processes that both find a dead socket only one
- * replaces it. Returns the descriptor, or -errno.
+ * Locks the socket's directory: of two processes that find the same dead socket, only one replaces
+ * it. Returns the descriptor, or -errno.
  */
 static int lock_directory(const char *path, struct err *err)
 {
@@ -69,7 +69,7 @@ static int bind_and_listen(struct vsock_socket *file, struct err *err)
 	int fd = file->fd, ret;
 
 	memcpy(address.sun_path, path, sizeof(address.sun_path));
-	/* bind(2) gives the file the socket's mode, so the file never has another one. */
+	/* bind(2) gives the file the socket's mode, so the file never has any other mode. */
 	if (fchmod(fd, 0600) < 0)
 		return err_sys(err, "%s: mode of the vsock socket", path);
 	ret = bind(fd, (struct sockaddr *)&address, sizeof(address));

@@ -17,8 +17,8 @@ struct vsock_socket {
 
 /*
  * Creates the socket at file->path, mode 0600, and listens on it, nonblocking. Replaces a socket
- * that no process listens on; of two processes that find one, only one does. 0 or -errno with a
- * message; the caller must call vsock_socket_close() either way.
+ * that no process listens on; of two processes that find one, only one replaces it. 0 or -errno
+ * with a message; the caller must call vsock_socket_close() either way.
  */
 int vsock_socket_open(struct vsock_socket *file, struct err *err);
 

@@ -49,7 +49,7 @@ static const enum vsock_action actions[VSOCK_STATES][VSOCK_OP_COUNT] = {
 		},
 	[VSOCK_RESETTING] =
 		{
-			/* The owed RST is the reply to everything. */
+			/* The RST already owed answers every packet. */
 			[VIRTIO_VSOCK_OP_RST] = VSOCK_END,
 		},
 };

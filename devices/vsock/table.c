@@ -18,7 +18,7 @@ int vsock_table_init(struct vsock_table *table)
 	return 0;
 }
 
-/* Multiplies by a secret odd number and keeps the middle bits, which spreads any set of pairs. */
+/* Multiplies by a secret odd number and keeps the middle bits, which spreads any set of ports. */
 static unsigned bucket_of(const struct vsock_table *table, uint32_t host, uint32_t guest)
 {
 	uint64_t mixed = ((uint64_t)host << 32 | guest) * table->seed;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A host end that is a connected Unix socket. It is watched edge triggered, for all events at once:
- * "readable" and "writable" hold until a call returns EAGAIN. So bytes that can't be moved now (no
- * credit, no buffers) do not wake the loop again and again, and it takes no system calls to stop
+ * "readable" and "writable" hold until a call returns EAGAIN. So bytes that cannot be moved yet (no
+ * credit, no buffers) do not wake the loop again and again, and no system calls are needed to stop
  * and start watching.
  */
 #include <errno.h>
@@ -27,8 +27,7 @@ static void unix_ready(void *arg, uint32_t events)
 		end->hangup = true;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		end->writable = true;
-	/* Both directions are shut, and we did not shut the one to the host: the host has closed.
-	 */
+	/* Both directions are shut, and we did not shut the one to the host: it has closed. */
 	if ((events & EPOLLHUP) && !end->write_shut && !stream->host_deaf)
 		vsock_stream_host_deaf(stream);
 	else if (end->writable && ring_used(&stream->from_guest) > 0)
@@ -65,7 +64,7 @@ static ssize_t unix_give(struct vsock_stream *stream, const struct iovec *iov, u
 	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = count};
 	ssize_t got;
 
-	/* Without a control buffer the kernel closes descriptors that are sent along. */
+	/* Without a control buffer the kernel closes descriptors that come with the bytes. */
 	do {
 		got = recvmsg(end->source.fd, &message, MSG_DONTWAIT);
 	} while (got < 0 && errno == EINTR);
@@ -94,7 +93,7 @@ static bool unix_at_end(struct vsock_stream *stream)
 		return false;
 	if (recv(end->source.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
 		return true;
-	/* There are bytes: give() finds the end after them. */
+	/* There are bytes: give() finds the end of file after them. */
 	end->hangup = false;
 	return false;
 }
@@ -106,7 +105,7 @@ static void unix_established(struct vsock_stream *stream)
 
 	if (stream->unix_end.silent)
 		return;
-	/* The client may have sent its bytes and closed already: they still go to the guest. */
+	/* The client may have sent its bytes and closed: they still go to the guest. */
 	length = snprintf(line, sizeof(line), "OK %u\n", stream->ports.host);
 	if (!stream->host_deaf && send(stream->unix_end.source.fd, line, (size_t)length,
 				       MSG_NOSIGNAL | MSG_DONTWAIT) != length)
@@ -146,7 +145,7 @@ static void unix_gone(struct vsock_stream *stream)
 
 static void unix_release(struct vsock_stream *stream)
 {
-	/* It has been detached, and holds nothing. */
+	/* The end has been detached and holds nothing. */
 	(void)stream;
 }
 
@@ -176,8 +175,8 @@ int vsock_unix_attach(struct vsock_stream *stream, int fd)
 /* --- connections requested by the guest ------------------------------------------------------- */
 
 /*
- * Opens the socket of a port with O_PATH and follows no link. The guest chooses the port, and could
- * reach any socket of the host if it found, or could create, such a link.
+ * Opens the socket of a port with O_PATH and follows no symbolic link. The guest chooses the port:
+ * through a link that it finds, or can create, it could reach any socket of the host.
  */
 static int open_port(const struct vsock *vsock, uint32_t port)
 {
@@ -227,7 +226,7 @@ int vsock_unix_connect(struct vsock_stream *stream)
 	return ret;
 }
 
-/* connect(2) gives EAGAIN while the listener's backlog is full, and epoll reports no event. */
+/* connect(2) returns EAGAIN while the listener's backlog is full; epoll reports no event for it. */
 void vsock_unix_retry_expired(struct vsock_deadline *deadline)
 {
 	struct vsock_stream *stream = list_entry(deadline, struct vsock_stream, deadline);
