@@ -10,9 +10,9 @@
 #include "vmm/agent/internal.h"
 #include "vmm/base/bytes.h"
 
-/* Bytes read in one go before the loop's other sources get their turn. */
+/* Bytes read before the loop's other sources get their turn. */
 #define READ_TURN (512u << 10)
-/* A queue that had to grow beyond this is given back when it empties. */
+/* A queue that has grown beyond this size is freed when it empties. */
 #define QUEUE_KEEP (512u << 10)
 
 static void channel_run(void *arg);
@@ -34,7 +34,7 @@ int agent_channel_create(struct agent_channel **out, struct loop *loop,
 	return 0;
 }
 
-/* Back to the state before attach. Makes no callback but the transport's close. */
+/* Returns to the state before attach. Makes no callback but the transport's close. */
 static void channel_detach(struct agent_channel *channel)
 {
 	if (!channel->attached)
@@ -74,7 +74,7 @@ int agent_channel_attach(struct agent_channel *channel, const struct agent_trans
 	channel->transport = *transport;
 	channel->gone = false;
 	channel->attached = true;
-	/* What came before the glue could report it. */
+	/* Read what arrived before the owner of the transport could report it. */
 	channel_soon(channel);
 	return 0;
 }
@@ -126,7 +126,7 @@ void channel_text(char *to, size_t size, const uint8_t *from, size_t length)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-/* Makes room for length more bytes at the end: 0 or -ENOMEM. */
+/* Makes room for length more bytes at the end of the queue: 0 or -ENOMEM. */
 static int queue_reserve(struct agent_queue *queue, size_t length)
 {
 	size_t size = queue->size ? queue->size : 8192;
@@ -151,7 +151,7 @@ static int queue_reserve(struct agent_queue *queue, size_t length)
 	return 0;
 }
 
-/* Writes what the transport takes. A failure is dealt with in channel_run(). */
+/* Writes what the transport takes. channel_step() handles a failure. */
 static void channel_flush(struct agent_channel *channel)
 {
 	struct agent_queue *queue = &channel->out;
@@ -159,7 +159,7 @@ static void channel_flush(struct agent_channel *channel)
 	long n;
 
 	while (queue->used && !channel->write_error) {
-		/* A transport that calls back from inside must wait. */
+		/* A transport that calls back from inside its write must wait. */
 		channel->busy = true;
 		n = channel->transport.write(channel->transport.arg, queue->data + queue->head,
 					     queue->used);
@@ -202,7 +202,7 @@ int channel_send(struct agent_channel *channel, size_t limit, uint16_t type, uin
 
 /* --- receiving -------------------------------------------------------------------------------- */
 
-/* Hands out every whole frame in the buffer. False if the connection is over. */
+/* Handles every whole frame in the buffer. Returns false if the connection is over. */
 static bool channel_parse(struct agent_channel *channel)
 {
 	unsigned connection = channel->connection;
@@ -227,7 +227,7 @@ static bool channel_parse(struct agent_channel *channel)
 	return true;
 }
 
-/* Reads and handles up to READ_TURN bytes; if there may be more, says so. */
+/* Reads and handles up to READ_TURN bytes. Returns true if there may be more. */
 static bool channel_read(struct agent_channel *channel)
 {
 	size_t done = 0, space;
@@ -256,7 +256,7 @@ static bool channel_read(struct agent_channel *channel)
 	return channel->attached;
 }
 
-/* Everything that makes callbacks goes through here, once at a time. */
+/* All callbacks are made from here, and never from inside another one. */
 static void channel_step(struct agent_channel *channel)
 {
 	unsigned connection = channel->connection;
@@ -304,7 +304,7 @@ void agent_channel_writable(struct agent_channel *channel)
 
 void agent_channel_closed(struct agent_channel *channel)
 {
-	/* What came before the end is still read. */
+	/* Bytes that arrived before the end are still read. */
 	channel->gone = true;
 	channel_step(channel);
 }

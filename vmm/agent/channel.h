@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The host's end of the agent channel: commands in the guest, and the guest's clock, entropy, name
- * and power. The wire format is vmm/agent/wire.h; the manual docs/agent-protocol.md.
+ * and power. The wire format is in vmm/agent/wire.h, its manual is docs/agent-protocol.md.
  *
  * The guest is hostile: every frame is checked whole, and the first that breaks a rule ends the
- * connection (lost). Memory is bounded: per channel one frame and AGENT_CHANNEL_QUEUE_MAX bytes to
- * send; per command nothing but its struct, since output goes straight to the application, which
- * holds at most AGENT_WINDOW_OUTPUT bytes a stream that it has not yet called consumed.
+ * connection (lost). Memory is bounded: a channel takes one frame and AGENT_CHANNEL_QUEUE_MAX bytes
+ * to send; a command takes only its struct, since output goes straight to its owner. The owner
+ * holds at most AGENT_WINDOW_OUTPUT bytes a stream for which it has not yet called
+ * agent_command_consumed().
  *
  * Everything here runs in the loop's thread or under the device lock. Callbacks come from
  * agent_channel_readable(), _writable(), _closed() and from the loop, never from inside another
@@ -28,9 +29,9 @@ struct agent_channel;
 struct agent_command;
 
 /*
- * A byte stream, as devices/vsock's in-process streams are. read: bytes, 0 at end of file, -EAGAIN.
- * write: bytes taken (may be short), -EAGAIN, -EPIPE. close: called exactly once, and after it
- * nothing else; the owner frees the stream in it.
+ * A byte stream, such as an in-process stream of devices/vsock. read returns the bytes read, 0 at
+ * end of file, or -EAGAIN. write returns the bytes taken (may be fewer than given), -EAGAIN or
+ * -EPIPE. close is called exactly once and is the last call; in it the owner frees the stream.
  */
 struct agent_transport {
 	long (*read)(void *arg, void *to, size_t length);
@@ -47,36 +48,37 @@ struct agent_info {
 };
 
 struct agent_channel_hooks {
-	/* The agent is there and commands can be started. Comes again after every attach. */
+	/* The agent is ready for commands. Called once after every attach. */
 	void (*ready)(void *arg, const struct agent_info *info);
 	/*
-	 * The connection ended; why is one line: the guest closed it, broke the protocol, or is of
-	 * another version. Every command has got its failed() before, and every request its done().
-	 * The transport is closed; agent_channel_attach() may follow, also from inside.
+	 * The connection has ended. why is one line: the guest closed it, broke the protocol, or
+	 * has another version of it. Every command's failed() and every request's done() have been
+	 * called before. The transport is closed; agent_channel_attach() may follow, even from
+	 * inside this callback.
 	 */
 	void (*lost)(void *arg, const char *why);
-	/* The guest says that it powers itself off or reboots. May be NULL. */
+	/* The guest announces that it powers itself off or reboots. May be NULL. */
 	void (*power)(void *arg, enum agent_power kind);
 };
 
-/* 0 or -errno. hooks is copied. The loop outlives the channel. */
+/* 0 or -errno. hooks is copied. The loop must outlive the channel. */
 int agent_channel_create(struct agent_channel **out, struct loop *loop,
 			 const struct agent_channel_hooks *hooks, void *arg);
 
 /*
- * Ends all commands and requests without callbacks, closes the transport and frees everything;
- * command handles are gone too. NULL is harmless.
+ * Ends all commands and requests without callbacks, closes the transport and frees everything,
+ * command handles too. NULL is harmless.
  */
 void agent_channel_destroy(struct agent_channel *channel);
 
 /*
- * Speaks over transport from now on. 0; -EBUSY if a connection is attached (the caller refuses the
- * second one). On failure the transport stays the caller's. Glue: take connections from guest ports
- * up to AGENT_SOURCE_PORT_MAX only.
+ * Uses transport from now on. 0, or -EBUSY if a connection is attached (the caller refuses the
+ * second one). On failure the transport stays the caller's. The caller must accept connections from
+ * guest ports up to AGENT_SOURCE_PORT_MAX only: just guest root can bind those.
  */
 int agent_channel_attach(struct agent_channel *channel, const struct agent_transport *transport);
 
-/* The glue's news about the transport: bytes or end of file; room after a short write; gone. */
+/* The transport's owner reports: bytes or end of file; room after a short write; the end. */
 void agent_channel_readable(struct agent_channel *channel);
 void agent_channel_writable(struct agent_channel *channel);
 void agent_channel_closed(struct agent_channel *channel);
@@ -87,8 +89,8 @@ bool agent_channel_is_ready(const struct agent_channel *channel);
 /*
  * How a request ends: done is called exactly once, unless the channel is destroyed first. error is
  * 0; the errno value with which the agent failed; or AGENT_REPLY_LOST: the connection ended before
- * the reply came, and the agent may or may not have done it. done may send further requests; after
- * a lost connection they return -ENOTCONN.
+ * the reply came, and the agent may or may not have carried out the request. done may send further
+ * requests; after a lost connection they return -ENOTCONN.
  */
 #define AGENT_REPLY_LOST (-1)
 
@@ -97,20 +99,21 @@ struct agent_reply {
 	void *arg;
 };
 
-#define AGENT_REQUESTS_MAX 16 /* that wait for their reply at once */
+#define AGENT_REQUESTS_MAX 16 /* that wait for their replies at a time */
 
 /*
- * Requests. reply is copied; NULL: the reply is dropped. 0; -ENOTCONN before ready; -EAGAIN if
- * AGENT_CHANNEL_QUEUE_MAX bytes wait to be sent, or AGENT_REQUESTS_MAX requests wait for their
- * reply; -EINVAL. After an error done is not called. The agent does requests in order with the
- * commands: a command started after a request sees its effect. ping has no effect; its reply comes
- * once the agent has finished its start and all earlier requests.
+ * Requests. reply is copied; NULL: the reply is dropped. They return 0; -ENOTCONN before ready;
+ * -EAGAIN if AGENT_CHANNEL_QUEUE_MAX bytes wait to be sent, or AGENT_REQUESTS_MAX requests wait for
+ * their replies; -EINVAL. After an error done is not called. The agent handles requests and
+ * commands in the order in which they were sent: a command started after a request sees its effect.
+ * ping has no effect; its reply comes once the agent has finished its start and all earlier
+ * requests.
  */
 int agent_channel_ping(struct agent_channel *channel, const struct agent_reply *reply);
 /*
- * The agent runs a command that does nothing, so that what every command needs of the guest's
- * kernel has been used once. Before the first command; else the reply is EBUSY. -EOPNOTSUPP: the
- * agent is too old.
+ * Makes the agent run a command that does nothing, so that the parts of the guest's kernel that
+ * every command needs have been used once. Only before the first command; after it the reply is
+ * EBUSY. -EOPNOTSUPP: the agent is too old.
  */
 int agent_channel_rehearse(struct agent_channel *channel, const struct agent_reply *reply);
 int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds,
@@ -126,33 +129,33 @@ struct agent_network {
 	const uint8_t *mac; /* 6 bytes; NULL: the card keeps its own */
 };
 
-/* Whether the guest's agent can give the card a MAC. Known once it is ready. */
+/* Whether the guest's agent can set the card's MAC. Known once the agent is ready. */
 bool agent_channel_sets_mac(const struct agent_channel *channel);
 
 /*
- * Configures the guest's network card. -EOPNOTSUPP: the guest's agent is too old for that, or for a
- * MAC.
+ * Configures the guest's network card. -EOPNOTSUPP: the guest's agent is too old for this request,
+ * or for a MAC in it.
  */
 int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network,
 			      const struct agent_reply *reply);
 
 /*
- * How many processes, their threads counted, the sandbox may have at once; 0: what the agent finds
- * good. -EOPNOTSUPP: the guest's agent is too old for that.
+ * Limits how many processes the sandbox may have at a time, each thread counted as one; 0: the
+ * agent's default. -EOPNOTSUPP: the guest's agent is too old for this request.
  */
 int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes,
 			     const struct agent_reply *reply);
 
 /*
- * Another root file system for the sandbox (vmm/agent/wire.h, ROOT). Before the first command; else
- * the reply is EBUSY. -EINVAL: the type's name is none.
+ * Gives the sandbox another root file system (vmm/agent/wire.h, ROOT). Only before the first
+ * command; after it the reply is EBUSY. -EINVAL: type is not a valid name.
  */
 struct agent_root {
 	enum agent_root_lower lower;
 	uint32_t lower_number;
 	const char *type; /* of the file system: "ext4", "squashfs" ... */
 	bool read_only;
-	bool bare; /* it has programs only: users, homes and the like are made */
+	bool bare; /* holds only programs: the agent adds users, homes and the like */
 	enum agent_root_upper upper;
 	uint32_t upper_number;
 };
@@ -161,24 +164,24 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 			   const struct agent_reply *reply);
 
 /*
- * Mounts what a 9P server at host port has at path in the sandbox. -EOPNOTSUPP: the guest's agent
- * is too old for that. -EINVAL, -ENAMETOOLONG: the path.
+ * Mounts, at path in the sandbox, what the 9P server at a host port serves. -EOPNOTSUPP: the
+ * guest's agent is too old for this request. -EINVAL, -ENAMETOOLONG: the path is at fault.
  */
 struct agent_mount {
 	uint32_t port;
 	const char *path; /* absolute */
 	uint32_t msize;
 	bool read_only;
-	bool cache; /* the guest may keep what it has read, and need not read it again */
+	bool cache; /* the guest may cache what it has read */
 };
 
 int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount,
 			const struct agent_reply *reply);
 
 /*
- * Connections to vsock ports of the guest, up to AGENT_SOURCE_PORT_MAX, go on to TCP ports of its
- * loopback. Those that were there before are closed. -EOPNOTSUPP: the guest's agent is too old for
- * that; -EINVAL: more than AGENT_FORWARDS_MAX.
+ * Makes the agent forward connections to vsock ports of the guest, up to AGENT_SOURCE_PORT_MAX, to
+ * TCP ports of the guest's loopback. Earlier forwards are closed. -EOPNOTSUPP: the guest's agent is
+ * too old for this request; -EINVAL: more than AGENT_FORWARDS_MAX.
  */
 struct agent_forward {
 	uint32_t port;
@@ -188,24 +191,24 @@ struct agent_forward {
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
 			  unsigned count, const struct agent_reply *reply);
 
-/* Has the guest end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
+/* Makes the guest end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind);
 
 struct agent_command_spec {
 	const char *const
 		*argv; /* at least one; without a slash it is looked up in the guest's PATH */
-	const char *const *env; /* NAME=VALUE, NULL-terminated or NULL; over the agent's defaults
-				   (PATH, HOME, USER, TERM with a terminal) */
+	const char *const *env; /* NAME=VALUE, NULL-terminated, or NULL; overrides the agent's
+				   defaults (PATH, HOME, USER, TERM with a terminal) */
 	const char *workdir;	/* NULL: the user's home */
 	const char *user;	/* name in the sandbox's /etc/passwd; NULL: uid and gid */
-	uint32_t uid, gid;	/* as inside the sandbox, where 0 is root without real privilege */
+	uint32_t uid, gid;	/* as seen in the sandbox, where 0 is sandbox root */
 	bool terminal; /* one pseudo-terminal instead of three pipes; all output is stream 1 */
 	uint16_t rows, columns; /* of the terminal; 0: 24 and 80 */
 };
 
 struct agent_exit {
 	int code;   /* exit status, 0 to 255; meaningless if signal is not 0 */
-	int signal; /* that ended it, or 0 */
+	int signal; /* that ended the command, or 0 */
 	uint64_t real_us, user_us, system_us, max_rss_kib;
 	uint64_t minor_faults, major_faults, blocks_in, blocks_out;
 	uint64_t voluntary_switches, involuntary_switches;
@@ -218,20 +221,22 @@ struct agent_failure {
 };
 
 /*
- * What a command's owner hears. The last is exactly one of exited and failed; all output and its
- * ends came before exited. Callbacks that are NULL are skipped.
+ * What a command's owner is told. The last callback is exactly one of exited and failed; all
+ * output, and the end of each stream, comes before exited. Callbacks that are NULL are skipped.
  */
 struct agent_command_ops {
-	/* The process exists (its program may still turn out not to be executable: failed). */
+	/* The process exists. If its program proves not to be executable, failed follows. */
 	void (*started)(void *arg, uint32_t pid);
-	/* stream is 1 or 2. The application takes all of it, and gives credit back with
-	 * agent_command_consumed() when it has passed the bytes on. Without this callback output is
-	 * dropped. */
+	/*
+	 * stream is 1 or 2. The owner takes all of it, and returns credit with
+	 * agent_command_consumed() once the bytes are passed on. Without this callback output is
+	 * dropped.
+	 */
 	void (*output)(void *arg, unsigned stream, const void *data, size_t length);
 	void (*output_eof)(void *arg, unsigned stream);
-	/* After agent_command_stdin() took less than it was given: there is room again. */
+	/* There is room again after agent_command_stdin() took less than it was given. */
 	void (*stdin_ready)(void *arg);
-	/* The command reads no more input: what follows is dropped. */
+	/* The command no longer reads input: further bytes are dropped. */
 	void (*stdin_closed)(void *arg);
 	void (*exited)(void *arg, const struct agent_exit *status);
 	void (*failed)(void *arg, const struct agent_failure *failure);
@@ -241,36 +246,35 @@ struct agent_command_ops {
  * Starts a command. spec is copied into the frame; ops is kept (make it static). *out is valid
  * until agent_command_close(). 0; -ENOTCONN before ready; -E2BIG (arguments and environment beyond
  * AGENT_START_MAX); -EINVAL (no argument, id too large, variable without a name); -EAGAIN (too many
- * commands, or too much waits to be sent); -ENOMEM.
+ * commands, or too many bytes wait to be sent); -ENOMEM.
  */
 int agent_command_start(struct agent_channel *channel, const struct agent_command_spec *spec,
 			const struct agent_command_ops *ops, void *arg, struct agent_command **out);
 
 /*
- * Sends input: returns the bytes taken, 0 to length, bounded by the stream's credit and the
- * channel's queue; if fewer than length, stdin_ready follows. Bytes after the end of the command,
- * or after it stopped reading, are taken and dropped. May be called right after
- * agent_command_start().
+ * Sends input. Returns the bytes taken, 0 to length, bounded by the stream's credit and the
+ * channel's queue; if fewer than length, stdin_ready follows. Bytes are taken and dropped once the
+ * command has ended or stopped reading. May be called right after agent_command_start().
  */
 size_t agent_command_stdin(struct agent_command *command, const void *data, size_t length);
 
-/* No more input. On a terminal this is a ^D. */
+/* Ends the input. On a terminal this is a ^D. */
 int agent_command_stdin_eof(struct agent_command *command);
 
 /* Sends signal (1 to 64) to the command's process group. 0, -EINVAL or -EAGAIN. */
 int agent_command_signal(struct agent_command *command, int signal);
 int agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t columns);
 
-/* length bytes of output of stream (1 or 2) were passed on. */
+/* Returns credit: length bytes of output of stream (1 or 2) have been passed on. */
 void agent_command_consumed(struct agent_command *command, unsigned stream, size_t length);
 
 /*
- * Frees the handle; no callback follows. A command that still runs is killed (SIGKILL to its
+ * Frees the handle; no callback follows. A command that is still running is killed (SIGKILL to its
  * process group). NULL is harmless.
  */
 void agent_command_close(struct agent_command *command);
 
-/* Whether one of count variables (NAME=VALUE each) has the name of another one. */
+/* Whether one of count variables (NAME=VALUE each) has the same name as variable. */
 bool agent_env_has(const char *const *env, size_t count, const char *variable);
 
 #endif
