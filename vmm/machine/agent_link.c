@@ -8,10 +8,10 @@
 #include "vmm/base/log.h"
 #include "vmm/machine/machine.h"
 
-/* From the end of the agent's connection to the end of the guest. */
+/* How long a guest may run on after its agent's connection has ended, if it announced the end. */
 #define POWER_NS 5000000000ull
 
-/* How long the agent of a guest that was just restored has to connect again. */
+/* How long the agent of a guest just restored may take to connect again. */
 #define RECONNECT_NS 10000000000ull
 
 static long link_read(void *arg, void *to, size_t length)
@@ -73,7 +73,7 @@ static int on_connection(void *arg, struct vsock_stream *stream)
 	};
 	int ret;
 
-	/* A workload may connect to the port too; only the guest's real root may bind a low one. */
+	/* A workload may connect too, but only guest root may bind a low source port. */
 	if (vsock_stream_peer_port(stream) > AGENT_SOURCE_PORT_MAX) {
 		log_guest("a connection to the agent's port from port %u was refused",
 			  vsock_stream_peer_port(stream));
@@ -121,9 +121,9 @@ static void lost_expired(void *arg)
 }
 
 /*
- * A guest that said it switches itself off has some moments to do so. One that was just restored
- * may still have to hear that its old connections are gone, or may find that much time has passed
- * at once: if that takes the new connection as well, the agent makes another.
+ * A guest that has announced its end gets POWER_NS for it. A guest just restored may not know yet
+ * that its old connections are gone, or may see its clock jump: if either costs it the new
+ * connection as well, its agent connects again.
  */
 static void on_lost(void *arg, const char *why)
 {

@@ -7,10 +7,10 @@
 
 struct machine;
 
-/* Makes machine->channel and waits for the agent's connection. 0 or -errno. */
+/* Creates machine->channel and listens for the agent's connection. 0 or -errno with a message. */
 int agent_link_create(struct machine *machine, struct err *err);
 
-/* Before the devices are destroyed. */
+/* Call it before the devices are destroyed. */
 void agent_link_destroy(struct machine *machine);
 
 #endif

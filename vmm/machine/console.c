@@ -10,7 +10,7 @@
 #include "vmm/base/log.h"
 
 #define SHOWN_BUFFER (64u << 10)
-#define LINE_SHOWN   200 /* characters of a line in a message: a guest may send an endless one */
+#define LINE_SHOWN   200 /* characters of a line in a message: a guest's line may never end */
 
 int console_init(struct console *console, struct loop *loop, int show_fd)
 {
@@ -44,7 +44,7 @@ void console_show_exactly(struct console *console)
 	console->filtered = false;
 }
 
-/* As much as a full buffer lets through; the rest is counted as it came. */
+/* Shows what the output buffer has room for; counts the rest as dropped. */
 static void show(struct console *console, const uint8_t *bytes, size_t length)
 {
 	char text[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)];
@@ -68,7 +68,7 @@ void console_keep(struct console *console, int log_fd)
 	console->logged = 0;
 }
 
-/* Into the log; where that is full it begins anew with the tail, which has these bytes already. */
+/* Appends to the log. A full log starts over with the tail, which already holds these bytes. */
 static void keep(struct console *console, const uint8_t *bytes, size_t length)
 {
 	struct ring copy = console->tail;
@@ -86,7 +86,7 @@ static void keep(struct console *console, const uint8_t *bytes, size_t length)
 		console->logged = 0;
 		parts = ring_readable(&copy, iov);
 	}
-	/* What a full disk does not take is missing. */
+	/* On a full disk the log has gaps. */
 	for (i = 0; i < parts; i++)
 		if (fd_write_full(console->log_fd, iov[i].iov_base, iov[i].iov_len) == 0)
 			console->logged += iov[i].iov_len;
@@ -110,7 +110,7 @@ void console_output(struct console *console, const uint8_t *bytes, size_t length
 	keep(console, bytes, length);
 }
 
-/* The tail in one part; returns its length. */
+/* Copies the tail into one buffer; returns its length. */
 static size_t console_copy(const struct console *console, char *to)
 {
 	struct ring copy = console->tail;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's serial console on the host: its last CONSOLE_TAIL bytes are kept for messages; on
- * request it is shown as it comes. Nothing ever waits for it: what a slow reader can't take is
- * dropped and counted.
+ * The guest's serial console on the host. Its last CONSOLE_TAIL bytes are kept for messages; on
+ * request it is shown as it comes. Nothing ever waits for its reader: what a slow reader cannot
+ * take is dropped and counted.
  */
 #ifndef CORDON_MACHINE_CONSOLE_H
 #define CORDON_MACHINE_CONSOLE_H
@@ -18,7 +18,7 @@
 
 #define CONSOLE_TAIL (64u << 10)
 
-/* The log has at most this many bytes, and at least the last CONSOLE_TAIL. */
+/* The log has at most this many bytes, and always the last CONSOLE_TAIL of the output. */
 #define CONSOLE_LOG_MAX (2 * CONSOLE_TAIL)
 
 struct console {
@@ -32,26 +32,26 @@ struct console {
 };
 
 /*
- * show_fd: where to show it as it comes (stdout or stderr), or -1. It can't command a terminal, but
- * for newline, carriage return, tab and backspace. 0 or -errno.
+ * show_fd: where to show the console as it comes (stdout or stderr), or -1. The output cannot
+ * control a terminal, except by newline, carriage return, tab and backspace. 0 or -errno.
  */
 int console_init(struct console *console, struct loop *loop, int show_fd);
 
-/* It may: it is all that there is of the guest, and meant for the terminal. */
+/* Shows the output unfiltered: for a guest whose console is meant for the terminal. */
 void console_show_exactly(struct console *console);
 void console_destroy(struct console *console);
 
-/* From now on its output goes into an empty file as well, which stays the caller's. */
+/* From now on also writes the output to log_fd, an empty file, which stays the caller's. */
 void console_keep(struct console *console, int log_fd);
 
-/* What the guest has written. Under the device lock. */
+/* Takes what the guest has written. Under the device lock. */
 void console_output(struct console *console, const uint8_t *bytes, size_t length);
 
-/* Whether the kept output has this text. */
+/* Whether the kept output contains the text. */
 bool console_contains(const struct console *console, const char *text);
 
 /*
- * Prints the last lines to stderr, each after a mark, cut to a bearable length and with control
+ * Prints the last lines to stderr, each after a mark, cut to a readable length and with control
  * characters made harmless.
  */
 void console_print_tail(const struct console *console, unsigned lines);

@@ -8,7 +8,7 @@
 
 #include "vmm/base/fd.h"
 
-/* More would only wait for the same disk of the host. */
+/* More threads would only wait for the same disk of the host. */
 #define DISK_THREADS 4
 
 static void doorbell_ready(void *arg, uint32_t events)
@@ -43,7 +43,7 @@ static int connect_doorbell(struct machine_devices *devices, struct machine_virt
 				   doorbell->fd, err);
 }
 
-/* Puts a device into the next slot: window, interrupt, doorbells. */
+/* Puts a device into the next slot: register window, interrupt, doorbells. */
 static int attach(struct machine_devices *devices, struct virtio_device *device, struct err *err)
 {
 	unsigned slot = devices->virtio_count, queue;
@@ -105,8 +105,8 @@ static int create_legacy(struct machine_devices *devices, const struct machine_d
 static int create_net(struct machine_devices *devices, unsigned pairs, struct err *err)
 {
 	/*
-	 * The MAC is that of a template's guest: a sandbox with a network gets one of its own
-	 * later. An MTU lets a driver set less.
+	 * Every template has this MAC; a sandbox with a network gets its own later. The MTU is the
+	 * largest that the driver may set.
 	 */
 	const struct net_card_config config = {
 		.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02}, .mtu = 65520, .pairs = pairs};

@@ -22,8 +22,8 @@
 #include "vmm/kvm/vm.h"
 
 /*
- * Disks: there in every machine, empty until devices_set_disk(). The first can only be read, so it
- * is for images; the second can be written.
+ * The disks, present in every machine and empty until devices_set_disk(). The first is read-only,
+ * so it is for images; the second is writable.
  */
 #define MACHINE_DISKS	      2
 #define MACHINE_DISK_IMAGE    0
@@ -50,7 +50,7 @@ struct machine_devices {
 	struct vm *vm;
 	struct vsock *vsock;
 	struct rng *rng;
-	struct net_card *net; /* there in every machine; its link is down until it has an owner */
+	struct net_card *net; /* in every machine; its link is down until the card has an owner */
 	struct pool *pool;    /* of the disks; its threads start with the first one */
 	struct blk *blk[MACHINE_DISKS];
 	struct uart *uart;
@@ -73,21 +73,21 @@ struct machine_device_hooks {
 };
 
 /*
- * Makes every device and connects it. vsock_path: see devices/vsock/vsock.h, or NULL. Call
- * devices_destroy() also after an error.
+ * Creates and connects every device. vsock_path: see devices/vsock/vsock.h, or NULL. Call
+ * devices_destroy() even after an error.
  */
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
 		   const struct machine_queues *queues, const struct machine_device_hooks *hooks,
 		   struct err *err);
 
 /*
- * Puts a disk (number below MACHINE_DISKS) in; the device owns it from now on, also on failure.
- * Under the device lock, if the machine runs. 0 or -errno with a message.
+ * Inserts a disk (number below MACHINE_DISKS), which the device owns from now on, even on failure.
+ * Under the device lock if the machine runs. 0 or -errno with a message.
  */
 int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,
 		     struct err *err);
 
-/* After all vCPUs have ended. */
+/* Call it after all vCPUs have ended. */
 void devices_destroy(struct machine_devices *devices);
 
 #endif

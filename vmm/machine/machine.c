@@ -12,10 +12,10 @@
 #include "vmm/base/log.h"
 #include "vmm/machine/agent_link.h"
 
-/* How often the vCPUs are checked for a halt without end. */
+/* How often to check whether all vCPUs have halted for ever. */
 #define HALT_CHECK_NS 1000000000ull
 
-/* How long a restored guest may take to end the connections of its former life. */
+/* How long a restored guest may take to end the connections that it had when it was saved. */
 #define SETTLE_NS 10000000000ull
 
 static const char panic_text[] = "Kernel panic - not syncing";
@@ -44,7 +44,7 @@ void machine_finish(struct machine *machine, enum machine_end end, const char *m
 	if ((end == MACHINE_RESET || end == MACHINE_AGENT_LOST || end == MACHINE_HALTED) &&
 	    console_contains(&machine->console, panic_text))
 		end = MACHINE_PANIC;
-	/* A kernel that can't switch its machine off halts instead. */
+	/* A kernel that cannot power off halts instead. */
 	if (end == MACHINE_HALTED && machine->power_announced)
 		end = MACHINE_POWER_OFF;
 	machine->end = end;
@@ -67,7 +67,7 @@ static void report_paused(void *arg)
 	void (*done)(void *) = machine->pause_done;
 
 	machine->pause_done = NULL;
-	/* Of a guest that has ended meanwhile nothing is to be saved. */
+	/* A guest that has ended meanwhile is not saved. */
 	if (done && machine->end == MACHINE_RUNNING)
 		done(machine->pause_arg);
 }
@@ -103,7 +103,7 @@ static void on_vcpu_ended(void *arg, struct vcpu *vcpu, enum vcpu_end end, const
 	loop_unlock(machine->loop);
 }
 
-/* Evaluates the last round of checks, and begins another. */
+/* Evaluates the last round of checks, and begins the next. */
 static void check_halted(void *arg)
 {
 	struct machine *machine = arg;
@@ -198,7 +198,7 @@ static int create_memory(struct machine *machine, struct err *err)
 {
 	if (machine->config.restore)
 		return snapshot_map_memory(machine->config.restore, machine, err);
-	/* A memfd is what others could map too; but huge pages are worth more to us. */
+	/* Other processes may map a memfd, but huge pages are worth more. */
 	if (guest_memory_memfd_is_huge())
 		return guest_memory_create(&machine->memory, machine->config.memory,
 					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
@@ -220,7 +220,7 @@ static int create_vm(struct machine *machine, struct err *err)
 	return ret == 0 ? create_vcpus(machine, err) : ret;
 }
 
-/* A generation id that the guest has not seen: its kernel then renews its random numbers. */
+/* Sets a new generation id, which makes the guest's kernel renew its random numbers. */
 static int renew_generation(struct machine *machine, struct err *err)
 {
 	uint8_t id[BOOT_VMGENID_SIZE];
@@ -232,7 +232,7 @@ static int renew_generation(struct machine *machine, struct err *err)
 	return 0;
 }
 
-/* What begins a restored guest's life of its own. */
+/* Separates a restored guest from the one that was saved. */
 static int start_restored(struct machine *machine, struct err *err)
 {
 	if (!machine->config.keep_connections)
@@ -317,7 +317,7 @@ static void on_vcpu_paused(void *arg, struct vcpu *vcpu)
 	struct machine *machine = arg;
 
 	loop_lock(machine->loop);
-	/* A vCPU that was paused, resumed and paused again may report it twice. */
+	/* A vCPU that was paused, resumed and paused again may report the pause twice. */
 	machine->paused |= 1u << vcpu->index;
 	if (machine->pausing && machine->paused == (1u << machine->vcpus) - 1)
 		loop_defer(machine->loop, &machine->pause_task);
@@ -363,7 +363,7 @@ int machine_start(struct machine *machine, struct err *err)
 	if (ret < 0)
 		return ret;
 	timeline_mark(&machine->timeline, TIMELINE_STARTED);
-	/* Before the first vCPU's thread shares the loop. */
+	/* Before the first vCPU's thread starts to share the loop. */
 	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
 	for (i = 0; i < machine->vcpus; i++) {
 		ret = vcpu_start(&machine->vcpu[i], &ops, machine, err);

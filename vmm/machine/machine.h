@@ -3,9 +3,9 @@
  * A machine: memory, processors, devices and the agent channel put together, and its life from
  * creation to its end.
  *
- * machine_create() makes everything and loads the kernel, machine_start() starts the vCPUs, the
- * owner then runs the loop; the machine stops the loop when it has ended. Everything here belongs
- * to the loop's thread unless it says otherwise.
+ * machine_create() creates everything and loads the kernel, machine_start() starts the vCPUs, then
+ * the owner runs the loop; ops->ended() reports the end. All functions are for the loop's thread
+ * unless their comments say otherwise.
  */
 #ifndef CORDON_MACHINE_H
 #define CORDON_MACHINE_H
@@ -36,34 +36,36 @@ struct machine_config {
 	const char *cmdline_append;	/* or NULL */
 	const char *vsock_path;		/* Unix socket for host programs, or NULL */
 	int console_fd;			/* where the guest's console is shown, or -1 */
-	bool console_exact;		/* byte for byte, on a terminal as well */
-	bool agent;			/* expect our agent in the guest */
-	const struct snapshot *restore; /* go on from this instead of booting, or NULL */
-	bool trusted;			/* restore was written by us on this host: no probe of it */
-	/* Of a restore: the owner restores the connections of the vsock device; else all end. */
+	bool console_exact;		/* byte for byte, even on a terminal */
+	bool agent;			/* expect Cordon's agent in the guest */
+	const struct snapshot *restore; /* restore this instead of booting, or NULL */
+	bool trusted; /* Cordon wrote `restore` on this host: do not probe the host again */
+	/* For a restore: the owner restores the vsock device's connections; else all end. */
 	bool keep_connections;
-	/* For a restore of a snapshot with an image on a disk: the image's path, or NULL. The path
-	 * in the snapshot is used only if trusted_image is set. */
+	/*
+	 * For a restore of a snapshot whose disk holds an image: the image's path, or NULL. The
+	 * path in the snapshot is used only if trusted_image is set.
+	 */
 	const char *image;
 	bool trusted_image;
-	struct snapshot_stop stop; /* of a restore, which may take long */
+	struct snapshot_stop stop; /* for a restore, which may take long */
 };
 
 enum machine_end {
 	MACHINE_RUNNING,
-	MACHINE_POWER_OFF, /* the guest switched itself off */
+	MACHINE_POWER_OFF, /* the guest powered itself off */
 	MACHINE_RESET,	   /* the guest reset itself */
-	MACHINE_PANIC,	   /* the guest's kernel panicked, by its console */
+	MACHINE_PANIC,	   /* the guest's kernel panicked, as its console shows */
 	MACHINE_TRIPLE_FAULT,
 	MACHINE_HALTED,	    /* all processors halted with interrupts off */
 	MACHINE_AGENT_LOST, /* the agent died or broke the protocol */
-	/* its owner could not set the guest up; the message says in which step, and why */
+	/* the owner could not set the guest up; the message says in which step, and why */
 	MACHINE_SETUP_FAILED,
 	MACHINE_ERROR, /* KVM failed; the message says how */
 };
 
 struct machine_ops {
-	/* The agent is connected and speaks our protocol. Again if it had to connect again. */
+	/* The agent has connected and speaks our protocol. Called for each of its connections. */
 	void (*agent_ready)(void *arg);
 	/* The machine has ended; machine->end and machine->end_message say how. */
 	void (*ended)(void *arg);
@@ -78,18 +80,18 @@ struct machine {
 	struct guest_memory memory;
 	struct vm vm;
 	struct vcpu vcpu[VM_CPUS_MAX];
-	unsigned vcpus; /* made so far */
+	unsigned vcpus; /* created so far */
 	struct machine_devices devices;
 	struct console console;
 	struct agent_channel *channel;
 	struct vsock_stream *agent_stream;
 	bool restored;
-	/* Until then the agent of a restored guest may lose its connection; 0 once commands are
-	 * started. */
+	/*
+	 * Until then a restored guest's agent may lose its connection; 0 from the first command on.
+	 */
 	uint64_t settled_ns;
 	struct err lost_message;
-	bool power_announced; /* the agent said that the guest ends, and will be gone before it does
-			       */
+	bool power_announced; /* the agent has announced the guest's end, and goes first */
 	struct timeline timeline;
 
 	enum machine_end end;
@@ -98,45 +100,49 @@ struct machine {
 	struct loop_timer halt_timer, lost_timer;
 
 	bool pausing;	 /* between machine_pause() and machine_resume() */
-	unsigned paused; /* vCPUs that have left the guest since, a bit each */
+	unsigned paused; /* vCPUs that have left the guest since, one bit each */
 	void (*pause_done)(void *arg);
 	void *pause_arg;
 };
 
-/* 0 or -errno with a message; nothing is left behind then. */
+/* 0, or -errno with a message; then nothing is left behind. */
 int machine_create(struct machine *machine, struct loop *loop, const struct machine_config *config,
 		   const struct machine_ops *ops, void *arg, struct err *err);
 
 /*
- * Starts the vCPUs. From now until machine_stop() their threads use the loop and the devices too:
- * whatever the owner does with them outside of the loop's callbacks needs the device lock.
+ * Starts the vCPUs. Until machine_stop() their threads use the loop and the devices too: outside of
+ * the loop's callbacks the owner may touch either only under the device lock.
  */
 int machine_start(struct machine *machine, struct err *err);
 
 /*
- * Takes all vCPUs out of the guest; done is called from the loop when they are, unless the machine
- * ends before. 0, or -EBUSY if the machine is pausing, paused or has ended.
+ * Makes all vCPUs leave the guest. done is called from the loop once they have, unless the machine
+ * ends first. 0, or -EBUSY if the machine is pausing, paused or has ended.
  */
 int machine_pause(struct machine *machine, void (*done)(void *arg), void *arg);
 void machine_resume(struct machine *machine);
 
 /*
- * Ends the machine: the first end counts, the owner hears of it from the loop. From any thread that
+ * Ends the machine. The first end counts; the loop reports it to the owner. From any thread that
  * holds the device lock.
  */
 void machine_finish(struct machine *machine, enum machine_end end, const char *message);
 
-/* One line for a person: what happened. For a panic and the like the caller also shows the console.
+/*
+ * One line for the user: what happened. After a panic and the like the caller also shows the
+ * console.
  */
 const char *machine_end_text(enum machine_end end);
 
-/* Stops the vCPUs for good and waits for their threads. Not from inside the loop. */
+/* Stops the vCPUs for good and waits for their threads. Not from inside a callback of the loop. */
 void machine_stop(struct machine *machine);
 
-/* machine_stop(), and frees all. Works on a half-made machine. */
+/* Calls machine_stop() and frees everything. Works on a half-built machine. */
 void machine_destroy(struct machine *machine);
 
-/* With -v: time line, exits, the assist's counts, devices; to stderr. After machine_stop(). */
+/*
+ * For -v: prints time line, exits, the assist's counts and devices to stderr. After machine_stop().
+ */
 void machine_report(struct machine *machine);
 
 #endif

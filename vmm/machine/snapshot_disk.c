@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Disks in snapshots: of an image what distinguishes it from others, of a private layer its data.
- * snapshot_disk_read.c reads them back.
+ * Disks in snapshots. Of an image only its identity is saved; of a private layer or a scratch disk,
+ * its data. snapshot_disk_read.c restores them.
  */
 #include <errno.h>
 #include <limits.h>
@@ -99,7 +99,7 @@ uint64_t snapshot_disk_sections(const struct snapshot_disks *plan, struct machin
 	return sum;
 }
 
-/* Reads all of a range: 0 or -errno. */
+/* Reads a whole range: 0 or -errno. */
 static int read_all(struct disk *disk, uint64_t at, uint8_t *to, uint64_t length)
 {
 	int64_t n;
@@ -114,7 +114,10 @@ static int read_all(struct disk *disk, uint64_t at, uint8_t *to, uint64_t length
 	return 0;
 }
 
-/* One part after the other, with the checksum of all: 0 or -errno. fd stands where it goes. */
+/*
+ * Writes a segment to fd at its current position, chunk by chunk, and sets its checksum: 0 or
+ * -errno.
+ */
 static int write_segment(struct disk *disk, struct snapshot_segment *segment, int fd,
 			 uint8_t *chunk)
 {

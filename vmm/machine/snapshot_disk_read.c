@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Disks from snapshots. What a file says of them is checked whole when it is opened: nothing is
- * copied of one whose tables make no sense, and never more than the file has.
+ * Disks from snapshots. All that a file says of its disks is checked when the file is opened: if
+ * its tables make no sense nothing is copied, and never more than the file holds.
  *
- * An image's path is in the file for messages only. To open what a file names would let a hostile
- * file show its guest any file of the host: the restoring user says which image it is.
+ * An image's path is in the file for messages only: if that path were opened, a hostile snapshot
+ * could show its guest any file of the host. The user who restores names the image.
  */
 #include <errno.h>
 #include <limits.h>
@@ -27,7 +27,7 @@ struct saved_disk {
 	uint32_t count;
 };
 
-/* A size that such a disk can have. */
+/* Whether such a disk can have this size. */
 static bool is_size(const struct saved_disk *saved)
 {
 	bool image = saved->identity.bytes > 0;
@@ -52,7 +52,9 @@ static int parse(struct saved_disk *saved, unsigned number, struct unpack *paylo
 	saved->count = unpack_count(payload, SNAPSHOT_DISK_SEGMENTS_MAX);
 	saved->segments = *payload;
 	image = saved->identity.bytes > 0;
-	/* The first disk is for images; the second has a layer over one, or is a scratch disk. */
+	/*
+	 * The first disk is for images; the second has a layer over an image, or is a scratch disk.
+	 */
 	if (payload->failed ||
 	    payload->length - payload->at != saved->count * SNAPSHOT_SEGMENT_BYTES ||
 	    !is_size(saved) ||
@@ -74,8 +76,8 @@ static struct snapshot_segment next_segment(struct saved_disk *saved)
 }
 
 /*
- * Pieces lie one behind the other on the disk, and in the file too: data that the file has once is
- * on a disk once. used: what of the file lies before, and then with them.
+ * Segments ascend without overlap on the disk and in the file, so that no data of the file is on a
+ * disk twice. *used: the end of the file's data before these segments, then after them.
  */
 static int check_segments(struct saved_disk saved, uint64_t file_length, uint64_t *used,
 			  struct err *err)
@@ -162,7 +164,7 @@ static int write_all(struct disk *disk, uint64_t at, uint8_t *from, uint64_t len
 	return 0;
 }
 
-/* Copies a segment from the file; its checksum counts, as all of it is read anyway. */
+/* Copies a segment from the file and checks its checksum, since all of it is read anyway. */
 static int copy_segment(struct disk *disk, const struct snapshot_segment *segment, int fd,
 			uint8_t *chunk, const struct snapshot_stop *stop, struct err *err)
 {

@@ -19,12 +19,12 @@
 #define SNAPSHOT_HEADER_BYTES 128
 
 /*
- * A section's head: its type, the number of the thing it belongs to, the payload's length, and the
- * CRC-32 of these three and the payload.
+ * A section's head: its type, the number of what it describes, the payload's length, and the CRC-32
+ * of these three and the payload.
  */
 #define SNAPSHOT_SECTION_BYTES 20
 
-/* The checksum of a section; head and payload may lie apart. */
+/* The checksum of a section; head and payload need not be contiguous. */
 uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, size_t length);
 
 #define SNAPSHOT_STATE_MAX (64u << 20) /* bytes of all sections together */
@@ -38,12 +38,12 @@ enum snapshot_section {
 	SNAPSHOT_DEVICE = 5, /* number: the slot */
 	SNAPSHOT_UART = 6,
 	SNAPSHOT_MEMORY = 7, /* the extents */
-	SNAPSHOT_DISK = 8,   /* number: the disk's; only those that are there */
-	/* From here on: of the owner (struct snapshot_owner); vmm/sandbox/shares.h has 9 and 10. */
+	SNAPSHOT_DISK = 8,   /* number: the disk's; only for disks that are present */
+	/* From here on the owner's (struct snapshot_owner); vmm/sandbox/shares.h uses 9 and 10. */
 	SNAPSHOT_OWNED = 9,
 };
 
-/* A section's payload, or false. All sections have been checked. */
+/* Finds a section's payload, or returns false. All sections have been checked before. */
 struct snapshot;
 bool snapshot_find(const struct snapshot *snapshot, uint32_t type, uint32_t number,
 		   struct unpack *payload);
@@ -54,8 +54,7 @@ void snapshot_add_section(struct pack *state, uint32_t type, uint32_t number, st
 uint32_t snapshot_checksum(const void *from, size_t length);
 uint32_t snapshot_checksum_more(uint32_t sum, const void *from, size_t length);
 
-/* --- disks (snapshot_disk.c, snapshot_disk_read.c) ---------------------------------------------
- */
+/* --- disks (snapshot_disk.c, snapshot_disk_read.c) -------------------------------------------- */
 
 #define SNAPSHOT_DISK_SEGMENTS_MAX 262144
 #define SNAPSHOT_SEGMENT_BYTES	   28u /* of a segment in its section */
@@ -66,7 +65,7 @@ struct snapshot_segment {
 	uint32_t checksum;
 };
 
-/* What of the machine's disks goes into a file. Zeros at first. */
+/* What goes into a file of the machine's disks. Zeros at first. */
 struct machine;
 struct snapshot_disks {
 	struct {
@@ -75,11 +74,11 @@ struct snapshot_disks {
 	} of[MACHINE_DISKS];
 };
 
-/* Looks what the drained disks have: 0 or -errno with a message. */
+/* Finds out what the drained disks hold: 0 or -errno with a message. */
 int snapshot_plan_disks(struct snapshot_disks *plan, struct machine *machine, struct err *err);
 void snapshot_free_disks(struct snapshot_disks *plan);
 
-/* Bytes of the sections, heads included; and of the data. */
+/* How many bytes the sections take, heads included; and the data. */
 uint64_t snapshot_disk_sections(const struct snapshot_disks *plan, struct machine *machine);
 
 /* Writes the data from offset on, then adds the sections. 0 or -errno. */
@@ -87,13 +86,13 @@ int snapshot_write_disks(struct snapshot_disks *plan, struct machine *machine, i
 			 uint64_t offset, struct pack *state);
 
 /*
- * Checks what an open file says of its disks, and notes how much its guest may write. used: where
- * the data of disks begins at the earliest. 0 or -EINVAL with a message.
+ * Checks what an open file says of its disks, and notes how much its guest may write. used: the
+ * lowest offset that data of disks may have. 0 or -EINVAL with a message.
  */
 int snapshot_check_disks(struct snapshot *snapshot, uint64_t file_length, uint64_t used,
 			 struct err *err);
 
-/* Makes the disks anew and puts them into the devices, which are not yet restored. */
+/* Creates the disks and inserts them into the devices, which are not yet restored. */
 int snapshot_restore_disks(const struct snapshot *snapshot, struct machine *machine,
 			   struct err *err);
 

@@ -83,7 +83,7 @@ bool snapshot_find(const struct snapshot *snapshot, uint32_t type, uint32_t numb
 	return false;
 }
 
-/* The sections in the order that they have in a file; those of the owner lie between. */
+/* The sections in the order of a file; the owner's lie between the two lists. */
 static const struct snapshot_owned first_sections[] = {
 	{SNAPSHOT_CONFIG, 1},
 	{SNAPSHOT_KEY, 1},
@@ -93,7 +93,7 @@ static const struct snapshot_owned last_sections[] = {
 	{SNAPSHOT_UART, 1}, {SNAPSHOT_MEMORY, 1},	  {SNAPSHOT_DISK, MACHINE_DISKS},
 };
 
-/* A place in that order, for comparing; 0: there is no such section. */
+/* The section's position in that order, for comparison; 0: there is no such section. */
 static uint64_t section_place(const struct snapshot_owner *owner, uint32_t type, uint32_t number)
 {
 	const struct {
@@ -117,7 +117,7 @@ static uint64_t section_place(const struct snapshot_owner *owner, uint32_t type,
 	return 0;
 }
 
-/* Walks over all sections once: lengths, checksums and order, so that each is there once. */
+/* Checks lengths, checksums and order of all sections; in order, each can occur only once. */
 static int check_sections(const struct snapshot *snapshot, const struct snapshot_owner *owner,
 			  struct err *err)
 {
@@ -171,8 +171,10 @@ static int read_config(struct snapshot *snapshot, struct err *err)
 	return snapshot->key ? 0 : err_set(err, ENOMEM, "out of memory");
 }
 
-/* Disjoint and ascending in memory and in the file; *used: where the file's data begins, then where
- * that of memory ends. */
+/*
+ * Reads the extents, which must ascend without overlap both in memory and in the file. *used: where
+ * the file's data begins, then where that of memory ends.
+ */
 static int read_extents(struct snapshot *snapshot, uint64_t file_length, uint64_t *used,
 			struct err *err)
 {
@@ -330,7 +332,7 @@ static int check_host(const struct snapshot *snapshot, const struct machine *mac
 	if (snapshot->cpu_fingerprint != vm_cpu_fingerprint(&machine->vm))
 		return err_set(err, EINVAL,
 			       "the snapshot is of a processor with other features than this one");
-	/* Where the guest reads the processor's own counter, its time would stand still. */
+	/* Such a guest reads the processor's own counter: its time would stand still. */
 	if (snapshot->ring0_emulated && __rdtsc() < snapshot->host_tsc)
 		return err_set(
 			err, EINVAL,
@@ -384,7 +386,7 @@ int snapshot_restore(const struct snapshot *snapshot, struct machine *machine, s
 		return ret;
 	if (!snapshot_find(snapshot, SNAPSHOT_VM, 0, &payload))
 		return err_set(err, EINVAL, "the snapshot lacks the interrupt controllers");
-	/* Before the devices: they take up again what waits in their rings. */
+	/* Before the devices, which then continue with what waits in their rings. */
 	ret = snapshot_restore_disks(snapshot, machine, err);
 	if (ret == 0)
 		ret = vm_restore(&machine->vm, &payload, err);

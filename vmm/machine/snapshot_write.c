@@ -20,14 +20,14 @@
 #include "vmm/machine/snapshot.h"
 #include "vmm/machine/snapshot_format.h"
 
-/* Zero pages between two segments of data that are written rather than left out, at first. */
+/* At first, runs of zero pages up to this size are written rather than left out. */
 #define FIRST_GAP KIB(64)
 
 uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, size_t length)
 {
 	uLong sum = crc32_z(crc32(0, NULL, 0), head, SNAPSHOT_SECTION_BYTES - sizeof(uint32_t));
 
-	/* Of no bytes crc32_z() would give its first value, not the sum so far. */
+	/* For no bytes crc32_z() may return its initial value instead of the sum so far. */
 	return (uint32_t)(length > 0 ? crc32_z(sum, payload, length) : sum);
 }
 
@@ -65,7 +65,7 @@ struct extent_list {
 	uint64_t gap;
 };
 
-/* Adds a page of data: to the last extent, if it is near enough. False: too many extents. */
+/* Adds a page of data, to the last extent if that is near enough. False: too many extents. */
 static bool add_page(struct extent_list *list, const struct guest_region *region, uint64_t offset)
 {
 	struct snapshot_extent *last = list->count > 0 ? &list->at[list->count - 1] : NULL;
@@ -111,7 +111,7 @@ static bool scan_region(const struct guest_memory *memory, const struct guest_re
 	return true;
 }
 
-/* Finds the data; where it lies in too many segments, wider gaps are written too. */
+/* Finds the data. If that takes too many extents, wider gaps of zeros are written too. */
 static void find_extents(const struct guest_memory *memory, struct extent_list *list)
 {
 	bool fits = false;
@@ -125,7 +125,7 @@ static void find_extents(const struct guest_memory *memory, struct extent_list *
 	}
 }
 
-/* From *end on, which is then behind the last one. */
+/* Writes the extents from offset *end on; *end is then the end of the last one. */
 static int write_extents(const struct guest_memory *memory, struct extent_list *list, int fd,
 			 uint64_t *end)
 {
@@ -175,7 +175,7 @@ static int pack_state(struct machine *machine, const struct snapshot_owner *owne
 	unsigned i;
 	int ret = 0;
 
-	/* Or what it does would be lost, or be done after memory was written. */
+	/* Else a request's effect would be lost, or come after memory was written. */
 	for (i = 0; i < MACHINE_DISKS; i++)
 		if (!blk_idle(machine->devices.blk[i]))
 			return err_set(err, EBUSY, "a request of the guest to %s is under way",
@@ -231,7 +231,7 @@ static void pack_header(struct pack *header, const struct pack *state)
 
 /* --- the file --------------------------------------------------------------------------------- */
 
-/* The extents' section has a known length, so memory can be written before it. */
+/* The length of the extents' section is known beforehand, so memory can be written first. */
 static int write_file(struct machine *machine, const struct snapshot_owner *owner, int fd,
 		      const char *key, struct err *err)
 {
@@ -301,15 +301,16 @@ static void sync_directory(const char *path)
 	directory_of(path, directory);
 	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && fsync(fd) < 0) {
-		/* The rename may be lost in a power cut; the old file is then still whole. */
+		/* A power cut may undo the rename; the old file is then still whole. */
 	}
 	fd_close(&fd);
 }
 
 /*
- * A file that has no name until it is whole, where the file system can do that, so that a kill
- * leaves nothing; else one with the temporary name. It is locked: a temporary file that no process
- * holds a lock of is a dead writer's (snapshot_sweep()). Returns the descriptor, *named; or -errno.
+ * Opens a file that stays nameless until it is whole, so that a killed writer leaves nothing; where
+ * the file system has no such files, one with a temporary name (*named). The file is locked: a
+ * temporary file without a lock is a dead writer's (snapshot_sweep()). Returns the descriptor or
+ * -errno.
  */
 static int open_temporary(const char *path, char temporary[PATH_MAX], bool *named)
 {
@@ -322,12 +323,12 @@ static int open_temporary(const char *path, char temporary[PATH_MAX], bool *name
 	if (fd < 0)
 		fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		/* A sweeper was quicker, and takes the name away: the rename will fail. */
+		/* A sweep has locked the file first and removes its name: the rename will fail. */
 	}
 	return fd < 0 ? -errno : fd;
 }
 
-/* Gives a nameless file its temporary name, from which it can be renamed over an old file. */
+/* Gives a nameless file a temporary name, so that it can be renamed over an old file. */
 static int give_name(int fd, char temporary[PATH_MAX], const char *path)
 {
 	char from[32];
