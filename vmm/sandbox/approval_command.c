@@ -21,7 +21,7 @@
 
 struct approval_command {
 	struct loop *loop;
-	pid_t pid; /* 0: there is none any more */
+	pid_t pid; /* 0: none, or already reaped */
 	int output_fd;
 	struct loop_source ended; /* of its pidfd */
 	uint32_t number;
@@ -29,7 +29,7 @@ struct approval_command {
 	void *arg;
 };
 
-/* SIGKILL does not take long; whatever it has started goes, too. */
+/* SIGKILL ends it at once, along with the processes that it has started. */
 static void reap(struct approval_command *command, int *status)
 {
 	if (command->pid <= 0)
@@ -67,11 +67,11 @@ static void has_ended(void *arg, uint32_t events)
 	n = read(command->output_fd, word, sizeof(word) - 1);
 	word[n > 0 && status == 0 ? n : 0] = '\0';
 	word[strcspn(word, " \t\r\n")] = '\0';
-	/* That may end the command. */
+	/* done() may free the command. */
 	command->done(command->arg, command->number, word);
 }
 
-/* posix_spawn() takes char *, and does not write. */
+/* posix_spawn() takes char *, but does not write to the strings. */
 static char *word_of(const char *text)
 {
 	return (char *)(uintptr_t)text;
@@ -96,7 +96,7 @@ static int run(struct approval_command *command, const char *text, const struct 
 	argv[8] = word_of(question->rule);
 	ret = pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
 	if (ret == 0) {
-		/* It writes as programs do. */
+		/* Programs expect a pipe that blocks. */
 		fcntl(pipe_fd[1], F_SETFL, 0);
 		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", argv,
 				    (const int[]){-1, pipe_fd[1], STDERR_FILENO}, 3);

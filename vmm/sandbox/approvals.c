@@ -13,11 +13,11 @@
 
 struct open_question {
 	struct approval public;
-	bool told; /* to operators or the command */
+	bool told; /* operators or the command have been told */
 	struct approval_command *command;
 };
 
-/* Names count where there are any: a decision on a name holds for its addresses. */
+/* A decision on a name holds for all addresses of that name. */
 struct remembered {
 	struct policy_net net;
 	char name[APPROVAL_NAME];
@@ -84,8 +84,8 @@ static void copy_net(struct policy_net *to, char name[APPROVAL_NAME], const stru
 }
 
 /*
- * The name is the guest's choice, and is shown on terminals and given to a command: what reads
- * names has let nothing else through, and no name is an option.
+ * The guest chooses the name, which is shown on terminals and passed to a command. The parsers of
+ * names let only these characters through; here a name that looks like an option is refused too.
  */
 static bool is_plain(const char *name)
 {
@@ -186,7 +186,7 @@ static struct open_question *find(struct approvals *questions, uint32_t number)
 	return NULL;
 }
 
-/* Refused without an operator's decision. */
+/* Refuses without an operator's decision. */
 static void refuse(struct approvals *questions, struct open_question *open, const char *why)
 {
 	uint32_t number = open->public.number;
@@ -212,7 +212,7 @@ static void command_answered(void *arg, uint32_t number, const char *word)
 	else if (!questions->attended)
 		refuse(questions, open, "the command of --on-ask gave no answer");
 	else {
-		/* Only operators can decide it now; with the last of them it is refused. */
+		/* Only operators can decide now; with the last of them the question ends. */
 		approval_command_end(open->command);
 		open->command = NULL;
 	}
@@ -237,7 +237,7 @@ static void tell(void *arg)
 			refuse(questions, open, "the command of --on-ask can't be run");
 			continue;
 		}
-		/* Last: a client that is lost over it may be the last operator, and end it. */
+		/* Last: it may lose a client, and with the last operator the question ends. */
 		if (questions->ops)
 			questions->ops->asked(questions->ops_arg, &open->public);
 	}

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to a person: what a rule with the verdict ask has stopped until a decision comes.
+ * Questions to a person: operations that an `ask` rule has stopped until a decision comes.
  *
- * Deciders are operators (clients of the control socket that watch for questions), and the
- * command of --on-ask. Without either a question is refused at once. Decisions for the life of
- * the sandbox are remembered, and count where the policy says ask, never where it says deny.
+ * Operators (clients of the control socket that watch for questions) and the command of --on-ask
+ * decide. Without either, a question is refused at once. Decisions for the life of the sandbox are
+ * remembered; they apply where the policy says ask, never where it says deny.
  *
- * A guest causes questions: they are bounded in number and rate, and so is what is remembered. Each
- * question and its answer has a line in the audit log. All calls from the loop's thread or with the
- * device lock held; ops are called from the loop's thread.
+ * The guest causes questions, so their number and rate are bounded, as is the number of decisions
+ * remembered. The audit log has a line for each question and one for its answer. All calls come
+ * from the loop's thread or with the device lock held; ops are called from the loop's thread.
  */
 #ifndef CORDON_SANDBOX_APPROVALS_H
 #define CORDON_SANDBOX_APPROVALS_H
@@ -22,7 +22,7 @@
 
 #define APPROVALS_MAX	     16	 /* open at a time */
 #define APPROVALS_SECOND     1	 /* new ones, with a burst of APPROVALS_MAX */
-#define APPROVALS_REMEMBERED 256 /* decisions; the oldest makes room */
+#define APPROVALS_REMEMBERED 256 /* decisions; a new one replaces the oldest */
 #define APPROVAL_NAME	     254
 #define APPROVAL_RULE	     128
 
@@ -47,20 +47,20 @@ struct approval {
 struct approvals;
 
 struct approvals_ops {
-	/* There is a new one; one is over: how, such as "once" or "given up". May be NULL. */
+	/* A question is new; a question is over, and how, such as "once". May be NULL. */
 	void (*asked)(void *arg, const struct approval *question);
 	void (*over)(void *arg, const struct approval *question, const char *how);
 };
 
 /*
- * The caller of approvals_ask() gets the decision: true for yes. reason: for the log; a
- * constant string.
+ * Tells the caller of approvals_ask() the decision: true for yes. reason: for the log, a constant
+ * string.
  */
 typedef void approval_replied(void *arg, uint32_t number, bool yes, const char *reason);
 
 /*
- * command: of --on-ask, run by sh with the question as its arguments, or NULL; guard is the
- * caller's. 0 or -ENOMEM.
+ * command: that of --on-ask, which sh runs with the question as its arguments, or NULL. guard stays
+ * the caller's. 0 or -ENOMEM.
  */
 int approvals_create(struct approvals **out, struct loop *loop, struct guard *guard,
 		     const char *command);
@@ -69,33 +69,37 @@ void approvals_destroy(struct approvals *questions);
 void approvals_set_requester(struct approvals *questions, approval_replied *answered, void *arg);
 void approvals_set_ops(struct approvals *questions, const struct approvals_ops *ops, void *arg);
 
-/* Whether there is an operator. When the last one goes, what is open is refused. */
+/*
+ * Sets whether there is an operator. When the last one leaves, open questions are refused, except
+ * those whose command is running.
+ */
 void approvals_attend(struct approvals *questions, bool attended);
 
 /*
- * Asks whether a connection may be made; the same one once more has the same number. A number above
- * 0; -ENOENT: no operator and no command; -EBUSY: too many questions; -EINVAL: the name is none.
+ * Asks whether a connection may be made. Returns a number above 0, the same number for the same
+ * connection as long as its question is open; -ENOENT: no operator and no command; -EBUSY: too many
+ * questions; -EINVAL: the name is not valid.
  */
 int approvals_ask(struct approvals *questions, const struct policy_net *net);
 
-/* The flow that waited for the decision has ended. */
+/* Withdraws a question: the flow that waited for the decision has ended. */
 void approvals_take_back(struct approvals *questions, uint32_t number);
 
-/* A decision for the sandbox's life: 1 approval, 0 refusal, -1 none. */
+/* The decision remembered for the sandbox's life: 1 approval, 0 refusal, -1 none. */
 int approvals_recall(const struct approvals *questions, const struct policy_net *net);
 
-/* A decision. by: whose, for the log. -ENOENT: there is no such question (any more). */
+/* Decides a question. by: who decided, for the log. -ENOENT: no such question is open. */
 int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
 		    const char *by);
 
-/* The open ones: the next after *at (0 at first); NULL: no more. */
+/* Lists the open questions: the next one after *at (0 at first), or NULL at the end. */
 const struct approval *approvals_next(const struct approvals *questions, unsigned *at);
 
-/* "once"; -1 for an unknown word. */
+/* The decision's word, such as "once"; and the decision of a word, -1 if it is unknown. */
 const char *approval_reply_word(enum approval_reply answer);
 int approval_reply_of(const char *word);
 
-/* "tls api.example.com 93.184.216.34:443" */
+/* As text: "tls api.example.com 93.184.216.34:443". */
 #define APPROVAL_TEXT (APPROVAL_NAME + 80)
 void approval_text(const struct approval *question, char to[APPROVAL_TEXT]);
 

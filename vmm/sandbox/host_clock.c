@@ -20,7 +20,7 @@ static void clock_ready(void *arg, uint32_t events)
 		clock->jumped(clock->arg);
 }
 
-/* A timer that never expires, but is cancelled by every jump of the clock. */
+/* The timer never expires, but every jump of the clock cancels it. */
 int host_clock_watch(struct host_clock *clock, struct loop *loop, void (*jumped)(void *arg),
 		     void *arg)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reports a jump of the host's real-time clock: it was set, or the host was asleep. A guest's clock
- * does not jump along, so the owner must set it.
+ * Reports jumps of the host's real-time clock, when the clock was set or the host was suspended.
+ * The guest's clock does not follow such a jump, so the owner must set it.
  */
 #ifndef CORDON_SANDBOX_HOST_CLOCK_H
 #define CORDON_SANDBOX_HOST_CLOCK_H
@@ -19,7 +19,7 @@ struct host_clock {
 int host_clock_watch(struct host_clock *clock, struct loop *loop, void (*jumped)(void *arg),
 		     void *arg);
 
-/* Works on zeros, and twice. */
+/* Works on zeros, and may be called twice. */
 void host_clock_close(struct host_clock *clock);
 
 #endif

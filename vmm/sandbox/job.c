@@ -14,12 +14,12 @@
 
 #define SECOND_NS 1000000000ull
 
-/* What a guest may take, beyond the timeout, to start the command: it may never say that it has. */
+/* How long after the timeout a guest that never reports the command's start is killed. */
 #define START_NS (30 * SECOND_NS)
 
 /*
- * After the kill of a timeout, how long the end of the command is waited for, and then how long its
- * readers have for what it has written.
+ * After a timeout's kill: how long the job waits for the command's end, and then for readers of its
+ * output.
  */
 #define KILL_NS	 SECOND_NS
 #define DRAIN_NS (10 * SECOND_NS)
@@ -34,14 +34,14 @@ struct job {
 	struct loop_timer timer;
 	struct loop_task end_task;
 	uint64_t timeout_ns, output_max, output[2];
-	bool over; /* the command has ended; what is left is its output */
+	bool over; /* the command has ended, but perhaps not its output */
 	bool timed_out, has_usage;
 	int status;
 	struct agent_exit usage;
 	char message[AGENT_MESSAGE_MAX + 64];
 };
 
-/* Reported from the loop: the owner may destroy the job when it hears of the end. */
+/* Deferred to the loop, because the owner may destroy the job in ended(). */
 static void report_end(void *arg)
 {
 	struct job *job = arg;
@@ -101,7 +101,7 @@ static void on_output(void *arg, unsigned stream, const void *data, size_t lengt
 	*sent += length;
 	if (kept < length)
 		agent_command_consumed(job->command, stream, length - kept);
-	/* It fits: the sink is as large as the stream's window. */
+	/* This fits: the sink is as large as the stream's window. */
 	if (kept > 0)
 		sink_write(&job->out[stream - 1], data, kept);
 }
@@ -150,7 +150,7 @@ static void on_timer(void *arg)
 {
 	struct job *job = arg;
 
-	if (job->over) { /* no reader: what is left is lost */
+	if (job->over) { /* no reader: the rest of the output is lost */
 		loop_defer(job->machine->loop, &job->end_task);
 		return;
 	}
@@ -186,8 +186,7 @@ static void output_drained(struct job *job, unsigned stream, size_t length)
 	end_if_drained(job);
 }
 
-/* A reader that is gone is the command's affair; any other failure (a full disk) is ours to report.
- */
+/* A reader that is gone concerns only the command; any other failure (a full disk) ends the job. */
 static void output_failed(struct job *job, unsigned stream, int code)
 {
 	if (code == EPIPE || code == EBADF) {
@@ -315,7 +314,7 @@ void job_destroy(struct job *job)
 	if (job->input)
 		input_destroy(job->input);
 	free(job->input);
-	/* What can still be written without waiting is written here. */
+	/* sink_destroy() still writes what it can without blocking. */
 	job->ops = NULL;
 	job->out[0].ops = job->out[1].ops = NULL;
 	sink_destroy(&job->out[0]);

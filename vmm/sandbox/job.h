@@ -2,9 +2,9 @@
 /*
  * A job: one command in the guest with its standard streams on the host.
  *
- * Input is read and output written without ever waiting; a slow reader holds up its own job's
- * command and nothing else, at most one window of output a stream is kept. When the reader of an
- * output is gone the command gets SIGPIPE, as it would have got without us.
+ * Reads input and writes output without ever blocking: a slow reader holds up its own job's command
+ * and nothing else. At most one window of output is kept for each stream. When the reader of an
+ * output is gone the command gets SIGPIPE, as it would outside of a sandbox.
  */
 #ifndef CORDON_SANDBOX_JOB_H
 #define CORDON_SANDBOX_JOB_H
@@ -14,7 +14,7 @@
 #include "vmm/agent/channel.h"
 #include "vmm/base/err.h"
 
-/* Exit statuses that are not the command's own, as everywhere in Cordon. */
+/* Exit statuses that are not the command's own, the same throughout Cordon. */
 #define JOB_TIMEOUT	124
 #define JOB_FAILED	125
 #define JOB_SIGNAL_BASE 128
@@ -26,35 +26,34 @@ struct job_spec {
 	struct agent_command_spec command;
 	int fd[3]; /* the caller's, open until the job has ended */
 	/*
-	 * The command is killed this long after its start, and the job ends soon after that,
-	 * whatever the guest does and whether or not the output is read. 0: never.
+	 * The command is killed this long after its start. The job ends soon after that, whatever
+	 * the guest does and even if the output is not read. 0: never.
 	 */
 	uint64_t timeout_ns;
-	uint64_t output_max; /* bytes of each output that are passed on, the rest is dropped; 0: all
-			      */
+	uint64_t output_max; /* bytes passed on of each output, the rest is dropped; 0: all */
 };
 
 struct job_result {
-	int status;			/* as a shell has it: code, 128 + signal, 124 to 127 */
-	const char *message;		/* one line for a person, or NULL */
+	int status;			/* as in a shell: code, 128 + signal, 124 to 127 */
+	const char *message;		/* one line for the user, or NULL */
 	const struct agent_exit *usage; /* or NULL: it never ran */
 };
 
 struct job_ops {
 	void (*started)(void *arg, uint32_t pid); /* or NULL */
-	/* Last and exactly once: the command has ended and its output has been passed on. */
+	/* Called last, exactly once: the command has ended and its output is passed on. */
 	void (*ended)(void *arg, const struct job_result *result);
 };
 
-/* The machine's agent is ready. 0 or -errno with a message; nothing is called back then. */
+/* The machine's agent must be ready. 0, or -errno with a message; then no callback follows. */
 int job_start(struct job **out, struct machine *machine, const struct job_spec *spec,
 	      const struct job_ops *ops, void *arg, struct err *err);
 
-/* Harmless when the command has ended. */
+/* Does nothing once the command has ended. */
 void job_signal(struct job *job, int number);
 void job_resize(struct job *job, uint16_t rows, uint16_t columns);
 
-/* Frees it; a command that runs is killed, and ended is not called any more. NULL is harmless. */
+/* Frees the job: a running command is killed, and ended is not called. NULL is harmless. */
 void job_destroy(struct job *job);
 
 #endif

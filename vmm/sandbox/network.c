@@ -18,8 +18,9 @@
 #define MTU	    65520
 
 /*
- * As the guest sees the router, and passt the two ends of its wire. Both ends of each belong to us:
- * they need not be rare. first_mac is that of a guest's card until the agent has set its own.
+ * MACs: of the router as the guest sees it, and of the two ends of passt's wire. Both ends of each
+ * wire are ours, so every sandbox may have the same ones. first_mac is the guest's until its agent
+ * has set another.
  */
 static const uint8_t first_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02};
 static const uint8_t router_mac[FRAME_MAC] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x01};
@@ -85,7 +86,7 @@ static const char *backend_name(const struct network *network)
 	return network->tap ? "tap" : "passt";
 }
 
-/* A frame may cause a reply, so there must be room at both ends. */
+/* A frame may cause a reply, so both ends must have room. */
 static bool card_room(void *arg)
 {
 	struct network *network = arg;
@@ -127,8 +128,8 @@ static bool backend_room(void *arg)
 	struct network *network = arg;
 
 	/*
-	 * passt sends the first frame of a connection to a published port once, and does not repeat
-	 * it: before the guest has an address the frame would be lost, and with it 10 s.
+	 * passt sends the first frame of a connection to a published port just once: before the
+	 * guest has an address that frame would be lost, and the client would wait for 10 s.
 	 */
 	return network->configured && net_card_has_room(network->card);
 }
@@ -193,10 +194,9 @@ static void tick(void *arg)
 	loop_timer_start(network->loop, &network->tick, TICK_NS);
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
-/* A tap's other end has MACs of its own, uses ARP, and has addresses that stand for others. */
+/* The host's end of a tap has its own MACs, uses ARP, and has addresses that stand for others. */
 static void describe_wire(struct filter_config *filter, const struct tap_wire *wire)
 {
 	memcpy(filter->card_mac, wire->guest_mac, FRAME_MAC);
@@ -230,7 +230,7 @@ static int create_parts(struct network *network, const struct network_config *co
 	return ret < 0 ? err_code(err, -ret, "the network") : 0;
 }
 
-/* A locally administered unicast address, and never one of ours: their low bits differ. */
+/* A locally administered unicast address, unlike those above in the low bits of its first byte. */
 static int choose_mac(struct network *network, struct err *err)
 {
 	if (getrandom(network->mac, sizeof(network->mac), 0) != sizeof(network->mac))
@@ -265,7 +265,9 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 	return create_parts(network, config, err);
 }
 
-/* Where ports are to be published, ops->published() reports it instead, and the sandbox ends. */
+/*
+ * If ports are to be published, ops->published() reports the failure instead, and the sandbox ends.
+ */
 static void explain_no_network(struct network *network, const char *why)
 {
 	if (!network->publishing) {
@@ -284,7 +286,7 @@ static void start_card(struct network *network)
 	loop_timer_start(network->loop, &network->tick, TICK_NS);
 }
 
-/* Once: a second one would not get the published ports. */
+/* Called once: a second passt would not get the published ports. */
 static int start_passt(struct network *network)
 {
 	const struct passt_config config = {.program = "passt",
@@ -316,7 +318,7 @@ void network_close(struct network *network)
 	network->card = NULL;
 	resolver_destroy(network->resolver);
 	network->resolver = NULL;
-	/* Its flows end, and are logged. */
+	/* This ends the flows, which are logged. */
 	filter_destroy(network->filter);
 	network->filter = NULL;
 	passt_destroy(network->passt);
@@ -344,7 +346,7 @@ int network_request(struct network *network, struct agent_channel *channel,
 	} else if (!network->card || (!network->passt && start_passt(network) < 0)) {
 		return 0;
 	}
-	/* An agent of an older initramfs leaves the card its first one. */
+	/* The agent of an older initramfs leaves the card its first MAC. */
 	if (agent_channel_sets_mac(channel)) {
 		config.mac = network->mac;
 		net_card_set_mac(network->card, network->mac);

@@ -24,7 +24,7 @@ static struct policy_request to_policy(const struct filter_request *request)
 		.net = {.protocol = protocol[request->protocol],
 			.name = request->name,
 			.port = request->port,
-			/* A question for the name "host" is one for a name. */
+			/* A query for the name "host" is not about the host itself. */
 			.host = request->host && request->op != FILTER_RESOLVE},
 	};
 
@@ -35,7 +35,7 @@ static struct policy_request to_policy(const struct filter_request *request)
 	return to;
 }
 
-/* An operator's earlier decision that still counts: 1 approval, 0 refusal, -1 none. */
+/* An operator's earlier decision that still applies: 1 approval, 0 refusal, -1 none. */
 static int recall(const struct network *network, const struct policy_request *question)
 {
 	const struct approvals *questions = network->config.questions;
@@ -77,7 +77,7 @@ void network_note(void *arg, const char *what, const char *object, const char *d
 	guard_note(network->guard, &note);
 }
 
-/* The policy's verdict; where it is 'ask', what came of the question. */
+/* The policy's verdict, or, where that is `ask`, the outcome of the question. */
 static bool check_asked(struct network *network, enum filter_answer answer,
 			const struct policy_request *question)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the filter of a sandbox's network may let pass: the guard decides, and where a rule says
- * 'ask', an operator. For struct filter_ops and approvals_set_requester(); arg is the network.
+ * What the filter of a sandbox's network may let pass: the guard decides, or an operator where a
+ * rule says `ask`. For struct filter_ops and approvals_set_requester(); arg is the network.
  */
 #ifndef CORDON_SANDBOX_NETWORK_DECIDE_H
 #define CORDON_SANDBOX_NETWORK_DECIDE_H
@@ -17,11 +17,11 @@ enum filter_verdict network_decide(void *arg, const struct filter_request *reque
 bool network_check(void *arg, const struct filter_request *request);
 void network_note(void *arg, const char *what, const char *object, const char *detail);
 
-/* A question for an operator: its number, or -errno; and it is no longer needed. */
+/* Opens a question for an operator: its number, or -errno. Withdraws a question. */
 int network_ask(void *arg, const struct filter_request *request);
 void network_unask(void *arg, uint32_t number);
 
-/* The operator's decision on it. */
+/* Takes the operator's decision on a question. */
 void network_decided(void *arg, uint32_t number, bool yes, const char *reason);
 
 #endif

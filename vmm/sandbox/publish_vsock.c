@@ -9,7 +9,7 @@
 #include "vmm/base/loop.h"
 #include "vmm/policy/guard.h"
 
-/* The n-th socket's port of the agent. */
+/* The guest's vsock port to which the n-th socket leads. */
 static uint32_t port_of(const struct publish_vsock_config *config, unsigned n)
 {
 	return config->socket[n].vsock ? config->socket[n].port : AGENT_FORWARD_PORT + n;
@@ -19,8 +19,7 @@ static uint32_t port_of(const struct publish_vsock_config *config, unsigned n)
 
 #define OBJECT_TEXT (sizeof(((struct socket_config *)0)->path) + 32)
 
-/* The socket as the command line has it: the port of the vsock device is the agent's.
- */
+/* The socket as on the command line: a visit's port may be the agent's forwarding port instead. */
 static void describe(const struct publish_vsock *sockets, const struct vsock_visit *visit,
 		     char object[OBJECT_TEXT])
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Published ports without a network card: a Unix socket of the host leads to a TCP port of the
- * guest's loopback, or to a vsock port, over vsock. Where it is a TCP port, the agent takes the
- * connections and passes them on.
+ * Published ports without a network card: over vsock, a Unix socket of the host leads to a vsock
+ * port of the guest or to a TCP port of the guest's loopback. For a TCP port, the agent accepts the
+ * vsock connections and forwards them.
  */
 #ifndef CORDON_SANDBOX_PUBLISH_VSOCK_H
 #define CORDON_SANDBOX_PUBLISH_VSOCK_H
@@ -22,7 +22,7 @@ struct guard;
 struct socket_config {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* absolute */
 	uint32_t port;
-	bool vsock; /* the port is vsock's; else TCP's */
+	bool vsock; /* port is a vsock port, else a TCP port */
 };
 
 struct publish_vsock_config {
@@ -36,14 +36,14 @@ struct publish_vsock {
 };
 
 /*
- * Makes the sockets; clients wait until vsock_publish_open(). They go with the vsock device, before
- * sockets, config and guard do. In the guard's audit log each connection has a line when it begins,
- * and one when it ends. 0 or -errno with a message.
+ * Creates the sockets; clients wait until vsock_publish_open(). The vsock device removes them;
+ * sockets, config and guard must outlive it. The guard's audit log gets a line when a connection
+ * begins and one when it ends. 0 or -errno with a message.
  */
 int publish_vsock_make(struct publish_vsock *sockets, const struct publish_vsock_config *config,
 		       struct vsock *vsock, struct guard *guard, struct err *err);
 
-/* Sends the agent the request for its part: 1; 0: it has none; -errno. */
+/* Requests the agent to forward TCP ports. 1: the request is sent; 0: there are none; -errno. */
 int publish_vsock_request(const struct publish_vsock_config *config, struct agent_channel *channel,
 			  const struct agent_reply *reply);
 

@@ -17,7 +17,7 @@ static void hold(struct quiesce *quiesce, bool held)
 	shares_hold(quiesce->shares, held);
 }
 
-/* What is under way still, for a message; NULL: nothing. */
+/* What still has a request under way, for a message; NULL: nothing. */
 static const char *busy_with(const struct quiesce *quiesce)
 {
 	struct machine_devices *devices = &quiesce->machine->devices;

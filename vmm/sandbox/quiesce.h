@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Before a snapshot: the requests of a paused guest that are under way, to its disks and to the
- * file server, come to their end, and no other is begun. It is waited for in the event loop, so
- * that signals, limits of time and clients are served meanwhile, and not for ever.
+ * Before a snapshot: waits until the requests of a paused guest to its disks and to the file server
+ * have finished, while no new one is begun. The event loop does the waiting, for a bounded time,
+ * and meanwhile serves signals, time limits and clients.
  */
 #ifndef CORDON_SANDBOX_QUIESCE_H
 #define CORDON_SANDBOX_QUIESCE_H
@@ -12,7 +12,7 @@
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
 
-/* How long a disk of the host may take for the requests under way. */
+/* How long the requests under way may take. */
 #define QUIESCE_SECONDS 5u
 
 struct machine;
@@ -29,14 +29,14 @@ struct quiesce {
 };
 
 /*
- * The vCPUs are paused. done is called once, from the loop: with NULL, and then nothing is under
- * way until quiesce_end(); or with a message that says what did not come to its end. It calls
- * quiesce_end() in any case.
+ * The vCPUs must be paused. done is called once, from the loop: with NULL if nothing is under way,
+ * which then holds until quiesce_end(); or with a message that says what has not finished. done
+ * must call quiesce_end() in either case.
  */
 void quiesce_begin(struct quiesce *quiesce, struct machine *machine, struct shares *shares,
 		   void (*done)(void *arg, const char *failure), void *arg);
 
-/* Requests are served again. done is not called any more. Harmless if it was not begun. */
+/* Lets requests be served again; done is no longer called. Harmless without quiesce_begin(). */
 void quiesce_end(struct quiesce *quiesce);
 
 #endif

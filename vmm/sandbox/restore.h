@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sandbox from a snapshot file, which is hostile. In this order, and each step only after the
- * whole of the one before: parse, check, build; then sandbox_start() gives the guest a new
- * generation id, ends the connections of its former life and starts the vCPUs.
+ * Restores a sandbox from a snapshot file, which is hostile. The steps are parse, check and build,
+ * each begun only when the one before is complete; then sandbox_start() gives the guest a new
+ * generation id, ends the connections that it had when it was saved, and starts the vCPUs.
  */
 #ifndef CORDON_SANDBOX_RESTORE_H
 #define CORDON_SANDBOX_RESTORE_H
@@ -13,16 +13,20 @@ struct loop;
 struct machine_ops;
 struct sandbox;
 
-/* Opens the file that the configuration names: its form, checksums and tables. */
+/* Opens the file that the configuration names, and checks its form, checksums and tables. */
 int restore_parse(struct sandbox *sandbox, struct err *err);
 
 /*
- * Whether this sandbox may and can be made from it: its size against the policy's limits, its root
- * against the one that is open; with --verify the checksum of memory. Nothing of it is in use yet.
+ * Checks that this sandbox may and can be made from the file: its size against the policy's limits,
+ * its root file system against the one that is open; with --verify, the checksums of memory.
+ * Nothing of the file is in use yet.
  */
 int restore_check(struct sandbox *sandbox, struct err *err);
 
-/* Makes the machine, its disks and the sessions of its shares. Each 0 or -errno with a message. */
+/*
+ * Builds the machine, its disks and the sessions of its shares. All return 0 or -errno with a
+ * message.
+ */
 int restore_build(struct sandbox *sandbox, struct loop *loop, const struct machine_ops *ops,
 		  struct err *err);
 

@@ -16,7 +16,7 @@
 
 /* --- the option ------------------------------------------------------------------------------- */
 
-/* The superblock of erofs, as Documentation/filesystems/erofs.rst of Linux has it. */
+/* The superblock of erofs, as in Linux's Documentation/filesystems/erofs.rst. */
 #define EROFS_SUPER	  1024
 #define EROFS_MAGIC	  0xe0f5e1e2u
 #define EROFS_AT_INCOMPAT 80
@@ -24,7 +24,7 @@
 
 static const char *const types[] = {"ext4", "squashfs", "erofs"};
 
-/* One suffix behind a colon: whether it is one of ours, and what it says. */
+/* Applies one suffix after a colon; false if it is not one of ours. */
 static bool take_suffix(struct root_config *config, const char *suffix)
 {
 	size_t i;
@@ -51,7 +51,7 @@ int root_parse(struct root_config *config, const char *text, struct err *err)
 	config->type[0] = '\0';
 	if (snprintf(path, sizeof(path), "%s", text) >= (int)sizeof(path))
 		return err_set(err, ENAMETOOLONG, "the path is too long");
-	/* A path may have colons itself: only suffixes that we know are cut off. */
+	/* A path may contain colons: only known suffixes are cut off. */
 	while ((colon = strrchr(path, ':')) && take_suffix(config, colon + 1))
 		*colon = '\0';
 	if (!realpath(path, config->image) || stat(config->image, &status) < 0)
@@ -64,8 +64,8 @@ int root_parse(struct root_config *config, const char *text, struct err *err)
 /* --- the disks -------------------------------------------------------------------------------- */
 
 /*
- * The type of an image's file system, by the magic numbers that each has in its place. That is safe
- * since no guest writes to an image: its maker chose what it is.
+ * Finds the type of an image's file system by its magic number. This is safe because no guest
+ * writes to an image: only its maker chooses the type.
  */
 static int probe_type(struct root *root, struct disk *image, struct err *err)
 {
@@ -88,13 +88,13 @@ static int probe_type(struct root *root, struct disk *image, struct err *err)
 		       root->image);
 }
 
-/* The guest's kernel reads erofs as it is: an image of mkfs.erofs -z is refused here. */
+/* The guest's kernel reads only uncompressed erofs: an image of mkfs.erofs -z is refused here. */
 static int check_erofs(const struct root *root, struct disk *image, struct err *err)
 {
 	uint8_t head[EROFS_SUPER + EROFS_AT_INCOMPAT + 4] = {0};
 
 	if (disk_bytes(image) < sizeof(head) || disk_read(image, 0, head, sizeof(head)) < 0)
-		return 0; /* the guest says what is wrong with it */
+		return 0; /* the guest reports what is wrong with it */
 	if (load_le32(head + EROFS_SUPER) == EROFS_MAGIC &&
 	    (load_le32(head + EROFS_SUPER + EROFS_AT_INCOMPAT) & EROFS_COMPRESSED))
 		return err_set(err, ENOTSUP,
@@ -104,7 +104,7 @@ static int check_erofs(const struct root *root, struct disk *image, struct err *
 	return 0;
 }
 
-/* An empty ext4 on a disk of ours. Nothing in it is worth a journal or checksums. */
+/* Makes an empty ext4 on a scratch disk. Nothing on it is worth a journal or checksums. */
 static int make_file_system(struct disk *disk, struct err *err)
 {
 	static const char *const programs[] = {"/sbin/mke2fs", "/usr/sbin/mke2fs", "mke2fs"};
@@ -131,7 +131,7 @@ static int make_file_system(struct disk *disk, struct err *err)
 
 	disk_private_path(disk, path);
 	snprintf(size, sizeof(size), "%lluk", (unsigned long long)disk_bytes(disk) / 1024);
-	/* The program finds the file by number 3. */
+	/* mke2fs gets the file as descriptor 3. */
 	fd[3] = (int)strtol(strrchr(path, '/') + 1, NULL, 10);
 	strcpy(path, "/proc/self/fd/3");
 	for (i = 0; ret == -ENOENT && i < ARRAY_SIZE(programs); i++)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox's root file system, where it is not the initramfs alone: the disks that it takes, and
- * the request to the agent that has the root built from them.
+ * The sandbox's root file system, if it is not just the initramfs: the disks that it needs, and the
+ * request that makes the agent build the root file system from them.
  *
- * The disks are made before the machine, so that an error in them is reported before anything runs.
- * They are put into the machine, and the request is sent, once the agent is ready: a template has
- * none of it.
+ * The disks are opened or created before the machine, so that an error in them is reported before
+ * anything runs. They are inserted into the machine, and the request is sent, once the agent is
+ * ready: a template contains none of this.
  */
 #ifndef CORDON_SANDBOX_ROOT_H
 #define CORDON_SANDBOX_ROOT_H
@@ -20,23 +20,25 @@
 #include "vmm/image/cache.h"
 #include "vmm/machine/device.h"
 
-/* What a private layer over an image may take on the host's disk by default. */
+/* The default limit of a private layer over an image, in bytes on the host's disk. */
 #define ROOT_LAYER_DEFAULT (UINT64_C(2) << 30)
 #define ROOT_DISK_MIN	   (UINT64_C(1) << 20)
 
 struct root_config {
 	char image[PATH_MAX];		    /* absolute; "": none */
-	char type[AGENT_ROOT_TYPE_MAX + 1]; /* of its file system; "": look at the image */
+	char type[AGENT_ROOT_TYPE_MAX + 1]; /* of its file system; "": found in the image */
 	/*
-	 * Instead of an image: a directory (absolute), the host itself, or an unpacked image of the
-	 * cache. The monitor serves it, and the guest has an overlay over it.
+	 * Instead of an image: a directory (absolute), the host's own root file system, or an
+	 * unpacked image of the cache. The monitor serves it, and the guest puts an overlay over
+	 * it.
 	 */
 	char directory[PATH_MAX];
 	bool host;
 	struct digest unpacked; /* "": none */
-	bool copy_on_write; /* the guest writes to the image's file system itself, into a layer */
-	/* A scratch disk for what the sandbox writes, or the limit of the layer. 0: none, in
-	 * memory.
+	bool copy_on_write;	/* the guest writes to a private layer over the image */
+	/*
+	 * The size of a scratch disk for writes, or the limit of the private layer. 0: writes go to
+	 * guest memory, or the default limit.
 	 */
 	uint64_t disk_bytes;
 	uint64_t bytes_per_second, operations_per_second; /* limits of each disk; 0: none */
@@ -47,42 +49,42 @@ struct root {
 	char image[PATH_MAX], type[AGENT_ROOT_TYPE_MAX + 1];
 	struct agent_root request;
 	bool served;	     /* by the monitor's file server, from a directory of the host */
-	struct image in_use; /* of the cache, if unpacked says so: stays there while we live */
-	bool wanted;	     /* false: there is nothing to do */
-	bool present;	     /* the guest has it since it was saved: it is only to be served */
+	struct image in_use; /* of the cache, for `unpacked`: kept there while the sandbox lives */
+	bool wanted;	     /* false: the initramfs alone */
+	bool present;	     /* a restored guest has mounted it already: only serve it */
 };
 
 /*
- * From what an option says: IMAGE[:ro|:cow][:ext4|squashfs|erofs]. 0, or -errno with a message
- * (also where IMAGE is neither a plain file nor a block device).
+ * Parses an option's argument, IMAGE[:ro|:cow][:ext4|squashfs|erofs]. 0, or -errno with a message
+ * (also if IMAGE is neither a plain file nor a block device).
  */
 int root_parse(struct root_config *config, const char *text, struct err *err);
 
-/* Opens and makes the disks, or finds the directory. 0 or -errno with a message. */
+/* Opens or creates the disks, or finds the directory. 0 or -errno with a message. */
 int root_open(struct root *root, const struct root_config *config, struct err *err);
 
 /*
- * Of a sandbox that is restored: its disks are in the snapshot, but a root that is served needs a
- * server again. As root_open().
+ * The same for a sandbox being restored: its disks are in the snapshot, but a root file system that
+ * the monitor serves needs its server again.
  */
 int root_open_again(struct root *root, const struct root_config *config, struct err *err);
 
-/* What is to be served (host is in a buffer of the caller's). Only if root->served. */
+/* The share to serve; its host path is written into path. Only if root->served. */
 void root_share(const struct root *root, const struct root_config *config, char path[PATH_MAX],
 		struct files_share_config *share);
 
 /*
- * Puts them into the machine's devices and sends the agent the request. Under the device lock. 0 or
- * -errno with a message.
+ * Inserts the disks into the machine's devices and sends the agent the request. Under the device
+ * lock. 0 or -errno with a message.
  */
 int root_request(struct root *root, const struct root_config *config,
 		 struct machine_devices *devices, struct agent_channel *channel,
 		 const struct agent_reply *reply, struct err *err);
 
-/* What the agent's reply means: one line for the user. */
+/* Explains the agent's reply in one line for the user. */
 void root_explain(const struct root *root, int error, struct err *err);
 
-/* Closes what was not put in. Works on zeros. */
+/* Closes the disks that were not inserted. Works on zeros. */
 void root_close(struct root *root);
 
 #endif

@@ -14,8 +14,7 @@
 
 #define SECOND_NS 1000000000ull
 
-/* How much processor time a guest may take until its agent speaks, and how long it may take none.
- */
+/* How much processor time a guest may use before start-up is done, and how long it may use none. */
 #define BOOT_NS		  (60 * SECOND_NS)
 #define BOOT_SLOW_NS	  (180 * SECOND_NS) /* on hosts that emulate ring 0 */
 #define RESTORE_NS	  (60 * SECOND_NS)
@@ -70,7 +69,7 @@ void sandbox_set_time(struct sandbox *sandbox)
 
 static void clock_jumped(void *arg)
 {
-	/* An agent that has not connected yet gets the time when it does. */
+	/* An agent that has not connected yet gets the time when it connects. */
 	sandbox_set_time(arg);
 }
 
@@ -117,7 +116,7 @@ static const struct startup_ops startup_ops = {
 	.warned = startup_warned,
 };
 
-/* A user who publishes a port wants its server to be reached: without the port the sandbox ends. */
+/* A user who publishes a port needs it: without it the sandbox ends. */
 static void network_published(void *arg, const char *failure)
 {
 	struct sandbox *sandbox = arg;
@@ -151,7 +150,7 @@ static void agent_ready(void *arg)
 		renew_limit(sandbox);
 		return;
 	}
-	/* What start-up sends again, where this is not the first connection. */
+	/* If the agent has connected before, start-up sends all of this again. */
 	shares_begin(&sandbox->shares);
 	sandbox->limit_known = !sandbox->config.snapshot && sandbox->limit == 0;
 	sandbox->ports_published = (struct agent_reply){.done = NULL};
@@ -163,7 +162,7 @@ static void machine_ended(void *arg)
 	struct sandbox *sandbox = arg;
 
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
-	/* Or the next start would fail in the same way. */
+	/* Else the next start would fail in the same way. */
 	if (sandbox->restored && !sandbox->is_ready && sandbox->template.path[0] &&
 	    sandbox->machine.end != MACHINE_SETUP_FAILED) {
 		log_warning("the template did not work and is removed: the next start boots");
@@ -181,9 +180,9 @@ static uint64_t cpu_now_ns(void)
 }
 
 /*
- * Looks every BOOT_CHECK_NS how the guest is doing. What counts is the processor time that it has
- * got, which does not depend on how busy the host is; and a guest that uses none waits for
- * something that will not come.
+ * Checks the guest's progress every BOOT_CHECK_NS. The limit is on processor time used, which does
+ * not depend on how busy the host is; a guest that uses none waits for something that will never
+ * come.
  */
 static void boot_check(void *arg)
 {
@@ -210,8 +209,8 @@ static const struct machine_ops machine_ops = {
 /* --- creation --------------------------------------------------------------------------------- */
 
 /*
- * Opens the template if there is one. Whatever goes wrong with it, the guest can still boot: why
- * says what did, or is empty.
+ * Opens the template if there is one. If that fails, the guest can still boot; why then holds the
+ * reason, else it is empty.
  */
 static void open_template(struct sandbox *sandbox, struct machine_config *config, struct err *why)
 {
@@ -220,7 +219,7 @@ static void open_template(struct sandbox *sandbox, struct machine_config *config
 	if (sandbox->config.cold || !config->agent)
 		return;
 	ret = template_find(&sandbox->template, config, why);
-	if (ret < 0) { /* then none can be made either */
+	if (ret < 0) { /* then no template can be made either */
 		sandbox->template.path[0] = '\0';
 		return;
 	}
@@ -229,11 +228,11 @@ static void open_template(struct sandbox *sandbox, struct machine_config *config
 		config->restore = &sandbox->snapshot;
 		config->trusted = true;
 	} else if (ret == -ENOENT) {
-		why->text[0] = '\0'; /* the first run */
+		why->text[0] = '\0'; /* not made yet */
 	}
 }
 
-/* From the template, if there is one and it works; else by booting, with one warning. */
+/* Restores the template if there is one that works; else boots, with one warning. */
 static int create_from_template(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	struct machine_config config = sandbox->config.machine;
@@ -279,7 +278,7 @@ static int open_root_share(struct sandbox *sandbox, struct err *err)
 				sandbox->config.guard, err);
 }
 
-/* With the approvals, for rules that leave the decision to a person. */
+/* Also creates the approvals, for `ask` rules. */
 static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	const struct sandbox_config *config = &sandbox->config;
@@ -295,7 +294,7 @@ static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *
 			    config->guard, &network_ops, sandbox, err);
 }
 
-/* What the machine is made from, open and checked; of a snapshot as restore.h says. */
+/* Opens and checks what the machine is made from; for a snapshot see restore.h. */
 static int open_parts(struct sandbox *sandbox, struct err *err)
 {
 	const struct sandbox_config *config = &sandbox->config;
@@ -317,7 +316,7 @@ static int open_parts(struct sandbox *sandbox, struct err *err)
 	return ret;
 }
 
-/* What is around the machine: none of it for a guest without our agent. */
+/* Opens what surrounds the machine: nothing for a guest without Cordon's agent. */
 static int open_surroundings(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	const struct sandbox_config *config = &sandbox->config;
@@ -369,7 +368,7 @@ int sandbox_start(struct sandbox *sandbox, struct err *err)
 	if (ret < 0)
 		return ret;
 	sandbox->boot_cpu_ns = cpu_now_ns();
-	/* For each processor: while one is brought up the others spin, which counts too. */
+	/* Times the processors: while one is brought up the others spin, which counts too. */
 	sandbox->boot_max_ns =
 		(machine->vm.ring0_emulated ? BOOT_SLOW_NS : BOOT_NS) * machine->config.cpus;
 	if (sandbox->restored)
@@ -400,7 +399,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 {
 	if (sandbox->machine.loop) {
 		loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
-		/* Sessions of shares use the streams, and vCPUs the devices behind those. */
+		/* First: vCPUs use the devices whose streams the shares' sessions use. */
 		machine_stop(&sandbox->machine);
 	}
 	host_clock_close(&sandbox->clock);
@@ -418,7 +417,7 @@ void sandbox_print_end(struct sandbox *sandbox)
 	const char *message = machine->end_message.text;
 
 	log_error("%s%s%s", machine_end_text(machine->end), message[0] ? ": " : "", message);
-	/* Who switches the guest off in good order has nothing to look up there. */
+	/* After an orderly power-off the console has nothing to add. */
 	if (machine->config.console_fd < 0 && !machine->power_announced)
 		console_print_tail(&machine->console, CONSOLE_LINES);
 }

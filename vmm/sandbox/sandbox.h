@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sandbox's way from nothing to an agent that takes commands: restored from a template where
- * there is one, else booted, and then a template is made of it for the next.
+ * A sandbox, from creation to an agent that takes commands: restored from a template if there is
+ * one; else booted, and then saved as the template for the next one.
  */
 #ifndef CORDON_SANDBOX_SANDBOX_H
 #define CORDON_SANDBOX_SANDBOX_H
@@ -21,25 +21,25 @@
 #include "vmm/policy/guard.h"
 
 struct sandbox_config {
-	struct machine_config machine; /* agent: false stands for a guest of the user's own */
-	bool cold;		       /* boot, and neither use nor make a template */
-	const char *snapshot;	       /* path to go on from, or NULL */
-	bool verify;		       /* read all of the snapshot's memory and check it first */
-	const char *hostname;	       /* of the guest, or NULL: as it is */
-	struct guard *guard;	       /* its policy, with the shares; or NULL. The caller's */
+	struct machine_config machine; /* agent false: the user's own guest */
+	bool cold;		       /* boot; neither use nor make a template */
+	const char *snapshot;	       /* path of one to restore, or NULL */
+	bool verify;		       /* first check the checksums of all memory in the snapshot */
+	const char *hostname;	       /* of the guest; NULL: leave it */
+	struct guard *guard;	       /* the caller's: policy and shares; or NULL */
 	struct network_config network;
 	struct publish_vsock_config sockets;
-	struct root_config root; /* zeros: the initramfs alone; of a snapshot: its image */
+	struct root_config root; /* zeros: the initramfs alone; for a snapshot: its image */
 	const struct share_directory
-		*directories; /* of a fork: its parent's, and no others; or NULL */
+		*directories; /* for a fork: those of its parent, the only ones allowed; or NULL */
 	unsigned directory_count;
-	bool trusted_image;	   /* the snapshot is our own: the image that it names is taken */
-	struct snapshot_stop stop; /* of a restore, which may take long */
+	bool trusted_image;	   /* Cordon wrote the snapshot: use the image that it names */
+	struct snapshot_stop stop; /* for a restore, which may take long */
 	const char *on_ask;	   /* the command of --on-ask, or NULL */
 };
 
 struct sandbox_ops {
-	/* Commands can be started. Once. */
+	/* Commands can be started. Called once. */
 	void (*ready)(void *arg);
 	/* The machine has ended, or its agent never connected; see machine.end and end_message. */
 	void (*ended)(void *arg);
@@ -51,33 +51,33 @@ struct sandbox {
 	void *arg;
 	struct machine machine;
 	struct template template; /* path "": neither use nor make one */
-	struct snapshot snapshot; /* open while the machine is made from it */
-	bool restored;		  /* the guest has a life before this one */
+	struct snapshot snapshot; /* open while the machine is built from it */
+	bool restored;		  /* from a template or a snapshot */
 	bool is_ready;
 	struct shares shares;
-	struct approvals *questions; /* there if there is a guard */
+	struct approvals *questions; /* NULL without a guard */
 	struct network network;
 	uint32_t limit;	  /* of processes, as last requested; 0: none */
-	bool limit_known; /* the guest has that limit; else it may have that of a former life */
+	bool limit_known; /* the guest has that limit; else it may have the snapshot's */
 	struct publish_vsock sockets;
 	struct root root;
-	struct host_clock clock; /* the guest's follows it */
+	struct host_clock clock; /* the guest's clock follows it */
 	struct startup startup;
-	bool template_due; /* one is to be made before the guest holds anything of the user's */
-	struct agent_reply template_saved, ports_published; /* to the steps that wait for these */
+	bool template_due; /* save a template before the guest holds anything of the user's */
+	struct agent_reply template_saved, ports_published; /* the replies for which steps wait */
 	struct loop_timer boot_timer;
-	/* processor time: at the start, used since, that may be used; and time without any */
+	/* processor time at the start, used since, allowed; and how long none was used */
 	uint64_t boot_cpu_ns, boot_used_ns, boot_max_ns, boot_idle_ns;
 };
 
-/* 0 or -errno with a message; nothing is left behind then. */
+/* 0, or -errno with a message; then nothing is left behind. */
 int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sandbox_config *config,
 		   const struct sandbox_ops *ops, void *arg, struct err *err);
 
-/* Lets the guest go. As after machine_start(), the loop is then shared. */
+/* Starts the guest. From then on the loop is shared, as after machine_start(). */
 int sandbox_start(struct sandbox *sandbox, struct err *err);
 
-/* Makes the guest's real-time clock right; new entropy into its random pool. Once it is ready. */
+/* Sets the guest's real-time clock; adds entropy to its random pool. Only once it is ready. */
 void sandbox_set_time(struct sandbox *sandbox);
 void sandbox_reseed(struct sandbox *sandbox);
 
@@ -85,20 +85,22 @@ void sandbox_reseed(struct sandbox *sandbox);
 uint32_t sandbox_processes(struct sandbox *sandbox);
 
 /*
- * Limits the sandbox's processes to another number (0: the agent's default), for commands that are
- * started from now on. Once it is ready; before that start-up sets the policy's limit. 0 or -errno
- * with a message.
+ * Changes the limit on the sandbox's processes (0: the agent's default), for commands that are
+ * started from now on. Only once the sandbox is ready; until then start-up sets the policy's limit.
+ * 0 or -errno with a message.
  */
 int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
 			    const struct agent_reply *reply, struct err *err);
 
-/* Writes the paused guest, of which no request is under way, to path; see snapshot_write(). */
+/* Writes the paused guest, without a request under way, to path; see snapshot_write(). */
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err);
 
-/* Stops and frees all. Works on a half-made sandbox. */
+/* Stops and frees everything. Works on a half-built sandbox. */
 void sandbox_destroy(struct sandbox *sandbox);
 
-/* One line that says how it ended, for a person; with the console's last lines if they help. */
+/*
+ * Prints one line for the user that says how it ended; and the console's last lines if they help.
+ */
 void sandbox_print_end(struct sandbox *sandbox);
 
 #endif

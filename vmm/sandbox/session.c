@@ -59,13 +59,13 @@ static void watch_ready(void *arg, uint32_t events)
 	session->ops->orphaned(session->arg);
 }
 
-/* Before the loop runs: a signal has come, or the watched process has gone. */
+/* While the loop does not run yet: whether a signal has come, or the watched process has gone. */
 static bool stop_wanted(void *arg)
 {
 	const struct session *session = arg;
 	struct pollfd fd[] = {
 		{.fd = session->signal_fd, .events = POLLIN},
-		/* A pipe's writing end: POLLERR comes in any case. */
+		/* For a pipe's writing end no event is needed: POLLERR is always reported. */
 		{.fd = session->watch_fd, .events = session->watch_events & EPOLLIN ? POLLIN : 0},
 	};
 
@@ -187,7 +187,7 @@ void session_give_grace(struct session *session, uint64_t ns)
 
 void session_close(struct session *session)
 {
-	/* While a vCPU runs, devices and streams must not be touched without the lock. */
+	/* While a vCPU runs, devices and streams must not be used without the device lock. */
 	if (session->sandbox.machine.loop)
 		machine_stop(&session->sandbox.machine);
 	session->ops->halted(session->arg);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The life of a sandbox in its process: event loop, signals, guard, limits of time, start and
- * teardown. The monitor (vmm/control/monitor.h) has one, for `cordon run` as for `cordon start`;
- * what these do differently is in session_ops.
+ * The life of a sandbox in its process: event loop, signals, guard, time limits, start and
+ * teardown. The monitor (vmm/control/monitor.h) has one session, both for `cordon run` and for
+ * `cordon start`; session_ops holds what these do differently.
  *
- * session_init(), session_watch(), session_open_guard(), session_open(), session_run(),
- * session_close(), session_destroy().
+ * The order of calls: session_init(), session_watch(), session_open_guard(), session_open(),
+ * session_run(), session_close(), session_destroy().
  */
 #ifndef CORDON_SANDBOX_SESSION_H
 #define CORDON_SANDBOX_SESSION_H
@@ -22,25 +22,27 @@ struct audit;
 struct policy;
 
 enum session_time {
-	SESSION_WALL,  /* the whole life */
+	SESSION_WALL,  /* of the whole life */
 	SESSION_IDLE,  /* without a command */
-	SESSION_GRACE, /* to end politely */
+	SESSION_GRACE, /* for an orderly end */
 };
 
-/* Called from the loop, but for halted and gone. */
+/* Called from the loop, except for halted and gone. */
 struct session_ops {
-	/* Commands can be started. Once. */
+	/* Commands can be started. Called once. */
 	void (*ready)(void *arg);
 	/* The machine has ended, or its agent never connected; see machine.end and end_message. */
 	void (*ended)(void *arg);
 	/* text says which signal came from where. */
 	void (*signal)(void *arg, int number, const char *text);
-	/* The process that the sandbox runs for has gone: session_watch(). Once. */
+	/*
+	 * The process passed to session_watch(), for which the sandbox runs, has gone. Called once.
+	 */
 	void (*orphaned)(void *arg);
 	void (*time_over)(void *arg, enum session_time which);
-	/* In session_close(): the vCPUs stand, what uses the sandbox is to be freed now. */
+	/* In session_close(): the vCPUs have stopped; free what uses the sandbox now. */
 	void (*halted)(void *arg);
-	/* In session_close(): the sandbox is destroyed, the guard is still there (or NULL). */
+	/* In session_close(): the sandbox is destroyed, the guard (or NULL) still exists. */
 	void (*gone)(void *arg);
 };
 
@@ -61,14 +63,14 @@ struct session {
 	struct loop_timer wall_timer, idle_timer, grace_timer;
 };
 
-/* The event loop. 0 or -errno with a message. */
+/* Creates the event loop. 0 or -errno with a message. */
 int session_init(struct session *session, const struct session_limits *limits,
 		 const struct session_ops *ops, void *arg, struct err *err);
 
 /*
- * Takes the signals, and watches fd (-1: nothing), which stays the caller's, for events: a pidfd
- * and EPOLLIN, or a pipe's writing end and 0, which becomes ready when its reader has gone. Both
- * also end a restore in session_open(). 0 or -errno with a message.
+ * Takes over the signals, and watches fd (-1: nothing), which stays the caller's, for events: a
+ * pidfd with EPOLLIN, or a pipe's writing end with 0, which becomes ready when its reader has gone.
+ * A signal or fd also ends a restore in session_open(). 0 or -errno with a message.
  */
 int session_watch(struct session *session, enum signals which, int fd, uint32_t events,
 		  struct err *err);
@@ -76,30 +78,30 @@ int session_watch(struct session *session, enum signals which, int fd, uint32_t 
 /* Stops watching: the sandbox no longer depends on that process. */
 void session_unwatch(struct session *session);
 
-/* Takes policy and audit (which may be NULL), also on failure. */
+/* Takes over policy and audit (which may be NULL), even on failure. */
 int session_open_guard(struct session *session, struct policy *policy, struct audit *audit,
 		       struct err *err);
 
-/* Makes the sandbox; of config, guard and stop are filled in. 0 or -errno with a message. */
+/* Creates the sandbox; fills in guard and stop of config. 0 or -errno with a message. */
 int session_open(struct session *session, const struct sandbox_config *config, struct err *err);
 
-/* Starts the sandbox, and runs the loop until session_stop(). 0 or -errno with a message. */
+/* Starts the sandbox and runs the loop until session_stop(). 0 or -errno with a message. */
 int session_run(struct session *session, struct err *err);
 void session_stop(struct session *session);
 
-/* A command runs, or none does: the idle time counts without one. */
+/* Whether a command runs: idle time counts while none does. */
 void session_busy(struct session *session, bool busy);
 
-/* From now on, or anew: how long the end may take. */
+/* Starts, or restarts, the time that an orderly end may take. */
 void session_give_grace(struct session *session, uint64_t ns);
 
 /*
- * vCPUs, sandbox, guard, in this order, with halted and gone in between. Works on a session that
- * was opened in part.
+ * Stops the vCPUs, then destroys the sandbox, then the guard, and calls halted and gone in between.
+ * Works on a session that was opened in part.
  */
 void session_close(struct session *session);
 
-/* Last: the descriptor of signals and the loop. */
+/* The last call: frees the signals' descriptor and the loop. */
 void session_destroy(struct session *session);
 
 #endif

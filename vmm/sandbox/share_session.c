@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes between a connection of the guest and the session of the file server behind it. */
+/* Moves bytes between a connection of the guest and the file server's session behind it. */
 #include "vmm/sandbox/share_session.h"
 
 #include <errno.h>
@@ -12,14 +12,14 @@
 #include "vmm/base/log.h"
 #include "vmm/machine/snapshot_format.h"
 
-/* Moved at once between a stream and a worker. */
+/* Bytes moved at a time between a stream and a worker. */
 #define CHUNK (64u << 10)
 
 struct share_session {
 	struct share_link *link;
 	struct files_worker *worker;
 	struct vsock_stream *stream; /* NULL: closed; the worker is ending */
-	uint32_t port;		     /* the host's: the link's, or where a snapshot's link was */
+	uint32_t port; /* the host's: the link's, or that of the link in the snapshot */
 	struct share_session *next;
 };
 
@@ -30,7 +30,7 @@ static void close_stream(struct share_session *session)
 	session->stream = NULL;
 }
 
-/* The worker has ended, or everything does. */
+/* The worker has ended, or the sandbox ends. */
 static void session_free(struct share_session *session)
 {
 	struct share_link *link = session->link;
@@ -45,14 +45,16 @@ static void session_free(struct share_session *session)
 	free(session);
 }
 
-/* The connection is over: what the worker is doing is waited for elsewhere. */
+/* The connection is over. on_news() frees the session when the worker has ended. */
 static void hang_up(struct share_session *session)
 {
 	close_stream(session);
 	files_worker_stop(session->worker);
 }
 
-/* What the queue has no room for stays with the stream, and so the guest gets no credit for it. */
+/*
+ * Bytes for which the queue has no room stay in the stream, so the guest gets no credit for them.
+ */
 static void pump_in(struct share_session *session)
 {
 	static uint8_t chunk[CHUNK];
@@ -154,7 +156,7 @@ int share_session_accept(void *arg, struct vsock_stream *stream)
 	struct share_session *session;
 	int ret;
 
-	/* A workload may connect too; only the guest's real root may bind a low port. */
+	/* A workload may connect too, but only guest root may bind a low source port. */
 	if (vsock_stream_peer_port(stream) > AGENT_SOURCE_PORT_MAX) {
 		log_guest("a connection to a share from port %u was refused",
 			  vsock_stream_peer_port(stream));
@@ -198,8 +200,8 @@ bool share_sessions_busy(const struct share_link *link)
 }
 
 /*
- * The stream comes last: one that was saved is not among those that are reset. 0, -ESHUTDOWN: it
- * does not go on; -EBUSY.
+ * The stream is saved last: a saved stream is not among those that the restore resets. 0;
+ * -ESHUTDOWN: the session cannot go on; -EBUSY.
  */
 static int save_session(struct share_session *session, struct pack *to)
 {
@@ -224,7 +226,10 @@ int share_sessions_save(struct share_link *link, uint32_t *number, struct pack *
 	int ret = 0;
 
 	for (session = link->sessions; ret == 0 && session; session = session->next) {
-		/* Not more than can be written in the end, or it would be in memory twice first. */
+		/*
+		 * Bounded here: else a session too large for the file would first take memory
+		 * twice.
+		 */
 		payload = (struct pack){.limit = SNAPSHOT_STATE_MAX - state->length};
 		ret = save_session(session, &payload);
 		if (ret == 0 && payload.failed)

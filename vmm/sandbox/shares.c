@@ -13,7 +13,7 @@
 #include "vmm/machine/snapshot_format.h"
 #include "vmm/policy/guard.h"
 
-/* Sandbox ids in the guest's kernel: guest-kernel/agent/agent.h, SANDBOX_ID_BASE. */
+/* The sandbox's first id in the guest's kernel: SANDBOX_ID_BASE in guest-kernel/agent/agent.h. */
 #define ID_BASE 100000u
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -94,7 +94,7 @@ int shares_open_root(struct shares *shares, struct files_share_config *config, c
 	return 0;
 }
 
-/* A share within another one is mounted after it. */
+/* A share below another share is mounted after that one. */
 static int by_length(const void *a, const void *b)
 {
 	const struct share_link *const *x = a, *const *y = b;
@@ -234,9 +234,9 @@ int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, 
 		link = shares->link[i];
 		ret = share_sessions_save(link, &number, state);
 	}
-	/* Also after an error: what was saved must be forgotten. */
+	/* Even after an error: this clears the marks of the streams that were saved. */
 	vsock_save_others(vsock, &payload);
-	/* Without one of these the guest hears of a reset of the transport. */
+	/* Without a saved session the restore resets the guest's transport as a whole. */
 	if (ret == 0 && number > 0)
 		snapshot_add_section(state, SHARES_SECTION_CONNECTIONS, 0, &payload);
 	pack_free(&payload);
@@ -261,14 +261,14 @@ static struct share_link *find_link(const struct shares *shares, const struct sh
 	return NULL;
 }
 
-/* A directory may have moved: the caller of the restore says where it is. */
+/* Whether the root is another one. A directory may have moved: the user who restores names it. */
 static bool is_other_root(const struct share_link *link, const struct share_saved *saved)
 {
 	return strcmp(link->host, saved->host) != 0 &&
 	       !(link->host[0] == '/' && saved->host[0] == '/');
 }
 
-/* The sessions of a snapshot, one call each while 1 is returned; 0: there are no more. */
+/* Reads the snapshot's session of that number: 1; 0: there are no more; -errno with a message. */
 static int next_session(const struct snapshot *snapshot, uint32_t number, struct unpack *payload,
 			struct share_saved *saved, struct err *err)
 {

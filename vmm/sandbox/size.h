@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How large a sandbox is, against its policy's limits: of one that runs, or that is restored. */
+/* Checks the size of a sandbox, new or restored, against its policy's limits. */
 #ifndef CORDON_SANDBOX_SIZE_H
 #define CORDON_SANDBOX_SIZE_H
 

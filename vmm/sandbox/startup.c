@@ -40,7 +40,7 @@ static void step_failed(struct startup *startup, const struct err *err)
 
 static void on_reply(void *arg, int error);
 
-/* Requests what the step at the cursor and those after it need, up to one that has to wait. */
+/* Sends the requests of the step at the cursor and of those after it, up to one that must wait. */
 static void step_on(struct startup *startup)
 {
 	const struct agent_reply reply = {.done = on_reply, .arg = startup};
@@ -101,7 +101,7 @@ void startup_begin(struct startup *startup)
 
 /* --- the steps of a sandbox ------------------------------------------------------------------- */
 
-/* A guest that was saved has the time and the random numbers of that moment. */
+/* A saved guest still has the time and the random numbers of the moment when it was saved. */
 static int request_clock(void *arg, const struct agent_reply *reply, struct err *err)
 {
 	struct sandbox *sandbox = arg;
@@ -115,7 +115,7 @@ static int request_clock(void *arg, const struct agent_reply *reply, struct err 
 	return 0;
 }
 
-/* Old agents cannot rehearse; the template is then less warm. */
+/* Old agents cannot rehearse; then a first command takes longer. */
 static int request_rehearsal(void *arg, const struct agent_reply *reply, struct err *err)
 {
 	struct sandbox *sandbox = arg;
@@ -127,8 +127,9 @@ static int request_rehearsal(void *arg, const struct agent_reply *reply, struct 
 }
 
 /*
- * The agent has done all that came before: its start and the rehearsal, after which it has slept,
- * so that it leaves its copies nothing to finish; or, after a restore, the clock.
+ * The reply means that the agent has done everything before: its start and the rehearsal, after
+ * which it has slept, so that a template's copies have nothing left to finish; or, after a restore,
+ * the clock.
  */
 static int request_ping(void *arg, const struct agent_reply *reply, struct err *err)
 {
@@ -152,7 +153,7 @@ static void save_template(void *arg)
 		log_warning("no template was made: %s", err.text);
 	timeline_mark(&sandbox->machine.timeline, TIMELINE_TEMPLATE);
 	machine_resume(&sandbox->machine);
-	/* Later guests are made from this one's state, and must not know its random numbers. */
+	/* Later guests start from this one's state, and must not know its random numbers. */
 	sandbox_reseed(sandbox);
 	sandbox->template_saved.done(sandbox->template_saved.arg, 0);
 }
@@ -186,7 +187,7 @@ static int root_answered(void *arg, int error, struct err *err)
 {
 	struct sandbox *sandbox = arg;
 
-	/* EALREADY: it was done, and the connection was lost before the reply came. */
+	/* EALREADY: the agent had built it, but the connection was lost before the reply came. */
 	if (error == 0 || error == EALREADY)
 		return 0;
 	root_explain(&sandbox->root, error, err);
@@ -216,12 +217,12 @@ static int request_limits(void *arg, const struct agent_reply *reply, struct err
 
 	if (sandbox->limit_known && processes == sandbox->limit)
 		return 0;
-	/* To take back what a snapshot's policy limited needs no waiting for. */
+	/* Start-up need not wait when it lifts the limit of a snapshot's policy. */
 	ret = sandbox_limit_processes(sandbox, processes, processes ? reply : NULL, err);
 	return ret < 0 ? ret : processes ? STARTUP_WAIT : 0;
 }
 
-/* Meanwhile the policy may have been replaced: then the new one's limit follows. */
+/* The policy may have been replaced meanwhile: then the new limit is requested. */
 static int limits_answered(void *arg, int error, struct err *err)
 {
 	(void)arg;
@@ -291,7 +292,10 @@ static int request_hostname(void *arg, const struct agent_reply *reply, struct e
 	return 0;
 }
 
-/* Up to the template the guest holds nothing of a user's; shares and limits precede any command. */
+/*
+ * Until the template is saved the guest holds nothing of a user's; shares and limits precede any
+ * command.
+ */
 const struct startup_step sandbox_steps[] = {
 	{"clock and random numbers", request_clock, NULL, false},
 	{"rehearsal", request_rehearsal, NULL, false},

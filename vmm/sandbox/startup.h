@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Start-up: what happens between the agent's greeting and the first command, as an ordered table of
- * steps with one cursor. A step sends a request, most often to the agent, and the cursor moves on
+ * steps with one cursor. A step sends a request, most often to the agent, and the cursor advances
  * when the reply has come.
  *
- * Where the connection to the agent is lost, start-up stands still. When the agent has connected
- * again it begins at the first step: each request may be sent again, because a restored guest may
- * have lost what it got over the former connection (its shares) or never received the request.
+ * When the connection to the agent is lost, start-up stops. When the agent has connected again,
+ * start-up begins at the first step and sends every request again: a restored guest may have lost
+ * what it got over the former connection (its shares), or may never have received a request.
  */
 #ifndef CORDON_SANDBOX_STARTUP_H
 #define CORDON_SANDBOX_STARTUP_H
@@ -18,14 +18,17 @@
 #include "vmm/base/err.h"
 
 /* What request() and answered() return, besides 0 (the step is done) and -errno. */
-#define STARTUP_WAIT  1 /* request: the reply is to come */
+#define STARTUP_WAIT  1 /* request: the reply has yet to come */
 #define STARTUP_AGAIN 1 /* answered: the step has more to request */
 
 struct startup_step {
 	const char *name; /* a noun, for messages */
-	/* Sends the request of the step. -errno with a message. */
+	/* Sends the step's request. -errno comes with a message. */
 	int (*request)(void *arg, const struct agent_reply *reply, struct err *err);
-	/* The reply: 0 or an errno value. -errno with a message. NULL: the step is done anyway. */
+	/*
+	 * Takes the reply, 0 or an errno value. -errno comes with a message. NULL: the step is done
+	 * with any reply.
+	 */
 	int (*answered)(void *arg, int error, struct err *err);
 	bool required; /* a failure ends start-up; else it is a warning */
 };
@@ -33,7 +36,7 @@ struct startup_step {
 /* Called from inside startup_begin(), startup_fail() or the reply of a request. */
 struct startup_ops {
 	void (*done)(void *arg);				      /* all steps are done; once */
-	void (*failed)(void *arg, const char *step, const char *why); /* once; done does not come */
+	void (*failed)(void *arg, const char *step, const char *why); /* once, instead of done */
 	void (*warned)(void *arg, const char *step, const char *why);
 };
 
@@ -47,14 +50,14 @@ struct startup {
 	bool over;    /* done or failed has been called */
 };
 
-/* step and ops stay the caller's. */
+/* step and ops stay the caller's and must outlive startup. */
 void startup_init(struct startup *startup, const struct startup_step *step, size_t count,
 		  const struct startup_ops *ops, void *arg);
 
-/* The agent is connected: starts with the first step. Does nothing once start-up is over. */
+/* The agent has connected: starts with the first step. Does nothing once start-up is over. */
 void startup_begin(struct startup *startup);
 
-/* Fails start-up from outside of its steps; step is the name for the message. */
+/* Fails start-up from outside of its steps; step is a name for the message. */
 void startup_fail(struct startup *startup, const char *step, const char *why);
 
 /* The steps of a sandbox, in their order; arg is the struct sandbox. */

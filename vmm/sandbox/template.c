@@ -44,8 +44,7 @@ __attribute__((format(printf, 3, 4))) static void add(struct template *template,
 	*used += n > 0 ? (size_t)n : 0;
 }
 
-/* A file is known by where it is, its size and when it was changed: reading it would take longer.
- */
+/* Path, inode, size and time of change identify a file: reading it would take longer. */
 static int add_file(struct template *template, size_t *used, const char *what, const char *path,
 		    struct err *err)
 {
@@ -65,7 +64,9 @@ static int add_file(struct template *template, size_t *used, const char *what, c
 	return 0;
 }
 
-/* After a restart of the host its processor counts anew, and may be another: no old template then.
+/*
+ * A reboot of the host resets the processor's counter, and the processor may be another: no old
+ * template works then.
  */
 static void read_boot_id(char id[BOOT_ID_BYTES + 1])
 {
@@ -103,8 +104,7 @@ int template_find(struct template *template, const struct machine_config *config
 		ret = find_directory(template->path, err);
 	if (ret < 0)
 		return ret;
-	/* Two numbers make a file's name; that the key is the same is checked with the whole key.
-	 */
+	/* Two checksums make the file's name; template_open() compares the whole key. */
 	snprintf(template->path + strlen(template->path), 64, "/%08lx%08lx" TEMPLATE_SUFFIX,
 		 crc32(0, (const Bytef *)template->key, (uInt)used),
 		 adler32(1, (const Bytef *)template->key, (uInt)used));
@@ -123,7 +123,7 @@ int template_open(const struct template *template, struct snapshot *snapshot, st
 		snapshot_close(snapshot);
 		return err_set(err, ESTALE, "%s: is a template of something else", template->path);
 	}
-	/* The time of last use is the modification time: access times are often not kept. */
+	/* The modification time records the last use: access times are often not kept. */
 	futimens(snapshot->fd, NULL);
 	return 0;
 }
@@ -136,7 +136,7 @@ static int by_use(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* The least recently used go until the rest fits. The newest always stays. */
+/* Removes the least recently used templates until the rest fits. The newest always stays. */
 static void evict(void)
 {
 	struct template_entry *entries;
@@ -190,7 +190,7 @@ static bool read_entry(int directory, const char *name, struct template_entry *e
 		.used = status.st_mtime,
 	};
 	memcpy(entry->name, name,
-	       strlen(name) + 1); /* is_template_name() has looked at its length */
+	       strlen(name) + 1); /* is_template_name() has checked that it fits */
 	return true;
 }
 

@@ -2,10 +2,9 @@
 /*
  * Templates: snapshots of machines whose agent has just become ready, in the user's cache.
  *
- * A template is found by what it was made from: kernel, initramfs, program, memory, processors,
- * command line, host. That text, the key, stands in the file too and is compared in full. The
- * directory is $XDG_CACHE_HOME/cordon/templates or ~/.cache/cordon/templates, for its owner alone
- * (0700).
+ * What a template was made from identifies it: kernel, initramfs, program, memory, processors,
+ * command line, host. That text, the key, is in the file too and is compared in full. The directory
+ * is $XDG_CACHE_HOME/cordon/templates or ~/.cache/cordon/templates, for its owner alone (0700).
  */
 #ifndef CORDON_SANDBOX_TEMPLATE_H
 #define CORDON_SANDBOX_TEMPLATE_H
@@ -27,32 +26,34 @@ struct template
 	char key[SNAPSHOT_KEY_MAX];
 };
 
-/* Works out key and path for a machine. 0 or -errno with a message. */
+/* Finds key and path for a machine. 0 or -errno with a message. */
 int template_find(struct template *template, const struct machine_config *config, struct err *err);
 
 /*
- * Opens it. 0; -ENOENT if there is none; -ESTALE or another error with a message if there is one
- * that can't be used.
+ * Opens the template. 0; -ENOENT if there is none; -ESTALE or another error with a message if there
+ * is one that cannot be used.
  */
 int template_open(const struct template *template, struct snapshot *snapshot, struct err *err);
 
 /*
- * Writes the paused machine, and lets the oldest templates go if the cache is over its size. Two
- * processes may do this at once: one of the two files stays.
+ * Writes the paused machine, and removes the least recently used templates if the cache exceeds its
+ * size. Two processes may do this at once: one of the two files stays.
  */
 int template_save(const struct template *template, struct machine *machine, struct err *err);
 
 struct template_entry {
 	char name[64];	/* of the file */
-	uint64_t bytes; /* that it takes on the disk */
-	time_t used;	/* last time that a sandbox was made from it */
+	uint64_t bytes; /* on the disk */
+	time_t used;	/* when a sandbox was last made from it */
 };
 
 /* Lists the cache; *entries is malloc()ed. Returns the number or -errno with a message. */
 int template_list(struct template_entry **entries, struct err *err);
 
-/* Removes those whose name begins with name, or all with NULL. Returns how many, or -errno with a
- * message. */
+/*
+ * Removes the templates whose names begin with name, or all if it is NULL. Returns how many, or
+ * -errno with a message.
+ */
 int template_remove(const char *name, struct err *err);
 
 #endif
