@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's few instructions. Commands are 32 bytes: handler, address, value, result. RBX is the
- * command at hand, R15 the tests' device. Nothing here is ever run by the monitor.
+ * The guest's code. A command has 32 bytes: handler, address, value, result. RBX points to the
+ * current command, R15 to the tests' device. The monitor never runs any of this.
  */
 #include "tests/guest/code.h"
 
@@ -107,7 +107,7 @@ __asm__(
 "	rep outsb\n"
 "	next\n"
 
-/* What is left of the looks is the result: 0 if it was in vain. */
+/* The result is the number of polls left: 0 if the value never came. */
 "handler wait\n"
 "	mov 8(%rbx), %rdx\n"
 "1:	movzwl (%rdx), %eax\n"
@@ -133,7 +133,7 @@ __asm__(
 "	mov 24(%rbx), %rdx\n"
 "	mov %ax, (%rdx)\n"
 "	next\n"
-/* The result keeps the count for the next time, when loops are nested. */
+/* The result field keeps the count for the next time, as loops may be nested. */
 "handler repeat\n"
 "	decq 16(%rbx)\n"
 "	jz 1f\n"
@@ -156,7 +156,7 @@ __asm__(
 "	jmp 1b\n"
 "hostile_code_end:\n"
 
-/* The second processor, in real mode: stores the pairs of its table for ever. */
+/* The second processor, in real mode: stores the pairs of its table over and over. */
 ".balign 16\n"
 ".code16\n"
 "hostile_cpu2:\n"

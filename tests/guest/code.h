@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Labels in the guest's code (code.c), to be copied into its memory. */
+/* Labels in the guest's code (code.c), which the harness copies into guest memory. */
 #ifndef CORDON_TEST_GUEST_CODE_H
 #define CORDON_TEST_GUEST_CODE_H
 

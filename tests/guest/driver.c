@@ -73,7 +73,9 @@ void driver_go_to(struct hostile *h, unsigned slot, uint32_t status)
 	for (i = 0; i < ARRAY_SIZE(step) && (status & step[i]); i++) {
 		now |= step[i];
 		if (step[i] == ST_FEAT) {
-			/* VERSION_1, and indirect tables; of a card checksums, merging and pairs.
+			/*
+			 * VERSION_1 and indirect tables; for a card also checksums, merging and
+			 * pairs.
 			 */
 			driver_write(h, slot, REG_DRIVER_FEATURES_SEL, 1);
 			driver_write(h, slot, REG_DRIVER_FEATURES, 1);

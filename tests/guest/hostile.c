@@ -13,7 +13,7 @@
 
 #include "tests/guest/code.h"
 
-#define HANG_SECONDS   300 /* only what never ends takes so long */
+#define HANG_SECONDS   300 /* only a hang takes that long */
 #define GROWTH_DEFAULT MIB(2)
 
 #define PAGE_PRESENT 3u /* and writable */
@@ -100,7 +100,7 @@ static void put(struct hostile *h, uint64_t address, const uint8_t *from, const 
 	guest_memory_write(&h->memory, address, from, (size_t)(end - from));
 }
 
-/* The first 4 GiB one to one, and then one page that lies far up. */
+/* Maps the first 4 GiB one to one, and after them one page far up in physical memory. */
 static void make_page_tables(struct hostile *h)
 {
 	uint64_t *table = guest_memory_at(&h->memory, HOSTILE_TABLES, 7 * 4096);
@@ -115,7 +115,7 @@ static void make_page_tables(struct hostile *h)
 	far_table[0] = (GIB(64) - MIB(2)) | PAGE_PRESENT | PAGE_LARGE;
 }
 
-/* 64-bit mode as a kernel is entered: paging on, flat segments, interrupts off. */
+/* 64-bit mode, as on entry to a kernel: paging on, flat segments, interrupts off. */
 static const struct vcpu_entry entry = {
 	.rip = HOSTILE_CODE,
 	.rsi = HOSTILE_COMMANDS,
@@ -187,7 +187,7 @@ static void *loop_main(void *arg)
 	return NULL;
 }
 
-/* The pairs at the monitor's speed: a processor that is faster than any guest's. */
+/* Stores the pairs at the host's speed: like a processor faster than any guest's. */
 static void *flip_main(void *arg)
 {
 	struct hostile *h = arg;
@@ -240,7 +240,7 @@ static void destroy_machine(struct hostile *h)
 
 /* --- one test --------------------------------------------------------------------------------- */
 
-/* The monitor's private memory in bytes: guest memory is shared and not in it. */
+/* The monitor's private memory in bytes, without guest memory, which is shared. */
 static uint64_t private_memory(void)
 {
 	unsigned long long kib = 0;
@@ -338,7 +338,7 @@ static void run_test(struct hostile *h)
 			     (unsigned long long)(after - before) >> 10);
 }
 
-/* In a child process: a monitor that dies is a failed test and nothing more. */
+/* Runs in a child process, so that a monitor that dies fails only its test. */
 static int child(const struct hostile_test *test)
 {
 	struct hostile *h = calloc(1, sizeof(*h));

@@ -3,10 +3,10 @@
  * Small hostile guests on the real /dev/kvm, against the real devices (vmm/machine/device.h).
  *
  * A guest is a script: a table of commands in its memory (load, store, in, out, wait, repeat),
- * which a few instructions in ring 0, 64-bit mode, work through (code.c). So each test says only
- * which accesses it makes. Every test runs in a process of its own with a machine of its own, and
- * ends with the same questions: did the script reach its end, did what it read come out as
- * expected, did the monitor's own memory stay where it was.
+ * which a few instructions in ring 0, 64-bit mode, execute (code.c). So a test states only which
+ * accesses it makes. Every test runs in its own process with its own machine, and ends with the
+ * same checks: the script reached its end, its reads had the expected values, and the monitor's own
+ * memory did not grow beyond the limit.
  *
  * A test program:
  *     static void build(struct hostile *h) { ... script_*() and driver_*() calls ... }
@@ -29,11 +29,13 @@
 #include "vmm/machine/console.h"
 #include "vmm/machine/device.h"
 
-/* The guest's memory; rings below 64 KiB, where a second processor in real mode reaches them. */
+/*
+ * The guest's memory. Rings lie below 64 KiB, where a second processor in real mode reaches them.
+ */
 #define HOSTILE_MEMORY	   MIB(64)
 #define HOSTILE_TABLES	   0x1000u /* page tables: PML4, PDPT, four page directories, one more */
-#define HOSTILE_FLIPS	   0x8000u /* what the second processor stores: (address, value) pairs */
-#define HOSTILE_ROUNDS	   0x8ffeu /* how often it went through them */
+#define HOSTILE_FLIPS	   0x8000u /* (address, value) pairs for the second processor to store */
+#define HOSTILE_ROUNDS	   0x8ffeu /* how often it has stored all of them */
 #define HOSTILE_CPU2_CODE  0x9000u
 #define HOSTILE_CODE	   0xa000u
 #define HOSTILE_RINGS	   0xb000u
@@ -42,13 +44,13 @@
 #define HOSTILE_HEADERS	   0x300000u /* packets of the socket device, 64 bytes apart */
 #define HOSTILE_COMMANDS   0x400000u
 
-/* The page at this virtual address is 64 GiB up in physical memory, where nothing is. */
+/* The page at this virtual address lies 64 GiB up in physical memory, where there is nothing. */
 #define HOSTILE_FAR_VIRTUAL GIB(4)
 
 /*
- * The tests' own device: writing ends the script, reading only makes an exit; at one offset it
- * tells how many streams the socket device has, and at one what the test's own tell() says, so that
- * a script can wait for that.
+ * The tests' own device: a write ends the script, a read only causes an exit. At one offset it
+ * reads as the number of streams of the socket device, at another as what the test's tell()
+ * returns, so that a script can wait for either.
  */
 #define HOSTILE_DEVICE	       0xd0020000u
 #define HOSTILE_DEVICE_STREAMS 4u
@@ -59,9 +61,9 @@
 #define SLOT_VSOCK 0
 #define SLOT_RNG   1
 #define SLOT_NET   2
-#define SLOT_DISK  4 /* the one that can be written; 3 is the read-only one */
+#define SLOT_DISK  4 /* the writable one; slot 3 is read-only */
 
-/* Status values on the way to a live device. */
+/* Status bits on the way to a live device. */
 #define ST_ACK	  1u
 #define ST_DRIVER 2u
 #define ST_OK	  4u
@@ -86,25 +88,25 @@
 #define DESC_WRITE    2u
 #define DESC_INDIRECT 4u
 
-/* A ring's entries, and where its other two areas lie from its base. */
+/* A ring's number of entries, and the offsets of its other two areas from its base. */
 #define RING_SIZE      16
 #define RING_AVAILABLE 0x200u
 #define RING_USED      0x400u
 #define RINGS	       10 /* the socket device's three, the entropy device's, the disk's, the card's */
 
-/* The driver's side of a queue, as the script knows it while it is written. */
+/* The driver's side of a queue, as it will be at this point of the script. */
 struct guest_ring {
 	unsigned slot, queue;
 	uint64_t base; /* descriptors; the other two areas follow */
 	uint32_t size;
-	uint16_t available; /* as it will be when the script has come here */
+	uint16_t available; /* the index when the script gets here */
 	uint16_t used;
 };
 
 struct expectation {
 	uint64_t command;
 	uint64_t value;
-	bool done; /* only that a wait ended */
+	bool done; /* expect only that a wait ended */
 	const char *what;
 };
 
@@ -123,7 +125,7 @@ struct hostile {
 	struct vcpu vcpu[2];
 	unsigned vcpus;
 
-	uint64_t commands; /* written so far */
+	uint64_t commands; /* in the script so far */
 	uint32_t headers;
 	struct expectation *expect;
 	unsigned expected;
@@ -149,15 +151,15 @@ struct hostile_test {
 		struct hostile *h); /* the monitor's side, before anything runs; may be NULL */
 	void (*build)(struct hostile *h);
 	void (*check)(struct hostile *h);    /* afterwards; may be NULL */
-	uint64_t (*tell)(struct hostile *h); /* read at HOSTILE_DEVICE_TELL; may be NULL */
-	bool second_cpu;		     /* a second processor works through the flips */
-	bool several_pairs;		     /* the network card has two, and a queue of commands */
-	bool flip_thread;		     /* a thread of the monitor does, at its own speed */
-	bool may_stop;	 /* the guest does something that a processor cannot do */
-	uint64_t growth; /* bytes of private memory that the monitor may take; 0: 2 MiB */
+	uint64_t (*tell)(struct hostile *h); /* for HOSTILE_DEVICE_TELL; may be NULL */
+	bool second_cpu;		     /* a second processor stores the flips */
+	bool several_pairs; /* the network card has two pairs and a control queue */
+	bool flip_thread;   /* a thread of the monitor stores the flips, at its own speed */
+	bool may_stop;	    /* the guest does something that a processor cannot do */
+	uint64_t growth;    /* bytes of private memory that the monitor may take; 0: 2 MiB */
 };
 
-/* Notes that the test failed; the first message counts. */
+/* Fails the test; the first message is kept. */
 void hostile_fail(struct hostile *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Runs each test and prints `ok`, `not ok` or `skip`. Returns the exit status. */
@@ -169,8 +171,7 @@ int hostile_run_all(const struct hostile_test *test, size_t count);
 		return hostile_run_all(tests, ARRAY_SIZE(tests)); \
 	}
 
-/* --- scripts (script.c): each returns the number of its command --------------------------------
- */
+/* --- scripts (script.c): each returns the number of its command ------------------------------- */
 
 uint64_t script_read(struct hostile *h, unsigned size, uint64_t address);
 uint64_t script_write(struct hostile *h, unsigned size, uint64_t address, uint64_t value);
@@ -178,47 +179,46 @@ uint64_t script_in(struct hostile *h, unsigned size, uint16_t port);
 uint64_t script_out(struct hostile *h, unsigned size, uint16_t port, uint32_t value);
 uint64_t script_out_string(struct hostile *h, uint16_t port, uint64_t from, uint64_t count);
 
-/* Waits until the 16 (32) bits at address are value: a bounded number of looks. */
+/* Polls, a bounded number of times, until the 16 (32) bits at address are value. */
 uint64_t script_wait(struct hostile *h, uint64_t address, uint16_t value);
 uint64_t script_wait32(struct hostile *h, uint64_t address, uint32_t value);
 uint64_t script_wait_briefly(struct hostile *h, uint64_t address, uint16_t value, uint64_t looks);
 
-/* Stores the 16 bits at from, plus add, to to. */
+/* Stores the 16 bits at `from`, plus add, at `to`. */
 uint64_t script_copy_add(struct hostile *h, uint64_t from, uint16_t add, uint64_t to);
 
-/* Runs all commands from `command` on again, so that they run `times` times in all. */
+/* Repeats all commands from `command` on, so that they run `times` times in total. */
 uint64_t script_repeat(struct hostile *h, uint64_t command, uint64_t times);
 
 /* Jumps to an address; loads CR3. */
 uint64_t script_jump(struct hostile *h, uint64_t address);
 uint64_t script_load_cr3(struct hostile *h, uint64_t value);
 
-/* What a read must have brought (in its last round); that a wait was not in vain. */
+/* Expects a read's value (of its last round), or that a wait has seen its value. */
 void script_expect(struct hostile *h, uint64_t command, uint64_t value, const char *what);
 void script_expect_done(struct hostile *h, uint64_t command, const char *what);
 uint64_t script_result(struct hostile *h, uint64_t command);
 
-/* A pair for the second processor, or the thread: 16 bits at an address below 64 KiB. */
+/* Adds a pair for the second processor or the thread: 16 bits at an address below 64 KiB. */
 void script_flip(struct hostile *h, uint16_t address, uint16_t value);
 
 /* Ends the script; called by the harness. */
 void script_finish(struct hostile *h);
 
-/* --- a driver, in script (driver.c) ------------------------------------------------------------
- */
+/* --- a driver as a script (driver.c) ---------------------------------------------------------- */
 
 uint64_t driver_register(unsigned slot, uint32_t offset);
 void driver_write(struct hostile *h, unsigned slot, uint32_t offset, uint32_t value);
 void driver_write_address(struct hostile *h, unsigned slot, uint32_t offset, uint64_t value);
 
-/* Takes a device from reset to the state with these status bits; queues are set up before OK. */
+/* Takes a device from reset to these status bits; sets the queues up before DRIVER_OK. */
 void driver_go_to(struct hostile *h, unsigned slot, uint32_t status);
 static inline void driver_bring_up(struct hostile *h, unsigned slot)
 {
 	driver_go_to(h, slot, ST_LIVE);
 }
 
-/* The queue's three addresses and its size, not ready yet; and ready. */
+/* Writes the queue's three addresses and its size, but not QueueReady. */
 void driver_set_queue(struct hostile *h, struct guest_ring *ring, uint32_t size);
 struct guest_ring *driver_ring(struct hostile *h, unsigned slot, unsigned queue);
 
@@ -229,25 +229,24 @@ void driver_table_entry(struct hostile *h, uint64_t table, unsigned index, uint6
 void driver_offer(struct hostile *h, struct guest_ring *ring, uint16_t head);
 void driver_kick(struct hostile *h, const struct guest_ring *ring);
 
-/* Waits until the device has used `count` more chains; what: said if it does not. */
+/* Waits until the device has used `count` more chains; what: the message if it does not. */
 void driver_expect_used(struct hostile *h, struct guest_ring *ring, unsigned count,
 			const char *what);
 void driver_expect_status(struct hostile *h, unsigned slot, uint32_t status, const char *what);
 
-/* Waits for a status: doorbells are answered by another thread. */
+/* Waits for a status, since another thread handles doorbells. */
 void driver_expect_status_soon(struct hostile *h, unsigned slot, uint32_t status, const char *what);
 
-/* Brings the entropy device up, if it is not, asks it for bytes, and expects them. */
+/* Brings the entropy device up, if it is not, requests bytes from it, and expects them. */
 void driver_expect_rng(struct hostile *h);
 void driver_ask_rng(struct hostile *h);
 
-/* --- packets of the socket device (packets.c) --------------------------------------------------
- */
+/* --- packets of the socket device (packets.c) ------------------------------------------------- */
 
-/* What listens in the monitor after packets_listen(). */
+/* The ports that listen in the monitor after packets_listen(); nothing listens on PORT_NOBODY. */
 #define PORT_SINK   1000u /* reads all it gets */
 #define PORT_SOURCE 1001u /* writes as much as it may */
-#define PORT_DEAF   1002u /* takes connections and reads nothing */
+#define PORT_DEAF   1002u /* accepts connections and reads nothing */
 #define PORT_NOBODY 1003u
 
 /* Payloads come from here: 1 MiB. */
@@ -256,7 +255,7 @@ void driver_ask_rng(struct hostile *h);
 /* For a test's setup. */
 void packets_listen(struct hostile *h);
 
-/* Brings the device up with all its receive buffers. */
+/* Brings the device up and gives it all receive buffers. */
 void packets_begin(struct hostile *h);
 
 /* A header with the right CIDs and type, and 64 KiB of window. */
@@ -266,17 +265,21 @@ struct vsock_header packet(uint16_t op, uint32_t from_port, uint32_t to_port);
 void packet_put(struct hostile *h, const struct vsock_header *header, uint64_t at);
 
 /*
- * Sends a header and payload bytes behind it, whatever the header says, and waits until the device
- * has used the chain. cut: only so many bytes of the header. Then gives all receive buffers back.
+ * Sends a header and then payload bytes, whatever length the header gives, waits until the device
+ * has used the chain, and gives all receive buffers back. cut: send only so many bytes of the
+ * header.
  */
 void packet_send_cut(struct hostile *h, const struct vsock_header *header, uint32_t payload,
 		     uint32_t cut);
 void packet_send(struct hostile *h, const struct vsock_header *header, uint32_t payload);
 
-/* The next packet that comes has this op. Not after others have come unseen. */
+/* Expects that the next packet has this op. Only valid if all packets before have been checked. */
 void packet_expect(struct hostile *h, uint16_t op, const char *what);
 
-/* From the start: a connection to the sink is accepted, and one to nobody is not. */
+/*
+ * Resets the device and expects it to accept a connection to the sink, and to refuse one to a port
+ * where nothing listens.
+ */
 void packets_expect_alive(struct hostile *h);
 
 #endif

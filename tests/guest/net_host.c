@@ -11,8 +11,8 @@ static struct {
 	struct filter *filter;
 	struct net_card *card;
 	struct loop_task task;
-	uint64_t later; /* how much the filter's clock is ahead */
-	uint64_t taken; /* frames of the guest */
+	uint64_t later; /* how far the filter's clock is ahead */
+	uint64_t taken; /* frames from the guest */
 	unsigned waiting;
 	struct {
 		size_t length;
@@ -78,7 +78,7 @@ static void to_guest(void *arg, const uint8_t *frame, size_t length)
 	net_card_receive(world.card, frame, length);
 }
 
-/* The peer: its answers come later, as from a backend. */
+/* The peer. Its replies come later, as a backend's do. */
 static void to_peer(void *arg, const uint8_t *frame, size_t length)
 {
 	const uint8_t *transport = frame + FRAME_TRANSPORT;

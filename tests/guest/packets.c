@@ -119,7 +119,9 @@ struct vsock_header packet(uint16_t op, uint32_t from_port, uint32_t to_port)
 	};
 }
 
-/* The available ring names every buffer in turn: only its index has to follow the used one. */
+/*
+ * The available ring already names every buffer in turn: only its index must follow the used index.
+ */
 static void give_buffers_back(struct hostile *h)
 {
 	const struct guest_ring *rx = driver_ring(h, SLOT_VSOCK, 0);

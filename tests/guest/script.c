@@ -10,7 +10,7 @@
 #define COMMAND_MOST  ((HOSTILE_MEMORY - HOSTILE_COMMANDS) / COMMAND_BYTES)
 #define EXPECT_MOST   20000
 
-/* Looks of a wait, each with an exit: far longer than any device takes, but not for ever. */
+/* Polls of a wait, each an exit: far longer than any device takes, but bounded. */
 #define WAIT_LOOKS 300000
 
 static uint8_t *command_at(struct hostile *h, uint64_t number)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accesses that no driver makes: every virtio register at every width and offset in every status
- * state, ports and addresses where nothing is, a console that never stops, and processors that run
- * into devices.
+ * Accesses that no driver makes: every virtio register at every width and offset in every status,
+ * unused ports and addresses, a console that never stops, and processors that execute or load page
+ * tables from device memory.
  */
 #include "tests/guest/hostile.h"
 
-#define PORT_STEP   257	  /* beyond the first ports, only every so many */
-#define SPACE_BYTES 0xf00 /* of configuration, behind the registers of a device */
+#define PORT_STEP   257	  /* beyond the first ports, only every 257th */
+#define SPACE_BYTES 0xf00 /* of configuration space, after a device's registers */
 
 static const uint32_t states[] = {
 	0,
@@ -20,8 +20,10 @@ static const uint32_t states[] = {
 	ST_LIVE | ST_FAILED,
 };
 
-/* All reads do nothing, so they follow each other; after a store that may do something, the state
- * is made again. */
+/*
+ * Reads have no effect, so they need no reset in between; after a write that may have one, the
+ * device is brought back to the state.
+ */
 static void sweep_registers(struct hostile *h, unsigned slot, uint32_t state)
 {
 	static const uint64_t value[] = {0, 1, 2, 0x40, 0x80, 0x7fffffff, UINT64_MAX};
@@ -79,8 +81,8 @@ static void registers_of_card(struct hostile *h)
 }
 
 /*
- * The whole space as the device has it before the guest runs, with zeros behind its end. These
- * devices have no field that a driver may write, so each read must find it so.
+ * Copies the whole configuration space before the guest runs, padded with zeros. These devices have
+ * no field that a driver may write, so every read must match the copy.
  */
 static void read_space(struct hostile *h, unsigned slot, uint8_t *space, size_t length)
 {
@@ -115,7 +117,7 @@ static void configuration_space(struct hostile *h)
 				script_write(h, size, driver_register(slot, 0x100 + offset),
 					     UINT64_MAX);
 			}
-		/* Across the end of the window, into the next device or into nothing. */
+		/* Accesses across the end of the window, into the next device or unused space. */
 		for (offset = 0xff9; offset < 0x1000; offset++) {
 			script_read(h, 8, driver_register(slot, offset));
 			script_write(h, 8, driver_register(slot, offset), UINT64_MAX);
@@ -151,11 +153,11 @@ static void queue_selections(struct hostile *h)
 	driver_ask_rng(h);
 }
 
-/* --- ports and addresses where nothing is ----------------------------------------------------- */
+/* --- unused ports and addresses --------------------------------------------------------------- */
 
 static bool port_is_taken(uint32_t port)
 {
-	/* KVM's own interrupt controllers; the two ways to end the machine have a test below. */
+	/* KVM's own interrupt controllers, and the two ways to end the machine, tested below. */
 	return port == 0x20 || port == 0x21 || port == 0xa0 || port == 0xa1 || port == 0x4d0 ||
 	       port == 0x4d1 || (port >= 0x61 && port <= 0x64) || (port >= 0x600 && port < 0x608);
 }
@@ -172,7 +174,7 @@ static void ports_to_nothing(struct hostile *h)
 				continue;
 			script_out(h, size, (uint16_t)port, UINT32_MAX);
 			read = script_in(h, size, (uint16_t)port);
-			/* Ports of KVM's timers and the like may answer; high ones do not. */
+			/* Low ports may be KVM's timers and the like; high ones are unused. */
 			if (port > 0x1000 && port + size <= 0x10000)
 				script_expect(h, read, all[size], "an empty port reads as ones");
 		}
@@ -182,7 +184,7 @@ static void ports_to_nothing(struct hostile *h)
 static void addresses_of_nothing(struct hostile *h)
 {
 	static const uint64_t nothing[] = {
-		HOSTILE_MEMORY, /* the first byte behind RAM */
+		HOSTILE_MEMORY, /* the first byte after RAM */
 		0xbffffff8,
 		LAYOUT_HOLE_START,
 		0xcffffff8,				       /* before the first device */
@@ -206,7 +208,7 @@ static void addresses_of_nothing(struct hostile *h)
 			script_expect(h, read, UINT64_MAX >> (64 - 8 * size),
 				      "nothing reads as ones");
 		}
-	/* Across the edges of RAM, of devices and of pages. */
+	/* Across the ends of RAM, devices and pages. */
 	for (shift = 1; shift < 8; shift++) {
 		script_write(h, 8, LAYOUT_VIRTIO_BASE - shift, UINT64_MAX);
 		script_write(h, 8, LAYOUT_UART - shift, UINT64_MAX);
@@ -228,7 +230,7 @@ static void ends_of_the_machine(struct hostile *h)
 {
 	unsigned i;
 
-	/* What looks like an end and is none, then the real thing, more than once. */
+	/* Writes that only resemble an end of the machine; then real ones, more than once. */
 	script_out(h, 1, LAYOUT_PORT_I8042, 0xff);
 	script_out(h, 1, LAYOUT_PORT_POWER, 0x20);
 	script_out(h, 2, LAYOUT_PORT_POWER, 0x2001);
@@ -260,7 +262,7 @@ static void console_flood(struct hostile *h)
 	uint64_t first;
 
 	first = script_out_string(h, LAYOUT_PORT_UART, HOSTILE_BUFFERS, FLOOD_STRING);
-	/* RSI is in the command's result, and only read. */
+	/* The command's result field holds RSI, and is only read. */
 	script_repeat(h, first, FLOOD_ROUNDS);
 	first = script_write(h, 1, LAYOUT_UART, 'x');
 	script_repeat(h, first, FLOOD_BYTES);
@@ -282,8 +284,7 @@ static void uart_registers(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* --- processors that run into devices ----------------------------------------------------------
- */
+/* --- processors that run into devices --------------------------------------------------------- */
 
 static void check_stopped(struct hostile *h)
 {

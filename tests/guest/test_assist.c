@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The instructions of the assist in a real guest. A program of a few instructions runs in ring 0 or
- * 3 of a VM with one vCPU, page tables and an interrupt table whose handlers report their vector.
- * What it must come to is the same on every kind of host: on hardware the processor does it, on a
- * host that emulates ring 0 the assist (vmm/kvm/assist.h) does its part, which is checked too.
+ * The assist's instructions in a real guest. A program of a few instructions runs in ring 0 or 3 of
+ * a VM with one vCPU, page tables and an interrupt table whose handlers report their vectors. The
+ * expected outcome is the same on every kind of host: on hardware the processor executes the
+ * program; on a host that emulates ring 0 the assist (vmm/kvm/assist.h) does its part, which is
+ * checked too.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -36,7 +37,7 @@
 #define PORT_TRAP 0x11
 #define DEVICE	  0xd0000000u
 
-/* The programs. Each ends in `out` to PORT_DONE or runs into an exception. */
+/* The programs. Each ends with `out` to PORT_DONE or with an exception. */
 #define PROGRAM(name, text)                                                                  \
 	__asm__(".pushsection .rodata\n" #name "_begin:\n" text "\n\tout %al, $0x10\n" #name \
 		"_end:\n.popsection\n");                                                     \
@@ -73,12 +74,12 @@ PROGRAM(p_jump_to_device, "mov $0xd0000000, %ebx; jmp *%rbx");
 struct program {
 	const char *name;
 	const uint8_t *begin, *end;
-	int vector;	/* the exception that it ends in, or NO_VECTOR */
+	int vector;	/* the exception that ends it, or NO_VECTOR */
 	uint64_t value; /* RAX at the end, or CR2 of a page fault */
 	uint32_t error; /* code of a page fault */
-	int op;		/* what the assist must have done on a host that emulates ring 0 */
+	int op;		/* the assist's operation on a host that emulates ring 0 */
 	uint8_t ring;
-	const char *gives_up; /* emulating hosts only: the message must contain this */
+	const char *gives_up; /* only on emulating hosts: part of the message */
 };
 
 #define CODE_OF(name) name##_begin, name##_end
@@ -124,7 +125,7 @@ static void put(struct machine *m, uint32_t at, uint64_t value)
 	store_le64(m->ram + at, value);
 }
 
-/* Identity map of 2 MiB in small pages, two of them special, and of the devices. */
+/* Maps 2 MiB one to one in small pages, two of them special, and the devices. */
 static void make_tables(struct machine *m)
 {
 	unsigned i;
@@ -140,7 +141,9 @@ static void make_tables(struct machine *m)
 	put(m, TABLES + 0x4000 + (DEVICE >> 21 & 511) * 8, DEVICE | 0x87);
 }
 
-/* Code and data for both rings, a TSS with the stack, handlers that write their vector to a port.
+/*
+ * Code and data segments for both rings, a TSS with the stack, handlers that write their vectors to
+ * a port.
  */
 static void make_descriptors(struct machine *m)
 {
@@ -245,7 +248,7 @@ static int begin(struct machine *m, const struct program *p)
 	return 0;
 }
 
-/* Runs to a port access. Its port, or -1 with a message. */
+/* Runs until a port is accessed. Returns the port, or -1 with a message. */
 static int run_to_port(struct machine *m)
 {
 	int tries;
@@ -316,7 +319,7 @@ static int judge(struct machine *m, const struct program *p)
 	return ret;
 }
 
-/* What a hardware host, or this processor, cannot show. */
+/* Why this host or processor cannot run the program, or NULL. */
 static const char *why_skip(const struct machine *m, const struct program *p)
 {
 	unsigned eax, ebx = 0, ecx, edx;

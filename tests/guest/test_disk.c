@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to a disk that no driver makes, a driver that gives up with requests under way, and a
- * second processor that changes requests while they are served. The device answers each with an
- * error or needs a reset; it goes on afterwards, and so do the others.
+ * Requests to a disk that no driver makes, a driver that resets the device with requests under way,
+ * and a second processor that changes requests while the device handles them. The device fails each
+ * such request or needs a reset; afterwards it works, and so do the other devices.
  */
 #include "tests/guest/hostile.h"
 
 #define DISK_BYTES MIB(1)
 #define SECTORS	   (DISK_BYTES / 512)
 
-/* Where a request's parts lie; the header where a second processor reaches it. */
+/* Addresses of a request's parts; the header lies where a second processor reaches it. */
 #define HEADER	 0xe000u
 #define STATUS	 0xe100u
 #define DATA	 HOSTILE_BUFFERS
@@ -47,7 +47,7 @@ static void put_header(struct hostile *h, uint32_t type, uint64_t sector)
 	script_write(h, 1, STATUS, UNANSWERED);
 }
 
-/* Header, length bytes of data (0: none) and the status, in descriptors 0 to 2. */
+/* Offers a header, length bytes of data (0: none) and the status, in descriptors 0 to 2. */
 static void put_request(struct hostile *h, uint32_t type, uint64_t sector, uint32_t length)
 {
 	struct guest_ring *ring = ring_of(h);
@@ -67,7 +67,7 @@ static void expect_status(struct hostile *h, uint8_t status, const char *what)
 	script_expect(h, script_read(h, 1, STATUS), status, what);
 }
 
-/* What was written is read: the twin of all that is refused. */
+/* Reads return what was written: the positive twin of all refusals. */
 static void expect_works(struct hostile *h)
 {
 	script_write(h, 8, DATA, PATTERN);
@@ -136,7 +136,7 @@ static void requests_of_no_sense(struct hostile *h)
 	expect_status(h, 2, "a type that was not negotiated");
 	put_request(h, T_IN, 0, 0);
 	expect_status(h, 1, "a read of nothing");
-	/* The status only; and a chain without a place for it. */
+	/* Only a status; and a chain without room for one. */
 	put_header(h, T_IN, 0);
 	driver_descriptor(h, ring, 0, STATUS, 1, DESC_WRITE, 0);
 	driver_offer(h, ring, 0);
@@ -146,7 +146,7 @@ static void requests_of_no_sense(struct hostile *h)
 	driver_descriptor(h, ring, 1, DATA, 512, 0, 0);
 	driver_offer(h, ring, 0);
 	expect_status(h, UNANSWERED, "no place for a status");
-	/* The header is where the status goes, and the data is the ring. */
+	/* The status goes over the header. */
 	put_header(h, T_IN, 0);
 	driver_descriptor(h, ring, 0, HEADER, 16, DESC_NEXT, 1);
 	driver_descriptor(h, ring, 1, DATA, 512, DESC_WRITE | DESC_NEXT, 2);
@@ -179,7 +179,7 @@ static void chains_out_of_memory(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* As many requests as the ring takes, over and over, doorbells for none and all. */
+/* As many requests as the ring holds, over and over, with more doorbells than needed. */
 static void flood(struct hostile *h)
 {
 	struct guest_ring *ring = ring_of(h);
@@ -198,7 +198,7 @@ static void flood(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* Once the reset is acknowledged, nothing of the requests comes any more. */
+/* Once the reset is acknowledged, no request has an effect any more. */
 static void resets_under_way(struct hostile *h)
 {
 	struct guest_ring *ring = ring_of(h);
@@ -214,7 +214,7 @@ static void resets_under_way(struct hostile *h)
 		for (i = 1; i < RING_SIZE; i++)
 			driver_offer(h, ring, 0);
 		driver_kick(h, ring);
-		/* Now and then some are done already, or all. */
+		/* In some rounds some requests, or all, are done before the reset. */
 		script_wait_briefly(h, ring->base + RING_USED + 2, (uint16_t)(round % 8), 1000);
 		driver_write(h, SLOT_DISK, REG_STATUS, 0);
 		script_write(h, 8, DATA, OTHER);
@@ -228,7 +228,7 @@ static void resets_under_way(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* Type and sector change all the time: each request is one or the other, within the disk. */
+/* Type and sector change all the time: the device must check and use the same copy of each. */
 static void changing_headers(struct hostile *h)
 {
 	unsigned round;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames and rings of a network card that no driver makes, and floods, from a guest to the card and
- * the filter behind it. After whatever was tried, a datagram is answered and a connection accepted.
+ * Frames and rings that no driver makes, and floods, from a guest to the network card and the
+ * filter behind it. After each attempt a datagram gets its reply and a connection is accepted.
  */
 #include "tests/guest/net_host.h"
 
@@ -9,14 +9,14 @@
 #define FLOOD_ROUNDS (FLOOD_FRAMES / RING_SIZE)
 
 #define BROKEN	(ST_LIVE | ST_RESET)
-#define LONG	(UINT64_C(1) << 40) /* looks: the harness sees what hangs */
+#define LONG	(UINT64_C(1) << 40) /* polls: the harness detects a hang */
 #define PATTERN UINT64_C(0x5555555555555555)
 
-/* Frames to send, one exchange after the other; what a second processor changes; buffers. */
+/* The n-th frame to send; and the frame that a second processor changes. */
 #define FRAME(n) (HOSTILE_BUFFERS + 0x200u * (n))
 #define CHANGING 0xf000u
 
-/* --- the guest's ------------------------------------------------------------------------------ */
+/* --- the guest ------------------------------------------------------------------------------ */
 
 static struct guest_ring *rx(struct hostile *h)
 {
@@ -28,7 +28,7 @@ static struct guest_ring *tx(struct hostile *h)
 	return driver_ring(h, SLOT_NET, 1);
 }
 
-/* All buffers that were used are given again: each has its place in the ring for good. */
+/* Gives all used buffers back: each keeps its place in the ring. */
 static void give_back(struct hostile *h)
 {
 	script_copy_add(h, rx(h)->base + RING_USED + 2, RING_SIZE,
@@ -48,7 +48,7 @@ static void begin(struct hostile *h)
 	driver_kick(h, rx(h));
 }
 
-/* Puts a header and a frame into memory before the script begins: their length. */
+/* Puts a header and a frame into memory before the script begins. Returns their length. */
 static uint32_t put(struct hostile *h, uint64_t at, uint8_t flags, const uint8_t *frame,
 		    size_t length)
 {
@@ -67,7 +67,10 @@ static void send(struct hostile *h, uint64_t at, uint32_t length, const char *wh
 	driver_expect_used(h, tx(h), 1, what);
 }
 
-/* The next exchange's frame, which is the number of the exchange; where it lies. */
+/*
+ * Puts the next exchange's frame, which carries the number of the exchange, into memory. Returns
+ * its address.
+ */
 static uint64_t next_exchange(struct hostile *h, bool tcp, uint32_t *length, unsigned *number)
 {
 	static unsigned last = RING_SIZE;
@@ -95,7 +98,7 @@ static void expect_answer(struct hostile *h, bool tcp, const char *what)
 	uint64_t at = next_exchange(h, tcp, &length, &number);
 
 	send(h, at, length, what);
-	/* Others may have come before it, and wait for buffers. */
+	/* Earlier frames may come first, and wait for buffers. */
 	for (i = 0; i < 50; i++) {
 		give_back(h);
 		script_wait_briefly(h, HOSTILE_DEVICE + HOSTILE_DEVICE_TELL, (uint16_t)number, 100);
@@ -118,8 +121,7 @@ static void works(struct hostile *h)
 	expect_works(h);
 }
 
-/* --- frames of no sense ------------------------------------------------------------------------
- */
+/* --- malformed frames ----------------------------------------------------------------------- */
 
 static void frames_of_no_sense(struct hostile *h)
 {
@@ -137,7 +139,7 @@ static void frames_of_no_sense(struct hostile *h)
 	send(h, FRAME(0), NET_HEADER + NET_CARD_FRAME_MAX, "a frame with much behind it");
 	send(h, FRAME(0), NET_HEADER + NET_CARD_FRAME_MAX + 1, "one that is too long");
 	send(h, FRAME(0), 1u << 20, "one that is much too long");
-	/* Segmentation, which was not offered; all flags; a place for the checksum far out. */
+	/* Segmentation, which was not offered; all flags; a checksum offset beyond the frame. */
 	script_write(h, 1, FRAME(0) + 1, 1);
 	send(h, FRAME(0), length, "segmentation");
 	script_write(h, 1, FRAME(0) + 1, 0x83);
@@ -147,7 +149,7 @@ static void frames_of_no_sense(struct hostile *h)
 	script_write(h, 8, FRAME(0), 1);
 	script_write(h, 4, FRAME(0) + 6, UINT32_MAX);
 	send(h, FRAME(0), length, "a checksum out of the frame");
-	/* Nothing to read. */
+	/* Nothing readable. */
 	driver_descriptor(h, tx(h), 0, FRAME(0), length, DESC_WRITE, 0);
 	driver_offer(h, tx(h), 0);
 	driver_kick(h, tx(h));
@@ -172,7 +174,7 @@ static void chains_out_of_memory(struct hostile *h)
 			driver_descriptor(h, ring, 0, address[i], 64, queue ? 0 : DESC_WRITE, 0);
 			driver_offer(h, ring, 0);
 			driver_kick(h, ring);
-			/* A receive buffer is looked at when something comes. */
+			/* The device looks at a receive buffer only when a frame comes. */
 			if (queue == 0) {
 				at = next_exchange(h, false, &length, &number);
 				send(h, at, length, "a frame that is answered");
@@ -206,7 +208,7 @@ static void buffers_of_no_sense(struct hostile *h)
 		for (k = 0; k < 4; k++)
 			send(h, at, length, "a frame whose answer finds no room");
 	}
-	/* An index that jumps. */
+	/* An available index that jumps. */
 	driver_bring_up(h, SLOT_NET);
 	script_write(h, 2, rx(h)->base + RING_AVAILABLE + 2, 999);
 	at = next_exchange(h, false, &length, &number);
@@ -216,12 +218,11 @@ static void buffers_of_no_sense(struct hostile *h)
 	expect_works(h);
 }
 
-/* --- floods ------------------------------------------------------------------------------------
- */
+/* --- floods ----------------------------------------------------------------------------------- */
 
 /*
- * A full ring at a time, each frame from another port; half of them to somebody who is allowed and
- * says nothing, half to somebody who is not, and the card's owner refuses each of those.
+ * Sends a full ring at a time, each frame from another port. Half go to an allowed peer that does
+ * not reply, half to a forbidden one: the card's owner refuses each of those.
  */
 static void flood(struct hostile *h, bool tcp)
 {
@@ -244,11 +245,11 @@ static void flood(struct hostile *h, bool tcp)
 		script_write(h, 2, tx(h)->base + RING_AVAILABLE + 4 + 2 * i, i);
 	}
 	first = script_copy_add(h, used, RING_SIZE, tx(h)->base + RING_AVAILABLE + 2);
-	/* An odd number goes through all ports, also where the bytes are the other way round. */
+	/* Adding an odd number reaches all ports, even though the port's bytes are swapped. */
 	for (i = 0; i < RING_SIZE; i++)
 		script_copy_add(h, FRAME(i) + NET_HEADER + FRAME_TRANSPORT, 0x6b17,
 				FRAME(i) + NET_HEADER + FRAME_TRANSPORT);
-	/* What the wait waits for: its command's value. */
+	/* Sets the value that the wait below expects. */
 	wait = h->commands + 2;
 	script_copy_add(h, used, RING_SIZE, HOSTILE_COMMANDS + 32 * wait + 16);
 	driver_kick(h, tx(h));
@@ -267,7 +268,7 @@ static void flooded(struct hostile *h, bool tcp)
 	begin(h);
 	expect_works(h);
 	flood(h, tcp);
-	/* What the filter bounds in time is free again after a minute. */
+	/* After a minute the filter's limits by rate allow flows again. */
 	store_be16(frame + 12, NET_TYPE_TIME);
 	length = put(h, FRAME(RING_SIZE), 0, frame, sizeof(frame));
 	send(h, FRAME(RING_SIZE), length, "time passes");
@@ -285,7 +286,10 @@ static void datagram_flood(struct hostile *h)
 	flooded(h, false);
 }
 
-/* Every frame reached the filter, which let through what it may, and refused half of them. */
+/*
+ * Every frame has reached the filter, which refused half of them and passed others up to its
+ * limits.
+ */
 static void check_flood(struct hostile *h)
 {
 	struct filter_stats filter;
@@ -306,10 +310,9 @@ static void check_flood(struct hostile *h)
 			     (unsigned long long)card.receive_dropped);
 }
 
-/* --- resets, and frames that change ------------------------------------------------------------
- */
+/* --- resets, and frames that change ----------------------------------------------------------- */
 
-/* Once the reset is acknowledged nothing comes any more. */
+/* Once the reset is acknowledged no frame comes any more. */
 static void resets_under_way(struct hostile *h)
 {
 	unsigned round, number, i;
@@ -336,7 +339,7 @@ static void resets_under_way(struct hostile *h)
 	expect_works(h);
 }
 
-/* What is checked is what is used, whatever another processor writes meanwhile. */
+/* The card uses the bytes that it has checked, whatever another processor writes meanwhile. */
 static void changing_frames(struct hostile *h)
 {
 	static const struct {
@@ -347,9 +350,9 @@ static void changing_frames(struct hostile *h)
 		{NET_HEADER + 12, {0x0008, 0x0608}}, /* type: IPv4, ARP */
 		{NET_HEADER + 14, {0x0045, 0x004f}}, /* length of the IP header */
 		{NET_HEADER + 16, {0x1e00, 0xffff}}, /* length of the packet */
-		{NET_HEADER + 38, {0x0a00, 0xffff}}, /* of the datagram */
+		{NET_HEADER + 38, {0x0a00, 0xffff}}, /* length of the datagram */
 		{NET_HEADER + 22, {0x1140, 0x0640}}, /* UDP, TCP */
-		{NET_HEADER + 30, {0xb85d, 0xb85e}}, /* to somebody else */
+		{NET_HEADER + 30, {0xb85d, 0xb85e}}, /* to a forbidden address */
 	};
 	struct net_segment segment = {.source = ADDRESS_GUEST,
 				      .target = NET_PEER,

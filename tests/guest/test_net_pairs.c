@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A network card with two pairs of queues, and commands that no driver gives. After whatever was
- * tried, an exchange on either pair works.
+ * A network card with two pairs of queues, and commands that no driver gives. After each attempt an
+ * exchange on either pair works.
  */
 #include "tests/guest/net_host.h"
 
-#define CONTROL	  4 /* the queue of commands, behind the pairs' four */
+#define CONTROL	  4 /* the control queue, after the pairs' four */
 #define BUFFERS	  (RING_SIZE / 2)
 #define FRAME(n)  (HOSTILE_BUFFERS + 0x200u * (n))
-#define COMMAND	  0xfe00u /* behind the rings, where another processor reaches them */
+#define COMMAND	  0xfe00u /* after the rings, where another processor reaches them */
 #define ANSWER	  0xfe80u
 #define UNSAID	  77u
 #define MQ	  4u
@@ -22,7 +22,7 @@ static struct guest_ring *queue(struct hostile *h, unsigned number)
 	return driver_ring(h, SLOT_NET, number);
 }
 
-/* Buffers for both pairs. */
+/* Gives buffers to both pairs. */
 static void begin(struct hostile *h)
 {
 	unsigned pair, i;
@@ -59,7 +59,7 @@ static void command(struct hostile *h, uint8_t class, uint8_t number, uint16_t p
 	script_expect(h, script_read(h, 1, ANSWER), answer, "its answer");
 }
 
-/* A datagram on a pair; its answer comes on that pair, or another. */
+/* Sends a datagram on pair `from`, and expects the reply on pair `to`. */
 static void exchange(struct hostile *h, unsigned from, unsigned to)
 {
 	static unsigned last;
@@ -86,11 +86,11 @@ static void exchange(struct hostile *h, unsigned from, unsigned to)
 			   "and is the answer");
 }
 
-/* From the start. */
+/* Starts with a reset. */
 static void expect_works(struct hostile *h)
 {
 	begin(h);
-	exchange(h, 1, 0); /* one pair is in use */
+	exchange(h, 1, 0); /* only one pair is in use */
 	command(h, MQ, PAIRS_SET, 2, 4, OK);
 	exchange(h, 1, 1);
 	exchange(h, 0, 0);
@@ -124,14 +124,14 @@ static void commands_of_no_sense(struct hostile *h)
 	begin(h);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		command(h, bad[i].class, bad[i].command, bad[i].pairs, bad[i].length, ERR);
-	/* No place for an answer: then it is not done. */
+	/* Without room for the status the command has no effect. */
 	script_write(h, 8, COMMAND, MQ | (uint64_t)2 << 16);
 	driver_descriptor(h, ring, 0, COMMAND, 4, 0, 0);
 	driver_offer(h, ring, 0);
 	driver_kick(h, ring);
 	driver_expect_used(h, ring, 1, "a command without an answer is taken");
 	exchange(h, 1, 0);
-	/* The answer where the command is, and much room for it. */
+	/* The status goes over the command, into a large buffer. */
 	driver_descriptor(h, ring, 0, COMMAND, 4, DESC_NEXT, 1);
 	driver_descriptor(h, ring, 1, COMMAND, 1u << 20, DESC_WRITE, 0);
 	driver_offer(h, ring, 0);
@@ -139,7 +139,7 @@ static void commands_of_no_sense(struct hostile *h)
 	driver_expect_used(h, ring, 1, "an answer over the command");
 	script_expect(h, script_read(h, 1, COMMAND), OK, "is written there");
 	exchange(h, 1, 1);
-	/* The answer first, or the command out of memory. */
+	/* The status before the command, or the command outside of memory. */
 	driver_descriptor(h, ring, 0, ANSWER, 1, DESC_WRITE | DESC_NEXT, 1);
 	driver_descriptor(h, ring, 1, COMMAND, 4, 0, 0);
 	driver_offer(h, ring, 0);
@@ -154,7 +154,7 @@ static void commands_of_no_sense(struct hostile *h)
 	expect_works(h);
 }
 
-/* Full rings of commands, with more doorbells than there are. */
+/* Full rings of commands, with more doorbells than needed. */
 static void flood(struct hostile *h)
 {
 	struct guest_ring *ring = queue(h, CONTROL);
@@ -172,7 +172,10 @@ static void flood(struct hostile *h)
 	expect_works(h);
 }
 
-/* Each is one or another, and answered as that. */
+/*
+ * Commands change while the card reads them: each takes effect as one of the values, and the card
+ * stays alive.
+ */
 static void changing_commands(struct hostile *h)
 {
 	unsigned round;
@@ -194,7 +197,7 @@ static void changing_commands(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* However it came about, the number of pairs in use is one that there is. */
+/* Whatever the card read, the number of pairs in use is a valid one. */
 static void check_pairs(struct hostile *h)
 {
 	struct net_card_stats stats;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings that are wrong, from the start or later, and rings that another processor changes while the
- * device reads them. The device needs a reset then and no more; the other device goes on.
+ * Rings that break a rule, from the start or later, and rings that another processor changes while
+ * the device reads them. The worst outcome is that the device needs a reset; other devices go on.
  */
 #include "tests/guest/hostile.h"
 
 #define BROKEN (ST_LIVE | ST_RESET)
 
-/* Chains go into the socket device's queue from the guest, where every chain is looked at. */
+/* The socket device's transmit queue: the device reads every chain in it. */
 static struct guest_ring *tx_ring(struct hostile *h)
 {
 	return driver_ring(h, SLOT_VSOCK, 1);
@@ -19,8 +19,7 @@ static void everything_still_works(struct hostile *h)
 	packets_expect_alive(h);
 }
 
-/* --- queues that cannot be ----------------------------------------------------------------------
- */
+/* --- impossible queues -------------------------------------------------------------------- */
 
 static void expect_refused(struct hostile *h, const char *what)
 {
@@ -54,8 +53,8 @@ static void queue_addresses(struct hostile *h)
 {
 	static const uint64_t wrong[] = {
 		HOSTILE_RINGS + 1,		    /* odd */
-		HOSTILE_RINGS + HOSTILE_RING_BYTES, /* on top of another area of the same queue */
-		HOSTILE_MEMORY - 16,		    /* out of memory in its middle */
+		HOSTILE_RINGS + HOSTILE_RING_BYTES, /* over another area of the same queue */
+		HOSTILE_MEMORY - 16,		    /* runs out of memory halfway */
 		HOSTILE_MEMORY,
 		LAYOUT_HOLE_START,
 		LAYOUT_VIRTIO_BASE,
@@ -69,7 +68,7 @@ static void queue_addresses(struct hostile *h)
 	driver_expect_rng(h);
 	for (i = 0; i < ARRAY_SIZE(wrong); i++)
 		for (k = 0; k < ARRAY_SIZE(area); k++) {
-			/* The second entry is where the table of the queue itself is. */
+			/* For the descriptor table the second entry is where it belongs. */
 			if (i == 1 && k == 0)
 				continue;
 			begin_queue(h, RING_SIZE);
@@ -79,8 +78,7 @@ static void queue_addresses(struct hostile *h)
 	everything_still_works(h);
 }
 
-/* --- chains that cannot be ----------------------------------------------------------------------
- */
+/* --- impossible chains -------------------------------------------------------------------- */
 
 static void chain_loop(struct hostile *h, struct guest_ring *tx)
 {
@@ -188,7 +186,7 @@ static void table_with_next(struct hostile *h, struct guest_ring *tx)
 	table_of(h, tx, HOSTILE_BUFFERS, 16, DESC_NEXT);
 }
 
-/* 131 pieces, one more than a chain may have. */
+/* 131 segments, one more than a chain may have. */
 static void table_too_long(struct hostile *h, struct guest_ring *tx)
 {
 	uint16_t i;
@@ -201,7 +199,7 @@ static void table_too_long(struct hostile *h, struct guest_ring *tx)
 
 static void table_of_64k_entries(struct hostile *h, struct guest_ring *tx)
 {
-	/* Zeros: the first piece has no bytes. */
+	/* Memory there is zero: the first segment has no bytes. */
 	table_of(h, tx, MIB(32), 16 * 65536, 0);
 }
 
@@ -230,7 +228,7 @@ static void broken_chains(struct hostile *h)
 	}
 }
 
-/* The other direction: the socket device answers a packet into receive buffers that are wrong. */
+/* The other direction: the socket device replies to a packet, but its receive buffers are wrong. */
 static void broken_receive_buffers(struct hostile *h)
 {
 	static void (*const bad[])(struct hostile *, struct guest_ring *) = {
@@ -252,7 +250,7 @@ static void broken_receive_buffers(struct hostile *h)
 	}
 }
 
-/* As a victim, the entropy device. */
+/* The same against the entropy device. */
 static void broken_rng(struct hostile *h)
 {
 	static void (*const bad[])(struct hostile *, struct guest_ring *) = {
@@ -274,7 +272,7 @@ static void broken_rng(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* A device is reset while its queue is full, again and again. */
+/* Resets a device while its queue is full, again and again. */
 static void resets_while_busy(struct hostile *h)
 {
 	struct guest_ring *ring = driver_ring(h, SLOT_RNG, 0);
@@ -296,18 +294,19 @@ static void resets_while_busy(struct hostile *h)
 	driver_ask_rng(h);
 }
 
-/* --- while another processor writes -------------------------------------------------------------
- */
+/* --- while another processor writes ----------------------------------------------------------- */
 
 #define RACES	  300
-#define RACE_WAIT 500 /* looks, each with an exit, while the device reads the ring */
+#define RACE_WAIT 500 /* polls, each an exit, while the device reads the ring */
 
 static uint64_t race_status[RACES];
 
 static void start_second_cpu(struct hostile *h)
 {
-	/* INIT and start-up messages; the code's page is the vector. KVM delivers none by number
-	 * before a local APIC has been switched on. */
+	/*
+	 * Sends INIT and start-up IPIs; the vector is the code's page. KVM delivers no IPI to an
+	 * APIC id before a local APIC is enabled.
+	 */
 	script_write(h, 4, LAYOUT_LAPIC + 0xf0, 0x1ff);
 	script_write(h, 4, LAYOUT_LAPIC + 0x310, 1u << 24);
 	script_write(h, 4, LAYOUT_LAPIC + 0x300, 0x4500);
@@ -326,7 +325,7 @@ static void race(struct hostile *h)
 	driver_descriptor(h, tx, 0, HOSTILE_HEADERS, 44, 0, 0);
 	for (i = 0; i < RACES; i++) {
 		packets_begin(h);
-		/* Few chains: of many, one is surely met while it is wrong. */
+		/* Few chains: with many, the device would always read one while it is wrong. */
 		for (k = 0; k <= i % 4; k++)
 			driver_offer(h, tx, 0);
 		driver_kick(h, tx);
@@ -338,7 +337,7 @@ static void race(struct hostile *h)
 	driver_ask_rng(h);
 }
 
-/* Descriptor 0 of the queue: its address, length, flags and next, now right, now wrong. */
+/* Changes descriptor 0 of the queue: address, length, flags and next are now right, now wrong. */
 static void race_descriptor(struct hostile *h)
 {
 	uint16_t at = (uint16_t)tx_ring(h)->base;
@@ -359,7 +358,7 @@ static void race_descriptor(struct hostile *h)
 	race(h);
 }
 
-/* The available ring: its index and its first heads. */
+/* Changes the available ring: its index and its first heads. */
 static void race_index(struct hostile *h)
 {
 	uint16_t at = (uint16_t)(tx_ring(h)->base + RING_AVAILABLE);
@@ -390,7 +389,7 @@ static void check_race(struct hostile *h)
 		hostile_fail(h, "the second processor did not run");
 	if (alive + broken != RACES)
 		hostile_fail(h, "a status is neither alive nor broken");
-	/* Both ends were seen, or nobody raced. */
+	/* Unless both outcomes were seen, there was no race. */
 	else if (alive == 0 || broken == 0)
 		hostile_fail(h, "there was no race: %u alive, %u broken", alive, broken);
 }

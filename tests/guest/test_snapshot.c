@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Snapshots of a machine on the real /dev/kvm, whose saved state lies: every field of processors,
- * interrupt controllers, devices, serial port and disks is changed at random under checksums that
- * are right. The monitor refuses it in one line, or the guest goes on with it, or it ends; never
- * the monitor.
+ * Snapshots of a machine on the real /dev/kvm whose saved state is forged: fields of processors,
+ * interrupt controllers, devices, serial port and disks are changed at random under correct
+ * checksums. The monitor refuses the file with one line, or the guest goes on with it, or the guest
+ * ends; the monitor never dies.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static const char *in_folder(const char *name)
 	return path[turn];
 }
 
-/* A kernel that counts in RAX for ever. */
+/* Writes a kernel that increments RAX for ever. */
 static void write_kernel(const char *path)
 {
 	static const uint8_t code[] = {0x48, 0xff, 0xc0, 0xeb, 0xfb}; /* inc rax; jmp */
@@ -130,10 +130,10 @@ static void on_paused(void *arg)
 static const struct machine_ops ops = {.ended = on_ended};
 
 #define DISK_BYTES  KIB(64)
-#define DISK_AT	    KIB(20) /* where the scratch disk has something */
+#define DISK_AT	    KIB(20) /* where the scratch disk has data */
 #define IMAGE_BYTES 8192
 
-/* An image, and a scratch disk that something was written to. */
+/* Inserts an image, and a scratch disk that holds data. */
 static void put_disks(void)
 {
 	static uint8_t bytes[IMAGE_BYTES];
@@ -153,7 +153,7 @@ static void put_disks(void)
 		fail("disks: %s", err.text);
 }
 
-/* Both are there again, with what was in them. */
+/* Both disks are back, with their contents. */
 static void check_disks(void)
 {
 	struct disk *image = blk_disk(machine.devices.blk[MACHINE_DISK_IMAGE]);
@@ -171,7 +171,7 @@ static void check_disks(void)
 		fail("what was not written is not zero");
 }
 
-/* The valid snapshot: two processors, one of them running; two disks. */
+/* Makes the valid snapshot: two processors, one of them running; two disks. */
 static void make_snapshot(void)
 {
 	struct machine_config config = {
@@ -196,7 +196,9 @@ static void make_snapshot(void)
 	machine_destroy(&machine);
 }
 
-/* Opens, restores and runs it for a moment. True if it could be. */
+/*
+ * Opens and restores a file and runs the guest for a moment. Returns true if it could be restored.
+ */
 static bool try_snapshot(const char *path, struct err *err)
 {
 	struct machine_config config = {.console_fd = -1, .trusted_image = true};

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packets that lie, on rings that are right: the socket device may reset a connection for them, and
- * goes on with all others.
+ * Packets with false fields on valid rings: the socket device may reset the connection for them,
+ * and goes on with all others.
  */
 #include "tests/guest/hostile.h"
 
-#define CONNECTIONS 5000u	/* more than there can be */
-#define WINDOW	    (64u << 10) /* of a new connection, towards the host */
+#define CONNECTIONS 5000u	/* more than the device allows */
+#define WINDOW	    (64u << 10) /* of a new connection, guest to host */
 
 static struct vsock_stats stats_of(struct hostile *h)
 {
@@ -54,7 +54,7 @@ static void check_good(struct hostile *h)
 		hostile_fail(h, "good packets were called bad");
 }
 
-/* What the script sends and the device must call bad: counted while the script is written. */
+/* How many bad packets the script sends, counted while the script is written. */
 static unsigned bad_sent, maybe_bad_sent;
 
 static void lying_lengths(struct hostile *h)
@@ -78,7 +78,7 @@ static void lying_lengths(struct hostile *h)
 			packet_send(h, &header, payload[k]);
 			if (length[i] > payload[k])
 				bad_sent += 2;
-			else if (length[i] > WINDOW) /* only a connection has a window */
+			else if (length[i] > WINDOW) /* only on a connection is there a window */
 				bad_sent++;
 		}
 	still_works(h);
@@ -107,8 +107,8 @@ static void check_bad(struct hostile *h)
 }
 
 /*
- * A known operation between the right addresses is in order or not, as the connection's state has
- * it; on a new connection only REQUEST and RESPONSE are out of order. Every other packet is bad.
+ * Whether a known operation between the right addresses is in order depends on the connection's
+ * state; on a new connection only REQUEST and RESPONSE are out of order. Every other packet is bad.
  */
 static void send_odd(struct hostile *h, const struct vsock_header *header, uint32_t payload,
 		     bool connected)
@@ -124,7 +124,7 @@ static void send_odd(struct hostile *h, const struct vsock_header *header, uint3
 		maybe_bad_sent++;
 }
 
-/* Operations, types, flags and addresses, known and not, on a connection and off it. */
+/* Known and unknown operations, types, flags and addresses, on a connection and without one. */
 static void unknown_operations(struct hostile *h)
 {
 	static const uint16_t op[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 255, 256, 0x7fff, 0xffff};
@@ -216,7 +216,7 @@ static void check_credit_4g(struct hostile *h)
 		hostile_fail(h, "no bytes came");
 }
 
-/* Sends far more than it was ever allowed to, to a reader that does not read. */
+/* Sends far more than its credit to an endpoint that does not read. */
 static void credit_ignored(struct hostile *h)
 {
 	struct vsock_header header = packet(VSOCK_OP_RW, 9, PORT_DEAF);
@@ -260,7 +260,7 @@ static void flood(struct hostile *h, uint32_t port)
 static void connection_flood(struct hostile *h)
 {
 	flood(h, PORT_SINK);
-	/* A reset ends them all, a few at a time. */
+	/* A reset ends all streams, a few at a time. */
 	driver_write(h, SLOT_VSOCK, REG_STATUS, 0);
 	script_expect_done(h, script_wait32(h, HOSTILE_DEVICE + HOSTILE_DEVICE_STREAMS, 0),
 			   "a reset ends all streams");
@@ -277,7 +277,7 @@ static void check_flood(struct hostile *h)
 		hostile_fail(h, "no connection was refused");
 }
 
-/* Nobody reads what comes: all of it is kept, in a bounded amount of memory. */
+/* The endpoints do not read: the device keeps all bytes, in a bounded amount of memory. */
 static void connection_flood_unread(struct hostile *h)
 {
 	flood(h, PORT_DEAF);
@@ -292,7 +292,10 @@ static void check_flood_unread(struct hostile *h)
 		hostile_fail(h, "%llu bytes are kept", (unsigned long long)stats.buffered_bytes);
 }
 
-/* Connections that are opened and reset at once; and a hail of requests to nobody. */
+/*
+ * Connections that are reset as soon as they are open; and a flood of requests to a port where
+ * nothing listens.
+ */
 static void connections_come_and_go(struct hostile *h)
 {
 	struct vsock_header header;
@@ -310,8 +313,9 @@ static void connections_come_and_go(struct hostile *h)
 }
 
 /*
- * Requests to nobody without receive buffers for the answers: the device may keep a few answers and
- * leaves the other packets where they are. When buffers come, all is answered.
+ * Requests to a port where nothing listens, and no receive buffers for the replies: the device may
+ * keep a few replies and leaves the other packets in the ring. When buffers come, every request
+ * gets its reply.
  */
 static void answers_that_nobody_takes(struct hostile *h)
 {
@@ -324,7 +328,7 @@ static void answers_that_nobody_takes(struct hostile *h)
 	rx = driver_ring(h, SLOT_VSOCK, 0);
 	packet_put(h, &header, HOSTILE_HEADERS);
 	driver_descriptor(h, tx, 0, HOSTILE_HEADERS, VSOCK_HEADER_BYTES, 0, 0);
-	/* As many as go into the ring, as often as the device takes them. */
+	/* As many as the ring holds, as often as the device takes them. */
 	for (round = 0; round < 20; round++) {
 		for (i = 0; i < RING_SIZE; i++)
 			script_write(h, 2, tx->base + RING_AVAILABLE + 4 + 2 * i, 0);
@@ -335,7 +339,7 @@ static void answers_that_nobody_takes(struct hostile *h)
 	}
 	driver_expect_status(h, SLOT_VSOCK, ST_LIVE, "the device is alive");
 	driver_expect_rng(h);
-	/* Sixteen buffers, again and again: the packets that were left are taken. */
+	/* With sixteen buffers, again and again, the device takes the packets that were left. */
 	for (i = 0; i < RING_SIZE; i++) {
 		driver_descriptor(h, rx, i, HOSTILE_BUFFERS + i * 4096u, 4096, DESC_WRITE, 0);
 		driver_offer(h, rx, i);
