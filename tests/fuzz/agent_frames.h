@@ -15,7 +15,7 @@ struct followed {
 	uint64_t payload_left;
 };
 
-/* Reads on: frames must be well formed whatever the guest does. */
+/* Parses further bytes: frames must be well formed whatever the guest does. */
 void follow_frames(struct followed *followed, const uint8_t *bytes, size_t length);
 
 #endif

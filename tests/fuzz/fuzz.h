@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the fuzz targets share: an input is a script, read as numbers until it ends (then everything
- * is 0). Targets make something valid first and let the script break it, one thing at a time; plain
- * random bytes would be refused at the door.
+ * What the fuzz targets share. An input is a script, read as numbers until it ends (after that all
+ * are 0). Targets build something valid first and let the script break it, one thing at a time:
+ * purely random bytes would fail the first check.
  */
 #ifndef CORDON_TEST_FUZZ_H
 #define CORDON_TEST_FUZZ_H
@@ -37,19 +37,22 @@ static inline uint64_t fuzz_number(struct fuzz_script *script, unsigned bytes)
 	return value;
 }
 
-/* A number below limit (at most 256). */
+/* A number below limit (limit: at most 256). */
 static inline unsigned fuzz_below(struct fuzz_script *script, unsigned limit)
 {
 	return (unsigned)fuzz_number(script, 1) % limit;
 }
 
-/* Once in n, else never: for what should be broken rarely. The last n values of a byte. */
+/*
+ * True about once in n times, for what should be broken rarely: the highest 256 / n values of a
+ * byte, so never after the script's end.
+ */
 static inline bool fuzz_rarely(struct fuzz_script *script, unsigned n)
 {
 	return fuzz_number(script, 1) >= 256 - 256 / n;
 }
 
-/* A promise of the code under test does not hold: as fatal as a memory error. */
+/* A promise of the code under test that does not hold is as fatal as a memory error. */
 #define FUZZ_REQUIRE(condition)                                                            \
 	do {                                                                               \
 		if (!(condition)) {                                                        \

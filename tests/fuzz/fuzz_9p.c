@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A 9P session over a small tree and a policy: requests as a guest's kernel sends them, with fields
- * from the script, some cut short or with bytes changed. Each is answered by one whole reply, and
- * what is denied or hidden stays as it is and never comes out. Now and then the session is written
- * down, changed or not, and goes on as another.
+ * from the script, some cut short or with bytes changed. Each gets one whole reply, and denied or
+ * hidden files never change or leak. Now and then the session is saved, perhaps changed, and
+ * restored as another.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -25,8 +25,9 @@ static const char rules[] = "file hide   /w/**/.env\n"
 
 static struct files_host host;
 
-/* The fields of a request behind its header: f a fid, n a new fid, s a name, d data with its
- * length. */
+/*
+ * The fields of a request after its header: f a fid, n a new fid, s a name, d data with its length.
+ */
 static const struct {
 	uint8_t type;
 	const char *fields;
@@ -43,7 +44,7 @@ static const struct {
 	{P9_TLOPEN, "f4"},	{P9_TWALK, "fnw"},	   {P9_TWALK, "fnw"},
 };
 
-/* Small numbers mostly: they mean something. */
+/* Mostly small numbers, as these have a meaning. */
 static uint64_t number(struct fuzz_script *script)
 {
 	return fuzz_rarely(script, 4) ? fuzz_number(script, 8) : fuzz_number(script, 1);
@@ -119,7 +120,7 @@ static void request(struct fuzz_script *script, struct p9_client *client)
 		at = P9_HEADER_SIZE + fuzz_number(script, 2) % (client->length - P9_HEADER_SIZE);
 		client->message[at] = (uint8_t)fuzz_number(script, 1);
 	}
-	/* Longer than agreed is for the transport to refuse; it does not get here. */
+	/* The transport refuses a message longer than msize before it gets here. */
 	if (client->length > files_session_msize(client->session))
 		return;
 	store_le32(client->message, (uint32_t)client->length);
@@ -131,7 +132,7 @@ static void request(struct fuzz_script *script, struct p9_client *client)
 	FUZZ_REQUIRE(!memmem(client->reply, (size_t)n, "TOP-SECRET", 10));
 }
 
-/* The session goes on in another one; what was written down may have been changed on the way. */
+/* Saves the session, perhaps changes the saved bytes, and restores them in another session. */
 static void go_on(struct fuzz_script *script, struct p9_client *client)
 {
 	struct pack saved = {.data = NULL};
@@ -182,7 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct files_stats stats;
 	unsigned i;
 
-	/* Thousands of small trees: in memory, where there is such a place. */
+	/* Thousands of small trees: in memory if possible. */
 	if (access("/dev/shm", W_OK) == 0)
 		files_host_folder = "/dev/shm";
 	files_host_begin(&host, rules, fuzz_rarely(&script, 8));

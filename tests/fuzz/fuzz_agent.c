@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's end of the agent channel. The script plays both the guest (mostly the frame that the
- * state of a command allows next, sometimes a broken one, sometimes raw bytes, in pieces) and the
- * application (starts, feeds, consumes, closes). What the header promises is checked on the way.
+ * The host's end of the agent channel. The script plays both the guest (mostly the frame that a
+ * command's state allows next, sometimes a broken one, sometimes raw bytes, in chunks) and the
+ * application (starts, feeds, consumes, closes). The promises of channel.h are checked on the way.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -31,9 +31,9 @@ static struct {
 	struct run runs[RUNS];
 	uint8_t in[IN_BYTES];
 	size_t in_length, in_at;
-	size_t room; /* bytes that the guest takes */
+	size_t room; /* bytes that the guest still takes */
 	bool attached, ready, in_call;
-	unsigned requests; /* that wait for their reply */
+	unsigned requests; /* that wait for their replies */
 	struct followed sent;
 } world;
 
@@ -224,7 +224,7 @@ static void put(uint16_t type, uint16_t flags, uint32_t id, const void *payload,
 		memcpy(to + AGENT_HEADER_SIZE, payload, length);
 	else
 		memset(to + AGENT_HEADER_SIZE, (int)fuzz_number(&world.script, 1), length);
-	/* something is broken once in a while */
+	/* now and then break something */
 	if (fuzz_rarely(&world.script, 32))
 		to[fuzz_below(&world.script, AGENT_HEADER_SIZE + 8)] ^=
 			(uint8_t)(1 + fuzz_below(&world.script, 255));
@@ -253,7 +253,7 @@ static void put_command_frame(void)
 		break;
 	case 2:
 	case 3:
-		/* whole payloads too: four of them fill a window */
+		/* full payloads too: four of them fill a window */
 		put(AGENT_OUTPUT, (uint16_t)stream, run->id, NULL,
 		    fuzz_below(&world.script, 2) ? AGENT_PAYLOAD_MAX
 						 : 1 + (uint32_t)fuzz_number(&world.script, 2));
@@ -333,7 +333,7 @@ static void app_start(struct run *run)
 	};
 	int ret;
 
-	world.room = 1000000; /* so that its number is seen */
+	world.room = 1000000; /* so that the START frame goes out and shows its id */
 	ret = agent_command_start(world.channel, &spec, &run_ops, run, &run->command);
 	FUZZ_REQUIRE(ret == 0 || ret == -ENOTCONN || ret == -EAGAIN);
 	FUZZ_REQUIRE((ret == 0) == (run->command != NULL));

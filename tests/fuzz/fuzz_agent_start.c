@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The agent's own parser of START payloads, which it hands to execve. */
+/* The agent's own parser of START payloads, whose result it passes to execve(). */
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -21,7 +21,7 @@ static void check(const struct start *start, const uint8_t *payload, size_t size
 		total += strlen(start->variables[i]) + 1;
 	}
 	FUZZ_REQUIRE(!start->variables[variables]);
-	/* every byte is accounted for */
+	/* every byte is used */
 	FUZZ_REQUIRE(total == size);
 	FUZZ_REQUIRE(start->uid <= AGENT_SANDBOX_ID_MAX && start->gid <= AGENT_SANDBOX_ID_MAX);
 }

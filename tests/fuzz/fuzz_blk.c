@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests to the block device: a script makes chains that are right or wrong in one place, of
- * every type, in pieces of any size, on an image with a private layer or a scratch disk; with
+ * Requests to the block device: a script makes chains that are valid or wrong in one place, of
+ * every type, in segments of any size, on an image with a private layer or a scratch disk, with
  * resets, changes of the disk, saves and broken rings in between. What must hold: every chain comes
- * back once with a status of the specification, the image never changes, and what the script knows
- * it has written last to a sector is read from it.
+ * back once with a status of the specification, the image never changes, and a sector reads as what
+ * the script is known to have written to it last.
  */
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +17,7 @@
 #define STEPS	48
 
 static struct fake_disk disk;
-static uint8_t known[SECTORS]; /* the byte that a sector is full of */
+static uint8_t known[SECTORS]; /* the byte that fills a sector */
 static bool sure[SECTORS];
 static bool image;
 
@@ -54,7 +54,7 @@ static void image_is_unchanged(void)
 	disk_destroy(plain);
 }
 
-/* A plain request within the disk, of which the script knows what comes of it. */
+/* A valid request within the disk, whose outcome the script knows. */
 static void right(struct fuzz_script *script)
 {
 	uint32_t sector = fuzz_below(script, SECTORS), i;
@@ -83,7 +83,7 @@ static uint64_t number_near(struct fuzz_script *script)
 	return bases[fuzz_below(script, ARRAY_SIZE(bases))] + fuzz_number(script, 1) - 8;
 }
 
-/* A range in the data, as a discard or write-zeroes has it; near the truth or not. */
+/* Writes a range of a discard or write-zeroes request, near a valid one or not. */
 static void fill_range(struct fuzz_script *script, uint8_t *to)
 {
 	store_le64(to, number_near(script));
@@ -91,7 +91,7 @@ static void fill_range(struct fuzz_script *script, uint8_t *to)
 	store_le32(to + 12, fuzz_rarely(script, 4) ? (uint32_t)fuzz_number(script, 4) : 0);
 }
 
-/* Anything: pieces cut at will, of which the last writable one has the status. */
+/* Any request: segments of any size, the last writable one for the status. */
 static void anything(struct fuzz_script *script)
 {
 	static const uint32_t types[] = {0, 1, 4, 8, 11, 13, 10, 14, 99};
@@ -147,7 +147,7 @@ static void other_disk(void)
 	}
 }
 
-/* All that was offered has come back, once: no chain is lost or answered twice. */
+/* Every chain offered has come back once: none is lost or used twice. */
 static void settle(void)
 {
 	struct fake_queue *queue;

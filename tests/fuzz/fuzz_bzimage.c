@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bzImage unpacking, and the loader after it. The first byte chooses: patch the setup header, or
- * take the rest as the packed payload (a valid gzip stream is in the corpus), or both.
+ * bzImage unpacking, and the loader after it. The first byte chooses: the rest is the packed
+ * payload (a valid gzip stream is in the corpus), or it patches the setup header or the payload of
+ * a valid file; the file may also be cut.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -29,7 +30,7 @@ static uint8_t *valid_payload(size_t *size)
 	return packed;
 }
 
-/* Flips bytes: two of offset, one of value each. */
+/* Flips bits: each patch is two bytes of offset and one of value. */
 static void patch(uint8_t *to, size_t size, const uint8_t *bytes, size_t length)
 {
 	for (; length >= 3 && size > 0; bytes += 3, length -= 3)
@@ -66,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 			patch(file + FORGED_SETUP + 0x40, payload_size, bytes, length);
 	}
 	if (mode & 4 && size > 1)
-		size -= load_le16(file + size / 2) % size; /* cut the file somewhere */
+		size -= load_le16(file + size / 2) % size; /* cut the file */
 	boot_image_from_memory(&image, "fuzz", file, size);
 	if (bzimage_unpack(&vmlinux, &image, LIMIT, &err) == 0) {
 		FUZZ_REQUIRE(vmlinux.size <= LIMIT);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control socket's requests: valid ones with a field of the wrong kind or value, and any bytes,
- * to a monitor whose guest's agent is away. Every answer must be a message; no descriptor that a
- * client sends may stay open.
+ * The control socket's requests: valid ones with a field of the wrong kind or value, and arbitrary
+ * bytes, to a monitor whose guest's agent is not connected. Every reply must be a message, and no
+ * descriptor that a client sends may stay open.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -41,7 +41,7 @@ static void ready(void *arg, const struct agent_info *info)
 	(void)info;
 }
 
-/* As much of a monitor as requests reach without KVM. */
+/* Creates as much of a monitor as requests reach without KVM. */
 static void begin(void)
 {
 	static const struct agent_channel_hooks hooks = {.ready = ready, .lost = lost};

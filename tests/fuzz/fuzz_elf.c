@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The ELF loader. The input patches a valid vmlinux: each 11 bytes are an offset (two bytes), a
- * width and a value, so that most of the file stays valid. What is accepted must also load, and may
- * touch nothing outside the guest's memory (the sanitizer watches).
+ * width and a value, so that most of the file stays valid. A file that the parser accepts must also
+ * load, and loading may touch nothing outside guest memory (the sanitizer checks).
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -11,7 +11,9 @@
 #include "boot/elf.h"
 #include "tests/support/forged_kernel.h"
 
-/* Most broken values lie near a boundary: small numbers count from interesting ones. */
+/*
+ * Most values that break something lie near a boundary: small numbers are offsets from such values.
+ */
 static uint64_t choose_value(const uint8_t *from)
 {
 	static const uint64_t near[] = {0,
@@ -31,7 +33,7 @@ static uint64_t choose_value(const uint8_t *from)
 
 static void patch(struct forged_elf *elf, const uint8_t *bytes, size_t length)
 {
-	/* Headers only: the contents of segments mean nothing to the loader. */
+	/* Patches headers only: the loader does not look at the contents of segments. */
 	uint8_t *file = (uint8_t *)elf;
 	const size_t headers = offsetof(struct forged_elf, gap);
 	uint64_t value;
@@ -60,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		FUZZ_REQUIRE(ram && guest_memory_add(&memory, 0, ram, FORGED_MEMORY) == 0);
 		memory.fd = -1;
 	}
-	/* Of its exact size, so that a byte beyond is seen. */
+	/* Of the exact size, so that the sanitizer detects an access beyond it. */
 	elf = malloc(sizeof(*elf));
 	FUZZ_REQUIRE(elf);
 	forged_elf_init(elf);

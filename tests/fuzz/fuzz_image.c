@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images: layers of honest and hostile entries, stored plainly or by gzip, some bytes changed,
- * unpacked one over the other; and descriptions with some bytes changed. Nothing may come to stand
- * outside of the tree, nothing in it may be a device or have set-id bits, and what is refused must
- * say why.
+ * Images: layers of valid and hostile entries, plain or gzip, some bytes changed, unpacked one over
+ * the other; and descriptions with some bytes changed. No file may appear outside of the tree, none
+ * in it may be a device or have set-id bits, and a refusal must have a message.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -51,7 +50,9 @@ static void add_layer(struct fuzz_script *script)
 					  : "16 path=a/b/new\n";
 	}
 	forged_layer(&layer, entries);
-	/* Before it gets its digests, so that what is wrong is found by what it is. */
+	/*
+	 * Before the digests are computed, so that the unpacker and not a digest finds the fault.
+	 */
 	for (i = fuzz_below(script, 4); i > 0; i--)
 		layer.bytes[fuzz_number(script, 2) % layer.length] =
 			(uint8_t)fuzz_number(script, 1);
@@ -69,7 +70,7 @@ static int look(const char *path, const struct stat *status, int kind, struct FT
 	return 0;
 }
 
-/* Beside the tree is what we put there. */
+/* Next to the tree there are only our own files. */
 static void check_outside(void)
 {
 	FUZZ_REQUIRE(faccessat(image.out_fd, "../x", F_OK, AT_SYMLINK_NOFOLLOW) < 0);
@@ -92,7 +93,7 @@ static void unpack(const struct image_manifest *manifest, const struct image_sou
 	check_outside();
 }
 
-/* The descriptions, with a byte changed here and there. */
+/* Reads the descriptions, with a byte changed here and there. */
 static void read_descriptions(struct fuzz_script *script, const struct image_source *source)
 {
 	static struct image_manifest manifest;

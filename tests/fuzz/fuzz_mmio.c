@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The MMIO transport behind a bus, with two devices: one of our own that gives every chain back and
- * checks what it is promised, and the entropy device. The script is a driver: whole bring-ups that
- * are right, single registers that are not, rings that work, and pokes into their memory.
+ * The MMIO transport behind a bus, with two devices: one of our own, which returns every chain and
+ * checks what the transport promises to devices, and the entropy device. The script is a driver:
+ * complete valid bring-ups, writes to single registers, working rings, and writes into their
+ * memory.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -202,7 +203,7 @@ static void some_register(struct fuzz_script *script)
 	};
 	uint16_t offset = reg[fuzz_below(script, ARRAY_SIZE(reg))];
 
-	/* Mostly small numbers: those are what registers are about. */
+	/* Mostly small numbers, as those matter to registers. */
 	fake_write(&world.guest, offset,
 		   (uint32_t)fuzz_number(script, fuzz_below(script, 4) ? 1 : 4));
 }
@@ -230,7 +231,7 @@ static void step(struct fuzz_script *script)
 			(uint8_t)fuzz_number(script, 1);
 		break;
 	default:
-		/* Once around the loop, for what the entropy device has put off. */
+		/* Runs the loop once, for what the entropy device has deferred. */
 		loop_stop(world.loop);
 		FUZZ_REQUIRE(loop_run(world.loop) == 0);
 		break;

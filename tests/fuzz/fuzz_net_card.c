@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The network device with a driver that mostly keeps to the rules and an owner that sends, refuses
- * and resumes as it likes; then a descriptor, a header, a length or an index is something else.
+ * The network card between a driver that mostly keeps to the rules and an owner that sends, refuses
+ * and resumes at any time; then a descriptor, a header, a length or an index is wrong.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -76,7 +76,7 @@ static void bring_up(void)
 	run.buffers = fake_guest_alloc(&guest, 256u << 10, 16);
 }
 
-/* A command that is right but for what is rarely in it. */
+/* A command that is valid except for rare fields. */
 static void add_command(struct fake_queue *queue)
 {
 	struct fuzz_script *script = &run.script;
@@ -109,7 +109,7 @@ static void add_chain(struct fake_queue *queue)
 		piece[i].length = 1 + (uint32_t)fuzz_number(script, 1 + fuzz_below(script, 2));
 		piece[i].writable = writable;
 	}
-	/* A command ends in its answer. */
+	/* A command ends with its status. */
 	if (queue->index == 2 * PAIRS)
 		for (i = 0; i < count; i++)
 			piece[i].writable = i + 1 == count;
@@ -158,7 +158,7 @@ static void owner_action(void)
 
 	switch (fuzz_below(script, 9)) {
 	case 8:
-		/* The time is over for pairs without buffers. */
+		/* The time-out of pairs without buffers. */
 		net_card_stalled(run.card);
 		break;
 	case 0:
@@ -179,7 +179,7 @@ static void owner_action(void)
 	}
 }
 
-/* Whatever the guest has said, frames go to a pair that it has switched on. */
+/* Whatever the guest has sent, frames go to a pair that it has switched on. */
 static void check_steering(void)
 {
 	if (run.card->device.active)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The frame filter between a guest and an outside that mostly send valid frames of a few
- * connections; then a byte, a length or the order is something else. Nothing may leave that would
- * not pass the parser, comes from another address, or goes where no rule leads.
+ * connections; then a byte, a length or the order is wrong. No frame may leave that fails the
+ * parser, comes from another address, or goes where no rule permits.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -19,10 +19,10 @@ static struct run {
 	uint64_t now;
 	uint32_t ticket[8];
 	unsigned tickets;
-	uint32_t said; /* of the guest's stream */
+	uint32_t said; /* sequence of the guest's stream */
 	bool asks, knocked;
-	bool answered[4096]; /* by target and ports, hashed: its SYN */
-	int question;	     /* the last one's number */
+	bool answered[4096]; /* whether a SYN was answered, by hashed target and ports */
+	int question;	     /* the number of the last one */
 } run;
 
 static uint8_t bytes[FRAME_MAX + 16];
@@ -49,12 +49,14 @@ static void to_peer(void *arg, const uint8_t *frame, size_t length)
 	(void)arg;
 	FUZZ_REQUIRE(frame_parse(frame, length, false, &parsed) == FRAME_OK);
 	FUZZ_REQUIRE(parsed.kind == FRAME_IS_ARP || parsed.source == ADDRESS_GUEST);
-	/* Nobody there is ever spoken to who has not begun himself, and been refused or published
-	 * to. */
+	/* 10.0.0.5 gets a frame only after it has sent one: a refusal, or from a published port. */
 	FUZZ_REQUIRE(parsed.kind == FRAME_IS_ARP || run.knocked ||
 		     parsed.target != ADDRESS(10, 0, 0, 5));
 	FUZZ_REQUIRE(parsed.length == length);
-	/* A connection says nothing before its SYN has been answered; port 8080 is published. */
+	/*
+	 * No payload leaves before the SYN has been answered, except from port 8080, which is
+	 * published.
+	 */
 	FUZZ_REQUIRE(parsed.kind != FRAME_IS_TCP || parsed.payload_length == 0 ||
 		     parsed.source_port == 8080 ||
 		     *answered(parsed.target, parsed.target_port, parsed.source_port));
@@ -62,7 +64,7 @@ static void to_peer(void *arg, const uint8_t *frame, size_t length)
 		     !(parsed.tcp_flags & TCP_RST));
 }
 
-/* TCP 80 and UDP to one address, pings, and names for TLS and HTTP. */
+/* Allows TCP 80, UDP and pings to one address, and names for TLS and HTTP. */
 static bool check(void *arg, const struct filter_request *request)
 {
 	(void)arg;
@@ -83,7 +85,7 @@ static bool check(void *arg, const struct filter_request *request)
 	}
 }
 
-/* In some runs a person is asked about all that is allowed. */
+/* In some runs an operator is asked about every allowed connection. */
 static enum filter_verdict decide(void *arg, const struct filter_request *request, uint32_t *order)
 {
 	bool allowed = check(arg, request);
@@ -301,7 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
 	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
 	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
-	config.arp = size % 2; /* a tap */
+	config.arp = size % 2; /* odd: a tap */
 	config.once = !config.arp;
 	run.asks = size % 4 >= 2;
 	FUZZ_REQUIRE(filter_create(&run.filter, &config, &ops, NULL) == 0);

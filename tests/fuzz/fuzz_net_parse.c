@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pure parsers of the network: the first byte says which one, the rest is a valid message with
- * bytes of the input written over it, or the input itself. Memory is of just the right size.
+ * The network's pure parsers: the first byte selects one; it parses a valid message with bytes of
+ * the input written over it, or the input itself, in memory of the exact size.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -44,7 +44,7 @@ static void parse_tls(const uint8_t *data, size_t length)
 	enum tls_peek result = tls_peek(data, length, name);
 
 	FUZZ_REQUIRE((result == TLS_NAME) == (name[0] != '\0'));
-	/* A name is what it stays when normalised once more. */
+	/* Normalising a name again must not change it. */
 	if (result == TLS_NAME) {
 		FUZZ_REQUIRE(dns_name_normalise((const uint8_t *)name, strlen(name), again) > 0);
 		FUZZ_REQUIRE(strcmp(name, again) == 0);
@@ -69,7 +69,7 @@ static void parse_frame(const uint8_t *data, size_t length)
 	FUZZ_REQUIRE(frame.payload + frame.payload_length <= frame.length);
 }
 
-/* An answer with an alias and an address, names compressed. */
+/* A DNS reply with an alias and an address, names compressed. */
 static size_t make_answer(void)
 {
 	static const uint8_t records[] = {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The tap's translation of addresses, both ways: a frame that is right, with a few bytes that are
- * not, or bytes of the input. What was right is right afterwards with all of its payload, a wrong
- * checksum is not made right, and nobody's address becomes one of ours. Memory is of just the right
- * size.
+ * The tap's translation of addresses, both ways: a valid frame, perhaps with a few bytes changed,
+ * or bytes of the input, in memory of the exact size. A valid frame stays valid with all of its
+ * payload, a wrong checksum stays wrong, and no foreign address becomes one of ours.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -81,7 +80,7 @@ static void break_frame(struct run *run)
 		run->length = min_u64(MOST, run->length + fuzz_below(script, 64));
 }
 
-/* What lies behind the headers is what it was. */
+/* The payload and the Ethernet header are unchanged. */
 static void check_payload(const struct run *run, const struct frame *frame, const uint8_t *after)
 {
 	FUZZ_REQUIRE(memcmp(run->before + frame->payload, after + frame->payload,
@@ -104,7 +103,7 @@ static void translate(struct run *run, bool out)
 		     : tap_from_wire(&run->wire, exact, run->length);
 	after = frame_parse(exact, run->length, false, &is);
 	if (passed && before == FRAME_OK && was.kind != FRAME_IS_ARP) {
-		/* An address may be nobody's outside, or inside. */
+		/* An address may be invalid on one of the two sides. */
 		FUZZ_REQUIRE(after == FRAME_OK || after == FRAME_BAD_ADDRESS);
 		if (after == FRAME_OK)
 			check_payload(run, &was, exact);
@@ -112,7 +111,10 @@ static void translate(struct run *run, bool out)
 	if (passed && before == FRAME_BAD_CHECKSUM)
 		FUZZ_REQUIRE(after != FRAME_OK);
 	if (passed && after == FRAME_OK && is.kind != FRAME_IS_ARP) {
-		/* Out, nothing of ours; in, the guest's is who was meant, the host's who it is. */
+		/*
+		 * Out: no address of ours leaves. In: the guest's address replaces its wire address
+		 * as target, and one of ours replaces only the host's as source.
+		 */
 		FUZZ_REQUIRE(!out || (!address_own(is.source) && !address_own(is.target)));
 		FUZZ_REQUIRE(out || is.target != ADDRESS_GUEST || was.target == run->wire.guest);
 		FUZZ_REQUIRE(out || !address_own(is.source) || was.source == run->wire.host);
@@ -130,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	run.wire.host = ADDRESS(10, 99, 0, 1);
 	if (fuzz_rarely(&run.script, 4))
 		run.wire.host = (uint32_t)fuzz_number(&run.script, 4);
-	/* As tap_create() has it; a tap in our own range is nothing that works, but harmless. */
+	/* As in tap_create(). A tap in our own range does not work, but does no harm. */
 	run.wire.guest = tap_guest_address(run.wire.host, 8 + fuzz_below(&run.script, 24));
 	if (address_own(run.wire.host) || address_own(run.wire.guest))
 		return 0;

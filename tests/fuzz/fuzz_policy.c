@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Policy files: some valid lines, some of it changed, and then questions. Whatever is taken must
- * decide the same twice, never be wider than itself, and hidden names must stay hidden beneath.
+ * Policy files: some valid lines, some bytes changed, and then requests. A policy that parses must
+ * decide the same twice and never be wider than itself, and what lies below a hidden name must stay
+ * hidden.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -80,7 +81,7 @@ static void ask(const struct policy *policy, struct fuzz_script *script)
 		FUZZ_REQUIRE(policy_explain(policy, &request, &explanation) == 0);
 	if (request.class != POLICY_FILE || first.verdict != POLICY_HIDE || request.length > 50)
 		return;
-	/* First match: a rule further up may be about what is beneath, and only such a one. */
+	/* The first match decides, so only an earlier rule may say otherwise about a path below. */
 	strcat(path, "/zz");
 	request.length += 3;
 	policy_decide(policy, &request, &beneath);
@@ -114,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	while (!fuzz_ended(&script))
 		ask(policy, &script);
-	/* It takes large tables, so not for each. */
+	/* This takes large tables, so do not do it for each input. */
 	ret = narrow ? policy_is_narrower(policy, policy, &err) : 0;
 	FUZZ_REQUIRE(ret == 0 || strstr(err.text, "no proof that the") ||
 		     strstr(err.text, "can't be ruled out"));

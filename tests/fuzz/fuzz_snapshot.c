@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Snapshot files, and what is restored from them. The first byte chooses: a valid file with some
- * bytes changed (sealed again or not, cut or not), or the saved state of a device that was alive,
- * changed, restored into a new device, and then used by the guest as if nothing were wrong.
+ * bytes changed (checksums made right again or not, cut or not), or the saved state of a live
+ * device, changed, restored into a new device and then used by the guest as if it were valid.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -69,7 +69,7 @@ static void fuzz_file(struct fuzz_script *script)
 	snapshot_close(&snapshot);
 }
 
-/* An entropy device that has worked, saved. */
+/* Saves an entropy device that has served requests. */
 static void save_device(struct pack *pack, struct loop *loop)
 {
 	struct fake_guest guest;
@@ -113,12 +113,12 @@ static void fuzz_device(struct fuzz_script *script)
 	fake_guest_attach(&guest, rng_device(rng));
 	if (virtio_mmio_restore(&guest.mmio, &unpack, &err) < 0)
 		FUZZ_REQUIRE(err.text[0]);
-	/* Whatever came of it, the guest goes on with it. */
+	/* Whatever the restore returned, the guest goes on with the device. */
 	fake_write(&guest, FAKE_REG_QUEUE_NOTIFY, ring);
 	(void)fake_read(&guest, FAKE_REG_STATUS);
 	fake_write(&guest, FAKE_REG_STATUS, ring);
 	fake_write(&guest, FAKE_REG_STATUS, 0);
-	FUZZ_REQUIRE(fake_guest_bring_up(&guest, 0)); /* a reset makes everything good */
+	FUZZ_REQUIRE(fake_guest_bring_up(&guest, 0)); /* a reset clears everything */
 	fake_guest_destroy(&guest);
 	rng_destroy(rng);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tar streams of a guest: some valid entries, some bytes changed, headers sealed again or not. What
- * is handed out must be whole and bounded.
+ * Tar streams of a guest: some valid entries, some bytes changed, header checksums made right again
+ * or not. What the parser returns must be whole and bounded.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A virtqueue with a driver that is mostly polite: chains are built as they should be, and then a
- * field of a descriptor, an index or a flag is something else. Whatever pop hands out must lie in
- * memory, and a broken queue must stay so.
+ * A virtqueue whose driver mostly keeps to the rules: it builds valid chains, and then a field of a
+ * descriptor, an index or a flag is wrong. Whatever pop returns must lie in guest memory, and a
+ * broken queue must stay broken.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -21,8 +21,8 @@ struct run {
 	struct fake_queue ring;
 	struct virtqueue queue;
 	struct virtio_chain chain;
-	uint64_t buffers;	   /* where polite pieces lie */
-	uint16_t head[HEADS_MOST]; /* popped, not given back */
+	uint64_t buffers;	   /* where the buffers of valid chains lie */
+	uint16_t head[HEADS_MOST]; /* popped, not pushed back */
 	unsigned heads;
 	bool popped_last;
 };
@@ -59,14 +59,16 @@ static void polite_chain(struct run *run)
 			.length = 1 + (uint32_t)fuzz_number(script, 1),
 			.writable = i >= readable,
 		};
-	/* Tables are not given back: when RAM is short, chains are direct. */
+	/* Tables are never freed: when RAM runs short, chains are direct. */
 	if (guest.ram_size - guest.allocated > 1024 && fuzz_below(script, 3) == 0)
 		fake_queue_add_indirect(&run->ring, piece, count);
 	else
 		fake_queue_add(&run->ring, piece, count);
 }
 
-/* One field of one descriptor, in the queue's table or somewhere in RAM (an indirect table). */
+/*
+ * Changes one field of a descriptor, in the queue's table or somewhere in RAM (an indirect table).
+ */
 static void break_descriptor(struct run *run)
 {
 	struct fuzz_script *script = &run->script;
@@ -92,7 +94,7 @@ static void break_descriptor(struct run *run)
 	}
 }
 
-/* Every byte of a piece must be the guest's; the sanitizer watches the ends of RAM. */
+/* Every byte of a segment must be in RAM; the sanitizer checks the ends of RAM. */
 static uint64_t touch(const struct iovec *iov, unsigned count, bool write)
 {
 	uint64_t length = 0;
@@ -130,7 +132,7 @@ static void check_chain(struct run *run)
 	FUZZ_REQUIRE(virtio_chain_read(chain, offset, bytes, sizeof(bytes)) == expected);
 	FUZZ_REQUIRE(touch(chain->writable, chain->writable_count, false) ==
 		     chain->writable_length);
-	/* Rarely, because it writes over what the script has made. */
+	/* Rarely, because this overwrites what the script has made. */
 	if (!fuzz_rarely(&run->script, 8))
 		return;
 	touch(chain->writable, chain->writable_count, true);
@@ -209,7 +211,7 @@ static void step(struct run *run)
 	}
 }
 
-/* Mostly as it should be, else one field of the configuration is anything. */
+/* Mostly valid, else one field of the configuration has any value. */
 static bool activate(struct run *run)
 {
 	struct fuzz_script *script = &run->script;
@@ -240,7 +242,7 @@ static bool activate(struct run *run)
 	ret = virtqueue_activate(&run->queue, &config, 256, features, &guest.memory, &err);
 	FUZZ_REQUIRE(virtqueue_active(&run->queue) == (ret == 0));
 	FUZZ_REQUIRE((err.text[0] == '\0') == (ret == 0));
-	/* The driver's idea of the size must be that of the queue, or its helpers would stop. */
+	/* Driver and queue must agree on the size, or the driver's helpers abort. */
 	return ret == 0 && run->queue.size == run->ring.size;
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The socket device between a guest that mostly keeps to the protocol and host programs that do
- * what they like: Unix clients and listeners, and in-process endpoints. The guest remembers the
- * connections that the device told it of, so that packets mostly belong to one; then one field of a
- * header, a length or a buffer is something else.
+ * anything: Unix clients and listeners, and in-process endpoints. The guest remembers the
+ * connections that it knows from the device, so that most packets belong to one; then one field of
+ * a header, a length or a buffer is wrong.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -31,7 +31,7 @@ struct run {
 	struct fake_vsock fake;
 	struct {
 		uint32_t host, guest;
-	} pair[PAIRS]; /* connections that the guest has heard of */
+	} pair[PAIRS]; /* connections that the guest knows of */
 	unsigned pairs;
 	struct programs programs;
 	struct endpoint endpoint[ENDPOINTS];
@@ -39,8 +39,7 @@ struct run {
 
 static struct run run;
 
-/* --- in-process endpoints -----------------------------------------------------------------------
- */
+/* --- in-process endpoints --------------------------------------------------------------------- */
 
 static void close_endpoint(struct endpoint *endpoint)
 {
@@ -126,8 +125,7 @@ static void connect_endpoint(void)
 	run.endpoint[i].stream = stream;
 }
 
-/* --- the guest
- * ------------------------------------------------------------------------------------- */
+/* --- the guest -------------------------------------------------------------------------------- */
 
 static void remember(uint32_t host, uint32_t guest)
 {
@@ -307,10 +305,9 @@ static void guest_action(void)
 	}
 }
 
-/* --- a snapshot --------------------------------------------------------------------------------
- */
+/* --- a snapshot ------------------------------------------------------------------------------- */
 
-/* Bytes of the file may be others by now: whether they are. */
+/* Perhaps changes bytes of the saved state. Returns whether it has. */
 static bool change(struct pack *bytes)
 {
 	unsigned i;
@@ -323,7 +320,7 @@ static bool change(struct pack *bytes)
 	return true;
 }
 
-/* An endpoint's stream goes on; it is not there any more after forged bytes. */
+/* Restores an endpoint's stream. After forged bytes there may be none. */
 static void restore_endpoint(struct endpoint *endpoint, uint32_t port, struct pack *saved)
 {
 	bool changed = change(saved);
@@ -336,7 +333,7 @@ static void restore_endpoint(struct endpoint *endpoint, uint32_t port, struct pa
 	pack_free(saved);
 }
 
-/* The guest goes on with another device. */
+/* Saves all streams and restores them, as for another device of the same guest. */
 static void go_on(void)
 {
 	struct vsock *vsock = run.fake.vsock;
@@ -365,8 +362,7 @@ static void go_on(void)
 	pack_free(&others);
 }
 
-/* --- one input
- * --------------------------------------------------------------------------------------- */
+/* --- one input -------------------------------------------------------------------------------- */
 
 static void check(void)
 {
@@ -387,7 +383,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake_vsock_begin(&run.fake, true);
 	programs_begin(&run.programs, run.fake.path);
 	FUZZ_REQUIRE(vsock_listen(run.fake.vsock, SERVICE, on_accept, NULL) == 0);
-	/* Time-outs that the script can meet. */
+	/* Time-outs short enough for the script. */
 	run.fake.vsock->lingering.delay_ns = 0;
 	run.fake.vsock->blocked.delay_ns = 0;
 	give_buffers();
