@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the tests of the agent channel: a channel over a socket, and commands that record all. */
+/* For the agent channel's tests: a channel over a socket, and commands that record all events. */
 #ifndef CORDON_TEST_AGENT_HOST_H
 #define CORDON_TEST_AGENT_HOST_H
 
@@ -21,26 +21,26 @@ struct host {
 	struct agent_info info;
 	unsigned ready, lost, power, replies;
 	enum agent_power power_kind;
-	int reply; /* the last one's error */
+	int reply; /* error of the last reply */
 	char why[AGENT_MESSAGE_MAX];
 };
 
 void host_replied(void *arg, int error);
 
-/* For a request: what became of it is in replies and reply. */
+/* For a request: records its outcome in replies and reply. */
 #define HOST_REPLY(host) (&(struct agent_reply){.done = host_replied, .arg = (host)})
 
 void host_create(struct host *host);
 void host_attach(struct host *host, int fd);
 void host_destroy(struct host *host);
 
-/* A command and all that was heard of it. */
+/* A command and everything that its callbacks have reported. */
 struct run {
 	struct host *host;
 	struct agent_command *command;
 	bool hold; /* consume nothing */
 	bool (*take)(struct run *run, unsigned stream, const uint8_t *data, size_t length);
-	char out[3][8192]; /* the first bytes of each stream, ended by zero */
+	char out[3][8192]; /* the first bytes of each stream, NUL-terminated */
 	size_t length[3];
 	unsigned eof[3], started, exited, failed, stdin_ready, stdin_closed;
 	uint32_t pid;
@@ -51,7 +51,7 @@ struct run {
 
 int run_start(struct host *host, struct run *run, const struct agent_command_spec *spec);
 
-/* Lets the loop run until the condition holds. A condition that never comes is a hang. */
+/* Runs the loop until the condition holds. If it never does, the test hangs. */
 #define WAIT_FOR(host, condition)                                    \
 	do {                                                         \
 		while (!(condition))                                 \

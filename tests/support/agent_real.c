@@ -17,10 +17,10 @@ pid_t agent_spawn(int *fd)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGINT, SIG_DFL); /* check(3) has its own handlers for these two */
+	signal(SIGINT, SIG_DFL); /* check has its own handlers for these two */
 	signal(SIGTERM, SIG_DFL);
 	close(ends[0]);
-	/* What the tests were started with is not the agent's: mark it all to close on exec. */
+	/* The agent must not inherit the tests' descriptors: mark all of them close-on-exec. */
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	agent.reports = mmap(NULL, AGENT_COMMANDS_MAX * sizeof(*agent.reports),
 			     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

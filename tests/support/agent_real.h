@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the tests of the agent channel: the real agent as a process of this machine. */
+/* For the agent channel's tests: the real agent as a process of the host. */
 #ifndef CORDON_TEST_AGENT_REAL_H
 #define CORDON_TEST_AGENT_REAL_H
 
@@ -15,12 +15,12 @@
 #include "tests/support/unit.h"
 
 /*
- * Serves one connection, whose other end is *fd, and exits with 0. Without namespaces and mounts;
- * all else is what runs in a guest.
+ * Starts an agent that serves one connection, whose other end is *fd, and exits with 0. Except for
+ * namespaces and mounts it does all that it does in a guest.
  */
 pid_t agent_spawn(int *fd);
 
-/* It ends by itself once its connection is gone. */
+/* Waits for the agent, which exits once its connection is gone. */
 void agent_wait(pid_t pid);
 
 #endif

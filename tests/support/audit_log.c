@@ -74,10 +74,10 @@ struct reader {
 	unsigned number; /* of the file */
 	char *line;
 	size_t room;
-	ssize_t length; /* 0: none at hand, -1: there are no more */
+	ssize_t length; /* 0: none read, -1: there are no more */
 };
 
-/* Here the files are not written meanwhile. */
+/* No other process writes to the files meanwhile. */
 static void read_line(struct reader *reader, enum audit_part part)
 {
 	char path[AUDIT_PATH_MAX];

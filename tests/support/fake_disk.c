@@ -12,7 +12,7 @@
 
 #define THREADS 2
 
-/* Shared with fuzzers, so no check(3) here. */
+/* Fuzzers use this too, so check is not available. */
 static void must(bool true_one, const char *what)
 {
 	if (true_one)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A block device on a fake guest: a loop, a pool with threads, the device, and a driver that makes
+ * A block device of a fake guest: a loop, a pool with threads, the device, and a driver that sends
  * requests and waits for their status.
  */
 #ifndef CORDON_TEST_FAKE_DISK_H
@@ -9,7 +9,7 @@
 #include "devices/blk/blk.h"
 #include "tests/support/fake_guest.h"
 
-/* The specification's numbers (5.2), written down apart from those that the device uses. */
+/* The specification's numbers (5.2), independent of those that the device uses. */
 #define FAKE_DISK_F_RO		 (UINT64_C(1) << 5)
 #define FAKE_DISK_F_FLUSH	 (UINT64_C(1) << 9)
 #define FAKE_DISK_F_MQ		 (UINT64_C(1) << 12)
@@ -28,7 +28,7 @@
 #define FAKE_DISK_IOERR	   1u
 #define FAKE_DISK_UNSUPP   2u
 #define FAKE_DISK_ID_BYTES 20u
-#define FAKE_DISK_NONE	   0xeeu /* what stands in the status until the device writes it */
+#define FAKE_DISK_NONE	   0xeeu /* the status until the device writes it */
 
 struct fake_disk {
 	struct fake_guest guest;
@@ -36,37 +36,43 @@ struct fake_disk {
 	struct pool *pool;
 	struct blk *blk;
 	struct blk_config config;
-	uint64_t features;	       /* that the driver takes, of those offered */
-	bool small;		       /* no threads, and little memory: for fuzzers */
-	bool busy;		       /* a wait looks all the time: for measurements */
+	uint64_t features;	       /* that the driver accepts, of those offered */
+	bool small;		       /* no threads and little memory: for fuzzers */
+	bool busy;		       /* waits poll without pause: for measurements */
 	uint64_t header, status, data; /* of the last request, in guest memory */
 	char image[64];		       /* path of fake_disk_image()'s file, or "" */
 };
 
-/* A plain file of so many bytes; sector n is filled with the byte n. Its path is disk->image. */
+/* Creates a plain file of so many bytes; each byte of sector n is n. Its path is disk->image. */
 void fake_disk_image(struct fake_disk *disk, uint64_t bytes);
 
-/* The device, with a disk (NULL: none) that it owns, up to DRIVER_OK. config and features first. */
+/*
+ * Brings the device up to DRIVER_OK, with a disk (NULL: none) that it then owns. Set config and
+ * features first.
+ */
 void fake_disk_begin(struct fake_disk *disk, struct disk *with);
 void fake_disk_end(struct fake_disk *disk);
 
-/* The usual ones: the image read-only, the image with a private layer, scratch. */
+/*
+ * Opens one of the usual disks: the image read-only, the image with a private layer, a scratch
+ * disk.
+ */
 struct disk *fake_disk_open(struct fake_disk *disk);
 struct disk *fake_disk_layered(struct fake_disk *disk, uint64_t bytes_max);
 struct disk *fake_disk_scratch(uint64_t bytes);
 
-/* Offers header, data (length bytes at disk->data, writable or not) and status; no doorbell. */
+/* Offers header, data (length bytes at disk->data, writable or not) and status; no doorbell yet. */
 void fake_disk_offer(struct fake_disk *disk, unsigned queue, uint32_t type, uint64_t sector,
 		     uint32_t length, bool writable);
 
-/* Rings, and runs the loop until count used elements of the queue have come. */
+/* Rings the doorbell and runs the loop until the queue has count more used elements. */
 void fake_disk_wait(struct fake_disk *disk, unsigned queue, unsigned count);
 
-/* A whole request on queue 0: its status. The data is at disk->data. */
+/* Sends a whole request on queue 0 and returns its status. The data is at disk->data. */
 uint8_t fake_disk_do(struct fake_disk *disk, uint32_t type, uint64_t sector, uint32_t length,
 		     bool writable);
 
-/* Runs the loop for so long. */
+/* Runs the loop for that long. */
 void fake_disk_run(struct fake_disk *disk, uint64_t ns);
 
 uint8_t *fake_disk_bytes(struct fake_disk *disk);

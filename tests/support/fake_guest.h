@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest without KVM: RAM in plain memory, a driver that brings a virtio device up through its
- * MMIO registers, and rings that it fills by hand. Tests and fuzzers use the polite calls to get to
- * where they want to be, and the raw ones (fake_queue_set, fake_queue_offer, the pointers) to
- * break a rule.
+ * MMIO registers, and rings that it fills by hand. Tests and fuzzers reach a state by the calls
+ * that keep to the rules, and break a rule by the raw ones (fake_queue_set, fake_queue_offer, the
+ * pointers).
  *
  *     struct fake_guest guest;
  *     struct fake_queue *rx = &guest.queue[0];
@@ -26,10 +26,10 @@
 
 #include "devices/virtio/mmio.h"
 
-/* Where RAM starts: not at 0, so that an address of 0 is outside. */
+/* RAM does not start at 0, so that an address of 0 is outside. */
 #define FAKE_RAM_BASE 0x100000u
 
-/* The specification's numbers, written down apart from those that the devices use. */
+/* The specification's numbers, independent of those that the devices use. */
 #define FAKE_F_INDIRECT_DESC (UINT64_C(1) << 28)
 #define FAKE_F_EVENT_IDX     (UINT64_C(1) << 29)
 #define FAKE_F_VERSION_1     (UINT64_C(1) << 32)
@@ -77,7 +77,7 @@ struct fake_queue {
 	uint16_t size;
 	uint64_t descriptors, driver, device; /* guest-physical */
 	uint8_t *desc, *avail, *used;	      /* the same in memory */
-	uint16_t avail_index, used_index;     /* free running, the driver's own copies */
+	uint16_t avail_index, used_index;     /* free-running, the driver's own copies */
 	uint16_t next_desc;		      /* the descriptor to use next */
 };
 
@@ -98,21 +98,21 @@ struct fake_piece {
 	bool writable; /* by the device */
 };
 
-/* Aborts if the host is out of memory, as all calls here do when a test misuses them. */
+/* Aborts if the host is out of memory. All calls here abort when a test misuses them. */
 void fake_guest_init(struct fake_guest *guest, uint64_t ram_size);
 void fake_guest_destroy(struct fake_guest *guest);
 
-/* Guest-physical memory, zeroed; never given back (fake_guest_forget drops all of it). */
+/* Allocates zeroed guest-physical memory, which only fake_guest_forget() frees, all at once. */
 uint64_t fake_guest_alloc(struct fake_guest *guest, uint64_t size, uint64_t align);
 void fake_guest_forget(struct fake_guest *guest);
 
-/* The bytes behind an address of the guest. */
+/* The bytes at a guest-physical address. */
 void *fake_guest_at(struct fake_guest *guest, uint64_t address);
 
 /* Puts the transport in front of a device. */
 void fake_guest_attach(struct fake_guest *guest, struct virtio_device *device);
 
-/* Registers, 32 bits; and any other access. */
+/* Register accesses of 32 bits, and of other sizes. */
 uint32_t fake_read(struct fake_guest *guest, uint64_t offset);
 void fake_write(struct fake_guest *guest, uint64_t offset, uint32_t value);
 uint64_t fake_read_size(struct fake_guest *guest, uint64_t offset, unsigned size);
@@ -122,9 +122,9 @@ uint32_t fake_status(struct fake_guest *guest);
 void fake_add_status(struct fake_guest *guest, uint32_t bits);
 
 /*
- * The steps of section 3.1.1. negotiate: reset up to FEATURES_OK, with VERSION_1 and the features
- * given; true if the device took them. set_queue: rings of size entries (0: the largest) for one
- * queue. bring_up: all of it, with all queues, up to DRIVER_OK; true if the device is alive.
+ * The steps of section 3.1.1. negotiate: from reset to FEATURES_OK, with VERSION_1 and the features
+ * given; true if the device accepted them. set_queue: rings of size entries (0: the largest) for
+ * one queue. bring_up: all of it, with all queues, up to DRIVER_OK; true if the device is alive.
  */
 bool fake_guest_negotiate(struct fake_guest *guest, uint64_t features);
 struct fake_queue *fake_guest_set_queue(struct fake_guest *guest, unsigned index, uint16_t size);
@@ -133,11 +133,11 @@ bool fake_guest_bring_up(struct fake_guest *guest, uint64_t features);
 /* Edges on the interrupt line since the last call. */
 uint64_t fake_guest_interrupts(struct fake_guest *guest);
 
-/* Rings in memory for a queue that no transport knows (for struct virtqueue alone). */
+/* Creates rings for a queue without a transport (for struct virtqueue alone). */
 void fake_queue_init(struct fake_guest *guest, struct fake_queue *queue, uint16_t size);
 struct virtqueue_config fake_queue_config(const struct fake_queue *queue);
 
-/* Raw: one descriptor; one entry of an indirect table; a head into the available ring. */
+/* Raw writes: one descriptor; one entry of an indirect table; a head into the available ring. */
 void fake_queue_set(struct fake_queue *queue, uint16_t index, uint64_t address, uint32_t length,
 		    uint16_t flags, uint16_t next);
 void fake_table_set(struct fake_guest *guest, uint64_t table, unsigned index, uint64_t address,
@@ -146,8 +146,8 @@ void fake_queue_offer(struct fake_queue *queue, uint16_t head);
 void fake_queue_set_avail_index(struct fake_queue *queue, uint16_t index);
 
 /*
- * A chain of count pieces in the next descriptors (they are used in turn: no more than size may be
- * out at once), offered. Returns its head. add_indirect: by an indirect table.
+ * Offers a chain of count buffers in the next descriptors, which are used in turn: no more than
+ * size may be in use at once. Returns its head. add_indirect: in an indirect table.
  */
 uint16_t fake_queue_add(struct fake_queue *queue, const struct fake_piece *piece, unsigned count);
 uint16_t fake_queue_add_indirect(struct fake_queue *queue, const struct fake_piece *piece,

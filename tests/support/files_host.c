@@ -14,7 +14,7 @@
 
 const char *files_host_folder = "/tmp";
 
-/* Broken test equipment is no failure of a test: it ends the program. */
+/* A failure of the set-up is not a failed test: it ends the program. */
 static void need(bool good, const char *what)
 {
 	if (good)
@@ -72,7 +72,7 @@ void files_host_replace(struct files_host *host, const char *policy)
 	guard_replace(host->guard, parse(policy), "test");
 }
 
-/* A guest may have taken all rights from a directory. */
+/* A guest may have removed all permissions of a directory. */
 static int open_up(const char *path, const struct stat *stat, int type, struct FTW *walk)
 {
 	(void)walk;

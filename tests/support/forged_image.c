@@ -25,7 +25,7 @@
 void forged_create(struct forged_image *image)
 {
 	memset(image, 0, sizeof(*image));
-	/* In memory where that can be: a fuzzer makes tens of thousands of these. */
+	/* In memory if possible: a fuzzer makes tens of thousands of these. */
 	strcpy(image->base, access("/dev/shm", W_OK) == 0 ? "/dev/shm/cordon-image-XXXXXX"
 							  : "/tmp/cordon-image-XXXXXX");
 	REQUIRE(mkdtemp(image->base));
@@ -46,7 +46,7 @@ void forged_destroy(struct forged_image *image)
 	REQUIRE(extract_remove(AT_FDCWD, image->base, NULL) == 0);
 }
 
-/* The checksum is over the header with spaces in its place. */
+/* The checksum covers the header, with spaces in place of the checksum itself. */
 static void seal(uint8_t *header)
 {
 	unsigned sum = 0, i;
@@ -83,7 +83,7 @@ static void add_entry(int fd, const struct forged_entry *from)
 	else
 		snprintf(entry->link, sizeof(entry->link), "%s", from->text);
 	REQUIRE(tar_write_entry(fd, entry) == 0);
-	if (mode) { /* the writer knows no special bits */
+	if (mode) { /* the tar writer does not write special bits */
 		at = lseek(fd, 0, SEEK_CUR) - TAR_BLOCK;
 		REQUIRE(pread(fd, header, sizeof(header), at) == TAR_BLOCK);
 		snprintf((char *)header + 100, 8, "%07o", mode & 07777);
@@ -170,7 +170,7 @@ static json_t *describe(const struct digest *digest, uint64_t size)
 	return json_pack("{s:s,s:I}", "digest", text, "size", (json_int_t)size);
 }
 
-/* Stores a description as a blob; its descriptor. */
+/* Stores a description as a blob and returns its descriptor. */
 static json_t *store(struct forged_image *image, json_t *json)
 {
 	char *text = json_dumps(json, JSON_COMPACT), name[IMAGE_NAME_MAX + 1];

@@ -12,7 +12,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-/* Fuzz targets use this too, without the test library. */
+/* Fuzz targets use this too, so check is not available. */
 static void need(bool ok, const char *what)
 {
 	if (ok)
@@ -38,7 +38,7 @@ void forged_elf_init(struct forged_elf *elf)
 	elf->header.e_ident[EI_CLASS] = ELFCLASS64;
 	elf->header.e_ident[EI_DATA] = ELFDATA2LSB;
 	elf->header.e_ident[EI_VERSION] = EV_CURRENT;
-	/* Data comes first in the table: the order of addresses is not the table's. */
+	/* Data comes first in the table, to show that its order need not be that of addresses. */
 	elf->segment[0] = (Elf64_Phdr){.p_type = PT_LOAD,
 				       .p_flags = PF_R | PF_W,
 				       .p_offset = offsetof(struct forged_elf, data),
@@ -53,7 +53,7 @@ void forged_elf_init(struct forged_elf *elf)
 				       .p_paddr = FORGED_TEXT,
 				       .p_filesz = sizeof(elf->text),
 				       .p_memsz = sizeof(elf->text)};
-	/* A note's addresses mean nothing to a loader, however odd. */
+	/* A loader ignores a note's addresses, however odd. */
 	elf->segment[2] =
 		(Elf64_Phdr){.p_type = PT_NOTE, .p_paddr = UINT64_MAX, .p_filesz = 2, .p_memsz = 1};
 }
@@ -115,5 +115,5 @@ void forged_memory(struct guest_memory *memory, uint64_t size)
 
 	need(guest_memory_create(memory, size, LAYOUT_HOLE_START, LAYOUT_HOLE_END, &err) == 0,
 	     err.text);
-	memory->huge = false; /* on every host: with huge pages everything is copied */
+	memory->huge = false; /* on every host, since with huge pages everything is copied */
 }

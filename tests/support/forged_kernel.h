@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Forged kernels: a small, valid ELF vmlinux and a bzImage around it, for tests to break in one
- * place; and guest memory to load them into.
+ * Forged kernels: a small, valid ELF vmlinux and a bzImage around it, in which tests break one
+ * thing; and guest memory to load them into.
  */
 #ifndef CORDON_TEST_FORGED_KERNEL_H
 #define CORDON_TEST_FORGED_KERNEL_H
@@ -16,7 +16,7 @@
 #define FORGED_TEXT    UINT64_C(0x200000)  /* guest-physical */
 #define FORGED_DATA    UINT64_C(0x300000)
 #define FORGED_ENTRY   (FORGED_TEXT + 0x10)
-#define FORGED_PACKING 512 /* bytes that a forged bzImage may be larger than what it packs */
+#define FORGED_PACKING 512 /* how many bytes larger than its contents a forged bzImage may be */
 
 /* A page-aligned text and a data segment whose memory is larger than its file bytes, and a note. */
 struct forged_elf {
@@ -34,16 +34,16 @@ void forged_elf_init(struct forged_elf *elf);
 #define FORGED_SETUP 0x600
 void forged_setup_init(uint8_t setup[FORGED_SETUP], uint32_t payload_length);
 
-/* gzip of bytes; the caller frees. */
+/* Compresses bytes with gzip; the caller frees the result. */
 uint8_t *forged_gzip(const void *bytes, size_t length, size_t *packed);
 
-/* A bzImage with the payload; the caller frees. */
+/* Makes a bzImage with the payload; the caller frees it. */
 uint8_t *forged_bzimage(const void *payload, size_t length, size_t *size);
 
 /* Writes a file with the mode and returns its path; the caller unlinks and frees it. */
 char *forged_file(const void *bytes, size_t length, unsigned mode);
 
-/* Guest memory of the size, all zero; fails the test if there is none. */
+/* Creates zeroed guest memory of the size; fails the test on error. */
 void forged_memory(struct guest_memory *memory, uint64_t size);
 
 #endif

@@ -13,14 +13,14 @@
 #include "vmm/base/pack.h"
 #include "vmm/sandbox/shares.h"
 
-#define MEMORY_AT 0x2000u /* in the file; the sections end before */
+#define MEMORY_AT 0x2000u /* in the file; the sections end before it */
 
 static uint32_t checksum(const void *bytes, size_t length)
 {
 	return (uint32_t)crc32_z(crc32(0, NULL, 0), bytes, length);
 }
 
-/* Of a section at its head: all of it but the checksum itself. */
+/* The checksum of the section at head: over all of it but the checksum itself. */
 static uint32_t section_checksum(const uint8_t *head, uint64_t length)
 {
 	uLong sum = crc32_z(crc32(0, NULL, 0), head, SNAPSHOT_SECTION_BYTES - 4);
@@ -104,7 +104,7 @@ static void add_extents(const struct forged_snapshot *forged, struct pack *file)
 	add_section(forged, file, SNAPSHOT_MEMORY, 0, &payload);
 }
 
-/* What segment i has on the disk. */
+/* The byte that fills segment i of the disk. */
 static uint8_t segment_byte(unsigned i)
 {
 	return (uint8_t)(0xd0 + i);
@@ -120,7 +120,7 @@ static void add_disk(const struct forged_snapshot *forged, struct pack *file)
 	pack_u64(&payload, forged->disk_limit);
 	pack_u64(&payload, forged->image_bytes);
 	for (i = 0; i < 4; i++)
-		pack_u64(&payload, 0); /* when the image was changed; rates */
+		pack_u64(&payload, 0); /* the image's time of change; rates */
 	pack_text(&payload, forged->image_bytes ? "/no/such/image" : "");
 	pack_u32(&payload, forged->segment_count);
 	for (i = 0; i < FORGED_SNAPSHOT_SEGMENTS; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Forged snapshot files: a small valid one in memory, for tests to break in one place and, where a
- * check behind the checksums is meant, to seal again. What its sections for KVM and the devices
- * hold is noise: snapshot_open() does not look into them.
+ * Forged snapshot files: a small valid one in memory, in which tests break one thing and, to get
+ * past the checksums to a later check, make the checksums right again. Its sections for KVM and the
+ * devices hold noise: snapshot_open() does not look into them.
  */
 #ifndef CORDON_TEST_FORGED_SNAPSHOT_H
 #define CORDON_TEST_FORGED_SNAPSHOT_H
@@ -19,7 +19,7 @@
 #define FORGED_SNAPSHOT_SEGMENTS 2u
 #define FORGED_SNAPSHOT_DISK	 (UINT64_C(4) << 20)
 
-/* What the file says; break a field before forged_snapshot_build(). */
+/* What the file says; to break a field, change it before forged_snapshot_build(). */
 struct forged_snapshot {
 	char magic[SNAPSHOT_MAGIC_BYTES];
 	uint32_t arch, version;
@@ -28,25 +28,28 @@ struct forged_snapshot {
 	uint32_t cpus, devices, fingerprint, disk_queues, net_queues;
 	uint8_t ring0;
 	struct snapshot_extent extent[FORGED_SNAPSHOT_EXTENTS];
-	uint32_t extent_count; /* as the file says; all FORGED_SNAPSHOT_EXTENTS are there */
-	/* A scratch disk, with this in it. */
+	uint32_t extent_count; /* as the file says; it always has FORGED_SNAPSHOT_EXTENTS */
+	/* A disk, and what the file says of it. */
 	uint64_t disk_bytes, disk_limit, image_bytes;
 	struct snapshot_segment segment[FORGED_SNAPSHOT_SEGMENTS];
-	uint32_t segment_count; /* as the file says; all FORGED_SNAPSHOT_SEGMENTS are there */
+	uint32_t segment_count; /* as the file says; it always has FORGED_SNAPSHOT_SEGMENTS */
 	uint32_t segment_sum_change;
 	unsigned leave_out; /* a section type that is not written, or 0 */
-	unsigned twice;	    /* one that is there once more at the end, or 0 */
+	unsigned twice;	    /* one that is repeated at the end, or 0 */
 };
 
 void forged_snapshot_init(struct forged_snapshot *forged);
 
-/* The file's bytes, guest memory included; the caller frees. *state: where the sections end. */
+/*
+ * Builds the file's bytes, guest memory included; the caller frees them. *state: where the sections
+ * end.
+ */
 uint8_t *forged_snapshot_build(const struct forged_snapshot *forged, size_t *size, size_t *state);
 
-/* Makes all checksums right again that can be: the header's, and those of sections that fit. */
+/* Makes all possible checksums right again: the header's, and those of sections that fit. */
 void forged_snapshot_seal(uint8_t *file, size_t size);
 
-/* Opens a file of these bytes as snapshot_open() would by its path. */
+/* Opens a file of these bytes with snapshot_open(). */
 int forged_snapshot_open(struct snapshot *snapshot, const void *file, size_t size, struct err *err);
 
 #endif

@@ -9,7 +9,7 @@ bool has_room;
 unsigned sent, drained, resets, partials;
 uint8_t last[NET_CARD_FRAME_MAX];
 size_t last_length;
-bool answers; /* each frame by itself, at once */
+bool answers; /* the owner answers each frame at once */
 
 static bool owner_room(void *arg)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the tests of the network card: a card, its owner, and a guest that fills rings. */
+/* For the network card's tests: a card, its owner, and a guest that fills rings. */
 #ifndef CORDON_TEST_NET_CARD_HOST_H
 #define CORDON_TEST_NET_CARD_HOST_H
 
@@ -33,12 +33,12 @@ extern bool has_room;
 extern unsigned sent, drained, resets, partials;
 extern uint8_t last[NET_CARD_FRAME_MAX];
 extern size_t last_length;
-extern bool answers; /* each frame by itself, at once */
+extern bool answers; /* the owner answers each frame at once */
 extern const struct net_card_ops card_ops;
 
 void card_stop(void *arg);
 
-/* Runs what is deferred, and what that defers, until nothing is. */
+/* Runs the loop until nothing is deferred any more. */
 void card_run(void);
 
 void card_create(unsigned pairs);
@@ -46,10 +46,10 @@ void card_begin(uint64_t features);
 void card_end(void);
 struct net_card_stats card_stats(void);
 
-/* Offers receive buffers of a length. */
+/* Offers count receive buffers of a length. */
 void give(unsigned count, uint32_t length);
 
-/* Offers a frame of the guest in two pieces, each byte the low byte of its place. */
+/* Offers a frame of the guest in two segments; each byte is the low byte of its offset. */
 void offer(struct fake_queue *queue, size_t length, uint8_t flags, uint8_t gso);
 
 void card_fill(uint8_t *frame, size_t length);

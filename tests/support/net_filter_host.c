@@ -38,7 +38,7 @@ void to_peer(void *arg, const uint8_t *frame, size_t length)
 	ck_assert_mem_eq(frame + FRAME_MAC, net_card_mac, FRAME_MAC);
 	to_out(&peer_got, frame, length);
 	ck_assert_ptr_nonnull(
-		peer_got.frame.data); /* nothing leaves that would not pass once more */
+		peer_got.frame.data); /* every frame that leaves must parse once more */
 	if (said_length + peer_got.frame.payload_length < sizeof(said)) {
 		memcpy(said + said_length, peer_got.bytes + peer_got.frame.payload,
 		       peer_got.frame.payload_length);
@@ -53,7 +53,7 @@ static bool covers(const struct rule *rule, const struct filter_request *request
 	if (request->op == FILTER_RESOLVE)
 		return request->host ? rule->host
 				     : rule->name && strcmp(rule->name, request->name) == 0;
-	/* As in the policy: what holds for TCP holds for what is spoken over it. */
+	/* As in the policy, a rule for TCP also covers the protocols over it. */
 	if (rule->protocol != request->protocol && !(rule->protocol == FILTER_TCP && over_tcp))
 		return false;
 	if (rule->host != request->host || (rule->port && rule->port != request->port))
@@ -127,7 +127,7 @@ static int resolve(void *arg, uint32_t number, const char *name)
 }
 
 char question[400];
-int questions, ask_result; /* less than 0: nobody can be asked */
+int questions, ask_result; /* less than 0: no operator */
 uint32_t taken_back;
 
 static int put_question(void *arg, const struct filter_request *request)
@@ -167,7 +167,7 @@ void forget_output(void)
 	asked[0] = '\0';
 }
 
-bool once; /* the next filter's backend takes a SYN once */
+bool once; /* the next filter's backend accepts a SYN just once */
 
 void begin_filter(const struct rule *with, size_t count)
 {

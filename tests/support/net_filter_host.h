@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the tests of the filter: a scripted guest, a scripted peer, and a policy of a few rules. */
+/* For the filter's tests: a scripted guest, a scripted peer, and a policy of a few rules. */
 #ifndef CORDON_TEST_NET_FILTER_HOST_H
 #define CORDON_TEST_NET_FILTER_HOST_H
 
@@ -31,7 +31,7 @@ extern struct filter *filter;
 extern uint64_t now;
 extern uint8_t bytes[FRAME_MAX];
 
-/* What came out: the last frame each way, all of the peer's payload, and the log. */
+/* The filter's output: the last frame each way, all payload to the peer, and the log. */
 struct out {
 	unsigned count;
 	struct frame frame;
@@ -51,15 +51,15 @@ extern bool log_full, log_last_only;
 void to_guest(void *arg, const uint8_t *frame, size_t length);
 void to_peer(void *arg, const uint8_t *frame, size_t length);
 
-/* The person's questions: the last one as text, and how many there were. */
+/* The questions to an operator: the last one as text, and how many there were. */
 extern char question[400];
-extern int questions, ask_result; /* less than 0: nobody can be asked */
+extern int questions, ask_result; /* less than 0: no operator */
 extern uint32_t taken_back;
 extern const struct filter_ops host_ops;
 
 void forget_output(void);
 
-extern bool once; /* the next filter's backend takes a SYN once */
+extern bool once; /* the next filter's backend accepts a SYN just once */
 
 void begin_filter(const struct rule *with, size_t count);
 void end_filter(void);
@@ -71,19 +71,19 @@ struct net_segment out_segment(uint32_t target, uint16_t port);
 void send_tcp(struct net_segment segment);
 void receive_tcp(struct net_segment segment);
 
-/* The peer answers the SYN. */
+/* The peer accepts the connection: SYN and ACK. */
 void accept_from(uint32_t target, uint16_t port);
 
-/* A connection up to where the guest may speak; false if it is refused. */
+/* Opens a connection until the guest may send; false if it is refused. */
 bool connects(uint32_t target, uint16_t port);
 
-/* Payload of the connection, at an offset of its stream. */
+/* Sends payload of the connection, at an offset of its stream. */
 void say(uint32_t target, uint16_t port, const void *data, size_t offset, size_t length,
 	 uint8_t flags);
 
 void acknowledge(uint32_t target, uint16_t port, size_t offset);
 
-/* A reset by the guest that has said nothing yet. */
+/* The guest resets a connection on which it has sent no payload. */
 void hang_up(uint32_t target, uint16_t port);
 
 void ask(const char *name, uint16_t type);

@@ -10,7 +10,7 @@
 extern const uint8_t net_guest_mac[FRAME_MAC], net_router_mac[FRAME_MAC], net_card_mac[FRAME_MAC],
 	net_peer_mac[FRAME_MAC];
 
-/* Somewhere in the public Internet. */
+/* An address in the public Internet. */
 #define NET_PEER ADDRESS(93, 184, 216, 34)
 
 struct net_segment {
@@ -31,20 +31,20 @@ size_t net_arp(uint8_t *to, uint16_t operation, const uint8_t *sender_mac, uint3
 	       uint32_t target);
 void net_turn(uint8_t *frame);
 
-/* Fills in the checksums after a header was changed. */
+/* Recomputes the checksums after a change of a header. */
 void net_fix(uint8_t *frame, size_t length);
 
-/* A question as a resolver library sends it; edns: the size offered, 0 for none. */
+/* A query as a resolver library sends it; edns: the size offered, 0 for none. */
 size_t net_question(uint8_t *to, const char *name, uint16_t type, uint16_t edns);
 
 struct net_hello {
 	const char *name; /* NULL: no server_name */
 	size_t padding;	  /* bytes of a padding extension, 0: none */
 	bool grease, encrypted, twice;
-	size_t record; /* at most so many handshake bytes a record; 0: all in one */
+	size_t record; /* at most so many handshake bytes a record; 0: one record */
 };
 
-/* A ClientHello in its records; to has room for TLS_PEEK_MAX and more. */
+/* A ClientHello in its records; `to` must have room for more than TLS_PEEK_MAX bytes. */
 size_t net_hello(uint8_t *to, const struct net_hello *hello);
 
 #endif

@@ -315,7 +315,7 @@ int p9c_readlink(struct p9_client *client, uint32_t fid, char *to, size_t size)
 	return 0;
 }
 
-/* One Treaddir; *offset is where the next goes on, *more whether there was anything. */
+/* Sends one Treaddir. *offset: where the next one continues; *more: whether there were entries. */
 static int list_turn(struct p9_client *client, uint32_t fid, uint32_t count, uint64_t *offset,
 		     bool *more, char **to, char *end)
 {

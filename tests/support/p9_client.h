@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small 9P2000.L client against a session in this process: what a guest's kernel would send, and
- * what it never would. Calls return 0 or the errno value that the server answered, and -1 if the
- * server ended the session.
+ * A small 9P2000.L client of a session in this process: it sends what a guest's kernel sends, and
+ * what it never sends. Calls return 0, the errno value of the server's reply, or -1 if the server
+ * has ended the session.
  */
 #ifndef CORDON_TEST_P9_CLIENT_H
 #define CORDON_TEST_P9_CLIENT_H
@@ -30,7 +30,7 @@ struct p9_attributes {
 	int64_t mtime;
 };
 
-/* A message, field by field, and its sending. */
+/* Builds a message field by field, and sends it. */
 void p9c_begin(struct p9_client *client, uint8_t type);
 void p9c_u8(struct p9_client *client, uint8_t value);
 void p9c_u16(struct p9_client *client, uint16_t value);
@@ -42,14 +42,14 @@ int p9c_send(struct p9_client *client);
 
 int p9c_version(struct p9_client *client, uint32_t msize, const char *version);
 int p9c_attach(struct p9_client *client, uint32_t fid);
-/* path: names with '/' between them, taken as they are; "" clones. *done: names walked, or NULL. */
+/* path: names separated by '/', sent as they are; "" clones. *done: names walked, or NULL. */
 int p9c_walk(struct p9_client *client, uint32_t fid, uint32_t newfid, const char *path,
 	     unsigned *done);
 int p9c_clunk(struct p9_client *client, uint32_t fid);
 int p9c_open(struct p9_client *client, uint32_t fid, uint32_t flags);
 int p9c_create(struct p9_client *client, uint32_t fid, const char *name, uint32_t flags,
 	       uint32_t mode);
-/* Bytes read or written in *n. */
+/* *n: bytes read or written. */
 int p9c_read(struct p9_client *client, uint32_t fid, uint64_t offset, uint32_t count, void *to,
 	     size_t *n);
 int p9c_write(struct p9_client *client, uint32_t fid, uint64_t offset, const void *from,
@@ -66,19 +66,18 @@ int p9c_renameat(struct p9_client *client, uint32_t from, const char *old, uint3
 int p9c_unlink(struct p9_client *client, uint32_t fid, const char *name, uint32_t flags);
 int p9c_remove(struct p9_client *client, uint32_t fid);
 int p9c_readlink(struct p9_client *client, uint32_t fid, char *to, size_t size);
-/* All names of the open directory, in turns of count bytes, each followed by '\n'. */
+/* Reads all names of the open directory, count bytes at a time, each followed by '\n'. */
 int p9c_list(struct p9_client *client, uint32_t fid, uint32_t count, char *to, size_t size);
 
-/* --- more at once: walk from the root, do it, clunk ----------------------------------------------
- */
+/* --- combined calls: walk from the root, do it, clunk ----------------------------------------- */
 
-/* The first bytes of a file, as a string. */
+/* Reads the first bytes of a file as a string. */
 int p9c_cat(struct p9_client *client, const char *path, char *to, size_t size);
 /* Opens and clunks. */
 int p9c_try_open(struct p9_client *client, const char *path, uint32_t flags);
 int p9c_stat(struct p9_client *client, const char *path, struct p9_attributes *out);
 int p9c_ls(struct p9_client *client, const char *path, char *to, size_t size);
-/* Walks to a directory: newfid is there. */
+/* Walks to a directory; newfid then stands for it. */
 int p9c_go(struct p9_client *client, const char *path, uint32_t newfid);
 
 #endif

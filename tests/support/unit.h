@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the unit test programs have in common: UNIT_MAIN("name", test, ...) makes main(). */
+/* What the unit test programs share: UNIT_MAIN("name", test, ...) defines main(). */
 #ifndef CORDON_TEST_UNIT_H
 #define CORDON_TEST_UNIT_H
 
@@ -11,8 +11,8 @@
 #include "vmm/base/bytes.h"
 
 /*
- * Whoever started the tests may ignore signals (a shell's background job does), and programs that
- * tests start would inherit that. By the system call: libc keeps two signals to itself.
+ * The parent of the tests may ignore signals (a shell's background job does), and programs that
+ * tests start would inherit that. Uses the system call, as libc reserves two signals.
  */
 static inline void unit_default_signals(void)
 {
@@ -28,7 +28,7 @@ static inline void unit_default_signals(void)
 		syscall(SYS_rt_sigaction, number, &action, NULL, sizeof(action.mask));
 }
 
-/* setup: called before each test, in its process; or NULL. */
+/* setup: called before each test, in the test's process; or NULL. */
 static inline int unit_run(const char *name, SFun setup, const TTest *const *test, size_t count)
 {
 	Suite *suite = suite_create(name);
@@ -37,7 +37,7 @@ static inline int unit_run(const char *name, SFun setup, const TTest *const *tes
 	int failed;
 	size_t i;
 
-	/* Only what hangs takes so long: check's own 4 s is not much on a busy machine. */
+	/* Only a hang takes that long; check's default of 4 s is too short on a busy host. */
 	setenv("CK_DEFAULT_TIMEOUT", "300", 0);
 	unit_default_signals();
 	tcase = tcase_create(name);

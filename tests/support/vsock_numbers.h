@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The numbers of virtio 1.2, section 5.10.6, written down apart from those that the device uses. */
+/* The numbers of virtio 1.2, section 5.10.6, independent of those that the device uses. */
 #ifndef CORDON_TEST_VSOCK_NUMBERS_H
 #define CORDON_TEST_VSOCK_NUMBERS_H
 
