@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of mmio share. */
+/* What the MMIO transport's tests share. */
 #ifndef CORDON_TEST_MMIO_COMMON_H
 #define CORDON_TEST_MMIO_COMMON_H
 
@@ -37,7 +37,7 @@ extern struct virtio_device_ops ops;
 void begin(void);
 void end(void);
 
-/* Every state that there is, and how a driver gets there. */
+/* Every valid status, and the way of a driver to one. */
 extern const uint32_t states[10];
 
 void go_to(uint32_t state);

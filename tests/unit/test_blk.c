@@ -48,7 +48,7 @@ static uint8_t write_at(uint64_t sector, uint32_t length, uint8_t value)
 	return fake_disk_do(&disk, FAKE_DISK_OUT, sector, length, false);
 }
 
-/* The data of the last request, `length` bytes from `at` on. */
+/* Whether `length` bytes of the last request's data, from `at` on, all have the value. */
 static bool all_are(uint32_t at, uint32_t length, uint8_t value)
 {
 	const uint8_t *bytes = fake_disk_bytes(&disk);
@@ -102,13 +102,13 @@ START_TEST(what_is_read_only_is_not_written)
 	ck_assert_uint_eq(write_at(3, 512, 0xaa), FAKE_DISK_IOERR);
 	ck_assert_uint_eq(read_at(3, 512), FAKE_DISK_OK);
 	ck_assert(all_are(0, 512, 3));
-	/* not negotiated, so not known */
+	/* not negotiated, so unsupported */
 	ck_assert_uint_eq(range(FAKE_DISK_DISCARD, 0, 8, 0), FAKE_DISK_UNSUPP);
-	/* A device that says so stays read-only whatever is put into it. */
+	/* A device that has announced read-only stays so, whatever disk it gets. */
 	blk_set_disk(disk.blk, fake_disk_scratch(IMAGE));
 	ck_assert_uint_eq(write_at(3, 512, 0xaa), FAKE_DISK_IOERR);
 	fake_disk_end(&disk);
-	/* And an image in a device that could be written. */
+	/* So is an image in a device that announced a writable disk. */
 	disk = (struct fake_disk){.features = EVERY_ONE};
 	fake_disk_image(&disk, IMAGE);
 	fake_disk_begin(&disk, fake_disk_open(&disk));
@@ -250,7 +250,7 @@ END_TEST
 START_TEST(data_of_the_wrong_direction_is_refused)
 {
 	begin_scratch();
-	/* Written by the driver, for a read; writable by the device, for a write. */
+	/* Device-readable data for a read; device-writable data for a write. */
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_IN, 0, 512, false), FAKE_DISK_IOERR);
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_OUT, 0, 512, true), FAKE_DISK_IOERR);
 	ck_assert_uint_eq(read_at(0, 512), FAKE_DISK_OK);
@@ -259,7 +259,7 @@ START_TEST(data_of_the_wrong_direction_is_refused)
 }
 END_TEST
 
-/* Offers a chain as it is, and tells what came back as written. */
+/* Offers a chain unchanged, and returns the length written in its used element. */
 static uint32_t raw(const struct fake_piece *piece, unsigned count)
 {
 	struct fake_queue *queue = &disk.guest.queue[0];
@@ -282,7 +282,7 @@ START_TEST(chains_of_the_wrong_shape_are_given_back)
 	status = fake_guest_alloc(&disk.guest, 1, 1);
 	data = fake_guest_alloc(&disk.guest, 1024, 16);
 	at = fake_guest_at(&disk.guest, status);
-	/* Without a place for the status nothing is written, and nothing done. */
+	/* Without room for the status nothing is written, and nothing is done. */
 	store_le32(fake_guest_at(&disk.guest, header), FAKE_DISK_OUT);
 	memset(fake_guest_at(&disk.guest, data), 0xab, 1024);
 	ck_assert_uint_eq(raw((struct fake_piece[]){{header, 16, false}, {data, 512, false}}, 2),
@@ -290,7 +290,7 @@ START_TEST(chains_of_the_wrong_shape_are_given_back)
 	ck_assert_uint_eq(raw((struct fake_piece[]){{header, 16, false}}, 1), 0);
 	ck_assert_uint_eq(read_at(0, 512), FAKE_DISK_OK);
 	ck_assert(all_are(0, 512, 0));
-	/* The status only; half a header. */
+	/* Only a status; a header that is one byte short. */
 	*at = FAKE_DISK_NONE;
 	ck_assert_uint_eq(raw((struct fake_piece[]){{status, 1, true}}, 1), 1);
 	ck_assert_uint_eq(*at, FAKE_DISK_IOERR);
@@ -319,13 +319,13 @@ START_TEST(pieces_are_cut_anywhere)
 	piece[1] = (struct fake_piece){header + 3, 13, false};
 	piece[2] = (struct fake_piece){data, 1, true};
 	piece[3] = (struct fake_piece){data + 1, 700, true};
-	/* The status is the last byte of the last piece, which has data too. */
+	/* The status is the last byte of the last segment, which also has data. */
 	piece[4] = (struct fake_piece){data + 701, 324, true};
 	at[1024] = FAKE_DISK_NONE;
 	ck_assert_uint_eq(raw(piece, 5), 1025);
 	ck_assert_uint_eq(at[1024], FAKE_DISK_OK);
 	ck_assert(at[0] == 0x22 && at[511] == 0x22 && at[512] == 0x33 && at[1023] == 0x33);
-	/* A write whose header and data share a piece. */
+	/* A write whose header and data share a segment. */
 	store_le32(at, FAKE_DISK_OUT);
 	store_le64(at + 8, 9);
 	memset(at + 16, 0x99, 512);
@@ -369,7 +369,7 @@ START_TEST(a_private_layer_leaves_the_image_alone)
 	struct fake_disk other = {.features = EVERY_ONE};
 
 	begin_layered(MIB(1));
-	/* A part of a block, a whole one, across two. */
+	/* A part of a block, a whole block, and a range across two. */
 	ck_assert_uint_eq(write_at(2, 512, 0xd1), FAKE_DISK_OK);
 	ck_assert_uint_eq(write_at(8, 4096, 0xd2), FAKE_DISK_OK);
 	ck_assert_uint_eq(write_at(23, 1024, 0xd3), FAKE_DISK_OK);
@@ -384,7 +384,7 @@ START_TEST(a_private_layer_leaves_the_image_alone)
 	ck_assert(all_are(39 * 512, 512, 39) && all_are(40 * 512, 3 * 512, 0) &&
 		  all_are(43 * 512, 512, 43));
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_FLUSH, 0, 0, false), FAKE_DISK_OK);
-	/* Another one of the same image sees nothing of it. */
+	/* Another layer over the same image does not see these writes. */
 	strcpy(other.image, disk.image);
 	fake_disk_begin(&other, fake_disk_layered(&other, MIB(1)));
 	ck_assert_uint_eq(fake_disk_do(&other, FAKE_DISK_IN, 2, 512, true), FAKE_DISK_OK);
@@ -402,7 +402,7 @@ START_TEST(a_private_layer_has_its_limit)
 	ck_assert_uint_eq(write_at(9, 512, 2), FAKE_DISK_OK);
 	ck_assert_uint_eq(write_at(16, 512, 3), FAKE_DISK_IOERR);
 	ck_assert_uint_eq(write_at(16, 4096, 3), FAKE_DISK_IOERR);
-	/* What is there may be written again; and a discard gives no room beyond the limit. */
+	/* Blocks in the layer may be written again, and a discard frees no room. */
 	ck_assert_uint_eq(write_at(1, 512, 4), FAKE_DISK_OK);
 	ck_assert_uint_eq(range(FAKE_DISK_DISCARD, 0, 16, 0), FAKE_DISK_OK);
 	ck_assert_uint_eq(write_at(16, 512, 3), FAKE_DISK_IOERR);

@@ -39,7 +39,7 @@ START_TEST(an_image_that_was_cut_is_an_error)
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_IN, 8, 4096, true), FAKE_DISK_IOERR);
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_IN, 40, 512, true), FAKE_DISK_IOERR);
 	fake_disk_end(&disk);
-	/* Nor is what was cut off brought over into a private layer. */
+	/* Nor does a private layer copy from beyond the cut. */
 	disk = (struct fake_disk){.features = EVERY_ONE};
 	fake_disk_image(&disk, 64 * 512);
 	fake_disk_begin(&disk, fake_disk_layered(&disk, MIB(1)));
@@ -58,7 +58,9 @@ START_TEST(a_host_without_room_is_an_error)
 	limit.rlim_max = before.rlim_max;
 	begin(MIB(1));
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	/* Up to the limit; across it, which the host does in part; beyond. No SIGXFSZ either. */
+	/*
+	 * Up to the limit; across it, where the host writes a part; beyond it. No SIGXFSZ either.
+	 */
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_OUT, 127, 512, false), FAKE_DISK_OK);
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_OUT, 120, 8192, false), FAKE_DISK_IOERR);
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_OUT, 256, 512, false), FAKE_DISK_IOERR);
@@ -76,7 +78,7 @@ START_TEST(a_driver_without_flush_gets_it_with_each_write)
 	disk = (struct fake_disk){.features = 0};
 	fake_disk_begin(&disk, fake_disk_scratch(MIB(1)));
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_OUT, 0, 512, false), FAKE_DISK_OK);
-	/* What was not negotiated is not known, but a flush is harmless. */
+	/* What was not negotiated is unsupported, but a flush is harmless. */
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_ZEROES, 0, 16, false), FAKE_DISK_UNSUPP);
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_FLUSH, 0, 0, false), FAKE_DISK_OK);
 	blk_stats(disk.blk, &stats);
@@ -105,7 +107,7 @@ START_TEST(a_full_ring_is_served)
 }
 END_TEST
 
-/* Requests that are answered without the pool don't keep the loop: others have a turn. */
+/* Requests that need no thread of the pool do not occupy the loop: other sources get a turn. */
 START_TEST(a_flood_of_nonsense_is_served_in_turns)
 {
 	uint64_t piece;
@@ -151,7 +153,7 @@ START_TEST(queues_are_independent)
 }
 END_TEST
 
-/* As many large reads as can be under way, of a disk without a zero. */
+/* As many large reads as can be under way, of a disk without any zero byte. */
 static void flood_of_reads(void)
 {
 	unsigned i;
@@ -185,7 +187,7 @@ START_TEST(nothing_is_written_after_a_reset)
 		memset(disk.guest.ram, 0, disk.guest.ram_size);
 		fake_disk_run(&disk, 5000000);
 		ck_assert(memory_is_zero());
-		/* And it comes up again. */
+		/* The device comes up again. */
 		fake_guest_forget(&disk.guest);
 		ck_assert(fake_guest_bring_up(&disk.guest, disk.features));
 		disk.data = fake_guest_alloc(&disk.guest, MIB(4), 4096);
@@ -195,7 +197,7 @@ START_TEST(nothing_is_written_after_a_reset)
 }
 END_TEST
 
-/* The control: without the reset the reads do come later. */
+/* The control: without the reset the reads' data does come. */
 START_TEST(without_a_reset_it_is_written)
 {
 	flood_of_reads();
@@ -213,7 +215,7 @@ START_TEST(destroying_works_at_any_time)
 	disk_destroy(NULL);
 	flood_of_reads();
 	fake_disk_end(&disk);
-	/* Without threads nothing is done, and nothing is waited for. */
+	/* Before the pool has threads there is nothing to do or to wait for. */
 	begin(MIB(1));
 	fake_disk_end(&disk);
 }
@@ -223,7 +225,7 @@ START_TEST(a_disk_changes_under_load)
 {
 	flood_of_reads();
 	blk_set_disk(disk.blk, fake_disk_scratch(MIB(1)));
-	/* Those under way were finished with the old one; the rest finds a smaller one. */
+	/* Requests under way have finished on the old disk; the rest finds a smaller disk. */
 	fake_disk_wait(&disk, 0, BLK_QUEUE_SIZE / 3);
 	ck_assert_uint_eq(status(), FAKE_DISK_IOERR);
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_IN, 0, 512, true), FAKE_DISK_OK);
@@ -245,13 +247,13 @@ START_TEST(a_drained_device_is_saved_and_goes_on_elsewhere)
 	blk_hold(disk.blk, true);
 	while (!blk_idle(disk.blk))
 		fake_disk_run(&disk, 1000000);
-	/* What was taken from the ring has been given back; the rest stays in it. */
+	/* Chains taken from the ring have been used; the rest stays in the ring. */
 	used = fake_queue_used_index(&disk.guest.queue[0]);
 	ck_assert_uint_ge(used, BLK_IN_FLIGHT);
 	ck_assert_uint_lt(used, 1 + BLK_QUEUE_SIZE / 3);
 	virtio_mmio_save(&disk.guest.mmio, &pack);
 	ck_assert(!pack.failed);
-	/* The first one is gone; its ring is in memory still. */
+	/* The first device is gone; its ring is still in memory. */
 	blk_destroy(disk.blk);
 	ck_assert_int_eq(blk_create(&blk, disk.loop, disk.pool, &disk.config), 0);
 	disk.blk = blk;
@@ -288,7 +290,7 @@ START_TEST(rates_are_kept)
 		fake_disk_offer(&disk, 0, FAKE_DISK_FLUSH, 0, 0, false);
 	fake_disk_wait(&disk, 0, 14);
 	ck_assert_uint_ge(loop_now_ns() - begun, 300000000);
-	/* A reset while it waits for the next one. */
+	/* A reset while the device waits for tokens. */
 	for (i = 0; i < 20; i++)
 		fake_disk_offer(&disk, 0, FAKE_DISK_FLUSH, 0, 0, false);
 	fake_queue_kick(&disk.guest.queue[0]);
@@ -309,11 +311,11 @@ START_TEST(a_bucket_counts)
 	ck_assert_uint_eq(bucket_wait_ns(&bucket, 0), 501000001);
 	ck_assert_uint_ne(bucket_wait_ns(&bucket, 500000000), 0);
 	ck_assert_uint_eq(bucket_wait_ns(&bucket, 501000000), 0);
-	/* Never more than a second's worth. */
+	/* The bucket never holds more than a second's worth. */
 	ck_assert_uint_eq(bucket_wait_ns(&bucket, UINT64_C(1) << 62), 0);
 	bucket_take(&bucket, 1000);
 	ck_assert_uint_ne(bucket_wait_ns(&bucket, UINT64_C(1) << 62), 0);
-	/* A part of a token is not lost. */
+	/* A fraction of a token is not lost. */
 	bucket_init(&bucket, 1, 0);
 	bucket_take(&bucket, 1);
 	bucket_wait_ns(&bucket, 999999999);
@@ -348,7 +350,7 @@ START_TEST(images_are_checked)
 	ck_assert_int_eq(disk_open_image(&out, file.image, &err), 0);
 	ck_assert_uint_eq(disk_bytes(out), 1024);
 	ck_assert(disk_is_read_only(out));
-	/* Shared with other readers, but not with a writer. */
+	/* The image's lock admits other readers, but no writer. */
 	fd = open(file.image, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), -1);
 	disk_destroy(out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A private layer is read while another thread writes its blocks for the first time: what a reader
- * gets of the blocks beside is the image's. The control looks at the map twice, as a careless
- * reader would, and loses.
+ * One thread reads a private layer while another writes a block for the first time: the blocks next
+ * to it must still read as the image's. The control looks at the map twice, as a careless reader
+ * would, and loses the race.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -27,7 +27,7 @@ typedef int64_t (*reader)(struct overlay *overlay, uint64_t offset, void *to, ui
 static struct fake_disk image;
 static int image_fd;
 static struct overlay *layered;
-static atomic_uint extent; /* at which reader and writer are */
+static atomic_uint extent; /* that reader and writer have reached */
 static atomic_bool over;
 
 static bool is_private(const struct overlay *overlay, uint64_t block)
@@ -35,7 +35,7 @@ static bool is_private(const struct overlay *overlay, uint64_t block)
 	return atomic_load(&overlay->map[block / 8]) >> (block % 8) & 1;
 }
 
-/* The length of the run by one look at the map, the file that has it by a second one. */
+/* Takes the length of the run from one look at the map, but the file from a second look. */
 static int64_t read_carelessly(struct overlay *overlay, uint64_t offset, void *to, uint64_t length)
 {
 	uint64_t block = offset / DISK_BLOCK, i;
@@ -48,7 +48,7 @@ static int64_t read_carelessly(struct overlay *overlay, uint64_t offset, void *t
 		     i * DISK_BLOCK, (off_t)offset);
 }
 
-/* Writes the first block of each extent that the reader comes to. */
+/* Writes the first block of each extent that the reader reaches. */
 static void *write_first_blocks(void *arg)
 {
 	static uint8_t block[DISK_BLOCK];
@@ -56,7 +56,7 @@ static void *write_first_blocks(void *arg)
 
 	(void)arg;
 	memset(block, 0xff, sizeof(block));
-	/* The layer's file is long from now on: what is not in it reads as zeros. */
+	/* Makes the layer's file long, so that blocks not in it read as zeros. */
 	ck_assert_int_eq(overlay_write(layered, (uint64_t)EXTENTS * EXTENT, block, sizeof(block)),
 			 DISK_BLOCK);
 	while (!atomic_load(&over)) {
@@ -73,7 +73,7 @@ static void *write_first_blocks(void *arg)
 	return NULL;
 }
 
-/* Whether the blocks behind the first one are the image's, as far as they were read. */
+/* Whether the blocks after the first one, as far as they were read, are the image's. */
 static bool is_whole(const uint8_t *bytes, int64_t length, uint64_t offset)
 {
 	int64_t i;
@@ -84,7 +84,7 @@ static bool is_whole(const uint8_t *bytes, int64_t length, uint64_t offset)
 	return true;
 }
 
-/* Once through all extents of a new layer; the number that were read wrongly. */
+/* Goes through all extents of a new layer. Returns how many reads were wrong. */
 static unsigned race(reader read_layer)
 {
 	static uint8_t bytes[EXTENT];
@@ -99,7 +99,9 @@ static unsigned race(reader read_layer)
 	ck_assert_int_eq(pthread_create(&writer, NULL, write_first_blocks, NULL), 0);
 	for (i = 0; i < EXTENTS; i++) {
 		atomic_store(&extent, i + 1);
-		/* Until the write is seen, so that one of these reads met it. */
+		/*
+		 * Until the write is visible, so that one of these reads ran concurrently with it.
+		 */
 		do {
 			bytes[0] = 0;
 			n = read_layer(layered, (uint64_t)i * EXTENT, bytes, EXTENT);
@@ -120,7 +122,9 @@ START_TEST(a_first_write_leaves_its_neighbours_alone)
 	fake_disk_image(&image, IMAGE_BYTES);
 	image_fd = open(image.image, O_RDONLY | O_CLOEXEC);
 	ck_assert_int_ge(image_fd, 0);
-	/* The control first: as many rounds are run of the other as it needed, and more. */
+	/*
+	 * The control first: the real test then runs more than twice as many rounds as it needed.
+	 */
 	while (lost == 0 && rounds++ < ROUNDS_MAX)
 		lost = race(read_carelessly);
 	ck_assert_msg(lost > 0, "the control never lost: this proves nothing");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a guest can make the device do at a time, counted in system calls and bytes; and a disk of
- * the host that hangs. The calls that disks make are this program's own: they count, and stop at a
- * gate when they are told to.
+ * How much a guest can make the device do at a time, counted in system calls and bytes; and a disk
+ * of the host that hangs. This program replaces the calls that disks make: its own count, and stop
+ * at a gate on demand.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +24,9 @@ static struct fake_disk disk;
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	bool watching; /* calls count, and may be stopped */
+	bool watching; /* count the calls */
 	bool shut;
-	bool no_holes; /* the file system can't punch */
+	bool no_holes; /* the file system cannot punch holes */
 	unsigned stopped, calls, writes;
 	uint64_t moved, punched;
 } host = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
@@ -93,7 +93,7 @@ static void set_gate(bool shut)
 	pthread_mutex_unlock(&host.lock);
 }
 
-/* Until so many threads stand before the gate. */
+/* Waits until so many threads wait at the gate. */
 static void wait_stopped(unsigned count)
 {
 	pthread_mutex_lock(&host.lock);
@@ -102,7 +102,7 @@ static void wait_stopped(unsigned count)
 	pthread_mutex_unlock(&host.lock);
 }
 
-/* Files in memory: how long a disk takes is not what is looked at. */
+/* Files are in memory: the test does not measure how long a disk takes. */
 static void __attribute__((constructor)) in_memory(void)
 {
 	setenv("TMPDIR", "/dev/shm", 0);
@@ -128,7 +128,7 @@ static int64_t step(struct disk *of, enum way way, uint64_t offset, uint64_t len
 	}
 }
 
-/* All of a range: each call within its bounds, and each does something. */
+/* Handles a whole range. Each call must stay within its bounds and make progress. */
 static unsigned steps(struct disk *of, enum way way, uint64_t offset, uint64_t length)
 {
 	unsigned count = 0;
@@ -150,7 +150,7 @@ static unsigned steps(struct disk *of, enum way way, uint64_t offset, uint64_t l
 	return count;
 }
 
-/* Every other block is written: as many extents as there can be. */
+/* Writes every other block, for as many extents as possible. */
 static void fragment(struct disk *of, uint64_t bytes)
 {
 	static const uint8_t block[DISK_BLOCK] = {1};
@@ -197,7 +197,7 @@ START_TEST(holes_are_passed_over)
 	struct disk *of = fake_disk_scratch(SPARSE);
 	uint8_t bytes[DISK_BLOCK];
 
-	/* A gigabyte of nothing is one step; and two where something is in it. */
+	/* A gigabyte without data is one step; with some data in it, a few. */
 	ck_assert_uint_eq(steps(of, DISCARD, 0, SPARSE), 1);
 	ck_assert_uint_eq(steps(of, ZERO, 0, SPARSE), 1);
 	ck_assert_uint_eq(host.writes, 0);
@@ -209,7 +209,7 @@ START_TEST(holes_are_passed_over)
 }
 END_TEST
 
-/* Zeros over an image take no room on the host, but count as written. */
+/* Zeros over an image take no room on the host, but count against the layer's limit. */
 START_TEST(zeros_of_a_layer_are_no_data)
 {
 	uint8_t bytes[DISK_STEP];
@@ -256,7 +256,7 @@ static void come_up_again(void)
 	disk.data = fake_guest_alloc(&disk.guest, MIB(1), 4096);
 }
 
-/* A read of so many segments of 64 KiB, all of the same memory, and `more` bytes in the last. */
+/* Reads into so many segments of 64 KiB, all the same memory, the last with `more` bytes more. */
 static uint8_t read_segments(unsigned count, uint32_t more)
 {
 	struct fake_piece piece[BLK_SEGMENTS_MAX + 2];
@@ -314,7 +314,7 @@ START_TEST(ranges_have_their_limits)
 }
 END_TEST
 
-/* Of as much work as a request can ask for no more is done than the step at hand. */
+/* A cancelled request of the largest size does no more than the step that is running. */
 START_TEST(a_cancelled_request_ends_with_its_step)
 {
 	uint8_t *bytes;
@@ -339,7 +339,7 @@ START_TEST(a_cancelled_request_ends_with_its_step)
 		fake_disk_run(&disk, 1000000);
 	ck_assert_uint_lt(host.calls, DISK_CALLS);
 	ck_assert_uint_le(host.punched, DISK_PUNCH);
-	/* Another one does all of it. */
+	/* After a new bring-up a request completes. */
 	come_up_again();
 	watch();
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_FLUSH, 0, 0, false), FAKE_DISK_OK);
@@ -347,7 +347,7 @@ START_TEST(a_cancelled_request_ends_with_its_step)
 }
 END_TEST
 
-/* The disk hangs in the middle of reads, and the driver gives up. */
+/* The disk hangs in the middle of reads, and the driver resets the device. */
 START_TEST(a_reset_waits_for_no_disk)
 {
 	uint64_t i;
@@ -362,7 +362,7 @@ START_TEST(a_reset_waits_for_no_disk)
 	wait_stopped(2);
 	reset();
 	memset(disk.guest.ram, 0, disk.guest.ram_size);
-	/* Only a new driver waits for the old steps. */
+	/* Only requests of the new driver wait for the old steps. */
 	come_up_again();
 	fake_disk_offer(&disk, 0, FAKE_DISK_IN, 0, 512, true);
 	fake_queue_kick(&disk.guest.queue[0]);
@@ -379,7 +379,7 @@ START_TEST(a_reset_waits_for_no_disk)
 }
 END_TEST
 
-/* The twin: without a reset the same reads come when the disk answers. */
+/* The twin: without a reset the same reads complete once the disk goes on. */
 START_TEST(without_a_reset_they_come)
 {
 	begin(MIB(4));
@@ -398,7 +398,7 @@ START_TEST(without_a_reset_they_come)
 }
 END_TEST
 
-/* A write from before a reset comes before what the driver writes after it. */
+/* A write from before a reset reaches the disk before the writes after it. */
 START_TEST(old_writes_come_first)
 {
 	begin(MIB(4));
@@ -421,7 +421,7 @@ START_TEST(old_writes_come_first)
 }
 END_TEST
 
-/* All is taken down around a thread that hangs, which finds nothing of it later. */
+/* Everything is destroyed while threads hang; when they go on they must not touch any of it. */
 START_TEST(a_hung_disk_is_left_behind)
 {
 	begin(MIB(4));

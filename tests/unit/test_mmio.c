@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The virtio-mmio transport, with a device that only writes down what happens to it. */
+/* The virtio-mmio transport, with a device that only records its calls. */
 #include "devices/virtio/mmio.h"
 
 #include <errno.h>
@@ -147,7 +147,7 @@ START_TEST(a_feature_that_was_not_offered_is_refused)
 }
 END_TEST
 
-/* The driver's features, sel by sel, and then FEATURES_OK. */
+/* Writes the driver's features, one selection at a time, and then FEATURES_OK. */
 static bool try_features(uint32_t low, uint32_t high, uint32_t sel, uint32_t beyond)
 {
 	fake_write(&guest, FAKE_REG_STATUS, 0);
@@ -182,7 +182,7 @@ START_TEST(features_beyond_64_are_refused)
 	ck_assert(try_features(0, 1, 2, 0));
 	ck_assert(!try_features(0, 1, 2, 1));
 	ck_assert(!try_features(0, 1, UINT32_MAX, 1));
-	/* Forgotten by the next reset. */
+	/* The next reset forgets them. */
 	ck_assert(try_features(0, 1, 3, 0));
 	end();
 }
@@ -232,7 +232,9 @@ START_TEST(every_status_after_every_status)
 		for (value = 0; value < 256; value++) {
 			go_to(states[i]);
 			fake_write(&guest, FAKE_REG_STATUS, value);
-			/* NEEDS_RESET is not the driver's: without it the rest counts. */
+			/*
+			 * A driver cannot set NEEDS_RESET: that bit is ignored and the rest counts.
+			 */
 			if (value == RESET)
 				ck_assert_uint_eq(fake_status(&guest), states[i]);
 			else

@@ -51,7 +51,7 @@ START_TEST(no_interrupt_is_lost_between_status_and_ack)
 
 	begin();
 	ck_assert(fake_guest_bring_up(&guest, 0));
-	/* Acknowledging one kind in one thread never swallows the other kind of another. */
+	/* An acknowledgement of one kind never clears the other kind, raised by another thread. */
 	ck_assert_int_eq(pthread_create(&thread, NULL, raise_many, dev.device.transport), 0);
 	for (i = 0; i < 20000; i++) {
 		atomic_fetch_or(&guest.mmio.interrupt_status, 2);
@@ -101,7 +101,7 @@ START_TEST(a_broken_ring_needs_a_reset_and_others_go_on)
 	ck_assert_uint_eq(fake_status(&guest), LIVE | RESET);
 	ck_assert_uint_eq(fake_guest_interrupts(&guest), 1);
 	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_INTERRUPT_STATUS), 2);
-	/* Told once. */
+	/* The driver is interrupted once. */
 	ck_assert_int_eq(virtio_device_pop(&dev.device, 0, &chain), -EIO);
 	ck_assert_uint_eq(fake_guest_interrupts(&guest), 0);
 	fake_queue_kick(&guest.queue[0]);
@@ -110,7 +110,7 @@ START_TEST(a_broken_ring_needs_a_reset_and_others_go_on)
 	fake_queue_kick(&guest.queue[1]);
 	ck_assert_uint_eq(dev.notified[1], 1);
 	ck_assert_int_eq(virtio_device_pop(&dev.device, 1, &chain), 1);
-	/* The driver cannot take the bit back but by a reset. */
+	/* Only a reset clears the bit. */
 	fake_write(&guest, FAKE_REG_STATUS, LIVE);
 	ck_assert_uint_eq(fake_status(&guest), LIVE | RESET);
 	fake_guest_forget(&guest);

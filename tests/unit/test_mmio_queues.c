@@ -72,7 +72,7 @@ START_TEST(a_ready_queue_does_not_change)
 	ck_assert_uint_eq(guest.mmio.queue[0].descriptors, before.descriptors);
 	ck_assert_uint_eq(guest.mmio.queue[0].driver, before.driver);
 	ck_assert_uint_eq(guest.mmio.queue[0].device, before.device);
-	/* The twin: not ready, it does. */
+	/* The twin: while the queue is not ready, the write takes effect. */
 	fake_write(&guest, FAKE_REG_QUEUE_READY, 0);
 	fake_write(&guest, FAKE_REG_QUEUE_NUM, 8);
 	ck_assert_uint_eq(guest.mmio.queue[0].size, 8);
@@ -137,7 +137,7 @@ START_TEST(a_queue_that_is_wrong_needs_a_reset)
 	begin();
 	ck_assert(fake_guest_negotiate(&guest, 0));
 	fake_guest_set_queue(&guest, 0, 16);
-	fake_guest_set_queue(&guest, 1, 128); /* the most is 64 */
+	fake_guest_set_queue(&guest, 1, 128); /* the maximum is 64 */
 	fake_add_status(&guest, OK);
 	ck_assert_uint_eq(fake_status(&guest), LIVE | RESET);
 	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_INTERRUPT_STATUS), 2);

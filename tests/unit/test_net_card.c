@@ -14,7 +14,7 @@ START_TEST(the_configuration_is_told)
 	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 8, 2), 1);
 	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 10, 2), 65520);
 	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 12, 4), 0);
-	/* One pair: no control queue, and nothing that needs one. */
+	/* With one pair there is no control queue, nor a feature that needs it. */
 	ck_assert(!(net_card_device(card)->features & (F_CTRL | F_MQ)));
 	ck_assert(!(net_card_device(card)->features >> 7 & 0xff)); /* segmentation */
 	card_end();
@@ -78,12 +78,12 @@ START_TEST(malformed_frames_are_completed_and_counted)
 	uint64_t at;
 	size_t i;
 
-	card_begin(F_MRG); /* without CSUM: it must not be asked for either */
+	card_begin(F_MRG); /* without CSUM, frames must not request it */
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		offer(TX, bad[i].length, bad[i].flags, bad[i].gso);
 	at = fake_guest_alloc(&card_guest, 64, 16);
 	fake_queue_add_one(TX, at, 11, false); /* not even a header */
-	fake_queue_add_one(TX, at, 64, true);  /* nothing to read */
+	fake_queue_add_one(TX, at, 64, true);  /* nothing readable */
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 0);
 	ck_assert_uint_eq(card_stats().transmit_bad, ARRAY_SIZE(bad) + 2);
@@ -145,13 +145,13 @@ START_TEST(a_frame_for_the_guest_arrives)
 	ck_assert_uint_eq(written, HEADER + sizeof(frame));
 	got = fake_guest_at(&card_guest, buffer[0]);
 	ck_assert_mem_eq(got + HEADER, frame, sizeof(frame));
-	ck_assert_uint_eq(got[0], 2); /* checksums are right */
+	ck_assert_uint_eq(got[0], 2); /* the checksums are valid */
 	ck_assert_uint_eq(got[1], 0);
 	ck_assert_uint_eq(load_le16(got + 10), 1);
 	card_run();
 	ck_assert_uint_eq(fake_guest_interrupts(&card_guest), 1);
 	card_end();
-	card_begin(F_MRG); /* without GUEST_CSUM nothing is said of them */
+	card_begin(F_MRG); /* without GUEST_CSUM the header has no flag */
 	give(1, BUFFER);
 	net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_eq(*(uint8_t *)fake_guest_at(&card_guest, buffer[0]), 0);
@@ -170,7 +170,7 @@ START_TEST(a_large_frame_takes_several_buffers)
 	card_fill(frame, sizeof(frame));
 	give(2, BUFFER);
 	net_card_receive(card, frame, sizeof(frame));
-	ck_assert_uint_eq(fake_queue_used_index(RX), 0); /* too few: none is used */
+	ck_assert_uint_eq(fake_queue_used_index(RX), 0); /* too few buffers: none is used */
 	ck_assert_uint_gt(card_stats().pending, 5000);
 	buffer[2] = fake_guest_alloc(&card_guest, BUFFER, 16);
 	fake_queue_add_one(RX, buffer[2], BUFFER, true);
@@ -206,7 +206,7 @@ START_TEST(buffers_that_are_too_small_cost_the_frame)
 	net_card_receive(card, frame, 100);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 10);
 	card_end();
-	/* Without merging one buffer has to do. */
+	/* Without merging a frame must fit into one buffer. */
 	card_begin(F_STATUS);
 	give(2, BUFFER);
 	net_card_receive(card, frame, 5000);
@@ -232,7 +232,10 @@ START_TEST(without_buffers_frames_wait_in_bounds_and_in_order)
 	}
 	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING / 2 + 1004);
 	ck_assert_uint_eq(card_stats().receive_dropped, 0);
-	/* A sender that does not check for room: beyond the limit frames are lost, not memory. */
+	/*
+	 * A sender that does not check for room: beyond the limit frames are dropped, and memory
+	 * stays bounded.
+	 */
 	for (i = 0; i < 1000; i++)
 		net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING);

@@ -16,14 +16,14 @@ START_TEST(while_the_link_is_down_nothing_passes)
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 0);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 0);
-	ck_assert_uint_eq(fake_queue_used_index(TX), 1); /* taken, and gone */
+	ck_assert_uint_eq(fake_queue_used_index(TX), 1); /* taken and dropped */
 	fake_write(&card_guest, FAKE_REG_INTERRUPT_ACK, 3);
 	net_card_set_link(card, true);
 	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 6, 2), 1);
 	ck_assert(fake_read(&card_guest, FAKE_REG_INTERRUPT_STATUS) & 2);
 	net_card_receive(card, frame, sizeof(frame));
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
-	/* Without an owner it is the same. */
+	/* The same without an owner. */
 	net_card_set_owner(card, NULL, NULL);
 	offer(TX, 100, 0, 0);
 	fake_queue_kick(TX);
@@ -54,7 +54,7 @@ START_TEST(a_reset_in_flight_forgets_everything)
 	has_room = true;
 	card_run();
 	net_card_receive(card, frame, sizeof(frame));
-	/* All zeros: the first byte is, and each is as the one before it. */
+	/* All zeros: the first byte is zero, and each byte equals the one before it. */
 	ck_assert(card_guest.ram[0] == 0 &&
 		  memcmp(card_guest.ram, card_guest.ram + 1, card_guest.ram_size - 1) == 0);
 	ck_assert_uint_eq(sent, 0);
@@ -112,7 +112,7 @@ START_TEST(a_saved_card_goes_on)
 	unpack = (struct unpack){.data = pack.data, .length = pack.length};
 	ck_assert_int_eq(virtio_mmio_restore(&mmio, &unpack, &err), 0);
 	ck_assert(unpack_done(&unpack));
-	/* The link is down in it: the frame that waited is gone. */
+	/* The link is down in the restored card: the waiting frame is dropped. */
 	ck_assert_uint_eq(sent, 1);
 	ck_assert_uint_eq(fake_queue_used_index(TX), 2);
 	net_card_set_owner(second, &card_ops, NULL);
@@ -131,9 +131,9 @@ START_TEST(a_saved_card_goes_on)
 }
 END_TEST
 
-/* --- rates --- */
+/* --- rates ------------------------------------------------------------------------------------ */
 
-/* A second's worth at once; a frame may overdraw it, and the next waits for that. */
+/* A second's worth may pass at once; a frame may overdraw it, and the next one waits longer. */
 START_TEST(what_is_over_the_rate_waits_in_the_ring)
 {
 	unsigned i;
@@ -146,18 +146,18 @@ START_TEST(what_is_over_the_rate_waits_in_the_ring)
 	card_run();
 	ck_assert_uint_eq(sent, 1);
 	ck_assert_uint_eq(fake_queue_used_index(TX), 1);
-	/* The other direction has its own. */
+	/* The other direction has its own budget. */
 	give(1, 16384);
 	net_card_receive(card, last, 6000);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
-	/* Doorbells are no way around. */
+	/* Doorbells do not bypass the limit. */
 	fake_queue_kick(TX);
 	card_run();
 	ck_assert_uint_eq(sent, 1);
 	net_card_set_rates(card, 0, 0);
 	card_run();
 	ck_assert_uint_eq(sent, 3);
-	/* And frames alone. */
+	/* A limit on frames alone. */
 	net_card_set_rates(card, 0, 1);
 	card_run();
 	for (i = 0; i < 3; i++)
@@ -182,7 +182,7 @@ START_TEST(frames_for_the_guest_wait_for_the_rate_in_bounds)
 	card_fill(frame, sizeof(frame));
 	net_card_receive(card, frame, 6000);
 	ck_assert_uint_eq(card_stats().received, 1);
-	/* A sender that checks for room first loses no frame: it waits instead. */
+	/* A sender that checks for room first loses no frame: it waits. */
 	for (i = 0; net_card_has_room(card); i++)
 		net_card_receive(card, frame, 1500);
 	ck_assert_uint_eq(card_stats().received, 1);
@@ -212,7 +212,7 @@ START_TEST(a_rate_lets_the_rest_pass_later)
 	fake_queue_kick(TX);
 	while (sent < 20)
 		card_run();
-	/* A reset has no timer left over. */
+	/* A reset stops the timer. */
 	net_card_set_rates(card, 60, 0);
 	card_run();
 	offer(TX, 6000, 0, 0);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Split virtqueues: what a driver may do works, and everything else breaks the queue and no more.
- */
+/* Split virtqueues: what a driver may do works; everything else breaks just the queue. */
 #include "devices/virtio/virtqueue.h"
 
 #include <errno.h>
@@ -38,7 +37,7 @@ START_TEST(sizes_are_powers_of_two_up_to_the_maximum)
 	}
 	for (config.size = 1; config.size <= 256; config.size *= 2)
 		ck_assert_int_eq(activate(config), 0);
-	/* A maximum beyond what a queue can have does not help. */
+	/* A maximum above the limit of all queues does not raise that limit. */
 	config.size = 4096;
 	ck_assert_int_eq(virtqueue_activate(&queue, &config, UINT32_MAX, 0, &guest.memory, NULL),
 			 -EINVAL);
@@ -70,7 +69,7 @@ START_TEST(rings_must_be_aligned)
 }
 END_TEST
 
-/* Puts one of the three areas so that it ends `over` bytes behind the end of memory. */
+/* Places one of the three areas so that it ends `over` bytes after the end of memory. */
 static int activate_at_end(unsigned area, uint64_t length, uint64_t align, uint64_t over)
 {
 	struct virtqueue_config config = fake_queue_config(&ring);
@@ -121,7 +120,7 @@ START_TEST(rings_must_not_overlap)
 	config = fake_queue_config(&ring);
 	config.driver = config.device + 6 + 8 * SIZE - 2;
 	ck_assert_int_eq(activate(config), -EINVAL);
-	/* Side by side is right. */
+	/* Adjacent areas are valid. */
 	config.driver = config.device + 6 + 8 * SIZE;
 	ck_assert_int_eq(activate(config), 0);
 	end();
@@ -147,7 +146,7 @@ START_TEST(nothing_happens_on_an_inactive_queue)
 }
 END_TEST
 
-/* --- chains that are right -------------------------------------------------------------------- */
+/* --- valid chains ----------------------------------------------------------------------------- */
 
 START_TEST(a_chain_comes_as_iovecs_and_goes_back_used)
 {
@@ -272,7 +271,9 @@ START_TEST(an_indirect_table_may_follow_direct_descriptors)
 	uint64_t table;
 
 	begin(INDIRECT, SIZE);
-	/* Not aligned, and marked writable, which means nothing for a table (2.7.5.3.2). */
+	/*
+	 * The table is not aligned, and marked writable, which is ignored for a table (2.7.5.3.2).
+	 */
 	table = fake_guest_alloc(&guest, 64, 16) + 3;
 	fake_table_set(&guest, table, 0, buffer + 8, 8, FAKE_DESC_NEXT, 1);
 	fake_table_set(&guest, table, 1, buffer + 16, 16, FAKE_DESC_WRITE, 0);

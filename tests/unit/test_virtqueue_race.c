@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A driver that changes its rings; interrupts, doorbells, copies. */
+/* A driver that changes its rings meanwhile; interrupts, doorbells, copies. */
 #include "devices/virtio/virtqueue.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #define EVENT_IDX FAKE_F_EVENT_IDX
 
-/* --- the driver changes its mind -------------------------------------------------------------- */
+/* --- rings that change ------------------------------------------------------------------------ */
 
 START_TEST(a_chain_is_a_copy)
 {
@@ -34,7 +34,7 @@ END_TEST
 
 static atomic_bool flip_stop;
 
-/* Changes one descriptor between right, and wrong in several ways, as fast as it can. */
+/* Changes a descriptor between valid and several invalid values, as fast as it can. */
 static void *flip(void *arg)
 {
 	uint8_t *descriptor = arg;
@@ -51,14 +51,16 @@ static void *flip(void *arg)
 	return NULL;
 }
 
-/* All of [iov_base, iov_base + iov_len) is the guest's memory. */
+/* Whether all of [iov_base, iov_base + iov_len) is guest memory. */
 static bool in_ram(const struct iovec *iov)
 {
 	return range_within((uint64_t)((uint8_t *)iov->iov_base - guest.ram), iov->iov_len,
 			    guest.ram_size);
 }
 
-/* The control: checks a descriptor where it lies, then uses it. True if what it uses is wrong. */
+/*
+ * The control checks a descriptor in place, then reads it again to use it. True if it has changed.
+ */
 static bool naive_pop_is_fooled(void)
 {
 	const volatile uint64_t *address = (const volatile uint64_t *)(void *)ring.desc;
@@ -81,7 +83,7 @@ START_TEST(what_is_handed_out_is_right_while_the_driver_writes)
 	fake_queue_set(&ring, 1, buffer, 1, 0, 0);
 	atomic_store(&flip_stop, false);
 	ck_assert_int_eq(pthread_create(&thread, NULL, flip, ring.desc), 0);
-	/* Until all outcomes have been seen, and the control has lost: else there was no race. */
+	/* Until all outcomes have occurred and the control has lost: else there was no race. */
 	for (i = 0; i < 100000000; i++) {
 		if (i > 200000 && taken > 1000 && refused > 1000 && fooled > 10)
 			break;
@@ -135,7 +137,7 @@ START_TEST(an_interrupt_when_the_event_index_is_passed)
 	unsigned i, interrupts = 0;
 
 	begin(EVENT_IDX, SIZE);
-	/* The flag means nothing now. */
+	/* With EVENT_IDX the flag is ignored. */
 	fake_queue_set_flags(&ring, 1);
 	virtqueue_push(&queue, 0, 0);
 	ck_assert(virtqueue_should_interrupt(&queue));
@@ -146,7 +148,7 @@ START_TEST(an_interrupt_when_the_event_index_is_passed)
 		virtqueue_push(&queue, 0, 0);
 		ck_assert(virtqueue_should_interrupt(&queue) == (i == 4));
 	}
-	/* Passed in one step of several. */
+	/* The index is passed by several pushes at once. */
 	fake_queue_set_used_event(&ring, 6);
 	for (i = 0; i < 4; i++)
 		virtqueue_push(&queue, 0, 0);
@@ -167,7 +169,7 @@ START_TEST(the_doorbell_flag)
 	begin(0, SIZE);
 	virtqueue_disable_doorbell(&queue);
 	ck_assert_uint_eq(fake_queue_used_flags(&ring), 1);
-	/* It stays off until it is enabled, also when the queue is found empty. */
+	/* The doorbell stays off until it is enabled, even when the queue is found empty. */
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 0);
 	ck_assert_uint_eq(fake_queue_used_flags(&ring), 1);
 	ck_assert(!virtqueue_enable_doorbell(&queue));
@@ -188,9 +190,9 @@ START_TEST(the_doorbell_event_index)
 		fake_queue_add_one(&ring, buffer, 1, true);
 	for (i = 0; i < 3; i++)
 		ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
-	/* Nothing is asked for while chains are there ... */
+	/* While there are chains no doorbell is requested ... */
 	ck_assert_uint_eq(fake_queue_avail_event(&ring), 0);
-	/* ... but the next one when there are none, without the device doing a thing. */
+	/* ... but an empty pop requests the next one, without any call of the device. */
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 0);
 	ck_assert_uint_eq(fake_queue_avail_event(&ring), 3);
 	virtqueue_disable_doorbell(&queue);

@@ -11,9 +11,9 @@
 #include "tests/support/unit.h"
 #include "tests/unit/virtqueue_common.h"
 
-/* --- chains that are wrong -------------------------------------------------------------------- */
+/* --- invalid chains --------------------------------------------------------------------------- */
 
-/* A malformed ring stays broken, whatever the driver does next, and does no harm. */
+/* A malformed ring breaks the queue, which stays broken whatever the driver does next. */
 static void expect_broken(int code)
 {
 	ck_assert(virtqueue_has_chain(&queue));
@@ -159,7 +159,7 @@ START_TEST(readable_after_writable)
 }
 END_TEST
 
-/* A region of 3 GiB with nothing behind it: pieces whose sum is around 4 GiB. */
+/* Segments of a 3 GiB region, which has no memory behind it, with a sum of about 4 GiB. */
 static void add_large_pieces(uint32_t third)
 {
 	struct guest_memory large = {.fd = -1};
@@ -264,7 +264,7 @@ END_TEST
 START_TEST(a_next_outside_the_indirect_table)
 {
 	begin(INDIRECT, SIZE);
-	/* 2 is an entry of the queue's table, but not of this one. */
+	/* 2 is an entry of the queue's table, but not of this table. */
 	fake_table_set(&guest, buffer, 0, buffer, 1, FAKE_DESC_NEXT, 2);
 	offer_table(buffer, 32, 0);
 	expect_broken(-EINVAL);

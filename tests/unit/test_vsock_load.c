@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many streams, greedy streams, and a guest that takes nothing: what stays bounded and fair. */
+/* Many streams, greedy streams, stuck streams: memory stays bounded, and turns stay fair. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@ START_TEST(a_thousand_connections_at_once)
 	open_streams(1000, 1);
 	ck_assert_uint_eq(accepted_count, 1000);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).streams, 1000);
-	/* Each has its own bytes, in both directions. */
+	/* Each stream carries its own bytes, in both directions. */
 	for (i = 0; i < 1000; i++) {
 		snprintf(out, sizeof(out), "to host %u", i);
 		fake_vsock_send_data(&fake, PORT, 1 + i, out, sizeof(out));
@@ -110,7 +110,7 @@ START_TEST(there_are_not_more_than_so_many)
 	ck_assert_uint_eq(take_all(), VSOCK_OP_RST);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).refused, 1);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).streams, VSOCK_STREAMS_MAX);
-	/* When one has gone there is room for another. */
+	/* When one stream has gone there is room for another. */
 	vsock_stream_close(accepted[--accepted_count]);
 	fake_vsock_send(&fake, VSOCK_OP_RST, PORT, VSOCK_STREAMS_MAX);
 	take_all();
@@ -151,20 +151,19 @@ START_TEST(memory_is_bounded_in_all)
 	}
 	buffered = fake_vsock_stats(&fake).buffered_bytes;
 	ck_assert_uint_le(buffered, MIB(64));
-	ck_assert_uint_gt(buffered, MIB(32)); /* it was a real attempt */
+	ck_assert_uint_gt(buffered, MIB(32)); /* the load was large enough */
 	for (i = 0; i < VSOCK_STREAMS_MAX; i++) {
 		ck_assert_uint_ge(accepted[i]->from_guest.size, VSOCK_STREAM_MIN / 2);
 		windows += accepted[i]->from_guest.size + accepted[i]->inproc.to_guest.size;
 	}
 	ck_assert_uint_le(windows, MIB(64));
-	/* The smallest still get their bytes through. */
+	/* Streams with the smallest buffers still get their bytes through. */
 	ck_assert_int_gt(vsock_stream_read(accepted[4000], bytes, 100), 0);
 	finish();
 }
 END_TEST
 
-/* --- fairness
- * -------------------------------------------------------------------------------------- */
+/* --- fairness --------------------------------------------------------------------------------- */
 
 START_TEST(streams_take_turns)
 {
@@ -174,7 +173,7 @@ START_TEST(streams_take_turns)
 	begin(false);
 	fake_vsock_give(&fake, 8);
 	open_streams(8, 1);
-	/* Seven that always have much; the last one only a little. */
+	/* Seven streams always have much to send; the last one only a little. */
 	for (buffers = 0; buffers < 3000; buffers++) {
 		for (i = 0; i < 7; i++)
 			vsock_stream_write(accepted[i], bytes, sizeof(bytes));
@@ -198,7 +197,7 @@ START_TEST(streams_take_turns)
 	ck_assert_uint_gt(least, MIB(1));
 	/* No stream is ahead of another by more than two turns. */
 	ck_assert_uint_le(most - least, 2 * VSOCK_TURN_BYTES);
-	/* The small one has its turns as often, and gets all that it had each time. */
+	/* The small stream gets its turns, too. */
 	ck_assert_uint_gt(got[7], 0);
 	finish();
 }
@@ -211,7 +210,7 @@ START_TEST(one_that_is_stuck_does_not_hold_up_others)
 	begin(false);
 	fake_vsock_give(&fake, 32);
 	open_streams(2, 1);
-	fake.buf_alloc = 0; /* the first has no credit, and its endpoint does not read */
+	fake.buf_alloc = 0; /* the first stream has no credit, and its endpoint does not read */
 	fake_vsock_send_data(&fake, PORT, 1, bytes, 40000);
 	vsock_stream_write(accepted[0], bytes, sizeof(bytes));
 	fake.buf_alloc = FAKE_VSOCK_WINDOW;

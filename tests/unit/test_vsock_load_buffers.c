@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The socket device and a guest that takes nothing, or offers odd buffers. */
+/* The socket device and a guest that gives no receive buffers, or odd ones. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +11,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/vsock_load_common.h"
 
-/* --- a guest that takes nothing
- * ---------------------------------------------------------------------- */
+/* --- a guest that gives no buffers ------------------------------------------------------------ */
 
 /* Queues requests to a port without a listener until the queue is full. Returns how many. */
 static unsigned flood(uint32_t first_port, unsigned most)
@@ -39,10 +38,10 @@ START_TEST(replies_that_nobody_takes_are_bounded)
 		sent += now;
 		ck_assert_uint_lt(sent, 1000);
 	}
-	/* What could be answered was taken; the rest waits in the guest's own queue. */
+	/* The device has taken what it can reply to; the rest waits in the guest's own queue. */
 	ck_assert_uint_eq(fake.vsock->stats.packets_from_guest, VSOCK_STRAYS);
 	ck_assert_uint_gt(sent, VSOCK_STRAYS);
-	/* With buffers all of it goes on, in order, and nothing is lost. */
+	/* With buffers every request gets its reply, in order, and none is lost. */
 	for (i = 0; i < sent; i++) {
 		if (!fake_vsock_take(&fake, &packet)) {
 			fake_vsock_give(&fake, 8);
@@ -67,13 +66,13 @@ START_TEST(replies_of_a_stream_are_bounded_without_waiting)
 	fake_vsock_give(&fake, 1);
 	fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, 1);
 	ck_assert(fake_vsock_take(&fake, &packet));
-	/* No buffers from now on. The guest asks and asks, and goes on sending. */
+	/* No buffers from now on. The guest keeps requesting credit, and goes on sending. */
 	for (i = 0; i < 1000; i++)
 		fake_vsock_send(&fake, VSOCK_OP_CREDIT_REQUEST, PORT, 1);
 	ck_assert_uint_eq(fake.vsock->stats.packets_from_guest, 1001);
 	fake_vsock_send_data(&fake, PORT, 1, "data", 4);
 	ck_assert_int_eq(vsock_stream_read(accepted[0], bytes, 100), 4);
-	/* One answer tells all. */
+	/* One reply covers all requests. */
 	fake_vsock_give(&fake, 8);
 	ck_assert(fake_vsock_take(&fake, &packet));
 	ck_assert_uint_eq(packet.header.op, VSOCK_OP_CREDIT_UPDATE);
@@ -88,7 +87,7 @@ START_TEST(streams_that_owe_an_rst_count_as_streams)
 	unsigned i;
 
 	begin(false);
-	/* Without buffers a guest opens and closes; nothing can be told to it. */
+	/* Without buffers a guest opens and closes streams, and no packet can reach it. */
 	for (i = 0; i < VSOCK_STREAMS_MAX; i++) {
 		fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, 1 + i);
 		fake_vsock_send_shutdown(&fake, PORT, 1 + i, VSOCK_SHUTDOWN_BOTH);
@@ -108,7 +107,7 @@ START_TEST(streams_that_owe_an_rst_count_as_streams)
 	fake_queue_kick(fake.tx);
 	fake_vsock_run(&fake);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).streams, VSOCK_STREAMS_MAX);
-	/* With buffers all of them are told and gone. */
+	/* With buffers all of them are reset and gone. */
 	fake_vsock_give(&fake, 64);
 	while (take_all() != 0)
 		;
@@ -117,8 +116,7 @@ START_TEST(streams_that_owe_an_rst_count_as_streams)
 }
 END_TEST
 
-/* --- buffers and interrupts
- * ---------------------------------------------------------------------------- */
+/* --- buffers and interrupts ------------------------------------------------------------------- */
 
 START_TEST(one_interrupt_for_a_batch)
 {
@@ -149,27 +147,27 @@ START_TEST(taken_packets_are_told_together)
 	fake_vsock_give(&fake, 8);
 	open_streams(1, 1);
 	fake_guest_interrupts(&fake.guest);
-	/* As Linux does: an interrupt for the next element of each queue. */
+	/* As in Linux: an interrupt for the next element of each queue. */
 	fake_queue_set_used_event(fake.rx, fake_queue_used_index(fake.rx));
 	fake_queue_set_used_event(fake.tx, fake_queue_used_index(fake.tx));
-	/* One packet is taken and given back, but the guest is not told yet. */
+	/* The device has used one packet's chain, but does not interrupt the guest yet. */
 	fake_vsock_send_data(&fake, PORT, 1, bytes, 10);
 	ck_assert_int_eq(vsock_stream_read(accepted[0], bytes, 100), 10);
 	ck_assert(fake_queue_take_used(fake.tx, &head, &written));
 	ck_assert_uint_eq(fake_guest_interrupts(&fake.guest), 0);
-	/* With an answer it is, by one interrupt for both. */
+	/* With a packet to the guest it does, once for both queues. */
 	vsock_stream_write(accepted[0], bytes, 10);
 	fake_vsock_run(&fake);
 	ck_assert_uint_eq(fake_guest_interrupts(&fake.guest), 1);
 	ck_assert(!fake.vsock->tell_taken.armed);
-	/* Without one, when there are many. */
+	/* Without one it interrupts when many chains have been used. */
 	fake_queue_set_used_event(fake.tx, fake_queue_used_index(fake.tx));
 	for (i = 0; i < VSOCK_TX_QUEUE_SIZE / 4; i++) {
 		ck_assert_uint_eq(fake_guest_interrupts(&fake.guest), 0);
 		fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, 1);
 	}
 	ck_assert_uint_eq(fake_guest_interrupts(&fake.guest), 1);
-	/* Or after a while. */
+	/* Or after VSOCK_TAKEN_NS. */
 	fake_queue_set_used_event(fake.tx, fake_queue_used_index(fake.tx));
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, 1);
 	ck_assert(fake.vsock->tell_taken.armed);
@@ -189,19 +187,19 @@ START_TEST(buffers_of_any_shape)
 	fake_vsock_give(&fake, 1);
 	open_streams(1, 1);
 	ck_assert_uint_eq(accepted_count, 1);
-	/* The one that take_all() gave: 4052 bytes of payload. */
+	/* The buffer that take_all() gave: 4052 bytes of payload. */
 	vsock_stream_write(accepted[0], bytes, 4052);
 	fake_vsock_run(&fake);
 	ck_assert(fake_vsock_take(&fake, &packet));
 	vsock_stream_write(accepted[0], bytes, 100);
-	/* Too small for a header, then for any payload: they come back empty. */
+	/* Too small for a header, and for any payload: both come back empty. */
 	fake_queue_add_one(fake.rx, fake.rx_buffer[0], 43, true);
 	fake_queue_add_one(fake.rx, fake.rx_buffer[1], 44, true);
-	/* In three pieces, the header in two of them. */
+	/* In three segments, the header across two of them. */
 	for (i = 0; i < 3; i++)
 		piece[i] = (struct fake_piece){fake.rx_buffer[2] + 40 * i, 40, true};
 	fake_queue_add(fake.rx, piece, 3);
-	/* Only readable. */
+	/* A buffer that is only readable. */
 	fake_queue_add_one(fake.rx, fake.rx_buffer[3], 4096, false);
 	fake_queue_add_one(fake.rx, fake.rx_buffer[4], 4096, true);
 	fake_queue_kick(fake.rx);

@@ -86,7 +86,7 @@ START_TEST(wrong_addresses_and_types)
 {
 	struct vsock_header header = good;
 
-	/* Another's name is not answered: the answer would go to him. */
+	/* A forged source CID gets no reply: the reply would go to another guest. */
 	header.src_cid = 4;
 	ck_assert_int_eq(vsock_header_check(&header, 3, 10), VSOCK_PACKET_DROP);
 	header.src_cid = 3 | UINT64_C(1) << 32;
@@ -97,7 +97,7 @@ START_TEST(wrong_addresses_and_types)
 	header = good;
 	header.type = 2;
 	ck_assert_int_eq(vsock_header_check(&header, 3, 10), VSOCK_PACKET_NO_SOCKET);
-	/* An RST is never answered by an RST. */
+	/* The reply to an RST is never an RST. */
 	header.op = VSOCK_OP_RST;
 	ck_assert_int_eq(vsock_header_check(&header, 3, 10), VSOCK_PACKET_DROP);
 	header.type = VSOCK_TYPE_STREAM;
@@ -128,7 +128,7 @@ START_TEST(credit_counters_wrap)
 	credit.sent += 300; /* now 200 */
 	ck_assert_uint_eq(credit.sent, 200);
 	ck_assert_uint_eq(vsock_credit_free(&credit), 700);
-	vsock_credit_told(&credit, 1000, UINT32_MAX); /* 99 of them taken */
+	vsock_credit_told(&credit, 1000, UINT32_MAX); /* the guest has taken 99 bytes */
 	ck_assert_uint_eq(vsock_credit_free(&credit), 799);
 	vsock_credit_told(&credit, 1000, 200);
 	ck_assert_uint_eq(vsock_credit_free(&credit), 1000);
@@ -197,7 +197,7 @@ START_TEST(a_window_wraps)
 }
 END_TEST
 
-/* Every operation in every state, as a guest that keeps to the rules and one that does not. */
+/* Every operation in every state, whether or not it keeps to the rules. */
 START_TEST(every_transition)
 {
 	static const struct {
@@ -241,8 +241,7 @@ START_TEST(the_table_finds_what_is_in_it)
 
 	ck_assert_int_eq(vsock_table_init(&table), 0);
 	for (i = 0; i < ARRAY_SIZE(ports); i++) {
-		/* The same host port with many guest ports, the reverse, and both ends of the
-		 * range. */
+		/* One host port with many guest ports, the reverse, and both ends of the range. */
 		ports[i].host = i % 2 ? 1024 : UINT32_MAX - i;
 		ports[i].guest = i % 2 ? i : 0;
 		ck_assert_ptr_null(vsock_table_find(&table, ports[i].host, ports[i].guest));
@@ -275,13 +274,13 @@ START_TEST(free_ports_are_free)
 		vsock_table_add(&table, &taken[i]);
 	}
 	ck_assert_uint_eq(vsock_table_free_port(&table, 5), first + 4);
-	/* At the end of the range it begins again, and skips what is in use. */
+	/* At the end of the range the search begins again, and skips ports in use. */
 	table.next_port = 0x7fffffff;
 	ck_assert_uint_eq(vsock_table_free_port(&table, 5), 0x7fffffff);
 	ck_assert_uint_eq(vsock_table_free_port(&table, 5), first);
 	port = vsock_table_free_port(&table, 5);
 	ck_assert_uint_eq(port, first + 4);
-	/* A port is only taken together with the guest's. */
+	/* A host port is in use only for the same guest port. */
 	table.next_port = first + 1;
 	ck_assert_uint_eq(vsock_table_free_port(&table, 6), first + 1);
 }
@@ -317,7 +316,7 @@ START_TEST(deadlines_expire_in_order_unless_stopped)
 		vsock_deadline_start(&deadlines, &deadline[i]);
 		ck_assert(vsock_deadline_armed(&deadline[i]));
 	}
-	vsock_deadline_start(&deadlines, &deadline[0]); /* again: now it is the last */
+	vsock_deadline_start(&deadlines, &deadline[0]); /* restarted: now the last one */
 	vsock_deadline_stop(&deadline[2]);
 	vsock_deadline_stop(&deadline[2]);
 	loop_timer_start(loop, &end, 50000000);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams that are written down and go on: the guest, and what its rings hold, stay as they are. */
+/* Streams that are saved and restored; the guest and the contents of its rings stay as they are. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +73,7 @@ static void finish(void)
 	fake_vsock_end(&fake);
 }
 
-/* The device is a new one, with the old one's queues: it knows of no stream. */
+/* Makes the device like a new one with the old one's queues: it knows no stream. */
 static void forget(void)
 {
 	vsock_stream_close(end.stream);
@@ -84,7 +84,7 @@ static void forget(void)
 
 static int restore(const uint8_t *data, size_t length)
 {
-	/* A copy of just that size: the sanitizer sees what is read beyond it. */
+	/* A copy of the exact size, so that the sanitizer detects a read beyond it. */
 	uint8_t *copy = memcpy(malloc(length + 1), data, length);
 	struct unpack from = {.data = copy, .length = length};
 	int ret = vsock_stream_restore(fake.vsock, PORT, &from, &ops, &end, &end.stream);
@@ -110,7 +110,10 @@ START_TEST(bytes_both_ways_go_on)
 	size_t received = 0;
 
 	begin();
-	/* From the guest, unread; to the guest, unsent, since it gives no buffers. */
+	/*
+	 * Bytes from the guest stay unread; bytes to the guest stay unsent, since it gives no
+	 * buffers.
+	 */
 	fake_vsock_send_data(&fake, PORT, GUEST, text, 5000);
 	ck_assert_int_eq(vsock_stream_read(end.stream, got, 1000), 1000);
 	ck_assert_int_eq(vsock_stream_write(end.stream, text, sizeof(text)), sizeof(text));
@@ -120,7 +123,7 @@ START_TEST(bytes_both_ways_go_on)
 	ck_assert_int_eq(restore(saved.data, saved.length), 0);
 	ck_assert_int_eq(restore_others(&others), 0);
 	fake_vsock_run(&fake);
-	ck_assert_uint_eq(end.readable, 2); /* the first time before it was saved */
+	ck_assert_uint_eq(end.readable, 2); /* the first time before the save */
 	ck_assert_int_eq(vsock_stream_read(end.stream, got, sizeof(got)), 4000);
 	ck_assert_mem_eq(got, text + 1000, 4000);
 	while (received < sizeof(text)) {
@@ -134,7 +137,7 @@ START_TEST(bytes_both_ways_go_on)
 		ck_assert_mem_eq(packet.payload, text + received, packet.header.length);
 		received += packet.header.length;
 	}
-	/* And more of both. */
+	/* And more bytes go through. */
 	fake_vsock_send_data(&fake, PORT, GUEST, text, 77);
 	ck_assert_int_eq(vsock_stream_read(end.stream, got, sizeof(got)), 77);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).bad_packets, 0);
@@ -142,7 +145,7 @@ START_TEST(bytes_both_ways_go_on)
 }
 END_TEST
 
-/* What the guest may send was promised to it. */
+/* The window announced to the guest must still hold after a restore. */
 START_TEST(the_window_that_the_guest_knows_stays_open)
 {
 	uint8_t got[64 << 10];
@@ -170,7 +173,7 @@ START_TEST(the_window_that_the_guest_knows_stays_open)
 	}
 	ck_assert_uint_eq(fake_vsock_stats(&fake).bad_packets, 0);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).buffered_bytes, window);
-	fake_vsock_send_data(&fake, PORT, GUEST, text, 1); /* one too many */
+	fake_vsock_send_data(&fake, PORT, GUEST, text, 1); /* one byte too many */
 	ck_assert_uint_eq(fake_vsock_stats(&fake).bad_packets, 1);
 	finish();
 }
@@ -187,7 +190,7 @@ START_TEST(all_other_connections_are_reset)
 		ck_assert_int_eq(vsock_listen(fake.vsock, PORT + i, accept_it, &other[i]), 0);
 		fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT + i, GUEST + i);
 	}
-	/* A request to a port without a listener: its reply, an RST, is still due, too. */
+	/* A request to a port without a listener: its reply, an RST, is still owed. */
 	fake_vsock_send(&fake, VSOCK_OP_REQUEST, 1, GUEST);
 	ck_assert(vsock_stream_save(end.stream, &saved));
 	vsock_save_others(fake.vsock, &others);
@@ -229,7 +232,7 @@ END_TEST
 
 START_TEST(forged_bytes_are_refused)
 {
-	const size_t alloc = 5 + 4 * 4, in = alloc + 4; /* places of fields */
+	const size_t alloc = 5 + 4 * 4, in = alloc + 4; /* offsets of fields */
 	uint32_t was;
 	size_t i;
 

@@ -11,13 +11,12 @@ static int refuse_it(void *arg, struct vsock_stream *stream)
 {
 	(void)arg;
 	ck_assert_uint_eq(vsock_stream_peer_port(stream), GUEST);
-	/* What it wrote before it changed its mind is lost with it. */
+	/* What the endpoint wrote before it refuses the stream is lost. */
 	ck_assert_int_eq(vsock_stream_write(stream, "hello", 5), 5);
 	return -EACCES;
 }
 
-/* --- connecting --------------------------------------------------------------------------------
- */
+/* --- connecting ------------------------------------------------------------------------------- */
 
 START_TEST(the_guest_connects)
 {
@@ -67,7 +66,7 @@ START_TEST(two_cannot_listen_on_one_port)
 }
 END_TEST
 
-/* The host connects, and the guest has answered nothing yet. */
+/* The host connects, and the guest has not replied yet. */
 static uint32_t connect_to_guest(void)
 {
 	begin();
@@ -160,8 +159,7 @@ START_TEST(an_established_stream_has_no_time_limit)
 }
 END_TEST
 
-/* --- bytes --------------------------------------------------------------------------------------
- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 START_TEST(bytes_go_both_ways)
 {
@@ -177,7 +175,7 @@ START_TEST(bytes_go_both_ways)
 	fake_vsock_run(&fake);
 	EXPECT_OP(VSOCK_OP_RW);
 	ck_assert_mem_eq(packet.payload, "pong", 4);
-	/* Every packet tells what was taken so far. */
+	/* Every packet announces the bytes taken so far. */
 	ck_assert_uint_eq(packet.header.fwd_cnt, 4);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).bytes_from_guest, 4);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).bytes_to_guest, 4);
@@ -204,7 +202,7 @@ START_TEST(much_goes_through_small_windows)
 
 	open_from_guest();
 	memcpy(out, bytes, sizeof(out));
-	/* From the guest, never more than the credit that it knows. */
+	/* From the guest: never more than the credit announced to it. */
 	uint32_t alloc = packet.header.buf_alloc, fwd = 0;
 
 	while (read < sizeof(in)) {
@@ -226,8 +224,8 @@ START_TEST(much_goes_through_small_windows)
 		ck_assert(part > 0 || sent == sizeof(out));
 	}
 	ck_assert_mem_eq(in, out, sizeof(in));
-	ck_assert_uint_eq(alloc, VSOCK_STREAM_BUFFER); /* it has grown while it was used */
-	/* And to the guest, which gives credit for 10000 bytes at a time. */
+	ck_assert_uint_eq(alloc, VSOCK_STREAM_BUFFER); /* the window has grown with use */
+	/* To the guest, which gives credit for 10000 bytes at a time. */
 	fake.buf_alloc = 10000;
 	memset(in, 0, sizeof(in));
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, GUEST);
@@ -258,7 +256,7 @@ START_TEST(counters_wrap_around)
 	unsigned i;
 
 	open_from_guest();
-	/* As if 4 GiB less 150 bytes had gone both ways. */
+	/* As if 4 GiB less 150 bytes had passed in both directions. */
 	end.stream->credit.sent = end.stream->credit.peer_forwarded = UINT32_MAX - 149;
 	end.stream->window.received = end.stream->window.forwarded = UINT32_MAX - 149;
 	end.stream->window.told_forwarded = UINT32_MAX - 149;
@@ -285,17 +283,17 @@ START_TEST(data_beyond_the_credit_resets)
 {
 	uint32_t window;
 
-	/* Positive: all of it, to the last byte. */
+	/* The positive twin: all of the credit, to the last byte. */
 	open_from_guest();
 	window = packet.header.buf_alloc;
 	fake_vsock_send_data(&fake, PORT, GUEST, bytes, window);
 	EXPECT_NOTHING();
 	ck_assert_uint_eq(fake_vsock_stats(&fake).buffered_bytes, window);
-	/* One more is too much. */
+	/* One more byte is too much. */
 	fake_vsock_send_data(&fake, PORT, GUEST, bytes, 1);
 	EXPECT_OP(VSOCK_OP_RST);
 	ck_assert_uint_eq(fake_vsock_stats(&fake).bad_packets, 1);
-	/* What came before is still there to be read. */
+	/* The bytes before can still be read. */
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, sizeof(bytes)), window);
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, sizeof(bytes)), 0);
 	fake_vsock_run(&fake);

@@ -7,8 +7,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/vsock_stream_common.h"
 
-/* --- credit -------------------------------------------------------------------------------------
- */
+/* --- credit ----------------------------------------------------------------------------------- */
 
 START_TEST(a_credit_request_is_answered)
 {
@@ -28,12 +27,12 @@ START_TEST(no_credit_no_bytes)
 	fake.vsock->blocked.delay_ns = 1000000;
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, GUEST);
 	ck_assert_int_eq(vsock_stream_write(end.stream, "hello", 5), 5);
-	/* It asks, once. */
+	/* The device sends one CREDIT_REQUEST. */
 	ck_assert(fake_vsock_wait(&fake, &packet));
 	ck_assert_uint_eq(packet.header.op, VSOCK_OP_CREDIT_REQUEST);
 	fake_vsock_run_for(&fake, 10000000);
 	EXPECT_NOTHING();
-	/* One byte, then as many as there can be. */
+	/* Credit for one byte, then the largest credit possible. */
 	fake.buf_alloc = 1;
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, GUEST);
 	EXPECT_OP(VSOCK_OP_RW);
@@ -85,8 +84,7 @@ START_TEST(a_full_stream_says_when_there_is_room)
 }
 END_TEST
 
-/* --- endings -------------------------------------------------------------------------------------
- */
+/* --- endings ---------------------------------------------------------------------------------- */
 
 START_TEST(the_guest_shuts_down_sending)
 {
@@ -100,7 +98,7 @@ START_TEST(the_guest_shuts_down_sending)
 	fake_vsock_run(&fake);
 	EXPECT_OP(VSOCK_OP_RW);
 	ck_assert_uint_eq(end.closed, 0);
-	/* Until it ends too: then the stream is closed on both sides. */
+	/* Once it ends too, the stream is closed on both sides. */
 	vsock_stream_shutdown_write(end.stream);
 	fake_vsock_run(&fake);
 	EXPECT_OP(VSOCK_OP_SHUTDOWN);
@@ -148,10 +146,10 @@ START_TEST(the_guest_closes)
 	open_from_guest();
 	fake_vsock_send_data(&fake, PORT, GUEST, "last words", 10);
 	fake_vsock_send_shutdown(&fake, PORT, GUEST, VSOCK_SHUTDOWN_BOTH);
-	/* It need not wait until the host has read all. */
+	/* The guest need not wait until the host has read everything. */
 	EXPECT_OP(VSOCK_OP_RST);
 	ck_assert_uint_eq(end.closed, 0);
-	/* And may use the same ports again. */
+	/* And it may use the same ports again. */
 	ck_assert_int_eq(vsock_stream_write(end.stream, "x", 1), -EPIPE);
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, 100), 10);
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, 100), 0);
@@ -202,7 +200,7 @@ END_TEST
 START_TEST(the_host_closes)
 {
 	open_from_guest();
-	/* Without credit: what was written still goes out, and the end of file behind it. */
+	/* Without credit: bytes already written still go out later, and then the end of file. */
 	fake.buf_alloc = 0;
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, GUEST);
 	ck_assert_int_eq(vsock_stream_write(end.stream, "goodbye", 7), 7);
@@ -211,7 +209,10 @@ START_TEST(the_host_closes)
 	fake_vsock_run(&fake);
 	EXPECT_OP(VSOCK_OP_SHUTDOWN);
 	ck_assert_uint_eq(packet.header.flags, VSOCK_SHUTDOWN_RCV);
-	/* The guest has not heard of it yet: its data is dropped, and credited. */
+	/*
+	 * The guest may not have seen the SHUTDOWN yet: its data is dropped, and its credit
+	 * returned.
+	 */
 	fake_vsock_send_data(&fake, PORT, GUEST, "late", 4);
 	fake.buf_alloc = 1000;
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, GUEST);
@@ -266,7 +267,7 @@ START_TEST(the_guest_resets)
 	fake_vsock_send_data(&fake, PORT, GUEST, "data", 4);
 	fake_vsock_send(&fake, VSOCK_OP_RST, PORT, GUEST);
 	EXPECT_NOTHING();
-	ck_assert_uint_eq(end.closed, 0); /* there is something to read first */
+	ck_assert_uint_eq(end.closed, 0); /* there are bytes to read first */
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, 100), 4);
 	fake_vsock_run(&fake);
 	ck_assert_uint_eq(end.closed, 1);

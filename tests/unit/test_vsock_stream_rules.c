@@ -7,8 +7,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/vsock_stream_common.h"
 
-/* --- out of order
- * --------------------------------------------------------------------------------- */
+/* --- out of order ----------------------------------------------------------------------------- */
 
 START_TEST(packets_for_nobody_get_an_rst)
 {
@@ -91,14 +90,14 @@ START_TEST(wrong_cids_touch_no_stream)
 	ck_assert_uint_eq(packet.header.op, VSOCK_OP_RST);
 	ck_assert_uint_eq(packet.header.src_cid, 9);
 	ck_assert_uint_eq(packet.header.dst_port, GUEST + 1);
-	/* A connection of another type with the same ports is another one. */
+	/* The same ports with another socket type are another connection. */
 	header = fake_vsock_header(&fake, VSOCK_OP_REQUEST, PORT, GUEST);
 	header.type = 2;
 	fake_vsock_send_raw(&fake, &header, NULL, 0);
 	ck_assert(fake_vsock_take(&fake, &packet));
 	ck_assert_uint_eq(packet.header.op, VSOCK_OP_RST);
 	ck_assert_uint_eq(packet.header.type, 2);
-	/* The stream is as it was. */
+	/* The stream is unaffected. */
 	ck_assert_uint_eq(end.closed, 0);
 	fake_vsock_send_data(&fake, PORT, GUEST, "data", 4);
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, 100), 4);
@@ -119,7 +118,7 @@ START_TEST(a_header_may_be_in_pieces)
 	at = fake.tx_buffer;
 	vsock_header_encode(&header, fake_guest_at(&fake.guest, at));
 	memcpy((char *)fake_guest_at(&fake.guest, at) + 44, "abcdefgh", 8);
-	/* 1, 20, 22, 5 and 4 bytes: pieces end in the middle of header and payload. */
+	/* 1, 20, 22, 5 and 4 bytes: segments end in the middle of header and payload. */
 	for (i = 0; i < 5; i++) {
 		static const uint32_t lengths[] = {1, 20, 22, 5, 4};
 
@@ -132,7 +131,7 @@ START_TEST(a_header_may_be_in_pieces)
 	EXPECT_NOTHING();
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, 100), 8);
 	ck_assert_mem_eq(bytes, "abcdefgh", 8);
-	/* And one that ends before its header does. */
+	/* And a packet that ends within its header. */
 	fake_queue_add(fake.tx, piece, 2);
 	fake_queue_kick(fake.tx);
 	fake_vsock_run(&fake);
@@ -143,8 +142,7 @@ START_TEST(a_header_may_be_in_pieces)
 }
 END_TEST
 
-/* --- the device
- * ------------------------------------------------------------------------------------ */
+/* --- the device ------------------------------------------------------------------------------- */
 
 START_TEST(the_cid_can_be_read)
 {
@@ -188,7 +186,7 @@ START_TEST(a_device_reset_ends_all_streams)
 	vsock_stream_close(end.stream);
 	end.stream = NULL;
 	ck_assert_uint_eq(fake_vsock_stats(&fake).streams, 0);
-	/* It comes up again. */
+	/* The device comes up again. */
 	fake_guest_forget(&fake.guest);
 	ck_assert(fake_guest_bring_up(&fake.guest, 0));
 	fake.given = fake.taken = 0;
@@ -204,12 +202,12 @@ START_TEST(a_transport_reset_is_told)
 	uint32_t head, written;
 
 	open_from_guest();
-	/* No event buffer yet: it waits for one. */
+	/* The event waits for a buffer. */
 	vsock_transport_reset(fake.vsock);
 	fake_vsock_run(&fake);
 	ck_assert_uint_eq(end.closed, 1);
 	ck_assert(!fake_queue_take_used(fake.event, &head, &written));
-	/* One that is too small goes back. */
+	/* A buffer that is too small comes back empty. */
 	memset(fake_guest_at(&fake.guest, fake.event_buffer), 0xff, 16);
 	fake_queue_add_one(fake.event, fake.event_buffer, 3, true);
 	fake_queue_kick(fake.event);
@@ -223,7 +221,7 @@ START_TEST(a_transport_reset_is_told)
 	ck_assert(fake_queue_take_used(fake.event, &head, &written));
 	ck_assert_uint_eq(written, 4);
 	ck_assert_uint_eq(load_le32(fake_guest_at(&fake.guest, fake.event_buffer)), 0);
-	/* Once. */
+	/* The event comes once. */
 	fake_queue_add_one(fake.event, fake.event_buffer, 4, true);
 	fake_queue_kick(fake.event);
 	fake_vsock_run(&fake);
@@ -244,7 +242,7 @@ START_TEST(a_connection_waits_for_the_driver)
 
 	memset(&end, 0, sizeof(end));
 	fake_vsock_begin(&fake, false);
-	/* A device that no driver has brought up yet. */
+	/* A new device that no driver has brought up yet. */
 	vsock_destroy(fake.vsock);
 	ck_assert_int_eq(vsock_create(&fake.vsock, fake.loop, VSOCK_GUEST_CID, NULL, &err), 0);
 	fake_guest_attach(&fake.guest, vsock_device(fake.vsock));

@@ -33,8 +33,7 @@ static int open_from_host(uint32_t *host_port)
 	return fd;
 }
 
-/* --- the handshake
- * -------------------------------------------------------------------------------- */
+/* --- the handshake ---------------------------------------------------------------------------- */
 
 START_TEST(a_host_program_connects)
 {
@@ -190,7 +189,7 @@ START_TEST(a_client_that_says_nothing_costs_little)
 	size_t i;
 
 	begin();
-	/* More than may be in the handshake, and than the test's loop takes at once. */
+	/* More than may be in the handshake at a time, and than the test's loop accepts at once. */
 	for (i = 0; i < ARRAY_SIZE(idle); i++) {
 		idle[i] = client_connect();
 		if (i % 16 == 0)
@@ -199,7 +198,7 @@ START_TEST(a_client_that_says_nothing_costs_little)
 	fake_vsock_run(&fake);
 	fd = client_connect();
 	client_send(fd, "CONNECT 77\n", 11);
-	EXPECT_NOTHING(); /* it waits in the backlog */
+	EXPECT_NOTHING(); /* the client waits in the backlog */
 	for (i = 0; i < ARRAY_SIZE(idle); i++) {
 		close(idle[i]);
 		fake_vsock_run(&fake);
@@ -210,7 +209,7 @@ START_TEST(a_client_that_says_nothing_costs_little)
 }
 END_TEST
 
-/* A guest that opens all the streams it can leaves descriptors for everything else. */
+/* However many streams a guest opens, there are descriptors for everything else. */
 START_TEST(streams_leave_descriptors_for_others)
 {
 	const struct rlimit few = {512, 512};
@@ -248,7 +247,7 @@ START_TEST(descriptors_run_out)
 	while (count < 64 && (spare[count] = dup(fd)) >= 0)
 		count++;
 	client_send(fd, "CONNECT 77\n", 11);
-	EXPECT_NOTHING(); /* no descriptor for accept(): it pauses, and retries */
+	EXPECT_NOTHING(); /* no descriptor for accept(): the listener pauses, and retries */
 	while (count > 0)
 		close(spare[--count]);
 	EXPECT_OP_LATER(VSOCK_OP_REQUEST);
@@ -269,7 +268,7 @@ START_TEST(a_client_that_takes_too_long_is_hung_up)
 	fake_vsock_run_for(&fake, 20000000);
 	ck_assert(read(fd, bytes, 1) == 0);
 	close(fd);
-	/* One that is quick enough is not cut off later. */
+	/* A client that is quick enough is not disconnected later. */
 	fd = client_connect();
 	client_send(fd, "CONNECT 77\n", 11);
 	EXPECT_OP(VSOCK_OP_REQUEST);

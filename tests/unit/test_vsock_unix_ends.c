@@ -14,8 +14,7 @@
 #include "vmm/base/budget.h"
 #include "tests/unit/vsock_unix_common.h"
 
-/* --- endings
- * ----------------------------------------------------------------------------------------- */
+/* --- endings ---------------------------------------------------------------------------------- */
 
 START_TEST(the_host_shuts_down_writing)
 {
@@ -31,7 +30,7 @@ START_TEST(the_host_shuts_down_writing)
 	fake_vsock_send_data(&fake, PORT, GUEST, "still here", 10);
 	expect_read(fd, "still here", 10);
 	EXPECT_NOTHING();
-	/* Until it ends as well. */
+	/* Until it sends its end of file as well. */
 	fake_vsock_send_shutdown(&fake, PORT, GUEST, VSOCK_SHUTDOWN_SEND);
 	expect_end(fd);
 	EXPECT_OP(VSOCK_OP_SHUTDOWN);
@@ -150,7 +149,9 @@ START_TEST(the_host_vanishes_with_bytes_unread)
 {
 	int fd = open_from_guest(PORT);
 
-	/* Bytes in both directions: its own are delivered, ours are lost. */
+	/*
+	 * Bytes in both directions: those of the host program are delivered, those to it are lost.
+	 */
 	fake_vsock_send_data(&fake, PORT, GUEST, "unread", 6);
 	ck_assert_int_eq(send(fd, "last", 4, MSG_NOSIGNAL), 4);
 	close(fd);
@@ -177,7 +178,7 @@ START_TEST(the_host_vanishes_while_the_guest_gives_no_credit)
 	EXPECT_OP(VSOCK_OP_SHUTDOWN);
 	ck_assert_uint_eq(packet.header.flags, VSOCK_SHUTDOWN_SEND);
 	finish(fd);
-	/* With bytes before the end, those have to go first. */
+	/* Bytes before the end of file have to go first. */
 	fd = open_from_guest(PORT);
 	fake.buf_alloc = 0;
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, GUEST);

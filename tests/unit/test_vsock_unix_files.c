@@ -14,8 +14,7 @@
 #include "vmm/base/budget.h"
 #include "tests/unit/vsock_unix_common.h"
 
-/* --- the socket's file
- * --------------------------------------------------------------------------------- */
+/* --- the socket's file ------------------------------------------------------------------------ */
 
 START_TEST(the_socket_is_private_and_removed)
 {
@@ -47,16 +46,16 @@ START_TEST(a_live_socket_is_not_replaced_and_a_dead_one_is)
 	ck_assert_ptr_null(second);
 	ck_assert(strstr(err.text, fake.path));
 	ck_assert_int_eq(lstat(fake.path, &status), 0);
-	fd = client_connect(); /* the first one still answers */
+	fd = client_connect(); /* the first device still accepts */
 	client_send(fd, "CONNECT 77\n", 11);
 	EXPECT_OP(VSOCK_OP_REQUEST);
 	close(fd);
-	/* One that a killed process has left. */
+	/* A socket that a killed process has left. */
 	close(listen_on(PORT, 1));
 	snprintf(path, sizeof(path), "%s_%u", fake.path, PORT);
 	ck_assert_int_eq(vsock_create(&second, fake.loop, VSOCK_GUEST_CID, path, &err), 0);
 	vsock_destroy(second);
-	/* A foreign file is left alone. */
+	/* A file that is not a socket is left alone. */
 	fd = open(path, O_CREAT | O_WRONLY, 0600);
 	ck_assert_int_ge(fd, 0);
 	close(fd);
@@ -78,7 +77,7 @@ START_TEST(bad_paths)
 	ck_assert_int_eq(loop_create(&loop), 0);
 	memset(path, 'x', sizeof(path));
 	memcpy(path, "/tmp/", 5);
-	path[98] = '\0'; /* fits, but not with a port behind it */
+	path[98] = '\0'; /* fits, but not with a port appended */
 	ck_assert_int_eq(vsock_create(&vsock, loop, 3, path, &err), -ENAMETOOLONG);
 	path[97] = '\0';
 	ck_assert_int_eq(vsock_create(&vsock, loop, 3, path, &err), -ENAMETOOLONG);
@@ -109,7 +108,7 @@ START_TEST(a_published_port_has_no_handshake)
 	address = address_of(path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	/* It waits until the guest is there; what it says is for the guest. */
+	/* The client waits for the guest, and all that it sends goes to the guest. */
 	client_send(fd, "CONNECT 1\n", 10);
 	EXPECT_NOTHING();
 	vsock_publish_open(fake.vsock);
@@ -124,7 +123,7 @@ START_TEST(a_published_port_has_no_handshake)
 	fake_vsock_send_data(&fake, port, GUEST, "world", 5);
 	expect_read(fd, "world", 5);
 	close(fd);
-	/* A refusal is a closed connection. */
+	/* If the guest refuses, the connection is closed. */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	fake_vsock_run(&fake);
@@ -138,7 +137,7 @@ START_TEST(a_published_port_has_no_handshake)
 }
 END_TEST
 
-/* Who is told of clients. */
+/* The observer of clients. */
 static unsigned began, ended;
 static bool welcome;
 static struct vsock_visit last_visit;
@@ -217,7 +216,7 @@ START_TEST(somebody_is_told_of_each_client_of_a_published_port)
 	ck_assert_uint_eq(began, 2);
 	ck_assert_uint_eq(ended, 2);
 	ck_assert_uint_eq(last_visit.to_guest + last_visit.from_guest, 0);
-	/* Who is told refuses: the guest hears nothing. */
+	/* The observer refuses: the guest gets no request. */
 	welcome = false;
 	fd = visit_socket(path);
 	expect_end(fd);
@@ -225,7 +224,7 @@ START_TEST(somebody_is_told_of_each_client_of_a_published_port)
 	EXPECT_NOTHING();
 	ck_assert_uint_eq(began, 3);
 	ck_assert_uint_eq(ended, 2);
-	/* And of those who are there when all ends. */
+	/* A client that is connected when the device is destroyed is reported, too. */
 	welcome = true;
 	left = visit_socket(path);
 	ck_assert_uint_eq(began, 4);

@@ -14,8 +14,7 @@
 #include "vmm/base/budget.h"
 #include "tests/unit/vsock_unix_common.h"
 
-/* --- connections from the guest
- * -------------------------------------------------------------------- */
+/* --- connections from the guest --------------------------------------------------------------- */
 
 START_TEST(a_guest_program_connects)
 {
@@ -63,8 +62,10 @@ START_TEST(nobody_listens)
 }
 END_TEST
 
-/* A link in the place of a port's socket would choose which socket of the host the guest talks to;
- * so would another directory in the place of this one. */
+/*
+ * A symbolic link in place of a port's socket could connect the guest to any socket of the host; so
+ * could another directory in place of the sockets' one.
+ */
 START_TEST(a_link_is_not_followed_to_another_socket)
 {
 	char link[128], moved[160], directory[128];
@@ -79,12 +80,12 @@ START_TEST(a_link_is_not_followed_to_another_socket)
 	EXPECT_OP(VSOCK_OP_RST);
 	ck_assert_int_lt(accept(other, NULL, NULL), 0);
 	unlink(link);
-	/* What is not a socket is not one either. */
+	/* A file of another type is refused, too. */
 	ck_assert_int_eq(mkfifo(link, 0600), 0);
 	fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, GUEST);
 	EXPECT_OP(VSOCK_OP_RST);
 	unlink(link);
-	/* The twin: the socket itself. */
+	/* The twin: the socket itself, even after its directory was renamed. */
 	listener = listen_on(PORT, 4);
 	snprintf(directory, sizeof(directory), "%s", fake.path);
 	*strrchr(directory, '/') = '\0';
@@ -125,7 +126,7 @@ START_TEST(a_full_backlog_is_tried_again)
 	EXPECT_NOTHING();
 	EXPECT_OP_LATER(VSOCK_OP_RST);
 	ck_assert_uint_eq(packet.header.dst_port, GUEST + 2);
-	/* The fourth is given up by the guest. */
+	/* The guest gives up the fourth. */
 	fake_vsock_send(&fake, VSOCK_OP_REQUEST, PORT, GUEST + 3);
 	header = fake_vsock_header(&fake, VSOCK_OP_RST, PORT, GUEST + 3);
 	fake_vsock_send_raw(&fake, &header, NULL, 0);
@@ -138,15 +139,14 @@ START_TEST(a_full_backlog_is_tried_again)
 }
 END_TEST
 
-/* --- bytes
- * ------------------------------------------------------------------------------------------ */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 START_TEST(a_slow_host_reader_holds_the_guest_back)
 {
 	int fd = open_from_guest(PORT);
 	uint32_t sent = fill_the_host();
 
-	/* When it reads again, all of it comes, and the guest gets credit. */
+	/* When the host reads again, everything arrives, and the guest gets credit. */
 	drain_the_host(fd, sent);
 	EXPECT_OP(VSOCK_OP_CREDIT_UPDATE);
 	finish(fd);

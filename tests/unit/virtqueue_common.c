@@ -5,7 +5,7 @@ struct fake_guest guest;
 struct fake_queue ring;
 struct virtqueue queue;
 struct virtio_chain chain;
-uint64_t buffer; /* 4 KiB of the guest's memory */
+uint64_t buffer; /* 4 KiB of guest memory */
 
 void begin(uint64_t features, uint16_t size)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of virtqueue share. */
+/* What the virtqueue tests share. */
 #ifndef CORDON_TEST_VIRTQUEUE_COMMON_H
 #define CORDON_TEST_VIRTQUEUE_COMMON_H
 
@@ -20,7 +20,7 @@ extern struct fake_guest guest;
 extern struct fake_queue ring;
 extern struct virtqueue queue;
 extern struct virtio_chain chain;
-extern uint64_t buffer; /* 4 KiB of the guest's memory */
+extern uint64_t buffer; /* 4 KiB of guest memory */
 
 void begin(uint64_t features, uint16_t size);
 void end(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of vsock load share. */
+/* What the vsock load tests share. */
 #ifndef CORDON_TEST_VSOCK_LOAD_COMMON_H
 #define CORDON_TEST_VSOCK_LOAD_COMMON_H
 
@@ -24,8 +24,7 @@ extern unsigned accepted_count;
 void begin(bool unix_socket);
 void finish(void);
 
-/* Takes all packets that wait, and gives as many buffers again. Returns the last one's operation.
- */
+/* Takes all waiting packets and gives as many buffers back. Returns the last packet's operation. */
 unsigned take_all(void);
 
 void open_streams(unsigned count, uint32_t first_port);

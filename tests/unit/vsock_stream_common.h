@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of vsock stream share. */
+/* What the vsock stream tests share. */
 #ifndef CORDON_TEST_VSOCK_STREAM_COMMON_H
 #define CORDON_TEST_VSOCK_STREAM_COMMON_H
 
@@ -16,7 +16,7 @@ extern struct fake_vsock fake;
 extern struct fake_packet packet;
 extern char bytes[512 << 10];
 
-/* An endpoint that writes down what it hears. */
+/* An endpoint that records its callbacks. */
 struct endpoint {
 	struct vsock_stream *stream;
 	unsigned readable, writable, closed;
@@ -41,7 +41,7 @@ void finish(void);
 	} while (0)
 #define EXPECT_NOTHING() ck_assert(!fake_vsock_take(&fake, &packet))
 
-/* A connection that the guest asked for. */
+/* Opens a connection that the guest has requested. */
 void open_from_guest(void);
 
 #endif

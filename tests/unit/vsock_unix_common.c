@@ -113,7 +113,7 @@ uint32_t fill_the_host(void)
 			fake_vsock_give(&fake, 1);
 		}
 	}
-	/* What the socket did not take is stored, at most a window's worth. */
+	/* Bytes that the socket did not take are stored, at most a window's worth. */
 	ck_assert_uint_gt(fake_vsock_stats(&fake).buffered_bytes, 0);
 	ck_assert_uint_le(fake_vsock_stats(&fake).buffered_bytes, alloc);
 	return sent;

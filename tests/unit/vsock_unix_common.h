@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of vsock unix share. */
+/* What the vsock Unix socket tests share. */
 #ifndef CORDON_TEST_VSOCK_UNIX_COMMON_H
 #define CORDON_TEST_VSOCK_UNIX_COMMON_H
 
@@ -44,10 +44,10 @@ void expect_read(int fd, const void *wanted, size_t length);
 void expect_no_bytes(int fd);
 void expect_end(int fd);
 
-/* A listener for a port of the host. */
+/* Creates a listener for a port of the host. */
 int listen_on(uint32_t port, int backlog);
 
-/* A stream that a guest program has opened; returns the host's end. */
+/* Opens a stream from a guest program; returns the host's end. */
 int open_from_guest(uint32_t port);
 
 void finish(int fd);
