@@ -16,7 +16,7 @@
 #define FRAME(n) (HOSTILE_BUFFERS + 0x200u * (n))
 #define CHANGING 0xf000u
 
-/* --- the guest ------------------------------------------------------------------------------ */
+/* --- the guest -------------------------------------------------------------------------------- */
 
 static struct guest_ring *rx(struct hostile *h)
 {
@@ -121,7 +121,7 @@ static void works(struct hostile *h)
 	expect_works(h);
 }
 
-/* --- malformed frames ----------------------------------------------------------------------- */
+/* --- malformed frames ------------------------------------------------------------------------- */
 
 static void frames_of_no_sense(struct hostile *h)
 {

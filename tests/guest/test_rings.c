@@ -19,7 +19,7 @@ static void everything_still_works(struct hostile *h)
 	packets_expect_alive(h);
 }
 
-/* --- impossible queues -------------------------------------------------------------------- */
+/* --- impossible queues ------------------------------------------------------------------------ */
 
 static void expect_refused(struct hostile *h, const char *what)
 {
@@ -78,7 +78,7 @@ static void queue_addresses(struct hostile *h)
 	everything_still_works(h);
 }
 
-/* --- impossible chains -------------------------------------------------------------------- */
+/* --- impossible chains ------------------------------------------------------------------------ */
 
 static void chain_loop(struct hostile *h, struct guest_ring *tx)
 {

@@ -78,7 +78,7 @@ static void lying_lengths(struct hostile *h)
 			packet_send(h, &header, payload[k]);
 			if (length[i] > payload[k])
 				bad_sent += 2;
-			else if (length[i] > WINDOW) /* only on a connection is there a window */
+			else if (length[i] > WINDOW) /* there is a window only on a connection */
 				bad_sent++;
 		}
 	still_works(h);

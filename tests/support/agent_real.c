@@ -17,7 +17,7 @@ pid_t agent_spawn(int *fd)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGINT, SIG_DFL); /* check has its own handlers for these two */
+	signal(SIGINT, SIG_DFL); /* the check library has its own handlers for these two */
 	signal(SIGTERM, SIG_DFL);
 	close(ends[0]);
 	/* The agent must not inherit the tests' descriptors: mark all of them close-on-exec. */

@@ -12,7 +12,7 @@
 
 #define THREADS 2
 
-/* Fuzzers use this too, so check is not available. */
+/* Fuzzers use this too, so the check library is not available. */
 static void must(bool true_one, const char *what)
 {
 	if (true_one)

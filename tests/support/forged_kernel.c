@@ -12,7 +12,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-/* Fuzz targets use this too, so check is not available. */
+/* Fuzz targets use this too, so the check library is not available. */
 static void need(bool ok, const char *what)
 {
 	if (ok)

@@ -37,7 +37,7 @@ extern struct virtio_device_ops ops;
 void begin(void);
 void end(void);
 
-/* Every valid status, and the way of a driver to one. */
+/* Every valid status; go_to() takes the device to one as a driver does. */
 extern const uint32_t states[10];
 
 void go_to(uint32_t state);
