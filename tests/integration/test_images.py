@@ -131,7 +131,7 @@ def test_a_guest_can_not_choose_the_folders_of_its_forks():
     with sandbox("box", "--rootfs", path, "--share", f"{top}:/work", "--share", f"{data}:/data"):
         for name in (os.path.basename(path), "data"):
             execute("box", "sh", "-c", f"mv /work/{name} /work/away && ln -s {secret} /work/{name}").expect(0, b"", b"")
-            call("fork", "box", "1").expect_error("another folder")
+            call("fork", "box", "1").expect_error("another directory")
             execute("box", "sh", "-c", f"rm /work/{name} && mv /work/away /work/{name}").expect(0, b"", b"")
         call("fork", "box", "1").expect(0)
         execute("box-1", "cat", "/data/key", "/etc/file").expect(0, b"data\nas it was\n", b"")

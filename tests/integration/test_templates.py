@@ -81,7 +81,7 @@ def test_caches_that_do_not_work():
     os.unlink(os.path.join(blocked["XDG_CACHE_HOME"], "cordon"))
     os.makedirs(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"))
     os.chmod(os.path.join(blocked["XDG_CACHE_HOME"], "cordon", "templates"), 0o777)
-    call("template", "ls", env=blocked).expect_error("nobody else")
+    call("template", "ls", env=blocked).expect_error("no other user")
 
 
 @cordon.limit(600)
