@@ -164,7 +164,7 @@ def test_roots_that_are_none():
     path = folder()
     os.makedirs(work("empty"))
     for value, words in (("/", ("host",)), (work("nowhere"), ("nowhere",)), ("no-such-image", ("image ls",)),
-                         ("image:no-such-image", ("no such image",)), ("dir:" + work("root/etc/file"), ("folder",)),
+                         ("image:no-such-image", ("no such image",)), ("dir:" + work("root/etc/file"), ("is not a directory",)),
                          ("sha256:00000000aa", ("image ls",))):
         run("true", options=("--rootfs", value)).expect_error("--rootfs", *words)
     run("/bin/cat", "/etc/file", options=("--rootfs", work("empty"))).expect(127, b"")

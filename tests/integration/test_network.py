@@ -372,7 +372,7 @@ def test_bad_taps():
                               program=shutil.which("unshare")).wait()
     made = "ip tuntap add t0 mode tap"
     attempt("t0").expect_error("there is no interface t0: ip tuntap add t0 mode tap")
-    attempt("lo", "ip link set lo up").expect_error("lo is no tap")
+    attempt("lo", "ip link set lo up").expect_error("lo is not a tap")
     attempt("t0", made).expect_error("t0 has no IPv4 address: ip addr add")
     attempt("t0", made, "ip addr add 10.99.0.1/32 dev t0").expect_error("an address without a network")
     attempt("t0", made, "ip addr add 10.99.0.1/30 dev t0").expect_error("t0 is down: ip link set t0 up")

@@ -92,7 +92,7 @@ def test_timeout():
 def test_verbose_time_line():
     result = run("echo", "out", options=["-v", "--cold"]).expect(0, b"out\n")
     text = result.stderr.decode()
-    line = re.compile(r"^cordon: +([\d.]+) ms  \+ +([\d.]+) ms  (.+)$", re.M)
+    line = re.compile(r"^cordon: +([\d.]+) ms  \+ *([\d.]+) ms  (.+)$", re.M)
     steps = [(float(at), float(step), name) for at, step, name in line.findall(text)]
     assert [name for _at, _step, name in steps] == [
         "cordon started", "machine created", "kernel loaded", "vCPUs running", "agent connected",
