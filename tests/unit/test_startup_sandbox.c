@@ -251,6 +251,28 @@ START_TEST(a_template_comes_before_anything_of_the_user)
 }
 END_TEST
 
+START_TEST(a_connection_lost_while_a_template_is_saved_gives_it_up)
+{
+	struct fake *fake = fake_create();
+
+	fake->sandbox.restored = false;
+	fake->sandbox.template_due = true;
+	fake->sandbox.machine.loop = fake->loop;
+	fake_connect(fake);
+	ck_assert(fake->sandbox.machine.pausing);
+	agent_channel_closed(fake->sandbox.machine.channel);
+	fake->log[0] = '\0';
+	sandbox_forget_replies(&fake->sandbox);
+	/* or the root's reply could be taken for the template's */
+	ck_assert(!fake->sandbox.machine.pausing && !fake->sandbox.machine.pause_done);
+	ck_assert(!fake->sandbox.template_saved.done);
+	fake_connect(fake);
+	ck_assert_str_eq(fake->log, "welcome root mount mount limits forward hostname ");
+	ck_assert_uint_eq(fake->done, 1);
+	fake_destroy(fake);
+}
+END_TEST
+
 /* Each step without which there is no sandbox: its name, and what follows no more. */
 START_TEST(a_failed_step_is_named)
 {
@@ -332,6 +354,7 @@ START_TEST(an_agent_that_connects_again_gets_it_all_again)
 END_TEST
 
 UNIT_MAIN("startup_sandbox", a_sandbox_is_set_up_in_order, a_guest_that_booted_gets_less,
-	  a_template_comes_before_anything_of_the_user, a_failed_step_is_named,
+	  a_template_comes_before_anything_of_the_user,
+	  a_connection_lost_while_a_template_is_saved_gives_it_up, a_failed_step_is_named,
 	  a_ping_or_a_clock_that_fails_changes_nothing,
 	  an_agent_that_connects_again_gets_it_all_again)

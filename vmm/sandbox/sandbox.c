@@ -56,7 +56,7 @@ int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
 		return err_code(err, -ret, "limit processes");
 	sandbox->limit = processes;
 	sandbox->limit_known = true;
-	return 0;
+	return 1;
 }
 
 void sandbox_set_time(struct sandbox *sandbox)
@@ -153,7 +153,7 @@ static void agent_ready(void *arg)
 	/* If the agent has connected before, start-up sends all of this again. */
 	shares_begin(&sandbox->shares);
 	sandbox->limit_known = !sandbox->config.snapshot && sandbox->limit == 0;
-	sandbox->ports_published = (struct agent_reply){.done = NULL};
+	sandbox_forget_replies(sandbox);
 	startup_begin(&sandbox->startup);
 }
 

@@ -87,7 +87,7 @@ uint32_t sandbox_processes(struct sandbox *sandbox);
 /*
  * Changes the limit on the sandbox's processes (0: the agent's default), for commands that are
  * started from now on. Only once the sandbox is ready; until then start-up sets the policy's limit.
- * 0 or -errno with a message.
+ * 1: requested; 0: nothing to request; or -errno with a message.
  */
 int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
 			    const struct agent_reply *reply, struct err *err);

@@ -147,15 +147,17 @@ static int request_ping(void *arg, const struct agent_reply *reply, struct err *
 static void save_template(void *arg)
 {
 	struct sandbox *sandbox = arg;
+	const struct agent_reply saved = sandbox->template_saved;
 	struct err err = {.text = ""};
 
+	sandbox->template_saved = (struct agent_reply){.done = NULL};
 	if (template_save(&sandbox->template, &sandbox->machine, &err) < 0)
 		log_warning("no template was made: %s", err.text);
 	timeline_mark(&sandbox->machine.timeline, TIMELINE_TEMPLATE);
 	machine_resume(&sandbox->machine);
 	/* Later guests start from this one's state, and must not know its random numbers. */
 	sandbox_reseed(sandbox);
-	sandbox->template_saved.done(sandbox->template_saved.arg, 0);
+	saved.done(saved.arg, 0);
 }
 
 static int request_template(void *arg, const struct agent_reply *reply, struct err *err)
@@ -166,8 +168,17 @@ static int request_template(void *arg, const struct agent_reply *reply, struct e
 	if (!sandbox->template_due)
 		return 0;
 	sandbox->template_due = false;
+	if (machine_pause(&sandbox->machine, save_template, sandbox) < 0)
+		return 0;
 	sandbox->template_saved = *reply;
-	return machine_pause(&sandbox->machine, save_template, sandbox) == 0 ? STARTUP_WAIT : 0;
+	return STARTUP_WAIT;
+}
+
+void sandbox_forget_replies(struct sandbox *sandbox)
+{
+	if (sandbox->template_saved.done)
+		machine_resume(&sandbox->machine); /* and no template is saved */
+	sandbox->template_saved = sandbox->ports_published = (struct agent_reply){.done = NULL};
 }
 
 static int request_root(void *arg, const struct agent_reply *reply, struct err *err)
@@ -213,13 +224,10 @@ static int request_limits(void *arg, const struct agent_reply *reply, struct err
 {
 	struct sandbox *sandbox = arg;
 	uint32_t processes = sandbox_processes(sandbox);
-	int ret;
-
-	if (sandbox->limit_known && processes == sandbox->limit)
-		return 0;
 	/* Start-up need not wait when it lifts the limit of a snapshot's policy. */
-	ret = sandbox_limit_processes(sandbox, processes, processes ? reply : NULL, err);
-	return ret < 0 ? ret : processes ? STARTUP_WAIT : 0;
+	int ret = sandbox_limit_processes(sandbox, processes, processes ? reply : NULL, err);
+
+	return ret <= 0 ? ret : processes ? STARTUP_WAIT : 0;
 }
 
 /* The policy may have been replaced meanwhile: then the new limit is requested. */

@@ -65,4 +65,11 @@ void startup_fail(struct startup *startup, const char *step, const char *why);
 extern const struct startup_step sandbox_steps[];
 extern const size_t sandbox_step_count;
 
+/*
+ * Before startup_begin() on another connection: drops the replies that steps await from the monitor
+ * itself, or one of them would count as that of another step. A template half saved is given up.
+ */
+struct sandbox;
+void sandbox_forget_replies(struct sandbox *sandbox);
+
 #endif
