@@ -29,8 +29,8 @@ struct job {
 	const struct job_ops *ops;
 	void *arg;
 	struct agent_command *command;
-	struct sink out[2]; /* stdout, stderr */
-	struct input *input;
+	struct sink out[2];  /* stdout, stderr */
+	struct input *input; /* NULL: the owner carries the streams */
 	struct loop_timer timer;
 	struct loop_task end_task;
 	uint64_t timeout_ns, output_max, output[2];
@@ -67,7 +67,8 @@ static void command_over(struct job *job, int status)
 	job->over = true;
 	job->status = status;
 	timeline_mark(&job->machine->timeline, TIMELINE_EXITED);
-	input_stop(job->input);
+	if (job->input)
+		input_stop(job->input);
 	if (job->timed_out)
 		loop_timer_start(job->machine->loop, &job->timer, DRAIN_NS);
 	else
@@ -91,11 +92,14 @@ static void on_started(void *arg, uint32_t pid)
 static void on_output(void *arg, unsigned stream, const void *data, size_t length)
 {
 	struct job *job = arg;
-
 	uint64_t *sent = &job->output[stream - 1];
 	size_t kept = length;
 
 	timeline_mark(&job->machine->timeline, TIMELINE_OUTPUT);
+	if (job->ops->output) {
+		job->ops->output(job->arg, data, length);
+		return;
+	}
 	if (job->output_max)
 		kept = min_u64(length, job->output_max - min_u64(*sent, job->output_max));
 	*sent += length;
@@ -110,14 +114,18 @@ static void on_stdin_ready(void *arg)
 {
 	struct job *job = arg;
 
-	input_resume(job->input);
+	if (job->input)
+		input_resume(job->input);
+	else
+		job->ops->input_ready(job->arg);
 }
 
 static void on_stdin_closed(void *arg)
 {
 	struct job *job = arg;
 
-	input_stop(job->input);
+	if (job->input)
+		input_stop(job->input);
 }
 
 static void on_exited(void *arg, const struct agent_exit *result)
@@ -262,7 +270,7 @@ int job_start(struct job **out, struct machine *machine, const struct job_spec *
 	job->output_max = spec->output_max;
 	job->timer = (struct loop_timer){.expired = on_timer, .arg = job};
 	job->end_task = (struct loop_task){.run = report_end, .arg = job};
-	ret = open_streams(job, spec);
+	ret = ops->output ? 0 : open_streams(job, spec);
 	if (ret < 0) {
 		err_code(err, -ret, "standard streams");
 		goto fail;
@@ -281,7 +289,8 @@ int job_start(struct job **out, struct machine *machine, const struct job_spec *
 	if (job->timeout_ns)
 		loop_timer_start(machine->loop, &job->timer, patience);
 	machine->settled_ns = 0;
-	input_resume(job->input);
+	if (job->input)
+		input_resume(job->input);
 	*out = job;
 	return 0;
 fail:
@@ -299,6 +308,17 @@ void job_resize(struct job *job, uint16_t rows, uint16_t columns)
 {
 	if (job->command && !job->over)
 		agent_command_resize(job->command, rows, columns);
+}
+
+size_t job_input(struct job *job, const void *bytes, size_t length)
+{
+	return agent_command_stdin(job->command, bytes, length);
+}
+
+/* A terminal's output is one stream. */
+void job_consumed(struct job *job, size_t length)
+{
+	agent_command_consumed(job->command, 1, length);
 }
 
 void job_destroy(struct job *job)

@@ -9,6 +9,7 @@
 #ifndef CORDON_SANDBOX_JOB_H
 #define CORDON_SANDBOX_JOB_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "vmm/agent/channel.h"
@@ -24,7 +25,7 @@ struct job;
 
 struct job_spec {
 	struct agent_command_spec command;
-	int fd[3]; /* the caller's, open until the job has ended */
+	int fd[3]; /* the caller's, open until the job has ended; not used if ops->output is set */
 	/*
 	 * The command is killed this long after its start. The job ends soon after that, whatever
 	 * the guest does and even if the output is not read. 0: never.
@@ -43,6 +44,13 @@ struct job_ops {
 	void (*started)(void *arg, uint32_t pid); /* or NULL */
 	/* Called last, exactly once: the command has ended and its output is passed on. */
 	void (*ended)(void *arg, const struct job_result *result);
+	/*
+	 * NULL, unless the owner carries the streams of a command with a terminal itself: it takes
+	 * all output, and returns credit with job_consumed() once the bytes are passed on.
+	 */
+	void (*output)(void *arg, const void *data, size_t length);
+	/* Then: there is room again after job_input() took less than it was given. */
+	void (*input_ready)(void *arg);
 };
 
 /* The machine's agent must be ready. 0, or -errno with a message; then no callback follows. */
@@ -52,6 +60,10 @@ int job_start(struct job **out, struct machine *machine, const struct job_spec *
 /* Does nothing once the command has ended. */
 void job_signal(struct job *job, int number);
 void job_resize(struct job *job, uint16_t rows, uint16_t columns);
+
+/* For an owner that carries the streams itself. job_input() returns the bytes taken. */
+size_t job_input(struct job *job, const void *bytes, size_t length);
+void job_consumed(struct job *job, size_t length);
 
 /* Frees the job: a running command is killed, and ended is not called. NULL is harmless. */
 void job_destroy(struct job *job);
