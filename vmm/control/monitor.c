@@ -32,6 +32,10 @@ static void job_over(struct monitor_job *job)
 	int i;
 
 	unlink_job(&job->monitor->jobs, job);
+	if (job->shell)
+		shell_relay_destroy(&job->shell->relay);
+	free(job->shell);
+	job->shell = NULL;
 	job_destroy(job->job);
 	job->job = NULL;
 	for (i = 0; i < MESSAGE_FDS; i++)

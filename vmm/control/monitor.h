@@ -17,6 +17,7 @@
 #include "vmm/control/message.h"
 #include "vmm/control/record.h"
 #include "vmm/control/registry.h"
+#include "vmm/control/shell_relay.h"
 #include "vmm/sandbox/job.h"
 #include "vmm/sandbox/quiesce.h"
 #include "vmm/sandbox/session.h"
@@ -24,6 +25,8 @@
 #define MONITOR_OUTPUT_MAX (1u << 20) /* bytes kept of each output of a detached job */
 #define MONITOR_FLOWS_MAX  128	      /* live flows in a reply */
 #define MONITOR_ENDED_MAX  32	      /* detached jobs whose output is kept after their end */
+#define MONITOR_SHELLS_MAX 32	      /* shell sessions at a time */
+#define MONITOR_NOTE_MAX   128	      /* bytes of a session's note */
 
 /* Defaults of commands, from an image's configuration. */
 struct monitor_defaults {
@@ -87,13 +90,22 @@ struct client {
 	struct client *next;
 };
 
+/* What a job has beyond others if it is a shell session, which outlives its clients. */
+struct monitor_shell {
+	struct shell_relay relay;
+	char note[MONITOR_NOTE_MAX + 1]; /* of the client that started it, for later ones */
+	uint64_t turn;			 /* the session that was attached last has the highest */
+	struct job_result result;	 /* once it has ended, while output waits for the client */
+};
+
 struct monitor_job {
 	struct monitor *monitor;
-	struct client *owner; /* NULL: detached */
-	struct job *job;      /* NULL: it has ended */
-	int status;	      /* then */
-	uint64_t id;	      /* the request's, for its owner */
-	unsigned number;      /* in this sandbox */
+	struct client *owner;	     /* NULL: detached */
+	struct job *job;	     /* NULL: it has ended */
+	struct monitor_shell *shell; /* NULL: it is not a shell session */
+	int status;		     /* then */
+	uint64_t id;		     /* the request's, for its owner */
+	unsigned number;	     /* in this sandbox */
 	char command[64];
 	time_t started;
 	int fd[MESSAGE_FDS];
@@ -115,6 +127,7 @@ struct monitor {
 	struct monitor_job *jobs;
 	struct monitor_job *ended; /* detached ones whose output is kept, newest first */
 	unsigned job_count, job_number;
+	uint64_t shell_turn; /* counts how often a client was attached to a shell session */
 	struct loop_timer listen_timer;
 	time_t started;
 	struct timespec begun; /* for planted_find() */

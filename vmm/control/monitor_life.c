@@ -47,8 +47,9 @@ static void stop(struct monitor *monitor, bool at_once)
 		power_off(monitor);
 		return;
 	}
+	/* An interactive shell ignores SIGTERM; SIGHUP says that its terminal is gone. */
 	for (job = monitor->jobs; job; job = job->next)
-		job_signal(job->job, SIGTERM);
+		job_signal(job->job, job->shell ? SIGHUP : SIGTERM);
 	session_give_grace(&monitor->session, TERM_NS);
 }
 

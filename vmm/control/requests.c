@@ -302,9 +302,13 @@ static const struct operation {
 	void (*handle)(struct client *client, struct message *message);
 	bool early; /* also before the sandbox is ready, when it may be saved as a template */
 } operations[] = {
+	/* clang-format off */
 	{"exec", op_exec, false},
 	{"signal", op_signal, false},
 	{"resize", op_resize, false},
+	{"shell", op_shell, false},
+	{"attach", op_attach, false},
+	{"detach", op_detach, false},
 	{"info", op_info, true},
 	{"stats", op_stats, true},
 	{"logs", op_logs, true},
@@ -317,6 +321,7 @@ static const struct operation {
 	{"answer", op_answer, false},
 	{"policy", op_policy, true},
 	{"policy-set", op_policy_set, false},
+	/* clang-format on */
 };
 
 void request_handle(struct client *client, struct message *message)

@@ -33,11 +33,43 @@ static inline bool flag_of(const json_t *request, const char *name)
 /* A job as in the replies to `info` and `logs`; NULL: out of memory. */
 json_t *describe_job(const struct monitor_job *job);
 
+/* requests_command.c: the command of a request. argv and env point into the request. */
+struct command_request {
+	const char **argv, **env;
+	struct agent_command_spec spec;
+};
+
+/*
+ * Reads the command of a request, with the defaults of the sandbox's image. 0 or -EINVAL with a
+ * message; in either case command_request_free() follows.
+ */
+int command_request_read(struct command_request *command, const struct monitor *monitor,
+			 const json_t *request, struct err *err);
+void command_request_free(struct command_request *command);
+
+/* Whether one more command can be started now. 0 or -errno with a message. */
+int command_request_permitted(const struct monitor *monitor, struct err *err);
+
+/* A job in the monitor's list, which monitor_job_free() frees; NULL: out of memory. */
+struct monitor_job *command_request_job(struct client *client, const json_t *request,
+					const struct command_request *command);
+
+/* Sends the event `ended` to the job's owner, if it has one. */
+void command_request_ended(const struct monitor_job *job, const struct job_result *result);
+
 /* requests_exec.c */
+
+/* The client's job that the request names in its field `exec`; NULL: none. */
+struct monitor_job *own_job(const struct client *client, const json_t *request);
 void op_exec(struct client *client, struct message *message);
 void op_signal(struct client *client, struct message *message);
 void op_resize(struct client *client, struct message *message);
 void op_logs(struct client *client, struct message *message);
+
+/* requests_shell.c */
+void op_shell(struct client *client, struct message *message);
+void op_attach(struct client *client, struct message *message);
+void op_detach(struct client *client, struct message *message);
 
 /* requests_net.c */
 void op_questions(struct client *client, struct message *message);

@@ -8,69 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/base/budget.h"
-#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/control/requests.h"
 
-#define STRINGS_MAX    4096
 #define TIMEOUT_MS_MAX (UINT64_MAX / 1000000)
-
-/* A list of strings as a NULL-terminated array of pointers into the request; NULL: not a list. */
-static const char **strings_of(const json_t *request, const char *name)
-{
-	const json_t *list = json_object_get(request, name);
-	size_t count = json_array_size(list), i;
-	const char **strings;
-
-	if (count > STRINGS_MAX)
-		return NULL;
-	strings = calloc(count + 1, sizeof(*strings));
-	for (i = 0; strings && i < count; i++) {
-		strings[i] = json_string_value(json_array_get(list, i));
-		if (!strings[i]) {
-			free(strings);
-			return NULL;
-		}
-	}
-	return strings;
-}
-
-/* The defaults that the request's list does not set, then that list, which is freed. */
-static const char **with_defaults(const char **env, const char *const *defaults)
-{
-	size_t own = 0, more = 0, used = 0, i;
-	const char **all;
-
-	while (env && env[own])
-		own++;
-	while (defaults && defaults[more])
-		more++;
-	if (!env || more == 0)
-		return env;
-	all = calloc(own + more + 1, sizeof(*all));
-	for (i = 0; all && i < more; i++)
-		if (!agent_env_has(env, own, defaults[i]))
-			all[used++] = defaults[i];
-	if (all)
-		memcpy(all + used, env, own * sizeof(*env));
-	free(env);
-	return all;
-}
-
-/* Copies what fits, in whole characters: the copy is sent as JSON and must be valid UTF-8. */
-static void copy_text(char *to, size_t size, const char *from)
-{
-	size_t length = strlen(from);
-
-	if (length >= size) {
-		length = size - 1;
-		while (length > 0 && ((unsigned char)from[length] & 0xc0) == 0x80)
-			length--;
-	}
-	memcpy(to, from, length);
-	to[length] = '\0';
-}
 
 /* --- jobs ------------------------------------------------------------------------------------- */
 
@@ -85,26 +26,12 @@ static void job_started(void *arg, uint32_t pid)
 			    NULL, 0);
 }
 
-static json_t *usage_of(const struct agent_exit *usage)
-{
-	return json_pack("{s:I,s:I,s:I,s:I}", "real_us", (json_int_t)usage->real_us, "user_us",
-			 (json_int_t)usage->user_us, "system_us", (json_int_t)usage->system_us,
-			 "max_rss_kib", (json_int_t)usage->max_rss_kib);
-}
-
 static void job_ended(void *arg, const struct job_result *result)
 {
 	struct monitor_job *job = arg;
 	struct monitor *monitor = job->monitor;
-	json_t *event;
 
-	if (job->owner) {
-		event = json_pack("{s:I,s:s,s:i,s:s?}", "id", (json_int_t)job->id, "event", "ended",
-				  "status", result->status, "message", result->message);
-		if (event && result->usage)
-			json_object_set_new(event, "usage", usage_of(result->usage));
-		server_send(job->owner, event, NULL, 0);
-	}
+	command_request_ended(job, result);
 	if (job->owner)
 		monitor_job_free(job);
 	else
@@ -131,81 +58,47 @@ static int open_detached(struct monitor_job *job, struct err *err)
 	return job->fd[0] < 0 ? err_sys(err, "/dev/null") : 0;
 }
 
-static int job_run(struct monitor_job *job, const json_t *request, const char **argv,
-		   const char **env, struct err *err)
+static int job_run(struct monitor_job *job, const json_t *request,
+		   const struct command_request *command, struct err *err)
 {
-	static const struct monitor_defaults none;
-	const struct monitor_defaults *defaults =
-		flag_of(request, "bare") ? &none : &job->monitor->config->defaults;
 	static const struct job_ops ops = {.started = job_started, .ended = job_ended};
 	struct job_spec spec = {
-		.command =
-			{
-				.argv = argv,
-				.env = env,
-				.workdir = string_of(request, "workdir"),
-				.user = string_of(request, "user"),
-				.terminal = flag_of(request, "tty"),
-				.rows = (uint16_t)number_of(request, "rows"),
-				.columns = (uint16_t)number_of(request, "columns"),
-			},
+		.command = command->spec,
 		.timeout_ns = number_of(request, "timeout_ms") * 1000000,
 		.output_max = job->owner ? 0 : MONITOR_OUTPUT_MAX,
 	};
 
-	if (!spec.command.workdir)
-		spec.command.workdir = defaults->workdir;
-	if (!spec.command.user) {
-		spec.command.user = defaults->user;
-		spec.command.uid = defaults->uid;
-		spec.command.gid = defaults->gid;
-	}
+	spec.command.terminal = flag_of(request, "tty");
 	memcpy(spec.fd, job->fd, sizeof(spec.fd));
 	return job_start(&job->job, &job->monitor->session.sandbox.machine, &spec, &ops, job, err);
 }
 
-static int exec_checked(struct client *client, struct message *message, const char **argv,
-			const char **env, struct err *err)
+static int exec_checked(struct client *client, struct message *message,
+			const struct command_request *command, struct err *err)
 {
 	struct monitor *monitor = client->monitor;
 	bool detached = flag_of(message->body, "detach");
 	struct monitor_job *job;
-	int ret = 0;
+	int ret = command_request_permitted(monitor, err);
 
-	if (!argv || !argv[0] || !env)
-		return err_set(err, EINVAL,
-			       "exec: argv and env must be lists of strings, argv not empty");
-	if (monitor->job_count >= budget(BUDGET_JOBS))
-		return err_set(err, EAGAIN, "%u commands are running already", monitor->job_count);
-	if (monitor->paused)
-		return err_set(err, EBUSY, "the sandbox is paused: resume it first");
-	if (monitor->stopping)
-		return err_set(err, EBUSY, "the sandbox is being stopped");
+	if (ret < 0)
+		return ret;
 	if (number_of(message->body, "timeout_ms") > TIMEOUT_MS_MAX)
 		return err_set(err, EINVAL, "exec: the timeout is too long");
 	if (!detached && message->fds != MESSAGE_FDS)
 		return err_set(err, EINVAL, "exec: needs three descriptors");
-	job = calloc(1, sizeof(*job));
+	job = command_request_job(client, message->body, command);
 	if (!job)
 		return err_set(err, ENOMEM, "out of memory");
-	job->monitor = monitor;
-	job->owner = detached ? NULL : client;
-	job->id = request_id(message->body);
-	job->number = ++monitor->job_number;
-	job->started = time(NULL);
-	copy_text(job->command, sizeof(job->command), argv[0]);
-	memset(job->fd, -1, sizeof(job->fd));
 	if (detached) {
+		job->owner = NULL;
 		ret = open_detached(job, err);
 	} else {
 		memcpy(job->fd, message->fd, sizeof(job->fd));
 		message->fds = 0; /* the job owns them now */
 	}
-	job->next = monitor->jobs;
-	monitor->jobs = job;
-	monitor->job_count++;
 	if (ret == 0)
-		ret = job_run(job, message->body, argv, env, err);
+		ret = job_run(job, message->body, command, err);
 	if (ret < 0) {
 		monitor_job_free(job);
 		return ret;
@@ -219,19 +112,16 @@ static int exec_checked(struct client *client, struct message *message, const ch
 
 void op_exec(struct client *client, struct message *message)
 {
-	const char **argv = strings_of(message->body, "argv");
-	const char **env = strings_of(message->body, "env");
+	struct command_request command;
 	struct err err = {.text = ""};
 
-	if (!flag_of(message->body, "bare"))
-		env = with_defaults(env, client->monitor->config->defaults.env);
-	if (exec_checked(client, message, argv, env, &err) < 0)
+	if (command_request_read(&command, client->monitor, message->body, &err) < 0 ||
+	    exec_checked(client, message, &command, &err) < 0)
 		server_refuse(client, request_id(message->body), err.text);
-	free(argv);
-	free(env);
+	command_request_free(&command);
 }
 
-static struct monitor_job *own_job(const struct client *client, const json_t *request)
+struct monitor_job *own_job(const struct client *client, const json_t *request)
 {
 	struct monitor_job *job;
 
@@ -263,12 +153,16 @@ void op_resize(struct client *client, struct message *message)
 
 json_t *describe_job(const struct monitor_job *job)
 {
-	json_t *body =
-		json_pack("{s:i,s:s,s:I,s:b}", "job", (int)job->number, "command", job->command,
-			  "started", (json_int_t)job->started, "detached", job->owner == NULL);
+	json_t *body = json_pack("{s:i,s:s,s:I,s:b}", "job", (int)job->number, "command",
+				 job->command, "started", (json_int_t)job->started, "detached",
+				 !job->owner && !job->shell);
 
 	if (body && !job->job)
 		json_object_set_new(body, "status", json_integer(job->status));
+	if (body && job->shell) {
+		json_object_set_new(body, "session", json_true());
+		json_object_set_new(body, "attached", json_boolean(job->owner));
+	}
 	return body;
 }
 
@@ -294,7 +188,7 @@ static const struct monitor_job *find_detached(const struct monitor *monitor, ui
 	const struct monitor_job *job;
 
 	for (job = monitor->jobs; job; job = job->next)
-		if (job->number == number && !job->owner)
+		if (job->number == number && !job->owner && !job->shell)
 			return job;
 	for (job = monitor->ended; job; job = job->next)
 		if (job->number == number)

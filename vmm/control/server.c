@@ -19,11 +19,28 @@
 #define LISTEN_BACKLOG	256
 #define LISTEN_RETRY_NS 100000000ull
 
-/* A client's jobs end with it. A pause that it requested goes on without it. */
+/* Ends the client's commands, and detaches it from its shell sessions. */
+static void leave_jobs(struct client *client)
+{
+	struct monitor_job *job, *next;
+
+	for (job = client->monitor->jobs; job; job = next) {
+		next = job->next;
+		if (job->owner != client)
+			continue;
+		if (job->shell) {
+			shell_relay_detach(&job->shell->relay);
+			job->owner = NULL;
+		} else {
+			monitor_job_free(job);
+		}
+	}
+}
+
+/* A pause that the client requested goes on without it. */
 static void client_close(struct client *client)
 {
 	struct monitor *monitor = client->monitor;
-	struct monitor_job *job, *next;
 	struct client **at;
 
 	for (at = &monitor->clients; *at; at = &(*at)->next) {
@@ -32,11 +49,7 @@ static void client_close(struct client *client)
 			break;
 		}
 	}
-	for (job = monitor->jobs; job; job = next) {
-		next = job->next;
-		if (job->owner == client)
-			monitor_job_free(job);
-	}
+	leave_jobs(client);
 	if (monitor->pause_client == client)
 		monitor->pause_client = NULL;
 	loop_remove(monitor->session.loop, &client->source);
