@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds the guest kernel: Debian's linux-source-6.12, our patches, our configuration fragment.
+# Builds the guest kernel from Debian's linux-source-6.12, our patches and our configuration fragment.
 #
-#   build.sh               build unless the cache has it; build/guest/vmlinux then points at it
-#   build.sh --force       build even so
-#   build.sh --print-path  print where the built kernel is (or will be), and do nothing else
+#   build.sh               build unless the cache has it, and let build/guest/vmlinux point at it
+#   build.sh --force       build even if the cache has it
+#   build.sh --print-path  only print where the built kernel is (or will be)
 #
-# Environment: CORDON_KERNEL_CACHE (default $XDG_CACHE_HOME/cordon or ~/.cache/cordon), TMPDIR (the
-# scratch tree, 1 GB; default: in the cache), LINUX_SOURCE (the tarball), CC, JOBS, BUILD.
+# Environment: CORDON_KERNEL_CACHE (default $XDG_CACHE_HOME/cordon or ~/.cache/cordon), TMPDIR (for
+# the scratch tree, 1 GB; default: in the cache), LINUX_SOURCE (the tarball), CC, JOBS, BUILD.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,7 +20,7 @@ out=$top/${BUILD:-build}/guest
 force=no
 print=no
 scratch=""
-steps=1500 # compiler and linker lines of a whole build, for the progress line only
+steps=1500 # lines that the compiler and linker print in a full build, for the progress line only
 
 for arg in "$@"; do
 	case "$arg" in
@@ -61,12 +61,12 @@ esac
 [ -r "$tarball" ] || die "$tarball is missing; \`make deps\` installs it (package linux-source-6.12)"
 command -v "${cc%% *}" >/dev/null || die "no compiler $cc; \`make deps\` installs what is needed"
 
-# The tarball is known by its package version and its size; hashing 150 MB at every make is not worth it.
+# Package version and size identify the tarball; hashing 150 MB at every make is not worth it.
 inputs_hash() {
 	{
 		dpkg-query -W -f '${Version}\n' linux-source-6.12 2>/dev/null || true
 		stat -L -c %s "$tarball"
-		# shellcheck disable=SC2086 # "ccache gcc" is two words
+		# shellcheck disable=SC2086 # "ccache gcc" is a command and its argument
 		$cc --version | head -n 1
 		ld --version | head -n 1
 		LC_ALL=C
@@ -84,8 +84,8 @@ if [ "$print" = yes ]; then
 	exit 0
 fi
 
-# build/guest/vmlinux -> the cache, replaced in one step. The list of what must be off makes no other
-# kernel, so it is not in the hash: a kernel out of the cache is held against it as well.
+# build/guest/vmlinux -> the cache, replaced in one step. The list of options that must be off does not
+# change the kernel, so it is not in the hash: a kernel from the cache is checked against it too.
 publish() {
 	"$here"/config-check.sh "$built/config"
 	mkdir -p "$out"
@@ -100,7 +100,7 @@ if [ "$force" = no ] && [ -f "$built/vmlinux" ]; then
 fi
 
 mkdir -p "$cache" || die "can't write to $cache; set CORDON_KERNEL_CACHE"
-# One build of the same kernel at a time: the second waits, and finds it done.
+# Only one process builds the same kernel at a time: a second one waits, and uses the result.
 exec 9>"$cache/.$hash.lock"
 if ! flock -n 9; then
 	say "another build of the same kernel is running; waiting for it"
@@ -117,7 +117,7 @@ log=$scratch/log
 mkdir "$src"
 
 say "unpacking $(basename "$tarball")"
-# Sources of what can't be switched on are left out; their Kconfig files must stay.
+# Leave out sources that no option can enable; their Kconfig files must stay.
 tar -xf "$tarball" -C "$src" --strip-components=1 \
 	--exclude='linux-source-*/Documentation/*/*' --exclude='*/tools/testing/*' --exclude='*/tools/perf/*' \
 	--exclude='*/samples/*.c' --exclude='*/sound/*.[ch]' --exclude='*/drivers/gpu/*.[ch]' \
@@ -147,7 +147,7 @@ KCONFIG_ALLCONFIG="$here/config" kmake allnoconfig >"$log" 2>&1 || {
 	die "configuring failed"
 }
 
-# Kconfig drops a line whose dependencies are not met without a word: every line must have taken effect.
+# Kconfig silently drops a line whose dependencies are not met: check that every line took effect.
 wrong=$(awk -v fragment="$here/config" '
 	/^CONFIG_/ { split($0, kv, "="); have[kv[1]] = $0 }
 	END {
@@ -165,13 +165,13 @@ wrong=$(awk -v fragment="$here/config" '
 	}' "$src/.config")
 [ -z "$wrong" ] || {
 	echo "$wrong" >&2
-	die "the configuration did not take effect as config asks"
+	die "some lines of config did not take effect"
 }
 
-# And what must be off is off: another option can have selected it.
+# Check that what must be off is off: another option may have selected it.
 "$here"/config-check.sh "$src/.config" "$src"
 
-# Passes make's lines on as progress: a line that is rewritten on a terminal, else one line every 10 %.
+# Turns make's output into progress: one line that is rewritten on a terminal, else a line every 10 %.
 progress() {
 	terminal=no
 	[ ! -t 2 ] || terminal=yes
@@ -195,14 +195,14 @@ progress() {
 		}'
 }
 
-say "compiling with $jobs jobs: some minutes, once"
+say "compiling with $jobs jobs: takes some minutes, once"
 {
 	kmake -j"$jobs" vmlinux 2>&1 || echo failed >"$scratch/failed"
 } | tee "$log" | progress
 if [ -f "$scratch/failed" ] || [ ! -f "$src/vmlinux" ]; then
 	cp "$log" "$cache/failed.log"
 	grep -E 'error:|\*\*\* |undefined' "$log" | head -n 20 >&2
-	die "the build failed; all of its output is in $cache/failed.log"
+	die "the build failed; $cache/failed.log has all of its output"
 fi
 
 new=$scratch/new
@@ -215,9 +215,9 @@ python3 "$here/plain-sites.py" "$new/vmlinux" >"$log" 2>&1 || {
 cp "$src/System.map" "$new/System.map"
 cp "$src/.config" "$new/config"
 chmod -R a+rX "$new"
-# Read-only: only such a kernel is mapped into guests and shared by them, not copied (docs/boot.md).
+# Guests map and share a kernel, instead of copying it, only if its file is read-only (docs/boot.md).
 chmod 444 "$new"/*
-# The scratch tree may be on another file system; the last step is a rename within the cache.
+# The scratch tree may be on another file system: copy into the cache first, and rename there.
 staged=$(mktemp -d "$cache/new.XXXXXX")
 cp -p "$new"/* "$staged/"
 chmod 755 "$staged"

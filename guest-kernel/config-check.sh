@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Checks that no option of config-off is on in a kernel's configuration: one line and status 1 if one is.
+# Checks a kernel's configuration: exits with 1, after one line, if an option of config-off is on.
 #
-#   config-check.sh CONFIG [SOURCE]   CONFIG: a .config; SOURCE: the kernel's, which must know every
-#                                     option of the list: a misspelt one is never on
+#   config-check.sh CONFIG [SOURCE]   CONFIG: a .config; SOURCE: the kernel's tree, whose Kconfig files
+#                                     must have every listed option: a misspelt one would never be on
 # Environment: CONFIG_OFF, the list (default: config-off beside this script)
 set -eu
 

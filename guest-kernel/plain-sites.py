@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the branch sites of a built vmlinux plain.
+"""Turns the branch sites of a built vmlinux into plain branches.
 
 The compiler writes every indirect call, indirect jump and return of the kernel as a branch to a
 thunk, and objtool lists those places in .retpoline_sites and .return_sites. On processors that need
 no thunks (most newer ones) the kernel turns each of them into the plain instruction at every boot,
-which is a large part of a small guest's boot. Here it is done once, in the file. A kernel with our
-patch then only patches on processors that do need thunks.
+which is a large part of a small guest's boot. This script does it once, in the file. A kernel with our
+patch then patches the sites only on processors that do need thunks.
 
 usage: plain-sites.py VMLINUX      (the file is changed in place)
 """
@@ -20,7 +20,7 @@ NOPS = {0: b"", 1: b"\x90", 2: b"\x66\x90", 3: b"\x0f\x1f\x00"}
 
 
 class Vmlinux:
-    """An ELF64 file whose bytes are found by virtual address."""
+    """An ELF64 file, addressed by virtual address."""
 
     def __init__(self, data):
         self.data = data
@@ -78,9 +78,9 @@ def branch(data, at, address, thunks):
     length = prefix + 5
     target = address + length + relative
     if target not in thunks:
-        raise ValueError(f"{address:#x}: {target:#x} is no thunk")
+        raise ValueError(f"{address:#x}: {target:#x} is not a thunk")
     register = thunks[target]
-    # The kernel tells the length of the original by the register, so they must agree.
+    # The kernel derives the length of the original from the register, so they must agree.
     if (register >= 8) != bool(prefix):
         raise ValueError(f"{address:#x}: register {register}, prefix {prefix}")
     plain = b"\x41" if register >= 8 else b""

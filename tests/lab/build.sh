@@ -1,19 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Build the pieces of the lab's first-level guest (L1) and print the directory that holds them:
-# vmlinux (unpacked here, because unpacking under emulation is slow), initrd.cpio and `version`.
+# Build the files of the lab's first-level guest (L1) and print their directory: vmlinux (unpacked
+# here, because unpacking under emulation is slow), initrd.cpio and `version`.
 #
-# They are made from Debian's kernel package, which is downloaded and unpacked but never installed,
-# and from busybox-static. The directory is named after the hash of everything that went into it, and
-# is made under another name and renamed, so that a reader sees all of it or nothing.
+# The sources are Debian's kernel package, which is downloaded and unpacked but never installed, and
+# busybox-static. The directory's name is a hash of all input. It is made under another name and
+# renamed, so that other processes see a complete directory or none.
 #
-#   CORDON_LAB_DEB=FILE   use this kernel package file instead of downloading one
+#   CORDON_LAB_DEB=FILE   use this kernel package instead of downloading one
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/cordon/lab
 
-# What L1 itself needs, what the tests may use in it, and what they may want to mount or open.
+# What L1 itself needs, and what tests use, mount or open in it.
 modules="virtio_pci virtio_console 9pnet_virtio 9p overlay kvm-amd
 	tun loop ext4 squashfs fuse vhost_vsock vsock_loopback veth"
 
@@ -36,7 +36,7 @@ need xz xz-utils
 need python3 python3
 busybox=$(command -v busybox) || die "busybox is missing: install the package busybox-static"
 
-# The package file: named by its version, so that a cached one is found without the network.
+# The package file is named by its version, so that a cached one is found without the network.
 find_deb() {
 	if [ -n "${CORDON_LAB_DEB:-}" ]; then
 		[ -f "$CORDON_LAB_DEB" ] || die "CORDON_LAB_DEB=$CORDON_LAB_DEB: no such file"
@@ -61,7 +61,7 @@ find_deb() {
 	echo "$deb"
 }
 
-# Copy a module and all that it depends on, by the modules.dep that depmod has just written.
+# Copy a module and its dependencies, as listed in the modules.dep that depmod has just written.
 copy_module() {
 	line=$(tr _ - <"$tree/modules.dep" | grep -n "/$(echo "$1" | tr _ -)\.ko:" | cut -d: -f1)
 	if [ -z "$line" ] && tr _ - <"$tree/modules.builtin" | grep -q "/$(echo "$1" | tr _ -)\.ko"; then
@@ -122,6 +122,6 @@ mkdir "$work/out"
 python3 "$here/unpack-kernel.py" "$work/deb/boot/vmlinuz-$version" "$work/out/vmlinux"
 echo "$version" >"$work/out/version"
 
-# Another builder may have been quicker; its result is the same.
+# Another build may have finished first; its result is the same.
 mv -T "$work/out" "$out" 2>/dev/null || [ -f "$out/version" ]
 echo "$out"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Unpack the ELF kernel inside a bzImage: unpack-kernel.py BZIMAGE VMLINUX.
 
-QEMU starts an ELF kernel directly (by its PVH note), which saves the emulated machine the work of
+QEMU starts an ELF kernel directly (by its PVH note), which saves the emulated machine from
 unpacking it. Fields: Documentation/arch/x86/boot.rst of Linux, "payload_offset", "payload_length".
 """
 import bz2
@@ -11,7 +11,7 @@ import lzma
 import struct
 import sys
 
-# The payload is followed by four bytes with its unpacked size, which are no part of the stream.
+# Four bytes with the unpacked size follow the payload; they are not part of the stream.
 UNPACK = {
     b"\x1f\x8b": lambda data: gzip.zlib.decompressobj(31).decompress(data),
     b"\xfd7zXZ": lambda data: lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(data),
@@ -34,7 +34,7 @@ def main():
     else:
         sys.exit(f"{sys.argv[1]}: unknown compression {payload[:6].hex()}")
     if elf[:4] != b"\x7fELF":
-        sys.exit(f"{sys.argv[1]}: the payload is no ELF file")
+        sys.exit(f"{sys.argv[1]}: the payload is not an ELF file")
     with open(sys.argv[2], "wb") as out:
         out.write(elf)
 
