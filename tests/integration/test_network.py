@@ -212,7 +212,7 @@ def test_an_operator_decides():
         f"3: tls tls.test {GOOD}:443? ({policy}:4)", f"4: udp tls.test {GOOD}:123? ({policy}:5)",
         f"5: tls tls.test {GOOD}:443? ({policy}:4)"], shown
     assert any(line.startswith("2: always by uid 0, process ") for line in lines), shown
-    assert "there is no such question any more" in errors and "never" in errors, errors
+    assert "there is no such open question" in errors and "never" in errors, errors
     assert f"{GOOD}:123" not in result["reached"], result["reached"]
     assert len([data for data in result["reached"][f"{GOOD}:443"] if "tls.test" in data]) == 1, result
     # One line for each question, one for each answer with who gave it, and the flow's own with the rule.
@@ -221,10 +221,10 @@ def test_an_operator_decides():
     assert len(questions) == len(answers) == 5 and "by uid 0, process" in answers[0], audit
     verdicts_ = [(line["verdict"], line["rule"].rsplit(":")[-1], line["reason"]) for line in audit
                  if line.get("op") == "connect"]
-    assert ("allow", "3", "an operator was asked and allowed it") in verdicts_, verdicts_
-    assert ("allow", "3", "an operator has allowed it for the sandbox's life") in verdicts_, verdicts_
-    assert ("deny", "4", "an operator was asked and refused it") in verdicts_, verdicts_
-    assert ("deny", "4", "a rule has an operator asked, and there is none") in verdicts_, verdicts_
+    assert ("allow", "3", "an operator allowed it") in verdicts_, verdicts_
+    assert ("allow", "3", "an operator allowed it earlier, for the sandbox's life") in verdicts_, verdicts_
+    assert ("deny", "4", "an operator refused it") in verdicts_, verdicts_
+    assert ("deny", "4", "the rule needs an operator's approval, and no operator is attached") in verdicts_, verdicts_
     before, after = json.loads(before), json.loads(after)
     assert before["net_questions_open"] == 1 and after["net_questions_open"] == 0, (before, after)
     flow = next(flow for flow in after["flows"] if flow.get("name") == "good.test")

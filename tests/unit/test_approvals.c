@@ -159,7 +159,7 @@ START_TEST(an_operator_who_goes_has_refused)
 	approvals_attend(questions, false);
 	ck_assert_uint_eq(answered, 1);
 	ck_assert(!answered_yes);
-	ck_assert_str_eq(answered_why, "the operator has gone");
+	ck_assert_str_eq(answered_why, "the last operator has disconnected");
 	ck_assert_int_eq(approvals_ask(questions, &net), -ENOENT);
 	approvals_attend(questions, true);
 	ck_assert_int_gt(approvals_ask(questions, &net), 0);
@@ -288,12 +288,12 @@ static void command_says(const char *command, bool yes, const char *why)
 
 START_TEST(a_command_answers)
 {
-	static const char none[] = "the command of --on-ask gave no answer";
+	static const char none[] = "the command of --on-ask made no decision";
 
-	command_says("echo once", true, "an operator was asked and allowed it");
+	command_says("echo once", true, "an operator allowed it");
 	command_says("test \"$1 $2 $3 $4 $5\" = 'tcp x.test 192.0.9.1 22 p:3' && echo session #",
-		     true, "an operator was asked and allowed it for the sandbox's life");
-	command_says("echo no", false, "an operator was asked and refused it");
+		     true, "an operator allowed it for the sandbox's life");
+	command_says("echo no", false, "an operator refused it");
 	command_says("echo perhaps", false, none);
 	command_says("echo once; exit 3 #", false, none);
 	command_says("/nowhere/at/all", false, none);

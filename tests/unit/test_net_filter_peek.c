@@ -90,8 +90,8 @@ START_TEST(other_names_and_none_are_refused)
 	/* A name that is allowed, but at another address. */
 	length = hello("cdn.example.com");
 	ck_assert(!heard(NET_PEER + 5, 443, hello_bytes, length));
-	ck_assert_str_eq(logged[0], "flow-refused tls 93.184.216.39:443 cdn.example.com: the "
-				    "address is not one that was answered for this name");
+	ck_assert_str_eq(logged[0], "flow-refused tls 93.184.216.39:443 cdn.example.com: "
+				    "no DNS reply gave this address for the name");
 	length = hello(NULL);
 	ck_assert(!heard(NET_PEER + 5, 443, hello_bytes, length));
 	ck_assert_str_eq(logged[0],

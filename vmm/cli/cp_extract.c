@@ -38,7 +38,7 @@ int cp_map_name(const char *from, const char *to, const char *name, char path[PA
 			return err_set(err, EPROTO, "the sandbox sent a name with '..'");
 		if (first && (length != strlen(from) || memcmp(part, from, length) != 0))
 			return err_set(err, EPROTO,
-				       "the sandbox sent something else than was asked for");
+				       "the sandbox sent something other than the requested path");
 		if (first) {
 			part = to;
 			length = strlen(part);

@@ -129,7 +129,7 @@ void op_answer(struct client *client, struct message *message)
 		return;
 	}
 	if (!approval) {
-		server_refuse(client, id, "there is no such question any more");
+		server_refuse(client, id, "there is no such open question");
 		return;
 	}
 	if (reply == APPROVAL_ALWAYS || reply == APPROVAL_NEVER)

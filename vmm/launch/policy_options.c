@@ -149,8 +149,8 @@ int policy_apply_limit(const struct policy *policy, const char *option, unsigned
 	const struct policy_limits *limits = policy_limits(policy);
 
 	if (limit && given && (*value > limit || *value == 0))
-		return err_set(err, EINVAL, "%s asks for more than the policy allows (%s:%u)",
-			       option, limits->file[index], limits->line[index]);
+		return err_set(err, EINVAL, "%s exceeds what the policy allows (%s:%u)", option,
+			       limits->file[index], limits->line[index]);
 	if (limit && !given)
 		*value = limit;
 	return 0;

@@ -104,7 +104,7 @@ static enum verdict judge_name(struct filter *filter, const struct flow *flow,
 	judgement->why = NULL;
 	/*
 	 * A rule that matches the address alone matches the name as well: then it is the same,
-	 * unless a person has said something of the name.
+	 * unless a person has decided about the name.
 	 */
 	named = by_name.order < by_address.order ||
 		(by_name.order == by_address.order && by_name.verdict != by_address.verdict &&
@@ -118,7 +118,7 @@ static enum verdict judge_name(struct filter *filter, const struct flow *flow,
 		return PERMIT;
 	}
 	if (named && !pinned) {
-		judgement->why = "the address is not one that was answered for this name";
+		judgement->why = "no DNS reply gave this address for the name";
 		return FORBID;
 	}
 	if (best.verdict == FILTER_ALLOW)
@@ -339,7 +339,7 @@ static void decide(struct filter *filter, struct flow *flow, const struct frame 
 						  .address = flow->key.peer,
 						  .port = flow->key.peer_port,
 						  .host = flow->host},
-				      .why = "its first bytes are more than are looked at",
+				      .why = "its first bytes exceed what is inspected",
 				      .rule = FILTER_NO_RULE};
 	struct flow_peek *peek = flow->peek;
 	enum verdict verdict = FORBID;
@@ -353,7 +353,7 @@ static void decide(struct filter *filter, struct flow *flow, const struct frame 
 				  ? WAIT
 				  : FORBID;
 	if (verdict == WAIT && (frame->tcp_flags & TCP_FIN)) {
-		judgement.why = peek->asking ? "it ended before an operator answered"
+		judgement.why = peek->asking ? "it ended before an operator decided"
 					     : "it ended before it named a server";
 		verdict = FORBID;
 	}

@@ -111,7 +111,7 @@ static void decide_path(const struct policy *policy, const struct policy_request
 	bool above;
 
 	if (!is_normal(path, length)) {
-		settle(decision, POLICY_DENY, "not a path that a file can have");
+		settle(decision, POLICY_DENY, "not a valid path");
 		return;
 	}
 	rule = find_rule(policy, request, path, length, &above);
@@ -121,24 +121,24 @@ static void decide_path(const struct policy *policy, const struct policy_request
 	if (!rule && request->op == POLICY_LOOKUP)
 		settle(decision, POLICY_ALLOW, "no rule hides it");
 	else if (!rule && request->rootfs && request->op == POLICY_READ)
-		settle(decision, POLICY_ALLOW, "no rule: the root file system may be read");
+		settle(decision, POLICY_ALLOW, "no rule matches: the root file system is readable");
 	else if (!rule)
 		settle(decision, POLICY_DENY, "no rule allows it");
 	else if (rule->public.action == POLICY_ACTION_HIDE)
 		settle(decision, POLICY_HIDE,
-		       above ? "a rule hides a directory that it is in" : "a rule hides it");
+		       above ? "a rule hides a directory above it" : "a rule hides it");
 	else if (request->op == POLICY_LOOKUP)
 		settle(decision, POLICY_ALLOW, "no rule hides it");
 	else if (rule->public.action == POLICY_ACTION_ASK)
-		settle(decision, POLICY_ASK, "a rule has an operator asked");
+		settle(decision, POLICY_ASK, "the rule needs an operator's approval");
 	else if (rule->public.action == POLICY_ACTION_DENY)
 		settle(decision, POLICY_DENY, "a rule denies it");
 	else if (rule->public.action >= needed(request->op))
 		settle(decision, POLICY_ALLOW, "a rule allows it");
 	else if (rule->public.action == POLICY_ACTION_APPEND)
-		settle(decision, POLICY_DENY, "a rule allows no more than reading and appending");
+		settle(decision, POLICY_DENY, "the rule allows only reading and appending");
 	else
-		settle(decision, POLICY_DENY, "a rule allows no more than reading");
+		settle(decision, POLICY_DENY, "the rule allows only reading");
 }
 
 static bool same_action(const void *arg, uint32_t x, uint32_t y)
@@ -150,7 +150,7 @@ static bool same_action(const void *arg, uint32_t x, uint32_t y)
 	return list->rule[x]->public.action == list->rule[y]->public.action;
 }
 
-/* A symbolic link must not lead programs of the host around rules: see protected.h. */
+/* Programs of the host must not bypass rules through a symbolic link: see protected.h. */
 static void decide_link(const struct policy *policy, const struct policy_request *request,
 			struct policy_decision *decision)
 {
@@ -172,8 +172,7 @@ static void decide_link(const struct policy *policy, const struct policy_request
 		return;
 	decide_path(policy, &write, path, (size_t)length, &inner);
 	if (inner.verdict != POLICY_ALLOW)
-		settle(decision, POLICY_DENY,
-		       "the link would lead around a rule for a place beneath it");
+		settle(decision, POLICY_DENY, "the link would bypass a rule for a path beneath it");
 }
 
 static void decide_file(const struct policy *policy, const struct policy_request *request,
@@ -194,12 +193,13 @@ static void decide_file(const struct policy *policy, const struct policy_request
 	if (decision->verdict != POLICY_ALLOW || !moves)
 		return;
 	if (!request->other)
-		settle(decision, POLICY_DENY, "a folder moves with both its names known, or not");
+		settle(decision, POLICY_DENY,
+		       "a directory can be moved only if both names are known");
 	else if (list->tree &&
 		 !glob_tree_same_beneath(list->tree, request->object, request->length,
 					 request->other, request->other_length, same_action, list))
 		settle(decision, POLICY_DENY,
-		       "the rules tell apart what is beneath the folder's old and new name");
+		       "the rules beneath the directory's old and new name differ");
 }
 
 /* --- programs --------------------------------------------------------------------------------- */
@@ -211,7 +211,7 @@ static void decide_exec(const struct policy *policy, const struct policy_request
 	const struct rule *rule;
 
 	if (!is_normal(request->object, request->length)) {
-		settle(decision, POLICY_DENY, "not a path that a file can have");
+		settle(decision, POLICY_DENY, "not a valid path");
 		return;
 	}
 	decision->enforced_by = POLICY_GUEST;
@@ -227,7 +227,7 @@ static void decide_exec(const struct policy *policy, const struct policy_request
 	else if (rule->public.action == POLICY_ACTION_ALLOW)
 		settle(decision, POLICY_ALLOW, "a rule allows it");
 	else if (rule->public.action == POLICY_ACTION_ASK)
-		settle(decision, POLICY_ASK, "a rule has an operator asked");
+		settle(decision, POLICY_ASK, "the rule needs an operator's approval");
 	else
 		settle(decision, POLICY_DENY, "a rule denies it");
 }
@@ -272,7 +272,7 @@ static void decide_net(const struct policy *policy, const struct policy_request 
 	if (rule->public.action == POLICY_ACTION_DENY)
 		settle(decision, POLICY_DENY, "a rule denies it");
 	else if (rule->public.action == POLICY_ACTION_ASK && request->op == POLICY_CONNECT)
-		settle(decision, POLICY_ASK, "a rule has an operator asked");
+		settle(decision, POLICY_ASK, "the rule needs an operator's approval");
 	else
 		settle(decision, POLICY_ALLOW, "a rule allows it");
 }

@@ -112,8 +112,9 @@ static void not_logged(struct guard *guard, int code, bool required,
 		return;
 	decision->verdict = POLICY_DENY;
 	decision->line = 0;
-	decision->reason = rate ? "more than the audit log takes, and it is required"
-				: "the audit log can't be written";
+	decision->reason =
+		rate ? "the policy requires the audit log, and the log's budget is used up"
+		     : "the policy requires the audit log, and it can't be written";
 }
 
 /* As audit_decision(); updates the decision if it cannot be logged. -ESTALE: decide again. */
@@ -171,7 +172,7 @@ enum policy_verdict guard_grant(struct guard *guard, const struct policy_request
 	struct policy_decision decision = {
 		.verdict = POLICY_ALLOW,
 		.enforced_by = POLICY_HOST,
-		.reason = "the command line says so",
+		.reason = "the command line grants it",
 	};
 	struct audit_origin origin = {.file = by, .policy = AUDIT_ANY_POLICY};
 
@@ -188,7 +189,8 @@ enum policy_verdict guard_check(struct guard *guard, const struct policy_request
 {
 	struct policy_decision own;
 
-	return check(guard, request, POLICY_DENY, "a rule has an operator asked, and there is none",
+	return check(guard, request, POLICY_DENY,
+		     "the rule needs an operator's approval, and no operator is attached",
 		     decision ? decision : &own);
 }
 

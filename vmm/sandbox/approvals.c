@@ -208,9 +208,9 @@ static void command_answered(void *arg, uint32_t number, const char *word)
 		return;
 	if (answer >= 0)
 		approvals_reply(questions, number, (enum approval_reply)answer,
-				"by --on-ask's command");
+				"by the command of --on-ask");
 	else if (!questions->attended)
-		refuse(questions, open, "the command of --on-ask gave no answer");
+		refuse(questions, open, "the command of --on-ask made no decision");
 	else {
 		/* Only operators can decide now; with the last of them the question ends. */
 		approval_command_end(open->command);
@@ -283,9 +283,10 @@ void approvals_take_back(struct approvals *questions, uint32_t number)
 
 	if (!open)
 		return;
-	snprintf(detail, sizeof(detail), "question=%u answer=none: nobody waits any more", number);
+	snprintf(detail, sizeof(detail), "question=%u answer=none: no flow waits any longer",
+		 number);
 	note(questions, &open->public, "answer", detail);
-	close_question(questions, open, "nobody waits for it any more");
+	close_question(questions, open, "no flow waits for it any longer");
 }
 
 /* --- decisions -------------------------------------------------------------------------------- */
@@ -294,11 +295,11 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 		    const char *by)
 {
 	static const char *const reason[APPROVAL_REPLIES] = {
-		"an operator was asked and allowed it",
-		"an operator was asked and allowed it for the sandbox's life",
-		"an operator was asked and allowed it always",
-		"an operator was asked and refused it",
-		"an operator was asked and refused it for the sandbox's life",
+		"an operator allowed it",
+		"an operator allowed it for the sandbox's life",
+		"an operator allowed it always",
+		"an operator refused it",
+		"an operator refused it for the sandbox's life",
 	};
 	struct open_question *open = find(questions, number);
 	bool yes = answer <= APPROVAL_ALWAYS;
@@ -326,7 +327,8 @@ void approvals_attend(struct approvals *questions, bool attended)
 		return;
 	for (i = 0; i < APPROVALS_MAX; i++)
 		if (questions->open[i].public.number != 0 && !questions->open[i].command)
-			refuse(questions, &questions->open[i], "the operator has gone");
+			refuse(questions, &questions->open[i],
+			       "the last operator has disconnected");
 }
 
 const struct approval *approvals_next(const struct approvals *questions, unsigned *at)

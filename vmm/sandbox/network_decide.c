@@ -82,20 +82,21 @@ static bool check_asked(struct network *network, enum filter_answer answer,
 			const struct policy_request *question)
 {
 	static const char *const reason[] = {
-		[FILTER_APPROVED] = "an operator was asked and allowed it",
-		[FILTER_DECLINED] = "an operator was asked and refused it",
-		[FILTER_UNANSWERED] = "an operator was asked and did not answer in time",
-		[FILTER_UNATTENDED] = "a rule has an operator asked, and there is none",
+		[FILTER_APPROVED] = "an operator allowed it",
+		[FILTER_DECLINED] = "an operator refused it",
+		[FILTER_UNANSWERED] = "no operator decided in time",
+		[FILTER_UNATTENDED] =
+			"the rule needs an operator's approval, and no operator is attached",
 		[FILTER_OVERASKED] =
-			"a rule has an operator asked, and too many questions are open",
+			"the rule needs an operator's approval, and too many questions are open",
 	};
 	int before = answer == FILTER_UNASKED ? recall(network, question) : -1;
 	bool yes = answer == FILTER_APPROVED || before == 1;
 	const char *why = reason[FILTER_UNATTENDED];
 
 	if (before >= 0)
-		why = yes ? "an operator has allowed it for the sandbox's life"
-			  : "an operator has refused it for the sandbox's life";
+		why = yes ? "an operator allowed it earlier, for the sandbox's life"
+			  : "an operator refused it earlier, for the sandbox's life";
 	else if (network->reason && (answer == FILTER_APPROVED || answer == FILTER_DECLINED))
 		why = network->reason;
 	else if (answer != FILTER_UNASKED)
