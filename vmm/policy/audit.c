@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit log: its lines and their budget, opening and closing. */
+/* The audit log: writing its lines, opening and closing. audit_budget.h bounds the lines. */
 #include "vmm/policy/audit.h"
 
 #include <errno.h>
@@ -12,51 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/policy/audit_budget.h"
 #include "vmm/policy/audit_sign.h"
 #include "vmm/policy/audit_stream.h"
 
 #define SECOND_NS 1000000000ull
 
-/* A budget that has run dry is used again once it has the bytes of a tenth of a second. */
-#define DRY_PART 10
-
 #define HIDDEN_PLACES 256 /* a power of two */
-
-/* For lines of 330 bytes: allowed operations 25,000 at once and 1,600 a second; denials 12,000 at
- * once and 100 a second. */
-static const struct audit_budget default_budget[AUDIT_KINDS] = {
-	[AUDIT_KIND_ALLOWED] = {512 << 10, 8 << 20},
-	[AUDIT_KIND_DENIED] = {32 << 10, 4 << 20},
-	[AUDIT_KIND_HIDDEN] = {8 << 10, 1 << 20},
-};
-
-/* Lines with no budget: the guest does not decide how many there are. */
-#define NO_BUDGET AUDIT_KINDS
-
-/* Notes that do not count as allowed operations, which is the default. */
-static const struct {
-	const char *what;
-	enum audit_part part;
-	unsigned kind;
-} note_kinds[] = {
-	{"policy-set", AUDIT_DENIALS, NO_BUDGET},
-	{"ask", AUDIT_DENIALS, NO_BUDGET}, /* bounded by sandbox/approvals.h */
-	{"answer", AUDIT_DENIALS, NO_BUDGET},
-	{"network-lost", AUDIT_DENIALS, NO_BUDGET}, /* once */
-	{"planted", AUDIT_DENIALS, NO_BUDGET},	    /* bounded by control/planted.h */
-	{"read-only-share", AUDIT_DENIALS, AUDIT_KIND_DENIED},
-	{"flow-refused", AUDIT_DENIALS, AUDIT_KIND_DENIED},
-};
-
-struct kind {
-	struct bucket bucket;
-	bool dry;
-	uint64_t left_out;
-};
 
 struct audit {
 	pthread_mutex_t mutex;
@@ -64,7 +29,7 @@ struct audit {
 	struct audit_config config;
 	struct audit_stream stream[AUDIT_PARTS];
 	uint64_t sequence; /* of the last line of both */
-	struct kind kind[AUDIT_KINDS];
+	struct audit_meter meter[AUDIT_KINDS];
 	uint64_t refused;	    /* operations denied because their line was left out */
 	uint64_t lost[AUDIT_PARTS]; /* lines that could not be written */
 	uint64_t written;	    /* bytes, since begin_line() */
@@ -109,9 +74,9 @@ static void begin_event(struct audit *audit, enum audit_part part, const char *e
 /* A "gap" line before the next line counts what was left out. */
 static int write_gap(struct audit *audit, enum audit_part part)
 {
-	uint64_t *allowed = &audit->kind[AUDIT_KIND_ALLOWED].left_out;
-	uint64_t *denied = &audit->kind[AUDIT_KIND_DENIED].left_out;
-	uint64_t *hidden = &audit->kind[AUDIT_KIND_HIDDEN].left_out;
+	uint64_t *allowed = &audit->meter[AUDIT_KIND_ALLOWED].left_out;
+	uint64_t *denied = &audit->meter[AUDIT_KIND_DENIED].left_out;
+	uint64_t *hidden = &audit->meter[AUDIT_KIND_HIDDEN].left_out;
 	bool of_allowed = part == AUDIT_ALLOWED;
 	int ret;
 
@@ -136,20 +101,6 @@ static int write_gap(struct audit *audit, enum audit_part part)
 	return 0;
 }
 
-/* --- budgets ---------------------------------------------------------------------------------- */
-
-static bool has_budget(struct audit *audit, unsigned number)
-{
-	struct kind *kind = &audit->kind[number];
-	const struct bucket *bucket = &kind->bucket;
-
-	if (bucket_wait_ns(&kind->bucket, audit->config.now()) > 0)
-		kind->dry = true;
-	else if (bucket->tokens >= (int64_t)(bucket->rate / DRY_PART))
-		kind->dry = false;
-	return !kind->dry;
-}
-
 static int make_room(struct audit *audit, enum audit_part part)
 {
 	return audit_stream_room(&audit->stream[part], &audit->stream[part ^ 1], &audit->line,
@@ -162,7 +113,8 @@ static int begin_line(struct audit *audit, enum audit_part part, unsigned kind)
 	int ret;
 
 	audit->written = 0;
-	if (kind != NO_BUDGET && !has_budget(audit, kind))
+	if (kind != AUDIT_NO_BUDGET &&
+	    !audit_meter_has_budget(&audit->meter[kind], audit->config.now()))
 		return -EAGAIN;
 	ret = make_room(audit, part);
 	if (ret == 0)
@@ -177,12 +129,12 @@ static int end_line(struct audit *audit, enum audit_part part, unsigned kind, bo
 {
 	if (ret == 0)
 		ret = write_line(audit, part);
-	if (kind != NO_BUDGET)
-		bucket_take(&audit->kind[kind].bucket, audit->written);
+	if (kind != AUDIT_NO_BUDGET)
+		bucket_take(&audit->meter[kind].bucket, audit->written);
 	if (ret == -EAGAIN && required && kind == AUDIT_KIND_ALLOWED)
 		audit->refused++;
-	else if (ret == -EAGAIN && kind != NO_BUDGET)
-		audit->kind[kind].left_out++;
+	else if (ret == -EAGAIN && kind != AUDIT_NO_BUDGET)
+		audit->meter[kind].left_out++;
 	else if (ret < 0)
 		audit->lost[part]++;
 	/* A denial stands, logged or only counted. */
@@ -217,16 +169,10 @@ int audit_decision(struct audit *audit, const struct policy_request *request,
 
 static int log_note(struct audit *audit, const struct guard_note *note, bool required)
 {
-	enum audit_part part = AUDIT_ALLOWED;
-	unsigned kind = AUDIT_KIND_ALLOWED;
-	size_t i;
+	unsigned kind;
+	enum audit_part part = audit_note_part(note->what, &kind);
 	int ret;
 
-	for (i = 0; i < ARRAY_SIZE(note_kinds); i++)
-		if (strcmp(note->what, note_kinds[i].what) == 0) {
-			part = note_kinds[i].part;
-			kind = note_kinds[i].kind;
-		}
 	ret = begin_line(audit, part, kind);
 	if (ret == 0)
 		audit_line_note(&audit->line, note);
@@ -299,12 +245,8 @@ static void set_config(struct audit *audit, const struct audit_config *config)
 		own->files = AUDIT_FILES;
 	if (!own->now)
 		own->now = monotonic;
-	for (i = 0; i < AUDIT_KINDS; i++) {
-		if (!own->budget[i].rate)
-			own->budget[i] = default_budget[i];
-		bucket_init_burst(&audit->kind[i].bucket, own->budget[i].rate, own->budget[i].burst,
-				  own->now());
-	}
+	for (i = 0; i < AUDIT_KINDS; i++)
+		audit_meter_init(&audit->meter[i], (enum audit_kind)i, &own->budget[i], own->now());
 	for (i = 0; i < AUDIT_PARTS; i++) {
 		audit->stream[i].base = audit->path;
 		audit->stream[i].part = (enum audit_part)i;

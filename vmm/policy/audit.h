@@ -34,7 +34,7 @@ enum audit_part { AUDIT_ALLOWED, AUDIT_DENIALS };
 /* Size of a buffer for the path of any file of a log. */
 #define AUDIT_PATH_MAX (PATH_MAX + 32)
 
-/* Kinds of lines whose number the guest decides. audit.c has their budgets. */
+/* Kinds of lines whose number the guest decides. audit_budget.c has their budgets. */
 enum audit_kind { AUDIT_KIND_ALLOWED, AUDIT_KIND_DENIED, AUDIT_KIND_HIDDEN };
 #define AUDIT_KINDS 3
 
