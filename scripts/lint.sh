@@ -70,15 +70,12 @@ words() {
 	[ -z "$found" ] || { echo "$found" && false; }
 }
 
-# Files under 450 lines, but for one, which waits to be split.
+# Every file has fewer than 450 lines.
 sizes() {
 	local file lines found=0
 	for file in "${c_files[@]}" "${python_files[@]}"; do
 		lines=$(wc -l <"$file")
-		case "$file" in
-		tests/integration/programs/features.c) continue ;;
-		esac
-		[ "$lines" -le 450 ] || { echo "$file: $lines lines, more than 450" && found=1; }
+		[ "$lines" -lt 450 ] || { echo "$file: $lines lines, not fewer than 450" && found=1; }
 	done
 	return "$found"
 }

@@ -2,6 +2,7 @@
 """Common code of the integration tests: run build/cordon as a user would and collect its output, status and usage."""
 import ctypes
 import fcntl
+import glob
 import json
 import os
 import pty
@@ -355,11 +356,12 @@ def prepare():
 
 
 def program(name):
-    """Path of the static program built from programs/NAME.c."""
-    source = os.path.join(HERE, "programs", name + ".c")
+    """Path of the static program built from programs/NAME.c and programs/NAME_*.c."""
+    sources = sorted(glob.glob(os.path.join(HERE, "programs", name + ".c")) +
+                     glob.glob(os.path.join(HERE, "programs", name + "_*.c")))
     target = os.path.join(HELPERS, name)
-    wire = os.path.join(TOP, "vmm", "agent", "wire.h")
-    newest = max(os.path.getmtime(path) for path in (source, wire) if os.path.exists(path))
+    inputs = sources + glob.glob(os.path.join(HERE, "programs", "*.h")) + [os.path.join(TOP, "vmm", "agent", "wire.h")]
+    newest = max(os.path.getmtime(path) for path in inputs if os.path.exists(path))
     if os.path.exists(target) and os.path.getmtime(target) >= newest:
         return target
     os.makedirs(HELPERS, exist_ok=True)
@@ -368,7 +370,7 @@ def program(name):
     compiler = "musl-gcc" if shutil.which("musl-gcc") else os.environ.get("CC", "cc")
     try:
         subprocess.run([compiler, "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O2",
-                        "-static", "-Wl,--no-dynamic-linker", "-I", TOP, "-o", new, source, "-lpthread"], check=True)
+                        "-static", "-Wl,--no-dynamic-linker", "-I", TOP, "-o", new, *sources, "-lpthread"], check=True)
         os.chmod(new, 0o755)
         os.rename(new, target)
     except BaseException:

@@ -25,6 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/integration/programs/features.h"
+
 /* musl's compiler wrapper does not see the kernel's headers. */
 #define LANDLOCK_CREATE_RULESET 444
 #define LANDLOCK_ADD_RULE	445
@@ -32,7 +34,6 @@
 #define LANDLOCK_READ_FILE	(1ull << 2)
 #define PIDFD_OPEN		434
 #define PIDFD_GETFD		438
-#define MEMFD_SECRET		447
 #define SECCOMP_FILTER		1
 #define SECCOMP_NEW_LISTENER	(1u << 3)
 #define SECCOMP_ALLOW		0x7fff0000u
@@ -75,7 +76,7 @@ struct notification_answer {
 #define NOTIFY_RECEIVE _IOWR('!', 0, struct notification)
 #define NOTIFY_SEND    _IOWR('!', 1, struct notification_answer)
 
-static int console;
+int console;
 
 static int write_file(const char *path, const char *text)
 {
@@ -346,95 +347,6 @@ static int cgroups(void)
 		return errno;
 	/* The cgroup holds one process: a second is refused. */
 	return fork() < 0 && errno == EAGAIN ? 0 : EPROTO;
-}
-
-/*
- * System calls that are closed to every program, guest root included: the kernel has none of them
- * (guest-kernel/config-off). With these arguments a call that exists would fail with another error.
- */
-static int closed(void)
-{
-	static const struct {
-		long number;
-		const char *name;
-	} calls[] = {
-		{SYS_perf_event_open, "perf_event_open"},
-		{SYS_bpf, "bpf"},
-		{SYS_io_uring_setup, "io_uring_setup"},
-		{SYS_io_uring_enter, "io_uring_enter"},
-		{SYS_io_uring_register, "io_uring_register"},
-		{SYS_add_key, "add_key"},
-		{SYS_request_key, "request_key"},
-		{SYS_keyctl, "keyctl"},
-		{SYS_userfaultfd, "userfaultfd"},
-		{SYS_kexec_load, "kexec_load"},
-		{SYS_kexec_file_load, "kexec_file_load"},
-		{SYS_init_module, "init_module"},
-		{SYS_finit_module, "finit_module"},
-		{SYS_delete_module, "delete_module"},
-		{SYS_modify_ldt, "modify_ldt"},
-		{SYS_iopl, "iopl"},
-		{SYS_ioperm, "ioperm"},
-		{SYS_process_vm_readv, "process_vm_readv"},
-		{SYS_process_vm_writev, "process_vm_writev"},
-		{SYS_kcmp, "kcmp"},
-		{MEMFD_SECRET, "memfd_secret"},
-		{SYS_acct, "acct"},
-		{SYS_swapon, "swapon"},
-	};
-	size_t i;
-	int ret = 0;
-
-	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		if (syscall(calls[i].number, -1, -1, -1, -1, -1) >= 0 || errno != ENOSYS) {
-			dprintf(console, "%s is there\n", calls[i].name);
-			ret = EPROTO;
-		}
-	}
-	return ret;
-}
-
-/* Nor are there files that lead to those calls, or into the kernel. */
-static int closed_files(void)
-{
-	static const char *const paths[] = {
-		"/proc/sys/kernel/perf_event_paranoid",
-		"/proc/sys/kernel/perf_event_max_sample_rate",
-		"/proc/sys/kernel/perf_cpu_time_max_percent",
-		"/proc/sys/kernel/unprivileged_bpf_disabled",
-		"/proc/sys/kernel/io_uring_disabled",
-		"/proc/sys/vm/unprivileged_userfaultfd",
-		"/proc/keys",
-		"/proc/kcore",
-		"/proc/kallsyms",
-		"/proc/sysrq-trigger",
-		"/proc/config.gz",
-		"/proc/modules",
-		"/sys/bus/event_source",
-		"/sys/kernel/debug",
-		"/sys/kernel/tracing",
-		"/sys/kernel/profiling",
-		"/tmp/dev/mem",
-		"/tmp/dev/port",
-		"/tmp/dev/snapshot",
-	};
-	size_t i;
-	int ret = 0;
-
-	mkdir("/sys", 0755);
-	mkdir("/tmp/dev", 0755);
-	if (mount("sysfs", "/sys", "sysfs", 0, NULL) < 0 ||
-	    mount("dev", "/tmp/dev", "devtmpfs", 0, NULL) < 0 ||
-	    access("/tmp/dev/null", F_OK) < 0 || access("/sys/bus/virtio", F_OK) < 0 ||
-	    access("/proc/sys/kernel/pid_max", F_OK) < 0)
-		return errno;
-	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (access(paths[i], F_OK) == 0) {
-			dprintf(console, "%s is there\n", paths[i]);
-			ret = EPROTO;
-		}
-	}
-	return ret;
 }
 
 static const struct {
