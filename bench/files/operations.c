@@ -263,7 +263,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: operations DIRECTORY [SECONDS] [FILES]\n");
 		return 2;
 	}
-	files_host_folder = argv[1];
+	files_host_directory = argv[1];
 	if (argc > 2)
 		seconds = atof(argv[2]);
 	for (with = 0; with < 2; with++) {

@@ -298,8 +298,8 @@ static int receive_fd(int socket_fd)
 		struct cmsghdr align;
 	} control;
 	char byte;
-	struct iovec piece = {.iov_base = &byte, .iov_len = 1};
-	struct msghdr message = {.msg_iov = &piece,
+	struct iovec segment = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr message = {.msg_iov = &segment,
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
 				 .msg_controllen = sizeof(control)};

@@ -130,7 +130,7 @@ static double measure_deep(const struct policy *policy, unsigned long decisions,
 /* Guard and audit log: the cost of an allowed open, without the log's rate limit. */
 static double measure_logged(struct policy *policy, unsigned long decisions)
 {
-	char folder[] = "/tmp/cordon-bench-XXXXXX", path[64], denials[80];
+	char directory[] = "/tmp/cordon-bench-XXXXXX", path[64], denials[80];
 	const struct audit_config config = {
 		.path = path,
 		.budget = {{1 << 30, 1 << 30}},
@@ -143,9 +143,9 @@ static double measure_logged(struct policy *policy, unsigned long decisions)
 	struct err err;
 	double began;
 
-	if (!mkdtemp(folder))
+	if (!mkdtemp(directory))
 		abort();
-	snprintf(path, sizeof(path), "%s/log", folder);
+	snprintf(path, sizeof(path), "%s/log", directory);
 	snprintf(denials, sizeof(denials), "%s.denials", path);
 	if (audit_open(&audit, &config, &err) < 0 || guard_create(&guard, policy, audit) < 0)
 		abort();
@@ -158,7 +158,7 @@ static double measure_logged(struct policy *policy, unsigned long decisions)
 	guard_destroy(guard);
 	unlink(path);
 	unlink(denials);
-	rmdir(folder);
+	rmdir(directory);
 	return began / (double)decisions;
 }
 

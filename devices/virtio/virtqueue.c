@@ -203,8 +203,8 @@ static int enter_indirect(const struct virtqueue *queue, const struct descriptor
 	return 0;
 }
 
-static int add_piece(const struct virtqueue *queue, const struct descriptor *descriptor,
-		     struct virtio_chain *chain)
+static int add_segment(const struct virtqueue *queue, const struct descriptor *descriptor,
+		       struct virtio_chain *chain)
 {
 	unsigned count = chain->readable_count + chain->writable_count;
 	bool writable = descriptor->flags & VRING_DESC_F_WRITE;
@@ -249,7 +249,7 @@ static int walk(const struct virtqueue *queue, uint16_t head, struct virtio_chai
 			steps = 0;
 			continue;
 		}
-		ret = add_piece(queue, &descriptor, chain);
+		ret = add_segment(queue, &descriptor, chain);
 		if (ret < 0)
 			return ret;
 		if (!(descriptor.flags & VRING_DESC_F_NEXT))

@@ -185,7 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* Thousands of small trees: in memory if possible. */
 	if (access("/dev/shm", W_OK) == 0)
-		files_host_folder = "/dev/shm";
+		files_host_directory = "/dev/shm";
 	files_host_begin(&host, rules, fuzz_rarely(&script, 8));
 	make_tree();
 	for (i = 0; i < REQUESTS_MAX && !fuzz_ended(&script); i++)

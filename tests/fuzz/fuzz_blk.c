@@ -96,32 +96,33 @@ static void anything(struct fuzz_script *script)
 {
 	static const uint32_t types[] = {0, 1, 4, 8, 11, 13, 10, 14, 99};
 	struct fake_queue *queue = &disk.guest.queue[fuzz_below(script, disk.config.queues)];
-	struct fake_piece piece[6];
+	struct fake_segment segment[6];
 	uint64_t header = fake_guest_alloc(&disk.guest, 16, 16);
 	uint8_t *raw = fake_guest_at(&disk.guest, header);
-	unsigned count = 1 + fuzz_below(script, ARRAY_SIZE(piece)), i;
+	unsigned count = 1 + fuzz_below(script, ARRAY_SIZE(segment)), i;
 	bool writable = false;
 
 	store_le32(raw, types[fuzz_below(script, ARRAY_SIZE(types))]);
 	store_le64(raw + 8, number_near(script));
 	for (i = 0; i < 16; i++)
 		fill_range(script, fake_disk_bytes(&disk) + 16 * i);
-	piece[0] = (struct fake_piece){
+	segment[0] = (struct fake_segment){
 		header, fuzz_rarely(script, 8) ? 1 + fuzz_below(script, 16) : 16, false};
 	for (i = 1; i < count; i++) {
 		writable = writable || fuzz_below(script, 2);
-		piece[i] = (struct fake_piece){disk.data,
-					       fuzz_below(script, 2)
-						       ? 1 + fuzz_number(script, 2) % 8192
-						       : 512u * (1 + fuzz_below(script, 8)),
-					       writable};
+		segment[i] = (struct fake_segment){disk.data,
+						   fuzz_below(script, 2)
+							   ? 1 + fuzz_number(script, 2) % 8192
+							   : 512u * (1 + fuzz_below(script, 8)),
+						   writable};
 	}
-	if (!fuzz_rarely(script, 8) && count < ARRAY_SIZE(piece))
-		piece[count++] = (struct fake_piece){fake_guest_alloc(&disk.guest, 1, 1), 1, true};
+	if (!fuzz_rarely(script, 8) && count < ARRAY_SIZE(segment))
+		segment[count++] =
+			(struct fake_segment){fake_guest_alloc(&disk.guest, 1, 1), 1, true};
 	if (fuzz_below(script, 2))
-		fake_queue_add_indirect(queue, piece, count);
+		fake_queue_add_indirect(queue, segment, count);
 	else
-		fake_queue_add(queue, piece, count);
+		fake_queue_add(queue, segment, count);
 	memset(sure, 0, sizeof(sure));
 	if (!fuzz_rarely(script, 6))
 		fake_disk_wait(&disk, (unsigned)(queue - disk.guest.queue),

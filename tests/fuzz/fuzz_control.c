@@ -46,11 +46,11 @@ static void begin(void)
 {
 	static const struct agent_channel_hooks hooks = {.ready = ready, .lost = lost};
 	struct machine *machine = &monitor.session.sandbox.machine;
-	char folder[] = "/tmp/cordon-fuzz-XXXXXX", path[PATH_MAX];
+	char directory[] = "/tmp/cordon-fuzz-XXXXXX", path[PATH_MAX];
 	struct err err;
 	int fd[2];
 
-	FUZZ_REQUIRE(mkdtemp(folder) && setenv("XDG_RUNTIME_DIR", folder, 1) == 0);
+	FUZZ_REQUIRE(mkdtemp(directory) && setenv("XDG_RUNTIME_DIR", directory, 1) == 0);
 	FUZZ_REQUIRE(registry_path("fuzz", "", path, &err) == 0 && mkdir(path, 0700) == 0);
 	FUZZ_REQUIRE(loop_create(&monitor.session.loop) == 0);
 	monitor.config = &config;

@@ -165,18 +165,18 @@ static void add_chain(struct fuzz_script *script)
 {
 	struct fake_guest *guest = &world.guest;
 	struct fake_queue *queue = &guest->queue[fuzz_below(script, guest->device->queue_count)];
-	struct fake_piece piece[3];
+	struct fake_segment segment[3];
 	unsigned count = 1 + fuzz_below(script, 3), i;
 
 	if (queue->size == 0)
 		return;
 	for (i = 0; i < count; i++)
-		piece[i] = (struct fake_piece){
+		segment[i] = (struct fake_segment){
 			.address = FAKE_RAM_BASE + RAM_BYTES / 2 + fuzz_number(script, 2),
 			.length = 1 + (uint32_t)fuzz_number(script, 1),
 			.writable = i > 0 || fuzz_below(script, 2),
 		};
-	fake_queue_add(queue, piece, count);
+	fake_queue_add(queue, segment, count);
 	fake_queue_kick(queue);
 }
 

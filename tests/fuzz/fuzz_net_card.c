@@ -81,21 +81,21 @@ static void add_command(struct fake_queue *queue)
 {
 	struct fuzz_script *script = &run.script;
 	uint64_t at = run.buffers + 16 * fuzz_below(script, 16);
-	struct fake_piece piece[2] = {{at, fuzz_rarely(script, 8) ? 3 : 4, false},
-				      {at + 8, 1, true}};
+	struct fake_segment segment[2] = {{at, fuzz_rarely(script, 8) ? 3 : 4, false},
+					  {at + 8, 1, true}};
 	uint8_t *bytes = fake_guest_at(&guest, at);
 
 	bytes[0] = fuzz_rarely(script, 8) ? (uint8_t)fuzz_number(script, 1) : 4;
 	bytes[1] = fuzz_rarely(script, 8) ? (uint8_t)fuzz_number(script, 1) : 0;
 	store_le16(bytes + 2, fuzz_rarely(script, 8) ? (uint16_t)fuzz_number(script, 2)
 						     : (uint16_t)(1 + fuzz_below(script, PAIRS)));
-	fake_queue_add(queue, piece, 2);
+	fake_queue_add(queue, segment, 2);
 }
 
 static void add_chain(struct fake_queue *queue)
 {
 	struct fuzz_script *script = &run.script;
-	struct fake_piece piece[4];
+	struct fake_segment segment[4];
 	unsigned count = 1 + fuzz_below(script, 4), i;
 	bool writable = queue->index % 2 == 0;
 
@@ -105,19 +105,19 @@ static void add_chain(struct fake_queue *queue)
 	}
 
 	for (i = 0; i < count; i++) {
-		piece[i].address = run.buffers + fuzz_number(script, 2);
-		piece[i].length = 1 + (uint32_t)fuzz_number(script, 1 + fuzz_below(script, 2));
-		piece[i].writable = writable;
+		segment[i].address = run.buffers + fuzz_number(script, 2);
+		segment[i].length = 1 + (uint32_t)fuzz_number(script, 1 + fuzz_below(script, 2));
+		segment[i].writable = writable;
 	}
 	/* A command ends with its status. */
 	if (queue->index == 2 * PAIRS)
 		for (i = 0; i < count; i++)
-			piece[i].writable = i + 1 == count;
+			segment[i].writable = i + 1 == count;
 	if (fuzz_rarely(script, 32))
-		piece[0].address = fuzz_number(script, 8);
+		segment[0].address = fuzz_number(script, 8);
 	if (fuzz_rarely(script, 32))
-		piece[0].writable = !piece[0].writable;
-	fake_queue_add(queue, piece, count);
+		segment[0].writable = !segment[0].writable;
+	fake_queue_add(queue, segment, count);
 }
 
 static void guest_action(void)

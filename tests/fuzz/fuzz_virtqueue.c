@@ -11,10 +11,10 @@
 #include "devices/virtio/device.h"
 #include "tests/support/fake_guest.h"
 
-#define RAM_BYTES   (64u << 10)
-#define STEPS	    256
-#define PIECES_MOST 6
-#define HEADS_MOST  64
+#define RAM_BYTES     (64u << 10)
+#define STEPS	      256
+#define SEGMENTS_MOST 6
+#define HEADS_MOST    64
 
 struct run {
 	struct fuzz_script script;
@@ -49,21 +49,21 @@ static uint64_t some_address(struct run *run)
 static void polite_chain(struct run *run)
 {
 	struct fuzz_script *script = &run->script;
-	struct fake_piece piece[PIECES_MOST];
-	unsigned count = 1 + fuzz_below(script, PIECES_MOST), readable, i;
+	struct fake_segment segment[SEGMENTS_MOST];
+	unsigned count = 1 + fuzz_below(script, SEGMENTS_MOST), readable, i;
 
 	readable = fuzz_below(script, count + 1);
 	for (i = 0; i < count; i++)
-		piece[i] = (struct fake_piece){
+		segment[i] = (struct fake_segment){
 			.address = run->buffers + fuzz_number(script, 2) % (RAM_BYTES / 4),
 			.length = 1 + (uint32_t)fuzz_number(script, 1),
 			.writable = i >= readable,
 		};
 	/* Tables are never freed: when RAM runs short, chains are direct. */
 	if (guest.ram_size - guest.allocated > 1024 && fuzz_below(script, 3) == 0)
-		fake_queue_add_indirect(&run->ring, piece, count);
+		fake_queue_add_indirect(&run->ring, segment, count);
 	else
-		fake_queue_add(&run->ring, piece, count);
+		fake_queue_add(&run->ring, segment, count);
 }
 
 /*

@@ -243,11 +243,11 @@ void driver_ask_rng(struct hostile *h);
 
 /* --- packets of the socket device (packets.c) ------------------------------------------------- */
 
-/* The ports that listen in the monitor after packets_listen(); nothing listens on PORT_NOBODY. */
+/* The ports that listen in the monitor after packets_listen(); nothing listens on PORT_UNUSED. */
 #define PORT_SINK   1000u /* reads all it gets */
 #define PORT_SOURCE 1001u /* writes as much as it may */
 #define PORT_DEAF   1002u /* accepts connections and reads nothing */
-#define PORT_NOBODY 1003u
+#define PORT_UNUSED 1003u
 
 /* Payloads come from here: 1 MiB. */
 #define PACKET_PAYLOAD (HOSTILE_BUFFERS + 0x80000u)

@@ -176,8 +176,8 @@ void packets_expect_alive(struct hostile *h)
 	packets_begin(h);
 	packet_send(h, &header, 0);
 	packet_expect(h, VSOCK_OP_RESPONSE, "a connection is accepted");
-	header = packet(VSOCK_OP_REQUEST, 78, PORT_NOBODY);
+	header = packet(VSOCK_OP_REQUEST, 78, PORT_UNUSED);
 	packet_send(h, &header, 0);
-	packet_expect(h, VSOCK_OP_RST, "a connection to nobody is refused");
+	packet_expect(h, VSOCK_OP_RST, "a connection to an unused port is refused");
 	driver_expect_status(h, SLOT_VSOCK, ST_LIVE, "the socket device is alive");
 }

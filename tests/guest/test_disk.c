@@ -120,7 +120,7 @@ static void requests_beyond(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-static void requests_of_no_sense(struct hostile *h)
+static void malformed_requests(struct hostile *h)
 {
 	struct guest_ring *ring = ring_of(h);
 	uint32_t length;
@@ -252,7 +252,7 @@ static void changing_headers(struct hostile *h)
 static const struct hostile_test tests[] = {
 	{.name = "a_disk_works", .setup = setup, .build = works},
 	{.name = "requests_beyond_the_disk", .setup = setup, .build = requests_beyond},
-	{.name = "requests_of_no_sense", .setup = setup, .build = requests_of_no_sense},
+	{.name = "malformed_requests", .setup = setup, .build = malformed_requests},
 	{.name = "data_out_of_memory", .setup = setup, .build = chains_out_of_memory},
 	{.name = "a_flood_of_requests", .setup = setup, .build = flood},
 	{.name = "resets_with_requests_under_way", .setup = setup, .build = resets_under_way},

@@ -123,7 +123,7 @@ static void works(struct hostile *h)
 
 /* --- malformed frames ------------------------------------------------------------------------- */
 
-static void frames_of_no_sense(struct hostile *h)
+static void malformed_frames(struct hostile *h)
 {
 	struct net_segment segment = {.source = ADDRESS_GUEST,
 				      .target = NET_PEER,
@@ -185,7 +185,7 @@ static void chains_out_of_memory(struct hostile *h)
 	expect_works(h);
 }
 
-static void buffers_of_no_sense(struct hostile *h)
+static void malformed_buffers(struct hostile *h)
 {
 	static const struct {
 		uint32_t length;
@@ -378,17 +378,17 @@ static void changing_frames(struct hostile *h)
 
 static const struct hostile_test tests[] = {
 	{.name = "a_card_works", .setup = net_host_setup, .build = works, .tell = net_host_tell},
-	{.name = "frames_of_no_sense",
+	{.name = "malformed_frames",
 	 .setup = net_host_setup,
-	 .build = frames_of_no_sense,
+	 .build = malformed_frames,
 	 .tell = net_host_tell},
 	{.name = "frames_out_of_memory",
 	 .setup = net_host_setup,
 	 .build = chains_out_of_memory,
 	 .tell = net_host_tell},
-	{.name = "buffers_of_no_sense",
+	{.name = "malformed_buffers",
 	 .setup = net_host_setup,
-	 .build = buffers_of_no_sense,
+	 .build = malformed_buffers,
 	 .tell = net_host_tell},
 	{.name = "a_flood_of_connections",
 	 .setup = net_host_setup,

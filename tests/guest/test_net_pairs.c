@@ -100,7 +100,7 @@ static void expect_works(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-static void commands_of_no_sense(struct hostile *h)
+static void malformed_commands(struct hostile *h)
 {
 	static const struct {
 		uint8_t class, command;
@@ -213,10 +213,10 @@ static const struct hostile_test tests[] = {
 	 .tell = net_host_tell,
 	 .build = expect_works,
 	 .several_pairs = true},
-	{.name = "commands_of_no_sense",
+	{.name = "malformed_commands",
 	 .setup = net_host_setup,
 	 .tell = net_host_tell,
-	 .build = commands_of_no_sense,
+	 .build = malformed_commands,
 	 .several_pairs = true},
 	{.name = "a_flood_of_commands",
 	 .setup = net_host_setup,

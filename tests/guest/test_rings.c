@@ -93,7 +93,7 @@ static void chain_itself(struct hostile *h, struct guest_ring *tx)
 	driver_offer(h, tx, 3);
 }
 
-static void chain_empty_piece(struct hostile *h, struct guest_ring *tx)
+static void chain_empty_segment(struct hostile *h, struct guest_ring *tx)
 {
 	driver_descriptor(h, tx, 0, HOSTILE_BUFFERS, 0, 0, 0);
 	driver_offer(h, tx, 0);
@@ -206,7 +206,7 @@ static void table_of_64k_entries(struct hostile *h, struct guest_ring *tx)
 static void broken_chains(struct hostile *h)
 {
 	static void (*const bad[])(struct hostile *, struct guest_ring *) = {
-		chain_loop,	      chain_itself,	   chain_empty_piece,
+		chain_loop,	      chain_itself,	   chain_empty_segment,
 		chain_wraps,	      chain_out_of_memory, chain_in_a_device,
 		chain_of_4_gib,	      chain_next_outside,  chain_head_outside,
 		index_jumps,	      index_jumps_far,	   chain_readable_after_writable,
@@ -232,9 +232,9 @@ static void broken_chains(struct hostile *h)
 static void broken_receive_buffers(struct hostile *h)
 {
 	static void (*const bad[])(struct hostile *, struct guest_ring *) = {
-		chain_loop, chain_empty_piece, chain_out_of_memory, index_jumps, table_nested,
+		chain_loop, chain_empty_segment, chain_out_of_memory, index_jumps, table_nested,
 	};
-	struct vsock_header header = packet(VSOCK_OP_REQUEST, 5, PORT_NOBODY);
+	struct vsock_header header = packet(VSOCK_OP_REQUEST, 5, PORT_UNUSED);
 	struct guest_ring *rx = driver_ring(h, SLOT_VSOCK, 0);
 	size_t i;
 

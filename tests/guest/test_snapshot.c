@@ -26,7 +26,7 @@
 #define TEXT	     0x200000u
 #define STATE_AT     48 /* in the header: the length of the state */
 
-static char folder[] = "/tmp/cordon-guest-XXXXXX";
+static char directory[] = "/tmp/cordon-guest-XXXXXX";
 static struct loop *loop;
 static struct machine machine;
 static unsigned refused, ran, ended;
@@ -50,13 +50,13 @@ static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *fmt
 	_exit(1);
 }
 
-static const char *in_folder(const char *name)
+static const char *in_directory(const char *name)
 {
 	static char path[2][64];
 	static int turn;
 
 	turn = !turn;
-	snprintf(path[turn], sizeof(path[turn]), "%s/%s", folder, name);
+	snprintf(path[turn], sizeof(path[turn]), "%s/%s", directory, name);
 	return path[turn];
 }
 
@@ -122,7 +122,7 @@ static void on_paused(void *arg)
 	struct err err;
 
 	(void)arg;
-	if (snapshot_write(&machine, NULL, in_folder("good"), "test\n", &err) < 0)
+	if (snapshot_write(&machine, NULL, in_directory("good"), "test\n", &err) < 0)
 		fail("snapshot: %s", err.text);
 	loop_stop(loop);
 }
@@ -137,7 +137,7 @@ static const struct machine_ops ops = {.ended = on_ended};
 static void put_disks(void)
 {
 	static uint8_t bytes[IMAGE_BYTES];
-	int fd = open(in_folder("image"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd = open(in_directory("image"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	struct disk *disk;
 	struct err err = {""};
 
@@ -145,7 +145,7 @@ static void put_disks(void)
 	if (fd < 0 || fd_write_full(fd, bytes, sizeof(bytes)) < 0)
 		fail("the image");
 	close(fd);
-	if (disk_open_image(&disk, in_folder("image"), &err) < 0 ||
+	if (disk_open_image(&disk, in_directory("image"), &err) < 0 ||
 	    devices_set_disk(&machine.devices, MACHINE_DISK_IMAGE, disk, &err) < 0 ||
 	    disk_create_scratch(&disk, DISK_BYTES, &err) < 0 ||
 	    disk_write(disk, DISK_AT, bytes, DISK_BLOCK) != DISK_BLOCK ||
@@ -177,7 +177,7 @@ static void make_snapshot(void)
 	struct machine_config config = {
 		.memory = MIB(64),
 		.cpus = 2,
-		.kernel = in_folder("kernel"),
+		.kernel = in_directory("kernel"),
 		.console_fd = -1,
 	};
 	struct err err;
@@ -270,7 +270,7 @@ static void lie(uint8_t *file)
 
 static void run_trials(void)
 {
-	int fd = open(in_folder("good"), O_RDONLY | O_CLOEXEC);
+	int fd = open(in_directory("good"), O_RDONLY | O_CLOEXEC);
 	off_t size = lseek(fd, 0, SEEK_END);
 	uint8_t *good = malloc((size_t)size), *bad = malloc((size_t)size);
 	struct err err;
@@ -284,11 +284,11 @@ static void run_trials(void)
 		memcpy(bad, good, (size_t)size);
 		lie(bad);
 		seal(bad);
-		fd = open(in_folder("bad"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		fd = open(in_directory("bad"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		if (fd < 0 || fd_write_full(fd, bad, (size_t)size) < 0)
 			fail("writing");
 		close(fd);
-		if (try_snapshot(in_folder("bad"), &err)) {
+		if (try_snapshot(in_directory("bad"), &err)) {
 			ran++;
 		} else {
 			refused++;
@@ -309,7 +309,7 @@ static void untrusted(void)
 	struct err err;
 
 	make_snapshot();
-	if (snapshot_open(&snapshot, in_folder("good"), NULL, &err) < 0)
+	if (snapshot_open(&snapshot, in_directory("good"), NULL, &err) < 0)
 		fail("%s", err.text);
 	config.restore = &snapshot;
 	if (machine_create(&machine, loop, &config, &ops, NULL, &err) == 0)
@@ -324,7 +324,7 @@ static void good_again(void)
 	struct err err;
 
 	make_snapshot();
-	if (!try_snapshot(in_folder("good"), &err))
+	if (!try_snapshot(in_directory("good"), &err))
 		fail("%s", err.text);
 	if (ended)
 		fail("the guest does not go on: %s", machine_end_text(machine.end));
@@ -370,12 +370,12 @@ int main(void)
 		printf("skip snapshot no access to /dev/kvm\n");
 		return 0;
 	}
-	if (!mkdtemp(folder))
+	if (!mkdtemp(directory))
 		return 1;
 	failed = run_test("snapshot_goes_on", good_again);
 	failed += run_test("snapshot_names_an_image", untrusted);
 	failed += run_test("snapshot_of_lies", lies);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
 	if (system(command) != 0)
 		failed++;
 	return failed != 0;

@@ -308,7 +308,7 @@ static void connections_come_and_go(struct hostile *h)
 		packet_send(h, &header, 0);
 	}
 	for (i = 0; i < 2000; i++)
-		connect_to(h, i, PORT_NOBODY, 65536);
+		connect_to(h, i, PORT_UNUSED, 65536);
 	still_works(h);
 }
 
@@ -317,9 +317,9 @@ static void connections_come_and_go(struct hostile *h)
  * keep a few replies and leaves the other packets in the ring. When buffers come, every request
  * gets its reply.
  */
-static void answers_that_nobody_takes(struct hostile *h)
+static void unread_replies(struct hostile *h)
 {
-	struct vsock_header header = packet(VSOCK_OP_REQUEST, 5, PORT_NOBODY);
+	struct vsock_header header = packet(VSOCK_OP_REQUEST, 5, PORT_UNUSED);
 	struct guest_ring *tx, *rx;
 	uint16_t round, i;
 
@@ -401,9 +401,7 @@ static const struct hostile_test tests[] = {
 	{.name = "connections_come_and_go",
 	 .setup = packets_listen,
 	 .build = connections_come_and_go},
-	{.name = "answers_that_nobody_takes",
-	 .setup = packets_listen,
-	 .build = answers_that_nobody_takes},
+	{.name = "unread_replies", .setup = packets_listen, .build = unread_replies},
 };
 
 HOSTILE_MAIN(tests)

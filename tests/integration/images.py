@@ -14,8 +14,8 @@ from cordon import call
 
 
 BUSYBOX = "/bin/busybox"
-FILE, LINK, SYMLINK, FOLDER, FIFO = (tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE,
-                                     tarfile.FIFOTYPE)
+FILE, LINK, SYMLINK, DIRECTORY, FIFO = (tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE,
+                                        tarfile.FIFOTYPE)
 
 
 def work(name):
@@ -45,14 +45,14 @@ def busybox_layers():
     with open(BUSYBOX, "rb") as file:
         program = file.read()
     applets = ("sh", "cat", "ls", "echo", "id", "touch", "pwd", "sleep", "rm", "sync")
-    return [layer(("bin", FOLDER, "", 0o755), ("bin/busybox", FILE, program, 0o755),
+    return [layer(("bin", DIRECTORY, "", 0o755), ("bin/busybox", FILE, program, 0o755),
                   *((f"bin/{name}", SYMLINK, "busybox", 0o777) for name in applets),
-                  ("etc", FOLDER, "", 0o755),
+                  ("etc", DIRECTORY, "", 0o755),
                   ("etc/passwd", FILE, b"root:x:0:0::/root:/bin/sh\nworker:x:77:78::/w:/bin/sh\n", 0o644),
                   ("old/gone", FILE, b"below", 0o644), ("old/kept", FILE, b"below\n", 0o644),
                   ("all/a", FILE, b"below", 0o644)),
             layer(("old/.wh.gone", FILE, b"", 0o644), ("all/new", FILE, b"above\n", 0o644),
-                  ("all/.wh..wh..opq", FILE, b"", 0o644), ("w", FOLDER, "", 0o755, 77),
+                  ("all/.wh..wh..opq", FILE, b"", 0o644), ("w", DIRECTORY, "", 0o755, 77),
                   ("pipe", FIFO, "", 0o644), ("hard", LINK, "old/kept", 0o644))]
 
 
@@ -125,7 +125,7 @@ def removed(image):
             call("image", "rm", image).expect(0, b"", b"")
 
 
-def folder():
+def root_directory():
     """Make a root file system with busybox, as a directory."""
     path = work("root")
     for name in ("bin", "etc"):
@@ -143,8 +143,8 @@ def folder():
 def tree(path):
     """All names below a directory, each with mode, time, and size or link target."""
     found = {}
-    for top, folders, files in os.walk(path):
-        for name in folders + files:
+    for top, directories, files in os.walk(path):
+        for name in directories + files:
             full = os.path.join(top, name)
             status = os.lstat(full)
             held = os.readlink(full) if os.path.islink(full) else status.st_size

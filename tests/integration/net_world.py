@@ -174,8 +174,8 @@ class Web(http.server.SimpleHTTPRequestHandler):
         note(address, port, self.path.encode())
 
 
-def serve_web(folder, port, certificate=None):
-    server = http.server.ThreadingHTTPServer((GOOD, port), functools.partial(Web, directory=folder))
+def serve_web(directory, port, certificate=None):
+    server = http.server.ThreadingHTTPServer((GOOD, port), functools.partial(Web, directory=directory))
     server.daemon_threads = True
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

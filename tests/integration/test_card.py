@@ -27,10 +27,10 @@ on() { "$cordon" exec $1 -- taskset $2 /tmp/net $3; }
 
 def script(text, rules=RULES, **task):
     """Run a script with its own sandbox in a small Internet; return its output and the audit log."""
-    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
-        environment = {"work": folder, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
-                       "audit": os.path.join(folder, "audit"),
-                       "policy": os.path.join(folder, "policy")}
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        environment = {"work": directory, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
+                       "audit": os.path.join(directory, "audit"),
+                       "policy": os.path.join(directory, "policy")}
         with open(environment["policy"], "w", encoding="utf-8") as file:
             file.write(rules)
         result = in_world(["bash", "-c", PROLOGUE + text], environment, **task)

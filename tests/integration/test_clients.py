@@ -19,13 +19,13 @@ net allow tcp  93.184.216.34/32:8000-8001
 ALL = cordon.HARDWARE or bool(os.environ.get("CORDON_TEST_WHOLE"))
 
 
-def make_site(folder):
+def make_site(directory):
     """Make a directory with a page and a package index, and a certificate for web.test beside it."""
-    site = os.path.join(folder, "site")
+    site = os.path.join(directory, "site")
     os.makedirs(os.path.join(site, "simple", "tiny"))
     with open(os.path.join(site, "page"), "w", encoding="utf-8") as file:
         file.write("the page\n")
-    certificate = os.path.join(folder, "certificate.pem")
+    certificate = os.path.join(directory, "certificate.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                     "-nodes", "-days", "7000", "-keyout", certificate, "-out", certificate + ".pub",
                     "-subj", "/CN=web.test", "-addext", "subjectAltName=DNS:web.test"],
@@ -44,9 +44,9 @@ def make_site(folder):
     return site, certificate
 
 
-def make_repository(folder, site):
+def make_repository(directory, site):
     """Make a git repository with one commit, served as plain files."""
-    work, git = os.path.join(folder, "work"), {
+    work, git = os.path.join(directory, "work"), {
         **os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
         **{f"GIT_{who}_{what}": "tester@web.test" for who in ("AUTHOR", "COMMITTER")
            for what in ("NAME", "EMAIL")}}
@@ -64,10 +64,10 @@ def in_guest(script, git=False):
     """Run a script with the host's programs in a sandbox; the certificate is at /tmp/ca.pem."""
     cordon.need_root()
     cordon.need_program("openssl", "unshare", "passt")
-    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
-        site, certificate = make_site(folder)
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        site, certificate = make_site(directory)
         if git:
-            make_repository(folder, site)
+            make_repository(directory, site)
         result = test_network.world(
             ["sh", "-c", "cat >/tmp/ca.pem; cd /tmp; export HOME=/tmp; " + script], rules=RULES,
             options=["--rootfs", "host"], stdin=certificate + ".pub", web=site,

@@ -21,13 +21,13 @@ def test_cp():
     os.symlink("/etc/passwd", os.path.join(tree, "link"))
     os.chmod(os.path.join(tree, "one"), 0o750)
 
-    def same(folder):
+    def same(directory):
         for name, data in files.items():
-            with open(os.path.join(folder, name), "rb") as file:
+            with open(os.path.join(directory, name), "rb") as file:
                 assert file.read() == data, name
-        assert os.readlink(os.path.join(folder, "link")) == "/etc/passwd"
-        assert os.stat(os.path.join(folder, "one")).st_mode & 0o7777 == 0o750
-        assert os.listdir(os.path.join(folder, "sub", "empty")) == []
+        assert os.readlink(os.path.join(directory, "link")) == "/etc/passwd"
+        assert os.stat(os.path.join(directory, "one")).st_mode & 0o7777 == 0o750
+        assert os.listdir(os.path.join(directory, "sub", "empty")) == []
 
     with sandbox():
         call("cp", tree, "box:/tmp/new").expect(0, b"", b"")
@@ -75,9 +75,9 @@ def test_cp_from_a_guest_that_lies():
                     tar.addfile(info)
         return out.getvalue()
 
-    folder, file, link = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.SYMTYPE
+    directory, file, link = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.SYMTYPE
     lies = [
-        stream(("x", folder, ""), ("x/l", link, victim), ("x/l/file", file, "bad")),
+        stream(("x", directory, ""), ("x/l", link, victim), ("x/l/file", file, "bad")),
         stream(("x/../victim/file", file, "bad")),
         stream((f"{victim}/file", file, "bad")),
         stream(("victim/file", file, "bad")),
@@ -101,7 +101,7 @@ def test_cp_from_a_guest_that_lies():
         terminal = cordon.Terminal("cp", "box:/tmp/x", os.path.join(work, "x"))
         terminal.expect(b"tar: \\x1b]0;x\\x07\\u009b2J\t\xc3\xa4\r\n")
         assert terminal.wait() == FAILED and b"\x1b" not in terminal.output, repr(terminal.output)
-        honest = stream(("./x", folder, ""), ("./x/file", file, "good"))
+        honest = stream(("./x", directory, ""), ("./x/file", file, "good"))
         execute("box", "/bin/sh", "-c", "cat > /tmp/stream", stdin=honest).expect(0)
         call("cp", "box:/tmp/x", os.path.join(work, "honest")).expect(0)
         with open(os.path.join(work, "honest", "file"), "rb") as out:

@@ -22,8 +22,8 @@ def name():
 def tree():
     """Make a small root file system: busybox, a passwd file, a user's home, a marker."""
     path = scratch("tree") + ".d"
-    for folder in ("bin", "etc", "tmp", "home/user", "dev"):
-        os.makedirs(os.path.join(path, folder))
+    for directory in ("bin", "etc", "tmp", "home/user", "dev"):
+        os.makedirs(os.path.join(path, directory))
     shutil.copy("/bin/busybox", os.path.join(path, "bin/busybox"))
     for applet in APPLETS:
         os.symlink("busybox", os.path.join(path, "bin", applet))
@@ -147,7 +147,7 @@ def test_a_private_layer_is_bounded():
 
 
 @limit(600)
-def test_a_scratch_disk_takes_what_is_written():
+def test_a_scratch_disk_holds_writes():
     """A scratch disk is larger than what guest memory would hold; data written to it reads back."""
     result = run("sh", "-c", "df -k / | tail -n 1; dd if=/dev/zero of=/big bs=64k count=48 2>/dev/null;"
                  "sync; echo 3 2>/dev/null >/proc/sys/vm/drop_caches; stat -c %s /big; ls /bin/sh",
@@ -289,7 +289,7 @@ def test_a_snapshot_under_block_traffic():
             call("kill", victim)
 
 
-def test_what_is_no_image_is_refused():
+def test_invalid_images_are_refused():
     nothing = scratch("nothing", bytes(1 << 20))
     run("true", options=["--rootfs", "/no/such/image"]).expect_error("no such file")
     run("true", options=["--rootfs", nothing]).expect_error("ext4, squashfs or erofs", nothing)

@@ -13,7 +13,7 @@ EVIL = [b"esc\x1b[2J\x1b]0;title\x07", b"c1byte\x9b2J", b"c1\xc2\x9b2J", b"bidi\
 PLAIN = "gr\u00fcn-\u65e5\u672c".encode()
 
 
-def folder():
+def make_files():
     top = work("top").encode()
     os.makedirs(top)
     for name in [*EVIL, PLAIN]:
@@ -40,7 +40,7 @@ def on_terminal(*args, status=0):
 @limit(600)
 def test_escapes_in_names_and_output():
     """A sandbox with escape sequences in file names, commands and output: all verbs, on a terminal and not."""
-    folder()
+    make_files()
     rules = policy(f"share {work('top')} /w\nfile read /w/gr* /w\nfile deny /w/**\n", "p")
     open_rules = policy(f"share {work('top')} /w\nfile write /w/**\n", "open")
     evil = EVIL[0].decode()

@@ -5,16 +5,17 @@ import os
 import tempfile
 
 from cordon import Skip, Terminal, call, limit, run, start, wait_until
-from images import FILE, FOLDER, LINK, busybox_layers, docker_archive, folder, images, layer, oci_layout, removed, tree, work
+from images import (DIRECTORY, FILE, LINK, busybox_layers, docker_archive, images, layer, oci_layout, removed, root_directory,
+                    tree, work)
 from sandboxes import execute, sandbox
 
 
 # --- directories ----------------------------------------------------------------------------------------
 
 @limit(900)
-def test_a_folder_is_the_root_and_stays_as_it_is():
+def test_a_directory_is_the_root_and_stays_as_it_is():
     """A directory as root file system belongs to sandbox root; writes go to guest memory, not to the directory."""
-    path = folder()
+    path = root_directory()
     try:                                        # attributes that an overlay can't copy up must not stop it
         os.setxattr(os.path.join(path, "etc/file"), "user.note", b"x")
         os.setxattr(os.path.join(path, "etc"), "user.note", b"x")
@@ -34,7 +35,7 @@ def test_a_folder_is_the_root_and_stays_as_it_is():
 @limit(900)
 def test_rules_hold_in_a_served_root():
     """A file that a rule hides is absent under every name; without the rule it is there."""
-    path = folder()
+    path = root_directory()
     with open(os.path.join(path, "etc/secret"), "w") as file:
         file.write("secret\n")
     os.symlink("secret", os.path.join(path, "etc/other"))
@@ -49,7 +50,7 @@ def test_rules_hold_in_a_served_root():
 
 @limit(900)
 def test_two_at_once_do_not_see_each_other():
-    path = folder()
+    path = root_directory()
     script = "echo {0} > /etc/file; echo ready; cat; cat /etc/file"
     first = start("sh", "-c", script.format("one"), options=("--rootfs", path))
     second = start("sh", "-c", script.format("two"), options=("--rootfs", path))
@@ -64,14 +65,14 @@ def test_two_at_once_do_not_see_each_other():
 def test_one_template_serves_all_roots():
     """One template serves all root file systems: --rootfs alone makes no new one."""
     run("true").expect(0)
-    result = run("cat", "/etc/file", options=("-v", "--rootfs", folder())).expect(0, b"as it was\n")
+    result = run("cat", "/etc/file", options=("-v", "--rootfs", root_directory())).expect(0, b"as it was\n")
     assert b"agent ready" in result.stderr and b"template written" not in result.stderr, result
 
 
 @limit(900)
 def test_a_served_root_goes_on_in_copies():
     """Open files, working directories and new programs survive fork and restore, from the same directory and share."""
-    path, shared = folder(), work("shared")
+    path, shared = root_directory(), work("shared")
     os.makedirs(shared)
     with open(os.path.join(shared, "lines"), "w") as file:
         file.write("one\ntwo\nthree\n")
@@ -120,9 +121,9 @@ def test_a_served_root_goes_on_in_copies():
 
 
 @limit(900)
-def test_a_guest_can_not_choose_the_folders_of_its_forks():
+def test_a_guest_can_not_choose_the_directories_of_its_forks():
     """A guest that replaces a directory in a share by a link cannot choose what its forks get."""
-    path, top = folder(), work("")
+    path, top = root_directory(), work("")
     data, secret = work("data"), tempfile.mkdtemp(dir=os.path.dirname(top.rstrip("/")))
     os.makedirs(data)
     for place, text in ((data, "data\n"), (secret, "secret\n")):
@@ -151,7 +152,7 @@ def test_a_copy_of_an_image_is_as_its_image_says():
                 execute("box-1", "sh", "-c", "echo $COLOUR; pwd; cat kept").expect(0, b"blue\n/old\nbelow\n", b"")
             finally:
                 call("kill", "box-1")
-        call("restore", "--rootfs", folder(), "snap", "again", cwd=work("")).expect_error("--rootfs", "sha256:")
+        call("restore", "--rootfs", root_directory(), "snap", "again", cwd=work("")).expect_error("--rootfs", "sha256:")
         call("restore", "--rootfs", path, "snap", "again", cwd=work("")).expect(0)
         try:
             execute("again", "sh", "-c", "echo $COLOUR; pwd; cat kept").expect(0, b"blue\n/old\nbelow\n", b"")
@@ -160,8 +161,8 @@ def test_a_copy_of_an_image_is_as_its_image_says():
 
 
 @limit(900)
-def test_roots_that_are_none():
-    path = folder()
+def test_invalid_roots():
+    path = root_directory()
     os.makedirs(work("empty"))
     for value, words in (("/", ("host",)), (work("nowhere"), ("nowhere",)), ("no-such-image", ("image ls",)),
                          ("image:no-such-image", ("no such image",)), ("dir:" + work("root/etc/file"), ("is not a directory",)),
@@ -243,7 +244,7 @@ def test_an_image_layout_is_built_and_used_by_name():
 @limit(900)
 def test_images_that_are_refused():
     """Images that are refused; the same image without the fault is accepted."""
-    good = layer(("bin", FOLDER, "", 0o755), ("bin/x", FILE, b"x", 0o755))
+    good = layer(("bin", DIRECTORY, "", 0o755), ("bin/x", FILE, b"x", 0o755))
     path = work("image.tar")
     with removed(docker_archive(path, [good])):
         call("image", "build", path).expect(0)
@@ -255,7 +256,7 @@ def test_images_that_are_refused():
         os.rename(work("a\x1b[31m.tar"), path)
     for entry, words in ((("../x", FILE, b"bad", 0o644), ("..",)), (("/etc/x", FILE, b"bad", 0o644), ("absolute",)),
                          (("h", LINK, "../../etc/passwd", 0o644), ("..",))):
-        image = docker_archive(path, [layer(("bin", FOLDER, "", 0o755), entry)])
+        image = docker_archive(path, [layer(("bin", DIRECTORY, "", 0o755), entry)])
         call("image", "build", path).expect_error("layer 1 of 1", *words)
         assert image not in images()
     docker_archive(path, [good], machine="arm64")
@@ -317,9 +318,9 @@ def test_the_hosts_python_runs_and_the_host_is_not_touched():
 
 
 @limit(900)
-def test_the_folder_that_no_image_is_called():
+def test_an_image_name_comes_before_a_path():
     """A value of --rootfs is an image's name first, and then a path; `host` is always the host."""
     os.makedirs(work("host"))
     run("/bin/busybox", "true", options=("--rootfs", work("host"))).expect(127)
-    os.symlink(folder(), work("named"))
+    os.symlink(root_directory(), work("named"))
     run("cat", "/etc/file", options=("--rootfs", "named"), cwd=work("")).expect(0, b"as it was\n", b"")

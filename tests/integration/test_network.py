@@ -36,8 +36,8 @@ def in_world(argv, env=None, **task):
 
 def world(command, rules=RULES, options=(), stdin=None, env=None, **task):
     """Run a command in a sandbox in its own small Internet; return the result, with the audit log."""
-    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
-        audit, policy = os.path.join(folder, "audit"), os.path.join(folder, "policy")
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        audit, policy = os.path.join(directory, "audit"), os.path.join(directory, "policy")
         with open(policy, "w", encoding="utf-8") as file:
             file.write(rules)
         task["argv"] = [cordon.PROGRAM, "run", "--policy", policy, "--audit", audit, *options,
@@ -185,10 +185,10 @@ echo; cat stats-before; echo; cat stats-after; echo; cat out; echo; cat err
 @cordon.limit(900)
 def test_an_operator_decides():
     """Flows of an ask rule wait for the operator, others do not; once, always, no, never; without one, denied."""
-    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
-        environment = {"work": folder, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
-                       "audit": os.path.join(folder, "audit"),
-                       "policy": os.path.join(folder, "policy")}
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        environment = {"work": directory, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
+                       "audit": os.path.join(directory, "audit"),
+                       "policy": os.path.join(directory, "policy")}
         with open(environment["policy"], "w", encoding="utf-8") as file:
             file.write(ASKS)
         result = in_world(["bash", "-c", OPERATOR], environment)
@@ -235,13 +235,13 @@ def test_an_operator_decides():
 @cordon.limit(600)
 def test_a_command_decides():
     """--on-ask: a command decides; each of its replies, valid or not, and how often it runs."""
-    with tempfile.TemporaryDirectory(prefix="cordon-test.") as folder:
-        script = os.path.join(folder, "decide")
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        script = os.path.join(directory, "decide")
         with open(script, "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\n"
-                       f'echo "$@" >>{folder}/asked\n'
-                       f'env >{folder}/environment\n'
-                       f'for i in $(seq 0 99); do [ ! -e /proc/$$/fd/$i ] || echo $i; done >{folder}/descriptors\n'
+                       f'echo "$@" >>{directory}/asked\n'
+                       f'env >{directory}/environment\n'
+                       f'for i in $(seq 0 99); do [ ! -e /proc/$$/fd/$i ] || echo $i; done >{directory}/descriptors\n'
                        '[ "$1" = tcp ] && echo session\n'
                        '[ "$1" = udp ] && exit 1\n'
                        '[ "$1" = tls ] && echo maybe\nexit 0\n')
@@ -249,11 +249,11 @@ def test_a_command_decides():
         result, got = probe("tcp:good.test:8000", "tcp:good.test:8000", f"udp:{GOOD}:123:x",
                             "tls:tls.test:443:tls.test", rules=ASKS,
                             options=["--on-ask", script])
-        with open(os.path.join(folder, "asked"), encoding="utf-8") as file:
+        with open(os.path.join(directory, "asked"), encoding="utf-8") as file:
             asked = [line.split()[:4] for line in file]
-        with open(os.path.join(folder, "environment"), encoding="utf-8") as file:
+        with open(os.path.join(directory, "environment"), encoding="utf-8") as file:
             names = {line.split("=")[0] for line in file}
-        with open(os.path.join(folder, "descriptors"), encoding="utf-8") as file:
+        with open(os.path.join(directory, "descriptors"), encoding="utf-8") as file:
             descriptors = file.read().split()
     # The command has those of the caller's variables and descriptors that its user's programs need.
     assert "PATH" in names and not [name for name in names if name.startswith("CORDON_")], names
@@ -267,7 +267,7 @@ def test_a_command_decides():
 
 
 @cordon.limit(300)
-def test_nobody_to_ask():
+def test_ask_rules_without_an_operator():
     """Without an operator an ask rule denies, except for what --allow-net names: that works."""
     result = world(["sh", "-c", "cat >/tmp/net; chmod 755 /tmp/net; /tmp/net tcp:good.test:8000 "
                     "tcp:host:9000:hi tls:tls.test:443:tls.test"], stdin=cordon.program("net"), rules=ASKS,
@@ -304,14 +304,14 @@ def test_passt_dies():
 
 @cordon.limit(300)
 def test_passt_is_missing():
-    folder = tempfile.mkdtemp(prefix="cordon-test.")
+    directory = tempfile.mkdtemp(prefix="cordon-test.")
     try:
-        policy = os.path.join(folder, "policy")
+        policy = os.path.join(directory, "policy")
         with open(policy, "w", encoding="utf-8") as file:
             file.write(RULES)
-        result = run("echo", "ok", options=["--policy", policy], env={"PATH": folder})
+        result = run("echo", "ok", options=["--policy", policy], env={"PATH": directory})
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)
     assert result.status == 0 and result.stdout == b"ok\n", repr(result)
     assert result.stderr == (b"cordon: warning: the sandbox has no network: passt is not installed: "
                              b"apt install passt\n"), repr(result)

@@ -316,8 +316,8 @@ def project():
 
 def contents(top):
     found = {}
-    for path, folders, files in os.walk(top):
-        for name in folders:
+    for path, directories, files in os.walk(top):
+        for name in directories:
             found[os.path.join(path, name)] = None
         for name in files:
             with open(os.path.join(path, name), "rb") as file:

@@ -94,14 +94,14 @@ def test_bad_published_ports():
 @cordon.limit(300)
 def test_published_port_that_is_lost():
     """A sandbox does not start if passt, which opens its ports, fails or is missing."""
-    folder = tempfile.mkdtemp(prefix="cordon-test.")
+    directory = tempfile.mkdtemp(prefix="cordon-test.")
     try:
-        result = run("echo", "ok", options=["--publish", f"{free_port()}:80"], env={"PATH": folder})
+        result = run("echo", "ok", options=["--publish", f"{free_port()}:80"], env={"PATH": directory})
         result.expect_error("the sandbox could not be set up: published ports: passt is not installed")
-        with open(os.path.join(folder, "passt"), "w", encoding="utf-8") as file:
+        with open(os.path.join(directory, "passt"), "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\necho no port today >&2; exit 1\n")
             os.fchmod(file.fileno(), 0o755)
-        result = run("echo", "ok", options=["--publish", f"{free_port()}:80"], env={"PATH": folder})
+        result = run("echo", "ok", options=["--publish", f"{free_port()}:80"], env={"PATH": directory})
         result.expect_error("the sandbox could not be set up: published ports: no port today")
     finally:
-        shutil.rmtree(folder)
+        shutil.rmtree(directory)

@@ -102,7 +102,7 @@ def test_protected_repository():
 
 def refused(where, *words, policy="workspace", options=(), home=None):
     """Neither run nor start works without --allow-home; with it they go on, to a kernel that does not exist."""
-    env = {"HOME": home or work("nobody")}
+    env = {"HOME": home or work("empty-home")}
     for verb in (("run", "--kernel", work("absent"), "--policy", policy, *options, "--", "true"),
                  ("start", "--kernel", work("absent"), "--policy", policy, *options, "box")):
         call(*verb, cwd=where, env=env).expect_error("--allow-home", *words)
@@ -130,7 +130,7 @@ def test_protected_home_and_more():
     # Not refused: one project, a part of one, a directory without a repository, several read-only.
     for where, options in ((top, ()), (plain, ()), (plain, ("--share", f"{many}:/w:ro"))):
         call("run", "--kernel", work("absent"), "--policy", "workspace", *options, "--", "true", cwd=where,
-             env={"HOME": work("nobody")}).expect_error("absent")
+             env={"HOME": work("empty-home")}).expect_error("absent")
 
 
 def test_protected_places_left_open():

@@ -50,18 +50,18 @@ def free_port():
 @cordon.limit(600)
 def test_sockets():
     """A Unix socket is a TCP port of the guest's loopback, or a vsock port; it is removed with the sandbox."""
-    path, direct, nobody = work("web"), work("direct"), work("nobody")
+    path, direct, unserved = work("web"), work("direct"), work("unserved")
     process = start(*INSTALL, "local:80", "vsock:9000", options=[
         "--publish-vsock", f"{path}:80", "--publish-vsock", f"{direct}:9000/vsock",
-        "--publish-vsock", f"{nobody}:81", "--audit", work("audit")], cwd=work(""))
+        "--publish-vsock", f"{unserved}:81", "--audit", work("audit")], cwd=work(""))
     process.feed(server())
     process.wait_output(b"ready\n", seconds=500)
-    for name in (path, direct, nobody):
+    for name in (path, direct, unserved):
         mode = os.stat(name).st_mode
         assert stat.S_ISSOCK(mode) and mode & 0o777 == 0o600, oct(mode)
     assert visit(path, "one") == "local:80 from 127.0.0.1 heard one"
     assert visit(direct, "two") == "vsock:9000 from the host heard two"
-    assert visit(nobody, "three") == ""
+    assert visit(unserved, "three") == ""
     # Many bytes both ways at once; each direction has its own end of file.
     data = pattern(1 << 16)
     with client(path) as made:
@@ -85,11 +85,11 @@ def test_sockets():
                "a client to be served after all those")
     assert visit(path, "quit") == "local:80 from 127.0.0.1 heard quit"
     process.wait().expect(0, b"ready\n", b"")
-    assert not [name for name in (path, direct, nobody) if os.path.exists(name)]
-    check_audit(work("audit"), path, direct, nobody, len(data))
+    assert not [name for name in (path, direct, unserved) if os.path.exists(name)]
+    check_audit(work("audit"), path, direct, unserved, len(data))
 
 
-def check_audit(log, path, direct, nobody, length):
+def check_audit(log, path, direct, unserved, length):
     """Each connection has a line when it begins, with its client, and one when it ends, with its bytes."""
     lines = cordon.audit_log(log)
     who = f" by uid {os.getuid()}, process {os.getpid()}"
@@ -98,7 +98,7 @@ def check_audit(log, path, direct, nobody, length):
     ends = {line["detail"].split()[0]: line for line in lines if line.get("event") == "flow-end"}
     assert set(began) == set(ends) == {f"connection={n + 1}" for n in range(len(ends))}, lines
     assert all(began[name] == ends[name]["object"] for name in began), lines
-    assert list(began.values())[:4] == [f"{path}:80", f"{direct}:9000/vsock", f"{nobody}:81", f"{path}:80"]
+    assert list(began.values())[:4] == [f"{path}:80", f"{direct}:9000/vsock", f"{unserved}:81", f"{path}:80"]
     # "one" and its reply; the refused one; "echo" and the bytes, "!" and the bytes back.
     assert f"out={len('local:80 from 127.0.0.1 heard one')} in=3 " in ends["connection=1"]["detail"], lines
     assert " out=0 in=" in ends["connection=3"]["detail"], lines
@@ -120,7 +120,7 @@ def test_bad_sockets():
     refused("at most 107 bytes", "/" + "x" * 107 + ":80")
     refused("is given twice", f"{path}:80", f"{path}:81")
     refused("more than 16", *(f"{path}{i}:80" for i in range(17)))
-    refused("/no/such/folder/socket", "/no/such/folder/socket:80")
+    refused("/no/such/directory/socket", "/no/such/directory/socket:80")
     with open(path, "wb"):
         refused("in use (a live socket, or not a socket)", f"{path}:80")
     os.unlink(path)

@@ -12,7 +12,7 @@ def script(*lines, options=()):
     return run("sh", "-c", "\n".join(lines), options=list(options))
 
 
-def test_root_inside_is_nobody_outside():
+def test_sandbox_root_is_unprivileged_outside():
     result = script(
         "id -u; cat /proc/self/uid_map; grep NoNewPrivs /proc/self/status",
         "echo x >/here && echo writes-root; mount -t tmpfs t /mnt && echo mounts",

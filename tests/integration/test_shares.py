@@ -13,7 +13,7 @@ def work(name=""):
     return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
 
 
-def folder(name, **files):
+def make_directory(name, **files):
     """A directory with files in it; "_" in their names stands for "/", "DOT" for "."."""
     for file, text in files.items():
         path = os.path.join(work(name), file.replace("_", "/").replace("DOT", "."))
@@ -58,7 +58,7 @@ def check(expected, options, warnings=()):
 @limit(600)
 def test_share_read_and_write():
     """Files go both ways, owned by sandbox root; modes, links and names survive."""
-    top = folder("top", a="from the host\n", d_e="deep\n")
+    top = make_directory("top", a="from the host\n", d_e="deep\n")
     os.chmod(os.path.join(top, "a"), 0o640)
     check({"cat:/work/a": "from the host;", "cat:/work/d/e": "deep;", "stat:/work/a": "100640 0 0",
            "create:/work/n": "", "create:/work/n ": "", "mkdir:/work/x": "", "chmod:/work/n": "",
@@ -76,7 +76,7 @@ def test_share_read_and_write():
 @limit(600)
 def test_share_read_only():
     """:ro holds, even if the guest mounts it again; the twin without it writes."""
-    top = folder("top", a="as it was\n")
+    top = make_directory("top", a="as it was\n")
     changes = ["write:/work/a", "append:/work/a", "create:/work/b", "rm:/work/a", "mkdir:/work/c",
                "mv:/work/a:/work/d", "ln:/work/a:/work/d", "chmod:/work/a"]
     check({"cat:/work/a": "as it was;"} | dict.fromkeys(changes, "EROFS"),
@@ -92,7 +92,7 @@ def test_share_read_only():
 
 def test_share_owner():
     """uid= and gid= say which owner the host's user appears as, and that user may write."""
-    top = folder("top", a="x\n")
+    top = make_directory("top", a="x\n")
     check({"stat:/work/a": "100644 1000 1001", "create:/work/b": "", "stat:/work/b": "100644 1000 1001"},
           ["--share", f"{top}:/work:uid=1000:gid=1001", "--user", "user"])
     assert read("top", "b") == "created\n" and os.stat(os.path.join(top, "b")).st_uid == os.geteuid()
@@ -100,7 +100,7 @@ def test_share_owner():
 
 def test_several_shares():
     """Several shares, each at its place, one of them within another; their directories are made."""
-    one, two, three = folder("one", a="1\n"), folder("two", b="2\n"), folder("three", c="3\n")
+    one, two, three = make_directory("one", a="1\n"), make_directory("two", b="2\n"), make_directory("three", c="3\n")
     check({"cat:/data/new/one/a": "1;", "cat:/two/b": "2;", "cat:/data/new/one/in/c": "3;",
            "ls:/data/new": "one", "create:/two/d": ""},
           ["--share", f"{three}:/data/new/one/in", "--share", f"{one}:/data/new/one",
@@ -112,7 +112,7 @@ def test_several_shares():
 def test_as_many_shares_as_a_policy_may_have():
     """A policy may have 64 shares, and no more."""
     # Each mount takes a second where ring 0 is emulated, so there it is some more than half of them.
-    top = folder("top", a="x")
+    top = make_directory("top", a="x")
     share = [word for number in range(65) for word in ("--share", f"{top}:/s/{number}")]
     run("true", options=share).expect_error("more than 64 shares")
     count = 64 if cordon.HARDWARE else many(34, 64)
@@ -121,7 +121,7 @@ def test_as_many_shares_as_a_policy_may_have():
 
 def test_bad_shares():
     """A bad share is refused in one line, before anything starts."""
-    top = folder("top", a="x")
+    top = make_directory("top", a="x")
     plain = scratch("plain")
     for value, words in (("nothing:/w", ["nothing"]), (f"{top}:w", [top]), (f"{top}:/w:rx", ["rx"]),
                          (f"{top}:/a/../b", ["/a/../b"]), (f"{plain}:/w", [plain]),
@@ -136,7 +136,7 @@ def test_bad_shares():
 
 def test_links_that_a_guest_may_have_made():
     """A path through a link in a writable share is refused: the guest may have chosen what would be shared."""
-    top, other = folder("top", a="x"), folder("other", b="y")
+    top, other = make_directory("top", a="x"), make_directory("other", b="y")
     os.mkdir(os.path.join(top, "real"))
     os.symlink(other, os.path.join(top, "planted"))
     os.symlink(top, os.path.join(os.path.dirname(top), "users-own"))
@@ -173,7 +173,7 @@ GIT_IS_OPEN = ("the guest can change .git",)     # RULES protect only the hooks
 
 
 def under_rules(**files):
-    top = folder("top", DOTenv="HIDDEN\n", sub_DOTenv="HIDDEN\n", secret_key="DENIED\n",
+    top = make_directory("top", DOTenv="HIDDEN\n", sub_DOTenv="HIDDEN\n", secret_key="DENIED\n",
                  DOTgit_hooks_run="hook\n", log="first\n", plain="plain\n", **files)
     return top, scratch("policy", RULES.format(top=top).encode())
 
@@ -203,7 +203,7 @@ def test_share_under_rules():
     assert read("top", "log") == "first\nappended\n" and read("top", "plain") == "written\n"
 
 
-def test_protected_folder_stays_in_its_place():
+def test_protected_directory_stays_in_its_place():
     """.git can't be moved so that its hooks lose their rule; another directory can be moved."""
     _top, policy = under_rules(other_hooks_run="evil\n")
     check({"mv:/work/.git:/work/git": "EXDEV", "mv:/work/other:/work/.git/hooks": "EACCES",
@@ -216,14 +216,14 @@ def test_protected_folder_stays_in_its_place():
 @limit(600)
 def test_a_project_is_worked_on():
     """What version control and builds do works: lock files, renames over, links, locks, maps, unlinked files."""
-    top = folder("top")
+    top = make_directory("top")
     check({"project:/work": "done"}, ["--share", f"{top}:/work"],
           ["its index names files in .git, which git would write, or is damaged", "its .git has appeared"])
     assert sorted(os.listdir(top)) == [".git", "build.old"]
     assert len(os.listdir(work("top/.git/objects"))) == 4 and read("top", ".git", "log") == "one\ntwo\n"
 
 
-def test_audit_tells_what_was_touched():
+def test_audit_lists_what_was_touched():
     """Opens, denials and changes are in the log, with the guest's paths."""
     _top, policy = under_rules()
     log = work("audit.log")
@@ -238,10 +238,10 @@ def test_audit_tells_what_was_touched():
 
 def test_host_changes_show():
     """Changes show at once in both directions, without a stale cache; a removed directory does, too."""
-    top = folder("top", a="one\n")
+    top = make_directory("top", a="one\n")
     with sandbox("box", "--share", f"{top}:/work"):
         execute("box", "cat", "/work/a").expect(0, b"one\n", b"")
-        folder("top", a="two, longer\n", b="new\n")
+        make_directory("top", a="two, longer\n", b="new\n")
         execute("box", "sh", "-c", "cat /work/a /work/b; ls /work").expect(
             0, b"two, longer\nnew\na\nb\n", b"")
         os.rename(os.path.join(top, "b"), os.path.join(top, "a"))
@@ -257,8 +257,8 @@ def test_host_changes_show():
 @limit(600)
 def test_shares_with_snapshot_and_fork():
     """A restored sandbox gets its shares anew, where and as the options say; forks have their own."""
-    top = folder("top", a="one\n")
-    other = folder("other", a="other\n")
+    top = make_directory("top", a="one\n")
+    other = make_directory("other", a="other\n")
     with sandbox("box", "--share", f"{top}:/work"):
         execute("box", "sh", "-c", "cat /work/a; sleep 1000 < /work/a > /dev/null 2>&1 &").expect(
             0, b"one\n", b"")
@@ -295,7 +295,7 @@ def test_shares_with_snapshot_and_fork():
 
 def test_workloads_can_not_reach_the_server():
     """A workload mounts no 9P and can't connect; its umount of a share holds for itself only."""
-    top = folder("top", a="x\n")
+    top = make_directory("top", a="x\n")
     run("sh", "-c", "mount -t 9p -o trans=fd,rfdno=0,wfdno=0 none /mnt 2>/dev/null && echo mounted; "
         "cat /work/a; umount /work && ls /work | wc -l; true",
         options=["--share", f"{top}:/work"]).expect(0, b"x\n0\n")

@@ -103,7 +103,7 @@ def test_stdout_closed():
 
 
 @cordon.limit(300)
-def test_timeout_with_a_reader_who_does_not_read():
+def test_timeout_with_a_reader_that_stops():
     """--timeout ends the run even while its output waits for a reader."""
     read_fd, write_fd = os.pipe()
     process = start("yes", options=["--timeout", "2s"], stdin=subprocess.DEVNULL, stdout=write_fd)

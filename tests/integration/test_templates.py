@@ -15,11 +15,11 @@ def cache(name):
 
 
 def templates(env):
-    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
-    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    directory = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
 
 
-def test_what_is_asked_for_and_is_there_anyway_needs_no_template():
+def test_default_options_need_no_template_of_their_own():
     """Options that give the default, one queue per device, need no template of their own."""
     env = cache("cache")
     call("run", "--", "true", env=env).expect(0, b"", b"")
@@ -45,9 +45,9 @@ def test_two_first_runs_at_once_then_a_rebuilt_kernel():
         process.wait().expect(0, b"%d\n" % i, b"")
     assert len(templates(env)) == 1 and templates(env)[0].endswith(".template"), templates(env)
     # A dead writer's file is removed when the next template is made; a living writer's stays.
-    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
-    assert os.stat(folder).st_mode & 0o777 == 0o700
-    with open(os.path.join(folder, "dead.template.abc123"), "wb"):
+    directory = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    assert os.stat(directory).st_mode & 0o777 == 0o700
+    with open(os.path.join(directory, "dead.template.abc123"), "wb"):
         pass
     warm = run("echo", "warm", options=["-v", *options], env=env).expect(0, b"warm\n")
     assert b"template written" not in warm.stderr, repr(warm)
@@ -91,16 +91,16 @@ def test_a_damaged_template():
     source = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")),
                           "cordon", "templates")
     env = cache("damaged")
-    folder = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
-    os.makedirs(folder, mode=0o700)
-    os.chmod(os.path.dirname(folder), 0o700)
+    directory = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
+    os.makedirs(directory, mode=0o700)
+    os.chmod(os.path.dirname(directory), 0o700)
     for name in os.listdir(source):
         if not name.endswith(".template"):
             continue
         with open(os.path.join(source, name), "rb") as file:
             data = bytearray(file.read())
         data[HEADER + 300] ^= 0x10
-        with open(os.path.join(folder, name), "wb") as file:
+        with open(os.path.join(directory, name), "wb") as file:
             file.write(data)
     result = run("echo", "fine", env=env).expect(0, b"fine\n")
     assert result.stderr.count(b"\n") == 1 and b"checksum" in result.stderr, repr(result)

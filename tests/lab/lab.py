@@ -103,14 +103,14 @@ class Pipe:
                 "-chardev", f"file,id={self.name},path=/dev/fdset/{number},append=on"]
 
 
-def qemu_command(args, pieces, initrd_fd, pipes):
+def qemu_command(args, directory, initrd_fd, pipes):
     cmdline = ("console=ttyS0 quiet panic=-1 mitigations=off nokaslr nowatchdog no_timer_check "
                "rcupdate.rcu_cpu_stall_suppress=1 tsc=reliable " + args.append)
     command = [
         "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-machine", "q35,hpet=off", "-cpu", "max,la57=off",
         "-smp", str(args.cpus), "-m", args.mem, "-nic", "none",
-        "-kernel", os.path.join(pieces, "vmlinux"), "-initrd", f"/proc/self/fd/{initrd_fd}",
+        "-kernel", os.path.join(directory, "vmlinux"), "-initrd", f"/proc/self/fd/{initrd_fd}",
         "-append", cmdline.strip(),
         "-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap",
         "-device", "virtio-9p-pci,fsdev=host,mount_tag=host", "-device", "virtio-serial-pci",
@@ -166,9 +166,9 @@ def run(args):
     build = subprocess.run([os.path.join(HERE, "build.sh")], stdout=subprocess.PIPE, text=True)
     if build.returncode:
         return LAB_FAILED
-    pieces = build.stdout.strip()
+    directory = build.stdout.strip()
 
-    with open(os.path.join(pieces, "initrd.cpio"), "rb") as base:
+    with open(os.path.join(directory, "initrd.cpio"), "rb") as base:
         initrd_fd = memory_file("initrd", base.read(), cpio_file(b"job", job_script(args), 0o755))
     pipes = [Pipe("status")]
     pulse = None
@@ -177,7 +177,7 @@ def run(args):
             pulse = Pipe("pulse")
             pipes.append(pulse)
         pipes += [Pipe("stdout", 1), Pipe("stderr", 2), Pipe("console", 2 if args.console else None)]
-    command = qemu_command(args, pieces, initrd_fd, pipes)
+    command = qemu_command(args, directory, initrd_fd, pipes)
     if args.verbose:
         say(shlex.join(command))
     qemu = subprocess.Popen(

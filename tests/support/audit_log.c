@@ -9,7 +9,7 @@
 
 #include "tests/support/unit.h"
 
-char audit_folder[64], audit_log_path[96];
+char audit_directory[64], audit_log_path[96];
 uint64_t audit_clock_ns;
 
 static uint64_t fake_now(void)
@@ -19,9 +19,9 @@ static uint64_t fake_now(void)
 
 void audit_log_begin(void)
 {
-	strcpy(audit_folder, "/tmp/cordon-audit-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(audit_folder));
-	snprintf(audit_log_path, sizeof(audit_log_path), "%s/audit.log", audit_folder);
+	strcpy(audit_directory, "/tmp/cordon-audit-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(audit_directory));
+	snprintf(audit_log_path, sizeof(audit_log_path), "%s/audit.log", audit_directory);
 	audit_clock_ns = 1;
 }
 
@@ -29,7 +29,7 @@ void audit_log_end(void)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "rm -rf %s", audit_folder);
+	snprintf(command, sizeof(command), "rm -rf %s", audit_directory);
 	ck_assert_int_eq(system(command), 0);
 }
 

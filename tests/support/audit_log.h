@@ -5,7 +5,7 @@
 
 #include "vmm/policy/audit.h"
 
-extern char audit_folder[64], audit_log_path[96];
+extern char audit_directory[64], audit_log_path[96];
 extern uint64_t audit_clock_ns; /* the clock of logs that audit_log_open() opens */
 
 /* Creates a directory for the log; removes it. */

@@ -93,7 +93,7 @@ void fake_disk_end(struct fake_disk *disk)
 void fake_disk_offer(struct fake_disk *disk, unsigned queue, uint32_t type, uint64_t sector,
 		     uint32_t length, bool writable)
 {
-	struct fake_piece piece[3];
+	struct fake_segment segment[3];
 	unsigned count = 0;
 	uint8_t *header;
 
@@ -103,11 +103,11 @@ void fake_disk_offer(struct fake_disk *disk, unsigned queue, uint32_t type, uint
 	store_le32(header, type);
 	store_le64(header + 8, sector);
 	*(uint8_t *)fake_guest_at(&disk->guest, disk->status) = FAKE_DISK_NONE;
-	piece[count++] = (struct fake_piece){disk->header, 16, false};
+	segment[count++] = (struct fake_segment){disk->header, 16, false};
 	if (length > 0)
-		piece[count++] = (struct fake_piece){disk->data, length, writable};
-	piece[count++] = (struct fake_piece){disk->status, 1, true};
-	fake_queue_add(&disk->guest.queue[queue], piece, count);
+		segment[count++] = (struct fake_segment){disk->data, length, writable};
+	segment[count++] = (struct fake_segment){disk->status, 1, true};
+	fake_queue_add(&disk->guest.queue[queue], segment, count);
 }
 
 struct wait {

@@ -207,9 +207,9 @@ void fake_queue_offer(struct fake_queue *queue, uint16_t head)
 	fake_queue_set_avail_index(queue, (uint16_t)(queue->avail_index + 1));
 }
 
-static uint16_t flags_of(const struct fake_piece *piece, bool last)
+static uint16_t flags_of(const struct fake_segment *segment, bool last)
 {
-	return (uint16_t)((piece->writable ? FAKE_DESC_WRITE : 0) | (last ? 0 : FAKE_DESC_NEXT));
+	return (uint16_t)((segment->writable ? FAKE_DESC_WRITE : 0) | (last ? 0 : FAKE_DESC_NEXT));
 }
 
 static uint16_t take_descriptor(struct fake_queue *queue)
@@ -220,21 +220,22 @@ static uint16_t take_descriptor(struct fake_queue *queue)
 	return index;
 }
 
-uint16_t fake_queue_add(struct fake_queue *queue, const struct fake_piece *piece, unsigned count)
+uint16_t fake_queue_add(struct fake_queue *queue, const struct fake_segment *segment,
+			unsigned count)
 {
 	uint16_t head = queue->next_desc, index;
 	unsigned i;
 
 	for (i = 0; i < count; i++) {
 		index = take_descriptor(queue);
-		fake_queue_set(queue, index, piece[i].address, piece[i].length,
-			       flags_of(&piece[i], i + 1 == count), queue->next_desc);
+		fake_queue_set(queue, index, segment[i].address, segment[i].length,
+			       flags_of(&segment[i], i + 1 == count), queue->next_desc);
 	}
 	fake_queue_offer(queue, head);
 	return head;
 }
 
-uint16_t fake_queue_add_indirect(struct fake_queue *queue, const struct fake_piece *piece,
+uint16_t fake_queue_add_indirect(struct fake_queue *queue, const struct fake_segment *segment,
 				 unsigned count)
 {
 	uint64_t table = fake_guest_alloc(queue->guest, 16 * (uint64_t)count, 16);
@@ -242,8 +243,8 @@ uint16_t fake_queue_add_indirect(struct fake_queue *queue, const struct fake_pie
 	unsigned i;
 
 	for (i = 0; i < count; i++)
-		fake_table_set(queue->guest, table, i, piece[i].address, piece[i].length,
-			       flags_of(&piece[i], i + 1 == count), (uint16_t)(i + 1));
+		fake_table_set(queue->guest, table, i, segment[i].address, segment[i].length,
+			       flags_of(&segment[i], i + 1 == count), (uint16_t)(i + 1));
 	fake_queue_set(queue, head, table, 16 * count, FAKE_DESC_INDIRECT, 0);
 	fake_queue_offer(queue, head);
 	return head;
@@ -252,9 +253,9 @@ uint16_t fake_queue_add_indirect(struct fake_queue *queue, const struct fake_pie
 uint16_t fake_queue_add_one(struct fake_queue *queue, uint64_t address, uint32_t length,
 			    bool writable)
 {
-	struct fake_piece piece = {address, length, writable};
+	struct fake_segment segment = {address, length, writable};
 
-	return fake_queue_add(queue, &piece, 1);
+	return fake_queue_add(queue, &segment, 1);
 }
 
 void fake_queue_kick(struct fake_queue *queue)

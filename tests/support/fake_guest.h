@@ -92,7 +92,7 @@ struct fake_guest {
 };
 
 /* One buffer of a chain. */
-struct fake_piece {
+struct fake_segment {
 	uint64_t address;
 	uint32_t length;
 	bool writable; /* by the device */
@@ -149,8 +149,9 @@ void fake_queue_set_avail_index(struct fake_queue *queue, uint16_t index);
  * Offers a chain of count buffers in the next descriptors, which are used in turn: no more than
  * size may be in use at once. Returns its head. add_indirect: in an indirect table.
  */
-uint16_t fake_queue_add(struct fake_queue *queue, const struct fake_piece *piece, unsigned count);
-uint16_t fake_queue_add_indirect(struct fake_queue *queue, const struct fake_piece *piece,
+uint16_t fake_queue_add(struct fake_queue *queue, const struct fake_segment *segment,
+			unsigned count);
+uint16_t fake_queue_add_indirect(struct fake_queue *queue, const struct fake_segment *segment,
 				 unsigned count);
 uint16_t fake_queue_add_one(struct fake_queue *queue, uint64_t address, uint32_t length,
 			    bool writable);

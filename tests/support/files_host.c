@@ -12,7 +12,7 @@
 
 #include "vmm/base/fd.h"
 
-const char *files_host_folder = "/tmp";
+const char *files_host_directory = "/tmp";
 
 /* A failure of the set-up is not a failed test: it ends the program. */
 static void need(bool good, const char *what)
@@ -48,7 +48,7 @@ void files_host_begin(struct files_host *host, const char *policy, bool read_onl
 
 	memset(host, 0, sizeof(*host));
 	umask(022);
-	snprintf(host->top, sizeof(host->top), "%s/cordon-files-XXXXXX", files_host_folder);
+	snprintf(host->top, sizeof(host->top), "%s/cordon-files-XXXXXX", files_host_directory);
 	need(mkdtemp(host->top) != NULL, "mkdtemp");
 	snprintf(host->base, sizeof(host->base), "%s/share", host->top);
 	need(mkdir(host->base, 0755) == 0, host->base);

@@ -15,7 +15,7 @@ struct files_host {
 };
 
 /* Where temporary directories are made: "/tmp". */
-extern const char *files_host_folder;
+extern const char *files_host_directory;
 
 /* policy: the rules of a policy file, without its first line; NULL: everything is allowed. */
 void files_host_begin(struct files_host *host, const char *policy, bool read_only);

@@ -109,8 +109,8 @@ void give(unsigned count, uint32_t length)
 void offer(struct fake_queue *queue, size_t length, uint8_t flags, uint8_t gso)
 {
 	uint64_t at = fake_guest_alloc(&card_guest, HEADER + length, 16);
-	struct fake_piece piece[2] = {{at, HEADER + 10, false},
-				      {at + HEADER + 10, (uint32_t)length - 10, false}};
+	struct fake_segment segment[2] = {{at, HEADER + 10, false},
+					  {at + HEADER + 10, (uint32_t)length - 10, false}};
 	uint8_t *bytes = fake_guest_at(&card_guest, at);
 	size_t i;
 
@@ -118,7 +118,7 @@ void offer(struct fake_queue *queue, size_t length, uint8_t flags, uint8_t gso)
 	bytes[1] = gso;
 	for (i = 0; i < length; i++)
 		bytes[HEADER + i] = (uint8_t)i;
-	fake_queue_add(queue, piece, 2);
+	fake_queue_add(queue, segment, 2);
 }
 
 void card_fill(uint8_t *frame, size_t length)

@@ -7,8 +7,8 @@ static long fake_read(void *arg, void *to, size_t length)
 	size_t n = min_u64(length, fake->in_length - fake->in_at);
 
 	ck_assert_uint_eq(fake->closed, 0);
-	if (fake->in_piece)
-		n = min_u64(n, fake->in_piece);
+	if (fake->read_limit)
+		n = min_u64(n, fake->read_limit);
 	if (n == 0)
 		return fake->in_end ? 0 : -EAGAIN;
 	memcpy(to, fake->in + fake->in_at, n);

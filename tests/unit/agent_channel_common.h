@@ -13,7 +13,7 @@
 struct fake {
 	struct host host;
 	uint8_t in[3 * AGENT_FRAME_MAX];
-	size_t in_length, in_at, in_piece; /* at most in_piece bytes a read, 0: all */
+	size_t in_length, in_at, read_limit; /* at most read_limit bytes a read, 0: all */
 	bool in_end;
 	uint8_t *out;
 	size_t out_length, out_room;

@@ -23,10 +23,10 @@ void begin_with(unsigned count)
 	ck_assert(fake_guest_bring_up(&card_guest, SEVERAL));
 }
 
-int command_in(unsigned pieces, uint8_t class, uint8_t cmd, uint16_t value, uint32_t length)
+int command_in(unsigned segments, uint8_t class, uint8_t cmd, uint16_t value, uint32_t length)
 {
 	uint64_t at = fake_guest_alloc(&card_guest, 16, 16);
-	struct fake_piece piece[5];
+	struct fake_segment segment[5];
 	uint8_t *bytes = fake_guest_at(&card_guest, at);
 	uint32_t head, written;
 	unsigned i;
@@ -35,10 +35,11 @@ int command_in(unsigned pieces, uint8_t class, uint8_t cmd, uint16_t value, uint
 	bytes[1] = cmd;
 	store_le16(bytes + 2, value);
 	bytes[8] = 77;
-	for (i = 0; i < pieces; i++)
-		piece[i] = (struct fake_piece){at + i, i + 1 < pieces ? 1 : length - i, false};
-	piece[pieces] = (struct fake_piece){at + 8, 1, true};
-	fake_queue_add(control(), piece, pieces + 1);
+	for (i = 0; i < segments; i++)
+		segment[i] =
+			(struct fake_segment){at + i, i + 1 < segments ? 1 : length - i, false};
+	segment[segments] = (struct fake_segment){at + 8, 1, true};
+	fake_queue_add(control(), segment, segments + 1);
 	fake_queue_kick(control());
 	ck_assert(fake_queue_take_used(control(), &head, &written));
 	ck_assert_uint_eq(written, 1);

@@ -16,8 +16,8 @@ extern unsigned pairs;
 struct fake_queue *control(void);
 void begin_with(unsigned count);
 
-/* A command of length bytes in so many pieces; its answer, 77: none was written. */
-int command_in(unsigned pieces, uint8_t class, uint8_t cmd, uint16_t value, uint32_t length);
+/* A command of length bytes in so many segments; its answer, 77: none was written. */
+int command_in(unsigned segments, uint8_t class, uint8_t cmd, uint16_t value, uint32_t length);
 
 int command(uint8_t class, uint8_t cmd, uint16_t value, uint32_t length);
 void use_pairs(unsigned count);

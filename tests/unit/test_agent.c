@@ -78,7 +78,7 @@ START_TEST(signals_reach_the_whole_group)
 }
 END_TEST
 
-START_TEST(input_ends_when_it_is_told_to)
+START_TEST(input_ends_on_request)
 {
 	const char *argv[] = {"cat", NULL};
 	struct agent_command_spec spec = {.argv = argv};
@@ -123,17 +123,17 @@ START_TEST(megabytes_pass_byte_exact)
 	const char *argv[] = {"cat", NULL};
 	struct agent_command_spec spec = {.argv = argv};
 	struct run run = {.take = take_pattern};
-	static uint8_t piece[70001];
+	static uint8_t chunk[70001];
 	size_t sent = 0, taken, i, n;
 	struct pair pair;
 
 	pair_create(&pair);
 	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
 	while (sent < total) {
-		n = min_u64(sizeof(piece), total - sent);
+		n = min_u64(sizeof(chunk), total - sent);
 		for (i = 0; i < n; i++)
-			piece[i] = pattern(sent + i);
-		taken = agent_command_stdin(run.command, piece, n);
+			chunk[i] = pattern(sent + i);
+		taken = agent_command_stdin(run.command, chunk, n);
 		sent += taken;
 		if (taken < n) {
 			run.stdin_ready = 0;
@@ -194,7 +194,7 @@ START_TEST(a_reader_that_stops_stops_the_writer)
 }
 END_TEST
 
-START_TEST(a_command_that_never_reads_holds_up_nobody)
+START_TEST(a_command_that_never_reads_does_not_stall_others)
 {
 	static const uint8_t zeros[65536];
 	struct run run = {0}, other = {0};
@@ -223,7 +223,7 @@ START_TEST(a_command_that_never_reads_holds_up_nobody)
 }
 END_TEST
 
-START_TEST(input_that_nobody_reads_any_more_is_told)
+START_TEST(input_without_a_reader_is_reported)
 {
 	struct run run = {0};
 	struct pair pair;
@@ -241,7 +241,7 @@ START_TEST(input_that_nobody_reads_any_more_is_told)
 }
 END_TEST
 
-START_TEST(a_terminal_has_a_size_and_gets_another)
+START_TEST(a_terminal_can_be_resized)
 {
 	const char *argv[] = {"sh", "-c",
 			      "test -t 0 && test -t 1 && test -t 2 && stty size; echo $TERM; "
@@ -359,8 +359,8 @@ START_TEST(two_floods_take_turns)
 END_TEST
 
 UNIT_MAIN("agent", greeting_tells_version_and_build, output_is_separate_and_the_status_is_its_own,
-	  use_of_resources_is_reported, signals_reach_the_whole_group,
-	  input_ends_when_it_is_told_to, megabytes_pass_byte_exact,
-	  a_reader_that_stops_stops_the_writer, a_command_that_never_reads_holds_up_nobody,
-	  input_that_nobody_reads_any_more_is_told, a_terminal_has_a_size_and_gets_another,
-	  a_terminal_turns_control_c_into_a_signal, many_run_at_once, two_floods_take_turns)
+	  use_of_resources_is_reported, signals_reach_the_whole_group, input_ends_on_request,
+	  megabytes_pass_byte_exact, a_reader_that_stops_stops_the_writer,
+	  a_command_that_never_reads_does_not_stall_others, input_without_a_reader_is_reported,
+	  a_terminal_can_be_resized, a_terminal_turns_control_c_into_a_signal, many_run_at_once,
+	  two_floods_take_turns)

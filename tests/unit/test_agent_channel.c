@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include "tests/unit/agent_channel_common.h"
 
-START_TEST(greeting_is_taken_apart)
+START_TEST(the_greeting_is_parsed)
 {
 	struct fake *fake = fake_create();
 
@@ -42,7 +42,7 @@ START_TEST(another_major_version_is_refused_with_both_named)
 }
 END_TEST
 
-START_TEST(what_does_not_greet_is_not_the_agent)
+START_TEST(a_peer_without_a_greeting_is_refused)
 {
 	unsigned i;
 
@@ -106,7 +106,7 @@ START_TEST(frames_may_be_cut_anywhere)
 		ck_assert_uint_eq(fake->host.lost, 0);
 		fake->in_length += total - cut;
 		/* the second half comes a byte at a time */
-		fake->in_piece = 1;
+		fake->read_limit = 1;
 		agent_channel_readable(fake->host.channel);
 		check_life(fake, &run);
 		fake_destroy(fake);
@@ -215,7 +215,7 @@ START_TEST(a_frame_that_breaks_a_rule_ends_the_connection)
 }
 END_TEST
 
-START_TEST(output_beyond_its_credit_is_not_taken)
+START_TEST(output_beyond_its_credit_is_refused)
 {
 	static uint8_t big[AGENT_PAYLOAD_MAX];
 	struct run run = {.hold = true};
@@ -247,7 +247,7 @@ START_TEST(output_beyond_its_credit_is_not_taken)
 }
 END_TEST
 
-UNIT_MAIN("agent_channel", greeting_is_taken_apart,
-	  another_major_version_is_refused_with_both_named, what_does_not_greet_is_not_the_agent,
-	  frames_may_be_cut_anywhere, an_end_within_a_frame_is_an_end,
-	  a_frame_that_breaks_a_rule_ends_the_connection, output_beyond_its_credit_is_not_taken)
+UNIT_MAIN("agent_channel", the_greeting_is_parsed, another_major_version_is_refused_with_both_named,
+	  a_peer_without_a_greeting_is_refused, frames_may_be_cut_anywhere,
+	  an_end_within_a_frame_is_an_end, a_frame_that_breaks_a_rule_ends_the_connection,
+	  output_beyond_its_credit_is_refused)

@@ -91,7 +91,7 @@ START_TEST(input_waits_in_turns)
 }
 END_TEST
 
-START_TEST(a_failing_write_is_told_later)
+START_TEST(a_failed_write_is_reported_later)
 {
 	struct run run = {0};
 	struct fake *fake = with_command(&run);
@@ -107,7 +107,7 @@ START_TEST(a_failing_write_is_told_later)
 }
 END_TEST
 
-START_TEST(what_came_before_a_reset_is_still_heard)
+START_TEST(data_before_a_reset_is_delivered)
 {
 	struct run run = {0};
 	struct fake *fake = with_command(&run);
@@ -300,7 +300,7 @@ END_TEST
 
 UNIT_MAIN("agent_channel_use", input_keeps_to_its_credit,
 	  a_guest_that_reads_nothing_costs_bounded_memory, input_waits_in_turns,
-	  a_failing_write_is_told_later, what_came_before_a_reset_is_still_heard,
+	  a_failed_write_is_reported_later, data_before_a_reset_is_delivered,
 	  bad_arguments_are_refused, commands_may_be_closed_from_their_callbacks,
 	  each_request_gets_its_own_reply_once, requests_end_with_the_connection_in_their_order,
 	  requests_that_wait_are_bounded_and_end_silently_with_the_channel)

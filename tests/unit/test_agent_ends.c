@@ -21,7 +21,7 @@ static void expect_failure(struct pair *pair, const struct agent_command_spec *s
 	agent_command_close(run.command);
 }
 
-START_TEST(what_cannot_run_says_why)
+START_TEST(a_command_that_cannot_run_says_why)
 {
 	const char *argv[] = {"no-such-program", NULL};
 	struct agent_command_spec spec = {.argv = argv};
@@ -56,8 +56,8 @@ START_TEST(what_cannot_run_says_why)
 	spec.workdir = "/no/such/place";
 	expect_failure(&pair, &spec, 125, "/no/such/place: no such directory in the sandbox");
 	spec.workdir = NULL;
-	spec.user = "nobody-knows";
-	expect_failure(&pair, &spec, 125, "nobody-knows: no such user in the sandbox");
+	spec.user = "no-such-user";
+	expect_failure(&pair, &spec, 125, "no-such-user: no such user in the sandbox");
 	/* the twin: the same with all of it there */
 	spec.user = "root";
 	spec.workdir = "/tmp";
@@ -70,7 +70,7 @@ START_TEST(what_cannot_run_says_why)
 }
 END_TEST
 
-START_TEST(environment_is_defaults_and_what_is_given)
+START_TEST(the_environment_is_defaults_and_given_variables)
 {
 	const char *argv[] = {"env", NULL};
 	const char *env[] = {"NAME=some value=x", "HOME=/elsewhere", NULL};
@@ -135,7 +135,7 @@ START_TEST(long_argument_lists_come_through)
 }
 END_TEST
 
-START_TEST(what_stays_behind_does_not_hold_the_end_up)
+START_TEST(background_processes_do_not_delay_the_end)
 {
 	struct pair pair;
 	struct run run = {0};
@@ -152,7 +152,7 @@ START_TEST(what_stays_behind_does_not_hold_the_end_up)
 }
 END_TEST
 
-START_TEST(what_was_written_before_the_end_comes_though_nobody_read)
+START_TEST(unread_output_comes_after_the_end)
 {
 	struct pair pair;
 	struct run run = {.hold = true};
@@ -254,7 +254,7 @@ static int reply_to(struct host *host, int sent)
 	return host->reply;
 }
 
-START_TEST(requests_are_answered_and_power_is_announced)
+START_TEST(requests_get_replies_and_power_is_announced)
 {
 	struct agent_mount mount = {.port = 2000, .path = "/w", .msize = 65536};
 	struct agent_root root = {.lower = AGENT_LOWER_DISK, .type = "ext4"};
@@ -291,9 +291,9 @@ START_TEST(requests_are_answered_and_power_is_announced)
 }
 END_TEST
 
-UNIT_MAIN("agent_ends", what_cannot_run_says_why, environment_is_defaults_and_what_is_given,
+UNIT_MAIN("agent_ends", a_command_that_cannot_run_says_why,
+	  the_environment_is_defaults_and_given_variables,
 	  descriptors_and_signals_are_as_programs_expect, long_argument_lists_come_through,
-	  what_stays_behind_does_not_hold_the_end_up,
-	  what_was_written_before_the_end_comes_though_nobody_read, closing_a_command_kills_it,
-	  commands_die_with_the_connection, an_agent_that_dies_fails_every_command,
-	  requests_are_answered_and_power_is_announced)
+	  background_processes_do_not_delay_the_end, unread_output_comes_after_the_end,
+	  closing_a_command_kills_it, commands_die_with_the_connection,
+	  an_agent_that_dies_fails_every_command, requests_get_replies_and_power_is_announced)

@@ -158,7 +158,7 @@ START_TEST(bytes_go_both_ways_and_each_end_is_its_own)
 }
 END_TEST
 
-START_TEST(where_nobody_serves_clients_are_hung_up)
+START_TEST(clients_of_an_unserved_port_are_disconnected)
 {
 	int client, at;
 
@@ -180,7 +180,7 @@ START_TEST(where_nobody_serves_clients_are_hung_up)
 }
 END_TEST
 
-START_TEST(others_than_the_monitor_are_hung_up)
+START_TEST(clients_other_than_the_monitor_are_disconnected)
 {
 	struct pollfd pollfd;
 	int client, at;
@@ -254,7 +254,7 @@ START_TEST(many_bytes_both_ways_at_once)
 }
 END_TEST
 
-START_TEST(more_than_it_serves_wait)
+START_TEST(clients_beyond_the_limit_wait)
 {
 	int client[PAIRS_MAX + 3], at[PAIRS_MAX + 3];
 	unsigned i;
@@ -326,7 +326,7 @@ START_TEST(ends_that_vanish_leave_the_others_alone)
 }
 END_TEST
 
-START_TEST(requests_of_no_sense_are_refused)
+START_TEST(malformed_requests_are_refused)
 {
 	uint8_t payload[(AGENT_FORWARDS_MAX + 1) * AGENT_FORWARD_SIZE];
 	uint32_t i;
@@ -356,7 +356,7 @@ START_TEST(requests_of_no_sense_are_refused)
 }
 END_TEST
 
-START_TEST(another_request_ends_the_former_one)
+START_TEST(a_new_request_replaces_the_old_one)
 {
 	pid_t former;
 	int client, at;
@@ -390,7 +390,7 @@ START_TEST(another_request_ends_the_former_one)
 END_TEST
 
 UNIT_MAIN("agent_forward", bytes_go_both_ways_and_each_end_is_its_own,
-	  where_nobody_serves_clients_are_hung_up, others_than_the_monitor_are_hung_up,
-	  many_bytes_both_ways_at_once, more_than_it_serves_wait,
-	  ends_that_vanish_leave_the_others_alone, requests_of_no_sense_are_refused,
-	  another_request_ends_the_former_one)
+	  clients_of_an_unserved_port_are_disconnected,
+	  clients_other_than_the_monitor_are_disconnected, many_bytes_both_ways_at_once,
+	  clients_beyond_the_limit_wait, ends_that_vanish_leave_the_others_alone,
+	  malformed_requests_are_refused, a_new_request_replaces_the_old_one)

@@ -349,7 +349,7 @@ START_TEST(credit_and_input_have_bounds)
 }
 END_TEST
 
-START_TEST(frames_for_what_has_ended_are_no_fault)
+START_TEST(frames_for_an_ended_command_are_no_error)
 {
 	static const uint16_t types[] = {AGENT_STDIN,  AGENT_STDIN_EOF, AGENT_CREDIT,
 					 AGENT_SIGNAL, AGENT_RESIZE,	AGENT_CLOSE};
@@ -408,7 +408,7 @@ START_TEST(frames_may_come_byte_by_byte)
 END_TEST
 
 /* A monitor that takes nothing while it sends requests: memory and time stay bounded. */
-START_TEST(a_monitor_that_does_not_read_is_waited_for)
+START_TEST(the_agent_waits_for_a_monitor_that_does_not_read)
 {
 	uint8_t bytes[64], payload[AGENT_PAYLOAD_MAX];
 	struct agent_header header;
@@ -442,5 +442,5 @@ UNIT_MAIN("agent_guest", another_major_version_is_refused_by_name,
 	  nothing_comes_before_the_greeting, a_malformed_frame_ends_the_connection,
 	  a_well_formed_start_differs_by_one_thing, parts_of_a_start_stay_together,
 	  a_number_in_use_is_not_used_again, credit_and_input_have_bounds,
-	  frames_for_what_has_ended_are_no_fault, frames_may_come_byte_by_byte,
-	  a_monitor_that_does_not_read_is_waited_for)
+	  frames_for_an_ended_command_are_no_error, frames_may_come_byte_by_byte,
+	  the_agent_waits_for_a_monitor_that_does_not_read)

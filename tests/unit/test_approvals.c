@@ -96,7 +96,7 @@ static void turn(void)
 	loop_timer_stop(loop, &timer);
 }
 
-START_TEST(an_operator_is_told_and_answers)
+START_TEST(an_operator_is_notified_and_decides)
 {
 	struct policy_net net = to("x.test", "192.0.9.1", 22),
 			  other = to("x.test", "192.0.9.2", 22);
@@ -126,7 +126,7 @@ START_TEST(an_operator_is_told_and_answers)
 }
 END_TEST
 
-START_TEST(an_answer_for_the_sandbox_is_remembered)
+START_TEST(a_decision_for_the_sandbox_is_remembered)
 {
 	struct policy_net net = to("x.test", "192.0.9.1", 22),
 			  elsewhere = to("x.test", "192.0.9.2", 22);
@@ -149,7 +149,7 @@ START_TEST(an_answer_for_the_sandbox_is_remembered)
 }
 END_TEST
 
-START_TEST(an_operator_who_goes_has_refused)
+START_TEST(an_operator_who_disconnects_has_refused)
 {
 	struct policy_net net = to(NULL, "192.0.9.1", 22);
 
@@ -196,7 +196,7 @@ START_TEST(a_flood_of_questions_is_bounded)
 }
 END_TEST
 
-START_TEST(what_nobody_waits_for_is_taken_back)
+START_TEST(a_question_without_a_waiting_flow_is_closed)
 {
 	struct policy_net net = to(NULL, "192.0.9.1", 22);
 	int number;
@@ -214,7 +214,7 @@ START_TEST(what_nobody_waits_for_is_taken_back)
 END_TEST
 
 /* The guest chose it: what is shown and given to a command is a name, and no option. */
-START_TEST(a_name_that_is_none_is_not_asked_about)
+START_TEST(an_invalid_name_opens_no_question)
 {
 	static const char *const bad[] = {"-x.test",	     "--help",	  "a b.test",
 					  "a\033[31m.test",  "a\nb.test", "a;b",
@@ -252,7 +252,7 @@ static void on_asked_leave(void *arg, const struct approval *question)
 }
 
 /* Telling the last operator ends its connection: the command still answers, and once. */
-START_TEST(an_operator_lost_while_told_leaves_the_command)
+START_TEST(an_operator_lost_while_notified_leaves_the_command)
 {
 	static const struct approvals_ops ops = {.asked = on_asked_leave, .over = on_over};
 	struct policy_net net = to("x.test", "192.0.9.1", 22);
@@ -286,7 +286,7 @@ static void command_says(const char *command, bool yes, const char *why)
 	end();
 }
 
-START_TEST(a_command_answers)
+START_TEST(a_command_decides)
 {
 	static const char none[] = "the command of --on-ask made no decision";
 
@@ -301,7 +301,7 @@ START_TEST(a_command_answers)
 }
 END_TEST
 
-START_TEST(an_operator_goes_after_a_command_without_an_answer)
+START_TEST(an_operator_leaves_after_an_undecided_command)
 {
 	struct policy_net net = to(NULL, "192.0.9.1", 22);
 	siginfo_t child;
@@ -347,8 +347,9 @@ START_TEST(a_command_ends_with_its_question)
 }
 END_TEST
 
-UNIT_MAIN("questions", an_operator_is_told_and_answers, an_answer_for_the_sandbox_is_remembered,
-	  an_operator_who_goes_has_refused, a_flood_of_questions_is_bounded,
-	  what_nobody_waits_for_is_taken_back, a_name_that_is_none_is_not_asked_about,
-	  an_operator_lost_while_told_leaves_the_command, a_command_answers,
-	  an_operator_goes_after_a_command_without_an_answer, a_command_ends_with_its_question)
+UNIT_MAIN("questions", an_operator_is_notified_and_decides,
+	  a_decision_for_the_sandbox_is_remembered, an_operator_who_disconnects_has_refused,
+	  a_flood_of_questions_is_bounded, a_question_without_a_waiting_flow_is_closed,
+	  an_invalid_name_opens_no_question, an_operator_lost_while_notified_leaves_the_command,
+	  a_command_decides, an_operator_leaves_after_an_undecided_command,
+	  a_command_ends_with_its_question)

@@ -35,7 +35,7 @@ static void at_rdi(uint64_t address, uint64_t mask)
 #define XSAVEOPT64 0x48, 0x0f, 0xae, 0x37
 #define XRSTOR64   0x48, 0x0f, 0xae, 0x2f
 
-START_TEST(xsave_writes_what_is_asked_for)
+START_TEST(xsave_writes_the_requested_components)
 {
 	fill_image();
 	memset(ram, 0xee, 4096);
@@ -63,7 +63,7 @@ START_TEST(xsave_writes_what_is_asked_for)
 }
 END_TEST
 
-START_TEST(xsave_and_xrstor_go_round)
+START_TEST(xsave_and_xrstor_round_trip)
 {
 	uint8_t before[ASSIST_XSAVE_SIZE];
 
@@ -101,7 +101,7 @@ START_TEST(xrstor_initialises_what_was_not_saved)
 }
 END_TEST
 
-START_TEST(xrstor_leaves_what_is_not_asked_for)
+START_TEST(xrstor_leaves_other_components)
 {
 	uint8_t before[ASSIST_XSAVE_SIZE];
 
@@ -219,7 +219,7 @@ START_TEST(unknown_instructions_are_unknown)
 END_TEST
 
 /* Every instruction cut short at every byte, prefixes without end, and a million random ones. */
-START_TEST(no_bytes_are_too_strange)
+START_TEST(any_bytes_are_decoded_or_refused)
 {
 	static const uint8_t whole[] = {0x65, 0x66, 0xf3, 0x48, 0x0f, 0xb8,
 					0x84, 0xb3, 0x00, 0x01, 0x00, 0x00};
@@ -271,7 +271,7 @@ START_TEST(popcnt_as_the_processor_does_it)
 }
 END_TEST
 
-START_TEST(statistics_have_words)
+START_TEST(statistics_have_names)
 {
 	struct assist_stats stats = {.count = {[ASSIST_POPCNT] = 12, [ASSIST_XSAVE] = 3}};
 	char text[64], small[8];
@@ -291,8 +291,8 @@ START_TEST(statistics_have_words)
 END_TEST
 
 UNIT_MAIN_WITH(setup, "assist_xsave", popcnt_as_the_processor_does_it,
-	       xsave_writes_what_is_asked_for, xsave_and_xrstor_go_round,
-	       xrstor_initialises_what_was_not_saved, xrstor_leaves_what_is_not_asked_for,
+	       xsave_writes_the_requested_components, xsave_and_xrstor_round_trip,
+	       xrstor_initialises_what_was_not_saved, xrstor_leaves_other_components,
 	       xrstor_refuses_bad_images, xsave_faults, xsave_outside_the_image,
 	       mxcsr_is_loaded_and_stored, unknown_instructions_are_unknown,
-	       no_bytes_are_too_strange, statistics_have_words)
+	       any_bytes_are_decoded_or_refused, statistics_have_names)

@@ -268,7 +268,7 @@ START_TEST(a_log_has_one_writer_and_is_a_log)
 	ck_assert_msg(strstr(err.text, "audit.log.new is not an audit log"), "%s", err.text);
 	ck_assert_int_eq(unlink(other), 0);
 	/* Neither through a link nor into anything but a regular file. */
-	snprintf(other, sizeof(other), "%s/link", audit_folder);
+	snprintf(other, sizeof(other), "%s/link", audit_directory);
 	ck_assert_int_eq(symlink("elsewhere", other), 0);
 	config.path = other;
 	ck_assert_int_eq(audit_open(&second, &config, &err), -ELOOP);

@@ -255,7 +255,7 @@ static const char *key_path(void)
 {
 	static char path[96];
 
-	snprintf(path, sizeof(path), "%s/key", audit_folder);
+	snprintf(path, sizeof(path), "%s/key", audit_directory);
 	return path;
 }
 
@@ -337,7 +337,7 @@ START_TEST(a_forged_log_shows)
 	snprintf(command, sizeof(command),
 		 "cd %s && mkdir kept && mv audit.log* kept && sed -n '$p' kept/audit.log.denials |"
 		 "sed 's/,\"hash\".*//' | tr -d '\\n' >tail",
-		 audit_folder);
+		 audit_directory);
 	ck_assert_int_eq(system(command), 0);
 	write_log(false);
 	snprintf(command, sizeof(command),
@@ -345,7 +345,7 @@ START_TEST(a_forged_log_shows)
 		 "s/\"}//' |"
 		 "tr -d '\\n'; cat tail; } | sha256sum | cut -d' ' -f1) &&"
 		 "printf '%%s,\"hash\":\"%%s\"}\\n' \"$(cat tail)\" $hash >>audit.log.denials",
-		 audit_folder);
+		 audit_directory);
 	ck_assert_int_eq(system(command), 0);
 	ck_assert_int_eq(audit_log_check(&chains, "", &found, &err), 0);
 	ck_assert_int_eq(audit_check_signed(&chains, public, &err), -EBADMSG);
@@ -372,7 +372,7 @@ START_TEST(a_log_without_its_end_is_not_signed)
 		config = (struct audit_config){.files = 0};
 		ck_assert_int_eq(audit_key_read(&config.key, key_path(), &err), 0);
 		audit = audit_log_open(config);
-		snprintf(path, sizeof(path), "%s/told", audit_folder);
+		snprintf(path, sizeof(path), "%s/told", audit_directory);
 		told = open(path, O_RDWR | O_CREAT, 0600);
 		ck_assert_int_ge(told, 0);
 		dup2(told, STDERR_FILENO);
@@ -405,7 +405,7 @@ START_TEST(a_key_is_for_its_owner_alone)
 	ck_assert_int_eq(chmod(key_path(), 0400), 0);
 	ck_assert_int_eq(audit_key_read(&key, key_path(), &err), 0);
 	audit_key_free(key);
-	ck_assert_int_eq(audit_key_read(&key, audit_folder, &err), -EINVAL);
+	ck_assert_int_eq(audit_key_read(&key, audit_directory, &err), -EINVAL);
 	ck_assert_int_eq(unlink(key_path()), 0);
 	ck_assert_int_eq(audit_key_read(&key, key_path(), &err), -ENOENT);
 	audit_log_end();

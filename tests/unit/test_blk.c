@@ -70,7 +70,7 @@ static uint8_t range(uint32_t type, uint64_t sector, uint32_t count, uint32_t fl
 	return fake_disk_do(&disk, type, 0, 16, false);
 }
 
-START_TEST(the_configuration_tells_the_disk)
+START_TEST(the_configuration_describes_the_disk)
 {
 	begin_image();
 	ck_assert_uint_eq(fake_read(&disk.guest, FAKE_REG_DEVICE_ID), 2);
@@ -96,7 +96,7 @@ START_TEST(an_image_is_read)
 }
 END_TEST
 
-START_TEST(what_is_read_only_is_not_written)
+START_TEST(a_read_only_disk_is_not_written)
 {
 	begin_image();
 	ck_assert_uint_eq(write_at(3, 512, 0xaa), FAKE_DISK_IOERR);
@@ -119,7 +119,7 @@ START_TEST(what_is_read_only_is_not_written)
 }
 END_TEST
 
-START_TEST(what_is_written_is_read)
+START_TEST(written_data_is_read_back)
 {
 	begin_scratch();
 	ck_assert_uint_eq(read_at(0, IMAGE), FAKE_DISK_OK);
@@ -184,7 +184,7 @@ START_TEST(bad_ranges_are_refused)
 }
 END_TEST
 
-START_TEST(the_id_is_told)
+START_TEST(the_id_is_returned)
 {
 	begin_image();
 	ck_assert_uint_eq(fake_disk_do(&disk, FAKE_DISK_GET_ID, 0, FAKE_DISK_ID_BYTES, true),
@@ -234,7 +234,7 @@ START_TEST(no_request_reaches_beyond_the_disk)
 }
 END_TEST
 
-START_TEST(what_is_unknown_is_unsupported)
+START_TEST(unknown_requests_are_unsupported)
 {
 	static const uint32_t types[] = {2, 3, 5, FAKE_DISK_LIFE, 12, 14, 0x80000000, UINT32_MAX};
 	size_t i;
@@ -260,19 +260,19 @@ START_TEST(data_of_the_wrong_direction_is_refused)
 END_TEST
 
 /* Offers a chain unchanged, and returns the length written in its used element. */
-static uint32_t raw(const struct fake_piece *piece, unsigned count)
+static uint32_t raw(const struct fake_segment *segment, unsigned count)
 {
 	struct fake_queue *queue = &disk.guest.queue[0];
 	uint32_t head, written = 0;
 
-	fake_queue_add(queue, piece, count);
+	fake_queue_add(queue, segment, count);
 	fake_queue_kick(queue);
 	while (!fake_queue_take_used(queue, &head, &written))
 		fake_disk_run(&disk, 1000000);
 	return written;
 }
 
-START_TEST(chains_of_the_wrong_shape_are_given_back)
+START_TEST(chains_of_the_wrong_shape_are_returned)
 {
 	uint64_t header, status, data;
 	uint8_t *at;
@@ -285,26 +285,27 @@ START_TEST(chains_of_the_wrong_shape_are_given_back)
 	/* Without room for the status nothing is written, and nothing is done. */
 	store_le32(fake_guest_at(&disk.guest, header), FAKE_DISK_OUT);
 	memset(fake_guest_at(&disk.guest, data), 0xab, 1024);
-	ck_assert_uint_eq(raw((struct fake_piece[]){{header, 16, false}, {data, 512, false}}, 2),
+	ck_assert_uint_eq(raw((struct fake_segment[]){{header, 16, false}, {data, 512, false}}, 2),
 			  0);
-	ck_assert_uint_eq(raw((struct fake_piece[]){{header, 16, false}}, 1), 0);
+	ck_assert_uint_eq(raw((struct fake_segment[]){{header, 16, false}}, 1), 0);
 	ck_assert_uint_eq(read_at(0, 512), FAKE_DISK_OK);
 	ck_assert(all_are(0, 512, 0));
 	/* Only a status; a header that is one byte short. */
 	*at = FAKE_DISK_NONE;
-	ck_assert_uint_eq(raw((struct fake_piece[]){{status, 1, true}}, 1), 1);
+	ck_assert_uint_eq(raw((struct fake_segment[]){{status, 1, true}}, 1), 1);
 	ck_assert_uint_eq(*at, FAKE_DISK_IOERR);
 	*at = FAKE_DISK_NONE;
-	ck_assert_uint_eq(raw((struct fake_piece[]){{header, 15, false}, {status, 1, true}}, 2), 1);
+	ck_assert_uint_eq(raw((struct fake_segment[]){{header, 15, false}, {status, 1, true}}, 2),
+			  1);
 	ck_assert_uint_eq(*at, FAKE_DISK_IOERR);
 	fake_disk_end(&disk);
 }
 END_TEST
 
-START_TEST(pieces_are_cut_anywhere)
+START_TEST(segments_are_cut_anywhere)
 {
 	uint64_t header, data;
-	struct fake_piece piece[8];
+	struct fake_segment segment[8];
 	uint8_t *at;
 
 	begin_scratch();
@@ -315,23 +316,23 @@ START_TEST(pieces_are_cut_anywhere)
 	at = fake_guest_at(&disk.guest, data);
 	store_le32(fake_guest_at(&disk.guest, header), FAKE_DISK_IN);
 	store_le64((uint8_t *)fake_guest_at(&disk.guest, header) + 8, 2);
-	piece[0] = (struct fake_piece){header, 3, false};
-	piece[1] = (struct fake_piece){header + 3, 13, false};
-	piece[2] = (struct fake_piece){data, 1, true};
-	piece[3] = (struct fake_piece){data + 1, 700, true};
+	segment[0] = (struct fake_segment){header, 3, false};
+	segment[1] = (struct fake_segment){header + 3, 13, false};
+	segment[2] = (struct fake_segment){data, 1, true};
+	segment[3] = (struct fake_segment){data + 1, 700, true};
 	/* The status is the last byte of the last segment, which also has data. */
-	piece[4] = (struct fake_piece){data + 701, 324, true};
+	segment[4] = (struct fake_segment){data + 701, 324, true};
 	at[1024] = FAKE_DISK_NONE;
-	ck_assert_uint_eq(raw(piece, 5), 1025);
+	ck_assert_uint_eq(raw(segment, 5), 1025);
 	ck_assert_uint_eq(at[1024], FAKE_DISK_OK);
 	ck_assert(at[0] == 0x22 && at[511] == 0x22 && at[512] == 0x33 && at[1023] == 0x33);
 	/* A write whose header and data share a segment. */
 	store_le32(at, FAKE_DISK_OUT);
 	store_le64(at + 8, 9);
 	memset(at + 16, 0x99, 512);
-	piece[0] = (struct fake_piece){data, 16 + 512, false};
-	piece[1] = (struct fake_piece){data + 1000, 1, true};
-	ck_assert_uint_eq(raw(piece, 2), 1);
+	segment[0] = (struct fake_segment){data, 16 + 512, false};
+	segment[1] = (struct fake_segment){data + 1000, 1, true};
+	ck_assert_uint_eq(raw(segment, 2), 1);
 	ck_assert_uint_eq(at[1000], FAKE_DISK_OK);
 	ck_assert_uint_eq(read_at(9, 512), FAKE_DISK_OK);
 	ck_assert(all_are(0, 512, 0x99));
@@ -341,7 +342,7 @@ END_TEST
 
 START_TEST(as_many_segments_as_promised_fit)
 {
-	struct fake_piece piece[BLK_SEGMENTS_MAX + 2];
+	struct fake_segment segment[BLK_SEGMENTS_MAX + 2];
 	uint64_t header, status, data;
 	unsigned i;
 
@@ -352,11 +353,11 @@ START_TEST(as_many_segments_as_promised_fit)
 	data = fake_guest_alloc(&disk.guest, BLK_SEGMENTS_MAX * 512, 512);
 	memset(fake_guest_at(&disk.guest, data), 0x42, BLK_SEGMENTS_MAX * 512);
 	store_le32(fake_guest_at(&disk.guest, header), FAKE_DISK_OUT);
-	piece[0] = (struct fake_piece){header, 16, false};
+	segment[0] = (struct fake_segment){header, 16, false};
 	for (i = 0; i < BLK_SEGMENTS_MAX; i++)
-		piece[i + 1] = (struct fake_piece){data + i * 512, 512, false};
-	piece[i + 1] = (struct fake_piece){status, 1, true};
-	ck_assert_uint_eq(raw(piece, ARRAY_SIZE(piece)), 1);
+		segment[i + 1] = (struct fake_segment){data + i * 512, 512, false};
+	segment[i + 1] = (struct fake_segment){status, 1, true};
+	ck_assert_uint_eq(raw(segment, ARRAY_SIZE(segment)), 1);
 	ck_assert_uint_eq(*(uint8_t *)fake_guest_at(&disk.guest, status), FAKE_DISK_OK);
 	ck_assert_uint_eq(read_at(0, BLK_SEGMENTS_MAX * 512), FAKE_DISK_OK);
 	ck_assert(all_are(0, BLK_SEGMENTS_MAX * 512, 0x42));
@@ -435,11 +436,11 @@ START_TEST(an_empty_device_gets_a_disk)
 }
 END_TEST
 
-UNIT_MAIN("blk", the_configuration_tells_the_disk, an_image_is_read,
-	  what_is_read_only_is_not_written, what_is_written_is_read,
-	  ranges_are_discarded_and_zeroed, bad_ranges_are_refused, the_id_is_told,
-	  no_request_reaches_beyond_the_disk, what_is_unknown_is_unsupported,
-	  data_of_the_wrong_direction_is_refused, chains_of_the_wrong_shape_are_given_back,
-	  pieces_are_cut_anywhere, as_many_segments_as_promised_fit,
+UNIT_MAIN("blk", the_configuration_describes_the_disk, an_image_is_read,
+	  a_read_only_disk_is_not_written, written_data_is_read_back,
+	  ranges_are_discarded_and_zeroed, bad_ranges_are_refused, the_id_is_returned,
+	  no_request_reaches_beyond_the_disk, unknown_requests_are_unsupported,
+	  data_of_the_wrong_direction_is_refused, chains_of_the_wrong_shape_are_returned,
+	  segments_are_cut_anywhere, as_many_segments_as_promised_fit,
 	  a_private_layer_leaves_the_image_alone, a_private_layer_has_its_limit,
 	  an_empty_device_gets_a_disk)

@@ -110,13 +110,13 @@ END_TEST
 /* Requests that need no thread of the pool do not occupy the loop: other sources get a turn. */
 START_TEST(a_flood_of_nonsense_is_served_in_turns)
 {
-	uint64_t piece;
+	uint64_t segment;
 	unsigned i;
 
 	begin(MIB(1));
-	piece = fake_guest_alloc(&disk.guest, 16, 16);
+	segment = fake_guest_alloc(&disk.guest, 16, 16);
 	for (i = 0; i < BLK_QUEUE_SIZE; i++)
-		fake_queue_add_one(&disk.guest.queue[0], piece, 1, true);
+		fake_queue_add_one(&disk.guest.queue[0], segment, 1, true);
 	fake_queue_kick(&disk.guest.queue[0]);
 	ck_assert_uint_lt(fake_queue_used_index(&disk.guest.queue[0]), BLK_QUEUE_SIZE);
 	ck_assert_uint_gt(fake_queue_used_index(&disk.guest.queue[0]), 0);

@@ -259,19 +259,19 @@ static void come_up_again(void)
 /* Reads into so many segments of 64 KiB, all the same memory, the last with `more` bytes more. */
 static uint8_t read_segments(unsigned count, uint32_t more)
 {
-	struct fake_piece piece[BLK_SEGMENTS_MAX + 2];
+	struct fake_segment segment[BLK_SEGMENTS_MAX + 2];
 	uint64_t header = fake_guest_alloc(&disk.guest, 16, 16),
 		 end = fake_guest_alloc(&disk.guest, 1, 1);
 	uint32_t head, written;
 	unsigned i;
 
 	store_le32(fake_guest_at(&disk.guest, header), FAKE_DISK_IN);
-	piece[0] = (struct fake_piece){header, 16, false};
+	segment[0] = (struct fake_segment){header, 16, false};
 	for (i = 1; i <= count; i++)
-		piece[i] = (struct fake_piece){disk.data, BLK_SEGMENT_BYTES, true};
-	piece[count].length += more;
-	piece[i] = (struct fake_piece){end, 1, true};
-	fake_queue_add(&disk.guest.queue[0], piece, count + 2);
+		segment[i] = (struct fake_segment){disk.data, BLK_SEGMENT_BYTES, true};
+	segment[count].length += more;
+	segment[i] = (struct fake_segment){end, 1, true};
+	fake_queue_add(&disk.guest.queue[0], segment, count + 2);
 	fake_queue_kick(&disk.guest.queue[0]);
 	while (!fake_queue_take_used(&disk.guest.queue[0], &head, &written))
 		fake_disk_run(&disk, 1000000);
@@ -380,7 +380,7 @@ START_TEST(a_reset_waits_for_no_disk)
 END_TEST
 
 /* The twin: without a reset the same reads complete once the disk goes on. */
-START_TEST(without_a_reset_they_come)
+START_TEST(without_a_reset_requests_complete)
 {
 	begin(MIB(4));
 	memset(fake_disk_bytes(&disk), 0x77, MIB(4));
@@ -440,4 +440,4 @@ END_TEST
 UNIT_MAIN("blk_steps", a_call_is_a_bounded_step, holes_are_passed_over,
 	  zeros_of_a_layer_are_no_data, a_request_has_its_limit, ranges_have_their_limits,
 	  a_cancelled_request_ends_with_its_step, a_reset_waits_for_no_disk,
-	  without_a_reset_they_come, old_writes_come_first, a_hung_disk_is_left_behind)
+	  without_a_reset_requests_complete, old_writes_come_first, a_hung_disk_is_left_behind)

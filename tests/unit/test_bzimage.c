@@ -76,7 +76,7 @@ START_TEST(unpacks_gzip)
 }
 END_TEST
 
-/* Random bytes do not shrink: the payload is longer than the pieces it is read in. */
+/* Random bytes do not shrink: the payload is longer than the segments it is read in. */
 START_TEST(unpacks_more_than_a_chunk)
 {
 	size_t length = MIB(1) + 12345, i;

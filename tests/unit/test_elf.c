@@ -115,7 +115,7 @@ static void load_file(unsigned mode, uint64_t expect_mapped)
 	guest_memory_destroy(&memory);
 }
 
-START_TEST(maps_a_file_that_nobody_writes)
+START_TEST(maps_a_read_only_file)
 {
 	load_file(0444, sizeof(elf.text));
 }
@@ -317,7 +317,7 @@ START_TEST(refuses_bad_paths)
 }
 END_TEST
 
-UNIT_MAIN("elf", loads_from_memory, maps_a_file_that_nobody_writes, copies_a_file_that_may_change,
+UNIT_MAIN("elf", loads_from_memory, maps_a_read_only_file, copies_a_file_that_may_change,
 	  refuses_other_files, refuses_bad_tables, refuses_truncated_files, refuses_lying_sizes,
 	  refuses_wrapping_segments, refuses_segments_outside_memory, refuses_overlapping_segments,
 	  refuses_entry_outside, refuses_bad_paths)

@@ -61,7 +61,7 @@ static void try_name(const char *name, size_t length, int expected)
 	}
 }
 
-START_TEST(names_that_are_none_are_refused)
+START_TEST(invalid_names_are_refused)
 {
 	char longest[257];
 
@@ -143,7 +143,7 @@ END_TEST
 
 /* --- fids ------------------------------------------------------------------------------------- */
 
-START_TEST(fids_are_used_once_and_only_while_they_are_there)
+START_TEST(fids_are_used_once_and_only_while_they_exist)
 {
 	struct p9_attributes attributes;
 	uint8_t byte;
@@ -272,8 +272,8 @@ START_TEST(a_hundred_thousand_opens_are_bounded_and_come_to_an_end)
 }
 END_TEST
 
-UNIT_MAIN("files_bad", names_that_are_none_are_refused,
+UNIT_MAIN("files_bad", invalid_names_are_refused,
 	  walks_have_at_most_sixteen_names_and_stop_where_they_must,
-	  paths_end_where_the_hosts_kernel_ends_them,
-	  fids_are_used_once_and_only_while_they_are_there, open_files_leave_descriptors_for_others,
+	  paths_end_where_the_hosts_kernel_ends_them, fids_are_used_once_and_only_while_they_exist,
+	  open_files_leave_descriptors_for_others,
 	  a_hundred_thousand_opens_are_bounded_and_come_to_an_end)

@@ -337,7 +337,7 @@ START_TEST(links_of_the_host_lead_nowhere)
 }
 END_TEST
 
-START_TEST(what_can_not_be_a_share_is_refused)
+START_TEST(invalid_shares_are_refused)
 {
 	struct files_share_config config = {.guest = "/w", .id_base = 100000};
 	struct files_share share;
@@ -370,4 +370,4 @@ UNIT_MAIN("files_messages", nothing_works_before_a_version_and_another_one_begin
 	  messages_cut_at_every_byte_are_refused,
 	  fifos_sockets_and_devices_are_shown_and_never_opened, the_guest_can_make_no_nodes,
 	  a_file_truncated_while_it_is_read_just_ends, a_share_whose_directory_vanishes_has_nothing,
-	  links_of_the_host_lead_nowhere, what_can_not_be_a_share_is_refused)
+	  links_of_the_host_lead_nowhere, invalid_shares_are_refused)

@@ -33,7 +33,7 @@ START_TEST(verdicts_open_what_they_say)
 }
 END_TEST
 
-START_TEST(who_may_append_can_not_overwrite)
+START_TEST(append_access_cannot_overwrite)
 {
 	size_t n;
 
@@ -112,7 +112,7 @@ START_TEST(both_ends_of_renames_and_links_count)
 }
 END_TEST
 
-START_TEST(directories_move_only_where_rules_do_not_tell_the_places_apart)
+START_TEST(directories_move_only_between_places_with_equal_rules)
 {
 	begin("file read   /w/project/.git/hooks/**\n"
 	      "file hide   /w/**/.env\n"
@@ -143,7 +143,7 @@ START_TEST(directories_move_only_where_rules_do_not_tell_the_places_apart)
 }
 END_TEST
 
-START_TEST(a_read_only_share_is_that_whatever_the_rules_say)
+START_TEST(a_read_only_share_overrides_the_rules)
 {
 	char text[16];
 
@@ -189,7 +189,7 @@ START_TEST(without_a_rule_nothing_opens)
 }
 END_TEST
 
-START_TEST(a_new_policy_holds_for_fids_that_are_there)
+START_TEST(a_new_policy_applies_to_existing_fids)
 {
 	size_t n;
 
@@ -208,8 +208,8 @@ START_TEST(a_new_policy_holds_for_fids_that_are_there)
 }
 END_TEST
 
-UNIT_MAIN("files_policy", verdicts_open_what_they_say, who_may_append_can_not_overwrite,
+UNIT_MAIN("files_policy", verdicts_open_what_they_say, append_access_cannot_overwrite,
 	  what_is_hidden_does_not_exist, both_ends_of_renames_and_links_count,
-	  directories_move_only_where_rules_do_not_tell_the_places_apart,
-	  a_read_only_share_is_that_whatever_the_rules_say, without_a_rule_nothing_opens,
-	  a_new_policy_holds_for_fids_that_are_there)
+	  directories_move_only_between_places_with_equal_rules,
+	  a_read_only_share_overrides_the_rules, without_a_rule_nothing_opens,
+	  a_new_policy_applies_to_existing_fids)

@@ -160,9 +160,9 @@ START_TEST(attributes_under_way_go_on)
 	char text[16] = "";
 	size_t n;
 
-	files_host_folder = "/var/tmp"; /* a file system with attributes */
+	files_host_directory = "/var/tmp"; /* a file system with attributes */
 	files_host_begin(&host, NULL, false);
-	files_host_folder = "/tmp";
+	files_host_directory = "/tmp";
 	host_write(&host, "f", "x");
 	ck_assert_int_eq(p9c_go(client, "f", 2), 0);
 	ck_assert_int_eq(begin_attribute(2, "user.colour", 4), 0);
@@ -215,9 +215,9 @@ static void forged_attribute(const char *rules, bool read_only, bool is_set)
 {
 	char value[16];
 
-	files_host_folder = "/var/tmp";
+	files_host_directory = "/var/tmp";
 	files_host_begin(&host, rules, read_only);
-	files_host_folder = "/tmp";
+	files_host_directory = "/tmp";
 	host_write(&host, "f", "x");
 	ck_assert_int_eq(forge_attribute("user.forged"), 0);
 	ck_assert_int_eq(p9c_write(client, 2, 1, "y", 1, &(size_t){0}), is_set ? ENOSPC : ESTALE);

@@ -147,7 +147,7 @@ START_TEST(no_more_is_opened_than_a_guest_could)
 END_TEST
 
 /* Fids of a place that is no more. */
-START_TEST(places_that_are_nowhere_are_saved_once)
+START_TEST(missing_places_are_saved_once)
 {
 	const unsigned fids = 20000;
 	struct pack saved = {.data = NULL};
@@ -182,4 +182,4 @@ END_TEST
 
 UNIT_MAIN("files_save_forged", bytes_cut_or_changed_do_no_harm,
 	  forged_sessions_get_no_further_than_requests, no_more_is_opened_than_a_guest_could,
-	  places_that_are_nowhere_are_saved_once)
+	  missing_places_are_saved_once)

@@ -132,7 +132,7 @@ static struct loop *begin_with_reads(void)
 	return loop;
 }
 
-START_TEST(requests_that_come_all_at_once_are_answered_in_order)
+START_TEST(requests_sent_at_once_get_replies_in_order)
 {
 	struct loop *loop = begin_with_reads();
 
@@ -151,7 +151,7 @@ static void expired(void *arg)
 	loop_stop(arg);
 }
 
-START_TEST(who_reads_no_replies_is_not_served_for_ever)
+START_TEST(a_client_that_reads_no_replies_is_not_served_forever)
 {
 	static char text[200001];
 	struct loop_timer timer = {.expired = expired};
@@ -410,8 +410,8 @@ START_TEST(a_worker_that_is_saved_ends_one_request_and_begins_none)
 }
 END_TEST
 
-UNIT_MAIN("files_worker", requests_that_come_all_at_once_are_answered_in_order,
-	  who_reads_no_replies_is_not_served_for_ever, a_broken_message_ends_the_worker,
+UNIT_MAIN("files_worker", requests_sent_at_once_get_replies_in_order,
+	  a_client_that_reads_no_replies_is_not_served_forever, a_broken_message_ends_the_worker,
 	  a_worker_goes_on_in_another, a_saved_worker_cut_short_is_refused,
 	  a_slow_disk_holds_up_its_own_session_only,
 	  a_worker_that_is_saved_ends_one_request_and_begins_none)

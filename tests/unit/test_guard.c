@@ -191,7 +191,7 @@ static void *use_slowly(void *arg)
 	return NULL;
 }
 
-START_TEST(who_replaces_does_not_wait_for_who_decides)
+START_TEST(replacing_does_not_wait_for_decisions)
 {
 	const struct policy_request request = {
 		.class = POLICY_FILE, .op = POLICY_READ, .object = "/w/a", .length = 4};
@@ -254,5 +254,5 @@ START_TEST(old_policies_in_use_are_bounded)
 }
 END_TEST
 
-UNIT_MAIN("guard", policies_are_replaced_while_many_decide,
-	  who_replaces_does_not_wait_for_who_decides, old_policies_in_use_are_bounded)
+UNIT_MAIN("guard", policies_are_replaced_while_many_decide, replacing_does_not_wait_for_decisions,
+	  old_policies_in_use_are_bounded)

@@ -117,7 +117,7 @@ START_TEST(one_walk_decides_as_one_for_each_directory_did)
 }
 END_TEST
 
-START_TEST(what_is_in_something_hidden_is_hidden)
+START_TEST(contents_of_a_hidden_directory_are_hidden)
 {
 	struct policy *policy = make(0, "file read /w/.env/ok\nfile hide /w/.env /w/h\n"
 					"file write /w/**\n");
@@ -219,4 +219,5 @@ START_TEST(a_deep_path_costs_as_many_decisions_as_a_short_one)
 END_TEST
 
 UNIT_MAIN("guard_walk", one_walk_decides_as_one_for_each_directory_did,
-	  what_is_in_something_hidden_is_hidden, a_deep_path_costs_as_many_decisions_as_a_short_one)
+	  contents_of_a_hidden_directory_are_hidden,
+	  a_deep_path_costs_as_many_decisions_as_a_short_one)

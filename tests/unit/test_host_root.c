@@ -72,7 +72,7 @@ START_TEST(programs_are_shown_and_secrets_are_not)
 END_TEST
 
 /* The server's own answers, and the host's beside them. */
-START_TEST(the_server_shows_that_and_nothing_else)
+START_TEST(the_server_shows_only_these)
 {
 	static const char *const absent[] = {"root", "home",	   "proc",	 "dev",
 					     "tmp",  "etc/passwd", "etc/shadow", "etc/ssl/private"};
@@ -176,7 +176,7 @@ static void *enter(void *arg)
 
 /* What only root may read is not served by root's thread, and all other threads keep their rights.
  */
-START_TEST(the_servers_thread_has_nobodys_rights)
+START_TEST(the_servers_thread_has_no_privileges)
 {
 	struct files_share share = {.root_fd = -1};
 	struct attempt attempt;
@@ -203,6 +203,5 @@ START_TEST(the_servers_thread_has_nobodys_rights)
 }
 END_TEST
 
-UNIT_MAIN("host root", programs_are_shown_and_secrets_are_not,
-	  the_server_shows_that_and_nothing_else, noted_owners_are_shown,
-	  the_servers_thread_has_nobodys_rights)
+UNIT_MAIN("host root", programs_are_shown_and_secrets_are_not, the_server_shows_only_these,
+	  noted_owners_are_shown, the_servers_thread_has_no_privileges)

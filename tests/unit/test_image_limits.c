@@ -75,7 +75,7 @@ START_TEST(links_do_not_make_directories_deeper)
 						     {'0', beyond, "y"})),
 				 more > IMAGE_DEPTH_MAX / 2 ? -ENAMETOOLONG : 0);
 		forged_destroy(&image);
-		/* As folders of their own. */
+		/* As directories of their own. */
 		chain(beyond, "s/", 'm', more - 1, "m");
 		ck_assert_int_eq(
 			unpack_only(ENTRIES({'0', deep, "x"}, {'2', "s", link}, {'5', beyond, ""})),
@@ -243,7 +243,7 @@ static size_t zstd_frame(uint8_t *to, unsigned log)
 }
 
 /* A stream says how much memory it takes to read it. */
-START_TEST(zstd_asks_for_bounded_memory)
+START_TEST(zstd_uses_bounded_memory)
 {
 	uint8_t frame[16];
 	struct digest sum;
@@ -285,5 +285,5 @@ START_TEST(zstd_frames_are_skipped_whole)
 END_TEST
 
 UNIT_MAIN("image_limits", limits_hold, links_do_not_make_directories_deeper, a_bomb_is_refused,
-	  damaged_layers_are_refused, members_follow_each_other, zstd_asks_for_bounded_memory,
+	  damaged_layers_are_refused, members_follow_each_other, zstd_uses_bounded_memory,
 	  zstd_frames_are_skipped_whole)

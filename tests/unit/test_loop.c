@@ -305,7 +305,7 @@ static void *add_from_outside(void *arg)
 	return NULL;
 }
 
-START_TEST(a_waiting_loop_hears_of_tasks_and_timers)
+START_TEST(a_waiting_loop_wakes_for_tasks_and_timers)
 {
 	struct trace trace = {.text = "task"};
 	pthread_t thread;
@@ -326,4 +326,4 @@ UNIT_MAIN("loop", descriptors_are_watched_changed_and_removed, a_regular_file_is
 	  a_source_removed_by_another_callback_is_not_called, timers_expire_in_order_and_once,
 	  a_timer_stopped_by_another_does_not_expire, tasks_run_once_each_and_may_queue_themselves,
 	  a_task_cancelled_by_another_does_not_run, another_thread_can_lock_wake_and_stop,
-	  a_waiting_loop_hears_of_tasks_and_timers)
+	  a_waiting_loop_wakes_for_tasks_and_timers)

@@ -35,7 +35,7 @@ START_TEST(memory_below_the_hole_is_one_region)
 }
 END_TEST
 
-START_TEST(the_rest_goes_behind_the_hole)
+START_TEST(the_rest_goes_above_the_hole)
 {
 	struct guest_memory memory = created(MIB(6) + 4096);
 	uint8_t byte = 0x5a, got = 0;
@@ -56,7 +56,7 @@ START_TEST(the_rest_goes_behind_the_hole)
 }
 END_TEST
 
-START_TEST(sizes_that_make_no_sense_are_refused)
+START_TEST(invalid_sizes_are_refused)
 {
 	struct guest_memory memory;
 	struct sysinfo host;
@@ -201,7 +201,7 @@ START_TEST(a_copy_is_whole_or_nothing)
 }
 END_TEST
 
-UNIT_MAIN("memory", memory_below_the_hole_is_one_region, the_rest_goes_behind_the_hole,
-	  sizes_that_make_no_sense_are_refused, the_file_cannot_be_cut, private_memory_has_no_file,
+UNIT_MAIN("memory", memory_below_the_hole_is_one_region, the_rest_goes_above_the_hole,
+	  invalid_sizes_are_refused, the_file_cannot_be_cut, private_memory_has_no_file,
 	  a_file_is_mapped_and_not_changed, regions_must_be_in_order_and_apart,
 	  a_pointer_is_given_only_for_whole_ranges, a_copy_is_whole_or_nothing)

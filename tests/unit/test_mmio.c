@@ -12,7 +12,7 @@
 
 /* --- plain registers -------------------------------------------------------------------------- */
 
-START_TEST(a_device_says_what_it_is)
+START_TEST(a_device_identifies_itself)
 {
 	begin();
 	ck_assert_uint_eq(fake_read(&guest, FAKE_REG_MAGIC), 0x74726976);
@@ -318,7 +318,7 @@ START_TEST(a_reset_forgets_everything)
 }
 END_TEST
 
-UNIT_MAIN("mmio", a_device_says_what_it_is, registers_have_one_width,
+UNIT_MAIN("mmio", a_device_identifies_itself, registers_have_one_width,
 	  read_only_and_unknown_registers_ignore_writes, write_only_registers_read_as_zero,
 	  there_is_no_shared_memory_and_no_queue_reset, features_are_offered_in_two_halves,
 	  any_subset_with_version_1_is_taken, a_feature_that_was_not_offered_is_refused,

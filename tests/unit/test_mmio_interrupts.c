@@ -12,7 +12,7 @@
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
-START_TEST(interrupts_are_told_and_acknowledged_by_kind)
+START_TEST(interrupts_are_reported_and_acknowledged_by_kind)
 {
 	const struct virtio_transport_ops *transport;
 
@@ -211,7 +211,7 @@ START_TEST(the_generation_follows_changes)
 }
 END_TEST
 
-UNIT_MAIN("mmio_interrupts", interrupts_are_told_and_acknowledged_by_kind,
+UNIT_MAIN("mmio_interrupts", interrupts_are_reported_and_acknowledged_by_kind,
 	  no_interrupt_is_lost_between_status_and_ack, a_used_chain_interrupts_when_wanted,
 	  a_broken_ring_needs_a_reset_and_others_go_on, an_impossible_index_is_reported_by_the_pop,
 	  configuration_is_read_at_any_width_and_offset, configuration_is_written_whole_or_not,

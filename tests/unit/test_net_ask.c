@@ -13,7 +13,7 @@ static size_t datagram(const char *payload, uint16_t from)
 	return net_udp(bytes, &segment);
 }
 
-START_TEST(the_first_segment_waits_for_an_answer)
+START_TEST(the_first_segment_waits_for_a_decision)
 {
 	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
@@ -45,7 +45,7 @@ START_TEST(the_first_segment_waits_for_an_answer)
 }
 END_TEST
 
-START_TEST(a_refused_or_forgotten_one_is_reset)
+START_TEST(a_refused_or_expired_connection_is_reset)
 {
 	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
@@ -70,7 +70,7 @@ START_TEST(a_refused_or_forgotten_one_is_reset)
 }
 END_TEST
 
-START_TEST(without_somebody_to_ask_it_is_refused_at_once)
+START_TEST(without_an_operator_it_is_refused_at_once)
 {
 	begin_filter(asks, ARRAY_SIZE(asks));
 	ask_result = -ENOENT;
@@ -257,7 +257,7 @@ START_TEST(what_comes_in_meanwhile_is_no_second_flow)
 }
 END_TEST
 
-START_TEST(the_same_question_is_answered_for_all_that_wait)
+START_TEST(one_decision_holds_for_all_that_wait)
 {
 	begin_filter(asks, ARRAY_SIZE(asks));
 	knock(22, 40000);
@@ -271,8 +271,8 @@ START_TEST(the_same_question_is_answered_for_all_that_wait)
 }
 END_TEST
 
-UNIT_MAIN("net_ask", the_first_segment_waits_for_an_answer, a_refused_or_forgotten_one_is_reset,
-	  without_somebody_to_ask_it_is_refused_at_once, datagrams_wait_in_order_and_in_bounds,
-	  an_echo_waits, what_waits_is_bounded, a_syn_that_can_not_be_held_leaves_the_one_before,
-	  what_comes_in_meanwhile_is_no_second_flow,
-	  the_same_question_is_answered_for_all_that_wait)
+UNIT_MAIN("net_ask", the_first_segment_waits_for_a_decision,
+	  a_refused_or_expired_connection_is_reset, without_an_operator_it_is_refused_at_once,
+	  datagrams_wait_in_order_and_in_bounds, an_echo_waits, what_waits_is_bounded,
+	  a_syn_that_can_not_be_held_leaves_the_one_before,
+	  what_comes_in_meanwhile_is_no_second_flow, one_decision_holds_for_all_that_wait)

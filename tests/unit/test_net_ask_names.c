@@ -67,7 +67,7 @@ START_TEST(one_question_is_enough_for_tls)
 }
 END_TEST
 
-START_TEST(another_name_than_the_approved_one_is_asked_about)
+START_TEST(a_name_that_was_not_approved_opens_a_question)
 {
 	size_t length = hello("b.example.com");
 
@@ -134,7 +134,7 @@ START_TEST(first_bytes_wait_where_the_handshake_did_not)
 }
 END_TEST
 
-START_TEST(http_is_asked_about)
+START_TEST(http_opens_a_question)
 {
 	static const char get[] = "GET /a HTTP/1.1\r\nHost: tls.example.com:8000\r\n\r\n";
 	struct net_segment segment = out_segment(NET_PEER + 7, 8000);
@@ -153,7 +153,7 @@ START_TEST(http_is_asked_about)
 }
 END_TEST
 
-START_TEST(a_guest_that_gives_up_takes_the_question_back)
+START_TEST(a_guest_that_gives_up_closes_the_question)
 {
 	struct net_segment segment = out_segment(NET_PEER, 22);
 
@@ -175,7 +175,7 @@ START_TEST(a_guest_that_gives_up_takes_the_question_back)
 }
 END_TEST
 
-START_TEST(a_new_policy_may_answer)
+START_TEST(a_new_policy_may_decide)
 {
 	static const struct rule yes[] = {{.protocol = FILTER_TCP, .address = NET_PEER}};
 
@@ -202,6 +202,6 @@ START_TEST(a_new_policy_may_answer)
 END_TEST
 
 UNIT_MAIN("net_ask_names", a_question_has_the_name, one_question_is_enough_for_tls,
-	  another_name_than_the_approved_one_is_asked_about,
-	  first_bytes_wait_where_the_handshake_did_not, http_is_asked_about,
-	  a_guest_that_gives_up_takes_the_question_back, a_new_policy_may_answer)
+	  a_name_that_was_not_approved_opens_a_question,
+	  first_bytes_wait_where_the_handshake_did_not, http_opens_a_question,
+	  a_guest_that_gives_up_closes_the_question, a_new_policy_may_decide)

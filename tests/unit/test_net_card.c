@@ -2,7 +2,7 @@
 
 #include "tests/support/net_card_host.h"
 
-START_TEST(the_configuration_is_told)
+START_TEST(the_configuration_can_be_read)
 {
 	card_create(1);
 	ck_assert(fake_guest_negotiate(&card_guest, F_STATUS));
@@ -251,7 +251,7 @@ START_TEST(without_buffers_frames_wait_in_bounds_and_in_order)
 }
 END_TEST
 
-START_TEST(the_owner_hears_when_there_is_room_again)
+START_TEST(the_owner_is_notified_of_room)
 {
 	static uint8_t frame[60000];
 	unsigned i;
@@ -268,7 +268,7 @@ START_TEST(the_owner_hears_when_there_is_room_again)
 }
 END_TEST
 
-START_TEST(an_answer_at_once_does_not_disturb_the_question)
+START_TEST(an_immediate_reply_does_not_disturb_the_request)
 {
 	uint32_t head, written;
 
@@ -290,10 +290,10 @@ START_TEST(an_answer_at_once_does_not_disturb_the_question)
 }
 END_TEST
 
-UNIT_MAIN("net_card", the_configuration_is_told, bad_configurations_are_refused,
+UNIT_MAIN("net_card", the_configuration_can_be_read, bad_configurations_are_refused,
 	  a_frame_of_the_guest_comes_whole, malformed_frames_are_completed_and_counted,
 	  frames_wait_while_the_owner_has_no_room, many_frames_are_taken_in_turns,
 	  a_frame_for_the_guest_arrives, a_large_frame_takes_several_buffers,
 	  buffers_that_are_too_small_cost_the_frame,
-	  without_buffers_frames_wait_in_bounds_and_in_order,
-	  the_owner_hears_when_there_is_room_again, an_answer_at_once_does_not_disturb_the_question)
+	  without_buffers_frames_wait_in_bounds_and_in_order, the_owner_is_notified_of_room,
+	  an_immediate_reply_does_not_disturb_the_request)

@@ -134,7 +134,7 @@ END_TEST
 /* --- rates ------------------------------------------------------------------------------------ */
 
 /* A second's worth may pass at once; a frame may overdraw it, and the next one waits longer. */
-START_TEST(what_is_over_the_rate_waits_in_the_ring)
+START_TEST(frames_over_the_rate_wait_in_the_ring)
 {
 	unsigned i;
 
@@ -227,5 +227,5 @@ END_TEST
 
 UNIT_MAIN("net_card_life", while_the_link_is_down_nothing_passes,
 	  a_reset_in_flight_forgets_everything, a_broken_ring_stops_and_a_reset_heals,
-	  a_saved_card_goes_on, what_is_over_the_rate_waits_in_the_ring,
+	  a_saved_card_goes_on, frames_over_the_rate_wait_in_the_ring,
 	  frames_for_the_guest_wait_for_the_rate_in_bounds, a_rate_lets_the_rest_pass_later)

@@ -36,7 +36,7 @@ START_TEST(names_are_normalised)
 }
 END_TEST
 
-START_TEST(what_is_no_name_is_refused)
+START_TEST(invalid_names_are_refused)
 {
 	static const char *const bad[] = {
 		"",
@@ -127,7 +127,7 @@ START_TEST(a_question_is_read_and_answered)
 }
 END_TEST
 
-START_TEST(edns_is_taken_and_answered)
+START_TEST(edns_is_accepted_and_answered)
 {
 	size_t length = net_question(message, NAME, DNS_TYPE_AAAA, 4096);
 	uint8_t out[DNS_EDNS_MAX];
@@ -355,7 +355,7 @@ START_TEST(a_chain_of_aliases_is_bounded)
 }
 END_TEST
 
-START_TEST(mismatched_answers_are_not_ours)
+START_TEST(mismatched_answers_are_ignored)
 {
 	size_t at = put_address(begin_answer(), NAME, 60, 42);
 
@@ -426,9 +426,9 @@ START_TEST(odd_answers_are_survived)
 }
 END_TEST
 
-UNIT_MAIN("net_dns", names_are_normalised, what_is_no_name_is_refused, lengths_of_names_are_bounded,
-	  a_question_is_read_and_answered, edns_is_taken_and_answered,
+UNIT_MAIN("net_dns", names_are_normalised, invalid_names_are_refused, lengths_of_names_are_bounded,
+	  a_question_is_read_and_answered, edns_is_accepted_and_answered,
 	  a_question_cut_anywhere_is_refused, odd_questions_get_their_error,
 	  an_answer_is_never_longer_than_there_is_room, aliases_are_followed_in_any_order,
-	  compressed_names_are_read, a_chain_of_aliases_is_bounded, mismatched_answers_are_not_ours,
+	  compressed_names_are_read, a_chain_of_aliases_is_bounded, mismatched_answers_are_ignored,
 	  an_answer_cut_anywhere_is_harmless, odd_answers_are_survived)

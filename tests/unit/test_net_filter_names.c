@@ -197,7 +197,7 @@ START_TEST(questions_are_bounded_in_rate_and_number)
 }
 END_TEST
 
-START_TEST(late_and_unknown_answers_are_nothing)
+START_TEST(late_and_unknown_answers_are_ignored)
 {
 	begin_filter(some, ARRAY_SIZE(some));
 	ask("api.example.com", DNS_TYPE_A);
@@ -225,4 +225,4 @@ UNIT_MAIN("net_filter_names", datagrams_pass_by_rule_and_come_back, echoes_are_s
 	  a_name_opens_what_was_answered_for_it, other_names_do_not_exist,
 	  private_answers_are_stripped, a_resolver_that_flips_opens_public_addresses_only,
 	  the_name_host_is_the_monitors_own, questions_are_bounded_in_rate_and_number,
-	  late_and_unknown_answers_are_nothing)
+	  late_and_unknown_answers_are_ignored)

@@ -105,7 +105,7 @@ START_TEST(other_names_and_none_are_refused)
 }
 END_TEST
 
-START_TEST(what_is_sent_twice_must_be_the_same)
+START_TEST(data_sent_twice_must_be_equal)
 {
 	size_t length = net_hello(hello_bytes,
 				  &(struct net_hello){.name = "tls.example.com", .padding = 200});
@@ -131,7 +131,7 @@ START_TEST(what_is_sent_twice_must_be_the_same)
 }
 END_TEST
 
-START_TEST(a_peer_that_speaks_first_is_heard)
+START_TEST(a_peer_may_send_first)
 {
 	struct net_segment segment = out_segment(NET_PEER + 5, 443);
 
@@ -296,8 +296,7 @@ START_TEST(an_http_rule_checks_the_host)
 END_TEST
 
 UNIT_MAIN("net_filter_peek", a_tls_rule_lets_its_name_through, a_name_split_at_every_byte_is_read,
-	  other_names_and_none_are_refused, what_is_sent_twice_must_be_the_same,
-	  a_peer_that_speaks_first_is_heard, endless_first_bytes_are_refused,
-	  only_fresh_bytes_are_held, held_bytes_go_on_in_segments_of_the_guests_size,
-	  first_bytes_are_bounded_in_bytes, held_connections_are_bounded,
-	  an_http_rule_checks_the_host)
+	  other_names_and_none_are_refused, data_sent_twice_must_be_equal, a_peer_may_send_first,
+	  endless_first_bytes_are_refused, only_fresh_bytes_are_held,
+	  held_bytes_go_on_in_segments_of_the_guests_size, first_bytes_are_bounded_in_bytes,
+	  held_connections_are_bounded, an_http_rule_checks_the_host)

@@ -371,7 +371,7 @@ START_TEST(arp_echo_and_datagrams_are_answered)
 }
 END_TEST
 
-START_TEST(every_verdict_has_its_word)
+START_TEST(every_verdict_has_its_name)
 {
 	unsigned i, k;
 
@@ -429,4 +429,4 @@ UNIT_MAIN("net_frame", a_sum_is_that_of_the_words, a_tcp_segment_is_read,
 	  other_protocols_are_refused, impossible_addresses_are_refused, tcp_headers_are_checked,
 	  only_echoes_of_icmp_pass, arp_is_checked, the_largest_frame_passes_and_a_larger_one_not,
 	  a_reset_answers_a_syn_and_a_segment, a_prohibition_quotes_the_packet,
-	  arp_echo_and_datagrams_are_answered, every_verdict_has_its_word)
+	  arp_echo_and_datagrams_are_answered, every_verdict_has_its_name)

@@ -387,26 +387,26 @@ static void run(unsigned lossy, bool tls, bool inbound)
 	log_last_only = false;
 }
 
-START_TEST(what_is_honest_arrives)
+START_TEST(honest_traffic_arrives)
 {
 	run(0, false, false);
 	run(10, false, false);
 }
 END_TEST
 
-START_TEST(what_is_asked_from_outside_arrives)
+START_TEST(honest_traffic_from_outside_arrives)
 {
 	run(0, false, true);
 	run(10, false, true);
 }
 END_TEST
 
-START_TEST(what_is_looked_at_arrives)
+START_TEST(inspected_traffic_arrives)
 {
 	run(0, true, false);
 	run(20, true, false);
 }
 END_TEST
 
-UNIT_MAIN("net_honest", what_is_looked_at_arrives, what_is_honest_arrives,
-	  what_is_asked_from_outside_arrives)
+UNIT_MAIN("net_honest", inspected_traffic_arrives, honest_traffic_arrives,
+	  honest_traffic_from_outside_arrives)

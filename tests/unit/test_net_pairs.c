@@ -70,26 +70,27 @@ START_TEST(bad_commands_change_nothing)
 }
 END_TEST
 
-START_TEST(a_command_may_come_in_pieces)
+START_TEST(a_command_may_come_in_segments)
 {
-	unsigned pieces;
+	unsigned segments;
 
 	begin_with(3);
-	for (pieces = 1; pieces <= 4; pieces++) {
-		ck_assert_int_eq(command_in(pieces, CLASS_MQ, PAIRS_SET, 1 + pieces % 3, 4), OK);
-		ck_assert_uint_eq(card_stats().pairs, 1 + pieces % 3);
-		ck_assert_int_eq(command_in(pieces, CLASS_MQ, PAIRS_SET, 9, 4), ERR);
-		ck_assert_uint_eq(card_stats().pairs, 1 + pieces % 3);
+	for (segments = 1; segments <= 4; segments++) {
+		ck_assert_int_eq(command_in(segments, CLASS_MQ, PAIRS_SET, 1 + segments % 3, 4),
+				 OK);
+		ck_assert_uint_eq(card_stats().pairs, 1 + segments % 3);
+		ck_assert_int_eq(command_in(segments, CLASS_MQ, PAIRS_SET, 9, 4), ERR);
+		ck_assert_uint_eq(card_stats().pairs, 1 + segments % 3);
 	}
 	card_end();
 }
 END_TEST
 
-START_TEST(what_can_not_be_answered_is_not_done)
+START_TEST(a_command_without_room_for_a_reply_is_not_done)
 {
 	uint64_t at;
 	uint32_t head, written;
-	struct fake_piece backward[2];
+	struct fake_segment backward[2];
 
 	begin_with(3);
 	at = fake_guest_alloc(&card_guest, 16, 16);
@@ -108,8 +109,8 @@ START_TEST(what_can_not_be_answered_is_not_done)
 	ck_assert_uint_eq(((uint8_t *)fake_guest_at(&card_guest, at))[8], ERR);
 	use_pairs(3);
 	/* The answer first is no chain at all (2.7.4.2): the device asks for a reset. */
-	backward[0] = (struct fake_piece){at + 8, 1, true};
-	backward[1] = (struct fake_piece){at, 4, false};
+	backward[0] = (struct fake_segment){at + 8, 1, true};
+	backward[1] = (struct fake_segment){at, 4, false};
 	fake_queue_add(control(), backward, 2);
 	fake_queue_kick(control());
 	ck_assert(fake_status(&card_guest) & FAKE_ST_NEEDS_RESET);
@@ -120,17 +121,17 @@ END_TEST
 START_TEST(many_commands_are_done_in_turns)
 {
 	uint64_t at;
-	struct fake_piece piece[2];
+	struct fake_segment segment[2];
 	unsigned i;
 
 	begin_with(2);
 	at = fake_guest_alloc(&card_guest, 16, 16);
 	((uint8_t *)fake_guest_at(&card_guest, at))[0] = CLASS_MQ;
 	((uint8_t *)fake_guest_at(&card_guest, at))[2] = 2;
-	piece[0] = (struct fake_piece){at, 4, false};
-	piece[1] = (struct fake_piece){at + 8, 1, true};
+	segment[0] = (struct fake_segment){at, 4, false};
+	segment[1] = (struct fake_segment){at + 8, 1, true};
 	for (i = 0; i < 32; i++)
-		fake_queue_add(control(), piece, 2);
+		fake_queue_add(control(), segment, 2);
 	fake_queue_kick(control());
 	ck_assert_uint_lt(fake_queue_used_index(control()), 32);
 	card_run();
@@ -155,5 +156,5 @@ START_TEST(the_control_queue_moves_without_several_pairs)
 END_TEST
 
 UNIT_MAIN("net_pairs", every_number_of_pairs_comes_up, bad_commands_change_nothing,
-	  a_command_may_come_in_pieces, what_can_not_be_answered_is_not_done,
+	  a_command_may_come_in_segments, a_command_without_room_for_a_reply_is_not_done,
 	  many_commands_are_done_in_turns, the_control_queue_moves_without_several_pairs)

@@ -120,7 +120,7 @@ static void stop(void *arg)
 	loop_stop(arg);
 }
 
-START_TEST(nothing_is_lost_by_who_asks)
+START_TEST(nothing_is_lost_if_the_caller_waits_for_room)
 {
 	static uint8_t frame[1514];
 	struct loop_timer timer;
@@ -149,7 +149,7 @@ START_TEST(nothing_is_lost_by_who_asks)
 }
 END_TEST
 
-START_TEST(a_missing_program_is_told)
+START_TEST(a_missing_program_is_reported)
 {
 	struct err err = {""};
 
@@ -160,7 +160,7 @@ START_TEST(a_missing_program_is_told)
 }
 END_TEST
 
-START_TEST(a_death_is_told_with_the_last_words)
+START_TEST(a_death_is_reported_with_the_last_output)
 {
 	struct err err = {""};
 
@@ -209,7 +209,7 @@ START_TEST(the_arguments_are_as_they_should_be)
 }
 END_TEST
 
-START_TEST(a_violent_death_is_told)
+START_TEST(a_violent_death_is_reported)
 {
 	struct err err = {""};
 
@@ -220,6 +220,7 @@ START_TEST(a_violent_death_is_told)
 }
 END_TEST
 
-UNIT_MAIN("net_passt", frames_go_and_come, nothing_is_lost_by_who_asks, a_missing_program_is_told,
-	  a_death_is_told_with_the_last_words, a_frame_without_end_ends_it, a_violent_death_is_told,
+UNIT_MAIN("net_passt", frames_go_and_come, nothing_is_lost_if_the_caller_waits_for_room,
+	  a_missing_program_is_reported, a_death_is_reported_with_the_last_output,
+	  a_frame_without_end_ends_it, a_violent_death_is_reported,
 	  the_arguments_are_as_they_should_be)

@@ -191,19 +191,19 @@ START_TEST(a_name_is_found)
 }
 END_TEST
 
-START_TEST(a_forged_answer_is_passed_over)
+START_TEST(a_forged_answer_is_ignored)
 {
 	ends_well(LIE_FIRST);
 }
 END_TEST
 
-START_TEST(a_cut_answer_is_asked_for_over_tcp)
+START_TEST(a_truncated_answer_is_queried_over_tcp)
 {
 	ends_well(CUT);
 }
 END_TEST
 
-START_TEST(no_such_name_is_told)
+START_TEST(no_such_name_is_reported)
 {
 	begin(NO_NAME);
 	ask();
@@ -213,7 +213,7 @@ START_TEST(no_such_name_is_told)
 }
 END_TEST
 
-START_TEST(a_failing_server_is_asked_so_often)
+START_TEST(a_failing_server_is_queried_a_few_times)
 {
 	begin(FAIL);
 	ask();
@@ -223,7 +223,7 @@ START_TEST(a_failing_server_is_asked_so_often)
 }
 END_TEST
 
-START_TEST(an_oversized_answer_is_none)
+START_TEST(an_oversized_answer_is_a_failure)
 {
 	static const enum behaviour large[] = {LARGE, LARGE_STREAM};
 	size_t i;
@@ -241,7 +241,7 @@ START_TEST(an_oversized_answer_is_none)
 }
 END_TEST
 
-START_TEST(the_next_server_is_asked)
+START_TEST(the_next_server_is_queried)
 {
 	begin(ANSWER);
 	/* No server at the first address: the kernel reports that at once. */
@@ -253,7 +253,7 @@ START_TEST(the_next_server_is_asked)
 }
 END_TEST
 
-START_TEST(without_a_server_there_is_no_question)
+START_TEST(without_a_server_there_is_no_query)
 {
 	begin(ANSWER);
 	write_conf("# none\nnameserver\nnameserver x.y\noptions ndots:1\n");
@@ -265,7 +265,7 @@ START_TEST(without_a_server_there_is_no_question)
 }
 END_TEST
 
-START_TEST(questions_are_bounded_and_die_with_the_resolver)
+START_TEST(queries_are_bounded_and_end_with_the_resolver)
 {
 	unsigned i;
 
@@ -301,8 +301,8 @@ START_TEST(the_configuration_is_read)
 }
 END_TEST
 
-UNIT_MAIN("net_resolver", a_name_is_found, a_forged_answer_is_passed_over,
-	  a_cut_answer_is_asked_for_over_tcp, no_such_name_is_told,
-	  a_failing_server_is_asked_so_often, an_oversized_answer_is_none, the_next_server_is_asked,
-	  without_a_server_there_is_no_question, questions_are_bounded_and_die_with_the_resolver,
-	  the_configuration_is_read)
+UNIT_MAIN("net_resolver", a_name_is_found, a_forged_answer_is_ignored,
+	  a_truncated_answer_is_queried_over_tcp, no_such_name_is_reported,
+	  a_failing_server_is_queried_a_few_times, an_oversized_answer_is_a_failure,
+	  the_next_server_is_queried, without_a_server_there_is_no_query,
+	  queries_are_bounded_and_end_with_the_resolver, the_configuration_is_read)

@@ -140,7 +140,7 @@ START_TEST(after_a_reset_a_connection_begins_with_the_answer)
 }
 END_TEST
 
-START_TEST(a_reset_out_of_the_window_is_none)
+START_TEST(a_reset_out_of_the_window_is_ignored)
 {
 	static const uint32_t far[] = {FIRST - 1, FIRST + 1, FIRST + 100000, FIRST + 0x80000000u};
 	size_t i;
@@ -183,7 +183,7 @@ START_TEST(a_reset_takes_nothing_along)
 END_TEST
 
 /* FINs that the backend does not take: ahead of the stream, before its end, over other bytes. */
-START_TEST(a_forged_end_is_none)
+START_TEST(a_forged_end_is_ignored)
 {
 	size_t length = hello("tls.example.com");
 
@@ -314,7 +314,7 @@ START_TEST(what_the_filter_gives_up_is_reset_outside)
 }
 END_TEST
 
-START_TEST(nothing_is_said_before_the_answer)
+START_TEST(nothing_is_sent_before_the_answer)
 {
 	size_t length = hello("tls.example.com");
 
@@ -341,7 +341,7 @@ START_TEST(nothing_is_said_before_the_answer)
 END_TEST
 
 /* A reset of an old connection crosses the SYN of a new one. */
-START_TEST(a_refusal_of_another_connection_is_none)
+START_TEST(a_refusal_of_another_connection_is_ignored)
 {
 	begin_filter(some, ARRAY_SIZE(some));
 	pin("tls.example.com", SERVER);
@@ -361,7 +361,7 @@ END_TEST
  * An acknowledgement is numbered behind a FIN that was lost, or that another queue has still: the
  * FIN counts when it comes.
  */
-START_TEST(an_end_counts_after_what_was_said_behind_it)
+START_TEST(an_end_counts_after_the_data_before_it)
 {
 	size_t length = hello("tls.example.com");
 	uint32_t at = FIRST + (uint32_t)length;
@@ -426,10 +426,11 @@ START_TEST(a_syn_from_outside_that_comes_twice_ends_nothing)
 }
 END_TEST
 
-UNIT_MAIN("net_reuse", an_end_counts_after_what_was_said_behind_it,
+UNIT_MAIN("net_reuse", an_end_counts_after_the_data_before_it,
 	  a_syn_from_outside_that_comes_twice_ends_nothing,
 	  a_syn_on_a_live_connection_is_answered_by_us,
-	  after_a_reset_a_connection_begins_with_the_answer, a_reset_out_of_the_window_is_none,
-	  a_reset_takes_nothing_along, a_forged_end_is_none, numbers_out_of_any_window_do_not_pass,
-	  after_both_ends_have_closed_the_ports_are_free, what_the_filter_gives_up_is_reset_outside,
-	  nothing_is_said_before_the_answer, a_refusal_of_another_connection_is_none)
+	  after_a_reset_a_connection_begins_with_the_answer, a_reset_out_of_the_window_is_ignored,
+	  a_reset_takes_nothing_along, a_forged_end_is_ignored,
+	  numbers_out_of_any_window_do_not_pass, after_both_ends_have_closed_the_ports_are_free,
+	  what_the_filter_gives_up_is_reset_outside, nothing_is_sent_before_the_answer,
+	  a_refusal_of_another_connection_is_ignored)

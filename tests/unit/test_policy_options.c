@@ -176,7 +176,7 @@ START_TEST(names_without_a_policy)
 }
 END_TEST
 
-START_TEST(questions_are_answered_in_advance)
+START_TEST(approvals_in_advance)
 {
 	const struct made made = {.file = {"policy 1\nnet ask tls *:443\n"},
 				  .net = {"api.example.com:443"}};
@@ -306,5 +306,5 @@ END_TEST
 
 UNIT_MAIN("policy_options", rules_in_the_order_given, of_limits_the_lowest,
 	  what_several_files_must_not_say, a_text_that_is_not_whole, names_without_a_policy,
-	  questions_are_answered_in_advance, denials_stay, bad_names, forks_and_granted_names,
+	  approvals_in_advance, denials_stay, bad_names, forks_and_granted_names,
 	  texts_from_descriptors)

@@ -55,7 +55,7 @@ START_TEST(a_record_outlives_its_sandbox)
 }
 END_TEST
 
-START_TEST(a_killed_monitor_is_told_as_such)
+START_TEST(a_killed_monitor_is_reported_as_such)
 {
 	struct record_info info;
 
@@ -138,5 +138,5 @@ START_TEST(names_of_records_are_checked)
 }
 END_TEST
 
-UNIT_MAIN("record", a_record_outlives_its_sandbox, a_killed_monitor_is_told_as_such,
+UNIT_MAIN("record", a_record_outlives_its_sandbox, a_killed_monitor_is_reported_as_such,
 	  a_name_is_used_again, names_of_records_are_checked)

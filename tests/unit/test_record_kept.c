@@ -31,7 +31,7 @@ static void fill(const char *id, const char *file, size_t bytes)
 	close(fd);
 }
 
-START_TEST(what_is_kept_is_bounded_by_number)
+START_TEST(records_are_bounded_by_number)
 {
 	struct record_info info;
 	struct record *living;
@@ -65,7 +65,7 @@ START_TEST(what_is_kept_is_bounded_by_number)
 }
 END_TEST
 
-START_TEST(what_is_kept_is_bounded_by_size)
+START_TEST(records_are_bounded_by_size)
 {
 	struct record_info info;
 	struct record *living;
@@ -125,7 +125,7 @@ START_TEST(leftovers_of_killed_commands_go)
 END_TEST
 
 /* What is no record stays, and is in nothing's way. */
-START_TEST(what_is_not_ours_stops_nothing)
+START_TEST(foreign_files_are_left_alone)
 {
 	static const struct record_bounds none;
 	char file[PATH_MAX], inner[PATH_MAX];
@@ -313,7 +313,6 @@ START_TEST(races)
 }
 END_TEST
 
-UNIT_MAIN("record_kept", what_is_kept_is_bounded_by_number, what_is_kept_is_bounded_by_size,
-	  leftovers_of_killed_commands_go, what_is_not_ours_stops_nothing,
-	  a_record_that_says_nothing, a_foreign_or_open_directory_is_refused, places_by_environment,
-	  races)
+UNIT_MAIN("record_kept", records_are_bounded_by_number, records_are_bounded_by_size,
+	  leftovers_of_killed_commands_go, foreign_files_are_left_alone, a_record_that_says_nothing,
+	  a_foreign_or_open_directory_is_refused, places_by_environment, races)

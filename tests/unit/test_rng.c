@@ -75,23 +75,23 @@ START_TEST(a_buffer_is_filled)
 }
 END_TEST
 
-START_TEST(every_piece_is_filled_and_readable_ones_are_not)
+START_TEST(writable_segments_are_filled_and_readable_ones_are_not)
 {
-	struct fake_piece piece[] = {{0, 32, false}, {0, 32, true}, {0, 64, true}};
+	struct fake_segment segment[] = {{0, 32, false}, {0, 32, true}, {0, 64, true}};
 	uint32_t head, written;
 	unsigned i;
 
 	begin();
-	for (i = 0; i < ARRAY_SIZE(piece); i++)
-		piece[i].address = fake_guest_alloc(&guest, 64, 64);
-	fake_queue_add(queue, piece, ARRAY_SIZE(piece));
+	for (i = 0; i < ARRAY_SIZE(segment); i++)
+		segment[i].address = fake_guest_alloc(&guest, 64, 64);
+	fake_queue_add(queue, segment, ARRAY_SIZE(segment));
 	fake_queue_kick(queue);
 	ck_assert(fake_queue_take_used(queue, &head, &written));
 	ck_assert_uint_eq(written, 96);
-	ck_assert(all_zero(piece[0].address, 64));
-	ck_assert(!all_zero(piece[1].address, 32));
-	ck_assert(all_zero(piece[1].address + 32, 32));
-	ck_assert(!all_zero(piece[2].address + 32, 32));
+	ck_assert(all_zero(segment[0].address, 64));
+	ck_assert(!all_zero(segment[1].address, 32));
+	ck_assert(all_zero(segment[1].address + 32, 32));
+	ck_assert(!all_zero(segment[2].address + 32, 32));
 	end();
 }
 END_TEST
@@ -225,7 +225,7 @@ START_TEST(destroying_works_at_any_time)
 }
 END_TEST
 
-UNIT_MAIN("rng", a_buffer_is_filled, every_piece_is_filled_and_readable_ones_are_not,
+UNIT_MAIN("rng", a_buffer_is_filled, writable_segments_are_filled_and_readable_ones_are_not,
 	  a_chain_without_room_is_completed, a_huge_buffer_is_filled_in_part,
 	  a_greedy_guest_waits_and_is_served_in_the_end, many_small_chains_are_served_in_turns,
 	  a_broken_ring_stops_and_a_reset_heals, nothing_is_written_after_a_reset,

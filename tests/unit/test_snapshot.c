@@ -66,7 +66,7 @@ static void expect_forged_refused(const struct forged_snapshot *forged, const ch
 	free(file);
 }
 
-START_TEST(a_valid_file_says_what_is_in_it)
+START_TEST(a_valid_file_describes_its_contents)
 {
 	struct forged_snapshot forged;
 	struct snapshot snapshot;
@@ -223,7 +223,7 @@ START_TEST(sealed_damage_is_refused_or_harmless)
 }
 END_TEST
 
-START_TEST(configurations_that_make_no_sense_are_refused)
+START_TEST(invalid_configurations_are_refused)
 {
 	static const unsigned needed[] = {SNAPSHOT_CONFIG, SNAPSHOT_KEY, SNAPSHOT_MEMORY};
 	struct forged_snapshot forged;
@@ -306,7 +306,7 @@ START_TEST(sections_are_there_once_and_in_order)
 }
 END_TEST
 
-START_TEST(damaged_memory_is_found_when_asked_for)
+START_TEST(damaged_memory_is_found_on_request)
 {
 	struct forged_snapshot forged;
 	struct snapshot snapshot;
@@ -367,9 +367,9 @@ START_TEST(only_dead_writers_files_are_swept)
 }
 END_TEST
 
-UNIT_MAIN("snapshot", a_valid_file_says_what_is_in_it, foreign_files_are_refused,
+UNIT_MAIN("snapshot", a_valid_file_describes_its_contents, foreign_files_are_refused,
 	  other_versions_and_machines_are_refused, every_truncation_is_refused,
 	  every_bit_of_the_state_counts, sealed_damage_is_refused_or_harmless,
-	  configurations_that_make_no_sense_are_refused, extents_are_checked,
-	  sections_are_there_once_and_in_order, damaged_memory_is_found_when_asked_for,
+	  invalid_configurations_are_refused, extents_are_checked,
+	  sections_are_there_once_and_in_order, damaged_memory_is_found_on_request,
 	  only_dead_writers_files_are_swept)

@@ -15,14 +15,14 @@
 #include "vmm/cli/cp.h"
 
 static char base[64];
-static int folder_fd;
+static int directory_fd;
 
 static void begin(void)
 {
 	strcpy(base, "/tmp/cordon-tar-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(base));
-	folder_fd = open(base, O_PATH | O_DIRECTORY);
-	ck_assert_int_ge(folder_fd, 0);
+	directory_fd = open(base, O_PATH | O_DIRECTORY);
+	ck_assert_int_ge(directory_fd, 0);
 	umask(022);
 }
 
@@ -30,7 +30,7 @@ static void end(void)
 {
 	char command[128];
 
-	close(folder_fd);
+	close(directory_fd);
 	snprintf(command, sizeof(command), "rm -rf %s", base);
 	ck_assert_int_eq(system(command), 0);
 }
@@ -68,7 +68,7 @@ static int extract(int fd, struct err *err)
 	ck_assert_int_eq(tar_write_end(fd), 0);
 	lseek(fd, 0, SEEK_SET);
 	err->text[0] = '\0';
-	ret = cp_extract(fd, folder_fd, "src", "dst", err);
+	ret = cp_extract(fd, directory_fd, "src", "dst", err);
 	close(fd);
 	return ret;
 }
@@ -87,7 +87,7 @@ static bool has(const char *name, const char *wanted)
 	return strcmp(text, wanted) == 0;
 }
 
-START_TEST(entries_come_back_as_they_went)
+START_TEST(entries_round_trip)
 {
 	static struct tar_entry entry;
 	char name[3000], text[64];
@@ -157,7 +157,7 @@ START_TEST(a_tree_is_extracted)
 END_TEST
 
 /* Each way out of the directory, and the same entries in order with an honest name. */
-START_TEST(nothing_leaves_the_folder)
+START_TEST(nothing_leaves_the_directory)
 {
 	static const char *const names[] = {
 		"/etc/cordon-test",
@@ -344,6 +344,6 @@ START_TEST(pax_names_are_read_and_checked)
 }
 END_TEST
 
-UNIT_MAIN("tar", entries_come_back_as_they_went, a_tree_is_extracted, nothing_leaves_the_folder,
+UNIT_MAIN("tar", entries_round_trip, a_tree_is_extracted, nothing_leaves_the_directory,
 	  links_are_never_followed, a_file_is_replaced_not_written_into, damage_is_harmless,
 	  pax_names_are_read_and_checked)

@@ -157,7 +157,7 @@ START_TEST(streams_do_not_depend_on_how_they_are_cut)
 			to[used] = '\0';
 			ck_assert_str_eq(to, whole);
 		}
-	/* All bytes of a piece at their longest fit. */
+	/* All bytes of a segment at their longest fit. */
 	{
 		struct text_stream stream = {.keep = TEXT_JSON};
 		char bad[TEXT_STREAM_CHUNK], made[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)];

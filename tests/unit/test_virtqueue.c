@@ -150,16 +150,16 @@ END_TEST
 
 START_TEST(a_chain_comes_as_iovecs_and_goes_back_used)
 {
-	struct fake_piece piece[] = {{0, 10, false}, {0, 20, false}, {0, 30, true}};
+	struct fake_segment segment[] = {{0, 10, false}, {0, 20, false}, {0, 30, true}};
 	uint32_t head, written;
 	unsigned i;
 
 	begin(0, SIZE);
-	for (i = 0; i < ARRAY_SIZE(piece); i++)
-		piece[i].address = buffer + 100 * i;
+	for (i = 0; i < ARRAY_SIZE(segment); i++)
+		segment[i].address = buffer + 100 * i;
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 0);
 	fake_queue_add_one(&ring, buffer, 1, false);
-	fake_queue_add(&ring, piece, 3);
+	fake_queue_add(&ring, segment, 3);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
 	ck_assert_uint_eq(chain.head, 0);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
@@ -235,13 +235,13 @@ END_TEST
 
 START_TEST(a_chain_may_be_as_long_as_the_queue)
 {
-	struct fake_piece piece[SIZE];
+	struct fake_segment segment[SIZE];
 	unsigned i;
 
 	begin(0, SIZE);
 	for (i = 0; i < SIZE; i++)
-		piece[i] = (struct fake_piece){buffer + i, 1, i >= 5};
-	fake_queue_add(&ring, piece, SIZE);
+		segment[i] = (struct fake_segment){buffer + i, 1, i >= 5};
+	fake_queue_add(&ring, segment, SIZE);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
 	ck_assert_uint_eq(chain.readable_count, 5);
 	ck_assert_uint_eq(chain.writable_count, SIZE - 5);
@@ -251,13 +251,13 @@ END_TEST
 
 START_TEST(an_indirect_table_holds_a_chain)
 {
-	struct fake_piece piece[] = {{0, 11, false}, {0, 12, true}, {0, 13, true}};
+	struct fake_segment segment[] = {{0, 11, false}, {0, 12, true}, {0, 13, true}};
 	unsigned i;
 
 	begin(INDIRECT, SIZE);
-	for (i = 0; i < ARRAY_SIZE(piece); i++)
-		piece[i].address = buffer + 64 * i;
-	fake_queue_add_indirect(&ring, piece, 3);
+	for (i = 0; i < ARRAY_SIZE(segment); i++)
+		segment[i].address = buffer + 64 * i;
+	fake_queue_add_indirect(&ring, segment, 3);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
 	ck_assert_uint_eq(chain.head, 0);
 	ck_assert_uint_eq(chain.readable_length, 11);
@@ -289,18 +289,18 @@ START_TEST(an_indirect_table_may_follow_direct_descriptors)
 }
 END_TEST
 
-START_TEST(a_chain_has_as_many_pieces_as_allowed)
+START_TEST(a_chain_has_as_many_segments_as_allowed)
 {
-	struct fake_piece piece[VIRTIO_CHAIN_SEGMENTS + 1];
+	struct fake_segment segment[VIRTIO_CHAIN_SEGMENTS + 1];
 	unsigned i;
 
 	begin(INDIRECT, SIZE);
-	for (i = 0; i < ARRAY_SIZE(piece); i++)
-		piece[i] = (struct fake_piece){buffer + i, 1, false};
-	fake_queue_add_indirect(&ring, piece, VIRTIO_CHAIN_SEGMENTS);
+	for (i = 0; i < ARRAY_SIZE(segment); i++)
+		segment[i] = (struct fake_segment){buffer + i, 1, false};
+	fake_queue_add_indirect(&ring, segment, VIRTIO_CHAIN_SEGMENTS);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
 	ck_assert_uint_eq(chain.readable_count, VIRTIO_CHAIN_SEGMENTS);
-	fake_queue_add_indirect(&ring, piece, VIRTIO_CHAIN_SEGMENTS + 1);
+	fake_queue_add_indirect(&ring, segment, VIRTIO_CHAIN_SEGMENTS + 1);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), -E2BIG);
 	end();
 }
@@ -311,4 +311,4 @@ UNIT_MAIN("virtqueue", sizes_are_powers_of_two_up_to_the_maximum, rings_must_be_
 	  a_chain_comes_as_iovecs_and_goes_back_used, indices_wrap_at_sixteen_bits,
 	  a_queue_may_be_full, a_chain_can_be_put_back, a_chain_may_be_as_long_as_the_queue,
 	  an_indirect_table_holds_a_chain, an_indirect_table_may_follow_direct_descriptors,
-	  a_chain_has_as_many_pieces_as_allowed)
+	  a_chain_has_as_many_segments_as_allowed)

@@ -17,11 +17,11 @@
 
 START_TEST(a_chain_is_a_copy)
 {
-	struct fake_piece piece = {0, 32, true};
+	struct fake_segment segment = {0, 32, true};
 
 	begin(0, SIZE);
-	piece.address = buffer;
-	fake_queue_add(&ring, &piece, 1);
+	segment.address = buffer;
+	fake_queue_add(&ring, &segment, 1);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
 	fake_queue_set(&ring, 0, UINT64_MAX, UINT32_MAX, FAKE_DESC_NEXT, 99);
 	ck_assert_uint_eq(chain.writable_count, 1);
@@ -210,20 +210,20 @@ END_TEST
 
 /* --- copying ---------------------------------------------------------------------------------- */
 
-START_TEST(bytes_are_copied_across_pieces)
+START_TEST(bytes_are_copied_across_segments)
 {
-	struct fake_piece piece[] = {{0, 3, false}, {0, 1, false}, {0, 4, false},
-				     {0, 2, true},  {0, 5, true},  {0, 1, true}};
+	struct fake_segment segment[] = {{0, 3, false}, {0, 1, false}, {0, 4, false},
+					 {0, 2, true},	{0, 5, true},  {0, 1, true}};
 	char got[16] = "";
 	unsigned i;
 
 	begin(0, SIZE);
-	for (i = 0; i < ARRAY_SIZE(piece); i++)
-		piece[i].address = buffer + 16 * i;
+	for (i = 0; i < ARRAY_SIZE(segment); i++)
+		segment[i].address = buffer + 16 * i;
 	memcpy(fake_guest_at(&guest, buffer), "abc", 3);
 	memcpy(fake_guest_at(&guest, buffer + 16), "d", 1);
 	memcpy(fake_guest_at(&guest, buffer + 32), "efgh", 4);
-	fake_queue_add(&ring, piece, ARRAY_SIZE(piece));
+	fake_queue_add(&ring, segment, ARRAY_SIZE(segment));
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
 	ck_assert_uint_eq(virtio_chain_read(&chain, 0, got, 16), 8);
 	ck_assert_str_eq(got, "abcdefgh");
@@ -243,4 +243,4 @@ END_TEST
 
 UNIT_MAIN("virtqueue_race", a_chain_is_a_copy, what_is_handed_out_is_right_while_the_driver_writes,
 	  an_interrupt_unless_the_flag_says_no, an_interrupt_when_the_event_index_is_passed,
-	  the_doorbell_flag, the_doorbell_event_index, bytes_are_copied_across_pieces)
+	  the_doorbell_flag, the_doorbell_event_index, bytes_are_copied_across_segments)

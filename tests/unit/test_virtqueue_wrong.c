@@ -94,7 +94,7 @@ START_TEST(a_loop_of_many)
 }
 END_TEST
 
-START_TEST(a_loop_in_a_large_queue_ends_at_the_pieces)
+START_TEST(a_loop_in_a_large_queue_ends_at_the_segment_limit)
 {
 	uint16_t i;
 
@@ -106,7 +106,7 @@ START_TEST(a_loop_in_a_large_queue_ends_at_the_pieces)
 }
 END_TEST
 
-START_TEST(a_piece_of_no_bytes)
+START_TEST(an_empty_segment)
 {
 	begin(0, SIZE);
 	fake_queue_add_one(&ring, buffer, 0, true);
@@ -114,7 +114,7 @@ START_TEST(a_piece_of_no_bytes)
 }
 END_TEST
 
-START_TEST(a_piece_outside_memory)
+START_TEST(a_segment_outside_memory)
 {
 	begin(0, SIZE);
 	fake_queue_add_one(&ring, 0, 1, false);
@@ -122,7 +122,7 @@ START_TEST(a_piece_outside_memory)
 }
 END_TEST
 
-START_TEST(a_piece_that_ends_outside_memory)
+START_TEST(a_segment_that_ends_outside_memory)
 {
 	begin(0, SIZE);
 	fake_queue_add_one(&ring, FAKE_RAM_BASE + guest.ram_size - 8, 8, false);
@@ -132,7 +132,7 @@ START_TEST(a_piece_that_ends_outside_memory)
 }
 END_TEST
 
-START_TEST(a_piece_that_wraps)
+START_TEST(a_segment_that_wraps)
 {
 	begin(0, SIZE);
 	fake_queue_add_one(&ring, UINT64_MAX - 3, 16, false);
@@ -140,7 +140,7 @@ START_TEST(a_piece_that_wraps)
 }
 END_TEST
 
-START_TEST(a_piece_of_the_whole_address_space)
+START_TEST(a_segment_of_the_whole_address_space)
 {
 	begin(0, SIZE);
 	fake_queue_add_one(&ring, buffer, UINT32_MAX, true);
@@ -150,36 +150,36 @@ END_TEST
 
 START_TEST(readable_after_writable)
 {
-	struct fake_piece piece[] = {{0, 1, true}, {0, 1, false}};
+	struct fake_segment segment[] = {{0, 1, true}, {0, 1, false}};
 
 	begin(0, SIZE);
-	piece[0].address = piece[1].address = buffer;
-	fake_queue_add(&ring, piece, 2);
+	segment[0].address = segment[1].address = buffer;
+	fake_queue_add(&ring, segment, 2);
 	expect_broken(-EINVAL);
 }
 END_TEST
 
 /* Segments of a 3 GiB region, which has no memory behind it, with a sum of about 4 GiB. */
-static void add_large_pieces(uint32_t third)
+static void add_large_segments(uint32_t third)
 {
 	struct guest_memory large = {.fd = -1};
-	struct fake_piece piece[] = {{GIB(8), 1u << 31, false}, {GIB(8), 1u << 30, false}, {0}};
+	struct fake_segment segment[] = {{GIB(8), 1u << 31, false}, {GIB(8), 1u << 30, false}, {0}};
 	unsigned i;
 
 	begin(0, SIZE);
 	ck_assert_int_eq(guest_memory_create(&large, MIB(2), MIB(2), GIB(1), NULL), 0);
 	/* The segments are not read: only their addresses are checked. */
 	ck_assert_int_eq(guest_memory_add(&guest.memory, GIB(8), large.mapping, GIB(3)), 0);
-	piece[2] = (struct fake_piece){GIB(8), third, true};
-	fake_queue_add(&ring, piece, 3);
+	segment[2] = (struct fake_segment){GIB(8), third, true};
+	fake_queue_add(&ring, segment, 3);
 	for (i = 0; i < 3; i++)
-		ck_assert_uint_eq(load_le32(ring.desc + 16 * i + 8), piece[i].length);
+		ck_assert_uint_eq(load_le32(ring.desc + 16 * i + 8), segment[i].length);
 	guest_memory_destroy(&large);
 }
 
 START_TEST(a_total_below_4_gib)
 {
-	add_large_pieces((1u << 30) - 1);
+	add_large_segments((1u << 30) - 1);
 	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
 	ck_assert_uint_eq(chain.readable_length + chain.writable_length, UINT32_MAX);
 	end();
@@ -188,7 +188,7 @@ END_TEST
 
 START_TEST(a_total_of_4_gib)
 {
-	add_large_pieces(1u << 30);
+	add_large_segments(1u << 30);
 	expect_broken(-E2BIG);
 }
 END_TEST
@@ -284,11 +284,11 @@ END_TEST
 UNIT_MAIN("virtqueue_wrong", an_index_that_jumped, an_index_that_went_back,
 	  a_head_outside_the_table, a_next_outside_the_table,
 	  a_next_outside_that_is_not_used_is_fine, a_descriptor_that_follows_itself, a_loop_of_many,
-	  a_loop_in_a_large_queue_ends_at_the_pieces, a_piece_of_no_bytes, a_piece_outside_memory,
-	  a_piece_that_ends_outside_memory, a_piece_that_wraps, a_piece_of_the_whole_address_space,
-	  readable_after_writable, a_total_below_4_gib, a_total_of_4_gib,
-	  an_indirect_table_that_was_not_negotiated, an_indirect_table_that_has_a_next,
-	  an_indirect_table_that_is_empty, an_indirect_table_that_is_cut,
-	  an_indirect_table_outside_memory, an_indirect_table_of_4_gib,
-	  an_indirect_table_in_an_indirect_table, a_next_outside_the_indirect_table,
-	  a_loop_in_an_indirect_table)
+	  a_loop_in_a_large_queue_ends_at_the_segment_limit, an_empty_segment,
+	  a_segment_outside_memory, a_segment_that_ends_outside_memory, a_segment_that_wraps,
+	  a_segment_of_the_whole_address_space, readable_after_writable, a_total_below_4_gib,
+	  a_total_of_4_gib, an_indirect_table_that_was_not_negotiated,
+	  an_indirect_table_that_has_a_next, an_indirect_table_that_is_empty,
+	  an_indirect_table_that_is_cut, an_indirect_table_outside_memory,
+	  an_indirect_table_of_4_gib, an_indirect_table_in_an_indirect_table,
+	  a_next_outside_the_indirect_table, a_loop_in_an_indirect_table)

@@ -101,7 +101,7 @@ START_TEST(a_thousand_host_programs_at_once)
 }
 END_TEST
 
-START_TEST(there_are_not_more_than_so_many)
+START_TEST(connections_are_bounded)
 {
 	begin(false);
 	fake_vsock_give(&fake, 64);
@@ -203,7 +203,7 @@ START_TEST(streams_take_turns)
 }
 END_TEST
 
-START_TEST(one_that_is_stuck_does_not_hold_up_others)
+START_TEST(a_stuck_stream_does_not_stall_others)
 {
 	unsigned i, received = 0;
 
@@ -230,5 +230,5 @@ START_TEST(one_that_is_stuck_does_not_hold_up_others)
 END_TEST
 
 UNIT_MAIN("vsock_load", a_thousand_connections_at_once, a_thousand_host_programs_at_once,
-	  there_are_not_more_than_so_many, memory_is_bounded_in_all, streams_take_turns,
-	  one_that_is_stuck_does_not_hold_up_others)
+	  connections_are_bounded, memory_is_bounded_in_all, streams_take_turns,
+	  a_stuck_stream_does_not_stall_others)

@@ -29,7 +29,7 @@ static unsigned flood(uint32_t first_port, unsigned most)
 	return sent;
 }
 
-START_TEST(replies_that_nobody_takes_are_bounded)
+START_TEST(unread_replies_are_bounded)
 {
 	unsigned sent = 0, now, i;
 
@@ -138,7 +138,7 @@ START_TEST(one_interrupt_for_a_batch)
 }
 END_TEST
 
-START_TEST(taken_packets_are_told_together)
+START_TEST(consumed_packets_are_reported_together)
 {
 	uint32_t head, written;
 	unsigned i;
@@ -179,7 +179,7 @@ END_TEST
 
 START_TEST(buffers_of_any_shape)
 {
-	struct fake_piece piece[3];
+	struct fake_segment segment[3];
 	uint32_t head, written;
 	unsigned i;
 
@@ -197,8 +197,8 @@ START_TEST(buffers_of_any_shape)
 	fake_queue_add_one(fake.rx, fake.rx_buffer[1], 44, true);
 	/* In three segments, the header across two of them. */
 	for (i = 0; i < 3; i++)
-		piece[i] = (struct fake_piece){fake.rx_buffer[2] + 40 * i, 40, true};
-	fake_queue_add(fake.rx, piece, 3);
+		segment[i] = (struct fake_segment){fake.rx_buffer[2] + 40 * i, 40, true};
+	fake_queue_add(fake.rx, segment, 3);
 	/* A buffer that is only readable. */
 	fake_queue_add_one(fake.rx, fake.rx_buffer[3], 4096, false);
 	fake_queue_add_one(fake.rx, fake.rx_buffer[4], 4096, true);
@@ -222,6 +222,6 @@ START_TEST(buffers_of_any_shape)
 }
 END_TEST
 
-UNIT_MAIN("vsock_load_buffers", replies_that_nobody_takes_are_bounded,
+UNIT_MAIN("vsock_load_buffers", unread_replies_are_bounded,
 	  replies_of_a_stream_are_bounded_without_waiting, streams_that_owe_an_rst_count_as_streams,
-	  one_interrupt_for_a_batch, taken_packets_are_told_together, buffers_of_any_shape)
+	  one_interrupt_for_a_batch, consumed_packets_are_reported_together, buffers_of_any_shape)

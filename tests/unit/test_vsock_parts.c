@@ -165,7 +165,7 @@ START_TEST(lies_about_fwd_cnt_give_nothing)
 }
 END_TEST
 
-START_TEST(a_window_is_told_when_half_is_used)
+START_TEST(a_window_is_announced_when_half_is_used)
 {
 	struct vsock_window window = {.alloc = 8192};
 
@@ -334,6 +334,6 @@ END_TEST
 UNIT_MAIN("vsock_parts", a_header_is_laid_out_as_the_standard_says, a_good_packet_is_good,
 	  a_lying_length_is_broken, unknown_operations_are_broken, wrong_addresses_and_types,
 	  credit_is_what_is_not_in_flight, credit_counters_wrap, a_peer_may_shrink_its_buffer,
-	  lies_about_fwd_cnt_give_nothing, a_window_is_told_when_half_is_used, a_window_wraps,
+	  lies_about_fwd_cnt_give_nothing, a_window_is_announced_when_half_is_used, a_window_wraps,
 	  every_transition, the_table_finds_what_is_in_it, free_ports_are_free,
 	  deadlines_expire_in_order_unless_stopped)

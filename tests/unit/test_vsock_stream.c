@@ -30,7 +30,7 @@ START_TEST(the_guest_connects)
 }
 END_TEST
 
-START_TEST(the_guest_connects_to_nobody)
+START_TEST(the_guest_connects_to_an_unused_port)
 {
 	begin();
 	fake_vsock_give(&fake, 4);
@@ -183,7 +183,7 @@ START_TEST(bytes_go_both_ways)
 }
 END_TEST
 
-START_TEST(a_packet_without_bytes_is_nothing)
+START_TEST(a_packet_without_bytes_changes_nothing)
 {
 	open_from_guest();
 	fake_vsock_send_data(&fake, PORT, GUEST, NULL, 0);
@@ -302,9 +302,9 @@ START_TEST(data_beyond_the_credit_resets)
 }
 END_TEST
 
-UNIT_MAIN("vsock_stream", the_guest_connects, the_guest_connects_to_nobody, an_endpoint_refuses,
-	  two_cannot_listen_on_one_port, the_host_connects, the_guest_refuses,
+UNIT_MAIN("vsock_stream", the_guest_connects, the_guest_connects_to_an_unused_port,
+	  an_endpoint_refuses, two_cannot_listen_on_one_port, the_host_connects, the_guest_refuses,
 	  the_guest_does_not_answer, a_request_that_was_never_sent_is_forgotten,
 	  an_established_stream_has_no_time_limit, bytes_go_both_ways,
-	  a_packet_without_bytes_is_nothing, much_goes_through_small_windows, counters_wrap_around,
-	  data_beyond_the_credit_resets)
+	  a_packet_without_bytes_changes_nothing, much_goes_through_small_windows,
+	  counters_wrap_around, data_beyond_the_credit_resets)

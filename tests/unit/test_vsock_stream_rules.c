@@ -9,7 +9,7 @@
 
 /* --- out of order ----------------------------------------------------------------------------- */
 
-START_TEST(packets_for_nobody_get_an_rst)
+START_TEST(packets_without_a_stream_get_an_rst)
 {
 	unsigned op;
 
@@ -105,10 +105,10 @@ START_TEST(wrong_cids_touch_no_stream)
 }
 END_TEST
 
-START_TEST(a_header_may_be_in_pieces)
+START_TEST(a_header_may_span_segments)
 {
 	struct vsock_header header;
-	struct fake_piece piece[5];
+	struct fake_segment segment[5];
 	uint64_t at;
 	unsigned i;
 
@@ -122,17 +122,17 @@ START_TEST(a_header_may_be_in_pieces)
 	for (i = 0; i < 5; i++) {
 		static const uint32_t lengths[] = {1, 20, 22, 5, 4};
 
-		piece[i] = (struct fake_piece){at, lengths[i], false};
+		segment[i] = (struct fake_segment){at, lengths[i], false};
 		at += lengths[i];
 	}
-	fake_queue_add(fake.tx, piece, 5);
+	fake_queue_add(fake.tx, segment, 5);
 	fake_queue_kick(fake.tx);
 	fake_vsock_run(&fake);
 	EXPECT_NOTHING();
 	ck_assert_int_eq(vsock_stream_read(end.stream, bytes, 100), 8);
 	ck_assert_mem_eq(bytes, "abcdefgh", 8);
 	/* And a packet that ends within its header. */
-	fake_queue_add(fake.tx, piece, 2);
+	fake_queue_add(fake.tx, segment, 2);
 	fake_queue_kick(fake.tx);
 	fake_vsock_run(&fake);
 	EXPECT_NOTHING();
@@ -197,7 +197,7 @@ START_TEST(a_device_reset_ends_all_streams)
 }
 END_TEST
 
-START_TEST(a_transport_reset_is_told)
+START_TEST(a_transport_reset_is_reported)
 {
 	uint32_t head, written;
 
@@ -271,7 +271,8 @@ START_TEST(a_broken_ring_needs_a_reset)
 }
 END_TEST
 
-UNIT_MAIN("vsock_stream_rules", packets_for_nobody_get_an_rst, operations_out_of_order_reset,
-	  broken_packets_reset_their_stream, wrong_cids_touch_no_stream, a_header_may_be_in_pieces,
+UNIT_MAIN("vsock_stream_rules", packets_without_a_stream_get_an_rst, operations_out_of_order_reset,
+	  broken_packets_reset_their_stream, wrong_cids_touch_no_stream, a_header_may_span_segments,
 	  the_cid_can_be_read, a_cid_must_be_a_guests, a_device_reset_ends_all_streams,
-	  a_transport_reset_is_told, a_connection_waits_for_the_driver, a_broken_ring_needs_a_reset)
+	  a_transport_reset_is_reported, a_connection_waits_for_the_driver,
+	  a_broken_ring_needs_a_reset)

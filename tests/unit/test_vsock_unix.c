@@ -70,7 +70,7 @@ START_TEST(bytes_behind_the_line_belong_to_the_stream)
 }
 END_TEST
 
-START_TEST(a_client_that_sends_and_leaves_is_heard)
+START_TEST(a_client_that_sends_and_leaves_is_served)
 {
 	uint32_t port;
 	int fd;
@@ -153,7 +153,7 @@ START_TEST(bad_lines)
 }
 END_TEST
 
-START_TEST(a_refused_client_is_hung_up)
+START_TEST(a_refused_client_is_disconnected)
 {
 	int fd;
 
@@ -167,7 +167,7 @@ START_TEST(a_refused_client_is_hung_up)
 }
 END_TEST
 
-START_TEST(a_guest_that_does_not_answer_is_given_up)
+START_TEST(a_guest_that_does_not_reply_is_given_up)
 {
 	int fd;
 
@@ -257,7 +257,7 @@ START_TEST(descriptors_run_out)
 }
 END_TEST
 
-START_TEST(a_client_that_takes_too_long_is_hung_up)
+START_TEST(a_client_that_takes_too_long_is_disconnected)
 {
 	int fd;
 
@@ -279,7 +279,7 @@ START_TEST(a_client_that_takes_too_long_is_hung_up)
 END_TEST
 
 UNIT_MAIN("vsock_unix", a_host_program_connects, bytes_behind_the_line_belong_to_the_stream,
-	  a_client_that_sends_and_leaves_is_heard, good_lines, bad_lines,
-	  a_refused_client_is_hung_up, a_guest_that_does_not_answer_is_given_up,
+	  a_client_that_sends_and_leaves_is_served, good_lines, bad_lines,
+	  a_refused_client_is_disconnected, a_guest_that_does_not_reply_is_given_up,
 	  a_client_that_says_nothing_costs_little, streams_leave_descriptors_for_others,
-	  descriptors_run_out, a_client_that_takes_too_long_is_hung_up)
+	  descriptors_run_out, a_client_that_takes_too_long_is_disconnected)

@@ -194,7 +194,7 @@ START_TEST(the_host_vanishes_while_the_guest_gives_no_credit)
 }
 END_TEST
 
-START_TEST(a_transport_reset_hangs_up)
+START_TEST(a_transport_reset_disconnects)
 {
 	int fd = open_from_guest(PORT);
 
@@ -211,4 +211,4 @@ UNIT_MAIN("vsock_unix_ends", the_host_shuts_down_writing, the_guest_shuts_down_s
 	  the_guest_closes_and_a_slow_host_gets_all,
 	  the_guest_resets_and_a_host_that_vanishes_frees_all, the_host_vanishes,
 	  the_host_vanishes_with_bytes_unread, the_host_vanishes_while_the_guest_gives_no_credit,
-	  a_transport_reset_hangs_up)
+	  a_transport_reset_disconnects)

@@ -170,7 +170,7 @@ static int visit_socket(const char *path)
 	return fd;
 }
 
-START_TEST(somebody_is_told_of_each_client_of_a_published_port)
+START_TEST(each_client_of_a_published_port_is_reported)
 {
 	static const struct vsock_visit_ops ops = {.began = visit_began, .ended = visit_ended};
 	char path[128];
@@ -259,6 +259,6 @@ START_TEST(a_published_socket_that_is_dead_is_replaced)
 END_TEST
 
 UNIT_MAIN("vsock_unix_files", a_published_port_has_no_handshake,
-	  somebody_is_told_of_each_client_of_a_published_port,
-	  a_published_socket_that_is_dead_is_replaced, the_socket_is_private_and_removed,
-	  a_live_socket_is_not_replaced_and_a_dead_one_is, bad_paths)
+	  each_client_of_a_published_port_is_reported, a_published_socket_that_is_dead_is_replaced,
+	  the_socket_is_private_and_removed, a_live_socket_is_not_replaced_and_a_dead_one_is,
+	  bad_paths)

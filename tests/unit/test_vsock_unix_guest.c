@@ -44,7 +44,7 @@ START_TEST(any_port_will_do)
 }
 END_TEST
 
-START_TEST(nobody_listens)
+START_TEST(no_host_program_listens)
 {
 	int listener;
 
@@ -180,6 +180,6 @@ START_TEST(many_bytes_arrive_in_order)
 }
 END_TEST
 
-UNIT_MAIN("vsock_unix_guest", a_guest_program_connects, any_port_will_do, nobody_listens,
+UNIT_MAIN("vsock_unix_guest", a_guest_program_connects, any_port_will_do, no_host_program_listens,
 	  a_link_is_not_followed_to_another_socket, a_full_backlog_is_tried_again,
 	  a_slow_host_reader_holds_the_guest_back, many_bytes_arrive_in_order)

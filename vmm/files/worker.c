@@ -259,7 +259,7 @@ int files_worker_create(struct files_worker **out, struct files_share *share, st
 
 /* --- saving and restoring --------------------------------------------------------------------- */
 
-static void save_piece(struct pack *to, const uint8_t *from, size_t length)
+static void save_bytes(struct pack *to, const uint8_t *from, size_t length)
 {
 	pack_u32(to, (uint32_t)length);
 	pack_bytes(to, from, length);
@@ -290,9 +290,9 @@ int files_worker_save(struct files_worker *worker, uint64_t deadline_ns, struct 
 	pthread_mutex_lock(&worker->mutex);
 	ret = wait_idle(worker, deadline_ns);
 	if (ret == 0) {
-		save_piece(to, worker->message, worker->received);
+		save_bytes(to, worker->message, worker->received);
 		ring_save(&worker->in, to);
-		save_piece(to, worker->reply + worker->answered,
+		save_bytes(to, worker->reply + worker->answered,
 			   worker->reply_length - worker->answered);
 		ring_save(&worker->out, to);
 		files_session_save(worker->session, to);
@@ -319,7 +319,7 @@ bool files_worker_idle(struct files_worker *worker)
 	return idle;
 }
 
-static int restore_piece(struct unpack *from, uint8_t *to, size_t *length)
+static int restore_bytes(struct unpack *from, uint8_t *to, size_t *length)
 {
 	*length = unpack_count(from, FILES_MSIZE_MAX);
 	if (from->failed || *length > from->length - from->at)
@@ -335,11 +335,11 @@ int files_worker_restore(struct files_worker **out, struct files_share *share, s
 	struct files_worker *worker = *out;
 
 	if (ret == 0)
-		ret = restore_piece(saved, worker->message, &worker->received);
+		ret = restore_bytes(saved, worker->message, &worker->received);
 	if (ret == 0)
 		ret = ring_restore(&worker->in, saved);
 	if (ret == 0)
-		ret = restore_piece(saved, worker->reply, &worker->reply_length);
+		ret = restore_bytes(saved, worker->reply, &worker->reply_length);
 	if (ret == 0)
 		ret = ring_restore(&worker->out, saved);
 	if (ret == 0)

@@ -296,13 +296,13 @@ static void read_frames(struct passt *passt)
 static void flush(struct passt *passt)
 {
 	bool had_room = passt_has_room(passt);
-	struct iovec piece[2];
-	struct msghdr message = {.msg_iov = piece};
+	struct iovec segment[2];
+	struct msghdr message = {.msg_iov = segment};
 	ssize_t sent;
 
 	passt->blocked = false;
 	while (!passt->dead && !passt->blocked && ring_used(&passt->out) > 0) {
-		message.msg_iovlen = ring_readable(&passt->out, piece);
+		message.msg_iovlen = ring_readable(&passt->out, segment);
 		sent = sendmsg(passt->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0 && errno != EAGAIN && errno != EINTR) {
 			die(passt, NULL);
