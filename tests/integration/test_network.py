@@ -86,7 +86,7 @@ def test_rules_by_name():
                         "http:web.test:80:web.test", "http:web.test:80:evil.test",
                         "proxy:web.test:80:web.test", "tcp:web.test:80:SSH-2.0-x",
                         f"tcp:{GOOD}:8009:x", rules=RULES + f"net allow tcp {GOOD}/32:8009\n")
-    # Permitted, but without a listener: the peer refuses, and the guest hears of it.
+    # Permitted, but without a listener: the peer refuses, and the guest sees that.
     assert got[f"tcp:{GOOD}:8009:x"] == "Connection refused", result
     ends = [line for line in result["audit"] if line.get("event") == "flow-end"]
     assert sum(":8009 " in line["object"] + " " for line in ends) == 1, ends
@@ -215,7 +215,7 @@ def test_an_operator_decides():
     assert "there is no such open question" in errors and "never" in errors, errors
     assert f"{GOOD}:123" not in result["reached"], result["reached"]
     assert len([data for data in result["reached"][f"{GOOD}:443"] if "tls.test" in data]) == 1, result
-    # One line for each question, one for each answer with who gave it, and the flow's own with the rule.
+    # One line for each question, one for each decision and who made it, and the flow's own with the rule.
     questions = [line["object"] for line in audit if line.get("event") == "ask"]
     answers = [line["detail"] for line in audit if line.get("event") == "answer"]
     assert len(questions) == len(answers) == 5 and "by uid 0, process" in answers[0], audit

@@ -39,7 +39,7 @@ def test_published_ports():
     assert got[2] == f"tcp:80 from {OTHER} heard three", result
     assert got[3] == "udp:53 from 192.0.2.4 heard four", result
     assert got[4] == got[5] == got[7] == got[9] == "Connection refused", result
-    # The guest has no listener there: the client hears of it at once, after the host's end has connected.
+    # The guest has no listener there: the client is disconnected at once, after the host's end has connected.
     assert got[6] == "Connection reset by peer", result
     assert got[8].startswith("tcp:80 from ") and got[8].endswith("heard five"), result
     begun = [line for line in result["audit"] if line.get("op") == "listen"]

@@ -9,7 +9,7 @@ bool has_room;
 unsigned sent, drained, resets, partials;
 uint8_t last[NET_CARD_FRAME_MAX];
 size_t last_length;
-bool answers; /* the owner answers each frame at once */
+bool answers; /* the owner replies to each frame at once */
 
 static bool owner_room(void *arg)
 {

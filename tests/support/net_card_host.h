@@ -33,7 +33,7 @@ extern bool has_room;
 extern unsigned sent, drained, resets, partials;
 extern uint8_t last[NET_CARD_FRAME_MAX];
 extern size_t last_length;
-extern bool answers; /* the owner answers each frame at once */
+extern bool answers; /* the owner replies to each frame at once */
 extern const struct net_card_ops card_ops;
 
 void card_stop(void *arg);

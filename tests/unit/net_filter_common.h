@@ -7,7 +7,7 @@
 
 #include "tests/support/net_filter_host.h"
 
-/* Speaks on a fresh connection; true if the peer heard any of it, false if both got a reset. */
+/* Sends on a fresh connection; true if the peer received any of it, false if both got a reset. */
 bool heard(uint32_t target, uint16_t port, const void *data, size_t length);
 
 #endif

@@ -16,7 +16,7 @@ extern unsigned pairs;
 struct fake_queue *control(void);
 void begin_with(unsigned count);
 
-/* A command of length bytes in so many segments; its answer, 77: none was written. */
+/* A command of length bytes in so many segments. Returns its reply; 77: none was written. */
 int command_in(unsigned segments, uint8_t class, uint8_t cmd, uint16_t value, uint32_t length);
 
 int command(uint8_t class, uint8_t cmd, uint16_t value, uint32_t length);

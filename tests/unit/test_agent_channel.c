@@ -230,7 +230,7 @@ START_TEST(output_beyond_its_credit_is_refused)
 		agent_channel_readable(fake->host.channel);
 	}
 	ck_assert_uint_eq(run.length[1], AGENT_WINDOW_OUTPUT);
-	/* what was consumed but not yet told to the guest is no credit either */
+	/* what was consumed but not yet reported to the guest is no credit either */
 	agent_command_consumed(run.command, 1, 1000);
 	ck_assert_uint_eq(fake->host.lost, 0);
 	fake->in_at = fake->in_length = 0;

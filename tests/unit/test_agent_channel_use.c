@@ -84,7 +84,7 @@ START_TEST(input_waits_in_turns)
 	ck_assert_uint_eq(one.stdin_ready + two.stdin_ready, 0);
 	fake->out_room = 8u << 20;
 	agent_channel_writable(fake->host.channel);
-	/* both had waited (one has no credit left); the one with credit is asked */
+	/* both had waited (one has no credit left); the one with credit is notified */
 	ck_assert_uint_eq(two.stdin_ready, 1);
 	ck_assert_uint_eq(one.stdin_ready, 0);
 	fake_destroy(fake);
@@ -270,7 +270,8 @@ START_TEST(requests_end_with_the_connection_in_their_order)
 		ck_assert_int_eq(all.which[i], (int)i + 1);
 		ck_assert_int_eq(all.error[i], i == 0 ? 0 : AGENT_REPLY_LOST);
 	}
-	/* all of them before the owner hears of the loss, and no reply of the next one is theirs */
+	/* all of them before the owner learns of the loss, and no reply of the next one is theirs
+	 */
 	ck_assert_uint_eq(all.lost_before, 0);
 	ck_assert_uint_eq(fake->host.lost, 1);
 	fake->in_end = false;

@@ -14,7 +14,7 @@ static struct loop *loop;
 static struct guard *guard;
 static struct approvals *questions;
 
-/* What the operator saw, and what the asker heard. */
+/* What the operator saw, and what the caller of approvals_ask() was told. */
 static unsigned asked, over, answered;
 static char how[128], shown[APPROVAL_TEXT], rule[APPROVAL_RULE];
 static uint32_t answered_number;
@@ -118,7 +118,7 @@ START_TEST(an_operator_is_notified_and_decides)
 	ck_assert_str_eq(how, "once by me");
 	ck_assert(answered_yes);
 	ck_assert_uint_eq(answered_number, (uint32_t)number);
-	/* Once is once, and an answer too late is none. */
+	/* "once" counts once, and a late decision is ignored. */
 	ck_assert_int_eq(approvals_recall(questions, &net), -1);
 	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, "by me"),
 			 -ENOENT);
@@ -142,7 +142,7 @@ START_TEST(a_decision_for_the_sandbox_is_remembered)
 	approvals_reply(questions, (uint32_t)approvals_ask(questions, &bare), APPROVAL_NEVER, "");
 	ck_assert_int_eq(approvals_recall(questions, &bare), 0);
 	ck_assert(!answered_yes);
-	/* The last answer counts. */
+	/* The last decision counts. */
 	approvals_reply(questions, (uint32_t)approvals_ask(questions, &net), APPROVAL_NEVER, "");
 	ck_assert_int_eq(approvals_recall(questions, &net), 0);
 	end();
@@ -251,7 +251,7 @@ static void on_asked_leave(void *arg, const struct approval *question)
 	approvals_attend(questions, false);
 }
 
-/* Telling the last operator ends its connection: the command still answers, and once. */
+/* Notifying the last operator ends its connection: the command still decides, and once. */
 START_TEST(an_operator_lost_while_notified_leaves_the_command)
 {
 	static const struct approvals_ops ops = {.asked = on_asked_leave, .over = on_over};
@@ -312,7 +312,7 @@ START_TEST(an_operator_leaves_after_an_undecided_command)
 	do
 		turn();
 	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0);
-	/* The operator can still answer; then the operator leaves. */
+	/* The operator can still decide; then the operator leaves. */
 	ck_assert_uint_eq(answered, 0);
 	approvals_attend(questions, false);
 	ck_assert_uint_eq(answered, 1);

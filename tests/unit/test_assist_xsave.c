@@ -183,7 +183,7 @@ END_TEST
 
 START_TEST(mxcsr_is_loaded_and_stored)
 {
-	cpu.gpr[3] = RAM_BASE + 4094;	 /* no alignment is asked for */
+	cpu.gpr[3] = RAM_BASE + 4094;	 /* no alignment is required */
 	CHECK_DONE(3, 0x0f, 0xae, 0x1b); /* stmxcsr (%rbx) */
 	ck_assert_uint_eq(load_le32(ram + 4094), 0x1f80);
 	ck_assert(!cpu.xsave_changed);

@@ -68,7 +68,7 @@ START_TEST(damage_shows)
 		{"1d", AUDIT_DENIALS, "line 2 is missing"},
 		{"1d", AUDIT_ALLOWED, "line 1 is missing"},
 		{"$d", AUDIT_ALLOWED, "line 11 is missing"},
-		/* Nothing but the other chain tells of it. */
+		/* Only the other chain shows it. */
 		{"6,$d", AUDIT_ALLOWED, "line 7 is missing"},
 		{"1,$d", AUDIT_ALLOWED, "the chain of allowed operations is missing"},
 		{"1,$d", AUDIT_DENIALS, "the chain of denials is missing"},
@@ -196,7 +196,7 @@ START_TEST(long_names_push_nothing_out)
 }
 END_TEST
 
-/* Two names, of which one is the guest's word: a line that no reader of JSON refuses. */
+/* Two names, one of them given by the guest: a line that every JSON parser accepts. */
 START_TEST(a_flow_to_the_host_has_one_name)
 {
 	static const struct {

@@ -170,7 +170,7 @@ START_TEST(a_full_disk_stops_what_must_be_logged)
 		/* Refused or not, a hidden name does not begin to exist. */
 		for (k = 0; k < ARRAY_SIZE(hidden); k++)
 			ck_assert_int_eq(hidden[k], POLICY_HIDE);
-		/* Room again: what is lost is told, and the chain is whole. */
+		/* Room again: the lost lines are counted, and the chain is whole. */
 		ck_assert_int_eq(check(guard), POLICY_ALLOW);
 		guard_destroy(guard);
 		ck_assert_int_eq(audit_log_check(&chains, "\"lost\":3", &found, &why), 0);

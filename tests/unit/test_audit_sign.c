@@ -354,7 +354,7 @@ START_TEST(a_forged_log_shows)
 }
 END_TEST
 
-/* No disk for the last lines: no signature, which is told. With a disk there is nothing to tell. */
+/* No disk for the last lines: no signature, and a warning. With a disk there is no warning. */
 START_TEST(a_log_without_its_end_is_not_signed)
 {
 	static const char wanted[] = "not signed: its last lines could not be written";

@@ -34,7 +34,7 @@ static int parse(uint64_t size)
 	return elf_parse(&kernel, &image, &memory, &err);
 }
 
-/* Refused with the code; the message names the file and has the word. */
+/* Refused with the code; the message names the file and contains the word. */
 static void refused(int code, const char *word)
 {
 	int ret = parse(sizeof(elf));

@@ -216,7 +216,7 @@ START_TEST(a_removed_file_lives_on_in_its_open_fids)
 	ck_assert_int_eq(p9c_unlink(client, P9C_ROOT, "tmp", 0), 0);
 	ck_assert_int_eq(p9c_read(client, 2, 0, 20, text, &n), 0);
 	ck_assert_uint_eq(n, 9);
-	/* The kernel asks by the fid of the name, which is not the open one. */
+	/* The kernel's request has the fid of the name, which is not the open one. */
 	ck_assert_int_eq(p9c_getattr(client, 3, &attributes), 0);
 	ck_assert_uint_eq(attributes.nlink, 0);
 	ck_assert_uint_eq(attributes.size, 9);

@@ -142,7 +142,7 @@ static void put_fields(const char *fields)
 
 START_TEST(messages_cut_at_every_byte_are_refused)
 {
-	/* The fields behind the first fid, which is the file 2; its whole request's answer. */
+	/* The fields behind the first fid, which is the file 2; the reply to its whole request. */
 	static const struct {
 		uint8_t type;
 		const char *fields;

@@ -72,7 +72,7 @@ START_TEST(what_is_hidden_does_not_exist)
 	ck_assert_ptr_nonnull(strstr(names, "f\n"));
 	ck_assert_int_eq(p9c_unlink(client, P9C_ROOT, ".env", 0), ENOENT);
 	ck_assert_int_eq(p9c_renameat(client, P9C_ROOT, ".env", P9C_ROOT, "g"), ENOENT);
-	/* To make it is refused, whether it is there or not, in the same words. */
+	/* Creating it is refused with the same error, whether it exists or not. */
 	ck_assert_int_eq(p9c_mkdir(client, P9C_ROOT, ".env", 0755), EACCES);
 	ck_assert_int_eq(p9c_symlink(client, P9C_ROOT, ".env", "x"), EACCES);
 	ck_assert_int_eq(p9c_go(client, "log", 3), 0);

@@ -114,7 +114,7 @@ static void guest_add_read(struct fake_guest *guest, uint32_t count)
 
 static struct fake_guest one, two;
 
-/* A guest that is about to ask for a file of 200,000 bytes a hundred times. */
+/* A guest that is about to read a file of 200,000 bytes a hundred times. */
 static struct loop *begin_with_reads(void)
 {
 	static char text[200001];
@@ -183,7 +183,7 @@ START_TEST(a_client_that_reads_no_replies_is_not_served_forever)
 }
 END_TEST
 
-/* The bytes of the first are the second's: together they answer everything once. */
+/* The second continues with the first's bytes: together they reply to everything once. */
 START_TEST(a_worker_goes_on_in_another)
 {
 	struct pack saved = {.data = NULL};

@@ -172,7 +172,7 @@ START_TEST(many_at_once_match_as_one_by_one)
 		}
 		arena_free(&arena);
 	}
-	/* Both answers were common. */
+	/* Both results were common. */
 	ck_assert_uint_gt(hits, 2000);
 	ck_assert_uint_lt(hits, 19000);
 }

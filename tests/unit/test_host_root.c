@@ -71,7 +71,7 @@ START_TEST(programs_are_shown_and_secrets_are_not)
 }
 END_TEST
 
-/* The server's own answers, and the host's beside them. */
+/* The server's results, compared with the host's. */
 START_TEST(the_server_shows_only_these)
 {
 	static const char *const absent[] = {"root", "home",	   "proc",	 "dev",
@@ -103,7 +103,7 @@ START_TEST(the_server_shows_only_these)
 	ck_assert_int_eq(p9c_ls(&client, "etc", names, sizeof(names)), 0);
 	ck_assert_ptr_null(strstr(names, "passwd"));
 	ck_assert_ptr_null(strstr(names, "shadow"));
-	/* Read-only without being told to. */
+	/* Read-only by default. */
 	ck_assert_int_eq(p9c_try_open(&client, "usr/bin/env", P9_RDWR), EROFS);
 	ck_assert_int_eq(p9c_mkdir(&client, P9C_ROOT, "usr2", 0755), EACCES);
 	files_session_destroy(client.session);

@@ -95,7 +95,7 @@ START_TEST(owners_are_noted)
 	    LAYER_PLAIN);
 	add(ENTRIES({'0', "gone", "root's"}, {'5', "back", ""}), LAYER_PLAIN);
 	ck_assert_msg(unpack() == 0, "%s", why.text);
-	/* Where the file system can't hold them there are none, and that is told. */
+	/* If the file system can't store them there are none, and a message says so. */
 	ck_assert_uint_eq(counts.owned, 4);
 	ck_assert(counts.owners_kept == (fsetxattr(image.out_fd, OWNER_ATTRIBUTE, "x", 1, 0) == 0));
 	if (counts.owners_kept) {

@@ -75,7 +75,7 @@ START_TEST(links_do_not_make_directories_deeper)
 						     {'0', beyond, "y"})),
 				 more > IMAGE_DEPTH_MAX / 2 ? -ENAMETOOLONG : 0);
 		forged_destroy(&image);
-		/* As directories of their own. */
+		/* As separate directories. */
 		chain(beyond, "s/", 'm', more - 1, "m");
 		ck_assert_int_eq(
 			unpack_only(ENTRIES({'0', deep, "x"}, {'2', "s", link}, {'5', beyond, ""})),
@@ -110,7 +110,7 @@ static size_t pack_zeros(enum layer_kind kind, size_t total, uint8_t *out, size_
 	return length;
 }
 
-/* Reads a layer's stream to its end: the last layer_read()'s answer. *sum: of its bytes. */
+/* Reads a layer's stream to its end; returns what the last layer_read() did. *sum: of its bytes. */
 static ssize_t read_all(const void *bytes, size_t length, struct digest *sum)
 {
 	static struct layer stream;

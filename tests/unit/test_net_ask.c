@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rules that have a person asked: what is held, for how long, and what comes of it. */
+/* 'ask' rules: what is held, for how long, and what the decision does. */
 #include "tests/support/net_filter_host.h"
 #include "tests/unit/net_ask_common.h"
 
@@ -37,7 +37,7 @@ START_TEST(the_first_segment_waits_for_a_decision)
 	ck_assert_uint_eq(stats_of_filter().flows, 2);
 	ck_assert_uint_eq(stats_of_filter().asks, 0);
 	ck_assert_str_eq(logged[1], "allow -, approved");
-	/* Once: the next one is asked about. */
+	/* "once": the next one opens a question again. */
 	knock(22, 40002);
 	ck_assert_int_eq(questions, 2);
 	ck_assert_uint_eq(peer_got.count, 2);
@@ -52,7 +52,7 @@ START_TEST(a_refused_or_expired_connection_is_reset)
 	answer(FILTER_DECLINED);
 	ck_assert(was_reset());
 	ck_assert_str_eq(logged[0], "deny -, declined");
-	/* An answer that comes late is none. */
+	/* A late decision is ignored. */
 	answer(FILTER_APPROVED);
 	ck_assert_uint_eq(peer_got.count, 0);
 	forget_output();
@@ -109,7 +109,7 @@ START_TEST(datagrams_wait_in_order_and_in_bounds)
 	filter_from_guest(filter, bytes, datagram("z", 40000), false, now);
 	ck_assert_uint_eq(said_length, FILTER_ASK_FRAMES + 1);
 	forget_output();
-	/* A refused one is told so, in the way of datagrams. */
+	/* A refused one is reported as for datagrams, by an ICMP message. */
 	filter_from_guest(filter, bytes, datagram("x", 40001), false, now);
 	answer(FILTER_DECLINED);
 	ck_assert_uint_eq(guest_got.bytes[FRAME_TRANSPORT], 3);

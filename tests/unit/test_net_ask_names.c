@@ -7,7 +7,8 @@ START_TEST(a_question_has_the_name)
 {
 	begin_filter(asks, ARRAY_SIZE(asks));
 	pin("api.example.com", NET_PEER + 3);
-	ck_assert_int_eq(questions, 0); /* a name is resolved, the connection asks */
+	ck_assert_int_eq(questions,
+			 0); /* resolving a name opens no question, the connection does */
 	send_tcp(out_segment(NET_PEER + 3, 22));
 	ck_assert_str_eq(question, "0 api.example.com 93.184.216.37:22");
 	/* Its address was answered for so long; a person may take longer. */
@@ -20,7 +21,8 @@ START_TEST(a_question_has_the_name)
 }
 END_TEST
 
-/* A TLS connection to a port about which all is asked, approved up to the handshake. */
+/* A TLS connection to a port whose every connection needs approval, approved up to the handshake.
+ */
 static void approved_tls(const char *pinned)
 {
 	struct net_segment segment = out_segment(NET_PEER + 5, 8443);
@@ -193,7 +195,7 @@ START_TEST(a_new_policy_may_decide)
 	rule_count = ARRAY_SIZE(asks);
 	knock(22, 40001);
 	rule_count = 0;
-	/* An answer to what the policy does not ask any more: its word counts. */
+	/* A decision on a question that the policy no longer asks: the policy counts. */
 	answer(FILTER_APPROVED);
 	ck_assert_uint_eq(peer_got.count, 1);
 	ck_assert(was_reset());

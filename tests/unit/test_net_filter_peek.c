@@ -59,7 +59,7 @@ START_TEST(a_name_split_at_every_byte_is_read)
 	for (at = 0; at < length; at++) {
 		ck_assert_uint_eq(said_length, 0);
 		say(NET_PEER + 5, 443, hello_bytes, at, 1, 0);
-		/* It hears that each has arrived, or it would send no more than a window. */
+		/* Each is acknowledged, or the guest would send no more than a window. */
 		if (at + 1 < length) {
 			ck_assert_uint_eq(guest_got.frame.tcp_flags, TCP_ACK);
 			ck_assert_uint_eq(guest_got.frame.acknowledged, 1001 + at + 1);
@@ -238,7 +238,7 @@ START_TEST(first_bytes_are_bounded_in_bytes)
 
 	begin_filter(some, ARRAY_SIZE(some));
 	pin("web.example.com", NET_PEER + 7);
-	/* A header without end: it is told by nothing but its length. */
+	/* A header without end is recognised by its length alone. */
 	memset(hello_bytes, 'a', sizeof(hello_bytes));
 	memcpy(hello_bytes, "GET / HTTP/1.1\r\nX: ", 19);
 	ck_assert(connects(NET_PEER + 7, 8000));

@@ -101,14 +101,14 @@ START_TEST(a_command_without_room_for_a_reply_is_not_done)
 	ck_assert(fake_queue_take_used(control(), &head, &written));
 	ck_assert_uint_eq(written, 0);
 	ck_assert_uint_eq(card_stats().pairs, 1);
-	/* Room for an answer to nothing: that is an error like others. */
+	/* Room for a reply, but no command: an error like others. */
 	fake_queue_add_one(control(), at + 8, 1, true);
 	fake_queue_kick(control());
 	ck_assert(fake_queue_take_used(control(), &head, &written));
 	ck_assert_uint_eq(written, 1);
 	ck_assert_uint_eq(((uint8_t *)fake_guest_at(&card_guest, at))[8], ERR);
 	use_pairs(3);
-	/* The answer first is no chain at all (2.7.4.2): the device asks for a reset. */
+	/* The reply's segment first is not a valid chain (2.7.4.2): the device needs a reset. */
 	backward[0] = (struct fake_segment){at + 8, 1, true};
 	backward[1] = (struct fake_segment){at, 4, false};
 	fake_queue_add(control(), backward, 2);

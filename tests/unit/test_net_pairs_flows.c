@@ -87,7 +87,7 @@ START_TEST(fewer_pairs_in_the_midst_of_traffic_lose_nothing)
 }
 END_TEST
 
-/* Fills what may wait for a pair whose flow is on that port; as who asks for room. */
+/* Sends to the pair of a flow on that port for as long as there is room. */
 static unsigned fill_pair(unsigned pair, uint16_t port)
 {
 	static uint8_t frame[60000];

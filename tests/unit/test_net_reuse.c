@@ -96,7 +96,7 @@ START_TEST(a_syn_on_a_live_connection_is_answered_by_us)
 	ck_assert_uint_eq(stats_of_filter().flows, 1);
 	ck_assert_uint_eq(stats_of_filter().guest_drop[FILTER_IN_USE], 1);
 	ck_assert_uint_eq(log_count, 0);
-	/* With data, or what looks like an answer, it is no better. */
+	/* Data, or what looks like an answer, does not make it valid. */
 	from_guest(70000, TCP_SYN, "early", 5);
 	from_guest(70000, TCP_SYN | TCP_ACK, NULL, 0);
 	from_guest(70000, TCP_SYN | TCP_ACK, "early", 5);
@@ -268,7 +268,7 @@ START_TEST(after_both_ends_have_closed_the_ports_are_free)
 }
 END_TEST
 
-/* The filter ends a connection by itself: the backend hears of it. */
+/* The filter ends a connection by itself: the backend is told. */
 START_TEST(what_the_filter_gives_up_is_reset_outside)
 {
 	unsigned way;

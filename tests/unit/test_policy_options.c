@@ -202,7 +202,7 @@ START_TEST(denials_stay)
 	ck_assert_int_eq(net(policy, POLICY_TLS, "x.internal.example.com", 443), POLICY_DENY);
 	ck_assert_int_eq(net(policy, POLICY_TLS, "a.org", 443), POLICY_DENY);
 	policy_free(policy);
-	/* One that could never matter is told. */
+	/* One that could never matter is reported. */
 	bad(&(struct made){.file = {"policy 1\nnet deny tls *:443\nnet allow tcp *:80\n"},
 			   .net = {"ok.example.com:80", "api.example.com:443"}},
 	    "--allow-net:2:1: 'api.example.com:443' stays denied by one:2: net deny tls *:443");
@@ -255,7 +255,7 @@ START_TEST(forks_and_granted_names)
 	child = good(&more);
 	ck_assert_int_eq(policy_is_narrower(child, parent, &err), -EPERM);
 	policy_free(child);
-	/* Not proven, so refused: as a rule it is no answer to a question. */
+	/* Not proven, so refused: as a rule it does not approve anything in advance. */
 	child = good(&fewer);
 	ck_assert_int_eq(policy_is_narrower(child, parent, &err), -EPERM);
 	policy_free(child);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is told of a policy that leaves protected places open. */
+/* The warnings about a policy that leaves protected places open. */
 #include "vmm/policy/protected.h"
 
 #include <errno.h>

@@ -229,7 +229,8 @@ START_TEST(loopback)
 	/* The line is cut off meanwhile. */
 	ck_assert_uint_eq(uart_input(uart, (const uint8_t *)"n", 1), 0);
 	ck_assert_uint_eq(uart_input_space(uart), 0);
-	/* The chip's FIFO has 16 bytes; one more is an overrun, told once, with an interrupt. */
+	/* The chip's FIFO has 16 bytes; one more is an overrun, reported once, with an interrupt.
+	 */
 	for (i = 0; i < 16; i++)
 		out(DATA, 'y');
 	ck_assert_uint_eq(edges(), 0);
