@@ -173,6 +173,7 @@ static void put_paragraphs(const struct page *page, const char *text, const char
 
 /* --- one verb --------------------------------------------------------------------------------- */
 
+/* The lines of a usage stand together; macro comes before the first. */
 static void put_usage(const struct page *page, const char *verb, const char *subverb,
 		      const char *usage, const char *macro)
 {
@@ -186,6 +187,7 @@ static void put_usage(const struct page *page, const char *verb, const char *sub
 		put_text(page, usage, length);
 		fputc('\n', page->to);
 		usage += length;
+		macro = ".br";
 	} while (*usage++ == '\n');
 }
 
