@@ -66,7 +66,7 @@ _cordon() {
 		esac ;;
 	policy)
 		case $COMP_CWORD:${COMP_WORDS[2]} in
-		2:*) mapfile -t COMPREPLY < <(compgen -W "check explain presets show set learn replay" -- "$word") ;;
+		2:*) mapfile -t COMPREPLY < <(compgen -W "check explain presets show set add undo learn replay" -- "$word") ;;
 		*:presets) mapfile -t COMPREPLY < <(compgen -W "$(cordon policy presets 2>/dev/null)" -- "$word") ;;
 		*:show | 3:set) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
 		4:explain) mapfile -t COMPREPLY < <(compgen -W "file net exec" -- "$word") ;;

@@ -107,6 +107,12 @@ static const struct subverb subverbs[] = {
 	{"show", "NAME", "Print the policy of a sandbox, also of one that has ended.", NULL, show},
 	{"set", "[options] NAME FILE ...",
 	 "Give a sandbox another policy, from the next operation on.", set_tables, set},
+	{"add", "NAME RULE",
+	 "Add one rule to the policy of a running sandbox, such as `net allow tls x.example:443`. "
+	 "It is tried before all others; what it allows of the network stays denied where another "
+	 "rule denies it.",
+	 NULL, policy_add},
+	{"undo", "NAME", "Take back the rule that was added last.", NULL, policy_undo},
 	{"learn", "LOG",
 	 "Print a policy that would have allowed what a log shows, except protected places.", NULL,
 	 policy_learn},

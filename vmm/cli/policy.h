@@ -12,6 +12,8 @@ int policy_check(int argc, char **argv, struct err *err);
 int policy_explain_verb(int argc, char **argv, struct err *err);
 int policy_learn(int argc, char **argv, struct err *err);
 int policy_replay(int argc, char **argv, struct err *err);
+int policy_add(int argc, char **argv, struct err *err);
+int policy_undo(int argc, char **argv, struct err *err);
 
 /* The options of `cordon policy check` alone. */
 extern const struct option_table policy_check_option_table;

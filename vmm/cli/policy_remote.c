@@ -14,6 +14,9 @@
 /* Size limit of a policy's copy in a record: JSON may need 6 bytes for one. */
 #define COPY_MAX (8u * POLICY_FILE_MAX)
 
+/* Each time, another client has replaced the policy. */
+#define CHANGE_TRIES 1000
+
 static const char *string_in(const json_t *body, const char *name)
 {
 	return json_string_value(json_object_get(body, name));
@@ -85,6 +88,27 @@ static int make_policy(const json_t *body, const char *text, size_t length, stru
 	return policy_parse(policy, text, length, &source, err);
 }
 
+/* Makes the policy of a reply to the request `policy`. */
+static int read_reply(const struct message *reply, struct policy **policy, char audit[PATH_MAX],
+		      struct err *err)
+{
+	const char *path = string_in(reply->body, "audit");
+	char *text = malloc(POLICY_FILE_MAX + 1);
+	ssize_t n = !text ? -ENOMEM : reply->fds == 1 ? 0 : -EPROTO;
+	int ret;
+
+	if (audit)
+		snprintf(audit, PATH_MAX, "%s", path ? path : "");
+	if (n == 0)
+		n = fd_pread_full(reply->fd[0], text, POLICY_FILE_MAX + 1, 0);
+	if (n < 0)
+		ret = err_code(err, (int)-n, "the sandbox's policy");
+	else
+		ret = make_policy(reply->body, text, (size_t)n, policy, err);
+	free(text);
+	return ret;
+}
+
 int policy_fetch(const char *name, struct policy **policy, char audit[PATH_MAX], struct err *err)
 {
 	return policy_fetch_within(0, name, policy, audit, err);
@@ -94,27 +118,13 @@ int policy_fetch_within(unsigned patience_ms, const char *name, struct policy **
 			char audit[PATH_MAX], struct err *err)
 {
 	struct message reply;
-	const char *path;
-	char *text;
-	ssize_t n;
 	int ret = client_request_once(name, patience_ms, json_pack("{s:s}", "op", "policy"), &reply,
 				      err);
 
 	*policy = NULL;
 	if (ret < 0)
 		return ret;
-	path = string_in(reply.body, "audit");
-	if (audit)
-		snprintf(audit, PATH_MAX, "%s", path ? path : "");
-	text = malloc(POLICY_FILE_MAX + 1);
-	n = !text ? -ENOMEM : reply.fds == 1 ? 0 : -EPROTO;
-	if (n == 0)
-		n = fd_pread_full(reply.fd[0], text, POLICY_FILE_MAX + 1, 0);
-	if (n < 0)
-		ret = err_code(err, (int)-n, "the sandbox's policy");
-	else
-		ret = make_policy(reply.body, text, (size_t)n, policy, err);
-	free(text);
+	ret = read_reply(&reply, policy, audit, err);
 	message_clear(&reply);
 	return ret;
 }
@@ -162,30 +172,83 @@ static void put_parts(json_t *request, const struct policy_source *source)
 	json_object_set_new(request, "allow_net", nets);
 }
 
-int policy_replace(const char *name, const struct policy *policy, struct err *err)
+/*
+ * Requests that the policy be replaced. version: of the policy that the new one was made from, or
+ * NULL. -EAGAIN with a message: the sandbox has another one by now.
+ */
+static int send_policy(int fd, const struct policy *policy, const json_t *version, struct err *err)
 {
 	const struct policy_source *source = policy_source(policy);
-	const char *text = policy_text(policy);
+	const char *text = policy_text(policy), *refusal;
+	int text_fd = memfd_create("policy", MFD_CLOEXEC);
+	int ret = text_fd < 0 ? -errno : fd_write_full(text_fd, text, strlen(text));
 	struct message reply;
 	json_t *request;
-	int text_fd = memfd_create("policy", MFD_CLOEXEC), fd = -1;
-	int ret = text_fd < 0 ? -errno : fd_write_full(text_fd, text, strlen(text));
+
+	if (ret < 0) {
+		fd_close(&text_fd);
+		return err_code(err, -ret, "a copy of the policy");
+	}
+	request = json_pack("{s:s,s:s,s:s*,s:s*,s:s*,s:O*}", "op", "policy-set", "name",
+			    source->name, "folder", source->directory, "cwd", source->cwd, "home",
+			    source->home, "unless_changed", version);
+	if (request)
+		put_parts(request, source);
+	ret = client_send(fd, request, &text_fd, 1, err);
+	if (ret == 0)
+		ret = client_receive(fd, &reply, err);
+	fd_close(&text_fd);
+	if (ret < 0)
+		return ret;
+	refusal = string_in(reply.body, "error");
+	if (!json_is_true(json_object_get(reply.body, "ok")))
+		ret = err_set(err,
+			      json_is_true(json_object_get(reply.body, "changed")) ? EAGAIN
+										   : EREMOTE,
+			      "%s", refusal ? refusal : "refused");
+	message_clear(&reply);
+	return ret;
+}
+
+int policy_replace(const char *name, const struct policy *policy, struct err *err)
+{
+	int fd = client_connect(name, 0, err), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = send_policy(fd, policy, NULL, err);
+	fd_close(&fd);
+	return ret;
+}
+
+/* One attempt, on a connection, which is to one sandbox for certain. */
+static int try_change(int fd, policy_edit *edit, void *arg, struct err *err)
+{
+	struct policy *policy = NULL, *made = NULL;
+	struct message reply;
+	int ret = client_request(fd, json_pack("{s:s}", "op", "policy"), &reply, err);
 
 	if (ret < 0)
-		ret = err_code(err, -ret, "a copy of the policy");
+		return ret;
+	ret = read_reply(&reply, &policy, NULL, err);
 	if (ret == 0)
-		ret = fd = client_connect(name, 0, err);
-	if (ret >= 0) {
-		request = json_pack("{s:s,s:s,s:s*,s:s*,s:s*}", "op", "policy-set", "name",
-				    source->name, "folder", source->directory, "cwd", source->cwd,
-				    "home", source->home);
-		if (request)
-			put_parts(request, source);
-		ret = client_request_with(fd, request, &text_fd, 1, &reply, err);
-	}
+		ret = edit(arg, policy, &made, err);
 	if (ret == 0)
-		message_clear(&reply);
+		ret = send_policy(fd, made, json_object_get(reply.body, "version"), err);
+	policy_free(made);
+	policy_free(policy);
+	message_clear(&reply);
+	return ret;
+}
+
+int policy_change(const char *name, policy_edit *edit, void *arg, struct err *err)
+{
+	int fd = client_connect(name, 0, err), ret = -EAGAIN, tries;
+
+	if (fd < 0)
+		return fd;
+	for (tries = 0; tries < CHANGE_TRIES && ret == -EAGAIN; tries++)
+		ret = try_change(fd, edit, arg, err);
 	fd_close(&fd);
-	fd_close(&text_fd);
 	return ret;
 }

@@ -27,4 +27,14 @@ int policy_of_log(const char *audit, struct policy **policy, struct err *err);
 /* Replaces the sandbox's policy by one from policy_load(). 0 or -errno with a message. */
 int policy_replace(const char *name, const struct policy *policy, struct err *err);
 
+/* Makes of the sandbox's policy the one to replace it with. 0 or -errno with a message. */
+typedef int policy_edit(void *arg, const struct policy *policy, struct policy **made,
+			struct err *err);
+
+/*
+ * Fetches the sandbox's policy, edits it, and replaces it, unless another client has done so
+ * meanwhile: then all is done again. 0 or -errno with a message.
+ */
+int policy_change(const char *name, policy_edit *edit, void *arg, struct err *err);
+
 #endif

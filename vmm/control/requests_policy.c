@@ -90,6 +90,9 @@ void op_policy(struct client *client, struct message *message)
 		return;
 	}
 	put_string(description.body, "audit", guard_audit_path(client->monitor->session.guard));
+	json_object_set_new(
+		description.body, "version",
+		json_integer((json_int_t)guard_version(client->monitor->session.guard)));
 	json_object_set_new(description.body, "id", json_integer((json_int_t)id));
 	json_object_set_new(description.body, "ok", json_true());
 	server_send(client, description.body, &description.fd, 1);
@@ -206,6 +209,23 @@ static int read_policy(int fd, char **text, size_t *length, struct err *err)
 	return 0;
 }
 
+/* Whether the policy was replaced since the client fetched it; tells the client so. */
+static bool was_changed(struct client *client, const struct message *message)
+{
+	const json_t *version = json_object_get(message->body, "unless_changed");
+
+	if (!version ||
+	    (json_is_integer(version) && number_of(message->body, "unless_changed") ==
+						 guard_version(client->monitor->session.guard)))
+		return false;
+	server_send(client,
+		    json_pack("{s:I,s:b,s:b,s:s}", "id", (json_int_t)request_id(message->body),
+			      "ok", 0, "changed", 1, "error",
+			      "the policy was replaced meanwhile: fetch it again"),
+		    NULL, 0);
+	return true;
+}
+
 void op_policy_set(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
@@ -232,6 +252,8 @@ void op_policy_set(struct client *client, struct message *message)
 		server_refuse(client, id, "policy-set: parts or allow_net is malformed");
 		return;
 	}
+	if (was_changed(client, message))
+		return;
 	/* Only this thread replaces policies, so the current one stays until then. */
 	guard_with_policy(monitor->session.guard, keep_source, &source);
 	ret = read_policy(message->fd[0], &text, &length, &err);

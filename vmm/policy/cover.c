@@ -22,6 +22,17 @@ static int fail_at(const struct rule *rule, struct err *err, const char *text)
 		       rule->column, text);
 }
 
+static int never_decides(const struct rule *rule, const struct rule *above, struct err *err)
+{
+	char text[320];
+
+	snprintf(text, sizeof(text),
+		 "this rule never decides: all it matches is decided above it (%.60s:%u: %.120s); "
+		 "move it up or remove it",
+		 above->public.file, above->public.line, above->public.text);
+	return fail_at(rule, err, text);
+}
+
 /* --- examples --------------------------------------------------------------------------------- */
 
 /* A name that a wild component matches. filler: a byte that other patterns hardly contain. */
@@ -164,18 +175,18 @@ static int is_covered(const struct rule_list *list, size_t index, struct proof *
 	return ret == 0 && proof->covering != GLOB_NONE;
 }
 
-static int check_paths(const struct rule_list *list, struct err *err)
+static int check_paths(const struct rule_list *list, bool with_added, struct err *err)
 {
-	const struct rule *rule, *above;
+	const struct rule *rule;
 	struct proof proof = {.work = WORK_MAX};
 	unsigned suspects = 0;
-	char text[320];
 	size_t i;
 	int ret;
 
 	for (i = 0; i < list->count && suspects < SUSPECTS_MAX; i++) {
 		rule = list->rule[i];
-		if (rule->implied || decides_example(list, rule, (uint32_t)i))
+		if (rule->implied || (with_added && !rule->added) ||
+		    decides_example(list, rule, (uint32_t)i))
 			continue;
 		suspects++;
 		ret = is_covered(list, i, &proof);
@@ -183,12 +194,7 @@ static int check_paths(const struct rule_list *list, struct err *err)
 			return err_set(err, ENOMEM, "out of memory");
 		if (ret == 0)
 			continue;
-		above = list->rule[proof.covering];
-		snprintf(text, sizeof(text),
-			 "this rule never decides: all it matches is decided above it (%.60s:%u: "
-			 "%.120s); move it up or remove it",
-			 above->public.file, above->public.line, above->public.text);
-		return fail_at(rule, err, text);
+		return never_decides(rule, list->rule[proof.covering], err);
 	}
 	return 0;
 }
@@ -212,47 +218,51 @@ static bool target_is_covered(const struct rule_list *list, size_t index,
 	return false;
 }
 
-/* --allow-net may repeat what is allowed or approve in advance, but not contradict a denial. */
-static int check_granted(const struct rule_list *list, struct err *err)
+/* What is approved in advance may not contradict a denial; an added line has to change something.
+ */
+static int check_granted(const struct rule_list *list, size_t index, struct err *err)
 {
-	const struct rule *rule, *above = NULL;
+	const struct rule *rule = list->rule[index], *above = NULL;
+	bool changes = !rule->added;
 	char text[320];
-	size_t i;
+	unsigned k;
 
-	for (i = list->count - list->granted; i < list->count; i++) {
-		rule = list->rule[i];
-		if (!target_is_covered(list, i, &rule->target[0], &above) ||
-		    above->public.action != POLICY_ACTION_DENY)
+	for (k = 0; k < rule->targets; k++) {
+		if (!target_is_covered(list, index, &rule->target[k], &above)) {
+			changes = true;
+			continue;
+		}
+		changes |= above->public.action == POLICY_ACTION_ASK;
+		if (above->public.action != POLICY_ACTION_DENY)
 			continue;
 		snprintf(text, sizeof(text), "'%.80s' stays denied by %.60s:%u: %.120s",
-			 rule->target[0].text, above->public.file, above->public.line,
+			 rule->target[k].text, above->public.file, above->public.line,
 			 above->public.text);
 		return fail_at(rule, err, text);
 	}
-	return 0;
+	return changes ? 0 : never_decides(rule, above, err);
 }
 
-static int check_net(const struct rule_list *list, struct err *err)
+static int check_net(const struct rule_list *list, bool with_added, struct err *err)
 {
 	const struct rule *rule, *above = NULL;
-	char text[320];
 	unsigned k;
 	size_t i;
+	int ret = 0;
 
 	for (i = 0; i + list->granted < list->count; i++) {
 		rule = list->rule[i];
+		if (with_added && !rule->added)
+			continue;
 		for (k = 0; k < rule->targets; k++)
 			if (!target_is_covered(list, i, &rule->target[k], &above))
 				break;
-		if (k < rule->targets)
-			continue;
-		snprintf(text, sizeof(text),
-			 "this rule never decides: all it matches is decided above it (%.60s:%u: "
-			 "%.120s); move it up or remove it",
-			 above->public.file, above->public.line, above->public.text);
-		return fail_at(rule, err, text);
+		if (k == rule->targets)
+			return never_decides(rule, above, err);
 	}
-	return check_granted(list, err);
+	for (; i < list->count && ret == 0; i++)
+		ret = check_granted(list, i, err);
+	return ret;
 }
 
 /* --- shares ----------------------------------------------------------------------------------- */
@@ -316,13 +326,19 @@ static int check_shares(const struct policy *policy, struct err *err)
 	return 0;
 }
 
+/*
+ * Added lines come first, and may well decide all that a rule of a file matches: that rule was
+ * checked without them.
+ */
 int policy_check_reachable(const struct policy *policy, struct err *err)
 {
-	int ret = check_paths(&policy->class[POLICY_FILE], err);
+	const struct policy_source *source = &policy->source;
+	bool with_added = source->parts > 0 && policy_part_is_added(&source->part[0]);
+	int ret = check_paths(&policy->class[POLICY_FILE], with_added, err);
 
 	if (ret == 0)
-		ret = check_paths(&policy->class[POLICY_EXEC], err);
+		ret = check_paths(&policy->class[POLICY_EXEC], with_added, err);
 	if (ret == 0)
-		ret = check_net(&policy->class[POLICY_NET], err);
+		ret = check_net(&policy->class[POLICY_NET], with_added, err);
 	return ret == 0 ? check_shares(policy, err) : ret;
 }

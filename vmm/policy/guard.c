@@ -264,6 +264,11 @@ void guard_with_policy(struct guard *guard, void (*with)(void *arg, const struct
 	in_force_release(&guard->force, held);
 }
 
+uint64_t guard_version(const struct guard *guard)
+{
+	return in_force_number(&guard->force);
+}
+
 uint64_t guard_uses(const struct guard *guard)
 {
 	return in_force_uses(&guard->force);

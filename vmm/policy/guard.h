@@ -89,6 +89,9 @@ void guard_each_share(struct guard *guard,
 void guard_with_policy(struct guard *guard, void (*with)(void *arg, const struct policy *policy),
 		       void *arg);
 
+/* The version of the policy in force: 0 at first, and higher after each replacement. */
+uint64_t guard_version(const struct guard *guard);
+
 /* How often the policy in force has been used since it was set, mostly for decisions. */
 uint64_t guard_uses(const struct guard *guard);
 

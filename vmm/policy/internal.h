@@ -23,7 +23,8 @@ struct rule {
 	struct policy_rule public; /* first */
 	unsigned column;
 	bool implied;	      /* by a share of the command line */
-	bool granted;	      /* by --allow-net: after all others, see decide.c */
+	bool added;	      /* to a running sandbox, see added.h */
+	bool granted;	      /* by --allow-net or added: after all others, see decide.c */
 	struct glob *pattern; /* files and programs */
 	unsigned patterns;
 	enum policy_protocol protocol; /* network */

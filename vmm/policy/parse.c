@@ -121,6 +121,11 @@ int parse_text(struct parser *parser, const char *text, size_t length)
 
 /* --- the whole policy ------------------------------------------------------------------------- */
 
+bool policy_part_is_added(const struct policy_part *part)
+{
+	return !part->directory && strcmp(part->name, POLICY_ADDED) == 0;
+}
+
 /* Parses the files of the text, each of which begins with 'policy 1'. */
 static int parse_parts(struct parser *parser, const char *text, size_t length)
 {
@@ -142,8 +147,10 @@ static int parse_parts(struct parser *parser, const char *text, size_t length)
 		parser->directory = part->directory;
 		parser->part = (unsigned)i + 1;
 		parser->versioned = false;
+		parser->adding = i == 0 && policy_part_is_added(part);
 		ret = parse_text(parser, text + at, part->length);
 	}
+	parser->adding = false;
 	return ret;
 }
 
@@ -155,6 +162,8 @@ static int parse_all(struct parser *parser, const char *text, size_t length)
 
 	for (i = 0; ret == 0 && i < source->shares; i++)
 		ret = parse_share_option(parser, &source->share[i]);
+	if (ret == 0)
+		ret = parse_settle_added(parser);
 	for (i = 0; ret == 0 && i < source->allow_nets; i++)
 		ret = parse_net_option(parser, source->allow_net[i], (unsigned)i + 1);
 	if (ret == 0)

@@ -25,6 +25,7 @@ struct parser {
 	struct word word[WORDS_MAX];
 	unsigned words;
 	bool versioned; /* `policy 1` was seen */
+	bool adding;	/* the part of added lines, see added.h: only rules */
 	size_t total;	/* bytes of text so far, with includes */
 	bool class_seen[POLICY_CLASSES];
 };
@@ -66,6 +67,9 @@ int parse_policy(struct parser *parser);
 
 /* Adds a share of the command line, and its rule. */
 int parse_share_option(struct parser *parser, const struct policy_share *share);
+
+/* Moves the `net allow` rules that were added to the end, where those of --allow-net follow. */
+int parse_settle_added(struct parser *parser);
 
 /* Adds the rule of an --allow-net. */
 int parse_net_option(struct parser *parser, const char *text, unsigned number);

@@ -182,6 +182,13 @@ struct policy_part {
 	size_t length;	       /* of its text */
 };
 
+/*
+ * The name of the part that holds lines added to a running sandbox (vmm/policy/added.h). It is from
+ * no directory, which tells it from a file of that name, and the first part.
+ */
+#define POLICY_ADDED "added"
+bool policy_part_is_added(const struct policy_part *part);
+
 /* The context of a policy's text. All may be NULL or 0. */
 struct policy_source {
 	const char *name;	/* of the file, for messages */

@@ -137,6 +137,7 @@ static struct rule *add_rule(struct parser *parser, enum policy_class class,
 		.line = parser->line,
 		.number = (unsigned)list->count,
 	};
+	rule->added = parser->adding;
 	list->rule[list->count++] = rule;
 	return rule;
 }
@@ -269,6 +270,7 @@ static int state_net(struct parser *parser)
 		return parse_fail(parser, EINVAL, parser->word[1].column,
 				  "a DNS query cannot wait for an operator: 'allow' or 'deny' the "
 				  "name here, and 'ask' in a rule about connections to it");
+	rule->granted = parser->adding && rule->public.action == POLICY_ACTION_ALLOW;
 	rule->targets = parser->words - 3;
 	rule->target = arena_array(&parser->policy->arena, rule->targets, sizeof(*rule->target));
 	if (!rule->target)
@@ -305,8 +307,31 @@ int parse_implied_rule(struct parser *parser, enum policy_action action, const c
 	return rule->public.text ? compile_patterns(parser, rule) : parse_no_memory(parser);
 }
 
-/* --- allow-net ---------------------------------------------------------------------------------
- */
+/* --- approved in advance ---------------------------------------------------------------------- */
+
+int parse_settle_added(struct parser *parser)
+{
+	struct rule_list *list = &parser->policy->class[POLICY_NET];
+	struct rule **sorted =
+		arena_array(&parser->policy->arena, list->count + 1, sizeof(struct rule *));
+	size_t i, count = 0;
+	int pass;
+
+	if (!sorted)
+		return parse_no_memory(parser);
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < list->count; i++) {
+			if (list->rule[i]->granted != pass)
+				continue;
+			list->granted += (size_t)pass;
+			sorted[count] = list->rule[i];
+			sorted[count]->public.number = (unsigned)count;
+			count++;
+		}
+	list->rule = sorted;
+	list->capacity = count;
+	return 0;
+}
 
 int parse_net_option(struct parser *parser, const char *text, unsigned number)
 {
@@ -355,6 +380,13 @@ static const struct statement {
 	{"secret", parse_secret}, {"on-deny", parse_on_deny}, {"include", parse_include},
 };
 
+/* What may be added to a running sandbox. */
+static bool is_rule(const struct statement *statement)
+{
+	return statement->state == state_file || statement->state == state_net ||
+	       statement->state == state_exec;
+}
+
 int parse_statement(struct parser *parser)
 {
 	const struct word *word = &parser->word[0];
@@ -371,6 +403,12 @@ int parse_statement(struct parser *parser)
 	if (!parser->versioned && statements[index].state != parse_policy)
 		return parse_fail(parser, EINVAL, word->column,
 				  "a policy begins with the line 'policy 1'");
+	if (parser->adding && !is_rule(&statements[index]) &&
+	    statements[index].state != parse_policy)
+		return parse_fail(parser, EINVAL, word->column,
+				  "'%s' can't be added to a running sandbox: only rules can (file, "
+				  "net, exec)",
+				  words[index]);
 	ret = statements[index].state(parser);
 	snprintf(what, sizeof(what), "'%s'", words[index]);
 	return ret == 0 && !enforced_statement(words[index])

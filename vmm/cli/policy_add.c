@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cordon policy add, undo: change the policy of a running sandbox by one line. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/text.h"
+#include "vmm/cli/policy.h"
+#include "vmm/cli/policy_remote.h"
+#include "vmm/cli/verb.h"
+#include "vmm/policy/added.h"
+
+/* Joins words with blanks. NULL with a message. */
+static char *join(char **words, int count, struct err *err)
+{
+	size_t length = 1;
+	char *line, *to;
+	int i;
+
+	for (i = 0; i < count; i++)
+		length += strlen(words[i]) + 1;
+	line = to = malloc(length);
+	if (!line) {
+		err_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	*line = '\0';
+	for (i = 0; i < count; i++)
+		to += sprintf(to, "%s%s", i ? " " : "", words[i]);
+	return line;
+}
+
+/* --- add -------------------------------------------------------------------------------------- */
+
+struct addition {
+	const char *line;
+	unsigned number; /* of the line, in what was added */
+};
+
+static int add_line(void *arg, const struct policy *policy, struct policy **made, struct err *err)
+{
+	struct addition *addition = arg;
+	int ret = policy_add_line(made, policy, addition->line, err);
+
+	if (ret == 0)
+		addition->number = policy_last_added(*made)->line;
+	return ret;
+}
+
+int policy_add(int argc, char **argv, struct err *err)
+{
+	struct addition addition = {.number = 0};
+	char *line;
+	int ret;
+
+	if (argc < 3)
+		return verb_usage_error(&verb_policy, "add", "a name and a rule are needed", err);
+	line = join(argv + 2, argc - 2, err);
+	if (!line)
+		return -ENOMEM;
+	addition.line = line;
+	ret = policy_change(argv[1], add_line, &addition, err);
+	if (ret == 0)
+		text_line(stdout, POLICY_ADDED ":%u: %s", addition.number, line);
+	free(line);
+	return ret;
+}
+
+/* --- undo ------------------------------------------------------------------------------------- */
+
+static int undo_line(void *arg, const struct policy *policy, struct policy **made, struct err *err)
+{
+	return policy_undo_line(made, policy, arg, err);
+}
+
+int policy_undo(int argc, char **argv, struct err *err)
+{
+	static char line[POLICY_FILE_MAX + 1];
+	int ret;
+
+	if (argc != 2)
+		return verb_usage_error(&verb_policy, "undo", "one name is needed", err);
+	ret = policy_change(argv[1], undo_line, line, err);
+	if (ret == 0)
+		text_line(stdout, "taken back: %s", line);
+	return ret;
+}
