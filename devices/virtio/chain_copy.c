@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies bytes from and to the segments of a chain. */
-#include <string.h>
-
 #include "devices/virtio/virtqueue.h"
 #include "vmm/base/bytes.h"
 
@@ -10,14 +8,12 @@ typedef void copy_part(void *segment, void *buffer, size_t length);
 
 static void part_in(void *segment, void *buffer, size_t length)
 {
-	memcpy(buffer, segment, length);
-	/* The guest may change the segment: only the copy counts from here on. */
-	__asm__ volatile("" ::: "memory");
+	guest_copy_in(buffer, segment, length);
 }
 
 static void part_out(void *segment, void *buffer, size_t length)
 {
-	memcpy(segment, buffer, length);
+	guest_copy_out(segment, buffer, length);
 }
 
 static size_t copy(const struct iovec *iov, unsigned count, uint64_t offset, uint8_t *buffer,

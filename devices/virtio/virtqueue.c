@@ -178,9 +178,7 @@ static void load_descriptor(const struct table *table, uint32_t index, struct de
 {
 	uint8_t raw[DESCRIPTOR_BYTES];
 
-	memcpy(raw, table->entries + (size_t)index * DESCRIPTOR_BYTES, sizeof(raw));
-	/* From here on only the copy counts: the compiler must not read the table again. */
-	__asm__ volatile("" : "+m"(raw) : : "memory");
+	guest_copy_in(raw, table->entries + (size_t)index * DESCRIPTOR_BYTES, sizeof(raw));
 	to->address = load_le64(raw);
 	to->length = load_le32(raw + 8);
 	to->flags = load_le16(raw + 12);

@@ -201,7 +201,33 @@ START_TEST(a_copy_is_whole_or_nothing)
 }
 END_TEST
 
+/* Every alignment and length around a word: all bytes arrive, and none beside them. */
+START_TEST(a_copy_is_right_at_every_alignment)
+{
+	_Alignas(16) uint8_t ram[64], host[64], expected[64];
+	size_t at, length, i;
+
+	for (at = 16; at < 32; at++) {
+		for (length = 0; length <= 24; length++) {
+			for (i = 0; i < sizeof(ram); i++) {
+				ram[i] = (uint8_t)(i + 1);
+				host[i] = (uint8_t)(i + 101);
+			}
+			memcpy(expected, ram, sizeof(ram));
+			memcpy(expected + at, host + 5, length);
+			guest_copy_out(ram + at, host + 5, length);
+			ck_assert_mem_eq(ram, expected, sizeof(ram));
+			memcpy(expected, host, sizeof(host));
+			memcpy(expected + 7, ram + at, length);
+			guest_copy_in(host + 7, ram + at, length);
+			ck_assert_mem_eq(host, expected, sizeof(host));
+		}
+	}
+}
+END_TEST
+
 UNIT_MAIN("memory", memory_below_the_hole_is_one_region, the_rest_goes_above_the_hole,
 	  invalid_sizes_are_refused, the_file_cannot_be_cut, private_memory_has_no_file,
 	  a_file_is_mapped_and_not_changed, regions_must_be_in_order_and_apart,
-	  a_pointer_is_given_only_for_whole_ranges, a_copy_is_whole_or_nothing)
+	  a_pointer_is_given_only_for_whole_ranges, a_copy_is_whole_or_nothing,
+	  a_copy_is_right_at_every_alignment)

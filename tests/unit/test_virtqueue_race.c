@@ -63,12 +63,14 @@ static bool in_ram(const struct iovec *iov)
  */
 static bool naive_pop_is_fooled(void)
 {
-	const volatile uint64_t *address = (const volatile uint64_t *)(void *)ring.desc;
-	const volatile uint32_t *length = (const volatile uint32_t *)(void *)(ring.desc + 8);
+	const uint64_t *address = (const uint64_t *)(void *)ring.desc;
+	const uint32_t *length = (const uint32_t *)(void *)(ring.desc + 8);
 
-	if (!guest_memory_at(&guest.memory, *address, *length))
+	if (!guest_memory_at(&guest.memory, __atomic_load_n(address, __ATOMIC_RELAXED),
+			     __atomic_load_n(length, __ATOMIC_RELAXED)))
 		return false;
-	return !guest_memory_at(&guest.memory, *address, *length);
+	return !guest_memory_at(&guest.memory, __atomic_load_n(address, __ATOMIC_RELAXED),
+				__atomic_load_n(length, __ATOMIC_RELAXED));
 }
 
 START_TEST(what_is_handed_out_is_right_while_the_driver_writes)

@@ -19,8 +19,8 @@
 /* Rings hold 16-byte descriptors: an address aligned for the guest must be so for the monitor. */
 #define HOST_ALIGN 16
 
-/* The compiler must not read guest memory again after a copy: the guest may have changed it. */
-#define COPIED_ONCE() __asm__ volatile("" ::: "memory")
+/* A part of guest memory that is loaded or stored at once, whatever type it has elsewhere. */
+typedef uint64_t __attribute__((may_alias)) guest_word;
 
 static int add_region(struct guest_memory *memory, uint64_t gpa, void *host, uint64_t size,
 		      uint64_t offset)
@@ -259,14 +259,62 @@ void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t 
 	return NULL;
 }
 
+/* Bytes before the first whole word at an address. */
+static size_t unaligned(const void *guest, size_t length)
+{
+	return min_u64(-(uintptr_t)guest % sizeof(guest_word), length);
+}
+
+static void bytes_in(uint8_t *to, const uint8_t *guest, size_t length)
+{
+	while (length-- > 0)
+		*to++ = __atomic_load_n(guest++, __ATOMIC_RELAXED);
+}
+
+static void bytes_out(uint8_t *guest, const uint8_t *from, size_t length)
+{
+	while (length-- > 0)
+		__atomic_store_n(guest++, *from++, __ATOMIC_RELAXED);
+}
+
+void guest_copy_in(void *to, const void *guest, size_t length)
+{
+	const uint8_t *source = guest;
+	size_t at = unaligned(guest, length);
+	uint8_t *copy = to;
+	guest_word word;
+
+	bytes_in(copy, source, at);
+	for (; length - at >= sizeof(word); at += sizeof(word)) {
+		word = __atomic_load_n((const guest_word *)(const void *)(source + at),
+				       __ATOMIC_RELAXED);
+		memcpy(copy + at, &word, sizeof(word));
+	}
+	bytes_in(copy + at, source + at, length - at);
+}
+
+void guest_copy_out(void *guest, const void *from, size_t length)
+{
+	const uint8_t *source = from;
+	size_t at = unaligned(guest, length);
+	uint8_t *target = guest;
+	guest_word word;
+
+	bytes_out(target, source, at);
+	for (; length - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, source + at, sizeof(word));
+		__atomic_store_n((guest_word *)(void *)(target + at), word, __ATOMIC_RELAXED);
+	}
+	bytes_out(target + at, source + at, length - at);
+}
+
 int guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to, size_t length)
 {
 	const void *from = guest_memory_at(memory, gpa, length);
 
 	if (!from)
 		return -EFAULT;
-	memcpy(to, from, length);
-	COPIED_ONCE();
+	guest_copy_in(to, from, length);
 	return 0;
 }
 
@@ -277,6 +325,6 @@ int guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const vo
 
 	if (!to)
 		return -EFAULT;
-	memcpy(to, from, length);
+	guest_copy_out(to, from, length);
 	return 0;
 }

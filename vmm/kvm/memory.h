@@ -75,6 +75,14 @@ void guest_memory_destroy(struct guest_memory *memory);
 /* The pointer for [gpa, gpa + length); NULL if length is 0 or not all of it lies in one region. */
 void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t length);
 
+/*
+ * Copy length bytes from guest memory, or to it, at a pointer that guest_memory_at() returned. A
+ * vCPU or another thread may write the same bytes meanwhile: each is loaded or stored once, by a
+ * relaxed atomic access, so such a race is defined, and only the copy counts from here on.
+ */
+void guest_copy_in(void *to, const void *guest, size_t length);
+void guest_copy_out(void *guest, const void *from, size_t length);
+
 /* Copies length bytes from or to guest memory. 0; -EFAULT: not RAM, nothing copied. */
 int guest_memory_read(const struct guest_memory *memory, uint64_t gpa, void *to, size_t length);
 int guest_memory_write(const struct guest_memory *memory, uint64_t gpa, const void *from,
