@@ -255,8 +255,7 @@ const struct verb verb_ask = {
 		"With N and DECISION it decides question N in place of another operator.\n"
 		"\n"
 		"Without an operator, and without `--on-ask`, such rules deny. A question without "
-		"a "
-		"decision is refused after 60 seconds.",
+		"a decision is refused after 60 seconds.",
 	.options = tables,
 	.notes = "Ends at the end of standard input, or with the sandbox.",
 	.see_also = "policy run cordon-policy(5)",

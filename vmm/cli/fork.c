@@ -207,12 +207,11 @@ const struct verb verb_fork = {
 	.summary = "make N sandboxes like a running one, called NAME-1 to NAME-N",
 	.description =
 		"Each child goes on as if restored from a snapshot taken now; N is at most 1000. "
-		"The children share the memory that they do not change. Their policy is that of "
-		"NAME, or the one given, which must allow nothing that NAME's does not.\n"
+		"The children share the memory that they do not change. They have the policy of "
+		"NAME, or the one given, which must not allow anything that NAME's denies.\n"
 		"\n"
 		"Each child has an audit log of its own, in its record; with `--audit FILE` the "
-		"logs "
-		"are FILE-1 to FILE-N. `--allow-net` needs `--policy`.",
+		"logs are FILE-1 to FILE-N. `--allow-net` needs `--policy`.",
 	.options = tables,
 	.examples = "  cordon fork box 20",
 	.see_also = "snapshot restore cordon-policy(5)",

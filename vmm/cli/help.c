@@ -122,8 +122,7 @@ void help_print_overview(FILE *to)
 		}
 	}
 	fputs("\n'cordon help VERB' and cordon-VERB(1) have the options of a verb; cordon(1) is "
-	      "the "
-	      "overview.\n",
+	      "the overview.\n",
 	      to);
 }
 

@@ -127,11 +127,11 @@ static const struct option_table *const build_tables[] = {&build_table, NULL};
 static const struct subverb subverbs[] = {
 	{"ls", "[--json]", "List the unpacked images.", list_tables, list},
 	{"build", "PATH [--tag NAME] [--ref NAME]",
-	 "Unpack an OCI image layout (a directory, or a tar file of it) or what `docker save` "
-	 "wrote, for `--rootfs`, and print its digest.",
+	 "Unpack an OCI image layout (a directory or a tar file) or the output of `docker save` "
+	 "for `--rootfs`, and print its digest.",
 	 build_tables, build},
 	{"rm", "NAME|DIGEST ...",
-	 "Remove a name, and the image with its last one, unless a sandbox uses it.", NULL,
+	 "Remove a name, and with its last name the image, unless a sandbox uses it.", NULL,
 	 remove_images},
 	{NULL, NULL, NULL, NULL, NULL},
 };

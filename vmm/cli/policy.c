@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon policy: look at policies, explain them, and give a sandbox another one. */
+/* cordon policy: inspect policies, explain them, and replace that of a sandbox. */
 #include "vmm/cli/policy.h"
 
 #include <errno.h>
@@ -98,15 +98,16 @@ static const struct option_table *const set_tables[] = {&policy_option_table, NU
 
 static const struct subverb subverbs[] = {
 	{"check", "[options] FILE ...",
-	 "Say what is wrong with a policy, or print its rules with where each is "
-	 "enforced, and warn of risks.",
+	 "Report an error in a policy, or print its rules and where each is enforced, and warn "
+	 "of risks.",
 	 check_tables, policy_check},
 	{"explain", "FILE file|exec PATH\nFILE net PROTOCOL PEER",
-	 "Say what would be decided, and by which rule.", NULL, policy_explain_verb},
+	 "Print the decision on an operation, and the rule that makes it.", NULL,
+	 policy_explain_verb},
 	{"presets", "[NAME]", "List the presets, or print one.", NULL, presets},
 	{"show", "NAME", "Print the policy of a sandbox, also of one that has ended.", NULL, show},
 	{"set", "[options] NAME FILE ...",
-	 "Give a sandbox another policy, from the next operation on.", set_tables, set},
+	 "Replace the policy of a sandbox, from the next operation on.", set_tables, set},
 	{"add", "NAME RULE",
 	 "Add one rule to the policy of a running sandbox, such as `net allow tls x.example:443`. "
 	 "It is tried before all others; what it allows of the network stays denied where another "
@@ -124,7 +125,7 @@ static const struct subverb subverbs[] = {
 const struct verb verb_policy = {
 	.name = "policy",
 	.group = VERB_POLICY,
-	.summary = "look at policies, and give a sandbox another one",
+	.summary = "inspect policies, and replace that of a sandbox",
 	.description = "FILE is a policy file, `-` for standard input, or a preset; several are "
 		       "one policy, "
 		       "with their rules in the order given. LOG is a sandbox's name, also of one "

@@ -65,11 +65,10 @@ const struct verb verb_restore = {
 	.usage = "[options] FILE NAME",
 	.summary = "start a sandbox from a snapshot",
 	.description =
-		"Starts a sandbox called NAME from a file that `cordon snapshot` wrote, as often "
-		"as "
-		"you like. `--rootfs` says where the root file system is that the sandbox had: the "
-		"directory, `host`, or the same image. Shares, policy and network are as the "
-		"options say now; the default policy is `locked`.",
+		"Starts a sandbox called NAME from a file that `cordon snapshot` wrote, any number "
+		"of times. `--rootfs` gives the place of the root file system that the sandbox "
+		"had: the directory, `host`, or the same image. Shares, policy and network are as "
+		"the options say now; the default policy is `locked`.",
 	.options = tables,
 	.notes =
 		"Commands that ran under `cordon exec` end at that point; processes that they left "
@@ -80,8 +79,7 @@ const struct verb verb_restore = {
 		"policy allows them; otherwise operations on them fail.\n"
 		"\n"
 		"A file can be used by the same version of cordon on a host with the same "
-		"processor "
-		"features.",
+		"processor features.",
 	.examples = "  cordon snapshot box box.snap\n"
 		    "  cordon restore box.snap again",
 	.see_also = "snapshot fork start cordon-policy(5)",

@@ -13,7 +13,7 @@ const struct verb verb_resume = {
 	.group = VERB_SANDBOXES,
 	.usage = "NAME",
 	.summary = "let the processors of a paused sandbox go on",
-	.description = "The guest's clock is set first.",
+	.description = "Sets the guest's clock first.",
 	.see_also = "pause",
 	.run = run,
 };

@@ -177,9 +177,9 @@ const struct verb verb_run = {
 	.summary = "boot a sandbox, run one command in it, and end it",
 	.description =
 		"The command's standard input, output and error are those of cordon, byte for "
-		"byte, "
-		"and its exit status becomes that of cordon; nothing else is written to standard "
-		"output. The default policy is `locked`: nothing of the host and no network.",
+		"byte, and its exit status becomes that of cordon; nothing else is written to "
+		"standard output. The default policy is `locked`: nothing of the host and no "
+		"network.",
 	.options = tables,
 	.notes =
 		"While it runs, the sandbox can be reached by its name, with `cordon ps`, `exec`, "
@@ -190,9 +190,8 @@ const struct verb verb_run = {
 		"guest switches itself off or resets itself.\n"
 		"\n"
 		"SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on to the "
-		"command. "
-		"After SIGTERM or SIGHUP it has 10 seconds to end. Before the command has started, "
-		"each of them ends cordon.",
+		"command. After SIGTERM or SIGHUP it has 10 seconds to end. Before the command has "
+		"started, each of them ends cordon.",
 	.examples = "  cordon run -- uname -a\n"
 		    "  cordon run --policy agent --rootfs host -w \"$PWD\" -- make test\n"
 		    "  tar c src | cordon run --rootfs host -- sh -c 'tar x && make -C src' > log",
@@ -200,8 +199,7 @@ const struct verb verb_run = {
 		"The command's own; 128+N if signal N ended it; 124 if `--timeout` did; 126 if it "
 		"cannot be executed, 127 if it was not found. 125 if cordon failed or was called "
 		"wrongly, or if the guest ended on its own, as after `poweroff -f` or `reboot -f` "
-		"in "
-		"it; one line on standard error then says why.",
+		"in it; one line on standard error then says why.",
 	.see_also = "start exec ask policy image cordon-policy(5)",
 	.run = run,
 };

@@ -39,8 +39,7 @@ const struct verb verb_snapshot = {
 	.description =
 		"Saves the sandbox, memory included, into a file that only its owner can read. The "
 		"sandbox goes on. A path that leads through a symbolic link within a writable "
-		"share "
-		"of the sandbox is refused.\n"
+		"share of the sandbox is refused.\n"
 		"\n"
 		"The file can be used by the same version of cordon on a host with the same "
 		"processor features.",

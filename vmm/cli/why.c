@@ -13,16 +13,16 @@
 #include "vmm/control/record.h"
 #include "vmm/policy/explain.h"
 
-struct approval {
+struct search {
 	uint64_t sequence; /* 0: the last denial */
 	json_t *found;
-	bool is_lookup; /* what was found: counts only where there is no denial */
+	bool is_lookup; /* found is a lookup: used only if there is no denial */
 	bool replaced;	/* the policy was set after it */
 };
 
 static int look_for(void *arg, const char *line, size_t length, const json_t *json, struct err *err)
 {
-	struct approval *question = arg;
+	struct search *search = arg;
 	struct audit_entry entry;
 	bool is_lookup;
 
@@ -31,20 +31,20 @@ static int look_for(void *arg, const char *line, size_t length, const json_t *js
 	(void)err;
 	audit_entry_read(&entry, json);
 	if (entry.event && strcmp(entry.event, "policy-set") == 0)
-		question->replaced = true;
+		search->replaced = true;
 	if (!entry.is_decision)
 		return 0;
-	if (question->sequence ? entry.sequence != question->sequence
-			       : strcmp(entry.verdict, "allow") == 0)
+	if (search->sequence ? entry.sequence != search->sequence
+			     : strcmp(entry.verdict, "allow") == 0)
 		return 0;
-	/* A hidden name in a listing is no denial, and there are many. */
+	/* A hidden name in a listing is not a denial, and there are many. */
 	is_lookup = entry.request.op == POLICY_LOOKUP;
-	if (question->found && is_lookup && !question->is_lookup)
+	if (search->found && is_lookup && !search->is_lookup)
 		return 0;
-	question->is_lookup = is_lookup;
-	json_decref(question->found);
-	question->found = json_deep_copy(json);
-	question->replaced = false;
+	search->is_lookup = is_lookup;
+	json_decref(search->found);
+	search->found = json_deep_copy(json);
+	search->replaced = false;
 	return 0;
 }
 
@@ -71,16 +71,17 @@ static void pick_end(const struct policy *policy, struct policy_request *request
 		*request = one;
 }
 
-static void print_why(const struct policy *policy, const struct approval *question)
+static void print_why(const struct policy *policy, const struct search *search)
 {
 	static struct policy_explanation explanation;
 	struct audit_entry entry;
 
-	audit_entry_read(&entry, question->found);
-	audit_print_entry(&entry, question->found);
+	audit_entry_read(&entry, search->found);
+	audit_print_entry(&entry, search->found);
 	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
-	if (question->replaced)
-		printf("The policy was replaced after that; what follows is by the current one.\n");
+	if (search->replaced)
+		printf("The policy was replaced after that; the following is about the current "
+		       "one.\n");
 	pick_end(policy, &entry.request);
 	policy_explain(policy, &entry.request, &explanation);
 	if (explanation.decision.verdict == POLICY_ALLOW) {
@@ -94,7 +95,7 @@ static void print_why(const struct policy *policy, const struct approval *questi
 	if (explanation.decision.rule)
 		print_rule("rule: ", explanation.decision.rule);
 	else
-		printf("rule: none; a class with rules ends in a denial\n");
+		printf("rule: none matches, and what no rule allows is denied\n");
 	if (explanation.nearest)
 		print_rule(explanation.matches ? "a later rule would have allowed it: "
 					       : "nearest rule that allows: ",
@@ -115,20 +116,20 @@ static void print_why(const struct policy *policy, const struct approval *questi
 }
 
 /* Without the policy: prints what the log itself says. */
-static void print_without_policy(const struct approval *question)
+static void print_without_policy(const struct search *search)
 {
 	struct audit_entry entry;
 
-	audit_entry_read(&entry, question->found);
-	audit_print_entry(&entry, question->found);
+	audit_entry_read(&entry, search->found);
+	audit_print_entry(&entry, search->found);
 	text_line(stdout, "reason: %s", entry.reason ? entry.reason : "?");
-	printf("The policy is not beside the log: 'cordon policy explain' tells what another one "
-	       "says.\n");
+	printf("The policy is not beside the log: 'cordon policy explain' shows what another one "
+	       "decides.\n");
 }
 
 static int run(int argc, char **argv, struct err *err)
 {
-	struct approval question = {.sequence = 0};
+	struct search search = {.sequence = 0};
 	static struct record_info last;
 	const char *name = argc > 1 ? argv[1] : "-";
 	struct policy *policy = NULL;
@@ -142,22 +143,22 @@ static int run(int argc, char **argv, struct err *err)
 	if (argc > 3 || name[0] == '-')
 		ret = verb_usage_error(&verb_why, NULL, "one name is needed, or --last", err);
 	if (ret == 0 && argc == 3)
-		ret = quantity_number(argv[2], 1, INT64_MAX, &question.sequence, err);
+		ret = quantity_number(argv[2], 1, INT64_MAX, &search.sequence, err);
 	if (ret == 0)
 		ret = audit_log_find_both(name, path, &policy, err);
 	if (ret == 0)
-		ret = audit_log_read(path, NULL, look_for, &question, err);
-	if (ret == 0 && !question.found)
-		ret = question.sequence
+		ret = audit_log_read(path, NULL, look_for, &search, err);
+	if (ret == 0 && !search.found)
+		ret = search.sequence
 			      ? err_set(err, ENOENT,
-					"%s: line %s is no decision: see 'cordon audit %s'", name,
-					argv[2], name)
+					"%s: line %s is not a decision: see 'cordon audit %s'",
+					name, argv[2], name)
 			      : err_set(err, ENOENT, "%s: nothing was denied", name);
 	if (ret == 0 && policy)
-		print_why(policy, &question);
+		print_why(policy, &search);
 	else if (ret == 0)
-		print_without_policy(&question);
-	json_decref(question.found);
+		print_without_policy(&search);
+	json_decref(search.found);
 	policy_free(policy);
 	return ret;
 }
@@ -173,8 +174,7 @@ const struct verb verb_why = {
 		"that would have allowed it, and the line to add.\n"
 		"\n"
 		"NAME is a sandbox, also one that has ended (NAME or NAME~N, see `cordon ps -a`), "
-		"or "
-		"the path of a log, with a slash in it. `--last` is the last `cordon run`.",
+		"or the path of a log, with a slash in it. `--last` is the last `cordon run`.",
 	.see_also = "audit policy cordon-policy(5)",
 	.run = run,
 };

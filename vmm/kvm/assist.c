@@ -318,10 +318,8 @@ static int give_up(struct context *context, const uint8_t *bytes, size_t size, s
 	return err_set(
 		err, EIO,
 		"this host emulates guest ring 0 and cannot run the guest kernel's instruction%s "
-		"at "
-		"%#llx: use the guest kernel that comes with Cordon, turn the processor feature "
-		"off "
-		"(--cmdline-append clearcpuid=...), or use a host with hardware virtualization "
+		"at %#llx: use the guest kernel that comes with Cordon, turn the processor feature "
+		"off (--cmdline-append clearcpuid=...), or use a host with hardware virtualization "
 		"(docs/hosts.md)",
 		text, rip);
 }

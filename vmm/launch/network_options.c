@@ -107,23 +107,23 @@ static int set_rate(void *arg, const char *value, struct err *err)
 
 static const struct option_entry entries[] = {
 	{"net", 0, OPTION_CALL, "MODE", "network: none, user (passt), or tap=INTERFACE",
-	 "`user`, by passt(1), is what a policy with `net` rules gets, and opens what these rules "
-	 "say. `tap=INTERFACE` does the same through a tap of the host that exists and has an "
-	 "address. `none` gives no network in spite of such rules. Without such rules there is no "
-	 "network.",
+	 "`user` goes through passt(1), and opens what the policy's `net` rules allow; it is the "
+	 "default if there are such rules. `tap=INTERFACE` does the same through a tap of the host "
+	 "that exists and has an address. `none` gives no network whatever the rules say; it is "
+	 "the default if there are none.",
 	 .set = set_net},
 	{"net-rate", 0, OPTION_CALL, "BYTES[:N]",
 	 "limit each direction to BYTES (and N packets) a second", .set = set_rate},
 	{"publish", 0, OPTION_CALL, "[ADDR:]HOSTPORT:PORT[/udp]",
 	 "forward a port of the host to a port of the sandbox",
 	 "HOSTPORT is opened on 127.0.0.1, or on ADDR (0.0.0.0: all addresses). `/tcp` is the "
-	 "default. May be given 16 times, and brings a network by itself. Every client that "
+	 "default. May be given up to 16 times, and brings a network by itself. Every client that "
 	 "reaches the port can connect, whatever the policy says. Forks have no published ports.",
 	 .set = add_publish},
 	{"publish-vsock", 0, OPTION_CALL, "SOCKET:PORT",
 	 "forward a Unix socket to a port of the sandbox's loopback; needs no network",
 	 "The Unix socket SOCKET of the host leads to a TCP port of the sandbox's loopback, or "
-	 "with `SOCKET:PORT/vsock` to a vsock port. May be given 16 times.",
+	 "with `SOCKET:PORT/vsock` to a vsock port. May be given up to 16 times.",
 	 .set = add_socket},
 };
 

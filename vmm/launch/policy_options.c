@@ -55,8 +55,7 @@ const struct option_table policy_option_table = {"Policy", policy_entries,
 static const struct option_entry audit_entries[] = {
 	{"audit", 0, OPTION_STRING, "FILE", "write the audit log to FILE, where it stays",
 	 "What was allowed goes to FILE, denials and what operators did to FILE.denials. Without "
-	 "the "
-	 "option the log is in the sandbox's record.",
+	 "the option the log is in the sandbox's record.",
 	 .offset = offsetof(struct policy_options, audit)},
 	{"sign", 0, OPTION_STRING, "KEY", "sign the end of the audit log (OpenSSH Ed25519 key)",
 	 "KEY must have no passphrase, be readable by its owner alone, and be in no share. "
@@ -131,9 +130,8 @@ static const struct option_entry share_entries[] = {
 	{"share", 0, OPTION_CALL, "HOST:GUEST",
 	 "share directory HOST as GUEST; :ro, :uid=N and :gid=N may follow",
 	 "The sandbox sees the directory HOST of the host at the absolute path GUEST. With `:ro` "
-	 "it "
-	 "can change nothing there, and caches what it reads. The user who runs cordon appears as "
-	 "sandbox root, or as user or group N. Rules of the policy come before the one that the "
+	 "it can change nothing there, and caches what it reads. The user who runs cordon appears "
+	 "as sandbox root, or as user or group N. Rules of the policy come before the one that the "
 	 "option adds, which allows everything in the share (with `:ro`: reading). May be given "
 	 "several times.",
 	 .set = set_share},

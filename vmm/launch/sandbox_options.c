@@ -49,16 +49,13 @@ static const struct option_entry root_entries[] = {
 	 "the cache (cordon-image(1)); or the path of a raw ext4, squashfs or erofs image. The "
 	 "prefixes `dir:`, `oci:`, `image:` and `raw:` say which. A raw image may be followed by "
 	 "`:ro` (the default) or `:cow`, which lets the guest write to its file system in a "
-	 "private "
-	 "layer, and by its type, as in `:ext4`. Writes go to an overlay in guest memory, unless "
-	 "`--disk` is given. An image's variables, working directory, user and (if no CMD is "
-	 "given) "
-	 "command apply where no option says otherwise.",
+	 "private layer, and by its type, as in `:ext4`. Writes go to an overlay in guest memory, "
+	 "unless `--disk` is given. An image's variables, working directory, user and (if no CMD "
+	 "is given) command apply where no option says otherwise.",
 	 .offset = offsetof(struct sandbox_options, rootfs)},
 	{"allow-home", 0, OPTION_FLAG, NULL,
 	 "let shares reach the home directory, / or several repositories",
-	 "Shares that reach the home directory, /, several repositories or the inside of a `.git` "
-	 "are refused otherwise.",
+	 "Without this option such shares, and shares of the inside of a `.git`, are refused.",
 	 .offset = offsetof(struct sandbox_options, policy_options.allow_home)},
 	{"on-ask", 0, OPTION_STRING, "CMD",
 	 "command that decides where a rule says `ask` and no operator is attached",
@@ -109,10 +106,8 @@ static const struct option_entry guest_entries[] = {
 	 "Unix socket through which host programs reach vsock ports of the guest",
 	 "To connect to a port of the guest, a program of the host connects to PATH and writes "
 	 "`CONNECT PORT` and a newline. Once the guest has accepted, the reply is `OK HOSTPORT` "
-	 "and "
-	 "a newline; then bytes flow. A connection of the guest to port N of CID 2 goes to the "
-	 "Unix "
-	 "socket PATH_N.",
+	 "and a newline; then bytes flow. A connection of the guest to port N of CID 2 goes to the "
+	 "Unix socket PATH_N.",
 	 .offset = offsetof(struct sandbox_options, sandbox.machine.vsock_path)},
 	{"kernel", 0, OPTION_STRING, "FILE", "boot this kernel: an ELF vmlinux or a bzImage",
 	 "The payload of a bzImage must be gzip.",
