@@ -136,10 +136,7 @@ static struct filter *make_filter(void)
 	struct filter_config config = {.published = 0};
 	struct filter *filter;
 
-	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
-	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
-	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
-	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
+	net_set_macs(&config);
 	if (filter_create(&filter, &config, &ops, NULL) < 0)
 		exit(1);
 	return filter;

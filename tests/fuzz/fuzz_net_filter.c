@@ -299,10 +299,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&run, 0, sizeof(run));
 	run.script = (struct fuzz_script){.at = data, .left = size};
 	run.now = UINT64_C(1000000000000);
-	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
-	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
-	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
-	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
+	net_set_macs(&config);
 	config.arp = size % 2; /* odd: a tap */
 	config.once = !config.arp;
 	run.asks = size % 4 >= 2;

@@ -163,10 +163,7 @@ void net_host_setup(struct hostile *h)
 		.room = room, .transmit = transmit, .drained = drained, .reset = was_reset};
 	struct filter_config config = {.published = 0};
 
-	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
-	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
-	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
-	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
+	net_set_macs(&config);
 	world.card = h->devices.net;
 	world.task = (struct loop_task){.run = answer, .arg = h};
 	if (filter_create(&world.filter, &config, &filter_ops, h) < 0)

@@ -175,10 +175,7 @@ void begin_filter(const struct rule *with, size_t count)
 				       .once = once,
 				       .publish = {{.port = 8080}, {.port = 5353, .udp = true}}};
 
-	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
-	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
-	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
-	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
+	net_set_macs(&config);
 	rules = with;
 	rule_count = count;
 	now = 1000 * SECOND;

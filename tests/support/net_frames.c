@@ -2,11 +2,20 @@
 #include "tests/support/net_frames.h"
 
 #include "vmm/base/bytes.h"
+#include "vmm/net/filter.h"
 
 const uint8_t net_guest_mac[FRAME_MAC] = {2, 0, 0, 0, 0, 2};
 const uint8_t net_router_mac[FRAME_MAC] = {2, 0, 0, 0, 0, 1};
 const uint8_t net_card_mac[FRAME_MAC] = {2, 7, 7, 7, 7, 7};
 const uint8_t net_peer_mac[FRAME_MAC] = {2, 9, 9, 9, 9, 9};
+
+void net_set_macs(struct filter_config *config)
+{
+	memcpy(config->guest_mac, net_guest_mac, FRAME_MAC);
+	memcpy(config->router_mac, net_router_mac, FRAME_MAC);
+	memcpy(config->card_mac, net_card_mac, FRAME_MAC);
+	memcpy(config->peer_mac, net_peer_mac, FRAME_MAC);
+}
 
 static void headers(uint8_t *to, uint32_t source, uint32_t target, uint8_t protocol, size_t length)
 {

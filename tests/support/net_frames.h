@@ -10,6 +10,11 @@
 extern const uint8_t net_guest_mac[FRAME_MAC], net_router_mac[FRAME_MAC], net_card_mac[FRAME_MAC],
 	net_peer_mac[FRAME_MAC];
 
+struct filter_config;
+
+/* Sets the four MACs of a filter to these. */
+void net_set_macs(struct filter_config *config);
+
 /* An address in the public Internet. */
 #define NET_PEER ADDRESS(93, 184, 216, 34)
 

@@ -361,10 +361,7 @@ static void run(unsigned lossy, bool tls, bool inbound)
 	unsigned round;
 
 	own = host_ops;
-	memcpy(config.guest_mac, net_guest_mac, FRAME_MAC);
-	memcpy(config.router_mac, net_router_mac, FRAME_MAC);
-	memcpy(config.card_mac, net_card_mac, FRAME_MAC);
-	memcpy(config.peer_mac, net_peer_mac, FRAME_MAC);
+	net_set_macs(&config);
 	log_last_only = true;
 	own.to_guest = filter_to_guest;
 	own.to_peer = filter_to_peer;
