@@ -55,8 +55,7 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* --- the client ----------------------------------------------------------------------------------
- */
+/* --- the client ------------------------------------------------------------------------------- */
 
 /* What one stream still has to write and to read. */
 struct client {

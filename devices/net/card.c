@@ -84,8 +84,7 @@ static void stop_timers(struct net_card *card)
 	loop_timer_stop(card->loop, &card->stall);
 }
 
-/* --- what the transport calls ------------------------------------------------------------------
- */
+/* --- what the transport calls ----------------------------------------------------------------- */
 
 static int net_activate(struct virtio_device *device)
 {
@@ -162,8 +161,7 @@ static const struct virtio_device_ops net_ops = {
 	.restore = net_restore,
 };
 
-/* --- tasks, and what the owner calls ------------------------------------------------------------
- */
+/* --- tasks, and what the owner calls ---------------------------------------------------------- */
 
 static void transmit_task(void *arg)
 {

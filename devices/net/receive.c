@@ -98,8 +98,7 @@ static bool give(struct net_card *card, unsigned pair, const uint8_t *frame, siz
 	return true;
 }
 
-/* --- what is pending ---------------------------------------------------------------------------
- */
+/* --- what is pending -------------------------------------------------------------------------- */
 
 /* Copies length bytes from an offset of the ring, without taking them out. */
 static void peek(const struct ring *ring, size_t offset, uint8_t *to, size_t length)
@@ -201,8 +200,7 @@ void net_card_deliver(struct net_card *card)
 	tell_room(card, had_room);
 }
 
-/* --- pairs that keep others waiting ------------------------------------------------------------
- */
+/* --- pairs that keep others waiting ----------------------------------------------------------- */
 
 /* Whether a pair other than that one could be given frames. */
 static bool another_has_buffers(struct net_card *card, unsigned but)
@@ -276,8 +274,7 @@ void net_card_drop_pending(struct net_card *card)
 	}
 }
 
-/* --- what the owner calls -----------------------------------------------------------------------
- */
+/* --- what the owner calls --------------------------------------------------------------------- */
 
 bool net_card_has_room(const struct net_card *card)
 {

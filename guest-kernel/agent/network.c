@@ -126,8 +126,7 @@ static int configure(int fd, const uint8_t *payload)
 	return ret;
 }
 
-/* --- the resolver ------------------------------------------------------------------------------
- */
+/* --- the resolver ----------------------------------------------------------------------------- */
 
 /*
  * Writes /etc/resolv.conf, in a child, in the sandbox's mount namespace and as sandbox root. It

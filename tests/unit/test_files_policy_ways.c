@@ -11,8 +11,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/files_policy_common.h"
 
-/* --- five hundred ways -------------------------------------------------------------------------
- */
+/* --- five hundred ways ------------------------------------------------------------------------ */
 
 static unsigned attempts, reached;
 

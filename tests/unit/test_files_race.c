@@ -150,8 +150,7 @@ START_TEST(a_directory_moved_out_of_the_share_takes_its_fids_nowhere)
 }
 END_TEST
 
-/* --- a guest with two connections --------------------------------------------------------------
- */
+/* --- a guest with two connections ------------------------------------------------------------- */
 
 static const struct {
 	const char *directory, *name;

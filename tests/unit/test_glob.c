@@ -77,8 +77,7 @@ START_TEST(each_kind_matches)
 }
 END_TEST
 
-/* --- against a slow matcher ----------------------------------------------------------------------
- */
+/* --- against a slow matcher ------------------------------------------------------------------- */
 
 static bool slow_name(const char *p, const char *pe, const char *s, const char *se)
 {

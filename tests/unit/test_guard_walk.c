@@ -150,8 +150,7 @@ START_TEST(contents_of_a_hidden_directory_are_hidden)
 }
 END_TEST
 
-/* --- what a deep path costs ---------------------------------------------------------------------
- */
+/* --- what a deep path costs ------------------------------------------------------------------- */
 
 static void make_directories(const struct files_host *host)
 {

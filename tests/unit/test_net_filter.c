@@ -6,8 +6,7 @@
 #include "tests/support/net_filter_host.h"
 #include "tests/unit/net_filter_common.h"
 
-/* --- ARP, the router, spoofing ------------------------------------------------------------------
- */
+/* --- ARP, the router, spoofing ---------------------------------------------------------------- */
 
 START_TEST(arp_is_answered_by_us)
 {
@@ -90,8 +89,7 @@ START_TEST(another_source_is_dropped)
 }
 END_TEST
 
-/* --- TCP by address -----------------------------------------------------------------------------
- */
+/* --- TCP by address --------------------------------------------------------------------------- */
 
 START_TEST(the_card_may_get_another_address)
 {

@@ -5,8 +5,7 @@
 #include "tests/support/net_filter_host.h"
 #include "tests/unit/net_filter_common.h"
 
-/* --- floods --------------------------------------------------------------------------------------
- */
+/* --- floods ----------------------------------------------------------------------------------- */
 
 START_TEST(the_first_rule_counts)
 {

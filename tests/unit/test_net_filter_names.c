@@ -5,8 +5,7 @@
 #include "tests/support/net_filter_host.h"
 #include "tests/unit/net_filter_common.h"
 
-/* --- datagrams -----------------------------------------------------------------------------------
- */
+/* --- datagrams -------------------------------------------------------------------------------- */
 
 START_TEST(datagrams_pass_by_rule_and_come_back)
 {
@@ -78,8 +77,7 @@ START_TEST(echoes_are_small_and_seldom)
 }
 END_TEST
 
-/* --- names ---------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 START_TEST(a_name_opens_what_was_answered_for_it)
 {

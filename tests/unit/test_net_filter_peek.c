@@ -5,8 +5,7 @@
 #include "tests/support/net_filter_host.h"
 #include "tests/unit/net_filter_common.h"
 
-/* --- TLS and HTTP --------------------------------------------------------------------------------
- */
+/* --- TLS and HTTP ----------------------------------------------------------------------------- */
 
 START_TEST(a_tls_rule_lets_its_name_through)
 {

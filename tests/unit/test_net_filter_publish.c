@@ -5,8 +5,7 @@
 #include "tests/support/net_filter_host.h"
 #include "tests/unit/net_filter_common.h"
 
-/* --- TCP by address -----------------------------------------------------------------------------
- */
+/* --- TCP by address --------------------------------------------------------------------------- */
 
 /* From outside to a port of the guest. */
 static struct net_segment in_segment(uint32_t source, uint16_t port)

@@ -72,8 +72,7 @@ static void say_reset(struct end_point *from, uint32_t number)
 	from->iss = iss;
 }
 
-/* --- the two ends ------------------------------------------------------------------------------
- */
+/* --- the two ends ----------------------------------------------------------------------------- */
 
 static bool wants_fin(const struct end_point *end_point)
 {
@@ -195,8 +194,7 @@ static void take(struct end_point *of, const struct frame *frame)
 	take_data(of, frame, frame->sequence - of->irs);
 }
 
-/* --- the network -------------------------------------------------------------------------------
- */
+/* --- the network ------------------------------------------------------------------------------ */
 
 static void say_segment(struct end_point *from, uint32_t at, uint32_t length, uint8_t flags)
 {
@@ -274,8 +272,7 @@ static void guest_takes(void)
 	take(&client, &frame);
 }
 
-/* --- a connection ------------------------------------------------------------------------------
- */
+/* --- a connection ----------------------------------------------------------------------------- */
 
 static uint8_t said_by_client[TOTAL + 1], said_by_server[TOTAL + 1];
 

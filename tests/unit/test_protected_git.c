@@ -12,8 +12,7 @@
 #include "vmm/policy/risks.h"
 #include "tests/unit/protected_common.h"
 
-/* --- git ---------------------------------------------------------------------------------------
- */
+/* --- git -------------------------------------------------------------------------------------- */
 
 /*
  * What add, commit, branch, checkout, stash, merge, cherry-pick, revert, tag, notes, fetch, push,

@@ -128,8 +128,7 @@ void node_remove(struct files_session *session, struct node *node);
 void node_move(struct files_session *session, struct node *node, struct node *parent,
 	       const struct name *name);
 
-/* --- places: a path in the share, and its name in the guest (place.c) --------------------------
- */
+/* --- places: a path in the share, and its name in the guest (place.c) ------------------------- */
 
 struct place {
 	char text[FILES_GUEST_MAX + PATH_MAX + 2]; /* guest path, '/', path in the share */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The filter's two doors: what is checked of every frame, ARP, the router; counting. */
+/*
+ * Entry points of the filter, for frames from both sides: the checks that apply to every frame,
+ * ARP, the router, and counters.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -44,7 +47,7 @@ void filter_refuse(struct filter *filter, const struct frame *frame, unsigned wh
 	filter_drop_guest(filter, why);
 	if (frame->kind == FRAME_IS_TCP)
 		length = reply_reset(frame, filter->out);
-	/* An ICMP error is no answer to an echo reply (RFC 1122, 3.2.2). */
+	/* No ICMP error is sent about an echo reply (RFC 1122, 3.2.2). */
 	else if (frame->kind == FRAME_IS_UDP || frame->icmp_type == ICMP_ECHO_REQUEST)
 		length = reply_prohibited(frame, ADDRESS_ROUTER, filter->out);
 	if (length > 0)
@@ -60,7 +63,7 @@ void filter_refuse_peer(struct filter *filter, const struct frame *frame, unsign
 		length = reply_reset(frame, filter->out);
 	if (length == 0)
 		return;
-	/* What is refused may have been sent to a group; an answer is the card's. */
+	/* The refused frame may have had a group address; the reply comes from the card's. */
 	memcpy(filter->out + FRAME_MAC, filter->config.card_mac, FRAME_MAC);
 	filter->ops->to_peer(filter->arg, filter->out, length);
 }
@@ -72,7 +75,7 @@ static bool is_mac(const uint8_t *mac, const uint8_t *other)
 	return memcmp(mac, other, FRAME_MAC) == 0;
 }
 
-/* Everybody but the guest is at the router's MAC. Replies and announcements change nothing. */
+/* All addresses but the guest's are at the router's MAC. Replies and announcements are ignored. */
 static void arp_from_guest(struct filter *filter, const struct frame *frame)
 {
 	size_t length;
@@ -156,7 +159,7 @@ void filter_from_guest(struct filter *filter, uint8_t *bytes, size_t length, boo
 
 /* --- from the backend ------------------------------------------------------------------------- */
 
-/* A tap's other end asks where the card is; nothing that it says of others is believed. */
+/* The other end of a tap requests the card's MAC. Everything else that it announces is ignored. */
 static void arp_from_peer(struct filter *filter, const struct frame *frame)
 {
 	if (!filter->config.arp || frame->arp_operation != ARP_REQUEST ||
@@ -204,7 +207,7 @@ static void flow_ended(void *arg, struct flow *flow, enum flow_end how)
 	if (flow->peek && flow->peek->asking)
 		filter_ask_cancel(filter, &flow->key);
 	filter_peek_end(filter, flow);
-	/* The backend must not go on with what is no flow any more. */
+	/* The backend must end its connection: the flow no longer exists. */
 	if (flow->key.protocol == IP_TCP && how != FLOW_CLOSED && how != FLOW_REFUSED)
 		filter_track_give_up(filter, flow);
 	filter_log_end(filter, flow, how);
@@ -282,7 +285,7 @@ void filter_forget(struct filter *filter)
 	filter->forgetting = false;
 	filter_log_forgotten(filter);
 	dns_pins_clear(&filter->pins);
-	/* Answers that are on their way find no ticket. */
+	/* Later replies of resolvers find no ticket. */
 	memset(filter->dns, 0, sizeof(filter->dns));
 }
 

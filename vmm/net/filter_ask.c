@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Flows about which a rule has a person asked. The first packet is held back until there is an
- * answer or the time is over; then it goes on as if it had just come, or is refused. What the guest
- * sends again meanwhile is nothing new. All of it is bounded, and nothing else waits for it.
+ * Flows that an 'ask' rule has stopped. The first packet is held back until there is a decision or
+ * the time is over; then it is handled as if it had just arrived, or refused. Packets that the
+ * guest repeats in between change nothing. Everything is bounded, and nothing else waits for it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -70,14 +70,17 @@ static int hold(struct filter *filter, struct filter_ask *ask, const struct fram
 	return 0;
 }
 
-/* A SYN: the last one counts, as a port may be used again. The same once more is nothing new. */
+/*
+ * A SYN: the last one counts, since a port may be used again. A repetition of the same one changes
+ * nothing.
+ */
 static int hold_instead(struct filter *filter, struct filter_ask *ask, const struct frame *frame)
 {
 	int ret;
 
 	if (ask->sequence == frame->sequence)
 		return 0;
-	/* There is always one: the old one goes when the new one is held. */
+	/* There is always one: the old one is dropped after the new one is held. */
 	ret = hold(filter, ask, frame);
 	if (ret == 0)
 		drop_first(filter, ask);
@@ -107,7 +110,7 @@ static struct filter_ask *take_slot(struct filter *filter, const struct filter_a
 	return ask;
 }
 
-/* Puts the question. False: the request's answer says why it can't be. */
+/* Opens the question. False: the request's answer says why that failed. */
 static bool put(struct filter *filter, struct filter_ask *ask)
 {
 	int question = filter->ops->ask(filter->arg, &ask->request);
@@ -121,7 +124,10 @@ static bool put(struct filter *filter, struct filter_ask *ask)
 	return false;
 }
 
-/* Takes it out of the table; its packets stay with the copy, whose name points into itself. */
+/*
+ * Moves an entry out of the table into copy, with its packets; the copy's name points into the
+ * copy.
+ */
 static void take_out(struct filter *filter, struct filter_ask *ask, struct filter_ask *copy)
 {
 	*copy = *ask;
@@ -133,7 +139,7 @@ static void take_out(struct filter *filter, struct filter_ask *ask, struct filte
 	filter->asks--;
 }
 
-/* Withdraws a question, unless another flow waits for the same. */
+/* Withdraws a question, unless another flow waits for the same one. */
 static void take_back(struct filter *filter, uint32_t question)
 {
 	unsigned i;
@@ -231,7 +237,7 @@ static struct flow *open_flow(struct filter *filter, const struct filter_ask *as
 	return flow;
 }
 
-/* The first packets go on, all of one flow. */
+/* Passes on the held packets, all of one flow. */
 static void let_through(struct filter *filter, struct filter_ask *ask, uint64_t now_ns)
 {
 	bool plain = ask->key.protocol != IP_TCP || ask->plain;
@@ -240,7 +246,10 @@ static void let_through(struct filter *filter, struct filter_ask *ask, uint64_t 
 	struct frame frame;
 
 	frame_parse(held->data, held->length, false, &frame);
-	/* The log has to take it, too. What is looked at is logged when its name is known. */
+	/*
+	 * Allowed only if it can be logged. An inspected connection is logged once its name is
+	 * known.
+	 */
 	if (plain && !filter->ops->check(filter->arg, &ask->request))
 		filter_refuse(filter, &frame, FILTER_REFUSED);
 	else
@@ -252,7 +261,7 @@ static void let_through(struct filter *filter, struct filter_ask *ask, uint64_t 
 	}
 }
 
-/* ask->request.answer says what came of it; the policy may say something else by now. */
+/* answer is the outcome of the question; the policy may decide differently by now. */
 static void finish(struct filter *filter, struct filter_ask *slot, enum filter_answer answer,
 		   uint64_t now_ns)
 {
@@ -301,7 +310,7 @@ void filter_ask_again(struct filter *filter, uint64_t now_ns)
 	}
 }
 
-/* A flow whose first bytes wait for an answer is not idle. */
+/* A flow whose first bytes wait for a decision is not idle. */
 static void keep_flow(struct filter *filter, const struct filter_ask *ask, uint64_t now_ns)
 {
 	struct flow *flow = ask->peeking ? flow_find(&filter->flows, &ask->key) : NULL;

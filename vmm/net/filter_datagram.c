@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UDP and ICMP echo: a flow is opened by the guest, and answers come back on it. */
+/* UDP and ICMP echo: the guest opens a flow, and replies come back on it. */
 #include "vmm/base/bytes.h"
 #include "vmm/net/filter_internal.h"
 
@@ -32,7 +32,7 @@ static void open_flow(struct filter *filter, const struct frame *frame, uint8_t 
 		filter_refuse(filter, frame, FILTER_REFUSED);
 		return;
 	}
-	/* The log has to take it, too. */
+	/* Allowed only if it can be logged. */
 	if (!filter->ops->check(filter->arg, request)) {
 		filter_refuse(filter, frame, FILTER_REFUSED);
 		return;
@@ -67,12 +67,12 @@ void filter_echo_from_guest(struct filter *filter, const struct frame *frame, ui
 	struct filter_request request = {.protocol = FILTER_ICMP};
 	struct flow *flow;
 
-	/* The guest sends echo requests only: none come in, so there is nothing to reply to. */
+	/* The guest may send only echo requests: none come in, so there is nothing to reply to. */
 	if (frame->icmp_type != ICMP_ECHO_REQUEST) {
 		filter_drop_guest(filter, FILTER_NO_FLOW);
 		return;
 	}
-	/* What a ping carries could be a tunnel: little at a time, and seldom. */
+	/* The payload of echo requests could be a tunnel: allow little, and few of them. */
 	if (frame->payload_length > FILTER_ECHO_PAYLOAD ||
 	    !bucket_try(&filter->echo_rate, now_ns)) {
 		filter_refuse(filter, frame, FILTER_FLOODED);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the filter asks the policy, and what it writes into the log. */
+/* The filter's requests to the policy, and its lines in the log. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,10 +44,10 @@ struct filter_choice filter_decide_flow(struct filter *filter, const struct fram
 	request->op = FILTER_CONNECT;
 	request->address = frame->target;
 	request->host = frame->target == ADDRESS_HOST;
-	/* What a resolver said never opens one of the special ones. */
+	/* A resolver's reply never opens a special address. */
 	if (!address_special(frame->target))
 		count = dns_pins_names(&filter->pins, frame->target, now_ns, name);
-	/* Where no rule is nearer, the log shows what the guest asked for last. */
+	/* If no rule decides, the log shows the name that the guest queried last. */
 	of_best = count > 0 ? name[0] : NULL;
 	for (i = 0; i <= count; i++) {
 		request->name = i < count ? name[i] : NULL;
@@ -145,7 +145,7 @@ struct flow *filter_open_inbound(struct filter *filter, const struct frame *fram
 		filter_refuse_peer(filter, frame, FILTER_FLOODED);
 		return NULL;
 	}
-	/* The log has to take it, too. */
+	/* Allowed only if it can be logged. */
 	if (!filter->ops->check(filter->arg, &request)) {
 		flow_end(&filter->flows, flow, FLOW_REFUSED);
 		filter_refuse_peer(filter, frame, FILTER_REFUSED);
@@ -154,12 +154,15 @@ struct flow *filter_open_inbound(struct filter *filter, const struct frame *fram
 	flow->inbound = true;
 	flow->host = request.host;
 	flow->sequence = frame->sequence;
-	/* What the guest began from there, and still waits, would be a second flow of that key. */
+	/*
+	 * A connection that the guest began from that port, and that still waits, would be a second
+	 * flow of that key.
+	 */
 	filter_ask_cancel(filter, key);
 	return flow;
 }
 
-/* An answer stays good as long as the policy would have asked. */
+/* An approval holds as long as the policy allows the connection or says 'ask'. */
 static bool allows(struct filter *filter, struct flow *flow, const struct filter_request *request)
 {
 	struct filter_choice choice = filter_decide_one(filter, request);
@@ -199,7 +202,7 @@ void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_en
 	char object[OBJECT_TEXT], detail[160];
 	uint64_t passed = flow->seen_ns - flow->begun_ns;
 
-	/* A refused one has its line already. */
+	/* A refused flow has its line already. */
 	if (how == FLOW_REFUSED)
 		return;
 	if (filter->forgetting && filter->forgotten.logged++ >= FILTER_FORGET_LOGGED) {

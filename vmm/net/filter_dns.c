@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's resolver. Only names that a rule could permit are asked for outside; all others do
- * not exist. Only addresses (A) are ever answered: IPv6 is refused as a whole, and other records
- * are a way out for data that no workload needs; a permitted name has none of them.
+ * The guest's resolver. Only names that a rule could permit are queried outside; all others do not
+ * exist. Replies contain addresses (A) only: IPv6 is refused altogether, and other records are a
+ * way out for data that no workload needs; a permitted name appears to have none of them.
  */
 #include <stdio.h>
 
@@ -30,7 +30,7 @@ static void answer_host(struct filter *filter, const struct filter_dns *dns)
 	answer(filter, dns, DNS_NO_ERROR, dns->question.type == DNS_TYPE_A ? &host : NULL);
 }
 
-/* Keeps the question, and asks outside. */
+/* Stores the query, and sends it to a resolver. */
 static void ask_upstream(struct filter *filter, const struct filter_dns *dns)
 {
 	struct filter_dns *slot = NULL;
@@ -46,7 +46,7 @@ static void ask_upstream(struct filter *filter, const struct filter_dns *dns)
 	}
 	*slot = *dns;
 	slot->from.data = NULL;
-	/* Never 0, and not the one of an answer that may still be on its way. */
+	/* Never 0, and never the ticket of a reply that may still arrive. */
 	if (++filter->last_ticket == 0)
 		filter->last_ticket = 1;
 	slot->ticket = filter->last_ticket;
@@ -128,7 +128,10 @@ void filter_resolved(struct filter *filter, uint32_t ticket, int rcode,
 	if (rcode == DNS_NO_ERROR && addresses) {
 		public.ttl = (uint32_t)min_u64(addresses->ttl, PIN_TTL_MAX);
 		for (i = 0; i < addresses->count && i < DNS_ADDRESSES; i++) {
-			/* A name never leads to these: an attacker's could name any of them. */
+			/*
+			 * A name never leads to these addresses: an attacker's name could point to
+			 * any of them.
+			 */
 			if (address_special(addresses->address[i]))
 				stripped++;
 			else if (dns_pins_add(&filter->pins, dns->question.name,
@@ -137,7 +140,7 @@ void filter_resolved(struct filter *filter, uint32_t ticket, int rcode,
 		}
 	}
 	log_answer(filter, dns, rcode, &public, stripped);
-	/* The guest has no use for another server's refusal or format error. */
+	/* Another server's refusal or format error means nothing to the guest. */
 	if (rcode != DNS_NO_ERROR && rcode != DNS_NO_NAME)
 		rcode = DNS_SERVER_FAILURE;
 	answer(filter, dns, (enum dns_rcode)rcode, &public);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by the files of the filter only. */
+/* Private to the files of the filter. */
 #ifndef CORDON_NET_FILTER_INTERNAL_H
 #define CORDON_NET_FILTER_INTERNAL_H
 
@@ -10,30 +10,33 @@
 #include "vmm/net/dns_pins.h"
 #include "vmm/net/tls.h"
 
-/* A guest's question that waits for a resolver. */
+/* A query of the guest that waits for a resolver. */
 struct filter_dns {
 	uint32_t ticket; /* 0: free */
 	struct dns_question question;
-	struct frame from; /* whom to answer: addresses and ports; data is gone */
+	struct frame from; /* where the reply goes: addresses and ports; without data */
 };
 
 /*
- * The first bytes that the guest sent on a connection. They stay until the peer has acknowledged
- * them: what is sent twice must be the same bytes, or the peer could see another name than we did.
+ * The first bytes that the guest sent on a connection. They are kept until the peer has
+ * acknowledged them: retransmitted bytes must be equal, or the peer could see another name than the
+ * filter did.
  */
 struct flow_peek {
-	bool tls, http; /* there is a rule that could allow it by that name */
-	bool decided;	/* allowed: frames go through again */
-	bool asking;	/* a person, about the name in them */
-	/* What a person has allowed before the handshake, if flow->approved: a protocol with a name
-	 * ("": by address). */
+	bool tls, http; /* a rule could allow the connection by such a name */
+	bool decided;	/* allowed: frames pass again */
+	bool asking;	/* an operator is to decide about the name */
+	/*
+	 * What an operator approved before the handshake, if flow->approved: a protocol, and a name
+	 * ("": by address).
+	 */
 	enum filter_protocol approved;
 	char approved_name[DNS_NAME_TEXT];
 	uint32_t start; /* sequence number of data[0] */
 	uint32_t length;
-	unsigned segments; /* that brought it */
-	size_t largest;	   /* payload of these */
-	/* The last one without its payload, for answers and for sending it all on. */
+	unsigned segments; /* that brought the data */
+	size_t largest;	   /* largest payload of these */
+	/* The headers of the last one, for acknowledgements and for passing the data on. */
 	uint8_t last[FRAME_HEADERS_MAX];
 	size_t last_length;
 	uint8_t data[TLS_PEEK_MAX];
@@ -45,20 +48,20 @@ struct held_frame {
 	uint8_t data[];
 };
 
-/* A flow that waits for a person's answer. */
+/* A flow that waits for an operator's decision. */
 struct filter_ask {
 	uint32_t question; /* 0: free */
 	struct flow_key key;
-	struct filter_request request; /* its name is the one below */
+	struct filter_request request; /* its name points to the one below */
 	char name[DNS_NAME_TEXT];
 	uint32_t rule;
 	uint64_t until_ns;
-	bool peeking;	       /* the flow is there, and its peek holds what is held */
-	bool plain, tls, http; /* TCP: how it goes on when it is allowed */
-	uint32_t sequence;     /* TCP: of the SYN that is held */
+	bool peeking;	       /* the flow exists, and its peek holds the bytes */
+	bool plain, tls, http; /* TCP: how it continues when it is allowed */
+	uint32_t sequence;     /* TCP: of the held SYN */
 	unsigned frames;
 	size_t bytes;
-	struct held_frame *held, **held_end; /* the first packets, at least one, if not peeking */
+	struct held_frame *held, **held_end; /* the first packets, at least one unless peeking */
 };
 
 struct filter {
@@ -73,90 +76,93 @@ struct filter {
 	uint32_t last_ticket, peeks, asks;
 	size_t ask_bytes;
 	struct filter_ask ask[FILTER_ASKS];
-	/* Many flows end at once, as many as the guest has made: not each has a line in the log. */
+	/*
+	 * All flows end at once, as many as the guest has made: not each of them has a line in the
+	 * log.
+	 */
 	bool forgetting;
 	struct filter_sum {
-		uint32_t logged, flows; /* with a line of their own, without */
+		uint32_t logged, flows; /* flows with a line of their own, and those without */
 		uint64_t bytes_out, bytes_in;
 	} forgotten;
-	uint8_t out[FRAME_MAX]; /* frames that the filter makes */
+	uint8_t out[FRAME_MAX]; /* for frames that the filter makes */
 };
 
 /* --- filter.c --- */
 
-/* A frame is not let through. */
+/* Counts a frame that is dropped. */
 void filter_drop_guest(struct filter *filter, unsigned why);
 void filter_drop_peer(struct filter *filter, unsigned why);
 
-/* The frame, with the MACs of the other side, to the other side. */
+/* Set the MACs of the other side, and pass the frame to that side. */
 void filter_pass_to_peer(struct filter *filter, uint8_t *frame, size_t length);
 void filter_pass_to_guest(struct filter *filter, uint8_t *frame, size_t length);
 
-/* Refuses a frame of the guest: a reset or an ICMP error goes back. */
+/* Refuses a frame of the guest: sends it a reset or an ICMP error. */
 void filter_refuse(struct filter *filter, const struct frame *frame, unsigned why);
 
-/* Refuses a frame from outside: a connection gets a reset, anything else no answer. */
+/* Refuses a frame from outside: a connection gets a reset, anything else no reply. */
 void filter_refuse_peer(struct filter *filter, const struct frame *frame, unsigned why);
 
 /* --- filter_decide.c --- */
 
-/* A decision of the policy, and the place of its rule. */
+/* A decision of the policy, and the position of its rule. */
 struct filter_choice {
 	enum filter_verdict verdict;
 	uint32_t order;
 };
 
 /*
- * Whether the policy allows a new flow to an address, by it or by a name that is pinned to it: the
- * first rule counts that matches any of them. request has protocol and port; name (of that rule,
- * or the one to log), address and host are filled in. Nothing is logged.
+ * Decides about a new flow to an address, by the address and by each name that is pinned to it: the
+ * first rule that matches any of them decides. request has protocol and port; fills in name (of
+ * that rule, or the one to log), address and host. Logs nothing.
  */
 struct filter_choice filter_decide_flow(struct filter *filter, const struct frame *frame,
 					struct filter_request *request, uint64_t now_ns);
 
-/* Asks for one name, or none. */
+/* Decides about one name, or the address alone. */
 struct filter_choice filter_decide_one(struct filter *filter, const struct filter_request *request);
 
 /* Logs the refusal of a flow, unless there are too many. */
 void filter_log_refused(struct filter *filter, const struct filter_request *request,
 			const char *why, uint64_t now_ns);
 
-/* A new flow of the guest, or NULL (counted and refused). name may be NULL. */
+/* Adds a flow of the guest; NULL if it was counted and refused. name may be NULL. */
 struct flow *filter_open_flow(struct filter *filter, const struct frame *frame,
 			      const struct flow_key *key, enum flow_class class, const char *name,
 			      uint32_t rule, uint64_t now_ns);
 
 /*
- * Adds a flow opened from outside, if its port is published. NULL: it is not, or there are too many
- * flows (counted, and refused).
+ * Adds a flow opened from outside, if its port is published. NULL (counted and refused): it is not,
+ * or there are too many flows.
  */
 struct flow *filter_open_inbound(struct filter *filter, const struct frame *frame,
 				 const struct flow_key *key, enum flow_class class,
 				 uint64_t now_ns);
 
-/* Whether the policy still allows a flow; its rule may be another one from then on. */
+/* Whether the policy still allows a flow, perhaps by another rule, which the flow then has. */
 bool filter_still_allowed(struct filter *filter, struct flow *flow);
 
 void filter_log_end(struct filter *filter, const struct flow *flow, enum flow_end how);
 
-/* One line for the flows that had none of their own. */
+/* Logs one line for all flows that had none of their own. */
 void filter_log_forgotten(struct filter *filter);
 
 /* --- filter_track.c --- */
 
-enum filter_segment { SEGMENT_DROP, SEGMENT_PASS, SEGMENT_RESET /* a reset that counts */ };
+enum filter_segment { SEGMENT_DROP, SEGMENT_PASS, SEGMENT_RESET /* a valid reset */ };
 
-/* Follows a segment (no SYN of the guest) of a flow, and says what it is to the connection. */
+/* Tracks a segment of a flow (not a SYN of the guest), and says what to do with it. */
 enum filter_segment filter_track(struct flow *flow, const struct frame *frame, bool from_guest);
 
-/* Whether a connection has ended at both ends, so that its ports may begin another one. */
+/* Whether a connection has ended at both ends, so that its ports can be used for another one. */
 bool filter_track_ended(const struct flow *flow);
 
-/* Tells the guest what a live connection is at, for a SYN on its ports (RFC 5961, 4). */
+/* Sends the guest the state of a live connection, in reply to a SYN on its ports (RFC 5961, 4). */
 void filter_track_challenge(struct filter *filter, const struct flow *flow,
 			    const struct frame *frame);
 
-/* Tells the peer of the end of a connection that the filter has given up. */
+/* Sends the peer a reset of a connection that the filter has given up. */
 void filter_track_give_up(struct filter *filter, const struct flow *flow);
 
 /* --- filter_tcp.c, filter_datagram.c, filter_dns.c --- */
@@ -175,7 +181,7 @@ void filter_dns_question(struct filter *filter, const struct frame *frame, uint6
 
 /* --- filter_ask.c --- */
 
-/* What a flow of the guest begins as. */
+/* The class of a new flow of the guest. */
 static inline enum flow_class filter_class_of(const struct flow_key *key)
 {
 	if (key->protocol == IP_TCP)
@@ -184,46 +190,48 @@ static inline enum flow_class filter_class_of(const struct flow_key *key)
 }
 
 /*
- * Holds the first packet of a new flow, and has a person asked: of first, its request and how it
- * goes on are filled in. Refuses it (and logs that) if no operator is attached.
+ * Holds the first packet of a new flow, and opens a question: first has its request, and how the
+ * flow continues. Refuses and logs the flow if no operator is attached.
  */
 void filter_ask_packet(struct filter *filter, const struct filter_ask *first,
 		       const struct frame *frame, uint64_t now_ns);
 
-/* One more packet from the guest: true if its flow waits, and the packet is dealt with. */
+/* Handles a packet of the guest if its flow waits for a decision; false if it does not. */
 bool filter_ask_waits(struct filter *filter, const struct flow_key *key, const struct frame *frame);
 
-/* Has a person asked about the name in a flow's first bytes. 0; else the request's answer says why
- * not, and the flow is to be refused. */
+/*
+ * Opens a question about the name in a flow's first bytes. 0; else the request's answer says why
+ * not, and the caller refuses the flow.
+ */
 int filter_ask_name(struct filter *filter, struct flow *flow, struct filter_request *request,
 		    uint32_t rule, uint64_t now_ns);
 
-/* The flow is given up: by the guest, or it ends. */
+/* The flow has ended, or the guest gave it up. */
 void filter_ask_cancel(struct filter *filter, const struct flow_key *key);
 
-/* Asks the policy once more about all that waits. */
+/* Decides again about everything that waits. */
 void filter_ask_again(struct filter *filter, uint64_t now_ns);
 
-/* Refuses what has waited too long. */
+/* Refuses flows that have waited too long. */
 void filter_ask_expire(struct filter *filter, uint64_t now_ns);
 
-/* Forgets all of it; tell: the questions are taken back. */
+/* Forgets everything that waits; tell: withdraws the questions. */
 void filter_ask_forget(struct filter *filter, bool tell);
 
 /* --- filter_peek.c --- */
 
-/* Starts to hold back what the guest sends on a new flow. 0, -ENOBUFS (too many) or -ENOMEM. */
+/* Starts to hold back the guest's bytes on a new flow. 0, -ENOBUFS (too many) or -ENOMEM. */
 int filter_peek_begin(struct filter *filter, struct flow *flow, bool tls, bool http);
 void filter_peek_end(struct filter *filter, struct flow *flow);
 
-/* A segment of the guest on a flow that has a peek. May end the flow. */
+/* Handles a segment of the guest on a flow that has a peek. May end the flow. */
 void filter_peek_segment(struct filter *filter, struct flow *flow, const struct frame *frame,
 			 uint8_t *bytes, uint64_t now_ns);
 
-/* What came of the question about the name in a flow's first bytes. May end the flow. */
+/* Applies the outcome of the question about the name in a flow's first bytes. May end the flow. */
 void filter_peek_answered(struct filter *filter, const struct filter_ask *ask, uint64_t now_ns);
 
-/* The peer has acknowledged so far. */
+/* The peer has acknowledged everything up to that number. */
 void filter_peek_acknowledged(struct filter *filter, struct flow *flow, uint32_t acknowledged);
 
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first bytes of a connection that only rules for TLS or HTTP names could allow. The handshake
- * goes through, and so does everything that the peer says (it may speak first); what the guest says
- * is held back until a name can be read in it, which must be one that the policy allows and that
- * the guest's DNS answers pinned to this address. Then all of it goes on, or both ends get a reset.
+ * Inspects the first bytes of a connection that only rules for TLS or HTTP names could allow. The
+ * handshake passes, and so does everything that the peer sends (it may send first); the guest's
+ * bytes are held back until they contain a complete name, which the policy must allow and the
+ * guest's DNS replies must have pinned to this address. Then all bytes are passed on, or both ends
+ * get a reset.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include "vmm/net/http.h"
 
 #define TCP_URG	      0x20u
-#define SEGMENT_LEAST 536u /* every network takes these (RFC 9293, 3.7.1) */
+#define SEGMENT_LEAST 536u /* every network carries these (RFC 9293, 3.7.1) */
 
 _Static_assert(FILTER_PEEKS * sizeof(struct flow_peek) <= FILTER_PEEK_BYTES,
 	       "all that is held of connections that are looked at");
@@ -27,7 +28,7 @@ int filter_peek_begin(struct filter *filter, struct flow *flow, bool tls, bool h
 	peek = malloc(sizeof(*peek));
 	if (!peek)
 		return -ENOMEM;
-	/* Not the data: its pages are there when bytes are. */
+	/* Not the data: its pages are allocated when bytes arrive. */
 	peek->tls = tls;
 	peek->http = http;
 	peek->decided = peek->asking = false;
@@ -56,7 +57,7 @@ void filter_peek_acknowledged(struct filter *filter, struct flow *flow, uint32_t
 {
 	struct flow_peek *peek = flow->peek;
 
-	/* From here on a retransmission can't change what the peer has read. */
+	/* From now on a retransmission can't change what the peer has read. */
 	if (peek && peek->decided && (int32_t)(acknowledged - peek->start - peek->length) >= 0)
 		filter_peek_end(filter, flow);
 }
@@ -65,15 +66,15 @@ void filter_peek_acknowledged(struct filter *filter, struct flow *flow, uint32_t
 
 enum verdict { WAIT, PERMIT, FORBID, ASK };
 
-/* What is known of a connection when its first bytes are judged. */
+/* What is known about a connection when its first bytes are judged. */
 struct judgement {
 	struct filter_request request;
 	char name[DNS_NAME_TEXT];
-	const char *why; /* a reason that is not the policy's, or NULL */
+	const char *why; /* a reason other than the policy, or NULL */
 	uint32_t rule;
 };
 
-/* Whether a person has said yes to that, when the connection began. */
+/* Whether an operator approved this when the connection began. */
 static bool is_approved(const struct flow *flow, const struct filter_request *request)
 {
 	const struct flow_peek *peek = flow->peek;
@@ -103,8 +104,8 @@ static enum verdict judge_name(struct filter *filter, const struct flow *flow,
 	request->name = name;
 	judgement->why = NULL;
 	/*
-	 * A rule that matches the address alone matches the name as well: then it is the same,
-	 * unless a person has decided about the name.
+	 * A rule that matches the address alone matches with the name too. Then both decisions are
+	 * the same, unless an operator has decided about the name.
 	 */
 	named = by_name.order < by_address.order ||
 		(by_name.order == by_address.order && by_name.verdict != by_address.verdict &&
@@ -182,7 +183,7 @@ static enum verdict judge(struct filter *filter, const struct flow *flow,
 	const struct flow_peek *peek = flow->peek;
 	enum verdict verdict = FORBID;
 
-	/* A first byte can't be of both. */
+	/* The first byte tells TLS from HTTP. */
 	if (peek->length == 0)
 		return WAIT;
 	if (peek->tls && (!peek->http || peek->data[0] == 22))
@@ -199,13 +200,13 @@ static void forbid(struct filter *filter, struct flow *flow, const struct frame 
 	struct frame first = *frame;
 
 	filter_refuse(filter, frame, FILTER_REFUSED);
-	/* The peer has seen nothing but the handshake. */
+	/* The peer has seen only the handshake. */
 	first.sequence = flow->peek->start;
 	filter_pass_to_peer(filter, filter->out, reply_reset_onwards(&first, filter->out));
 	flow_end(&filter->flows, flow, FLOW_REFUSED);
 }
 
-/* Takes the bytes of a segment that are new, and its headers. -ENOBUFS: there is no room. */
+/* Stores the new bytes of a segment, and its headers. -ENOBUFS: there is no room. */
 static int hold(struct flow_peek *peek, const struct frame *frame, size_t fresh)
 {
 	const uint8_t *end = frame->data + frame->payload + frame->payload_length;
@@ -221,7 +222,7 @@ static int hold(struct flow_peek *peek, const struct frame *frame, size_t fresh)
 	return 0;
 }
 
-/* A part of what was held back goes on, in segments that are no longer than the guest's own. */
+/* Passes on a part of the held bytes, in segments that are no longer than the guest's own. */
 static void send_held(struct filter *filter, const struct flow_peek *peek, size_t at, size_t to)
 {
 	size_t most = max_u64(peek->largest, SEGMENT_LEAST), length;
@@ -247,8 +248,8 @@ static void release(struct filter *filter, struct flow *flow)
 }
 
 /*
- * The guest repeats what comes last of it. It has our word for what comes before, and will not
- * repeat that, which a network may have lost.
+ * The guest retransmits the end of the held bytes. The filter has acknowledged everything before
+ * it, so the guest will not retransmit that; but a network may have lost it.
  */
 static void repeat(struct filter *filter, const struct flow *flow, const struct frame *frame)
 {
@@ -260,8 +261,9 @@ static void repeat(struct filter *filter, const struct flow *flow, const struct 
 }
 
 /*
- * The guest sends no more than its first window until it hears that some of it has arrived, which
- * may be less than a name takes. What is held back is ours to deliver from here on: see repeat().
+ * Until the guest gets an acknowledgement it sends no more than its first window, which may be too
+ * short for a name. So the filter acknowledges held bytes, and must deliver them from then on: see
+ * repeat().
  */
 static void acknowledge(struct filter *filter, const struct flow_peek *peek,
 			const struct frame *frame)
@@ -271,8 +273,8 @@ static void acknowledge(struct filter *filter, const struct flow_peek *peek,
 }
 
 /*
- * Puts a segment's payload in its place. How many bytes are new; -EPROTO: there is a gap before it,
- * or it says something else than what is there already.
+ * Compares a segment's payload with the held bytes. Returns how many bytes are new; -EPROTO: there
+ * is a gap before it, or it differs from held bytes.
  */
 static int64_t fit(struct flow_peek *peek, const struct frame *frame)
 {
@@ -288,13 +290,13 @@ static int64_t fit(struct flow_peek *peek, const struct frame *frame)
 	return (int64_t)(frame->payload_length - known);
 }
 
-/* The verdict is known: both ends get it. */
+/* Applies the verdict to both ends. */
 static void settle(struct filter *filter, struct flow *flow, const struct frame *frame,
 		   const struct judgement *judgement, enum verdict verdict, uint64_t now_ns)
 {
 	if (verdict == FORBID)
 		filter_log_refused(filter, &judgement->request, judgement->why, now_ns);
-	/* The log has to take it, too. */
+	/* Allowed only if it can be logged. */
 	else if (!filter->ops->check(filter->arg, &judgement->request))
 		verdict = FORBID;
 	if (verdict == PERMIT && judgement->request.name) {
@@ -322,7 +324,7 @@ void filter_peek_answered(struct filter *filter, const struct filter_ask *ask, u
 	if (!flow || !flow->peek || !flow->peek->asking)
 		return;
 	flow->peek->asking = false;
-	/* What the guest expects next is in it. */
+	/* The last headers have the sequence number that the guest expects next. */
 	frame_parse(flow->peek->last, flow->peek->last_length, false, &last);
 	settle(filter, flow, &last, &judgement,
 	       verdict == FILTER_ALLOW ||
@@ -370,12 +372,12 @@ void filter_peek_segment(struct filter *filter, struct flow *flow, const struct 
 	bool ends = frame->tcp_flags & TCP_FIN;
 	int64_t fresh;
 
-	/* Urgent bytes are taken out of the stream by some peers, and by others not. */
+	/* Some peers take urgent bytes out of the stream, others do not. */
 	if (frame->tcp_flags & TCP_URG) {
 		filter_drop_guest(filter, FILTER_PEEK_GAP);
 		return;
 	}
-	/* An acknowledgement of what the peer says. */
+	/* An acknowledgement of the peer's bytes. */
 	if (frame->payload_length == 0 && !ends) {
 		filter_pass_to_peer(filter, bytes, frame->length);
 		return;
@@ -396,7 +398,7 @@ void filter_peek_segment(struct filter *filter, struct flow *flow, const struct 
 		filter_pass_to_peer(filter, bytes, frame->length);
 		return;
 	}
-	/* What is held back already and has come once more: the answer was lost. */
+	/* Held bytes have come again: the acknowledgement was lost. */
 	if (fresh == 0 && !ends) {
 		acknowledge(filter, peek, frame);
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections: opened by the policy, followed until both ends are done. */
+/* TCP connections: allowed by the policy, and tracked until both ends have closed. */
 #include "vmm/base/bytes.h"
 #include "vmm/net/filter_internal.h"
 
@@ -21,7 +21,8 @@ static bool is_stricter(const struct filter_choice *choice, const struct filter_
 }
 
 /*
- * Nothing allows the connection as it is: the first rule that has a person asked, if there is one.
+ * No rule allows the connection as it is: opens a question for the first 'ask' rule, if there is
+ * one.
  */
 static void ask_or_refuse(struct filter *filter, const struct frame *frame,
 			  const struct flow_key *key, const struct filter_choice choice[3],
@@ -31,7 +32,7 @@ static void ask_or_refuse(struct filter *filter, const struct frame *frame,
 	const struct filter_choice *tls = &choice[1], *http = &choice[2];
 	unsigned i;
 
-	/* What a rule says of TCP it says of the others, too: then the question is about TCP. */
+	/* A rule about TCP applies to TLS and HTTP too: then the question is about TCP. */
 	for (i = 0; i < 3; i++) {
 		if (choice[i].verdict != FILTER_ASK || choice[i].order >= ask.rule)
 			continue;
@@ -51,8 +52,8 @@ static void ask_or_refuse(struct filter *filter, const struct frame *frame,
 }
 
 /*
- * A new connection of the guest. A tcp rule opens it whatever is spoken; where only rules for TLS
- * or HTTP names could allow it, it may connect, and its first bytes are held back.
+ * Handles a new connection of the guest. A tcp rule opens it whatever the protocol; if only rules
+ * for TLS or HTTP names could allow it, it may connect, and its first bytes are held back.
  */
 static void open_connection(struct filter *filter, const struct frame *frame, uint8_t *bytes,
 			    const struct flow_key *key, uint64_t now_ns)
@@ -66,7 +67,7 @@ static void open_connection(struct filter *filter, const struct frame *frame, ui
 	unsigned i;
 	bool plain;
 
-	/* Data in front of the handshake would get around the look at the first bytes. */
+	/* Data before the handshake would evade the inspection of the first bytes. */
 	if (frame->payload_length > 0) {
 		filter_refuse(filter, frame, FRAME_BAD_TCP);
 		return;
@@ -75,14 +76,13 @@ static void open_connection(struct filter *filter, const struct frame *frame, ui
 		return;
 	for (i = 0; i < 3; i++)
 		choice[i] = filter_decide_flow(filter, frame, &request[i], now_ns);
-	/* A rule that forbids TLS to a name counts, where it stands before the one that allows TCP.
-	 */
+	/* A rule that denies TLS to a name counts if it comes before the one that allows TCP. */
 	plain = tcp->verdict == FILTER_ALLOW && !is_stricter(tls, tcp) && !is_stricter(http, tcp);
 	if (!plain && tls->verdict != FILTER_ALLOW && http->verdict != FILTER_ALLOW) {
 		ask_or_refuse(filter, frame, key, choice, request, now_ns);
 		return;
 	}
-	/* The log has to take it, too. */
+	/* Allowed only if it can be logged. */
 	if (plain && !filter->ops->check(filter->arg, &request[0])) {
 		filter_refuse(filter, frame, FILTER_REFUSED);
 		return;
@@ -101,8 +101,8 @@ static void open_connection(struct filter *filter, const struct frame *frame, ui
 }
 
 /*
- * A SYN: the same once more, or of a new connection, which may use the ports of an old one when
- * that has ended at both ends. Until then the guest hears of the old one.
+ * Handles a SYN: a retransmission, or a new connection, which may use the ports of an old one once
+ * that has ended at both ends. Until then the guest gets the state of the old one.
  */
 static void opening_from_guest(struct filter *filter, struct flow *flow, const struct frame *frame,
 			       uint8_t *bytes, const struct flow_key *key, uint64_t now_ns)
@@ -118,7 +118,8 @@ static void opening_from_guest(struct filter *filter, struct flow *flow, const s
 		return;
 	}
 	again = !flow->inbound && flow->sequence == frame->sequence && frame->payload_length == 0;
-	/* Also one that crosses the peer's answer, on whose way to the guest there may be a wait.
+	/*
+	 * Also a SYN that crosses the peer's reply, which may be delayed on its way to the guest.
 	 */
 	if (again && filter->config.once &&
 	    (flow->class == FLOW_OPENING || flow->class == FLOW_OPEN))
@@ -129,12 +130,15 @@ static void opening_from_guest(struct filter *filter, struct flow *flow, const s
 		filter_track_challenge(filter, flow, frame);
 }
 
-/* The guest resets a connection. Payload of such a segment would not have been looked at. */
+/*
+ * The guest resets a connection. The segment is replaced by one without payload, which was not
+ * inspected.
+ */
 static void reset_from_guest(struct filter *filter, struct flow *flow, const struct frame *frame)
 {
 	struct frame reset = *frame;
 
-	/* The peer knows nothing of what is held back. */
+	/* The peer has not seen the held bytes. */
 	if (flow->peek && !flow->peek->decided && flow->synced)
 		reset.sequence = flow->guest.acked;
 	filter_pass_to_peer(filter, filter->out, reply_reset_onwards(&reset, filter->out));
@@ -180,8 +184,8 @@ void filter_tcp_from_guest(struct filter *filter, const struct frame *frame, uin
 }
 
 /*
- * The peer refuses the connection. passt does so without acknowledging the SYN (20230309), and to
- * such a reset a guest that is connecting does not listen: it would try again for minutes.
+ * The peer refuses the connection. passt does so without acknowledging the SYN (20230309); a guest
+ * that is connecting ignores such a reset, and would try again for minutes.
  */
 static void refused_by_peer(struct filter *filter, const struct flow *flow,
 			    const struct frame *frame)
@@ -203,7 +207,7 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 	struct flow *flow = flow_find(&filter->flows, &key);
 	enum filter_segment segment;
 
-	/* The ports are used again: a new connection. The same SYN once more is not. */
+	/* Another SYN on these ports is a new connection; a retransmission is not. */
 	if (flow && is_opening(frame) && flow->inbound &&
 	    (filter_track_ended(flow) || flow->sequence != frame->sequence)) {
 		flow_end(&filter->flows, flow, FLOW_CLOSED);
@@ -215,7 +219,7 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 		filter_drop_peer(filter, FILTER_NO_FLOW);
 	if (!flow)
 		return;
-	/* A connection that the guest opened is not opened from the other side. */
+	/* The peer can't open a connection that the guest has opened. */
 	if (is_opening(frame) && !flow->inbound) {
 		filter_drop_peer(filter, FILTER_NO_FLOW);
 		return;
@@ -227,7 +231,7 @@ void filter_tcp_from_peer(struct filter *filter, const struct frame *frame, uint
 	}
 	if (frame->tcp_flags & TCP_ACK)
 		filter_peek_acknowledged(filter, flow, frame->acknowledged);
-	/* Until its first bytes are decided upon a connection does not count as open. */
+	/* A connection does not count as open before its first bytes are allowed. */
 	if (flow->class == FLOW_OPENING && flow->synced && (frame->tcp_flags & TCP_ACK) &&
 	    (!flow->peek || flow->peek->decided))
 		flow_seen(&filter->flows, flow, FLOW_OPEN, now_ns);

@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sequence numbers of a connection: what tells that filter and backend speak of the same one.
+ * Tracks the sequence numbers of a connection, so that filter and backend agree on which connection
+ * a segment belongs to.
  *
- * The backend has connections of its own, and may not take a segment that the filter has taken for
- * an end or a beginning. Were the filter then to look at the first bytes of a new connection, they
- * could go to an old one as bytes that it has already, and the next ones unseen. Therefore:
- * - a connection begins when the SYN is answered by its number; before that the guest says nothing;
- * - a FIN of the guest counts if nothing was sent behind it, nothing passes behind it, and the
- *   guest's direction ends when the peer has acknowledged just that;
- * - a reset counts within the window of its sender (RFC 5961, 3); others do not pass.
+ * The backend keeps connections of its own, and may not accept a segment that the filter took for
+ * an end or a beginning. If the filter then inspected the first bytes of a new connection, the
+ * backend could take them for bytes of the old one that it has already, and the following bytes
+ * would pass without inspection. Therefore:
+ * - a connection begins when the SYN's number is acknowledged; before that the guest sends nothing;
+ * - a FIN of the guest counts if nothing was sent after it; nothing passes after it, and the
+ *   guest's direction ends when the peer has acknowledged exactly that;
+ * - a reset counts within the window of its sender (RFC 5961, 3); others are dropped.
  */
 #include "vmm/base/bytes.h"
 #include "vmm/net/filter_internal.h"
 
-#define WINDOW (UINT32_C(1) << 30) /* the largest there is (RFC 7323, 2.3) */
+#define WINDOW (UINT32_C(1) << 30) /* the largest possible (RFC 7323, 2.3) */
 
 static bool is_behind(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) > 0;
 }
 
-/* The SYN has been answered: both directions begin. */
+/* The SYN was acknowledged: both directions begin. */
 static void synchronise(struct flow *flow, const struct frame *frame, bool from_guest)
 {
 	struct flow_stream *own = from_guest ? &flow->guest : &flow->peer;
@@ -37,7 +39,9 @@ static enum filter_segment track_opening(struct flow *flow, const struct frame *
 	bool called = flow->inbound == from_guest;
 	bool right = (frame->tcp_flags & TCP_ACK) && frame->acknowledged == flow->sequence + 1;
 
-	/* passt refuses without an acknowledgement; one of something else is of another connection.
+	/*
+	 * passt refuses without an acknowledgement; a reset that acknowledges something else
+	 * belongs to another connection.
 	 */
 	if (frame->tcp_flags & TCP_RST)
 		return called && (frame->tcp_flags & TCP_ACK) && !right ? SEGMENT_DROP
@@ -48,11 +52,14 @@ static enum filter_segment track_opening(struct flow *flow, const struct frame *
 		return frame->tcp_flags & TCP_SYN ? SEGMENT_PASS : SEGMENT_DROP;
 	if ((frame->tcp_flags & TCP_SYN) && right)
 		synchronise(flow, frame, from_guest);
-	/* Of another one at these ports: the caller resets that. */
+	/* Else it belongs to another connection on these ports: the caller resets that. */
 	return SEGMENT_PASS;
 }
 
-/* A SYN in a connection that has begun: the answer once more, as an acknowledgement was lost. */
+/*
+ * A SYN in an established connection: the reply to the first SYN again, since an acknowledgement
+ * was lost.
+ */
 static bool is_answer_again(const struct flow *flow, const struct frame *frame, bool from_guest)
 {
 	return flow->inbound == from_guest && frame->payload_length == 0 &&
@@ -60,8 +67,9 @@ static bool is_answer_again(const struct flow *flow, const struct frame *frame, 
 }
 
 /*
- * Whether a reset has a number that its sender can be at: behind what was acknowledged, not behind
- * what it has sent (of passt also what it has sent and lost, which was not seen here).
+ * Whether a reset has a number that its sender can have reached: after what was acknowledged, and
+ * not after what it has sent (for passt also bytes that it sent and that were lost, which the
+ * filter has not seen).
  */
 static bool reset_counts(const struct flow_stream *own, const struct frame *frame, bool from_guest)
 {
@@ -70,7 +78,7 @@ static bool reset_counts(const struct flow_stream *own, const struct frame *fram
 	return frame->sequence - own->acked <= window;
 }
 
-/* Whether a segment of the guest is in place with regard to the end of what it sends. */
+/* Whether a segment of the guest is consistent with the end of its stream. */
 static bool fits_end(const struct flow_stream *own, const struct frame *frame, uint32_t end)
 {
 	bool fin = frame->tcp_flags & TCP_FIN;
@@ -79,7 +87,7 @@ static bool fits_end(const struct flow_stream *own, const struct frame *frame, u
 		return !fin || !is_behind(own->next, end - 1);
 	if (fin)
 		return end == own->end;
-	/* Its own number is behind the FIN, that of a byte is not the FIN's. */
+	/* An empty segment may be after the FIN; a byte must not have the number of the FIN. */
 	return !is_behind(end, frame->payload_length > 0 ? own->end - 1 : own->end);
 }
 
@@ -113,7 +121,10 @@ enum filter_segment filter_track(struct flow *flow, const struct frame *frame, b
 		own->done = true;
 		own->end = end;
 	}
-	/* An empty one says nothing of what lies before it: that may be a FIN which comes later. */
+	/*
+	 * An empty segment does not show what was sent before it: that may be a FIN which comes
+	 * later.
+	 */
 	if ((frame->payload_length > 0 || fin) && is_behind(end, own->next))
 		own->next = end;
 	acknowledge(other, frame);
@@ -131,7 +142,7 @@ void filter_track_challenge(struct filter *filter, const struct flow *flow,
 	uint32_t expected = flow->synced ? flow->guest.acked : flow->sequence + 1;
 	struct frame like = *frame;
 
-	/* A guest that knows nothing of the connection resets it, and begins anew. */
+	/* A guest that has forgotten the connection resets it, and begins a new one. */
 	filter_drop_guest(filter, FILTER_IN_USE);
 	like.acknowledged = flow->synced ? flow->peer.next : 0;
 	filter->ops->to_guest(filter->arg, filter->out,

@@ -24,7 +24,7 @@
 #define PREFIX	    4
 #define PATIENCE_MS 100
 #define INPUT	    (2u * (PREFIX + FRAME_MAX))
-#define TURN	    16 /* reads in one go */
+#define TURN	    16 /* reads in one turn */
 #define CHILD_FD    3
 #define MESSAGE	    256
 #define PASST_MAC   "02:00:5e:00:00:04"
@@ -34,23 +34,22 @@ struct passt {
 	struct loop *loop;
 	const struct backend_ops *ops;
 	void *arg;
-	pid_t pid;	/* 0: there is none any more */
-	int message_fd; /* what it says on stderr */
+	pid_t pid;	/* 0: it has been reaped */
+	int message_fd; /* its stderr */
 	struct loop_source source;
 	struct loop_task read_more, write_more;
 	bool started, dead, paused;
-	bool blocked; /* its socket takes no more for now */
+	bool blocked; /* its socket is full */
 	struct ring out;
 	size_t have;
 	uint8_t in[INPUT];
 };
 
-/* --- the child ---------------------------------------------------------------------------------
- */
+/* --- the child -------------------------------------------------------------------------------- */
 
 /*
- * Ends the child, if there is one, and waits: SIGKILL does not take long. One that is ending by
- * itself has patience_ms for that. Returns its status, for waitpid(2).
+ * Ends the child, if there is one, and waits: SIGKILL does not take long. A child that is ending on
+ * its own has patience_ms for that. Returns its status, as waitpid(2) does.
  */
 static int reap(struct passt *passt, int patience_ms)
 {
@@ -119,19 +118,18 @@ static int spawn(struct passt *passt, const char *program, char *const *argument
 	return ret < 0 ? err_code(err, -ret, "%s", program) : 0;
 }
 
-/* --- arguments ---------------------------------------------------------------------------------
- */
+/* --- arguments -------------------------------------------------------------------------------- */
 
 struct arguments {
 	char *list[ARGUMENTS];
 	unsigned count;
-	char text[PUBLISH_MAX][PUBLISH_TEXT]; /* those that are made here */
+	char text[PUBLISH_MAX][PUBLISH_TEXT]; /* arguments that are made here */
 	unsigned texts;
 };
 
 static void add(struct arguments *arguments, const char *text)
 {
-	/* posix_spawn() takes char *, and does not write. */
+	/* posix_spawn() takes char *, but does not write to the strings. */
 	arguments->list[arguments->count++] = (char *)(uintptr_t)text;
 	arguments->list[arguments->count] = NULL;
 }
@@ -146,7 +144,10 @@ static void add_publish(struct arguments *arguments, const struct publish *publi
 	add(arguments, text);
 }
 
-/* What is not said of TCP or UDP is none: without it passt forwards UDP where it does TCP. */
+/*
+ * Says "none" for a protocol without published ports: by default passt forwards UDP ports where it
+ * forwards TCP ports.
+ */
 static void add_all_published(struct arguments *arguments, const struct passt_config *config)
 {
 	bool has[2] = {false, false};
@@ -165,8 +166,8 @@ static void add_all_published(struct arguments *arguments, const struct passt_co
 }
 
 /*
- * Only IPv4, no configuration services (the agent configures the guest), no DNS, no ports but those
- * that are published. To passt the "gateway" is the address that stands for the host's loopback.
+ * Only IPv4, no configuration services (the agent configures the guest), no DNS, only published
+ * ports. In passt's terms the "gateway" is the address that stands for the host's loopback.
  */
 static int make_arguments(struct arguments *arguments, const struct passt_config *config,
 			  char text[3][ADDRESS_TEXT])
@@ -191,8 +192,7 @@ static int make_arguments(struct arguments *arguments, const struct passt_config
 	return 0;
 }
 
-/* --- frames ------------------------------------------------------------------------------------
- */
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static bool is_arp(const uint8_t *frame, size_t length)
 {
@@ -207,23 +207,23 @@ static void starts(struct passt *passt)
 }
 
 /*
- * passt says nothing when it is ready. It opens its ports first and then looks at frames: so its
- * answer to this one, which is asked before all others, says that they are open.
+ * passt does not report that it is ready. It opens its ports before it handles frames: so its reply
+ * to this ARP request, the first frame, shows that they are open.
  */
 static void ask_for_start(struct passt *passt)
 {
 	static const uint8_t question[FRAME_ETHERNET + FRAME_ARP] = {
 		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0x00, 0x5e, 0x00, 0x00, 0x02, 0x08, 0x06,
-		/* Ethernet, IPv4, a question of the guest's card ... */
+		/* Ethernet, IPv4, a request of the guest's card ... */
 		0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01, 0x02, 0x00, 0x5e, 0x00, 0x00, 0x02,
 		192, 0, 2, 2,
-		/* ... where ADDRESS_HOST is */
+		/* ... for the MAC of ADDRESS_HOST */
 		0, 0, 0, 0, 0, 0, 192, 0, 2, 4};
 
 	passt_send(passt, question, sizeof(question));
 }
 
-/* Hands out the whole frames that are there. False: there is no room for the next one. */
+/* Passes complete frames to the owner. False: the owner has no room for the next one. */
 static bool hand_out(struct passt *passt)
 {
 	size_t at = 0, length;
@@ -245,7 +245,7 @@ static bool hand_out(struct passt *passt)
 				break;
 			passt->ops->frame(passt->arg, passt->in + at + PREFIX, length);
 		}
-		/* The owner's answers may have found that it is dead. */
+		/* The owner's replies may have shown that passt is dead. */
 		if (passt->dead)
 			return false;
 		at += PREFIX + length;
@@ -275,7 +275,7 @@ static void read_frames(struct passt *passt)
 			passt->paused = true;
 			break;
 		}
-		/* What came did not fill the space: there is no more now, and need not be asked. */
+		/* The last read did not fill the space: there is no more now. */
 		if (!more)
 			break;
 		space = INPUT - passt->have;
@@ -292,7 +292,7 @@ static void read_frames(struct passt *passt)
 	watch(passt);
 }
 
-/* Writes what is buffered, as far as it goes. */
+/* Writes buffered frames until the socket is full. */
 static void flush(struct passt *passt)
 {
 	bool had_room = passt_has_room(passt);
@@ -357,9 +357,9 @@ void passt_send(struct passt *passt, const uint8_t *frame, size_t length)
 		return;
 	store_be32(prefix, (uint32_t)length);
 	if (ring_write(&passt->out, prefix, PREFIX) != PREFIX)
-		return; /* memory is out */
+		return; /* out of memory */
 	ring_write(&passt->out, frame, length);
-	/* Written before the loop waits again: several frames then go at once. */
+	/* The write happens before the loop waits again, so several frames go at once. */
 	if (!passt->blocked)
 		loop_defer(passt->loop, &passt->write_more);
 }
@@ -370,8 +370,7 @@ void passt_resume(struct passt *passt)
 		loop_defer(passt->loop, &passt->read_more);
 }
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static int start(struct passt *passt, const struct passt_config *config, struct err *err)
 {
@@ -387,7 +386,7 @@ static int start(struct passt *passt, const struct passt_config *config, struct 
 		ret = err_sys(err, "a socket pair for passt");
 		goto out;
 	}
-	/* From above the numbers that the child's own get. */
+	/* Above the numbers of the child's own descriptors. */
 	passt->source.fd = fcntl(pair[0], F_DUPFD_CLOEXEC, 10);
 	passt->message_fd = fcntl(words[0], F_DUPFD_CLOEXEC, 10);
 	if (passt->source.fd < 0 || passt->message_fd < 0) {
