@@ -56,8 +56,21 @@ def test_rules_are_added_and_taken_back():
             call("policy", "add", "box", line).expect_error(*words)
         call("policy", "add", "box").expect_error("a name and a rule")
         assert show() == before
+        # What a rule would have changed: only what it decides, and not differently from now.
+        dry = call("policy", "add", "--dry-run", "box", "file hide /w/a").expect(0, stderr=b"").stdout.decode()
+        assert dry.startswith("file hide /w/a\n  broader: file hide /w/*\n  broader: file hide /w/**\n"), dry
         call("policy", "undo", "box").expect(0, b"taken back: file deny /w/b\n", b"")
+        dry = call("policy", "add", "--dry-run", "box", "file read /w/secret/**").expect(0).stdout.decode()
+        assert "\n  narrower: file read /w/secret/*\n0 of " in dry, dry
+        dry = json.loads(call("policy", "add", "--dry-run", "--json", "box", "file deny /w/b").expect(0).stdout)
+        assert dry["different"] == 0 and dry["line"] == "file deny /w/b" and dry["narrower"] == [], dry
         execute("box", "cat", "/w/b").expect(0)
+        dry = json.loads(call("policy", "add", "--dry-run", "--json", "box", "file deny /w/b").expect(0).stdout)
+        assert dry["different"] == 1 <= dry["decisions"] and dry["unknown"] == 0, dry
+        assert {**dry["changes"][0], "seq": 0} == {"seq": 0, "class": "file", "op": "read", "object": "/w/b",
+                                                   "verdict": "allow", "would_be": "deny", "rule": "added:3"}, dry
+        call("policy", "add", "--dry-run", "box", "file wrte /w/b").expect_error("unknown verdict")
+        assert show().count("\nfile deny") == 0
         call("policy", "undo", "box").expect(0, b"taken back: file write /w/a\n", b"")
         assert execute("box", "sh", "-c", "echo x > /w/a").status != 0
         assert show() == text

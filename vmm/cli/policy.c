@@ -94,6 +94,7 @@ static int set(int argc, char **argv, struct err *err)
 
 static const struct option_table *const check_tables[] = {
 	&policy_check_option_table, &policy_option_table, &share_option_table, NULL};
+static const struct option_table *const add_tables[] = {&policy_add_option_table, NULL};
 static const struct option_table *const set_tables[] = {&policy_option_table, NULL};
 
 static const struct subverb subverbs[] = {
@@ -108,11 +109,11 @@ static const struct subverb subverbs[] = {
 	{"show", "NAME", "Print the policy of a sandbox, also of one that has ended.", NULL, show},
 	{"set", "[options] NAME FILE ...",
 	 "Replace the policy of a sandbox, from the next operation on.", set_tables, set},
-	{"add", "NAME RULE",
+	{"add", "[--dry-run] [--json] NAME RULE",
 	 "Add one rule to the policy of a running sandbox, such as `net allow tls x.example:443`. "
 	 "It is tried before all others; what it allows of the network stays denied where another "
 	 "rule denies it.",
-	 NULL, policy_add},
+	 add_tables, policy_add},
 	{"undo", "NAME", "Take back the rule that was added last.", NULL, policy_undo},
 	{"learn", "LOG",
 	 "Print a policy that would have allowed what a log shows, except protected places.", NULL,

@@ -15,7 +15,7 @@ int policy_replay(int argc, char **argv, struct err *err);
 int policy_add(int argc, char **argv, struct err *err);
 int policy_undo(int argc, char **argv, struct err *err);
 
-/* The options of `cordon policy check` alone. */
-extern const struct option_table policy_check_option_table;
+/* The options of `cordon policy check` alone, and of `cordon policy add`. */
+extern const struct option_table policy_check_option_table, policy_add_option_table;
 
 #endif

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/policy.h"
 #include "vmm/cli/policy_remote.h"
+#include "vmm/cli/print.h"
+#include "vmm/cli/reach.h"
 #include "vmm/cli/verb.h"
 #include "vmm/policy/added.h"
 
@@ -48,21 +51,58 @@ static int add_line(void *arg, const struct policy *policy, struct policy **made
 	return ret;
 }
 
+struct add_options {
+	bool dry_run, json;
+};
+
+static const struct option_entry entries[] = {
+	{"dry-run", 0, OPTION_FLAG, NULL,
+	 "add nothing; print broader and narrower rules, and the logged decisions it would change",
+	 .offset = offsetof(struct add_options, dry_run)},
+	{"json", 0, OPTION_FLAG, NULL, "print a JSON object",
+	 .offset = offsetof(struct add_options, json)},
+};
+
+const struct option_table policy_add_option_table = {"Options", entries, ARRAY_SIZE(entries)};
+
+static void print_added(const struct addition *addition, bool json)
+{
+	char rule[32];
+	json_t *body;
+
+	snprintf(rule, sizeof(rule), POLICY_ADDED ":%u", addition->number);
+	if (!json) {
+		text_line(stdout, "%s: %s", rule, addition->line);
+		return;
+	}
+	body = json_pack("{s:s,s:s}", "rule", rule, "line", addition->line);
+	print_json(body, JSON_COMPACT);
+	json_decref(body);
+}
+
 int policy_add(int argc, char **argv, struct err *err)
 {
+	struct add_options options = {.dry_run = false};
+	const struct option_set set = {&policy_add_option_table, &options};
 	struct addition addition = {.number = 0};
+	int at = options_parse(&set, 1, argc, argv, err), ret;
 	char *line;
-	int ret;
 
-	if (argc < 3)
+	if (at < 0)
+		return at;
+	if (argc - at < 2)
 		return verb_usage_error(&verb_policy, "add", "a name and a rule are needed", err);
-	line = join(argv + 2, argc - 2, err);
+	line = join(argv + at + 1, argc - at - 1, err);
 	if (!line)
 		return -ENOMEM;
 	addition.line = line;
-	ret = policy_change(argv[1], add_line, &addition, err);
-	if (ret == 0)
-		text_line(stdout, POLICY_ADDED ":%u: %s", addition.number, line);
+	if (options.dry_run) {
+		ret = reach_print(argv[at], line, options.json, err);
+	} else {
+		ret = policy_change(argv[at], add_line, &addition, err);
+		if (ret == 0)
+			print_added(&addition, options.json);
+	}
 	free(line);
 	return ret;
 }
