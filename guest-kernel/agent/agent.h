@@ -254,6 +254,8 @@ pid_t sandbox_fork(void);
 int sandbox_join(void);
 /* In any child: joins the mount namespace alone. 0 or -errno. */
 int sandbox_join_mounts(void);
+/* The sandbox's own /proc, opened before any workload ran; -1: there is no sandbox. */
+int sandbox_proc(void);
 /* Whether the first process is about to die; checked when a command has ended. */
 bool sandbox_ending(void);
 /* A process was reaped: whether it was the first process, with which all others have died. *kind
@@ -280,6 +282,12 @@ uint32_t network_set(const uint8_t *payload, uint32_t length);
 uint32_t forward_set(const uint8_t *payload, uint32_t length);
 /* A process was reaped: whether it was the one that forwards. */
 bool forward_ended(pid_t pid);
+
+/* --- processes.c --- */
+/* Handles PROCESSES: 0 (processes_ended() sends the reply), or an errno value. */
+uint32_t processes_start(struct agent *agent, uint32_t id);
+/* A process was reaped: whether it was the one that makes the list. */
+bool processes_ended(struct agent *agent, pid_t pid);
 
 /* --- guest.c: requests for the whole guest; they return 0 or an errno value --- */
 void guest_prepare(void);

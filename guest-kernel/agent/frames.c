@@ -39,6 +39,7 @@ static const struct frame_rule rules[] = {
 	[AGENT_SIGNAL] = {4, 4, ID_COMMAND, 0, 0, true},
 	[AGENT_RESIZE] = {4, 4, ID_COMMAND, 0, 0, true},
 	[AGENT_CLOSE] = {0, 0, ID_COMMAND, 0, 0, true},
+	[AGENT_PROCESSES] = {0, 0, ID_REQUEST, 0, 0, true},
 };
 
 static bool frame_allowed(struct agent_header header)
@@ -159,7 +160,10 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = forward_set(payload, header.length);
 	else if (header.type == AGENT_REHEARSE)
 		error = agent->worked ? EBUSY : rehearsal_start(agent, header.id);
-	if (agent->mount_pid || agent->rehearsal.command)
+	else if (header.type == AGENT_PROCESSES)
+		error = processes_start(agent, header.id);
+	if (agent->mount_pid || agent->rehearsal.command ||
+	    (header.type == AGENT_PROCESSES && !error))
 		return; /* the reply follows when it is done */
 	agent_put32(reply, error);
 	link_send(&agent->link, AGENT_RESULT, 0, header.id, reply, sizeof(reply));

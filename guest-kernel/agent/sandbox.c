@@ -37,6 +37,7 @@ static pid_t first_pid = -1;
 static int first_fd = -1;	  /* its pidfd, for setns(2) */
 static int first_syscall_fd = -1; /* its /proc/PID/syscall */
 static int first_memory_fd = -1;  /* its /proc/PID/statm */
+static int first_proc_fd = -1;	  /* the /proc that it has mounted */
 
 /* As fork(), with more flags and into the sandbox's cgroup if there is one. */
 static pid_t fork_into(uint64_t flags, int *pidfd)
@@ -87,7 +88,7 @@ static int open_proc(pid_t pid, const char *file)
 	char path[64];
 
 	snprintf(path, sizeof(path), "%d/%s", (int)pid, file);
-	return openat(root_proc_fd, path, O_RDONLY | O_CLOEXEC);
+	return openat(root_proc_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
 /* Writes the id mappings, then waits until the first process has set itself up. 0 or -errno. */
@@ -136,6 +137,7 @@ int sandbox_enter(void)
 	if (ret == 0) {
 		first_syscall_fd = open_proc(first_pid, "syscall");
 		first_memory_fd = open_proc(first_pid, "statm");
+		first_proc_fd = open_proc(first_pid, "root/proc");
 	}
 	if (ret < 0) {
 		if (first_pid > 0)
@@ -185,6 +187,7 @@ static void forget(void)
 	close_fd(&first_fd);
 	close_fd(&first_syscall_fd);
 	close_fd(&first_memory_fd);
+	close_fd(&first_proc_fd);
 	if (self < 0 || setns(self, CLONE_NEWPID) < 0)
 		agent_log("process namespace: %s", strerror(errno));
 	close_fd(&self);
@@ -208,6 +211,11 @@ int sandbox_users(void)
 	snprintf(path, sizeof(path), "%d/ns/user", (int)first_pid);
 	fd = first_pid > 0 ? openat(root_proc_fd, path, O_RDONLY | O_CLOEXEC) : -1;
 	return fd < 0 ? -errno : fd;
+}
+
+int sandbox_proc(void)
+{
+	return first_pid > 0 ? first_proc_fd : -1;
 }
 
 static bool begins_with(int fd, char first)

@@ -39,7 +39,8 @@ void serve_hello(struct agent *agent, int fd)
 	agent_put32(payload + AGENT_HELLO_AT_CONNECTIONS, ++agent->connections);
 	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
 		    AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS |
-			    AGENT_FEATURE_FORWARD | AGENT_FEATURE_REHEARSE | AGENT_FEATURE_MAC);
+			    AGENT_FEATURE_FORWARD | AGENT_FEATURE_REHEARSE | AGENT_FEATURE_MAC |
+			    AGENT_FEATURE_PROCESSES);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
 	link_flush(link);
@@ -66,7 +67,7 @@ static bool reap_all(struct agent *agent)
 			continue;
 		} else if (pid == agent->mount_pid) {
 			mount_ended(agent, status);
-		} else if (forward_ended(pid)) {
+		} else if (forward_ended(pid) || processes_ended(agent, pid)) {
 			continue;
 		} else if (agent->isolate && sandbox_died(pid, status, &kind) && kind) {
 			frames_power(agent, kind);

@@ -25,7 +25,7 @@ void follow_frames(struct followed *followed, const uint8_t *bytes, size_t lengt
 				followed->payload_left = header.length;
 				FUZZ_REQUIRE(header.length <= AGENT_PAYLOAD_MAX);
 				FUZZ_REQUIRE(header.type >= AGENT_WELCOME &&
-					     header.type <= AGENT_CLOSE);
+					     header.type <= AGENT_PROCESSES);
 				if (header.type == AGENT_START)
 					followed->last_start = header.id;
 			}

@@ -90,6 +90,20 @@ static void on_reply(void *arg, int error)
 	world.requests--;
 }
 
+static void on_list(void *arg, int error, struct agent_processes *list)
+{
+	struct agent_process process;
+	char text[AGENT_PROCESS_TEXT_MAX];
+
+	on_reply(arg, error);
+	FUZZ_REQUIRE((error == 0) == (list != NULL));
+	while (list && agent_processes_next(list, &process)) {
+		FUZZ_REQUIRE(process.pid > 0 && process.pid <= INT32_MAX);
+		FUZZ_REQUIRE(process.length <= AGENT_PROCESS_TEXT_MAX);
+		memcpy(text, process.text, process.length); /* all of it may be read */
+	}
+}
+
 static const struct agent_reply reply = {.done = on_reply};
 
 static void on_lost(void *arg, const char *why)
@@ -237,7 +251,29 @@ static void put_hello(void)
 
 	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
+	agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_PROCESSES);
 	put(AGENT_HELLO, 0, 0, payload, sizeof(payload));
+}
+
+/* A list of up to three processes, in which one number may be wrong. */
+static void put_list(void)
+{
+	uint8_t payload[AGENT_LIST_SIZE + 3 * (AGENT_PROCESS_SIZE + 20)] = {0};
+	unsigned count = fuzz_below(&world.script, 4), i, text;
+	size_t size = AGENT_LIST_SIZE;
+
+	agent_put32(payload + AGENT_LIST_AT_COUNT, count);
+	for (i = 0; i < count; i++) {
+		text = fuzz_below(&world.script, 20);
+		agent_put32(payload + size + AGENT_PROCESS_AT_PID, 1 + i);
+		payload[size + AGENT_PROCESS_AT_STATE] = 'S';
+		agent_put16(payload + size + AGENT_PROCESS_AT_LENGTH, (uint16_t)text);
+		size += AGENT_PROCESS_SIZE + text;
+	}
+	if (fuzz_rarely(&world.script, 4))
+		payload[fuzz_below(&world.script, (unsigned)size)] =
+			(uint8_t)fuzz_number(&world.script, 1);
+	put(AGENT_PROCESS_LIST, 0, 1 + fuzz_below(&world.script, 4), payload, (uint32_t)size);
 }
 
 static void put_command_frame(void)
@@ -291,7 +327,10 @@ static void guest_step(void)
 		put_hello();
 		break;
 	case 1:
-		put(AGENT_RESULT, 0, 1 + fuzz_below(&world.script, 4), NULL, 4);
+		if (fuzz_below(&world.script, 2))
+			put_list();
+		else
+			put(AGENT_RESULT, 0, 1 + fuzz_below(&world.script, 4), NULL, 4);
 		break;
 	case 2:
 		put(AGENT_POWER, 0, 0, payload, 4);
@@ -385,6 +424,7 @@ static void app_step(void)
 		break;
 	case 1:
 		agent_channel_set_time(world.channel, 1, 1, NULL);
+		world.requests += agent_channel_processes(world.channel, on_list, NULL) == 0;
 		break;
 	case 2:
 		attach();

@@ -191,6 +191,39 @@ struct agent_forward {
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
 			  unsigned count, const struct agent_reply *reply);
 
+/* A process of the sandbox, in the guest's words. */
+struct agent_process {
+	uint32_t pid, parent; /* as the sandbox sees them; parent 0: not in the sandbox */
+	uint32_t uid;	      /* as seen in the sandbox */
+	uint32_t threads;
+	uint64_t cpu_us;		   /* user and system time of all threads */
+	uint64_t resident_kib, started_us; /* started_us: since the guest's boot */
+	char state;			   /* one of AGENT_PROCESS_STATES */
+	bool is_name;			   /* the text is its name: it has no command line */
+	const char *text;		   /* any bytes, no NUL at the end */
+	size_t length;			   /* at most AGENT_PROCESS_TEXT_MAX */
+};
+
+/* Valid until the callback that gets it returns. */
+struct agent_processes {
+	uint64_t now_us;   /* since the guest's boot */
+	uint32_t count;	   /* that agent_processes_next() will still return */
+	bool truncated;	   /* there are more */
+	const uint8_t *at; /* private */
+};
+
+/* Takes the next process out of the list. False: there is none. */
+bool agent_processes_next(struct agent_processes *list, struct agent_process *process);
+
+/*
+ * Lists the sandbox's processes. done is called as that of a struct agent_reply; the list is NULL
+ * unless error is 0. The agent makes one list at a time (else EBUSY), in up to a second or so.
+ * -EOPNOTSUPP: the guest's agent is too old for this request.
+ */
+int agent_channel_processes(struct agent_channel *channel,
+			    void (*done)(void *arg, int error, struct agent_processes *list),
+			    void *arg);
+
 /* Makes the guest end all processes and power off (or reboot). 0, -ENOTCONN or -EAGAIN. */
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind);
 

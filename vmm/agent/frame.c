@@ -29,6 +29,7 @@ static const struct frame_rule rules[] = {
 	[AGENT_OUTPUT_EOF] = {.stream = true, .command = true},
 	[AGENT_CREDIT] = {.least = 4, .most = 4, .command = true},
 	[AGENT_EXITED] = {.least = AGENT_EXITED_SIZE, .most = AGENT_EXITED_SIZE, .command = true},
+	[AGENT_PROCESS_LIST] = {.least = AGENT_LIST_SIZE, .most = AGENT_PAYLOAD_MAX},
 };
 
 static bool frame_allowed(struct agent_header header)
@@ -46,6 +47,7 @@ static bool frame_allowed(struct agent_header header)
 	case AGENT_OUTPUT_EOF:
 	case AGENT_CREDIT:
 	case AGENT_EXITED:
+	case AGENT_PROCESS_LIST:
 		break;
 	default:
 		return false;
@@ -55,7 +57,9 @@ static bool frame_allowed(struct agent_header header)
 		return false;
 	if (rule->stream ? header.flags != 1 && header.flags != 2 : header.flags != 0)
 		return false;
-	return rule->command || header.type == AGENT_RESULT ? header.id != 0 : header.id == 0;
+	return rule->command || header.type == AGENT_RESULT || header.type == AGENT_PROCESS_LIST
+		       ? header.id != 0
+		       : header.id == 0;
 }
 
 /* Sends the reason, as far as the transport takes it at once, and ends the connection. */
@@ -121,20 +125,34 @@ static bool hello(struct agent_channel *channel, struct agent_header header, con
 	return true;
 }
 
-/* An unknown number is forged, or its reply is not wanted: harmless. */
-static void request_done(struct agent_channel *channel, uint32_t number, int error)
+static bool malformed(struct agent_channel *channel, struct agent_header header)
 {
-	struct agent_reply reply;
+	channel_lose(channel,
+		     "the agent sent a malformed frame (type %u, flags %u, id %u, %u bytes)",
+		     header.type, header.flags, header.id, header.length);
+	return false;
+}
+
+/* NULL: the number is forged, or its reply is not wanted: harmless. */
+static struct agent_request *find_request(struct agent_channel *channel, uint32_t number)
+{
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(channel->requests); i++) {
-		if (channel->requests[i].number != number)
-			continue;
-		reply = channel->requests[i].reply;
-		channel->requests[i].number = 0;
-		reply.done(reply.arg, error);
-		return;
-	}
+	for (i = 0; i < ARRAY_SIZE(channel->requests); i++)
+		if (channel->requests[i].number == number)
+			return &channel->requests[i];
+	return NULL;
+}
+
+static void request_done(struct agent_request *waits, int error, struct agent_processes *list)
+{
+	struct agent_request request = *waits;
+
+	waits->number = 0;
+	if (request.listed)
+		request.listed(request.reply.arg, error, list);
+	else
+		request.reply.done(request.reply.arg, error);
 }
 
 static uint32_t oldest_request(const struct agent_channel *channel)
@@ -159,7 +177,32 @@ void requests_lost(struct agent_channel *channel)
 	uint32_t number;
 
 	while ((number = oldest_request(channel)) != 0)
-		request_done(channel, number, AGENT_REPLY_LOST);
+		request_done(find_request(channel, number), AGENT_REPLY_LOST, NULL);
+}
+
+/* RESULT. The success of a PROCESSES is a list. */
+static bool result(struct agent_channel *channel, struct agent_header header, uint32_t value)
+{
+	struct agent_request *waits = find_request(channel, header.id);
+
+	if (waits && waits->listed && value == 0)
+		return malformed(channel, header);
+	if (waits)
+		request_done(waits, value < 4096 ? (int)value : EIO, NULL);
+	return true;
+}
+
+static bool process_list(struct agent_channel *channel, struct agent_header header,
+			 const uint8_t *payload)
+{
+	struct agent_request *waits = find_request(channel, header.id);
+	struct agent_processes list;
+
+	if (!processes_check(&list, payload, header.length) || (waits && !waits->listed))
+		return malformed(channel, header);
+	if (waits)
+		request_done(waits, 0, &list);
+	return true;
 }
 
 static bool frame_of_channel(struct agent_channel *channel, struct agent_header header,
@@ -173,20 +216,17 @@ static bool frame_of_channel(struct agent_channel *channel, struct agent_header 
 		channel_lose(channel, "the agent refused: %s", text);
 		return false;
 	}
+	if (header.type == AGENT_PROCESS_LIST)
+		return process_list(channel, header, payload);
 	value = agent_get32(payload);
 	if (header.type == AGENT_POWER) {
-		if (value != AGENT_POWER_OFF && value != AGENT_POWER_REBOOT) {
-			channel_lose(channel, "the agent sent a malformed frame (type %u)",
-				     header.type);
-			return false;
-		}
+		if (value != AGENT_POWER_OFF && value != AGENT_POWER_REBOOT)
+			return malformed(channel, header);
 		if (channel->hooks.power)
 			channel->hooks.power(channel->arg, (enum agent_power)value);
 		return true;
 	}
-	/* RESULT. */
-	request_done(channel, header.id, value < 4096 ? (int)value : EIO);
-	return true;
+	return result(channel, header, value);
 }
 
 bool channel_frame(struct agent_channel *channel, struct agent_header header,
@@ -194,13 +234,8 @@ bool channel_frame(struct agent_channel *channel, struct agent_header header,
 {
 	if (!channel->ready && header.type != AGENT_REFUSE)
 		return hello(channel, header, payload);
-	if (!frame_allowed(header)) {
-		channel_lose(
-			channel,
-			"the agent sent a malformed frame (type %u, flags %u, id %u, %u bytes)",
-			header.type, header.flags, header.id, header.length);
-		return false;
-	}
+	if (!frame_allowed(header))
+		return malformed(channel, header);
 	if (rules[header.type].command)
 		return command_frame(channel, header, payload);
 	return frame_of_channel(channel, header, payload);
@@ -218,25 +253,38 @@ static struct agent_request *free_request(struct agent_channel *channel)
 	return NULL;
 }
 
-static int request(struct agent_channel *channel, uint16_t type, const void *payload, size_t length,
-		   const struct agent_reply *reply)
+/* Sends a request. wanted: how its reply is awaited, or NULL. */
+static int send_request(struct agent_channel *channel, uint16_t type, const void *payload,
+			size_t length, const struct agent_request *wanted)
 {
-	struct agent_request *waits = reply ? free_request(channel) : NULL;
+	struct agent_request *waits = wanted ? free_request(channel) : NULL;
 	uint32_t number = channel->next_request;
 	int ret;
 
 	if (!channel->ready)
 		return -ENOTCONN;
-	if (reply && !waits)
+	if (wanted && !waits)
 		return -EAGAIN;
 	ret = channel_send(channel, AGENT_CHANNEL_QUEUE_MAX - QUEUE_RESERVE, type, 0, number,
 			   payload, length);
 	if (ret < 0)
 		return ret;
 	channel->next_request = number == INT32_MAX ? 1 : number + 1;
-	if (waits)
-		*waits = (struct agent_request){.number = number, .reply = *reply};
+	if (waits) {
+		*waits = *wanted;
+		waits->number = number;
+	}
 	return 0;
+}
+
+static int request(struct agent_channel *channel, uint16_t type, const void *payload, size_t length,
+		   const struct agent_reply *reply)
+{
+	struct agent_request wanted = {.number = 0};
+
+	if (reply)
+		wanted.reply = *reply;
+	return send_request(channel, type, payload, length, reply ? &wanted : NULL);
 }
 
 int agent_channel_ping(struct agent_channel *channel, const struct agent_reply *reply)
@@ -370,6 +418,17 @@ int agent_channel_forward(struct agent_channel *channel, const struct agent_forw
 		agent_put32(at + AGENT_FORWARD_AT_TARGET, forward[i].target);
 	}
 	return request(channel, AGENT_FORWARD, payload, count * AGENT_FORWARD_SIZE, reply);
+}
+
+int agent_channel_processes(struct agent_channel *channel,
+			    void (*done)(void *arg, int error, struct agent_processes *list),
+			    void *arg)
+{
+	const struct agent_request wanted = {.reply = {.arg = arg}, .listed = done};
+
+	if (channel->ready && !(channel->features & AGENT_FEATURE_PROCESSES))
+		return -EOPNOTSUPP;
+	return send_request(channel, AGENT_PROCESSES, NULL, 0, &wanted);
 }
 
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)

@@ -45,6 +45,8 @@ struct agent_command {
 struct agent_request {
 	uint32_t number; /* 0: the entry is free */
 	struct agent_reply reply;
+	/* Of a PROCESSES, in place of reply.done; or NULL. */
+	void (*listed)(void *arg, int error, struct agent_processes *list);
 };
 
 struct agent_channel {
@@ -96,6 +98,9 @@ bool channel_frame(struct agent_channel *channel, struct agent_header header,
 
 /* Copies text from the guest as printable ASCII, with a NUL; size includes the NUL. */
 void channel_text(char *to, size_t size, const uint8_t *from, size_t length);
+
+/* processes.c: checks a PROCESS_LIST whole. False: it breaks a rule. */
+bool processes_check(struct agent_processes *list, const uint8_t *payload, size_t length);
 
 /* event.c: handles a command's frame, which channel_frame() has checked; result as there. */
 bool command_frame(struct agent_channel *channel, struct agent_header header,

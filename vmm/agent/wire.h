@@ -41,12 +41,13 @@
 #define AGENT_SIGNAL_MAX	64u
 
 /* Feature bits in HELLO: additions of this agent to version 1.0. */
-#define AGENT_FEATURE_MOUNT    1u
-#define AGENT_FEATURE_NETWORK  2u
-#define AGENT_FEATURE_LIMITS   4u
-#define AGENT_FEATURE_FORWARD  8u
-#define AGENT_FEATURE_REHEARSE 16u
-#define AGENT_FEATURE_MAC      32u
+#define AGENT_FEATURE_MOUNT	1u
+#define AGENT_FEATURE_NETWORK	2u
+#define AGENT_FEATURE_LIMITS	4u
+#define AGENT_FEATURE_FORWARD	8u
+#define AGENT_FEATURE_REHEARSE	16u
+#define AGENT_FEATURE_MAC	32u
+#define AGENT_FEATURE_PROCESSES 64u
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless stated. */
 enum agent_frame_type {
@@ -81,6 +82,9 @@ enum agent_frame_type {
 	AGENT_RESIZE = 25,     /* h>g: rows16 columns16 */
 	AGENT_EXITED = 26,     /* g>h, ends the command: see below */
 	AGENT_CLOSE = 27,      /* h>g: kill it and discard its output */
+
+	AGENT_PROCESSES = 28,	 /* h>g, id: a request number; lists the sandbox's processes */
+	AGENT_PROCESS_LIST = 29, /* g>h, id: the request's number; in place of RESULT, see below */
 };
 
 /* Header fields. */
@@ -214,6 +218,34 @@ enum agent_root_upper {
 #define AGENT_FORWARD_SIZE	8u
 #define AGENT_FORWARDS_MAX	16u
 #define AGENT_FORWARD_PORT	512u /* the first vsock port that monitors use for it */
+
+/*
+ * PROCESS_LIST: AGENT_LIST_SIZE bytes, then `count` times AGENT_PROCESS_SIZE bytes and `length`
+ * bytes of text, and nothing after them. A failed PROCESSES gets a RESULT instead, never with 0.
+ * The text is what the process made of it: any bytes.
+ */
+#define AGENT_LIST_AT_FLAGS 0u /* 32 */
+#define AGENT_LIST_AT_COUNT 4u /* 32: up to AGENT_PROCESSES_MAX */
+#define AGENT_LIST_AT_NOW_US \
+	8u /* 64: microseconds since the guest's boot, when the list was made */
+#define AGENT_LIST_SIZE	     16u
+#define AGENT_LIST_TRUNCATED 1u /* flags: there are more processes */
+#define AGENT_PROCESSES_MAX  512u
+
+#define AGENT_PROCESS_AT_PID	      0u  /* 32: as the sandbox sees it, 1 to INT32_MAX */
+#define AGENT_PROCESS_AT_PARENT	      4u  /* 32: 0 to INT32_MAX; 0: not in the sandbox */
+#define AGENT_PROCESS_AT_UID	      8u  /* 32: in the sandbox's user namespace */
+#define AGENT_PROCESS_AT_THREADS      12u /* 32: 0 to INT32_MAX */
+#define AGENT_PROCESS_AT_CPU_US	      16u /* 64: microseconds, up to INT64_MAX */
+#define AGENT_PROCESS_AT_RESIDENT_KIB 24u /* 64: up to INT64_MAX */
+#define AGENT_PROCESS_AT_STARTED_US   32u /* 64: as NOW_US, up to INT64_MAX */
+#define AGENT_PROCESS_AT_STATE	      40u /* 8: a letter of /proc/PID/stat, AGENT_PROCESS_STATES */
+#define AGENT_PROCESS_AT_FLAGS	      41u /* 8 */
+#define AGENT_PROCESS_AT_LENGTH	      42u /* 16: up to AGENT_PROCESS_TEXT_MAX */
+#define AGENT_PROCESS_SIZE	      44u
+#define AGENT_PROCESS_TEXT_MAX	      128u
+#define AGENT_PROCESS_NAME	      1u /* flags: the text is a name, not a command line */
+#define AGENT_PROCESS_STATES	      "RSDTtZXIPKW"
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 
