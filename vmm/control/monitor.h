@@ -86,6 +86,9 @@ struct client {
 	uint64_t wait_id;
 	bool watches; /* for questions: it is an operator */
 	uint64_t watch_id;
+	bool lists; /* waits for the list of processes, until list_timer expires */
+	uint64_t list_id;
+	struct loop_timer list_timer;
 	struct loop_source source;
 	struct client *next;
 };
@@ -137,6 +140,7 @@ struct monitor {
 	struct client *pause_client; /* that requested the pause; NULL once it is gone */
 	json_t *pause_request;
 	struct quiesce quiesce; /* of a snapshot */
+	bool listing;		/* a request for the processes is under way to the agent */
 	int status;
 };
 

@@ -311,6 +311,7 @@ static const struct operation {
 	{"detach", op_detach, false},
 	{"info", op_info, true},
 	{"stats", op_stats, true},
+	{"processes", op_processes, false},
 	{"logs", op_logs, true},
 	{"pause", op_pause, false},
 	{"resume", op_resume, false},

@@ -78,6 +78,9 @@ void op_answer(struct client *client, struct message *message);
 /* Adds the network to the reply to `stats`: counters and live flows, at most MONITOR_FLOWS_MAX. */
 void describe_network(struct monitor *monitor, json_t *body);
 
+/* requests_processes.c */
+void op_processes(struct client *client, struct message *message);
+
 /* requests_policy.c */
 void op_policy(struct client *client, struct message *message);
 void op_policy_set(struct client *client, struct message *message);
