@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Status of files and of the file system, and changes of it; symbolic links' targets. */
+/* The status of files and of the file system, changes of it, and the targets of symbolic links. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -13,8 +13,10 @@
 #define SANDBOX_NOBODY 65534u
 #define SANDBOX_ID_MAX 65535u
 
-/* The host's id as the guest's kernel numbers it: the monitor's own as the share says, others as
- * they are, as far as the sandbox has them. */
+/*
+ * A host id as the guest's kernel numbers it: the monitor's own as the share says, others unchanged
+ * if the sandbox has them.
+ */
 static uint32_t shown_id(const struct files_share *share, uint32_t id, uint32_t own, uint32_t as)
 {
 	if (id == own)
@@ -35,8 +37,8 @@ static uint32_t shown_gid(const struct files_share *share, uint32_t id)
 }
 
 /*
- * A file whose name was removed has no place to ask the policy about: an open fid then stands for
- * what it was opened for, and no more.
+ * A file whose name was removed has no place to decide about: an open fid then allows what it was
+ * opened for, and no more.
  */
 static bool was_opened_for(const struct files_session *session, const struct fid *open,
 			   enum policy_op op)
@@ -49,8 +51,8 @@ static bool was_opened_for(const struct files_session *session, const struct fid
 }
 
 /*
- * A descriptor of the fid's place (O_PATH), or of an open file if the name was removed; asks the
- * policy if op is not POLICY_LOOKUP. -errno.
+ * Opens the fid's place (O_PATH), or its open file if the name was removed. The policy decides
+ * unless op is POLICY_LOOKUP. A descriptor or -errno.
  */
 static int open_fid(struct files_session *session, const struct fid *fid, enum policy_op op,
 		    struct stat *stat)
@@ -94,7 +96,7 @@ static uint32_t shown_mode(const struct stat *stat)
 	return stat->st_mode & ~hidden;
 }
 
-/* What the one who made the tree has noted; where nothing is noted, uid and gid stay. */
+/* The owner that was noted when the tree was unpacked; without a note uid and gid stay. */
 static void noted_owner(const struct files_share *share, int fd, uint32_t *uid, uint32_t *gid)
 {
 	char path[FD_PATH_SIZE], text[32], *at = text, *end;
@@ -152,7 +154,7 @@ int p9_getattr(struct files_session *session, struct unpack *in, struct p9_reply
 	put_time(out, &stat.st_atim);
 	put_time(out, &stat.st_mtim);
 	put_time(out, &stat.st_ctim);
-	for (i = 0; i < 4; i++) /* birth time, generation, data version: not given */
+	for (i = 0; i < 4; i++) /* birth time, generation, data version: not supported */
 		reply_u64(out, 0);
 	return 0;
 }
@@ -190,7 +192,7 @@ static int set_size(const struct fid *fid, int path_fd, const struct stat *stat,
 		return -EINVAL;
 	if (stat->st_mode & (S_ISUID | S_ISGID))
 		return -EPERM;
-	/* Who has it open for writing may, also when the mode has changed since. */
+	/* A fid that is open for writing may truncate, even if the mode has changed since. */
 	if (fid->kind == FID_FILE && (fid->flags & P9_ACCESS_MASK) != P9_RDONLY)
 		return ftruncate(fid->fd, (off_t)size) < 0 ? -errno : 0;
 	fd = reopen(path_fd, O_WRONLY);
@@ -202,7 +204,7 @@ static int set_size(const struct fid *fid, int path_fd, const struct stat *stat,
 	return ret;
 }
 
-/* Owners can't be given away: what is asked for must be how it is. */
+/* Owners can't be changed: the requested owner must be the present one. */
 static int set_owner(const struct files_session *session, const struct change *change,
 		     const struct stat *stat)
 {
@@ -279,7 +281,7 @@ int p9_setattr(struct files_session *session, struct unpack *in, struct p9_reply
 	if (change.valid & ~P9_SETATTR_ALL)
 		return -EINVAL;
 	size = change.valid & P9_SETATTR_SIZE;
-	/* A new length comes with new times; those are not asked for apart. */
+	/* A new size implies new times, which need no permission of their own. */
 	if (size && (change.valid & (P9_SETATTR_MODE | P9_SETATTR_UID | P9_SETATTR_GID)) &&
 	    place_of(session, fid->node, &place) == 0)
 		ret = place_allowed(session, &place, POLICY_ATTRIBUTES);
@@ -336,7 +338,7 @@ int p9_statfs(struct files_session *session, struct unpack *in, struct p9_reply 
 		return -EPROTO;
 	if (bad < 0)
 		return bad;
-	/* A share is one file system. */
+	/* A share is within one file system. */
 	if (fstatfs(session->share->root_fd, &statfs) < 0)
 		return -errno;
 	reply_u32(out, P9_MAGIC);

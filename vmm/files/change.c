@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* New names and removed ones. */
+/* Creates and removes names. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include "vmm/files/internal.h"
 
 /*
- * A directory's fid and a name in it, at which something is to be made: its place, which the policy
- * allows, and the directory's descriptor, or -errno.
+ * Takes a directory's fid and a name in it, at which something is to be created: its place, which
+ * the policy allows, and the directory's descriptor, or -errno.
  */
 static int begin(struct files_session *session, const struct fid *fid, const struct name *name,
 		 enum policy_op op, struct place *place)
@@ -25,7 +25,7 @@ static int begin(struct files_session *session, const struct fid *fid, const str
 	return ret < 0 ? ret : node_open_directory(session, fid->node);
 }
 
-/* What was made, for the answer. */
+/* The reply to a successful creation. */
 static int put_made(struct p9_reply *out, int directory, const struct name *name)
 {
 	struct stat stat;
@@ -60,7 +60,7 @@ int p9_mkdir(struct files_session *session, struct unpack *in, struct p9_reply *
 	return ret;
 }
 
-/* Tsymlink: dfid32 name[s] target[s] gid32; Rsymlink: qid. Where it leads is the guest's matter. */
+/* Tsymlink: dfid32 name[s] target[s] gid32; Rsymlink: qid. The target is not checked. */
 int p9_symlink(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	struct fid *fid = take_fid(session, in);
@@ -85,7 +85,7 @@ int p9_symlink(struct files_session *session, struct unpack *in, struct p9_reply
 	return ret;
 }
 
-/* Tmknod: dfid32 name[s] mode32 major32 minor32 gid32. Never: see docs/shares.md. */
+/* Tmknod: dfid32 name[s] mode32 major32 minor32 gid32. Always refused: see docs/shares.md. */
 int p9_mknod(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	struct fid *fid = take_fid(session, in);
@@ -163,7 +163,7 @@ static int remove_at(struct files_session *session, struct node *parent, const s
 	directory = node_open_directory(session, parent);
 	if (directory < 0)
 		return directory;
-	/* Tremove does not say which of the two it is. */
+	/* Tremove does not say whether it is a directory. */
 	if (flags < 0)
 		flags = fstatat(directory, name->text, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
 					S_ISDIR(stat.st_mode)
@@ -195,7 +195,7 @@ int p9_unlinkat(struct files_session *session, struct unpack *in, struct p9_repl
 	return remove_at(session, fid->node, &name, flags ? AT_REMOVEDIR : 0);
 }
 
-/* Tremove: fid32. The fid is gone, whatever the answer is. */
+/* Tremove: fid32. The fid is gone, even if the request fails. */
 int p9_remove(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	struct fid *fid = take_fid(session, in);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading directories. What is hidden is left out. */
+/* Reads directories, without hidden names. */
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -43,7 +43,7 @@ static void put_entry(struct p9_reply *out, const struct entry *entry, const str
 	struct stat stat = {.st_dev = directory->st_dev, .st_ino = entry->ino};
 
 	stat.st_mode = entry->type == DT_DIR ? S_IFDIR : entry->type == DT_LNK ? S_IFLNK : S_IFREG;
-	/* The guest must not learn what is above the share. */
+	/* The guest must not learn the number of the directory above the share. */
 	if (top && strcmp(entry->name, "..") == 0)
 		stat.st_ino = directory->st_ino;
 	reply_qid(out, &stat);
@@ -52,7 +52,7 @@ static void put_entry(struct p9_reply *out, const struct entry *entry, const str
 	reply_string(out, entry->name, strlen(entry->name));
 }
 
-/* Puts entries as they fit into limit bytes: false if that is full. */
+/* Adds entries up to limit bytes; false if the reply is full. */
 static bool put_entries(struct files_session *session, struct fid *fid, const uint8_t *entries,
 			size_t length, const struct stat *directory, struct p9_reply *out,
 			size_t limit)
@@ -98,7 +98,7 @@ int p9_readdir(struct files_session *session, struct unpack *in, struct p9_reply
 		if (n < 0 && out->at == start + 4)
 			return -errno;
 	} while (n > 0 && put_entries(session, fid, entries, (size_t)n, &directory, out, limit));
-	/* Room for not even one. */
+	/* No room for a single entry. */
 	if (n > 0 && out->at == start + 4)
 		return -EINVAL;
 	store_le32(out->data + start, (uint32_t)(out->at - start - 4));

@@ -10,12 +10,12 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/internal.h"
 
-/* Of all sessions: the monitor needs descriptors and memory for other things too. */
+/* Of all sessions: the monitor needs descriptors and memory for other purposes too. */
 static atomic_uint open_all, fids_all;
 
 _Static_assert(FILES_BUCKETS == 1u << 16, "a bucket's number is 16 bits of a product");
 
-/* With a secret factor: who chooses the numbers can't have them all in one bucket. */
+/* With a secret factor: a guest that chooses the numbers can't put all of them into one bucket. */
 static struct fid **bucket(struct files_session *session, uint32_t number)
 {
 	return &session->fids[(number + 1) * (session->seed | 1) >> 48];
@@ -115,7 +115,7 @@ void fid_free_all(struct files_session *session)
 
 	for (i = 0; i < FILES_BUCKETS; i++) {
 		while ((fid = session->fids[i])) {
-			/* An attribute that was not clunked was not finished. */
+			/* An attribute that is not clunked is not written. */
 			if (fid->kind == FID_XATTR_WRITE)
 				fid->kind = FID_XATTR_READ;
 			fid_free(session, fid);

@@ -52,7 +52,8 @@ struct files_share_config {
 	bool rootfs;	   /* the guest's root file system: see struct policy_request */
 	/*
 	 * host is "/", and the guest sees the part that host_root.h shows, across mounts, as far as
-	 * every user of the host may read it: a monitor of host root drops root's rights for it.
+	 * every user of the host may read it: a monitor that runs as host root drops root's rights
+	 * for it.
 	 */
 	bool host_root;
 	bool owners;	  /* the owners of files are in FILES_OWNER_ATTRIBUTE */
@@ -144,7 +145,7 @@ struct files_worker;
 #define FILES_QUEUE (1u << 20)
 
 struct files_worker_ops {
-	/* From the loop: there are replies, room for requests, or the worker has ended. */
+	/* Called from the loop: there are replies, room for requests, or the worker has ended. */
 	void (*news)(void *arg);
 };
 
@@ -167,13 +168,13 @@ bool files_worker_idle(struct files_worker *worker);
 int files_worker_restore(struct files_worker **out, struct files_share *share, struct loop *loop,
 			 const struct files_worker_ops *ops, void *arg, struct unpack *saved);
 
-/* Puts bytes of requests. Returns how many were accepted (0: wait for news). */
+/* Adds bytes of requests. Returns how many were accepted (0: wait for news). */
 size_t files_worker_put(struct files_worker *worker, const void *bytes, size_t length);
 
 /* How many bytes would be accepted now; if 0, news comes when there is room. */
 size_t files_worker_room(struct files_worker *worker);
 
-/* Contiguous bytes of replies; files_worker_took() tells how many the caller has used. */
+/* Returns contiguous bytes of replies; files_worker_took() reports how many the caller has used. */
 size_t files_worker_peek(struct files_worker *worker, const void **bytes);
 void files_worker_took(struct files_worker *worker, size_t length);
 

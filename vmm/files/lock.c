@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Advisory locks. Between processes of the guest its kernel decides, before we hear of it; here it
- * is about the host and other sandboxes, against whom locks are held as open file description
- * locks.
+ * Advisory locks. The guest's kernel decides between processes of the guest before it sends a
+ * request. The server decides about the host and other sandboxes, and holds open file description
+ * locks against them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,9 @@ static int to_host(const struct range *range, struct flock *lock)
 	return 0;
 }
 
-/* Another file of this guest at the same place has locks: its kernel has let this one pass. */
+/*
+ * Another file of this guest at the same place has locks: the guest's kernel has allowed this one.
+ */
 static bool is_shared_in_guest(const struct fid *fid)
 {
 	const struct fid *other;
@@ -52,11 +54,11 @@ static int take_range(struct unpack *in, struct range *range, bool with_flags)
 		unpack_u32(in);
 	range->start = unpack_u64(in);
 	range->length = unpack_u64(in);
-	unpack_u32(in); /* the process */
+	unpack_u32(in); /* the process id */
 	return take_string(in, client, sizeof(client), &length);
 }
 
-/* The whole request: an open fid, and its range as the host takes it. 0 or -errno. */
+/* Parses the whole request: an open fid, and its range in the host's form. 0 or -errno. */
 static int take_lock(struct files_session *session, struct unpack *in, bool with_flags,
 		     struct fid **fid, struct flock *lock)
 {
@@ -74,8 +76,10 @@ static int take_lock(struct files_session *session, struct unpack *in, bool with
 	return to_host(&range, lock);
 }
 
-/* Tlock: fid32 type8 flags32 start64 length64 proc_id32 client_id[s]; Rlock: status8. Never waits:
- * the guest asks again. */
+/*
+ * Tlock: fid32 type8 flags32 start64 length64 proc_id32 client_id[s]; Rlock: status8. Never waits:
+ * the guest repeats the request.
+ */
 int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	struct flock lock;
@@ -95,7 +99,7 @@ int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *o
 	return 0;
 }
 
-/* Tgetlock: fid32 type8 start64 length64 proc_id32 client_id[s]; Rgetlock: the same but for fid. */
+/* Tgetlock: fid32 type8 start64 length64 proc_id32 client_id[s]; Rgetlock: the same without fid. */
 int p9_getlock(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	struct flock lock;
@@ -110,7 +114,7 @@ int p9_getlock(struct files_session *session, struct unpack *in, struct p9_reply
 		return -errno;
 	if (is_shared_in_guest(fid))
 		lock.l_type = F_UNLCK;
-	/* Whose lock it is the guest need not know. */
+	/* Does not tell the guest who holds the lock. */
 	reply_u8(out, lock.l_type == F_UNLCK   ? P9_LOCK_UNLCK
 		      : lock.l_type == F_RDLCK ? P9_LOCK_RDLCK
 					       : P9_LOCK_WRLCK);

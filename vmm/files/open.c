@@ -13,7 +13,7 @@ static bool writes(uint32_t flags)
 	return (flags & P9_ACCESS_MASK) != P9_RDONLY || (flags & P9_TRUNC);
 }
 
-/* What the flags of an open ask for, asked of the policy. */
+/* Lets the policy decide about an open with these flags. */
 static int permit(struct files_session *session, const struct place *place, uint32_t flags)
 {
 	bool append = (flags & P9_APPEND) && !(flags & P9_TRUNC);
@@ -26,7 +26,7 @@ static int permit(struct files_session *session, const struct place *place, uint
 	return ret;
 }
 
-/* Those that mean something here. Who may only append has O_APPEND on the host too. */
+/* The flags that the host needs. Append access has O_APPEND on the host too. */
 static int host_flags(uint32_t flags)
 {
 	int host = (int)(flags & P9_ACCESS_MASK);
@@ -42,7 +42,7 @@ static int host_flags(uint32_t flags)
 	return host;
 }
 
-/* Whether what an O_PATH descriptor stands for may be opened so: 0 or -errno. */
+/* Whether the file of an O_PATH descriptor may be opened with these flags: 0 or -errno. */
 static int openable(const struct stat *stat, uint32_t flags)
 {
 	bool set_id = (stat->st_mode & S_ISUID) ||
@@ -56,7 +56,10 @@ static int openable(const struct stat *stat, uint32_t flags)
 		return -EACCES; /* a device, FIFO or socket of the host */
 	if (flags & P9_DIRECTORY)
 		return -ENOTDIR;
-	/* The host would take its program's rights for ours. */
+	/*
+	 * A set-id program of the host that the guest has written would run with the owner's
+	 * rights.
+	 */
 	return set_id && writes(flags) ? -EPERM : 0;
 }
 
@@ -88,12 +91,12 @@ void fid_reopen(struct files_session *session, struct fid *fid)
 	struct stat stat;
 
 	fid->again = false;
-	/* Whatever fails, the guest hears of it when it uses the file. */
+	/* If this fails, the guest gets an error when it uses the file. */
 	if ((fid->flags & P9_ACCESS_MASK) <= P9_RDWR && place_of(session, fid->node, &place) == 0)
 		open_existing(session, fid, &place, fid->flags & kept, &stat);
 }
 
-/* Tlopen: fid32 flags32; Rlopen: qid iounit32 (0: as much as a message holds). */
+/* Tlopen: fid32 flags32; Rlopen: qid iounit32 (0: as much as fits into a message). */
 int p9_lopen(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	struct fid *fid = take_fid(session, in);
@@ -118,7 +121,7 @@ int p9_lopen(struct files_session *session, struct unpack *in, struct p9_reply *
 	return 0;
 }
 
-/* Makes the file, or opens the one that is there if the guest does not mind: 0 or -errno. */
+/* Creates the file, or opens the existing one unless the guest excludes that: 0 or -errno. */
 static int create(struct files_session *session, struct fid *fid, const struct place *place,
 		  uint32_t flags, unsigned mode, struct stat *stat)
 {
@@ -127,13 +130,13 @@ static int create(struct files_session *session, struct fid *fid, const struct p
 	ret = place_creatable(session, place, POLICY_CREATE);
 	if (ret == 0)
 		ret = permit(session, place, flags & ~P9_TRUNC);
-	/* The rules may let the guest write what is there and make nothing new. */
+	/* The rules may allow writing an existing file and deny creating one. */
 	if (ret < 0 && ret != -EACCES)
 		return ret;
 	if (ret < 0 && !(flags & P9_EXCL))
 		ret = open_existing(session, fid, place, flags, stat);
 	if (ret < 0)
-		return ret == -ENOENT ? -EACCES : ret; /* not there, or hidden: all the same */
+		return ret == -ENOENT ? -EACCES : ret; /* the same whether it is absent or hidden */
 	if (fid->fd >= 0)
 		return 0;
 	fd = place_open(session, place, host | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY,
@@ -196,8 +199,8 @@ int p9_lcreate(struct files_session *session, struct unpack *in, struct p9_reply
 }
 
 /*
- * The rules may have been replaced since a file was opened: what they say now counts. A file whose
- * name was removed since has no place to ask about.
+ * The rules may have been replaced since a file was opened: the current ones decide. A file whose
+ * name was removed since has no place to decide about.
  */
 static int still_allowed(struct files_session *session, const struct fid *fid, enum policy_op op)
 {
@@ -250,7 +253,7 @@ int p9_read(struct files_session *session, struct unpack *in, struct p9_reply *o
 		return -EPROTO;
 	if (!fid)
 		return -EBADF;
-	/* More than the message holds is not given; that is no fault. */
+	/* The reply holds no more than fits into a message; a larger count is not an error. */
 	count = (uint32_t)min_u64(count, session->msize - P9_READ_HEADER);
 	if (offset > (uint64_t)INT64_MAX - count)
 		return -EINVAL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places: where a fid is, what the policy says about it, and the one way to the file system.
+ * Places: the place of a fid, the policy's decisions about it, and the one way to the file system.
  *
- * The path is walked from the share's root for every operation. What the host has moved meanwhile
- * is therefore found where it is now or not at all, and the decision is about that same path.
+ * The path is walked from the share's root for every operation. A file that the host has moved is
+ * therefore found at its new path or not at all, and the decision is about that same path.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include "vmm/files/host_root.h"
 #include "vmm/files/internal.h"
 
-/* The kernel asks for another try if something was renamed in the middle of a walk. */
+/* The kernel requests another try if something was renamed during a walk. */
 #define OPEN_TRIES 16
 
 int place_of(const struct files_session *session, const struct node *node, struct place *place)
@@ -41,7 +41,7 @@ int place_of(const struct files_session *session, const struct node *node, struc
 		memcpy(place->text + at, node->name, node->length);
 		place->text[--at] = '/';
 	}
-	/* The root itself: the guest's name for it, and nothing below. */
+	/* The root itself: the guest's path of it, and nothing below. */
 	if (length == 0) {
 		if (guest == 0)
 			place->text[place->length++] = '/';
@@ -79,12 +79,12 @@ static struct policy_request ask_for(const struct files_session *session, const 
 		.object = place->text,
 		.length = place->length,
 		.rootfs = session->share->rootfs,
-		/* What is in a hidden directory is hidden, up to the share's own root. */
+		/* Everything in a hidden directory is hidden, up to the share's own root. */
 		.root = place->at > 1 ? place->at - 1 : 1,
 	};
 }
 
-/* What the share itself leaves out is as if it were not there, whatever the rules say. */
+/* Files that the share itself leaves out do not exist for the guest, whatever the rules say. */
 static bool is_left_out(const struct files_session *session, const struct place *place)
 {
 	return session->share->host_root && !host_root_shows(place->text, place->length);
@@ -99,7 +99,7 @@ static enum policy_verdict ask(struct files_session *session, const struct place
 		return POLICY_HIDE;
 	if (!session->share->guard)
 		return POLICY_ALLOW;
-	/* Lookups are too many for the log. */
+	/* There are too many lookups to log them. */
 	return op == POLICY_LOOKUP ? guard_decide(session->share->guard, &request, NULL)
 				   : guard_check(session->share->guard, &request, NULL);
 }
@@ -125,7 +125,7 @@ int place_quietly_allowed(struct files_session *session, const struct place *pla
 	return verdict == POLICY_ALLOW ? 0 : verdict == POLICY_HIDE ? -ENOENT : -EACCES;
 }
 
-/* A read-only share refuses before any rule does; the log tells it all the same. */
+/* A read-only share refuses before any rule decides; the log has a line for that, too. */
 static int refuse_change(struct files_session *session, const struct place *place)
 {
 	struct guard_note note = {
@@ -162,7 +162,7 @@ int place_creatable(struct files_session *session, const struct place *place, en
 	return ret == -ENOENT ? -EACCES : ret;
 }
 
-/* Whether the directory that a place is in may be known. */
+/* Whether the directory that a place is in is hidden. */
 static bool is_hidden_above(struct files_session *session, const struct place *place)
 {
 	struct policy_request request = ask_for(session, place, POLICY_LOOKUP);
@@ -190,8 +190,10 @@ int place_both_allowed(struct files_session *session, const struct place *from,
 		return 0;
 	request.other = to->text;
 	request.other_length = to->length;
-	/* A directory that may not be renamed may still be copied entry by entry, which is what mv
-	 * does after EXDEV. */
+	/*
+	 * If a directory may not be renamed, its entries may still be copied one by one, which is
+	 * what mv does after EXDEV.
+	 */
 	if (directory && guard_decide(guard, &request, NULL) == POLICY_ALLOW) {
 		request.directory = true;
 		ret = -EXDEV;
@@ -229,9 +231,9 @@ int place_open(const struct files_session *session, const struct place *place, i
 	if (fd >= 0)
 		return fd;
 	switch (errno) {
-	case EXDEV: /* another file system is mounted there */
+	case EXDEV: /* a mount point */
 		return -EACCES;
-	case ELOOP: /* the host put a symbolic link where a directory was */
+	case ELOOP: /* the host has replaced a directory by a symbolic link */
 		return -ENOTDIR;
 	case EAGAIN:
 		return -EIO;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Renames. Everything beneath a directory moves with it, and rules are about places: so a name is
- * changed only if the rules do not tell the two places apart anywhere beneath them. What follows
- * from that, with several sessions too: wherever the guest moves a directory between the decision
- * about a path in it and the operation, the rules say the same there.
+ * Renames. Everything beneath a directory moves with it, and rules are about places: so a directory
+ * is moved only if the rules are the same beneath both places. It follows, with several sessions
+ * too, that wherever the guest moves a directory between the decision about a path in it and the
+ * operation, the rules there are the same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +34,8 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /*
- * Whether what is at the end's name may be there if it is a symbolic link. After the rename it is
- * looked at again: another session could have put a link in the place of the file that was seen.
+ * Whether a symbolic link at the source, if there is one, may be at the target. Checked again after
+ * the rename: another session could have replaced the file that was checked by a link.
  */
 static int check_link(struct files_session *session, const struct end *at, const struct end *to)
 {
@@ -48,14 +48,14 @@ static int check_link(struct files_session *session, const struct end *at, const
 	return place_creatable(session, &to->place, POLICY_SYMLINK);
 }
 
-/* Whether a directory may go there: the links in it were not refused where it was. */
+/* Whether moving the directory there could bring links that were not refused where it was. */
 static bool takes_links(const struct end *from, const struct end *to)
 {
 	return protected_takes_links(from->place.text, from->place.length, to->place.text,
 				     to->place.length);
 }
 
-/* After the rename of what was no directory: another session could have put one there. */
+/* Called after the rename of a file: another session could have put a directory there. */
 static int undo_directory(const struct end *from, const struct end *to)
 {
 	struct stat stat;
@@ -71,7 +71,7 @@ static int undo_directory(const struct end *from, const struct end *to)
 	return -EXDEV;
 }
 
-/* Both directories are open: checks, renames, and lets the nodes follow. */
+/* With both directories open: checks, renames, and moves the nodes. */
 static int move(struct files_session *session, struct end *from, struct end *to)
 {
 	struct stat source, target;
@@ -80,23 +80,23 @@ static int move(struct files_session *session, struct end *from, struct end *to)
 	int ret;
 
 	if (fstatat(from->directory, from->name.text, &source, AT_SYMLINK_NOFOLLOW) < 0) {
-		/* Before it is told that something is not there: may that be known? */
+		/* Whether the guest may know that the name does not exist. */
 		ret = place_allowed(session, &from->place, POLICY_LOOKUP);
 		return ret < 0 ? ret : -ENOENT;
 	}
 	/*
-	 * Always as if it were a directory: another session of the same guest could put one in the
-	 * place of the file that we have just seen.
+	 * Decide as for a directory: another session of the same guest could replace the file that
+	 * was just seen by one.
 	 */
 	ret = place_both_allowed(session, &from->place, &to->place, POLICY_RENAME, true);
 	if (ret == 0)
 		ret = check_link(session, from, to);
-	/* mv copies it then, and each of the links is refused. */
+	/* mv then copies the directory, and each link is refused. */
 	if (ret == 0 && S_ISDIR(source.st_mode) && takes_links(from, to))
 		ret = -EXDEV;
 	if (ret < 0)
 		return ret;
-	/* Two names of one file: the kernel leaves both. */
+	/* For two names of one file the kernel does nothing. */
 	two_names = fstatat(to->directory, to->name.text, &target, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    same_file(&source, &target);
 	if (renameat2(from->directory, from->name.text, to->directory, to->name.text, 0) < 0)

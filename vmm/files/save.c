@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session written down and read back (docs/snapshot-format.md): the tree of names that fids stand
- * for, parents before children, then the fids. There are no descriptors in it, only paths.
+ * Saves and restores a session (docs/snapshot-format.md): the tree of names that fids stand for,
+ * parents before children, then the fids. It contains paths and no descriptors.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,17 +10,17 @@
 #include "vmm/base/bytes.h"
 #include "vmm/files/internal.h"
 
-/* The number of a place that is no more. The root's is 0. */
+/* The number of a removed place. The root's is 0. */
 #define NOWHERE UINT32_MAX
 
-/* A path of PATH_MAX bytes has no more names, and a longer one is of no use. */
+/* A path of PATH_MAX bytes has no more names; a longer one cannot be used. */
 #define DEPTH_MAX (PATH_MAX / 2)
 
 /* --- saving ----------------------------------------------------------------------------------- */
 
 /*
- * Writes the names from the last one that has a number down to node, which get theirs. Where that
- * can't be, node's is NOWHERE: many fids of one node are one walk.
+ * Writes the names from the last one that has a number down to node, and numbers them. If that is
+ * impossible node gets the number NOWHERE: so a node with many fids is walked once.
  */
 static void save_way(struct node *node, uint32_t *count, struct pack *to)
 {
@@ -104,7 +104,7 @@ void files_session_save(struct files_session *session, struct pack *to)
 struct places {
 	struct node **node; /* by number, each with a reference */
 	uint32_t count;
-	uint32_t open; /* fids that are to be opened again */
+	uint32_t open; /* fids to be opened again */
 };
 
 static int restore_node(struct files_session *session, struct places *places, struct unpack *from)
@@ -163,10 +163,10 @@ static int restore_fid(struct files_session *session, struct places *places, str
 	fid->flags = flags;
 	if (kind == FID_XATTR_READ || kind == FID_XATTR_WRITE)
 		return xattr_restore(session, fid, kind, from);
-	/* Closed until its thread has opened it. */
+	/* Closed until the session's thread has opened it. */
 	fid->kind = kind == FID_PLACE ? FID_PLACE : FID_CLOSED;
 	fid->again = kind == FID_FILE || kind == FID_DIRECTORY;
-	/* Not more than can have been open: each is a walk, a decision and an open. */
+	/* No more than could have been open: each costs a walk, a decision and an open. */
 	return fid->again && ++places->open > FILES_OPEN_MAX ? -EINVAL : 0;
 }
 

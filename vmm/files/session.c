@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions: framing, the table of requests, and the ones about the session itself. */
+/* Sessions: framing, the table of requests, and the requests about the session itself. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +31,14 @@ int files_session_create(struct files_session **out, struct files_share *share)
 		*out = NULL;
 		return -ENOMEM;
 	}
-	/* One reference is the session's own: it never becomes 0. */
+	/* The session itself has a reference, so the count never becomes 0. */
 	session->root->references = 1;
 	return 0;
 }
 
 /*
- * By system calls of this thread alone: libc would change all threads of the process. Without the
- * file system's ids of root the capabilities that go around permissions go as well.
+ * Uses system calls, which affect this thread alone: libc would change all threads of the process.
+ * Without root's file system ids the thread also loses the capabilities that override permissions.
  */
 int files_session_enter(const struct files_session *session)
 {
@@ -48,7 +48,7 @@ int files_session_enter(const struct files_session *session)
 		return -errno;
 	setfsgid(NOBODY);
 	setfsuid(NOBODY);
-	/* They don't tell whether they worked, but what it is now. */
+	/* setfsuid() and setfsgid() don't report errors, but return the previous id. */
 	return setfsgid(-1) == NOBODY && setfsuid(-1) == NOBODY ? 0 : -EPERM;
 }
 
@@ -76,7 +76,7 @@ void files_session_stats(const struct files_session *session, struct files_stats
 
 /* --- requests about the session --------------------------------------------------------------- */
 
-/* Tversion: msize32 version[s]. Begins anew: all fids are gone. */
+/* Tversion: msize32 version[s]. Starts the session anew: all fids are gone. */
 static int p9_version(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	char version[32];
@@ -103,7 +103,7 @@ static int p9_version(struct files_session *session, struct unpack *in, struct p
 	return 0;
 }
 
-/* Tflush: oldtag16. Requests are done in order: the old one was answered before. */
+/* Tflush: oldtag16. Requests are handled in order: the old one has its reply already. */
 static int p9_flush(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	(void)session;
@@ -112,7 +112,7 @@ static int p9_flush(struct files_session *session, struct unpack *in, struct p9_
 	return unpack_done(in) ? 0 : -EPROTO;
 }
 
-/* Tclunk: fid32. The fid is gone, whatever the answer is. */
+/* Tclunk: fid32. The fid is gone, even if the request fails. */
 static int p9_clunk(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	struct fid *fid = take_fid(session, in);
@@ -123,7 +123,7 @@ static int p9_clunk(struct files_session *session, struct unpack *in, struct p9_
 	return fid ? fid_free(session, fid) : -EBADF;
 }
 
-/* Tauth: there is nothing to prove: the monitor knows which connection is which. */
+/* Tauth: refused. The monitor knows the client by its connection. */
 static int p9_auth(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
 	(void)session;
@@ -202,7 +202,7 @@ ssize_t files_session_handle(struct files_session *session, const uint8_t *messa
 	return (ssize_t)out.at;
 }
 
-/* The device counts too: on some file systems each subvolume has inode numbers of its own. */
+/* Hash the device too: on some file systems each subvolume has inode numbers of its own. */
 void reply_qid(struct p9_reply *reply, const struct stat *stat)
 {
 	uint64_t dev = (uint64_t)major(stat->st_dev) << 20 | minor(stat->st_dev);

@@ -23,14 +23,14 @@
 #define MAGIC_DEVPTS   0x1cd1
 #define MAGIC_CONFIGFS 0x62656570
 
-/* Pseudo file systems: their files are not data, but settings or memory of other processes. */
+/* Pseudo file systems: their files are settings, or memory of other processes. */
 static const long pseudo[] = {
 	PROC_SUPER_MAGIC, SYSFS_MAGIC,	    CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,
 	TRACEFS_MAGIC,	  SECURITYFS_MAGIC, BPF_FS_MAGIC,	BINFMTFS_MAGIC,	     EFIVARFS_MAGIC,
 	SELINUX_MAGIC,	  MAGIC_DEVPTS,	    MAGIC_CONFIGFS,	PSTOREFS_MAGIC,
 };
 
-/* A rule about ".env" would not hold for ".ENV". */
+/* On such a file system a rule about ".env" would not cover ".ENV". */
 static const long caseless[] = {MAGIC_VFAT, MAGIC_EXFAT, MAGIC_NTFS, MAGIC_NTFS3,
 				MAGIC_HFS,  MAGIC_CIFS,	 MAGIC_SMB2};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nodes: the names on the way from the share's root to each fid's place. */
+/* Nodes: the names on the paths from the share's root to the fids' places. */
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 /* Of all sessions. */
 static atomic_uint nodes_all;
 
-/* FNV-1a, begun with a secret: a guest can't choose names that all fall into one bucket. */
+/* FNV-1a with a secret start value: a guest can't choose names that all fall into one bucket. */
 static struct node **bucket(struct files_session *session, const struct node *parent,
 			    const char *name, size_t length)
 {
@@ -108,7 +108,7 @@ void node_put(struct files_session *session, struct node *node)
 {
 	struct node *parent;
 
-	/* A loop, not a recursion: the guest chooses the depth. */
+	/* A loop instead of recursion: the guest chooses the depth. */
 	while (node && --node->references == 0) {
 		parent = node->parent;
 		if (!node->gone)
@@ -129,7 +129,10 @@ void node_remove(struct files_session *session, struct node *node)
 	node->gone = true;
 }
 
-/* The host may have moved directories during a rename: then the guest's view of them is stale. */
+/*
+ * The host may have moved directories during a rename: then the guest's view of them is out of
+ * date.
+ */
 static bool is_beneath(const struct node *node, const struct node *top)
 {
 	while (node && node != top)
@@ -148,7 +151,7 @@ void node_move(struct files_session *session, struct node *node, struct node *pa
 	if (target)
 		node_remove(session, target);
 	text = is_beneath(parent, node) ? NULL : strndup(name->text, name->length);
-	if (!text) { /* its fids are of no use any more, but no lie either */
+	if (!text) { /* its fids are invalid from now on */
 		node_remove(session, node);
 		return;
 	}

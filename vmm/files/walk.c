@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attach and walk: how fids come to be. */
+/* Attach and walk: the requests that create fids. */
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/base/fd.h"
 #include "vmm/files/internal.h"
 
-/* Is it there for the guest: 0 with its status, or -errno. */
+/* Whether the place exists for the guest: 0 with its status, or -errno. */
 static int look(struct files_session *session, const struct node *node, struct stat *stat)
 {
 	struct place place;
@@ -24,8 +24,8 @@ static int look(struct files_session *session, const struct node *node, struct s
 }
 
 /*
- * Tattach: fid32 afid32 uname[s] aname[s] n_uname32; Rattach: qid. What the guest says about user
- * and tree does not count: the connection is for one share.
+ * Tattach: fid32 afid32 uname[s] aname[s] n_uname32; Rattach: qid. The names of user and tree are
+ * ignored: the connection belongs to one share.
  */
 int p9_attach(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
@@ -53,7 +53,9 @@ int p9_attach(struct files_session *session, struct unpack *in, struct p9_reply 
 	return ret;
 }
 
-/* Walks the names as far as they go: the node reached, with a reference, and their qids in out. */
+/*
+ * Walks the names as far as they exist: the node reached, with a reference, and their qids in out.
+ */
 static struct node *walk(struct files_session *session, struct node *start, struct unpack *in,
 			 unsigned count, struct p9_reply *out, unsigned *done, int *error)
 {
@@ -79,7 +81,7 @@ static struct node *walk(struct files_session *session, struct node *start, stru
 	return at;
 }
 
-/* The whole way was gone: newfid is there now. */
+/* All names were walked: newfid exists now. */
 static int arrive(struct files_session *session, struct fid *fid, uint32_t number,
 		  struct node *node)
 {
@@ -88,15 +90,15 @@ static int arrive(struct files_session *session, struct fid *fid, uint32_t numbe
 	if (number != fid->number)
 		return fid_new(session, number, node, &made);
 	if (fid->kind != FID_PLACE)
-		return -EINVAL; /* an open file has no other place */
+		return -EINVAL; /* an open file cannot be walked */
 	node_put(session, fid->node);
 	fid->node = node_get(node);
 	return 0;
 }
 
 /*
- * Twalk: fid32 newfid32 nwname16 nwname*(name[s]); Rwalk: nwqid16 nwqid*(qid). An error only for
- * the first name; if a later one is not there, fewer qids, and no newfid.
+ * Twalk: fid32 newfid32 nwname16 nwname*(name[s]); Rwalk: nwqid16 nwqid*(qid). It is an error if
+ * the first name does not exist; if a later one does not, there are fewer qids, and no newfid.
  */
 int p9_walk(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
@@ -108,7 +110,7 @@ int p9_walk(struct files_session *session, struct unpack *in, struct p9_reply *o
 	int error, ret = 0;
 	size_t start;
 
-	/* All of it must be there before any of it is done. */
+	/* Parse everything before doing anything. */
 	for (i = 0; i < count && !in->failed; i++) {
 		uint16_t length = unpack_u16(in);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * 9P2000.L as the guest's kernel speaks it: message types, field values, and a writer for replies.
- *
  * A message is size32 type8 tag16 and a body; size counts all of it. Numbers are little-endian, a
- * string is length16 and bytes, a qid is type8 version32 path64. Bodies stand beside their
- * handlers.
+ * string is length16 and bytes, a qid is type8 version32 path64. The handlers' comments describe
+ * the bodies.
  */
 #ifndef CORDON_FILES_WIRE_H
 #define CORDON_FILES_WIRE_H
@@ -53,14 +52,14 @@ enum p9_type {
 #define P9_NOFID       0xffffffffu
 #define P9_WALK_MAX    16u
 #define P9_NAME_MAX    255u
-#define P9_MAGIC       0x01021997u /* what statfs says that it is */
+#define P9_MAGIC       0x01021997u /* the type that statfs reports */
 
 #define P9_QID_SIZE    13u
 #define P9_QID_DIR     0x80u
 #define P9_QID_SYMLINK 0x02u
 #define P9_QID_FILE    0x00u
 
-/* Twrite and Rread: what stands around the data. */
+/* Twrite and Rread: the bytes around the data. */
 #define P9_READ_HEADER	(P9_HEADER_SIZE + 4u)
 #define P9_WRITE_HEADER (P9_HEADER_SIZE + 16u)
 
@@ -101,7 +100,8 @@ enum p9_type {
 #define P9_LOCK_BLOCKED 1u
 #define P9_LOCK_ERROR	2u
 
-/* A reply's body, written field by field; what does not fit is remembered and nothing is written.
+/*
+ * A reply's body, written field by field; a field that does not fit sets a flag and is not written.
  */
 struct p9_reply {
 	uint8_t *data;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session on a thread of its own. The loop puts bytes of requests and takes bytes of replies; two
- * bounded queues lie between, and an eventfd that wakes the loop. The thread waits for the disk,
- * the loop for nothing.
+ * A session with a thread of its own. The loop adds bytes of requests and takes bytes of replies,
+ * through two bounded queues, and an eventfd wakes it. The thread waits for the disk; the loop
+ * never waits.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -32,35 +32,35 @@ struct files_worker {
 	pthread_t thread;
 	bool started;
 
-	pthread_mutex_t mutex; /* of what follows */
+	pthread_mutex_t mutex; /* protects the following fields */
 	pthread_cond_t wake;   /* for the thread */
 	struct ring in, out;
 	bool stopping, ended;
-	bool want_room;	     /* the loop could not put all it had */
-	bool busy;	     /* with a request, or with beginning */
-	bool held;	     /* no request is to be begun: the loop waits for the end of one */
+	bool want_room;	     /* the loop had more bytes than room */
+	bool busy;	     /* handles a request, or starts */
+	bool held;	     /* begin no request: the loop waits for the end of one */
 	pthread_cond_t idle; /* for the loop: the thread is not busy, or stops */
 
-	/* Of the thread while it is busy; else of the holder of the mutex. */
+	/* Used by the thread while it is busy; else by the holder of the mutex. */
 	struct files_session *session;
 	uint8_t *message, *reply;
 	size_t received;	       /* bytes of message so far */
-	size_t answered, reply_length; /* bytes of reply that are out, of how many */
+	size_t answered, reply_length; /* bytes of the reply that are queued, and all */
 };
 
-/* With the mutex, or before the thread has started. */
+/* Call with the mutex, or before the thread has started. */
 static void tell_loop(struct files_worker *worker)
 {
 	const uint64_t one = 1;
 
 	if (write(worker->event_fd, &one, sizeof(one)) < 0) {
-		/* The counter is at its end: the loop is told already. */
+		/* The counter is full: the loop has been woken already. */
 	}
 }
 
 /*
- * Waits until length bytes of the request are there; whole: then that is all of it, and it may be
- * begun. False if it shall stop.
+ * Waits until length bytes of the request have come; whole: that is the whole request, which may
+ * then begin. False if the thread must stop.
  */
 static bool receive(struct files_worker *worker, size_t length, bool whole)
 {
@@ -83,7 +83,7 @@ static bool receive(struct files_worker *worker, size_t length, bool whole)
 	return go_on;
 }
 
-/* Waits until the reply, or what is left of it, is out: false if it shall stop. */
+/* Waits until the reply, or the rest of it, is queued: false if the thread must stop. */
 static bool answer(struct files_worker *worker)
 {
 	bool go_on;
@@ -105,14 +105,14 @@ static bool answer(struct files_worker *worker)
 	return go_on;
 }
 
-/* With the mutex: what is the thread's own may be looked at until it takes the mutex again. */
+/* With the mutex: until the thread takes it again, others may use the thread's fields. */
 static void now_idle(struct files_worker *worker)
 {
 	worker->busy = false;
 	pthread_cond_signal(&worker->idle);
 }
 
-/* The request is done: length bytes of reply, or an error. */
+/* The request has ended, with length bytes of reply or an error. */
 static void request_done(struct files_worker *worker, ssize_t length)
 {
 	pthread_mutex_lock(&worker->mutex);
@@ -148,14 +148,14 @@ static bool begin(struct files_worker *worker)
 	pthread_mutex_lock(&worker->mutex);
 	now_idle(worker);
 	pthread_mutex_unlock(&worker->mutex);
-	return answer(worker); /* what a session that was saved had not said yet */
+	return answer(worker); /* the reply that a saved session had not sent yet */
 }
 
 static void *serve(void *arg)
 {
 	struct files_worker *worker = arg;
 
-	prctl(PR_SET_NAME, "files"); /* so that its time can be told from the others' */
+	prctl(PR_SET_NAME, "files"); /* tells its processor time from the others' */
 	if (begin(worker))
 		while (serve_one(worker))
 			;
@@ -163,7 +163,7 @@ static void *serve(void *arg)
 	worker->stopping = true;
 	now_idle(worker);
 	pthread_mutex_unlock(&worker->mutex);
-	/* Descriptors go now; their last close may have to wait for the disk too. */
+	/* Close descriptors here: their last close may have to wait for the disk too. */
 	files_session_destroy(worker->session);
 	worker->session = NULL;
 	pthread_mutex_lock(&worker->mutex);
@@ -183,7 +183,7 @@ static void news(void *arg, uint32_t events)
 		worker->ops->news(worker->arg);
 }
 
-/* Signals are the loop's. */
+/* Signals are blocked: the loop handles them. */
 static int start_thread(struct files_worker *worker)
 {
 	pthread_attr_t attributes;
@@ -201,7 +201,7 @@ static int start_thread(struct files_worker *worker)
 	return -ret;
 }
 
-/* All but the thread; what is made so far goes with files_worker_destroy(). */
+/* Creates everything but the thread; files_worker_destroy() frees it, even after a failure. */
 static int prepare(struct files_worker **out, struct files_share *share, struct loop *loop,
 		   const struct files_worker_ops *ops, void *arg)
 {
@@ -237,7 +237,7 @@ static int prepare(struct files_worker **out, struct files_share *share, struct 
 	return files_session_create(&worker->session, share);
 }
 
-/* Lets it go, if all went well so far. */
+/* Starts the worker if ret is 0; else frees it. */
 static int go(struct files_worker **worker, int ret)
 {
 	if (ret == 0)
@@ -344,7 +344,7 @@ int files_worker_restore(struct files_worker **out, struct files_share *share, s
 		ret = ring_restore(&worker->out, saved);
 	if (ret == 0)
 		ret = files_session_restore(worker->session, saved);
-	/* The loop has what waits for it told. */
+	/* Wake the loop for what waits there. */
 	if (ret == 0)
 		tell_loop(worker);
 	return go(out, ret);
@@ -380,7 +380,7 @@ size_t files_worker_peek(struct files_worker *worker, const void **bytes)
 {
 	struct iovec iov[2] = {{0}};
 
-	/* The thread only adds behind what is here. */
+	/* The thread only appends. */
 	pthread_mutex_lock(&worker->mutex);
 	ring_readable(&worker->out, iov);
 	pthread_mutex_unlock(&worker->mutex);

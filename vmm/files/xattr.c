@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Extended attributes: those of class "user." only. Others are the host's business (capabilities,
- * ACLs, labels), and for the guest there are none.
+ * Extended attributes: only those of class "user.". Others are the host's (capabilities, ACLs,
+ * labels), and do not exist for the guest.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static bool is_users(const char *name)
 	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && name[strlen(PREFIX)];
 }
 
-/* What the fid becomes: size bytes of a value. NULL: too many are under way. */
+/* Allocates a value of size bytes for a fid. NULL: too many are in transfer. */
 static struct xattr *xattr_new(struct files_session *session, uint32_t size)
 {
 	struct xattr *xattr;
@@ -34,7 +34,7 @@ static struct xattr *xattr_new(struct files_session *session, uint32_t size)
 	return xattr;
 }
 
-/* The names that the guest may know, packed again. */
+/* Keeps only the names that the guest may know. */
 static size_t filter(char *names, size_t length)
 {
 	size_t at, part, kept = 0;
@@ -59,7 +59,7 @@ static ssize_t load(const char *path, const char *name, char *to)
 	return name[0] ? n : (ssize_t)filter(to, (size_t)n);
 }
 
-/* The attribute (or with an empty name the list of names) of a place. Its size or -errno. */
+/* Reads an attribute of a place, or with an empty name the list of names. Its size or -errno. */
 static ssize_t fetch(struct files_session *session, const struct fid *fid, const char *name,
 		     char *to)
 {
@@ -79,7 +79,7 @@ static ssize_t fetch(struct files_session *session, const struct fid *fid, const
 	if (fd < 0)
 		return fd;
 	fd_path(path, fd);
-	/* Only those two have attributes of users. */
+	/* Only files and directories have user attributes. */
 	if (S_ISREG(stat.st_mode) || S_ISDIR(stat.st_mode))
 		n = load(path, name, to);
 	else
@@ -108,8 +108,8 @@ int p9_xattrwalk(struct files_session *session, struct unpack *in, struct p9_rep
 	if (number == P9_NOFID || fid_find(session, number))
 		return -EINVAL;
 	/*
-	 * A root file system has none: the guest's overlay would want to copy them up, and fail
-	 * where the guest's kernel was told not to pass them on.
+	 * A root file system has none: the guest's overlay would copy them up, and would fail if
+	 * the guest's kernel must not pass them on.
 	 */
 	if (session->share->rootfs)
 		n = name[0] ? -ENODATA : 0;
@@ -133,8 +133,8 @@ int p9_xattrwalk(struct files_session *session, struct unpack *in, struct p9_rep
 }
 
 /*
- * Txattrcreate: fid32 name[s] size64 flags32. The fid becomes what the value is written to; the
- * attribute is set when it is clunked, or removed if size is 0.
+ * Txattrcreate: fid32 name[s] size64 flags32. The value is written to the fid; the attribute is set
+ * when it is clunked, or removed if size is 0.
  */
 int p9_xattrcreate(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
@@ -205,7 +205,7 @@ int xattr_commit(struct files_session *session, struct fid *fid)
 	struct stat stat;
 	int ret = place_of(session, fid->node, &place), fd;
 
-	/* Rules and names may have changed since it was begun. */
+	/* Rules and names may have changed since the write began. */
 	if (ret == 0)
 		ret = place_quietly_allowed(session, &place, POLICY_ATTRIBUTES);
 	if (ret == 0 && xattr->used != xattr->size)
@@ -253,7 +253,7 @@ int xattr_restore(struct files_session *session, struct fid *fid, enum fid_kind 
 	flags = unpack_u32(from);
 	used = unpack_u32(from);
 	size = unpack_count(from, FILES_XATTR_MAX);
-	/* What is written has a name that its begin has checked. */
+	/* For a write, p9_xattrcreate() has checked the name. */
 	if (from->failed || size > from->length - from->at || used > size ||
 	    (flags & ~(uint32_t)(XATTR_CREATE | XATTR_REPLACE)) ||
 	    (kind == FID_XATTR_WRITE && !is_users(name)))
