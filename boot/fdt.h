@@ -2,7 +2,7 @@
 /*
  * The flattened device tree (Devicetree Specification 0.4) that describes the machine to Linux on
  * x86, as arch/x86/kernel/devicetree.c reads it. The tree is as small as possible: each node and
- * property costs the guest some thousand instructions at every boot.
+ * property costs the guest several thousand instructions at every boot.
  */
 #ifndef CORDON_BOOT_FDT_H
 #define CORDON_BOOT_FDT_H

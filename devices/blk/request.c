@@ -36,7 +36,9 @@ static void find_status(struct blk_request *request)
 		chain->writable_count--;
 }
 
-/* A request names so many sectors from one on: all of them on the disk, counted in sectors first.
+/*
+ * Whether count sectors from the given one on are all on the disk. Compared in sectors, since the
+ * bytes could overflow.
  */
 static bool on_disk(const struct disk *disk, uint64_t sector, uint64_t count)
 {
@@ -174,7 +176,9 @@ static bool is_cancelled(struct blk_request *request)
 	return atomic_load(&request->job.cancelled);
 }
 
-/* Calls return -EINTR for nothing: signals are the loop's. But then they are made again. */
+/*
+ * Signals go to the loop's thread, so -EINTR is not expected; a call that returns it is repeated.
+ */
 static bool failed(int64_t n)
 {
 	return n < 0 && n != -EINTR;
@@ -204,7 +208,7 @@ static int read_data(struct blk_request *request)
 	return 0;
 }
 
-/* What is in the buffer goes to one place of the disk. */
+/* Writes the buffer to one range of the disk. */
 static int write_buffer(struct blk_request *request, uint64_t offset, uint64_t length)
 {
 	uint64_t done = 0;

@@ -10,11 +10,11 @@
 
 #define RNG_QUEUE_SIZE 64
 
-/* In one go: no chain gets more, and other devices have a turn after so many chains or bytes. */
+/* Limits of one turn; other devices have theirs after it. No chain gets more than TURN_BYTES. */
 #define TURN_BYTES  (64u << 10)
 #define TURN_CHAINS 32
 
-/* What may be given out at once after a pause, and how long to wait when it is used up. */
+/* The bytes available after a pause, and how long to wait when they are used up. */
 #define BURST_BYTES (256u << 10)
 #define REFILL_NS   10000000u
 
@@ -23,11 +23,11 @@ struct rng {
 	struct loop *loop;
 	struct loop_timer refill;
 	struct loop_task again;
-	struct bucket allowance; /* bytes that may be given out now */
+	struct bucket allowance; /* bytes available now */
 	struct virtio_chain chain;
 };
 
-/* Random bytes into the chain, at most limit. Returns how many. */
+/* Fills the chain with at most limit random bytes. Returns how many. */
 static uint32_t fill(const struct virtio_chain *chain, uint64_t limit)
 {
 	uint64_t done = 0, want, length;
@@ -49,7 +49,7 @@ static uint32_t fill(const struct virtio_chain *chain, uint64_t limit)
 	return (uint32_t)done;
 }
 
-/* Serves what waits, up to a turn; then either a task or a timer goes on. */
+/* Serves waiting chains, up to a turn; then a task or a timer continues. */
 static void serve(struct rng *rng)
 {
 	struct virtio_device *device = &rng->device;

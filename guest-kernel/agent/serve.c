@@ -13,7 +13,7 @@
 
 _Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into the greeting");
 
-/* A first process that sleeps for so many milliseconds is not about to die. */
+/* A first process that sleeps for this many milliseconds is not about to die. */
 #define ENDING_CALM 20
 
 static volatile sig_atomic_t child_ended;

@@ -46,7 +46,7 @@ struct audit_entry {
 	uint64_t sequence;
 	const char *time, *rule, *reason, *verdict, *event;
 	bool is_decision;
-	bool exact; /* the object is as it was, not with parts that are no text left out */
+	bool exact; /* the object is complete: no bytes were left out because they are not text */
 	struct policy_request request;
 };
 

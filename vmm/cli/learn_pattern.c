@@ -63,7 +63,7 @@ static struct glob_tree *kind_set(void)
 	return set.tree;
 }
 
-/* The length of the path's beginning that stands before a kind of so many components. */
+/* The length of the path without its last components, as many as kind has. */
 static size_t before_kind(const char *path, size_t length, const char *kind)
 {
 	size_t components = 1;

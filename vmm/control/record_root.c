@@ -122,7 +122,7 @@ int root_remove(const struct record_root *root, const char *id)
 	if (renameat(root->fd, id, root->fd, RECORD_REMOVING) < 0)
 		return -errno;
 	ret = remove_directory(root->fd, RECORD_REMOVING);
-	/* It has foreign files in it: give back the name, or no other record could be removed. */
+	/* It contains foreign files: restore the name, or no other record could be removed. */
 	if (ret < 0 && renameat(root->fd, RECORD_REMOVING, root->fd, id) < 0)
 		log_debug("%s/%s: %s", root->path, RECORD_REMOVING, strerror(errno));
 	return ret;

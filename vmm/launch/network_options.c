@@ -177,7 +177,7 @@ int network_apply(struct sandbox_options *options, struct err *err)
 		return err_set(err, EINVAL,
 			       "--publish: with --net none there is no card to reach the sandbox "
 			       "by: see --publish-vsock");
-	/* Without a net rule there is no card: the filter would have nothing to decide by. */
+	/* Without a net rule the filter would have nothing to decide by: no network. */
 	if (options->net && !none && !wanted)
 		return err_set(
 			err, EINVAL,

@@ -51,9 +51,9 @@ struct option_set {
 };
 
 /*
- * Parses options of several tables up to the first argument that is none, or "--". Returns the
- * index of the first argument after them, or -errno with a message that names the verb (argv[0])
- * and the nearest option.
+ * Parses options of several tables up to "--" or the first argument that is not an option. Returns
+ * the index of the first argument after them, or -errno with a message that names the verb
+ * (argv[0]) and the nearest option.
  */
 int options_parse(const struct option_set *sets, size_t count, int argc, char **argv,
 		  struct err *err);

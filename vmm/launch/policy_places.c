@@ -79,7 +79,7 @@ static int check_share(const struct place *place, const char *host, struct err *
 	char real[PATH_MAX];
 
 	if (stat(host, &share) < 0)
-		return 0; /* that it is not there is told by who opens it */
+		return 0; /* a missing directory is reported when it is opened */
 	if (is_within(place->path, &share))
 		return err_set(
 			err, EINVAL,

@@ -14,7 +14,8 @@ struct sandbox_options {
 	struct sandbox_config sandbox;
 	struct policy_options policy_options;
 	struct policy *policy; /* from sandbox_options_finish(); policy_free() is the caller's */
-	struct audit_key *key; /* --sign's, from then on too; who opens the log takes it */
+	struct audit_key *key; /* of --sign, from then on too; the function that opens the log takes
+				  ownership */
 	uint64_t memory;       /* of --memory; 0: not given */
 	unsigned cpus;	       /* of --cpus; 0: not given */
 	bool console;

@@ -85,7 +85,7 @@ static bool resolve(const char *directory, const char *path, char to[PATH_MAX])
 	return realpath(path[0] == '/' ? path : joined, to) != NULL;
 }
 
-/* Reads a file's first bytes as a string; false if it is no regular file or cannot be read. */
+/* Reads a file's first bytes as a string; false if it is not a regular file or cannot be read. */
 static bool read_text(const char *directory, const char *name, char *text, size_t size)
 {
 	char path[2 * PATH_MAX];

@@ -13,7 +13,7 @@
 
 struct open_question {
 	struct approval public;
-	bool told; /* operators or the command have been told */
+	bool told; /* operators or the command have been notified */
 	struct approval_command *command;
 };
 
