@@ -291,8 +291,8 @@ fuzz: fuzz-build
 	done
 
 # Lint compiles every source with -Werror, in a directory of its own (scripts/lint.sh).
-C_SRC := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(wildcard vmm/*.c boot/tools/*.c tests/*/*.c \
-	tests/integration/programs/*.c bench/*/*.c))
+C_SRC := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(wildcard vmm/*.c vmm/cli/tools/*.c \
+	boot/tools/*.c tests/*/*.c tests/integration/programs/*.c bench/*/*.c))
 .PHONY: objects tidy
 objects: $(C_SRC:%.c=$(BUILD)/obj/%.o)
 
