@@ -43,7 +43,7 @@ CFLAGS_ALL = $(CSTD) $(GENERATED) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION=
 # A recipe is `$(call say,CC,what)` and `$(Q)command`: one short line, or the command with V=1.
 # `make -s` prints neither.
 Q   := $(if $(filter 1,$(V)),,@)
-say  = @$(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n' $(1) $(2))
+say  = @$(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n' $(1) '$(2)')
 STRICT := WERROR=$(or $(WERROR),1)
 comma  := ,
 
