@@ -44,5 +44,15 @@ echo "deps: installing$missing" >&2
 if ! $as_root apt-get update -qq; then
 	echo "deps: the package lists could not be renewed; going on with the old ones" >&2
 fi
+# apt's own message names only the first, and not where it could be found.
+unknown=""
+for package in $missing; do
+	apt-cache show "$package" >/dev/null 2>&1 || unknown="$unknown $package"
+done
+if [ -n "$unknown" ]; then
+	echo "deps: not in the package sources of this machine:$unknown" >&2
+	echo "deps: they are in Debian 12 (bookworm), linux-source-6.12 in its security updates (bookworm-security)" >&2
+	exit 1
+fi
 # shellcheck disable=SC2086 # a list
 $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
