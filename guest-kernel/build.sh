@@ -79,6 +79,13 @@ inputs_hash() {
 hash=$(inputs_hash)
 built=$cache/$hash
 
+# A kernel of these inputs that this tree already has serves from whatever cache it is in: `sudo make
+# install` has root's home directory, and must not build once more.
+current=$(readlink "$out/vmlinux" 2>/dev/null || true)
+case "$force $current" in
+"no "*"/kernel/$hash/vmlinux") [ ! -f "$current" ] || built=${current%/vmlinux} ;;
+esac
+
 if [ "$print" = yes ]; then
 	echo "$built/vmlinux"
 	exit 0
