@@ -5,11 +5,11 @@
 #
 #   deb.sh FILE.deb
 #
-# Needs root, /dev/kvm, a Debian mirror (DEBIAN_MIRROR, default http://deb.debian.org/debian), and 600 MB in
-# TMPDIR. Prints what the commands print, then one line "N passed, N failed, N skipped".
+# Needs root, /dev/kvm, a Debian mirror (DEBIAN_MIRROR, default: debootstrap's), and 600 MB in TMPDIR.
+# Prints what the commands print, then one line "N passed, N failed, N skipped".
 set -u
 deb=$(readlink -f "$1")
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${DEBIAN_MIRROR:-}
 passed=0 failed=0
 
 for tool in debootstrap lintian; do
@@ -39,12 +39,12 @@ root=$work/root
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
-lintian --fail-on error,warning --no-tag-display-limit "$deb" 2>&1
+lintian --fail-on error,warning --tag-display-limit 0 "$deb" 2>&1
 verdict $? lintian
 
-debootstrap --variant=minbase bookworm "$root" "$mirror" >"$work/log" 2>&1 || {
+debootstrap --variant=minbase bookworm "$root" ${mirror:+"$mirror"} >"$work/log" 2>&1 || {
 	tail -5 "$work/log"
-	echo "skip packaging.deb: debootstrap cannot reach $mirror"
+	echo "skip packaging.deb: debootstrap cannot reach ${mirror:-its mirror}"
 	echo "$passed passed, $failed failed, 1 skipped"
 	exit "$failed"
 }
