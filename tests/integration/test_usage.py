@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors found before anything runs: one line on stderr, exit status 125, nothing on stdout."""
+import re
+
 import cordon
 import forge
 from cordon import call, run, scratch
@@ -9,7 +11,7 @@ MEBI = 1 << 20
 
 def test_version_and_help():
     version = call("--version").expect(0, stderr=b"")
-    assert version.stdout.startswith(b"cordon ") and version.stdout.count(b"\n") == 1, repr(version)
+    assert re.fullmatch(rb"cordon \d+\.\d+\.\d+ \([^()\s]+\)\n", version.stdout), repr(version)
     usage = call("--help").expect(0, stderr=b"")
     assert b"run" in usage.stdout and b"doctor" in usage.stdout, repr(usage)
     usage = call("run", "--help").expect(0, stderr=b"")
