@@ -1,100 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Approvals: attached operators, remembered decisions, and floods of questions. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/support/unit.h"
-#include "vmm/sandbox/approvals.h"
-
-static struct loop *loop;
-static struct guard *guard;
-static struct approvals *questions;
-
-/* What the operator saw, and what the caller of approvals_ask() was told. */
-static unsigned asked, over, answered;
-static char how[128], shown[APPROVAL_TEXT], rule[APPROVAL_RULE];
-static uint32_t answered_number;
-static bool answered_yes;
-static char answered_why[128];
-
-static void on_asked(void *arg, const struct approval *question)
-{
-	(void)arg;
-	asked++;
-	approval_text(question, shown);
-	snprintf(rule, sizeof(rule), "%s", question->rule);
-}
-
-static void on_over(void *arg, const struct approval *question, const char *why)
-{
-	(void)arg;
-	(void)question;
-	over++;
-	snprintf(how, sizeof(how), "%s", why);
-}
-
-static void on_answered(void *arg, uint32_t number, bool yes, const char *reason)
-{
-	(void)arg;
-	answered++;
-	answered_number = number;
-	answered_yes = yes;
-	snprintf(answered_why, sizeof(answered_why), "%s", reason);
-	loop_stop(loop);
-}
-
-static void begin(const char *command)
-{
-	static const struct approvals_ops ops = {.asked = on_asked, .over = on_over};
-	static const char text[] = "policy 1\nnet allow tcp a.test:1\nnet ask tcp *:*\n";
-	const struct policy_source source = {.name = "p", .directory = "/"};
-	struct policy *policy;
-	struct err err;
-
-	asked = over = answered = 0;
-	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, &err), 0);
-	ck_assert_int_eq(guard_create(&guard, policy, NULL), 0);
-	ck_assert_int_eq(loop_create(&loop), 0);
-	ck_assert_int_eq(approvals_create(&questions, loop, guard, command), 0);
-	approvals_set_ops(questions, &ops, NULL);
-	approvals_set_requester(questions, on_answered, NULL);
-}
-
-static void end(void)
-{
-	approvals_destroy(questions);
-	loop_destroy(loop);
-	guard_destroy(guard);
-}
-
-static struct policy_net to(const char *name, const char *address, uint16_t port)
-{
-	struct policy_net net = {
-		.protocol = POLICY_TCP, .name = name, .family = AF_INET, .port = port};
-
-	ck_assert_int_eq(inet_pton(AF_INET, address, net.address), 1);
-	return net;
-}
-
-/* Lets deferred work be done. */
-static void stop_loop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
-static void turn(void)
-{
-	struct loop_timer timer = {.expired = stop_loop};
-
-	loop_timer_start(loop, &timer, 0);
-	ck_assert_int_eq(loop_run(loop), 0);
-	loop_timer_stop(loop, &timer);
-}
+#include "tests/unit/approvals_common.h"
 
 START_TEST(an_operator_is_notified_and_decides)
 {
@@ -103,24 +15,25 @@ START_TEST(an_operator_is_notified_and_decides)
 	int number;
 
 	begin(NULL);
-	ck_assert_int_eq(approvals_ask(questions, &net), -ENOENT); /* no operator */
+	ck_assert_int_eq(ask_about(&net), -ENOENT); /* no operator */
 	approvals_attend(questions, true);
-	number = approvals_ask(questions, &net);
+	number = ask_about(&net);
 	ck_assert_int_gt(number, 0);
-	ck_assert_int_eq(approvals_ask(questions, &net), number); /* the same */
-	ck_assert_int_ne(approvals_ask(questions, &other), number);
+	ck_assert_int_eq(ask_about(&net), number); /* the same */
+	ck_assert_int_ne(ask_about(&other), number);
 	ck_assert_uint_eq(asked, 0); /* from the loop only */
 	turn();
 	ck_assert_uint_eq(asked, 2);
 	ck_assert_str_eq(shown, "tcp x.test 192.0.9.2:22");
 	ck_assert_str_eq(rule, "p:3");
-	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, "by me"), 0);
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, true, "by me"),
+			 0);
 	ck_assert_str_eq(how, "once by me");
 	ck_assert(answered_yes);
 	ck_assert_uint_eq(answered_number, (uint32_t)number);
 	/* "once" counts once, and a late decision is ignored. */
-	ck_assert_int_eq(approvals_recall(questions, &net), -1);
-	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, "by me"),
+	ck_assert_int_eq(recall(&net), -1);
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, true, "by me"),
 			 -ENOENT);
 	end();
 }
@@ -134,17 +47,17 @@ START_TEST(a_decision_for_the_sandbox_is_remembered)
 
 	begin(NULL);
 	approvals_attend(questions, true);
-	approvals_reply(questions, (uint32_t)approvals_ask(questions, &net), APPROVAL_SESSION, "");
-	ck_assert_int_eq(approvals_recall(questions, &net), 1);
-	ck_assert_int_eq(approvals_recall(questions, &elsewhere), 1); /* the name counts */
-	ck_assert_int_eq(approvals_recall(questions, &port), -1);
-	ck_assert_int_eq(approvals_recall(questions, &bare), -1);
-	approvals_reply(questions, (uint32_t)approvals_ask(questions, &bare), APPROVAL_NEVER, "");
-	ck_assert_int_eq(approvals_recall(questions, &bare), 0);
+	approvals_reply(questions, (uint32_t)ask_about(&net), APPROVAL_SESSION, true, "");
+	ck_assert_int_eq(recall(&net), 1);
+	ck_assert_int_eq(recall(&elsewhere), 1); /* the name counts */
+	ck_assert_int_eq(recall(&port), -1);
+	ck_assert_int_eq(recall(&bare), -1);
+	approvals_reply(questions, (uint32_t)ask_about(&bare), APPROVAL_NEVER, true, "");
+	ck_assert_int_eq(recall(&bare), 0);
 	ck_assert(!answered_yes);
 	/* The last decision counts. */
-	approvals_reply(questions, (uint32_t)approvals_ask(questions, &net), APPROVAL_NEVER, "");
-	ck_assert_int_eq(approvals_recall(questions, &net), 0);
+	approvals_reply(questions, (uint32_t)ask_about(&net), APPROVAL_NEVER, true, "");
+	ck_assert_int_eq(recall(&net), 0);
 	end();
 }
 END_TEST
@@ -155,14 +68,14 @@ START_TEST(an_operator_who_disconnects_has_refused)
 
 	begin(NULL);
 	approvals_attend(questions, true);
-	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_gt(ask_about(&net), 0);
 	approvals_attend(questions, false);
 	ck_assert_uint_eq(answered, 1);
 	ck_assert(!answered_yes);
 	ck_assert_str_eq(answered_why, "the last operator has disconnected");
-	ck_assert_int_eq(approvals_ask(questions, &net), -ENOENT);
+	ck_assert_int_eq(ask_about(&net), -ENOENT);
 	approvals_attend(questions, true);
-	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_gt(ask_about(&net), 0);
 	end();
 }
 END_TEST
@@ -176,7 +89,7 @@ START_TEST(a_flood_of_questions_is_bounded)
 	approvals_attend(questions, true);
 	for (i = 0; i < 100; i++) {
 		net.port = (uint16_t)(100 + i);
-		taken += approvals_ask(questions, &net) > 0;
+		taken += ask_about(&net) > 0;
 	}
 	ck_assert_uint_eq(taken, APPROVALS_MAX);
 	for (i = 0; approvals_next(questions, &at); i++)
@@ -186,10 +99,10 @@ START_TEST(a_flood_of_questions_is_bounded)
 	ck_assert_uint_eq(asked, APPROVALS_MAX);
 	/* Answering them does not make room for as many at once: a person is not to be worn out. */
 	for (i = 1; i <= APPROVALS_MAX; i++)
-		ck_assert_int_eq(approvals_reply(questions, i, APPROVAL_NO, ""), 0);
+		ck_assert_int_eq(approvals_reply(questions, i, APPROVAL_NO, true, ""), 0);
 	for (i = taken = 0; i < 100; i++) {
 		net.port = (uint16_t)(300 + i);
-		taken += approvals_ask(questions, &net) > 0;
+		taken += ask_about(&net) > 0;
 	}
 	ck_assert_uint_lt(taken, APPROVALS_MAX);
 	end();
@@ -203,7 +116,7 @@ START_TEST(a_question_without_a_waiting_flow_is_closed)
 
 	begin(NULL);
 	approvals_attend(questions, true);
-	number = approvals_ask(questions, &net);
+	number = ask_about(&net);
 	approvals_take_back(questions, (uint32_t)number);
 	ck_assert_uint_eq(over, 1);
 	ck_assert_uint_eq(answered, 0);
@@ -219,7 +132,7 @@ START_TEST(an_invalid_name_opens_no_question)
 	static const char *const bad[] = {"-x.test",	     "--help",	  "a b.test",
 					  "a\033[31m.test",  "a\nb.test", "a;b",
 					  "\xc2\x9b[m.test", "A.test"};
-	char longest[APPROVAL_NAME + 1];
+	char longest[255];
 	struct policy_net net;
 	size_t i;
 
@@ -227,18 +140,18 @@ START_TEST(an_invalid_name_opens_no_question)
 	approvals_attend(questions, true);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		net = to(bad[i], "192.0.9.1", 22);
-		ck_assert_int_eq(approvals_ask(questions, &net), -EINVAL);
+		ck_assert_int_eq(ask_about(&net), -EINVAL);
 	}
 	memset(longest, 'x', sizeof(longest));
-	longest[APPROVAL_NAME] = '\0';
+	longest[254] = '\0';
 	net = to(longest, "192.0.9.1", 22);
-	ck_assert_int_eq(approvals_ask(questions, &net), -EINVAL);
+	ck_assert_int_eq(ask_about(&net), -EINVAL);
 	turn();
 	ck_assert_uint_eq(asked, 0);
-	longest[APPROVAL_NAME - 1] = '\0';
-	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	longest[253] = '\0';
+	ck_assert_int_gt(ask_about(&net), 0);
 	net = to("a-b_c.x1.test", "192.0.9.1", 22);
-	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_gt(ask_about(&net), 0);
 	end();
 }
 END_TEST
@@ -261,7 +174,7 @@ START_TEST(an_operator_lost_while_notified_leaves_the_command)
 	begin("echo once");
 	approvals_set_ops(questions, &ops, NULL);
 	approvals_attend(questions, true);
-	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_gt(ask_about(&net), 0);
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_uint_eq(asked, 1);
 	ck_assert_uint_eq(answered, 1);
@@ -278,7 +191,7 @@ static void command_says(const char *command, bool yes, const char *why)
 	struct policy_net net = to("x.test", "192.0.9.1", 22);
 
 	begin(command);
-	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_gt(ask_about(&net), 0);
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_uint_eq(answered, 1);
 	ck_assert_msg(answered_yes == yes, "%s: %s", command, answered_why);
@@ -308,7 +221,7 @@ START_TEST(an_operator_leaves_after_an_undecided_command)
 
 	begin("true");
 	approvals_attend(questions, true);
-	ck_assert_int_gt(approvals_ask(questions, &net), 0);
+	ck_assert_int_gt(ask_about(&net), 0);
 	do
 		turn();
 	while (waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0);
@@ -320,6 +233,7 @@ START_TEST(an_operator_leaves_after_an_undecided_command)
 	end();
 }
 END_TEST
+
 START_TEST(a_command_ends_with_its_question)
 {
 	struct policy_net net = to(NULL, "192.0.9.1", 22);
@@ -330,13 +244,13 @@ START_TEST(a_command_ends_with_its_question)
 	ck_assert_int_ge(fd, 0);
 	snprintf(command, sizeof(command), "echo >>%s; exec sleep 1000 #", path);
 	begin(command);
-	number = approvals_ask(questions, &net);
+	number = ask_about(&net);
 	do {
 		turn();
 		ck_assert_int_eq(fstat(fd, &stat), 0);
 	} while (stat.st_size == 0);
 	/* An operator may be quicker than it. */
-	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, ""), 0);
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, true, ""), 0);
 	ck_assert(answered_yes);
 	/* Killed and reaped: there is no child. */
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);

@@ -52,6 +52,26 @@ static void show_json(const json_t *body)
 	fflush(stdout);
 }
 
+static long long count_in(const json_t *question, const char *name)
+{
+	return json_integer_value(json_object_get(json_object_get(question, "history"), name));
+}
+
+/* No class has questions yet of which the process is known. */
+static void show_context(const json_t *question)
+{
+	long long asked = count_in(question, "asked"), allowed = count_in(question, "allowed"),
+		  denied = count_in(question, "denied");
+
+	text_line(stdout, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
+		  text_in(question, "operation"), text_in(question, "rule_text"));
+	if (asked + allowed + denied == 0)
+		printf("   before: nothing\n");
+	else
+		printf("   before: asked %lld times, %lld allowed, %lld denied\n", asked, allowed,
+		       denied);
+}
+
 static void show_question(const struct watcher *watcher, const json_t *question)
 {
 	if (watcher->json) {
@@ -61,6 +81,7 @@ static void show_question(const struct watcher *watcher, const json_t *question)
 	text_line(stdout, "%lld: %s? (%s)",
 		  (long long)json_integer_value(json_object_get(question, "question")),
 		  text_in(question, "text"), text_in(question, "rule"));
+	show_context(question);
 	fflush(stdout);
 }
 

@@ -7,21 +7,55 @@
 #include "vmm/base/bytes.h"
 #include "vmm/control/requests.h"
 #include "vmm/net/address.h"
+#include "vmm/policy/explain.h"
 
 /* --- approvals -------------------------------------------------------------------------------- */
 
+/* The verdict of a rule that approves or refuses a question's operation, for good. */
+static void rule_of(const struct approval *approval, bool yes, char line[POLICY_REQUEST_RULE])
+{
+	const struct policy_request *request = &approval->request;
+
+	policy_request_rule(
+		request,
+		yes ? policy_needed_action(request->class, request->op) : POLICY_ACTION_DENY, line);
+}
+
+/* What only questions about the network have. */
+static void describe_peer(json_t *body, const struct policy_net *net)
+{
+	const char *name = net->host ? "host" : net->name;
+	char address[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop((int)net->family, net->address, address, sizeof(address));
+	json_object_set_new(body, "protocol", json_string(policy_protocol_name(net->protocol)));
+	if (name)
+		json_object_set_new(body, "name", json_string(name));
+	json_object_set_new(body, "address", json_string(address));
+	json_object_set_new(body, "port", json_integer(net->port));
+}
+
 static json_t *describe_approval(const struct approval *approval)
 {
-	const struct policy_net *net = &approval->net;
-	char address[INET6_ADDRSTRLEN] = "", text[APPROVAL_TEXT];
+	const struct policy_request *request = &approval->request;
+	const struct approval_history *history = &approval->history;
+	char object[POLICY_REQUEST_TEXT], always[POLICY_REQUEST_RULE], never[POLICY_REQUEST_RULE];
+	json_t *body;
 
-	approval_text(approval, text);
-	inet_ntop((int)net->family, net->address, address, sizeof(address));
-	return json_pack("{s:I,s:s,s:s,s:s*,s:s,s:i,s:s,s:I}", "question",
-			 (json_int_t)approval->number, "text", text, "protocol",
-			 policy_protocol_name(net->protocol), "name", net->name, "address", address,
-			 "port", (int)net->port, "rule", approval->rule, "asked",
-			 (json_int_t)approval->asked);
+	policy_request_text(request, object);
+	rule_of(approval, true, always);
+	rule_of(approval, false, never);
+	body = json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:{s:I,s:I,s:I},s:{s:s,s:s}}",
+			 "question", (json_int_t)approval->number, "text", object, "class",
+			 policy_class_name(request->class), "operation",
+			 policy_op_name(request->op), "object", object, "rule", approval->rule,
+			 "rule_text", approval->rule_text, "asked", (json_int_t)approval->asked,
+			 "history", "asked", (json_int_t)history->asked, "allowed",
+			 (json_int_t)history->allowed, "denied", (json_int_t)history->denied,
+			 "lines", "always", always, "never", never);
+	if (body && request->class == POLICY_NET)
+		describe_peer(body, &request->net);
+	return body;
 }
 
 /* Sends an event to all clients that watch. */
@@ -103,14 +137,9 @@ static const struct approval *find_approval(struct approvals *approvals, uint64_
 /* The policy line with the same effect, and the rule above which it belongs. */
 static json_t *policy_line(const struct approval *approval, bool yes)
 {
-	const struct policy_net *net = &approval->net;
-	char line[APPROVAL_NAME + 64], address[INET6_ADDRSTRLEN] = "", port[8] = "";
+	char line[POLICY_REQUEST_RULE];
 
-	inet_ntop((int)net->family, net->address, address, sizeof(address));
-	if (net->port)
-		snprintf(port, sizeof(port), ":%u", net->port);
-	snprintf(line, sizeof(line), "net %s %s %s%s", yes ? "allow" : "deny",
-		 policy_protocol_name(net->protocol), net->name ? approval->name : address, port);
+	rule_of(approval, yes, line);
 	return json_pack("{s:s,s:s}", "line", line, "before", approval->rule);
 }
 
@@ -135,7 +164,8 @@ void op_answer(struct client *client, struct message *message)
 	if (reply == APPROVAL_ALWAYS || reply == APPROVAL_NEVER)
 		body = policy_line(approval, reply == APPROVAL_ALWAYS);
 	server_peer(client, by, sizeof(by));
-	approvals_reply(approvals, (uint32_t)number, (enum approval_reply)reply, by);
+	approvals_reply(approvals, (uint32_t)number, (enum approval_reply)reply,
+			!json_is_false(json_object_get(message->body, "remember")), by);
 	server_reply(client, id, body);
 }
 

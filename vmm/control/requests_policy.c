@@ -279,5 +279,7 @@ void op_policy_set(struct client *client, struct message *message)
 	}
 	monitor_keep_policy(monitor);
 	network_policy_changed(&monitor->session.sandbox.network);
+	if (monitor->session.sandbox.questions)
+		approvals_policy_changed(monitor->session.sandbox.questions);
 	server_reply(client, id, NULL);
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/policy/explain.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "vmm/base/bytes.h"
 #include "vmm/policy/internal.h"
 #include "vmm/policy/protected.h"
+#include "vmm/policy/request.h"
 
 bool policy_protected(const char *path, size_t length, bool write)
 {
@@ -109,41 +106,14 @@ static void find_nearest(const struct rule_list *list, const struct policy_reque
 
 /* --- the line to add -------------------------------------------------------------------------- */
 
-static void net_line(const struct policy_net *net, char *to, size_t size)
-{
-	char address[INET6_ADDRSTRLEN] = "*";
-	const char *where = net->host ? "host" : net->name;
-	bool brackets = false;
-
-	if (!where && net->family) {
-		inet_ntop((int)net->family, net->address, address, sizeof(address));
-		brackets = net->family == AF_INET6;
-	}
-	if (!where)
-		where = address;
-	if (net->protocol == POLICY_ICMP || net->protocol == POLICY_DNS || net->port == 0)
-		snprintf(to, size, "net allow %s %s", policy_protocol_name(net->protocol), where);
-	else
-		snprintf(to, size, "net allow %s %s%.255s%s:%u",
-			 policy_protocol_name(net->protocol), brackets ? "[" : "", where,
-			 brackets ? "]" : "", net->port);
-}
-
 static void write_line(const struct policy_request *request, struct policy_explanation *explanation)
 {
 	enum policy_action action = policy_needed_action(request->class, request->op);
-	char quoted[2 * POLICY_OBJECT_MAX + 1];
 
-	if (request->class == POLICY_NET) {
-		net_line(&request->net, explanation->line, sizeof(explanation->line));
-		return;
-	}
 	/* A file that may be created must be writable, too. */
 	if (request->op == POLICY_CREATE || request->op == POLICY_SYMLINK)
 		action = POLICY_ACTION_WRITE;
-	policy_quote(request->object, request->length, quoted);
-	snprintf(explanation->line, sizeof(explanation->line), "%s %s %s",
-		 policy_class_name(request->class), policy_action_name(action), quoted);
+	policy_request_rule(request, action, explanation->line);
 }
 
 /* Whether a rule hides the path itself, not only a directory above it. */

@@ -4,6 +4,7 @@
 #define CORDON_POLICY_EXPLAIN_H
 
 #include "vmm/policy/policy.h"
+#include "vmm/policy/request.h"
 
 struct policy_explanation {
 	struct policy_decision decision;
@@ -15,7 +16,7 @@ struct policy_explanation {
 	const struct policy_rule *nearest;
 	bool matches;
 	/* The line to add, and the rule above which to add it (NULL: at the end). */
-	char line[2 * POLICY_OBJECT_MAX + 64];
+	char line[POLICY_REQUEST_RULE];
 	const struct policy_rule *above;
 	bool is_protected; /* better not allowed: see policy_protected() */
 };

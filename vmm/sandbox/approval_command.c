@@ -77,28 +77,55 @@ static char *word_of(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
+/* What the command gets to know of a question, each at most as long as an object. */
+struct arguments {
+	char *argv[10];
+	char object[POLICY_REQUEST_TEXT], port[8], address[INET6_ADDRSTRLEN];
+};
+
+static void set_arguments(struct arguments *arguments, char *script,
+			  const struct approval *question)
+{
+	const struct policy_request *request = &question->request;
+	const struct policy_net *net = &request->net;
+	char **to = arguments->argv;
+
+	*to++ = word_of("sh");
+	*to++ = word_of("-c");
+	*to++ = script;
+	*to++ = word_of("cordon");
+	if (request->class == POLICY_NET) {
+		inet_ntop((int)net->family, net->address, arguments->address,
+			  sizeof(arguments->address));
+		snprintf(arguments->port, sizeof(arguments->port), "%u", net->port);
+		*to++ = word_of(policy_protocol_name(net->protocol));
+		*to++ = word_of(net->host ? "host" : net->name ? net->name : "-");
+		*to++ = arguments->address;
+		*to++ = arguments->port;
+	} else {
+		policy_request_text(request, arguments->object);
+		*to++ = word_of(policy_class_name(request->class));
+		*to++ = word_of(policy_op_name(request->op));
+		*to++ = arguments->object;
+	}
+	*to++ = word_of(question->rule);
+	*to = NULL;
+}
+
 static int run(struct approval_command *command, const char *text, const struct approval *question)
 {
-	const struct policy_net *net = &question->net;
-	char address[INET6_ADDRSTRLEN] = "", port[8], *script = NULL;
-	char *argv[10] = {word_of("sh"), word_of("-c"), NULL, word_of("cordon")};
+	struct arguments arguments = {.address = ""};
 	int pipe_fd[2] = {-1, -1}, ret;
+	char *script = NULL;
 
 	if (asprintf(&script, "%s \"$@\"", text) < 0)
 		return -ENOMEM;
-	inet_ntop((int)net->family, net->address, address, sizeof(address));
-	snprintf(port, sizeof(port), "%u", net->port);
-	argv[2] = script;
-	argv[4] = word_of(policy_protocol_name(net->protocol));
-	argv[5] = word_of(net->name ? question->name : "-");
-	argv[6] = address;
-	argv[7] = port;
-	argv[8] = word_of(question->rule);
+	set_arguments(&arguments, script, question);
 	ret = pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
 	if (ret == 0) {
 		/* Programs expect a pipe that blocks. */
 		fcntl(pipe_fd[1], F_SETFL, 0);
-		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", argv,
+		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", arguments.argv,
 				    (const int[]){-1, pipe_fd[1], STDERR_FILENO}, 3);
 	}
 	command->output_fd = pipe_fd[0];

@@ -2,10 +2,10 @@
 /*
  * The command of --on-ask: a program that decides a question in a person's place.
  *
- * sh runs it with five more arguments: protocol, name ("-": none), address, port ("0": none), and
- * the rule as file:line. The first word that it prints is the decision; no output, an unknown word
- * or an exit status other than 0 is no decision. Nothing waits for the command, and it is killed
- * when its question is over.
+ * sh runs it with more arguments: of the network protocol, name ("-": none), address, port ("0":
+ * none); of other classes class, operation and object; and last the rule as file:line. The first
+ * word that it prints is the decision; no output, an unknown word or an exit status other than 0 is
+ * no decision. Nothing waits for the command, and it is killed when its question is over.
  */
 #ifndef CORDON_SANDBOX_APPROVAL_COMMAND_H
 #define CORDON_SANDBOX_APPROVAL_COMMAND_H

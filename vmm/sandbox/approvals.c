@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/sandbox/approvals.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/base/bucket.h"
-#include "vmm/base/bytes.h"
+#include "vmm/base/text.h"
+#include "vmm/policy/explain.h"
 #include "vmm/sandbox/approval_command.h"
 
 struct open_question {
-	struct approval public;
-	bool told; /* operators or the command have been notified */
+	struct approval *public; /* NULL: free */
+	bool told;		 /* operators or the command have been notified */
 	struct approval_command *command;
 };
 
-/* A decision on a name holds for all addresses of that name. */
-struct remembered {
-	struct policy_net net;
-	char name[APPROVAL_NAME];
-	bool yes;
+/* What waits for decisions on operations of a class. */
+struct requester {
+	approval_replied *answered;
+	void *arg;
 };
 
 struct approvals {
@@ -29,16 +28,14 @@ struct approvals {
 	struct guard *guard;
 	char *command;
 	bool attended;
-	approval_replied *answered;
-	void *asker;
+	struct requester requester[POLICY_CLASSES];
 	const struct approvals_ops *ops;
 	void *ops_arg;
 	struct bucket rate;
 	uint32_t last_number;
 	struct loop_task tell;
-	struct open_question open[APPROVALS_MAX]; /* number 0: free */
-	struct remembered *remembered;
-	unsigned remembered_count, remembered_next;
+	struct open_question open[APPROVALS_MAX];
+	struct approval_memory *memory;
 };
 
 /* --- words ------------------------------------------------------------------------------------ */
@@ -61,94 +58,60 @@ int approval_reply_of(const char *word)
 	return -1;
 }
 
-void approval_text(const struct approval *question, char to[APPROVAL_TEXT])
-{
-	const struct policy_net *net = &question->net;
-	char address[INET6_ADDRSTRLEN] = "";
-
-	inet_ntop((int)net->family, net->address, address, sizeof(address));
-	snprintf(to, APPROVAL_TEXT, net->port ? "%s %s%s%s:%u" : "%s %s%s%s",
-		 policy_protocol_name(net->protocol), question->name, net->name ? " " : "", address,
-		 net->port);
-}
-
 /* --- what a question is about ----------------------------------------------------------------- */
 
-static void copy_net(struct policy_net *to, char name[APPROVAL_NAME], const struct policy_net *net)
+/* What decisions for the sandbox's life hold for: of the network a name with all its addresses. */
+static void key_of(const struct policy_request *request, char key[POLICY_REQUEST_RULE])
 {
-	const char *from = net->host ? "host" : net->name;
-
-	*to = *net;
-	snprintf(name, APPROVAL_NAME, "%s", from ? from : "");
-	to->name = from ? name : NULL;
+	policy_request_rule(request, policy_needed_action(request->class, request->op), key);
 }
 
-/*
- * The guest chooses the name, which is shown on terminals and passed to a command. The parsers of
- * names let only these characters through; here a name that looks like an option is refused too.
- */
-static bool is_plain(const char *name)
-{
-	return strlen(name) < APPROVAL_NAME && name[0] != '-' &&
-	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")] == '\0';
-}
-
-static bool same_place(const struct policy_net *a, const struct policy_net *b, bool by_name)
-{
-	const char *name = b->host ? "host" : b->name;
-
-	if (a->protocol != b->protocol || a->port != b->port || a->host != b->host ||
-	    !a->name != !name || (name && strcmp(a->name, name) != 0))
-		return false;
-	return (by_name && name) ||
-	       (a->family == b->family && memcmp(a->address, b->address, sizeof(a->address)) == 0);
-}
-
-struct rule_search {
-	const struct policy_net *net;
-	char *text;
+/* Decides about a question by the policy in force, and notes the rule. */
+struct lookup {
+	struct approval *question;
+	struct policy_decision decision;
 };
 
-static void find_rule(void *arg, const struct policy *policy)
+static void look_up(void *arg, const struct policy *policy)
 {
-	const struct rule_search *search = arg;
-	const struct policy_request request = {
-		.class = POLICY_NET, .op = POLICY_CONNECT, .net = *search->net};
-	struct policy_decision decision;
+	struct lookup *lookup = arg;
+	struct approval *question = lookup->question;
+	const struct policy_rule *rule;
+	size_t length;
 
-	policy_decide(policy, &request, &decision);
-	if (decision.rule)
-		snprintf(search->text, APPROVAL_RULE, "%.100s:%u", decision.rule->file,
-			 decision.rule->line);
+	policy_decide(policy, &question->request, &lookup->decision);
+	rule = lookup->decision.rule;
+	question->rule[0] = question->rule_text[0] = '\0';
+	if (!rule)
+		return;
+	length = text_safe(question->rule, PATH_MAX, rule->file, strlen(rule->file), 0);
+	snprintf(question->rule + length, APPROVAL_RULE - length, ":%u", rule->line);
+	text_safe(question->rule_text, APPROVAL_TEXT, rule->text, strlen(rule->text), 0);
 }
 
-/* --- remembering ------------------------------------------------------------------------------ */
-
-int approvals_recall(const struct approvals *questions, const struct policy_net *net)
+static enum policy_verdict verdict_of(struct approvals *questions, struct approval *question)
 {
-	unsigned i;
+	struct lookup lookup = {.question = question};
 
-	/* The last decision counts. */
-	for (i = 0; i < questions->remembered_count; i++)
-		if (same_place(&questions->remembered[i].net, net, true))
-			return questions->remembered[i].yes;
-	return -1;
+	guard_with_policy(questions->guard, look_up, &lookup);
+	return lookup.decision.verdict;
 }
 
-static void remember(struct approvals *questions, const struct policy_net *net, bool yes)
+int approvals_recall(const struct approvals *questions, const struct policy_request *request)
 {
-	struct remembered *slot = NULL;
-	unsigned i;
+	char key[POLICY_REQUEST_RULE];
 
-	for (i = 0; i < questions->remembered_count && !slot; i++)
-		if (same_place(&questions->remembered[i].net, net, true))
-			slot = &questions->remembered[i];
-	if (!slot && questions->remembered_count < APPROVALS_REMEMBERED)
-		slot = &questions->remembered[questions->remembered_count++];
-	if (!slot)
-		slot = &questions->remembered[questions->remembered_next++ % APPROVALS_REMEMBERED];
-	copy_net(&slot->net, slot->name, net);
-	slot->yes = yes;
+	key_of(request, key);
+	return approval_memory_decision(questions->memory, key);
+}
+
+void approvals_count(struct approvals *questions, const struct policy_request *request,
+		     bool allowed)
+{
+	char key[POLICY_REQUEST_RULE];
+
+	key_of(request, key);
+	approval_memory_count(questions->memory, key, allowed ? APPROVAL_ALLOWED : APPROVAL_DENIED);
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
@@ -156,32 +119,41 @@ static void remember(struct approvals *questions, const struct policy_net *net, 
 static void note(struct approvals *questions, const struct approval *question, const char *what,
 		 const char *detail)
 {
-	char object[APPROVAL_TEXT];
+	char object[POLICY_REQUEST_TEXT];
 	const struct guard_note line = {
-		.class = POLICY_NET, .what = what, .object = object, .detail = detail};
+		.class = question->request.class, .what = what, .object = object, .detail = detail};
 
-	approval_text(question, object);
+	policy_request_text(&question->request, object);
 	guard_note(questions->guard, &line);
 }
 
+/* Takes a question out of the table, and tells the operators. */
 static void close_question(struct approvals *questions, struct open_question *open, const char *how)
 {
-	struct approval question = open->public;
+	struct approval *question = open->public;
 
-	if (question.net.name)
-		question.net.name = question.name;
 	approval_command_end(open->command);
-	*open = (struct open_question){.public = {.number = 0}};
+	*open = (struct open_question){.public = NULL};
 	if (questions->ops)
-		questions->ops->over(questions->ops_arg, &question, how);
+		questions->ops->over(questions->ops_arg, question, how);
+	free(question);
+}
+
+static void reply_to(struct approvals *questions, enum policy_class class, uint32_t number,
+		     bool yes, const char *reason)
+{
+	const struct requester *requester = &questions->requester[class];
+
+	if (requester->answered)
+		requester->answered(requester->arg, number, yes, reason);
 }
 
 static struct open_question *find(struct approvals *questions, uint32_t number)
 {
 	unsigned i;
 
-	for (i = 0; i < APPROVALS_MAX && number != 0; i++)
-		if (questions->open[i].public.number == number)
+	for (i = 0; i < APPROVALS_MAX; i++)
+		if (questions->open[i].public && questions->open[i].public->number == number)
 			return &questions->open[i];
 	return NULL;
 }
@@ -189,13 +161,14 @@ static struct open_question *find(struct approvals *questions, uint32_t number)
 /* Refuses without an operator's decision. */
 static void refuse(struct approvals *questions, struct open_question *open, const char *why)
 {
-	uint32_t number = open->public.number;
+	enum policy_class class = open->public->request.class;
+	uint32_t number = open->public->number;
 	char detail[160];
 
 	snprintf(detail, sizeof(detail), "question=%u answer=no: %s", number, why);
-	note(questions, &open->public, "answer", detail);
+	note(questions, open->public, "answer", detail);
 	close_question(questions, open, why);
-	questions->answered(questions->asker, number, false, why);
+	reply_to(questions, class, number, false, why);
 }
 
 static void command_answered(void *arg, uint32_t number, const char *word)
@@ -207,7 +180,7 @@ static void command_answered(void *arg, uint32_t number, const char *word)
 	if (!open)
 		return;
 	if (answer >= 0)
-		approvals_reply(questions, number, (enum approval_reply)answer,
+		approvals_reply(questions, number, (enum approval_reply)answer, true,
 				"by the command of --on-ask");
 	else if (!questions->attended)
 		refuse(questions, open, "the command of --on-ask made no decision");
@@ -227,72 +200,134 @@ static void tell(void *arg)
 
 	for (i = 0; i < APPROVALS_MAX; i++) {
 		open = &questions->open[i];
-		if (open->public.number == 0 || open->told)
+		if (!open->public || open->told)
 			continue;
 		open->told = true;
 		if (questions->command &&
 		    approval_command_start(&open->command, questions->loop, questions->command,
-					   &open->public, command_answered, questions) < 0 &&
+					   open->public, command_answered, questions) < 0 &&
 		    !questions->attended) {
 			refuse(questions, open, "the command of --on-ask can't be run");
 			continue;
 		}
 		/* Last: it may lose a client, and with the last operator the question ends. */
 		if (questions->ops)
-			questions->ops->asked(questions->ops_arg, &open->public);
+			questions->ops->asked(questions->ops_arg, open->public);
 	}
 }
 
-int approvals_ask(struct approvals *questions, const struct policy_net *net)
+static struct open_question *find_place(struct approvals *questions)
 {
-	struct open_question *open = NULL;
-	struct rule_search search = {.net = net};
-	char detail[APPROVAL_RULE + 40];
+	unsigned i;
+
+	for (i = 0; i < APPROVALS_MAX; i++)
+		if (!questions->open[i].public)
+			return &questions->open[i];
+	return NULL;
+}
+
+static struct approval *make_question(struct approvals *questions,
+				      const struct policy_request *request)
+{
+	struct approval *question = calloc(1, sizeof(*question));
+	char key[POLICY_REQUEST_RULE];
+
+	if (!question || policy_request_copy(&question->request, question->strings, request) < 0) {
+		free(question);
+		return NULL;
+	}
+	question->asked = time(NULL);
+	verdict_of(questions, question);
+	key_of(request, key);
+	question->history = approval_memory_history(questions->memory, key);
+	approval_memory_count(questions->memory, key, APPROVAL_ASKED);
+	questions->last_number = questions->last_number % INT32_MAX + 1;
+	question->number = questions->last_number;
+	return question;
+}
+
+int approvals_ask(struct approvals *questions, const struct policy_request *request)
+{
+	struct open_question *open;
+	struct approval *question;
+	char detail[160];
 	unsigned i;
 
 	if (!questions->attended && !questions->command)
 		return -ENOENT;
-	if (net->name && !is_plain(net->name))
+	if (!policy_request_is_plain(request))
 		return -EINVAL;
 	for (i = 0; i < APPROVALS_MAX; i++)
-		if (questions->open[i].public.number != 0 &&
-		    same_place(&questions->open[i].public.net, net, false))
-			return (int)questions->open[i].public.number;
-	for (i = 0; i < APPROVALS_MAX && !open; i++)
-		if (questions->open[i].public.number == 0)
-			open = &questions->open[i];
+		if (questions->open[i].public &&
+		    policy_request_same(&questions->open[i].public->request, request))
+			return (int)questions->open[i].public->number;
+	open = find_place(questions);
 	if (!open || !bucket_try(&questions->rate, loop_now_ns()))
 		return -EBUSY;
-	*open = (struct open_question){.public = {.asked = time(NULL)}};
-	copy_net(&open->public.net, open->public.name, net);
-	search.text = open->public.rule;
-	guard_with_policy(questions->guard, find_rule, &search);
-	questions->last_number = questions->last_number % INT32_MAX + 1;
-	open->public.number = questions->last_number;
-	snprintf(detail, sizeof(detail), "question=%u rule=%s", open->public.number,
-		 open->public.rule);
-	note(questions, &open->public, "ask", detail);
+	question = make_question(questions, request);
+	if (!question)
+		return -EBUSY;
+	*open = (struct open_question){.public = question};
+	snprintf(detail, sizeof(detail), "question=%u rule=%.110s", question->number,
+		 question->rule);
+	note(questions, question, "ask", detail);
 	loop_defer(questions->loop, &questions->tell);
-	return (int)open->public.number;
+	return (int)question->number;
+}
+
+/* How a question without a decision ends: by the policy, or because nothing waits for it. */
+static const char *end_of(enum policy_verdict verdict)
+{
+	if (verdict == POLICY_ASK)
+		return "nothing waits for it any longer";
+	return verdict == POLICY_ALLOW ? "the policy was changed and allows it"
+				       : "the policy was changed and denies it";
+}
+
+static enum policy_verdict end_question(struct approvals *questions, struct open_question *open)
+{
+	enum policy_verdict verdict = verdict_of(questions, open->public);
+	const char *how = end_of(verdict);
+	char detail[96];
+
+	snprintf(detail, sizeof(detail), "question=%u answer=none: %s", open->public->number, how);
+	note(questions, open->public, "answer", detail);
+	close_question(questions, open, how);
+	return verdict;
 }
 
 void approvals_take_back(struct approvals *questions, uint32_t number)
 {
 	struct open_question *open = find(questions, number);
-	char detail[64];
 
-	if (!open)
-		return;
-	snprintf(detail, sizeof(detail), "question=%u answer=none: no flow waits any longer",
-		 number);
-	note(questions, &open->public, "answer", detail);
-	close_question(questions, open, "no flow waits for it any longer");
+	if (open)
+		end_question(questions, open);
+}
+
+void approvals_policy_changed(struct approvals *questions)
+{
+	struct open_question *open;
+	enum policy_verdict verdict;
+	enum policy_class class;
+	uint32_t number;
+	unsigned i;
+
+	for (i = 0; i < APPROVALS_MAX; i++) {
+		open = &questions->open[i];
+		/* Where a person is still to decide, the rule may be another one. */
+		if (!open->public || verdict_of(questions, open->public) == POLICY_ASK)
+			continue;
+		class = open->public->request.class;
+		number = open->public->number;
+		verdict = end_question(questions, open);
+		reply_to(questions, class, number, verdict == POLICY_ALLOW, end_of(verdict));
+	}
 }
 
 /* --- decisions -------------------------------------------------------------------------------- */
 
 int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
-		    const char *by)
+		    bool remember, const char *by)
 {
 	static const char *const reason[APPROVAL_REPLIES] = {
 		"an operator allowed it",
@@ -303,18 +338,21 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 	};
 	struct open_question *open = find(questions, number);
 	bool yes = answer <= APPROVAL_ALWAYS;
-	char detail[160];
+	char detail[160], key[POLICY_REQUEST_RULE];
+	enum policy_class class;
 
 	if (!open)
 		return -ENOENT;
 	snprintf(detail, sizeof(detail), "question=%u answer=%s %s", number, answer_words[answer],
 		 by);
-	note(questions, &open->public, "answer", detail);
-	if (answer != APPROVAL_ONCE && answer != APPROVAL_NO)
-		remember(questions, &open->public.net, yes);
+	note(questions, open->public, "answer", detail);
+	key_of(&open->public->request, key);
+	if (remember && answer != APPROVAL_ONCE && answer != APPROVAL_NO)
+		approval_memory_decide(questions->memory, key, yes);
+	class = open->public->request.class;
 	snprintf(detail, sizeof(detail), "%s %s", answer_words[answer], by);
 	close_question(questions, open, detail);
-	questions->answered(questions->asker, number, yes, reason[answer]);
+	reply_to(questions, class, number, yes, reason[answer]);
 	return 0;
 }
 
@@ -326,7 +364,7 @@ void approvals_attend(struct approvals *questions, bool attended)
 	if (attended)
 		return;
 	for (i = 0; i < APPROVALS_MAX; i++)
-		if (questions->open[i].public.number != 0 && !questions->open[i].command)
+		if (questions->open[i].public && !questions->open[i].command)
 			refuse(questions, &questions->open[i],
 			       "the last operator has disconnected");
 }
@@ -334,20 +372,12 @@ void approvals_attend(struct approvals *questions, bool attended)
 const struct approval *approvals_next(const struct approvals *questions, unsigned *at)
 {
 	while (*at < APPROVALS_MAX)
-		if (questions->open[(*at)++].public.number != 0)
-			return &questions->open[*at - 1].public;
+		if (questions->open[(*at)++].public)
+			return questions->open[*at - 1].public;
 	return NULL;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
-
-static void drop_reply(void *arg, uint32_t number, bool yes, const char *reason)
-{
-	(void)arg;
-	(void)number;
-	(void)yes;
-	(void)reason;
-}
 
 int approvals_create(struct approvals **out, struct loop *loop, struct guard *guard,
 		     const char *command)
@@ -359,12 +389,11 @@ int approvals_create(struct approvals **out, struct loop *loop, struct guard *gu
 		return -ENOMEM;
 	questions->loop = loop;
 	questions->guard = guard;
-	questions->answered = drop_reply;
 	bucket_init_burst(&questions->rate, APPROVALS_SECOND, APPROVALS_MAX, loop_now_ns());
 	questions->tell = (struct loop_task){.run = tell, .arg = questions};
 	questions->command = command ? strdup(command) : NULL;
-	questions->remembered = calloc(APPROVALS_REMEMBERED, sizeof(*questions->remembered));
-	if (questions->remembered && (!command || questions->command))
+	questions->memory = approval_memory_create();
+	if (questions->memory && (!command || questions->command))
 		return 0;
 	approvals_destroy(questions);
 	*out = NULL;
@@ -378,17 +407,19 @@ void approvals_destroy(struct approvals *questions)
 	if (!questions)
 		return;
 	loop_cancel(questions->loop, &questions->tell);
-	for (i = 0; i < APPROVALS_MAX; i++)
+	for (i = 0; i < APPROVALS_MAX; i++) {
 		approval_command_end(questions->open[i].command);
-	free(questions->remembered);
+		free(questions->open[i].public);
+	}
+	approval_memory_destroy(questions->memory);
 	free(questions->command);
 	free(questions);
 }
 
-void approvals_set_requester(struct approvals *questions, approval_replied *answered, void *arg)
+void approvals_set_requester(struct approvals *questions, enum policy_class class,
+			     approval_replied *answered, void *arg)
 {
-	questions->answered = answered ? answered : drop_reply;
-	questions->asker = arg;
+	questions->requester[class] = (struct requester){answered, arg};
 }
 
 void approvals_set_ops(struct approvals *questions, const struct approvals_ops *ops, void *arg)

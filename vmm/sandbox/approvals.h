@@ -13,18 +13,20 @@
 #ifndef CORDON_SANDBOX_APPROVALS_H
 #define CORDON_SANDBOX_APPROVALS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
 #include "vmm/base/loop.h"
 #include "vmm/policy/guard.h"
+#include "vmm/policy/request.h"
+#include "vmm/sandbox/approval_memory.h"
 
-#define APPROVALS_MAX	     16	 /* open at a time */
-#define APPROVALS_SECOND     1	 /* new ones, with a burst of APPROVALS_MAX */
-#define APPROVALS_REMEMBERED 256 /* decisions; a new one replaces the oldest */
-#define APPROVAL_NAME	     254
-#define APPROVAL_RULE	     128
+#define APPROVALS_MAX	 16 /* open at a time */
+#define APPROVALS_SECOND 1  /* new ones, with a burst of APPROVALS_MAX */
+#define APPROVAL_RULE	 (PATH_MAX + 16)
+#define APPROVAL_TEXT	 256 /* of a rule */
 
 enum approval_reply {
 	APPROVAL_ONCE,	  /* yes, for what waits now */
@@ -35,13 +37,15 @@ enum approval_reply {
 	APPROVAL_REPLIES
 };
 
-/* About a connection. */
+/* About one operation on one object, of any class. */
 struct approval {
 	uint32_t number;
-	struct policy_net net; /* its name is the one below, or NULL */
-	char name[APPROVAL_NAME];
-	char rule[APPROVAL_RULE]; /* "file:line" */
+	struct policy_request request;
+	char strings[POLICY_REQUEST_STRINGS]; /* of the request */
+	char rule[APPROVAL_RULE];	      /* that says `ask`: "file:line" */
+	char rule_text[APPROVAL_TEXT];	      /* cut if it is long */
 	time_t asked;
+	struct approval_history history; /* of the object, before this question */
 };
 
 struct approvals;
@@ -66,7 +70,9 @@ int approvals_create(struct approvals **out, struct loop *loop, struct guard *gu
 		     const char *command);
 void approvals_destroy(struct approvals *questions);
 
-void approvals_set_requester(struct approvals *questions, approval_replied *answered, void *arg);
+/* Sets who waits for decisions on operations of a class. NULL: nothing does. */
+void approvals_set_requester(struct approvals *questions, enum policy_class class,
+			     approval_replied *answered, void *arg);
 void approvals_set_ops(struct approvals *questions, const struct approvals_ops *ops, void *arg);
 
 /*
@@ -76,21 +82,34 @@ void approvals_set_ops(struct approvals *questions, const struct approvals_ops *
 void approvals_attend(struct approvals *questions, bool attended);
 
 /*
- * Asks whether a connection may be made. Returns a number above 0, the same number for the same
- * connection as long as its question is open; -ENOENT: no operator and no command; -EBUSY: too many
- * questions; -EINVAL: the name is not valid.
+ * Asks whether an operation may be done that a rule leaves to a person. Returns a number above 0,
+ * the same number for the same operation as long as its question is open; -ENOENT: no operator and
+ * no command; -EBUSY: too many questions; -EINVAL: the object is not fit to be shown.
  */
-int approvals_ask(struct approvals *questions, const struct policy_net *net);
+int approvals_ask(struct approvals *questions, const struct policy_request *request);
 
-/* Withdraws a question: the flow that waited for the decision has ended. */
+/* Withdraws a question: what waited for the decision has ended, or the policy decides by now. */
 void approvals_take_back(struct approvals *questions, uint32_t number);
 
-/* The decision remembered for the sandbox's life: 1 approval, 0 refusal, -1 none. */
-int approvals_recall(const struct approvals *questions, const struct policy_net *net);
+/*
+ * The policy was replaced. Call it after those who asked have looked at it: questions that are
+ * still open and that the policy decides by now are closed, with its verdict.
+ */
+void approvals_policy_changed(struct approvals *questions);
 
-/* Decides a question. by: who decided, for the log. -ENOENT: no such question is open. */
+/* The decision remembered for the sandbox's life: 1 approval, 0 refusal, -1 none. */
+int approvals_recall(const struct approvals *questions, const struct policy_request *request);
+
+/* Counts what was decided on an operation, by a person or not, for later questions. */
+void approvals_count(struct approvals *questions, const struct policy_request *request,
+		     bool allowed);
+
+/*
+ * Decides a question. remember: a decision for the sandbox's life is remembered (not if it becomes
+ * a rule of the policy). by: who decided, for the log. -ENOENT: no such question is open.
+ */
 int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
-		    const char *by);
+		    bool remember, const char *by);
 
 /* Lists the open questions: the next one after *at (0 at first), or NULL at the end. */
 const struct approval *approvals_next(const struct approvals *questions, unsigned *at);
@@ -98,9 +117,5 @@ const struct approval *approvals_next(const struct approvals *questions, unsigne
 /* The decision's word, such as "once"; and the decision of a word, -1 if it is unknown. */
 const char *approval_reply_word(enum approval_reply answer);
 int approval_reply_of(const char *word);
-
-/* As text: "tls api.example.com 93.184.216.34:443". */
-#define APPROVAL_TEXT (APPROVAL_NAME + 80)
-void approval_text(const struct approval *question, char to[APPROVAL_TEXT]);
 
 #endif

@@ -261,7 +261,7 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 	network->tick = (struct loop_timer){.expired = tick, .arg = network};
 	network->card = card;
 	if (config->questions)
-		approvals_set_requester(config->questions, network_decided, network);
+		approvals_set_requester(config->questions, POLICY_NET, network_decided, network);
 	return create_parts(network, config, err);
 }
 
@@ -312,7 +312,7 @@ void network_close(struct network *network)
 		return;
 	loop_timer_stop(network->loop, &network->tick);
 	if (network->config.questions)
-		approvals_set_requester(network->config.questions, NULL, NULL);
+		approvals_set_requester(network->config.questions, POLICY_NET, NULL, NULL);
 	if (network->card)
 		net_card_set_owner(network->card, NULL, NULL);
 	network->card = NULL;

@@ -40,7 +40,7 @@ static int recall(const struct network *network, const struct policy_request *qu
 {
 	const struct approvals *questions = network->config.questions;
 
-	return questions ? approvals_recall(questions, &question->net) : -1;
+	return questions ? approvals_recall(questions, question) : -1;
 }
 
 enum filter_verdict network_decide(void *arg, const struct filter_request *request, uint32_t *order)
@@ -101,8 +101,11 @@ static bool check_asked(struct network *network, enum filter_answer answer,
 		why = network->reason;
 	else if (answer != FILTER_UNASKED)
 		why = reason[answer];
-	return guard_check_asked(network->guard, question, yes ? POLICY_ALLOW : POLICY_DENY, why) ==
-	       POLICY_ALLOW;
+	yes = guard_check_asked(network->guard, question, yes ? POLICY_ALLOW : POLICY_DENY, why) ==
+	      POLICY_ALLOW;
+	if (network->config.questions && question->op == POLICY_CONNECT)
+		approvals_count(network->config.questions, question, yes);
+	return yes;
 }
 
 bool network_check(void *arg, const struct filter_request *request)
@@ -122,7 +125,7 @@ int network_ask(void *arg, const struct filter_request *request)
 
 	if (!network->config.questions)
 		return -ENOENT;
-	return approvals_ask(network->config.questions, &question.net);
+	return approvals_ask(network->config.questions, &question);
 }
 
 void network_unask(void *arg, uint32_t number)

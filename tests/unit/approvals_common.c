@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/approvals_common.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+struct loop *loop;
+struct guard *guard;
+struct approvals *questions;
+
+unsigned asked, over, answered;
+char how[128], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
+struct approval_history history;
+uint32_t answered_number;
+bool answered_yes;
+char answered_why[128];
+
+static void on_asked(void *arg, const struct approval *question)
+{
+	(void)arg;
+	asked++;
+	policy_request_text(&question->request, shown);
+	history = question->history;
+	snprintf(rule, sizeof(rule), "%s", question->rule);
+}
+
+void on_over(void *arg, const struct approval *question, const char *why)
+{
+	(void)arg;
+	(void)question;
+	over++;
+	snprintf(how, sizeof(how), "%s", why);
+}
+
+void on_answered(void *arg, uint32_t number, bool yes, const char *reason)
+{
+	(void)arg;
+	answered++;
+	answered_number = number;
+	answered_yes = yes;
+	snprintf(answered_why, sizeof(answered_why), "%s", reason);
+	loop_stop(loop);
+}
+
+void begin(const char *command)
+{
+	static const struct approvals_ops ops = {.asked = on_asked, .over = on_over};
+	static const char text[] = "policy 1\nnet allow tcp a.test:1\nnet ask tcp *:*\n";
+	const struct policy_source source = {.name = "p", .directory = "/"};
+	struct policy *policy;
+	struct err err;
+
+	asked = over = answered = 0;
+	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, &err), 0);
+	ck_assert_int_eq(guard_create(&guard, policy, NULL), 0);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	ck_assert_int_eq(approvals_create(&questions, loop, guard, command), 0);
+	approvals_set_ops(questions, &ops, NULL);
+	approvals_set_requester(questions, POLICY_NET, on_answered, NULL);
+}
+
+void end(void)
+{
+	approvals_destroy(questions);
+	loop_destroy(loop);
+	guard_destroy(guard);
+}
+
+struct policy_net to(const char *name, const char *address, uint16_t port)
+{
+	struct policy_net net = {
+		.protocol = POLICY_TCP, .name = name, .family = AF_INET, .port = port};
+
+	ck_assert_int_eq(inet_pton(AF_INET, address, net.address), 1);
+	return net;
+}
+
+int ask_about(const struct policy_net *net)
+{
+	const struct policy_request request = {
+		.class = POLICY_NET, .op = POLICY_CONNECT, .net = *net};
+
+	return approvals_ask(questions, &request);
+}
+
+int recall(const struct policy_net *net)
+{
+	const struct policy_request request = {
+		.class = POLICY_NET, .op = POLICY_CONNECT, .net = *net};
+
+	return approvals_recall(questions, &request);
+}
+
+static void stop_loop(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+void turn(void)
+{
+	struct loop_timer timer = {.expired = stop_loop};
+
+	loop_timer_start(loop, &timer, 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	loop_timer_stop(loop, &timer);
+}

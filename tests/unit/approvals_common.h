@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests of approvals share: a sandbox's questions, an operator, and what waits for them.
+ */
+#ifndef CORDON_TEST_APPROVALS_COMMON_H
+#define CORDON_TEST_APPROVALS_COMMON_H
+
+#include "tests/support/unit.h"
+#include "vmm/sandbox/approvals.h"
+
+extern struct loop *loop;
+extern struct guard *guard;
+extern struct approvals *questions;
+
+/* What the operator saw, and what the caller of approvals_ask() was told. */
+extern unsigned asked, over, answered;
+extern char how[128], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
+extern struct approval_history history;
+extern uint32_t answered_number;
+extern bool answered_yes;
+extern char answered_why[128];
+
+void on_over(void *arg, const struct approval *question, const char *why);
+void on_answered(void *arg, uint32_t number, bool yes, const char *reason);
+
+/* The policy p: a.test:1 is allowed, all else of TCP is asked about. command: of --on-ask. */
+void begin(const char *command);
+void end(void);
+
+struct policy_net to(const char *name, const char *address, uint16_t port);
+int ask_about(const struct policy_net *net);
+int recall(const struct policy_net *net);
+
+/* Lets deferred work be done. */
+void turn(void);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/policy/request.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/base/text.h"
+#include "vmm/policy/explain.h"
+
+/* What a rule calls the peer: NULL if only its address is known. */
+static const char *peer_name(const struct policy_net *net)
+{
+	return net->host ? "host" : net->name;
+}
+
+/* --- copies ----------------------------------------------------------------------------------- */
+
+/* Copies a string behind those before it. NULL stays NULL. -ENAMETOOLONG. */
+static int keep(char *strings, size_t *used, const char **text, size_t length)
+{
+	char *copy = strings + *used;
+
+	if (!*text)
+		return 0;
+	if (length >= POLICY_REQUEST_STRINGS - *used)
+		return -ENAMETOOLONG;
+	memcpy(copy, *text, length);
+	copy[length] = '\0';
+	*text = copy;
+	*used += length + 1;
+	return 0;
+}
+
+int policy_request_copy(struct policy_request *to, char strings[POLICY_REQUEST_STRINGS],
+			const struct policy_request *from)
+{
+	const char *name = from->net.name;
+	size_t used = 0;
+	int ret;
+
+	*to = *from;
+	to->subject = NULL;
+	ret = keep(strings, &used, &to->object, from->length);
+	if (ret == 0)
+		ret = keep(strings, &used, &to->other, from->other_length);
+	if (ret == 0)
+		ret = keep(strings, &used, &to->net.name, name ? strlen(name) : 0);
+	return ret;
+}
+
+static bool same_string(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+	if (!a || !b)
+		return a == b;
+	return a_length == b_length && memcmp(a, b, a_length) == 0;
+}
+
+static bool same_peer(const struct policy_net *a, const struct policy_net *b)
+{
+	const char *x = peer_name(a), *y = peer_name(b);
+
+	return a->protocol == b->protocol && a->port == b->port && a->host == b->host &&
+	       a->family == b->family && memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
+	       same_string(x, x ? strlen(x) : 0, y, y ? strlen(y) : 0);
+}
+
+bool policy_request_same(const struct policy_request *a, const struct policy_request *b)
+{
+	if (a->class != b->class || a->op != b->op)
+		return false;
+	if (a->class == POLICY_NET)
+		return same_peer(&a->net, &b->net);
+	return a->directory == b->directory &&
+	       same_string(a->object, a->length, b->object, b->length) &&
+	       same_string(a->other, a->other_length, b->other, b->other_length);
+}
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+static void net_text(const struct policy_net *net, char *to, size_t size)
+{
+	const char *name = peer_name(net);
+	char address[INET6_ADDRSTRLEN] = "";
+
+	if (net->family)
+		inet_ntop((int)net->family, net->address, address, sizeof(address));
+	snprintf(to, size, net->port ? "%s %.255s%s%s:%u" : "%s %.255s%s%s",
+		 policy_protocol_name(net->protocol), name ? name : "", name ? " " : "", address,
+		 net->port);
+}
+
+void policy_request_text(const struct policy_request *request, char to[POLICY_REQUEST_TEXT])
+{
+	if (request->class == POLICY_NET)
+		net_text(&request->net, to, POLICY_REQUEST_TEXT);
+	else
+		snprintf(to, POLICY_REQUEST_TEXT, "%.*s%s%.*s", (int)request->length,
+			 request->object, request->other ? " -> " : "", (int)request->other_length,
+			 request->other ? request->other : "");
+}
+
+static void net_rule(const struct policy_net *net, enum policy_action action, char *to, size_t size)
+{
+	const char *peer = peer_name(net);
+	char address[INET6_ADDRSTRLEN] = "*";
+	bool brackets = false;
+
+	/* To a rule, "host" is the host's loopback, and not a name that DNS happens to know. */
+	if (!net->host && peer && strcmp(peer, "host") == 0 && net->family)
+		peer = NULL;
+	if (!peer && net->family) {
+		inet_ntop((int)net->family, net->address, address, sizeof(address));
+		brackets = net->family == AF_INET6;
+	}
+	if (!peer)
+		peer = address;
+	if (net->protocol == POLICY_ICMP || net->protocol == POLICY_DNS || net->port == 0)
+		snprintf(to, size, "net %s %s %.255s", policy_action_name(action),
+			 policy_protocol_name(net->protocol), peer);
+	else
+		snprintf(to, size, "net %s %s %s%.255s%s:%u", policy_action_name(action),
+			 policy_protocol_name(net->protocol), brackets ? "[" : "", peer,
+			 brackets ? "]" : "", net->port);
+}
+
+void policy_request_rule(const struct policy_request *request, enum policy_action action,
+			 char to[POLICY_REQUEST_RULE])
+{
+	char pattern[2 * POLICY_OBJECT_MAX + 1];
+	size_t length = request->length < POLICY_OBJECT_MAX ? request->length : POLICY_OBJECT_MAX;
+
+	if (request->class == POLICY_NET) {
+		net_rule(&request->net, action, to, POLICY_REQUEST_RULE);
+		return;
+	}
+	policy_quote(request->object, length, pattern);
+	snprintf(to, POLICY_REQUEST_RULE, "%s %s %s", policy_class_name(request->class),
+		 policy_action_name(action), pattern);
+}
+
+static bool is_plain_path(const char *path, size_t length)
+{
+	return length <= POLICY_OBJECT_MAX && (!path || text_is_safe(path, length, 0));
+}
+
+bool policy_request_is_plain(const struct policy_request *request)
+{
+	const char *name = request->net.name;
+
+	if (request->class != POLICY_NET)
+		return request->object && request->length > 0 && request->object[0] == '/' &&
+		       is_plain_path(request->object, request->length) &&
+		       is_plain_path(request->other, request->other_length);
+	return !name || (strlen(name) < 254 && name[0] != '-' &&
+			 name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")] == '\0');
+}
