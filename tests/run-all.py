@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run test suites and add them up: run-all.py [--build DIR] [--strict] [SUITE...].
 
+run-all.py --threaded: print the names of the programs of suite tsan, which needs the built programs of suite unit.
+
 Suites, in this order (all if none is named):
   unit         build/tests/unit/test_*: check(3) programs, one test case counts as one
   asan         the same from DIR/asan, where they are built with ASan and UBSan
+  tsan         those that can start threads, from DIR/tsan, where they are built with TSan
   guest        build/tests/guest/test_*: programs that print `ok NAME`, `not ok NAME` or `skip NAME WHY`
   fuzz         build/tests/fuzz/fuzz_*: a fixed number of inputs each, and every crash ever found
   harness      pytest tests/harness: the isolation of the integration tests and their report find what they must; manual pages
@@ -37,6 +40,7 @@ FUZZ_RUNS = 20000
 JOBS = 2                        # unit and fuzz programs at a time
 NO_CORPUS = {"fuzz_9p"}         # its script makes whole sessions of any bytes
 RACES = {"test_blk_race", "test_files_race", "test_guard", "test_vsock_load"}    # need the processors for themselves
+REPORT = re.compile(r"^(WARNING: ThreadSanitizer|=+\d+=+ *ERROR: \w+Sanitizer|.*: runtime error: )", re.M)
 CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
 
 
@@ -46,6 +50,16 @@ def programs(build, kind, prefix):
     for source in sorted(glob.glob(os.path.join(HERE, kind, prefix + "*.c"))):
         name = os.path.basename(source)[:-2]
         found.append((name, os.path.join(build, "tests", kind, name)))
+    return found
+
+
+def threaded(build):
+    """Names of unit test programs that can start threads: the plain build imports pthread_create()."""
+    found = []
+    for name, path in programs(build, "unit", "test_"):
+        undefined = subprocess.run(["nm", "-u", path], stdout=subprocess.PIPE, check=False, text=True)
+        if undefined.returncode != 0 or re.search(r"\bpthread_create\b", undefined.stdout):
+            found.append(name)
     return found
 
 
@@ -89,7 +103,16 @@ def missing(label, path, total):
 def start_check(path):
     # check(3) runs each test in a process and kills it after a few seconds. Under the sanitizers or on a loaded
     # machine such a time proves nothing; only a hang counts.
-    return start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": "300"})
+    # A report of TSan is a failure wherever it comes from, even if a test ignores the status of its child.
+    with tempfile.TemporaryDirectory(prefix="cordon-unit.") as scratch:
+        options = f"halt_on_error=1 log_path={scratch}/report {os.environ.get('TSAN_OPTIONS', '')}"
+        status, output = start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": "300",
+                                        "TSAN_OPTIONS": options})
+        for report in sorted(glob.glob(f"{scratch}/report*")):
+            with open(report, encoding="utf-8", errors="replace") as text:
+                output += text.read()
+            status = "a report" if status == 0 else status
+    return status, output
 
 
 def check_failed(status, output):
@@ -97,17 +120,18 @@ def check_failed(status, output):
     return status != 0 or not sums or any(int(found[1]) + int(found[2]) for found in sums)
 
 
-def run_check_programs(build, label, total):
-    """Run programs with races alone, the others JOBS at a time; one that fails among others runs again, alone."""
+def run_check_programs(build, label, total, names=None):
+    """Run programs with races alone, the others JOBS at a time. One that fails among others, without a report of a
+    sanitizer, runs again, alone."""
     there = [(name, path) for name, path in programs(build, "unit", "test_")
-             if not missing(f"{label}.{name}", path, total)]
+             if (names is None or name in names) and not missing(f"{label}.{name}", path, total)]
     there.sort(key=lambda program: program[0] not in RACES)
     alone = sum(name in RACES for name, _path in there)
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
         results = [start_check(path) for _name, path in there[:alone]]
         results += pool.map(start_check, [path for _name, path in there[alone:]])
     for number, ((name, path), (status, output)) in enumerate(zip(there, results)):
-        if number >= alone and check_failed(status, output):
+        if number >= alone and check_failed(status, output) and not REPORT.search(output):
             again, output_again = start_check(path)
             if not check_failed(again, output_again):
                 print(f"flaky {label}.{name}: failed among others, passes alone", flush=True)
@@ -210,20 +234,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", metavar="DIR", help="the output directory (build)")
     parser.add_argument("--strict", action="store_true", help="flaky tests and tests not run are failures")
+    parser.add_argument("--threaded", action="store_true", help="run nothing: print the names of suite tsan")
     parser.add_argument("--add", metavar="FILE", help="run nothing: add up the closing lines in FILE")
-    parser.add_argument("suite", nargs="*", help="unit, asan, guest, fuzz, harness, integration, lab")
+    parser.add_argument("suite", nargs="*", help="unit, asan, tsan, guest, fuzz, harness, integration, lab")
     args = parser.parse_args()
     build = os.path.join(TOP, args.build)
     total = Sum()
     suites = {
         "unit": lambda: run_check_programs(build, "unit", total),
         "asan": lambda: run_check_programs(os.path.join(build, "asan"), "asan", total),
+        "tsan": lambda: run_check_programs(os.path.join(build, "tsan"), "tsan", total, threaded(build)),
         "guest": lambda: run_guest_programs(build, total),
         "fuzz": lambda: run_fuzz_programs(build, total),
         "harness": lambda: run_pytest("harness", total),
         "integration": lambda: run_pytest("integration", total),
         "lab": lambda: run_lines("lab", [os.path.join(HERE, "lab", "run-tests.py")], total),
     }
+    if args.threaded:
+        print("\n".join(threaded(build)))
+        return 0
     if args.add:
         with open(args.add, encoding="utf-8", errors="replace") as log:
             for line in log:

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The guard under threads, and what a deep path costs. Under ThreadSanitizer:
- *     make BUILD=build/tsan SANITIZE=thread build/tsan/tests/unit/test_guard
- *     CK_FORK=no build/tsan/tests/unit/test_guard
- */
+/* The guard under threads, and what a deep path costs. */
 #include "vmm/policy/guard.h"
 
 #include <dirent.h>
