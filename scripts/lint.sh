@@ -27,7 +27,8 @@ fi
 
 mapfile -t c_files < <(git ls-files '*.c' '*.h')
 mapfile -t python_files < <(git ls-files '*.py')
-mapfile -t shell_files < <(git grep -lE '^#!.*\<(ba)?sh\>' -- . ':!*.patch' ':!*.md')
+mapfile -t shell_files < <(git ls-files '*.bash'
+	git grep -lE '^#!.*\<(ba)?sh\>' -- . ':!*.patch' ':!*.md')
 # Recorded bytes are not prose, and patches quote the kernel's.
 mapfile -t prose_files < <(git ls-files -- . ':!tests/fuzz/corpus' ':!tests/fuzz/crashes' ':!*.patch')
 
