@@ -34,3 +34,52 @@ void follow_frames(struct followed *followed, const uint8_t *bytes, size_t lengt
 		length -= n;
 	}
 }
+
+void guest_put(struct guest_frames *frames, struct fuzz_script *script, uint16_t type,
+	       uint16_t flags, uint32_t id, const void *payload, uint32_t length)
+{
+	uint8_t *to = frames->bytes + frames->length;
+
+	if (frames->length + AGENT_FRAME_MAX > sizeof(frames->bytes))
+		return;
+	agent_put_header(to, type, flags, id, length);
+	if (payload)
+		memcpy(to + AGENT_HEADER_SIZE, payload, length);
+	else
+		memset(to + AGENT_HEADER_SIZE, (int)fuzz_number(script, 1), length);
+	/* now and then break something */
+	if (fuzz_rarely(script, 32))
+		to[fuzz_below(script, AGENT_HEADER_SIZE + 8)] ^=
+			(uint8_t)(1 + fuzz_below(script, 255));
+	frames->length += AGENT_HEADER_SIZE + length;
+}
+
+void guest_put_hello(struct guest_frames *frames, struct fuzz_script *script)
+{
+	uint8_t payload[AGENT_HELLO_SIZE + 4] = {0};
+
+	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
+	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
+	agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_PROCESSES);
+	guest_put(frames, script, AGENT_HELLO, 0, 0, payload, sizeof(payload));
+}
+
+void guest_put_list(struct guest_frames *frames, struct fuzz_script *script)
+{
+	uint8_t payload[AGENT_LIST_SIZE + 3 * (AGENT_PROCESS_SIZE + 20)] = {0};
+	unsigned count = fuzz_below(script, 4), i, text;
+	size_t size = AGENT_LIST_SIZE;
+
+	agent_put32(payload + AGENT_LIST_AT_COUNT, count);
+	for (i = 0; i < count; i++) {
+		text = fuzz_below(script, 20);
+		agent_put32(payload + size + AGENT_PROCESS_AT_PID, 1 + i);
+		payload[size + AGENT_PROCESS_AT_STATE] = 'S';
+		agent_put16(payload + size + AGENT_PROCESS_AT_LENGTH, (uint16_t)text);
+		size += AGENT_PROCESS_SIZE + text;
+	}
+	if (fuzz_rarely(script, 4))
+		payload[fuzz_below(script, (unsigned)size)] = (uint8_t)fuzz_number(script, 1);
+	guest_put(frames, script, AGENT_PROCESS_LIST, 0, 1 + fuzz_below(script, 4), payload,
+		  (uint32_t)size);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For fuzz_agent: the frames that the monitor sends. */
+/* For fuzz_agent: the frames of both sides. */
 #ifndef CORDON_FUZZ_AGENT_FRAMES_H
 #define CORDON_FUZZ_AGENT_FRAMES_H
 
@@ -8,6 +8,7 @@
 
 #include "vmm/agent/wire.h"
 
+/* What the monitor has sent. */
 struct followed {
 	uint32_t last_start; /* id of the last START frame */
 	uint8_t header[AGENT_HEADER_SIZE];
@@ -17,5 +18,22 @@ struct followed {
 
 /* Parses further bytes: frames must be well formed whatever the guest does. */
 void follow_frames(struct followed *followed, const uint8_t *bytes, size_t length);
+
+/* What the guest has sent: valid frames, but now and then one byte is wrong. */
+struct guest_frames {
+	uint8_t bytes[4 * AGENT_FRAME_MAX];
+	size_t length;
+};
+
+struct fuzz_script;
+
+/* Adds a frame if there is room. payload NULL: length bytes of one value. */
+void guest_put(struct guest_frames *frames, struct fuzz_script *script, uint16_t type,
+	       uint16_t flags, uint32_t id, const void *payload, uint32_t length);
+
+void guest_put_hello(struct guest_frames *frames, struct fuzz_script *script);
+
+/* A list of up to three processes, in which one number may be wrong. */
+void guest_put_list(struct guest_frames *frames, struct fuzz_script *script);
 
 #endif

@@ -12,9 +12,8 @@
 #include "tests/fuzz/agent_frames.h"
 #include "vmm/agent/channel.h"
 
-#define STEPS	 400
-#define RUNS	 8
-#define IN_BYTES (4 * AGENT_FRAME_MAX)
+#define STEPS 400
+#define RUNS  8
 
 struct run {
 	struct agent_command *command; /* NULL: free */
@@ -29,9 +28,9 @@ static struct {
 	struct loop *loop;
 	struct agent_channel *channel;
 	struct run runs[RUNS];
-	uint8_t in[IN_BYTES];
-	size_t in_length, in_at;
-	size_t room; /* bytes that the guest still takes */
+	struct guest_frames in;
+	size_t in_at; /* read by the monitor */
+	size_t room;  /* bytes that the guest still takes */
 	bool attached, ready, in_call;
 	unsigned requests; /* that wait for their replies */
 	struct followed sent;
@@ -39,7 +38,7 @@ static struct {
 
 static long guest_read(void *arg, void *to, size_t length)
 {
-	size_t n = min_u64(length, world.in_length - world.in_at);
+	size_t n = min_u64(length, world.in.length - world.in_at);
 
 	(void)arg;
 	FUZZ_REQUIRE(world.attached && length > 0);
@@ -47,7 +46,7 @@ static long guest_read(void *arg, void *to, size_t length)
 		n = min_u64(n, 1 + fuzz_below(&world.script, 40));
 	if (n == 0)
 		return fuzz_rarely(&world.script, 64) ? 0 : -EAGAIN;
-	memcpy(to, world.in + world.in_at, n);
+	memcpy(to, world.in.bytes + world.in_at, n);
 	world.in_at += n;
 	return (long)n;
 }
@@ -217,7 +216,7 @@ static void attach(void)
 	int ret;
 
 	if (!was) {
-		world.in_at = world.in_length = 0;
+		world.in_at = world.in.length = 0;
 		world.sent = (struct followed){.last_start = world.sent.last_start};
 		world.attached = true;
 	}
@@ -229,51 +228,7 @@ static void attach(void)
 
 static void put(uint16_t type, uint16_t flags, uint32_t id, const void *payload, uint32_t length)
 {
-	uint8_t *to = world.in + world.in_length;
-
-	if (world.in_length + AGENT_FRAME_MAX > IN_BYTES)
-		return;
-	agent_put_header(to, type, flags, id, length);
-	if (payload)
-		memcpy(to + AGENT_HEADER_SIZE, payload, length);
-	else
-		memset(to + AGENT_HEADER_SIZE, (int)fuzz_number(&world.script, 1), length);
-	/* now and then break something */
-	if (fuzz_rarely(&world.script, 32))
-		to[fuzz_below(&world.script, AGENT_HEADER_SIZE + 8)] ^=
-			(uint8_t)(1 + fuzz_below(&world.script, 255));
-	world.in_length += AGENT_HEADER_SIZE + length;
-}
-
-static void put_hello(void)
-{
-	uint8_t payload[AGENT_HELLO_SIZE + 4] = {0};
-
-	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
-	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
-	agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_PROCESSES);
-	put(AGENT_HELLO, 0, 0, payload, sizeof(payload));
-}
-
-/* A list of up to three processes, in which one number may be wrong. */
-static void put_list(void)
-{
-	uint8_t payload[AGENT_LIST_SIZE + 3 * (AGENT_PROCESS_SIZE + 20)] = {0};
-	unsigned count = fuzz_below(&world.script, 4), i, text;
-	size_t size = AGENT_LIST_SIZE;
-
-	agent_put32(payload + AGENT_LIST_AT_COUNT, count);
-	for (i = 0; i < count; i++) {
-		text = fuzz_below(&world.script, 20);
-		agent_put32(payload + size + AGENT_PROCESS_AT_PID, 1 + i);
-		payload[size + AGENT_PROCESS_AT_STATE] = 'S';
-		agent_put16(payload + size + AGENT_PROCESS_AT_LENGTH, (uint16_t)text);
-		size += AGENT_PROCESS_SIZE + text;
-	}
-	if (fuzz_rarely(&world.script, 4))
-		payload[fuzz_below(&world.script, (unsigned)size)] =
-			(uint8_t)fuzz_number(&world.script, 1);
-	put(AGENT_PROCESS_LIST, 0, 1 + fuzz_below(&world.script, 4), payload, (uint32_t)size);
+	guest_put(&world.in, &world.script, type, flags, id, payload, length);
 }
 
 static void put_command_frame(void)
@@ -324,11 +279,11 @@ static void guest_step(void)
 
 	switch (fuzz_below(&world.script, 12)) {
 	case 0:
-		put_hello();
+		guest_put_hello(&world.in, &world.script);
 		break;
 	case 1:
 		if (fuzz_below(&world.script, 2))
-			put_list();
+			guest_put_list(&world.in, &world.script);
 		else
 			put(AGENT_RESULT, 0, 1 + fuzz_below(&world.script, 4), NULL, 4);
 		break;
@@ -355,8 +310,8 @@ static void guest_step(void)
 		agent_channel_closed(world.channel);
 	else
 		agent_channel_readable(world.channel);
-	if (world.in_at == world.in_length)
-		world.in_at = world.in_length = 0;
+	if (world.in_at == world.in.length)
+		world.in_at = world.in.length = 0;
 }
 
 /* --- the application -------------------------------------------------------------------------- */
@@ -457,7 +412,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_REQUIRE(loop_create(&world.loop) == 0);
 	FUZZ_REQUIRE(agent_channel_create(&world.channel, world.loop, &hooks, NULL) == 0);
 	attach();
-	put_hello();
+	guest_put_hello(&world.in, &world.script);
 	agent_channel_readable(world.channel);
 	for (i = 0; i < 3; i++)
 		app_start(&world.runs[i]);
