@@ -55,7 +55,7 @@ int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
 	if (ret < 0)
 		return err_code(err, -ret, "limit processes");
 	sandbox->limit = processes;
-	sandbox->limit_known = true;
+	sandbox->limit_known = sandbox->limit_requested = true;
 	return 1;
 }
 
@@ -132,29 +132,31 @@ static const struct network_ops network_ops = {.published = network_published};
 
 /* --- events of the machine -------------------------------------------------------------------- */
 
-/* A limit set since the sandbox is ready may have been lost with the agent's last connection. */
 static void renew_limit(struct sandbox *sandbox)
 {
 	struct err err = {.text = ""};
 
-	sandbox->limit_known = sandbox->limit == 0;
 	if (sandbox_limit_processes(sandbox, sandbox_processes(sandbox), NULL, &err) < 0)
 		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
 }
 
-static void agent_ready(void *arg)
+void sandbox_agent_ready(struct sandbox *sandbox)
 {
-	struct sandbox *sandbox = arg;
-
+	/* The request for a limit, or for none, may have been lost with the last connection. */
+	sandbox->limit_known = !sandbox->config.snapshot && !sandbox->limit_requested;
 	if (sandbox->is_ready) {
 		renew_limit(sandbox);
 		return;
 	}
 	/* If the agent has connected before, start-up sends all of this again. */
 	shares_begin(&sandbox->shares);
-	sandbox->limit_known = !sandbox->config.snapshot && sandbox->limit == 0;
 	sandbox_forget_replies(sandbox);
 	startup_begin(&sandbox->startup);
+}
+
+static void agent_ready(void *arg)
+{
+	sandbox_agent_ready(arg);
 }
 
 static void machine_ended(void *arg)

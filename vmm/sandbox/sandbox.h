@@ -58,7 +58,9 @@ struct sandbox {
 	struct approvals *questions; /* NULL without a guard */
 	struct network network;
 	uint32_t limit;	  /* of processes, as last requested; 0: none */
-	bool limit_known; /* the guest has that limit; else it may have the snapshot's */
+	bool limit_known; /* the guest has that limit; else it may have another, or the snapshot's
+			   */
+	bool limit_requested; /* once at least */
 	struct publish_vsock sockets;
 	struct root root;
 	struct host_clock clock; /* the guest's clock follows it */

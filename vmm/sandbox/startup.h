@@ -66,10 +66,16 @@ extern const struct startup_step sandbox_steps[];
 extern const size_t sandbox_step_count;
 
 /*
+ * The agent has connected and greeted: start-up begins. A sandbox that is ready requests again what
+ * the agent may have lost with its last connection.
+ */
+struct sandbox;
+void sandbox_agent_ready(struct sandbox *sandbox);
+
+/*
  * Before startup_begin() on another connection: drops the replies that steps await from the monitor
  * itself, or one of them would count as that of another step. A template half saved is given up.
  */
-struct sandbox;
 void sandbox_forget_replies(struct sandbox *sandbox);
 
 #endif
