@@ -10,7 +10,8 @@ Suites, in this order (all if none is named):
   tsan         those that can start threads, from DIR/tsan, where they are built with TSan
   guest        build/tests/guest/test_*: programs that print `ok NAME`, `not ok NAME` or `skip NAME WHY`
   fuzz         build/tests/fuzz/fuzz_*: a fixed number of inputs each, and every crash ever found
-  harness      pytest tests/harness: the isolation of the integration tests and their report find what they must; manual pages
+  harness      pytest tests/harness: the isolation of the integration tests and their report find what they must; manual pages;
+               the git revision
   integration  pytest tests/integration
   lab          tests/lab/run-tests.py: the integration tests in the lab; only if named
 
