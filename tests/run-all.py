@@ -39,7 +39,6 @@ TOP = os.path.dirname(HERE)
 HANG_SECONDS = 900              # for one program; only a hang takes that long
 FUZZ_RUNS = 20000
 JOBS = 2                        # unit and fuzz programs at a time
-NO_CORPUS = {"fuzz_9p"}         # its script makes whole sessions of any bytes
 RACES = {"test_blk_race", "test_files_race", "test_guard", "test_vsock_load"}    # need the processors for themselves
 REPORT = re.compile(r"^(WARNING: ThreadSanitizer|=+\d+=+ *ERROR: \w+Sanitizer|.*: runtime error: )", re.M)
 CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
@@ -189,7 +188,7 @@ def run_fuzz_programs(build, total):
         corpus = os.path.join(HERE, "fuzz", "corpus", name)
         if missing(f"fuzz.{name}", path, total):
             continue
-        if name not in NO_CORPUS and not glob.glob(os.path.join(corpus, "*")):
+        if not glob.glob(os.path.join(corpus, "*")):
             problem(f"fuzz.{name}", "no corpus", f"{corpus} is empty: fuzzing starts from valid input", total)
             continue
         there.append((name, path, corpus))
