@@ -96,7 +96,7 @@ static void read_space(struct hostile *h, unsigned slot, uint8_t *space, size_t 
 
 static void configuration_space(struct hostile *h)
 {
-	static const unsigned slots[] = {SLOT_VSOCK, SLOT_RNG, SLOT_DISK};
+	static const unsigned slots[] = {SLOT_VSOCK, SLOT_RNG, SLOT_DISK, SLOT_NET};
 	uint8_t space[SPACE_BYTES + 8];
 	uint32_t offset, size;
 	uint64_t read;
