@@ -180,8 +180,10 @@ static bool is_screen(void)
 
 static int run_live(struct top *top, struct err *err)
 {
+	sigset_t before;
 	int ret;
 
+	sigprocmask(SIG_SETMASK, NULL, &before);
 	top->signal_fd = signals_take(SIGNALS_OF_COMMAND, SFD_CLOEXEC);
 	if (top->signal_fd < 0)
 		return err_code(err, -top->signal_fd, "signalfd");
@@ -192,6 +194,7 @@ static int run_live(struct top *top, struct err *err)
 		putchar('\n');
 	fflush(stdout);
 	fd_close(&top->signal_fd);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return ret;
 }
 

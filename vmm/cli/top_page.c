@@ -380,8 +380,8 @@ static void put_list(struct page *page, const json_t *list)
 	put(page, "%-24s %-8s %6s %8s %8s %5s %5s %5s %8s %8s", "NAME", "STATE", "CPU%", "MEMORY",
 	    "LIMIT", "CPUS", "JOBS", "FLOWS", "AGE", "PID");
 	end_line(page);
-	json_array_foreach(list, i, item)
-	{
+	for (i = 0; i < json_array_size(list); i++) {
+		item = json_array_get(list, i);
 		put(page, "%-24s %-8s %6s %8s %8s %5lld %5lld %5lld %8s %8lld",
 		    text_in(item, "name"), text_in(item, "state"),
 		    percent_text(cpu, json_object_get(item, "cpu_percent")),

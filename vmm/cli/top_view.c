@@ -229,8 +229,8 @@ static void compare_processes(json_t *data, const json_t *before)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
-	{
+	for (i = 0; i < json_array_size(list); i++) {
+		item = json_array_get(list, i);
 		old = find_item(others, "pid", "started_us", item);
 		if (old)
 			set_percent(item, number_in(item, "cpu_us") - number_in(old, "cpu_us"),
@@ -278,8 +278,10 @@ void top_view_compare(json_t *data, const json_t *before, uint64_t passed_ns)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(list, i, item)
+	for (i = 0; i < json_array_size(list); i++) {
+		item = json_array_get(list, i);
 		compare_sandbox(item, find_item(others, "name", "pid", item), passed_ns);
+	}
 	if (list) {
 		sort(json_object_get(data, "sandboxes"));
 		return;
