@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decisions by a person on a running sandbox: rules added and taken back."""
+"""Decisions by a person on a running sandbox: rules added and taken back, questions that become rules."""
 import json
 import os
+import re
 import socket
+import tempfile
 
+import cordon
 from cordon import Process, call, limit
 from sandboxes import ask, connect, execute, sandbox
+from test_network import in_world
 
 
 def work(name=""):
@@ -112,3 +116,94 @@ def test_operators_who_change_a_policy_at_once():
         # policy set is a policy of its own: nothing that was added stays.
         call("policy", "set", "box", p).expect(0)
         assert show().count("net allow") == 0 and "added" not in show()
+
+
+ASKS = """policy 1
+net ask tcp  *.test:8000
+net ask tls  *:443
+"""
+
+OPERATORS = r"""set -e
+export XDG_RUNTIME_DIR="$work"
+cleanup() { exec 3>&-; "$cordon" kill box 2>/dev/null || true; }
+trap cleanup EXIT
+await() { while ! grep -q "$1" out; do kill -0 $operator; sleep 0.1; done; }
+try() { "$cordon" exec box -- /tmp/net $1 >>probes & probe=$!; await "^$2: "; }
+cd "$work"
+"$cordon" start --policy "$policy" --audit "$audit" box </dev/null
+mkfifo in; "$cordon" ask box <in >out 2>err & operator=$!
+exec 3>in
+"$cordon" exec box -- sh -c 'cat >/tmp/net; chmod 755 /tmp/net' <"$net"
+
+try tcp:good.test:8000 1
+"$cordon" ask --save box 1 always
+wait $probe
+"$cordon" exec box -- /tmp/net tcp:good.test:8000 >>probes
+"$cordon" policy undo box
+
+try tcp:good.test:8000 2
+"$cordon" ask box 2 once >one 2>&1 & a=$!; "$cordon" ask box 2 no >two 2>&1 & b=$!
+if wait $a; then wait $b || echo one counts; else wait $b && echo one counts; fi
+cat one two; wait $probe
+
+try tls:tls.test:443:tls.test 3
+"$cordon" policy add box net deny tls tls.test:443
+await '^3: the policy was changed and denies it'
+wait $probe
+"$cordon" ask box 3 always 2>&1 || echo $?
+"$cordon" policy undo box
+
+try tls:tls.test:443:tls.test 4
+printf 'n\n' | script -qec '"$cordon" ask box 4 never' /dev/null | tr -d '\r'
+"$cordon" policy show box | grep -c added || true
+printf '4 never\nyes\n' | script -qec '"$cordon" ask --save box' /dev/null | tr -d '\r'
+wait $probe
+exec 3>&-
+wait $operator
+"$cordon" policy show box
+"$cordon" stop box
+trap - EXIT
+for file in probes out err policy; do echo "--- $file"; cat $file; done
+"""
+
+
+@limit(900)
+def test_decisions_become_rules():
+    """always and never: shown, added, saved, taken back; two operators at once; a policy that decides meanwhile."""
+    cordon.need_program("script")
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        environment = {"work": directory, "cordon": cordon.PROGRAM, "net": cordon.program("net"),
+                       "audit": os.path.join(directory, "audit"), "policy": "policy"}
+        with open(os.path.join(directory, "policy"), "w", encoding="utf-8") as file:
+            file.write(ASKS)
+        result = in_world(["bash", "-c", OPERATORS], environment)
+        audit = cordon.audit_log(environment["audit"])
+    assert result["status"] == 0, result
+    text = re.sub(r"\d+ of \d+ logged", "N of N logged", result["stdout"])
+    shown, probes, out, errors, saved = re.split(r"--- (?:probes|out|err|policy)\n(?!policy 1\nnet ask)", text)
+    reach = "net allow tcp good.test:8000\n  broader: net allow tcp good.test:*\n  narrower: net allow tls good.test:8000\n"
+    assert shown.startswith(f"{reach}N of N logged decisions would have been different\n"
+                            "added:2: net allow tcp good.test:8000\n" + f"{directory}/policy:2: saved\n"
+                            "taken back: net allow tcp good.test:8000\n"), shown
+    assert shown.count("one counts\n") == 1 and shown.count("no such open question") == 2, shown
+    assert "added:2: net deny tls tls.test:443\ncordon: there is no such open question\n125\n" \
+        "taken back: net deny tls tls.test:443\n" in shown, shown
+    # On a terminal: no, and then yes. The file has the rule below the one that was saved before.
+    assert shown.count("add this rule to the policy of box? [y/N] ") == 2, shown
+    assert shown.count("added:2: net deny tls tls.test:443\n") == 2, shown
+    assert "not saved: " in shown and "has changed since the sandbox read it" in shown, shown
+    assert saved == "policy 1\nnet allow tcp good.test:8000\nnet ask tcp  *.test:8000\nnet ask tls  *:443\n", saved
+    assert probes.count("tcp:good.test:8000: got 220 first\n") in (2, 3), probes
+    assert probes.count("tls:tls.test:443:tls.test: connect: Connection refused\n") == 2, probes
+    # The other operator sees who decided, or what did.
+    assert re.search(r"^1: always by uid 0, process \d+$", out, re.M), out
+    assert re.search(r"^2: (once|no) by uid 0, process \d+$", out, re.M), out
+    assert "\n3: the policy was changed and denies it\n" in out and not errors, (out, errors)
+    assert re.search(r"^4: never by uid 0, process \d+$", out, re.M), out
+    assert "   net connect by an unknown process; rule: net ask tcp *.test:8000\n   before: nothing\n" in out, out
+    assert "\n   before: asked 1 time, 2 allowed, 0 denied\n" in out, out
+    answers = [line["detail"] for line in audit if line.get("event") == "answer"]
+    assert answers[0].startswith("question=1 answer=always by uid 0"), answers
+    assert answers[2] == "question=3 answer=none: the policy was changed and denies it", answers
+    rules = [(line["rule"], line["verdict"]) for line in audit if line.get("op") == "connect"]
+    assert ("added:2", "allow") in rules and ("added:2", "deny") in rules, rules

@@ -155,6 +155,30 @@ START_TEST(memory_is_bounded)
 }
 END_TEST
 
+/* A rule for good reaches no further than the one that asks. */
+START_TEST(a_rule_by_address_makes_one_by_address)
+{
+	struct policy_net net = to("x.test", "93.184.216.34", 22);
+	char line[POLICY_REQUEST_RULE];
+	unsigned at = 0;
+
+	begin(NULL);
+	approvals_attend(questions, true);
+	ck_assert_int_gt(ask_about(&net), 0);
+	policy_request_rule(&approvals_next(questions, &at)->lasting, POLICY_ACTION_ALLOW, line);
+	ck_assert_str_eq(line, "net allow tcp x.test:22");
+	replace_policy("policy 1\nnet ask tcp 93.184.0.0/16:22\n");
+	at = 0;
+	policy_request_rule(&approvals_next(questions, &at)->lasting, POLICY_ACTION_ALLOW, line);
+	ck_assert_str_eq(line, "net allow tcp 93.184.216.34:22");
+	replace_policy("policy 1\nnet ask tcp *.test:22\n");
+	at = 0;
+	policy_request_rule(&approvals_next(questions, &at)->lasting, POLICY_ACTION_DENY, line);
+	ck_assert_str_eq(line, "net deny tcp x.test:22");
+	end();
+}
+END_TEST
+
 /* A name that DNS knows as "host" is not the host. */
 START_TEST(a_name_that_looks_like_the_host)
 {
@@ -177,4 +201,5 @@ END_TEST
 
 UNIT_MAIN("approvals_policy", a_new_policy_decides_open_questions,
 	  what_becomes_a_rule_is_not_remembered, a_question_shows_what_was_before,
-	  questions_of_other_classes, memory_is_bounded, a_name_that_looks_like_the_host)
+	  questions_of_other_classes, memory_is_bounded, a_name_that_looks_like_the_host,
+	  a_rule_by_address_makes_one_by_address)

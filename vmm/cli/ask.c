@@ -15,26 +15,40 @@
 #include "vmm/base/log.h"
 #include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
-#include "vmm/cli/verb.h"
+#include "vmm/cli/decision.h"
 #include "vmm/cli/print.h"
+#include "vmm/cli/question.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
 
 #define WATCH_ID       1
 #define LINE_MAX_BYTES 256
+#define KEY_SIZE       24 /* of the watcher's questions */
 
 struct watcher {
 	const char *name;
-	bool json;
+	bool json, save, yes;
 	int fd;
 	uint64_t last_id;
+	json_t *open; /* questions by number */
 	char line[LINE_MAX_BYTES];
 	size_t length;
 	bool too_long;
+	json_t *pending; /* the question whose decision waits for a confirmation, or NULL */
+	char pending_word[16];
 };
 
 static const struct option_entry entries[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print each question and decision as a JSON object a line",
 	 .offset = offsetof(struct watcher, json)},
+	{"save", 0, OPTION_FLAG, NULL,
+	 "write rules of `always` and `never` into the policy file too",
+	 "The file on the host that has the rule which asks gets the new one above it. It must "
+	 "belong "
+	 "to the user, and be what the sandbox read. Presets are built in: keep a copy of one.",
+	 .offset = offsetof(struct watcher, save)},
+	{"yes", 'y', OPTION_FLAG, NULL, "do not ask for confirmation of `always` and `never`",
+	 .offset = offsetof(struct watcher, yes)},
 };
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
@@ -52,36 +66,22 @@ static void show_json(const json_t *body)
 	fflush(stdout);
 }
 
-static long long count_in(const json_t *question, const char *name)
+static const char *key_of(long long number, char key[KEY_SIZE])
 {
-	return json_integer_value(json_object_get(json_object_get(question, "history"), name));
+	snprintf(key, KEY_SIZE, "%lld", number);
+	return key;
 }
 
-/* No class has questions yet of which the process is known. */
-static void show_context(const json_t *question)
+static void show_question(struct watcher *watcher, json_t *question)
 {
-	long long asked = count_in(question, "asked"), allowed = count_in(question, "allowed"),
-		  denied = count_in(question, "denied");
+	char key[KEY_SIZE];
 
-	text_line(stdout, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
-		  text_in(question, "operation"), text_in(question, "rule_text"));
-	if (asked + allowed + denied == 0)
-		printf("   before: nothing\n");
-	else
-		printf("   before: asked %lld times, %lld allowed, %lld denied\n", asked, allowed,
-		       denied);
-}
-
-static void show_question(const struct watcher *watcher, const json_t *question)
-{
+	json_object_set(watcher->open, key_of(question_number(question), key), question);
 	if (watcher->json) {
 		show_json(question);
 		return;
 	}
-	text_line(stdout, "%lld: %s? (%s)",
-		  (long long)json_integer_value(json_object_get(question, "question")),
-		  text_in(question, "text"), text_in(question, "rule"));
-	show_context(question);
+	question_print(question);
 	fflush(stdout);
 }
 
@@ -95,19 +95,31 @@ static void show_line(const json_t *body)
 	fflush(stdout);
 }
 
+static void forget_question(struct watcher *watcher, const json_t *question)
+{
+	char key[KEY_SIZE];
+
+	key_of(question_number(question), key);
+	if (watcher->pending && watcher->pending == json_object_get(watcher->open, key)) {
+		json_decref(watcher->pending);
+		watcher->pending = NULL;
+	}
+	json_object_del(watcher->open, key);
+}
+
 /* A message of the monitor: a question, the end of one, or the reply to a decision. */
-static void show_message(const struct watcher *watcher, const json_t *body)
+static void show_message(struct watcher *watcher, json_t *body)
 {
 	const char *event = text_in(body, "event");
 
+	if (strcmp(event, "over") == 0)
+		forget_question(watcher, body);
 	if (strcmp(event, "asked") == 0)
 		show_question(watcher, body);
 	else if (strcmp(event, "over") == 0 && watcher->json)
 		show_json(body);
 	else if (strcmp(event, "over") == 0)
-		text_line(stdout, "%lld: %s",
-			  (long long)json_integer_value(json_object_get(body, "question")),
-			  text_in(body, "how"));
+		text_line(stdout, "%lld: %s", question_number(body), text_in(body, "how"));
 	else if (text_in(body, "error")[0])
 		log_error("%s", text_in(body, "error"));
 	else if (!watcher->json)
@@ -127,20 +139,119 @@ static json_t *make_decision(const char *number, const char *decision, uint64_t 
 				   "question", (json_int_t)question, "answer", decision);
 }
 
+static struct decision decision_of(const struct watcher *watcher, const json_t *question,
+				   const char *word)
+{
+	return (struct decision){.sandbox = watcher->name,
+				 .question = question,
+				 .word = word,
+				 .save = watcher->save,
+				 .json = watcher->json};
+}
+
+/* Makes a decision that becomes a rule. A failure is no reason to leave. */
+static void keep(const struct watcher *watcher, const json_t *question, const char *word)
+{
+	struct decision decision = decision_of(watcher, question, word);
+	struct err why;
+
+	if (decision_make(&decision, &why) < 0)
+		log_error("%s", why.text);
+	fflush(stdout);
+}
+
+static bool needs_confirmation(const struct watcher *watcher)
+{
+	return !watcher->yes && !watcher->json && isatty(STDIN_FILENO);
+}
+
+static void prompt(const struct watcher *watcher)
+{
+	fprintf(stderr, "cordon: add this rule to the policy of %s? [y/N] ", watcher->name);
+}
+
+/* Shows what the rule would have changed, then adds it, or waits for a confirmation. */
+static void begin_rule(struct watcher *watcher, json_t *question, const char *word)
+{
+	struct decision decision = decision_of(watcher, question, word);
+	struct err why;
+
+	if (decision_show(&decision, &why) < 0) {
+		log_error("%s", why.text);
+		return;
+	}
+	fflush(stdout);
+	if (!needs_confirmation(watcher)) {
+		keep(watcher, question, word);
+		return;
+	}
+	watcher->pending = json_incref(question);
+	snprintf(watcher->pending_word, sizeof(watcher->pending_word), "%s", word);
+	prompt(watcher);
+}
+
+static bool is_yes(const char *word)
+{
+	return word && (strcmp(word, "y") == 0 || strcmp(word, "yes") == 0);
+}
+
+static void confirm(struct watcher *watcher, const char *word)
+{
+	json_t *question = watcher->pending;
+
+	watcher->pending = NULL;
+	if (is_yes(word))
+		keep(watcher, question, watcher->pending_word);
+	json_decref(question);
+}
+
+/* The question that a decision makes a rule of: one that was shown, or is open all the same. */
+static json_t *rule_question(const struct watcher *watcher, const json_t *body)
+{
+	const char *word = text_in(body, "answer");
+	json_t *question;
+	char key[KEY_SIZE];
+	struct err err;
+
+	if (strcmp(word, "always") != 0 && strcmp(word, "never") != 0)
+		return NULL;
+	question = json_object_get(watcher->open, key_of(question_number(body), key));
+	if (question)
+		json_incref(question);
+	else if (question_find(watcher->name, question_number(body), &question, &err) < 0)
+		return NULL;
+	if (question && !decision_rule(question, word)) {
+		json_decref(question);
+		question = NULL;
+	}
+	return question;
+}
+
 static int send_line(struct watcher *watcher, struct err *err)
 {
-	char *number, *decision, *rest = NULL;
+	char *number, *word, *rest = NULL;
+	json_t *body, *question;
 	struct err why;
-	json_t *body;
 
 	number = strtok_r(watcher->line, " \t\r", &rest);
-	decision = strtok_r(NULL, " \t\r", &rest);
+	word = strtok_r(NULL, " \t\r", &rest);
+	if (watcher->pending) {
+		confirm(watcher, number);
+		return 0;
+	}
 	if (!number)
 		return 0;
-	body = decision ? make_decision(number, decision, ++watcher->last_id, &why) : NULL;
-	if (body)
+	body = word ? make_decision(number, word, ++watcher->last_id, &why) : NULL;
+	if (!body) {
+		log_error("give a question's number and once, session, always, no or never");
+		return 0;
+	}
+	question = rule_question(watcher, body);
+	if (!question)
 		return client_send(watcher->fd, body, NULL, 0, err);
-	log_error("give a question's number and once, session, always, no or never");
+	begin_rule(watcher, question, word);
+	json_decref(question);
+	json_decref(body);
 	return 0;
 }
 
@@ -226,13 +337,47 @@ static int watch(struct watcher *watcher, struct err *err)
 	return ret == -EPIPE ? 0 : ret;
 }
 
-/* Decides one question without attaching as operator. */
-static int decide_one(const char *name, const char *number, const char *decision, struct err *err)
+/* Asks on a terminal. */
+static bool is_confirmed(const struct watcher *watcher)
 {
-	json_t *body = make_decision(number, decision, WATCH_ID, err);
-	struct message reply;
-	int ret = body ? client_request_once(name, 0, body, &reply, err) : -EINVAL;
+	char line[16] = "", *rest = NULL;
 
+	if (!needs_confirmation(watcher))
+		return true;
+	prompt(watcher);
+	return fgets(line, sizeof(line), stdin) && is_yes(strtok_r(line, " \t\r\n", &rest));
+}
+
+static int decide_rule(const struct watcher *watcher, const json_t *question, const char *word,
+		       struct err *err)
+{
+	struct decision decision = decision_of(watcher, question, word);
+	int ret = decision_show(&decision, err);
+
+	fflush(stdout);
+	if (ret < 0 || !is_confirmed(watcher))
+		return ret;
+	return decision_make(&decision, err);
+}
+
+/* Decides one question without attaching as operator. */
+static int decide_one(const struct watcher *watcher, const char *number, const char *word,
+		      struct err *err)
+{
+	json_t *body = make_decision(number, word, WATCH_ID, err), *question;
+	struct message reply;
+	int ret;
+
+	if (!body)
+		return -EINVAL;
+	question = rule_question(watcher, body);
+	if (question) {
+		ret = decide_rule(watcher, question, word, err);
+		json_decref(question);
+		json_decref(body);
+		return ret;
+	}
+	ret = client_request_once(watcher->name, 0, body, &reply, err);
 	if (ret < 0)
 		return ret;
 	show_line(reply.body);
@@ -244,16 +389,23 @@ static int run(int argc, char **argv, struct err *err)
 {
 	static struct watcher watcher;
 	const struct option_set set = {&table, &watcher};
-	int at = options_parse(&set, 1, argc, argv, err);
+	int at = options_parse(&set, 1, argc, argv, err), ret;
 
 	if (at < 0)
 		return at;
 	if (at + 1 != argc && at + 3 != argc)
 		return verb_usage_error(&verb_ask, NULL, "one name is needed", err);
-	if (at + 3 == argc)
-		return decide_one(argv[at], argv[at + 1], argv[at + 2], err);
 	watcher.name = argv[at];
-	return watch(&watcher, err);
+	watcher.open = json_object();
+	if (!watcher.open)
+		return err_set(err, ENOMEM, "out of memory");
+	if (at + 3 == argc)
+		ret = decide_one(&watcher, argv[at + 1], argv[at + 2], err);
+	else
+		ret = watch(&watcher, err);
+	json_decref(watcher.pending);
+	json_decref(watcher.open);
+	return ret;
 }
 
 static const struct option_table *const tables[] = {&table, NULL};
@@ -261,8 +413,8 @@ static const struct option_table *const tables[] = {&table, NULL};
 const struct verb verb_ask = {
 	.name = "ask",
 	.group = VERB_POLICY,
-	.usage = "[--json] NAME\n"
-		 "NAME N DECISION",
+	.usage = "[options] NAME\n"
+		 "[options] NAME N DECISION",
 	.summary = "decide as operator what a sandbox's policy leaves to a person",
 	.description =
 		"Shows what rules with the verdict `ask` have stopped, one question a line, and "
@@ -270,8 +422,12 @@ const struct verb verb_ask = {
 		"of\n"
 		"\n"
 		"  once     yes, for what waits now       no       no, for what waits now\n"
-		"  session  yes, while NAME lives         never    no, while NAME lives\n"
-		"  always   as session, and print the line to add to the policy\n"
+		"  session  yes, while NAME lives\n"
+		"  always   yes, by a rule of the policy  never    no, by a rule of the policy\n"
+		"\n"
+		"`always` and `never` first print the rule, broader and narrower ones, and which "
+		"decisions of the audit log it would have changed. Then the rule is added to the "
+		"policy of NAME; `cordon policy undo NAME` takes it back.\n"
 		"\n"
 		"With N and DECISION it decides question N in place of another operator.\n"
 		"\n"

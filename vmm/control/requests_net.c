@@ -14,7 +14,7 @@
 /* The verdict of a rule that approves or refuses a question's operation, for good. */
 static void rule_of(const struct approval *approval, bool yes, char line[POLICY_REQUEST_RULE])
 {
-	const struct policy_request *request = &approval->request;
+	const struct policy_request *request = &approval->lasting;
 
 	policy_request_rule(
 		request,

@@ -8,6 +8,7 @@
 
 #include "vmm/base/text.h"
 #include "vmm/policy/explain.h"
+#include "vmm/policy/internal.h"
 
 /* What a rule calls the peer: NULL if only its address is known. */
 static const char *peer_name(const struct policy_net *net)
@@ -138,6 +139,20 @@ void policy_request_rule(const struct policy_request *request, enum policy_actio
 	policy_quote(request->object, length, pattern);
 	snprintf(to, POLICY_REQUEST_RULE, "%s %s %s", policy_class_name(request->class),
 		 policy_action_name(action), pattern);
+}
+
+struct policy_request policy_request_of_rule(const struct policy_request *request,
+					     const struct policy_rule *rule)
+{
+	struct policy_request made = *request;
+
+	if (request->class != POLICY_NET || !rule)
+		return made;
+	made.net.family = 0;
+	if (!net_rule_matches((const struct rule *)rule, &made.net))
+		made.net.name = NULL;
+	made.net.family = request->net.family;
+	return made;
 }
 
 static bool is_plain_path(const char *path, size_t length)

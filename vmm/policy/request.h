@@ -31,6 +31,13 @@ void policy_request_rule(const struct policy_request *request, enum policy_actio
 			 char to[POLICY_REQUEST_RULE]);
 
 /*
+ * The operation that a rule for good is to be about, after a rule has matched this one: of the
+ * network only the address, if the rule does not go by names; so that it reaches no further.
+ */
+struct policy_request policy_request_of_rule(const struct policy_request *request,
+					     const struct policy_rule *rule);
+
+/*
  * Whether the object may be shown to a person and passed to a command: the guest chooses it. A name
  * of the network has only a to z, 0 to 9, '-', '_' and '.', and is no option.
  */

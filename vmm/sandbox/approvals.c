@@ -81,6 +81,7 @@ static void look_up(void *arg, const struct policy *policy)
 
 	policy_decide(policy, &question->request, &lookup->decision);
 	rule = lookup->decision.rule;
+	question->lasting = policy_request_of_rule(&question->request, rule);
 	question->rule[0] = question->rule_text[0] = '\0';
 	if (!rule)
 		return;

@@ -41,6 +41,7 @@ enum approval_reply {
 struct approval {
 	uint32_t number;
 	struct policy_request request;
+	struct policy_request lasting; /* what a rule for good is about: policy_request_of_rule() */
 	char strings[POLICY_REQUEST_STRINGS]; /* of the request */
 	char rule[APPROVAL_RULE];	      /* that says `ask`: "file:line" */
 	char rule_text[APPROVAL_TEXT];	      /* cut if it is long */

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/decision.h"
+
+#include <stdio.h>
+
+#include "vmm/base/text.h"
+#include "vmm/cli/policy_remote.h"
+#include "vmm/cli/policy_save.h"
+#include "vmm/cli/print.h"
+#include "vmm/cli/reach.h"
+#include "vmm/control/client.h"
+#include "vmm/policy/added.h"
+
+const char *decision_rule(const json_t *question, const char *word)
+{
+	return json_string_value(json_object_get(json_object_get(question, "lines"), word));
+}
+
+int decision_show(const struct decision *decision, struct err *err)
+{
+	return reach_print(decision->sandbox, decision_rule(decision->question, decision->word),
+			   decision->json, err);
+}
+
+struct addition {
+	const char *line;
+	unsigned number;
+};
+
+static int add(void *arg, const struct policy *policy, struct policy **made, struct err *err)
+{
+	struct addition *addition = arg;
+	int ret = policy_add_line(made, policy, addition->line, err);
+
+	if (ret == 0)
+		addition->number = policy_last_added(*made)->line;
+	return ret;
+}
+
+/* above: the rule that asked. */
+static int save(const struct decision *decision, const char *above, const char *line,
+		struct saved_rule *saved, struct err *err)
+{
+	struct policy *policy;
+	int ret = policy_fetch(decision->sandbox, &policy, NULL, err);
+
+	if (ret < 0)
+		return ret;
+	ret = policy_save(policy, above, line, saved, err);
+	policy_free(policy);
+	return ret;
+}
+
+static void print_outcome(const struct decision *decision, const struct addition *addition,
+			  const struct saved_rule *saved)
+{
+	char rule[32], file[PATH_MAX + 16] = "";
+	json_t *body;
+
+	snprintf(rule, sizeof(rule), POLICY_ADDED ":%u", addition->number);
+	if (saved)
+		snprintf(file, sizeof(file), "%s:%u", saved->path, saved->line);
+	if (decision->json) {
+		body = json_pack("{s:O,s:s,s:s,s:s*}", "question",
+				 json_object_get(decision->question, "question"), "rule", rule,
+				 "line", addition->line, "saved", saved ? file : NULL);
+		print_json(body, JSON_COMPACT);
+		json_decref(body);
+		return;
+	}
+	text_line(stdout, "%s: %s", rule, addition->line);
+	if (saved)
+		text_line(stdout, "%s: saved", file);
+}
+
+int decision_make(const struct decision *decision, struct err *err)
+{
+	const char *line = decision_rule(decision->question, decision->word), *before;
+	struct addition addition = {.line = line};
+	struct saved_rule saved;
+	struct message reply;
+	struct err why;
+	/* First: of two operators, only the one whose decision counts changes the policy. */
+	int ret = client_request_once(decision->sandbox, 0,
+				      json_pack("{s:s,s:O,s:s,s:b}", "op", "answer", "question",
+						json_object_get(decision->question, "question"),
+						"answer", decision->word, "remember", 0),
+				      &reply, err);
+
+	if (ret < 0)
+		return ret;
+	ret = policy_change(decision->sandbox, add, &addition, &why);
+	if (ret < 0)
+		err_set(err, -ret, "decided once only, as the rule was not added: %s", why.text);
+	before = json_string_value(json_object_get(reply.body, "before"));
+	if (ret == 0 && decision->save) {
+		ret = save(decision, before ? before : "", line, &saved, &why);
+		if (ret < 0)
+			err_set(err, -ret, "added to the sandbox's policy, but not saved: %s",
+				why.text);
+	}
+	if (ret == 0 || addition.number > 0)
+		print_outcome(decision, &addition, ret == 0 && decision->save ? &saved : NULL);
+	message_clear(&reply);
+	return ret;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/question.h"
+
+#include <stdio.h>
+
+#include "vmm/base/text.h"
+#include "vmm/control/client.h"
+
+static const char *text_in(const json_t *body, const char *name)
+{
+	const char *text = json_string_value(json_object_get(body, name));
+
+	return text ? text : "";
+}
+
+static long long count_in(const json_t *question, const char *name)
+{
+	return json_integer_value(json_object_get(json_object_get(question, "history"), name));
+}
+
+long long question_number(const json_t *question)
+{
+	return json_integer_value(json_object_get(question, "question"));
+}
+
+/* No class has questions yet of which the process is known. */
+void question_print(const json_t *question)
+{
+	long long asked = count_in(question, "asked"), allowed = count_in(question, "allowed"),
+		  denied = count_in(question, "denied");
+
+	text_line(stdout, "%lld: %s? (%s)", question_number(question), text_in(question, "text"),
+		  text_in(question, "rule"));
+	text_line(stdout, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
+		  text_in(question, "operation"), text_in(question, "rule_text"));
+	if (asked + allowed + denied == 0)
+		printf("   before: nothing\n");
+	else
+		printf("   before: asked %lld time%s, %lld allowed, %lld denied\n", asked,
+		       asked == 1 ? "" : "s", allowed, denied);
+}
+
+int question_find(const char *name, long long number, json_t **question, struct err *err)
+{
+	struct message reply;
+	const json_t *list;
+	json_t *item;
+	size_t i;
+	int ret = client_request_once(name, 0, json_pack("{s:s}", "op", "questions"), &reply, err);
+
+	*question = NULL;
+	if (ret < 0)
+		return ret;
+	list = json_object_get(reply.body, "questions");
+	for (i = 0; i < json_array_size(list) && !*question; i++) {
+		item = json_array_get(list, i);
+		if (question_number(item) == number)
+			*question = json_incref(item);
+	}
+	message_clear(&reply);
+	return 0;
+}

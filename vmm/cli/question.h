@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions to an operator, as the monitor describes them in JSON (docs/control-protocol.md). */
+#ifndef CORDON_CLI_QUESTION_H
+#define CORDON_CLI_QUESTION_H
+
+#include <jansson.h>
+
+#include "vmm/base/err.h"
+
+/* Prints a question in three lines: number, object and rule; operation; what was before. */
+void question_print(const json_t *question);
+
+/* 0 if it is none. */
+long long question_number(const json_t *question);
+
+/* An open question of a sandbox. 0 with a reference to it, or NULL if there is none; -errno. */
+int question_find(const char *name, long long number, json_t **question, struct err *err);
+
+#endif
