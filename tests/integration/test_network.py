@@ -168,7 +168,7 @@ await out '^1: '
 "$cordon" stats --json box >stats-before
 echo 1 once >&3
 await out '^2: .*? ('
-"$cordon" ask box 2 always
+"$cordon" ask box 2 session
 await out '^3: .*? ('; echo 3 no >&3
 await out '^4: .*? ('; echo 4 never >&3
 await out '^5: .*? ('; echo 77 once >&3; echo 5 perhaps >&3; echo 5 once >&3
@@ -196,11 +196,9 @@ def test_an_operator_decides():
         audit = cordon.audit_log(environment["audit"])
     assert result["status"] == 0, result
     probes, before, after, shown, errors = result["stdout"].split("\n\n")
-    assert re.sub(r"0 of \d+ ", "0 of N ", probes).splitlines() == [
+    assert probes.splitlines() == [
         "tcp:host:9000:meanwhile: got served by 127.0.0.1:9000",    # while question 1 was open
         "tcp:good.test:8000: got 220 first",
-        "net allow tcp good.test:8000", "  broader: net allow tcp good.test:*", "  narrower: net allow tls good.test:8000",
-        "0 of N logged decisions would have been different", "added:2: net allow tcp good.test:8000",
         "tcp:good.test:8000: got 220 first",
         "tcp:good.test:8000: got 220 first",                        # remembered
         "tls:tls.test:443:tls.test: connect: Connection refused",
@@ -214,7 +212,7 @@ def test_an_operator_decides():
         f"1: tcp good.test {GOOD}:8000? ({policy}:3)", f"2: tcp good.test {GOOD}:8000? ({policy}:3)",
         f"3: tls tls.test {GOOD}:443? ({policy}:4)", f"4: udp tls.test {GOOD}:123? ({policy}:5)",
         f"5: tls tls.test {GOOD}:443? ({policy}:4)"], shown
-    assert any(line.startswith("2: always by uid 0, process ") for line in lines), shown
+    assert any(line.startswith("2: session by uid 0, process ") for line in lines), shown
     assert "there is no such open question" in errors and "never" in errors, errors
     assert f"{GOOD}:123" not in result["reached"], result["reached"]
     assert len([data for data in result["reached"][f"{GOOD}:443"] if "tls.test" in data]) == 1, result

@@ -353,7 +353,9 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 	class = open->public->request.class;
 	snprintf(detail, sizeof(detail), "%s %s", answer_words[answer], by);
 	close_question(questions, open, detail);
-	reply_to(questions, class, number, yes, reason[answer]);
+	reply_to(questions, class, number, yes,
+		 answer == APPROVAL_NEVER && !remember ? "an operator refused it for good"
+						       : reason[answer]);
 	return 0;
 }
 
