@@ -160,17 +160,18 @@ def run_guest_programs(build, total):
         if missing(f"guest.{name}", path, total):
             continue
         status, output = start([path])
-        failed = 0
+        failed = tests = 0
         for line in output.splitlines():
             for verdict, count in (("ok ", "passed"), ("not ok ", "failed"), ("skip ", "skipped")):
                 if line.startswith(verdict):
                     print(f"{verdict}guest.{name[5:]}.{line[len(verdict):]}", flush=True)
                     total.add(**{count: 1})
+                    tests += 1
                     failed += count == "failed"
         if failed:
             show(output)
-        elif status != 0:
-            problem(f"guest.{name}", status, output, total)
+        elif status != 0 or not tests:
+            problem(f"guest.{name}", status if status != 0 else "no tests", output, total)
 
 
 def start_fuzz(path, corpus):
