@@ -39,6 +39,13 @@ def executing(name, *command, options=(), **keywords):
     return Process("exec", *options, name, "--", *command, **keywords)
 
 
+def real_time(name):
+    """A guest's real time, in whole seconds, and the host's before and after."""
+    before = time.time()
+    seen = int(execute(name, "date", "+%s").expect(0).stdout)
+    return seen, before, time.time()
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 

@@ -305,9 +305,11 @@ def test_invalid_images_are_refused():
 def test_a_file_system_that_the_guest_refuses():
     """The error names a file system that the guest refuses; the template is not blamed for it."""
     nothing = scratch("nothing", bytes(1 << 20))
-    run("true", options=["--rootfs", nothing + ":ext4"]).expect_error("sound ext4", nothing, lines=None)
-    run("true", options=["--rootfs", nothing + ":erofs"]).expect_error("does not find a sound erofs", lines=None)
-    assert b"template" not in run("true").expect(0).stderr
+    for kind, words in ((":ext4", ("sound ext4", nothing)), (":erofs", ("does not find a sound erofs",))):
+        result = run("true", options=["--rootfs", nothing + kind]).expect_error(*words, lines=None)
+        assert b"template" not in result.stderr, repr(result)
+    warm = run("true", options=["-v"]).expect(0)
+    assert b"agent ready" in warm.stderr and b"template" not in warm.stderr, repr(warm)
 
 
 @limit(600)

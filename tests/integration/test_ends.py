@@ -21,6 +21,15 @@ def test_signals():
         assert result.status == 128 + number, repr(result)
 
 
+def test_signal_that_the_command_ignores():
+    """After a while the sandbox is stopped, and the exit status is that of the signal all the same."""
+    process = start("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done")
+    process.wait_output(b"ready")
+    process.signal(signal.SIGTERM)
+    result = process.wait()
+    result.expect(128 + signal.SIGTERM, b"ready\n", b"cordon: warning: the command did not end: the sandbox is stopped\n")
+
+
 def test_signal_during_boot():
     process = start("sleep", "1000")
     wait_until(lambda: os.path.exists(f"/proc/{process.pid}/fd")

@@ -60,7 +60,9 @@ def test_escapes_in_names_and_output():
         log = call("audit", "box", "--json").expect(0).stdout
         assert lines == [json.loads(line) for line in log.splitlines()], lines
         assert EVIL[3] in log and PLAIN in log, log
-        for seq in [entry["seq"] for entry in lines if entry.get("verdict") == "deny"]:
+        denied = [entry["seq"] for entry in lines if entry.get("verdict") == "deny"]
+        assert denied, lines
+        for seq in denied:
             is_harmless(call("why", "box", str(seq)).expect(0).stdout)
         assert b"\\u" in on_terminal("why", "box") or b"\\x" in on_terminal("why", "box")
         learned = call("policy", "learn", "box").expect(0).stdout

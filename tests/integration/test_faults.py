@@ -56,7 +56,7 @@ def test_tiny_guest_panics():
                               "Kernel panic - not syncing: forged\n") + forge.HALT)
     result.expect_error("panic", lines=None)
     assert b"early words" in result.stderr and b"not syncing: forged" in result.stderr, repr(result)
-    assert b"\x1b" not in result.stderr, repr(result)
+    assert b"\x1b" not in result.stderr and b"painted" in result.stderr, repr(result)
 
 
 def test_switched_off_from_inside():
@@ -80,7 +80,7 @@ def test_tiny_guest_spins():
     time.sleep(2)
     assert process.poll() is None, f"ended by itself: {process.result()!r}"
     process.signal(signal.SIGTERM)
-    assert process.wait().status in (128 + 15, -15), repr(process.result())
+    assert process.wait().status == 128 + signal.SIGTERM, repr(process.result())
 
 
 def test_tiny_guest_floods_the_console():
@@ -94,7 +94,7 @@ def test_tiny_guest_floods_the_console():
         assert process.poll() is None, f"ended by itself: {process.result()!r}"
         process.signal(signal.SIGTERM)
         result = process.wait()
-        assert result.status in (128 + 15, -15), repr(result)
+        assert result.status == 128 + signal.SIGTERM, repr(result)
         assert result.private < 24 * 1024, f"{result.private} KiB private"
         if options:
             assert os.read(read_fd, 100) == b"A" * 100
@@ -165,7 +165,7 @@ def test_workload_eats_memory():
     # Every page costs a fault in the guest, which alone takes a minute where ring 0 is emulated.
     result = run("sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done",
                  options=["--memory", "128M", "--timeout", "800s"])
-    assert result.status not in (0, cordon.FAILED, cordon.TIMED_OUT), repr(result)
+    assert result.status > 0 and result.status not in (cordon.FAILED, cordon.TIMED_OUT), repr(result)
 
 
 def test_workload_cannot_kill_the_agent():

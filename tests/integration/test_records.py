@@ -7,6 +7,7 @@ import signal
 
 import cordon
 from cordon import FAILED, call, scratch, wait_until
+from sandboxes import connect
 
 
 def registry(name=""):
@@ -139,6 +140,30 @@ def test_records_of_runs():
     process.wait()
     ended("mine", "killed or crashed", None, failed=True)
     assert sorted(name for name in ps("-a") if "mine" in name) == ["mine", "mine~1"]
+
+
+def test_a_run_that_is_killed():
+    """Requests that come after `kill` are refused; the client that waits, and the record, have how it ended."""
+    process = cordon.start("sh", "-c", "echo ready; sleep 1000", options=["--name", "mine"])
+    process.wait_output(b"ready\n")
+    clients = [connect("mine") for _i in range(3)]
+    process.signal(signal.SIGSTOP)          # all requests are there when it looks, in this order
+    for client, request in zip(clients, ({"op": "stop", "kill": True}, {"op": "info"},
+                                         {"op": "exec", "argv": ["true"], "detach": True})):
+        client.send(json.dumps({"id": 1, **request}).encode())
+    process.signal(signal.SIGCONT)
+    ending, info, refused = (json.loads(client.recv(1 << 17)) for client in clients)
+    assert info["ok"] and info["state"] == "stopping", info
+    assert not refused["ok"] and refused["error"] == "the sandbox is being stopped", refused
+    assert ending == {"id": 1, "ok": True, "end": "killed", "status": 128 + signal.SIGKILL}, ending
+    assert process.wait().status == 128 + signal.SIGKILL
+    for client in clients:
+        client.close()
+    with open(state("mine", "record.json"), encoding="utf-8") as file:
+        record = json.load(file)
+    assert record["end"] == "killed" and record["status"] == 128 + signal.SIGKILL, record
+    assert record["message"] == f"killed by uid {os.geteuid()}, process {os.getpid()}", record
+    assert os.listdir(registry()) == []
 
 
 def test_records_without_a_place():
