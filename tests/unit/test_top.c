@@ -247,11 +247,13 @@ static double percent_of(const json_t *item)
 
 START_TEST(percentages_are_since_the_page_before)
 {
-	json_t *before = load("{\"cpu_us\":1000000,\"age\":10,\"guest_us\":50000000,\"processes\":["
+	json_t *before = load("{\"sampled_us\":70000000,\"cpu_us\":1000000,\"age\":10,\"guest_us\":"
+			      "50000000,\"processes\":["
 			      "{\"pid\":5,\"started_us\":7,\"cpu_us\":100000},"
 			      "{\"pid\":6,\"started_us\":8,\"cpu_us\":100000},"
 			      "{\"pid\":9,\"started_us\":8,\"cpu_us\":500000}]}");
-	json_t *after = load("{\"cpu_us\":2500000,\"age\":11,\"guest_us\":51000000,\"processes\":["
+	json_t *after = load("{\"sampled_us\":71000000,\"cpu_us\":2500000,\"age\":11,\"guest_us\":"
+			     "51000000,\"processes\":["
 			     "{\"pid\":5,\"started_us\":7,\"cpu_us\":100000},"
 			     "{\"pid\":6,\"started_us\":8,\"cpu_us\":600000},"
 			     "{\"pid\":7,\"started_us\":50500000,\"cpu_us\":100000},"
@@ -259,9 +261,9 @@ START_TEST(percentages_are_since_the_page_before)
 			     "{\"pid\":9,\"started_us\":50900000,\"cpu_us\":100000}]}");
 	const json_t *list = json_object_get(after, "processes");
 
-	top_view_compare(before, NULL, 123);
+	top_view_compare(before, NULL);
 	ck_assert_double_eq(percent_of(before), 10);
-	top_view_compare(after, before, 1000000000);
+	top_view_compare(after, before);
 	ck_assert_double_eq(percent_of(after), 150);
 	/* the busiest first */
 	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(list, 0), "pid")), 9);
@@ -283,8 +285,8 @@ START_TEST(a_guest_that_lies_about_times_gets_no_percentage)
 			     "{\"pid\":6,\"started_us\":9223372036854775807,\"cpu_us\":1}]}");
 	const json_t *list = json_object_get(after, "processes");
 
-	top_view_compare(before, NULL, 0);
-	top_view_compare(after, before, 0);
+	top_view_compare(before, NULL);
+	top_view_compare(after, before);
 	ck_assert_double_eq(percent_of(after), -1);
 	ck_assert_double_eq(percent_of(json_array_get(list, 0)), -1);
 	ck_assert_double_eq(percent_of(json_array_get(list, 1)), -1);
@@ -293,7 +295,31 @@ START_TEST(a_guest_that_lies_about_times_gets_no_percentage)
 }
 END_TEST
 
+START_TEST(without_a_new_list_the_last_one_stays)
+{
+	json_t *first = load("{\"guest_us\":50000000,\"processes\":["
+			     "{\"pid\":5,\"started_us\":7,\"cpu_us\":100000,\"command\":\"sh\"}]}");
+	json_t *second = load("{\"processes_error\":\"too late\"}");
+	json_t *third = load("{\"guest_us\":52000000,\"processes\":["
+			     "{\"pid\":5,\"started_us\":7,\"cpu_us\":1100000}]}");
+	char *text;
+
+	top_view_compare(second, NULL);
+	ck_assert_ptr_null(json_object_get(second, "processes"));
+	top_view_compare(second, first);
+	text = page_of(second, 24, 80);
+	ck_assert_uint_eq(count_of(text, "COMMAND\ntoo late\n      5 "), 1);
+	free(text);
+	top_view_compare(third, second);
+	ck_assert_double_eq(percent_of(json_array_get(json_object_get(third, "processes"), 0)), 50);
+	json_decref(first);
+	json_decref(second);
+	json_decref(third);
+}
+END_TEST
+
 UNIT_MAIN("top", a_page_has_all_that_is_known, a_page_fits_every_screen,
 	  a_screen_is_filled_and_shared, words_of_the_guest_are_harmless,
 	  what_is_missing_is_shown_as_missing, all_sandboxes_are_a_line_each,
-	  percentages_are_since_the_page_before, a_guest_that_lies_about_times_gets_no_percentage)
+	  percentages_are_since_the_page_before, a_guest_that_lies_about_times_gets_no_percentage,
+	  without_a_new_list_the_last_one_stays)

@@ -138,7 +138,7 @@ static bool show(struct top *top, json_t *data)
 	json_decref(top->shown);
 	top->shown = json_incref(data);
 	if (top->json) {
-		print_json(data, JSON_COMPACT);
+		print_json(data, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	} else if (top->live) {
 		draw(top);
 	} else {

@@ -283,7 +283,7 @@ static void file_row(struct page *page, const json_t *line)
 }
 
 static const struct section {
-	const char *name, *error; /* in the data; error: what stands for the rows, or NULL */
+	const char *name, *error; /* in the data; error: why the rows are old or missing, or NULL */
 	unsigned unlimited;	  /* rows where their number is not limited */
 	void (*title)(struct page *page);
 	void (*row)(struct page *page, const json_t *item);
@@ -301,7 +301,7 @@ static unsigned rows_wanted(const json_t *data, const struct section *section)
 	size_t rows = json_array_size(json_object_get(data, section->name));
 
 	if (section->error && json_object_get(data, section->error))
-		rows = 1;
+		rows++;
 	return (unsigned)min_u64(rows, section->unlimited);
 }
 
@@ -350,7 +350,7 @@ static void put_section(struct page *page, const json_t *data, const struct sect
 	if (error) {
 		put_text(page, json_string_value(error) ? json_string_value(error) : "?");
 		end_line(page);
-		return;
+		rows--;
 	}
 	for (i = 0; i < rows; i++) {
 		section->row(page, json_array_get(list, i));

@@ -68,6 +68,12 @@ static void add_processes(json_t *data, const json_t *reply)
 	}
 }
 
+/* When `cpu_us` was read. */
+static void note_time(json_t *stats)
+{
+	json_object_set_new(stats, "sampled_us", json_integer((json_int_t)(loop_now_ns() / 1000)));
+}
+
 /* Keeps a reply if it is one of this refresh. True: it was the last one. */
 static bool keep_reply(const struct top_view *view, json_t *reply[REQUESTS], json_t *body)
 {
@@ -76,6 +82,8 @@ static bool keep_reply(const struct top_view *view, json_t *reply[REQUESTS], jso
 
 	if (which >= 0 && which < REQUESTS && !reply[which])
 		reply[which] = json_incref(body);
+	if (which == STATS)
+		note_time(body);
 	for (i = 0; i < REQUESTS; i++)
 		if (!reply[i])
 			return false;
@@ -141,6 +149,8 @@ static json_t *read_entry(const struct registry_entry *entry)
 		ret = client_request(fd, json_pack("{s:s}", "op", "info"), &info, &err);
 	if (ret == 0)
 		ret = client_request(fd, json_pack("{s:s}", "op", "stats"), &stats, &err);
+	if (ret == 0)
+		note_time(stats.body);
 	fd_close(&fd);
 	if (ret < 0 && registry_find(entry->name, &pid, NULL) < 0)
 		return NULL;
@@ -210,13 +220,13 @@ static const json_t *find_item(const json_t *list, const char *key, const char *
 	return NULL;
 }
 
-static void compare_sandbox(json_t *item, const json_t *before, uint64_t passed_ns)
+static void compare_sandbox(json_t *item, const json_t *before)
 {
 	if (!json_object_get(item, "cpu_us"))
 		return;
 	if (before && json_object_get(before, "cpu_us"))
 		set_percent(item, number_in(item, "cpu_us") - number_in(before, "cpu_us"),
-			    (json_int_t)(passed_ns / 1000));
+			    number_in(item, "sampled_us") - number_in(before, "sampled_us"));
 	else
 		set_percent(item, number_in(item, "cpu_us"), number_in(item, "age") * 1000000);
 }
@@ -271,8 +281,9 @@ static void sort(json_t *list)
 	free(item);
 }
 
-void top_view_compare(json_t *data, const json_t *before, uint64_t passed_ns)
+void top_view_compare(json_t *data, const json_t *before)
 {
+	static const char *const of_processes[] = {"processes", "processes_truncated", "guest_us"};
 	const json_t *list = json_object_get(data, "sandboxes");
 	const json_t *others = json_object_get(before, "sandboxes");
 	json_t *item;
@@ -280,15 +291,21 @@ void top_view_compare(json_t *data, const json_t *before, uint64_t passed_ns)
 
 	for (i = 0; i < json_array_size(list); i++) {
 		item = json_array_get(list, i);
-		compare_sandbox(item, find_item(others, "name", "pid", item), passed_ns);
+		compare_sandbox(item, find_item(others, "name", "pid", item));
 	}
 	if (list) {
 		sort(json_object_get(data, "sandboxes"));
 		return;
 	}
-	compare_sandbox(data, before, passed_ns);
-	compare_processes(data, before);
-	sort(json_object_get(data, "processes"));
+	compare_sandbox(data, before);
+	if (json_object_get(data, "processes")) {
+		compare_processes(data, before);
+		sort(json_object_get(data, "processes"));
+		return;
+	}
+	/* There is no new list: the last one stays, for the next comparison too. */
+	for (i = 0; i < ARRAY_SIZE(of_processes); i++)
+		json_object_set(data, of_processes[i], json_object_get(before, of_processes[i]));
 }
 
 /* --- the view --------------------------------------------------------------------------------- */
@@ -322,13 +339,11 @@ void top_view_close(struct top_view *view)
 int top_view_read(struct top_view *view, json_t **data, struct err *err)
 {
 	int ret = view->name ? read_one(view, data, err) : read_every(view, data, err);
-	uint64_t now_ns = loop_now_ns();
 
 	if (ret < 0)
 		return ret;
-	top_view_compare(*data, view->before, now_ns - view->before_ns);
+	top_view_compare(*data, view->before);
 	json_decref(view->before);
 	view->before = json_incref(*data);
-	view->before_ns = now_ns;
 	return 0;
 }

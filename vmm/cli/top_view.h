@@ -22,7 +22,6 @@ struct top_view {
 	json_int_t round;
 	struct top_log log;
 	json_t *before; /* the last data; NULL: none yet */
-	uint64_t before_ns;
 };
 
 /* Connects. 0 or -errno with a message (-ESRCH: there is no such sandbox). */
@@ -36,9 +35,9 @@ void top_view_close(struct top_view *view);
 int top_view_read(struct top_view *view, json_t **data, struct err *err);
 
 /*
- * Adds `cpu_percent` to the sandbox and its processes: processor time since `before` (NULL: since
- * their start), and sorts the processes by it. passed_ns: the time between both.
+ * Adds `cpu_percent` to each sandbox and process: processor time since `before` (NULL: since their
+ * start), and sorts by it. Without a list of processes it takes that of `before`.
  */
-void top_view_compare(json_t *data, const json_t *before, uint64_t passed_ns);
+void top_view_compare(json_t *data, const json_t *before);
 
 #endif
