@@ -52,7 +52,7 @@ echo "reproducible: first build"
 (cd "$work/a" && umask 022 && TZ=UTC LC_ALL=C make -s -j"$(nproc)" all)
 echo "reproducible: second build"
 [ "$kernel" = no ] || CORDON_KERNEL_CACHE=$work/kernel-cache
-(cd "$work/b" && umask 077 && TZ=Pacific/Auckland LC_ALL=C.UTF-8 HOME=/nonexistent make -s -j1 all)
+(cd "$work/b" && umask 077 && TZ=Pacific/Auckland LC_ALL=C.UTF-8 HOME="$work/home" make -s -j1 all)
 
 status=0
 compare() { # NAME FILE FILE

@@ -138,12 +138,22 @@ START_TEST(one_interrupt_for_a_batch)
 }
 END_TEST
 
+/* In place of the timer's callback: on a busy host VSOCK_TAKEN_NS may pass at any point. */
+static void pass(void *arg)
+{
+	(void)arg;
+}
+
 START_TEST(consumed_packets_are_reported_together)
 {
+	void (*interrupt)(void *arg);
 	uint32_t head, written;
+	uint64_t interrupts;
 	unsigned i;
 
 	begin(false);
+	interrupt = fake.vsock->tell_taken.expired;
+	fake.vsock->tell_taken.expired = pass;
 	fake_vsock_give(&fake, 8);
 	open_streams(1, 1);
 	fake_guest_interrupts(&fake.guest);
@@ -169,10 +179,12 @@ START_TEST(consumed_packets_are_reported_together)
 	ck_assert_uint_eq(fake_guest_interrupts(&fake.guest), 1);
 	/* Or after VSOCK_TAKEN_NS. */
 	fake_queue_set_used_event(fake.tx, fake_queue_used_index(fake.tx));
+	fake.vsock->tell_taken.expired = interrupt;
 	fake_vsock_send(&fake, VSOCK_OP_CREDIT_UPDATE, PORT, 1);
-	ck_assert(fake.vsock->tell_taken.armed);
+	interrupts = fake_guest_interrupts(&fake.guest);
+	ck_assert_uint_eq(interrupts + fake.vsock->tell_taken.armed, 1);
 	fake_vsock_run_for(&fake, 2 * VSOCK_TAKEN_NS);
-	ck_assert_uint_eq(fake_guest_interrupts(&fake.guest), 1);
+	ck_assert_uint_eq(interrupts + fake_guest_interrupts(&fake.guest), 1);
 	finish();
 }
 END_TEST
