@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "vmm/agent/wire.h"
+#include "vmm/base/exit_status.h"
 
 #ifndef CORDON_VERSION
 #define CORDON_VERSION "unversioned"

@@ -126,17 +126,18 @@ execute(struct report *report, char **arguments, char **variables)
 	switch (error) {
 	case ENOENT:
 	case ENOTDIR:
-		child_fail(report, 127, error, "%.300s: not found in the sandbox", name);
+		child_fail(report, EXIT_NOT_FOUND, error, "%.300s: not found in the sandbox", name);
 	case ELIBBAD:
-		child_fail(report, 127, ENOENT,
+		child_fail(report, EXIT_NOT_FOUND, ENOENT,
 			   "%.300s: its interpreter or loader is not in the sandbox", name);
 	case EACCES:
-		child_fail(report, 126, error, "%.300s: permission denied in the sandbox", name);
+		child_fail(report, EXIT_NOT_RUNNABLE, error,
+			   "%.300s: permission denied in the sandbox", name);
 	case ENOEXEC:
-		child_fail(report, 126, error, "%.300s: not a program that the sandbox can run",
-			   name);
+		child_fail(report, EXIT_NOT_RUNNABLE, error,
+			   "%.300s: not a program that the sandbox can run", name);
 	default:
-		child_fail(report, 126, error, "%.300s: %s", name, strerror(error));
+		child_fail(report, EXIT_NOT_RUNNABLE, error, "%.300s: %s", name, strerror(error));
 	}
 }
 
@@ -155,7 +156,7 @@ static void set_ids(struct report *report, uint32_t uid, uint32_t gid)
 {
 	/* Not libc's functions, which block all signals for the sake of other threads. */
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0)
-		child_fail(report, 125, errno, "user %u: %s", uid, strerror(errno));
+		child_fail(report, EXIT_CORDON, errno, "user %u: %s", uid, strerror(errno));
 }
 
 /*
@@ -171,14 +172,15 @@ static void become_user(struct report *report, const struct start *start, struct
 
 	if (isolate) {
 		if (syscall(SYS_setgroups, 0, NULL) < 0)
-			child_fail(report, 125, errno, "groups: %s", strerror(errno));
+			child_fail(report, EXIT_CORDON, errno, "groups: %s", strerror(errno));
 		set_ids(report, 0, 0);
 	}
 	if (named && !user_find(PASSWD, start->user, user))
-		child_fail(report, 125, ENOENT, "%.300s: no such user in the sandbox", start->user);
+		child_fail(report, EXIT_CORDON, ENOENT, "%.300s: no such user in the sandbox",
+			   start->user);
 	if (isolate && (start->flags & AGENT_START_TERMINAL) && user->uid &&
 	    fchown(0, user->uid, TTY_GROUP) < 0)
-		child_fail(report, 125, errno, "terminal: %s", strerror(errno));
+		child_fail(report, EXIT_CORDON, errno, "terminal: %s", strerror(errno));
 	if (isolate && (user->uid || user->gid))
 		set_ids(report, user->uid, user->gid);
 	if (!named)
@@ -192,15 +194,15 @@ static void enter_directory(struct report *report, const struct start *start,
 {
 	if (!*start->directory) {
 		if (chdir(user->home) < 0 && chdir("/") < 0)
-			child_fail(report, 125, errno, "/: %s", strerror(errno));
+			child_fail(report, EXIT_CORDON, errno, "/: %s", strerror(errno));
 		return;
 	}
 	if (chdir(start->directory) == 0)
 		return;
 	if (errno == ENOENT)
-		child_fail(report, 125, errno, "%.300s: no such directory in the sandbox",
+		child_fail(report, EXIT_CORDON, errno, "%.300s: no such directory in the sandbox",
 			   start->directory);
-	child_fail(report, 125, errno, "%.300s: %s", start->directory, strerror(errno));
+	child_fail(report, EXIT_CORDON, errno, "%.300s: %s", start->directory, strerror(errno));
 }
 
 int child_session(const int fds[3])
@@ -226,15 +228,16 @@ void child_become(const struct agent *agent, const struct start *start, struct r
 	int ret = agent->isolate ? sandbox_join() : 0;
 
 	if (ret < 0)
-		child_fail(report, 125, -ret, "the sandbox's namespaces: %s", strerror(-ret));
+		child_fail(report, EXIT_CORDON, -ret, "the sandbox's namespaces: %s",
+			   strerror(-ret));
 	become_user(report, start, &user, agent->isolate);
 	enter_directory(report, start, &user);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		child_fail(report, 125, errno, "no_new_privs: %s", strerror(errno));
+		child_fail(report, EXIT_CORDON, errno, "no_new_privs: %s", strerror(errno));
 	default_signals();
 	variables = environment(start, &user);
 	if (!variables)
-		child_fail(report, 125, ENOMEM, "environment: %s", strerror(ENOMEM));
+		child_fail(report, EXIT_CORDON, ENOMEM, "environment: %s", strerror(ENOMEM));
 	execute(report, start->arguments, variables);
 }
 
@@ -245,8 +248,8 @@ void child_run(const struct agent *agent, const struct start *start, struct repo
 	int ret = child_session(terminal ? (const int[3]){fds[0], fds[0], fds[0]} : fds);
 
 	if (ret < 0)
-		child_fail(report, 125, -ret, "stdio: %s", strerror(-ret));
+		child_fail(report, EXIT_CORDON, -ret, "stdio: %s", strerror(-ret));
 	if (terminal && ioctl(0, TIOCSCTTY, 0) < 0)
-		child_fail(report, 125, errno, "terminal: %s", strerror(errno));
+		child_fail(report, EXIT_CORDON, errno, "terminal: %s", strerror(errno));
 	child_become(agent, start, report);
 }

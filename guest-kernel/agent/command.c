@@ -31,7 +31,7 @@ send_failed(struct link *link, uint32_t id, int error, const char *fmt, ...)
 	va_list args;
 	int n;
 
-	agent_put32(payload + AGENT_FAILED_AT_STATUS, 125);
+	agent_put32(payload + AGENT_FAILED_AT_STATUS, EXIT_CORDON);
 	agent_put32(payload + AGENT_FAILED_AT_ERRNO, (uint32_t)error);
 	va_start(args, fmt);
 	n = vsnprintf((char *)payload + AGENT_FAILED_SIZE, AGENT_MESSAGE_MAX, fmt, args);

@@ -50,7 +50,7 @@ spare_run(const struct agent *agent, const int theirs[3], const int go[2])
 	close(keep);
 	report = &agent->reports[agent_get32(message)];
 	if (start_parse(&start, message + MESSAGE_HEAD, (size_t)n - MESSAGE_HEAD) < 0)
-		_exit(125);
+		_exit(EXIT_CORDON);
 	child_become(agent, &start, report);
 }
 

@@ -248,8 +248,8 @@ struct agent_exit {
 };
 
 struct agent_failure {
-	int status; /* 125: Cordon or the guest failed, 126: not executable, 127: not found */
-	int error;  /* errno value, or 0 */
+	int status;	     /* EXIT_CORDON, EXIT_NOT_RUNNABLE or EXIT_NOT_FOUND */
+	int error;	     /* errno value, or 0 */
 	const char *message; /* one printable line, without "cordon: " */
 };
 

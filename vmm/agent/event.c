@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "vmm/agent/internal.h"
+#include "vmm/base/exit_status.h"
 
 /* The low byte of an id is the slot; the rest makes the ids of successive commands differ. */
 static struct agent_command *command_by_id(struct agent_channel *channel, uint32_t id)
@@ -34,7 +35,7 @@ static void command_fail(struct agent_command *command, const struct agent_failu
 
 void command_lost(struct agent_command *command, const char *why)
 {
-	struct agent_failure failure = {.status = 125, .error = ECONNRESET, .message = why};
+	struct agent_failure failure = {.status = EXIT_CORDON, .error = ECONNRESET, .message = why};
 
 	command_fail(command, &failure);
 }
@@ -110,7 +111,7 @@ static bool failed(struct agent_command *command, struct agent_header header,
 	struct agent_failure failure = {
 		.status = (int)status, .error = (int)error, .message = text};
 
-	if (status < 125 || status > 127 || error >= 4096)
+	if (status < EXIT_CORDON || status > EXIT_NOT_FOUND || error >= 4096)
 		return bad(command->channel, "invalid failure", command->id);
 	channel_text(text, sizeof(text), payload + AGENT_FAILED_SIZE,
 		     header.length - AGENT_FAILED_SIZE);

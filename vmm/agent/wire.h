@@ -136,7 +136,7 @@ enum agent_frame_type {
 #define AGENT_EXITED_SIZE	     88u
 
 /* FAILED: status as in a shell, errno (0 if none), then up to AGENT_MESSAGE_MAX bytes of text. */
-#define AGENT_FAILED_AT_STATUS 0u /* 32: 125, 126 or 127 */
+#define AGENT_FAILED_AT_STATUS 0u /* 32: 125, 126 or 127 (exit_status.h) */
 #define AGENT_FAILED_AT_ERRNO  4u /* 32 */
 #define AGENT_FAILED_SIZE      8u
 

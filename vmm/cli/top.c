@@ -226,7 +226,7 @@ static int run(int argc, char **argv, struct err *err)
 		return 0;
 	}
 	if (ret == -EINTR)
-		return top.ended_by ? 128 + top.ended_by : 0;
+		return top.ended_by ? EXIT_SIGNAL_BASE + top.ended_by : 0;
 	return ret;
 }
 

@@ -10,7 +10,7 @@
 #define CORDON_CLI_VERB_H
 
 #include "vmm/base/err.h"
-#include "vmm/launch/exit_status.h"
+#include "vmm/base/exit_status.h"
 #include "vmm/launch/options.h"
 
 enum verb_group { VERB_SANDBOXES, VERB_POLICY, VERB_IMAGES, VERB_HOST, VERB_GROUPS };

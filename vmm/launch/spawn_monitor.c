@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmm/base/exit_status.h"
 #include "vmm/base/fd.h"
-#include "vmm/launch/exit_status.h"
 
 /* --- the monitor's side ----------------------------------------------------------------------- */
 

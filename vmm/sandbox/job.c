@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/exit_status.h"
 #include "vmm/base/input.h"
 #include "vmm/base/sink.h"
 #include "vmm/machine/machine.h"
@@ -46,7 +47,7 @@ static void report_end(void *arg)
 {
 	struct job *job = arg;
 	const struct job_result result = {
-		.status = job->timed_out ? JOB_TIMEOUT : job->status,
+		.status = job->timed_out ? EXIT_TIMEOUT : job->status,
 		.message = job->message[0] ? job->message : NULL,
 		.usage = job->has_usage ? &job->usage : NULL,
 	};
@@ -134,7 +135,7 @@ static void on_exited(void *arg, const struct agent_exit *result)
 
 	job->usage = *result;
 	job->has_usage = true;
-	command_over(job, result->signal ? JOB_SIGNAL_BASE + result->signal : result->code);
+	command_over(job, result->signal ? EXIT_SIGNAL_BASE + result->signal : result->code);
 }
 
 static void on_failed(void *arg, const struct agent_failure *failure)
@@ -163,7 +164,7 @@ static void on_timer(void *arg)
 		return;
 	}
 	if (job->timed_out) {
-		command_over(job, JOB_TIMEOUT);
+		command_over(job, EXIT_TIMEOUT);
 		return;
 	}
 	job->timed_out = true;
@@ -204,7 +205,7 @@ static void output_failed(struct job *job, unsigned stream, int code)
 	snprintf(job->message, sizeof(job->message), "%s: %s", stream == 1 ? "stdout" : "stderr",
 		 strerror(code));
 	job_signal(job, SIGKILL);
-	command_over(job, JOB_FAILED);
+	command_over(job, EXIT_CORDON);
 }
 
 static void stdout_drained(void *arg, size_t length)

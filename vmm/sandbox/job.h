@@ -15,11 +15,6 @@
 #include "vmm/agent/channel.h"
 #include "vmm/base/err.h"
 
-/* Exit statuses that are not the command's own, the same throughout Cordon. */
-#define JOB_TIMEOUT	124
-#define JOB_FAILED	125
-#define JOB_SIGNAL_BASE 128
-
 struct machine;
 struct job;
 
@@ -35,7 +30,7 @@ struct job_spec {
 };
 
 struct job_result {
-	int status;			/* as in a shell: code, 128 + signal, 124 to 127 */
+	int status;			/* the command's own, or one of exit_status.h */
 	const char *message;		/* one line for the user, or NULL */
 	const struct agent_exit *usage; /* or NULL: it never ran */
 };
