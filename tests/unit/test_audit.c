@@ -34,8 +34,8 @@ static void write_lines(unsigned allowed, unsigned denied)
 
 START_TEST(lines_are_chained)
 {
-	const struct audit_chain *allowed = &chains.chain[AUDIT_ALLOWED];
-	const struct audit_chain *denials = &chains.chain[AUDIT_DENIALS];
+	const struct audit_chain_check *allowed = &chains.chain[AUDIT_ALLOWED];
+	const struct audit_chain_check *denials = &chains.chain[AUDIT_DENIALS];
 
 	audit_log_begin();
 	/* 1 and 2 open, 3 to 7 allowed, 8 to 10 denied, 11 and 12 close. */

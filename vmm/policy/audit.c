@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The audit log: writing its lines, opening and closing. audit_budget.h bounds the lines. */
+/*
+ * The audit log: which lines are written, and what they say; opening and closing both chains.
+ * audit_budget.h bounds the number of lines, audit_line.h formats a line, and audit_chain.h chains
+ * the lines and writes them to files.
+ */
 #include "vmm/policy/audit.h"
 
 #include <errno.h>
@@ -16,8 +20,8 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/policy/audit_budget.h"
+#include "vmm/policy/audit_chain.h"
 #include "vmm/policy/audit_sign.h"
-#include "vmm/policy/audit_stream.h"
 
 #define SECOND_NS 1000000000ull
 
@@ -27,7 +31,7 @@ struct audit {
 	pthread_mutex_t mutex;
 	char path[PATH_MAX];
 	struct audit_config config;
-	struct audit_stream stream[AUDIT_PARTS];
+	struct audit_chain chain[AUDIT_PARTS];
 	uint64_t sequence; /* of the last line of both */
 	struct audit_meter meter[AUDIT_KINDS];
 	uint64_t refused;	    /* operations denied because their line was left out */
@@ -57,7 +61,7 @@ const char *audit_path(const struct audit *audit)
 /* Writes audit->line. */
 static int write_line(struct audit *audit, enum audit_part part)
 {
-	int ret = audit_stream_write(&audit->stream[part], &audit->line, audit->sequence + 1);
+	int ret = audit_chain_write(&audit->chain[part], &audit->line, audit->sequence + 1);
 
 	if (ret < 0)
 		return ret;
@@ -68,7 +72,7 @@ static int write_line(struct audit *audit, enum audit_part part)
 
 static void begin_event(struct audit *audit, enum audit_part part, const char *event)
 {
-	audit_stream_event(&audit->stream[part ^ 1], &audit->line, audit->sequence + 1, event);
+	audit_chain_event(&audit->chain[part ^ 1], &audit->line, audit->sequence + 1, event);
 }
 
 /* A "gap" line before the next line counts what was left out. */
@@ -103,8 +107,8 @@ static int write_gap(struct audit *audit, enum audit_part part)
 
 static int make_room(struct audit *audit, enum audit_part part)
 {
-	return audit_stream_room(&audit->stream[part], &audit->stream[part ^ 1], &audit->line,
-				 &audit->sequence);
+	return audit_chain_room(&audit->chain[part], &audit->chain[part ^ 1], &audit->line,
+				&audit->sequence);
 }
 
 /* Begins a line. 0; -EAGAIN: no budget, the line is left out; or another -errno. */
@@ -248,11 +252,11 @@ static void set_config(struct audit *audit, const struct audit_config *config)
 	for (i = 0; i < AUDIT_KINDS; i++)
 		audit_meter_init(&audit->meter[i], (enum audit_kind)i, &own->budget[i], own->now());
 	for (i = 0; i < AUDIT_PARTS; i++) {
-		audit->stream[i].base = audit->path;
-		audit->stream[i].part = (enum audit_part)i;
-		audit->stream[i].files = own->files;
-		audit->stream[i].file_bytes = own->file_bytes;
-		audit->stream[i].fd = -1;
+		audit->chain[i].base = audit->path;
+		audit->chain[i].part = (enum audit_part)i;
+		audit->chain[i].files = own->files;
+		audit->chain[i].file_bytes = own->file_bytes;
+		audit->chain[i].fd = -1;
 	}
 }
 
@@ -262,10 +266,10 @@ static void set_config(struct audit *audit, const struct audit_config *config)
  */
 static int check_pair(struct audit *audit, struct err *err)
 {
-	struct audit_stream *allowed = &audit->stream[AUDIT_ALLOWED];
-	struct audit_stream *denials = &audit->stream[AUDIT_DENIALS];
-	const struct audit_stream *here = allowed->sequence ? allowed : denials;
-	const struct audit_stream *missing = allowed->sequence ? denials : allowed;
+	struct audit_chain *allowed = &audit->chain[AUDIT_ALLOWED];
+	struct audit_chain *denials = &audit->chain[AUDIT_DENIALS];
+	const struct audit_chain *here = allowed->sequence ? allowed : denials;
+	const struct audit_chain *missing = allowed->sequence ? denials : allowed;
 
 	if ((allowed->sequence == 0) == (denials->sequence == 0) || here->sequence == 1)
 		return 0;
@@ -283,26 +287,26 @@ static int write_open(struct audit *audit, enum audit_part part)
 	make_room(audit, part);
 	begin_event(audit, part, "open");
 	audit_line_string(&audit->line, "cordon", CORDON_VERSION);
-	if (audit->stream[part].torn)
-		audit_line_number(&audit->line, "torn", audit->stream[part].torn);
+	if (audit->chain[part].torn)
+		audit_line_number(&audit->line, "torn", audit->chain[part].torn);
 	return write_line(audit, part);
 }
 
-static int open_streams(struct audit *audit, struct err *err)
+static int open_chains(struct audit *audit, struct err *err)
 {
 	unsigned i;
 	int ret = 0;
 
 	for (i = 0; ret == 0 && i < AUDIT_PARTS; i++) {
-		ret = audit_stream_open(&audit->stream[i], err);
-		audit->sequence = max_u64(audit->sequence, audit->stream[i].sequence);
+		ret = audit_chain_open(&audit->chain[i], err);
+		audit->sequence = max_u64(audit->sequence, audit->chain[i].sequence);
 	}
 	if (ret == 0)
 		ret = check_pair(audit, err);
 	for (i = 0; ret == 0 && i < AUDIT_PARTS; i++) {
 		ret = write_open(audit, (enum audit_part)i);
 		if (ret < 0)
-			err_code(err, -ret, "audit log %s", audit->stream[i].path);
+			err_code(err, -ret, "audit log %s", audit->chain[i].path);
 	}
 	return ret;
 }
@@ -313,7 +317,7 @@ static void free_audit(struct audit *audit)
 
 	audit_key_free(audit->config.key);
 	for (i = 0; i < AUDIT_PARTS; i++)
-		fd_close(&audit->stream[i].fd);
+		fd_close(&audit->chain[i].fd);
 	pthread_mutex_destroy(&audit->mutex);
 	free(audit);
 }
@@ -336,7 +340,7 @@ int audit_open(struct audit **audit, const struct audit_config *config, struct e
 	made->config.path = made->path;
 	if (config->key)
 		audit_key_lock(config->key);
-	ret = open_streams(made, err);
+	ret = open_chains(made, err);
 	if (ret < 0)
 		free_audit(made);
 	else
@@ -352,8 +356,8 @@ static bool write_signature(struct audit *audit)
 	unsigned i;
 
 	for (i = 0; i < AUDIT_PARTS; i++) {
-		head[i].sequence = audit->stream[i].sequence;
-		memcpy(head[i].hash, audit->stream[i].hash, sizeof(head[i].hash));
+		head[i].sequence = audit->chain[i].sequence;
+		memcpy(head[i].hash, audit->chain[i].hash, sizeof(head[i].hash));
 	}
 	audit_sign(audit->config.key, head, signature);
 	ssh_fingerprint(audit->config.key->secret.public, fingerprint);
@@ -387,6 +391,6 @@ void audit_close(struct audit *audit)
 		log_warning("audit log %s: not signed: its last lines could not be written",
 			    audit->path);
 	for (i = 0; i < AUDIT_PARTS && !audit->config.brief; i++)
-		fsync(audit->stream[i].fd);
+		fsync(audit->chain[i].fd);
 	free_audit(audit);
 }

@@ -103,7 +103,7 @@ const char *audit_path(const struct audit *audit);
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* The state of reading one chain line by line. All zero before the first line. */
-struct audit_chain {
+struct audit_chain_check {
 	uint64_t sequence; /* of the last line; 0: no line yet */
 	uint64_t first;	   /* of the first line */
 	uint64_t oldest;   /* of the first line that rotation has kept; 0: no file was removed */
@@ -122,7 +122,7 @@ struct audit_head {
 
 /* The state of reading both chains in sequence order. All zero before the first line. */
 struct audit_check {
-	struct audit_chain chain[AUDIT_PARTS];
+	struct audit_chain_check chain[AUDIT_PARTS];
 	uint64_t sequence, first;    /* of the last and the first line of both */
 	uint64_t other[AUDIT_PARTS]; /* its last number according to the other chain */
 	uint64_t hole, hole_end;     /* missing lines of a chain that has not begun; 0: none */

@@ -94,8 +94,8 @@ static int missing(uint64_t from, uint64_t to, struct err *err)
 /* --- one chain -------------------------------------------------------------------------------- */
 
 /* The first line of a chain: of the log, or of the oldest file that rotation has kept. */
-static void begin_chain(struct audit_chain *chain, const char *line, const struct parts *parts,
-			char before[AUDIT_HASH + 1])
+static void begin_chain(struct audit_chain_check *chain, const char *line,
+			const struct parts *parts, char before[AUDIT_HASH + 1])
 {
 	static const char name[] = ",\"event\":\"continue\",\"previous\":\"";
 	const char *previous = field(line, parts->hashed, name, AUDIT_HASH);
@@ -107,7 +107,7 @@ static void begin_chain(struct audit_chain *chain, const char *line, const struc
 		memcpy(before, previous, AUDIT_HASH);
 }
 
-static int chain_next(struct audit_chain *chain, const char *line, const struct parts *parts,
+static int chain_next(struct audit_chain_check *chain, const char *line, const struct parts *parts,
 		      struct err *err)
 {
 	char before[AUDIT_HASH + 1] = "", hash[AUDIT_HASH + 1];
@@ -170,7 +170,7 @@ static int check_hole(struct audit_check *check, enum audit_part part, uint64_t 
 static int check_other(struct audit_check *check, enum audit_part part, const char *line,
 		       size_t hashed, struct err *err)
 {
-	const struct audit_chain *other = &check->chain[part ^ 1];
+	const struct audit_chain_check *other = &check->chain[part ^ 1];
 	const char *hash = field(line, hashed, ",\"other_hash\":\"", AUDIT_HASH);
 	uint64_t sequence = number_in(line, hashed, ",\"other_seq\":");
 
@@ -239,7 +239,7 @@ int audit_check_end(const struct audit_check *check, struct err *err)
 	if (check->sequence == 0)
 		return err_set(err, EBADMSG, "the log is empty");
 	for (i = 0; i < AUDIT_PARTS; i++) {
-		const struct audit_chain *chain = &check->chain[i];
+		const struct audit_chain_check *chain = &check->chain[i];
 
 		if (chain->sequence == 0 && (check->hole || check->other[i]))
 			return err_set(err, EBADMSG, "the chain of %s is missing", name[i]);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One chain of an audit log: its current file and the rotated ones. */
-#ifndef CORDON_POLICY_AUDIT_STREAM_H
-#define CORDON_POLICY_AUDIT_STREAM_H
+/* Writes one chain of an audit log: lines chained by hashes, in a current file and rotated ones. */
+#ifndef CORDON_POLICY_AUDIT_CHAIN_H
+#define CORDON_POLICY_AUDIT_CHAIN_H
 
 #include "vmm/policy/audit_line.h"
 
-struct audit_stream {
+struct audit_chain {
 	const char *base; /* the path of the log */
 	enum audit_part part;
 	unsigned files; /* at most this many */
@@ -25,14 +25,14 @@ struct audit_stream {
  * a monitor that was killed in the middle of a rotation or a line. The caller has set base, part,
  * files and file_bytes. 0 or -errno with a message.
  */
-int audit_stream_open(struct audit_stream *stream, struct err *err);
+int audit_chain_open(struct audit_chain *chain, struct err *err);
 
 /* Ends the line and writes it as number sequence. 0; or -errno, and nothing is written. */
-int audit_stream_write(struct audit_stream *stream, struct audit_line *line, uint64_t sequence);
+int audit_chain_write(struct audit_chain *chain, struct audit_line *line, uint64_t sequence);
 
 /* Begins a line with an event, and the last number and hash of the other chain. */
-void audit_stream_event(const struct audit_stream *other, struct audit_line *line,
-			uint64_t sequence, const char *event);
+void audit_chain_event(const struct audit_chain *other, struct audit_line *line, uint64_t sequence,
+		       const char *event);
 
 /*
  * Makes room for a line: if the current file is full, the chain continues in a new one. *sequence
@@ -40,7 +40,7 @@ void audit_stream_event(const struct audit_stream *other, struct audit_line *lin
  * file, and rotation is tried again later. 0; or -EFBIG: that file has grown to the size that all
  * files together may have.
  */
-int audit_stream_room(struct audit_stream *stream, const struct audit_stream *other,
-		      struct audit_line *line, uint64_t *sequence);
+int audit_chain_room(struct audit_chain *chain, const struct audit_chain *other,
+		     struct audit_line *line, uint64_t *sequence);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of a chain: opening, writing, rotation. */
-#include "vmm/policy/audit_stream.h"
+/* A chain of lines and its files: opening, writing, rotation. */
+#include "vmm/policy/audit_chain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,38 +26,37 @@ void audit_file(char path[AUDIT_PATH_MAX], const char *base, enum audit_part par
 		snprintf(path, AUDIT_PATH_MAX, "%s%s.%u", base, ending, number);
 }
 
-static void stream_file(const struct audit_stream *stream, unsigned number,
-			char path[AUDIT_PATH_MAX])
+static void chain_file(const struct audit_chain *chain, unsigned number, char path[AUDIT_PATH_MAX])
 {
-	audit_file(path, stream->base, stream->part, number);
+	audit_file(path, chain->base, chain->part, number);
 }
 
 /* The path of the next file until it is renamed to the current one. */
-static void new_file(const struct audit_stream *stream, char path[AUDIT_PATH_MAX])
+static void new_file(const struct audit_chain *chain, char path[AUDIT_PATH_MAX])
 {
-	snprintf(path, AUDIT_PATH_MAX, "%s%s.new", stream->base,
-		 stream->part == AUDIT_DENIALS ? ".denials" : "");
+	snprintf(path, AUDIT_PATH_MAX, "%s%s.new", chain->base,
+		 chain->part == AUDIT_DENIALS ? ".denials" : "");
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-static int busy(const struct audit_stream *stream, struct err *err)
+static int busy(const struct audit_chain *chain, struct err *err)
 {
-	return err_set(err, EBUSY, "audit log %s: another process writes it", stream->path);
+	return err_set(err, EBUSY, "audit log %s: another process writes it", chain->path);
 }
 
 /* Locks the file. A rotation before that may have given the path to a new file: then it is busy. */
-static int lock_file(struct audit_stream *stream, const char *path, struct err *err)
+static int lock_file(struct audit_chain *chain, const char *path, struct err *err)
 {
 	struct stat own, named;
 
-	if (fstat(stream->fd, &own) < 0 || !S_ISREG(own.st_mode))
+	if (fstat(chain->fd, &own) < 0 || !S_ISREG(own.st_mode))
 		return err_set(err, EINVAL, "audit log %s: not a regular file", path);
-	if (flock(stream->fd, LOCK_EX | LOCK_NB) < 0)
-		return busy(stream, err);
+	if (flock(chain->fd, LOCK_EX | LOCK_NB) < 0)
+		return busy(chain, err);
 	if (stat(path, &named) < 0 || named.st_ino != own.st_ino || named.st_dev != own.st_dev)
-		return busy(stream, err);
-	stream->size = (uint64_t)own.st_size;
+		return busy(chain, err);
+	chain->size = (uint64_t)own.st_size;
 	return 0;
 }
 
@@ -73,38 +72,38 @@ static int rename_new(const char *from, const char *to)
  * There is no current file but a rotated one: a monitor was killed between the last two steps of a
  * rotation (or is just doing them, which the lock shows). Make that file the current one again.
  */
-static int open_rotated(struct audit_stream *stream, struct err *err)
+static int open_rotated(struct audit_chain *chain, struct err *err)
 {
 	char path[AUDIT_PATH_MAX];
 	int ret;
 
-	stream_file(stream, 1, path);
-	stream->fd = open(path, OPEN_FLAGS);
-	if (stream->fd < 0)
+	chain_file(chain, 1, path);
+	chain->fd = open(path, OPEN_FLAGS);
+	if (chain->fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
-	ret = lock_file(stream, path, err);
+	ret = lock_file(chain, path, err);
 	/* Another monitor may have finished its rotation meanwhile: never replace its file. */
-	if (ret == 0 && rename_new(path, stream->path) < 0)
-		ret = errno == EEXIST ? busy(stream, err) : err_sys(err, "audit log %s", path);
+	if (ret == 0 && rename_new(path, chain->path) < 0)
+		ret = errno == EEXIST ? busy(chain, err) : err_sys(err, "audit log %s", path);
 	return ret;
 }
 
-static int open_current(struct audit_stream *stream, struct err *err)
+static int open_current(struct audit_chain *chain, struct err *err)
 {
 	int ret = 0;
 
-	stream->fd = open(stream->path, OPEN_FLAGS);
-	if (stream->fd < 0 && errno == ENOENT && stream->files > 1) {
-		ret = open_rotated(stream, err);
-		if (ret < 0 || stream->fd >= 0)
+	chain->fd = open(chain->path, OPEN_FLAGS);
+	if (chain->fd < 0 && errno == ENOENT && chain->files > 1) {
+		ret = open_rotated(chain, err);
+		if (ret < 0 || chain->fd >= 0)
 			return ret;
 		errno = ENOENT;
 	}
-	if (stream->fd < 0 && errno == ENOENT)
-		stream->fd = open(stream->path, OPEN_FLAGS | O_CREAT, 0600);
-	if (stream->fd < 0)
-		return err_sys(err, "audit log %s", stream->path);
-	return lock_file(stream, stream->path, err);
+	if (chain->fd < 0 && errno == ENOENT)
+		chain->fd = open(chain->path, OPEN_FLAGS | O_CREAT, 0600);
+	if (chain->fd < 0)
+		return err_sys(err, "audit log %s", chain->path);
+	return lock_file(chain, chain->path, err);
 }
 
 static int not_a_log(const char *path, struct err *err)
@@ -115,14 +114,14 @@ static int not_a_log(const char *path, struct err *err)
 }
 
 /* Reads the number of a file's first line; 0: there is no file. */
-static int read_first(const struct audit_stream *stream, unsigned number, uint64_t *first,
+static int read_first(const struct audit_chain *chain, unsigned number, uint64_t *first,
 		      struct err *err)
 {
 	char path[AUDIT_PATH_MAX], head[AUDIT_HEAD_MAX];
 	ssize_t n;
 	int fd;
 
-	stream_file(stream, number, path);
+	chain_file(chain, number, path);
 	*first = 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
@@ -134,31 +133,31 @@ static int read_first(const struct audit_stream *stream, unsigned number, uint64
 }
 
 /* Finds the last complete line and cuts off what follows: the monitor was killed while writing. */
-static int read_end(struct audit_stream *stream, const char *text, size_t length, struct err *err)
+static int read_end(struct audit_chain *chain, const char *text, size_t length, struct err *err)
 {
 	const char *newline = memrchr(text, '\n', length), *begin;
 	size_t torn = length - (newline ? (size_t)(newline + 1 - text) : 0);
 
 	if (!newline)
-		return not_a_log(stream->path, err);
+		return not_a_log(chain->path, err);
 	begin = memrchr(text, '\n', (size_t)(newline - text));
 	begin = begin ? begin + 1 : text;
-	stream->sequence = audit_line_sequence(begin, (size_t)(newline - begin));
-	if (!stream->sequence)
-		return not_a_log(stream->path, err);
-	memcpy(stream->hash, newline - 2 - AUDIT_HASH, AUDIT_HASH);
+	chain->sequence = audit_line_sequence(begin, (size_t)(newline - begin));
+	if (!chain->sequence)
+		return not_a_log(chain->path, err);
+	memcpy(chain->hash, newline - 2 - AUDIT_HASH, AUDIT_HASH);
 	if (torn == 0)
 		return 0;
-	if (ftruncate(stream->fd, (off_t)(stream->size - torn)) < 0)
-		return err_sys(err, "audit log %s", stream->path);
-	stream->size -= torn;
-	stream->torn = torn;
+	if (ftruncate(chain->fd, (off_t)(chain->size - torn)) < 0)
+		return err_sys(err, "audit log %s", chain->path);
+	chain->size -= torn;
+	chain->torn = torn;
 	return 0;
 }
 
-static int resume(struct audit_stream *stream, struct err *err)
+static int resume(struct audit_chain *chain, struct err *err)
 {
-	size_t tail = (size_t)min_u64(stream->size, 2 * AUDIT_LINE_MAX);
+	size_t tail = (size_t)min_u64(chain->size, 2 * AUDIT_LINE_MAX);
 	char *text;
 	int ret;
 
@@ -167,10 +166,10 @@ static int resume(struct audit_stream *stream, struct err *err)
 	text = malloc(tail);
 	if (!text)
 		return err_set(err, ENOMEM, "out of memory");
-	if (fd_pread_full(stream->fd, text, tail, (off_t)(stream->size - tail)) != (ssize_t)tail)
-		ret = err_set(err, EIO, "audit log %s: read error", stream->path);
+	if (fd_pread_full(chain->fd, text, tail, (off_t)(chain->size - tail)) != (ssize_t)tail)
+		ret = err_set(err, EIO, "audit log %s: read error", chain->path);
 	else
-		ret = read_end(stream, text, tail, err);
+		ret = read_end(chain, text, tail, err);
 	free(text);
 	return ret;
 }
@@ -179,13 +178,13 @@ static int resume(struct audit_stream *stream, struct err *err)
  * Removes the new file of an interrupted rotation. Another file of that name is kept, and is an
  * error now rather than at the next rotation.
  */
-static int remove_new(const struct audit_stream *stream, struct err *err)
+static int remove_new(const struct audit_chain *chain, struct err *err)
 {
 	char path[AUDIT_PATH_MAX], head[sizeof(AUDIT_HEAD) - 1];
 	ssize_t n;
 	int fd;
 
-	new_file(stream, path);
+	new_file(chain, path);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "audit log %s", path);
@@ -196,24 +195,24 @@ static int remove_new(const struct audit_stream *stream, struct err *err)
 	return unlink(path) < 0 ? err_sys(err, "audit log %s", path) : 0;
 }
 
-int audit_stream_open(struct audit_stream *stream, struct err *err)
+int audit_chain_open(struct audit_chain *chain, struct err *err)
 {
 	unsigned i;
 	int ret;
 
-	stream->fd = -1;
-	stream->limit = stream->file_bytes;
-	memset(stream->hash, '0', AUDIT_HASH);
-	stream_file(stream, 0, stream->path);
-	ret = open_current(stream, err);
+	chain->fd = -1;
+	chain->limit = chain->file_bytes;
+	memset(chain->hash, '0', AUDIT_HASH);
+	chain_file(chain, 0, chain->path);
+	ret = open_current(chain, err);
 	if (ret == 0)
-		ret = resume(stream, err);
-	for (i = stream->size > 0 ? 0 : 1; ret == 0 && i < stream->files; i++)
-		ret = read_first(stream, i, &stream->first[i], err);
+		ret = resume(chain, err);
+	for (i = chain->size > 0 ? 0 : 1; ret == 0 && i < chain->files; i++)
+		ret = read_first(chain, i, &chain->first[i], err);
 	if (ret == 0)
-		ret = remove_new(stream, err);
+		ret = remove_new(chain, err);
 	if (ret < 0)
-		fd_close(&stream->fd);
+		fd_close(&chain->fd);
 	return ret;
 }
 
@@ -230,28 +229,28 @@ static int write_or_none(int fd, uint64_t size, const struct audit_line *line)
 	return ret;
 }
 
-int audit_stream_write(struct audit_stream *stream, struct audit_line *line, uint64_t sequence)
+int audit_chain_write(struct audit_chain *chain, struct audit_line *line, uint64_t sequence)
 {
 	char hash[AUDIT_HASH + 1];
 	int ret;
 
 	if (line->full)
 		return -EMSGSIZE;
-	memcpy(hash, stream->hash, sizeof(hash));
+	memcpy(hash, chain->hash, sizeof(hash));
 	audit_line_end(line, hash);
-	ret = write_or_none(stream->fd, stream->size, line);
+	ret = write_or_none(chain->fd, chain->size, line);
 	if (ret < 0)
 		return ret;
-	if (stream->size == 0)
-		stream->first[0] = sequence;
-	memcpy(stream->hash, hash, sizeof(hash));
-	stream->size += line->length;
-	stream->sequence = sequence;
+	if (chain->size == 0)
+		chain->first[0] = sequence;
+	memcpy(chain->hash, hash, sizeof(hash));
+	chain->size += line->length;
+	chain->sequence = sequence;
 	return 0;
 }
 
-void audit_stream_event(const struct audit_stream *other, struct audit_line *line,
-			uint64_t sequence, const char *event)
+void audit_chain_event(const struct audit_chain *other, struct audit_line *line, uint64_t sequence,
+		       const char *event)
 {
 	audit_line_begin(line, sequence);
 	audit_line_string(line, "event", event);
@@ -262,60 +261,60 @@ void audit_stream_event(const struct audit_stream *other, struct audit_line *lin
 /* --- rotation --------------------------------------------------------------------------------- */
 
 /* The highest number that a file moves to: the first gap, or that of the oldest file. */
-static unsigned shift_to(const struct audit_stream *stream)
+static unsigned shift_to(const struct audit_chain *chain)
 {
 	unsigned i = 1;
 
-	while (i + 1 < stream->files && stream->first[i])
+	while (i + 1 < chain->files && chain->first[i])
 		i++;
 	return i;
 }
 
 /* The oldest line that is kept after shifting the files. next: the first line of the new file. */
-static uint64_t oldest_kept(const struct audit_stream *stream, uint64_t next)
+static uint64_t oldest_kept(const struct audit_chain *chain, uint64_t next)
 {
-	unsigned i = stream->files - 1, top = shift_to(stream);
+	unsigned i = chain->files - 1, top = shift_to(chain);
 
 	for (; i > top; i--)
-		if (stream->first[i])
-			return stream->first[i];
-	return stream->files > 1 ? stream->first[top - 1] : next;
+		if (chain->first[i])
+			return chain->first[i];
+	return chain->files > 1 ? chain->first[top - 1] : next;
 }
 
 /* Renames PATH.1 and the files after it up by one. The current file keeps its name. */
-static int shift_files(struct audit_stream *stream)
+static int shift_files(struct audit_chain *chain)
 {
 	char from[AUDIT_PATH_MAX], to[AUDIT_PATH_MAX];
 	unsigned i;
 
-	for (i = shift_to(stream); i > 1; i--) {
-		stream_file(stream, i - 1, from);
-		stream_file(stream, i, to);
+	for (i = shift_to(chain); i > 1; i--) {
+		chain_file(chain, i - 1, from);
+		chain_file(chain, i, to);
 		if (rename(from, to) < 0 && errno != ENOENT)
 			return -errno;
-		stream->first[i] = stream->first[i - 1];
-		stream->first[i - 1] = 0;
+		chain->first[i] = chain->first[i - 1];
+		chain->first[i - 1] = 0;
 	}
 	return 0;
 }
 
 /* Renames the current file to PATH.1, and the new file to the current one. */
-static int exchange_files(struct audit_stream *stream, const char *made)
+static int exchange_files(struct audit_chain *chain, const char *made)
 {
 	char before[AUDIT_PATH_MAX];
 	int ret = 0;
 
-	stream_file(stream, 1, before);
-	if (stream->files > 1)
-		ret = shift_files(stream);
-	if (ret == 0 && stream->files > 1 && rename(stream->path, before) < 0)
+	chain_file(chain, 1, before);
+	if (chain->files > 1)
+		ret = shift_files(chain);
+	if (ret == 0 && chain->files > 1 && rename(chain->path, before) < 0)
 		ret = -errno;
-	if (ret < 0 || rename(made, stream->path) == 0)
+	if (ret < 0 || rename(made, chain->path) == 0)
 		return ret;
 	ret = -errno;
-	/* If this fails too, readers and audit_stream_open() find the current file at PATH.1. */
-	if (stream->files > 1 && rename(before, stream->path) == 0)
-		stream->first[1] = 0;
+	/* If this fails too, readers and audit_chain_open() find the current file at PATH.1. */
+	if (chain->files > 1 && rename(before, chain->path) == 0)
+		chain->first[1] = 0;
 	return ret;
 }
 
@@ -338,22 +337,22 @@ static int make_file(const char *path)
  * Writes the last line of the old file and the first of the new one, which continues the chain.
  * hash: set to that of the latter. 0 or -errno.
  */
-static int write_ends(struct audit_stream *stream, const struct audit_stream *other, int fd,
+static int write_ends(struct audit_chain *chain, const struct audit_chain *other, int fd,
 		      struct audit_line *line, uint64_t *sequence, char hash[AUDIT_HASH + 1])
 {
 	int ret;
 
-	audit_stream_event(other, line, *sequence + 1, "rotate");
-	audit_line_number(line, "oldest", oldest_kept(stream, *sequence + 2));
-	ret = audit_stream_write(stream, line, *sequence + 1);
+	audit_chain_event(other, line, *sequence + 1, "rotate");
+	audit_line_number(line, "oldest", oldest_kept(chain, *sequence + 2));
+	ret = audit_chain_write(chain, line, *sequence + 1);
 	if (ret < 0)
 		return ret;
 	++*sequence;
-	memcpy(hash, stream->hash, AUDIT_HASH + 1);
+	memcpy(hash, chain->hash, AUDIT_HASH + 1);
 	audit_line_begin(line, *sequence + 1);
 	audit_line_string(line, "event", "continue");
-	audit_line_string(line, "previous", stream->hash);
-	audit_line_number(line, "oldest", oldest_kept(stream, *sequence + 1));
+	audit_line_string(line, "previous", chain->hash);
+	audit_line_number(line, "oldest", oldest_kept(chain, *sequence + 1));
 	audit_line_end(line, hash);
 	return fd_write_full(fd, line->text, line->length);
 }
@@ -362,51 +361,51 @@ static int write_ends(struct audit_stream *stream, const struct audit_stream *ot
  * The new file is complete before anything is renamed: until it has the name of the current one,
  * the chain ends with the line "rotate" and may continue behind it.
  */
-static int rotate(struct audit_stream *stream, const struct audit_stream *other,
+static int rotate(struct audit_chain *chain, const struct audit_chain *other,
 		  struct audit_line *line, uint64_t *sequence)
 {
 	char path[AUDIT_PATH_MAX], hash[AUDIT_HASH + 1];
 	int fd, ret;
 
-	new_file(stream, path);
+	new_file(chain, path);
 	fd = make_file(path);
 	if (fd < 0)
 		return fd;
-	ret = write_ends(stream, other, fd, line, sequence, hash);
+	ret = write_ends(chain, other, fd, line, sequence, hash);
 	if (ret == 0)
-		ret = exchange_files(stream, path);
+		ret = exchange_files(chain, path);
 	if (ret < 0) {
 		fd_close(&fd);
 		unlink(path);
 		return ret;
 	}
 	/* Only starts the write-back: the guest is waiting. */
-	sync_file_range(stream->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-	fd_close(&stream->fd);
-	stream->fd = fd;
-	stream->size = line->length;
-	stream->sequence = ++*sequence;
-	memcpy(stream->hash, hash, sizeof(hash));
-	if (stream->files > 1)
-		stream->first[1] = stream->first[0];
-	stream->first[0] = *sequence;
+	sync_file_range(chain->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	fd_close(&chain->fd);
+	chain->fd = fd;
+	chain->size = line->length;
+	chain->sequence = ++*sequence;
+	memcpy(chain->hash, hash, sizeof(hash));
+	if (chain->files > 1)
+		chain->first[1] = chain->first[0];
+	chain->first[0] = *sequence;
 	return 0;
 }
 
-int audit_stream_room(struct audit_stream *stream, const struct audit_stream *other,
-		      struct audit_line *line, uint64_t *sequence)
+int audit_chain_room(struct audit_chain *chain, const struct audit_chain *other,
+		     struct audit_line *line, uint64_t *sequence)
 {
-	uint64_t most = stream->file_bytes * stream->files;
+	uint64_t most = chain->file_bytes * chain->files;
 
-	if (stream->size < stream->limit)
+	if (chain->size < chain->limit)
 		return 0;
-	stream->limit = stream->file_bytes;
-	if (rotate(stream, other, line, sequence) == 0)
+	chain->limit = chain->file_bytes;
+	if (rotate(chain, other, line, sequence) == 0)
 		return 0;
-	if (stream->size >= most) {
-		stream->limit = most;
+	if (chain->size >= most) {
+		chain->limit = most;
 		return -EFBIG;
 	}
-	stream->limit = stream->size + stream->file_bytes / 8 + 1;
+	chain->limit = chain->size + chain->file_bytes / 8 + 1;
 	return 0;
 }
