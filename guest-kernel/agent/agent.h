@@ -237,7 +237,7 @@ struct command *spare_take(struct agent *agent, uint32_t report, const uint8_t *
 uint32_t rehearsal_start(struct agent *agent, uint32_t id);
 bool rehearsal_ended(struct agent *agent, pid_t pid);
 
-/* --- sandbox.c; the root file system is in root.h --- */
+/* --- namespaces.c; the root file system is in root.h --- */
 /* Creates the namespaces with their first process, if there is none. 0 or -errno. */
 int sandbox_enter(void);
 /* Whether there is a sandbox. */

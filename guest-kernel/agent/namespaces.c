@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox inside the guest: one set of namespaces that all commands share.
+ * The sandbox inside the guest: one set of namespaces that all commands share. This file makes
+ * them, and commands join them.
  *
  * Its first process only exists: orphans become its children, and the kernel reaps them. Commands
  * are children of the agent, created in the process namespace, so that the agent gets their exit
