@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Copies to a sandbox: writes a file or directory of the host as a tar stream that the guest
+ * extracts. Follows no symbolic link, which could give another file's contents to the sandbox.
+ */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Copies from a sandbox: extracts the tar stream that the guest sends. The guest chose every name
+ * in it: each is created below the target directory, and never through a symbolic link.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
