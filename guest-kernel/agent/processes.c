@@ -18,17 +18,19 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "guest-kernel/agent/linux.h"
 
-/* Less than the monitor waits, by what a slow host needs for the rest. */
-#define LIST_US	 600000
-#define TICK_US	 10000u /* the unit of times in /proc/PID/stat */
-#define PAGE_KIB 4u
+/* Time for the list; so many processes take more on a host that is slow. */
+#define LIST_US	   600000
+#define LIST_LEAST 24
+/* A child that takes longer waits for a process. */
+#define HANG_SECONDS 4
+#define TICK_US	     10000u /* the unit of times in /proc/PID/stat */
+#define PAGE_KIB     4u
 /* The positions in /proc before this one are of files that are no process. */
 #define FIRST_PROCESS 256
 
@@ -122,7 +124,22 @@ static uint32_t pid_of(const char *name)
 	return *name || pid > INT32_MAX ? 0 : (uint32_t)pid;
 }
 
-static void note_all(struct process_list *list, int proc, uint32_t base)
+static uint64_t since_boot_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* Whether to end the list, or the reading of command lines, after `done` processes. */
+static bool is_over(const struct process_list *list, uint32_t done, uint64_t budget_us)
+{
+	return done == AGENT_PROCESSES_MAX ||
+	       (done >= LIST_LEAST && since_boot_us() - list->now_us > budget_us);
+}
+
+static void note_all(struct process_list *list, int proc, uint32_t base, uint64_t budget_us)
 {
 	static char entries[2048] __attribute__((aligned(8)));
 	struct dirent *entry;
@@ -135,7 +152,7 @@ static void note_all(struct process_list *list, int proc, uint32_t base)
 			pid = pid_of(entry->d_name);
 			if (!pid)
 				continue;
-			if (list->count == AGENT_PROCESSES_MAX)
+			if (is_over(list, list->count, budget_us))
 				return;
 			/* The signal may come at any time: only complete entries count. */
 			if (note(&list->process[list->count], proc, pid, base))
@@ -161,15 +178,13 @@ static void note_command(struct listed *listed, int proc)
 	listed->flags = 0;
 }
 
-void processes_collect(struct process_list *list, int proc, uint32_t base)
+void processes_collect(struct process_list *list, int proc, uint32_t base, uint64_t budget_us)
 {
-	struct timespec now;
 	uint32_t i;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	list->now_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-	note_all(list, proc, base);
-	for (i = 0; i < list->count; i++)
+	list->now_us = since_boot_us();
+	note_all(list, proc, base, budget_us);
+	for (i = 0; i < list->count && !is_over(list, i, budget_us); i++)
 		note_command(&list->process[i], proc);
 }
 
@@ -231,9 +246,7 @@ static uint32_t child_id, child_connection;
 
 static void __attribute__((noreturn)) child_main(int proc)
 {
-	const struct itimerval limit = {.it_value = {.tv_usec = LIST_US}};
-
-	setitimer(ITIMER_REAL, &limit, NULL);
+	alarm(HANG_SECONDS);
 	/* However many processes of the workload want the processor. */
 	setpriority(PRIO_PROCESS, 0, -20);
 	/* A copy of a command's pipe would keep it open. */
@@ -241,7 +254,7 @@ static void __attribute__((noreturn)) child_main(int proc)
 	syscall(SYS_close_range, 4u, ~0u, 0);
 	child_name("list");
 	lseek(proc, FIRST_PROCESS, SEEK_SET);
-	processes_collect(shared, proc, SANDBOX_ID_BASE);
+	processes_collect(shared, proc, SANDBOX_ID_BASE, LIST_US);
 	_exit(0);
 }
 

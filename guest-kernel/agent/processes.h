@@ -24,9 +24,10 @@ struct process_list {
 /*
  * Fills a list that is empty with what proc, a descriptor of a /proc, shows from its position on.
  * Processes whose uid is not among the SANDBOX_ID_COUNT from base on are left out: they are not of
- * the sandbox. Each entry counts as soon as it is complete.
+ * the sandbox. Each entry counts as soon as it is complete. Of many processes it takes as many, and
+ * the command lines of as many, as it can read in budget_us microseconds.
  */
-void processes_collect(struct process_list *list, int proc, uint32_t base);
+void processes_collect(struct process_list *list, int proc, uint32_t base, uint64_t budget_us);
 
 /* Queues a PROCESS_LIST with as many processes as fit. */
 void processes_send(struct link *link, uint32_t id, const struct process_list *list);

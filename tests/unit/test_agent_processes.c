@@ -180,14 +180,8 @@ static const struct {
 
 static void put_number(uint8_t *to, unsigned bits, uint64_t value)
 {
-	if (bits == 64)
-		agent_put64(to, value);
-	else if (bits == 32)
-		agent_put32(to, (uint32_t)value);
-	else if (bits == 16)
-		agent_put16(to, (uint16_t)value);
-	else if (bits == 8)
-		*to = (uint8_t)value;
+	for (; bits > 0; bits -= 8, value >>= 8)
+		*to++ = (uint8_t)value;
 }
 
 START_TEST(a_malformed_list_ends_the_connection)
@@ -241,6 +235,7 @@ END_TEST
 static char top[] = "/tmp/cordon-proc.XXXXXX";
 static struct process_list list;
 static struct link link_out;
+static uint64_t budget_us = UINT64_MAX;
 
 static void set_up(void)
 {
@@ -269,13 +264,18 @@ static void put_file(const char *directory, const char *name, const char *text, 
 	close(fd);
 }
 
+static void put_stat(const char *directory, const char *text)
+{
+	put_file(directory, "stat", text, strlen(text));
+}
+
 static void collect(const char *path, uint32_t base)
 {
 	int proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	ck_assert_int_ge(proc, 0);
 	memset(&list, 0, sizeof(list));
-	processes_collect(&list, proc, base);
+	processes_collect(&list, proc, base, budget_us);
 	close(proc);
 }
 
@@ -328,26 +328,20 @@ END_TEST
 
 START_TEST(names_cannot_mislead_the_parser)
 {
-	static const char cut[] = "15 (cut";
-
 	set_up();
-	put_file("12", "stat", "12 (x) R 1 (y)" STAT_TAIL, strlen("12 (x) R 1 (y)" STAT_TAIL));
+	put_stat("12", "12 (x) R 1 (y)" STAT_TAIL);
 	put_file("12", "cmdline", "a\0b c\0\0", 7);
-	put_file("13", "stat", "13 ()" STAT_TAIL, strlen("13 ()" STAT_TAIL));
+	put_stat("13", "13 ()" STAT_TAIL);
 	put_file("13", "cmdline", "", 0);
-	put_file("14", "stat",
-		 "14 (\n\x1b[2J\xff"
-		 ")" STAT_TAIL,
-		 strlen("14 (\n\x1b[2J\xff"
-			")" STAT_TAIL));
-	put_file("15", "stat", cut, sizeof(cut) - 1);
-	put_file("16", "stat", "16 (x) ", 7);
-	put_file("17", "stat", "17 (x) ? 1", 10);
-	put_file("18", "stat", "18 (x) R", 8);
+	put_stat("14", "14 (\n\x1b[2J\xff)" STAT_TAIL);
+	put_stat("15", "15 (cut");
+	put_stat("16", "16 (x) ");
+	put_stat("17", "17 (x) ? 1");
+	put_stat("18", "18 (x) R");
 	put_file("19", "other", "", 0);
-	put_file("0", "stat", "0 (x)" STAT_TAIL, strlen("0 (x)" STAT_TAIL));
-	put_file("20x", "stat", "20 (x)" STAT_TAIL, strlen("20 (x)" STAT_TAIL));
-	put_file("4294967308", "stat", "12 (x)" STAT_TAIL, strlen("12 (x)" STAT_TAIL));
+	put_stat("0", "0 (x)" STAT_TAIL);
+	put_stat("20x", "20 (x)" STAT_TAIL);
+	put_stat("4294967308", "12 (x)" STAT_TAIL);
 	collect(top, (uint32_t)geteuid());
 	ck_assert_uint_eq(list.count, 4);
 	ck_assert(list.whole);
@@ -377,7 +371,7 @@ START_TEST(a_list_is_bounded_and_says_so)
 	for (i = 1; i <= AGENT_PROCESSES_MAX + 1; i++) {
 		snprintf(name, sizeof(name), "%u", i);
 		snprintf(stat, sizeof(stat), "%u (x)" STAT_TAIL, i);
-		put_file(name, "stat", stat, strlen(stat));
+		put_stat(name, stat);
 		put_file(name, "cmdline", command, sizeof(command));
 	}
 	collect(top, (uint32_t)geteuid());
@@ -385,6 +379,12 @@ START_TEST(a_list_is_bounded_and_says_so)
 	ck_assert(!list.whole);
 	for (i = 0; i < list.count; i++)
 		ck_assert_uint_eq(list.process[i].length, AGENT_PROCESS_TEXT_MAX);
+	/* without time for all */
+	budget_us = 0;
+	collect(top, (uint32_t)geteuid());
+	ck_assert_uint_ge(list.count, 8);
+	ck_assert_uint_lt(list.count, AGENT_PROCESSES_MAX);
+	ck_assert(!list.whole);
 	tear_down();
 }
 END_TEST

@@ -217,8 +217,8 @@ bool agent_processes_next(struct agent_processes *list, struct agent_process *pr
 
 /*
  * Lists the sandbox's processes. done is called as that of a struct agent_reply; the list is NULL
- * unless error is 0. The agent makes one list at a time (else EBUSY), in less than a second.
- * -EOPNOTSUPP: the guest's agent is too old for this request.
+ * unless error is 0. The agent makes one list at a time (else EBUSY), in less than a second unless
+ * the host is slow. -EOPNOTSUPP: the guest's agent is too old for this request.
  */
 int agent_channel_processes(struct agent_channel *channel,
 			    void (*done)(void *arg, int error, struct agent_processes *list),
