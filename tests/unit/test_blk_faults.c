@@ -341,7 +341,7 @@ START_TEST(images_are_checked)
 	struct err err;
 	int fd;
 
-	ck_assert_int_eq(disk_open_image(&out, "/nonexistent", &err), -ENOENT);
+	ck_assert_int_eq(disk_open_image(&out, "/nonexistent/image", &err), -ENOENT);
 	ck_assert_int_eq(disk_open_image(&out, "/dev/zero", &err), -EINVAL);
 	ck_assert_int_eq(disk_open_image(&out, "/", &err), -EINVAL);
 	fake_disk_image(&file, 1000);

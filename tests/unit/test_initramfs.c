@@ -88,9 +88,10 @@ START_TEST(refuses_what_does_not_fit)
 	ck_assert(strstr(err.text, "does not fit in the memory"));
 	ck_assert_int_eq(load(FORGED_MEMORY - KERNEL_END, 0644, &start, &size), 0);
 	ck_assert_uint_eq(start, KERNEL_END);
-	ck_assert_int_eq(initramfs_load("/nonexistent", &memory, KERNEL_END, &start, &size, &err),
-			 -ENOENT);
-	ck_assert(strstr(err.text, "initramfs /nonexistent"));
+	ck_assert_int_eq(
+		initramfs_load("/nonexistent/file", &memory, KERNEL_END, &start, &size, &err),
+		-ENOENT);
+	ck_assert(strstr(err.text, "initramfs /nonexistent/file"));
 	guest_memory_destroy(&memory);
 }
 END_TEST
