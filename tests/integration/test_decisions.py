@@ -86,11 +86,11 @@ def test_operators_who_change_a_policy_at_once():
     """No line is lost when many add at once; a policy made from an older one is refused."""
     p = shared("file write /w/**\n")
     with sandbox("box", "--policy", p):
-        adds = [Process("policy", "add", "box", f"net allow tls n{number}.test:443") for number in range(8)]
+        adds = [Process("policy", "add", "box", f"file deny /w/n{number}") for number in range(8)]
         for add in adds:
             add.wait().expect(0)
-        lines = [line for line in show().splitlines() if line.startswith("net allow")]
-        assert sorted(lines) == [f"net allow tls n{number}.test:443" for number in range(8)], lines
+        lines = [line for line in show().splitlines() if line.startswith("file deny")]
+        assert sorted(lines) == [f"file deny /w/n{number}" for number in range(8)], lines
         with connect() as client:
             client.send(json.dumps({"op": "policy", "id": 1}).encode())
             body, fds, _flags, _address = socket.recv_fds(client, 1 << 18, 1)
@@ -109,13 +109,38 @@ def test_operators_who_change_a_policy_at_once():
             now = ask(client, op="policy", id=3)["version"]
             assert now == old["version"] + 1, (now, old)
             assert replace(unless_changed=now) == {"id": 2, "ok": True}
-            assert show().count("net allow") == 8
+            assert show().count("file deny") == 8
+            # The monitor parses what was added as the client did.
+            added = "policy 1\nlimit memory=64M\n"
+            with tempfile.TemporaryFile() as file:
+                file.write((added + open(p, encoding="utf-8").read()).encode())
+                file.flush()
+                socket.send_fds(client, [json.dumps({
+                    "op": "policy-set", "id": 4, "name": old["name"], "folder": old["folder"], "parts": [
+                        {"name": "added", "bytes": len(added)}, old["parts"][1]]}).encode()], [file.fileno()])
+                assert "added:2:1: 'limit' can't be added" in json.loads(client.recv(1 << 18))["error"]
+            assert show().count("file deny") == 8
             # Without the field it is replaced in any case.
             assert replace()["ok"]
             os.close(fds[0])
+        # The log has who added what.
+        changes = [json.loads(line)["detail"] for line in call("audit", "--json", "box").expect(0).stdout.splitlines()
+                   if b'"policy-set"' in line]
+        assert re.fullmatch(r"by uid 0, process \d+, added:2: file deny /w/n\d", changes[0]), changes
+        assert re.fullmatch(r"by uid 0, process \d+, took added:9 back: file deny /w/n\d", changes[8]), changes
+        call("policy", "add", "box", "net allow tls a.test:443").expect_error("without a network")
+        call("policy", "add", "--dry-run", "box", "net allow tls a.test:443").expect_error("without a network")
+        # A fork has the added rules of its parent, and may not have more.
+        call("fork", "box", "1").expect(0, b"box-1\n")
+        try:
+            assert show("box-1") == show() and "file deny /w/n0" in show("box-1")
+            call("policy", "undo", "box-1").expect(0)
+            assert show("box-1") != show()
+        finally:
+            call("kill", "box-1")
         # policy set is a policy of its own: nothing that was added stays.
         call("policy", "set", "box", p).expect(0)
-        assert show().count("net allow") == 0 and "added" not in show()
+        assert show().count("file deny") == 0 and "added" not in show()
 
 
 ASKS = """policy 1

@@ -2,7 +2,6 @@
 """The network under a policy, in a small Internet of its own (net_world.py): no packet leaves."""
 import json
 import os
-import re
 import shutil
 import socket
 import subprocess

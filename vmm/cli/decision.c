@@ -22,21 +22,6 @@ int decision_show(const struct decision *decision, struct err *err)
 			   decision->json, err);
 }
 
-struct addition {
-	const char *line;
-	unsigned number;
-};
-
-static int add(void *arg, const struct policy *policy, struct policy **made, struct err *err)
-{
-	struct addition *addition = arg;
-	int ret = policy_add_line(made, policy, addition->line, err);
-
-	if (ret == 0)
-		addition->number = policy_last_added(*made)->line;
-	return ret;
-}
-
 /* above: the rule that asked. */
 static int save(const struct decision *decision, const char *above, const char *line,
 		struct saved_rule *saved, struct err *err)
@@ -51,24 +36,24 @@ static int save(const struct decision *decision, const char *above, const char *
 	return ret;
 }
 
-static void print_outcome(const struct decision *decision, const struct addition *addition,
+static void print_outcome(const struct decision *decision, const struct added_line *added,
 			  const struct saved_rule *saved)
 {
 	char rule[32], file[PATH_MAX + 16] = "";
 	json_t *body;
 
-	snprintf(rule, sizeof(rule), POLICY_ADDED ":%u", addition->number);
+	snprintf(rule, sizeof(rule), POLICY_ADDED ":%u", added->number);
 	if (saved)
 		snprintf(file, sizeof(file), "%s:%u", saved->path, saved->line);
 	if (decision->json) {
 		body = json_pack("{s:O,s:s,s:s,s:s*}", "question",
 				 json_object_get(decision->question, "question"), "rule", rule,
-				 "line", addition->line, "saved", saved ? file : NULL);
+				 "line", added->line, "saved", saved ? file : NULL);
 		print_json(body, JSON_COMPACT);
 		json_decref(body);
 		return;
 	}
-	text_line(stdout, "%s: %s", rule, addition->line);
+	text_line(stdout, "%s: %s", rule, added->line);
 	if (saved)
 		text_line(stdout, "%s: saved", file);
 }
@@ -76,7 +61,7 @@ static void print_outcome(const struct decision *decision, const struct addition
 int decision_make(const struct decision *decision, struct err *err)
 {
 	const char *line = decision_rule(decision->question, decision->word), *before;
-	struct addition addition = {.line = line};
+	struct added_line added = {.line = line};
 	struct saved_rule saved;
 	struct message reply;
 	struct err why;
@@ -89,7 +74,7 @@ int decision_make(const struct decision *decision, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	ret = policy_change(decision->sandbox, add, &addition, &why);
+	ret = policy_change(decision->sandbox, policy_edit_add, &added, &why);
 	if (ret < 0)
 		err_set(err, -ret, "decided once only, as the rule was not added: %s", why.text);
 	before = json_string_value(json_object_get(reply.body, "before"));
@@ -99,8 +84,8 @@ int decision_make(const struct decision *decision, struct err *err)
 			err_set(err, -ret, "added to the sandbox's policy, but not saved: %s",
 				why.text);
 	}
-	if (ret == 0 || addition.number > 0)
-		print_outcome(decision, &addition, ret == 0 && decision->save ? &saved : NULL);
+	if (ret == 0 || added.number > 0)
+		print_outcome(decision, &added, ret == 0 && decision->save ? &saved : NULL);
 	message_clear(&reply);
 	return ret;
 }

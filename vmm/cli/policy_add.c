@@ -23,33 +23,17 @@ static char *join(char **words, int count, struct err *err)
 
 	for (i = 0; i < count; i++)
 		length += strlen(words[i]) + 1;
-	line = to = malloc(length);
+	line = to = calloc(1, length);
 	if (!line) {
 		err_set(err, ENOMEM, "out of memory");
 		return NULL;
 	}
-	*line = '\0';
 	for (i = 0; i < count; i++)
 		to += sprintf(to, "%s%s", i ? " " : "", words[i]);
 	return line;
 }
 
 /* --- add -------------------------------------------------------------------------------------- */
-
-struct addition {
-	const char *line;
-	unsigned number; /* of the line, in what was added */
-};
-
-static int add_line(void *arg, const struct policy *policy, struct policy **made, struct err *err)
-{
-	struct addition *addition = arg;
-	int ret = policy_add_line(made, policy, addition->line, err);
-
-	if (ret == 0)
-		addition->number = policy_last_added(*made)->line;
-	return ret;
-}
 
 struct add_options {
 	bool dry_run, json;
@@ -65,17 +49,17 @@ static const struct option_entry entries[] = {
 
 const struct option_table policy_add_option_table = {"Options", entries, ARRAY_SIZE(entries)};
 
-static void print_added(const struct addition *addition, bool json)
+static void print_added(const struct added_line *added, bool json)
 {
 	char rule[32];
 	json_t *body;
 
-	snprintf(rule, sizeof(rule), POLICY_ADDED ":%u", addition->number);
+	snprintf(rule, sizeof(rule), POLICY_ADDED ":%u", added->number);
 	if (!json) {
-		text_line(stdout, "%s: %s", rule, addition->line);
+		text_line(stdout, "%s: %s", rule, added->line);
 		return;
 	}
-	body = json_pack("{s:s,s:s}", "rule", rule, "line", addition->line);
+	body = json_pack("{s:s,s:s}", "rule", rule, "line", added->line);
 	print_json(body, JSON_COMPACT);
 	json_decref(body);
 }
@@ -84,7 +68,7 @@ int policy_add(int argc, char **argv, struct err *err)
 {
 	struct add_options options = {.dry_run = false};
 	const struct option_set set = {&policy_add_option_table, &options};
-	struct addition addition = {.number = 0};
+	struct added_line added = {.number = 0};
 	int at = options_parse(&set, 1, argc, argv, err), ret;
 	char *line;
 
@@ -95,13 +79,13 @@ int policy_add(int argc, char **argv, struct err *err)
 	line = join(argv + at + 1, argc - at - 1, err);
 	if (!line)
 		return -ENOMEM;
-	addition.line = line;
+	added.line = line;
 	if (options.dry_run) {
 		ret = reach_print(argv[at], line, options.json, err);
 	} else {
-		ret = policy_change(argv[at], add_line, &addition, err);
+		ret = policy_change(argv[at], policy_edit_add, &added, err);
 		if (ret == 0)
-			print_added(&addition, options.json);
+			print_added(&added, options.json);
 	}
 	free(line);
 	return ret;

@@ -10,6 +10,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/control/client.h"
+#include "vmm/policy/added.h"
 
 /* Size limit of a policy's copy in a record: JSON may need 6 bytes for one. */
 #define COPY_MAX (8u * POLICY_FILE_MAX)
@@ -221,6 +222,43 @@ int policy_replace(const char *name, const struct policy *policy, struct err *er
 	return ret;
 }
 
+/* A sandbox that was started without net rules has no network. Older monitors do not say. */
+static int check_network(const struct policy *policy, const struct policy *made,
+			 const json_t *reply, struct err *err)
+{
+	if (!json_is_false(json_object_get(reply, "network")) ||
+	    policy_rule_count(made, POLICY_NET) <= policy_rule_count(policy, POLICY_NET))
+		return 0;
+	return err_set(err, EINVAL,
+		       "the sandbox was started without a network: a net rule can't take effect");
+}
+
+/* Edits the policy of a reply. Both are the caller's, also after a failure. */
+static int edit_reply(const struct message *reply, policy_edit *edit, void *arg,
+		      struct policy **policy, struct policy **made, char audit[PATH_MAX],
+		      struct err *err)
+{
+	int ret = read_reply(reply, policy, audit, err);
+
+	if (ret == 0)
+		ret = edit(arg, *policy, made, err);
+	return ret == 0 ? check_network(*policy, *made, reply->body, err) : ret;
+}
+
+int policy_fetch_edited(const char *name, policy_edit *edit, void *arg, struct policy **policy,
+			struct policy **made, char audit[PATH_MAX], struct err *err)
+{
+	struct message reply;
+	int ret = client_request_once(name, 0, json_pack("{s:s}", "op", "policy"), &reply, err);
+
+	*policy = *made = NULL;
+	if (ret < 0)
+		return ret;
+	ret = edit_reply(&reply, edit, arg, policy, made, audit, err);
+	message_clear(&reply);
+	return ret;
+}
+
 /* One attempt, on a connection, which is to one sandbox for certain. */
 static int try_change(int fd, policy_edit *edit, void *arg, struct err *err)
 {
@@ -230,9 +268,7 @@ static int try_change(int fd, policy_edit *edit, void *arg, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	ret = read_reply(&reply, &policy, NULL, err);
-	if (ret == 0)
-		ret = edit(arg, policy, &made, err);
+	ret = edit_reply(&reply, edit, arg, &policy, &made, NULL, err);
 	if (ret == 0)
 		ret = send_policy(fd, made, json_object_get(reply.body, "version"), err);
 	policy_free(made);
@@ -250,5 +286,15 @@ int policy_change(const char *name, policy_edit *edit, void *arg, struct err *er
 	for (tries = 0; tries < CHANGE_TRIES && ret == -EAGAIN; tries++)
 		ret = try_change(fd, edit, arg, err);
 	fd_close(&fd);
+	return ret;
+}
+
+int policy_edit_add(void *arg, const struct policy *policy, struct policy **made, struct err *err)
+{
+	struct added_line *added = arg;
+	int ret = policy_add_line(made, policy, added->line, err);
+
+	if (ret == 0)
+		added->number = policy_last_added(*made)->line;
 	return ret;
 }

@@ -37,4 +37,18 @@ typedef int policy_edit(void *arg, const struct policy *policy, struct policy **
  */
 int policy_change(const char *name, policy_edit *edit, void *arg, struct err *err);
 
+/*
+ * Fetches the sandbox's policy and edits it, but replaces nothing. audit as of policy_fetch(). The
+ * caller frees both, also after a failure. 0 or -errno with a message.
+ */
+int policy_fetch_edited(const char *name, policy_edit *edit, void *arg, struct policy **policy,
+			struct policy **made, char audit[PATH_MAX], struct err *err);
+
+/* Adds a line (vmm/policy/added.h); arg is a struct added_line, whose number is set. */
+struct added_line {
+	const char *line;
+	unsigned number; /* in the part that has what was added */
+};
+int policy_edit_add(void *arg, const struct policy *policy, struct policy **made, struct err *err);
+
 #endif

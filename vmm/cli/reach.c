@@ -71,11 +71,10 @@ int reach_print(const char *name, const char *line, bool json, struct err *err)
 	struct policy *policy = NULL, *with = NULL;
 	struct policy_reach reach;
 	struct replay replay = {.indent = "  ", .most = REACH_SHOWN};
+	struct added_line added = {.line = line};
 	char log[PATH_MAX];
-	int ret = policy_fetch(name, &policy, log, err);
+	int ret = policy_fetch_edited(name, policy_edit_add, &added, &policy, &with, log, err);
 
-	if (ret == 0)
-		ret = policy_add_line(&with, policy, line, err);
 	if (ret == 0) {
 		policy_reach(policy_last_added(with), &reach);
 		replay.policy = with;

@@ -10,6 +10,9 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/control/requests.h"
+#include "vmm/policy/added.h"
+
+#define CHANGE_TEXT 512 /* who changed the policy, and by which rule */
 
 /* A string that is not UTF-8 is left out: JSON cannot hold it. */
 static void put_string(json_t *body, const char *name, const char *value)
@@ -93,6 +96,8 @@ void op_policy(struct client *client, struct message *message)
 	json_object_set_new(
 		description.body, "version",
 		json_integer((json_int_t)guard_version(client->monitor->session.guard)));
+	json_object_set_new(description.body, "network",
+			    json_boolean(client->monitor->session.sandbox.network.filter != NULL));
 	json_object_set_new(description.body, "id", json_integer((json_int_t)id));
 	json_object_set_new(description.body, "ok", json_true());
 	server_send(client, description.body, &description.fd, 1);
@@ -226,6 +231,49 @@ static bool was_changed(struct client *client, const struct message *message)
 	return true;
 }
 
+struct change {
+	const struct policy *made;
+	char *text;
+	size_t size;
+};
+
+/* Appends the rule that was added, or that there is one less. */
+static void describe_change(void *arg, const struct policy *policy)
+{
+	const struct change *change = arg;
+	const struct policy_rule *old = policy_last_added(policy),
+				 *new = policy_last_added(change->made);
+	size_t used = strlen(change->text);
+	unsigned before = old ? old->line : 1, after = new ? new->line : 1;
+
+	if (after == before + 1)
+		snprintf(change->text + used, change->size - used, ", " POLICY_ADDED ":%u: %s",
+			 after, new->text);
+	else if (before == after + 1)
+		snprintf(change->text + used, change->size - used,
+			 ", took " POLICY_ADDED ":%u back: %s", before, old->text);
+}
+
+/* Takes ownership of the policy. */
+static void put_in_force(struct client *client, uint64_t id, struct policy *policy)
+{
+	struct monitor *monitor = client->monitor;
+	char by[CHANGE_TEXT];
+	struct change change = {.made = policy, .text = by, .size = sizeof(by)};
+
+	server_peer(client, by, sizeof(by));
+	guard_with_policy(monitor->session.guard, describe_change, &change);
+	if (guard_replace(monitor->session.guard, policy, by) < 0) {
+		server_refuse(client, id, "too many policies are still in use: try again");
+		return;
+	}
+	monitor_keep_policy(monitor);
+	network_policy_changed(&monitor->session.sandbox.network);
+	if (monitor->session.sandbox.questions)
+		approvals_policy_changed(monitor->session.sandbox.questions);
+	server_reply(client, id, NULL);
+}
+
 void op_policy_set(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
@@ -240,7 +288,7 @@ void op_policy_set(struct client *client, struct message *message)
 	const char *net[POLICY_NETS_MAX];
 	struct policy *policy = NULL;
 	struct err err = {.text = ""};
-	char *text = NULL, by[64];
+	char *text = NULL;
 	size_t length = 0;
 	int ret;
 
@@ -272,14 +320,5 @@ void op_policy_set(struct client *client, struct message *message)
 		server_refuse(client, id, err.text);
 		return;
 	}
-	server_peer(client, by, sizeof(by));
-	if (guard_replace(monitor->session.guard, policy, by) < 0) {
-		server_refuse(client, id, "too many policies are still in use: try again");
-		return;
-	}
-	monitor_keep_policy(monitor);
-	network_policy_changed(&monitor->session.sandbox.network);
-	if (monitor->session.sandbox.questions)
-		approvals_policy_changed(monitor->session.sandbox.questions);
-	server_reply(client, id, NULL);
+	put_in_force(client, id, policy);
 }

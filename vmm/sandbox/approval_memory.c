@@ -124,8 +124,9 @@ struct approval_history approval_memory_history(const struct approval_memory *me
 						const char *key)
 {
 	int i = find_object(memory, key, hash_of(key));
+	struct approval_history none = {.asked = 0};
 
-	return i < 0 ? (struct approval_history){.asked = 0} : memory->object[i].history;
+	return i < 0 ? none : memory->object[i].history;
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
