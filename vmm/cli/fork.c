@@ -176,22 +176,23 @@ static int run(int argc, char **argv, struct err *err)
 	struct policy *policy = NULL;
 	struct audit_key *key = NULL;
 	char audit[PATH_MAX];
+	const char *name;
 	uint64_t count;
-	int at = options_parse(sets, ARRAY_SIZE(sets), argc, argv, err), ret;
+	int at = options_parse_name(sets, ARRAY_SIZE(sets), argc, argv, &name, err), ret;
 
 	if (at < 0)
 		return at;
-	if (at + 2 != argc)
+	if (!name || at + 1 != argc)
 		return verb_usage_error(&verb_fork, NULL, "a name and a number are needed", err);
-	ret = quantity_number(argv[at + 1], 1, FORKS_MAX, &count, err);
+	ret = quantity_number(argv[at], 1, FORKS_MAX, &count, err);
 	if (ret == 0)
-		ret = fork_policy(argv[at], &options, &policy, err);
+		ret = fork_policy(name, &options, &policy, err);
 	if (ret == 0)
 		ret = fork_audit(&options, policy, audit, err);
 	if (ret == 0)
 		ret = sign_load(&key, options.sign, policy, NULL, err);
 	if (ret == 0)
-		ret = fork_sandbox(argv[at], (unsigned)count, options.audit, key, policy, err);
+		ret = fork_sandbox(name, (unsigned)count, options.audit, key, policy, err);
 	audit_key_free(key);
 	policy_free(policy);
 	return ret;

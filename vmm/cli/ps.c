@@ -126,6 +126,7 @@ struct ps_options {
 
 static const struct option_entry entries[] = {
 	{"all", 'a', OPTION_FLAG, NULL, "also those that have ended, with how they ended",
+	 "With NAME: also detached commands that have ended, while their output is kept.",
 	 .offset = offsetof(struct ps_options, all)},
 	{"json", 0, OPTION_FLAG, NULL, "print a list of JSON objects",
 	 .offset = offsetof(struct ps_options, json)},
@@ -148,18 +149,71 @@ static int list_running(json_t *list, struct err *err)
 	return count < 0 ? count : 0;
 }
 
+/* --- one sandbox ------------------------------------------------------------------------------ */
+
+static const char *job_state(const json_t *job)
+{
+	if (json_object_get(job, "status"))
+		return "ended";
+	if (json_is_true(json_object_get(job, "session")))
+		return json_is_true(json_object_get(job, "attached")) ? "attached" : "shell";
+	return json_is_true(json_object_get(job, "detached")) ? "detached" : "running";
+}
+
+static void print_jobs(const json_t *jobs)
+{
+	const json_t *job;
+	size_t i;
+
+	for (i = 0; i < json_array_size(jobs); i++) {
+		job = json_array_get(jobs, i);
+		text_line(stdout, "%-6lld %-8s %8llds  %s",
+			  (long long)json_integer_value(json_object_get(job, "job")),
+			  job_state(job),
+			  (long long)(time(NULL) -
+				      json_integer_value(json_object_get(job, "started"))),
+			  json_string_value(json_object_get(job, "command")));
+	}
+}
+
+/* Its commands: those that run, and detached ones whose output is kept. */
+static int show_one(const char *name, const struct ps_options *options, struct err *err)
+{
+	struct message reply;
+	int ret = client_request_once(name, PATIENCE_MS, json_pack("{s:s}", "op", "info"), &reply,
+				      err);
+
+	if (ret < 0)
+		return ret;
+	json_object_del(reply.body, "ok");
+	json_object_del(reply.body, "id");
+	if (options->json) {
+		print_json(reply.body, JSON_INDENT(2));
+	} else {
+		printf("%-6s %-8s %9s  %s\n", "JOB", "STATE", "AGE", "COMMAND");
+		print_jobs(json_object_get(reply.body, "jobs"));
+		if (options->all)
+			print_jobs(json_object_get(reply.body, "ended"));
+	}
+	message_clear(&reply);
+	return 0;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
 	struct ps_options options = {.all = false};
 	const struct option_set set = {&table, &options};
+	const char *name;
 	json_t *list;
-	int at = options_parse(&set, 1, argc, argv, err), ret;
+	int at = options_parse_name(&set, 1, argc, argv, &name, err), ret;
 	size_t i;
 
 	if (at < 0)
 		return at;
 	if (at < argc)
-		return err_set(err, EINVAL, "ps: takes options only, not '%.60s'", argv[at]);
+		return verb_usage_error(&verb_ps, NULL, "one name is enough", err);
+	if (name)
+		return show_one(name, &options, err);
 	list = json_array();
 	ret = list_running(list, err);
 	if (ret == 0 && options.all)
@@ -181,8 +235,10 @@ static const struct option_table *const tables[] = {&table, NULL};
 const struct verb verb_ps = {
 	.name = "ps",
 	.group = VERB_SANDBOXES,
-	.usage = "[-a] [--json]",
+	.usage = "[-a] [--json] [NAME]",
 	.summary = "list the sandboxes that run, and with -a those that have ended",
+	.description = "With NAME: the commands and shells of that sandbox, with the job numbers "
+		       "that `logs` and `attach` take.",
 	.options = tables,
 	.see_also = "stats rm",
 	.run = run,

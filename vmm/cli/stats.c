@@ -84,13 +84,14 @@ static int run(int argc, char **argv, struct err *err)
 	struct stats_options options = {.json = false};
 	const struct option_set set = {&table, &options};
 	struct message reply;
-	int at = options_parse(&set, 1, argc, argv, err), ret;
+	const char *name;
+	int at = options_parse_name(&set, 1, argc, argv, &name, err), ret;
 
 	if (at < 0)
 		return at;
-	if (at + 1 != argc)
+	if (!name || at < argc)
 		return verb_usage_error(&verb_stats, NULL, "one name is needed", err);
-	ret = client_request_once(argv[at], 0, json_pack("{s:s}", "op", "stats"), &reply, err);
+	ret = client_request_once(name, 0, json_pack("{s:s}", "op", "stats"), &reply, err);
 	if (ret < 0)
 		return ret;
 	json_object_del(reply.body, "ok");
