@@ -89,7 +89,7 @@ Version: $version
 Architecture: amd64
 Maintainer: $maintainer
 Installed-Size: $size
-Depends: $depends
+Depends: $depends, libedit2
 Recommends: e2fsprogs, passt
 Built-Using: $linux, $busybox, $musl, $busybox_built_using
 Section: admin

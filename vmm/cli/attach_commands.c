@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/attach_commands.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
+#include "vmm/base/nearest.h"
+#include "vmm/cli/verb.h"
+
+#define COMMANDS_MAX 40
+
+const struct attach_command attach_commands[] = {
+	{"help", "[COMMAND]", "show this, or the help of a command's verb", NULL, NULL,
+	 ATTACH_NONE},
+	{"ps", "[-a]", "list sandboxes", "ps", NULL, ATTACH_NONE},
+	{"jobs", "", "list the commands and shells of this sandbox", "ps", NULL, ATTACH_NONE},
+	{"exec", "CMD ARGS", "run a command beside the shell", "exec", NULL, ATTACH_NONE},
+	{"shell", "[N]", "go to another shell: a new one, or that of job N", NULL, NULL,
+	 ATTACH_SHELL},
+	{"logs", "[JOB]", "show a detached command's output; without JOB the console", "logs", NULL,
+	 ATTACH_NONE},
+	{"console", "", "show the guest's console", "logs", NULL, ATTACH_NONE},
+	{"files", "[OPTIONS]", "show what was decided about files", "audit", NULL, ATTACH_NONE},
+	{"net", "", "show counters and live network flows", "stats", NULL, ATTACH_NONE},
+	{"top", "[OPTIONS]", "show processes, flows, files and denials", "top", NULL, ATTACH_NONE},
+	{"stats", "[--json]", "show what the sandbox uses", "stats", NULL, ATTACH_NONE},
+	{"policy", "[add|undo|set ...]", "show the policy, or change it", "policy", NULL,
+	 ATTACH_NONE},
+	{"allow", "N [session|always] | RULE",
+	 "approve question N, or add a rule: net tls HOST:443", "ask", NULL, ATTACH_NONE},
+	{"deny", "N [never] | RULE", "refuse question N, or add a rule", "ask", NULL, ATTACH_NONE},
+	{"why", "[SEQ]", "explain a denial", "why", NULL, ATTACH_NONE},
+	{"audit", "[OPTIONS]", "show what was decided", "audit", NULL, ATTACH_NONE},
+	{"share", "DIR", "share a directory", NULL,
+	 "shares are fixed when a sandbox starts: see 'cordon help start'", ATTACH_NONE},
+	{"publish", "PORT", "open a port to the host", NULL,
+	 "ports are fixed when a sandbox starts: see 'cordon help start'", ATTACH_NONE},
+	{"cp", "FROM TO", "copy files; a path of the sandbox begins with ':'", "cp", NULL,
+	 ATTACH_NONE},
+	{"snapshot", "FILE", "save the sandbox into a file", "snapshot", NULL, ATTACH_NONE},
+	{"fork", "[OPTIONS] N", "make N sandboxes like this one", "fork", NULL, ATTACH_NONE},
+	{"diff", "", "show changed files", NULL, "see ':audit --class file' for what was written",
+	 ATTACH_NONE},
+	{"pause", "", "stop the sandbox's processors", "pause", NULL, ATTACH_NONE},
+	{"resume", "", "let them go on", "resume", NULL, ATTACH_NONE},
+	{"detach", "", "leave, and leave the shell running (also Ctrl-])", NULL, NULL,
+	 ATTACH_DETACH},
+	{"quit", "", "end the shell and leave", NULL, NULL, ATTACH_QUIT},
+	{NULL, NULL, NULL, NULL, NULL, ATTACH_NONE},
+};
+
+const struct attach_command *attach_command_find(const char *name)
+{
+	const struct attach_command *command;
+
+	for (command = attach_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
+
+/* --- the arguments of the verb ---------------------------------------------------------------- */
+
+struct arguments {
+	char *argv[WORDS_MAX + 8];
+	int argc;
+	char made[4096]; /* a word that was put together */
+};
+
+static void push(struct arguments *to, const char *word)
+{
+	to->argv[to->argc++] = (char *)(uintptr_t)word;
+	to->argv[to->argc] = NULL;
+}
+
+static bool is_number(const char *word)
+{
+	return word && *word && word[strspn(word, "0123456789")] == '\0';
+}
+
+/* `:allow 3 always` is `ask NAME 3 always`; `:allow net tls x:443` adds a rule. */
+static int decide(struct arguments *to, const char *name, const struct words *words,
+		  struct err *err)
+{
+	bool allow = strcmp(words->word[0], "allow") == 0;
+	size_t used = 0;
+	int i;
+
+	if (words->count == 1)
+		return err_set(err, EINVAL, ":%s: which question, or which rule? see :help",
+			       words->word[0]);
+	if (is_number(words->word[1])) {
+		push(to, "ask");
+		push(to, name);
+		push(to, words->word[1]);
+		push(to, words->count > 2 ? words->word[2] : allow ? "once" : "no");
+		return 0;
+	}
+	for (i = 1; i < words->count && used < sizeof(to->made); i++)
+		used += (size_t)snprintf(to->made + used, sizeof(to->made) - used, "%s%s%s",
+					 i > 1 ? " " : "", words->word[i],
+					 i > 1	 ? ""
+					 : allow ? " allow"
+						 : " deny");
+	if (used >= sizeof(to->made))
+		return err_set(err, E2BIG, ":%s: the rule is too long", words->word[0]);
+	push(to, "policy");
+	push(to, "add");
+	push(to, name);
+	push(to, to->made);
+	return 0;
+}
+
+/* A path of the sandbox begins with ':' here, with "NAME:" for the verb. */
+static int copy(struct arguments *to, const char *name, const struct words *words, struct err *err)
+{
+	char *made = to->made;
+	size_t room = sizeof(to->made);
+	int i, length;
+
+	push(to, "cp");
+	for (i = 1; i < words->count; i++) {
+		if (words->word[i][0] != ':') {
+			push(to, words->word[i]);
+			continue;
+		}
+		length = snprintf(made, room, "%s%s", name, words->word[i]);
+		if (length < 0 || (size_t)length >= room)
+			return err_set(err, E2BIG, ":cp: the paths are too long");
+		push(to, made);
+		made += length + 1;
+		room -= (size_t)length + 1;
+	}
+	return 0;
+}
+
+static int make_arguments(const struct attach_command *command, const char *name, bool terminal,
+			  const struct words *words, struct arguments *to, struct err *err)
+{
+	int i = 1;
+
+	if (strcmp(command->verb, "ask") == 0)
+		return decide(to, name, words, err);
+	if (strcmp(command->verb, "cp") == 0)
+		return copy(to, name, words, err);
+	push(to, command->verb);
+	if (strcmp(command->verb, "policy") == 0)
+		push(to, words->count > i ? words->word[i++] : "show");
+	if (strcmp(command->name, "exec") == 0 && terminal)
+		push(to, "-t");
+	if (strcmp(command->name, "ps") != 0)
+		push(to, name);
+	if (strcmp(command->name, "exec") == 0)
+		push(to, "--");
+	if (strcmp(command->name, "files") == 0)
+		push(to, "--class=file");
+	while (i < words->count)
+		push(to, words->word[i++]);
+	return 0;
+}
+
+/* --- running it ------------------------------------------------------------------------------- */
+
+/* In a process of its own, so that whatever the verb does to signals and memory stays there. */
+static int run_verb(const struct verb *verb, struct arguments *arguments)
+{
+	sigset_t none;
+	pid_t child;
+	int status = 0;
+
+	fflush(stdout);
+	child = fork();
+	if (child == 0) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		status = verb_main(verb, arguments->argc, arguments->argv);
+		_exit(fflush(stdout) == 0 ? status : EXIT_CORDON);
+	}
+	if (child < 0) {
+		log_error("fork: %s", strerror(errno));
+		return EXIT_CORDON;
+	}
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFSIGNALED(status) ? EXIT_SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void print_help(void)
+{
+	const struct attach_command *command;
+	char usage[64];
+
+	printf("A line runs in the sandbox's shell, but for these:\n\n");
+	for (command = attach_commands; command->name; command++) {
+		snprintf(usage, sizeof(usage), ":%s %s", command->name, command->arguments);
+		printf("  %-34s %s%s\n", usage, command->help,
+		       command->later ? " (not there yet)" : "");
+	}
+	printf("\nCtrl-] detaches, at any time. Ctrl-^ takes such a line while a program runs.\n");
+}
+
+static int help(const struct words *words)
+{
+	const struct attach_command *command;
+	struct arguments arguments = {.argc = 0};
+
+	if (words->count == 1) {
+		print_help();
+		return 0;
+	}
+	command = attach_command_find(words->word[1] + (words->word[1][0] == ':'));
+	if (!command) {
+		log_error(":help: there is no command :%s", words->word[1]);
+		return EXIT_CORDON;
+	}
+	printf(":%s %s\n  %s\n", command->name, command->arguments, command->help);
+	if (command->later)
+		printf("  Not there yet: %s.\n", command->later);
+	if (!command->verb)
+		return 0;
+	putchar('\n');
+	push(&arguments, "help");
+	push(&arguments, command->verb);
+	return run_verb(&verb_help, &arguments);
+}
+
+static int refuse_unknown(const char *name)
+{
+	const char *names[COMMANDS_MAX], *near;
+	size_t count = 0;
+
+	for (; attach_commands[count].name; count++)
+		names[count] = attach_commands[count].name;
+	near = nearest_word(name, names, count);
+	if (near)
+		log_error("there is no command :%s: did you mean :%s?", name, near);
+	else
+		log_error("there is no command :%s: see :help", name);
+	return EXIT_CORDON;
+}
+
+static int run(const struct attach_command *command, const char *name, bool terminal,
+	       const struct words *words)
+{
+	struct arguments arguments = {.argc = 0};
+	const struct verb *verb;
+	struct err err;
+
+	if (command->later) {
+		log_error(":%s is not there yet: %s", command->name, command->later);
+		return EXIT_CORDON;
+	}
+	if (!command->verb)
+		return help(words);
+	if (make_arguments(command, name, terminal, words, &arguments, &err) < 0) {
+		log_error("%s", err.text);
+		return EXIT_CORDON;
+	}
+	verb = verb_find(arguments.argv[0]);
+	return verb ? run_verb(verb, &arguments) : refuse_unknown(command->name);
+}
+
+enum attach_action attach_command_run(const char *name, const char *line, bool terminal,
+				      struct words *words, int *status)
+{
+	const struct attach_command *command;
+	struct err err;
+
+	*status = EXIT_CORDON;
+	if (words_split(words, line + 1, &err) < 0) {
+		log_error("%s", err.text);
+		return ATTACH_NONE;
+	}
+	if (words->count == 0) {
+		log_error("which command? see :help");
+		return ATTACH_NONE;
+	}
+	command = attach_command_find(words->word[0]);
+	if (!command) {
+		*status = refuse_unknown(words->word[0]);
+		return ATTACH_NONE;
+	}
+	if (command->action != ATTACH_NONE) {
+		*status = 0;
+		return command->action;
+	}
+	*status = run(command, name, terminal, words);
+	return ATTACH_NONE;
+}

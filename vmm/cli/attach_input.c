@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/cli/attach_input.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t held(const struct input *input)
+{
+	return input->end - input->at;
+}
+
+void input_free(struct input *input)
+{
+	free(input->bytes);
+	*input = (struct input){.bytes = NULL};
+}
+
+void input_feed(struct input *input, const char *bytes, size_t length)
+{
+	size_t kept = held(input), size;
+	char *more;
+
+	if (length > INPUT_MAX - kept)
+		length = INPUT_MAX - kept;
+	if (input->at > 0)
+		memmove(input->bytes, input->bytes + input->at, kept);
+	input->at = 0;
+	input->end = kept;
+	if (kept + length > input->size) {
+		size = 2 * (kept + length);
+		more = realloc(input->bytes, size);
+		if (!more)
+			return;
+		input->bytes = more;
+		input->size = size;
+	}
+	if (length > 0)
+		memcpy(input->bytes + kept, bytes, length);
+	input->end += length;
+}
+
+bool input_is_full(const struct input *input)
+{
+	return held(input) >= INPUT_MAX / 2;
+}
+
+bool input_is_partial(const struct input *input)
+{
+	return held(input) > 0 && !input->pasting;
+}
+
+/* Whether the input starts with a sequence: 1, 0, or -1: as far as it has come. */
+static int starts_with(const struct input *input, const char *sequence)
+{
+	size_t length = strlen(sequence), there = held(input) < length ? held(input) : length;
+
+	if (memcmp(input->bytes + input->at, sequence, there) != 0)
+		return 0;
+	return there == length ? 1 : -1;
+}
+
+static int next_pasted(struct input *input, wchar_t *c)
+{
+	char byte = input->bytes[input->at];
+	mbstate_t state = {0};
+
+	*c = INPUT_PASTED;
+	if (byte == '\r' || byte == '\n') {
+		*c = L'\n';
+		input->at++;
+		return 1;
+	}
+	/* Part of a character: input_take_pasted() takes whole ones. */
+	return mbrtowc(NULL, input->bytes + input->at, held(input), &state) != (size_t)-2;
+}
+
+static int next_typed(struct input *input, bool whole, wchar_t *c)
+{
+	mbstate_t state = {0};
+	size_t used = mbrtowc(c, input->bytes + input->at, held(input), &state);
+
+	if (used == (size_t)-2 && !whole)
+		return 0;
+	if (used == 0 || used > MB_LEN_MAX) {
+		*c = (unsigned char)input->bytes[input->at];
+		used = 1;
+	}
+	input->at += used;
+	return 1;
+}
+
+int input_next(struct input *input, bool whole, wchar_t *c)
+{
+	while (held(input) > 0) {
+		const char *sequence = input->pasting ? PASTE_END : PASTE_BEGIN;
+		int found = starts_with(input, sequence);
+
+		if (found > 0) {
+			input->at += strlen(sequence);
+			input->pasting = !input->pasting;
+			continue;
+		}
+		if (found < 0 && (input->pasting || !whole))
+			return 0;
+		return input->pasting ? next_pasted(input, c) : next_typed(input, whole, c);
+	}
+	return 0;
+}
+
+void input_take_pasted(struct input *input, char *to, size_t size)
+{
+	size_t used = 0, length;
+
+	while (held(input) > 0) {
+		const char *from = input->bytes + input->at;
+		mbstate_t state = {0};
+
+		if (*from == '\r' || *from == '\n' ||
+		    (*from == PASTE_END[0] && starts_with(input, PASTE_END) != 0))
+			break;
+		length = mbrtowc(NULL, from, held(input), &state);
+		if (length == (size_t)-2 || (length <= MB_LEN_MAX && used + length >= size))
+			break;
+		if (length == 0 || length > MB_LEN_MAX) {
+			input->at++; /* NUL, or no character: left out */
+			continue;
+		}
+		memcpy(to + used, from, length);
+		input->at += length;
+		used += length;
+	}
+	to[used] = '\0';
+}
+
+size_t input_take(struct input *input, char *to, size_t size)
+{
+	size_t used = 0;
+
+	while (held(input) > 0 && used < size && !input->pasting) {
+		if (starts_with(input, PASTE_BEGIN) > 0) {
+			input->at += strlen(PASTE_BEGIN);
+			input->pasting = true;
+			break;
+		}
+		to[used++] = input->bytes[input->at++];
+	}
+	return used;
+}
