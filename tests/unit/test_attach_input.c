@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `cordon attach`: what the operator types or pastes, as characters, lines and words. */
+#include <errno.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/unit.h"
+#include "vmm/cli/attach_encode.h"
+#include "vmm/cli/attach_input.h"
+#include "vmm/cli/attach_words.h"
+
+/* --- lines ------------------------------------------------------------------------------------ */
+
+START_TEST(lines_have_bounds)
+{
+	char *line = malloc(ENCODE_LINE_MAX + 2), *text;
+	bool changed;
+	struct err err;
+
+	memset(line, 'x', ENCODE_LINE_MAX + 1);
+	line[ENCODE_LINE_MAX + 1] = '\0';
+	ck_assert_int_eq(encode_command(line, true, &text, &err), -E2BIG);
+	line[ENCODE_LINE_MAX] = '\0';
+	ck_assert_int_eq(encode_command(line, true, &text, &err), 0);
+	free(text);
+	ck_assert_int_eq(encode_more(line, true, &text, &changed, &err), -E2BIG);
+	line[ENCODE_PLAIN_MAX] = '\0';
+	ck_assert_int_eq(encode_more(line, true, &text, &changed, &err), 0);
+	ck_assert_uint_eq(strlen(text), ENCODE_PLAIN_MAX + 1);
+	free(text);
+	free(line);
+	ck_assert_int_eq(encode_more("a\003", true, &text, &changed, &err), -EINVAL);
+	ck_assert_int_eq(encode_more("a\tb", true, &text, &changed, &err), 0);
+	ck_assert_str_eq(text, "a\tb\n");
+	ck_assert(!changed);
+	free(text);
+	ck_assert_int_eq(encode_more("a\tb", false, &text, &changed, &err), 0);
+	ck_assert_str_eq(text, "a       b\n");
+	ck_assert(changed);
+	free(text);
+}
+END_TEST
+
+/* --- words ------------------------------------------------------------------------------------ */
+
+START_TEST(words_are_split)
+{
+	struct words words;
+	struct err err;
+
+	ck_assert_int_eq(words_split(&words, "  cp 'a b' \"c\\\"d\"e \\ f '' ", &err), 0);
+	ck_assert_int_eq(words.count, 5);
+	ck_assert_str_eq(words.word[0], "cp");
+	ck_assert_str_eq(words.word[1], "a b");
+	ck_assert_str_eq(words.word[2], "c\"de");
+	ck_assert_str_eq(words.word[3], " f");
+	ck_assert_str_eq(words.word[4], "");
+	ck_assert_ptr_null(words.word[5]);
+	words_free(&words);
+	ck_assert_int_eq(words_split(&words, "", &err), 0);
+	ck_assert_int_eq(words.count, 0);
+	words_free(&words);
+	ck_assert_int_eq(words_split(&words, "a 'b", &err), -EINVAL);
+	words_free(&words);
+}
+END_TEST
+
+START_TEST(words_have_a_bound)
+{
+	char line[2 * (WORDS_MAX + 1) + 1];
+	struct words words;
+	struct err err;
+	int i;
+
+	for (i = 0; i <= WORDS_MAX; i++)
+		memcpy(line + 2 * i, "a ", 3);
+	ck_assert_int_eq(words_split(&words, line, &err), -E2BIG);
+	words_free(&words);
+	line[2 * WORDS_MAX] = '\0';
+	ck_assert_int_eq(words_split(&words, line, &err), 0);
+	ck_assert_int_eq(words.count, WORDS_MAX);
+	words_free(&words);
+}
+END_TEST
+
+/* --- input ------------------------------------------------------------------------------------ */
+
+static void feed(struct input *input, const char *bytes)
+{
+	input_feed(input, bytes, strlen(bytes));
+}
+
+START_TEST(typed_characters)
+{
+	struct input input = {.bytes = NULL};
+	wchar_t c;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	ck_assert_int_eq(input_next(&input, true, &c), 0);
+	feed(&input, "a\303");
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, L'a');
+	ck_assert_int_eq(input_next(&input, false, &c), 0);
+	feed(&input, "\244\377\033");
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, 0xe4);
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, 0xff);
+	/* A lone escape character counts when nothing has followed. */
+	ck_assert_int_eq(input_next(&input, false, &c), 0);
+	ck_assert(input_is_partial(&input));
+	ck_assert_int_eq(input_next(&input, true, &c), 1);
+	ck_assert_int_eq(c, 033);
+	input_free(&input);
+}
+END_TEST
+
+START_TEST(pasted_text_goes_to_the_editor_only)
+{
+	struct input input = {.bytes = NULL};
+	char text[16];
+	wchar_t c;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	feed(&input, "xy" PASTE_BEGIN "a\tb\003\ncd" PASTE_END "z");
+	ck_assert_uint_eq(input_take(&input, text, sizeof(text)), 2);
+	ck_assert_uint_eq(input_take(&input, text, sizeof(text)), 0);
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, INPUT_PASTED);
+	input_take_pasted(&input, text, sizeof(text));
+	ck_assert_str_eq(text, "a\tb\003");
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, L'\n');
+	/* While that line's command runs, the next one waits. */
+	ck_assert_uint_eq(input_take(&input, text, sizeof(text)), 0);
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	input_take_pasted(&input, text, sizeof(text));
+	ck_assert_str_eq(text, "cd");
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, L'z');
+	input_free(&input);
+}
+END_TEST
+
+/* Long pasted lines come in parts that end with whole characters. */
+START_TEST(pasted_characters_stay_whole)
+{
+	struct input input = {.bytes = NULL};
+	char text[6], whole[64] = "";
+	wchar_t c;
+	int i;
+
+	setlocale(LC_CTYPE, "C.UTF-8");
+	feed(&input, PASTE_BEGIN "\303\244\303\244\303\244a\342\202\254\342\202\254");
+	for (i = 0; i < 20 && input_next(&input, false, &c); i++) {
+		input_take_pasted(&input, text, sizeof(text));
+		ck_assert_int_ne(mbstowcs(NULL, text, 0), -1);
+		strcat(whole, text);
+	}
+	ck_assert_str_eq(whole, "\303\244\303\244\303\244a\342\202\254\342\202\254");
+	input_free(&input);
+}
+END_TEST
+
+START_TEST(input_is_bounded)
+{
+	struct input input = {.bytes = NULL};
+	char block[65536];
+	unsigned i;
+
+	memset(block, 'x', sizeof(block));
+	ck_assert(!input_is_full(&input));
+	for (i = 0; i < 2 * (INPUT_MAX / sizeof(block)); i++)
+		input_feed(&input, block, sizeof(block));
+	ck_assert(input_is_full(&input));
+	ck_assert_uint_eq(input.end - input.at, INPUT_MAX);
+	input_free(&input);
+}
+END_TEST
+
+UNIT_MAIN("attach_input", lines_have_bounds, words_are_split, words_have_a_bound, typed_characters,
+	  pasted_text_goes_to_the_editor_only, pasted_characters_stay_whole, input_is_bounded)
