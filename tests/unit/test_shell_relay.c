@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include "tests/support/unit.h"
@@ -257,6 +258,53 @@ START_TEST(what_was_typed_before_the_end_arrives)
 }
 END_TEST
 
+struct successor {
+	struct terminal *terminal;
+	struct loop_source source;
+	bool called;
+};
+
+static void successor_ready(void *arg, uint32_t events)
+{
+	struct successor *successor = arg;
+
+	(void)events;
+	successor->called = true;
+	ck_assert_uint_eq(successor->terminal->lefts, 0);
+	ck_assert(!shell_relay_attached(&successor->terminal->relay));
+	ck_assert_uint_eq(successor->terminal->lefts, 1);
+	loop_remove(successor->terminal->loop, &successor->source);
+}
+
+/* A request that comes after a client has gone finds its place free, however soon it comes. */
+START_TEST(a_client_goes_and_the_next_one_comes_at_once)
+{
+	static struct terminal terminal;
+	struct successor successor = {.terminal = &terminal};
+	int fd, pair[2];
+
+	begin(&terminal);
+	fd = attach(&terminal, 0);
+	ck_assert(shell_relay_attached(&terminal.relay));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	successor.source =
+		(struct loop_source){.fd = pair[1], .ready = successor_ready, .arg = &successor};
+	ck_assert_int_eq(loop_add(terminal.loop, &successor.source, EPOLLIN), 0);
+	turn(&terminal);
+	close(fd);
+	type(pair[0], "attach"); /* both are reported in one round of the loop */
+	turn(&terminal);
+	ck_assert(successor.called);
+	ck_assert_uint_eq(terminal.lefts, 1);
+	close(attach(&terminal, 0));
+	turn(&terminal);
+	ck_assert_uint_eq(terminal.lefts, 2);
+	close(pair[0]);
+	close(pair[1]);
+	end(&terminal);
+}
+END_TEST
+
 /* A client that has gone while the shell reads nothing is noticed, and makes room for the next. */
 START_TEST(a_client_goes_while_the_shell_reads_nothing)
 {
@@ -487,6 +535,7 @@ START_TEST(an_attach_fails)
 END_TEST
 
 UNIT_MAIN("shell_relay", clients_come_and_go, what_was_typed_before_the_end_arrives,
-	  a_client_goes_while_the_shell_reads_nothing, the_last_output_is_kept,
-	  a_slow_client_holds_up_the_shell, a_slow_client_goes, a_shell_ends,
-	  a_shell_ends_while_its_client_is_slow, a_client_floods_the_input, an_attach_fails)
+	  a_client_goes_and_the_next_one_comes_at_once, a_client_goes_while_the_shell_reads_nothing,
+	  the_last_output_is_kept, a_slow_client_holds_up_the_shell, a_slow_client_goes,
+	  a_shell_ends, a_shell_ends_while_its_client_is_slow, a_client_floods_the_input,
+	  an_attach_fails)

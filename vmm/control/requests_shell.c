@@ -209,9 +209,10 @@ void op_shell(struct client *client, struct message *message)
 /* --- attach and detach ------------------------------------------------------------------------ */
 
 /* A session whose shell has ended only waits for its client to read. */
-static bool is_session(const struct monitor_job *job)
+static bool is_session(struct monitor_job *job)
 {
-	return job->shell && (job->owner || !job->shell->relay.finishing);
+	return job->shell &&
+	       (shell_relay_attached(&job->shell->relay) || !job->shell->relay.finishing);
 }
 
 /* The detached session that was attached last; NULL: there is none. */

@@ -105,16 +105,21 @@ void shell_relay_output(struct shell_relay *relay, const void *data, size_t leng
 
 /* --- coming and going ------------------------------------------------------------------------- */
 
+bool shell_relay_attached(struct shell_relay *relay)
+{
+	if (relay->attached && (relay->out.failed || relay->input_ended)) {
+		shell_relay_detach(relay);
+		relay->ops->left(relay->arg);
+	}
+	return relay->attached;
+}
+
 /* What must not happen inside callbacks of input and sink, which it frees. */
 static void settle(void *arg)
 {
 	struct shell_relay *relay = arg;
 
-	if (relay->attached && (relay->out.failed || relay->input_ended)) {
-		shell_relay_detach(relay);
-		relay->ops->left(relay->arg);
-	}
-	if (!relay->attached && (relay->input_ended || relay->finishing))
+	if (!shell_relay_attached(relay) && (relay->input_ended || relay->finishing))
 		close_client(relay);
 	if (relay->finishing && (!relay->attached || sink_pending(&relay->out) == 0))
 		relay->ops->finished(relay->arg);

@@ -62,6 +62,12 @@ int shell_relay_attach(struct shell_relay *relay, int fd, size_t *kept, struct e
  */
 void shell_relay_detach(struct shell_relay *relay);
 
+/*
+ * Whether the relay has a client. Detaches one that is known to have gone, with left(): its place
+ * is free for a client that comes after it. Not from callbacks.
+ */
+bool shell_relay_attached(struct shell_relay *relay);
+
 /* Output of the terminal: at most AGENT_WINDOW_OUTPUT bytes are not yet consumed at any time. */
 void shell_relay_output(struct shell_relay *relay, const void *data, size_t length);
 
