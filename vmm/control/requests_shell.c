@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests about shell sessions: start, attach, detach. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -119,7 +119,7 @@ static int open_shell(struct monitor_job *job, const char *note)
 	if (!job->shell)
 		return -ENOMEM;
 	shell_relay_init(&job->shell->relay, job->monitor->session.loop, &ops, job);
-	strcpy(job->shell->note, note);
+	snprintf(job->shell->note, sizeof(job->shell->note), "%s", note);
 	return 0;
 }
 
