@@ -133,6 +133,25 @@ void input_take_pasted(struct input *input, char *to, size_t size)
 	to[used] = '\0';
 }
 
+/* Takes bytes that were typed after pasted text: they are for the program that runs now. */
+static size_t take_behind_paste(struct input *input, char *to, size_t size)
+{
+	char *end = memmem(input->bytes + input->at, held(input), PASTE_END, strlen(PASTE_END));
+	char *stop = input->bytes + input->end, *next;
+	size_t length;
+
+	if (!end)
+		return 0;
+	end += strlen(PASTE_END);
+	next = memmem(end, (size_t)(stop - end), PASTE_BEGIN, strlen(PASTE_BEGIN));
+	length = (size_t)((next ? next : stop) - end);
+	length = length < size ? length : size;
+	memcpy(to, end, length);
+	memmove(end, end + length, (size_t)(stop - end) - length);
+	input->end -= length;
+	return length;
+}
+
 size_t input_take(struct input *input, char *to, size_t size)
 {
 	size_t used = 0;
@@ -145,5 +164,7 @@ size_t input_take(struct input *input, char *to, size_t size)
 		}
 		to[used++] = input->bytes[input->at++];
 	}
+	if (input->pasting)
+		used += take_behind_paste(input, to + used, size - used);
 	return used;
 }

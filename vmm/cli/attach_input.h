@@ -46,7 +46,7 @@ int input_next(struct input *input, bool whole, wchar_t *c);
 /* Takes pasted text up to the end of its line, as far as it is there, as a string. */
 void input_take_pasted(struct input *input, char *to, size_t size);
 
-/* Takes bytes for a program, up to pasted text. Returns their number. */
+/* Takes bytes for a program: what was typed, before and after pasted text. Returns their number. */
 size_t input_take(struct input *input, char *to, size_t size);
 
 #endif
