@@ -35,7 +35,7 @@ OPT      := -O1 -g -fsanitize=thread
 HARDEN   := -fPIE -Wno-tsan
 endif
 ifeq ($(SANITIZE),coverage)
-OPT      := -O0 -g --coverage
+OPT      := -O0 -g --coverage -fprofile-update=atomic
 HARDEN   := -fPIE
 endif
 CFLAGS_ALL = $(CSTD) $(GENERATED) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION='"$(VERSION)"' $(CFLAGS)
