@@ -57,8 +57,12 @@ def test_commands_of_a_script():
         attach(":shell").expect_error("needs a terminal")
         attach("echo a\n:detach\necho b\n").expect(0, b"a\n", b"")
         attach(":exec sh -c 'echo $0 x'\n").expect(0, b"sh x\n", b"")
-        # Within a command it is the command's.
-        attach("cat <<E\n:jobs\nE\n").expect(0, b":jobs\n", b"")
+        # Within a command too: only the guest says that there is one.
+        assert attach("cat <<E\n:jobs\nE\n").expect(0, stderr=b"").stdout.startswith(b"JOB")
+        # The verb gets nothing of the script.
+        attach(":exec cat\necho on\n").expect(0, b"on\n", b"")
+        attach(":deny 1 session").expect_error(":deny N takes no or never")
+        attach(":allow 1 never").expect_error(":allow N takes once, session or always")
         call("attach", "--new", "box").expect_error("for a terminal")
 
 

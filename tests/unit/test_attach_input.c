@@ -2,11 +2,15 @@
 /* `cordon attach`: what the operator types or pastes, as characters, lines and words. */
 #include <errno.h>
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/support/unit.h"
 #include "vmm/cli/attach_encode.h"
+#include "vmm/cli/attach_history.h"
 #include "vmm/cli/attach_input.h"
 #include "vmm/cli/attach_words.h"
 
@@ -125,9 +129,9 @@ START_TEST(pasted_text_goes_to_the_editor_only)
 	setlocale(LC_CTYPE, "C.UTF-8");
 	feed(&input, "xy" PASTE_BEGIN "a\tb\003\ncd" PASTE_END "z");
 	/* What was typed before and after it is for the program that runs. */
-	ck_assert_uint_eq(input_take(&input, text, sizeof(text)), 3);
+	ck_assert_uint_eq(input_take(&input, false, text, sizeof(text)), 3);
 	ck_assert_int_eq(memcmp(text, "xyz", 3), 0);
-	ck_assert_uint_eq(input_take(&input, text, sizeof(text)), 0);
+	ck_assert_uint_eq(input_take(&input, false, text, sizeof(text)), 0);
 	ck_assert_int_eq(input_next(&input, false, &c), 1);
 	ck_assert_int_eq(c, INPUT_PASTED);
 	input_take_pasted(&input, text, sizeof(text));
@@ -135,7 +139,7 @@ START_TEST(pasted_text_goes_to_the_editor_only)
 	ck_assert_int_eq(input_next(&input, false, &c), 1);
 	ck_assert_int_eq(c, L'\n');
 	/* While that line's command runs, the next one waits. */
-	ck_assert_uint_eq(input_take(&input, text, sizeof(text)), 0);
+	ck_assert_uint_eq(input_take(&input, false, text, sizeof(text)), 0);
 	ck_assert_int_eq(input_next(&input, false, &c), 1);
 	input_take_pasted(&input, text, sizeof(text));
 	ck_assert_str_eq(text, "cd");
@@ -143,6 +147,37 @@ START_TEST(pasted_text_goes_to_the_editor_only)
 	feed(&input, "w");
 	ck_assert_int_eq(input_next(&input, false, &c), 1);
 	ck_assert_int_eq(c, L'w');
+	input_free(&input);
+}
+END_TEST
+
+/* vi and others request bracketed paste themselves: they get it whole, and nothing is left. */
+START_TEST(pasted_text_for_a_program)
+{
+	struct input input = {.bytes = NULL};
+	char text[64];
+	wchar_t c;
+
+	feed(&input, "x" PASTE_BEGIN ":policy undo\ny" PASTE_END "z");
+	ck_assert_uint_eq(input_take(&input, true, text, sizeof(text)), input.end);
+	ck_assert_int_eq(memcmp(text, "x" PASTE_BEGIN ":policy undo\ny" PASTE_END "z", input.end),
+			 0);
+	ck_assert_int_eq(input_next(&input, true, &c), 0);
+	input_free(&input);
+}
+END_TEST
+
+/* The editor's caller can tell a newline that was pasted from one that was typed. */
+START_TEST(pasted_ends_of_lines)
+{
+	struct input input = {.bytes = NULL};
+	wchar_t c;
+
+	feed(&input, PASTE_BEGIN "\n" PASTE_END "\r");
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert(input.pasted_end);
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert(!input.pasted_end);
 	input_free(&input);
 }
 END_TEST
@@ -183,5 +218,53 @@ START_TEST(input_is_bounded)
 }
 END_TEST
 
+/* --- history ---------------------------------------------------------------------------------- */
+
+static unsigned entries;
+static char last[64];
+
+static void count_entry(void *arg, const char *text)
+{
+	ck_assert_ptr_eq(arg, &entries);
+	ck_assert_uint_lt(strlen(text), sizeof(last));
+	strcpy(last, text);
+	entries++;
+}
+
+/* Of a file that is full, the newest half is kept, in whole lines. */
+START_TEST(history_keeps_the_newest)
+{
+	char file[] = "/tmp/cordon-history-XXXXXX", text[64];
+	unsigned i, whole = HISTORY_MAX / 16;
+	struct stat status;
+	int fd = mkstemp(file);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	history_append(file, "one");
+	history_load(file, count_entry, &entries);
+	ck_assert_uint_eq(entries, 1);
+	ck_assert_str_eq(last, "one");
+	for (i = 0; i < whole + 100; i++) {
+		snprintf(text, sizeof(text), "line %010u", i);
+		history_append(file, text);
+	}
+	stat(file, &status);
+	ck_assert_int_ge(status.st_size, HISTORY_MAX);
+	ck_assert_int_le(status.st_size, HISTORY_MAX + 16);
+	entries = 0;
+	history_load(file, count_entry, &entries);
+	ck_assert_uint_ge(entries, whole / 2 - 2);
+	ck_assert_uint_le(entries, whole / 2 + 2);
+	stat(file, &status);
+	ck_assert_int_le(status.st_size, HISTORY_MAX / 2);
+	history_append(file, "new");
+	history_load(file, count_entry, &entries);
+	ck_assert_str_eq(last, "new");
+	unlink(file);
+}
+END_TEST
+
 UNIT_MAIN("attach_input", lines_have_bounds, words_are_split, words_have_a_bound, typed_characters,
-	  pasted_text_goes_to_the_editor_only, pasted_characters_stay_whole, input_is_bounded)
+	  pasted_text_goes_to_the_editor_only, pasted_text_for_a_program, pasted_ends_of_lines,
+	  pasted_characters_stay_whole, input_is_bounded, history_keeps_the_newest)

@@ -36,9 +36,9 @@ static int run_line(struct script *script, const char *line, int *status, struct
 	struct words words;
 	int ret;
 
-	/* Within a command that goes on, a line is the command's whatever it begins with. */
-	if (line[0] == ':' && !script->more) {
-		action = attach_command_run(script->name, line, false, &words, status);
+	/* Also within a command of several lines: only the guest says that there is one. */
+	if (line[0] == ':') {
+		action = attach_command_run(script->name, line, NULL, &words, status);
 		words_free(&words);
 		if (action == ATTACH_SHELL) {
 			log_error(":shell needs a terminal");
@@ -191,7 +191,8 @@ const struct verb verb_attach = {
 		"If standard input or output is no terminal, or the terminal is dumb, lines are "
 		"run "
 		"one after the other: no prompt, no escape codes, output and error of each line "
-		"unchanged. Their commands have an empty standard input.",
+		"unchanged. Their commands have an empty standard input. A line that begins with "
+		"`:` is never the sandbox's, not even in a here-document.",
 	.options = tables,
 	.notes = "The shell is the sandbox's bash without its line editor, or else its sh. Its "
 		 "prompts (PS1, PS2) are marks by which Cordon sees that a command has ended: if a "

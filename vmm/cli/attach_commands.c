@@ -3,14 +3,19 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/base/nearest.h"
 #include "vmm/cli/verb.h"
@@ -98,10 +103,16 @@ static int decide(struct arguments *to, const char *name, const struct words *wo
 		return err_set(err, EINVAL, ":%s: which question, or which rule? see :help",
 			       words->word[0]);
 	if (is_number(words->word[1])) {
+		const char *how = words->count > 2 ? words->word[2] : allow ? "once" : "no";
+		bool refuses = strcmp(how, "no") == 0 || strcmp(how, "never") == 0;
+
+		if (words->count > 3 || refuses == allow)
+			return err_set(err, EINVAL, ":%s N takes %s", words->word[0],
+				       allow ? "once, session or always" : "no or never");
 		push(to, "ask");
 		push(to, name);
 		push(to, words->word[1]);
-		push(to, words->count > 2 ? words->word[2] : allow ? "once" : "no");
+		push(to, how);
 		return 0;
 	}
 	for (i = 1; i < words->count && used < sizeof(to->made); i++)
@@ -169,18 +180,55 @@ static int make_arguments(const struct attach_command *command, const char *name
 
 /* --- running it ------------------------------------------------------------------------------- */
 
+/* Ctrl-C was for the verb, not for a program of the guest as well. */
+static void drop_keys(void)
+{
+	const struct timespec now = {0};
+	sigset_t keys;
+
+	sigemptyset(&keys);
+	sigaddset(&keys, SIGINT);
+	sigaddset(&keys, SIGQUIT);
+	while (sigtimedwait(&keys, NULL, &now) > 0)
+		;
+}
+
+/* Waits for the end of the verb's process; its status as of waitpid(2). */
+static int wait_for(pid_t child, const struct attach_idle *idle)
+{
+	int child_fd = idle ? (int)syscall(SYS_pidfd_open, child, 0) : -1, status = 0;
+	struct pollfd ready[2] = {
+		{.fd = child_fd, .events = POLLIN},
+		{.fd = idle ? idle->fd : -1, .events = POLLIN},
+	};
+
+	while (child_fd >= 0 && !(ready[0].revents & POLLIN)) {
+		if (poll(ready, 2, -1) > 0 && ready[1].revents && !idle->ready(idle->arg))
+			ready[1].fd = -1;
+	}
+	fd_close(&child_fd);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
 /* In a process of its own, so that whatever the verb does to signals and memory stays there. */
-static int run_verb(const struct verb *verb, struct arguments *arguments)
+static int run_verb(const struct verb *verb, struct arguments *arguments,
+		    const struct attach_idle *idle)
 {
 	sigset_t none;
 	pid_t child;
-	int status = 0;
+	int status = 0, null;
 
 	fflush(stdout);
 	child = fork();
 	if (child == 0) {
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		/* The rest of a script is not for a command of the guest. */
+		null = idle ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (null >= 0)
+			dup2(null, STDIN_FILENO);
 		status = verb_main(verb, arguments->argc, arguments->argv);
 		_exit(fflush(stdout) == 0 ? status : EXIT_CORDON);
 	}
@@ -188,8 +236,8 @@ static int run_verb(const struct verb *verb, struct arguments *arguments)
 		log_error("fork: %s", strerror(errno));
 		return EXIT_CORDON;
 	}
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
+	status = wait_for(child, idle);
+	drop_keys();
 	return WIFSIGNALED(status) ? EXIT_SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -207,7 +255,7 @@ static void print_help(void)
 	printf("\nCtrl-] detaches, at any time. Ctrl-^ takes such a line while a program runs.\n");
 }
 
-static int help(const struct words *words)
+static int help(const struct words *words, const struct attach_idle *idle)
 {
 	const struct attach_command *command;
 	struct arguments arguments = {.argc = 0};
@@ -229,7 +277,7 @@ static int help(const struct words *words)
 	putchar('\n');
 	push(&arguments, "help");
 	push(&arguments, command->verb);
-	return run_verb(&verb_help, &arguments);
+	return run_verb(&verb_help, &arguments, idle);
 }
 
 static int refuse_unknown(const char *name)
@@ -247,8 +295,8 @@ static int refuse_unknown(const char *name)
 	return EXIT_CORDON;
 }
 
-static int run(const struct attach_command *command, const char *name, bool terminal,
-	       const struct words *words)
+static int run(const struct attach_command *command, const char *name,
+	       const struct attach_idle *idle, const struct words *words)
 {
 	struct arguments arguments = {.argc = 0};
 	const struct verb *verb;
@@ -259,17 +307,18 @@ static int run(const struct attach_command *command, const char *name, bool term
 		return EXIT_CORDON;
 	}
 	if (!command->verb)
-		return help(words);
-	if (make_arguments(command, name, terminal, words, &arguments, &err) < 0) {
+		return help(words, idle);
+	if (make_arguments(command, name, idle != NULL, words, &arguments, &err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_CORDON;
 	}
 	verb = verb_find(arguments.argv[0]);
-	return verb ? run_verb(verb, &arguments) : refuse_unknown(command->name);
+	return verb ? run_verb(verb, &arguments, idle) : refuse_unknown(command->name);
 }
 
-enum attach_action attach_command_run(const char *name, const char *line, bool terminal,
-				      struct words *words, int *status)
+enum attach_action attach_command_run(const char *name, const char *line,
+				      const struct attach_idle *idle, struct words *words,
+				      int *status)
 {
 	const struct attach_command *command;
 	struct err err;
@@ -292,6 +341,6 @@ enum attach_action attach_command_run(const char *name, const char *line, bool t
 		*status = 0;
 		return command->action;
 	}
-	*status = run(command, name, terminal, words);
+	*status = run(command, name, idle, words);
 	return ATTACH_NONE;
 }

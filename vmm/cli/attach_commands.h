@@ -34,12 +34,21 @@ extern const struct attach_command attach_commands[];
 /* NULL if there is none. */
 const struct attach_command *attach_command_find(const char *name);
 
-/*
- * Runs a line that begins with ':' for the sandbox called name. terminal: stdin and stdout are one,
- * in its usual mode. Prints errors. *status: as of the verb. Returns what is left to do, and then
- * the words, which the caller frees in any case.
+/* What goes on while a verb has the terminal: ready() when fd can be read, until it returns false.
  */
-enum attach_action attach_command_run(const char *name, const char *line, bool terminal,
-				      struct words *words, int *status);
+struct attach_idle {
+	int fd;
+	bool (*ready)(void *arg);
+	void *arg;
+};
+
+/*
+ * Runs a line that begins with ':' for the sandbox called name. idle: stdin and stdout are a
+ * terminal, in its usual mode; NULL: they need not be. Prints errors. *status: as of the verb.
+ * Returns what is left to do, and then the words, which the caller frees in any case.
+ */
+enum attach_action attach_command_run(const char *name, const char *line,
+				      const struct attach_idle *idle, struct words *words,
+				      int *status);
 
 #endif

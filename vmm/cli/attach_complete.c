@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -66,12 +68,17 @@ static void add_word(struct line_candidates *found, const char *text, const char
 /* --- the guest -------------------------------------------------------------------------------- */
 
 /* A name as it stands in a line of the shell; names that a terminal would obey are left out. */
-static void add_name(struct line_candidates *found, const char *name, size_t length)
+static void add_name(struct line_candidates *found, const char *word, const char *name,
+		     size_t length)
 {
 	char quoted[2 * 1024 + 1];
 	size_t used = 0, i;
 
 	if (length == 0 || length > sizeof(quoted) / 2 || !text_is_safe(name, length, 0))
+		return;
+	/* The guest may reply anything: a candidate goes on from the word, and is no command. */
+	if (length < strlen(word) || strncmp(name, word, strlen(word)) != 0 ||
+	    (name[0] == ':' && found->start == 0))
 		return;
 	for (i = 0; i < length; i++) {
 		if (strchr(" \t\\'\"$`&|;<>()[]{}*?!#~", name[i]) && !(i == 0 && name[i] == '~'))
@@ -93,6 +100,27 @@ static void unquote(char *word)
 	*to = '\0';
 }
 
+/* Reads to the end, but no longer than GUEST_MS: closing the connection ends the lister. */
+static ssize_t read_reply(int fd, char *output)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	ssize_t n = 1, length = 0;
+	struct timespec now;
+	int64_t end = 0, left;
+
+	while (n > 0 && length < GUEST_MAX) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		left = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+		end = end ? end : left + GUEST_MS;
+		left = end - left;
+		if (left <= 0 || poll(&ready, 1, (int)left) <= 0)
+			break;
+		n = read(fd, output + length, (size_t)(GUEST_MAX - length));
+		length += n > 0 ? n : 0;
+	}
+	return length;
+}
+
 /* Runs the lister and reads its output. Returns the length. */
 static size_t ask_guest(const char *name, unsigned pid, const char *word, bool programs,
 			char *output)
@@ -101,7 +129,7 @@ static size_t ask_guest(const char *name, unsigned pid, const char *word, bool p
 	char number[16];
 	json_t *request;
 	int fd = client_connect(name, GUEST_MS, &err), null, pipe_fd[2] = {-1, -1};
-	ssize_t n = 0, length = 0;
+	ssize_t length = 0;
 
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	snprintf(number, sizeof(number), "%u", pid);
@@ -113,9 +141,7 @@ static size_t ask_guest(const char *name, unsigned pid, const char *word, bool p
 
 		if (client_send(fd, json_incref(request), streams, 3, &err) == 0) {
 			fd_close(&pipe_fd[1]);
-			while (length < GUEST_MAX && (n = read(pipe_fd[0], output + length,
-							       (size_t)(GUEST_MAX - length))) > 0)
-				length += n;
+			length = read_reply(pipe_fd[0], output);
 		}
 	}
 	json_decref(request);
@@ -140,7 +166,7 @@ static void complete_guest(const char *name, unsigned pid, const char *text, boo
 		end = memchr(at, '\n', (size_t)(output + length - at));
 		if (!end)
 			break;
-		add_name(found, at, (size_t)(end - at));
+		add_name(found, word, at, (size_t)(end - at));
 	}
 	free(word);
 	free(output);
@@ -158,7 +184,7 @@ static void complete_host(const char *text, struct line_candidates *found)
 		return;
 	if (glob(pattern, GLOB_MARK | GLOB_TILDE, NULL, &paths) == 0) {
 		for (i = 0; i < paths.gl_pathc; i++)
-			add_name(found, paths.gl_pathv[i], strlen(paths.gl_pathv[i]));
+			add_name(found, "", paths.gl_pathv[i], strlen(paths.gl_pathv[i]));
 		globfree(&paths);
 	}
 	free(pattern);
@@ -208,8 +234,9 @@ static void complete_argument(const char *name, unsigned pid, const char *text,
 			      struct line_candidates *found)
 {
 	static const char *const policy[] = {"add", "show", "set", "undo", NULL};
-	static const char *const rules[] = {"net",     "tls",	 "tcp",	  "udp",
-					    "session", "always", "never", NULL};
+	static const char *const rules[] = {"net", "tls", "tcp", "udp", NULL};
+	static const char *const approvals[] = {"once", "session", "always", NULL};
+	static const char *const refusals[] = {"no", "never", NULL};
 	char command[32];
 
 	snprintf(command, sizeof(command), "%.*s", (int)strcspn(text + 1, " "), text + 1);
@@ -219,6 +246,7 @@ static void complete_argument(const char *name, unsigned pid, const char *text,
 		add_words(found, text, policy);
 	} else if (strcmp(command, "allow") == 0 || strcmp(command, "deny") == 0) {
 		add_words(found, text, rules);
+		add_words(found, text, command[0] == 'a' ? approvals : refusals);
 		add_numbers(found, name, text, "questions", "questions", "question");
 	} else if (strcmp(command, "shell") == 0) {
 		add_numbers(found, name, text, "info", "jobs", "job");

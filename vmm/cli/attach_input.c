@@ -68,6 +68,7 @@ static int next_pasted(struct input *input, wchar_t *c)
 	*c = INPUT_PASTED;
 	if (byte == '\r' || byte == '\n') {
 		*c = L'\n';
+		input->pasted_end = true;
 		input->at++;
 		return 1;
 	}
@@ -87,6 +88,8 @@ static int next_typed(struct input *input, bool whole, wchar_t *c)
 		used = 1;
 	}
 	input->at += used;
+	if (*c == L'\n' || *c == L'\r')
+		input->pasted_end = false;
 	return 1;
 }
 
@@ -152,12 +155,12 @@ static size_t take_behind_paste(struct input *input, char *to, size_t size)
 	return length;
 }
 
-size_t input_take(struct input *input, char *to, size_t size)
+size_t input_take(struct input *input, bool raw, char *to, size_t size)
 {
 	size_t used = 0;
 
 	while (held(input) > 0 && used < size && !input->pasting) {
-		if (starts_with(input, PASTE_BEGIN) > 0) {
+		if (!raw && starts_with(input, PASTE_BEGIN) > 0) {
 			input->at += strlen(PASTE_BEGIN);
 			input->pasting = true;
 			break;

@@ -26,6 +26,7 @@ struct input {
 	char *bytes;
 	size_t at, end, size;
 	bool pasting;
+	bool pasted_end; /* the newline that was taken last was pasted */
 };
 
 void input_free(struct input *input);
@@ -46,7 +47,10 @@ int input_next(struct input *input, bool whole, wchar_t *c);
 /* Takes pasted text up to the end of its line, as far as it is there, as a string. */
 void input_take_pasted(struct input *input, char *to, size_t size);
 
-/* Takes bytes for a program: what was typed, before and after pasted text. Returns their number. */
-size_t input_take(struct input *input, char *to, size_t size);
+/*
+ * Takes bytes for a program: what was typed, before and after pasted text; raw: pasted text too,
+ * with the sequences around it, for a program that has requested them. Returns their number.
+ */
+size_t input_take(struct input *input, bool raw, char *to, size_t size);
 
 #endif

@@ -16,7 +16,9 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/cli/attach_history.h"
 #include "vmm/cli/attach_input.h"
+#include "vmm/cli/terminal.h"
 
 #define LIBRARY "libedit.so.2"
 
@@ -113,6 +115,9 @@ static size_t common_length(const struct line_candidates *found)
 			;
 		length = k;
 	}
+	/* Not within a character. */
+	while (length > 0 && ((unsigned char)found->text[0][length] & 0xc0) == 0x80)
+		length--;
 	return length;
 }
 
@@ -140,11 +145,11 @@ static unsigned char complete(EditLine *edit, int key)
 	(void)key;
 	if (text)
 		line->ops->complete(line->arg, text, &found);
-	if (found.count > 0 && found.start <= before) {
+	if (text && found.count > 0 && found.start <= before) {
 		common = common_length(&found);
 		if (common > before - found.start || found.count == 1) {
 			found.text[0][common] = '\0';
-			line->library.erase(edit, (int)(before - found.start));
+			line->library.erase(edit, (int)mbstowcs(NULL, text + found.start, 0));
 			line->library.insert(edit, found.text[0]);
 		} else {
 			list_candidates(&found);
@@ -159,62 +164,32 @@ static unsigned char complete(EditLine *edit, int key)
 
 /* --- history ---------------------------------------------------------------------------------- */
 
-/* One line each. Only its last LINE_HISTORY_MAX bytes are read, and kept. */
-static void load_history(struct line *line)
+static void enter_history(void *arg, const char *text)
 {
-	FILE *file = fopen(line->past_file, "re");
-	char *text = NULL;
+	struct line *line = arg;
 	HistEvent event;
-	size_t size = 0;
-	ssize_t length;
-	bool large;
 
-	if (!file)
-		return;
-	fseek(file, 0, SEEK_END);
-	large = ftell(file) > LINE_HISTORY_MAX;
-	fseek(file, large ? -(LINE_HISTORY_MAX / 2) : 0, large ? SEEK_END : SEEK_SET);
-	if (large && getline(&text, &size, file) < 0)
-		large = false;
-	while ((length = getline(&text, &size, file)) > 0) {
-		text[strcspn(text, "\n")] = '\0';
-		line->library.history(line->past, &event, H_ENTER, text);
-	}
-	free(text);
-	fclose(file);
-}
-
-static void append_history(const struct line *line, const char *text)
-{
-	char *entry;
-	int length = asprintf(&entry, "%s\n", text), fd;
-
-	if (length < 0)
-		return;
-	fd = open(line->past_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd >= 0 && lseek(fd, 0, SEEK_END) < LINE_HISTORY_MAX)
-		fd_write_full(fd, entry, (size_t)length);
-	fd_close(&fd);
-	free(entry);
+	line->library.history(line->past, &event, H_ENTER, text);
 }
 
 void line_remember(struct line *line, const char *text)
 {
-	HistEvent event;
-
-	if (!*text || *text == ' ' || strlen(text) > LINE_HISTORY_MAX / 16)
+	if (!*text || *text == ' ' || strlen(text) > HISTORY_MAX / 16)
 		return;
-	line->library.history(line->past, &event, H_ENTER, text);
+	enter_history(line, text);
 	if (line->past_file)
-		append_history(line, text);
+		history_append(line->past_file, text);
 }
 
 /* --- the editor ------------------------------------------------------------------------------- */
 
 static char *prompt(EditLine *edit)
 {
+	const char *text = open_line->ops->prompt(open_line->arg);
+
 	(void)edit;
-	return (char *)(uintptr_t)open_line->ops->prompt(open_line->arg);
+	/* libedit does not survive one that it cannot decode. */
+	return (char *)(uintptr_t)(mbstowcs(NULL, text, 0) == (size_t)-1 ? "$ " : text);
 }
 
 static int load(struct library *library, struct err *err)
@@ -301,7 +276,7 @@ int line_open(struct line **out, const struct line_ops *ops, void *arg, const ch
 	line->library.history(line->past, &event, H_SETSIZE, LINE_HISTORY_LINES);
 	line->library.history(line->past, &event, H_SETUNIQUE, 1);
 	if (line->past_file)
-		load_history(line);
+		history_load(line->past_file, enter_history, line);
 	line->library.set(line->edit, EL_EDITOR, "emacs");
 	line->library.set(line->edit, EL_SIGNAL, 0);
 	line->library.set(line->edit, EL_PROMPT, prompt);
@@ -336,7 +311,9 @@ enum line_end line_read(struct line *line, const char **text)
 	fflush(stdout);
 	line->end = LINE_READ;
 	line->editing = true;
+	terminal_guard(STDIN_FILENO);
 	read = line->library.gets(line->edit, &count);
+	terminal_unguard();
 	line->editing = false;
 	fputs(PASTE_OFF, stdout);
 	fflush(stdout);
@@ -363,12 +340,35 @@ bool line_is_full(const struct line *line)
 	return input_is_full(&line->input);
 }
 
-size_t line_take(struct line *line, char *to, size_t size)
+size_t line_take(struct line *line, bool raw, char *to, size_t size)
 {
-	return input_take(&line->input, to, size);
+	return input_take(&line->input, raw, to, size);
+}
+
+bool line_was_pasted(const struct line *line)
+{
+	return line->input.pasted_end;
 }
 
 /* --- above the line --------------------------------------------------------------------------- */
+
+/* How wide a terminal shows it; the editor shows control characters as two. */
+static size_t columns_of(const char *text, size_t length)
+{
+	size_t columns = 0, used;
+	mbstate_t state = {0};
+	wchar_t c;
+	int width;
+
+	for (; length > 0; text += used, length -= used) {
+		used = mbrtowc(&c, text, length, &state);
+		if (used == 0 || used > length)
+			return columns + length;
+		width = wcwidth(c);
+		columns += width < 0 ? 2 : (size_t)width;
+	}
+	return columns;
+}
 
 /* How many rows above the cursor the edited line starts. */
 static unsigned rows_above(const struct line *line)
@@ -379,7 +379,8 @@ static unsigned rows_above(const struct line *line)
 	size_t columns;
 
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	columns = strlen(shown) + (size_t)(info->cursor - info->buffer);
+	columns = columns_of(shown, strlen(shown)) +
+		  columns_of(info->buffer, (size_t)(info->cursor - info->buffer));
 	return size.ws_col ? (unsigned)(columns / size.ws_col) : 0;
 }
 

@@ -13,7 +13,6 @@
 #include "vmm/base/err.h"
 
 #define LINE_HISTORY_LINES 1000
-#define LINE_HISTORY_MAX   (256u << 10) /* bytes of its file */
 #define LINE_CANDIDATES	   256
 
 struct line_candidates {
@@ -62,7 +61,10 @@ void line_feed(struct line *line, const char *bytes, size_t length);
 
 bool line_is_full(const struct line *line);
 
-size_t line_take(struct line *line, char *to, size_t size);
+size_t line_take(struct line *line, bool raw, char *to, size_t size);
+
+/* Whether the end of the line that was read last was pasted, not typed. */
+bool line_was_pasted(const struct line *line);
 
 /* Prints text above the line while one is edited, else just prints it. */
 void line_print(struct line *line, const char *text, size_t length);

@@ -5,8 +5,8 @@
  * command: operating system commands 133 of terminals, with a random token that output of programs
  * can't contain by accident. All other output, marks without the token included, is text.
  *
- * A hostile guest can read the token and forge marks. It gains nothing by that: the marks decide
- * only when the operator's next line is read.
+ * A hostile guest can read the token and forge marks. It gains little by that: the marks decide
+ * when the operator's next line is read, not whether a line is Cordon's.
  */
 #ifndef CORDON_CLI_ATTACH_MARKS_H
 #define CORDON_CLI_ATTACH_MARKS_H

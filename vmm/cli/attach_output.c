@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/base/text.h"
+#include "vmm/cli/attach_input.h"
 #include "vmm/cli/attach_repl.h"
 
 /* What busybox's line editor asks the terminal, which then types its reply. */
@@ -24,6 +25,12 @@ void repl_notice(struct repl *repl, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	text_safe(safe, sizeof(safe), text, strlen(text), 0);
+	if (repl->verb_runs) {
+		size_t used = strlen(repl->missed);
+
+		snprintf(repl->missed + used, sizeof(repl->missed) - used, "%s\n", safe);
+		return;
+	}
 	length = snprintf(whole, sizeof(whole), "%s%s%s", before, safe, after);
 	line_print(repl->line, whole, (size_t)length);
 }
@@ -107,8 +114,13 @@ static void print_complaint(struct repl *repl, const char *from)
 	print_at_prompt(repl, from, (size_t)(repl->held + repl->held_length - from));
 }
 
-static void look_for_screen(struct repl *repl, const char *bytes, size_t length)
+/* Modes of the terminal that a program sets, as far as they matter here. */
+static void look_for_modes(struct repl *repl, const char *bytes, size_t length)
 {
+	if (memmem(bytes, length, PASTE_ON, strlen(PASTE_ON)))
+		repl->program_pastes = true;
+	if (memmem(bytes, length, PASTE_OFF, strlen(PASTE_OFF)))
+		repl->program_pastes = false;
 	if (memmem(bytes, length, "\033[?1049h", 8))
 		repl->alternate = true;
 	if (memmem(bytes, length, "\033[?1049l", 8))
@@ -130,7 +142,7 @@ static void on_text(void *arg, const char *bytes, size_t length)
 		print_at_prompt(repl, bytes, length);
 		break;
 	case AT_PROGRAM:
-		look_for_screen(repl, bytes, length);
+		look_for_modes(repl, bytes, length);
 		line_print(repl->line, bytes, length);
 		break;
 	}
@@ -161,6 +173,7 @@ static void take_prompt(struct repl *repl, const struct marks_prompt *prompt)
 	}
 	if (repl->state == AT_SENT)
 		print_complaint(repl, find_echo_end(repl));
+	repl->program_pastes = false;
 	repl->status = prompt->status;
 	repl->pid = prompt->pid;
 	snprintf(repl->directory, sizeof(repl->directory), "%s", prompt->directory);
@@ -188,9 +201,16 @@ static void on_mark(void *arg, enum mark mark, const struct marks_prompt *prompt
 
 void repl_end_kept(struct repl *repl)
 {
+	uint16_t rows, columns;
+
 	repl->state = repl->kept_state;
-	if (repl->state == AT_PROGRAM)
+	if (repl->state == AT_PROGRAM) {
 		line_print(repl->line, repl->held, repl->held_length);
+		/* A program of the whole screen paints it again when the size changes. */
+		repl_size(&rows, &columns);
+		shell_resize(&repl->shell, rows, columns > 1 ? (uint16_t)(columns - 1) : 2);
+		shell_resize(&repl->shell, rows, columns);
+	}
 	repl->held_length = 0;
 }
 

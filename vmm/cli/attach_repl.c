@@ -5,6 +5,7 @@
  * shell's mark says that it waits for a command again.
  */
 #include <errno.h>
+#include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -24,119 +25,16 @@
 #include "vmm/cli/attach_commands.h"
 #include "vmm/cli/attach_complete.h"
 #include "vmm/cli/attach_encode.h"
+#include "vmm/cli/attach_input.h"
 #include "vmm/cli/attach_repl.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/record.h"
-
-#define KEY_DETACH  0x1d /* Ctrl-] */
-#define KEY_COMMAND 0x1e /* Ctrl-^ */
 
 /*
  * How long keys such as Ctrl-C wait for the command to start: before that, the shell's line editor
  * would take them for characters. A line that was typed ahead may keep the shell busy, though.
  */
 #define START_MS 3000
-
-/* --- events ----------------------------------------------------------------------------------- */
-
-static void size_of_terminal(uint16_t *rows, uint16_t *columns)
-{
-	struct winsize size = {.ws_row = 24, .ws_col = 80};
-
-	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	*rows = size.ws_row;
-	*columns = size.ws_col;
-}
-
-static void take_signal(struct repl *repl)
-{
-	struct signalfd_siginfo info;
-	uint16_t rows, columns;
-
-	if (read(repl->signal_fd, &info, sizeof(info)) != sizeof(info))
-		return;
-	switch (info.ssi_signo) {
-	case SIGWINCH:
-		size_of_terminal(&rows, &columns);
-		shell_resize(&repl->shell, rows, columns);
-		line_resize(repl->line);
-		break;
-	case SIGINT:
-		line_feed(repl->line, "\003", 1);
-		break;
-	case SIGTERM:
-	case SIGHUP:
-		repl->leave = true;
-		break;
-	default:
-		break;
-	}
-}
-
-/* What is typed before the command starts waits for it, or for the prompt; keys that end a program
- * do not. */
-static void take_typed_early(struct repl *repl, const char *bytes, size_t length)
-{
-	size_t i;
-
-	for (i = 0; i < length; i++) {
-		if (bytes[i] == KEY_DETACH)
-			repl->leave = true;
-		else if (bytes[i] == KEY_COMMAND)
-			repl->command_line = true;
-		else if (bytes[i] == CTRL('C') || bytes[i] == CTRL('Z') || bytes[i] == CTRL('\\'))
-			shell_send(&repl->shell, bytes + i, 1);
-		else
-			line_feed(repl->line, bytes + i, 1);
-	}
-}
-
-static void take_typed(struct repl *repl)
-{
-	char bytes[4096];
-	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
-
-	if (n > 0 && repl->state == AT_SENT && !repl->command_line)
-		take_typed_early(repl, bytes, (size_t)n);
-	else if (n > 0)
-		line_feed(repl->line, bytes, (size_t)n);
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
-		repl->leave = true; /* the terminal is gone */
-}
-
-/* Waits for one of everything, and handles it. */
-static void wait_for_events(struct repl *repl, bool typed, int timeout_ms)
-{
-	struct shell *shell = &repl->shell;
-	short out = shell_has_input(shell) ? POLLOUT : 0;
-	struct pollfd ready[] = {
-		{.fd = typed && !line_is_full(repl->line) ? STDIN_FILENO : -1, .events = POLLIN},
-		{.fd = shell->stream_fd, .events = (short)(POLLIN | out)},
-		{.fd = shell->socket_fd, .events = POLLIN},
-		{.fd = repl->signal_fd, .events = POLLIN},
-	};
-
-	if (poll(ready, ARRAY_SIZE(ready), timeout_ms) <= 0)
-		return;
-	if (ready[1].revents & POLLOUT)
-		shell_flush(shell);
-	if (ready[1].revents & (POLLIN | POLLHUP | POLLERR)) {
-		shell_read(shell);
-		if (repl->state == AT_KEPT && shell->kept == 0)
-			repl_end_kept(repl);
-	}
-	if (ready[2].revents && !repl->failed)
-		repl->failed = shell_receive(shell, repl->err);
-	if (ready[3].revents)
-		take_signal(repl);
-	if (ready[0].revents)
-		take_typed(repl);
-}
-
-static bool is_over(const struct repl *repl)
-{
-	return repl->leave || repl->failed || (repl->shell.ended && repl->shell.stream_fd < 0);
-}
 
 /* --- a line ----------------------------------------------------------------------------------- */
 
@@ -168,8 +66,8 @@ static int wait_while_editing(void *arg, int timeout_ms)
 {
 	struct repl *repl = arg;
 
-	wait_for_events(repl, true, timeout_ms);
-	return is_over(repl);
+	repl_wait(repl, true, timeout_ms);
+	return repl_is_over(repl);
 }
 
 static void complete(void *arg, const char *text, struct line_candidates *found)
@@ -182,13 +80,15 @@ static void complete(void *arg, const char *text, struct line_candidates *found)
 static const struct line_ops line_ops = {make_prompt, wait_while_editing, complete};
 
 /* Sends a line of the operator to the shell. */
-static void send_line(struct repl *repl, const char *text)
+static void send_line(struct repl *repl, const char *text, bool more)
 {
 	bool changed = false;
 	struct err err;
 	int ret;
 
-	if (repl->state == AT_MORE)
+	free(repl->queue);
+	repl->queue = repl->next = NULL;
+	if (more)
 		ret = encode_more(text, repl->tabs, &repl->queue, &changed, &err);
 	else
 		ret = encode_command(text, repl->tabs, &repl->queue, &err);
@@ -201,37 +101,58 @@ static void send_line(struct repl *repl, const char *text)
 			    "cordon: a tab became spaces: the sandbox's shell completes at tabs");
 	repl->next = repl->queue;
 	/* What was typed ahead without its end must not become part of this line. */
-	if (repl->state == AT_PROMPT)
+	if (!more)
 		shell_send(&repl->shell, "\025", 1);
 	repl_send_next(repl);
 }
 
 static void switch_shell(struct repl *repl, const struct words *words);
 
+/* Questions are taken while a verb runs, or the monitor would give this operator up. */
+static bool take_message(void *arg)
+{
+	struct repl *repl = arg;
+
+	if (!repl->failed)
+		repl->failed = shell_receive(&repl->shell, repl->err);
+	return !repl->failed;
+}
+
 /* A line that begins with ':'. */
 static void run_command(struct repl *repl, const char *text)
 {
+	const struct attach_idle idle = {repl->shell.socket_fd, take_message, repl};
+	enum attach_action action;
 	struct words words;
-	enum attach_action action =
-		attach_command_run(repl->options->name, text, true, &words, &repl->status);
+
+	repl->verb_runs = true;
+	action = attach_command_run(repl->options->name, text, &idle, &words, &repl->status);
+	repl->verb_runs = false;
+	fputs(repl->missed, stdout);
+	repl->missed[0] = '\0';
 
 	if (action == ATTACH_DETACH)
 		repl->leave = true;
+	else if (action == ATTACH_QUIT && repl->command_line)
+		repl_notice(repl, "a program runs: end it first, or :detach");
 	else if (action == ATTACH_QUIT)
-		send_line(repl, "exit");
+		send_line(repl, "exit", false);
 	else if (action == ATTACH_SHELL)
 		switch_shell(repl, &words);
 	words_free(&words);
 }
 
-static void take_line(struct repl *repl, const char *text)
+/* more: when editing began, the shell waited for the rest of a command. */
+static void take_line(struct repl *repl, const char *text, bool more)
 {
-	if (repl->state != AT_MORE)
+	if (!more)
 		line_remember(repl->line, text);
-	if (text[0] == ':' && repl->state != AT_MORE)
+	if (text[0] == ':' && !more && line_was_pasted(repl->line))
+		repl_notice(repl, "a pasted line is not run as a command of Cordon: %s", text);
+	else if (text[0] == ':' && !more)
 		run_command(repl, text);
 	else if (!repl->command_line)
-		send_line(repl, text);
+		send_line(repl, text, more);
 	else if (text[0])
 		repl_notice(repl, "a program runs: only lines that begin with ':'");
 	repl->command_line = false;
@@ -239,20 +160,22 @@ static void take_line(struct repl *repl, const char *text)
 
 static void edit_line(struct repl *repl)
 {
+	/* As shown to the operator: the guest can change the state while the line is edited. */
+	bool more = repl->state == AT_MORE && !repl->command_line;
 	const char *text;
 
 	switch (line_read(repl->line, &text)) {
 	case LINE_READ:
-		take_line(repl, text);
+		take_line(repl, text, more);
 		break;
 	case LINE_EOF:
 		if (repl->command_line)
 			repl->command_line = false;
 		else
-			send_line(repl, "exit");
+			send_line(repl, "exit", more);
 		break;
 	case LINE_CANCELLED:
-		if (repl->state == AT_MORE) {
+		if (more) {
 			repl->state = AT_PROGRAM;
 			shell_send(&repl->shell, "\003", 1);
 		}
@@ -275,7 +198,7 @@ static void pass_typed(struct repl *repl)
 	size_t length, i;
 
 	while (!repl->command_line && !repl->leave && !shell_has_input(&repl->shell)) {
-		length = line_take(repl->line, bytes, sizeof(bytes));
+		length = line_take(repl->line, repl->program_pastes, bytes, sizeof(bytes));
 		if (length == 0)
 			return;
 		for (i = 0; i < length; i++)
@@ -295,7 +218,7 @@ static void start_line(void)
 {
 	uint16_t rows, columns;
 
-	size_of_terminal(&rows, &columns);
+	repl_size(&rows, &columns);
 	if (columns > 1)
 		printf("%*s\r", columns - 1, "");
 	fflush(stdout);
@@ -307,10 +230,10 @@ static void run_program(struct repl *repl)
 	bool waits, shown = false;
 
 	terminal_enter(&repl->terminal, STDIN_FILENO, STDOUT_FILENO);
-	while (!is_over(repl) && !repl->command_line && repl->state != AT_PROMPT &&
+	while (!repl_is_over(repl) && !repl->command_line && repl->state != AT_PROMPT &&
 	       repl->state != AT_MORE) {
 		waits = repl->state == AT_SENT && !repl->started_late;
-		wait_for_events(repl, !waits, waits ? START_MS : -1);
+		repl_wait(repl, !waits, waits ? START_MS : -1);
 		if (waits && repl->state == AT_SENT)
 			repl->started_late = true;
 		shown = shown || repl->state == AT_PROGRAM;
@@ -329,7 +252,7 @@ static int open_shell(struct repl *repl, unsigned number, bool fresh)
 	uint16_t rows, columns;
 	int ret = 0;
 
-	size_of_terminal(&rows, &columns);
+	repl_size(&rows, &columns);
 	repl->held_length = 0;
 	repl->tabs = true;
 	repl->state = AT_KEPT;
@@ -386,7 +309,7 @@ static int open_repl(struct repl *repl)
 
 static void run_repl(struct repl *repl)
 {
-	while (!is_over(repl)) {
+	while (!repl_is_over(repl)) {
 		if (repl->state == AT_PROMPT || repl->state == AT_MORE || repl->command_line)
 			edit_line(repl);
 		else
@@ -394,9 +317,22 @@ static void run_repl(struct repl *repl)
 	}
 }
 
+/* What a program that still runs may have set. */
+static void reset_terminal(const struct repl *repl)
+{
+	if (repl->alternate)
+		fputs("\033[?1049l", stdout);
+	/* Mouse reports, focus reports, cursor keys, a hidden cursor, colours. */
+	fputs("\033[?1000l\033[?1002l\033[?1003l\033[?1004l\033[?1006l" PASTE_OFF
+	      "\033[?1l\033[?25h\033[0m",
+	      stdout);
+}
+
 static int end_repl(struct repl *repl)
 {
 	int ret = repl->failed;
+
+	reset_terminal(repl);
 
 	if (repl->shell.ended && ret == 0)
 		ret = repl->shell.status;
@@ -416,7 +352,7 @@ int attach_interactive(const struct attach_options *options, struct err *err)
 
 	repl = (struct repl){.options = options, .signal_fd = -1, .err = err};
 	repl.shell.socket_fd = repl.shell.stream_fd = -1;
-	if (!setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1)
+	if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
 		setlocale(LC_CTYPE, "C.UTF-8");
 	signal(SIGTSTP, SIG_IGN);
 	ret = open_repl(&repl);

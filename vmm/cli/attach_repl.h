@@ -9,6 +9,10 @@
 #include "vmm/cli/terminal.h"
 #include "vmm/control/registry.h"
 
+/* Keys of Cordon's own while a program runs. */
+#define KEY_DETACH  0x1d /* Ctrl-] */
+#define KEY_COMMAND 0x1e /* Ctrl-^ */
+
 #define DIRECTORY_SHOWN 40
 #define KEPT_MAX	65536
 
@@ -30,13 +34,16 @@ struct repl {
 	enum state state, kept_state;
 	bool command_line;   /* a line for Cordon is edited while a program runs */
 	bool leave, tabs;    /* tabs: the shell takes them unchanged */
+	bool program_pastes; /* the program has requested bracketed paste itself */
 	bool alternate;	     /* the program shows the terminal's other screen */
 	bool started_late;   /* the command takes long to start: keys go through */
 	char *queue;	     /* lines that are sent one after the other, or NULL */
 	char *next;	     /* of them */
 	char held[KEPT_MAX]; /* output before the first mark, or since a line was sent */
 	size_t held_length;
-	size_t query; /* bytes of a question to the terminal that have come */
+	bool verb_runs;	   /* a verb has the terminal: notices wait */
+	char missed[4096]; /* they */
+	size_t query;	   /* bytes of a question to the terminal that have come */
 	int status, exit_status;
 	unsigned pid; /* the shell's */
 	char directory[MARKS_DIRECTORY_MAX + 1];
@@ -47,6 +54,16 @@ struct repl {
 
 /* Output of the shell and questions of the policy, for shell_connect(); the argument is a repl. */
 extern const struct shell_ops repl_ops;
+
+/* Waits at most timeout_ms (-1: any time) for one of all events, and handles it; typed: keys too.
+ */
+void repl_wait(struct repl *repl, bool typed, int timeout_ms);
+
+/* Whether the operator leaves, or there is nothing left to be attached to. */
+bool repl_is_over(const struct repl *repl);
+
+/* The size of the terminal. */
+void repl_size(uint16_t *rows, uint16_t *columns);
 
 /* A line of Cordon's own, wherever the cursor is. */
 void repl_notice(struct repl *repl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -225,7 +225,11 @@ int script_finish(struct script *script, struct err *err)
 	fd_close(&script->line_fd);
 	/* What a last command prints that was not whole; there are no marks any more. */
 	while (!script->ended) {
-		int ret = pass(script, NULL, 0, err);
+		int ret;
+
+		/* Marks that come now are not the shell's. */
+		script->stream[0].marked = script->stream[1].marked = false;
+		ret = pass(script, NULL, 0, err);
 
 		if (ret < 0)
 			return ret;

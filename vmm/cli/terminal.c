@@ -40,6 +40,20 @@ static void catch_fatal_signals(void)
 			sigaction(fatal[i], &action, NULL);
 }
 
+void terminal_guard(int fd)
+{
+	if (tcgetattr(fd, &entered.before) < 0)
+		return;
+	entered.fd = fd;
+	catch_fatal_signals();
+	entered.raw = 1;
+}
+
+void terminal_unguard(void)
+{
+	entered.raw = 0;
+}
+
 void terminal_enter(struct terminal *terminal, int in_fd, int out_fd)
 {
 	struct termios raw;

@@ -20,6 +20,13 @@ struct terminal {
 void terminal_enter(struct terminal *terminal, int in_fd, int out_fd);
 void terminal_leave(struct terminal *terminal);
 
+/*
+ * For a library that sets the terminal's mode itself: fatal signals restore the mode that fd has
+ * now, until terminal_unguard().
+ */
+void terminal_guard(int fd);
+void terminal_unguard(void);
+
 /* The size of the terminal that was entered; false and 0 if there is none. */
 bool terminal_size(const struct terminal *terminal, uint16_t *rows, uint16_t *columns);
 

@@ -200,6 +200,9 @@ static void set_percent(json_t *item, json_int_t used, json_int_t passed)
 {
 	double percent = (double)used * 100 / (double)passed;
 
+	/* The times are the guest's word. */
+	if (percent > 1e9)
+		percent = 1e9;
 	if (used >= 0 && passed > 0)
 		json_object_set_new(item, "cpu_percent",
 				    json_real((double)(long long)(percent * 10 + 0.5) / 10));

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens at the prompt of `cordon attach`: keys, signals, the shell's output, messages. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/ttydefaults.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/cli/attach_repl.h"
+
+void repl_size(uint16_t *rows, uint16_t *columns)
+{
+	struct winsize size = {.ws_row = 24, .ws_col = 80};
+
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	*rows = size.ws_row;
+	*columns = size.ws_col;
+}
+
+static void take_signal(struct repl *repl)
+{
+	struct signalfd_siginfo info;
+	uint16_t rows, columns;
+
+	if (read(repl->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGWINCH:
+		repl_size(&rows, &columns);
+		shell_resize(&repl->shell, rows, columns);
+		line_resize(repl->line);
+		break;
+	case SIGINT:
+		line_feed(repl->line, "\003", 1);
+		break;
+	case SIGTERM:
+	case SIGHUP:
+		repl->leave = true;
+		break;
+	default:
+		break;
+	}
+}
+
+/* What is typed before the command starts waits for it, or for the prompt; keys that end a program
+ * do not. */
+static void take_typed_early(struct repl *repl, const char *bytes, size_t length)
+{
+	size_t i;
+
+	for (i = 0; i < length; i++) {
+		if (bytes[i] == KEY_DETACH)
+			repl->leave = true;
+		else if (bytes[i] == KEY_COMMAND)
+			repl->command_line = true;
+		else if (bytes[i] == CTRL('C') || bytes[i] == CTRL('Z') || bytes[i] == CTRL('\\'))
+			shell_send(&repl->shell, bytes + i, 1);
+		else
+			line_feed(repl->line, bytes + i, 1);
+	}
+}
+
+static void take_typed(struct repl *repl)
+{
+	char bytes[4096];
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+
+	/* A program that takes no input cannot keep the operator. */
+	if (n > 0 && (line_is_full(repl->line) || shell_has_input(&repl->shell)) &&
+	    memchr(bytes, KEY_DETACH, (size_t)n))
+		repl->leave = true;
+	else if (n > 0 && !repl->command_line &&
+		 (repl->state == AT_SENT || repl->state == AT_START || repl->state == AT_KEPT))
+		take_typed_early(repl, bytes, (size_t)n);
+	else if (n > 0)
+		line_feed(repl->line, bytes, (size_t)n);
+	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+		repl->leave = true; /* the terminal is gone */
+}
+
+void repl_wait(struct repl *repl, bool typed, int timeout_ms)
+{
+	struct shell *shell = &repl->shell;
+	short out = shell_has_input(shell) ? POLLOUT : 0;
+	struct pollfd ready[] = {
+		{.fd = typed ? STDIN_FILENO : -1, .events = POLLIN},
+		{.fd = shell->stream_fd, .events = (short)(POLLIN | out)},
+		{.fd = shell->socket_fd, .events = POLLIN},
+		{.fd = repl->signal_fd, .events = POLLIN},
+	};
+
+	if (poll(ready, ARRAY_SIZE(ready), timeout_ms) <= 0)
+		return;
+	if (ready[1].revents & POLLOUT)
+		shell_flush(shell);
+	if (ready[1].revents & (POLLIN | POLLHUP | POLLERR)) {
+		shell_read(shell);
+		if (repl->state == AT_KEPT && shell->kept == 0)
+			repl_end_kept(repl);
+	}
+	if (ready[2].revents && !repl->failed)
+		repl->failed = shell_receive(shell, repl->err);
+	if (ready[3].revents)
+		take_signal(repl);
+	if (ready[0].revents)
+		take_typed(repl);
+}
+
+bool repl_is_over(const struct repl *repl)
+{
+	return repl->leave || repl->failed || (repl->shell.ended && repl->shell.stream_fd < 0);
+}
