@@ -320,16 +320,21 @@ static bool change(struct pack *bytes)
 	return true;
 }
 
-/* Restores an endpoint's stream. After forged bytes there may be none. */
-static void restore_endpoint(struct endpoint *endpoint, uint32_t port, struct pack *saved)
+/*
+ * Restores an endpoint's stream. After forged bytes there may be none, also of a later endpoint,
+ * whose ports a forged stream may have.
+ */
+static void restore_endpoint(struct endpoint *endpoint, uint32_t port, struct pack *saved,
+			     bool *forged)
 {
-	bool changed = change(saved);
+	bool changed = change(saved) || *forged;
 	struct unpack from = {.data = saved->data, .length = saved->length};
 	int ret = vsock_stream_restore(run.fake.vsock, port, &from, &endpoint_ops, endpoint,
 				       &endpoint->stream);
 
 	FUZZ_REQUIRE(ret == 0 ? endpoint->stream != NULL : endpoint->stream == NULL);
 	FUZZ_REQUIRE(changed || ret == 0 || ret == -ENOBUFS);
+	*forged = changed;
 	pack_free(saved);
 }
 
@@ -340,6 +345,7 @@ static void go_on(void)
 	struct pack saved[ENDPOINTS] = {{0}}, others = {.data = NULL};
 	uint32_t port[ENDPOINTS] = {0};
 	struct unpack from;
+	bool forged = false;
 	unsigned i;
 
 	for (i = 0; i < ENDPOINTS; i++) {
@@ -355,7 +361,7 @@ static void go_on(void)
 	vsock_forget_streams(vsock);
 	for (i = 0; i < ENDPOINTS; i++)
 		if (port[i])
-			restore_endpoint(&run.endpoint[i], port[i], &saved[i]);
+			restore_endpoint(&run.endpoint[i], port[i], &saved[i], &forged);
 	change(&others);
 	from = (struct unpack){.data = others.data, .length = others.length};
 	vsock_restore_others(vsock, &from);
