@@ -46,7 +46,9 @@ def test_each_leak_is_a_failure_of_its_own_test(workers, tmp_path):
 def test_an_ended_run_ends_its_tests(workers, number, tmp_path):
     """No process of a test outlives pytest; directories stay only where pytest itself is killed."""
     temporary = tempfile.mkdtemp(dir=tmp_path)
+    # A shell starts its background jobs with SIGINT ignored, and so perhaps this run.
     run = subprocess.Popen(command("hangs", workers=workers), cwd=HERE, stdin=subprocess.DEVNULL,
+                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
                            env={**ENV, "CORDON_TEST_SCALE": "100", "TMPDIR": temporary},
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not left_processes():
