@@ -91,7 +91,7 @@ START_TEST(text_that_looks_like_a_mark_stays)
 		"\033]133;D;" TOKEN ";1;99999999999;/\a",
 		"\033]133;D;" TOKEN ";1\a",
 		"\033]133;C;" TOKEN ";more\a",
-		"\033]133;D;" TOKEN, /* it ends there */
+		("\033]133;D;" TOKEN), /* it ends there */
 		"\033",
 	};
 	size_t i;
