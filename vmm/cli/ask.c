@@ -16,6 +16,7 @@
 #include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/decision.h"
+#include "vmm/cli/fields.h"
 #include "vmm/cli/print.h"
 #include "vmm/cli/question.h"
 #include "vmm/cli/verb.h"
@@ -52,13 +53,6 @@ static const struct option_entry entries[] = {
 };
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
-
-static const char *text_in(const json_t *body, const char *name)
-{
-	const char *text = json_string_value(json_object_get(body, name));
-
-	return text ? text : "";
-}
 
 static void show_json(const json_t *body)
 {

@@ -8,6 +8,7 @@
 #include "vmm/base/text.h"
 #include "vmm/cli/attach_input.h"
 #include "vmm/cli/attach_repl.h"
+#include "vmm/cli/fields.h"
 
 /* What busybox's line editor asks the terminal, which then types its reply. */
 #define ASK_CURSOR "\033[6n"
@@ -215,13 +216,6 @@ void repl_end_kept(struct repl *repl)
 }
 
 /* --- questions -------------------------------------------------------------------------------- */
-
-static const char *text_in(const json_t *body, const char *name)
-{
-	const char *text = json_string_value(json_object_get(body, name));
-
-	return text ? text : "";
-}
 
 static void on_event(void *arg, const json_t *event)
 {

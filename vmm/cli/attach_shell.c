@@ -13,16 +13,10 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/attach_encode.h"
+#include "vmm/cli/fields.h"
 #include "vmm/control/client.h"
 
 #define WATCH_ID 1
-
-static const char *text_in(const json_t *body, const char *name)
-{
-	const char *text = json_string_value(json_object_get(body, name));
-
-	return text ? text : "";
-}
 
 /* --- messages --------------------------------------------------------------------------------- */
 

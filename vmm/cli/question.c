@@ -3,15 +3,9 @@
 
 #include <stdio.h>
 
+#include "vmm/cli/fields.h"
 #include "vmm/base/text.h"
 #include "vmm/control/client.h"
-
-static const char *text_in(const json_t *body, const char *name)
-{
-	const char *text = json_string_value(json_object_get(body, name));
-
-	return text ? text : "";
-}
 
 static long long count_in(const json_t *question, const char *name)
 {

@@ -4,21 +4,10 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/text.h"
+#include "vmm/cli/fields.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 #include "vmm/control/client.h"
-
-static long long number_in(const json_t *body, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(body, name));
-}
-
-static const char *text_in(const json_t *body, const char *name)
-{
-	const char *text = json_string_value(json_object_get(body, name));
-
-	return text ? text : "-";
-}
 
 static void print_queues(const json_t *stats)
 {
@@ -45,13 +34,13 @@ static void print_flows(const json_t *stats)
 	       "RECEIVED", "AGE", "NAME", "RULE");
 	for (i = 0; i < json_array_size(flows); i++) {
 		flow = json_array_get(flows, i);
-		snprintf(peer, sizeof(peer), "%s:%lld", text_in(flow, "address"),
+		snprintf(peer, sizeof(peer), "%s:%lld", cell_in(flow, "address"),
 			 number_in(flow, "port"));
 		text_line(stdout, "%-4s %-3s %-21s %12lld %12lld %7llds  %-24s %s",
-			  text_in(flow, "protocol"), text_in(flow, "direction"), peer,
+			  cell_in(flow, "protocol"), cell_in(flow, "direction"), peer,
 			  number_in(flow, "bytes_out"), number_in(flow, "bytes_in"),
-			  number_in(flow, "age_ms") / 1000, text_in(flow, "name"),
-			  text_in(flow, "rule"));
+			  number_in(flow, "age_ms") / 1000, cell_in(flow, "name"),
+			  cell_in(flow, "rule"));
 	}
 	if (more > 0)
 		printf("and %lld more\n", more);

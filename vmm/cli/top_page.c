@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/cli/fields.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/text.h"
 #include "vmm/base/utf8.h"
@@ -84,18 +85,6 @@ static void __attribute__((format(printf, 2, 3))) put(struct page *page, const c
 
 #define WORD 32
 
-static long long number_in(const json_t *json, const char *name)
-{
-	return (long long)json_integer_value(json_object_get(json, name));
-}
-
-static const char *text_in(const json_t *json, const char *name)
-{
-	const char *text = json_string_value(json_object_get(json, name));
-
-	return text ? text : "-";
-}
-
 static const char *age_text(char text[WORD], const json_t *seconds)
 {
 	long long age = (long long)json_integer_value(seconds);
@@ -160,7 +149,7 @@ static const char *cpu_text(char text[WORD], const json_t *us)
 /* The time of day of a line of the log, "2026-11-29T11:47:49...". */
 static const char *clock_text(char text[WORD], const json_t *line)
 {
-	const char *time = text_in(line, "time");
+	const char *time = cell_in(line, "time");
 
 	snprintf(text, WORD, "%.8s", strlen(time) >= 19 ? time + 11 : "-");
 	return text;
@@ -173,7 +162,7 @@ static void put_summary(struct page *page, const json_t *data)
 	char age[WORD], cpu[WORD], used[WORD], limit[WORD];
 	const json_t *processes = json_object_get(data, "processes");
 
-	put(page, "%s  %s  up %s  cpu %s%% of %lld", text_in(data, "name"), text_in(data, "state"),
+	put(page, "%s  %s  up %s  cpu %s%% of %lld", cell_in(data, "name"), cell_in(data, "state"),
 	    age_text(age, json_object_get(data, "age")),
 	    percent_text(cpu, json_object_get(data, "cpu_percent")), number_in(data, "cpus"));
 	put(page, "  memory %s of %s  jobs %lld",
@@ -201,18 +190,18 @@ static void process_row(struct page *page, const json_t *process)
 	bool is_name = json_is_true(json_object_get(process, "is_name"));
 
 	put(page, "%7lld %7lld %5lld %.1s %6s %9s %7s  %s", number_in(process, "pid"),
-	    number_in(process, "parent"), number_in(process, "uid"), text_in(process, "state"),
+	    number_in(process, "parent"), number_in(process, "uid"), cell_in(process, "state"),
 	    percent_text(percent, json_object_get(process, "cpu_percent")),
 	    cpu_text(cpu, json_object_get(process, "cpu_us")),
 	    kib_text(memory, json_object_get(process, "resident_kib")), is_name ? "[" : "");
-	put_text(page, text_in(process, "command"));
+	put_text(page, cell_in(process, "command"));
 	put_text(page, is_name ? "]" : "");
 }
 
 /* The end of it: the number of the line matters more than the path. */
 static const char *rule_of(const json_t *json)
 {
-	const char *rule = text_in(json, "rule");
+	const char *rule = cell_in(json, "rule");
 	size_t length = strlen(rule);
 
 	return length > RULE_COLUMNS ? rule + length - RULE_COLUMNS : rule;
@@ -230,12 +219,12 @@ static void denial_row(struct page *page, const json_t *line)
 	const char *other = json_string_value(json_object_get(line, "other"));
 	char clock[WORD];
 
-	put(page, "%s %-4.4s %-8.8s %5lld %-*s ", clock_text(clock, line), text_in(line, "class"),
-	    text_in(line, "op"), number_in(line, "count"), RULE_COLUMNS, rule_of(line));
+	put(page, "%s %-4.4s %-8.8s %5lld %-*s ", clock_text(clock, line), cell_in(line, "class"),
+	    cell_in(line, "op"), number_in(line, "count"), RULE_COLUMNS, rule_of(line));
 	if (!object) {
-		put(page, "%.8s %.64s:%lld ", text_in(line, "protocol"), text_in(line, "address"),
+		put(page, "%.8s %.64s:%lld ", cell_in(line, "protocol"), cell_in(line, "address"),
 		    number_in(line, "port"));
-		put_text(page, text_in(line, "name"));
+		put_text(page, cell_in(line, "name"));
 		return;
 	}
 	put_text(page, object);
@@ -255,13 +244,13 @@ static void flow_row(struct page *page, const json_t *flow)
 	json_t *seconds = json_integer(number_in(flow, "age_ms") / 1000);
 	char peer[64], sent[WORD], got[WORD], age[WORD];
 
-	snprintf(peer, sizeof(peer), "%.48s:%lld", text_in(flow, "address"),
+	snprintf(peer, sizeof(peer), "%.48s:%lld", cell_in(flow, "address"),
 		 number_in(flow, "port"));
-	put(page, "%-4.4s %-3.3s %-21s %8s %8s %7s %-*s ", text_in(flow, "protocol"),
-	    text_in(flow, "direction"), peer, size_text(sent, json_object_get(flow, "bytes_out")),
+	put(page, "%-4.4s %-3.3s %-21s %8s %8s %7s %-*s ", cell_in(flow, "protocol"),
+	    cell_in(flow, "direction"), peer, size_text(sent, json_object_get(flow, "bytes_out")),
 	    size_text(got, json_object_get(flow, "bytes_in")), age_text(age, seconds), RULE_COLUMNS,
 	    rule_of(flow));
-	put_text(page, text_in(flow, "name"));
+	put_text(page, cell_in(flow, "name"));
 	json_decref(seconds);
 }
 
@@ -275,8 +264,8 @@ static void file_row(struct page *page, const json_t *line)
 	const char *other = json_string_value(json_object_get(line, "other"));
 	char clock[WORD];
 
-	put(page, "%s %-8.8s ", clock_text(clock, line), text_in(line, "op"));
-	put_text(page, text_in(line, "object"));
+	put(page, "%s %-8.8s ", clock_text(clock, line), cell_in(line, "op"));
+	put_text(page, cell_in(line, "object"));
 	if (other)
 		put_text(page, " -> ");
 	put_text(page, other ? other : "");
@@ -383,7 +372,7 @@ static void put_list(struct page *page, const json_t *list)
 	for (i = 0; i < json_array_size(list); i++) {
 		item = json_array_get(list, i);
 		put(page, "%-24s %-8s %6s %8s %8s %5lld %5lld %5lld %8s %8lld",
-		    text_in(item, "name"), text_in(item, "state"),
+		    cell_in(item, "name"), cell_in(item, "state"),
 		    percent_text(cpu, json_object_get(item, "cpu_percent")),
 		    kib_text(used, json_object_get(item, "private_kib")),
 		    size_text(limit, json_object_get(item, "memory")), number_in(item, "cpus"),

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmm/cli/fields.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/loop.h"
@@ -189,11 +190,6 @@ static int read_every(struct top_view *view, json_t **data, struct err *err)
 }
 
 /* --- changes ---------------------------------------------------------------------------------- */
-
-static json_int_t number_in(const json_t *json, const char *name)
-{
-	return json_integer_value(json_object_get(json, name));
-}
 
 /* Of the time that has passed; both in microseconds. Rounded, as what is printed. */
 static void set_percent(json_t *item, json_int_t used, json_int_t passed)
