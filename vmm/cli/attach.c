@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/attach_commands.h"
 #include "vmm/cli/attach_encode.h"
 #include "vmm/cli/attach_script.h"
+#include "vmm/cli/terminal.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/registry.h"
 
@@ -117,14 +117,6 @@ static int run_script(const struct attach_options *options, struct err *err)
 
 /* --- the verb --------------------------------------------------------------------------------- */
 
-static bool is_dumb(void)
-{
-	const char *terminal = getenv("TERM");
-
-	return !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || !terminal || !*terminal ||
-	       strcmp(terminal, "dumb") == 0;
-}
-
 /* Without NAME: the only sandbox. The name is kept in `only`. */
 static int find_only(char only[SANDBOX_NAME_MAX + 1], struct err *err)
 {
@@ -166,7 +158,7 @@ static int run(int argc, char **argv, struct err *err)
 			return ret;
 		options.name = only;
 	}
-	if (options.line || is_dumb())
+	if (options.line || !terminal_is_screen())
 		return run_script(&options, err);
 	return attach_interactive(&options, err);
 }
@@ -183,7 +175,9 @@ const struct verb verb_attach = {
 		"keeps directory, variables and background jobs; a line that begins with `:` is "
 		"for "
 		"Cordon: `:help` lists them. Questions of the policy appear above the prompt; "
-		"`:allow N` and `:deny N` decide them. Without NAME it is the only sandbox.\n"
+		"`:allow N` and `:deny N` decide them. Ctrl-^ takes such a line while a program "
+		"runs. "
+		"Without NAME it is the only sandbox.\n"
 		"\n"
 		"Ctrl-] or `:detach` leaves the shell running; the next `cordon attach` finds it. "
 		"`exit`, Ctrl-D or `:quit` end it.\n"

@@ -1,23 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/attach_complete.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/loop.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/attach_commands.h"
 #include "vmm/control/client.h"
-#include "vmm/control/registry.h"
 
 /* How long the guest may take, and how much it may say. */
 #define GUEST_MS  3000
@@ -104,16 +100,12 @@ static void unquote(char *word)
 static ssize_t read_reply(int fd, char *output)
 {
 	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	uint64_t end_ns = loop_now_ns() + GUEST_MS * 1000000ull, now_ns;
 	ssize_t n = 1, length = 0;
-	struct timespec now;
-	int64_t end = 0, left;
 
 	while (n > 0 && length < GUEST_MAX) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = now.tv_sec * 1000 + now.tv_nsec / 1000000;
-		end = end ? end : left + GUEST_MS;
-		left = end - left;
-		if (left <= 0 || poll(&ready, 1, (int)left) <= 0)
+		now_ns = loop_now_ns();
+		if (now_ns >= end_ns || poll(&ready, 1, (int)((end_ns - now_ns) / 1000000)) <= 0)
 			break;
 		n = read(fd, output + length, (size_t)(GUEST_MAX - length));
 		length += n > 0 ? n : 0;
@@ -266,7 +258,7 @@ void attach_complete(const char *name, unsigned pid, const char *text,
 		     struct line_candidates *found)
 {
 	size_t start = strlen(text), i;
-	bool first = true;
+	bool first;
 
 	while (start > 0 &&
 	       (!strchr(" \t;|&<>()=", text[start - 1]) || (start > 1 && text[start - 2] == '\\')))

@@ -3,24 +3,13 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/ttydefaults.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/cli/attach_repl.h"
-
-void repl_size(uint16_t *rows, uint16_t *columns)
-{
-	struct winsize size = {.ws_row = 24, .ws_col = 80};
-
-	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	*rows = size.ws_row;
-	*columns = size.ws_col;
-}
 
 static void take_signal(struct repl *repl)
 {
@@ -31,7 +20,7 @@ static void take_signal(struct repl *repl)
 		return;
 	switch (info.ssi_signo) {
 	case SIGWINCH:
-		repl_size(&rows, &columns);
+		terminal_window(&rows, &columns);
 		shell_resize(&repl->shell, rows, columns);
 		line_resize(repl->line);
 		break;

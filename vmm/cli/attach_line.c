@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -375,13 +374,13 @@ static unsigned rows_above(const struct line *line)
 {
 	const LineInfo *info = line->library.line(line->edit);
 	const char *shown = line->ops->prompt(line->arg);
-	struct winsize size = {.ws_col = 80};
+	uint16_t rows, width;
 	size_t columns;
 
-	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	terminal_window(&rows, &width);
 	columns = columns_of(shown, strlen(shown)) +
 		  columns_of(info->buffer, (size_t)(info->cursor - info->buffer));
-	return size.ws_col ? (unsigned)(columns / size.ws_col) : 0;
+	return (unsigned)(columns / width);
 }
 
 void line_print(struct line *line, const char *text, size_t length)

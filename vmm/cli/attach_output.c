@@ -208,7 +208,7 @@ void repl_end_kept(struct repl *repl)
 	if (repl->state == AT_PROGRAM) {
 		line_print(repl->line, repl->held, repl->held_length);
 		/* A program of the whole screen paints it again when the size changes. */
-		repl_size(&rows, &columns);
+		terminal_window(&rows, &columns);
 		shell_resize(&repl->shell, rows, columns > 1 ? (uint16_t)(columns - 1) : 2);
 		shell_resize(&repl->shell, rows, columns);
 	}

@@ -4,20 +4,15 @@
  * jobs and questions appear above it; or a program of the shell has the terminal, raw, until the
  * shell's mark says that it waits for a command again.
  */
-#include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <sys/ttydefaults.h>
 #include <unistd.h>
 
-#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/base/signals.h"
@@ -27,7 +22,6 @@
 #include "vmm/cli/attach_encode.h"
 #include "vmm/cli/attach_input.h"
 #include "vmm/cli/attach_repl.h"
-#include "vmm/cli/verb.h"
 #include "vmm/control/record.h"
 
 /*
@@ -45,7 +39,7 @@ static const char *make_prompt(void *arg)
 	const char *directory = repl->directory;
 	size_t length = strlen(directory);
 
-	if (repl->state == AT_PROGRAM || repl->state == AT_SENT) {
+	if (repl->command_line || (repl->state != AT_PROMPT && repl->state != AT_MORE)) {
 		snprintf(repl->prompt, sizeof(repl->prompt),
 			 "%s (a program runs): ", repl->options->name);
 		return repl->prompt;
@@ -130,7 +124,6 @@ static void run_command(struct repl *repl, const char *text)
 	repl->verb_runs = false;
 	fputs(repl->missed, stdout);
 	repl->missed[0] = '\0';
-
 	if (action == ATTACH_DETACH)
 		repl->leave = true;
 	else if (action == ATTACH_QUIT && repl->command_line)
@@ -169,11 +162,12 @@ static void edit_line(struct repl *repl)
 		take_line(repl, text, more);
 		break;
 	case LINE_EOF:
-		if (repl->command_line)
-			repl->command_line = false;
-		else
-			send_line(repl, "exit", more);
-		break;
+		if (!repl->command_line && !more) {
+			send_line(repl, "exit", false);
+			break;
+		}
+		/* The rest of a command will not come. */
+		__attribute__((fallthrough));
 	case LINE_CANCELLED:
 		if (more) {
 			repl->state = AT_PROGRAM;
@@ -218,7 +212,7 @@ static void start_line(void)
 {
 	uint16_t rows, columns;
 
-	repl_size(&rows, &columns);
+	terminal_window(&rows, &columns);
 	if (columns > 1)
 		printf("%*s\r", columns - 1, "");
 	fflush(stdout);
@@ -252,7 +246,7 @@ static int open_shell(struct repl *repl, unsigned number, bool fresh)
 	uint16_t rows, columns;
 	int ret = 0;
 
-	repl_size(&rows, &columns);
+	terminal_window(&rows, &columns);
 	repl->held_length = 0;
 	repl->tabs = true;
 	repl->state = AT_KEPT;
@@ -333,7 +327,6 @@ static int end_repl(struct repl *repl)
 	int ret = repl->failed;
 
 	reset_terminal(repl);
-
 	if (repl->shell.ended && ret == 0)
 		ret = repl->shell.status;
 	else if (ret == 0)

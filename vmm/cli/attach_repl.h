@@ -44,8 +44,8 @@ struct repl {
 	bool verb_runs;	   /* a verb has the terminal: notices wait */
 	char missed[4096]; /* they */
 	size_t query;	   /* bytes of a question to the terminal that have come */
-	int status, exit_status;
-	unsigned pid; /* the shell's */
+	int status;	   /* of the last line */
+	unsigned pid;	   /* the shell's */
 	char directory[MARKS_DIRECTORY_MAX + 1];
 	char prompt[SANDBOX_NAME_MAX + 6 * DIRECTORY_SHOWN + 32];
 	struct err *err;
@@ -61,9 +61,6 @@ void repl_wait(struct repl *repl, bool typed, int timeout_ms);
 
 /* Whether the operator leaves, or there is nothing left to be attached to. */
 bool repl_is_over(const struct repl *repl);
-
-/* The size of the terminal. */
-void repl_size(uint16_t *rows, uint16_t *columns);
 
 /* A line of Cordon's own, wherever the cursor is. */
 void repl_notice(struct repl *repl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -123,6 +123,8 @@ static int start(struct script *script, struct err *err)
 	fd_close(&pipes[1][1]);
 	fd_close(&pipes[2][1]);
 	script->line_fd = pipes[0][1];
+	if (script->line_fd >= 0)
+		fd_set_nonblock(script->line_fd);
 	for (i = 0; i < 2; i++) {
 		script->stream[i].from_fd = pipes[i + 1][0];
 		if (ret == 0)
@@ -200,6 +202,11 @@ static int pass(struct script *script, const char *bytes, size_t length, struct 
 	return ret;
 }
 
+static void clear_marks(struct script *script)
+{
+	script->more = script->stream[0].marked = script->stream[1].marked = false;
+}
+
 int script_run(struct script *script, const char *line, struct err *err)
 {
 	char *text;
@@ -207,11 +214,10 @@ int script_run(struct script *script, const char *line, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	script->more = script->stream[0].marked = script->stream[1].marked = false;
+	clear_marks(script);
 	length = asprintf(&text, "%s\n", line);
 	if (length < 0)
 		return err_set(err, ENOMEM, "out of memory");
-	fcntl(script->line_fd, F_SETFL, O_NONBLOCK);
 	ret = pass(script, text, (size_t)length, err);
 	free(text);
 	return ret < 0 ? ret : script->more;
@@ -219,23 +225,18 @@ int script_run(struct script *script, const char *line, struct err *err)
 
 int script_finish(struct script *script, struct err *err)
 {
+	int ret = 0;
+
 	if (!script->started || script->ended)
 		return 0;
-	script->more = script->stream[0].marked = script->stream[1].marked = false;
 	fd_close(&script->line_fd);
-	/* What a last command prints that was not whole; there are no marks any more. */
-	while (!script->ended) {
-		int ret;
-
-		/* Marks that come now are not the shell's. */
-		script->stream[0].marked = script->stream[1].marked = false;
+	/* What a last command prints that was not whole. Marks that come now are not the shell's.
+	 */
+	while (ret == 0 && !script->ended) {
+		clear_marks(script);
 		ret = pass(script, NULL, 0, err);
-
-		if (ret < 0)
-			return ret;
-		script->more = false;
 	}
-	return 0;
+	return ret;
 }
 
 void script_close(struct script *script)

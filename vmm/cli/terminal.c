@@ -2,6 +2,8 @@
 #include "vmm/cli/terminal.h"
 
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -76,6 +78,24 @@ void terminal_leave(struct terminal *terminal)
 		tcsetattr(terminal->in_fd, TCSADRAIN, &terminal->before);
 	terminal->raw = false;
 	entered.raw = 0;
+}
+
+bool terminal_is_screen(void)
+{
+	const char *name = getenv("TERM");
+
+	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && name && name[0] &&
+	       strcmp(name, "dumb") != 0;
+}
+
+void terminal_window(uint16_t *rows, uint16_t *columns)
+{
+	struct winsize size = {.ws_row = 0};
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+		ioctl(STDIN_FILENO, TIOCGWINSZ, &size);
+	*rows = size.ws_row ? size.ws_row : 24;
+	*columns = size.ws_col ? size.ws_col : 80;
 }
 
 bool terminal_size(const struct terminal *terminal, uint16_t *rows, uint16_t *columns)

@@ -27,6 +27,13 @@ void terminal_leave(struct terminal *terminal);
 void terminal_guard(int fd);
 void terminal_unguard(void);
 
+/* Whether stdin and stdout are a terminal that can do more than print lines (TERM is not "dumb").
+ */
+bool terminal_is_screen(void);
+
+/* The size of the terminal on stdout, or else on stdin; 24 rows and 80 columns if none is known. */
+void terminal_window(uint16_t *rows, uint16_t *columns);
+
 /* The size of the terminal that was entered; false and 0 if there is none. */
 bool terminal_size(const struct terminal *terminal, uint16_t *rows, uint16_t *columns);
 

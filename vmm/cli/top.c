@@ -5,8 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -61,8 +59,8 @@ static void draw(struct top *top)
 
 	if (!top->shown)
 		return;
-	terminal_size(&top->terminal, &rows, &columns);
-	size = (struct top_size){.rows = rows ? rows : 24, .columns = columns ? columns : 80};
+	terminal_window(&rows, &columns);
+	size = (struct top_size){.rows = rows, .columns = columns};
 	text = top_page(top->shown, size);
 	fputs("\033[H", stdout);
 	for (i = 0, rest = text; i < size.rows; i++) {
@@ -169,15 +167,6 @@ static int show_pages(struct top *top, struct err *err)
 	}
 }
 
-/* A dumb terminal can't go back to its first line. */
-static bool is_screen(void)
-{
-	const char *name = getenv("TERM");
-
-	return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && name && name[0] &&
-	       strcmp(name, "dumb") != 0;
-}
-
 static int run_live(struct top *top, struct err *err)
 {
 	sigset_t before;
@@ -212,7 +201,7 @@ static int run(int argc, char **argv, struct err *err)
 		return verb_usage_error(&verb_top, NULL, "at most one name is needed", err);
 	if (top.interval_ns < INTERVAL_MIN_NS)
 		return err_set(err, EINVAL, "top: --interval is at least 100ms");
-	top.live = !top.once && !top.json && is_screen();
+	top.live = !top.once && !top.json && terminal_is_screen();
 	top.once |= !top.live && !top.json;
 	top.view.wait = wait_for;
 	top.view.arg = &top;
