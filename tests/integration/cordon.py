@@ -302,6 +302,21 @@ class Terminal:
         os.close(self.master)
 
 
+# --- files of a test -----------------------------------------------------------------------------
+
+def work(name=""):
+    """A path in the test's working directory."""
+    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
+
+
+def write(name, text):
+    """Write a file there; return its path."""
+    os.makedirs(os.path.dirname(work(name)), exist_ok=True)
+    with open(work(name), "w", encoding="utf-8") as file:
+        file.write(text)
+    return work(name)
+
+
 # --- other environments --------------------------------------------------------------------------
 
 def in_namespace(script):

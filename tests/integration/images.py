@@ -10,16 +10,12 @@ import subprocess
 import tarfile
 from contextlib import contextmanager
 
-from cordon import call
+from cordon import call, work
 
 
 BUSYBOX = "/bin/busybox"
 FILE, LINK, SYMLINK, DIRECTORY, FIFO = (tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE,
                                         tarfile.FIFOTYPE)
-
-
-def work(name):
-    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
 
 
 # --- images made here ---------------------------------------------------------------------------------

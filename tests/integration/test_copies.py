@@ -11,15 +11,11 @@ import time
 import zlib
 
 import cordon
-from cordon import Process, call, in_namespace, wait_until
+from cordon import Process, call, in_namespace, wait_until, work
 from sandboxes import execute, ps, real_time, registry, sandbox
 
 HEADER, SECTION = 128, 20
 TOLERANCE = 0.1             # seconds between the clocks of the guest and the host
-
-
-def work(name):
-    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
 
 
 def seal(data):

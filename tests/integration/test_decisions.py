@@ -7,20 +7,9 @@ import socket
 import tempfile
 
 import cordon
-from cordon import Process, call, limit
+from cordon import Process, call, limit, work, write
 from sandboxes import ask, connect, execute, sandbox
 from test_network import in_world
-
-
-def work(name=""):
-    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
-
-
-def write(name, text):
-    os.makedirs(os.path.dirname(work(name)), exist_ok=True)
-    with open(work(name), "w", encoding="utf-8") as file:
-        file.write(text)
-    return work(name)
 
 
 def shared(rules, name="p"):

@@ -5,19 +5,8 @@ import os
 import subprocess
 
 import cordon
-from cordon import Process, call, limit, many, need_program, run
+from cordon import Process, call, limit, many, need_program, run, work, write
 from sandboxes import execute, sandbox
-
-
-def work(name=""):
-    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
-
-
-def write(name, text):
-    os.makedirs(os.path.dirname(work(name)), exist_ok=True)
-    with open(work(name), "w", encoding="utf-8") as file:
-        file.write(text)
-    return work(name)
 
 
 def policy(text, name="p"):

@@ -7,14 +7,10 @@ import stat
 import threading
 
 import cordon
-from cordon import call, pattern, run, start, wait_until
+from cordon import call, pattern, run, start, wait_until, work
 from sandboxes import execute, sandbox
 
 INSTALL = ("sh", "-c", "cat >/tmp/serve; chmod 755 /tmp/serve; exec /tmp/serve \"$@\"", "sh")
-
-
-def work(name):
-    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
 
 
 def client(where):

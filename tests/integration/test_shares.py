@@ -5,12 +5,8 @@ import shutil
 import stat
 
 import cordon
-from cordon import call, limit, many, run, scratch
+from cordon import call, limit, many, run, scratch, work
 from sandboxes import execute, ps, sandbox
-
-
-def work(name=""):
-    return os.path.join(os.environ["CORDON_TEST_BASE"], "work", name)
 
 
 def make_directory(name, **files):

@@ -242,69 +242,68 @@ static void start_with_marks(struct shell_run *run, const char *const *argv)
 	read_prompt(run);
 }
 
-static void check_lines(const char *const *argv)
+static void in_each_shell(void (*check)(struct shell_run *run))
+{
+	struct shell_run run;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(shells); i++) {
+		start_with_marks(&run, shells[i]);
+		check(&run);
+		end_shell(&run);
+	}
+}
+
+static void check_lines(struct shell_run *run)
 {
 	char line[8192] = "printf %s ", *end = line + strlen(line);
-	struct shell_run run;
 
-	start_with_marks(&run, argv);
-	expect(run_line(&run, "cd /"), "", 0);
+	expect(run_line(run, "cd /"), "", 0);
 	ck_assert_ptr_nonnull(strstr(seen, " /}"));
-	expect(run_line(&run, "x='a b'; false"), "", 1);
-	expect(run_line(&run, "echo \"$? $x\""), "1 a b\r\n", 0);
-	expect(run_line(&run, ""), "", 0);
-	expect(run_line(&run, "# nothing"), "", 0);
-	expect(run_line(&run, "(exit 7)"), "", 7);
-	expect(run_line(&run, "printf '%s|' $? 'a\tb\\n' \"\303\244\""), "7|a\tb\\n|\303\244|", 0);
-	expect(run_line(&run, "(exit 9)"), "", 9);
+	expect(run_line(run, "x='a b'; false"), "", 1);
+	expect(run_line(run, "echo \"$? $x\""), "1 a b\r\n", 0);
+	expect(run_line(run, ""), "", 0);
+	expect(run_line(run, "# nothing"), "", 0);
+	expect(run_line(run, "(exit 7)"), "", 7);
+	expect(run_line(run, "printf '%s|' $? 'a\tb\\n' \"\303\244\""), "7|a\tb\\n|\303\244|", 0);
+	expect(run_line(run, "(exit 9)"), "", 9);
 	/* A long line, and one with control characters, arrive whole and keep $?. */
 	memset(end, 'z', 5000);
 	strcpy(end + 5000, "$?");
-	ck_assert_int_eq(strncmp(run_line(&run, line), end, 5000), 0);
+	ck_assert_int_eq(strncmp(run_line(run, line), end, 5000), 0);
 	ck_assert_ptr_nonnull(strstr(seen, "z9{D"));
-	expect(run_line(&run, "printf '\001\033' | od -An -c"), " 001 033\r\n", 0);
+	expect(run_line(run, "printf '\001\033' | od -An -c"), " 001 033\r\n", 0);
 	/* A shell within has prompts of its own. */
-	expect(run_line(&run, "env | grep ']133;'"), "", 1);
-	end_shell(&run);
+	expect(run_line(run, "env | grep ']133;'"), "", 1);
 }
 
 /* The lines do in each shell what they would do if they were typed there. */
 START_TEST(lines_run_in_a_shell)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(shells); i++)
-		check_lines(shells[i]);
+	in_each_shell(check_lines);
 }
 END_TEST
 
-static void check_several_lines(const char *const *argv)
+static void check_several_lines(struct shell_run *run)
 {
-	struct shell_run run;
-
-	start_with_marks(&run, argv);
-	run_line(&run, "for i in 1 2");
+	run_line(run, "for i in 1 2");
 	ck_assert_ptr_nonnull(strstr(seen, "{P}"));
-	run_more(&run, "do echo \"<$i>\"");
+	run_more(run, "do echo \"<$i>\"");
 	ck_assert_ptr_nonnull(strstr(seen, "{P}"));
-	expect(run_more(&run, "done"), "<1>\r\n<2>\r\n", 0);
-	run_line(&run, "cat <<END");
-	run_more(&run, "\tx");
+	expect(run_more(run, "done"), "<1>\r\n<2>\r\n", 0);
+	run_line(run, "cat <<END");
+	run_more(run, "\tx");
 	ck_assert_ptr_nonnull(strstr(seen, "{P}"));
-	expect(run_more(&run, "END"), "        x\r\n", 0);
+	expect(run_more(run, "END"), "        x\r\n", 0);
 	/* A wrong line does not start. */
-	run_line(&run, ")");
+	run_line(run, ")");
 	ck_assert_ptr_null(strstr(seen, "{C}"));
 	ck_assert_ptr_nonnull(strstr(seen, "{D 2 "));
-	end_shell(&run);
 }
 
 START_TEST(commands_of_several_lines)
 {
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(shells); i++)
-		check_several_lines(shells[i]);
+	in_each_shell(check_several_lines);
 }
 END_TEST
 

@@ -43,7 +43,7 @@ START_TEST(only_published_ports_are_reached_from_outside)
 	begin_filter(NULL, 0);
 	comes_in(in_segment(NET_PEER, 8081), false);
 	ck_assert_uint_eq(guest_got.count, 0);
-	/* It is told at once. */
+	/* The peer gets a reset at once. */
 	ck_assert_uint_eq(peer_got.count, 1);
 	ck_assert(peer_got.frame.tcp_flags & TCP_RST);
 	ck_assert_uint_eq(peer_got.frame.source_port, 8081);

@@ -268,7 +268,7 @@ START_TEST(after_both_ends_have_closed_the_ports_are_free)
 }
 END_TEST
 
-/* The filter ends a connection by itself: the backend is told. */
+/* The filter ends a connection by itself: the backend gets a reset. */
 START_TEST(what_the_filter_gives_up_is_reset_outside)
 {
 	unsigned way;

@@ -12,14 +12,14 @@
 #include "vmm/cli/policy_save.h"
 #include "vmm/policy/added.h"
 
-static char folder[64];
+static char directory[64];
 static struct err why;
 
 static void enter(void)
 {
-	strcpy(folder, "/tmp/cordon-save.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(folder));
-	ck_assert_int_eq(chdir(folder), 0);
+	strcpy(directory, "/tmp/cordon-save.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	ck_assert_int_eq(chdir(directory), 0);
 }
 
 static void leave(void)
@@ -27,7 +27,7 @@ static void leave(void)
 	char command[96];
 
 	ck_assert_int_eq(chdir("/"), 0);
-	snprintf(command, sizeof(command), "rm -r %s", folder);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
 	ck_assert_int_eq(system(command), 0);
 }
 
@@ -56,11 +56,11 @@ static struct policy *started(const char *one, const char *one_text, const char 
 			      const char *two_text)
 {
 	const struct policy_part part[] = {
-		{.name = one, .directory = folder, .length = strlen(one_text)},
-		{.name = two, .directory = folder, .length = two ? strlen(two_text) : 0},
+		{.name = one, .directory = directory, .length = strlen(one_text)},
+		{.name = two, .directory = directory, .length = two ? strlen(two_text) : 0},
 	};
 	const struct policy_source source = {.name = two ? "both" : one,
-					     .directory = folder,
+					     .directory = directory,
 					     .part = part,
 					     .parts = two ? 2 : 0};
 	struct policy *policy;
@@ -87,7 +87,7 @@ static void save(const struct policy *policy, const char *above, const char *lin
 
 	ck_assert_msg(policy_save(policy, above, line, &saved, &why) == 0, "%s", why.text);
 	ck_assert_uint_eq(saved.line, at);
-	ck_assert_int_eq(strncmp(saved.path, folder, strlen(folder)), 0);
+	ck_assert_int_eq(strncmp(saved.path, directory, strlen(directory)), 0);
 }
 
 static void refused(const struct policy *policy, const char *above, const char *line,
