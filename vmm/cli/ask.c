@@ -75,7 +75,7 @@ static void show_question(struct watcher *watcher, json_t *question)
 		show_json(question);
 		return;
 	}
-	question_print(question);
+	question_print(stdout, question);
 	fflush(stdout);
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/attach_commands.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,59 +21,10 @@
 
 #define COMMANDS_MAX 40
 
-const struct attach_command attach_commands[] = {
-	{"help", "[COMMAND]", "show this, or the help of a command's verb", NULL, NULL,
-	 ATTACH_NONE},
-	{"ps", "[-a]", "list sandboxes", "ps", NULL, ATTACH_NONE},
-	{"jobs", "", "list the commands and shells of this sandbox", "ps", NULL, ATTACH_NONE},
-	{"exec", "CMD ARGS", "run a command beside the shell", "exec", NULL, ATTACH_NONE},
-	{"shell", "[N]", "go to another shell: a new one, or that of job N", NULL, NULL,
-	 ATTACH_SHELL},
-	{"logs", "[JOB]", "show a detached command's output; without JOB the console", "logs", NULL,
-	 ATTACH_NONE},
-	{"console", "", "show the guest's console", "logs", NULL, ATTACH_NONE},
-	{"files", "[OPTIONS]", "show what was decided about files", "audit", NULL, ATTACH_NONE},
-	{"net", "", "show counters and live network flows", "stats", NULL, ATTACH_NONE},
-	{"top", "[OPTIONS]", "show processes, flows, files and denials", "top", NULL, ATTACH_NONE},
-	{"stats", "[--json]", "show what the sandbox uses", "stats", NULL, ATTACH_NONE},
-	{"policy", "[add|undo|set ...]", "show the policy, or change it", "policy", NULL,
-	 ATTACH_NONE},
-	{"allow", "N [session|always] | RULE",
-	 "approve question N, or add a rule: net tls HOST:443", "ask", NULL, ATTACH_NONE},
-	{"deny", "N [never] | RULE", "refuse question N, or add a rule", "ask", NULL, ATTACH_NONE},
-	{"why", "[SEQ]", "explain a denial", "why", NULL, ATTACH_NONE},
-	{"audit", "[OPTIONS]", "show what was decided", "audit", NULL, ATTACH_NONE},
-	{"share", "DIR", "share a directory", NULL,
-	 "shares are fixed when a sandbox starts: see 'cordon help start'", ATTACH_NONE},
-	{"publish", "PORT", "open a port to the host", NULL,
-	 "ports are fixed when a sandbox starts: see 'cordon help start'", ATTACH_NONE},
-	{"cp", "FROM TO", "copy files; a path of the sandbox begins with ':'", "cp", NULL,
-	 ATTACH_NONE},
-	{"snapshot", "FILE", "save the sandbox into a file", "snapshot", NULL, ATTACH_NONE},
-	{"fork", "[OPTIONS] N", "make N sandboxes like this one", "fork", NULL, ATTACH_NONE},
-	{"diff", "", "show changed files", NULL, "see ':audit --class file' for what was written",
-	 ATTACH_NONE},
-	{"pause", "", "stop the sandbox's processors", "pause", NULL, ATTACH_NONE},
-	{"resume", "", "let them go on", "resume", NULL, ATTACH_NONE},
-	{"detach", "", "leave, and leave the shell running (also Ctrl-])", NULL, NULL,
-	 ATTACH_DETACH},
-	{"quit", "", "end the shell and leave", NULL, NULL, ATTACH_QUIT},
-	{NULL, NULL, NULL, NULL, NULL, ATTACH_NONE},
-};
-
-const struct attach_command *attach_command_find(const char *name)
-{
-	const struct attach_command *command;
-
-	for (command = attach_commands; command->name; command++)
-		if (strcmp(command->name, name) == 0)
-			return command;
-	return NULL;
-}
-
 /* --- the arguments of the verb ---------------------------------------------------------------- */
 
 struct arguments {
+	bool terminal; /* stdin and stdout are one */
 	char *argv[WORDS_MAX + 8];
 	int argc;
 	char made[4096]; /* a word that was put together */
@@ -86,14 +36,67 @@ static void push(struct arguments *to, const char *word)
 	to->argv[to->argc] = NULL;
 }
 
+/* The words of the line from number `at` on. */
+static int push_words(struct arguments *to, const struct words *words, int at)
+{
+	while (at < words->count)
+		push(to, words->word[at++]);
+	return 0;
+}
+
+/* What follows the verb itself. Each returns 0 or -errno with a message. */
+
+static int words_only(struct arguments *to, const char *name, const struct words *words,
+		      struct err *err)
+{
+	(void)name;
+	(void)err;
+	return push_words(to, words, 1);
+}
+
+static int name_and_words(struct arguments *to, const char *name, const struct words *words,
+			  struct err *err)
+{
+	(void)err;
+	push(to, name);
+	return push_words(to, words, 1);
+}
+
+static int files_words(struct arguments *to, const char *name, const struct words *words,
+		       struct err *err)
+{
+	push(to, "--class=file");
+	return name_and_words(to, name, words, err);
+}
+
+static int exec_words(struct arguments *to, const char *name, const struct words *words,
+		      struct err *err)
+{
+	(void)err;
+	if (to->terminal)
+		push(to, "-t");
+	push(to, name);
+	push(to, "--");
+	return push_words(to, words, 1);
+}
+
+static int policy_words(struct arguments *to, const char *name, const struct words *words,
+			struct err *err)
+{
+	(void)err;
+	push(to, words->count > 1 ? words->word[1] : "show");
+	push(to, name);
+	return push_words(to, words, 2);
+}
+
 static bool is_number(const char *word)
 {
 	return word && *word && word[strspn(word, "0123456789")] == '\0';
 }
 
 /* `:allow 3 always` is `ask NAME 3 always`; `:allow net tls x:443` adds a rule. */
-static int decide(struct arguments *to, const char *name, const struct words *words,
-		  struct err *err)
+static int decision_words(struct arguments *to, const char *name, const struct words *words,
+			  struct err *err)
 {
 	bool allow = strcmp(words->word[0], "allow") == 0;
 	size_t used = 0;
@@ -109,7 +112,6 @@ static int decide(struct arguments *to, const char *name, const struct words *wo
 		if (words->count > 3 || refuses == allow)
 			return err_set(err, EINVAL, ":%s N takes %s", words->word[0],
 				       allow ? "once, session or always" : "no or never");
-		push(to, "ask");
 		push(to, name);
 		push(to, words->word[1]);
 		push(to, how);
@@ -123,6 +125,7 @@ static int decide(struct arguments *to, const char *name, const struct words *wo
 						 : " deny");
 	if (used >= sizeof(to->made))
 		return err_set(err, E2BIG, ":%s: the rule is too long", words->word[0]);
+	to->argc = 0; /* another verb */
 	push(to, "policy");
 	push(to, "add");
 	push(to, name);
@@ -131,13 +134,13 @@ static int decide(struct arguments *to, const char *name, const struct words *wo
 }
 
 /* A path of the sandbox begins with ':' here, with "NAME:" for the verb. */
-static int copy(struct arguments *to, const char *name, const struct words *words, struct err *err)
+static int copy_words(struct arguments *to, const char *name, const struct words *words,
+		      struct err *err)
 {
 	char *made = to->made;
 	size_t room = sizeof(to->made);
 	int i, length;
 
-	push(to, "cp");
 	for (i = 1; i < words->count; i++) {
 		if (words->word[i][0] != ':') {
 			push(to, words->word[i]);
@@ -153,29 +156,63 @@ static int copy(struct arguments *to, const char *name, const struct words *word
 	return 0;
 }
 
-static int make_arguments(const struct attach_command *command, const char *name, bool terminal,
-			  const struct words *words, struct arguments *to, struct err *err)
-{
-	int i = 1;
+/* --- the table -------------------------------------------------------------------------------- */
 
-	if (strcmp(command->verb, "ask") == 0)
-		return decide(to, name, words, err);
-	if (strcmp(command->verb, "cp") == 0)
-		return copy(to, name, words, err);
-	push(to, command->verb);
-	if (strcmp(command->verb, "policy") == 0)
-		push(to, words->count > i ? words->word[i++] : "show");
-	if (strcmp(command->name, "exec") == 0 && terminal)
-		push(to, "-t");
-	if (strcmp(command->name, "ps") != 0)
-		push(to, name);
-	if (strcmp(command->name, "exec") == 0)
-		push(to, "--");
-	if (strcmp(command->name, "files") == 0)
-		push(to, "--class=file");
-	while (i < words->count)
-		push(to, words->word[i++]);
-	return 0;
+const struct attach_command attach_commands[] = {
+	{"help", "[COMMAND]", "show this, or the help of a command's verb", .verb = NULL},
+	{"ps", "[-a]", "list sandboxes", .verb = "ps", .make = words_only},
+	{"jobs", "", "list the commands and shells of this sandbox", .verb = "ps",
+	 .make = name_and_words},
+	{"exec", "CMD ARGS", "run a command beside the shell", .verb = "exec", .make = exec_words},
+	{"shell", "[N]", "go to another shell: a new one, or that of job N",
+	 .action = ATTACH_SHELL},
+	{"logs", "[JOB]", "show a detached command's output; without JOB the console",
+	 .verb = "logs", .make = name_and_words},
+	{"console", "", "show the guest's console", .verb = "logs", .make = name_and_words},
+	{"files", "[OPTIONS]", "show what was decided about files", .verb = "audit",
+	 .make = files_words},
+	{"net", "", "show counters and live network flows", .verb = "stats",
+	 .make = name_and_words},
+	{"top", "[OPTIONS]", "show processes, flows, files and denials", .verb = "top",
+	 .make = name_and_words},
+	{"stats", "[--json]", "show what the sandbox uses", .verb = "stats",
+	 .make = name_and_words},
+	{"policy", "[add|undo|set ...]", "show the policy, or change it", .verb = "policy",
+	 .make = policy_words},
+	{"allow", "N [session|always] | RULE",
+	 "approve question N, or add a rule: net tls HOST:443", .verb = "ask",
+	 .make = decision_words},
+	{"deny", "N [never] | RULE", "refuse question N, or add a rule", .verb = "ask",
+	 .make = decision_words},
+	{"why", "[SEQ]", "explain a denial", .verb = "why", .make = name_and_words},
+	{"audit", "[OPTIONS]", "show what was decided", .verb = "audit", .make = name_and_words},
+	{"share", "DIR", "share a directory",
+	 .later = "shares are fixed when a sandbox starts: see 'cordon help start'"},
+	{"publish", "PORT", "open a port to the host",
+	 .later = "ports are fixed when a sandbox starts: see 'cordon help start'"},
+	{"cp", "FROM TO", "copy files; a path of the sandbox begins with ':'", .verb = "cp",
+	 .make = copy_words},
+	{"snapshot", "FILE", "save the sandbox into a file", .verb = "snapshot",
+	 .make = name_and_words},
+	{"fork", "[OPTIONS] N", "make N sandboxes like this one", .verb = "fork",
+	 .make = name_and_words},
+	{"diff", "", "show changed files",
+	 .later = "see ':audit --class file' for what was written"},
+	{"pause", "", "stop the sandbox's processors", .verb = "pause", .make = name_and_words},
+	{"resume", "", "let them go on", .verb = "resume", .make = name_and_words},
+	{"detach", "", "leave, and leave the shell running (also Ctrl-])", .action = ATTACH_DETACH},
+	{"quit", "", "end the shell and leave", .action = ATTACH_QUIT},
+	{.name = NULL},
+};
+
+const struct attach_command *attach_command_find(const char *name)
+{
+	const struct attach_command *command;
+
+	for (command = attach_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
 }
 
 /* --- running it ------------------------------------------------------------------------------- */
@@ -298,7 +335,7 @@ static int refuse_unknown(const char *name)
 static int run(const struct attach_command *command, const char *name,
 	       const struct attach_idle *idle, const struct words *words)
 {
-	struct arguments arguments = {.argc = 0};
+	struct arguments arguments = {.terminal = idle != NULL};
 	const struct verb *verb;
 	struct err err;
 
@@ -308,7 +345,8 @@ static int run(const struct attach_command *command, const char *name,
 	}
 	if (!command->verb)
 		return help(words, idle);
-	if (make_arguments(command, name, idle != NULL, words, &arguments, &err) < 0) {
+	push(&arguments, command->verb);
+	if (command->make(&arguments, name, words, &err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_CORDON;
 	}

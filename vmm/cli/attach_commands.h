@@ -19,6 +19,8 @@ enum attach_action {
 	ATTACH_SHELL,  /* another shell: the words are the command's */
 };
 
+struct arguments;
+
 struct attach_command {
 	const char *name;
 	const char *arguments; /* "" if none */
@@ -26,6 +28,9 @@ struct attach_command {
 	const char *verb;  /* that runs it, or NULL */
 	const char *later; /* it is not there yet, and what to do instead; or NULL */
 	enum attach_action action;
+	/* Makes the verb's arguments of the line's words, for the sandbox `name`. */
+	int (*make)(struct arguments *to, const char *name, const struct words *words,
+		    struct err *err);
 };
 
 /* NULL-ended (by name). */

@@ -9,9 +9,12 @@
 #include "vmm/cli/attach_input.h"
 #include "vmm/cli/attach_repl.h"
 #include "vmm/cli/fields.h"
+#include "vmm/cli/question.h"
 
 /* What busybox's line editor asks the terminal, which then types its reply. */
 #define ASK_CURSOR "\033[6n"
+
+#define CHUNK 4096
 
 /* --- printing --------------------------------------------------------------------------------- */
 
@@ -60,31 +63,11 @@ static size_t drop_queries(struct repl *repl, char *to, const char *bytes, size_
 	return used;
 }
 
-static void print_at_prompt(struct repl *repl, const char *bytes, size_t length)
-{
-	char kept[4096 + sizeof(ASK_CURSOR)];
-	size_t part, used;
-
-	for (; length > 0; bytes += part, length -= part) {
-		part = length < 4096 ? length : 4096;
-		used = drop_queries(repl, kept, bytes, part);
-		if (used > 0)
-			line_print(repl->line, kept, used);
-	}
-}
-
 /* Holds output back, the last KEPT_MAX bytes of it. */
 static void hold(struct repl *repl, const char *bytes, size_t length)
 {
-	char kept[4096 + sizeof(ASK_CURSOR)];
 	size_t drop;
 
-	for (drop = 0; drop < length; drop += 4096)
-		drop_queries(repl, kept, bytes + drop, length - drop < 4096 ? length - drop : 4096);
-	if (length > sizeof(repl->held)) {
-		bytes += length - sizeof(repl->held);
-		length = sizeof(repl->held);
-	}
 	if (repl->held_length + length > sizeof(repl->held)) {
 		drop = repl->held_length + length - sizeof(repl->held);
 		memmove(repl->held, repl->held + drop, repl->held_length - drop);
@@ -109,10 +92,11 @@ static char *find_echo_end(struct repl *repl)
 }
 
 /* What the shell said of a line that it did not run. */
-static void print_complaint(struct repl *repl, const char *from)
+static void print_complaint(struct repl *repl)
 {
-	repl->query = 0;
-	print_at_prompt(repl, from, (size_t)(repl->held + repl->held_length - from));
+	const char *from = find_echo_end(repl);
+
+	line_print(repl->line, from, (size_t)(repl->held + repl->held_length - from));
 }
 
 /* Modes of the terminal that a program sets, as far as they matter here. */
@@ -130,22 +114,22 @@ static void look_for_modes(struct repl *repl, const char *bytes, size_t length)
 
 static void on_text(void *arg, const char *bytes, size_t length)
 {
+	char left[CHUNK + sizeof(ASK_CURSOR)];
 	struct repl *repl = arg;
+	size_t part, used;
 
-	switch (repl->state) {
-	case AT_START:
-	case AT_KEPT:
-	case AT_SENT:
-		hold(repl, bytes, length);
-		break;
-	case AT_PROMPT:
-	case AT_MORE:
-		print_at_prompt(repl, bytes, length);
-		break;
-	case AT_PROGRAM:
+	if (repl->state == AT_PROGRAM) {
 		look_for_modes(repl, bytes, length);
 		line_print(repl->line, bytes, length);
-		break;
+		return;
+	}
+	for (; length > 0; bytes += part, length -= part) {
+		part = length < CHUNK ? length : CHUNK;
+		used = drop_queries(repl, left, bytes, part);
+		if (repl->state != AT_PROMPT && repl->state != AT_MORE)
+			hold(repl, left, used);
+		else if (used > 0)
+			line_print(repl->line, left, used);
 	}
 }
 
@@ -173,7 +157,7 @@ static void take_prompt(struct repl *repl, const struct marks_prompt *prompt)
 		return;
 	}
 	if (repl->state == AT_SENT)
-		print_complaint(repl, find_echo_end(repl));
+		print_complaint(repl);
 	repl->program_pastes = false;
 	repl->status = prompt->status;
 	repl->pid = prompt->pid;
@@ -194,6 +178,7 @@ static void on_mark(void *arg, enum mark mark, const struct marks_prompt *prompt
 	else
 		repl->state = mark == MARK_MORE ? AT_MORE : AT_PROGRAM;
 	repl->held_length = 0;
+	repl->query = 0;
 	if (kept) {
 		repl->kept_state = repl->state;
 		repl->state = AT_KEPT;
@@ -217,19 +202,37 @@ void repl_end_kept(struct repl *repl)
 
 /* --- questions -------------------------------------------------------------------------------- */
 
+/* As `cordon ask` shows it, and how to decide it. */
+static void show_question(struct repl *repl, const json_t *question)
+{
+	bool edits = repl->state == AT_PROMPT || repl->state == AT_MORE;
+	long long number = question_number(question);
+	char *text = NULL, *line, *rest;
+	size_t length;
+	FILE *to = open_memstream(&text, &length);
+
+	if (!to)
+		return;
+	question_print(to, question);
+	if (fclose(to) == 0)
+		for (rest = text; (line = strsep(&rest, "\n")) && *line;)
+			repl_notice(repl, "%s", line);
+	free(text);
+	repl_notice(repl, "   %s:allow %lld or :deny %lld", edits ? "" : "Ctrl-^ and ", number,
+		    number);
+}
+
 static void on_event(void *arg, const json_t *event)
 {
 	struct repl *repl = arg;
-	long long number = json_integer_value(json_object_get(event, "question"));
 
 	if (repl->alternate)
 		fputc('\a', stdout);
 	if (strcmp(text_in(event, "event"), "over") == 0)
-		repl_notice(repl, "question %lld is decided: %s", number, text_in(event, "how"));
+		repl_notice(repl, "question %lld is decided: %s", question_number(event),
+			    text_in(event, "how"));
 	else
-		repl_notice(repl, "question %lld: %s? (%s) %s:allow %lld or :deny %lld", number,
-			    text_in(event, "text"), text_in(event, "rule"),
-			    repl->state == AT_PROGRAM ? "Ctrl-^ and " : "", number, number);
+		show_question(repl, event);
 }
 
 const struct shell_ops repl_ops = {{on_text, on_mark}, on_event};

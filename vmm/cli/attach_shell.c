@@ -144,39 +144,35 @@ static int attach_to(struct shell *shell, unsigned number, uint16_t rows, uint16
 	return 1;
 }
 
-/* The newest session without a client; 0: none. */
-static int find_detached(struct shell *shell, unsigned *number, struct err *err)
+/* Whether there is a session without a client: 1, 0, or -errno with a message. */
+static int has_detached(struct shell *shell, struct err *err)
 {
 	const json_t *jobs, *job;
 	struct message reply;
-	size_t i;
 	int ret = request(shell, json_pack("{s:s}", "op", "info"), NULL, 0, &reply, err);
+	size_t i;
 
-	*number = 0;
 	if (ret < 0)
 		return ret;
 	jobs = json_object_get(reply.body, "jobs");
 	for (i = 0; i < json_array_size(jobs); i++) {
 		job = json_array_get(jobs, i);
-		if (json_is_true(json_object_get(job, "session")) &&
-		    json_is_false(json_object_get(job, "attached")) &&
-		    json_integer_value(json_object_get(job, "job")) > (json_int_t)*number)
-			*number = (unsigned)json_integer_value(json_object_get(job, "job"));
+		ret |= json_is_true(json_object_get(job, "session")) &&
+		       json_is_false(json_object_get(job, "attached"));
 	}
 	message_clear(&reply);
-	return 0;
+	return ret;
 }
 
 int shell_attach(struct shell *shell, unsigned number, uint16_t rows, uint16_t columns,
 		 struct err *err)
 {
-	unsigned found;
 	int ret;
 
 	if (number)
 		return attach_to(shell, number, rows, columns, err);
-	ret = find_detached(shell, &found, err);
-	if (ret < 0 || !found)
+	ret = has_detached(shell, err);
+	if (ret <= 0)
 		return ret;
 	ret = attach_to(shell, 0, rows, columns, err);
 	/* Another operator was faster. */

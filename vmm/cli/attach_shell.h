@@ -40,8 +40,8 @@ int shell_connect(struct shell *shell, const char *name, const struct shell_ops 
 		  struct err *err);
 
 /*
- * Attaches to session number; or, if it is 0, to a detached one that has prompt marks, if there is
- * one. Returns 1 if attached, 0 if there is none (only with number 0), or -errno with a message.
+ * Attaches to session number; or, if it is 0, to the detached one that was attached last. Returns 1
+ * if attached, 0 if there is none (only with number 0), or -errno with a message.
  */
 int shell_attach(struct shell *shell, unsigned number, uint16_t rows, uint16_t columns,
 		 struct err *err);

@@ -18,20 +18,20 @@ long long question_number(const json_t *question)
 }
 
 /* No class has questions yet of which the process is known. */
-void question_print(const json_t *question)
+void question_print(FILE *to, const json_t *question)
 {
 	long long asked = count_in(question, "asked"), allowed = count_in(question, "allowed"),
 		  denied = count_in(question, "denied");
 
-	text_line(stdout, "%lld: %s? (%s)", question_number(question), text_in(question, "text"),
+	text_line(to, "%lld: %s? (%s)", question_number(question), text_in(question, "text"),
 		  text_in(question, "rule"));
-	text_line(stdout, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
+	text_line(to, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
 		  text_in(question, "operation"), text_in(question, "rule_text"));
 	if (asked + allowed + denied == 0)
-		printf("   before: nothing\n");
+		fprintf(to, "   before: nothing\n");
 	else
-		printf("   before: asked %lld time%s, %lld allowed, %lld denied\n", asked,
-		       asked == 1 ? "" : "s", allowed, denied);
+		fprintf(to, "   before: asked %lld time%s, %lld allowed, %lld denied\n", asked,
+			asked == 1 ? "" : "s", allowed, denied);
 }
 
 int question_find(const char *name, long long number, json_t **question, struct err *err)

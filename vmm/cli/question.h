@@ -4,11 +4,12 @@
 #define CORDON_CLI_QUESTION_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "vmm/base/err.h"
 
 /* Prints a question in three lines: number, object and rule; operation; what was before. */
-void question_print(const json_t *question);
+void question_print(FILE *to, const json_t *question);
 
 /* 0 if it is none. */
 long long question_number(const json_t *question);
