@@ -127,7 +127,7 @@ def test_prompt():
 def test_programs_have_the_terminal():
     with sandbox(), Screen("attach", "box") as screen:
         screen.wait_last("box:/root$")
-        screen.type("echo ready; sleep 1000", "Enter")
+        screen.type("sh -c 'echo ready; exec sleep 1000'", "Enter")
         screen.wait("\nready")
         screen.type("", "C-c")
         screen.wait_last("[130] box:/root$")
@@ -187,7 +187,7 @@ def test_detach_and_attach():
                 other.type("exit 4", "Enter")
                 other.wait("status 4")
             # A lost terminal detaches too; what the program shows is shown again.
-            screen.type("echo still; cat", "Enter")
+            screen.type("sh -c 'echo still; exec cat'", "Enter")
             screen.wait("\nstill")
         with Screen("attach", "box") as screen:
             screen.wait("still")
