@@ -205,7 +205,7 @@ def test_policy_of_a_running_sandbox():
         why = call("why", "box").expect(0).stdout.decode()
         assert f"rule: {p}:3: file read /w/a" in why and "    file write /w/a\n" in why, why
         assert f"above {p}:3" in why, why
-        call("why", "box", "1").expect_error("no decision")
+        call("why", "box", "1").expect_error("line 1 is not a decision")
 
         follow = Process("audit", "box", "--follow", "--json")
         follow.wait_output(b'"verdict":"deny"')
