@@ -252,11 +252,12 @@ def test_floods():
         shell.line(b"stty -echo -opost; echo o''n")
         shell.expect(b"on\n")
         before = printed()
-        shell.line(flood(size, 1) + b"; echo status $?")
+        shell.line(flood(size, 1) + b"; echo status $?; : > /tmp/printed")
         shell.expect(b"begin\n")
         shell.detach()
         shell.close()
-        wait_until(lambda: printed() > before + size, "the flood")
+        wait_until(lambda: execute("box", "test", "-e", "/tmp/printed").status == 0, "the end of the flood")
+        assert printed() > before + size
         shell = Shell.attach(buffer=4096)
         assert KEPT // 2 < shell.reply["kept"] <= KEPT, shell.reply
         assert KEPT // 2 < shell.expect(b"end1\nstatus 0\n").count(b"x") <= KEPT
