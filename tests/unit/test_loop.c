@@ -206,6 +206,45 @@ static void run_again(void *arg)
 		loop_defer(again.loop, &again.task);
 }
 
+START_TEST(timers_of_the_guest_wait_while_guest_time_is_held)
+{
+	struct trace trace = {.text = ""};
+	struct named of_guest = {&trace, 'g', -1, true}, of_host = {&trace, 'h', -1, true},
+		     armed_held = {&trace, 'a', -1, false};
+	struct loop_timer guest = {.expired = on_time, .arg = &of_guest, .guest = true},
+			  host = {.expired = on_time, .arg = &of_host},
+			  late = {.expired = on_time, .arg = &armed_held, .guest = true};
+	uint64_t before;
+
+	ck_assert_int_eq(loop_create(&trace.loop), 0);
+	loop_timer_start(trace.loop, &guest, 2000000);
+	loop_hold_guest_time(trace.loop, true);
+	loop_hold_guest_time(trace.loop, true); /* no effect */
+	before = loop_guest_now_ns(trace.loop);
+	loop_timer_start(trace.loop, &late, 1000000);
+	loop_timer_start(trace.loop, &host, 20000000);
+	ck_assert_int_eq(loop_run(trace.loop), 0);
+	ck_assert_str_eq(trace.text, "h");
+	ck_assert(guest.armed && late.armed);
+	ck_assert_uint_eq(loop_guest_now_ns(trace.loop), before);
+	loop_hold_guest_time(trace.loop, false);
+	/* What was held does not count: 18 ms and more are missing from guest time. */
+	ck_assert_uint_ge(loop_now_ns() - loop_guest_now_ns(trace.loop), 18000000);
+	ck_assert_uint_ge(loop_guest_now_ns(trace.loop), before);
+	ck_assert_int_eq(loop_run(trace.loop), 0);
+	ck_assert_str_eq(trace.text, "hag");
+	/* One that is stopped while held does not come later. */
+	loop_timer_start(trace.loop, &guest, 0);
+	loop_hold_guest_time(trace.loop, true);
+	loop_timer_stop(trace.loop, &guest);
+	loop_hold_guest_time(trace.loop, false);
+	loop_timer_start(trace.loop, &host, 1000000);
+	ck_assert_int_eq(loop_run(trace.loop), 0);
+	ck_assert_str_eq(trace.text, "hagh");
+	loop_destroy(trace.loop);
+}
+END_TEST
+
 START_TEST(tasks_run_once_each_and_may_queue_themselves)
 {
 	struct trace trace = {.text = ""};
@@ -324,6 +363,7 @@ END_TEST
 
 UNIT_MAIN("loop", descriptors_are_watched_changed_and_removed, a_regular_file_is_refused,
 	  a_source_removed_by_another_callback_is_not_called, timers_expire_in_order_and_once,
-	  a_timer_stopped_by_another_does_not_expire, tasks_run_once_each_and_may_queue_themselves,
-	  a_task_cancelled_by_another_does_not_run, another_thread_can_lock_wake_and_stop,
-	  a_waiting_loop_wakes_for_tasks_and_timers)
+	  a_timer_stopped_by_another_does_not_expire,
+	  timers_of_the_guest_wait_while_guest_time_is_held,
+	  tasks_run_once_each_and_may_queue_themselves, a_task_cancelled_by_another_does_not_run,
+	  another_thread_can_lock_wake_and_stop, a_waiting_loop_wakes_for_tasks_and_timers)

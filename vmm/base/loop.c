@@ -24,7 +24,8 @@ struct loop {
 	pthread_mutex_t lock;
 	atomic_bool stop;
 	bool waiting; /* in poll(2), without the lock: new timers and tasks must wake it */
-	struct loop_timer *timers; /* soonest first */
+	struct loop_timer *timers[2];	 /* of the host's time and of guest time; soonest first */
+	uint64_t held_ns, held_since_ns; /* guest time: held so far, and since when; 0: it runs */
 	struct loop_task *tasks, **tasks_end;
 	/* the batch being dispatched: loop_remove() takes its source out */
 	struct epoll_event batch[LOOP_BATCH];
@@ -134,13 +135,38 @@ static void wake_if_waiting(struct loop *loop)
 		loop_wake(loop);
 }
 
+uint64_t loop_guest_now_ns(const struct loop *loop)
+{
+	uint64_t now = loop->held_since_ns ? loop->held_since_ns : loop_now_ns();
+
+	return now - loop->held_ns;
+}
+
+void loop_hold_guest_time(struct loop *loop, bool held)
+{
+	if (held == (loop->held_since_ns != 0))
+		return;
+	if (held) {
+		loop->held_since_ns = loop_now_ns();
+		return;
+	}
+	loop->held_ns += loop_now_ns() - loop->held_since_ns;
+	loop->held_since_ns = 0;
+	wake_if_waiting(loop);
+}
+
+static uint64_t now_of(const struct loop *loop, bool guest)
+{
+	return guest ? loop_guest_now_ns(loop) : loop_now_ns();
+}
+
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer)
 {
 	struct loop_timer **at;
 
 	if (!timer->armed)
 		return;
-	for (at = &loop->timers; *at; at = &(*at)->next) {
+	for (at = &loop->timers[timer->guest]; *at; at = &(*at)->next) {
 		if (*at == timer) {
 			*at = timer->next;
 			break;
@@ -155,9 +181,9 @@ void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t dela
 	struct loop_timer **at;
 
 	loop_timer_stop(loop, timer);
-	if (add_overflows(loop_now_ns(), delay_ns, &timer->deadline_ns))
+	if (add_overflows(now_of(loop, timer->guest), delay_ns, &timer->deadline_ns))
 		timer->deadline_ns = UINT64_MAX;
-	for (at = &loop->timers; *at; at = &(*at)->next)
+	for (at = &loop->timers[timer->guest]; *at; at = &(*at)->next)
 		if ((*at)->deadline_ns > timer->deadline_ns)
 			break;
 	timer->next = *at;
@@ -195,13 +221,15 @@ void loop_cancel(struct loop *loop, struct loop_task *task)
 	task->next = NULL;
 }
 
-static void run_timers(struct loop *loop)
+static void run_timers(struct loop *loop, bool guest)
 {
-	uint64_t now = loop_now_ns();
+	uint64_t now = now_of(loop, guest);
 	struct loop_timer *timer;
 
-	while (loop->timers && loop->timers->deadline_ns <= now) {
-		timer = loop->timers;
+	/* A callback may hold guest time. */
+	while (loop->timers[guest] && loop->timers[guest]->deadline_ns <= now &&
+	       !(guest && loop->held_since_ns)) {
+		timer = loop->timers[guest];
 		loop_timer_stop(loop, timer);
 		timer->expired(timer->arg);
 	}
@@ -225,16 +253,22 @@ static void run_tasks(struct loop *loop)
 /* The timeout for poll(2): milliseconds until the next timer or task; -1: none. */
 static int wait_ms(const struct loop *loop)
 {
-	uint64_t now, left;
+	const uint64_t none = UINT64_MAX / 2;
+	uint64_t left = none;
+	int guest;
 
 	if (loop->tasks)
 		return 0;
-	if (!loop->timers)
+	for (guest = 0; guest < 2; guest++) {
+		const struct loop_timer *next = loop->timers[guest];
+		uint64_t now = now_of(loop, guest);
+
+		if (next && !(guest && loop->held_since_ns))
+			left = min_u64(left, next->deadline_ns > now ? next->deadline_ns - now : 0);
+	}
+	if (left == none)
 		return -1;
-	now = loop_now_ns();
-	if (loop->timers->deadline_ns <= now)
-		return 0;
-	left = (loop->timers->deadline_ns - now + 999999) / 1000000;
+	left = (left + 999999) / 1000000;
 	return left > 1000000 ? 1000000 : (int)left;
 }
 
@@ -287,7 +321,8 @@ int loop_run(struct loop *loop)
 		if (ret < 0)
 			break;
 		run_batch(loop);
-		run_timers(loop);
+		run_timers(loop, false);
+		run_timers(loop, true);
 		run_tasks(loop);
 	}
 	atomic_store(&loop->stop, false);

@@ -29,6 +29,7 @@ struct loop_source {
 struct loop_timer {
 	void (*expired)(void *arg);
 	void *arg;
+	bool guest; /* counts guest time, which stands still while loop_hold_guest_time() says so */
 	/* private to the loop */
 	uint64_t deadline_ns;
 	bool armed;
@@ -66,6 +67,15 @@ void loop_remove(struct loop *loop, struct loop_source *source);
 /* Arms a timer (again) to expire once, delay_ns from now. */
 void loop_timer_start(struct loop *loop, struct loop_timer *timer, uint64_t delay_ns);
 void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
+
+/*
+ * Stops guest time, or lets it go on: CLOCK_MONOTONIC without the time for which it was held.
+ * Timers of the guest do not expire while it is held. Under the device lock.
+ */
+void loop_hold_guest_time(struct loop *loop, bool held);
+
+/* Guest time in nanoseconds. Under the device lock. */
+uint64_t loop_guest_now_ns(const struct loop *loop);
 
 /* Queues the task unless it is queued already. From the loop's thread or under the device lock. */
 void loop_defer(struct loop *loop, struct loop_task *task);

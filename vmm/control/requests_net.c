@@ -205,7 +205,7 @@ static json_t *describe_flow(const struct flow *flow, const struct policy *polic
 static void list_flows(void *arg, const struct policy *policy)
 {
 	struct flow_list *flows = arg;
-	uint64_t now_ns = loop_now_ns();
+	uint64_t now_ns = loop_guest_now_ns(flows->network->loop);
 	const struct flow *flow;
 	uint32_t at = 0;
 

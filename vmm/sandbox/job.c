@@ -269,7 +269,7 @@ int job_start(struct job **out, struct machine *machine, const struct job_spec *
 	job->arg = arg;
 	job->timeout_ns = spec->timeout_ns;
 	job->output_max = spec->output_max;
-	job->timer = (struct loop_timer){.expired = on_timer, .arg = job};
+	job->timer = (struct loop_timer){.expired = on_timer, .arg = job, .guest = true};
 	job->end_task = (struct loop_task){.run = report_end, .arg = job};
 	ret = ops->output ? 0 : open_streams(job, spec);
 	if (ret < 0) {

@@ -40,7 +40,8 @@ static void on_resolved(void *arg, uint32_t ticket, int rcode,
 {
 	struct network *network = arg;
 
-	filter_resolved(network->filter, ticket, rcode, addresses, loop_now_ns());
+	filter_resolved(network->filter, ticket, rcode, addresses,
+			loop_guest_now_ns(network->loop));
 }
 
 static void to_guest(void *arg, const uint8_t *frame, size_t length)
@@ -98,7 +99,8 @@ static void card_transmit(void *arg, uint8_t *frame, size_t length, bool partial
 {
 	struct network *network = arg;
 
-	filter_from_guest(network->filter, frame, length, partial, loop_now_ns());
+	filter_from_guest(network->filter, frame, length, partial,
+			  loop_guest_now_ns(network->loop));
 }
 
 static void card_drained(void *arg)
@@ -138,7 +140,7 @@ static void backend_frame(void *arg, uint8_t *frame, size_t length)
 {
 	struct network *network = arg;
 
-	filter_from_peer(network->filter, frame, length, loop_now_ns());
+	filter_from_peer(network->filter, frame, length, loop_guest_now_ns(network->loop));
 }
 
 static void backend_drained(void *arg)
@@ -190,7 +192,7 @@ static void tick(void *arg)
 {
 	struct network *network = arg;
 
-	filter_expire(network->filter, loop_now_ns());
+	filter_expire(network->filter, loop_guest_now_ns(network->loop));
 	loop_timer_start(network->loop, &network->tick, TICK_NS);
 }
 
@@ -258,7 +260,7 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 	ret = choose_mac(network, err);
 	if (ret < 0)
 		return ret;
-	network->tick = (struct loop_timer){.expired = tick, .arg = network};
+	network->tick = (struct loop_timer){.expired = tick, .arg = network, .guest = true};
 	network->card = card;
 	if (config->questions)
 		approvals_set_requester(config->questions, POLICY_NET, network_decided, network);
@@ -365,5 +367,5 @@ void network_configured(struct network *network)
 void network_policy_changed(struct network *network)
 {
 	if (network->filter)
-		filter_policy_changed(network->filter, loop_now_ns());
+		filter_policy_changed(network->filter, loop_guest_now_ns(network->loop));
 }

@@ -98,8 +98,10 @@ int session_init(struct session *session, const struct session_limits *limits,
 	session->arg = arg;
 	session->limits = *limits;
 	session->signal_fd = session->watch_fd = -1;
-	session->wall_timer = (struct loop_timer){.expired = wall_expired, .arg = session};
-	session->idle_timer = (struct loop_timer){.expired = idle_expired, .arg = session};
+	session->wall_timer =
+		(struct loop_timer){.expired = wall_expired, .arg = session, .guest = true};
+	session->idle_timer =
+		(struct loop_timer){.expired = idle_expired, .arg = session, .guest = true};
 	session->grace_timer = (struct loop_timer){.expired = grace_expired, .arg = session};
 	ret = loop_create(&session->loop);
 	return ret < 0 ? err_code(err, -ret, "event loop") : 0;
