@@ -86,8 +86,8 @@ static const char *const answer_text[] = {
 	[FILTER_UNASKED] = "",
 	[FILTER_APPROVED] = ", approved",
 	[FILTER_DECLINED] = ", declined",
-	[FILTER_UNANSWERED] = ", unanswered",
 	[FILTER_UNATTENDED] = ", unattended",
+	[FILTER_UNASKABLE] = ", unaskable",
 	[FILTER_OVERASKED] = ", overasked",
 };
 

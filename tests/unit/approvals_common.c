@@ -15,6 +15,9 @@ struct approval_history history;
 uint32_t answered_number;
 bool answered_yes;
 char answered_why[128];
+bool frozen;
+unsigned freezes;
+struct policy_on_ask frozen_how;
 
 static void on_asked(void *arg, const struct approval *question)
 {
@@ -43,21 +46,49 @@ void on_answered(void *arg, uint32_t number, bool yes, const char *reason)
 	loop_stop(loop);
 }
 
-void begin(const char *command)
+static void on_freeze(void *arg, const struct policy_on_ask *on_ask)
 {
-	static const struct approvals_ops ops = {.asked = on_asked, .over = on_over};
-	static const char text[] = "policy 1\nnet allow tcp a.test:1\nnet ask tcp *:*\n";
-	const struct policy_source source = {.name = "p", .directory = "/"};
+	(void)arg;
+	frozen = on_ask != NULL;
+	if (on_ask)
+		frozen_how = *on_ask;
+	freezes++;
+}
+
+static struct policy *parse(const char *text)
+{
+	const struct policy_source source = {.name = "p", .directory = "/", .lenient = true};
 	struct policy *policy;
 	struct err err;
 
-	asked = over = answered = 0;
-	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, &err), 0);
-	ck_assert_int_eq(guard_create(&guard, policy, NULL), 0);
+	ck_assert_msg(policy_parse(&policy, text, strlen(text), &source, &err) == 0, "%s",
+		      err.text);
+	return policy;
+}
+
+void begin(const char *command)
+{
+	begin_with("policy 1\nnet allow tcp a.test:1\nnet ask tcp *:*\n", command);
+}
+
+void begin_with(const char *text, const char *command)
+{
+	static const struct approvals_ops ops = {
+		.asked = on_asked, .over = on_over, .freeze = on_freeze};
+
+	asked = over = answered = freezes = 0;
+	frozen = false;
+	ck_assert_int_eq(guard_create(&guard, parse(text), NULL), 0);
 	ck_assert_int_eq(loop_create(&loop), 0);
 	ck_assert_int_eq(approvals_create(&questions, loop, guard, command), 0);
 	approvals_set_ops(questions, &ops, NULL);
 	approvals_set_requester(questions, POLICY_NET, on_answered, NULL);
+}
+
+void replace_policy(const char *text)
+{
+	ck_assert_int_eq(guard_replace(guard, parse(text), "me"), 0);
+	approvals_policy_changed(questions);
 }
 
 void end(void)

@@ -19,11 +19,22 @@ extern uint32_t answered_number;
 extern bool answered_yes;
 extern char answered_why[128];
 
+/* Whether the guest is to stand still, how often that changed, and how. */
+extern bool frozen;
+extern unsigned freezes;
+extern struct policy_on_ask frozen_how;
+
 void on_over(void *arg, const struct approval *question, const char *why);
 void on_answered(void *arg, uint32_t number, bool yes, const char *reason);
 
 /* The policy p: a.test:1 is allowed, all else of TCP is asked about. command: of --on-ask. */
 void begin(const char *command);
+
+/* The same with another policy. */
+void begin_with(const char *text, const char *command);
+
+/* Replaces the policy, and tells the approvals. */
+void replace_policy(const char *text);
 void end(void);
 
 struct policy_net to(const char *name, const char *address, uint16_t port);

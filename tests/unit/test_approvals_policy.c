@@ -6,18 +6,6 @@
 
 #include "tests/unit/approvals_common.h"
 
-static void replace_policy(const char *text)
-{
-	const struct policy_source source = {.name = "p", .directory = "/", .lenient = true};
-	struct policy *policy;
-	struct err err;
-
-	ck_assert_msg(policy_parse(&policy, text, strlen(text), &source, &err) == 0, "%s",
-		      err.text);
-	ck_assert_int_eq(guard_replace(guard, policy, "me"), 0);
-	approvals_policy_changed(questions);
-}
-
 START_TEST(a_new_policy_decides_open_questions)
 {
 	struct policy_net net = to("x.test", "192.0.9.1", 22),

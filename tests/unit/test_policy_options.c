@@ -125,6 +125,51 @@ START_TEST(of_limits_the_lowest)
 }
 END_TEST
 
+/* Of several files the strictest way counts: deny, then the shorter wait, then freeze. */
+START_TEST(of_on_ask_the_strictest)
+{
+	static const struct {
+		const char *first, *second;
+		struct policy_on_ask wanted;
+	} cases[] = {
+		{"policy 1\n", "policy 1\n", {.wait_ns = POLICY_ON_ASK_WAIT_NS}},
+		{"policy 1\n", "policy 1\non-ask wait=2h\n", {.wait_ns = 7200000000000}},
+		{"policy 1\non-ask wait=5s\n",
+		 "policy 1\non-ask wait=1m\n",
+		 {.wait_ns = 5000000000}},
+		{"policy 1\non-ask wait=1m\n",
+		 "policy 1\non-ask wait=5s\n",
+		 {.wait_ns = 5000000000}},
+		{"policy 1\non-ask freeze spill=10m\n",
+		 "policy 1\n",
+		 {.way = POLICY_ON_ASK_FREEZE, .spill_ns = 600000000000}},
+		{"policy 1\non-ask freeze\n",
+		 "policy 1\non-ask wait=5s\n",
+		 {.wait_ns = 5000000000}},
+		{"policy 1\non-ask deny\n",
+		 "policy 1\non-ask freeze\n",
+		 {.way = POLICY_ON_ASK_DENY}},
+		{"policy 1\non-ask wait=5s\n",
+		 "policy 1\non-ask deny\n",
+		 {.way = POLICY_ON_ASK_DENY}},
+	};
+	const struct policy_on_ask *on_ask;
+	struct policy *policy;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		policy = good(&(struct made){.file = {cases[i].first, cases[i].second}});
+		on_ask = policy_on_ask(policy);
+		ck_assert_int_eq(on_ask->way, cases[i].wanted.way);
+		ck_assert_uint_eq(on_ask->wait_ns, cases[i].wanted.wait_ns);
+		ck_assert_uint_eq(on_ask->spill_ns, cases[i].wanted.spill_ns);
+		policy_free(policy);
+	}
+	bad(&(struct made){.file = {"policy 1\n", "policy 1\non-ask deny\non-ask deny\n"}},
+	    "two:3:1: on-ask is given already (line 2)");
+}
+END_TEST
+
 START_TEST(what_several_files_must_not_say)
 {
 	bad(&(struct made){.file = {"policy 1\nshare a /w\nfile read /w/**\n",
@@ -304,7 +349,7 @@ START_TEST(texts_from_descriptors)
 }
 END_TEST
 
-UNIT_MAIN("policy_options", rules_in_the_order_given, of_limits_the_lowest,
+UNIT_MAIN("policy_options", rules_in_the_order_given, of_limits_the_lowest, of_on_ask_the_strictest,
 	  what_several_files_must_not_say, a_text_that_is_not_whole, names_without_a_policy,
 	  approvals_in_advance, denials_stay, bad_names, forks_and_granted_names,
 	  texts_from_descriptors)

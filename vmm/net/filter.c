@@ -259,7 +259,7 @@ void filter_set_guest_mac(struct filter *filter, const uint8_t mac[FRAME_MAC])
 
 void filter_expire(struct filter *filter, uint64_t now_ns)
 {
-	filter_ask_expire(filter, now_ns);
+	filter_ask_keep(filter, now_ns);
 	flow_expire(&filter->flows, now_ns, EXPIRE_LIMIT);
 }
 

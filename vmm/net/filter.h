@@ -46,7 +46,6 @@ struct filter;
 #define FILTER_ASKS	     32	    /* flows that wait for an operator's decision, at a time */
 #define FILTER_ASK_FRAMES    8	    /* frames held back for one of them */
 #define FILTER_ASK_BYTES     131072 /* bytes held back for all of them */
-#define FILTER_ASK_NS	     UINT64_C(60000000000) /* how long one waits: 60 s */
 
 enum filter_op { FILTER_CONNECT, FILTER_RESOLVE, FILTER_LISTEN };
 enum filter_protocol {
@@ -67,8 +66,8 @@ enum filter_answer {
 	FILTER_UNASKED, /* the policy alone decides */
 	FILTER_APPROVED,
 	FILTER_DECLINED,
-	FILTER_UNANSWERED, /* in time */
 	FILTER_UNATTENDED, /* no operator is attached */
+	FILTER_UNASKABLE,  /* the policy says `on-ask deny` */
 	FILTER_OVERASKED,  /* too many questions */
 };
 
@@ -101,7 +100,7 @@ struct filter_ops {
 	/*
 	 * Opens a question for an operator: filter_answered() is called with its number later,
 	 * once. The same request again gets the same number. Returns a number above 0; -ENOENT: no
-	 * operator is attached; -EBUSY: too many questions.
+	 * operator is attached; -EACCES: the policy says `on-ask deny`; -EBUSY: too many questions.
 	 */
 	int (*ask)(void *arg, const struct filter_request *request);
 	/* Withdraws a question: no flow waits for the decision any longer. */

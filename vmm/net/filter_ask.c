@@ -89,8 +89,7 @@ static int hold_instead(struct filter *filter, struct filter_ask *ask, const str
 
 /* --- coming and going ------------------------------------------------------------------------- */
 
-static struct filter_ask *take_slot(struct filter *filter, const struct filter_ask *first,
-				    uint64_t now_ns)
+static struct filter_ask *take_slot(struct filter *filter, const struct filter_ask *first)
 {
 	struct filter_ask *ask = NULL;
 	unsigned i;
@@ -105,7 +104,6 @@ static struct filter_ask *take_slot(struct filter *filter, const struct filter_a
 	if (first->request.name)
 		snprintf(ask->name, sizeof(ask->name), "%s", first->request.name);
 	ask->request.name = first->request.name ? ask->name : NULL;
-	ask->until_ns = now_ns + FILTER_ASK_NS;
 	ask->held_end = &ask->held;
 	return ask;
 }
@@ -120,7 +118,9 @@ static bool put(struct filter *filter, struct filter_ask *ask)
 		filter->asks++;
 		return true;
 	}
-	ask->request.answer = question == -ENOENT ? FILTER_UNATTENDED : FILTER_OVERASKED;
+	ask->request.answer = question == -ENOENT   ? FILTER_UNATTENDED
+			      : question == -EACCES ? FILTER_UNASKABLE
+						    : FILTER_OVERASKED;
 	return false;
 }
 
@@ -160,7 +160,7 @@ static void refuse(struct filter *filter, const struct filter_ask *ask, const st
 void filter_ask_packet(struct filter *filter, const struct filter_ask *first,
 		       const struct frame *frame, uint64_t now_ns)
 {
-	struct filter_ask *ask = take_slot(filter, first, now_ns), none = *first;
+	struct filter_ask *ask = take_slot(filter, first), none = *first;
 
 	if (!ask || hold(filter, ask, frame) < 0) {
 		none.request.answer = FILTER_OVERASKED;
@@ -185,11 +185,11 @@ bool filter_ask_waits(struct filter *filter, const struct flow_key *key, const s
 }
 
 int filter_ask_name(struct filter *filter, struct flow *flow, struct filter_request *request,
-		    uint32_t rule, uint64_t now_ns)
+		    uint32_t rule)
 {
 	const struct filter_ask first = {
 		.key = flow->key, .request = *request, .rule = rule, .peeking = true};
-	struct filter_ask *ask = take_slot(filter, &first, now_ns);
+	struct filter_ask *ask = take_slot(filter, &first);
 
 	request->answer = FILTER_OVERASKED;
 	if (!ask)
@@ -311,29 +311,17 @@ void filter_ask_again(struct filter *filter, uint64_t now_ns)
 }
 
 /* A flow whose first bytes wait for a decision is not idle. */
-static void keep_flow(struct filter *filter, const struct filter_ask *ask, uint64_t now_ns)
+void filter_ask_keep(struct filter *filter, uint64_t now_ns)
 {
-	struct flow *flow = ask->peeking ? flow_find(&filter->flows, &ask->key) : NULL;
-
-	if (flow)
-		flow_seen(&filter->flows, flow, flow->class, now_ns);
-}
-
-void filter_ask_expire(struct filter *filter, uint64_t now_ns)
-{
-	uint32_t question;
+	struct flow *flow;
 	unsigned i;
 
 	for (i = 0; i < FILTER_ASKS; i++) {
-		question = filter->ask[i].question;
-		if (question == 0)
+		if (filter->ask[i].question == 0 || !filter->ask[i].peeking)
 			continue;
-		if (now_ns < filter->ask[i].until_ns) {
-			keep_flow(filter, &filter->ask[i], now_ns);
-			continue;
-		}
-		finish(filter, &filter->ask[i], FILTER_UNANSWERED, now_ns);
-		take_back(filter, question);
+		flow = flow_find(&filter->flows, &filter->ask[i].key);
+		if (flow)
+			flow_seen(&filter->flows, flow, flow->class, now_ns);
 	}
 }
 

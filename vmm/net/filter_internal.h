@@ -55,7 +55,6 @@ struct filter_ask {
 	struct filter_request request; /* its name points to the one below */
 	char name[DNS_NAME_TEXT];
 	uint32_t rule;
-	uint64_t until_ns;
 	bool peeking;	       /* the flow exists, and its peek holds the bytes */
 	bool plain, tls, http; /* TCP: how it continues when it is allowed */
 	uint32_t sequence;     /* TCP: of the held SYN */
@@ -204,7 +203,7 @@ bool filter_ask_waits(struct filter *filter, const struct flow_key *key, const s
  * not, and the caller refuses the flow.
  */
 int filter_ask_name(struct filter *filter, struct flow *flow, struct filter_request *request,
-		    uint32_t rule, uint64_t now_ns);
+		    uint32_t rule);
 
 /* The flow has ended, or the guest gave it up. */
 void filter_ask_cancel(struct filter *filter, const struct flow_key *key);
@@ -212,8 +211,8 @@ void filter_ask_cancel(struct filter *filter, const struct flow_key *key);
 /* Decides again about everything that waits. */
 void filter_ask_again(struct filter *filter, uint64_t now_ns);
 
-/* Refuses flows that have waited too long. */
-void filter_ask_expire(struct filter *filter, uint64_t now_ns);
+/* Call it now and then: flows that wait for a decision do not count as idle. */
+void filter_ask_keep(struct filter *filter, uint64_t now_ns);
 
 /* Forgets everything that waits; tell: withdraws the questions. */
 void filter_ask_forget(struct filter *filter, bool tell);

@@ -350,8 +350,7 @@ static void decide(struct filter *filter, struct flow *flow, const struct frame 
 	if (hold(peek, frame, fresh) == 0)
 		verdict = peek->asking ? WAIT : judge(filter, flow, &judgement, now_ns);
 	if (verdict == ASK)
-		verdict = filter_ask_name(filter, flow, &judgement.request, judgement.rule,
-					  now_ns) == 0
+		verdict = filter_ask_name(filter, flow, &judgement.request, judgement.rule) == 0
 				  ? WAIT
 				  : FORBID;
 	if (verdict == WAIT && (frame->tcp_flags & TCP_FIN)) {

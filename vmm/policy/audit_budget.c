@@ -25,6 +25,8 @@ static const struct {
 	{"policy-set", AUDIT_DENIALS, AUDIT_NO_BUDGET},
 	{"ask", AUDIT_DENIALS, AUDIT_NO_BUDGET}, /* bounded by sandbox/approvals.h */
 	{"answer", AUDIT_DENIALS, AUDIT_NO_BUDGET},
+	{"proposal", AUDIT_DENIALS, AUDIT_NO_BUDGET},	  /* likewise */
+	{"freeze", AUDIT_DENIALS, AUDIT_NO_BUDGET},	  /* at most two a question */
 	{"network-lost", AUDIT_DENIALS, AUDIT_NO_BUDGET}, /* once */
 	{"planted", AUDIT_DENIALS, AUDIT_NO_BUDGET},	  /* bounded by control/planted.h */
 	{"read-only-share", AUDIT_DENIALS, AUDIT_KIND_DENIED},

@@ -14,7 +14,7 @@ static const struct {
 	bool enforced;
 } statements[] = {
 	{"policy", true}, {"include", true}, {"limit", true},	{"share", true},   {"file", true},
-	{"net", true},	  {"exec", false},   {"secret", false}, {"on-deny", true},
+	{"net", true},	  {"exec", false},   {"secret", false}, {"on-deny", true}, {"on-ask", true},
 };
 
 static const struct {

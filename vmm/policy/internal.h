@@ -49,6 +49,7 @@ struct policy {
 	size_t shares;
 	struct rule_list class[POLICY_CLASSES];
 	bool audit_required;
+	struct policy_on_ask on_ask;
 	struct policy_source source; /* a deep copy */
 };
 

@@ -263,6 +263,9 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
 		ret = compare_limits(child, parent, err);
 	if (ret == 0 && parent->audit_required && !child->audit_required)
 		ret = err_set(err, EPERM, "it allows more: 'on-deny audit=required' is missing");
+	if (ret == 0 && parent->on_ask.way == POLICY_ON_ASK_DENY &&
+	    child->on_ask.way != POLICY_ON_ASK_DENY)
+		ret = err_set(err, EPERM, "it allows more: 'on-ask deny' is missing");
 	if (ret == 0)
 		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_DENY, err);
 	/* In a served root file system, files that no rule matches may be read. */

@@ -246,6 +246,7 @@ int policy_parse(struct policy **policy, const char *text, size_t length,
 		parser->policy = made;
 		parser->err = err ? err : &dropped;
 		parser->err->text[0] = '\0';
+		made->on_ask.wait_ns = POLICY_ON_ASK_WAIT_NS;
 		made->text = arena_copy(&made->arena, text, length);
 		ret = made->text ? copy_source(made, parser->source) : -ENOMEM;
 		parser->file = made->name;
@@ -312,6 +313,11 @@ const struct policy_rule *policy_rule(const struct policy *policy, enum policy_c
 {
 	return index < policy_rule_count(policy, class) ? &policy->class[class].rule[index]->public
 							: NULL;
+}
+
+const struct policy_on_ask *policy_on_ask(const struct policy *policy)
+{
+	return &policy->on_ask;
 }
 
 bool policy_audit_required(const struct policy *policy)

@@ -22,6 +22,8 @@ struct parser {
 	unsigned line, depth;
 	unsigned part;		/* which of several files, from 1 */
 	unsigned limit_part[6]; /* the part that gave each limit; 0: none */
+	unsigned on_ask_part;	/* and on-ask, at on_ask_line */
+	unsigned on_ask_line;
 	struct word word[WORDS_MAX];
 	unsigned words;
 	bool versioned; /* `policy 1` was seen */
@@ -61,6 +63,7 @@ int parse_share(struct parser *parser);
 /* Statements other than rules and shares (settings.c). */
 int parse_limit(struct parser *parser);
 int parse_on_deny(struct parser *parser);
+int parse_on_ask(struct parser *parser);
 int parse_secret(struct parser *parser);
 int parse_include(struct parser *parser);
 int parse_policy(struct parser *parser);

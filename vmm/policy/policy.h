@@ -248,6 +248,24 @@ size_t policy_rule_count(const struct policy *policy, enum policy_class class);
 const struct policy_rule *policy_rule(const struct policy *policy, enum policy_class class,
 				      size_t index);
 
+/* What happens to an operation that a rule leaves to a person, until one decides. */
+enum policy_on_ask_way {
+	POLICY_ON_ASK_WAIT,   /* it waits, for a bounded time */
+	POLICY_ON_ASK_FREEZE, /* the whole guest stands still, for as long as it takes */
+	POLICY_ON_ASK_DENY,   /* it is denied at once */
+};
+
+#define POLICY_ON_ASK_WAIT_NS	  UINT64_C(60000000000) /* without a statement */
+#define POLICY_ON_ASK_WAIT_MAX_NS UINT64_C(86400000000000)
+
+struct policy_on_ask {
+	enum policy_on_ask_way way;
+	uint64_t wait_ns;  /* POLICY_ON_ASK_WAIT: how long */
+	uint64_t spill_ns; /* POLICY_ON_ASK_FREEZE: until guest memory goes to disk; 0: never */
+};
+
+const struct policy_on_ask *policy_on_ask(const struct policy *policy);
+
 /* Whether operations are denied while the audit log cannot be written (audit=required). */
 bool policy_audit_required(const struct policy *policy);
 

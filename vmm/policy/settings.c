@@ -124,6 +124,80 @@ int parse_on_deny(struct parser *parser)
 	return ret;
 }
 
+static int on_ask_time(struct parser *parser, const struct word *word, uint64_t *time)
+{
+	const char *equals = strchr(word->text, '=');
+	unsigned column = word->column + (unsigned)(equals + 1 - word->text);
+	struct err why;
+
+	if (quantity_duration(equals + 1, time, &why) < 0)
+		return parse_fail(parser, EINVAL, column, "%s", why.text);
+	return 0;
+}
+
+static int on_ask_words(struct parser *parser, struct policy_on_ask *on_ask)
+{
+	static const char *const words[] = {"freeze", "wait=TIME", "deny"};
+	const struct word *word = &parser->word[1], *more = &parser->word[2];
+	int ret;
+
+	if (strcmp(word->text, "freeze") == 0) {
+		on_ask->way = POLICY_ON_ASK_FREEZE;
+		if (parser->words == 3 && strncmp(more->text, "spill=", 6) == 0)
+			return on_ask_time(parser, more, &on_ask->spill_ns);
+		return parser->words == 2 ? 0
+					  : parse_fail(parser, EINVAL, more->column,
+						       "write on-ask freeze [spill=TIME]");
+	}
+	if (parser->words > 2)
+		return parse_fail(parser, EINVAL, more->column,
+				  "only on-ask freeze takes another word");
+	if (strcmp(word->text, "deny") == 0) {
+		on_ask->way = POLICY_ON_ASK_DENY;
+		return 0;
+	}
+	if (strncmp(word->text, "wait=", 5) != 0)
+		return parse_unknown_word(parser, word, "on-ask option", words, ARRAY_SIZE(words));
+	ret = on_ask_time(parser, word, &on_ask->wait_ns);
+	if (ret == 0 && on_ask->wait_ns > POLICY_ON_ASK_WAIT_MAX_NS)
+		ret = parse_fail(parser, EINVAL, word->column + 5,
+				 "at most 24h: on-ask freeze waits as long as it takes");
+	return ret;
+}
+
+/* Which of two is stricter: deny, then the shorter wait, then freeze. */
+static bool is_stricter(const struct policy_on_ask *a, const struct policy_on_ask *b)
+{
+	static const int rank[] = {
+		[POLICY_ON_ASK_FREEZE] = 0, [POLICY_ON_ASK_WAIT] = 1, [POLICY_ON_ASK_DENY] = 2};
+
+	if (a->way != b->way)
+		return rank[a->way] > rank[b->way];
+	return a->way == POLICY_ON_ASK_WAIT && a->wait_ns < b->wait_ns;
+}
+
+/* The strictest of several files counts. */
+int parse_on_ask(struct parser *parser)
+{
+	struct policy_on_ask on_ask = {.way = POLICY_ON_ASK_WAIT};
+	int ret;
+
+	if (parser->words < 2)
+		return parse_fail(parser, EINVAL, parser->word[0].column,
+				  "write on-ask freeze [spill=TIME], wait=TIME or deny");
+	if (parser->on_ask_part == parser->part)
+		return parse_fail(parser, EINVAL, parser->word[0].column,
+				  "on-ask is given already (line %u)", parser->on_ask_line);
+	ret = on_ask_words(parser, &on_ask);
+	if (ret < 0)
+		return ret;
+	if (parser->on_ask_part == 0 || is_stricter(&on_ask, &parser->policy->on_ask))
+		parser->policy->on_ask = on_ask;
+	parser->on_ask_part = parser->part;
+	parser->on_ask_line = parser->line;
+	return 0;
+}
+
 int parse_secret(struct parser *parser)
 {
 	if (parser->words < 3)

@@ -375,9 +375,10 @@ static const struct statement {
 	const char *word;
 	int (*state)(struct parser *parser);
 } statements[] = {
-	{"policy", parse_policy}, {"limit", parse_limit},     {"share", parse_share},
-	{"file", state_file},	  {"net", state_net},	      {"exec", state_exec},
-	{"secret", parse_secret}, {"on-deny", parse_on_deny}, {"include", parse_include},
+	{"policy", parse_policy},   {"limit", parse_limit},	{"share", parse_share},
+	{"file", state_file},	    {"net", state_net},		{"exec", state_exec},
+	{"secret", parse_secret},   {"on-deny", parse_on_deny}, {"on-ask", parse_on_ask},
+	{"include", parse_include},
 };
 
 /* What may be added to a running sandbox. */

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "vmm/base/bucket.h"
-#include "vmm/base/text.h"
-#include "vmm/policy/explain.h"
+#include "vmm/base/bytes.h"
 #include "vmm/sandbox/approval_command.h"
+#include "vmm/sandbox/approval_question.h"
 
 struct open_question {
 	struct approval *public; /* NULL: free */
 	bool told;		 /* operators or the command have been notified */
+	uint64_t asked_ns;
 	struct approval_command *command;
 };
 
@@ -27,7 +28,10 @@ struct approvals {
 	struct loop *loop;
 	struct guard *guard;
 	char *command;
-	bool attended;
+	bool attended, reachable;
+	struct policy_on_ask on_ask; /* of the policy in force */
+	bool frozen;		     /* ops->freeze() was told so */
+	struct loop_timer timer;     /* the next question's time is over */
 	struct requester requester[POLICY_CLASSES];
 	const struct approvals_ops *ops;
 	void *ops_arg;
@@ -38,71 +42,13 @@ struct approvals {
 	struct approval_memory *memory;
 };
 
-/* --- words ------------------------------------------------------------------------------------ */
-
-static const char *const answer_words[APPROVAL_REPLIES] = {"once", "session", "always", "no",
-							   "never"};
-
-const char *approval_reply_word(enum approval_reply answer)
-{
-	return answer_words[answer];
-}
-
-int approval_reply_of(const char *word)
-{
-	int i;
-
-	for (i = 0; i < APPROVAL_REPLIES; i++)
-		if (strcmp(answer_words[i], word) == 0)
-			return i;
-	return -1;
-}
-
-/* --- what a question is about ----------------------------------------------------------------- */
-
-/* What decisions for the sandbox's life hold for: of the network a name with all its addresses. */
-static void key_of(const struct policy_request *request, char key[POLICY_REQUEST_RULE])
-{
-	policy_request_rule(request, policy_needed_action(request->class, request->op), key);
-}
-
-/* Decides about a question by the policy in force, and notes the rule. */
-struct lookup {
-	struct approval *question;
-	struct policy_decision decision;
-};
-
-static void look_up(void *arg, const struct policy *policy)
-{
-	struct lookup *lookup = arg;
-	struct approval *question = lookup->question;
-	const struct policy_rule *rule;
-	size_t length;
-
-	policy_decide(policy, &question->request, &lookup->decision);
-	rule = lookup->decision.rule;
-	question->lasting = policy_request_of_rule(&question->request, rule);
-	question->rule[0] = question->rule_text[0] = '\0';
-	if (!rule)
-		return;
-	length = text_safe(question->rule, PATH_MAX, rule->file, strlen(rule->file), 0);
-	snprintf(question->rule + length, APPROVAL_RULE - length, ":%u", rule->line);
-	text_safe(question->rule_text, APPROVAL_TEXT, rule->text, strlen(rule->text), 0);
-}
-
-static enum policy_verdict verdict_of(struct approvals *questions, struct approval *question)
-{
-	struct lookup lookup = {.question = question};
-
-	guard_with_policy(questions->guard, look_up, &lookup);
-	return lookup.decision.verdict;
-}
+/* --- what was before ------------------------------------------------------------------------- */
 
 int approvals_recall(const struct approvals *questions, const struct policy_request *request)
 {
 	char key[POLICY_REQUEST_RULE];
 
-	key_of(request, key);
+	approval_key(request, key);
 	return approval_memory_decision(questions->memory, key);
 }
 
@@ -111,7 +57,7 @@ void approvals_count(struct approvals *questions, const struct policy_request *r
 {
 	char key[POLICY_REQUEST_RULE];
 
-	key_of(request, key);
+	approval_key(request, key);
 	approval_memory_count(questions->memory, key, allowed ? APPROVAL_ALLOWED : APPROVAL_DENIED);
 }
 
@@ -120,12 +66,7 @@ void approvals_count(struct approvals *questions, const struct policy_request *r
 static void note(struct approvals *questions, const struct approval *question, const char *what,
 		 const char *detail)
 {
-	char object[POLICY_REQUEST_TEXT];
-	const struct guard_note line = {
-		.class = question->request.class, .what = what, .object = object, .detail = detail};
-
-	policy_request_text(&question->request, object);
-	guard_note(questions->guard, &line);
+	approval_note(questions->guard, &question->request, what, detail);
 }
 
 /* Takes a question out of the table, and tells the operators. */
@@ -135,6 +76,7 @@ static void close_question(struct approvals *questions, struct open_question *op
 
 	approval_command_end(open->command);
 	*open = (struct open_question){.public = NULL};
+	loop_defer(questions->loop, &questions->tell);
 	if (questions->ops)
 		questions->ops->over(questions->ops_arg, question, how);
 	free(question);
@@ -172,6 +114,13 @@ static void refuse(struct approvals *questions, struct open_question *open, cons
 	reply_to(questions, class, number, false, why);
 }
 
+/* Whether a question without a running command may still get a decision. */
+static bool may_be_decided(const struct approvals *questions)
+{
+	return questions->attended ||
+	       (questions->on_ask.way == POLICY_ON_ASK_FREEZE && questions->reachable);
+}
+
 static void command_answered(void *arg, uint32_t number, const char *word)
 {
 	struct approvals *questions = arg;
@@ -183,13 +132,26 @@ static void command_answered(void *arg, uint32_t number, const char *word)
 	if (answer >= 0)
 		approvals_reply(questions, number, (enum approval_reply)answer, true,
 				"by the command of --on-ask");
-	else if (!questions->attended)
+	else if (!may_be_decided(questions))
 		refuse(questions, open, "the command of --on-ask made no decision");
 	else {
-		/* Only operators can decide now; with the last of them the question ends. */
+		/* Only operators can decide now. */
 		approval_command_end(open->command);
 		open->command = NULL;
 	}
+}
+
+/* Tells whether the guest must stand still: while a question is open, if the policy says freeze. */
+static void tell_frozen(struct approvals *questions)
+{
+	unsigned at = 0;
+	bool frozen = questions->on_ask.way == POLICY_ON_ASK_FREEZE &&
+		      approvals_next(questions, &at) != NULL;
+
+	if (frozen == questions->frozen || !questions->ops || !questions->ops->freeze)
+		return;
+	questions->frozen = frozen;
+	questions->ops->freeze(questions->ops_arg, frozen ? &questions->on_ask : NULL);
 }
 
 /* In the loop's thread. */
@@ -207,7 +169,7 @@ static void tell(void *arg)
 		if (questions->command &&
 		    approval_command_start(&open->command, questions->loop, questions->command,
 					   open->public, command_answered, questions) < 0 &&
-		    !questions->attended) {
+		    !may_be_decided(questions)) {
 			refuse(questions, open, "the command of --on-ask can't be run");
 			continue;
 		}
@@ -215,6 +177,7 @@ static void tell(void *arg)
 		if (questions->ops)
 			questions->ops->asked(questions->ops_arg, open->public);
 	}
+	tell_frozen(questions);
 }
 
 static struct open_question *find_place(struct approvals *questions)
@@ -227,24 +190,55 @@ static struct open_question *find_place(struct approvals *questions)
 	return NULL;
 }
 
-static struct approval *make_question(struct approvals *questions,
-				      const struct policy_request *request)
-{
-	struct approval *question = calloc(1, sizeof(*question));
-	char key[POLICY_REQUEST_RULE];
+/* --- time ------------------------------------------------------------------------------------- */
 
-	if (!question || policy_request_copy(&question->request, question->strings, request) < 0) {
-		free(question);
-		return NULL;
-	}
-	question->asked = time(NULL);
-	verdict_of(questions, question);
-	key_of(request, key);
-	question->history = approval_memory_history(questions->memory, key);
+static uint64_t deadline_of(const struct approvals *questions, const struct open_question *open)
+{
+	return open->asked_ns + questions->on_ask.wait_ns;
+}
+
+/* Arms the timer for the question whose time is over first. */
+static void set_timer(struct approvals *questions)
+{
+	uint64_t first = UINT64_MAX, now = loop_now_ns();
+	unsigned i;
+
+	loop_timer_stop(questions->loop, &questions->timer);
+	if (questions->on_ask.way != POLICY_ON_ASK_WAIT)
+		return;
+	for (i = 0; i < APPROVALS_MAX; i++)
+		if (questions->open[i].public)
+			first = min_u64(first, deadline_of(questions, &questions->open[i]));
+	if (first != UINT64_MAX)
+		loop_timer_start(questions->loop, &questions->timer, first > now ? first - now : 0);
+}
+
+static void time_is_over(void *arg)
+{
+	struct approvals *questions = arg;
+	uint64_t now = loop_now_ns();
+	unsigned i;
+
+	for (i = 0; i < APPROVALS_MAX; i++)
+		if (questions->open[i].public && now >= deadline_of(questions, &questions->open[i]))
+			refuse(questions, &questions->open[i], "no operator decided in time");
+	set_timer(questions);
+}
+
+/* --- asking ----------------------------------------------------------------------------------- */
+
+/* With `on-ask deny`: logs the rule that an operator might want, once for each object. */
+static void propose(struct approvals *questions, const struct policy_request *request)
+{
+	char key[POLICY_REQUEST_RULE], detail[POLICY_REQUEST_RULE + 16];
+
+	approval_key(request, key);
+	if (approval_memory_history(questions->memory, key).asked > 0 ||
+	    !bucket_try(&questions->rate, loop_now_ns()))
+		return;
 	approval_memory_count(questions->memory, key, APPROVAL_ASKED);
-	questions->last_number = questions->last_number % INT32_MAX + 1;
-	question->number = questions->last_number;
-	return question;
+	snprintf(detail, sizeof(detail), "rule=%s", key);
+	approval_note(questions->guard, request, "proposal", detail);
 }
 
 int approvals_ask(struct approvals *questions, const struct policy_request *request)
@@ -254,7 +248,13 @@ int approvals_ask(struct approvals *questions, const struct policy_request *requ
 	char detail[160];
 	unsigned i;
 
-	if (!questions->attended && !questions->command)
+	questions->on_ask = approval_on_ask(questions->guard);
+	if (questions->on_ask.way == POLICY_ON_ASK_DENY) {
+		if (policy_request_is_plain(request))
+			propose(questions, request);
+		return -EACCES;
+	}
+	if (!may_be_decided(questions) && !questions->command)
 		return -ENOENT;
 	if (!policy_request_is_plain(request))
 		return -EINVAL;
@@ -265,14 +265,17 @@ int approvals_ask(struct approvals *questions, const struct policy_request *requ
 	open = find_place(questions);
 	if (!open || !bucket_try(&questions->rate, loop_now_ns()))
 		return -EBUSY;
-	question = make_question(questions, request);
+	question = approval_create(questions->guard, questions->memory, request);
 	if (!question)
 		return -EBUSY;
-	*open = (struct open_question){.public = question};
+	questions->last_number = questions->last_number % INT32_MAX + 1;
+	question->number = questions->last_number;
+	*open = (struct open_question){.public = question, .asked_ns = loop_now_ns()};
 	snprintf(detail, sizeof(detail), "question=%u rule=%.110s", question->number,
 		 question->rule);
 	note(questions, question, "ask", detail);
 	loop_defer(questions->loop, &questions->tell);
+	set_timer(questions);
 	return (int)question->number;
 }
 
@@ -287,7 +290,7 @@ static const char *end_of(enum policy_verdict verdict)
 
 static enum policy_verdict end_question(struct approvals *questions, struct open_question *open)
 {
-	enum policy_verdict verdict = verdict_of(questions, open->public);
+	enum policy_verdict verdict = approval_look_up(questions->guard, open->public);
 	const char *how = end_of(verdict);
 	char detail[96];
 
@@ -305,6 +308,16 @@ void approvals_take_back(struct approvals *questions, uint32_t number)
 		end_question(questions, open);
 }
 
+/* Refuses what no operator can decide any longer, and no command that runs. */
+static void refuse_undecidable(struct approvals *questions, const char *why)
+{
+	unsigned i;
+
+	for (i = 0; i < APPROVALS_MAX && !may_be_decided(questions); i++)
+		if (questions->open[i].public && !questions->open[i].command)
+			refuse(questions, &questions->open[i], why);
+}
+
 void approvals_policy_changed(struct approvals *questions)
 {
 	struct open_question *open;
@@ -313,16 +326,20 @@ void approvals_policy_changed(struct approvals *questions)
 	uint32_t number;
 	unsigned i;
 
+	questions->on_ask = approval_on_ask(questions->guard);
 	for (i = 0; i < APPROVALS_MAX; i++) {
 		open = &questions->open[i];
 		/* Where a person is still to decide, the rule may be another one. */
-		if (!open->public || verdict_of(questions, open->public) == POLICY_ASK)
+		if (!open->public || approval_look_up(questions->guard, open->public) == POLICY_ASK)
 			continue;
 		class = open->public->request.class;
 		number = open->public->number;
 		verdict = end_question(questions, open);
 		reply_to(questions, class, number, verdict == POLICY_ALLOW, end_of(verdict));
 	}
+	refuse_undecidable(questions, "the policy was changed, and no operator is attached");
+	set_timer(questions);
+	loop_defer(questions->loop, &questions->tell);
 }
 
 /* --- decisions -------------------------------------------------------------------------------- */
@@ -344,14 +361,14 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 
 	if (!open)
 		return -ENOENT;
-	snprintf(detail, sizeof(detail), "question=%u answer=%s %s", number, answer_words[answer],
-		 by);
+	snprintf(detail, sizeof(detail), "question=%u answer=%s %s", number,
+		 approval_reply_word(answer), by);
 	note(questions, open->public, "answer", detail);
-	key_of(&open->public->request, key);
+	approval_key(&open->public->request, key);
 	if (remember && answer != APPROVAL_ONCE && answer != APPROVAL_NO)
 		approval_memory_decide(questions->memory, key, yes);
 	class = open->public->request.class;
-	snprintf(detail, sizeof(detail), "%s %s", answer_words[answer], by);
+	snprintf(detail, sizeof(detail), "%s %s", approval_reply_word(answer), by);
 	close_question(questions, open, detail);
 	reply_to(questions, class, number, yes,
 		 answer == APPROVAL_NEVER && !remember ? "an operator refused it for good"
@@ -361,15 +378,13 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 
 void approvals_attend(struct approvals *questions, bool attended)
 {
-	unsigned i;
-
 	questions->attended = attended;
-	if (attended)
-		return;
-	for (i = 0; i < APPROVALS_MAX; i++)
-		if (questions->open[i].public && !questions->open[i].command)
-			refuse(questions, &questions->open[i],
-			       "the last operator has disconnected");
+	refuse_undecidable(questions, "the last operator has disconnected");
+}
+
+void approvals_set_reachable(struct approvals *questions, bool reachable)
+{
+	questions->reachable = reachable;
 }
 
 const struct approval *approvals_next(const struct approvals *questions, unsigned *at)
@@ -393,6 +408,7 @@ int approvals_create(struct approvals **out, struct loop *loop, struct guard *gu
 	questions->loop = loop;
 	questions->guard = guard;
 	bucket_init_burst(&questions->rate, APPROVALS_SECOND, APPROVALS_MAX, loop_now_ns());
+	questions->timer = (struct loop_timer){.expired = time_is_over, .arg = questions};
 	questions->tell = (struct loop_task){.run = tell, .arg = questions};
 	questions->command = command ? strdup(command) : NULL;
 	questions->memory = approval_memory_create();
@@ -410,6 +426,7 @@ void approvals_destroy(struct approvals *questions)
 	if (!questions)
 		return;
 	loop_cancel(questions->loop, &questions->tell);
+	loop_timer_stop(questions->loop, &questions->timer);
 	for (i = 0; i < APPROVALS_MAX; i++) {
 		approval_command_end(questions->open[i].command);
 		free(questions->open[i].public);

@@ -3,8 +3,10 @@
  * Questions to a person: operations that an `ask` rule has stopped until a decision comes.
  *
  * Operators (clients of the control socket that watch for questions) and the command of --on-ask
- * decide. Without either, a question is refused at once. Decisions for the life of the sandbox are
- * remembered; they apply where the policy says ask, never where it says deny.
+ * decide. Without either, a question is refused at once; but if the policy says `on-ask freeze`, it
+ * stays open until an operator comes. Otherwise it is open for a bounded time. Decisions for the
+ * life of the sandbox are remembered; they apply where the policy says ask, never where it says
+ * deny.
  *
  * The guest causes questions, so their number and rate are bounded, as is the number of decisions
  * remembered. The audit log has a line for each question and one for its answer. All calls come
@@ -55,6 +57,10 @@ struct approvals_ops {
 	/* A question is new; a question is over, and how, such as "once". May be NULL. */
 	void (*asked)(void *arg, const struct approval *question);
 	void (*over)(void *arg, const struct approval *question, const char *how);
+	/*
+	 * on_ask: the guest must stand still until a decision; NULL: it goes on. May be NULL.
+	 */
+	void (*freeze)(void *arg, const struct policy_on_ask *on_ask);
 };
 
 /*
@@ -78,14 +84,18 @@ void approvals_set_ops(struct approvals *questions, const struct approvals_ops *
 
 /*
  * Sets whether there is an operator. When the last one leaves, open questions are refused, except
- * those whose command is running.
+ * those whose command is running, and those for which the guest stands still.
  */
 void approvals_attend(struct approvals *questions, bool attended);
+
+/* Sets whether an operator can come later: whether there is a control socket. */
+void approvals_set_reachable(struct approvals *questions, bool reachable);
 
 /*
  * Asks whether an operation may be done that a rule leaves to a person. Returns a number above 0,
  * the same number for the same operation as long as its question is open; -ENOENT: no operator and
- * no command; -EBUSY: too many questions; -EINVAL: the object is not fit to be shown.
+ * no command; -EACCES: the policy says `on-ask deny`, and the log has a proposal; -EBUSY: too many
+ * questions; -EINVAL: the object is not fit to be shown.
  */
 int approvals_ask(struct approvals *questions, const struct policy_request *request);
 

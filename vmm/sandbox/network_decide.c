@@ -84,9 +84,10 @@ static bool check_asked(struct network *network, enum filter_answer answer,
 	static const char *const reason[] = {
 		[FILTER_APPROVED] = "an operator allowed it",
 		[FILTER_DECLINED] = "an operator refused it",
-		[FILTER_UNANSWERED] = "no operator decided in time",
 		[FILTER_UNATTENDED] =
 			"the rule needs an operator's approval, and no operator is attached",
+		[FILTER_UNASKABLE] =
+			"the rule needs an operator's approval, and the policy says on-ask deny",
 		[FILTER_OVERASKED] =
 			"the rule needs an operator's approval, and too many questions are open",
 	};
@@ -141,6 +142,6 @@ void network_decided(void *arg, uint32_t number, bool yes, const char *reason)
 
 	network->reason = reason;
 	filter_answered(network->filter, number, yes ? FILTER_APPROVED : FILTER_DECLINED,
-			loop_now_ns());
+			loop_guest_now_ns(network->loop));
 	network->reason = NULL;
 }
