@@ -127,10 +127,8 @@ void monitor_begin_stop(struct monitor *monitor)
 {
 	monitor->stopping = true;
 	requests_give_up(monitor);
-	if (!monitor->paused)
-		return;
-	monitor->paused = false;
-	machine_resume(&monitor->session.sandbox.machine);
+	freeze_end(&monitor->freeze);
+	pause_end(&monitor->pause);
 }
 
 /* --- events of the session -------------------------------------------------------------------- */
@@ -141,6 +139,7 @@ static void on_ready(void *arg)
 
 	monitor->ops->ready(monitor);
 	monitor_jobs_changed(monitor);
+	freeze_ready(&monitor->freeze);
 }
 
 static void on_ended(void *arg)
@@ -270,6 +269,17 @@ static void keep_console(struct monitor *monitor)
 		console_keep(&monitor->session.sandbox.machine.console, monitor->console_fd);
 }
 
+/* Memory is written only to where the record is: the directory of sockets is in memory itself. */
+static void prepare_freeze(struct monitor *monitor)
+{
+	char path[PATH_MAX] = "";
+
+	if (monitor->record)
+		record_path(monitor->record, "frozen.snap", path);
+	freeze_init(&monitor->freeze, &monitor->session.sandbox, &monitor->pause, path);
+	monitor->pause.sandbox = &monitor->session.sandbox;
+}
+
 int monitor_check_size(const struct monitor *monitor, const struct policy *policy, struct err *err)
 {
 	struct machine_size size = machine_size(&monitor->session.sandbox.machine);
@@ -347,6 +357,7 @@ void monitor_close(struct monitor *monitor)
 {
 	monitor->closing = true;
 	quiesce_end(&monitor->quiesce);
+	freeze_close(&monitor->freeze);
 	if (monitor->why == RECORD_NONE)
 		monitor_note_end(monitor, RECORD_FAILED, "it ended before it was ready");
 	session_close(&monitor->session);
@@ -404,6 +415,7 @@ int monitor_open(struct monitor *monitor, struct err *err)
 	if (ret < 0)
 		return ret;
 	keep_console(monitor);
+	prepare_freeze(monitor);
 	monitor_watch_questions(monitor);
 	return config->lock_fd >= 0 ? server_open(monitor, err) : 0;
 }

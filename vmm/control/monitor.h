@@ -20,6 +20,7 @@
 #include "vmm/control/shell_relay.h"
 #include "vmm/sandbox/job.h"
 #include "vmm/sandbox/quiesce.h"
+#include "vmm/sandbox/freeze.h"
 #include "vmm/sandbox/session.h"
 
 #define MONITOR_OUTPUT_MAX (1u << 20) /* bytes kept of each output of a detached job */
@@ -135,12 +136,14 @@ struct monitor {
 	time_t started;
 	struct timespec begun; /* for planted_find() */
 	json_t *planted;       /* its findings, at the end */
-	bool reported, paused, stopping, powering_off, closing;
-	void (*paused_then)(struct monitor *monitor, struct client *client, json_t *request);
-	struct client *pause_client; /* that requested the pause; NULL once it is gone */
+	bool reported, stopping, powering_off, closing;
+	struct pause pause;
+	struct freeze freeze;
+	/* A request that is replied to once the guest stands still, or its snapshot is written. */
 	json_t *pause_request;
-	struct quiesce quiesce; /* of a snapshot */
-	bool listing;		/* a request for the processes is under way to the agent */
+	struct client *pause_client; /* NULL once it is gone */
+	struct quiesce quiesce;	     /* of a snapshot */
+	bool listing;		     /* a request for the processes is under way to the agent */
 	int status;
 };
 
@@ -222,7 +225,7 @@ void monitor_watch_questions(struct monitor *monitor);
 /* A client that watches for questions has connected or left. */
 void monitor_operators_changed(struct monitor *monitor);
 
-/* Cancels a snapshot that waits for the guest's requests to end. */
+/* Refuses the request that waits for the guest to stand still, or for its snapshot. */
 void requests_give_up(struct monitor *monitor);
 
 /* Handles a request. */

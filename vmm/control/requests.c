@@ -11,7 +11,6 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/control/share_links.h"
 
 /* --- the sandbox ------------------------------------------------------------------------------ */
 
@@ -24,17 +23,17 @@ static json_t *describe_jobs(const struct monitor_job *job)
 	return list;
 }
 
-static void then_stay_paused(struct monitor *monitor, struct client *client, json_t *request);
-
 static const char *state_of(const struct monitor *monitor)
 {
 	if (!monitor->session.sandbox.is_ready)
 		return "starting";
 	if (monitor->stopping)
 		return "stopping";
-	if (monitor->paused_then == then_stay_paused)
+	if (pause_reached(&monitor->pause, PAUSE_OPERATOR))
+		return "paused";
+	if (monitor->pause.hold[PAUSE_OPERATOR].held)
 		return "pausing";
-	return monitor->paused ? "paused" : "running";
+	return pause_reached(&monitor->pause, PAUSE_FREEZE) ? "frozen" : "running";
 }
 
 static void op_info(struct client *client, struct message *message)
@@ -87,194 +86,6 @@ static void op_stats(struct client *client, struct message *message)
 		(json_int_t)machine->console.bytes, "jobs", (int)client->monitor->job_count);
 	describe_network(client->monitor, body);
 	server_reply(client, request_id(message->body), body);
-}
-
-/* --- pausing ---------------------------------------------------------------------------------- */
-
-/* All vCPUs have stopped: go on with what the pause was for. */
-static void pause_reached(void *arg)
-{
-	struct monitor *monitor = arg;
-	struct client *client = monitor->pause_client;
-	json_t *request = monitor->pause_request;
-	void (*then)(struct monitor *, struct client *, json_t *) = monitor->paused_then;
-
-	monitor->pause_request = NULL;
-	monitor->pause_client = NULL;
-	monitor->paused_then = NULL;
-	then(monitor, client, request);
-	json_decref(request);
-}
-
-/* Pauses the guest, then calls then(). A request is refused while another one waits for a pause. */
-static void pause_then(struct client *client, const struct message *message,
-		       void (*then)(struct monitor *, struct client *, json_t *))
-{
-	struct monitor *monitor = client->monitor;
-
-	if (monitor->paused_then || monitor->stopping) {
-		server_refuse(client, request_id(message->body),
-			      monitor->stopping ? "the sandbox is being stopped"
-						: "the sandbox is being paused");
-		return;
-	}
-	if (monitor->paused) {
-		then(monitor, client, message->body);
-		return;
-	}
-	if (machine_pause(&monitor->session.sandbox.machine, pause_reached, monitor) < 0) {
-		server_refuse(client, request_id(message->body), "the sandbox is ending");
-		return;
-	}
-	monitor->paused_then = then;
-	monitor->pause_client = client;
-	monitor->pause_request = json_incref(message->body);
-}
-
-static void then_stay_paused(struct monitor *monitor, struct client *client, json_t *request)
-{
-	/* A stop came meanwhile: that needs a running guest. */
-	if (monitor->stopping) {
-		machine_resume(&monitor->session.sandbox.machine);
-		if (client)
-			server_refuse(client, request_id(request), "the sandbox is being stopped");
-		return;
-	}
-	monitor->paused = true;
-	if (client)
-		server_reply(client, request_id(request), NULL);
-}
-
-static void op_pause(struct client *client, struct message *message)
-{
-	pause_then(client, message, then_stay_paused);
-}
-
-static void op_resume(struct client *client, struct message *message)
-{
-	struct monitor *monitor = client->monitor;
-
-	if (!monitor->paused || monitor->paused_then) {
-		server_refuse(client, request_id(message->body),
-			      monitor->paused ? "a snapshot of the sandbox is being taken"
-					      : "the sandbox is not paused");
-		return;
-	}
-	monitor->paused = false;
-	machine_resume(&monitor->session.sandbox.machine);
-	sandbox_set_time(&monitor->session.sandbox);
-	server_reply(client, request_id(message->body), NULL);
-}
-
-/* Identifies the shared directories: by then a fork may find others at their paths. */
-static json_t *describe_directories(const struct shares *shares)
-{
-	json_t *list = json_array();
-	struct share_directory directory;
-	unsigned number;
-
-	for (number = 0; shares_directory(shares, number, &directory); number++)
-		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "guest", directory.guest,
-						      "device", (json_int_t)directory.device,
-						      "inode", (json_int_t)directory.inode));
-	return list;
-}
-
-/*
- * What a fork needs beyond the snapshot: the network, the served root and the shared directories.
- */
-static json_t *copy_body(const struct sandbox *sandbox)
-{
-	const struct sandbox_config *config = &sandbox->config;
-	const struct network_config *network = &config->network;
-	const struct root_config *root = &config->root;
-	json_t *body = json_pack("{s:{s:b,s:I,s:I},s:o}", "network", "user", (int)network->user,
-				 "bytes", (json_int_t)network->bytes_per_second, "packets",
-				 (json_int_t)network->frames_per_second, "folders",
-				 describe_directories(&sandbox->shares));
-
-	if (root->host)
-		json_object_set_new(body, "rootfs", json_string("host"));
-	else if (root->directory[0])
-		json_object_set_new(body, "rootfs", json_sprintf("dir:%s", root->directory));
-	else if (root->unpacked.hex[0])
-		json_object_set_new(body, "rootfs", json_sprintf("sha256:%s", root->unpacked.hex));
-	return body;
-}
-
-struct path_check {
-	const char *path;
-	struct err *err;
-	int ret;
-};
-
-static void check_links(void *arg, const struct policy_share *share)
-{
-	struct path_check *check = arg;
-
-	if (check->ret == 0)
-		check->ret = share_links_check_share(share, check->path, "the file", check->err);
-}
-
-/* The guest is paused, so it cannot change links in a share between this check and the writing. */
-static int write_snapshot(struct monitor *monitor, const char *path, struct err *err)
-{
-	struct path_check check = {.path = path, .err = err};
-
-	if (monitor->session.guard)
-		guard_each_share(monitor->session.guard, check_links, &check);
-	return check.ret < 0 ? check.ret : sandbox_save(&monitor->session.sandbox, path, err);
-}
-
-/* The guest's I/O has come to rest; failure: it did not, and why. */
-static void take_snapshot(void *arg, const char *failure)
-{
-	struct monitor *monitor = arg;
-	struct client *client = monitor->pause_client;
-	json_t *request = monitor->pause_request;
-	struct err err = {.text = ""};
-
-	monitor->pause_client = NULL;
-	monitor->pause_request = NULL;
-	monitor->paused_then = NULL;
-	if (!failure && write_snapshot(monitor, string_of(request, "path"), &err) < 0)
-		failure = err.text;
-	quiesce_end(&monitor->quiesce);
-	if (!monitor->paused)
-		machine_resume(&monitor->session.sandbox.machine);
-	/* The file has the guest's random state, so the guest must get a new one. */
-	sandbox_reseed(&monitor->session.sandbox);
-	if (client && failure)
-		server_refuse(client, request_id(request), failure);
-	else if (client)
-		server_reply(client, request_id(request), copy_body(&monitor->session.sandbox));
-	json_decref(request);
-}
-
-/* The request keeps its place until the snapshot is written, so that no other comes between. */
-static void then_snapshot(struct monitor *monitor, struct client *client, json_t *request)
-{
-	monitor->paused_then = then_snapshot;
-	monitor->pause_client = client;
-	monitor->pause_request = json_incref(request);
-	quiesce_begin(&monitor->quiesce, &monitor->session.sandbox.machine,
-		      &monitor->session.sandbox.shares, take_snapshot, monitor);
-}
-
-void requests_give_up(struct monitor *monitor)
-{
-	if (monitor->quiesce.machine)
-		take_snapshot(monitor, "the sandbox is being stopped");
-}
-
-static void op_snapshot(struct client *client, struct message *message)
-{
-	const char *path = string_of(message->body, "path");
-
-	if (!path || path[0] != '/')
-		server_refuse(client, request_id(message->body), "snapshot: path must be absolute");
-	else
-		pause_then(client, message, then_snapshot);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

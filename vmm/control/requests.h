@@ -78,6 +78,14 @@ void op_answer(struct client *client, struct message *message);
 /* Adds the network to the reply to `stats`: counters and live flows, at most MONITOR_FLOWS_MAX. */
 void describe_network(struct monitor *monitor, json_t *body);
 
+/* requests_pause.c */
+void op_pause(struct client *client, struct message *message);
+void op_resume(struct client *client, struct message *message);
+void op_snapshot(struct client *client, struct message *message);
+
+/* NULL, or why a command can't be started now: the guest stands still. */
+const char *monitor_stands_still(const struct monitor *monitor);
+
 /* requests_processes.c */
 void op_processes(struct client *client, struct message *message);
 

@@ -92,8 +92,8 @@ int command_request_permitted(const struct monitor *monitor, struct err *err)
 {
 	if (monitor->job_count >= budget(BUDGET_JOBS))
 		return err_set(err, EAGAIN, "%u commands are running already", monitor->job_count);
-	if (monitor->paused)
-		return err_set(err, EBUSY, "the sandbox is paused: resume it first");
+	if (monitor_stands_still(monitor))
+		return err_set(err, EBUSY, "%s", monitor_stands_still(monitor));
 	if (monitor->stopping)
 		return err_set(err, EBUSY, "the sandbox is being stopped");
 	return 0;

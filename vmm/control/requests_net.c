@@ -87,12 +87,23 @@ static void approval_over(void *arg, const struct approval *approval, const char
 	notify(arg, approval, "over", how);
 }
 
+static void approval_freeze(void *arg, const struct policy_on_ask *on_ask)
+{
+	struct monitor *monitor = arg;
+
+	freeze_set(&monitor->freeze, on_ask);
+}
+
 void monitor_watch_questions(struct monitor *monitor)
 {
-	static const struct approvals_ops ops = {.asked = approval_asked, .over = approval_over};
+	static const struct approvals_ops ops = {
+		.asked = approval_asked, .over = approval_over, .freeze = approval_freeze};
+	struct approvals *approvals = monitor->session.sandbox.questions;
 
-	if (monitor->session.sandbox.questions)
-		approvals_set_ops(monitor->session.sandbox.questions, &ops, monitor);
+	if (!approvals)
+		return;
+	approvals_set_ops(approvals, &ops, monitor);
+	approvals_set_reachable(approvals, monitor->config->lock_fd >= 0);
 }
 
 void monitor_operators_changed(struct monitor *monitor)

@@ -122,9 +122,9 @@ void op_processes(struct client *client, struct message *message)
 
 	if (client->lists)
 		why = "another request for the processes waits on this connection";
-	else if (monitor->paused)
-		why = "the sandbox is paused";
 	else
+		why = monitor_stands_still(monitor);
+	if (!why)
 		why = send_request(monitor);
 	if (why) {
 		server_refuse(client, id, why);

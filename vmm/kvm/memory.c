@@ -233,6 +233,19 @@ int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t le
 	return 0;
 }
 
+int guest_memory_clear(struct guest_memory *memory, struct err *err)
+{
+	if (!memory->mapping)
+		return err_set(err, EINVAL, "guest memory belongs to the caller");
+	if (mmap(memory->mapping, memory->mapping_size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return err_sys(err, "giving guest memory back");
+	madvise(memory->mapping, memory->mapping_size, MADV_HUGEPAGE);
+	madvise(memory->mapping, memory->mapping_size, MADV_DONTDUMP);
+	fd_close(&memory->fd);
+	return 0;
+}
+
 void guest_memory_destroy(struct guest_memory *memory)
 {
 	if (memory->mapping)

@@ -64,6 +64,13 @@ int guest_memory_map_file(struct guest_memory *memory, uint64_t gpa, uint64_t le
 			  uint64_t offset, struct err *err);
 
 /*
+ * Gives all pages back to the host: the memory is zero and private from now on, at the same
+ * addresses. For memory that this module allocated, while nothing uses it. 0 or -errno with a
+ * message; on failure it is as before.
+ */
+int guest_memory_clear(struct guest_memory *memory, struct err *err);
+
+/*
  * Adds a region of memory that the caller owns, above all existing regions. For tests and fuzzers.
  * 0, -EINVAL (order, overlap, wrap, alignment) or -ENOSPC.
  */

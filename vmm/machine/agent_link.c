@@ -148,7 +148,8 @@ int agent_link_create(struct machine *machine, struct err *err)
 	};
 	int ret;
 
-	machine->lost_timer = (struct loop_timer){.expired = lost_expired, .arg = machine};
+	machine->lost_timer =
+		(struct loop_timer){.expired = lost_expired, .arg = machine, .guest = true};
 	ret = agent_channel_create(&machine->channel, machine->loop, &hooks, machine);
 
 	if (ret == 0)

@@ -354,6 +354,17 @@ void machine_resume(struct machine *machine)
 	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);
 }
 
+int machine_stop_clock(struct machine *machine, struct err *err)
+{
+	return guest_clock_stop(&machine->clock, &machine->vm, machine->vcpu, machine->vcpus, err);
+}
+
+int machine_continue_clock(struct machine *machine, struct err *err)
+{
+	return guest_clock_continue(&machine->clock, &machine->vm, machine->vcpu, machine->vcpus,
+				    err);
+}
+
 int machine_start(struct machine *machine, struct err *err)
 {
 	static const struct vcpu_ops ops = {.ended = on_vcpu_ended, .paused = on_vcpu_paused};

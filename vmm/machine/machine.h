@@ -17,6 +17,7 @@
 #include "vmm/agent/channel.h"
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
+#include "vmm/kvm/clock.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
 #include "vmm/machine/console.h"
@@ -103,6 +104,7 @@ struct machine {
 	unsigned paused; /* vCPUs that have left the guest since, one bit each */
 	void (*pause_done)(void *arg);
 	void *pause_arg;
+	struct guest_clock clock;
 };
 
 /* 0, or -errno with a message; then nothing is left behind. */
@@ -121,6 +123,13 @@ int machine_start(struct machine *machine, struct err *err);
  */
 int machine_pause(struct machine *machine, void (*done)(void *arg), void *arg);
 void machine_resume(struct machine *machine);
+
+/*
+ * Of a paused machine: stops the guest's clocks, and lets them go on as if no time had passed (see
+ * vmm/kvm/clock.h). 0 or -errno with a message.
+ */
+int machine_stop_clock(struct machine *machine, struct err *err);
+int machine_continue_clock(struct machine *machine, struct err *err);
 
 /*
  * Ends the machine. The first end counts; the loop reports it to the owner. From any thread that

@@ -100,6 +100,13 @@ int snapshot_verify_memory(const struct snapshot *snapshot, const struct snapsho
 /* Creates machine->memory from the file. */
 int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err);
 
+/*
+ * Maps the memory of a paused machine from the file that it was just written to, and gives its own
+ * pages back to the host. If that fails half-way, the machine ends. 0 or -errno with a message.
+ */
+int snapshot_remap_memory(const struct snapshot *snapshot, struct machine *machine,
+			  struct err *err);
+
 /* Sets processors, interrupt controllers and devices to the saved state. */
 int snapshot_restore(const struct snapshot *snapshot, struct machine *machine, struct err *err);
 

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests that make the guest stand still: `pause`, `resume`, `snapshot`. */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/control/requests.h"
+#include "vmm/control/share_links.h"
+
+/* --- one at a time ---------------------------------------------------------------------------- */
+
+/* Takes note of a request that is replied to once the vCPUs stand still. False: refused. */
+static bool begin(struct client *client, const struct message *message)
+{
+	struct monitor *monitor = client->monitor;
+	const char *why = NULL;
+
+	if (monitor->stopping)
+		why = "the sandbox is being stopped";
+	else if (monitor->pause_request)
+		why = "the sandbox is being paused";
+	if (why) {
+		server_refuse(client, request_id(message->body), why);
+		return false;
+	}
+	monitor->pause_client = client;
+	monitor->pause_request = json_incref(message->body);
+	return true;
+}
+
+/* Replies with body, which it takes, or refuses with why. */
+static void finish(struct monitor *monitor, json_t *body, const char *why)
+{
+	struct client *client = monitor->pause_client;
+	json_t *request = monitor->pause_request;
+
+	monitor->pause_client = NULL;
+	monitor->pause_request = NULL;
+	if (client && why)
+		server_refuse(client, request_id(request), why);
+	else if (client)
+		server_reply(client, request_id(request), json_incref(body));
+	json_decref(body);
+	json_decref(request);
+}
+
+const char *monitor_stands_still(const struct monitor *monitor)
+{
+	if (pause_reached(&monitor->pause, PAUSE_OPERATOR))
+		return "the sandbox is paused: resume it first";
+	if (pause_reached(&monitor->pause, PAUSE_FREEZE))
+		return "the sandbox stands still until a question is answered: see 'cordon ask'";
+	return NULL;
+}
+
+/* --- pausing ---------------------------------------------------------------------------------- */
+
+static void paused(void *arg)
+{
+	finish(arg, NULL, NULL);
+}
+
+void op_pause(struct client *client, struct message *message)
+{
+	struct monitor *monitor = client->monitor;
+	int ret;
+
+	if (!begin(client, message))
+		return;
+	ret = pause_hold(&monitor->pause, PAUSE_OPERATOR, paused, monitor);
+	if (ret < 0)
+		finish(monitor, NULL, ret == -EALREADY ? NULL : "the sandbox is ending");
+}
+
+void op_resume(struct client *client, struct message *message)
+{
+	struct monitor *monitor = client->monitor;
+	const char *why = NULL;
+
+	if (monitor->pause.hold[PAUSE_SNAPSHOT].held)
+		why = "a snapshot of the sandbox is being taken";
+	else if (!pause_reached(&monitor->pause, PAUSE_OPERATOR))
+		why = pause_reached(&monitor->pause, PAUSE_FREEZE) ? monitor_stands_still(monitor)
+								   : "the sandbox is not paused";
+	if (why) {
+		server_refuse(client, request_id(message->body), why);
+		return;
+	}
+	pause_release(&monitor->pause, PAUSE_OPERATOR);
+	server_reply(client, request_id(message->body), NULL);
+}
+
+/* --- snapshots -------------------------------------------------------------------------------- */
+
+/* Identifies the shared directories: by then a fork may find others at their paths. */
+static json_t *describe_directories(const struct shares *shares)
+{
+	json_t *list = json_array();
+	struct share_directory directory;
+	unsigned number;
+
+	for (number = 0; shares_directory(shares, number, &directory); number++)
+		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "guest", directory.guest,
+						      "device", (json_int_t)directory.device,
+						      "inode", (json_int_t)directory.inode));
+	return list;
+}
+
+/*
+ * What a fork needs beyond the snapshot: the network, the served root and the shared directories.
+ */
+static json_t *copy_body(const struct sandbox *sandbox)
+{
+	const struct sandbox_config *config = &sandbox->config;
+	const struct network_config *network = &config->network;
+	const struct root_config *root = &config->root;
+	json_t *body = json_pack("{s:{s:b,s:I,s:I},s:o}", "network", "user", (int)network->user,
+				 "bytes", (json_int_t)network->bytes_per_second, "packets",
+				 (json_int_t)network->frames_per_second, "folders",
+				 describe_directories(&sandbox->shares));
+
+	if (root->host)
+		json_object_set_new(body, "rootfs", json_string("host"));
+	else if (root->directory[0])
+		json_object_set_new(body, "rootfs", json_sprintf("dir:%s", root->directory));
+	else if (root->unpacked.hex[0])
+		json_object_set_new(body, "rootfs", json_sprintf("sha256:%s", root->unpacked.hex));
+	return body;
+}
+
+struct path_check {
+	const char *path;
+	struct err *err;
+	int ret;
+};
+
+static void check_links(void *arg, const struct policy_share *share)
+{
+	struct path_check *check = arg;
+
+	if (check->ret == 0)
+		check->ret = share_links_check_share(share, check->path, "the file", check->err);
+}
+
+/* The guest is paused, so it cannot change links in a share between this check and the writing. */
+static int write_snapshot(struct monitor *monitor, const char *path, struct err *err)
+{
+	struct path_check check = {.path = path, .err = err};
+
+	if (monitor->session.guard)
+		guard_each_share(monitor->session.guard, check_links, &check);
+	return check.ret < 0 ? check.ret : sandbox_save(&monitor->session.sandbox, path, err);
+}
+
+/* The guest's I/O has come to rest; failure: it did not, and why. */
+static void take_snapshot(void *arg, const char *failure)
+{
+	struct monitor *monitor = arg;
+	struct err err = {.text = ""};
+
+	if (!failure &&
+	    write_snapshot(monitor, string_of(monitor->pause_request, "path"), &err) < 0)
+		failure = err.text;
+	quiesce_end(&monitor->quiesce);
+	pause_release(&monitor->pause, PAUSE_SNAPSHOT);
+	/* The file has the guest's random state, so the guest must get a new one. */
+	sandbox_reseed(&monitor->session.sandbox);
+	finish(monitor, failure ? NULL : copy_body(&monitor->session.sandbox), failure);
+}
+
+/* The request keeps its place until the snapshot is written, so that no other comes between. */
+static void begin_snapshot(void *arg)
+{
+	struct monitor *monitor = arg;
+
+	quiesce_begin(&monitor->quiesce, &monitor->session.sandbox.machine,
+		      &monitor->session.sandbox.shares, take_snapshot, monitor);
+}
+
+void op_snapshot(struct client *client, struct message *message)
+{
+	const char *path = string_of(message->body, "path");
+	struct monitor *monitor = client->monitor;
+	int ret;
+
+	if (!path || path[0] != '/') {
+		server_refuse(client, request_id(message->body), "snapshot: path must be absolute");
+		return;
+	}
+	if (!begin(client, message))
+		return;
+	ret = pause_hold(&monitor->pause, PAUSE_SNAPSHOT, begin_snapshot, monitor);
+	if (ret < 0)
+		finish(monitor, NULL,
+		       ret == -EALREADY ? "the frozen sandbox is being written to disk"
+					: "the sandbox is ending");
+}
+
+void requests_give_up(struct monitor *monitor)
+{
+	if (monitor->quiesce.machine)
+		take_snapshot(monitor, "the sandbox is being stopped");
+	else if (monitor->pause_request)
+		finish(monitor, NULL, "the sandbox is being stopped");
+}
