@@ -1,62 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests about the network: approvals, which the protocol calls questions, and live flows. */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/control/requests.h"
 #include "vmm/net/address.h"
-#include "vmm/policy/explain.h"
+#include "vmm/sandbox/approval_json.h"
 
 /* --- approvals -------------------------------------------------------------------------------- */
-
-/* The verdict of a rule that approves or refuses a question's operation, for good. */
-static void rule_of(const struct approval *approval, bool yes, char line[POLICY_REQUEST_RULE])
-{
-	const struct policy_request *request = &approval->lasting;
-
-	policy_request_rule(
-		request,
-		yes ? policy_needed_action(request->class, request->op) : POLICY_ACTION_DENY, line);
-}
-
-/* What only questions about the network have. */
-static void describe_peer(json_t *body, const struct policy_net *net)
-{
-	const char *name = net->host ? "host" : net->name;
-	char address[INET6_ADDRSTRLEN] = "";
-
-	inet_ntop((int)net->family, net->address, address, sizeof(address));
-	json_object_set_new(body, "protocol", json_string(policy_protocol_name(net->protocol)));
-	if (name)
-		json_object_set_new(body, "name", json_string(name));
-	json_object_set_new(body, "address", json_string(address));
-	json_object_set_new(body, "port", json_integer(net->port));
-}
-
-static json_t *describe_approval(const struct approval *approval)
-{
-	const struct policy_request *request = &approval->request;
-	const struct approval_history *history = &approval->history;
-	char object[POLICY_REQUEST_TEXT], always[POLICY_REQUEST_RULE], never[POLICY_REQUEST_RULE];
-	json_t *body;
-
-	policy_request_text(request, object);
-	rule_of(approval, true, always);
-	rule_of(approval, false, never);
-	body = json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:{s:I,s:I,s:I},s:{s:s,s:s}}",
-			 "question", (json_int_t)approval->number, "text", object, "class",
-			 policy_class_name(request->class), "operation",
-			 policy_op_name(request->op), "object", object, "rule", approval->rule,
-			 "rule_text", approval->rule_text, "asked", (json_int_t)approval->asked,
-			 "history", "asked", (json_int_t)history->asked, "allowed",
-			 (json_int_t)history->allowed, "denied", (json_int_t)history->denied,
-			 "lines", "always", always, "never", never);
-	if (body && request->class == POLICY_NET)
-		describe_peer(body, &request->net);
-	return body;
-}
 
 /* Sends an event to all clients that watch. */
 static void notify(struct monitor *monitor, const struct approval *approval, const char *event,
@@ -68,7 +20,7 @@ static void notify(struct monitor *monitor, const struct approval *approval, con
 	for (client = monitor->clients; client; client = client->next) {
 		if (!client->watches)
 			continue;
-		body = describe_approval(approval);
+		body = approval_json(approval);
 		json_object_set_new(body, "id", json_integer((json_int_t)client->watch_id));
 		json_object_set_new(body, "event", json_string(event));
 		if (how)
@@ -124,7 +76,7 @@ void op_questions(struct client *client, struct message *message)
 	unsigned at = 0;
 
 	while (approvals && (approval = approvals_next(approvals, &at)) != NULL)
-		json_array_append_new(list, describe_approval(approval));
+		json_array_append_new(list, approval_json(approval));
 	/* Before the first event. */
 	server_reply(client, request_id(message->body), json_pack("{s:o}", "questions", list));
 	if (!flag_of(message->body, "watch"))
@@ -150,7 +102,7 @@ static json_t *policy_line(const struct approval *approval, bool yes)
 {
 	char line[POLICY_REQUEST_RULE];
 
-	rule_of(approval, yes, line);
+	approval_rule(approval, yes, line);
 	return json_pack("{s:s,s:s}", "line", line, "before", approval->rule);
 }
 
