@@ -240,9 +240,10 @@ def test_a_command_decides():
         with open(script, "w", encoding="utf-8") as file:
             file.write("#!/bin/sh\n"
                        f'echo "$@" >>{directory}/asked\n'
+                       f'cat >>{directory}/questions\n'
                        f'env >{directory}/environment\n'
                        f'for i in $(seq 0 99); do [ ! -e /proc/$$/fd/$i ] || echo $i; done >{directory}/descriptors\n'
-                       '[ "$1" = tcp ] && echo session\n'
+                       """[ "$1" = tcp ] && echo '{"answer":"session","reason":"on the\\u001b[1m list"}'\n"""
                        '[ "$1" = udp ] && exit 1\n'
                        '[ "$1" = tls ] && echo maybe\nexit 0\n')
         os.chmod(script, 0o755)
@@ -251,6 +252,8 @@ def test_a_command_decides():
                             options=["--on-ask", script])
         with open(os.path.join(directory, "asked"), encoding="utf-8") as file:
             asked = [line.split()[:4] for line in file]
+        with open(os.path.join(directory, "questions"), encoding="utf-8") as file:
+            questions = [json.loads(line) for line in file]
         with open(os.path.join(directory, "environment"), encoding="utf-8") as file:
             names = {line.split("=")[0] for line in file}
         with open(os.path.join(directory, "descriptors"), encoding="utf-8") as file:
@@ -263,6 +266,12 @@ def test_a_command_decides():
     assert got["tls:tls.test:443:tls.test"] == "Connection refused", result
     assert asked == [["tcp", "good.test", GOOD, "8000"], ["udp", "good.test", GOOD, "123"],
                      ["tls", "tls.test", GOOD, "443"]], asked
+    assert [[question[key] for key in ("protocol", "name", "address", "port")] for question in questions] == \
+        [["tcp", "good.test", GOOD, 8000], ["udp", "good.test", GOOD, 123], ["tls", "tls.test", GOOD, 443]], questions
+    assert [question["question"] for question in questions] == [1, 2, 3] and "id" not in questions[0], questions
+    details = [line["detail"] for line in result["audit"] if line.get("event") == "answer"]
+    assert details == ["question=1 answer=session by the command of --on-ask: on the\\x1b[1m list",
+                       *(f"question={number} answer=no: the command of --on-ask made no decision" for number in (2, 3))]
     assert set(result["reached"]) == {f"{GOOD}:8000", "127.0.0.53:53"}, result
 
 

@@ -10,11 +10,11 @@ struct guard *guard;
 struct approvals *questions;
 
 unsigned asked, over, answered;
-char how[128], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
+char how[512], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
 struct approval_history history;
 uint32_t answered_number;
 bool answered_yes;
-char answered_why[128];
+char answered_why[160];
 bool frozen;
 unsigned freezes;
 struct policy_on_ask frozen_how;

@@ -13,11 +13,11 @@ extern struct approvals *questions;
 
 /* What the operator saw, and what the caller of approvals_ask() was told. */
 extern unsigned asked, over, answered;
-extern char how[128], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
+extern char how[512], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
 extern struct approval_history history;
 extern uint32_t answered_number;
 extern bool answered_yes;
-extern char answered_why[128];
+extern char answered_why[160];
 
 /* Whether the guest is to stand still, how often that changed, and how. */
 extern bool frozen;

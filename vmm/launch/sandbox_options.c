@@ -59,11 +59,14 @@ static const struct option_entry root_entries[] = {
 	 .offset = offsetof(struct sandbox_options, policy_options.allow_home)},
 	{"on-ask", 0, OPTION_STRING, "CMD",
 	 "command that decides where a rule says `ask` and no operator is attached",
-	 "sh(1) runs CMD with five more arguments: protocol, name (`-` if there is none), address, "
-	 "port and rule. CMD has no descriptors but 0 to 2, and only those variables of the "
+	 "sh(1) runs CMD, which reads the question on stdin, one line of JSON, and prints one line "
+	 "such as {\"answer\":\"once\",\"reason\":\"TEXT\"}: a decision as in cordon-ask(1), and "
+	 "optionally a reason for the audit log. No such line, or an exit status other than 0, is "
+	 "no decision. CMD has no descriptors but 0 to 2, and only those variables of the "
 	 "environment that programs usually need (PATH, HOME, USER, LANG, XDG_* and the like, and "
-	 "those that reach the user's desktop). The first word that it prints is the decision, as "
-	 "in cordon-ask(1); no word, or an exit status other than 0, is `no`.",
+	 "those that reach the user's desktop). docs/on-ask.md has the keys and examples. "
+	 "Deprecated: five more arguments, protocol, name (`-` if there is none), address, port "
+	 "and rule, and an answer of one word.",
 	 .offset = offsetof(struct sandbox_options, sandbox.on_ask)},
 };
 

@@ -5,29 +5,34 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/log.h"
 #include "vmm/base/spawn.h"
-#include "vmm/sandbox/approvals.h"
-
-#define WORD_MAX 32
+#include "vmm/sandbox/approval_json.h"
 
 struct approval_command {
 	struct loop *loop;
-	pid_t pid; /* 0: none, or already reaped */
-	int output_fd;
-	struct loop_source ended; /* of its pidfd */
+	pid_t pid;		   /* 0: none, or already reaped */
+	struct loop_source output; /* the pipe of its stdout */
+	struct loop_source ended;  /* its pidfd */
 	uint32_t number;
 	approval_command_done *done;
 	void *arg;
+	size_t length;
+	char answer[APPROVAL_ANSWER_MAX + 1]; /* one byte more: it is too long */
 };
+
+/* --- its end ---------------------------------------------------------------------------------- */
 
 /* SIGKILL ends it at once, along with the processes that it has started. */
 static void reap(struct approval_command *command, int *status)
@@ -48,28 +53,80 @@ void approval_command_end(struct approval_command *command)
 	if (!command)
 		return;
 	loop_remove(command->loop, &command->ended);
+	loop_remove(command->loop, &command->output);
 	reap(command, &status);
 	fd_close(&command->ended.fd);
-	fd_close(&command->output_fd);
+	fd_close(&command->output.fd);
 	free(command);
+}
+
+/* Once in the life of the process. */
+static void warn_of_word(enum approval_reply reply)
+{
+	static bool warned;
+
+	if (warned)
+		return;
+	warned = true;
+	log_warning("--on-ask: a later version reads JSON only, and passes no arguments: read the "
+		    "question on stdin and print {\"answer\":\"%s\"} instead of %s",
+		    approval_reply_word(reply), approval_reply_word(reply));
+}
+
+/* Reads a part of the answer: its length, 0 at the end or if no room is left, or -errno. */
+static ssize_t read_output(struct approval_command *command)
+{
+	ssize_t n = read(command->output.fd, command->answer + command->length,
+			 sizeof(command->answer) - command->length);
+
+	if (n > 0)
+		command->length += (size_t)n;
+	return n < 0 ? -errno : n;
+}
+
+static bool is_full(const struct approval_command *command)
+{
+	return command->length == sizeof(command->answer);
+}
+
+static void finish(struct approval_command *command)
+{
+	struct approval_answer answer;
+	int status = -1;
+
+	loop_remove(command->loop, &command->ended);
+	loop_remove(command->loop, &command->output);
+	reap(command, &status);
+	while (read_output(command) > 0)
+		;
+	if (status != 0 && !is_full(command))
+		command->length = 0;
+	approval_answer_read(&answer, command->answer, command->length);
+	if (answer.is_word)
+		warn_of_word((enum approval_reply)answer.reply);
+	/* It may free the command. */
+	command->done(command->arg, command->number, &answer);
+}
+
+static void has_output(void *arg, uint32_t events)
+{
+	struct approval_command *command = arg;
+	ssize_t n = read_output(command);
+
+	(void)events;
+	if (is_full(command))
+		finish(command);
+	else if (n == 0 || (n < 0 && n != -EAGAIN))
+		loop_remove(command->loop, &command->output);
 }
 
 static void has_ended(void *arg, uint32_t events)
 {
-	struct approval_command *command = arg;
-	char word[WORD_MAX] = "";
-	int status = -1;
-	ssize_t n;
-
 	(void)events;
-	loop_remove(command->loop, &command->ended);
-	reap(command, &status);
-	n = read(command->output_fd, word, sizeof(word) - 1);
-	word[n > 0 && status == 0 ? n : 0] = '\0';
-	word[strcspn(word, " \t\r\n")] = '\0';
-	/* done() may free the command. */
-	command->done(command->arg, command->number, word);
+	finish(arg);
 }
+
+/* --- its start -------------------------------------------------------------------------------- */
 
 /* posix_spawn() takes char *, but does not write to the strings. */
 static char *word_of(const char *text)
@@ -112,26 +169,60 @@ static void set_arguments(struct arguments *arguments, char *script,
 	*to = NULL;
 }
 
+/*
+ * A file with the question, for stdin. With a pipe, the monitor would have to wait for a command
+ * that reads slowly or not at all. A descriptor, or -errno.
+ */
+static int question_file(const struct approval *question)
+{
+	json_t *body = approval_json(question);
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	int fd = text ? memfd_create("question", MFD_CLOEXEC) : -1, ret = 0;
+
+	if (fd < 0)
+		ret = text ? -errno : -ENOMEM;
+	if (ret == 0)
+		ret = fd_write_full(fd, text, strlen(text));
+	if (ret == 0)
+		ret = fd_write_full(fd, "\n", 1);
+	if (ret == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		ret = -errno;
+	free(text);
+	json_decref(body);
+	if (ret == 0)
+		return fd;
+	fd_close(&fd);
+	return ret;
+}
+
+/* Returns the end of the pipe to read the answer from, or -errno. */
 static int run(struct approval_command *command, const char *text, const struct approval *question)
 {
+	int input_fd = question_file(question), pipe_fd[2] = {-1, -1}, ret = 0;
 	struct arguments arguments = {.address = ""};
-	int pipe_fd[2] = {-1, -1}, ret;
 	char *script = NULL;
 
-	if (asprintf(&script, "%s \"$@\"", text) < 0)
-		return -ENOMEM;
-	set_arguments(&arguments, script, question);
-	ret = pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+	if (input_fd < 0)
+		return input_fd;
+	if (asprintf(&script, "%s \"$@\"", text) < 0) {
+		script = NULL;
+		ret = -ENOMEM;
+	}
+	if (ret == 0 && pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0)
+		ret = -errno;
 	if (ret == 0) {
+		set_arguments(&arguments, script, question);
 		/* Programs expect a pipe that blocks. */
 		fcntl(pipe_fd[1], F_SETFL, 0);
 		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", arguments.argv,
-				    (const int[]){-1, pipe_fd[1], STDERR_FILENO}, 3);
+				    (const int[]){input_fd, pipe_fd[1], STDERR_FILENO}, 3);
 	}
-	command->output_fd = pipe_fd[0];
+	fd_close(&input_fd);
 	fd_close(&pipe_fd[1]);
 	free(script);
-	return ret;
+	if (ret < 0)
+		fd_close(&pipe_fd[0]);
+	return ret < 0 ? ret : pipe_fd[0];
 }
 
 int approval_command_start(struct approval_command **out, struct loop *loop, const char *command,
@@ -147,13 +238,16 @@ int approval_command_start(struct approval_command **out, struct loop *loop, con
 	made->number = question->number;
 	made->done = done;
 	made->arg = arg;
-	made->output_fd = -1;
 	made->ended = (struct loop_source){.fd = -1, .ready = has_ended, .arg = made};
+	made->output = (struct loop_source){.ready = has_output, .arg = made};
 	ret = run(made, command, question);
-	if (ret == 0) {
+	made->output.fd = ret;
+	if (ret >= 0) {
 		made->ended.fd = (int)syscall(SYS_pidfd_open, made->pid, 0);
 		ret = made->ended.fd < 0 ? -errno : loop_add(loop, &made->ended, EPOLLIN);
 	}
+	if (ret == 0)
+		ret = loop_add(loop, &made->output, EPOLLIN);
 	if (ret < 0) {
 		approval_command_end(made);
 		return ret;

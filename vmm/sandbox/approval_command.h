@@ -2,10 +2,13 @@
 /*
  * The command of --on-ask: a program that decides a question in a person's place.
  *
- * sh runs it with more arguments: of the network protocol, name ("-": none), address, port ("0":
- * none); of other classes class, operation and object; and last the rule as file:line. The first
- * word that it prints is the decision; no output, an unknown word or an exit status other than 0 is
- * no decision. Nothing waits for the command, and it is killed when its question is over.
+ * sh runs it. It reads the question on stdin, one line of JSON (approval_json.h), and prints one
+ * line of JSON (approval_answer.h). An exit status other than 0 is no decision. Nothing waits for
+ * the command, and it is killed when its question is over or its answer is too long.
+ *
+ * Deprecated: it also has the question as arguments: of the network protocol, name ("-": none),
+ * address, port ("0": none); of other classes class, operation and object; and last the rule as
+ * file:line. A bare word is taken as the answer too, with one warning in the process's life.
  */
 #ifndef CORDON_SANDBOX_APPROVAL_COMMAND_H
 #define CORDON_SANDBOX_APPROVAL_COMMAND_H
@@ -13,12 +16,13 @@
 #include <stdint.h>
 
 #include "vmm/base/loop.h"
+#include "vmm/sandbox/approval_answer.h"
 
-struct approval;
 struct approval_command;
 
-/* word: "" for no decision. Called once, from the loop's thread. */
-typedef void approval_command_done(void *arg, uint32_t number, const char *word);
+/* Called once, from the loop's thread. */
+typedef void approval_command_done(void *arg, uint32_t number,
+				   const struct approval_answer *answer);
 
 /* 0, or -errno with *out NULL. In the loop's thread. */
 int approval_command_start(struct approval_command **out, struct loop *loop, const char *command,

@@ -121,19 +121,18 @@ static bool may_be_decided(const struct approvals *questions)
 	       (questions->on_ask.way == POLICY_ON_ASK_FREEZE && questions->reachable);
 }
 
-static void command_answered(void *arg, uint32_t number, const char *word)
+static void command_answered(void *arg, uint32_t number, const struct approval_answer *answer)
 {
 	struct approvals *questions = arg;
 	struct open_question *open = find(questions, number);
-	int answer = approval_reply_of(word);
 
 	if (!open)
 		return;
-	if (answer >= 0)
-		approvals_reply(questions, number, (enum approval_reply)answer, true,
-				"by the command of --on-ask");
+	if (answer->reply >= 0)
+		approvals_reply(questions, number, (enum approval_reply)answer->reply, true,
+				answer->by);
 	else if (!may_be_decided(questions))
-		refuse(questions, open, "the command of --on-ask made no decision");
+		refuse(questions, open, answer->why);
 	else {
 		/* Only operators can decide now. */
 		approval_command_end(open->command);
@@ -356,7 +355,7 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 	};
 	struct open_question *open = find(questions, number);
 	bool yes = answer <= APPROVAL_ALWAYS;
-	char detail[160], key[POLICY_REQUEST_RULE];
+	char detail[APPROVAL_BY + 48], key[POLICY_REQUEST_RULE];
 	enum policy_class class;
 
 	if (!open)

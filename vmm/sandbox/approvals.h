@@ -29,6 +29,7 @@
 #define APPROVALS_SECOND 1  /* new ones, with a burst of APPROVALS_MAX */
 #define APPROVAL_RULE	 (PATH_MAX + 16)
 #define APPROVAL_TEXT	 256 /* of a rule */
+#define APPROVAL_BY	 256 /* of who decided, and why */
 
 enum approval_reply {
 	APPROVAL_ONCE,	  /* yes, for what waits now */
@@ -70,8 +71,8 @@ struct approvals_ops {
 typedef void approval_replied(void *arg, uint32_t number, bool yes, const char *reason);
 
 /*
- * command: that of --on-ask, which sh runs with the question as its arguments, or NULL. guard stays
- * the caller's. 0 or -ENOMEM.
+ * command: that of --on-ask, which sh runs (approval_command.h), or NULL. guard stays the caller's.
+ * 0 or -ENOMEM.
  */
 int approvals_create(struct approvals **out, struct loop *loop, struct guard *guard,
 		     const char *command);
@@ -117,7 +118,8 @@ void approvals_count(struct approvals *questions, const struct policy_request *r
 
 /*
  * Decides a question. remember: a decision for the sandbox's life is remembered (not if it becomes
- * a rule of the policy). by: who decided, for the log. -ENOENT: no such question is open.
+ * a rule of the policy). by: who decided, for the log, below APPROVAL_BY bytes of text that is safe
+ * for terminals. -ENOENT: no such question is open.
  */
 int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
 		    bool remember, const char *by);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The answer of the --on-ask command: what it printed, read as a decision.
+ *
+ * One line with a JSON object, such as {"answer":"once","reason":"..."}: `answer` is a decision's
+ * word; `reason` is optional, and may be null. Other keys are ignored. A text that does not begin
+ * with '{' is of the deprecated form: its first word is the decision.
+ */
+#ifndef CORDON_SANDBOX_APPROVAL_ANSWER_H
+#define CORDON_SANDBOX_APPROVAL_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "vmm/sandbox/approvals.h"
+
+#define APPROVAL_ANSWER_MAX (64u << 10) /* bytes; a longer one is no decision */
+#define APPROVAL_REASON_MAX 200		/* bytes for the log; a longer reason is cut */
+
+struct approval_answer {
+	int reply;	      /* enum approval_reply; -1: no decision */
+	bool is_word;	      /* a decision in the deprecated form */
+	const char *why;      /* there is no decision: for the log, a constant string */
+	char by[APPROVAL_BY]; /* who decided, with the reason made safe for terminals */
+};
+
+void approval_answer_read(struct approval_answer *answer, const char *text, size_t length);
+
+#endif
