@@ -58,7 +58,7 @@ install -D -m 644 packaging/copyright "$doc/copyright"
 install -D -m 644 packaging/lintian-overrides "$root/usr/share/lintian/overrides/cordon"
 install -m 644 README.md SECURITY.md CHANGELOG.md "$doc"
 mkdir -p "$doc/docs" "$root/usr/src/cordon"
-cp -R docs/*.md docs/decisions "$doc/docs/"
+cp -R docs/*.md docs/decisions docs/examples "$doc/docs/"
 tar -c guest-kernel/build.sh guest-kernel/config guest-kernel/config-off guest-kernel/config-check.sh \
 	guest-kernel/plain-sites.py guest-kernel/patches | tar -x --no-same-owner -C "$root/usr/src/cordon"
 install -m 644 "$(dirname "$(readlink -f "$build/guest/vmlinux")")/config" "$root/usr/src/cordon/guest-kernel.config"
