@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/unit.h"
@@ -258,6 +260,98 @@ START_TEST(a_rule_that_leaves_one_without_effect)
 }
 END_TEST
 
+/* --- at the same time ------------------------------------------------------------------------- */
+
+/* A process that saves a line once `go` is readable. Its exit status is 0 if that has worked. */
+static pid_t saves(const struct policy *policy, const char *line, int go)
+{
+	struct saved_rule saved;
+	pid_t pid = fork();
+	char byte;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid > 0)
+		return pid;
+	if (read(go, &byte, 1) == 1 && policy_save(policy, "p:3", line, &saved, &why) == 0)
+		_exit(0);
+	fprintf(stderr, "%s\n", why.text);
+	_exit(1);
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+/* Without the lock one of the two is refused or lost in most rounds. */
+START_TEST(two_at_once)
+{
+	static const char *const texts[] = {
+		"policy 1\n# names\nnet allow tls a.test:443\nnet deny tls b.test:443\n"
+		"net ask tls *:443\n",
+		"policy 1\n# names\nnet deny tls b.test:443\nnet allow tls a.test:443\n"
+		"net ask tls *:443\n",
+	};
+	struct policy *policy;
+	char text[4096];
+	unsigned round;
+	pid_t one, two;
+	FILE *file;
+	int go[2];
+
+	enter();
+	policy = add(add(started("p", asks, NULL, NULL), a), b);
+	for (round = 0; round < 50; round++) {
+		write_file("p", asks);
+		ck_assert_int_eq(pipe(go), 0);
+		one = saves(policy, a, go[0]);
+		two = saves(policy, b, go[0]);
+		ck_assert_int_eq(write(go[1], "ab", 2), 2);
+		ck_assert_int_eq(status_of(one), 0);
+		ck_assert_int_eq(status_of(two), 0);
+		close(go[0]);
+		close(go[1]);
+		file = fopen("p", "r");
+		ck_assert_ptr_nonnull(file);
+		text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+		fclose(file);
+		ck_assert_msg(strcmp(text, texts[0]) == 0 || strcmp(text, texts[1]) == 0, "%s",
+			      text);
+	}
+	ck_assert_uint_eq(files_here(), 1);
+	policy_free(policy);
+	leave();
+}
+END_TEST
+
+START_TEST(a_locked_directory)
+{
+	struct policy *policy;
+	int fd;
+
+	enter();
+	write_file("p", asks);
+	policy = add(started("p", asks, NULL, NULL), a);
+	fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	/* After a while. */
+	refused(policy, "p:3", a, "p: another process holds a lock on its directory");
+	has_text("p", asks);
+	ck_assert_uint_eq(files_here(), 1);
+	ck_assert_int_eq(flock(fd, LOCK_UN), 0);
+	save(policy, "p:3", a, 3);
+	/* Its own lock is gone. */
+	ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+	close(fd);
+	policy_free(policy);
+	leave();
+}
+END_TEST
+
 UNIT_MAIN("policy_save", above_the_rule_that_asked, in_one_of_several_files,
 	  a_file_that_has_changed, files_that_are_left_alone, rules_of_no_file,
-	  a_rule_that_leaves_one_without_effect)
+	  a_rule_that_leaves_one_without_effect, two_at_once, a_locked_directory)

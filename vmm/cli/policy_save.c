@@ -6,12 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
 #include "vmm/launch/policy_text.h"
+
+/* How long to wait for another process that saves a rule in the same directory: 3 s. */
+#define LOCK_TRIES 150
+#define LOCK_US	   20000
 
 /* A file of the policy, on the host and as the sandbox read it. */
 struct policy_file {
@@ -87,15 +92,37 @@ static const char *directory_of(const struct policy_file *file)
 	return source->parts > 0 ? source->part[file->part].directory : source->directory;
 }
 
+/*
+ * Opens the file's directory, and locks it until its descriptor is closed: the file itself is
+ * replaced, so a lock on it would not hold.
+ */
+static int lock_directory(struct policy_file *file, const char *path, struct err *err)
+{
+	const char *directory = directory_of(file);
+	unsigned tries = 0;
+
+	file->directory_fd = open(directory ? directory : "", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (file->directory_fd < 0)
+		return err_sys(err, "%s", path);
+	while (flock(file->directory_fd, LOCK_EX | LOCK_NB) < 0) {
+		/* A file system without such locks (NFS): is_unchanged() still finds most races. */
+		if (errno != EWOULDBLOCK)
+			return 0;
+		if (++tries == LOCK_TRIES)
+			return err_set(err, EBUSY,
+				       "%s: another process holds a lock on its directory: write "
+				       "the rule there yourself",
+				       path);
+		usleep(LOCK_US);
+	}
+	return 0;
+}
+
 /* Opens and reads it. Links are not followed, nor is anything opened that could block. */
 static int open_file(struct policy_file *file, const char *path, struct err *err)
 {
-	const char *directory = directory_of(file);
 	ssize_t n;
 
-	file->directory_fd = open(directory ? directory : "", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (file->directory_fd < 0)
-		return err_sys(err, "%s", path);
 	file->fd = openat(file->directory_fd, file->base,
 			  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (file->fd < 0 && errno != ELOOP)
@@ -334,7 +361,9 @@ int policy_save(const struct policy *policy, const char *above, const char *line
 	if (snprintf(saved->path, sizeof(saved->path), "%s/%s", directory ? directory : "",
 		     file.base) >= (int)sizeof(saved->path))
 		return err_set(err, ENAMETOOLONG, "%.200s: the path is too long", above);
-	ret = open_file(&file, saved->path, err);
+	ret = lock_directory(&file, saved->path, err);
+	if (ret == 0)
+		ret = open_file(&file, saved->path, err);
 	if (ret == 0)
 		ret = insert(&file, line, saved, err);
 	free(file.text);

@@ -17,7 +17,9 @@ struct saved_rule {
  * Writes a line above the rule `above`, "FILE:LINE" in the sandbox's policy. The file must be a
  * regular one that belongs to the user, and be what the sandbox read but for lines that were added
  * since (vmm/policy/added.h) and saved. It is replaced at once, and keeps its mode and group. A
- * line that it has already stays as it is. 0 or -errno with a message; then nothing has changed.
+ * line that it has already stays as it is. Its directory is locked meanwhile, so that of several
+ * processes that save none loses its line. 0 or -errno with a message; then nothing has changed.
+ * -ESTALE: the file is another than the sandbox read; -EBUSY: the directory stays locked (3 s).
  */
 int policy_save(const struct policy *policy, const char *above, const char *line,
 		struct saved_rule *saved, struct err *err);
