@@ -221,3 +221,38 @@ def test_decisions_become_rules():
     assert answers[2] == "question=3 answer=none: the policy was changed and denies it", answers
     rules = [(line["rule"], line["verdict"]) for line in audit if line.get("op") == "connect"]
     assert ("added:2", "allow") in rules and ("added:2", "deny") in rules, rules
+
+
+SAVERS = r"""set -e
+export XDG_RUNTIME_DIR="$work"
+trap '"$cordon" kill box 2>/dev/null || true' EXIT
+cd "$work"
+"$cordon" start --policy policy box </dev/null
+mkfifo in; "$cordon" ask box <in >out & operator=$!
+exec 3>in
+"$cordon" exec box -- sh -c 'cat >/tmp/net; chmod 755 /tmp/net' <"$net"
+for i in $numbers; do "$cordon" exec box -- /tmp/net tcp:good.test:800$i >probe$i & probes="$probes $!"; done
+for i in $numbers; do while ! grep -q "^$i: " out; do kill -0 $operator; sleep 0.1; done; done
+for i in $numbers; do "$cordon" ask --save --yes box $i never >saver$i 2>&1 & savers="$savers $!"; done
+for i in $savers $probes; do wait $i; done
+exec 3>&-; wait $operator
+"$cordon" policy show box; "$cordon" stop box; trap - EXIT
+cat saver*; echo ---; cat policy
+"""
+
+
+@limit(600)
+def test_operators_who_save_at_once():
+    """Each rule is in the policy file once, and in the sandbox's policy."""
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        with open(os.path.join(directory, "policy"), "w", encoding="utf-8") as file:
+            file.write("policy 1\nnet ask tcp *.test:*\n")
+        result = in_world(["bash", "-c", SAVERS], {"work": directory, "cordon": cordon.PROGRAM, "numbers": "1 2 3 4",
+                                                  "net": cordon.program("net")})
+    assert result["status"] == 0, result
+    shown, saved = result["stdout"].split("---\npolicy 1\n")[-2:]
+    rules = [f"net deny tcp good.test:800{number}" for number in range(1, 5)]
+    lines = saved.splitlines()
+    assert sorted(lines[:-1]) == rules and lines[-1] == "net ask tcp *.test:*", result
+    assert shown.count("/policy:") == shown.count(": saved\n") == 4, result
+    assert all(rule in shown for rule in rules), result

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/decision.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "vmm/base/text.h"
 #include "vmm/cli/policy_remote.h"
@@ -10,6 +13,8 @@
 #include "vmm/cli/reach.h"
 #include "vmm/control/client.h"
 #include "vmm/policy/added.h"
+
+#define SAVE_TRIES 16
 
 const char *decision_rule(const json_t *question, const char *word)
 {
@@ -22,16 +27,38 @@ int decision_show(const struct decision *decision, struct err *err)
 			   decision->json, err);
 }
 
-/* above: the rule that asked. */
+/* Fetches the sandbox's policy and saves a rule. *policy: the one before, or NULL; it is replaced.
+ */
+static int save_once(const struct decision *decision, const char *above, const char *line,
+		     struct policy **policy, struct saved_rule *saved, struct err *err)
+{
+	struct policy *before = *policy;
+	bool same;
+	int ret;
+
+	*policy = NULL;
+	ret = policy_fetch(decision->sandbox, policy, NULL, err);
+	same = ret == 0 && before && strcmp(policy_text(*policy), policy_text(before)) == 0;
+	policy_free(before);
+	if (ret == 0)
+		ret = policy_save(*policy, above, line, saved, err);
+	return ret == -ESTALE && !same ? -EAGAIN : ret;
+}
+
+/*
+ * above: the rule that asked. Another operator may have added a rule and saved it after the policy
+ * was fetched: then the file has a line that this policy lacks, and all is done again.
+ */
 static int save(const struct decision *decision, const char *above, const char *line,
 		struct saved_rule *saved, struct err *err)
 {
-	struct policy *policy;
-	int ret = policy_fetch(decision->sandbox, &policy, NULL, err);
+	struct policy *policy = NULL;
+	unsigned tries = 0;
+	int ret;
 
-	if (ret < 0)
-		return ret;
-	ret = policy_save(policy, above, line, saved, err);
+	do
+		ret = save_once(decision, above, line, &policy, saved, err);
+	while (ret == -EAGAIN && ++tries < SAVE_TRIES);
 	policy_free(policy);
 	return ret;
 }
