@@ -426,7 +426,8 @@ const struct verb verb_ask = {
 		"With N and DECISION it decides question N in place of another operator.\n"
 		"\n"
 		"Without an operator, and without `--on-ask`, such rules deny. A question without "
-		"a decision is refused after 60 seconds.",
+		"a decision is refused after 60 seconds. The policy's `on-ask` can say otherwise: "
+		"with `on-ask freeze` the sandbox stands still until an operator decides.",
 	.options = tables,
 	.notes = "Ends at the end of standard input, or with the sandbox.",
 	.see_also = "policy run cordon-policy(5)",

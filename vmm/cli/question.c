@@ -27,6 +27,8 @@ void question_print(FILE *to, const json_t *question)
 		  text_in(question, "rule"));
 	text_line(to, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
 		  text_in(question, "operation"), text_in(question, "rule_text"));
+	if (json_is_true(json_object_get(question, "frozen")))
+		fprintf(to, "   the sandbox stands still until this is answered\n");
 	if (asked + allowed + denied == 0)
 		fprintf(to, "   before: nothing\n");
 	else

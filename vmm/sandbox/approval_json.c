@@ -46,6 +46,10 @@ json_t *approval_json(const struct approval *approval)
 			 "history", "asked", (json_int_t)history->asked, "allowed",
 			 (json_int_t)history->allowed, "denied", (json_int_t)history->denied,
 			 "lines", "always", always, "never", never);
+	if (approval->until)
+		json_object_set_new(body, "until", json_integer((json_int_t)approval->until));
+	else
+		json_object_set_new(body, "frozen", json_true());
 	if (body && request->class == POLICY_NET)
 		describe_peer(body, &request->net);
 	return body;

@@ -118,6 +118,7 @@ void approval_memory_count(struct approval_memory *memory, const char *key,
 	object->history.asked += event == APPROVAL_ASKED;
 	object->history.allowed += event == APPROVAL_ALLOWED;
 	object->history.denied += event == APPROVAL_DENIED;
+	object->history.proposed += event == APPROVAL_PROPOSED;
 }
 
 struct approval_history approval_memory_history(const struct approval_memory *memory,

@@ -20,9 +20,10 @@ struct approval_memory;
 
 struct approval_history {
 	uint32_t asked, allowed, denied;
+	uint32_t proposed; /* with `on-ask deny`: in the log */
 };
 
-enum approval_event { APPROVAL_ASKED, APPROVAL_ALLOWED, APPROVAL_DENIED };
+enum approval_event { APPROVAL_ASKED, APPROVAL_ALLOWED, APPROVAL_DENIED, APPROVAL_PROPOSED };
 
 /* NULL: out of memory. */
 struct approval_memory *approval_memory_create(void);

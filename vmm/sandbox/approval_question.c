@@ -106,3 +106,18 @@ void approval_note(struct guard *guard, const struct policy_request *request, co
 	policy_request_text(request, object);
 	guard_note(guard, &line);
 }
+
+void approval_propose(struct guard *guard, struct approval_memory *memory, struct bucket *rate,
+		      const struct policy_request *request)
+{
+	char key[POLICY_REQUEST_RULE], detail[POLICY_REQUEST_RULE + 16];
+
+	if (!policy_request_is_plain(request))
+		return;
+	approval_key(request, key);
+	if (approval_memory_history(memory, key).proposed > 0 || !bucket_try(rate, loop_now_ns()))
+		return;
+	approval_memory_count(memory, key, APPROVAL_PROPOSED);
+	snprintf(detail, sizeof(detail), "rule=%s", key);
+	approval_note(guard, request, "proposal", detail);
+}

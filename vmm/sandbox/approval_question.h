@@ -3,6 +3,7 @@
 #ifndef CORDON_SANDBOX_APPROVAL_QUESTION_H
 #define CORDON_SANDBOX_APPROVAL_QUESTION_H
 
+#include "vmm/base/bucket.h"
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/approvals.h"
 
@@ -18,6 +19,10 @@ enum policy_verdict approval_look_up(struct guard *guard, struct approval *quest
 
 /* What the policy in force says of waiting for a person. */
 struct policy_on_ask approval_on_ask(struct guard *guard);
+
+/* Logs the rule that an operator might want, once for each object, as often as rate allows. */
+void approval_propose(struct guard *guard, struct approval_memory *memory, struct bucket *rate,
+		      const struct policy_request *request);
 
 /* A line of the audit log about a request: "ask", "answer" or "proposal". */
 void approval_note(struct guard *guard, const struct policy_request *request, const char *what,

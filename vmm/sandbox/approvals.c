@@ -196,18 +196,25 @@ static uint64_t deadline_of(const struct approvals *questions, const struct open
 	return open->asked_ns + questions->on_ask.wait_ns;
 }
 
-/* Arms the timer for the question whose time is over first. */
+/* Notes how long questions wait, and arms the timer for the one whose time is over first. */
 static void set_timer(struct approvals *questions)
 {
 	uint64_t first = UINT64_MAX, now = loop_now_ns();
 	unsigned i;
 
 	loop_timer_stop(questions->loop, &questions->timer);
-	if (questions->on_ask.way != POLICY_ON_ASK_WAIT)
-		return;
-	for (i = 0; i < APPROVALS_MAX; i++)
-		if (questions->open[i].public)
-			first = min_u64(first, deadline_of(questions, &questions->open[i]));
+	for (i = 0; i < APPROVALS_MAX; i++) {
+		struct approval *question = questions->open[i].public;
+
+		if (!question)
+			continue;
+		question->until = 0;
+		if (questions->on_ask.way != POLICY_ON_ASK_WAIT)
+			continue;
+		question->until =
+			question->asked + (time_t)(questions->on_ask.wait_ns / 1000000000);
+		first = min_u64(first, deadline_of(questions, &questions->open[i]));
+	}
 	if (first != UINT64_MAX)
 		loop_timer_start(questions->loop, &questions->timer, first > now ? first - now : 0);
 }
@@ -226,20 +233,6 @@ static void time_is_over(void *arg)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
-/* With `on-ask deny`: logs the rule that an operator might want, once for each object. */
-static void propose(struct approvals *questions, const struct policy_request *request)
-{
-	char key[POLICY_REQUEST_RULE], detail[POLICY_REQUEST_RULE + 16];
-
-	approval_key(request, key);
-	if (approval_memory_history(questions->memory, key).asked > 0 ||
-	    !bucket_try(&questions->rate, loop_now_ns()))
-		return;
-	approval_memory_count(questions->memory, key, APPROVAL_ASKED);
-	snprintf(detail, sizeof(detail), "rule=%s", key);
-	approval_note(questions->guard, request, "proposal", detail);
-}
-
 int approvals_ask(struct approvals *questions, const struct policy_request *request)
 {
 	struct open_question *open;
@@ -249,8 +242,7 @@ int approvals_ask(struct approvals *questions, const struct policy_request *requ
 
 	questions->on_ask = approval_on_ask(questions->guard);
 	if (questions->on_ask.way == POLICY_ON_ASK_DENY) {
-		if (policy_request_is_plain(request))
-			propose(questions, request);
+		approval_propose(questions->guard, questions->memory, &questions->rate, request);
 		return -EACCES;
 	}
 	if (!may_be_decided(questions) && !questions->command)

@@ -48,7 +48,7 @@ struct approval {
 	char strings[POLICY_REQUEST_STRINGS]; /* of the request */
 	char rule[APPROVAL_RULE];	      /* that says `ask`: "file:line" */
 	char rule_text[APPROVAL_TEXT];	      /* cut if it is long */
-	time_t asked;
+	time_t asked, until;		 /* until: 0: the guest stands still until it is answered */
 	struct approval_history history; /* of the object, before this question */
 };
 

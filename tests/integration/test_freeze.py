@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""on-ask: what happens to a sandbox until a person decides. The guest's peer is a server on the host's loopback."""
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import cordon
+from cordon import call, limit, wait_until, work, write
+from sandboxes import ask, connect, execute, executing, ps, real_time, sandbox
+
+HOST = "192.0.2.4"      # the host's loopback, as the guest sees it
+
+
+@contextlib.contextmanager
+def server():
+    """Says hello to each client. Yields its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    with listening.accept()[0] as client:
+                        client.sendall(b"hello\n")
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def policy(port, on_ask):
+    return write("p", f"policy 1\non-ask {on_ask}\nnet ask tcp host:{port}\n")
+
+
+def knock(port, *options):
+    return executing("box", "sh", "-c", f"nslookup host >/dev/null; nc {HOST} {port} </dev/null", options=options)
+
+
+def questions(client):
+    return ask(client, op="questions", id=1)["questions"]
+
+
+def wait_frozen():
+    wait_until(lambda: ps()["box"]["state"] == "frozen", "the sandbox to freeze")
+
+
+def events(name):
+    lines = [json.loads(line) for line in call("audit", "--json", "box").expect(0).stdout.splitlines()]
+    return [line for line in lines if line.get("event") == name]
+
+
+def private_kib(client):
+    return ask(client, op="stats", id=2)["private_kib"]
+
+
+@limit(300)
+def test_freeze():
+    """The guest stands still until the answer; pauses and snapshots in between; the time does not count."""
+    with server() as port, sandbox("box", "--policy", policy(port, "freeze")), \
+            contextlib.closing(connect()) as client:
+        call("resume", "box").expect_error("not paused")
+        # Without an operator attached: the question waits for one.
+        waiting = knock(port, "--timeout", f"{cordon.many(20, 6)}s")
+        wait_frozen()
+        question, = questions(client)
+        assert question["frozen"] is True and "until" not in question, question
+        assert question["object"] == f"tcp host {HOST}:{port}", question
+        execute("box", "true").expect_error("stands still until a question is answered")
+        call("resume", "box").expect_error("stands still until a question is answered")
+        call("snapshot", "box", work("snap")).expect(0)
+        assert ps()["box"]["state"] == "frozen"
+        call("pause", "box").expect(0)
+        assert ps()["box"]["state"] == "paused"
+        time.sleep(cordon.many(21, 7))      # longer than the command's time limit
+        # The answer alone does not let it go on, for it is paused as well.
+        assert ask(client, op="answer", id=3, question=question["question"], answer="once")["ok"]
+        assert ps()["box"]["state"] == "paused"
+        call("resume", "box").expect(0)
+        waiting.wait().expect(0, b"hello\n", b"")
+        seen, before, after = real_time("box")
+        assert int(before) - 1 <= seen <= after + 1, (before, seen, after)
+        refused = ask(client, op="answer", id=4, question=question["question"], answer="once")
+        assert refused["error"] == "there is no such open question", refused
+        assert [line["detail"].split(" after")[0] for line in events("freeze")] == [
+            "the sandbox stands still until an operator decides", "the sandbox went on"], events("freeze")
+        # A copy of the frozen guest runs: its question has gone with its connection.
+        call("restore", work("snap"), "copy").expect(0)
+        try:
+            execute("copy", "echo", "fine").expect(0, b"fine\n")
+        finally:
+            call("kill", "copy")
+
+
+@limit(300)
+def test_memory_of_a_frozen_sandbox_goes_to_disk():
+    """spill: the host gets the memory back, the guest finds all of it again."""
+    with server() as port, sandbox("box", "--policy", policy(port, "freeze spill=1s")), \
+            contextlib.closing(connect()) as client:
+        execute("box", "sh", "-c", "head -c 200000 /dev/urandom > /tmp/data")
+        summed = execute("box", "md5sum", "/tmp/data").expect(0).stdout
+        for _i in range(2):
+            before = private_kib(client)
+            waiting = knock(port)
+            wait_frozen()
+            wait_until(lambda before=before: private_kib(client) < before - 8000, "the memory to be given back")
+            wait_until(lambda: any("written to disk" in line["detail"] for line in events("freeze")), "the log")
+            question, = questions(client)
+            assert ask(client, op="answer", id=3, question=question["question"], answer="once")["ok"]
+            waiting.wait().expect(0, b"hello\n", b"")
+            assert execute("box", "md5sum", "/tmp/data").expect(0).stdout == summed
+        with contextlib.closing(connect()) as other:
+            assert questions(other) == []
+
+
+@limit(300)
+def test_a_frozen_sandbox_ends():
+    """A frozen sandbox is stopped in an orderly way; another policy thaws it; kill ends it."""
+    with server() as port:
+        text = policy(port, "freeze")
+        with sandbox("box", "--policy", text), contextlib.closing(connect()) as client:
+            waiting = knock(port)
+            wait_frozen()
+            call("policy", "set", "box", write("q", f"policy 1\nnet allow tcp host:{port}\n")).expect(0)
+            waiting.wait().expect(0, b"hello\n", b"")
+            call("policy", "set", "box", text).expect(0)
+            waiting = knock(port)
+            wait_frozen()
+            assert ask(client, op="pause", id=5)["ok"]
+            call("stop", "box").expect(0)
+            waiting.wait()
+        with sandbox("box", "--policy", text):
+            waiting = knock(port)
+            wait_frozen()
+            call("kill", "box").expect(0)
+            waiting.wait()
+
+
+@limit(300)
+def test_wait_and_deny():
+    """wait: refused when the time is over. deny: refused at once, with the rule that would have allowed it."""
+    with server() as port, sandbox("box", "--policy", policy(port, "wait=2s")), \
+            contextlib.closing(connect()) as client:
+        client.send(json.dumps({"op": "questions", "watch": True, "id": 1}).encode())
+        assert json.loads(client.recv(1 << 17))["questions"] == []
+        waiting = knock(port)
+        asked = json.loads(client.recv(1 << 17))
+        assert asked["event"] == "asked" and asked["until"] - asked["asked"] == 2 and "frozen" not in asked, asked
+        over = json.loads(client.recv(1 << 17))
+        assert over["how"] == "no operator decided in time", over
+        assert waiting.wait().status != 0
+        call("policy", "set", "box", policy(port, "deny")).expect(0)
+        assert knock(port).wait().status != 0
+        assert [line["detail"] for line in events("proposal")] == [f"rule=net allow tcp host:{port}"]
+        reasons = [json.loads(line).get("reason", "") for line in
+                   call("audit", "--json", "box").expect(0).stdout.splitlines()]
+        assert "the rule needs an operator's approval, and the policy says on-ask deny" in reasons, reasons
+        assert not events("freeze")
