@@ -139,6 +139,35 @@ START_TEST(a_file_is_mapped_and_not_changed)
 }
 END_TEST
 
+START_TEST(cleared_memory_is_zero_and_stays_where_it_is)
+{
+	struct guest_memory memory, callers = {.fd = -1};
+	struct err err;
+	static uint8_t bytes[4096] __attribute__((aligned(4096)));
+	uint8_t byte = 0x5a;
+	void *before;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ck_assert_int_eq((i == 0 ? guest_memory_create : guest_memory_create_private)(
+					 &memory, MIB(2), HOLE_START, HOLE_END, &err),
+				 0);
+		ck_assert_int_eq(guest_memory_write(&memory, 0x3000, &byte, 1), 0);
+		before = guest_memory_at(&memory, 0x3000, 1);
+		ck_assert_int_eq(guest_memory_clear(&memory, &err), 0);
+		ck_assert_int_eq(memory.fd, -1);
+		ck_assert_ptr_eq(guest_memory_at(&memory, 0x3000, 1), before);
+		ck_assert_int_eq(guest_memory_read(&memory, 0x3000, &byte, 1), 0);
+		ck_assert_uint_eq(byte, 0);
+		byte = 0x5a;
+		ck_assert_int_eq(guest_memory_write(&memory, MIB(2) - 1, &byte, 1), 0);
+		guest_memory_destroy(&memory);
+	}
+	ck_assert_int_eq(guest_memory_add(&callers, 0, bytes, sizeof(bytes)), 0);
+	ck_assert_int_eq(guest_memory_clear(&callers, &err), -EINVAL);
+}
+END_TEST
+
 START_TEST(regions_must_be_in_order_and_apart)
 {
 	static uint8_t bytes[8192] __attribute__((aligned(4096)));
@@ -228,6 +257,6 @@ END_TEST
 
 UNIT_MAIN("memory", memory_below_the_hole_is_one_region, the_rest_goes_above_the_hole,
 	  invalid_sizes_are_refused, the_file_cannot_be_cut, private_memory_has_no_file,
-	  a_file_is_mapped_and_not_changed, regions_must_be_in_order_and_apart,
-	  a_pointer_is_given_only_for_whole_ranges, a_copy_is_whole_or_nothing,
-	  a_copy_is_right_at_every_alignment)
+	  a_file_is_mapped_and_not_changed, cleared_memory_is_zero_and_stays_where_it_is,
+	  regions_must_be_in_order_and_apart, a_pointer_is_given_only_for_whole_ranges,
+	  a_copy_is_whole_or_nothing, a_copy_is_right_at_every_alignment)
