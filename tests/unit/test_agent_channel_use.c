@@ -91,6 +91,67 @@ START_TEST(input_waits_in_turns)
 }
 END_TEST
 
+/* The sizes that the guest has got since `from`; *rows, *columns: the last one. */
+static unsigned count_resizes(const struct fake *fake, size_t from, unsigned *rows,
+			      unsigned *columns)
+{
+	struct agent_header header;
+	unsigned count = 0;
+	size_t at;
+
+	for (at = from; at < fake->out_length; at += AGENT_HEADER_SIZE + header.length) {
+		header = agent_get_header(fake->out + at);
+		if (header.type != AGENT_RESIZE)
+			continue;
+		*rows = agent_get16(fake->out + at + AGENT_HEADER_SIZE);
+		*columns = agent_get16(fake->out + at + AGENT_HEADER_SIZE + 2);
+		count++;
+	}
+	return count;
+}
+
+/* While the guest reads nothing, sizes of a window need no room; then it gets the last one. */
+START_TEST(a_storm_of_sizes_leaves_the_last)
+{
+	static const uint8_t zeros[4096];
+	struct run one = {0}, two = {0};
+	struct fake *fake = with_command(&one);
+	unsigned rows = 0, columns = 0, i;
+	size_t from = fake->out_length;
+
+	start(fake, &two);
+	/* A guest that reads gets each. */
+	for (i = 1; i <= 3; i++)
+		agent_command_resize(one.command, (uint16_t)i, 80);
+	ck_assert_uint_eq(count_resizes(fake, from, &rows, &columns), 3);
+	from = fake->out_length;
+	fake->out_room = from;
+	for (i = 0; i < 1000000; i++)
+		agent_command_resize(i % 2 ? one.command : two.command, (uint16_t)i, 100);
+	agent_command_resize(two.command, 7, 8);
+	agent_command_resize(one.command, 33, 44);
+	/* Nothing of the queue is taken from input, signals and requests. */
+	ck_assert_uint_eq(agent_command_stdin(one.command, zeros, sizeof(zeros)), sizeof(zeros));
+	ck_assert_int_eq(agent_command_signal(one.command, 15), 0);
+	ck_assert_int_eq(agent_channel_ping(fake->host.channel, NULL), 0);
+	fake->out_room = 8u << 20;
+	agent_channel_writable(fake->host.channel);
+	ck_assert_uint_eq(count_resizes(fake, from, &rows, &columns), 4);
+	ck_assert_uint_eq(columns, rows == 33 ? 44 : 8);
+	ck_assert_uint_lt(fake->out_length - from, sizeof(zeros) + 300);
+	/* Both are through: the next one is sent at once. */
+	from = fake->out_length;
+	agent_command_resize(one.command, 34, 45);
+	ck_assert_uint_eq(count_resizes(fake, from, &rows, &columns), 1);
+	ck_assert_uint_eq(rows, 34);
+	/* An ended connection takes its sizes with it. */
+	fake->out_room = fake->out_length;
+	agent_command_resize(two.command, 1, 1);
+	agent_command_resize(two.command, 2, 2);
+	fake_destroy(fake);
+}
+END_TEST
+
 START_TEST(a_failed_write_is_reported_later)
 {
 	struct run run = {0};
@@ -301,7 +362,8 @@ END_TEST
 
 UNIT_MAIN("agent_channel_use", input_keeps_to_its_credit,
 	  a_guest_that_reads_nothing_costs_bounded_memory, input_waits_in_turns,
-	  a_failed_write_is_reported_later, data_before_a_reset_is_delivered,
-	  bad_arguments_are_refused, commands_may_be_closed_from_their_callbacks,
-	  each_request_gets_its_own_reply_once, requests_end_with_the_connection_in_their_order,
+	  a_storm_of_sizes_leaves_the_last, a_failed_write_is_reported_later,
+	  data_before_a_reset_is_delivered, bad_arguments_are_refused,
+	  commands_may_be_closed_from_their_callbacks, each_request_gets_its_own_reply_once,
+	  requests_end_with_the_connection_in_their_order,
 	  requests_that_wait_are_bounded_and_end_silently_with_the_channel)

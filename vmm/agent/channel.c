@@ -147,7 +147,8 @@ static int queue_reserve(struct agent_queue *queue, size_t length)
 	if (queue->used)
 		memcpy(data, queue->data + queue->head, queue->used);
 	free(queue->data);
-	*queue = (struct agent_queue){.data = data, .size = size, .used = queue->used};
+	*queue = (struct agent_queue){
+		.data = data, .size = size, .used = queue->used, .total = queue->total};
 	return 0;
 }
 
@@ -177,7 +178,7 @@ static void channel_flush(struct agent_channel *channel)
 	queue->head = 0;
 	if (queue->size > QUEUE_KEEP && !queue->used) {
 		free(queue->data);
-		*queue = (struct agent_queue){0};
+		*queue = (struct agent_queue){.total = queue->total};
 	}
 }
 
@@ -196,6 +197,7 @@ int channel_send(struct agent_channel *channel, size_t limit, uint16_t type, uin
 	if (length)
 		memcpy(to + AGENT_HEADER_SIZE, payload, length);
 	queue->used += AGENT_HEADER_SIZE + length;
+	queue->total += AGENT_HEADER_SIZE + length;
 	channel_flush(channel);
 	return 0;
 }

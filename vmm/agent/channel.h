@@ -296,7 +296,9 @@ int agent_command_stdin_eof(struct agent_command *command);
 
 /* Sends signal (1 to 64) to the command's process group. 0, -EINVAL or -EAGAIN. */
 int agent_command_signal(struct agent_command *command, int signal);
-int agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t columns);
+
+/* The terminal's new size. Sizes that follow each other fast are skipped, but never the last. */
+void agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t columns);
 
 /* Returns credit: length bytes of output of stream (1 or 2) have been passed on. */
 void agent_command_consumed(struct agent_command *command, unsigned stream, size_t length);

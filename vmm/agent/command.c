@@ -236,13 +236,31 @@ int agent_command_signal(struct agent_command *command, int number)
 	return command_control(command, AGENT_SIGNAL, payload, sizeof(payload));
 }
 
-int agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t columns)
+/* Sends the size, unless the last one is still queued. */
+static void send_resize(struct agent_command *command)
 {
+	struct agent_channel *channel = command->channel;
 	uint8_t payload[4];
 
-	agent_put16(payload, rows);
-	agent_put16(payload + 2, columns);
-	return command_control(command, AGENT_RESIZE, payload, sizeof(payload));
+	if (!command->resize_unsent || command->state == COMMAND_ENDED)
+		return;
+	agent_put16(payload, command->rows);
+	agent_put16(payload + 2, command->columns);
+	if (channel->out.total - channel->out.used < command->resize_end ||
+	    command_control(command, AGENT_RESIZE, payload, sizeof(payload)) < 0) {
+		channel->credit_unsent = true;
+		return;
+	}
+	command->resize_unsent = false;
+	command->resize_end = channel->out.total;
+}
+
+void agent_command_resize(struct agent_command *command, uint16_t rows, uint16_t columns)
+{
+	command->rows = rows;
+	command->columns = columns;
+	command->resize_unsent = true;
+	send_resize(command);
 }
 
 /* --- output ----------------------------------------------------------------------------------- */
@@ -309,6 +327,7 @@ void commands_continue(struct agent_channel *channel)
 				continue;
 			if (command->close_unsent)
 				send_close(command);
+			send_resize(command);
 			send_credit(command, 1);
 			send_credit(command, 2);
 		}

@@ -16,6 +16,7 @@
 struct agent_queue {
 	uint8_t *data;
 	size_t size, head, used;
+	uint64_t total; /* bytes that were ever queued on this connection */
 };
 
 enum command_state {
@@ -36,6 +37,10 @@ struct agent_command {
 	uint32_t stdin_credit;
 	bool stdin_eof, stdin_closed, stdin_waiting;
 	bool close_unsent;
+	/* The size that waits while the one before it is queued: a storm of sizes needs no room. */
+	bool resize_unsent;
+	uint16_t rows, columns;
+	uint64_t resize_end; /* of the last RESIZE, in agent_queue.total */
 	/* by stream, 1 and 2 */
 	uint32_t held[3]; /* bytes given to the application and not consumed yet */
 	uint32_t owed[3]; /* bytes consumed whose credit has not been sent yet */
@@ -65,7 +70,7 @@ struct agent_channel {
 	struct agent_queue out;
 	struct loop_task task; /* for what must not happen inside a call: callbacks, losing */
 	int write_error;       /* noticed inside a call, or 0 */
-	bool credit_unsent;    /* a command owes credit or a CLOSE that did not fit */
+	bool credit_unsent;    /* a command owes credit, a size or a CLOSE */
 
 	uint32_t next_request, next_generation;
 	struct agent_request requests[AGENT_REQUESTS_MAX]; /* waiting for a reply */
