@@ -218,6 +218,114 @@ START_TEST(input_is_bounded)
 }
 END_TEST
 
+static void feed_lines(struct input *input, size_t length)
+{
+	static const char line[] = "echo 0123456789 \003\r";
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		feed(input, (char[]){line[i % (sizeof(line) - 1)], '\0'});
+}
+
+/* Nothing of a megabyte is lost, and none of it is a key or for a program. */
+START_TEST(a_megabyte_is_pasted)
+{
+	struct input input = {.bytes = NULL};
+	size_t length = 18 * 60000, lines = 0;
+	char text[64];
+	wchar_t c;
+
+	feed(&input, PASTE_BEGIN);
+	ck_assert(input.feeding);
+	feed_lines(&input, length);
+	feed(&input, PASTE_END);
+	ck_assert(!input.feeding && !input.overflowed && !input_is_full(&input));
+	ck_assert_uint_le(input.size, 2 * length);
+	feed(&input, "k");
+	ck_assert_uint_eq(input_take(&input, false, text, sizeof(text)), 1);
+	ck_assert_int_eq(text[0], 'k');
+	while (input_next(&input, false, &c)) {
+		ck_assert_int_eq(c, INPUT_PASTED);
+		input_take_pasted(&input, text, sizeof(text));
+		ck_assert_str_eq(text, "echo 0123456789 \003");
+		ck_assert_int_eq(input_next(&input, false, &c), 1);
+		ck_assert(c == L'\n' && input.pasted_end);
+		lines++;
+	}
+	ck_assert_uint_eq(lines, length / 18);
+	input_free(&input);
+}
+END_TEST
+
+/* Of a paste that does not fit nothing is left; the next one, and keys, are as ever. */
+START_TEST(a_paste_is_too_long)
+{
+	struct input input = {.bytes = NULL};
+	char text[16];
+	wchar_t c;
+
+	feed(&input, "a" PASTE_BEGIN);
+	feed_lines(&input, 2 * INPUT_MAX);
+	ck_assert(input.overflowed && input.feeding);
+	ck_assert_uint_le(input.size, 2 * INPUT_MAX);
+	ck_assert_int_eq(input_next(&input, true, &c), 0);
+	feed(&input, "\033[201x" PASTE_END "b" PASTE_BEGIN "c\n" PASTE_END);
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, L'b');
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, INPUT_PASTED);
+	input_take_pasted(&input, text, sizeof(text));
+	ck_assert_str_eq(text, "c");
+	/* One that just fits. */
+	input_drop_pasted(&input);
+	input.overflowed = false;
+	feed(&input, PASTE_BEGIN);
+	feed_lines(&input, INPUT_MAX - strlen(PASTE_BEGIN PASTE_END));
+	feed(&input, PASTE_END);
+	ck_assert(!input.overflowed && !input.feeding);
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	input_free(&input);
+}
+END_TEST
+
+START_TEST(waiting_pastes_are_dropped)
+{
+	struct input input = {.bytes = NULL};
+	wchar_t c;
+
+	/* Without pasted text, typed text stays. */
+	feed(&input, "ab");
+	ck_assert_uint_eq(input_drop_pasted(&input), 0);
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	feed(&input, PASTE_BEGIN "x\ny\n" PASTE_END "c");
+	ck_assert_uint_eq(input_drop_pasted(&input), 1 + 6 + 4 + 6 + 1);
+	ck_assert_int_eq(input_next(&input, true, &c), 0);
+	/* In the middle of one, and the rest of it when it comes. */
+	feed(&input, PASTE_BEGIN "x\n");
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_uint_eq(input_drop_pasted(&input), 2);
+	feed(&input, ":policy undo\n" PASTE_END "d");
+	ck_assert_int_eq(input_next(&input, true, &c), 1);
+	ck_assert_int_eq(c, L'd');
+	ck_assert_int_eq(input_next(&input, true, &c), 0);
+	input_free(&input);
+}
+END_TEST
+
+/* The character that stands for pasted text cannot be typed. */
+START_TEST(a_typed_paste_mark)
+{
+	struct input input = {.bytes = NULL};
+	wchar_t c;
+
+	feed(&input, "\034\034a");
+	ck_assert_int_eq(input_next(&input, false, &c), 1);
+	ck_assert_int_eq(c, L'a');
+	ck_assert_int_eq(input_next(&input, false, &c), 0);
+	input_free(&input);
+}
+END_TEST
+
 /* --- history ---------------------------------------------------------------------------------- */
 
 static unsigned entries;
@@ -267,4 +375,5 @@ END_TEST
 
 UNIT_MAIN("attach_input", lines_have_bounds, words_are_split, words_have_a_bound, typed_characters,
 	  pasted_text_goes_to_the_editor_only, pasted_text_for_a_program, pasted_ends_of_lines,
-	  pasted_characters_stay_whole, input_is_bounded, history_keeps_the_newest)
+	  pasted_characters_stay_whole, input_is_bounded, a_megabyte_is_pasted, a_paste_is_too_long,
+	  waiting_pastes_are_dropped, a_typed_paste_mark, history_keeps_the_newest)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/cli/attach_input.h"
 #include "vmm/cli/attach_repl.h"
 
 static void take_signal(struct repl *repl)
@@ -36,40 +37,50 @@ static void take_signal(struct repl *repl)
 	}
 }
 
-/* What is typed before the command starts waits for it, or for the prompt; keys that end a program
- * do not. */
-static void take_typed_early(struct repl *repl, const char *bytes, size_t length)
+/* Ctrl-C is also for the pasted lines that wait, as for what a terminal has typed ahead. */
+static void drop_pasted(struct repl *repl)
 {
-	size_t i;
+	size_t dropped = line_drop_pasted(repl->line);
 
-	for (i = 0; i < length; i++) {
-		if (bytes[i] == KEY_DETACH)
-			repl->leave = true;
-		else if (bytes[i] == KEY_COMMAND)
-			repl->command_line = true;
-		else if (bytes[i] == CTRL('C') || bytes[i] == CTRL('Z') || bytes[i] == CTRL('\\'))
-			shell_send(&repl->shell, bytes + i, 1);
-		else
-			line_feed(repl->line, bytes + i, 1);
-	}
+	if (dropped > 0)
+		repl_notice(repl, "cordon: pasted text is dropped (%zu bytes)", dropped);
 }
 
+/* Takes a key that does not wait for its turn. Returns false if it is none. */
+static bool take_key(struct repl *repl, char key, bool early, bool stuck)
+{
+	if (key == CTRL('C'))
+		drop_pasted(repl);
+	/* A program that takes no input cannot keep the operator. */
+	if (key == KEY_DETACH && (early || stuck))
+		repl->leave = true;
+	else if (early && key == KEY_COMMAND)
+		repl->command_line = true;
+	else if (early && (key == CTRL('C') || key == CTRL('Z') || key == CTRL('\\')))
+		shell_send(&repl->shell, &key, 1);
+	else
+		return false;
+	return true;
+}
+
+/* What is typed before the command starts waits for it, or for the prompt; keys that end a program
+ * do not. */
 static void take_typed(struct repl *repl)
 {
+	bool early = !repl->command_line &&
+		     (repl->state == AT_SENT || repl->state == AT_START || repl->state == AT_KEPT);
+	bool stuck = line_is_full(repl->line) || shell_has_input(&repl->shell);
 	char bytes[4096];
-	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes)), i;
 
-	/* A program that takes no input cannot keep the operator. */
-	if (n > 0 && (line_is_full(repl->line) || shell_has_input(&repl->shell)) &&
-	    memchr(bytes, KEY_DETACH, (size_t)n))
-		repl->leave = true;
-	else if (n > 0 && !repl->command_line &&
-		 (repl->state == AT_SENT || repl->state == AT_START || repl->state == AT_KEPT))
-		take_typed_early(repl, bytes, (size_t)n);
-	else if (n > 0)
-		line_feed(repl->line, bytes, (size_t)n);
-	else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
 		repl->leave = true; /* the terminal is gone */
+	for (i = 0; i < n; i++)
+		if (line_is_pasting(repl->line) || !take_key(repl, bytes[i], early, stuck))
+			line_feed(repl->line, bytes + i, 1);
+	if (line_has_overflowed(repl->line))
+		repl_notice(repl, "cordon: pasted text is dropped: more than %u bytes of it wait",
+			    INPUT_MAX);
 }
 
 void repl_wait(struct repl *repl, bool typed, int timeout_ms)

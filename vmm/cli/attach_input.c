@@ -16,28 +16,76 @@ void input_free(struct input *input)
 	*input = (struct input){.bytes = NULL};
 }
 
-void input_feed(struct input *input, const char *bytes, size_t length)
+/* Follows the sequences around pasted text, in which an escape character can only be the first. */
+static void follow(struct input *input, char byte)
 {
-	size_t kept = held(input), size;
+	const char *sequence = input->feeding ? PASTE_END : PASTE_BEGIN;
+
+	if (byte != sequence[input->matched])
+		input->matched = 0;
+	if (byte == sequence[input->matched])
+		input->matched++;
+	if (!sequence[input->matched]) {
+		input->feeding = !input->feeding;
+		input->matched = 0;
+	}
+}
+
+/* Makes room for one byte more. */
+static bool make_room(struct input *input)
+{
+	size_t kept = held(input), size = input->size ? 2 * input->size : 4096;
 	char *more;
 
-	if (length > INPUT_MAX - kept)
-		length = INPUT_MAX - kept;
-	if (input->at > 0)
+	if (input->end < input->size)
+		return true;
+	if (input->at > input->size / 2) {
 		memmove(input->bytes, input->bytes + input->at, kept);
-	input->at = 0;
-	input->end = kept;
-	if (kept + length > input->size) {
-		size = 2 * (kept + length);
-		more = realloc(input->bytes, size);
-		if (!more)
-			return;
-		input->bytes = more;
-		input->size = size;
+		input->at = 0;
+		input->end = kept;
+		return true;
 	}
-	if (length > 0)
-		memcpy(input->bytes + kept, bytes, length);
-	input->end += length;
+	more = realloc(input->bytes, size);
+	if (!more)
+		return false;
+	input->bytes = more;
+	input->size = size;
+	return true;
+}
+
+static void feed(struct input *input, char byte)
+{
+	bool pasted = input->feeding;
+
+	follow(input, byte);
+	if (input->discarding) {
+		input->discarding = input->feeding;
+	} else if (pasted && held(input) == INPUT_MAX) {
+		input_drop_pasted(input);
+		input->discarding = input->feeding;
+		input->overflowed = true;
+	} else if (held(input) < INPUT_MAX && make_room(input)) {
+		input->bytes[input->end++] = byte;
+	}
+}
+
+void input_feed(struct input *input, const char *bytes, size_t length)
+{
+	for (; length > 0; bytes++, length--)
+		feed(input, *bytes);
+}
+
+size_t input_drop_pasted(struct input *input)
+{
+	size_t length = held(input);
+
+	if (!input->pasting && (length == 0 || !memmem(input->bytes + input->at, length,
+						       PASTE_BEGIN, strlen(PASTE_BEGIN))))
+		return 0;
+	input->at = input->end = 0;
+	input->pasting = false;
+	input->discarding = input->feeding;
+	return length;
 }
 
 bool input_is_full(const struct input *input)
@@ -106,7 +154,12 @@ int input_next(struct input *input, bool whole, wchar_t *c)
 		}
 		if (found < 0 && (input->pasting || !whole))
 			return 0;
-		return input->pasting ? next_pasted(input, c) : next_typed(input, whole, c);
+		if (input->pasting)
+			return next_pasted(input, c);
+		if (!next_typed(input, whole, c))
+			return 0;
+		if (*c != INPUT_PASTED)
+			return 1;
 	}
 	return 0;
 }

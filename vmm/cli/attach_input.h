@@ -11,7 +11,11 @@
 #include <stddef.h>
 #include <wchar.h>
 
-#define INPUT_MAX (4u << 20) /* bytes that are held; more are dropped */
+/*
+ * Bytes that are held. Typed bytes beyond them are dropped; pasted text that does not fit is
+ * dropped whole, what is held of it included, because half a paste is another command.
+ */
+#define INPUT_MAX (4u << 20)
 
 /* What a terminal puts around pasted text, and how it is told to. */
 #define PASTE_BEGIN "\033[200~"
@@ -19,7 +23,7 @@
 #define PASTE_ON    "\033[?2004h"
 #define PASTE_OFF   "\033[?2004l"
 
-/* The character that stands for pasted text: input_take_pasted() has it. */
+/* The character that stands for pasted text: input_take_pasted() has it. Typed, it is dropped. */
 #define INPUT_PASTED 034
 
 struct input {
@@ -27,12 +31,22 @@ struct input {
 	size_t at, end, size;
 	bool pasting;
 	bool pasted_end; /* the newline that was taken last was pasted */
+	bool feeding;	 /* the byte that is fed next is pasted */
+	size_t matched;	 /* bytes that were fed of the next sequence around pasted text */
+	bool discarding; /* until the end of the pasted text that is being fed */
+	bool overflowed; /* pasted text was dropped; for the caller to clear */
 };
 
 void input_free(struct input *input);
 void input_feed(struct input *input, const char *bytes, size_t length);
 
-/* Whether reading should pause until some input is taken. */
+/*
+ * Drops all that is held, if pasted text is part of it, and the rest of that text as it comes.
+ * Returns the bytes dropped.
+ */
+size_t input_drop_pasted(struct input *input);
+
+/* Whether so much is held that it may soon be dropped. */
 bool input_is_full(const struct input *input);
 
 /* Whether bytes are there that may be the start of a longer sequence. */

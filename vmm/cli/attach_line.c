@@ -278,6 +278,8 @@ int line_open(struct line **out, const struct line_ops *ops, void *arg, const ch
 		history_load(line->past_file, enter_history, line);
 	line->library.set(line->edit, EL_EDITOR, "emacs");
 	line->library.set(line->edit, EL_SIGNAL, 0);
+	/* Ctrl-C is a character: as a signal it would flush what tells pasted text from keys. */
+	line->library.set(line->edit, EL_SETTY, "-d", "-isig", NULL);
 	line->library.set(line->edit, EL_PROMPT, prompt);
 	line->library.set(line->edit, EL_HIST, line->library.history, line->past);
 	line->library.set(line->edit, EL_GETCFN, get_key);
@@ -337,6 +339,24 @@ void line_feed(struct line *line, const char *bytes, size_t length)
 bool line_is_full(const struct line *line)
 {
 	return input_is_full(&line->input);
+}
+
+bool line_is_pasting(const struct line *line)
+{
+	return line->input.feeding;
+}
+
+size_t line_drop_pasted(struct line *line)
+{
+	return input_drop_pasted(&line->input);
+}
+
+bool line_has_overflowed(struct line *line)
+{
+	bool overflowed = line->input.overflowed;
+
+	line->input.overflowed = false;
+	return overflowed;
 }
 
 size_t line_take(struct line *line, bool raw, char *to, size_t size)

@@ -61,6 +61,15 @@ void line_feed(struct line *line, const char *bytes, size_t length);
 
 bool line_is_full(const struct line *line);
 
+/* Whether the byte that is fed next is pasted, and so no key. */
+bool line_is_pasting(const struct line *line);
+
+/* Drops what was typed and pasted, if pasted text waits; returns the bytes. */
+size_t line_drop_pasted(struct line *line);
+
+/* Whether pasted text was dropped since the last call, because it was too long. */
+bool line_has_overflowed(struct line *line);
+
 size_t line_take(struct line *line, bool raw, char *to, size_t size);
 
 /* Whether the end of the line that was read last was pasted, not typed. */
