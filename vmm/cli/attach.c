@@ -196,8 +196,8 @@ const struct verb verb_attach = {
 	.examples = "  cordon attach box\n"
 		    "  printf 'cd /tmp\\npwd\\n:jobs\\n' | cordon attach box\n"
 		    "  cordon attach -c 'uname -a' box",
-	.exit_status = "0 after `:detach`; else that of the shell. Of a script: that of the last "
-		       "line.",
+	.exit_status = "0 after `:detach`; 125 if the sandbox ends first; else that of the shell. "
+		       "Of a script: that of the last line.",
 	.see_also = "exec ask logs",
 	.run = run,
 };

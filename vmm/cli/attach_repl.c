@@ -320,6 +320,8 @@ static void reset_terminal(const struct repl *repl)
 	fputs("\033[?1000l\033[?1002l\033[?1003l\033[?1004l\033[?1006l" PASTE_OFF
 	      "\033[?1l\033[?25h\033[0m",
 	      stdout);
+	/* Before any message about the end, which the other screen would take with it. */
+	fflush(stdout);
 }
 
 static int end_repl(struct repl *repl)
