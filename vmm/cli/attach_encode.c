@@ -15,27 +15,34 @@ const char *const encode_shell[] = {
 };
 
 /*
+ * Evaluated from the environment, because the shell's line editor echoes a typed line character by
+ * character, which takes seconds where guest ring 0 is emulated.
+ *
  * The prompts are no longer in the environment then, so that a shell within the shell has prompts
  * of its own. bash sets PS1 anew before each prompt: scripts such as those of virtual environments
  * change it. __cordon prints the mark of a command's start and keeps $? (or sets it to $1).
  */
-const char encode_setup[] =
+static const char setup[] =
 	"PS1=$__cordon_1 PS2=$__cordon_2 __cordon_p=$__cordon_1 __cordon_c=$__cordon_3;"
-	"unset HISTFILE __cordon_1 __cordon_2 __cordon_3;"
+	"unset HISTFILE __cordon_0 __cordon_1 __cordon_2 __cordon_3;"
 	"PROMPT_COMMAND=\"${PROMPT_COMMAND:+$PROMPT_COMMAND;}PS1=\\$__cordon_p\";"
 	"__cordon() { set -- ${1:-$?}; "
-	"{ printf %s \"$__cordon_c\"; return $1; } 2>/dev/null; }\n";
+	"{ printf %s \"$__cordon_c\"; return $1; } 2>/dev/null; }";
+
+const char encode_setup[] = "eval \"$__cordon_0\"\n";
 
 int encode_env(const char *token, char *env[ENCODE_ENV_MAX + 1])
 {
-	env[3] = NULL;
+	env[4] = NULL;
 	if (asprintf(&env[0], "__cordon_1=\033]133;D;%s;$?;$$;$PWD\a", token) < 0)
 		env[0] = NULL;
 	if (asprintf(&env[1], "__cordon_2=\033]133;P;%s;\a", token) < 0)
 		env[1] = NULL;
 	if (asprintf(&env[2], "__cordon_3=\033]133;C;%s;\a", token) < 0)
 		env[2] = NULL;
-	return env[0] && env[1] && env[2] ? 0 : -ENOMEM;
+	if (asprintf(&env[3], "__cordon_0=%s", setup) < 0)
+		env[3] = NULL;
+	return env[0] && env[1] && env[2] && env[3] ? 0 : -ENOMEM;
 }
 
 static bool is_control(char c)
