@@ -246,7 +246,7 @@ def test_twenty_operators():
         screens[7].type(b":allow 1\r")
         assert re.fullmatch(rf"once by uid {os.geteuid()}, process \d+", decided(1))
         probe.wait().expect(0, b"served")
-        # One is faster than the other; whoever comes second is told.
+        # One operator is faster than another, who is told so.
         probe = ask(2)
         screens[3].type(b":deny 2\r")
         assert decided(2).startswith("no by uid")
