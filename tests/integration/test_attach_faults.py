@@ -158,11 +158,14 @@ def test_shells_that_end():
         screen.expect(b"\n<typed>\r\n")
         screen.type(b"\x03")
         end(screen, 128 + signal.SIGINT)
-        # Whatever has no terminal any more is hung up.
-        for line in (b"exec 0<&- 1>&- 2>&-", b"exec sleep 1000 </dev/null >/dev/null 2>&1"):
+        # A program without a terminal is hung up. A shell may read the end of its input first, and exit.
+        for line, statuses in ((b"exec 0<&- 1>&- 2>&-", (0, 128 + signal.SIGHUP)),
+                               (b"exec sleep 1000 </dev/null >/dev/null 2>&1", (128 + signal.SIGHUP,))):
             screen = attach()
             enter(screen, line, b"", prompt())
-            end(screen, 128 + signal.SIGHUP)
+            assert screen.wait() in statuses, screen.output
+            end(screen, screen.popen.returncode)
+            assert b"detached" not in screen.output, screen.output
         # Killed from outside, while a line is edited and while a program runs.
         for line, shown in ((b"echo ha", b"echo ha"), (b"sh -c 'echo ready; exec sleep 1000'\r", ENTERED + b"ready")):
             screen = attach()
