@@ -69,7 +69,7 @@ def test_session():
     cordon.need_program("bash", "passt", "python3", "tail")
     commands, shell = session(), Shell()
     verbs = {words for line, _printed in commands for words in re.findall(r"\bcordon (\w+)", line)}
-    assert verbs == {"start", "attach", "exec", "ask", "snapshot", "fork", "stop", "restore"}, verbs
+    assert verbs == {"start", "attach", "exec", "ps", "ask", "snapshot", "fork", "stop", "restore"}, verbs
     try:
         for command, expected in commands:
             printed = shell.run(command)
