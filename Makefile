@@ -159,13 +159,21 @@ $(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/
 	$(call say,MUSL,$@)
 	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -DCORDON_VERSION='"$(VERSION)"' -o $@ $(AGENT_SRC)
 
+# The program of the sandbox that talks to the agent.
+GUEST_PROGRAM_SRC := $(wildcard guest-kernel/program/*.c)
+$(BUILD)/guest/cordon-guest: $(GUEST_PROGRAM_SRC) vmm/agent/wire.h Makefile
+	@mkdir -p $(@D)
+	$(call say,MUSL,$@)
+	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -o $@ $(GUEST_PROGRAM_SRC)
+
 $(BUILD)/mkinitramfs: $(BUILD)/obj/boot/tools/mkinitramfs.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
-$(BUILD)/guest/initramfs: $(BUILD)/mkinitramfs $(BUILD)/guest/agent
+$(BUILD)/guest/initramfs: $(BUILD)/mkinitramfs $(BUILD)/guest/agent $(BUILD)/guest/cordon-guest
 	$(call say,GEN,$@)
-	$(Q)$(BUILD)/mkinitramfs --agent $(BUILD)/guest/agent --busybox /bin/busybox -o $@
+	$(Q)$(BUILD)/mkinitramfs --agent $(BUILD)/guest/agent --busybox /bin/busybox \
+		--program $(BUILD)/guest/cordon-guest -o $@
 
 # --- tests ------------------------------------------------------------------------------------
 # A test takes what it needs of the fakes and hosts.
@@ -188,7 +196,8 @@ $(foreach c,$(wildcard tests/unit/*_common.c),$(eval $(call COMMON,$(c:.c=))))
 
 # The tests of the channel run the real agent, all of it but its main().
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
-AGENT_TESTS    := test_agent test_agent_ends test_agent_guest test_agent_processes test_agent_user
+AGENT_TESTS    := test_agent test_agent_ends test_agent_guest test_agent_processes test_agent_proposals \
+	test_agent_user
 $(AGENT_TESTS:%=$(BUILD)/tests/unit/%): $(AGENT_TEST_OBJ)
 
 $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)/obj/%.o) $(LIB)
@@ -296,7 +305,7 @@ fuzz: fuzz-build
 	done
 
 # Lint compiles every source with -Werror, in a directory of its own (scripts/lint.sh).
-C_SRC := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(wildcard vmm/*.c vmm/cli/tools/*.c \
+C_SRC := $(sort $(LIB_SRC) $(MAIN_SRC) $(AGENT_SRC) $(GUEST_PROGRAM_SRC) $(wildcard vmm/*.c vmm/cli/tools/*.c \
 	boot/tools/*.c tests/*/*.c tests/integration/programs/*.c bench/*/*.c))
 .PHONY: objects tidy
 objects: $(C_SRC:%.c=$(BUILD)/obj/%.o)

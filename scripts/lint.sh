@@ -42,7 +42,7 @@ tidy() { make -sk --no-print-directory -j"$jobs" BUILD="$build" tidy; }
 c_check() {
 	cppcheck -j"$jobs" --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE \
-		-DCORDON_VERSION='""' vmm devices boot guest-kernel/agent tests bench
+		-DCORDON_VERSION='""' vmm devices boot guest-kernel/agent guest-kernel/program tests bench
 }
 
 # Words that are right here: passt is a program, .Nd is mdoc's, doas a command, Tread a 9P message;

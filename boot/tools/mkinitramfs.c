@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the default root file system as an uncompressed initramfs: the agent as /init, a static
- * busybox and the names of its applets. The agent creates everything else: a link or directory in
- * an initramfs costs the kernel three times the instructions of the system call that creates it.
+ * busybox and the names of its applets, and cordon-guest. The agent creates everything else: a link
+ * or directory in an initramfs costs the kernel three times the instructions of the system call
+ * that creates it.
  *
- *     mkinitramfs --agent FILE [--busybox FILE] -o FILE
+ *     mkinitramfs --agent FILE [--busybox FILE] [--program FILE] -o FILE
  *
  * Equal input gives equal bytes. The output is complete or absent, and read-only, so that the
  * monitor may map it.
@@ -25,6 +26,11 @@
 
 #define APPLETS_MAX  1024
 #define APPLETS_FILE ".applets" /* guest-kernel/agent/root.c reads it */
+
+/* The programs to pack; NULL: none. */
+struct sources {
+	const char *agent, *busybox, *program;
+};
 
 struct applets {
 	char *name[APPLETS_MAX];
@@ -120,7 +126,7 @@ static int add_busybox(struct cpio *cpio, const char *busybox, struct err *err)
 }
 
 /* As few entries as possible: each costs the guest over 13,000 instructions. */
-static int write_all(struct cpio *cpio, const char *agent, const char *busybox, struct err *err)
+static int write_all(struct cpio *cpio, const struct sources *from, struct err *err)
 {
 	int ret;
 
@@ -131,15 +137,17 @@ static int write_all(struct cpio *cpio, const char *agent, const char *busybox, 
 	if (ret == 0)
 		ret = cpio_directory(cpio, "bin", 0755, err);
 	if (ret == 0)
-		ret = add_program(cpio, "init", agent, err);
-	if (ret == 0 && busybox)
-		ret = add_busybox(cpio, busybox, err);
+		ret = add_program(cpio, "init", from->agent, err);
+	if (ret == 0 && from->busybox)
+		ret = add_busybox(cpio, from->busybox, err);
+	if (ret == 0 && from->program)
+		ret = add_program(cpio, "bin/cordon-guest", from->program, err);
 	if (ret == 0)
 		ret = cpio_end(cpio, err);
 	return ret;
 }
 
-static int make(const char *output, const char *agent, const char *busybox, struct err *err)
+static int make(const char *output, const struct sources *from, struct err *err)
 {
 	char temporary[4096];
 	struct cpio cpio;
@@ -152,7 +160,7 @@ static int make(const char *output, const char *agent, const char *busybox, stru
 	if (!to)
 		return err_sys(err, "cannot write %s", temporary);
 	cpio_begin(&cpio, to);
-	ret = write_all(&cpio, agent, busybox, err);
+	ret = write_all(&cpio, from, err);
 	if (ret == 0 && fchmod(fileno(to), 0444) < 0)
 		ret = err_sys(err, "cannot write %s", temporary);
 	if (fclose(to) != 0 && ret == 0)
@@ -168,27 +176,32 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"agent", required_argument, NULL, 'a'},
 						{"busybox", required_argument, NULL, 'b'},
+						{"program", required_argument, NULL, 'p'},
 						{"output", required_argument, NULL, 'o'},
 						{NULL, 0, NULL, 0}};
-	const char *agent = NULL, *busybox = NULL, *output = NULL;
+	struct sources from = {NULL, NULL, NULL};
+	const char *output = NULL;
 	struct err err = {""};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "a:b:o:", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "a:b:p:o:", options, NULL)) != -1) {
 		if (option == 'a')
-			agent = optarg;
+			from.agent = optarg;
 		else if (option == 'b')
-			busybox = optarg;
+			from.busybox = optarg;
+		else if (option == 'p')
+			from.program = optarg;
 		else if (option == 'o')
 			output = optarg;
 		else
 			return 2;
 	}
-	if (!agent || !output || optind != argc) {
-		fprintf(stderr, "usage: mkinitramfs --agent FILE [--busybox FILE] -o FILE\n");
+	if (!from.agent || !output || optind != argc) {
+		fprintf(stderr, "usage: mkinitramfs --agent FILE [--busybox FILE] [--program FILE] "
+				"-o FILE\n");
 		return 2;
 	}
-	if (make(output, agent, busybox, &err) < 0) {
+	if (make(output, &from, &err) < 0) {
 		fprintf(stderr, "mkinitramfs: %s\n", err.text);
 		return 1;
 	}

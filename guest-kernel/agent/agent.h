@@ -43,6 +43,7 @@
 struct link {
 	int fd;
 	bool lost, welcomed;
+	bool takes_proposals; /* the monitor does */
 	size_t in_used;
 	size_t out_head, out_used;
 	uint8_t in[LINK_IN_SIZE];
@@ -271,6 +272,28 @@ int sandbox_terminal(bool isolate, int *master, int *slave);
 uint32_t mount_start(struct agent *agent, uint32_t id, const uint8_t *payload, size_t length);
 /* agent->mount_pid has ended. */
 void mount_ended(struct agent *agent, int status);
+
+/* --- run.c: /run/cordon, the agent's directory in the sandbox --- */
+/* Mounts it in the root file system in the current directory: a new one; the one of the present
+ * root. 0 or -errno. */
+int run_prepare(void);
+int run_bring(void);
+/* Handles DENIALS: 0 or an errno value. */
+uint32_t run_denials(const uint8_t *text, uint32_t length);
+
+/* --- proposals.c --- */
+#define PROPOSERS_MAX	  32 /* connections of programs, more than there are proposals */
+#define PROPOSALS_WATCHED (PROPOSERS_MAX + 1)
+struct pollfd;
+/* Listens at a path, before any workload runs. 0 or -errno. */
+int proposals_listen(const char *path);
+/* Fills in the descriptors to poll, up to PROPOSALS_WATCHED: their number; then handles them. */
+unsigned proposals_watch(const struct agent *agent, struct pollfd *fds);
+void proposals_handle(struct agent *agent, const struct pollfd *fds, unsigned count);
+/* Passes a PROPOSED on to its program, if that is still there. */
+void proposals_reply(uint32_t id, const uint8_t *payload, uint32_t length);
+/* The connection to the monitor is lost: replies to all. */
+void proposals_lost(void);
 
 /* --- network.c --- */
 /* Lets every program bind ports below 1024. */

@@ -12,7 +12,7 @@
 /* Rules for frames from the monitor. */
 struct frame_rule {
 	uint32_t least, most;
-	enum { ID_NONE, ID_REQUEST, ID_COMMAND } id;
+	enum { ID_NONE, ID_REQUEST, ID_COMMAND, ID_PROPOSAL } id;
 	uint16_t flags_least, flags_most;
 	bool known;
 };
@@ -40,6 +40,9 @@ static const struct frame_rule rules[] = {
 	[AGENT_RESIZE] = {4, 4, ID_COMMAND, 0, 0, true},
 	[AGENT_CLOSE] = {0, 0, ID_COMMAND, 0, 0, true},
 	[AGENT_PROCESSES] = {0, 0, ID_REQUEST, 0, 0, true},
+	[AGENT_PROPOSED] = {AGENT_PROPOSED_SIZE, AGENT_PROPOSED_SIZE + AGENT_MESSAGE_MAX,
+			    ID_PROPOSAL, 0, 0, true},
+	[AGENT_DENIALS] = {0, AGENT_PAYLOAD_MAX, ID_REQUEST, 0, 0, true},
 };
 
 static bool frame_allowed(struct agent_header header)
@@ -87,6 +90,8 @@ static void welcome(struct link *link, struct agent_header header, const uint8_t
 		link_bad(link, "malformed greeting");
 		return;
 	}
+	link->takes_proposals =
+		agent_get32(payload + AGENT_HELLO_AT_FEATURES) & AGENT_TAKES_PROPOSALS;
 	link->welcomed = true;
 }
 
@@ -162,6 +167,8 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = agent->worked ? EBUSY : rehearsal_start(agent, header.id);
 	else if (header.type == AGENT_PROCESSES)
 		error = processes_start(agent, header.id);
+	else if (header.type == AGENT_DENIALS)
+		error = run_denials(payload, header.length);
 	if (agent->mount_pid || agent->rehearsal.command ||
 	    (header.type == AGENT_PROCESSES && !error))
 		return; /* the reply follows when it is done */
@@ -239,6 +246,8 @@ static void frame(struct agent *agent, struct agent_header header, uint8_t *payl
 		command_frame(agent, header, payload);
 	} else if (rules[header.type].id == ID_REQUEST) {
 		request(agent, header, payload);
+	} else if (rules[header.type].id == ID_PROPOSAL) {
+		proposals_reply(header.id, payload, header.length);
 	} else if (header.type == AGENT_POWER) {
 		kind = agent_get32(payload);
 		if (kind == AGENT_POWER_OFF || kind == AGENT_POWER_REBOOT)

@@ -343,6 +343,7 @@ int root_complete(bool bare)
 		if (bare)
 			make_home();
 		mount_all();
+		check(run_bring(), "run/cordon");
 	}
 	umask(022);
 	return ret;
@@ -375,6 +376,7 @@ void root_prepare(void)
 	make_nodes();
 	make_home();
 	mount_all();
+	check(run_prepare(), "run/cordon");
 	open_handles();
 	fill_stdio();
 	cgroup_prepare();

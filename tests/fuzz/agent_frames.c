@@ -25,7 +25,7 @@ void follow_frames(struct followed *followed, const uint8_t *bytes, size_t lengt
 				followed->payload_left = header.length;
 				FUZZ_REQUIRE(header.length <= AGENT_PAYLOAD_MAX);
 				FUZZ_REQUIRE(header.type >= AGENT_WELCOME &&
-					     header.type <= AGENT_PROCESSES);
+					     header.type <= AGENT_PROPOSED);
 				if (header.type == AGENT_START)
 					followed->last_start = header.id;
 			}
@@ -60,7 +60,8 @@ void guest_put_hello(struct guest_frames *frames, struct fuzz_script *script)
 
 	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
-	agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_PROCESSES);
+	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
+		    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS);
 	guest_put(frames, script, AGENT_HELLO, 0, 0, payload, sizeof(payload));
 }
 
@@ -82,4 +83,33 @@ void guest_put_list(struct guest_frames *frames, struct fuzz_script *script)
 		payload[fuzz_below(script, (unsigned)size)] = (uint8_t)fuzz_number(script, 1);
 	guest_put(frames, script, AGENT_PROCESS_LIST, 0, 1 + fuzz_below(script, 4), payload,
 		  (uint32_t)size);
+}
+
+void guest_put_proposal(struct guest_frames *frames, struct fuzz_script *script)
+{
+	uint8_t payload[AGENT_PROPOSE_SIZE + 40] = {0};
+	unsigned rule = 1 + fuzz_below(script, 20), reason = fuzz_below(script, 20);
+
+	agent_put16(payload + AGENT_PROPOSE_AT_RULE, (uint16_t)rule);
+	agent_put16(payload + AGENT_PROPOSE_AT_REASON, (uint16_t)reason);
+	if (fuzz_rarely(script, 4))
+		payload[fuzz_below(script, AGENT_PROPOSE_SIZE)] = (uint8_t)fuzz_number(script, 1);
+	guest_put(frames, script, AGENT_PROPOSE, 0, 1 + fuzz_below(script, 4), payload,
+		  AGENT_PROPOSE_SIZE + rule + reason);
+}
+
+void read_proposal(const char *rule, size_t rule_length, const char *reason, size_t reason_length)
+{
+	char copy[AGENT_PROPOSE_RULE_MAX + AGENT_PROPOSE_REASON_MAX];
+
+	FUZZ_REQUIRE(rule_length > 0 && rule_length <= AGENT_PROPOSE_RULE_MAX);
+	FUZZ_REQUIRE(reason_length <= AGENT_PROPOSE_REASON_MAX);
+	memcpy(copy, rule, rule_length);
+	memcpy(copy + rule_length, reason, reason_length);
+}
+
+void check_withdrawn(void *arg, uint32_t number)
+{
+	(void)arg;
+	FUZZ_REQUIRE(number > 0);
 }

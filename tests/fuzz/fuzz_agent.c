@@ -122,6 +122,15 @@ static void on_power(void *arg, enum agent_power kind)
 	FUZZ_REQUIRE(kind == AGENT_POWER_OFF || kind == AGENT_POWER_REBOOT);
 }
 
+static void on_proposed(void *arg, uint32_t number, const char *rule, size_t rule_length,
+			const char *reason, size_t reason_length)
+{
+	(void)arg;
+	FUZZ_REQUIRE(world.ready);
+	read_proposal(rule, rule_length, reason, reason_length);
+	agent_channel_proposed(world.channel, number, AGENT_REJECTED, "no");
+}
+
 static void run_close(struct run *run)
 {
 	agent_command_close(run->command);
@@ -293,6 +302,10 @@ static void guest_step(void)
 	case 3:
 		if (fuzz_rarely(&world.script, 8))
 			put(AGENT_REFUSE, 0, 0, NULL, fuzz_below(&world.script, 100));
+		else if (fuzz_rarely(&world.script, 3))
+			put(AGENT_WITHDRAW, 0, 1 + fuzz_below(&world.script, 4), NULL, 0);
+		else
+			guest_put_proposal(&world.in, &world.script);
 		break;
 	case 4:
 		if (fuzz_rarely(&world.script, 8))
@@ -380,6 +393,7 @@ static void app_step(void)
 	case 1:
 		agent_channel_set_time(world.channel, 1, 1, NULL);
 		world.requests += agent_channel_processes(world.channel, on_list, NULL) == 0;
+		world.requests += agent_channel_set_denials(world.channel, "{}\n", 3, &reply) == 0;
 		break;
 	case 2:
 		attach();
@@ -403,6 +417,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.ready = on_ready,
 		.lost = on_lost,
 		.power = on_power,
+		.proposed = on_proposed,
+		.withdrawn = check_withdrawn,
 	};
 	unsigned i;
 

@@ -5,10 +5,11 @@ import os
 import re
 import socket
 import tempfile
+import time
 
 import cordon
 from cordon import Process, call, limit, work, write
-from sandboxes import ask, connect, execute, sandbox
+from sandboxes import ask, connect, execute, executing, sandbox
 from test_network import in_world
 
 
@@ -256,3 +257,132 @@ def test_operators_who_save_at_once():
     assert sorted(lines[:-1]) == rules and lines[-1] == "net ask tcp *.test:*", result
     assert shown.count("/policy:") == shown.count(": saved\n") == 4, result
     assert all(rule in shown for rule in rules), result
+
+
+def denials(name="box"):
+    text = execute(name, "cat", "/run/cordon/denials").expect(0, stderr=b"").stdout
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def denials_of(count, name="box"):
+    """The denials once there are so many lines: they are written a moment after the operation."""
+    for _i in range(100):
+        listed = denials(name)
+        if len(listed) >= count:
+            return listed
+        time.sleep(0.1)
+    raise AssertionError(listed)
+
+
+@limit(600)
+def test_the_sandbox_reads_its_denials():
+    """/run/cordon/denials: what was denied and what would allow it, which then works; nothing hidden; read-only."""
+    policy = shared("file hide /w/secret\nfile read /w/a /w/CLAUDE.md\nfile write /w/b\n")
+    write("top/CLAUDE.md", "orders\n")
+    with sandbox("box", "--policy", policy):
+        assert denials() == []
+        execute("box", "cat", "/w/a").expect(0)
+        for command in ("cat /w/secret/key", "for i in 1 2 3; do echo x >/w/a; done", "echo x >/w/CLAUDE.md"):
+            assert execute("box", "sh", "-c", command).status != 0
+        listed = denials_of(2)
+        assert [(line["object"], line["retry"], line.get("allow")) for line in listed] == [
+            ("/w/a", "after-approval", "file write /w/a"), ("/w/CLAUDE.md", "never", None)], listed
+        assert listed[0]["times"] == 3 and listed[0]["rule"] == "file read /w/a /w/CLAUDE.md", listed
+        call("policy", "add", "box", listed[0]["allow"]).expect(0)
+        execute("box", "sh", "-c", "echo x >/w/a").expect(0)
+        # Sandbox root can neither write there, nor put anything in the way; other users can read.
+        for command in ("echo x >/run/cordon/denials", "rm /run/cordon/denials", "ln -s /w/a /run/cordon/denials.new",
+                        "umount /run/cordon", "mv /run/cordon /run/x", "mount -o remount,rw,size=1m /run/cordon"):
+            assert execute("box", "sh", "-c", command).status != 0, command
+        execute("box", "cat", "/run/cordon/denials", options=("--user", "nobody")).expect(0)
+        # A copy has its parent's file until something is denied there.
+        call("fork", "box", "1").expect(0, b"box-1\n")
+        try:
+            assert denials("box-1") == denials()
+            assert execute("box-1", "mkdir", "/w/new").status != 0
+            for _i in range(100):
+                if len(copied := denials("box-1")) == 1:
+                    break
+                time.sleep(0.1)
+            assert copied[0]["object"] == "/w/new", copied
+        finally:
+            call("kill", "box-1")
+
+
+def propose(*arguments):
+    """A program in the sandbox that proposes; ended: its status and what it printed."""
+    return executing("box", "cordon-guest", "propose", *arguments)
+
+
+class Operator:
+    """An operator's connection, with the events that are not yet taken."""
+
+    def __init__(self):
+        self.client = connect()
+        assert ask(self.client, op="questions", id=1, watch=True)["questions"] == []
+
+    def event(self, kind):
+        body = json.loads(self.client.recv(1 << 18))
+        assert body["event"] == kind, body
+        return body
+
+
+@limit(900)
+def test_the_guest_proposes_rules():
+    """cordon-guest propose: approved, rejected, no rule, nobody there, withdrawn; a flood of proposals."""
+    policy = shared("file hide /w/secret\nfile read /w/a\nfile write /w/b\n")
+    with sandbox("box", "--policy", policy):
+        propose("file write /w/a").wait().expect(3, b"", b"undecided: no operator is attached\n")
+        operator = Operator()
+        for line, words in (("file wrte /w/a", b"proposal:2:6: unknown verdict"), ("include open", b"a rule is needed"),
+                            ("limit memory=1G", b"a rule is needed"), ("file read /w/a", b"its own rules decide already"),
+                            ("file deny /w/a", b"allows nothing"), ("net allow tls a.test:443", b"without a network"),
+                            ("file write /w/secret/key", b"its own rules decide already"),
+                            ("file write /w/\x1b[2J", b"proposal:2:")):
+            result = propose(line).wait().expect(2, b"")
+            assert words in result.stderr and policy.encode() not in result.stderr, result
+        execute("box", "cordon-guest").expect(2, b"")
+        # Shown with the guest's reason made harmless, and what the rule adds; approved, it works at once.
+        waits = propose("file write /w/a", "--reason", "to\x1b[2J work")
+        shown = operator.event("asked")
+        assert shown["kind"] == "proposal" and shown["reason"] == "to\\x1b[2J work", shown
+        assert shown["adds"].startswith("it allows more: file /w/a (write, added:2; before: read, "), shown
+        number = str(shown["question"])
+        call("ask", "box", number, "once").expect_error("a proposal becomes a rule")
+        assert execute("box", "sh", "-c", "echo x >/w/a").status != 0
+        call("ask", "--yes", "box", number, "always").expect(0)
+        waits.wait().expect(0, b"approved: added:2\n", b"")
+        execute("box", "sh", "-c", "echo x >/w/a").expect(0)
+        assert operator.event("over")["how"].startswith("always by uid")
+        call("ask", "box", number, "always").expect_error("no such open question")
+        # Rejected with a reason; by the REPL as well. What was decided is not remembered.
+        for words in (("ask", "box", "N", "no", "use", "b"), ("attach", "-c", ":deny N use b", "box")):
+            waits = propose("file write /w/c")
+            number = str(operator.event("asked")["question"])
+            call(*(word.replace("N", number) for word in words)).expect(0)
+            waits.wait().expect(1, b"", b"rejected: use b\n")
+            assert operator.event("over")["how"].endswith(": use b")
+        # The program gives up, or is killed: the proposal is gone.
+        result = propose("file write /w/d", "--timeout", "1").wait()
+        assert result.status == 3 and b"time is up" in result.stderr, result
+        assert operator.event("asked") and operator.event("over")["how"] == "none: the program has gone"
+        # Many at once: each gets a result, few are shown, and a command runs meanwhile.
+        flood = executing("box", "sh", "-c", "for i in $(seq 24); do cordon-guest propose \"file write /w/n$i\""
+                          " --timeout 600 2>&1 & done; wait")
+        for _i in range(6):
+            operator.event("asked")
+        execute("box", "true").expect(0)
+        with connect() as client:
+            assert 6 <= len(ask(client, op="questions", id=1)["questions"]) <= 16
+        # The last operator leaves: all that wait are told so.
+        operator.client.close()
+        lines = flood.wait().expect(0).stdout.decode().splitlines()
+        assert len(lines) == 24 and all(line.startswith("undecided: ") for line in lines), lines
+        assert 6 <= lines.count("undecided: the last operator has disconnected") <= 16, lines
+        with connect() as client:
+            assert ask(client, op="questions", id=1)["questions"] == []
+        assert show().count("\nfile write") == 2, show()
+        log = [json.loads(line) for line in call("audit", "--json", "box").expect(0).stdout.splitlines()]
+        asked = [line["object"] for line in log if line.get("event") == "ask"]
+        assert asked.count("file write /w/c") == 2 and "file write /w/\x1b[2J" in asked, asked
+        assert len(asked) == len([line for line in log if line.get("event") == "answer"]), asked

@@ -82,8 +82,9 @@ START_TEST(the_environment_is_defaults_and_given_variables)
 	ck_assert_int_eq(run_start(&pair.host, &run, &spec), 0);
 	WAIT_FOR(&pair.host, ended(&run));
 	agent_command_close(run.command);
-	ck_assert_str_eq(run.out[1], "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:"
-				     "/sbin\nUSER=root\nNAME=some value=x\nHOME=/elsewhere\n");
+	ck_assert_str_eq(run.out[1],
+			 "PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:"
+			 "/sbin:/run/cordon\nUSER=root\nNAME=some value=x\nHOME=/elsewhere\n");
 	shell(&pair, &run, "pwd; echo $HOME; umask; trap; ulimit -n >/dev/null");
 	ck_assert_str_eq(run.out[1], "/\n/root\n0022\n");
 	argv[0] = "pwd";

@@ -59,6 +59,15 @@ struct agent_channel_hooks {
 	void (*lost)(void *arg, const char *why);
 	/* The guest announces that it powers itself off or reboots. May be NULL. */
 	void (*power)(void *arg, enum agent_power kind);
+	/*
+	 * A program of the sandbox proposes a rule: any bytes, valid until the callback returns, at
+	 * most AGENT_PROPOSE_RULE_MAX and AGENT_PROPOSE_REASON_MAX. number is the guest's: it may
+	 * be one that is in use. agent_channel_proposed() replies; after withdrawn there is no
+	 * reply. Both NULL: the agent is told that proposals are not taken.
+	 */
+	void (*proposed)(void *arg, uint32_t number, const char *rule, size_t rule_length,
+			 const char *reason, size_t reason_length);
+	void (*withdrawn)(void *arg, uint32_t number);
 };
 
 /* 0 or -errno. hooks is copied. The loop must outlive the channel. */
@@ -190,6 +199,20 @@ struct agent_forward {
 
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
 			  unsigned count, const struct agent_reply *reply);
+
+/*
+ * Replaces the text of /run/cordon/denials in the sandbox. -EOPNOTSUPP: the guest's agent is too
+ * old for this request; -EINVAL: more than AGENT_PAYLOAD_MAX bytes.
+ */
+int agent_channel_set_denials(struct agent_channel *channel, const void *text, size_t length,
+			      const struct agent_reply *reply);
+
+/*
+ * Replies to a proposal. text: one line, cut at AGENT_MESSAGE_MAX bytes. 0; -ENOTCONN; -EAGAIN if
+ * too many bytes wait to be sent.
+ */
+int agent_channel_proposed(struct agent_channel *channel, uint32_t number,
+			   enum agent_proposed result, const char *text);
 
 /* A process of the sandbox, in the guest's words. */
 struct agent_process {

@@ -14,11 +14,12 @@ struct frame_rule {
 	uint32_t least, most; /* payload bytes */
 	bool stream;	      /* flags name stream 1 or 2; otherwise they are 0 */
 	bool command;	      /* id is a command's */
+	bool numbered;	      /* id is a request's or a proposal's; otherwise it is 0 */
 };
 
 static const struct frame_rule rules[] = {
 	[AGENT_REFUSE] = {.most = AGENT_MESSAGE_MAX},
-	[AGENT_RESULT] = {.least = 4, .most = 4},
+	[AGENT_RESULT] = {.least = 4, .most = 4, .numbered = true},
 	[AGENT_POWER] = {.least = 4, .most = 4},
 	[AGENT_STARTED] = {.least = 4, .most = 4, .command = true},
 	[AGENT_FAILED] = {.least = AGENT_FAILED_SIZE,
@@ -29,7 +30,13 @@ static const struct frame_rule rules[] = {
 	[AGENT_OUTPUT_EOF] = {.stream = true, .command = true},
 	[AGENT_CREDIT] = {.least = 4, .most = 4, .command = true},
 	[AGENT_EXITED] = {.least = AGENT_EXITED_SIZE, .most = AGENT_EXITED_SIZE, .command = true},
-	[AGENT_PROCESS_LIST] = {.least = AGENT_LIST_SIZE, .most = AGENT_PAYLOAD_MAX},
+	[AGENT_PROCESS_LIST] = {.least = AGENT_LIST_SIZE,
+				.most = AGENT_PAYLOAD_MAX,
+				.numbered = true},
+	[AGENT_PROPOSE] = {.least = AGENT_PROPOSE_SIZE,
+			   .most = AGENT_PROPOSE_MOST,
+			   .numbered = true},
+	[AGENT_WITHDRAW] = {.numbered = true},
 };
 
 static bool frame_allowed(struct agent_header header)
@@ -48,6 +55,8 @@ static bool frame_allowed(struct agent_header header)
 	case AGENT_CREDIT:
 	case AGENT_EXITED:
 	case AGENT_PROCESS_LIST:
+	case AGENT_PROPOSE:
+	case AGENT_WITHDRAW:
 		break;
 	default:
 		return false;
@@ -57,9 +66,7 @@ static bool frame_allowed(struct agent_header header)
 		return false;
 	if (rule->stream ? header.flags != 1 && header.flags != 2 : header.flags != 0)
 		return false;
-	return rule->command || header.type == AGENT_RESULT || header.type == AGENT_PROCESS_LIST
-		       ? header.id != 0
-		       : header.id == 0;
+	return (header.id != 0) == (rule->command || rule->numbered);
 }
 
 /* Sends the reason, as far as the transport takes it at once, and ends the connection. */
@@ -78,6 +85,8 @@ static int send_welcome(struct agent_channel *channel)
 	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
+	if (channel->hooks.proposed)
+		agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_TAKES_PROPOSALS);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	return channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_WELCOME, 0, 0, payload,
 			    AGENT_HELLO_SIZE + sizeof(build) - 1);
@@ -125,7 +134,7 @@ static bool hello(struct agent_channel *channel, struct agent_header header, con
 	return true;
 }
 
-static bool malformed(struct agent_channel *channel, struct agent_header header)
+bool channel_malformed(struct agent_channel *channel, struct agent_header header)
 {
 	channel_lose(channel,
 		     "the agent sent a malformed frame (type %u, flags %u, id %u, %u bytes)",
@@ -186,7 +195,7 @@ static bool result(struct agent_channel *channel, struct agent_header header, ui
 	struct agent_request *waits = find_request(channel, header.id);
 
 	if (waits && waits->listed && value == 0)
-		return malformed(channel, header);
+		return channel_malformed(channel, header);
 	if (waits)
 		request_done(waits, value < 4096 ? (int)value : EIO, NULL);
 	return true;
@@ -199,7 +208,7 @@ static bool process_list(struct agent_channel *channel, struct agent_header head
 	struct agent_processes list;
 
 	if (!processes_check(&list, payload, header.length) || (waits && !waits->listed))
-		return malformed(channel, header);
+		return channel_malformed(channel, header);
 	if (waits)
 		request_done(waits, 0, &list);
 	return true;
@@ -218,10 +227,12 @@ static bool frame_of_channel(struct agent_channel *channel, struct agent_header 
 	}
 	if (header.type == AGENT_PROCESS_LIST)
 		return process_list(channel, header, payload);
+	if (header.type == AGENT_PROPOSE || header.type == AGENT_WITHDRAW)
+		return proposal_frame(channel, header, payload);
 	value = agent_get32(payload);
 	if (header.type == AGENT_POWER) {
 		if (value != AGENT_POWER_OFF && value != AGENT_POWER_REBOOT)
-			return malformed(channel, header);
+			return channel_malformed(channel, header);
 		if (channel->hooks.power)
 			channel->hooks.power(channel->arg, (enum agent_power)value);
 		return true;
@@ -235,7 +246,7 @@ bool channel_frame(struct agent_channel *channel, struct agent_header header,
 	if (!channel->ready && header.type != AGENT_REFUSE)
 		return hello(channel, header, payload);
 	if (!frame_allowed(header))
-		return malformed(channel, header);
+		return channel_malformed(channel, header);
 	if (rules[header.type].command)
 		return command_frame(channel, header, payload);
 	return frame_of_channel(channel, header, payload);
@@ -253,9 +264,8 @@ static struct agent_request *free_request(struct agent_channel *channel)
 	return NULL;
 }
 
-/* Sends a request. wanted: how its reply is awaited, or NULL. */
-static int send_request(struct agent_channel *channel, uint16_t type, const void *payload,
-			size_t length, const struct agent_request *wanted)
+int channel_send_request(struct agent_channel *channel, uint16_t type, const void *payload,
+			 size_t length, const struct agent_request *wanted)
 {
 	struct agent_request *waits = wanted ? free_request(channel) : NULL;
 	uint32_t number = channel->next_request;
@@ -277,26 +287,26 @@ static int send_request(struct agent_channel *channel, uint16_t type, const void
 	return 0;
 }
 
-static int request(struct agent_channel *channel, uint16_t type, const void *payload, size_t length,
-		   const struct agent_reply *reply)
+int channel_request(struct agent_channel *channel, uint16_t type, const void *payload,
+		    size_t length, const struct agent_reply *reply)
 {
 	struct agent_request wanted = {.number = 0};
 
 	if (reply)
 		wanted.reply = *reply;
-	return send_request(channel, type, payload, length, reply ? &wanted : NULL);
+	return channel_send_request(channel, type, payload, length, reply ? &wanted : NULL);
 }
 
 int agent_channel_ping(struct agent_channel *channel, const struct agent_reply *reply)
 {
-	return request(channel, AGENT_PING, NULL, 0, reply);
+	return channel_request(channel, AGENT_PING, NULL, 0, reply);
 }
 
 int agent_channel_rehearse(struct agent_channel *channel, const struct agent_reply *reply)
 {
 	if (channel->ready && !(channel->features & AGENT_FEATURE_REHEARSE))
 		return -EOPNOTSUPP;
-	return request(channel, AGENT_REHEARSE, NULL, 0, reply);
+	return channel_request(channel, AGENT_REHEARSE, NULL, 0, reply);
 }
 
 int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint32_t nanoseconds,
@@ -308,7 +318,7 @@ int agent_channel_set_time(struct agent_channel *channel, int64_t seconds, uint3
 		return -EINVAL;
 	agent_put64(payload, (uint64_t)seconds);
 	agent_put32(payload + 8, nanoseconds);
-	return request(channel, AGENT_SET_TIME, payload, sizeof(payload), reply);
+	return channel_request(channel, AGENT_SET_TIME, payload, sizeof(payload), reply);
 }
 
 int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_t length,
@@ -316,7 +326,7 @@ int agent_channel_reseed(struct agent_channel *channel, const void *bytes, size_
 {
 	if (length == 0 || length > AGENT_RESEED_MAX)
 		return -EINVAL;
-	return request(channel, AGENT_RESEED, bytes, length, reply);
+	return channel_request(channel, AGENT_RESEED, bytes, length, reply);
 }
 
 int agent_channel_set_hostname(struct agent_channel *channel, const char *name,
@@ -326,7 +336,7 @@ int agent_channel_set_hostname(struct agent_channel *channel, const char *name,
 
 	if (length == 0 || length > AGENT_HOSTNAME_MAX)
 		return -EINVAL;
-	return request(channel, AGENT_HOSTNAME, name, length, reply);
+	return channel_request(channel, AGENT_HOSTNAME, name, length, reply);
 }
 
 int agent_channel_set_root(struct agent_channel *channel, const struct agent_root *root,
@@ -344,7 +354,7 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 	agent_put32(payload + AGENT_ROOT_AT_UPPER, root->upper);
 	agent_put32(payload + AGENT_ROOT_AT_UPPER_NUMBER, root->upper_number);
 	memcpy(payload + AGENT_ROOT_SIZE, root->type, length);
-	return request(channel, AGENT_ROOT, payload, AGENT_ROOT_SIZE + length, reply);
+	return channel_request(channel, AGENT_ROOT, payload, AGENT_ROOT_SIZE + length, reply);
 }
 
 int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount,
@@ -364,7 +374,7 @@ int agent_channel_mount(struct agent_channel *channel, const struct agent_mount 
 							    (mount->cache ? AGENT_MOUNT_CACHE : 0));
 	agent_put32(payload + AGENT_MOUNT_AT_MSIZE, mount->msize);
 	memcpy(payload + AGENT_MOUNT_SIZE, mount->path, length);
-	return request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length, reply);
+	return channel_request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length, reply);
 }
 
 bool agent_channel_sets_mac(const struct agent_channel *channel)
@@ -388,8 +398,8 @@ int agent_channel_set_network(struct agent_channel *channel, const struct agent_
 	agent_put32(payload + AGENT_NETWORK_AT_MTU, network->mtu);
 	if (network->mac)
 		memcpy(payload + AGENT_NETWORK_AT_MAC, network->mac, 6);
-	return request(channel, AGENT_NETWORK, payload,
-		       network->mac ? AGENT_NETWORK_SIZE_MAC : AGENT_NETWORK_SIZE, reply);
+	return channel_request(channel, AGENT_NETWORK, payload,
+			       network->mac ? AGENT_NETWORK_SIZE_MAC : AGENT_NETWORK_SIZE, reply);
 }
 
 int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes,
@@ -400,7 +410,7 @@ int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes,
 	if (channel->ready && !(channel->features & AGENT_FEATURE_LIMITS))
 		return -EOPNOTSUPP;
 	agent_put32(payload + AGENT_LIMITS_AT_PROCESSES, processes);
-	return request(channel, AGENT_LIMITS, payload, sizeof(payload), reply);
+	return channel_request(channel, AGENT_LIMITS, payload, sizeof(payload), reply);
 }
 
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
@@ -417,18 +427,7 @@ int agent_channel_forward(struct agent_channel *channel, const struct agent_forw
 		agent_put32(at + AGENT_FORWARD_AT_PORT, forward[i].port);
 		agent_put32(at + AGENT_FORWARD_AT_TARGET, forward[i].target);
 	}
-	return request(channel, AGENT_FORWARD, payload, count * AGENT_FORWARD_SIZE, reply);
-}
-
-int agent_channel_processes(struct agent_channel *channel,
-			    void (*done)(void *arg, int error, struct agent_processes *list),
-			    void *arg)
-{
-	const struct agent_request wanted = {.reply = {.arg = arg}, .listed = done};
-
-	if (channel->ready && !(channel->features & AGENT_FEATURE_PROCESSES))
-		return -EOPNOTSUPP;
-	return send_request(channel, AGENT_PROCESSES, NULL, 0, &wanted);
+	return channel_request(channel, AGENT_FORWARD, payload, count * AGENT_FORWARD_SIZE, reply);
 }
 
 int agent_channel_power(struct agent_channel *channel, enum agent_power kind)

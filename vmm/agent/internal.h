@@ -101,6 +101,21 @@ void channel_soon(struct agent_channel *channel);
 bool channel_frame(struct agent_channel *channel, struct agent_header header,
 		   const uint8_t *payload);
 
+/* Ends the connection because of a frame that breaks a rule. False. */
+bool channel_malformed(struct agent_channel *channel, struct agent_header header);
+
+/* Sends a request. wanted: how its reply is awaited, or NULL. 0 or -errno, as channel.h says. */
+int channel_send_request(struct agent_channel *channel, uint16_t type, const void *payload,
+			 size_t length, const struct agent_request *wanted);
+
+/* The same for one that is awaited by reply, or NULL. */
+int channel_request(struct agent_channel *channel, uint16_t type, const void *payload,
+		    size_t length, const struct agent_reply *reply);
+
+/* proposal.c: handles a PROPOSE or WITHDRAW; result as that of channel_frame(). */
+bool proposal_frame(struct agent_channel *channel, struct agent_header header,
+		    const uint8_t *payload);
+
 /* Copies text from the guest as printable ASCII, with a NUL; size includes the NUL. */
 void channel_text(char *to, size_t size, const uint8_t *from, size_t length);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of the sandbox's processes in a PROCESS_LIST: checked whole, then taken apart. */
+#include <errno.h>
 #include <string.h>
 
 #include "vmm/agent/internal.h"
@@ -69,4 +70,15 @@ bool agent_processes_next(struct agent_processes *list, struct agent_process *pr
 	list->at = at + AGENT_PROCESS_SIZE + process->length;
 	list->count--;
 	return true;
+}
+
+int agent_channel_processes(struct agent_channel *channel,
+			    void (*done)(void *arg, int error, struct agent_processes *list),
+			    void *arg)
+{
+	const struct agent_request wanted = {.reply = {.arg = arg}, .listed = done};
+
+	if (channel->ready && !(channel->features & AGENT_FEATURE_PROCESSES))
+		return -EOPNOTSUPP;
+	return channel_send_request(channel, AGENT_PROCESSES, NULL, 0, &wanted);
 }

@@ -48,6 +48,10 @@
 #define AGENT_FEATURE_REHEARSE	16u
 #define AGENT_FEATURE_MAC	32u
 #define AGENT_FEATURE_PROCESSES 64u
+#define AGENT_FEATURE_DENIALS	128u
+
+/* Feature bits in WELCOME: what this monitor takes. */
+#define AGENT_TAKES_PROPOSALS 1u
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless stated. */
 enum agent_frame_type {
@@ -85,6 +89,12 @@ enum agent_frame_type {
 
 	AGENT_PROCESSES = 28,	 /* h>g, id: a request number; lists the sandbox's processes */
 	AGENT_PROCESS_LIST = 29, /* g>h, id: the request's number; in place of RESULT, see below */
+	AGENT_DENIALS = 30,	 /* h>g, id: a request number; the text of /run/cordon/denials */
+
+	/* Proposals. id: the proposal's number, which the agent chooses: not 0, not in use. */
+	AGENT_PROPOSE = 31,  /* g>h, for monitors that take it: see below */
+	AGENT_PROPOSED = 32, /* h>g, ends the proposal: result32 text */
+	AGENT_WITHDRAW = 33, /* g>h, ends the proposal: the program has gone */
 };
 
 /* Header fields. */
@@ -247,6 +257,31 @@ enum agent_root_upper {
 #define AGENT_PROCESS_NAME	      1u /* flags: the text is a name, not a command line */
 #define AGENT_PROCESS_STATES	      "RSDTtZXIPKW"
 
+/*
+ * PROPOSE: AGENT_PROPOSE_SIZE bytes, then the rule and the reason, and nothing after them. Both are
+ * what a program of the workload made of them: any bytes. The same message goes from that program
+ * to the agent, and PROPOSED's payload back.
+ */
+#define AGENT_PROPOSE_AT_RULE	 0u /* 16: bytes of the rule, 1 to AGENT_PROPOSE_RULE_MAX */
+#define AGENT_PROPOSE_AT_REASON	 2u /* 16: bytes of the reason, up to AGENT_PROPOSE_REASON_MAX */
+#define AGENT_PROPOSE_SIZE	 4u
+#define AGENT_PROPOSE_RULE_MAX	 1024u
+#define AGENT_PROPOSE_REASON_MAX 1024u
+#define AGENT_PROPOSE_MOST	 (AGENT_PROPOSE_SIZE + AGENT_PROPOSE_RULE_MAX + AGENT_PROPOSE_REASON_MAX)
+#define AGENT_PROPOSALS_MAX	 16u /* open at a time */
+
+/* PROPOSED: the result, then up to AGENT_MESSAGE_MAX bytes of text. */
+#define AGENT_PROPOSED_AT_RESULT 0u /* 32: enum agent_proposed */
+#define AGENT_PROPOSED_SIZE	 4u
+
+/* The exit status of `cordon-guest propose`, too. */
+enum agent_proposed {
+	AGENT_APPROVED = 0,
+	AGENT_REJECTED = 1,
+	AGENT_NO_RULE = 2,   /* not a rule, or one that adds nothing */
+	AGENT_UNDECIDED = 3, /* no operator, too many proposals, time is up */
+};
+
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 
 static inline uint16_t agent_get16(const uint8_t *from)
@@ -280,6 +315,19 @@ static inline void agent_put64(uint8_t *to, uint64_t value)
 {
 	agent_put32(to, (uint32_t)value);
 	agent_put32(to + 4, (uint32_t)(value >> 32));
+}
+
+/* Whether a PROPOSE has the lengths that it says. */
+static inline int agent_propose_is_whole(const uint8_t *payload, uint32_t length)
+{
+	uint32_t rule, reason;
+
+	if (length < AGENT_PROPOSE_SIZE)
+		return 0;
+	rule = agent_get16(payload + AGENT_PROPOSE_AT_RULE);
+	reason = agent_get16(payload + AGENT_PROPOSE_AT_REASON);
+	return rule >= 1 && rule <= AGENT_PROPOSE_RULE_MAX && reason <= AGENT_PROPOSE_REASON_MAX &&
+	       length == AGENT_PROPOSE_SIZE + rule + reason;
 }
 
 struct agent_header {

@@ -123,14 +123,17 @@ static void show_message(struct watcher *watcher, json_t *body)
 
 /* --- decisions -------------------------------------------------------------------------------- */
 
-static json_t *make_decision(const char *number, const char *decision, uint64_t id, struct err *err)
+/* reason: of a proposal's refusal, or NULL. */
+static json_t *make_decision(const char *number, const char *decision, const char *reason,
+			     uint64_t id, struct err *err)
 {
 	uint64_t question;
 	int ret = quantity_number(number, 1, INT32_MAX, &question, err);
 
 	return ret < 0 ? NULL
-		       : json_pack("{s:s,s:I,s:I,s:s}", "op", "answer", "id", (json_int_t)id,
-				   "question", (json_int_t)question, "answer", decision);
+		       : json_pack("{s:s,s:I,s:I,s:s,s:s*}", "op", "answer", "id", (json_int_t)id,
+				   "question", (json_int_t)question, "answer", decision, "reason",
+				   reason);
 }
 
 static struct decision decision_of(const struct watcher *watcher, const json_t *question,
@@ -223,7 +226,7 @@ static json_t *rule_question(const struct watcher *watcher, const json_t *body)
 
 static int send_line(struct watcher *watcher, struct err *err)
 {
-	char *number, *word, *rest = NULL;
+	char *number, *word, *reason, *rest = NULL;
 	json_t *body, *question;
 	struct err why;
 
@@ -235,7 +238,8 @@ static int send_line(struct watcher *watcher, struct err *err)
 	}
 	if (!number)
 		return 0;
-	body = word ? make_decision(number, word, ++watcher->last_id, &why) : NULL;
+	reason = strtok_r(NULL, "\r", &rest);
+	body = word ? make_decision(number, word, reason, ++watcher->last_id, &why) : NULL;
 	if (!body) {
 		log_error("give a question's number and once, session, always, no or never");
 		return 0;
@@ -356,9 +360,9 @@ static int decide_rule(const struct watcher *watcher, const json_t *question, co
 
 /* Decides one question without attaching as operator. */
 static int decide_one(const struct watcher *watcher, const char *number, const char *word,
-		      struct err *err)
+		      const char *reason, struct err *err)
 {
-	json_t *body = make_decision(number, word, WATCH_ID, err), *question;
+	json_t *body = make_decision(number, word, reason, WATCH_ID, err), *question;
 	struct message reply;
 	int ret;
 
@@ -383,18 +387,21 @@ static int run(int argc, char **argv, struct err *err)
 {
 	static struct watcher watcher;
 	const struct option_set set = {&table, &watcher};
+	char reason[LINE_MAX_BYTES];
 	int at = options_parse(&set, 1, argc, argv, err), ret;
 
 	if (at < 0)
 		return at;
-	if (at + 1 != argc && at + 3 != argc)
+	if (at + 1 != argc && at + 3 > argc)
 		return verb_usage_error(&verb_ask, NULL, "one name is needed", err);
 	watcher.name = argv[at];
 	watcher.open = json_object();
 	if (!watcher.open)
 		return err_set(err, ENOMEM, "out of memory");
-	if (at + 3 == argc)
-		ret = decide_one(&watcher, argv[at + 1], argv[at + 2], err);
+	if (at + 3 <= argc)
+		ret = decide_one(
+			&watcher, argv[at + 1], argv[at + 2],
+			question_reason(argv + at + 3, argc - at - 3, reason, sizeof(reason)), err);
 	else
 		ret = watch(&watcher, err);
 	json_decref(watcher.pending);
@@ -408,7 +415,7 @@ const struct verb verb_ask = {
 	.name = "ask",
 	.group = VERB_POLICY,
 	.usage = "[options] NAME\n"
-		 "[options] NAME N DECISION",
+		 "[options] NAME N DECISION [REASON...]",
 	.summary = "decide as operator what a sandbox's policy leaves to a person",
 	.description =
 		"Shows what rules with the verdict `ask` have stopped, one question a line, and "
@@ -422,6 +429,10 @@ const struct verb verb_ask = {
 		"`always` and `never` first print the rule, broader and narrower ones, and which "
 		"decisions of the audit log it would have changed. Then the rule is added to the "
 		"policy of NAME; `cordon policy undo NAME` takes it back.\n"
+		"\n"
+		"A program in the sandbox may propose a rule (`cordon-guest propose`). That is "
+		"shown as a question, too: with the guest's reason, and what the rule would add. "
+		"`always` adds the rule; `no`, and what follows it as the reason, rejects it.\n"
 		"\n"
 		"With N and DECISION it decides question N in place of another operator.\n"
 		"\n"

@@ -18,6 +18,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/nearest.h"
 #include "vmm/cli/verb.h"
+#include "vmm/sandbox/approvals.h"
 
 #define COMMANDS_MAX 40
 
@@ -108,14 +109,19 @@ static int decision_words(struct arguments *to, const char *name, const struct w
 	if (is_number(words->word[1])) {
 		const char *how = words->count > 2 ? words->word[2] : allow ? "once" : "no";
 		bool refuses = strcmp(how, "no") == 0 || strcmp(how, "never") == 0;
+		bool reason = !allow && approval_reply_of(how) < 0;
 
-		if (words->count > 3 || refuses == allow)
+		/* What follows a refusal is the reason for it. */
+		if (reason)
+			how = "no";
+		else if ((words->count > 3 && !refuses) || refuses == allow)
 			return err_set(err, EINVAL, ":%s N takes %s", words->word[0],
-				       allow ? "once, session or always" : "no or never");
+				       allow ? "once, session or always"
+					     : "no or never, and a reason");
 		push(to, name);
 		push(to, words->word[1]);
 		push(to, how);
-		return 0;
+		return push_words(to, words, reason ? 2 : 3);
 	}
 	for (i = 1; i < words->count && used < sizeof(to->made); i++)
 		used += (size_t)snprintf(to->made + used, sizeof(to->made) - used, "%s%s%s",
@@ -180,10 +186,10 @@ const struct attach_command attach_commands[] = {
 	{"policy", "[add|undo|set ...]", "show the policy, or change it", .verb = "policy",
 	 .make = policy_words},
 	{"allow", "N [session|always] | RULE",
-	 "approve question N, or add a rule: net tls HOST:443", .verb = "ask",
+	 "approve question or proposal N, or add a rule: net tls HOST:443", .verb = "ask",
 	 .make = decision_words},
-	{"deny", "N [never] | RULE", "refuse question N, or add a rule", .verb = "ask",
-	 .make = decision_words},
+	{"deny", "N [never | REASON] | RULE", "refuse question or proposal N, or add a rule",
+	 .verb = "ask", .make = decision_words},
 	{"why", "[SEQ]", "explain a denial", .verb = "why", .make = name_and_words},
 	{"audit", "[OPTIONS]", "show what was decided", .verb = "audit", .make = name_and_words},
 	{"share", "DIR", "share a directory",

@@ -101,7 +101,10 @@ int decision_make(const struct decision *decision, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	ret = policy_change(decision->sandbox, policy_edit_add, &added, &why);
+	/* The monitor itself adds a proposed rule. */
+	added.number = (unsigned)json_integer_value(json_object_get(reply.body, "added"));
+	if (added.number == 0)
+		ret = policy_change(decision->sandbox, policy_edit_add, &added, &why);
 	if (ret < 0)
 		err_set(err, -ret, "decided once only, as the rule was not added: %s", why.text);
 	before = json_string_value(json_object_get(reply.body, "before"));

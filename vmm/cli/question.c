@@ -2,6 +2,7 @@
 #include "vmm/cli/question.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "vmm/cli/fields.h"
 #include "vmm/base/text.h"
@@ -17,12 +18,26 @@ long long question_number(const json_t *question)
 	return json_integer_value(json_object_get(question, "question"));
 }
 
+/* The rule has been parsed; the reason is whatever the guest says. */
+static void print_proposal(FILE *to, const json_t *proposal)
+{
+	text_line(to, "%lld: the guest proposes: %s", question_number(proposal),
+		  text_in(proposal, "text"));
+	text_line(to, "   reason (the guest's word): %s",
+		  text_in(proposal, "reason")[0] ? text_in(proposal, "reason") : "none");
+	text_line(to, "   %s", text_in(proposal, "adds"));
+}
+
 /* No class has questions yet of which the process is known. */
 void question_print(FILE *to, const json_t *question)
 {
 	long long asked = count_in(question, "asked"), allowed = count_in(question, "allowed"),
 		  denied = count_in(question, "denied");
 
+	if (strcmp(text_in(question, "kind"), "proposal") == 0) {
+		print_proposal(to, question);
+		return;
+	}
 	text_line(to, "%lld: %s? (%s)", question_number(question), text_in(question, "text"),
 		  text_in(question, "rule"));
 	text_line(to, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
@@ -55,4 +70,14 @@ int question_find(const char *name, long long number, json_t **question, struct 
 	}
 	message_clear(&reply);
 	return 0;
+}
+
+const char *question_reason(char **words, int count, char *to, size_t size)
+{
+	size_t used = 0;
+	int i;
+
+	for (i = 0; i < count && used < size; i++)
+		used += (size_t)snprintf(to + used, size - used, "%s%s", i ? " " : "", words[i]);
+	return count > 0 ? to : NULL;
 }

@@ -221,6 +221,7 @@ void server_peer(const struct client *client, char *text, size_t size);
 
 /* Call once the sandbox exists: sends its questions to operators. */
 void monitor_watch_questions(struct monitor *monitor);
+void monitor_watch_proposals(struct monitor *monitor);
 
 /* A client that watches for questions has connected or left. */
 void monitor_operators_changed(struct monitor *monitor);

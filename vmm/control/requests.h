@@ -86,11 +86,23 @@ void op_snapshot(struct client *client, struct message *message);
 /* NULL, or why a command can't be started now: the guest stands still. */
 const char *monitor_stands_still(const struct monitor *monitor);
 
+/* requests_proposals.c: proposals, which operators see among the questions. */
+void describe_proposals(const struct monitor *monitor, json_t *list);
+
+/* Answers a request that decides a proposal. False: it is about none. */
+bool answer_proposal(struct client *client, const json_t *request, enum approval_reply reply);
+
 /* requests_processes.c */
 void op_processes(struct client *client, struct message *message);
 
 /* requests_policy.c */
 void op_policy(struct client *client, struct message *message);
 void op_policy_set(struct client *client, struct message *message);
+
+/*
+ * Adds a rule to the policy, in the name of the client; *number: its line in the part that has what
+ * was added. 0 or -errno with a message.
+ */
+int monitor_add_rule(struct client *client, const char *line, unsigned *number, struct err *err);
 
 #endif

@@ -52,6 +52,7 @@ void monitor_watch_questions(struct monitor *monitor)
 		.asked = approval_asked, .over = approval_over, .freeze = approval_freeze};
 	struct approvals *approvals = monitor->session.sandbox.questions;
 
+	monitor_watch_proposals(monitor);
 	if (!approvals)
 		return;
 	approvals_set_ops(approvals, &ops, monitor);
@@ -66,6 +67,8 @@ void monitor_operators_changed(struct monitor *monitor)
 		;
 	if (monitor->session.sandbox.questions)
 		approvals_attend(monitor->session.sandbox.questions, client != NULL);
+	if (monitor->session.sandbox.proposals)
+		proposals_attend(monitor->session.sandbox.proposals, client != NULL);
 }
 
 void op_questions(struct client *client, struct message *message)
@@ -77,6 +80,7 @@ void op_questions(struct client *client, struct message *message)
 
 	while (approvals && (approval = approvals_next(approvals, &at)) != NULL)
 		json_array_append_new(list, approval_json(approval));
+	describe_proposals(client->monitor, list);
 	/* Before the first event. */
 	server_reply(client, request_id(message->body), json_pack("{s:o}", "questions", list));
 	if (!flag_of(message->body, "watch"))
@@ -120,8 +124,14 @@ void op_answer(struct client *client, struct message *message)
 		server_refuse(client, id, "answer: once, session, always, no or never");
 		return;
 	}
+	if (!approval && answer_proposal(client, message->body, (enum approval_reply)reply))
+		return;
 	if (!approval) {
 		server_refuse(client, id, "there is no such open question");
+		return;
+	}
+	if (string_of(message->body, "reason")) {
+		server_refuse(client, id, "only the refusal of a proposal takes a reason");
 		return;
 	}
 	if (reply == APPROVAL_ALWAYS || reply == APPROVAL_NEVER)

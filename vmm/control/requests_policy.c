@@ -254,8 +254,8 @@ static void describe_change(void *arg, const struct policy *policy)
 			 ", took " POLICY_ADDED ":%u back: %s", before, old->text);
 }
 
-/* Takes ownership of the policy. */
-static void put_in_force(struct client *client, uint64_t id, struct policy *policy)
+/* Takes ownership of the policy. 0 or -errno with a message. */
+static int put_in_force(struct client *client, struct policy *policy, struct err *err)
 {
 	struct monitor *monitor = client->monitor;
 	char by[CHANGE_TEXT];
@@ -263,15 +263,39 @@ static void put_in_force(struct client *client, uint64_t id, struct policy *poli
 
 	server_peer(client, by, sizeof(by));
 	guard_with_policy(monitor->session.guard, describe_change, &change);
-	if (guard_replace(monitor->session.guard, policy, by) < 0) {
-		server_refuse(client, id, "too many policies are still in use: try again");
-		return;
-	}
+	if (guard_replace(monitor->session.guard, policy, by) < 0)
+		return err_set(err, EBUSY, "too many policies are still in use: try again");
 	monitor_keep_policy(monitor);
 	network_policy_changed(&monitor->session.sandbox.network);
 	if (monitor->session.sandbox.questions)
 		approvals_policy_changed(monitor->session.sandbox.questions);
-	server_reply(client, id, NULL);
+	return 0;
+}
+
+/* Makes of the current policy the one with a rule more. */
+struct addition {
+	const char *line;
+	struct policy *made;
+	struct err *err;
+	int ret;
+};
+
+static void make_addition(void *arg, const struct policy *policy)
+{
+	struct addition *addition = arg;
+
+	addition->ret = policy_add_line(&addition->made, policy, addition->line, addition->err);
+}
+
+int monitor_add_rule(struct client *client, const char *line, unsigned *number, struct err *err)
+{
+	struct addition addition = {.line = line, .err = err};
+
+	guard_with_policy(client->monitor->session.guard, make_addition, &addition);
+	if (addition.ret < 0)
+		return addition.ret;
+	*number = policy_last_added(addition.made)->line;
+	return put_in_force(client, addition.made, err);
 }
 
 void op_policy_set(struct client *client, struct message *message)
@@ -320,5 +344,8 @@ void op_policy_set(struct client *client, struct message *message)
 		server_refuse(client, id, err.text);
 		return;
 	}
-	put_in_force(client, id, policy);
+	if (put_in_force(client, policy, &err) < 0)
+		server_refuse(client, id, err.text);
+	else
+		server_reply(client, id, NULL);
 }

@@ -111,6 +111,24 @@ static void on_power(void *arg, enum agent_power kind)
 	machine->power_announced = true;
 }
 
+static void on_proposed(void *arg, uint32_t number, const char *rule, size_t rule_length,
+			const char *reason, size_t reason_length)
+{
+	struct machine *machine = arg;
+
+	if (machine->ops->proposed)
+		machine->ops->proposed(machine->ops_arg, number, rule, rule_length, reason,
+				       reason_length);
+}
+
+static void on_withdrawn(void *arg, uint32_t number)
+{
+	struct machine *machine = arg;
+
+	if (machine->ops->withdrawn)
+		machine->ops->withdrawn(machine->ops_arg, number);
+}
+
 static void lost_expired(void *arg)
 {
 	struct machine *machine = arg;
@@ -145,6 +163,8 @@ int agent_link_create(struct machine *machine, struct err *err)
 		.ready = on_ready,
 		.lost = on_lost,
 		.power = on_power,
+		.proposed = on_proposed,
+		.withdrawn = on_withdrawn,
 	};
 	int ret;
 

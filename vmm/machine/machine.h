@@ -70,6 +70,10 @@ struct machine_ops {
 	void (*agent_ready)(void *arg);
 	/* The machine has ended; machine->end and machine->end_message say how. */
 	void (*ended)(void *arg);
+	/* As those of struct agent_channel_hooks; NULL: proposals are dropped. */
+	void (*proposed)(void *arg, uint32_t number, const char *rule, size_t rule_length,
+			 const char *reason, size_t reason_length);
+	void (*withdrawn)(void *arg, uint32_t number);
 };
 
 struct machine {

@@ -15,6 +15,8 @@ struct guard {
 	struct in_force force;
 	struct held_policy first; /* for guard_each_share() */
 	struct audit *audit;
+	guard_denied *denied; /* or NULL */
+	void *denied_arg;
 	atomic_bool warned;
 	/* Held while a policy is replaced: threads about to log wait for it, see pass_gate(). */
 	pthread_mutex_t gate;
@@ -46,6 +48,12 @@ void guard_destroy(struct guard *guard)
 	in_force_end(&guard->force);
 	pthread_mutex_destroy(&guard->gate);
 	free(guard);
+}
+
+void guard_watch_denials(struct guard *guard, guard_denied *denied, void *arg)
+{
+	guard->denied = denied;
+	guard->denied_arg = arg;
 }
 
 static struct audit_origin origin_of(const struct held_policy *held,
@@ -151,6 +159,8 @@ static enum policy_verdict check(struct guard *guard, const struct policy_reques
 		origin = origin_of(&held, decision);
 		if (guard->audit)
 			ret = log_decision(guard, request, &origin, decision);
+		if (guard->denied && ret != -ESTALE && decision->verdict != POLICY_ALLOW)
+			guard->denied(guard->denied_arg, held.policy, request, decision);
 		in_force_release(&guard->force, held);
 	} while (ret == -ESTALE);
 	decision->rule = NULL;

@@ -13,6 +13,14 @@
 struct guard;
 struct audit;
 
+/*
+ * Called for each operation that guard_check() and guard_check_asked() deny, hide or fail to log,
+ * by the thread that checks it. decision has its rule. Must be quick, and must not call the guard.
+ */
+typedef void guard_denied(void *arg, const struct policy *policy,
+			  const struct policy_request *request,
+			  const struct policy_decision *decision);
+
 /* An event for the log that is not a decision. All strings except what may be NULL. */
 struct guard_note {
 	enum policy_class class; /* POLICY_CLASSES: none */
@@ -30,6 +38,9 @@ int guard_create(struct guard **guard, struct policy *policy, struct audit *audi
 
 /* Closes the log (with fsync) and frees all. NULL is fine. No other thread may still use it. */
 void guard_destroy(struct guard *guard);
+
+/* Sets what is told of denials; NULL: nothing. While no other thread uses the guard. */
+void guard_watch_denials(struct guard *guard, guard_denied *denied, void *arg);
 
 /*
  * Decides, and logs only that a name was hidden from a lookup (see audit_hidden()): for operations

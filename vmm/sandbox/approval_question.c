@@ -121,3 +121,11 @@ void approval_propose(struct guard *guard, struct approval_memory *memory, struc
 	snprintf(detail, sizeof(detail), "rule=%s", key);
 	approval_note(guard, request, "proposal", detail);
 }
+
+const char *approval_end_of(enum policy_verdict verdict)
+{
+	if (verdict == POLICY_ASK)
+		return "nothing waits for it any longer";
+	return verdict == POLICY_ALLOW ? "the policy was changed and allows it"
+				       : "the policy was changed and denies it";
+}

@@ -28,4 +28,7 @@ void approval_propose(struct guard *guard, struct approval_memory *memory, struc
 void approval_note(struct guard *guard, const struct policy_request *request, const char *what,
 		   const char *detail);
 
+/* How a question without a decision ends: by the policy, or because nothing waits for it. */
+const char *approval_end_of(enum policy_verdict verdict);
+
 #endif

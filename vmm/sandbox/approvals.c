@@ -189,6 +189,12 @@ static struct open_question *find_place(struct approvals *questions)
 	return NULL;
 }
 
+uint32_t approvals_take_number(struct approvals *questions)
+{
+	questions->last_number = questions->last_number % INT32_MAX + 1;
+	return questions->last_number;
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 static uint64_t deadline_of(const struct approvals *questions, const struct open_question *open)
@@ -259,8 +265,7 @@ int approvals_ask(struct approvals *questions, const struct policy_request *requ
 	question = approval_create(questions->guard, questions->memory, request);
 	if (!question)
 		return -EBUSY;
-	questions->last_number = questions->last_number % INT32_MAX + 1;
-	question->number = questions->last_number;
+	question->number = approvals_take_number(questions);
 	*open = (struct open_question){.public = question, .asked_ns = loop_now_ns()};
 	snprintf(detail, sizeof(detail), "question=%u rule=%.110s", question->number,
 		 question->rule);
@@ -270,19 +275,10 @@ int approvals_ask(struct approvals *questions, const struct policy_request *requ
 	return (int)question->number;
 }
 
-/* How a question without a decision ends: by the policy, or because nothing waits for it. */
-static const char *end_of(enum policy_verdict verdict)
-{
-	if (verdict == POLICY_ASK)
-		return "nothing waits for it any longer";
-	return verdict == POLICY_ALLOW ? "the policy was changed and allows it"
-				       : "the policy was changed and denies it";
-}
-
 static enum policy_verdict end_question(struct approvals *questions, struct open_question *open)
 {
 	enum policy_verdict verdict = approval_look_up(questions->guard, open->public);
-	const char *how = end_of(verdict);
+	const char *how = approval_end_of(verdict);
 	char detail[96];
 
 	snprintf(detail, sizeof(detail), "question=%u answer=none: %s", open->public->number, how);
@@ -326,7 +322,8 @@ void approvals_policy_changed(struct approvals *questions)
 		class = open->public->request.class;
 		number = open->public->number;
 		verdict = end_question(questions, open);
-		reply_to(questions, class, number, verdict == POLICY_ALLOW, end_of(verdict));
+		reply_to(questions, class, number, verdict == POLICY_ALLOW,
+			 approval_end_of(verdict));
 	}
 	refuse_undecidable(questions, "the policy was changed, and no operator is attached");
 	set_timer(questions);

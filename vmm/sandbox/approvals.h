@@ -100,6 +100,9 @@ void approvals_set_reachable(struct approvals *questions, bool reachable);
  */
 int approvals_ask(struct approvals *questions, const struct policy_request *request);
 
+/* A number that no question has had: for what operators decide besides questions. */
+uint32_t approvals_take_number(struct approvals *questions);
+
 /* Withdraws a question: what waited for the decision has ended, or the policy decides by now. */
 void approvals_take_back(struct approvals *questions, uint32_t number);
 

@@ -9,6 +9,7 @@
 
 #include "vmm/base/budget.h"
 #include "vmm/base/log.h"
+#include "vmm/sandbox/dialogue.h"
 #include "vmm/sandbox/restore.h"
 #include "vmm/policy/guard.h"
 
@@ -25,20 +26,6 @@
 #define CONSOLE_LINES 16
 
 /* --- requests to the agent -------------------------------------------------------------------- */
-
-static void read_processes(void *arg, const struct policy *policy)
-{
-	*(uint32_t *)arg = (uint32_t)policy_limits(policy)->processes;
-}
-
-uint32_t sandbox_processes(struct sandbox *sandbox)
-{
-	uint32_t processes = 0;
-
-	if (sandbox->config.guard)
-		guard_with_policy(sandbox->config.guard, read_processes, &processes);
-	return processes;
-}
 
 int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
 			    const struct agent_reply *reply, struct err *err)
@@ -89,6 +76,7 @@ static void startup_done(void *arg)
 	struct sandbox *sandbox = arg;
 
 	sandbox->is_ready = true;
+	dialogue_begin(sandbox);
 	vsock_publish_open(sandbox->machine.devices.vsock);
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
 	sandbox->ops->ready(sandbox->arg);
@@ -142,10 +130,12 @@ static void renew_limit(struct sandbox *sandbox)
 
 void sandbox_agent_ready(struct sandbox *sandbox)
 {
+	proposals_reset(sandbox->proposals);
 	/* The request for a limit, or for none, may have been lost with the last connection. */
 	sandbox->limit_known = !sandbox->config.snapshot && !sandbox->limit_requested;
 	if (sandbox->is_ready) {
 		renew_limit(sandbox);
+		dialogue_begin(sandbox);
 		return;
 	}
 	/* If the agent has connected before, start-up sends all of this again. */
@@ -206,6 +196,8 @@ static void boot_check(void *arg)
 static const struct machine_ops machine_ops = {
 	.agent_ready = agent_ready,
 	.ended = machine_ended,
+	.proposed = dialogue_proposed,
+	.withdrawn = dialogue_withdrawn,
 };
 
 /* --- creation --------------------------------------------------------------------------------- */
@@ -332,6 +324,8 @@ static int open_surroundings(struct sandbox *sandbox, struct loop *loop, struct 
 		ret = shares_listen(&sandbox->shares, loop, vsock, err);
 	if (ret == 0)
 		ret = open_network(sandbox, loop, err);
+	if (ret == 0)
+		ret = dialogue_open(sandbox, loop, err);
 	if (ret < 0)
 		return ret;
 	ret = host_clock_watch(&sandbox->clock, loop, clock_jumped, sandbox);
@@ -427,6 +421,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 	sandbox->questions = NULL;
 	shares_close(&sandbox->shares);
 	machine_destroy(&sandbox->machine);
+	dialogue_close(sandbox);
 	root_close(&sandbox->root);
 }
 

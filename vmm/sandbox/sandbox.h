@@ -11,7 +11,9 @@
 #include "vmm/base/err.h"
 #include "vmm/sandbox/host_clock.h"
 #include "vmm/machine/machine.h"
+#include "vmm/sandbox/denials.h"
 #include "vmm/sandbox/network.h"
+#include "vmm/sandbox/proposals.h"
 #include "vmm/sandbox/approvals.h"
 #include "vmm/sandbox/shares.h"
 #include "vmm/sandbox/publish_vsock.h"
@@ -56,6 +58,8 @@ struct sandbox {
 	bool is_ready;
 	struct shares shares;
 	struct approvals *questions; /* NULL without a guard */
+	struct denials *denials;     /* NULL without a guard */
+	struct proposals *proposals; /* NULL without a guard */
 	struct network network;
 	uint32_t limit;	  /* of processes, as last requested; 0: none */
 	bool limit_known; /* the guest has that limit; else it may have another, or the snapshot's

@@ -6,6 +6,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/machine/machine.h"
 #include "vmm/policy/guard.h"
+#include "vmm/sandbox/sandbox.h"
 
 struct machine_size machine_size(const struct machine *machine)
 {
@@ -64,4 +65,18 @@ int machine_size_check_guard(const struct machine_size *size, struct guard *guar
 	if (guard)
 		guard_with_policy(guard, check, &with);
 	return with.ret;
+}
+
+static void read_processes(void *arg, const struct policy *policy)
+{
+	*(uint32_t *)arg = (uint32_t)policy_limits(policy)->processes;
+}
+
+uint32_t sandbox_processes(struct sandbox *sandbox)
+{
+	uint32_t processes = 0;
+
+	if (sandbox->config.guard)
+		guard_with_policy(sandbox->config.guard, read_processes, &processes);
+	return processes;
 }

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Proposals of the guest among the questions for operators: listed, announced, decided. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/control/requests.h"
+#include "vmm/sandbox/proposals.h"
+
+/* As a question of its own kind, so that a client that knows only questions can show it. */
+static json_t *describe(const struct proposal *proposal)
+{
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:{s:I,s:I,s:I},s:{s:s}}",
+			 "question", (json_int_t)proposal->number, "kind", "proposal", "class",
+			 policy_class_name(proposal->class), "operation", "propose", "object",
+			 proposal->rule, "text", proposal->rule, "rule", "proposal", "rule_text",
+			 proposal->rule, "reason", proposal->reason, "adds", proposal->adds,
+			 "asked", (json_int_t)proposal->proposed, "history", "asked", (json_int_t)0,
+			 "allowed", (json_int_t)0, "denied", (json_int_t)0, "lines", "always",
+			 proposal->rule);
+}
+
+static void notify(struct monitor *monitor, const struct proposal *proposal, const char *event,
+		   const char *how)
+{
+	struct client *client, *next;
+	json_t *body;
+
+	for (client = monitor->clients; client; client = next) {
+		next = client->next;
+		body = client->watches ? describe(proposal) : NULL;
+		if (!body)
+			continue;
+		json_object_set_new(body, "id", json_integer((json_int_t)client->watch_id));
+		json_object_set_new(body, "event", json_string(event));
+		if (how)
+			json_object_set_new(body, "how", json_string(how));
+		server_send(client, body, NULL, 0);
+	}
+}
+
+static void on_proposed(void *arg, const struct proposal *proposal)
+{
+	notify(arg, proposal, "asked", NULL);
+}
+
+static void on_over(void *arg, const struct proposal *proposal, const char *how)
+{
+	notify(arg, proposal, "over", how);
+}
+
+void monitor_watch_proposals(struct monitor *monitor)
+{
+	static const struct proposals_ops ops = {.proposed = on_proposed, .over = on_over};
+
+	if (monitor->session.sandbox.proposals)
+		proposals_set_ops(monitor->session.sandbox.proposals, &ops, monitor);
+}
+
+void describe_proposals(const struct monitor *monitor, json_t *list)
+{
+	const struct proposals *proposals = monitor->session.sandbox.proposals;
+	const struct proposal *proposal;
+	unsigned at = 0;
+
+	while (proposals && (proposal = proposals_next(proposals, &at)) != NULL)
+		json_array_append_new(list, describe(proposal));
+}
+
+static const struct proposal *find(const struct monitor *monitor, uint64_t number)
+{
+	const struct proposals *proposals = monitor->session.sandbox.proposals;
+	const struct proposal *proposal;
+	unsigned at = 0;
+
+	while (proposals && (proposal = proposals_next(proposals, &at)) != NULL)
+		if (proposal->number == number)
+			return proposal;
+	return NULL;
+}
+
+/* The rule comes into force first: only then is the program told. */
+static void approve(struct client *client, uint64_t id, const struct proposal *proposal,
+		    const char *by)
+{
+	struct proposals *proposals = client->monitor->session.sandbox.proposals;
+	uint32_t number = proposal->number;
+	char as[32], line[sizeof(proposal->rule)];
+	unsigned added;
+	struct err err = {.text = ""};
+
+	snprintf(line, sizeof(line), "%s", proposal->rule);
+	if (monitor_add_rule(client, line, &added, &err) < 0) {
+		server_refuse(client, id, err.text);
+		return;
+	}
+	snprintf(as, sizeof(as), "added:%u", added);
+	proposals_approve(proposals, number, as, by);
+	server_reply(client, id, json_pack("{s:s,s:I}", "line", line, "added", (json_int_t)added));
+}
+
+bool answer_proposal(struct client *client, const json_t *request, enum approval_reply reply)
+{
+	const struct proposal *proposal = find(client->monitor, number_of(request, "question"));
+	uint64_t id = request_id(request);
+	char by[64];
+
+	if (!proposal)
+		return false;
+	server_peer(client, by, sizeof(by));
+	if (reply == APPROVAL_ALWAYS) {
+		approve(client, id, proposal, by);
+	} else if (reply == APPROVAL_ONCE || reply == APPROVAL_SESSION) {
+		server_refuse(client, id, "a proposal becomes a rule: decide always, or no");
+	} else {
+		proposals_reject(client->monitor->session.sandbox.proposals, proposal->number,
+				 string_of(request, "reason"), by);
+		server_reply(client, id, NULL);
+	}
+	return true;
+}

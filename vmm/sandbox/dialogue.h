@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the programs of a sandbox and its operators tell each other through the agent: denials, and
+ * proposals with their results. Glue between denials.h, proposals.h and the sandbox.
+ */
+#ifndef CORDON_SANDBOX_DIALOGUE_H
+#define CORDON_SANDBOX_DIALOGUE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/base/err.h"
+
+struct loop;
+struct sandbox;
+
+/* After the guard, approvals and network; nothing without a guard. 0 or -errno with a message. */
+int dialogue_open(struct sandbox *sandbox, struct loop *loop, struct err *err);
+
+/* The agent has connected to a sandbox that is ready, or the sandbox has become ready. */
+void dialogue_begin(struct sandbox *sandbox);
+
+/* Once no vCPU runs, no thread uses the guard, and the machine is destroyed. */
+void dialogue_close(struct sandbox *sandbox);
+
+/* The machine's operations (machine.h); arg is the struct sandbox. */
+void dialogue_proposed(void *arg, uint32_t number, const char *rule, size_t rule_length,
+		       const char *reason, size_t reason_length);
+void dialogue_withdrawn(void *arg, uint32_t number);
+
+#endif

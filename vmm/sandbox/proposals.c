@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/proposals.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bucket.h"
+#include "vmm/base/text.h"
+#include "vmm/sandbox/approvals.h"
+
+#define LOOK_NS UINT64_C(1000000000)
+
+struct proposals {
+	struct loop *loop;
+	struct guard *guard;
+	struct approvals *questions;
+	proposals_reply *reply;
+	void *arg;
+	const struct proposals_ops *ops;
+	void *ops_arg;
+	bool attended, network;
+	struct bucket rate;
+	struct loop_timer timer;
+	struct proposal *open[PROPOSALS_MAX];
+};
+
+static void note(struct proposals *proposals, const struct proposal *proposal, const char *what,
+		 const char *detail)
+{
+	const struct guard_note line = {
+		.class = proposal->class, .what = what, .object = proposal->rule, .detail = detail};
+
+	guard_note(proposals->guard, &line);
+}
+
+/* --- the end of a proposal -------------------------------------------------------------------- */
+
+/* Takes it out of the table and tells the operators. how: for them and the log. */
+static void finish(struct proposals *proposals, struct proposal **open, const char *how)
+{
+	struct proposal *proposal = *open;
+	char detail[PROPOSAL_TEXT_MAX + 128];
+
+	*open = NULL;
+	snprintf(detail, sizeof(detail), "question=%u answer=%s", proposal->number, how);
+	note(proposals, proposal, "answer", detail);
+	if (proposals->ops)
+		proposals->ops->over(proposals->ops_arg, proposal, how);
+	free(proposal);
+}
+
+static void finish_undecided(struct proposals *proposals, struct proposal **open, const char *why)
+{
+	uint32_t id = (*open)->id;
+	char how[128];
+
+	snprintf(how, sizeof(how), "none: %s", why);
+	finish(proposals, open, how);
+	proposals->reply(proposals->arg, id, AGENT_UNDECIDED, why);
+}
+
+static struct proposal **find_number(struct proposals *proposals, uint32_t number)
+{
+	unsigned i;
+
+	for (i = 0; i < PROPOSALS_MAX; i++)
+		if (proposals->open[i] && proposals->open[i]->number == number)
+			return &proposals->open[i];
+	return NULL;
+}
+
+int proposals_approve(struct proposals *proposals, uint32_t number, const char *as, const char *by)
+{
+	struct proposal **open = find_number(proposals, number);
+	char how[160];
+	uint32_t id;
+
+	if (!open)
+		return -ENOENT;
+	id = (*open)->id;
+	snprintf(how, sizeof(how), "always %.120s", by);
+	finish(proposals, open, how);
+	proposals->reply(proposals->arg, id, AGENT_APPROVED, as);
+	return 0;
+}
+
+int proposals_reject(struct proposals *proposals, uint32_t number, const char *text, const char *by)
+{
+	struct proposal **open = find_number(proposals, number);
+	char reason[PROPOSAL_TEXT_MAX] = "", how[PROPOSAL_TEXT_MAX + 96];
+	uint32_t id;
+
+	if (!open)
+		return -ENOENT;
+	if (text)
+		text_safe(reason, sizeof(reason), text, strlen(text), 0);
+	id = (*open)->id;
+	snprintf(how, sizeof(how), "no %.64s%s%s", by, reason[0] ? ": " : "", reason);
+	finish(proposals, open, how);
+	proposals->reply(proposals->arg, id, AGENT_REJECTED,
+			 reason[0] ? reason : "an operator rejected it");
+	return 0;
+}
+
+static void withdraw(struct proposals *proposals, struct proposal **open, const char *why)
+{
+	char how[96];
+
+	snprintf(how, sizeof(how), "none: %s", why);
+	finish(proposals, open, how);
+}
+
+void proposals_withdraw(struct proposals *proposals, uint32_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < PROPOSALS_MAX; i++)
+		if (proposals->open[i] && proposals->open[i]->id == id)
+			withdraw(proposals, &proposals->open[i], "the program has gone");
+}
+
+void proposals_reset(struct proposals *proposals)
+{
+	unsigned i;
+
+	for (i = 0; proposals && i < PROPOSALS_MAX; i++)
+		if (proposals->open[i])
+			withdraw(proposals, &proposals->open[i],
+				 "the connection to the agent was lost");
+}
+
+void proposals_attend(struct proposals *proposals, bool attended)
+{
+	unsigned i;
+
+	proposals->attended = attended;
+	for (i = 0; i < PROPOSALS_MAX && !attended; i++)
+		if (proposals->open[i])
+			finish_undecided(proposals, &proposals->open[i],
+					 "the last operator has disconnected");
+}
+
+static void look(void *arg)
+{
+	struct proposals *proposals = arg;
+	uint64_t now_ns = loop_now_ns();
+	bool any = false;
+	unsigned i;
+
+	for (i = 0; i < PROPOSALS_MAX; i++) {
+		if (proposals->open[i] && proposals->open[i]->end_ns <= now_ns)
+			finish_undecided(proposals, &proposals->open[i],
+					 "no operator decided in time");
+		any |= proposals->open[i] != NULL;
+	}
+	if (any)
+		loop_timer_start(proposals->loop, &proposals->timer, LOOK_NS);
+}
+
+/* --- a new proposal --------------------------------------------------------------------------- */
+
+/* The policy's check of a proposal. */
+struct check {
+	struct proposal *proposal;
+	bool network;
+	struct err err;
+	int ret;
+};
+
+static void check_rule(void *arg, const struct policy *policy)
+{
+	struct check *check = arg;
+	struct proposal *proposal = check->proposal;
+
+	check->ret = policy_check_proposal(policy, proposal->rule, proposal->adds, &proposal->class,
+					   &check->err);
+	if (check->ret == 0 && proposal->class == POLICY_NET && !check->network)
+		check->ret =
+			err_set(&check->err, EINVAL, "the sandbox was started without a network");
+}
+
+static struct proposal *make(struct proposals *proposals, uint32_t id, const char *rule,
+			     size_t rule_length, const char *reason, size_t reason_length)
+{
+	struct proposal *proposal = calloc(1, sizeof(*proposal));
+
+	if (!proposal)
+		return NULL;
+	proposal->number = approvals_take_number(proposals->questions);
+	proposal->id = id;
+	proposal->class = POLICY_CLASSES;
+	memcpy(proposal->rule, rule, rule_length);
+	/* For a person a cut rule is another rule: a NUL makes it invalid as a whole. */
+	if (memchr(rule, '\0', rule_length))
+		memset(proposal->rule, '?', rule_length);
+	text_safe(proposal->reason, sizeof(proposal->reason), reason, reason_length, 0);
+	proposal->proposed = time(NULL);
+	proposal->end_ns = loop_now_ns() + PROPOSALS_TIME_S * UINT64_C(1000000000);
+	return proposal;
+}
+
+/* Why a proposal is refused without a look at it; NULL: it is not. */
+static const char *refusal(struct proposals *proposals, uint32_t id, struct proposal ***place)
+{
+	unsigned i;
+
+	*place = NULL;
+	for (i = 0; i < PROPOSALS_MAX; i++) {
+		if (!proposals->open[i])
+			*place = &proposals->open[i];
+		else if (proposals->open[i]->id == id)
+			return "the proposal's number is in use";
+	}
+	if (!proposals->attended)
+		return "no operator is attached";
+	if (!*place)
+		return "too many proposals are open: try again later";
+	if (!bucket_try(&proposals->rate, loop_now_ns()))
+		return "too many proposals in a short time: try again later";
+	return NULL;
+}
+
+/* Looks at a new proposal: opens it, or replies. */
+static void begin(struct proposals *proposals, struct proposal **place)
+{
+	struct check check = {.proposal = *place, .network = proposals->network};
+	char detail[512], how[256];
+	uint32_t id = (*place)->id;
+
+	guard_with_policy(proposals->guard, check_rule, &check);
+	snprintf(detail, sizeof(detail), "question=%u proposal: %.440s", (*place)->number,
+		 (*place)->reason);
+	note(proposals, *place, "ask", detail);
+	if (check.ret == 0) {
+		if (!proposals->timer.armed)
+			loop_timer_start(proposals->loop, &proposals->timer, LOOK_NS);
+		if (proposals->ops)
+			proposals->ops->proposed(proposals->ops_arg, *place);
+		return;
+	}
+	snprintf(how, sizeof(how), "question=%u answer=none: %.200s", (*place)->number,
+		 check.err.text);
+	note(proposals, *place, "answer", how);
+	free(*place);
+	*place = NULL;
+	proposals->reply(proposals->arg, id, check.ret == -EINVAL ? AGENT_NO_RULE : AGENT_UNDECIDED,
+			 check.err.text);
+}
+
+void proposals_propose(struct proposals *proposals, uint32_t id, const char *rule,
+		       size_t rule_length, const char *reason, size_t reason_length)
+{
+	struct proposal **place;
+	const char *why = refusal(proposals, id, &place);
+
+	if (why) {
+		proposals->reply(proposals->arg, id, AGENT_UNDECIDED, why);
+		return;
+	}
+	*place = make(proposals, id, rule, rule_length, reason, reason_length);
+	if (*place)
+		begin(proposals, place);
+	else
+		proposals->reply(proposals->arg, id, AGENT_UNDECIDED, "out of memory");
+}
+
+const struct proposal *proposals_next(const struct proposals *proposals, unsigned *at)
+{
+	while (*at < PROPOSALS_MAX)
+		if (proposals->open[(*at)++])
+			return proposals->open[*at - 1];
+	return NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+int proposals_create(struct proposals **out, struct loop *loop, struct guard *guard,
+		     struct approvals *questions, proposals_reply *reply, void *arg)
+{
+	struct proposals *proposals = calloc(1, sizeof(*proposals));
+
+	*out = proposals;
+	if (!proposals)
+		return -ENOMEM;
+	proposals->loop = loop;
+	proposals->guard = guard;
+	proposals->questions = questions;
+	proposals->reply = reply;
+	proposals->arg = arg;
+	proposals->timer = (struct loop_timer){.expired = look, .arg = proposals};
+	bucket_init_burst(&proposals->rate, PROPOSALS_SECOND, PROPOSALS_MAX, loop_now_ns());
+	return 0;
+}
+
+void proposals_destroy(struct proposals *proposals)
+{
+	unsigned i;
+
+	if (!proposals)
+		return;
+	loop_timer_stop(proposals->loop, &proposals->timer);
+	for (i = 0; i < PROPOSALS_MAX; i++)
+		free(proposals->open[i]);
+	free(proposals);
+}
+
+void proposals_set_ops(struct proposals *proposals, const struct proposals_ops *ops, void *arg)
+{
+	proposals->ops = ops;
+	proposals->ops_arg = arg;
+}
+
+void proposals_set_network(struct proposals *proposals, bool network)
+{
+	proposals->network = network;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules that programs of the sandbox propose, which wait for an operator to approve or reject them.
+ *
+ * Everything here is the guest's word: any bytes, at any rate. The number of open proposals, their
+ * size and their rate are bounded; a proposal beyond that is refused at once, and so is one while
+ * there is no operator. A proposal is never approved but by an operator's decision on it. Approved,
+ * it becomes an added rule of the policy (vmm/policy/added.h); the caller adds it.
+ *
+ * The audit log has a line for each proposal that was looked at, and one for its outcome.
+ * Everything runs in the loop's thread or under the device lock.
+ */
+#ifndef CORDON_SANDBOX_PROPOSALS_H
+#define CORDON_SANDBOX_PROPOSALS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "vmm/agent/wire.h"
+#include "vmm/base/loop.h"
+#include "vmm/policy/guard.h"
+#include "vmm/policy/proposal.h"
+
+#define PROPOSALS_MAX	  AGENT_PROPOSALS_MAX /* open at a time */
+#define PROPOSALS_SECOND  1		      /* looked at, with a burst of PROPOSALS_MAX */
+#define PROPOSALS_TIME_S  3600		      /* until one without a decision ends */
+#define PROPOSAL_REASON	  2048		      /* of a reason that was made harmless; more is cut */
+#define PROPOSAL_TEXT_MAX 400		      /* of an operator's reason */
+
+struct proposal {
+	uint32_t number; /* for operators: no question has it */
+	uint32_t id;	 /* the guest's */
+	enum policy_class class;
+	char rule[AGENT_PROPOSE_RULE_MAX + 1]; /* has been parsed: harmless */
+	char reason[PROPOSAL_REASON];	       /* the guest's word, made harmless */
+	char adds[POLICY_ADDS];		       /* what the policy would allow with it */
+	time_t proposed;
+	uint64_t end_ns;
+};
+
+struct proposals;
+struct approvals;
+
+struct proposals_ops {
+	/* A proposal is new; one is over, and how. */
+	void (*proposed)(void *arg, const struct proposal *proposal);
+	void (*over)(void *arg, const struct proposal *proposal, const char *how);
+};
+
+/* Tells the guest the result. */
+typedef void proposals_reply(void *arg, uint32_t id, enum agent_proposed result, const char *text);
+
+/*
+ * questions: numbers the proposals. network: whether rules for the network can take effect. 0 or
+ * -ENOMEM.
+ */
+int proposals_create(struct proposals **out, struct loop *loop, struct guard *guard,
+		     struct approvals *questions, proposals_reply *reply, void *arg);
+void proposals_destroy(struct proposals *proposals); /* without replies; NULL is harmless */
+
+void proposals_set_ops(struct proposals *proposals, const struct proposals_ops *ops, void *arg);
+void proposals_set_network(struct proposals *proposals, bool network);
+
+/* Sets whether there is an operator. Open proposals end when the last one leaves. */
+void proposals_attend(struct proposals *proposals, bool attended);
+
+/* A program of the guest proposes; replies at once unless the proposal is open now. */
+void proposals_propose(struct proposals *proposals, uint32_t id, const char *rule,
+		       size_t rule_length, const char *reason, size_t reason_length);
+
+/* The program has gone; the connection to the agent is another one. No reply follows. */
+void proposals_withdraw(struct proposals *proposals, uint32_t id);
+void proposals_reset(struct proposals *proposals); /* NULL is harmless */
+
+/* The open proposals: the next one after *at (0 at first), or NULL at the end. */
+const struct proposal *proposals_next(const struct proposals *proposals, unsigned *at);
+
+/*
+ * An operator has decided: the rule has been added as `as` ("added:2"); or text says why not, or is
+ * NULL. by: who, for the log. -ENOENT: no such proposal is open.
+ */
+int proposals_approve(struct proposals *proposals, uint32_t number, const char *as, const char *by);
+int proposals_reject(struct proposals *proposals, uint32_t number, const char *text,
+		     const char *by);
+
+#endif
