@@ -52,13 +52,20 @@ static void put(int fd, const char *text, size_t length)
 	}
 }
 
-/* "WORD: TEXT" and a newline. */
+/* "WORD: TEXT" and a newline, in one write: lines of several programs do not mix. */
 static void say(int fd, const char *word, const char *text, size_t length)
 {
-	put(fd, word, strlen(word));
-	put(fd, ": ", 2);
-	put(fd, text, length);
-	put(fd, "\n", 1);
+	char line[32 + AGENT_MESSAGE_MAX];
+	size_t used = strlen(word);
+
+	if (length > AGENT_MESSAGE_MAX)
+		length = AGENT_MESSAGE_MAX;
+	memcpy(line, word, used);
+	memcpy(line + used, ": ", 2);
+	memcpy(line + used + 2, text, length);
+	used += 2 + length;
+	line[used++] = '\n';
+	put(fd, line, used);
 }
 
 static int fail(int status, const char *text)

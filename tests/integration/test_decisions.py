@@ -329,13 +329,13 @@ class Operator:
 
 @limit(900)
 def test_the_guest_proposes_rules():
-    """cordon-guest propose: approved, rejected, no rule, nobody there, withdrawn; a flood of proposals."""
+    """cordon-guest propose: approved, rejected, no rule, no operator, withdrawn; a flood of proposals."""
     policy = shared("file hide /w/secret\nfile read /w/a\nfile write /w/b\n")
     with sandbox("box", "--policy", policy):
         propose("file write /w/a").wait().expect(3, b"", b"undecided: no operator is attached\n")
         operator = Operator()
         for line, words in (("file wrte /w/a", b"proposal:2:6: unknown verdict"), ("include open", b"a rule is needed"),
-                            ("limit memory=1G", b"a rule is needed"), ("file read /w/a", b"its own rules decide already"),
+                            ("limit memory=1G", b"a rule is needed"), ("file read /w/a", b"allows nothing"),
                             ("file deny /w/a", b"allows nothing"), ("net allow tls a.test:443", b"without a network"),
                             ("file write /w/secret/key", b"its own rules decide already"),
                             ("file write /w/\x1b[2J", b"proposal:2:")):

@@ -22,6 +22,7 @@ struct proposals {
 	void *ops_arg;
 	bool attended, network;
 	struct bucket rate;
+	uint64_t next_ns; /* no look before: the last one took long */
 	struct loop_timer timer;
 	struct proposal *open[PROPOSALS_MAX];
 };
@@ -217,7 +218,7 @@ static const char *refusal(struct proposals *proposals, uint32_t id, struct prop
 		return "no operator is attached";
 	if (!*place)
 		return "too many proposals are open: try again later";
-	if (!bucket_try(&proposals->rate, loop_now_ns()))
+	if (loop_now_ns() < proposals->next_ns || !bucket_try(&proposals->rate, loop_now_ns()))
 		return "too many proposals in a short time: try again later";
 	return NULL;
 }
@@ -228,8 +229,13 @@ static void begin(struct proposals *proposals, struct proposal **place)
 	struct check check = {.proposal = *place, .network = proposals->network};
 	char detail[512], how[256];
 	uint32_t id = (*place)->id;
+	uint64_t before_ns = loop_now_ns(), took_ns;
 
 	guard_with_policy(proposals->guard, check_rule, &check);
+	/* A policy of thousands of rules takes long to parse, and the loop waits for that. */
+	took_ns = loop_now_ns() - before_ns;
+	if (took_ns > PROPOSALS_LOOK_NS)
+		proposals->next_ns = before_ns + took_ns * PROPOSALS_SHARE;
 	snprintf(detail, sizeof(detail), "question=%u proposal: %.440s", (*place)->number,
 		 (*place)->reason);
 	note(proposals, *place, "ask", detail);
