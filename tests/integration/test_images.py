@@ -30,6 +30,10 @@ def test_a_directory_is_the_root_and_stays_as_it_is():
     lines = result.stdout.decode().splitlines()
     assert lines[0].startswith("uid=0") and lines[1] == "as it was", result
     assert lines[2].split()[2:4] == ["0", "0"], result
+    # The agent's directory is in every root file system.
+    run("sh", "-c", "cat /run/cordon/denials; echo x >/run/cordon/x || /run/cordon/cordon-guest propose 'file read /x'",
+        options=("--rootfs", path)).expect(3, b"", b"sh: can't create /run/cordon/x: Permission denied\n"
+                                                   b"undecided: no operator is attached\n")
 
 
 @limit(900)
