@@ -24,8 +24,8 @@
 
 #define PROPOSALS_MAX	 AGENT_PROPOSALS_MAX /* open at a time */
 #define PROPOSALS_SECOND 1		     /* looked at, with a burst of PROPOSALS_MAX */
-/* A look that took longer than this is followed by none for SHARE times as long. */
-#define PROPOSALS_LOOK_NS (20u * 1000000u)
+/* A look that used more processor time is followed by none for SHARE times as long. */
+#define PROPOSALS_LOOK_NS (100u * 1000000u)
 #define PROPOSALS_SHARE	  20u
 #define PROPOSALS_TIME_S  3600 /* until one without a decision ends */
 #define PROPOSAL_REASON	  2048 /* of a reason that was made harmless; more is cut */
