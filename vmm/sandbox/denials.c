@@ -164,27 +164,32 @@ static char *print(const struct entry *entry)
 	return line;
 }
 
+struct place {
+	uint64_t order;
+	struct entry *entry;
+};
+
 static int newest_first(const void *a, const void *b)
 {
-	const struct entry *const *x = a, *const *y = b;
+	const struct place *x = a, *y = b;
 
-	return (*x)->order < (*y)->order ? 1 : (*x)->order > (*y)->order ? -1 : 0;
+	return x->order < y->order ? 1 : x->order > y->order ? -1 : 0;
 }
 
 /* Writes from the end of the buffer to its beginning, the newest line first; then moves all. */
 size_t denials_text(struct denials *denials, char to[DENIALS_BYTES])
 {
-	struct entry *sorted[DENIALS_MAX];
+	struct place sorted[DENIALS_MAX];
 	size_t at = DENIALS_BYTES, length;
 	char *line;
 	unsigned i;
 
 	pthread_mutex_lock(&denials->lock);
 	for (i = 0; i < DENIALS_MAX; i++)
-		sorted[i] = &denials->entry[i];
+		sorted[i] = (struct place){denials->entry[i].order, &denials->entry[i]};
 	qsort(sorted, DENIALS_MAX, sizeof(sorted[0]), newest_first);
-	for (i = 0; i < DENIALS_MAX && sorted[i]->key; i++) {
-		line = print(sorted[i]);
+	for (i = 0; i < DENIALS_MAX && sorted[i].entry->key; i++) {
+		line = print(sorted[i].entry);
 		length = line ? strlen(line) : 0;
 		if (length <= at) {
 			at -= length;
