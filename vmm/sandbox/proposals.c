@@ -146,7 +146,7 @@ void proposals_attend(struct proposals *proposals, bool attended)
 static void look(void *arg)
 {
 	struct proposals *proposals = arg;
-	uint64_t now_ns = loop_now_ns();
+	uint64_t now_ns = loop_guest_now_ns(proposals->loop);
 	bool any = false;
 	unsigned i;
 
@@ -198,7 +198,8 @@ static struct proposal *make(struct proposals *proposals, uint32_t id, const cha
 		memset(proposal->rule, '?', rule_length);
 	text_safe(proposal->reason, sizeof(proposal->reason), reason, reason_length, 0);
 	proposal->proposed = time(NULL);
-	proposal->end_ns = loop_now_ns() + PROPOSALS_TIME_S * UINT64_C(1000000000);
+	proposal->end_ns =
+		loop_guest_now_ns(proposals->loop) + PROPOSALS_TIME_S * UINT64_C(1000000000);
 	return proposal;
 }
 
@@ -304,7 +305,7 @@ int proposals_create(struct proposals **out, struct loop *loop, struct guard *gu
 	proposals->questions = questions;
 	proposals->reply = reply;
 	proposals->arg = arg;
-	proposals->timer = (struct loop_timer){.expired = look, .arg = proposals};
+	proposals->timer = (struct loop_timer){.expired = look, .arg = proposals, .guest = true};
 	bucket_init_burst(&proposals->rate, PROPOSALS_SECOND, PROPOSALS_MAX, loop_now_ns());
 	return 0;
 }

@@ -39,7 +39,7 @@ struct proposal {
 	char reason[PROPOSAL_REASON];	       /* the guest's word, made harmless */
 	char adds[POLICY_ADDS];		       /* what the policy would allow with it */
 	time_t proposed;
-	uint64_t end_ns;
+	uint64_t end_ns; /* guest time (loop.h) */
 };
 
 struct proposals;
