@@ -164,7 +164,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		begin();
 	before = open_descriptors();
 	monitor.session.sandbox.is_ready = fuzz_below(&script, 8) > 0;
-	monitor.stopping = monitor.paused = monitor.powering_off = false;
+	monitor.stopping = monitor.powering_off = false;
+	monitor.pause = (struct pause){.sandbox = &monitor.session.sandbox};
 	while (!fuzz_ended(&script)) {
 		send_one(&script);
 		if (message_receive(client.fd, &message, MSG_DONTWAIT, &err) == 1) {
@@ -173,10 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		take_answers();
 	}
+	quiesce_end(&monitor.quiesce);
 	machine_resume(&monitor.session.sandbox.machine);
 	json_decref(monitor.pause_request);
 	monitor.pause_request = NULL;
-	monitor.paused_then = NULL;
 	FUZZ_REQUIRE(!monitor.jobs && monitor.job_count == 0);
 	FUZZ_REQUIRE(open_descriptors() == before);
 	return 0;

@@ -7,6 +7,7 @@ import time
 import cordon
 import forge
 from cordon import run, scratch
+from initramfs import cpio
 
 
 def forged(code, options=()):
@@ -22,7 +23,7 @@ def start_forged(code, options=(), **keywords):
 def start_guest(mode, options=()):
     """`cordon run` with our kernel and programs/init.c as the first process."""
     with open(cordon.program("init"), "rb") as init:
-        archive = cordon.cpio({"init": (0o755, init.read()), "mode": (0o644, mode.encode())})
+        archive = cpio({"init": (0o755, init.read()), "mode": (0o644, mode.encode())})
     return cordon.start("true", options=["--initrd", scratch("initrd", archive), *options])
 
 

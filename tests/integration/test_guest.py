@@ -5,6 +5,7 @@ import subprocess
 
 import cordon
 from cordon import run
+from initramfs import cpio
 
 FEATURES = ("landlock", "fanotify_exec", "seccomp_notify", "namespaces", "overlay", "file_systems",
             "settings", "cgroups", "closed", "closed_files")
@@ -14,7 +15,7 @@ FEATURES = ("landlock", "fanotify_exec", "seccomp_notify", "namespaces", "overla
 def test_features():
     """The kernel features that rules in the guest rest on work; programs/features.c tries each as first process."""
     with open(cordon.program("features"), "rb") as program:
-        archive = cordon.cpio({"init": (0o755, program.read())})
+        archive = cpio({"init": (0o755, program.read())})
     result = run("true", options=["--initrd", cordon.scratch("initrd", archive), "--console"])
     assert result.status == cordon.FAILED and b"switched itself off" in result.stderr, repr(result)
     lines = result.stderr.decode().replace("\r", "").splitlines()

@@ -2,6 +2,7 @@
 """More than one at once: sandboxes on a host, programs in a sandbox."""
 import cordon
 from cordon import run, start
+from initramfs import initrd_with
 
 
 @cordon.limit(600)
@@ -17,7 +18,7 @@ def test_ten_at_once():
 def test_avx_of_two_programs():
     """Two programs that run at once each have their own AVX registers (or see no AVX)."""
     with open(cordon.program("avx"), "rb") as program:
-        initrd = cordon.initrd_with({"bin/avx-test": (0o755, program.read())})
+        initrd = initrd_with({"bin/avx-test": (0o755, program.read())})
     result = run("/bin/avx-test", "2", options=["--initrd", initrd])
     assert result.status == 0 and result.stdout in (b"hidden\n", b"right 2\n"), repr(result)
     if cordon.HARDWARE and "avx" in cordon.CPU_FLAGS and not cordon.IN_LAB:   # see docs/lab.md

@@ -5,6 +5,7 @@ import resource
 import socket
 
 import cordon
+from initramfs import initrd_with
 
 PORT = 5000
 
@@ -43,7 +44,7 @@ def test_a_thousand_at_once():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     with open(cordon.program("echo"), "rb") as program:
-        initrd = cordon.initrd_with({"bin/echo-vsock": (0o755, program.read())})
+        initrd = initrd_with({"bin/echo-vsock": (0o755, program.read())})
     path = os.path.join(os.environ["CORDON_TEST_BASE"], "work", "vsock")
     process = cordon.start("/bin/echo-vsock", str(PORT), options=["--vsock", path, "--initrd", initrd])
     process.wait_output(b"ready\n", seconds=300)

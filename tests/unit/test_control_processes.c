@@ -288,9 +288,9 @@ START_TEST(some_sandboxes_have_no_list)
 	begin(0);
 	request(0, 1);
 	expect_refusal(0, "the guest's agent is too old for this");
-	monitor.paused = true;
+	monitor.pause.hold[PAUSE_OPERATOR].held = monitor.pause.reached = true;
 	request(0, 2);
-	expect_refusal(0, "the sandbox is paused");
+	expect_refusal(0, "the sandbox is paused: resume it first");
 	monitor.session.sandbox.is_ready = false;
 	request(0, 3);
 	expect_refusal(0, "the sandbox is still starting");
