@@ -153,6 +153,55 @@ START_TEST(another_policy_thaws_and_freezes)
 }
 END_TEST
 
+/* As long as it stood still it did not wait; and another time until memory is written counts. */
+START_TEST(time_counts_from_the_new_policy)
+{
+	struct policy_net net = to("x.test", "192.0.9.1", 22);
+
+	begin_with(FREEZE, NULL);
+	approvals_attend(questions, true);
+	ck_assert_int_gt(ask_about(&net), 0);
+	settle();
+	ck_assert(frozen);
+	replace_policy("policy 1\non-ask freeze spill=1m\nnet ask tcp *:*\n");
+	settle();
+	ck_assert_uint_eq(freezes, 2);
+	ck_assert_uint_eq(frozen_how.spill_ns, UINT64_C(60000000000));
+	usleep(60000);
+	replace_policy("policy 1\non-ask wait=50ms\nnet ask tcp *:*\n");
+	settle();
+	ck_assert(!frozen);
+	ck_assert_uint_eq(answered, 0);
+	usleep(60000);
+	settle();
+	ck_assert_uint_eq(answered, 1);
+	ck_assert_str_eq(answered_why, "no operator decided in time");
+	end();
+}
+END_TEST
+
+START_TEST(a_policy_that_never_asks_ends_questions)
+{
+	struct policy_net net = to("x.test", "192.0.9.1", 22);
+	int number;
+
+	begin_with(FREEZE, "sleep 1000 #");
+	approvals_attend(questions, true);
+	number = ask_about(&net);
+	settle();
+	ck_assert(frozen);
+	replace_policy("policy 1\non-ask deny\nnet ask tcp *:*\n");
+	settle();
+	ck_assert(!frozen);
+	ck_assert_uint_eq(answered, 1);
+	ck_assert(!answered_yes);
+	ck_assert_str_eq(answered_why, "the policy was changed and says on-ask deny");
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, true, "late"),
+			 -ENOENT);
+	end();
+}
+END_TEST
+
 START_TEST(a_command_without_a_decision_leaves_it_to_operators)
 {
 	struct policy_net net = to("x.test", "192.0.9.1", 22);
@@ -228,4 +277,5 @@ END_TEST
 UNIT_MAIN("approvals_wait", a_question_is_open_for_a_bounded_time,
 	  a_shorter_time_holds_for_open_questions, a_frozen_guest_waits_for_an_operator,
 	  what_waited_for_has_ended, another_policy_thaws_and_freezes,
+	  time_counts_from_the_new_policy, a_policy_that_never_asks_ends_questions,
 	  a_command_without_a_decision_leaves_it_to_operators, denied_at_once_with_a_proposal)

@@ -86,6 +86,7 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 static void warn_of_questions(const struct run_options *options, const char *name)
 {
 	const struct policy *policy = options->base.policy;
+	enum policy_on_ask_way way = policy_on_ask(policy)->way;
 	size_t i;
 
 	if (options->base.sandbox.on_ask || !options->base.sandbox.network.user)
@@ -95,9 +96,12 @@ static void warn_of_questions(const struct run_options *options, const char *nam
 
 		if (rule->action != POLICY_ACTION_ASK)
 			continue;
-		log_warning("%s:%u is an 'ask' rule: approve with 'cordon ask %s' or --on-ask; "
-			    "without an operator it denies",
-			    rule->file, rule->line, name);
+		if (way != POLICY_ON_ASK_DENY)
+			log_warning("%s:%u is an 'ask' rule: approve with 'cordon ask %s' or "
+				    "--on-ask; without an operator %s",
+				    rule->file, rule->line, name,
+				    way == POLICY_ON_ASK_FREEZE ? "the sandbox stands still"
+								: "it denies");
 		return;
 	}
 }

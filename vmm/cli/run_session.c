@@ -204,6 +204,11 @@ static void take_signal(struct run *run, int number)
 		finish(run, EXIT_SIGNAL_BASE + number);
 		return;
 	}
+	/* A guest that stands still would get the signal only once it goes on. */
+	if (number == SIGTERM || number == SIGHUP)
+		monitor_begin_stop(&run->monitor);
+	else if (monitor_stands_still(&run->monitor))
+		log_warning("%s %s", monitor_stands_still(&run->monitor), run->name);
 	job_signal(run->job, number);
 	if (number == SIGTERM || number == SIGHUP) {
 		run->monitor.status = EXIT_SIGNAL_BASE + number;
@@ -224,7 +229,6 @@ static void stop(struct monitor *monitor, bool at_once)
 		finish(run, EXIT_SIGNAL_BASE + SIGKILL);
 		return;
 	}
-	monitor_begin_stop(monitor);
 	take_signal(run, SIGTERM);
 }
 

@@ -275,7 +275,7 @@ static void prepare_freeze(struct monitor *monitor)
 	char path[PATH_MAX] = "";
 
 	if (monitor->record)
-		record_path(monitor->record, "frozen.snap", path);
+		record_path(monitor->record, ".", path);
 	freeze_init(&monitor->freeze, &monitor->session.sandbox, &monitor->pause, path);
 	monitor->pause.sandbox = &monitor->session.sandbox;
 }

@@ -229,6 +229,9 @@ void monitor_operators_changed(struct monitor *monitor);
 /* Refuses the request that waits for the guest to stand still, or for its snapshot. */
 void requests_give_up(struct monitor *monitor);
 
+/* NULL, or why a command can't be started now: the guest stands still. */
+const char *monitor_stands_still(const struct monitor *monitor);
+
 /* Handles a request. */
 void request_handle(struct client *client, struct message *message);
 

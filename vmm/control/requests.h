@@ -83,9 +83,6 @@ void op_pause(struct client *client, struct message *message);
 void op_resume(struct client *client, struct message *message);
 void op_snapshot(struct client *client, struct message *message);
 
-/* NULL, or why a command can't be started now: the guest stands still. */
-const char *monitor_stands_still(const struct monitor *monitor);
-
 /* requests_proposals.c: proposals, which operators see among the questions. */
 void describe_proposals(const struct monitor *monitor, json_t *list);
 

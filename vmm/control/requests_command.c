@@ -92,7 +92,7 @@ int command_request_permitted(const struct monitor *monitor, struct err *err)
 {
 	if (monitor->job_count >= budget(BUDGET_JOBS))
 		return err_set(err, EAGAIN, "%u commands are running already", monitor->job_count);
-	if (monitor_stands_still(monitor))
+	if (pause_reached(&monitor->pause, PAUSE_OPERATOR))
 		return err_set(err, EBUSY, "%s", monitor_stands_still(monitor));
 	if (monitor->stopping)
 		return err_set(err, EBUSY, "the sandbox is being stopped");

@@ -48,7 +48,7 @@ const char *monitor_stands_still(const struct monitor *monitor)
 	if (pause_reached(&monitor->pause, PAUSE_OPERATOR))
 		return "the sandbox is paused: resume it first";
 	if (pause_reached(&monitor->pause, PAUSE_FREEZE))
-		return "the sandbox stands still until a question is answered: see 'cordon ask'";
+		return "the sandbox stands still until a question is answered: cordon ask";
 	return NULL;
 }
 

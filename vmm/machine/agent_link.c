@@ -149,7 +149,7 @@ static void on_lost(void *arg, const char *why)
 
 	if (machine->power_announced) {
 		loop_timer_start(machine->loop, &machine->lost_timer, POWER_NS);
-	} else if (loop_now_ns() < machine->settled_ns) {
+	} else if (loop_guest_now_ns(machine->loop) < machine->settled_ns) {
 		err_set(&machine->lost_message, ENOTCONN, "%s", why);
 		loop_timer_start(machine->loop, &machine->lost_timer, RECONNECT_NS);
 	} else {

@@ -237,7 +237,7 @@ static int start_restored(struct machine *machine, struct err *err)
 {
 	if (!machine->config.keep_connections)
 		vsock_transport_reset(machine->devices.vsock);
-	machine->settled_ns = loop_now_ns() + SETTLE_NS;
+	machine->settled_ns = loop_guest_now_ns(machine->loop) + SETTLE_NS;
 	return renew_generation(machine, err);
 }
 

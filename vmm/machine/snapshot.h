@@ -101,11 +101,11 @@ int snapshot_verify_memory(const struct snapshot *snapshot, const struct snapsho
 int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err);
 
 /*
- * Maps the memory of a paused machine from the file that it was just written to, and gives its own
- * pages back to the host. If that fails half-way, the machine ends. 0 or -errno with a message.
+ * Writes the memory of a paused machine, whose disks are idle, to a file without a name in the
+ * directory, maps it from there, and gives its own pages back to the host. If that fails half-way,
+ * the machine ends. 0 or -errno with a message.
  */
-int snapshot_remap_memory(const struct snapshot *snapshot, struct machine *machine,
-			  struct err *err);
+int snapshot_spill_memory(struct machine *machine, const char *directory, struct err *err);
 
 /* Sets processors, interrupt controllers and devices to the saved state. */
 int snapshot_restore(const struct snapshot *snapshot, struct machine *machine, struct err *err);

@@ -308,41 +308,19 @@ int snapshot_verify_memory(const struct snapshot *snapshot, const struct snapsho
 
 /* --- into a machine --------------------------------------------------------------------------- */
 
-static int map_extents(const struct snapshot *snapshot, struct guest_memory *memory,
-		       struct err *err)
+int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err)
 {
 	const struct snapshot_extent *extent;
 	uint32_t i;
-	int ret = 0;
-
-	for (i = 0; ret == 0 && i < snapshot->extent_count; i++) {
-		extent = &snapshot->extents[i];
-		ret = guest_memory_map_file(memory, extent->gpa, extent->length, snapshot->fd,
-					    extent->offset, err);
-	}
-	return ret;
-}
-
-int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err)
-{
-	int ret = guest_memory_create_private(&machine->memory, snapshot->memory, LAYOUT_HOLE_START,
-					      LAYOUT_HOLE_END, err);
-
-	return ret == 0 ? map_extents(snapshot, &machine->memory, err) : ret;
-}
-
-int snapshot_remap_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err)
-{
 	int ret;
 
-	if (snapshot->memory != machine->config.memory)
-		return err_set(err, EINVAL, "the file is of a guest with other memory");
-	ret = guest_memory_clear(&machine->memory, err);
-	if (ret < 0)
-		return ret;
-	ret = map_extents(snapshot, &machine->memory, err);
-	if (ret < 0)
-		machine_finish(machine, MACHINE_ERROR, err->text);
+	ret = guest_memory_create_private(&machine->memory, snapshot->memory, LAYOUT_HOLE_START,
+					  LAYOUT_HOLE_END, err);
+	for (i = 0; ret == 0 && i < snapshot->extent_count; i++) {
+		extent = &snapshot->extents[i];
+		ret = guest_memory_map_file(&machine->memory, extent->gpa, extent->length,
+					    snapshot->fd, extent->offset, err);
+	}
 	return ret;
 }
 

@@ -18,10 +18,8 @@
 #include "vmm/kvm/state.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/snapshot.h"
+#include "vmm/machine/snapshot_extents.h"
 #include "vmm/machine/snapshot_format.h"
-
-/* At first, runs of zero pages up to this size are written rather than left out. */
-#define FIRST_GAP KIB(64)
 
 uint32_t snapshot_section_checksum(const uint8_t *head, const void *payload, size_t length)
 {
@@ -43,110 +41,6 @@ void snapshot_add_section(struct pack *state, uint32_t type, uint32_t number, st
 	pack_bytes(state, payload->data, payload->length);
 	state->failed |= payload->failed;
 	pack_free(payload);
-}
-
-/* --- guest memory ----------------------------------------------------------------------------- */
-
-static bool is_zero_page(const uint8_t *page)
-{
-	const uint64_t *word = (const uint64_t *)(const void *)page;
-	size_t i;
-
-	for (i = 0; i < SNAPSHOT_PAGE / sizeof(*word); i += 8)
-		if (word[i] | word[i + 1] | word[i + 2] | word[i + 3] | word[i + 4] | word[i + 5] |
-		    word[i + 6] | word[i + 7])
-			return false;
-	return true;
-}
-
-struct extent_list {
-	struct snapshot_extent at[SNAPSHOT_EXTENTS_MAX];
-	uint32_t count;
-	uint64_t gap;
-};
-
-/* Adds a page of data, to the last extent if that is near enough. False: too many extents. */
-static bool add_page(struct extent_list *list, const struct guest_region *region, uint64_t offset)
-{
-	struct snapshot_extent *last = list->count > 0 ? &list->at[list->count - 1] : NULL;
-	uint64_t gpa = region->gpa + offset;
-
-	if (last && last->gpa >= region->gpa && gpa - (last->gpa + last->length) <= list->gap) {
-		last->length = gpa + SNAPSHOT_PAGE - last->gpa;
-		return true;
-	}
-	if (list->count == SNAPSHOT_EXTENTS_MAX)
-		return false;
-	list->at[list->count++] = (struct snapshot_extent){.gpa = gpa, .length = SNAPSHOT_PAGE};
-	return true;
-}
-
-/* The next offset in the region that may hold data; the region's size if there is none. */
-static uint64_t next_data(const struct guest_memory *memory, const struct guest_region *region,
-			  uint64_t offset)
-{
-	off_t found;
-
-	if (memory->fd < 0)
-		return offset;
-	found = lseek(memory->fd, (off_t)(region->offset + offset), SEEK_DATA);
-	if (found < 0)
-		return errno == ENXIO ? region->size : offset;
-	return min_u64((uint64_t)found - region->offset, region->size);
-}
-
-static bool scan_region(const struct guest_memory *memory, const struct guest_region *region,
-			struct extent_list *list)
-{
-	uint64_t offset;
-
-	for (offset = 0; offset < region->size; offset += SNAPSHOT_PAGE) {
-		if (offset % MIB(2) == 0)
-			offset = next_data(memory, region, offset) & ~(uint64_t)(SNAPSHOT_PAGE - 1);
-		if (offset >= region->size)
-			break;
-		if (!is_zero_page(region->host + offset) && !add_page(list, region, offset))
-			return false;
-	}
-	return true;
-}
-
-/* Finds the data. If that takes too many extents, wider gaps of zeros are written too. */
-static void find_extents(const struct guest_memory *memory, struct extent_list *list)
-{
-	bool fits = false;
-	unsigned i;
-
-	for (list->gap = FIRST_GAP; !fits; list->gap *= 4) {
-		list->count = 0;
-		fits = true;
-		for (i = 0; i < memory->count && fits; i++)
-			fits = scan_region(memory, &memory->region[i], list);
-	}
-}
-
-/* Writes the extents from offset *end on; *end is then the end of the last one. */
-static int write_extents(const struct guest_memory *memory, struct extent_list *list, int fd,
-			 uint64_t *end)
-{
-	struct snapshot_extent *extent;
-	const void *data;
-	uint32_t i;
-	int ret = 0;
-
-	if (lseek(fd, (off_t)*end, SEEK_SET) < 0)
-		return -errno;
-	for (i = 0; i < list->count && ret == 0; i++) {
-		extent = &list->at[i];
-		data = guest_memory_at(memory, extent->gpa, extent->length);
-		if (!data)
-			return -EFAULT;
-		extent->offset = *end;
-		extent->checksum = snapshot_checksum(data, extent->length);
-		ret = fd_write_full(fd, data, extent->length);
-		*end += extent->length;
-	}
-	return ret;
 }
 
 /* --- the state -------------------------------------------------------------------------------- */
@@ -200,7 +94,7 @@ static int pack_state(struct machine *machine, const struct snapshot_owner *owne
 	return ret;
 }
 
-static void pack_extents(struct pack *state, const struct extent_list *list)
+static void pack_extents(struct pack *state, const struct snapshot_extents *list)
 {
 	struct pack payload = {.data = NULL};
 	uint32_t i;
@@ -235,7 +129,7 @@ static void pack_header(struct pack *header, const struct pack *state)
 static int write_file(struct machine *machine, const struct snapshot_owner *owner, int fd,
 		      const char *key, struct err *err)
 {
-	struct extent_list *list = malloc(sizeof(*list));
+	struct snapshot_extents *list = malloc(sizeof(*list));
 	struct pack header = {.data = NULL}, state = {.data = NULL};
 	struct snapshot_disks disks = {0};
 	uint64_t length, data;
@@ -248,7 +142,7 @@ static int write_file(struct machine *machine, const struct snapshot_owner *owne
 		ret = snapshot_plan_disks(&disks, machine, err);
 	if (ret < 0)
 		goto out;
-	find_extents(&machine->memory, list);
+	snapshot_find_extents(&machine->memory, list);
 	length = SNAPSHOT_HEADER_BYTES + state.length + SNAPSHOT_SECTION_BYTES + 4 +
 		 list->count * 28u + snapshot_disk_sections(&disks, machine);
 	if (length - SNAPSHOT_HEADER_BYTES > SNAPSHOT_STATE_MAX) {
@@ -257,7 +151,7 @@ static int write_file(struct machine *machine, const struct snapshot_owner *owne
 		goto out;
 	}
 	data = align_up(length, SNAPSHOT_PAGE);
-	ret = write_extents(&machine->memory, list, fd, &data);
+	ret = snapshot_write_extents(&machine->memory, list, fd, &data);
 	pack_extents(&state, list);
 	if (ret == 0)
 		ret = snapshot_write_disks(&disks, machine, fd, data, &state);

@@ -31,6 +31,37 @@ void approval_key(const struct policy_request *request, char key[POLICY_REQUEST_
 	policy_request_rule(request, policy_needed_action(request->class, request->op), key);
 }
 
+const char *approval_reason(enum approval_reply answer, bool remembered)
+{
+	static const char *const reason[APPROVAL_REPLIES] = {
+		"an operator allowed it",
+		"an operator allowed it for the sandbox's life",
+		"an operator allowed it always",
+		"an operator refused it",
+		"an operator refused it for the sandbox's life",
+	};
+	if (answer == APPROVAL_NEVER && !remembered)
+		return "an operator refused it for good";
+	return reason[answer];
+}
+
+int approval_recall(const struct approval_memory *memory, const struct policy_request *request)
+{
+	char key[POLICY_REQUEST_RULE];
+
+	approval_key(request, key);
+	return approval_memory_decision(memory, key);
+}
+
+void approval_count(struct approval_memory *memory, const struct policy_request *request,
+		    enum approval_event event)
+{
+	char key[POLICY_REQUEST_RULE];
+
+	approval_key(request, key);
+	approval_memory_count(memory, key, event);
+}
+
 /* Decides about a question by the policy in force, and notes the rule. */
 struct lookup {
 	struct approval *question;
@@ -128,4 +159,13 @@ const char *approval_end_of(enum policy_verdict verdict)
 		return "nothing waits for it any longer";
 	return verdict == POLICY_ALLOW ? "the policy was changed and allows it"
 				       : "the policy was changed and denies it";
+}
+
+void approval_note_answer(struct guard *guard, const struct approval *question, const char *word,
+			  const char *by)
+{
+	char detail[APPROVAL_BY + 64];
+
+	snprintf(detail, sizeof(detail), "question=%u answer=%s %s", question->number, word, by);
+	approval_note(guard, &question->request, "answer", detail);
 }

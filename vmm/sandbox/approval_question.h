@@ -10,6 +10,14 @@
 /* What decisions for the sandbox's life hold for: of the network a name with all its addresses. */
 void approval_key(const struct policy_request *request, char key[POLICY_REQUEST_RULE]);
 
+/* For the log: how a question was decided. A constant string. */
+const char *approval_reason(enum approval_reply answer, bool remembered);
+
+/* approval_memory_decision() and approval_memory_count() for the request's object. */
+int approval_recall(const struct approval_memory *memory, const struct policy_request *request);
+void approval_count(struct approval_memory *memory, const struct policy_request *request,
+		    enum approval_event event);
+
 /* A question with a copy of the request; memory: of what was before. NULL: out of memory. */
 struct approval *approval_create(struct guard *guard, struct approval_memory *memory,
 				 const struct policy_request *request);
@@ -30,5 +38,9 @@ void approval_note(struct guard *guard, const struct policy_request *request, co
 
 /* How a question without a decision ends: by the policy, or because nothing waits for it. */
 const char *approval_end_of(enum policy_verdict verdict);
+
+/* The line "answer" about a question: a word, and who or what decided, or why. */
+void approval_note_answer(struct guard *guard, const struct approval *question, const char *word,
+			  const char *by);
 
 #endif

@@ -14,7 +14,8 @@
 struct open_question {
 	struct approval *public; /* NULL: free */
 	bool told;		 /* operators or the command have been notified */
-	uint64_t asked_ns;
+	uint64_t since_ns;	 /* it waits for a bounded time since then, on both clocks */
+	time_t since;
 	struct approval_command *command;
 };
 
@@ -30,8 +31,9 @@ struct approvals {
 	char *command;
 	bool attended, reachable;
 	struct policy_on_ask on_ask; /* of the policy in force */
-	bool frozen;		     /* ops->freeze() was told so */
-	struct loop_timer timer;     /* the next question's time is over */
+	bool frozen;		     /* ops->freeze() was told so, with this time */
+	uint64_t frozen_spill_ns;
+	struct loop_timer timer; /* the next question's time is over */
 	struct requester requester[POLICY_CLASSES];
 	const struct approvals_ops *ops;
 	void *ops_arg;
@@ -42,32 +44,18 @@ struct approvals {
 	struct approval_memory *memory;
 };
 
-/* --- what was before ------------------------------------------------------------------------- */
-
 int approvals_recall(const struct approvals *questions, const struct policy_request *request)
 {
-	char key[POLICY_REQUEST_RULE];
-
-	approval_key(request, key);
-	return approval_memory_decision(questions->memory, key);
+	return approval_recall(questions->memory, request);
 }
 
 void approvals_count(struct approvals *questions, const struct policy_request *request,
 		     bool allowed)
 {
-	char key[POLICY_REQUEST_RULE];
-
-	approval_key(request, key);
-	approval_memory_count(questions->memory, key, allowed ? APPROVAL_ALLOWED : APPROVAL_DENIED);
+	approval_count(questions->memory, request, allowed ? APPROVAL_ALLOWED : APPROVAL_DENIED);
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
-
-static void note(struct approvals *questions, const struct approval *question, const char *what,
-		 const char *detail)
-{
-	approval_note(questions->guard, &question->request, what, detail);
-}
 
 /* Takes a question out of the table, and tells the operators. */
 static void close_question(struct approvals *questions, struct open_question *open, const char *how)
@@ -106,10 +94,8 @@ static void refuse(struct approvals *questions, struct open_question *open, cons
 {
 	enum policy_class class = open->public->request.class;
 	uint32_t number = open->public->number;
-	char detail[160];
 
-	snprintf(detail, sizeof(detail), "question=%u answer=no: %s", number, why);
-	note(questions, open->public, "answer", detail);
+	approval_note_answer(questions->guard, open->public, "no:", why);
 	close_question(questions, open, why);
 	reply_to(questions, class, number, false, why);
 }
@@ -146,10 +132,13 @@ static void tell_frozen(struct approvals *questions)
 	unsigned at = 0;
 	bool frozen = questions->on_ask.way == POLICY_ON_ASK_FREEZE &&
 		      approvals_next(questions, &at) != NULL;
+	uint64_t spill_ns = frozen ? questions->on_ask.spill_ns : 0;
 
-	if (frozen == questions->frozen || !questions->ops || !questions->ops->freeze)
+	if ((frozen == questions->frozen && spill_ns == questions->frozen_spill_ns) ||
+	    !questions->ops || !questions->ops->freeze)
 		return;
 	questions->frozen = frozen;
+	questions->frozen_spill_ns = spill_ns;
 	questions->ops->freeze(questions->ops_arg, frozen ? &questions->on_ask : NULL);
 }
 
@@ -179,6 +168,12 @@ static void tell(void *arg)
 	tell_frozen(questions);
 }
 
+uint32_t approvals_take_number(struct approvals *questions)
+{
+	questions->last_number = questions->last_number % INT32_MAX + 1;
+	return questions->last_number;
+}
+
 static struct open_question *find_place(struct approvals *questions)
 {
 	unsigned i;
@@ -189,17 +184,17 @@ static struct open_question *find_place(struct approvals *questions)
 	return NULL;
 }
 
-uint32_t approvals_take_number(struct approvals *questions)
-{
-	questions->last_number = questions->last_number % INT32_MAX + 1;
-	return questions->last_number;
-}
-
 /* --- time ------------------------------------------------------------------------------------- */
 
 static uint64_t deadline_of(const struct approvals *questions, const struct open_question *open)
 {
-	return open->asked_ns + questions->on_ask.wait_ns;
+	return open->since_ns + questions->on_ask.wait_ns;
+}
+
+static void wait_from_now(struct open_question *open)
+{
+	open->since_ns = loop_now_ns();
+	open->since = time(NULL);
 }
 
 /* Notes how long questions wait, and arms the timer for the one whose time is over first. */
@@ -218,7 +213,7 @@ static void set_timer(struct approvals *questions)
 		if (questions->on_ask.way != POLICY_ON_ASK_WAIT)
 			continue;
 		question->until =
-			question->asked + (time_t)(questions->on_ask.wait_ns / 1000000000);
+			questions->open[i].since + (time_t)(questions->on_ask.wait_ns / 1000000000);
 		first = min_u64(first, deadline_of(questions, &questions->open[i]));
 	}
 	if (first != UINT64_MAX)
@@ -266,10 +261,11 @@ int approvals_ask(struct approvals *questions, const struct policy_request *requ
 	if (!question)
 		return -EBUSY;
 	question->number = approvals_take_number(questions);
-	*open = (struct open_question){.public = question, .asked_ns = loop_now_ns()};
+	*open = (struct open_question){.public = question};
+	wait_from_now(open);
 	snprintf(detail, sizeof(detail), "question=%u rule=%.110s", question->number,
 		 question->rule);
-	note(questions, question, "ask", detail);
+	approval_note(questions->guard, request, "ask", detail);
 	loop_defer(questions->loop, &questions->tell);
 	set_timer(questions);
 	return (int)question->number;
@@ -279,10 +275,8 @@ static enum policy_verdict end_question(struct approvals *questions, struct open
 {
 	enum policy_verdict verdict = approval_look_up(questions->guard, open->public);
 	const char *how = approval_end_of(verdict);
-	char detail[96];
 
-	snprintf(detail, sizeof(detail), "question=%u answer=none: %s", open->public->number, how);
-	note(questions, open->public, "answer", detail);
+	approval_note_answer(questions->guard, open->public, "none:", how);
 	close_question(questions, open, how);
 	return verdict;
 }
@@ -305,11 +299,30 @@ static void refuse_undecidable(struct approvals *questions, const char *why)
 			refuse(questions, &questions->open[i], why);
 }
 
+/* The new policy asks in another way, or no longer. was: the way before. */
+static void change_way(struct approvals *questions, enum policy_on_ask_way was)
+{
+	struct open_question *open;
+	unsigned i;
+
+	for (i = 0; i < APPROVALS_MAX; i++) {
+		open = &questions->open[i];
+		if (open->public && questions->on_ask.way == POLICY_ON_ASK_DENY)
+			refuse(questions, open, "the policy was changed and says on-ask deny");
+		else if (open->public && was != POLICY_ON_ASK_WAIT)
+			wait_from_now(open);
+	}
+	refuse_undecidable(questions, "the policy was changed, and no operator is attached");
+	set_timer(questions);
+	loop_defer(questions->loop, &questions->tell);
+}
+
 void approvals_policy_changed(struct approvals *questions)
 {
 	struct open_question *open;
 	enum policy_verdict verdict;
 	enum policy_class class;
+	enum policy_on_ask_way was = questions->on_ask.way;
 	uint32_t number;
 	unsigned i;
 
@@ -325,9 +338,7 @@ void approvals_policy_changed(struct approvals *questions)
 		reply_to(questions, class, number, verdict == POLICY_ALLOW,
 			 approval_end_of(verdict));
 	}
-	refuse_undecidable(questions, "the policy was changed, and no operator is attached");
-	set_timer(questions);
-	loop_defer(questions->loop, &questions->tell);
+	change_way(questions, was);
 }
 
 /* --- decisions -------------------------------------------------------------------------------- */
@@ -335,13 +346,6 @@ void approvals_policy_changed(struct approvals *questions)
 int approvals_reply(struct approvals *questions, uint32_t number, enum approval_reply answer,
 		    bool remember, const char *by)
 {
-	static const char *const reason[APPROVAL_REPLIES] = {
-		"an operator allowed it",
-		"an operator allowed it for the sandbox's life",
-		"an operator allowed it always",
-		"an operator refused it",
-		"an operator refused it for the sandbox's life",
-	};
 	struct open_question *open = find(questions, number);
 	bool yes = answer <= APPROVAL_ALWAYS;
 	char detail[APPROVAL_BY + 48], key[POLICY_REQUEST_RULE];
@@ -349,18 +353,14 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 
 	if (!open)
 		return -ENOENT;
-	snprintf(detail, sizeof(detail), "question=%u answer=%s %s", number,
-		 approval_reply_word(answer), by);
-	note(questions, open->public, "answer", detail);
+	approval_note_answer(questions->guard, open->public, approval_reply_word(answer), by);
 	approval_key(&open->public->request, key);
 	if (remember && answer != APPROVAL_ONCE && answer != APPROVAL_NO)
 		approval_memory_decide(questions->memory, key, yes);
 	class = open->public->request.class;
 	snprintf(detail, sizeof(detail), "%s %s", approval_reply_word(answer), by);
 	close_question(questions, open, detail);
-	reply_to(questions, class, number, yes,
-		 answer == APPROVAL_NEVER && !remember ? "an operator refused it for good"
-						       : reason[answer]);
+	reply_to(questions, class, number, yes, approval_reason(answer, remember));
 	return 0;
 }
 

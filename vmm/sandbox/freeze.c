@@ -4,14 +4,16 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/sandbox.h"
 
 /* While an operator's snapshot is written: how long until the next try. */
 #define RETRY_NS UINT64_C(1000000000)
+/* After a failure, such as a full disk; or spill= of the policy if that is longer. */
+#define RETRY_AFTER_NS UINT64_C(60000000000)
 
 static void note(const struct freeze *freeze, const char *detail)
 {
@@ -33,31 +35,24 @@ static void end_spill(struct freeze *freeze)
 	pause_release(freeze->pause, PAUSE_SNAPSHOT);
 }
 
-static int write_memory(struct freeze *freeze, struct err *err)
-{
-	int ret = sandbox_save(freeze->sandbox, freeze->spill_path, err);
-
-	if (ret < 0)
-		return ret;
-	ret = sandbox_map_memory(freeze->sandbox, freeze->spill_path, err);
-	unlink(freeze->spill_path);
-	return ret;
-}
-
 /* The guest's I/O has come to rest; failure: it did not, and why. */
 static void spill(void *arg, const char *failure)
 {
 	struct freeze *freeze = arg;
 	struct err err = {.text = ""};
 
-	if (!failure && write_memory(freeze, &err) < 0)
+	if (!failure &&
+	    snapshot_spill_memory(&freeze->sandbox->machine, freeze->directory, &err) < 0)
 		failure = err.text;
 	freeze->spilled = !failure;
 	end_spill(freeze);
-	if (failure)
-		log_warning("the frozen sandbox keeps its memory: %s", failure);
-	else
+	if (!failure) {
 		note(freeze, "its memory was written to disk");
+		return;
+	}
+	log_warning("the frozen sandbox keeps its memory for now: %s", failure);
+	loop_timer_start(freeze->sandbox->machine.loop, &freeze->timer,
+			 max_u64(freeze->on_ask.spill_ns, RETRY_AFTER_NS));
 }
 
 static void begin_quiesce(void *arg)
@@ -79,6 +74,22 @@ static void spill_is_due(void *arg)
 
 /* --- standing still --------------------------------------------------------------------------- */
 
+/* Arms the timer as the policy says, which may have been replaced meanwhile. */
+static void set_spill(struct freeze *freeze)
+{
+	uint64_t due_ns = freeze->since_ns + freeze->on_ask.spill_ns, now = loop_now_ns();
+
+	loop_timer_stop(freeze->sandbox->machine.loop, &freeze->timer);
+	if (!freeze->on_ask.spill_ns || freeze->spilled)
+		return;
+	if (freeze->directory[0])
+		loop_timer_start(freeze->sandbox->machine.loop, &freeze->timer,
+				 due_ns > now ? due_ns - now : 0);
+	else
+		log_warning("there is no record of the sandbox to write its memory to: spill= has "
+			    "no effect");
+}
+
 static void stands_still(void *arg)
 {
 	struct freeze *freeze = arg;
@@ -91,11 +102,7 @@ static void stands_still(void *arg)
 	if (machine_stop_clock(machine, &err) < 0)
 		log_warning("the frozen guest's clocks run on: %s", err.text);
 	note(freeze, "the sandbox stands still until an operator decides");
-	if (freeze->on_ask.spill_ns && freeze->spill_path[0])
-		loop_timer_start(machine->loop, &freeze->timer, freeze->on_ask.spill_ns);
-	else if (freeze->on_ask.spill_ns)
-		log_warning("there is no record of the sandbox to write its memory to: spill= has "
-			    "no effect");
+	set_spill(freeze);
 }
 
 static void thaw(struct freeze *freeze)
@@ -125,10 +132,11 @@ void freeze_set(struct freeze *freeze, const struct policy_on_ask *on_ask)
 		freeze->on_ask = *on_ask;
 	if (!freeze->ready)
 		return;
-	if (on_ask)
-		pause_hold(freeze->pause, PAUSE_FREEZE, stands_still, freeze);
-	else
+	if (!on_ask)
 		thaw(freeze);
+	else if (pause_hold(freeze->pause, PAUSE_FREEZE, stands_still, freeze) == -EALREADY &&
+		 freeze->frozen)
+		set_spill(freeze);
 }
 
 void freeze_ready(struct freeze *freeze)
@@ -156,9 +164,9 @@ void freeze_close(struct freeze *freeze)
 }
 
 void freeze_init(struct freeze *freeze, struct sandbox *sandbox, struct pause *pause,
-		 const char *spill_path)
+		 const char *directory)
 {
 	*freeze = (struct freeze){.sandbox = sandbox, .pause = pause};
 	freeze->timer = (struct loop_timer){.expired = spill_is_due, .arg = freeze};
-	snprintf(freeze->spill_path, sizeof(freeze->spill_path), "%s", spill_path);
+	snprintf(freeze->directory, sizeof(freeze->directory), "%s", directory);
 }

@@ -3,8 +3,8 @@
  * `on-ask freeze`: while a question waits for a person, the whole guest stands still, its clocks
  * and guest time (vmm/base/loop.h) with it, so that nothing in it times out.
  *
- * A guest that has stood still for long is written to a snapshot file without a name, and its
- * memory is mapped from there, so that the host has it back: the guest's pages are then read from
+ * The memory of a guest that has stood still for long is written to a file without a name, and
+ * mapped from there, so that the host has it back: the guest's pages are then read from
  * the file when they are next used.
  */
 #ifndef CORDON_SANDBOX_FREEZE_H
@@ -22,7 +22,7 @@
 struct freeze {
 	struct sandbox *sandbox;
 	struct pause *pause;
-	char spill_path[PATH_MAX]; /* "": memory is never written to disk */
+	char directory[PATH_MAX]; /* for memory; "": it is never written to disk */
 	struct policy_on_ask on_ask;
 	bool wanted, ready, frozen;
 	bool spilling, spilled; /* memory is being written to disk, or has been */
@@ -32,11 +32,11 @@ struct freeze {
 };
 
 /*
- * spill_path: where the snapshot file stands while it is written; "": nowhere. The sandbox and its
+ * directory: on the disk that memory is written to; "": none. The sandbox and its
  * guard exist by the first freeze_set().
  */
 void freeze_init(struct freeze *freeze, struct sandbox *sandbox, struct pause *pause,
-		 const char *spill_path);
+		 const char *directory);
 
 /* on_ask: the guest is to stand still, and how; NULL: it goes on. From the loop. */
 void freeze_set(struct freeze *freeze, const struct policy_on_ask *on_ask);

@@ -41,9 +41,8 @@ static void look(void *arg)
 	}
 	if (what)
 		err_set(&why, EBUSY,
-			"a request of the guest to %s has not ended for %u s: the guest goes on; "
-			"try again",
-			what, QUIESCE_SECONDS);
+			"a request of the guest to %s has not ended for %u s: try again", what,
+			QUIESCE_SECONDS);
 	quiesce->done(quiesce->arg, what ? why.text : NULL);
 }
 

@@ -381,31 +381,14 @@ static int save_shares(void *arg, struct pack *state, struct err *err)
 	return shares_save(&sandbox->shares, sandbox->machine.devices.vsock, state, err);
 }
 
-static struct snapshot_owner owner_of(struct sandbox *sandbox)
-{
-	return (struct snapshot_owner){.section = shares_sections,
-				       .section_count = SHARES_SECTIONS,
-				       .save = save_shares,
-				       .arg = sandbox};
-}
-
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err)
 {
-	const struct snapshot_owner owner = owner_of(sandbox);
+	const struct snapshot_owner owner = {.section = shares_sections,
+					     .section_count = SHARES_SECTIONS,
+					     .save = save_shares,
+					     .arg = sandbox};
 
 	return snapshot_write(&sandbox->machine, &owner, path, "snapshot\n", err);
-}
-
-int sandbox_map_memory(struct sandbox *sandbox, const char *path, struct err *err)
-{
-	const struct snapshot_owner owner = owner_of(sandbox);
-	struct snapshot snapshot;
-	int ret = snapshot_open(&snapshot, path, &owner, err);
-
-	if (ret == 0)
-		ret = snapshot_remap_memory(&snapshot, &sandbox->machine, err);
-	snapshot_close(&snapshot);
-	return ret;
 }
 
 void sandbox_destroy(struct sandbox *sandbox)

@@ -101,9 +101,6 @@ int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
 /* Writes the paused guest, without a request under way, to path; see snapshot_write(). */
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err);
 
-/* After sandbox_save(): maps guest memory from that file, see snapshot_remap_memory(). */
-int sandbox_map_memory(struct sandbox *sandbox, const char *path, struct err *err);
-
 /* Stops and frees everything. Works on a half-built sandbox. */
 void sandbox_destroy(struct sandbox *sandbox);
 

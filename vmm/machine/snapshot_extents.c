@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/machine/snapshot_extents.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/snapshot_format.h"
+
+/* At first, runs of zero pages up to this size are written rather than left out. */
+#define FIRST_GAP KIB(64)
+
+static bool is_zero_page(const uint8_t *page)
+{
+	const uint64_t *word = (const uint64_t *)(const void *)page;
+	size_t i;
+
+	for (i = 0; i < SNAPSHOT_PAGE / sizeof(*word); i += 8)
+		if (word[i] | word[i + 1] | word[i + 2] | word[i + 3] | word[i + 4] | word[i + 5] |
+		    word[i + 6] | word[i + 7])
+			return false;
+	return true;
+}
+
+/* Adds a page of data, to the last extent if that is near enough. False: too many extents. */
+static bool add_page(struct snapshot_extents *list, const struct guest_region *region,
+		     uint64_t offset)
+{
+	struct snapshot_extent *last = list->count > 0 ? &list->at[list->count - 1] : NULL;
+	uint64_t gpa = region->gpa + offset;
+
+	if (last && last->gpa >= region->gpa && gpa - (last->gpa + last->length) <= list->gap) {
+		last->length = gpa + SNAPSHOT_PAGE - last->gpa;
+		return true;
+	}
+	if (list->count == SNAPSHOT_EXTENTS_MAX)
+		return false;
+	list->at[list->count++] = (struct snapshot_extent){.gpa = gpa, .length = SNAPSHOT_PAGE};
+	return true;
+}
+
+/* The next offset in the region that may hold data; the region's size if there is none. */
+static uint64_t next_data(const struct guest_memory *memory, const struct guest_region *region,
+			  uint64_t offset)
+{
+	off_t found;
+
+	if (memory->fd < 0)
+		return offset;
+	found = lseek(memory->fd, (off_t)(region->offset + offset), SEEK_DATA);
+	if (found < 0)
+		return errno == ENXIO ? region->size : offset;
+	return min_u64((uint64_t)found - region->offset, region->size);
+}
+
+static bool scan_region(const struct guest_memory *memory, const struct guest_region *region,
+			struct snapshot_extents *list)
+{
+	uint64_t offset;
+
+	for (offset = 0; offset < region->size; offset += SNAPSHOT_PAGE) {
+		if (offset % MIB(2) == 0)
+			offset = next_data(memory, region, offset) & ~(uint64_t)(SNAPSHOT_PAGE - 1);
+		if (offset >= region->size)
+			break;
+		if (!is_zero_page(region->host + offset) && !add_page(list, region, offset))
+			return false;
+	}
+	return true;
+}
+
+/* If that takes too many extents, wider gaps of zeros are written too. */
+void snapshot_find_extents(const struct guest_memory *memory, struct snapshot_extents *list)
+{
+	bool fits = false;
+	unsigned i;
+
+	for (list->gap = FIRST_GAP; !fits; list->gap *= 4) {
+		list->count = 0;
+		fits = true;
+		for (i = 0; i < memory->count && fits; i++)
+			fits = scan_region(memory, &memory->region[i], list);
+	}
+}
+
+int snapshot_write_extents(const struct guest_memory *memory, struct snapshot_extents *list, int fd,
+			   uint64_t *end)
+{
+	struct snapshot_extent *extent;
+	const void *data;
+	uint32_t i;
+	int ret = 0;
+
+	if (lseek(fd, (off_t)*end, SEEK_SET) < 0)
+		return -errno;
+	for (i = 0; i < list->count && ret == 0; i++) {
+		extent = &list->at[i];
+		data = guest_memory_at(memory, extent->gpa, extent->length);
+		if (!data)
+			return -EFAULT;
+		extent->offset = *end;
+		extent->checksum = snapshot_checksum(data, extent->length);
+		ret = fd_write_full(fd, data, extent->length);
+		*end += extent->length;
+	}
+	return ret;
+}
+
+/* --- memory to disk --------------------------------------------------------------------------- */
+
+static int open_nameless(const char *directory, struct err *err)
+{
+	char path[PATH_MAX];
+	int fd = open(directory, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		return fd;
+	snprintf(path, sizeof(path), "%s/frozen.XXXXXX", directory);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "%s", directory);
+	unlink(path);
+	return fd;
+}
+
+static int map_written(struct machine *machine, const struct snapshot_extents *list, int fd,
+		       struct err *err)
+{
+	uint32_t i;
+	int ret = guest_memory_clear(&machine->memory, err);
+
+	if (ret < 0)
+		return ret;
+	for (i = 0; ret == 0 && i < list->count; i++)
+		ret = guest_memory_map_file(&machine->memory, list->at[i].gpa, list->at[i].length,
+					    fd, list->at[i].offset, err);
+	if (ret < 0)
+		machine_finish(machine, MACHINE_ERROR, err->text);
+	return ret;
+}
+
+int snapshot_spill_memory(struct machine *machine, const char *directory, struct err *err)
+{
+	struct snapshot_extents *list = malloc(sizeof(*list));
+	uint64_t end = 0;
+	int fd, ret;
+
+	if (!list)
+		return err_set(err, ENOMEM, "out of memory");
+	fd = ret = open_nameless(directory, err);
+	if (ret >= 0) {
+		snapshot_find_extents(&machine->memory, list);
+		ret = snapshot_write_extents(&machine->memory, list, fd, &end);
+		ret = ret < 0 ? err_code(err, -ret, "%s", directory)
+			      : map_written(machine, list, fd, err);
+	}
+	fd_close(&fd);
+	free(list);
+	return ret;
+}
