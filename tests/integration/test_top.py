@@ -89,7 +89,7 @@ def test_a_sandbox_on_a_page():
 
         call("pause", "box").expect(0)
         text = page("box")
-        assert text.startswith(b"box  paused ") and b"\nthe sandbox is paused\n" in text, text
+        assert text.startswith(b"box  paused ") and b"\nthe sandbox is paused: resume it first\n" in text, text
         assert b"/w/secret" in text, text
         call("resume", "box").expect(0)
         assert data("box")["state"] == "running"
