@@ -7,7 +7,7 @@ import select
 import signal
 import threading
 
-from cordon import Process, Terminal, call, limit, private_kib, write
+from cordon import Process, Terminal, call, limit, private_kib, wait_until, write
 from sandboxes import execute, executing, ps, sandbox
 from shell_client import Shell
 
@@ -145,6 +145,21 @@ def test_marks_and_escape_sequences():
         screen.expect(b"typed\r\ntyped\r\n")
         screen.type(b"\x1d")
         end(screen, 0, b"detached: shell 1 of box goes on")
+
+
+@limit(300)
+def test_keys_before_the_first_prompt():
+    """Keys that end a program do not end the set-up of a new shell, and others wait for its prompt."""
+    with sandbox():
+        screen = attach()
+        wait_until(lambda: screen.settings() != screen.before, "attach to take the keys")
+        for _i in range(5):
+            screen.type(b"\003\032\034")
+        screen.type(b"echo ty''ped\r")
+        screen.expect(prompt())
+        screen.expect(b"typed\r\n")
+        enter(screen, b"echo a''b", b"ab\r\n", prompt())
+        screen.close()
 
 
 @limit(600)

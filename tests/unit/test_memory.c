@@ -146,12 +146,15 @@ START_TEST(cleared_memory_is_zero_and_stays_where_it_is)
 	static uint8_t bytes[4096] __attribute__((aligned(4096)));
 	uint8_t byte = 0x5a;
 	void *before;
-	int i;
+	int i, ret;
 
 	for (i = 0; i < 2; i++) {
-		ck_assert_int_eq((i == 0 ? guest_memory_create : guest_memory_create_private)(
-					 &memory, MIB(2), HOLE_START, HOLE_END, &err),
-				 0);
+		if (i == 0)
+			ret = guest_memory_create(&memory, MIB(2), HOLE_START, HOLE_END, &err);
+		else
+			ret = guest_memory_create_private(&memory, MIB(2), HOLE_START, HOLE_END,
+							  &err);
+		ck_assert_int_eq(ret, 0);
 		ck_assert_int_eq(guest_memory_write(&memory, 0x3000, &byte, 1), 0);
 		before = guest_memory_at(&memory, 0x3000, 1);
 		ck_assert_int_eq(guest_memory_clear(&memory, &err), 0);

@@ -392,7 +392,10 @@ static int run(int argc, char **argv, struct err *err)
 
 	if (at < 0)
 		return at;
-	if (at + 1 != argc && at + 3 > argc)
+	if (at + 2 == argc)
+		return verb_usage_error(&verb_ask, NULL,
+					"a decision is needed after the question's number", err);
+	if (at >= argc)
 		return verb_usage_error(&verb_ask, NULL, "one name is needed", err);
 	watcher.name = argv[at];
 	watcher.open = json_object();

@@ -46,6 +46,13 @@ static void drop_pasted(struct repl *repl)
 		repl_notice(repl, "cordon: pasted text is dropped (%zu bytes)", dropped);
 }
 
+/* A new shell that is interrupted before it has its marks would never have them. */
+static void interrupt(struct repl *repl, char key)
+{
+	if (repl->state != AT_START)
+		shell_send(&repl->shell, &key, 1);
+}
+
 /* Takes a key that does not wait for its turn. Returns false if it is none. */
 static bool take_key(struct repl *repl, char key, bool early, bool stuck)
 {
@@ -57,7 +64,7 @@ static bool take_key(struct repl *repl, char key, bool early, bool stuck)
 	else if (early && key == KEY_COMMAND)
 		repl->command_line = true;
 	else if (early && (key == CTRL('C') || key == CTRL('Z') || key == CTRL('\\')))
-		shell_send(&repl->shell, &key, 1);
+		interrupt(repl, key);
 	else
 		return false;
 	return true;

@@ -110,7 +110,10 @@ static void print_why(const struct policy *policy, const struct search *search)
 	printf("add\n    ");
 	text_line(stdout, "%s", explanation.line);
 	if (explanation.above)
-		text_line(stdout, "above %s:%u", explanation.above->file, explanation.above->line);
+		text_line(stdout, "above %s:%u%s", explanation.above->file, explanation.above->line,
+			  strcmp(explanation.above->file, POLICY_ADDED) == 0
+				  ? ", which 'cordon policy undo' takes back"
+				  : "");
 	else
 		printf("at the end of the policy\n");
 }

@@ -121,7 +121,7 @@ void op_answer(struct client *client, struct message *message)
 	char by[64];
 
 	if (reply < 0) {
-		server_refuse(client, id, "answer: once, session, always, no or never");
+		server_refuse(client, id, "unknown decision: once, session, always, no or never");
 		return;
 	}
 	if (!approval && answer_proposal(client, message->body, (enum approval_reply)reply))
