@@ -18,6 +18,7 @@ TIMEOUT = 20            # seconds that a command may take, and less than it is f
 @contextlib.contextmanager
 def server():
     """Says hello to each client. Yields its port."""
+    cordon.need_program("passt")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         def serve():
             with contextlib.suppress(OSError):
@@ -47,7 +48,7 @@ def questions(client):
 
 
 def wait_frozen():
-    wait_until(lambda: ps()["box"]["state"] == "frozen", "the sandbox to freeze")
+    wait_until(lambda: ps().get("box", {}).get("state") == "frozen", "the sandbox to freeze")
 
 
 def events(name):
