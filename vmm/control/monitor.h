@@ -216,6 +216,9 @@ void server_send(struct client *client, json_t *body, const int *fd, unsigned fd
 void server_reply(struct client *client, uint64_t id, json_t *body);
 void server_refuse(struct client *client, uint64_t id, const char *why);
 
+/* Sends an event about a question to all clients that watch, and takes the reference to body. */
+void server_announce(struct monitor *monitor, json_t *body, const char *event, const char *how);
+
 /* For the log: "by uid 1000, process 123". */
 void server_peer(const struct client *client, char *text, size_t size);
 

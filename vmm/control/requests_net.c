@@ -10,33 +10,14 @@
 
 /* --- approvals -------------------------------------------------------------------------------- */
 
-/* Sends an event to all clients that watch. */
-static void notify(struct monitor *monitor, const struct approval *approval, const char *event,
-		   const char *how)
-{
-	struct client *client;
-	json_t *body;
-
-	for (client = monitor->clients; client; client = client->next) {
-		if (!client->watches)
-			continue;
-		body = approval_json(approval);
-		json_object_set_new(body, "id", json_integer((json_int_t)client->watch_id));
-		json_object_set_new(body, "event", json_string(event));
-		if (how)
-			json_object_set_new(body, "how", json_string(how));
-		server_send(client, body, NULL, 0);
-	}
-}
-
 static void approval_asked(void *arg, const struct approval *approval)
 {
-	notify(arg, approval, "asked", NULL);
+	server_announce(arg, approval_json(approval), "asked", NULL);
 }
 
 static void approval_over(void *arg, const struct approval *approval, const char *how)
 {
-	notify(arg, approval, "over", how);
+	server_announce(arg, approval_json(approval), "over", how);
 }
 
 static void approval_freeze(void *arg, const struct policy_on_ask *on_ask)

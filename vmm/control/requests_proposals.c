@@ -20,33 +20,14 @@ static json_t *describe(const struct proposal *proposal)
 			 proposal->rule);
 }
 
-static void notify(struct monitor *monitor, const struct proposal *proposal, const char *event,
-		   const char *how)
-{
-	struct client *client, *next;
-	json_t *body;
-
-	for (client = monitor->clients; client; client = next) {
-		next = client->next;
-		body = client->watches ? describe(proposal) : NULL;
-		if (!body)
-			continue;
-		json_object_set_new(body, "id", json_integer((json_int_t)client->watch_id));
-		json_object_set_new(body, "event", json_string(event));
-		if (how)
-			json_object_set_new(body, "how", json_string(how));
-		server_send(client, body, NULL, 0);
-	}
-}
-
 static void on_proposed(void *arg, const struct proposal *proposal)
 {
-	notify(arg, proposal, "asked", NULL);
+	server_announce(arg, describe(proposal), "asked", NULL);
 }
 
 static void on_over(void *arg, const struct proposal *proposal, const char *how)
 {
-	notify(arg, proposal, "over", how);
+	server_announce(arg, describe(proposal), "over", how);
 }
 
 void monitor_watch_proposals(struct monitor *monitor)

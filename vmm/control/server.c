@@ -72,6 +72,24 @@ void server_send(struct client *client, json_t *body, const int *fd, unsigned fd
 		shutdown(client->fd, SHUT_RDWR);
 }
 
+void server_announce(struct monitor *monitor, json_t *body, const char *event, const char *how)
+{
+	struct client *client;
+	json_t *copy;
+
+	json_object_set_new(body, "event", json_string(event));
+	if (how)
+		json_object_set_new(body, "how", json_string(how));
+	for (client = monitor->clients; client; client = client->next) {
+		if (!client->watches)
+			continue;
+		copy = json_copy(body);
+		json_object_set_new(copy, "id", json_integer((json_int_t)client->watch_id));
+		server_send(client, copy, NULL, 0);
+	}
+	json_decref(body);
+}
+
 void server_reply(struct client *client, uint64_t id, json_t *body)
 {
 	if (!body)

@@ -112,6 +112,17 @@ int snapshot_write_extents(const struct guest_memory *memory, struct snapshot_ex
 	return ret;
 }
 
+int snapshot_map_extents(struct guest_memory *memory, const struct snapshot_extent *at,
+			 uint32_t count, int fd, struct err *err)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; ret == 0 && i < count; i++)
+		ret = guest_memory_map_file(memory, at[i].gpa, at[i].length, fd, at[i].offset, err);
+	return ret;
+}
+
 /* --- memory to disk --------------------------------------------------------------------------- */
 
 static int open_nameless(const char *directory, struct err *err)
@@ -132,14 +143,11 @@ static int open_nameless(const char *directory, struct err *err)
 static int map_written(struct machine *machine, const struct snapshot_extents *list, int fd,
 		       struct err *err)
 {
-	uint32_t i;
 	int ret = guest_memory_clear(&machine->memory, err);
 
 	if (ret < 0)
 		return ret;
-	for (i = 0; ret == 0 && i < list->count; i++)
-		ret = guest_memory_map_file(&machine->memory, list->at[i].gpa, list->at[i].length,
-					    fd, list->at[i].offset, err);
+	ret = snapshot_map_extents(&machine->memory, list->at, list->count, fd, err);
 	if (ret < 0)
 		machine_finish(machine, MACHINE_ERROR, err->text);
 	return ret;

@@ -24,4 +24,8 @@ void snapshot_find_extents(const struct guest_memory *memory, struct snapshot_ex
 int snapshot_write_extents(const struct guest_memory *memory, struct snapshot_extents *list, int fd,
 			   uint64_t *end);
 
+/* Maps count extents of a file over the memory, see guest_memory_map_file(). */
+int snapshot_map_extents(struct guest_memory *memory, const struct snapshot_extent *at,
+			 uint32_t count, int fd, struct err *err);
+
 #endif

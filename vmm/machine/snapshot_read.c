@@ -14,6 +14,7 @@
 #include "vmm/kvm/state.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/snapshot.h"
+#include "vmm/machine/snapshot_extents.h"
 #include "vmm/machine/snapshot_format.h"
 
 #define VERIFY_CHUNK MIB(1)
@@ -310,18 +311,12 @@ int snapshot_verify_memory(const struct snapshot *snapshot, const struct snapsho
 
 int snapshot_map_memory(const struct snapshot *snapshot, struct machine *machine, struct err *err)
 {
-	const struct snapshot_extent *extent;
-	uint32_t i;
-	int ret;
+	int ret = guest_memory_create_private(&machine->memory, snapshot->memory, LAYOUT_HOLE_START,
+					      LAYOUT_HOLE_END, err);
 
-	ret = guest_memory_create_private(&machine->memory, snapshot->memory, LAYOUT_HOLE_START,
-					  LAYOUT_HOLE_END, err);
-	for (i = 0; ret == 0 && i < snapshot->extent_count; i++) {
-		extent = &snapshot->extents[i];
-		ret = guest_memory_map_file(&machine->memory, extent->gpa, extent->length,
-					    snapshot->fd, extent->offset, err);
-	}
-	return ret;
+	return ret < 0 ? ret
+		       : snapshot_map_extents(&machine->memory, snapshot->extents,
+					      snapshot->extent_count, snapshot->fd, err);
 }
 
 static int check_host(const struct snapshot *snapshot, const struct machine *machine,
