@@ -257,6 +257,47 @@ START_TEST(proposals_end_otherwise)
 }
 END_TEST
 
+/* The same rule of several programs is one proposal, and the decision is for all of them. */
+START_TEST(callers_of_one_rule_share_a_proposal)
+{
+	static const char rule[] = "net allow tls a.test:443";
+	unsigned at = 0, i;
+
+	begin();
+	propose(1, rule, "first");
+	propose(2, rule, "second");
+	propose(3, "net allow tls b.test:443", "");
+	ck_assert_uint_eq(count_open(), 2);
+	ck_assert_uint_eq(shown, 2);
+	ck_assert_uint_eq(proposals_next(proposals, &at)->callers +
+				  proposals_next(proposals, &at)->callers,
+			  3);
+	/* A number that is in use, also of a caller that came later. */
+	propose(2, "net allow tls c.test:443", "");
+	ck_assert_str_eq(reply_text, "the proposal's number is in use");
+	ck_assert_uint_eq(replies, 1);
+	/* One that goes takes the proposal of the other along as little as its place. */
+	proposals_withdraw(proposals, 1);
+	ck_assert_uint_eq(count_open(), 2);
+	ck_assert_uint_eq(over, 0);
+	propose(4, rule, "third");
+	ck_assert_int_eq(proposals_approve(proposals, shown_number - 1, "added:2", "by a"), 0);
+	ck_assert_uint_eq(replies, 3);
+	ck_assert_uint_eq(over, 1);
+	ck_assert_int_eq(result, AGENT_APPROVED);
+	ck_assert_uint_eq(count_open(), 1);
+	proposals_withdraw(proposals, 3);
+	ck_assert_uint_eq(count_open(), 0);
+	/* The bound is on callers, whatever they propose. */
+	for (replies = 0, i = 10; i < 11 + PROPOSALS_MAX; i++)
+		propose(i, rule, "");
+	ck_assert_uint_eq(count_open(), 1);
+	ck_assert_uint_gt(replies, 0);
+	ck_assert_int_eq(result, AGENT_UNDECIDED);
+	end();
+}
+END_TEST
+
 /* --- a hostile guest -------------------------------------------------------------------------- */
 
 START_TEST(control_characters_are_harmless)
@@ -368,5 +409,5 @@ START_TEST(a_long_look_is_followed_by_a_pause)
 END_TEST
 
 UNIT_MAIN("proposals", a_line_is_checked, an_operator_decides, proposals_end_otherwise,
-	  control_characters_are_harmless, ten_thousand_proposals,
-	  a_long_look_is_followed_by_a_pause)
+	  callers_of_one_rule_share_a_proposal, control_characters_are_harmless,
+	  ten_thousand_proposals, a_long_look_is_followed_by_a_pause)

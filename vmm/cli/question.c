@@ -18,11 +18,16 @@ long long question_number(const json_t *question)
 	return json_integer_value(json_object_get(question, "question"));
 }
 
-/* The rule has been parsed; the reason is whatever the guest says. */
+/* The rule has been parsed; the reason is whatever the guest says: of several callers the first's.
+ */
 static void print_proposal(FILE *to, const json_t *proposal)
 {
+	long long callers = json_integer_value(json_object_get(proposal, "callers"));
+
 	text_line(to, "%lld: the guest proposes: %s", question_number(proposal),
 		  text_in(proposal, "text"));
+	if (callers > 1)
+		fprintf(to, "   %lld programs wait for it\n", callers);
 	text_line(to, "   reason (the guest's word): %s",
 		  text_in(proposal, "reason")[0] ? text_in(proposal, "reason") : "none");
 	text_line(to, "   %s", text_in(proposal, "adds"));

@@ -38,28 +38,33 @@ static void note(struct proposals *proposals, const struct proposal *proposal, c
 
 /* --- the end of a proposal -------------------------------------------------------------------- */
 
-/* Takes it out of the table and tells the operators. how: for them and the log. */
-static void finish(struct proposals *proposals, struct proposal **open, const char *how)
+/*
+ * Takes it out of the table, tells the operators, and replies to the callers that are left. how:
+ * for the operators and the log.
+ */
+static void finish(struct proposals *proposals, struct proposal **open, const char *how,
+		   enum agent_proposed result, const char *text)
 {
 	struct proposal *proposal = *open;
 	char detail[PROPOSAL_TEXT_MAX + 128];
+	unsigned i;
 
 	*open = NULL;
 	snprintf(detail, sizeof(detail), "question=%u answer=%s", proposal->number, how);
 	note(proposals, proposal, "answer", detail);
 	if (proposals->ops)
 		proposals->ops->over(proposals->ops_arg, proposal, how);
+	for (i = 0; i < proposal->callers; i++)
+		proposals->reply(proposals->arg, proposal->caller[i], result, text);
 	free(proposal);
 }
 
 static void finish_undecided(struct proposals *proposals, struct proposal **open, const char *why)
 {
-	uint32_t id = (*open)->id;
 	char how[128];
 
 	snprintf(how, sizeof(how), "none: %s", why);
-	finish(proposals, open, how);
-	proposals->reply(proposals->arg, id, AGENT_UNDECIDED, why);
+	finish(proposals, open, how, AGENT_UNDECIDED, why);
 }
 
 static struct proposal **find_number(struct proposals *proposals, uint32_t number)
@@ -76,14 +81,11 @@ int proposals_approve(struct proposals *proposals, uint32_t number, const char *
 {
 	struct proposal **open = find_number(proposals, number);
 	char how[160];
-	uint32_t id;
 
 	if (!open)
 		return -ENOENT;
-	id = (*open)->id;
 	snprintf(how, sizeof(how), "always %.120s", by);
-	finish(proposals, open, how);
-	proposals->reply(proposals->arg, id, AGENT_APPROVED, as);
+	finish(proposals, open, how, AGENT_APPROVED, as);
 	return 0;
 }
 
@@ -91,35 +93,49 @@ int proposals_reject(struct proposals *proposals, uint32_t number, const char *t
 {
 	struct proposal **open = find_number(proposals, number);
 	char reason[PROPOSAL_TEXT_MAX] = "", how[PROPOSAL_TEXT_MAX + 96];
-	uint32_t id;
 
 	if (!open)
 		return -ENOENT;
 	if (text)
 		text_safe(reason, sizeof(reason), text, strlen(text), 0);
-	id = (*open)->id;
 	snprintf(how, sizeof(how), "no %.64s%s%s", by, reason[0] ? ": " : "", reason);
-	finish(proposals, open, how);
-	proposals->reply(proposals->arg, id, AGENT_REJECTED,
-			 reason[0] ? reason : "an operator rejected it");
+	finish(proposals, open, how, AGENT_REJECTED,
+	       reason[0] ? reason : "an operator rejected it");
 	return 0;
 }
 
 static void withdraw(struct proposals *proposals, struct proposal **open, const char *why)
 {
-	char how[96];
+	(*open)->callers = 0;
+	finish_undecided(proposals, open, why);
+}
 
-	snprintf(how, sizeof(how), "none: %s", why);
-	finish(proposals, open, how);
+/* The place of a caller in its proposal; -1: it is none of this one's. */
+static int find_caller(const struct proposal *proposal, uint32_t id)
+{
+	unsigned i;
+
+	for (i = 0; i < proposal->callers; i++)
+		if (proposal->caller[i] == id)
+			return (int)i;
+	return -1;
 }
 
 void proposals_withdraw(struct proposals *proposals, uint32_t id)
 {
+	struct proposal *proposal;
+	int at;
 	unsigned i;
 
-	for (i = 0; i < PROPOSALS_MAX; i++)
-		if (proposals->open[i] && proposals->open[i]->id == id)
+	for (i = 0; i < PROPOSALS_MAX; i++) {
+		proposal = proposals->open[i];
+		at = proposal ? find_caller(proposal, id) : -1;
+		if (at < 0)
+			continue;
+		proposal->caller[at] = proposal->caller[--proposal->callers];
+		if (proposal->callers == 0)
 			withdraw(proposals, &proposals->open[i], "the program has gone");
+	}
 }
 
 void proposals_reset(struct proposals *proposals)
@@ -182,6 +198,12 @@ static void check_rule(void *arg, const struct policy *policy)
 			err_set(&check->err, EINVAL, "the sandbox was started without a network");
 }
 
+static void wait_from_now(struct proposals *proposals, struct proposal *proposal)
+{
+	proposal->end_ns =
+		loop_guest_now_ns(proposals->loop) + PROPOSALS_TIME_S * UINT64_C(1000000000);
+}
+
 static struct proposal *make(struct proposals *proposals, uint32_t id, const char *rule,
 			     size_t rule_length, const char *reason, size_t reason_length)
 {
@@ -190,7 +212,7 @@ static struct proposal *make(struct proposals *proposals, uint32_t id, const cha
 	if (!proposal)
 		return NULL;
 	proposal->number = approvals_take_number(proposals->questions);
-	proposal->id = id;
+	proposal->caller[proposal->callers++] = id;
 	proposal->class = POLICY_CLASSES;
 	memcpy(proposal->rule, rule, rule_length);
 	/* For a person a cut rule is another rule: a NUL makes it invalid as a whole. */
@@ -198,26 +220,27 @@ static struct proposal *make(struct proposals *proposals, uint32_t id, const cha
 		memset(proposal->rule, '?', rule_length);
 	text_safe(proposal->reason, sizeof(proposal->reason), reason, reason_length, 0);
 	proposal->proposed = time(NULL);
-	proposal->end_ns =
-		loop_guest_now_ns(proposals->loop) + PROPOSALS_TIME_S * UINT64_C(1000000000);
+	wait_from_now(proposals, proposal);
 	return proposal;
 }
 
 /* Why a proposal is refused without a look at it; NULL: it is not. */
 static const char *refusal(struct proposals *proposals, uint32_t id, struct proposal ***place)
 {
-	unsigned i;
+	unsigned callers = 0, i;
 
 	*place = NULL;
 	for (i = 0; i < PROPOSALS_MAX; i++) {
 		if (!proposals->open[i])
 			*place = &proposals->open[i];
-		else if (proposals->open[i]->id == id)
+		else if (find_caller(proposals->open[i], id) >= 0)
 			return "the proposal's number is in use";
+		else
+			callers += proposals->open[i]->callers;
 	}
 	if (!proposals->attended)
 		return "no operator is attached";
-	if (!*place)
+	if (callers >= PROPOSALS_MAX)
 		return "too many proposals are open: try again later";
 	if (loop_now_ns() < proposals->next_ns || !bucket_try(&proposals->rate, loop_now_ns()))
 		return "too many proposals in a short time: try again later";
@@ -233,12 +256,43 @@ static uint64_t cpu_now_ns(void)
 	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
+static void note_asked(struct proposals *proposals, const struct proposal *proposal,
+		       const char *reason)
+{
+	char detail[512];
+
+	snprintf(detail, sizeof(detail), "question=%u proposal: %.440s", proposal->number, reason);
+	note(proposals, proposal, "ask", detail);
+}
+
+/* Adds a caller to an open proposal of the same rule. False: there is none. */
+static bool join(struct proposals *proposals, uint32_t id, const char *rule, size_t rule_length,
+		 const char *reason, size_t reason_length)
+{
+	char safe[PROPOSAL_REASON];
+	struct proposal *open;
+	unsigned i;
+
+	for (i = 0; i < PROPOSALS_MAX; i++) {
+		open = proposals->open[i];
+		if (!open || strlen(open->rule) != rule_length ||
+		    memcmp(open->rule, rule, rule_length) != 0)
+			continue;
+		open->caller[open->callers++] = id;
+		wait_from_now(proposals, open);
+		text_safe(safe, sizeof(safe), reason, reason_length, 0);
+		note_asked(proposals, open, safe);
+		return true;
+	}
+	return false;
+}
+
 /* Looks at a new proposal: opens it, or replies. */
 static void begin(struct proposals *proposals, struct proposal **place)
 {
 	struct check check = {.proposal = *place, .network = proposals->network};
-	char detail[512], how[256];
-	uint32_t id = (*place)->id;
+	char how[256];
+	uint32_t id = (*place)->caller[0];
 	uint64_t before_ns = cpu_now_ns(), took_ns;
 
 	guard_with_policy(proposals->guard, check_rule, &check);
@@ -246,9 +300,7 @@ static void begin(struct proposals *proposals, struct proposal **place)
 	took_ns = cpu_now_ns() - before_ns;
 	if (took_ns > PROPOSALS_LOOK_NS)
 		proposals->next_ns = loop_now_ns() + took_ns * PROPOSALS_SHARE;
-	snprintf(detail, sizeof(detail), "question=%u proposal: %.440s", (*place)->number,
-		 (*place)->reason);
-	note(proposals, *place, "ask", detail);
+	note_asked(proposals, *place, (*place)->reason);
 	if (check.ret == 0) {
 		if (!proposals->timer.armed)
 			loop_timer_start(proposals->loop, &proposals->timer, LOOK_NS);
@@ -275,6 +327,8 @@ void proposals_propose(struct proposals *proposals, uint32_t id, const char *rul
 		proposals->reply(proposals->arg, id, AGENT_UNDECIDED, why);
 		return;
 	}
+	if (join(proposals, id, rule, rule_length, reason, reason_length))
+		return;
 	*place = make(proposals, id, rule, rule_length, reason, reason_length);
 	if (*place)
 		begin(proposals, place);

@@ -22,7 +22,7 @@
 #include "vmm/policy/guard.h"
 #include "vmm/policy/proposal.h"
 
-#define PROPOSALS_MAX	 AGENT_PROPOSALS_MAX /* open at a time */
+#define PROPOSALS_MAX	 AGENT_PROPOSALS_MAX /* open at a time, as are their callers */
 #define PROPOSALS_SECOND 1		     /* looked at, with a burst of PROPOSALS_MAX */
 /* A look that used more processor time is followed by none for SHARE times as long. */
 #define PROPOSALS_LOOK_NS (100u * 1000000u)
@@ -32,8 +32,9 @@
 #define PROPOSAL_TEXT_MAX 400  /* of an operator's reason */
 
 struct proposal {
-	uint32_t number; /* for operators: no question has it */
-	uint32_t id;	 /* the guest's */
+	uint32_t number;		/* for operators: no question has it */
+	uint32_t caller[PROPOSALS_MAX]; /* the guest's numbers of the programs that wait */
+	unsigned callers;
 	enum policy_class class;
 	char rule[AGENT_PROPOSE_RULE_MAX + 1]; /* has been parsed: harmless */
 	char reason[PROPOSAL_REASON];	       /* the guest's word, made harmless */
@@ -68,7 +69,10 @@ void proposals_set_network(struct proposals *proposals, bool network);
 /* Sets whether there is an operator. Open proposals end when the last one leaves. */
 void proposals_attend(struct proposals *proposals, bool attended);
 
-/* A program of the guest proposes; replies at once unless the proposal is open now. */
+/*
+ * A program of the guest proposes; replies at once unless the proposal is open now. A rule that is
+ * open already stays one proposal, with one caller more: the decision is for all of them.
+ */
 void proposals_propose(struct proposals *proposals, uint32_t id, const char *rule,
 		       size_t rule_length, const char *reason, size_t reason_length);
 
