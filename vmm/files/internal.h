@@ -165,6 +165,8 @@ int place_creatable(struct files_session *session, const struct place *place, en
 int place_both_allowed(struct files_session *session, const struct place *from,
 		       const struct place *to, enum policy_op op, bool directory);
 
+/* --- the one way to the host's files (resolve.c) ---------------------------------------------- */
+
 /* openat2(2) beneath the root: a descriptor or -errno. mode: with O_CREAT. */
 int place_open(const struct files_session *session, const struct place *place, int flags,
 	       unsigned mode);

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places: the place of a fid, the policy's decisions about it, and the one way to the file system.
+ * Places: the place of a fid, and the policy's decisions about it.
  *
  * The path is walked from the share's root for every operation. A file that the host has moved is
  * therefore found at its new path or not at all, and the decision is about that same path.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "vmm/base/fd.h"
 #include "vmm/files/host_root.h"
 #include "vmm/files/internal.h"
-
-/* The kernel requests another try if something was renamed during a walk. */
-#define OPEN_TRIES 16
 
 int place_of(const struct files_session *session, const struct node *node, struct place *place)
 {
@@ -204,74 +195,4 @@ int place_both_allowed(struct files_session *session, const struct place *from,
 		return 0;
 	session->stats.refused++;
 	return ret;
-}
-
-/* --- the file system -------------------------------------------------------------------------- */
-
-static const char *relative(const struct place *place)
-{
-	return place->length <= place->at ? "." : place->text + place->at;
-}
-
-int place_open(const struct files_session *session, const struct place *place, int flags,
-	       unsigned mode)
-{
-	struct open_how how = {
-		.flags = (uint64_t)(flags | O_CLOEXEC),
-		.mode = mode,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
-			   (session->share->host_root ? 0 : RESOLVE_NO_XDEV),
-	};
-	int fd, tries = 0;
-
-	do {
-		fd = (int)syscall(SYS_openat2, session->share->root_fd, relative(place), &how,
-				  sizeof(how));
-	} while (fd < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < OPEN_TRIES);
-	if (fd >= 0)
-		return fd;
-	switch (errno) {
-	case EXDEV: /* a mount point */
-		return -EACCES;
-	case ELOOP: /* the host has replaced a directory by a symbolic link */
-		return -ENOTDIR;
-	case EAGAIN:
-		return -EIO;
-	default:
-		return -errno;
-	}
-}
-
-int place_look(const struct files_session *session, const struct place *place, struct stat *stat)
-{
-	int fd = place_open(session, place, O_PATH | O_NOFOLLOW, 0), ret;
-
-	if (fd < 0 || fstat(fd, stat) == 0)
-		return fd;
-	ret = -errno;
-	fd_close(&fd);
-	return ret;
-}
-
-int node_open_directory(const struct files_session *session, const struct node *node)
-{
-	struct place place;
-	int ret = place_of(session, node, &place);
-
-	return ret < 0 ? ret : place_open(session, &place, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
-}
-
-void fd_path(char to[FD_PATH_SIZE], int fd)
-{
-	snprintf(to, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
-}
-
-int reopen(int path_fd, int flags)
-{
-	char path[FD_PATH_SIZE];
-	int fd;
-
-	fd_path(path, path_fd);
-	fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	return fd < 0 ? -errno : fd;
 }
