@@ -2,12 +2,12 @@
 #include "vmm/policy/audit_line.h"
 
 #include <arpa/inet.h>
-#include <nettle/sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "vmm/base/utf8.h"
+#include "vmm/policy/audit_hash.h"
 
 /* Strings of the guest are cut, so that two paths, as text and in hexadecimal, fit in a line. */
 #define EXECUTABLE_MAX 256
@@ -209,25 +209,6 @@ void audit_line_note(struct audit_line *line, const struct guard_note *note)
 	if (note->detail)
 		audit_line_bytes(line, "detail", note->detail, strnlen(note->detail, DETAIL_MAX));
 	put_subject(line, note->subject);
-}
-
-void audit_hash(const char before[AUDIT_HASH + 1], const char *text, size_t length,
-		char after[AUDIT_HASH + 1])
-{
-	static const char digits[] = "0123456789abcdef";
-	uint8_t digest[SHA256_DIGEST_SIZE];
-	struct sha256_ctx state;
-	size_t i;
-
-	sha256_init(&state);
-	sha256_update(&state, AUDIT_HASH, (const uint8_t *)before);
-	sha256_update(&state, length, (const uint8_t *)text);
-	sha256_digest(&state, sizeof(digest), digest);
-	for (i = 0; i < sizeof(digest); i++) {
-		after[2 * i] = digits[digest[i] >> 4];
-		after[2 * i + 1] = digits[digest[i] & 15];
-	}
-	after[AUDIT_HASH] = '\0';
 }
 
 void audit_line_end(struct audit_line *line, char hash[AUDIT_HASH + 1])

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The text of an audit line, and its hash in the chain. Strings of the guest are escaped and
- * bounded. */
+/* The text of an audit line. Strings of the guest are escaped and bounded. */
 #ifndef CORDON_POLICY_AUDIT_LINE_H
 #define CORDON_POLICY_AUDIT_LINE_H
 
@@ -42,9 +41,5 @@ void audit_line_note(struct audit_line *line, const struct guard_note *note);
 
 /* ,"hash":"..."} and a newline. hash: of the line before, replaced by that of this one. */
 void audit_line_end(struct audit_line *line, char hash[AUDIT_HASH + 1]);
-
-/* The hash of a line: of length bytes, up to its "hash". before: the hash of the line before. */
-void audit_hash(const char before[AUDIT_HASH + 1], const char *text, size_t length,
-		char after[AUDIT_HASH + 1]);
 
 #endif

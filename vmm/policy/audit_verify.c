@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/policy/audit_hash.h"
 #include "vmm/policy/audit_line.h"
 
 #define TAIL ",\"hash\":\""
