@@ -12,4 +12,10 @@
 #define EXIT_NOT_FOUND	  127
 #define EXIT_SIGNAL_BASE  128 /* and the number of the signal that ended the command */
 
+/* The status of a command that ended with code, or by signal if that is not 0. */
+static inline int exit_status(int code, int signal)
+{
+	return signal ? EXIT_SIGNAL_BASE + signal : code;
+}
+
 #endif

@@ -281,7 +281,7 @@ static int run_verb(const struct verb *verb, struct arguments *arguments,
 	}
 	status = wait_for(child, idle);
 	drop_keys();
-	return WIFSIGNALED(status) ? EXIT_SIGNAL_BASE + WTERMSIG(status) : WEXITSTATUS(status);
+	return exit_status(WEXITSTATUS(status), WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }
 
 static void print_help(void)

@@ -215,7 +215,7 @@ static int run(int argc, char **argv, struct err *err)
 		return 0;
 	}
 	if (ret == -EINTR)
-		return top.ended_by ? EXIT_SIGNAL_BASE + top.ended_by : 0;
+		return exit_status(0, top.ended_by);
 	return ret;
 }
 

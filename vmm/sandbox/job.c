@@ -135,7 +135,7 @@ static void on_exited(void *arg, const struct agent_exit *result)
 
 	job->usage = *result;
 	job->has_usage = true;
-	command_over(job, result->signal ? EXIT_SIGNAL_BASE + result->signal : result->code);
+	command_over(job, exit_status(result->code, result->signal));
 }
 
 static void on_failed(void *arg, const struct agent_failure *failure)
