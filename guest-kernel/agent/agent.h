@@ -206,7 +206,7 @@ void child_become(const struct agent *agent, const struct start *start, struct r
 void child_run(const struct agent *agent, const struct start *start, struct report *report,
 	       const int fds[3]) __attribute__((noreturn));
 
-/* --- user.c --- */
+/* --- passwd.c --- */
 struct user {
 	uint32_t uid, gid;
 	char name[64];
