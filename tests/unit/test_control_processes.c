@@ -291,6 +291,11 @@ START_TEST(some_sandboxes_have_no_list)
 	monitor.pause.hold[PAUSE_OPERATOR].held = monitor.pause.reached = true;
 	request(0, 2);
 	expect_refusal(0, "the sandbox is paused: resume it first");
+	/* The message can be pasted. */
+	monitor.pause.hold[PAUSE_OPERATOR].held = false;
+	monitor.pause.hold[PAUSE_FREEZE].held = true;
+	request(0, 3);
+	expect_refusal(0, "the sandbox stands still until a question is answered: cordon ask box");
 	monitor.session.sandbox.is_ready = false;
 	request(0, 3);
 	expect_refusal(0, "the sandbox is still starting");

@@ -194,6 +194,7 @@ static void wall_over(struct monitor *monitor)
 static void take_signal(struct run *run, int number)
 {
 	uint16_t rows, columns;
+	struct err err;
 
 	if (number == SIGWINCH) {
 		if (run->job && terminal_size(&run->terminal, &rows, &columns))
@@ -207,8 +208,8 @@ static void take_signal(struct run *run, int number)
 	/* A guest that stands still would get the signal only once it goes on. */
 	if (number == SIGTERM || number == SIGHUP)
 		monitor_begin_stop(&run->monitor);
-	else if (monitor_stands_still(&run->monitor))
-		log_warning("%s %s", monitor_stands_still(&run->monitor), run->name);
+	else if (monitor_check_runs(&run->monitor, &err) < 0)
+		log_warning("%s", err.text);
 	job_signal(run->job, number);
 	if (number == SIGTERM || number == SIGHUP) {
 		run->monitor.status = EXIT_SIGNAL_BASE + number;

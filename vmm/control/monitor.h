@@ -232,8 +232,8 @@ void monitor_operators_changed(struct monitor *monitor);
 /* Refuses the request that waits for the guest to stand still, or for its snapshot. */
 void requests_give_up(struct monitor *monitor);
 
-/* NULL, or why a command can't be started now: the guest stands still. */
-const char *monitor_stands_still(const struct monitor *monitor);
+/* 0, or -EBUSY with a message that says what to do: the guest stands still. */
+int monitor_check_runs(const struct monitor *monitor, struct err *err);
 
 /* Handles a request. */
 void request_handle(struct client *client, struct message *message);

@@ -93,7 +93,7 @@ int command_request_permitted(const struct monitor *monitor, struct err *err)
 	if (monitor->job_count >= budget(BUDGET_JOBS))
 		return err_set(err, EAGAIN, "%u commands are running already", monitor->job_count);
 	if (pause_reached(&monitor->pause, PAUSE_OPERATOR))
-		return err_set(err, EBUSY, "%s", monitor_stands_still(monitor));
+		return monitor_check_runs(monitor, err);
 	if (monitor->stopping)
 		return err_set(err, EBUSY, "the sandbox is being stopped");
 	return 0;

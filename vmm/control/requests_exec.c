@@ -82,8 +82,8 @@ static int exec_checked(struct client *client, struct message *message,
 	int ret = command_request_permitted(monitor, err);
 
 	/* A shell session waits for the answer, which its operator can give. */
-	if (ret == 0 && monitor_stands_still(monitor))
-		ret = err_set(err, EBUSY, "%s", monitor_stands_still(monitor));
+	if (ret == 0)
+		ret = monitor_check_runs(monitor, err);
 	if (ret < 0)
 		return ret;
 	if (number_of(message->body, "timeout_ms") > TIMEOUT_MS_MAX)

@@ -43,13 +43,16 @@ static void finish(struct monitor *monitor, json_t *body, const char *why)
 	json_decref(request);
 }
 
-const char *monitor_stands_still(const struct monitor *monitor)
+int monitor_check_runs(const struct monitor *monitor, struct err *err)
 {
 	if (pause_reached(&monitor->pause, PAUSE_OPERATOR))
-		return "the sandbox is paused: resume it first";
+		return err_set(err, EBUSY, "the sandbox is paused: resume it first");
 	if (pause_reached(&monitor->pause, PAUSE_FREEZE))
-		return "the sandbox stands still until a question is answered: cordon ask";
-	return NULL;
+		return err_set(err, EBUSY,
+			       "the sandbox stands still until a question is answered: cordon ask "
+			       "%s",
+			       monitor->config->name);
+	return 0;
 }
 
 /* --- pausing ---------------------------------------------------------------------------------- */
@@ -75,12 +78,13 @@ void op_resume(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
 	const char *why = NULL;
+	struct err err;
 
 	if (monitor->pause.hold[PAUSE_SNAPSHOT].held)
 		why = "a snapshot of the sandbox is being taken";
 	else if (!pause_reached(&monitor->pause, PAUSE_OPERATOR))
-		why = pause_reached(&monitor->pause, PAUSE_FREEZE) ? monitor_stands_still(monitor)
-								   : "the sandbox is not paused";
+		why = monitor_check_runs(monitor, &err) < 0 ? err.text
+							    : "the sandbox is not paused";
 	if (why) {
 		server_refuse(client, request_id(message->body), why);
 		return;

@@ -119,11 +119,12 @@ void op_processes(struct client *client, struct message *message)
 	struct monitor *monitor = client->monitor;
 	uint64_t id = request_id(message->body);
 	const char *why = NULL;
+	struct err err;
 
 	if (client->lists)
 		why = "another request for the processes waits on this connection";
-	else
-		why = monitor_stands_still(monitor);
+	else if (monitor_check_runs(monitor, &err) < 0)
+		why = err.text;
 	if (!why)
 		why = send_request(monitor);
 	if (why) {
