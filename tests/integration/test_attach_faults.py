@@ -269,7 +269,7 @@ def test_twenty_operators():
         screens[3].type(b":deny 2\r")
         assert decided(2).startswith("no by uid")
         assert probe.wait().status != 0
-        enter(screens[4], b":allow 2", b"cordon: there is no such open question")
+        enter(screens[4], b":allow 2", b"cordon: question 2 is not open: 'cordon ask box' shows the open ones")
         screens[4].expect(prompt("[125] "))
         # A policy that leaves the question open, and one that decides it.
         probe = ask(3)
@@ -281,7 +281,7 @@ def test_twenty_operators():
         call("policy", "add", "box", f"net deny tcp host:{port}").expect(0)
         assert decided(4) == "the policy was changed and denies it"
         assert probe.wait().status != 0
-        enter(screens[6], b":allow 4", b"cordon: there is no such open question")
+        enter(screens[6], b":allow 4", b"cordon: question 4 is not open: 'cordon ask box' shows the open ones")
         screens[6].expect(prompt("[125] "))
         # Each has its own shell still; and there is a bound.
         for i, screen in enumerate(screens):

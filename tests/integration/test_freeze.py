@@ -74,8 +74,8 @@ def test_freeze():
         question, = questions(client)
         assert question["frozen"] is True and "until" not in question, question
         assert question["object"] == f"tcp host {HOST}:{port}", question
-        execute("box", "true").expect_error("stands still until a question is answered")
-        call("resume", "box").expect_error("stands still until a question is answered")
+        execute("box", "true").expect_error("stands still until a question is answered: cordon ask box")
+        call("resume", "box").expect_error("stands still until a question is answered: cordon ask box")
         call("snapshot", "box", work("snap")).expect(0)
         assert ps()["box"]["state"] == "frozen"
         call("pause", "box").expect(0)
@@ -92,7 +92,8 @@ def test_freeze():
         seen, before, after = real_time("box")
         assert int(before) - 1 <= seen <= after + 1, (before, seen, after)
         refused = ask(client, op="answer", id=4, question=question["question"], answer="once")
-        assert refused["error"] == "there is no such open question", refused
+        assert refused["error"] == \
+            f"question {question['question']} is not open: 'cordon ask box' shows the open ones", refused
         assert [line["detail"].split(" after")[0] for line in events("freeze")] == [
             "the sandbox stands still until an operator decides", "the sandbox went on"], events("freeze")
         # A copy of the frozen guest runs: its question has gone with its connection.

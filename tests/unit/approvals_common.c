@@ -14,6 +14,7 @@ char how[512], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
 struct approval_history history;
 uint32_t answered_number;
 bool answered_yes;
+enum approval_event answered_outcome;
 char answered_why[160];
 bool frozen;
 unsigned freezes;
@@ -36,12 +37,13 @@ void on_over(void *arg, const struct approval *question, const char *why)
 	snprintf(how, sizeof(how), "%s", why);
 }
 
-void on_answered(void *arg, uint32_t number, bool yes, const char *reason)
+void on_answered(void *arg, uint32_t number, enum approval_event outcome, const char *reason)
 {
 	(void)arg;
 	answered++;
 	answered_number = number;
-	answered_yes = yes;
+	answered_yes = outcome == APPROVAL_ALLOWED;
+	answered_outcome = outcome;
 	snprintf(answered_why, sizeof(answered_why), "%s", reason);
 	loop_stop(loop);
 }

@@ -17,6 +17,7 @@ extern char how[512], shown[POLICY_REQUEST_TEXT], rule[APPROVAL_RULE];
 extern struct approval_history history;
 extern uint32_t answered_number;
 extern bool answered_yes;
+extern enum approval_event answered_outcome;
 extern char answered_why[160];
 
 /* Whether the guest is to stand still, how often that changed, and how. */
@@ -25,7 +26,7 @@ extern unsigned freezes;
 extern struct policy_on_ask frozen_how;
 
 void on_over(void *arg, const struct approval *question, const char *why);
-void on_answered(void *arg, uint32_t number, bool yes, const char *reason);
+void on_answered(void *arg, uint32_t number, enum approval_event outcome, const char *reason);
 
 /* The policy p: a.test:1 is allowed, all else of TCP is asked about. command: of --on-ask. */
 void begin(const char *command);

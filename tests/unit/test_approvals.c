@@ -72,6 +72,7 @@ START_TEST(an_operator_who_disconnects_has_refused)
 	approvals_attend(questions, false);
 	ck_assert_uint_eq(answered, 1);
 	ck_assert(!answered_yes);
+	ck_assert_int_eq(answered_outcome, APPROVAL_UNATTENDED);
 	ck_assert_str_eq(answered_why, "the last operator has disconnected");
 	ck_assert_int_eq(ask_about(&net), -ENOENT);
 	approvals_attend(questions, true);

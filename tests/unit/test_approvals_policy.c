@@ -72,9 +72,9 @@ START_TEST(a_question_shows_what_was_before)
 	approvals_reply(questions, 1, APPROVAL_ONCE, true, "");
 	turn(); /* on_answered() has stopped the loop */
 	/* The name counts, at whatever address. */
-	approvals_count(questions, &request, true);
-	approvals_count(questions, &request, true);
-	approvals_count(questions, &request, false);
+	approvals_count(questions, &request, APPROVAL_ALLOWED);
+	approvals_count(questions, &request, APPROVAL_ALLOWED);
+	approvals_count(questions, &request, APPROVAL_DENIED);
 	ck_assert_int_gt(ask_about(&net), 0);
 	turn();
 	ck_assert_uint_eq(history.asked, 1);

@@ -7,6 +7,7 @@
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/approvals.h"
 #include "vmm/sandbox/network.h"
+#include "vmm/sandbox/network_decide.h"
 
 static struct loop *loop;
 static struct guard *guard;
@@ -14,11 +15,11 @@ static struct approvals *questions;
 static struct net_card *card;
 static unsigned replies;
 
-static void on_reply(void *arg, uint32_t number, bool yes, const char *reason)
+static void on_reply(void *arg, uint32_t number, enum approval_event outcome, const char *reason)
 {
 	(void)arg;
 	(void)number;
-	(void)yes;
+	(void)outcome;
 	(void)reason;
 	replies++;
 }
@@ -125,4 +126,57 @@ START_TEST(a_second_close_touches_nothing)
 }
 END_TEST
 
-UNIT_MAIN("network", it_can_be_closed_in_any_state, a_second_close_touches_nothing)
+static struct approval_history history_of(const struct filter_request *request,
+					  struct network *network)
+{
+	int number = network_ask(network, request);
+	const struct approval *question;
+	struct approval_history history;
+	unsigned at = 0;
+
+	ck_assert_int_gt(number, 0);
+	question = approvals_next(questions, &at);
+	ck_assert_ptr_nonnull(question);
+	history = question->history;
+	network_unask(network, (uint32_t)number);
+	return history;
+}
+
+/* What no person denied is counted apart from what a person did. */
+START_TEST(a_denial_without_an_operator_is_counted_apart)
+{
+	struct filter_request request = {
+		.op = FILTER_CONNECT, .protocol = FILTER_TCP, .address = 0x5db8d822, .port = 80};
+	struct approval_history history;
+	struct network network;
+
+	begin();
+	open_network(&network);
+	request.answer = FILTER_DECLINED;
+	ck_assert(!network_check(&network, &request));
+	request.answer = FILTER_APPROVED;
+	ck_assert(network_check(&network, &request));
+	history = history_of(&request, &network);
+	ck_assert_uint_eq(history.denied, 1);
+	ck_assert_uint_eq(history.unattended, 0);
+	request.answer = FILTER_UNATTENDED;
+	ck_assert(!network_check(&network, &request));
+	request.answer = FILTER_OVERASKED;
+	ck_assert(!network_check(&network, &request));
+	/* As of a question that no operator decided in time. */
+	request.answer = FILTER_DECLINED;
+	network.undecided = true;
+	ck_assert(!network_check(&network, &request));
+	network.undecided = false;
+	history = history_of(&request, &network);
+	ck_assert_uint_eq(history.allowed, 1);
+	ck_assert_uint_eq(history.denied, 4);
+	ck_assert_uint_eq(history.unattended, 3);
+	network_close(&network);
+	approvals_destroy(questions);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("network", it_can_be_closed_in_any_state, a_second_close_touches_nothing,
+	  a_denial_without_an_operator_is_counted_apart)

@@ -33,6 +33,16 @@ static void print_proposal(FILE *to, const json_t *proposal)
 	text_line(to, "   %s", text_in(proposal, "adds"));
 }
 
+static void print_history(FILE *to, long long asked, long long allowed, long long denied,
+			  long long unattended)
+{
+	fprintf(to, "   before: asked %lld time%s, %lld allowed, %lld denied", asked,
+		asked == 1 ? "" : "s", allowed, denied - unattended);
+	if (unattended > 0)
+		fprintf(to, ", %lld denied without an operator", unattended);
+	fputc('\n', to);
+}
+
 /* No class has questions yet of which the process is known. */
 void question_print(FILE *to, const json_t *question)
 {
@@ -52,8 +62,7 @@ void question_print(FILE *to, const json_t *question)
 	if (asked + allowed + denied == 0)
 		fprintf(to, "   before: nothing\n");
 	else
-		fprintf(to, "   before: asked %lld time%s, %lld allowed, %lld denied\n", asked,
-			asked == 1 ? "" : "s", allowed, denied);
+		print_history(to, asked, allowed, denied, count_in(question, "unattended"));
 }
 
 int question_find(const char *name, long long number, json_t **question, struct err *err)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests about the network: approvals, which the protocol calls questions, and live flows. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -99,7 +100,7 @@ void op_answer(struct client *client, struct message *message)
 	const struct approval *approval = find_approval(approvals, number);
 	int reply = name ? approval_reply_of(name) : -1;
 	json_t *body = NULL;
-	char by[64];
+	char by[64], why[96 + SANDBOX_NAME_MAX];
 
 	if (reply < 0) {
 		server_refuse(client, id, "unknown decision: once, session, always, no or never");
@@ -108,7 +109,10 @@ void op_answer(struct client *client, struct message *message)
 	if (!approval && answer_proposal(client, message->body, (enum approval_reply)reply))
 		return;
 	if (!approval) {
-		server_refuse(client, id, "there is no such open question");
+		snprintf(why, sizeof(why),
+			 "question %" PRIu64 " is not open: 'cordon ask %s' shows the open ones",
+			 number, client->monitor->config->name);
+		server_refuse(client, id, why);
 		return;
 	}
 	if (string_of(message->body, "reason")) {

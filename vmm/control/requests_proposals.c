@@ -11,14 +11,14 @@
 static json_t *describe(const struct proposal *proposal)
 {
 	return json_pack(
-		"{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:{s:I,s:I,s:I},s:{s:s}}",
+		"{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:{s:s}}",
 		"question", (json_int_t)proposal->number, "kind", "proposal", "class",
 		policy_class_name(proposal->class), "operation", "propose", "object",
 		proposal->rule, "text", proposal->rule, "rule", "proposal", "rule_text",
 		proposal->rule, "reason", proposal->reason, "adds", proposal->adds, "asked",
 		(json_int_t)proposal->proposed, "callers", (json_int_t)proposal->callers, "history",
-		"asked", (json_int_t)0, "allowed", (json_int_t)0, "denied", (json_int_t)0, "lines",
-		"always", proposal->rule);
+		"asked", (json_int_t)0, "allowed", (json_int_t)0, "denied", (json_int_t)0,
+		"unattended", (json_int_t)0, "lines", "always", proposal->rule);
 }
 
 static void on_proposed(void *arg, const struct proposal *proposal)

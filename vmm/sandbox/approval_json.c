@@ -38,14 +38,15 @@ json_t *approval_json(const struct approval *approval)
 	policy_request_text(request, object);
 	approval_rule(approval, true, always);
 	approval_rule(approval, false, never);
-	body = json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:{s:I,s:I,s:I},s:{s:s,s:s}}",
+	body = json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:{s:I,s:I,s:I,s:I},s:{s:s,s:s}}",
 			 "question", (json_int_t)approval->number, "text", object, "class",
 			 policy_class_name(request->class), "operation",
 			 policy_op_name(request->op), "object", object, "rule", approval->rule,
 			 "rule_text", approval->rule_text, "asked", (json_int_t)approval->asked,
 			 "history", "asked", (json_int_t)history->asked, "allowed",
 			 (json_int_t)history->allowed, "denied", (json_int_t)history->denied,
-			 "lines", "always", always, "never", never);
+			 "unattended", (json_int_t)history->unattended, "lines", "always", always,
+			 "never", never);
 	if (approval->until)
 		json_object_set_new(body, "until", json_integer((json_int_t)approval->until));
 	else

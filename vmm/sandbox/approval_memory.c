@@ -117,7 +117,8 @@ void approval_memory_count(struct approval_memory *memory, const char *key,
 	object->seen = ++memory->now;
 	object->history.asked += event == APPROVAL_ASKED;
 	object->history.allowed += event == APPROVAL_ALLOWED;
-	object->history.denied += event == APPROVAL_DENIED;
+	object->history.denied += event == APPROVAL_DENIED || event == APPROVAL_UNATTENDED;
+	object->history.unattended += event == APPROVAL_UNATTENDED;
 	object->history.proposed += event == APPROVAL_PROPOSED;
 }
 

@@ -20,10 +20,17 @@ struct approval_memory;
 
 struct approval_history {
 	uint32_t asked, allowed, denied;
-	uint32_t proposed; /* with `on-ask deny`: in the log */
+	uint32_t unattended; /* of denied: no operator or command decided */
+	uint32_t proposed;   /* with `on-ask deny`: in the log */
 };
 
-enum approval_event { APPROVAL_ASKED, APPROVAL_ALLOWED, APPROVAL_DENIED, APPROVAL_PROPOSED };
+enum approval_event {
+	APPROVAL_ASKED,
+	APPROVAL_ALLOWED,
+	APPROVAL_DENIED,
+	APPROVAL_UNATTENDED, /* denied as no operator or command decided */
+	APPROVAL_PROPOSED
+};
 
 /* NULL: out of memory. */
 struct approval_memory *approval_memory_create(void);

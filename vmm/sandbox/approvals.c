@@ -50,9 +50,9 @@ int approvals_recall(const struct approvals *questions, const struct policy_requ
 }
 
 void approvals_count(struct approvals *questions, const struct policy_request *request,
-		     bool allowed)
+		     enum approval_event outcome)
 {
-	approval_count(questions->memory, request, allowed ? APPROVAL_ALLOWED : APPROVAL_DENIED);
+	approval_count(questions->memory, request, outcome);
 }
 
 /* --- asking ----------------------------------------------------------------------------------- */
@@ -71,12 +71,12 @@ static void close_question(struct approvals *questions, struct open_question *op
 }
 
 static void reply_to(struct approvals *questions, enum policy_class class, uint32_t number,
-		     bool yes, const char *reason)
+		     enum approval_event outcome, const char *reason)
 {
 	const struct requester *requester = &questions->requester[class];
 
 	if (requester->answered)
-		requester->answered(requester->arg, number, yes, reason);
+		requester->answered(requester->arg, number, outcome, reason);
 }
 
 static struct open_question *find(struct approvals *questions, uint32_t number)
@@ -97,7 +97,7 @@ static void refuse(struct approvals *questions, struct open_question *open, cons
 
 	approval_note_answer(questions->guard, open->public, "no:", why);
 	close_question(questions, open, why);
-	reply_to(questions, class, number, false, why);
+	reply_to(questions, class, number, APPROVAL_UNATTENDED, why);
 }
 
 /* Whether a question without a running command may still get a decision. */
@@ -335,7 +335,8 @@ void approvals_policy_changed(struct approvals *questions)
 		class = open->public->request.class;
 		number = open->public->number;
 		verdict = end_question(questions, open);
-		reply_to(questions, class, number, verdict == POLICY_ALLOW,
+		reply_to(questions, class, number,
+			 verdict == POLICY_ALLOW ? APPROVAL_ALLOWED : APPROVAL_DENIED,
 			 approval_end_of(verdict));
 	}
 	change_way(questions, was);
@@ -360,7 +361,8 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 	class = open->public->request.class;
 	snprintf(detail, sizeof(detail), "%s %s", approval_reply_word(answer), by);
 	close_question(questions, open, detail);
-	reply_to(questions, class, number, yes, approval_reason(answer, remember));
+	reply_to(questions, class, number, yes ? APPROVAL_ALLOWED : APPROVAL_DENIED,
+		 approval_reason(answer, remember));
 	return 0;
 }
 

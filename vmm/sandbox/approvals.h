@@ -65,10 +65,11 @@ struct approvals_ops {
 };
 
 /*
- * Tells the caller of approvals_ask() the decision: true for yes. reason: for the log, a constant
- * string.
+ * Tells the caller of approvals_ask() the outcome: APPROVAL_ALLOWED, APPROVAL_DENIED or
+ * APPROVAL_UNATTENDED. reason: for the log, a constant string.
  */
-typedef void approval_replied(void *arg, uint32_t number, bool yes, const char *reason);
+typedef void approval_replied(void *arg, uint32_t number, enum approval_event outcome,
+			      const char *reason);
 
 /*
  * command: that of --on-ask, which sh runs (approval_command.h), or NULL. guard stays the caller's.
@@ -115,9 +116,9 @@ void approvals_policy_changed(struct approvals *questions);
 /* The decision remembered for the sandbox's life: 1 approval, 0 refusal, -1 none. */
 int approvals_recall(const struct approvals *questions, const struct policy_request *request);
 
-/* Counts what was decided on an operation, by a person or not, for later questions. */
+/* Counts an outcome of an operation, by a person or not, for later questions. */
 void approvals_count(struct approvals *questions, const struct policy_request *request,
-		     bool allowed);
+		     enum approval_event outcome);
 
 /*
  * Decides a question. remember: a decision for the sandbox's life is remembered (not if it becomes

@@ -56,6 +56,7 @@ struct network {
 	struct resolver *resolver;
 	struct loop_timer tick;
 	const char *reason; /* of the decision being applied, for the log */
+	bool undecided;	    /* that is: nothing decided, so it is a denial */
 };
 
 /*

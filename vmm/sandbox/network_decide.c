@@ -77,6 +77,17 @@ void network_note(void *arg, const char *what, const char *object, const char *d
 	guard_note(network->guard, &note);
 }
 
+static enum approval_event outcome_of(const struct network *network, enum filter_answer answer,
+				      bool allowed)
+{
+	if (allowed)
+		return APPROVAL_ALLOWED;
+	if (answer == FILTER_UNATTENDED || answer == FILTER_UNASKABLE ||
+	    answer == FILTER_OVERASKED || (answer == FILTER_DECLINED && network->undecided))
+		return APPROVAL_UNATTENDED;
+	return APPROVAL_DENIED;
+}
+
 /* The policy's verdict, or, where that is `ask`, the outcome of the question. */
 static bool check_asked(struct network *network, enum filter_answer answer,
 			const struct policy_request *question)
@@ -105,7 +116,8 @@ static bool check_asked(struct network *network, enum filter_answer answer,
 	yes = guard_check_asked(network->guard, question, yes ? POLICY_ALLOW : POLICY_DENY, why) ==
 	      POLICY_ALLOW;
 	if (network->config.questions && question->op == POLICY_CONNECT)
-		approvals_count(network->config.questions, question, yes);
+		approvals_count(network->config.questions, question,
+				outcome_of(network, answer, yes));
 	return yes;
 }
 
@@ -136,12 +148,15 @@ void network_unask(void *arg, uint32_t number)
 	approvals_take_back(network->config.questions, number);
 }
 
-void network_decided(void *arg, uint32_t number, bool yes, const char *reason)
+void network_decided(void *arg, uint32_t number, enum approval_event outcome, const char *reason)
 {
 	struct network *network = arg;
 
 	network->reason = reason;
-	filter_answered(network->filter, number, yes ? FILTER_APPROVED : FILTER_DECLINED,
+	network->undecided = outcome == APPROVAL_UNATTENDED;
+	filter_answered(network->filter, number,
+			outcome == APPROVAL_ALLOWED ? FILTER_APPROVED : FILTER_DECLINED,
 			loop_guest_now_ns(network->loop));
 	network->reason = NULL;
+	network->undecided = false;
 }

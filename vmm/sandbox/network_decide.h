@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "vmm/net/filter.h"
+#include "vmm/sandbox/approval_memory.h"
 
 enum filter_verdict network_decide(void *arg, const struct filter_request *request,
 				   uint32_t *order);
@@ -21,7 +22,7 @@ void network_note(void *arg, const char *what, const char *object, const char *d
 int network_ask(void *arg, const struct filter_request *request);
 void network_unask(void *arg, uint32_t number);
 
-/* Takes the operator's decision on a question. */
-void network_decided(void *arg, uint32_t number, bool yes, const char *reason);
+/* Takes the outcome of a question. */
+void network_decided(void *arg, uint32_t number, enum approval_event outcome, const char *reason);
 
 #endif
