@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "tests/support/unit.h"
+#include "vmm/launch/policy_file.h"
+#include "vmm/launch/policy_options.h"
 #include "vmm/launch/policy_text.h"
 #include "vmm/policy/narrow.h"
 #include "vmm/policy/policy.h"
@@ -349,7 +351,35 @@ START_TEST(texts_from_descriptors)
 }
 END_TEST
 
+START_TEST(a_preset_that_is_not_there)
+{
+	static const struct {
+		const char *name, *message;
+	} all[] = {
+		{"agnet", "policy agnet: no such file, and no preset: did you mean 'agent'?"},
+		{"lock", "policy lock: no such file, and no preset: did you mean 'locked'?"},
+		{"nothing-like-it", "policy nothing-like-it: no such file, and no preset (see "
+				    "'cordon policy presets')"},
+	};
+	struct policy_options options;
+	struct policy *policy;
+	struct err err;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		options = (struct policy_options){.policies = 0};
+		ck_assert_int_eq(policy_add_file(&options, all[i].name, &err), 0);
+		ck_assert_int_eq(policy_load(&policy, &options, &err), -ENOENT);
+		ck_assert_str_eq(err.text, all[i].message);
+	}
+	options = (struct policy_options){.policies = 0};
+	ck_assert_int_eq(policy_add_file(&options, "agent", &err), 0);
+	ck_assert_msg(policy_load(&policy, &options, &err) == 0, "%s", err.text);
+	policy_free(policy);
+}
+END_TEST
+
 UNIT_MAIN("policy_options", rules_in_the_order_given, of_limits_the_lowest, of_on_ask_the_strictest,
 	  what_several_files_must_not_say, a_text_that_is_not_whole, names_without_a_policy,
 	  approvals_in_advance, denials_stay, bad_names, forks_and_granted_names,
-	  texts_from_descriptors)
+	  texts_from_descriptors, a_preset_that_is_not_there)

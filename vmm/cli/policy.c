@@ -16,10 +16,15 @@
 static int presets(int argc, char **argv, struct err *err)
 {
 	const char *name, *text = argc == 2 ? policy_preset_text(argv[1]) : NULL;
+	const char *near = argc == 2 ? policy_preset_near(argv[1]) : NULL;
 	size_t i;
 
 	if (text)
 		fputs(text, stdout);
+	else if (near)
+		return err_set(err, ENOENT,
+			       "policy presets: there is no preset '%.60s': did you mean '%s'?",
+			       argv[1], near);
 	else if (argc > 1)
 		return err_set(err, ENOENT, "policy presets: there is no preset '%.60s'", argv[1]);
 	for (i = 0; argc == 1 && (name = policy_preset_name(i)); i++)

@@ -56,7 +56,7 @@ static int read_part(struct texts *texts, size_t index, const char *name, const 
 		     struct err *err)
 {
 	struct policy_part *part = &texts->part[index];
-	const char *preset = policy_preset_text(name);
+	const char *preset = policy_preset_text(name), *near;
 	char *text = NULL;
 	size_t length, used = strlen(texts->name);
 	int ret;
@@ -69,6 +69,11 @@ static int read_part(struct texts *texts, size_t index, const char *name, const 
 	if (preset)
 		return add_text(texts, index, preset, strlen(preset), err);
 	ret = policy_text_read(name, &text, &length, err);
+	near = policy_preset_near(name);
+	if (ret == -ENOENT && near)
+		return err_set(err, ENOENT,
+			       "policy %s: no such file, and no preset: did you mean '%s'?", name,
+			       near);
 	if (ret == -ENOENT && !strchr(name, '/'))
 		return err_set(err, ENOENT,
 			       "policy %s: no such file, and no preset (see 'cordon policy "

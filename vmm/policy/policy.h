@@ -229,6 +229,9 @@ int policy_preset(struct policy **policy, const char *name, const struct policy_
 const char *policy_preset_text(const char *name);
 const char *policy_preset_name(size_t index);
 
+/* The preset that a misspelt name may mean, or NULL. */
+const char *policy_preset_near(const char *name);
+
 void policy_free(struct policy *policy);
 
 /*

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/nearest.h"
 #include "vmm/policy/policy.h"
 
 static const struct {
@@ -24,4 +25,14 @@ const char *policy_preset_text(const char *name)
 const char *policy_preset_name(size_t index)
 {
 	return index < ARRAY_SIZE(presets) ? presets[index].name : NULL;
+}
+
+const char *policy_preset_near(const char *name)
+{
+	const char *names[ARRAY_SIZE(presets)];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(presets); i++)
+		names[i] = presets[i].name;
+	return nearest_word(name, names, ARRAY_SIZE(names));
 }
