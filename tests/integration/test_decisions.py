@@ -167,6 +167,7 @@ await '^3: the policy was changed and denies it'
 wait $probe
 "$cordon" ask box 3 always 2>&1 || echo $?
 "$cordon" policy undo box
+"$cordon" why box | tail -n 1
 
 try tls:tls.test:443:tls.test 4
 printf 'n\n' | script -qec '"$cordon" ask box 4 never' /dev/null | tr -d '\r'
@@ -202,7 +203,9 @@ def test_decisions_become_rules():
                             "taken back: net allow tcp good.test:8000\n"), shown
     assert shown.count("one counts\n") == 1 and len(re.findall(r"question [23] is not open: ", shown)) == 2, shown
     assert "added:2: net deny tls tls.test:443\ncordon: question 3 is not open: 'cordon ask box' shows the open ones\n125\n" \
-        "taken back: net deny tls tls.test:443\n" in shown, shown
+        "taken back: net deny tls tls.test:443\n" \
+        "An operator may approve it when it is tried again: 'cordon ask box'; 'cordon policy add box LINE' adds the line " \
+        "now.\n" in shown, shown
     # On a terminal: no, and then yes. The file has the rule below the one that was saved before.
     assert shown.count("add this rule to the policy of box? [y/N] ") == 2, shown
     assert shown.count("added:2: net deny tls tls.test:443\n") == 2, shown

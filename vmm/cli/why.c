@@ -11,6 +11,7 @@
 #include "vmm/cli/audit_print.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/record.h"
+#include "vmm/control/registry.h"
 #include "vmm/policy/explain.h"
 
 struct search {
@@ -71,7 +72,41 @@ static void pick_end(const struct policy *policy, struct policy_request *request
 		*request = one;
 }
 
-static void print_why(const struct policy *policy, const struct search *search)
+/* The line to add, and where. */
+static void print_line(const struct policy_explanation *explanation)
+{
+	if (explanation->is_protected)
+		printf("The host trusts or runs this path, or it holds secrets. To allow it "
+		       "nevertheless, ");
+	else
+		printf("To allow it, ");
+	printf("add\n    ");
+	text_line(stdout, "%s", explanation->line);
+	if (explanation->above)
+		text_line(stdout, "above %s:%u%s", explanation->above->file,
+			  explanation->above->line,
+			  strcmp(explanation->above->file, POLICY_ADDED) == 0
+				  ? ", which 'cordon policy undo' takes back"
+				  : "");
+	else
+		printf("at the end of the policy\n");
+}
+
+/* name: as the user gave it. The line is not repeated: a shell might run what the guest chose. */
+static void print_how_to_approve(const char *name)
+{
+	pid_t monitor;
+
+	if (registry_find(name, &monitor, NULL) == 0)
+		printf("An operator may approve it when it is tried again: 'cordon ask %s'; "
+		       "'cordon policy add %s LINE' adds the line now.\n",
+		       name, name);
+	else
+		printf("While such a sandbox runs, an operator may approve it: 'cordon ask NAME', "
+		       "or add the line: 'cordon policy add NAME LINE'.\n");
+}
+
+static void print_why(const char *name, const struct policy *policy, const struct search *search)
 {
 	static struct policy_explanation explanation;
 	struct audit_entry entry;
@@ -102,20 +137,9 @@ static void print_why(const struct policy *policy, const struct search *search)
 			   explanation.nearest);
 	if (!explanation.line[0] || (entry.request.directory && entry.request.other))
 		return;
-	if (explanation.is_protected)
-		printf("The host trusts or runs this path, or it holds secrets. To allow it "
-		       "nevertheless, ");
-	else
-		printf("To allow it, ");
-	printf("add\n    ");
-	text_line(stdout, "%s", explanation.line);
-	if (explanation.above)
-		text_line(stdout, "above %s:%u%s", explanation.above->file, explanation.above->line,
-			  strcmp(explanation.above->file, POLICY_ADDED) == 0
-				  ? ", which 'cordon policy undo' takes back"
-				  : "");
-	else
-		printf("at the end of the policy\n");
+	print_line(&explanation);
+	if (explanation.decision.verdict == POLICY_ASK)
+		print_how_to_approve(name);
 }
 
 /* Without the policy: prints what the log itself says. */
@@ -158,7 +182,7 @@ static int run(int argc, char **argv, struct err *err)
 					name, argv[2], name)
 			      : err_set(err, ENOENT, "%s: nothing was denied", name);
 	if (ret == 0 && policy)
-		print_why(policy, &search);
+		print_why(name, policy, &search);
 	else if (ret == 0)
 		print_without_policy(&search);
 	json_decref(search.found);
@@ -174,7 +198,9 @@ const struct verb verb_why = {
 	.summary = "explain a denial: the rule, and what to change",
 	.description =
 		"Explains the last denial, or line SEQ of the log: the rule that decided, the rule "
-		"that would have allowed it, and the line to add.\n"
+		"that would have allowed it, and the line to add; of an `ask` rule also how an "
+		"operator "
+		"approves it.\n"
 		"\n"
 		"NAME is a sandbox, also one that has ended (NAME or NAME~N, see `cordon ps -a`), "
 		"or the path of a log, with a slash in it. `--last` is the last `cordon run`.",
