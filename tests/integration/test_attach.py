@@ -158,8 +158,8 @@ def test_programs_have_the_terminal():
         assert screen.run("cat /tmp/f", "box:/root$").endswith("hello")
         # What is pasted waits for the prompt, line by line.
         screen.type("", "C-l")
-        screen.paste(b"cat >/tmp/g\necho pasted\n")
-        screen.wait("cat >/tmp/g")
+        screen.paste(b"sh -c 'echo reads; exec cat >/tmp/g'\necho pasted\n")
+        screen.wait("\nreads")
         screen.type("", "C-d")
         screen.wait("\npasted")
         screen.wait_last("box:/root$")
