@@ -19,7 +19,7 @@
 
 const struct image_limits image_limits_default = {.bytes = GIB(32), .entries = 1u << 20};
 
-struct unpack {
+struct unpacking {
 	int directory_fd;
 	struct image_counts *counts;
 	struct tar_reader reader;
@@ -98,7 +98,7 @@ static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
  * With links, names of few components could lead ever deeper, where files cannot be named in the
  * sandbox and are hard to remove. So the depth of the directory's real path counts.
  */
-static int check_depth(const struct unpack *unpack, int parent, struct err *err)
+static int check_depth(const struct unpacking *unpack, int parent, struct err *err)
 {
 	char fd_path[32], top[PATH_MAX], path[PATH_MAX];
 	unsigned depth = 1;
@@ -120,7 +120,7 @@ static int check_depth(const struct unpack *unpack, int parent, struct err *err)
 }
 
 /* Makes missing parents: layers need not have entries for them. */
-static int make_parents(struct unpack *unpack, struct err *err)
+static int make_parents(struct unpacking *unpack, struct err *err)
 {
 	char *slash = strchr(unpack->path, '/');
 	const char *name;
@@ -151,7 +151,7 @@ static int make_parents(struct unpack *unpack, struct err *err)
 }
 
 /* Opens the parent of the entry; make: makes it if it is missing. */
-static int open_parent(struct unpack *unpack, bool make, const char **name, struct err *err)
+static int open_parent(struct unpacking *unpack, bool make, const char **name, struct err *err)
 {
 	int fd = extract_open_parent(unpack->directory_fd, unpack->path, EXTRACT_AS_ROOT, name);
 
@@ -167,7 +167,7 @@ static int open_parent(struct unpack *unpack, bool make, const char **name, stru
 
 /* --- whiteouts -------------------------------------------------------------------------------- */
 
-static int apply_whiteout(struct unpack *unpack, struct err *err)
+static int apply_whiteout(struct unpacking *unpack, struct err *err)
 {
 	const char *name;
 	int parent = open_parent(unpack, false, &name, err), fd, ret;
@@ -196,7 +196,8 @@ static mode_t directory_mode(const struct tar_entry *entry)
 	return entry->mode | 0700 | (entry->set_bits & S_ISVTX);
 }
 
-static int set_directory_mode(struct unpack *unpack, int parent, const char *name, struct err *err)
+static int set_directory_mode(struct unpacking *unpack, int parent, const char *name,
+			      struct err *err)
 {
 	int ret = 0, fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -208,7 +209,7 @@ static int set_directory_mode(struct unpack *unpack, int parent, const char *nam
 	return ret;
 }
 
-static int add_directory(struct unpack *unpack, int parent, const char *name, struct err *err)
+static int add_directory(struct unpacking *unpack, int parent, const char *name, struct err *err)
 {
 	struct stat status;
 	int ret;
@@ -225,7 +226,7 @@ static int add_directory(struct unpack *unpack, int parent, const char *name, st
 	return set_directory_mode(unpack, parent, name, err);
 }
 
-static int add_link(struct unpack *unpack, int parent, const char *name, struct err *err)
+static int add_link(struct unpacking *unpack, int parent, const char *name, struct err *err)
 {
 	char target[PATH_MAX];
 	int ret = clean_path(unpack->entry.link, target, err);
@@ -247,7 +248,7 @@ static int clear_directory(int parent, const char *name, struct err *err)
 	return extract_remove(parent, name, err);
 }
 
-static int add_at(struct unpack *unpack, int parent, const char *name, struct err *err)
+static int add_at(struct unpacking *unpack, int parent, const char *name, struct err *err)
 {
 	const struct tar_entry *entry = &unpack->entry;
 	int ret;
@@ -270,7 +271,7 @@ static int add_at(struct unpack *unpack, int parent, const char *name, struct er
 	}
 }
 
-static int check_kind(struct unpack *unpack, struct err *err)
+static int check_kind(struct unpacking *unpack, struct err *err)
 {
 	const struct tar_entry *entry = &unpack->entry;
 
@@ -282,7 +283,7 @@ static int check_kind(struct unpack *unpack, struct err *err)
 	return 0;
 }
 
-static int take_entry(struct unpack *unpack, struct err *err)
+static int take_entry(struct unpacking *unpack, struct err *err)
 {
 	const char *name;
 	int parent, ret = check_kind(unpack, err);
@@ -316,7 +317,7 @@ static int take_entry(struct unpack *unpack, struct err *err)
 
 /* --- layers ----------------------------------------------------------------------------------- */
 
-static int pass(struct unpack *unpack, const struct image_layer *layer,
+static int pass(struct unpacking *unpack, const struct image_layer *layer,
 		const struct image_blob *blob, const struct image_limits *limits, struct err *err)
 {
 	const struct tar_input input = {.read = layer_read, .arg = &unpack->layer};
@@ -344,7 +345,7 @@ static int pass(struct unpack *unpack, const struct image_layer *layer,
 	return ret;
 }
 
-static int add_layer(struct unpack *unpack, const struct image_source *source,
+static int add_layer(struct unpacking *unpack, const struct image_source *source,
 		     const struct image_layer *layer, bool first, const struct image_limits *limits,
 		     struct err *err)
 {
@@ -371,7 +372,7 @@ int image_unpack(const struct image_manifest *manifest, const struct image_sourc
 		 int directory_fd, const struct image_limits *limits, struct image_counts *counts,
 		 struct err *err)
 {
-	struct unpack *unpack = calloc(1, sizeof(*unpack));
+	struct unpacking *unpack = calloc(1, sizeof(*unpack));
 	struct err why = {.text = ""};
 	unsigned i;
 	int ret = 0;
