@@ -118,10 +118,16 @@ def test_memory_of_a_frozen_sandbox_goes_to_disk():
             wait_until(lambda times=times: [line["detail"] for line in events("freeze")].count(
                 "its memory was written to disk") == times, "the memory to be written")
             assert private_kib(client) < before // 2, before
+            line = [line.split() for line in call("ps").expect(0).stdout.decode().splitlines()][1]
+            assert line[1] == "frozen" and line[7:] == ["1", "question,", "memory", "on", "disk"], line
+            shown = ps()["box"]
+            assert shown["spilled"] is True and shown["questions"] == 1, shown
             question, = questions(client)
             assert ask(client, op="answer", id=3, question=question["question"], answer="once")["ok"]
             waiting.wait().expect(0, b"hello\n", b"")
             assert execute("box", "md5sum", "/tmp/data").expect(0).stdout == summed
+            shown = ps()["box"]
+            assert shown["spilled"] is False and shown["questions"] == 0, shown
         with contextlib.closing(connect()) as other:
             assert questions(other) == []
 

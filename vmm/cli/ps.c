@@ -80,21 +80,38 @@ static bool print_ended(const json_t *item)
 
 /* --- running sandboxes ------------------------------------------------------------------------ */
 
+/* What waits for an operator, and where the memory is. */
+static const char *notes_of(const json_t *info, char *notes, size_t size)
+{
+	long long questions = json_integer_value(json_object_get(info, "questions"));
+	const char *memory = json_is_true(json_object_get(info, "spilled")) ? "memory on disk" : "";
+
+	notes[0] = '\0';
+	if (questions > 0)
+		snprintf(notes, size, "  %lld question%s%s%s", questions, questions == 1 ? "" : "s",
+			 memory[0] ? ", " : "", memory);
+	else if (memory[0])
+		snprintf(notes, size, "  %s", memory);
+	return notes;
+}
+
 static void print_info(const json_t *info)
 {
+	char notes[64];
 	const json_t *jobs = json_object_get(info, "jobs");
 	json_int_t started = json_integer_value(json_object_get(info, "started"));
 	json_int_t age = started ? time(NULL) - started : 0;
 
 	if (print_ended(info))
 		return;
-	text_line(stdout, "%-24s %-8s %8lld %6lldM %5lld %5zu %8llds",
+	text_line(stdout, "%-24s %-8s %8lld %6lldM %5lld %5zu %8llds%s",
 		  json_string_value(json_object_get(info, "name")),
 		  json_string_value(json_object_get(info, "state")),
 		  (long long)json_integer_value(json_object_get(info, "pid")),
 		  (long long)json_integer_value(json_object_get(info, "memory")) >> 20,
 		  (long long)json_integer_value(json_object_get(info, "cpus")),
-		  json_array_size(jobs), (long long)(age > 0 ? age : 0));
+		  json_array_size(jobs), (long long)(age > 0 ? age : 0),
+		  notes_of(info, notes, sizeof(notes)));
 }
 
 /* Describes a sandbox; NULL if it has just ended. One that hangs must not hide the others. */
@@ -222,7 +239,7 @@ static int run(int argc, char **argv, struct err *err)
 		print_json(list, JSON_INDENT(2));
 	} else if (ret == 0) {
 		printf("%-24s %-8s %8s %7s %5s %5s %9s%s\n", "NAME", "STATE", "PID", "MEMORY",
-		       "CPUS", "JOBS", "AGE", options.all ? "  END" : "");
+		       "CPUS", "JOBS", "AGE", options.all ? "  END" : "  NOTES");
 		for (i = 0; i < json_array_size(list); i++)
 			print_info(json_array_get(list, i));
 	}
@@ -238,8 +255,10 @@ const struct verb verb_ps = {
 	.usage = "[-a] [--json] [NAME]",
 	.summary = "list the sandboxes that run, and with -a those that have ended",
 	.description = "With NAME: the commands and shells of that sandbox, with the job numbers "
-		       "that `logs` and `attach` take.",
+		       "that `logs` and `attach` take. The notes say how many questions and "
+		       "proposals wait for an operator (`cordon ask NAME`), and whether the memory "
+		       "of a frozen sandbox is on disk (`on-ask freeze spill=TIME`).",
 	.options = tables,
-	.see_also = "stats rm",
+	.see_also = "stats rm ask",
 	.run = run,
 };

@@ -75,6 +75,9 @@ void op_detach(struct client *client, struct message *message);
 void op_questions(struct client *client, struct message *message);
 void op_answer(struct client *client, struct message *message);
 
+/* The open questions, proposals included. */
+unsigned count_questions(const struct monitor *monitor);
+
 /* Adds the network to the reply to `stats`: counters and live flows, at most MONITOR_FLOWS_MAX. */
 void describe_network(struct monitor *monitor, json_t *body);
 

@@ -8,6 +8,7 @@
 #include "vmm/control/requests.h"
 #include "vmm/net/address.h"
 #include "vmm/sandbox/approval_json.h"
+#include "vmm/sandbox/proposals.h"
 
 /* --- approvals -------------------------------------------------------------------------------- */
 
@@ -70,6 +71,19 @@ void op_questions(struct client *client, struct message *message)
 	client->watches = true;
 	client->watch_id = request_id(message->body);
 	monitor_operators_changed(client->monitor);
+}
+
+unsigned count_questions(const struct monitor *monitor)
+{
+	const struct sandbox *sandbox = &monitor->session.sandbox;
+	unsigned at = 0, count = 0;
+
+	while (sandbox->questions && approvals_next(sandbox->questions, &at))
+		count++;
+	at = 0;
+	while (sandbox->proposals && proposals_next(sandbox->proposals, &at))
+		count++;
+	return count;
 }
 
 static const struct approval *find_approval(struct approvals *approvals, uint64_t number)
