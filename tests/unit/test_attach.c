@@ -166,19 +166,24 @@ static void start_shell(struct shell_run *run, const char *const *argv)
 	marks_init(&run->marks, TOKEN, &ops, seen);
 }
 
-/* Reads until the shell waits: what came last is a prompt. */
-static void read_prompt(struct shell_run *run)
+static void read_some(struct shell_run *run)
 {
 	struct pollfd ready = {.fd = run->fd, .events = POLLIN};
 	char bytes[4096];
 	ssize_t n;
 
-	do {
-		ck_assert_int_eq(poll(&ready, 1, 20000), 1);
-		n = read(run->fd, bytes, sizeof(bytes));
-		ck_assert_int_gt(n, 0);
-		marks_feed(&run->marks, bytes, (size_t)n);
-	} while (!strstr(seen, "{D ") && !strstr(seen, "{P}"));
+	ck_assert_msg(poll(&ready, 1, 20000) == 1, "nothing follows %s", seen);
+	n = read(run->fd, bytes, sizeof(bytes));
+	ck_assert_int_gt(n, 0);
+	marks_feed(&run->marks, bytes, (size_t)n);
+}
+
+/* Reads until the shell waits: what came last is a prompt. */
+static void read_prompt(struct shell_run *run)
+{
+	do
+		read_some(run);
+	while (!strstr(seen, "{D ") && !strstr(seen, "{P}"));
 }
 
 /* Sends encoded lines, and returns what came between the last start mark and the prompt. */
@@ -307,5 +312,87 @@ START_TEST(commands_of_several_lines)
 }
 END_TEST
 
+static void send_text(struct shell_run *run, const char *text)
+{
+	ck_assert_int_eq(fd_write_full(run->fd, text, strlen(text)), 0);
+}
+
+/* A line editor may draw its prompt again, so the prompt that counts follows the start mark. */
+static const char *read_output(struct shell_run *run)
+{
+	const char *start;
+
+	do
+		read_some(run);
+	while (!(start = strstr(seen, "{C}")) || !strstr(start, "{D "));
+	return start + 3;
+}
+
+/* Types while a command runs, and sends the next line as soon as the shell waits for one. */
+static const char *run_ahead(struct shell_run *run, const char *typed, const char *line)
+{
+	struct err err;
+	char *text;
+
+	seen[0] = '\0';
+	send_text(run, "__cordon;sleep 0.1\n");
+	usleep(20000);
+	send_text(run, typed);
+	read_output(run);
+	seen[0] = '\0';
+	ck_assert_int_eq(encode_command(line, false, &text, &err), 0);
+	send_text(run, encode_clear);
+	send_text(run, text);
+	free(text);
+	return read_output(run);
+}
+
+static void check_typed_ahead(struct shell_run *run)
+{
+	static const char *const typed[] = {
+		"echo glued; ",
+		/* The cursor is not at the end. */
+		"echo glued\001",
+		"echo glued\033[D\033[D\033[D",
+		"echo glued\033[H\033[1;5C",
+		/* Sequences without an end, and one of no key. */
+		"echo glued; \033",
+		"echo glued; \033[",
+		"echo glued; \033O",
+		"echo glued; \033[1;",
+		"echo glued; \033[200",
+		"\001\033",
+		"echo glued; \033\033\033",
+		/* A quote for the next key, a search, a character without its end. */
+		"echo glued; \026",
+		"\022echo",
+		"echo glued; \303",
+		"echo glued; \360\237",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(typed); i++) {
+		expect(run_ahead(run, typed[i], "echo whole $?"), "whole 0\r\n", 0);
+	}
+	/* Behind the first line of a command. */
+	run_line(run, "for i in 1 2");
+	ck_assert_ptr_nonnull(strstr(seen, "{P}"));
+	send_text(run, "echo glued\001\033");
+	send_text(run, encode_clear);
+	seen[0] = '\0';
+	send_text(run, "do echo \"<$i>\"; done\n");
+	while (!strstr(seen, "{D "))
+		read_some(run);
+	ck_assert_msg(strstr(seen, "{C}<1>\r\n<2>\r\n{D 0 ") != NULL, "%s", seen);
+}
+
+/* Text that was typed ahead without its end never becomes part of the next line. */
+START_TEST(what_was_typed_ahead_is_discarded)
+{
+	in_each_shell(check_typed_ahead);
+}
+END_TEST
+
 UNIT_MAIN("attach", marks_are_told_from_text, text_that_looks_like_a_mark_stays,
-	  marks_without_an_end, tokens_differ, lines_run_in_a_shell, commands_of_several_lines)
+	  marks_without_an_end, tokens_differ, lines_run_in_a_shell, commands_of_several_lines,
+	  what_was_typed_ahead_is_discarded)

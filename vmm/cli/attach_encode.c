@@ -31,6 +31,12 @@ static const char setup[] =
 
 const char encode_setup[] = "eval \"$__cordon_0\"\n";
 
+#define CTRL_E	 "\005"
+#define CTRL_E_4 CTRL_E CTRL_E CTRL_E CTRL_E
+
+const char encode_clear[] = CTRL_E_4 CTRL_E_4 CTRL_E_4 CTRL_E_4 "\025";
+const char *const encode_clear_end = encode_clear + ENCODE_SWALLOWED;
+
 int encode_env(const char *token, char *env[ENCODE_ENV_MAX + 1])
 {
 	env[4] = NULL;

@@ -30,6 +30,17 @@ int encode_env(const char *token, char *env[ENCODE_ENV_MAX + 1]);
 extern const char encode_setup[];
 
 /*
+ * Discards what was typed ahead without its end, so that it can't become part of the next line. A
+ * line editor may be within an escape sequence, which swallows what follows it (busybox: 15 bytes),
+ * and its cursor anywhere, while Ctrl-U discards what is before it. So Ctrl-E comes first, often
+ * enough for any sequence. Both have an effect on the current line only. encode_clear_end: Ctrl-U
+ * alone, for when nothing was typed.
+ */
+#define ENCODE_SWALLOWED 16
+extern const char encode_clear[ENCODE_SWALLOWED + 2];
+extern const char *const encode_clear_end;
+
+/*
  * Encodes a line (without its newline) that starts a command: one or more lines, each with a
  * newline, to be sent one after the other, each when the shell has printed a prompt; the last one
  * runs the command. tabs: the shell takes tabs unchanged. *text is malloc()ed. Returns 0; -E2BIG or

@@ -77,6 +77,7 @@ static const struct line_ops line_ops = {make_prompt, wait_while_editing, comple
 static void send_line(struct repl *repl, const char *text, bool more)
 {
 	bool changed = false;
+	const char *clear;
 	struct err err;
 	int ret;
 
@@ -94,9 +95,9 @@ static void send_line(struct repl *repl, const char *text, bool more)
 		repl_notice(repl,
 			    "cordon: a tab became spaces: the sandbox's shell completes at tabs");
 	repl->next = repl->queue;
-	/* What was typed ahead without its end must not become part of this line. */
-	if (!more)
-		shell_send(&repl->shell, "\025", 1);
+	clear = repl->ahead ? encode_clear : encode_clear_end;
+	shell_send(&repl->shell, clear, strlen(clear));
+	repl->ahead = false;
 	repl_send_next(repl);
 }
 
@@ -199,6 +200,7 @@ static void pass_typed(struct repl *repl)
 			if (bytes[i] == KEY_DETACH || bytes[i] == KEY_COMMAND)
 				break;
 		shell_send(&repl->shell, bytes, i);
+		repl->ahead |= i > 0;
 		if (i == length)
 			continue;
 		repl->leave = bytes[i] == KEY_DETACH;
@@ -251,6 +253,7 @@ static int open_shell(struct repl *repl, unsigned number, bool fresh)
 	repl->tabs = true;
 	repl->state = AT_KEPT;
 	repl->kept_state = AT_PROGRAM;
+	repl->ahead = true; /* perhaps by the client before */
 	if (number || !fresh)
 		ret = shell_attach(&repl->shell, number, rows, columns, repl->err);
 	if (ret > 0) {
@@ -261,6 +264,7 @@ static int open_shell(struct repl *repl, unsigned number, bool fresh)
 		return 0;
 	}
 	repl->state = AT_START;
+	repl->ahead = false;
 	return ret < 0 ? ret : shell_start(&repl->shell, rows, columns, repl->err);
 }
 

@@ -36,6 +36,7 @@ struct repl {
 	bool leave, tabs;    /* tabs: the shell takes them unchanged */
 	bool program_pastes; /* the program has requested bracketed paste itself */
 	bool alternate;	     /* the program shows the terminal's other screen */
+	bool ahead;	     /* keys were sent that no program may have read */
 	bool started_late;   /* the command takes long to start: keys go through */
 	char *queue;	     /* lines that are sent one after the other, or NULL */
 	char *next;	     /* of them */
