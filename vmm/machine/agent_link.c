@@ -149,6 +149,10 @@ static void on_lost(void *arg, const char *why)
 
 	if (machine->power_announced) {
 		loop_timer_start(machine->loop, &machine->lost_timer, POWER_NS);
+	} else if (machine->restored && machine->starting) {
+		/* On a busy host both take as long as they take: the owner's limits count. */
+		log_debug("the agent's connection is lost, and start-up waits for the next: %s",
+			  why);
 	} else if (loop_guest_now_ns(machine->loop) < machine->settled_ns) {
 		err_set(&machine->lost_message, ENOTCONN, "%s", why);
 		loop_timer_start(machine->loop, &machine->lost_timer, RECONNECT_NS);

@@ -95,6 +95,7 @@ struct machine {
 	 * Until then a restored guest's agent may lose its connection; 0 from the first command on.
 	 */
 	uint64_t settled_ns;
+	bool starting; /* the owner gives up a guest without an agent */
 	struct err lost_message;
 	bool power_announced; /* the agent has announced the guest's end, and goes first */
 	struct timeline timeline;

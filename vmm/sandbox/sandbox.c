@@ -15,13 +15,11 @@
 
 #define SECOND_NS 1000000000ull
 
-/* How much processor time a guest may use before start-up is done, and how long it may use none. */
-#define BOOT_NS		  (60 * SECOND_NS)
-#define BOOT_SLOW_NS	  (180 * SECOND_NS) /* on hosts that emulate ring 0 */
-#define RESTORE_NS	  (60 * SECOND_NS)
-#define BOOT_IDLE_NS	  (20 * SECOND_NS)
-#define BOOT_IDLE_PERCENT 1 /* of one processor */
-#define BOOT_CHECK_NS	  (2 * SECOND_NS)
+/* How much processor time a guest may use before start-up is done. */
+#define BOOT_NS	      (60 * SECOND_NS)
+#define BOOT_SLOW_NS  (180 * SECOND_NS) /* on hosts that emulate ring 0 */
+#define RESTORE_NS    (60 * SECOND_NS)
+#define BOOT_CHECK_NS (2 * SECOND_NS)
 
 #define CONSOLE_LINES 16
 
@@ -76,6 +74,7 @@ static void startup_done(void *arg)
 	struct sandbox *sandbox = arg;
 
 	sandbox->is_ready = true;
+	sandbox->machine.starting = false;
 	dialogue_begin(sandbox);
 	vsock_publish_open(sandbox->machine.devices.vsock);
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
@@ -163,30 +162,13 @@ static void machine_ended(void *arg)
 	sandbox->ops->ended(sandbox->arg);
 }
 
-static uint64_t cpu_now_ns(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-	return (uint64_t)used.tv_sec * SECOND_NS + (uint64_t)used.tv_nsec;
-}
-
-/*
- * Checks the guest's progress every BOOT_CHECK_NS. The limit is on processor time used, which does
- * not depend on how busy the host is; a guest that uses none waits for something that will never
- * come.
- */
+/* Every BOOT_CHECK_NS. */
 static void boot_check(void *arg)
 {
 	struct sandbox *sandbox = arg;
-	uint64_t used = cpu_now_ns() - sandbox->boot_cpu_ns, spent = used - sandbox->boot_used_ns;
+	struct boot_use now = boot_use_now();
 
-	sandbox->boot_used_ns = used;
-	if (spent * 100 < BOOT_CHECK_NS * BOOT_IDLE_PERCENT)
-		sandbox->boot_idle_ns += BOOT_CHECK_NS;
-	else
-		sandbox->boot_idle_ns = 0;
-	if (used < sandbox->boot_max_ns && sandbox->boot_idle_ns < BOOT_IDLE_NS)
+	if (boot_watch_check(&sandbox->boot_watch, &now, BOOT_CHECK_NS))
 		loop_timer_start(sandbox->machine.loop, &sandbox->boot_timer, BOOT_CHECK_NS);
 	else
 		machine_finish(&sandbox->machine, MACHINE_AGENT_LOST,
@@ -360,15 +342,15 @@ int sandbox_start(struct sandbox *sandbox, struct err *err)
 {
 	struct machine *machine = &sandbox->machine;
 	int ret = budget_divide(err);
+	struct boot_use now = boot_use_now();
+	/* Times the processors: while one is brought up the others spin, which counts too. */
+	uint64_t max_ns =
+		(machine->vm.ring0_emulated ? BOOT_SLOW_NS : BOOT_NS) * machine->config.cpus;
 
 	if (ret < 0)
 		return ret;
-	sandbox->boot_cpu_ns = cpu_now_ns();
-	/* Times the processors: while one is brought up the others spin, which counts too. */
-	sandbox->boot_max_ns =
-		(machine->vm.ring0_emulated ? BOOT_SLOW_NS : BOOT_NS) * machine->config.cpus;
-	if (sandbox->restored)
-		sandbox->boot_max_ns = RESTORE_NS;
+	boot_watch_begin(&sandbox->boot_watch, &now, sandbox->restored ? RESTORE_NS : max_ns);
+	machine->starting = machine->config.agent;
 	if (machine->config.agent)
 		loop_timer_start(machine->loop, &sandbox->boot_timer, BOOT_CHECK_NS);
 	return machine_start(machine, err);

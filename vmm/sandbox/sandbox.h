@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "vmm/base/err.h"
+#include "vmm/sandbox/boot_watch.h"
 #include "vmm/sandbox/host_clock.h"
 #include "vmm/machine/machine.h"
 #include "vmm/sandbox/denials.h"
@@ -72,8 +73,7 @@ struct sandbox {
 	bool template_due; /* save a template before the guest holds anything of the user's */
 	struct agent_reply template_saved, ports_published; /* the replies for which steps wait */
 	struct loop_timer boot_timer;
-	/* processor time at the start, used since, allowed; and how long none was used */
-	uint64_t boot_cpu_ns, boot_used_ns, boot_max_ns, boot_idle_ns;
+	struct boot_watch boot_watch;
 };
 
 /* 0, or -errno with a message; then nothing is left behind. */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/boot_watch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "vmm/base/fd.h"
+
+#define IDLE_NS	     UINT64_C(20000000000)
+#define IDLE_PERCENT 1 /* of one processor */
+/* A vCPU that gets no processor waits nearly all the time; the thread that checks, briefly. */
+#define BUSY_PERCENT 20
+
+/* The second field of a thread's schedstat; 0 if the kernel does not count. */
+static uint64_t thread_waited_ns(int tasks, const char *thread)
+{
+	char path[280], text[96] = "";
+	uint64_t ran, waited;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/schedstat", thread);
+	fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	fd_close(&fd);
+	return sscanf(text, "%" SCNu64 " %" SCNu64, &ran, &waited) == 2 ? waited : 0;
+}
+
+static uint64_t all_waited_ns(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	struct dirent *thread;
+	uint64_t sum = 0;
+
+	while (tasks && (thread = readdir(tasks)))
+		if (thread->d_name[0] != '.')
+			sum += thread_waited_ns(dirfd(tasks), thread->d_name);
+	if (tasks)
+		closedir(tasks);
+	return sum;
+}
+
+struct boot_use boot_use_now(void)
+{
+	struct rusage usage = {.ru_majflt = 0};
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	getrusage(RUSAGE_SELF, &usage);
+	return (struct boot_use){
+		.cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec,
+		.waited_ns = all_waited_ns(),
+		.faults = (uint64_t)usage.ru_majflt,
+	};
+}
+
+void boot_watch_begin(struct boot_watch *watch, const struct boot_use *now, uint64_t max_ns)
+{
+	*watch = (struct boot_watch){.start = *now, .last = *now, .max_ns = max_ns};
+}
+
+bool boot_watch_check(struct boot_watch *watch, const struct boot_use *now, uint64_t passed_ns)
+{
+	uint64_t used_ns = now->cpu_ns - watch->last.cpu_ns, waited_ns = 0;
+
+	/* A thread that has ended takes its count along. */
+	if (now->waited_ns > watch->last.waited_ns)
+		waited_ns = now->waited_ns - watch->last.waited_ns;
+	if (used_ns >= passed_ns / 100 * IDLE_PERCENT ||
+	    waited_ns >= passed_ns / 100 * BUSY_PERCENT || now->faults != watch->last.faults)
+		watch->idle_ns = 0;
+	else
+		watch->idle_ns += passed_ns;
+	watch->last = *now;
+	return now->cpu_ns - watch->start.cpu_ns < watch->max_ns && watch->idle_ns < IDLE_NS;
+}
