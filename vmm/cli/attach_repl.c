@@ -220,11 +220,23 @@ static void start_line(void)
 	fflush(stdout);
 }
 
+/* A shell takes seconds to start where the guest is slow. The prompt takes the line's place. */
+static void show_start(const struct repl *repl, bool starts)
+{
+	if (starts)
+		printf("starting a shell in %s ...", repl->options->name);
+	else
+		fputs("\r\033[K", stdout);
+	fflush(stdout);
+}
+
 /* Until the shell waits for a line again. */
 static void run_program(struct repl *repl)
 {
-	bool waits, shown = false;
+	bool waits, shown = false, starts = repl->state == AT_START;
 
+	if (starts)
+		show_start(repl, true);
 	terminal_enter(&repl->terminal, STDIN_FILENO, STDOUT_FILENO);
 	while (!repl_is_over(repl) && !repl->command_line && repl->state != AT_PROMPT &&
 	       repl->state != AT_MORE) {
@@ -236,6 +248,8 @@ static void run_program(struct repl *repl)
 		if (repl->state == AT_PROGRAM)
 			pass_typed(repl);
 	}
+	if (starts)
+		show_start(repl, false);
 	terminal_leave(&repl->terminal);
 	if (shown && repl->state == AT_PROMPT)
 		start_line();
