@@ -44,6 +44,8 @@ CFLAGS_ALL = $(CSTD) $(GENERATED) $(WARNINGS) $(OPT) $(HARDEN) -DCORDON_VERSION=
 # `make -s` prints neither.
 Q   := $(if $(filter 1,$(V)),,@)
 say  = @$(if $(filter 1,$(V))$(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n' $(1) '$(2)')
+# Unless make has a -j of its own.
+PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 STRICT := WERROR=$(or $(WERROR),1)
 comma  := ,
 
@@ -278,9 +280,9 @@ coverage:
 	@scripts/coverage.py build/coverage
 
 check: deps
-	@$(MAKE) --no-print-directory $(STRICT) all unit-build guest-tests fuzz-build
-	@$(MAKE) --no-print-directory $(STRICT) BUILD=build/asan SANITIZE=1 unit-build
-	@$(MAKE) --no-print-directory $(STRICT) tsan-threaded
+	@$(MAKE) --no-print-directory $(PARALLEL) $(STRICT) all unit-build guest-tests fuzz-build
+	@$(MAKE) --no-print-directory $(PARALLEL) $(STRICT) BUILD=build/asan SANITIZE=1 unit-build
+	@$(MAKE) --no-print-directory $(PARALLEL) $(STRICT) tsan-threaded
 	@tests/run-all.py --build $(BUILD)
 
 # The integration tests with FILTER in their names, such as FILTER=run.exit.
