@@ -8,7 +8,7 @@ import tempfile
 import time
 
 import cordon
-from cordon import Process, call, limit, work, write
+from cordon import Process, call, limit, wait_until, work, write
 from sandboxes import ask, connect, execute, executing, sandbox
 from test_network import in_world
 
@@ -333,9 +333,9 @@ class Operator:
 @limit(900)
 def test_the_guest_proposes_rules():
     """cordon-guest propose: approved, rejected, no rule, no operator, withdrawn; a flood of proposals."""
-    policy = shared("file hide /w/secret\nfile read /w/a\nfile write /w/b\n")
+    rules = "file hide /w/secret\nfile read /w/a\nfile write /w/b\n"
+    policy, deny = shared(rules), shared("on-ask deny\n" + rules, "deny")
     with sandbox("box", "--policy", policy):
-        propose("file write /w/a").wait().expect(3, b"", b"undecided: no operator is attached\n")
         operator = Operator()
         for line, words in (("file wrte /w/a", b"proposal:2:6: unknown verdict"), ("include open", b"a rule is needed"),
                             ("limit memory=1G", b"a rule is needed"), ("file read /w/a", b"allows nothing"),
@@ -377,15 +377,54 @@ def test_the_guest_proposes_rules():
         execute("box", "true").expect(0)
         with connect() as client:
             assert 6 <= len(ask(client, op="questions", id=1)["questions"]) <= 16
-        # The last operator leaves: all that wait are told so.
+        # The last operator leaves: they wait for the next one. A policy that has none asked ends them all.
         operator.client.close()
+        with connect() as client:
+            assert len(ask(client, op="questions", id=1)["questions"]) >= 6
+        call("policy", "set", "box", deny).expect(0)
         lines = flood.wait().expect(0).stdout.decode().splitlines()
         assert len(lines) == 24 and all(line.startswith("undecided: ") for line in lines), lines
-        assert 6 <= lines.count("undecided: the last operator has disconnected") <= 16, lines
+        assert 6 <= lines.count("undecided: the policy was changed and says on-ask deny") <= 16, lines
         with connect() as client:
             assert ask(client, op="questions", id=1)["questions"] == []
-        assert show().count("\nfile write") == 2, show()
+        assert show().count("\nfile write") == 1, show()
         log = [json.loads(line) for line in call("audit", "--json", "box").expect(0).stdout.splitlines()]
         asked = [line["object"] for line in log if line.get("event") == "ask"]
         assert asked.count("file write /w/c") == 2 and "file write /w/\x1b[2J" in asked, asked
         assert len(asked) == len([line for line in log if line.get("event") == "answer"]), asked
+
+
+def waiting():
+    """What `cordon ask` lists once a question is open."""
+    wait_until(lambda: call("ask", "box").expect(0, stderr=b"").stdout, "an open question")
+    return call("ask", "box").stdout.decode()
+
+
+@limit(600)
+def test_proposals_wait_for_an_operator():
+    """No operator is attached: a proposal waits for cordon ask, as long as it or on-ask says, and freezes nothing."""
+    rules = "file read /w/a\nfile write /w/b\n"
+    policies = {way: shared(f"{way and 'on-ask ' + way}\n{rules}", "p" + way[:4]) for way in
+                ("", "freeze", "wait=2s", "wait=1h", "deny")}
+    with sandbox("box", "--policy", policies[""]):
+        for way, answer, status, said in (("", ("no", "use", "b"), 1, b"rejected: use b\n"),
+                                          ("wait=1h", ("no",), 1, b"rejected: an operator rejected it\n"),
+                                          ("freeze", ("always",), 0, b"approved: added:2\n")):
+            call("policy", "set", "box", policies[way]).expect(0)
+            waits = propose("file write /w/a", "--reason", "to work")
+            shown = waiting()
+            number = shown.split(":")[0]
+            assert "the guest proposes: file write /w/a\n   reason (the guest's word): to work\n" in shown, shown
+            execute("box", "echo", "runs").expect(0, b"runs\n")
+            call("ask", "box", number, *answer).expect(0)
+            result = waits.wait()
+            assert (result.status, result.stdout + result.stderr) == (status, said), (way, result)
+        execute("box", "sh", "-c", "echo x >/w/a").expect(0)
+        # Its own time or the policy's, whichever is over first.
+        result = propose("file write /w/c", "--timeout", "1").wait()
+        assert result.status == 3 and b"time is up" in result.stderr, result
+        call("policy", "set", "box", policies["wait=2s"]).expect(0)
+        propose("file write /w/c", "--timeout", "600").wait().expect(3, b"", b"undecided: no operator decided in time\n")
+        call("policy", "set", "box", policies["deny"]).expect(0)
+        propose("file write /w/c").wait().expect(3, b"", b"undecided: the policy says on-ask deny\n")
+        call("ask", "box").expect(0, b"", b"")

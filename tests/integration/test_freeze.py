@@ -181,7 +181,7 @@ def test_attach_to_a_frozen_sandbox():
 
 @limit(300)
 def test_wait_and_deny():
-    """wait: refused when the time is over. deny: refused at once, with the rule that would have allowed it."""
+    """wait: refused when the time is over, answered by who comes until then. deny: at once, with the rule."""
     with server() as port, sandbox("box", "--policy", policy(port, "wait=2s")), \
             contextlib.closing(connect()) as client:
         client.send(json.dumps({"op": "questions", "watch": True, "id": 1}).encode())
@@ -198,4 +198,12 @@ def test_wait_and_deny():
         reasons = [json.loads(line).get("reason", "") for line in
                    call("audit", "--json", "box").expect(0).stdout.splitlines()]
         assert "the rule needs an operator's approval, and the policy says on-ask deny" in reasons, reasons
+        # An operator need not be attached, and may come and go.
+        client.close()
+        call("policy", "set", "box", policy(port, "wait=1h")).expect(0)
+        waiting = knock(port)
+        wait_until(lambda: call("ask", "box").expect(0, stderr=b"").stdout, "the question")
+        number = call("ask", "box").stdout.decode().split(":")[0]
+        call("ask", "box", number, "once").expect(0)
+        waiting.wait().expect(0, b"hello\n", b"")
         assert not events("freeze")

@@ -70,6 +70,7 @@ def test_session():
     commands, shell = session(), Shell()
     verbs = {words for line, _printed in commands for words in re.findall(r"\bcordon (\w+)", line)}
     assert verbs == {"start", "attach", "exec", "ps", "ask", "snapshot", "fork", "stop", "restore"}, verbs
+    assert any("cordon-guest propose" in line for line, _printed in commands), commands
     try:
         for command, expected in commands:
             printed = shell.run(command)

@@ -76,7 +76,7 @@ START_TEST(a_frozen_guest_waits_for_an_operator)
 	begin_with(FREEZE, NULL);
 	/* Without a control socket no operator can ever come. */
 	ck_assert_int_eq(ask_about(&net), -ENOENT);
-	approvals_set_reachable(questions, true);
+	approvals_set_reachable(questions, true, false);
 	first = ask_about(&net);
 	ck_assert_int_gt(first, 0);
 	ck_assert(!frozen); /* from the loop only */
@@ -104,12 +104,54 @@ START_TEST(a_frozen_guest_waits_for_an_operator)
 }
 END_TEST
 
+/* With `on-ask wait` questions of a sandbox that stays wait for an operator who comes later. */
+START_TEST(one_that_stays_waits_for_an_operator)
+{
+	static const char unsaid[] = "policy 1\nnet ask tcp *:*\n",
+			  said[] = "policy 1\non-ask wait=50ms\nnet ask tcp *:*\n";
+	struct policy_net net = to("x.test", "192.0.9.1", 22);
+	int number;
+
+	begin_with(said, NULL);
+	/* Not that of a single command, whose caller waits; and not unless the policy says so. */
+	approvals_set_reachable(questions, true, false);
+	ck_assert_int_eq(ask_about(&net), -ENOENT);
+	approvals_set_reachable(questions, true, true);
+	replace_policy(unsaid);
+	ck_assert_int_eq(ask_about(&net), -ENOENT);
+	replace_policy(said);
+	number = ask_about(&net);
+	ck_assert_int_gt(number, 0);
+	approvals_attend(questions, true);
+	approvals_attend(questions, false);
+	settle();
+	ck_assert_uint_eq(answered, 0);
+	ck_assert_uint_eq(freezes, 0);
+	ck_assert_int_eq(approvals_reply(questions, (uint32_t)number, APPROVAL_ONCE, true, "by me"),
+			 0);
+	ck_assert(answered_yes);
+	turn();
+	/* Its time is bounded. */
+	ck_assert_int_gt(ask_about(&net), 0);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_uint_eq(answered, 2);
+	ck_assert_str_eq(answered_why, "no operator decided in time");
+	/* A policy without the statement ends it. */
+	replace_policy("policy 1\non-ask wait=1h\nnet ask tcp *:*\n");
+	ck_assert_int_gt(ask_about(&net), 0);
+	replace_policy(unsaid);
+	ck_assert_uint_eq(answered, 3);
+	ck_assert_str_eq(answered_why, "the policy was changed, and no operator is attached");
+	end();
+}
+END_TEST
+
 START_TEST(what_waited_for_has_ended)
 {
 	struct policy_net net = to("x.test", "192.0.9.1", 22);
 
 	begin_with(FREEZE, NULL);
-	approvals_set_reachable(questions, true);
+	approvals_set_reachable(questions, true, false);
 	approvals_take_back(questions, (uint32_t)ask_about(&net));
 	settle();
 	ck_assert_uint_eq(freezes, 0); /* never frozen */
@@ -130,7 +172,7 @@ START_TEST(another_policy_thaws_and_freezes)
 	struct policy_net net = to("x.test", "192.0.9.1", 22);
 
 	begin_with(FREEZE, NULL);
-	approvals_set_reachable(questions, true);
+	approvals_set_reachable(questions, true, false);
 	ck_assert_int_gt(ask_about(&net), 0);
 	settle();
 	ck_assert(frozen);
@@ -208,7 +250,7 @@ START_TEST(a_command_without_a_decision_leaves_it_to_operators)
 	int number, i;
 
 	begin_with(FREEZE, "exit 1 #");
-	approvals_set_reachable(questions, true);
+	approvals_set_reachable(questions, true, false);
 	number = ask_about(&net);
 	for (i = 0; i < 200 && answered == 0; i++) {
 		usleep(1000);
@@ -276,6 +318,7 @@ END_TEST
 
 UNIT_MAIN("approvals_wait", a_question_is_open_for_a_bounded_time,
 	  a_shorter_time_holds_for_open_questions, a_frozen_guest_waits_for_an_operator,
-	  what_waited_for_has_ended, another_policy_thaws_and_freezes,
-	  time_counts_from_the_new_policy, a_policy_that_never_asks_ends_questions,
+	  one_that_stays_waits_for_an_operator, what_waited_for_has_ended,
+	  another_policy_thaws_and_freezes, time_counts_from_the_new_policy,
+	  a_policy_that_never_asks_ends_questions,
 	  a_command_without_a_decision_leaves_it_to_operators, denied_at_once_with_a_proposal)

@@ -163,6 +163,7 @@ START_TEST(of_on_ask_the_strictest)
 		policy = good(&(struct made){.file = {cases[i].first, cases[i].second}});
 		on_ask = policy_on_ask(policy);
 		ck_assert_int_eq(on_ask->way, cases[i].wanted.way);
+		ck_assert_int_eq(on_ask->given, i > 0);
 		ck_assert_uint_eq(on_ask->wait_ns, cases[i].wanted.wait_ns);
 		ck_assert_uint_eq(on_ask->spill_ns, cases[i].wanted.spill_ns);
 		policy_free(policy);

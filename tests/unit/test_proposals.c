@@ -62,15 +62,37 @@ static void on_over(void *arg, const struct proposal *proposal, const char *why)
 	snprintf(how, sizeof(how), "%s", why);
 }
 
-static struct policy *make_policy(void)
+static struct policy *parse(const char *text)
 {
 	const struct policy_source source = {.name = host_name, .directory = "/", .rootfs = true};
 	struct policy *policy;
 	struct err err;
 
-	ck_assert_msg(policy_parse(&policy, rules, strlen(rules), &source, &err) == 0, "%s",
+	ck_assert_msg(policy_parse(&policy, text, strlen(text), &source, &err) == 0, "%s",
 		      err.text);
 	return policy;
+}
+
+static struct policy *make_policy(void)
+{
+	return parse(rules);
+}
+
+/* on_ask: a statement, or "". */
+static void replace_policy(const char *on_ask)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "%s%s", rules, on_ask);
+	ck_assert_int_eq(guard_replace(guard, parse(text), "a test"), 0);
+	approvals_policy_changed(questions);
+	proposals_policy_changed(proposals);
+}
+
+static void attend(bool attended)
+{
+	approvals_attend(questions, attended);
+	proposals_operators_changed(proposals);
 }
 
 static void begin_with(struct audit *audit)
@@ -84,7 +106,7 @@ static void begin_with(struct audit *audit)
 	ck_assert_int_eq(proposals_create(&proposals, loop, guard, questions, on_reply, NULL), 0);
 	proposals_set_ops(proposals, &ops, NULL);
 	proposals_set_network(proposals, true);
-	proposals_attend(proposals, true);
+	attend(true);
 }
 
 static void begin(void)
@@ -228,9 +250,9 @@ START_TEST(proposals_end_otherwise)
 	ck_assert_uint_eq(replies, 0);
 	propose(4, "net allow tls c.test:443", "");
 	propose(5, "net allow tls d.test:443", "");
-	proposals_attend(proposals, true);
+	attend(true);
 	ck_assert_uint_eq(count_open(), 2);
-	proposals_attend(proposals, false);
+	attend(false);
 	ck_assert_uint_eq(count_open(), 0);
 	ck_assert_uint_eq(replies, 2);
 	ck_assert_int_eq(result, AGENT_UNDECIDED);
@@ -239,7 +261,7 @@ START_TEST(proposals_end_otherwise)
 	propose(6, "net allow tls e.test:443", "");
 	ck_assert_uint_eq(replies, 3);
 	ck_assert_int_eq(result, AGENT_UNDECIDED);
-	proposals_attend(proposals, true);
+	attend(true);
 	propose(6, "net allow tls e.test:443", "");
 	ck_assert_uint_eq(count_open(), 1);
 	/* A number that is in use is no second proposal. */
@@ -253,6 +275,80 @@ START_TEST(proposals_end_otherwise)
 	ck_assert_ptr_nonnull(strstr(reply_text, "without a network"));
 	propose(8, "file read /x", "");
 	ck_assert_uint_eq(count_open(), 2);
+	end();
+}
+END_TEST
+
+static void stop_loop(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+static void pass_time(uint64_t ns)
+{
+	struct loop_timer timer = {.expired = stop_loop};
+
+	loop_timer_start(loop, &timer, ns);
+	ck_assert_int_eq(loop_run(loop), 0);
+}
+
+/* In a sandbox that stays, proposals wait for an operator who comes later, as `on-ask` says. */
+START_TEST(proposals_wait_for_an_operator)
+{
+	begin();
+	attend(false);
+	/* Of a single command none can come but with `on-ask freeze`, without a control socket at
+	 * all. */
+	propose(1, "net allow tls a.test:443", "");
+	ck_assert_str_eq(reply_text, "no operator is attached");
+	replace_policy("on-ask freeze\n");
+	propose(2, "net allow tls a.test:443", "");
+	ck_assert_uint_eq(replies, 2);
+	approvals_set_reachable(questions, true, false);
+	propose(3, "net allow tls a.test:443", "");
+	ck_assert_uint_eq(count_open(), 1);
+	replace_policy("on-ask wait=1h\n");
+	ck_assert_uint_eq(count_open(), 0);
+	ck_assert_str_eq(reply_text, "the policy was changed, and no operator is attached");
+	/* One that stays: operators come and go; without a statement in the policy, too. */
+	approvals_set_reachable(questions, true, true);
+	propose(4, "net allow tls a.test:443", "");
+	replace_policy("");
+	propose(5, "net allow tls b.test:443", "");
+	attend(true);
+	attend(false);
+	ck_assert_uint_eq(count_open(), 2);
+	ck_assert_uint_eq(replies, 3);
+	ck_assert_int_eq(proposals_approve(proposals, shown_number, "added:2", "by a"), 0);
+	ck_assert_uint_eq(reply_id, 5);
+	/* deny: those that are open end, and new ones do not begin. */
+	replace_policy("on-ask deny\n");
+	ck_assert_uint_eq(count_open(), 0);
+	ck_assert_str_eq(reply_text, "the policy was changed and says on-ask deny");
+	attend(true);
+	propose(6, "net allow tls a.test:443", "");
+	ck_assert_uint_eq(reply_id, 6);
+	ck_assert_int_eq(result, AGENT_UNDECIDED);
+	ck_assert_str_eq(reply_text, "the policy says on-ask deny");
+	ck_assert_uint_eq(count_open(), 0);
+	end();
+}
+END_TEST
+
+/* `on-ask wait` bounds a proposal's time as a question's; without it, the program does. */
+START_TEST(proposals_wait_for_a_bounded_time)
+{
+	begin();
+	propose(1, "net allow tls a.test:443", "");
+	pass_time(UINT64_C(1300000000));
+	ck_assert_uint_eq(count_open(), 1);
+	replace_policy("on-ask wait=500ms\n");
+	pass_time(UINT64_C(1300000000));
+	ck_assert_uint_eq(count_open(), 0);
+	ck_assert_uint_eq(reply_id, 1);
+	ck_assert_int_eq(result, AGENT_UNDECIDED);
+	ck_assert_str_eq(reply_text, "no operator decided in time");
 	end();
 }
 END_TEST
@@ -409,5 +505,6 @@ START_TEST(a_long_look_is_followed_by_a_pause)
 END_TEST
 
 UNIT_MAIN("proposals", a_line_is_checked, an_operator_decides, proposals_end_otherwise,
+	  proposals_wait_for_an_operator, proposals_wait_for_a_bounded_time,
 	  callers_of_one_rule_share_a_proposal, control_characters_are_harmless,
 	  ten_thousand_proposals, a_long_look_is_followed_by_a_pause)

@@ -39,7 +39,7 @@ void monitor_watch_questions(struct monitor *monitor)
 	if (!approvals)
 		return;
 	approvals_set_ops(approvals, &ops, monitor);
-	approvals_set_reachable(approvals, monitor->config->lock_fd >= 0);
+	approvals_set_reachable(approvals, monitor->config->lock_fd >= 0, !monitor->config->brief);
 }
 
 void monitor_operators_changed(struct monitor *monitor)
@@ -51,7 +51,7 @@ void monitor_operators_changed(struct monitor *monitor)
 	if (monitor->session.sandbox.questions)
 		approvals_attend(monitor->session.sandbox.questions, client != NULL);
 	if (monitor->session.sandbox.proposals)
-		proposals_attend(monitor->session.sandbox.proposals, client != NULL);
+		proposals_operators_changed(monitor->session.sandbox.proposals);
 }
 
 void op_questions(struct client *client, struct message *message)

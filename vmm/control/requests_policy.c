@@ -269,6 +269,8 @@ static int put_in_force(struct client *client, struct policy *policy, struct err
 	network_policy_changed(&monitor->session.sandbox.network);
 	if (monitor->session.sandbox.questions)
 		approvals_policy_changed(monitor->session.sandbox.questions);
+	if (monitor->session.sandbox.proposals)
+		proposals_policy_changed(monitor->session.sandbox.proposals);
 	return 0;
 }
 

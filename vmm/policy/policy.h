@@ -265,6 +265,7 @@ struct policy_on_ask {
 	enum policy_on_ask_way way;
 	uint64_t wait_ns;  /* POLICY_ON_ASK_WAIT: how long */
 	uint64_t spill_ns; /* POLICY_ON_ASK_FREEZE: until guest memory goes to disk; 0: never */
+	bool given;	   /* the policy says so, with a statement */
 };
 
 const struct policy_on_ask *policy_on_ask(const struct policy *policy);

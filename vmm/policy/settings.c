@@ -179,7 +179,7 @@ static bool is_stricter(const struct policy_on_ask *a, const struct policy_on_as
 /* The strictest of several files counts. */
 int parse_on_ask(struct parser *parser)
 {
-	struct policy_on_ask on_ask = {.way = POLICY_ON_ASK_WAIT};
+	struct policy_on_ask on_ask = {.way = POLICY_ON_ASK_WAIT, .given = true};
 	int ret;
 
 	if (parser->words < 2)

@@ -109,6 +109,14 @@ struct policy_on_ask approval_on_ask(struct guard *guard)
 	return on_ask;
 }
 
+bool approval_is_awaited(const struct approval_operators *operators,
+			 const struct policy_on_ask *on_ask)
+{
+	if (on_ask->way == POLICY_ON_ASK_FREEZE)
+		return operators->reachable;
+	return on_ask->way == POLICY_ON_ASK_WAIT && operators->stays;
+}
+
 struct approval *approval_create(struct guard *guard, struct approval_memory *memory,
 				 const struct policy_request *request)
 {

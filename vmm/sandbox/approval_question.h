@@ -28,6 +28,10 @@ enum policy_verdict approval_look_up(struct guard *guard, struct approval *quest
 /* What the policy in force says of waiting for a person. */
 struct policy_on_ask approval_on_ask(struct guard *guard);
 
+/* Whether what needs a decision may wait for an operator who is not attached yet. */
+bool approval_is_awaited(const struct approval_operators *operators,
+			 const struct policy_on_ask *on_ask);
+
 /* Logs the rule that an operator might want, once for each object, as often as rate allows. */
 void approval_propose(struct guard *guard, struct approval_memory *memory, struct bucket *rate,
 		      const struct policy_request *request);

@@ -29,7 +29,7 @@ struct approvals {
 	struct loop *loop;
 	struct guard *guard;
 	char *command;
-	bool attended, reachable;
+	struct approval_operators operators;
 	struct policy_on_ask on_ask; /* of the policy in force */
 	bool frozen;		     /* ops->freeze() was told so, with this time */
 	uint64_t frozen_spill_ns;
@@ -103,8 +103,9 @@ static void refuse(struct approvals *questions, struct open_question *open, cons
 /* Whether a question without a running command may still get a decision. */
 static bool may_be_decided(const struct approvals *questions)
 {
-	return questions->attended ||
-	       (questions->on_ask.way == POLICY_ON_ASK_FREEZE && questions->reachable);
+	return questions->operators.attended ||
+	       (questions->on_ask.given &&
+		approval_is_awaited(&questions->operators, &questions->on_ask));
 }
 
 static void command_answered(void *arg, uint32_t number, const struct approval_answer *answer)
@@ -368,13 +369,19 @@ int approvals_reply(struct approvals *questions, uint32_t number, enum approval_
 
 void approvals_attend(struct approvals *questions, bool attended)
 {
-	questions->attended = attended;
+	questions->operators.attended = attended;
 	refuse_undecidable(questions, "the last operator has disconnected");
 }
 
-void approvals_set_reachable(struct approvals *questions, bool reachable)
+void approvals_set_reachable(struct approvals *questions, bool reachable, bool stays)
 {
-	questions->reachable = reachable;
+	questions->operators.reachable = reachable;
+	questions->operators.stays = reachable && stays;
+}
+
+const struct approval_operators *approvals_operators(const struct approvals *questions)
+{
+	return &questions->operators;
 }
 
 const struct approval *approvals_next(const struct approvals *questions, unsigned *at)

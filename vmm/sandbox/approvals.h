@@ -3,10 +3,10 @@
  * Questions to a person: operations that an `ask` rule has stopped until a decision comes.
  *
  * Operators (clients of the control socket that watch for questions) and the command of --on-ask
- * decide. Without either, a question is refused at once; but if the policy says `on-ask freeze`, it
- * stays open until an operator comes. Otherwise it is open for a bounded time. Decisions for the
- * life of the sandbox are remembered; they apply where the policy says ask, never where it says
- * deny.
+ * decide. Without either, a question is refused at once, unless the policy has it wait for an
+ * operator who comes later: with `on-ask freeze` as long as it takes, with `on-ask wait` in a
+ * sandbox that stays for that time. Decisions for the life of the sandbox are remembered; they
+ * apply where the policy says ask, never where it says deny.
  *
  * The guest causes questions, so their number and rate are bounded, as is the number of decisions
  * remembered. The audit log has a line for each question and one for its answer. All calls come
@@ -52,6 +52,13 @@ struct approval {
 	struct approval_history history; /* of the object, before this question */
 };
 
+/* Which operators can decide. */
+struct approval_operators {
+	bool attended;	/* one is attached */
+	bool reachable; /* there is a control socket: one can come while the guest stands still */
+	bool stays;	/* no command's caller waits: one can come while the guest goes on */
+};
+
 struct approvals;
 
 struct approvals_ops {
@@ -86,12 +93,13 @@ void approvals_set_ops(struct approvals *questions, const struct approvals_ops *
 
 /*
  * Sets whether there is an operator. When the last one leaves, open questions are refused, except
- * those whose command is running, and those for which the guest stands still.
+ * those whose command is running, and those that wait for the next operator.
  */
 void approvals_attend(struct approvals *questions, bool attended);
 
-/* Sets whether an operator can come later: whether there is a control socket. */
-void approvals_set_reachable(struct approvals *questions, bool reachable);
+/* Sets whether an operator can come later; see struct approval_operators. */
+void approvals_set_reachable(struct approvals *questions, bool reachable, bool stays);
+const struct approval_operators *approvals_operators(const struct approvals *questions);
 
 /*
  * Asks whether an operation may be done that a rule leaves to a person. Returns a number above 0,

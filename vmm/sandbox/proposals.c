@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "vmm/base/bucket.h"
+#include "vmm/base/bytes.h"
 #include "vmm/base/text.h"
+#include "vmm/sandbox/approval_question.h"
 #include "vmm/sandbox/approvals.h"
 
 #define LOOK_NS UINT64_C(1000000000)
@@ -20,7 +22,7 @@ struct proposals {
 	void *arg;
 	const struct proposals_ops *ops;
 	void *ops_arg;
-	bool attended, network;
+	bool network;
 	struct bucket rate;
 	uint64_t next_ns; /* no look before: the last one took long */
 	struct loop_timer timer;
@@ -148,26 +150,61 @@ void proposals_reset(struct proposals *proposals)
 				 "the connection to the agent was lost");
 }
 
-void proposals_attend(struct proposals *proposals, bool attended)
+/* Whether an operator can decide, now or later. */
+static bool may_be_decided(const struct proposals *proposals, const struct policy_on_ask *on_ask)
+{
+	const struct approval_operators *operators = approvals_operators(proposals->questions);
+
+	return operators->attended || approval_is_awaited(operators, on_ask);
+}
+
+static void end_all(struct proposals *proposals, const char *why)
 {
 	unsigned i;
 
-	proposals->attended = attended;
-	for (i = 0; i < PROPOSALS_MAX && !attended; i++)
+	for (i = 0; i < PROPOSALS_MAX; i++)
 		if (proposals->open[i])
-			finish_undecided(proposals, &proposals->open[i],
-					 "the last operator has disconnected");
+			finish_undecided(proposals, &proposals->open[i], why);
+}
+
+void proposals_operators_changed(struct proposals *proposals)
+{
+	struct policy_on_ask on_ask = approval_on_ask(proposals->guard);
+
+	if (!may_be_decided(proposals, &on_ask))
+		end_all(proposals, "the last operator has disconnected");
+}
+
+void proposals_policy_changed(struct proposals *proposals)
+{
+	struct policy_on_ask on_ask = approval_on_ask(proposals->guard);
+
+	if (on_ask.way == POLICY_ON_ASK_DENY)
+		end_all(proposals, "the policy was changed and says on-ask deny");
+	else if (!may_be_decided(proposals, &on_ask))
+		end_all(proposals, "the policy was changed, and no operator is attached");
+}
+
+/* How long a proposal waits, if its program does. */
+static uint64_t longest_ns(struct proposals *proposals)
+{
+	struct policy_on_ask on_ask = approval_on_ask(proposals->guard);
+	uint64_t most_ns = PROPOSALS_TIME_S * UINT64_C(1000000000);
+
+	if (on_ask.way != POLICY_ON_ASK_WAIT || !on_ask.given)
+		return most_ns;
+	return min_u64(on_ask.wait_ns, most_ns);
 }
 
 static void look(void *arg)
 {
 	struct proposals *proposals = arg;
-	uint64_t now_ns = loop_guest_now_ns(proposals->loop);
+	uint64_t now_ns = loop_guest_now_ns(proposals->loop), longest = longest_ns(proposals);
 	bool any = false;
 	unsigned i;
 
 	for (i = 0; i < PROPOSALS_MAX; i++) {
-		if (proposals->open[i] && proposals->open[i]->end_ns <= now_ns)
+		if (proposals->open[i] && now_ns - proposals->open[i]->since_ns >= longest)
 			finish_undecided(proposals, &proposals->open[i],
 					 "no operator decided in time");
 		any |= proposals->open[i] != NULL;
@@ -198,12 +235,6 @@ static void check_rule(void *arg, const struct policy *policy)
 			err_set(&check->err, EINVAL, "the sandbox was started without a network");
 }
 
-static void wait_from_now(struct proposals *proposals, struct proposal *proposal)
-{
-	proposal->end_ns =
-		loop_guest_now_ns(proposals->loop) + PROPOSALS_TIME_S * UINT64_C(1000000000);
-}
-
 static struct proposal *make(struct proposals *proposals, uint32_t id, const char *rule,
 			     size_t rule_length, const char *reason, size_t reason_length)
 {
@@ -220,13 +251,14 @@ static struct proposal *make(struct proposals *proposals, uint32_t id, const cha
 		memset(proposal->rule, '?', rule_length);
 	text_safe(proposal->reason, sizeof(proposal->reason), reason, reason_length, 0);
 	proposal->proposed = time(NULL);
-	wait_from_now(proposals, proposal);
+	proposal->since_ns = loop_guest_now_ns(proposals->loop);
 	return proposal;
 }
 
 /* Why a proposal is refused without a look at it; NULL: it is not. */
 static const char *refusal(struct proposals *proposals, uint32_t id, struct proposal ***place)
 {
+	struct policy_on_ask on_ask = approval_on_ask(proposals->guard);
 	unsigned callers = 0, i;
 
 	*place = NULL;
@@ -238,7 +270,9 @@ static const char *refusal(struct proposals *proposals, uint32_t id, struct prop
 		else
 			callers += proposals->open[i]->callers;
 	}
-	if (!proposals->attended)
+	if (on_ask.way == POLICY_ON_ASK_DENY)
+		return "the policy says on-ask deny";
+	if (!may_be_decided(proposals, &on_ask))
 		return "no operator is attached";
 	if (callers >= PROPOSALS_MAX)
 		return "too many proposals are open: try again later";
@@ -279,7 +313,7 @@ static bool join(struct proposals *proposals, uint32_t id, const char *rule, siz
 		    memcmp(open->rule, rule, rule_length) != 0)
 			continue;
 		open->caller[open->callers++] = id;
-		wait_from_now(proposals, open);
+		open->since_ns = loop_guest_now_ns(proposals->loop);
 		text_safe(safe, sizeof(safe), reason, reason_length, 0);
 		note_asked(proposals, open, safe);
 		return true;

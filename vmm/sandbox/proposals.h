@@ -3,9 +3,11 @@
  * Rules that programs of the sandbox propose, which wait for an operator to approve or reject them.
  *
  * Everything here is the guest's word: any bytes, at any rate. The number of open proposals, their
- * size and their rate are bounded; a proposal beyond that is refused at once, and so is one while
- * there is no operator. A proposal is never approved but by an operator's decision on it. Approved,
- * it becomes an added rule of the policy (vmm/policy/added.h); the caller adds it.
+ * size and their rate are bounded; a proposal beyond that is refused at once, and so is one that no
+ * operator can decide. It waits for its program, and no longer than `on-ask wait` of the policy
+ * says; with `on-ask deny` not at all. It never makes the guest stand still. A proposal is never
+ * approved but by an operator's decision on it. Approved, it becomes an added rule of the policy
+ * (vmm/policy/added.h); the caller adds it.
  *
  * The audit log has a line for each proposal that was looked at, and one for its outcome.
  * Everything runs in the loop's thread or under the device lock.
@@ -40,7 +42,7 @@ struct proposal {
 	char reason[PROPOSAL_REASON];	       /* the guest's word, made harmless */
 	char adds[POLICY_ADDS];		       /* what the policy would allow with it */
 	time_t proposed;
-	uint64_t end_ns; /* guest time (loop.h) */
+	uint64_t since_ns; /* guest time (loop.h) */
 };
 
 struct proposals;
@@ -66,8 +68,12 @@ void proposals_destroy(struct proposals *proposals); /* without replies; NULL is
 void proposals_set_ops(struct proposals *proposals, const struct proposals_ops *ops, void *arg);
 void proposals_set_network(struct proposals *proposals, bool network);
 
-/* Sets whether there is an operator. Open proposals end when the last one leaves. */
-void proposals_attend(struct proposals *proposals, bool attended);
+/*
+ * The operators or the policy have changed, of which the approvals know already: proposals that no
+ * operator can decide any longer end.
+ */
+void proposals_operators_changed(struct proposals *proposals);
+void proposals_policy_changed(struct proposals *proposals);
 
 /*
  * A program of the guest proposes; replies at once unless the proposal is open now. A rule that is
