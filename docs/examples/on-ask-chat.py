@@ -7,14 +7,14 @@ import sys
 import time
 from urllib.request import Request, urlopen
 chat = json.load(open(os.path.expanduser("~/.config/cordon/chat.json"), encoding="utf-8"))
-text = "Sandbox: {object} ({rule_text})? React with 👍 (once) or 👎 (no).".format(**json.load(sys.stdin))
+question = json.load(sys.stdin)
+answers = dict(zip("👍👎", ("approve", "reject") if question.get("kind") == "proposal" else ("once", "no")))
+text = "Sandbox: {object} ({rule_text})? React with 👍 (yes) or 👎 (no).".format(**question)
 api, room, headers = chat["server"] + "/_matrix/client", chat["room"], {"Authorization": "Bearer " + chat["token"]}
-body = json.dumps({"msgtype": "m.text", "body": text}).encode()
-post = Request(f"{api}/v3/rooms/{room}/send/m.room.message/{time.time_ns()}", body, headers, method="PUT")
-sent = json.load(urlopen(post, timeout=60))["event_id"]
+body, url = json.dumps({"msgtype": "m.text", "body": text}).encode(), f"{api}/v3/rooms/{room}/send/m.room.message/"
+sent = json.load(urlopen(Request(f"{url}{time.time_ns()}", body, headers, method="PUT"), timeout=60))["event_id"]
 poll = Request(f"{api}/v1/rooms/{room}/relations/{sent}/m.annotation", headers=headers)
 while not time.sleep(1):
     for event in json.load(urlopen(poll, timeout=60))["chunk"]:
-        answer = {"👍": "once", "👎": "no"}.get(event["content"]["m.relates_to"]["key"][:1])
-        if answer and event["sender"] in chat["operators"]:
-            sys.exit(print(json.dumps({"answer": answer, "reason": event["sender"]})))
+        if event["sender"] in chat["operators"] and (key := event["content"]["m.relates_to"]["key"][:1]) in answers:
+            sys.exit(print(json.dumps({"answer": answers[key], "reason": event["sender"]})))

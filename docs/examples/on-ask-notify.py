@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 
-ACTIONS = {"once": "Allow once", "session": "Allow while it runs", "no": "Refuse"}
 question = json.load(sys.stdin)
+ACTIONS = {"approve": "Add the rule", "reject": "Reject"} if question.get("kind") == "proposal" else \
+    {"once": "Allow once", "session": "Allow while it runs", "no": "Refuse"}
 history = "asked {asked}, allowed {allowed}, denied {denied} before".format(**question["history"])
 text = html.escape(f"{question['object']}\n{question['rule_text']}\n{history}")    # the guest's word is no markup
 command = ["notify-send", "--app-name=Cordon", "--urgency=critical", "--wait",

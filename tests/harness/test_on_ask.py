@@ -16,18 +16,19 @@ PATHS = {"PUT": f"/_matrix/client/v3/rooms/{ROOM}/send/m.room.message/",
          "GET": f"/_matrix/client/v1/rooms/{ROOM}/relations/{SENT}/m.annotation"}
 
 
-def question():
-    """The one that docs/control-protocol.md shows, as the command gets it."""
+def question(kind="net"):
+    """The one that docs/control-protocol.md shows, as the command gets it. kind: net or proposal."""
     with open(os.path.join(TOP, "docs", "control-protocol.md"), encoding="utf-8") as file:
-        text = re.search(r'^ +(\{"id":ID,"event":"asked".*?\}\})\n', file.read(), re.M | re.S)[1]
+        found = re.findall(r'^ +(\{"id":ID,"event":"asked".*?\}\})\n', file.read(), re.M | re.S)
+    text = found[("net", "proposal").index(kind)]
     shown = json.loads(re.sub(r":(ID|N|UNIX_TIME)\b", ":1", text))
     del shown["id"], shown["event"]
     return shown
 
 
-def decide(example, home, **environment):
+def decide(example, home, kind="net", **environment):
     return subprocess.run([os.path.join(EXAMPLES, example), "tls", "ignored", "arguments"],
-                          input=json.dumps(question()) + "\n", capture_output=True, text=True, timeout=120,
+                          input=json.dumps(question(kind)) + "\n", capture_output=True, text=True, timeout=120,
                           env={"PATH": os.environ["PATH"], "HOME": str(home), **environment})
 
 
@@ -56,6 +57,18 @@ def test_notification(tmp_path, clicked):
     assert "--action=once=Allow once\n" in arguments and "\n--\nSandbox: net connect?\n" in arguments, arguments
     assert arguments.endswith("\ntls api.example.com 93.184.216.34:443\nnet ask tls *:443\n"
                               "asked 2, allowed 1, denied 1 before\n"), arguments
+
+
+@pytest.mark.parametrize("clicked", ["approve", "reject"])
+def test_notification_of_a_proposal(tmp_path, clicked):
+    fake = tmp_path / "notify-send"
+    fake.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"$HOME/arguments"\necho "{clicked}"\n', encoding="utf-8")
+    fake.chmod(0o755)
+    result = decide("on-ask-notify.py", tmp_path, "proposal", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert json.loads(result.stdout) == {"answer": clicked, "reason": "desktop notification"}, result
+    arguments = (tmp_path / "arguments").read_text(encoding="utf-8")
+    assert "--action=approve=Add the rule\n" in arguments and "once" not in arguments, arguments
+    assert "\n--\nSandbox: net propose?\nnet allow tls pypi.org:443\n" in arguments, arguments
 
 
 class Chat(http.server.BaseHTTPRequestHandler):
@@ -90,19 +103,23 @@ def serve(tmp_path):
         server.shutdown()
 
 
-@pytest.mark.parametrize("key, answer", [("\N{THUMBS UP SIGN}\N{VARIATION SELECTOR-16}", "once"),
-                                         ("\N{THUMBS DOWN SIGN}", "no")], ids=["up", "down"])
-def test_chat(tmp_path, server, key, answer):
+@pytest.mark.parametrize("kind, key, answer", [
+    ("net", "\N{THUMBS UP SIGN}\N{VARIATION SELECTOR-16}", "once"), ("net", "\N{THUMBS DOWN SIGN}", "no"),
+    ("proposal", "\N{THUMBS UP SIGN}", "approve"), ("proposal", "\N{THUMBS DOWN SIGN}", "reject")],
+                         ids=["up", "down", "proposal-up", "proposal-down"])
+def test_chat(tmp_path, server, kind, key, answer):
     settings = {"server": server, "token": "secret", "room": ROOM, "operators": ["@operator:chat.test"]}
     (tmp_path / ".config" / "cordon" / "chat.json").write_text(json.dumps(settings), encoding="utf-8")
     # Neither another member of the room nor another reaction decides.
     Chat.reactions = [("@guest:chat.test", "\N{THUMBS UP SIGN}"), ("@operator:chat.test", "\N{PARTY POPPER}"),
                       ("@operator:chat.test", key)]
-    result = decide("on-ask-chat.py", tmp_path)
+    result = decide("on-ask-chat.py", tmp_path, kind)
     assert (result.returncode, result.stderr) == (0, ""), result
     assert json.loads(result.stdout) == {"answer": answer, "reason": "@operator:chat.test"}
     assert Chat.reactions == [] and len(Chat.posted) == 1, Chat.posted
-    assert Chat.posted[0]["body"].startswith("Sandbox: tls api.example.com 93.184.216.34:443 (net ask tls *:443)?")
+    body = "Sandbox: {object} ({rule_text})?".format(**question(kind))
+    assert Chat.posted[0]["body"].startswith(body), Chat.posted
+    assert body == "Sandbox: tls api.example.com 93.184.216.34:443 (net ask tls *:443)?" or kind == "proposal", body
 
 
 def test_chat_that_refuses(tmp_path, server):

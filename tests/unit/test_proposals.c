@@ -1,140 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules that a guest proposes: the check of one, and the table of open ones under a hostile guest.
  */
-#include "vmm/sandbox/proposals.h"
-
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/support/unit.h"
-#include "vmm/policy/audit.h"
-#include "vmm/policy/guard.h"
-#include "vmm/sandbox/approvals.h"
-
-static const char rules[] = "policy 1\n"
-			    "file hide /w/secret\n"
-			    "file read /w/ro/**\n"
-			    "file write /w/**\n"
-			    "net deny tls bad.test:443\n"
-			    "net allow tls good.test:443\n"
-			    "net ask tls *:443\n";
-static const char host_name[] = "/home/user/host.policy";
-
-static struct loop *loop;
-static struct guard *guard;
-static struct approvals *questions;
-static struct proposals *proposals;
-
-/* What the guest and the operators were told. */
-static unsigned replies, shown, over, log_lines;
-static uint32_t reply_id, shown_number;
-static enum agent_proposed result;
-static char reply_text[600], shown_rule[1100], shown_reason[PROPOSAL_REASON],
-	shown_adds[POLICY_ADDS], how[600];
-
-static void on_reply(void *arg, uint32_t id, enum agent_proposed what, const char *text)
-{
-	(void)arg;
-	replies++;
-	reply_id = id;
-	result = what;
-	snprintf(reply_text, sizeof(reply_text), "%s", text);
-}
-
-static void on_proposed(void *arg, const struct proposal *proposal)
-{
-	(void)arg;
-	shown++;
-	shown_number = proposal->number;
-	snprintf(shown_rule, sizeof(shown_rule), "%s", proposal->rule);
-	snprintf(shown_reason, sizeof(shown_reason), "%s", proposal->reason);
-	snprintf(shown_adds, sizeof(shown_adds), "%s", proposal->adds);
-}
-
-static void on_over(void *arg, const struct proposal *proposal, const char *why)
-{
-	(void)arg;
-	(void)proposal;
-	over++;
-	snprintf(how, sizeof(how), "%s", why);
-}
-
-static struct policy *parse(const char *text)
-{
-	const struct policy_source source = {.name = host_name, .directory = "/", .rootfs = true};
-	struct policy *policy;
-	struct err err;
-
-	ck_assert_msg(policy_parse(&policy, text, strlen(text), &source, &err) == 0, "%s",
-		      err.text);
-	return policy;
-}
-
-static struct policy *make_policy(void)
-{
-	return parse(rules);
-}
-
-/* on_ask: a statement, or "". */
-static void replace_policy(const char *on_ask)
-{
-	char text[512];
-
-	snprintf(text, sizeof(text), "%s%s", rules, on_ask);
-	ck_assert_int_eq(guard_replace(guard, parse(text), "a test"), 0);
-	approvals_policy_changed(questions);
-	proposals_policy_changed(proposals);
-}
-
-static void attend(bool attended)
-{
-	approvals_attend(questions, attended);
-	proposals_operators_changed(proposals);
-}
-
-static void begin_with(struct audit *audit)
-{
-	static const struct proposals_ops ops = {.proposed = on_proposed, .over = on_over};
-
-	replies = shown = over = log_lines = 0;
-	ck_assert_int_eq(guard_create(&guard, make_policy(), audit), 0);
-	ck_assert_int_eq(loop_create(&loop), 0);
-	ck_assert_int_eq(approvals_create(&questions, loop, guard, NULL), 0);
-	ck_assert_int_eq(proposals_create(&proposals, loop, guard, questions, on_reply, NULL), 0);
-	proposals_set_ops(proposals, &ops, NULL);
-	proposals_set_network(proposals, true);
-	attend(true);
-}
-
-static void begin(void)
-{
-	begin_with(NULL);
-}
-
-static void end(void)
-{
-	proposals_destroy(proposals);
-	approvals_destroy(questions);
-	loop_destroy(loop);
-	guard_destroy(guard);
-}
-
-static void propose(uint32_t id, const char *rule, const char *reason)
-{
-	proposals_propose(proposals, id, rule, strlen(rule), reason, strlen(reason));
-}
-
-static unsigned count_open(void)
-{
-	unsigned at = 0, count = 0;
-
-	while (proposals_next(proposals, &at))
-		count++;
-	return count;
-}
+#include "tests/unit/proposals_common.h"
 
 /* --- the check -------------------------------------------------------------------------------- */
 
@@ -279,80 +151,6 @@ START_TEST(proposals_end_otherwise)
 }
 END_TEST
 
-static void stop_loop(void *arg)
-{
-	(void)arg;
-	loop_stop(loop);
-}
-
-static void pass_time(uint64_t ns)
-{
-	struct loop_timer timer = {.expired = stop_loop};
-
-	loop_timer_start(loop, &timer, ns);
-	ck_assert_int_eq(loop_run(loop), 0);
-}
-
-/* In a sandbox that stays, proposals wait for an operator who comes later, as `on-ask` says. */
-START_TEST(proposals_wait_for_an_operator)
-{
-	begin();
-	attend(false);
-	/* Of a single command none can come but with `on-ask freeze`, without a control socket at
-	 * all. */
-	propose(1, "net allow tls a.test:443", "");
-	ck_assert_str_eq(reply_text, "no operator is attached");
-	replace_policy("on-ask freeze\n");
-	propose(2, "net allow tls a.test:443", "");
-	ck_assert_uint_eq(replies, 2);
-	approvals_set_reachable(questions, true, false);
-	propose(3, "net allow tls a.test:443", "");
-	ck_assert_uint_eq(count_open(), 1);
-	replace_policy("on-ask wait=1h\n");
-	ck_assert_uint_eq(count_open(), 0);
-	ck_assert_str_eq(reply_text, "the policy was changed, and no operator is attached");
-	/* One that stays: operators come and go; without a statement in the policy, too. */
-	approvals_set_reachable(questions, true, true);
-	propose(4, "net allow tls a.test:443", "");
-	replace_policy("");
-	propose(5, "net allow tls b.test:443", "");
-	attend(true);
-	attend(false);
-	ck_assert_uint_eq(count_open(), 2);
-	ck_assert_uint_eq(replies, 3);
-	ck_assert_int_eq(proposals_approve(proposals, shown_number, "added:2", "by a"), 0);
-	ck_assert_uint_eq(reply_id, 5);
-	/* deny: those that are open end, and new ones do not begin. */
-	replace_policy("on-ask deny\n");
-	ck_assert_uint_eq(count_open(), 0);
-	ck_assert_str_eq(reply_text, "the policy was changed and says on-ask deny");
-	attend(true);
-	propose(6, "net allow tls a.test:443", "");
-	ck_assert_uint_eq(reply_id, 6);
-	ck_assert_int_eq(result, AGENT_UNDECIDED);
-	ck_assert_str_eq(reply_text, "the policy says on-ask deny");
-	ck_assert_uint_eq(count_open(), 0);
-	end();
-}
-END_TEST
-
-/* `on-ask wait` bounds a proposal's time as a question's; without it, the program does. */
-START_TEST(proposals_wait_for_a_bounded_time)
-{
-	begin();
-	propose(1, "net allow tls a.test:443", "");
-	pass_time(UINT64_C(1300000000));
-	ck_assert_uint_eq(count_open(), 1);
-	replace_policy("on-ask wait=500ms\n");
-	pass_time(UINT64_C(1300000000));
-	ck_assert_uint_eq(count_open(), 0);
-	ck_assert_uint_eq(reply_id, 1);
-	ck_assert_int_eq(result, AGENT_UNDECIDED);
-	ck_assert_str_eq(reply_text, "no operator decided in time");
-	end();
-}
-END_TEST
-
 /* The same rule of several programs is one proposal, and the decision is for all of them. */
 START_TEST(callers_of_one_rule_share_a_proposal)
 {
@@ -431,13 +229,13 @@ START_TEST(ten_thousand_proposals)
 	const struct audit_config config = {.path = path};
 	struct audit *audit;
 	struct err err;
-	unsigned i;
+	unsigned log_lines = 0, i;
 	FILE *file;
 
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/log", directory);
 	ck_assert_msg(audit_open(&audit, &config, &err) == 0, "%s", err.text);
-	begin_with(audit);
+	begin_with(audit, NULL);
 	for (i = 1; i <= 10000; i++) {
 		snprintf(rule, sizeof(rule), "net allow tls n%u.test:443", i);
 		propose(i, rule, "");
@@ -476,7 +274,8 @@ END_TEST
 START_TEST(a_long_look_is_followed_by_a_pause)
 {
 	static char text[200000];
-	const struct policy_source source = {.name = host_name, .directory = "/", .rootfs = true};
+	const struct policy_source source = {
+		.name = "/home/user/host.policy", .directory = "/", .rootfs = true};
 	struct policy *policy;
 	struct timespec begin_time, end_time;
 	uint64_t took_ns;
@@ -505,6 +304,5 @@ START_TEST(a_long_look_is_followed_by_a_pause)
 END_TEST
 
 UNIT_MAIN("proposals", a_line_is_checked, an_operator_decides, proposals_end_otherwise,
-	  proposals_wait_for_an_operator, proposals_wait_for_a_bounded_time,
 	  callers_of_one_rule_share_a_proposal, control_characters_are_harmless,
 	  ten_thousand_proposals, a_long_look_is_followed_by_a_pause)

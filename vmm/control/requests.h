@@ -100,9 +100,10 @@ void op_policy(struct client *client, struct message *message);
 void op_policy_set(struct client *client, struct message *message);
 
 /*
- * Adds a rule to the policy, in the name of the client; *number: its line in the part that has what
- * was added. 0 or -errno with a message.
+ * Adds a rule to the policy. by: who does so, for the log; *number: its line in the part that has
+ * what was added. 0 or -errno with a message.
  */
-int monitor_add_rule(struct client *client, const char *line, unsigned *number, struct err *err);
+int monitor_add_rule(struct monitor *monitor, const char *line, const char *by, unsigned *number,
+		     struct err *err);
 
 #endif

@@ -254,16 +254,17 @@ static void describe_change(void *arg, const struct policy *policy)
 			 ", took " POLICY_ADDED ":%u back: %s", before, old->text);
 }
 
-/* Takes ownership of the policy. 0 or -errno with a message. */
-static int put_in_force(struct client *client, struct policy *policy, struct err *err)
+/* Takes ownership of the policy. by: who has replaced it, for the log. 0 or -errno with a message.
+ */
+static int put_in_force(struct monitor *monitor, struct policy *policy, const char *by,
+			struct err *err)
 {
-	struct monitor *monitor = client->monitor;
-	char by[CHANGE_TEXT];
-	struct change change = {.made = policy, .text = by, .size = sizeof(by)};
+	char text[CHANGE_TEXT];
+	struct change change = {.made = policy, .text = text, .size = sizeof(text)};
 
-	server_peer(client, by, sizeof(by));
+	snprintf(text, sizeof(text), "%s", by);
 	guard_with_policy(monitor->session.guard, describe_change, &change);
-	if (guard_replace(monitor->session.guard, policy, by) < 0)
+	if (guard_replace(monitor->session.guard, policy, text) < 0)
 		return err_set(err, EBUSY, "too many policies are still in use: try again");
 	monitor_keep_policy(monitor);
 	network_policy_changed(&monitor->session.sandbox.network);
@@ -289,15 +290,16 @@ static void make_addition(void *arg, const struct policy *policy)
 	addition->ret = policy_add_line(&addition->made, policy, addition->line, addition->err);
 }
 
-int monitor_add_rule(struct client *client, const char *line, unsigned *number, struct err *err)
+int monitor_add_rule(struct monitor *monitor, const char *line, const char *by, unsigned *number,
+		     struct err *err)
 {
 	struct addition addition = {.line = line, .err = err};
 
-	guard_with_policy(client->monitor->session.guard, make_addition, &addition);
+	guard_with_policy(monitor->session.guard, make_addition, &addition);
 	if (addition.ret < 0)
 		return addition.ret;
 	*number = policy_last_added(addition.made)->line;
-	return put_in_force(client, addition.made, err);
+	return put_in_force(monitor, addition.made, by, err);
 }
 
 void op_policy_set(struct client *client, struct message *message)
@@ -314,7 +316,7 @@ void op_policy_set(struct client *client, struct message *message)
 	const char *net[POLICY_NETS_MAX];
 	struct policy *policy = NULL;
 	struct err err = {.text = ""};
-	char *text = NULL;
+	char *text = NULL, by[64];
 	size_t length = 0;
 	int ret;
 
@@ -346,7 +348,8 @@ void op_policy_set(struct client *client, struct message *message)
 		server_refuse(client, id, err.text);
 		return;
 	}
-	if (put_in_force(client, policy, &err) < 0)
+	server_peer(client, by, sizeof(by));
+	if (put_in_force(monitor, policy, by, &err) < 0)
 		server_refuse(client, id, err.text);
 	else
 		server_reply(client, id, NULL);

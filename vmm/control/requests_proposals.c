@@ -5,35 +5,34 @@
 #include <string.h>
 
 #include "vmm/control/requests.h"
+#include "vmm/sandbox/approval_json.h"
 #include "vmm/sandbox/proposals.h"
-
-/* As a question of its own kind, so that a client that knows only questions can show it. */
-static json_t *describe(const struct proposal *proposal)
-{
-	return json_pack(
-		"{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:{s:s}}",
-		"question", (json_int_t)proposal->number, "kind", "proposal", "class",
-		policy_class_name(proposal->class), "operation", "propose", "object",
-		proposal->rule, "text", proposal->rule, "rule", "proposal", "rule_text",
-		proposal->rule, "reason", proposal->reason, "adds", proposal->adds, "asked",
-		(json_int_t)proposal->proposed, "callers", (json_int_t)proposal->callers, "history",
-		"asked", (json_int_t)0, "allowed", (json_int_t)0, "denied", (json_int_t)0,
-		"unattended", (json_int_t)0, "lines", "always", proposal->rule);
-}
 
 static void on_proposed(void *arg, const struct proposal *proposal)
 {
-	server_announce(arg, describe(proposal), "asked", NULL);
+	server_announce(arg, proposal_json(proposal), "asked", NULL);
 }
 
 static void on_over(void *arg, const struct proposal *proposal, const char *how)
 {
-	server_announce(arg, describe(proposal), "over", how);
+	server_announce(arg, proposal_json(proposal), "over", how);
+}
+
+static int on_add(void *arg, const struct proposal *proposal, const char *by, char as[PROPOSAL_AS],
+		  struct err *err)
+{
+	unsigned added;
+	int ret = monitor_add_rule(arg, proposal->rule, by, &added, err);
+
+	if (ret == 0)
+		snprintf(as, PROPOSAL_AS, "added:%u", added);
+	return ret;
 }
 
 void monitor_watch_proposals(struct monitor *monitor)
 {
-	static const struct proposals_ops ops = {.proposed = on_proposed, .over = on_over};
+	static const struct proposals_ops ops = {
+		.proposed = on_proposed, .over = on_over, .add = on_add};
 
 	if (monitor->session.sandbox.proposals)
 		proposals_set_ops(monitor->session.sandbox.proposals, &ops, monitor);
@@ -46,7 +45,7 @@ void describe_proposals(const struct monitor *monitor, json_t *list)
 	unsigned at = 0;
 
 	while (proposals && (proposal = proposals_next(proposals, &at)) != NULL)
-		json_array_append_new(list, describe(proposal));
+		json_array_append_new(list, proposal_json(proposal));
 }
 
 static const struct proposal *find(const struct monitor *monitor, uint64_t number)
@@ -67,12 +66,12 @@ static void approve(struct client *client, uint64_t id, const struct proposal *p
 {
 	struct proposals *proposals = client->monitor->session.sandbox.proposals;
 	uint32_t number = proposal->number;
-	char as[32], line[sizeof(proposal->rule)];
+	char as[PROPOSAL_AS], line[sizeof(proposal->rule)];
 	unsigned added;
 	struct err err = {.text = ""};
 
 	snprintf(line, sizeof(line), "%s", proposal->rule);
-	if (monitor_add_rule(client, line, &added, &err) < 0) {
+	if (monitor_add_rule(client->monitor, line, by, &added, &err) < 0) {
 		server_refuse(client, id, err.text);
 		return;
 	}

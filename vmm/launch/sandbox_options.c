@@ -61,7 +61,9 @@ static const struct option_entry root_entries[] = {
 	 "command that decides where a rule says `ask` and no operator is attached",
 	 "sh(1) runs CMD, which reads the question on stdin, one line of JSON, and prints one line "
 	 "such as {\"answer\":\"once\",\"reason\":\"TEXT\"}: a decision as in cordon-ask(1), and "
-	 "optionally a reason for the audit log. No such line, or an exit status other than 0, is "
+	 "optionally a reason for the audit log. A rule that a program in the sandbox proposes is "
+	 "a question, too; there `approve` and `reject` decide. No such line, or an exit status "
+	 "other than 0, is "
 	 "no decision. CMD has no descriptors but 0 to 2, and only those variables of the "
 	 "environment that programs usually need (PATH, HOME, USER, LANG, XDG_* and the like, and "
 	 "those that reach the user's desktop). docs/on-ask.md has the keys and examples. "

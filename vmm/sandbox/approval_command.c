@@ -19,6 +19,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/spawn.h"
 #include "vmm/sandbox/approval_json.h"
+#include "vmm/sandbox/proposals.h"
 
 struct approval_command {
 	struct loop *loop;
@@ -26,6 +27,7 @@ struct approval_command {
 	struct loop_source output; /* the pipe of its stdout */
 	struct loop_source ended;  /* its pidfd */
 	uint32_t number;
+	bool proposal; /* the question is one */
 	approval_command_done *done;
 	void *arg;
 	size_t length;
@@ -101,7 +103,10 @@ static void finish(struct approval_command *command)
 		;
 	if (status != 0 && !is_full(command))
 		command->length = 0;
-	approval_answer_read(&answer, command->answer, command->length);
+	if (command->proposal)
+		approval_answer_to_proposal(&answer, command->answer, command->length);
+	else
+		approval_answer_read(&answer, command->answer, command->length);
 	if (answer.is_word)
 		warn_of_word((enum approval_reply)answer.reply);
 	/* It may free the command. */
@@ -140,17 +145,11 @@ struct arguments {
 	char object[POLICY_REQUEST_TEXT], port[8], address[INET6_ADDRSTRLEN];
 };
 
-static void set_arguments(struct arguments *arguments, char *script,
-			  const struct approval *question)
+static void describe(struct arguments *arguments, char **to, const struct approval *question)
 {
 	const struct policy_request *request = &question->request;
 	const struct policy_net *net = &request->net;
-	char **to = arguments->argv;
 
-	*to++ = word_of("sh");
-	*to++ = word_of("-c");
-	*to++ = script;
-	*to++ = word_of("cordon");
 	if (request->class == POLICY_NET) {
 		inet_ntop((int)net->family, net->address, arguments->address,
 			  sizeof(arguments->address));
@@ -173,9 +172,8 @@ static void set_arguments(struct arguments *arguments, char *script,
  * A file with the question, for stdin. With a pipe, the monitor would have to wait for a command
  * that reads slowly or not at all. A descriptor, or -errno.
  */
-static int question_file(const struct approval *question)
+static int question_file(const json_t *body)
 {
-	json_t *body = approval_json(question);
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	int fd = text ? memfd_create("question", MFD_CLOEXEC) : -1, ret = 0;
 
@@ -188,18 +186,22 @@ static int question_file(const struct approval *question)
 	if (ret == 0 && lseek(fd, 0, SEEK_SET) < 0)
 		ret = -errno;
 	free(text);
-	json_decref(body);
 	if (ret == 0)
 		return fd;
 	fd_close(&fd);
 	return ret;
 }
 
-/* Returns the end of the pipe to read the answer from, or -errno. */
-static int run(struct approval_command *command, const char *text, const struct approval *question)
+/*
+ * question: for the deprecated arguments, or NULL. Returns the end of the pipe to read the answer
+ * from, or -errno.
+ */
+static int run(struct approval_command *command, const char *text, const json_t *body,
+	       const struct approval *question)
 {
-	int input_fd = question_file(question), pipe_fd[2] = {-1, -1}, ret = 0;
-	struct arguments arguments = {.address = ""};
+	int input_fd = question_file(body), pipe_fd[2] = {-1, -1}, ret = 0;
+	struct arguments arguments = {
+		.argv = {word_of("sh"), word_of("-c"), NULL, word_of("cordon")}};
 	char *script = NULL;
 
 	if (input_fd < 0)
@@ -211,7 +213,9 @@ static int run(struct approval_command *command, const char *text, const struct 
 	if (ret == 0 && pipe2(pipe_fd, O_CLOEXEC | O_NONBLOCK) < 0)
 		ret = -errno;
 	if (ret == 0) {
-		set_arguments(&arguments, script, question);
+		arguments.argv[2] = script;
+		if (question)
+			describe(&arguments, arguments.argv + 4, question);
 		/* Programs expect a pipe that blocks. */
 		fcntl(pipe_fd[1], F_SETFL, 0);
 		ret = spawn_program(&command->pid, SPAWN_USER, "/bin/sh", arguments.argv,
@@ -225,22 +229,29 @@ static int run(struct approval_command *command, const char *text, const struct 
 	return ret < 0 ? ret : pipe_fd[0];
 }
 
-int approval_command_start(struct approval_command **out, struct loop *loop, const char *command,
-			   const struct approval *question, approval_command_done *done, void *arg)
+/* body: the question, whose reference is taken. question: NULL of a proposal. */
+static int start(struct approval_command **out, struct loop *loop, const char *command,
+		 uint32_t number, json_t *body, const struct approval *question,
+		 approval_command_done *done, void *arg)
 {
 	struct approval_command *made = calloc(1, sizeof(*made));
 	int ret;
 
 	*out = NULL;
-	if (!made)
+	if (!made || !body) {
+		free(made);
+		json_decref(body);
 		return -ENOMEM;
+	}
 	made->loop = loop;
-	made->number = question->number;
+	made->number = number;
+	made->proposal = !question;
 	made->done = done;
 	made->arg = arg;
 	made->ended = (struct loop_source){.fd = -1, .ready = has_ended, .arg = made};
 	made->output = (struct loop_source){.ready = has_output, .arg = made};
-	ret = run(made, command, question);
+	ret = run(made, command, body, question);
+	json_decref(body);
 	made->output.fd = ret;
 	if (ret >= 0) {
 		made->ended.fd = (int)syscall(SYS_pidfd_open, made->pid, 0);
@@ -254,4 +265,19 @@ int approval_command_start(struct approval_command **out, struct loop *loop, con
 	}
 	*out = made;
 	return 0;
+}
+
+int approval_command_start(struct approval_command **out, struct loop *loop, const char *command,
+			   const struct approval *question, approval_command_done *done, void *arg)
+{
+	return start(out, loop, command, question->number, approval_json(question), question, done,
+		     arg);
+}
+
+int approval_command_propose(struct approval_command **out, struct loop *loop, const char *command,
+			     const struct proposal *proposal, approval_command_done *done,
+			     void *arg)
+{
+	return start(out, loop, command, proposal->number, proposal_json(proposal), NULL, done,
+		     arg);
 }

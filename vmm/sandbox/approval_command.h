@@ -19,6 +19,7 @@
 #include "vmm/sandbox/approval_answer.h"
 
 struct approval_command;
+struct proposal;
 
 /* Called once, from the loop's thread. */
 typedef void approval_command_done(void *arg, uint32_t number,
@@ -27,6 +28,14 @@ typedef void approval_command_done(void *arg, uint32_t number,
 /* 0, or -errno with *out NULL. In the loop's thread. */
 int approval_command_start(struct approval_command **out, struct loop *loop, const char *command,
 			   const struct approval *question, approval_command_done *done, void *arg);
+
+/*
+ * The same for a proposal. Its answers are those of approval_answer_to_proposal(), and it has no
+ * arguments.
+ */
+int approval_command_propose(struct approval_command **out, struct loop *loop, const char *command,
+			     const struct proposal *proposal, approval_command_done *done,
+			     void *arg);
 
 /* Kills the command if it still runs, and frees it. NULL is harmless; works from inside done(). */
 void approval_command_end(struct approval_command *command);

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "vmm/policy/explain.h"
+#include "vmm/sandbox/proposals.h"
 
 void approval_rule(const struct approval *approval, bool yes, char line[POLICY_REQUEST_RULE])
 {
@@ -54,4 +55,17 @@ json_t *approval_json(const struct approval *approval)
 	if (body && request->class == POLICY_NET)
 		describe_peer(body, &request->net);
 	return body;
+}
+
+json_t *proposal_json(const struct proposal *proposal)
+{
+	return json_pack(
+		"{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:{s:I,s:I,s:I,s:I},s:{s:s}}",
+		"question", (json_int_t)proposal->number, "kind", "proposal", "class",
+		policy_class_name(proposal->class), "operation", "propose", "object",
+		proposal->rule, "text", proposal->rule, "rule", "proposal", "rule_text",
+		proposal->rule, "reason", proposal->reason, "adds", proposal->adds, "asked",
+		(json_int_t)proposal->proposed, "callers", (json_int_t)proposal->callers, "history",
+		"asked", (json_int_t)0, "allowed", (json_int_t)0, "denied", (json_int_t)0,
+		"unattended", (json_int_t)0, "lines", "always", proposal->rule);
 }

@@ -10,8 +10,15 @@
 
 #include "vmm/sandbox/approvals.h"
 
+struct proposal;
+
 /* An object without `id` and `event`. NULL: out of memory. */
 json_t *approval_json(const struct approval *approval);
+
+/*
+ * A proposal as a question of its own kind, so that a client that knows only questions can show it.
+ */
+json_t *proposal_json(const struct proposal *proposal);
 
 /* The rule that allows (yes) or denies a question's operation for good. */
 void approval_rule(const struct approval *approval, bool yes, char line[POLICY_REQUEST_RULE]);

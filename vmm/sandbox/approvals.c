@@ -169,6 +169,11 @@ static void tell(void *arg)
 	tell_frozen(questions);
 }
 
+const char *approvals_command(const struct approvals *questions)
+{
+	return questions->command;
+}
+
 uint32_t approvals_take_number(struct approvals *questions)
 {
 	questions->last_number = questions->last_number % INT32_MAX + 1;

@@ -109,6 +109,9 @@ const struct approval_operators *approvals_operators(const struct approvals *que
  */
 int approvals_ask(struct approvals *questions, const struct policy_request *request);
 
+/* The command of --on-ask, or NULL. */
+const char *approvals_command(const struct approvals *questions);
+
 /* A number that no question has had: for what operators decide besides questions. */
 uint32_t approvals_take_number(struct approvals *questions);
 

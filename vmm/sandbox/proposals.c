@@ -8,9 +8,12 @@
 
 #include "vmm/base/bucket.h"
 #include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
 #include "vmm/base/text.h"
+#include "vmm/sandbox/approval_command.h"
 #include "vmm/sandbox/approval_question.h"
 #include "vmm/sandbox/approvals.h"
+#include "vmm/sandbox/proposal_check.h"
 
 #define LOOK_NS UINT64_C(1000000000)
 
@@ -26,6 +29,7 @@ struct proposals {
 	struct bucket rate;
 	uint64_t next_ns; /* no look before: the last one took long */
 	struct loop_timer timer;
+	struct loop_task commands; /* starts those of new proposals */
 	struct proposal *open[PROPOSALS_MAX];
 };
 
@@ -52,6 +56,7 @@ static void finish(struct proposals *proposals, struct proposal **open, const ch
 	unsigned i;
 
 	*open = NULL;
+	approval_command_end(proposal->command);
 	snprintf(detail, sizeof(detail), "question=%u answer=%s", proposal->number, how);
 	note(proposals, proposal, "answer", detail);
 	if (proposals->ops)
@@ -82,11 +87,11 @@ static struct proposal **find_number(struct proposals *proposals, uint32_t numbe
 int proposals_approve(struct proposals *proposals, uint32_t number, const char *as, const char *by)
 {
 	struct proposal **open = find_number(proposals, number);
-	char how[160];
+	char how[APPROVAL_BY + 16];
 
 	if (!open)
 		return -ENOENT;
-	snprintf(how, sizeof(how), "always %.120s", by);
+	snprintf(how, sizeof(how), "always %s", by);
 	finish(proposals, open, how, AGENT_APPROVED, as);
 	return 0;
 }
@@ -112,17 +117,6 @@ static void withdraw(struct proposals *proposals, struct proposal **open, const 
 	finish_undecided(proposals, open, why);
 }
 
-/* The place of a caller in its proposal; -1: it is none of this one's. */
-static int find_caller(const struct proposal *proposal, uint32_t id)
-{
-	unsigned i;
-
-	for (i = 0; i < proposal->callers; i++)
-		if (proposal->caller[i] == id)
-			return (int)i;
-	return -1;
-}
-
 void proposals_withdraw(struct proposals *proposals, uint32_t id)
 {
 	struct proposal *proposal;
@@ -131,7 +125,7 @@ void proposals_withdraw(struct proposals *proposals, uint32_t id)
 
 	for (i = 0; i < PROPOSALS_MAX; i++) {
 		proposal = proposals->open[i];
-		at = proposal ? find_caller(proposal, id) : -1;
+		at = proposal ? proposal_find_caller(proposal, id) : -1;
 		if (at < 0)
 			continue;
 		proposal->caller[at] = proposal->caller[--proposal->callers];
@@ -158,13 +152,17 @@ static bool may_be_decided(const struct proposals *proposals, const struct polic
 	return operators->attended || approval_is_awaited(operators, on_ask);
 }
 
-static void end_all(struct proposals *proposals, const char *why)
+/* commands: also those whose command is left to decide. */
+static void end_all(struct proposals *proposals, bool commands, const char *why)
 {
+	const struct proposal *open;
 	unsigned i;
 
-	for (i = 0; i < PROPOSALS_MAX; i++)
-		if (proposals->open[i])
+	for (i = 0; i < PROPOSALS_MAX; i++) {
+		open = proposals->open[i];
+		if (open && (commands || (!open->command && !open->command_due)))
 			finish_undecided(proposals, &proposals->open[i], why);
+	}
 }
 
 void proposals_operators_changed(struct proposals *proposals)
@@ -172,7 +170,7 @@ void proposals_operators_changed(struct proposals *proposals)
 	struct policy_on_ask on_ask = approval_on_ask(proposals->guard);
 
 	if (!may_be_decided(proposals, &on_ask))
-		end_all(proposals, "the last operator has disconnected");
+		end_all(proposals, false, "the last operator has disconnected");
 }
 
 void proposals_policy_changed(struct proposals *proposals)
@@ -180,9 +178,9 @@ void proposals_policy_changed(struct proposals *proposals)
 	struct policy_on_ask on_ask = approval_on_ask(proposals->guard);
 
 	if (on_ask.way == POLICY_ON_ASK_DENY)
-		end_all(proposals, "the policy was changed and says on-ask deny");
+		end_all(proposals, true, "the policy was changed and says on-ask deny");
 	else if (!may_be_decided(proposals, &on_ask))
-		end_all(proposals, "the policy was changed, and no operator is attached");
+		end_all(proposals, false, "the policy was changed, and no operator is attached");
 }
 
 /* How long a proposal waits, if its program does. */
@@ -213,47 +211,71 @@ static void look(void *arg)
 		loop_timer_start(proposals->loop, &proposals->timer, LOOK_NS);
 }
 
+/* --- the command of --on-ask ------------------------------------------------------------------ */
+
+/* Has the rule added. False: it can't be; the guest is not told why. */
+static bool add(struct proposals *proposals, const struct proposal *proposal, const char *by,
+		char as[PROPOSAL_AS])
+{
+	struct err err = {.text = "no policy to add it to"};
+
+	if (proposals->ops && proposals->ops->add &&
+	    proposals->ops->add(proposals->ops_arg, proposal, by, as, &err) == 0)
+		return true;
+	log_warning("a rule that --on-ask approved is not added: %s", err.text);
+	return false;
+}
+
+/* The command has failed to decide; *open may be over then. */
+static void leave_to_operators(struct proposals *proposals, struct proposal **open, const char *why)
+{
+	struct policy_on_ask on_ask = approval_on_ask(proposals->guard);
+
+	approval_command_end((*open)->command);
+	(*open)->command = NULL;
+	if (!may_be_decided(proposals, &on_ask))
+		finish_undecided(proposals, open, why);
+}
+
+static void command_answered(void *arg, uint32_t number, const struct approval_answer *answer)
+{
+	struct proposals *proposals = arg;
+	struct proposal **open = find_number(proposals, number);
+	char as[PROPOSAL_AS];
+
+	if (!open)
+		return;
+	if (answer->reply == APPROVAL_NO)
+		proposals_reject(proposals, number, answer->reason, APPROVAL_COMMAND);
+	else if (answer->reply != APPROVAL_ALWAYS)
+		leave_to_operators(proposals, open, answer->why);
+	else if (add(proposals, *open, answer->by, as))
+		proposals_approve(proposals, number, as, answer->by);
+	else
+		leave_to_operators(proposals, open, "the approved rule could not be added");
+}
+
+/* In the loop's thread. */
+static void start_commands(void *arg)
+{
+	struct proposals *proposals = arg;
+	struct proposal *open;
+	unsigned i;
+
+	for (i = 0; i < PROPOSALS_MAX; i++) {
+		open = proposals->open[i];
+		if (!open || !open->command_due)
+			continue;
+		open->command_due = false;
+		if (approval_command_propose(&open->command, proposals->loop,
+					     approvals_command(proposals->questions), open,
+					     command_answered, proposals) < 0)
+			leave_to_operators(proposals, &proposals->open[i],
+					   "the command of --on-ask can't be run");
+	}
+}
+
 /* --- a new proposal --------------------------------------------------------------------------- */
-
-/* The policy's check of a proposal. */
-struct check {
-	struct proposal *proposal;
-	bool network;
-	struct err err;
-	int ret;
-};
-
-static void check_rule(void *arg, const struct policy *policy)
-{
-	struct check *check = arg;
-	struct proposal *proposal = check->proposal;
-
-	check->ret = policy_check_proposal(policy, proposal->rule, proposal->adds, &proposal->class,
-					   &check->err);
-	if (check->ret == 0 && proposal->class == POLICY_NET && !check->network)
-		check->ret =
-			err_set(&check->err, EINVAL, "the sandbox was started without a network");
-}
-
-static struct proposal *make(struct proposals *proposals, uint32_t id, const char *rule,
-			     size_t rule_length, const char *reason, size_t reason_length)
-{
-	struct proposal *proposal = calloc(1, sizeof(*proposal));
-
-	if (!proposal)
-		return NULL;
-	proposal->number = approvals_take_number(proposals->questions);
-	proposal->caller[proposal->callers++] = id;
-	proposal->class = POLICY_CLASSES;
-	memcpy(proposal->rule, rule, rule_length);
-	/* For a person a cut rule is another rule: a NUL makes it invalid as a whole. */
-	if (memchr(rule, '\0', rule_length))
-		memset(proposal->rule, '?', rule_length);
-	text_safe(proposal->reason, sizeof(proposal->reason), reason, reason_length, 0);
-	proposal->proposed = time(NULL);
-	proposal->since_ns = loop_guest_now_ns(proposals->loop);
-	return proposal;
-}
 
 /* Why a proposal is refused without a look at it; NULL: it is not. */
 static const char *refusal(struct proposals *proposals, uint32_t id, struct proposal ***place)
@@ -265,29 +287,20 @@ static const char *refusal(struct proposals *proposals, uint32_t id, struct prop
 	for (i = 0; i < PROPOSALS_MAX; i++) {
 		if (!proposals->open[i])
 			*place = &proposals->open[i];
-		else if (find_caller(proposals->open[i], id) >= 0)
+		else if (proposal_find_caller(proposals->open[i], id) >= 0)
 			return "the proposal's number is in use";
 		else
 			callers += proposals->open[i]->callers;
 	}
 	if (on_ask.way == POLICY_ON_ASK_DENY)
 		return "the policy says on-ask deny";
-	if (!may_be_decided(proposals, &on_ask))
+	if (!may_be_decided(proposals, &on_ask) && !approvals_command(proposals->questions))
 		return "no operator is attached";
 	if (callers >= PROPOSALS_MAX)
 		return "too many proposals are open: try again later";
 	if (loop_now_ns() < proposals->next_ns || !bucket_try(&proposals->rate, loop_now_ns()))
 		return "too many proposals in a short time: try again later";
 	return NULL;
-}
-
-/* Of this thread: a busy host is not the guest's doing. */
-static uint64_t cpu_now_ns(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
 }
 
 static void note_asked(struct proposals *proposals, const struct proposal *proposal,
@@ -324,31 +337,31 @@ static bool join(struct proposals *proposals, uint32_t id, const char *rule, siz
 /* Looks at a new proposal: opens it, or replies. */
 static void begin(struct proposals *proposals, struct proposal **place)
 {
-	struct check check = {.proposal = *place, .network = proposals->network};
 	char how[256];
 	uint32_t id = (*place)->caller[0];
-	uint64_t before_ns = cpu_now_ns(), took_ns;
+	uint64_t took_ns;
+	struct err err = {.text = ""};
+	int ret = proposal_check(*place, proposals->guard, proposals->network, &took_ns, &err);
 
-	guard_with_policy(proposals->guard, check_rule, &check);
 	/* A policy of thousands of rules takes long to parse, and the loop waits for that. */
-	took_ns = cpu_now_ns() - before_ns;
 	if (took_ns > PROPOSALS_LOOK_NS)
 		proposals->next_ns = loop_now_ns() + took_ns * PROPOSALS_SHARE;
 	note_asked(proposals, *place, (*place)->reason);
-	if (check.ret == 0) {
+	if (ret == 0) {
 		if (!proposals->timer.armed)
 			loop_timer_start(proposals->loop, &proposals->timer, LOOK_NS);
 		if (proposals->ops)
 			proposals->ops->proposed(proposals->ops_arg, *place);
+		(*place)->command_due = approvals_command(proposals->questions) != NULL;
+		loop_defer(proposals->loop, &proposals->commands);
 		return;
 	}
-	snprintf(how, sizeof(how), "question=%u answer=none: %.200s", (*place)->number,
-		 check.err.text);
+	snprintf(how, sizeof(how), "question=%u answer=none: %.200s", (*place)->number, err.text);
 	note(proposals, *place, "answer", how);
 	free(*place);
 	*place = NULL;
-	proposals->reply(proposals->arg, id, check.ret == -EINVAL ? AGENT_NO_RULE : AGENT_UNDECIDED,
-			 check.err.text);
+	proposals->reply(proposals->arg, id, ret == -EINVAL ? AGENT_NO_RULE : AGENT_UNDECIDED,
+			 err.text);
 }
 
 void proposals_propose(struct proposals *proposals, uint32_t id, const char *rule,
@@ -363,11 +376,14 @@ void proposals_propose(struct proposals *proposals, uint32_t id, const char *rul
 	}
 	if (join(proposals, id, rule, rule_length, reason, reason_length))
 		return;
-	*place = make(proposals, id, rule, rule_length, reason, reason_length);
-	if (*place)
-		begin(proposals, place);
-	else
+	*place = proposal_create(approvals_take_number(proposals->questions), id, rule, rule_length,
+				 reason, reason_length);
+	if (!*place) {
 		proposals->reply(proposals->arg, id, AGENT_UNDECIDED, "out of memory");
+		return;
+	}
+	(*place)->since_ns = loop_guest_now_ns(proposals->loop);
+	begin(proposals, place);
 }
 
 const struct proposal *proposals_next(const struct proposals *proposals, unsigned *at)
@@ -393,6 +409,7 @@ int proposals_create(struct proposals **out, struct loop *loop, struct guard *gu
 	proposals->questions = questions;
 	proposals->reply = reply;
 	proposals->arg = arg;
+	proposals->commands = (struct loop_task){.run = start_commands, .arg = proposals};
 	proposals->timer = (struct loop_timer){.expired = look, .arg = proposals, .guest = true};
 	bucket_init_burst(&proposals->rate, PROPOSALS_SECOND, PROPOSALS_MAX, loop_now_ns());
 	return 0;
@@ -405,8 +422,12 @@ void proposals_destroy(struct proposals *proposals)
 	if (!proposals)
 		return;
 	loop_timer_stop(proposals->loop, &proposals->timer);
-	for (i = 0; i < PROPOSALS_MAX; i++)
+	loop_cancel(proposals->loop, &proposals->commands);
+	for (i = 0; i < PROPOSALS_MAX; i++) {
+		if (proposals->open[i])
+			approval_command_end(proposals->open[i]->command);
 		free(proposals->open[i]);
+	}
 	free(proposals);
 }
 

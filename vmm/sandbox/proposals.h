@@ -6,8 +6,8 @@
  * size and their rate are bounded; a proposal beyond that is refused at once, and so is one that no
  * operator can decide. It waits for its program, and no longer than `on-ask wait` of the policy
  * says; with `on-ask deny` not at all. It never makes the guest stand still. A proposal is never
- * approved but by an operator's decision on it. Approved, it becomes an added rule of the policy
- * (vmm/policy/added.h); the caller adds it.
+ * approved but by a decision on it, of an operator or the command of --on-ask. Approved, it becomes
+ * an added rule of the policy (vmm/policy/added.h); the caller adds it.
  *
  * The audit log has a line for each proposal that was looked at, and one for its outcome.
  * Everything runs in the loop's thread or under the device lock.
@@ -32,6 +32,9 @@
 #define PROPOSALS_TIME_S  3600 /* until one without a decision ends */
 #define PROPOSAL_REASON	  2048 /* of a reason that was made harmless; more is cut */
 #define PROPOSAL_TEXT_MAX 400  /* of an operator's reason */
+#define PROPOSAL_AS	  32   /* where an approved rule is: "added:2" */
+
+struct approval_command;
 
 struct proposal {
 	uint32_t number;		/* for operators: no question has it */
@@ -42,7 +45,9 @@ struct proposal {
 	char reason[PROPOSAL_REASON];	       /* the guest's word, made harmless */
 	char adds[POLICY_ADDS];		       /* what the policy would allow with it */
 	time_t proposed;
-	uint64_t since_ns; /* guest time (loop.h) */
+	uint64_t since_ns;		  /* guest time (loop.h) */
+	bool command_due;		  /* the command of --on-ask is to be run */
+	struct approval_command *command; /* NULL: none runs */
 };
 
 struct proposals;
@@ -52,14 +57,20 @@ struct proposals_ops {
 	/* A proposal is new; one is over, and how. */
 	void (*proposed)(void *arg, const struct proposal *proposal);
 	void (*over)(void *arg, const struct proposal *proposal, const char *how);
+	/*
+	 * The command of --on-ask has approved it: adds the rule, as `as`. by: who approved it. 0,
+	 * or -errno with a message. From the loop's thread.
+	 */
+	int (*add)(void *arg, const struct proposal *proposal, const char *by, char as[PROPOSAL_AS],
+		   struct err *err);
 };
 
 /* Tells the guest the result. */
 typedef void proposals_reply(void *arg, uint32_t id, enum agent_proposed result, const char *text);
 
 /*
- * questions: numbers the proposals. network: whether rules for the network can take effect. 0 or
- * -ENOMEM.
+ * questions: numbers the proposals, and has the command of --on-ask. network: whether rules for the
+ * network can take effect. 0 or -ENOMEM.
  */
 int proposals_create(struct proposals **out, struct loop *loop, struct guard *guard,
 		     struct approvals *questions, proposals_reply *reply, void *arg);
