@@ -404,7 +404,7 @@ def waiting():
 def test_proposals_wait_for_an_operator():
     """No operator is attached: a proposal waits for cordon ask, as long as it or on-ask says, and freezes nothing."""
     rules = "file read /w/a\nfile write /w/b\n"
-    policies = {way: shared(f"{way and 'on-ask ' + way}\n{rules}", "p" + way[:4]) for way in
+    policies = {way: shared(f"{way and 'on-ask ' + way}\n{rules}", "p" + way) for way in
                 ("", "freeze", "wait=2s", "wait=1h", "deny")}
     with sandbox("box", "--policy", policies[""]):
         for way, answer, status, said in (("", ("no", "use", "b"), 1, b"rejected: use b\n"),
