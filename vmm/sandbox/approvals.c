@@ -55,8 +55,6 @@ void approvals_count(struct approvals *questions, const struct policy_request *r
 	approval_count(questions->memory, request, outcome);
 }
 
-/* --- asking ----------------------------------------------------------------------------------- */
-
 /* Takes a question out of the table, and tells the operators. */
 static void close_question(struct approvals *questions, struct open_question *open, const char *how)
 {
