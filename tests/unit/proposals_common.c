@@ -34,6 +34,8 @@ static void on_reply(void *arg, uint32_t id, enum agent_proposed what, const cha
 	snprintf(reply_text, sizeof(reply_text), "%s", text);
 }
 
+bool leaves;
+
 static void on_proposed(void *arg, const struct proposal *proposal)
 {
 	(void)arg;
@@ -42,6 +44,8 @@ static void on_proposed(void *arg, const struct proposal *proposal)
 	snprintf(shown_rule, sizeof(shown_rule), "%s", proposal->rule);
 	snprintf(shown_reason, sizeof(shown_reason), "%s", proposal->reason);
 	snprintf(shown_adds, sizeof(shown_adds), "%s", proposal->adds);
+	if (leaves)
+		attend(false);
 }
 
 static void on_over(void *arg, const struct proposal *proposal, const char *why)

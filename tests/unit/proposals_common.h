@@ -25,6 +25,9 @@ extern char reply_text[600], shown_rule[1100], shown_reason[PROPOSAL_REASON],
 extern char added_rule[1100], added_by[APPROVAL_BY];
 extern bool add_fails;
 
+/* The operator disconnects when told of a proposal. */
+extern bool leaves;
+
 struct policy *parse(const char *text);
 struct policy *make_policy(void);
 

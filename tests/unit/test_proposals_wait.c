@@ -63,6 +63,26 @@ START_TEST(proposals_wait_for_an_operator)
 }
 END_TEST
 
+/* The last operator goes when told: that ends the proposal, unless the command may decide. */
+START_TEST(an_operator_who_leaves_when_told)
+{
+	begin();
+	leaves = true;
+	propose(1, "net allow tls a.test:443", "");
+	ck_assert_uint_eq(count_open(), 0);
+	ck_assert_uint_eq(replies, 1);
+	ck_assert_str_eq(reply_text, "the last operator has disconnected");
+	end();
+	begin_with(NULL, "exec sleep 1000 #");
+	propose(1, "net allow tls a.test:443", "");
+	ck_assert_uint_eq(count_open(), 1);
+	pass_time(20000000);
+	ck_assert_uint_eq(replies, 0);
+	leaves = false;
+	end();
+}
+END_TEST
+
 /* `on-ask wait` bounds a proposal's time as a question's; without it, the program does. */
 START_TEST(proposals_wait_for_a_bounded_time)
 {
@@ -190,4 +210,5 @@ START_TEST(a_command_that_never_ends)
 END_TEST
 
 UNIT_MAIN("proposals_wait", proposals_wait_for_an_operator, proposals_wait_for_a_bounded_time,
-	  a_command_decides, a_command_that_decides_nothing, a_command_that_never_ends)
+	  an_operator_who_leaves_when_told, a_command_decides, a_command_that_decides_nothing,
+	  a_command_that_never_ends)

@@ -350,10 +350,11 @@ static void begin(struct proposals *proposals, struct proposal **place)
 	if (ret == 0) {
 		if (!proposals->timer.armed)
 			loop_timer_start(proposals->loop, &proposals->timer, LOOK_NS);
-		if (proposals->ops)
-			proposals->ops->proposed(proposals->ops_arg, *place);
 		(*place)->command_due = approvals_command(proposals->questions) != NULL;
 		loop_defer(proposals->loop, &proposals->commands);
+		/* Last: it may lose a client, and with the last operator the proposal ends. */
+		if (proposals->ops)
+			proposals->ops->proposed(proposals->ops_arg, *place);
 		return;
 	}
 	snprintf(how, sizeof(how), "question=%u answer=none: %.200s", (*place)->number, err.text);
