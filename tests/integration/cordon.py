@@ -209,7 +209,7 @@ class Process:
                       bytes(self.output["stderr"]), self.seconds, self._peak, self.private)
 
 
-def wait_until(condition, what, seconds=60):
+def wait_until(condition, what, seconds=120):
     deadline = time.monotonic() + seconds * TIME_SCALE
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds * TIME_SCALE:.0f} s in vain for {what}"
