@@ -51,6 +51,16 @@ def many(usual, whole):
     return whole if os.environ.get("CORDON_TEST_WHOLE") else usual
 
 
+def small_guest(whole="64M"):
+    """Options for tests that fill memory. A host that emulates ring 0 takes milliseconds to give a program a page, so
+    the guest's kernel uses only 40 MiB, less than --memory accepts: 20 MiB are free. `whole`: as in many()."""
+    return many(["--memory", "64M", "--cmdline-append", "mem=40M"], ["--memory", whole])
+
+
+# A command that takes memory until it ends. It makes few system calls and writes each page once.
+EAT_MEMORY = "awk 'BEGIN { for (;;) a[n++] = sprintf(\"%100000s\", \"\") }'"
+
+
 def need_program(*names):
     for name in names:
         if not shutil.which(name):

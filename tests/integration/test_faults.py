@@ -139,18 +139,14 @@ def test_agent_vanishes():
 
 
 @cordon.limit(400)
-def test_agent_never_answers():
-    """An agent that greets, but neither takes part in making a template nor starts the command."""
-    waiting = start_guest("silent")
+def test_agents_that_are_none():
+    """An agent that greets, but neither takes part in making a template nor starts the command. And only guest root can
+    be the agent: a connection from an unprivileged port is ignored. One test, since all wait."""
+    waiting, unprivileged = start_guest("silent"), start_guest("unprivileged")
     started = start_guest("silent", ["--cold", "--timeout", "1s"])
     started.wait().expect(cordon.TIMED_OUT, b"")
     waiting.wait().expect_error("agent", lines=None)
-
-
-@cordon.limit(400)
-def test_agent_from_an_unprivileged_port():
-    """Only guest root can be the agent: a connection from an unprivileged port is ignored."""
-    guest("unprivileged").expect_error("agent", lines=None)
+    unprivileged.wait().expect_error("agent", lines=None)
 
 
 def test_fork_bomb():
@@ -163,9 +159,8 @@ def test_fork_bomb():
 @cordon.limit(900)
 def test_workload_eats_memory():
     """A command that fills the guest's memory ends alone."""
-    # Every page costs a fault in the guest, which alone takes a minute where ring 0 is emulated.
-    result = run("sh", "-c", "x=0123456789abcdef; while :; do x=$x$x; done",
-                 options=["--memory", "128M", "--timeout", "800s"])
+    result = run("sh", "-c", f"exec {cordon.EAT_MEMORY}",
+                 options=[*cordon.small_guest("128M"), "--timeout", "800s"])
     assert result.status > 0 and result.status not in (cordon.FAILED, cordon.TIMED_OUT), repr(result)
 
 

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a command can and cannot do to the guest that it runs in. Each "cannot" has a "can" beside it."""
-from cordon import call, limit, run
+from cordon import EAT_MEMORY, call, limit, run, small_guest
 
 
-# For tests that fill memory: as little as possible, since a host that emulates ring 0 takes a millisecond
-# to clear a page.
-SMALL = ["--memory", "64M"]
+SMALL = small_guest()
 
 
 def script(*lines, options=()):
@@ -43,8 +41,7 @@ def test_fork_bomb_is_bounded():
 
 @limit(600)
 def test_out_of_memory_ends_the_program_only():
-    result = script("sh -c 'x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done'", "echo it ended with $?",
-                    options=SMALL)
+    result = script(EAT_MEMORY, "echo it ended with $?", options=SMALL)
     result.expect(0, b"it ended with 137\n")
 
 
