@@ -9,15 +9,15 @@
 #define SECOND UINT64_C(1000000000)
 #define STEP   (2 * SECOND)
 
-/* Checks with this use a step; returns how many went well, 100 at most. */
-static unsigned steps_until_the_end(struct boot_use a_step, uint64_t max_ns)
+/* Checks with this use a step; returns how many went well, most at most. */
+static unsigned steps_of(struct boot_use a_step, uint64_t max_ns, unsigned most)
 {
 	struct boot_use now = {.cpu_ns = 5 * SECOND, .waited_ns = 7 * SECOND, .faults = 3};
 	struct boot_watch watch;
 	unsigned steps;
 
 	boot_watch_begin(&watch, &now, max_ns);
-	for (steps = 0; steps < 100; steps++) {
+	for (steps = 0; steps < most; steps++) {
 		now.cpu_ns += a_step.cpu_ns;
 		now.waited_ns += a_step.waited_ns;
 		now.faults += a_step.faults;
@@ -25,6 +25,11 @@ static unsigned steps_until_the_end(struct boot_use a_step, uint64_t max_ns)
 			break;
 	}
 	return steps;
+}
+
+static unsigned steps_until_the_end(struct boot_use a_step, uint64_t max_ns)
+{
+	return steps_of(a_step, max_ns, 100);
 }
 
 START_TEST(a_guest_that_uses_nothing_is_given_up)
@@ -55,6 +60,25 @@ START_TEST(a_guest_on_a_busy_host_is_not)
 }
 END_TEST
 
+/*
+ * A guest can touch a page of its snapshot every second, or have its processors wake up all at
+ * once: it would start for days.
+ */
+START_TEST(not_for_ever)
+{
+	unsigned hour = 3600 * SECOND / STEP;
+
+	ck_assert_uint_eq(steps_of((struct boot_use){.faults = 1}, 60 * SECOND, 10 * hour),
+			  hour + 9);
+	ck_assert_uint_eq(steps_of((struct boot_use){.waited_ns = STEP}, 60 * SECOND, 10 * hour),
+			  hour + 9);
+	/* One that uses processors has the time that they last. */
+	ck_assert_uint_eq(steps_of((struct boot_use){.cpu_ns = STEP / 50, .faults = 1}, 60 * SECOND,
+				   10 * hour),
+			  60 * 50 / 2 - 1);
+}
+END_TEST
+
 /* A thread that ends takes its count along, which is no use below zero. */
 START_TEST(counts_may_fall)
 {
@@ -80,5 +104,5 @@ START_TEST(a_process_uses_something)
 END_TEST
 
 UNIT_MAIN("boot_watch", a_guest_that_uses_nothing_is_given_up,
-	  a_guest_that_uses_too_much_is_given_up, a_guest_on_a_busy_host_is_not, counts_may_fall,
-	  a_process_uses_something)
+	  a_guest_that_uses_too_much_is_given_up, a_guest_on_a_busy_host_is_not, not_for_ever,
+	  counts_may_fall, a_process_uses_something)

@@ -14,6 +14,8 @@
 #define IDLE_PERCENT 1 /* of one processor */
 /* A vCPU that gets no processor waits nearly all the time; the thread that checks, briefly. */
 #define BUSY_PERCENT 20
+/* How long a host may be too busy, in all: a guest can look like that on purpose. */
+#define BUSY_NS UINT64_C(3600000000000)
 
 /* The second field of a thread's schedstat; 0 if the kernel does not count. */
 static uint64_t thread_waited_ns(int tasks, const char *thread)
@@ -66,15 +68,17 @@ void boot_watch_begin(struct boot_watch *watch, const struct boot_use *now, uint
 bool boot_watch_check(struct boot_watch *watch, const struct boot_use *now, uint64_t passed_ns)
 {
 	uint64_t used_ns = now->cpu_ns - watch->last.cpu_ns, waited_ns = 0;
+	bool is_idle = used_ns < passed_ns / 100 * IDLE_PERCENT, is_busy;
 
 	/* A thread that has ended takes its count along. */
 	if (now->waited_ns > watch->last.waited_ns)
 		waited_ns = now->waited_ns - watch->last.waited_ns;
-	if (used_ns >= passed_ns / 100 * IDLE_PERCENT ||
-	    waited_ns >= passed_ns / 100 * BUSY_PERCENT || now->faults != watch->last.faults)
-		watch->idle_ns = 0;
-	else
-		watch->idle_ns += passed_ns;
+	is_busy = waited_ns >= passed_ns / 100 * BUSY_PERCENT || now->faults != watch->last.faults;
+	if (is_idle && is_busy && watch->busy_ns < BUSY_NS) {
+		watch->busy_ns += passed_ns;
+		is_idle = false;
+	}
+	watch->idle_ns = is_idle ? watch->idle_ns + passed_ns : 0;
 	watch->last = *now;
 	return now->cpu_ns - watch->start.cpu_ns < watch->max_ns && watch->idle_ns < IDLE_NS;
 }

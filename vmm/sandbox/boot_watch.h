@@ -2,7 +2,8 @@
 /*
  * Whether a guest that starts makes progress. The limit is on processor time used, which does not
  * depend on how busy the host is. A guest that uses none waits for something that will never come;
- * but not while its threads wait for a processor, or its memory for the disk.
+ * but not while its threads wait for a processor, or its memory for the disk. As the guest can
+ * cause that itself, such times count for an hour in all.
  */
 #ifndef CORDON_SANDBOX_BOOT_WATCH_H
 #define CORDON_SANDBOX_BOOT_WATCH_H
@@ -21,6 +22,7 @@ struct boot_watch {
 	struct boot_use start, last;
 	uint64_t max_ns;
 	uint64_t idle_ns; /* without any use */
+	uint64_t busy_ns; /* of the host, in all: no use, but a reason */
 };
 
 struct boot_use boot_use_now(void);
