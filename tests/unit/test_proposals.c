@@ -71,6 +71,36 @@ START_TEST(a_line_is_checked)
 }
 END_TEST
 
+/* The first target may be harmless: it must not look as if it were all. */
+START_TEST(several_targets_are_not_one)
+{
+	static const struct {
+		const char *line, *adds;
+	} several[] = {
+		{"net allow tls pypi.org:443 *:443",
+		 "one of its 2 targets: it allows more, or that can't be ruled out: "
+		 "net tls pypi.org:443 (added:2)"},
+		{"net allow tls *:443 # pypi.org:443 and no other",
+		 "it allows more, or that can't be ruled out: net tls *:443 (added:2)"},
+		{"file read /x/a /y/b /z/c",
+		 "one of its 3 targets: it allows more: file /x/a (read, added:2; before: deny by "
+		 "default)"},
+	};
+	struct policy *policy = make_policy();
+	enum policy_class class;
+	char adds[POLICY_ADDS];
+	struct err err;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(several); i++) {
+		ck_assert_int_eq(policy_check_proposal(policy, several[i].line, adds, &class, &err),
+				 0);
+		ck_assert_str_eq(adds, several[i].adds);
+	}
+	policy_free(policy);
+}
+END_TEST
+
 /* --- decisions -------------------------------------------------------------------------------- */
 
 START_TEST(an_operator_decides)
@@ -303,6 +333,7 @@ START_TEST(a_long_look_is_followed_by_a_pause)
 }
 END_TEST
 
-UNIT_MAIN("proposals", a_line_is_checked, an_operator_decides, proposals_end_otherwise,
-	  callers_of_one_rule_share_a_proposal, control_characters_are_harmless,
-	  ten_thousand_proposals, a_long_look_is_followed_by_a_pause)
+UNIT_MAIN("proposals", a_line_is_checked, several_targets_are_not_one, an_operator_decides,
+	  proposals_end_otherwise, callers_of_one_rule_share_a_proposal,
+	  control_characters_are_harmless, ten_thousand_proposals,
+	  a_long_look_is_followed_by_a_pause)

@@ -7,6 +7,7 @@
 
 #include "vmm/base/text.h"
 #include "vmm/policy/added.h"
+#include "vmm/policy/internal.h"
 #include "vmm/policy/narrow.h"
 
 #define TEXT_MAX 2048
@@ -42,18 +43,33 @@ static int parse_alone(const char *line, struct err *err)
 	return ret < 0 && ret != -ENOMEM ? -EINVAL : ret;
 }
 
-/* What the policy allows with the rule that it does not allow without. */
+/* Of the rule that was added. */
+static unsigned count_targets(const struct policy *with)
+{
+	const struct rule *rule = (const struct rule *)policy_last_added(with);
+
+	return rule->patterns + rule->targets;
+}
+
+/*
+ * What the policy allows with the rule that it does not allow without: an example, which the guest
+ * can choose by the order of the targets.
+ */
 static int compare(const struct policy *with, const struct policy *policy, char adds[POLICY_ADDS],
 		   struct err *err)
 {
 	struct err why = {.text = ""};
 	int ret = policy_is_narrower(with, policy, &why);
+	size_t used = 0;
 
 	if (ret == 0)
 		return err_set(err, EINVAL, "the rule allows nothing that is not allowed already");
 	if (ret != -EPERM)
 		return err_set(err, ENOMEM, "out of memory");
-	text_safe(adds, POLICY_ADDS, why.text, strlen(why.text), 0);
+	if (count_targets(with) > 1)
+		used = (size_t)snprintf(adds, POLICY_ADDS,
+					"one of its %u targets: ", count_targets(with));
+	text_safe(adds + used, POLICY_ADDS - used, why.text, strlen(why.text), 0);
 	return 0;
 }
 
