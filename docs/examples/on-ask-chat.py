@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 chat = json.load(open(os.path.expanduser("~/.config/cordon/chat.json"), encoding="utf-8"))
 question = json.load(sys.stdin)
 answers = dict(zip("👍👎", ("approve", "reject") if question.get("kind") == "proposal" else ("once", "no")))
-text = "Sandbox: {object} ({rule_text})? React with 👍 (yes) or 👎 (no).".format(**question)
+text = "Sandbox: {object} ({rule_text})? React with 👍 ({0}) or 👎 ({1}).".format(*answers.values(), **question)
 api, room, headers = chat["server"] + "/_matrix/client", chat["room"], {"Authorization": "Bearer " + chat["token"]}
 body, url = json.dumps({"msgtype": "m.text", "body": text}).encode(), f"{api}/v3/rooms/{room}/send/m.room.message/"
 sent = json.load(urlopen(Request(f"{url}{time.time_ns()}", body, headers, method="PUT"), timeout=60))["event_id"]

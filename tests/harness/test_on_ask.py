@@ -119,6 +119,9 @@ def test_chat(tmp_path, server, kind, key, answer):
     assert Chat.reactions == [] and len(Chat.posted) == 1, Chat.posted
     body = "Sandbox: {object} ({rule_text})?".format(**question(kind))
     assert Chat.posted[0]["body"].startswith(body), Chat.posted
+    # Of a proposal the reaction adds a rule for good: the operator must see that.
+    assert ("(approve) or " in Chat.posted[0]["body"]) == (kind == "proposal"), Chat.posted
+    assert ("(once) or " in Chat.posted[0]["body"]) == (kind == "net"), Chat.posted
     assert body == "Sandbox: tls api.example.com 93.184.216.34:443 (net ask tls *:443)?" or kind == "proposal", body
 
 
