@@ -3,8 +3,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -21,7 +22,7 @@
 static uint64_t thread_waited_ns(int tasks, const char *thread)
 {
 	char path[280], text[96] = "";
-	uint64_t ran, waited;
+	const char *second;
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/schedstat", thread);
@@ -29,7 +30,8 @@ static uint64_t thread_waited_ns(int tasks, const char *thread)
 	if (fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) < 0)
 		text[0] = '\0';
 	fd_close(&fd);
-	return sscanf(text, "%" SCNu64 " %" SCNu64, &ran, &waited) == 2 ? waited : 0;
+	second = strchr(text, ' ');
+	return second ? strtoull(second, NULL, 10) : 0;
 }
 
 static uint64_t all_waited_ns(void)
