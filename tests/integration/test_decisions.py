@@ -312,8 +312,14 @@ def test_the_sandbox_reads_its_denials():
             call("kill", "box-1")
 
 
+# In the lab the check of a proposal takes over 100 ms, and then the next one is looked at later, as docs/policy.md says.
+SHOWN_AT_ONCE = 1 if cordon.IN_LAB else 6
+
+
 def propose(*arguments):
     """A program in the sandbox that proposes; ended: its status and what it printed."""
+    if cordon.IN_LAB:
+        time.sleep(10)
     return executing("box", "cordon-guest", "propose", *arguments)
 
 
@@ -372,19 +378,19 @@ def test_the_guest_proposes_rules():
         # Many at once: each gets a result, few are shown, and a command runs meanwhile.
         flood = executing("box", "sh", "-c", "for i in $(seq 24); do cordon-guest propose \"file write /w/n$i\""
                           " --timeout 600 2>&1 & done; wait")
-        for _i in range(6):
+        for _i in range(SHOWN_AT_ONCE):
             operator.event("asked")
         execute("box", "true").expect(0)
         with connect() as client:
-            assert 6 <= len(ask(client, op="questions", id=1)["questions"]) <= 16
+            assert SHOWN_AT_ONCE <= len(ask(client, op="questions", id=1)["questions"]) <= 16
         # The last operator leaves: they wait for the next one. A policy that has none asked ends them all.
         operator.client.close()
         with connect() as client:
-            assert len(ask(client, op="questions", id=1)["questions"]) >= 6
+            assert len(ask(client, op="questions", id=1)["questions"]) >= SHOWN_AT_ONCE
         call("policy", "set", "box", deny).expect(0)
         lines = flood.wait().expect(0).stdout.decode().splitlines()
         assert len(lines) == 24 and all(line.startswith("undecided: ") for line in lines), lines
-        assert 6 <= lines.count("undecided: the policy was changed and says on-ask deny") <= 16, lines
+        assert SHOWN_AT_ONCE <= lines.count("undecided: the policy was changed and says on-ask deny") <= 16, lines
         with connect() as client:
             assert ask(client, op="questions", id=1)["questions"] == []
         assert show().count("\nfile write") == 1, show()
