@@ -17,6 +17,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/base/nearest.h"
+#include "vmm/cli/terminal.h"
 #include "vmm/cli/verb.h"
 #include "vmm/sandbox/approvals.h"
 
@@ -264,6 +265,8 @@ static int run_verb(const struct verb *verb, struct arguments *arguments,
 	int status = 0, null;
 
 	fflush(stdout);
+	if (idle)
+		terminal_lend();
 	child = fork();
 	if (child == 0) {
 		sigemptyset(&none);
@@ -275,11 +278,14 @@ static int run_verb(const struct verb *verb, struct arguments *arguments,
 		status = verb_main(verb, arguments->argc, arguments->argv);
 		_exit(fflush(stdout) == 0 ? status : EXIT_CORDON);
 	}
-	if (child < 0) {
+	if (child > 0)
+		status = wait_for(child, idle);
+	else
 		log_error("fork: %s", strerror(errno));
+	if (idle)
+		terminal_take_back();
+	if (child < 0)
 		return EXIT_CORDON;
-	}
-	status = wait_for(child, idle);
 	drop_keys();
 	return exit_status(WEXITSTATUS(status), WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 }

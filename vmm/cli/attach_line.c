@@ -267,6 +267,7 @@ int line_open(struct line **out, const struct line_ops *ops, void *arg, const ch
 	open_line = line;
 	line->past_file = history ? strdup(history) : NULL;
 	line->past = line->library.history_init();
+	terminal_keep(STDIN_FILENO);
 	line->edit = line->library.init("cordon", stdin, stdout, stderr);
 	if (!line->edit || !line->past) {
 		line_close(line);
@@ -280,6 +281,8 @@ int line_open(struct line **out, const struct line_ops *ops, void *arg, const ch
 	line->library.set(line->edit, EL_SIGNAL, 0);
 	/* Ctrl-C is a character: as a signal it would flush what tells pasted text from keys. */
 	line->library.set(line->edit, EL_SETTY, "-d", "-isig", NULL);
+	/* Between two lines, too: the rest of a paste is neither echoed nor cut at 4096 bytes. */
+	line->library.set(line->edit, EL_SETTY, "-x", "-isig", "-icanon", "-echo", NULL);
 	line->library.set(line->edit, EL_PROMPT, prompt);
 	line->library.set(line->edit, EL_HIST, line->library.history, line->past);
 	line->library.set(line->edit, EL_GETCFN, get_key);
@@ -294,6 +297,7 @@ void line_close(struct line *line)
 		return;
 	if (line->edit)
 		line->library.end(line->edit);
+	terminal_release();
 	if (line->past)
 		line->library.history_end(line->past);
 	free(line->past_file);
@@ -312,9 +316,7 @@ enum line_end line_read(struct line *line, const char **text)
 	fflush(stdout);
 	line->end = LINE_READ;
 	line->editing = true;
-	terminal_guard(STDIN_FILENO);
 	read = line->library.gets(line->edit, &count);
-	terminal_unguard();
 	line->editing = false;
 	fputs(PASTE_OFF, stdout);
 	fflush(stdout);

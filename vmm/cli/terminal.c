@@ -16,6 +16,13 @@ static struct {
 	struct termios before;
 } entered;
 
+/* The user's own mode, while terminal_keep() holds it. */
+static struct {
+	bool held;
+	int fd;
+	struct termios mode, lent;
+} kept;
+
 static void on_fatal_signal(int number)
 {
 	/* From the background, setting it would stop this process instead. */
@@ -42,18 +49,41 @@ static void catch_fatal_signals(void)
 			sigaction(fatal[i], &action, NULL);
 }
 
-void terminal_guard(int fd)
+static void guard(int fd, const struct termios *before)
 {
-	if (tcgetattr(fd, &entered.before) < 0)
-		return;
 	entered.fd = fd;
+	entered.before = *before;
 	catch_fatal_signals();
 	entered.raw = 1;
 }
 
-void terminal_unguard(void)
+void terminal_keep(int fd)
 {
+	if (tcgetattr(fd, &kept.mode) < 0)
+		return;
+	kept.fd = fd;
+	kept.held = true;
+	guard(fd, &kept.mode);
+}
+
+void terminal_release(void)
+{
+	if (kept.held)
+		tcsetattr(kept.fd, TCSADRAIN, &kept.mode);
+	kept.held = false;
 	entered.raw = 0;
+}
+
+void terminal_lend(void)
+{
+	if (kept.held && tcgetattr(kept.fd, &kept.lent) == 0)
+		tcsetattr(kept.fd, TCSADRAIN, &kept.mode);
+}
+
+void terminal_take_back(void)
+{
+	if (kept.held)
+		tcsetattr(kept.fd, TCSADRAIN, &kept.lent);
 }
 
 void terminal_enter(struct terminal *terminal, int in_fd, int out_fd)
@@ -65,10 +95,8 @@ void terminal_enter(struct terminal *terminal, int in_fd, int out_fd)
 		return;
 	raw = terminal->before;
 	cfmakeraw(&raw);
-	entered.fd = in_fd;
-	entered.before = terminal->before;
-	catch_fatal_signals();
-	entered.raw = 1;
+	if (!kept.held)
+		guard(in_fd, &terminal->before);
 	terminal->raw = tcsetattr(in_fd, TCSANOW, &raw) == 0;
 }
 
@@ -77,7 +105,7 @@ void terminal_leave(struct terminal *terminal)
 	if (terminal->raw)
 		tcsetattr(terminal->in_fd, TCSADRAIN, &terminal->before);
 	terminal->raw = false;
-	entered.raw = 0;
+	entered.raw = kept.held;
 }
 
 bool terminal_is_screen(void)

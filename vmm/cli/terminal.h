@@ -21,11 +21,15 @@ void terminal_enter(struct terminal *terminal, int in_fd, int out_fd);
 void terminal_leave(struct terminal *terminal);
 
 /*
- * For a library that sets the terminal's mode itself: fatal signals restore the mode that fd has
- * now, until terminal_unguard().
+ * For a library that sets the terminal's mode itself: keeps the mode that fd has now. Fatal signals
+ * restore it, and so does terminal_release().
  */
-void terminal_guard(int fd);
-void terminal_unguard(void);
+void terminal_keep(int fd);
+void terminal_release(void);
+
+/* Gives the terminal to another process, in the mode that is kept, and takes it back. */
+void terminal_lend(void);
+void terminal_take_back(void);
 
 /* Whether stdin and stdout are a terminal that can do more than print lines (TERM is not "dumb").
  */
