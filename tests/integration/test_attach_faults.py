@@ -5,6 +5,7 @@ import os
 import re
 import select
 import signal
+import termios
 import threading
 
 from cordon import Process, Terminal, call, limit, private_kib, wait_until, write
@@ -45,6 +46,7 @@ def paste(terminal, data):
     while data:
         readable, writable, _ = select.select([terminal.master], [terminal.master], [], 60)
         assert readable or writable, "the paste does not go on"
+        assert not terminal.settings()[3] & (termios.ICANON | termios.ECHO), "the rest of the paste is echoed"
         if readable:
             terminal.output = terminal.output[-(1 << 20):] + os.read(terminal.master, 65536)
         if writable:
