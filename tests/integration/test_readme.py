@@ -3,11 +3,12 @@
 import os
 import queue
 import re
+import socket
 import subprocess
 import threading
 
 import cordon
-from cordon import call, limit, work
+from cordon import call, limit, wait_until, work
 from test_publish import free_port
 
 # What differs between two runs, and what README prints for it.
@@ -64,6 +65,11 @@ class Shell:
         self.popen.wait()
 
 
+def listens(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", int(port))) == 0
+
+
 @limit(900)
 def test_session():
     cordon.need_program("bash", "passt", "python3", "tail")
@@ -75,6 +81,9 @@ def test_session():
         for command, expected in commands:
             printed = shell.run(command)
             assert printed == expected, f"README: {command}\nexpected {expected}\nprinted  {printed}"
+            server = re.search(r"http\.server (\d+)", command)
+            if server:                          # a script is faster than the reader whom it stands for
+                wait_until(lambda server=server: listens(server[1]), "the server to listen")
     finally:
         for name in ("box", "box-1", "box-2", "again"):
             call("kill", name)
