@@ -27,11 +27,11 @@ HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 LIBS     := -lfdt -lz -lzstd -ljansson -lhogweed -lnettle -lpthread
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),1)
-OPT      := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+OPT      := -O1 -g1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 HARDEN   := -fPIE
 endif
 ifeq ($(SANITIZE),thread)
-OPT      := -O1 -g -fsanitize=thread
+OPT      := -O1 -g1 -fsanitize=thread
 HARDEN   := -fPIE -Wno-tsan
 endif
 ifeq ($(SANITIZE),coverage)
@@ -208,7 +208,7 @@ $(BUILD)/tests/guest/%: $(BUILD)/obj/tests/guest/%.o $(GUEST_SHARED:%.c=$(BUILD)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 # Fuzz targets are built with clang, whole, so that the code under test is instrumented too.
-FUZZ_FLAGS = $(CSTD) $(GENERATED) $(WARNINGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+FUZZ_FLAGS = $(CSTD) $(GENERATED) $(WARNINGS) -O1 -g1 -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -DCORDON_VERSION='"$(VERSION)"'
 $(BUILD)/fuzz-obj/%.o: %.c
 	@mkdir -p $(@D)
