@@ -117,7 +117,7 @@ def test_memory_of_a_frozen_sandbox_goes_to_disk():
             wait_frozen()
             wait_until(lambda times=times: [line["detail"] for line in events("freeze")].count(
                 "its memory was written to disk") == times, "the memory to be written")
-            assert private_kib(client) < before // 2, before
+            assert private_kib(client) < before * 3 // 4, before     # the monitor itself has 2 MiB
             line = [line.split() for line in call("ps").expect(0).stdout.decode().splitlines()][1]
             assert line[1] == "frozen" and line[7:] == ["1", "question,", "memory", "on", "disk"], line
             shown = ps()["box"]
