@@ -62,6 +62,7 @@ void terminal_keep(int fd)
 	if (tcgetattr(fd, &kept.mode) < 0)
 		return;
 	kept.fd = fd;
+	kept.lent = kept.mode;
 	kept.held = true;
 	guard(fd, &kept.mode);
 }
