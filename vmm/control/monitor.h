@@ -232,7 +232,7 @@ void monitor_operators_changed(struct monitor *monitor);
 /* Refuses the request that waits for the guest to stand still, or for its snapshot. */
 void requests_give_up(struct monitor *monitor);
 
-/* 0, or -EBUSY with a message that says what to do: the guest stands still. */
+/* 0; or -EBUSY if the guest stands still, with a message that names the command to let it go on. */
 int monitor_check_runs(const struct monitor *monitor, struct err *err);
 
 /* Handles a request. */

@@ -69,8 +69,8 @@ static int read_part(struct texts *texts, size_t index, const char *name, const 
 	if (preset)
 		return add_text(texts, index, preset, strlen(preset), err);
 	ret = policy_text_read(name, &text, &length, err);
-	near = policy_preset_near(name);
-	if (ret == -ENOENT && near)
+	near = ret == -ENOENT ? policy_preset_near(name) : NULL;
+	if (near)
 		return err_set(err, ENOENT,
 			       "policy %s: no such file, and no preset: did you mean '%s'?", name,
 			       near);
