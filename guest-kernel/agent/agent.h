@@ -44,6 +44,7 @@ struct link {
 	int fd;
 	bool lost, welcomed;
 	bool takes_proposals; /* the monitor does */
+	bool takes_memory;    /* the monitor takes the flag of EXITED */
 	size_t in_used;
 	size_t out_head, out_used;
 	uint8_t in[LINK_IN_SIZE];
@@ -54,6 +55,7 @@ struct link {
 struct start {
 	uint32_t flags, uid, gid;
 	uint16_t rows, columns;
+	uint32_t open_files; /* the limit, which is not the payload's; 0: none */
 	const char *user, *directory;
 	char **arguments; /* ends with NULL; variables follow in the same array */
 	char **variables; /* ends with NULL */
@@ -78,7 +80,9 @@ struct command {
 	uint32_t id;
 	pid_t pid;
 	bool terminal, dead;
-	int status; /* of wait4 */
+	bool out_of_memory;    /* the kernel killed it for that */
+	uint64_t memory_kills; /* limits_memory_kills() before it ran */
+	int status;	       /* of wait4 */
 	uint64_t started_ns;
 	struct report *report;
 	struct stream out[3]; /* 1 and 2; a terminal has only 1 */
@@ -294,6 +298,16 @@ void proposals_handle(struct agent *agent, const struct pollfd *fds, unsigned co
 void proposals_reply(uint32_t id, const uint8_t *payload, uint32_t length);
 /* The connection to the monitor is lost: replies to all. */
 void proposals_lost(void);
+
+/* --- limits.c --- */
+/* The sandbox has a cgroup: sets the agent's own limits. Takes over top, of all cgroups. */
+void limits_prepare(int top);
+/* Handles LIMITS: 0 or an errno value. */
+uint32_t limits_set(const uint8_t *payload, uint32_t length);
+/* How many files a process of a new command may have open; 0: as many as the agent's children. */
+uint32_t limits_open_files(void);
+/* How many processes of the sandbox the kernel has killed since its memory was exhausted. */
+uint64_t limits_memory_kills(void);
 
 /* --- network.c --- */
 /* Lets every program bind ports below 1024. */

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -205,6 +206,15 @@ static void enter_directory(struct report *report, const struct start *start,
 	child_fail(report, EXIT_CORDON, errno, "%.300s: %s", start->directory, strerror(errno));
 }
 
+/* Late: before, descriptors of the agent above the limit are still open. */
+static void limit_files(struct report *report, uint32_t most)
+{
+	const struct rlimit limit = {.rlim_cur = most, .rlim_max = most};
+
+	if (most > 0 && setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		child_fail(report, EXIT_CORDON, errno, "open files: %s", strerror(errno));
+}
+
 int child_session(const int fds[3])
 {
 	int i;
@@ -232,6 +242,7 @@ void child_become(const struct agent *agent, const struct start *start, struct r
 			   strerror(-ret));
 	become_user(report, start, &user, agent->isolate);
 	enter_directory(report, start, &user);
+	limit_files(report, start->open_files);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		child_fail(report, EXIT_CORDON, errno, "no_new_privs: %s", strerror(errno));
 	default_signals();

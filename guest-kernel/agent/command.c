@@ -97,6 +97,8 @@ struct command *command_new(void)
 		.out[0] = {.fd = -1},
 		.out[1] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
 		.out[2] = {.fd = -1, .credit = AGENT_WINDOW_OUTPUT},
+		/* For the spare this is read while no client waits. */
+		.memory_kills = limits_memory_kills(),
 	};
 	return command;
 }
@@ -189,6 +191,7 @@ void command_start(struct agent *agent, uint32_t id, uint8_t *payload, size_t le
 	while (slot < AGENT_COMMANDS_MAX && agent->commands[slot])
 		slot++;
 	agent->worked = true;
+	start.open_files = limits_open_files();
 	if (ret < 0 || slot == AGENT_COMMANDS_MAX)
 		send_failed(&agent->link, id, ENOMEM, "too many commands for the sandbox");
 	else if (agent->isolate && (ret = sandbox_enter()) < 0)
@@ -265,6 +268,12 @@ static void exited_fill(uint8_t *to, int status, const struct rusage *usage, uin
 	agent_put64(to + AGENT_EXITED_AT_INVOLUNTARY, (uint64_t)usage->ru_nivcsw);
 }
 
+static bool killed(int status)
+{
+	return WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
+				   : WEXITSTATUS(status) == exit_status(0, SIGKILL);
+}
+
 /* Output written so far is still sent; other processes may keep the pipes open, without effect. */
 void command_ended(struct command *command, int status, const struct rusage *usage)
 {
@@ -272,6 +281,8 @@ void command_ended(struct command *command, int status, const struct rusage *usa
 	unsigned i;
 
 	command->dead = true;
+	/* The kernel kills one process; a shell that waited for it often passes its status on. */
+	command->out_of_memory = (killed(status) && limits_memory_kills() > command->memory_kills);
 	exited_fill(command->exited, status, usage, (now_ns() - command->started_ns) / 1000);
 	for (i = 1; i <= 2; i++) {
 		if (command->out[i].fd < 0)

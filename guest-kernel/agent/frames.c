@@ -26,7 +26,7 @@ static const struct frame_rule rules[] = {
 	[AGENT_MOUNT] = {AGENT_MOUNT_SIZE, AGENT_MOUNT_SIZE + AGENT_MOUNT_PATH_MAX, ID_REQUEST, 0,
 			 0, true},
 	[AGENT_NETWORK] = {AGENT_NETWORK_SIZE, AGENT_NETWORK_SIZE_MAC, ID_REQUEST, 0, 0, true},
-	[AGENT_LIMITS] = {AGENT_LIMITS_SIZE, AGENT_LIMITS_SIZE, ID_REQUEST, 0, 0, true},
+	[AGENT_LIMITS] = {AGENT_LIMITS_SIZE, AGENT_LIMITS_SIZE_MORE, ID_REQUEST, 0, 0, true},
 	[AGENT_FORWARD] = {0, AGENT_FORWARDS_MAX *AGENT_FORWARD_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_REHEARSE] = {0, 0, ID_REQUEST, 0, 0, true},
 	[AGENT_POWER] = {4, 4, ID_NONE, 0, 0, true},
@@ -61,6 +61,7 @@ static void welcome(struct link *link, struct agent_header header, const uint8_t
 {
 	char text[AGENT_MESSAGE_MAX];
 	unsigned major, minor;
+	uint32_t features;
 	int n;
 
 	if (header.type == AGENT_REFUSE) {
@@ -90,8 +91,9 @@ static void welcome(struct link *link, struct agent_header header, const uint8_t
 		link_bad(link, "malformed greeting");
 		return;
 	}
-	link->takes_proposals =
-		agent_get32(payload + AGENT_HELLO_AT_FEATURES) & AGENT_TAKES_PROPOSALS;
+	features = agent_get32(payload + AGENT_HELLO_AT_FEATURES);
+	link->takes_proposals = features & AGENT_TAKES_PROPOSALS;
+	link->takes_memory = features & AGENT_TAKES_MEMORY;
 	link->welcomed = true;
 }
 
@@ -160,7 +162,7 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 	else if (header.type == AGENT_NETWORK)
 		error = network_set(payload, header.length);
 	else if (header.type == AGENT_LIMITS)
-		error = root_limit(agent_get32(payload + AGENT_LIMITS_AT_PROCESSES));
+		error = limits_set(payload, header.length);
 	else if (header.type == AGENT_FORWARD)
 		error = forward_set(payload, header.length);
 	else if (header.type == AGENT_REHEARSE)

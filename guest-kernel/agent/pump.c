@@ -197,10 +197,13 @@ static void send_end(struct agent *agent, struct command *command)
 {
 	const struct report *report = command->report;
 	uint8_t payload[AGENT_FAILED_SIZE + AGENT_MESSAGE_MAX];
+	uint16_t flags;
 	size_t text;
 
 	if (report->status == 0) {
-		link_send(&agent->link, AGENT_EXITED, 0, command->id, command->exited,
+		flags = command->out_of_memory && agent->link.takes_memory ? AGENT_EXITED_MEMORY
+									   : 0;
+		link_send(&agent->link, AGENT_EXITED, flags, command->id, command->exited,
 			  AGENT_EXITED_SIZE);
 		return;
 	}

@@ -8,16 +8,14 @@
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "guest-kernel/agent/agent.h"
 
-#define ROOT	       "/sandbox"
-#define CGROUP	       "/cgroup"
-#define PROCESSES_MOST 4096
-#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
+#define ROOT	 "/sandbox"
+#define CGROUP	 "/cgroup"
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 int root_error, root_proc_fd = -1, root_pts_fd = -1, root_cgroup_fd = -1;
 
@@ -217,44 +215,6 @@ static void open_handles(void)
 	guest_random_fd = open("dev/urandom", O_RDWR | O_CLOEXEC);
 }
 
-static unsigned long long processes_most = PROCESSES_MOST;
-
-uint32_t root_limit(uint32_t processes)
-{
-	unsigned long long most = processes_most;
-	char text[32];
-	int ret;
-
-	/* One more, for the sandbox's first process, which is not the workload's. */
-	if (processes > 0 && processes + 1ull < most)
-		most = processes + 1ull;
-	snprintf(text, sizeof(text), "%llu", most);
-	ret = root_cgroup_fd < 0 ? -ENOTSUP : root_write(root_cgroup_fd, "pids.max", text);
-	return (uint32_t)-ret;
-}
-
-/* Limits the workload, so that the agent and the kernel always have something left. */
-static void limit(void)
-{
-	struct sysinfo info;
-	unsigned long long memory;
-	char text[32];
-
-	if (sysinfo(&info) < 0)
-		return;
-	/* One process for 256 KiB; the kernel's own limit is one for 128 KiB. */
-	processes_most = (unsigned long long)info.totalram * info.mem_unit / (256u << 10);
-	if (processes_most > PROCESSES_MOST)
-		processes_most = PROCESSES_MOST;
-	if (root_limit(0))
-		agent_log("the number of processes is not limited");
-	/* Leave something for memory that the kernel does not charge to the sandbox. */
-	memory = (unsigned long long)info.freeram * info.mem_unit;
-	memory -= memory / 32 + (memory > (64u << 20) ? 8u << 20 : memory / 8);
-	snprintf(text, sizeof(text), "%llu", memory);
-	check(root_write(root_cgroup_fd, "memory.max", text), "memory.max");
-}
-
 /* Mounts the cgroups in the initramfs, which the sandbox's root file system will cover. */
 static void cgroup_prepare(void)
 {
@@ -269,7 +229,8 @@ static void cgroup_prepare(void)
 		check(-1, "cgroup");
 	} else {
 		root_cgroup_fd = openat(top, "sandbox", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		limit();
+		limits_prepare(top);
+		return;
 	}
 	close_fd(&top);
 }

@@ -31,10 +31,6 @@ int root_enter(void);
 /* Writes text to an existing file below a directory. 0 or -errno. */
 int root_write(int directory, const char *path, const char *text);
 
-/* Handles LIMITS: the most processes in the sandbox; 0: the agent's own limit. 0 or an errno value.
- */
-uint32_t root_limit(uint32_t processes);
-
 /*
  * Handles ROOT: replaces the root file system and creates a new sandbox in it; on failure the old
  * one stays. Only before any workload runs, while the paths that it uses are still trusted. 0 or an

@@ -31,7 +31,7 @@ void serve_hello(struct agent *agent, int fd)
 	struct link *link = &agent->link;
 
 	link->fd = fd;
-	link->lost = link->welcomed = link->takes_proposals = false;
+	link->lost = link->welcomed = link->takes_proposals = link->takes_memory = false;
 	link->in_used = link->out_head = link->out_used = 0;
 	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
@@ -40,7 +40,8 @@ void serve_hello(struct agent *agent, int fd)
 	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
 		    AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS |
 			    AGENT_FEATURE_FORWARD | AGENT_FEATURE_REHEARSE | AGENT_FEATURE_MAC |
-			    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS);
+			    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS |
+			    AGENT_FEATURE_FILES_CPU);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
 	link_flush(link);

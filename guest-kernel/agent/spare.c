@@ -21,9 +21,10 @@
 
 #include "guest-kernel/agent/agent.h"
 
-/* A message: the number of the command's report, then the START. An empty pipe takes it whole. */
+/* A message: the number of the command's report, the limit on open files, then the START. An empty
+ * pipe takes it whole. */
 #define MESSAGE_MAX  PIPE_BUF
-#define MESSAGE_HEAD 4
+#define MESSAGE_HEAD 8
 
 /* The command that a guest runs once before it becomes a template. */
 static const char rehearsal_program[] = "true";
@@ -51,6 +52,7 @@ spare_run(const struct agent *agent, const int theirs[3], const int go[2])
 	report = &agent->reports[agent_get32(message)];
 	if (start_parse(&start, message + MESSAGE_HEAD, (size_t)n - MESSAGE_HEAD) < 0)
 		_exit(EXIT_CORDON);
+	start.open_files = agent_get32(message + 4);
 	child_become(agent, &start, report);
 }
 
@@ -138,6 +140,7 @@ struct command *spare_take(struct agent *agent, uint32_t report, const uint8_t *
 	if (spare->pid <= 0 || length > MESSAGE_MAX - MESSAGE_HEAD)
 		return NULL;
 	agent_put32(head, report);
+	agent_put32(head + 4, limits_open_files());
 	agent->reports[report].status = 0;
 	command->started_ns = now_ns();
 	if (writev(spare->go, message, 2) != (ssize_t)(MESSAGE_HEAD + length)) {

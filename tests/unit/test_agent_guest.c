@@ -170,7 +170,7 @@ static const struct {
 	{"NETWORK too long", AGENT_NETWORK, 0, 1, AGENT_NETWORK_SIZE_MAC + 1, {1}},
 	{"NETWORK without number", AGENT_NETWORK, 0, 0, AGENT_NETWORK_SIZE, {1}},
 	{"LIMITS too short", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE - 1, {1}},
-	{"LIMITS too long", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE + 1, {1}},
+	{"LIMITS too long", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE_MORE + 1, {1}},
 	{"LIMITS without number", AGENT_LIMITS, 0, 0, AGENT_LIMITS_SIZE, {1}},
 	{"MOUNT without number", AGENT_MOUNT, 0, 0, AGENT_MOUNT_SIZE + 4, {1}},
 	{"power of no kind", AGENT_POWER, 0, 0, 4, {9}},

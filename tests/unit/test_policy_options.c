@@ -111,18 +111,27 @@ END_TEST
 
 START_TEST(of_limits_the_lowest)
 {
-	const struct made made = {.file = {"policy 1\nlimit memory=256M cpus=2\n",
-					   "policy 1\nlimit memory=128M cpus=4 wall=1m\n",
-					   "policy 1\nlimit memory=512M\n"}};
+	const struct made made = {
+		.file = {"policy 1\nlimit memory=256M cpus=2 idle=1m:pause\n",
+			 "policy 1\nlimit memory=128M cpus=4 wall=1m idle=2m:pause\n",
+			 "policy 1\nlimit memory=512M\n"}};
 	struct policy *policy = good(&made);
 	const struct policy_limits *limits = policy_limits(policy);
 
 	ck_assert_uint_eq(limits->memory, 128u << 20);
 	ck_assert_str_eq(limits->file[1], "two");
 	ck_assert_uint_eq(limits->line[1], 2);
-	ck_assert_uint_eq(limits->cpus, 2);
+	ck_assert_uint_eq(limits->cpu_millis, 2000);
 	ck_assert_str_eq(limits->file[0], "one");
 	ck_assert_uint_eq(limits->wall_ns, 60000000000ull);
+	ck_assert_uint_eq(limits->idle_ns, 60000000000ull);
+	ck_assert(limits->idle_pauses);
+	policy_free(policy);
+	/* To stop is stricter than to pause. */
+	policy = good(&(struct made){
+		.file = {"policy 1\nlimit idle=1m:pause\n", "policy 1\nlimit idle=2m\n"}});
+	ck_assert_uint_eq(policy_limits(policy)->idle_ns, 60000000000ull);
+	ck_assert(!policy_limits(policy)->idle_pauses);
 	policy_free(policy);
 }
 END_TEST

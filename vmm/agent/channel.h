@@ -148,11 +148,15 @@ bool agent_channel_sets_mac(const struct agent_channel *channel);
 int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network,
 			      const struct agent_reply *reply);
 
-/*
- * Limits how many processes the sandbox may have at a time, each thread counted as one; 0: the
- * agent's default. -EOPNOTSUPP: the guest's agent is too old for this request.
- */
-int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes,
+/* Limits that the guest keeps (vmm/agent/wire.h, LIMITS). 0: the agent's default. */
+struct agent_limits {
+	uint32_t processes;  /* at a time, each thread counted as one */
+	uint32_t open_files; /* of each process */
+	uint32_t cpu_millis; /* thousandths of a processor */
+};
+
+/* -EOPNOTSUPP: the guest's agent is too old for one of them. */
+int agent_channel_set_limits(struct agent_channel *channel, const struct agent_limits *limits,
 			     const struct agent_reply *reply);
 
 /*
@@ -263,8 +267,9 @@ struct agent_command_spec {
 };
 
 struct agent_exit {
-	int code;   /* exit status, 0 to 255; meaningless if signal is not 0 */
-	int signal; /* that ended the command, or 0 */
+	int code;	    /* exit status, 0 to 255; meaningless if signal is not 0 */
+	int signal;	    /* that ended the command, or 0 */
+	bool out_of_memory; /* that was why */
 	uint64_t real_us, user_us, system_us, max_rss_kib;
 	uint64_t minor_faults, major_faults, blocks_in, blocks_out;
 	uint64_t voluntary_switches, involuntary_switches;

@@ -119,11 +119,12 @@ static bool failed(struct agent_command *command, struct agent_header header,
 	return true;
 }
 
-static bool exited(struct agent_command *command, const uint8_t *payload)
+static bool exited(struct agent_command *command, uint16_t flags, const uint8_t *payload)
 {
 	struct agent_exit status = {
 		.code = (int)(agent_get32(payload + AGENT_EXITED_AT_CODE) & 0xff),
 		.signal = (int)(agent_get32(payload + AGENT_EXITED_AT_SIGNAL) & 0xff),
+		.out_of_memory = flags & AGENT_EXITED_MEMORY,
 		.real_us = agent_get64(payload + AGENT_EXITED_AT_REAL_US),
 		.user_us = agent_get64(payload + AGENT_EXITED_AT_USER_US),
 		.system_us = agent_get64(payload + AGENT_EXITED_AT_SYSTEM_US),
@@ -172,7 +173,7 @@ bool command_frame(struct agent_channel *channel, struct agent_header header,
 	case AGENT_CREDIT:
 		return credit(command, agent_get32(payload));
 	case AGENT_EXITED:
-		return exited(command, payload);
+		return exited(command, header.flags, payload);
 	default:
 		return bad(channel, "unknown frame", header.id);
 	}

@@ -12,7 +12,8 @@ _Static_assert(sizeof(CORDON_VERSION) <= AGENT_BUILD_MAX, "the version goes into
 /* Rules for frames from the guest. Other types are not for the monitor. */
 struct frame_rule {
 	uint32_t least, most; /* payload bytes */
-	bool stream;	      /* flags name stream 1 or 2; otherwise they are 0 */
+	uint16_t flags;	      /* the most */
+	bool stream;	      /* flags name stream 1 or 2 */
 	bool command;	      /* id is a command's */
 	bool numbered;	      /* id is a request's or a proposal's; otherwise it is 0 */
 };
@@ -29,7 +30,10 @@ static const struct frame_rule rules[] = {
 	[AGENT_OUTPUT] = {.least = 1, .most = AGENT_PAYLOAD_MAX, .stream = true, .command = true},
 	[AGENT_OUTPUT_EOF] = {.stream = true, .command = true},
 	[AGENT_CREDIT] = {.least = 4, .most = 4, .command = true},
-	[AGENT_EXITED] = {.least = AGENT_EXITED_SIZE, .most = AGENT_EXITED_SIZE, .command = true},
+	[AGENT_EXITED] = {.least = AGENT_EXITED_SIZE,
+			  .most = AGENT_EXITED_SIZE,
+			  .flags = AGENT_EXITED_MEMORY,
+			  .command = true},
 	[AGENT_PROCESS_LIST] = {.least = AGENT_LIST_SIZE,
 				.most = AGENT_PAYLOAD_MAX,
 				.numbered = true},
@@ -64,7 +68,7 @@ static bool frame_allowed(struct agent_header header)
 	rule = &rules[header.type];
 	if (header.length < rule->least || header.length > rule->most)
 		return false;
-	if (rule->stream ? header.flags != 1 && header.flags != 2 : header.flags != 0)
+	if (rule->stream ? header.flags != 1 && header.flags != 2 : header.flags > rule->flags)
 		return false;
 	return (header.id != 0) == (rule->command || rule->numbered);
 }
@@ -85,8 +89,8 @@ static int send_welcome(struct agent_channel *channel)
 	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
-	if (channel->hooks.proposed)
-		agent_put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_TAKES_PROPOSALS);
+	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
+		    AGENT_TAKES_MEMORY | (channel->hooks.proposed ? AGENT_TAKES_PROPOSALS : 0));
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	return channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_WELCOME, 0, 0, payload,
 			    AGENT_HELLO_SIZE + sizeof(build) - 1);
@@ -400,17 +404,6 @@ int agent_channel_set_network(struct agent_channel *channel, const struct agent_
 		memcpy(payload + AGENT_NETWORK_AT_MAC, network->mac, 6);
 	return channel_request(channel, AGENT_NETWORK, payload,
 			       network->mac ? AGENT_NETWORK_SIZE_MAC : AGENT_NETWORK_SIZE, reply);
-}
-
-int agent_channel_set_limits(struct agent_channel *channel, uint32_t processes,
-			     const struct agent_reply *reply)
-{
-	uint8_t payload[AGENT_LIMITS_SIZE];
-
-	if (channel->ready && !(channel->features & AGENT_FEATURE_LIMITS))
-		return -EOPNOTSUPP;
-	agent_put32(payload + AGENT_LIMITS_AT_PROCESSES, processes);
-	return channel_request(channel, AGENT_LIMITS, payload, sizeof(payload), reply);
 }
 
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,

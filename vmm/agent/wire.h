@@ -49,9 +49,11 @@
 #define AGENT_FEATURE_MAC	32u
 #define AGENT_FEATURE_PROCESSES 64u
 #define AGENT_FEATURE_DENIALS	128u
+#define AGENT_FEATURE_FILES_CPU 256u /* open files and processor time in LIMITS */
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
+#define AGENT_TAKES_MEMORY    2u /* the flag of EXITED */
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless stated. */
 enum agent_frame_type {
@@ -69,7 +71,7 @@ enum agent_frame_type {
 
 	AGENT_MOUNT = 11,    /* h>g, id: a request number; a share, see below */
 	AGENT_NETWORK = 12,  /* h>g, id: a request number; the network card, see below */
-	AGENT_LIMITS = 13,   /* h>g, id: a request number; processes32, see below */
+	AGENT_LIMITS = 13,   /* h>g, id: a request number; see below */
 	AGENT_FORWARD = 14,  /* h>g, id: a request number; published ports, see below */
 	AGENT_REHEARSE = 15, /* h>g, id: a request number; runs a command that does nothing */
 
@@ -130,7 +132,8 @@ enum agent_frame_type {
 #define AGENT_START_SIZE	 24u
 #define AGENT_SANDBOX_ID_MAX	 65535u /* user and group ids are 0 to this */
 
-/* EXITED. */
+/* EXITED. A flag, for monitors that take it. */
+#define AGENT_EXITED_MEMORY	     1u	 /* memory was exhausted, and the kernel killed it */
 #define AGENT_EXITED_AT_CODE	     0u	 /* 32: exit status, 0 to 255; 0 if a signal ended it */
 #define AGENT_EXITED_AT_SIGNAL	     4u	 /* 32: the signal that ended it, or 0 */
 #define AGENT_EXITED_AT_REAL_US	     8u	 /* 64: microseconds from start to end */
@@ -211,12 +214,20 @@ enum agent_root_upper {
 #define AGENT_NETWORK_SIZE_MAC	  28u
 
 /*
- * LIMITS: AGENT_LIMITS_SIZE bytes. How many processes (threads count) the workload may have at
- * once. 0, or a number above the agent's own limit, stands for that limit. Existing processes go
- * on; the kernel refuses new ones (EAGAIN).
+ * LIMITS: AGENT_LIMITS_SIZE bytes; for agents with the feature FILES_CPU also
+ * AGENT_LIMITS_SIZE_MORE. How many processes (threads count) the workload may have at once: 0, or a
+ * number above the agent's own limit, stands for that limit. Existing processes go on; the kernel
+ * refuses new ones (EAGAIN). How many files each process of a later command may have open; 0: the
+ * agent's default. How much processor time all of them may use, in thousandths of a processor; 0:
+ * any. A limit that is left out is as with 0.
  */
 #define AGENT_LIMITS_AT_PROCESSES 0u /* 32 */
 #define AGENT_LIMITS_SIZE	  4u
+#define AGENT_LIMITS_AT_FILES	  4u /* 32: up to AGENT_FILES_MAX */
+#define AGENT_LIMITS_AT_CPU	  8u /* 32: up to AGENT_CPU_MAX */
+#define AGENT_LIMITS_SIZE_MORE	  12u
+#define AGENT_FILES_MAX		  1048576u
+#define AGENT_CPU_MAX		  1024000u
 
 /*
  * FORWARD: up to AGENT_FORWARDS_MAX entries of AGENT_FORWARD_SIZE bytes: a vsock port of the guest,

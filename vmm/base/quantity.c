@@ -22,6 +22,33 @@ int quantity_number(const char *text, uint64_t low, uint64_t high, uint64_t *out
 	return 0;
 }
 
+int quantity_millis(const char *text, uint64_t low, uint64_t high, uint64_t *out, struct err *err)
+{
+	static const unsigned scale[] = {1000, 100, 10, 1};
+	size_t whole = strspn(text, "0123456789"), digits = 0, i;
+	uint64_t value = 0;
+
+	if (text[whole] == '.')
+		digits = strspn(text + whole + 1, "0123456789");
+	/* At most seven digits before the point, so that nothing overflows. */
+	if (whole == 0 || whole > 7 || digits > 3 || (text[whole] && digits == 0) ||
+	    text[whole + (digits ? digits + 1 : 0)])
+		goto bad;
+	for (i = 0; i < whole; i++)
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	for (i = 0; i < digits; i++)
+		value = value * 10 + (uint64_t)(text[whole + 1 + i] - '0');
+	value *= scale[digits];
+	if (value < low || value > high)
+		goto bad;
+	*out = value;
+	return 0;
+bad:
+	return err_set(err, EINVAL,
+		       "'%s' is not a number from %g to %g with at most three decimals", text,
+		       (double)low / 1000, (double)high / 1000);
+}
+
 int quantity_size(const char *text, uint64_t *bytes, struct err *err)
 {
 	static const char units[] = "KMGT";

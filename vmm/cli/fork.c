@@ -132,6 +132,7 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 		.key = key, /* each monitor has its own copy of the memory */
 		.wall_ns = limits->wall_ns,
 		.idle_ns = limits->idle_ns,
+		.idle_pauses = limits->idle_pauses,
 	};
 	struct message reply;
 	unsigned i;

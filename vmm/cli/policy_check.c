@@ -30,22 +30,49 @@ static const struct option_entry entries[] = {
 const struct option_table policy_check_option_table = {"Options of check", entries,
 						       ARRAY_SIZE(entries)};
 
+/* The number of processors is the machine's, a fraction of them the guest's. */
+static bool is_fraction(const struct policy_limits *limits, enum policy_limit limit)
+{
+	return limit == POLICY_LIMIT_CPUS && limits->cpu_millis % 1000 > 0;
+}
+
+static bool needs_guest(const struct policy_limits *limits, enum policy_limit limit)
+{
+	return limit == POLICY_LIMIT_PROCESSES || limit == POLICY_LIMIT_OPEN_FILES ||
+	       is_fraction(limits, limit);
+}
+
+static void print_limit(const struct policy_limits *limits, enum policy_limit limit)
+{
+	const char *name = policy_limit_name(limit), *file = limits->file[limit];
+	unsigned line = limits->line[limit];
+
+	if (is_fraction(limits, limit)) {
+		text_line(stdout, "%s:%u: host: limit cpus (rounded up to %u)", file, line,
+			  (unsigned)policy_processors(limits->cpu_millis));
+		text_line(stdout, "%s:%u: guest: limit cpus (the share of them)", file, line);
+		return;
+	}
+	text_line(stdout, "%s:%u: %s: limit %s", file, line,
+		  needs_guest(limits, limit) ? "guest" : "host", name);
+}
+
 static int print_limits(const struct policy *policy, bool require_host, struct err *err)
 {
-	static const char *const name[] = {"cpus", "memory", "processes", "disk", "wall", "idle"};
 	const struct policy_limits *limits = policy_limits(policy);
-	unsigned i;
+	enum policy_limit limit;
 
-	for (i = 0; i < ARRAY_SIZE(name); i++) {
-		if (!limits->line[i])
+	for (limit = 0; limit < POLICY_LIMITS; limit++) {
+		if (!limits->line[limit])
 			continue;
-		if (i == LIMIT_PROCESSES && require_host)
+		if (require_host && needs_guest(limits, limit))
 			return err_set(err, EPERM,
 				       "%s:%u: only the guest's kernel enforces this, and "
-				       "--require host is given: limit %s",
-				       limits->file[i], limits->line[i], name[i]);
-		text_line(stdout, "%s:%u: %s: limit %s", limits->file[i], limits->line[i],
-			  i == LIMIT_PROCESSES ? "guest" : "host", name[i]);
+				       "--require host is given: limit %s%s",
+				       limits->file[limit], limits->line[limit],
+				       policy_limit_name(limit),
+				       is_fraction(limits, limit) ? " (a fraction)" : "");
+		print_limit(limits, limit);
 	}
 	return 0;
 }

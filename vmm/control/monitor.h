@@ -67,6 +67,7 @@ struct monitor_config {
 	const char *name;
 	int lock_fd;	       /* from registry_claim(); -1: it is not registered, so no socket */
 	uint64_t idle_ns;      /* stop when no command has run for this long; 0: never */
+	bool idle_pauses;      /* pause then, instead of stopping */
 	uint64_t wall_ns;      /* stop this long after the start; 0: never */
 	struct policy *policy; /* the monitor takes ownership */
 	const char *audit;     /* path of the audit log; NULL: audit.log in the record */
@@ -189,6 +190,9 @@ void monitor_stop(struct monitor *monitor, bool at_once, enum record_end why, co
 
 /* A job has started or ended: sets the idle timer; when stopping, powers off after the last. */
 void monitor_jobs_changed(struct monitor *monitor);
+/* Lets a sandbox that has paused because it was idle go on. */
+void monitor_wake(struct monitor *monitor);
+
 void monitor_job_free(struct monitor_job *job);
 
 /* A detached job has ended: keeps its output, and drops the oldest one beyond the bound. */

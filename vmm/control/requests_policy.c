@@ -157,6 +157,10 @@ static int check_replacement(struct monitor *monitor, const struct policy *polic
 	if ((limits->wall_ns && (!config->wall_ns || config->wall_ns > limits->wall_ns)) ||
 	    (limits->idle_ns && (!config->idle_ns || config->idle_ns > limits->idle_ns)))
 		return err_set(err, EINVAL, "time limits can't be lowered while the sandbox runs");
+	if (limits->idle_ns && !limits->idle_pauses && config->idle_pauses)
+		return err_set(err, EINVAL,
+			       "idle: a sandbox that pauses when it is idle can't be made to stop "
+			       "while it runs: write idle=TIME:pause");
 	return monitor_check_size(monitor, policy, err);
 }
 
@@ -337,11 +341,9 @@ void op_policy_set(struct client *client, struct message *message)
 		ret = policy_parse(&policy, text, length, &source, &err);
 	if (ret == 0)
 		ret = check_replacement(monitor, policy, &err);
-	/* The agent handles requests in order: the limit holds for the next command. */
+	/* The agent handles requests in order: the limits hold for the next command. */
 	if (ret == 0 && monitor->session.sandbox.is_ready)
-		ret = sandbox_limit_processes(&monitor->session.sandbox,
-					      (uint32_t)policy_limits(policy)->processes, NULL,
-					      &err);
+		ret = sandbox_set_limits(&monitor->session.sandbox, policy, NULL, &err);
 	free(text);
 	if (ret < 0) {
 		policy_free(policy);

@@ -141,14 +141,15 @@ const struct option_table share_option_table = {"Shares", share_entries, ARRAY_S
 
 /* --- limits ----------------------------------------------------------------------------------- */
 
-int policy_apply_limit(const struct policy *policy, const char *option, unsigned index,
-		       uint64_t limit, bool given, uint64_t *value, struct err *err)
+int policy_apply_limit(const struct policy *policy, const char *option, enum policy_limit which,
+		       bool given, uint64_t *value, struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(policy);
+	uint64_t limit = policy_limit_value(limits, which);
 
 	if (limit && given && (*value > limit || *value == 0))
 		return err_set(err, EINVAL, "%s exceeds what the policy allows (%s:%u)", option,
-			       limits->file[index], limits->line[index]);
+			       limits->file[which], limits->line[which]);
 	if (limit && !given)
 		*value = limit;
 	return 0;

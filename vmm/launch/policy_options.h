@@ -41,12 +41,9 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 /*
  * Applies a limit of the policy to an option: the limit is the option's maximum, and its value
  * where the option is missing. *value: the option's value, or the default; given: the option was
- * given; limit 0: no limit; option: "--memory", for messages.
+ * given; option: "--memory", for messages.
  */
-int policy_apply_limit(const struct policy *policy, const char *option, unsigned index,
-		       uint64_t limit, bool given, uint64_t *value, struct err *err);
-
-/* Index for policy_apply_limit(), in the order of struct policy_limits. */
-enum { LIMIT_CPUS, LIMIT_MEMORY, LIMIT_PROCESSES, LIMIT_DISK, LIMIT_WALL, LIMIT_IDLE };
+int policy_apply_limit(const struct policy *policy, const char *option, enum policy_limit which,
+		       bool given, uint64_t *value, struct err *err);
 
 #endif

@@ -75,12 +75,21 @@ static const struct option_entry root_entries[] = {
 const struct option_table root_option_table = {"Files and approvals", root_entries,
 					       ARRAY_SIZE(root_entries)};
 
+static int set_cpus(void *arg, const char *value, struct err *err)
+{
+	return quantity_millis(value, POLICY_CPU_MILLIS_MIN, VM_CPUS_MAX * 1000,
+			       &((struct sandbox_options *)arg)->cpu_millis, err);
+}
+
 static const struct option_entry size_entries[] = {
 	{"memory", 'm', OPTION_BYTES, "SIZE", "guest memory, at least 64M (default: 256M)",
 	 "SIZE is rounded down to a multiple of 2 MiB.",
 	 .offset = offsetof(struct sandbox_options, memory), .low = MACHINE_MEMORY_MIN},
-	{"cpus", 'c', OPTION_NUMBER, "N", "processors, 1 to 8 (default: 1)", NULL,
-	 .offset = offsetof(struct sandbox_options, cpus), .low = 1, .high = VM_CPUS_MAX},
+	{"cpus", 'c', OPTION_CALL, "N", "processors, up to 8, or a share such as 0.5 (default: 1)",
+	 "With a fraction the sandbox has N processors, rounded up, and its commands together use "
+	 "as much time as N of them. The guest's kernel enforces that; a copy of the sandbox has "
+	 "the share of its policy.",
+	 .set = set_cpus},
 	{"disk", 0, OPTION_BYTES, "SIZE", "scratch disk for writes (default: guest memory)",
 	 "SIZE is 1M to 4T. The disk is an unnamed file in `TMPDIR` or /var/tmp, which takes space "
 	 "only where it was written. With `:cow` SIZE bounds the private layer (default: 2G).",
@@ -150,17 +159,17 @@ static int apply_size_limits(struct sandbox_options *options, struct err *err)
 	struct machine_config *machine = &options->sandbox.machine;
 	uint64_t memory =
 		options->memory ? options->memory & ~(MIB(2) - 1) : MACHINE_MEMORY_DEFAULT;
-	uint64_t cpus = options->cpus ? options->cpus : 1;
+	uint64_t cpus = options->cpu_millis ? options->cpu_millis : 1000;
 	struct sysinfo info;
-	int ret = policy_apply_limit(options->policy, "--memory", LIMIT_MEMORY, limits->memory,
+	int ret = policy_apply_limit(options->policy, "--memory", POLICY_LIMIT_MEMORY,
 				     options->memory > 0, &memory, err);
 
 	if (ret == 0)
-		ret = policy_apply_limit(options->policy, "--cpus", LIMIT_CPUS, limits->cpus,
-					 options->cpus > 0, &cpus, err);
+		ret = policy_apply_limit(options->policy, "--cpus", POLICY_LIMIT_CPUS,
+					 options->cpu_millis > 0, &cpus, err);
 	if (ret == 0 && memory < MACHINE_MEMORY_MIN)
 		ret = err_set(err, EINVAL, "%s:%u: memory=: a sandbox has at least %lluM",
-			      limits->file[LIMIT_MEMORY], limits->line[LIMIT_MEMORY],
+			      limits->file[POLICY_LIMIT_MEMORY], limits->line[POLICY_LIMIT_MEMORY],
 			      (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
 	if (ret == 0 && options->memory && sysinfo(&info) == 0 &&
 	    options->memory > (uint64_t)info.totalram * info.mem_unit)
@@ -169,7 +178,8 @@ static int apply_size_limits(struct sandbox_options *options, struct err *err)
 			      (unsigned long long)options->memory >> 20,
 			      (unsigned long long)info.totalram * info.mem_unit >> 20);
 	machine->memory = memory & ~(MIB(2) - 1);
-	machine->cpus = (unsigned)min_u64(cpus, VM_CPUS_MAX);
+	machine->cpus = (unsigned)min_u64(policy_processors(cpus), VM_CPUS_MAX);
+	options->sandbox.cpu_millis = options->cpu_millis;
 	return ret;
 }
 
@@ -182,11 +192,11 @@ static int apply_disk_limit(struct sandbox_options *options, struct err *err)
 
 	if (options->sandbox.snapshot)
 		return 0;
-	ret = policy_apply_limit(options->policy, "--disk", LIMIT_DISK, limits->disk, *disk > 0,
-				 disk, err);
+	ret = policy_apply_limit(options->policy, "--disk", POLICY_LIMIT_DISK, *disk > 0, disk,
+				 err);
 	if (ret == 0 && *disk > 0 && (*disk < ROOT_DISK_MIN || *disk > DISK_BYTES_MAX))
 		ret = err_set(err, EINVAL, "%s:%u: disk=: a disk has 1M to 4T, not %llu bytes",
-			      limits->file[LIMIT_DISK], limits->line[LIMIT_DISK],
+			      limits->file[POLICY_LIMIT_DISK], limits->line[POLICY_LIMIT_DISK],
 			      (unsigned long long)*disk);
 	return ret;
 }

@@ -17,7 +17,7 @@ struct sandbox_options {
 	struct audit_key *key; /* of --sign, from then on too; the function that opens the log takes
 				  ownership */
 	uint64_t memory;       /* of --memory; 0: not given */
-	unsigned cpus;	       /* of --cpus; 0: not given */
+	uint64_t cpu_millis;   /* of --cpus; 0: not given */
 	bool console;
 	const char *net;    /* as given, or NULL */
 	const char *rootfs; /* as given, or NULL */

@@ -11,9 +11,18 @@
 #include "vmm/launch/spawn_monitor.h"
 #include "vmm/policy/audit_sign.h"
 
+static int set_idle(void *arg, const char *value, struct err *err)
+{
+	struct start_options *options = arg;
+
+	return policy_parse_idle(value, &options->idle_ns, &options->idle_pauses, err);
+}
+
 static const struct option_entry entries[] = {
-	{"idle", 0, OPTION_DURATION, "TIME", "stop the sandbox when no command has run for TIME",
-	 NULL, .offset = offsetof(struct start_options, idle_ns)},
+	{"idle", 0, OPTION_CALL, "TIME[:pause]",
+	 "stop (or pause) the sandbox when no command has run for TIME",
+	 "A sandbox that pauses goes on with the next command, or with `cordon resume`.",
+	 .set = set_idle},
 	{"wall", 0, OPTION_DURATION, "TIME", "stop the sandbox TIME after its start", NULL,
 	 .offset = offsetof(struct start_options, wall_ns)},
 };
@@ -25,12 +34,20 @@ static int limit_time(struct start_options *options, struct err *err)
 {
 	const struct policy *policy = options->base.policy;
 	const struct policy_limits *limits = policy_limits(policy);
-	int ret = policy_apply_limit(policy, "--wall", LIMIT_WALL, limits->wall_ns,
-				     options->wall_ns > 0, &options->wall_ns, err);
+	bool given = options->idle_ns > 0;
+	int ret = policy_apply_limit(policy, "--wall", POLICY_LIMIT_WALL, options->wall_ns > 0,
+				     &options->wall_ns, err);
 
 	if (ret == 0)
-		ret = policy_apply_limit(policy, "--idle", LIMIT_IDLE, limits->idle_ns,
-					 options->idle_ns > 0, &options->idle_ns, err);
+		ret = policy_apply_limit(policy, "--idle", POLICY_LIMIT_IDLE, given,
+					 &options->idle_ns, err);
+	if (ret == 0 && given && options->idle_pauses && limits->idle_ns && !limits->idle_pauses)
+		ret = err_set(err, EINVAL,
+			      "--idle: the policy stops an idle sandbox, and does not pause it "
+			      "(%s:%u)",
+			      limits->file[POLICY_LIMIT_IDLE], limits->line[POLICY_LIMIT_IDLE]);
+	if (!given)
+		options->idle_pauses = limits->idle_pauses;
 	return ret;
 }
 
@@ -94,6 +111,7 @@ int start_sandbox(struct start_options *options, const char *kind, const char *n
 	if (ret == 0)
 		ret = limit_time(options, err);
 	config.idle_ns = options->idle_ns;
+	config.idle_pauses = options->idle_pauses;
 	config.wall_ns = options->wall_ns;
 	config.sandbox.hostname = name;
 	if (ret == 0)

@@ -21,8 +21,8 @@ static const struct {
 	const char *name;
 	bool enforced;
 } limits[] = {
-	{"cpus", true}, {"memory", true}, {"processes", true},
-	{"disk", true}, {"wall", true},	  {"idle", true},
+	{"cpus", true}, {"memory", true}, {"processes", true},	{"disk", true},
+	{"wall", true}, {"idle", true},	  {"open-files", true}, {"output", true},
 };
 
 /* Which verdicts of each class. */

@@ -240,18 +240,24 @@ static int compare_shares(const struct policy *child, const struct policy *paren
 
 static int compare_limits(const struct policy *child, const struct policy *parent, struct err *err)
 {
-	static const char *const name[] = {"cpus", "memory", "processes", "disk", "wall", "idle"};
 	const struct policy_limits *a = &child->limits, *b = &parent->limits;
-	const uint64_t ours[] = {a->cpus, a->memory, a->processes, a->disk, a->wall_ns, a->idle_ns};
-	const uint64_t theirs[] = {b->cpus, b->memory,	b->processes,
-				   b->disk, b->wall_ns, b->idle_ns};
+	uint64_t ours, theirs;
 	unsigned i;
 
-	for (i = 0; i < 6; i++)
-		if (theirs[i] && (!ours[i] || ours[i] > theirs[i]))
+	for (i = 0; i < POLICY_LIMITS; i++) {
+		ours = policy_limit_value(a, (enum policy_limit)i);
+		theirs = policy_limit_value(b, (enum policy_limit)i);
+		if (theirs && (!ours || ours > theirs))
 			return err_set(
 				err, EPERM, "it allows more: %s limit %s (before: %.100s:%u)",
-				ours[i] ? "a higher" : "no", name[i], b->file[i], b->line[i]);
+				ours ? "a higher" : "no", policy_limit_name((enum policy_limit)i),
+				b->file[i], b->line[i]);
+	}
+	if (b->idle_ns && !b->idle_pauses && a->idle_pauses)
+		return err_set(err, EPERM,
+			       "it allows more: an idle sandbox pauses (before, it stops: "
+			       "%.100s:%u)",
+			       b->file[POLICY_LIMIT_IDLE], b->line[POLICY_LIMIT_IDLE]);
 	return 0;
 }
 

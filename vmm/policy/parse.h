@@ -20,9 +20,9 @@ struct parser {
 	const char *file;      /* being parsed; "preset NAME" inside of an include */
 	const char *directory; /* of the file */
 	unsigned line, depth;
-	unsigned part;		/* which of several files, from 1 */
-	unsigned limit_part[6]; /* the part that gave each limit; 0: none */
-	unsigned on_ask_part;	/* and on-ask, at on_ask_line */
+	unsigned part;			    /* which of several files, from 1 */
+	unsigned limit_part[POLICY_LIMITS]; /* the part that gave each limit; 0: none */
+	unsigned on_ask_part;		    /* and on-ask, at on_ask_line */
 	unsigned on_ask_line;
 	struct word word[WORDS_MAX];
 	unsigned words;

@@ -166,11 +166,36 @@ struct policy_share {
 	unsigned line;
 };
 
+/* The words of `limit`. */
+enum policy_limit {
+	POLICY_LIMIT_CPUS,
+	POLICY_LIMIT_MEMORY,
+	POLICY_LIMIT_PROCESSES,
+	POLICY_LIMIT_DISK,
+	POLICY_LIMIT_WALL,
+	POLICY_LIMIT_IDLE,
+	POLICY_LIMIT_OPEN_FILES,
+	POLICY_LIMIT_OUTPUT,
+	POLICY_LIMITS
+};
+
+/* With less, the guest would hardly get a command started. */
+#define POLICY_CPU_MILLIS_MIN 50
+/* The loader and shells need a few; the guest's kernel allows no more (fs.nr_open). */
+#define POLICY_OPEN_FILES_MIN 16
+#define POLICY_OPEN_FILES_MAX 1048576
+
 /* 0: no limit given. */
 struct policy_limits {
-	uint64_t cpus, memory /* bytes */, processes, disk /* bytes */, wall_ns, idle_ns;
-	unsigned line[6]; /* line and file of each, in the order above */
-	const char *file[6];
+	uint64_t cpu_millis;   /* thousandths of a processor */
+	uint64_t memory, disk; /* bytes */
+	uint64_t processes;    /* at once, threads counted */
+	uint64_t wall_ns, idle_ns;
+	uint64_t open_files; /* of each process */
+	uint64_t output;     /* bytes of each command */
+	bool idle_pauses;    /* after idle_ns the sandbox pauses; else it stops */
+	unsigned line[POLICY_LIMITS];
+	const char *file[POLICY_LIMITS];
 };
 
 struct policy;
@@ -243,6 +268,17 @@ void policy_decide(const struct policy *policy, const struct policy_request *req
 		   struct policy_decision *decision);
 
 const struct policy_limits *policy_limits(const struct policy *policy);
+const char *policy_limit_name(enum policy_limit limit);
+uint64_t policy_limit_value(const struct policy_limits *limits, enum policy_limit limit);
+
+/* How many processors a limit of cpu_millis stands for: it is rounded up. */
+static inline uint64_t policy_processors(uint64_t cpu_millis)
+{
+	return (cpu_millis + 999) / 1000;
+}
+
+/* The value of `idle`: "5m" or "5m:pause". 0 or -EINVAL with a message. */
+int policy_parse_idle(const char *text, uint64_t *ns, bool *pauses, struct err *err);
 size_t policy_share_count(const struct policy *policy);
 const struct policy_share *policy_share(const struct policy *policy, size_t index);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Statements other than rules and shares: limits, includes, and what holds for all rules. */
+/* Statements other than rules, shares and limits: includes, and what holds for all rules. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,89 +9,6 @@
 #include "vmm/policy/parse.h"
 
 #define INCLUDES_MAX 4
-
-static uint64_t *limit_field(struct policy_limits *limits, unsigned index)
-{
-	uint64_t *const field[] = {&limits->cpus, &limits->memory,  &limits->processes,
-				   &limits->disk, &limits->wall_ns, &limits->idle_ns};
-
-	return field[index];
-}
-
-static int limit_value(unsigned index, const char *text, uint64_t *value, struct err *why)
-{
-	switch (index) {
-	case 0:
-		return quantity_number(text, 1, 1024, value, why);
-	case 1:
-	case 3:
-		return quantity_size(text, value, why);
-	case 2:
-		return quantity_number(text, 1, 1u << 22, value, why);
-	default:
-		return quantity_duration(text, value, why);
-	}
-}
-
-/* The lowest limit of several files counts. */
-static void take_limit(struct parser *parser, unsigned index, uint64_t value)
-{
-	struct policy_limits *limits = &parser->policy->limits;
-	uint64_t *field = limit_field(limits, index);
-
-	if (parser->limit_part[index] && *field <= value) {
-		parser->limit_part[index] = parser->part;
-		return;
-	}
-	parser->limit_part[index] = parser->part;
-	*field = value;
-	limits->line[index] = parser->line;
-	limits->file[index] = parser->file;
-}
-
-static int one_limit(struct parser *parser, const struct word *word)
-{
-	static const char *const words[] = {"cpus", "memory", "processes", "disk", "wall", "idle"};
-	struct policy_limits *limits = &parser->policy->limits;
-	const char *equals = strchr(word->text, '=');
-	size_t length = equals ? (size_t)(equals - word->text) : strlen(word->text);
-	struct word name = {.column = word->column};
-	uint64_t value = 0;
-	struct err why;
-	char what[64];
-	int index;
-
-	name.text = arena_copy(&parser->policy->arena, word->text, length);
-	if (!name.text)
-		return parse_no_memory(parser);
-	index = word_index(words, ARRAY_SIZE(words), name.text);
-	if (index < 0)
-		return parse_unknown_word(parser, &name, "limit", words, ARRAY_SIZE(words));
-	if (!equals)
-		return parse_fail(parser, EINVAL, word->column, "write %s=VALUE", name.text);
-	if (parser->limit_part[index] == parser->part)
-		return parse_fail(parser, EINVAL, word->column, "%s is limited already (%.80s:%u)",
-				  name.text, limits->file[index], limits->line[index]);
-	if (limit_value((unsigned)index, equals + 1, &value, &why) < 0)
-		return parse_fail(parser, EINVAL, word->column + (unsigned)length + 1, "%s",
-				  why.text);
-	take_limit(parser, (unsigned)index, value);
-	snprintf(what, sizeof(what), "limit %s", name.text);
-	return enforced_limit(name.text) ? 0 : parse_not_enforced(parser, word, what);
-}
-
-int parse_limit(struct parser *parser)
-{
-	unsigned i;
-	int ret = 0;
-
-	if (parser->words < 2)
-		return parse_fail(parser, EINVAL, parser->word[0].column,
-				  "write limit NAME=VALUE ...");
-	for (i = 1; i < parser->words && ret == 0; i++)
-		ret = one_limit(parser, &parser->word[i]);
-	return ret;
-}
 
 int parse_on_deny(struct parser *parser)
 {

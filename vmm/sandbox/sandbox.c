@@ -25,25 +25,6 @@
 
 /* --- requests to the agent -------------------------------------------------------------------- */
 
-int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
-			    const struct agent_reply *reply, struct err *err)
-{
-	int ret;
-
-	if (sandbox->limit_known && processes == sandbox->limit)
-		return 0;
-	ret = agent_channel_set_limits(sandbox->machine.channel, processes, reply);
-	if (ret == -EOPNOTSUPP)
-		return err_set(err, EOPNOTSUPP,
-			       "limit processes: the agent in the guest is too old for it: use an "
-			       "initramfs of this version");
-	if (ret < 0)
-		return err_code(err, -ret, "limit processes");
-	sandbox->limit = processes;
-	sandbox->limit_known = sandbox->limit_requested = true;
-	return 1;
-}
-
 void sandbox_set_time(struct sandbox *sandbox)
 {
 	struct timespec now;
@@ -119,21 +100,20 @@ static const struct network_ops network_ops = {.published = network_published};
 
 /* --- events of the machine -------------------------------------------------------------------- */
 
-static void renew_limit(struct sandbox *sandbox)
+static void renew_limits(struct sandbox *sandbox)
 {
 	struct err err = {.text = ""};
 
-	if (sandbox_limit_processes(sandbox, sandbox_processes(sandbox), NULL, &err) < 0)
+	if (sandbox_renew_limits(sandbox, NULL, &err) < 0)
 		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
 }
 
 void sandbox_agent_ready(struct sandbox *sandbox)
 {
 	proposals_reset(sandbox->proposals);
-	/* The request for a limit, or for none, may have been lost with the last connection. */
-	sandbox->limit_known = !sandbox->config.snapshot && !sandbox->limit_requested;
+	sandbox_forget_limits(sandbox);
 	if (sandbox->is_ready) {
-		renew_limit(sandbox);
+		renew_limits(sandbox);
 		dialogue_begin(sandbox);
 		return;
 	}

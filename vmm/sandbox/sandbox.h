@@ -13,6 +13,7 @@
 #include "vmm/sandbox/host_clock.h"
 #include "vmm/machine/machine.h"
 #include "vmm/sandbox/denials.h"
+#include "vmm/sandbox/limits.h"
 #include "vmm/sandbox/network.h"
 #include "vmm/sandbox/proposals.h"
 #include "vmm/sandbox/approvals.h"
@@ -30,6 +31,7 @@ struct sandbox_config {
 	bool verify;		       /* first check the checksums of all memory in the snapshot */
 	const char *hostname;	       /* of the guest; NULL: leave it */
 	struct guard *guard;	       /* the caller's: policy and shares; or NULL */
+	uint64_t cpu_millis; /* what the commands may use, beside the policy's limit; 0: all */
 	struct network_config network;
 	struct publish_vsock_config sockets;
 	struct root_config root; /* zeros: the initramfs alone; for a snapshot: its image */
@@ -62,10 +64,7 @@ struct sandbox {
 	struct denials *denials;     /* NULL without a guard */
 	struct proposals *proposals; /* NULL without a guard */
 	struct network network;
-	uint32_t limit;	  /* of processes, as last requested; 0: none */
-	bool limit_known; /* the guest has that limit; else it may have another, or the snapshot's
-			   */
-	bool limit_requested; /* once at least */
+	struct limits limits;
 	struct publish_vsock sockets;
 	struct root root;
 	struct host_clock clock; /* the guest's clock follows it */
@@ -86,17 +85,6 @@ int sandbox_start(struct sandbox *sandbox, struct err *err);
 /* Sets the guest's real-time clock; adds entropy to its random pool. Only once it is ready. */
 void sandbox_set_time(struct sandbox *sandbox);
 void sandbox_reseed(struct sandbox *sandbox);
-
-/* How many processes the policy allows; 0: no limit. */
-uint32_t sandbox_processes(struct sandbox *sandbox);
-
-/*
- * Changes the limit on the sandbox's processes (0: the agent's default), for commands that are
- * started from now on. Only once the sandbox is ready; until then start-up sets the policy's limit.
- * 1: requested; 0: nothing to request; or -errno with a message.
- */
-int sandbox_limit_processes(struct sandbox *sandbox, uint32_t processes,
-			    const struct agent_reply *reply, struct err *err);
 
 /* Writes the paused guest, without a request under way, to path; see snapshot_write(). */
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err);

@@ -39,9 +39,10 @@ int machine_size_check(const struct machine_size *size, const struct policy *pol
 
 	if (ret == 0)
 		ret = check_bytes("disk", size->disk, limits->disk, err);
-	if (ret == 0 && limits->cpus && size->cpus > limits->cpus)
+	if (ret == 0 && limits->cpu_millis && size->cpus > policy_processors(limits->cpu_millis))
 		ret = err_set(err, EINVAL, "the sandbox has %u processors, the policy allows %llu",
-			      size->cpus, (unsigned long long)limits->cpus);
+			      size->cpus,
+			      (unsigned long long)policy_processors(limits->cpu_millis));
 	return ret;
 }
 
@@ -65,18 +66,4 @@ int machine_size_check_guard(const struct machine_size *size, struct guard *guar
 	if (guard)
 		guard_with_policy(guard, check, &with);
 	return with.ret;
-}
-
-static void read_processes(void *arg, const struct policy *policy)
-{
-	*(uint32_t *)arg = (uint32_t)policy_limits(policy)->processes;
-}
-
-uint32_t sandbox_processes(struct sandbox *sandbox)
-{
-	uint32_t processes = 0;
-
-	if (sandbox->config.guard)
-		guard_with_policy(sandbox->config.guard, read_processes, &processes);
-	return processes;
 }

@@ -223,18 +223,16 @@ static int share_answered(void *arg, int error, struct err *err)
 static int request_limits(void *arg, const struct agent_reply *reply, struct err *err)
 {
 	struct sandbox *sandbox = arg;
-	uint32_t processes = sandbox_processes(sandbox);
-	/* Start-up need not wait when it lifts the limit of a snapshot's policy. */
-	int ret = sandbox_limit_processes(sandbox, processes, processes ? reply : NULL, err);
+	int ret = sandbox_renew_limits(sandbox, reply, err);
 
-	return ret <= 0 ? ret : processes ? STARTUP_WAIT : 0;
+	return ret > 0 ? STARTUP_WAIT : ret;
 }
 
-/* The policy may have been replaced meanwhile: then the new limit is requested. */
+/* The policy may have been replaced meanwhile: then the new limits are requested. */
 static int limits_answered(void *arg, int error, struct err *err)
 {
 	(void)arg;
-	return error ? err_code(err, error, "limit processes") : STARTUP_AGAIN;
+	return error ? err_code(err, error, "the guest's limits") : STARTUP_AGAIN;
 }
 
 static int no_network(int error, struct err *err)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/limits.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/policy/guard.h"
+#include "vmm/sandbox/sandbox.h"
+
+/* What --cpus and the policy leave of the processors, or 0 for all of them. */
+static uint32_t share_of(const struct sandbox *sandbox, uint64_t policy_millis)
+{
+	uint64_t all = sandbox->machine.config.cpus * UINT64_C(1000), share = all;
+
+	if (policy_millis)
+		share = min_u64(share, policy_millis);
+	if (sandbox->config.cpu_millis)
+		share = min_u64(share, sandbox->config.cpu_millis);
+	return share < all ? (uint32_t)share : 0;
+}
+
+static struct agent_limits limits_of(const struct sandbox *sandbox,
+				     const struct policy_limits *limits)
+{
+	return (struct agent_limits){
+		.processes = (uint32_t)limits->processes,
+		.open_files = (uint32_t)limits->open_files,
+		.cpu_millis = share_of(sandbox, limits->cpu_millis),
+	};
+}
+
+static bool limits_any(const struct agent_limits *limits)
+{
+	return limits->processes || limits->open_files || limits->cpu_millis;
+}
+
+static int set(struct sandbox *sandbox, const struct policy_limits *policy,
+	       const struct agent_reply *reply, struct err *err)
+{
+	struct agent_limits wanted = limits_of(sandbox, policy);
+	struct limits *limits = &sandbox->limits;
+	int ret;
+
+	if (limits->known && memcmp(&wanted, &limits->sent, sizeof(wanted)) == 0)
+		return 0;
+	/* A snapshot's limits are lifted while start-up goes on. */
+	ret = agent_channel_set_limits(sandbox->machine.channel, &wanted,
+				       limits_any(&wanted) ? reply : NULL);
+	if (ret == -EOPNOTSUPP)
+		return err_set(err, EOPNOTSUPP,
+			       "the guest's limits: the agent in the guest is too old for them: "
+			       "use an initramfs of this version");
+	if (ret < 0)
+		return err_code(err, -ret, "the guest's limits");
+	limits->sent = wanted;
+	limits->known = limits->requested = true;
+	return limits_any(&wanted);
+}
+
+int sandbox_set_limits(struct sandbox *sandbox, const struct policy *policy,
+		       const struct agent_reply *reply, struct err *err)
+{
+	return set(sandbox, policy_limits(policy), reply, err);
+}
+
+static void read_limits(void *arg, const struct policy *policy)
+{
+	*(struct policy_limits *)arg = *policy_limits(policy);
+}
+
+static struct policy_limits current(const struct sandbox *sandbox)
+{
+	struct policy_limits limits = {0};
+
+	if (sandbox->config.guard)
+		guard_with_policy(sandbox->config.guard, read_limits, &limits);
+	return limits;
+}
+
+int sandbox_renew_limits(struct sandbox *sandbox, const struct agent_reply *reply, struct err *err)
+{
+	struct policy_limits limits = current(sandbox);
+
+	return set(sandbox, &limits, reply, err);
+}
+
+void sandbox_forget_limits(struct sandbox *sandbox)
+{
+	/* Nothing requested, and no snapshot that has limits: the guest has none. */
+	sandbox->limits.known = !sandbox->config.snapshot && !sandbox->limits.requested;
+}
+
+uint64_t sandbox_output_limit(struct sandbox *sandbox)
+{
+	return current(sandbox).output;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits of the policy that the guest keeps, and the one on output, which the monitor keeps. */
+#ifndef CORDON_SANDBOX_LIMITS_H
+#define CORDON_SANDBOX_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/agent/channel.h"
+#include "vmm/base/err.h"
+
+struct policy;
+struct sandbox;
+
+struct limits {
+	struct agent_limits sent; /* as last requested */
+	bool known;	/* the guest has these; else it may have others, or the snapshot's */
+	bool requested; /* once at least */
+};
+
+/*
+ * Requests the limits of a policy, which is about to replace the sandbox's, for commands that are
+ * started from now on. Only once the sandbox is ready; until then start-up requests the limits of
+ * its policy. 1: a reply follows; 0: no reply is needed; or -errno with a message.
+ */
+int sandbox_set_limits(struct sandbox *sandbox, const struct policy *policy,
+		       const struct agent_reply *reply, struct err *err);
+
+/* The same with the sandbox's own policy. */
+int sandbox_renew_limits(struct sandbox *sandbox, const struct agent_reply *reply, struct err *err);
+
+/* Before requests over a new connection: what was sent over the last one may have been lost. */
+void sandbox_forget_limits(struct sandbox *sandbox);
+
+/* How many bytes a command may write to stdout and stderr together; 0: any number. */
+uint64_t sandbox_output_limit(struct sandbox *sandbox);
+
+#endif
