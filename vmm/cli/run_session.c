@@ -97,6 +97,7 @@ static void start_command(struct run *run)
 			},
 		.fd = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
 		.timeout_ns = options->command.timeout_ns,
+		.output_limit = sandbox_output_limit(&run->monitor.session.sandbox),
 	};
 	struct err err;
 

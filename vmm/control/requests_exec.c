@@ -66,6 +66,7 @@ static int job_run(struct monitor_job *job, const json_t *request,
 		.command = command->spec,
 		.timeout_ns = number_of(request, "timeout_ms") * 1000000,
 		.output_max = job->owner ? 0 : MONITOR_OUTPUT_MAX,
+		.output_limit = sandbox_output_limit(&job->monitor->session.sandbox),
 	};
 
 	spec.command.terminal = flag_of(request, "tty");

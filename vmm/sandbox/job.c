@@ -34,9 +34,10 @@ struct job {
 	struct input *input; /* NULL: the owner carries the streams */
 	struct loop_timer timer;
 	struct loop_task end_task;
-	uint64_t timeout_ns, output_max, output[2];
+	uint64_t timeout_ns, output_max, output_limit, output[2];
 	bool over; /* the command has ended, but perhaps not its output */
 	bool timed_out, has_usage;
+	bool too_much; /* output: killed for it */
 	int status;
 	struct agent_exit usage;
 	char message[AGENT_MESSAGE_MAX + 64];
@@ -47,7 +48,9 @@ static void report_end(void *arg)
 {
 	struct job *job = arg;
 	const struct job_result result = {
-		.status = job->timed_out ? EXIT_TIMEOUT : job->status,
+		.status = job->timed_out  ? EXIT_TIMEOUT
+			  : job->too_much ? exit_status(0, SIGKILL)
+					  : job->status,
 		.message = job->message[0] ? job->message : NULL,
 		.usage = job->has_usage ? &job->usage : NULL,
 	};
@@ -90,19 +93,47 @@ static void on_started(void *arg, uint32_t pid)
 		job->ops->started(job->arg, pid);
 }
 
+/* The job ends soon, as after a timeout. */
+static void kill_command(struct job *job)
+{
+	agent_command_signal(job->command, SIGKILL);
+	loop_timer_start(job->machine->loop, &job->timer, KILL_NS);
+}
+
+/* How many of length bytes the limit leaves. The command is killed if that is not all. */
+static size_t within_limit(struct job *job, size_t length)
+{
+	uint64_t left =
+		job->output_limit - min_u64(job->output[0] + job->output[1], job->output_limit);
+
+	if (!job->output_limit || length <= left)
+		return length;
+	if (!job->too_much) {
+		job->too_much = true;
+		snprintf(job->message, sizeof(job->message),
+			 "the command was killed: it wrote more than the policy's limit of %llu "
+			 "bytes (limit output)",
+			 (unsigned long long)job->output_limit);
+		if (!job->timed_out)
+			kill_command(job);
+	}
+	return left;
+}
+
 static void on_output(void *arg, unsigned stream, const void *data, size_t length)
 {
 	struct job *job = arg;
 	uint64_t *sent = &job->output[stream - 1];
-	size_t kept = length;
+	size_t kept;
 
 	timeline_mark(&job->machine->timeline, TIMELINE_OUTPUT);
 	if (job->ops->output) {
 		job->ops->output(job->arg, data, length);
 		return;
 	}
+	kept = within_limit(job, length);
 	if (job->output_max)
-		kept = min_u64(length, job->output_max - min_u64(*sent, job->output_max));
+		kept = min_u64(kept, job->output_max - min_u64(*sent, job->output_max));
 	*sent += length;
 	if (kept < length)
 		agent_command_consumed(job->command, stream, length - kept);
@@ -135,6 +166,11 @@ static void on_exited(void *arg, const struct agent_exit *result)
 
 	job->usage = *result;
 	job->has_usage = true;
+	if (result->out_of_memory && !job->too_much)
+		snprintf(job->message, sizeof(job->message),
+			 "out of memory: the guest's kernel killed the command, or a process of it "
+			 "(the sandbox has %lluM)",
+			 (unsigned long long)job->machine->config.memory >> 20);
 	command_over(job, exit_status(result->code, result->signal));
 }
 
@@ -163,13 +199,12 @@ static void on_timer(void *arg)
 		loop_defer(job->machine->loop, &job->end_task);
 		return;
 	}
-	if (job->timed_out) {
+	if (job->timed_out || job->too_much) {
 		command_over(job, EXIT_TIMEOUT);
 		return;
 	}
 	job->timed_out = true;
-	agent_command_signal(job->command, SIGKILL);
-	loop_timer_start(job->machine->loop, &job->timer, KILL_NS);
+	kill_command(job);
 }
 
 /* --- the streams ------------------------------------------------------------------------------ */
@@ -269,6 +304,7 @@ int job_start(struct job **out, struct machine *machine, const struct job_spec *
 	job->arg = arg;
 	job->timeout_ns = spec->timeout_ns;
 	job->output_max = spec->output_max;
+	job->output_limit = spec->output_limit;
 	job->timer = (struct loop_timer){.expired = on_timer, .arg = job, .guest = true};
 	job->end_task = (struct loop_task){.run = report_end, .arg = job};
 	ret = ops->output ? 0 : open_streams(job, spec);
