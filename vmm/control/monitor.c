@@ -99,6 +99,15 @@ void monitor_jobs_changed(struct monitor *monitor)
 		monitor->ops->jobs_changed(monitor);
 }
 
+void monitor_wake(struct monitor *monitor)
+{
+	if (!monitor->pause.hold[PAUSE_IDLE].held)
+		return;
+	pause_release(&monitor->pause, PAUSE_IDLE);
+	/* Without a new command the idle time begins again. */
+	monitor_jobs_changed(monitor);
+}
+
 /* --- the end ---------------------------------------------------------------------------------- */
 
 void monitor_note_end(struct monitor *monitor, enum record_end why, const char *text)
@@ -173,7 +182,10 @@ static void on_time_over(void *arg, enum session_time which)
 		monitor->ops->wall_over(monitor);
 		break;
 	case SESSION_IDLE:
-		monitor_stop(monitor, false, RECORD_TIME, "the idle time was over");
+		if (monitor->config->idle_pauses)
+			pause_hold(&monitor->pause, PAUSE_IDLE, NULL, NULL);
+		else
+			monitor_stop(monitor, false, RECORD_TIME, "the idle time was over");
 		break;
 	case SESSION_GRACE:
 		monitor->ops->grace_over(monitor);

@@ -33,7 +33,9 @@ static const char *state_of(const struct monitor *monitor)
 		return "paused";
 	if (monitor->pause.hold[PAUSE_OPERATOR].held)
 		return "pausing";
-	return pause_reached(&monitor->pause, PAUSE_FREEZE) ? "frozen" : "running";
+	if (pause_reached(&monitor->pause, PAUSE_FREEZE))
+		return "frozen";
+	return monitor->pause.hold[PAUSE_IDLE].held ? "idle" : "running";
 }
 
 static void op_info(struct client *client, struct message *message)

@@ -50,7 +50,10 @@ void command_request_free(struct command_request *command);
 /* Whether one more command can be started now. 0 or -errno with a message. */
 int command_request_permitted(const struct monitor *monitor, struct err *err);
 
-/* A job in the monitor's list, which monitor_job_free() frees; NULL: out of memory. */
+/*
+ * A job in the monitor's list, which monitor_job_free() frees; NULL: out of memory. A sandbox that
+ * has paused because it was idle goes on.
+ */
 struct monitor_job *command_request_job(struct client *client, const json_t *request,
 					const struct command_request *command);
 

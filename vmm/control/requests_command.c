@@ -121,6 +121,7 @@ struct monitor_job *command_request_job(struct client *client, const json_t *req
 
 	if (!job)
 		return NULL;
+	monitor_wake(monitor);
 	job->monitor = monitor;
 	job->owner = client;
 	job->id = request_id(request);

@@ -77,12 +77,13 @@ void op_pause(struct client *client, struct message *message)
 void op_resume(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
+	bool idle = monitor->pause.hold[PAUSE_IDLE].held;
 	const char *why = NULL;
 	struct err err;
 
 	if (monitor->pause.hold[PAUSE_SNAPSHOT].held)
 		why = "a snapshot of the sandbox is being taken";
-	else if (!pause_reached(&monitor->pause, PAUSE_OPERATOR))
+	else if (!idle && !pause_reached(&monitor->pause, PAUSE_OPERATOR))
 		why = monitor_check_runs(monitor, &err) < 0 ? err.text
 							    : "the sandbox is not paused";
 	if (why) {
@@ -90,6 +91,7 @@ void op_resume(struct client *client, struct message *message)
 		return;
 	}
 	pause_release(&monitor->pause, PAUSE_OPERATOR);
+	monitor_wake(monitor);
 	server_reply(client, request_id(message->body), NULL);
 }
 

@@ -125,6 +125,8 @@ void op_processes(struct client *client, struct message *message)
 		why = "another request for the processes waits on this connection";
 	else if (monitor_check_runs(monitor, &err) < 0)
 		why = err.text;
+	else if (monitor->pause.hold[PAUSE_IDLE].held)
+		why = "the sandbox is paused because it was idle: it goes on with the next command";
 	if (!why)
 		why = send_request(monitor);
 	if (why) {

@@ -14,6 +14,7 @@ enum pause_reason {
 	PAUSE_OPERATOR, /* `cordon pause` */
 	PAUSE_SNAPSHOT, /* while a snapshot is written */
 	PAUSE_FREEZE,	/* while a person decides */
+	PAUSE_IDLE,	/* until the next command: none has run for the idle time */
 	PAUSE_REASONS
 };
 
