@@ -60,6 +60,16 @@ static long fake_read(void *arg, void *to, size_t length)
 	return (long)n;
 }
 
+static void note_limits(struct fake *fake, const uint8_t *payload, uint32_t length)
+{
+	bool more = fake->features & AGENT_FEATURE_FILES_CPU;
+
+	ck_assert_uint_eq(length, more ? AGENT_LIMITS_SIZE_MORE : AGENT_LIMITS_SIZE);
+	fake->processes = agent_get32(payload + AGENT_LIMITS_AT_PROCESSES);
+	fake->open_files = more ? agent_get32(payload + AGENT_LIMITS_AT_FILES) : 0;
+	fake->cpu_millis = more ? agent_get32(payload + AGENT_LIMITS_AT_CPU) : 0;
+}
+
 /* The channel writes whole frames where nothing waits to be sent. */
 static long fake_write(void *arg, const void *from, size_t length)
 {
@@ -71,8 +81,7 @@ static long fake_write(void *arg, const void *from, size_t length)
 	ck_assert_uint_eq(length, AGENT_HEADER_SIZE + header.length);
 	snprintf(fake->log + used, sizeof(fake->log) - used, "%s ", type_name(header.type));
 	if (header.type == AGENT_LIMITS)
-		fake->processes = agent_get32((const uint8_t *)from + AGENT_HEADER_SIZE +
-					      AGENT_LIMITS_AT_PROCESSES);
+		note_limits(fake, (const uint8_t *)from + AGENT_HEADER_SIZE, header.length);
 	agent_put32(result, header.type == fake->fails ? fake->error : 0);
 	if (header.type != AGENT_WELCOME && header.type != fake->silent)
 		put(fake, AGENT_RESULT, header.id, result, sizeof(result));

@@ -179,6 +179,7 @@ static const struct {
 	{"signal 65", 6, AGENT_EXITED, 0, COMMAND_1, AGENT_EXITED_SIZE, {[4] = 65}},
 	{"exit too short", 6, AGENT_EXITED, 0, COMMAND_1, AGENT_EXITED_SIZE - 1, {0}},
 	{"exit too long", 6, AGENT_EXITED, 0, COMMAND_1, AGENT_EXITED_SIZE + 1, {0}},
+	{"exit with another flag", 6, AGENT_EXITED, 2, COMMAND_1, AGENT_EXITED_SIZE, {0}},
 	{"exited twice", 7, AGENT_EXITED, 0, COMMAND_1, AGENT_EXITED_SIZE, {0}},
 	{"output after the exit", 7, AGENT_OUTPUT, 1, COMMAND_1, 1, {0}},
 };

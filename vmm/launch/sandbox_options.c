@@ -286,6 +286,23 @@ int sandbox_options_rootfs(struct sandbox_options *options, struct err *err)
 	return ret < 0 ? err_set(err, -ret, "--rootfs: %s", why.text) : 0;
 }
 
+/* Without Cordon's agent nothing in the guest keeps these limits. */
+static int check_agent(const struct sandbox_options *options, struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(options->policy);
+	uint64_t millis = options->cpu_millis ? options->cpu_millis : limits->cpu_millis;
+
+	if (millis % 1000)
+		return err_set(err, EINVAL,
+			       "a fraction of a processor needs Cordon's agent in the "
+			       "guest: give whole processors");
+	if (limits->open_files)
+		return err_set(err, EINVAL, "%s:%u: open-files= needs Cordon's agent in the guest",
+			       limits->file[POLICY_LIMIT_OPEN_FILES],
+			       limits->line[POLICY_LIMIT_OPEN_FILES]);
+	return 0;
+}
+
 int sandbox_options_finish(struct sandbox_options *options, bool agent, struct err *err)
 {
 	struct machine_config *machine = &options->sandbox.machine;
@@ -303,5 +320,7 @@ int sandbox_options_finish(struct sandbox_options *options, bool agent, struct e
 		ret = find_guest_file("initramfs", options->initrd, err);
 		machine->initrd = options->initrd;
 	}
-	return ret == 0 ? sandbox_options_policy(options, err) : ret;
+	if (ret == 0)
+		ret = sandbox_options_policy(options, err);
+	return ret == 0 && !agent ? check_agent(options, err) : ret;
 }

@@ -28,8 +28,8 @@ struct job_spec {
 	uint64_t timeout_ns;
 	uint64_t output_max; /* bytes passed on of each output, the rest is dropped; 0: all */
 	/*
-	 * Bytes that the command may write to both outputs together, or it is killed; 0: any number.
-	 * Not used if ops->output is set.
+	 * Bytes that the command may write to both outputs together, or it is killed; 0: any
+	 * number. Not used if ops->output is set.
 	 */
 	uint64_t output_limit;
 };
