@@ -78,7 +78,7 @@ def test_an_idle_sandbox_pauses():
     def wait_idle():
         wait_until(lambda: ps()["box"]["state"] == "idle", "the sandbox to pause")
 
-    with sandbox("box", "--idle", "2s:pause"):
+    with sandbox("box", "--idle", "4s:pause"):
         wait_idle()
         shown = call("top", "--once", "box").expect(0).stdout
         assert shown.startswith(b"box  idle ") and b"it goes on with the next command" in shown, shown
@@ -94,7 +94,7 @@ def test_an_idle_sandbox_pauses():
         assert ps()["box"]["state"] == "paused"
         call("resume", "box").expect(0)
         # It is not idle while a command runs.
-        execute("box", "sleep", "4").expect(0, b"", b"")
+        execute("box", "sleep", "6").expect(0, b"", b"")
         call("policy", "set", "box", policy("idle=1m:pause")).expect(0)
         call("policy", "set", "box", policy("idle=1m")).expect_error("can't be made to stop")
         wait_idle()

@@ -35,9 +35,22 @@ static bool limits_any(const struct agent_limits *limits)
 	return limits->processes || limits->open_files || limits->cpu_millis;
 }
 
+/* A guest that does not keep its policy's limits must not go on. */
+static void replied(void *arg, int error)
+{
+	struct sandbox *sandbox = arg;
+	struct err err;
+
+	if (error == 0 || error == AGENT_REPLY_LOST)
+		return;
+	err_code(&err, error, "the guest's limits");
+	machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
+}
+
 static int set(struct sandbox *sandbox, const struct policy_limits *policy,
 	       const struct agent_reply *reply, struct err *err)
 {
+	const struct agent_reply own = {.done = replied, .arg = sandbox};
 	struct agent_limits wanted = limits_of(sandbox, policy);
 	struct limits *limits = &sandbox->limits;
 	int ret;
@@ -46,7 +59,7 @@ static int set(struct sandbox *sandbox, const struct policy_limits *policy,
 		return 0;
 	/* A snapshot's limits are lifted while start-up goes on. */
 	ret = agent_channel_set_limits(sandbox->machine.channel, &wanted,
-				       limits_any(&wanted) ? reply : NULL);
+				       reply && limits_any(&wanted) ? reply : &own);
 	if (ret == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
 			       "the guest's limits: the agent in the guest is too old for them: "

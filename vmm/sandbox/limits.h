@@ -21,7 +21,8 @@ struct limits {
 /*
  * Requests the limits of a policy, which is about to replace the sandbox's, for commands that are
  * started from now on. Only once the sandbox is ready; until then start-up requests the limits of
- * its policy. 1: a reply follows; 0: no reply is needed; or -errno with a message.
+ * its policy. If the guest refuses them later, reply gets that, or without one the machine ends. 1:
+ * a reply follows; 0: none is needed; or -errno with a message.
  */
 int sandbox_set_limits(struct sandbox *sandbox, const struct policy *policy,
 		       const struct agent_reply *reply, struct err *err);
