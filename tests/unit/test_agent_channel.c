@@ -87,6 +87,28 @@ static void check_life(const struct fake *fake, const struct run *run)
 	ck_assert_uint_eq(fake->host.power, 1);
 }
 
+START_TEST(the_end_may_say_that_memory_was_exhausted)
+{
+	uint8_t payload[AGENT_EXITED_SIZE] = {[AGENT_EXITED_AT_SIGNAL] = 9};
+	uint16_t flags;
+
+	for (flags = 0; flags <= AGENT_EXITED_MEMORY; flags++) {
+		struct run run = {0};
+		struct fake *fake = with_command(&run);
+
+		put32(fake, AGENT_STARTED, COMMAND_1, 42);
+		put(fake, AGENT_OUTPUT_EOF, 1, COMMAND_1, NULL, 0);
+		put(fake, AGENT_OUTPUT_EOF, 2, COMMAND_1, NULL, 0);
+		put(fake, AGENT_EXITED, flags, COMMAND_1, payload, sizeof(payload));
+		agent_channel_readable(fake->host.channel);
+		ck_assert_uint_eq(run.exited, 1);
+		ck_assert_int_eq(run.status.signal, 9);
+		ck_assert_int_eq(run.status.out_of_memory, flags == AGENT_EXITED_MEMORY);
+		fake_destroy(fake);
+	}
+}
+END_TEST
+
 START_TEST(frames_may_be_cut_anywhere)
 {
 	struct run run = {0};
@@ -250,5 +272,5 @@ END_TEST
 
 UNIT_MAIN("agent_channel", the_greeting_is_parsed, another_major_version_is_refused_with_both_named,
 	  a_peer_without_a_greeting_is_refused, frames_may_be_cut_anywhere,
-	  an_end_within_a_frame_is_an_end, a_frame_that_breaks_a_rule_ends_the_connection,
-	  output_beyond_its_credit_is_refused)
+	  the_end_may_say_that_memory_was_exhausted, an_end_within_a_frame_is_an_end,
+	  a_frame_that_breaks_a_rule_ends_the_connection, output_beyond_its_credit_is_refused)
