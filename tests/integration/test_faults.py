@@ -167,7 +167,7 @@ def test_workload_eats_memory():
         assert hog.stderr.startswith(b"cordon: out of memory: ") and hog.stderr.count(b"\n") == 1, repr(hog)
         # What is killed otherwise gets no such line, nor does what fits.
         execute("box", "sh", "-c", "kill -9 $$").expect(137, b"", b"")
-        execute("box", "sh", "-c", "head -c 4M /dev/zero | tail -c 4M | wc -c").expect(0, b"4194304\n", b"")
+        execute("box", "sh", "-c", "head -c 4194304 /dev/zero | tail -c 4194304 | wc -c").expect(0, b"4194304\n", b"")
         other.write(b"alive\n")
         other.wait().expect(0, b"started\nalive\n", b"")
 

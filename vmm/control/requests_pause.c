@@ -77,13 +77,15 @@ void op_pause(struct client *client, struct message *message)
 void op_resume(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
-	bool idle = monitor->pause.hold[PAUSE_IDLE].held;
+	const struct pause *pause = &monitor->pause;
+	/* A client that still waits for its pause must get it. */
+	bool idle = pause->hold[PAUSE_IDLE].held && !pause->hold[PAUSE_OPERATOR].held;
 	const char *why = NULL;
 	struct err err;
 
-	if (monitor->pause.hold[PAUSE_SNAPSHOT].held)
+	if (pause->hold[PAUSE_SNAPSHOT].held)
 		why = "a snapshot of the sandbox is being taken";
-	else if (!idle && !pause_reached(&monitor->pause, PAUSE_OPERATOR))
+	else if (!idle && !pause_reached(pause, PAUSE_OPERATOR))
 		why = monitor_check_runs(monitor, &err) < 0 ? err.text
 							    : "the sandbox is not paused";
 	if (why) {

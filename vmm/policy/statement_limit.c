@@ -83,8 +83,8 @@ static int limit_value(enum policy_limit limit, const char *text, uint64_t *valu
 }
 
 /*
- * The lowest limit of several files counts. A sandbox that one file stops when it is idle does not
- * only pause because of another.
+ * The lowest limit of several files counts. If one file stops an idle sandbox and another pauses
+ * it, it stops.
  */
 static void take_limit(struct parser *parser, enum policy_limit limit, uint64_t value, bool pauses)
 {

@@ -166,7 +166,7 @@ static void on_exited(void *arg, const struct agent_exit *result)
 
 	job->usage = *result;
 	job->has_usage = true;
-	if (result->out_of_memory && !job->too_much)
+	if (result->out_of_memory && !job->too_much && !job->timed_out)
 		snprintf(job->message, sizeof(job->message),
 			 "out of memory: the guest's kernel killed the command, or a process of it "
 			 "(the sandbox has %lluM)",
