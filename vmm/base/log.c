@@ -8,10 +8,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/bucket.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/text.h"
 
 #define LINE_MAX_BYTES 1024
@@ -113,14 +113,11 @@ void log_debug(const char *fmt, ...)
 /* Whether this line may be shown; *dropped: the lines dropped since the last one shown. */
 static bool guest_rate_take(unsigned long *dropped)
 {
-	struct timespec now;
 	bool take;
 
 	*dropped = 0;
 	pthread_mutex_lock(&guest_rate.lock);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	take = bucket_try(&guest_rate.lines,
-			  (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	take = bucket_try(&guest_rate.lines, clock_now_ns(CLOCK_MONOTONIC));
 	if (take) {
 		*dropped = guest_rate.dropped;
 		guest_rate.dropped = 0;

@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/fd.h"
 #include "vmm/control/record_root.h"
 
@@ -36,10 +36,7 @@ static const char *const end_names[RECORD_ENDS] = {
 
 int64_t record_now(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return (int64_t)clock_now_ns(CLOCK_REALTIME);
 }
 
 const char *record_end_name(enum record_end end)

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/clock.h"
 #include "vmm/base/fd.h"
 
 /* --- the sandbox ------------------------------------------------------------------------------ */
@@ -73,17 +73,15 @@ static void op_stats(struct client *client, struct message *message)
 	struct machine *machine = &client->monitor->session.sandbox.machine;
 	struct vsock_stats vsock;
 	unsigned long exits = 0;
-	struct timespec cpu;
 	json_t *body;
 	unsigned i;
 
 	vsock_stats(machine->devices.vsock, &vsock);
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
 	for (i = 0; i < machine->vcpus; i++)
 		exits += atomic_load(&machine->vcpu[i].exits);
 	body = json_pack(
 		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "exits", (json_int_t)exits, "cpu_us",
-		(json_int_t)cpu.tv_sec * 1000000 + cpu.tv_nsec / 1000, "private_kib",
+		(json_int_t)(clock_now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000), "private_kib",
 		memory_kib("Private_Clean:") + memory_kib("Private_Dirty:"), "proportional_kib",
 		memory_kib("Pss:"), "vsock_to_guest", (json_int_t)vsock.bytes_to_guest,
 		"vsock_from_guest", (json_int_t)vsock.bytes_from_guest, "console_bytes",

@@ -13,17 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/loop.h"
 #include "vmm/policy/audit_budget.h"
 #include "vmm/policy/audit_chain.h"
 #include "vmm/policy/audit_sign.h"
-
-#define SECOND_NS 1000000000ull
 
 #define HIDDEN_PLACES 256 /* a power of two */
 
@@ -42,14 +40,6 @@ struct audit {
 	uint64_t seed; /* so that a guest cannot choose paths that collide */
 	_Atomic uint64_t hidden[HIDDEN_PLACES]; /* hashes of path and time span that are logged */
 };
-
-static uint64_t monotonic(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * SECOND_NS + (uint64_t)now.tv_nsec;
-}
 
 const char *audit_path(const struct audit *audit)
 {
@@ -248,7 +238,7 @@ static void set_config(struct audit *audit, const struct audit_config *config)
 	if (!own->files || own->files > AUDIT_FILES_MAX)
 		own->files = AUDIT_FILES;
 	if (!own->now)
-		own->now = monotonic;
+		own->now = loop_now_ns;
 	for (i = 0; i < AUDIT_KINDS; i++)
 		audit_meter_init(&audit->meter[i], (enum audit_kind)i, &own->budget[i], own->now());
 	for (i = 0; i < AUDIT_PARTS; i++) {

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/fd.h"
 
 #define IDLE_NS	     UINT64_C(20000000000)
@@ -51,12 +51,10 @@ static uint64_t all_waited_ns(void)
 struct boot_use boot_use_now(void)
 {
 	struct rusage usage = {.ru_majflt = 0};
-	struct timespec used;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
 	getrusage(RUSAGE_SELF, &usage);
 	return (struct boot_use){
-		.cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec,
+		.cpu_ns = clock_now_ns(CLOCK_PROCESS_CPUTIME_ID),
 		.waited_ns = all_waited_ns(),
 		.faults = (uint64_t)usage.ru_majflt,
 	};

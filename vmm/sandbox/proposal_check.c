@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/text.h"
 
 struct proposal *proposal_create(uint32_t number, uint32_t caller, const char *rule,
@@ -55,22 +56,14 @@ static void check_rule(void *arg, const struct policy *policy)
 			err_set(check->err, EINVAL, "the sandbox was started without a network");
 }
 
-/* Of this thread: a busy host is not the guest's doing. */
-static uint64_t cpu_now_ns(void)
-{
-	struct timespec used;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-	return (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
-}
-
 int proposal_check(struct proposal *proposal, struct guard *guard, bool network, uint64_t *took_ns,
 		   struct err *err)
 {
 	struct check check = {.proposal = proposal, .network = network, .err = err};
-	uint64_t before_ns = cpu_now_ns();
+	/* Of this thread: a busy host is not the guest's doing. */
+	uint64_t before_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID);
 
 	guard_with_policy(guard, check_rule, &check);
-	*took_ns = cpu_now_ns() - before_ns;
+	*took_ns = clock_now_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 	return check.ret;
 }
