@@ -24,7 +24,7 @@ WARNINGS += -Werror
 endif
 OPT      ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
-LIBS     := -lfdt -lz -lzstd -ljansson -lhogweed -lnettle -lpthread
+LIBS     := -lfdt -lz -lzstd -ljansson -lhogweed -lnettle -lseccomp -lpthread
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),1)
 OPT      := -O1 -g1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all

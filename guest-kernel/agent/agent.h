@@ -68,6 +68,16 @@ struct report {
 	char text[AGENT_MESSAGE_MAX];
 };
 
+/*
+ * The seccomp program of commands, in memory shared with the spare, which was forked before it
+ * came. version is odd while the agent writes: a child copies until it has read one version whole.
+ */
+struct filter {
+	uint32_t version;
+	uint32_t count; /* of instructions; 0: none has come */
+	uint8_t code[AGENT_FILTER_MAX * AGENT_FILTER_CODE];
+};
+
 struct stream {
 	int fd;		 /* our end, or -1 */
 	uint32_t credit; /* output: bytes that may be sent */
@@ -113,6 +123,7 @@ struct agent {
 	struct link link;
 	uint32_t connections;
 	struct report *reports; /* one for each command slot, and one for the rehearsal */
+	struct filter *filter;
 	struct spare spare;
 	struct rehearsal rehearsal;
 	struct command *commands[AGENT_COMMANDS_MAX];
@@ -209,6 +220,12 @@ void child_become(const struct agent *agent, const struct start *start, struct r
 /* child_session(), the controlling terminal if there is one, and child_become(). */
 void child_run(const struct agent *agent, const struct start *start, struct report *report,
 	       const int fds[3]) __attribute__((noreturn));
+
+/* --- filter.c --- */
+/* Handles FILTER: 0, or an errno value. length is at least AGENT_FILTER_SIZE. */
+uint32_t filter_set(struct agent *agent, const uint8_t *payload, uint32_t length);
+/* In a child, last before its exec: installs the program, if one has come. 0 or -errno. */
+int filter_install(const struct filter *filter);
 
 /* --- passwd.c --- */
 struct user {

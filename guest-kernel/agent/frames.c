@@ -42,6 +42,9 @@ static const struct frame_rule rules[] = {
 	[AGENT_PROCESSES] = {0, 0, ID_REQUEST, 0, 0, true},
 	[AGENT_PROPOSED] = {AGENT_PROPOSED_SIZE, AGENT_PROPOSED_SIZE + AGENT_MESSAGE_MAX,
 			    ID_PROPOSAL, 0, 0, true},
+	[AGENT_FILTER] = {AGENT_FILTER_SIZE + AGENT_FILTER_CODE,
+			  AGENT_FILTER_SIZE + AGENT_FILTER_MAX *AGENT_FILTER_CODE, ID_REQUEST, 0, 0,
+			  true},
 	[AGENT_DENIALS] = {0, AGENT_PAYLOAD_MAX, ID_REQUEST, 0, 0, true},
 };
 
@@ -147,7 +150,7 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 	uint8_t reply[4];
 
 	/* In tests the agent is a process of the host, whose clock and name must not change. */
-	if (header.type != AGENT_PING && !agent->isolate)
+	if (header.type != AGENT_PING && header.type != AGENT_FILTER && !agent->isolate)
 		error = EPERM;
 	else if (header.type == AGENT_SET_TIME)
 		error = guest_set_time(agent_get64(payload), agent_get32(payload + 8));
@@ -171,6 +174,8 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = processes_start(agent, header.id);
 	else if (header.type == AGENT_DENIALS)
 		error = run_denials(payload, header.length);
+	else if (header.type == AGENT_FILTER)
+		error = filter_set(agent, payload, header.length);
 	if (agent->mount_pid || agent->rehearsal.command ||
 	    (header.type == AGENT_PROCESSES && !error))
 		return; /* the reply follows when it is done */

@@ -38,6 +38,17 @@ struct open_request {
 #define SYS_openat2 437
 #endif
 
+/* seccomp(2). */
+struct filter_program {
+	uint16_t count;
+	const void *code;
+};
+
+#define SECCOMP_SET_MODE_FILTER 1
+#ifndef SYS_seccomp
+#define SYS_seccomp 317
+#endif
+
 #ifndef CLONE_NEWCGROUP
 #define CLONE_NEWCGROUP 0x02000000
 #endif

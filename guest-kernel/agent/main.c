@@ -44,7 +44,9 @@ int main(void)
 	prctl(PR_SET_DUMPABLE, 0);
 	agent.reports = mmap(NULL, (AGENT_COMMANDS_MAX + 1) * sizeof(*agent.reports),
 			     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (agent.reports == MAP_FAILED)
+	agent.filter = mmap(NULL, sizeof(*agent.filter), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (agent.reports == MAP_FAILED || agent.filter == MAP_FAILED)
 		return 1;
 	root_prepare();
 	guest_prepare();

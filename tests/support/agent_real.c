@@ -22,8 +22,10 @@ pid_t agent_spawn(int *fd)
 	close(ends[0]);
 	/* The agent must not inherit the tests' descriptors: mark all of them close-on-exec. */
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
-	agent.reports = mmap(NULL, AGENT_COMMANDS_MAX * sizeof(*agent.reports),
+	agent.reports = mmap(NULL, (AGENT_COMMANDS_MAX + 1) * sizeof(*agent.reports),
 			     PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	agent.filter = mmap(NULL, sizeof(*agent.filter), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	serve_hello(&agent, ends[1]);
 	serve(&agent);
 	_exit(0);

@@ -160,6 +160,15 @@ int agent_channel_set_limits(struct agent_channel *channel, const struct agent_l
 			     const struct agent_reply *reply);
 
 /*
+ * Sets the seccomp program of commands that are started from now on. memfd_noexec: files in memory
+ * are not executable. -EOPNOTSUPP: the guest's agent is too old for this request; -EINVAL: no
+ * instruction, or more than AGENT_FILTER_MAX.
+ */
+struct sock_filter;
+int agent_channel_set_filter(struct agent_channel *channel, const struct sock_filter *code,
+			     size_t count, bool memfd_noexec, const struct agent_reply *reply);
+
+/*
  * Gives the sandbox another root file system (vmm/agent/wire.h, ROOT). Only before the first
  * command; after it the reply is EBUSY. -EINVAL: type is not a valid name.
  */

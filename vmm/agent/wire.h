@@ -50,6 +50,7 @@
 #define AGENT_FEATURE_PROCESSES 64u
 #define AGENT_FEATURE_DENIALS	128u
 #define AGENT_FEATURE_FILES_CPU 256u /* open files and processor time in LIMITS */
+#define AGENT_FEATURE_FILTER	512u
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
@@ -97,6 +98,8 @@ enum agent_frame_type {
 	AGENT_PROPOSE = 31,  /* g>h, for monitors that take it: see below */
 	AGENT_PROPOSED = 32, /* h>g, ends the proposal: result32 text */
 	AGENT_WITHDRAW = 33, /* g>h, ends the proposal: the program has gone */
+
+	AGENT_FILTER = 34, /* h>g, id: a request number; system calls of commands, see below */
 };
 
 /* Header fields. */
@@ -228,6 +231,17 @@ enum agent_root_upper {
 #define AGENT_LIMITS_SIZE_MORE	  12u
 #define AGENT_FILES_MAX		  1048576u
 #define AGENT_CPU_MAX		  1024000u
+
+/*
+ * FILTER: AGENT_FILTER_SIZE bytes, then 1 to AGENT_FILTER_MAX instructions of AGENT_FILTER_CODE
+ * bytes, a struct sock_filter each. Every command that is started later runs under this seccomp
+ * program, in place of the one before; a rehearsal does not.
+ */
+#define AGENT_FILTER_AT_FLAGS	  0u /* 32 */
+#define AGENT_FILTER_SIZE	  4u
+#define AGENT_FILTER_MEMFD_NOEXEC 1u /* flags: files in memory are not executable */
+#define AGENT_FILTER_CODE	  8u /* code16 jump-if-true8 jump-if-false8 value32 */
+#define AGENT_FILTER_MAX	  4096u
 
 /*
  * FORWARD: up to AGENT_FORWARDS_MAX entries of AGENT_FORWARD_SIZE bytes: a vsock port of the guest,

@@ -106,6 +106,19 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 	return ret;
 }
 
+/* Groups of system calls have a state without any rule, too. */
+static void print_groups(const struct policy *policy)
+{
+	struct policy_decision decision;
+	unsigned group;
+
+	for (group = 0; group < POLICY_GROUPS; group++) {
+		policy_decide_group(policy, (enum policy_group)group, &decision);
+		text_line(stdout, "process %s: %s: %s", policy_group_name((enum policy_group)group),
+			  decision.verdict == POLICY_ALLOW ? "open" : "closed", decision.reason);
+	}
+}
+
 static void print_risk(void *arg, const char *text)
 {
 	(void)arg;
@@ -135,6 +148,7 @@ int policy_check(int argc, char **argv, struct err *err)
 	if (ret == 0)
 		ret = print_rules(policy, options.require != NULL, err);
 	if (ret == 0) {
+		print_groups(policy);
 		policy_risks(policy, &risks);
 		share_leads(policy, &risks);
 	}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/nearest.h"
 #include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/policy.h"
@@ -106,6 +107,28 @@ static int explain_path(const struct policy *policy, enum policy_class class, in
 	return 0;
 }
 
+static int explain_group(const struct policy *policy, int argc, char **argv, struct err *err)
+{
+	struct policy_request request = {.class = POLICY_PROCESS, .op = POLICY_USE};
+	const char *names[POLICY_GROUPS], *near;
+	unsigned group;
+
+	for (group = 0; group < POLICY_GROUPS; group++)
+		names[group] = policy_group_name((enum policy_group)group);
+	if (argc != 1)
+		return err_set(err, EINVAL, "policy explain: give one group, such as %s", names[0]);
+	for (group = 0; group < POLICY_GROUPS && strcmp(names[group], argv[0]) != 0;)
+		group++;
+	near = group < POLICY_GROUPS ? NULL : nearest_word(argv[0], names, POLICY_GROUPS);
+	if (group == POLICY_GROUPS)
+		return err_set(err, EINVAL, "'%s' is no group of system calls%s%s%s", argv[0],
+			       near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+	request.object = argv[0];
+	request.length = strlen(argv[0]);
+	explain_one(policy, &request);
+	return 0;
+}
+
 int policy_explain_verb(int argc, char **argv, struct err *err)
 {
 	static struct policy_options options = {.lenient = true};
@@ -114,8 +137,8 @@ int policy_explain_verb(int argc, char **argv, struct err *err)
 
 	if (argc < 4)
 		return err_set(err, EINVAL,
-			       "policy explain: cordon policy explain FILE file|exec PATH, or FILE "
-			       "net PROTOCOL PEER");
+			       "policy explain: cordon policy explain FILE file|exec PATH, FILE "
+			       "net PROTOCOL PEER, or FILE process GROUP");
 	ret = policy_add_file(&options, argv[1], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options, err);
@@ -127,8 +150,10 @@ int policy_explain_verb(int argc, char **argv, struct err *err)
 		ret = explain_path(policy, POLICY_EXEC, argc - 3, argv + 3, err);
 	else if (strcmp(argv[2], "net") == 0)
 		ret = explain_net(policy, argc - 3, argv + 3, err);
+	else if (strcmp(argv[2], "process") == 0)
+		ret = explain_group(policy, argc - 3, argv + 3, err);
 	else
-		ret = err_set(err, EINVAL, "'%s' is no class: file, net or exec", argv[2]);
+		ret = err_set(err, EINVAL, "'%s' is no class: file, net, exec or process", argv[2]);
 	policy_free(policy);
 	return ret;
 }

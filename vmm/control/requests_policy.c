@@ -265,11 +265,23 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 {
 	char text[CHANGE_TEXT];
 	struct change change = {.made = policy, .text = text, .size = sizeof(text)};
+	int ret;
 
+	/* The agent handles requests in order: the filter holds for the next command. */
+	if (monitor->session.sandbox.is_ready) {
+		ret = system_calls_request(&monitor->session.sandbox, policy, NULL, err);
+		if (ret < 0) {
+			policy_free(policy);
+			return ret;
+		}
+	}
 	snprintf(text, sizeof(text), "%s", by);
 	guard_with_policy(monitor->session.guard, describe_change, &change);
-	if (guard_replace(monitor->session.guard, policy, text) < 0)
+	if (guard_replace(monitor->session.guard, policy, text) < 0) {
+		if (monitor->session.sandbox.is_ready)
+			system_calls_renew(&monitor->session.sandbox);
 		return err_set(err, EBUSY, "too many policies are still in use: try again");
+	}
 	monitor_keep_policy(monitor);
 	network_policy_changed(&monitor->session.sandbox.network);
 	if (monitor->session.sandbox.questions)

@@ -340,5 +340,7 @@ int policy_check_reachable(const struct policy *policy, struct err *err)
 		ret = check_paths(&policy->class[POLICY_EXEC], with_added, err);
 	if (ret == 0)
 		ret = check_net(&policy->class[POLICY_NET], with_added, err);
+	if (ret == 0)
+		ret = process_check_reachable(&policy->class[POLICY_PROCESS], err);
 	return ret == 0 ? check_shares(policy, err) : ret;
 }

@@ -277,6 +277,25 @@ static void decide_net(const struct policy *policy, const struct policy_request 
 		settle(decision, POLICY_ALLOW, "a rule allows it");
 }
 
+/* --- system calls ----------------------------------------------------------------------------- */
+
+static void decide_use(const struct policy *policy, const struct policy_request *request,
+		       struct policy_decision *decision)
+{
+	unsigned group;
+	const char *name;
+
+	for (group = 0; request->object && group < POLICY_GROUPS; group++) {
+		name = policy_group_name((enum policy_group)group);
+		if (strlen(name) != request->length ||
+		    memcmp(name, request->object, request->length) != 0)
+			continue;
+		policy_decide_group(policy, (enum policy_group)group, decision);
+		return;
+	}
+	settle(decision, POLICY_DENY, "not a group of system calls");
+}
+
 void policy_decide(const struct policy *policy, const struct policy_request *request,
 		   struct policy_decision *decision)
 {
@@ -289,6 +308,8 @@ void policy_decide(const struct policy *policy, const struct policy_request *req
 		decide_file(policy, request, decision);
 	else if (request->class == POLICY_EXEC && request->op == POLICY_RUN)
 		decide_exec(policy, request, decision);
+	else if (request->class == POLICY_PROCESS && request->op == POLICY_USE)
+		decide_use(policy, request, decision);
 	else if (request->class == POLICY_NET && request->op >= POLICY_CONNECT &&
 		 request->op <= POLICY_LISTEN)
 		decide_net(policy, request, decision);

@@ -13,8 +13,9 @@ static const struct {
 	const char *statement;
 	bool enforced;
 } statements[] = {
-	{"policy", true}, {"include", true}, {"limit", true},	{"share", true},   {"file", true},
-	{"net", true},	  {"exec", false},   {"secret", false}, {"on-deny", true}, {"on-ask", true},
+	{"policy", true},  {"include", true}, {"limit", true},	 {"share", true},
+	{"file", true},	   {"net", true},     {"exec", false},	 {"secret", false},
+	{"on-deny", true}, {"on-ask", true},  {"process", true},
 };
 
 static const struct {
@@ -43,6 +44,12 @@ static const bool actions[POLICY_CLASSES][POLICY_ACTION_ASK + 1] = {
 			[POLICY_ACTION_ASK] = true,
 		},
 	[POLICY_EXEC] =
+		{
+			[POLICY_ACTION_DENY] = true,
+			[POLICY_ACTION_ALLOW] = true,
+			[POLICY_ACTION_ASK] = false,
+		},
+	[POLICY_PROCESS] =
 		{
 			[POLICY_ACTION_DENY] = true,
 			[POLICY_ACTION_ALLOW] = true,

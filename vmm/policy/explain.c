@@ -141,7 +141,8 @@ int policy_explain(const struct policy *policy, const struct policy_request *req
 	/* A directory above is hidden: no line for the path itself would help. */
 	if (explanation->decision.verdict == POLICY_HIDE && !hides_itself(policy, request))
 		return 0;
-	find_nearest(&policy->class[request->class], request, explanation);
+	if (request->class != POLICY_PROCESS)
+		find_nearest(&policy->class[request->class], request, explanation);
 	write_line(request, explanation);
 	if (request->class == POLICY_FILE)
 		explanation->is_protected = policy_protected(

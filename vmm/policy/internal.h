@@ -30,6 +30,7 @@ struct rule {
 	enum policy_protocol protocol; /* network */
 	struct net_target *target;
 	unsigned targets;
+	uint32_t groups; /* system calls: a bit for each enum policy_group */
 };
 
 struct rule_list {
@@ -85,6 +86,14 @@ bool net_target_covers(const struct rule *a, const struct net_target *at, const 
 		       const struct net_target *bt);
 bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
 			 const struct net_target *bt);
+
+/* --- process.c -------------------------------------------------------------------------------- */
+
+/* Refuses rules all of whose groups are decided above them. 0 or -EINVAL with a message. */
+int process_check_reachable(const struct rule_list *list, struct err *err);
+
+/* Whether a policy opens a group that another one closes. 0, or -EPERM with a message. */
+int process_is_narrower(const struct policy *child, const struct policy *parent, struct err *err);
 
 /* --- cover.c ---------------------------------------------------------------------------------- */
 

@@ -279,5 +279,7 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
 		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, err);
 	if (ret == 0)
 		ret = compare_class(child, parent, POLICY_EXEC, POLICY_ACTION_DENY, err);
+	if (ret == 0)
+		ret = process_is_narrower(child, parent, err);
 	return ret == 0 ? compare_net(child, parent, err) : ret;
 }

@@ -60,6 +60,9 @@ int parse_implied_rule(struct parser *parser, enum policy_action action, const c
 /* The share statement (statement_share.c). */
 int parse_share(struct parser *parser);
 
+/* The groups of a process rule that begin_rule() has added (process.c). */
+int parse_groups(struct parser *parser, struct rule *rule);
+
 /* Statements other than rules and shares (settings.c). */
 int parse_limit(struct parser *parser);
 int parse_on_deny(struct parser *parser);

@@ -28,8 +28,8 @@
 #define POLICY_PARTS_MAX   16  /* files that make up a policy */
 #define POLICY_NETS_MAX	   256 /* --allow-net */
 
-enum policy_class { POLICY_FILE, POLICY_NET, POLICY_EXEC };
-#define POLICY_CLASSES 3
+enum policy_class { POLICY_FILE, POLICY_NET, POLICY_EXEC, POLICY_PROCESS };
+#define POLICY_CLASSES 4
 
 enum policy_op {
 	/* files; the ladder of verdicts that allow is: read < append < write */
@@ -49,6 +49,8 @@ enum policy_op {
 	POLICY_LISTEN,	/* into the guest */
 	/* programs */
 	POLICY_RUN,
+	/* groups of system calls */
+	POLICY_USE,
 };
 
 enum policy_verdict {
@@ -71,6 +73,22 @@ enum policy_protocol {
 	POLICY_ICMP,
 	POLICY_DNS,
 };
+
+/* What a workload may ask of its kernel: vmm/policy/process_groups.c has the system calls of each.
+ */
+enum policy_group {
+	POLICY_PTRACE,
+	POLICY_USERNS,
+	POLICY_SETUID,
+	POLICY_RAW_NET,
+	POLICY_KEYRING,
+	POLICY_PERF,
+	POLICY_IO_URING,
+	POLICY_BPF,
+	POLICY_CLOCK,
+	POLICY_MEMFD_EXEC,
+};
+#define POLICY_GROUPS 10
 
 /* The process behind an operation, as the guest claims: for the log, never for a decision. */
 struct policy_subject {
@@ -96,7 +114,7 @@ struct policy_request {
 	/*
 	 * Files and programs: the absolute path in the guest, normalised: it begins with '/', has
 	 * no empty, "." or ".." component, and no '/' at the end unless it is "/". It need not end
-	 * in NUL.
+	 * in NUL. POLICY_USE: the name of a group.
 	 */
 	const char *object;
 	size_t length;
@@ -267,6 +285,13 @@ void policy_free(struct policy *policy);
 void policy_decide(const struct policy *policy, const struct policy_request *request,
 		   struct policy_decision *decision);
 
+/*
+ * Decides about a group of system calls, as policy_decide() does by its name. policy NULL: there
+ * are no rules.
+ */
+void policy_decide_group(const struct policy *policy, enum policy_group group,
+			 struct policy_decision *decision);
+
 const struct policy_limits *policy_limits(const struct policy *policy);
 const char *policy_limit_name(enum policy_limit limit);
 uint64_t policy_limit_value(const struct policy_limits *limits, enum policy_limit limit);
@@ -324,5 +349,6 @@ const char *policy_verdict_name(enum policy_verdict verdict);
 const char *policy_action_name(enum policy_action action);
 const char *policy_enforced_by_name(enum policy_enforced_by enforced_by);
 const char *policy_protocol_name(enum policy_protocol protocol);
+const char *policy_group_name(enum policy_group group);
 
 #endif

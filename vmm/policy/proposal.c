@@ -87,6 +87,10 @@ int policy_check_proposal(const struct policy *policy, const char *line, char ad
 		return err_set(err, EINVAL,
 			       "a rule is needed, such as 'net allow tls NAME:443': file, net or "
 			       "exec");
+	if (found == POLICY_PROCESS)
+		return err_set(
+			err, EINVAL,
+			"process rules hold from a command's start on and can't be proposed");
 	*class = (enum policy_class)found;
 	ret = parse_alone(line, err);
 	if (ret < 0)

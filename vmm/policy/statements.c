@@ -132,7 +132,8 @@ static struct rule *add_rule(struct parser *parser, enum policy_class class,
 	rule->public = (struct policy_rule){
 		.class = class,
 		.action = action,
-		.enforced_by = class == POLICY_EXEC ? POLICY_GUEST : POLICY_HOST,
+		.enforced_by = class == POLICY_EXEC || class == POLICY_PROCESS ? POLICY_GUEST
+									       : POLICY_HOST,
 		.file = parser->file,
 		.line = parser->line,
 		.number = (unsigned)list->count,
@@ -146,7 +147,7 @@ static int too_many(struct parser *parser)
 {
 	const struct rule_list *list = parser->policy->class;
 
-	if (list[0].count + list[1].count + list[2].count < POLICY_RULES_MAX)
+	if (list[0].count + list[1].count + list[2].count + list[3].count < POLICY_RULES_MAX)
 		return 0;
 	return parse_fail(parser, EINVAL, 0, "more than %d rules", POLICY_RULES_MAX);
 }
@@ -248,6 +249,14 @@ static int state_exec(struct parser *parser)
 	int ret = begin_rule(parser, POLICY_EXEC, 3, "exec VERDICT /PATTERN ...", &rule);
 
 	return ret < 0 ? ret : compile_patterns(parser, rule);
+}
+
+static int state_process(struct parser *parser)
+{
+	struct rule *rule;
+	int ret = begin_rule(parser, POLICY_PROCESS, 3, "process VERDICT GROUP ...", &rule);
+
+	return ret < 0 ? ret : parse_groups(parser, rule);
 }
 
 static int state_net(struct parser *parser)
@@ -377,8 +386,8 @@ static const struct statement {
 } statements[] = {
 	{"policy", parse_policy},   {"limit", parse_limit},	{"share", parse_share},
 	{"file", state_file},	    {"net", state_net},		{"exec", state_exec},
-	{"secret", parse_secret},   {"on-deny", parse_on_deny}, {"on-ask", parse_on_ask},
-	{"include", parse_include},
+	{"process", state_process}, {"secret", parse_secret},	{"on-deny", parse_on_deny},
+	{"on-ask", parse_on_ask},   {"include", parse_include},
 };
 
 /* What may be added to a running sandbox. */

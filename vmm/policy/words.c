@@ -14,7 +14,7 @@ static const char *word(const char *const *words, size_t count, size_t index)
 
 const char *policy_class_name(enum policy_class class)
 {
-	static const char *const words[] = {"file", "net", "exec"};
+	static const char *const words[] = {"file", "net", "exec", "process"};
 
 	return word(words, ARRAY_SIZE(words), class);
 }
@@ -22,8 +22,9 @@ const char *policy_class_name(enum policy_class class)
 const char *policy_op_name(enum policy_op op)
 {
 	static const char *const words[] = {
-		"lookup", "read", "write",	"append",  "create",  "symlink", "remove",
-		"rename", "link", "attributes", "connect", "resolve", "listen",	 "run",
+		"lookup",  "read",    "write",	"append", "create",
+		"symlink", "remove",  "rename", "link",	  "attributes",
+		"connect", "resolve", "listen", "run",	  "use",
 	};
 
 	return word(words, ARRAY_SIZE(words), op);

@@ -112,8 +112,10 @@ void sandbox_agent_ready(struct sandbox *sandbox)
 {
 	proposals_reset(sandbox->proposals);
 	sandbox_forget_limits(sandbox);
+	sandbox->calls.known = false;
 	if (sandbox->is_ready) {
 		renew_limits(sandbox);
+		system_calls_renew(sandbox);
 		dialogue_begin(sandbox);
 		return;
 	}

@@ -21,6 +21,7 @@
 #include "vmm/sandbox/publish_vsock.h"
 #include "vmm/sandbox/root.h"
 #include "vmm/sandbox/startup.h"
+#include "vmm/sandbox/system_calls.h"
 #include "vmm/sandbox/template.h"
 #include "vmm/policy/guard.h"
 
@@ -65,6 +66,7 @@ struct sandbox {
 	struct proposals *proposals; /* NULL without a guard */
 	struct network network;
 	struct limits limits;
+	struct system_calls calls;
 	struct publish_vsock sockets;
 	struct root root;
 	struct host_clock clock; /* the guest's clock follows it */

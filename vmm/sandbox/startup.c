@@ -235,6 +235,23 @@ static int limits_answered(void *arg, int error, struct err *err)
 	return error ? err_code(err, error, "the guest's limits") : STARTUP_AGAIN;
 }
 
+static int request_calls(void *arg, const struct agent_reply *reply, struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	int ret = system_calls_request(sandbox, NULL, reply, err);
+
+	if (ret == 0)
+		system_calls_note(sandbox);
+	return ret <= 0 ? ret : STARTUP_WAIT;
+}
+
+/* The policy may have been replaced meanwhile: then its filter is requested. */
+static int calls_answered(void *arg, int error, struct err *err)
+{
+	(void)arg;
+	return error ? err_code(err, error, "the agent cannot filter them") : STARTUP_AGAIN;
+}
+
 static int no_network(int error, struct err *err)
 {
 	return err_set(err, error,
@@ -310,6 +327,7 @@ const struct startup_step sandbox_steps[] = {
 	{"root file system", request_root, root_answered, true},
 	{"shares", request_share, share_answered, true},
 	{"limits", request_limits, limits_answered, true},
+	{"system calls", request_calls, calls_answered, true},
 	{"network", request_network, network_answered, false},
 	{STARTUP_PORTS, request_ports, NULL, true},
 	{"published sockets", request_sockets, sockets_answered, true},
