@@ -31,6 +31,8 @@ static const char *type_name(uint16_t type)
 		return "network";
 	case AGENT_LIMITS:
 		return "limits";
+	case AGENT_FILTER:
+		return "filter";
 	case AGENT_FORWARD:
 		return "forward";
 	default:

@@ -31,19 +31,19 @@ START_TEST(a_sandbox_that_is_ready_gets_its_limit_again)
 
 	fake_connect(fake);
 	lose_connection(fake);
-	ck_assert_str_eq(fake->log, "welcome limits ");
+	ck_assert_str_eq(fake->log, "welcome limits filter ");
 	ck_assert_uint_eq(fake->processes, 50);
 	/* The policy's limit of now, not the one of the start. */
 	set_policy(fake, "policy 1\nlimit processes=20\n");
 	ck_assert_uint_eq(fake->processes, 20);
 	lose_connection(fake);
-	ck_assert_str_eq(fake->log, "welcome limits ");
+	ck_assert_str_eq(fake->log, "welcome limits filter ");
 	ck_assert_uint_eq(fake->processes, 20);
 	/* That there is none any more may have been lost, too. */
 	set_policy(fake, "policy 1\n");
 	ck_assert_uint_eq(fake->processes, 0);
 	lose_connection(fake);
-	ck_assert_str_eq(fake->log, "welcome limits ");
+	ck_assert_str_eq(fake->log, "welcome limits filter ");
 	ck_assert_uint_eq(fake->processes, 0);
 	ck_assert_int_eq(fake->sandbox.machine.end, MACHINE_RUNNING);
 	fake_destroy(fake);
@@ -59,7 +59,7 @@ START_TEST(a_sandbox_without_a_limit_gets_none_again)
 	fake_connect(fake);
 	ck_assert_ptr_null(strstr(fake->log, "limits"));
 	lose_connection(fake);
-	ck_assert_str_eq(fake->log, "welcome ");
+	ck_assert_str_eq(fake->log, "welcome filter ");
 	fake_destroy(fake);
 }
 END_TEST
@@ -75,7 +75,7 @@ START_TEST(a_limit_that_cannot_be_renewed_ends_the_machine)
 	ck_assert_int_eq(machine->end, MACHINE_RUNNING);
 	fake->features &= ~AGENT_FEATURE_LIMITS;
 	lose_connection(fake);
-	ck_assert_str_eq(fake->log, "welcome ");
+	ck_assert_str_eq(fake->log, "welcome filter ");
 	ck_assert_int_eq(machine->end, MACHINE_SETUP_FAILED);
 	ck_assert_msg(strncmp(machine->end_message.text, "the guest's limits: ", 20) == 0, "%s",
 		      machine->end_message.text);

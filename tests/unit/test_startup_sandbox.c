@@ -7,7 +7,7 @@
 #include "tests/unit/startup_common.h"
 
 #define BEFORE_ROOT "welcome time seed ping "
-#define WHOLE	    BEFORE_ROOT "root mount mount limits forward hostname "
+#define WHOLE	    BEFORE_ROOT "root mount mount limits filter forward hostname "
 
 START_TEST(a_sandbox_is_set_up_in_order)
 {
@@ -31,7 +31,7 @@ START_TEST(a_guest_that_booted_gets_less)
 	fake->sandbox.config.sockets.count = 0;
 	fake->sandbox.config.hostname = NULL;
 	fake_connect(fake);
-	ck_assert_str_eq(fake->log, "welcome limits ");
+	ck_assert_str_eq(fake->log, "welcome limits filter ");
 	ck_assert_uint_eq(fake->done, 1);
 	fake_destroy(fake);
 }
@@ -51,7 +51,7 @@ START_TEST(a_template_comes_before_anything_of_the_user)
 	fake->sandbox.template_saved.done(fake->sandbox.template_saved.arg, 0);
 	agent_channel_readable(fake->sandbox.machine.channel);
 	ck_assert_str_eq(fake->log,
-			 "welcome rehearse ping root mount mount limits forward hostname ");
+			 "welcome rehearse ping root mount mount limits filter forward hostname ");
 	ck_assert_uint_eq(fake->done, 1);
 	fake_destroy(fake);
 }
@@ -73,7 +73,7 @@ START_TEST(a_connection_lost_while_a_template_is_saved_gives_it_up)
 	ck_assert(!fake->sandbox.machine.pausing && !fake->sandbox.machine.pause_done);
 	ck_assert(!fake->sandbox.template_saved.done);
 	fake_connect(fake);
-	ck_assert_str_eq(fake->log, "welcome root mount mount limits forward hostname ");
+	ck_assert_str_eq(fake->log, "welcome root mount mount limits filter forward hostname ");
 	ck_assert_uint_eq(fake->done, 1);
 	fake_destroy(fake);
 }
@@ -90,7 +90,9 @@ START_TEST(a_failed_step_is_named)
 		{AGENT_ROOT, ENODEV, BEFORE_ROOT "root ", "root file system: "},
 		{AGENT_MOUNT, ENOTDIR, BEFORE_ROOT "root mount ", "shares: share /host: /w0 "},
 		{AGENT_LIMITS, EINVAL, BEFORE_ROOT "root mount mount limits ", "limits: "},
-		{AGENT_FORWARD, EPERM, BEFORE_ROOT "root mount mount limits forward ",
+		{AGENT_FILTER, EACCES, BEFORE_ROOT "root mount mount limits filter ",
+		 "system calls: "},
+		{AGENT_FORWARD, EPERM, BEFORE_ROOT "root mount mount limits filter forward ",
 		 "published sockets: "},
 	};
 	struct fake *fake;

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Makes system calls that rules about groups close, each in a process of its own, and prints one
+ * line for each: its name, and `ok` or the name of the error. Run it as sandbox root.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timex.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIDFD_OPEN  434
+#define CLONE3	    435
+#define PIDFD_GETFD 438
+#define MEMFD_EXEC  0x10
+
+static int traceme(void)
+{
+	return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static int vm_readv(void)
+{
+	char from[4] = "abc", to[4];
+	struct iovec local = {to, sizeof(to)}, remote = {from, sizeof(from)};
+
+	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 4 ? 0 : -1;
+}
+
+static int compare(void)
+{
+	return syscall(SYS_kcmp, getpid(), getpid(), 0, 1, 1) < 0 ? -1 : 0;
+}
+
+static int getfd(void)
+{
+	int pidfd = (int)syscall(PIDFD_OPEN, getpid(), 0);
+
+	return syscall(PIDFD_GETFD, pidfd, 1, 0) < 0 ? -1 : 0;
+}
+
+static int unshare_user(void)
+{
+	return unshare(CLONE_NEWUSER);
+}
+
+static int unshare_mounts(void)
+{
+	return unshare(CLONE_NEWNS);
+}
+
+static int clone_user(void)
+{
+	long pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid == 0)
+		_exit(0);
+	return pid < 0 ? -1 : 0;
+}
+
+/* Reached, it fails for its arguments: EINVAL. */
+static int clone3(void)
+{
+	return (int)syscall(CLONE3, NULL, 0);
+}
+
+static int join(void)
+{
+	return setns(open("/proc/self/ns/uts", O_RDONLY), 0);
+}
+
+static int mount_tmpfs(void)
+{
+	return mount("none", "/tmp", "tmpfs", 0, NULL) < 0 ? -1 : umount2("/tmp", 0);
+}
+
+static int another_user(void)
+{
+	return setresuid(1000, 1000, 1000);
+}
+
+static int other_groups(void)
+{
+	return (int)syscall(SYS_setgroups, 0, NULL);
+}
+
+/* In a network namespace of its own: in the sandbox's, only guest root may have such sockets. */
+static int raw(void)
+{
+	return unshare(CLONE_NEWNET) < 0 ? -1 : socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, 1);
+}
+
+/* The kernel has none: EAFNOSUPPORT where the call is open. */
+static int packet(void)
+{
+	return socket(17, SOCK_DGRAM, 0);
+}
+
+static int netlink_raw(void)
+{
+	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+}
+
+static int clock_read(void)
+{
+	struct timex now = {.modes = 0};
+
+	return (int)syscall(SYS_adjtimex, &now) < 0 ? -1 : 0;
+}
+
+/* Runs a copy of this program, in memory. */
+static int run_memory(unsigned flags)
+{
+	int fd = (int)syscall(SYS_memfd_create, "copy", flags);
+	int self = open("/proc/self/exe", O_RDONLY), n;
+	char *const arguments[] = {"copy", "ends", NULL}, *const variables[] = {NULL};
+	static char bytes[65536];
+
+	if (fd < 0)
+		return -1;
+	while ((n = (int)read(self, bytes, sizeof(bytes))) > 0)
+		if (write(fd, bytes, (size_t)n) != n)
+			return -1;
+	fexecve(fd, arguments, variables);
+	return -1;
+}
+
+static int memory_exec(void)
+{
+	return run_memory(MEMFD_EXEC);
+}
+
+static int memory_old(void)
+{
+	return run_memory(0);
+}
+
+static int memory_data(void)
+{
+	int fd = (int)syscall(SYS_memfd_create, "data", 0);
+
+	return fd < 0 || ftruncate(fd, 4096) < 0 ? -1 : 0;
+}
+
+static int bpf(void)
+{
+	return (int)syscall(SYS_bpf, 0, NULL, 0);
+}
+
+static int perf(void)
+{
+	return (int)syscall(SYS_perf_event_open, NULL, 0, -1, -1, 0);
+}
+
+static int io_uring(void)
+{
+	return (int)syscall(425, 1, NULL);
+}
+
+static int keyring(void)
+{
+	return (int)syscall(SYS_keyctl, 0, 0, 0, 0, 0);
+}
+
+static int module(void)
+{
+	return (int)syscall(SYS_delete_module, "x", 0);
+}
+
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static int thread(void)
+{
+	pthread_t id;
+
+	errno = pthread_create(&id, NULL, nothing, NULL);
+	return errno ? -1 : pthread_join(id, NULL);
+}
+
+static const struct {
+	const char *name;
+	int (*attempt)(void);
+} attempts[] = {
+	{"ptrace", traceme},
+	{"process_vm_readv", vm_readv},
+	{"kcmp", compare},
+	{"pidfd_getfd", getfd},
+	{"unshare_user", unshare_user},
+	{"unshare_mounts", unshare_mounts},
+	{"clone_user", clone_user},
+	{"clone3", clone3},
+	{"setns", join},
+	{"mount", mount_tmpfs},
+	{"setresuid", another_user},
+	{"setgroups", other_groups},
+	{"raw", raw},
+	{"packet", packet},
+	{"netlink_raw", netlink_raw},
+	{"clock", clock_read},
+	{"memfd_exec", memory_exec},
+	{"memfd_old", memory_old},
+	{"memfd_data", memory_data},
+	{"bpf", bpf},
+	{"perf", perf},
+	{"io_uring", io_uring},
+	{"keyring", keyring},
+	{"module", module},
+	{"thread", thread},
+};
+
+static void try(const char *name, int (*attempt)(void))
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		errno = 0;
+		_exit(attempt() < 0 ? errno : 0);
+	}
+	waitpid(pid, &status, 0);
+	if (!WIFEXITED(status))
+		printf("%s signal %d\n", name, WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		printf("%s %s\n", name, strerror(WEXITSTATUS(status)));
+	else
+		printf("%s ok\n", name);
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	if (argc > 1 && strcmp(argv[1], "ends") == 0)
+		return 0;
+	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
+		try(attempts[i].name, attempts[i].attempt);
+	return 0;
+}

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups of system calls: what a policy closes fails, and what it opens, or leaves open, works."""
+import shutil
+
+import cordon
+from cordon import call, need_program, run, write
+from sandboxes import execute, sandbox
+
+DENIED, ABSENT = "Operation not permitted", "Function not implemented"
+
+# What programs/calls.c prints without rules: what the groups that are open by default permit.
+OPEN = {
+    "ptrace": "ok", "process_vm_readv": "ok", "kcmp": "ok", "pidfd_getfd": "ok", "unshare_user": "ok",
+    "unshare_mounts": "ok", "clone_user": "ok", "clone3": "Invalid argument", "setns": "ok", "mount": "ok",
+    "setresuid": "ok", "setgroups": "ok", "raw": "ok", "packet": "Address family not supported by protocol",
+    "netlink_raw": "ok", "clock": DENIED, "memfd_exec": "ok", "memfd_old": "ok", "memfd_data": "ok", "bpf": ABSENT,
+    "perf": ABSENT, "io_uring": ABSENT, "keyring": ABSENT, "module": ABSENT, "thread": "ok"}
+
+CLOSED = {
+    "ptrace": dict.fromkeys(("ptrace", "process_vm_readv", "kcmp", "pidfd_getfd"), DENIED),
+    "userns": {**dict.fromkeys(("unshare_user", "unshare_mounts", "clone_user", "setns", "mount"), DENIED),
+               "clone3": ABSENT},
+    "setuid": dict.fromkeys(("setresuid", "setgroups"), DENIED),
+    "raw-net": dict.fromkeys(("raw", "packet"), DENIED),
+    "memfd-exec": {"memfd_exec": DENIED, "memfd_old": "Permission denied"}}
+
+
+def policy(*rules, name="p"):
+    return write(name, "\n".join(("policy 1",) + rules) + "\n")
+
+
+COPY = "cat >/tmp/calls && chmod 755 /tmp/calls && /tmp/calls"
+
+
+def program():
+    with open(cordon.program("calls"), "rb") as file:
+        return file.read()
+
+
+def results(result):
+    lines = result.expect(0).stdout.decode().splitlines()
+    return dict(line.split(" ", 1) for line in lines)
+
+
+def test_calls_without_rules():
+    """Without rules, also without a policy, ordinary calls work, and what nothing ordinary needs fails."""
+    assert results(run("sh", "-c", COPY, stdin=program())) == OPEN
+    assert results(run("sh", "-c", COPY, stdin=program(),
+                       options=["--policy", policy("process allow clock")])) == {**OPEN, "clock": "ok"}
+
+
+@cordon.limit(300)
+def test_calls_of_closed_groups():
+    """Each group closes its own calls, and no others; together they close all of them."""
+    with sandbox():
+        execute("box", "sh", "-c", "cat >/tmp/calls && chmod 755 /tmp/calls", stdin=program()).expect(0)
+        for group, closed in CLOSED.items():
+            call("policy", "set", "box", policy("process deny " + group)).expect(0)
+            assert results(execute("box", "/tmp/calls")) == {**OPEN, **closed}, group
+        call("policy", "set", "box", policy("process deny " + " ".join(CLOSED))).expect(0)
+        expected = dict(OPEN)
+        for closed in CLOSED.values():
+            expected.update(closed)
+        assert results(execute("box", "/tmp/calls")) == expected
+        # The filter is that of the policy in force, also after one that closed more.
+        call("policy", "set", "box", policy("process allow " + " ".join(CLOSED))).expect(0)
+        assert results(execute("box", "/tmp/calls")) == OPEN
+
+
+def test_calls_in_copies():
+    """A fork's commands run under the fork's policy, which may close more and open nothing."""
+    with sandbox("box", "--policy", policy("process deny ptrace")):
+        execute("box", "sh", "-c", "cat >/tmp/calls && chmod 755 /tmp/calls", stdin=program()).expect(0)
+        call("fork", "--policy", policy("process deny setuid", name="more"), "box", "1").expect_error(
+            "it allows more: process ptrace")
+        narrow = policy("process deny ptrace setuid", name="narrow")
+        copy = call("fork", "--policy", narrow, "box", "1").expect(0, None, b"").stdout.decode().strip()
+        try:
+            assert results(execute(copy, "/tmp/calls")) == {**OPEN, **CLOSED["ptrace"], **CLOSED["setuid"]}
+        finally:
+            call("kill", copy)
+        assert results(execute("box", "/tmp/calls")) == {**OPEN, **CLOSED["ptrace"]}
+
+
+def test_calls_are_explained():
+    """Errors name file, line and what to do; `policy check` and `policy explain` tell each group's state and why."""
+    for rule, *words in (("process allow bpf", ":2:15", "'bpf' can't be allowed", "remove it"),
+                         ("process deny ptrac", ":2:14", "did you mean 'ptrace'"),
+                         ("process deny ptrace\nprocess allow ptrace", ":3:1", "never decides")):
+        bad = policy(rule)
+        call("policy", "check", bad).expect_error(bad, *words)
+        call("run", "--policy", bad, "--", "true").expect_error(bad, *words)
+    good = policy("process deny bpf ptrace", "process allow clock")
+    text = call("policy", "check", good).expect(0).stdout.decode()
+    for line in (f"{good}:2: guest: process deny bpf ptrace", "process ptrace: closed: a rule denies it",
+                 "process clock: open: a rule allows it", "process userns: open: open by default",
+                 "process perf: closed: closed by default, and the guest's kernel has none of it"):
+        assert line in text.splitlines(), (line, text)
+    call("policy", "check", "--require", "host", good).expect_error("only the guest's kernel enforces this")
+    assert call("policy", "explain", good, "process", "ptrace").expect(0).stdout == (
+        f"use        deny  a rule denies it ({good}:2: process deny bpf ptrace) [guest]\n".encode())
+    call("policy", "explain", good, "process", "ptrac").expect_error("did you mean 'ptrace'")
+    execs = policy("exec allow /bin/**", name="execs")
+    assert b"deny  the exec rules close it: a mount" in call("policy", "explain", execs, "process",
+                                                              "userns").expect(0).stdout
+
+
+@cordon.limit(300)
+def test_calls_of_ordinary_programs():
+    """Without rules the host's tools work that use what the groups have; with rules they fail in their own words."""
+    need_program("su", "unshare")
+    script = "su nobody -s /bin/sh -c 'id -un'; unshare -Ur id -un; exit 0"
+    tools = {"strace": "strace -qq -o /tmp/s true && echo strace", "gdb": "gdb -q -batch -ex run -ex 'info inferiors' true "
+             "2>&1 | grep -q exited && echo gdb", "bwrap": "bwrap --ro-bind / / --dev /dev echo bwrap"}
+    tools = {name: line for name, line in tools.items() if shutil.which(name)}
+    whole = "; ".join([*tools.values(), script])
+    done = run("sh", "-c", whole, options=["--rootfs", "host", "--memory", "512M"]).expect(0)
+    assert done.stdout.split() == [*(name.encode() for name in tools), b"nobody", b"root"], done
+    options = ["--rootfs", "host", "--memory", "512M", "--policy", policy("process deny ptrace userns setuid")]
+    closed = run("sh", "-c", whole, options=options).expect(0)
+    assert closed.stdout == b"" and b"not permitted" in closed.stderr, closed
