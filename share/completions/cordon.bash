@@ -69,7 +69,7 @@ _cordon() {
 		2:*) mapfile -t COMPREPLY < <(compgen -W "check explain presets show set add undo learn replay" -- "$word") ;;
 		*:presets) mapfile -t COMPREPLY < <(compgen -W "$(cordon policy presets 2>/dev/null)" -- "$word") ;;
 		*:show | 3:set | 3:add | 3:undo) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
-		4:explain) mapfile -t COMPREPLY < <(compgen -W "file net exec" -- "$word") ;;
+		4:explain) mapfile -t COMPREPLY < <(compgen -W "file net exec process" -- "$word") ;;
 		*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		esac ;;
 	audit | why) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_ended)" -- "$word"; compgen -f -- "$word") ;;

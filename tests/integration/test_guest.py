@@ -8,7 +8,7 @@ from cordon import run
 from initramfs import cpio
 
 FEATURES = ("landlock", "fanotify_exec", "seccomp_notify", "namespaces", "overlay", "file_systems",
-            "settings", "cgroups", "closed", "closed_files")
+            "settings", "cgroups", "debuggers", "closed", "closed_files")
 
 
 @cordon.limit(400)

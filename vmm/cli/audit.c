@@ -18,13 +18,13 @@ struct audit_options {
 	const char *public; /* the public key's file, or NULL */
 };
 
-static const char *const classes[] = {"file", "net", "exec", NULL};
+static const char *const classes[] = {"file", "net", "exec", "process", NULL};
 static const char *const verdicts[] = {"allow", "deny", "hide", NULL};
 
 static const struct option_entry entries[] = {
 	{"follow", 'f', OPTION_FLAG, NULL, "print new lines until the sandbox has ended",
 	 .offset = offsetof(struct audit_options, follow)},
-	{"class", 0, OPTION_CHOICE, "CLASS", "show only this class: file, net or exec",
+	{"class", 0, OPTION_CHOICE, "CLASS", "show only this class: file, net, exec or process",
 	 .offset = offsetof(struct audit_options, class), .choices = classes},
 	{"verdict", 0, OPTION_CHOICE, "VERDICT", "show only this verdict: allow, deny or hide",
 	 .offset = offsetof(struct audit_options, verdict), .choices = verdicts},

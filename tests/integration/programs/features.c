@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -349,6 +351,33 @@ static int cgroups(void)
 	return fork() < 0 && errno == EAGAIN ? 0 : EPROTO;
 }
 
+/* What debuggers use beside ptrace: of a child's memory, and whether two processes share a file. */
+static int debuggers(void)
+{
+	char secret[8] = "before", seen[8] = "";
+	struct iovec local = {seen, sizeof(seen)}, remote = {secret, sizeof(secret)};
+	pid_t child;
+	int ret = 0;
+
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	if (process_vm_readv(child, &local, 1, &remote, 1, 0) != sizeof(seen) ||
+	    strcmp(seen, "before") != 0)
+		ret = errno ? errno : EPROTO;
+	memcpy(seen, "after", 6);
+	if (ret == 0 && process_vm_writev(child, &local, 1, &remote, 1, 0) != sizeof(seen))
+		ret = errno;
+	if (ret == 0 &&
+	    syscall(SYS_kcmp, getpid(), child, 0 /* KCMP_FILE */, console, console) != 0)
+		ret = errno ? errno : EPROTO;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return ret;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -361,6 +390,7 @@ static const struct {
 	{"file_systems", file_systems},
 	{"settings", settings},
 	{"cgroups", cgroups},
+	{"debuggers", debuggers},
 	{"closed", closed},
 	{"closed_files", closed_files},
 };
