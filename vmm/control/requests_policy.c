@@ -268,17 +268,15 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 	int ret;
 
 	/* The agent handles requests in order: the filter holds for the next command. */
-	if (monitor->session.sandbox.is_ready) {
-		ret = system_calls_request(&monitor->session.sandbox, policy, NULL, err);
-		if (ret < 0) {
-			policy_free(policy);
-			return ret;
-		}
+	ret = system_calls_follow(&monitor->session.sandbox, policy, err);
+	if (ret < 0) {
+		policy_free(policy);
+		return ret;
 	}
 	snprintf(text, sizeof(text), "%s", by);
 	guard_with_policy(monitor->session.guard, describe_change, &change);
 	if (guard_replace(monitor->session.guard, policy, text) < 0) {
-		if (monitor->session.sandbox.is_ready)
+		if (monitor->session.sandbox.calls.known)
 			system_calls_renew(&monitor->session.sandbox);
 		return err_set(err, EBUSY, "too many policies are still in use: try again");
 	}

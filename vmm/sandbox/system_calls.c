@@ -91,6 +91,13 @@ int system_calls_request(struct sandbox *sandbox, const struct policy *policy,
 	return request.ret;
 }
 
+int system_calls_follow(struct sandbox *sandbox, const struct policy *policy, struct err *err)
+{
+	int ret = sandbox->calls.known ? system_calls_request(sandbox, policy, NULL, err) : 0;
+
+	return ret < 0 ? ret : 0;
+}
+
 void system_calls_renew(struct sandbox *sandbox)
 {
 	struct err err = {.text = ""};

@@ -25,6 +25,12 @@ struct system_calls {
 int system_calls_request(struct sandbox *sandbox, const struct policy *policy,
 			 const struct agent_reply *reply, struct err *err);
 
+/*
+ * A policy is about to be in force: requests its filter, if start-up has got as far as that. 0; or
+ * -errno with a message, and then the policy must not be put in force.
+ */
+int system_calls_follow(struct sandbox *sandbox, const struct policy *policy, struct err *err);
+
 /* The agent has connected again, and may have lost the request: sends it once more, or ends the
  * machine. */
 void system_calls_renew(struct sandbox *sandbox);
