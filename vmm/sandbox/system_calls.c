@@ -34,7 +34,7 @@ static void renewed(void *arg, int error)
 	machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
 }
 
-/* An agent of before this request: good enough where nothing rests on it. */
+/* An agent older than this request is accepted where no rule rests on the filter. */
 static int too_old(uint32_t open, struct err *err)
 {
 	if (open != open_groups(NULL))
