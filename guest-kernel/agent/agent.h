@@ -45,6 +45,7 @@ struct link {
 	bool lost, welcomed;
 	bool takes_proposals; /* the monitor does */
 	bool takes_memory;    /* the monitor takes the flag of EXITED */
+	bool takes_checks;    /* the monitor takes EXEC_CHECK */
 	size_t in_used;
 	size_t out_head, out_used;
 	uint8_t in[LINK_IN_SIZE];
@@ -64,6 +65,7 @@ struct start {
 /* Memory shared between the agent and a child until its exec: why the child failed. */
 struct report {
 	uint32_t status; /* 0: no failure */
+	uint32_t denied; /* by a rule: text says why; written by the agent */
 	uint32_t error;
 	char text[AGENT_MESSAGE_MAX];
 };
@@ -325,6 +327,19 @@ uint32_t limits_set(const uint8_t *payload, uint32_t length);
 uint32_t limits_open_files(void);
 /* How many processes of the sandbox the kernel has killed since its memory was exhausted. */
 uint64_t limits_memory_kills(void);
+
+/* --- programs.c: what the kernel lets processes execute --- */
+/* Handles EXEC_RULES: 0 or an errno value. */
+uint32_t programs_rules(const struct agent *agent, uint32_t rules);
+/* The sandbox has a new mount namespace, of this process: its paths count. 0 or -errno. */
+int programs_home(pid_t first);
+/* Fills in the descriptor to poll: 1, or 0 if there is none; then handles it. */
+unsigned programs_watch(const struct agent *agent, struct pollfd *fds);
+void programs_handle(struct agent *agent, const struct pollfd *fds, unsigned count);
+/* Passes an EXEC_VERDICT on to the kernel. */
+void programs_verdict(struct agent *agent, struct agent_header header, const uint8_t *payload);
+/* The connection to the monitor is lost: what has no verdict is checked over the next one. */
+void programs_lost(void);
 
 /* --- network.c --- */
 /* Lets every program bind ports below 1024. */

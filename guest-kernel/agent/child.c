@@ -110,6 +110,15 @@ static int search(char **arguments, char **variables)
 	return error;
 }
 
+/* The kernel has denied it, and the agent has left the reason. */
+static void __attribute__((noreturn)) fail_denied(struct report *report, const char *name)
+{
+	char why[AGENT_MESSAGE_MAX];
+
+	snprintf(why, sizeof(why), "%.*s", (int)sizeof(why) - 1, report->text);
+	child_fail(report, EXIT_NOT_RUNNABLE, EACCES, "%.200s: %.300s", name, why);
+}
+
 static void __attribute__((noreturn))
 execute(struct report *report, char **arguments, char **variables)
 {
@@ -132,6 +141,8 @@ execute(struct report *report, char **arguments, char **variables)
 		child_fail(report, EXIT_NOT_FOUND, ENOENT,
 			   "%.300s: its interpreter or loader is not in the sandbox", name);
 	case EACCES:
+		if (report->denied)
+			fail_denied(report, name);
 		child_fail(report, EXIT_NOT_RUNNABLE, error,
 			   "%.300s: permission denied in the sandbox", name);
 	case ENOEXEC:

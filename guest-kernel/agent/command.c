@@ -141,7 +141,7 @@ static int launch(struct agent *agent, struct command *command, struct report *r
 				: command_pipes(command, theirs);
 	if (ret == 0) {
 		*what = "a process";
-		report->status = 0;
+		report->status = report->denied = 0;
 		command->started_ns = now_ns();
 		command->pid = agent->isolate ? sandbox_fork() : fork();
 		if (command->pid == 0)

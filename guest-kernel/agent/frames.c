@@ -12,7 +12,7 @@
 /* Rules for frames from the monitor. */
 struct frame_rule {
 	uint32_t least, most;
-	enum { ID_NONE, ID_REQUEST, ID_COMMAND, ID_PROPOSAL } id;
+	enum { ID_NONE, ID_REQUEST, ID_COMMAND, ID_PROPOSAL, ID_CHECK } id;
 	uint16_t flags_least, flags_most;
 	bool known;
 };
@@ -46,6 +46,9 @@ static const struct frame_rule rules[] = {
 			  AGENT_FILTER_SIZE + AGENT_FILTER_MAX *AGENT_FILTER_CODE, ID_REQUEST, 0, 0,
 			  true},
 	[AGENT_DENIALS] = {0, AGENT_PAYLOAD_MAX, ID_REQUEST, 0, 0, true},
+	[AGENT_EXEC_RULES] = {AGENT_EXEC_RULES_SIZE, AGENT_EXEC_RULES_SIZE, ID_REQUEST, 0, 0, true},
+	[AGENT_EXEC_VERDICT] = {AGENT_VERDICT_SIZE, AGENT_VERDICT_SIZE + AGENT_MESSAGE_MAX,
+				ID_CHECK, 0, AGENT_VERDICT_REMEMBER, true},
 };
 
 static bool frame_allowed(struct agent_header header)
@@ -97,6 +100,7 @@ static void welcome(struct link *link, struct agent_header header, const uint8_t
 	features = agent_get32(payload + AGENT_HELLO_AT_FEATURES);
 	link->takes_proposals = features & AGENT_TAKES_PROPOSALS;
 	link->takes_memory = features & AGENT_TAKES_MEMORY;
+	link->takes_checks = features & AGENT_TAKES_CHECKS;
 	link->welcomed = true;
 }
 
@@ -176,6 +180,8 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = run_denials(payload, header.length);
 	else if (header.type == AGENT_FILTER)
 		error = filter_set(agent, payload, header.length);
+	else if (header.type == AGENT_EXEC_RULES)
+		error = programs_rules(agent, agent_get32(payload));
 	if (agent->mount_pid || agent->rehearsal.command ||
 	    (header.type == AGENT_PROCESSES && !error))
 		return; /* the reply follows when it is done */
@@ -255,6 +261,8 @@ static void frame(struct agent *agent, struct agent_header header, uint8_t *payl
 		request(agent, header, payload);
 	} else if (rules[header.type].id == ID_PROPOSAL) {
 		proposals_reply(header.id, payload, header.length);
+	} else if (rules[header.type].id == ID_CHECK) {
+		programs_verdict(agent, header, payload);
 	} else if (header.type == AGENT_POWER) {
 		kind = agent_get32(payload);
 		if (kind == AGENT_POWER_OFF || kind == AGENT_POWER_REBOOT)

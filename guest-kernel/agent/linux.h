@@ -87,6 +87,36 @@ struct mount_attributes {
 #define SYS_mount_setattr 442
 #endif
 
+/*
+ * /proc/cordon, of our own security module (the patch that adds security/cordon says more). Each
+ * read gives a record, followed by the two paths; each write takes an order.
+ */
+#define CORDON_CHECK 1
+#define CORDON_GONE  2
+
+struct cordon_record {
+	uint32_t kind, id;
+	uint32_t pid;	    /* in the initial namespace */
+	uint32_t inner_pid; /* in the sandbox's */
+	uint32_t uid;	    /* in the initial namespace */
+	uint32_t flags;
+	uint16_t path_length, program_length;
+};
+
+#define CORDON_NO_PATH	  1 /* flags */
+#define CORDON_RECORD_MAX (sizeof(struct cordon_record) + 2 * 4096)
+
+#define CORDON_START   1 /* value: descriptor of a mount namespace */
+#define CORDON_VERDICT 2 /* value: 0 or an errno value */
+#define CORDON_FORGET  3
+#define CORDON_AGAIN   4
+
+struct cordon_order {
+	uint32_t kind, id, value, flags;
+};
+
+#define CORDON_REMEMBER 1 /* flags */
+
 /* The size of a block device, in bytes. */
 #define IOCTL_DEVICE_SIZE _IOR(0x12, 114, size_t)
 

@@ -139,6 +139,7 @@ int sandbox_enter(void)
 		first_syscall_fd = open_proc(first_pid, "syscall");
 		first_memory_fd = open_proc(first_pid, "statm");
 		first_proc_fd = open_proc(first_pid, "root/proc");
+		ret = programs_home(first_pid);
 	}
 	if (ret < 0) {
 		if (first_pid > 0)

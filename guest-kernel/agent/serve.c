@@ -31,7 +31,8 @@ void serve_hello(struct agent *agent, int fd)
 	struct link *link = &agent->link;
 
 	link->fd = fd;
-	link->lost = link->welcomed = link->takes_proposals = link->takes_memory = false;
+	link->lost = link->welcomed = link->takes_proposals = link->takes_memory =
+		link->takes_checks = false;
 	link->in_used = link->out_head = link->out_used = 0;
 	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
@@ -41,7 +42,7 @@ void serve_hello(struct agent *agent, int fd)
 		    AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS |
 			    AGENT_FEATURE_FORWARD | AGENT_FEATURE_REHEARSE | AGENT_FEATURE_MAC |
 			    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS |
-			    AGENT_FEATURE_FILES_CPU | AGENT_FEATURE_FILTER);
+			    AGENT_FEATURE_FILES_CPU | AGENT_FEATURE_FILTER | AGENT_FEATURE_EXEC);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	link_send(link, AGENT_HELLO, 0, 0, payload, AGENT_HELLO_SIZE + sizeof(build) - 1);
 	link_flush(link);
@@ -99,12 +100,12 @@ static void reap(struct agent *agent)
 
 /* The descriptors of one poll, and the command slot and stream that each belongs to. */
 struct watch {
-	struct pollfd fds[POLL_MAX + PROPOSALS_WATCHED];
+	struct pollfd fds[POLL_MAX + 1 + PROPOSALS_WATCHED];
 	struct {
 		uint8_t slot, what;
 	} of[POLL_MAX];
 	nfds_t count;
-	unsigned proposals; /* of them, the last ones */
+	unsigned programs, proposals; /* of them, the last ones */
 };
 
 static void watch_add(struct watch *watch, int fd, short events, unsigned slot, unsigned what)
@@ -140,16 +141,20 @@ static void watch_build(struct agent *agent, struct watch *watch, bool stuck)
 			watch_add(watch, command->in, command->buffer_used ? POLLOUT : 0, slot, 0);
 	}
 	agent->turn = (agent->turn + 1) % AGENT_COMMANDS_MAX;
+	watch->programs = programs_watch(agent, watch->fds + watch->count);
+	watch->count += watch->programs;
 	watch->proposals = proposals_watch(agent, watch->fds + watch->count);
 	watch->count += watch->proposals;
 }
 
 static void watch_handle(struct agent *agent, struct watch *watch)
 {
+	nfds_t i, others = watch->count - watch->proposals - watch->programs;
 	struct command *command;
-	nfds_t i;
 
-	for (i = 1; i < watch->count - watch->proposals; i++) {
+	/* First: processes stand still for them. */
+	programs_handle(agent, watch->fds + others, watch->programs);
+	for (i = 1; i < others; i++) {
 		command = agent->commands[watch->of[i].slot];
 		if (!watch->fds[i].revents || !command)
 			continue;
@@ -255,6 +260,7 @@ void serve(struct agent *agent)
 		if (agent->commands[i])
 			command_drop(agent, agent->commands[i]);
 	proposals_lost();
+	programs_lost();
 	free(agent->parts);
 	agent->parts = NULL;
 	agent->parts_used = 0;

@@ -141,7 +141,7 @@ struct command *spare_take(struct agent *agent, uint32_t report, const uint8_t *
 		return NULL;
 	agent_put32(head, report);
 	agent_put32(head + 4, limits_open_files());
-	agent->reports[report].status = 0;
+	agent->reports[report].status = agent->reports[report].denied = 0;
 	command->started_ns = now_ns();
 	if (writev(spare->go, message, 2) != (ssize_t)(MESSAGE_HEAD + length)) {
 		spare_drop(agent); /* it was killed */

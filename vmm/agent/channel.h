@@ -47,6 +47,15 @@ struct agent_info {
 	char build[AGENT_BUILD_MAX + 1]; /* printable */
 };
 
+/* A process of the sandbox wants to execute a file, or to map it executable: the guest's word. */
+struct agent_check {
+	uint32_t number; /* the guest's: it may be one that is in use */
+	uint32_t pid, uid;
+	bool no_path;		    /* it has no path in the sandbox: path is only for people */
+	const char *path, *program; /* of the file, of what the process runs; without a NUL */
+	size_t length, program_length;
+};
+
 struct agent_channel_hooks {
 	/* The agent is ready for commands. Called once after every attach. */
 	void (*ready)(void *arg, const struct agent_info *info);
@@ -68,6 +77,13 @@ struct agent_channel_hooks {
 	void (*proposed)(void *arg, uint32_t number, const char *rule, size_t rule_length,
 			 const char *reason, size_t reason_length);
 	void (*withdrawn)(void *arg, uint32_t number);
+	/*
+	 * A process stands still until agent_channel_verdict(). check is valid until the callback
+	 * returns; a path is any bytes but NUL. After gone nothing waits for that verdict. Both
+	 * NULL: the agent is told so, and denies.
+	 */
+	void (*checked)(void *arg, const struct agent_check *check);
+	void (*gone)(void *arg, uint32_t number);
 };
 
 /* 0 or -errno. hooks is copied. The loop must outlive the channel. */
@@ -226,6 +242,22 @@ int agent_channel_set_denials(struct agent_channel *channel, const void *text, s
  */
 int agent_channel_proposed(struct agent_channel *channel, uint32_t number,
 			   enum agent_proposed result, const char *text);
+
+/*
+ * Tells the agent that verdicts may have changed, and whether there are rules: then what processes
+ * execute is checked from now on. The reply is EBUSY if commands have run unchecked, EOPNOTSUPP if
+ * the guest's kernel can't. -EOPNOTSUPP: the agent is too old.
+ */
+int agent_channel_exec_rules(struct agent_channel *channel, bool rules,
+			     const struct agent_reply *reply);
+
+/*
+ * Ends a check. error: 0 or an errno value. remember: the guest need not check again until the next
+ * agent_channel_exec_rules(). text: one line, for a command that is denied; cut at
+ * AGENT_MESSAGE_MAX bytes. 0; -ENOTCONN; -EAGAIN if too many bytes wait to be sent.
+ */
+int agent_channel_verdict(struct agent_channel *channel, uint32_t number, int error, bool remember,
+			  const char *text);
 
 /* A process of the sandbox, in the guest's words. */
 struct agent_process {

@@ -41,6 +41,10 @@ static const struct frame_rule rules[] = {
 			   .most = AGENT_PROPOSE_MOST,
 			   .numbered = true},
 	[AGENT_WITHDRAW] = {.numbered = true},
+	[AGENT_EXEC_CHECK] = {.least = AGENT_CHECK_SIZE,
+			      .most = AGENT_CHECK_MOST,
+			      .numbered = true},
+	[AGENT_EXEC_GONE] = {.numbered = true},
 };
 
 static bool frame_allowed(struct agent_header header)
@@ -61,6 +65,8 @@ static bool frame_allowed(struct agent_header header)
 	case AGENT_PROCESS_LIST:
 	case AGENT_PROPOSE:
 	case AGENT_WITHDRAW:
+	case AGENT_EXEC_CHECK:
+	case AGENT_EXEC_GONE:
 		break;
 	default:
 		return false;
@@ -90,7 +96,8 @@ static int send_welcome(struct agent_channel *channel)
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
 	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
-		    AGENT_TAKES_MEMORY | (channel->hooks.proposed ? AGENT_TAKES_PROPOSALS : 0));
+		    AGENT_TAKES_MEMORY | (channel->hooks.proposed ? AGENT_TAKES_PROPOSALS : 0) |
+			    (channel->hooks.checked ? AGENT_TAKES_CHECKS : 0));
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	return channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_WELCOME, 0, 0, payload,
 			    AGENT_HELLO_SIZE + sizeof(build) - 1);
@@ -233,6 +240,8 @@ static bool frame_of_channel(struct agent_channel *channel, struct agent_header 
 		return process_list(channel, header, payload);
 	if (header.type == AGENT_PROPOSE || header.type == AGENT_WITHDRAW)
 		return proposal_frame(channel, header, payload);
+	if (header.type == AGENT_EXEC_CHECK || header.type == AGENT_EXEC_GONE)
+		return check_frame(channel, header, payload);
 	value = agent_get32(payload);
 	if (header.type == AGENT_POWER) {
 		if (value != AGENT_POWER_OFF && value != AGENT_POWER_REBOOT)

@@ -116,6 +116,9 @@ int channel_request(struct agent_channel *channel, uint16_t type, const void *pa
 bool proposal_frame(struct agent_channel *channel, struct agent_header header,
 		    const uint8_t *payload);
 
+/* check.c: handles an EXEC_CHECK or EXEC_GONE; result as that of channel_frame(). */
+bool check_frame(struct agent_channel *channel, struct agent_header header, const uint8_t *payload);
+
 /* Copies text from the guest as printable ASCII, with a NUL; size includes the NUL. */
 void channel_text(char *to, size_t size, const uint8_t *from, size_t length);
 

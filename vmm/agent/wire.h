@@ -51,10 +51,12 @@
 #define AGENT_FEATURE_DENIALS	128u
 #define AGENT_FEATURE_FILES_CPU 256u /* open files and processor time in LIMITS */
 #define AGENT_FEATURE_FILTER	512u
+#define AGENT_FEATURE_EXEC	1024u
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
 #define AGENT_TAKES_MEMORY    2u /* the flag of EXITED */
+#define AGENT_TAKES_CHECKS    4u /* EXEC_CHECK */
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless stated. */
 enum agent_frame_type {
@@ -100,6 +102,12 @@ enum agent_frame_type {
 	AGENT_WITHDRAW = 33, /* g>h, ends the proposal: the program has gone */
 
 	AGENT_FILTER = 34, /* h>g, id: a request number; system calls of commands, see below */
+	AGENT_EXEC_RULES =
+		40, /* h>g, id: a request number; rules32: 1: there are some. See below */
+	/* Checks of programs. id: the check's number, which the guest chooses: not 0. */
+	AGENT_EXEC_CHECK = 41,	 /* g>h, for monitors that take it: see below */
+	AGENT_EXEC_VERDICT = 42, /* h>g, ends the check: see below */
+	AGENT_EXEC_GONE = 43,	 /* g>h, ends the check: the process has gone */
 };
 
 /* Header fields. */
@@ -307,6 +315,37 @@ enum agent_proposed {
 	AGENT_UNDECIDED = 3, /* no operator, too many proposals, time is up */
 };
 
+/*
+ * EXEC_RULES: the guest forgets all verdicts. 1: from now on what processes execute is checked;
+ * only before the first command (else EBUSY), or if it is checked already. 0: there are no rules
+ * now.
+ */
+#define AGENT_EXEC_RULES_SIZE 4u
+
+/*
+ * EXEC_CHECK: AGENT_CHECK_SIZE bytes, then the path of the file, which a process wants to execute
+ * or to map executable, and that of the program that the process runs; and nothing after them. Any
+ * bytes but NUL.
+ */
+#define AGENT_CHECK_AT_PID     0u  /* 32: as the sandbox sees it */
+#define AGENT_CHECK_AT_UID     4u  /* 32: in the sandbox's user namespace */
+#define AGENT_CHECK_AT_FLAGS   8u  /* 32 */
+#define AGENT_CHECK_AT_PATH    12u /* 16: bytes of the path, up to AGENT_CHECK_PATH_MAX */
+#define AGENT_CHECK_AT_PROGRAM 14u /* 16: bytes of the program's path, up to the same */
+#define AGENT_CHECK_SIZE       16u
+#define AGENT_CHECK_PATH_MAX   4096u
+#define AGENT_CHECK_MOST       (AGENT_CHECK_SIZE + 2 * AGENT_CHECK_PATH_MAX)
+#define AGENT_CHECK_NO_PATH \
+	1u		     /* flags: it has no path in the sandbox: the path is only for people */
+#define AGENT_CHECKS_MAX 64u /* without a verdict at a time */
+
+/* EXEC_VERDICT: up to AGENT_MESSAGE_MAX bytes of text follow: for a denied command, the reason. */
+#define AGENT_VERDICT_AT_ERRNO 0u /* 32: 0: it may */
+#define AGENT_VERDICT_SIZE     4u
+#define AGENT_VERDICT_REMEMBER                                             \
+	1u /* header's flags: the verdict counts until the next EXEC_RULES \
+	    */
+
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 
 static inline uint16_t agent_get16(const uint8_t *from)
@@ -340,6 +379,16 @@ static inline void agent_put64(uint8_t *to, uint64_t value)
 {
 	agent_put32(to, (uint32_t)value);
 	agent_put32(to + 4, (uint32_t)(value >> 32));
+}
+
+/* Whether an EXEC_CHECK has the lengths that it says. */
+static inline int agent_check_is_whole(const uint8_t *payload, uint32_t length)
+{
+	uint32_t path = agent_get16(payload + AGENT_CHECK_AT_PATH);
+	uint32_t program = agent_get16(payload + AGENT_CHECK_AT_PROGRAM);
+
+	return path <= AGENT_CHECK_PATH_MAX && program <= AGENT_CHECK_PATH_MAX &&
+	       length == AGENT_CHECK_SIZE + path + program;
 }
 
 /* Whether a PROPOSE has the lengths that it says. */

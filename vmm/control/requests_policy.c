@@ -11,6 +11,7 @@
 #include "vmm/base/log.h"
 #include "vmm/control/requests.h"
 #include "vmm/policy/added.h"
+#include "vmm/sandbox/dialogue.h"
 
 #define CHANGE_TEXT 512 /* who changed the policy, and by which rule */
 
@@ -267,6 +268,12 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 	struct change change = {.made = policy, .text = text, .size = sizeof(text)};
 	int ret;
 
+	if (programs_ruled(policy) && monitor->session.sandbox.is_ready &&
+	    !monitor->session.sandbox.exec_ruled) {
+		policy_free(policy);
+		return err_set(err, EINVAL,
+			       "the sandbox was started without exec rules, and takes none later");
+	}
 	/* The agent handles requests in order: the filter holds for the next command. */
 	ret = system_calls_follow(&monitor->session.sandbox, policy, err);
 	if (ret < 0) {
@@ -281,6 +288,10 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 		return err_set(err, EBUSY, "too many policies are still in use: try again");
 	}
 	monitor_keep_policy(monitor);
+	/* Before commands that follow; verdicts of the old policy have been sent. */
+	if (monitor->session.sandbox.is_ready &&
+	    dialogue_exec_rules(&monitor->session.sandbox, NULL, err) < 0)
+		machine_finish(&monitor->session.sandbox.machine, MACHINE_SETUP_FAILED, err->text);
 	network_policy_changed(&monitor->session.sandbox.network);
 	if (monitor->session.sandbox.questions)
 		approvals_policy_changed(monitor->session.sandbox.questions);

@@ -129,6 +129,24 @@ static void on_withdrawn(void *arg, uint32_t number)
 		machine->ops->withdrawn(machine->ops_arg, number);
 }
 
+static void on_checked(void *arg, const struct agent_check *check)
+{
+	struct machine *machine = arg;
+
+	if (machine->ops->checked)
+		machine->ops->checked(machine->ops_arg, check);
+	else
+		agent_channel_verdict(machine->channel, check->number, EACCES, false, "");
+}
+
+static void on_gone(void *arg, uint32_t number)
+{
+	struct machine *machine = arg;
+
+	if (machine->ops->gone)
+		machine->ops->gone(machine->ops_arg, number);
+}
+
 static void lost_expired(void *arg)
 {
 	struct machine *machine = arg;
@@ -169,6 +187,8 @@ int agent_link_create(struct machine *machine, struct err *err)
 		.power = on_power,
 		.proposed = on_proposed,
 		.withdrawn = on_withdrawn,
+		.checked = on_checked,
+		.gone = on_gone,
 	};
 	int ret;
 

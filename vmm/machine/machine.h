@@ -74,6 +74,9 @@ struct machine_ops {
 	void (*proposed)(void *arg, uint32_t number, const char *rule, size_t rule_length,
 			 const char *reason, size_t reason_length);
 	void (*withdrawn)(void *arg, uint32_t number);
+	/* As those of struct agent_channel_hooks; NULL: everything is denied. */
+	void (*checked)(void *arg, const struct agent_check *check);
+	void (*gone)(void *arg, uint32_t number);
 };
 
 struct machine {

@@ -210,13 +210,14 @@ static void decide_exec(const struct policy *policy, const struct policy_request
 	const struct rule_list *list = &policy->class[POLICY_EXEC];
 	const struct rule *rule;
 
-	if (!is_normal(request->object, request->length)) {
-		settle(decision, POLICY_DENY, "not a valid path");
-		return;
-	}
 	decision->enforced_by = POLICY_GUEST;
 	if (list->count == 0) {
 		settle(decision, POLICY_ALLOW, "no exec rules: any program may run");
+		return;
+	}
+	/* Deleted, in memory, or on a file system that only a namespace of the workload has. */
+	if (!is_normal(request->object, request->length)) {
+		settle(decision, POLICY_DENY, "it has no path in the sandbox");
 		return;
 	}
 	rule = first_match(list, request->object, request->length);

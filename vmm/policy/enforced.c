@@ -14,7 +14,7 @@ static const struct {
 	bool enforced;
 } statements[] = {
 	{"policy", true},  {"include", true}, {"limit", true},	 {"share", true},
-	{"file", true},	   {"net", true},     {"exec", false},	 {"secret", false},
+	{"file", true},	   {"net", true},     {"exec", true},	 {"secret", false},
 	{"on-deny", true}, {"on-ask", true},  {"process", true},
 };
 
@@ -47,7 +47,7 @@ static const bool actions[POLICY_CLASSES][POLICY_ACTION_ASK + 1] = {
 		{
 			[POLICY_ACTION_DENY] = true,
 			[POLICY_ACTION_ALLOW] = true,
-			[POLICY_ACTION_ASK] = false,
+			[POLICY_ACTION_ASK] = true,
 		},
 	[POLICY_PROCESS] =
 		{

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/sandbox/dialogue.h"
 
+#include <errno.h>
+
 #include "vmm/agent/channel.h"
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/sandbox.h"
@@ -20,6 +22,13 @@ static void send_result(void *arg, uint32_t id, enum agent_proposed result, cons
 	agent_channel_proposed(sandbox->machine.channel, id, result, text);
 }
 
+static void send_verdict(void *arg, uint32_t number, int error, bool remember, const char *text)
+{
+	struct sandbox *sandbox = arg;
+
+	agent_channel_verdict(sandbox->machine.channel, number, error, remember, text);
+}
+
 int dialogue_open(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	struct guard *guard = sandbox->config.guard;
@@ -36,7 +45,61 @@ int dialogue_open(struct sandbox *sandbox, struct loop *loop, struct err *err)
 	if (ret < 0)
 		return err_code(err, -ret, "proposals");
 	proposals_set_network(sandbox->proposals, sandbox->network.filter != NULL);
-	return 0;
+	ret = programs_create(&sandbox->programs, guard, sandbox->questions, send_verdict, sandbox);
+	return ret < 0 ? err_code(err, -ret, "programs") : 0;
+}
+
+static void read_ruled(void *arg, const struct policy *policy)
+{
+	*(bool *)arg = programs_ruled(policy);
+}
+
+int dialogue_exec_rules(struct sandbox *sandbox, const struct agent_reply *reply, struct err *err)
+{
+	struct guard *guard = sandbox->config.guard;
+	bool ruled = false;
+	int ret;
+
+	if (!guard || (sandbox->rules_known && sandbox->rules_version == guard_version(guard)))
+		return 0;
+	sandbox->rules_known = true;
+	sandbox->rules_version = guard_version(guard);
+	guard_with_policy(guard, read_ruled, &ruled);
+	/* A snapshot's guest may remember verdicts of the policy that it had. */
+	if (!ruled && !sandbox->exec_ruled && !sandbox->config.snapshot)
+		return 0;
+	ret = agent_channel_exec_rules(sandbox->machine.channel, ruled, reply);
+	if (ret == -EOPNOTSUPP && !ruled)
+		return 0;
+	if (ret == -EOPNOTSUPP)
+		return err_set(err, EOPNOTSUPP,
+			       "exec rules: the agent in the guest is too old for them: use an "
+			       "initramfs of this version");
+	if (ret < 0)
+		return err_code(err, -ret, "exec rules");
+	sandbox->exec_ruled |= ruled;
+	return 1;
+}
+
+int dialogue_exec_failed(int error, struct err *err)
+{
+	if (error == EBUSY)
+		return err_set(
+			err, EBUSY,
+			"exec rules: programs have run that no rule was applied to; exec rules "
+			"must be there from the sandbox's start");
+	if (error == EOPNOTSUPP)
+		return err_set(
+			err, EOPNOTSUPP,
+			"exec rules: the guest's kernel can't enforce them: use the kernel of "
+			"this version");
+	return err_code(err, error, "exec rules");
+}
+
+void dialogue_forget(struct sandbox *sandbox)
+{
+	sandbox->rules_known = false;
+	programs_reset(sandbox->programs);
 }
 
 void dialogue_begin(struct sandbox *sandbox)
@@ -53,6 +116,8 @@ void dialogue_close(struct sandbox *sandbox)
 	sandbox->denials = NULL;
 	proposals_destroy(sandbox->proposals);
 	sandbox->proposals = NULL;
+	programs_destroy(sandbox->programs);
+	sandbox->programs = NULL;
 }
 
 void dialogue_proposed(void *arg, uint32_t number, const char *rule, size_t rule_length,
@@ -73,4 +138,22 @@ void dialogue_withdrawn(void *arg, uint32_t number)
 
 	if (sandbox->proposals)
 		proposals_withdraw(sandbox->proposals, number);
+}
+
+void dialogue_checked(void *arg, const struct agent_check *check)
+{
+	struct sandbox *sandbox = arg;
+
+	if (sandbox->programs)
+		programs_check(sandbox->programs, check);
+	else
+		send_verdict(sandbox, check->number, EACCES, false, "the sandbox has no policy");
+}
+
+void dialogue_gone(void *arg, uint32_t number)
+{
+	struct sandbox *sandbox = arg;
+
+	if (sandbox->programs)
+		programs_gone(sandbox->programs, number);
 }

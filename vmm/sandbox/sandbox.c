@@ -50,12 +50,22 @@ void sandbox_reseed(struct sandbox *sandbox)
 
 /* --- start-up --------------------------------------------------------------------------------- */
 
+/* What the agent must know before the next command; it handles requests in order. */
+static void renew_rules(struct sandbox *sandbox)
+{
+	struct err err = {.text = ""};
+
+	if (dialogue_exec_rules(sandbox, NULL, &err) < 0)
+		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
+}
+
 static void startup_done(void *arg)
 {
 	struct sandbox *sandbox = arg;
 
 	sandbox->is_ready = true;
 	sandbox->machine.starting = false;
+	renew_rules(sandbox); /* the policy may have been replaced since that step */
 	dialogue_begin(sandbox);
 	vsock_publish_open(sandbox->machine.devices.vsock);
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
@@ -111,11 +121,13 @@ static void renew_limits(struct sandbox *sandbox)
 void sandbox_agent_ready(struct sandbox *sandbox)
 {
 	proposals_reset(sandbox->proposals);
+	dialogue_forget(sandbox);
 	sandbox_forget_limits(sandbox);
 	sandbox->calls.known = false;
 	if (sandbox->is_ready) {
 		renew_limits(sandbox);
 		system_calls_renew(sandbox);
+		renew_rules(sandbox);
 		dialogue_begin(sandbox);
 		return;
 	}
@@ -162,6 +174,8 @@ static const struct machine_ops machine_ops = {
 	.ended = machine_ended,
 	.proposed = dialogue_proposed,
 	.withdrawn = dialogue_withdrawn,
+	.checked = dialogue_checked,
+	.gone = dialogue_gone,
 };
 
 /* --- creation --------------------------------------------------------------------------------- */

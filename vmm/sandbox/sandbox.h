@@ -15,6 +15,7 @@
 #include "vmm/sandbox/denials.h"
 #include "vmm/sandbox/limits.h"
 #include "vmm/sandbox/network.h"
+#include "vmm/sandbox/programs.h"
 #include "vmm/sandbox/proposals.h"
 #include "vmm/sandbox/approvals.h"
 #include "vmm/sandbox/shares.h"
@@ -64,9 +65,13 @@ struct sandbox {
 	struct approvals *questions; /* NULL without a guard */
 	struct denials *denials;     /* NULL without a guard */
 	struct proposals *proposals; /* NULL without a guard */
+	struct programs *programs;   /* NULL without a guard */
 	struct network network;
 	struct limits limits;
 	struct system_calls calls;
+	bool exec_ruled;  /* the guest checks what its processes execute */
+	bool rules_known; /* the agent knows of exec rules what this version of the policy says */
+	uint64_t rules_version;
 	struct publish_vsock sockets;
 	struct root root;
 	struct host_clock clock; /* the guest's clock follows it */

@@ -6,6 +6,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
+#include "vmm/sandbox/dialogue.h"
 #include "vmm/sandbox/sandbox.h"
 
 /* --- the cursor ------------------------------------------------------------------------------- */
@@ -252,6 +253,20 @@ static int calls_answered(void *arg, int error, struct err *err)
 	return error ? err_code(err, error, "the agent cannot filter them") : STARTUP_AGAIN;
 }
 
+static int request_programs(void *arg, const struct agent_reply *reply, struct err *err)
+{
+	int ret = dialogue_exec_rules(arg, reply, err);
+
+	return ret <= 0 ? ret : STARTUP_WAIT;
+}
+
+/* The policy may have been replaced meanwhile. */
+static int programs_answered(void *arg, int error, struct err *err)
+{
+	(void)arg;
+	return error ? dialogue_exec_failed(error, err) : STARTUP_AGAIN;
+}
+
 static int no_network(int error, struct err *err)
 {
 	return err_set(err, error,
@@ -328,6 +343,7 @@ const struct startup_step sandbox_steps[] = {
 	{"shares", request_share, share_answered, true},
 	{"limits", request_limits, limits_answered, true},
 	{"system calls", request_calls, calls_answered, true},
+	{"programs", request_programs, programs_answered, true},
 	{"network", request_network, network_answered, false},
 	{STARTUP_PORTS, request_ports, NULL, true},
 	{"published sockets", request_sockets, sockets_answered, true},
