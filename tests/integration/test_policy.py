@@ -52,7 +52,7 @@ def test_policy_bad_files_run_nothing():
     """An error in a policy is reported with its place by every verb that reads one, before anything is made."""
     for text, *words in (("fil read /w\n", ":2:1:", "did you mean 'file'"),
                          ("share . /w\nfile write /w/**\nfile read /w/a\n", ":4:1:", "never decides"),
-                         ("exec allow /bin/**\n", ":2:1:", "not enforced by this version"),
+                         ("secret KEY env\n", ":2:1:", "not enforced by this version"),
                          ("file read /w/**\n", ":2:1:", "the rule covers no share")):
         bad = policy(text)
         call("policy", "check", bad).expect_error(bad, *words)

@@ -74,12 +74,34 @@ void host_replied(void *arg, int error)
 	loop_stop(host->loop);
 }
 
+static void host_checked(void *arg, const struct agent_check *check)
+{
+	struct host *host = arg;
+
+	host->checks++;
+	host->number = check->number;
+	host->no_path = check->no_path;
+	snprintf(host->path, sizeof(host->path), "%.*s", (int)check->length, check->path);
+	snprintf(host->program, sizeof(host->program), "%.*s", (int)check->program_length,
+		 check->program);
+}
+
+static void host_gone(void *arg, uint32_t number)
+{
+	struct host *host = arg;
+
+	host->gone++;
+	host->number = number;
+}
+
 void host_create(struct host *host)
 {
 	static const struct agent_channel_hooks hooks = {
 		.ready = host_ready,
 		.lost = host_lost,
 		.power = host_power,
+		.checked = host_checked,
+		.gone = host_gone,
 	};
 
 	*host = (struct host){.source = {.fd = -1}};

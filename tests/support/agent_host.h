@@ -19,7 +19,10 @@ struct host {
 	struct agent_channel *channel;
 	struct loop_source source;
 	struct agent_info info;
-	unsigned ready, lost, power, replies;
+	unsigned ready, lost, power, replies, checks, gone;
+	uint32_t number; /* of the last check, or of the one that is gone */
+	bool no_path;
+	char path[64], program[64]; /* of the last check */
 	enum agent_power power_kind;
 	int reply; /* error of the last reply */
 	char why[AGENT_MESSAGE_MAX];

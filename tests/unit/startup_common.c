@@ -35,6 +35,8 @@ static const char *type_name(uint16_t type)
 		return "filter";
 	case AGENT_FORWARD:
 		return "forward";
+	case AGENT_EXEC_RULES:
+		return "exec";
 	default:
 		return "?";
 	}

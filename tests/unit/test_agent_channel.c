@@ -159,7 +159,7 @@ static const struct {
 	unsigned before;
 	uint16_t type, flags;
 	uint32_t id, length;
-	uint8_t payload[12];
+	uint8_t payload[16];
 } bad_frames[] = {
 	{"unknown type", 0, 999, 0, 0, 0, {0}},
 	{"type 0", 0, 0, 0, 0, 0, {0}},
@@ -173,6 +173,16 @@ static const struct {
 	{"result with flags", 0, AGENT_RESULT, 1, 1, 4, {0}},
 	{"power of no kind", 0, AGENT_POWER, 0, 0, 4, {3}},
 	{"power with an id", 0, AGENT_POWER, 0, 1, 4, {1}},
+	{"check without a number", 0, AGENT_EXEC_CHECK, 0, 0, 16, {0}},
+	{"check too short", 0, AGENT_EXEC_CHECK, 0, 1, 15, {0}},
+	{"check too long", 0, AGENT_EXEC_CHECK, 0, 1, AGENT_CHECK_MOST + 1, {0}},
+	{"check of a user that no sandbox has", 0, AGENT_EXEC_CHECK, 0, 1, 16, {[6] = 1}},
+	{"check with an unknown flag", 0, AGENT_EXEC_CHECK, 0, 1, 16, {[8] = 2}},
+	{"check with a NUL in its path", 0, AGENT_EXEC_CHECK, 0, 1, 17, {[12] = 1}},
+	{"check that is longer than its path", 0, AGENT_EXEC_CHECK, 0, 1, 17, {0}},
+	{"check with flags", 0, AGENT_EXEC_CHECK, 1, 1, 16, {0}},
+	{"gone with payload", 0, AGENT_EXEC_GONE, 0, 1, 1, {0}},
+	{"a verdict", 0, AGENT_EXEC_VERDICT, 0, 1, 4, {0}},
 	{"command that is not there", 0, AGENT_STARTED, 0, COMMAND_1 + 1, 4, {0}},
 	{"command of another generation", 0, AGENT_STARTED, 0, 2 * COMMAND_1, 4, {0}},
 	{"command 0", 0, AGENT_STARTED, 0, 0, 4, {0}},
@@ -238,6 +248,46 @@ START_TEST(a_frame_that_breaks_a_rule_ends_the_connection)
 }
 END_TEST
 
+START_TEST(checks_are_passed_on_and_verdicts_back)
+{
+	uint8_t payload[AGENT_CHECK_SIZE + 11] = {0};
+	struct fake *fake = with_command(&(struct run){0});
+	const uint8_t *out;
+
+	agent_put32(payload + AGENT_CHECK_AT_PID, 5);
+	agent_put16(payload + AGENT_CHECK_AT_PATH, 4);
+	agent_put16(payload + AGENT_CHECK_AT_PROGRAM, 7);
+	memcpy(payload + AGENT_CHECK_SIZE, "/a\xff!/bin/sh", 11);
+	put(fake, AGENT_EXEC_CHECK, 0, 77, payload, sizeof(payload));
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(fake->host.checks, 1);
+	ck_assert_uint_eq(fake->host.number, 77);
+	ck_assert_str_eq(fake->host.path, "/a\xff!");
+	ck_assert_str_eq(fake->host.program, "/bin/sh");
+	ck_assert(!fake->host.no_path);
+	/* An empty path is no path; the engine denies it. */
+	memset(payload, 0, sizeof(payload));
+	agent_put32(payload + AGENT_CHECK_AT_FLAGS, AGENT_CHECK_NO_PATH);
+	put(fake, AGENT_EXEC_CHECK, 0, 78, payload, AGENT_CHECK_SIZE);
+	put(fake, AGENT_EXEC_GONE, 0, 77, NULL, 0);
+	fake->out_length = 0;
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(fake->host.checks, 2);
+	ck_assert(fake->host.no_path);
+	ck_assert_uint_eq(fake->host.gone, 1);
+	ck_assert_uint_eq(fake->host.number, 77);
+	ck_assert_int_eq(agent_channel_verdict(fake->host.channel, 78, EACCES, true, "why"), 0);
+	out = fake->out;
+	ck_assert_uint_eq(fake->out_length, AGENT_HEADER_SIZE + AGENT_VERDICT_SIZE + 3);
+	ck_assert_uint_eq(agent_get_header(out).type, AGENT_EXEC_VERDICT);
+	ck_assert_uint_eq(agent_get_header(out).flags, AGENT_VERDICT_REMEMBER);
+	ck_assert_uint_eq(agent_get_header(out).id, 78);
+	ck_assert_uint_eq(agent_get32(out + AGENT_HEADER_SIZE), EACCES);
+	ck_assert_mem_eq(out + AGENT_HEADER_SIZE + AGENT_VERDICT_SIZE, "why", 3);
+	fake_destroy(fake);
+}
+END_TEST
+
 START_TEST(output_beyond_its_credit_is_refused)
 {
 	static uint8_t big[AGENT_PAYLOAD_MAX];
@@ -273,4 +323,5 @@ END_TEST
 UNIT_MAIN("agent_channel", the_greeting_is_parsed, another_major_version_is_refused_with_both_named,
 	  a_peer_without_a_greeting_is_refused, frames_may_be_cut_anywhere,
 	  the_end_may_say_that_memory_was_exhausted, an_end_within_a_frame_is_an_end,
-	  a_frame_that_breaks_a_rule_ends_the_connection, output_beyond_its_credit_is_refused)
+	  a_frame_that_breaks_a_rule_ends_the_connection, checks_are_passed_on_and_verdicts_back,
+	  output_beyond_its_credit_is_refused)

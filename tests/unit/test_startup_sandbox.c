@@ -37,6 +37,59 @@ START_TEST(a_guest_that_booted_gets_less)
 }
 END_TEST
 
+START_TEST(exec_rules_come_before_any_command)
+{
+	struct fake *fake = fake_create();
+	struct guard *guard = fake->sandbox.config.guard;
+
+	ck_assert_int_eq(guard_replace(guard, policy_of("policy 1\nexec allow /bin/**\n"), "test"),
+			 0);
+	fake_connect(fake);
+	ck_assert_str_eq(fake->log, BEFORE_ROOT "root mount mount exec forward hostname ");
+	ck_assert(fake->sandbox.exec_ruled);
+	ck_assert_uint_eq(fake->done, 1);
+	fake_destroy(fake);
+	/* A snapshot's guest may remember verdicts that are no longer true. */
+	fake = fake_create();
+	fake->sandbox.config.snapshot = "snapshot";
+	fake_connect(fake);
+	ck_assert_ptr_nonnull(strstr(fake->log, "exec"));
+	ck_assert(!fake->sandbox.exec_ruled);
+	fake_destroy(fake);
+}
+END_TEST
+
+START_TEST(exec_rules_that_cannot_hold_end_the_start)
+{
+	static const struct {
+		uint32_t error, features;
+		const char *why;
+	} fail[] = {
+		{EBUSY, UINT32_MAX, "programs: exec rules: programs have run"},
+		{EOPNOTSUPP, UINT32_MAX, "programs: exec rules: the guest's kernel can't"},
+		{0, UINT32_MAX & ~AGENT_FEATURE_EXEC,
+		 "programs: exec rules: the agent in the guest is"},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fail); i++) {
+		struct fake *fake = fake_create();
+
+		ck_assert_int_eq(guard_replace(fake->sandbox.config.guard,
+					       policy_of("policy 1\nexec allow /bin/**\n"), "test"),
+				 0);
+		fake->features = fail[i].features;
+		fake->fails = AGENT_EXEC_RULES;
+		fake->error = fail[i].error;
+		fake_connect(fake);
+		ck_assert_uint_eq(fake->done, 0);
+		ck_assert_msg(strncmp(fake->failed, fail[i].why, strlen(fail[i].why)) == 0, "%s",
+			      fake->failed);
+		fake_destroy(fake);
+	}
+}
+END_TEST
+
 START_TEST(a_template_comes_before_anything_of_the_user)
 {
 	struct fake *fake = fake_create();
@@ -160,8 +213,9 @@ START_TEST(an_agent_that_connects_again_gets_it_all_again)
 }
 END_TEST
 
-UNIT_MAIN("startup_sandbox", a_sandbox_is_set_up_in_order, a_guest_that_booted_gets_less,
-	  a_template_comes_before_anything_of_the_user,
+UNIT_MAIN("startup_sandbox", exec_rules_come_before_any_command,
+	  exec_rules_that_cannot_hold_end_the_start, a_sandbox_is_set_up_in_order,
+	  a_guest_that_booted_gets_less, a_template_comes_before_anything_of_the_user,
 	  a_connection_lost_while_a_template_is_saved_gives_it_up, a_failed_step_is_named,
 	  a_ping_or_a_clock_that_fails_changes_nothing,
 	  an_agent_that_connects_again_gets_it_all_again)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The execs program: what its two files share. */
+#ifndef CORDON_TESTS_INTEGRATION_PROGRAMS_EXECS_H
+#define CORDON_TESTS_INTEGRATION_PROGRAMS_EXECS_H
+
+#include <stddef.h>
+
+#define DENIED	"/tmp/denied"
+#define ALLOWED "/tmp/allowed"
+
+/* What an attempt returns in its child besides TARGET_STATUS: the errno value. */
+#define TARGET_STATUS 42
+
+/* Copies this program; the target exits with TARGET_STATUS if its argument is "target". */
+void copy_self(const char *to);
+
+/* Executes it: returns only on failure, the errno value. */
+int execute(const char *path);
+int execute_fd(int fd);
+
+/* In a user and mount namespace of its own, as its root. Exits on failure. */
+void own_namespaces(void);
+
+struct attempt {
+	const char *name;
+	int (*denied)(void), (*allowed)(void);
+};
+
+extern const struct attempt mount_attempts[];
+extern const size_t mount_attempt_count;
+
+#endif

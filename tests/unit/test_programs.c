@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exec rules in the monitor: verdicts, what the guest may remember, questions, a hostile guest. */
+#include "vmm/sandbox/programs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/unit.h"
+#include "tests/unit/approvals_common.h"
+
+static const char rules[] = "policy 1\n"
+			    "exec deny /bin/bad\n"
+			    "exec ask /bin/ask*\n"
+			    "exec allow /bin/**\n";
+
+static struct programs *programs;
+
+/* What the guest was told. */
+static unsigned verdicts;
+static uint32_t number;
+static int error;
+static bool remember;
+static char text[AGENT_MESSAGE_MAX];
+
+static void on_verdict(void *arg, uint32_t check, int what, bool remembers, const char *why)
+{
+	(void)arg;
+	verdicts++;
+	number = check;
+	error = what;
+	remember = remembers;
+	snprintf(text, sizeof(text), "%s", why);
+}
+
+static void begin_programs(const char *policy)
+{
+	begin_with(policy, NULL);
+	verdicts = 0;
+	ck_assert_int_eq(programs_create(&programs, guard, questions, on_verdict, NULL), 0);
+}
+
+static void end_programs(void)
+{
+	programs_destroy(programs);
+	end();
+}
+
+static void check_at(uint32_t check, const char *path, bool no_path)
+{
+	const struct agent_check request = {.number = check,
+					    .pid = 7,
+					    .uid = 1000,
+					    .no_path = no_path,
+					    .path = path,
+					    .length = strlen(path),
+					    .program = "/bin/sh",
+					    .program_length = 7};
+
+	programs_check(programs, &request);
+}
+
+static void check(uint32_t id, const char *path)
+{
+	check_at(id, path, false);
+}
+
+START_TEST(rules_decide)
+{
+	begin_programs(rules);
+	check(1, "/bin/good");
+	ck_assert_uint_eq(verdicts, 1);
+	ck_assert_uint_eq(number, 1);
+	ck_assert_int_eq(error, 0);
+	ck_assert(remember);
+	ck_assert_str_eq(text, "");
+	check(2, "/bin/bad");
+	ck_assert_int_eq(error, EACCES);
+	ck_assert(remember);
+	ck_assert_str_eq(text, "/bin/bad is denied by the policy: exec deny /bin/bad");
+	check(3, "/usr/bin/good");
+	ck_assert_int_eq(error, EACCES);
+	ck_assert_str_eq(text, "/usr/bin/good is denied by the policy: no rule allows it");
+	/* A file without a path matches nothing, whatever its name says. */
+	check_at(4, "/bin/good", true);
+	ck_assert_int_eq(error, EACCES);
+	ck_assert_str_eq(text, "no path: /bin/good is denied by the policy: it has no path in the "
+			       "sandbox");
+	/* Paths that no kernel makes. */
+	check(5, "");
+	ck_assert_int_eq(error, EACCES);
+	check(6, "bin/good");
+	ck_assert_int_eq(error, EACCES);
+	check(7, "/bin/../etc/x");
+	ck_assert_int_eq(error, EACCES);
+	check(8, "/bin/a/../bad");
+	ck_assert_int_eq(error, EACCES);
+	ck_assert_uint_eq(verdicts, 8);
+	replace_policy("policy 1\n");
+	check_at(9, "/bin/good", true);
+	ck_assert_int_eq(error, 0);
+	end_programs();
+}
+END_TEST
+
+START_TEST(no_operator)
+{
+	begin_programs(rules);
+	check(1, "/bin/ask");
+	ck_assert_uint_eq(verdicts, 1);
+	ck_assert_int_eq(error, EACCES);
+	ck_assert(!remember);
+	ck_assert_str_eq(text, "/bin/ask is denied by the policy: exec ask /bin/ask*");
+	ck_assert_uint_eq(asked, 0);
+	end_programs();
+}
+END_TEST
+
+START_TEST(an_operator_decides)
+{
+	begin_programs(rules);
+	approvals_attend(questions, true);
+	check(1, "/bin/ask");
+	check(2, "/bin/ask");
+	check(3, "/bin/ask3");
+	turn();
+	ck_assert_uint_eq(asked, 2);
+	ck_assert_uint_eq(verdicts, 0);
+	ck_assert_int_eq(approvals_reply(questions, 1, APPROVAL_ONCE, true, "me"), 0);
+	ck_assert_uint_eq(verdicts, 2); /* both wait for one decision */
+	ck_assert_int_eq(error, 0);
+	ck_assert(!remember);
+	ck_assert_int_eq(approvals_reply(questions, 2, APPROVAL_NO, true, "me"), 0);
+	ck_assert_uint_eq(verdicts, 3);
+	ck_assert_uint_eq(number, 3);
+	ck_assert_int_eq(error, EACCES);
+	/* Once is once; for the session is remembered by the guest. */
+	check(4, "/bin/ask");
+	ck_assert_uint_eq(verdicts, 3);
+	ck_assert_int_eq(approvals_reply(questions, 3, APPROVAL_SESSION, true, "me"), 0);
+	ck_assert_uint_eq(verdicts, 4);
+	check(5, "/bin/ask");
+	ck_assert_uint_eq(verdicts, 5);
+	ck_assert_int_eq(error, 0);
+	ck_assert(remember);
+	end_programs();
+}
+END_TEST
+
+START_TEST(what_waits_ends_with_the_process_and_the_policy)
+{
+	begin_programs(rules);
+	approvals_attend(questions, true);
+	check(1, "/bin/ask");
+	check(2, "/bin/ask");
+	turn();
+	programs_gone(programs, 1);
+	ck_assert_uint_eq(over, 0); /* another process waits for the same */
+	programs_gone(programs, 9);
+	programs_gone(programs, 2);
+	ck_assert_uint_eq(over, 1);
+	ck_assert_uint_eq(verdicts, 0);
+	ck_assert_int_eq(approvals_reply(questions, 1, APPROVAL_ONCE, true, "me"), -ENOENT);
+	check(3, "/bin/ask");
+	replace_policy("policy 1\nexec allow /bin/ask\n");
+	ck_assert_uint_eq(verdicts, 1);
+	ck_assert_int_eq(error, 0);
+	replace_policy(rules);
+	check(4, "/bin/ask");
+	replace_policy("policy 1\nexec deny /bin/ask\nexec allow /**\n");
+	ck_assert_uint_eq(verdicts, 2);
+	ck_assert_int_eq(error, EACCES);
+	/* The last operator leaves. */
+	replace_policy(rules);
+	check(5, "/bin/ask");
+	approvals_attend(questions, false);
+	ck_assert_uint_eq(verdicts, 3);
+	ck_assert_int_eq(error, EACCES);
+	/* The agent connects again. */
+	approvals_attend(questions, true);
+	check(6, "/bin/ask");
+	programs_reset(programs);
+	ck_assert_uint_eq(verdicts, 3);
+	check(6, "/bin/ask");
+	ck_assert_uint_eq(verdicts, 3);
+	end_programs();
+}
+END_TEST
+
+START_TEST(a_flood_of_questions)
+{
+	char path[64];
+	uint32_t i;
+
+	begin_programs(rules);
+	approvals_attend(questions, true);
+	for (i = 1; i <= 1000; i++) {
+		snprintf(path, sizeof(path), "/bin/ask%u", i);
+		check(i, path);
+	}
+	turn();
+	ck_assert_uint_le(asked, APPROVALS_MAX);
+	ck_assert_uint_ge(verdicts, 1000 - APPROVALS_MAX);
+	/* More processes than there is room for wait for one decision. */
+	for (; i <= 2000; i++)
+		check(i, "/bin/ask1");
+	ck_assert_uint_ge(verdicts, 2000 - APPROVALS_MAX - AGENT_CHECKS_MAX);
+	/* One number twice: the older is lost. */
+	check(1, "/bin/good");
+	ck_assert_int_eq(error, 0);
+	end_programs();
+}
+END_TEST
+
+UNIT_MAIN("programs", rules_decide, no_operator, an_operator_decides,
+	  what_waits_ends_with_the_process_and_the_policy, a_flood_of_questions)
