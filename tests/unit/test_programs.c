@@ -118,6 +118,9 @@ END_TEST
 
 START_TEST(an_operator_decides)
 {
+	const struct approval *first;
+	unsigned at;
+
 	begin_programs(rules);
 	approvals_attend(questions, true);
 	check(1, "/bin/ask");
@@ -126,6 +129,11 @@ START_TEST(an_operator_decides)
 	turn();
 	ck_assert_uint_eq(asked, 2);
 	ck_assert_uint_eq(verdicts, 0);
+	at = 0;
+	first = approvals_next(questions, &at);
+	ck_assert_str_eq(first->program, "/bin/sh");
+	ck_assert_uint_eq(first->pid, 7);
+	ck_assert_uint_eq(first->uid, 1000);
 	ck_assert_int_eq(approvals_reply(questions, 1, APPROVAL_ONCE, true, "me"), 0);
 	ck_assert_uint_eq(verdicts, 2); /* both wait for one decision */
 	ck_assert_int_eq(error, 0);

@@ -342,9 +342,7 @@ enum agent_proposed {
 /* EXEC_VERDICT: up to AGENT_MESSAGE_MAX bytes of text follow: for a denied command, the reason. */
 #define AGENT_VERDICT_AT_ERRNO 0u /* 32: 0: it may */
 #define AGENT_VERDICT_SIZE     4u
-#define AGENT_VERDICT_REMEMBER                                             \
-	1u /* header's flags: the verdict counts until the next EXEC_RULES \
-	    */
+#define AGENT_VERDICT_REMEMBER 1u /* header's flags: it counts until the next EXEC_RULES */
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };
 

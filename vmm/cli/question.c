@@ -43,7 +43,24 @@ static void print_history(FILE *to, long long asked, long long allowed, long lon
 	fputc('\n', to);
 }
 
-/* No class has questions yet of which the process is known. */
+/* Which process it is about, in the guest's words: only questions about programs have one. */
+static void print_process(FILE *to, const json_t *question)
+{
+	const json_t *process = json_object_get(question, "process");
+	const char *program = process ? text_in(process, "program") : "";
+
+	if (!process) {
+		text_line(to, "   %s %s by an unknown process; rule: %s",
+			  text_in(question, "class"), text_in(question, "operation"),
+			  text_in(question, "rule_text"));
+		return;
+	}
+	text_line(to, "   %s %s by process %lld of user %lld (%s), as the guest says; rule: %s",
+		  text_in(question, "class"), text_in(question, "operation"),
+		  count_in(process, "pid"), count_in(process, "uid"),
+		  *program ? program : "a new command", text_in(question, "rule_text"));
+}
+
 void question_print(FILE *to, const json_t *question)
 {
 	long long asked = count_in(question, "asked"), allowed = count_in(question, "allowed"),
@@ -55,8 +72,7 @@ void question_print(FILE *to, const json_t *question)
 	}
 	text_line(to, "%lld: %s? (%s)", question_number(question), text_in(question, "text"),
 		  text_in(question, "rule"));
-	text_line(to, "   %s %s by an unknown process; rule: %s", text_in(question, "class"),
-		  text_in(question, "operation"), text_in(question, "rule_text"));
+	print_process(to, question);
 	if (json_is_true(json_object_get(question, "frozen")))
 		fprintf(to, "   the sandbox stands still until this is answered\n");
 	if (asked + allowed + denied == 0)

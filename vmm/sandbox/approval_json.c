@@ -52,6 +52,11 @@ json_t *approval_json(const struct approval *approval)
 		json_object_set_new(body, "until", json_integer((json_int_t)approval->until));
 	else
 		json_object_set_new(body, "frozen", json_true());
+	if (body && approval->pid)
+		json_object_set_new(body, "process",
+				    json_pack("{s:I,s:I,s:s}", "pid", (json_int_t)approval->pid,
+					      "uid", (json_int_t)approval->uid, "program",
+					      approval->program));
 	if (body && request->class == POLICY_NET)
 		describe_peer(body, &request->net);
 	return body;

@@ -117,6 +117,18 @@ bool approval_is_awaited(const struct approval_operators *operators,
 	return on_ask->way == POLICY_ON_ASK_WAIT && operators->stays;
 }
 
+/* The first of those that may wait for the same decision. */
+static void note_process(struct approval *question, const struct policy_subject *subject)
+{
+	if (!subject)
+		return;
+	question->pid = subject->pid;
+	question->uid = subject->uid;
+	if (subject->executable)
+		text_safe(question->program, APPROVAL_TEXT, subject->executable,
+			  strlen(subject->executable), 0);
+}
+
 struct approval *approval_create(struct guard *guard, struct approval_memory *memory,
 				 const struct policy_request *request)
 {
@@ -127,6 +139,7 @@ struct approval *approval_create(struct guard *guard, struct approval_memory *me
 		free(question);
 		return NULL;
 	}
+	note_process(question, request->subject);
 	question->asked = time(NULL);
 	approval_look_up(guard, question);
 	approval_key(request, key);

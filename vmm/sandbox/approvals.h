@@ -48,6 +48,10 @@ struct approval {
 	char strings[POLICY_REQUEST_STRINGS]; /* of the request */
 	char rule[APPROVAL_RULE];	      /* that says `ask`: "file:line" */
 	char rule_text[APPROVAL_TEXT];	      /* cut if it is long */
+	/* The process that waits, in the guest's words. pid 0: unknown; program "": a new command
+	 */
+	uint32_t pid, uid;
+	char program[APPROVAL_TEXT];
 	time_t asked, until;		 /* until: 0: the guest stands still until it is answered */
 	struct approval_history history; /* of the object, before this question */
 };

@@ -8,6 +8,7 @@
  * execs          all attempts
  * execs NAME     one of them
  * execs target   what the attempts execute
+ * execs same N   the target N times; execs links N: N links to it, each once. For counting
  */
 #include "tests/integration/programs/execs.h"
 
@@ -23,15 +24,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static void fail(const char *what)
+void fail(const char *what)
 {
 	perror(what);
 	exit(99);
 }
 
-static void copy_to(int to)
+void copy_to(int to)
 {
 	static char bytes[1 << 20];
 	int from = open("/proc/self/exe", O_RDONLY);
@@ -52,27 +51,19 @@ void copy_self(const char *path)
 	close(to);
 }
 
-static char *const arguments[] = {"p", "target", NULL};
+char *const target_arguments[] = {"p", "target", NULL};
 static char *const variables[] = {NULL};
 
 int execute(const char *path)
 {
-	execve(path, arguments, variables);
+	execve(path, target_arguments, variables);
 	return errno;
 }
 
 int execute_fd(int fd)
 {
-	syscall(SYS_execveat, fd, "", arguments, variables, AT_EMPTY_PATH);
+	syscall(SYS_execveat, fd, "", target_arguments, variables, AT_EMPTY_PATH);
 	return errno;
-}
-
-static int through_proc(int fd)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return execute(path);
 }
 
 void own_namespaces(void)
@@ -97,324 +88,6 @@ void own_namespaces(void)
 		fail("gid_map");
 	close(fd);
 }
-
-/* --- attempts --------------------------------------------------------------------------------- */
-
-static int plain_denied(void)
-{
-	return execute(DENIED "/p");
-}
-
-static int plain_allowed(void)
-{
-	return execute(ALLOWED "/p");
-}
-
-static int search(const char *path)
-{
-	setenv("PATH", path, 1);
-	execvp("p", arguments);
-	return errno;
-}
-
-static int search_denied(void)
-{
-	return search("/tmp/none:" DENIED);
-}
-
-static int search_allowed(void)
-{
-	return search("/tmp/none:" ALLOWED);
-}
-
-static int relative(const char *directory, const char *path)
-{
-	if (chdir(directory) < 0)
-		fail("chdir");
-	return execute(path);
-}
-
-static int relative_denied(void)
-{
-	return relative(ALLOWED, "./.././denied//p");
-}
-
-static int relative_allowed(void)
-{
-	return relative(DENIED, "../allowed/./p");
-}
-
-static int by_symlink(const char *target, const char *name)
-{
-	if (symlink(target, name) < 0)
-		fail("symlink");
-	return execute(name);
-}
-
-static int symlink_denied(void)
-{
-	return by_symlink(DENIED "/p", ALLOWED "/symlink");
-}
-
-static int symlink_allowed(void)
-{
-	return by_symlink(ALLOWED "/p", DENIED "/symlink");
-}
-
-/* A hard link is another path: the one by which the file was opened counts. */
-static int by_link(const char *target, const char *name)
-{
-	if (link(target, name) < 0)
-		fail("link");
-	return execute(name);
-}
-
-static int link_denied(void)
-{
-	return by_link(ALLOWED "/p", DENIED "/link");
-}
-
-static int link_allowed(void)
-{
-	return by_link(DENIED "/p", ALLOWED "/link");
-}
-
-static int by_descriptor(const char *path, int flags, int (*how)(int))
-{
-	int fd = open(path, flags);
-
-	if (fd < 0)
-		fail(path);
-	return how(fd);
-}
-
-static int descriptor_denied(void)
-{
-	return by_descriptor(DENIED "/p", O_RDONLY, through_proc);
-}
-
-static int descriptor_allowed(void)
-{
-	return by_descriptor(ALLOWED "/p", O_RDONLY, through_proc);
-}
-
-static int execveat_denied(void)
-{
-	return by_descriptor(DENIED "/p", O_PATH, execute_fd);
-}
-
-static int execveat_allowed(void)
-{
-	return by_descriptor(ALLOWED "/p", O_PATH, execute_fd);
-}
-
-static int deleted(const char *path, int really)
-{
-	int fd;
-
-	copy_self(path);
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || (really && unlink(path) < 0))
-		fail(path);
-	return execute_fd(fd);
-}
-
-static int deleted_denied(void)
-{
-	return deleted(ALLOWED "/deleted", 1);
-}
-
-static int deleted_allowed(void)
-{
-	return deleted(ALLOWED "/kept", 0);
-}
-
-static int memory_denied(void)
-{
-	int fd = memfd_create(ALLOWED "/p", 0);
-
-	copy_to(fd);
-	return through_proc(fd);
-}
-
-/* Its writer would stop it too: read it through another descriptor, after the first is closed. */
-static int unnamed_denied(void)
-{
-	int fd = open(ALLOWED, O_TMPFILE | O_RDWR, 0755), again;
-	char path[64];
-
-	if (fd < 0)
-		fail("O_TMPFILE");
-	copy_to(fd);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, O_RDONLY);
-	close(fd);
-	return execute_fd(again);
-}
-
-static int unnamed_allowed(void)
-{
-	int fd = open(ALLOWED, O_TMPFILE | O_RDWR, 0755);
-	char path[64];
-
-	if (fd < 0)
-		fail("O_TMPFILE");
-	copy_to(fd);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, path, AT_FDCWD, ALLOWED "/named", AT_SYMLINK_FOLLOW) < 0)
-		fail("linkat");
-	close(fd);
-	return execute(ALLOWED "/named");
-}
-
-/* Opened at one path, and renamed before it is executed: its path of then counts. */
-static int renamed(const char *from, const char *to)
-{
-	int fd;
-
-	copy_self(from);
-	fd = open(from, O_RDONLY);
-	if (fd < 0 || rename(from, to) < 0)
-		fail("rename");
-	return execute_fd(fd);
-}
-
-static int renamed_denied(void)
-{
-	return renamed(ALLOWED "/renamed", DENIED "/renamed");
-}
-
-static int renamed_allowed(void)
-{
-	return renamed(DENIED "/renamed2", ALLOWED "/renamed2");
-}
-
-/* The file of a running program can't be written. */
-static int running_denied(void)
-{
-	return open("/proc/self/exe", O_WRONLY) < 0 ? errno : 0;
-}
-
-static int running_allowed(void)
-{
-	return open(ALLOWED "/p", O_WRONLY) < 0 ? errno : TARGET_STATUS;
-}
-
-static int script(const char *path, const char *interpreter)
-{
-	int fd = open(path, O_WRONLY | O_CREAT, 0755);
-
-	dprintf(fd, "#!%s target\n", interpreter);
-	close(fd);
-	return execute(path);
-}
-
-static int script_denied(void)
-{
-	return script(DENIED "/script", ALLOWED "/p");
-}
-
-static int script_allowed(void)
-{
-	return script(ALLOWED "/script", ALLOWED "/p");
-}
-
-static int interpreter_denied(void)
-{
-	return script(ALLOWED "/script2", DENIED "/p");
-}
-
-/* Its first line ends within the 256 bytes that the kernel reads, or it is no script. */
-static int long_line(const char *path)
-{
-	static char line[4096];
-
-	memset(line, 'x', sizeof(line) - 1);
-	memcpy(line, path, strlen(path));
-	return script(ALLOWED "/script3", line);
-}
-
-static int long_script_denied(void)
-{
-	return long_line(ALLOWED "/p");
-}
-
-static int circle_denied(void)
-{
-	return script(ALLOWED "/script4", ALLOWED "/script4");
-}
-
-static int mapped(const char *path, int first, int then)
-{
-	int fd = open(path, O_RDONLY);
-	void *at = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, first, MAP_PRIVATE, fd, 0);
-
-	if (at == MAP_FAILED || mprotect(at, 4096, then) < 0)
-		return errno;
-	return TARGET_STATUS;
-}
-
-/* What a loader does with a library, or with a program that it was given. */
-static int mapping_denied(void)
-{
-	return mapped(DENIED "/p", PROT_READ | PROT_EXEC, PROT_READ | PROT_EXEC);
-}
-
-static int mapping_allowed(void)
-{
-	return mapped(ALLOWED "/p", PROT_READ | PROT_EXEC, PROT_READ | PROT_EXEC);
-}
-
-static int mprotect_denied(void)
-{
-	return mapped(DENIED "/p", PROT_READ, PROT_READ | PROT_EXEC);
-}
-
-static int mprotect_allowed(void)
-{
-	return mapped(ALLOWED "/p", PROT_READ, PROT_READ | PROT_EXEC);
-}
-
-/* Memory that no file is behind is not what exec rules are about: compilers at run time need it. */
-static int anonymous_denied(void)
-{
-	int fd = memfd_create("x", 0);
-
-	copy_to(fd);
-	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? errno
-											 : 0;
-}
-
-static int anonymous_allowed(void)
-{
-	const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-
-	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0) == MAP_FAILED
-		       ? errno
-		       : TARGET_STATUS;
-}
-
-static const struct attempt attempts[] = {
-	{"plain", plain_denied, plain_allowed},
-	{"search", search_denied, search_allowed},
-	{"relative", relative_denied, relative_allowed},
-	{"symlink", symlink_denied, symlink_allowed},
-	{"link", link_denied, link_allowed},
-	{"descriptor", descriptor_denied, descriptor_allowed},
-	{"execveat", execveat_denied, execveat_allowed},
-	{"deleted", deleted_denied, deleted_allowed},
-	{"memory", memory_denied, descriptor_allowed},
-	{"unnamed", unnamed_denied, unnamed_allowed},
-	{"renamed", renamed_denied, renamed_allowed},
-	{"running", running_denied, running_allowed},
-	{"script", script_denied, script_allowed},
-	{"interpreter", interpreter_denied, script_allowed},
-	{"long_script", long_script_denied, script_allowed},
-	{"circle", circle_denied, script_allowed},
-	{"mapping", mapping_denied, mapping_allowed},
-	{"mprotect", mprotect_denied, mprotect_allowed},
-	{"anonymous", anonymous_denied, anonymous_allowed},
-};
 
 static void attempt(const char *name, const char *what, int (*how)(void))
 {
@@ -447,15 +120,42 @@ static void attempt_all(const struct attempt *list, size_t count, const char *on
 	}
 }
 
+/* Executes files of which N have the same name, or N names: what they cost is counted outside. */
+static void repeat(const char *how, int count)
+{
+	char path[64] = ALLOWED "/p";
+	int i, status, links = strcmp(how, "links") == 0;
+	pid_t pid;
+
+	mkdir(ALLOWED, 0755);
+	copy_self(path);
+	for (i = 0; i < count; i++) {
+		if (links) {
+			snprintf(path, sizeof(path), ALLOWED "/%d", i);
+			if (link(ALLOWED "/p", path) < 0)
+				fail("link");
+		}
+		pid = vfork();
+		if (pid == 0)
+			_exit(execute(path));
+		if (waitpid(pid, &status, 0) < 0 || WEXITSTATUS(status) != TARGET_STATUS)
+			fail("target");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "target") == 0)
 		return TARGET_STATUS;
+	if (argc > 2) {
+		repeat(argv[1], atoi(argv[2]));
+		return 0;
+	}
 	if ((mkdir(DENIED, 0755) < 0 || mkdir(ALLOWED, 0755) < 0) && errno != EEXIST)
 		fail("mkdir");
 	copy_self(DENIED "/p");
 	copy_self(ALLOWED "/p");
-	attempt_all(attempts, COUNT(attempts), argc > 1 ? argv[1] : NULL);
+	attempt_all(attempts, attempt_count, argc > 1 ? argv[1] : NULL);
 	attempt_all(mount_attempts, mount_attempt_count, argc > 1 ? argv[1] : NULL);
 	return 0;
 }

@@ -11,8 +11,16 @@
 /* What an attempt returns in its child besides TARGET_STATUS: the errno value. */
 #define TARGET_STATUS 42
 
+/* Ends the process, with a message. */
+void fail(const char *what);
+
+/* Copies this program to a descriptor. */
+void copy_to(int to);
+
 /* Copies this program; the target exits with TARGET_STATUS if its argument is "target". */
 void copy_self(const char *to);
+
+extern char *const target_arguments[];
 
 /* Executes it: returns only on failure, the errno value. */
 int execute(const char *path);
@@ -26,7 +34,7 @@ struct attempt {
 	int (*denied)(void), (*allowed)(void);
 };
 
-extern const struct attempt mount_attempts[];
-extern const size_t mount_attempt_count;
+extern const struct attempt attempts[], mount_attempts[];
+extern const size_t attempt_count, mount_attempt_count;
 
 #endif
