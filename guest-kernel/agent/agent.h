@@ -330,12 +330,14 @@ uint64_t limits_memory_kills(void);
 
 /* --- programs.c: what the kernel lets processes execute --- */
 /* Handles EXEC_RULES: 0 or an errno value. */
-uint32_t programs_rules(const struct agent *agent, uint32_t rules);
+uint32_t programs_rules(const struct agent *agent, uint32_t what);
 /* The sandbox has a new mount namespace, of this process: its paths count. 0 or -errno. */
 int programs_home(pid_t first);
 /* Fills in the descriptor to poll: 1, or 0 if there is none; then handles it. */
 unsigned programs_watch(const struct agent *agent, struct pollfd *fds);
 void programs_handle(struct agent *agent, const struct pollfd *fds, unsigned count);
+/* Sends what has happened so far, before the end of a command is sent. */
+void programs_flush(struct agent *agent);
 /* Passes an EXEC_VERDICT on to the kernel. */
 void programs_verdict(struct agent *agent, struct agent_header header, const uint8_t *payload);
 /* The connection to the monitor is lost: what has no verdict is checked over the next one. */

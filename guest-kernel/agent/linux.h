@@ -93,6 +93,7 @@ struct mount_attributes {
  */
 #define CORDON_CHECK 1
 #define CORDON_GONE  2
+#define CORDON_BATCH 3 /* id bytes of events follow, as in HAPPENED */
 
 struct cordon_record {
 	uint32_t kind, id;
@@ -104,12 +105,16 @@ struct cordon_record {
 };
 
 #define CORDON_NO_PATH	  1 /* flags */
-#define CORDON_RECORD_MAX (sizeof(struct cordon_record) + 2 * 4096)
+#define CORDON_RECORD_MAX (sizeof(struct cordon_record) + 32768)
 
 #define CORDON_START   1 /* value: descriptor of a mount namespace */
 #define CORDON_VERDICT 2 /* value: 0 or an errno value */
 #define CORDON_FORGET  3
 #define CORDON_AGAIN   4
+#define CORDON_MODE    5 /* value: what follows */
+
+#define CORDON_CHECKS 1
+#define CORDON_EVENTS 2
 
 struct cordon_order {
 	uint32_t kind, id, value, flags;

@@ -55,28 +55,45 @@ int programs_home(pid_t first)
 	return cordon_fd < 0 ? 0 : set_home(first);
 }
 
-uint32_t programs_rules(const struct agent *agent, uint32_t rules)
+/* Opens the kernel's end. 0 or -errno. */
+static int begin(void)
 {
-	int ret;
+	int ret = sandbox_enter();
 
-	if (rules > 1)
-		return EINVAL;
-	if (cordon_fd >= 0)
-		return (uint32_t)-give(CORDON_FORGET, 0, 0, 0);
-	if (!rules)
-		return 0;
-	ret = sandbox_enter();
-	if (ret < 0)
-		return (uint32_t)-ret;
-	/* A workload that could mount as it liked may have given files other paths. */
-	if (agent->worked)
-		return EBUSY;
+	if (ret < 0 || cordon_fd >= 0)
+		return ret;
 	cordon_fd = openat(root_proc_fd, "cordon", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (cordon_fd < 0)
-		return errno == ENOENT ? EOPNOTSUPP : (uint32_t)errno;
+		return errno == ENOENT ? -EOPNOTSUPP : -errno;
 	ret = set_home(home);
 	if (ret < 0)
 		close_fd(&cordon_fd);
+	return ret;
+}
+
+uint32_t programs_rules(const struct agent *agent, uint32_t what)
+{
+	static uint32_t mode;
+	int ret;
+
+	if (what & ~(AGENT_EXEC_CHECKS | AGENT_EXEC_EVENTS))
+		return EINVAL;
+	/* A workload that could mount as it liked may have given files other paths. */
+	if (what & ~mode & AGENT_EXEC_CHECKS && agent->worked)
+		return EBUSY;
+	if (cordon_fd < 0 && !what)
+		return 0;
+	what |= mode & AGENT_EXEC_CHECKS;
+	ret = begin();
+	if (ret == 0)
+		ret = give(CORDON_MODE, 0,
+			   (what & AGENT_EXEC_CHECKS ? CORDON_CHECKS : 0) |
+				   (what & AGENT_EXEC_EVENTS ? CORDON_EVENTS : 0),
+			   0);
+	if (ret == 0) {
+		mode = what;
+		ret = give(CORDON_FORGET, 0, 0, 0);
+	}
 	return (uint32_t)-ret;
 }
 
@@ -139,31 +156,66 @@ static void check(struct agent *agent, const struct cordon_record *record, const
 	note_command(agent, record);
 }
 
-void programs_handle(struct agent *agent, const struct pollfd *fds, unsigned count)
+/* The kernel's events are the payload of a HAPPENED, but for the user ids. */
+static void happened(struct agent *agent, uint8_t *events, uint32_t length)
+{
+	uint32_t at = 0, uid;
+
+	while (length - at >= AGENT_EVENT_SIZE) {
+		uid = agent_get32(events + at + AGENT_EVENT_AT_UID) - SANDBOX_ID_BASE;
+		agent_put32(events + at + AGENT_EVENT_AT_UID,
+			    uid > AGENT_SANDBOX_ID_MAX ? 65534 : uid);
+		at += AGENT_EVENT_SIZE + agent_get16(events + at + AGENT_EVENT_AT_PATH) +
+		      agent_get16(events + at + AGENT_EVENT_AT_ARGUMENTS);
+	}
+	link_send(&agent->link, AGENT_HAPPENED, 0, 0, events, length);
+}
+
+/* Passes one record on. False: there is none. */
+static bool pass_on(struct agent *agent)
 {
 	static union {
 		struct cordon_record record;
 		char bytes[CORDON_RECORD_MAX];
 	} from;
 	struct link *link = &agent->link;
+	char *rest = from.bytes + sizeof(from.record);
+
+	if (read(cordon_fd, &from, sizeof(from)) < (ssize_t)sizeof(from.record))
+		return false;
+	if (from.record.kind == CORDON_BATCH) {
+		if (link->takes_checks)
+			happened(agent, (uint8_t *)rest, from.record.id);
+	} else if (from.record.kind == CORDON_GONE) {
+		take_note(from.record.id);
+		link_send(link, AGENT_EXEC_GONE, 0, from.record.id, NULL, 0);
+	} else if (link->takes_checks) {
+		check(agent, &from.record, rest);
+	} else {
+		give(CORDON_VERDICT, from.record.id, EACCES, 0);
+	}
+	return true;
+}
+
+void programs_handle(struct agent *agent, const struct pollfd *fds, unsigned count)
+{
 	unsigned i;
 
 	if (count == 0 || !fds[0].revents)
 		return;
-	for (i = 0; i < READS && link->out_used < LINK_OUT_DATA; i++) {
-		if (read(cordon_fd, &from, sizeof(from)) < (ssize_t)sizeof(from.record))
-			break;
-		if (from.record.kind == CORDON_GONE) {
-			take_note(from.record.id);
-			link_send(link, AGENT_EXEC_GONE, 0, from.record.id, NULL, 0);
-		} else if (link->takes_checks) {
-			check(agent, &from.record, from.bytes + sizeof(from.record));
-		} else {
-			give(CORDON_VERDICT, from.record.id, EACCES, 0);
-		}
-	}
+	for (i = 0; i < READS && agent->link.out_used < LINK_OUT_DATA && pass_on(agent); i++)
+		;
 	/* A process stands still: no other frame is worth a wait. */
-	link_flush(link);
+	link_flush(&agent->link);
+}
+
+void programs_flush(struct agent *agent)
+{
+	unsigned i;
+
+	for (i = 0; i < READS && cordon_fd >= 0 && agent->link.out_used < LINK_OUT_DATA; i++)
+		if (!pass_on(agent))
+			return;
 }
 
 /* Puts the reason of a denial where the command's process finds it. */

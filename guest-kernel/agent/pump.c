@@ -200,6 +200,7 @@ static void send_end(struct agent *agent, struct command *command)
 	uint16_t flags;
 	size_t text;
 
+	programs_flush(agent);
 	if (report->status == 0) {
 		flags = command->out_of_memory && agent->link.takes_memory ? AGENT_EXITED_MEMORY
 									   : 0;

@@ -94,6 +94,17 @@ static void host_gone(void *arg, uint32_t number)
 	host->number = number;
 }
 
+static void host_happened(void *arg, const struct agent_event *event)
+{
+	struct host *host = arg;
+
+	host->events++;
+	host->event = *event;
+	snprintf(host->path, sizeof(host->path), "%.*s", (int)event->length, event->path);
+	snprintf(host->program, sizeof(host->program), "%.*s", (int)event->arguments_length,
+		 event->arguments);
+}
+
 void host_create(struct host *host)
 {
 	static const struct agent_channel_hooks hooks = {
@@ -102,6 +113,7 @@ void host_create(struct host *host)
 		.power = host_power,
 		.checked = host_checked,
 		.gone = host_gone,
+		.happened = host_happened,
 	};
 
 	*host = (struct host){.source = {.fd = -1}};

@@ -22,6 +22,8 @@ struct host {
 	unsigned ready, lost, power, replies, checks, gone;
 	uint32_t number; /* of the last check, or of the one that is gone */
 	bool no_path;
+	unsigned events;
+	struct agent_event event;   /* the last one; its strings are below */
 	char path[64], program[64]; /* of the last check */
 	enum agent_power power_kind;
 	int reply; /* error of the last reply */

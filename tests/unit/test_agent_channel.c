@@ -182,6 +182,15 @@ static const struct {
 	{"check that is longer than its path", 0, AGENT_EXEC_CHECK, 0, 1, 17, {0}},
 	{"check with flags", 0, AGENT_EXEC_CHECK, 1, 1, 16, {0}},
 	{"gone with payload", 0, AGENT_EXEC_GONE, 0, 1, 1, {0}},
+	{"no event", 0, AGENT_HAPPENED, 0, 0, 0, {0}},
+	{"events with an id", 0, AGENT_HAPPENED, 0, 1, 40, {1}},
+	{"event of no kind", 0, AGENT_HAPPENED, 0, 0, 40, {0}},
+	{"event of an unknown kind", 0, AGENT_HAPPENED, 0, 0, 40, {4}},
+	{"half an event", 0, AGENT_HAPPENED, 0, 0, 39, {1}},
+	{"an event and a byte", 0, AGENT_HAPPENED, 0, 0, 41, {1}},
+	{"event that is shorter than its path", 0, AGENT_HAPPENED, 0, 0, 40, {1, 0, 1}},
+	{"event with a NUL in its path", 0, AGENT_HAPPENED, 0, 0, 41, {1, 0, 1}},
+	{"event with too many arguments", 0, AGENT_HAPPENED, 0, 0, 553, {1, 0, 0, 0, 1, 2}},
 	{"a verdict", 0, AGENT_EXEC_VERDICT, 0, 1, 4, {0}},
 	{"command that is not there", 0, AGENT_STARTED, 0, COMMAND_1 + 1, 4, {0}},
 	{"command of another generation", 0, AGENT_STARTED, 0, 2 * COMMAND_1, 4, {0}},
@@ -288,6 +297,46 @@ START_TEST(checks_are_passed_on_and_verdicts_back)
 }
 END_TEST
 
+START_TEST(events_are_passed_on_one_by_one)
+{
+	uint8_t payload[2 * AGENT_EVENT_SIZE + 12] = {AGENT_EVENT_START, AGENT_EVENT_CUT};
+	uint8_t *second = payload + AGENT_EVENT_SIZE + 12;
+	struct fake *fake = with_command(&(struct run){0});
+
+	agent_put16(payload + AGENT_EVENT_AT_PATH, 7);
+	agent_put16(payload + AGENT_EVENT_AT_ARGUMENTS, 5);
+	agent_put32(payload + AGENT_EVENT_AT_PID, 5);
+	agent_put32(payload + AGENT_EVENT_AT_PARENT, 4);
+	memcpy(payload + AGENT_EVENT_SIZE, "/bin/shsh\0-c", 12);
+	second[AGENT_EVENT_AT_KIND] = AGENT_EVENT_END;
+	agent_put32(second + AGENT_EVENT_AT_STATUS, 9);
+	agent_put64(second + AGENT_EVENT_AT_CPU_US, 1200);
+	agent_put64(second + AGENT_EVENT_AT_PEAK_KIB, 80);
+	put(fake, AGENT_HAPPENED, 0, 0, payload, AGENT_EVENT_SIZE + 12);
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(fake->host.events, 1);
+	ck_assert_int_eq(fake->host.event.kind, AGENT_EVENT_START);
+	ck_assert(fake->host.event.cut);
+	ck_assert_uint_eq(fake->host.event.pid, 5);
+	ck_assert_uint_eq(fake->host.event.parent, 4);
+	ck_assert_str_eq(fake->host.path, "/bin/sh");
+	ck_assert_str_eq(fake->host.program, "sh");
+	put(fake, AGENT_HAPPENED, 0, 0, payload, sizeof(payload));
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(fake->host.events, 3);
+	ck_assert_uint_eq(fake->host.event.status, 9);
+	ck_assert_uint_eq(fake->host.event.cpu_us, 1200);
+	ck_assert_uint_eq(fake->host.event.peak_kib, 80);
+	/* None counts if one of them breaks a rule. */
+	second[AGENT_EVENT_AT_KIND] = 9;
+	put(fake, AGENT_HAPPENED, 0, 0, payload, sizeof(payload));
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(fake->host.events, 3);
+	ck_assert_uint_eq(fake->host.lost, 1);
+	fake_destroy(fake);
+}
+END_TEST
+
 START_TEST(output_beyond_its_credit_is_refused)
 {
 	static uint8_t big[AGENT_PAYLOAD_MAX];
@@ -324,4 +373,4 @@ UNIT_MAIN("agent_channel", the_greeting_is_parsed, another_major_version_is_refu
 	  a_peer_without_a_greeting_is_refused, frames_may_be_cut_anywhere,
 	  the_end_may_say_that_memory_was_exhausted, an_end_within_a_frame_is_an_end,
 	  a_frame_that_breaks_a_rule_ends_the_connection, checks_are_passed_on_and_verdicts_back,
-	  output_beyond_its_credit_is_refused)
+	  events_are_passed_on_one_by_one, output_beyond_its_credit_is_refused)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/support/audit_log.h"
 #include "tests/support/unit.h"
 #include "tests/unit/approvals_common.h"
 
@@ -44,6 +45,17 @@ static void end_programs(void)
 {
 	programs_destroy(programs);
 	end();
+}
+
+static struct policy *policy_of(const char *text_of)
+{
+	const struct policy_source source = {.name = "p", .directory = "/"};
+	struct policy *policy;
+	struct err err;
+
+	ck_assert_msg(policy_parse(&policy, text_of, strlen(text_of), &source, &err) == 0, "%s",
+		      err.text);
+	return policy;
 }
 
 static void check_at(uint32_t check, const char *path, bool no_path)
@@ -220,5 +232,77 @@ START_TEST(a_flood_of_questions)
 }
 END_TEST
 
-UNIT_MAIN("programs", rules_decide, no_operator, an_operator_decides,
+static void happen(struct agent_event event, const char *path, const char *arguments, size_t length)
+{
+	event.pid = 7;
+	event.uid = 1000;
+	event.path = path;
+	event.length = strlen(path);
+	event.arguments = arguments;
+	event.arguments_length = length;
+	programs_happened(programs, &event);
+}
+
+static void check_log(const char *line, unsigned count)
+{
+	struct audit_check chains;
+	struct err why;
+	unsigned found;
+
+	ck_assert_msg(audit_log_check(&chains, line, &found, &why) == 0, "%s", why.text);
+	ck_assert_msg(found == count, "%u times: %s", found, line);
+}
+
+START_TEST(starts_and_ends_are_logged)
+{
+	static const char policy[] = "policy 1\naudit processes\non-deny continue audit=required\n";
+	const struct agent_event end = {.kind = AGENT_EVENT_END, .parent = 1};
+	struct policy_request request = {
+		.class = POLICY_EXEC, .op = POLICY_RUN, .object = "/bin/sh", .length = 7};
+	unsigned i;
+
+	audit_log_begin();
+	begin_programs(policy);
+	programs_destroy(programs);
+	guard_destroy(guard);
+	ck_assert_int_eq(
+		guard_create(&guard, policy_of(policy), audit_log_open((struct audit_config){0})),
+		0);
+	ck_assert_int_eq(programs_create(&programs, guard, questions, on_verdict, NULL), 0);
+	happen((struct agent_event){.kind = AGENT_EVENT_START, .parent = 3}, "/bin/sh",
+	       "sh\0-c\0\033[2J\0", 11);
+	check_log("\"event\":\"process-start\",\"class\":\"exec\",\"object\":\"/bin/sh\","
+		  "\"detail\":\"parent=3 argv=sh -c "
+		  "\\u001b[2J\",\"claimed_pid\":7,\"claimed_uid\":1000",
+		  1);
+	happen((struct agent_event){.kind = AGENT_EVENT_START, .cut = true}, "", "a\0bc", 4);
+	check_log("argv=a bc...", 1);
+	happen((struct agent_event){.kind = AGENT_EVENT_END,
+				    .parent = 3,
+				    .status = 9,
+				    .cpu_us = 1200,
+				    .peak_kib = 80},
+	       "", "", 0);
+	check_log("\"detail\":\"parent=3 signal=9 cpu_us=1200 peak_kib=80\"", 1);
+	happen((struct agent_event){.kind = AGENT_EVENT_END, .status = 126 << 8}, "", "", 0);
+	check_log("status=126", 1);
+	happen((struct agent_event){.kind = AGENT_EVENT_LOST, .status = 12}, "", "", 0);
+	check_log("\"event\":\"process-lost\"", 1);
+	check_log("count=12", 1);
+	/* A storm of them has a budget of its own: it costs no operation its line, nor its verdict.
+	 */
+	for (i = 0; i < 30000; i++)
+		happen(end, "", "", 0);
+	ck_assert_int_eq(guard_check(guard, &request, NULL), POLICY_ALLOW);
+	check_log("\"op\":\"run\"", 1);
+	programs_destroy(programs);
+	approvals_destroy(questions);
+	guard_destroy(guard);
+	check_log("\"event\":\"gap\",\"allowed\":0,\"refused\":0,\"processes\":", 1);
+	loop_destroy(loop);
+	audit_log_end();
+}
+END_TEST
+
+UNIT_MAIN("programs", starts_and_ends_are_logged, rules_decide, no_operator, an_operator_decides,
 	  what_waits_ends_with_the_process_and_the_policy, a_flood_of_questions)

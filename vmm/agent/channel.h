@@ -56,6 +56,16 @@ struct agent_check {
 	size_t length, program_length;
 };
 
+/* A process of the sandbox has executed a program, or has ended: the guest's word. */
+struct agent_event {
+	enum agent_event_kind kind; /* AGENT_EVENT_LOST: only status, their number */
+	uint32_t pid, parent, uid, status;
+	uint64_t cpu_us, peak_kib;
+	const char *path, *arguments; /* any bytes; a path has no NUL */
+	size_t length, arguments_length;
+	bool cut; /* there are more arguments */
+};
+
 struct agent_channel_hooks {
 	/* The agent is ready for commands. Called once after every attach. */
 	void (*ready)(void *arg, const struct agent_info *info);
@@ -84,6 +94,8 @@ struct agent_channel_hooks {
 	 */
 	void (*checked)(void *arg, const struct agent_check *check);
 	void (*gone)(void *arg, uint32_t number);
+	/* A process has started or ended; valid until the callback returns. With the two above. */
+	void (*happened)(void *arg, const struct agent_event *event);
 };
 
 /* 0 or -errno. hooks is copied. The loop must outlive the channel. */
@@ -244,11 +256,11 @@ int agent_channel_proposed(struct agent_channel *channel, uint32_t number,
 			   enum agent_proposed result, const char *text);
 
 /*
- * Tells the agent that verdicts may have changed, and whether there are rules: then what processes
- * execute is checked from now on. The reply is EBUSY if commands have run unchecked, EOPNOTSUPP if
- * the guest's kernel can't. -EOPNOTSUPP: the agent is too old.
+ * Tells the agent that verdicts may have changed, and what is wanted from now on:
+ * AGENT_EXEC_CHECKS, AGENT_EXEC_EVENTS. The reply is EBUSY if commands have run unchecked,
+ * EOPNOTSUPP if the guest's kernel can't. -EOPNOTSUPP: the agent is too old.
  */
-int agent_channel_exec_rules(struct agent_channel *channel, bool rules,
+int agent_channel_exec_rules(struct agent_channel *channel, uint32_t what,
 			     const struct agent_reply *reply);
 
 /*

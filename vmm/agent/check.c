@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs: rules, checks by the guest, verdicts. */
+/* Programs: rules, checks by the guest, verdicts, events. */
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/agent/internal.h"
 #include "vmm/base/bytes.h"
 
-int agent_channel_exec_rules(struct agent_channel *channel, bool rules,
+int agent_channel_exec_rules(struct agent_channel *channel, uint32_t what,
 			     const struct agent_reply *reply)
 {
 	uint8_t payload[AGENT_EXEC_RULES_SIZE];
 
 	if (channel->ready && !(channel->features & AGENT_FEATURE_EXEC))
 		return -EOPNOTSUPP;
-	agent_put32(payload, rules);
+	agent_put32(payload, what);
 	return channel_request(channel, AGENT_EXEC_RULES, payload, sizeof(payload), reply);
 }
 
@@ -39,6 +39,55 @@ bool check_frame(struct agent_channel *channel, struct agent_header header, cons
 	    memchr(check.path, '\0', check.length + check.program_length))
 		return channel_malformed(channel, header);
 	channel->hooks.checked(channel->arg, &check);
+	return true;
+}
+
+/* Takes the event at *at apart, and moves *at behind it. False: it breaks a rule. */
+static bool take_event(struct agent_event *event, const uint8_t **at, const uint8_t *end)
+{
+	const uint8_t *from = *at;
+
+	if (end - from < (ptrdiff_t)AGENT_EVENT_SIZE)
+		return false;
+	*event = (struct agent_event){
+		.kind = (enum agent_event_kind)from[AGENT_EVENT_AT_KIND],
+		.pid = agent_get32(from + AGENT_EVENT_AT_PID),
+		.parent = agent_get32(from + AGENT_EVENT_AT_PARENT),
+		.uid = agent_get32(from + AGENT_EVENT_AT_UID),
+		.status = agent_get32(from + AGENT_EVENT_AT_STATUS),
+		.cpu_us = agent_get64(from + AGENT_EVENT_AT_CPU_US),
+		.peak_kib = agent_get64(from + AGENT_EVENT_AT_PEAK_KIB),
+		.length = agent_get16(from + AGENT_EVENT_AT_PATH),
+		.arguments_length = agent_get16(from + AGENT_EVENT_AT_ARGUMENTS),
+		.cut = from[AGENT_EVENT_AT_FLAGS] & AGENT_EVENT_CUT,
+	};
+	from += AGENT_EVENT_SIZE;
+	event->path = (const char *)from;
+	event->arguments = event->path + event->length;
+	if ((size_t)(end - from) < event->length + event->arguments_length)
+		return false;
+	*at = from + event->length + event->arguments_length;
+	return event->kind >= AGENT_EVENT_START && event->kind <= AGENT_EVENT_LOST &&
+	       event->uid <= AGENT_SANDBOX_ID_MAX && event->length <= AGENT_CHECK_PATH_MAX &&
+	       event->arguments_length <= AGENT_EVENT_ARGUMENTS_MAX &&
+	       !memchr(event->path, '\0', event->length);
+}
+
+bool events_frame(struct agent_channel *channel, struct agent_header header, const uint8_t *payload)
+{
+	const uint8_t *at = payload, *end = payload + header.length;
+	struct agent_event event;
+	bool good = channel->hooks.happened != NULL;
+
+	/* Whole, before any of it counts. */
+	while (good && at < end)
+		good = take_event(&event, &at, end);
+	if (!good)
+		return channel_malformed(channel, header);
+	for (at = payload; at < end;) {
+		take_event(&event, &at, end);
+		channel->hooks.happened(channel->arg, &event);
+	}
 	return true;
 }
 

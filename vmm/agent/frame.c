@@ -45,6 +45,7 @@ static const struct frame_rule rules[] = {
 			      .most = AGENT_CHECK_MOST,
 			      .numbered = true},
 	[AGENT_EXEC_GONE] = {.numbered = true},
+	[AGENT_HAPPENED] = {.least = AGENT_EVENT_SIZE, .most = AGENT_PAYLOAD_MAX},
 };
 
 static bool frame_allowed(struct agent_header header)
@@ -67,6 +68,7 @@ static bool frame_allowed(struct agent_header header)
 	case AGENT_WITHDRAW:
 	case AGENT_EXEC_CHECK:
 	case AGENT_EXEC_GONE:
+	case AGENT_HAPPENED:
 		break;
 	default:
 		return false;
@@ -242,6 +244,8 @@ static bool frame_of_channel(struct agent_channel *channel, struct agent_header 
 		return proposal_frame(channel, header, payload);
 	if (header.type == AGENT_EXEC_CHECK || header.type == AGENT_EXEC_GONE)
 		return check_frame(channel, header, payload);
+	if (header.type == AGENT_HAPPENED)
+		return events_frame(channel, header, payload);
 	value = agent_get32(payload);
 	if (header.type == AGENT_POWER) {
 		if (value != AGENT_POWER_OFF && value != AGENT_POWER_REBOOT)

@@ -118,6 +118,9 @@ bool proposal_frame(struct agent_channel *channel, struct agent_header header,
 
 /* check.c: handles an EXEC_CHECK or EXEC_GONE; result as that of channel_frame(). */
 bool check_frame(struct agent_channel *channel, struct agent_header header, const uint8_t *payload);
+/* The same for a HAPPENED. */
+bool events_frame(struct agent_channel *channel, struct agent_header header,
+		  const uint8_t *payload);
 
 /* Copies text from the guest as printable ASCII, with a NUL; size includes the NUL. */
 void channel_text(char *to, size_t size, const uint8_t *from, size_t length);

@@ -269,7 +269,7 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 	int ret;
 
 	if (programs_ruled(policy) && monitor->session.sandbox.is_ready &&
-	    !monitor->session.sandbox.exec_ruled) {
+	    !(monitor->session.sandbox.exec_wanted & AGENT_EXEC_CHECKS)) {
 		policy_free(policy);
 		return err_set(err, EINVAL,
 			       "the sandbox was started without exec rules, and takes none later");

@@ -147,6 +147,14 @@ static void on_gone(void *arg, uint32_t number)
 		machine->ops->gone(machine->ops_arg, number);
 }
 
+static void on_happened(void *arg, const struct agent_event *event)
+{
+	struct machine *machine = arg;
+
+	if (machine->ops->happened)
+		machine->ops->happened(machine->ops_arg, event);
+}
+
 static void lost_expired(void *arg)
 {
 	struct machine *machine = arg;
@@ -189,6 +197,7 @@ int agent_link_create(struct machine *machine, struct err *err)
 		.withdrawn = on_withdrawn,
 		.checked = on_checked,
 		.gone = on_gone,
+		.happened = on_happened,
 	};
 	int ret;
 

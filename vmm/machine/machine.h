@@ -77,6 +77,7 @@ struct machine_ops {
 	/* As those of struct agent_channel_hooks; NULL: everything is denied. */
 	void (*checked)(void *arg, const struct agent_check *check);
 	void (*gone)(void *arg, uint32_t number);
+	void (*happened)(void *arg, const struct agent_event *event);
 };
 
 struct machine {

@@ -71,11 +71,13 @@ static int write_gap(struct audit *audit, enum audit_part part)
 	uint64_t *allowed = &audit->meter[AUDIT_KIND_ALLOWED].left_out;
 	uint64_t *denied = &audit->meter[AUDIT_KIND_DENIED].left_out;
 	uint64_t *hidden = &audit->meter[AUDIT_KIND_HIDDEN].left_out;
+	uint64_t *processes = &audit->meter[AUDIT_KIND_PROCESS].left_out;
 	bool of_allowed = part == AUDIT_ALLOWED;
 	int ret;
 
 	if (audit->lost[part] == 0 &&
-	    (of_allowed ? *allowed == 0 && audit->refused == 0 : *denied == 0 && *hidden == 0))
+	    (of_allowed ? *allowed == 0 && *processes == 0 && audit->refused == 0
+			: *denied == 0 && *hidden == 0))
 		return 0;
 	audit_line_begin(&audit->line, audit->sequence + 1);
 	audit_line_string(&audit->line, "event", "gap");
@@ -83,13 +85,15 @@ static int write_gap(struct audit *audit, enum audit_part part)
 			  of_allowed ? *allowed : *denied);
 	audit_line_number(&audit->line, of_allowed ? "refused" : "hidden",
 			  of_allowed ? audit->refused : *hidden);
+	if (of_allowed && *processes)
+		audit_line_number(&audit->line, "processes", *processes);
 	audit_line_number(&audit->line, "lost", audit->lost[part]);
 	ret = write_line(audit, part);
 	if (ret < 0)
 		return ret;
 	audit->lost[part] = 0;
 	if (of_allowed)
-		*allowed = audit->refused = 0;
+		*allowed = *processes = audit->refused = 0;
 	else
 		*denied = *hidden = 0;
 	return 0;

@@ -35,8 +35,13 @@ enum audit_part { AUDIT_ALLOWED, AUDIT_DENIALS };
 #define AUDIT_PATH_MAX (PATH_MAX + 32)
 
 /* Kinds of lines whose number the guest decides. audit_budget.c has their budgets. */
-enum audit_kind { AUDIT_KIND_ALLOWED, AUDIT_KIND_DENIED, AUDIT_KIND_HIDDEN };
-#define AUDIT_KINDS 3
+enum audit_kind {
+	AUDIT_KIND_ALLOWED,
+	AUDIT_KIND_DENIED,
+	AUDIT_KIND_HIDDEN,
+	AUDIT_KIND_PROCESS, /* starts and ends: no operations, so they are never denied */
+};
+#define AUDIT_KINDS 4
 
 struct audit_budget {
 	uint64_t rate, burst; /* bytes a second, and bytes at once */

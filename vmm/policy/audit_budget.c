@@ -9,11 +9,12 @@
 #define DRY_PART 10
 
 /* For lines of 330 bytes: allowed operations 25,000 at once and 1,600 a second; denials 12,000 at
- * once and 100 a second. */
+ * once and 100 a second; starts and ends of processes 12,000 at once and 400 a second. */
 static const struct audit_budget default_budget[AUDIT_KINDS] = {
 	[AUDIT_KIND_ALLOWED] = {512 << 10, 8 << 20},
 	[AUDIT_KIND_DENIED] = {32 << 10, 4 << 20},
 	[AUDIT_KIND_HIDDEN] = {8 << 10, 1 << 20},
+	[AUDIT_KIND_PROCESS] = {128 << 10, 4 << 20},
 };
 
 /* Notes that do not count as allowed operations, which is the default. */
@@ -31,6 +32,9 @@ static const struct {
 	{"planted", AUDIT_DENIALS, AUDIT_NO_BUDGET},	  /* bounded by control/planted.h */
 	{"read-only-share", AUDIT_DENIALS, AUDIT_KIND_DENIED},
 	{"flow-refused", AUDIT_DENIALS, AUDIT_KIND_DENIED},
+	{"process-start", AUDIT_ALLOWED, AUDIT_KIND_PROCESS},
+	{"process-end", AUDIT_ALLOWED, AUDIT_KIND_PROCESS},
+	{"process-lost", AUDIT_ALLOWED, AUDIT_KIND_PROCESS},
 };
 
 void audit_meter_init(struct audit_meter *meter, enum audit_kind kind, struct audit_budget *budget,

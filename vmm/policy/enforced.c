@@ -15,7 +15,7 @@ static const struct {
 } statements[] = {
 	{"policy", true},  {"include", true}, {"limit", true},	 {"share", true},
 	{"file", true},	   {"net", true},     {"exec", true},	 {"secret", false},
-	{"on-deny", true}, {"on-ask", true},  {"process", true},
+	{"on-deny", true}, {"on-ask", true},  {"process", true}, {"audit", true},
 };
 
 static const struct {

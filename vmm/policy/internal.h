@@ -49,7 +49,7 @@ struct policy {
 	struct policy_share share[POLICY_SHARES_MAX];
 	size_t shares;
 	struct rule_list class[POLICY_CLASSES];
-	bool audit_required;
+	bool audit_required, audit_processes;
 	struct policy_on_ask on_ask;
 	struct policy_source source; /* a deep copy */
 };

@@ -320,6 +320,11 @@ const struct policy_on_ask *policy_on_ask(const struct policy *policy)
 	return &policy->on_ask;
 }
 
+bool policy_audit_processes(const struct policy *policy)
+{
+	return policy->audit_processes;
+}
+
 bool policy_audit_required(const struct policy *policy)
 {
 	return policy->audit_required;

@@ -66,6 +66,7 @@ int parse_groups(struct parser *parser, struct rule *rule);
 /* Statements other than rules and shares (settings.c). */
 int parse_limit(struct parser *parser);
 int parse_on_deny(struct parser *parser);
+int parse_audit(struct parser *parser);
 int parse_on_ask(struct parser *parser);
 int parse_secret(struct parser *parser);
 int parse_include(struct parser *parser);

@@ -41,6 +41,21 @@ int parse_on_deny(struct parser *parser)
 	return ret;
 }
 
+int parse_audit(struct parser *parser)
+{
+	static const char *const words[] = {"processes"};
+	unsigned i;
+
+	if (parser->words < 2)
+		return parse_fail(parser, EINVAL, parser->word[0].column, "write audit processes");
+	for (i = 1; i < parser->words; i++)
+		if (word_index(words, ARRAY_SIZE(words), parser->word[i].text) < 0)
+			return parse_unknown_word(parser, &parser->word[i], "audit option", words,
+						  ARRAY_SIZE(words));
+	parser->policy->audit_processes = true;
+	return 0;
+}
+
 static int on_ask_time(struct parser *parser, const struct word *word, uint64_t *time)
 {
 	const char *equals = strchr(word->text, '=');

@@ -387,7 +387,7 @@ static const struct statement {
 	{"policy", parse_policy},   {"limit", parse_limit},	{"share", parse_share},
 	{"file", state_file},	    {"net", state_net},		{"exec", state_exec},
 	{"process", state_process}, {"secret", parse_secret},	{"on-deny", parse_on_deny},
-	{"on-ask", parse_on_ask},   {"include", parse_include},
+	{"on-ask", parse_on_ask},   {"include", parse_include}, {"audit", parse_audit},
 };
 
 /* What may be added to a running sandbox. */

@@ -49,27 +49,27 @@ int dialogue_open(struct sandbox *sandbox, struct loop *loop, struct err *err)
 	return ret < 0 ? err_code(err, -ret, "programs") : 0;
 }
 
-static void read_ruled(void *arg, const struct policy *policy)
+static void read_wanted(void *arg, const struct policy *policy)
 {
-	*(bool *)arg = programs_ruled(policy);
+	*(uint32_t *)arg = programs_wanted(policy);
 }
 
 int dialogue_exec_rules(struct sandbox *sandbox, const struct agent_reply *reply, struct err *err)
 {
 	struct guard *guard = sandbox->config.guard;
-	bool ruled = false;
+	uint32_t wanted = 0;
 	int ret;
 
 	if (!guard || (sandbox->rules_known && sandbox->rules_version == guard_version(guard)))
 		return 0;
 	sandbox->rules_known = true;
 	sandbox->rules_version = guard_version(guard);
-	guard_with_policy(guard, read_ruled, &ruled);
+	guard_with_policy(guard, read_wanted, &wanted);
 	/* A snapshot's guest may remember verdicts of the policy that it had. */
-	if (!ruled && !sandbox->exec_ruled && !sandbox->config.snapshot)
+	if (!wanted && !sandbox->exec_wanted && !sandbox->config.snapshot)
 		return 0;
-	ret = agent_channel_exec_rules(sandbox->machine.channel, ruled, reply);
-	if (ret == -EOPNOTSUPP && !ruled)
+	ret = agent_channel_exec_rules(sandbox->machine.channel, wanted, reply);
+	if (ret == -EOPNOTSUPP && !wanted)
 		return 0;
 	if (ret == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
@@ -77,7 +77,7 @@ int dialogue_exec_rules(struct sandbox *sandbox, const struct agent_reply *reply
 			       "initramfs of this version");
 	if (ret < 0)
 		return err_code(err, -ret, "exec rules");
-	sandbox->exec_ruled |= ruled;
+	sandbox->exec_wanted |= wanted;
 	return 1;
 }
 
@@ -156,4 +156,12 @@ void dialogue_gone(void *arg, uint32_t number)
 
 	if (sandbox->programs)
 		programs_gone(sandbox->programs, number);
+}
+
+void dialogue_happened(void *arg, const struct agent_event *event)
+{
+	struct sandbox *sandbox = arg;
+
+	if (sandbox->programs)
+		programs_happened(sandbox->programs, event);
 }

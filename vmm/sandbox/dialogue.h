@@ -18,7 +18,7 @@ struct sandbox;
 int dialogue_open(struct sandbox *sandbox, struct loop *loop, struct err *err);
 
 /*
- * Tells the agent whether the policy in force has exec rules, if it does not know yet. 1:
+ * Tells the agent what the policy in force wants of programs, if it does not know yet. 1:
  * requested; 0: nothing to request; or -errno with a message. reply: see
  * agent_channel_exec_rules().
  */
@@ -44,5 +44,7 @@ void dialogue_withdrawn(void *arg, uint32_t number);
 struct agent_check;
 void dialogue_checked(void *arg, const struct agent_check *check);
 void dialogue_gone(void *arg, uint32_t number);
+struct agent_event;
+void dialogue_happened(void *arg, const struct agent_event *event);
 
 #endif

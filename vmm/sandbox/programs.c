@@ -257,6 +257,64 @@ bool programs_ruled(const struct policy *policy)
 	return policy_rule_count(policy, POLICY_EXEC) > 0;
 }
 
+uint32_t programs_wanted(const struct policy *policy)
+{
+	return (programs_ruled(policy) ? AGENT_EXEC_CHECKS : 0) |
+	       (policy_audit_processes(policy) ? AGENT_EXEC_EVENTS : 0);
+}
+
+/* --- events ----------------------------------------------------------------------------------- */
+
+/* "signal=9 cpu_us=1200 peak_kib=80" */
+static void describe_end(const struct agent_event *event, char *to, size_t size)
+{
+	bool killed = event->status & 0x7f;
+
+	snprintf(to, size, "parent=%u %s=%u cpu_us=%llu peak_kib=%llu", event->parent,
+		 killed ? "signal" : "status",
+		 killed ? event->status & 0x7f : event->status >> 8 & 0xff,
+		 (unsigned long long)event->cpu_us, (unsigned long long)event->peak_kib);
+}
+
+/* "parent=1 argv=ls -l": an argument's end shows as a blank. */
+static void describe_start(const struct agent_event *event, char *to, size_t size)
+{
+	size_t used = (size_t)snprintf(to, size, "parent=%u argv=", event->parent), i;
+
+	for (i = 0; i < event->arguments_length && used < size - 4; i++)
+		to[used++] = event->arguments[i] ? event->arguments[i] : ' ';
+	if (used > 0 && to[used - 1] == ' ' && !event->cut)
+		used--;
+	snprintf(to + used, size - used, "%s", event->cut ? "..." : "");
+}
+
+void programs_happened(struct programs *programs, const struct agent_event *event)
+{
+	static const char *const what[] = {[AGENT_EVENT_START] = "process-start",
+					   [AGENT_EVENT_END] = "process-end",
+					   [AGENT_EVENT_LOST] = "process-lost"};
+	const struct policy_subject subject = {.pid = event->pid, .uid = event->uid};
+	char detail[AGENT_EVENT_ARGUMENTS_MAX + 64], path[AGENT_CHECK_PATH_MAX + 1];
+	struct guard_note note = {
+		.class = POLICY_EXEC,
+		.what = what[event->kind],
+		.detail = detail,
+		.subject = event->kind == AGENT_EVENT_LOST ? NULL : &subject,
+	};
+
+	memcpy(path, event->path, event->length);
+	path[event->length] = '\0';
+	if (event->kind == AGENT_EVENT_LOST)
+		snprintf(detail, sizeof(detail), "count=%u", event->status);
+	else if (event->kind == AGENT_EVENT_END)
+		describe_end(event, detail, sizeof(detail));
+	else
+		describe_start(event, detail, sizeof(detail));
+	if (event->kind == AGENT_EVENT_START)
+		note.object = path;
+	guard_note(programs->guard, &note);
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 int programs_create(struct programs **out, struct guard *guard, struct approvals *questions,

@@ -33,7 +33,11 @@ void programs_gone(struct programs *programs, uint32_t number);
 /* The agent has connected again: it checks anew whatever waits. NULL is harmless. */
 void programs_reset(struct programs *programs);
 
-/* Whether a policy has exec rules. */
+/* A process has started or ended: for the log. */
+void programs_happened(struct programs *programs, const struct agent_event *event);
+
+/* Whether a policy has exec rules; what it wants of the agent: AGENT_EXEC_*. */
 bool programs_ruled(const struct policy *policy);
+uint32_t programs_wanted(const struct policy *policy);
 
 #endif

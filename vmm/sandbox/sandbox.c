@@ -176,6 +176,7 @@ static const struct machine_ops machine_ops = {
 	.withdrawn = dialogue_withdrawn,
 	.checked = dialogue_checked,
 	.gone = dialogue_gone,
+	.happened = dialogue_happened,
 };
 
 /* --- creation --------------------------------------------------------------------------------- */

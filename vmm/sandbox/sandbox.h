@@ -69,7 +69,7 @@ struct sandbox {
 	struct network network;
 	struct limits limits;
 	struct system_calls calls;
-	bool exec_ruled;  /* the guest checks what its processes execute */
+	uint32_t exec_wanted; /* AGENT_EXEC_*: what the agent was ever told to do */
 	bool rules_known; /* the agent knows of exec rules what this version of the policy says */
 	uint64_t rules_version;
 	struct publish_vsock sockets;
