@@ -25,7 +25,7 @@ void follow_frames(struct followed *followed, const uint8_t *bytes, size_t lengt
 				followed->payload_left = header.length;
 				FUZZ_REQUIRE(header.length <= AGENT_PAYLOAD_MAX);
 				FUZZ_REQUIRE(header.type >= AGENT_WELCOME &&
-					     header.type <= AGENT_PROPOSED);
+					     header.type <= AGENT_EXEC_VERDICT);
 				if (header.type == AGENT_START)
 					followed->last_start = header.id;
 			}
@@ -61,7 +61,7 @@ void guest_put_hello(struct guest_frames *frames, struct fuzz_script *script)
 	agent_put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
-		    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS);
+		    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS | AGENT_FEATURE_EXEC);
 	guest_put(frames, script, AGENT_HELLO, 0, 0, payload, sizeof(payload));
 }
 
@@ -96,6 +96,67 @@ void guest_put_proposal(struct guest_frames *frames, struct fuzz_script *script)
 		payload[fuzz_below(script, AGENT_PROPOSE_SIZE)] = (uint8_t)fuzz_number(script, 1);
 	guest_put(frames, script, AGENT_PROPOSE, 0, 1 + fuzz_below(script, 4), payload,
 		  AGENT_PROPOSE_SIZE + rule + reason);
+}
+
+void guest_put_check(struct guest_frames *frames, struct fuzz_script *script)
+{
+	uint8_t payload[AGENT_CHECK_SIZE + 40];
+	unsigned path = fuzz_below(script, 20), program = fuzz_below(script, 20);
+
+	memset(payload, 'x', sizeof(payload));
+	memset(payload, 0, AGENT_CHECK_SIZE);
+	agent_put16(payload + AGENT_CHECK_AT_PATH, (uint16_t)path);
+	agent_put16(payload + AGENT_CHECK_AT_PROGRAM, (uint16_t)program);
+	if (fuzz_rarely(script, 4))
+		payload[fuzz_below(script, AGENT_CHECK_SIZE)] = (uint8_t)fuzz_number(script, 1);
+	guest_put(frames, script, AGENT_EXEC_CHECK, 0, 1 + fuzz_below(script, 4), payload,
+		  AGENT_CHECK_SIZE + path + program);
+}
+
+void guest_put_events(struct guest_frames *frames, struct fuzz_script *script)
+{
+	uint8_t payload[3 * (AGENT_EVENT_SIZE + 40)];
+	unsigned count = 1 + fuzz_below(script, 3), i, path, arguments;
+	size_t size = 0;
+
+	memset(payload, 'x', sizeof(payload));
+	for (i = 0; i < count; i++) {
+		path = fuzz_below(script, 20);
+		arguments = fuzz_below(script, 20);
+		memset(payload + size, 0, AGENT_EVENT_SIZE);
+		payload[size + AGENT_EVENT_AT_KIND] = (uint8_t)(1 + fuzz_below(script, 3));
+		agent_put16(payload + size + AGENT_EVENT_AT_PATH, (uint16_t)path);
+		agent_put16(payload + size + AGENT_EVENT_AT_ARGUMENTS, (uint16_t)arguments);
+		size += AGENT_EVENT_SIZE + path + arguments;
+	}
+	if (fuzz_rarely(script, 4))
+		payload[fuzz_below(script, (unsigned)size)] = (uint8_t)fuzz_number(script, 1);
+	guest_put(frames, script, AGENT_HAPPENED, 0, 0, payload, (uint32_t)size);
+}
+
+void read_check(void *arg, const struct agent_check *check)
+{
+	char copy[2 * AGENT_CHECK_PATH_MAX];
+
+	(void)arg;
+	FUZZ_REQUIRE(check->number > 0 && check->uid <= AGENT_SANDBOX_ID_MAX);
+	FUZZ_REQUIRE(check->length <= AGENT_CHECK_PATH_MAX &&
+		     check->program_length <= AGENT_CHECK_PATH_MAX);
+	memcpy(copy, check->path, check->length);
+	memcpy(copy + check->length, check->program, check->program_length);
+	FUZZ_REQUIRE(!memchr(copy, '\0', check->length + check->program_length));
+}
+
+void read_event(void *arg, const struct agent_event *event)
+{
+	char copy[AGENT_CHECK_PATH_MAX + AGENT_EVENT_ARGUMENTS_MAX];
+
+	(void)arg;
+	FUZZ_REQUIRE(event->kind >= AGENT_EVENT_START && event->kind <= AGENT_EVENT_LOST);
+	FUZZ_REQUIRE(event->length <= AGENT_CHECK_PATH_MAX &&
+		     event->arguments_length <= AGENT_EVENT_ARGUMENTS_MAX);
+	memcpy(copy, event->path, event->length);
+	memcpy(copy + event->length, event->arguments, event->arguments_length);
 }
 
 void read_proposal(const char *rule, size_t rule_length, const char *reason, size_t reason_length)

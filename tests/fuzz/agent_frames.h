@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/agent/channel.h"
 #include "vmm/agent/wire.h"
 
 /* What the monitor has sent. */
@@ -36,9 +37,15 @@ void guest_put_hello(struct guest_frames *frames, struct fuzz_script *script);
 /* A list of up to three processes, in which one number may be wrong. */
 void guest_put_list(struct guest_frames *frames, struct fuzz_script *script);
 void guest_put_proposal(struct guest_frames *frames, struct fuzz_script *script);
+void guest_put_check(struct guest_frames *frames, struct fuzz_script *script);
+void guest_put_events(struct guest_frames *frames, struct fuzz_script *script);
 
 /* What the monitor's owner does with a proposal: all of it may be read. */
 void read_proposal(const char *rule, size_t rule_length, const char *reason, size_t reason_length);
 void check_withdrawn(void *arg, uint32_t number);
+
+/* What it does with a check and an event: all of them may be read. */
+void read_check(void *arg, const struct agent_check *check);
+void read_event(void *arg, const struct agent_event *event);
 
 #endif

@@ -303,7 +303,12 @@ static void guest_step(void)
 		if (fuzz_rarely(&world.script, 8))
 			put(AGENT_REFUSE, 0, 0, NULL, fuzz_below(&world.script, 100));
 		else if (fuzz_rarely(&world.script, 3))
-			put(AGENT_WITHDRAW, 0, 1 + fuzz_below(&world.script, 4), NULL, 0);
+			put(fuzz_rarely(&world.script, 2) ? AGENT_EXEC_GONE : AGENT_WITHDRAW, 0,
+			    1 + fuzz_below(&world.script, 4), NULL, 0);
+		else if (fuzz_rarely(&world.script, 3))
+			guest_put_check(&world.in, &world.script);
+		else if (fuzz_rarely(&world.script, 3))
+			guest_put_events(&world.in, &world.script);
 		else
 			guest_put_proposal(&world.in, &world.script);
 		break;
@@ -392,6 +397,7 @@ static void app_step(void)
 		break;
 	case 1:
 		agent_channel_set_time(world.channel, 1, 1, NULL);
+		agent_channel_verdict(world.channel, 1, 13, true, "why");
 		world.requests += agent_channel_processes(world.channel, on_list, NULL) == 0;
 		world.requests += agent_channel_set_denials(world.channel, "{}\n", 3, &reply) == 0;
 		break;
@@ -419,6 +425,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.power = on_power,
 		.proposed = on_proposed,
 		.withdrawn = check_withdrawn,
+		.checked = read_check,
+		.gone = check_withdrawn,
+		.happened = read_event,
 	};
 	unsigned i;
 
