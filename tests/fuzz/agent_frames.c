@@ -98,7 +98,7 @@ void guest_put_proposal(struct guest_frames *frames, struct fuzz_script *script)
 		  AGENT_PROPOSE_SIZE + rule + reason);
 }
 
-void guest_put_check(struct guest_frames *frames, struct fuzz_script *script)
+static void put_check(struct guest_frames *frames, struct fuzz_script *script)
 {
 	uint8_t payload[AGENT_CHECK_SIZE + 40];
 	unsigned path = fuzz_below(script, 20), program = fuzz_below(script, 20);
@@ -113,7 +113,7 @@ void guest_put_check(struct guest_frames *frames, struct fuzz_script *script)
 		  AGENT_CHECK_SIZE + path + program);
 }
 
-void guest_put_events(struct guest_frames *frames, struct fuzz_script *script)
+static void put_events(struct guest_frames *frames, struct fuzz_script *script)
 {
 	uint8_t payload[3 * (AGENT_EVENT_SIZE + 40)];
 	unsigned count = 1 + fuzz_below(script, 3), i, path, arguments;
@@ -132,6 +132,20 @@ void guest_put_events(struct guest_frames *frames, struct fuzz_script *script)
 	if (fuzz_rarely(script, 4))
 		payload[fuzz_below(script, (unsigned)size)] = (uint8_t)fuzz_number(script, 1);
 	guest_put(frames, script, AGENT_HAPPENED, 0, 0, payload, (uint32_t)size);
+}
+
+void guest_put_programs(struct guest_frames *frames, struct fuzz_script *script)
+{
+	switch (fuzz_below(script, 3)) {
+	case 0:
+		guest_put(frames, script, AGENT_EXEC_GONE, 0, 1 + fuzz_below(script, 4), NULL, 0);
+		break;
+	case 1:
+		put_check(frames, script);
+		break;
+	default:
+		put_events(frames, script);
+	}
 }
 
 void read_check(void *arg, const struct agent_check *check)

@@ -37,8 +37,8 @@ void guest_put_hello(struct guest_frames *frames, struct fuzz_script *script);
 /* A list of up to three processes, in which one number may be wrong. */
 void guest_put_list(struct guest_frames *frames, struct fuzz_script *script);
 void guest_put_proposal(struct guest_frames *frames, struct fuzz_script *script);
-void guest_put_check(struct guest_frames *frames, struct fuzz_script *script);
-void guest_put_events(struct guest_frames *frames, struct fuzz_script *script);
+/* A check of a program, its end, or up to three events. */
+void guest_put_programs(struct guest_frames *frames, struct fuzz_script *script);
 
 /* What the monitor's owner does with a proposal: all of it may be read. */
 void read_proposal(const char *rule, size_t rule_length, const char *reason, size_t reason_length);

@@ -303,12 +303,9 @@ static void guest_step(void)
 		if (fuzz_rarely(&world.script, 8))
 			put(AGENT_REFUSE, 0, 0, NULL, fuzz_below(&world.script, 100));
 		else if (fuzz_rarely(&world.script, 3))
-			put(fuzz_rarely(&world.script, 2) ? AGENT_EXEC_GONE : AGENT_WITHDRAW, 0,
-			    1 + fuzz_below(&world.script, 4), NULL, 0);
-		else if (fuzz_rarely(&world.script, 3))
-			guest_put_check(&world.in, &world.script);
-		else if (fuzz_rarely(&world.script, 3))
-			guest_put_events(&world.in, &world.script);
+			put(AGENT_WITHDRAW, 0, 1 + fuzz_below(&world.script, 4), NULL, 0);
+		else if (fuzz_rarely(&world.script, 2))
+			guest_put_programs(&world.in, &world.script);
 		else
 			guest_put_proposal(&world.in, &world.script);
 		break;
