@@ -416,16 +416,14 @@ static void app_step(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct agent_channel_hooks hooks = {
-		.ready = on_ready,
-		.lost = on_lost,
-		.power = on_power,
-		.proposed = on_proposed,
-		.withdrawn = check_withdrawn,
-		.checked = read_check,
-		.gone = check_withdrawn,
-		.happened = read_event,
-	};
+	static const struct agent_channel_hooks hooks = {.ready = on_ready,
+							 .lost = on_lost,
+							 .power = on_power,
+							 .proposed = on_proposed,
+							 .withdrawn = check_withdrawn,
+							 .checked = read_check,
+							 .gone = check_withdrawn,
+							 .happened = read_event};
 	unsigned i;
 
 	memset(&world, 0, sizeof(world));
