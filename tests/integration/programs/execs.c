@@ -151,7 +151,8 @@ int main(int argc, char **argv)
 		repeat(argv[1], atoi(argv[2]));
 		return 0;
 	}
-	if ((mkdir(DENIED, 0755) < 0 || mkdir(ALLOWED, 0755) < 0) && errno != EEXIST)
+	if ((mkdir(DENIED, 0755) < 0 && errno != EEXIST) ||
+	    (mkdir(ALLOWED, 0755) < 0 && errno != EEXIST))
 		fail("mkdir");
 	copy_self(DENIED "/p");
 	copy_self(ALLOWED "/p");
