@@ -130,7 +130,7 @@ START_TEST(all_limits_go_in_one_request_and_come_again)
 	ck_assert_uint_eq(fake->open_files, 64);
 	ck_assert_uint_eq(fake->cpu_millis, 500);
 	lose_connection(fake);
-	ck_assert_str_eq(fake->log, "welcome limits ");
+	ck_assert_str_eq(fake->log, "welcome limits filter ");
 	ck_assert_uint_eq(fake->open_files, 64);
 	set_policy(fake, "policy 1\nlimit cpus=2\n");
 	ck_assert_uint_eq(fake->open_files, 0);

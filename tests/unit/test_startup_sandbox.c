@@ -45,7 +45,7 @@ START_TEST(exec_rules_come_before_any_command)
 	ck_assert_int_eq(guard_replace(guard, policy_of("policy 1\nexec allow /bin/**\n"), "test"),
 			 0);
 	fake_connect(fake);
-	ck_assert_str_eq(fake->log, BEFORE_ROOT "root mount mount exec forward hostname ");
+	ck_assert_str_eq(fake->log, BEFORE_ROOT "root mount mount filter exec forward hostname ");
 	ck_assert_uint_eq(fake->sandbox.exec_wanted, AGENT_EXEC_CHECKS);
 	ck_assert_uint_eq(fake->done, 1);
 	fake_destroy(fake);
