@@ -333,6 +333,9 @@ uint64_t limits_memory_kills(void);
 uint32_t programs_rules(const struct agent *agent, uint32_t what);
 /* The sandbox has a new mount namespace, of this process: its paths count. 0 or -errno. */
 int programs_home(pid_t first);
+/* Makes the user namespace the owner of the network: its root may do there what root may. Kernels
+ * of other builds leave it as it is. 0 or -errno. */
+int programs_own_network(int users);
 /* Fills in the descriptor to poll: 1, or 0 if there is none; then handles it. */
 unsigned programs_watch(const struct agent *agent, struct pollfd *fds);
 void programs_handle(struct agent *agent, const struct pollfd *fds, unsigned count);

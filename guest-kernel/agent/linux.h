@@ -112,6 +112,7 @@ struct cordon_record {
 #define CORDON_FORGET  3
 #define CORDON_AGAIN   4
 #define CORDON_MODE    5 /* value: what follows */
+#define CORDON_NETWORK 6 /* value: a descriptor of the user namespace that owns the network */
 
 #define CORDON_CHECKS 1
 #define CORDON_EVENTS 2

@@ -111,6 +111,15 @@ static int first_prepare(pid_t pid, int peer)
 	return -error;
 }
 
+/* Sandbox root has the network, as it has the mounts and the processes. 0 or -errno. */
+static int own_network(void)
+{
+	int users = sandbox_users(), ret = users < 0 ? users : programs_own_network(users);
+
+	close_fd(&users);
+	return ret;
+}
+
 int sandbox_enter(void)
 {
 	int peers[2], ret;
@@ -141,6 +150,8 @@ int sandbox_enter(void)
 		first_proc_fd = open_proc(first_pid, "root/proc");
 		ret = programs_home(first_pid);
 	}
+	if (ret == 0)
+		ret = own_network();
 	if (ret < 0) {
 		if (first_pid > 0)
 			kill(first_pid, SIGKILL);

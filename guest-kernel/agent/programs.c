@@ -27,11 +27,29 @@ static int cordon_fd = -1; /* -1: there are no rules */
 static pid_t home;	   /* the process whose mount namespace's paths count, or 0 */
 static struct checked checked[AGENT_CHECKS_MAX];
 
+static int open_kernel(void)
+{
+	cordon_fd = openat(root_proc_fd, "cordon", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	return cordon_fd < 0 ? -errno : 0;
+}
+
 static int give(uint32_t kind, uint32_t id, uint32_t value, uint32_t flags)
 {
 	const struct cordon_order order = {.kind = kind, .id = id, .value = value, .flags = flags};
 
 	return write(cordon_fd, &order, sizeof(order)) == sizeof(order) ? 0 : -errno;
+}
+
+int programs_own_network(int users)
+{
+	const bool was_open = cordon_fd >= 0;
+	int ret = was_open ? 0 : open_kernel();
+
+	if (ret == 0)
+		ret = give(CORDON_NETWORK, 0, (uint32_t)users, 0);
+	if (!was_open)
+		close_fd(&cordon_fd);
+	return ret == -ENOENT ? 0 : ret;
 }
 
 /* Tells the kernel whose paths count. 0 or -errno. */
@@ -62,9 +80,9 @@ static int begin(void)
 
 	if (ret < 0 || cordon_fd >= 0)
 		return ret;
-	cordon_fd = openat(root_proc_fd, "cordon", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (cordon_fd < 0)
-		return errno == ENOENT ? -EOPNOTSUPP : -errno;
+	ret = open_kernel();
+	if (ret < 0)
+		return ret == -ENOENT ? -EOPNOTSUPP : ret;
 	ret = set_home(home);
 	if (ret < 0)
 		close_fd(&cordon_fd);

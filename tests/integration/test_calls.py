@@ -12,7 +12,7 @@ DENIED, ABSENT = "Operation not permitted", "Function not implemented"
 OPEN = {
     "ptrace": "ok", "process_vm_readv": "ok", "kcmp": "ok", "pidfd_getfd": "ok", "unshare_user": "ok",
     "unshare_mounts": "ok", "clone_user": "ok", "clone3": "Invalid argument", "setns": "ok", "mount": "ok",
-    "setresuid": "ok", "setgroups": "ok", "raw": "ok", "packet": "Address family not supported by protocol",
+    "setresuid": "ok", "setgroups": "ok", "raw": "ok", "packet": "ok", "address": "ok", "setting": "Permission denied",
     "netlink_raw": "ok", "clock": DENIED, "memfd_exec": "ok", "memfd_old": "ok", "memfd_data": "ok", "bpf": ABSENT,
     "perf": ABSENT, "io_uring": ABSENT, "keyring": ABSENT, "module": ABSENT, "thread": "ok"}
 

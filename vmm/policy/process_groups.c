@@ -110,7 +110,7 @@ const struct process_call process_calls[] = {
 	CALL(POLICY_SETUID, setfsgid, EPERM, "another group, for files"),
 	CALL(POLICY_SETUID, setgroups, EPERM, "other supplementary groups"),
 
-	/* raw-net: packets of the workload's own making, in network namespaces of its own */
+	/* raw-net: packets of the workload's own making */
 	WHEN(POLICY_RAW_NET, socket, EPERM, 0, INT, FAMILY_PACKET, "packet sockets"),
 	BOTH(POLICY_RAW_NET, socket, EPERM, 0, INT, FAMILY_INET, 1, TYPE_MASK, TYPE_RAW, "raw IPv4"),
 	BOTH(POLICY_RAW_NET, socket, EPERM, 0, INT, FAMILY_INET6, 1, TYPE_MASK, TYPE_RAW, "raw IPv6"),
