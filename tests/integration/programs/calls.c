@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_ether.h>
+#include <net/ethernet.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
