@@ -152,7 +152,7 @@ def test_agents_that_are_none():
 
 def test_fork_bomb():
     """A workload that takes all it can get ends alone; the agent still replies."""
-    result = run("sh", "-c", ':(){ : | : & }; : 2>/dev/null; sleep 2; echo alive; kill -9 -1',
+    result = run("sh", "-c", 'bomb(){ bomb | bomb & }; bomb 2>/dev/null; sleep 2; echo alive; kill -9 -1',
                  options=["--timeout", "120s"])
     assert result.status in (0, 128 + 9, 2), repr(result)
 

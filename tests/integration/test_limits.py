@@ -114,6 +114,30 @@ def test_an_idle_sandbox_pauses():
 
 
 @limit(600)
+def test_a_fork_bomb():
+    """It gets as many processes as the policy allows; another command, and those after it, go on."""
+    script = "trap 'kill -9 -$$' EXIT; %s; sleep 1; sleep 1; sleep 1; echo all"
+    with sandbox("box", "--policy", policy("processes=30")):
+        other = other_command()
+        bomb = execute("box", "sh", "-c", script % "bomb(){ bomb | bomb & }; bomb")
+        assert b"can't fork" in bomb.stderr, bomb
+        still_alive(other)
+        one = execute("box", "sh", "-c", script % "two(){ true | true & }; two")
+        assert one.stdout == b"all\n" and b"fork" not in one.stderr, one
+
+
+@limit(600)
+def test_a_full_disk():
+    """What fills the disk gets ENOSPC; another command goes on, and there is space again after a removal."""
+    fill = "dd if=/dev/zero of=/big bs=64k 2>&1 | grep -o 'No space left on device'"
+    with sandbox("box", "--policy", policy("disk=2M")):
+        other = other_command()
+        execute("box", "sh", "-c", fill).expect(0, b"No space left on device\n", b"")
+        still_alive(other)
+        execute("box", "sh", "-c", "rm /big; echo small >/small && cat /small").expect(0, b"small\n", b"")
+
+
+@limit(600)
 def test_zombies_count_as_processes():
     """A process that waits for none of its children has as many as it may have, no more; then the sandbox goes on."""
     path = policy("processes=11")
