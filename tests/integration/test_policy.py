@@ -149,6 +149,30 @@ def test_policy_limits_bound_options():
         .expect_error("the audit log", "where the guest could change it")
 
 
+def test_policy_of_programs_without_a_sandbox():
+    """What explain, learn, replay and check say of the class exec; a program without a path is no rule's."""
+    entries = (("/usr/bin/git", "allow"), ("/w/two words", "deny"), ("no path: /memfd:x (deleted)", "deny"),
+               ("/w/a\nb", "deny"))
+    log = write("log", "".join(json.dumps({
+        "seq": number, "time": "2026-01-01T00:00:00.000000Z", "class": "exec", "op": "run", "object": name,
+        "verdict": verdict, "rule": "p:2", "where": "guest", "reason": "x", "hash": "0" * 64},
+        separators=(",", ":")) + "\n" for number, (name, verdict) in enumerate(entries, 1)))
+    learned = call("policy", "learn", log).expect(0).stdout.decode().splitlines()
+    assert learned[2:] == [
+        "exec allow /usr/bin/git", "exec allow /w/two\\ words",
+        "# left out: 1 objects with control characters or other bytes that no policy can have in it",
+        "# left out: programs without a path in the sandbox, which no rule can allow: 1"], learned
+    p = policy("exec deny /w/n*\nexec ask /opt/**\nexec allow /w/*\n")
+    replayed = call("policy", "replay", log, p).expect(1).stdout.decode()
+    assert "1 exec run /usr/bin/git: allow -> deny" in replayed and "2 exec run /w/two words: deny -> allow" in replayed, replayed
+    assert "memfd" not in replayed and "3 of 4 decisions" in replayed, replayed
+    for path, verdict in (("/w/x", "allow"), ("/w/n", "deny"), ("/opt/x/y", "ask"), ("/x", "deny")):
+        assert call("policy", "explain", p, "exec", path).expect(0).stdout.split()[1] == verdict.encode(), path
+    assert f"{p}:2: guest: exec deny" in call("policy", "check", p).expect(0).stdout.decode()
+    call("policy", "check", "--require", "host", p).expect_error("only the guest's kernel", "exec deny")
+    call("policy", "check", "--require", "host", policy("")).expect(0)
+
+
 # --- with a sandbox ----------------------------------------------------------------------------------
 
 @limit(600)

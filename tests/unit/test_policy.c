@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/support/unit.h"
+#include "vmm/policy/explain.h"
 #include "vmm/policy/narrow.h"
 #include "tests/unit/policy_common.h"
 
@@ -217,6 +218,41 @@ START_TEST(network_rules_match)
 }
 END_TEST
 
+static void explain_run(const struct policy *policy, const char *path,
+			struct policy_explanation *explanation)
+{
+	const struct policy_request request = {
+		.class = POLICY_EXEC, .op = POLICY_RUN, .object = path, .length = strlen(path)};
+
+	ck_assert_int_eq(policy_explain(policy, &request, explanation), 0);
+}
+
+START_TEST(denied_programs_are_explained)
+{
+	static struct policy_explanation explanation;
+	struct policy *policy =
+		good("file read /w/**\nexec deny /tmp/**\nexec ask /opt/**\nexec allow /usr/**\n");
+
+	explain_run(policy, "/usr/bin/git", &explanation);
+	ck_assert_int_eq(explanation.decision.verdict, POLICY_ALLOW);
+	explain_run(policy, "/tmp/a b", &explanation);
+	ck_assert_int_eq(explanation.decision.verdict, POLICY_DENY);
+	ck_assert_str_eq(explanation.line, "exec allow /tmp/a\\ b");
+	ck_assert_ptr_eq(explanation.above, explanation.decision.rule);
+	explain_run(policy, "/opt/x", &explanation);
+	ck_assert_int_eq(explanation.decision.verdict, POLICY_ASK);
+	ck_assert_str_eq(explanation.line, "exec allow /opt/x");
+	explain_run(policy, "/usr", &explanation);
+	ck_assert_int_eq(explanation.decision.verdict, POLICY_ALLOW);
+	/* A line would not help: no rule matches a file without a path. */
+	explain_run(policy, "no path: /memfd:x (deleted)", &explanation);
+	ck_assert_int_eq(explanation.decision.verdict, POLICY_DENY);
+	ck_assert_str_eq(explanation.line, "");
+	ck_assert_ptr_null(explanation.nearest);
+	policy_free(policy);
+}
+END_TEST
+
 UNIT_MAIN("policy", first_match_counts, hidden_is_hidden_with_all_beneath, both_ends_are_checked,
 	  directories_carry_their_rules_or_stay, paths_that_cannot_be_are_denied,
-	  classes_without_rules_have_defaults, network_rules_match)
+	  classes_without_rules_have_defaults, network_rules_match, denied_programs_are_explained)

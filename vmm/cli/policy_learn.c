@@ -23,7 +23,7 @@ struct learned {
 struct lesson {
 	struct learned *item[POLICY_CLASSES];
 	size_t count[POLICY_CLASSES], room[POLICY_CLASSES];
-	size_t left_out;
+	size_t left_out, without_path;
 };
 
 static int by_text(const void *a, const void *b)
@@ -92,6 +92,10 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	/* That a name was hidden does not show that the work needs it. */
 	if (!entry.is_decision || entry.request.op == POLICY_LOOKUP)
 		return 0;
+	if (policy_request_is_pathless(&entry.request)) {
+		lesson->without_path++;
+		return 0;
+	}
 	if (!entry.exact || !is_plain(entry.request.object) || !is_plain(entry.request.other) ||
 	    !is_plain(entry.request.net.name)) {
 		lesson->left_out++;
@@ -161,6 +165,10 @@ static void print_lesson(const struct lesson *lesson)
 		printf("# left out: %zu objects with control characters or other bytes that no "
 		       "policy can have in it\n",
 		       lesson->left_out);
+	if (lesson->without_path)
+		printf("# left out: programs without a path in the sandbox, which no rule can "
+		       "allow: %zu\n",
+		       lesson->without_path);
 }
 
 int policy_learn(int argc, char **argv, struct err *err)

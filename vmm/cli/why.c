@@ -129,6 +129,8 @@ static void print_why(const char *name, const struct policy *policy, const struc
 		printf("%s\n", explanation.decision.reason);
 	if (explanation.decision.rule)
 		print_rule("rule: ", explanation.decision.rule);
+	else if (policy_request_is_pathless(&entry.request))
+		printf("rule: none can match a program that has no path in the sandbox\n");
 	else
 		printf("rule: none matches, and what no rule allows is denied\n");
 	if (explanation.nearest)

@@ -137,6 +137,8 @@ int policy_explain(const struct policy *policy, const struct policy_request *req
 	if (request->class != POLICY_NET &&
 	    (!request->object || request->length == 0 || request->length > POLICY_OBJECT_MAX))
 		return 0;
+	if (policy_request_is_pathless(request))
+		return 0;
 	explanation->above = explanation->decision.rule;
 	/* A directory above is hidden: no line for the path itself would help. */
 	if (explanation->decision.verdict == POLICY_HIDE && !hides_itself(policy, request))

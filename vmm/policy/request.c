@@ -171,3 +171,8 @@ bool policy_request_is_plain(const struct policy_request *request)
 	return !name || (strlen(name) < 254 && name[0] != '-' &&
 			 name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")] == '\0');
 }
+
+bool policy_request_is_pathless(const struct policy_request *request)
+{
+	return request->class == POLICY_EXEC && request->object && request->object[0] != '/';
+}

@@ -43,4 +43,7 @@ struct policy_request policy_request_of_rule(const struct policy_request *reques
  */
 bool policy_request_is_plain(const struct policy_request *request);
 
+/* A program that has no path in the sandbox (deleted, in memory): no rule matches it. */
+bool policy_request_is_pathless(const struct policy_request *request);
+
 #endif
