@@ -35,7 +35,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=50, help="executions counted (50)")
     options = parser.parse_args()
-    from cordon import program  # noqa: E402
+    try:
+        from cordon import program  # noqa: E402
+    except ModuleNotFoundError as missing:
+        sys.exit(f"{missing}: run it with the Python that has pytest")
     with tempfile.TemporaryDirectory() as directory:
         os.mkdir(os.path.join(directory, "top"))
         shutil.copy(program("execs"), os.path.join(directory, "top", "execs"))

@@ -114,8 +114,9 @@ struct cordon_record {
 #define CORDON_MODE    5 /* value: what follows */
 #define CORDON_NETWORK 6 /* value: a descriptor of the user namespace that owns the network */
 
-#define CORDON_CHECKS 1
-#define CORDON_EVENTS 2
+#define CORDON_CHECKS	 1
+#define CORDON_EVENTS	 2
+#define CORDON_NO_PTRACE 4
 
 struct cordon_order {
 	uint32_t kind, id, value, flags;

@@ -94,7 +94,7 @@ uint32_t programs_rules(const struct agent *agent, uint32_t what)
 	static uint32_t mode;
 	int ret;
 
-	if (what & ~(AGENT_EXEC_CHECKS | AGENT_EXEC_EVENTS))
+	if (what & ~(AGENT_EXEC_CHECKS | AGENT_EXEC_EVENTS | AGENT_EXEC_NO_PTRACE))
 		return EINVAL;
 	/* A workload that could mount as it liked may have given files other paths. */
 	if (what & ~mode & AGENT_EXEC_CHECKS && agent->worked)
@@ -106,7 +106,8 @@ uint32_t programs_rules(const struct agent *agent, uint32_t what)
 	if (ret == 0)
 		ret = give(CORDON_MODE, 0,
 			   (what & AGENT_EXEC_CHECKS ? CORDON_CHECKS : 0) |
-				   (what & AGENT_EXEC_EVENTS ? CORDON_EVENTS : 0),
+				   (what & AGENT_EXEC_EVENTS ? CORDON_EVENTS : 0) |
+				   (what & AGENT_EXEC_NO_PTRACE ? CORDON_NO_PTRACE : 0),
 			   0);
 	if (ret == 0) {
 		mode = what;
@@ -269,6 +270,9 @@ void programs_verdict(struct agent *agent, struct agent_header header, const uin
 void programs_lost(void)
 {
 	memset(checked, 0, sizeof(checked));
-	if (cordon_fd >= 0)
-		give(CORDON_AGAIN, 0, 0, 0);
+	if (cordon_fd < 0)
+		return;
+	/* A copy of the sandbox may have another policy. */
+	give(CORDON_FORGET, 0, 0, 0);
+	give(CORDON_AGAIN, 0, 0, 0);
 }

@@ -166,7 +166,7 @@ void read_event(void *arg, const struct agent_event *event)
 	char copy[AGENT_CHECK_PATH_MAX + AGENT_EVENT_ARGUMENTS_MAX];
 
 	(void)arg;
-	FUZZ_REQUIRE(event->kind >= AGENT_EVENT_START && event->kind <= AGENT_EVENT_LOST);
+	FUZZ_REQUIRE(event->kind >= AGENT_EVENT_START && event->kind <= AGENT_EVENT_DENIED);
 	FUZZ_REQUIRE(event->length <= AGENT_CHECK_PATH_MAX &&
 		     event->arguments_length <= AGENT_EVENT_ARGUMENTS_MAX);
 	memcpy(copy, event->path, event->length);

@@ -185,7 +185,7 @@ static const struct {
 	{"no event", 0, AGENT_HAPPENED, 0, 0, 0, {0}},
 	{"events with an id", 0, AGENT_HAPPENED, 0, 1, 40, {1}},
 	{"event of no kind", 0, AGENT_HAPPENED, 0, 0, 40, {0}},
-	{"event of an unknown kind", 0, AGENT_HAPPENED, 0, 0, 40, {4}},
+	{"event of an unknown kind", 0, AGENT_HAPPENED, 0, 0, 40, {5}},
 	{"half an event", 0, AGENT_HAPPENED, 0, 0, 39, {1}},
 	{"an event and a byte", 0, AGENT_HAPPENED, 0, 0, 41, {1}},
 	{"event that is shorter than its path", 0, AGENT_HAPPENED, 0, 0, 40, {1, 0, 1}},

@@ -289,6 +289,10 @@ START_TEST(starts_and_ends_are_logged)
 	happen((struct agent_event){.kind = AGENT_EVENT_LOST, .status = 12}, "", "", 0);
 	check_log("\"event\":\"process-lost\"", 1);
 	check_log("count=12", 1);
+	happen((struct agent_event){.kind = AGENT_EVENT_DENIED, .parent = 3}, "/bin/bad", "", 0);
+	check_log("\"event\":\"process-denied\",\"class\":\"exec\",\"object\":\"/bin/bad\","
+		  "\"detail\":\"parent=3\",\"claimed_pid\":7,\"claimed_uid\":1000",
+		  1);
 	/* A storm of them has a budget of its own: it costs no operation its line, nor its verdict.
 	 */
 	for (i = 0; i < 30000; i++)

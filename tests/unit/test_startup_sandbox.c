@@ -46,8 +46,17 @@ START_TEST(exec_rules_come_before_any_command)
 			 0);
 	fake_connect(fake);
 	ck_assert_str_eq(fake->log, BEFORE_ROOT "root mount mount filter exec forward hostname ");
-	ck_assert_uint_eq(fake->sandbox.exec_wanted, AGENT_EXEC_CHECKS);
+	ck_assert_uint_eq(fake->sandbox.exec_wanted, AGENT_EXEC_CHECKS | AGENT_EXEC_NO_PTRACE);
 	ck_assert_uint_eq(fake->done, 1);
+	fake_destroy(fake);
+	fake = fake_create();
+	ck_assert_int_eq(
+		guard_replace(fake->sandbox.config.guard,
+			      policy_of("policy 1\nexec allow /bin/**\nprocess allow ptrace\n"),
+			      "test"),
+		0);
+	fake_connect(fake);
+	ck_assert_uint_eq(fake->sandbox.exec_wanted, AGENT_EXEC_CHECKS);
 	fake_destroy(fake);
 	/* A snapshot's guest may remember verdicts that are no longer true. */
 	fake = fake_create();
@@ -66,9 +75,9 @@ START_TEST(exec_rules_that_cannot_hold_end_the_start)
 		const char *why;
 	} fail[] = {
 		{EBUSY, UINT32_MAX, "programs: exec rules: programs have run"},
-		{EOPNOTSUPP, UINT32_MAX, "programs: exec rules: the guest's kernel can't"},
+		{EOPNOTSUPP, UINT32_MAX, "programs: the guest's kernel can't"},
 		{0, UINT32_MAX & ~AGENT_FEATURE_EXEC,
-		 "programs: exec rules: the agent in the guest is"},
+		 "programs: the agent in the guest is too old for exec"},
 	};
 	size_t i;
 

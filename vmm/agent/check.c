@@ -67,7 +67,7 @@ static bool take_event(struct agent_event *event, const uint8_t **at, const uint
 	if ((size_t)(end - from) < event->length + event->arguments_length)
 		return false;
 	*at = from + event->length + event->arguments_length;
-	return event->kind >= AGENT_EVENT_START && event->kind <= AGENT_EVENT_LOST &&
+	return event->kind >= AGENT_EVENT_START && event->kind <= AGENT_EVENT_DENIED &&
 	       event->uid <= AGENT_SANDBOX_ID_MAX && event->length <= AGENT_CHECK_PATH_MAX &&
 	       event->arguments_length <= AGENT_EVENT_ARGUMENTS_MAX &&
 	       !memchr(event->path, '\0', event->length);

@@ -320,10 +320,12 @@ enum agent_proposed {
  * EXEC_RULES: what32, and the guest forgets all verdicts. CHECKS: what processes execute is
  * checked, from now on for good; only before the first command (else EBUSY), or if it is checked
  * already. EVENTS: starts and ends of processes are reported, until an EXEC_RULES without it.
+ * NO_PTRACE: likewise, no process traces another or opens its memory.
  */
 #define AGENT_EXEC_RULES_SIZE 4u
 #define AGENT_EXEC_CHECKS     1u
 #define AGENT_EXEC_EVENTS     2u
+#define AGENT_EXEC_NO_PTRACE  4u
 
 /*
  * EXEC_CHECK: AGENT_CHECK_SIZE bytes, then the path of the file, which a process wants to execute
@@ -369,9 +371,10 @@ enum agent_proposed {
 #define AGENT_EVENT_ARGUMENTS_MAX 512u
 
 enum agent_event_kind {
-	AGENT_EVENT_START = 1, /* a program was executed */
-	AGENT_EVENT_END = 2,   /* the process has ended */
-	AGENT_EVENT_LOST = 3,  /* the guest had no room for so many events */
+	AGENT_EVENT_START = 1,	/* a program was executed */
+	AGENT_EVENT_END = 2,	/* the process has ended */
+	AGENT_EVENT_LOST = 3,	/* the guest had no room for so many events */
+	AGENT_EVENT_DENIED = 4, /* a program was denied by a verdict that was there already */
 };
 
 enum agent_power { AGENT_POWER_OFF = 1, AGENT_POWER_REBOOT = 2 };

@@ -35,6 +35,7 @@ static const struct {
 	{"process-start", AUDIT_ALLOWED, AUDIT_KIND_PROCESS},
 	{"process-end", AUDIT_ALLOWED, AUDIT_KIND_PROCESS},
 	{"process-lost", AUDIT_ALLOWED, AUDIT_KIND_PROCESS},
+	{"process-denied", AUDIT_ALLOWED, AUDIT_KIND_PROCESS}, /* with the others, in their order */
 };
 
 void audit_meter_init(struct audit_meter *meter, enum audit_kind kind, struct audit_budget *budget,

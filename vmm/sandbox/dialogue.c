@@ -73,8 +73,8 @@ int dialogue_exec_rules(struct sandbox *sandbox, const struct agent_reply *reply
 		return 0;
 	if (ret == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
-			       "exec rules: the agent in the guest is too old for them: use an "
-			       "initramfs of this version");
+			       "the agent in the guest is too old for exec rules, 'process deny "
+			       "ptrace' and 'audit processes': use an initramfs of this version");
 	if (ret < 0)
 		return err_code(err, -ret, "exec rules");
 	sandbox->exec_wanted |= wanted;
@@ -91,8 +91,8 @@ int dialogue_exec_failed(int error, struct err *err)
 	if (error == EOPNOTSUPP)
 		return err_set(
 			err, EOPNOTSUPP,
-			"exec rules: the guest's kernel can't enforce them: use the kernel of "
-			"this version");
+			"the guest's kernel can't enforce exec rules, 'process deny ptrace' and "
+			"'audit processes': use the kernel of this version");
 	return err_code(err, error, "exec rules");
 }
 

@@ -12,6 +12,8 @@
 /* What stands for the path of a file that has none, so that no rule matches it. */
 #define NO_PATH "no path: "
 
+#define DETAIL_MAX 512 /* bytes of a note's detail; the log cuts what is longer */
+
 /* A check that waits for an operator. */
 struct waiting {
 	uint32_t number;   /* of the check; 0: the entry is free */
@@ -259,8 +261,12 @@ bool programs_ruled(const struct policy *policy)
 
 uint32_t programs_wanted(const struct policy *policy)
 {
+	struct policy_decision ptrace;
+
+	policy_decide_group(policy, POLICY_PTRACE, &ptrace);
 	return (programs_ruled(policy) ? AGENT_EXEC_CHECKS : 0) |
-	       (policy_audit_processes(policy) ? AGENT_EXEC_EVENTS : 0);
+	       (policy_audit_processes(policy) ? AGENT_EXEC_EVENTS : 0) |
+	       (ptrace.verdict == POLICY_ALLOW ? 0 : AGENT_EXEC_NO_PTRACE);
 }
 
 /* --- events ----------------------------------------------------------------------------------- */
@@ -280,21 +286,24 @@ static void describe_end(const struct agent_event *event, char *to, size_t size)
 static void describe_start(const struct agent_event *event, char *to, size_t size)
 {
 	size_t used = (size_t)snprintf(to, size, "parent=%u argv=", event->parent), i;
+	size_t room = size - used - sizeof("..."), length = event->arguments_length;
+	bool cut = event->cut || length > room;
 
-	for (i = 0; i < event->arguments_length && used < size - 4; i++)
+	for (i = 0; i < length && i < room; i++)
 		to[used++] = event->arguments[i] ? event->arguments[i] : ' ';
-	if (used > 0 && to[used - 1] == ' ' && !event->cut)
+	if (length > 0 && to[used - 1] == ' ' && !cut)
 		used--;
-	snprintf(to + used, size - used, "%s", event->cut ? "..." : "");
+	snprintf(to + used, size - used, "%s", cut ? "..." : "");
 }
 
 void programs_happened(struct programs *programs, const struct agent_event *event)
 {
 	static const char *const what[] = {[AGENT_EVENT_START] = "process-start",
 					   [AGENT_EVENT_END] = "process-end",
-					   [AGENT_EVENT_LOST] = "process-lost"};
+					   [AGENT_EVENT_LOST] = "process-lost",
+					   [AGENT_EVENT_DENIED] = "process-denied"};
 	const struct policy_subject subject = {.pid = event->pid, .uid = event->uid};
-	char detail[AGENT_EVENT_ARGUMENTS_MAX + 64], path[AGENT_CHECK_PATH_MAX + 1];
+	char detail[DETAIL_MAX + 1], path[AGENT_CHECK_PATH_MAX + 1];
 	struct guard_note note = {
 		.class = POLICY_EXEC,
 		.what = what[event->kind],
@@ -308,9 +317,11 @@ void programs_happened(struct programs *programs, const struct agent_event *even
 		snprintf(detail, sizeof(detail), "count=%u", event->status);
 	else if (event->kind == AGENT_EVENT_END)
 		describe_end(event, detail, sizeof(detail));
+	else if (event->kind == AGENT_EVENT_DENIED)
+		snprintf(detail, sizeof(detail), "parent=%u", event->parent);
 	else
 		describe_start(event, detail, sizeof(detail));
-	if (event->kind == AGENT_EVENT_START)
+	if (event->kind == AGENT_EVENT_START || event->kind == AGENT_EVENT_DENIED)
 		note.object = path;
 	guard_note(programs->guard, &note);
 }

@@ -9,6 +9,7 @@
  * execs NAME     one of them
  * execs target   what the attempts execute
  * execs same N   the target N times; execs links N: N links to it, each once. For counting
+ * execs storm N  storm() of N; execs odd N: odd_arguments()
  */
 #include "tests/integration/programs/execs.h"
 
@@ -147,7 +148,7 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "target") == 0)
 		return TARGET_STATUS;
-	if (argc > 2) {
+	if (argc > 2 && (strcmp(argv[1], "same") == 0 || strcmp(argv[1], "links") == 0)) {
 		repeat(argv[1], atoi(argv[2]));
 		return 0;
 	}
@@ -156,7 +157,14 @@ int main(int argc, char **argv)
 		fail("mkdir");
 	copy_self(DENIED "/p");
 	copy_self(ALLOWED "/p");
+	if (argc > 2 && strcmp(argv[1], "storm") == 0)
+		storm(atoi(argv[2]));
+	else if (argc > 2)
+		odd_arguments();
+	if (argc > 2)
+		return 0;
 	attempt_all(attempts, attempt_count, argc > 1 ? argv[1] : NULL);
+	attempt_all(process_attempts, process_attempt_count, argc > 1 ? argv[1] : NULL);
 	attempt_all(mount_attempts, mount_attempt_count, argc > 1 ? argv[1] : NULL);
 	return 0;
 }

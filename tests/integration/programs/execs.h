@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The execs program: what its two files share. */
+/* The execs program: what its files share. */
 #ifndef CORDON_TESTS_INTEGRATION_PROGRAMS_EXECS_H
 #define CORDON_TESTS_INTEGRATION_PROGRAMS_EXECS_H
 
@@ -34,7 +34,13 @@ struct attempt {
 	int (*denied)(void), (*allowed)(void);
 };
 
-extern const struct attempt attempts[], mount_attempts[];
-extern const size_t attempt_count, mount_attempt_count;
+extern const struct attempt attempts[], mount_attempts[], process_attempts[];
+extern const size_t attempt_count, mount_attempt_count, process_attempt_count;
+
+/* Prints what an argument of 128 KiB, one that is longer, and one with each byte end in. */
+void odd_arguments(void);
+
+/* Count times: ten executions that are denied, and one that is not. Exits if one ends otherwise. */
+void storm(int count);
 
 #endif
