@@ -9,7 +9,7 @@ that QEMU, counts the instructions. --profile FILE writes a profile by kernel fu
 the end, programs included. A host that emulates ring 0 is slow at the kernel's part of these.
 
 usage: bench/boot/run.py [--build DIR] [--memory SIZE] [--cpus N] [--profile FILE] [--json]
-                         [--cmdline PARAMETERS] [--warm [--command CMD]]
+                         [--cmdline PARAMETERS] [--warm [--command CMD] [--options OPTIONS]]
 """
 
 import argparse
@@ -63,6 +63,7 @@ def counted(args, build, tmp):
     cordon = [os.path.join(build, "cordon"), "run", "--memory", args.memory, "--cpus", args.cpus]
     if args.cmdline:
         cordon += ["--cmdline-append", args.cmdline]
+    cordon += shlex.split(args.options)
     if not args.warm:
         kernel = os.path.join(build, "guest", "vmlinux")
         return [*cordon, "--cold", "--", "/bin/true"], f"entry={entry_of(kernel):x}"
@@ -81,6 +82,7 @@ def main():
     parser.add_argument("--cmdline", default="", help="appended to the guest's command line")
     parser.add_argument("--warm", action="store_true", help="a run from a template")
     parser.add_argument("--command", default="true", help="what --warm runs (true)")
+    parser.add_argument("--options", default="", help="of the counted `cordon run`")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 

@@ -105,6 +105,7 @@ struct cordon_record {
 };
 
 #define CORDON_NO_PATH	  1 /* flags */
+#define CORDON_MORE	  2
 #define CORDON_RECORD_MAX (sizeof(struct cordon_record) + 32768)
 
 #define CORDON_START   1 /* value: descriptor of a mount namespace */

@@ -190,8 +190,8 @@ static void happened(struct agent *agent, uint8_t *events, uint32_t length)
 	link_send(&agent->link, AGENT_HAPPENED, 0, 0, events, length);
 }
 
-/* Passes one record on. False: there is none. */
-static bool pass_on(struct agent *agent)
+/* Passes one record on. False: there is none. *more: another one is there. */
+static bool pass_on(struct agent *agent, bool *more)
 {
 	static union {
 		struct cordon_record record;
@@ -200,8 +200,10 @@ static bool pass_on(struct agent *agent)
 	struct link *link = &agent->link;
 	char *rest = from.bytes + sizeof(from.record);
 
+	*more = false;
 	if (read(cordon_fd, &from, sizeof(from)) < (ssize_t)sizeof(from.record))
 		return false;
+	*more = from.record.flags & CORDON_MORE;
 	if (from.record.kind == CORDON_BATCH) {
 		if (link->takes_checks)
 			happened(agent, (uint8_t *)rest, from.record.id);
@@ -218,22 +220,24 @@ static bool pass_on(struct agent *agent)
 
 void programs_handle(struct agent *agent, const struct pollfd *fds, unsigned count)
 {
+	bool more = true;
 	unsigned i;
 
 	if (count == 0 || !fds[0].revents)
 		return;
-	for (i = 0; i < READS && agent->link.out_used < LINK_OUT_DATA && pass_on(agent); i++)
-		;
+	for (i = 0; i < READS && agent->link.out_used < LINK_OUT_DATA && more; i++)
+		pass_on(agent, &more);
 	/* A process stands still: no other frame is worth a wait. */
 	link_flush(&agent->link);
 }
 
 void programs_flush(struct agent *agent)
 {
+	bool more;
 	unsigned i;
 
 	for (i = 0; i < READS && cordon_fd >= 0 && agent->link.out_used < LINK_OUT_DATA; i++)
-		if (!pass_on(agent))
+		if (!pass_on(agent, &more))
 			return;
 }
 

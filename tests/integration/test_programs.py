@@ -217,17 +217,21 @@ def test_programs_in_the_log():
     """'audit processes': the log has each program and each end, with its status, also of those that a command left behind."""
     rules = shared("audit processes\n")
     with sandbox("box", "--policy", rules):
-        execute("box", "sh", "-c", "/w/execs target; /w/execs target one 'two three'; kill -9 $$").expect(137)
+        execute("box", "sh", "-c", "/w/execs target; /w/execs target one 'two three'; "
+                "/bin/dd if=/dev/zero of=/dev/null bs=4M count=1; kill -9 $$").expect(137)
         lines = [line for line in log() if str(line.get("event", "")).startswith("process-")]
         starts = [line for line in lines if line["event"] == "process-start"]
         ends = {line["claimed_pid"]: line["detail"] for line in lines if line["event"] == "process-end"}
-        assert [line["object"] for line in starts] == ["/bin/busybox", "/w/execs", "/w/execs"], lines
-        shell, first, second = (line["claimed_pid"] for line in starts)
+        assert [line["object"] for line in starts] == ["/bin/busybox", "/w/execs", "/w/execs", "/bin/busybox"], lines
+        shell, first, second, large = (line["claimed_pid"] for line in starts)
         assert starts[0]["detail"].startswith("parent=0 argv=sh -c /w/execs target; "), starts
-        assert [line["detail"] for line in starts[1:]] == [
+        assert [line["detail"] for line in starts[1:3]] == [
             f"parent={shell} argv=/w/execs target", f"parent={shell} argv=/w/execs target one two three"], starts
         assert "signal=9" in ends[shell] and "status=42" in ends[first] and "status=42" in ends[second], ends
-        assert all("cpu_us=" in detail and "peak_kib=" in detail for detail in ends.values()), ends
+        seen = {pid: dict(word.split("=") for word in detail.split()) for pid, detail in ends.items()}
+        assert all(int(end["cpu_us"]) > 0 and int(end["peak_kib"]) > 0 for end in seen.values()), ends
+        assert int(seen[first]["peak_kib"]) < 4096 < int(seen[large]["peak_kib"]) < 16384, ends
+        assert int(seen[first]["cpu_us"]) < int(seen[large]["cpu_us"]), ends
         call("policy", "set", "box", shared("")).expect(0)
         execute("box", "true").expect(0)
-        assert len([line for line in log() if line.get("event") == "process-start"]) == 3
+        assert len([line for line in log() if line.get("event") == "process-start"]) == 4

@@ -8,7 +8,8 @@
  * execs          all attempts
  * execs NAME     one of them
  * execs target   what the attempts execute
- * execs same N   the target N times; execs links N: N links to it, each once. For counting
+ * execs same N   the target N times; execs links N: N links to it, each once. For counting, as are
+ * execs map N, execs map-links N: the same, mapped instead of executed
  * execs storm N  storm() of N; execs odd N: odd_arguments()
  */
 #include "tests/integration/programs/execs.h"
@@ -121,12 +122,33 @@ static void attempt_all(const struct attempt *list, size_t count, const char *on
 	}
 }
 
-/* Executes files of which N have the same name, or N names: what they cost is counted outside. */
-static void repeat(const char *how, int count)
+static void map(const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	void *at = fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+
+	if (at == MAP_FAILED)
+		fail("map");
+	munmap(at, 4096);
+	close(fd);
+}
+
+static void run(const char *path)
+{
+	pid_t pid = vfork();
+	int status;
+
+	if (pid == 0)
+		_exit(execute(path));
+	if (waitpid(pid, &status, 0) < 0 || WEXITSTATUS(status) != TARGET_STATUS)
+		fail("target");
+}
+
+/* Executes or maps one file N times, or N names of it: what that costs is counted outside. */
+static void repeat(int links, void (*use)(const char *path), int count)
 {
 	char path[64] = ALLOWED "/p";
-	int i, status, links = strcmp(how, "links") == 0;
-	pid_t pid;
+	int i;
 
 	mkdir(ALLOWED, 0755);
 	copy_self(path);
@@ -136,22 +158,34 @@ static void repeat(const char *how, int count)
 			if (link(ALLOWED "/p", path) < 0)
 				fail("link");
 		}
-		pid = vfork();
-		if (pid == 0)
-			_exit(execute(path));
-		if (waitpid(pid, &status, 0) < 0 || WEXITSTATUS(status) != TARGET_STATUS)
-			fail("target");
+		use(path);
 	}
+}
+
+static int counted(const char *how, int count)
+{
+	static const struct {
+		const char *name;
+		int links;
+		void (*use)(const char *path);
+	} ways[] = {{"same", 0, run}, {"links", 1, run}, {"map", 0, map}, {"map-links", 1, map}};
+	size_t i;
+
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strcmp(how, ways[i].name) == 0) {
+			repeat(ways[i].links, ways[i].use, count);
+			return 1;
+		}
+	}
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "target") == 0)
 		return TARGET_STATUS;
-	if (argc > 2 && (strcmp(argv[1], "same") == 0 || strcmp(argv[1], "links") == 0)) {
-		repeat(argv[1], atoi(argv[2]));
+	if (argc > 2 && counted(argv[1], atoi(argv[2])))
 		return 0;
-	}
 	if ((mkdir(DENIED, 0755) < 0 && errno != EEXIST) ||
 	    (mkdir(ALLOWED, 0755) < 0 && errno != EEXIST))
 		fail("mkdir");
