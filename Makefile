@@ -156,14 +156,14 @@ guest: $(BUILD)/guest/initramfs guest-kernel
 guest-kernel:
 	@guest-kernel/build.sh
 
-$(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/wire.h vmm/base/exit_status.h Makefile
+$(BUILD)/guest/agent: $(AGENT_SRC) $(wildcard guest-kernel/agent/*.h) vmm/agent/wire.h vmm/agent/wire_exec.h vmm/base/exit_status.h Makefile
 	@mkdir -p $(@D)
 	$(call say,MUSL,$@)
 	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -DCORDON_VERSION='"$(VERSION)"' -o $@ $(AGENT_SRC)
 
 # The program of the sandbox that talks to the agent.
 GUEST_PROGRAM_SRC := $(wildcard guest-kernel/program/*.c)
-$(BUILD)/guest/cordon-guest: $(GUEST_PROGRAM_SRC) vmm/agent/wire.h Makefile
+$(BUILD)/guest/cordon-guest: $(GUEST_PROGRAM_SRC) vmm/agent/wire.h vmm/agent/wire_exec.h Makefile
 	@mkdir -p $(@D)
 	$(call say,MUSL,$@)
 	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(AGENT_FLAGS) -o $@ $(GUEST_PROGRAM_SRC)
