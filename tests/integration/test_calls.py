@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups of system calls: what a policy closes fails, and what it opens, or leaves open, works."""
+import json
 import shutil
 
 import cordon
@@ -103,6 +104,24 @@ def test_calls_are_explained():
     execs = policy("exec allow /bin/**", name="execs")
     assert b"deny  the exec rules close it: a mount" in call("policy", "explain", execs, "process",
                                                               "userns").expect(0).stdout
+
+
+def test_calls_in_logs():
+    """`policy replay` compares what the log says of the groups; `policy learn` names those that no default opens."""
+    lines = ({"seq": 1, "event": "system-calls", "object": "", "detail": "open: ptrace setuid clock"},
+             {"seq": 2, "class": "exec", "op": "run", "object": "/bin/sh", "verdict": "allow"})
+    logs = [write(f"log{count}", "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in (
+        {**line, "hash": "0" * 64} for line in lines[:count]))) for count in (1, 2)]
+    same = policy("process allow ptrace setuid clock", "process deny userns raw-net memfd-exec")
+    assert call("policy", "replay", logs[0], same).expect(0).stdout == b"0 of 10 decisions would be different\n"
+    other = policy("process deny ptrace", "process allow setuid clock memfd-exec", "exec allow /**")
+    assert call("policy", "replay", logs[1], other).expect(1).stdout.decode().splitlines() == [
+        f"1 process use ptrace: allow -> deny ({other}:2)", "1 process use raw-net: deny -> allow",
+        f"1 process use memfd-exec: deny -> allow ({other}:3)", "3 of 11 decisions would be different"]
+    note = "# was open, used or not: process allow "
+    for log, groups in zip(logs, (["clock"], ["ptrace", "clock"])):
+        learned = call("policy", "learn", log).expect(0).stdout.decode().splitlines()
+        assert [line for line in learned if line.startswith(note)] == [note + group for group in groups], learned
 
 
 @cordon.limit(300)

@@ -276,3 +276,23 @@ void audit_entry_read(struct audit_entry *entry, const json_t *json)
 	else if (!entry->request.object)
 		entry->is_decision = false;
 }
+
+bool audit_entry_groups(const json_t *json, uint32_t *open)
+{
+	const char *event = string_in(json, "event"), *detail = string_in(json, "detail"), *name;
+	size_t length;
+	unsigned group;
+
+	if (!event || !detail || strcmp(event, "system-calls") != 0)
+		return false;
+	*open = 0;
+	for (; *detail; detail += length + (detail[length] != 0)) {
+		length = strcspn(detail, " ");
+		for (group = 0; group < POLICY_GROUPS; group++) {
+			name = policy_group_name((enum policy_group)group);
+			if (strlen(name) == length && memcmp(name, detail, length) == 0)
+				*open |= 1u << group;
+		}
+	}
+	return true;
+}

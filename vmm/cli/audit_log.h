@@ -5,6 +5,8 @@
 
 #include <jansson.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "vmm/base/err.h"
 #include "vmm/policy/audit.h"
@@ -52,5 +54,8 @@ struct audit_entry {
 
 /* Fills entry from a line that audit_log_read() handed out. */
 void audit_entry_read(struct audit_entry *entry, const json_t *json);
+
+/* Whether it is an event that says which groups of system calls are open: one bit of each. */
+bool audit_entry_groups(const json_t *json, uint32_t *open);
 
 #endif

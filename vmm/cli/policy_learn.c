@@ -11,6 +11,7 @@
 #include "vmm/cli/learn_pattern.h"
 #include "vmm/cli/policy.h"
 #include "vmm/policy/explain.h"
+#include "vmm/policy/process_groups.h"
 
 #define LEARN_MAX 100000 /* different objects */
 
@@ -24,6 +25,7 @@ struct lesson {
 	struct learned *item[POLICY_CLASSES];
 	size_t count[POLICY_CLASSES], room[POLICY_CLASSES];
 	size_t left_out, without_path;
+	uint32_t open; /* groups of system calls, one bit of each */
 };
 
 static int by_text(const void *a, const void *b)
@@ -84,11 +86,14 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	struct lesson *lesson = arg;
 	struct audit_entry entry;
 	struct policy *nothing;
+	uint32_t open;
 	int ret;
 
 	(void)line;
 	(void)length;
 	audit_entry_read(&entry, json);
+	if (audit_entry_groups(json, &open))
+		lesson->open |= open;
 	/* That a name was hidden does not show that the work needs it. */
 	if (!entry.is_decision || entry.request.op == POLICY_LOOKUP)
 		return 0;
@@ -145,6 +150,19 @@ static size_t merge(struct learned *item, size_t count)
 	return kept;
 }
 
+/* That a group was open does not show that the work needs it. */
+static void print_groups(const struct lesson *lesson)
+{
+	const bool execs = lesson->count[POLICY_EXEC] > 0;
+	unsigned group;
+
+	for (group = 0; group < POLICY_GROUPS; group++)
+		if (lesson->open & 1u << group && (!process_groups[group].open ||
+						   (execs && process_groups[group].closed_by_exec)))
+			printf("# was open, used or not: process allow %s\n",
+			       policy_group_name((enum policy_group)group));
+}
+
 static void print_lesson(const struct lesson *lesson)
 {
 	const struct learned *item;
@@ -161,6 +179,7 @@ static void print_lesson(const struct lesson *lesson)
 				  policy_class_name((enum policy_class) class),
 				  policy_action_name((enum policy_action)item->action), item->text);
 		}
+	print_groups(lesson);
 	if (lesson->left_out)
 		printf("# left out: %zu objects with control characters or other bytes that no "
 		       "policy can have in it\n",

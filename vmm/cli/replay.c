@@ -40,34 +40,58 @@ static void show(struct replay *replay, const struct audit_entry *entry,
 			  rule, rule[0] ? ")" : "");
 }
 
+static void compare(struct replay *replay, const struct audit_entry *entry)
+{
+	struct policy_decision decision, before;
+
+	replay->decisions++;
+	policy_decide(replay->policy, &entry->request, &decision);
+	if (strcmp(policy_verdict_name(decision.verdict), entry->verdict) == 0)
+		return;
+	if (replay->before) {
+		policy_decide(replay->before, &entry->request, &before);
+		if (before.verdict == decision.verdict)
+			return;
+	}
+	if (replay->different++ < replay->most)
+		show(replay, entry, &decision);
+}
+
+/* The log has the state of all groups in one line. */
+static void compare_groups(struct replay *replay, struct audit_entry *entry, uint32_t open)
+{
+	unsigned group;
+
+	entry->request.class = POLICY_PROCESS;
+	entry->request.op = POLICY_USE;
+	for (group = 0; group < POLICY_GROUPS; group++) {
+		entry->request.object = policy_group_name((enum policy_group)group);
+		entry->request.length = strlen(entry->request.object);
+		entry->verdict =
+			policy_verdict_name(open & 1u << group ? POLICY_ALLOW : POLICY_DENY);
+		compare(replay, entry);
+	}
+}
+
 static int replay_entry(void *arg, const char *line, size_t length, const json_t *json,
 			struct err *err)
 {
 	struct replay *replay = arg;
-	struct policy_decision decision, before;
 	struct audit_entry entry;
+	uint32_t open;
 
 	(void)line;
 	(void)length;
 	(void)err;
 	audit_entry_read(&entry, json);
+	if (audit_entry_groups(json, &open))
+		compare_groups(replay, &entry, open);
 	if (!entry.is_decision)
 		return 0;
-	if (!entry.exact) {
+	if (entry.exact)
+		compare(replay, &entry);
+	else
 		replay->unknown++;
-		return 0;
-	}
-	replay->decisions++;
-	policy_decide(replay->policy, &entry.request, &decision);
-	if (strcmp(policy_verdict_name(decision.verdict), entry.verdict) == 0)
-		return 0;
-	if (replay->before) {
-		policy_decide(replay->before, &entry.request, &before);
-		if (before.verdict == decision.verdict)
-			return 0;
-	}
-	if (replay->different++ < replay->most)
-		show(replay, &entry, &decision);
 	return 0;
 }
 
