@@ -24,9 +24,9 @@ def counted(lines):
 
 
 @limit(600)
-def test_programs_faults_storm():
+def test_a_storm_beside_new_policies():
     """Executions while the policy is replaced end as both policies say, and none is missing in the log or its counts."""
-    times = cordon.many(40, 10000)
+    times = cordon.many(20, 10000)
     rules = RULES + "audit processes\n"
     with sandbox("box", "--policy", shared(rules)):
         storm = executing("box", "/w/execs", "storm", str(times))
@@ -48,7 +48,7 @@ def test_programs_faults_storm():
 
 
 @limit(300)
-def test_programs_faults_arguments():
+def test_odd_arguments():
     """Arguments of 128 KiB and of all bytes are executed, and are in the log, cut and escaped."""
     run("/w/execs", "odd", "1", options=("--policy", shared(RULES + "audit processes\n"), "--audit", work("log"))).expect(
         0, b"longest: 42\nlonger: 7\neach byte: 42\n")
@@ -63,7 +63,7 @@ def test_programs_faults_arguments():
 
 
 @limit(300)
-def test_programs_faults_replaced_while_decided():
+def test_a_file_is_replaced_while_it_is_decided():
     """The host replaces a file while a person decides about its path: what is there afterwards runs, or nothing."""
     rules = shared("exec ask /w/a\nexec allow /bin/busybox\non-ask wait=5m\n")
     shutil.copy(work("top/execs"), work("top/a"))
@@ -93,7 +93,7 @@ def test_programs_faults_replaced_while_decided():
 
 
 @limit(400)
-def test_programs_faults_in_copies():
+def test_copies_go_by_their_own_policies():
     """A copy goes by its own policy, whatever its parent's guest remembers, and asks again what waited."""
     def rules(allowed, denied):
         return policy(f"exec ask /tmp/ask/*\nexec allow /tmp/{allowed}/* /bin/busybox\nexec deny /tmp/{denied}/*\n"
