@@ -150,6 +150,7 @@ int policy_check(int argc, char **argv, struct err *err)
 	if (ret == 0) {
 		print_groups(policy);
 		policy_risks(policy, &risks);
+		policy_program_risks(policy, &risks);
 		share_leads(policy, &risks);
 	}
 	for (i = 0; ret == 0 && (share = policy_share(policy, i)); i++)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
 #include "vmm/base/quantity.h"
 #include "vmm/launch/network_options.h"
 #include "vmm/launch/policy_file.h"
@@ -17,6 +18,7 @@
 #include "vmm/launch/share_check.h"
 #include "vmm/control/share_links.h"
 #include "vmm/launch/sign.h"
+#include "vmm/policy/risks.h"
 
 int sandbox_options_rate(const char *value, uint64_t *bytes, uint64_t *count, struct err *err)
 {
@@ -252,14 +254,24 @@ static int check_links(const struct sandbox_options *options, struct err *err)
 	return ret;
 }
 
+static void warn(void *arg, const char *text)
+{
+	(void)arg;
+	log_warning("%s", text);
+}
+
 int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 {
+	const struct policy_risk_ops risks = {.report = warn};
 	int ret = policy_load(&options->policy, &options->policy_options, err);
 
 	if (ret == 0 && !options->policy_options.allow_home)
 		ret = share_check_reach(options->policy, err);
 	if (ret == 0)
 		share_warn(options->policy);
+	/* In the initramfs, which has no /usr, /bin is a directory. */
+	if (ret == 0 && options->rootfs)
+		policy_linked_programs(options->policy, &risks);
 	if (ret == 0)
 		ret = apply_limits(options, err);
 	if (ret == 0)

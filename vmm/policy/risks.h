@@ -21,4 +21,16 @@ struct policy_risk_ops {
  */
 void policy_risks(const struct policy *policy, const struct policy_risk_ops *ops);
 
+/*
+ * Reports exec rules that allow no program, or no loader or C library, and what
+ * policy_linked_programs() does.
+ */
+void policy_program_risks(const struct policy *policy, const struct policy_risk_ops *ops);
+
+/*
+ * Reports exec rules that deny a program in /bin and the like, or ask about it, while the same
+ * program in /usr/bin is allowed: in most root file systems the one is a link to the other.
+ */
+void policy_linked_programs(const struct policy *policy, const struct policy_risk_ops *ops);
+
 #endif
