@@ -132,6 +132,43 @@ def test_policy_learn_is_not_steered_by_names():
     call("policy", "check", write("learned", learned.replace("policy 1\n", "policy 1\nshare . /w\n"))).expect(0)
 
 
+def learned_from(*lines):
+    common = {"time": "2026-01-01T00:00:00.000000Z", "class": "exec"}
+    log = write("log", "".join(json.dumps({"seq": number, **common, **line, "hash": "0" * 64}, separators=(",", ":")) + "\n"
+                               for number, line in enumerate(lines, 1)))
+    learned = call("policy", "learn", log).expect(0).stdout.decode()
+    call("policy", "check", write("learned", learned)).expect(0)
+    return learned
+
+
+def test_policy_learn_of_programs():
+    """Decisions about programs, and starts of processes, become exec rules, with what the log of starts lacks."""
+    start = {"event": "process-start", "detail": "parent=1 argv=x", "claimed_pid": 7}
+    decision = {"op": "run", "verdict": "allow", "rule": "p:2", "where": "guest", "reason": "x"}
+    libraries = "exec allow /usr/lib*/** /lib*/**\n"
+    learned = learned_from({**start, "object": "/usr/bin/a b"}, {**start, "object": "/usr/bin/a b"},
+                           {**start, "object": ""}, {**start, "event": "process-end", "object": "/no"})
+    assert "exec allow /usr/bin/a\\ b\n" + "# Loaders" in learned and libraries in learned, learned
+    assert "# left out: 1 objects that no rule can name" in learned and "/no" not in learned, learned
+    assert "# Exec rules close ptrace, userns and memfd-exec" in learned, learned
+    learned = learned_from({**start, "object": "/usr/bin/a"}, {**decision, "object": "/usr/lib/l.so"},
+                           {**decision, "object": "no path: /memfd:x (deleted)", "verdict": "deny"})
+    assert "exec allow /usr/bin/a\nexec allow /usr/lib/l.so\n" in learned and libraries not in learned, learned
+    assert "# left out: 1 objects" in learned and "memfd:" not in learned, learned
+
+
+def test_policy_warns_of_rules_for_links():
+    """With --rootfs a start warns of a rule that denies a program by a directory that is a link in most trees."""
+    for rules, warned in (("exec deny /bin/curl\nexec allow /usr/**\n", True),
+                          ("exec deny /usr/bin/curl\nexec allow /usr/**\n", False)):
+        p = write("p", f"policy 1\nlimit cpus=1\n{rules}")
+        for options in (["--rootfs", "host"], []):
+            result = call("run", "--policy", p, "--cpus", "2", *options, "--", "true")
+            result.expect_error("--cpus", lines=2 if warned and options else 1)
+            told = b":3: /bin/curl: where /bin is a link to /usr/bin" in result.stderr
+            assert told == bool(warned and options), result
+
+
 def test_policy_manual_has_the_table_of_protected_places():
     table = subprocess.run([os.path.join(cordon.TOP, "scripts", "presets.py"),
                             os.path.join(cordon.TOP, "vmm", "policy", "protected.inc")],

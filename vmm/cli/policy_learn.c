@@ -26,6 +26,7 @@ struct lesson {
 	size_t count[POLICY_CLASSES], room[POLICY_CLASSES];
 	size_t left_out, without_path;
 	uint32_t open; /* groups of system calls, one bit of each */
+	bool checks;   /* the log has decisions about programs, loaders and libraries included */
 };
 
 static int by_text(const void *a, const void *b)
@@ -79,6 +80,23 @@ static bool is_plain(const char *text)
 	return !text || text_is_safe(text, strlen(text), 0);
 }
 
+/* What `audit processes` logs: a program's path, which is empty if it has none. */
+static int learn_start(struct lesson *lesson, const struct audit_entry *entry, struct err *err)
+{
+	if (entry->request.class != POLICY_EXEC || !entry->request.object)
+		return 0;
+	if (entry->request.length == 0) {
+		lesson->without_path++;
+		return 0;
+	}
+	if (!entry->exact) {
+		lesson->left_out++;
+		return 0;
+	}
+	return learn_path(lesson, &entry->request, entry->request.object, entry->request.length,
+			  err);
+}
+
 static int learn_entry(void *arg, const char *line, size_t length, const json_t *json,
 		       struct err *err)
 {
@@ -94,6 +112,8 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 	audit_entry_read(&entry, json);
 	if (audit_entry_groups(json, &open))
 		lesson->open |= open;
+	if (entry.event && strcmp(entry.event, "process-start") == 0)
+		return learn_start(lesson, &entry, err);
 	/* That a name was hidden does not show that the work needs it. */
 	if (!entry.is_decision || entry.request.op == POLICY_LOOKUP)
 		return 0;
@@ -107,6 +127,7 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 		return 0;
 	}
 	if (entry.request.class != POLICY_NET) {
+		lesson->checks |= entry.request.class == POLICY_EXEC;
 		ret = learn_path(lesson, &entry.request, entry.request.object, entry.request.length,
 				 err);
 		if (ret == 0 && entry.request.other)
@@ -163,6 +184,18 @@ static void print_groups(const struct lesson *lesson)
 			       policy_group_name((enum policy_group)group));
 }
 
+/* What the starts of processes do not show. */
+static void print_programs(const struct lesson *lesson)
+{
+	if (lesson->count[POLICY_EXEC] == 0 || lesson->checks)
+		return;
+	printf("# 'audit processes' logs no loaders and libraries, which this rule allows, and no "
+	       "scripts:\n"
+	       "exec allow /usr/lib*/** /lib*/**\n"
+	       "# Exec rules close ptrace, userns and memfd-exec: 'process allow GROUP' opens "
+	       "one.\n");
+}
+
 static void print_lesson(const struct lesson *lesson)
 {
 	const struct learned *item;
@@ -179,6 +212,7 @@ static void print_lesson(const struct lesson *lesson)
 				  policy_class_name((enum policy_class) class),
 				  policy_action_name((enum policy_action)item->action), item->text);
 		}
+	print_programs(lesson);
 	print_groups(lesson);
 	if (lesson->left_out)
 		printf("# left out: %zu objects with control characters or other bytes that no "
