@@ -156,6 +156,42 @@ static void print_without_policy(const struct search *search)
 	       "decides.\n");
 }
 
+/* The groups of system calls that the policy closes and that are open by default: " ptrace". */
+static void closed_groups(const struct policy *policy, char *to, size_t size)
+{
+	struct policy_decision ours, usual;
+	unsigned group;
+	size_t used = 0;
+
+	to[0] = '\0';
+	for (group = 0; group < POLICY_GROUPS && policy; group++) {
+		policy_decide_group(policy, (enum policy_group)group, &ours);
+		policy_decide_group(NULL, (enum policy_group)group, &usual);
+		if (ours.verdict != POLICY_ALLOW && usual.verdict == POLICY_ALLOW)
+			used += (size_t)snprintf(to + used, size - used, " %s",
+						 policy_group_name((enum policy_group)group));
+	}
+}
+
+/* Nothing in the log is what was looked for. */
+static int not_found(const char *name, const char *sequence, const struct policy *policy,
+		     struct err *err)
+{
+	char closed[256];
+
+	if (sequence)
+		return err_set(err, ENOENT, "%s: line %s is not a decision: see 'cordon audit %s'",
+			       name, sequence, name);
+	closed_groups(policy, closed, sizeof(closed));
+	return closed[0]
+		       ? err_set(err, ENOENT,
+				 "%s: nothing was denied, but the policy closes system calls that "
+				 "fail without a line in the log:%s ('process allow GROUP' opens "
+				 "a group)",
+				 name, closed)
+		       : err_set(err, ENOENT, "%s: nothing was denied", name);
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
 	struct search search = {.sequence = 0};
@@ -178,11 +214,7 @@ static int run(int argc, char **argv, struct err *err)
 	if (ret == 0)
 		ret = audit_log_read(path, NULL, look_for, &search, err);
 	if (ret == 0 && !search.found)
-		ret = search.sequence
-			      ? err_set(err, ENOENT,
-					"%s: line %s is not a decision: see 'cordon audit %s'",
-					name, argv[2], name)
-			      : err_set(err, ENOENT, "%s: nothing was denied", name);
+		ret = not_found(name, search.sequence ? argv[2] : NULL, policy, err);
 	if (ret == 0 && policy)
 		print_why(name, policy, &search);
 	else if (ret == 0)
