@@ -6,11 +6,12 @@ import io
 import json
 import os
 import random
+import shutil
 import subprocess
 import tarfile
 from contextlib import contextmanager
 
-from cordon import call, work
+from cordon import call, need_program, work
 
 
 BUSYBOX = "/bin/busybox"
@@ -134,6 +135,45 @@ def root_directory():
     with open(os.path.join(path, "etc/file"), "w") as file:
         file.write("as it was\n")
     return path
+
+
+def place(top, path):
+    """Copy a file or tree of the host to the same path below top, and the symbolic links on the way to it."""
+    here, rest = "/", path.strip("/").split("/")
+    while rest:
+        here = os.path.join(here, rest.pop(0))
+        target = top + here
+        if os.path.islink(here):
+            if not os.path.lexists(target):
+                os.symlink(os.readlink(here), target)
+            place(top, os.path.normpath(os.path.join(os.path.dirname(here), os.readlink(here), *rest)))
+            return
+        if rest:
+            os.makedirs(target, exist_ok=True)
+    if os.path.isdir(path):
+        shutil.copytree(path, top + path, symlinks=True, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("__pycache__", "test", "tests"))
+    elif not os.path.exists(top + path):
+        shutil.copy(path, top + path)
+
+
+def host_image(programs, trees=()):
+    """An erofs image with programs of the host, their loaders and libraries, and directory trees, at the same paths."""
+    need_program("mkfs.erofs", "ldd")
+    top = work("host-root")
+    for name in ("etc", "tmp", "root"):
+        os.makedirs(os.path.join(top, name))
+    for path in programs:
+        place(top, path)
+        listed = subprocess.run(["ldd", path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        for word in listed.stdout.split():
+            if word.startswith("/"):
+                place(top, word)
+    for path in trees:
+        place(top, path)
+    subprocess.run(["mkfs.erofs", "--quiet", "--all-root", work("host.erofs"), top], check=True)
+    shutil.rmtree(top)
+    return work("host.erofs")
 
 
 def tree(path):
