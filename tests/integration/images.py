@@ -152,13 +152,14 @@ def place(top, path):
             os.makedirs(target, exist_ok=True)
     if os.path.isdir(path):
         shutil.copytree(path, top + path, symlinks=True, dirs_exist_ok=True,
-                        ignore=shutil.ignore_patterns("__pycache__", "test", "tests"))
+                        ignore=shutil.ignore_patterns("test", "tests"))
     elif not os.path.exists(top + path):
         shutil.copy(path, top + path)
 
 
-def host_image(programs, trees=()):
-    """An erofs image with programs of the host, their loaders and libraries, and directory trees, at the same paths."""
+def host_image(programs, trees=(), copies=()):
+    """An erofs image with programs of the host, their loaders and libraries, and directory trees, at the same paths,
+    and with copies (path in the image: file)."""
     need_program("mkfs.erofs", "ldd")
     top = work("host-root")
     for name in ("etc", "tmp", "root"):
@@ -171,6 +172,8 @@ def host_image(programs, trees=()):
                 place(top, word)
     for path in trees:
         place(top, path)
+    for path, source in dict(copies).items():
+        shutil.copy(source, top + path)
     subprocess.run(["mkfs.erofs", "--quiet", "--all-root", work("host.erofs"), top], check=True)
     shutil.rmtree(top)
     return work("host.erofs")
