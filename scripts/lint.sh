@@ -48,7 +48,7 @@ c_check() {
 # Words that are right here: passt is a program, .Nd is mdoc's, doas a command, Tread a 9P message;
 # the rest are names and deliberate misspellings in tests.
 spelling() {
-	codespell -L passt,nd,doas,tread,ect,ue,noone,chek,alow,allowes "${prose_files[@]}"
+	codespell -L passt,nd,doas,tread,ect,ue,noone,chek,alow,allowes,proceses "${prose_files[@]}"
 }
 
 # pyflakes has no mark for an import on purpose: ours is flake8's `# noqa`.

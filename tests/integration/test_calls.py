@@ -176,12 +176,12 @@ def test_calls_of_ordinary_programs():
     need_program("su", "unshare")
     # A sandbox with the host's programs has an /etc of its own, without rules for su.
     script = ("mkdir -p /etc/pam.d; for i in auth account session; do echo $i required pam_permit.so; done "
-              ">/etc/pam.d/su; su nobody -s /bin/sh -c 'id -un'; unshare -Ur id -un; exit 0")
+              ">/etc/pam.d/su; su daemon -s /bin/sh -c 'id -un'; unshare -Ur id -un; exit 0")
     tools = {"strace": "strace -qq -o /tmp/s true && echo strace", "bwrap": "bwrap --ro-bind / / --dev /dev echo bwrap"}
     tools = {name: line for name, line in tools.items() if shutil.which(name)}
     whole = "; ".join([*tools.values(), script])
     done = run("sh", "-c", whole, options=["--rootfs", "host", "--memory", "512M"]).expect(0)
-    assert done.stdout.split() == [*(name.encode() for name in tools), b"nobody", b"root"], done
+    assert done.stdout.split() == [*(name.encode() for name in tools), b"daemon", b"root"], done
     options = ["--rootfs", "host", "--memory", "512M", "--policy", policy("process deny ptrace userns setuid")]
     closed = run("sh", "-c", whole, options=options).expect(0)
     assert closed.stdout == b"" and b"not permitted" in closed.stderr, closed

@@ -79,9 +79,10 @@ static int by_thread(char *path)
 	void *error, *unharmed;
 	int fds[2];
 
-	if (pipe(fds) < 0 || pthread_create(&first, NULL, run_on, &fds[0]) ||
-	    pthread_create(&second, NULL, run_path, path))
+	if (pipe(fds) < 0 || pthread_create(&first, NULL, run_on, &fds[0]))
 		fail("thread");
+	if (pthread_create(&second, NULL, run_path, path))
+		fail("second thread");
 	if (pthread_join(second, &error) || write(fds[1], "", 1) != 1 ||
 	    pthread_join(first, &unharmed) || !unharmed)
 		fail("join");
