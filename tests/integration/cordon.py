@@ -51,6 +51,12 @@ def many(usual, whole):
     return whole if os.environ.get("CORDON_TEST_WHOLE") else usual
 
 
+def need_whole():
+    """Skips a test that takes minutes where ring 0 is emulated, for the most part in loading programs' first pages."""
+    if not HARDWARE and not os.environ.get("CORDON_TEST_WHOLE"):
+        raise Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
+
+
 def small_guest(whole="64M"):
     """Options for tests that fill memory. A host that emulates ring 0 takes milliseconds to give a program a page, so
     the guest's kernel uses only 40 MiB, less than --memory accepts: 20 MiB are free. `whole`: as in many()."""

@@ -15,8 +15,6 @@ net allow tls  web.test:8443
 net allow http web.test:8081
 net allow tcp  93.184.216.34/32:8000-8001
 """
-# Where ring 0 is emulated, loading a program's first pages through the file server takes minutes.
-ALL = cordon.HARDWARE or bool(os.environ.get("CORDON_TEST_WHOLE"))
 
 
 def make_site(directory):
@@ -92,8 +90,7 @@ def nothing_else(result):
 @cordon.limit(2400)
 def test_curl():
     """curl over HTTP and HTTPS: a permitted name works; another name, address or port fails at once."""
-    if not ALL:
-        raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
+    cordon.need_whole()
     cordon.need_program("curl")
     urls = ["http://web.test:8081/page", "https://web.test:8443/page", "http://other.test:8081/page",
             f"http://{OTHER}:80/", "https://web.test:8081/page", f"http://{GOOD}:8081/page"]
@@ -111,8 +108,7 @@ def test_curl():
 @cordon.limit(2400)
 def test_git():
     """git clone over HTTPS: works from a permitted name, not from another."""
-    if not ALL:
-        raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
+    cordon.need_whole()
     cordon.need_program("git")
     # Between connecting and sending, git reads the host's certificates one by one unless told not to;
     # where ring 0 is emulated, passt does not wait that long (docs/network.md, known gaps).
@@ -134,8 +130,7 @@ PIP = """set -- /usr/bin/python3 -m pip --isolated --disable-pip-version-check -
 @cordon.limit(7200)
 def test_pip():
     """pip download: works from a permitted index, not from another."""
-    if not ALL:
-        raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
+    cordon.need_whole()
     if subprocess.run(["/usr/bin/python3", "-m", "pip", "--version"], capture_output=True,
                       check=False).returncode != 0:
         raise cordon.Skip("needs pip for /usr/bin/python3 (apt install python3-pip)")
@@ -148,8 +143,7 @@ def test_pip():
 @cordon.limit(2400)
 def test_nmap():
     """nmap finds exactly those ports open that are permitted and have a listener; all others are refused."""
-    if not ALL:
-        raise cordon.Skip("too long where ring 0 is emulated: CORDON_TEST_WHOLE=1 runs it")
+    cordon.need_whole()
     cordon.need_program("nmap")
     result = in_guest("nmap --unprivileged -n -Pn -sT --max-retries 1 -oG - "
                       f"-p 79-81,443,7999-8002,8080-8082,8443 web.test {OTHER}")

@@ -9,7 +9,7 @@ import re
 import shlex
 
 import cordon
-from cordon import call, limit, many, work, write
+from cordon import call, limit, work, write
 from images import host_image
 from sandboxes import execute, sandbox
 
@@ -76,6 +76,7 @@ def test_ordinary_git_and_make():
 @limit(600)
 def test_ordinary_python_environments():
     """A virtual environment is made, and its Python loads a compiled module of the project; not without its rule."""
+    cordon.need_whole()
     top, built = work("project"), os.path.join(MODULES, "lib-dynload")
     with box(image(PYTHON, "/usr/bin/cp", trees=(MODULES,)), example()):
         module = next(name for name in sorted(os.listdir(built)) if name.startswith("_json."))
@@ -94,18 +95,20 @@ def test_ordinary_python_environments():
 
 @limit(600)
 def test_ordinary_npm_test():
-    """npm runs a project's tests; node is denied what the rules deny, and no more. npm: with CORDON_TEST_WHOLE=1."""
+    """npm runs a project's tests; node is denied what the rules deny, and no more."""
+    cordon.need_whole()
     package = {"name": "project", "version": "1.0.0", "scripts": {"test": "node t.js"}}
     files = {"package.json": json.dumps(package),
              "t.js": "for (const name of ['curl', 'true'])\n"
                      "  console.log(name, require('child_process').spawnSync(name).error?.code);\n"}
     with box(image("/usr/bin/node", "/usr/bin/npm", "/usr/bin/env", trees=("/usr/lib/node_modules/npm",)), example()):
-        assert b"curl EACCES\ntrue undefined\n" in do(many("node t.js", "npm test"), files).expect(0).stdout
+        assert b"curl EACCES\ntrue undefined\n" in do("npm test", files).expect(0).stdout
 
 
 @limit(600)
 def test_ordinary_gdb():
     """gdb runs a program if the policy has `process allow ptrace`; without it, it says what it lacks."""
+    cordon.need_whole()
     # Without gdb's own Python modules, and on a static program: the others take minutes where ring 0 is emulated.
     root = image("/usr/bin/gdb", trees=(MODULES,), copies={"/usr/bin/small": cordon.program("touch")})
     with box(root, example("ptrace")):
@@ -133,6 +136,7 @@ def test_ordinary_bubblewrap():
 @limit(600)
 def test_ordinary_learned():
     """`policy learn` makes of a run's log the rules that let the same run pass, and no other program."""
+    cordon.need_whole()
     root, script = image("/usr/bin/make"), "make -s; read a <out; echo $a"
     # `audit processes` logs the interpreters of scripts, not the scripts.
     plain = {"Makefile": "out:\n\techo made >out; true\n"}
