@@ -125,7 +125,8 @@ def test_programs_ask():
     """'exec ask' stops the process until an operator decides, and nothing else; one that is killed asks no longer."""
     with sandbox("box", "--policy", shared("exec ask /w/execs\nexec allow /bin/busybox\n")):
         execute("box", "/w/execs", "target").expect(
-            126, b"", b"cordon: /w/execs: /w/execs is denied by the policy: exec ask /w/execs\n")
+            126, b"", b"cordon: /w/execs: /w/execs is denied by the policy: exec ask /w/execs "
+            b"(no operator approved it)\n")
         client = connect("box")
         assert ask(client, op="questions", id=1, watch=True)["questions"] == []
         first = executing("box", "/w/execs", "target")

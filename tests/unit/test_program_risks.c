@@ -28,6 +28,13 @@ static const struct {
 	{"exec deny /bin/curl /usr/bin/curl\nexec allow /usr/**\n", NULL},
 	{"exec deny /**/curl\nexec allow /usr/**\n", NULL},
 	{"exec deny /opt/curl\nexec allow /usr/**\n", NULL},
+	{"exec deny /usr/bin/{curl,wget}\nexec allow /**\n", "p:2: /usr/bin/{curl,wget}: '{', ','"},
+	{"exec deny /usr/bin/{curl} /usr/bin/a,b\nexec allow /**\n", NULL},
+	{"exec deny /usr/bin/curl, /usr/bin/wget\nexec allow /**\n", "/usr/bin/curl,: the ','"},
+	{"exec allow /usr/bin /usr/lib*/** /lib*/**\n",
+	 "/usr/bin: a directory alone allows nothing"},
+	{"exec ask /opt\nexec allow /usr/**\n", "p:2: /opt: a directory alone"},
+	{"exec deny /opt\nexec allow /**\n", NULL},
 	{"", NULL},
 };
 

@@ -122,7 +122,8 @@ START_TEST(no_operator)
 	ck_assert_uint_eq(verdicts, 1);
 	ck_assert_int_eq(error, EACCES);
 	ck_assert(!remember);
-	ck_assert_str_eq(text, "/bin/ask is denied by the policy: exec ask /bin/ask*");
+	ck_assert_str_eq(text, "/bin/ask is denied by the policy: exec ask /bin/ask* (no "
+			       "operator approved it)");
 	ck_assert_uint_eq(asked, 0);
 	end_programs();
 }

@@ -140,7 +140,9 @@ int policy_check(int argc, char **argv, struct err *err)
 	size_t i;
 
 	if (ret == 0 && at == argc && !options.policy.policies && !options.policy.allow_nets)
-		return err_set(err, EINVAL, "policy check: cordon policy check [options] FILE ...");
+		return err_set(
+			err, EINVAL,
+			"policy check: a policy is needed: cordon policy check [options] FILE ...");
 	for (; ret == 0 && at < argc; at++)
 		ret = policy_add_file(&options.policy, argv[at], err);
 	if (ret == 0)

@@ -69,8 +69,10 @@ static int explain_net(const struct policy *policy, int argc, char **argv, struc
 	int ret;
 
 	if (argc != 2)
-		return err_set(err, EINVAL,
-			       "policy explain: cordon policy explain FILE net PROTOCOL PEER");
+		return err_set(
+			err, EINVAL,
+			"policy explain: one protocol and one peer are needed: cordon policy "
+			"explain FILE net PROTOCOL PEER");
 	for (i = 0; i < ARRAY_SIZE(words) && strcmp(words[i], argv[0]) != 0;)
 		i++;
 	if (i == ARRAY_SIZE(words))
@@ -93,6 +95,12 @@ static int explain_path(const struct policy *policy, enum policy_class class, in
 
 	if (argc != 1 || argv[0][0] != '/')
 		return err_set(err, EINVAL, "policy explain: give one absolute path of the guest");
+	if (!policy_path_is_normal(argv[0], strlen(argv[0])))
+		return err_set(
+			err, EINVAL,
+			"policy explain: '%.200s': rules match paths without '.', '..', '//' "
+			"and a '/' at the end",
+			argv[0]);
 	request.object = argv[0];
 	request.length = strlen(argv[0]);
 	if (class == POLICY_EXEC) {
@@ -136,9 +144,11 @@ int policy_explain_verb(int argc, char **argv, struct err *err)
 	int ret;
 
 	if (argc < 4)
-		return err_set(err, EINVAL,
-			       "policy explain: cordon policy explain FILE file|exec PATH, FILE "
-			       "net PROTOCOL PEER, or FILE process GROUP");
+		return err_set(
+			err, EINVAL,
+			"policy explain: a policy, a class and an operation are needed: cordon "
+			"policy explain FILE file|exec PATH, FILE "
+			"net PROTOCOL PEER, or FILE process GROUP");
 	ret = policy_add_file(&options, argv[1], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options, err);

@@ -233,7 +233,8 @@ int policy_learn(int argc, char **argv, struct err *err)
 	int ret;
 
 	if (argc != 2)
-		return err_set(err, EINVAL, "policy learn: cordon policy learn LOG");
+		return err_set(err, EINVAL,
+			       "policy learn: one log is needed: cordon policy learn LOG");
 	ret = audit_log_find(argv[1], path, err);
 	if (ret == 0)
 		ret = audit_log_read(path, NULL, learn_entry, &lesson, err);

@@ -18,7 +18,9 @@ int policy_replay(int argc, char **argv, struct err *err)
 	int ret;
 
 	if (argc != 3)
-		return err_set(err, EINVAL, "policy replay: cordon policy replay LOG FILE");
+		return err_set(err, EINVAL,
+			       "policy replay: a log and a policy are needed: cordon policy replay "
+			       "LOG FILE");
 	ret = policy_add_file(&options, argv[2], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options, err);

@@ -271,8 +271,10 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 	if (programs_ruled(policy) && monitor->session.sandbox.is_ready &&
 	    !(monitor->session.sandbox.exec_wanted & AGENT_EXEC_CHECKS)) {
 		policy_free(policy);
-		return err_set(err, EINVAL,
-			       "the sandbox was started without exec rules, and takes none later");
+		return err_set(
+			err, EINVAL,
+			"the sandbox was started without exec rules, and takes none later: start "
+			"one with 'exec allow /**' at least");
 	}
 	/* The agent handles requests in order: the filter holds for the next command. */
 	ret = system_calls_follow(&monitor->session.sandbox, policy, err);

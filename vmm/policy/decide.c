@@ -8,8 +8,7 @@
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-/* Whether a path is normalised, as requests must give it. Any other is denied. */
-static bool is_normal(const char *path, size_t length)
+bool policy_path_is_normal(const char *path, size_t length)
 {
 	const char *end = path + length, *slash;
 	size_t part;
@@ -110,7 +109,7 @@ static void decide_path(const struct policy *policy, const struct policy_request
 	const struct rule *rule;
 	bool above;
 
-	if (!is_normal(path, length)) {
+	if (!policy_path_is_normal(path, length)) {
 		settle(decision, POLICY_DENY, "not a valid path");
 		return;
 	}
@@ -216,7 +215,7 @@ static void decide_exec(const struct policy *policy, const struct policy_request
 		return;
 	}
 	/* Deleted, in memory, or on a file system that only a namespace of the workload has. */
-	if (!is_normal(request->object, request->length)) {
+	if (!policy_path_is_normal(request->object, request->length)) {
 		settle(decision, POLICY_DENY, "it has no path in the sandbox");
 		return;
 	}

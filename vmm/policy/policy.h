@@ -277,6 +277,9 @@ const char *policy_preset_near(const char *name);
 
 void policy_free(struct policy *policy);
 
+/* Whether a path is normalised, as requests must give it. Any other is denied. */
+bool policy_path_is_normal(const char *path, size_t length);
+
 /*
  * Decides about one operation. Pure: equal requests get equal decisions, and it neither allocates,
  * writes nor waits. Its time grows with the length of the object, not with its contents, which the

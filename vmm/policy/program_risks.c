@@ -86,6 +86,63 @@ static void report_link(const struct policy *policy, const struct rule *rule, co
 	}
 }
 
+/* Directories whose names alone an allow rule hardly means. */
+static const char *const directories[] = {
+	"/usr",	    "/bin",	  "/sbin",	"/lib",		  "/lib64", "/usr/bin", "/usr/sbin",
+	"/usr/lib", "/usr/lib64", "/usr/local", "/usr/local/bin", "/opt",   "/tmp",	"/home",
+};
+
+static bool is_directory(const struct policy *policy, const char *path)
+{
+	const struct policy_source *source = &policy->source;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(directories); i++)
+		if (strcmp(path, directories[i]) == 0)
+			return true;
+	for (i = 0; i < policy->shares; i++)
+		if (strcmp(path, policy->share[i].guest) == 0)
+			return true;
+	return (source->cwd && strcmp(path, source->cwd) == 0) ||
+	       (source->home && strcmp(path, source->home) == 0);
+}
+
+/* Patterns that look like a shell's, or like a list. */
+static const char *odd_pattern(const struct policy *policy, const struct rule *rule,
+			       const char *pattern)
+{
+	const char *brace = strchr(pattern, '{'), *comma = brace ? strchr(brace, ',') : NULL;
+
+	if (comma && strchr(comma, '}'))
+		return "'{', ',' and '}' are ordinary characters here: write one pattern for each "
+		       "path";
+	if (pattern[0] && pattern[strlen(pattern) - 1] == ',')
+		return "the ',' is a part of the path: blanks alone separate patterns";
+	if (rule->public.action != POLICY_ACTION_DENY && is_directory(policy, pattern))
+		return "a directory alone allows nothing in it: '/**' after it does";
+	return NULL;
+}
+
+static void report_odd_patterns(const struct policy *policy, const struct policy_risk_ops *ops)
+{
+	const struct rule_list *list = &policy->class[POLICY_EXEC];
+	const char *why;
+	char text[1024];
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < list->count; i++)
+		for (k = 0; k < list->rule[i]->patterns; k++) {
+			why = odd_pattern(policy, list->rule[i], list->rule[i]->pattern[k].text);
+			if (!why)
+				continue;
+			snprintf(text, sizeof(text), "%.200s:%u: %.200s: %s",
+				 list->rule[i]->public.file, list->rule[i]->public.line,
+				 list->rule[i]->pattern[k].text, why);
+			ops->report(ops->arg, text);
+		}
+}
+
 void policy_linked_programs(const struct policy *policy, const struct policy_risk_ops *ops)
 {
 	const struct rule_list *list = &policy->class[POLICY_EXEC];
@@ -111,5 +168,6 @@ void policy_program_risks(const struct policy *policy, const struct policy_risk_
 				      "denied; 'exec allow /**' at the end allows all others");
 	else if (list->count > 0)
 		report_libraries(policy, ops);
+	report_odd_patterns(policy, ops);
 	policy_linked_programs(policy, ops);
 }

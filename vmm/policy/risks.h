@@ -22,7 +22,8 @@ struct policy_risk_ops {
 void policy_risks(const struct policy *policy, const struct policy_risk_ops *ops);
 
 /*
- * Reports exec rules that allow no program, or no loader or C library, and what
+ * Reports exec rules that allow no program, or no loader or C library, patterns that look
+ * like a shell's or like a list, directories that are allowed without what is in them, and what
  * policy_linked_programs() does.
  */
 void policy_program_risks(const struct policy *policy, const struct policy_risk_ops *ops);

@@ -152,6 +152,19 @@ static int too_many(struct parser *parser)
 	return parse_fail(parser, EINVAL, 0, "more than %d rules", POLICY_RULES_MAX);
 }
 
+static int relative_pattern(struct parser *parser, const struct word *word)
+{
+	bool home = word->text[0] == '~';
+
+	if (strchr(word->text, '/'))
+		return parse_fail(parser, EINVAL, word->column, "'%.80s': a path begins with '/'%s",
+				  word->text, home ? " or $HOME" : ", $PWD or $HOME");
+	return parse_fail(parser, EINVAL, word->column,
+			  "'%.80s': a path begins with '/'; '/**/%.80s' matches that name in every "
+			  "directory",
+			  word->text, word->text);
+}
+
 /* `hide` and `deny` also hold for everything beneath what they match. */
 static int compile_pattern(struct parser *parser, const struct word *word,
 			   enum policy_action action, struct glob *glob)
@@ -165,6 +178,8 @@ static int compile_pattern(struct parser *parser, const struct word *word,
 
 	if (!text)
 		return -EINVAL;
+	if (text[0] != '/')
+		return relative_pattern(parser, word);
 	ret = glob_compile(arena, text, strlen(text), glob, &at, &why);
 	if (ret == -EINVAL)
 		return parse_fail(parser, EINVAL,
@@ -417,7 +432,7 @@ int parse_statement(struct parser *parser)
 	    statements[index].state != parse_policy)
 		return parse_fail(parser, EINVAL, word->column,
 				  "'%s' can't be added to a running sandbox: only rules can (file, "
-				  "net, exec)",
+				  "net, exec); 'cordon policy set' replaces the policy",
 				  words[index]);
 	ret = statements[index].state(parser);
 	snprintf(what, sizeof(what), "'%s'", words[index]);

@@ -83,7 +83,7 @@ const char *word_hint(char *to, size_t size, const char *wrong, const char *cons
 		snprintf(to, size, "did you mean '%s'?", near);
 		return to;
 	}
-	snprintf(to, size, "one of");
+	snprintf(to, size, known == 1 ? "the only one is" : "one of");
 	for (i = 0; i < known; i++) {
 		used = strlen(to);
 		snprintf(to + used, size - used, "%s %s", i ? "," : "", given[i]);

@@ -46,9 +46,10 @@ static void explain(void *arg, const struct policy *policy)
 	struct policy_decision decision;
 
 	policy_decide(policy, request, &decision);
-	snprintf(explanation->text, AGENT_MESSAGE_MAX, "%.*s is denied by the policy: %s",
+	snprintf(explanation->text, AGENT_MESSAGE_MAX, "%.*s is denied by the policy: %.200s%s",
 		 (int)(request->length < 250 ? request->length : 250), request->object,
-		 decision.rule ? decision.rule->text : decision.reason);
+		 decision.rule ? decision.rule->text : decision.reason,
+		 decision.verdict == POLICY_ASK ? " (no operator approved it)" : "");
 }
 
 static void reply(struct programs *programs, const struct policy_request *request, uint32_t number,
