@@ -52,6 +52,7 @@ START_TEST(errors_name_line_and_column)
 		{"limit", "p:3:1: write limit"},
 		{"limit memory=lots", "p:3:14: 'lots' is not a size"},
 		{"limit memry=1G", "unknown limit 'memry': did you mean 'memory'?"},
+		{"limit idle=:pause", "p:3:12: ':pause' is not a time such as 5m:pause"},
 		{"limit cpus", "write cpus=VALUE"},
 		{"limit cpus=0", "'0' is not a number from 0.05 to 1024"},
 		{"limit wall=1m wall=2m", "wall is limited already (p:3)"},

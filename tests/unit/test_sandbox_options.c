@@ -67,6 +67,8 @@ START_TEST(a_limit_is_the_size_where_none_is_given)
 	ck_assert_int_eq(memory_of(0, "65M"), MIB(64));
 	ck_assert_int_eq(memory_of(0, "63M"), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.text, ":2: memory=: a sandbox has at least 64M"));
+	ck_assert_int_eq(memory_of(MIB(128), "63M"), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.text, "a sandbox has at least 64M"));
 }
 END_TEST
 

@@ -148,6 +148,8 @@ int policy_check(int argc, char **argv, struct err *err)
 	if (ret == 0)
 		ret = policy_load(&policy, &options.policy, err);
 	if (ret == 0)
+		ret = policy_check_sizes(policy, err);
+	if (ret == 0)
 		ret = print_rules(policy, options.require != NULL, err);
 	if (ret == 0) {
 		print_groups(policy);

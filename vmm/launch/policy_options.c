@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/blk/sizes.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/quantity.h"
+#include "vmm/machine/machine.h"
+#include "vmm/sandbox/root.h"
 
 /* --- policies --------------------------------------------------------------------------------- */
 
@@ -140,6 +143,21 @@ static const struct option_entry share_entries[] = {
 const struct option_table share_option_table = {"Shares", share_entries, ARRAY_SIZE(share_entries)};
 
 /* --- limits ----------------------------------------------------------------------------------- */
+
+int policy_check_sizes(const struct policy *policy, struct err *err)
+{
+	const struct policy_limits *limits = policy_limits(policy);
+
+	if (limits->memory > 0 && limits->memory < MACHINE_MEMORY_MIN)
+		return err_set(err, EINVAL, "%s:%u: memory=: a sandbox has at least %lluM",
+			       limits->file[POLICY_LIMIT_MEMORY], limits->line[POLICY_LIMIT_MEMORY],
+			       (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
+	if (limits->disk > 0 && (limits->disk < ROOT_DISK_MIN || limits->disk > DISK_BYTES_MAX))
+		return err_set(err, EINVAL, "%s:%u: disk=: a disk has 1M to 4T, not %llu bytes",
+			       limits->file[POLICY_LIMIT_DISK], limits->line[POLICY_LIMIT_DISK],
+			       (unsigned long long)limits->disk);
+	return 0;
+}
 
 int policy_apply_limit(const struct policy *policy, const char *option, enum policy_limit which,
 		       bool given, uint64_t *value, struct err *err)

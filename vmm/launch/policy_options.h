@@ -38,6 +38,9 @@ int policy_add_file(struct policy_options *options, const char *name, struct err
  */
 int policy_add_share(struct policy_options *options, const char *text, struct err *err);
 
+/* Refuses limits of memory and disk that no sandbox can have. */
+int policy_check_sizes(const struct policy *policy, struct err *err);
+
 /*
  * Applies a limit of the policy to an option: the limit is the option's maximum, and its value
  * where the option is missing. *value: the option's value, or the default; given: the option was

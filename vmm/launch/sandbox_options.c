@@ -157,7 +157,6 @@ static int check_queues(const char *option, unsigned queues, unsigned cpus, stru
 /* Memory and processors: what the option says, else the policy's limit, else the default. */
 static int apply_size_limits(struct sandbox_options *options, struct err *err)
 {
-	const struct policy_limits *limits = policy_limits(options->policy);
 	struct machine_config *machine = &options->sandbox.machine;
 	uint64_t memory =
 		options->memory ? options->memory & ~(MIB(2) - 1) : MACHINE_MEMORY_DEFAULT;
@@ -169,10 +168,6 @@ static int apply_size_limits(struct sandbox_options *options, struct err *err)
 	if (ret == 0)
 		ret = policy_apply_limit(options->policy, "--cpus", POLICY_LIMIT_CPUS,
 					 options->cpu_millis > 0, &cpus, err);
-	if (ret == 0 && memory < MACHINE_MEMORY_MIN)
-		ret = err_set(err, EINVAL, "%s:%u: memory=: a sandbox has at least %lluM",
-			      limits->file[POLICY_LIMIT_MEMORY], limits->line[POLICY_LIMIT_MEMORY],
-			      (unsigned long long)(MACHINE_MEMORY_MIN >> 20));
 	if (ret == 0 && options->memory && sysinfo(&info) == 0 &&
 	    options->memory > (uint64_t)info.totalram * info.mem_unit)
 		ret = err_set(err, EINVAL,
@@ -188,26 +183,21 @@ static int apply_size_limits(struct sandbox_options *options, struct err *err)
 /* The same for the disk, unless the sandbox comes from a snapshot, which contains its disks. */
 static int apply_disk_limit(struct sandbox_options *options, struct err *err)
 {
-	const struct policy_limits *limits = policy_limits(options->policy);
 	uint64_t *disk = &options->sandbox.root.disk_bytes;
-	int ret;
 
 	if (options->sandbox.snapshot)
 		return 0;
-	ret = policy_apply_limit(options->policy, "--disk", POLICY_LIMIT_DISK, *disk > 0, disk,
-				 err);
-	if (ret == 0 && *disk > 0 && (*disk < ROOT_DISK_MIN || *disk > DISK_BYTES_MAX))
-		ret = err_set(err, EINVAL, "%s:%u: disk=: a disk has 1M to 4T, not %llu bytes",
-			      limits->file[POLICY_LIMIT_DISK], limits->line[POLICY_LIMIT_DISK],
-			      (unsigned long long)*disk);
-	return ret;
+	return policy_apply_limit(options->policy, "--disk", POLICY_LIMIT_DISK, *disk > 0, disk,
+				  err);
 }
 
 static int apply_limits(struct sandbox_options *options, struct err *err)
 {
 	const struct machine_config *machine = &options->sandbox.machine;
-	int ret = apply_size_limits(options, err);
+	int ret = policy_check_sizes(options->policy, err);
 
+	if (ret == 0)
+		ret = apply_size_limits(options, err);
 	if (ret == 0)
 		ret = apply_disk_limit(options, err);
 	if (ret == 0)

@@ -57,6 +57,8 @@ int policy_parse_idle(const char *text, uint64_t *ns, bool *pauses, struct err *
 		return err_set(err, EINVAL, "'%s': only :pause may follow a time", text);
 	if (!colon)
 		return quantity_duration(text, ns, err);
+	if (colon == text)
+		return err_set(err, EINVAL, "'%s' is not a time such as 5m:pause", text);
 	if (snprintf(time, sizeof(time), "%.*s", (int)(colon - text), text) >= (int)sizeof(time))
 		return err_set(err, EINVAL, "'%s' is not a time such as 5m:pause", text);
 	return quantity_duration(time, ns, err);
