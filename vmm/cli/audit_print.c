@@ -50,6 +50,7 @@ void audit_print_entry(const struct audit_entry *entry, const json_t *json)
 {
 	const char *detail = json_string_value(json_object_get(json, "detail"));
 	const char *key = json_string_value(json_object_get(json, "key"));
+	const json_t *pid = json_object_get(json, "claimed_pid");
 
 	printf("%llu ", (unsigned long long)entry->sequence);
 	put_safe(entry->time ? entry->time : "?");
@@ -58,6 +59,8 @@ void audit_print_entry(const struct audit_entry *entry, const json_t *json)
 		put_safe(entry->event ? entry->event : "?");
 		if (entry->event && strcmp(entry->event, "gap") == 0)
 			print_gap(json);
+		if (pid && entry->event && strncmp(entry->event, "process-", 8) == 0)
+			printf(" pid=%lld", (long long)json_integer_value(pid));
 		if (key) {
 			putchar(' ');
 			put_safe(key);
