@@ -10,6 +10,7 @@
 #include "vmm/cli/policy.h"
 #include "vmm/control/planted.h"
 #include "vmm/launch/policy_file.h"
+#include "vmm/launch/program_links.h"
 #include "vmm/launch/share_leads.h"
 #include "vmm/policy/risks.h"
 
@@ -155,6 +156,7 @@ int policy_check(int argc, char **argv, struct err *err)
 		print_groups(policy);
 		policy_risks(policy, &risks);
 		policy_program_risks(policy, &risks);
+		program_links(policy, &risks);
 		share_leads(policy, &risks);
 	}
 	for (i = 0; ret == 0 && (share = policy_share(policy, i)); i++)

@@ -15,6 +15,7 @@
 #include "vmm/launch/network_options.h"
 #include "vmm/launch/policy_file.h"
 #include "vmm/launch/guest_files.h"
+#include "vmm/launch/program_links.h"
 #include "vmm/launch/share_check.h"
 #include "vmm/control/share_links.h"
 #include "vmm/launch/sign.h"
@@ -262,6 +263,8 @@ int sandbox_options_policy(struct sandbox_options *options, struct err *err)
 	/* In the initramfs, which has no /usr, /bin is a directory. */
 	if (ret == 0 && options->rootfs)
 		policy_linked_programs(options->policy, &risks);
+	if (ret == 0 && options->rootfs && strcmp(options->rootfs, "host") == 0)
+		program_links(options->policy, &risks);
 	if (ret == 0)
 		ret = apply_limits(options, err);
 	if (ret == 0)
