@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Limits of a policy: what a workload gets when it exceeds one, and that agent and other commands go on."""
+import errno
+
+import cordon
 from cordon import call, limit, run, wait_until, write
 from sandboxes import execute, executing, ps, sandbox
 
@@ -165,3 +168,15 @@ def test_a_workload_that_kills_all_it_can_see():
         last.wait().expect(137, b"started\n", b"")
         execute("box", "echo", "alive").expect(0, b"alive\n", b"")
         call("logs", "box").expect(0)
+
+
+@limit(300)
+def test_rings_of_packet_sockets():
+    """They end where the guest's memory ends, for the process that makes them alone."""
+    with open(cordon.program("calls"), "rb") as file:
+        calls = file.read()
+    with sandbox("box", "--memory", "96M"):
+        execute("box", "sh", "-c", "cat >/tmp/calls && chmod 755 /tmp/calls", stdin=calls).expect(0)
+        other = other_command()
+        execute("box", "/tmp/calls", "rings").expect(errno.ENOMEM)
+        still_alive(other)

@@ -196,6 +196,22 @@ def test_programs_on_shares_and_overlays():
                 "/tmp/$i/p target 2>/dev/null; echo $?; done").expect(0, b"42\n126\n")
 
 
+@limit(400)
+def test_programs_mounts_stay():
+    """No rename or removal takes a share from its path, where another file could then have it."""
+    os.makedirs(work("top"), exist_ok=True)
+    shutil.copy(cordon.program("execs"), work("top/execs"))
+    rules = policy(f"share {work('top')} /srv/deep/w\nfile read /srv/deep/w/**\nexec allow /srv/deep/w/** /bin/busybox\n" + OPEN)
+    away = "mv /srv/deep /srv/other; mv /srv/deep/w /srv/w; rmdir /srv/deep/w; mv -T /srv/empty /srv/deep/w"
+    script = f"mkdir -p /srv/twin/x /srv/empty; {away}; unshare -m sh -c 'umount /srv/deep/w; {away}'"
+    with sandbox("box", "--policy", rules):
+        result = execute("box", "sh", "-c", script)
+        assert result.stderr.count(b"busy") == 8, result
+        execute("box", "sh", "-c", "ls -d /srv/*; mv /srv/twin /srv/moved && rmdir /srv/moved/x && mv -T /srv/empty /srv/moved"
+                ).expect(0, b"/srv/deep\n/srv/empty\n/srv/twin\n")
+        execute("box", "/srv/deep/w/execs", "target").expect(42)
+
+
 @limit(600)
 def test_programs_flood():
     """A storm of denied programs, known and new ones, leaves the sandbox usable and the log bounded."""

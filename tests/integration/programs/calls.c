@@ -2,6 +2,7 @@
 /*
  * Makes system calls that rules about groups close, each in a process of its own, and prints one
  * line for each: its name, and `ok` or the name of the error. Run it as sandbox root.
+ * `calls rings` takes all memory that packet sockets get.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,6 +30,8 @@
 #define CLONE3	    435
 #define PIDFD_GETFD 438
 #define MEMFD_EXEC  0x10
+#define PACKETS	    263 /* the level of options of packet sockets */
+#define RX_RING	    5
 
 static int traceme(void)
 {
@@ -103,6 +106,21 @@ static int other_groups(void)
 static int raw(void)
 {
 	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, 1);
+}
+
+/* Makes rings of packet sockets, 4 MiB each, until one fails: with its errno value, or 0. */
+static int rings(void)
+{
+	const struct {
+		unsigned block_size, blocks, frame_size, frames;
+	} ring = {.block_size = 65536, .blocks = 64, .frame_size = 2048, .frames = 2048};
+	unsigned i;
+
+	for (i = 0; i < 900; i++)
+		if (setsockopt(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_IP)), PACKETS, RX_RING,
+			       &ring, sizeof(ring)) < 0)
+			return errno;
+	return 0;
 }
 
 /* Reads its own datagram on its way through the loopback device. */
@@ -284,6 +302,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "ends") == 0)
 		return 0;
+	if (argc > 1 && strcmp(argv[1], "rings") == 0)
+		return rings();
 	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
 		try(attempts[i].name, attempts[i].attempt);
 	return 0;
