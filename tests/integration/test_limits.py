@@ -67,6 +67,10 @@ def test_open_files_and_a_share_of_the_processor():
         assert lines[0] == "50000 100000" and int(lines[1].split()[1]) > 0 and lines[2] == "read-only", busy
         call("policy", "set", "box", more).expect(0)
         execute("box", "sh", "-c", CPU + OPEN % 20).expect(0, b"max 100000\n64\n64\nall\n")
+        # A policy that is refused leaves them as they are.
+        call("policy", "set", "box", write("late", "policy 1\nlimit open-files=128\nexec allow /**\n")
+             ).expect_error("started without exec rules")
+        execute("box", "sh", "-c", "ulimit -n").expect(0, b"64\n")
         call("policy", "set", "box", policy("cpus=0.25")).expect(0)
         execute("box", "sh", "-c", CPU + "ulimit -n").expect(0, b"25000 100000\n1024\n")
     run("sh", "-c", CPU, options=["--cpus", "0.75"]).expect(0, b"75000 100000\n")

@@ -329,6 +329,15 @@ int monitor_add_rule(struct monitor *monitor, const char *line, const char *by, 
 	return put_in_force(monitor, addition.made, by, err);
 }
 
+/* The guest has the limits of a policy that was refused afterwards: the current ones again. */
+static void restore_limits(struct sandbox *sandbox)
+{
+	struct err err;
+
+	if (sandbox->is_ready && sandbox_renew_limits(sandbox, NULL, &err) < 0)
+		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
+}
+
 void op_policy_set(struct client *client, struct message *message)
 {
 	struct monitor *monitor = client->monitor;
@@ -374,8 +383,10 @@ void op_policy_set(struct client *client, struct message *message)
 		return;
 	}
 	server_peer(client, by, sizeof(by));
-	if (put_in_force(monitor, policy, by, &err) < 0)
+	if (put_in_force(monitor, policy, by, &err) < 0) {
+		restore_limits(&monitor->session.sandbox);
 		server_refuse(client, id, err.text);
-	else
+	} else {
 		server_reply(client, id, NULL);
+	}
 }
