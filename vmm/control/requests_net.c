@@ -130,7 +130,8 @@ void op_answer(struct client *client, struct message *message)
 		return;
 	}
 	if (string_of(message->body, "reason")) {
-		server_refuse(client, id, "only the refusal of a proposal takes a reason");
+		server_refuse(client, id,
+			      "only the refusal of a proposal takes a reason: give none");
 		return;
 	}
 	if (reply == APPROVAL_ALWAYS || reply == APPROVAL_NEVER)

@@ -28,8 +28,9 @@ static int never_decides(const struct rule *rule, const struct rule *above, stru
 
 	snprintf(text, sizeof(text),
 		 "this rule never decides: all it matches is decided above it (%.60s:%u: %.120s); "
-		 "move it up or remove it",
-		 above->public.file, above->public.line, above->public.text);
+		 "%s",
+		 above->public.file, above->public.line, above->public.text,
+		 rule->added ? "it would change nothing" : "move it up or remove it");
 	return fail_at(rule, err, text);
 }
 
