@@ -97,7 +97,7 @@ def test_an_idle_sandbox_pauses():
     def wait_idle():
         wait_until(lambda: ps()["box"]["state"] == "idle", "the sandbox to pause")
 
-    with sandbox("box", "--idle", "4s:pause"):
+    with sandbox("box", "--idle", "10s:pause"):
         wait_idle()
         shown = call("top", "--once", "box").expect(0).stdout
         assert shown.startswith(b"box  idle ") and b"it goes on with the next command" in shown, shown
