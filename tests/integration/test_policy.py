@@ -208,6 +208,9 @@ def test_policy_of_programs_without_a_sandbox():
     assert f"{p}:2: guest: exec deny" in call("policy", "check", p).expect(0).stdout.decode()
     call("policy", "check", "--require", "host", p).expect_error("only the guest's kernel", "exec deny")
     call("policy", "check", "--require", "host", policy("")).expect(0)
+    logged = policy("audit processes\n")
+    assert f"{logged}:2: guest: audit processes\n" in call("policy", "check", logged).expect(0).stdout.decode()
+    call("policy", "check", "--require", "host", logged).expect_error(f"{logged}:2: only the guest", "audit processes")
 
 
 # --- with a sandbox ----------------------------------------------------------------------------------

@@ -58,23 +58,42 @@ static void print_limit(const struct policy_limits *limits, enum policy_limit li
 		  needs_guest(limits, limit) ? "guest" : "host", name);
 }
 
+static int not_on_host(const char *file, unsigned line, const char *text, struct err *err)
+{
+	return err_set(err, EPERM,
+		       "%s:%u: only the guest's kernel enforces this, and --require host is "
+		       "given: %.200s",
+		       file, line, text);
+}
+
 static int print_limits(const struct policy *policy, bool require_host, struct err *err)
 {
 	const struct policy_limits *limits = policy_limits(policy);
 	enum policy_limit limit;
+	char text[64];
 
 	for (limit = 0; limit < POLICY_LIMITS; limit++) {
 		if (!limits->line[limit])
 			continue;
+		snprintf(text, sizeof(text), "limit %s%s", policy_limit_name(limit),
+			 is_fraction(limits, limit) ? " (a fraction)" : "");
 		if (require_host && needs_guest(limits, limit))
-			return err_set(err, EPERM,
-				       "%s:%u: only the guest's kernel enforces this, and "
-				       "--require host is given: limit %s%s",
-				       limits->file[limit], limits->line[limit],
-				       policy_limit_name(limit),
-				       is_fraction(limits, limit) ? " (a fraction)" : "");
+			return not_on_host(limits->file[limit], limits->line[limit], text, err);
 		print_limit(limits, limit);
 	}
+	return 0;
+}
+
+/* The log then has the guest's word. */
+static int print_audit(const struct policy *policy, bool require_host, struct err *err)
+{
+	static const char text[] = "audit processes";
+	const struct policy_place *place = policy_audit_processes(policy);
+
+	if (place && require_host)
+		return not_on_host(place->file, place->line, text, err);
+	if (place)
+		text_line(stdout, "%s:%u: guest: %s", place->file, place->line, text);
 	return 0;
 }
 
@@ -87,6 +106,8 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 	int ret;
 
 	ret = print_limits(policy, require_host, err);
+	if (ret == 0)
+		ret = print_audit(policy, require_host, err);
 	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
 		share = policy_share(policy, i);
 		if (share->file)
@@ -97,10 +118,7 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 		for (i = 0; i < policy_rule_count(policy, (enum policy_class) class); i++) {
 			rule = policy_rule(policy, (enum policy_class) class, i);
 			if (require_host && rule->enforced_by != POLICY_HOST)
-				return err_set(err, EPERM,
-					       "%s:%u: only the guest's kernel enforces this, and "
-					       "--require host is given: %.200s",
-					       rule->file, rule->line, rule->text);
+				return not_on_host(rule->file, rule->line, rule->text, err);
 			text_line(stdout, "%s:%u: %s: %s", rule->file, rule->line,
 				  policy_enforced_by_name(rule->enforced_by), rule->text);
 		}

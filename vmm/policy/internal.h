@@ -49,7 +49,8 @@ struct policy {
 	struct policy_share share[POLICY_SHARES_MAX];
 	size_t shares;
 	struct rule_list class[POLICY_CLASSES];
-	bool audit_required, audit_processes;
+	bool audit_required;
+	struct policy_place audit_processes; /* line 0: no such statement */
 	struct policy_on_ask on_ask;
 	struct policy_source source; /* a deep copy */
 };

@@ -269,7 +269,7 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
 		ret = compare_limits(child, parent, err);
 	if (ret == 0 && parent->audit_required && !child->audit_required)
 		ret = err_set(err, EPERM, "it allows more: 'on-deny audit=required' is missing");
-	if (ret == 0 && parent->audit_processes && !child->audit_processes)
+	if (ret == 0 && policy_audit_processes(parent) && !policy_audit_processes(child))
 		ret = err_set(err, EPERM, "it hides more: 'audit processes' is missing");
 	if (ret == 0 && parent->on_ask.way == POLICY_ON_ASK_DENY &&
 	    child->on_ask.way != POLICY_ON_ASK_DENY)

@@ -320,9 +320,9 @@ const struct policy_on_ask *policy_on_ask(const struct policy *policy)
 	return &policy->on_ask;
 }
 
-bool policy_audit_processes(const struct policy *policy)
+const struct policy_place *policy_audit_processes(const struct policy *policy)
 {
-	return policy->audit_processes;
+	return policy->audit_processes.line ? &policy->audit_processes : NULL;
 }
 
 bool policy_audit_required(const struct policy *policy)

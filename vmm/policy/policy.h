@@ -337,8 +337,13 @@ const struct policy_on_ask *policy_on_ask(const struct policy *policy);
 /* Whether operations are denied while the audit log cannot be written (audit=required). */
 bool policy_audit_required(const struct policy *policy);
 
-/* Whether the log is to have starts and ends of processes (audit processes). */
-bool policy_audit_processes(const struct policy *policy);
+/* The statement that wants starts and ends of processes in the log (audit processes), or NULL. */
+struct policy_place {
+	const char *file; /* belongs to the policy */
+	unsigned line;
+};
+
+const struct policy_place *policy_audit_processes(const struct policy *policy);
 
 /*
  * The policy's text, and a source with which policy_parse() makes the same policy of it again. Both

@@ -52,7 +52,7 @@ int parse_audit(struct parser *parser)
 		if (word_index(words, ARRAY_SIZE(words), parser->word[i].text) < 0)
 			return parse_unknown_word(parser, &parser->word[i], "audit option", words,
 						  ARRAY_SIZE(words));
-	parser->policy->audit_processes = true;
+	parser->policy->audit_processes = (struct policy_place){parser->file, parser->line};
 	return 0;
 }
 
