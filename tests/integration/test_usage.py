@@ -36,7 +36,7 @@ def test_bad_usage():
 
 
 def test_bad_values():
-    for value in ("", "0", "-1", "9", "1.5", "one", "99999999999999999999"):
+    for value in ("", "0", "-1", "9", "1.5.1", "one", "99999999999999999999"):
         run("true", options=["--cpus", value]).expect_error("cpus")
     for value in ("", "-1", "x", "-5s", "1y"):
         run("true", options=["--timeout", value]).expect_error("timeout")
