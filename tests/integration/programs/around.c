@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/integration/programs/attempts.h"
+
 #define GET_USERNS    0xb701 /* NS_GET_USERNS */
 #define OPEN_TREE     428
 #define MOVE_MOUNT    429
@@ -273,10 +275,7 @@ static int memory_mapped(void)
 	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED ? -1 : 0;
 }
 
-static const struct {
-	const char *name;
-	int (*attempt)(void);
-} attempts[] = {
+static const struct attempt attempts[] = {
 	{"x32", x32_call},
 	{"int80", old_call},
 	{"clone3_user", clone3_user},
@@ -302,34 +301,12 @@ static const struct {
 	{"memory_mapped", memory_mapped},
 };
 
-static void try(const char *name, int (*attempt)(void))
-{
-	int status = -1;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		errno = 0;
-		_exit(attempt() < 0 ? errno : 0);
-	}
-	waitpid(pid, &status, 0);
-	if (!WIFEXITED(status))
-		printf("%s signal %d\n", name, WTERMSIG(status));
-	else if (WEXITSTATUS(status))
-		printf("%s %s\n", name, strerror(WEXITSTATUS(status)));
-	else
-		printf("%s ok\n", name);
-	fflush(stdout);
-}
-
 int main(int argc, char **argv)
 {
-	size_t i;
-
 	if (argc > 1 && strcmp(argv[1], "euid") == 0) {
 		printf("%d\n", (int)geteuid());
 		return 0;
 	}
-	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
-		try(attempts[i].name, attempts[i].attempt);
+	attempts_run(attempts, sizeof(attempts) / sizeof(attempts[0]));
 	return 0;
 }

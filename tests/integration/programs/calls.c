@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/integration/programs/attempts.h"
+
 #define PIDFD_OPEN  434
 #define CLONE3	    435
 #define PIDFD_GETFD 438
@@ -244,10 +246,7 @@ static int thread(void)
 	return errno ? -1 : pthread_join(id, NULL);
 }
 
-static const struct {
-	const char *name;
-	int (*attempt)(void);
-} attempts[] = {
+static const struct attempt attempts[] = {
 	{"ptrace", traceme},
 	{"process_vm_readv", vm_readv},
 	{"kcmp", compare},
@@ -277,34 +276,12 @@ static const struct {
 	{"thread", thread},
 };
 
-static void try(const char *name, int (*attempt)(void))
-{
-	int status = -1;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		errno = 0;
-		_exit(attempt() < 0 ? errno : 0);
-	}
-	waitpid(pid, &status, 0);
-	if (!WIFEXITED(status))
-		printf("%s signal %d\n", name, WTERMSIG(status));
-	else if (WEXITSTATUS(status))
-		printf("%s %s\n", name, strerror(WEXITSTATUS(status)));
-	else
-		printf("%s ok\n", name);
-	fflush(stdout);
-}
-
 int main(int argc, char **argv)
 {
-	size_t i;
-
 	if (argc > 1 && strcmp(argv[1], "ends") == 0)
 		return 0;
 	if (argc > 1 && strcmp(argv[1], "rings") == 0)
 		return rings();
-	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
-		try(attempts[i].name, attempts[i].attempt);
+	attempts_run(attempts, sizeof(attempts) / sizeof(attempts[0]));
 	return 0;
 }
