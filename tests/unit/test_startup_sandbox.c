@@ -99,6 +99,26 @@ START_TEST(exec_rules_that_cannot_hold_end_the_start)
 }
 END_TEST
 
+START_TEST(exec_rules_that_are_refused_later_end_the_sandbox)
+{
+	struct fake *fake = fake_create();
+
+	fake->sandbox.machine.loop = fake->loop;
+	fake_connect(fake);
+	ck_assert_int_eq(fake->sandbox.machine.end, MACHINE_RUNNING);
+	ck_assert_int_eq(guard_replace(fake->sandbox.config.guard,
+				       policy_of("policy 1\naudit processes\n"), "test"),
+			 0);
+	fake->fails = AGENT_EXEC_RULES;
+	fake->error = EOPNOTSUPP;
+	sandbox_renew_rules(&fake->sandbox);
+	agent_channel_readable(fake->sandbox.machine.channel);
+	ck_assert_int_eq(fake->sandbox.machine.end, MACHINE_SETUP_FAILED);
+	loop_cancel(fake->loop, &fake->sandbox.machine.end_task);
+	fake_destroy(fake);
+}
+END_TEST
+
 START_TEST(a_template_comes_before_anything_of_the_user)
 {
 	struct fake *fake = fake_create();
@@ -223,7 +243,8 @@ START_TEST(an_agent_that_connects_again_gets_it_all_again)
 END_TEST
 
 UNIT_MAIN("startup_sandbox", exec_rules_come_before_any_command,
-	  exec_rules_that_cannot_hold_end_the_start, a_sandbox_is_set_up_in_order,
+	  exec_rules_that_cannot_hold_end_the_start,
+	  exec_rules_that_are_refused_later_end_the_sandbox, a_sandbox_is_set_up_in_order,
 	  a_guest_that_booted_gets_less, a_template_comes_before_anything_of_the_user,
 	  a_connection_lost_while_a_template_is_saved_gives_it_up, a_failed_step_is_named,
 	  a_ping_or_a_clock_that_fails_changes_nothing,

@@ -279,20 +279,18 @@ void audit_entry_read(struct audit_entry *entry, const json_t *json)
 
 bool audit_entry_groups(const json_t *json, uint32_t *open)
 {
-	const char *event = string_in(json, "event"), *detail = string_in(json, "detail"), *name;
+	const char *event = string_in(json, "event"), *detail = string_in(json, "detail");
 	size_t length;
-	unsigned group;
+	int group;
 
 	if (!event || !detail || strcmp(event, "system-calls") != 0)
 		return false;
 	*open = 0;
 	for (; *detail; detail += length + (detail[length] != 0)) {
 		length = strcspn(detail, " ");
-		for (group = 0; group < POLICY_GROUPS; group++) {
-			name = policy_group_name((enum policy_group)group);
-			if (strlen(name) == length && memcmp(name, detail, length) == 0)
-				*open |= 1u << group;
-		}
+		group = policy_group_named(detail, length);
+		if (group >= 0)
+			*open |= 1u << group;
 	}
 	return true;
 }

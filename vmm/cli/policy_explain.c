@@ -125,12 +125,11 @@ static int explain_group(const struct policy *policy, int argc, char **argv, str
 		names[group] = policy_group_name((enum policy_group)group);
 	if (argc != 1)
 		return err_set(err, EINVAL, "policy explain: give one group, such as %s", names[0]);
-	for (group = 0; group < POLICY_GROUPS && strcmp(names[group], argv[0]) != 0;)
-		group++;
-	near = group < POLICY_GROUPS ? NULL : nearest_word(argv[0], names, POLICY_GROUPS);
-	if (group == POLICY_GROUPS)
+	if (policy_group_named(argv[0], strlen(argv[0])) < 0) {
+		near = nearest_word(argv[0], names, POLICY_GROUPS);
 		return err_set(err, EINVAL, "'%s' is no group of system calls%s%s%s", argv[0],
 			       near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+	}
 	request.object = argv[0];
 	request.length = strlen(argv[0]);
 	explain_one(policy, &request);

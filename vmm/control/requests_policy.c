@@ -11,7 +11,6 @@
 #include "vmm/base/log.h"
 #include "vmm/control/requests.h"
 #include "vmm/policy/added.h"
-#include "vmm/sandbox/dialogue.h"
 
 #define CHANGE_TEXT 512 /* who changed the policy, and by which rule */
 
@@ -259,6 +258,25 @@ static void describe_change(void *arg, const struct policy *policy)
 			 ", took " POLICY_ADDED ":%u back: %s", before, old->text);
 }
 
+/*
+ * Requests what the guest keeps of a policy that is about to be in force. The agent handles
+ * requests in order: it holds for the next command. 0 or -errno with a message.
+ */
+static int tell_guest(struct sandbox *sandbox, const struct policy *policy, struct err *err)
+{
+	int ret = 0;
+
+	if (programs_ruled(policy) && sandbox->is_ready &&
+	    !(sandbox->exec_wanted & AGENT_EXEC_CHECKS))
+		return err_set(
+			err, EINVAL,
+			"the sandbox was started without exec rules, and takes none later: start "
+			"one with 'exec allow /**' at least");
+	if (sandbox->is_ready)
+		ret = sandbox_set_limits(sandbox, policy, NULL, err);
+	return ret < 0 ? ret : system_calls_follow(sandbox, policy, err);
+}
+
 /* Takes ownership of the policy. by: who has replaced it, for the log. 0 or -errno with a message.
  */
 static int put_in_force(struct monitor *monitor, struct policy *policy, const char *by,
@@ -266,34 +284,26 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 {
 	char text[CHANGE_TEXT];
 	struct change change = {.made = policy, .text = text, .size = sizeof(text)};
-	int ret;
+	struct sandbox *sandbox = &monitor->session.sandbox;
+	int ret = tell_guest(sandbox, policy, err);
 
-	if (programs_ruled(policy) && monitor->session.sandbox.is_ready &&
-	    !(monitor->session.sandbox.exec_wanted & AGENT_EXEC_CHECKS)) {
-		policy_free(policy);
-		return err_set(
-			err, EINVAL,
-			"the sandbox was started without exec rules, and takes none later: start "
-			"one with 'exec allow /**' at least");
-	}
-	/* The agent handles requests in order: the filter holds for the next command. */
-	ret = system_calls_follow(&monitor->session.sandbox, policy, err);
 	if (ret < 0) {
 		policy_free(policy);
+	} else {
+		snprintf(text, sizeof(text), "%s", by);
+		guard_with_policy(monitor->session.guard, describe_change, &change);
+		ret = guard_replace(monitor->session.guard, policy, text);
+		if (ret < 0)
+			ret = err_set(err, EBUSY, "too many policies are still in use: try again");
+		else
+			monitor_keep_policy(monitor);
+	}
+	/* Of the policy in force, be it the new one or the old one, before commands that follow;
+	 * verdicts of the old one have been sent. Start-up does it when it ends. */
+	if (sandbox->is_ready)
+		sandbox_renew_rules(sandbox);
+	if (ret < 0)
 		return ret;
-	}
-	snprintf(text, sizeof(text), "%s", by);
-	guard_with_policy(monitor->session.guard, describe_change, &change);
-	if (guard_replace(monitor->session.guard, policy, text) < 0) {
-		if (monitor->session.sandbox.calls.known)
-			system_calls_renew(&monitor->session.sandbox);
-		return err_set(err, EBUSY, "too many policies are still in use: try again");
-	}
-	monitor_keep_policy(monitor);
-	/* Before commands that follow; verdicts of the old policy have been sent. */
-	if (monitor->session.sandbox.is_ready &&
-	    dialogue_exec_rules(&monitor->session.sandbox, NULL, err) < 0)
-		machine_finish(&monitor->session.sandbox.machine, MACHINE_SETUP_FAILED, err->text);
 	network_policy_changed(&monitor->session.sandbox.network);
 	if (monitor->session.sandbox.questions)
 		approvals_policy_changed(monitor->session.sandbox.questions);
@@ -327,15 +337,6 @@ int monitor_add_rule(struct monitor *monitor, const char *line, const char *by, 
 		return addition.ret;
 	*number = policy_last_added(addition.made)->line;
 	return put_in_force(monitor, addition.made, by, err);
-}
-
-/* The guest has the limits of a policy that was refused afterwards: the current ones again. */
-static void restore_limits(struct sandbox *sandbox)
-{
-	struct err err;
-
-	if (sandbox->is_ready && sandbox_renew_limits(sandbox, NULL, &err) < 0)
-		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
 }
 
 void op_policy_set(struct client *client, struct message *message)
@@ -373,9 +374,6 @@ void op_policy_set(struct client *client, struct message *message)
 		ret = policy_parse(&policy, text, length, &source, &err);
 	if (ret == 0)
 		ret = check_replacement(monitor, policy, &err);
-	/* The agent handles requests in order: the limits hold for the next command. */
-	if (ret == 0 && monitor->session.sandbox.is_ready)
-		ret = sandbox_set_limits(&monitor->session.sandbox, policy, NULL, &err);
 	free(text);
 	if (ret < 0) {
 		policy_free(policy);
@@ -383,10 +381,8 @@ void op_policy_set(struct client *client, struct message *message)
 		return;
 	}
 	server_peer(client, by, sizeof(by));
-	if (put_in_force(monitor, policy, by, &err) < 0) {
-		restore_limits(&monitor->session.sandbox);
+	if (put_in_force(monitor, policy, by, &err) < 0)
 		server_refuse(client, id, err.text);
-	} else {
+	else
 		server_reply(client, id, NULL);
-	}
 }

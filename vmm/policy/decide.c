@@ -282,18 +282,12 @@ static void decide_net(const struct policy *policy, const struct policy_request 
 static void decide_use(const struct policy *policy, const struct policy_request *request,
 		       struct policy_decision *decision)
 {
-	unsigned group;
-	const char *name;
+	int group = request->object ? policy_group_named(request->object, request->length) : -1;
 
-	for (group = 0; request->object && group < POLICY_GROUPS; group++) {
-		name = policy_group_name((enum policy_group)group);
-		if (strlen(name) != request->length ||
-		    memcmp(name, request->object, request->length) != 0)
-			continue;
+	if (group >= 0)
 		policy_decide_group(policy, (enum policy_group)group, decision);
-		return;
-	}
-	settle(decision, POLICY_DENY, "not a group of system calls");
+	else
+		settle(decision, POLICY_DENY, "not a group of system calls");
 }
 
 void policy_decide(const struct policy *policy, const struct policy_request *request,

@@ -288,6 +288,9 @@ bool policy_path_is_normal(const char *path, size_t length);
 void policy_decide(const struct policy *policy, const struct policy_request *request,
 		   struct policy_decision *decision);
 
+/* The groups of system calls that a policy leaves open: a bit for each enum policy_group. */
+uint32_t policy_open_groups(const struct policy *policy);
+
 /*
  * Decides about a group of system calls, as policy_decide() does by its name. policy NULL: there
  * are no rules.
@@ -361,5 +364,8 @@ const char *policy_action_name(enum policy_action action);
 const char *policy_enforced_by_name(enum policy_enforced_by enforced_by);
 const char *policy_protocol_name(enum policy_protocol protocol);
 const char *policy_group_name(enum policy_group group);
+
+/* The group of that name (not NUL-terminated), or -1. */
+int policy_group_named(const char *name, size_t length);
 
 #endif

@@ -13,6 +13,17 @@ const char *policy_group_name(enum policy_group group)
 	return group < POLICY_GROUPS ? process_groups[group].name : NULL;
 }
 
+int policy_group_named(const char *name, size_t length)
+{
+	int group;
+
+	for (group = 0; group < POLICY_GROUPS; group++)
+		if (strlen(process_groups[group].name) == length &&
+		    memcmp(process_groups[group].name, name, length) == 0)
+			return group;
+	return -1;
+}
+
 /* --- parsing ---------------------------------------------------------------------------------- */
 
 static int parse_group(struct parser *parser, const struct word *word, struct rule *rule)
@@ -108,6 +119,19 @@ void policy_decide_group(const struct policy *policy, enum policy_group group,
 		settle(decision, true, "open by default");
 	else
 		settle(decision, false, "closed by default");
+}
+
+uint32_t policy_open_groups(const struct policy *policy)
+{
+	struct policy_decision decision;
+	uint32_t open = 0;
+	unsigned group;
+
+	for (group = 0; group < POLICY_GROUPS; group++) {
+		policy_decide_group(policy, (enum policy_group)group, &decision);
+		open |= (uint32_t)(decision.verdict == POLICY_ALLOW) << group;
+	}
+	return open;
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */

@@ -54,8 +54,21 @@ static void read_wanted(void *arg, const struct policy *policy)
 	*(uint32_t *)arg = programs_wanted(policy);
 }
 
+/* A guest that does not keep its policy's rules must not go on. */
+static void refused(void *arg, int error)
+{
+	struct sandbox *sandbox = arg;
+	struct err err;
+
+	if (error == 0 || error == AGENT_REPLY_LOST)
+		return;
+	dialogue_exec_failed(error, &err);
+	machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
+}
+
 int dialogue_exec_rules(struct sandbox *sandbox, const struct agent_reply *reply, struct err *err)
 {
+	const struct agent_reply own = {.done = refused, .arg = sandbox};
 	struct guard *guard = sandbox->config.guard;
 	uint32_t wanted = 0;
 	int ret;
@@ -68,7 +81,7 @@ int dialogue_exec_rules(struct sandbox *sandbox, const struct agent_reply *reply
 	/* A snapshot's guest may remember verdicts of the policy that it had. */
 	if (!wanted && !sandbox->exec_wanted && !sandbox->config.snapshot)
 		return 0;
-	ret = agent_channel_exec_rules(sandbox->machine.channel, wanted, reply);
+	ret = agent_channel_exec_rules(sandbox->machine.channel, wanted, reply ? reply : &own);
 	if (ret == -EOPNOTSUPP && !wanted)
 		return 0;
 	if (ret == -EOPNOTSUPP)

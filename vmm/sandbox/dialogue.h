@@ -20,7 +20,7 @@ int dialogue_open(struct sandbox *sandbox, struct loop *loop, struct err *err);
 /*
  * Tells the agent what the policy in force wants of programs, if it does not know yet. 1:
  * requested; 0: nothing to request; or -errno with a message. reply: see
- * agent_channel_exec_rules().
+ * agent_channel_exec_rules(); NULL: the machine ends if the agent refuses.
  */
 struct agent_reply;
 int dialogue_exec_rules(struct sandbox *sandbox, const struct agent_reply *reply, struct err *err);

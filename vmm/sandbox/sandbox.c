@@ -50,13 +50,17 @@ void sandbox_reseed(struct sandbox *sandbox)
 
 /* --- start-up --------------------------------------------------------------------------------- */
 
-/* What the agent must know before the next command; it handles requests in order. */
-static void renew_rules(struct sandbox *sandbox)
+void sandbox_renew_rules(struct sandbox *sandbox)
 {
+	struct machine *machine = &sandbox->machine;
 	struct err err = {.text = ""};
 
+	if (sandbox_renew_limits(sandbox, NULL, &err) < 0)
+		machine_finish(machine, MACHINE_SETUP_FAILED, err.text);
+	if (system_calls_request(sandbox, NULL, NULL, &err) < 0)
+		machine_finish(machine, MACHINE_SETUP_FAILED, err.text);
 	if (dialogue_exec_rules(sandbox, NULL, &err) < 0)
-		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
+		machine_finish(machine, MACHINE_SETUP_FAILED, err.text);
 }
 
 static void startup_done(void *arg)
@@ -65,7 +69,7 @@ static void startup_done(void *arg)
 
 	sandbox->is_ready = true;
 	sandbox->machine.starting = false;
-	renew_rules(sandbox); /* the policy may have been replaced since that step */
+	sandbox_renew_rules(sandbox); /* the policy may have been replaced since those steps */
 	dialogue_begin(sandbox);
 	vsock_publish_open(sandbox->machine.devices.vsock);
 	loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
@@ -110,14 +114,6 @@ static const struct network_ops network_ops = {.published = network_published};
 
 /* --- events of the machine -------------------------------------------------------------------- */
 
-static void renew_limits(struct sandbox *sandbox)
-{
-	struct err err = {.text = ""};
-
-	if (sandbox_renew_limits(sandbox, NULL, &err) < 0)
-		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
-}
-
 void sandbox_agent_ready(struct sandbox *sandbox)
 {
 	proposals_reset(sandbox->proposals);
@@ -125,9 +121,7 @@ void sandbox_agent_ready(struct sandbox *sandbox)
 	sandbox_forget_limits(sandbox);
 	sandbox->calls.known = false;
 	if (sandbox->is_ready) {
-		renew_limits(sandbox);
-		system_calls_renew(sandbox);
-		renew_rules(sandbox);
+		sandbox_renew_rules(sandbox);
 		dialogue_begin(sandbox);
 		return;
 	}

@@ -93,6 +93,13 @@ int sandbox_start(struct sandbox *sandbox, struct err *err);
 void sandbox_set_time(struct sandbox *sandbox);
 void sandbox_reseed(struct sandbox *sandbox);
 
+/*
+ * Requests what the agent must know of the policy in force before the next command, unless it
+ * knows: limits, the filter of system calls, exec rules. It handles requests in order. Only once
+ * the sandbox is ready; the machine ends if the agent can't.
+ */
+void sandbox_renew_rules(struct sandbox *sandbox);
+
 /* Writes the paused guest, without a request under way, to path; see snapshot_write(). */
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err);
 

@@ -10,26 +10,13 @@
 #include "vmm/policy/process_filter.h"
 #include "vmm/sandbox/sandbox.h"
 
-static uint32_t open_groups(const struct policy *policy)
-{
-	struct policy_decision decision;
-	uint32_t open = 0;
-	unsigned group;
-
-	for (group = 0; group < POLICY_GROUPS; group++) {
-		policy_decide_group(policy, (enum policy_group)group, &decision);
-		open |= (uint32_t)(decision.verdict == POLICY_ALLOW) << group;
-	}
-	return open;
-}
-
 static void renewed(void *arg, int error)
 {
 	struct sandbox *sandbox = arg;
 	struct err err;
 
 	if (error <= 0)
-		return; /* a lost connection is followed by system_calls_renew() */
+		return; /* a lost connection is followed by sandbox_renew_rules() */
 	err_code(&err, error, "system calls");
 	machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
 }
@@ -37,7 +24,7 @@ static void renewed(void *arg, int error)
 /* An agent older than this request is accepted where no rule rests on the filter. */
 static int too_old(uint32_t open, struct err *err)
 {
-	if (open != open_groups(NULL))
+	if (open != policy_open_groups(NULL))
 		return err_set(err, EOPNOTSUPP,
 			       "the agent in the guest is too old for process and exec rules: use "
 			       "an initramfs of this version, or a new snapshot");
@@ -59,7 +46,7 @@ static void send_filter(void *arg, const struct policy *policy)
 	struct request *request = arg;
 	struct sandbox *sandbox = request->sandbox;
 	const struct agent_reply own = {.done = renewed, .arg = sandbox};
-	uint32_t open = open_groups(policy);
+	uint32_t open = policy_open_groups(policy);
 
 	if (sandbox->calls.known && sandbox->calls.open == open)
 		return;
@@ -98,15 +85,6 @@ int system_calls_follow(struct sandbox *sandbox, const struct policy *policy, st
 	return ret < 0 ? ret : 0;
 }
 
-void system_calls_renew(struct sandbox *sandbox)
-{
-	struct err err = {.text = ""};
-
-	sandbox->calls.known = false;
-	if (system_calls_request(sandbox, NULL, NULL, &err) < 0)
-		machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
-}
-
 void system_calls_note(struct sandbox *sandbox)
 {
 	char detail[256] = "open:";
@@ -115,7 +93,7 @@ void system_calls_note(struct sandbox *sandbox)
 	size_t used = strlen(detail);
 	unsigned group;
 
-	if (!sandbox->config.guard || sandbox->calls.open == open_groups(NULL))
+	if (!sandbox->config.guard || sandbox->calls.open == policy_open_groups(NULL))
 		return;
 	for (group = 0; group < POLICY_GROUPS; group++)
 		if (sandbox->calls.open & 1u << group)

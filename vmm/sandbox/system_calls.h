@@ -31,10 +31,6 @@ int system_calls_request(struct sandbox *sandbox, const struct policy *policy,
  */
 int system_calls_follow(struct sandbox *sandbox, const struct policy *policy, struct err *err);
 
-/* The agent has connected again, and may have lost the request: sends it once more, or ends the
- * machine. */
-void system_calls_renew(struct sandbox *sandbox);
-
 /* Logs which groups are open, if that is not what they are by default. */
 void system_calls_note(struct sandbox *sandbox);
 
