@@ -253,6 +253,24 @@ $(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
+# A guest without Linux, and the host's side of it (bench/metal/run.py).
+METAL_SRC   := bench/metal/start.S $(addprefix bench/metal/,main.c text.c queue.c blk.c vsock.c sockets.c)
+METAL_FLAGS := -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-pie -fcf-protection=none \
+	-fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
+	-Wl,-N,--no-warn-rwx-segments,-Ttext=0x1000000,--build-id=none
+$(BUILD)/bench/metal.elf: $(METAL_SRC) bench/metal/guest.h boot/layout.h vmm/agent/wire.h vmm/agent/wire_exec.h Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CSTD) $(WARNINGS) $(METAL_FLAGS) -o $@ $(METAL_SRC)
+
+$(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS)
+
+.PHONY: bench-metal
+bench-metal: $(BUILD)/bench/metal.elf $(BUILD)/bench/metal-host
+
 unit-build: $(UNIT_BIN)
 guest-tests: $(GUEST_BIN)
 fuzz-build: $(FUZZ_BIN)
