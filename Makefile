@@ -94,7 +94,7 @@ help:
 deps:
 	@$(if $(filter no,$(DEPS)),:,scripts/deps.sh all)
 
-all: program guest man
+all: program guest man bench-programs
 
 program: $(BUILD)/cordon
 
@@ -232,44 +232,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libsha
 	$(call say,LD,$@)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $(INPUTS) $(LIBS)
 
-# bench/blk drives a device with the unit tests' fake guest.
-$(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(SUPPORT) $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
-
-$(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(SUPPORT) $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
-
-$(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(BUILD)/obj/bench/net/traffic.o $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
-
-$(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
-
-# A guest without Linux, and the host's side of it (bench/metal/run.py).
-METAL_SRC   := bench/metal/start.S $(addprefix bench/metal/,main.c text.c queue.c blk.c vsock.c sockets.c)
-METAL_FLAGS := -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-pie -fcf-protection=none \
-	-fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
-	-Wl,-N,--no-warn-rwx-segments,-Ttext=0x1000000,--build-id=none
-$(BUILD)/bench/metal.elf: $(METAL_SRC) bench/metal/guest.h boot/layout.h vmm/agent/wire.h vmm/agent/wire_exec.h Makefile
-	@mkdir -p $(@D)
-	$(call say,CC,$@)
-	$(Q)$(CC) $(CSTD) $(WARNINGS) $(METAL_FLAGS) -o $@ $(METAL_SRC)
-
-$(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS)
-
-.PHONY: bench-metal
-bench-metal: $(BUILD)/bench/metal.elf $(BUILD)/bench/metal-host
+include bench/bench.mk
 
 unit-build: $(UNIT_BIN)
 guest-tests: $(GUEST_BIN)
@@ -360,12 +323,16 @@ demo: deps
 	@scripts/demo.sh
 
 bench: all
-	@bench/run.sh
+	@$(BUILD)/cordon bench --lab
 
 install: all
 	install -D -m 755 $(BUILD)/cordon $(DESTDIR)$(PREFIX)/bin/cordon
 	install -D -m 444 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/cordon/vmlinux
 	install -D -m 444 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/cordon/initramfs
+	for file in $(BENCH_PYTHON); do \
+		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/lib/cordon/bench/python/$${file#bench/} || exit 1; \
+	done
+	install -m 755 $(BENCH_BIN) $(DESTDIR)$(PREFIX)/lib/cordon/bench
 	install -d $(DESTDIR)$(PREFIX)/share/cordon/policies
 	install -m 644 $(BUILD)/gen/policies/*.policy $(DESTDIR)$(PREFIX)/share/cordon/policies
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5

@@ -8,9 +8,10 @@
 
 #include "vmm/base/bytes.h"
 
-int find_guest_file(const char *name, char path[PATH_MAX], struct err *err)
+int find_installed_file(const char *in_build, const char *name, char path[PATH_MAX],
+			struct err *err)
 {
-	static const char *const places[] = {"guest", "../lib/cordon"};
+	const char *const places[] = {in_build, "../lib/cordon"};
 	char program[PATH_MAX];
 	ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	char *slash;
@@ -26,6 +27,11 @@ int find_guest_file(const char *name, char path[PATH_MAX], struct err *err)
 		if (snprintf(path, PATH_MAX, "%s/%s/%s", program, places[i], name) < PATH_MAX &&
 		    access(path, R_OK) == 0)
 			return 0;
-	return err_set(err, ENOENT, "no guest file %s in %s/guest or %s/../lib/cordon: run 'make'",
-		       name, program, program);
+	return err_set(err, ENOENT, "no file %s in %s/%s or %s/../lib/cordon: run 'make'", name,
+		       program, in_build, program);
+}
+
+int find_guest_file(const char *name, char path[PATH_MAX], struct err *err)
+{
+	return find_installed_file("guest", name, path, err);
 }

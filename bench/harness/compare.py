@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which rows of a run differ from an older run by more than noise."""
+
+from harness import results, statistic
+
+P_LIMIT = 0.01
+LEAST_CHANGE = 0.05
+
+SAME, BETTER, WORSE, FEW, GONE, NEW = "same", "better", "worse", "too few samples", "gone", "new"
+
+
+def verdict(old, new):
+    """(verdict, ratio of medians or None, p or None) of a row in both runs."""
+    before, after = results.values(old), results.values(new)
+    if not after:
+        return (GONE if before else SAME), None, None
+    if not before:
+        return NEW, None, None
+    middle = statistic.median(before)
+    ratio = statistic.median(after) / middle if middle else None
+    if statistic.least_p(len(before), len(after)) >= P_LIMIT:
+        return FEW, ratio, None
+    p = statistic.permutation_test(before, after)
+    if ratio is None or p >= P_LIMIT or abs(ratio - 1) <= LEAST_CHANGE:
+        return SAME, ratio, p
+    return (BETTER if (ratio < 1) == (new["better"] == "less") else WORSE), ratio, p
+
+
+def compare(old_run, new_run):
+    """[(row of the new run, or of the old one if it is gone, verdict, ratio, p)], the new run's order first."""
+    old = {row["id"]: row for row in old_run["rows"]}
+    found = []
+    for row in new_run["rows"]:
+        if row["id"] in old:
+            found.append((row, *verdict(old.pop(row["id"]), row)))
+        else:
+            found.append((row, NEW, None, None))
+    # A suite that was not asked for this time has not gone.
+    suites = {row["suite"] for row in new_run["rows"]}
+    found += [(row, GONE, None, None) for row in old.values() if row["suite"] in suites and row["samples"]]
+    return found
+
+
+def host_differences(old_run, new_run):
+    """Facts of the hosts that differ, as text: a comparison across them says little about the program."""
+    return [f"{fact}: {old_run['host'].get(fact)}, now {new_run['host'].get(fact)}"
+            for fact in ("processor", "processors", "kernel", "kvm", "governor", "mitigations")
+            if old_run["host"].get(fact) != new_run["host"].get(fact)]
+
+
+def lines(old_run, new_run):
+    """(lines of text, whether a row got worse)"""
+    found = compare(old_run, new_run)
+    text = []
+    differences = host_differences(old_run, new_run)
+    if differences:
+        text.append("The hosts differ: " + "; ".join(differences))
+    if bool(old_run.get("quick")) != bool(new_run.get("quick")):
+        text.append("One run was made with --quick and the other without: their amounts of work differ.")
+    changed = [entry for entry in found if entry[1] in (BETTER, WORSE)]
+    for row, what, ratio, p in changed:
+        text.append(f"{what:<7} {row['title']}: {(ratio - 1) * 100:+.0f} % (p = {p:.2g})")
+    for word in (GONE, NEW, FEW):
+        titles = [row["title"] for row, what, *_ in found if what == word]
+        if titles:
+            text.append(f"{word}: {len(titles)} rows: " + "; ".join(titles[:4]) + ("; ..." if titles[4:] else ""))
+    compared = sum(what in (SAME, BETTER, WORSE) for _, what, *_ in found)
+    text.append(f"{compared} rows compared, {sum(w == WORSE for _, w, *_ in changed)} worse, "
+                f"{sum(w == BETTER for _, w, *_ in changed)} better (p < {P_LIMIT}, over {LEAST_CHANGE:.0%})")
+    return text, any(what == WORSE for _, what, *_ in changed)

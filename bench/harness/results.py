@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""results.json: every sample of a run, written whole or not at all, and read with suspicion."""
+
+import json
+import math
+import os
+
+FORMAT = "cordon-bench"
+VERSION = 1
+LARGEST = 64 << 20          # bytes of a results file
+
+
+class BadResults(Exception):
+    """A results file that cannot be used; the text says why."""
+
+
+def row_entry(group, row, samples, reason):
+    entry = {"id": row.id, "suite": group.suite, "group": group.name, "title": row.title, "unit": row.unit,
+             "better": row.better, "samples": samples}
+    for name in ("against", "series", "x"):
+        if getattr(row, name) not in ("", None):
+            entry[name] = getattr(row, name)
+    if reason:
+        entry["reason"] = reason
+    return entry
+
+
+def values(entry):
+    """The values to judge a row by: those of quiet moments, or all if there was none."""
+    quiet = [sample["value"] for sample in entry["samples"] if not sample.get("busy")]
+    return quiet or [sample["value"] for sample in entry["samples"]]
+
+
+def busy(entry):
+    """Whether all samples of the row were taken under a load from others."""
+    return bool(entry["samples"]) and all(sample.get("busy") for sample in entry["samples"])
+
+
+def write_file(path, text):
+    """Writes a file by a temporary name, so that an old one stays whole if this fails."""
+    new = path + ".new"
+    try:
+        with open(new, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(new, path)
+    except OSError:
+        try:
+            os.unlink(new)
+        except OSError:
+            pass
+        raise
+
+
+def save(path, run):
+    write_file(path, json.dumps(run, indent=1) + "\n")
+
+
+def is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_row(entry):
+    """Whether a row of a file has what is read from it."""
+    texts = all(isinstance(entry.get(key), str) for key in ("id", "suite", "group", "title", "unit"))
+    return (texts and entry.get("better") in ("less", "more") and isinstance(entry.get("samples"), list)
+            and all(isinstance(entry.get(key, ""), str) for key in ("reason", "against", "series"))
+            and is_number(entry.get("x", 0))
+            and all(isinstance(sample, dict) and is_number(sample.get("value"))
+                    and isinstance(sample.get("phases", {}), dict)
+                    and all(is_number(value) for value in sample.get("phases", {}).values())
+                    for sample in entry["samples"]))
+
+
+def check_group(entry):
+    return all(isinstance(entry.get(key), str) for key in ("name", "suite", "title", "plot", "note"))
+
+
+def load(path):
+    """A run from its file, or BadResults."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise BadResults(f"{path}: {error.strerror}") from None
+    if len(data) > LARGEST:
+        raise BadResults(f"{path}: larger than {LARGEST >> 20} MiB: not a results file")
+    try:
+        run = json.loads(data)
+    except (ValueError, RecursionError):
+        raise BadResults(f"{path}: not JSON: give a results.json of 'cordon bench'") from None
+    if not isinstance(run, dict) or run.get("format") != FORMAT:
+        raise BadResults(f"{path}: not a results file of 'cordon bench'")
+    if run.get("version") != VERSION:
+        raise BadResults(f"{path}: version {run.get('version')!r} of the format, and this program reads {VERSION}: "
+                         "measure again, or use the program that wrote it")
+    rows, groups = run.get("rows"), run.get("groups")
+    if (not isinstance(rows, list) or not all(isinstance(row, dict) and check_row(row) for row in rows)
+            or not isinstance(run.get("host"), dict)
+            or not isinstance(run.get("notes"), list) or not all(isinstance(note, str) for note in run["notes"])
+            or not isinstance(groups, list) or not all(isinstance(group, dict) and check_group(group) for group in groups)
+            or not all(isinstance(run.get(key), str) for key in ("cordon", "started", "command"))
+            or not {row["group"] for row in rows} <= {group["name"] for group in groups}):
+        raise BadResults(f"{path}: damaged: a row or a field is missing")
+    return run

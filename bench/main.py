@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `cordon bench` runs: plans the suites, takes the samples, prints the table, writes results and reports.
+
+`cordon bench` checks the options and gives them here; --cordon and --programs are its own.
+"""
+
+import argparse
+import difflib
+import json
+import os
+import platform
+import shlex
+import signal
+import sys
+import time
+
+from harness import compare, plot, report, results, runner, table
+from harness.context import Bench
+from harness.progress import Progress, duration
+from suites import counts, density, peers, start, throughput
+
+SUITES = {"start": start, "throughput": throughput, "density": density, "counts": counts, "peers": peers}
+FAILED = 125
+LIMITS = {"quick": 112, "whole": 19 * 60}      # seconds for the samples; the rest is for start, end and plots
+LAB_LIMIT = 40 * 60                             # the counts of the lab come on top
+
+
+class Problem(Exception):
+    """A run that cannot be made, or not finished: one line, exit status 125."""
+
+
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM came."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.status = 128 + number
+
+
+def on_signal(number, _frame):
+    # A second one must not interrupt the clean-up.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def arguments(argv):
+    parser = argparse.ArgumentParser(prog="cordon bench", add_help=False)
+    for flag in ("quick", "json", "lab"):
+        parser.add_argument(f"--{flag}", action="store_true")
+    for value in ("cordon", "programs", "version", "out", "compare", "peers", "read", "doc"):
+        parser.add_argument(f"--{value}")
+    parser.add_argument("suites", nargs="*")
+    return parser.parse_args(argv)
+
+
+def chosen(names):
+    """The suites to run, in the order of the table."""
+    for name in names:
+        if name not in SUITES:
+            near = difflib.get_close_matches(name, SUITES, 1)
+            raise Problem(f"no suite '{name}': " + (f"did you mean '{near[0]}'?" if near else
+                                                     "there are " + ", ".join(SUITES)))
+    # Counts take a whole emulated machine: only where they are asked for.
+    return [name for name in SUITES if name in names or (not names and name != "counts")]
+
+
+def plan(bench, names, options):
+    groups = []
+    for name in names:
+        groups += SUITES[name].groups(bench, options)
+    if bench.lab and "counts" not in names:
+        groups += counts.groups(bench, options)
+    return groups
+
+
+def new_run(bench, options, groups, command):
+    return {"format": results.FORMAT, "version": results.VERSION, "cordon": options.version or "unknown",
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "command": command,
+            "quick": options.quick, "interrupted": False, "python": platform.python_version(),
+            "host": bench.host, "notes": [],
+            "groups": [{"name": group.name, "suite": group.suite, "title": group.title, "plot": group.plot,
+                        "note": group.note} for group in groups],
+            "rows": []}
+
+
+def open_directory(options):
+    """The directory for results, made before anything is measured."""
+    directory = options.out or time.strftime("cordon-bench-%Y%m%d-%H%M%S")
+    try:
+        os.makedirs(directory, exist_ok=True)
+        if not os.access(directory, os.W_OK):
+            raise PermissionError(13, "not writable")
+    except OSError as error:
+        raise Problem(f"{directory}: {error.strerror}: give another directory with --out") from None
+    return directory
+
+
+def measure(bench, options, directory, groups, run):
+    """Takes all samples into run, and saves after each group. Raises Interrupted with what there is in run."""
+    limit = (LIMITS["quick" if options.quick else "whole"]) + (LAB_LIMIT if bench.lab else 0)
+    clock = runner.Clock(groups, limit)
+    progress = Progress(clock, max(clock.remaining(), 1))
+    unsaved = None
+    try:
+        for group in groups:
+            deadline = clock.deadline(group)
+            progress.group(f"{group.suite}: {group.title}", deadline)
+            taken, stopped = runner.run_group(bench, group, deadline, progress.tick)
+            run["rows"] += [results.row_entry(group, row, one.samples[row.id], one.reason)
+                            for one in taken for row in one.probe.rows]
+            try:
+                results.save(os.path.join(directory, "results.json"), run)
+            except OSError as error:
+                unsaved = error
+            if stopped:
+                raise stopped
+    finally:
+        progress.end()
+    return unsaved
+
+
+def notes_of(bench, options):
+    notes = []
+    if bench.emulated:
+        notes.append("This host's KVM emulates ring 0 of the guest: its kernel is about a thousand times slower than on hardware, "
+                     "and whatever boots a guest or makes system calls in it is, too. Amounts of work are smaller here.")
+    if options.quick:
+        notes.append("With --quick: fewer samples and smaller amounts.")
+    return notes
+
+
+def busy_note(run):
+    count = sum(results.busy(row) for row in run["rows"])
+    return [f"{count} rows could only be measured while other work kept over {runner.BUSY} processors busy."] if count else []
+
+
+def finish(options, directory, run, unsaved):
+    """Reports, table, comparison: the exit status."""
+    comparison, worse = compare.lines(options.old, run) if options.old else ([], False)
+    try:
+        if directory:
+            results.save(os.path.join(directory, "results.json"), run)
+            unsaved = None
+            report.write(directory, run, comparison)
+        if options.doc:
+            report.write_doc(options.doc, run)
+    except OSError as error:
+        unsaved = error
+    if options.json:
+        json.dump(run, sys.stdout, indent=1)
+        print()
+    else:
+        lines = [line for name, text in report.facts(run)[3:5] for line in [f"{name}: {text}"]]
+        print("\n".join(lines + report.notes(run) + table.text(run)))
+    if comparison:
+        print("\n" + "\n".join(comparison), file=sys.stderr if options.json else sys.stdout)
+    if not plot.available():
+        print(f"cordon: bench: {plot.MISSING}", file=sys.stderr)
+    if unsaved:
+        raise Problem(f"{unsaved.filename or directory}: {unsaved.strerror}: the results could not be saved whole")
+    if directory and not options.json:
+        print(f"\nreport: {directory}/report.html and report.md; samples: {directory}/results.json")
+    return 1 if worse else 0
+
+
+def measured_run(options, command):
+    """Measures: the exit status."""
+    names = chosen(options.suites)
+    directory = open_directory(options)
+    bench = Bench(options.cordon, options.programs, quick=options.quick, lab=options.lab)
+    status, unsaved = 0, None
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    began = time.monotonic()
+    run = None
+    try:
+        if not bench.host["healthy"]:
+            raise Problem("no sandbox can run on this host: 'cordon doctor' says why")
+        groups = plan(bench, names, options)
+        run = new_run(bench, options, groups, command)
+        run["notes"] = notes_of(bench, options)
+        unsaved = measure(bench, options, directory, groups, run)
+    except Interrupted as stop:
+        status = stop.status
+        if run is None:
+            raise
+        run["interrupted"] = True
+    finally:
+        bench.close()
+    run["notes"] += busy_note(run) + [f"It took {duration(time.monotonic() - began)}."]
+    return finish(options, directory, run, unsaved) if status == 0 else finish(options, directory, run, unsaved) or status
+
+
+def main():
+    command = shlex.join(["cordon", "bench", *(word for word in sys.argv[1:]
+                                               if not word.startswith(("--cordon=", "--programs=", "--version=")))])
+    options = arguments(sys.argv[1:])
+    try:
+        options.old = results.load(options.compare) if options.compare else None
+        if options.read:
+            return finish(options, options.out, results.load(options.read), None)
+        return measured_run(options, command)
+    except (Problem, results.BadResults) as problem:
+        print(f"cordon: bench: {problem}", file=sys.stderr)
+        return FAILED
+    except Interrupted as stop:
+        return stop.status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
