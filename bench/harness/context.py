@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from harness import host
-from harness.model import NotMeasured
+from harness.model import NotMeasured, TimedOut
 
 PR_SET_CHILD_SUBREAPER = 36
 # A line of the time line of `cordon run -v`: ms since the start, ms since the previous mark, mark.
@@ -115,7 +115,7 @@ class Bench:
             out, err = process.communicate(timeout=timeout)
             seconds = time.perf_counter() - began
         except subprocess.TimeoutExpired:
-            raise NotMeasured(f"{name} did not end within {timeout:.0f} s") from None
+            raise TimedOut(f"{name} did not end within {timeout:.0f} s") from None
         finally:
             self.stop(process)
         if process.returncode != status:

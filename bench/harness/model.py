@@ -9,6 +9,10 @@ class NotMeasured(Exception):
     """A probe cannot give its figures here; the text says why, and what to do if something can be done."""
 
 
+class TimedOut(NotMeasured):
+    """It did not end in time: it is not tried again."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One line of the table. `id` stays the same between versions: runs are compared by it."""
@@ -32,7 +36,7 @@ class Figure:
 class Probe:
     """One way to take samples. A single execution can give figures for several rows.
 
-    sample(bench) returns {row id: number or Figure}; a row that is not in it has no sample of this execution.
+    sample(bench) returns {row id: number, Figure or a list of them}; a row that is not in it has no sample of this execution.
     Raises NotMeasured if it cannot. prepare and finish run once, before the group's first round and
     after its last; finish also runs after a failure.
     """

@@ -5,7 +5,7 @@ import math
 import time
 
 from harness.load import Window
-from harness.model import Figure, NotMeasured
+from harness.model import Figure, NotMeasured, TimedOut
 
 BUSY = 0.3          # processors that others may keep busy while a sample is taken
 REPEATS = 1.0       # at most so many more samples, as a share of those planned, replace busy ones
@@ -51,12 +51,21 @@ class Taken:
                 sample["busy"] = True
 
 
-def checked(figure):
-    """The Figure of what a probe gave, or ValueError."""
-    figure = figure if isinstance(figure, Figure) else Figure(float(figure))
-    if not all(math.isfinite(value) for value in [figure.value, *(figure.phases or {}).values()]):
-        raise ValueError("a figure is not a number")
-    return figure
+def checked(figures):
+    """The Figures of what a probe gave for a row, or ValueError."""
+    figures = figures if isinstance(figures, list) else [figures]
+    figures = [figure if isinstance(figure, Figure) else Figure(float(figure)) for figure in figures]
+    for figure in figures:
+        if not all(math.isfinite(value) for value in [figure.value, *(figure.phases or {}).values()]):
+            raise ValueError("a figure is not a number")
+    return figures
+
+
+def sample_of(figure):
+    sample = {"value": figure.value, "at": round(time.time(), 1)}
+    if figure.phases:
+        sample["phases"] = {phase: round(value, 4) for phase, value in figure.phases.items()}
+    return sample
 
 
 def take(bench, taken):
@@ -65,20 +74,21 @@ def take(bench, taken):
     began = time.monotonic()
     taken.rounds += 1
     try:
-        figures = taken.probe.sample(bench)
-        figures = {name: checked(figure) for name, figure in figures.items()}
+        figures = {name: checked(some) for name, some in taken.probe.sample(bench).items()}
+    except TimedOut as problem:
+        taken.failures = FAILURES       # another try would take as long
+        taken.reason = str(problem)
+        return fresh
     except (NotMeasured, *NONSENSE) as problem:
         taken.failures += 1
         taken.reason = reason_of(problem)
         return fresh
     taken.failures = 0
     taken.longest = max(taken.longest, time.monotonic() - began)
-    for name, figure in figures.items():
-        sample = {"value": figure.value, "at": round(time.time(), 1)}
-        if figure.phases:
-            sample["phases"] = {phase: round(value, 4) for phase, value in figure.phases.items()}
-        taken.samples[name].append(sample)
-        fresh.append(sample)
+    for name, some in figures.items():
+        samples = [sample_of(figure) for figure in some]
+        taken.samples[name] += samples
+        fresh += samples
     return fresh
 
 

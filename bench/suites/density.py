@@ -1,3 +1,144 @@
 # SPDX-License-Identifier: Apache-2.0
-def groups(_bench, _options):
-    return []
+"""What many sandboxes cost: memory of the monitor, memory and time of N from one template, processor time of idle ones."""
+
+import re
+import time
+
+from harness.host import read
+from harness.load import parse_stat
+from harness.model import Group, NotMeasured, Probe, Row
+
+MEMORY_MIB = 96             # a size that no other mapping of the monitor has
+HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
+IDLE_COUNT = 20
+
+
+# --- memory of one process ------------------------------------------------------------------------
+
+
+def parse_smaps(text):
+    """A list for each mapping: start, end, private KiB."""
+    mappings = []
+    for line in text.splitlines():
+        head = HEAD.match(line)
+        if head:
+            mappings.append([int(head[1], 16), int(head[2], 16), 0])
+        elif line.startswith(("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")):
+            mappings[-1][2] += int(line.split()[1])
+    return mappings
+
+
+def guest_memory(mappings, size):
+    """The adjacent mappings that are the guest's memory, as (first, last + 1)."""
+    for first, (start, *_) in enumerate(mappings):
+        end = start
+        for last in range(first, len(mappings)):
+            if mappings[last][0] != end or end - start > size:
+                break
+            end = mappings[last][1]
+            if end - start == size:
+                return first, last + 1
+    raise NotMeasured("cannot tell the guest's memory from the monitor's in /proc/PID/smaps")
+
+
+def monitor_kib(pid):
+    """(private KiB of the monitor without the guest's memory, private KiB of the guest's memory)"""
+    mappings = parse_smaps(read(f"/proc/{pid}/smaps"))
+    first, end = guest_memory(mappings, MEMORY_MIB << 20)
+    return sum(m[2] for m in mappings[:first] + mappings[end:]), sum(m[2] for m in mappings[first:end])
+
+
+def pid_of(bench, name):
+    for entry in bench.json_of("ps", "--json"):
+        if entry["name"] == name:
+            return entry["pid"]
+    raise NotMeasured(f"sandbox {name} has gone")
+
+
+def monitor_group(bench):
+    rows = [Row("density.monitor", "monitor's private memory beyond the guest's, idle guest", "KiB"),
+            Row("density.guest", f"guest's memory in use, of {MEMORY_MIB} MiB, from a template", "KiB")]
+
+    def sample(b):
+        b.run_cordon("start", "--memory", f"{MEMORY_MIB}M", "idle", timeout=600)
+        own, guest = monitor_kib(pid_of(b, "idle"))
+        b.run_cordon("kill", "idle")
+        return {rows[0].id: own, rows[1].id: guest}
+
+    return Group("density", "monitor", "Memory of one sandbox", [
+        Probe(rows, sample, 3 if bench.quick else 10, finish=lambda b: b.kill_sandboxes())],
+        seconds=15 if bench.emulated else 3)
+
+
+# --- many -----------------------------------------------------------------------------------------
+
+
+def counts(bench):
+    """So many sandboxes at which the memory of each is looked at."""
+    return [1, 5, 10] if bench.quick else [1, 5, 10, 20, 50, 100]
+
+
+def available_kib():
+    return int(re.search(r"^MemAvailable:\s*(\d+)", read("/proc/meminfo"), re.M)[1])
+
+
+def many_group(bench):
+    steps = counts(bench)
+    private = {n: Row(f"density.private.{n}", f"private memory of each of {n}", "MiB", series="private memory of each", x=n)
+               for n in steps}
+    host = {n: Row(f"density.host.{n}", f"memory that the host lost to {n}, for each", "MiB",
+                   series="memory of the host for each", x=n) for n in steps}
+    times = {n: Row(f"density.start.{n}", f"start of a sandbox, up to {n} running", "ms", series="start of the next one", x=n)
+             for n in steps}
+
+    def sample(b):
+        figures = {}
+        names, recent = [], []
+        before = available_kib()
+        for n in range(1, steps[-1] + 1):
+            names.append(f"many{n}")
+            recent.append(b.run_cordon("start", names[-1], timeout=600)[0] * 1e3)
+            if n in steps:
+                used = [b.json_of("stats", "--json", name)["private_kib"] / 1024 for name in names]
+                figures[private[n].id] = used
+                figures[host[n].id] = max(0.0, (before - available_kib()) / 1024 / n)
+                figures[times[n].id] = recent
+                recent = []
+        b.kill_sandboxes()
+        return figures
+
+    rows = [row for some in (private, host, times) for row in some.values()]
+    return Group("density", "many", "Sandboxes from one template", [
+        Probe(rows, sample, 1, prepare=lambda b: b.run_cordon("run", "--", "true", timeout=600),
+              finish=lambda b: b.kill_sandboxes())],
+        seconds=12 if bench.quick else 90, plot="curves",
+        note="Private memory includes the guest's pages that differ from the template.")
+
+
+def processor_seconds(pids):
+    return sum(parse_stat(read(f"/proc/{pid}/stat"))[1] for pid in pids)
+
+
+def idle_group(bench):
+    count = 5 if bench.quick else IDLE_COUNT
+    seconds = 5.0 if bench.quick else 20.0
+    row = Row("density.idle", f"processor time of {count} idle sandboxes, for each, of a processor", "%")
+
+    def start(b):
+        for n in range(count):
+            b.run_cordon("start", f"idle{n}", timeout=600)
+
+    def sample(b):
+        pids = [entry["pid"] for entry in b.json_of("ps", "--json")]
+        before, began = processor_seconds(pids), time.monotonic()
+        time.sleep(seconds)
+        used, passed = processor_seconds(pids) - before, time.monotonic() - began
+        return {row.id: 100 * used / passed / count}
+
+    return Group("density", "idle", "Idle sandboxes", [
+        Probe([row], sample, 1 if bench.quick else 3, prepare=start, finish=lambda b: b.kill_sandboxes())],
+        seconds=8 if bench.quick else 75)
+
+
+def groups(bench, _options):
+    return [monitor_group(bench), many_group(bench), idle_group(bench)]

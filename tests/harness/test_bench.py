@@ -9,7 +9,7 @@ import pytest
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "bench"))
 from harness import compare, load, plot, report, results, runner, statistic, table  # noqa: E402
-from harness.model import Figure, Group, NotMeasured, Probe, Row, rows_of  # noqa: E402
+from harness.model import Figure, Group, NotMeasured, Probe, Row, TimedOut, rows_of  # noqa: E402
 
 
 class FakeBench:
@@ -161,6 +161,22 @@ def test_one_that_fails_leaves_the_others():
     assert [sample["value"] for sample in taken["d"].samples["d"]] == [4, 4]
     assert taken["e"].reason == "not installed"
     assert finished == ["d"]
+
+
+def test_a_hanging_one_is_not_tried_again():
+    tries = []
+
+    def sample(_bench):
+        tries.append(1)
+        raise TimedOut("it did not end within 5 s")
+
+    taken = measure(Probe([Row("a", "a", "ms")], sample, rounds=9))
+    assert len(tries) == 1 and taken[0].reason == "it did not end within 5 s"
+
+
+def test_an_execution_can_give_several_samples():
+    taken = measure(Probe([Row("a", "a", "ms")], lambda _b: {"a": [1, Figure(2), 3]}, rounds=2))
+    assert [sample["value"] for sample in taken[0].samples["a"]] == [1, 2, 3] * 2
 
 
 def test_an_interrupted_group_is_finished():
