@@ -12,15 +12,18 @@ import platform
 import shlex
 import signal
 import sys
+import textwrap
 import time
 
 from harness import compare, plot, report, results, runner, table
 from harness.context import Bench
+from harness.model import rows_of
 from harness.progress import Progress, duration
 from suites import counts, density, peers, start, throughput
 
 SUITES = {"start": start, "throughput": throughput, "density": density, "counts": counts, "peers": peers}
 FAILED = 125
+WIDTH = 100
 LIMITS = {"quick": 112, "whole": 19 * 60}      # seconds for the samples; the rest is for start, end and plots
 LAB_LIMIT = 40 * 60                             # the counts of the lab come on top
 
@@ -54,24 +57,34 @@ def arguments(argv):
     return parser.parse_args(argv)
 
 
+def no_such(name, known, what):
+    near = difflib.get_close_matches(name, known, 1)
+    return Problem(f"no {what} '{name}': " + (f"did you mean '{near[0]}'?" if near else "there are " + ", ".join(known)))
+
+
 def chosen(names):
-    """The suites to run, in the order of the table."""
+    """The suites to run, in the order of the table. A name is a suite, or a group of one: start.warm."""
     for name in names:
-        if name not in SUITES:
-            near = difflib.get_close_matches(name, SUITES, 1)
-            raise Problem(f"no suite '{name}': " + (f"did you mean '{near[0]}'?" if near else
-                                                     "there are " + ", ".join(SUITES)))
+        if name.split(".")[0] not in SUITES:
+            raise no_such(name.split(".")[0], SUITES, "suite")
+    asked = {name.split(".")[0] for name in names}
     # Counts take a whole emulated machine: only where they are asked for.
-    return [name for name in SUITES if name in names or (not names and name != "counts")]
+    return [name for name in SUITES if name in asked or (not names and name != "counts")]
 
 
-def plan(bench, names, options):
-    groups = []
-    for name in names:
-        groups += SUITES[name].groups(bench, options)
-    if bench.lab and "counts" not in names:
-        groups += counts.groups(bench, options)
-    return groups
+def plan(bench, options):
+    """The groups to run."""
+    suites = chosen(options.suites)
+    if bench.lab and not options.suites:
+        suites.append("counts")
+    groups = [group for suite in suites for group in SUITES[suite].groups(bench, options)]
+    rows_of(groups)
+    for name in options.suites:
+        known = [f"{group.suite}.{group.name}" for group in groups]
+        if "." in name and name not in known:
+            raise no_such(name, known, "group")
+    return [group for group in groups
+            if not options.suites or group.suite in options.suites or f"{group.suite}.{group.name}" in options.suites]
 
 
 def new_run(bench, options, groups, command):
@@ -105,7 +118,7 @@ def measure(bench, options, directory, groups, run):
     try:
         for group in groups:
             deadline = clock.deadline(group)
-            progress.group(f"{group.suite}: {group.title}", deadline)
+            progress.group(f"{group.suite}: {group.title}")
             taken, stopped = runner.run_group(bench, group, deadline, progress.tick)
             run["rows"] += [results.row_entry(group, row, one.samples[row.id], one.reason)
                             for one in taken for row in one.probe.rows]
@@ -132,7 +145,7 @@ def notes_of(bench, options):
 
 def busy_note(run):
     count = sum(results.busy(row) for row in run["rows"])
-    return [f"{count} rows could only be measured while other work kept over {runner.BUSY} processors busy."] if count else []
+    return [f"{count} rows, marked *, could only be measured while other work kept over {runner.BUSY} processors busy."] if count else []
 
 
 def finish(options, directory, run, unsaved):
@@ -151,8 +164,8 @@ def finish(options, directory, run, unsaved):
         json.dump(run, sys.stdout, indent=1)
         print()
     else:
-        lines = [line for name, text in report.facts(run)[3:5] for line in [f"{name}: {text}"]]
-        print("\n".join(lines + report.notes(run) + table.text(run)))
+        lines = [f"{name}: {text}" for name, text in report.facts(run)[3:5]] + report.notes(run)
+        print("\n".join([textwrap.fill(line, WIDTH) for line in lines] + table.text(run)))
     if comparison:
         print("\n" + "\n".join(comparison), file=sys.stderr if options.json else sys.stdout)
     if not plot.available():
@@ -166,18 +179,18 @@ def finish(options, directory, run, unsaved):
 
 def measured_run(options, command):
     """Measures: the exit status."""
-    names = chosen(options.suites)
-    directory = open_directory(options)
+    chosen(options.suites)
     bench = Bench(options.cordon, options.programs, quick=options.quick, lab=options.lab)
     status, unsaved = 0, None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     began = time.monotonic()
-    run = None
+    run = directory = None
     try:
         if not bench.host["healthy"]:
             raise Problem("no sandbox can run on this host: 'cordon doctor' says why")
-        groups = plan(bench, names, options)
+        groups = plan(bench, options)
+        directory = open_directory(options)
         run = new_run(bench, options, groups, command)
         run["notes"] = notes_of(bench, options)
         unsaved = measure(bench, options, directory, groups, run)

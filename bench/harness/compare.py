@@ -6,7 +6,8 @@ from harness import results, statistic
 P_LIMIT = 0.01
 LEAST_CHANGE = 0.05
 
-SAME, BETTER, WORSE, FEW, GONE, NEW = "same", "better", "worse", "too few samples", "gone", "new"
+SAME, BETTER, WORSE, GONE, NEW = "same", "better", "worse", "gone", "new"
+FEW, BUSY = "too few samples", "others kept the host busy"
 
 
 def verdict(old, new):
@@ -18,6 +19,8 @@ def verdict(old, new):
         return NEW, None, None
     middle = statistic.median(before)
     ratio = statistic.median(after) / middle if middle else None
+    if results.busy(old) or results.busy(new):
+        return BUSY, ratio, None
     if statistic.least_p(len(before), len(after)) >= P_LIMIT:
         return FEW, ratio, None
     p = statistic.permutation_test(before, after)
@@ -35,9 +38,9 @@ def compare(old_run, new_run):
             found.append((row, *verdict(old.pop(row["id"]), row)))
         else:
             found.append((row, NEW, None, None))
-    # A suite that was not asked for this time has not gone.
-    suites = {row["suite"] for row in new_run["rows"]}
-    found += [(row, GONE, None, None) for row in old.values() if row["suite"] in suites and row["samples"]]
+    # What was not asked for this time has not gone.
+    groups = {(row["suite"], row["group"]) for row in new_run["rows"]}
+    found += [(row, GONE, None, None) for row in old.values() if (row["suite"], row["group"]) in groups and row["samples"]]
     return found
 
 
@@ -60,10 +63,10 @@ def lines(old_run, new_run):
     changed = [entry for entry in found if entry[1] in (BETTER, WORSE)]
     for row, what, ratio, p in changed:
         text.append(f"{what:<7} {row['title']}: {(ratio - 1) * 100:+.0f} % (p = {p:.2g})")
-    for word in (GONE, NEW, FEW):
+    for word in (GONE, NEW, FEW, BUSY):
         titles = [row["title"] for row, what, *_ in found if what == word]
         if titles:
-            text.append(f"{word}: {len(titles)} rows: " + "; ".join(titles[:4]) + ("; ..." if titles[4:] else ""))
+            text.append(f"not compared, {word}: " + "; ".join(titles[:4]) + (f"; {len(titles) - 4} more" if titles[4:] else ""))
     compared = sum(what in (SAME, BETTER, WORSE) for _, what, *_ in found)
     text.append(f"{compared} rows compared, {sum(w == WORSE for _, w, *_ in changed)} worse, "
                 f"{sum(w == BETTER for _, w, *_ in changed)} better (p < {P_LIMIT}, over {LEAST_CHANGE:.0%})")

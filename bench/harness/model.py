@@ -55,7 +55,7 @@ class Group:
     title: str
     probes: list[Probe]
     seconds: float = 10.0   # what it is expected to take, preparation included: its share of the time limit
-    plot: str = ""          # how the report draws it: a name of plot.KINDS, or not at all
+    plot: str = ""          # how the report draws it: see plot.of_group()
     note: str = ""          # conditions worth a line below the table: sizes, what is shrunk
 
 

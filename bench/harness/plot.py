@@ -70,7 +70,7 @@ def phases(rows):
         return None
     names = list(dict.fromkeys(phase for _, medians in found for phase in medians))
     script = (y_axis([row["title"] for row, _ in found]) + f"set xlabel '{plain(found[0][0]['unit'])}'\n"
-              + "set key outside bottom center horizontal\nset xrange [0:]\n")
+              + "set key outside bottom center horizontal maxcols 3\nset xrange [0:]\n")
     parts = []
     for n, name in enumerate(names):
         lines = []
@@ -80,7 +80,7 @@ def phases(rows):
         script += f"$d{n} << EOD\n" + "\n".join(lines) + "\nEOD\n"
         parts.append(f"$d{n} using 1:3:1:2:($3-0.3):($3+0.3) with boxxyerror fs solid 0.9 noborder lc rgb "
                      f"'{COLOURS[n % len(COLOURS)]}' title '{plain(name)}'")
-    return draw(script + "plot " + ", ".join(parts) + "\n", 150 + 34 * len(found) + 12 * len(names))
+    return draw(script + "plot " + ", ".join(parts) + "\n", 170 + 34 * len(found) + 16 * len(names))
 
 
 def distribution(rows):
@@ -98,16 +98,17 @@ def distribution(rows):
     return draw(script + "plot " + ", ".join(parts) + "\n", 340 + 14 * len(found))
 
 
-def curves(rows):
+def curves(rows, x_label):
     """Rows that are points of a series: medians over x."""
     series = {}
     for row, values in measured(rows):
         if row.get("series") and "x" in row:
             series.setdefault((row["series"], row["unit"]), []).append((row["x"], statistic.median(values)))
+    series = {name: points for name, points in series.items() if len(points) > 1}
     if not series:
         return None
     first_unit = next(iter(series))[1]
-    script = f"set ylabel '{plain(first_unit)}'\nset yrange [0:]\nset xrange [0:]\nset key outside bottom center horizontal\n"
+    script = f"set xlabel '{plain(x_label)}'\nset ylabel '{plain(first_unit)}'\nset yrange [0:]\nset xrange [0:]\nset key outside bottom center horizontal\n"
     parts = []
     for n, ((name, unit), points) in enumerate(series.items()):
         script += f"$d{n} << EOD\n" + "\n".join(f"{x} {y}" for x, y in sorted(points)) + "\nEOD\n"
@@ -143,16 +144,17 @@ KINDS = ("", "bars", "phases", "curves", "ratios")
 
 
 def of_group(group, rows, by_id):
-    """[(title, svg)] of a group, as its `plot` says."""
+    """[(title, svg)] of a group, as its `plot` says: a name of KINDS, for curves with ":" and what x is."""
     title = group["title"]
-    if group["plot"] == "phases":
+    kind, _, x_label = group["plot"].partition(":")
+    if kind == "phases":
         drawn = [(f"{title}: medians of the phases", phases(rows)), (f"{title}: all samples", distribution(rows))]
-    elif group["plot"] == "ratios":
+    elif kind == "ratios":
         drawn = [(f"{title}, against the host", ratios(rows, by_id))]
-    elif group["plot"] == "bars":
+    elif kind == "bars":
         drawn = [(title, bars(rows))]
-    elif group["plot"] == "curves":
-        drawn = [(title, curves(rows))]
+    elif kind == "curves":
+        drawn = [(title, curves(rows, x_label))]
     else:
         drawn = []
     return [(name, svg) for name, svg in drawn if svg]

@@ -19,21 +19,20 @@ class Progress:
         self.clock = clock
         self.total = total              # seconds that all is expected to take
         self.title = ""
-        self.deadline = 0.0
         self.shown = 0.0
 
-    def group(self, title, deadline):
-        self.title, self.deadline = title, deadline
+    def group(self, title):
+        self.title = title
         if self.terminal:
             self.tick(now=True)
         else:
-            self.write(f"cordon: bench: {title}, about {duration(self.clock.remaining(deadline))} left\n")
+            self.write(f"cordon: bench: {title}, about {duration(self.clock.remaining())} left\n")
 
     def tick(self, now=False):
         if not self.terminal or (not now and time.monotonic() - self.shown < 0.2):
             return
         self.shown = time.monotonic()
-        left = self.clock.remaining(self.deadline)
+        left = self.clock.remaining()
         done = min(1.0, max(0.0, 1 - left / self.total))
         bar = "#" * int(done * WIDTH)
         self.write(f"\r\x1b[K[{bar:-<{WIDTH}}] {done:4.0%}, {duration(left)} left: {self.title}"[:160])

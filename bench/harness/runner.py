@@ -164,18 +164,19 @@ class Clock:
     def __init__(self, groups, seconds):
         self.end = time.monotonic() + seconds
         self.expected = {id(group): group.seconds for group in groups}
+        self.here = 0.0                 # when the group that runs is expected to end
 
     def left(self):
-        return self.end - time.monotonic()
+        return max(0.0, self.end - time.monotonic())
 
     def deadline(self, group):
-        """When this group should end: its share of what is left; a fast one before leaves more."""
+        """When this group must end: its share of what is left; a fast one before leaves more."""
         total = sum(self.expected.values())
-        share = self.left() * self.expected.pop(id(group)) / total
-        return time.monotonic() + max(share, 0.0)
+        expected = self.expected.pop(id(group))
+        share = self.left() * expected / total
+        self.here = time.monotonic() + min(share, expected)
+        return time.monotonic() + share
 
-    def remaining(self, group_deadline=None):
-        """Seconds until the end that are to be shown."""
-        later = sum(self.expected.values())
-        here = max(0.0, (group_deadline or 0) - time.monotonic())
-        return min(max(self.left(), 0.0), here + later)
+    def remaining(self):
+        """Seconds that the run is expected to take from now on."""
+        return min(self.left(), max(0.0, self.here - time.monotonic()) + sum(self.expected.values()))

@@ -50,10 +50,10 @@ def cells(row, rows):
         return [row["title"], "-", "", "", "0", "not measured: " + row.get("reason", "no sample")]
     # Bad luck is at the other end where more is better.
     tails = (0.9, 0.99) if row["better"] == "less" else (0.1, 0.01)
-    notes = [ratio_text(row, rows), "others kept the host busy" if results.busy(row) else "", row.get("reason", "")]
+    notes = [ratio_text(row, rows), row.get("reason", "")]
     return [row["title"], show(statistic.median(values), row["unit"]),
             *(show(statistic.quantile(values, share), row["unit"]) if len(values) > 2 else "" for share in tails),
-            str(len(values)), "; ".join(note for note in notes if note)]
+            f"{len(values)}{'*' if results.busy(row) else ''}", "; ".join(note for note in notes if note)]
 
 
 HEAD = ["", "median", "90 % within", "99 % within", "samples", ""]

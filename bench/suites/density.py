@@ -111,7 +111,7 @@ def many_group(bench):
     return Group("density", "many", "Sandboxes from one template", [
         Probe(rows, sample, 1, prepare=lambda b: b.run_cordon("run", "--", "true", timeout=600),
               finish=lambda b: b.kill_sandboxes())],
-        seconds=12 if bench.quick else 90, plot="curves",
+        seconds=12 if bench.quick else 90, plot="curves:sandboxes",
         note="Private memory includes the guest's pages that differ from the template.")
 
 

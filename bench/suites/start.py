@@ -16,11 +16,10 @@ REST = "process start and end"
 PHASES = {
     "machine created": "create VM and devices",
     "kernel loaded": "load kernel",
-    "kernel and memory mapped": "map memory",
     "vCPUs running": "start vCPUs",
     "agent connected": "guest until agent connects",
     "agent ready": "agent until ready",
-    "template saved": "save template",
+    "template written": "write template",
     "command started": "command's fork and exec",
     "first output": "first output",
     "command ended": "command",
@@ -32,7 +31,7 @@ def timed_run(bench, *args):
     began = time.perf_counter()
     marks, _ = bench.report_of(*args)
     total = (time.perf_counter() - began) * 1e3
-    phases = {PHASES.get(mark, mark): took for mark, took in marks.items()}
+    phases = {PHASES.get(mark, mark): took for mark, took in marks.items() if mark != "cordon started"}
     phases[REST] = max(0.0, total - sum(marks.values()))
     return Figure(total, phases)
 
@@ -111,14 +110,14 @@ def fork_group(bench):
 
         first = not probes
         probes.append(Probe([row], sample, rounds, prepare=start_box if first else None, finish=end_boxes if first else None))
-    return Group("start", "fork", "Fork of a running sandbox into N", probes, seconds=10 if bench.quick else 60, plot="curves")
+    return Group("start", "fork", "Fork of a running sandbox into N", probes, seconds=10 if bench.quick else 60, plot="curves:forks")
 
 
 def restore_group(bench):
     sizes = [256] if bench.quick else [128, 512, 1024, 2048]
     probes = []
     for size in sizes:
-        row = Row(f"start.restore.{size}", f"restore of {size} MiB", "ms", series="restore by memory in MiB", x=size)
+        row = Row(f"start.restore.{size}", f"restore of {size} MiB", "ms", series="restore", x=size)
         path = bench.path(f"snapshot-{size}")
 
         def prepare(b, size=size, path=path):
@@ -138,7 +137,7 @@ def restore_group(bench):
 
         probes.append(Probe([row], sample, bench.size(20, quick=8, emulated=10), prepare=prepare, finish=finish))
     boots = 12.0 * len(sizes) if bench.emulated else len(sizes)
-    return Group("start", "restore", "Restore of a snapshot by the guest's memory", probes, seconds=boots + 15, plot="curves")
+    return Group("start", "restore", "Restore of a snapshot by the guest's memory", probes, seconds=boots + 15, plot="curves:memory of the guest in MiB")
 
 
 def together(bench, count):
@@ -175,7 +174,7 @@ def once_group(bench):
             return {last.id: slowest, each.id: slowest / count}
 
         probes.append(Probe([last, each], sample, 4 if bench.quick else 10, prepare=make_template if not probes else None))
-    return Group("start", "once", "run -- true, several at once", probes, seconds=15 if bench.quick else 90, plot="curves")
+    return Group("start", "once", "run -- true, several at once", probes, seconds=15 if bench.quick else 90, plot="curves:at once")
 
 
 def groups(bench, _options):

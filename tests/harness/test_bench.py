@@ -88,6 +88,9 @@ def test_comparison_leaves_busy_samples_out():
     busy = row_of("r", range(100, 110))
     busy["samples"] += [{"value": 900, "busy": True}] * 50
     assert compare.compare(run_of(row_of("r", range(100, 110))), run_of(busy))[0][1] == "same"
+    for sample in busy["samples"]:
+        sample["busy"] = True
+    assert compare.compare(run_of(row_of("r", range(100, 110))), run_of(busy))[0][1] == "others kept the host busy"
 
 
 def test_results_files_are_checked(tmp_path):
@@ -258,7 +261,7 @@ def test_plots(kind):
         for sample in row["samples"]:
             sample["phases"] = {"first": 0.5, "second": 0.25}
     run = run_of(*rows)
-    run["groups"][0]["plot"] = kind
+    run["groups"][0]["plot"] = kind + (":N" if kind == "curves" else "")
     drawn = plot.of_run(run, "start")
     assert drawn and all(svg.startswith("<svg") and svg.rstrip().endswith("</svg>") for _, _, svg in drawn)
     # A group without any sample has no plot, and no error.
