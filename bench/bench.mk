@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Included by the Makefile: the benchmark's programs.
 
-# bench/blk drives a device with the unit tests' fake guest.
-$(BUILD)/bench/blk: $(BUILD)/obj/bench/blk/blk.o $(SUPPORT) $(LIB)
+# Of the tests' support they take what drives a parser or server; none of it needs a test library.
+$(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(BUILD)/obj/tests/support/net_frames.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
-
-$(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(SUPPORT) $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
 $(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(BUILD)/obj/bench/net/traffic.o $(LIB)
 	@mkdir -p $(@D)
@@ -21,6 +16,18 @@ $(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
+
+$(BUILD)/bench/vsock: $(BUILD)/obj/bench/vsock/vsock.o $(BUILD)/obj/bench/vsock/server.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS)
+
+# Programs that run in a guest: static, and small, since they come through the agent.
+BENCH_GUEST_FLAGS := -O2 -static -s -ffunction-sections -fdata-sections -Wl,--gc-sections,--no-dynamic-linker
+$(BUILD)/bench/vsock-guest: bench/vsock/guest.c bench/vsock/server.c bench/vsock/server.h Makefile
+	@mkdir -p $(@D)
+	$(call say,MUSL,$@)
+	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(BENCH_GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
 # A guest without Linux, and the host's side of it (bench/metal/run.py).
 METAL_SRC   := bench/metal/start.S $(addprefix bench/metal/,main.c text.c queue.c blk.c vsock.c sockets.c)
@@ -39,7 +46,7 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 
 # What `cordon bench` runs, beside the program as `make install` lays it out.
 BENCH_PYTHON := $(sort $(wildcard bench/*.py bench/harness/*.py bench/suites/*.py bench/peers/*.py))
-BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf metal.elf metal-host)
+BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf metal.elf metal-host policy vsock vsock-guest net-filter)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN) $(BUILD)/bench/python

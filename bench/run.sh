@@ -55,9 +55,6 @@ if [ "$quick" = yes ]; then
 	measure "cordon run -- /bin/true" 80 bench/start/run.py --cold 1 --warm 3
 	measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
 	measure "cat" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 2M
-	measure "vsock" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 128 64
-	measure "block device" 60 bench/blk/run.sh
-	measure "decisions" 60 bench/policy/run.sh 20000
 	measure "network" 60 bench/net/run.sh 1 0.5
 	measure "file server" 120 bench/files/run.sh
 	exit 0
@@ -67,9 +64,6 @@ measure "cordon run -- /bin/true" 180 bench/start/run.py --cold 1 --warm 10 --ti
 measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
 measure "memory, booted" 60 bench/memory/run.py --cold
 measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 4M
-measure "vsock" 180 env "XDG_CACHE_HOME=$scratch/cache" bench/vsock/run.sh 512 128
-measure "block device" 60 bench/blk/run.sh
-measure "decisions" 60 bench/policy/run.sh
 measure "network" 120 bench/net/run.sh
 measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
 measure "git status and tar of 60 files in a share" 600 \

@@ -133,7 +133,7 @@ def rounds(bench, ready, deadline, tick):
             time.sleep(window.short_of())
             settle(window, pending)         # what was busy is taken again
     for taken in ready:
-        if taken.wants_more():
+        if taken.wants_more() and taken.rounds < taken.probe.rounds:
             taken.reason = f"{taken.rounds} of {taken.probe.rounds} samples: time limit"
 
 

@@ -40,7 +40,9 @@ def ratio_text(row, rows):
     base = statistic.median(results.values(other))
     if not base:
         return ""
-    return f"{digits(statistic.median(results.values(row)) / base)} x {other['title']}"
+    # The same work on the host has the row's id with ".host" at its end.
+    what = "the host's" if row["against"] == row["id"] + ".host" else other["title"]
+    return f"{digits(statistic.median(results.values(row)) / base)} x {what}"
 
 
 def cells(row, rows):

@@ -1,3 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-def groups(_bench, _options):
-    return []
+"""How much data and how many operations a sandbox moves, and how long each takes."""
+
+from suites import throughput_metal, throughput_policy, throughput_streams
+
+PARTS = (throughput_streams, throughput_metal, throughput_policy)
+
+
+def groups(bench, options):
+    return [group for part in PARTS for group in part.groups(bench, options)]

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Measures streams between host and guest: bytes a second both ways and round trips, with 1 and 64
- * streams, and the same with a process on the host at the other end of socket pairs. Figures are
- * comparable only within one run; the last column is the ratio of vsock to the socket pair.
+ * Measures streams between host and guest, and between two processes of the host over socket pairs:
+ * bytes a second both ways, and round trips, for each number of STREAMS. KIB and ROUND-TRIPS are
+ * the totals of all streams. Prints a line `ID VALUE UNIT` a figure; the ID of the host ends in
+ * .host.
  *
- * vsock CORDON GUEST-PROGRAM [KIB [ROUND-TRIPS]]
+ * vsock CORDON GUEST-PROGRAM KIB ROUND-TRIPS STREAMS...
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,20 +27,17 @@
 #define CONNECT_TRIES 30
 
 static char bytes[CHUNK];
-static char socket_path[64];
+static char socket_path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 
 struct measure {
-	const char *name;
 	enum bench_kind kind;
 	unsigned streams;
 };
 
-static const struct measure measures[] = {
-	{"to guest, 1 stream", BENCH_SINK, 1},	   {"to guest, 64 streams", BENCH_SINK, 64},
-	{"from guest, 1 stream", BENCH_SOURCE, 1}, {"from guest, 64 streams", BENCH_SOURCE, 64},
-	{"round trips, 1 stream", BENCH_ECHO, 1},  {"round trips, 64 streams", BENCH_ECHO, 64},
-};
-#define MEASURES (sizeof(measures) / sizeof(measures[0]))
+#define KINDS	     3
+#define MEASURES_MAX 24
+static struct measure measures[MEASURES_MAX];
+static size_t measure_count;
 
 static void die(const char *what)
 {
@@ -138,8 +136,7 @@ static double run_streams(const struct measure *measure, int *fds, uint64_t amou
 	return now() - start;
 }
 
-/* --- the two other ends
- * ---------------------------------------------------------------------------- */
+/* --- the two other ends ---------------------------------------------------------------------- */
 
 static double measure_pair(const struct measure *measure, uint64_t amount)
 {
@@ -221,8 +218,7 @@ static double measure_guest(const struct measure *measure, uint64_t amount)
 	return took;
 }
 
-/* --- the sandbox
- * -------------------------------------------------------------------------------------- */
+/* --- the sandbox ------------------------------------------------------------------------------ */
 
 /* Runs the guest's program, which arrives through stdin. Returns when it listens. */
 static pid_t start_guest(const char *cordon, const char *program)
@@ -233,7 +229,7 @@ static pid_t start_guest(const char *cordon, const char *program)
 	pid_t child;
 	size_t i;
 
-	for (i = 0; i < MEASURES; i++)
+	for (i = 0; i < measure_count; i++)
 		snprintf(command + strlen(command), sizeof(command) - strlen(command), " %u",
 			 measures[i].streams);
 	if (pipe(pipe_fd) < 0)
@@ -259,50 +255,67 @@ static pid_t start_guest(const char *cordon, const char *program)
 	return child;
 }
 
-static void show(const struct measure *measure, uint64_t amount, double guest, double pair)
+static void show(const struct measure *measure, uint64_t amount, double took, const char *suffix)
 {
+	static const char *const names[] = {
+		[BENCH_SINK] = "to-guest", [BENCH_SOURCE] = "from-guest"};
 	double total = (double)amount * measure->streams;
 
-	if (measure->kind == BENCH_ECHO) {
-		total /= PING_BYTES;
-		/* The time of one round trip in a stream, and round trips a second in all streams.
-		 */
-		printf("%-24s %10.1f us %10.0f /s %10.1f us %10.0f /s %8.4f\n", measure->name,
-		       guest * 1e6 * measure->streams / total, total / guest,
-		       pair * 1e6 * measure->streams / total, total / pair, pair / guest);
-	} else {
-		printf("%-24s %10.2f MiB/s %17s %10.2f MiB/s %8s %12.4f\n", measure->name,
-		       total / guest / 1048576, "", total / pair / 1048576, "", pair / guest);
-	}
+	if (measure->kind != BENCH_ECHO)
+		printf("%s.%u%s %.6g MB/s\n", names[measure->kind], measure->streams, suffix,
+		       total / took / 1e6);
+	else if (measure->streams == 1)
+		printf("round-trip%s %.6g us\n", suffix, took * 1e6 * PING_BYTES / total);
+	else
+		printf("round-trips.%u%s %.6g 1/s\n", measure->streams, suffix,
+		       total / PING_BYTES / took);
 	fflush(stdout);
+}
+
+static bool parse_streams(char **argument)
+{
+	unsigned streams, kind;
+
+	for (; *argument; argument++) {
+		streams = (unsigned)atoi(*argument);
+		if (streams == 0 || streams > BENCH_STREAMS || measure_count + KINDS > MEASURES_MAX)
+			return false;
+		for (kind = BENCH_SINK; kind <= BENCH_ECHO; kind++)
+			measures[measure_count++] = (struct measure){kind, streams};
+	}
+	return measure_count > 0;
 }
 
 int main(int argc, char **argv)
 {
 	uint64_t bulk, pings, amount;
-	double guest;
+	const char *tmp;
 	pid_t child;
 	int status;
 	size_t i;
 
-	if (argc < 3) {
-		fprintf(stderr, "usage: vsock CORDON GUEST-PROGRAM [KIB [ROUND-TRIPS]]\n");
+	if (argc < 6 || !parse_streams(argv + 5)) {
+		fprintf(stderr, "usage: vsock CORDON GUEST-PROGRAM KIB ROUND-TRIPS STREAMS...\n");
 		return EXIT_FAILURE;
 	}
-	bulk = (argc > 3 ? strtoull(argv[3], NULL, 10) : 4096) << 10;
-	pings = argc > 4 ? strtoull(argv[4], NULL, 10) : 256;
-	snprintf(socket_path, sizeof(socket_path), "/tmp/cordon-bench-%d.vsock", (int)getpid());
+	bulk = strtoull(argv[3], NULL, 10) << 10;
+	pings = strtoull(argv[4], NULL, 10);
+	tmp = getenv("TMPDIR");
+	if (snprintf(socket_path, sizeof(socket_path), "%s/bench-%d.vsock", tmp ? tmp : "/tmp",
+		     (int)getpid()) >= (int)sizeof(socket_path)) {
+		errno = ENAMETOOLONG;
+		die("$TMPDIR");
+	}
 	signal(SIGPIPE, SIG_IGN);
 	child = start_guest(argv[1], argv[2]);
-	printf("%-24s %30s %30s %8s\n", "", "vsock", "socket pair", "ratio");
-	for (i = 0; i < MEASURES; i++) {
+	for (i = 0; i < measure_count; i++) {
 		amount = measures[i].kind == BENCH_ECHO ? pings * PING_BYTES : bulk;
 		/* The same total for any number of streams. */
 		amount = amount / measures[i].streams / PING_BYTES * PING_BYTES;
 		if (amount < PING_BYTES)
 			amount = PING_BYTES;
-		guest = measure_guest(&measures[i], amount);
-		show(&measures[i], amount, guest, measure_pair(&measures[i], amount));
+		show(&measures[i], amount, measure_guest(&measures[i], amount), "");
+		show(&measures[i], amount, measure_pair(&measures[i], amount), ".host");
 	}
 	if (waitpid(child, &status, 0) < 0 || status != 0)
 		die("the sandbox failed");

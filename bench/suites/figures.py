@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared by the throughput groups: figures that programs print, and a sandbox with a program in it."""
+
+import math
+
+from harness.model import NotMeasured, Probe, Row
+from suites.start import make_template
+
+
+def parse(text, prefix, rows):
+    """{row id: value} of lines `ID VALUE UNIT`, where the row's id is prefix + ID. NotMeasured if a line is anything else."""
+    known = {row.id: row for row in rows}
+    found = {}
+    for line in text.decode(errors="replace").splitlines():
+        words = line.split()
+        try:
+            name, value, unit = words
+            row, value = known[prefix + name], float(value)
+        except (ValueError, KeyError):
+            raise NotMeasured(f"no figure: {printable(line)}") from None
+        if unit != row.unit or not math.isfinite(value) or value < 0:
+            raise NotMeasured(f"{name}: no figure in {row.unit}: {printable(line)}")
+        found[row.id] = value
+    if not found:
+        raise NotMeasured("the program printed no figures")
+    return found
+
+
+def printable(line):
+    return "".join(c if c.isprintable() else "?" for c in line)[:100]
+
+
+def twin(name, title, unit, host, **more):
+    """[Row of the guest, Row of the same work on the host]"""
+    better = "more" if unit in ("MB/s", "1/s") else "less"
+    other = f"{name}.host"
+    return [Row(name, title, unit, better, against=other, **more), Row(other, f"{title}: {host}", unit, better)]
+
+
+def missing(rows, reason):
+    """A probe for rows that cannot be measured in this run: they stay in the table, with the reason."""
+    def sample(_bench):
+        raise NotMeasured(reason)
+
+    return Probe(rows, sample, rounds=1, prepare=sample)
+
+
+def template_once(bench):
+    """Makes the template unless an earlier group of the run has."""
+    if not getattr(bench, "has_template", False):
+        make_template(bench)
+        bench.has_template = True
+
+
+class Box:
+    """A sandbox that stays, with one of the benchmark's static programs in its /tmp."""
+
+    def __init__(self, name, program, *options):
+        self.name, self.program, self.options = name, program, options
+
+    def prepare(self, bench):
+        template_once(bench)
+        path = bench.program(self.program)
+        bench.run_cordon("start", *self.options, self.name)
+        with open(path, "rb") as file:
+            bench.run_cordon("exec", self.name, "--", "sh", "-c", f"cat >/tmp/{self.program} && chmod 755 /tmp/{self.program}",
+                             stdin=file)
+
+    def run(self, bench, *args, timeout=120):
+        """What the program prints with these arguments."""
+        return bench.run_cordon("exec", self.name, "--", f"/tmp/{self.program}", *args, timeout=timeout)[1]
+
+    def finish(self, bench):
+        bench.run_cordon("kill", self.name, timeout=30)
