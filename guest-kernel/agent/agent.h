@@ -370,9 +370,10 @@ uint32_t guest_set_time(uint64_t seconds, uint32_t nanoseconds);
 /* Writes an /etc/machine-id to the root file system in the current directory. Before any workload
  * runs. */
 void guest_machine_id(void);
-/* There is a new connection: the guest was restored, so the next RESEED also renews the id. */
+/* There is a new connection: the guest was restored, so the next RESEED also renews the id. Until
+ * the workload has run (worked), each does. */
 void guest_reconnected(void);
-uint32_t guest_reseed(const uint8_t *bytes, uint32_t length);
+uint32_t guest_reseed(const uint8_t *bytes, uint32_t length, bool worked);
 uint32_t guest_hostname(const uint8_t *name, uint32_t length);
 void guest_power(uint32_t kind) __attribute__((noreturn));
 extern int guest_random_fd;

@@ -159,7 +159,7 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 	else if (header.type == AGENT_SET_TIME)
 		error = guest_set_time(agent_get64(payload), agent_get32(payload + 8));
 	else if (header.type == AGENT_RESEED)
-		error = guest_reseed(payload, header.length);
+		error = guest_reseed(payload, header.length, agent->worked);
 	else if (header.type == AGENT_HOSTNAME)
 		error = guest_hostname(payload, header.length);
 	else if (header.type == AGENT_ROOT)

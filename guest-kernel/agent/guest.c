@@ -107,7 +107,7 @@ void guest_machine_id(void)
 	write_machine_id();
 }
 
-uint32_t guest_reseed(const uint8_t *bytes, uint32_t length)
+uint32_t guest_reseed(const uint8_t *bytes, uint32_t length, bool worked)
 {
 	struct {
 		int bits, size;
@@ -121,7 +121,8 @@ uint32_t guest_reseed(const uint8_t *bytes, uint32_t length)
 	 */
 	if (ioctl(guest_random_fd, IOCTL_RESEED) < 0)
 		return (uint32_t)errno;
-	if (restored)
+	/* A template's guest does not know that it was restored, but has run no command yet. */
+	if (restored || !worked)
 		write_machine_id();
 	restored = false;
 	return 0;

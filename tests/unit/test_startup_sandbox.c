@@ -6,7 +6,7 @@
 #include "tests/support/unit.h"
 #include "tests/unit/startup_common.h"
 
-#define BEFORE_ROOT "welcome time seed ping "
+#define BEFORE_ROOT "welcome time seed "
 #define WHOLE	    BEFORE_ROOT "root mount mount limits filter forward hostname "
 
 START_TEST(a_sandbox_is_set_up_in_order)
@@ -194,10 +194,26 @@ START_TEST(a_failed_step_is_named)
 }
 END_TEST
 
-/* What a network card needs is not here: its reply decides nothing, and others' errors neither. */
-START_TEST(a_ping_or_a_clock_that_fails_changes_nothing)
+/* Without a later request that is waited for, a ping tells whether the agent replies at all. */
+START_TEST(an_agent_without_a_filter_is_pinged)
 {
-	static const uint16_t type[] = {AGENT_PING, AGENT_SET_TIME, AGENT_RESEED, AGENT_HOSTNAME};
+	struct fake *fake = fake_create();
+
+	fake->features = UINT32_MAX & ~AGENT_FEATURE_FILTER;
+	fake->fails = AGENT_PING;
+	fake->error = EPERM;
+	fake_connect(fake);
+	ck_assert_str_eq(fake->log,
+			 "welcome time seed ping root mount mount limits forward hostname ");
+	ck_assert_uint_eq(fake->done, 1);
+	fake_destroy(fake);
+}
+END_TEST
+
+/* What a network card needs is not here: its reply decides nothing, and others' errors neither. */
+START_TEST(a_clock_that_fails_changes_nothing)
+{
+	static const uint16_t type[] = {AGENT_SET_TIME, AGENT_RESEED, AGENT_HOSTNAME};
 	struct fake *fake;
 	size_t i;
 
@@ -215,7 +231,7 @@ END_TEST
 
 START_TEST(an_agent_that_connects_again_gets_it_all_again)
 {
-	static const uint16_t type[] = {AGENT_PING, AGENT_ROOT, AGENT_MOUNT, AGENT_LIMITS,
+	static const uint16_t type[] = {AGENT_FILTER, AGENT_ROOT, AGENT_MOUNT, AGENT_LIMITS,
 					AGENT_FORWARD};
 	struct fake *fake;
 	size_t i;
@@ -247,5 +263,5 @@ UNIT_MAIN("startup_sandbox", exec_rules_come_before_any_command,
 	  exec_rules_that_are_refused_later_end_the_sandbox, a_sandbox_is_set_up_in_order,
 	  a_guest_that_booted_gets_less, a_template_comes_before_anything_of_the_user,
 	  a_connection_lost_while_a_template_is_saved_gives_it_up, a_failed_step_is_named,
-	  a_ping_or_a_clock_that_fails_changes_nothing,
+	  a_clock_that_fails_changes_nothing, an_agent_without_a_filter_is_pinged,
 	  an_agent_that_connects_again_gets_it_all_again)

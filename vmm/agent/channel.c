@@ -40,7 +40,7 @@ static void channel_detach(struct agent_channel *channel)
 	if (!channel->attached)
 		return;
 	channel->attached = false;
-	channel->ready = false;
+	channel->ready = channel->resumed = false;
 	channel->connection++;
 	channel->transport.close(channel->transport.arg);
 	channel->write_error = 0;
@@ -271,6 +271,8 @@ static void channel_step(struct agent_channel *channel)
 		return;
 	}
 	channel->busy = true;
+	if (channel->resumed)
+		channel_resumed(channel);
 	do {
 		more = channel_read(channel);
 	} while (more && channel->gone && channel->connection == connection);

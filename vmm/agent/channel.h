@@ -115,6 +115,20 @@ void agent_channel_destroy(struct agent_channel *channel);
  */
 int agent_channel_attach(struct agent_channel *channel, const struct agent_transport *transport);
 
+/*
+ * For templates: a connection that continues in another process. agent_channel_save() returns
+ * false, and writes nothing, unless the agent is ready, nothing waits to be sent or for a reply,
+ * and there is no command. agent_channel_resume() is agent_channel_attach() for such a connection:
+ * no greeting follows, requests may be sent at once, and ready is called from the loop. It also
+ * returns -EINVAL.
+ */
+#define AGENT_CHANNEL_SAVED 8 /* bytes */
+struct pack;
+struct unpack;
+bool agent_channel_save(const struct agent_channel *channel, struct pack *to);
+int agent_channel_resume(struct agent_channel *channel, const struct agent_transport *transport,
+			 struct unpack *from);
+
 /* The transport's owner reports: bytes or end of file; room after a short write; the end. */
 void agent_channel_readable(struct agent_channel *channel);
 void agent_channel_writable(struct agent_channel *channel);
@@ -190,9 +204,10 @@ int agent_channel_set_limits(struct agent_channel *channel, const struct agent_l
 /*
  * Sets the seccomp program of commands that are started from now on. memfd_noexec: files in memory
  * are not executable. -EOPNOTSUPP: the guest's agent is too old for this request; -EINVAL: no
- * instruction, or more than AGENT_FILTER_MAX.
+ * instruction, or more than AGENT_FILTER_MAX. agent_channel_filters(): the agent takes the request.
  */
 struct sock_filter;
+bool agent_channel_filters(const struct agent_channel *channel);
 int agent_channel_set_filter(struct agent_channel *channel, const struct sock_filter *code,
 			     size_t count, bool memfd_noexec, const struct agent_reply *reply);
 

@@ -5,6 +5,11 @@
 
 #include "vmm/agent/internal.h"
 
+bool agent_channel_filters(const struct agent_channel *channel)
+{
+	return channel->ready && (channel->features & AGENT_FEATURE_FILTER);
+}
+
 int agent_channel_set_filter(struct agent_channel *channel, const struct sock_filter *code,
 			     size_t count, bool memfd_noexec, const struct agent_reply *reply)
 {

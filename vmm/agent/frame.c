@@ -121,6 +121,7 @@ static bool hello(struct agent_channel *channel, struct agent_header header, con
 	info.connections = agent_get32(payload + AGENT_HELLO_AT_CONNECTIONS);
 	info.features = agent_get32(payload + AGENT_HELLO_AT_FEATURES);
 	channel->features = info.features;
+	channel->connections = info.connections;
 	if (send_welcome(channel) < 0) {
 		channel_lose(channel, "out of memory");
 		return false;

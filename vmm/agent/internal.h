@@ -60,8 +60,10 @@ struct agent_channel {
 	void *arg;
 
 	struct agent_transport transport;
-	uint32_t features; /* of the connected agent */
+	uint32_t features;    /* of the connected agent */
+	uint32_t connections; /* how often it has connected */
 	bool attached, ready;
+	bool resumed;	     /* ready, and the owner does not know yet */
 	bool gone;	     /* the transport has ended; buffered bytes remain to be read */
 	bool busy;	     /* inside a callback or about to make some */
 	unsigned connection; /* counts detaches: a change tells that a connection has ended */
@@ -93,6 +95,9 @@ int channel_send(struct agent_channel *channel, size_t limit, uint16_t type, uin
 
 /* frame.c: the connection is gone; completes all waiting requests with AGENT_REPLY_LOST. */
 void requests_lost(struct agent_channel *channel);
+
+/* resume.c: tells the owner of a resumed connection that the agent is ready. */
+void channel_resumed(struct agent_channel *channel);
 
 /* Runs channel->task soon. */
 void channel_soon(struct agent_channel *channel);

@@ -6,6 +6,7 @@
 
 #include "vmm/agent/channel.h"
 #include "vmm/base/log.h"
+#include "vmm/base/pack.h"
 #include "vmm/machine/machine.h"
 
 /* How long a guest may run on after its agent's connection has ended, if it announced the end. */
@@ -57,20 +58,26 @@ static void stream_closed(void *arg)
 	agent_channel_closed(machine->channel);
 }
 
-static int on_connection(void *arg, struct vsock_stream *stream)
+static const struct vsock_stream_ops stream_ops = {
+	.readable = stream_readable,
+	.writable = stream_writable,
+	.closed = stream_closed,
+};
+
+static struct agent_transport transport_of(struct machine *machine)
 {
-	static const struct vsock_stream_ops ops = {
-		.readable = stream_readable,
-		.writable = stream_writable,
-		.closed = stream_closed,
-	};
-	struct machine *machine = arg;
-	struct agent_transport transport = {
+	return (struct agent_transport){
 		.read = link_read,
 		.write = link_write,
 		.close = link_close,
 		.arg = machine,
 	};
+}
+
+static int on_connection(void *arg, struct vsock_stream *stream)
+{
+	struct machine *machine = arg;
+	const struct agent_transport transport = transport_of(machine);
 	int ret;
 
 	/* A workload may connect too, but only guest root may bind a low source port. */
@@ -87,7 +94,7 @@ static int on_connection(void *arg, struct vsock_stream *stream)
 		machine->agent_stream = NULL;
 		return ret;
 	}
-	vsock_stream_set_ops(stream, &ops, machine);
+	vsock_stream_set_ops(stream, &stream_ops, machine);
 	timeline_mark(&machine->timeline, TIMELINE_CONNECTED);
 	return 0;
 }
@@ -97,6 +104,7 @@ static void on_ready(void *arg, const struct agent_info *info)
 	struct machine *machine = arg;
 
 	loop_timer_stop(machine->loop, &machine->lost_timer);
+	timeline_mark(&machine->timeline, TIMELINE_CONNECTED); /* unless it was marked before */
 	timeline_mark(&machine->timeline, TIMELINE_READY);
 	log_debug("agent \"%s\", protocol %u.%u, connection %u", info->build, info->major,
 		  info->minor, info->connections);
@@ -209,6 +217,53 @@ int agent_link_create(struct machine *machine, struct err *err)
 		ret = vsock_listen(machine->devices.vsock, AGENT_PORT, on_connection, machine);
 	if (ret < 0)
 		return err_code(err, -ret, "agent channel");
+	return 0;
+}
+
+bool agent_link_save(struct machine *machine, struct pack *to)
+{
+	struct vsock *vsock = machine->devices.vsock;
+	struct pack others = {.data = NULL};
+	bool saved = machine->agent_stream && agent_channel_save(machine->channel, to) &&
+		     vsock_stream_save(machine->agent_stream, to);
+
+	/* Even without one: this clears the mark of the stream that was saved. */
+	vsock_save_others(vsock, &others);
+	pack_bytes(to, others.data, others.length);
+	to->failed |= others.failed;
+	pack_free(&others);
+	return saved;
+}
+
+/* The stream comes second, but the channel writes to it. */
+static int resume(struct machine *machine, struct unpack *from)
+{
+	const struct agent_transport transport = transport_of(machine);
+	struct unpack channel = *from;
+	int ret;
+
+	unpack_skip(from, AGENT_CHANNEL_SAVED);
+	ret = vsock_stream_restore(machine->devices.vsock, AGENT_PORT, from, &stream_ops, machine,
+				   &machine->agent_stream);
+	if (ret < 0)
+		return ret;
+	ret = vsock_restore_others(machine->devices.vsock, from);
+	if (ret == 0 && (!unpack_done(from) ||
+			 vsock_stream_peer_port(machine->agent_stream) > AGENT_SOURCE_PORT_MAX))
+		ret = -EINVAL;
+	if (ret == 0)
+		ret = agent_channel_resume(machine->channel, &transport, &channel);
+	if (ret < 0)
+		link_close(machine);
+	return ret;
+}
+
+int agent_link_resume(struct machine *machine, struct unpack *from, struct err *err)
+{
+	int ret = resume(machine, from);
+
+	if (ret < 0)
+		return err_code(err, -ret, "going on with the agent's connection");
 	return 0;
 }
 

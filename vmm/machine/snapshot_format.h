@@ -39,7 +39,8 @@ enum snapshot_section {
 	SNAPSHOT_UART = 6,
 	SNAPSHOT_MEMORY = 7, /* the extents */
 	SNAPSHOT_DISK = 8,   /* number: the disk's; only for disks that are present */
-	/* From here on the owner's (struct snapshot_owner); vmm/sandbox/shares.h uses 9 and 10. */
+	/* From here on the owner's (struct snapshot_owner); vmm/sandbox/shares.h uses 9 and 10,
+	 * vmm/sandbox/template.h 11. */
 	SNAPSHOT_OWNED = 9,
 };
 

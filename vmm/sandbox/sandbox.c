@@ -194,6 +194,7 @@ static void open_template(struct sandbox *sandbox, struct machine_config *config
 	if (ret == 0) {
 		config->restore = &sandbox->snapshot;
 		config->trusted = true;
+		config->keep_connections = template_keeps_agent(&sandbox->snapshot);
 	} else if (ret == -ENOENT) {
 		why->text[0] = '\0'; /* not made yet */
 	}
@@ -208,10 +209,15 @@ static int create_from_template(struct sandbox *sandbox, struct loop *loop, stru
 
 	open_template(sandbox, &config, &why);
 	ret = machine_create(&sandbox->machine, loop, &config, &machine_ops, sandbox, err);
+	if (ret == 0 && config.restore) {
+		ret = template_resume_agent(&sandbox->snapshot, &sandbox->machine, err);
+		if (ret < 0)
+			machine_destroy(&sandbox->machine);
+	}
 	if (ret < 0 && config.restore) {
 		why = *err;
 		config.restore = NULL;
-		config.trusted = false;
+		config.trusted = config.keep_connections = false;
 		ret = machine_create(&sandbox->machine, loop, &config, &machine_ops, sandbox, err);
 	}
 	if (ret == 0 && why.text[0])

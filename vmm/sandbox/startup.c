@@ -130,14 +130,15 @@ static int request_rehearsal(void *arg, const struct agent_reply *reply, struct 
 /*
  * The reply means that the agent has done everything before: its start and the rehearsal, after
  * which it has slept, so that a template's copies have nothing left to finish; or, after a restore,
- * the clock.
+ * the clock. Where a filter of system calls follows, its reply means the same.
  */
 static int request_ping(void *arg, const struct agent_reply *reply, struct err *err)
 {
 	struct sandbox *sandbox = arg;
 
 	(void)err;
-	if (!sandbox->restored && !sandbox->template_due)
+	if (!sandbox->template_due &&
+	    !(sandbox->restored && !agent_channel_filters(sandbox->machine.channel)))
 		return 0;
 	if (agent_channel_ping(sandbox->machine.channel, reply) == 0)
 		return STARTUP_WAIT;

@@ -16,10 +16,14 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/directory.h"
+#include "vmm/machine/agent_link.h"
+#include "vmm/machine/snapshot_format.h"
 
 #define TEMPLATE_SUFFIX ".template"
 #define ENTRIES_MAX	4096
 #define BOOT_ID_BYTES	36
+
+static const struct snapshot_owned agent_section = {TEMPLATE_SECTION_AGENT, 1};
 
 /* --- the directory ---------------------------------------------------------------------------- */
 
@@ -115,7 +119,8 @@ int template_find(struct template *template, const struct machine_config *config
 
 int template_open(const struct template *template, struct snapshot *snapshot, struct err *err)
 {
-	int ret = snapshot_open(snapshot, template->path, NULL, err);
+	const struct snapshot_owner owner = {.section = &agent_section, .section_count = 1};
+	int ret = snapshot_open(snapshot, template->path, &owner, err);
 
 	if (ret < 0)
 		return ret;
@@ -159,9 +164,39 @@ static void evict(void)
 	free(entries);
 }
 
+/* Without the section the agent connects again after a restore, which takes longer. */
+static int save_agent(void *arg, struct pack *state, struct err *err)
+{
+	struct pack payload = {.data = NULL};
+
+	(void)err;
+	if (agent_link_save(arg, &payload))
+		snapshot_add_section(state, TEMPLATE_SECTION_AGENT, 0, &payload);
+	pack_free(&payload);
+	return 0;
+}
+
+bool template_keeps_agent(const struct snapshot *snapshot)
+{
+	struct unpack payload;
+
+	return snapshot_find(snapshot, TEMPLATE_SECTION_AGENT, 0, &payload);
+}
+
+int template_resume_agent(const struct snapshot *snapshot, struct machine *machine, struct err *err)
+{
+	struct unpack payload;
+
+	if (!snapshot_find(snapshot, TEMPLATE_SECTION_AGENT, 0, &payload))
+		return 0;
+	return agent_link_resume(machine, &payload, err);
+}
+
 int template_save(const struct template *template, struct machine *machine, struct err *err)
 {
-	int ret = snapshot_write(machine, NULL, template->path, template->key, err);
+	const struct snapshot_owner owner = {
+		.section = &agent_section, .section_count = 1, .save = save_agent, .arg = machine};
+	int ret = snapshot_write(machine, &owner, template->path, template->key, err);
 
 	if (ret == 0)
 		evict();

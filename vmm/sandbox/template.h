@@ -18,6 +18,8 @@
 #include "vmm/machine/machine.h"
 #include "vmm/machine/snapshot.h"
 
+#define TEMPLATE_SECTION_AGENT (SNAPSHOT_OWNED + 2) /* after those of shares.h */
+
 #define TEMPLATE_CACHE_MAX GIB(4) /* bytes of all templates; the least recently used go first */
 
 struct template
@@ -34,6 +36,14 @@ int template_find(struct template *template, const struct machine_config *config
  * is one that cannot be used.
  */
 int template_open(const struct template *template, struct snapshot *snapshot, struct err *err);
+
+/*
+ * The connection of the template's agent: whether it is in the file; goes on with it, if it is, in
+ * the machine that was restored but not started. 0 or -errno with a message.
+ */
+bool template_keeps_agent(const struct snapshot *snapshot);
+int template_resume_agent(const struct snapshot *snapshot, struct machine *machine,
+			  struct err *err);
 
 /*
  * Writes the paused machine, and removes the least recently used templates if the cache exceeds its
