@@ -187,8 +187,8 @@ def measured_run(options, command):
     began = time.monotonic()
     run = directory = None
     try:
-        if not bench.host["healthy"]:
-            raise Problem("no sandbox can run on this host: 'cordon doctor' says why")
+        if bench.problem:
+            raise Problem(f"no sandbox can run on this host: {bench.problem}: see 'cordon doctor'")
         groups = plan(bench, options)
         directory = open_directory(options)
         run = new_run(bench, options, groups, command)

@@ -42,7 +42,9 @@ class Bench:
         self.programs = programs        # directory of the benchmark's own programs
         self.quick = quick
         self.lab = lab
-        self.host = host.facts(cordon)
+        report = host.doctor(cordon)
+        self.host = host.facts(report)
+        self.problem = host.problem(report)     # why no sandbox can run here
         self.emulated = host.emulated(self.host)
         self.processes = set()          # Popen objects that run
         # Of descendants that lose their parent, this process becomes the parent: their processor time

@@ -46,9 +46,16 @@ def doctor(cordon):
         return {}
 
 
-def facts(cordon):
+def problem(report):
+    """Why no sandbox can run here, or an empty text."""
+    if report.get("healthy"):
+        return ""
+    found = [f"{check['name']}: {check['found']}" for check in report.get("checks", []) if check.get("verdict") == "FAIL"]
+    return found[0] if found else "cordon doctor failed"
+
+
+def facts(report):
     """What results.json says of the host. `kvm` is doctor's word for the kind of host."""
-    report = doctor(cordon)
     governor = sorted({read(path) for path in glob.glob("/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")})
     return {
         "processor": processor(),
@@ -56,7 +63,6 @@ def facts(cordon):
         "memory_mib": memory_mib(),
         "kernel": platform.release(),
         "kvm": report.get("host", "unknown"),
-        "healthy": bool(report.get("healthy")),
         "governor": ", ".join(governor) or "not shown",
         "mitigations": {os.path.basename(path): read(path) for path in sorted(glob.glob(FACTS + "/*"))},
         "cgroups": cgroups(),

@@ -43,12 +43,12 @@ def write_file(path, text):
         with open(new, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(new, path)
-    except OSError:
+    except OSError as error:
         try:
             os.unlink(new)
         except OSError:
             pass
-        raise
+        raise OSError(error.errno, error.strerror, path) from None
 
 
 def save(path, run):
