@@ -45,7 +45,7 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS)
 
 # What `cordon bench` runs, beside the program as `make install` lays it out.
-BENCH_PYTHON := $(sort $(wildcard bench/*.py bench/harness/*.py bench/suites/*.py bench/peers/*.py))
+BENCH_PYTHON := $(sort bench/main.py $(wildcard bench/harness/*.py bench/suites/*.py bench/peers/*.py))
 BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf metal.elf metal-host policy vsock vsock-guest net-filter)
 
 .PHONY: bench-programs

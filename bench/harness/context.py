@@ -17,7 +17,8 @@ from harness.model import NotMeasured, TimedOut
 PR_SET_CHILD_SUBREAPER = 36
 # A line of the time line of `cordon run -v`: ms since the start, ms since the previous mark, mark.
 MARK = re.compile(r"^cordon: +([0-9.]+) ms +\+ *([0-9.]+) ms +(.+)$")
-COUNTER = re.compile(r"^cordon: (KVM [A-Za-z_ ]+?) +([0-9]+)$")
+COUNTER = re.compile(r"^cordon: KVM (\w+) ([0-9]+)$")
+REASONS = "cordon: KVM exits by reason: "
 
 
 def last_line(text):
@@ -149,6 +150,8 @@ class Bench:
                 marks[mark[3]] = float(mark[2])
             elif counter:
                 counters[counter[1]] = int(counter[2])
+            elif line.startswith(REASONS):
+                counters |= {name: int(count) for name, count in (part.split() for part in line[len(REASONS):].split(", "))}
         if not marks:
             raise NotMeasured("cordon run -v printed no time line")
         return marks, counters

@@ -45,6 +45,7 @@ class Probe:
     rounds: int = 10
     prepare: typing.Callable | None = None
     finish: typing.Callable | None = None
+    counts: bool = False    # the figures are counts: load from others does not make a sample worse
 
 
 @dataclasses.dataclass

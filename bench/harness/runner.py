@@ -44,11 +44,13 @@ class Taken:
         return self.rounds > 0 and time.monotonic() + self.longest > deadline
 
     def rate(self, fresh, others):
-        """Marks the samples of the last window with the load from others."""
+        """Marks the samples of the last window with the load from others. Whether they can be kept."""
+        busy = others > BUSY and not self.probe.counts
         for sample in fresh:
             sample["others"] = round(others, 2)
-            if others > BUSY:
+            if busy:
                 sample["busy"] = True
+        return not busy
 
 
 def checked(figures):
@@ -96,9 +98,8 @@ def settle(window, pending):
     """Ends a window: rates its samples, and counts the rounds that were quiet."""
     others = window.others()
     for taken, fresh in pending:
-        taken.rate(fresh, others)
         taken.unsettled -= 1
-        if fresh and others <= BUSY:
+        if taken.rate(fresh, others) and fresh:
             taken.clean += 1
     pending.clear()
     window.start()

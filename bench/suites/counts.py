@@ -34,7 +34,7 @@ def lab_count(bench, *args):
 
 def boot_probe():
     row = Row("counts.boot", "guest instructions of a boot, kernel's entry to agent", "instructions")
-    return Probe([row], lambda b: {row.id: lab_count(b)["instructions"]}, rounds=1)
+    return Probe([row], lambda b: {row.id: lab_count(b)["instructions"]}, rounds=1, counts=True)
 
 
 def warm_probe():
@@ -45,7 +45,7 @@ def warm_probe():
         counted = lab_count(bench, "--warm")
         return {rows[0].id: counted["instructions"] - counted["programs"], rows[1].id: counted["programs"]}
 
-    return Probe(rows, sample, rounds=1)
+    return Probe(rows, sample, rounds=1, counts=True)
 
 
 def parse_trace(text):
@@ -74,7 +74,8 @@ def trace_probe():
             calls, copied = parse_trace(file.read())
         return {rows[0].id: calls, rows[1].id: copied}
 
-    return Probe(rows, sample, rounds=5, prepare=lambda b: b.run_cordon("run", "--", "true", timeout=600))
+    return Probe(rows, sample, rounds=5, prepare=lambda b: b.run_cordon("run", "--", "true", timeout=600),
+                 counts=True)
 
 
 # Counters of KVM_GET_STATS_FD that `cordon run -v` prints, by the row that they make.
@@ -87,14 +88,14 @@ def exits_probe(what, title, *args, rounds=5):
 
     def sample(bench):
         _, counters = bench.report_of(*args, timeout=600)
-        return {rows[name].id: counters[f"KVM {name}"] for name in COUNTERS if f"KVM {name}" in counters}
+        return {rows[name].id: counters[name] for name in COUNTERS if name in counters}
 
-    return Probe(list(rows.values()), sample, rounds=rounds)
+    return Probe(list(rows.values()), sample, rounds=rounds, counts=True)
 
 
 def groups(bench, _options):
     return [Group("counts", "run", "A run from a template", [trace_probe(), exits_probe("warm", "run -- true", "--", "true")],
-                  seconds=30),
+                  seconds=60),
             Group("counts", "boot", "A boot", [exits_probe("cold", "run --cold -- true", "--cold", "--memory", "128M", "--", "true",
-                                                           rounds=2)], seconds=30 if bench.emulated else 5),
+                                                           rounds=2)], seconds=60 if bench.emulated else 5),
             Group("counts", "lab", "Guest instructions, counted in the lab", [boot_probe(), warm_probe()], seconds=300)]

@@ -17,6 +17,7 @@ PHASES = {
     "machine created": "create VM and devices",
     "kernel loaded": "load kernel",
     "vCPUs running": "start vCPUs",
+    "drivers ready": "guest's kernel until its drivers work",
     "agent connected": "guest until agent connects",
     "agent ready": "agent until ready",
     "template written": "write template",

@@ -82,7 +82,8 @@ struct virtio_device {
 	const struct virtio_transport_ops *transport_ops;
 	void *transport;
 	uint64_t negotiated;
-	bool active; /* between activate and reset */
+	bool active;	       /* between activate and reset */
+	uint64_t driver_ok_ns; /* when a driver first set DRIVER_OK (CLOCK_MONOTONIC), or 0 */
 	struct virtqueue queue[VIRTIO_DEVICE_QUEUES];
 };
 

@@ -6,6 +6,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
+#include "vmm/base/loop.h"
 
 /* --- interrupts and errors ------------------------------------------------------------------- */
 
@@ -134,6 +135,8 @@ static void activate(struct virtio_mmio *mmio)
 		needs_reset(mmio);
 		return;
 	}
+	if (device->driver_ok_ns == 0)
+		device->driver_ok_ns = loop_now_ns();
 	/* The driver may have filled its rings before it could ring a doorbell. */
 	for (i = 0; i < device->queue_count; i++)
 		if (virtqueue_active(&device->queue[i]) && virtqueue_has_chain(&device->queue[i]))

@@ -209,6 +209,13 @@ def test_busy_samples_are_marked_and_repeated(monkeypatch):
     assert len(taken[0].samples["a"]) == 6
 
 
+def test_counts_do_not_depend_on_load(monkeypatch):
+    monkeypatch.setattr(load.Window, "others", lambda self: 2.0)
+    taken = measure(Probe([Row("a", "a", "instructions")], lambda _b: {"a": 1}, rounds=3, counts=True))
+    assert [sample["others"] for sample in taken[0].samples["a"]] == [2.0] * 3
+    assert not any("busy" in sample for sample in taken[0].samples["a"])
+
+
 def test_time_limit_leaves_one_round():
     taken = measure(Probe([Row("a", "a", "ms")], lambda _b: {"a": 1}, rounds=3), seconds=-1)
     assert len(taken[0].samples["a"]) == 1

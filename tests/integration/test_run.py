@@ -96,10 +96,11 @@ def test_verbose_time_line():
     line = re.compile(r"^cordon: +([\d.]+) ms  \+ *([\d.]+) ms  (.+)$", re.M)
     steps = [(float(at), float(step), name) for at, step, name in line.findall(text)]
     assert [name for _at, _step, name in steps] == [
-        "cordon started", "machine created", "kernel loaded", "vCPUs running", "agent connected",
-        "agent ready", "command started", "first output", "command ended"], repr(result)
+        "cordon started", "machine created", "kernel loaded", "vCPUs running", "drivers ready",
+        "agent connected", "agent ready", "command started", "first output", "command ended"], repr(result)
     for (before, _step, _name), (at, step, name) in zip(steps, steps[1:]):
         assert at >= before and abs(at - before - step) < 0.01, f"{name}: {result!r}"
+    assert re.search(r"^cordon: KVM exits by reason: (\w+ \d+, )*mmio_exits \d+", text, re.M), repr(result)
     exits = re.search(r"^cordon: exits to the monitor (\d+)$", text, re.M)
     assert exits and int(exits[1]) > 0, repr(result)
 

@@ -2,19 +2,50 @@
 /* What -v prints about a machine that has ended. */
 #include <stdio.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/machine/machine.h"
+
+/* False if this KVM has no such counter. */
+static bool sum_counter(const struct machine *machine, const char *name, uint64_t *sum)
+{
+	uint64_t value;
+	unsigned i;
+
+	*sum = 0;
+	for (i = 0; i < machine->vcpus; i++) {
+		if (vcpu_counter(&machine->vcpu[i], name, &value) < 0)
+			return false;
+		*sum += value;
+	}
+	return true;
+}
 
 static void report_counter(const struct machine *machine, const char *name)
 {
-	uint64_t sum = 0, value;
-	unsigned i;
+	uint64_t sum;
 
-	for (i = 0; i < machine->vcpus; i++) {
-		if (vcpu_counter(&machine->vcpu[i], name, &value) < 0)
-			return;
-		sum += value;
+	if (sum_counter(machine, name, &sum))
+		fprintf(stderr, "cordon: KVM %s %llu\n", name, (unsigned long long)sum);
+}
+
+/* One line, as KVM counts them; some exits are in none of these. */
+static void report_reasons(const struct machine *machine)
+{
+	static const char *const reasons[] = {
+		"io_exits",	    "mmio_exits",	"halt_exits",	"irq_exits",
+		"irq_window_exits", "nmi_window_exits", "signal_exits", "request_irq_exits"};
+	const char *before = "cordon: KVM exits by reason: ";
+	uint64_t sum;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(reasons); i++) {
+		if (!sum_counter(machine, reasons[i], &sum) || sum == 0)
+			continue;
+		fprintf(stderr, "%s%s %llu", before, reasons[i], (unsigned long long)sum);
+		before = ", ";
 	}
-	fprintf(stderr, "cordon: KVM %s %llu\n", name, (unsigned long long)sum);
+	if (before[0] == ',')
+		fputc('\n', stderr);
 }
 
 static void report_disk(struct blk *blk)
@@ -44,11 +75,13 @@ void machine_report(struct machine *machine)
 	char assisted[512];
 	unsigned i;
 
+	machine->timeline.at[TIMELINE_DRIVERS] = vsock_device(machine->devices.vsock)->driver_ok_ns;
 	timeline_print(&machine->timeline);
 	for (i = 0; i < machine->vcpus; i++)
 		exits += atomic_load(&machine->vcpu[i].exits);
 	fprintf(stderr, "cordon: exits to the monitor %lu\n", exits);
 	report_counter(machine, "exits");
+	report_reasons(machine);
 	report_counter(machine, "insn_emulation");
 	for (i = 0; machine->vm.ring0_emulated && i < machine->vcpus; i++) {
 		assist_describe(&machine->vcpu[i].assist, assisted, sizeof(assisted));

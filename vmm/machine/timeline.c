@@ -6,11 +6,12 @@
 #include "vmm/base/loop.h"
 
 static const char *const mark_names[TIMELINE_MARKS] = {
-	[TIMELINE_EXEC] = "cordon started",	  [TIMELINE_VM] = "machine created",
-	[TIMELINE_LOADED] = "kernel loaded",	  [TIMELINE_STARTED] = "vCPUs running",
-	[TIMELINE_CONNECTED] = "agent connected", [TIMELINE_READY] = "agent ready",
-	[TIMELINE_TEMPLATE] = "template written", [TIMELINE_COMMAND] = "command started",
-	[TIMELINE_OUTPUT] = "first output",	  [TIMELINE_EXITED] = "command ended",
+	[TIMELINE_EXEC] = "cordon started",	[TIMELINE_VM] = "machine created",
+	[TIMELINE_LOADED] = "kernel loaded",	[TIMELINE_STARTED] = "vCPUs running",
+	[TIMELINE_DRIVERS] = "drivers ready",	[TIMELINE_CONNECTED] = "agent connected",
+	[TIMELINE_READY] = "agent ready",	[TIMELINE_TEMPLATE] = "template written",
+	[TIMELINE_COMMAND] = "command started", [TIMELINE_OUTPUT] = "first output",
+	[TIMELINE_EXITED] = "command ended",
 };
 
 void timeline_mark(struct timeline *timeline, enum timeline_mark mark)

@@ -10,6 +10,7 @@ enum timeline_mark {
 	TIMELINE_VM,	    /* VM and vCPUs exist */
 	TIMELINE_LOADED,    /* kernel and initramfs are in memory */
 	TIMELINE_STARTED,   /* the vCPUs run */
+	TIMELINE_DRIVERS,   /* the guest's kernel drives its devices */
 	TIMELINE_CONNECTED, /* the agent has connected */
 	TIMELINE_READY,	    /* the agent has sent its greeting */
 	TIMELINE_TEMPLATE,  /* a template of the machine was written */
