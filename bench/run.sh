@@ -51,27 +51,14 @@ printf 'Linux %s, %s processors, load %s, %s\n' "$(uname -r)" "$(nproc)" \
 "$BUILD/cordon" doctor 2>/dev/null | grep -i 'ring 0\|kind\|hardware' | head -n 1
 
 if [ "$quick" = yes ]; then
-	measure "null guest" 60 bench/null/run.py --runs 20
-	measure "cordon run -- /bin/true" 80 bench/start/run.py --cold 1 --warm 3
-	measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
-	measure "cat" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 2M
 	measure "network" 60 bench/net/run.sh 1 0.5
 	measure "file server" 120 bench/files/run.sh
 	exit 0
 fi
-measure "null guest" 60 bench/null/run.py
-measure "cordon run -- /bin/true" 180 bench/start/run.py --cold 1 --warm 10 --timeline
-measure "memory" 60 env "XDG_CACHE_HOME=$scratch/cache" bench/memory/run.py
-measure "memory, booted" 60 bench/memory/run.py --cold
-measure "cat" 120 env "XDG_CACHE_HOME=$scratch/cache" bench/cat/run.py --size 4M
 measure "network" 120 bench/net/run.sh
 measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
 measure "git status and tar of 60 files in a share" 600 \
 	env "XDG_CACHE_HOME=$scratch/cache" bench/files/project.py --files 60 --runs 1
-measure "restore against memory size" 400 bench/warm/run.py --runs 3 restore
-measure "20 sandboxes, fork of 20, exec" 180 bench/warm/run.py --runs 5 sandboxes fork exec
 measure "guest instructions of a boot (in the lab)" 180 bench/boot/run.py
-measure "cordon run -- /bin/true, in the lab" 150 tests/lab/run.sh -- bench/start/run.py --cold 3 --warm 5
 measure "git status and tar of 10,000 files, in the lab" 3600 \
 	tests/lab/run.sh --mem 6G -- bench/files/project.py --runs 1
-measure "cat, in the lab" 200 tests/lab/run.sh -- bench/cat/run.py --size 128M

@@ -8,7 +8,7 @@ import re
 from harness import host, plot, results, table
 
 SUITES = {"start": "Start", "throughput": "Throughput and latency", "density": "Density", "counts": "Counts", "peers": "Peers"}
-BEGIN, END = "<!-- cordon bench: begin -->", "<!-- cordon bench: end -->"
+MARKS = "<!-- cordon bench {}: begin -->", "<!-- cordon bench {}: end -->"
 
 STYLE = """body{font:15px/1.45 sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#2e3436;background:#fff}
 table{border-collapse:collapse;margin:.6em 0}td,th{padding:.15em .7em;border-bottom:1px solid #d3d7cf;text-align:left}
@@ -98,24 +98,30 @@ def write(directory, run, comparison):
     results.write_file(os.path.join(directory, "report.html"), page(run, comparison))
 
 
-def write_doc(path, run):
-    """Replaces what is between the marks in a document with the table of the run; plots go to plots/ beside it.
+def host_key(run):
+    """What marks and plots of such a host are called: lab, hardware, ring0-emulated."""
+    return "lab" if run["host"].get("in_lab") else re.sub(r"[^a-z0-9]", "-", str(run["host"].get("kvm")))
 
-    Plots are named by kind of host, suite and group, so that those of several hosts stand side by side.
+
+def write_doc(path, run):
+    """Replaces what is between the marks of this kind of host in a document with the table of the run.
+
+    Plots go to plots/ beside it, named by kind of host, suite and group.
     """
+    where = host_key(run)
+    begin, end = (mark.format(where) for mark in MARKS)
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise results.BadResults(f"{path}: needs one line '{BEGIN}' and after it one line '{END}'")
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise results.BadResults(f"{path}: needs one line '{begin}' and after it one line '{end}'")
     lines = [f"- {name}: {value}" for name, value in facts(run)] + ["", *notes(run)]
     directory = os.path.join(os.path.dirname(path), "plots")
     os.makedirs(directory, exist_ok=True)
-    where = "lab" if run["host"].get("in_lab") else re.sub(r"[^a-z0-9]", "-", str(run["host"].get("kvm")))
     for suite in suites(run):
-        lines += ["", f"## {SUITES[suite]}", *table.markdown(run, suite), ""]
+        lines += ["", f"### {SUITES[suite]}", *table.markdown(run, suite, "####"), ""]
         for number, (name, title, svg) in enumerate(plot.of_run(run, suite)):
             file = f"{where}-{suite}-{number}-{re.sub(r'[^a-z0-9]', '-', name)}.svg"
             results.write_file(os.path.join(directory, file), svg)
             lines += [f"![{title}](plots/{file})", ""]
-    before, after = text[:text.index(BEGIN) + len(BEGIN)], text[text.index(END):]
+    before, after = text[:text.index(begin) + len(begin)], text[text.index(end):]
     results.write_file(path, before + "\n" + "\n".join(lines) + "\n" + after)

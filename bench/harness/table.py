@@ -75,7 +75,7 @@ def text(run):
     """The table for a terminal, as lines."""
     rows = {row["id"]: row for row in run["rows"]}
     lines = []
-    width = max([len(row["title"]) for row in run["rows"]] + [20])
+    width = max([len(row["title"]) for row in run["rows"]] + [20]) + 2
     for group, members in by_group(run):
         lines += ["", f"{group['title']:<{width}}  {HEAD[1]:>14} {HEAD[2]:>14} {HEAD[3]:>14} {HEAD[4]:>8}"]
         for row in members:
@@ -86,11 +86,11 @@ def text(run):
     return lines
 
 
-def markdown(run, suite=None):
+def markdown(run, suite=None, heading="###"):
     rows = {row["id"]: row for row in run["rows"]}
     lines = []
     for group, members in by_group(run, suite):
-        lines += ["", "### " + group["title"], "", "| | " + " | ".join(HEAD[1:5]) + " | |", "|---|---:|---:|---:|---:|---|"]
+        lines += ["", f"{heading} {group['title']}", "", "| | " + " | ".join(HEAD[1:5]) + " | |", "|---|---:|---:|---:|---:|---|"]
         for row in members:
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells(row, rows)) + " |")
         if group["note"]:

@@ -2,6 +2,8 @@
 """What many sandboxes cost: memory of the monitor, memory and time of N from one template, processor time of idle ones."""
 
 import re
+import subprocess
+import threading
 import time
 
 from harness.host import read
@@ -11,6 +13,7 @@ from harness.model import Group, NotMeasured, Probe, Row
 MEMORY_MIB = 96             # a size that no other mapping of the monitor has
 HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
 IDLE_COUNT = 20
+FLOW_SECONDS = 60
 
 
 # --- memory of one process ------------------------------------------------------------------------
@@ -29,7 +32,11 @@ def parse_smaps(text):
 
 
 def guest_memory(mappings, size):
-    """The adjacent mappings that are the guest's memory, as (first, last + 1)."""
+    """The adjacent mappings that are the guest's memory, as (first, last + 1).
+
+    A stack that happens to lie before them can make other mappings add up, too: those with the most memory are meant.
+    """
+    found = []
     for first, (start, *_) in enumerate(mappings):
         end = start
         for last in range(first, len(mappings)):
@@ -37,8 +44,10 @@ def guest_memory(mappings, size):
                 break
             end = mappings[last][1]
             if end - start == size:
-                return first, last + 1
-    raise NotMeasured("cannot tell the guest's memory from the monitor's in /proc/PID/smaps")
+                found.append((sum(m[2] for m in mappings[first:last + 1]), first, last + 1))
+    if not found:
+        raise NotMeasured("cannot tell the guest's memory from the monitor's in /proc/PID/smaps")
+    return max(found)[1:]
 
 
 def monitor_kib(pid):
@@ -55,6 +64,47 @@ def pid_of(bench, name):
     raise NotMeasured(f"sandbox {name} has gone")
 
 
+def flow_probe(bench):
+    """The monitor while bytes flow through `cat` in the sandbox: its memory must not grow with them."""
+    size = bench.size(256 << 20, quick=32 << 20, emulated=1 << 20)
+    rows = [Row("density.flow", f"monitor's private memory, at most, while {size >> 20} MiB flow through cat", "KiB"),
+            Row("density.flow.rate", f"standard input to output through cat, {size >> 20} MiB", "MB/s", better="more")]
+
+    def sample(b):
+        began = time.monotonic()
+        process = b.start([b.cordon, "run", "--memory", f"{MEMORY_MIB}M", "--", "cat"], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE)
+        try:
+            feeder = threading.Thread(target=feed, args=(process.stdin, size))
+            feeder.start()
+            most, got, next_look = 0, 0, 0
+            while got < size:
+                data = process.stdout.read1(1 << 20)
+                if not data or time.monotonic() - began > FLOW_SECONDS:
+                    raise NotMeasured(f"only {got} of {size} bytes came back within {FLOW_SECONDS} s")
+                began = began if got else time.monotonic()
+                got += len(data)
+                if got >= next_look:
+                    most = max(most, monitor_kib(process.pid)[0])
+                    next_look += size // 8
+            return {rows[0].id: most, rows[1].id: size / 1e6 / (time.monotonic() - began)}
+        finally:
+            b.stop(process)
+            feeder.join()
+
+    return Probe(rows, sample, 2 if bench.quick else 5)
+
+
+def feed(pipe, size):
+    """Writes so many bytes; the reader may end before."""
+    try:
+        for _ in range(size >> 16):
+            pipe.write(bytes(1 << 16))
+        pipe.flush()
+    except OSError:
+        pass
+
+
 def monitor_group(bench):
     rows = [Row("density.monitor", "monitor's private memory beyond the guest's, idle guest", "KiB"),
             Row("density.guest", f"guest's memory in use, of {MEMORY_MIB} MiB, from a template", "KiB")]
@@ -66,8 +116,8 @@ def monitor_group(bench):
         return {rows[0].id: own, rows[1].id: guest}
 
     return Group("density", "monitor", "Memory of one sandbox", [
-        Probe(rows, sample, 3 if bench.quick else 10, finish=lambda b: b.kill_sandboxes())],
-        seconds=15 if bench.emulated else 3)
+        Probe(rows, sample, 3 if bench.quick else 10, finish=lambda b: b.kill_sandboxes()), flow_probe(bench)],
+        seconds=20 if bench.emulated else 5)
 
 
 # --- many -----------------------------------------------------------------------------------------

@@ -278,7 +278,8 @@ def test_plots(kind):
 
 def test_document_between_marks(tmp_path):
     path = tmp_path / "performance.md"
-    path.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    begin, end = (mark.format("hardware") for mark in report.MARKS)
+    path.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
     report.write_doc(str(path), run_of(row_of("r", [1.0, 2.0])))
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text and "1.50 ms" in text
