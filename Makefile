@@ -86,7 +86,7 @@ help:
 	@echo "make fuzz      fuzz every target for FUZZ_SECONDS (60)"
 	@echo "make lint      -Werror, formatting, static analysis, include directions, spelling"
 	@echo "make compdb    compile_commands.json, for editors and clang-tidy"
-	@echo "make bench     measurements behind docs/performance.md"
+	@echo "make bench     'cordon bench', with counts in the lab; make bench-limits: counts that grew"
 	@echo "make deb       a Debian package, build/cordon_$(VERSION)_amd64.deb; make check-deb tests it in a new Debian 12"
 	@echo "make check-reproducible   build twice in different directories, compare (KERNEL=yes: the kernel too)"
 	@echo "make install   into PREFIX ($(PREFIX)); make clean removes build/"
@@ -321,6 +321,13 @@ format:
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
+
+# Counts that grew beyond bench/limits.
+.PHONY: bench-limits
+bench-limits: deps
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/cordon bench --json --out $(BUILD)/bench-limits counts >/dev/null
+	@bench/limits.py $(BUILD)/bench-limits/results.json
 
 bench: all
 	@$(BUILD)/cordon bench --lab

@@ -5,9 +5,9 @@
 usage: bench/limits.py RESULTS.json            check; a count that grew fails, unless CHANGELOG.md accepts it
        bench/limits.py --write RESULTS.json... set the limits to what these runs measured
 
-A line of bench/limits is `ID COUNT SPREAD`: the largest count that was measured, and by how many percent the
-runs differed. A count may be larger by the spread and 2 % more. A line of CHANGELOG.md with
-`accept ID COUNT` in it accepts a growth up to COUNT.
+A line of bench/limits is `ID KIND COUNT SPREAD`: the largest count that was measured on such a kind of host (lab: in
+the lab, on any host), and by how many percent the runs differed. A count may be larger by the spread and 2 % more.
+A line of CHANGELOG.md with `accept ID COUNT` in it accepts a growth up to COUNT.
 """
 
 import os
@@ -22,18 +22,18 @@ LIMITS = os.path.join(HERE, "limits")
 CHANGELOG = os.path.join(HERE, "..", "CHANGELOG.md")
 MARGIN = 2.0            # percent beyond the spread
 
-HEAD = """# Largest counts of `cordon bench counts`, and the spread of the runs in percent (bench/limits.py).
-# Written by bench/limits.py --write; on KIND.
+HEAD = """# Largest counts of `cordon bench counts` by kind of host, and the spread of the runs in percent.
+# Written by bench/limits.py --write, which explains it.
 """
 
 
 def read_limits(text):
-    """{id: (count, spread)}; ValueError for a line that is none."""
+    """{id: (kind, count, spread)}; ValueError for a line that is none."""
     limits = {}
     for line in text.splitlines():
         if line.strip() and not line.startswith("#"):
-            name, count, spread = line.split()
-            limits[name] = (float(count), float(spread))
+            name, kind, count, spread = line.split()
+            limits[name] = (kind, float(count), float(spread))
     return limits
 
 
@@ -45,12 +45,20 @@ def accepted(changelog):
     return found
 
 
+def kind_of(run, row):
+    """On what kind of host the row's count depends."""
+    return "lab" if row["group"] == "lab" else run["host"]["kvm"]
+
+
 def check(run, limits, accept):
     """[(verdict, text)] with verdicts ok, not ok and skip."""
     rows = {row["id"]: row for row in run["rows"] if row["suite"] == "counts"}
     lines = []
-    for name, (count, spread) in limits.items():
+    for name, (kind, count, spread) in limits.items():
         row = rows.get(name)
+        if row and kind != kind_of(run, row):
+            lines.append(("skip", f"{name}: the limit is for another kind of host, {kind}"))
+            continue
         values = results.values(row) if row else []
         limit = count * (1 + (spread + MARGIN) / 100)
         if not values:
@@ -76,11 +84,11 @@ def written(runs):
     for run in runs:
         for row in run["rows"]:
             if row["suite"] == "counts" and results.values(row):
-                found.setdefault(row["id"], []).append(min(results.values(row)))
-    text = HEAD.replace("KIND", runs[0]["host"]["kvm"])
-    for name, values in found.items():
+                found.setdefault((row["id"], kind_of(run, row)), []).append(min(results.values(row)))
+    text = HEAD
+    for (name, kind), values in found.items():
         spread = 100 * (max(values) / min(values) - 1) if min(values) else 0
-        text += f"{name} {max(values):.0f} {spread:.2f}\n"
+        text += f"{name} {kind} {max(values):.0f} {spread:.2f}\n"
     return text
 
 

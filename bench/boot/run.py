@@ -8,8 +8,10 @@ that QEMU, counts the instructions. --profile FILE writes a profile by kernel fu
 --warm counts what a guest from a template executes in a whole `cordon run -- CMD`, from the restore to
 the end, programs included. A host that emulates ring 0 is slow at the kernel's part of these.
 
+--exec counts what a running sandbox executes for a `cordon exec NAME -- CMD`.
+
 usage: bench/boot/run.py [--build DIR] [--memory SIZE] [--cpus N] [--profile FILE] [--json]
-                         [--cmdline PARAMETERS] [--warm [--command CMD] [--options OPTIONS]]
+                         [--cmdline PARAMETERS] [--warm|--exec [--command CMD] [--options OPTIONS]]
 """
 
 import argparse
@@ -64,10 +66,15 @@ def counted(args, build, tmp):
     if args.cmdline:
         cordon += ["--cmdline-append", args.cmdline]
     cordon += shlex.split(args.options)
-    if not args.warm:
+    if not args.warm and not args.exec:
         kernel = os.path.join(build, "guest", "vmlinux")
         return [*cordon, "--cold", "--", "/bin/true"], f"entry={entry_of(kernel):x}"
     mark = build_mark(tmp)
+    if args.exec:
+        start = shlex.join([cordon[0], "start", *cordon[2:], "counted"])
+        run = shlex.join([cordon[0], "exec", "counted", "--", *shlex.split(args.command)])
+        end = shlex.join([cordon[0], "kill", "counted"])
+        return ["sh", "-c", f"{start} && {run} && {run} && {mark} && {run} && {mark} && {end}"], f"mark={MARK:x}"
     run = shlex.join([*cordon, "--", *shlex.split(args.command)])
     # The first run makes the template, the second fills the page cache.
     return ["sh", "-c", f"{run} && {run} && {mark} && {run} && {mark}"], f"mark={MARK:x}"
@@ -81,7 +88,8 @@ def main():
     parser.add_argument("--profile", metavar="FILE", help="self, inclusive, calls, function")
     parser.add_argument("--cmdline", default="", help="appended to the guest's command line")
     parser.add_argument("--warm", action="store_true", help="a run from a template")
-    parser.add_argument("--command", default="true", help="what --warm runs (true)")
+    parser.add_argument("--exec", action="store_true", help="an exec in a running sandbox")
+    parser.add_argument("--command", default="true", help="what --warm and --exec run (true)")
     parser.add_argument("--options", default="", help="of the counted `cordon run`")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -93,7 +101,7 @@ def main():
         result = os.path.join(tmp, "result")
         command, where = counted(args, build, tmp)
         options = f"file={plugin},{where},out={result}"
-        if args.profile or args.warm:
+        if args.profile or args.warm or args.exec:
             options += f",map={os.path.join(os.path.dirname(kernel), 'System.map')}"
         command = [os.path.join(TOP, "tests", "lab", "run.sh"), "--icount", "--timeout", "900",
                    "--qemu-arg=-plugin", f"--qemu-arg={options}", "--", *command]
@@ -102,15 +110,15 @@ def main():
             sys.exit(f"bench/boot: no count; the run in the lab ended with {done.returncode}")
         with open(result, encoding="ascii") as f:
             count = int(f.readline().split()[1])
-            programs = int(f.readline().split()[1]) if args.warm else 0
+            programs = int(f.readline().split()[1]) if args.warm or args.exec else 0
             if args.profile:
                 with open(args.profile, "w", encoding="ascii") as out:
                     out.write(f.read())
     if args.json:
         print(json.dumps({"memory": args.memory, "cpus": int(args.cpus), "instructions": count,
-                          **({"programs": programs} if args.warm else {})}))
-    elif args.warm:
-        print(f"guest instructions of a warm run, {args.memory}, {args.cpus} vCPU: the kernel's "
+                          **({"programs": programs} if args.warm or args.exec else {})}))
+    elif args.warm or args.exec:
+        print(f"guest instructions of {'an exec' if args.exec else 'a warm run'}, {args.memory}, {args.cpus} vCPU: the kernel's "
               f"{(count - programs) / 1e6:.3f} M, its programs' {programs / 1e6:.3f} M")
     else:
         print(f"guest instructions from entry to the agent, {args.memory}, {args.cpus} vCPU: "

@@ -37,12 +37,12 @@ def boot_probe():
     return Probe([row], lambda b: {row.id: lab_count(b)["instructions"]}, rounds=1, counts=True)
 
 
-def warm_probe():
-    rows = [Row("counts.warm.kernel", "run -- true from a template: the guest kernel's instructions", "instructions"),
-            Row("counts.warm.programs", "run -- true from a template: instructions of its programs", "instructions")]
+def programs_probe(what, title, *args):
+    rows = [Row(f"counts.{what}.kernel", f"{title}: the guest kernel's instructions", "instructions"),
+            Row(f"counts.{what}.programs", f"{title}: instructions of its programs", "instructions")]
 
     def sample(bench):
-        counted = lab_count(bench, "--warm")
+        counted = lab_count(bench, *args)
         return {rows[0].id: counted["instructions"] - counted["programs"], rows[1].id: counted["programs"]}
 
     return Probe(rows, sample, rounds=1, counts=True)
@@ -98,4 +98,6 @@ def groups(bench, _options):
                   seconds=60),
             Group("counts", "boot", "A boot", [exits_probe("cold", "run --cold -- true", "--cold", "--memory", "128M", "--", "true",
                                                            rounds=2)], seconds=60 if bench.emulated else 5),
-            Group("counts", "lab", "Guest instructions, counted in the lab", [boot_probe(), warm_probe()], seconds=300)]
+            Group("counts", "lab", "Guest instructions, counted in the lab", [
+                boot_probe(), programs_probe("warm", "run -- true from a template", "--warm"),
+                programs_probe("exec", "exec -- true in a running sandbox", "--exec")], seconds=300)]
