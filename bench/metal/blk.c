@@ -32,7 +32,8 @@ struct run {
 	uint64_t done, failed;
 };
 
-static uint8_t data[DEPTH_MAX][REQUEST_MAX] __attribute__((aligned(4096)));
+/* The buffers of a run lie side by side: spread out, they would share few sets of the cache. */
+static uint8_t data[DEPTH_MAX * REQUEST_MAX] __attribute__((aligned(4096)));
 static struct request requests[DEPTH_MAX] __attribute__((aligned(64)));
 static struct queue queues[DISKS];
 static bool started[DISKS];
@@ -47,8 +48,10 @@ static void fill_table(struct run *run, uint16_t slot, bool has_data)
 						      .len = sizeof(request->header)};
 	for (at = 0; has_data && at < run->size; at += part) {
 		part = run->size - at < SEGMENT ? run->size - at : SEGMENT;
-		request->table[count++] = (struct vring_desc){
-			.addr = (uintptr_t)&data[slot][at], .len = part, .flags = flags};
+		request->table[count++] =
+			(struct vring_desc){.addr = (uintptr_t)&data[slot * run->size + at],
+					    .len = part,
+					    .flags = flags};
 	}
 	request->table[count++] = (struct vring_desc){
 		.addr = (uintptr_t)&request->status, .len = 1, .flags = VRING_DESC_F_WRITE};

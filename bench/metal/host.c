@@ -4,7 +4,7 @@
  * once a client can connect.
  *
  *   metal-host tsc                                   cycles of the TSC a second
- *   metal-host file OPERATION PATTERN SIZE SPAN SECONDS PATH
+ *   metal-host file OPERATION PATTERN SIZE BUFFERS SPAN SECONDS PATH
  *                                                    requests a second of one process
  *   metal-host pair send|receive|echo CHUNK BYTES    seconds between two processes
  *   metal-host serve send|receive|echo CHUNK BYTES SOCKET
@@ -27,9 +27,11 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
-#define CHUNK_MAX (1u << 20)
+#define CHUNK_MAX   (1u << 20)
+#define BUFFERS_MAX 32
 
-static uint8_t buffer[CHUNK_MAX] __attribute__((aligned(4096)));
+/* Files go through several buffers in turn, as a guest does; sockets use the first. */
+static uint8_t buffer[BUFFERS_MAX * CHUNK_MAX] __attribute__((aligned(4096)));
 
 static void fail(const char *what)
 {
@@ -63,6 +65,7 @@ struct file {
 	int fd;
 	bool write, flush, random;
 	size_t size;
+	unsigned buffers, turn;
 	uint64_t span, next, seed;
 };
 
@@ -80,8 +83,9 @@ static off_t next_offset(struct file *file)
 
 static void request(struct file *file)
 {
-	ssize_t n = file->write ? pwrite(file->fd, buffer, file->size, next_offset(file))
-				: pread(file->fd, buffer, file->size, next_offset(file));
+	uint8_t *data = buffer + file->turn++ % file->buffers * file->size;
+	ssize_t n = file->write ? pwrite(file->fd, data, file->size, next_offset(file))
+				: pread(file->fd, data, file->size, next_offset(file));
 
 	if (n != (ssize_t)file->size)
 		fail("the file");
@@ -92,20 +96,22 @@ static void request(struct file *file)
 static void measure_file(char **argument)
 {
 	struct file file = {.seed = 0x9e3779b97f4a7c15u};
-	double start, end, seconds = atof(argument[4]);
+	double start, end, seconds = atof(argument[5]);
 	unsigned long done = 0;
 
 	file.flush = strcmp(argument[0], "flush") == 0;
 	file.write = file.flush || strcmp(argument[0], "write") == 0;
 	file.random = strcmp(argument[1], "random") == 0;
 	file.size = strtoul(argument[2], NULL, 10);
-	file.span = strtoull(argument[3], NULL, 10);
-	if (file.size == 0 || file.size > CHUNK_MAX || file.span < file.size)
+	file.buffers = (unsigned)strtoul(argument[3], NULL, 10);
+	file.span = strtoull(argument[4], NULL, 10);
+	if (file.size == 0 || file.size > CHUNK_MAX || file.span < file.size || file.buffers == 0 ||
+	    file.buffers > BUFFERS_MAX)
 		fail("the size");
-	file.fd = open(argument[5],
+	file.fd = open(argument[6],
 		       file.write ? O_TMPFILE | O_RDWR | O_CLOEXEC : O_RDONLY | O_CLOEXEC, 0600);
 	if (file.fd < 0 || (file.write && ftruncate(file.fd, (off_t)file.span) < 0))
-		fail(argument[5]);
+		fail(argument[6]);
 	start = now();
 	do {
 		request(&file);
@@ -133,7 +139,7 @@ static void get(int fd, uint64_t bytes)
 	ssize_t n;
 
 	for (; bytes > 0; bytes -= (uint64_t)n) {
-		n = read(fd, buffer, bytes < sizeof(buffer) ? bytes : sizeof(buffer));
+		n = read(fd, buffer, bytes < CHUNK_MAX ? bytes : CHUNK_MAX);
 		if (n <= 0)
 			fail("read");
 	}
@@ -224,9 +230,9 @@ static void measure_socket(int argc, char **argument)
 
 	while (direction < ECHO && strcmp(argument[0], names[direction]) != 0)
 		direction++;
-	if (chunk == 0 || chunk > sizeof(buffer))
+	if (chunk == 0 || chunk > CHUNK_MAX)
 		fail("the chunk");
-	memset(buffer, 'd', sizeof(buffer));
+	memset(buffer, 'd', CHUNK_MAX);
 	if (argc > 3) {
 		printf("%.9f\n", serve(accept_client(argument[3]), direction, chunk, bytes));
 		return;
@@ -245,7 +251,7 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "tsc") == 0)
 		print_tsc();
-	else if (argc == 8 && strcmp(argv[1], "file") == 0)
+	else if (argc == 9 && strcmp(argv[1], "file") == 0)
 		measure_file(argv + 2);
 	else if (argc == 5 && strcmp(argv[1], "pair") == 0)
 		measure_socket(argc - 2, argv + 2);

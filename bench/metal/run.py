@@ -96,10 +96,10 @@ class Bench:
                             f"{int(self.tsc * seconds)}")
         for (name, _, _, size, _, unit), words in zip(rows, self.guest(options, measures)):
             emit("blk." + name, rate(int(words[0]) * self.tsc / int(words[1]), size, unit), unit)
-        for name, operation, pattern, size, _, unit in rows:
+        for name, operation, pattern, size, depth, unit in rows:
             # Where the monitor makes its scratch disks.
             path = self.image if operation == "read" else os.environ.get("TMPDIR", "/var/tmp")
-            done = float(self.host("file", operation, pattern, size, DISK, seconds, path))
+            done = float(self.host("file", operation, pattern, size, depth, DISK, seconds, path))
             emit("blk." + name + ".host", rate(done, size, unit), unit)
 
     def socket(self, row):

@@ -15,6 +15,7 @@
 
 #include "devices/blk/host_file.h"
 #include "devices/blk/overlay.h"
+#include "devices/blk/page_cache.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
@@ -25,6 +26,7 @@ struct disk {
 	/* An image (image_fd), perhaps with a layer over it (overlay), or a scratch disk. */
 	int image_fd, scratch_fd; /* or -1 */
 	struct overlay *overlay;  /* or NULL */
+	bool never_cached;	  /* the event thread can't read it; only that thread sets it */
 	struct disk_identity identity;
 };
 
@@ -82,6 +84,7 @@ static int measure_image(struct disk *disk, const char *path, struct err *err)
 	if (flock(disk->image_fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return err_set(err, EBUSY, "%s: is locked by a program that writes to it", path);
 	disk->bytes = bytes;
+	disk->never_cached = !S_ISREG(status.st_mode);
 	disk->identity = (struct disk_identity){
 		.bytes = bytes,
 		.modified_s = (uint64_t)status.st_mtim.tv_sec,
@@ -171,6 +174,24 @@ int64_t disk_read(struct disk *disk, uint64_t offset, void *to, uint64_t length)
 		return overlay_read(disk->overlay, offset, to, length);
 	return host_file_read(disk->scratch_fd < 0 ? disk->image_fd : disk->scratch_fd, offset, to,
 			      length);
+}
+
+int64_t disk_read_cached(struct disk *disk, uint64_t offset, struct iovec *iov, unsigned count,
+			 uint64_t length)
+{
+	int64_t n;
+
+	if (disk->never_cached)
+		return -EAGAIN;
+	if (disk->overlay)
+		n = overlay_read_cached(disk->overlay, offset, iov, count, length);
+	else
+		n = page_cache_read(disk->scratch_fd < 0 ? disk->image_fd : disk->scratch_fd,
+				    offset, iov, count);
+	if (n != -EOPNOTSUPP && n != -ENOSYS)
+		return n;
+	disk->never_cached = true;
+	return -EAGAIN;
 }
 
 int64_t disk_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length)

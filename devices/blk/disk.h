@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "devices/blk/sizes.h"
 #include "vmm/base/err.h"
@@ -51,6 +52,15 @@ bool disk_is_read_only(const struct disk *disk);
  */
 int64_t disk_read(struct disk *disk, uint64_t offset, void *to, uint64_t length);
 int64_t disk_write(struct disk *disk, uint64_t offset, const void *from, uint64_t length);
+
+/*
+ * For the event thread: reads what the host has in its page cache, and does not wait for its disk.
+ * The iovecs, which the call may shorten, have length bytes. As disk_read(), and -EAGAIN: use
+ * disk_read() on another thread. Always so for block devices, and where the host's file system
+ * cannot tell.
+ */
+int64_t disk_read_cached(struct disk *disk, uint64_t offset, struct iovec *iov, unsigned count,
+			 uint64_t length);
 
 /* Discards a range: its contents are then undefined. Skips existing holes. Returns the bytes done,
  * or -errno. */

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "devices/blk/host_file.h"
+#include "devices/blk/page_cache.h"
 #include "devices/blk/sizes.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/iov.h"
 
 int overlay_create(struct overlay **out, int image_fd, uint64_t bytes, uint64_t bytes_max,
 		   struct err *err)
@@ -98,6 +100,16 @@ int64_t overlay_read(struct overlay *overlay, uint64_t offset, void *to, uint64_
 	int fd = run.private ? overlay->fd : overlay->image_fd;
 
 	return host_file_read(fd, offset, to, run.end - offset);
+}
+
+int64_t overlay_read_cached(struct overlay *overlay, uint64_t offset, struct iovec *iov,
+			    unsigned count, uint64_t length)
+{
+	struct run run = find_run(overlay, offset, offset + length);
+	int fd = run.private ? overlay->fd : overlay->image_fd;
+
+	count = iov_range(iov, count, 0, run.end - offset, iov);
+	return page_cache_read(fd, offset, iov, count);
 }
 
 /* How many of count blocks from block on are private, or may become so within the limit. */

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "vmm/base/err.h"
 
@@ -33,6 +34,8 @@ void overlay_destroy(struct overlay *overlay);
 
 /* As disk_read() and so on. */
 int64_t overlay_read(struct overlay *overlay, uint64_t offset, void *to, uint64_t length);
+int64_t overlay_read_cached(struct overlay *overlay, uint64_t offset, struct iovec *iov,
+			    unsigned count, uint64_t length);
 int64_t overlay_write(struct overlay *overlay, uint64_t offset, const void *from, uint64_t length);
 int64_t overlay_discard(struct overlay *overlay, uint64_t offset, uint64_t length);
 int64_t overlay_zero(struct overlay *overlay, uint64_t offset, uint64_t length);

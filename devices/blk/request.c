@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/iov.h"
 
 #define RANGE_AT(field) offsetof(struct virtio_blk_discard_write_zeroes, field)
 
@@ -128,6 +129,8 @@ bool blk_request_check(struct blk_request *request, uint64_t features, const cha
 	request->sync = false;
 	request->ranges = 0;
 	request->length = 0;
+	request->done = 0;
+	request->missed = false;
 	request->error = 0;
 	find_status(request);
 	if (!request->status ||
@@ -184,10 +187,43 @@ static bool failed(int64_t n)
 	return n < 0 && n != -EINTR;
 }
 
+static void finish(struct blk_request *request, int ret)
+{
+	request->error = ret;
+	request->result = ret == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+}
+
+bool blk_request_try(struct blk_request *request)
+{
+	const struct virtio_chain *chain = &request->chain;
+	struct iovec iov[VIRTIO_CHAIN_SEGMENTS];
+	uint64_t left;
+	unsigned count;
+	int64_t n = 0;
+
+	if (request->type != VIRTIO_BLK_T_IN || request->length > DISK_STEP)
+		return false;
+	while (request->done < request->length) {
+		left = request->length - request->done;
+		count = iov_range(chain->writable, chain->writable_count, request->done, left, iov);
+		n = disk_read_cached(request->disk, request->offset + request->done, iov, count,
+				     left);
+		if (n == -EAGAIN) {
+			request->missed = true;
+			return false;
+		}
+		if (failed(n))
+			break;
+		request->done += n > 0 ? (uint64_t)n : 0;
+	}
+	finish(request, failed(n) ? (int)n : 0);
+	return true;
+}
+
 static int read_data(struct blk_request *request)
 {
 	uint8_t *buffer = request->job.buffer;
-	uint64_t done = 0;
+	uint64_t done = request->done;
 	int64_t n;
 
 	while (done < request->length) {
@@ -292,6 +328,5 @@ void blk_request_work(struct pool_job *job)
 	}
 	if (ret == 0 && request->sync)
 		ret = disk_flush(request->disk);
-	request->error = ret;
-	request->result = ret == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+	finish(request, ret);
 }

@@ -31,6 +31,8 @@ struct blk_request {
 	uint32_t type;		 /* VIRTIO_BLK_T_... */
 	bool sync;		 /* flush after it */
 	uint64_t offset, length; /* bytes; of the data */
+	uint64_t done;		 /* bytes of a read that the event thread has read */
+	bool missed;		 /* the event thread did not find the rest in the page cache */
 	struct blk_range range[BLK_RANGES_MAX];
 	unsigned ranges;
 
@@ -48,6 +50,12 @@ bool blk_request_check(struct blk_request *request, uint64_t features, const cha
 
 /* The bytes that the request moves or covers. */
 uint64_t blk_request_cost(const struct blk_request *request);
+
+/*
+ * Executes a read on the event thread, as far as the host has its data in the page cache. True: it
+ * is complete, with result. False: blk_request_work() must execute the rest.
+ */
+bool blk_request_try(struct blk_request *request);
 
 /* Executes a request in steps, and checks for cancellation in between. For struct pool_job. */
 void blk_request_work(struct pool_job *job);

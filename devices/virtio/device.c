@@ -18,10 +18,17 @@ int virtio_device_pop(struct virtio_device *device, unsigned queue, struct virti
 	return ret;
 }
 
+bool virtio_device_interrupt(struct virtio_device *device, unsigned queue)
+{
+	if (!virtqueue_should_interrupt(&device->queue[queue]))
+		return false;
+	device->transport_ops->interrupt_queue(device->transport, queue);
+	return true;
+}
+
 void virtio_device_push(struct virtio_device *device, unsigned queue,
 			const struct virtio_chain *chain, uint32_t written)
 {
 	virtqueue_push(&device->queue[queue], chain->head, written);
-	if (virtqueue_should_interrupt(&device->queue[queue]))
-		device->transport_ops->interrupt_queue(device->transport, queue);
+	virtio_device_interrupt(device, queue);
 }

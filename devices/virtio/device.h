@@ -93,6 +93,10 @@ struct virtio_device {
  */
 int virtio_device_pop(struct virtio_device *device, unsigned queue, struct virtio_chain *chain);
 
+/* Interrupts the driver if it wants that for the chains pushed since the last call. True: it did.
+ */
+bool virtio_device_interrupt(struct virtio_device *device, unsigned queue);
+
 /* Returns a chain to the driver with the number of bytes written, and interrupts if wanted. */
 void virtio_device_push(struct virtio_device *device, unsigned queue,
 			const struct virtio_chain *chain, uint32_t written);

@@ -39,6 +39,7 @@ struct virtqueue {
 	bool broken;		 /* the ring was malformed: no more chains until a reset */
 	bool doorbell_off;	 /* by virtqueue_disable_doorbell() */
 	uint16_t next_available; /* free-running, host side */
+	uint16_t available;	 /* the driver's index when it was read last */
 	uint16_t next_used;
 	uint16_t last_notified_used; /* EVENT_IDX: next_used at the last interrupt */
 	bool interrupt_pending;	    /* used elements were added since the last interrupt decision */
@@ -106,6 +107,13 @@ void virtqueue_undo_pop(struct virtqueue *queue);
 
 /* Adds a used element; written is the number of bytes written to the writable segments. */
 void virtqueue_push(struct virtqueue *queue, uint16_t head, uint32_t written);
+
+/*
+ * The same in two steps, for several elements at once: the driver sees them only after
+ * virtqueue_publish(), which must precede virtqueue_should_interrupt() and virtqueue_save().
+ */
+void virtqueue_add_used(struct virtqueue *queue, uint16_t head, uint32_t written);
+void virtqueue_publish(struct virtqueue *queue);
 
 /* Whether the driver wants an interrupt for the pushes since the last call (2.7.7). */
 bool virtqueue_should_interrupt(struct virtqueue *queue);

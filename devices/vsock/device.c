@@ -18,16 +18,6 @@
 
 /* --- interrupts ------------------------------------------------------------------------------- */
 
-static bool interrupt(struct vsock *vsock, unsigned queue)
-{
-	struct virtio_device *device = &vsock->device;
-
-	if (!virtqueue_should_interrupt(&device->queue[queue]))
-		return false;
-	device->transport_ops->interrupt_queue(device->transport, queue);
-	return true;
-}
-
 static void taken_are_told(struct vsock *vsock)
 {
 	vsock->taken = 0;
@@ -39,12 +29,12 @@ static void tell_taken(void *arg)
 	struct vsock *vsock = arg;
 
 	taken_are_told(vsock);
-	interrupt(vsock, VSOCK_QUEUE_TX);
+	virtio_device_interrupt(&vsock->device, VSOCK_QUEUE_TX);
 }
 
 void vsock_interrupt_receive(struct vsock *vsock)
 {
-	if (!interrupt(vsock, VSOCK_QUEUE_RX) || vsock->taken == 0)
+	if (!virtio_device_interrupt(&vsock->device, VSOCK_QUEUE_RX) || vsock->taken == 0)
 		return;
 	/* All queues share one interrupt line, so the driver checks the transmit queue too. */
 	taken_are_told(vsock);
@@ -98,7 +88,7 @@ static void send_reset_event(struct vsock *vsock)
 		virtqueue_push(&vsock->device.queue[VSOCK_QUEUE_EVENT], chain->head, 0);
 		loop_defer(vsock->loop, &vsock->work); /* the next buffer may be large enough */
 	}
-	interrupt(vsock, VSOCK_QUEUE_EVENT);
+	virtio_device_interrupt(&vsock->device, VSOCK_QUEUE_EVENT);
 }
 
 void vsock_forget_streams(struct vsock *vsock)

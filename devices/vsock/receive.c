@@ -4,30 +4,10 @@
 
 #include "devices/vsock/internal.h"
 #include "vmm/base/bytes.h"
+#include "vmm/base/iov.h"
 #include "vmm/base/log.h"
 
 /* --- packets --------------------------------------------------------------------------------- */
-
-/* The chain's bytes after the header, at most length. Returns the number of segments. */
-static unsigned payload_iov(const struct virtio_chain *chain, size_t length, struct iovec *iov)
-{
-	size_t skip = VSOCK_HEADER_BYTES, part;
-	unsigned i, count = 0;
-
-	for (i = 0; i < chain->readable_count && length > 0; i++) {
-		part = chain->readable[i].iov_len;
-		if (skip >= part) {
-			skip -= part;
-			continue;
-		}
-		iov[count].iov_base = (uint8_t *)chain->readable[i].iov_base + skip;
-		iov[count].iov_len = min_u64(part - skip, length);
-		length -= iov[count].iov_len;
-		skip = 0;
-		count++;
-	}
-	return count;
-}
 
 /* Stores all but the first skip bytes. Returns false if out of memory. */
 static bool store(struct vsock_stream *stream, const struct iovec *iov, unsigned count, size_t skip)
@@ -70,7 +50,7 @@ static void take_data(struct vsock_stream *stream, uint32_t length,
 		stream->window.forwarded += length;
 		return;
 	}
-	count = payload_iov(chain, length, iov);
+	count = iov_range(chain->readable, chain->readable_count, VSOCK_HEADER_BYTES, length, iov);
 	if (ring_used(&stream->from_guest) == 0 && count > 0)
 		taken = stream->end->take(stream, iov, count);
 	if (taken < 0 && taken != -EAGAIN) {

@@ -185,6 +185,32 @@ START_TEST(a_chain_comes_as_iovecs_and_goes_back_used)
 }
 END_TEST
 
+START_TEST(used_chains_are_seen_once_published)
+{
+	uint32_t head, written, i;
+
+	begin(0, SIZE);
+	for (i = 0; i < 3; i++)
+		fake_queue_add_one(&ring, buffer, 64, true);
+	for (i = 0; i < 3; i++) {
+		ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
+		virtqueue_add_used(&queue, chain.head, i);
+	}
+	ck_assert_uint_eq(fake_queue_used_index(&ring), 0);
+	virtqueue_publish(&queue);
+	ck_assert(virtqueue_should_interrupt(&queue));
+	ck_assert(!virtqueue_should_interrupt(&queue));
+	for (i = 0; i < 3; i++) {
+		ck_assert(fake_queue_take_used(&ring, &head, &written));
+		ck_assert_uint_eq(written, i);
+	}
+	ck_assert(!fake_queue_take_used(&ring, &head, &written));
+	virtqueue_reset(&queue);
+	virtqueue_publish(&queue);
+	end();
+}
+END_TEST
+
 START_TEST(indices_wrap_at_sixteen_bits)
 {
 	uint32_t i, head, written, expected;
@@ -308,7 +334,7 @@ END_TEST
 
 UNIT_MAIN("virtqueue", sizes_are_powers_of_two_up_to_the_maximum, rings_must_be_aligned,
 	  rings_must_lie_in_memory, rings_must_not_overlap, nothing_happens_on_an_inactive_queue,
-	  a_chain_comes_as_iovecs_and_goes_back_used, indices_wrap_at_sixteen_bits,
-	  a_queue_may_be_full, a_chain_can_be_put_back, a_chain_may_be_as_long_as_the_queue,
-	  an_indirect_table_holds_a_chain, an_indirect_table_may_follow_direct_descriptors,
-	  a_chain_has_as_many_segments_as_allowed)
+	  a_chain_comes_as_iovecs_and_goes_back_used, used_chains_are_seen_once_published,
+	  indices_wrap_at_sixteen_bits, a_queue_may_be_full, a_chain_can_be_put_back,
+	  a_chain_may_be_as_long_as_the_queue, an_indirect_table_holds_a_chain,
+	  an_indirect_table_may_follow_direct_descriptors, a_chain_has_as_many_segments_as_allowed)
