@@ -48,6 +48,9 @@ for package in linux-source-6.12 busybox-static musl-dev libc6-dev; do
 done
 
 strip --remove-section=.comment --remove-section=.note "$root/usr/bin/cordon"
+for program in "$root"/usr/lib/cordon/bench/*; do
+	[ -d "$program" ] || strip --remove-section=.comment --remove-section=.note "$program"
+done
 # Where Debian's zsh looks.
 mkdir -p "$root/usr/share/zsh/vendor-completions"
 mv "$root/usr/share/zsh/site-functions/_cordon" "$root/usr/share/zsh/vendor-completions/"
@@ -90,7 +93,8 @@ Architecture: amd64
 Maintainer: $maintainer
 Installed-Size: $size
 Depends: $depends, libedit2
-Recommends: e2fsprogs, passt
+Recommends: e2fsprogs, passt, python3
+Suggests: gnuplot-nox, strace
 Built-Using: $linux, $busybox, $musl, $busybox_built_using
 Section: admin
 Priority: optional
@@ -101,7 +105,8 @@ Description: run untrusted code in a disposable virtual machine
  .
  It is one program on /dev/kvm. There is no daemon and no image registry. This
  package contains the monitor and the guest's kernel and initramfs. The network
- of sandboxes needs passt, their scratch disks mke2fs (e2fsprogs).
+ of sandboxes needs passt, their scratch disks mke2fs (e2fsprogs), the command
+ "cordon bench" python3, and gnuplot for its plots.
 CONTROL
 (cd "$root" && find usr -type f | sort | xargs md5sum) >"$root/DEBIAN/md5sums"
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

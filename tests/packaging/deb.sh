@@ -92,6 +92,8 @@ verdict $? output
 inside cordon run -- false
 [ $? -eq 1 ]
 verdict $? status
+inside sh -c 'cordon bench --quick --out /tmp/bench start.null && grep -q "null guest" /tmp/bench/report.html'
+verdict $? bench
 inside cordon policy presets >/dev/null && [ -f "$root/usr/share/doc/cordon/SOURCE.md" ] &&
 	[ -f "$root/usr/share/doc/cordon/copyright" ] && ! grep -q '@[A-Z_]*@' "$root/usr/share/doc/cordon/SOURCE.md"
 verdict $? documents
