@@ -46,7 +46,8 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 
 # What `cordon bench` runs, beside the program as `make install` lays it out.
 BENCH_PYTHON := $(sort bench/main.py $(wildcard bench/harness/*.py bench/suites/*.py bench/peers/*.py))
-BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf metal.elf metal-host policy vsock vsock-guest net-filter)
+BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf null.bin off.elf idle.elf idle.bin peer-init metal.elf metal-host policy \
+	vsock vsock-guest net-filter)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN) $(BUILD)/bench/python
@@ -55,7 +56,26 @@ $(BUILD)/bench/python:
 	@mkdir -p $(@D)
 	@ln -sfn $(CURDIR)/bench $@
 
-$(BUILD)/bench/null.elf: bench/null/null.S
+# Guests of a few instructions. Code and note are in one page, so that loading them touches no more.
+TINY_FLAGS := -nostdlib -static -Wl,-N,--no-warn-rwx-segments,-Ttext=0x1000000,--section-start=.note.Xen=0x1000100,--build-id=none
+$(BUILD)/bench/%.elf: bench/null/%.S
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -nostdlib -static -Wl,-N,--no-warn-rwx-segments,-Ttext=0x1000000,--build-id=none -o $@ $<
+	$(Q)$(CC) $(TINY_FLAGS) -o $@ $<
+
+$(BUILD)/bench/idle.elf: bench/peers/guest/idle.S
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(TINY_FLAGS) -o $@ $<
+
+# For monitors that load no ELF file.
+$(BUILD)/bench/%.bin: $(BUILD)/bench/%.elf
+	$(call say,GEN,$@)
+	$(Q)objcopy -O binary -j .text $< $@
+
+# The first program of a guest that only boots.
+$(BUILD)/bench/peer-init: bench/peers/guest/init.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CSTD) $(WARNINGS) -Os -ffreestanding -fno-stack-protector -fno-pie -fcf-protection=none \
+		-fno-asynchronous-unwind-tables -nostdlib -static -no-pie -s -Wl,--build-id=none,-z,noseparate-code -o $@ $<

@@ -17,7 +17,7 @@ import time
 
 from harness import compare, plot, report, results, runner, table
 from harness.context import Bench
-from harness.model import rows_of
+from harness.model import Problem, rows_of
 from harness.progress import Progress, duration
 from suites import counts, density, peers, start, throughput
 
@@ -26,10 +26,6 @@ FAILED = 125
 WIDTH = 100
 LIMITS = {"quick": 112, "whole": 19 * 60}      # seconds for the samples; the rest is for start, end and plots
 LAB_LIMIT = 40 * 60                             # the counts of the lab come on top
-
-
-class Problem(Exception):
-    """A run that cannot be made, or not finished: one line, exit status 125."""
 
 
 class Interrupted(BaseException):
@@ -180,6 +176,7 @@ def finish(options, directory, run, unsaved):
 def measured_run(options, command):
     """Measures: the exit status."""
     chosen(options.suites)
+    peers.chosen(options.peers)
     bench = Bench(options.cordon, options.programs, quick=options.quick, lab=options.lab)
     status, unsaved = 0, None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -13,6 +13,10 @@ class TimedOut(NotMeasured):
     """It did not end in time: it is not tried again."""
 
 
+class Problem(Exception):
+    """A run that cannot be made, or not finished: one line, exit status 125."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One line of the table. `id` stays the same between versions: runs are compared by it."""

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first program of a guest that boots for a measurement: it restarts the machine, and the
+ * monitor ends. With a parameter `bench_wait=1` (the kernel puts it into the environment of the
+ * first program) it writes a line "ready" to the console first, waits for a byte of input, and runs
+ * the program /bin/true: what a monitor saves at "ready" is a sandbox that waits for its command.
+ */
+#define SYS_READ      0
+#define SYS_WRITE     1
+#define SYS_VFORK     58
+#define SYS_EXECVE    59
+#define SYS_EXIT      60
+#define SYS_WAIT4     61
+#define SYS_REBOOT    169
+#define REBOOT_MAGIC1 0xfee1dead
+#define REBOOT_MAGIC2 0x28121969
+#define REBOOT_START  0x01234567
+
+static long system_call(long number, long a, long b, long c)
+{
+	register long fourth __asm__("r10") = 0;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static int wants_to_wait(char *const *environment)
+{
+	static const char name[] = "bench_wait";
+	unsigned int i;
+
+	for (; *environment; environment++) {
+		for (i = 0; name[i] && (*environment)[i] == name[i]; i++)
+			;
+		if (!name[i])
+			return 1;
+	}
+	return 0;
+}
+
+static __attribute__((noinline)) void run_true(void)
+{
+	static const char path[] = "/bin/true";
+	const char *const argv[] = {"true", 0}, *const environment[] = {0};
+	long pid;
+
+	/* Not in a function of its own: the child runs on this stack frame until it has become the
+	 * program. */
+	__asm__ volatile("syscall" : "=a"(pid) : "a"(SYS_VFORK) : "rcx", "r11", "memory");
+	if (pid == 0) {
+		system_call(SYS_EXECVE, (long)path, (long)argv, (long)environment);
+		system_call(SYS_EXIT, 127, 0, 0);
+	}
+	system_call(SYS_WAIT4, pid, 0, 0);
+}
+
+/* The stack as the kernel leaves it: argc, argv, NULL, environment, NULL. */
+__attribute__((noreturn, used)) void start(long *stack)
+{
+	char byte;
+
+	if (wants_to_wait((char *const *)(stack + stack[0] + 2))) {
+		system_call(SYS_WRITE, 1, (long)"ready\n", 6);
+		system_call(SYS_READ, 0, (long)&byte, 1);
+		run_true();
+	}
+	system_call(SYS_REBOOT, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_START);
+	for (;;)
+		; /* the machine is gone */
+}
+
+__asm__(".globl _start\n_start:\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall start\n");
