@@ -36,10 +36,14 @@ class Interrupted(BaseException):
         self.status = 128 + number
 
 
+def handle_signals(handler):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handler)
+
+
 def on_signal(number, _frame):
     # A second one must not interrupt the clean-up.
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
+    handle_signals(signal.SIG_IGN)
     raise Interrupted(number)
 
 
@@ -177,13 +181,12 @@ def measured_run(options, command):
     """Measures: the exit status."""
     chosen(options.suites)
     peers.chosen(options.peers)
-    bench = Bench(options.cordon, options.programs, quick=options.quick, lab=options.lab)
     status, unsaved = 0, None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
+    handle_signals(on_signal)
     began = time.monotonic()
-    run = directory = None
+    bench = run = directory = None
     try:
+        bench = Bench(options.cordon, options.programs, quick=options.quick, lab=options.lab)
         if bench.problem:
             raise Problem(f"no sandbox can run on this host: {bench.problem}: see 'cordon doctor'")
         groups = plan(bench, options)
@@ -197,7 +200,9 @@ def measured_run(options, command):
             raise
         run["interrupted"] = True
     finally:
-        bench.close()
+        handle_signals(signal.SIG_IGN)
+        if bench:
+            bench.close()
     run["notes"] += busy_note(run) + [f"It took {duration(time.monotonic() - began)}."]
     return finish(options, directory, run, unsaved) if status == 0 else finish(options, directory, run, unsaved) or status
 
@@ -218,5 +223,20 @@ def main():
         return stop.status
 
 
+def guarded_main():
+    """main(), whose output may go nowhere: a pipe that closes early ends quietly, a full disk with a line."""
+    status = FAILED
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"cordon: bench: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
+        status = FAILED
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded_main())

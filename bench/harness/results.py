@@ -8,6 +8,7 @@ import os
 FORMAT = "cordon-bench"
 VERSION = 1
 LARGEST = 64 << 20          # bytes of a results file
+ROWS, GROUPS, SAMPLES = 2000, 200, 5000     # bounds of one
 
 
 class BadResults(Exception):
@@ -55,6 +56,17 @@ def save(path, run):
     write_file(path, json.dumps(run, indent=1) + "\n")
 
 
+def printable(value):
+    """The same with harmless text: a file from elsewhere must not command the reader's terminal."""
+    if isinstance(value, str):
+        return "".join(c if c.isprintable() else "?" for c in value)
+    if isinstance(value, list):
+        return [printable(each) for each in value]
+    if isinstance(value, dict):
+        return {printable(key): printable(each) for key, each in value.items()}
+    return value
+
+
 def is_number(value):
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -63,6 +75,7 @@ def check_row(entry):
     """Whether a row of a file has what is read from it."""
     texts = all(isinstance(entry.get(key), str) for key in ("id", "suite", "group", "title", "unit"))
     return (texts and entry.get("better") in ("less", "more") and isinstance(entry.get("samples"), list)
+            and len(entry["samples"]) <= SAMPLES
             and all(isinstance(entry.get(key, ""), str) for key in ("reason", "against", "series"))
             and is_number(entry.get("x", 0))
             and all(isinstance(sample, dict) and is_number(sample.get("value"))
@@ -75,6 +88,19 @@ def check_group(entry):
     return all(isinstance(entry.get(key), str) for key in ("name", "suite", "title", "plot", "note"))
 
 
+def check_run(run):
+    """Whether a run of a file has what is read from it, within the bounds."""
+    rows, groups, notes = run.get("rows"), run.get("groups"), run.get("notes")
+    return (isinstance(rows, list) and len(rows) <= ROWS
+            and all(isinstance(row, dict) and check_row(row) for row in rows)
+            and isinstance(groups, list) and len(groups) <= GROUPS
+            and all(isinstance(group, dict) and check_group(group) for group in groups)
+            and {row["group"] for row in rows} <= {group["name"] for group in groups}
+            and isinstance(notes, list) and all(isinstance(note, str) for note in notes)
+            and isinstance(run.get("host"), dict)
+            and all(isinstance(run.get(key), str) for key in ("cordon", "started", "command")))
+
+
 def load(path):
     """A run from its file, or BadResults."""
     try:
@@ -85,7 +111,7 @@ def load(path):
     if len(data) > LARGEST:
         raise BadResults(f"{path}: larger than {LARGEST >> 20} MiB: not a results file")
     try:
-        run = json.loads(data)
+        run = printable(json.loads(data))
     except (ValueError, RecursionError):
         raise BadResults(f"{path}: not JSON: give a results.json of 'cordon bench'") from None
     if not isinstance(run, dict) or run.get("format") != FORMAT:
@@ -93,12 +119,6 @@ def load(path):
     if run.get("version") != VERSION:
         raise BadResults(f"{path}: version {run.get('version')!r} of the format, and this program reads {VERSION}: "
                          "measure again, or use the program that wrote it")
-    rows, groups = run.get("rows"), run.get("groups")
-    if (not isinstance(rows, list) or not all(isinstance(row, dict) and check_row(row) for row in rows)
-            or not isinstance(run.get("host"), dict)
-            or not isinstance(run.get("notes"), list) or not all(isinstance(note, str) for note in run["notes"])
-            or not isinstance(groups, list) or not all(isinstance(group, dict) and check_group(group) for group in groups)
-            or not all(isinstance(run.get(key), str) for key in ("cordon", "started", "command"))
-            or not {row["group"] for row in rows} <= {group["name"] for group in groups}):
-        raise BadResults(f"{path}: damaged: a row or a field is missing")
+    if not check_run(run):
+        raise BadResults(f"{path}: damaged: a row or a field is missing, or there are too many")
     return run

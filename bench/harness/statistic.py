@@ -7,6 +7,7 @@ import random
 
 EXACT = 20_000      # so many arrangements are all tried; of more, SHUFFLES at random
 SHUFFLES = 20_000
+MOST = 300
 
 
 def quantile(values, share):
@@ -40,16 +41,17 @@ def ranks(values):
 def permutation_test(old, new):
     """The two-sided p value of both sets coming from one distribution, by the sum of ranks of `old`.
 
-    Ranks make one wild sample as harmless as a small one. All arrangements are tried if there are few;
+    Of more than MOST samples a part is taken. Ranks make one wild sample as harmless as a small one. All arrangements are tried if there are few;
     else a fixed seed makes the result of the same samples the same.
     """
-    rank = ranks(list(old) + list(new))
+    generator = random.Random(1)
+    old, new = (generator.sample(list(some), min(len(some), MOST)) for some in (old, new))
+    rank = ranks(old + new)
     expected = sum(rank) * len(old) / len(rank)
     seen = abs(sum(rank[:len(old)]) - expected) - 1e-9
     if math.comb(len(rank), len(old)) <= EXACT:
         sums = [sum(some) for some in itertools.combinations(rank, len(old))]
         return sum(abs(s - expected) >= seen for s in sums) / len(sums)
-    generator = random.Random(1)
     beyond = sum(abs(sum(generator.sample(rank, len(old))) - expected) >= seen for _ in range(SHUFFLES))
     return (beyond + 1) / (SHUFFLES + 1)
 

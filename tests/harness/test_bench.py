@@ -114,6 +114,24 @@ def test_results_files_are_checked(tmp_path):
         results.load(str(tmp_path / "none"))
 
 
+def test_results_files_do_not_command_a_terminal(tmp_path):
+    path = tmp_path / "results.json"
+    results.save(str(path), run_of(row_of("r", [1, 2], title="a\x1b[2J\u202eb")))
+    run = results.load(str(path))
+    assert run["rows"][0]["title"] == "a?[2J?b"
+    assert all(c.isprintable() for line in table.text(run) for c in line)
+
+
+def test_results_files_have_bounds(tmp_path):
+    path = tmp_path / "results.json"
+    results.save(str(path), run_of(row_of("r", [1] * results.SAMPLES)))
+    results.load(str(path))
+    for run in (run_of(row_of("r", [1] * (results.SAMPLES + 1))), run_of(*[row_of(f"r{n}", [1]) for n in range(results.ROWS + 1)])):
+        results.save(str(path), run)
+        with pytest.raises(results.BadResults):
+            results.load(str(path))
+
+
 def test_results_are_written_whole_or_not(tmp_path, monkeypatch):
     path = tmp_path / "results.json"
     results.write_file(str(path), "old")

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from cordon import FAILED, Process, call, in_namespace, need_root, scratch, wait_until
+from cordon import FAILED, PROGRAM, Process, call, in_namespace, need_root, scratch, wait_until
 
 NULL = "start.null"
 
@@ -98,6 +98,14 @@ def test_no_gnuplot():
 
 def test_no_python():
     bench(NULL, env={"PATH": "/none"}).expect_error("python3 is not installed", "Debian has it in python3")
+
+
+def test_output_that_goes_nowhere():
+    bench("--quick", "--out", "out", NULL).expect(0)
+    with open("/dev/full", "wb") as full:
+        bench("--read", "out/results.json", stdout=full).expect_error("standard output", "No space left")
+    early = call("-c", f"{PROGRAM} bench --read out/results.json | true", program="sh").expect(0)
+    assert b"Traceback" not in early.stderr, repr(early)
 
 
 def test_full_disk():
