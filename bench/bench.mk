@@ -7,10 +7,15 @@ $(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(BUILD)/obj/tests/su
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
-$(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(BUILD)/obj/bench/net/traffic.o $(LIB)
+$(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(addprefix $(BUILD)/obj/bench/net/,traffic.o measures.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
+
+$(BUILD)/bench/net-world: $(BUILD)/obj/bench/net/world.o $(BUILD)/obj/bench/net/measures.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lpthread
 
 $(BUILD)/bench/policy: $(BUILD)/obj/bench/policy/policy.o $(LIB)
 	@mkdir -p $(@D)
@@ -24,12 +29,16 @@ $(BUILD)/bench/vsock: $(BUILD)/obj/bench/vsock/vsock.o $(BUILD)/obj/bench/vsock/
 
 # Programs that run in a guest: static, and small, since they come through the agent.
 BENCH_GUEST_FLAGS := -O2 -static -s -ffunction-sections -fdata-sections -Wl,--gc-sections,--no-dynamic-linker
-$(BUILD)/bench/vsock-guest: bench/vsock/guest.c bench/vsock/server.c bench/vsock/server.h Makefile
+BENCH_GUEST := $(addprefix $(BUILD)/bench/,vsock-guest disk net-client)
+$(BUILD)/bench/vsock-guest: bench/vsock/guest.c bench/vsock/server.c bench/vsock/server.h
+$(BUILD)/bench/disk: bench/disk/disk.c
+$(BUILD)/bench/net-client: bench/net/client.c bench/net/measures.c bench/net/measures.h
+$(BENCH_GUEST): bench/bench.mk
 	@mkdir -p $(@D)
 	$(call say,MUSL,$@)
 	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(BENCH_GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
-# A guest without Linux, and the host's side of it (bench/metal/run.py).
+# A guest without Linux, and the host's side of it.
 METAL_SRC   := bench/metal/start.S $(addprefix bench/metal/,main.c text.c queue.c blk.c vsock.c sockets.c)
 METAL_FLAGS := -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-pie -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
@@ -47,7 +56,7 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 # What `cordon bench` runs, beside the program as `make install` lays it out.
 BENCH_PYTHON := $(sort bench/main.py $(wildcard bench/harness/*.py bench/suites/*.py bench/peers/*.py))
 BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf null.bin off.elf idle.elf idle.bin peer-init metal.elf metal-host policy \
-	vsock vsock-guest net-filter)
+	vsock net-filter net-wire net-world) $(BENCH_GUEST)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN) $(BUILD)/bench/python

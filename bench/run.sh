@@ -51,11 +51,9 @@ printf 'Linux %s, %s processors, load %s, %s\n' "$(uname -r)" "$(nproc)" \
 "$BUILD/cordon" doctor 2>/dev/null | grep -i 'ring 0\|kind\|hardware' | head -n 1
 
 if [ "$quick" = yes ]; then
-	measure "network" 60 bench/net/run.sh 1 0.5
 	measure "file server" 120 bench/files/run.sh
 	exit 0
 fi
-measure "network" 120 bench/net/run.sh
 measure "python3 in --rootfs host" 400 env "XDG_CACHE_HOME=$scratch/cache" bench/rootfs/run.py
 measure "git status and tar of 60 files in a share" 600 \
 	env "XDG_CACHE_HOME=$scratch/cache" bench/files/project.py --files 60 --runs 1

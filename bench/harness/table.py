@@ -42,7 +42,8 @@ def ratio_text(row, rows):
         return ""
     # The same work on the host has the row's id with ".host" at its end.
     what = "the host's" if row["against"] == row["id"] + ".host" else other["title"]
-    return f"{digits(statistic.median(results.values(row)) / base)} x {what}"
+    ratio = statistic.median(results.values(row)) / base
+    return f"1/{digits(1 / ratio)} of {what}" if 0 < ratio < 0.1 else f"{digits(ratio)} x {what}"
 
 
 def cells(row, rows):

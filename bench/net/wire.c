@@ -2,9 +2,11 @@
 /*
  * Throughput of passt, with and without the filter in front of it: a wire between passt and a tap
  * device in a network namespace of its own, whose stack stands for the guest's. There is no guest,
- * so only passt and the filter count. Runs in a network namespace, which run.sh creates.
+ * so only passt and the filter count. Runs in the world of net-world. Prints a line `ID VALUE UNIT`
+ * a figure: `passt.` without the filter, `filter.` with it; `cpu.`, processor time of passt and the
+ * wire for a MB, datagram, round trip or connection.
  *
- *     build/bench/net-wire [ROUNDS [SECONDS]]     (3 rounds of each kind, 1 s a measurement)
+ *   net-wire SECONDS     of each measurement
  */
 #include <errno.h>
 #include <signal.h>
@@ -21,8 +23,6 @@
 #include "vmm/base/loop.h"
 #include "vmm/net/filter.h"
 #include "vmm/net/passt.h"
-
-#define ROUNDS_MAX 20
 
 /* --- the wire --------------------------------------------------------------------------------- */
 
@@ -170,9 +170,6 @@ static void __attribute__((noreturn)) be_wire(int tap_fd, bool with_filter)
 
 /* --- the whole -------------------------------------------------------------------------------- */
 
-static double result[2][MEASURES][ROUNDS_MAX];
-static double spent[2][MEASURES], units[2][MEASURES]; /* seconds of processor time, for how much */
-
 /* Processor time of the wire and of its passt. */
 static double cpu_of(pid_t pid)
 {
@@ -194,7 +191,7 @@ static double cpu_of(pid_t pid)
 	return total;
 }
 
-static void measure_all(pid_t pid, unsigned mode, unsigned round, int command_fd)
+static void measure_all(pid_t pid, const char *mode, int command_fd)
 {
 	struct outcome outcome;
 	double before;
@@ -203,76 +200,34 @@ static void measure_all(pid_t pid, unsigned mode, unsigned round, int command_fd
 	for (k = 0; k < MEASURES; k++) {
 		before = cpu_of(pid);
 		outcome = traffic_measure(command_fd, (enum measure)k);
-		result[mode][k][round] = outcome.rate;
-		spent[mode][k] += cpu_of(pid) - before;
-		units[mode][k] += outcome.units;
+		printf("%s.%s %.6g %s\n", mode, measure_name[k], outcome.value, measure_unit[k]);
+		if (outcome.units > 0)
+			printf("%s.cpu.%s %.6g us\n", mode, measure_name[k],
+			       1e6 * (cpu_of(pid) - before) / outcome.units);
+		fflush(stdout);
 	}
-}
-
-static int by_value(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double cost(unsigned mode, unsigned what)
-{
-	return units[mode][what] > 0 ? 1e6 * spent[mode][what] / units[mode][what] : 0;
-}
-
-static void print(unsigned rounds)
-{
-	static const struct {
-		const char *name;
-		double scale;
-	} line[MEASURES] = {{"TCP out, MB/s", 1e-6},
-			    {"TCP in, MB/s", 1e-6},
-			    {"UDP of 64 bytes out, arrived a second", 1},
-			    {"round trip, us", 1e6},
-			    {"connections a second", 1}};
-	static const char *const unit[MEASURES] = {"MB out", "MB in", "datagram", "round trip",
-						   "connection"};
-	double median[2];
-	unsigned i, k;
-
-	printf("%-40s %12s %12s %8s\n", "", "passt", "with filter", "ratio");
-	for (i = 0; i < MEASURES; i++) {
-		for (k = 0; k < 2; k++) {
-			qsort(result[k][i], rounds, sizeof(double), by_value);
-			median[k] = result[k][i][rounds / 2] * line[i].scale;
-		}
-		printf("%-40s %12.1f %12.1f %7.0f%%\n", line[i].name, median[0], median[1],
-		       100 * (i == ROUND_TRIP ? median[0] / median[1] : median[1] / median[0]));
-	}
-	printf("%-40s %12s %12s %8s\n", "processor time of passt and the wire", "", "", "");
-	for (i = 0; i < MEASURES; i++)
-		printf("  us a %-35s %12.2f %12.2f %7.0f%%\n", unit[i], cost(0, i), cost(1, i),
-		       100 * cost(0, i) / cost(1, i));
 }
 
 int main(int argc, char **argv)
 {
-	unsigned rounds = argc > 1 ? (unsigned)atoi(argv[1]) : 3, i, mode;
+	static const char *const modes[] = {"passt", "filter"};
+	double seconds = argc == 2 ? atof(argv[1]) : 0;
 	int command_fd, tap_fd;
+	unsigned i;
 	pid_t pid;
 
-	if (argc > 2)
-		traffic_seconds = atof(argv[2]);
-	if (rounds < 1 || rounds > ROUNDS_MAX || traffic_seconds <= 0)
+	if (seconds <= 0) {
+		fprintf(stderr, "usage: net-wire SECONDS\n");
 		return 2;
-	traffic_serve();
-	command_fd = traffic_guest(&tap_fd);
-	for (i = 0; i < 2 * rounds; i++) {
-		/* Alternate, and alternate which goes first: a host's load varies. */
-		mode = (i + i / 2) % 2;
+	}
+	command_fd = traffic_guest(&tap_fd, seconds);
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
 		pid = fork();
 		if (pid == 0)
-			be_wire(tap_fd, mode == 1);
-		measure_all(pid, mode, i / 2, command_fd);
+			be_wire(tap_fd, i == 1);
+		measure_all(pid, modes[i], command_fd);
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 	}
-	print(rounds);
 	return 0;
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shared by the throughput groups: figures that programs print, and a sandbox with a program in it."""
+"""Shared by the throughput groups: figures that programs print, on the host and in a guest."""
 
 import math
 
@@ -52,23 +52,17 @@ def template_once(bench):
         bench.has_template = True
 
 
-class Box:
-    """A sandbox that stays, with one of the benchmark's static programs in its /tmp."""
+def both(guest, host, prefix, rows):
+    """parse() of what a program printed in the guest and on the host, into the rows of twin()."""
+    return parse(guest, prefix, rows) | {f"{name}.host": value for name, value in parse(host, prefix, rows).items()}
 
-    def __init__(self, name, program, *options):
-        self.name, self.program, self.options = name, program, options
 
-    def prepare(self, bench):
-        template_once(bench)
-        path = bench.program(self.program)
-        bench.run_cordon("start", *self.options, self.name)
-        with open(path, "rb") as file:
-            bench.run_cordon("exec", self.name, "--", "sh", "-c", f"cat >/tmp/{self.program} && chmod 755 /tmp/{self.program}",
-                             stdin=file)
+def run_in_guest(bench, program, args, options=(), timeout=120, before=()):
+    """What one of the benchmark's static programs prints in a new sandbox. It comes through the command's input.
 
-    def run(self, bench, *args, timeout=120):
-        """What the program prints with these arguments."""
-        return bench.run_cordon("exec", self.name, "--", f"/tmp/{self.program}", *args, timeout=timeout)[1]
-
-    def finish(self, bench):
-        bench.run_cordon("kill", self.name, timeout=30)
+    before: what cordon is an argument of.
+    """
+    command = f'cat >/tmp/{program} && chmod 755 /tmp/{program} && exec /tmp/{program} "$@"'
+    with open(bench.program(program), "rb") as file:
+        return bench.run([*before, bench.cordon, "run", *options, "--", "sh", "-c", command, program, *map(str, args)],
+                         stdin=file, timeout=timeout)[1]

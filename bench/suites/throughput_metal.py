@@ -93,10 +93,10 @@ class Metal:
         found = {}
         for (name, _, _, size, _, unit), words in zip(DISKS, self.guest(bench, options, measures)):
             found[f"throughput.blk.metal.{name}"] = rate(int(words[0]) * self.tsc / int(words[1]), size, unit)
-        for name, operation, pattern, size, _, unit in DISKS:
+        for name, operation, pattern, size, depth, unit in DISKS:
             # Where the monitor makes its scratch disks.
             path = self.image if operation == "read" else bench.environment["TMPDIR"]
-            done = self.host(bench, "file", operation, pattern, size, self.disk, self.seconds, path)
+            done = self.host(bench, "file", operation, pattern, size, depth, self.disk, self.seconds, path)
             found[f"throughput.blk.metal.{name}.host"] = rate(done, size, unit)
         return found
 
@@ -124,7 +124,7 @@ def groups(bench, _options):
     disks = [row for name, operation, pattern, size, depth, unit in DISKS
              for row in figures.twin(f"throughput.blk.metal.{name}", disk_title(operation, pattern, size, depth), unit,
                                      host_of(operation))]
-    sockets = [Probe(figures.twin(f"throughput.vsock.metal.{name}", title, unit, "two processes, socket pair"),
+    sockets = [Probe(figures.twin(f"throughput.vsock.metal.{name}", title, unit, "socket pair"),
                      lambda b, fields=(name, direction, chunk, total, unit): metal.socket(b, *fields), rounds)
                for name, title, direction, chunk, total, unit in SOCKETS]
     return [

@@ -4,7 +4,7 @@
 from harness.model import Group, Probe
 from suites import figures
 
-HOST = "two processes, socket pair"
+HOST = "socket pair"
 PREFIX = "throughput.vsock."
 
 
