@@ -78,7 +78,7 @@ def text(run):
     lines = []
     width = max([len(row["title"]) for row in run["rows"]] + [20]) + 2
     for group, members in by_group(run):
-        lines += ["", f"{group['title']:<{width}}  {HEAD[1]:>14} {HEAD[2]:>14} {HEAD[3]:>14} {HEAD[4]:>8}"]
+        lines += ["", group["title"], f"{'':<{width}}  {HEAD[1]:>14} {HEAD[2]:>14} {HEAD[3]:>14} {HEAD[4]:>8}"]
         for row in members:
             title, middle, most, nearly_all, count, note = cells(row, rows)
             lines.append(f"  {title:<{width - 2}}  {middle:>14} {most:>14} {nearly_all:>14} {count:>8}  {note}".rstrip())
