@@ -122,34 +122,66 @@ static bool is_wild(const struct reader *reader)
 	return reader->star[reader->count];
 }
 
+/* The grouping of bytes while sets are added: the group of each byte, and how many bytes it has. */
+struct grouping {
+	uint8_t *group; /* 256 */
+	uint16_t size[256];
+	unsigned groups;
+};
+
+/* Splits a group that has other bytes too. Most positions match a single byte. */
+static void split_byte(struct grouping *grouping, uint8_t byte)
+{
+	if (grouping->size[grouping->group[byte]] == 1)
+		return;
+	grouping->size[grouping->group[byte]]--;
+	grouping->size[grouping->groups] = 1;
+	grouping->group[byte] = (uint8_t)grouping->groups++;
+}
+
+/* Splits each group that has bytes in the set and others. */
+static void split_set(struct grouping *grouping, const struct glob_set *set)
+{
+	uint16_t inside[256] = {0},
+		 moved[256]; /* of each group: its bytes in the set; where they go */
+	unsigned before = grouping->groups, byte, k;
+
+	for (byte = 0; byte < 256; byte++)
+		inside[grouping->group[byte]] += set_has(set, byte);
+	for (k = 0; k < before; k++) {
+		moved[k] = (uint16_t)k;
+		if (inside[k] == 0 || inside[k] == grouping->size[k])
+			continue;
+		moved[k] = (uint16_t)grouping->groups++;
+		grouping->size[moved[k]] = inside[k];
+		grouping->size[k] = (uint16_t)(grouping->size[k] - inside[k]);
+	}
+	for (byte = 0; byte < 256; byte++)
+		if (set_has(set, byte))
+			grouping->group[byte] = (uint8_t)moved[grouping->group[byte]];
+}
+
 /* Groups bytes that are in the same sets of the component. Returns the number of groups. */
 static unsigned group_bytes(const struct reader *reader, uint8_t group[256])
 {
-	unsigned groups = 1, byte, i, k;
-	uint16_t split[256]; /* of each group: the new number of its bytes in the set */
+	struct grouping grouping = {.group = group, .size = {256}, .groups = 1};
+	unsigned i;
 
 	memset(group, 0, 256);
 	for (i = 0; i < reader->count; i++) {
-		bool in[256] = {false}, out[256] = {false};
-		unsigned before = groups;
-
-		for (byte = 0; byte < 256; byte++)
-			*(set_has(&reader->set[i], byte) ? &in[group[byte]] : &out[group[byte]]) =
-				true;
-		for (k = 0; k < before; k++)
-			split[k] = (uint16_t)(in[k] && out[k] ? groups++ : k);
-		for (byte = 0; byte < 256; byte++)
-			if (set_has(&reader->set[i], byte))
-				group[byte] = (uint8_t)split[group[byte]];
+		if (reader->single[i])
+			split_byte(&grouping, (uint8_t)reader->literal[i]);
+		else
+			split_set(&grouping, &reader->set[i]);
 	}
-	return groups;
+	return grouping.groups;
 }
 
 static int compile_masks(const struct reader *reader, struct glob_part *part)
 {
 	uint8_t *group = arena_alloc(reader->arena, 256);
 	unsigned groups, byte, i;
-	uint64_t *mask, *loop;
+	uint64_t *mask, *loop, bit;
 
 	if (!group)
 		return -ENOMEM;
@@ -159,11 +191,19 @@ static int compile_masks(const struct reader *reader, struct glob_part *part)
 	if (!mask || !loop)
 		return -ENOMEM;
 	for (i = 0; i <= reader->count; i++) {
+		bit = 1ull << (i % 64);
 		if (reader->star[i])
-			loop[i / 64] |= 1ull << (i % 64);
-		for (byte = 0; i < reader->count && byte < 256; byte++)
+			loop[i / 64] |= bit;
+		if (i == reader->count)
+			break;
+		if (reader->single[i]) {
+			byte = (uint8_t)reader->literal[i];
+			mask[group[byte] * part->words + i / 64] |= bit;
+			continue;
+		}
+		for (byte = 0; byte < 256; byte++)
 			if (set_has(&reader->set[i], byte))
-				mask[group[byte] * part->words + i / 64] |= 1ull << (i % 64);
+				mask[group[byte] * part->words + i / 64] |= bit;
 	}
 	part->group = group;
 	part->mask = mask;
@@ -247,11 +287,15 @@ static size_t component_end(const char *text, size_t at, size_t length)
 int glob_compile(struct arena *arena, const char *text, size_t length, struct glob *glob,
 		 size_t *at, struct err *err)
 {
-	struct reader reader = {.arena = arena, .text = text, .err = err};
+	struct reader reader; /* large, so that only what is used of it is written */
 	struct glob_part *part;
 	size_t slashes = 0, i;
 	int ret = 0;
 
+	reader.arena = arena;
+	reader.text = text;
+	reader.at = reader.end = 0;
+	reader.err = err;
 	*at = 0;
 	if (length == 0 || text[0] != '/')
 		return err_set(err, EINVAL, "a path begins with '/'");
