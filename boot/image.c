@@ -12,7 +12,8 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-#define PAGE_BYTES ((uint64_t)4096)
+#define PAGE_BYTES  ((uint64_t)4096)
+#define SMALL_BYTES KIB(64) /* what is smaller is not worth a huge page */
 
 void boot_image_from_memory(struct boot_image *image, const char *name, const void *data,
 			    uint64_t size)
@@ -116,6 +117,7 @@ static int copy_part(const struct boot_image *image, uint64_t offset, struct gue
 		     uint64_t gpa, uint64_t length, uint64_t *copied, struct err *err)
 {
 	void *host;
+	int ret;
 
 	if (length == 0)
 		return 0;
@@ -123,7 +125,12 @@ static int copy_part(const struct boot_image *image, uint64_t offset, struct gue
 	if (!host)
 		return err_set(err, EFAULT, "%s does not fit in guest memory", image->name);
 	*copied += length;
-	return boot_image_read(image, offset, host, length, err);
+	if (length > SMALL_BYTES)
+		return boot_image_read(image, offset, host, length, err);
+	guest_memory_use_huge(memory, gpa, length, false);
+	ret = boot_image_read(image, offset, host, length, err);
+	guest_memory_use_huge(memory, gpa, length, true);
+	return ret;
 }
 
 int boot_image_place(const struct boot_image *image, uint64_t offset, struct guest_memory *memory,

@@ -165,6 +165,8 @@ int boot_load(const struct boot_config *config, struct guest_memory *memory, str
 	memset(out, 0, sizeof(*out));
 	if (memory->count == 0 || memory->region[0].gpa != 0)
 		return err_set(err, EINVAL, "guest memory does not start at address 0");
+	/* Boot tables and the device tree are a few pages. */
+	guest_memory_use_huge(memory, 0, LAYOUT_HIGH_START, false);
 	ret = fdt_build(config, dtb, &params.dtb_size, err);
 	params.dtb = dtb;
 	if (ret == 0)
@@ -181,5 +183,6 @@ int boot_load(const struct boot_config *config, struct guest_memory *memory, str
 	if (ret == 0 && config->generation_id &&
 	    guest_memory_write(memory, LAYOUT_VMGENID, config->vmgenid, BOOT_VMGENID_SIZE) < 0)
 		ret = err_set(err, ENOMEM, "guest memory has no room for the generation id");
+	guest_memory_use_huge(memory, 0, LAYOUT_HIGH_START, true);
 	return ret;
 }

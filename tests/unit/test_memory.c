@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -171,6 +172,49 @@ START_TEST(cleared_memory_is_zero_and_stays_where_it_is)
 }
 END_TEST
 
+/* The host's pages of guest memory from gpa on that are there. */
+static unsigned present(const struct guest_memory *memory, uint64_t gpa, uint64_t size)
+{
+	unsigned char there[MIB(4) / 4096];
+	unsigned count = 0, i;
+
+	ck_assert_uint_le(size / 4096, sizeof(there));
+	ck_assert_int_eq(mincore(guest_memory_at(memory, gpa, size), size, there), 0);
+	for (i = 0; i < size / 4096; i++)
+		count += there[i] & 1;
+	return count;
+}
+
+START_TEST(small_contents_take_no_huge_page)
+{
+	struct guest_memory memory;
+	struct err err = {""};
+	uint8_t byte = 0x5a, *at;
+
+	ck_assert_int_eq(
+		guest_memory_create_private(&memory, MIB(9) + 4096, MIB(16), MIB(32), &err), 0);
+	guest_memory_use_huge(&memory, 0x1000, 1, false);
+	guest_memory_use_huge(&memory, MIB(9), 4096, false);
+	ck_assert_int_eq(guest_memory_write(&memory, MIB(1), &byte, 1), 0);
+	ck_assert_int_eq(guest_memory_write(&memory, MIB(8), &byte, 1), 0);
+	if (memory.huge) {
+		ck_assert_uint_eq(present(&memory, 0, MIB(2)), 1);
+		ck_assert_uint_eq(present(&memory, MIB(8), MIB(1) + 4096), 1);
+	}
+	/* Pages that are there stay, and the rest is as before. */
+	guest_memory_use_huge(&memory, 0, MIB(2), true);
+	guest_memory_use_huge(&memory, MIB(9), 4096, true);
+	at = guest_memory_at(&memory, MIB(1), 1);
+	ck_assert_uint_eq(*at, byte);
+	ck_assert_int_eq(guest_memory_write(&memory, MIB(4), &byte, 1), 0);
+	ck_assert_uint_ge(present(&memory, MIB(4), MIB(2)), 1);
+	/* What is not in memory has no effect. */
+	guest_memory_use_huge(&memory, MIB(9), MIB(1), false);
+	guest_memory_use_huge(&memory, UINT64_MAX, 1, false);
+	guest_memory_destroy(&memory);
+}
+END_TEST
+
 START_TEST(regions_must_be_in_order_and_apart)
 {
 	static uint8_t bytes[8192] __attribute__((aligned(4096)));
@@ -261,5 +305,6 @@ END_TEST
 UNIT_MAIN("memory", memory_below_the_hole_is_one_region, the_rest_goes_above_the_hole,
 	  invalid_sizes_are_refused, the_file_cannot_be_cut, private_memory_has_no_file,
 	  a_file_is_mapped_and_not_changed, cleared_memory_is_zero_and_stays_where_it_is,
-	  regions_must_be_in_order_and_apart, a_pointer_is_given_only_for_whole_ranges,
-	  a_copy_is_whole_or_nothing, a_copy_is_right_at_every_alignment)
+	  small_contents_take_no_huge_page, regions_must_be_in_order_and_apart,
+	  a_pointer_is_given_only_for_whole_ranges, a_copy_is_whole_or_nothing,
+	  a_copy_is_right_at_every_alignment)

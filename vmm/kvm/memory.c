@@ -192,6 +192,22 @@ static bool huge_setting(const char *file, const char *const *words, size_t coun
 	return false;
 }
 
+void guest_memory_use_huge(struct guest_memory *memory, uint64_t gpa, uint64_t length, bool use)
+{
+	uint8_t *host = memory->huge ? guest_memory_at(memory, gpa, length) : NULL;
+	uint64_t from, to;
+
+	if (!host || !memory->mapping)
+		return;
+	/* The mapping begins at a huge page, but may end within one. */
+	from = ((uintptr_t)host - (uintptr_t)memory->mapping) & ~(HUGE_BYTES - 1);
+	to = align_up((uintptr_t)host - (uintptr_t)memory->mapping + length, HUGE_BYTES);
+	to = min_u64(to, memory->mapping_size);
+	/* May fail: the guest is slower, or takes more memory. */
+	madvise((uint8_t *)memory->mapping + from, to - from,
+		use ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
 bool guest_memory_memfd_is_huge(void)
 {
 	static const char *const words[] = {"always", "within_size", "advise", "force"};

@@ -55,6 +55,14 @@ int guest_memory_create_private(struct guest_memory *memory, uint64_t size, uint
 				uint64_t hole_end, struct err *err);
 
 /*
+ * Whether the first access to a page of the range, rounded out to huge pages, gets the whole huge
+ * page around it (as the memory is created, where the host provides them) or that page alone. The
+ * latter is for contents far smaller than a huge page, which takes half a millisecond to zero.
+ * Pages that are there stay as they are. No effect on memory that the caller owns.
+ */
+void guest_memory_use_huge(struct guest_memory *memory, uint64_t gpa, uint64_t length, bool use);
+
+/*
  * Maps length bytes at offset of a file over [gpa, gpa + length), copy-on-write: pages are read
  * when they are first used, and processes that map the same file share unmodified pages. gpa,
  * length and offset are page aligned. The caller has checked that the file is long enough. 0,
