@@ -135,7 +135,10 @@ def measure(bench, options, directory, groups, run):
 
 def notes_of(bench, options):
     notes = []
-    if bench.emulated:
+    if bench.host["in_lab"]:
+        notes.append("This is the lab: the whole machine is emulated, and its times only show how things stand to each other. "
+                     "Amounts of work are smaller here.")
+    elif bench.emulated:
         notes.append("This host's KVM emulates ring 0 of the guest: its kernel is about a thousand times slower than on hardware, "
                      "and whatever boots a guest or makes system calls in it is, too. Amounts of work are smaller here.")
     if options.quick:
