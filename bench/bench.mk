@@ -7,6 +7,12 @@ $(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(BUILD)/obj/tests/su
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
+$(BUILD)/bench/files-server: $(BUILD)/obj/bench/files/server.o $(addprefix $(BUILD)/obj/tests/support/,files_host.o p9_client.o) \
+		$(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
+
 $(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(addprefix $(BUILD)/obj/bench/net/,traffic.o measures.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -29,9 +35,10 @@ $(BUILD)/bench/vsock: $(BUILD)/obj/bench/vsock/vsock.o $(BUILD)/obj/bench/vsock/
 
 # Programs that run in a guest: static, and small, since they come through the agent.
 BENCH_GUEST_FLAGS := -O2 -static -s -ffunction-sections -fdata-sections -Wl,--gc-sections,--no-dynamic-linker
-BENCH_GUEST := $(addprefix $(BUILD)/bench/,vsock-guest disk net-client)
+BENCH_GUEST := $(addprefix $(BUILD)/bench/,vsock-guest disk files-client net-client)
 $(BUILD)/bench/vsock-guest: bench/vsock/guest.c bench/vsock/server.c bench/vsock/server.h
 $(BUILD)/bench/disk: bench/disk/disk.c
+$(BUILD)/bench/files-client: bench/files/client.c
 $(BUILD)/bench/net-client: bench/net/client.c bench/net/measures.c bench/net/measures.h
 $(BENCH_GUEST): bench/bench.mk
 	@mkdir -p $(@D)
@@ -56,7 +63,7 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 # What `cordon bench` runs, beside the program as `make install` lays it out.
 BENCH_PYTHON := $(sort bench/main.py $(wildcard bench/harness/*.py bench/suites/*.py bench/peers/*.py))
 BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf null.bin off.elf idle.elf idle.bin peer-init metal.elf metal-host policy \
-	vsock net-filter net-wire net-world) $(BENCH_GUEST)
+	vsock files-server net-filter net-wire net-world) $(BENCH_GUEST)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN) $(BUILD)/bench/python

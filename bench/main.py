@@ -217,7 +217,8 @@ def main():
     try:
         options.old = results.load(options.compare) if options.compare else None
         if options.read:
-            return finish(options, options.out, results.load(options.read), None)
+            run = results.load(options.read)
+            return finish(options, open_directory(options) if options.out else None, run, None)
         return measured_run(options, command)
     except (Problem, results.BadResults) as problem:
         print(f"cordon: bench: {problem}", file=sys.stderr)

@@ -132,8 +132,9 @@ def ratios(rows, by_id):
     if not found:
         return None
     least = min(min(ratio for _, ratio in found) / 2, 0.5)
+    most = max(max(ratio for _, ratio in found) * 1.5, 2)
     lines = [f"{ratio} {-i}" for i, (_, ratio) in enumerate(found)]
-    script = (y_axis([row["title"] for row, _ in found]) + f"set logscale x\nset xrange [{least}:]\nunset key\n"
+    script = (y_axis([row["title"] for row, _ in found]) + f"set logscale x\nset xrange [{least}:{most}]\nunset key\n"
               "set xlabel 'speed, where 1 is the same work on the host'\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 1.5\n"
               "$d << EOD\n" + "\n".join(lines) + "\nEOD\n"
               + f"plot $d using ({least}):2:({least}):1:($2-0.3):($2+0.3) with boxxyerror fs solid 0.8 noborder lc rgb '{COLOURS[2]}'\n")

@@ -21,7 +21,7 @@
 #define PEERS  64
 #define SPARE  1000000 /* nanoseconds of filter time for each new flow: within the filter's rate */
 #define KEPT   4096    /* prepared frames */
-#define MANY   1000    /* rules */
+#define MANY   1000u   /* rules */
 #define FLOWS  5000    /* new ones */
 
 static struct policy *policy;

@@ -73,7 +73,7 @@ static const struct shape programs = {"exec",
 				       "exec deny /workspace/**/hook%u\n"},
 				      3};
 #define MIXED 3
-#define MANY  1000
+#define MANY  1000u
 
 static const char *const program_paths[] = {
 	"/usr/bin/python3.11",

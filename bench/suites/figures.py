@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the throughput groups: figures that programs print, on the host and in a guest."""
 
+import dataclasses
 import math
 
 from harness.model import NotMeasured, Probe, Row
@@ -35,6 +36,11 @@ def twin(name, title, unit, host, **more):
     better = "more" if unit in ("MB/s", "1/s") else "less"
     other = f"{name}.host"
     return [Row(name, title, unit, better, against=other, **more), Row(other, f"{title}: {host}", unit, better)]
+
+
+def against(row, other):
+    """The row, compared with another one."""
+    return dataclasses.replace(row, against=other.id)
 
 
 def missing(rows, reason):

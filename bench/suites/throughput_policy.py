@@ -12,10 +12,10 @@ def decision_rows():
         return Row(PREFIX + name, title, "ns")
 
     rows = [row(f"file.mixed.{count}", f"file: {count:,} rule{'s' if count > 1 else ''}") for count in (1, 10, 100, 1000, 4000)]
-    rows += [row("file.folders.1000", "file: 1,000 rules as dir1/**"),
-             row("file.anywhere.1000", "file: 1,000 rules as **/name1"),
-             row("file.endings.1000", "file: 1,000 rules as **/*.ext1"),
-             row("file.stars.1000", "file: 1,000 rules as **/*1a*b*"),
+    rows += [row("file.folders.1000", "file: 1,000 rules, each for a directory"),
+             row("file.anywhere.1000", "file: 1,000 rules, each for a name anywhere"),
+             row("file.endings.1000", "file: 1,000 rules, each for an ending"),
+             row("file.stars.1000", "file: 1,000 rules without fixed beginning or end"),
              row("file.deep", "file: a path of 1,900 components, 1,000 rules")]
     for name, what in (("net", "connection"), ("exec", "program")):
         rows += [row(f"{name}.1", f"{what}: 1 rule"), row(f"{name}.1000", f"{what}: 1,000 rules")]

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The suites of `cordon bench`: their rows, and what they make of a program's output; without a sandbox."""
+import http.client
+import io
+import json
 import os
 import sys
+import tarfile
 
 import pytest
 
@@ -10,7 +14,7 @@ sys.path.insert(0, os.path.join(TOP, "bench"))
 from harness import plot  # noqa: E402
 from harness.context import Bench  # noqa: E402
 from harness.model import NotMeasured, Row, rows_of  # noqa: E402
-from suites import figures, throughput  # noqa: E402
+from suites import figures, registry, throughput  # noqa: E402
 
 
 class FakeBench:
@@ -60,3 +64,27 @@ def test_plan(quick, emulated):
         assert group.seconds > 0 and group.plot in plot.KINDS
         units = {row.unit for probe in group.probes for row in probe.rows}
         assert group.plot != "bars" or len(units) == 1, f"{group.name}: one axis for {units}"
+
+
+def fetch(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", path)
+    reply = connection.getresponse()
+    body = reply.read()
+    connection.close()
+    return reply.status, body
+
+
+def test_registry_for_npm():
+    made = registry.Registry(4)
+    try:
+        document = json.loads(made.document("p0", "host:1"))
+        version = document["versions"][document["dist-tags"]["latest"]]
+        assert version["dependencies"] == {"p1": "1.0.0", "p2": "1.0.0"}
+        assert version["dist"]["tarball"] == "http://host:1/p0.tgz"
+        status, body = fetch(made.port, "/p3.tgz")
+        names = tarfile.open(fileobj=io.BytesIO(body)).getnames()
+        assert status == 200 and names[:2] == ["package/package.json", "package/index.js"]
+        assert fetch(made.port, "/p4")[0] == 404
+    finally:
+        made.close()
