@@ -58,10 +58,14 @@ static void take_packets(struct vsock *vsock)
 			vsock->packets_waiting = false;
 			break;
 		}
+		vsock->more_packets = taken + 1 < VSOCK_WORK_PACKETS &&
+				      virtqueue_has_chain(&vsock->device.queue[VSOCK_QUEUE_TX]);
 		vsock_take_packet(vsock, &vsock->packet);
 		virtqueue_push(&vsock->device.queue[VSOCK_QUEUE_TX], vsock->packet.head, 0);
 		vsock->taken++;
 	}
+	vsock->more_packets = false;
+	vsock_pass_gathered(vsock);
 	if (vsock->taken >= max_u64(vsock->device.queue[VSOCK_QUEUE_TX].size / 4, 1))
 		tell_taken(vsock);
 	else if (vsock->taken > 0 && !vsock->tell_taken.armed)

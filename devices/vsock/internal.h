@@ -53,6 +53,9 @@ enum { VSOCK_QUEUE_RX, VSOCK_QUEUE_TX, VSOCK_QUEUE_EVENT, VSOCK_QUEUES };
 #define VSOCK_WORK_PACKETS 64
 #define VSOCK_WORK_TURNS   64
 
+/* Packets of up to so many bytes wait for those after them: one system call passes all on. */
+#define VSOCK_GATHER_BYTES (16u << 10)
+
 /*
  * Memory. Every stream is guaranteed VSOCK_STREAM_MIN bytes for its window; an in-process end uses
  * half of them for its own buffer. Everything beyond comes from a shared pool. A stream that uses
@@ -200,8 +203,10 @@ struct vsock {
 	struct vsock_deadlines published_connecting;
 	uint32_t pool_used;
 
-	bool packets_waiting; /* the transmit queue may hold packets */
-	unsigned taken;	      /* packets returned without an interrupt so far */
+	bool packets_waiting;		/* the transmit queue may hold packets */
+	bool more_packets;		/* after the current one; false outside of take_packets() */
+	struct vsock_stream *gathering; /* has stored bytes to pass on; NULL likewise */
+	unsigned taken;			/* packets returned without an interrupt so far */
 	struct loop_timer tell_taken;
 	bool reset_owed; /* a transport reset event */
 	struct vsock_stray stray[VSOCK_STRAYS];
@@ -255,6 +260,8 @@ void vsock_stream_blocked_expired(struct vsock_deadline *deadline);
 
 /* Handles a packet from the guest; may add one stray, for which there is room. */
 void vsock_take_packet(struct vsock *vsock, const struct virtio_chain *chain);
+/* Passes on the bytes of packets that waited for others. */
+void vsock_pass_gathered(struct vsock *vsock);
 
 /* --- send.c --- */
 

@@ -29,6 +29,29 @@ static bool store(struct vsock_stream *stream, const struct iovec *iov, unsigned
 	return true;
 }
 
+void vsock_pass_gathered(struct vsock *vsock)
+{
+	struct vsock_stream *stream = vsock->gathering;
+
+	vsock->gathering = NULL;
+	if (stream && !stream->freed)
+		vsock_stream_flush(stream);
+}
+
+/* Whether a packet's bytes are to wait for the next packets; passes on those that must not. */
+static bool gathers(struct vsock_stream *stream, uint32_t length)
+{
+	struct vsock *vsock = stream->vsock;
+	bool waits = vsock->more_packets && length <= VSOCK_GATHER_BYTES &&
+		     stream->end == &vsock_unix_end_ops;
+
+	if (vsock->gathering && (vsock->gathering != stream || length > VSOCK_GATHER_BYTES))
+		vsock_pass_gathered(vsock);
+	if (waits)
+		vsock->gathering = stream;
+	return waits;
+}
+
 /* Passes data straight from guest memory to the host's end if none waits; stores the rest. */
 static void take_data(struct vsock_stream *stream, uint32_t length,
 		      const struct virtio_chain *chain)
@@ -36,6 +59,7 @@ static void take_data(struct vsock_stream *stream, uint32_t length,
 	struct iovec iov[VIRTIO_CHAIN_SEGMENTS];
 	unsigned count;
 	ssize_t taken = 0;
+	bool gather;
 
 	if ((stream->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) ||
 	    length > vsock_window_room(&stream->window)) {
@@ -46,12 +70,13 @@ static void take_data(struct vsock_stream *stream, uint32_t length,
 	}
 	stream->window.received += length;
 	stream->vsock->stats.bytes_from_guest += length;
+	gather = gathers(stream, length);
 	if (stream->host_deaf) {
 		stream->window.forwarded += length;
 		return;
 	}
 	count = iov_range(chain->readable, chain->readable_count, VSOCK_HEADER_BYTES, length, iov);
-	if (ring_used(&stream->from_guest) == 0 && count > 0)
+	if (ring_used(&stream->from_guest) == 0 && count > 0 && !gather)
 		taken = stream->end->take(stream, iov, count);
 	if (taken < 0 && taken != -EAGAIN) {
 		stream->window.forwarded += length;
