@@ -14,7 +14,7 @@
 
 /* Chains taken, and bytes read, in one turn; then other devices have theirs. */
 #define TURN_CHAINS 64
-#define TURN_BYTES  (1u << 20)
+#define TURN_BYTES  BLK_INLINE_BYTES
 
 /* Chains that the driver sees at once: each of its looks takes a cache line from this thread. */
 #define PUBLISH 8

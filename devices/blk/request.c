@@ -201,7 +201,7 @@ bool blk_request_try(struct blk_request *request)
 	unsigned count;
 	int64_t n = 0;
 
-	if (request->type != VIRTIO_BLK_T_IN || request->length > DISK_STEP)
+	if (request->type != VIRTIO_BLK_T_IN || request->length > BLK_INLINE_BYTES)
 		return false;
 	while (request->done < request->length) {
 		left = request->length - request->done;

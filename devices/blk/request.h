@@ -9,6 +9,9 @@
 #include "devices/blk/pool.h"
 #include "devices/virtio/virtqueue.h"
 
+/* The longest read that the event thread does itself. */
+#define BLK_INLINE_BYTES (1u << 20)
+
 /* The header of a request, and a range of a discard or write-zeroes (5.2.6). */
 #define BLK_HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 #define BLK_RANGE_BYTES	 sizeof(struct virtio_blk_discard_write_zeroes)

@@ -69,7 +69,7 @@ static void begin(int error)
 	host.calls = 0;
 	atomic_store(&host.reads, 0);
 	disk = (struct fake_disk){.features = EVERY_ONE};
-	fake_disk_image(&disk, MIB(1));
+	fake_disk_image(&disk, MIB(2));
 	fake_disk_begin(&disk, fake_disk_open(&disk));
 }
 
@@ -220,11 +220,17 @@ START_TEST(a_turn_is_bounded)
 	ck_assert_uint_eq(used(), 4);
 	fake_disk_wait(&disk, 0, 12);
 	ck_assert_uint_eq(host.calls, 12);
-	/* What takes longer than a step is for the threads. */
-	offer_reads(1, KIB(256) + 512);
+	/* One read is at most a turn. */
+	offer_reads(2, MIB(1));
+	ring();
+	ck_assert_uint_eq(used(), 13);
+	fake_disk_wait(&disk, 0, 2);
+	ck_assert_uint_eq(host.calls, 14);
+	/* Longer ones are for the threads, in steps. */
+	offer_reads(1, MIB(1) + 512);
 	fake_disk_wait(&disk, 0, 1);
-	ck_assert_uint_eq(host.calls, 12);
-	ck_assert_uint_eq(atomic_load(&host.reads), 2);
+	ck_assert_uint_eq(host.calls, 14);
+	ck_assert_uint_eq(atomic_load(&host.reads), 5);
 	fake_disk_end(&disk);
 }
 END_TEST
