@@ -8,6 +8,7 @@
 #ifndef CORDON_NET_TLS_H
 #define CORDON_NET_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,10 +22,30 @@ enum tls_peek {
 	TLS_NAME,      /* it names a server */
 	TLS_NO_NAME,   /* complete, without a name */
 	TLS_ENCRYPTED, /* an encrypted ClientHello or name, which cannot be checked */
-	TLS_BAD,       /* not TLS, malformed, an invalid name, or longer than TLS_PEEK_MAX */
+	TLS_BAD,       /* see enum tls_fault */
 };
 
-/* name: normalised as dns_name_normalise() does; "" unless TLS_NAME. */
+/* Why a hello is TLS_BAD. */
+enum tls_fault {
+	TLS_NO_FAULT,
+	TLS_NOT_TLS,	  /* not a handshake record, or another message than a ClientHello */
+	TLS_MALFORMED,	  /* its lengths contradict each other, or it has two names */
+	TLS_INVALID_NAME, /* a name that dns_name_normalise() refuses */
+	TLS_TOO_LONG,	  /* longer than TLS_PEEK_MAX, headers of records included */
+};
+
+struct tls_hello {
+	char name[DNS_NAME_TEXT]; /* normalised as dns_name_normalise() does; "" unless TLS_NAME */
+	enum tls_fault fault;
+	size_t length;	 /* once it is complete: bytes of the stream up to the message's end */
+	bool record_on;	 /* its last record goes on behind the message */
+	bool early_data; /* the client may send application data before the server's reply */
+};
+
+/* Reads a ClientHello that begins at data[0]. Of a longer prefix it decides the same. */
+enum tls_peek tls_read_hello(const uint8_t *data, size_t length, struct tls_hello *hello);
+
+/* The same for callers that only need the name. */
 enum tls_peek tls_peek(const uint8_t *data, size_t length, char name[DNS_NAME_TEXT]);
 
 #endif
