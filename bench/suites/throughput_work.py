@@ -81,7 +81,7 @@ def programs_group(bench):
 
 # --- git and tar ------------------------------------------------------------------------------
 
-COMMANDS = {"git": ("git status", "git status --porcelain | wc -l"), "tar": ("tar", "tar -cf - . | wc -c")}
+COMMANDS = {"git": ("git status", "git status --porcelain | wc -l"), "tar": ("tar", "tar -cf - --exclude=./.git . | wc -c")}
 
 
 def make_tree(bench, top, files):
@@ -91,13 +91,14 @@ def make_tree(bench, top, files):
         os.makedirs(directory, exist_ok=True)
         with open(os.path.join(directory, f"f{number}"), "w", encoding="ascii") as file:
             file.write(f"{number}\n" * 20)
-    git = (need("git", "git"), "-C", top, "-c", "user.name=bench", "-c", "user.email=b@example.com")
-    for command in (("init", "-q"), ("add", "-A"), ("commit", "-q", "-m", "all")):
+    git = (need("git", "git"), "-C", top, "-c", "user.name=bench", "-c", "user.email=b@example.com",
+           "-c", "commit.gpgsign=false")
+    for command in (("init", "-q", "--template="), ("add", "-A"), ("commit", "-q", "-m", "all"), ("gc", "-q")):
         bench.run([*git, *command])
 
 
 def tree_group(bench):
-    files = bench.size(2000, quick=200, emulated=20)
+    files = bench.size(2000, quick=200, emulated=10)
     rows = {name: figures.twin(f"throughput.share.{name}", f"{title}, {files:,} files", "ms", "on the host")
             for name, (title, _) in COMMANDS.items()}
     title = "git and tar in a share"

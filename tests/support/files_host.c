@@ -43,7 +43,7 @@ void files_host_begin(struct files_host *host, const char *policy, bool read_onl
 	struct files_share_config config = {
 		.guest = "/w", .read_only = read_only, .id_base = 100000};
 	struct err err = {.text = ""};
-	char secret[96];
+	char secret[288];
 	int fd;
 
 	memset(host, 0, sizeof(*host));

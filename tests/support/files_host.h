@@ -7,8 +7,8 @@
 #include "vmm/policy/guard.h"
 
 struct files_host {
-	char top[64];  /* a temporary directory, with a file "secret" */
-	char base[80]; /* the shared directory in it */
+	char top[256];	/* a temporary directory, with a file "secret" */
+	char base[272]; /* the shared directory in it */
 	struct files_share share;
 	struct guard *guard;
 	struct p9_client client;
