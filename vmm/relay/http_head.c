@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The request line and the fields of a request (RFC 9112, 3, 5 and 6). */
+#include "vmm/relay/http_text.h"
+
+#include "vmm/base/bytes.h"
+
+#define PORT_HTTP   80
+#define DIGITS_MAX  18 /* of a length: it fits into 64 bits */
+#define METHOD_LAST (REQUEST_METHOD_TEXT - 1)
+
+enum request_reason http_split_field(struct text line, struct text *name, struct text *value)
+{
+	/* This also refuses a folded line, and a space before the colon. */
+	if (!text_split(&line, ':', name) || !text_is_token(*name))
+		return REQUEST_FIELD;
+	*value = text_trim(line);
+	return REQUEST_FINE;
+}
+
+/* --- the request line ------------------------------------------------------------------------- */
+
+static bool is_method(struct text text)
+{
+	size_t i;
+
+	/* A server that ignores case would read 'delete' as DELETE. */
+	for (i = 0; i < text.length; i++)
+		if (text.at[i] >= 'a' && text.at[i] <= 'z')
+			return false;
+	return text_is_token(text) && text.length <= METHOD_LAST;
+}
+
+static bool is_exactly(struct text text, const char *what)
+{
+	return text.length == strlen(what) && memcmp(text.at, what, text.length) == 0;
+}
+
+static enum request_reason read_request_line(struct request_stream *stream, struct text line)
+{
+	struct request_head *head = &stream->head;
+	struct text method, target;
+
+	if (!text_split(&line, ' ', &method) || !is_method(method) ||
+	    !text_split(&line, ' ', &target))
+		return REQUEST_NOT_HTTP;
+	if (is_exactly(method, "PRI") || is_exactly(line, "HTTP/2.0"))
+		return REQUEST_HTTP2;
+	head->version_1_0 = is_exactly(line, "HTTP/1.0");
+	if (!head->version_1_0 && !is_exactly(line, "HTTP/1.1"))
+		return REQUEST_NOT_HTTP;
+	memcpy(head->method, method.at, method.length);
+	/* It would lead anywhere. */
+	if (is_exactly(method, "CONNECT"))
+		return REQUEST_TUNNEL;
+	return http_read_target(target, head, &stream->fields);
+}
+
+/* --- fields ----------------------------------------------------------------------------------- */
+
+static enum request_reason on_host(struct request_stream *stream, struct text value)
+{
+	struct request_head *head = &stream->head;
+
+	if (stream->fields.host)
+		return REQUEST_HOSTS;
+	stream->fields.host = true;
+	return http_read_host(value, head->host, &head->address, &head->port) ? REQUEST_FINE
+									      : REQUEST_HOST;
+}
+
+static enum request_reason on_length(struct request_stream *stream, struct text value)
+{
+	struct request_fields *fields = &stream->fields;
+	size_t i;
+
+	if (fields->length_given || value.length == 0 || value.length > DIGITS_MAX)
+		return REQUEST_FRAMING;
+	for (i = 0; i < value.length; i++) {
+		if (value.at[i] < '0' || value.at[i] > '9')
+			return REQUEST_FRAMING;
+		fields->length = fields->length * 10 + (uint64_t)(value.at[i] - '0');
+	}
+	fields->length_given = true;
+	return REQUEST_FINE;
+}
+
+static enum request_reason on_coding(struct request_stream *stream, struct text value)
+{
+	if (stream->fields.chunked || !text_equals(value, "chunked"))
+		return REQUEST_FRAMING;
+	stream->fields.chunked = true;
+	return REQUEST_FINE;
+}
+
+static enum request_reason on_connection(struct request_stream *stream, struct text value)
+{
+	struct text option;
+	bool more = true;
+
+	while (more) {
+		more = text_split(&value, ',', &option);
+		option = text_trim(more ? option : value);
+		if (text_equals(option, "upgrade"))
+			stream->fields.connection_upgrade = true;
+		/* A proxy would remove the field, and pass on another request. */
+		if (http_is_framing(option))
+			return REQUEST_FRAMING;
+	}
+	return REQUEST_FINE;
+}
+
+static enum request_reason on_upgrade(struct request_stream *stream, struct text value)
+{
+	if (text_equals(value, "h2c"))
+		return REQUEST_HTTP2;
+	if (stream->head.upgrade || !text_equals(value, "websocket"))
+		return REQUEST_UPGRADE;
+	stream->head.upgrade = true;
+	return REQUEST_FINE;
+}
+
+static enum request_reason on_settings(struct request_stream *stream, struct text value)
+{
+	(void)stream;
+	(void)value;
+	return REQUEST_HTTP2;
+}
+
+/* Some frameworks take these for the method or path of the request. */
+static enum request_reason on_override(struct request_stream *stream, struct text value)
+{
+	(void)value;
+	if (!stream->head.unclear)
+		stream->head.unclear = "a field that can replace the method or the path";
+	return REQUEST_FINE;
+}
+
+static const struct field {
+	const char *name;
+	enum request_reason (*take)(struct request_stream *stream, struct text value);
+	bool exact; /* a name that only resembles it is refused */
+	bool framing;
+} known[] = {
+	{"host", on_host, true, true},
+	{"content-length", on_length, true, true},
+	{"transfer-encoding", on_coding, true, true},
+	{"connection", on_connection, true, false},
+	{"upgrade", on_upgrade, true, false},
+	{"http2-settings", on_settings, false, false},
+	{"x-http-method-override", on_override, false, false},
+	{"x-http-method", on_override, false, false},
+	{"x-method-override", on_override, false, false},
+	{"x-original-url", on_override, false, false},
+	{"x-rewrite-url", on_override, false, false},
+};
+
+bool http_is_framing(struct text name)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].framing && text_resembles(name, known[i].name))
+			return true;
+	return false;
+}
+
+static enum request_reason read_field(struct request_stream *stream, struct text line)
+{
+	struct text name, value;
+	enum request_reason reason = http_split_field(line, &name, &value);
+	size_t i;
+
+	if (reason != REQUEST_FINE)
+		return reason;
+	if (++stream->fields.count > REQUEST_FIELDS_MAX)
+		return REQUEST_TOO_LONG;
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		if (!text_resembles(name, known[i].name))
+			continue;
+		if (known[i].exact && !text_equals(name, known[i].name))
+			return REQUEST_FIELD;
+		return known[i].take(stream, value);
+	}
+	return REQUEST_FINE;
+}
+
+/* --- the head as a whole ---------------------------------------------------------------------- */
+
+static uint16_t port_or_default(uint16_t port)
+{
+	return port ? port : PORT_HTTP;
+}
+
+static enum request_reason check_head(const struct request_stream *stream)
+{
+	const struct request_fields *fields = &stream->fields;
+	const struct request_head *head = &stream->head;
+
+	if (!fields->host)
+		return REQUEST_HOSTS;
+	if (fields->absolute && (strcmp(fields->url_host, head->host) != 0 ||
+				 port_or_default(fields->url_port) != port_or_default(head->port)))
+		return REQUEST_OTHER_HOST;
+	if (head->port != 0 && head->port != stream->port)
+		return REQUEST_OTHER_PORT;
+	if (fields->chunked && (fields->length_given || head->version_1_0))
+		return REQUEST_FRAMING;
+	/* The response to it must be the server's first. */
+	if (head->upgrade &&
+	    (strcmp(head->method, "GET") != 0 || !fields->connection_upgrade || head->version_1_0 ||
+	     fields->chunked || fields->length > 0 || stream->count > 0))
+		return REQUEST_UPGRADE;
+	return REQUEST_FINE;
+}
+
+static enum request_verdict refuse(struct request_stream *stream, enum request_reason reason)
+{
+	stream->reason = reason;
+	return REQUEST_REFUSED;
+}
+
+enum request_verdict http_read_head(struct request_stream *stream, const uint8_t *data,
+				    size_t length)
+{
+	struct request_fields *fields = &stream->fields;
+	enum request_reason reason;
+	struct text line;
+
+	/* What cannot become a method is refused at its first byte. */
+	if (length > 0 && !is_method((struct text){(const char *)data, 1}))
+		return refuse(stream, REQUEST_NOT_HTTP);
+	for (;;) {
+		switch (text_line(data, length, fields->at, REQUEST_HEAD_MAX, &fields->searched,
+				  &line)) {
+		case TEXT_LINE_MORE:
+			return REQUEST_MORE;
+		case TEXT_LINE_BAD:
+			return refuse(stream, REQUEST_LINE);
+		case TEXT_LINE_TOO_LONG:
+			return refuse(stream, REQUEST_TOO_LONG);
+		case TEXT_LINE_WHOLE:
+			break;
+		}
+		fields->at += line.length + 2;
+		fields->searched = fields->at;
+		if (fields->line_done && line.length == 0)
+			break;
+		reason = fields->line_done ? read_field(stream, line)
+					   : read_request_line(stream, line);
+		fields->line_done = true;
+		if (reason != REQUEST_FINE)
+			return refuse(stream, reason);
+	}
+	stream->head.length = fields->at;
+	reason = check_head(stream);
+	return reason == REQUEST_FINE ? REQUEST_READY : refuse(stream, reason);
+}
