@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/kvm.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -124,6 +127,53 @@ START_TEST(repeats_and_leaks_nothing)
 }
 END_TEST
 
+/* The guest of a vCPU that was probed runs as if nothing had been. */
+START_TEST(a_probed_vcpu_runs_its_guest)
+{
+	static const uint8_t code[] = {0xb0, 0x5a, 0xe6, 0x42}; /* mov $0x5a, %al; out %al, $0x42 */
+	enum { SIZE = 1 << 16, PROBE = 0x9000, CODE = 0x2000 };
+	struct kvm_userspace_memory_region slot = {.memory_size = SIZE};
+	struct kvm_regs regs = {.rip = CODE, .rflags = 2};
+	bool emulated = false, alone = false;
+	struct err err = {.text = ""};
+	int fd, vm, vcpu, size, i;
+	struct kvm_run *run;
+	uint8_t *memory;
+
+	if (!have_kvm() || access("/dev/kvm", R_OK | W_OK) < 0)
+		return;
+	ck_assert_int_eq(host_open_kvm(&fd, &err), 0);
+	ck_assert_int_eq(host_is_ring0_emulated(fd, &alone, &err), 0);
+	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(memory, MAP_FAILED);
+	memcpy(memory + CODE, code, sizeof(code));
+	slot.userspace_addr = (uintptr_t)memory;
+	vm = ioctl(fd, KVM_CREATE_VM, 0);
+	ck_assert_int_ge(vm, 0);
+	ck_assert_int_eq(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &slot), 0);
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
+	size = ioctl(fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	ck_assert(vcpu >= 0 && size > 0);
+	run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	ck_assert_ptr_ne(run, MAP_FAILED);
+
+	ck_assert_int_eq(host_probe_vcpu(vcpu, run, memory + PROBE, PROBE, &emulated, &err), 0);
+	ck_assert_int_eq(emulated, alone);
+	for (i = 0; i < HOST_PROBE_BYTES; i++)
+		ck_assert_int_eq(memory[PROBE + i], 0);
+	ck_assert_int_eq(ioctl(vcpu, KVM_SET_REGS, &regs), 0);
+	ck_assert_int_eq(ioctl(vcpu, KVM_RUN, 0), 0);
+	ck_assert_uint_eq(run->exit_reason, KVM_EXIT_IO);
+	ck_assert_uint_eq(run->io.port, 0x42);
+	ck_assert_uint_eq(((uint8_t *)run)[run->io.data_offset], 0x5a);
+	munmap(run, (size_t)size);
+	fd_close(&vcpu);
+	fd_close(&vm);
+	fd_close(&fd);
+	munmap(memory, SIZE);
+}
+END_TEST
+
 START_TEST(create_vm_is_timed)
 {
 	struct err err = {.text = ""};
@@ -214,4 +264,5 @@ START_TEST(every_kind_has_a_name)
 END_TEST
 
 UNIT_MAIN("probe", kind_of_this_host, capabilities_are_listed, repeats_and_leaks_nothing,
-	  create_vm_is_timed, not_a_kvm_device, no_device, no_permission, every_kind_has_a_name)
+	  a_probed_vcpu_runs_its_guest, create_vm_is_timed, not_a_kvm_device, no_device,
+	  no_permission, every_kind_has_a_name)

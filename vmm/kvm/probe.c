@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/kvm/probe.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -20,6 +21,11 @@
 #define PROBE_MEMORY 4096
 #define PROBE_NOPS   32
 #define PROBE_PORT   0x10
+
+#define LEAF1_ECX_VMX	     (1u << 5)
+#define LEAF80000001_ECX_SVM (1u << 2)
+
+_Static_assert(PROBE_NOPS + 3 <= HOST_PROBE_BYTES, "the probe's program is too long");
 
 #define CAPABILITY(cap, need, least, why)                                                      \
 	{                                                                                      \
@@ -149,11 +155,150 @@ static int create_vm(int kvm_fd)
 }
 
 /*
- * The probe's VM. Its program is PROBE_NOPS nops, one fwait, one out. A processor runs it up to the
- * out. Every x86-64 processor has fwait, and no known ring-0 emulator does.
+ * Where the probe runs. Its program is PROBE_NOPS nops, one fwait, one out. A processor runs it up
+ * to the out. Every x86-64 processor has fwait, and no known ring-0 emulator does.
  */
+struct probe {
+	int vcpu;
+	struct kvm_run *run;
+	uint8_t *code;	  /* HOST_PROBE_BYTES of guest memory */
+	uint32_t address; /* and their guest-physical address */
+};
+
+/*
+ * Starts in 32-bit protected mode without paging: unlike real mode, every processor that KVM
+ * supports runs it natively, and it needs no page tables.
+ */
+static int probe_start(const struct probe *probe)
+{
+	struct kvm_segment code = {
+		.limit = 0xffffffff,
+		.selector = 8,
+		.type = 11,
+		.present = 1,
+		.db = 1,
+		.s = 1,
+		.g = 1,
+	};
+	struct kvm_segment data = code;
+	struct kvm_regs regs = {.rip = probe->address, .rflags = 2};
+	struct kvm_sregs sregs;
+	uint8_t *at = probe->code;
+
+	memset(at, 0x90, PROBE_NOPS);
+	at += PROBE_NOPS;
+	*at++ = 0x9b; /* fwait */
+	*at++ = 0xe6; /* out %al, $PROBE_PORT */
+	*at++ = PROBE_PORT;
+	if (ioctl(probe->vcpu, KVM_GET_SREGS, &sregs) < 0)
+		return -1;
+	data.selector = 16;
+	data.type = 3;
+	sregs.cs = code;
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.cr0 = 0x11; /* PE, ET; caches on, no TS, so that fwait does not fault */
+	if (ioctl(probe->vcpu, KVM_SET_SREGS, &sregs) < 0)
+		return -1;
+	return ioctl(probe->vcpu, KVM_SET_REGS, &regs);
+}
+
+/* The count of emulated instructions of a vCPU; 0 if the host does not count them. */
+static uint64_t read_emulated(int stats)
+{
+	struct kvm_stats_header header;
+	union {
+		struct kvm_stats_desc desc; /* a name follows */
+		char bytes[sizeof(struct kvm_stats_desc) + 64];
+	} entry;
+	uint64_t value = 0, at;
+	size_t size;
+	uint32_t i;
+
+	if (pread(stats, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    header.name_size > sizeof(entry) - sizeof(entry.desc))
+		return 0;
+	size = sizeof(entry.desc) + header.name_size;
+	for (i = 0; i < header.num_desc; i++) {
+		at = header.desc_offset + i * size;
+		if (pread(stats, &entry, size, (off_t)at) != (ssize_t)size)
+			return 0;
+		entry.bytes[sizeof(entry) - 1] = 0;
+		if (strcmp(entry.bytes + sizeof(entry.desc), "insn_emulation") != 0)
+			continue;
+		at = (uint64_t)header.data_offset + entry.desc.offset;
+		if (pread(stats, &value, sizeof(value), (off_t)at) != (ssize_t)sizeof(value))
+			return 0;
+		return value;
+	}
+	return 0;
+}
+
+static uint64_t emulated_instructions(int vcpu)
+{
+	int stats = ioctl(vcpu, KVM_GET_STATS_FD, 0);
+	uint64_t count = stats < 0 ? 0 : read_emulated(stats);
+
+	fd_close(&stats);
+	return count;
+}
+
+/* KVM completes an out when the vCPU runs next: it must not be the guest that it finds then. */
+static void complete_out(const struct probe *probe)
+{
+	probe->run->immediate_exit = 1;
+	ioctl(probe->vcpu, KVM_RUN, 0); /* -EINTR */
+	probe->run->immediate_exit = 0;
+}
+
+static int probe_result(const struct probe *probe, bool *out, struct err *err)
+{
+	const struct kvm_run *run = probe->run;
+	uint32_t reason;
+	int tries = 0;
+
+	while (ioctl(probe->vcpu, KVM_RUN, 0) < 0) {
+		if (errno != EINTR || ++tries == 100)
+			return err_sys(err, "probe of " KVM_PATH ": KVM_RUN");
+	}
+	reason = run->exit_reason;
+	switch (reason) {
+	case KVM_EXIT_INTERNAL_ERROR:
+		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
+			break;
+		*out = true;
+		return 0;
+	case KVM_EXIT_IO:
+		complete_out(probe);
+		/* An emulator that supports fwait still counts the instructions. */
+		*out = emulated_instructions(probe->vcpu) >= PROBE_NOPS;
+		return 0;
+	default:
+		break;
+	}
+	return err_set(err, EIO,
+		       "probe of " KVM_PATH ": a few plain instructions ended with exit reason %u; "
+		       "this host's KVM does not work (see the host kernel's log)",
+		       reason);
+}
+
+int host_probe_vcpu(int vcpu_fd, struct kvm_run *run, void *code, uint32_t address, bool *out,
+		    struct err *err)
+{
+	const struct probe probe = {.vcpu = vcpu_fd, .run = run, .code = code, .address = address};
+	int ret;
+
+	*out = false;
+	if (probe_start(&probe) < 0)
+		ret = err_sys(err, "probe of " KVM_PATH ": cannot set a vCPU's registers");
+	else
+		ret = probe_result(&probe, out, err);
+	memset(code, 0, HOST_PROBE_BYTES);
+	return ret;
+}
+
+/* A VM for nothing but the probe. */
 struct probe_vm {
-	int vm, vcpu, stats;
+	int vm, vcpu;
 	uint8_t *memory;
 	struct kvm_run *run;
 	size_t run_size;
@@ -163,7 +308,6 @@ static void probe_destroy(struct probe_vm *probe)
 {
 	if (probe->run)
 		munmap(probe->run, probe->run_size);
-	fd_close(&probe->stats);
 	fd_close(&probe->vcpu);
 	fd_close(&probe->vm);
 	if (probe->memory)
@@ -176,7 +320,7 @@ static int probe_create(struct probe_vm *probe, int kvm_fd)
 	void *map;
 	int size;
 
-	*probe = (struct probe_vm){.vm = -1, .vcpu = -1, .stats = -1};
+	*probe = (struct probe_vm){.vm = -1, .vcpu = -1};
 	size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	probe->vm = create_vm(kvm_fd);
 	if (size < (int)sizeof(struct kvm_run) || probe->vm < 0)
@@ -199,116 +343,30 @@ static int probe_create(struct probe_vm *probe, int kvm_fd)
 	return 0;
 }
 
-/*
- * Starts in 32-bit protected mode without paging: unlike real mode, every processor that KVM
- * supports runs it natively, and it needs no page tables.
- */
-static int probe_start(struct probe_vm *probe)
-{
-	struct kvm_segment code = {
-		.limit = 0xffffffff,
-		.selector = 8,
-		.type = 11,
-		.present = 1,
-		.db = 1,
-		.s = 1,
-		.g = 1,
-	};
-	struct kvm_segment data = code;
-	struct kvm_regs regs = {.rflags = 2};
-	struct kvm_sregs sregs;
-	uint8_t *at = probe->memory;
-
-	memset(at, 0x90, PROBE_NOPS);
-	at += PROBE_NOPS;
-	*at++ = 0x9b; /* fwait */
-	*at++ = 0xe6; /* out %al, $PROBE_PORT */
-	*at++ = PROBE_PORT;
-	if (ioctl(probe->vcpu, KVM_GET_SREGS, &sregs) < 0)
-		return -1;
-	data.selector = 16;
-	data.type = 3;
-	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
-	sregs.cr0 = 0x11; /* PE, ET; caches on, no TS, so that fwait does not fault */
-	if (ioctl(probe->vcpu, KVM_SET_SREGS, &sregs) < 0)
-		return -1;
-	return ioctl(probe->vcpu, KVM_SET_REGS, &regs);
-}
-
-/* The vCPU's count of emulated instructions; 0 if the host does not count them. */
-static uint64_t emulated_instructions(struct probe_vm *probe)
-{
-	struct kvm_stats_header header;
-	union {
-		struct kvm_stats_desc desc; /* a name follows */
-		char bytes[sizeof(struct kvm_stats_desc) + 64];
-	} entry;
-	uint64_t value = 0, at;
-	size_t size;
-	uint32_t i;
-
-	probe->stats = ioctl(probe->vcpu, KVM_GET_STATS_FD, 0);
-	if (probe->stats < 0 ||
-	    pread(probe->stats, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-	    header.name_size > sizeof(entry) - sizeof(entry.desc))
-		return 0;
-	size = sizeof(entry.desc) + header.name_size;
-	for (i = 0; i < header.num_desc; i++) {
-		at = header.desc_offset + i * size;
-		if (pread(probe->stats, &entry, size, (off_t)at) != (ssize_t)size)
-			return 0;
-		entry.bytes[sizeof(entry) - 1] = 0;
-		if (strcmp(entry.bytes + sizeof(entry.desc), "insn_emulation") != 0)
-			continue;
-		at = (uint64_t)header.data_offset + entry.desc.offset;
-		if (pread(probe->stats, &value, sizeof(value), (off_t)at) != (ssize_t)sizeof(value))
-			return 0;
-		return value;
-	}
-	return 0;
-}
-
-static int probe_result(struct probe_vm *probe, bool *out, struct err *err)
-{
-	const struct kvm_run *run = probe->run;
-	int tries = 0;
-
-	while (ioctl(probe->vcpu, KVM_RUN, 0) < 0) {
-		if (errno != EINTR || ++tries == 100)
-			return err_sys(err, "probe of " KVM_PATH ": KVM_RUN");
-	}
-	switch (run->exit_reason) {
-	case KVM_EXIT_INTERNAL_ERROR:
-		if (run->internal.suberror != KVM_INTERNAL_ERROR_EMULATION)
-			break;
-		*out = true;
-		return 0;
-	case KVM_EXIT_IO:
-		/* An emulator that supports fwait still counts the instructions. */
-		*out = emulated_instructions(probe) >= PROBE_NOPS;
-		return 0;
-	default:
-		break;
-	}
-	return err_set(err, EIO,
-		       "probe of " KVM_PATH ": a few plain instructions ended with exit reason %u; "
-		       "this host's KVM does not work (see the host kernel's log)",
-		       run->exit_reason);
-}
-
 int host_is_ring0_emulated(int kvm_fd, bool *out, struct err *err)
 {
 	struct probe_vm probe;
 	int ret;
 
 	*out = false;
-	if (probe_create(&probe, kvm_fd) < 0 || probe_start(&probe) < 0)
+	if (probe_create(&probe, kvm_fd) < 0)
 		ret = err_sys(err, "probe of " KVM_PATH ": cannot create a small VM");
 	else
-		ret = probe_result(&probe, out, err);
+		ret = host_probe_vcpu(probe.vcpu, probe.run, probe.memory, 0, out, err);
 	probe_destroy(&probe);
 	return ret;
+}
+
+bool host_lacks_virtualization(void)
+{
+	unsigned eax, ebx, ecx, edx;
+	bool has = false;
+
+	if (__get_cpuid(1, &eax, &ebx, &ecx, &edx))
+		has = ecx & LEAF1_ECX_VMX;
+	if (__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx))
+		has = has || (ecx & LEAF80000001_ECX_SVM);
+	return !has;
 }
 
 static enum host_obstacle obstacle_of(int ret)

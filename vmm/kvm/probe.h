@@ -11,6 +11,7 @@
 #define CORDON_KVM_PROBE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stddef.h>
 
 #include "vmm/base/err.h"
@@ -61,10 +62,28 @@ struct host_report {
 int host_open_kvm(int *fd, struct err *err);
 
 /*
- * Runs the probe: *out tells whether guest ring 0 is emulated. Takes about 0.7 ms. 0 or -errno with
- * a message (-EIO: the instructions neither ran nor failed in a known way).
+ * Runs the probe in a VM of its own: *out tells whether guest ring 0 is emulated. Takes about 0.7
+ * ms. 0 or -errno with a message (-EIO: the instructions neither ran nor failed in a known way).
  */
 int host_is_ring0_emulated(int kvm_fd, bool *out, struct err *err);
+
+#define HOST_PROBE_BYTES 64
+
+struct kvm_run;
+
+/*
+ * The same in a vCPU of the caller that has not run yet, with HOST_PROBE_BYTES of its memory, at
+ * guest-physical address below 4 GiB: far cheaper than another VM. The memory is zero afterwards;
+ * the caller sets all registers anew. KVM lets nobody change the vCPU's CPUID after that.
+ */
+int host_probe_vcpu(int vcpu_fd, struct kvm_run *run, void *code, uint32_t address, bool *out,
+		    struct err *err);
+
+/*
+ * Whether the processor shows neither VMX nor SVM: KVM then most likely emulates guest ring 0. A
+ * first guess; the probe decides.
+ */
+bool host_lacks_virtualization(void);
 
 /* Fills in the report, problems of the host included; does not fail. */
 void host_probe(struct host_report *out);

@@ -14,6 +14,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/kvm/cpuid.h"
+#include "vmm/kvm/probe.h"
 
 /* Interrupts KVM_RUN and has no other effect. */
 #define VCPU_SIGNAL (SIGRTMIN + 1)
@@ -81,6 +82,15 @@ int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpus,
 fail:
 	vcpu_destroy(vcpu);
 	return ret;
+}
+
+int vcpu_probe_host(struct vcpu *vcpu, uint32_t address, bool *ring0_emulated, struct err *err)
+{
+	void *code = guest_memory_at(vcpu->vm->memory, address, HOST_PROBE_BYTES);
+
+	if (!code)
+		return err_set(err, EFAULT, "probe of /dev/kvm: no guest memory at 0x%x", address);
+	return host_probe_vcpu(vcpu->fd, vcpu->run, code, address, ring0_emulated, err);
 }
 
 static struct kvm_segment to_kvm_segment(const struct vcpu_segment *from)

@@ -60,6 +60,13 @@ struct vcpu {
 /* Creates vCPU number index of cpus and sets its CPUID and MSRs. 0 or -errno with a message. */
 int vcpu_create(struct vcpu *vcpu, struct vm *vm, unsigned index, unsigned cpus, struct err *err);
 
+/*
+ * Probes the host in this vCPU, which has not run yet and whose registers are set afterwards
+ * (vcpu_set_entry()), with HOST_PROBE_BYTES of guest memory at address, below 4 GiB
+ * (vmm/kvm/probe.h). 0 or -errno with a message.
+ */
+int vcpu_probe_host(struct vcpu *vcpu, uint32_t address, bool *ring0_emulated, struct err *err);
+
 /* Sets the initial state of the first vCPU, before it runs; the others wait for INIT and SIPI. */
 int vcpu_set_entry(struct vcpu *vcpu, const struct vcpu_entry *entry, struct err *err);
 

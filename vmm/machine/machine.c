@@ -11,6 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/agent_link.h"
+#include "vmm/machine/processors.h"
 
 /* How often to check whether all vCPUs have halted for ever. */
 #define HALT_CHECK_NS 1000000000ull
@@ -180,20 +181,6 @@ static int load(struct machine *machine, struct err *err)
 	return vcpu_set_entry(&machine->vcpu[0], &entry.cpu, err);
 }
 
-static int create_vcpus(struct machine *machine, struct err *err)
-{
-	int ret;
-
-	while (machine->vcpus < machine->config.cpus) {
-		ret = vcpu_create(&machine->vcpu[machine->vcpus], &machine->vm, machine->vcpus,
-				  machine->config.cpus, err);
-		if (ret < 0)
-			return ret;
-		machine->vcpus++;
-	}
-	return 0;
-}
-
 static int create_memory(struct machine *machine, struct err *err)
 {
 	if (machine->config.restore)
@@ -204,20 +191,6 @@ static int create_memory(struct machine *machine, struct err *err)
 					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
 	return guest_memory_create_private(&machine->memory, machine->config.memory,
 					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
-}
-
-static int create_vm(struct machine *machine, struct err *err)
-{
-	const struct machine_config *config = &machine->config;
-	int ret = vm_create(&machine->vm, machine->loop, &machine->memory, LAYOUT_KVM_PAGES, err);
-
-	if (ret < 0)
-		return ret;
-	if (config->restore && config->trusted)
-		vm_set_host(&machine->vm, config->restore->ring0_emulated);
-	else
-		ret = vm_probe_host(&machine->vm, err);
-	return ret == 0 ? create_vcpus(machine, err) : ret;
 }
 
 /* Sets a new generation id, which makes the guest's kernel renew its random numbers. */
@@ -259,7 +232,7 @@ static int create_parts(struct machine *machine, struct err *err)
 		console_show_exactly(&machine->console);
 	ret = create_memory(machine, err);
 	if (ret == 0)
-		ret = create_vm(machine, err);
+		ret = processors_create(machine, err);
 	if (ret == 0)
 		ret = devices_create(&machine->devices, &machine->vm, config->vsock_path,
 				     &config->queues, &hooks, err);
@@ -399,8 +372,7 @@ void machine_destroy(struct machine *machine)
 	if (!machine->loop)
 		return;
 	machine_stop(machine);
-	while (machine->vcpus > 0)
-		vcpu_destroy(&machine->vcpu[--machine->vcpus]);
+	processors_destroy(machine);
 	loop_cancel(machine->loop, &machine->end_task);
 	loop_cancel(machine->loop, &machine->pause_task);
 	loop_timer_stop(machine->loop, &machine->halt_timer);
