@@ -46,7 +46,7 @@ $(BENCH_GUEST): bench/bench.mk
 	$(Q)musl-gcc $(CSTD) $(WARNINGS) $(BENCH_GUEST_FLAGS) -o $@ $(filter %.c,$^)
 
 # A guest without Linux, and the host's side of it.
-METAL_SRC   := bench/metal/start.S $(addprefix bench/metal/,main.c text.c queue.c blk.c vsock.c sockets.c)
+METAL_SRC   := bench/metal/start.S $(addprefix bench/metal/,main.c text.c queue.c blk.c vsock.c sockets.c net.c)
 METAL_FLAGS := -O2 -g -ffreestanding -mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-pie -fcf-protection=none \
 	-fno-asynchronous-unwind-tables -nostdlib -static -no-pie \
 	-Wl,-N,--no-warn-rwx-segments,-Ttext=0x1000000,--build-id=none

@@ -60,6 +60,7 @@ struct device {
 };
 bool device_find(struct device *device, uint32_t id, unsigned nth);
 void device_start(struct device *device, uint64_t features, struct queue *queue, unsigned queues);
+uint8_t device_config8(const struct device *device, unsigned offset);
 uint64_t device_config64(const struct device *device, unsigned offset);
 
 void queue_offer(struct queue *queue, uint16_t head);
@@ -101,5 +102,6 @@ bool measure_blk(const char *fields, struct text *result);
 bool measure_send(const char *fields, struct text *result);
 bool measure_receive(const char *fields, struct text *result);
 bool measure_echo(const char *fields, struct text *result);
+bool measure_net(const char *fields, struct text *result);
 
 #endif

@@ -6,6 +6,7 @@
  *   metal-host tsc                                   cycles of the TSC a second
  *   metal-host file OPERATION PATTERN SIZE BUFFERS SPAN SECONDS PATH
  *                                                    requests a second of one process
+ *   metal-host udp PORT BYTES SECONDS                datagrams a second to a port of the loopback
  *   metal-host pair send|receive|echo CHUNK BYTES    seconds between two processes
  *   metal-host serve send|receive|echo CHUNK BYTES SOCKET
  *                                                    the same with a client of a new Unix socket
@@ -14,6 +15,7 @@
  * are the client's: with `send` it sends BYTES, which takes the time from one byte sent to it to
  * the last one received. `echo` is the time of BYTES / CHUNK round trips.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -115,6 +117,29 @@ static void measure_file(char **argument)
 	start = now();
 	do {
 		request(&file);
+		done++;
+		end = now();
+	} while (end - start < seconds);
+	printf("%.1f\n", (double)done / (end - start));
+}
+
+/* --- datagrams -------------------------------------------------------------------------------- */
+
+static void measure_udp(char **argument)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)atoi(argument[0])),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	size_t bytes = strtoul(argument[1], NULL, 10);
+	double start = now(), end, seconds = atof(argument[2]);
+	unsigned long done = 0;
+
+	if (bytes > CHUNK_MAX || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
+		fail("the port");
+	do {
+		if (send(fd, buffer, bytes, 0) != (ssize_t)bytes)
+			fail("send");
 		done++;
 		end = now();
 	} while (end - start < seconds);
@@ -253,6 +278,8 @@ int main(int argc, char **argv)
 		print_tsc();
 	else if (argc == 9 && strcmp(argv[1], "file") == 0)
 		measure_file(argv + 2);
+	else if (argc == 5 && strcmp(argv[1], "udp") == 0)
+		measure_udp(argv + 2);
 	else if (argc == 5 && strcmp(argv[1], "pair") == 0)
 		measure_socket(argc - 2, argv + 2);
 	else if (argc == 6 && strcmp(argv[1], "serve") == 0)

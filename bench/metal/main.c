@@ -58,8 +58,9 @@ static void send_hello(void)
 	put32(payload + AGENT_HELLO_AT_MAGIC, AGENT_MAGIC);
 	put32(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR | AGENT_VERSION_MINOR << 16);
 	put32(payload + AGENT_HELLO_AT_CONNECTIONS, 1);
-	put32(payload + AGENT_HELLO_AT_FEATURES,
-	      AGENT_FEATURE_LIMITS | AGENT_FEATURE_FILES_CPU | AGENT_FEATURE_FILTER);
+	put32(payload + AGENT_HELLO_AT_FEATURES, AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS |
+							 AGENT_FEATURE_FILES_CPU |
+							 AGENT_FEATURE_FILTER);
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	send_frame(AGENT_HELLO, 0, 0, payload, sizeof(payload));
 }
@@ -85,6 +86,7 @@ static void take_frame(const uint8_t *frame)
 	case AGENT_RESEED:
 	case AGENT_HOSTNAME:
 	case AGENT_ROOT:
+	case AGENT_NETWORK:
 	case AGENT_LIMITS:
 	case AGENT_FILTER:
 		send_frame(AGENT_RESULT, 0, get32(frame + AGENT_AT_ID), done, sizeof(done));
@@ -133,6 +135,8 @@ static bool measure(const char *what, struct text *result)
 		return measure_receive(what, result);
 	if (field_is(&what, "echo"))
 		return measure_echo(what, result);
+	if (field_is(&what, "net"))
+		return measure_net(what, result);
 	return false;
 }
 

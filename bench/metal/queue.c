@@ -48,6 +48,11 @@ bool device_find(struct device *device, uint32_t id, unsigned nth)
 	return false;
 }
 
+uint8_t device_config8(const struct device *device, unsigned offset)
+{
+	return device->base[VIRTIO_MMIO_CONFIG + offset];
+}
+
 uint64_t device_config64(const struct device *device, unsigned offset)
 {
 	return *(volatile uint64_t *)(device->base + VIRTIO_MMIO_CONFIG + offset);

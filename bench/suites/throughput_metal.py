@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Disks and sockets from a guest without Linux, which drives the devices itself; and the same work on the host.
+"""Disks, sockets and the network from a guest without Linux, which drives the devices itself; and the same work on the host.
 
 The guest (bench/metal) runs in ring 3, so this is the devices' own speed also where the host's KVM emulates ring 0.
 """
 
 import os
+import socket
 
-from harness.model import Group, NotMeasured, Probe
+from harness.context import find_program
+from harness.model import Group, NotMeasured, Probe, Row
 from suites import figures
 
 MIB = 1 << 20
@@ -33,6 +35,15 @@ SOCKETS = [
     ("from-guest-4k", "guest to host, writes of 4 KiB", "send", 4096, 64 * MIB, "MB/s"),
     ("from-guest-64k", "guest to host, writes of 64 KiB", "send", 65536, 512 * MIB, "MB/s"),
     ("round-trip-64", "round trip of 64 bytes", "echo", 64, 64 * 5000, "us"),
+]
+
+# Of the network card: name, title, kind, bytes of the payload, frames at once, unit. The monitor answers ARP requests
+# itself; datagrams go through passt to a socket of the host, which nothing reads.
+FRAMES = [
+    ("arp-d1", "ARP request and reply", "arp", 0, 1, "us"),
+    ("arp-d32", "ARP requests and replies, 32 at a time", "arp", 0, 32, "1/s"),
+    ("udp-18", "datagrams of 18 bytes to passt", "udp", 18, 32, "1/s"),
+    ("udp-1472", "datagrams of 1,472 bytes to passt", "udp", 1472, 32, "1/s"),
 ]
 
 
@@ -117,6 +128,36 @@ class Metal:
         name = f"throughput.vsock.metal.{name}"
         return {name: rate(total / chunk / seconds, chunk, unit), name + ".host": rate(total / chunk / host, chunk, unit)}
 
+    def prepare_network(self, bench):
+        """The clock; and passt, without which the guest has no link."""
+        self.tsc = self.host(bench, "tsc")
+        find_program("passt", "passt")
+
+    def network(self, bench):
+        """A sample of each row of the network card, and of datagrams on the host."""
+        found = {}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink:
+            sink.bind(("127.0.0.1", 0))
+            port = sink.getsockname()[1]
+            measures = [f"net,{kind}," + (f"{port},{size}," if kind == "udp" else "") + f"{depth},{int(self.tsc * self.seconds)}"
+                        for _, _, kind, size, depth, _ in FRAMES]
+            lines = self.guest(bench, ["--allow-net", f"udp/host:{port}"], measures)
+            for (name, _, kind, size, _, unit), words in zip(FRAMES, lines):
+                found[f"throughput.net.metal.{name}"] = rate(int(words[0]) * self.tsc / int(words[1]), size, unit)
+                if kind == "udp":
+                    found[f"throughput.net.metal.{name}.host"] = self.host(bench, "udp", port, size, self.seconds)
+        return found
+
+
+def frame_rows():
+    rows = []
+    for name, title, kind, _, _, unit in FRAMES:
+        if kind == "udp":
+            rows += figures.twin(f"throughput.net.metal.{name}", title, unit, "from one process")
+        else:
+            rows.append(Row(f"throughput.net.metal.{name}", title, unit, "less" if unit == "us" else "more"))
+    return rows
+
 
 def groups(bench, _options):
     metal = Metal(bench)
@@ -134,4 +175,9 @@ def groups(bench, _options):
               note="Such a guest drives the device itself and polls: the rows show the device, not a guest's kernel. Its reads "
                    f"are of an image of {metal.disk // MIB} MiB in the host's page cache, its writes go to a scratch disk."),
         Group("throughput", "metal-sockets", "Streams (vsock), from a guest without Linux", sockets,
-              seconds=len(SOCKETS) * rounds * (0.2 + 2 * metal.seconds), plot="ratios")]
+              seconds=len(SOCKETS) * rounds * (0.2 + 2 * metal.seconds), plot="ratios"),
+        Group("throughput", "metal-network", "Network card, from a guest without Linux",
+              [Probe(frame_rows(), metal.network, rounds, prepare=metal.prepare_network)],
+              seconds=rounds * (0.2 + 1.7 * len(FRAMES) * metal.seconds) + 0.3, plot="ratios",
+              note="Frames through the card and the filter. The monitor answers ARP requests itself; datagrams go on to passt, "
+                   "which sends them to a socket of the host.")]
