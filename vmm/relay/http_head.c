@@ -8,18 +8,18 @@
 #define DIGITS_MAX  18 /* of a length: it fits into 64 bits */
 #define METHOD_LAST (REQUEST_METHOD_TEXT - 1)
 
-enum request_reason http_split_field(struct text line, struct text *name, struct text *value)
+enum request_reason http_split_field(struct span line, struct span *name, struct span *value)
 {
 	/* This also refuses a folded line, and a space before the colon. */
-	if (!text_split(&line, ':', name) || !text_is_token(*name))
+	if (!span_split(&line, ':', name) || !span_is_token(*name))
 		return REQUEST_FIELD;
-	*value = text_trim(line);
+	*value = span_trim(line);
 	return REQUEST_FINE;
 }
 
 /* --- the request line ------------------------------------------------------------------------- */
 
-static bool is_method(struct text text)
+static bool is_method(struct span text)
 {
 	size_t i;
 
@@ -27,21 +27,21 @@ static bool is_method(struct text text)
 	for (i = 0; i < text.length; i++)
 		if (text.at[i] >= 'a' && text.at[i] <= 'z')
 			return false;
-	return text_is_token(text) && text.length <= METHOD_LAST;
+	return span_is_token(text) && text.length <= METHOD_LAST;
 }
 
-static bool is_exactly(struct text text, const char *what)
+static bool is_exactly(struct span text, const char *what)
 {
 	return text.length == strlen(what) && memcmp(text.at, what, text.length) == 0;
 }
 
-static enum request_reason read_request_line(struct request_stream *stream, struct text line)
+static enum request_reason read_request_line(struct request_stream *stream, struct span line)
 {
 	struct request_head *head = &stream->head;
-	struct text method, target;
+	struct span method, target;
 
-	if (!text_split(&line, ' ', &method) || !is_method(method) ||
-	    !text_split(&line, ' ', &target))
+	if (!span_split(&line, ' ', &method) || !is_method(method) ||
+	    !span_split(&line, ' ', &target))
 		return REQUEST_NOT_HTTP;
 	if (is_exactly(method, "PRI") || is_exactly(line, "HTTP/2.0"))
 		return REQUEST_HTTP2;
@@ -57,7 +57,7 @@ static enum request_reason read_request_line(struct request_stream *stream, stru
 
 /* --- fields ----------------------------------------------------------------------------------- */
 
-static enum request_reason on_host(struct request_stream *stream, struct text value)
+static enum request_reason on_host(struct request_stream *stream, struct span value)
 {
 	struct request_head *head = &stream->head;
 
@@ -68,7 +68,7 @@ static enum request_reason on_host(struct request_stream *stream, struct text va
 									      : REQUEST_HOST;
 }
 
-static enum request_reason on_length(struct request_stream *stream, struct text value)
+static enum request_reason on_length(struct request_stream *stream, struct span value)
 {
 	struct request_fields *fields = &stream->fields;
 	size_t i;
@@ -84,23 +84,23 @@ static enum request_reason on_length(struct request_stream *stream, struct text 
 	return REQUEST_FINE;
 }
 
-static enum request_reason on_coding(struct request_stream *stream, struct text value)
+static enum request_reason on_coding(struct request_stream *stream, struct span value)
 {
-	if (stream->fields.chunked || !text_equals(value, "chunked"))
+	if (stream->fields.chunked || !span_equals(value, "chunked"))
 		return REQUEST_FRAMING;
 	stream->fields.chunked = true;
 	return REQUEST_FINE;
 }
 
-static enum request_reason on_connection(struct request_stream *stream, struct text value)
+static enum request_reason on_connection(struct request_stream *stream, struct span value)
 {
-	struct text option;
+	struct span option;
 	bool more = true;
 
 	while (more) {
-		more = text_split(&value, ',', &option);
-		option = text_trim(more ? option : value);
-		if (text_equals(option, "upgrade"))
+		more = span_split(&value, ',', &option);
+		option = span_trim(more ? option : value);
+		if (span_equals(option, "upgrade"))
 			stream->fields.connection_upgrade = true;
 		/* A proxy would remove the field, and pass on another request. */
 		if (http_is_framing(option))
@@ -109,17 +109,17 @@ static enum request_reason on_connection(struct request_stream *stream, struct t
 	return REQUEST_FINE;
 }
 
-static enum request_reason on_upgrade(struct request_stream *stream, struct text value)
+static enum request_reason on_upgrade(struct request_stream *stream, struct span value)
 {
-	if (text_equals(value, "h2c"))
+	if (span_equals(value, "h2c"))
 		return REQUEST_HTTP2;
-	if (stream->head.upgrade || !text_equals(value, "websocket"))
+	if (stream->head.upgrade || !span_equals(value, "websocket"))
 		return REQUEST_UPGRADE;
 	stream->head.upgrade = true;
 	return REQUEST_FINE;
 }
 
-static enum request_reason on_settings(struct request_stream *stream, struct text value)
+static enum request_reason on_settings(struct request_stream *stream, struct span value)
 {
 	(void)stream;
 	(void)value;
@@ -127,7 +127,7 @@ static enum request_reason on_settings(struct request_stream *stream, struct tex
 }
 
 /* Some frameworks take these for the method or path of the request. */
-static enum request_reason on_override(struct request_stream *stream, struct text value)
+static enum request_reason on_override(struct request_stream *stream, struct span value)
 {
 	(void)value;
 	if (!stream->head.unclear)
@@ -137,7 +137,7 @@ static enum request_reason on_override(struct request_stream *stream, struct tex
 
 static const struct field {
 	const char *name;
-	enum request_reason (*take)(struct request_stream *stream, struct text value);
+	enum request_reason (*take)(struct request_stream *stream, struct span value);
 	bool exact; /* a name that only resembles it is refused */
 	bool framing;
 } known[] = {
@@ -154,19 +154,19 @@ static const struct field {
 	{"x-rewrite-url", on_override, false, false},
 };
 
-bool http_is_framing(struct text name)
+bool http_is_framing(struct span name)
 {
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(known); i++)
-		if (known[i].framing && text_resembles(name, known[i].name))
+		if (known[i].framing && span_resembles(name, known[i].name))
 			return true;
 	return false;
 }
 
-static enum request_reason read_field(struct request_stream *stream, struct text line)
+static enum request_reason read_field(struct request_stream *stream, struct span line)
 {
-	struct text name, value;
+	struct span name, value;
 	enum request_reason reason = http_split_field(line, &name, &value);
 	size_t i;
 
@@ -175,9 +175,9 @@ static enum request_reason read_field(struct request_stream *stream, struct text
 	if (++stream->fields.count > REQUEST_FIELDS_MAX)
 		return REQUEST_TOO_LONG;
 	for (i = 0; i < ARRAY_SIZE(known); i++) {
-		if (!text_resembles(name, known[i].name))
+		if (!span_resembles(name, known[i].name))
 			continue;
-		if (known[i].exact && !text_equals(name, known[i].name))
+		if (known[i].exact && !span_equals(name, known[i].name))
 			return REQUEST_FIELD;
 		return known[i].take(stream, value);
 	}
@@ -224,21 +224,21 @@ enum request_verdict http_read_head(struct request_stream *stream, const uint8_t
 {
 	struct request_fields *fields = &stream->fields;
 	enum request_reason reason;
-	struct text line;
+	struct span line;
 
 	/* What cannot become a method is refused at its first byte. */
-	if (length > 0 && !is_method((struct text){(const char *)data, 1}))
+	if (length > 0 && !is_method((struct span){(const char *)data, 1}))
 		return refuse(stream, REQUEST_NOT_HTTP);
 	for (;;) {
-		switch (text_line(data, length, fields->at, REQUEST_HEAD_MAX, &fields->searched,
+		switch (span_line(data, length, fields->at, REQUEST_HEAD_MAX, &fields->searched,
 				  &line)) {
-		case TEXT_LINE_MORE:
+		case SPAN_LINE_MORE:
 			return REQUEST_MORE;
-		case TEXT_LINE_BAD:
+		case SPAN_LINE_BAD:
 			return refuse(stream, REQUEST_LINE);
-		case TEXT_LINE_TOO_LONG:
+		case SPAN_LINE_TOO_LONG:
 			return refuse(stream, REQUEST_TOO_LONG);
-		case TEXT_LINE_WHOLE:
+		case SPAN_LINE_WHOLE:
 			break;
 		}
 		fields->at += line.length + 2;

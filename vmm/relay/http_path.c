@@ -11,7 +11,7 @@
 #define SEGMENT_MAX 255 /* what the patterns of rules can match, see vmm/policy/glob.h */
 
 struct path {
-	struct text raw;
+	struct span raw;
 	size_t at;
 	char *to;
 	size_t length, segment; /* written; where the current segment begins */
@@ -114,7 +114,7 @@ static void check_segment(struct path *path, bool last)
 		doubt(path, "a segment of more than 255 bytes in the path");
 }
 
-bool http_read_path(struct text raw, struct request_head *head)
+bool http_read_path(struct span raw, struct request_head *head)
 {
 	struct path path = {.raw = raw, .at = 1, .to = head->path, .length = 1, .segment = 1};
 	char c;

@@ -114,17 +114,17 @@ static enum request_verdict judge_chunk_end(struct request_stream *stream, const
 static enum request_verdict judge_trailer(struct request_stream *stream, const uint8_t *data,
 					  size_t length)
 {
-	struct text line, name, value;
+	struct span line, name, value;
 
-	switch (text_line(data, length, 0, REQUEST_HEAD_MAX - stream->trailer_bytes,
+	switch (span_line(data, length, 0, REQUEST_HEAD_MAX - stream->trailer_bytes,
 			  &stream->fields.searched, &line)) {
-	case TEXT_LINE_MORE:
+	case SPAN_LINE_MORE:
 		return REQUEST_MORE;
-	case TEXT_LINE_BAD:
+	case SPAN_LINE_BAD:
 		return refuse(stream, REQUEST_LINE);
-	case TEXT_LINE_TOO_LONG:
+	case SPAN_LINE_TOO_LONG:
 		return refuse(stream, REQUEST_TOO_LONG);
-	case TEXT_LINE_WHOLE:
+	case SPAN_LINE_WHOLE:
 		break;
 	}
 	stream->left = line.length + 2;
@@ -199,13 +199,13 @@ enum request_response request_read_response(const uint8_t *data, size_t length)
 {
 	size_t at = 0, searched = 0;
 	bool interim = false;
-	struct text line;
+	struct span line;
 
 	for (;;) {
-		switch (text_line(data, length, at, REQUEST_HEAD_MAX, &searched, &line)) {
-		case TEXT_LINE_MORE:
+		switch (span_line(data, length, at, REQUEST_HEAD_MAX, &searched, &line)) {
+		case SPAN_LINE_MORE:
 			return RESPONSE_MORE;
-		case TEXT_LINE_WHOLE:
+		case SPAN_LINE_WHOLE:
 			break;
 		default:
 			return RESPONSE_OTHER;

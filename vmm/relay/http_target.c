@@ -7,7 +7,7 @@
 #include "vmm/relay/literal.h"
 
 /* A number from 1 to 65535 in decimal digits. */
-static bool read_port(struct text text, uint16_t *port)
+static bool read_port(struct span text, uint16_t *port)
 {
 	uint32_t number = 0;
 	size_t i;
@@ -24,13 +24,13 @@ static bool read_port(struct text text, uint16_t *port)
 }
 
 /* An address in brackets, without the first one; what follows is left in *text. */
-static bool read_ipv6(struct text *text, char host[REQUEST_HOST_TEXT])
+static bool read_ipv6(struct span *text, char host[REQUEST_HOST_TEXT])
 {
 	char copy[INET6_ADDRSTRLEN] = "";
 	struct in6_addr address;
-	struct text inside;
+	struct span inside;
 
-	if (!text_split(text, ']', &inside) || inside.length >= sizeof(copy) ||
+	if (!span_split(text, ']', &inside) || inside.length >= sizeof(copy) ||
 	    memchr(inside.at, '\0', inside.length))
 		return false;
 	memcpy(copy, inside.at, inside.length);
@@ -38,23 +38,23 @@ static bool read_ipv6(struct text *text, char host[REQUEST_HOST_TEXT])
 	       inet_ntop(AF_INET6, &address, host, REQUEST_HOST_TEXT);
 }
 
-bool http_read_host(struct text text, char host[REQUEST_HOST_TEXT], bool *address, uint16_t *port)
+bool http_read_host(struct span text, char host[REQUEST_HOST_TEXT], bool *address, uint16_t *port)
 {
 	const uint8_t *start = (const uint8_t *)text.at;
-	struct text name;
+	struct span name;
 
 	*port = 0;
 	*address = text.length > 0 && text.at[0] == '[';
 	if (*address) {
-		text = (struct text){text.at + 1, text.length - 1};
+		text = (struct span){text.at + 1, text.length - 1};
 		if (!read_ipv6(&text, host))
 			return false;
 		if (text.length == 0)
 			return true;
 		return text.at[0] == ':' &&
-		       read_port((struct text){text.at + 1, text.length - 1}, port);
+		       read_port((struct span){text.at + 1, text.length - 1}, port);
 	}
-	if (!text_split(&text, ':', &name)) {
+	if (!span_split(&text, ':', &name)) {
 		name = text;
 		text.length = 0;
 	} else if (!read_port(text, port)) {
@@ -67,7 +67,7 @@ bool http_read_host(struct text text, char host[REQUEST_HOST_TEXT], bool *addres
 }
 
 /* Servers may log or pass on a query, but never look for a path there. */
-static bool is_query(struct text text)
+static bool is_query(struct span text)
 {
 	size_t i;
 
@@ -78,16 +78,16 @@ static bool is_query(struct text text)
 }
 
 /* What stands before the path of an http URL. What follows is left in *target. */
-static enum request_reason read_url(struct text *target, struct request_fields *fields)
+static enum request_reason read_url(struct span *target, struct request_fields *fields)
 {
 	static const char scheme[] = "http://";
-	struct text authority;
+	struct span authority;
 	bool address;
 
 	if (target->length < strlen(scheme) ||
-	    !text_equals((struct text){target->at, strlen(scheme)}, scheme))
+	    !span_equals((struct span){target->at, strlen(scheme)}, scheme))
 		return REQUEST_TARGET;
-	authority = (struct text){target->at + strlen(scheme), 0};
+	authority = (struct span){target->at + strlen(scheme), 0};
 	target->length -= strlen(scheme);
 	while (authority.length < target->length && !strchr("/?", authority.at[authority.length]))
 		authority.length++;
@@ -100,11 +100,11 @@ static enum request_reason read_url(struct text *target, struct request_fields *
 		       : REQUEST_TARGET;
 }
 
-enum request_reason http_read_target(struct text target, struct request_head *head,
+enum request_reason http_read_target(struct span target, struct request_head *head,
 				     struct request_fields *fields)
 {
 	enum request_reason reason;
-	struct text path;
+	struct span path;
 
 	if (target.length == 1 && target.at[0] == '*') {
 		strcpy(head->path, "*");
@@ -118,7 +118,7 @@ enum request_reason http_read_target(struct text target, struct request_head *he
 		if (reason != REQUEST_FINE)
 			return reason;
 	}
-	if (text_split(&target, '?', &path)) {
+	if (span_split(&target, '?', &path)) {
 		if (!is_query(target))
 			return REQUEST_TARGET;
 	} else {
@@ -126,6 +126,6 @@ enum request_reason http_read_target(struct text target, struct request_head *he
 	}
 	/* Of a URL the path may be missing. */
 	if (path.length == 0)
-		path = (struct text){"/", 1};
+		path = (struct span){"/", 1};
 	return http_read_path(path, head) ? REQUEST_FINE : REQUEST_TARGET;
 }

@@ -6,13 +6,13 @@ static char to_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-bool text_split(struct text *text, char separator, struct text *head)
+bool span_split(struct span *text, char separator, struct span *head)
 {
 	const char *end = memchr(text->at, separator, text->length);
 
 	if (!end)
 		return false;
-	*head = (struct text){text->at, (size_t)(end - text->at)};
+	*head = (struct span){text->at, (size_t)(end - text->at)};
 	text->at = end + 1;
 	text->length -= head->length + 1;
 	return true;
@@ -24,7 +24,7 @@ static bool is_token(char c)
 	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c));
 }
 
-bool text_is_token(struct text text)
+bool span_is_token(struct span text)
 {
 	size_t i;
 
@@ -34,7 +34,7 @@ bool text_is_token(struct text text)
 	return text.length > 0;
 }
 
-struct text text_trim(struct text text)
+struct span span_trim(struct span text)
 {
 	for (; text.length > 0 && (*text.at == ' ' || *text.at == '\t'); text.at++)
 		text.length--;
@@ -44,7 +44,7 @@ struct text text_trim(struct text text)
 	return text;
 }
 
-static bool compare(struct text text, const char *lower, bool underscores)
+static bool compare(struct span text, const char *lower, bool underscores)
 {
 	size_t i;
 	char c;
@@ -61,18 +61,18 @@ static bool compare(struct text text, const char *lower, bool underscores)
 	return true;
 }
 
-bool text_equals(struct text text, const char *lower)
+bool span_equals(struct span text, const char *lower)
 {
 	return compare(text, lower, false);
 }
 
-bool text_resembles(struct text text, const char *lower)
+bool span_resembles(struct span text, const char *lower)
 {
 	return compare(text, lower, true);
 }
 
 /* Control characters other than a tab. */
-static bool has_control(struct text line)
+static bool has_control(struct span line)
 {
 	size_t i;
 
@@ -82,20 +82,20 @@ static bool has_control(struct text line)
 	return false;
 }
 
-enum text_line text_line(const uint8_t *data, size_t length, size_t at, size_t limit,
-			 size_t *searched, struct text *line)
+enum span_line span_line(const uint8_t *data, size_t length, size_t at, size_t limit,
+			 size_t *searched, struct span *line)
 {
 	size_t from = *searched > at ? *searched : at, size;
 	const uint8_t *end = from < length ? memchr(data + from, '\n', length - from) : NULL;
 
 	size = (end ? (size_t)(end - data) + 1 : length + 1) - at;
 	if (size > REQUEST_LINE_MAX || at + size > limit)
-		return TEXT_LINE_TOO_LONG;
+		return SPAN_LINE_TOO_LONG;
 	*searched = length;
 	if (!end)
-		return TEXT_LINE_MORE;
+		return SPAN_LINE_MORE;
 	if (size < 2 || end[-1] != '\r')
-		return TEXT_LINE_BAD;
-	*line = (struct text){(const char *)data + at, size - 2};
-	return has_control(*line) ? TEXT_LINE_BAD : TEXT_LINE_WHOLE;
+		return SPAN_LINE_BAD;
+	*line = (struct span){(const char *)data + at, size - 2};
+	return has_control(*line) ? SPAN_LINE_BAD : SPAN_LINE_WHOLE;
 }

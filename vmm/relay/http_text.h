@@ -7,42 +7,42 @@
 
 #include "vmm/relay/http_request.h"
 
-struct text {
+struct span {
 	const char *at;
 	size_t length;
 };
 
 /* Splits off what comes before the separator; false if there is none. */
-bool text_split(struct text *text, char separator, struct text *head);
+bool span_split(struct span *text, char separator, struct span *head);
 
 /* Whether it is a token (RFC 9110, 5.6.2). */
-bool text_is_token(struct text text);
+bool span_is_token(struct span text);
 
 /* Without spaces and tabs around it. */
-struct text text_trim(struct text text);
+struct span span_trim(struct span text);
 
 /* Compares without regard to case. lower has no capital letters. */
-bool text_equals(struct text text, const char *lower);
+bool span_equals(struct span text, const char *lower);
 
 /* The same, and '_' equals '-': gateways give programs one variable for both. */
-bool text_resembles(struct text text, const char *lower);
+bool span_resembles(struct span text, const char *lower);
 
-enum text_line { TEXT_LINE_MORE, TEXT_LINE_WHOLE, TEXT_LINE_BAD, TEXT_LINE_TOO_LONG };
+enum span_line { SPAN_LINE_MORE, SPAN_LINE_WHOLE, SPAN_LINE_BAD, SPAN_LINE_TOO_LONG };
 
 /*
  * The line that begins at byte `at`, without its CR LF, if it ends within limit bytes of data.
  * *searched: up to where no end was found, for the next call.
  */
-enum text_line text_line(const uint8_t *data, size_t length, size_t at, size_t limit,
-			 size_t *searched, struct text *line);
+enum span_line span_line(const uint8_t *data, size_t length, size_t at, size_t limit,
+			 size_t *searched, struct span *line);
 
 /* --- http_head.c ------------------------------------------------------------------------------ */
 
 /* Splits a line into the name of a field and its value. REQUEST_FINE or REQUEST_FIELD. */
-enum request_reason http_split_field(struct text line, struct text *name, struct text *value);
+enum request_reason http_split_field(struct span line, struct span *name, struct span *value);
 
 /* Whether a trailer may not have this name, as it would change how the request is read. */
-bool http_is_framing(struct text name);
+bool http_is_framing(struct span name);
 
 /* Reads the head as far as it is there. MORE, READY or REFUSED, with stream->reason. */
 enum request_verdict http_read_head(struct request_stream *stream, const uint8_t *data,
@@ -51,16 +51,16 @@ enum request_verdict http_read_head(struct request_stream *stream, const uint8_t
 /* --- http_target.c ---------------------------------------------------------------------------- */
 
 /* Reads the target of a request line into head, and the host of a URL into fields. */
-enum request_reason http_read_target(struct text target, struct request_head *head,
+enum request_reason http_read_target(struct span target, struct request_head *head,
 				     struct request_fields *fields);
 
 /* Reads "name", "name:port" or an address in the place of the name. */
-bool http_read_host(struct text text, char host[REQUEST_HOST_TEXT], bool *address, uint16_t *port);
+bool http_read_host(struct span text, char host[REQUEST_HOST_TEXT], bool *address, uint16_t *port);
 
 /* --- http_path.c ------------------------------------------------------------------------------ */
 
 /* Normalises a path into head->path and head->unclear. false: not the path of a URL. */
-bool http_read_path(struct text raw, struct request_head *head);
+bool http_read_path(struct span raw, struct request_head *head);
 
 /* The value of two hexadecimal digits, or -1. */
 int http_escape(const char *digits);
