@@ -45,7 +45,8 @@ static void send_frame(uint16_t type, uint16_t flags, uint32_t id, const void *p
 	put32(frame + AGENT_AT_TYPE, type | (uint32_t)flags << 16);
 	put32(frame + AGENT_AT_ID, id);
 	put32(frame + AGENT_AT_LENGTH, length);
-	memcpy(frame + AGENT_HEADER_SIZE, payload, length);
+	if (length > 0)
+		memcpy(frame + AGENT_HEADER_SIZE, payload, length);
 	vsock_send(&channel, frame, AGENT_HEADER_SIZE + length);
 	used += AGENT_HEADER_SIZE + length;
 }
