@@ -40,8 +40,8 @@ def ratio_text(row, rows):
     base = statistic.median(results.values(other))
     if not base:
         return ""
-    # The same work on the host has the row's id with ".host" at its end.
-    what = "the host's" if row["against"] == row["id"] + ".host" else other["title"]
+    # The same work on the host has an id with ".host" at its end.
+    what = "the host's" if row["against"].endswith(".host") else other["title"]
     ratio = statistic.median(results.values(row)) / base
     return f"1/{digits(1 / ratio)} of {what}" if 0 < ratio < 0.1 else f"{digits(ratio)} x {what}"
 

@@ -23,7 +23,7 @@ def rows_of(streams):
 
 
 def groups(bench, _options):
-    streams = [1, 16] if bench.quick else [1, 4, 16, 64]
+    streams = [1, 4, 16, 64] if not bench.quick else [1, 4] if bench.emulated else [1, 16]
     kib = bench.size(64 << 10, quick=16 << 10, emulated=64 if bench.quick else 512)
     trips = bench.size(4096, quick=1024, emulated=8 if bench.quick else 64)
     rows = rows_of(streams)

@@ -11,7 +11,7 @@ import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "bench"))
-from harness import plot  # noqa: E402
+from harness import plot, table  # noqa: E402
 from harness.context import Bench  # noqa: E402
 from harness.model import NotMeasured, Row, rows_of  # noqa: E402
 from suites import figures, registry, throughput  # noqa: E402
@@ -49,6 +49,19 @@ def test_rows_of_guest_and_host():
     guest, host = figures.twin("t.x", "x", "MB/s", "pread")
     assert (guest.against, guest.better) == (host.id, "more")
     assert figures.twin("t.x", "x", "us", "pread")[0].better == "less"
+
+
+def test_table_says_the_hosts():
+    def entry(row, value):
+        return {"id": row.id, "title": row.title, "unit": row.unit, "better": row.better, "against": row.against,
+                "samples": [{"value": value}]}
+
+    guest, host = figures.twin("t.x", "x", "MB/s", "pread")
+    rows = {row.id: entry(row, value) for row, value in ((guest, 2), (host, 500))}
+    assert table.ratio_text(rows[guest.id], rows) == "1/250 of the host's"
+    rows[guest.id]["samples"] = [{"value": 250}]
+    assert table.ratio_text(rows[guest.id], rows) == "0.50 x the host's"
+    assert table.ratio_text(rows[host.id], rows) == ""
 
 
 @pytest.mark.parametrize("quick", [False, True])
