@@ -27,7 +27,7 @@ def groups(bench, _options):
     chosen = [name for name, (_, _, quick) in PATTERNS.items() if quick or not shrunk]
     rows = [row for name in chosen for row in figures.twin(PREFIX + name, *PATTERNS[name][:2], HOST)]
     mib = bench.size(256, quick=64, emulated=2 if bench.quick else 16)
-    seconds = bench.size(0.5, quick=0.1)
+    seconds = bench.size(0.25, quick=0.1)
 
     def sample(b):
         guest = figures.run_in_guest(b, "disk", ["/bench-file", mib, seconds, "direct", *chosen], ("--disk", "1G"))
@@ -36,7 +36,7 @@ def groups(bench, _options):
         return figures.both(guest, host, PREFIX, rows)
 
     each = 2 * seconds * len(chosen) + ((5 if bench.quick else 20) if bench.emulated else 0.5)
-    rounds = bench.size(10, quick=3, emulated=1 if bench.quick else 4)
+    rounds = bench.size(8, quick=3, emulated=1 if bench.quick else 4)
     return [Group("throughput", "disks", "Disks, from a program in the guest",
                   [Probe(rows, sample, rounds, prepare=figures.template_once)], seconds=rounds * each, plot="ratios",
                   note=f"A file of {mib} MiB on the scratch disk of --disk, with O_DIRECT: no cache of the guest, but the host's.")]

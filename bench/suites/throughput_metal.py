@@ -69,7 +69,7 @@ class Metal:
 
     def __init__(self, bench):
         self.disk = bench.size(256 * MIB, quick=64 * MIB)
-        self.seconds = bench.size(1.0, quick=0.08)
+        self.seconds = bench.size(0.4, quick=0.08)
         self.image = bench.path("metal-image")
         self.tsc = 0.0
 
@@ -161,7 +161,7 @@ def frame_rows():
 
 def groups(bench, _options):
     metal = Metal(bench)
-    rounds = 2 if bench.quick else 6
+    rounds = 2 if bench.quick else 5
     disks = [row for name, operation, pattern, size, depth, unit in DISKS
              for row in figures.twin(f"throughput.blk.metal.{name}", disk_title(operation, pattern, size, depth), unit,
                                      host_of(operation))]

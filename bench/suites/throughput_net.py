@@ -32,7 +32,7 @@ def check_programs(_bench):
 def guest_group(bench):
     rows = [row for name, (title, unit) in MEASURES.items()
             for row in figures.twin(PREFIX + name, title, unit, "from the host")]
-    seconds = bench.size(1.0, quick=0.2)
+    seconds = bench.size(0.5, quick=0.2)
     policy = bench.path("net.policy")
 
     def prepare(b):
@@ -49,7 +49,7 @@ def guest_group(bench):
         return figures.both(guest, host, PREFIX, rows)
 
     each = (8 if bench.quick else 15) if bench.emulated else 1.5 + 2 * seconds * len(MEASURES)
-    rounds = bench.size(8, quick=2, emulated=1 if bench.quick else 4)
+    rounds = bench.size(6, quick=2, emulated=1 if bench.quick else 4)
     return Group("throughput", "net", "Network, from a program in the guest", [Probe(rows, sample, rounds, prepare=prepare)],
                  seconds=rounds * each, plot="ratios",
                  note="Through the monitor's filter and passt, to a server behind a link of the same host.")
@@ -66,13 +66,13 @@ def wire_group(bench):
         rows += [Row(f"{PREFIX}filter.cpu.{name}", f"processor time of a {each}, filter and passt", "us",
                      against=f"{PREFIX}passt.cpu.{name}"),
                  Row(f"{PREFIX}passt.cpu.{name}", f"processor time of a {each}, passt alone", "us")]
-    seconds = bench.size(1.0, quick=0.1)
+    seconds = bench.size(0.5, quick=0.1)
 
     def sample(b):
         _, out, _ = b.run([b.program("net-world"), b.program("net-wire"), str(seconds)])
         return figures.parse(out, PREFIX, rows)
 
-    rounds = bench.size(8, quick=1)
+    rounds = bench.size(6, quick=1)
     return Group("throughput", "wire", "Network without a guest: what the filter costs in front of passt",
                  [Probe(rows, sample, rounds, prepare=check_programs)], seconds=rounds * (3 + 10 * seconds),
                  note="A tap device stands for the guest's card.")

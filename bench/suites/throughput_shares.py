@@ -36,7 +36,7 @@ def make_directory(bench, mib):
 
 def guest_group(bench):
     rows = [row for name, what in OPERATIONS.items() for row in figures.twin(PREFIX + name, *what, "on the host")]
-    seconds = bench.size(1.0, quick=0.1, emulated=0.1 if bench.quick else 0.5)
+    seconds = bench.size(0.4, quick=0.1)
     mib = bench.size(256, quick=32, emulated=1)
 
     def prepare(b):
@@ -50,7 +50,7 @@ def guest_group(bench):
         return figures.both(guest, host, PREFIX, rows)
 
     each = 2 * seconds * len(OPERATIONS) + (6 if bench.emulated else 0.5)
-    rounds = bench.size(8, quick=3, emulated=1 if bench.quick else 4)
+    rounds = bench.size(6, quick=3, emulated=1 if bench.quick else 4)
     return Group("throughput", "shares", "A directory of the host in the guest (--share)",
                  [Probe(rows, sample, rounds, prepare=prepare, finish=lambda b: shutil.rmtree(b.path("share")))],
                  seconds=rounds * each, plot="ratios", note="Writable, so the guest caches nothing of it.")
@@ -58,19 +58,19 @@ def guest_group(bench):
 
 def server_group(bench):
     prefix = PREFIX + "server."
-    files = bench.size(10000, quick=500)
+    files = bench.size(5000, quick=500)
     rows = []
     for name, (title, unit) in [*OPERATIONS.items(), ("tree", (f"list, look at and read {files:,} files", "ms"))]:
         twins = figures.twin(prefix + name, title, unit, "system calls of the host")
         ruled = figures.twin(prefix + name + ".rules", f"{title}, {RULES}", unit, "")[0]
         rows += [twins[0], figures.against(ruled, twins[1]), twins[1]]
-    seconds = bench.size(0.3, quick=0.03)
+    seconds = bench.size(0.15, quick=0.03)
 
     def sample(b):
         _, out, _ = b.run([b.program("files-server"), b.environment["TMPDIR"], str(seconds), str(files)])
         return figures.parse(out, prefix, rows)
 
-    rounds = bench.size(6, quick=2)
+    rounds = bench.size(5, quick=2)
     return Group("throughput", "share-server", "The file server behind shares, without a guest", [Probe(rows, sample, rounds)],
                  seconds=rounds * (3 * len(OPERATIONS) * seconds + files / 3000), plot="ratios",
                  note="Requests of a client in the same process.")

@@ -182,8 +182,8 @@ def npm_group(bench):
             parts["registry"].close()
         end_box(b)
 
-    return Group("throughput", "npm", title, [Probe(rows, sample, bench.size(6, quick=2), prepare=prepare, finish=finish)],
-                 seconds=15 if bench.quick else 60, note="Each time into an empty directory, with an empty cache.")
+    return Group("throughput", "npm", title, [Probe(rows, sample, bench.size(5, quick=2), prepare=prepare, finish=finish)],
+                 seconds=15 if bench.quick else 45, note="Each time into an empty directory, with an empty cache.")
 
 
 def groups(bench, _options):
