@@ -114,7 +114,7 @@ START_TEST(targets_are_checked)
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n" HOST "\r\n", bad[i]);
-		refused(text, bad[i][2] == '\x7f' ? REQUEST_LINE : REQUEST_TARGET, 0);
+		refused(text, strchr(bad[i], '\x7f') ? REQUEST_LINE : REQUEST_TARGET, 0);
 	}
 	refused("GET http://b.example/ HTTP/1.1\r\n" HOST "\r\n", REQUEST_OTHER_HOST, 0);
 	refused("GET http://a.example:81/ HTTP/1.1\r\n" HOST "\r\n", REQUEST_OTHER_HOST, 0);
