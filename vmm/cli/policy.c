@@ -107,7 +107,9 @@ static const struct subverb subverbs[] = {
 	 "Report an error in a policy, or print its rules and where each is enforced, and warn "
 	 "of risks.",
 	 check_tables, policy_check},
-	{"explain", "FILE file|exec PATH\nFILE net PROTOCOL PEER\nFILE process GROUP",
+	{"explain",
+	 "FILE file|exec PATH\nFILE net PROTOCOL PEER\nFILE net http METHOD HOST/PATH\nFILE "
+	 "process GROUP",
 	 "Print the decision on an operation, and the rule that makes it.", NULL,
 	 policy_explain_verb},
 	{"presets", "[NAME]", "List the presets, or print one.", NULL, presets},

@@ -12,6 +12,7 @@
 #include "vmm/cli/policy.h"
 #include "vmm/launch/policy_file.h"
 #include "vmm/policy/explain.h"
+#include "vmm/relay/http_request.h"
 
 static void explain_one(const struct policy *policy, const struct policy_request *request)
 {
@@ -61,14 +62,42 @@ static int parse_peer(char *text, struct policy_net *net, struct err *err)
 	return 0;
 }
 
+/*
+ * [METHOD] HOST[:PORT][/PATH] of http: takes the path off the peer, which gets a port. Without
+ * method and path it is the connection before its first request.
+ */
+static int parse_request(int argc, char **argv, char *peer, size_t size, struct policy_net *net,
+			 struct err *err)
+{
+	static struct request_head head;
+	char *text = argv[argc - 1], *path = strchr(text, '/');
+	size_t length = path ? (size_t)(path - text) : strlen(text);
+	const char *end = memchr(text, ']', length);
+
+	if (path && !request_read_path(path, strcspn(path, "?"), &head))
+		return err_set(err, EINVAL, "policy explain: '%.200s' is not the path of a URL",
+			       path);
+	snprintf(peer, size, "%.*s%s", (int)length, text,
+		 memchr(end ? end : text, ':', length - (size_t)((end ? end : text) - text))
+			 ? ""
+			 : ":80");
+	if (argc == 1 && !path)
+		return 0;
+	net->method = argc == 2 ? argv[0] : "GET";
+	net->path = path ? head.path : "/";
+	net->unclear = head.unclear != NULL;
+	return 0;
+}
+
 static int explain_net(const struct policy *policy, int argc, char **argv, struct err *err)
 {
 	static const char *const words[] = {"tcp", "udp", "tls", "http", "icmp", "dns"};
 	struct policy_request request = {.class = POLICY_NET, .op = POLICY_CONNECT};
+	char peer[512], *text = argc > 0 ? argv[argc - 1] : NULL;
 	unsigned i;
-	int ret;
+	int ret = 0;
 
-	if (argc != 2)
+	if (argc != 2 && !(argc == 3 && strcmp(argv[0], "http") == 0))
 		return err_set(
 			err, EINVAL,
 			"policy explain: one protocol and one peer are needed: cordon policy "
@@ -81,7 +110,12 @@ static int explain_net(const struct policy *policy, int argc, char **argv, struc
 	request.net.protocol = (enum policy_protocol)i;
 	if (request.net.protocol == POLICY_DNS)
 		request.op = POLICY_RESOLVE;
-	ret = parse_peer(argv[1], &request.net, err);
+	if (request.net.protocol == POLICY_HTTP) {
+		ret = parse_request(argc - 1, argv + 1, peer, sizeof(peer), &request.net, err);
+		text = peer;
+	}
+	if (ret == 0)
+		ret = parse_peer(text, &request.net, err);
 	if (ret == 0)
 		explain_one(policy, &request);
 	return ret;

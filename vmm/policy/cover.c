@@ -116,21 +116,6 @@ static bool still_covered(void *arg, uint32_t first, uint32_t second)
 	return true;
 }
 
-/* Whether a is a literal directory followed by two stars, and b matches only paths in that tree. */
-static bool is_beneath(const struct glob *a, const struct glob *b)
-{
-	unsigned i;
-
-	if (a->parts == 0 || a->part[a->parts - 1].kind != GLOB_TREE || b->parts + 1 < a->parts)
-		return false;
-	for (i = 0; i + 1 < a->parts; i++)
-		if (a->part[i].kind != GLOB_LITERAL || b->part[i].kind != GLOB_LITERAL ||
-		    a->part[i].prefix_length != b->part[i].prefix_length ||
-		    memcmp(a->part[i].prefix, b->part[i].prefix, a->part[i].prefix_length) != 0)
-			return false;
-	return true;
-}
-
 /* The simple proof: for each pattern of the rule, a rule above matches a whole tree around it. */
 static bool is_in_a_tree(const struct rule_list *list, size_t index, uint32_t *covering)
 {
@@ -142,7 +127,8 @@ static bool is_in_a_tree(const struct rule_list *list, size_t index, uint32_t *c
 	for (k = 0; k < rule->patterns && found; k++)
 		for (i = 0, found = false; i < index && !found; i++)
 			for (l = 0; l < list->rule[i]->patterns && !found; l++) {
-				found = is_beneath(&list->rule[i]->pattern[l], &rule->pattern[k]);
+				found = glob_is_beneath(&list->rule[i]->pattern[l],
+							&rule->pattern[k]);
 				*covering = (uint32_t)i;
 			}
 	return found;

@@ -355,3 +355,17 @@ bool glob_part_matches(const struct glob_part *part, const char *name, size_t le
 	}
 	return state[part->count / 64] >> (part->count % 64) & 1;
 }
+
+bool glob_is_beneath(const struct glob *a, const struct glob *b)
+{
+	unsigned i;
+
+	if (a->parts == 0 || a->part[a->parts - 1].kind != GLOB_TREE || b->parts + 1 < a->parts)
+		return false;
+	for (i = 0; i + 1 < a->parts; i++)
+		if (a->part[i].kind != GLOB_LITERAL || b->part[i].kind != GLOB_LITERAL ||
+		    a->part[i].prefix_length != b->part[i].prefix_length ||
+		    memcmp(a->part[i].prefix, b->part[i].prefix, a->part[i].prefix_length) != 0)
+			return false;
+	return true;
+}

@@ -62,6 +62,9 @@ int glob_compile(struct arena *arena, const char *text, size_t length, struct gl
 /* Whether a component of a pattern matches a whole name. */
 bool glob_part_matches(const struct glob_part *part, const char *name, size_t length);
 
+/* Whether a is a literal directory followed by `**`, and b matches only paths in that tree. */
+bool glob_is_beneath(const struct glob *a, const struct glob *b);
+
 /* --- sets ------------------------------------------------------------------------------------- */
 
 #define GLOB_NODES_MAX 65000 /* of a set */

@@ -17,6 +17,8 @@ struct net_target {
 	unsigned family, prefix; /* NET_CIDR */
 	uint8_t address[16];
 	uint16_t port_low, port_high;
+	const struct glob *path; /* http: NULL: any */
+	struct glob_tree *tree;	 /* of the path alone */
 };
 
 struct rule {
@@ -28,6 +30,7 @@ struct rule {
 	struct glob *pattern; /* files and programs */
 	unsigned patterns;
 	enum policy_protocol protocol; /* network */
+	uint32_t methods; /* http: a bit for each that net_methods_parse() knows; 0: any */
 	struct net_target *target;
 	unsigned targets;
 	uint32_t groups; /* system calls: a bit for each enum policy_group */
@@ -71,6 +74,9 @@ bool enforced_statement(const char *statement);
 bool enforced_action(enum policy_class class, enum policy_action action);
 bool enforced_limit(const char *name);
 
+/* Whether this version sees every request of a connection: rules about methods and paths. */
+bool enforced_requests(void);
+
 /* --- net.c ------------------------------------------------------------------------------------ */
 
 /* 0, -EINVAL with a message, -ENOMEM. */
@@ -87,6 +93,36 @@ bool net_target_covers(const struct rule *a, const struct net_target *at, const 
 		       const struct net_target *bt);
 bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
 			 const struct net_target *bt);
+
+/* --- net_http.c ------------------------------------------------------------------------------- */
+
+/* A word "GET" or "GET,HEAD". 1: it is one; 0: it is something else; -EINVAL with a message. */
+int net_methods_parse(const char *text, uint32_t *methods, struct err *err);
+
+/* Whether a rule can name the method of a request. */
+bool net_method_known(const char *method);
+
+/* Writes the methods of a rule: "GET,HEAD"; "" if it is for all of them. */
+#define NET_METHODS_TEXT 256
+void net_methods_text(uint32_t methods, char to[NET_METHODS_TEXT]);
+
+/* A target HOST[:PORT][/PATH]: as net_target_parse(). The port is 80 unless written. */
+int net_http_target_parse(struct arena *arena, enum policy_action action, const char *text,
+			  struct net_target *target, struct err *err);
+
+/*
+ * Whether method and path of a rule match. A rule about them never allows a request that is
+ * unclear, and one that denies always denies it. Before a connection's first request (method NULL)
+ * a rule that allows some request matches, and one that denies some does not.
+ */
+bool net_http_matches(const struct rule *rule, const struct net_target *target,
+		      const struct policy_net *net);
+
+/* As net_target_covers() and net_target_overlaps(), of methods and paths alone. */
+bool net_http_covers(const struct rule *a, const struct net_target *at, const struct rule *b,
+		     const struct net_target *bt);
+bool net_http_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
+		       const struct net_target *bt);
 
 /* --- process.c -------------------------------------------------------------------------------- */
 

@@ -251,6 +251,7 @@ bool net_rule_matches(const struct rule *rule, const struct policy_net *net)
 		return false;
 	for (i = 0; i < rule->targets; i++)
 		if (target_matches(&rule->target[i], net) &&
+		    net_http_matches(rule, &rule->target[i], net) &&
 		    (rule->public.action == POLICY_ACTION_DENY ||
 		     rule->target[i].kind == NET_HOST || may_permit_address(&rule->target[i], net)))
 			return true;
@@ -309,7 +310,8 @@ bool net_target_covers(const struct rule *a, const struct net_target *at, const 
 		       const struct net_target *bt)
 {
 	return protocol_covers(a->protocol, b->protocol) && at->port_low <= bt->port_low &&
-	       at->port_high >= bt->port_high && peer_covers(at, bt);
+	       at->port_high >= bt->port_high && peer_covers(at, bt) &&
+	       net_http_covers(a, at, b, bt);
 }
 
 bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
@@ -318,5 +320,5 @@ bool net_target_overlaps(const struct rule *a, const struct net_target *at, cons
 	return (protocol_covers(a->protocol, b->protocol) ||
 		protocol_covers(b->protocol, a->protocol)) &&
 	       at->port_low <= bt->port_high && bt->port_low <= at->port_high &&
-	       peer_overlaps(at, bt);
+	       peer_overlaps(at, bt) && net_http_overlaps(a, at, b, bt);
 }

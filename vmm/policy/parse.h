@@ -57,6 +57,16 @@ char *parse_plain(struct parser *parser, const char *text);
 /* Adds the rule for all below a directory of the guest which a share brings along. */
 int parse_implied_rule(struct parser *parser, enum policy_action action, const char *directory);
 
+/*
+ * `file VERDICT ...`, `net VERDICT ...`, `exec VERDICT ...`: checks the verdict and that there are
+ * enough words, else the message shows usage; adds the rule.
+ */
+int parse_begin_rule(struct parser *parser, enum policy_class class, unsigned words,
+		     const char *usage, struct rule **rule);
+
+/* The net statement (statement_net.c). */
+int parse_net(struct parser *parser);
+
 /* The share statement (statement_share.c). */
 int parse_share(struct parser *parser);
 

@@ -103,6 +103,13 @@ struct policy_net {
 	unsigned family;     /* AF_INET, AF_INET6, or 0: no address is known (POLICY_RESOLVE) */
 	uint16_t port;	     /* 0 for ICMP and DNS queries */
 	bool host;	     /* the host's loopback, which the guest calls "host" */
+	/*
+	 * POLICY_HTTP: a request, as vmm/relay/http_request.h gives it: its path is normalised and
+	 * has no query. method NULL: the connection has had none yet. unclear: two servers could
+	 * read the method or the path in two ways.
+	 */
+	const char *method, *path;
+	bool unclear;
 };
 
 #define POLICY_ROOT_FIND SIZE_MAX

@@ -149,6 +149,10 @@ static void reach_target(const char *head, const struct rule *rule, const struct
 
 	peer_text(target, peer, sizeof(peer));
 	port_text(rule, target, port, sizeof(port));
+	if (target->path) {
+		BROADER(reach, "%s %s%s", head, peer, port);
+		return;
+	}
 	if (port[0] && strcmp(port, ":*") != 0)
 		BROADER(reach, "%s %s:*", head, peer);
 	if (domain)
@@ -167,11 +171,17 @@ static void reach_target(const char *head, const struct rule *rule, const struct
 
 static void reach_targets(const struct rule *rule, struct policy_reach *reach)
 {
-	char head[48];
+	char head[NET_METHODS_TEXT + 48], methods[NET_METHODS_TEXT];
+	int plain;
 	unsigned k;
 
-	snprintf(head, sizeof(head), "net %s %s", policy_action_name(rule->public.action),
-		 policy_protocol_name(rule->protocol));
+	net_methods_text(rule->methods, methods);
+	plain = snprintf(head, sizeof(head), "net %s %s", policy_action_name(rule->public.action),
+			 policy_protocol_name(rule->protocol));
+	if (rule->methods && rule->targets == 1)
+		BROADER(reach, "%s %s", head, rule->target[0].text);
+	if (rule->methods)
+		snprintf(head + plain, sizeof(head) - (size_t)plain, " %s", methods);
 	if (rule->targets == 1)
 		reach_target(head, rule, &rule->target[0], reach);
 	for (k = 0; rule->targets > 1 && k < rule->targets; k++)

@@ -37,7 +37,7 @@ static int keep(char *strings, size_t *used, const char **text, size_t length)
 int policy_request_copy(struct policy_request *to, char strings[POLICY_REQUEST_STRINGS],
 			const struct policy_request *from)
 {
-	const char *name = from->net.name;
+	const char *name = from->net.name, *method = from->net.method, *path = from->net.path;
 	size_t used = 0;
 	int ret;
 
@@ -48,6 +48,10 @@ int policy_request_copy(struct policy_request *to, char strings[POLICY_REQUEST_S
 		ret = keep(strings, &used, &to->other, from->other_length);
 	if (ret == 0)
 		ret = keep(strings, &used, &to->net.name, name ? strlen(name) : 0);
+	if (ret == 0)
+		ret = keep(strings, &used, &to->net.method, method ? strlen(method) : 0);
+	if (ret == 0)
+		ret = keep(strings, &used, &to->net.path, path ? strlen(path) : 0);
 	return ret;
 }
 
@@ -58,13 +62,17 @@ static bool same_string(const char *a, size_t a_length, const char *b, size_t b_
 	return a_length == b_length && memcmp(a, b, a_length) == 0;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return same_string(a, a ? strlen(a) : 0, b, b ? strlen(b) : 0);
+}
+
 static bool same_peer(const struct policy_net *a, const struct policy_net *b)
 {
-	const char *x = peer_name(a), *y = peer_name(b);
-
 	return a->protocol == b->protocol && a->port == b->port && a->host == b->host &&
 	       a->family == b->family && memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
-	       same_string(x, x ? strlen(x) : 0, y, y ? strlen(y) : 0);
+	       same_text(peer_name(a), peer_name(b)) && same_text(a->method, b->method) &&
+	       same_text(a->path, b->path) && a->unclear == b->unclear;
 }
 
 bool policy_request_same(const struct policy_request *a, const struct policy_request *b)
@@ -90,6 +98,9 @@ static void net_text(const struct policy_net *net, char *to, size_t size)
 	snprintf(to, size, net->port ? "%s %.255s%s%s:%u" : "%s %.255s%s%s",
 		 policy_protocol_name(net->protocol), name ? name : "", name ? " " : "", address,
 		 net->port);
+	if (net->method)
+		snprintf(to + strlen(to), size - strlen(to), " %s %s", net->method,
+			 net->path ? net->path : "");
 }
 
 void policy_request_text(const struct policy_request *request, char to[POLICY_REQUEST_TEXT])
@@ -102,28 +113,38 @@ void policy_request_text(const struct policy_request *request, char to[POLICY_RE
 			 request->other ? request->other : "");
 }
 
-static void net_rule(const struct policy_net *net, enum policy_action action, char *to, size_t size)
+/* A peer as a rule has it, without a port: a name, an address, "[ADDRESS]" or "*". */
+static void rule_peer(const struct policy_net *net, char *to, size_t size)
 {
 	const char *peer = peer_name(net);
 	char address[INET6_ADDRSTRLEN] = "*";
-	bool brackets = false;
+	bool v6;
 
 	/* To a rule, "host" is the host's loopback, and not a name that DNS happens to know. */
 	if (!net->host && peer && strcmp(peer, "host") == 0 && net->family)
 		peer = NULL;
-	if (!peer && net->family) {
+	v6 = !peer && net->family == AF_INET6;
+	if (!peer && net->family)
 		inet_ntop((int)net->family, net->address, address, sizeof(address));
-		brackets = net->family == AF_INET6;
-	}
-	if (!peer)
-		peer = address;
-	if (net->protocol == POLICY_ICMP || net->protocol == POLICY_DNS || net->port == 0)
-		snprintf(to, size, "net %s %s %.255s", policy_action_name(action),
-			 policy_protocol_name(net->protocol), peer);
-	else
-		snprintf(to, size, "net %s %s %s%.255s%s:%u", policy_action_name(action),
-			 policy_protocol_name(net->protocol), brackets ? "[" : "", peer,
-			 brackets ? "]" : "", net->port);
+	snprintf(to, size, "%s%.255s%s", v6 && net->port ? "[" : "", peer ? peer : address,
+		 v6 && net->port ? "]" : "");
+}
+
+static void net_rule(const struct policy_net *net, enum policy_action action, char *to, size_t size)
+{
+	char peer[260], pattern[2 * POLICY_OBJECT_MAX + 1] = "";
+	bool request = net->protocol == POLICY_HTTP && net->method && !net->unclear && net->path &&
+		       net_method_known(net->method);
+	int used;
+
+	rule_peer(net, peer, sizeof(peer));
+	if (request && strlen(net->path) <= POLICY_OBJECT_MAX)
+		policy_quote(net->path, strlen(net->path), pattern);
+	used = snprintf(to, size, "net %s %s %s%s%s", policy_action_name(action),
+			policy_protocol_name(net->protocol), request ? net->method : "",
+			request ? " " : "", peer);
+	if (net->protocol != POLICY_ICMP && net->protocol != POLICY_DNS && net->port != 0)
+		snprintf(to + used, size - (size_t)used, ":%u%s", net->port, pattern);
 }
 
 void policy_request_rule(const struct policy_request *request, enum policy_action action,
@@ -162,12 +183,16 @@ static bool is_plain_path(const char *path, size_t length)
 
 bool policy_request_is_plain(const struct policy_request *request)
 {
-	const char *name = request->net.name;
+	const char *name = request->net.name, *method = request->net.method,
+		   *path = request->net.path;
 
 	if (request->class != POLICY_NET)
 		return request->object && request->length > 0 && request->object[0] == '/' &&
 		       is_plain_path(request->object, request->length) &&
 		       is_plain_path(request->other, request->other_length);
+	if (!is_plain_path(path, path ? strlen(path) : 0) ||
+	    !is_plain_path(method, method ? strlen(method) : 0))
+		return false;
 	return !name || (strlen(name) < 254 && name[0] != '-' &&
 			 name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")] == '\0');
 }

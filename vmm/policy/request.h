@@ -6,9 +6,9 @@
 
 #include "vmm/policy/policy.h"
 
-#define POLICY_REQUEST_STRINGS (2 * POLICY_OBJECT_MAX + 2)  /* for policy_request_copy() */
-#define POLICY_REQUEST_TEXT    (2 * POLICY_OBJECT_MAX + 8)  /* for policy_request_text() */
-#define POLICY_REQUEST_RULE    (2 * POLICY_OBJECT_MAX + 64) /* for policy_request_rule() */
+#define POLICY_REQUEST_STRINGS (2 * POLICY_OBJECT_MAX + 2)   /* for policy_request_copy() */
+#define POLICY_REQUEST_TEXT    (2 * POLICY_OBJECT_MAX + 8)   /* for policy_request_text() */
+#define POLICY_REQUEST_RULE    (2 * POLICY_OBJECT_MAX + 384) /* for policy_request_rule() */
 
 /*
  * Copies a request without its subject; its strings go to `strings`, and end in NUL. 0; or
@@ -20,12 +20,14 @@ int policy_request_copy(struct policy_request *to, char strings[POLICY_REQUEST_S
 /* Whether two requests are for the same operation on the same object. */
 bool policy_request_same(const struct policy_request *a, const struct policy_request *b);
 
-/* The object: "/w/a", "/w/a -> /w/b", "tls api.example.com 93.184.216.34:443". */
+/* The object: "/w/a", "/w/a -> /w/b", "tls api.example.com 93.184.216.34:443",
+ * "http api.example.com 93.184.216.34:80 GET /v1/users". */
 void policy_request_text(const struct policy_request *request, char to[POLICY_REQUEST_TEXT]);
 
 /*
  * The rule with this verdict that matches the object (of two names the first) and no other; of the
- * network the name with all its addresses: "net allow tls api.example.com:443".
+ * network the name with all its addresses: "net allow tls api.example.com:443". Of an HTTP request
+ * that is unclear, the whole host.
  */
 void policy_request_rule(const struct policy_request *request, enum policy_action action,
 			 char to[POLICY_REQUEST_RULE]);

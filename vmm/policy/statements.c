@@ -218,9 +218,8 @@ static int compile_patterns(struct parser *parser, struct rule *rule)
 static const char *const file_words[] = {"hide", "deny", "read", "append", "write", NULL, "ask"};
 static const char *const other_words[] = {NULL, "deny", NULL, NULL, NULL, "allow", "ask"};
 
-/* `file VERDICT ...`, `net VERDICT ...`, `exec VERDICT ...`: checks the verdict, adds the rule. */
-static int begin_rule(struct parser *parser, enum policy_class class, unsigned words,
-		      const char *usage, struct rule **rule)
+int parse_begin_rule(struct parser *parser, enum policy_class class, unsigned words,
+		     const char *usage, struct rule **rule)
 {
 	const char *const *verdicts = class == POLICY_FILE ? file_words : other_words;
 	char what[64];
@@ -253,7 +252,7 @@ static int begin_rule(struct parser *parser, enum policy_class class, unsigned w
 static int state_file(struct parser *parser)
 {
 	struct rule *rule;
-	int ret = begin_rule(parser, POLICY_FILE, 3, "file VERDICT /PATTERN ...", &rule);
+	int ret = parse_begin_rule(parser, POLICY_FILE, 3, "file VERDICT /PATTERN ...", &rule);
 
 	return ret < 0 ? ret : compile_patterns(parser, rule);
 }
@@ -261,7 +260,7 @@ static int state_file(struct parser *parser)
 static int state_exec(struct parser *parser)
 {
 	struct rule *rule;
-	int ret = begin_rule(parser, POLICY_EXEC, 3, "exec VERDICT /PATTERN ...", &rule);
+	int ret = parse_begin_rule(parser, POLICY_EXEC, 3, "exec VERDICT /PATTERN ...", &rule);
 
 	return ret < 0 ? ret : compile_patterns(parser, rule);
 }
@@ -269,47 +268,9 @@ static int state_exec(struct parser *parser)
 static int state_process(struct parser *parser)
 {
 	struct rule *rule;
-	int ret = begin_rule(parser, POLICY_PROCESS, 3, "process VERDICT GROUP ...", &rule);
+	int ret = parse_begin_rule(parser, POLICY_PROCESS, 3, "process VERDICT GROUP ...", &rule);
 
 	return ret < 0 ? ret : parse_groups(parser, rule);
-}
-
-static int state_net(struct parser *parser)
-{
-	static const char *const words[] = {"tcp", "udp", "tls", "http", "icmp", "dns"};
-	struct err why = {.text = ""};
-	struct rule *rule;
-	unsigned i;
-	int protocol, ret;
-
-	ret = begin_rule(parser, POLICY_NET, 4, "net VERDICT PROTOCOL TARGET ...", &rule);
-	if (ret < 0)
-		return ret;
-	protocol = word_index(words, ARRAY_SIZE(words), parser->word[2].text);
-	if (protocol < 0)
-		return parse_unknown_word(parser, &parser->word[2], "protocol", words,
-					  ARRAY_SIZE(words));
-	rule->protocol = (enum policy_protocol)protocol;
-	if (rule->protocol == POLICY_DNS && rule->public.action == POLICY_ACTION_ASK)
-		return parse_fail(parser, EINVAL, parser->word[1].column,
-				  "a DNS query cannot wait for an operator: 'allow' or 'deny' the "
-				  "name here, and 'ask' in a rule about connections to it");
-	rule->granted = parser->adding && rule->public.action == POLICY_ACTION_ALLOW;
-	rule->targets = parser->words - 3;
-	rule->target = arena_array(&parser->policy->arena, rule->targets, sizeof(*rule->target));
-	if (!rule->target)
-		return parse_no_memory(parser);
-	for (i = 0; i < rule->targets && ret == 0; i++) {
-		const struct word *word = &parser->word[i + 3];
-
-		ret = net_target_parse(&parser->policy->arena, rule->protocol, word->text,
-				       &rule->target[i], &why);
-		if (ret == -EINVAL)
-			ret = parse_fail(parser, EINVAL, word->column, "%s", why.text);
-		else if (ret < 0)
-			ret = parse_no_memory(parser);
-	}
-	return ret;
 }
 
 int parse_implied_rule(struct parser *parser, enum policy_action action, const char *directory)
@@ -331,68 +292,6 @@ int parse_implied_rule(struct parser *parser, enum policy_action action, const c
 	return rule->public.text ? compile_patterns(parser, rule) : parse_no_memory(parser);
 }
 
-/* --- approved in advance ---------------------------------------------------------------------- */
-
-int parse_settle_added(struct parser *parser)
-{
-	struct rule_list *list = &parser->policy->class[POLICY_NET];
-	struct rule **sorted =
-		arena_array(&parser->policy->arena, list->count + 1, sizeof(struct rule *));
-	size_t i, count = 0;
-	int pass;
-
-	if (!sorted)
-		return parse_no_memory(parser);
-	for (pass = 0; pass < 2; pass++)
-		for (i = 0; i < list->count; i++) {
-			if (list->rule[i]->granted != pass)
-				continue;
-			list->granted += (size_t)pass;
-			sorted[count] = list->rule[i];
-			sorted[count]->public.number = (unsigned)count;
-			count++;
-		}
-	list->rule = sorted;
-	list->capacity = count;
-	return 0;
-}
-
-int parse_net_option(struct parser *parser, const char *text, unsigned number)
-{
-	struct rule_list *list = &parser->policy->class[POLICY_NET];
-	size_t length = strlen(text), letters = strspn(text, "abcdefghijklmnopqrstuvwxyz"), i;
-	bool named = letters > 0 && text[letters] == '/';
-	const char *target = named ? text + letters + 1 : text, *protocol;
-	int ret;
-
-	parser->file = "--allow-net";
-	parser->line = number;
-	for (i = 0; i < length; i++)
-		if (text[i] <= ' ' || text[i] >= 0x7f)
-			return parse_fail(parser, EINVAL, (unsigned)i + 1,
-					  "give [PROTOCOL/]NAME:PORT, in printable ASCII");
-	if (length > POLICY_PATTERN_MAX)
-		return parse_fail(parser, EINVAL, 1, "a target of more than %d bytes",
-				  POLICY_PATTERN_MAX);
-	if (named)
-		protocol = arena_copy(&parser->policy->arena, text, letters);
-	else
-		protocol = length > 4 && strcmp(text + length - 4, ":443") == 0 ? "tls" : "tcp";
-	if (!protocol)
-		return parse_no_memory(parser);
-	parser->word[0] = (struct word){.text = "net", .column = 1};
-	parser->word[1] = (struct word){.text = "allow", .column = 1};
-	parser->word[2] = (struct word){.text = protocol, .column = 1};
-	parser->word[3] = (struct word){.text = target, .column = (unsigned)(target - text) + 1};
-	parser->words = 4;
-	ret = state_net(parser);
-	if (ret < 0)
-		return ret;
-	list->rule[list->count - 1]->granted = true;
-	list->granted++;
-	return 0;
-}
-
 /* --- the table -------------------------------------------------------------------------------- */
 
 static const struct statement {
@@ -400,7 +299,7 @@ static const struct statement {
 	int (*state)(struct parser *parser);
 } statements[] = {
 	{"policy", parse_policy},   {"limit", parse_limit},	{"share", parse_share},
-	{"file", state_file},	    {"net", state_net},		{"exec", state_exec},
+	{"file", state_file},	    {"net", parse_net},		{"exec", state_exec},
 	{"process", state_process}, {"secret", parse_secret},	{"on-deny", parse_on_deny},
 	{"on-ask", parse_on_ask},   {"include", parse_include}, {"audit", parse_audit},
 };
@@ -408,7 +307,7 @@ static const struct statement {
 /* What may be added to a running sandbox. */
 static bool is_rule(const struct statement *statement)
 {
-	return statement->state == state_file || statement->state == state_net ||
+	return statement->state == state_file || statement->state == parse_net ||
 	       statement->state == state_exec;
 }
 

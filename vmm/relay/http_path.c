@@ -114,14 +114,15 @@ static void check_segment(struct path *path, bool last)
 		doubt(path, "a segment of more than 255 bytes in the path");
 }
 
-bool http_read_path(struct span raw, struct request_head *head)
+bool request_read_path(const char *raw, size_t length, struct request_head *head)
 {
-	struct path path = {.raw = raw, .at = 1, .to = head->path, .length = 1, .segment = 1};
+	struct path path = {
+		.raw = {raw, length}, .at = 1, .to = head->path, .length = 1, .segment = 1};
 	char c;
 
 	head->path[0] = '/';
-	while (path.at < raw.length) {
-		c = raw.at[path.at];
+	while (path.at < length) {
+		c = raw[path.at];
 		if (c == '%') {
 			if (!read_escape(&path))
 				return false;

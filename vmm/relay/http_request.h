@@ -140,6 +140,12 @@ enum request_response { RESPONSE_MORE, RESPONSE_SWITCHED, RESPONSE_OTHER };
  */
 enum request_response request_read_response(const uint8_t *data, size_t length);
 
+/*
+ * Normalises a path, without a query, into head->path and head->unclear. false: not the path of a
+ * URL. raw begins with '/'.
+ */
+bool request_read_path(const char *raw, size_t length, struct request_head *head);
+
 /* For messages and the log: "a request without exactly one Host". */
 const char *request_reason_text(enum request_reason reason);
 

@@ -127,5 +127,5 @@ enum request_reason http_read_target(struct span target, struct request_head *he
 	/* Of a URL the path may be missing. */
 	if (path.length == 0)
 		path = (struct span){"/", 1};
-	return http_read_path(path, head) ? REQUEST_FINE : REQUEST_TARGET;
+	return request_read_path(path.at, path.length, head) ? REQUEST_FINE : REQUEST_TARGET;
 }

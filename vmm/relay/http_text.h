@@ -59,9 +59,6 @@ bool http_read_host(struct span text, char host[REQUEST_HOST_TEXT], bool *addres
 
 /* --- http_path.c ------------------------------------------------------------------------------ */
 
-/* Normalises a path into head->path and head->unclear. false: not the path of a URL. */
-bool http_read_path(struct span raw, struct request_head *head);
-
 /* The value of two hexadecimal digits, or -1. */
 int http_escape(const char *digits);
 
