@@ -36,9 +36,16 @@ static enum request_verdict go_on(struct http_run *run, const char *data, size_t
 		} else if (verdict == REQUEST_SWITCH && run->switched >= 0) {
 			request_switched(&run->stream, run->switched > 0);
 		} else if (verdict != REQUEST_PASS) {
-			return verdict;
+			break;
 		}
 	}
+	/* A refusal is for good. */
+	if (verdict == REQUEST_REFUSED) {
+		ck_assert_int_eq(request_judge(&run->stream, (const uint8_t *)"abcd", 4, &pass),
+				 REQUEST_REFUSED);
+		ck_assert_uint_eq(pass, 0);
+	}
+	return verdict;
 }
 
 static enum request_verdict portions(struct http_run *run, uint16_t port, const char *data,

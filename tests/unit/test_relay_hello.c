@@ -47,8 +47,14 @@ static enum hello_verdict go_on(size_t arrived)
 		if (verdict == HELLO_NAME)
 			hello_permit(&hello);
 		else if (verdict != HELLO_PASS)
-			return verdict;
+			break;
 	}
+	/* A refusal is for good. */
+	if (verdict == HELLO_REFUSED) {
+		ck_assert_int_eq(hello_judge(&hello, bytes, 5, &pass), HELLO_REFUSED);
+		ck_assert_uint_eq(pass, 0);
+	}
+	return verdict;
 }
 
 /* All of bytes, in portions of 1 to most bytes. */

@@ -16,6 +16,7 @@ void request_init(struct request_stream *stream, uint16_t port)
 static enum request_verdict refuse(struct request_stream *stream, enum request_reason reason)
 {
 	stream->stage = REQUEST_AT_END;
+	stream->left = 0;
 	stream->reason = reason;
 	return REQUEST_REFUSED;
 }
@@ -127,17 +128,16 @@ static enum request_verdict judge_trailer(struct request_stream *stream, const u
 	case SPAN_LINE_WHOLE:
 		break;
 	}
+	if (line.length > 0 && ++stream->fields.count > REQUEST_FIELDS_MAX)
+		return refuse(stream, REQUEST_TOO_LONG);
+	if (line.length > 0 &&
+	    (http_split_field(line, &name, &value) != REQUEST_FINE || http_is_framing(name)))
+		return refuse(stream, REQUEST_FIELD);
 	stream->left = line.length + 2;
 	stream->trailer_bytes += line.length + 2;
 	stream->fields.searched = 0;
-	if (line.length == 0) {
+	if (line.length == 0)
 		begin_head(stream);
-		return REQUEST_PASS;
-	}
-	if (++stream->fields.count > REQUEST_FIELDS_MAX)
-		return refuse(stream, REQUEST_TOO_LONG);
-	if (http_split_field(line, &name, &value) != REQUEST_FINE || http_is_framing(name))
-		return refuse(stream, REQUEST_FIELD);
 	return REQUEST_PASS;
 }
 
@@ -241,8 +241,7 @@ const char *request_reason_text(enum request_reason reason)
 		[REQUEST_OTHER_PORT] = "the Host has another port",
 		[REQUEST_FRAMING] = "a request whose length can be read in two ways",
 		[REQUEST_CHUNK] = "a malformed chunk in a request",
-		[REQUEST_UPGRADE] = "an upgrade to something else than websocket, or not in the "
-				    "first request",
+		[REQUEST_UPGRADE] = "an upgrade that is not to websocket, or comes too late",
 	};
 
 	return text[reason];
