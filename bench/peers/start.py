@@ -55,17 +55,13 @@ def clean(data):
     return last_line(b" ".join(data.split()))
 
 
-def first_line(data):
-    lines = [line for line in data.splitlines() if line.strip()]
-    return clean(lines[0]) if lines else ""
-
-
-def message(name, start, out, err):
-    """What a failed program says: where it looks stuck, the lines that show it, else its last line."""
-    for text in start.stuck:
-        lines = [line for line in (err + b"\n" + out).splitlines() if text in line]
-        if lines:
-            return clean(lines[0])
+def message(start, out, err):
+    """What a failed program says: where it looks stuck, or the first line with an error, else its last line."""
+    lines = (err + b"\n" + out).splitlines()
+    for text in (*start.stuck, b"rror"):
+        found = [line for line in lines if text in line]
+        if found:
+            return clean(found[0])
     return last_line(err if err.strip() else out)
 
 
@@ -110,11 +106,11 @@ def execute(bench, start, limit):
     finally:
         bench.stop(process)
     if end is None:
-        said = message(name, start, out, err)
+        said = message(start, out, err)
         why = "stopped" if any(text in err + out for text in start.stuck) else f"did not end within {limit:g} s"
         raise NotMeasured(f"{name} {why}: {said}")
     if process.returncode != start.status:
-        raise NotMeasured(f"{name} ended with status {process.returncode}: {message(name, start, out, err)}")
+        raise NotMeasured(f"{name} ended with status {process.returncode}: {message(start, out, err)}")
     return end - began, out, err
 
 
@@ -128,7 +124,7 @@ def still_runs(bench, start, seconds, look=None):
         outputs.drain()
         out, err = outputs.kept.values()
         if outputs.has(start.stuck) or (end is not None and (err + out).strip()):
-            raise NotMeasured(f"{name} does not run a guest: {message(name, start, out, err)}")
+            raise NotMeasured(f"{name} does not run a guest: {message(start, out, err)}")
         if end is not None:
             raise NotMeasured(f"{name} does not run a guest: it ended while the guest must still have run")
         return look(process) if look else None

@@ -12,14 +12,38 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(TOP, "bench"))
 from harness import context, load, runner  # noqa: E402
 from harness.model import NotMeasured, Problem  # noqa: E402
-from peers import bubblewrap, cloud_hypervisor, firecracker, kvmtool, oci, qemu, start  # noqa: E402
+from peers import bubblewrap, cloud_hypervisor, firecracker, kvmtool, oci, qemu, qemu_snapshot, start  # noqa: E402
 from peers.start import Start  # noqa: E402
-from suites import peers  # noqa: E402
+from suites import peers, peers_lab  # noqa: E402
 
 # A monitor: it ends with the null guest, and runs as long as the idle guest does.
 MONITOR = 'case "$*" in *idle*) exec sleep 600 ;; esac'
 # A sandbox: what comes after -- runs.
 SANDBOX = 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
+# A QEMU that is saved while its guest waits, and restored.
+SNAPSHOT = """#!{python}
+import json, os, socket, subprocess, sys
+if "-incoming" in sys.argv:
+    sys.stdin.buffer.read(1)
+    line = sys.stdin.readline()
+    print(line.strip(), flush=True)
+    sys.exit(subprocess.run(["/bin/sh", "-c", line], check=False).returncode)
+listener = socket.socket(socket.AF_UNIX)
+path = sys.argv[sys.argv.index("-qmp") + 1].split(":")[1].split(",")[0]
+if os.path.exists(path):
+    os.unlink(path)
+listener.bind(path)
+listener.listen(1)
+print("ready", flush=True)
+with listener.accept()[0].makefile("rwb") as peer:
+    peer.write(b'{{"QMP": {{}}}}\\n')
+    peer.flush()
+    for line in peer:
+        asked = json.loads(line)["execute"]
+        reply = {{"status": "{status}"}} if asked == "query-migrate" else {{}}
+        peer.write(b'{{"event": "X"}}\\n' + json.dumps({{"return": reply}}).encode() + b"\\n")
+        peer.flush()
+"""
 PROGRAMS = ("null.elf", "null.bin", "off.elf", "idle.elf", "idle.bin", "peer-init")
 
 
@@ -75,16 +99,16 @@ def reason(function, *args):
 
 
 def groups(bench, names=None):
-    return {group.name: group for group in peers.groups(bench, types.SimpleNamespace(peers=names, lab=False))}
+    return {group.name: group for group in peers.groups(bench, types.SimpleNamespace(peers=names))}
 
 
 def test_one_bad_peer_leaves_the_others(bench):
     bench.install("qemu-system-x86_64", MONITOR)
-    bench.install("lkvm", "echo 'Your CPU does not support hardware virtualization' >&2; exit 1")
+    bench.install("lkvm", "echo '  Error: Your CPU is too old' >&2; echo '  Fatal: it ends' >&2; exit 1")
     bench.install("firecracker", ":")
     found = measured(bench, groups(bench)["null-guest"])
     assert found["null.cordon"] == (15, "") and found["null.qemu"] == (15, "")
-    assert found["null.kvmtool"] == (0, "lkvm ended with status 1: Your CPU does not support hardware virtualization")
+    assert found["null.kvmtool"] == (0, "lkvm ended with status 1: Error: Your CPU is too old")
     assert found["null.firecracker"][0] == 0 and "it ended while the guest must still have run" in found["null.firecracker"][1]
     assert found["null.cloud-hypervisor"][0] == 0 and "not installed" in found["null.cloud-hypervisor"][1]
 
@@ -105,11 +129,11 @@ def test_a_command_in_each(bench, monkeypatch):
 
 def test_a_program_that_does_something_else(bench):
     bench.install("bwrap", "echo hello")
-    assert reason(peers.check_command, bench, bubblewrap, 5) == "bubblewrap did not print what its command prints, but b'hello\\n'"
+    assert reason(peers.check_command, bench, bubblewrap) == "bubblewrap did not print what its command prints, but b'hello\\n'"
     bench.install("bwrap", ":")
-    assert "but b''" in reason(peers.check_command, bench, bubblewrap, 5)
+    assert "but b''" in reason(peers.check_command, bench, bubblewrap)
     bench.install("bwrap", SANDBOX)
-    peers.check_command(bench, bubblewrap, 5)
+    peers.check_command(bench, bubblewrap)
 
 
 def test_a_missing_program_names_its_package(bench):
@@ -129,6 +153,46 @@ def test_a_monitor_that_stops_its_guest_is_ended(bench):
     assert reason(start.execute, bench, qemu.boot(bench, work), 60) == \
         "qemu-system-x86_64 stopped: KVM internal error. Suberror: 1"
     assert "does not run a guest: KVM internal error" in reason(start.still_runs, bench, qemu.idle(bench, work), 60)
+
+
+def test_a_snapshot_is_made_and_runs_a_command(bench):
+    path = bench.install("qemu-system-x86_64", "")
+
+    def become(text, **values):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text.format(python=sys.executable, **values))
+
+    become(SNAPSHOT, status="completed")
+    peers.check_command(bench, qemu_snapshot)
+    become(SNAPSHOT, status="failed")
+    assert reason(peers.check_command, bench, qemu_snapshot) == "QEMU could not save the machine"
+    become("#!/bin/sh\necho 'KVM internal error. Suberror: 1'\nexec sleep 600\n")
+    assert "KVM internal error" in reason(peers.check_command, bench, qemu_snapshot)
+    become("#!/bin/sh\necho ready\n")
+    assert reason(peers.check_command, bench, qemu_snapshot)
+
+
+def test_what_the_lab_measured(bench, tmp_path, monkeypatch):
+    lab = tmp_path / "lab"
+    monkeypatch.setattr(peers_lab, "LAB", str(lab))
+    only = ("lab-null-guest", "lab-linux")
+    bench.lab = True
+    text = reason(peers_lab.LabRun("").rows_of, bench)
+    assert "source tree" in text
+    lab.write_text("""#!/bin/sh
+echo '{"id": "peers.null.cordon", "samples": [1, 2], "reason": ""}'
+echo '{"id": "peers.null.qemu", "samples": [], "reason": "qemu is tired"}'
+echo nonsense; echo '{"id": 3}'; echo '{"id": "peers.null.kvmtool", "samples": ["x"], "reason": ""}'
+echo 'lab: L1 is stuck' >&2; echo '[ 1.0] kvm: words' >&2; exit 125
+""")
+    lab.chmod(0o755)
+    found = {}
+    for name, group in groups(bench).items():
+        if name in only:
+            found.update(measured(bench, group))
+    assert found["lab.null.cordon"] == (2, "") and found["lab.null.qemu"] == (0, "qemu is tired")
+    for name in ("lab.null.kvmtool", "lab.boot.cordon"):
+        assert found[name] == (0, "in the lab: lab: L1 is stuck")
 
 
 def test_memory_beyond_the_guest(bench, monkeypatch):

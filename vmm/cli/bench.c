@@ -38,7 +38,8 @@ static const struct option_entry entries[] = {
 	 "of the suite `peers` only these, with commas between; `none` for none",
 	 .offset = offsetof(struct bench_options, peers)},
 	{"lab", 0, OPTION_FLAG, NULL,
-	 "also count instructions in the lab, an emulated machine (source tree only)",
+	 "also count instructions and run the peers in the lab, an emulated machine (source tree "
+	 "only)",
 	 .offset = offsetof(struct bench_options, lab)},
 	{"read", 0, OPTION_STRING, "RESULTS.json",
 	 "measure nothing: print, compare and report what a results.json holds",

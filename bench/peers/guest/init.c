@@ -2,8 +2,8 @@
 /*
  * The first program of a guest that boots for a measurement: it restarts the machine, and the
  * monitor ends. With a parameter `bench_wait=1` (the kernel puts it into the environment of the
- * first program) it writes a line "ready" to the console first, waits for a byte of input, and runs
- * the program /bin/true: what a monitor saves at "ready" is a sandbox that waits for its command.
+ * first program) it writes a line "ready" to the console first, reads a line, and runs that in a
+ * shell: what a monitor saves at "ready" is a sandbox that waits for its command.
  */
 #define SYS_READ      0
 #define SYS_WRITE     1
@@ -42,14 +42,27 @@ static int wants_to_wait(char *const *environment)
 	return 0;
 }
 
-static __attribute__((noinline)) void run_true(void)
+/* Reads a line that is not empty from the console. The line is empty if nothing more comes. */
+static void read_line(char *line, unsigned long size)
 {
-	static const char path[] = "/bin/true";
-	const char *const argv[] = {"true", 0}, *const environment[] = {0};
+	unsigned long length = 0;
+
+	while (length + 1 < size && system_call(SYS_READ, 0, (long)(line + length), 1) == 1) {
+		if (line[length] != '\n')
+			length++;
+		else if (length > 0)
+			break;
+	}
+	line[length] = '\0';
+}
+
+static __attribute__((noinline)) void run_command(const char *line)
+{
+	static const char path[] = "/bin/sh";
+	const char *const argv[] = {"sh", "-c", line, 0}, *const environment[] = {"PATH=/bin", 0};
 	long pid;
 
-	/* Not in a function of its own: the child runs on this stack frame until it has become the
-	 * program. */
+	/* Not in a function of its own: the child uses this stack frame until it execs. */
 	__asm__ volatile("syscall" : "=a"(pid) : "a"(SYS_VFORK) : "rcx", "r11", "memory");
 	if (pid == 0) {
 		system_call(SYS_EXECVE, (long)path, (long)argv, (long)environment);
@@ -61,12 +74,12 @@ static __attribute__((noinline)) void run_true(void)
 /* The stack as the kernel leaves it: argc, argv, NULL, environment, NULL. */
 __attribute__((noreturn, used)) void start(long *stack)
 {
-	char byte;
+	char line[256];
 
 	if (wants_to_wait((char *const *)(stack + stack[0] + 2))) {
 		system_call(SYS_WRITE, 1, (long)"ready\n", 6);
-		system_call(SYS_READ, 0, (long)&byte, 1);
-		run_true();
+		read_line(line, sizeof(line));
+		run_command(line);
 	}
 	system_call(SYS_REBOOT, REBOOT_MAGIC1, REBOOT_MAGIC2, REBOOT_START);
 	for (;;)
