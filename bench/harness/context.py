@@ -48,6 +48,7 @@ class Bench:
         self.problem = host.problem(report)     # why no sandbox can run here
         self.emulated = host.emulated(self.host)
         self.processes = set()          # Popen objects that run
+        self.has_template = False       # of a sandbox with default options
         # Of descendants that lose their parent, this process becomes the parent: their processor time
         # is then ours, and none can be left behind.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

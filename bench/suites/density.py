@@ -9,8 +9,9 @@ import time
 from harness.host import read
 from harness.load import parse_stat
 from harness.model import Group, NotMeasured, Probe, Row
+from suites.start import make_template
 
-MEMORY_MIB = 96             # a size that no other mapping of the monitor has
+MEMORY_MIB = 256            # the default: there is a template already
 HEAD = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ")
 IDLE_COUNT = 20
 FLOW_SECONDS = 60
@@ -72,8 +73,7 @@ def flow_probe(bench):
 
     def sample(b):
         began = time.monotonic()
-        process = b.start([b.cordon, "run", "--memory", f"{MEMORY_MIB}M", "--", "cat"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE)
+        process = b.start([b.cordon, "run", "--", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             feeder = threading.Thread(target=feed, args=(process.stdin, size))
             feeder.start()
@@ -110,14 +110,14 @@ def monitor_group(bench):
             Row("density.guest", f"guest's memory in use, of {MEMORY_MIB} MiB, from a template", "KiB")]
 
     def sample(b):
-        b.run_cordon("start", "--memory", f"{MEMORY_MIB}M", "idle", timeout=600)
+        b.run_cordon("start", "idle", timeout=600)
         own, guest = monitor_kib(pid_of(b, "idle"))
         b.run_cordon("kill", "idle")
         return {rows[0].id: own, rows[1].id: guest}
 
     return Group("density", "monitor", "Memory of one sandbox", [
-        Probe(rows, sample, 3 if bench.quick else 10, finish=lambda b: b.kill_sandboxes()), flow_probe(bench)],
-        seconds=20 if bench.emulated else 5)
+        Probe(rows, sample, 3 if bench.quick else 10, prepare=make_template, finish=lambda b: b.kill_sandboxes()),
+        flow_probe(bench)], seconds=(9 if bench.quick else 25) if bench.emulated else 5)
 
 
 # --- many -----------------------------------------------------------------------------------------
@@ -159,9 +159,8 @@ def many_group(bench):
 
     rows = [row for some in (private, host, times) for row in some.values()]
     return Group("density", "many", "Sandboxes from one template", [
-        Probe(rows, sample, 1, prepare=lambda b: b.run_cordon("run", "--", "true", timeout=600),
-              finish=lambda b: b.kill_sandboxes())],
-        seconds=12 if bench.quick else 90, plot="curves:sandboxes",
+        Probe(rows, sample, 1, prepare=make_template, finish=lambda b: b.kill_sandboxes())],
+        seconds=5 if bench.quick else 60, plot="curves:sandboxes",
         note="Private memory includes the guest's pages that differ from the template.")
 
 
@@ -175,6 +174,7 @@ def idle_group(bench):
     row = Row("density.idle", f"processor time of {count} idle sandboxes, for each, of a processor", "%")
 
     def start(b):
+        make_template(b)
         for n in range(count):
             b.run_cordon("start", f"idle{n}", timeout=600)
 
