@@ -13,6 +13,11 @@
 
 #define TEXT_MAX 4096
 
+#define HTTP_LINES                                              \
+	"net ask udp *:53\n"                                    \
+	"net deny http POST,GET a.x.y:1-9999/q/%20* *.x.y/a?\n" \
+	"net allow http PUT,GET a.x.y/q [2001:db8::]/32:*/**/[a-c]* *.x.y\n"
+
 static const char *const lines[] = {
 	"file write /w/**\n",
 	"file hide /w/**/.env /w/s?cret\n",
@@ -24,7 +29,7 @@ static const char *const lines[] = {
 	"limit cpus=2 memory=256M wall=3m\n",
 	"net allow tls api.example.com:443 *.x.y:1-9\n",
 	"net deny tcp 10.0.0.0/8:* [2001:db8::]/32:443\n",
-	"net ask udp *:53\n",
+	HTTP_LINES,
 	"net allow dns *.x\nnet allow icmp 192.0.2.1\n",
 	"exec allow /bin/** /usr/bin/*\n",
 	"exec deny /w/**\n",
@@ -67,6 +72,8 @@ static void ask(const struct policy *policy, struct fuzz_script *script)
 				.host = fuzz_rarely(script, 4),
 			},
 	};
+	static const char *const methods[] = {NULL, "GET", "PUT", "X"};
+	static const char *const urls[] = {"/q", "/q/%20z/a", "/ab", "/", "q", "/a/../q", NULL};
 	struct policy_decision first, second, beneath;
 	static struct policy_explanation explanation;
 
@@ -74,6 +81,11 @@ static void ask(const struct policy *policy, struct fuzz_script *script)
 	if (fuzz_rarely(script, 2))
 		path[fuzz_below(script, 8)] = (char)fuzz_number(script, 1);
 	request.length = strlen(path);
+	if (request.net.protocol == POLICY_HTTP) {
+		request.net.method = methods[fuzz_below(script, ARRAY_SIZE(methods))];
+		request.net.path = urls[fuzz_below(script, ARRAY_SIZE(urls))];
+		request.net.unclear = fuzz_rarely(script, 4);
+	}
 	policy_decide(policy, &request, &first);
 	policy_decide(policy, &request, &second);
 	FUZZ_REQUIRE(first.verdict == second.verdict && first.rule == second.rule && first.reason);

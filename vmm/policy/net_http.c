@@ -133,9 +133,10 @@ static int hex(char c)
 /* Paths of requests have escapes in one form only: see vmm/relay/http_path.c. */
 static int check_escape(const char *at, struct err *err)
 {
-	int high = hex(at[1]), low = high < 0 ? -1 : hex(at[2]), byte = high << 4 | low;
+	int high = hex(at[1]), low = high < 0 ? -1 : hex(at[2]),
+	    byte = low < 0 ? -1 : high << 4 | low;
 
-	if (low < 0)
+	if (byte < 0)
 		return err_set(err, EINVAL,
 			       "'%%' begins an escape of two digits, such as %%20 or %%C3, with "
 			       "capital letters");
