@@ -369,3 +369,50 @@ bool glob_is_beneath(const struct glob *a, const struct glob *b)
 			return false;
 	return true;
 }
+
+/* Each component of the path moves the set of parts that may match next: state i is part i. */
+struct states {
+	uint64_t bits[GLOB_PARTS_MAX / 64 + 1];
+};
+
+static bool is_in(const struct states *states, unsigned i)
+{
+	return states->bits[i / 64] >> (i % 64) & 1;
+}
+
+/* Adds a part, and those behind it as far as `**` may match nothing. */
+static void enter(struct states *states, const struct glob *glob, unsigned i)
+{
+	for (;; i++) {
+		states->bits[i / 64] |= 1ull << (i % 64);
+		if (i == glob->parts || glob->part[i].kind != GLOB_TREE)
+			return;
+	}
+}
+
+bool glob_matches(const struct glob *glob, const char *path, size_t length)
+{
+	const char *end = path + length, *name = path + 1, *slash;
+	struct states now = {.bits = {0}}, next;
+	unsigned i;
+
+	if (glob->parts > GLOB_PARTS_MAX)
+		return false;
+	enter(&now, glob, 0);
+	for (; name < end; name = slash + 1) {
+		slash = memchr(name, '/', (size_t)(end - name));
+		if (!slash)
+			slash = end;
+		memset(&next, 0, sizeof(next));
+		for (i = 0; i < glob->parts; i++) {
+			if (!is_in(&now, i))
+				continue;
+			if (glob->part[i].kind == GLOB_TREE)
+				enter(&next, glob, i);
+			else if (glob_part_matches(&glob->part[i], name, (size_t)(slash - name)))
+				enter(&next, glob, i + 1);
+		}
+		now = next;
+	}
+	return is_in(&now, glob->parts);
+}

@@ -62,6 +62,14 @@ int glob_compile(struct arena *arena, const char *text, size_t length, struct gl
 /* Whether a component of a pattern matches a whole name. */
 bool glob_part_matches(const struct glob_part *part, const char *name, size_t length);
 
+/*
+ * Whether a single pattern matches a normalised absolute path. For patterns of which there are too
+ * many, or which are matched too rarely, for a set. Not for patterns of more than GLOB_PARTS_MAX
+ * components, which match nothing.
+ */
+#define GLOB_PARTS_MAX 1023
+bool glob_matches(const struct glob *glob, const char *path, size_t length);
+
 /* Whether a is a literal directory followed by `**`, and b matches only paths in that tree. */
 bool glob_is_beneath(const struct glob *a, const struct glob *b);
 

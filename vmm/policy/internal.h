@@ -18,7 +18,6 @@ struct net_target {
 	uint8_t address[16];
 	uint16_t port_low, port_high;
 	const struct glob *path; /* http: NULL: any */
-	struct glob_tree *tree;	 /* of the path alone */
 };
 
 struct rule {

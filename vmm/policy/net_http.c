@@ -199,16 +199,9 @@ static int compile_path(struct arena *arena, enum policy_action action, const ch
 	if (ret == 0 && action == POLICY_ACTION_DENY &&
 	    !(glob->parts && glob->part[glob->parts - 1].kind == GLOB_TREE))
 		ret = add_tree(arena, glob);
-	if (ret < 0)
-		return ret;
-	target->path = glob;
-	target->tree = glob_tree_create(arena);
-	if (!target->tree)
-		return -ENOMEM;
-	ret = glob_tree_add(target->tree, glob, 0);
-	if (ret == -ENOSPC)
-		return err_set(err, EINVAL, "'%.80s': too many wildcards", path);
-	return ret < 0 ? ret : glob_tree_finish(target->tree);
+	if (ret == 0)
+		target->path = glob;
+	return ret;
 }
 
 int net_http_target_parse(struct arena *arena, enum policy_action action, const char *text,
@@ -252,8 +245,7 @@ bool net_http_matches(const struct rule *rule, const struct net_target *target,
 	method = method_index(net->method, strlen(net->method));
 	if (rule->methods && (method < 0 || !(rule->methods >> method & 1)))
 		return false;
-	return !target->path ||
-	       glob_tree_match(target->tree, net->path, strlen(net->path)) != GLOB_NONE;
+	return !target->path || glob_matches(target->path, net->path, strlen(net->path));
 }
 
 /* --- comparing -------------------------------------------------------------------------------- */
