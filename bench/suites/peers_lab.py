@@ -37,7 +37,7 @@ class LabRun:
                     bench.run([LAB, "--timeout", str(SECONDS), "--", sys.executable, "-B", INSIDE, bench.cordon,
                                bench.programs, self.names or ""], timeout=SECONDS + 300, stdout=out, stderr=err, env=os.environ)
             except NotMeasured as problem:
-                self.problem = f"in the lab: {last_word(errors) or problem}"
+                self.problem = f"the {last_word(errors) or problem}"
             with open(output, "rb") as file:
                 self.rows = dict(parsed(line) for line in file)
         return self.rows

@@ -192,7 +192,7 @@ echo 'lab: L1 is stuck' >&2; echo '[ 1.0] kvm: words' >&2; exit 125
             found.update(measured(bench, group))
     assert found["lab.null.cordon"] == (2, "") and found["lab.null.qemu"] == (0, "qemu is tired")
     for name in ("lab.null.kvmtool", "lab.boot.cordon"):
-        assert found[name] == (0, "in the lab: lab: L1 is stuck")
+        assert found[name] == (0, "the lab: L1 is stuck")
 
 
 def test_memory_beyond_the_guest(bench, monkeypatch):
