@@ -24,7 +24,9 @@ WARNINGS += -Werror
 endif
 OPT      ?= -O2 -g
 HARDEN   := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
-LIBS     := -lfdt -lz -lzstd -ljansson -lhogweed -lnettle -lseccomp -lpthread
+LIBS     := -lfdt -lz -ljansson -lnettle -lseccomp -lpthread
+# Of the tests: what the program itself loads when it needs it (vmm/base/library.h).
+TEST_LIBS := -lzstd
 LDHARDEN := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 ifeq ($(SANITIZE),1)
 OPT      := -O1 -g1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -188,7 +190,7 @@ $(SUPPORT): $(UNIT_SHARED:%.c=$(BUILD)/obj/%.o)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(LIBS)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) -lcheck -lsubunit -lm -lrt $(TEST_LIBS) $(LIBS)
 
 # Several tests of one subject may share a file X_common.c: those that include its header.
 define COMMON
@@ -230,7 +232,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/fuzz-obj/tests/fuzz/%.o $(BUILD)/fuzz-obj/libsha
 		$(BUILD)/fuzz-obj/libcordon.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $(INPUTS) $(LIBS)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -o $@ $(INPUTS) $(TEST_LIBS) $(LIBS)
 
 include bench/bench.mk
 

@@ -92,7 +92,7 @@ Version: $version
 Architecture: amd64
 Maintainer: $maintainer
 Installed-Size: $size
-Depends: $depends, libedit2
+Depends: $depends, libedit2, libhogweed6, libzstd1
 Recommends: e2fsprogs, passt, python3
 Suggests: gnuplot-nox, strace
 Built-Using: $linux, $busybox, $musl, $busybox_built_using

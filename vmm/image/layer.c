@@ -2,11 +2,14 @@
 #include "vmm/image/layer.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 #include <zstd_errors.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/library.h"
 
 #define GZIP_WINDOW (15 + 16) /* the largest window, with gzip's header and trailer */
 
@@ -80,16 +83,50 @@ static int detect(struct layer *layer, struct err *err)
 	return 0;
 }
 
-static bool open_zstd(struct layer *layer)
+/* libzstd, which is loaded with the first layer that needs it. */
+static struct {
+	__typeof__(&ZSTD_createDCtx) create;
+	__typeof__(&ZSTD_freeDCtx) free;
+	__typeof__(&ZSTD_DCtx_setParameter) set;
+	__typeof__(&ZSTD_decompressStream) decompress;
+	__typeof__(&ZSTD_isError) is_error;
+	__typeof__(&ZSTD_getErrorCode) error_code;
+	struct err why;
+	int ret;
+} zstd;
+
+static void load_zstd(void)
 {
-	layer->zstd = ZSTD_createDCtx();
-	return layer->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(layer->zstd, ZSTD_d_windowLogMax,
-								   LAYER_WINDOW_LOG));
+	const struct library_symbol symbol[] = {
+		{"ZSTD_createDCtx", (void **)&zstd.create},
+		{"ZSTD_freeDCtx", (void **)&zstd.free},
+		{"ZSTD_DCtx_setParameter", (void **)&zstd.set},
+		{"ZSTD_decompressStream", (void **)&zstd.decompress},
+		{"ZSTD_isError", (void **)&zstd.is_error},
+		{"ZSTD_getErrorCode", (void **)&zstd.error_code},
+	};
+
+	zstd.ret = library_load("libzstd.so.1", "libzstd1", symbol, ARRAY_SIZE(symbol), &zstd.why);
+}
+
+static int open_zstd(struct layer *layer, struct err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, load_zstd);
+	if (zstd.ret < 0) {
+		*err = zstd.why;
+		return zstd.ret;
+	}
+	layer->zstd = zstd.create();
+	if (layer->zstd &&
+	    !zstd.is_error(zstd.set(layer->zstd, ZSTD_d_windowLogMax, LAYER_WINDOW_LOG)))
+		return 0;
+	return err_set(err, ENOMEM, "out of memory");
 }
 
 int layer_open(struct layer *layer, const struct image_blob *blob, uint64_t max, struct err *err)
 {
-	bool ok = true;
 	int ret;
 
 	memset(layer, 0, offsetof(struct layer, in));
@@ -100,14 +137,13 @@ int layer_open(struct layer *layer, const struct image_blob *blob, uint64_t max,
 	ret = detect(layer, err);
 	if (ret < 0)
 		return ret;
-	if (layer->kind == LAYER_GZIP)
-		ok = inflateInit2(&layer->zlib, GZIP_WINDOW) == Z_OK;
+	if (layer->kind == LAYER_GZIP && inflateInit2(&layer->zlib, GZIP_WINDOW) != Z_OK)
+		ret = err_set(err, ENOMEM, "out of memory");
 	else if (layer->kind == LAYER_ZSTD)
-		ok = open_zstd(layer);
-	if (ok)
-		return 0;
-	layer_close(layer);
-	return err_set(err, ENOMEM, "out of memory");
+		ret = open_zstd(layer, err);
+	if (ret < 0)
+		layer_close(layer);
+	return ret;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -173,7 +209,7 @@ static ssize_t read_gzip(struct layer *layer, void *to, size_t length, struct er
 
 static int explain_zstd(size_t code, struct err *err)
 {
-	switch (ZSTD_getErrorCode(code)) {
+	switch (zstd.error_code(code)) {
 	case ZSTD_error_frameParameter_windowTooLarge:
 		return err_set(err, EFBIG, "a layer's zstd stream needs more than %d MiB of memory",
 			       1 << (LAYER_WINDOW_LOG - 20));
@@ -201,8 +237,8 @@ static ssize_t read_zstd(struct layer *layer, void *to, size_t length, struct er
 			break;
 		}
 		in = (ZSTD_inBuffer){.src = layer->next, .size = layer->left};
-		code = ZSTD_decompressStream(layer->zstd, &out, &in);
-		if (ZSTD_isError(code))
+		code = zstd.decompress(layer->zstd, &out, &in);
+		if (zstd.is_error(code))
 			return explain_zstd(code, err);
 		use(layer, in.pos);
 		layer->in_frame = code != 0;
@@ -275,7 +311,8 @@ void layer_close(struct layer *layer)
 {
 	if (layer->kind == LAYER_GZIP)
 		inflateEnd(&layer->zlib);
-	ZSTD_freeDCtx(layer->zstd);
+	if (layer->zstd)
+		zstd.free(layer->zstd);
 	layer->zstd = NULL;
 	layer->kind = LAYER_PLAIN;
 }

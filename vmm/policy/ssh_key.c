@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <nettle/base64.h>
-#include <nettle/eddsa.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/pack.h"
+#include "vmm/policy/ed25519.h"
 
 static const char key_type[] = "ssh-ed25519";
 
@@ -124,7 +124,7 @@ static void parse_section(struct unpack *section, struct ssh_secret *secret)
 			section->failed = true;
 	if (!section->failed) {
 		memcpy(secret->seed, pair, SSH_KEY_SIZE);
-		ed25519_sha512_public_key(public, secret->seed);
+		ed25519_public_key(public, secret->seed);
 		if (memcmp(public, named, SSH_KEY_SIZE) != 0 ||
 		    memcmp(public, pair + SSH_KEY_SIZE, SSH_KEY_SIZE) != 0 ||
 		    memcmp(public, secret->public, SSH_KEY_SIZE) != 0)
@@ -173,6 +173,9 @@ int ssh_secret_parse(struct ssh_secret *secret, const char *text, size_t length,
 	int ret;
 
 	memset(secret, 0, sizeof(*secret));
+	ret = ed25519_load(err);
+	if (ret < 0)
+		return ret;
 	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
 		length--;
 	if (length > SSH_KEY_FILE_MAX || length < strlen(begin) + strlen(end) ||
@@ -200,7 +203,10 @@ int ssh_public_parse(uint8_t public[SSH_KEY_SIZE], const char *text, size_t leng
 	uint8_t *bytes = NULL;
 	size_t size = 0, type = strlen(key_type), end;
 	bool bad;
+	int ret = ed25519_load(err);
 
+	if (ret < 0)
+		return ret;
 	while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
 		length--;
 	bad = length > SSH_KEY_FILE_MAX || length <= type || memcmp(text, key_type, type) != 0 ||
@@ -259,7 +265,7 @@ static void put_signed(struct writer *writer, const char *namespace, const void 
 }
 
 static void put_signature(struct writer *writer, const uint8_t public[SSH_KEY_SIZE],
-			  const char *namespace, const uint8_t signature[ED25519_SIGNATURE_SIZE])
+			  const char *namespace, const uint8_t signature[ED25519_SIGNATURE_BYTES])
 {
 	static const uint8_t version[4] = {0, 0, 0, 1};
 
@@ -269,17 +275,17 @@ static void put_signature(struct writer *writer, const uint8_t public[SSH_KEY_SI
 	put_text(writer, namespace);
 	put_text(writer, "");
 	put_text(writer, "sha512");
-	put_typed(writer, signature, ED25519_SIGNATURE_SIZE);
+	put_typed(writer, signature, ED25519_SIGNATURE_BYTES);
 }
 
 void ssh_sign(const struct ssh_secret *secret, const char *namespace, const void *message,
 	      size_t length, char signature[SSH_SIGNATURE_SIZE])
 {
 	struct writer to_sign = {.length = 0}, blob = {.length = 0};
-	uint8_t bytes[ED25519_SIGNATURE_SIZE];
+	uint8_t bytes[ED25519_SIGNATURE_BYTES];
 
 	put_signed(&to_sign, namespace, message, length);
-	ed25519_sha512_sign(secret->public, secret->seed, to_sign.length, to_sign.bytes, bytes);
+	ed25519_sign(secret->public, secret->seed, to_sign.bytes, to_sign.length, bytes);
 	put_signature(&blob, secret->public, namespace, bytes);
 	base64_encode_raw(signature, blob.length, blob.bytes);
 	signature[BASE64_ENCODE_RAW_LENGTH(blob.length)] = '\0';
@@ -289,22 +295,22 @@ void ssh_sign(const struct ssh_secret *secret, const char *namespace, const void
 bool ssh_verify(const uint8_t public[SSH_KEY_SIZE], const char *namespace, const void *message,
 		size_t length, const char *signature, size_t signature_length)
 {
-	static const uint8_t none[ED25519_SIGNATURE_SIZE];
+	static const uint8_t none[ED25519_SIGNATURE_BYTES];
 	struct writer to_verify = {.length = 0}, blob = {.length = 0};
 	size_t size, before;
 	uint8_t *bytes;
 	bool good;
 
-	if (signature_length >= SSH_SIGNATURE_SIZE)
+	if (signature_length >= SSH_SIGNATURE_SIZE || ed25519_load(NULL) < 0)
 		return false;
 	bytes = decode(signature, signature_length, &size);
 	if (!bytes)
 		return false;
 	put_signature(&blob, public, namespace, none);
-	before = blob.length - ED25519_SIGNATURE_SIZE;
+	before = blob.length - ED25519_SIGNATURE_BYTES;
 	put_signed(&to_verify, namespace, message, length);
 	good = size == blob.length && memcmp(bytes, blob.bytes, before) == 0 &&
-	       ed25519_sha512_verify(public, to_verify.length, to_verify.bytes, bytes + before);
+	       ed25519_verify(public, to_verify.bytes, to_verify.length, bytes + before);
 	free(bytes);
 	return good;
 }

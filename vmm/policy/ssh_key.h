@@ -24,8 +24,8 @@ struct ssh_secret {
 };
 
 /*
- * Parse length bytes of a file; name is for messages. 0; or -EINVAL with a message, and secret is
- * all zero.
+ * Parse length bytes of a file; name is for messages. 0; or -EINVAL, or -ENOENT (libhogweed is
+ * missing), with a message, and secret is all zero.
  */
 int ssh_secret_parse(struct ssh_secret *secret, const char *text, size_t length, const char *name,
 		     struct err *err);
@@ -39,6 +39,7 @@ void ssh_fingerprint(const uint8_t public[SSH_KEY_SIZE], char text[SSH_FINGERPRI
 /* A signature in base64: what is between the first and the last line of an SSHSIG file. */
 #define SSH_NAMESPACE_MAX  32
 #define SSH_SIGNATURE_SIZE 384
+/* secret comes from ssh_secret_parse(). */
 void ssh_sign(const struct ssh_secret *secret, const char *namespace, const void *message,
 	      size_t length, char signature[SSH_SIGNATURE_SIZE]);
 
