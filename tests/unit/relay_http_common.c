@@ -48,6 +48,14 @@ static enum request_verdict go_on(struct http_run *run, const char *data, size_t
 	return verdict;
 }
 
+static size_t portion(size_t most)
+{
+	static uint32_t seed = 1;
+
+	seed = seed * 1664525u + 1013904223u;
+	return (seed >> 8) % most;
+}
+
 static enum request_verdict portions(struct http_run *run, uint16_t port, const char *data,
 				     size_t length, size_t most)
 {
@@ -58,7 +66,7 @@ static enum request_verdict portions(struct http_run *run, uint16_t port, const 
 	run->passed = 0;
 	run->seen[0] = '\0';
 	while (arrived < length && verdict != REQUEST_REFUSED) {
-		arrived = min_u64(length, arrived + 1 + (size_t)rand() % most);
+		arrived = min_u64(length, arrived + 1 + portion(most));
 		verdict = go_on(run, data, arrived);
 	}
 	return verdict;

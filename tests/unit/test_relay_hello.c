@@ -57,6 +57,14 @@ static enum hello_verdict go_on(size_t arrived)
 	return verdict;
 }
 
+static size_t portion(size_t most)
+{
+	static uint32_t seed = 1;
+
+	seed = seed * 1664525u + 1013904223u;
+	return (seed >> 8) % most;
+}
+
 /* All of bytes, in portions of 1 to most bytes. */
 static enum hello_verdict in_portions(size_t most)
 {
@@ -66,7 +74,7 @@ static enum hello_verdict in_portions(size_t most)
 	hello_init(&hello);
 	passed = 0;
 	while (arrived < length && verdict != HELLO_REFUSED) {
-		arrived = min_u64(length, arrived + 1 + (size_t)rand() % most);
+		arrived = min_u64(length, arrived + 1 + portion(most));
 		verdict = go_on(arrived);
 	}
 	return verdict;
