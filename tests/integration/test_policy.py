@@ -98,6 +98,18 @@ def test_policy_of_several_files_and_names():
     call("run", "--allow-net", "quic/example.com:443", "--", "true").expect_error("quic", "one of")
 
 
+def test_policy_explains_http_requests():
+    p = policy("net deny http api.example.com/v1/admin\nnet allow http GET api.example.com/v1/**\n")
+    for words, verdict in ((["api.example.com/v1/%75sers/?q"], "allow"), (["GET", "api.example.com:80/v1"], "allow"),
+                           (["api.example.com"], "allow"), (["POST", "api.example.com/v1/users"], "deny"),
+                           (["api.example.com:81/v1"], "deny"), (["api.example.com/v1/admin/x"], "deny"),
+                           (["api.example.com/v1/x/..//y"], "deny")):
+        assert call("policy", "explain", p, "net", "http", *words).expect(0).stdout.split()[1] == verdict.encode(), words
+    call("policy", "explain", p, "net", "http", "api.example.com/%2").expect_error("not the path of a URL")
+    for verb in (["policy", "check", p], ["run", "--policy", p, "--", "true"]):
+        call(*verb).expect_error(f"{p}:2:15", "a rule about methods or paths is not enforced by this version")
+
+
 def test_policy_explain_and_presets():
     p = policy("share . /w\nfile read /w/r*\nfile write /w/**\n")
     lines = call("policy", "explain", p, "file", "/w/rx").expect(0).stdout.decode().splitlines()
