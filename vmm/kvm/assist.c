@@ -12,30 +12,27 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/kvm/assist_core.h"
+#include "vmm/kvm/cpuid.h"
 
 #define CR0_WP	 (1ull << 16)
 #define CR4_LA57 (1ull << 12)
 
 /* Page-table entries (Intel SDM volume 3, 4.5), and the error code of a page fault. */
-#define PTE_PRESENT	 (1ull << 0)
-#define PTE_WRITE	 (1ull << 1)
-#define PTE_USER	 (1ull << 2)
-#define PTE_ACCESSED	 (1ull << 5)
-#define PTE_DIRTY	 (1ull << 6)
-#define PTE_LARGE	 (1ull << 7)
-#define PTE_ADDRESS	 0x000ffffffffff000ull
-#define FAULT_PRESENT	 1u
-#define FAULT_WRITE	 2u
-#define FAULT_USER	 4u
-#define VECTOR_PF	 14
-#define VECTOR_UD	 6
-#define KVM_FEATURE_LEAF 0x40000001u
+#define PTE_PRESENT   (1ull << 0)
+#define PTE_WRITE     (1ull << 1)
+#define PTE_USER      (1ull << 2)
+#define PTE_ACCESSED  (1ull << 5)
+#define PTE_DIRTY     (1ull << 6)
+#define PTE_LARGE     (1ull << 7)
+#define PTE_ADDRESS   0x000ffffffffff000ull
+#define FAULT_PRESENT 1u
+#define FAULT_WRITE   2u
+#define FAULT_USER    4u
+#define VECTOR_PF     14
+#define VECTOR_UD     6
 
 /* KVM features that make hypercalls: unhalt kick, IPIs, yield, migration control. */
 #define KVM_HYPERCALL_FEATURES (1u << 7 | 1u << 11 | 1u << 13 | 1u << 17)
-/* Asynchronous page faults (three bits): a restore wakes all tasks that wait for one. That costs
- * more instructions than they save when a vCPU now and then waits for the host's disk. */
-#define KVM_ASYNC_FAULTS (1u << 4 | 1u << 10 | 1u << 14)
 
 struct context {
 	int fd;
@@ -85,8 +82,8 @@ void assist_filter_cpuid(struct kvm_cpuid2 *table)
 	uint32_t i;
 
 	for (i = 0; i < table->nent; i++)
-		if (table->entries[i].function == KVM_FEATURE_LEAF)
-			table->entries[i].eax &= ~(KVM_HYPERCALL_FEATURES | KVM_ASYNC_FAULTS);
+		if (table->entries[i].function == CPUID_KVM_FEATURES)
+			table->entries[i].eax &= ~KVM_HYPERCALL_FEATURES;
 }
 
 void assist_describe(const struct assist_stats *stats, char *text, size_t size)

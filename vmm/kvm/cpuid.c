@@ -34,6 +34,11 @@
 	(LEAF80000001_ECX_IBS | LEAF80000001_ECX_PERF_CORE | LEAF80000001_ECX_PERF_NB | \
 	 LEAF80000001_ECX_PERF_LLC)
 
+/* Asynchronous page faults (three bits): a page of a template that the host has not mapped yet
+ * makes the guest switch to another task, and a restore wakes all that wait. That costs more than
+ * it saves when a vCPU now and then waits for the host's disk. */
+#define KVM_ASYNC_FAULTS (1u << 4 | 1u << 10 | 1u << 14)
+
 /* Level types of leaves 0xb and 0x1f. */
 #define TOPOLOGY_SMT  1
 #define TOPOLOGY_CORE 2
@@ -157,6 +162,9 @@ static void adapt(struct kvm_cpuid_entry2 *entry, unsigned index, unsigned cpus)
 	case 0xb:
 	case 0x1f:
 		set_topology_leaf(entry, index, cpus);
+		break;
+	case CPUID_KVM_FEATURES:
+		entry->eax &= ~KVM_ASYNC_FAULTS;
 		break;
 	case 0x80000001:
 		entry->ecx &= ~LEAF80000001_ECX_SVM;

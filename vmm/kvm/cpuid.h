@@ -2,7 +2,8 @@
 /*
  * The processor that the guest sees (Intel SDM, CPUID; KVM's leaves from 0x40000000): the features
  * that KVM supports on this host, with our topology, the hypervisor bit and the TSC-deadline timer,
- * and without performance counters (Intel's and AMD's) and nested virtualization.
+ * and without performance counters (Intel's and AMD's), nested virtualization and asynchronous page
+ * faults.
  */
 #ifndef CORDON_KVM_CPUID_H
 #define CORDON_KVM_CPUID_H
@@ -21,7 +22,8 @@ int cpuid_supported(int kvm_fd, struct kvm_cpuid2 **out, struct err *err);
 /* A checksum of the features, without the fields that differ between processors of one host. */
 uint32_t cpuid_fingerprint(const struct kvm_cpuid2 *supported);
 
-#define CPUID_ENTRIES_MAX 512
+#define CPUID_ENTRIES_MAX  512
+#define CPUID_KVM_FEATURES 0x40000001u /* the leaf of KVM's features */
 
 /* Builds the table for cpuid_set(); table has room for CPUID_ENTRIES_MAX entries. */
 void cpuid_build(struct kvm_cpuid2 *table, const struct kvm_cpuid2 *supported, unsigned index,
