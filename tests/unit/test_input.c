@@ -2,6 +2,7 @@
 #include "vmm/base/input.h"
 
 #include <string.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "tests/support/unit.h"
@@ -122,4 +123,32 @@ START_TEST(stopped_from_inside_nothing_is_watched)
 }
 END_TEST
 
-UNIT_MAIN("input", unread_bytes_wait, stopped_from_inside_nothing_is_watched)
+START_TEST(what_is_always_ready_is_read_at_once)
+{
+	static struct reader reader;
+	int pipes[2], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(null, 0);
+	begin(&reader, null, sizeof(reader.got));
+	input_start(&reader.input);
+	ck_assert_uint_eq(reader.ends, 1);
+	turn(&reader);
+	ck_assert_uint_eq(reader.ends, 1);
+	end(&reader);
+	close(null);
+	/* What may come later is waited for. */
+	ck_assert_int_eq(pipe(pipes), 0);
+	begin(&reader, pipes[0], sizeof(reader.got));
+	ck_assert_int_eq(write(pipes[1], "a", 1), 1);
+	input_start(&reader.input);
+	ck_assert_uint_eq(reader.calls, 0);
+	turn(&reader);
+	ck_assert_mem_eq(reader.got, "a", 1);
+	end(&reader);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+END_TEST
+
+UNIT_MAIN("input", unread_bytes_wait, stopped_from_inside_nothing_is_watched,
+	  what_is_always_ready_is_read_at_once)

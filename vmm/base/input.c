@@ -161,6 +161,13 @@ void input_resume(struct input *input)
 	input_advance(input);
 }
 
+void input_start(struct input *input)
+{
+	input_resume(input);
+	if (input->always_ready)
+		input_read(input);
+}
+
 void input_stop(struct input *input)
 {
 	input->running = false;

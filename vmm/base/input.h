@@ -48,6 +48,10 @@ void input_init(struct input *input, struct loop *loop, int fd, const struct inp
 /* Starts reading, or goes on: the consumer can take bytes (again). */
 void input_resume(struct input *input);
 
+/* input_resume() for the first time: calls back at once if there is no need to wait for the input.
+ */
+void input_start(struct input *input);
+
 /* Stops reading until input_resume(). */
 void input_stop(struct input *input);
 

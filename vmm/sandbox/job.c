@@ -326,8 +326,9 @@ int job_start(struct job **out, struct machine *machine, const struct job_spec *
 	if (job->timeout_ns)
 		loop_timer_start(machine->loop, &job->timer, patience);
 	machine->settled_ns = 0;
+	/* With the START in one packet, if there is nothing to wait for. */
 	if (job->input)
-		input_resume(job->input);
+		input_start(job->input);
 	*out = job;
 	return 0;
 fail:
