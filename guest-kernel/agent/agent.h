@@ -39,9 +39,14 @@
 #define LINK_OUT_SIZE	(LINK_OUT_FRAMES + (256u << 10))
 #define LINK_IN_SIZE	(2 * AGENT_FRAME_MAX)
 
+/* How soon the queued frames are wanted: news of a command that may be about to end can wait for
+ * the end; a process stands still for a check. */
+enum link_wanted { LINK_LATER, LINK_SOON, LINK_NOW };
+
 /* The connection to the monitor. */
 struct link {
 	int fd;
+	enum link_wanted wanted;
 	bool lost, welcomed;
 	bool takes_proposals; /* the monitor does */
 	bool takes_memory;    /* the monitor takes the flag of EXITED */
@@ -122,6 +127,9 @@ struct rehearsal {
 struct agent {
 	bool isolate; /* false only in tests: commands then run as ordinary children */
 	bool worked;  /* a command has been started: from now on the workload may control paths */
+	/* How long LINK_LATER frames wait for a command to end: twice as long as the rehearsal
+	 * took. 0: there was none. */
+	uint64_t hold_ns;
 	struct link link;
 	uint32_t connections;
 	struct report *reports; /* one for each command slot, and one for the rehearsal */

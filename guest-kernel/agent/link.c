@@ -27,8 +27,19 @@ uint8_t *link_room(struct link *link, size_t length)
 	return link->out + link->out_head + link->out_used + AGENT_HEADER_SIZE;
 }
 
+static enum link_wanted wanted_of(uint16_t type)
+{
+	if (type == AGENT_EXEC_CHECK)
+		return LINK_NOW;
+	if (type == AGENT_STARTED || type == AGENT_STDIN_EOF || type == AGENT_OUTPUT_EOF)
+		return LINK_LATER;
+	return LINK_SOON;
+}
+
 void link_commit(struct link *link, uint16_t type, uint16_t flags, uint32_t id, size_t length)
 {
+	if (link->wanted < wanted_of(type))
+		link->wanted = wanted_of(type);
 	agent_put_header(link->out + link->out_head + link->out_used, type, flags, id,
 			 (uint32_t)length);
 	link->out_used += AGENT_HEADER_SIZE + length;
@@ -65,6 +76,7 @@ void link_flush(struct link *link)
 		link->out_used -= (size_t)n;
 	}
 	link->out_head = 0;
+	link->wanted = LINK_LATER;
 }
 
 void link_fill(struct link *link)

@@ -178,13 +178,15 @@ static void finish(struct agent *agent)
 }
 
 /* While a command runs, replies wait until nothing else happens, so that all frames of a short
- * command go in one packet. They wait for no more rounds or bytes than this. */
-#define HOLD_ROUNDS 4
+ * command go in one packet. They wait for no more rounds or bytes than this. If all of them are
+ * LINK_LATER, nothing else happens once agent->hold_ns have passed. */
+#define HOLD_ROUNDS 6
 #define HOLD_BYTES  4096
 
 struct hold {
 	size_t stuck; /* bytes that the socket has not taken */
 	unsigned rounds;
+	uint64_t until_ns; /* LINK_LATER frames wait; 0: there were none */
 };
 
 static bool any_command(const struct agent *agent)
@@ -202,18 +204,33 @@ static bool wants_spare(const struct agent *agent)
 	return agent->spare.wanted && !any_command(agent);
 }
 
+/* How long to wait for something to happen while replies wait. */
+static struct timespec patience(const struct agent *agent, struct hold *hold)
+{
+	uint64_t now;
+
+	if (agent->link.wanted != LINK_LATER || !any_command(agent))
+		return (struct timespec){0};
+	now = now_ns();
+	if (!hold->until_ns)
+		hold->until_ns = now + agent->hold_ns;
+	return (struct timespec){.tv_nsec =
+					 hold->until_ns > now ? (long)(hold->until_ns - now) : 0};
+}
+
 static void send_replies(struct agent *agent, struct hold *hold, bool quiet)
 {
 	struct link *link = &agent->link;
 
-	if (!quiet && link->out_used > hold->stuck && link->out_used < HOLD_BYTES &&
-	    hold->rounds < HOLD_ROUNDS && any_command(agent)) {
+	if (!quiet && link->wanted != LINK_NOW && link->out_used > hold->stuck &&
+	    link->out_used < HOLD_BYTES && hold->rounds < HOLD_ROUNDS && any_command(agent)) {
 		hold->rounds++;
 		return;
 	}
 	link_flush(link);
 	hold->stuck = link->out_used;
 	hold->rounds = 0;
+	hold->until_ns = 0;
 	if (quiet && wants_spare(agent))
 		spare_make(agent);
 }
@@ -222,8 +239,8 @@ void serve(struct agent *agent)
 {
 	static struct watch watch;
 	struct sigaction action = {.sa_handler = on_child};
-	const struct timespec at_once = {0};
 	struct link *link = &agent->link;
+	struct timespec wait = {0};
 	struct hold hold = {0};
 	sigset_t blocked, open;
 	bool hurry;
@@ -238,7 +255,9 @@ void serve(struct agent *agent)
 	while (!link->lost) {
 		watch_build(agent, &watch, link->out_used && link->out_used == hold.stuck);
 		hurry = link->out_used > hold.stuck || wants_spare(agent);
-		ready = ppoll(watch.fds, watch.count, hurry ? &at_once : NULL, &open);
+		if (hurry)
+			wait = patience(agent, &hold);
+		ready = ppoll(watch.fds, watch.count, hurry ? &wait : NULL, &open);
 		if (ready < 0)
 			watch.count = 0;
 		if (watch.count && watch.fds[0].revents & ~POLLOUT) {

@@ -26,6 +26,9 @@
 #define MESSAGE_MAX  PIPE_BUF
 #define MESSAGE_HEAD 8
 
+/* The longest time that replies wait (less than a second). */
+#define HOLD_NS_MAX 500000000u
+
 /* The command that a guest runs once before it becomes a template. */
 static const char rehearsal_program[] = "true";
 
@@ -177,6 +180,9 @@ bool rehearsal_ended(struct agent *agent, pid_t pid)
 
 	if (!rehearsal->command || pid != rehearsal->command->pid)
 		return false;
+	agent->hold_ns = 2 * (now_ns() - rehearsal->command->started_ns);
+	if (agent->hold_ns > HOLD_NS_MAX)
+		agent->hold_ns = HOLD_NS_MAX;
 	command_delete(rehearsal->command);
 	rehearsal->command = NULL;
 	spare_make(agent);
