@@ -171,7 +171,7 @@ static void take_snapshot(void *arg, const char *failure)
 	quiesce_end(&monitor->quiesce);
 	pause_release(&monitor->pause, PAUSE_SNAPSHOT);
 	/* The file has the guest's random state, so the guest must get a new one. */
-	sandbox_reseed(&monitor->session.sandbox);
+	sandbox_reseed(&monitor->session.sandbox, NULL);
 	finish(monitor, failure ? NULL : copy_body(&monitor->session.sandbox), failure);
 }
 

@@ -193,7 +193,11 @@ static int create_memory(struct machine *machine, struct err *err)
 					   LAYOUT_HOLE_START, LAYOUT_HOLE_END, err);
 }
 
-/* Sets a new generation id, which makes the guest's kernel renew its random numbers. */
+/*
+ * Sets a new generation id, which makes the guest's kernel renew its random numbers. Where the
+ * agent's connection goes on, the first requests to it do that, with more bits and before anything
+ * else happens in the guest: the kernel then learns of the id with the next one.
+ */
 static int renew_generation(struct machine *machine, struct err *err)
 {
 	uint8_t id[BOOT_VMGENID_SIZE];
@@ -201,7 +205,8 @@ static int renew_generation(struct machine *machine, struct err *err)
 	if (getrandom(id, sizeof(id), 0) != sizeof(id))
 		return err_sys(err, "getrandom");
 	guest_memory_write(&machine->memory, LAYOUT_VMGENID, id, sizeof(id));
-	irq_line_raise(&machine->devices.vmgenid_irq);
+	if (!machine->agent_stream)
+		irq_line_raise(&machine->devices.vmgenid_irq);
 	return 0;
 }
 

@@ -39,13 +39,15 @@ static void clock_jumped(void *arg)
 	sandbox_set_time(arg);
 }
 
-void sandbox_reseed(struct sandbox *sandbox)
+int sandbox_reseed(struct sandbox *sandbox, const struct agent_reply *reply)
 {
 	uint8_t seed[64];
+	int ret = -EIO;
 
 	if (getrandom(seed, sizeof(seed), 0) == sizeof(seed))
-		agent_channel_reseed(sandbox->machine.channel, seed, sizeof(seed), NULL);
+		ret = agent_channel_reseed(sandbox->machine.channel, seed, sizeof(seed), reply);
 	explicit_bzero(seed, sizeof(seed));
+	return ret;
 }
 
 /* --- start-up --------------------------------------------------------------------------------- */

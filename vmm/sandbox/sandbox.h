@@ -89,9 +89,12 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 /* Starts the guest. From then on the loop is shared, as after machine_start(). */
 int sandbox_start(struct sandbox *sandbox, struct err *err);
 
-/* Sets the guest's real-time clock; adds entropy to its random pool. Only once it is ready. */
+/*
+ * Sets the guest's real-time clock; adds entropy to its random pool and renews its random numbers:
+ * 0 or -errno, reply as in channel.h. Only once it is ready.
+ */
 void sandbox_set_time(struct sandbox *sandbox);
-void sandbox_reseed(struct sandbox *sandbox);
+int sandbox_reseed(struct sandbox *sandbox, const struct agent_reply *reply);
 
 /*
  * Requests what the agent must know of the policy in force before the next command, unless it

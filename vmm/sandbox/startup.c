@@ -102,18 +102,33 @@ void startup_begin(struct startup *startup)
 
 /* --- the steps of a sandbox ------------------------------------------------------------------- */
 
-/* A saved guest still has the time and the random numbers of the moment when it was saved. */
+static void reseeded(void *arg, int error)
+{
+	struct sandbox *sandbox = arg;
+	struct err err;
+
+	if (error <= 0)
+		return; /* a lost connection is followed by another start-up */
+	err_code(&err, error, "the guest's random numbers");
+	machine_finish(&sandbox->machine, MACHINE_SETUP_FAILED, err.text);
+}
+
+/*
+ * A saved guest still has the time and the random numbers of the moment when it was saved. New
+ * random numbers must come before any command: a reply to a later request says that they did.
+ */
 static int request_clock(void *arg, const struct agent_reply *reply, struct err *err)
 {
 	struct sandbox *sandbox = arg;
+	const struct agent_reply own = {.done = reseeded, .arg = sandbox};
+	int ret;
 
 	(void)reply;
-	(void)err;
-	if (sandbox->restored) {
-		sandbox_set_time(sandbox);
-		sandbox_reseed(sandbox);
-	}
-	return 0;
+	if (!sandbox->restored)
+		return 0;
+	sandbox_set_time(sandbox);
+	ret = sandbox_reseed(sandbox, &own);
+	return ret < 0 ? err_code(err, -ret, "the guest's random numbers") : 0;
 }
 
 /* Old agents cannot rehearse; then a first command takes longer. */
@@ -158,7 +173,7 @@ static void save_template(void *arg)
 	timeline_mark(&sandbox->machine.timeline, TIMELINE_TEMPLATE);
 	machine_resume(&sandbox->machine);
 	/* Later guests start from this one's state, and must not know its random numbers. */
-	sandbox_reseed(sandbox);
+	sandbox_reseed(sandbox, NULL);
 	saved.done(saved.arg, 0);
 }
 
@@ -336,7 +351,7 @@ static int request_hostname(void *arg, const struct agent_reply *reply, struct e
  * command.
  */
 const struct startup_step sandbox_steps[] = {
-	{"clock and random numbers", request_clock, NULL, false},
+	{"clock and random numbers", request_clock, NULL, true},
 	{"rehearsal", request_rehearsal, NULL, false},
 	{"agent", request_ping, NULL, false},
 	{"template", request_template, NULL, false},
