@@ -260,8 +260,8 @@ void child_become(const struct agent *agent, const struct start *start, struct r
 	variables = environment(start, &user);
 	if (!variables)
 		child_fail(report, EXIT_CORDON, ENOMEM, "environment: %s", strerror(ENOMEM));
-	/* The last step: the program may refuse what was done above. The rehearsal runs without. */
-	ret = report == &agent->reports[AGENT_COMMANDS_MAX] ? 0 : filter_install(agent->filter);
+	/* The last step: the program may refuse what was done above. */
+	ret = filter_install(agent->filter);
 	if (ret < 0)
 		child_fail(report, EXIT_CORDON, -ret, "the filter of system calls: %s",
 			   strerror(-ret));

@@ -128,13 +128,13 @@ START_TEST(a_template_comes_before_anything_of_the_user)
 	fake->sandbox.machine.loop = fake->loop;
 	fake_connect(fake);
 	/* the machine is paused to be saved; the rest follows after that */
-	ck_assert_str_eq(fake->log, "welcome rehearse ping ");
+	ck_assert_str_eq(fake->log, "welcome filter rehearse ping ");
 	ck_assert(fake->sandbox.machine.pausing && !fake->sandbox.template_due);
 	fake->sandbox.template_saved.done(fake->sandbox.template_saved.arg, 0);
 	agent_channel_readable(fake->sandbox.machine.channel);
 	ck_assert_str_eq(
 		fake->log,
-		"welcome rehearse ping root mount mount limits filter forward hostname ");
+		"welcome filter rehearse ping root mount mount limits filter forward hostname ");
 	ck_assert_uint_eq(fake->done, 1);
 	fake_destroy(fake);
 }

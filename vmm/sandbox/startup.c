@@ -137,7 +137,10 @@ static int request_rehearsal(void *arg, const struct agent_reply *reply, struct 
 	struct sandbox *sandbox = arg;
 
 	(void)err;
-	if (!sandbox->template_due || agent_channel_rehearse(sandbox->machine.channel, reply) < 0)
+	if (!sandbox->template_due)
+		return 0;
+	system_calls_rehearse(sandbox);
+	if (agent_channel_rehearse(sandbox->machine.channel, reply) < 0)
 		return 0;
 	return STARTUP_WAIT;
 }

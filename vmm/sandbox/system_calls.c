@@ -40,9 +40,10 @@ struct request {
 	int ret;
 };
 
+static struct process_filter filter; /* large, and only the event thread is here */
+
 static void send_filter(void *arg, const struct policy *policy)
 {
-	static struct process_filter filter; /* large, and only the event thread is here */
 	struct request *request = arg;
 	struct sandbox *sandbox = request->sandbox;
 	const struct agent_reply own = {.done = renewed, .arg = sandbox};
@@ -64,6 +65,15 @@ static void send_filter(void *arg, const struct policy *policy)
 		request->ret = 1;
 	if (request->ret >= 0)
 		sandbox->calls = (struct system_calls){.open = open, .known = true};
+}
+
+void system_calls_rehearse(struct sandbox *sandbox)
+{
+	struct err err;
+
+	if (process_filter_make(NULL, &filter, &err) == 0)
+		agent_channel_set_filter(sandbox->machine.channel, filter.code, filter.count,
+					 filter.memfd_noexec, NULL);
 }
 
 int system_calls_request(struct sandbox *sandbox, const struct policy *policy,
