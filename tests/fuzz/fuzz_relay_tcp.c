@@ -7,7 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/relay_tcp.h"
 
-#define STEPS 400
+#define STEPS 200
 
 static unsigned number_below(void *arg, unsigned limit)
 {
