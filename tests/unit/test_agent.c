@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "guest-kernel/agent/agent.h"
 #include "tests/support/agent_host.h"
 #include "tests/support/agent_real.h"
 #include "tests/unit/agent_common.h"
@@ -358,9 +359,33 @@ START_TEST(two_floods_take_turns)
 }
 END_TEST
 
-UNIT_MAIN("agent", greeting_tells_version_and_build, output_is_separate_and_the_status_is_its_own,
-	  use_of_resources_is_reported, signals_reach_the_whole_group, input_ends_on_request,
-	  megabytes_pass_byte_exact, a_reader_that_stops_stops_the_writer,
-	  a_command_that_never_reads_does_not_stall_others, input_without_a_reader_is_reported,
-	  a_terminal_can_be_resized, a_terminal_turns_control_c_into_a_signal, many_run_at_once,
-	  two_floods_take_turns)
+/* What may be about to end is waited for, but not by output or by a process that stands still. */
+START_TEST(frames_say_how_soon_they_are_wanted)
+{
+	static struct link link;
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	link.fd = fds[0];
+	link_send(&link, AGENT_STARTED, 0, 1, "1234", 4);
+	link_send(&link, AGENT_OUTPUT_EOF, 1, 1, NULL, 0);
+	ck_assert_int_eq(link.wanted, LINK_LATER);
+	link_send(&link, AGENT_OUTPUT, 1, 1, "x", 1);
+	ck_assert_int_eq(link.wanted, LINK_SOON);
+	link_send(&link, AGENT_EXEC_CHECK, 0, 1, "", 1);
+	link_send(&link, AGENT_OUTPUT, 1, 1, "x", 1);
+	ck_assert_int_eq(link.wanted, LINK_NOW);
+	link_flush(&link);
+	ck_assert_uint_eq(link.out_used, 0);
+	ck_assert_int_eq(link.wanted, LINK_LATER);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+UNIT_MAIN("agent", frames_say_how_soon_they_are_wanted, greeting_tells_version_and_build,
+	  output_is_separate_and_the_status_is_its_own, use_of_resources_is_reported,
+	  signals_reach_the_whole_group, input_ends_on_request, megabytes_pass_byte_exact,
+	  a_reader_that_stops_stops_the_writer, a_command_that_never_reads_does_not_stall_others,
+	  input_without_a_reader_is_reported, a_terminal_can_be_resized,
+	  a_terminal_turns_control_c_into_a_signal, many_run_at_once, two_floods_take_turns)
