@@ -14,5 +14,6 @@ int64_t page_cache_read(int fd, uint64_t offset, const struct iovec *iov, unsign
 
 	if (n < 0)
 		return errno > 0 ? -errno : -EIO;
-	return n > 0 ? n : -EIO;
+	/* 0 is the end of the file, but on Linux 5.9 and 5.10 also a page that is not there. */
+	return n > 0 ? n : -EAGAIN;
 }

@@ -8,8 +8,8 @@
 
 /*
  * One preadv2(2) of what the page cache has, in the iovecs. Bytes read, at least 1; -EAGAIN: it
- * does not have the first one; -EOPNOTSUPP or -ENOSYS: this host cannot tell; -EIO: the file is
- * shorter; or another -errno.
+ * does not have the first one, or the file is shorter; -EOPNOTSUPP or -ENOSYS: this host cannot
+ * tell; or another -errno.
  */
 int64_t page_cache_read(int fd, uint64_t offset, const struct iovec *iov, unsigned count);
 
