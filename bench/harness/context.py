@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from harness import host
-from harness.model import NotMeasured, TimedOut
+from harness.model import NotMeasured, Problem, TimedOut
 
 PR_SET_CHILD_SUBREAPER = 36
 # A line of the time line of `cordon run -v`: ms since the start, ms since the previous mark, mark.
@@ -52,9 +52,19 @@ class Bench:
         # Of descendants that lose their parent, this process becomes the parent: their processor time
         # is then ours, and none can be left behind.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self.directory = tempfile.mkdtemp(prefix="cordon-bench.")
         self.environment = dict(os.environ)
-        # The user's templates, sandboxes and logs stay as they are.
+        try:
+            self.directory = tempfile.mkdtemp(prefix="cordon-bench.")
+        except OSError as error:
+            raise Problem(f"no directory for temporary files: {error.strerror}: set TMPDIR") from None
+        try:
+            self.make_directories()
+        except BaseException:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise
+
+    def make_directories(self):
+        """The user's templates, sandboxes and logs stay as they are."""
         for variable in ("XDG_CACHE_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"):
             path = self.path(variable.split("_")[1].lower())
             os.mkdir(path, 0o700)
@@ -184,22 +194,45 @@ class Bench:
         if not os.path.isdir(self.directory):
             return
         self.kill_sandboxes()
-        for _ in range(100):
-            left = children(os.getpid())
-            if not left:
-                break
-            for pid in left:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                    os.waitpid(pid, 0)
-                except (ProcessLookupError, ChildProcessError):
-                    pass
+        end_descendants()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def end_descendants():
+    """Ends all processes below this one, those first that could start others."""
+    for _ in range(100):
+        left = tree(os.getpid())[1:]
+        if not left:
+            break
+        killed = set()
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            except (ProcessLookupError, PermissionError):
+                pass
+        for pid in children(os.getpid()) & killed:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass
+
+
+def tree(pid):
+    """A process and its descendants, parents first."""
+    found = [pid]
+    for each in found:
+        found += sorted(children(each) - set(found))
+    return found
+
+
 def children(parent):
-    """Process ids of the children of a process."""
+    """Process ids of the children of a process; none if it has ended."""
     found = set()
-    for task in os.listdir(f"/proc/{parent}/task"):
+    try:
+        tasks = os.listdir(f"/proc/{parent}/task")
+    except OSError:
+        tasks = []
+    for task in tasks:
         found |= {int(pid) for pid in host.read(f"/proc/{parent}/task/{task}/children").split()}
     return found

@@ -9,6 +9,7 @@ from harness.model import Figure, NotMeasured, TimedOut
 
 BUSY = 0.3          # processors that others may keep busy while a sample is taken
 REPEATS = 1.0       # at most so many more samples, as a share of those planned, replace busy ones
+REASON = 500        # characters of why a probe failed
 FAILURES = 3        # a probe that failed so often in a row is given up
 
 # What a program printed was nonsense, or a file or process has gone: the other figures do not depend on it.
@@ -16,7 +17,7 @@ NONSENSE = (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError
 
 
 def reason_of(problem):
-    return str(problem) if isinstance(problem, NotMeasured) else f"{type(problem).__name__}: {problem}"
+    return (str(problem) if isinstance(problem, NotMeasured) else f"{type(problem).__name__}: {problem}")[:REASON]
 
 
 class Taken:
@@ -79,7 +80,7 @@ def take(bench, taken):
         figures = {name: checked(some) for name, some in taken.probe.sample(bench).items()}
     except TimedOut as problem:
         taken.failures = FAILURES       # another try would take as long
-        taken.reason = str(problem)
+        taken.reason = reason_of(problem)
         return fresh
     except (NotMeasured, *NONSENSE) as problem:
         taken.failures += 1

@@ -13,12 +13,14 @@ import subprocess
 import time
 
 from harness.context import last_line
-from harness.model import NotMeasured
+from harness.model import NotMeasured, TimedOut
 from peers import qemu
 
 NAME = "qemu-snapshot"
 TITLE = "QEMU microvm, from a snapshot"
 READY = b"ready"
+LINE = 65536            # bytes that are read of what QEMU says at once
+SAVE_LIMIT = 60         # seconds
 
 
 def snapshot(bench):
@@ -30,12 +32,12 @@ def machine(work):
                         work.cmdline + " console=ttyS0 bench_wait=1", "-serial", "stdio")
 
 
-def ask(connection, command, **arguments):
-    """One request of QEMU's control protocol: the reply."""
+def ask(connection, command, end, **arguments):
+    """One request of QEMU's control protocol, until a time: the reply."""
     connection.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
     connection.flush()
-    while True:
-        line = connection.readline()
+    while time.monotonic() < end:
+        line = connection.readline(LINE)
         if not line:
             raise NotMeasured(f"QEMU ended while it was asked to {command}")
         reply = json.loads(line)
@@ -43,6 +45,7 @@ def ask(connection, command, **arguments):
             raise NotMeasured(f"QEMU refused to {command}: {reply['error'].get('desc')}")
         if "return" in reply:
             return reply["return"]
+    raise TimedOut(f"QEMU did not {command} within {SAVE_LIMIT} s")
 
 
 def wait_ready(process, stuck, limit):
@@ -52,7 +55,7 @@ def wait_ready(process, stuck, limit):
     os.set_blocking(process.stdout.fileno(), False)
     while READY not in said:
         time.sleep(0.05)
-        said = (said + (process.stdout.read() or b""))[-65536:]
+        said = (said + (process.stdout.read1(LINE) or b""))[-LINE:]
         if process.poll() is not None or time.monotonic() > end or any(text in said for text in stuck):
             lines = [line for line in said.splitlines() if any(text in line for text in stuck)]
             raise NotMeasured("qemu-system-x86_64 did not come to wait for a command: " + last_line(b"".join(lines[:1]) or said))
@@ -61,17 +64,18 @@ def wait_ready(process, stuck, limit):
 def save(path, file):
     """Has a running QEMU write its machine to a file, and end."""
     with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(60)
+        client.settimeout(SAVE_LIMIT)
         client.connect(path)
+        end = time.monotonic() + SAVE_LIMIT
         with client.makefile("rwb") as connection:
-            connection.readline()
-            ask(connection, "qmp_capabilities")
-            ask(connection, "migrate", uri=f"exec:cat >{shlex.quote(file)}")
-            while (status := ask(connection, "query-migrate").get("status")) not in ("completed", "failed"):
+            connection.readline(LINE)
+            ask(connection, "qmp_capabilities", end)
+            ask(connection, "migrate", end, uri=f"exec:cat >{shlex.quote(file)}")
+            while (status := ask(connection, "query-migrate", end).get("status")) not in ("completed", "failed"):
                 time.sleep(0.05)
             if status == "failed":
                 raise NotMeasured("QEMU could not save the machine")
-            ask(connection, "quit")
+            ask(connection, "quit", end)
 
 
 def prepare(bench, work):

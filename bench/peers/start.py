@@ -7,7 +7,7 @@ import select
 import subprocess
 import time
 
-from harness.context import children, last_line
+from harness.context import last_line, tree
 from harness.host import read
 from harness.model import NotMeasured
 
@@ -81,7 +81,8 @@ def wait(process, start, outputs, limit):
                 outputs.read(fd)
                 if fd not in outputs.open:
                     poll.unregister(fd)
-            if not ready or outputs.has(start.stuck):
+            # A process that prints all the time is always ready.
+            if left <= 0 or outputs.has(start.stuck):
                 return None
     finally:
         os.close(ended)
@@ -133,17 +134,6 @@ def still_runs(bench, start, seconds, look=None):
 
 
 # --- memory -----------------------------------------------------------------------------------
-
-
-def tree(pid):
-    """A process and its descendants."""
-    found = [pid]
-    for each in found:
-        try:
-            found += sorted(children(each) - set(found))
-        except FileNotFoundError:
-            pass
-    return found
 
 
 def mappings(pid):

@@ -44,6 +44,29 @@ with listener.accept()[0].makefile("rwb") as peer:
         peer.write(b'{{"event": "X"}}\\n' + json.dumps({{"return": reply}}).encode() + b"\\n")
         peer.flush()
 """
+# Adopts a chain of 150 processes, each in a session of its own, and ends it.
+DEEP = """
+import ctypes, os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from harness import context
+ctypes.CDLL(None).prctl(context.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+reader, writer = os.pipe()
+depth = 0
+while depth < 150 and os.fork() == 0:
+    depth += 1
+    os.setsid() if os.getpid() != os.getsid(0) else None
+if depth:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.write(writer, b"x")
+    os.close(writer)
+    signal.pause()
+os.close(writer)
+with open(reader, "rb") as said:
+    said.read(150)
+print(len(context.tree(os.getpid())) - 1)
+context.end_descendants()
+print(sorted(context.children(os.getpid())))
+"""
 PROGRAMS = ("null.elf", "null.bin", "off.elf", "idle.elf", "idle.bin", "peer-init")
 
 
@@ -125,6 +148,33 @@ def test_a_command_in_each(bench, monkeypatch):
     assert found["command.crun"] == (0, "crun did not end within 0.5 s: no message")
     assert found["command.runc"][1].startswith("runc did not end within 0.5 s: b")
     assert found["command.podman"] == (0, "podman ended with status 3: pale ?[31mred")
+
+
+def test_a_program_that_always_has_something_to_say(bench, monkeypatch):
+    monkeypatch.setattr(start.Outputs, "read", lambda self, fd: None)      # more comes than can be read
+    assert "yes did not end within 0.1 s" in reason(start.execute, bench, Start(["yes"]), 0.1)
+
+
+def test_a_program_that_talks_without_end(bench, monkeypatch):
+    """Instead of its guest's output, and over its control socket: QEMU's place is taken by another program."""
+    monkeypatch.setattr(qemu_snapshot, "SAVE_LIMIT", 0.2)
+    bench.install("qemu-system-x86_64", "yes & yes & exec yes")
+    work = types.SimpleNamespace(memory=1, kernel="", waiting="", cmdline="", boot_limit=0.2)
+    assert "did not come to wait" in reason(qemu_snapshot.prepare, bench, work)
+    reader, writer = os.pipe()
+    os.write(writer, b'{"event": "\\u001b[2J"}\n' * 1000)
+    os.close(writer)
+    with open(reader, "rb") as said:
+        assert "did not quit within" in reason(qemu_snapshot.ask, types.SimpleNamespace(
+            write=len, flush=int, readline=said.readline), "quit", qemu_snapshot.time.monotonic() - 1)
+
+
+def test_a_program_that_runs_away(tmp_path):
+    """Processes that leave their group and their parent end with the run, however deep they are."""
+    script = tmp_path / "deep.py"
+    script.write_text(DEEP)
+    done = subprocess.run([sys.executable, script, os.path.join(TOP, "bench")], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout == "150\n[]\n", done
 
 
 def test_a_program_that_does_something_else(bench):
