@@ -4,13 +4,17 @@
 `cordon bench` checks the options and gives them here; --cordon and --programs are its own.
 """
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)       # no traceback if Ctrl-C comes before main() has its handler
+
 import argparse
 import difflib
 import json
 import os
 import platform
 import shlex
-import signal
 import sys
 import textwrap
 import time
@@ -36,8 +40,12 @@ class Interrupted(BaseException):
         self.status = 128 + number
 
 
+# What was ignored at the start stays so: nohup(1), and a shell's background jobs.
+SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def handle_signals(handler):
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, handler)
 
 
@@ -101,7 +109,8 @@ def open_directory(options):
     """The directory for results, made before anything is measured."""
     directory = options.out or time.strftime("cordon-bench-%Y%m%d-%H%M%S")
     try:
-        os.makedirs(directory, exist_ok=True)
+        # A name that is not given is a new directory: in one that others can write to, it could be theirs.
+        os.makedirs(directory, exist_ok=bool(options.out))
         if not os.access(directory, os.W_OK):
             raise PermissionError(13, "not writable")
     except OSError as error:
@@ -185,7 +194,6 @@ def measured_run(options, command):
     chosen(options.suites)
     peers.chosen(options.peers)
     status, unsaved = 0, None
-    handle_signals(on_signal)
     began = time.monotonic()
     bench = run = directory = None
     try:
@@ -206,6 +214,7 @@ def measured_run(options, command):
         handle_signals(signal.SIG_IGN)
         if bench:
             bench.close()
+    handle_signals(on_signal)
     run["notes"] += busy_note(run) + [f"It took {duration(time.monotonic() - began)}."]
     return finish(options, directory, run, unsaved) if status == 0 else finish(options, directory, run, unsaved) or status
 
@@ -215,6 +224,7 @@ def main():
                                                if not word.startswith(("--cordon=", "--programs=", "--version=")))])
     options = arguments(sys.argv[1:])
     try:
+        handle_signals(on_signal)
         options.old = results.load(options.compare) if options.compare else None
         if options.read:
             run = results.load(options.read)
@@ -230,6 +240,7 @@ def main():
 def guarded_main():
     """main(), whose output may go nowhere: a pipe that closes early ends quietly, a full disk with a line."""
     status = FAILED
+    sys.stdout.reconfigure(errors="replace")
     try:
         status = main()
         sys.stdout.flush()
@@ -239,6 +250,9 @@ def guarded_main():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print(f"cordon: bench: {error.filename or 'standard output'}: {error.strerror}", file=sys.stderr)
         status = FAILED
+    except Interrupted as stop:
+        status = stop.status
+    handle_signals(signal.SIG_IGN)
     return status
 
 

@@ -126,8 +126,9 @@ def ratios(rows, by_id):
     found = []
     for row, values in measured(rows):
         other = by_id.get(row.get("against", ""))
-        if other and results.values(other):
-            ratio = statistic.median(values) / statistic.median(results.values(other))
+        theirs = statistic.median(results.values(other)) if other and results.values(other) else 0
+        ratio = statistic.median(values) / theirs if theirs else 0
+        if ratio > 0:       # the scale is logarithmic
             found.append((row, ratio if row["better"] == "more" else 1 / ratio))
     if not found:
         return None

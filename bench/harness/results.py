@@ -2,13 +2,14 @@
 """results.json: every sample of a run, written whole or not at all, and read with suspicion."""
 
 import json
-import math
 import os
+import secrets
 
 FORMAT = "cordon-bench"
 VERSION = 1
 LARGEST = 64 << 20          # bytes of a results file
 ROWS, GROUPS, SAMPLES = 2000, 200, 5000     # bounds of one
+LARGEST_NUMBER = 1e100                      # sums and ratios of such numbers are finite
 
 
 class BadResults(Exception):
@@ -22,7 +23,7 @@ def row_entry(group, row, samples, reason):
         if getattr(row, name) not in ("", None):
             entry[name] = getattr(row, name)
     if reason:
-        entry["reason"] = reason
+        entry["reason"] = printable(reason)
     return entry
 
 
@@ -39,17 +40,20 @@ def busy(entry):
 
 def write_file(path, text):
     """Writes a file by a temporary name, so that an old one stays whole if this fails."""
-    new = path + ".new"
+    new = f"{path}.{secrets.token_hex(4)}.new"
     try:
-        with open(new, "w", encoding="utf-8") as file:
+        # Exclusively: in a directory that others can write to, a link of theirs could have any predictable name.
+        with open(new, "x", encoding="utf-8") as file:
             file.write(text)
         os.replace(new, path)
-    except OSError as error:
+    except BaseException as error:      # a signal, too
         try:
             os.unlink(new)
         except OSError:
             pass
-        raise OSError(error.errno, error.strerror, path) from None
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, path) from None
+        raise
 
 
 def save(path, run):
@@ -68,7 +72,8 @@ def printable(value):
 
 
 def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # A comparison takes integers of any size, and is false for NaN.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
 def check_row(entry):
@@ -117,7 +122,7 @@ def load(path):
     if not isinstance(run, dict) or run.get("format") != FORMAT:
         raise BadResults(f"{path}: not a results file of 'cordon bench'")
     if run.get("version") != VERSION:
-        raise BadResults(f"{path}: version {run.get('version')!r} of the format, and this program reads {VERSION}: "
+        raise BadResults(f"{path}: version {repr(run.get('version'))[:40]} of the format, and this program reads {VERSION}: "
                          "measure again, or use the program that wrote it")
     if not check_run(run):
         raise BadResults(f"{path}: damaged: a row or a field is missing, or there are too many")

@@ -106,6 +106,7 @@ def test_results_files_are_checked(tmp_path):
                          ("better", "x"), ("reason", 1), ("x", "1"), ("samples", [{"value": 1, "phases": {"a": "b"}}])]:
         broken.append(json.dumps({**good, "rows": [{**good["rows"][0], field: value}]}).encode())
     broken.append(json.dumps(good).replace("1", "NaN", 1).encode())
+    broken += [json.dumps(run_of(row_of("r", [value]))).encode() for value in (10 ** 400, -10 ** 400, 1e101)]
     for data in broken:
         path.write_bytes(data)
         with pytest.raises(results.BadResults):
@@ -139,7 +140,7 @@ def test_results_are_written_whole_or_not(tmp_path, monkeypatch):
 
     def full(name, mode="r", **options):
         file = real(name, mode, **options)
-        if "w" in mode:
+        if mode in ("w", "x"):
             file.close()
             file = real("/dev/full", "w", **options)
         return file
@@ -149,6 +150,35 @@ def test_results_are_written_whole_or_not(tmp_path, monkeypatch):
         results.write_file(str(path), "new" * 10000)
     monkeypatch.undo()
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["results.json"]
+
+
+def test_results_are_not_written_through_links_of_others(tmp_path):
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.write_text("kept")
+    out.mkdir()
+    for name in ("results.json", "results.json.new"):
+        os.symlink(mine, out / name)
+    results.write_file(str(out / "results.json"), "new")
+    assert mine.read_text() == "kept" and (out / "results.json").read_text() == "new" and not (out / "results.json").is_symlink()
+
+
+def test_a_signal_leaves_no_part_of_a_file(tmp_path, monkeypatch):
+    def stop(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        results.write_file(str(tmp_path / "results.json"), "new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_reasons_are_short_and_do_not_command_a_terminal():
+    def fail(_bench):
+        raise NotMeasured("a\x1b[2J" + "b" * 10000)
+
+    taken = measure(Probe([Row("a", "a", "ms")], fail))[0]
+    reason = results.row_entry(Group("start", "g", "G", []), taken.probe.rows[0], [], taken.reason)["reason"]
+    assert reason.startswith("a?[2Jb") and len(reason) <= runner.REASON
 
 
 def test_probes_take_turns():
@@ -292,6 +322,17 @@ def test_plots(kind):
     # A group without any sample has no plot, and no error.
     run["rows"] = [row_of("one", [])]
     assert plot.of_run(run, "start") == []
+
+
+@pytest.mark.parametrize("kind", plot.KINDS)
+def test_plots_of_any_numbers(kind, monkeypatch):
+    monkeypatch.setattr(plot, "draw", lambda script, height: None)
+    for values in ([0] * 3, [-1, -2, -3], [1e100, 1e-100, 1], [1e-300] * 3):
+        for other in ([0] * 3, [1e100] * 3, [1e-300] * 3):
+            run = run_of(row_of("one", values, against="two", series="s", x=1), row_of("two", other, against="one", series="s", x=1))
+            run["groups"][0]["plot"] = kind
+            plot.of_run(run, "start")
+            table.text(run)
 
 
 def test_document_between_marks(tmp_path):

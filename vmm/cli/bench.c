@@ -126,7 +126,8 @@ static int run(int argc, char **argv, struct err *err)
 	if (!realpath("/proc/self/exe", program))
 		return err_sys(err, "/proc/self/exe");
 	add(&command, "python3", "");
-	add(&command, "-B", "");
+	/* Neither the user's modules nor PYTHON... variables: the harness brings all it needs. */
+	add(&command, "-EsB", "");
 	add(&command, harness, "");
 	add(&command, "--cordon=", program);
 	*strstr(harness, "/python/main.py") = '\0';
