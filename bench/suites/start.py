@@ -6,12 +6,14 @@ reaped. Phases come from the time stamps of `cordon run -v`; what remains is the
 """
 
 import os
+import select
 import time
 
-from harness.model import Figure, Group, NotMeasured, Probe, Row
+from harness.model import Figure, Group, NotMeasured, Probe, Row, TimedOut
 
 BOX = "bench"
 REST = "process start and end"
+TOGETHER_LIMIT = 120        # seconds
 # Marks of `cordon run -v`, and what the time since the mark before is called.
 PHASES = {
     "machine created": "create VM and devices",
@@ -147,24 +149,27 @@ def restore_group(bench):
 def together(bench, count):
     """Milliseconds of each of so many runs that start at once."""
     began = time.perf_counter()
-    running = [bench.start([bench.cordon, "run", "--", "true"]) for _ in range(count)]
-    times = {}
+    poll, running, times = select.poll(), {}, []
     try:
+        for _ in range(count):
+            process = bench.start([bench.cordon, "run", "--", "true"])
+            ended = os.pidfd_open(process.pid)
+            running[ended] = process
+            poll.register(ended, select.POLLIN)
         while len(times) < count:
-            if time.perf_counter() - began > 120:
-                raise NotMeasured(f"{count} runs at once did not end within 120 s")
-            pid, status = os.waitpid(-1, 0)
-            process = next((p for p in running if p.pid == pid), None)
-            if process is None:
-                continue            # adopted: an orphan of an earlier sandbox
-            times[pid] = (time.perf_counter() - began) * 1e3
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode != 0:
-                raise NotMeasured(f"one of {count} runs at once ended with status {process.returncode}")
+            ready = poll.poll(max(0.0, began + TOGETHER_LIMIT - time.perf_counter()) * 1e3)
+            if not ready:
+                raise TimedOut(f"{count} runs at once did not end within {TOGETHER_LIMIT} s")
+            for ended, _ in ready:
+                times.append((time.perf_counter() - began) * 1e3)
+                poll.unregister(ended)
+                if running[ended].wait() != 0:
+                    raise NotMeasured(f"one of {count} runs at once ended with status {running[ended].returncode}")
     finally:
-        for process in running:
+        for ended, process in running.items():
+            os.close(ended)
             bench.stop(process)
-    return times.values()
+    return times
 
 
 def once_group(bench):

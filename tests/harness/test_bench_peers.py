@@ -14,7 +14,7 @@ from harness import context, load, runner  # noqa: E402
 from harness.model import NotMeasured, Problem  # noqa: E402
 from peers import bubblewrap, cloud_hypervisor, firecracker, kvmtool, oci, qemu, qemu_snapshot, start  # noqa: E402
 from peers.start import Start  # noqa: E402
-from suites import peers, peers_lab  # noqa: E402
+from suites import peers, peers_lab, start as suite_start  # noqa: E402
 
 # A monitor: it ends with the null guest, and runs as long as the idle guest does.
 MONITOR = 'case "$*" in *idle*) exec sleep 600 ;; esac'
@@ -167,6 +167,15 @@ def test_a_program_that_talks_without_end(bench, monkeypatch):
     with open(reader, "rb") as said:
         assert "did not quit within" in reason(qemu_snapshot.ask, types.SimpleNamespace(
             write=len, flush=int, readline=said.readline), "quit", qemu_snapshot.time.monotonic() - 1)
+
+
+def test_runs_at_once(bench, monkeypatch):
+    assert len(suite_start.together(bench, 3)) == 3
+    bench.install("cordon", "exit 3")
+    assert reason(suite_start.together, bench, 3) == "one of 3 runs at once ended with status 3"
+    monkeypatch.setattr(suite_start, "TOGETHER_LIMIT", 0.1)
+    bench.install("cordon", "exec sleep 600")
+    assert reason(suite_start.together, bench, 3) == "3 runs at once did not end within 0.1 s"
 
 
 def test_a_program_that_runs_away(tmp_path):
