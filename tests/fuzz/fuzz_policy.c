@@ -13,11 +13,6 @@
 
 #define TEXT_MAX 4096
 
-#define HTTP_LINES                                              \
-	"net ask udp *:53\n"                                    \
-	"net deny http POST,GET a.x.y:1-9999/q/%20* *.x.y/a?\n" \
-	"net allow http PUT,GET a.x.y/q [2001:db8::]/32:*/**/[a-c]* *.x.y\n"
-
 static const char *const lines[] = {
 	"file write /w/**\n",
 	"file hide /w/**/.env /w/s?cret\n",
@@ -29,7 +24,9 @@ static const char *const lines[] = {
 	"limit cpus=2 memory=256M wall=3m\n",
 	"net allow tls api.example.com:443 *.x.y:1-9\n",
 	"net deny tcp 10.0.0.0/8:* [2001:db8::]/32:443\n",
-	HTTP_LINES,
+	"net ask udp *:53\n",
+	"net deny http POST,GET a.x.y:1-9999/q/%20* *.x.y/a?\n",
+	"net allow http PUT,GET a.x.y/q [2001:db8::]/32:*/**/[a-c]* *.x.y\n",
 	"net allow dns *.x\nnet allow icmp 192.0.2.1\n",
 	"exec allow /bin/** /usr/bin/*\n",
 	"exec deny /w/**\n",

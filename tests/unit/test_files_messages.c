@@ -281,7 +281,7 @@ END_TEST
 START_TEST(a_share_whose_directory_vanishes_has_nothing)
 {
 	struct p9_attributes attributes;
-	char names[64], away[96];
+	char names[64], away[300];
 	size_t n;
 
 	files_host_begin(&host, NULL, false);

@@ -87,7 +87,7 @@ static void through_links(void)
 					      "../secret",
 					      "../../../../etc/passwd",
 					      "denied/../.env"};
-	char name[32], target[128], path[160];
+	char name[32], target[300], path[320];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(targets); i++) {

@@ -19,7 +19,7 @@
 /* --- a host that exchanges directories -------------------------------------------------------- */
 
 static atomic_bool stop;
-static char directory[128], decoy[128];
+static char directory[300], decoy[300];
 
 static void *exchange(void *arg)
 {
@@ -81,7 +81,7 @@ static void protected_round(unsigned round)
 static void assert_untouched_outside(void)
 {
 	struct stat stat;
-	char path[128];
+	char path[320];
 	unsigned i;
 
 	for (i = 0; i < 8; i++) {
@@ -120,7 +120,7 @@ END_TEST
 
 START_TEST(a_directory_moved_out_of_the_share_takes_its_fids_nowhere)
 {
-	char away[96], text[64];
+	char away[300], text[64];
 	size_t n;
 	int control, fd;
 
