@@ -40,8 +40,9 @@ class Interrupted(BaseException):
         self.status = 128 + number
 
 
-# What was ignored at the start stays so: nohup(1), and a shell's background jobs.
-SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:       # nohup(1)
+    SIGNALS.append(signal.SIGHUP)
 
 
 def handle_signals(handler):
@@ -49,9 +50,13 @@ def handle_signals(handler):
         signal.signal(number, handler)
 
 
+def take_no_notice(_number, _frame):
+    """In place of SIG_IGN: Python reports a signal that came just before it was set."""
+
+
 def on_signal(number, _frame):
     # A second one must not interrupt the clean-up.
-    handle_signals(signal.SIG_IGN)
+    handle_signals(take_no_notice)
     raise Interrupted(number)
 
 
@@ -211,7 +216,7 @@ def measured_run(options, command):
             raise
         run["interrupted"] = True
     finally:
-        handle_signals(signal.SIG_IGN)
+        handle_signals(take_no_notice)
         if bench:
             bench.close()
     handle_signals(on_signal)
@@ -252,7 +257,7 @@ def guarded_main():
         status = FAILED
     except Interrupted as stop:
         status = stop.status
-    handle_signals(signal.SIG_IGN)
+    handle_signals(take_no_notice)
     return status
 
 

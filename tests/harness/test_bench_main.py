@@ -34,9 +34,24 @@ def test_a_signal_while_a_file_is_read(tmp_path, number):
     assert signalled(tmp_path, number, ignored=False) == (128 + number, "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_signal_that_was_ignored_stays_so(tmp_path, number):
-    status, text = signalled(tmp_path, number, ignored=True)
+def test_two_signals_at_once(capfd):
+    before = [signal.getsignal(number) for number in main.SIGNALS]
+    try:
+        main.handle_signals(main.on_signal)
+        with pytest.raises(main.Interrupted) as stop:
+            signal.pthread_sigmask(signal.SIG_BLOCK, main.SIGNALS)
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, main.SIGNALS)
+            signal.pause()
+        assert stop.value.status == 130 and capfd.readouterr().err == ""
+    finally:
+        for number, handler in zip(main.SIGNALS, before):
+            signal.signal(number, handler)
+
+
+def test_nohup(tmp_path):
+    status, text = signalled(tmp_path, signal.SIGHUP, ignored=True)
     assert status == main.FAILED and "not JSON" in text, text
 
 
