@@ -328,7 +328,7 @@ demo: deps
 .PHONY: bench-limits
 bench-limits: deps
 	@$(MAKE) --no-print-directory all
-	@$(BUILD)/cordon bench --json --out $(BUILD)/bench-limits counts >/dev/null
+	@$(BUILD)/cordon bench --json --out $(BUILD)/bench-limits counts.run counts.lab >/dev/null
 	@bench/limits.py $(BUILD)/bench-limits/results.json
 
 bench: all

@@ -6,6 +6,12 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "bench"))
 import limits  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def watched(monkeypatch):
+    monkeypatch.setattr(limits, "WATCHED", ("counts.a", "counts.b"))
 
 
 def run_of(**counts):
@@ -36,6 +42,7 @@ def test_rows_that_are_missing_or_new():
     assert verdicts(run_of(a=[]), "counts.a hardware 1000 0\n") == ["skip"]
     assert verdicts(run_of(), "counts.a hardware 1000 0\n") == ["skip"]
     assert verdicts(run_of(a=[1]), "") == ["not ok"]
+    assert verdicts(run_of(unwatched=[1]), "") == []
 
 
 def test_another_kind_of_host():
