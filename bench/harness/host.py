@@ -78,8 +78,8 @@ def emulated(host):
 
 
 def kind(host):
-    """The kind of KVM, for people."""
+    """The kind of KVM, for people, after "KVM: "."""
     if host.get("in_lab"):
-        return "KVM in an emulated machine (the lab): its times are not hardware's"
-    return {"ring0-emulated": "KVM that emulates ring 0: the guest's kernel is about a thousand times slower than on hardware",
-            "hardware": "hardware KVM"}.get(str(host.get("kvm")), "KVM of an unknown kind")
+        return "in an emulated machine (the lab)"
+    return {"ring0-emulated": "emulates ring 0 of the guest",
+            "hardware": "runs the guest on hardware"}.get(str(host.get("kvm")), "of an unknown kind")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plots of a run as SVG, drawn by gnuplot."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -14,13 +15,30 @@ WIDTH = 900
 
 def plain(text):
     """Text that gnuplot takes literally: a results file may come from anywhere."""
-    return re.sub(r"[^A-Za-z0-9 .,:;/()+=<>%-]", " ", text)
+    return re.sub(r"[^A-Za-z0-9 .,:;/()+=<>%\u2019-]", " ", text.replace("'", "\u2019"))
+
+
+def legend(names, height):
+    """(script, height with it): what the colours mean, below the plot.
+
+    gnuplot's own key is as wide as the axes at most, and leaves out what does not fit.
+    """
+    columns = max(1, min(3, (WIDTH - 40) // (40 + 7 * max(len(name) for name in names))))
+    lines = -(-len(names) // columns)
+    height += 18 * lines + 10
+    script = f"set bmargin at screen {(62 + 18 * lines) / height}\n"
+    for n, name in enumerate(names):
+        left, y = (20 + n % columns * (WIDTH - 40) / columns) / WIDTH, (18 * (lines - n // columns) - 6) / height
+        script += (f"set object rectangle from screen {left}, screen {y - 5 / height} to screen {left + 24 / WIDTH}, screen {y + 5 / height} "
+                   f"fillcolor rgb '{COLOURS[n % len(COLOURS)]}' fillstyle solid noborder\n"
+                   f"set label '{plain(name)}' at screen {left + 32 / WIDTH}, screen {y} left noenhanced\n")
+    return script, height
 
 
 def draw(script, height):
     """Runs gnuplot: an SVG document, or None if it fails."""
     head = (f'set terminal svg size {WIDTH},{height} dynamic noenhanced font "sans-serif,13" background "#ffffff"\n'
-            'set grid lc rgb "#d3d7cf"\nset border 3\nset tics nomirror\nset key noenhanced\n')
+            'set encoding utf8\nset grid lc rgb "#d3d7cf"\nset border 3\nset tics nomirror\nunset key\n')
     program = shutil.which("gnuplot")
     if not program:
         return None
@@ -51,7 +69,7 @@ def bars(rows):
     lines = [f"{statistic.median(values)} {min(values)} {statistic.quantile(values, 0.9)} {-i}"
              for i, (_, values) in enumerate(found)]
     script = (y_axis([row["title"] for row, _ in found]) + "set logscale x\n" + f"set xrange [{least}:]\n"
-              + f"set xlabel '{plain(found[0][0]['unit'])}'\nunset key\n$d << EOD\n" + "\n".join(lines) + "\nEOD\n"
+              + f"set xlabel '{plain(found[0][0]['unit'])}'\n$d << EOD\n" + "\n".join(lines) + "\nEOD\n"
               + f"plot $d using ({least}):4:({least}):1:($4-0.3):($4+0.3) with boxxyerror fs solid 0.8 noborder lc rgb '{COLOURS[0]}', "
               + "$d using 1:4:2:3 with xerrorbars pt 0 lw 1.5 lc rgb '#2e3436'\n")
     return draw(script, 80 + 30 * len(found))
@@ -69,8 +87,8 @@ def phases(rows):
     if not found:
         return None
     names = list(dict.fromkeys(phase for _, medians in found for phase in medians))
-    script = (y_axis([row["title"] for row, _ in found]) + f"set xlabel '{plain(found[0][0]['unit'])}'\n"
-              + "set key outside bottom center horizontal maxcols 3\nset xrange [0:]\n")
+    script, height = legend(names, 96 + 34 * len(found))
+    script += y_axis([row["title"] for row, _ in found]) + f"set xlabel '{plain(found[0][0]['unit'])}'\nset xrange [0:]\n"
     parts = []
     for n, name in enumerate(names):
         lines = []
@@ -79,8 +97,8 @@ def phases(rows):
             lines.append(f"{left} {left + medians.get(name, 0.0)} {-i}")
         script += f"$d{n} << EOD\n" + "\n".join(lines) + "\nEOD\n"
         parts.append(f"$d{n} using 1:3:1:2:($3-0.3):($3+0.3) with boxxyerror fs solid 0.9 noborder lc rgb "
-                     f"'{COLOURS[n % len(COLOURS)]}' title '{plain(name)}'")
-    return draw(script + "plot " + ", ".join(parts) + "\n", 170 + 34 * len(found) + 16 * len(names))
+                     f"'{COLOURS[n % len(COLOURS)]}'")
+    return draw(script + "plot " + ", ".join(parts) + "\n", height)
 
 
 def distribution(rows):
@@ -88,14 +106,14 @@ def distribution(rows):
     found = [(row, sorted(values)) for row, values in measured(rows) if len(values) > 2 and min(values) > 0]
     if not found:
         return None
-    script = (f"set logscale x\nset yrange [0:100]\nset ylabel 'samples up to this, %'\nset xlabel '{plain(found[0][0]['unit'])}'\n"
-              "set key outside bottom center horizontal\n")
+    script, height = legend([row["title"] for row, _ in found], 330)
+    script += f"set logscale x\nset yrange [0:100]\nset ylabel 'samples up to this, %'\nset xlabel '{plain(found[0][0]['unit'])}'\n"
     parts = []
     for n, (row, values) in enumerate(found):
         lines = [f"{value} {100 * (i + 1) / len(values)}" for i, value in enumerate(values)]
         script += f"$d{n} << EOD\n" + "\n".join([f"{values[0]} 0", *lines]) + "\nEOD\n"
-        parts.append(f"$d{n} using 1:2 with steps lw 2 lc rgb '{COLOURS[n % len(COLOURS)]}' title '{plain(row['title'])}'")
-    return draw(script + "plot " + ", ".join(parts) + "\n", 340 + 14 * len(found))
+        parts.append(f"$d{n} using 1:2 with steps lw 2 lc rgb '{COLOURS[n % len(COLOURS)]}'")
+    return draw(script + "plot " + ", ".join(parts) + "\n", height)
 
 
 def curves(rows, x_label):
@@ -108,17 +126,23 @@ def curves(rows, x_label):
     if not series:
         return None
     first_unit = next(iter(series))[1]
-    script = f"set xlabel '{plain(x_label)}'\nset ylabel '{plain(first_unit)}'\nset yrange [0:]\nset xrange [0:]\nset key outside bottom center horizontal\n"
+    script, height = legend([f"{name}, {unit}" for name, unit in series], 350)
+    script += f"set xlabel '{plain(x_label)}'\nset ylabel '{plain(first_unit)}'\nset yrange [0:]\nset xrange [0:]\n"
     parts = []
-    for n, ((name, unit), points) in enumerate(series.items()):
+    for n, ((_, unit), points) in enumerate(series.items()):
         script += f"$d{n} << EOD\n" + "\n".join(f"{x} {y}" for x, y in sorted(points)) + "\nEOD\n"
         axes = ""
         if unit != first_unit:
             script += f"set y2tics\nset y2range [0:]\nset y2label '{plain(unit)}'\n"
             axes = "axes x1y2 "
-        parts.append(f"$d{n} using 1:2 {axes}with linespoints lw 2 pt 7 lc rgb '{COLOURS[n % len(COLOURS)]}' "
-                     f"title '{plain(name)}, {plain(unit)}'")
-    return draw(script + "plot " + ", ".join(parts) + "\n", 380)
+        parts.append(f"$d{n} using 1:2 {axes}with linespoints lw 2 pt 7 lc rgb '{COLOURS[n % len(COLOURS)]}'")
+    return draw(script + "plot " + ", ".join(parts) + "\n", height)
+
+
+def decades(least, most):
+    """Labels of a logarithmic axis as the table writes ratios: 1/1,000, 1/10, 1, 10."""
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    return "set xtics (" + ", ".join(f"'{f'1/{10 ** -n:,}' if n < 0 else f'{10 ** n:,}'}' 1e{n}" for n in powers) + ")\n"
 
 
 def ratios(rows, by_id):
@@ -128,14 +152,15 @@ def ratios(rows, by_id):
         other = by_id.get(row.get("against", ""))
         theirs = statistic.median(results.values(other)) if other and results.values(other) else 0
         ratio = statistic.median(values) / theirs if theirs else 0
-        if ratio > 0:       # the scale is logarithmic
+        if 1e-9 < ratio < 1e9:      # the scale is logarithmic
             found.append((row, ratio if row["better"] == "more" else 1 / ratio))
     if not found:
         return None
     least = min(min(ratio for _, ratio in found) / 2, 0.5)
     most = max(max(ratio for _, ratio in found) * 1.5, 2)
     lines = [f"{ratio} {-i}" for i, (_, ratio) in enumerate(found)]
-    script = (y_axis([row["title"] for row, _ in found]) + f"set logscale x\nset xrange [{least}:{most}]\nunset key\n"
+    script = (y_axis([row["title"] for row, _ in found]) + f"set logscale x\nset xrange [{least}:{most}]\n"
+              + decades(least, most) +
               "set xlabel 'speed, where 1 is the same work on the host'\nset arrow from 1, graph 0 to 1, graph 1 nohead lw 1.5\n"
               "$d << EOD\n" + "\n".join(lines) + "\nEOD\n"
               + f"plot $d using ({least}):2:({least}):1:($2-0.3):($2+0.3) with boxxyerror fs solid 0.8 noborder lc rgb '{COLOURS[2]}'\n")

@@ -16,6 +16,10 @@ td.n,th.n{text-align:right;white-space:nowrap}.note{color:#555753}svg{max-width:
 h2{margin-top:2em}pre{background:#f4f4f2;padding:.6em;overflow-x:auto}"""
 
 
+def load_text(load):
+    return f"{load:.1f}" if results.is_number(load) else "not shown"
+
+
 def facts(run):
     """[(name, text)] of the host and the run."""
     about = run["host"]
@@ -24,7 +28,7 @@ def facts(run):
                      f"Linux {about.get('kernel')}"),
             ("KVM", host.kind(about)),
             ("governor", str(about.get("governor"))),
-            ("load at the start", str(about.get("load_at_start")))]
+            ("load at the start", load_text(about.get("load_at_start")))]
 
 
 def suites(run):

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one table at the end: a line for each row, as text and as Markdown."""
 
+import textwrap
+
 from harness import results, statistic
+
+WIDTH = 100     # of text for a terminal; a row with a long title or remark is wider
 
 SCALES = {
     "ns": [(1e9, "s"), (1e6, "ms"), (1e3, "us")],
@@ -76,14 +80,14 @@ def text(run):
     """The table for a terminal, as lines."""
     rows = {row["id"]: row for row in run["rows"]}
     lines = []
-    width = max([len(row["title"]) for row in run["rows"]] + [20]) + 2
     for group, members in by_group(run):
+        width = max(len(row["title"]) for row in members) + 4
         lines += ["", group["title"], f"{'':<{width}}  {HEAD[1]:>14} {HEAD[2]:>14} {HEAD[3]:>14} {HEAD[4]:>8}"]
         for row in members:
             title, middle, most, nearly_all, count, note = cells(row, rows)
             lines.append(f"  {title:<{width - 2}}  {middle:>14} {most:>14} {nearly_all:>14} {count:>8}  {note}".rstrip())
         if group["note"]:
-            lines.append("  " + group["note"])
+            lines += textwrap.wrap(group["note"], WIDTH, initial_indent="  ", subsequent_indent="  ")
     return lines
 
 

@@ -288,6 +288,15 @@ def test_table_shows_units_tails_and_reasons():
     assert any("not measured: crun is not installed" in line for line in lines)
 
 
+def test_table_is_as_wide_as_its_group_needs():
+    run = run_of(row_of("one", [1.0]), row_of("two", [1.0], title="a title of more than a few characters"))
+    run["rows"][1]["group"] = "other"
+    run["groups"].append({**run["groups"][0], "name": "other", "note": "a note of many words " * 20})
+    lines = table.text(run)
+    assert next(line for line in lines if line.startswith("  one")).index("1.00 ms") < 20
+    assert all(len(line) <= table.WIDTH for line in lines)
+
+
 def test_shown_numbers():
     assert table.show(0.5, "ms") == "0.50 ms"
     assert table.show(12345, "us") == "12.3 ms"
@@ -333,6 +342,21 @@ def test_plots_of_any_numbers(kind, monkeypatch):
             run["groups"][0]["plot"] = kind
             plot.of_run(run, "start")
             table.text(run)
+
+
+def test_a_plot_names_every_phase():
+    if not plot.available():
+        pytest.fail("gnuplot is missing: run 'make deps'")
+    row = row_of("one", [9.0] * 3, title="the guest's boot: " + "a long title " * 3)
+    names = [f"the guest's phase {n} until it is over" for n in range(9)]
+    for sample in row["samples"]:
+        sample["phases"] = dict.fromkeys(names, 1.0)
+    svg = plot.phases([row])
+    assert all(name.replace("'", "\u2019") in svg for name in names), svg
+
+
+def test_axes_of_ratios_read_as_the_table():
+    assert plot.decades(0.0005, 20) == "set xtics ('1/10,000' 1e-4, '1/1,000' 1e-3, '1/100' 1e-2, '1/10' 1e-1, '1' 1e0, '10' 1e1, '100' 1e2)\n"
 
 
 def test_document_between_marks(tmp_path):
