@@ -110,6 +110,21 @@ def new_run(bench, options, groups, command):
             "rows": []}
 
 
+def check_options(options):
+    """Problem at options that have no value or contradict each other, before anything is measured."""
+    for name in ("out", "compare", "peers", "read", "doc"):
+        if getattr(options, name) == "":
+            raise Problem(f"--{name} needs a value")
+    if options.read:
+        for name in ("quick", "lab", "peers"):
+            if getattr(options, name):
+                raise Problem(f"--read measures nothing, and takes no --{name}")
+        if options.suites:
+            raise Problem("--read measures nothing, and takes no suites: they are those of the file")
+    elif options.peers == "none" and options.suites and all(name.split(".")[0] == "peers" for name in options.suites):
+        raise Problem("nothing to measure: '--peers none' leaves nothing of the suite 'peers'")
+
+
 def open_directory(options):
     """The directory for results, made before anything is measured."""
     directory = options.out or time.strftime("cordon-bench-%Y%m%d-%H%M%S")
@@ -206,6 +221,8 @@ def measured_run(options, command):
         if bench.problem:
             raise Problem(f"no sandbox can run on this host: {bench.problem}: see 'cordon doctor'")
         groups = plan(bench, options)
+        if options.doc:
+            report.read_doc(options.doc, bench.host)
         directory = open_directory(options)
         run = new_run(bench, options, groups, command)
         run["notes"] = notes_of(bench, options)
@@ -230,6 +247,7 @@ def main():
     options = arguments(sys.argv[1:])
     try:
         handle_signals(on_signal)
+        check_options(options)
         options.old = results.load(options.compare) if options.compare else None
         if options.read:
             run = results.load(options.read)

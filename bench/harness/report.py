@@ -102,9 +102,24 @@ def write(directory, run, comparison):
     results.write_file(os.path.join(directory, "report.html"), page(run, comparison))
 
 
-def host_key(run):
+def host_key(about):
     """What marks and plots of such a host are called: lab, hardware, ring0-emulated."""
-    return "lab" if run["host"].get("in_lab") else re.sub(r"[^a-z0-9]", "-", str(run["host"].get("kvm")))
+    return "lab" if about.get("in_lab") else re.sub(r"[^a-z0-9]", "-", str(about.get("kvm")))
+
+
+def read_doc(path, about):
+    """A document: (its text up to the table of this kind of host, and from there on). BadResults if it is none."""
+    begin, end = (mark.format(host_key(about)) for mark in MARKS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        raise results.BadResults(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise results.BadResults(f"{path}: not a text") from None
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise results.BadResults(f"{path}: needs one line '{begin}' and after it one line '{end}'")
+    return text[:text.index(begin) + len(begin)], text[text.index(end):]
 
 
 def write_doc(path, run):
@@ -112,12 +127,8 @@ def write_doc(path, run):
 
     Plots go to plots/ beside it, named by kind of host, suite and group.
     """
-    where = host_key(run)
-    begin, end = (mark.format(where) for mark in MARKS)
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise results.BadResults(f"{path}: needs one line '{begin}' and after it one line '{end}'")
+    where = host_key(run["host"])
+    before, after = read_doc(path, run["host"])
     lines = [f"- {name}: {value}" for name, value in facts(run)] + ["", *notes(run)]
     directory = os.path.join(os.path.dirname(path), "plots")
     os.makedirs(directory, exist_ok=True)
@@ -127,5 +138,4 @@ def write_doc(path, run):
             file = f"{where}-{suite}-{number}-{re.sub(r'[^a-z0-9]', '-', name)}.svg"
             results.write_file(os.path.join(directory, file), svg)
             lines += [f"![{title}](plots/{file})", ""]
-    before, after = text[:text.index(begin) + len(begin)], text[text.index(end):]
     results.write_file(path, before + "\n" + "\n".join(lines) + "\n" + after)

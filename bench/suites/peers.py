@@ -35,6 +35,8 @@ def chosen(names):
         return []
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     for name in wanted:
+        if name == "none":
+            raise Problem(f"--peers none goes with no other name: there are {', '.join(known)}")
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             raise Problem(f"no peer '{name}': " + (f"did you mean '{near[0]}'? " if near else "")

@@ -371,6 +371,9 @@ def test_document_between_marks(tmp_path):
     with pytest.raises(results.BadResults):
         report.write_doc(str(path), run_of(row_of("r", [1.0, 2.0])))
     assert path.read_text() == "no marks\n"
+    for other, words in ((tmp_path / "none.md", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(results.BadResults, match=words):
+            report.read_doc(str(other), {"kvm": "hardware"})
 
 
 def test_load_of_processes():

@@ -78,3 +78,37 @@ def test_a_directory_that_cannot_be_filled_is_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(context.tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(Problem, match="no directory for temporary files: No such file or directory: set TMPDIR"):
         context.Bench("/bin/true", "/")
+
+
+def options_of(*argv):
+    return main.arguments(list(argv))
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--out="], "--out needs a value"), (["--compare="], "--compare needs a value"), (["--peers="], "--peers needs a value"),
+    (["--read="], "--read needs a value"), (["--doc="], "--doc needs a value"),
+    (["--read=x", "start"], "takes no suites"), (["--read=x", "--quick"], "takes no --quick"), (["--read=x", "--peers=qemu"], "takes no --peers"),
+    (["--peers=none", "peers"], "nothing to measure"), (["--peers=none", "peers.linux"], "nothing to measure")])
+def test_options_that_cannot_be_meant(argv, words):
+    with pytest.raises(Problem, match=words):
+        main.check_options(options_of(*argv))
+
+
+@pytest.mark.parametrize("argv", [[], ["--quick", "--peers=none"], ["--peers=none", "peers", "start"], ["--read=x", "--compare=y", "--json", "--out=z"]])
+def test_options_that_go_together(argv):
+    main.check_options(options_of(*argv))
+
+
+def test_a_document_is_checked_before_anything_is_measured(tmp_path, monkeypatch):
+    bench = types.SimpleNamespace(problem="", host={"kvm": "hardware"}, close=lambda: None)
+    before = [signal.getsignal(number) for number in main.SIGNALS]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(main, "Bench", lambda *_args, **_keywords: bench)
+    monkeypatch.setattr(main, "plan", lambda _bench, _options: [])
+    try:
+        with pytest.raises(main.results.BadResults, match="none.md: No such file"):
+            main.measured_run(options_of("--doc=none.md"), "")
+    finally:
+        for number, handler in zip(main.SIGNALS, before):
+            signal.signal(number, handler)
+    assert os.listdir(tmp_path) == []

@@ -69,6 +69,12 @@ def test_wrong_arguments():
     bench("--out", "/proc/there/is/none", NULL).expect_error("/proc/there", "--out")
     bench("--compare", "none.json", NULL).expect_error("none.json: No such file")
     bench("--peers", "frobnicate", "peers").expect_error("frobnicate")
+    bench("--peers", "none,qemu", "peers").expect_error("--peers none goes with no other name")
+    bench("--peers", "none", "peers").expect_error("nothing to measure")
+    for option in ("--out", "--compare", "--peers", "--read", "--doc"):
+        bench(option, "", NULL).expect_error(option, "needs a value")
+    bench("--read", "none.json", NULL).expect_error("--read measures nothing")
+    bench("--read", "none.json", "--quick").expect_error("takes no --quick")
     assert os.listdir(".") == []
 
 

@@ -24,7 +24,7 @@ struct bench_options {
 };
 
 static const struct option_entry entries[] = {
-	{"quick", 0, OPTION_FLAG, NULL, "fewer samples and smaller amounts: under 2 minutes",
+	{"quick", 0, OPTION_FLAG, NULL, "fewer samples and smaller amounts: about 2 minutes",
 	 .offset = offsetof(struct bench_options, quick)},
 	{"json", 0, OPTION_FLAG, NULL, "print results.json instead of the table",
 	 .offset = offsetof(struct bench_options, json)},
@@ -157,7 +157,7 @@ const struct verb verb_bench = {
 		"the value that 90 and 99 % of them keep within. Suites are `start`, `throughput`, "
 		"`density`, `peers`, and `counts`, which needs the source tree; without a name, "
 		"all "
-		"but `counts`. It takes up to 20 minutes, with `--quick` up to 2. Where something "
+		"but `counts`. It takes up to 20 minutes, with `--quick` about 2. Where something "
 		"is "
 		"missing, its row says what, and the rest goes on.\n"
 		"\n"
