@@ -62,7 +62,7 @@ def test_comparison():
 
 
 def test_wrong_arguments():
-    bench("strat").expect_error("no suite 'strat'", "did you mean 'start'")
+    bench("pears").expect_error("no suite 'pears'", "did you mean 'peers'")
     bench("start.nul").expect_error("no group 'start.nul'", "did you mean 'start.null'")
     bench("--frobnicate").expect_error("--frobnicate")
     bench("--out").expect_error("out")
