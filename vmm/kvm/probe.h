@@ -74,7 +74,7 @@ struct kvm_run;
 /*
  * The same in a vCPU of the caller that has not run yet, with HOST_PROBE_BYTES of its memory, at
  * guest-physical address below 4 GiB: far cheaper than another VM. The memory is zero afterwards;
- * the caller sets all registers anew. KVM lets nobody change the vCPU's CPUID after that.
+ * the caller sets all registers anew. KVM refuses to change the vCPU's CPUID after that.
  */
 int host_probe_vcpu(int vcpu_fd, struct kvm_run *run, void *code, uint32_t address, bool *out,
 		    struct err *err);

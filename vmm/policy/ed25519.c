@@ -9,9 +9,8 @@
 #include "vmm/base/library.h"
 
 /* The soname and the functions' types belong together. */
-#if NETTLE_VERSION_MAJOR != 3
-#error "libhogweed of this nettle has another soname: change LIBRARY"
-#endif
+_Static_assert(NETTLE_VERSION_MAJOR == 3,
+	       "libhogweed of this nettle has another soname: change LIBRARY");
 #define LIBRARY "libhogweed.so.6"
 #define PACKAGE "libhogweed6"
 
