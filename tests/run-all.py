@@ -37,6 +37,8 @@ from closing import SUM_LINE, Sum
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 HANG_SECONDS = 900              # for one program; only a hang takes that long
+UNIT_HANG_SECONDS = 300         # of unit tests: no such program takes a minute, under the sanitizers neither
+UNIT_TEST_HANG_SECONDS = 120    # of one test in it
 FUZZ_RUNS = 20000
 # These take 8 ms an input, 20 times as long as most. With CORDON_TEST_WHOLE=1 they get FUZZ_RUNS too.
 FUZZ_SLOW_RUNS = {"fuzz_9p": 4000, "fuzz_vsock": 4000, "fuzz_relay_tcp": 4000}
@@ -72,13 +74,13 @@ def show(text):
     print("    " + text.rstrip()[-20000:].replace("\n", "\n    "), flush=True)
 
 
-def start(command, env=None):
+def start(command, env=None, hang=HANG_SECONDS):
     """Run a program in its own process group. Returns (status or None after a hang, output)."""
     process = subprocess.Popen(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True,
                                env=dict(os.environ, **(env or {})))
     try:
-        output, _none = process.communicate(timeout=HANG_SECONDS)
+        output, _none = process.communicate(timeout=hang)
         status = process.returncode
     except BaseException as reason:
         os.killpg(process.pid, signal.SIGKILL)
@@ -111,8 +113,8 @@ def start_check(path):
     # A report of TSan is a failure wherever it comes from, even if a test ignores the status of its child.
     with tempfile.TemporaryDirectory(prefix="cordon-unit.") as scratch:
         options = f"halt_on_error=1 log_path={scratch}/report {os.environ.get('TSAN_OPTIONS', '')}"
-        status, output = start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": "300",
-                                        "TSAN_OPTIONS": options})
+        status, output = start([path], {"CK_VERBOSITY": "normal", "CK_DEFAULT_TIMEOUT": str(UNIT_TEST_HANG_SECONDS),
+                                        "TSAN_OPTIONS": options}, UNIT_HANG_SECONDS)
         for report in sorted(glob.glob(f"{scratch}/report*")):
             with open(report, encoding="utf-8", errors="replace") as text:
                 output += text.read()

@@ -29,18 +29,26 @@ def verdict(old, new):
     return (BETTER if (ratio < 1) == (new["better"] == "less") else WORSE), ratio, p
 
 
+def group_name(row):
+    return row["suite"], row["group"]
+
+
+def group_names(run):
+    return {group_name(row) for row in run["rows"]}
+
+
 def compare(old_run, new_run):
     """[(row of the new run, or of the old one if it is gone, verdict, ratio, p)], the new run's order first."""
     old = {row["id"]: row for row in old_run["rows"]}
+    # A group that was not asked for in one of the runs is neither new nor gone.
+    both = group_names(old_run) & group_names(new_run)
     found = []
     for row in new_run["rows"]:
         if row["id"] in old:
             found.append((row, *verdict(old.pop(row["id"]), row)))
-        else:
+        elif group_name(row) in both:
             found.append((row, NEW, None, None))
-    # What was not asked for this time has not gone.
-    groups = {(row["suite"], row["group"]) for row in new_run["rows"]}
-    found += [(row, GONE, None, None) for row in old.values() if (row["suite"], row["group"]) in groups and row["samples"]]
+    found += [(row, GONE, None, None) for row in old.values() if group_name(row) in both and row["samples"]]
     return found
 
 

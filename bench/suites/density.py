@@ -138,7 +138,7 @@ def many_group(bench):
     steps = counts(bench)
     private = {n: Row(f"density.private.{n}", f"private memory of each of {n}", "MiB", series="private memory of each", x=n)
                for n in steps}
-    host = {n: Row(f"density.host.{n}", f"memory that the host lost to {n}, for each", "MiB",
+    host = {n: Row(f"density.host.{n}", f"memory of the host for each of {n}", "MiB",
                    series="memory of the host for each", x=n) for n in steps}
     times = {n: Row(f"density.start.{n}", f"start of a sandbox, up to {n} running", "ms", series="start of the next one", x=n)
              for n in steps}
