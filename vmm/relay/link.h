@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One end of a SOCK_SEQPACKET socket pair between monitor and relay, on an event loop: messages of
+ * up to a maximum length, each whole. What the socket has no room for waits in a bounded queue.
+ *
+ * All calls come from the loop's thread or with the device lock held.
+ */
+#ifndef CORDON_RELAY_LINK_H
+#define CORDON_RELAY_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "vmm/base/loop.h"
+
+#define LINK_QUEUE (512u << 10) /* bytes that may wait */
+
+struct link;
+
+struct link_ops {
+	/* Whether the owner takes a message now; if not, it calls link_resume() later. May be NULL. */
+	bool (*room)(void *arg);
+	/* A message; the owner may change the bytes. fd: a descriptor that came with it, or -1. */
+	void (*message)(void *arg, uint8_t *data, size_t length, int fd);
+	/* There is room again: link_has_room(). May be NULL. */
+	void (*drained)(void *arg);
+	/* After a batch of messages, before the loop waits. May be NULL. */
+	void (*batch)(void *arg);
+	/* The other end is closed, or the socket failed. Once; nothing more comes. */
+	void (*closed)(void *arg);
+};
+
+/* A pair of sockets with buffers for frames, close-on-exec. 0 or -errno. */
+int link_pair(int fd[2]);
+
+/*
+ * Takes fd (also on failure). most: bytes of a message; a longer one is cut by the kernel and ends the link.
+ * 0 or -errno.
+ */
+int link_create(struct link **out, struct loop *loop, int fd, size_t most,
+		const struct link_ops *ops, void *arg);
+void link_destroy(struct link *link); /* NULL is harmless; not from within a callback of it */
+
+/* Whether nothing waits in the queue: a message of any length will be taken. */
+bool link_has_room(const struct link *link);
+
+/* Sends a message of several parts. false: dropped, since the queue is full or the link closed. */
+bool link_send(struct link *link, const struct iovec *part, unsigned parts);
+
+/* The same with a descriptor, a duplicate of which the other end gets; only while link_has_room(). */
+bool link_send_fd(struct link *link, const struct iovec *part, unsigned parts, int fd);
+
+/* The owner takes messages again. */
+void link_resume(struct link *link);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The relay's process: what its parts share. Everything runs in one thread, on one event loop.
+ */
+#ifndef CORDON_RELAY_RELAY_H
+#define CORDON_RELAY_RELAY_H
+
+#include <stddef.h>
+
+#include "vmm/base/bucket.h"
+#include "vmm/base/loop.h"
+#include "vmm/relay/decide.h"
+#include "vmm/relay/flows.h"
+#include "vmm/relay/packet.h"
+#include "vmm/relay/tcp.h"
+#include "vmm/relay/wire.h"
+
+#define RELAY_MEMORY	    (256u << 20) /* bytes in the buffers of all connections */
+#define RELAY_FLOWS_SECOND  1000	 /* new flows, with a burst of RELAY_FLOWS_BURST */
+#define RELAY_FLOWS_BURST   2000
+#define RELAY_LOGGED_SECOND 50 /* refusals that are logged, with a burst of 500 */
+
+struct link;	/* vmm/relay/link.h */
+struct names;	/* vmm/relay/names.h */
+struct publishing; /* vmm/relay/listen.h */
+
+struct relay {
+	struct loop *loop;
+	struct link *frames, *messages;
+	struct relay_config config;
+	struct relay_card card;
+	struct packet_ends ends;
+	struct policy *policy;	 /* the copy; NULL until RELAY_POLICY */
+	struct relay_flows flows;
+	struct names *names;
+	struct publishing *publishing;
+	struct relay_memory memory;
+	struct tcp_config tcp4, tcp6; /* of all connections, by family */
+	struct bucket flow_rate, echo_rate, log_rate;
+	struct relay_stats stats;
+	struct waits *waits;	  /* decide.c */
+	struct loop_timer second, deadline;
+	struct loop_task streams; /* stream.c: those with work to do */
+	struct relay_stream *first_ready, *last_ready;
+};
+
+/* Guest time, which stands still while the guest does. */
+static inline uint64_t relay_now(const struct relay *relay)
+{
+	return loop_guest_now_ns(relay->loop);
+}
+
+/*
+ * Sends a frame to the guest: headers, then payload. Frames that the link has no room for are
+ * dropped (and counted), so senders of data check link_has_room(relay->frames) first.
+ */
+void relay_to_guest(struct relay *relay, const uint8_t *headers, size_t header_length,
+		    const uint8_t *payload, size_t length, const struct packet_offload *offload);
+
+/* The same for a whole frame without offloads. */
+void relay_frame_to_guest(struct relay *relay, const uint8_t *frame, size_t length);
+
+/* Sends the guest an ICMP error about a packet. */
+void relay_error(struct relay *relay, const struct packet *packet, enum packet_error error);
+
+/* Whether the sandbox may have one more new flow now, by the rate; counts it if not. */
+bool relay_may_begin(struct relay *relay);
+
+/* The peer of a flow as the host's sockets know it: the guest's "host" is the loopback. */
+struct ip_address relay_outside(const struct ip_address *peer);
+/* And back: how the guest sees a client of a published port. */
+struct ip_address relay_inside(const struct ip_address *client);
+
+/* The link to the guest has room again: streams with work go on. */
+void relay_streams_resume(struct relay *relay);
+
+/* "tcp 198.51.100.7:443 example.com" of a flow, for the log. */
+#define RELAY_OBJECT_TEXT (DNS_NAME_TEXT + 80)
+const char *relay_object(const char *protocol, const struct ip_address *address, uint16_t port,
+			 const char *name, char to[RELAY_OBJECT_TEXT]);
+
+/* Logs the end of a flow: bytes, seconds, and why. */
+void relay_log_end(struct relay *relay, const struct relay_flow *flow, enum relay_end why);
+
+/* --- the protocols: one file each -------------------------------------------------------------- */
+
+/* stream.c */
+void stream_packet(struct relay *relay, const struct packet *packet); /* a segment of the guest */
+/* A client of a published port. Takes the socket. */
+void stream_accept(struct relay *relay, int fd, const struct ip_address *client, uint16_t client_port,
+		   uint16_t guest_port);
+void stream_tasks(void *relay);
+
+/* datagram.c */
+void datagram_packet(struct relay *relay, const struct packet *packet); /* UDP */
+void echo_packet(struct relay *relay, const struct packet *packet);
+
+/* The process: runs until the monitor closes its end. Returns an exit status. */
+int relay_main(int frames_fd, int messages_fd);
+
+#endif
