@@ -16,13 +16,14 @@
 #include "vmm/net/siphash.h"
 #include "vmm/relay/ip.h"
 
-#define RELAY_FLOWS	 16384 /* at a time */
-#define RELAY_NO_RULE	 0
-#define RELAY_NEVER	 UINT64_MAX
+#define RELAY_FLOWS   16384 /* at a time */
+#define RELAY_NO_RULE 0
+#define RELAY_NEVER   UINT64_MAX
 
 /* A class has an idle time; flows of a lower class make room for new ones first. */
 enum relay_class {
-	RELAY_OPENING, /* undecided, or the peer has not replied: 130 s (TCP), as connect(2) takes */
+	RELAY_OPENING, /* undecided, or the peer has not replied: 130 s (TCP), as connect(2) takes
+			*/
 	RELAY_CLOSING, /* both ends have sent FIN: 60 s */
 	RELAY_ECHO,    /* 30 s */
 	RELAY_UDP,     /* 180 s */
@@ -41,7 +42,7 @@ enum relay_end {
 struct relay_key {
 	struct ip_address peer;		/* as the guest sees it */
 	uint16_t guest_port, peer_port; /* echo: the identifier, 0 */
-	uint8_t protocol;		/* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP (of both families) */
+	uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP (of both families) */
 };
 
 struct relay_flow;
@@ -49,8 +50,8 @@ struct relay_flow;
 /* What a flow is, to the table and to those who walk through it. */
 struct relay_flow_ops {
 	/*
-	 * The table has taken the flow out: closes both its sides (a reset to each end that is still
-	 * open), logs its end and frees it.
+	 * The table has taken the flow out: closes both its sides (a reset to each end that is
+	 * still open), logs its end and frees it.
 	 */
 	void (*end)(struct relay_flow *flow, enum relay_end why);
 	/* Whether the policy in force would still open it; takes the rule that would. */
@@ -63,12 +64,13 @@ struct relay_flow {
 	/* the owner's */
 	const struct relay_flow_ops *ops;
 	struct relay_key key;
-	bool inbound;	/* a client of a published port */
-	bool host;	/* to or from the host's loopback */
-	bool approved;	/* by a person, because of an 'ask' rule */
-	uint32_t rule;	/* number of the rule that opened it, from 1; RELAY_NO_RULE */
-	char *name;	/* that opened it; NULL: opened by address. The owner's to free */
-	uint64_t bytes_out, bytes_in; /* payload from, to the guest: counted here and nowhere else */
+	bool inbound;  /* a client of a published port */
+	bool host;     /* to or from the host's loopback */
+	bool approved; /* by a person, because of an 'ask' rule */
+	uint32_t rule; /* number of the rule that opened it, from 1; RELAY_NO_RULE */
+	char *name;    /* that opened it; NULL: opened by address. The owner's to free */
+	uint64_t bytes_out,
+		bytes_in; /* payload from, to the guest: counted here and nowhere else */
 	/* private to the table */
 	enum relay_class class;
 	uint64_t begun_ns, seen_ns, deadline_ns;

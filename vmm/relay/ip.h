@@ -3,8 +3,8 @@
  * IP addresses of both families, and the sandbox's own network in each.
  *
  * Every sandbox has the same network, in ranges for documentation (TEST-NET-1, RFC 5737; RFC 3849):
- * no real network uses them, so they shadow no address that a rule could name. These addresses never
- * leave the relay.
+ * no real network uses them, so they shadow no address that a rule could name. These addresses
+ * never leave the relay.
  */
 #ifndef CORDON_RELAY_IP_H
 #define CORDON_RELAY_IP_H
@@ -25,9 +25,10 @@ struct ip_address {
 };
 
 enum ip_own {
-	IP_OWN_ROUTER = 1, /* 192.0.2.1, 2001:db8::1: the default route, and the resolver at port 53 */
-	IP_OWN_GUEST = 2,  /* 192.0.2.2, 2001:db8::2 */
-	IP_OWN_HOST = 4,   /* 192.0.2.4, 2001:db8::4: the host's loopback; the name "host" */
+	IP_OWN_ROUTER =
+		1, /* 192.0.2.1, 2001:db8::1: the default route, and the resolver at port 53 */
+	IP_OWN_GUEST = 2, /* 192.0.2.2, 2001:db8::2 */
+	IP_OWN_HOST = 4,  /* 192.0.2.4, 2001:db8::4: the host's loopback; the name "host" */
 };
 
 #define IP_OWN_PREFIX4 24
@@ -60,7 +61,9 @@ struct ip_address ip_from4(uint32_t address);
 const char *ip_text(const struct ip_address *address, char to[IP_TEXT]);
 
 /* A socket address of it; returns its length. And back: false if it is of another family. */
-socklen_t ip_to_socket(const struct ip_address *address, uint16_t port, struct sockaddr_storage *to);
-bool ip_from_socket(const struct sockaddr_storage *from, struct ip_address *address, uint16_t *port);
+socklen_t ip_to_socket(const struct ip_address *address, uint16_t port,
+		       struct sockaddr_storage *to);
+bool ip_from_socket(const struct sockaddr_storage *from, struct ip_address *address,
+		    uint16_t *port);
 
 #endif

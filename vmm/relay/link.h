@@ -20,7 +20,8 @@
 struct link;
 
 struct link_ops {
-	/* Whether the owner takes a message now; if not, it calls link_resume() later. May be NULL. */
+	/* Whether the owner takes a message now; if not, it calls link_resume() later. May be NULL.
+	 */
 	bool (*room)(void *arg);
 	/* A message; the owner may change the bytes. fd: a descriptor that came with it, or -1. */
 	void (*message)(void *arg, uint8_t *data, size_t length, int fd);
@@ -36,8 +37,8 @@ struct link_ops {
 int link_pair(int fd[2]);
 
 /*
- * Takes fd (also on failure). most: bytes of a message; a longer one is cut by the kernel and ends the link.
- * 0 or -errno.
+ * Takes fd (also on failure). most: bytes of a message; a longer one is cut by the kernel and ends
+ * the link. 0 or -errno.
  */
 int link_create(struct link **out, struct loop *loop, int fd, size_t most,
 		const struct link_ops *ops, void *arg);
@@ -49,7 +50,8 @@ bool link_has_room(const struct link *link);
 /* Sends a message of several parts. false: dropped, since the queue is full or the link closed. */
 bool link_send(struct link *link, const struct iovec *part, unsigned parts);
 
-/* The same with a descriptor, a duplicate of which the other end gets; only while link_has_room(). */
+/* The same with a descriptor, a duplicate of which the other end gets; only while link_has_room().
+ */
 bool link_send_fd(struct link *link, const struct iovec *part, unsigned parts, int fd);
 
 /* The owner takes messages again. */

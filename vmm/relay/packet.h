@@ -4,11 +4,11 @@
  *
  * Valid are ARP for IPv4 (RFC 826); IPv4 (RFC 791) without options and fragments; IPv6 (RFC 8200)
  * without extension headers; in them TCP (RFC 9293), UDP (RFC 768), ICMP echo (RFC 792) and ICMPv6
- * echo, neighbour and router solicitations (RFC 4443, RFC 4861), with correct lengths and checksums.
- * Everything else is refused with a reason that is counted.
+ * echo, neighbour and router solicitations (RFC 4443, RFC 4861), with correct lengths and
+ * checksums. Everything else is refused with a reason that is counted.
  *
- * Offloads (virtio 1.2, 5.1.6.2): in a frame of the guest the transport checksum may be partial, and
- * its TCP payload longer than a segment (the relay takes a stream, so it never has to be cut).
+ * Offloads (virtio 1.2, 5.1.6.2): in a frame of the guest the transport checksum may be partial,
+ * and its TCP payload longer than a segment (the relay takes a stream, so it never has to be cut).
  * Frames for the guest carry the partial checksum too, if its card takes that.
  *
  * Ports are in host byte order. Pure functions of bytes: no state, no allocation.
@@ -41,17 +41,17 @@ enum packet_kind {
 /* Why a frame is refused; PACKET_OK is 0. */
 enum packet_verdict {
 	PACKET_OK,
-	PACKET_IGNORED,	     /* harmless and of no use here: ARP replies, echo replies, MLD, mDNS and
-				the like to multicast groups */
-	PACKET_TRUNCATED,    /* shorter than a header, or than a length in a header */
-	PACKET_OVERSIZED,    /* longer than PACKET_FRAME_MAX */
-	PACKET_ETHERTYPE,    /* neither ARP nor IP */
-	PACKET_BAD_ARP,	     /* not for IPv4 on Ethernet */
-	PACKET_BAD_IP,	     /* version, length, reserved flag, TTL 0 */
-	PACKET_OPTIONS,	     /* IPv4 options, IPv6 extension headers other than a fragment's */
-	PACKET_FRAGMENT,     /* a first, middle or last one */
-	PACKET_PROTOCOL,     /* not TCP, UDP or ICMP */
-	PACKET_BAD_ADDRESS,  /* an address that cannot be a source, or must not be a target */
+	PACKET_IGNORED,	    /* harmless and of no use here: ARP replies, echo replies, MLD, mDNS and
+			       the like to multicast groups */
+	PACKET_TRUNCATED,   /* shorter than a header, or than a length in a header */
+	PACKET_OVERSIZED,   /* longer than PACKET_FRAME_MAX */
+	PACKET_ETHERTYPE,   /* neither ARP nor IP */
+	PACKET_BAD_ARP,	    /* not for IPv4 on Ethernet */
+	PACKET_BAD_IP,	    /* version, length, reserved flag, TTL 0 */
+	PACKET_OPTIONS,	    /* IPv4 options, IPv6 extension headers other than a fragment's */
+	PACKET_FRAGMENT,    /* a first, middle or last one */
+	PACKET_PROTOCOL,    /* not TCP, UDP or ICMP */
+	PACKET_BAD_ADDRESS, /* an address that cannot be a source, or must not be a target */
 	PACKET_BAD_CHECKSUM, /* of IPv4, TCP, UDP, ICMP */
 	PACKET_BAD_TCP,	     /* header length */
 	PACKET_BAD_UDP,	     /* length, or port 0 */
@@ -64,8 +64,8 @@ struct packet {
 	uint8_t source_mac[PACKET_MAC], target_mac[PACKET_MAC];
 	struct ip_address source, target; /* ARP, neighbours: of the sender, asked for */
 	uint16_t source_port, target_port;
-	const uint8_t *ip; /* the IP header, for ICMP errors about the packet */
-	size_t ip_length;  /* header included, without padding of the frame */
+	const uint8_t *ip;	/* the IP header, for ICMP errors about the packet */
+	size_t ip_length;	/* header included, without padding of the frame */
 	const uint8_t *payload; /* UDP, echo: the data behind the 8 bytes of the header */
 	size_t payload_length;
 	uint16_t echo_id, echo_sequence;
@@ -92,11 +92,11 @@ struct packet_ends {
 
 /* The offload fields of a written frame, as struct virtio_net_hdr has them; all 0: none. */
 struct packet_offload {
-	bool partial;		      /* the checksum is partial: start and offset say where */
-	uint16_t start, offset;	      /* VIRTIO_NET_HDR_F_NEEDS_CSUM: csum_start, csum_offset */
-	uint16_t headers;	      /* hdr_len */
-	uint16_t gso_size;	      /* 0: no segmentation */
-	bool gso6;		      /* VIRTIO_NET_HDR_GSO_TCPV6 rather than TCPV4 */
+	bool partial;		/* the checksum is partial: start and offset say where */
+	uint16_t start, offset; /* VIRTIO_NET_HDR_F_NEEDS_CSUM: csum_start, csum_offset */
+	uint16_t headers;	/* hdr_len */
+	uint16_t gso_size;	/* 0: no segmentation */
+	bool gso6;		/* VIRTIO_NET_HDR_GSO_TCPV6 rather than TCPV4 */
 };
 
 /*
@@ -125,7 +125,8 @@ size_t packet_write_echo(const struct packet_ends *ends, const struct ip_address
 
 /* Whole frames in reply to a packet; each returns the length. */
 
-/* The reply to ARP, or the neighbour advertisement: the address asked for is at the router's MAC. */
+/* The reply to ARP, or the neighbour advertisement: the address asked for is at the router's MAC.
+ */
 size_t packet_write_neighbour(const struct packet_ends *ends, const struct packet *request,
 			      uint8_t to[PACKET_REPLY_MAX]);
 

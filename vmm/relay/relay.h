@@ -20,8 +20,8 @@
 #define RELAY_FLOWS_BURST   2000
 #define RELAY_LOGGED_SECOND 50 /* refusals that are logged, with a burst of 500 */
 
-struct link;	/* vmm/relay/link.h */
-struct names;	/* vmm/relay/names.h */
+struct link;	   /* vmm/relay/link.h */
+struct names;	   /* vmm/relay/names.h */
 struct publishing; /* vmm/relay/listen.h */
 
 struct relay {
@@ -30,7 +30,7 @@ struct relay {
 	struct relay_config config;
 	struct relay_card card;
 	struct packet_ends ends;
-	struct policy *policy;	 /* the copy; NULL until RELAY_POLICY */
+	struct policy *policy; /* the copy; NULL until RELAY_POLICY */
 	struct relay_flows flows;
 	struct names *names;
 	struct publishing *publishing;
@@ -38,7 +38,7 @@ struct relay {
 	struct tcp_config tcp4, tcp6; /* of all connections, by family */
 	struct bucket flow_rate, echo_rate, log_rate;
 	struct relay_stats stats;
-	struct waits *waits;	  /* decide.c */
+	struct waits *waits; /* decide.c */
 	struct loop_timer second, deadline;
 	struct loop_task streams; /* stream.c: those with work to do */
 	struct relay_stream *first_ready, *last_ready;
@@ -82,13 +82,14 @@ const char *relay_object(const char *protocol, const struct ip_address *address,
 /* Logs the end of a flow: bytes, seconds, and why. */
 void relay_log_end(struct relay *relay, const struct relay_flow *flow, enum relay_end why);
 
-/* --- the protocols: one file each -------------------------------------------------------------- */
+/* --- the protocols: one file each --------------------------------------------------------------
+ */
 
 /* stream.c */
 void stream_packet(struct relay *relay, const struct packet *packet); /* a segment of the guest */
 /* A client of a published port. Takes the socket. */
-void stream_accept(struct relay *relay, int fd, const struct ip_address *client, uint16_t client_port,
-		   uint16_t guest_port);
+void stream_accept(struct relay *relay, int fd, const struct ip_address *client,
+		   uint16_t client_port, uint16_t guest_port);
 void stream_tasks(void *relay);
 
 /* datagram.c */

@@ -6,8 +6,12 @@
  * The monitor takes the relay for hostile, since it parses what the guest and the network send: it
  * checks each message whole. The relay trusts the monitor, but checks lengths.
  *
- * A frame is struct virtio_net_hdr_v1 (12 bytes, num_buffers 0) and 14 to PACKET_FRAME_MAX bytes. From the
- * guest VIRTIO_NET_HDR_F_NEEDS_CSUM says that its checksum is partial; gso_type may be TCPV4, TCPV6.
+ * A message is a uint32_t, its enum relay_message_type, and the struct that the type names (of
+ * struct relay_check only the bytes up to the NUL of its path).
+ *
+ * A frame is struct virtio_net_hdr_v1 (12 bytes, num_buffers 0) and 14 to PACKET_FRAME_MAX bytes.
+ * From the guest VIRTIO_NET_HDR_F_NEEDS_CSUM says that its checksum is partial; gso_type may be
+ * TCPV4, TCPV6.
  */
 #ifndef CORDON_RELAY_WIRE_H
 #define CORDON_RELAY_WIRE_H
@@ -31,21 +35,21 @@ enum relay_message_type {
 	RELAY_CONFIG = 1, /* struct relay_config: the first message */
 	RELAY_POLICY,	  /* a descriptor follows: vmm/relay/policy_copy.h */
 	RELAY_CARD,	  /* struct relay_card: the guest's card has changed, or was reset */
-	RELAY_PUBLISH,	  /* struct relay_publish: open a port; the reply is RELAY_PUBLISHED_REPLY */
-	RELAY_UNPUBLISH,  /* struct relay_publish: close it and its connections */
-	RELAY_VERDICT,	  /* struct relay_verdict: the reply to RELAY_CHECK */
-	RELAY_FORGET,	  /* the guest is another one: end all flows, forget names */
-	RELAY_STATS,	  /* wants struct relay_stats, then RELAY_FLOW for each flow */
+	RELAY_PUBLISH,	 /* struct relay_publish: open a port; the reply is RELAY_PUBLISHED_REPLY */
+	RELAY_UNPUBLISH, /* struct relay_publish: close it and its connections */
+	RELAY_VERDICT,	 /* struct relay_verdict: the reply to RELAY_CHECK */
+	RELAY_FORGET,	 /* the guest is another one: end all flows, forget names */
+	RELAY_STATS,	 /* wants struct relay_stats, then RELAY_FLOW for each flow */
 	RELAY_GUEST_TIME, /* uint8_t: guest time stands still (1) or goes on (0) */
 
 	/* relay to monitor */
-	RELAY_READY = 64,	/* the first: it is confined and has the policy */
-	RELAY_CHECK,		/* struct relay_check */
-	RELAY_UNCHECK,		/* uint32_t ticket: nothing waits for that verdict any more */
-	RELAY_NOTE,		/* struct relay_note */
-	RELAY_PUBLISHED_REPLY,	/* struct relay_published */
-	RELAY_STATS_REPLY,	/* struct relay_stats */
-	RELAY_FLOW,		/* struct relay_flow_info; the last has flow_count 0 left */
+	RELAY_READY = 64,      /* the first: it is confined and has the policy */
+	RELAY_CHECK,	       /* struct relay_check */
+	RELAY_UNCHECK,	       /* uint32_t ticket: nothing waits for that verdict any more */
+	RELAY_NOTE,	       /* struct relay_note */
+	RELAY_PUBLISHED_REPLY, /* struct relay_published */
+	RELAY_STATS_REPLY,     /* struct relay_stats */
+	RELAY_FLOW,	       /* struct relay_flow_info; the last has flow_count 0 left */
 };
 
 struct relay_card {
@@ -102,8 +106,9 @@ struct relay_note {
 };
 
 struct relay_stats {
-	uint64_t guest_frames, guest_bytes, peer_frames, peer_bytes; /* taken from it, given to it */
-	uint64_t questions, answered;				     /* DNS */
+	uint64_t guest_frames, guest_bytes, peer_frames,
+		peer_bytes;	      /* taken from it, given to it */
+	uint64_t questions, answered; /* DNS */
 	uint64_t refused, dropped, unlogged, flooded;
 	uint64_t drop[PACKET_VERDICTS];
 	uint64_t memory; /* bytes in the buffers of connections */
@@ -111,7 +116,7 @@ struct relay_stats {
 };
 
 struct relay_flow_info {
-	uint32_t left; /* flows that follow this one */
+	uint32_t left;	  /* flows that follow this one */
 	uint8_t protocol; /* enum policy_protocol: TCP, UDP or ICMP */
 	uint8_t inbound, host;
 	uint16_t guest_port, peer_port;
