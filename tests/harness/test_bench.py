@@ -93,6 +93,33 @@ def test_comparison_leaves_busy_samples_out():
     assert compare.compare(run_of(row_of("r", range(100, 110))), run_of(busy))[0][1] == "others kept the host busy"
 
 
+def test_comparison_knows_how_much_the_host_has_changed():
+    def controls(factor):
+        return [row_of(f"c{i}.host", [factor * value for value in range(100, 104)]) for i in range(5)]
+
+    def both(factor, rise):
+        old = run_of(row_of("r", range(100, 110)), row_of("m", range(100, 110), unit="MiB"), *controls(1))
+        new = run_of(row_of("r", [rise * value for value in range(100, 110)]),
+                     row_of("m", [rise * value for value in range(100, 110)], unit="MiB"), *controls(factor))
+        return {row["id"]: verdict for row, verdict, *_ in compare.compare(old, new)}, compare.lines(old, new)[0]
+
+    found, lines = both(1.5, 1.4)       # the host is slower by half: this is no news, but for memory
+    assert (found["r"], found["m"]) == ("same", "worse") and any("up to 50% faster or slower" in line for line in lines)
+    found, lines = both(1.5, 1.6)
+    assert found["r"] == "worse", lines
+    found, lines = both(1 / 1.5, 1.4)   # a host that changes by that much may do so in both directions
+    assert found["r"] == "same", lines
+    found, lines = both(1.02, 1.4)
+    assert found["r"] == "worse" and not any("itself" in line for line in lines), lines
+
+
+def test_comparison_leaves_groups_out_that_one_run_lacks():
+    old, new = run_of(row_of("r", range(100, 110))), run_of(row_of("r", range(100, 110)), row_of("n", [1]))
+    new["rows"][1]["group"] = "other"
+    assert [row["id"] for row, *_ in compare.compare(old, new)] == ["r"]
+    assert [row["id"] for row, *_ in compare.compare(new, old)] == ["r"]
+
+
 def test_results_files_are_checked(tmp_path):
     path = tmp_path / "results.json"
     good = run_of(row_of("r", [1, 2]))
