@@ -37,8 +37,8 @@ from closing import SUM_LINE, Sum
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 HANG_SECONDS = 900              # for one program; only a hang takes that long
-UNIT_HANG_SECONDS = 300         # of unit tests: no such program takes a minute, under the sanitizers neither
-UNIT_TEST_HANG_SECONDS = 120    # of one test in it
+UNIT_HANG_SECONDS = 400         # of unit tests: no such program takes a minute, under the sanitizers neither
+UNIT_TEST_HANG_SECONDS = 200    # of one test in it
 FUZZ_RUNS = 20000
 # These take 8 ms an input, 20 times as long as most. With CORDON_TEST_WHOLE=1 they get FUZZ_RUNS too.
 FUZZ_SLOW_RUNS = {"fuzz_9p": 4000, "fuzz_vsock": 4000, "fuzz_relay_tcp": 4000}

@@ -285,7 +285,7 @@ START_TEST(a_buffer_stays_within_twice_its_limit)
 {
 	struct relay_memory memory = {.max = MIB(1)};
 	struct relay_buffer buffer = {.data = NULL};
-	size_t limit = 65536, room, i, k;
+	size_t limit = 65536, room, i, k, wrong = 0;
 	uint8_t in = 0, out = 0, *to;
 
 	for (i = 0; i < 20000; i++) {
@@ -296,11 +296,13 @@ START_TEST(a_buffer_stays_within_twice_its_limit)
 		relay_buffer_commit(&buffer, &memory, room);
 		ck_assert_uint_le(buffer.used, limit);
 		k = i % 1000 < 500 ? i * 3 % 3000 : i * 5 % 9000;
+		/* One assertion for all: check(3) takes a microsecond for each. */
 		for (room = 0; room < min_u64(k, buffer.used); room++)
-			ck_assert_uint_eq(relay_buffer_bytes(&buffer)[room], out++);
+			wrong += relay_buffer_bytes(&buffer)[room] != out++;
 		relay_buffer_consume(&buffer, &memory, k);
 		ck_assert_uint_eq(memory.used, buffer.size);
 	}
+	ck_assert_uint_eq(wrong, 0);
 	relay_buffer_clear(&buffer, &memory);
 	ck_assert_uint_eq(memory.used, 0);
 }
