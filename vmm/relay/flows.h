@@ -50,13 +50,17 @@ struct relay_flow;
 /* What a flow is, to the table and to those who walk through it. */
 struct relay_flow_ops {
 	/*
-	 * The table has taken the flow out: closes both its sides (a reset to each end that is
-	 * still open), logs its end and frees it.
+	 * The table has taken the flow out and does not touch it again: closes both its sides (a
+	 * reset to each end that is still open), logs its end and frees it. May end other flows.
 	 */
 	void (*end)(struct relay_flow *flow, enum relay_end why);
-	/* Whether the policy in force would still open it; takes the rule that would. */
+	/* Whether the policy in force would still open it; takes the rule that would. Ends no flow.
+	 */
 	bool (*still_allowed)(struct relay_flow *flow);
-	/* Its deadline has come. May end the flow. NULL: it sets none. */
+	/*
+	 * Its deadline has come, and is cleared: it may set another one. May end this flow and
+	 * others. NULL: it sets none.
+	 */
 	void (*tick)(struct relay_flow *flow, uint64_t now_ns);
 };
 
@@ -82,6 +86,8 @@ struct relay_flows {
 	struct relay_flow **bucket, **heap;
 	uint32_t count, heap_count;
 	struct relay_flow *oldest[RELAY_CLASSES], *newest[RELAY_CLASSES];
+	uint64_t floor_ns; /* while relay_flows_tick() runs: the earliest deadline it lets be set */
+	struct relay_walk *walks; /* that are under way: flows.c */
 	struct siphash_key key;
 };
 
@@ -106,13 +112,17 @@ void relay_flows_seen(struct relay_flows *flows, struct relay_flow *flow, enum r
 /* When ops->tick() is to be called; RELAY_NEVER: not. */
 void relay_flows_deadline(struct relay_flows *flows, struct relay_flow *flow, uint64_t at_ns);
 
-/* Takes the flow out, then calls ops->end(). */
+/* Takes the flow out, then calls ops->end(). Does nothing if it is out: from within its own end().
+ */
 void relay_flows_end(struct relay_flows *flows, struct relay_flow *flow, enum relay_end why);
 
 /* The earliest deadline of all flows; RELAY_NEVER. */
 uint64_t relay_flows_next_deadline(const struct relay_flows *flows);
 
-/* Calls tick() of at most limit flows whose deadline has come, each once. Returns their number. */
+/*
+ * Calls tick() of at most limit flows whose deadline has come, earliest first, each once: deadlines
+ * that are set meanwhile count as later than now_ns. Returns their number.
+ */
 unsigned relay_flows_tick(struct relay_flows *flows, uint64_t now_ns, unsigned limit);
 
 /* Ends at most limit idle flows. Returns their number. */
@@ -122,7 +132,11 @@ unsigned relay_flows_expire(struct relay_flows *flows, uint64_t now_ns, unsigned
 void relay_flows_end_all(struct relay_flows *flows, enum relay_end why);
 void relay_flows_policy_changed(struct relay_flows *flows);
 
-/* Iterates over all flows: the next one after `flow` (NULL at first); NULL: no more. */
+/*
+ * Iterates over all flows: the next one after `flow` (NULL at first), NULL: no more. In no order
+ * that means anything; relay_flows_seen() does not change it. A flow that is to be ended on the
+ * way: take the next one first, and end no other. Flows that are added meanwhile may be left out.
+ */
 struct relay_flow *relay_flows_after(const struct relay_flows *flows, struct relay_flow *flow);
 
 const char *relay_end_text(enum relay_end why);
