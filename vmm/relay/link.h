@@ -23,13 +23,19 @@ struct link_ops {
 	/* Whether the owner takes a message now; if not, it calls link_resume() later. May be NULL.
 	 */
 	bool (*room)(void *arg);
-	/* A message; the owner may change the bytes. fd: a descriptor that came with it, or -1. */
+	/*
+	 * A message; the owner may change the bytes. fd: a descriptor that came with it, which is
+	 * the owner's to close, or -1.
+	 */
 	void (*message)(void *arg, uint8_t *data, size_t length, int fd);
 	/* There is room again: link_has_room(). May be NULL. */
 	void (*drained)(void *arg);
 	/* After a batch of messages, before the loop waits. May be NULL. */
 	void (*batch)(void *arg);
-	/* The other end is closed, or the socket failed. Once; nothing more comes. */
+	/*
+	 * The other end is closed, what it sent before is delivered; or the socket failed, or the
+	 * other end broke a rule. Once, never from within a call; nothing more comes.
+	 */
 	void (*closed)(void *arg);
 };
 
@@ -42,15 +48,23 @@ int link_pair(int fd[2]);
  */
 int link_create(struct link **out, struct loop *loop, int fd, size_t most,
 		const struct link_ops *ops, void *arg);
-void link_destroy(struct link *link); /* NULL is harmless; not from within a callback of it */
+void link_destroy(struct link *link); /* NULL is harmless; not from within a callback of it, but for
+					 closed() */
 
 /* Whether nothing waits in the queue: a message of any length will be taken. */
 bool link_has_room(const struct link *link);
 
-/* Sends a message of several parts. false: dropped, since the queue is full or the link closed. */
+#define LINK_PARTS 8 /* of a message that is sent */
+
+/*
+ * Sends a message of several parts. false: dropped, since the queue is full or the link closed; or
+ * it is empty, or longer than the queue: no link sends that.
+ */
 bool link_send(struct link *link, const struct iovec *part, unsigned parts);
 
-/* The same with a descriptor, a duplicate of which the other end gets; only while link_has_room().
+/*
+ * The same with a descriptor, a duplicate of which the other end gets; only while link_has_room().
+ * A message that comes with two descriptors, or more, ends the link that receives it.
  */
 bool link_send_fd(struct link *link, const struct iovec *part, unsigned parts, int fd);
 
