@@ -74,6 +74,12 @@ struct relay_publish {
 	uint8_t udp;
 };
 
+static inline bool relay_publish_same(const struct relay_publish *a, const struct relay_publish *b)
+{
+	return ip_same(&a->address, &b->address) && a->host_port == b->host_port &&
+	       a->guest_port == b->guest_port && a->udp == b->udp;
+}
+
 struct relay_published {
 	struct relay_publish which;
 	int32_t error; /* 0 or errno */
