@@ -11,6 +11,7 @@
  * those that it needs, so no tokens, keys or LD_PRELOAD.
  */
 enum spawn_for {
+	SPAWN_SELF, /* a process of Cordon's own: none */
 	SPAWN_TOOL, /* passt, mke2fs: PATH HOME USER LOGNAME LANG LANGUAGE LC_* TZ TMPDIR, and
 		     * XDG_RUNTIME_DIR */
 	SPAWN_USER, /* a command of the user's (--on-ask): those, SHELL TERM XDG_*, and what gives

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The relay's process: what it inherits, and how its ends are noticed. This program stands for it,
+ * under the name that it has, and acts as the path of the resolvers' list says.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/unit/relay_client_common.h"
+#include "vmm/relay/policy_copy.h"
+
+extern char **environ;
+
+/* --- in the child ----------------------------------------------------------------------------- */
+
+static void say(uint32_t type, const void *body, size_t length)
+{
+	struct iovec part[] = {{&type, sizeof(type)}, {(void *)(uintptr_t)body, length}};
+	const struct msghdr message = {.msg_iov = part, .msg_iovlen = 2};
+
+	if (sendmsg(RELAY_FD_MESSAGES, &message, MSG_NOSIGNAL) < 0)
+		_exit(9);
+}
+
+static bool is_null(int fd)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && stat("/dev/null", &b) == 0 && a.st_rdev == b.st_rdev;
+}
+
+static unsigned open_fds(void)
+{
+	unsigned count = 0;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* What it has, as an event: descriptors, variables, and whether the policy can be read. */
+static void say_what_there_is(void)
+{
+	struct fake_relay fake_end = {.messages = RELAY_FD_MESSAGES};
+	struct relay_note note = {.what = "flow-end"};
+	struct relay_config config;
+	struct policy *policy = NULL;
+	unsigned fds = open_fds();
+	size_t length;
+	int policy_fd = -1;
+
+	fake_relay_get(&fake_end, &config, sizeof(config), &length, &policy_fd);
+	if (policy_copy_read(policy_fd, &policy) < 0)
+		_exit(8);
+	snprintf(note.object, sizeof(note.object), "fds=%u null=%d%d env=%d rules=%zu group=%d",
+		 fds, is_null(0), is_null(1), environ[0] != NULL,
+		 policy_rule_count(policy, POLICY_NET), getpgrp() == getpid());
+	policy_free(policy);
+	say(RELAY_READY, NULL, 0);
+	say(RELAY_NOTE, &note, sizeof(note));
+}
+
+static void wait_for_end(void)
+{
+	char byte;
+
+	while (recv(RELAY_FD_MESSAGES, &byte, 1, 0) > 0)
+		;
+}
+
+static int be_relay(void)
+{
+	uint8_t data[sizeof(uint32_t) + sizeof(struct relay_config)];
+	struct relay_config config;
+
+	if (recv(RELAY_FD_MESSAGES, data, sizeof(data), 0) != (ssize_t)sizeof(data))
+		return 7;
+	memcpy(&config, data + sizeof(uint32_t), sizeof(config));
+	if (strcmp(config.resolv_conf, "exit") == 0)
+		return 3;
+	if (strcmp(config.resolv_conf, "crash") == 0)
+		raise(SIGKILL);
+	if (strcmp(config.resolv_conf, "work") == 0)
+		say_what_there_is();
+	if (strcmp(config.resolv_conf, "violate") == 0)
+		say(99, NULL, 0);
+	if (strcmp(config.resolv_conf, "work") != 0)
+		for (;;)
+			pause(); /* does not end when its sockets are closed */
+	wait_for_end();
+	return 0;
+}
+
+/* --- in the test ------------------------------------------------------------------------------ */
+
+static int start(const char *how, const char *program, struct err *err)
+{
+	static const char text[] = "policy 1\nnet allow tcp *:1\nnet allow tcp *:2\n";
+	struct relay_client_config config = {.program = program};
+	const struct policy_source source = {.name = "p"};
+	struct policy *policy;
+	int ret;
+
+	memset(&told, 0, sizeof(told));
+	snprintf(config.relay.resolv_conf, sizeof(config.relay.resolv_conf), "%s", how);
+	ck_assert_int_eq(loop_create(&loop), 0);
+	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, NULL), 0);
+	config.policy = policy;
+	ret = relay_client_create(&client, loop, &config, &told_ops, NULL, err);
+	policy_free(policy);
+	return ret;
+}
+
+static void start_well(const char *how)
+{
+	struct err err = {""};
+
+	ck_assert_msg(start(how, NULL, &err) == 0, "%s", err.text);
+}
+
+/* Runs until it has said or done something. */
+static void wait_until(const unsigned *count)
+{
+	unsigned i;
+
+	for (i = 0; i < 2000 && *count == 0; i++)
+		fake_relay_run(loop, 5);
+	ck_assert_uint_eq(*count, 1);
+}
+
+/* No child is left, not even a dead one. */
+static void stop(void)
+{
+	relay_client_destroy(client);
+	loop_destroy(loop);
+	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	ck_assert_int_eq(errno, ECHILD);
+}
+
+START_TEST(it_inherits_only_its_sockets)
+{
+	int secret = open("/etc/passwd", O_RDONLY), high = fcntl(secret, F_DUPFD, 500);
+
+	ck_assert_int_ge(high, 500);
+	start_well("work");
+	wait_until(&told.notes);
+	ck_assert_str_eq(told.object, "fds=5 null=11 env=0 rules=2 group=1");
+	ck_assert(relay_client_has_room(client));
+	close(secret);
+	close(high);
+	stop();
+}
+END_TEST
+
+START_TEST(its_end_is_explained)
+{
+	start_well("exit");
+	wait_until(&told.died);
+	ck_assert_str_eq(told.why, "it exited with status 3");
+	stop();
+	start_well("crash");
+	wait_until(&told.died);
+	ck_assert_str_eq(told.why, "it was ended by signal 9");
+	stop();
+	/* It would not end by itself. */
+	start_well("violate");
+	wait_until(&told.died);
+	ck_assert_str_eq(told.why, "it violated its protocol");
+	stop();
+}
+END_TEST
+
+START_TEST(it_is_ended)
+{
+	unsigned before = open_fds();
+	uint64_t since;
+
+	start_well("work");
+	wait_until(&told.notes);
+	stop();
+	ck_assert_uint_eq(told.died, 0);
+	/* One that does not end is killed. */
+	start_well("hang");
+	fake_relay_run(loop, 20);
+	since = loop_now_ns();
+	stop();
+	ck_assert_uint_ge(loop_now_ns() - since, 900000000);
+	ck_assert_uint_lt(loop_now_ns() - since, 20000000000);
+	ck_assert_uint_eq(open_fds(), before);
+}
+END_TEST
+
+START_TEST(a_program_that_is_not_there)
+{
+	unsigned before = open_fds();
+	struct err err = {""};
+
+	ck_assert_int_eq(start("work", "/nowhere/cordon", &err), -ENOENT);
+	ck_assert_msg(strstr(err.text, "relay") != NULL, "%s", err.text);
+	ck_assert_ptr_null(client);
+	stop();
+	ck_assert_uint_eq(open_fds(), before);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+	const TTest *const tests[] = {it_inherits_only_its_sockets, its_end_is_explained,
+				      it_is_ended, a_program_that_is_not_there};
+
+	if (argc == 1 && strcmp(argv[0], RELAY_CLIENT_PROGRAM) == 0)
+		return be_relay();
+	return unit_run("relay_process", NULL, tests, ARRAY_SIZE(tests));
+}
