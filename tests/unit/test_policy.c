@@ -218,6 +218,18 @@ START_TEST(network_rules_match)
 }
 END_TEST
 
+/* A rule that a star precedes decides about a special range, which the star does not reach. */
+START_TEST(rules_for_special_ranges_follow_a_star)
+{
+	struct policy *policy = good("file write /w/**\nnet ask tcp *:*\n"
+				     "net allow tcp 10.0.0.0/8:22\n");
+
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "10.1.2.3", 22), POLICY_ALLOW);
+	ck_assert_int_eq(connect_to(policy, POLICY_TCP, NULL, "93.184.216.34", 22), POLICY_ASK);
+	policy_free(policy);
+}
+END_TEST
+
 static void explain_run(const struct policy *policy, const char *path,
 			struct policy_explanation *explanation)
 {
@@ -255,4 +267,5 @@ END_TEST
 
 UNIT_MAIN("policy", first_match_counts, hidden_is_hidden_with_all_beneath, both_ends_are_checked,
 	  directories_carry_their_rules_or_stay, paths_that_cannot_be_are_denied,
-	  classes_without_rules_have_defaults, network_rules_match, denied_programs_are_explained)
+	  classes_without_rules_have_defaults, network_rules_match,
+	  rules_for_special_ranges_follow_a_star, denied_programs_are_explained)

@@ -290,6 +290,19 @@ START_TEST(narrower_is_proven)
 		 "file write /w/**\nnet deny tls x.a.b:443\nnet allow tls *.a.b:443", NULL},
 		{"file write /w/**\nnet ask tcp *:80",
 		 "file write /w/**\nnet allow tcp 192.0.2.1:80", "it allows more"},
+		/* No star and no wider network permits a special range. */
+		{"file write /w/**\nnet allow tcp *:*",
+		 "file write /w/**\nnet allow tcp 10.0.0.0/8:22", "it allows more"},
+		{"file write /w/**\nnet allow tcp 8.0.0.0/6:*",
+		 "file write /w/**\nnet allow tcp 10.0.0.0/8:22", "it allows more"},
+		{"file write /w/**\nnet allow tcp [2001::]/23:*",
+		 "file write /w/**\nnet allow tcp [2001:0:5::]/48:22", "it allows more"},
+		{"file write /w/**\nnet allow tcp 10.0.0.0/8:*",
+		 "file write /w/**\nnet allow tcp 10.1.0.0/16:22", NULL},
+		{"file write /w/**\nnet allow tcp *:*",
+		 "file write /w/**\nnet allow tcp 8.0.0.0/6:22 93.184.0.0/16:22", NULL},
+		{"file write /w/**\nnet allow tcp [2001::]/23:*",
+		 "file write /w/**\nnet allow tcp [2001:10::]/28:22", NULL},
 	};
 	struct policy *parent, *child;
 	size_t i;

@@ -213,15 +213,20 @@ static bool name_matches(const struct net_target *target, const char *name)
 	       memcmp(name + length - target->length, target->name, target->length) == 0;
 }
 
+static bool is_within(const struct net_target *target, const struct special_range *range)
+{
+	return target->kind == NET_CIDR && target->prefix >= range->prefix;
+}
+
 /*
  * A special address is permitted only by a rule for its range or a part of it, so that neither a
  * permitted name nor a star can lead there.
  */
 static bool may_permit_address(const struct net_target *target, const struct policy_net *net)
 {
-	const struct special_range *within = special_range(net->family, net->address);
+	const struct special_range *range = special_range(net->family, net->address);
 
-	return !within || (target->kind == NET_CIDR && target->prefix >= within->prefix);
+	return !range || is_within(target, range);
 }
 
 static bool target_matches(const struct net_target *target, const struct policy_net *net)
@@ -306,12 +311,32 @@ static bool peer_overlaps(const struct net_target *a, const struct net_target *b
 	return peer_covers(a, b) || peer_covers(b, a);
 }
 
+/*
+ * Whether a rule permits the special addresses that a target of another rule does. Names and wider
+ * targets permit none: see may_permit_address().
+ */
+static bool special_covers(const struct rule *a, const struct net_target *at,
+			   const struct net_target *bt)
+{
+	const struct special_range *range;
+	size_t i;
+
+	if (a->public.action == POLICY_ACTION_DENY || bt->kind != NET_CIDR)
+		return true;
+	for (i = 0; (range = special_range_at(i)) != NULL; i++)
+		if (range->family == bt->family && is_within(bt, range) &&
+		    special_same_prefix(range->network, bt->address, range->prefix) &&
+		    !is_within(at, range))
+			return false;
+	return true;
+}
+
 bool net_target_covers(const struct rule *a, const struct net_target *at, const struct rule *b,
 		       const struct net_target *bt)
 {
 	return protocol_covers(a->protocol, b->protocol) && at->port_low <= bt->port_low &&
 	       at->port_high >= bt->port_high && peer_covers(at, bt) &&
-	       net_http_covers(a, at, b, bt);
+	       net_http_covers(a, at, b, bt) && special_covers(a, at, bt);
 }
 
 bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
