@@ -33,6 +33,7 @@ static const char *const lines[] = {
 	"include workspace\n",
 	"on-deny continue audit=required\n",
 	"secret A b\n",
+	"net allow any\n",
 };
 
 static size_t make_text(struct fuzz_script *script, char *text)

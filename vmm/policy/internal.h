@@ -29,6 +29,7 @@ struct rule {
 	struct glob *pattern; /* files and programs */
 	unsigned patterns;
 	enum policy_protocol protocol; /* network */
+	bool any; /* network: `net allow any`, every protocol; its one target is a NET_ANY */
 	uint32_t methods; /* http: a bit for each that net_methods_parse() knows; 0: any */
 	struct net_target *target;
 	unsigned targets;

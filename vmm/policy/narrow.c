@@ -205,11 +205,12 @@ static int compare_net(const struct policy *child, const struct policy *parent, 
 		for (k = 0; k < rule->targets && rule->public.action != POLICY_ACTION_DENY; k++)
 			if (!target_within(list, i, &rule->target[k], &parent->class[POLICY_NET]))
 				return err_set(err, EPERM,
-					       "it allows more, or that can't be ruled out: net %s "
-					       "%.100s (%.100s:%u)",
-					       policy_protocol_name(rule->protocol),
-					       rule->target[k].text, rule->public.file,
-					       rule->public.line);
+					       "it allows more, or that can't be ruled out: net "
+					       "%s%s%.100s (%.100s:%u)",
+					       rule->any ? ""
+							 : policy_protocol_name(rule->protocol),
+					       rule->any ? "" : " ", rule->target[k].text,
+					       rule->public.file, rule->public.line);
 	}
 	return 0;
 }

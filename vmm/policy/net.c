@@ -197,10 +197,11 @@ int net_target_parse(struct arena *arena, enum policy_protocol protocol, const c
 /* --- matching --------------------------------------------------------------------------------- */
 
 /* A rule for `tcp` also holds for the protocols over TCP. */
-static bool protocol_covers(enum policy_protocol rule, enum policy_protocol protocol)
+static bool protocol_matches(const struct rule *rule, enum policy_protocol protocol)
 {
-	return rule == protocol ||
-	       (rule == POLICY_TCP && (protocol == POLICY_TLS || protocol == POLICY_HTTP));
+	return rule->any || rule->protocol == protocol ||
+	       (rule->protocol == POLICY_TCP &&
+		(protocol == POLICY_TLS || protocol == POLICY_HTTP));
 }
 
 static bool name_matches(const struct net_target *target, const char *name)
@@ -220,13 +221,14 @@ static bool is_within(const struct net_target *target, const struct special_rang
 
 /*
  * A special address is permitted only by a rule for its range or a part of it, so that neither a
- * permitted name nor a star can lead there.
+ * permitted name nor a star can lead there, and by `net allow any`.
  */
-static bool may_permit_address(const struct net_target *target, const struct policy_net *net)
+static bool may_permit_address(const struct rule *rule, const struct net_target *target,
+			       const struct policy_net *net)
 {
 	const struct special_range *range = special_range(net->family, net->address);
 
-	return !range || is_within(target, range);
+	return !range || rule->any || is_within(target, range);
 }
 
 static bool target_matches(const struct net_target *target, const struct policy_net *net)
@@ -252,13 +254,14 @@ bool net_rule_matches(const struct rule *rule, const struct policy_net *net)
 {
 	unsigned i;
 
-	if (!protocol_covers(rule->protocol, net->protocol))
+	if (!protocol_matches(rule, net->protocol))
 		return false;
 	for (i = 0; i < rule->targets; i++)
 		if (target_matches(&rule->target[i], net) &&
 		    net_http_matches(rule, &rule->target[i], net) &&
 		    (rule->public.action == POLICY_ACTION_DENY ||
-		     rule->target[i].kind == NET_HOST || may_permit_address(&rule->target[i], net)))
+		     rule->target[i].kind == NET_HOST ||
+		     may_permit_address(rule, &rule->target[i], net)))
 			return true;
 	return false;
 }
@@ -283,7 +286,19 @@ bool net_rule_names(const struct rule *rule, const char *name)
 	return false;
 }
 
+bool policy_allows_any(const struct policy *policy)
+{
+	const struct rule_list *list = &policy->class[POLICY_NET];
+
+	return list->count > 0 && list->rule[0]->any;
+}
+
 /* --- comparing -------------------------------------------------------------------------------- */
+
+static bool protocol_covers(const struct rule *a, const struct rule *b)
+{
+	return b->any ? a->any : protocol_matches(a, b->protocol);
+}
 
 static bool peer_covers(const struct net_target *a, const struct net_target *b)
 {
@@ -321,7 +336,7 @@ static bool special_covers(const struct rule *a, const struct net_target *at,
 	const struct special_range *range;
 	size_t i;
 
-	if (a->public.action == POLICY_ACTION_DENY || bt->kind != NET_CIDR)
+	if (a->any || a->public.action == POLICY_ACTION_DENY || bt->kind != NET_CIDR)
 		return true;
 	for (i = 0; (range = special_range_at(i)) != NULL; i++)
 		if (range->family == bt->family && is_within(bt, range) &&
@@ -334,7 +349,7 @@ static bool special_covers(const struct rule *a, const struct net_target *at,
 bool net_target_covers(const struct rule *a, const struct net_target *at, const struct rule *b,
 		       const struct net_target *bt)
 {
-	return protocol_covers(a->protocol, b->protocol) && at->port_low <= bt->port_low &&
+	return protocol_covers(a, b) && at->port_low <= bt->port_low &&
 	       at->port_high >= bt->port_high && peer_covers(at, bt) &&
 	       net_http_covers(a, at, b, bt) && special_covers(a, at, bt);
 }
@@ -342,8 +357,7 @@ bool net_target_covers(const struct rule *a, const struct net_target *at, const 
 bool net_target_overlaps(const struct rule *a, const struct net_target *at, const struct rule *b,
 			 const struct net_target *bt)
 {
-	return (protocol_covers(a->protocol, b->protocol) ||
-		protocol_covers(b->protocol, a->protocol)) &&
-	       at->port_low <= bt->port_high && bt->port_low <= at->port_high &&
-	       peer_overlaps(at, bt) && net_http_overlaps(a, at, b, bt);
+	return (protocol_covers(a, b) || protocol_covers(b, a)) && at->port_low <= bt->port_high &&
+	       bt->port_low <= at->port_high && peer_overlaps(at, bt) &&
+	       net_http_overlaps(a, at, b, bt);
 }

@@ -325,6 +325,12 @@ size_t policy_rule_count(const struct policy *policy, enum policy_class class);
 const struct policy_rule *policy_rule(const struct policy *policy, enum policy_class class,
 				      size_t index);
 
+/*
+ * Whether the first net rule is `net allow any`: the policy decides nothing about the network, but
+ * that the host's loopback is out of reach.
+ */
+bool policy_allows_any(const struct policy *policy);
+
 /* What happens to an operation that a rule leaves to a person, until one decides. */
 enum policy_on_ask_way {
 	POLICY_ON_ASK_WAIT,   /* it waits, for a bounded time */

@@ -175,6 +175,11 @@ static void reach_targets(const struct rule *rule, struct policy_reach *reach)
 	int plain;
 	unsigned k;
 
+	if (rule->any) {
+		NARROWER(reach, "net allow tcp *:*");
+		NARROWER(reach, "net allow tls *:443");
+		return;
+	}
 	net_methods_text(rule->methods, methods);
 	plain = snprintf(head, sizeof(head), "net %s %s", policy_action_name(rule->public.action),
 			 policy_protocol_name(rule->protocol));

@@ -113,23 +113,29 @@ static void share_risks(const struct policy *policy, const struct policy_share *
 		group_risk(&survey, (enum protected_group)group);
 }
 
+static void net_risks(const struct rule *rule, const struct policy_risk_ops *ops)
+{
+	char text[1024];
+	unsigned k;
+
+	for (k = 0; k < rule->targets; k++) {
+		if (rule->target[k].kind != NET_ANY || rule->public.action != POLICY_ACTION_ALLOW)
+			continue;
+		snprintf(text, sizeof(text), "%.200s:%u: %s is within reach", rule->public.file,
+			 rule->public.line,
+			 rule->any ? "everything on the network, the local network included,"
+				   : "the whole Internet");
+		ops->report(ops->arg, text);
+	}
+}
+
 void policy_risks(const struct policy *policy, const struct policy_risk_ops *ops)
 {
 	const struct rule_list *net = &policy->class[POLICY_NET];
-	char text[1024];
 	size_t i;
-	unsigned k;
 
 	for (i = 0; i < policy->shares; i++)
 		share_risks(policy, &policy->share[i], ops);
 	for (i = 0; i < net->count; i++)
-		for (k = 0; k < net->rule[i]->targets; k++) {
-			if (net->rule[i]->target[k].kind != NET_ANY ||
-			    net->rule[i]->public.action != POLICY_ACTION_ALLOW)
-				continue;
-			snprintf(text, sizeof(text),
-				 "%.200s:%u: the whole Internet is within reach",
-				 net->rule[i]->public.file, net->rule[i]->public.line);
-			ops->report(ops->arg, text);
-		}
+		net_risks(net->rule[i], ops);
 }

@@ -17,7 +17,7 @@ struct policy_risk_ops {
 
 /*
  * Reports, in one line each, which protected places (protected.h) a share leaves open, that the
- * whole home directory is shared, and which rule allows the whole Internet.
+ * whole home directory is shared, and which rules allow the whole Internet or network.
  */
 void policy_risks(const struct policy *policy, const struct policy_risk_ops *ops);
 

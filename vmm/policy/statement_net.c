@@ -44,27 +44,11 @@ static int parse_target(struct parser *parser, struct rule *rule, const struct w
 	return 0;
 }
 
-int parse_net(struct parser *parser)
+static int parse_targets(struct parser *parser, struct rule *rule)
 {
-	static const char *const words[] = {"tcp", "udp", "tls", "http", "icmp", "dns"};
-	struct rule *rule;
 	unsigned i, first = 3;
-	int protocol, ret;
+	int ret = parse_methods(parser, rule);
 
-	ret = parse_begin_rule(parser, POLICY_NET, 4, "net VERDICT PROTOCOL TARGET ...", &rule);
-	if (ret < 0)
-		return ret;
-	protocol = word_index(words, ARRAY_SIZE(words), parser->word[2].text);
-	if (protocol < 0)
-		return parse_unknown_word(parser, &parser->word[2], "protocol", words,
-					  ARRAY_SIZE(words));
-	rule->protocol = (enum policy_protocol)protocol;
-	if (rule->protocol == POLICY_DNS && rule->public.action == POLICY_ACTION_ASK)
-		return parse_fail(parser, EINVAL, parser->word[1].column,
-				  "a DNS query cannot wait for an operator: 'allow' or 'deny' the "
-				  "name here, and 'ask' in a rule about connections to it");
-	rule->granted = parser->adding && rule->public.action == POLICY_ACTION_ALLOW;
-	ret = parse_methods(parser, rule);
 	if (ret < 0)
 		return ret;
 	first += (unsigned)ret;
@@ -75,6 +59,60 @@ int parse_net(struct parser *parser)
 	for (i = 0, ret = 0; i < rule->targets && ret == 0; i++)
 		ret = parse_target(parser, rule, &parser->word[i + first], &rule->target[i]);
 	return ret;
+}
+
+/* `net allow any`: the whole statement. */
+static int parse_any(struct parser *parser, struct rule *rule)
+{
+	const struct word *word = &parser->word[2];
+
+	if (rule->public.action == POLICY_ACTION_DENY)
+		return parse_fail(parser, EINVAL, word->column,
+				  "'any' is for 'allow' only, and what no rule allows is denied: "
+				  "remove the line, or write net deny tcp *:* and the like");
+	if (rule->public.action != POLICY_ACTION_ALLOW)
+		return parse_fail(parser, EINVAL, word->column,
+				  "'any' is for 'allow' only: write net ask tcp *:*, and a line "
+				  "for each other protocol");
+	if (parser->words > 3)
+		return parse_fail(parser, EINVAL, parser->word[3].column,
+				  "nothing follows net allow any, which is about everything: for "
+				  "less, write net allow PROTOCOL TARGET ...");
+	rule->any = true;
+	rule->target = arena_alloc(&parser->policy->arena, sizeof(*rule->target));
+	if (!rule->target)
+		return parse_no_memory(parser);
+	rule->targets = 1;
+	*rule->target =
+		(struct net_target){.text = word->text, .kind = NET_ANY, .port_high = UINT16_MAX};
+	return 0;
+}
+
+int parse_net(struct parser *parser)
+{
+	/* In the order of enum policy_protocol; then what stands for all of them. */
+	static const char *const words[] = {"tcp", "udp", "tls", "http", "icmp", "dns", "any"};
+	bool any = parser->words >= 3 && strcmp(parser->word[2].text, "any") == 0;
+	struct rule *rule;
+	int protocol, ret;
+
+	ret = parse_begin_rule(parser, POLICY_NET, any ? 3 : 4, "net VERDICT PROTOCOL TARGET ...",
+			       &rule);
+	if (ret < 0)
+		return ret;
+	rule->granted = parser->adding && rule->public.action == POLICY_ACTION_ALLOW;
+	if (any)
+		return parse_any(parser, rule);
+	protocol = word_index(words, ARRAY_SIZE(words), parser->word[2].text);
+	if (protocol < 0)
+		return parse_unknown_word(parser, &parser->word[2], "protocol", words,
+					  ARRAY_SIZE(words));
+	rule->protocol = (enum policy_protocol)protocol;
+	if (rule->protocol == POLICY_DNS && rule->public.action == POLICY_ACTION_ASK)
+		return parse_fail(parser, EINVAL, parser->word[1].column,
+				  "a DNS query cannot wait for an operator: 'allow' or 'deny' the "
+				  "name here, and 'ask' in a rule about connections to it");
+	return parse_targets(parser, rule);
 }
 
 /* --- approved in advance ---------------------------------------------------------------------- */
