@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -64,8 +65,8 @@ static const struct backend_ops ops = {.room = on_room,
 static int begin(const char *script, struct err *err)
 {
 	static const struct publish publish[] = {
-		{.address = 0x7f000001, .host_port = 80, .guest_port = 81},
-		{.address = 0, .host_port = 53, .guest_port = 54, .udp = true},
+		{.family = AF_INET, .address = {127, 0, 0, 1}, .host_port = 80, .guest_port = 81},
+		{.family = AF_INET, .host_port = 53, .guest_port = 54, .udp = true},
 	};
 	struct passt_config config = {.program = path, .publish = publish, .published = published};
 	FILE *file;

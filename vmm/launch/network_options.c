@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -116,9 +117,10 @@ static const struct option_entry entries[] = {
 	 "limit each direction to BYTES (and N packets) a second", .set = set_rate},
 	{"publish", 0, OPTION_CALL, "[ADDR:]HOSTPORT:PORT[/udp]",
 	 "forward a port of the host to a port of the sandbox",
-	 "HOSTPORT is opened on 127.0.0.1, or on ADDR (0.0.0.0: all addresses). `/tcp` is the "
-	 "default. May be given up to 16 times, and brings a network by itself. Every client that "
-	 "reaches the port can connect, whatever the policy says. Forks have no published ports.",
+	 "HOSTPORT is opened on 127.0.0.1, or on ADDR (0.0.0.0: all IPv4 addresses; IPv6 in "
+	 "brackets: [::1]; *: all). `/tcp` is the default. May be given up to 16 times, and brings "
+	 "a network by itself. Every client that reaches the port can connect, whatever the policy "
+	 "says. Forks have no published ports.",
 	 .set = add_publish},
 	{"publish-vsock", 0, OPTION_CALL, "SOCKET:PORT",
 	 "forward a Unix socket to a port of the sandbox's loopback; needs no network",
@@ -137,8 +139,7 @@ static int check_tap_ports(const struct network_config *config, struct err *err)
 	unsigned i;
 
 	for (i = 0; i < config->published; i++, publish++)
-		if (publish->address != PUBLISH_LOOPBACK ||
-		    publish->host_port != publish->guest_port)
+		if (!publish_is_loopback(publish) || publish->host_port != publish->guest_port)
 			return err_set(err, EINVAL,
 				       "--publish %s: on a tap the sandbox has an address of its "
 				       "own: give %u:%u",
@@ -157,6 +158,9 @@ static int probe_ports(const struct network_config *config, struct err *err)
 	if (config->tap[0])
 		return check_tap_ports(config, err);
 	for (i = 0; i < config->published; i++) {
+		if (config->publish[i].family != AF_INET)
+			return err_set(err, EINVAL, "--publish %s: passt has IPv4 only",
+				       publish_text(&config->publish[i], text));
 		ret = publish_probe(&config->publish[i], &why);
 		if (ret < 0)
 			return err_set(err, -ret, "--publish %s: %s",

@@ -138,7 +138,7 @@ static void add_publish(struct arguments *arguments, const struct publish *publi
 {
 	char address[ADDRESS_TEXT], *text = arguments->text[arguments->texts++];
 
-	snprintf(text, PUBLISH_TEXT, "%s/%u:%u", address_text(publish->address, address),
+	snprintf(text, PUBLISH_TEXT, "%s/%u:%u", address_text(load_be32(publish->address), address),
 		 publish->host_port, publish->guest_port);
 	add(arguments, publish->udp ? "-u" : "-t");
 	add(arguments, text);

@@ -10,10 +10,12 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/base/quantity.h"
-#include "vmm/net/address.h"
 
-#define FIELDS	   3
-#define TEXT_BYTES 64
+#define TEXT_BYTES 96
+
+static const uint8_t loopback[PUBLISH_ADDRESS] = {127, 0, 0, 1};
+
+/* --- text ------------------------------------------------------------------------------------- */
 
 static int bad_form(const char *text, struct err *err)
 {
@@ -31,16 +33,30 @@ static int parse_port(const char *text, const char *owner, uint16_t *port, struc
 	return 0;
 }
 
-static int parse_address(const char *text, uint32_t *address, struct err *err)
+static int parse_ipv4(struct publish *out, const char *text, struct err *err)
 {
-	struct in_addr in;
-
-	if (inet_pton(AF_INET, text, &in) != 1)
+	out->family = AF_INET;
+	memset(out->address, 0, sizeof(out->address));
+	if (strcmp(text, "*") == 0)
+		out->family = 0;
+	else if (inet_pton(AF_INET, text, out->address) != 1)
 		return err_set(err, EINVAL,
 			       "'%s' is not an IPv4 address: use 127.0.0.1 for this host only, "
-			       "0.0.0.0 for all of its addresses",
+			       "0.0.0.0 for all of its addresses, [::1] for IPv6",
 			       text);
-	*address = ntohl(in.s_addr);
+	return 0;
+}
+
+/* An IPv4 address in the form of an IPv6 one would be another socket than its own. */
+static int parse_ipv6(struct publish *out, const char *text, struct err *err)
+{
+	out->family = AF_INET6;
+	if (inet_pton(AF_INET6, text, out->address) != 1 ||
+	    IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)out->address))
+		return err_set(err, EINVAL,
+			       "'[%s]' is not an IPv6 address: use [::1] for this host only, [::] "
+			       "for all of its addresses",
+			       text);
 	return 0;
 }
 
@@ -57,52 +73,107 @@ static bool cut_protocol(char *text, bool *udp)
 	return true;
 }
 
+/*
+ * Splits off the address: *address is what was before the ports, without brackets, or NULL. The
+ * ports, or NULL: it has no such form.
+ */
+static char *cut_address(char *text, char **address, bool *brackets)
+{
+	char *end, *colon;
+
+	*address = NULL;
+	*brackets = text[0] == '[';
+	if (*brackets) {
+		end = strchr(text, ']');
+		if (!end || end[1] != ':')
+			return NULL;
+		*end = '\0';
+		*address = text + 1;
+		return end + 2;
+	}
+	colon = strchr(text, ':');
+	if (!colon || !strchr(colon + 1, ':'))
+		return text;
+	*colon = '\0';
+	*address = text;
+	return colon + 1;
+}
+
 int publish_parse(struct publish *out, const char *text, struct err *err)
 {
-	char copy[TEXT_BYTES], *field[FIELDS], *rest = copy;
-	unsigned count = 0;
+	char copy[TEXT_BYTES], *address, *ports, *guest;
+	bool brackets;
 	int ret = 0;
 
-	if (text[0] == '[')
-		return err_set(err, EINVAL, "'%s': ports are published on IPv4 addresses only",
-			       text);
+	*out = (struct publish){.family = AF_INET};
+	memcpy(out->address, loopback, sizeof(loopback));
 	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy) ||
 	    !cut_protocol(copy, &out->udp))
 		return bad_form(text, err);
-	while (rest && count < FIELDS)
-		field[count++] = strsep(&rest, ":");
-	if (rest || count < 2)
+	ports = cut_address(copy, &address, &brackets);
+	guest = ports ? strchr(ports, ':') : NULL;
+	if (!guest || strchr(guest + 1, ':'))
 		return bad_form(text, err);
-	out->address = PUBLISH_LOOPBACK;
-	if (count == FIELDS)
-		ret = parse_address(field[0], &out->address, err);
+	*guest++ = '\0';
+	if (address)
+		ret = brackets ? parse_ipv6(out, address, err) : parse_ipv4(out, address, err);
 	if (ret == 0)
-		ret = parse_port(field[count - 2], "host", &out->host_port, err);
+		ret = parse_port(ports, "host", &out->host_port, err);
 	if (ret == 0)
-		ret = parse_port(field[count - 1], "guest", &out->guest_port, err);
+		ret = parse_port(guest, "guest", &out->guest_port, err);
 	return ret;
+}
+
+/* "127.0.0.1", "[::1]", "*" */
+static const char *address_of(const struct publish *publish, char to[INET6_ADDRSTRLEN + 2])
+{
+	char text[INET6_ADDRSTRLEN] = "*";
+
+	if (publish->family != 0)
+		inet_ntop(publish->family, publish->address, text, sizeof(text));
+	snprintf(to, INET6_ADDRSTRLEN + 2, publish->family == AF_INET6 ? "[%s]" : "%s", text);
+	return to;
 }
 
 const char *publish_text(const struct publish *publish, char to[PUBLISH_TEXT])
 {
-	char address[ADDRESS_TEXT];
+	char address[INET6_ADDRSTRLEN + 2];
 
-	snprintf(to, PUBLISH_TEXT, "%s:%u:%u/%s", address_text(publish->address, address),
-		 publish->host_port, publish->guest_port, publish->udp ? "udp" : "tcp");
+	snprintf(to, PUBLISH_TEXT, "%s:%u:%u/%s", address_of(publish, address), publish->host_port,
+		 publish->guest_port, publish->udp ? "udp" : "tcp");
 	return to;
+}
+
+/* --- the host's ports ------------------------------------------------------------------------- */
+
+bool publish_is_loopback(const struct publish *publish)
+{
+	return publish->family == AF_INET &&
+	       memcmp(publish->address, loopback, sizeof(loopback)) == 0;
+}
+
+static bool is_all(const struct publish *publish)
+{
+	static const uint8_t zeros[PUBLISH_ADDRESS];
+
+	return memcmp(publish->address, zeros, sizeof(zeros)) == 0;
 }
 
 bool publish_clash(const struct publish *a, const struct publish *b)
 {
-	return a->udp == b->udp && a->host_port == b->host_port &&
-	       (a->address == b->address || a->address == 0 || b->address == 0);
+	if (a->udp != b->udp || a->host_port != b->host_port)
+		return false;
+	if (a->family == 0 || b->family == 0)
+		return true;
+	return a->family == b->family &&
+	       (is_all(a) || is_all(b) || memcmp(a->address, b->address, PUBLISH_ADDRESS) == 0);
 }
 
-static int explain(const struct publish *publish, int code, struct err *err)
+int publish_failed(const struct publish *publish, int code, struct err *err)
 {
-	char address[ADDRESS_TEXT];
+	char address[INET6_ADDRSTRLEN + 2];
 
-	address_text(publish->address, address);
+	address_of(publish, address);
 	if (code == EADDRINUSE)
 		return err_set(err, code, "port %u of %s is in use: choose another",
 			       publish->host_port, address);
@@ -114,24 +185,43 @@ static int explain(const struct publish *publish, int code, struct err *err)
 	return err_code(err, code, "port %u of %s", publish->host_port, address);
 }
 
-int publish_probe(const struct publish *publish, struct err *err)
+/* Binds the port at its address in a family. 0 or -errno. */
+static int probe(const struct publish *publish, int family)
 {
-	struct sockaddr_in to = {.sin_family = AF_INET,
-				 .sin_port = htons(publish->host_port),
-				 .sin_addr.s_addr = htonl(publish->address)};
-	int fd = socket(AF_INET, (publish->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-	int yes = 1, ret = 0;
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(publish->host_port)};
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(publish->host_port)};
+	int type = (publish->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC;
+	int fd = socket(family, type, 0), yes = 1, ret = 0;
 
 	if (fd < 0)
-		return err_sys(err, "a socket for a published port");
+		return -errno;
+	memcpy(&four.sin_addr, publish->address, sizeof(four.sin_addr));
+	memcpy(&six.sin6_addr, publish->address, sizeof(six.sin6_addr));
 	/*
 	 * As the backend does later: with SO_REUSEADDR, connections in TIME_WAIT do not block the
 	 * port. Not for UDP: there, two sockets could share the port.
 	 */
 	if (!publish->udp)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
-	if (bind(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		ret = explain(publish, errno, err);
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes));
+	if (bind(fd, family == AF_INET ? (struct sockaddr *)&four : (struct sockaddr *)&six,
+		 family == AF_INET ? sizeof(four) : sizeof(six)) < 0)
+		ret = -errno;
 	fd_close(&fd);
 	return ret;
+}
+
+int publish_probe(const struct publish *publish, struct err *err)
+{
+	int ret = 0;
+
+	if (publish->family != AF_INET6)
+		ret = probe(publish, AF_INET);
+	if (ret == 0 && publish->family != AF_INET)
+		ret = probe(publish, AF_INET6);
+	/* All addresses of a host without IPv6 are those of IPv4. */
+	if (publish->family == 0 && ret == -EAFNOSUPPORT)
+		ret = 0;
+	return ret < 0 ? publish_failed(publish, -ret, err) : 0;
 }

@@ -11,27 +11,34 @@
 
 #include "vmm/base/err.h"
 
-#define PUBLISH_MAX	 16 /* of a sandbox */
-#define PUBLISH_TEXT	 40
-#define PUBLISH_LOOPBACK UINT32_C(0x7f000001) /* the default address */
+#define PUBLISH_MAX	16 /* of a sandbox, when it starts */
+#define PUBLISH_ADDRESS 16
+#define PUBLISH_TEXT	80
 
 struct publish {
-	uint32_t address; /* of the host, IPv4; 0: all */
+	uint16_t family; /* of the host's address: AF_INET, AF_INET6; 0: all of both families */
+	uint8_t address[PUBLISH_ADDRESS]; /* network order, IPv4 in the first 4; zeros: all */
 	uint16_t host_port, guest_port;
 	bool udp;
 };
 
 /*
- * Parses "[ADDRESS:]HOSTPORT:GUESTPORT[/tcp|/udp]"; the default address is the host's loopback. 0
- * or -EINVAL with a message.
+ * Parses "[ADDRESS:]HOSTPORT:GUESTPORT[/tcp|/udp]". ADDRESS is one of the host's: IPv4, IPv6 in
+ * brackets, or "*" for all; without one it is 127.0.0.1. 0 or -EINVAL with a message.
  */
 int publish_parse(struct publish *out, const char *text, struct err *err);
 
 /* The full form, as publish_parse() accepts it. */
 const char *publish_text(const struct publish *publish, char to[PUBLISH_TEXT]);
 
+/* Whether it is at 127.0.0.1, as without an address. */
+bool publish_is_loopback(const struct publish *publish);
+
 /* Whether both need the same port of the host. */
 bool publish_clash(const struct publish *a, const struct publish *b);
+
+/* Sets the message of why the port of the host can't be bound: code is an errno. Returns -code. */
+int publish_failed(const struct publish *publish, int code, struct err *err);
 
 /*
  * Whether the port of the host is available: binds it and releases it again. Another program may
