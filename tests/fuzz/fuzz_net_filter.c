@@ -280,10 +280,12 @@ static void send_frame(bool outwards)
 static void answer_question(void)
 {
 	struct fuzz_script *script = &run.script;
-	struct dns_addresses addresses = {.count = 1 + fuzz_below(script, DNS_ADDRESSES),
-					  .address = {NET_PEER, ADDRESS(10, 0, 0, 5)},
+	struct dns_addresses addresses = {.type = DNS_TYPE_A,
+					  .count = 1 + fuzz_below(script, DNS_ADDRESSES),
 					  .ttl = (uint32_t)fuzz_number(script, 4)};
 
+	store_be32(addresses.address[0], NET_PEER);
+	store_be32(addresses.address[1], ADDRESS(10, 0, 0, 5));
 	filter_resolved(run.filter, run.ticket[fuzz_below(script, ARRAY_SIZE(run.ticket))],
 			fuzz_rarely(script, 8) ? (int)fuzz_below(script, 16) : DNS_NO_ERROR,
 			&addresses, run.now);

@@ -325,8 +325,9 @@ unsigned answered_count(void)
 
 void resolved(uint32_t address, uint32_t ttl)
 {
-	struct dns_addresses one = {.count = 1, .address = {address}, .ttl = ttl};
+	struct dns_addresses one = {.type = DNS_TYPE_A, .count = 1, .ttl = ttl};
 
+	store_be32(one.address[0], address);
 	filter_resolved(filter, ticket, DNS_NO_ERROR, &one, now);
 }
 

@@ -125,8 +125,11 @@ END_TEST
 
 START_TEST(private_answers_are_stripped)
 {
-	struct dns_addresses mixed = {
-		.count = 4, .address = {PRIVATE, METADATA, NET_PEER + 3, ADDRESS_HOST}, .ttl = 5};
+	static const uint32_t address[] = {PRIVATE, METADATA, NET_PEER + 3, ADDRESS_HOST};
+	struct dns_addresses mixed = {.type = DNS_TYPE_A, .ttl = 5};
+
+	for (; mixed.count < ARRAY_SIZE(address); mixed.count++)
+		store_be32(mixed.address[mixed.count], address[mixed.count]);
 
 	begin_filter(some, ARRAY_SIZE(some));
 	ask("api.example.com", DNS_TYPE_A);

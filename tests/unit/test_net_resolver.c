@@ -22,11 +22,14 @@ static unsigned questions, done_count, done_ticket;
 static int done_rcode;
 static struct dns_addresses done_addresses;
 
-/* An answer to the question at data: one address. */
+static const uint8_t six[16] = {0x20, 0x01, 0x48, 0x60, [15] = 1};
+
+/* An answer to the question at data: one address of its type. */
 static size_t answer(const uint8_t *data, size_t length, uint8_t *to, uint16_t flags)
 {
 	static const uint8_t record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 93, 184, 216, 34};
 	size_t question = length - 11; /* without the OPT record */
+	uint16_t type = load_be16(data + question - 4);
 
 	memcpy(to, data, question);
 	store_be16(to + 2, flags);
@@ -35,7 +38,13 @@ static size_t answer(const uint8_t *data, size_t length, uint8_t *to, uint16_t f
 	if (flags != 0x8180)
 		return question;
 	memcpy(to + question, record, sizeof(record));
-	return question + sizeof(record);
+	store_be16(to + question + 2, type);
+	if (type == DNS_TYPE_A)
+		return question + sizeof(record);
+	ck_assert_uint_eq(type, DNS_TYPE_AAAA);
+	store_be16(to + question + 10, sizeof(six));
+	memcpy(to + question + 12, six, sizeof(six));
+	return question + 12 + sizeof(six);
 }
 
 /* A hundred times the same record: more than was said to be taken. */
@@ -166,13 +175,18 @@ static void end(void)
 	unlink(path);
 }
 
-static void ask(void)
+static void ask_for(uint16_t type)
 {
-	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com"), 0);
+	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com", type), 0);
 	ck_assert_uint_eq(done_count, 0); /* never from inside */
 	ck_assert_int_eq(loop_run(loop), 0);
 	ck_assert_uint_eq(done_count, 1);
 	ck_assert_uint_eq(done_ticket, 7);
+}
+
+static void ask(void)
+{
+	ask_for(DNS_TYPE_A);
 }
 
 static void ends_well(enum behaviour how)
@@ -181,7 +195,7 @@ static void ends_well(enum behaviour how)
 	ask();
 	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
 	ck_assert_uint_eq(done_addresses.count, 1);
-	ck_assert_uint_eq(done_addresses.address[0], NET_PEER);
+	ck_assert_uint_eq(load_be32(done_addresses.address[0]), NET_PEER);
 	end();
 }
 
@@ -257,7 +271,7 @@ START_TEST(without_a_server_there_is_no_query)
 {
 	begin(ANSWER);
 	write_conf("# none\nnameserver\nnameserver x.y\noptions ndots:1\n");
-	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com"), -ENOENT);
+	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com", DNS_TYPE_A), -ENOENT);
 	write_conf("nameserver 127.0.0.1\n"); /* it has changed: it is read again */
 	ask();
 	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
@@ -271,33 +285,45 @@ START_TEST(queries_are_bounded_and_end_with_the_resolver)
 
 	begin(SILENT);
 	for (i = 0; i < RESOLVER_QUERIES; i++)
-		ck_assert_int_eq(resolver_query(resolver, i, "www.example.com"), 0);
-	ck_assert_int_eq(resolver_query(resolver, i, "www.example.com"), -EAGAIN);
+		ck_assert_int_eq(resolver_query(resolver, i, "www.example.com", DNS_TYPE_A), 0);
+	ck_assert_int_eq(resolver_query(resolver, i, "www.example.com", DNS_TYPE_A), -EAGAIN);
 	end();
 	ck_assert_uint_eq(done_count, 0);
 }
 END_TEST
 
-START_TEST(the_configuration_is_read)
+START_TEST(a_cancelled_query_makes_room)
 {
-	static const char text[] = "nameserver 1.2.3.4\n"
-				   " nameserver 9.9.9.9\n"
-				   "nameserver\t::1;x\n"
-				   "nameserver 1.2.3\n"
-				   "nameservers 8.8.8.8\n"
-				   "nameserver 5.6.7.8\r\n"
-				   "nameserver 4.4.4.4";
-	struct resolver_servers servers;
+	unsigned i;
 
-	resolver_parse(text, sizeof(text) - 1, 53, &servers);
-	ck_assert_uint_eq(servers.count, 3);
-	ck_assert_int_eq(servers.address[0].ss_family, AF_INET);
-	ck_assert_int_eq(servers.address[1].ss_family, AF_INET6);
-	ck_assert_uint_eq(ntohl(((struct sockaddr_in *)&servers.address[2])->sin_addr.s_addr),
-			  ADDRESS(5, 6, 7, 8));
-	ck_assert_uint_eq(ntohs(((struct sockaddr_in *)&servers.address[2])->sin_port), 53);
-	resolver_parse(text, 0, 53, &servers);
-	ck_assert_uint_eq(servers.count, 0);
+	begin(ANSWER);
+	for (i = 0; i < RESOLVER_QUERIES; i++)
+		ck_assert_int_eq(resolver_query(resolver, i + 10, "www.example.com", DNS_TYPE_A),
+				 0);
+	resolver_cancel(resolver, 5); /* there is none */
+	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com", DNS_TYPE_A), -EAGAIN);
+	for (i = 0; i < RESOLVER_QUERIES; i++)
+		resolver_cancel(resolver, i + 10);
+	ask(); /* the only one that is reported */
+	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
+	end();
+}
+END_TEST
+
+START_TEST(an_ipv6_address_is_found)
+{
+	static const enum behaviour how[] = {ANSWER, CUT};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(how); i++) {
+		begin(how[i]);
+		ask_for(DNS_TYPE_AAAA);
+		ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
+		ck_assert_uint_eq(done_addresses.type, DNS_TYPE_AAAA);
+		ck_assert_uint_eq(done_addresses.count, 1);
+		ck_assert_mem_eq(done_addresses.address[0], six, sizeof(six));
+		end();
+	}
 }
 END_TEST
 
@@ -305,4 +331,5 @@ UNIT_MAIN("net_resolver", a_name_is_found, a_forged_answer_is_ignored,
 	  a_truncated_answer_is_queried_over_tcp, no_such_name_is_reported,
 	  a_failing_server_is_queried_a_few_times, an_oversized_answer_is_a_failure,
 	  the_next_server_is_queried, without_a_server_there_is_no_query,
-	  queries_are_bounded_and_end_with_the_resolver, the_configuration_is_read)
+	  queries_are_bounded_and_end_with_the_resolver, a_cancelled_query_makes_room,
+	  an_ipv6_address_is_found)

@@ -35,6 +35,31 @@ static void end(void)
 	dns_pins_destroy(&pins);
 }
 
+/* Pins by number. */
+static int pin(const char *name, uint32_t address, uint32_t ttl, uint64_t now_ns)
+{
+	uint8_t key[PIN_ADDRESS];
+
+	dns_pins_ipv4(address, key);
+	return dns_pins_add(&pins, name, key, ttl, now_ns);
+}
+
+static bool pinned(const char *name, uint32_t address, uint64_t now_ns)
+{
+	uint8_t key[PIN_ADDRESS];
+
+	dns_pins_ipv4(address, key);
+	return dns_pins_have(&pins, name, key, now_ns);
+}
+
+static unsigned names(uint32_t address, uint64_t now_ns, const char *name[PIN_NAMES_MAX])
+{
+	uint8_t key[PIN_ADDRESS];
+
+	dns_pins_ipv4(address, key);
+	return dns_pins_names(&pins, key, now_ns, name);
+}
+
 static struct flow_key key_of(uint32_t number)
 {
 	return (struct flow_key){.peer = ADDRESS(93, 184, 0, 0) + number,
@@ -214,16 +239,16 @@ START_TEST(a_pin_opens_its_address_for_its_name_and_time)
 	uint64_t after = 60 * SECOND + PIN_GRACE_NS;
 
 	begin();
-	ck_assert_int_eq(dns_pins_add(&pins, "a.example.com", 1000, 60, 0), 0);
-	ck_assert(dns_pins_have(&pins, "a.example.com", 1000, 0));
-	ck_assert(dns_pins_have(&pins, "a.example.com", 1000, after - 1));
-	ck_assert(!dns_pins_have(&pins, "a.example.com", 1000, after));
-	ck_assert(!dns_pins_have(&pins, "a.example.com", 1001, 0));
-	ck_assert(!dns_pins_have(&pins, "b.example.com", 1000, 0));
-	ck_assert_uint_eq(dns_pins_names(&pins, 1000, 0, name), 1);
+	ck_assert_int_eq(pin("a.example.com", 1000, 60, 0), 0);
+	ck_assert(pinned("a.example.com", 1000, 0));
+	ck_assert(pinned("a.example.com", 1000, after - 1));
+	ck_assert(!pinned("a.example.com", 1000, after));
+	ck_assert(!pinned("a.example.com", 1001, 0));
+	ck_assert(!pinned("b.example.com", 1000, 0));
+	ck_assert_uint_eq(names(1000, 0, name), 1);
 	ck_assert_str_eq(name[0], "a.example.com");
-	ck_assert_uint_eq(dns_pins_names(&pins, 1000, after, name), 0);
-	ck_assert_uint_eq(dns_pins_names(&pins, 1001, 0, name), 0);
+	ck_assert_uint_eq(names(1000, after, name), 0);
+	ck_assert_uint_eq(names(1001, 0, name), 0);
 	end();
 }
 END_TEST
@@ -231,16 +256,41 @@ END_TEST
 START_TEST(a_flipping_answer_keeps_each_for_the_grace)
 {
 	begin();
-	dns_pins_add(&pins, "flip.example.com", 1, 0, 0);
-	dns_pins_add(&pins, "flip.example.com", 2, 0, 10 * SECOND);
-	ck_assert(dns_pins_have(&pins, "flip.example.com", 1, 20 * SECOND));
-	ck_assert(dns_pins_have(&pins, "flip.example.com", 2, 20 * SECOND));
-	ck_assert(!dns_pins_have(&pins, "flip.example.com", 1, 35 * SECOND));
-	ck_assert(dns_pins_have(&pins, "flip.example.com", 2, 35 * SECOND));
+	pin("flip.example.com", 1, 0, 0);
+	pin("flip.example.com", 2, 0, 10 * SECOND);
+	ck_assert(pinned("flip.example.com", 1, 20 * SECOND));
+	ck_assert(pinned("flip.example.com", 2, 20 * SECOND));
+	ck_assert(!pinned("flip.example.com", 1, 35 * SECOND));
+	ck_assert(pinned("flip.example.com", 2, 35 * SECOND));
 	/* A long TTL is cut. */
-	dns_pins_add(&pins, "long.example.com", 3, UINT32_MAX, 0);
-	ck_assert(
-		!dns_pins_have(&pins, "long.example.com", 3, PIN_TTL_MAX * SECOND + PIN_GRACE_NS));
+	pin("long.example.com", 3, UINT32_MAX, 0);
+	ck_assert(!pinned("long.example.com", 3, PIN_TTL_MAX * SECOND + PIN_GRACE_NS));
+	end();
+}
+END_TEST
+
+START_TEST(both_families_are_pinned)
+{
+	uint8_t key[PIN_ADDRESS] = {0x20, 0x01, 0x48, 0x60, [15] = 1}, other[PIN_ADDRESS];
+	const char *name[PIN_NAMES_MAX];
+
+	begin();
+	ck_assert_int_eq(dns_pins_add(&pins, "a.example.com", key, 60, 0), 0);
+	ck_assert_int_eq(pin("a.example.com", ADDRESS(93, 184, 216, 34), 60, 0), 0);
+	ck_assert_uint_eq(pins.count, 2);
+	ck_assert(dns_pins_have(&pins, "a.example.com", key, 0));
+	ck_assert(pinned("a.example.com", ADDRESS(93, 184, 216, 34), 0));
+	ck_assert_uint_eq(dns_pins_names(&pins, key, 0, name), 1);
+	/* All bytes count. */
+	memcpy(other, key, sizeof(other));
+	other[15]++;
+	ck_assert(!dns_pins_have(&pins, "a.example.com", other, 0));
+	memcpy(other, key, sizeof(other));
+	other[0]++;
+	ck_assert_uint_eq(dns_pins_names(&pins, other, 0, name), 0);
+	/* The first 4 bytes, as an IPv4 address, are another one; so are the last. */
+	ck_assert(!pinned("a.example.com", ADDRESS(0x20, 0x01, 0x48, 0x60), 0));
+	ck_assert(!pinned("a.example.com", 1, 0));
 	end();
 }
 END_TEST
@@ -254,9 +304,9 @@ START_TEST(several_names_open_one_address)
 	begin();
 	for (i = 0; i < PIN_NAMES_MAX + 4; i++) {
 		snprintf(text, sizeof(text), "n%u.example.com", i);
-		dns_pins_add(&pins, text, 1000, 60, i);
+		pin(text, 1000, 60, i);
 	}
-	ck_assert_uint_eq(dns_pins_names(&pins, 1000, SECOND, name), PIN_NAMES_MAX);
+	ck_assert_uint_eq(names(1000, SECOND, name), PIN_NAMES_MAX);
 	ck_assert_str_eq(name[0], text); /* the latest first */
 	end();
 }
@@ -270,16 +320,16 @@ START_TEST(the_oldest_pin_makes_room)
 	begin();
 	for (i = 0; i < PINS_MAX + 10; i++) {
 		snprintf(text, sizeof(text), "n%u.example.com", i);
-		ck_assert_int_eq(dns_pins_add(&pins, text, i, 60, 0), 0);
-		dns_pins_add(&pins, "n0.example.com", 0, 60, 0); /* renewed all the time */
+		ck_assert_int_eq(pin(text, i, 60, 0), 0);
+		pin("n0.example.com", 0, 60, 0); /* renewed all the time */
 	}
 	ck_assert_uint_eq(pins.count, PINS_MAX);
-	ck_assert(dns_pins_have(&pins, "n0.example.com", 0, 0));
-	ck_assert(!dns_pins_have(&pins, "n1.example.com", 1, 0));
-	ck_assert(dns_pins_have(&pins, text, PINS_MAX + 9, 0));
+	ck_assert(pinned("n0.example.com", 0, 0));
+	ck_assert(!pinned("n1.example.com", 1, 0));
+	ck_assert(pinned(text, PINS_MAX + 9, 0));
 	dns_pins_clear(&pins);
 	ck_assert_uint_eq(pins.count, 0);
-	ck_assert(!dns_pins_have(&pins, text, PINS_MAX + 9, 0));
+	ck_assert(!pinned(text, PINS_MAX + 9, 0));
 	end();
 }
 END_TEST
@@ -351,6 +401,7 @@ UNIT_MAIN("net_tables", the_hash_is_siphash, a_flow_is_found_by_its_whole_key,
 	  every_class_has_its_time, a_flow_that_is_seen_stays, expiry_is_bounded_at_a_time,
 	  a_full_table_makes_room_but_keeps_connections, a_table_of_open_connections_takes_no_more,
 	  flows_are_walked, a_pin_opens_its_address_for_its_name_and_time,
-	  a_flipping_answer_keeps_each_for_the_grace, several_names_open_one_address,
-	  the_oldest_pin_makes_room, a_rate_gives_a_burst_and_then_its_share,
-	  an_earlier_time_earns_a_rate_nothing, special_addresses_are_known)
+	  a_flipping_answer_keeps_each_for_the_grace, both_families_are_pinned,
+	  several_names_open_one_address, the_oldest_pin_makes_room,
+	  a_rate_gives_a_burst_and_then_its_share, an_earlier_time_earns_a_rate_nothing,
+	  special_addresses_are_known)

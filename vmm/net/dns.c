@@ -17,8 +17,13 @@
 #define FLAG_RA	       0x0080u
 
 #define OPT_BYTES    11
-#define RECORD_FIXED 10 /* of a record behind its name */
+#define RECORD_FIXED 10				      /* of a record behind its name */
+#define RECORD_MAX   (2 + RECORD_FIXED + DNS_ADDRESS) /* of one that is written */
 #define RECORDS_MAX  256
+
+_Static_assert(DNS_HEADER + DNS_NAME_WIRE + 4 + DNS_ADDRESSES * RECORD_MAX + OPT_BYTES <=
+		       DNS_EDNS_MAX,
+	       "room for every complete response");
 
 /* --- names ------------------------------------------------------------------------------------ */
 
@@ -185,16 +190,29 @@ int dns_parse_query(const uint8_t *data, size_t length, struct dns_question *que
 	return question->class == CLASS_IN ? 0 : DNS_REFUSED;
 }
 
+/* Writes an address record of the question's name; returns its length. */
+static size_t write_record(const struct dns_addresses *addresses, unsigned index, uint8_t *to)
+{
+	unsigned length = dns_address_length(addresses->type);
+
+	store_be16(to, 0xc000 | DNS_HEADER); /* the name of the question */
+	store_be16(to + 2, addresses->type);
+	store_be16(to + 4, CLASS_IN);
+	store_be32(to + 6, addresses->ttl);
+	store_be16(to + 10, (uint16_t)length);
+	memcpy(to + 2 + RECORD_FIXED, addresses->address[index], length);
+	return 2 + RECORD_FIXED + length;
+}
+
 size_t dns_write_response(const struct dns_question *question, enum dns_rcode rcode,
 			  const struct dns_addresses *addresses, uint8_t to[DNS_EDNS_MAX])
 {
-	size_t at = DNS_HEADER, opt = question->edns ? OPT_BYTES : 0;
-	unsigned i, count = 0;
+	unsigned flags = FLAG_ANSWER | FLAG_RA | (question->recursion ? FLAG_RD : 0) | rcode;
+	size_t at = DNS_HEADER, opt = question->edns ? OPT_BYTES : 0, record;
+	unsigned count = 0, all = 0;
 
 	memset(to, 0, DNS_HEADER);
 	store_be16(to, question->id);
-	store_be16(to + 2,
-		   (uint16_t)(FLAG_ANSWER | FLAG_RA | (question->recursion ? FLAG_RD : 0) | rcode));
 	if (question->wire_length > 0) {
 		store_be16(to + 4, 1);
 		memcpy(to + at, question->wire, question->wire_length);
@@ -202,19 +220,15 @@ size_t dns_write_response(const struct dns_question *question, enum dns_rcode rc
 		store_be16(to + at, question->type);
 		store_be16(to + at + 2, question->class);
 		at += 4;
+		if (addresses && addresses->type == question->type)
+			all = (unsigned)min_u64(addresses->count, DNS_ADDRESSES);
 	}
-	for (i = 0; addresses && question->wire_length > 0 && i < addresses->count; i++) {
-		if (at + 2 + RECORD_FIXED + 4 + opt > question->room)
-			break;
-		store_be16(to + at, 0xc000 | DNS_HEADER); /* the name of the question */
-		store_be16(to + at + 2, DNS_TYPE_A);
-		store_be16(to + at + 4, CLASS_IN);
-		store_be32(to + at + 6, addresses->ttl);
-		store_be16(to + at + 10, 4);
-		store_be32(to + at + 12, addresses->address[i]);
-		at += 16;
-		count++;
-	}
+	record = 2 + RECORD_FIXED + dns_address_length(question->type);
+	for (; count < all && at + record + opt <= question->room; count++)
+		at += write_record(addresses, count, to + at);
+	if (count < all)
+		flags |= FLAG_TRUNCATED;
+	store_be16(to + 2, (uint16_t)flags);
 	store_be16(to + 6, (uint16_t)count);
 	if (opt > 0) {
 		store_be16(to + 10, 1);
@@ -226,19 +240,19 @@ size_t dns_write_response(const struct dns_question *question, enum dns_rcode rc
 	return at;
 }
 
-/* --- queries of the monitor ------------------------------------------------------------------- */
+/* --- queries to resolvers --------------------------------------------------------------------- */
 
-size_t dns_write_query(const char *name, uint16_t id, uint8_t to[DNS_QUERY_MAX])
+size_t dns_write_query(const struct dns_query *query, uint8_t to[DNS_QUERY_MAX])
 {
 	size_t at = DNS_HEADER;
 
 	memset(to, 0, DNS_QUERY_MAX);
-	store_be16(to, id);
+	store_be16(to, query->id);
 	store_be16(to + 2, FLAG_RD);
 	store_be16(to + 4, 1);
 	store_be16(to + 10, 1);
-	at += write_name(name, to + at);
-	store_be16(to + at, DNS_TYPE_A);
+	at += write_name(query->name, to + at);
+	store_be16(to + at, query->type);
 	store_be16(to + at + 2, CLASS_IN);
 	at += 4;
 	store_be16(to + at + 1, TYPE_OPT);
@@ -281,6 +295,19 @@ struct found {
 	uint32_t alias_ttl;
 };
 
+/* Takes an address record of the type that was queried. 0, or -EINVAL. */
+static int take_address(const uint8_t *data, const struct record *record,
+			struct dns_addresses *addresses)
+{
+	if (record->data_length != dns_address_length(addresses->type))
+		return -EINVAL;
+	if (addresses->count < DNS_ADDRESSES)
+		memcpy(addresses->address[addresses->count++], data + record->data,
+		       record->data_length);
+	addresses->ttl = (uint32_t)min_u64(addresses->ttl, record->ttl);
+	return 0;
+}
+
 static int scan(const uint8_t *data, size_t length, size_t at, const char *name,
 		struct found *found, struct dns_addresses *addresses)
 {
@@ -293,13 +320,9 @@ static int scan(const uint8_t *data, size_t length, size_t at, const char *name,
 			return -EINVAL;
 		if (record.class != CLASS_IN || strcmp(record.name, name) != 0)
 			continue;
-		if (record.type == DNS_TYPE_A) {
-			if (record.data_length != 4)
+		if (record.type == addresses->type) {
+			if (take_address(data, &record, addresses) < 0)
 				return -EINVAL;
-			if (addresses->count < DNS_ADDRESSES)
-				addresses->address[addresses->count++] =
-					load_be32(data + record.data);
-			addresses->ttl = (uint32_t)min_u64(addresses->ttl, record.ttl);
 		} else if (record.type == TYPE_CNAME && !found->alias) {
 			size_t target = record.data;
 
@@ -333,17 +356,18 @@ static enum dns_result follow(const uint8_t *data, size_t length, size_t records
 	return DNS_MALFORMED;
 }
 
-enum dns_result dns_parse_response(const uint8_t *data, size_t length, const char *name,
-				   uint16_t id, int *rcode, struct dns_addresses *addresses)
+enum dns_result dns_parse_response(const uint8_t *data, size_t length,
+				   const struct dns_query *query, int *rcode,
+				   struct dns_addresses *addresses)
 {
 	char question[DNS_NAME_TEXT];
 	size_t at = DNS_HEADER;
 	uint16_t flags;
 	enum dns_result result;
 
-	*addresses = (struct dns_addresses){.ttl = INT32_MAX};
+	*addresses = (struct dns_addresses){.type = query->type, .ttl = INT32_MAX};
 	*rcode = DNS_SERVER_FAILURE;
-	if (length < DNS_HEADER || load_be16(data) != id)
+	if (length < DNS_HEADER || load_be16(data) != query->id)
 		return DNS_NOT_OURS;
 	flags = load_be16(data + 2);
 	if (!(flags & FLAG_ANSWER) || (flags & FLAG_OPCODE))
@@ -354,17 +378,17 @@ enum dns_result dns_parse_response(const uint8_t *data, size_t length, const cha
 		return DNS_DONE;
 	}
 	if (load_be16(data + 4) != 1 || read_name(data, length, &at, question) < 0 ||
-	    strcmp(question, name) != 0 || !range_within(at, 4, length) ||
-	    load_be16(data + at) != DNS_TYPE_A || load_be16(data + at + 2) != CLASS_IN)
+	    strcmp(question, query->name) != 0 || !range_within(at, 4, length) ||
+	    load_be16(data + at) != query->type || load_be16(data + at + 2) != CLASS_IN)
 		return DNS_NOT_OURS;
 	if (flags & FLAG_TRUNCATED)
 		return DNS_TRUNCATED;
 	*rcode = flags & 0xf;
 	if (*rcode != DNS_NO_ERROR)
 		return DNS_DONE;
-	result = follow(data, length, at + 4, name, addresses);
+	result = follow(data, length, at + 4, query->name, addresses);
 	if (result != DNS_DONE) {
-		*addresses = (struct dns_addresses){.count = 0};
+		*addresses = (struct dns_addresses){.type = query->type};
 		*rcode = DNS_SERVER_FAILURE;
 	}
 	return result;

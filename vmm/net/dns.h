@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DNS messages (RFC 1035, EDNS: RFC 6891): the guest's queries and the monitor's responses to them,
- * the monitor's queries to the host's resolvers and their responses, which are hostile too.
+ * DNS messages (RFC 1035, EDNS: RFC 6891): the guest's queries and the responses to them, queries
+ * to the host's resolvers and their responses, which are hostile too.
  *
  * Names as text are normalised: lower case, without the trailing dot; only letters, digits, '-' and
  * '_' (an internationalised name in its "xn--" form); no '-' at the beginning (a program would take
@@ -19,6 +19,7 @@
 #define DNS_NAME_WIRE	 255 /* bytes of a name in a message */
 #define DNS_HEADER	 12
 #define DNS_ADDRESSES	 16    /* taken from a response */
+#define DNS_ADDRESS	 16    /* bytes of one */
 #define DNS_CHAIN	 16    /* CNAMEs followed in a response */
 #define DNS_PLAIN_MAX	 512   /* bytes of a response over UDP without EDNS */
 #define DNS_EDNS_MAX	 1232  /* bytes of a response with EDNS, both ways (no fragments) */
@@ -60,20 +61,37 @@ struct dns_question {
 int dns_parse_query(const uint8_t *data, size_t length, struct dns_question *question);
 
 struct dns_addresses {
+	uint16_t type; /* of all: DNS_TYPE_A or DNS_TYPE_AAAA */
 	unsigned count;
-	uint32_t address[DNS_ADDRESSES]; /* host byte order */
-	uint32_t ttl;			 /* seconds, the shortest of all records and of the chain */
+	uint32_t ttl; /* seconds, the shortest of all records and of the chain */
+	/* Network byte order; IPv4 in the first 4 bytes, the others 0. */
+	uint8_t address[DNS_ADDRESSES][DNS_ADDRESS];
 };
 
+/* Bytes of an address in a record of that type; 0: the type has none. */
+static inline unsigned dns_address_length(uint16_t type)
+{
+	return type == DNS_TYPE_A ? 4 : type == DNS_TYPE_AAAA ? DNS_ADDRESS : 0;
+}
+
 /*
- * Writes the response to a query: rcode, and addresses (may be NULL) as A records of the name in
- * the question; as many as fit, so that a response is never truncated. Returns its length.
+ * Writes the response to a query: rcode, and addresses as records of the name in the question. NULL
+ * or addresses of another type than the question's: none. As many as fit into question->room; if
+ * that is not all, the response says that it is truncated (TC; RFC 2181, 9). Over a stream any room
+ * is enough. Returns the length.
  */
 size_t dns_write_response(const struct dns_question *question, enum dns_rcode rcode,
 			  const struct dns_addresses *addresses, uint8_t to[DNS_EDNS_MAX]);
 
-/* Writes a query for the A records of a normalised name. Returns its length. */
-size_t dns_write_query(const char *name, uint16_t id, uint8_t to[DNS_QUERY_MAX]);
+/* A query to a resolver. */
+struct dns_query {
+	const char *name; /* normalised */
+	uint16_t type;	  /* DNS_TYPE_A or DNS_TYPE_AAAA */
+	uint16_t id;
+};
+
+/* Writes a query. Returns its length. */
+size_t dns_write_query(const struct dns_query *query, uint8_t to[DNS_QUERY_MAX]);
 
 enum dns_result {
 	DNS_DONE,      /* rcode and addresses are filled in */
@@ -83,10 +101,11 @@ enum dns_result {
 };
 
 /*
- * Parses a resolver's response to dns_write_query(name, id): follows its CNAMEs from name on, at
- * most DNS_CHAIN, and takes the A records at their end.
+ * Parses a resolver's response to a query: follows its CNAMEs from the query's name on, at most
+ * DNS_CHAIN, and takes the records of the query's type at their end.
  */
-enum dns_result dns_parse_response(const uint8_t *data, size_t length, const char *name,
-				   uint16_t id, int *rcode, struct dns_addresses *addresses);
+enum dns_result dns_parse_response(const uint8_t *data, size_t length,
+				   const struct dns_query *query, int *rcode,
+				   struct dns_addresses *addresses);
 
 #endif

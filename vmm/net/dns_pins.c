@@ -3,8 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
-
-#include "vmm/base/bytes.h"
+#include <string.h>
 
 #define BUCKETS 8192 /* a power of two */
 
@@ -27,17 +26,22 @@ void dns_pins_destroy(struct dns_pins *pins)
 	*pins = (struct dns_pins){.fresh = 1};
 }
 
-static uint32_t *bucket_of(const struct dns_pins *pins, uint32_t address)
+static uint32_t *bucket_of(const struct dns_pins *pins, const uint8_t *address)
 {
-	return &pins->bucket[siphash(&pins->key, &address, sizeof(address)) & (BUCKETS - 1)];
+	return &pins->bucket[siphash(&pins->key, address, PIN_ADDRESS) & (BUCKETS - 1)];
 }
 
-static struct pin *find(const struct dns_pins *pins, const char *name, uint32_t address)
+static bool is_of(const struct pin *pin, const uint8_t *address)
+{
+	return memcmp(pin->address, address, PIN_ADDRESS) == 0;
+}
+
+static struct pin *find(const struct dns_pins *pins, const char *name, const uint8_t *address)
 {
 	uint32_t at;
 
 	for (at = *bucket_of(pins, address); at != 0; at = pins->pin[at].chain)
-		if (pins->pin[at].address == address && strcmp(pins->pin[at].name, name) == 0)
+		if (is_of(&pins->pin[at], address) && strcmp(pins->pin[at].name, name) == 0)
 			return &pins->pin[at];
 	return NULL;
 }
@@ -82,7 +86,7 @@ static void remove_pin(struct dns_pins *pins, struct pin *pin)
 }
 
 /* Adds a pin, without a time yet. */
-static struct pin *add(struct dns_pins *pins, const char *name, uint32_t address)
+static struct pin *add(struct dns_pins *pins, const char *name, const uint8_t *address)
 {
 	uint32_t number, *bucket = bucket_of(pins, address);
 	char *copy = strdup(name);
@@ -98,15 +102,16 @@ static struct pin *add(struct dns_pins *pins, const char *name, uint32_t address
 	else
 		number = pins->fresh++;
 	pin = &pins->pin[number];
-	*pin = (struct pin){.name = copy, .address = address, .chain = *bucket};
+	*pin = (struct pin){.name = copy, .chain = *bucket};
+	memcpy(pin->address, address, PIN_ADDRESS);
 	*bucket = number;
 	link_newest(pins, pin);
 	pins->count++;
 	return pin;
 }
 
-int dns_pins_add(struct dns_pins *pins, const char *name, uint32_t address, uint32_t ttl,
-		 uint64_t now_ns)
+int dns_pins_add(struct dns_pins *pins, const char *name, const uint8_t address[PIN_ADDRESS],
+		 uint32_t ttl, uint64_t now_ns)
 {
 	uint64_t seconds = min_u64(ttl, PIN_TTL_MAX);
 	uint64_t until = now_ns + seconds * UINT64_C(1000000000) + PIN_GRACE_NS;
@@ -126,21 +131,22 @@ int dns_pins_add(struct dns_pins *pins, const char *name, uint32_t address, uint
 	return 0;
 }
 
-bool dns_pins_have(const struct dns_pins *pins, const char *name, uint32_t address, uint64_t now_ns)
+bool dns_pins_have(const struct dns_pins *pins, const char *name,
+		   const uint8_t address[PIN_ADDRESS], uint64_t now_ns)
 {
 	const struct pin *pin = find(pins, name, address);
 
 	return pin && now_ns < pin->until_ns;
 }
 
-unsigned dns_pins_names(const struct dns_pins *pins, uint32_t address, uint64_t now_ns,
-			const char *name[PIN_NAMES_MAX])
+unsigned dns_pins_names(const struct dns_pins *pins, const uint8_t address[PIN_ADDRESS],
+			uint64_t now_ns, const char *name[PIN_NAMES_MAX])
 {
 	unsigned count = 0;
 	uint32_t at;
 
 	for (at = *bucket_of(pins, address); at != 0; at = pins->pin[at].chain) {
-		if (pins->pin[at].address != address || now_ns >= pins->pin[at].until_ns)
+		if (!is_of(&pins->pin[at], address) || now_ns >= pins->pin[at].until_ns)
 			continue;
 		name[count++] = pins->pin[at].name;
 		if (count == PIN_NAMES_MAX)

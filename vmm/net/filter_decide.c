@@ -39,14 +39,16 @@ struct filter_choice filter_decide_flow(struct filter *filter, const struct fram
 {
 	struct filter_choice best = {.order = FILTER_NO_RULE}, choice;
 	const char *name[PIN_NAMES_MAX], *of_best;
+	uint8_t address[PIN_ADDRESS];
 	unsigned i, count = 0;
 
 	request->op = FILTER_CONNECT;
 	request->address = frame->target;
 	request->host = frame->target == ADDRESS_HOST;
+	dns_pins_ipv4(frame->target, address);
 	/* A resolver's reply never opens a special address. */
 	if (!address_special(frame->target))
-		count = dns_pins_names(&filter->pins, frame->target, now_ns, name);
+		count = dns_pins_names(&filter->pins, address, now_ns, name);
 	/* If no rule decides, the log shows the name that the guest queried last. */
 	of_best = count > 0 ? name[0] : NULL;
 	for (i = 0; i <= count; i++) {

@@ -5,6 +5,7 @@
  * way out for data that no workload needs; a permitted name appears to have none of them.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/net/filter_internal.h"
@@ -18,6 +19,7 @@ static void answer(struct filter *filter, const struct filter_dns *dns, enum dns
 	uint8_t message[DNS_EDNS_MAX];
 	size_t length = dns_write_response(&dns->question, rcode, addresses, message);
 
+	message[2] &= 0xfd; /* TC: DNS over TCP is refused, so the guest must not try it */
 	filter->stats.answered++;
 	filter->ops->to_guest(filter->arg, filter->out,
 			      reply_udp(&dns->from, message, length, filter->out));
@@ -25,8 +27,9 @@ static void answer(struct filter *filter, const struct filter_dns *dns, enum dns
 
 static void answer_host(struct filter *filter, const struct filter_dns *dns)
 {
-	const struct dns_addresses host = {.count = 1, .address = {ADDRESS_HOST}, .ttl = HOST_TTL};
+	struct dns_addresses host = {.type = DNS_TYPE_A, .count = 1, .ttl = HOST_TTL};
 
+	store_be32(host.address[0], ADDRESS_HOST);
 	answer(filter, dns, DNS_NO_ERROR, dns->question.type == DNS_TYPE_A ? &host : NULL);
 }
 
@@ -108,14 +111,15 @@ static void log_answer(struct filter *filter, const struct filter_dns *dns, int 
 
 	for (i = 0; i < addresses->count; i++)
 		at += snprintf(detail + at, sizeof(detail) - (size_t)at, "%s%s", i > 0 ? "," : "",
-			       address_text(addresses->address[i], text));
+			       address_text(load_be32(addresses->address[i]), text));
 	filter->ops->note(filter->arg, "dns-answer", dns->question.name, detail);
 }
 
 void filter_resolved(struct filter *filter, uint32_t ticket, int rcode,
 		     const struct dns_addresses *addresses, uint64_t now_ns)
 {
-	struct dns_addresses public = {.count = 0};
+	struct dns_addresses public = {.type = DNS_TYPE_A};
+	uint8_t address[PIN_ADDRESS];
 	struct filter_dns *dns = NULL;
 	unsigned i, stripped = 0;
 
@@ -128,15 +132,17 @@ void filter_resolved(struct filter *filter, uint32_t ticket, int rcode,
 	if (rcode == DNS_NO_ERROR && addresses) {
 		public.ttl = (uint32_t)min_u64(addresses->ttl, PIN_TTL_MAX);
 		for (i = 0; i < addresses->count && i < DNS_ADDRESSES; i++) {
+			dns_pins_ipv4(load_be32(addresses->address[i]), address);
 			/*
 			 * A name never leads to these addresses: an attacker's name could point to
 			 * any of them.
 			 */
-			if (address_special(addresses->address[i]))
+			if (address_special(load_be32(addresses->address[i])))
 				stripped++;
-			else if (dns_pins_add(&filter->pins, dns->question.name,
-					      addresses->address[i], public.ttl, now_ns) == 0)
-			public.address[public.count++] = addresses->address[i];
+			else if (dns_pins_add(&filter->pins, dns->question.name, address,
+					      public.ttl, now_ns) == 0)
+				memcpy(public.address[public.count++], addresses->address[i],
+				       DNS_ADDRESS);
 		}
 	}
 	log_answer(filter, dns, rcode, &public, stripped);

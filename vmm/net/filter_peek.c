@@ -93,10 +93,12 @@ static enum verdict judge_name(struct filter *filter, const struct flow *flow,
 	struct filter_request *request = &judgement->request;
 	const char *name = request->name;
 	struct filter_choice by_address, by_name = {.order = FILTER_NO_RULE}, best;
-	bool pinned = name && !address_special(flow->key.peer) &&
-		      dns_pins_have(&filter->pins, name, flow->key.peer, now_ns);
-	bool named;
+	uint8_t address[PIN_ADDRESS];
+	bool pinned, named;
 
+	dns_pins_ipv4(flow->key.peer, address);
+	pinned = name && !address_special(flow->key.peer) &&
+		 dns_pins_have(&filter->pins, name, address, now_ns);
 	if (name)
 		by_name = filter_decide_one(filter, request);
 	request->name = NULL;

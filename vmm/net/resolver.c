@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/net/resolver.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -18,7 +16,6 @@
 
 #define CONF_MAX      8192
 #define TCP_PREFIX    2
-#define SERVER_TEXT   INET6_ADDRSTRLEN
 #define DATAGRAMS_MAX 16 /* read at once: forged ones must not stall the loop */
 
 struct query {
@@ -26,7 +23,7 @@ struct query {
 	bool used, tcp;
 	uint32_t ticket;
 	char name[DNS_NAME_TEXT];
-	uint16_t id;
+	struct dns_query sent; /* its name is the one above */
 	unsigned tries;
 	int rcode; /* of the last server that responded */
 	struct loop_source source;
@@ -47,62 +44,6 @@ struct resolver {
 	bool known;
 	struct query query[RESOLVER_QUERIES];
 };
-
-/* --- servers ---------------------------------------------------------------------------------- */
-
-static bool parse_server(const char *text, uint16_t port, struct sockaddr_storage *address,
-			 socklen_t *length)
-{
-	struct sockaddr_in *four = (struct sockaddr_in *)address;
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
-
-	memset(address, 0, sizeof(*address));
-	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-		four->sin_family = AF_INET;
-		four->sin_port = htons(port);
-		*length = sizeof(*four);
-		return true;
-	}
-	if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
-		six->sin6_family = AF_INET6;
-		six->sin6_port = htons(port);
-		*length = sizeof(*six);
-		return true;
-	}
-	return false;
-}
-
-void resolver_parse(const char *text, size_t length, uint16_t port,
-		    struct resolver_servers *servers)
-{
-	static const char keyword[] = "nameserver";
-	const char *at = text, *end = text + length, *line_end;
-	char address[SERVER_TEXT];
-	size_t size;
-
-	servers->count = 0;
-	for (; at < end && servers->count < RESOLVER_SERVERS; at = line_end + 1) {
-		line_end = memchr(at, '\n', (size_t)(end - at));
-		if (!line_end)
-			line_end = end;
-		size = (size_t)(line_end - at);
-		if (size <= sizeof(keyword) || memcmp(at, keyword, sizeof(keyword) - 1) != 0)
-			continue;
-		at += sizeof(keyword) - 1;
-		if (*at != ' ' && *at != '\t')
-			continue;
-		while (at < line_end && (*at == ' ' || *at == '\t'))
-			at++;
-		for (size = 0; at + size < line_end && !strchr(" \t\r#;", at[size]); size++)
-			;
-		if (size == 0 || size >= sizeof(address))
-			continue;
-		memcpy(address, at, size);
-		address[size] = '\0';
-		servers->count += parse_server(address, port, &servers->address[servers->count],
-					       &servers->length[servers->count]);
-	}
-}
 
 /* Reads the file again if it has changed. If there is none, the known servers stay. */
 static void update_servers(struct resolver *resolver)
@@ -176,9 +117,9 @@ static int send_datagram(struct query *query)
 	size_t length;
 	int ret;
 
-	if (getrandom(&query->id, sizeof(query->id), 0) != sizeof(query->id))
+	if (getrandom(&query->sent.id, sizeof(query->sent.id), 0) != sizeof(query->sent.id))
 		return -EIO;
-	length = dns_write_query(query->name, query->id, message);
+	length = dns_write_query(&query->sent, message);
 	query->tcp = false;
 	ret = open_socket(query, SOCK_DGRAM, EPOLLIN);
 	if (ret == 0 && send(query->source.fd, message, length, MSG_NOSIGNAL) != (ssize_t)length)
@@ -212,7 +153,7 @@ static bool take_response(struct query *query, const uint8_t *data, size_t lengt
 	struct dns_addresses addresses;
 	int rcode;
 
-	switch (dns_parse_response(data, length, query->name, query->id, &rcode, &addresses)) {
+	switch (dns_parse_response(data, length, &query->sent, &rcode, &addresses)) {
 	case DNS_NOT_OURS:
 		return false;
 	case DNS_TRUNCATED:
@@ -260,7 +201,7 @@ static void datagram_ready(struct query *query)
 static void send_stream(struct query *query)
 {
 	uint8_t message[TCP_PREFIX + DNS_QUERY_MAX];
-	size_t length = dns_write_query(query->name, query->id, message + TCP_PREFIX);
+	size_t length = dns_write_query(&query->sent, message + TCP_PREFIX);
 
 	store_be16(message, (uint16_t)length);
 	/* A new connection takes that much at once, or it is broken. */
@@ -345,7 +286,7 @@ void resolver_destroy(struct resolver *resolver)
 	free(resolver);
 }
 
-int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name)
+int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name, uint16_t type)
 {
 	struct query *query = NULL;
 	unsigned i;
@@ -363,8 +304,23 @@ int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name)
 	query->tries = 0;
 	query->rcode = DNS_SERVER_FAILURE;
 	snprintf(query->name, sizeof(query->name), "%s", name);
+	query->sent = (struct dns_query){.name = query->name, .type = type};
 	/* Even a failure is reported from the loop. */
 	if (send_datagram(query) < 0)
 		loop_timer_start(resolver->loop, &query->timer, 0);
 	return 0;
+}
+
+void resolver_cancel(struct resolver *resolver, uint32_t ticket)
+{
+	unsigned i;
+
+	for (i = 0; i < RESOLVER_QUERIES; i++) {
+		struct query *query = &resolver->query[i];
+
+		if (!query->used || query->ticket != ticket)
+			continue;
+		close_socket(query);
+		query->used = false;
+	}
 }

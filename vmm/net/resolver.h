@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queries the host's resolvers (the nameserver lines of a resolv.conf) for the A records of a name,
- * with its own sockets on the event loop: UDP first, TCP if the response is truncated, each server
- * in turn. Every query has its own socket, and so a random port that an attacker has to guess along
- * with the id.
+ * Queries the host's resolvers (the nameserver lines of a resolv.conf) for the addresses of a name,
+ * IPv4 or IPv6, with its own sockets on the event loop: UDP first, TCP if the response is
+ * truncated, each server in turn. Every query has its own socket, and so a random port that an
+ * attacker has to guess along with the id.
  *
  * Bounded: RESOLVER_QUERIES at a time, RESOLVER_TRIES each.
  */
@@ -46,9 +46,12 @@ int resolver_create(struct resolver **out, struct loop *loop, const char *path, 
 void resolver_destroy(struct resolver *resolver);
 
 /*
- * Starts a query. name: normalised. The loop calls done() once, never from within this call. 0;
- * -EAGAIN: too many queries; -ENOENT: there is no server.
+ * Starts a query. name: normalised. type: DNS_TYPE_A or DNS_TYPE_AAAA. The loop calls done() once,
+ * never from within this call. 0; -EAGAIN: too many queries; -ENOENT: there is no server.
  */
-int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name);
+int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name, uint16_t type);
+
+/* Ends the query with that ticket, if there is one: done() is not called. */
+void resolver_cancel(struct resolver *resolver, uint32_t ticket);
 
 #endif

@@ -32,7 +32,7 @@ static int on_resolve(void *arg, uint32_t ticket, const char *name)
 {
 	struct network *network = arg;
 
-	return resolver_query(network->resolver, ticket, name);
+	return resolver_query(network->resolver, ticket, name, DNS_TYPE_A);
 }
 
 static void on_resolved(void *arg, uint32_t ticket, int rcode,

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The lines of a resolv.conf (resolv.conf(5)) that count here. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/net/resolver.h"
+
+#define SERVER_TEXT INET6_ADDRSTRLEN
+
+/* The rest of a line, or of a file. */
+struct text {
+	const char *at;
+	size_t left;
+};
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static void skip(struct text *text, size_t length)
+{
+	text->at += length;
+	text->left -= length;
+}
+
+/* Takes the next line, without its end. False: there is none. */
+static bool take_line(struct text *text, struct text *line)
+{
+	const char *end;
+
+	if (text->left == 0)
+		return false;
+	end = memchr(text->at, '\n', text->left);
+	*line = (struct text){text->at, end ? (size_t)(end - text->at) : text->left};
+	skip(text, line->left + (end ? 1 : 0));
+	return true;
+}
+
+/* Whether the line begins with that keyword and a blank, which are taken off. */
+static bool take_keyword(struct text *line, const char *keyword)
+{
+	size_t length = strlen(keyword);
+
+	if (line->left <= length || memcmp(line->at, keyword, length) != 0 ||
+	    !is_blank(line->at[length]))
+		return false;
+	skip(line, length);
+	return true;
+}
+
+/* Takes the next word of a line, which may end in a comment. False: there is none. */
+static bool take_word(struct text *line, struct text *word)
+{
+	while (line->left > 0 && is_blank(line->at[0]))
+		skip(line, 1);
+	*word = (struct text){line->at, 0};
+	/* strchr() finds a NUL too. */
+	while (word->left < line->left && !strchr(" \t\r#;", word->at[word->left]))
+		word->left++;
+	skip(line, word->left);
+	return word->left > 0;
+}
+
+static bool parse_server(const char *text, uint16_t port, struct sockaddr_storage *address,
+			 socklen_t *length)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)address;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
+
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons(port);
+		*length = sizeof(*four);
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons(port);
+		*length = sizeof(*six);
+		return true;
+	}
+	return false;
+}
+
+void resolver_parse(const char *text, size_t length, uint16_t port,
+		    struct resolver_servers *servers)
+{
+	struct text file = {text, length}, line, word;
+	char address[SERVER_TEXT];
+
+	servers->count = 0;
+	while (servers->count < RESOLVER_SERVERS && take_line(&file, &line)) {
+		if (!take_keyword(&line, "nameserver") || !take_word(&line, &word) ||
+		    word.left >= sizeof(address))
+			continue;
+		memcpy(address, word.at, word.left);
+		address[word.left] = '\0';
+		servers->count += parse_server(address, port, &servers->address[servers->count],
+					       &servers->length[servers->count]);
+	}
+}
