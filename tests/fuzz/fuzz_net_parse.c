@@ -53,10 +53,13 @@ static void parse_answer(const uint8_t *data, size_t length)
 
 static void parse_conf(const uint8_t *data, size_t length)
 {
+	char search[RESOLVER_SEARCH_TEXT];
 	struct resolver_servers servers;
 
 	resolver_parse((const char *)data, length, 53, &servers);
 	FUZZ_REQUIRE(servers.count <= RESOLVER_SERVERS);
+	FUZZ_REQUIRE(resolver_search((const char *)data, length, search) <= RESOLVER_DOMAINS);
+	FUZZ_REQUIRE(strlen(search) < RESOLVER_SEARCH_TEXT && !strpbrk(search, "\r\n\t#;"));
 }
 
 static void parse_tls(const uint8_t *data, size_t length)

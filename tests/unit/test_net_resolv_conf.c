@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is taken from a resolv.conf. */
 #include <netinet/in.h>
+#include <stdio.h>
 
 #include "tests/support/unit.h"
 #include "vmm/net/address.h"
 #include "vmm/net/resolver.h"
+
+static char search[RESOLVER_SEARCH_TEXT];
 
 START_TEST(servers_are_read)
 {
@@ -29,4 +32,105 @@ START_TEST(servers_are_read)
 }
 END_TEST
 
-UNIT_MAIN("net_resolv_conf", servers_are_read)
+static unsigned search_of(const char *text)
+{
+	size_t length = strlen(text);
+	char *copy = malloc(length ? length : 1); /* without a NUL */
+	unsigned count;
+
+	memcpy(copy, text, length);
+	memset(search, 'x', sizeof(search));
+	count = resolver_search(copy, length, search);
+	free(copy);
+	return count;
+}
+
+START_TEST(a_search_list_is_read)
+{
+	ck_assert_uint_eq(search_of("nameserver 1.2.3.4\nsearch Corp.Example. b.example\n"), 2);
+	ck_assert_str_eq(search, "corp.example b.example");
+	ck_assert_uint_eq(search_of("search\t a.example \t b.example \r\n"), 2);
+	ck_assert_str_eq(search, "a.example b.example");
+	ck_assert_uint_eq(search_of("search a.example # b.example"), 1);
+	ck_assert_str_eq(search, "a.example");
+	ck_assert_uint_eq(search_of("domain a.example b.example"), 1);
+	ck_assert_str_eq(search, "a.example");
+}
+END_TEST
+
+START_TEST(the_last_list_counts)
+{
+	ck_assert_uint_eq(search_of("search a.example\nsearch b.example c.example\n"), 2);
+	ck_assert_str_eq(search, "b.example c.example");
+	ck_assert_uint_eq(search_of("search a.example b.example\ndomain c.example"), 1);
+	ck_assert_str_eq(search, "c.example");
+	ck_assert_uint_eq(search_of("domain c.example\nsearch a.example b.example"), 2);
+	/* Without an argument a line says nothing; the root domain adds nothing to a name. */
+	ck_assert_uint_eq(search_of("search a.example\nsearch\nsearch \n"), 1);
+	ck_assert_str_eq(search, "a.example");
+	ck_assert_uint_eq(search_of("search a.example\nsearch .\n"), 0);
+	ck_assert_str_eq(search, "");
+}
+END_TEST
+
+START_TEST(other_lines_are_no_search_list)
+{
+	static const char *const none[] = {
+		"",
+		"\n",
+		"search",
+		"search ",
+		"searcha.example",
+		" search a.example",
+		"SEARCH a.example",
+		"#search a.example",
+		"search #a.example",
+		"options search a",
+		"domain",
+		"domains a.example",
+		"nameserver a.example",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(none); i++) {
+		ck_assert_msg(search_of(none[i]) == 0, "'%s'", none[i]);
+		ck_assert_str_eq(search, "");
+	}
+}
+END_TEST
+
+START_TEST(invalid_domains_are_left_out)
+{
+	ck_assert_uint_eq(search_of("search -a.example a..b a/b b.example $HOME *.c"), 1);
+	ck_assert_str_eq(search, "b.example");
+	ck_assert_uint_eq(resolver_search("search a\0b c\n", 13, search), 1);
+	ck_assert_str_eq(search, "a");
+}
+END_TEST
+
+START_TEST(a_search_list_is_bounded)
+{
+	char text[600], domain[128];
+	size_t at;
+
+	ck_assert_uint_eq(search_of("search a b c d e f"), RESOLVER_DOMAINS);
+	ck_assert_str_eq(search, "a b c d e f");
+	ck_assert_uint_eq(search_of("search a b c d e f g"), RESOLVER_DOMAINS);
+	ck_assert_str_eq(search, "a b c d e f");
+	/* Two of 127 bytes and a space are 255 bytes. */
+	memset(domain, 'd', sizeof(domain));
+	domain[63] = '.';
+	domain[127] = '\0';
+	snprintf(text, sizeof(text), "search %s %s x", domain, domain);
+	ck_assert_uint_eq(search_of(text), 2);
+	ck_assert_uint_eq(strlen(search), RESOLVER_SEARCH_TEXT - 1);
+	/* One byte more: the second, and what follows it, is too much. */
+	at = (size_t)snprintf(text, sizeof(text), "search %s.e", domain);
+	snprintf(text + at, sizeof(text) - at, " %s x", domain);
+	ck_assert_uint_eq(search_of(text), 1);
+	ck_assert_uint_eq(strlen(search), 129);
+}
+END_TEST
+
+UNIT_MAIN("net_resolv_conf", servers_are_read, a_search_list_is_read, the_last_list_counts,
+	  other_lines_are_no_search_list, invalid_domains_are_left_out, a_search_list_is_bounded)

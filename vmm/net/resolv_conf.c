@@ -102,3 +102,47 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
 					       &servers->length[servers->count]);
 	}
 }
+
+/* Writes the domains that begin with word and go on in the line; most: how many at most. */
+static unsigned write_domains(struct text *line, struct text word, unsigned most,
+			      char to[RESOLVER_SEARCH_TEXT])
+{
+	char name[DNS_NAME_TEXT];
+	unsigned count = 0;
+	size_t at = 0;
+	int length;
+
+	do {
+		length = dns_name_normalise((const uint8_t *)word.at, word.left, name);
+		if (length < 0)
+			continue;
+		if (count == most || at + (count > 0) + (size_t)length + 1 > RESOLVER_SEARCH_TEXT)
+			break;
+		if (count > 0)
+			to[at++] = ' ';
+		memcpy(to + at, name, (size_t)length);
+		at += (size_t)length;
+		count++;
+	} while (take_word(line, &word));
+	to[at] = '\0';
+	return count;
+}
+
+unsigned resolver_search(const char *text, size_t length, char to[RESOLVER_SEARCH_TEXT])
+{
+	struct text file = {text, length}, line, word;
+	unsigned count = 0, most;
+
+	to[0] = '\0';
+	while (take_line(&file, &line)) {
+		if (take_keyword(&line, "search"))
+			most = RESOLVER_DOMAINS;
+		else if (take_keyword(&line, "domain"))
+			most = 1;
+		else
+			continue;
+		if (take_word(&line, &word))
+			count = write_domains(&line, word, most, to);
+	}
+	return count;
+}

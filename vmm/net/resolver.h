@@ -21,6 +21,9 @@
 #define RESOLVER_TRIES	 4
 #define RESOLVER_WAIT_NS UINT64_C(2000000000) /* for each response */
 
+#define RESOLVER_DOMAINS     6	 /* in a search list, as in the C library */
+#define RESOLVER_SEARCH_TEXT 256 /* bytes of a search list with its NUL */
+
 struct resolver;
 
 struct resolver_servers {
@@ -32,6 +35,14 @@ struct resolver_servers {
 /* Parses the nameserver lines of a resolv.conf; ignores other and invalid lines. port: of each. */
 void resolver_parse(const char *text, size_t length, uint16_t port,
 		    struct resolver_servers *servers);
+
+/*
+ * Parses the search list of a resolv.conf, in which the last line "search DOMAIN..." or "domain
+ * DOMAIN" with an argument counts. Writes the domains, normalised as dns.h says, with one space
+ * between them; leaves out invalid ones, and those from the first on that is too much for
+ * RESOLVER_DOMAINS or RESOLVER_SEARCH_TEXT. Returns their number.
+ */
+unsigned resolver_search(const char *text, size_t length, char to[RESOLVER_SEARCH_TEXT]);
 
 /* The result of a query: an enum dns_rcode, and addresses with DNS_NO_ERROR. */
 typedef void resolver_done(void *arg, uint32_t ticket, int rcode,
