@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import types
 
 import pytest
@@ -40,12 +41,14 @@ def test_two_signals_at_once(capfd):
         main.handle_signals(main.on_signal)
         with pytest.raises(main.Interrupted) as stop:
             signal.pthread_sigmask(signal.SIG_BLOCK, main.SIGNALS)
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGTERM)
+            # Not os.kill(): another thread of pytest's would take them at once.
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, main.SIGNALS)
             signal.pause()
         assert stop.value.status == 130 and capfd.readouterr().err == ""
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, main.SIGNALS)
         for number, handler in zip(main.SIGNALS, before):
             signal.signal(number, handler)
 
