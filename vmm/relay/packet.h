@@ -41,19 +41,19 @@ enum packet_kind {
 /* Why a frame is refused; PACKET_OK is 0. */
 enum packet_verdict {
 	PACKET_OK,
-	PACKET_IGNORED,	    /* harmless and of no use here: ARP replies, echo replies, MLD, mDNS and
-			       the like to multicast groups */
-	PACKET_TRUNCATED,   /* shorter than a header, or than a length in a header */
-	PACKET_OVERSIZED,   /* longer than PACKET_FRAME_MAX */
-	PACKET_ETHERTYPE,   /* neither ARP nor IP */
-	PACKET_BAD_ARP,	    /* not for IPv4 on Ethernet */
-	PACKET_BAD_IP,	    /* version, length, reserved flag, TTL 0 */
-	PACKET_OPTIONS,	    /* IPv4 options, IPv6 extension headers other than a fragment's */
-	PACKET_FRAGMENT,    /* a first, middle or last one */
-	PACKET_PROTOCOL,    /* not TCP, UDP or ICMP */
-	PACKET_BAD_ADDRESS, /* an address that cannot be a source, or must not be a target */
+	PACKET_IGNORED,	     /* harmless and of no use here: ARP and echo replies, neighbour
+				advertisements; MLD, mDNS and the like to multicast groups */
+	PACKET_TRUNCATED,    /* shorter than a header, or than a length in a header */
+	PACKET_OVERSIZED,    /* longer than PACKET_FRAME_MAX */
+	PACKET_ETHERTYPE,    /* neither ARP nor IP */
+	PACKET_BAD_ARP,	     /* not for IPv4 on Ethernet, or its sender is not the frame's */
+	PACKET_BAD_IP,	     /* version, length, reserved flag, TTL 0 */
+	PACKET_OPTIONS,	     /* IPv4 options, IPv6 extension headers other than a fragment's */
+	PACKET_FRAGMENT,     /* a first, middle or last one */
+	PACKET_PROTOCOL,     /* not TCP, UDP or ICMP */
+	PACKET_BAD_ADDRESS,  /* an address that cannot be a source, or must not be a target */
 	PACKET_BAD_CHECKSUM, /* of IPv4, TCP, UDP, ICMP */
-	PACKET_BAD_TCP,	     /* header length */
+	PACKET_BAD_TCP,	     /* header length, or port 0 */
 	PACKET_BAD_UDP,	     /* length, or port 0 */
 	PACKET_BAD_ICMP,     /* not an echo or solicitation, or malformed */
 	PACKET_VERDICTS
@@ -64,7 +64,7 @@ struct packet {
 	uint8_t source_mac[PACKET_MAC], target_mac[PACKET_MAC];
 	struct ip_address source, target; /* ARP, neighbours: of the sender, asked for */
 	uint16_t source_port, target_port;
-	const uint8_t *ip;	/* the IP header, for ICMP errors about the packet */
+	const uint8_t *ip;	/* the IP header, for ICMP errors about the packet; ARP: NULL */
 	size_t ip_length;	/* header included, without padding of the frame */
 	const uint8_t *payload; /* UDP, echo: the data behind the 8 bytes of the header */
 	size_t payload_length;
@@ -75,6 +75,10 @@ struct packet {
 /*
  * Parses a frame. partial: the transport checksum is not filled in and not checked. PACKET_OK; or
  * the reason, and *out is undefined.
+ *
+ * A packet may come from no address at all (0.0.0.0, ::) only if it asks whether an address is
+ * free: an ARP probe, or a neighbour solicitation (RFC 5227, RFC 4862). The guest asks so about its
+ * own addresses, and takes any reply as a conflict.
  */
 enum packet_verdict packet_parse(const uint8_t *data, size_t length, bool partial,
 				 struct packet *out);
@@ -101,10 +105,14 @@ struct packet_offload {
 
 /*
  * Each writes a frame's headers into `to` and returns their length; the payload follows them in
- * memory of the caller's (it is summed unless the checksum is partial).
+ * memory of the caller's (it is summed unless the checksum is partial). Returns 0, and *offload is
+ * undefined, if the packet would be longer than PACKET_MTU. Both addresses are of one family.
  */
 
-/* A TCP segment from one end to the other; at most PACKET_HEADERS_MAX bytes. */
+/*
+ * A TCP segment from one end to the other; at most PACKET_HEADERS_MAX bytes. If it is to be cut
+ * (segment->gso_size), its checksum is partial in any case.
+ */
 size_t packet_write_tcp(const struct packet_ends *ends, const struct ip_address *source,
 			uint16_t source_port, const struct ip_address *target, uint16_t target_port,
 			const struct tcp_segment *segment, uint8_t to[PACKET_HEADERS_MAX],
@@ -125,7 +133,9 @@ size_t packet_write_echo(const struct packet_ends *ends, const struct ip_address
 
 /* Whole frames in reply to a packet; each returns the length. */
 
-/* The reply to ARP, or the neighbour advertisement: the address asked for is at the router's MAC.
+/*
+ * The reply to ARP, or the neighbour advertisement: the address asked for is at the router's MAC. 0
+ * for other kinds.
  */
 size_t packet_write_neighbour(const struct packet_ends *ends, const struct packet *request,
 			      uint8_t to[PACKET_REPLY_MAX]);
@@ -142,12 +152,16 @@ enum packet_error {
 /*
  * An error about a packet of the guest, from the router's address, with the packet's first bytes
  * (at most 576 bytes in all, or 1280 in IPv6). ip, ip_length: the offending packet. mtu: for
- * PACKET_TOO_BIG. 0: it gets none (RFC 1122, 3.2.2: an ICMP error, a multicast target).
+ * PACKET_TOO_BIG. 0: it gets none (RFC 1122, 3.2.2, and RFC 4443, 2.4: an ICMP error, a multicast
+ * target, a later fragment, or bytes that are no packet).
  */
 size_t packet_write_error(const struct packet_ends *ends, enum packet_error error, uint16_t mtu,
 			  const uint8_t *ip, size_t ip_length, uint8_t to[PACKET_REPLY_MAX]);
 
-/* The Internet checksum (RFC 1071) over length bytes, from an earlier sum; and its folded end. */
+/*
+ * The Internet checksum (RFC 1071) over length bytes, from an earlier sum (of an even number of
+ * bytes); and its folded end.
+ */
 uint32_t packet_sum(uint32_t sum, const uint8_t *data, size_t length);
 uint16_t packet_fold(uint32_t sum);
 
