@@ -9,6 +9,7 @@
 
 #include "vmm/base/bucket.h"
 #include "vmm/base/loop.h"
+#include "vmm/relay/datagram.h"
 #include "vmm/relay/decide.h"
 #include "vmm/relay/flows.h"
 #include "vmm/relay/packet.h"
@@ -34,6 +35,7 @@ struct relay {
 	struct relay_flows flows;
 	struct names *names;
 	struct publishing *publishing;
+	struct datagrams datagrams;
 	struct relay_memory memory;
 	struct tcp_config tcp4, tcp6; /* of all connections, by family */
 	struct bucket flow_rate, echo_rate, log_rate;
