@@ -7,6 +7,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/relay/exchange.h"
 #include "vmm/relay/link.h"
+#include "vmm/relay/listen.h"
 
 #define HEADERS4 28 /* IPv4 and UDP */
 #define HEADERS6 48
@@ -139,4 +140,5 @@ void datagram_resume(struct relay *relay)
 	relay->datagrams.resume.arg = relay;
 	if (relay->datagrams.first_paused)
 		loop_defer(relay->loop, &relay->datagrams.resume);
+	publishing_resume(relay);
 }

@@ -39,7 +39,7 @@ struct datagrams {
 	struct loop_task resume;
 };
 
-/* The link to the guest has room again: sockets are read on. */
+/* The link to the guest has room again: sockets are read on, those of published ports too. */
 void datagram_resume(struct relay *relay);
 
 #endif

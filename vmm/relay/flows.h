@@ -68,11 +68,12 @@ struct relay_flow {
 	/* the owner's */
 	const struct relay_flow_ops *ops;
 	struct relay_key key;
-	bool inbound;  /* a client of a published port */
-	bool host;     /* to or from the host's loopback */
-	bool approved; /* by a person, because of an 'ask' rule */
-	uint32_t rule; /* number of the rule that opened it, from 1; RELAY_NO_RULE */
-	char *name;    /* that opened it; NULL: opened by address. The owner's to free */
+	bool inbound;	    /* a client of a published port */
+	bool host;	    /* to or from the host's loopback */
+	uint32_t published; /* inbound: which published port, from 1 (listen.c); else 0 */
+	bool approved;	    /* by a person, because of an 'ask' rule */
+	uint32_t rule;	    /* number of the rule that opened it, from 1; RELAY_NO_RULE */
+	char *name;	    /* that opened it; NULL: opened by address. The owner's to free */
 	uint64_t bytes_out,
 		bytes_in; /* payload from, to the guest: counted here and nowhere else */
 	/* private to the table */
