@@ -24,11 +24,15 @@
 #define RELAY_FD_FRAMES	  3 /* descriptors of the relay's process */
 #define RELAY_FD_MESSAGES 4
 
-#define RELAY_PATH_MAX	4097 /* bytes of a request's path, with NUL */
-#define RELAY_METHOD	32
-#define RELAY_NOTE_TEXT 512
-#define RELAY_CHECKS	1024 /* requests for verdicts that wait in the monitor */
-#define RELAY_PUBLISHED 64   /* published ports of a sandbox */
+/* Bytes of the longest message, its type included. */
+#define RELAY_MESSAGE_MAX (4u + (unsigned)sizeof(struct relay_check))
+
+#define RELAY_PATH_MAX	  4097 /* bytes of a request's path, with NUL */
+#define RELAY_METHOD	  32
+#define RELAY_NOTE_TEXT	  512
+#define RELAY_CHECKS	  1024 /* requests for verdicts that wait in the monitor */
+#define RELAY_FLOWS_SHOWN 128  /* in reply to RELAY_STATS */
+#define RELAY_PUBLISHED	  64   /* published ports of a sandbox */
 
 enum relay_message_type {
 	/* monitor to relay */
