@@ -44,6 +44,7 @@ struct relay {
 	struct loop_timer second, deadline;
 	struct loop_task streams; /* stream.c: those with work to do */
 	struct relay_stream *first_ready, *last_ready;
+	uint64_t timer_ns; /* when `deadline` expires; RELAY_NEVER: not */
 };
 
 /* Guest time, which stands still while the guest does. */
@@ -84,6 +85,12 @@ const char *relay_object(const char *protocol, const struct ip_address *address,
 /* Logs the end of a flow: bytes, seconds, and why. */
 void relay_log_end(struct relay *relay, const struct relay_flow *flow, enum relay_end why);
 
+/* Starts the timer for the earliest deadline of a flow, if it is not early enough. */
+void relay_set_timer(struct relay *relay);
+
+/* What the guest's card takes, and its MAC. */
+void relay_set_card(struct relay *relay, const struct relay_card *card);
+
 /* --- the protocols: one file each --------------------------------------------------------------
  */
 
@@ -93,10 +100,18 @@ void stream_packet(struct relay *relay, const struct packet *packet); /* a segme
 void stream_accept(struct relay *relay, int fd, const struct ip_address *client,
 		   uint16_t client_port, uint16_t guest_port);
 void stream_tasks(void *relay);
+void stream_output(void *ends, const struct tcp_segment *segment); /* tcp_config.output */
 
 /* datagram.c */
 void datagram_packet(struct relay *relay, const struct packet *packet); /* UDP */
 void echo_packet(struct relay *relay, const struct packet *packet);
+
+/*
+ * Takes both descriptors, also on failure. 0 or -errno; relay_destroy() also after a failure (NULL
+ * is harmless).
+ */
+int relay_create(struct relay **out, struct loop *loop, int frames_fd, int messages_fd);
+void relay_destroy(struct relay *relay);
 
 /* The process: runs until the monitor closes its end. Returns an exit status. */
 int relay_main(int frames_fd, int messages_fd);
