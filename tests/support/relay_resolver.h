@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A DNS server on loopback for a relay_world: every name has the address RESOLVER_ADDRESS. The
+ * test's own connect() leads that address back to loopback: resolver_redirect().
+ */
+#ifndef CORDON_TEST_RELAY_RESOLVER_H
+#define CORDON_TEST_RELAY_RESOLVER_H
+
+#include "tests/support/relay_world.h"
+
+#define RESOLVER_ADDRESS 0x5db8d822u /* a public address, to which nothing is ever sent */
+
+struct relay_resolver {
+	struct loop_source source;
+	uint16_t port;
+	char path[64]; /* of a resolv.conf that names it */
+	unsigned queries;
+};
+
+/* Before relay_world_begin(): its config is to have the path and port. */
+void relay_resolver_begin(struct relay_resolver *resolver);
+/* Starts to answer, on the world's loop. */
+void relay_resolver_serve(struct relay_resolver *resolver, struct relay_world *world);
+void relay_resolver_end(struct relay_resolver *resolver, struct relay_world *world);
+
+/* The guest asks for the A record of a name, and waits for the response. */
+void relay_resolver_ask(struct relay_world *world, const char *name);
+
+/*
+ * For a test's connect(): RESOLVER_ADDRESS becomes the loopback; any other address that is not
+ * loopback ends the test.
+ */
+void resolver_redirect(struct sockaddr_storage *address);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections that rules about names and requests open: real servers, names of a real resolver. */
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/support/net_frames.h"
+#include "tests/support/relay_resolver.h"
+#include "tests/support/relay_world.h"
+#include "tests/support/unit.h"
+
+static struct relay_world world;
+static struct relay_resolver resolver;
+static struct world_server *server;
+static struct ip_address address;
+
+/* The address of every name leads to this host. */
+int connect(int fd, const struct sockaddr *to, socklen_t length)
+{
+	struct sockaddr_storage copy = {.ss_family = 0};
+
+	memcpy(&copy, to, length);
+	if (copy.ss_family == AF_INET || copy.ss_family == AF_INET6)
+		resolver_redirect(&copy);
+	return (int)syscall(SYS_connect, fd, &copy, length);
+}
+
+static void begin(const char *rules, enum world_service service)
+{
+	relay_resolver_begin(&resolver);
+	world.resolv_conf = resolver.path;
+	world.dns_port = resolver.port;
+	relay_world_begin(&world, rules);
+	relay_resolver_serve(&resolver, &world);
+	address = ip_from4(RESOLVER_ADDRESS);
+	server = relay_world_serve(&world, AF_INET, service);
+}
+
+static void end(void)
+{
+	relay_resolver_end(&resolver, &world);
+	relay_world_end(&world);
+	memset(&world, 0, sizeof(world));
+}
+
+static struct world_connection *open_one(void)
+{
+	struct world_connection *connection = relay_world_connect(&world, &address, server->port);
+
+	ck_assert(relay_world_until(&world, world_is_open, connection));
+	return connection;
+}
+
+static bool client_has(void *arg)
+{
+	return server->clients > 0 &&
+	       server->client[server->clients - 1].got_length >= *(const size_t *)arg;
+}
+
+static size_t hello(uint8_t to[32768], const char *name)
+{
+	struct net_hello what = {.name = name};
+
+	return net_hello(to, &what);
+}
+
+START_TEST(a_permitted_name_passes_and_another_does_not)
+{
+	struct world_connection *connection;
+	static uint8_t bytes[32768];
+	size_t length;
+
+	begin("net allow tls good.example:*\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	ck_assert_uint_ge(resolver.queries, 1);
+	connection = open_one();
+	length = hello(bytes, "good.example");
+	/* In two segments, the first without the name. */
+	world_send(connection, bytes, 20, false);
+	relay_world_run(&world, 20000000);
+	ck_assert(server->clients == 0 || server->client[0].got_length == 0);
+	world_send(connection, bytes + 20, length - 20, false);
+	ck_assert(relay_world_until(&world, client_has, &length));
+	ck_assert_mem_eq(server->client[0].got, bytes, length);
+
+	connection = open_one();
+	length = hello(bytes, "evil.example");
+	world_send(connection, bytes, length, false);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(server->client[1].got_length, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_name_without_a_pin_opens_nothing)
+{
+	struct world_connection *connection;
+
+	begin("net allow tls good.example:*\n", WORLD_SINK);
+	connection = relay_world_connect(&world, &address, server->port);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(server->clients, 0);
+	relay_resolver_ask(&world, "good.example");
+	open_one();
+	end();
+}
+END_TEST
+
+START_TEST(the_name_of_another_address_is_refused)
+{
+	struct world_connection *connection;
+	static uint8_t bytes[32768];
+	size_t length;
+
+	begin("net allow tls good.example:*\nnet allow tls other.example:*\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	length = hello(bytes, "other.example");
+	world_send(connection, bytes, length, false);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert(relay_world_noted(&world, "flow-refused", "no DNS reply gave this address"));
+	end();
+}
+END_TEST
+
+#define REQUEST(method, path) method " " path " HTTP/1.1\r\nHost: good.example\r\n\r\n"
+
+START_TEST(every_request_of_a_connection_is_judged)
+{
+	static const char good[] = REQUEST("GET", "/v1/a") REQUEST("GET", "/v1/b"),
+			  both[] = REQUEST("GET", "/v1/a") REQUEST("GET", "/v2/b");
+	struct world_connection *connection;
+	size_t length = sizeof(good) - 1;
+
+	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	world_send(connection, good, length, false);
+	ck_assert(relay_world_until(&world, client_has, &length));
+	ck_assert_mem_eq(server->client[0].got, good, length);
+	/* One line in the log for each. */
+	ck_assert_uint_ge(world.checks, 2);
+
+	connection = open_one();
+	world_send(connection, both, sizeof(both) - 1, false);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_le(server->client[1].got_length, sizeof(REQUEST("GET", "/v1/a")) - 1);
+
+	connection = open_one();
+	world_send(connection, REQUEST("POST", "/v1/a"), sizeof(REQUEST("POST", "/v1/a")) - 1,
+		   false);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(server->client[2].got_length, 0);
+	end();
+}
+END_TEST
+
+START_TEST(a_server_that_speaks_first_is_heard)
+{
+	struct world_connection *connection;
+
+	begin("net allow tls good.example:*\n", WORLD_SOURCE);
+	server->script = (const uint8_t *)"220 hello\r\n";
+	server->script_length = 11;
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	while (connection->got_length < 11)
+		relay_world_run(&world, 1000000);
+	ck_assert_mem_eq(connection->got, "220 hello\r\n", 11);
+	end();
+}
+END_TEST
+
+START_TEST(a_guest_that_ends_unjudged_sends_nothing)
+{
+	struct world_connection *connection;
+	static uint8_t bytes[32768];
+
+	begin("net allow tls good.example:*\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	hello(bytes, "good.example");
+	world_send(connection, bytes, 30, true);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(server->client[0].got_length, 0);
+	ck_assert(relay_world_noted(&world, "flow-refused", "ended before"));
+	end();
+}
+END_TEST
+
+#define UPGRADE                                                                  \
+	"GET /v1/chat HTTP/1.1\r\nHost: good.example\r\nConnection: Upgrade\r\n" \
+	"Upgrade: websocket\r\n\r\n"
+
+static void upgrade(const char *response, bool opaque)
+{
+	struct world_connection *connection;
+	size_t length = sizeof(UPGRADE) - 1;
+
+	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	world_send(connection, UPGRADE, length, false);
+	ck_assert(relay_world_until(&world, client_has, &length));
+	ck_assert_int_gt(send(server->client[0].source.fd, response, strlen(response), 0), 0);
+	world_send(connection, "\x81\x05hello", 7, false);
+	length += 7;
+	if (opaque) {
+		ck_assert(relay_world_until(&world, client_has, &length));
+	} else {
+		ck_assert(relay_world_until(&world, world_is_closed, connection));
+		ck_assert_uint_eq(server->client[0].got_length, sizeof(UPGRADE) - 1);
+	}
+	end();
+}
+
+START_TEST(a_websocket_is_opaque_once_the_server_agrees)
+{
+	upgrade("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", true);
+	upgrade("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false);
+}
+END_TEST
+
+UNIT_MAIN("relay_judged", a_permitted_name_passes_and_another_does_not,
+	  a_name_without_a_pin_opens_nothing, the_name_of_another_address_is_refused,
+	  every_request_of_a_connection_is_judged, a_server_that_speaks_first_is_heard,
+	  a_guest_that_ends_unjudged_sends_nothing, a_websocket_is_opaque_once_the_server_agrees)
