@@ -197,7 +197,7 @@ START_TEST(messages_come_one_by_one_then_a_batch_ends)
 	setup();
 	owner.numbered = true;
 	peer_sends(0, 4);
-	peer_sends(1, MOST);
+	peer_sends(1, LARGE);
 	peer_sends(2, 12);
 	turn(2);
 	ck_assert(owner.got == 3 && owner.batches == 1 && owner.length == 12 && owner.fd == -1);
@@ -221,6 +221,24 @@ START_TEST(a_wake_up_takes_64_messages)
 	ck_assert(owner.got == 128 && owner.batches == 2);
 	turn(0);
 	ck_assert(owner.got == 150 && owner.batches == 3);
+	teardown();
+}
+END_TEST
+
+START_TEST(a_wake_up_takes_64_kib)
+{
+	unsigned i;
+
+	setup();
+	owner.numbered = true;
+	for (i = 0; i < 4; i++)
+		peer_sends(i, i < 2 ? 65536 : 40000);
+	turn(0);
+	ck_assert(owner.got == 1 && owner.batches == 1);
+	turn(0);
+	ck_assert(owner.got == 2 && owner.batches == 2);
+	turn(0);
+	ck_assert(owner.got == 4 && owner.batches == 3);
 	teardown();
 }
 END_TEST
@@ -296,5 +314,5 @@ UNIT_MAIN("relay link", a_message_of_parts_arrives_whole,
 	  nothing_is_watched_while_nothing_waits, a_descriptor_goes_with_its_message,
 	  a_descriptor_waits_for_a_full_socket, a_waiting_descriptor_is_closed_with_the_link,
 	  messages_come_one_by_one_then_a_batch_ends, a_wake_up_takes_64_messages,
-	  an_owner_without_room_is_left_alone, a_full_owner_is_told_when_its_queue_drains,
-	  an_owner_may_leave_out_what_it_does_not_need)
+	  a_wake_up_takes_64_kib, an_owner_without_room_is_left_alone,
+	  a_full_owner_is_told_when_its_queue_drains, an_owner_may_leave_out_what_it_does_not_need)

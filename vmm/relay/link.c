@@ -13,8 +13,9 @@
 #include "vmm/base/iov.h"
 #include "vmm/base/ring.h"
 
-#define BATCH	    64	       /* messages each way at a wake-up */
-#define SEND_BUFFER (1u << 20) /* bytes that are asked for; the host's limit may be lower */
+#define BATCH	    64		/* messages each way at a wake-up */
+#define BATCH_BYTES (64u << 10) /* that are read at a wake-up, but for the last message's */
+#define SEND_BUFFER (1u << 20)	/* bytes that are asked for; the host's limit may be lower */
 
 /*
  * A link whose peer has closed can send no longer (broken), but still delivers what has arrived. It
@@ -294,13 +295,17 @@ static size_t receive(struct link *link, int *fd)
 	return (size_t)got;
 }
 
+/*
+ * Reads one batch. That a long frame is one by itself lets both ends work at a time: while the
+ * owner passes its bytes on, the other end writes the next one.
+ */
 static void read_messages(struct link *link)
 {
+	size_t length, total = 0;
 	unsigned count;
-	size_t length;
 	int fd;
 
-	for (count = 0; count < BATCH && !link->ended; count++) {
+	for (count = 0; count < BATCH && total < BATCH_BYTES && !link->ended; count++) {
 		if (link->ops->room && !link->ops->room(link->arg)) {
 			link->stopped = true;
 			break;
@@ -308,6 +313,7 @@ static void read_messages(struct link *link)
 		length = receive(link, &fd);
 		if (length == 0)
 			break;
+		total += length;
 		link->ops->message(link->arg, link->buffer, length, fd);
 	}
 	watch(link);

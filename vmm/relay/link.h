@@ -30,7 +30,7 @@ struct link_ops {
 	void (*message)(void *arg, uint8_t *data, size_t length, int fd);
 	/* There is room again: link_has_room(). May be NULL. */
 	void (*drained)(void *arg);
-	/* After a batch of messages, before the loop waits. May be NULL. */
+	/* After a batch of messages: 64, or 64 KiB, at most. May be NULL. */
 	void (*batch)(void *arg);
 	/*
 	 * The other end is closed, what it sent before is delivered; or the socket failed, or the
