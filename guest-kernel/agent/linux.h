@@ -125,6 +125,53 @@ struct cordon_order {
 
 #define CORDON_REMEMBER 1 /* flags */
 
+/* rtnetlink(7): a message, its two kinds of body, and an attribute after it. All are aligned to 4
+ * bytes, and lengths count the headers. */
+#ifndef AF_NETLINK
+#define AF_NETLINK 16
+#endif
+
+struct netlink_message {
+	uint32_t length;
+	uint16_t type, flags;
+	uint32_t sequence, port;
+};
+
+struct netlink_address {
+	uint8_t family, prefix, flags, scope;
+	uint32_t card;
+};
+
+struct netlink_route {
+	uint8_t family, prefix, source_prefix, service, table, protocol, scope, type;
+	uint32_t flags;
+};
+
+struct netlink_attribute {
+	uint16_t length, type;
+};
+
+struct netlink_error {
+	struct netlink_message header;
+	int32_t error; /* 0 or -errno; the message that it is about follows */
+};
+
+#define NETLINK_ROUTE_PROTOCOL 0
+#define NETLINK_ERROR	       2 /* types */
+#define NETLINK_NEW_ADDRESS    20
+#define NETLINK_NEW_ROUTE      24
+#define NETLINK_REQUEST	       0x001 /* flags */
+#define NETLINK_ACKNOWLEDGE    0x004
+#define NETLINK_EXCLUSIVE      0x200
+#define NETLINK_CREATE	       0x400
+#define ADDRESS_LOCAL	       2 /* attributes */
+#define ROUTE_CARD	       4
+#define ROUTE_GATEWAY	       5
+#define ADDRESS_NO_DAD	       2 /* flags: used at once, without a search for duplicates */
+#define ROUTE_TABLE_MAIN       254
+#define ROUTE_BY_BOOT	       3
+#define ROUTE_UNICAST	       1
+
 /* The size of a block device, in bytes. */
 #define IOCTL_DEVICE_SIZE _IOR(0x12, 114, size_t)
 

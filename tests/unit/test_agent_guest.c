@@ -71,7 +71,7 @@ static const struct {
 	{"ROOT without number", AGENT_ROOT, 0, 0, AGENT_ROOT_SIZE + 4, {1}},
 	{"MOUNT too short", AGENT_MOUNT, 0, 1, AGENT_MOUNT_SIZE - 1, {1}},
 	{"NETWORK too short", AGENT_NETWORK, 0, 1, AGENT_NETWORK_SIZE - 1, {1}},
-	{"NETWORK too long", AGENT_NETWORK, 0, 1, AGENT_NETWORK_SIZE_MAC + 1, {1}},
+	{"NETWORK too long", AGENT_NETWORK, 0, 1, AGENT_NETWORK_MOST + 1, {1}},
 	{"NETWORK without number", AGENT_NETWORK, 0, 0, AGENT_NETWORK_SIZE, {1}},
 	{"LIMITS too short", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE - 1, {1}},
 	{"LIMITS too long", AGENT_LIMITS, 0, 1, AGENT_LIMITS_SIZE_MORE + 1, {1}},
@@ -120,8 +120,9 @@ START_TEST(a_malformed_frame_ends_the_connection)
 		agent_put_header(bytes + n, bad_frames[i].type, bad_frames[i].flags,
 				 bad_frames[i].id, bad_frames[i].length);
 		n += AGENT_HEADER_SIZE;
+		memset(bytes + n, 0, AGENT_NETWORK_MOST + 1);
 		memcpy(bytes + n, bad_frames[i].payload, sizeof(bad_frames[i].payload));
-		n += min_u64(bad_frames[i].length, sizeof(bad_frames[i].payload));
+		n += min_u64(bad_frames[i].length, AGENT_NETWORK_MOST + 1);
 		send_all(&peer, bytes, n);
 		expect_end(&peer);
 	}

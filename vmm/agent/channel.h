@@ -178,14 +178,22 @@ struct agent_network {
 	uint32_t address, router, resolver; /* IPv4, as numbers */
 	unsigned prefix, mtu;
 	const uint8_t *mac; /* 6 bytes; NULL: the card keeps its own */
+
+	/* In network byte order; all zero: none. Without address6 the guest has no IPv6. */
+	uint8_t address6[16], router6[16], resolver6[16];
+	unsigned prefix6;   /* 1 to 126 with address6, else 0 */
+	const char *search; /* domains, with blanks between them; NULL or "": none */
 };
 
-/* Whether the guest's agent can set the card's MAC. Known once the agent is ready. */
+/* Whether the guest's agent can set the card's MAC, or IPv6 and search domains. Known once the
+ * agent is ready. */
 bool agent_channel_sets_mac(const struct agent_channel *channel);
+bool agent_channel_sets_ipv6(const struct agent_channel *channel);
 
 /*
  * Configures the guest's network card. -EOPNOTSUPP: the guest's agent is too old for this request,
- * or for a MAC in it.
+ * or for a MAC, IPv6 or search domains in it. -EINVAL: more than AGENT_NETWORK_SEARCH_MAX bytes of
+ * domains, other characters than those of a name in them, or a prefix out of range.
  */
 int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network,
 			      const struct agent_reply *reply);

@@ -379,31 +379,6 @@ int agent_channel_mount(struct agent_channel *channel, const struct agent_mount 
 	return channel_request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length, reply);
 }
 
-bool agent_channel_sets_mac(const struct agent_channel *channel)
-{
-	return channel->ready && (channel->features & AGENT_FEATURE_MAC);
-}
-
-int agent_channel_set_network(struct agent_channel *channel, const struct agent_network *network,
-			      const struct agent_reply *reply)
-{
-	uint8_t payload[AGENT_NETWORK_SIZE_MAC] = {0};
-
-	if (channel->ready && !(channel->features & AGENT_FEATURE_NETWORK))
-		return -EOPNOTSUPP;
-	if (network->mac && !agent_channel_sets_mac(channel))
-		return -EOPNOTSUPP;
-	agent_put32(payload + AGENT_NETWORK_AT_ADDRESS, network->address);
-	agent_put32(payload + AGENT_NETWORK_AT_PREFIX, network->prefix);
-	agent_put32(payload + AGENT_NETWORK_AT_ROUTER, network->router);
-	agent_put32(payload + AGENT_NETWORK_AT_RESOLVER, network->resolver);
-	agent_put32(payload + AGENT_NETWORK_AT_MTU, network->mtu);
-	if (network->mac)
-		memcpy(payload + AGENT_NETWORK_AT_MAC, network->mac, 6);
-	return channel_request(channel, AGENT_NETWORK, payload,
-			       network->mac ? AGENT_NETWORK_SIZE_MAC : AGENT_NETWORK_SIZE, reply);
-}
-
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,
 			  unsigned count, const struct agent_reply *reply)
 {

@@ -54,6 +54,7 @@
 #define AGENT_FEATURE_FILES_CPU 256u /* open files and processor time in LIMITS */
 #define AGENT_FEATURE_FILTER	512u
 #define AGENT_FEATURE_EXEC	1024u
+#define AGENT_FEATURE_IPV6	2048u /* IPv6 and search domains in NETWORK */
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
@@ -217,15 +218,27 @@ enum agent_root_upper {
  * numbers. The reply comes once the card has its link; ENETDOWN if it gets none, ENODEV if there is
  * no card. For agents with the feature MAC also AGENT_NETWORK_SIZE_MAC bytes: the card first gets
  * that MAC.
+ *
+ * For agents with the feature IPV6 also AGENT_NETWORK_SIZE_IPV6 bytes, then up to
+ * AGENT_NETWORK_SEARCH_MAX bytes of text: domains for the resolver, with blanks between them. The
+ * same in IPv6; 16 zeros: none, and without an address no IPv6 at all. A MAC of zeros: the card
+ * keeps its own.
  */
-#define AGENT_NETWORK_AT_ADDRESS  0u  /* 32 */
-#define AGENT_NETWORK_AT_PREFIX	  4u  /* 32: 1 to 30 */
-#define AGENT_NETWORK_AT_ROUTER	  8u  /* 32 */
-#define AGENT_NETWORK_AT_RESOLVER 12u /* 32 */
-#define AGENT_NETWORK_AT_MTU	  16u /* 32: 68 to 65535 */
-#define AGENT_NETWORK_SIZE	  20u
-#define AGENT_NETWORK_AT_MAC	  20u /* 6 bytes, a unicast address, and 2 bytes of padding */
-#define AGENT_NETWORK_SIZE_MAC	  28u
+#define AGENT_NETWORK_AT_ADDRESS   0u  /* 32 */
+#define AGENT_NETWORK_AT_PREFIX	   4u  /* 32: 1 to 30 */
+#define AGENT_NETWORK_AT_ROUTER	   8u  /* 32 */
+#define AGENT_NETWORK_AT_RESOLVER  12u /* 32 */
+#define AGENT_NETWORK_AT_MTU	   16u /* 32: 68 to 65535 */
+#define AGENT_NETWORK_SIZE	   20u
+#define AGENT_NETWORK_AT_MAC	   20u /* 6 bytes, a unicast address, and 2 bytes of padding */
+#define AGENT_NETWORK_SIZE_MAC	   28u
+#define AGENT_NETWORK_AT_PREFIX6   28u /* 32: 1 to 126, 0 without an address */
+#define AGENT_NETWORK_AT_ADDRESS6  32u /* 16 bytes, in network byte order */
+#define AGENT_NETWORK_AT_ROUTER6   48u
+#define AGENT_NETWORK_AT_RESOLVER6 64u
+#define AGENT_NETWORK_SIZE_IPV6	   80u
+#define AGENT_NETWORK_SEARCH_MAX   256u
+#define AGENT_NETWORK_MOST	   (AGENT_NETWORK_SIZE_IPV6 + AGENT_NETWORK_SEARCH_MAX)
 
 /*
  * LIMITS: AGENT_LIMITS_SIZE bytes; for agents with the feature FILES_CPU also
