@@ -86,12 +86,27 @@ static void stop_timers(struct net_card *card)
 
 /* --- what the transport calls ----------------------------------------------------------------- */
 
+/* A driver that negotiates TSO without checksums breaks a rule (5.1.3.1), and gets no TSO. */
+static void note_features(struct net_card *card)
+{
+	bool partial = net_negotiated(card, VIRTIO_NET_F_GUEST_CSUM);
+
+	card->takes = (struct net_card_takes){
+		.partial = partial,
+		.tso4 = partial && net_negotiated(card, VIRTIO_NET_F_GUEST_TSO4),
+		.tso6 = partial && net_negotiated(card, VIRTIO_NET_F_GUEST_TSO6),
+	};
+}
+
 static int net_activate(struct virtio_device *device)
 {
 	struct net_card *card = (struct net_card *)device;
 
 	card->pairs_used = 1;
 	net_steer_reset(card);
+	note_features(card);
+	if (card->ops && card->ops->started)
+		card->ops->started(card->arg);
 	return 0;
 }
 
@@ -104,6 +119,7 @@ static void net_reset(struct virtio_device *device)
 	loop_cancel(card->loop, &card->interrupt);
 	stop_timers(card);
 	card->interrupts = 0;
+	card->takes = (struct net_card_takes){.partial = false};
 	net_card_drop_pending(card);
 	if (card->ops)
 		card->ops->reset(card->arg);
@@ -182,6 +198,9 @@ static void init_device(struct net_card *card)
 	static const unsigned offered[] = {VIRTIO_NET_F_CSUM,	   VIRTIO_NET_F_GUEST_CSUM,
 					   VIRTIO_NET_F_MTU,	   VIRTIO_NET_F_MAC,
 					   VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_STATUS};
+	/* Without ECN: the guest cuts segments with CWR itself, so that just the first has it. */
+	static const unsigned segmenting[] = {VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6,
+					      VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6};
 	struct virtio_device *device = &card->device;
 	unsigned i;
 
@@ -194,6 +213,8 @@ static void init_device(struct net_card *card)
 		device->queue_size_max[i] = QUEUE_SIZE;
 	for (i = 0; i < ARRAY_SIZE(offered); i++)
 		device->features |= UINT64_C(1) << offered[i];
+	for (i = 0; card->config.offloads && i < ARRAY_SIZE(segmenting); i++)
+		device->features |= UINT64_C(1) << segmenting[i];
 	if (card->config.pairs == 1)
 		return;
 	device->features |= UINT64_C(1) << VIRTIO_NET_F_CTRL_VQ | UINT64_C(1) << VIRTIO_NET_F_MQ;
@@ -274,6 +295,11 @@ void net_card_resume(struct net_card *card)
 {
 	if (card->device.active)
 		loop_defer(card->loop, &card->transmit);
+}
+
+struct net_card_takes net_card_takes(const struct net_card *card)
+{
+	return card->takes;
 }
 
 void net_card_stats(const struct net_card *card, struct net_card_stats *stats)

@@ -12,9 +12,11 @@
  * NET_CARD_STALL_NS while another had some no longer stops the owner. Beyond the limit its frames
  * are dropped until it has buffers again.
  *
- * Checksums are the only offload: the guest may leave the transport checksum to the owner, and
- * learns that those of received frames are right (the owner has checked them). There is no
- * segmentation offload: frames have up to 64 KiB instead.
+ * Offloads (devices/net/offload.h): the guest may leave the transport checksum to the owner. Frames
+ * for it may have partial checksums too; it learns that all others are right, as the owner has
+ * checked them. If the owner's configuration says so, either side may leave it to the other to cut
+ * a TCP segment of up to 64 KiB (TSO, IPv4 and IPv6). Fields of a header are checked whole, in both
+ * directions, and are allowed as far as the guest's driver has negotiated their features.
  *
  * Rates may be limited for each direction; frames over the limit wait.
  *
@@ -23,6 +25,7 @@
 #ifndef CORDON_NET_CARD_H
 #define CORDON_NET_CARD_H
 
+#include "devices/net/offload.h"
 #include "devices/virtio/device.h"
 #include "vmm/base/loop.h"
 
@@ -39,6 +42,13 @@ struct net_card_config {
 	uint8_t mac[NET_CARD_MAC];
 	uint16_t mtu;	/* largest that the driver may set: 68 to 65520 */
 	unsigned pairs; /* 1 to NET_CARD_PAIRS */
+	bool offloads;	/* offer TSO both ways: the owner takes such frames */
+};
+
+/* The offloads that the guest takes in frames for it. */
+struct net_card_takes {
+	bool partial;	 /* partial checksums */
+	bool tso4, tso6; /* VIRTIO_NET_HDR_GSO_TCPV4, _TCPV6; only with partial */
 };
 
 /* The owner's end. */
@@ -48,20 +58,27 @@ struct net_card_ops {
 	 * until net_card_resume().
 	 */
 	bool (*room)(void *arg);
-	/* A frame from the guest; partial: the owner must fill in its transport checksum. */
-	void (*transmit)(void *arg, uint8_t *frame, size_t length, bool partial);
+	/*
+	 * A frame from the guest. Its offload fields are valid and negotiated; nothing is known of
+	 * the frame itself but its length. Both are the owner's until it returns.
+	 */
+	void (*transmit)(void *arg, uint8_t *frame, size_t length,
+			 const struct net_card_offload *offload);
 	/* The guest took frames: net_card_has_room() again. */
 	void (*drained)(void *arg);
-	/* The guest reset the device: frames in flight are lost. */
+	/* The guest reset the device: frames in flight are lost, and it takes no offloads. */
 	void (*reset)(void *arg);
+	/* The guest's driver is ready, perhaps with other features: see net_card_takes(). May be
+	 * NULL. */
+	void (*started)(void *arg);
 };
 
 struct net_card_stats {
-	uint64_t transmitted, received; /* frames */
-	uint64_t transmit_bad,
-		receive_dropped; /* malformed by the guest; link down, too few buffers */
-	size_t pending;		 /* bytes */
-	unsigned pairs;		 /* that the driver has switched on */
+	uint64_t transmitted, received;		/* frames */
+	uint64_t transmit_bad, receive_dropped; /* malformed by the guest; link down, too few
+						   buffers, offloads that it does not take */
+	size_t pending;				/* bytes */
+	unsigned pairs;				/* that the driver has switched on */
 	struct net_card_pair_stats {
 		uint64_t transmitted, received;		    /* frames */
 		uint64_t bytes_transmitted, bytes_received; /* of them, as the rates count */
@@ -88,15 +105,25 @@ void net_card_set_rates(struct net_card *card, uint64_t bytes, uint64_t frames);
 /* The owner has room for frames again. */
 void net_card_resume(struct net_card *card);
 
+/*
+ * What the guest takes: nothing until its driver is ready (DRIVER_OK), then the same until the
+ * device is reset. A card that is restored from a snapshot has no owner yet, so the owner asks when
+ * it is set, and after that in started and reset.
+ */
+struct net_card_takes net_card_takes(const struct net_card *card);
+
 /* Whether net_card_receive() would take frames: check before fetching frames from outside. */
 bool net_card_has_room(const struct net_card *card);
 
 /*
- * Passes a frame, with right checksums, to the guest. Drops and counts it if the link is down, if
- * its length is invalid, or if NET_CARD_PENDING is reached. The last can only happen to stalled
- * pairs if the owner checks net_card_has_room() before each NET_CARD_PENDING / 2 bytes.
+ * Passes a frame to the guest. offload: its fields; NULL: none. Unless it is partial, all checksums
+ * of the frame are right. Drops and counts it if the link is down, if its length or the fields are
+ * invalid, if they need what net_card_takes() does not say, or if NET_CARD_PENDING is reached. The
+ * last can only happen to stalled pairs if the owner checks net_card_has_room() before each
+ * NET_CARD_PENDING / 2 bytes.
  */
-void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length);
+void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length,
+		      const struct net_card_offload *offload);
 
 void net_card_stats(const struct net_card *card, struct net_card_stats *stats);
 

@@ -25,7 +25,7 @@ struct net_rates {
 
 /* A queue pair, with frames that wait for its buffers. */
 struct net_pair {
-	struct ring pending; /* frames, each after its length (4 bytes) */
+	struct ring pending; /* frames, each after its length (4 bytes) and its header */
 	bool starved;	     /* the first of them found too few buffers */
 	bool moved;	     /* one has found its buffers since the stall timer last expired */
 	bool stalled;	     /* the owner does not wait for this pair */
@@ -41,10 +41,11 @@ struct net_card {
 	const struct net_card_ops *ops;
 	void *arg;
 	bool link;
-	unsigned pairs_used; /* by the driver's command */
-	unsigned next_pair;  /* the pair to take frames from next */
-	unsigned next_given; /* the pair to give frames to next */
-	uint32_t interrupts; /* bitmap of queues that have used elements */
+	struct net_card_takes takes; /* by the driver's features; nothing while it is not ready */
+	unsigned pairs_used;	     /* by the driver's command */
+	unsigned next_pair;	     /* the pair to take frames from next */
+	unsigned next_given;	     /* the pair to give frames to next */
+	uint32_t interrupts;	     /* bitmap of queues that have used elements */
 	struct net_rates from_guest, to_guest;
 	struct net_pair pair[NET_CARD_PAIRS];
 	/* The pair on which the guest has last sent a frame of a flow, by the flow's hash. Flows

@@ -5,18 +5,29 @@
 #include "devices/net/internal.h"
 #include "vmm/base/bytes.h"
 
-#define TURN_FRAMES   64
-#define CHAINS_MOST   64 /* buffers that one frame may take up */
-#define LENGTH_PREFIX 4
+#define TURN_FRAMES 64
+#define CHAINS_MOST 64		     /* buffers that one frame may take up */
+#define PREFIX	    (4 + NET_HEADER) /* of a pending frame: its length, its header */
 
 /* --- into buffers ----------------------------------------------------------------------------- */
 
-static void put_header(const struct net_card *card, uint16_t buffers, uint8_t to[NET_HEADER])
+/* A frame's header, complete but for num_buffers. False: the guest must not get such a frame. */
+static bool make_header(const struct net_card *card, const struct net_card_offload *offload,
+			size_t length, uint8_t to[NET_HEADER])
 {
-	memset(to, 0, NET_HEADER);
-	if (net_negotiated(card, VIRTIO_NET_F_GUEST_CSUM))
+	static const struct net_card_offload none;
+	const struct net_card_takes *takes = &card->takes;
+
+	if (!offload)
+		offload = &none;
+	if (!net_offload_valid(offload, length) || (offload->partial && !takes->partial) ||
+	    (offload->gso_type == VIRTIO_NET_HDR_GSO_TCPV4 && !takes->tso4) ||
+	    (offload->gso_type == VIRTIO_NET_HDR_GSO_TCPV6 && !takes->tso6))
+		return false;
+	net_offload_write(offload, to);
+	if (takes->partial && !offload->partial)
 		to[NET_HEADER_AT(flags)] = VIRTIO_NET_HDR_F_DATA_VALID;
-	store_le16(to + NET_HEADER_AT(num_buffers), buffers);
+	return true;
 }
 
 static void undo(struct virtqueue *queue, unsigned pops)
@@ -26,10 +37,12 @@ static void undo(struct virtqueue *queue, unsigned pops)
 }
 
 /*
- * Puts a frame into the next buffers. 1: done; 0: too few buffers, and none was used; -errno: the
- * buffers are too small and the frame is dropped, or the queue is broken.
+ * Puts a frame into the next buffers; fills in its header's num_buffers. 1: done; 0: too few
+ * buffers, and none was used; -errno: the buffers are too small and the frame is dropped, or the
+ * queue is broken.
  */
-static int place(struct net_card *card, unsigned index, const uint8_t *frame, size_t length)
+static int place(struct net_card *card, unsigned index, uint8_t header[NET_HEADER],
+		 const uint8_t *frame, size_t length)
 {
 	struct virtqueue *queue = &card->device.queue[index];
 	unsigned most = net_negotiated(card, VIRTIO_NET_F_MRG_RXBUF) ? CHAINS_MOST : 1, count, i;
@@ -38,7 +51,6 @@ static int place(struct net_card *card, unsigned index, const uint8_t *frame, si
 		uint32_t written;
 	} used[CHAINS_MOST];
 	struct virtio_chain *chain;
-	uint8_t header[NET_HEADER];
 	size_t done = 0, part;
 	int ret;
 
@@ -65,8 +77,8 @@ static int place(struct net_card *card, unsigned index, const uint8_t *frame, si
 		undo(queue, count);
 		return -ENOSPC;
 	}
-	put_header(card, (uint16_t)count, header);
-	virtio_chain_write(&card->first, 0, header, sizeof(header));
+	store_le16(header + NET_HEADER_AT(num_buffers), (uint16_t)count);
+	virtio_chain_write(&card->first, 0, header, NET_HEADER);
 	for (i = 0; i < count; i++)
 		virtqueue_push(queue, used[i].head, used[i].written);
 	net_card_interrupt_later(card, index);
@@ -74,14 +86,15 @@ static int place(struct net_card *card, unsigned index, const uint8_t *frame, si
 }
 
 /* As place(), and counts the frame. False: the frame must wait. */
-static bool give(struct net_card *card, unsigned pair, const uint8_t *frame, size_t length)
+static bool give(struct net_card *card, unsigned pair, uint8_t header[NET_HEADER],
+		 const uint8_t *frame, size_t length)
 {
 	struct net_pair *to = &card->pair[pair];
 	int ret;
 
 	if (!net_rates_pass(card, &card->to_guest))
 		return false;
-	ret = place(card, 2 * pair, frame, length);
+	ret = place(card, 2 * pair, header, frame, length);
 	to->starved = ret == 0;
 	if (ret == 0)
 		return false;
@@ -121,32 +134,35 @@ static void peek(const struct ring *ring, size_t offset, uint8_t *to, size_t len
 }
 
 /* Copies the first pending frame of a pair to card->frame. Returns its length; 0: none. */
-static size_t first_pending(struct net_card *card, unsigned pair)
+static size_t first_pending(struct net_card *card, unsigned pair, uint8_t header[NET_HEADER])
 {
 	const struct ring *ring = &card->pair[pair].pending;
-	uint8_t prefix[LENGTH_PREFIX];
+	uint8_t prefix[PREFIX];
 	size_t length;
 
 	if (ring_used(ring) == 0)
 		return 0;
 	peek(ring, 0, prefix, sizeof(prefix));
 	length = load_le32(prefix);
+	memcpy(header, prefix + 4, NET_HEADER);
 	peek(ring, sizeof(prefix), card->frame, length);
 	return length;
 }
 
 static void forget_first(struct net_card *card, unsigned pair, size_t length)
 {
-	ring_consumed(&card->pair[pair].pending, LENGTH_PREFIX + length);
+	ring_consumed(&card->pair[pair].pending, PREFIX + length);
 }
 
 /* Queues a frame until the pair has buffers; false: no room. */
-static bool keep(struct net_card *card, unsigned pair, const uint8_t *frame, size_t length)
+static bool keep(struct net_card *card, unsigned pair, const uint8_t header[NET_HEADER],
+		 const uint8_t *frame, size_t length)
 {
 	struct ring *ring = &card->pair[pair].pending;
-	uint8_t prefix[LENGTH_PREFIX];
+	uint8_t prefix[PREFIX];
 
 	store_le32(prefix, (uint32_t)length);
+	memcpy(prefix + 4, header, NET_HEADER);
 	/* The first write may run out of memory: then nothing of the frame is queued. */
 	if (ring_space(ring) < sizeof(prefix) + length ||
 	    ring_write(ring, prefix, sizeof(prefix)) != sizeof(prefix)) {
@@ -165,9 +181,10 @@ static bool pair_is_full(const struct net_card *card, unsigned pair)
 /* Delivers the next pending frame of a pair; false: there is none, or it must wait. */
 static bool deliver_one(struct net_card *card, unsigned pair)
 {
-	size_t length = first_pending(card, pair);
+	uint8_t header[NET_HEADER];
+	size_t length = first_pending(card, pair, header);
 
-	if (length == 0 || !give(card, pair, card->frame, length))
+	if (length == 0 || !give(card, pair, header, card->frame, length))
 		return false;
 	forget_first(card, pair, length);
 	ring_release_if_empty(&card->pair[pair].pending);
@@ -249,12 +266,13 @@ void net_card_stalled(void *arg)
 void net_card_gather(struct net_card *card)
 {
 	bool had_room = net_card_has_room(card);
+	uint8_t header[NET_HEADER];
 	unsigned i;
 	size_t length;
 
 	for (i = card->pairs_used; i < card->config.pairs; i++) {
-		while ((length = first_pending(card, i)) > 0) {
-			keep(card, 0, card->frame, length);
+		while ((length = first_pending(card, i, header)) > 0) {
+			keep(card, 0, header, card->frame, length);
 			forget_first(card, i, length);
 		}
 		ring_release_if_empty(&card->pair[i].pending);
@@ -286,18 +304,20 @@ bool net_card_has_room(const struct net_card *card)
 	return true;
 }
 
-void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length)
+void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length,
+		      const struct net_card_offload *offload)
 {
+	uint8_t header[NET_HEADER];
 	unsigned pair;
 
 	if (!card->link || !card->device.active || length < NET_CARD_FRAME_MIN ||
-	    length > NET_CARD_FRAME_MAX) {
+	    length > NET_CARD_FRAME_MAX || !make_header(card, offload, length, header)) {
 		card->stats.receive_dropped++;
 		return;
 	}
 	pair = net_steer_pair(card, frame, length);
-	if (ring_used(&card->pair[pair].pending) == 0 && give(card, pair, frame, length))
+	if (ring_used(&card->pair[pair].pending) == 0 && give(card, pair, header, frame, length))
 		return;
-	if (keep(card, pair, frame, length) && !net_card_has_room(card))
+	if (keep(card, pair, header, frame, length) && !net_card_has_room(card))
 		watch_stalls(card);
 }

@@ -7,32 +7,41 @@
 #define TURN_CHAINS 64
 #define TURN_BYTES  (256u << 10)
 
-/*
- * Copies a frame and passes it to the owner. Returns its length; 0: malformed. Ignores the
- * checksum's offset in the header: the owner, who fills it in, parses the frame.
- */
-static size_t take_frame(struct net_card *card, const struct virtio_chain *chain, unsigned pair)
+/* Reads a frame's header. False: it is malformed, or uses what was not negotiated. */
+static bool read_header(const struct net_card *card, const struct virtio_chain *chain,
+			size_t length, struct net_card_offload *offload)
 {
 	uint8_t header[NET_HEADER];
+
+	virtio_chain_read(chain, 0, header, sizeof(header));
+	if (!net_offload_read(offload, header, length))
+		return false;
+	if (offload->partial && !net_negotiated(card, VIRTIO_NET_F_CSUM))
+		return false;
+	return offload->gso_type == VIRTIO_NET_HDR_GSO_NONE ||
+	       net_negotiated(card, offload->gso_type == VIRTIO_NET_HDR_GSO_TCPV4
+					    ? VIRTIO_NET_F_HOST_TSO4
+					    : VIRTIO_NET_F_HOST_TSO6);
+}
+
+/* Copies a frame and passes it to the owner. Returns its length; 0: malformed. */
+static size_t take_frame(struct net_card *card, const struct virtio_chain *chain, unsigned pair)
+{
+	struct net_card_offload offload;
 	uint64_t length;
-	bool partial;
 
 	if (chain->readable_length < NET_HEADER + NET_CARD_FRAME_MIN ||
 	    chain->readable_length > NET_HEADER + NET_CARD_FRAME_MAX)
 		return 0;
-	virtio_chain_read(chain, 0, header, sizeof(header));
-	partial = header[NET_HEADER_AT(flags)] & VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	/* Segmentation is not offered, and a request needs its negotiated feature. */
-	if (header[NET_HEADER_AT(gso_type)] != VIRTIO_NET_HDR_GSO_NONE ||
-	    (partial && !net_negotiated(card, VIRTIO_NET_F_CSUM)))
-		return 0;
 	length = chain->readable_length - NET_HEADER;
+	if (!read_header(card, chain, length, &offload))
+		return 0;
 	virtio_chain_read(chain, NET_HEADER, card->frame, length);
 	if (card->link && card->ops) {
 		net_rates_took(&card->from_guest, length);
 		/* First, as the owner may reply at once. */
 		net_steer_note(card, card->frame, length, pair);
-		card->ops->transmit(card->arg, card->frame, length, partial);
+		card->ops->transmit(card->arg, card->frame, length, &offload);
 		card->stats.transmitted++;
 		card->pair[pair].stats.transmitted++;
 		card->pair[pair].stats.bytes_transmitted += length;

@@ -14,13 +14,14 @@
 #define PAIRS	 3
 #define FEATURES ((UINT64_C(1) << 0) | (UINT64_C(1) << 1) | (UINT64_C(1) << 16))
 #define MERGING	 (UINT64_C(1) << 15)
+#define CUTTING	 (UINT64_C(0x1980)) /* TSO, both ways */
 #define SEVERAL	 ((UINT64_C(1) << 17) | (UINT64_C(1) << 22))
 
 static struct run {
 	struct fuzz_script script;
 	struct loop *loop;
 	struct net_card *card;
-	uint64_t buffers;
+	uint64_t buffers, features;
 	bool up;
 } run;
 
@@ -33,14 +34,76 @@ static bool owner_room(void *arg)
 	return !fuzz_rarely(&run.script, 4);
 }
 
-static void owner_transmit(void *arg, uint8_t *bytes, size_t length, bool partial)
+static bool negotiated(unsigned feature)
+{
+	return run.up && run.features >> feature & 1;
+}
+
+/* Fields that are valid and negotiated, except for a rare one. */
+static struct net_card_offload some_offload(void)
+{
+	struct fuzz_script *script = &run.script;
+	struct net_card_offload offload = {.partial = fuzz_below(script, 4) > 0, .start = 34};
+
+	offload.offset = 16;
+	if (fuzz_rarely(script, 8))
+		offload.start = (uint16_t)fuzz_number(script, 2);
+	if (fuzz_rarely(script, 8))
+		offload.offset = (uint16_t)fuzz_number(script, 2);
+	if (fuzz_below(script, 2) == 0)
+		return offload;
+	offload.gso_type =
+		fuzz_below(script, 2) ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+	if (fuzz_rarely(script, 8))
+		offload.gso_type = (uint8_t)fuzz_number(script, 1);
+	offload.gso_size = (uint16_t)fuzz_number(script, 2);
+	offload.headers = (uint16_t)fuzz_number(script, 1);
+	if (fuzz_rarely(script, 8))
+		offload.headers = (uint16_t)fuzz_number(script, 2);
+	return offload;
+}
+
+/* Whether a side may use the fields, by its features. */
+static bool may_use(const struct net_card_offload *offload, size_t length, unsigned checksum,
+		    unsigned tso4, unsigned tso6)
+{
+	if (!offload->partial)
+		return offload->gso_type == VIRTIO_NET_HDR_GSO_NONE;
+	if (offload->start + offload->offset + 2u > length || !negotiated(checksum))
+		return false;
+	if (offload->gso_type == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
+	return offload->gso_size > 0 && offload->headers <= length &&
+	       ((offload->gso_type == VIRTIO_NET_HDR_GSO_TCPV4 && negotiated(tso4)) ||
+		(offload->gso_type == VIRTIO_NET_HDR_GSO_TCPV6 && negotiated(tso6)));
+}
+
+/* What the guest must not get is dropped, and takes no buffer and no memory. */
+static void give(size_t length)
+{
+	const struct net_card_offload offload = some_offload();
+	struct net_card_stats before, after;
+
+	net_card_stats(run.card, &before);
+	net_card_receive(run.card, frame, length, &offload);
+	if (may_use(&offload, length, VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4,
+		    VIRTIO_NET_F_GUEST_TSO6))
+		return;
+	net_card_stats(run.card, &after);
+	FUZZ_REQUIRE(after.receive_dropped == before.receive_dropped + 1);
+	FUZZ_REQUIRE(after.received == before.received && after.pending == before.pending);
+}
+
+static void owner_transmit(void *arg, uint8_t *bytes, size_t length,
+			   const struct net_card_offload *offload)
 {
 	(void)arg;
-	(void)partial;
 	FUZZ_REQUIRE(length >= NET_CARD_FRAME_MIN && length <= NET_CARD_FRAME_MAX);
+	FUZZ_REQUIRE(may_use(offload, length, VIRTIO_NET_F_CSUM, VIRTIO_NET_F_HOST_TSO4,
+			     VIRTIO_NET_F_HOST_TSO6));
 	memset(bytes, 1, length);
 	if (fuzz_below(&run.script, 4) == 0)
-		net_card_receive(run.card, frame, length);
+		give(length);
 }
 
 static void owner_nothing(void *arg)
@@ -68,11 +131,18 @@ static void run_loop(void)
 
 static void bring_up(void)
 {
-	uint64_t features = FEATURES | (fuzz_rarely(&run.script, 4) ? 0 : MERGING) |
-			    (fuzz_below(&run.script, 2) ? SEVERAL : 0);
+	unsigned more = fuzz_below(&run.script, 8);
 
+	run.up = false;
+	run.features =
+		FEATURES | (fuzz_rarely(&run.script, 4) ? 0 : MERGING) | (more & 1 ? SEVERAL : 0);
+	/* All of TSO mostly, or some of it, perhaps without checksums. */
+	if (more & 2)
+		run.features |= CUTTING;
+	if (more == 4)
+		run.features ^= fuzz_number(&run.script, 2) & (CUTTING | 3);
 	fake_guest_forget(&guest);
-	run.up = fake_guest_bring_up(&guest, features);
+	run.up = fake_guest_bring_up(&guest, run.features);
 	run.buffers = fake_guest_alloc(&guest, 256u << 10, 16);
 }
 
@@ -92,6 +162,16 @@ static void add_command(struct fake_queue *queue)
 	fake_queue_add(queue, segment, 2);
 }
 
+/* A frame's header at the beginning of a buffer. */
+static void put_header(uint64_t at)
+{
+	struct net_card_offload offload = some_offload();
+	uint8_t header[NET_HEADER];
+
+	net_offload_write(&offload, header);
+	memcpy(fake_guest_at(&guest, at), header, sizeof(header));
+}
+
 static void add_chain(struct fake_queue *queue)
 {
 	struct fuzz_script *script = &run.script;
@@ -109,6 +189,8 @@ static void add_chain(struct fake_queue *queue)
 		segment[i].length = 1 + (uint32_t)fuzz_number(script, 1 + fuzz_below(script, 2));
 		segment[i].writable = writable;
 	}
+	if (!writable && segment[0].length >= NET_HEADER && fuzz_below(script, 2))
+		put_header(segment[0].address);
 	/* A command ends with its status. */
 	if (queue->index == 2 * PAIRS)
 		for (i = 0; i < count; i++)
@@ -174,7 +256,7 @@ static void owner_action(void)
 		store_be16(frame + 12, 0x0800);
 		frame[23] = fuzz_below(script, 2) ? 17 : 1;
 		store_be32(frame + 34, (uint32_t)fuzz_number(script, 1));
-		net_card_receive(run.card, frame, fuzz_number(script, 2));
+		give(fuzz_number(script, 2));
 		break;
 	}
 }
@@ -189,7 +271,7 @@ static void check_steering(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct net_card_config config = {
-		.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = PAIRS};
+		.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = PAIRS, .offloads = true};
 	struct net_card_stats stats;
 	unsigned i;
 

@@ -75,7 +75,7 @@ static int resolve(void *arg, uint32_t ticket, const char *name)
 static void to_guest(void *arg, const uint8_t *frame, size_t length)
 {
 	(void)arg;
-	net_card_receive(world.card, frame, length);
+	net_card_receive(world.card, frame, length, NULL);
 }
 
 /* The peer. Its replies come later, as a backend's do. */
@@ -125,7 +125,8 @@ static bool room(void *arg)
 	return net_card_has_room(world.card);
 }
 
-static void transmit(void *arg, uint8_t *frame, size_t length, bool partial)
+static void transmit(void *arg, uint8_t *frame, size_t length,
+		     const struct net_card_offload *offload)
 {
 	(void)arg;
 	world.taken++;
@@ -134,7 +135,7 @@ static void transmit(void *arg, uint8_t *frame, size_t length, bool partial)
 		filter_expire(world.filter, now());
 		return;
 	}
-	filter_from_guest(world.filter, frame, length, partial, now());
+	filter_from_guest(world.filter, frame, length, offload->partial, now());
 }
 
 static void drained(void *arg)

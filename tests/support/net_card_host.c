@@ -6,9 +6,12 @@ struct loop *loop;
 struct net_card *card;
 uint64_t buffer[256];
 bool has_room;
-unsigned sent, drained, resets, partials;
+unsigned sent, drained, resets, starts, partials;
 uint8_t last[NET_CARD_FRAME_MAX];
 size_t last_length;
+struct net_card_offload last_offload;
+struct net_card_takes takes_at_start, takes_at_reset;
+bool card_offloads;
 bool answers; /* the owner replies to each frame at once */
 
 static bool owner_room(void *arg)
@@ -17,15 +20,17 @@ static bool owner_room(void *arg)
 	return has_room;
 }
 
-static void owner_transmit(void *arg, uint8_t *frame, size_t length, bool partial)
+static void owner_transmit(void *arg, uint8_t *frame, size_t length,
+			   const struct net_card_offload *offload)
 {
 	(void)arg;
 	sent++;
-	partials += partial;
+	partials += offload->partial;
+	last_offload = *offload;
 	memcpy(last, frame, length);
 	last_length = length;
 	if (answers)
-		net_card_receive(card, last, length);
+		net_card_receive(card, last, length, NULL);
 }
 
 static void owner_drained(void *arg)
@@ -38,12 +43,21 @@ static void owner_reset(void *arg)
 {
 	(void)arg;
 	resets++;
+	takes_at_reset = net_card_takes(card);
+}
+
+static void owner_started(void *arg)
+{
+	(void)arg;
+	starts++;
+	takes_at_start = net_card_takes(card);
 }
 
 const struct net_card_ops card_ops = {.room = owner_room,
 				      .transmit = owner_transmit,
 				      .drained = owner_drained,
-				      .reset = owner_reset};
+				      .reset = owner_reset,
+				      .started = owner_started};
 
 void card_stop(void *arg)
 {
@@ -60,10 +74,11 @@ void card_run(void)
 
 void card_create(unsigned pairs)
 {
-	struct net_card_config config = {.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = pairs};
+	struct net_card_config config = {
+		.mac = {2, 0, 0, 0, 0, 2}, .mtu = 65520, .pairs = pairs, .offloads = card_offloads};
 
 	has_room = true;
-	sent = drained = resets = partials = 0;
+	sent = drained = resets = starts = partials = 0;
 	answers = false;
 	ck_assert_int_eq(loop_create(&loop), 0);
 	ck_assert_int_eq(net_card_create(&card, loop, &config), 0);
@@ -108,14 +123,18 @@ void give(unsigned count, uint32_t length)
 
 void offer(struct fake_queue *queue, size_t length, uint8_t flags, uint8_t gso)
 {
+	offer_header(queue, length, (const uint8_t[HEADER]){flags, gso});
+}
+
+void offer_header(struct fake_queue *queue, size_t length, const uint8_t *header)
+{
 	uint64_t at = fake_guest_alloc(&card_guest, HEADER + length, 16);
 	struct fake_segment segment[2] = {{at, HEADER + 10, false},
 					  {at + HEADER + 10, (uint32_t)length - 10, false}};
 	uint8_t *bytes = fake_guest_at(&card_guest, at);
 	size_t i;
 
-	bytes[0] = flags;
-	bytes[1] = gso;
+	memcpy(bytes, header, HEADER);
 	for (i = 0; i < length; i++)
 		bytes[HEADER + i] = (uint8_t)i;
 	fake_queue_add(queue, segment, 2);

@@ -74,7 +74,7 @@ void receive_udp(uint16_t port)
 	uint8_t frame[FRAME_UDP];
 
 	make_udp(frame, false, port);
-	net_card_receive(card, frame, sizeof(frame));
+	net_card_receive(card, frame, sizeof(frame), NULL);
 }
 
 void send_udp(unsigned pair, uint16_t port)

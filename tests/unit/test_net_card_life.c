@@ -11,7 +11,7 @@ START_TEST(while_the_link_is_down_nothing_passes)
 	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 6, 2), 0);
 	ck_assert(fake_read(&card_guest, FAKE_REG_INTERRUPT_STATUS) & 2);
 	give(1, BUFFER);
-	net_card_receive(card, frame, sizeof(frame));
+	net_card_receive(card, frame, sizeof(frame), NULL);
 	offer(TX, 100, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 0);
@@ -21,7 +21,7 @@ START_TEST(while_the_link_is_down_nothing_passes)
 	net_card_set_link(card, true);
 	ck_assert_uint_eq(fake_read_size(&card_guest, FAKE_REG_CONFIG + 6, 2), 1);
 	ck_assert(fake_read(&card_guest, FAKE_REG_INTERRUPT_STATUS) & 2);
-	net_card_receive(card, frame, sizeof(frame));
+	net_card_receive(card, frame, sizeof(frame), NULL);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
 	/* The same without an owner. */
 	net_card_set_owner(card, NULL, NULL);
@@ -44,7 +44,7 @@ START_TEST(a_reset_in_flight_forgets_everything)
 		offer(TX, 60, 0, 0);
 	has_room = false;
 	fake_queue_kick(TX);
-	net_card_receive(card, frame, sizeof(frame));
+	net_card_receive(card, frame, sizeof(frame), NULL);
 	ck_assert_uint_gt(card_stats().pending, 0);
 	net_card_resume(card);
 	fake_write(&card_guest, FAKE_REG_STATUS, 0);
@@ -53,7 +53,7 @@ START_TEST(a_reset_in_flight_forgets_everything)
 	memset(card_guest.ram, 0, card_guest.ram_size);
 	has_room = true;
 	card_run();
-	net_card_receive(card, frame, sizeof(frame));
+	net_card_receive(card, frame, sizeof(frame), NULL);
 	/* All zeros: the first byte is zero, and each byte equals the one before it. */
 	ck_assert(card_guest.ram[0] == 0 &&
 		  memcmp(card_guest.ram, card_guest.ram + 1, card_guest.ram_size - 1) == 0);
@@ -61,7 +61,7 @@ START_TEST(a_reset_in_flight_forgets_everything)
 	fake_guest_forget(&card_guest);
 	ck_assert(fake_guest_bring_up(&card_guest, ALL_BASIC));
 	give(1, BUFFER);
-	net_card_receive(card, frame, sizeof(frame));
+	net_card_receive(card, frame, sizeof(frame), NULL);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
 	card_end();
 }
@@ -73,7 +73,7 @@ START_TEST(a_broken_ring_stops_and_a_reset_heals)
 	fake_queue_set_avail_index(TX, 9999);
 	fake_queue_kick(TX);
 	ck_assert(fake_status(&card_guest) & FAKE_ST_NEEDS_RESET);
-	net_card_receive(card, last, 100);
+	net_card_receive(card, last, 100, NULL);
 	card_run();
 	fake_guest_forget(&card_guest);
 	ck_assert(fake_guest_bring_up(&card_guest, ALL_BASIC));
@@ -81,7 +81,7 @@ START_TEST(a_broken_ring_stops_and_a_reset_heals)
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 1);
 	fake_queue_set_avail_index(RX, 9999);
-	net_card_receive(card, last, 100);
+	net_card_receive(card, last, 100, NULL);
 	ck_assert(fake_status(&card_guest) & FAKE_ST_NEEDS_RESET);
 	ck_assert_uint_eq(card_stats().receive_dropped, 1);
 	card_end();
@@ -100,7 +100,7 @@ START_TEST(a_saved_card_goes_on)
 
 	card_begin(ALL_BASIC);
 	give(2, BUFFER);
-	net_card_receive(card, last, 60);
+	net_card_receive(card, last, 60, NULL);
 	offer(TX, 60, 0, 0);
 	fake_queue_kick(TX);
 	ck_assert_uint_eq(sent, 1);
@@ -117,7 +117,7 @@ START_TEST(a_saved_card_goes_on)
 	ck_assert_uint_eq(fake_queue_used_index(TX), 2);
 	net_card_set_owner(second, &card_ops, NULL);
 	net_card_set_link(second, true);
-	net_card_receive(second, last, 60);
+	net_card_receive(second, last, 60, NULL);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 2);
 	offer(TX, 80, 0, 0);
 	virtio_mmio_notify(&mmio, 1);
@@ -148,7 +148,7 @@ START_TEST(frames_over_the_rate_wait_in_the_ring)
 	ck_assert_uint_eq(fake_queue_used_index(TX), 1);
 	/* The other direction has its own budget. */
 	give(1, 16384);
-	net_card_receive(card, last, 6000);
+	net_card_receive(card, last, 6000, NULL);
 	ck_assert_uint_eq(fake_queue_used_index(RX), 1);
 	/* Doorbells do not bypass the limit. */
 	fake_queue_kick(TX);
@@ -180,11 +180,11 @@ START_TEST(frames_for_the_guest_wait_for_the_rate_in_bounds)
 	give(250, BUFFER);
 	net_card_set_rates(card, 60, 0);
 	card_fill(frame, sizeof(frame));
-	net_card_receive(card, frame, 6000);
+	net_card_receive(card, frame, 6000, NULL);
 	ck_assert_uint_eq(card_stats().received, 1);
 	/* A sender that checks for room first loses no frame: it waits. */
 	for (i = 0; net_card_has_room(card); i++)
-		net_card_receive(card, frame, 1500);
+		net_card_receive(card, frame, 1500, NULL);
 	ck_assert_uint_eq(card_stats().received, 1);
 	ck_assert_uint_ge(card_stats().pending, NET_CARD_PENDING / 2);
 	card_run();

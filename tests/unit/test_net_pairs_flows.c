@@ -96,7 +96,7 @@ static unsigned fill_pair(unsigned pair, uint16_t port)
 	send_udp(pair, port);
 	make_udp(frame, false, port);
 	for (; net_card_has_room(card); count++)
-		net_card_receive(card, frame, sizeof(frame));
+		net_card_receive(card, frame, sizeof(frame), NULL);
 	return count;
 }
 
@@ -131,7 +131,7 @@ START_TEST(a_pair_without_buffers_does_not_stop_the_others)
 	/* Its own are dropped, beyond the limit; never the others'. */
 	make_udp(frame, false, 4000);
 	for (i = 0; i < 20; i++)
-		net_card_receive(card, frame, sizeof(frame));
+		net_card_receive(card, frame, sizeof(frame), NULL);
 	ck_assert_uint_le(card_stats().pending, NET_CARD_PENDING);
 	ck_assert_uint_gt(card_stats().receive_dropped, 0);
 	ck_assert(net_card_has_room(card));

@@ -48,7 +48,7 @@ static void to_guest(void *arg, const uint8_t *frame, size_t length)
 {
 	struct network *network = arg;
 
-	net_card_receive(network->card, frame, length);
+	net_card_receive(network->card, frame, length, NULL);
 }
 
 static void to_peer(void *arg, const uint8_t *frame, size_t length)
@@ -95,11 +95,12 @@ static bool card_room(void *arg)
 	return (network->tap || passt_has_room(network->passt)) && net_card_has_room(network->card);
 }
 
-static void card_transmit(void *arg, uint8_t *frame, size_t length, bool partial)
+static void card_transmit(void *arg, uint8_t *frame, size_t length,
+			  const struct net_card_offload *offload)
 {
 	struct network *network = arg;
 
-	filter_from_guest(network->filter, frame, length, partial,
+	filter_from_guest(network->filter, frame, length, offload->partial,
 			  loop_guest_now_ns(network->loop));
 }
 
