@@ -4,32 +4,42 @@
 #include "vmm/base/bytes.h"
 
 #define AT_TYPE	      12
-#define AT_PROTOCOL   23
-#define AT_SOURCE     26
-#define AT_TARGET     30
-#define AT_PORTS      34
-#define FRAME_SHORT   38 /* up to and with the ports */
 #define TYPE_IPV4     0x0800
+#define TYPE_IPV6     0x86dd
 #define PROTOCOL_TCP  6
 #define PROTOCOL_UDP  17
 #define STEERING_BITS 10
 
 _Static_assert(1u << STEERING_BITS == NET_STEERING, "the table's size");
 
+/* Where the fields of a flow are, by the type of the frame. Both addresses are in a row. */
+static const struct flow_fields {
+	unsigned type, protocol, addresses, address_bytes, ports;
+} fields[] = {{TYPE_IPV4, 23, 26, 8, 34}, {TYPE_IPV6, 20, 22, 32, 54}};
+
 /*
  * A hash below NET_STEERING, the same for both directions of a flow; 0 for frames that do not look
- * like IPv4. (The guest's frame is unchecked: this affects only speed.)
+ * like IP. (The guest's frame is unchecked: this affects only speed.)
  */
 static unsigned hash_of(const uint8_t *frame, size_t length)
 {
+	const struct flow_fields *field = fields;
+	unsigned i;
 	uint32_t hash;
 
-	if (length < FRAME_SHORT || load_be16(frame + AT_TYPE) != TYPE_IPV4)
+	if (length < NET_CARD_FRAME_MIN)
+		return 0;
+	if (load_be16(frame + AT_TYPE) == TYPE_IPV6)
+		field++;
+	if (load_be16(frame + AT_TYPE) != field->type || length < field->ports + 4)
 		return 0;
 	/* A sum is the same for both directions. */
-	hash = load_be32(frame + AT_SOURCE) + load_be32(frame + AT_TARGET) + frame[AT_PROTOCOL];
-	if (frame[AT_PROTOCOL] == PROTOCOL_TCP || frame[AT_PROTOCOL] == PROTOCOL_UDP)
-		hash += ((uint32_t)load_be16(frame + AT_PORTS) + load_be16(frame + AT_PORTS + 2))
+	hash = frame[field->protocol];
+	for (i = 0; i < field->address_bytes; i += 4)
+		hash += load_be32(frame + field->addresses + i);
+	if (frame[field->protocol] == PROTOCOL_TCP || frame[field->protocol] == PROTOCOL_UDP)
+		hash += ((uint32_t)load_be16(frame + field->ports) +
+			 load_be16(frame + field->ports + 2))
 			<< 8;
 	return hash * 0x9e3779b1u >> (32 - STEERING_BITS);
 }

@@ -36,6 +36,53 @@ START_TEST(a_flow_comes_where_the_guest_sent_it)
 }
 END_TEST
 
+/* A frame of IPv6 between the guest's port and the peer's; `to`: of an address with that byte. */
+static void make_udp6(uint8_t frame[FRAME_UDP], bool from_guest, uint8_t peer, uint16_t port)
+{
+	const unsigned guest_at = from_guest ? 22 : 38, peer_at = from_guest ? 38 : 22;
+
+	memset(frame, 0, FRAME_UDP);
+	store_be16(frame + 12, 0x86dd);
+	frame[14] = 0x60;
+	frame[20] = 17;
+	memset(frame + guest_at, 2, 16);
+	memset(frame + peer_at, peer, 16);
+	store_be16(frame + (from_guest ? 54 : 56), port);
+	store_be16(frame + (from_guest ? 56 : 54), 53);
+}
+
+START_TEST(a_flow_of_ipv6_too)
+{
+	uint8_t frame[FRAME_UDP];
+	uint64_t at;
+	unsigned i, pair;
+
+	begin_with(4);
+	use_pairs(4);
+	for (pair = 0; pair < 4; pair++)
+		give_to(pair, 100);
+	at = fake_guest_alloc(&card_guest, HEADER + FRAME_UDP, 16);
+	make_udp6((uint8_t *)fake_guest_at(&card_guest, at) + HEADER, true, 9, 4000);
+	for (pair = 4; pair-- > 0;) {
+		fake_queue_add_one(&card_guest.queue[2 * pair + 1], at, HEADER + FRAME_UDP, false);
+		fake_queue_kick(&card_guest.queue[2 * pair + 1]);
+		make_udp6(frame, false, 9, 4000);
+		net_card_receive(card, frame, sizeof(frame), NULL);
+		ck_assert_uint_eq(got(pair), 1);
+	}
+	/* Flows to other addresses, and from other ports, are spread. */
+	for (i = 0; i < 64; i++) {
+		make_udp6(frame, false, (uint8_t)(10 + i % 8), (uint16_t)(i / 8));
+		net_card_receive(card, frame, sizeof(frame), NULL);
+	}
+	for (pair = 0; pair < 4; pair++)
+		ck_assert_uint_gt(got(pair), 1);
+	/* One that ends before its ports has no place of its own. */
+	net_card_receive(card, frame, 57, NULL);
+	card_end();
+}
+END_TEST
+
 START_TEST(until_the_command_one_pair_gets_everything)
 {
 	unsigned port;
@@ -287,7 +334,7 @@ START_TEST(a_rate_is_shared_by_the_pairs)
 }
 END_TEST
 
-UNIT_MAIN("net_pairs_flows", a_flow_comes_where_the_guest_sent_it,
+UNIT_MAIN("net_pairs_flows", a_flow_comes_where_the_guest_sent_it, a_flow_of_ipv6_too,
 	  until_the_command_one_pair_gets_everything,
 	  fewer_pairs_in_the_midst_of_traffic_lose_nothing,
 	  a_pair_without_buffers_does_not_stop_the_others,
