@@ -18,6 +18,11 @@ $(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(addprefix $(BUILD)/obj/
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
+$(BUILD)/bench/net-relay: $(addprefix $(BUILD)/obj/bench/net/,relay.o relay_card.o guest.o guest_frames.o passt.o tap.o traffic.o copy.o measures.o) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
+
 $(BUILD)/bench/net-world: $(BUILD)/obj/bench/net/world.o $(BUILD)/obj/bench/net/measures.o
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -63,7 +68,7 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 # What `cordon bench` runs, beside the program as `make install` lays it out.
 BENCH_PYTHON := $(sort bench/main.py $(wildcard bench/harness/*.py bench/suites/*.py bench/peers/*.py))
 BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf null.bin off.elf idle.elf idle.bin peer-init metal.elf metal-host policy \
-	vsock files-server net-filter net-wire net-world) $(BENCH_GUEST)
+	vsock files-server net-filter net-wire net-relay net-world) $(BENCH_GUEST)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN) $(BUILD)/bench/python

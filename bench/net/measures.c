@@ -15,6 +15,7 @@
 #define CONNECTIONS_MAX 500
 #define FLIGHT_US	300000 /* wait so long for datagrams in flight */
 
+const char *measure_server = SERVER;
 const char *const measure_name[MEASURES] = {"out", "in", "datagrams", "round-trip", "connections"};
 const char *const measure_unit[MEASURES] = {"MB/s", "MB/s", "1/s", "us", "1/s"};
 
@@ -39,7 +40,7 @@ static int reach(int type, enum port port)
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	int fd = socket(AF_INET, type, 0), one = 1;
 
-	inet_pton(AF_INET, SERVER, &to.sin_addr);
+	inet_pton(AF_INET, measure_server, &to.sin_addr);
 	if (type == SOCK_STREAM)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)

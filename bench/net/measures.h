@@ -19,6 +19,9 @@ struct outcome {
 	double units; /* the total: MB, datagrams, connections or round trips */
 };
 
+/* Where measure() connects to: SERVER, unless a program says otherwise. */
+extern const char *measure_server;
+
 extern const char *const measure_name[MEASURES];
 extern const char *const measure_unit[MEASURES]; /* MB/s, 1/s, us */
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,14 +14,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int make_tap(void)
+static int make_tap(bool offload)
 {
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	struct ifreq request = {
+		.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | (offload ? IFF_VNET_HDR : 0))};
+	int header = sizeof(struct virtio_net_hdr_v1);
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	strcpy(request.ifr_name, "eth0");
 	if (fd < 0 || ioctl(fd, TUNSETIFF, &request) < 0)
 		fail("a tap device");
+	if (offload && (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
+			ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) < 0))
+		fail("offloads of a tap device");
 	if (system("ip link set lo up && ip link set eth0 address 02:00:5e:00:00:02 mtu 65520 "
 		   "txqueuelen 1000 up && ip addr add 192.0.2.2/24 dev eth0 && "
 		   "ip route add default via 192.0.2.1 && "
@@ -73,7 +79,7 @@ static int receive_fd(int socket_fd)
 }
 
 /* The clients, in a namespace of their own: measures on request. */
-static void __attribute__((noreturn)) be_guest(int command_fd, double seconds)
+static void __attribute__((noreturn)) be_guest(int command_fd, double seconds, bool offload)
 {
 	enum measure what;
 	struct outcome value;
@@ -81,7 +87,7 @@ static void __attribute__((noreturn)) be_guest(int command_fd, double seconds)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (unshare(CLONE_NEWNET) < 0)
 		fail("unshare");
-	send_fd(command_fd, make_tap());
+	send_fd(command_fd, make_tap(offload));
 	while (recv(command_fd, &what, sizeof(what), 0) == sizeof(what)) {
 		value = measure(what, seconds);
 		if (send(command_fd, &value, sizeof(value), 0) < 0)
@@ -90,7 +96,7 @@ static void __attribute__((noreturn)) be_guest(int command_fd, double seconds)
 	exit(0);
 }
 
-int traffic_guest(int *tap_fd, double seconds)
+int traffic_guest(int *tap_fd, double seconds, bool offload)
 {
 	int pair[2];
 
@@ -98,7 +104,7 @@ int traffic_guest(int *tap_fd, double seconds)
 		fail("socketpair");
 	if (fork() == 0) {
 		close(pair[0]);
-		be_guest(pair[1], seconds);
+		be_guest(pair[1], seconds, offload);
 	}
 	close(pair[1]);
 	*tap_fd = receive_fd(pair[0]);

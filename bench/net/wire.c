@@ -220,7 +220,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: net-wire SECONDS\n");
 		return 2;
 	}
-	command_fd = traffic_guest(&tap_fd, seconds);
+	command_fd = traffic_guest(&tap_fd, seconds, false);
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
 		pid = fork();
 		if (pid == 0)

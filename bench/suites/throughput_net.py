@@ -78,6 +78,41 @@ def wire_group(bench):
                  note="A tap device stands for the guest's card.")
 
 
+# Of bench/net/relay.c: what is between client and server.
+MODES = {
+    "copy": "a copy loop",
+    "relay": "the relay",
+    "passt": "passt",
+    "linux-relay": "Linux at a tap and the relay",
+    "linux-passt": "Linux at a tap and passt",
+}
+RELAY = "throughput.relay."
+
+
+def relay_group(bench):
+    rows = []
+    for name, (title, unit) in MEASURES.items():
+        title = title.replace("guest", "client")
+        for kind, text, unit_of in (("", title, unit), ("cpu.", f"processor time of a {EACH[name]}", "us")):
+            better = "less" if unit_of == "us" else "more"
+            # The copy loop has no datagrams.
+            modes = [mode for mode in MODES if (mode, name) != ("copy", "datagrams")]
+            limit = f"{RELAY}{modes[0]}.{kind}{name}"
+            ids = {mode: f"{RELAY}{mode}.{kind}{name}" for mode in modes}
+            rows += [Row(ids[mode], f"{text}, {MODES[mode]}", unit_of, better, against="" if ids[mode] == limit else limit)
+                     for mode in modes]
+    seconds = bench.size(0.5, quick=0.1)
+
+    def sample(b):
+        _, out, _ = b.run([b.program("net-world"), b.program("net-relay"), str(seconds)])
+        return figures.parse(out, RELAY, rows)
+
+    rounds = bench.size(6, quick=1)
+    return Group("throughput", "relay", "Network without a guest: what the relay costs",
+                 [Probe(rows, sample, rounds, prepare=check_programs)], seconds=rounds * (6 + 25 * seconds),
+                 note="Frames come from a program on the host, or from the host's own stack behind a tap device.")
+
+
 def filter_group(bench):
     rows = []
     for count in (10, 1000, 10000):
@@ -100,4 +135,4 @@ def filter_group(bench):
 
 
 def groups(bench, _options):
-    return [guest_group(bench), wire_group(bench), filter_group(bench)]
+    return [guest_group(bench), relay_group(bench), wire_group(bench), filter_group(bench)]

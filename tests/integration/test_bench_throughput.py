@@ -26,14 +26,14 @@ def test_missing_program():
     os.mkdir("bin")
     for name in ("python3", "ip"):
         os.symlink(f"/usr/bin/{name}", f"bin/{name}")
-    rows = rows_of("wire", "audit", env={"PATH": os.path.abspath("bin")})
-    assert rows["throughput.net.filter.out"]["reason"] == "passt is not installed: Debian has it in passt", rows
-    assert not rows["throughput.net.filter.out"]["samples"] and rows["throughput.policy.audit"]["samples"], rows
+    rows = rows_of("relay", "audit", env={"PATH": os.path.abspath("bin")})
+    assert rows["throughput.relay.relay.out"]["reason"] == "passt is not installed: Debian has it in passt", rows
+    assert not rows["throughput.relay.relay.out"]["samples"] and rows["throughput.policy.audit"]["samples"], rows
 
 
 def test_program_that_fails():
     os.mkdir("bin")
     for name, target in (("python3", "python3"), ("ip", "false"), ("passt", "true")):
         os.symlink(f"/usr/bin/{target}", f"bin/{name}")
-    row = rows_of("wire", env={"PATH": os.path.abspath("bin")})["throughput.net.passt.in"]
+    row = rows_of("relay", env={"PATH": os.path.abspath("bin")})["throughput.relay.passt.in"]
     assert not row["samples"] and row["reason"].startswith("net-world ended with status 1: net-world: failed: "), row
