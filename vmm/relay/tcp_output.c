@@ -27,11 +27,17 @@ static uint16_t announce(struct tcp *tcp, bool syn)
 	return (uint16_t)min_u64((tcp->rcv_edge - tcp->rcv_nxt) >> scale, UINT16_MAX);
 }
 
-/* The sequence number of a segment without data: one that the guest's window has. */
+/*
+ * The sequence number of a segment without data: one that the guest's window has. What a scaled
+ * window field cannot express does not count as beyond it: the guest has taken those bytes, and
+ * would answer a lower number with an ACK of its own, without end if it does the same.
+ */
 static uint32_t bare_sequence(const struct tcp *tcp)
 {
-	if (tcp->opened && tcp->snd_max - tcp->snd_una > tcp->snd_wnd)
-		return tcp->snd_una + tcp->snd_wnd;
+	uint32_t edge = tcp->snd_una + tcp->snd_wnd;
+
+	if (tcp->opened && !tcp_before(tcp->snd_max, edge + (1u << tcp->snd_scale)))
+		return edge;
 	return tcp->snd_max;
 }
 
