@@ -93,11 +93,11 @@ static int allow_calls(scmp_filter_ctx context)
 		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, calls[i], 0);
 	for (i = 0; i < ARRAY_SIZE(sockets) && ret == 0; i++)
 		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family),
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family, 0),
 				       SCMP_A1(SCMP_CMP_MASKED_EQ,
 					       ~(scmp_datum_t)(SOCK_NONBLOCK | SOCK_CLOEXEC),
 					       (scmp_datum_t)sockets[i].type),
-				       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol));
+				       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol, 0));
 	if (ret == 0)
 		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
 				       SCMP_A2(SCMP_CMP_MASKED_EQ,
