@@ -50,13 +50,15 @@ static int parse_ipv4(struct publish *out, const char *text, struct err *err)
 /* An IPv4 address in the form of an IPv6 one would be another socket than its own. */
 static int parse_ipv6(struct publish *out, const char *text, struct err *err)
 {
-	out->family = AF_INET6;
-	if (inet_pton(AF_INET6, text, out->address) != 1 ||
-	    IN6_IS_ADDR_V4MAPPED((const struct in6_addr *)out->address))
+	struct in6_addr address;
+
+	if (inet_pton(AF_INET6, text, &address) != 1 || IN6_IS_ADDR_V4MAPPED(&address))
 		return err_set(err, EINVAL,
 			       "'[%s]' is not an IPv6 address: use [::1] for this host only, [::] "
 			       "for all of its addresses",
 			       text);
+	out->family = AF_INET6;
+	memcpy(out->address, &address, sizeof(out->address));
 	return 0;
 }
 
