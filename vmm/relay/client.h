@@ -24,7 +24,7 @@
 
 #define RELAY_CLIENT_PROGRAM "cordon-relay" /* its argv[0], by which main() knows it */
 #define RELAY_CLIENT_HEADER  12		    /* bytes of struct virtio_net_hdr_v1 */
-#define RELAY_CLIENT_FLOWS   128	    /* live flows that are kept of each report */
+#define RELAY_FLOWS_SHOWN    128	    /* live flows that are kept of each report */
 
 struct relay_client;
 
@@ -37,8 +37,8 @@ struct relay_client_config {
 /* What the relay said of its flows: all of one moment. */
 struct relay_client_report {
 	struct relay_stats total;
-	unsigned flows; /* at most RELAY_CLIENT_FLOWS of total.flows */
-	struct relay_flow_info flow[RELAY_CLIENT_FLOWS];
+	unsigned flows; /* at most RELAY_FLOWS_SHOWN of total.flows */
+	struct relay_flow_info flow[RELAY_FLOWS_SHOWN];
 };
 
 struct relay_client_ops {

@@ -127,7 +127,7 @@ static bool take_flow(struct relay_client *client, const uint8_t *data, size_t l
 	if (first ? flow.left >= client->flows_left : flow.left != client->flows_left - 1)
 		return false;
 	client->flows_left = flow.left;
-	if (report->flows < RELAY_CLIENT_FLOWS)
+	if (report->flows < RELAY_FLOWS_SHOWN)
 		report->flow[report->flows++] = flow;
 	if (flow.left == 0)
 		finish_report(client);
