@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon: find the verb and run it. */
+/* cordon: finds the verb and runs it; or is the relay of a monitor's network. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/base/log.h"
 #include "vmm/cli/help.h"
 #include "vmm/cli/verb.h"
+#include "vmm/relay/client.h"
+#include "vmm/relay/relay.h"
 #include "vmm/revision.h"
 
 /*
@@ -25,6 +28,21 @@ static void fill_standard_descriptors(void)
 			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+static bool is_packet_socket(int fd)
+{
+	int type = 0;
+	socklen_t length = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
+}
+
+/* Whether a monitor has started this process as its relay (vmm/relay/client.h). */
+static bool is_relay(int argc, char **argv)
+{
+	return argc == 1 && strcmp(argv[0], RELAY_CLIENT_PROGRAM) == 0 &&
+	       is_packet_socket(RELAY_FD_FRAMES) && is_packet_socket(RELAY_FD_MESSAGES);
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb;
@@ -32,6 +50,8 @@ int main(int argc, char **argv)
 	int status;
 
 	version_revision = cordon_revision;
+	if (is_relay(argc, argv))
+		return relay_main(RELAY_FD_FRAMES, RELAY_FD_MESSAGES);
 	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	/* A write beyond RLIMIT_FSIZE must fail (EFBIG), not end the monitor with its sandbox. */

@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,6 +17,10 @@
 
 #include "tests/unit/relay_client_common.h"
 #include "vmm/relay/policy_copy.h"
+#include "vmm/relay/relay.h"
+
+/* The name by which this program runs as the relay itself. */
+#define TRUE_RELAY "true-relay"
 
 extern char **environ;
 
@@ -210,12 +217,74 @@ START_TEST(a_program_that_is_not_there)
 }
 END_TEST
 
+/* Who has 192.0.2.1? */
+static const uint8_t arp[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 3, 4, 5, 6,   7, 8, 6,
+				0,    1,    8,	  0,	6,    4,    0, 1, 2, 3, 4,   5, 6, 7,
+				192,  0,    2,	  2,	0,    0,    0, 0, 0, 0, 192, 0, 2, 1};
+
+/* The relay's own program, confined, behind this end. */
+START_TEST(the_true_relay_works)
+{
+	static const uint8_t header[RELAY_CLIENT_HEADER];
+	const struct relay_card card = {.mac = {2, 3, 4, 5, 6, 7}, .configured = 1, .mtu = 1500};
+	struct relay_publish port = {.address = ip_from4(0x7f000001), .guest_port = 80};
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000001)};
+	char directory[] = "/tmp/cordon-test-relay.XXXXXX", path[64], own[PATH_MAX];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t length = sizeof(at);
+	struct err err = {""};
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/" TRUE_RELAY, directory);
+	ck_assert_ptr_nonnull(realpath("/proc/self/exe", own));
+	ck_assert_int_eq(symlink(own, path), 0);
+	ck_assert_msg(start("/etc/resolv.conf", path, &err) == 0, "%s", err.text);
+	wait_until(&told.drained);
+	relay_client_set_card(client, &card);
+	relay_client_request_report(client);
+	wait_until(&told.reported);
+	ck_assert_uint_eq(relay_client_report(client)->total.flows, 0);
+	relay_client_send(client, header, arp, sizeof(arp));
+	wait_until(&told.frames);
+	ck_assert_mem_eq(told.frame, card.mac, sizeof(card.mac));
+	ck_assert_uint_eq(told.frame[21], 2); /* a reply */
+	/* A port that is in use, and then no longer. */
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+	port.host_port = ntohs(at.sin_port);
+	ck_assert_int_eq(relay_client_publish(client, &port), 0);
+	wait_until(&told.published);
+	ck_assert_int_eq(told.error, EADDRINUSE);
+	close(fd);
+	told.published = 0;
+	ck_assert_int_eq(relay_client_publish(client, &port), 0);
+	wait_until(&told.published);
+	ck_assert_int_eq(told.error, 0);
+	/* A client of it is a request for a verdict. */
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	wait_until(&told.checks);
+	ck_assert_int_eq(told.check.op, POLICY_LISTEN);
+	ck_assert_uint_eq(told.check.port, 80);
+	ck_assert_uint_eq(told.died, 0);
+	close(fd);
+	stop();
+	unlink(path);
+	rmdir(directory);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
 	const TTest *const tests[] = {it_inherits_only_its_sockets, its_end_is_explained,
-				      it_is_ended, a_program_that_is_not_there};
+				      it_is_ended, a_program_that_is_not_there,
+				      the_true_relay_works};
+	const char *path = (const char *)getauxval(AT_EXECFN);
 
 	if (argc == 1 && strcmp(argv[0], RELAY_CLIENT_PROGRAM) == 0)
-		return be_relay();
+		return path && strstr(path, TRUE_RELAY)
+			       ? relay_main(RELAY_FD_FRAMES, RELAY_FD_MESSAGES)
+			       : be_relay();
 	return unit_run("relay_process", NULL, tests, ARRAY_SIZE(tests));
 }

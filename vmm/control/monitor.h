@@ -91,6 +91,9 @@ struct client {
 	bool lists; /* waits for the list of processes, until list_timer expires */
 	uint64_t list_id;
 	struct loop_timer list_timer;
+	bool counts; /* waits for a report about flows, until count_timer expires */
+	uint64_t count_id;
+	struct loop_timer count_timer;
 	struct loop_source source;
 	struct client *next;
 };

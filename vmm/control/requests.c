@@ -2,15 +2,11 @@
 /* Requests about the sandbox, and the table of all requests. */
 #include "vmm/control/requests.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/clock.h"
-#include "vmm/base/fd.h"
 
 /* --- the sandbox ------------------------------------------------------------------------------ */
 
@@ -52,42 +48,6 @@ static void op_info(struct client *client, struct message *message)
 			       (json_int_t)machine->config.memory, "cpus",
 			       (int)machine->config.cpus, "jobs", describe_jobs(monitor->jobs),
 			       "ended", describe_jobs(monitor->ended)));
-}
-
-/* KiB of a line of /proc/self/smaps_rollup, such as "Pss:". */
-static json_int_t memory_kib(const char *line)
-{
-	char text[4096] = "";
-	const char *at;
-	int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	fd_close(&fd);
-	at = strstr(text, line);
-	return at ? strtoll(at + strlen(line), NULL, 10) : 0;
-}
-
-static void op_stats(struct client *client, struct message *message)
-{
-	struct machine *machine = &client->monitor->session.sandbox.machine;
-	struct vsock_stats vsock;
-	unsigned long exits = 0;
-	json_t *body;
-	unsigned i;
-
-	vsock_stats(machine->devices.vsock, &vsock);
-	for (i = 0; i < machine->vcpus; i++)
-		exits += atomic_load(&machine->vcpu[i].exits);
-	body = json_pack(
-		"{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "exits", (json_int_t)exits, "cpu_us",
-		(json_int_t)(clock_now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000), "private_kib",
-		memory_kib("Private_Clean:") + memory_kib("Private_Dirty:"), "proportional_kib",
-		memory_kib("Pss:"), "vsock_to_guest", (json_int_t)vsock.bytes_to_guest,
-		"vsock_from_guest", (json_int_t)vsock.bytes_from_guest, "console_bytes",
-		(json_int_t)machine->console.bytes, "jobs", (int)client->monitor->job_count);
-	describe_network(client->monitor, body);
-	server_reply(client, request_id(message->body), body);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

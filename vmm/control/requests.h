@@ -81,8 +81,8 @@ void op_answer(struct client *client, struct message *message);
 /* The open questions, proposals included. */
 unsigned count_questions(const struct monitor *monitor);
 
-/* Adds the network to the reply to `stats`: counters and live flows, at most MONITOR_FLOWS_MAX. */
-void describe_network(struct monitor *monitor, json_t *body);
+/* requests_stats.c */
+void op_stats(struct client *client, struct message *message);
 
 /* requests_pause.c */
 void op_pause(struct client *client, struct message *message);

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Requests about the network: approvals, which the protocol calls questions, and live flows. */
+/* Requests about approvals, which the protocol calls questions. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/control/requests.h"
-#include "vmm/net/address.h"
 #include "vmm/sandbox/approval_json.h"
 #include "vmm/sandbox/proposals.h"
-
-/* --- approvals -------------------------------------------------------------------------------- */
 
 static void approval_asked(void *arg, const struct approval *approval)
 {
@@ -140,86 +137,4 @@ void op_answer(struct client *client, struct message *message)
 	approvals_reply(approvals, (uint32_t)number, (enum approval_reply)reply,
 			!json_is_false(json_object_get(message->body, "remember")), by);
 	server_reply(client, id, body);
-}
-
-/* --- flows ------------------------------------------------------------------------------------ */
-
-struct flow_list {
-	const struct network *network;
-	json_t *list;
-};
-
-static const char *protocol_of(const struct flow *flow)
-{
-	if (flow->key.protocol == IP_TCP)
-		return "tcp";
-	return flow->key.protocol == IP_UDP ? "udp" : "icmp";
-}
-
-static json_t *describe_flow(const struct flow *flow, const struct policy *policy, uint64_t now_ns)
-{
-	char address[ADDRESS_TEXT], rule[160] = "--publish";
-	const struct policy_rule *by = NULL;
-
-	if (flow->rule < policy_rule_count(policy, POLICY_NET))
-		by = policy_rule(policy, POLICY_NET, flow->rule);
-	if (!flow->inbound)
-		snprintf(rule, sizeof(rule), "%.120s:%u", by ? by->file : "", by ? by->line : 0);
-	return json_pack("{s:s,s:s*,s:s,s:i,s:s,s:I,s:I,s:I,s:s*}", "protocol", protocol_of(flow),
-			 "name", flow->host ? "host" : flow->name, "address",
-			 address_text(flow->key.peer, address), "port",
-			 flow->inbound ? (int)flow->key.guest_port : (int)flow->key.peer_port,
-			 "direction", flow->inbound ? "in" : "out", "bytes_out",
-			 (json_int_t)flow->bytes_out, "bytes_in", (json_int_t)flow->bytes_in,
-			 "age_ms", (json_int_t)((now_ns - flow->begun_ns) / 1000000u), "rule",
-			 by || flow->inbound ? rule : NULL);
-}
-
-static void list_flows(void *arg, const struct policy *policy)
-{
-	struct flow_list *flows = arg;
-	uint64_t now_ns = loop_guest_now_ns(flows->network->loop);
-	const struct flow *flow;
-	uint32_t at = 0;
-
-	while (json_array_size(flows->list) < MONITOR_FLOWS_MAX &&
-	       (flow = filter_flow_next(flows->network->filter, &at)) != NULL)
-		json_array_append_new(flows->list, describe_flow(flow, policy, now_ns));
-}
-
-/* Counters of each queue pair of the card. */
-static void describe_pairs(const struct net_card *card, json_t *body)
-{
-	struct net_card_stats stats = {.pairs = 0};
-	json_t *list = json_array();
-	unsigned i;
-
-	if (card)
-		net_card_stats(card, &stats);
-	for (i = 0; i < stats.pairs; i++)
-		json_array_append_new(
-			list, json_pack("{s:I,s:I,s:I,s:I}", "frames_out",
-					(json_int_t)stats.pair[i].transmitted, "frames_in",
-					(json_int_t)stats.pair[i].received, "bytes_out",
-					(json_int_t)stats.pair[i].bytes_transmitted, "bytes_in",
-					(json_int_t)stats.pair[i].bytes_received));
-	json_object_set_new(body, "net_queues", list);
-}
-
-void describe_network(struct monitor *monitor, json_t *body)
-{
-	struct flow_list flows = {.network = &monitor->session.sandbox.network};
-	struct filter_stats stats;
-
-	if (!flows.network->filter)
-		return;
-	flows.list = json_array();
-	guard_with_policy(monitor->session.guard, list_flows, &flows);
-	filter_stats(flows.network->filter, &stats);
-	json_object_set_new(body, "net_bytes_out", json_integer((json_int_t)stats.guest_bytes));
-	json_object_set_new(body, "net_bytes_in", json_integer((json_int_t)stats.peer_bytes));
-	json_object_set_new(body, "net_questions_open", json_integer((json_int_t)stats.asks));
-	json_object_set_new(body, "net_flows", json_integer((json_int_t)stats.flows));
-	json_object_set_new(body, "flows", flows.list);
-	describe_pairs(flows.network->card, body);
 }

@@ -96,8 +96,9 @@ void op_policy(struct client *client, struct message *message)
 	json_object_set_new(
 		description.body, "version",
 		json_integer((json_int_t)guard_version(client->monitor->session.guard)));
-	json_object_set_new(description.body, "network",
-			    json_boolean(client->monitor->session.sandbox.network.filter != NULL));
+	json_object_set_new(
+		description.body, "network",
+		json_boolean(network_exists(&client->monitor->session.sandbox.network)));
 	json_object_set_new(description.body, "id", json_integer((json_int_t)id));
 	json_object_set_new(description.body, "ok", json_true());
 	server_send(client, description.body, &description.fd, 1);

@@ -53,6 +53,7 @@ static void client_close(struct client *client)
 	if (monitor->pause_client == client)
 		monitor->pause_client = NULL;
 	loop_timer_stop(monitor->session.loop, &client->list_timer);
+	loop_timer_stop(monitor->session.loop, &client->count_timer);
 	loop_remove(monitor->session.loop, &client->source);
 	fd_close(&client->fd);
 	monitor->client_count--;

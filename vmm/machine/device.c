@@ -102,14 +102,17 @@ static int create_legacy(struct machine_devices *devices, const struct machine_d
 	return vm_connect_irq(vm, &devices->vmgenid_irq, err);
 }
 
-static int create_net(struct machine_devices *devices, unsigned pairs, struct err *err)
+static int create_net(struct machine_devices *devices, const struct machine_queues *queues,
+		      struct err *err)
 {
 	/*
 	 * Every template has this MAC; a sandbox with a network gets its own later. The MTU is the
 	 * largest that the driver may set.
 	 */
-	const struct net_card_config config = {
-		.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02}, .mtu = 65520, .pairs = pairs};
+	const struct net_card_config config = {.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02},
+					       .mtu = 65520,
+					       .pairs = queues->net,
+					       .offloads = queues->net_offloads};
 	int ret = net_card_create(&devices->net, devices->loop, &config);
 
 	if (ret < 0)
@@ -155,7 +158,7 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 		return err_code(err, -ret, "entropy device");
 	ret = attach(devices, rng_device(devices->rng), err);
 	if (ret == 0)
-		ret = create_net(devices, queues->net, err);
+		ret = create_net(devices, queues, err);
 	return ret == 0 ? create_disks(devices, queues->disk, err) : ret;
 }
 

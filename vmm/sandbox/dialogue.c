@@ -44,7 +44,7 @@ int dialogue_open(struct sandbox *sandbox, struct loop *loop, struct err *err)
 			       sandbox);
 	if (ret < 0)
 		return err_code(err, -ret, "proposals");
-	proposals_set_network(sandbox->proposals, sandbox->network.filter != NULL);
+	proposals_set_network(sandbox->proposals, network_exists(&sandbox->network));
 	ret = programs_create(&sandbox->programs, guard, sandbox->questions, send_verdict, sandbox);
 	return ret < 0 ? err_code(err, -ret, "programs") : 0;
 }

@@ -9,13 +9,14 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
 #include "vmm/net/address.h"
+#include "vmm/relay/wire.h"
 #include "vmm/sandbox/approvals.h"
 #include "vmm/sandbox/network_decide.h"
+#include "vmm/sandbox/network_relay.h"
 
-#define TICK_NS	    UINT64_C(1000000000)
-#define RESOLV_CONF "/etc/resolv.conf"
-#define DNS_PORT    53
-#define MTU	    65520
+#define TICK_NS	 UINT64_C(1000000000)
+#define DNS_PORT 53
+#define MTU	 65520
 
 /*
  * MACs: of the router as the guest sees it, and of the two ends of passt's wire. Both ends of each
@@ -151,7 +152,7 @@ static void backend_drained(void *arg)
 	net_card_resume(network->card);
 }
 
-static void tell_published(struct network *network, const char *failure)
+void network_tell_published(struct network *network, const char *failure)
 {
 	if (!network->publishing)
 		return;
@@ -161,7 +162,7 @@ static void tell_published(struct network *network, const char *failure)
 
 static void backend_started(void *arg)
 {
-	tell_published(arg, NULL);
+	network_tell_published(arg, NULL);
 }
 
 static void backend_died(void *arg, const char *why)
@@ -170,7 +171,7 @@ static void backend_died(void *arg, const char *why)
 
 	if (network->publishing) {
 		net_card_set_owner(network->card, NULL, NULL);
-		tell_published(network, why);
+		network_tell_published(network, why);
 		return;
 	}
 	log_warning("the sandbox has no network any more: %s has ended: %s", backend_name(network),
@@ -228,8 +229,8 @@ static int create_parts(struct network *network, const struct network_config *co
 	}
 	ret = filter_create(&network->filter, &filter, &filter_ops, network);
 	if (ret == 0)
-		ret = resolver_create(&network->resolver, network->loop, RESOLV_CONF, DNS_PORT,
-				      on_resolved, network);
+		ret = resolver_create(&network->resolver, network->loop, NETWORK_RESOLV_CONF,
+				      DNS_PORT, on_resolved, network);
 	return ret < 0 ? err_code(err, -ret, "the network") : 0;
 }
 
@@ -240,6 +241,16 @@ static int choose_mac(struct network *network, struct err *err)
 		return err_sys(err, "getrandom");
 	network->mac[0] = (network->mac[0] & 0xf8) | 0x06;
 	return 0;
+}
+
+static int open_relay(struct network *network, struct err *err)
+{
+	struct relay_config config = {
+		.dns_port = DNS_PORT, .resolv_conf = NETWORK_RESOLV_CONF, .card = {.mtu = MTU}};
+
+	memcpy(config.router_mac, router_mac, PACKET_MAC);
+	memcpy(config.card.mac, first_mac, PACKET_MAC);
+	return network_relay_open(network, &config, err);
 }
 
 int network_open(struct network *network, struct loop *loop, const struct network_config *config,
@@ -263,6 +274,8 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 		return ret;
 	network->tick = (struct loop_timer){.expired = tick, .arg = network, .guest = true};
 	network->card = card;
+	if (config->relay && !network->tap)
+		return open_relay(network, err);
 	if (config->questions)
 		approvals_set_requester(config->questions, POLICY_NET, network_decided, network);
 	return create_parts(network, config, err);
@@ -302,7 +315,7 @@ static int start_passt(struct network *network)
 	ret = passt_create(&network->passt, network->loop, &config, &backend_ops, network, &why);
 	if (ret < 0) {
 		explain_no_network(network, why.text);
-		tell_published(network, why.text);
+		network_tell_published(network, why.text);
 		return ret;
 	}
 	start_card(network);
@@ -318,6 +331,7 @@ void network_close(struct network *network)
 		approvals_set_requester(network->config.questions, POLICY_NET, NULL, NULL);
 	if (network->card)
 		net_card_set_owner(network->card, NULL, NULL);
+	network_relay_close(network);
 	network->card = NULL;
 	resolver_destroy(network->resolver);
 	network->resolver = NULL;
@@ -341,9 +355,16 @@ int network_request(struct network *network, struct agent_channel *channel,
 				       .router = ADDRESS_ROUTER,
 				       .resolver = ADDRESS_ROUTER,
 				       .mtu = MTU};
+	char search[RESOLVER_SEARCH_TEXT];
 	int ret;
 
-	if (network->card && network->tap) {
+	if (network->relay) {
+		if (!network_relay_start(network))
+			return 0;
+		/* An older agent sets up IPv4 alone. */
+		if (agent_channel_sets_ipv6(channel))
+			network_relay_describe(&config, search);
+	} else if (network->card && network->tap) {
 		config.mtu = (unsigned)min_u64(MTU, tap_wire(network->tap)->mtu);
 		start_card(network);
 	} else if (!network->card || (!network->passt && start_passt(network) < 0)) {
@@ -353,7 +374,10 @@ int network_request(struct network *network, struct agent_channel *channel,
 	if (agent_channel_sets_mac(channel)) {
 		config.mac = network->mac;
 		net_card_set_mac(network->card, network->mac);
-		filter_set_guest_mac(network->filter, network->mac);
+		if (network->relay)
+			network_relay_set_mac(network);
+		else
+			filter_set_guest_mac(network->filter, network->mac);
 	}
 	ret = agent_channel_set_network(channel, &config, reply);
 	return ret < 0 ? ret : 1;
@@ -362,11 +386,16 @@ int network_request(struct network *network, struct agent_channel *channel,
 void network_configured(struct network *network)
 {
 	network->configured = true;
-	resume_backend(network);
+	if (network->relay)
+		network_relay_configured(network);
+	else
+		resume_backend(network);
 }
 
 void network_policy_changed(struct network *network)
 {
+	if (network->relay)
+		network_relay_policy_changed(network);
 	if (network->filter)
 		filter_policy_changed(network->filter, loop_guest_now_ns(network->loop));
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sandbox's network: its card, the filter behind it, the backend (passt or a tap) behind that,
- * and the host's resolvers.
+ * A sandbox's network: its card, and behind it a relay (vmm/relay/client.h); or the filter, a
+ * backend (passt or a tap) behind that, and the host's resolvers.
  *
- * The sandbox's guard decides for the filter. If passt cannot be started or dies, the user and the
- * audit log get one line each, and the sandbox goes on with its link down.
+ * The sandbox's guard decides for the relay and the filter. If passt cannot be started, or passt or
+ * the relay dies, the user and the audit log get one line each, and the sandbox goes on with its
+ * link down.
  */
 #ifndef CORDON_SANDBOX_NETWORK_H
 #define CORDON_SANDBOX_NETWORK_H
@@ -19,13 +20,17 @@
 #include "vmm/net/passt.h"
 #include "vmm/net/resolver.h"
 #include "vmm/net/tap.h"
+#include "vmm/sandbox/network_ports.h"
 
 struct guard;
 struct approvals;
+struct network_relay;
+struct relay_client_report;
 
 struct network_config {
 	uint64_t bytes_per_second, frames_per_second; /* of the card, each way; 0: no limit */
 	bool user;				      /* passt */
+	bool relay;				      /* with user: a relay in its place */
 	char tap[TAP_NAME_MAX + 1];  /* the interface, or ""; without passt or tap: no network */
 	struct approvals *questions; /* the caller's, for `ask` rules; or NULL */
 	unsigned published;
@@ -50,7 +55,8 @@ struct network {
 	bool publishing;	   /* ops->published() has yet to be called */
 	bool configured;	   /* the guest's card is configured: frames for it are let in */
 	struct net_card *card;	   /* the caller's; NULL: there is no network */
-	struct filter *filter;
+	struct network_relay *relay;
+	struct filter *filter; /* or relay */
 	struct passt *passt;
 	struct tap *tap; /* or passt */
 	struct resolver *resolver;
@@ -85,5 +91,38 @@ void network_configured(struct network *network);
 
 /* The policy has changed: ends the flows that it no longer allows. */
 void network_policy_changed(struct network *network);
+
+/* Guest time stands still, or goes on (loop_hold_guest_time()). */
+void network_hold_time(struct network *network, bool held);
+
+/* Whether there is a network, so that rules for it can take effect. */
+static inline bool network_exists(const struct network *network)
+{
+	return network->filter || network->relay;
+}
+
+/*
+ * Opens a port while the sandbox runs; opened() is called later. Closes all of a number of the
+ * host, and their connections. 0 or -errno with a message.
+ */
+int network_publish(struct network *network, const struct publish *publish,
+		    network_port_opened *opened, void *arg, struct err *err);
+int network_unpublish(struct network *network, uint16_t host_port, bool udp, struct err *err);
+
+/* Lists the open ports: the next one after *at (0 at first), or NULL at the end. */
+const struct publish *network_port_next(const struct network *network, unsigned *at);
+
+/*
+ * Requests a report about flows from the relay. reported() is called once, when it has come or the
+ * relay has ended; of several requests only for the last. false: there is no relay, or it has
+ * ended.
+ */
+bool network_request_report(struct network *network, void (*reported)(void *arg), void *arg);
+
+/* The last report, valid until the loop runs again; NULL: none has come. There is a relay. */
+const struct relay_client_report *network_report(const struct network *network);
+
+/* How many flows wait for an operator. There is a relay. */
+unsigned network_waiting(const struct network *network);
 
 #endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The request `stats`: counters, and live flows of the network. Its relay reports about flows on
+ * request, at most one at a time: all clients that wait get the report, each within a time limit
+ * of its own.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/clock.h"
+#include "vmm/base/fd.h"
+#include "vmm/control/requests.h"
+#include "vmm/relay/client.h"
+
+#define PATIENCE_NS 1000000000ull /* for the relay: then the last report has to do */
+
+/* --- flows ------------------------------------------------------------------------------------ */
+
+/* Flows as the relay reports them, and their sum. */
+struct flows {
+	const struct network *network;
+	json_t *list;
+	uint64_t bytes_out, bytes_in; /* of frames */
+	uint32_t count, waiting;
+};
+
+static json_t *describe_flow(const struct relay_flow_info *flow, const struct policy *policy)
+{
+	char address[IP_TEXT], rule[160] = "--publish";
+	const struct policy_rule *by = NULL;
+
+	if (flow->rule > 0 && flow->rule <= policy_rule_count(policy, POLICY_NET))
+		by = policy_rule(policy, POLICY_NET, flow->rule - 1);
+	if (!flow->inbound)
+		snprintf(rule, sizeof(rule), "%.120s:%u", by ? by->file : "", by ? by->line : 0);
+	return json_pack("{s:s,s:s*,s:s,s:i,s:s,s:I,s:I,s:I,s:s*}", "protocol",
+			 policy_protocol_name((enum policy_protocol)flow->protocol), "name",
+			 flow->host	 ? "host"
+			 : flow->name[0] ? flow->name
+					 : NULL,
+			 "address", ip_text(&flow->peer, address), "port",
+			 flow->inbound ? (int)flow->guest_port : (int)flow->peer_port, "direction",
+			 flow->inbound ? "in" : "out", "bytes_out", (json_int_t)flow->bytes_out,
+			 "bytes_in", (json_int_t)flow->bytes_in, "age_ms",
+			 (json_int_t)(flow->age_ns / 1000000u), "rule",
+			 by || flow->inbound ? rule : NULL);
+}
+
+static void list_reported(void *arg, const struct policy *policy)
+{
+	struct flows *flows = arg;
+	const struct relay_client_report *report = network_report(flows->network);
+	unsigned i;
+
+	for (i = 0; report && i < report->flows && i < MONITOR_FLOWS_MAX; i++)
+		json_array_append_new(flows->list, describe_flow(&report->flow[i], policy));
+}
+
+/* A flow of the filter, which is in front of a backend. */
+static struct relay_flow_info info_of(const struct flow *flow, uint64_t now_ns)
+{
+	struct relay_flow_info info = {
+		.protocol = flow->key.protocol == IP_TCP   ? POLICY_TCP
+			    : flow->key.protocol == IP_UDP ? POLICY_UDP
+							   : POLICY_ICMP,
+		.inbound = flow->inbound,
+		.host = flow->host,
+		.guest_port = flow->key.guest_port,
+		.peer_port = flow->key.peer_port,
+		.peer = ip_from4(flow->key.peer),
+		.bytes_out = flow->bytes_out,
+		.bytes_in = flow->bytes_in,
+		.age_ns = now_ns - flow->begun_ns,
+		.rule = flow->rule == FILTER_NO_RULE ? 0 : flow->rule + 1,
+	};
+
+	snprintf(info.name, sizeof(info.name), "%s", flow->name ? flow->name : "");
+	return info;
+}
+
+static void list_filtered(void *arg, const struct policy *policy)
+{
+	struct flows *flows = arg;
+	uint64_t now_ns = loop_guest_now_ns(flows->network->loop);
+	struct relay_flow_info info;
+	const struct flow *flow;
+	uint32_t at = 0;
+
+	while (json_array_size(flows->list) < MONITOR_FLOWS_MAX &&
+	       (flow = filter_flow_next(flows->network->filter, &at)) != NULL) {
+		info = info_of(flow, now_ns);
+		json_array_append_new(flows->list, describe_flow(&info, policy));
+	}
+}
+
+static void read_report(struct flows *flows, struct guard *guard)
+{
+	const struct relay_client_report *report = network_report(flows->network);
+
+	guard_with_policy(guard, list_reported, flows);
+	flows->waiting = network_waiting(flows->network);
+	if (!report)
+		return;
+	flows->bytes_out = report->total.guest_bytes;
+	flows->bytes_in = report->total.peer_bytes;
+	flows->count = report->total.flows;
+}
+
+static void read_filter(struct flows *flows, struct guard *guard)
+{
+	struct filter_stats stats;
+
+	guard_with_policy(guard, list_filtered, flows);
+	filter_stats(flows->network->filter, &stats);
+	flows->bytes_out = stats.guest_bytes;
+	flows->bytes_in = stats.peer_bytes;
+	flows->count = stats.flows;
+	flows->waiting = stats.asks;
+}
+
+/* Counters of each queue pair of the card. */
+static void describe_pairs(const struct net_card *card, json_t *body)
+{
+	struct net_card_stats stats = {.pairs = 0};
+	json_t *list = json_array();
+	unsigned i;
+
+	if (card)
+		net_card_stats(card, &stats);
+	for (i = 0; i < stats.pairs; i++)
+		json_array_append_new(
+			list, json_pack("{s:I,s:I,s:I,s:I}", "frames_out",
+					(json_int_t)stats.pair[i].transmitted, "frames_in",
+					(json_int_t)stats.pair[i].received, "bytes_out",
+					(json_int_t)stats.pair[i].bytes_transmitted, "bytes_in",
+					(json_int_t)stats.pair[i].bytes_received));
+	json_object_set_new(body, "net_queues", list);
+}
+
+static void describe_network(const struct monitor *monitor, json_t *body)
+{
+	const struct network *network = &monitor->session.sandbox.network;
+	struct flows flows = {.network = network};
+
+	if (!network_exists(network))
+		return;
+	flows.list = json_array();
+	if (network->relay)
+		read_report(&flows, monitor->session.guard);
+	else
+		read_filter(&flows, monitor->session.guard);
+	json_object_set_new(body, "net_bytes_out", json_integer((json_int_t)flows.bytes_out));
+	json_object_set_new(body, "net_bytes_in", json_integer((json_int_t)flows.bytes_in));
+	json_object_set_new(body, "net_questions_open", json_integer((json_int_t)flows.waiting));
+	json_object_set_new(body, "net_flows", json_integer((json_int_t)flows.count));
+	json_object_set_new(body, "flows", flows.list);
+	describe_pairs(network->card, body);
+}
+
+/* --- all counters ----------------------------------------------------------------------------- */
+
+/* KiB of a line of /proc/self/smaps_rollup, such as "Pss:". */
+static json_int_t memory_kib(const char *line)
+{
+	char text[4096] = "";
+	const char *at;
+	int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && fd_read_full(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	fd_close(&fd);
+	at = strstr(text, line);
+	return at ? strtoll(at + strlen(line), NULL, 10) : 0;
+}
+
+static json_t *describe(struct monitor *monitor)
+{
+	struct machine *machine = &monitor->session.sandbox.machine;
+	struct vsock_stats vsock;
+	unsigned long exits = 0;
+	json_t *body;
+	unsigned i;
+
+	vsock_stats(machine->devices.vsock, &vsock);
+	for (i = 0; i < machine->vcpus; i++)
+		exits += atomic_load(&machine->vcpu[i].exits);
+	body = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i}", "exits", (json_int_t)exits, "cpu_us",
+			 (json_int_t)(clock_now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000), "private_kib",
+			 memory_kib("Private_Clean:") + memory_kib("Private_Dirty:"),
+			 "proportional_kib", memory_kib("Pss:"), "vsock_to_guest",
+			 (json_int_t)vsock.bytes_to_guest, "vsock_from_guest",
+			 (json_int_t)vsock.bytes_from_guest, "console_bytes",
+			 (json_int_t)machine->console.bytes, "jobs", (int)monitor->job_count);
+	describe_network(monitor, body);
+	return body;
+}
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+static void reply(struct client *client)
+{
+	client->counts = false;
+	loop_timer_stop(client->monitor->session.loop, &client->count_timer);
+	server_reply(client, client->count_id, describe(client->monitor));
+}
+
+/* The relay has reported, or ended: all clients that wait get a reply. */
+static void reported(void *arg)
+{
+	const struct monitor *monitor = arg;
+	struct client *client;
+
+	for (client = monitor->clients; client; client = client->next)
+		if (client->counts)
+			reply(client);
+}
+
+static void count_over(void *arg)
+{
+	reply(arg);
+}
+
+void op_stats(struct client *client, struct message *message)
+{
+	struct monitor *monitor = client->monitor;
+
+	if (client->counts) {
+		server_refuse(client, request_id(message->body),
+			      "another request for the counters waits on this connection");
+		return;
+	}
+	client->count_id = request_id(message->body);
+	client->count_timer = (struct loop_timer){.expired = count_over, .arg = client};
+	if (!network_request_report(&monitor->session.sandbox.network, reported, monitor)) {
+		reply(client);
+		return;
+	}
+	client->counts = true;
+	loop_timer_start(monitor->session.loop, &client->count_timer, PATIENCE_NS);
+}
