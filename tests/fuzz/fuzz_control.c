@@ -102,10 +102,19 @@ static json_t *a_request(struct fuzz_script *script)
 	static const char *const field[] = {
 		"id",	"op",	  "argv", "env",     "workdir", "user", "tty",	      "rows",
 		"path", "detach", "exec", "columns", "signal",	"job",	"timeout_ms", "kill"};
-	json_t *body = json_pack("{s:s,s:i,s:[s,s],s:s,s:i,s:i}", "op",
-				 op[fuzz_below(script, ARRAY_SIZE(op))], "id", 1, "argv", "echo",
-				 "x", "path", "/nonexistent/a/b", "exec", 1, "signal", 15);
+	static const char *const later[] = {"none", "publish", "unpublish", "ports"};
+	unsigned number = fuzz_below(script, ARRAY_SIZE(op));
+	json_t *body = json_pack("{s:s,s:i,s:[s,s],s:s,s:i,s:i}", "op", op[number], "id", 1, "argv",
+				 "echo", "x", "path", "/nonexistent/a/b", "exec", 1, "signal", 15);
 
+	/* Operations that came later: what older inputs do stays the same. */
+	if (number == ARRAY_SIZE(op) - 1) {
+		json_object_set_new(body, "op",
+				    json_string(later[fuzz_below(script, ARRAY_SIZE(later))]));
+		json_object_set_new(body, "port",
+				    fuzz_below(script, 2) ? json_string("[::1]:8080:80/udp")
+							  : json_integer(8080));
+	}
 	while (fuzz_below(script, 3) > 0)
 		json_object_set_new(body, field[fuzz_below(script, ARRAY_SIZE(field))],
 				    any_value(script, 0));

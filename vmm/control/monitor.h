@@ -94,6 +94,9 @@ struct client {
 	bool counts; /* waits for a report about flows, until count_timer expires */
 	uint64_t count_id;
 	struct loop_timer count_timer;
+	bool publishes; /* waits for a port to be opened */
+	uint64_t publish_id;
+	struct publish publish;
 	struct loop_source source;
 	struct client *next;
 };

@@ -93,6 +93,9 @@ static const struct operation {
 	{"wait", op_wait, true},
 	{"questions", op_questions, true},
 	{"answer", op_answer, false},
+	{"publish", op_publish, false},
+	{"unpublish", op_unpublish, false},
+	{"ports", op_ports, true},
 	{"policy", op_policy, true},
 	{"policy-set", op_policy_set, false},
 	/* clang-format on */

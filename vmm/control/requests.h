@@ -81,6 +81,11 @@ void op_answer(struct client *client, struct message *message);
 /* The open questions, proposals included. */
 unsigned count_questions(const struct monitor *monitor);
 
+/* requests_ports.c */
+void op_publish(struct client *client, struct message *message);
+void op_unpublish(struct client *client, struct message *message);
+void op_ports(struct client *client, struct message *message);
+
 /* requests_stats.c */
 void op_stats(struct client *client, struct message *message);
 
