@@ -78,6 +78,7 @@ uint32_t fake_relay_get(const struct fake_relay *fake, void *body, size_t size, 
 		struct cmsghdr align;
 	} control = {.space = {0}};
 	uint32_t type = 0;
+	/* cppcheck-suppress ctuuninitvar; recvmsg() fills it in */
 	struct iovec part[] = {{&type, sizeof(type)}, {body, size}};
 	struct msghdr message = {.msg_iov = part,
 				 .msg_iovlen = 2,

@@ -76,10 +76,8 @@ void op_publish(struct client *client, struct message *message)
 
 	if (client->publishes)
 		ret = err_set(&err, EBUSY, "another port is being opened for this connection");
-	else if (!port)
-		ret = err_set(&err, EINVAL, "which port?");
-	if (ret == 0)
-		ret = publish_parse(&client->publish, port, &err);
+	else
+		ret = publish_parse(&client->publish, port ? port : "", &err);
 	if (ret == 0)
 		ret = publish(client, &err);
 	if (ret < 0) {
