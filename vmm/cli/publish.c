@@ -33,7 +33,7 @@ const struct verb verb_publish = {
 		"(0.0.0.0: all IPv4 addresses; IPv6 in brackets: [::1]; *: all). Every client that "
 		"reaches the port can connect, whatever the policy says. The sandbox must have a "
 		"network: from `net` rules in its policy, or from `--publish`.",
-	.examples = "cordon publish box 8080:80\ncordon publish box [::1]:5353:53/udp",
+	.examples = "  cordon publish box 8080:80\n  cordon publish box [::1]:5353:53/udp",
 	.see_also = "unpublish ports",
 	.run = run,
 };
