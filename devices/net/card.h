@@ -13,10 +13,11 @@
  * are dropped until it has buffers again.
  *
  * Offloads (devices/net/offload.h): the guest may leave the transport checksum to the owner. Frames
- * for it may have partial checksums too; it learns that all others are right, as the owner has
- * checked them. If the owner's configuration says so, either side may leave it to the other to cut
- * a TCP segment of up to 64 KiB (TSO, IPv4 and IPv6). Fields of a header are checked whole, in both
- * directions, and are allowed as far as the guest's driver has negotiated their features.
+ * for it may have partial checksums too; it learns that others are right, unless the owner says
+ * that nothing has checked them. If the owner's configuration says so, either side may leave it to
+ * the other to cut a TCP segment of up to 64 KiB (TSO, IPv4 and IPv6). Fields of a header are
+ * checked whole, in both directions, and are allowed as far as the guest's driver has negotiated
+ * their features.
  *
  * Rates may be limited for each direction; frames over the limit wait.
  *
@@ -116,11 +117,11 @@ struct net_card_takes net_card_takes(const struct net_card *card);
 bool net_card_has_room(const struct net_card *card);
 
 /*
- * Passes a frame to the guest. offload: its fields; NULL: none. Unless it is partial, all checksums
- * of the frame are right. Drops and counts it if the link is down, if its length or the fields are
- * invalid, if they need what net_card_takes() does not say, or if NET_CARD_PENDING is reached. The
- * last can only happen to stalled pairs if the owner checks net_card_has_room() before each
- * NET_CARD_PENDING / 2 bytes.
+ * Passes a frame to the guest. offload: its fields; NULL: none. Unless it is partial or unchecked,
+ * all checksums of the frame are right. Drops and counts it if the link is down, if its length or
+ * the fields are invalid, if they need what net_card_takes() does not say, or if NET_CARD_PENDING
+ * is reached. The last can only happen to stalled pairs if the owner checks net_card_has_room()
+ * before each NET_CARD_PENDING / 2 bytes.
  */
 void net_card_receive(struct net_card *card, const uint8_t *frame, size_t length,
 		      const struct net_card_offload *offload);

@@ -19,13 +19,16 @@
 /* All 0: none. */
 struct net_card_offload {
 	/* The transport checksum is partial: it has the sum of the pseudo-header only. The sum from
-	 * start to the end of the frame belongs at start + offset. Otherwise it is right. */
+	 * start to the end of the frame belongs at start + offset. */
 	bool partial;
 	uint16_t start, offset;
 	/* The TCP payload is to be cut into segments of gso_size bytes. */
 	uint8_t gso_type;  /* VIRTIO_NET_HDR_GSO_NONE, _TCPV4 or _TCPV6 */
 	uint16_t gso_size; /* not 0 unless gso_type is NONE */
 	uint16_t headers;  /* hdr_len: all headers together, a hint for the receiver */
+	/* Of a frame for the guest: its checksum is complete, and nothing has checked it. It is no
+	 * field of a header: net_card_receive() alone uses it. */
+	bool unchecked;
 };
 
 /*

@@ -25,7 +25,7 @@ static bool make_header(const struct net_card *card, const struct net_card_offlo
 	    (offload->gso_type == VIRTIO_NET_HDR_GSO_TCPV6 && !takes->tso6))
 		return false;
 	net_offload_write(offload, to);
-	if (takes->partial && !offload->partial)
+	if (takes->partial && !offload->partial && !offload->unchecked)
 		to[NET_HEADER_AT(flags)] = VIRTIO_NET_HDR_F_DATA_VALID;
 	return true;
 }
