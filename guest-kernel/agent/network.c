@@ -188,8 +188,10 @@ size_t network_resolver_text(const struct network_settings *settings,
 {
 	static const char word[] = "search ";
 	struct in_addr resolver = {.s_addr = htonl(settings->resolver)};
-	size_t length = put_resolver(to, AF_INET, &resolver);
+	size_t length = 0;
 
+	if (settings->resolver != 0)
+		length = put_resolver(to, AF_INET, &resolver);
 	if (settings->resolver6)
 		length += put_resolver(to + length, AF_INET6, settings->resolver6);
 	if (settings->search_length == 0)

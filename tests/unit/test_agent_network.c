@@ -159,6 +159,13 @@ START_TEST(the_file_of_resolvers)
 	text[length] = '\0';
 	ck_assert_str_eq(text, "nameserver 192.0.2.1\nnameserver 2001:db8::1\n"
 			       "search corp.example lab.example\n");
+	settings.resolver = 0;
+	settings.resolver6 = NULL;
+	length = network_resolver_text(&settings, text);
+	text[length] = '\0';
+	ck_assert_str_eq(text, "search corp.example lab.example\n");
+	settings.search_length = 0;
+	ck_assert_uint_eq(network_resolver_text(&settings, text), 0);
 	/* The longest there can be. */
 	settings.resolver = UINT32_MAX;
 	memset(longest, 0xff, sizeof(longest));

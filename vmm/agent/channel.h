@@ -175,7 +175,7 @@ int agent_channel_set_hostname(struct agent_channel *channel, const char *name,
 			       const struct agent_reply *reply);
 
 struct agent_network {
-	uint32_t address, router, resolver; /* IPv4, as numbers */
+	uint32_t address, router, resolver; /* IPv4, as numbers; resolver 0: none */
 	unsigned prefix, mtu;
 	const uint8_t *mac; /* 6 bytes; NULL: the card keeps its own */
 

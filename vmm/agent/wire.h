@@ -214,10 +214,10 @@ enum agent_root_upper {
 
 /*
  * NETWORK: AGENT_NETWORK_SIZE bytes. The first Ethernet card gets the address and is switched on;
- * the default route leads to the router, and DNS queries go to the resolver. Addresses are IPv4, as
- * numbers. The reply comes once the card has its link; ENETDOWN if it gets none, ENODEV if there is
- * no card. For agents with the feature MAC also AGENT_NETWORK_SIZE_MAC bytes: the card first gets
- * that MAC.
+ * the default route leads to the router, and DNS queries go to the resolver (0: there is none).
+ * Addresses are IPv4, as numbers. The reply comes once the card has its link; ENETDOWN if it gets
+ * none, ENODEV if there is no card. For agents with the feature MAC also AGENT_NETWORK_SIZE_MAC
+ * bytes: the card first gets that MAC.
  *
  * For agents with the feature IPV6 also AGENT_NETWORK_SIZE_IPV6 bytes, then up to
  * AGENT_NETWORK_SEARCH_MAX bytes of text: domains for the resolver, with blanks between them. The
