@@ -4,7 +4,8 @@
 command, usually cordon. The first argument is a JSON object: "argv": [...], the command; "stdin": a path;
 "visits": [protocol, address, port, text, source], each sent to a published port after the command's first line;
 "web": a directory, served at ports 8081 (HTTP) and 8443 (HTTPS, with "certificate"); "listen": [address, first
-port, last port], where connections are accepted; "tap": the name of a tap to make; "kill passt": true.
+port, last port], where connections are accepted; "tap": the name of a tap to make; "nameserver": the address of the
+resolver in /etc/resolv.conf; "kill passt": true.
 Prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]}, "asked": [names that were
 resolved], "visited": [replies to the visits]}. No packet leaves, and all of it goes with the process."""
 import functools
@@ -189,7 +190,8 @@ def main():
     task = json.loads(sys.argv[1])
     make_network()
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
-        conf.write("nameserver 127.0.0.53\n")
+        nameserver = task.get("nameserver", "127.0.0.53")
+        conf.write(f"nameserver {nameserver}\n")
         conf.flush()
         subprocess.run(["mount", "--bind", conf.name, os.path.realpath("/etc/resolv.conf")],
                        check=True)
@@ -199,7 +201,7 @@ def main():
             serve_tcp(address, port)
         for address, port in UDP:
             serve_udp(address, port, lambda data: b"heard " + data)
-        serve_udp("127.0.0.53", 53, resolve)
+        serve_udp(nameserver, 53, resolve)
         if task.get("listen"):
             serve_ports(*task["listen"])
         if task.get("web"):

@@ -331,10 +331,11 @@ def test_passt_is_missing():
 
 @cordon.limit(600)
 def test_tap():
-    """A tap made by an administrator: the same filter, its own addresses, published ports."""
-    probes = [f"tcp:{GOOD}:80:x", f"tcp:{GOOD}:443:x", "tcp:host:9002:hi", "tcp:host:9003:hi",
-              "tcp:10.99.0.1:9003:x", "tcp:10.99.0.2:80:x", f"udp:{GOOD}:123:time", f"udp:{OTHER}:53:x",
-              "name:good.test"]
+    """A tap made by an administrator is not filtered: the guest has its addresses, and reaches what the host does
+    but for the host's loopback."""
+    probes = [f"tcp:{GOOD}:80:x", f"tcp:{PRIVATE}:443:x", f"tcp:{METADATA}:80:x", "tcp:10.99.0.1:9003:x",
+              f"udp:{OTHER}:53:x", "name:rebind.test", "tcp:good.test:8000", "tcp:127.0.0.1:9000:x",
+              f"tcp:{GOOD}:81:x", f"echo:{GOOD}:7:{cordon.many(300000, 3000000)}"]
     words = " ".join(f"'{word}'" for word in probes)
     with open(cordon.program("net"), "rb") as one, open(cordon.program("serve"), "rb") as two:
         programs = [one.read(), two.read()]
@@ -344,58 +345,94 @@ def test_tap():
         size = len(programs[0])
         result = world(["sh", "-c", f"cat >/tmp/both; head -c {size} /tmp/both >/tmp/net;"
                         f" tail -c +{size + 1} /tmp/both >/tmp/serve; chmod 755 /tmp/net /tmp/serve;"
-                        f" /tmp/net {words} >&2; cat /sys/class/net/eth0/mtu >&2;"
-                        f" exec /tmp/serve tcp:80 tcp:81"], tap="tap9", stdin=both.name,
-                       rules="policy 1\nnet allow tcp good.test:80 host:9002 10.0.0.0/8:*\n"
-                             f"net allow tcp {GOOD}/32:80\nnet allow udp {GOOD}/32:123\n",
-                       options=["--net", "tap=tap9", "--publish", "80:80", "--net-rate", "10M:5000"],
+                        f" /tmp/net {words} >&2; cat /sys/class/net/eth0/mtu /etc/resolv.conf >&2;"
+                        f" exec /tmp/serve tcp:80"], tap="tap9", stdin=both.name, nameserver="10.99.0.1",
+                       rules="policy 1\nnet allow any\n",
+                       options=["--net", "tap=tap9", "--net-rate", "10M:5000"],
                        visits=[["tcp", "10.99.0.2", 80, "one"], ["tcp", "10.99.0.2", 81, "no"],
                                ["tcp", "10.99.0.2", 80, "two", OTHER],
                                ["tcp", "10.99.0.2", 80, "quit"]])
-    lines = result["stderr"].splitlines()
-    got = {probe: line[len(probe) + 2:] for probe, line in zip(probes, lines[:-1], strict=True)}
+    risk, warning, *lines, mtu, resolver = result["stderr"].splitlines()
+    got = {probe: line[len(probe) + 2:] for probe, line in zip(probes, lines, strict=True)}
+    assert risk.endswith("policy:2: everything on the network, the local network included, is within reach"), result
+    assert warning == ("cordon: warning: --net tap=tap9 is not filtered: the sandbox reaches all that the host routes "
+                       "for it, and the host's own services at 10.99.0.1"), result
     assert got[f"tcp:{GOOD}:80:x"] == f"got served by {GOOD}:80", result
-    assert got[f"tcp:{GOOD}:443:x"] == "connect: Connection refused", result
-    assert got["tcp:host:9002:hi"] == "got served by 10.99.0.1:9002", result
-    assert got["tcp:host:9003:hi"] == "connect: Connection refused", result
-    # The guest may not use the link's own addresses, whatever rule there is.
-    assert got["tcp:10.99.0.1:9003:x"] == got["tcp:10.99.0.2:80:x"] == "connect: Connection refused"
-    assert got[f"udp:{GOOD}:123:time"] == "got heard time", result
-    assert got[f"udp:{OTHER}:53:x"] == "receive: Host is unreachable", result
-    assert got["name:good.test"] == f"is {GOOD}" and lines[-1] == "1500", result
-    assert result["visited"] == ["tcp:80 from 192.0.2.4 heard one", "Connection refused",
+    assert got[f"tcp:{PRIVATE}:443:x"] == f"got served by {PRIVATE}:443", result
+    assert got[f"tcp:{METADATA}:80:x"] == f"got served by {METADATA}:80", result
+    assert got["tcp:10.99.0.1:9003:x"] == "got served by 10.99.0.1:9003", result
+    assert got[f"udp:{OTHER}:53:x"] == "got heard x", result
+    # Replies come from the host's resolver as they are.
+    assert got["name:rebind.test"] == f"is {PRIVATE} {METADATA} 127.0.0.1", result
+    assert got["tcp:good.test:8000"] == "got 220 first", result
+    # Its own loopback, not the host's.
+    assert got["tcp:127.0.0.1:9000:x"] == got[f"tcp:{GOOD}:81:x"] == "connect: Connection refused", result
+    assert got[probes[-1]] == cordon.many("300000 of 300000", "3000000 of 3000000"), result
+    assert mtu == "1500" and resolver == "nameserver 10.99.0.1", result
+    assert result["visited"] == ["tcp:80 from 10.99.0.1 heard one", "Connection refused",
                                  f"tcp:80 from {OTHER} heard two",
-                                 "tcp:80 from 192.0.2.4 heard quit"], result
-    # 127.0.0.53 got the monitor's own query.
-    assert set(result["reached"]) == {f"{GOOD}:80", f"{GOOD}:123", "10.99.0.1:9002",
-                                      "127.0.0.53:53"}, result
+                                 "tcp:80 from 10.99.0.1 heard quit"], result
+    assert "127.0.0.1:9000" not in result["reached"], result
+    # One line says so, and none tells of a flow.
+    assert [line["event"] for line in result["audit"]] == ["open", "open", "network-unfiltered", "close", "close"], (
+        result["audit"])
+
+
+@cordon.limit(600)
+def test_tap_policy():
+    """A policy that is set later and does not say `net allow any` first ends the tap's link, with one line."""
+    cordon.need_root()
+    cordon.need_program("unshare", "ip")
+    with tempfile.TemporaryDirectory(prefix="cordon-test.") as directory:
+        for name, rules in (("any", "net allow any\n"), ("less", "net deny tcp evil.test:*\nnet allow any\n")):
+            with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+                file.write("policy 1\n" + rules)
+        script = ("cd $1; c=$2; carrier='cat /sys/class/net/eth0/carrier'\n"
+                  "$c start --policy any --net tap=tap9 tap-policy || exit\n"
+                  "$c exec tap-policy -- sh -c 'nc 10.99.0.1 9002 </dev/null; echo; '\"$carrier\"\n"
+                  "$c policy set tap-policy less && $c exec tap-policy -- sh -c \"$carrier\"\n"
+                  "$c audit tap-policy --json | grep -o 'network-[a-z]*'; ip link show tap9 | grep -o NO-CARRIER\n"
+                  "$c kill tap-policy")
+        result = in_world(["sh", "-c", script, "sh", directory, cordon.PROGRAM], tap="tap9")
+    assert result["status"] == 0, result
+    assert result["stdout"].splitlines() == ["served by 10.99.0.1:9002", "1", "0", "network-unfiltered",
+                                             "network-lost", "NO-CARRIER"], result
+    # The resolver is at the host's loopback.
+    assert "names do not resolve in the sandbox: /etc/resolv.conf has no nameserver" in result["stderr"], result
 
 
 def test_bad_taps():
     """Each kind of unusable tap is refused in one line, before anything starts."""
     cordon.need_root()
     cordon.need_program("ip", "unshare")
-    rules = cordon.scratch("rules", RULES.encode())
+    rules = cordon.scratch("rules", b"policy 1\nnet allow any\n")
 
     def attempt(name, *commands, options=()):
         script = " && ".join([*commands, 'exec "$@"'])
         return cordon.Process("-n", "sh", "-c", script, "sh", cordon.PROGRAM, "run", "--policy", rules,
                               "--net", f"tap={name}", *options, "--", "true",
                               program=shutil.which("unshare")).wait()
+
+    def refused(done, *words):
+        # After the policy's own warning.
+        done.expect_error(*words, lines=2)
     made = "ip tuntap add t0 mode tap"
-    attempt("t0").expect_error("there is no interface t0: ip tuntap add t0 mode tap")
-    attempt("lo", "ip link set lo up").expect_error("lo is not a tap")
-    attempt("t0", made).expect_error("t0 has no IPv4 address: ip addr add")
-    attempt("t0", made, "ip addr add 10.99.0.1/32 dev t0").expect_error("an address without a network")
-    attempt("t0", made, "ip addr add 10.99.0.1/30 dev t0").expect_error("t0 is down: ip link set t0 up")
-    attempt("t0", made + " multi_queue", "ip addr add 10.99.0.1/30 dev t0").expect_error("several queues")
-    attempt("t0", made, options=["--publish", "81:80"]).expect_error("an address of its own: give 80:80")
+    refused(attempt("t0"), "there is no interface t0: ip tuntap add t0 mode tap")
+    refused(attempt("lo", "ip link set lo up"), "lo is not a tap")
+    refused(attempt("t0", made), "t0 has no IPv4 address: ip addr add")
+    refused(attempt("t0", made, "ip addr add 10.99.0.1/31 dev t0"), "t0 has the prefix /31", "from /1 to /30")
+    refused(attempt("t0", made, "ip addr add 10.99.0.1/30 dev t0"), "t0 is down: ip link set t0 up")
+    refused(attempt("t0", made + " multi_queue", "ip addr add 10.99.0.1/30 dev t0"), "several queues")
+    refused(attempt("t0", made, options=["--publish", "80:80"]), "--publish: with --net tap=t0", "an address of its own")
     attempt("").expect_error("is not the name of an interface")
 
 
 def test_bad_options():
     call("run", "--net", "user", "--", "true").expect_error("allows no network")
-    call("run", "--net", "tap=tap0", "--", "true").expect_error("--net tap=tap0", "allows no network")
+    for rules in (b"", b"net allow tcp *:*\n", b"net deny tcp evil.test:*\nnet allow any\n"):
+        policy = cordon.scratch("rules", b"policy 1\n" + rules)
+        call("run", "--policy", policy, "--net", "tap=tap0", "--", "true").expect_error(
+            "--net tap=tap0: frames on a tap are not filtered", 'the first net rule of the policy', '"net allow any"', lines=None)
     call("run", "--net-rate", "fast", "--", "true").expect_error("--net-rate", "is not a size")
     call("run", "--net-rate", "1M:0", "--", "true").expect_error("--net-rate", "whole number")
     call("run", "--net", "lan", "--", "true").expect_error("none, user or tap=")

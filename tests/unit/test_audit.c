@@ -235,8 +235,8 @@ END_TEST
 
 START_TEST(operators_have_no_budget)
 {
-	static const char *const what[] = {"policy-set", "ask", "answer", "network-lost",
-					   "planted"};
+	static const char *const what[] = {"policy-set",	 "ask",	   "answer", "network-lost",
+					   "network-unfiltered", "planted"};
 	struct guard_note note = {.class = POLICY_NET, .object = "x"};
 	struct audit *audit;
 	unsigned i, k;

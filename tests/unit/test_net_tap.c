@@ -1,145 +1,210 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tap's wire: addresses are translated with their checksums; spoofed ones are dropped. */
+/* A tap: frames and their headers pass as they are, to and from its descriptor. */
 #include "vmm/net/tap.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 
-#include "tests/support/net_frames.h"
 #include "tests/support/unit.h"
+#include "vmm/base/fd.h"
 #include "vmm/net/address.h"
 
 #define HOST  ADDRESS(10, 99, 0, 1)
 #define GUEST ADDRESS(10, 99, 0, 2)
+#define PAUSE 50000000 /* ns; nothing else comes within it */
 
-static const struct tap_wire wire = {.guest = GUEST, .host = HOST, .mtu = 1500};
-static uint8_t bytes[FRAME_MAX];
+static struct loop *loop;
+static struct tap *tap;
+static int outside; /* what the tap's descriptor is connected to */
 
-static struct frame parsed(size_t length)
+/* The owner. */
+static bool has_room;
+static unsigned frames, wanted, deaths, asked;
+static uint8_t header[TAP_HEADER], last[TAP_FRAME_MAX];
+static size_t last_length;
+static const char *died;
+
+static bool owner_room(void *arg)
 {
-	struct frame frame;
-
-	ck_assert_int_eq(frame_parse(bytes, length, false, &frame), FRAME_OK);
-	return frame;
+	(void)arg;
+	asked++;
+	return has_room;
 }
 
-static size_t make(bool udp, uint32_t source, uint32_t target)
+static void owner_frame(void *arg, const uint8_t *head, uint8_t *frame, size_t length)
 {
-	struct net_segment segment = {.source = source,
-				      .target = target,
-				      .source_port = 40000,
-				      .target_port = 80,
-				      .flags = TCP_ACK,
-				      .payload = "some words",
-				      .length = 10};
-
-	return udp ? net_udp(bytes, &segment) : net_tcp(bytes, &segment);
+	(void)arg;
+	frames++;
+	memcpy(header, head, sizeof(header));
+	memcpy(last, frame, length);
+	last_length = length;
+	if (frames == wanted)
+		loop_stop(loop);
 }
 
-START_TEST(addresses_and_checksums_change)
+static void owner_died(void *arg, const char *why)
 {
-	/* Some of them make sums overflow. */
-	static const uint32_t peers[] = {ADDRESS(8, 8, 8, 8), ADDRESS(255, 255, 255, 254) >> 4,
-					 ADDRESS(1, 0, 0, 0), ADDRESS(172, 31, 255, 255)};
-	struct frame frame;
-	size_t i, length;
-	int udp;
-
-	for (udp = 0; udp < 2; udp++) {
-		for (i = 0; i < ARRAY_SIZE(peers); i++) {
-			length = make(udp, ADDRESS_GUEST, peers[i]);
-			ck_assert(tap_to_wire(&wire, bytes, length));
-			frame = parsed(length);
-			ck_assert_uint_eq(frame.source, GUEST);
-			ck_assert_uint_eq(frame.target, peers[i]);
-			length = make(udp, peers[i], GUEST);
-			ck_assert(tap_from_wire(&wire, bytes, length));
-			frame = parsed(length);
-			ck_assert_uint_eq(frame.source, peers[i]);
-			ck_assert_uint_eq(frame.target, ADDRESS_GUEST);
-		}
-		length = make(udp, ADDRESS_GUEST, ADDRESS_HOST);
-		ck_assert(tap_to_wire(&wire, bytes, length));
-		ck_assert_uint_eq(parsed(length).target, HOST);
-		length = make(udp, HOST, GUEST);
-		ck_assert(tap_from_wire(&wire, bytes, length));
-		ck_assert_uint_eq(parsed(length).source, ADDRESS_HOST);
-	}
+	(void)arg;
+	deaths++;
+	died = why;
+	loop_stop(loop);
 }
-END_TEST
 
-START_TEST(a_datagram_without_checksum_has_none_afterwards)
+static const struct tap_ops ops = {.room = owner_room, .frame = owner_frame, .died = owner_died};
+
+static void stop(void *arg)
 {
-	size_t length = make(true, HOST, GUEST);
-
-	store_be16(bytes + FRAME_TRANSPORT + 6, 0);
-	ck_assert(tap_from_wire(&wire, bytes, length));
-	ck_assert_uint_eq(load_be16(bytes + FRAME_TRANSPORT + 6), 0);
-	ck_assert_uint_eq(parsed(length).source, ADDRESS_HOST);
+	loop_stop(arg);
 }
-END_TEST
 
-START_TEST(own_addresses_on_the_wire_are_dropped)
+/* Runs the loop until so many frames have come in all, or for PAUSE. */
+static void run(unsigned until)
 {
-	static const uint32_t own[] = {ADDRESS_HOST, ADDRESS_GUEST, ADDRESS_ROUTER};
+	struct loop_timer timer = {.expired = stop, .arg = loop};
+
+	wanted = until;
+	loop_timer_start(loop, &timer, until > 0 ? 100ull * PAUSE : PAUSE);
+	ck_assert_int_eq(loop_run(loop), 0);
+	loop_timer_stop(loop, &timer);
+}
+
+/* A pair of sockets that keep the bounds of frames stands for the interface. */
+static void begin(void)
+{
+	int pair[2];
+
+	ck_assert_int_eq(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	outside = pair[1];
+	has_room = true;
+	frames = deaths = asked = 0;
+	ck_assert_int_eq(loop_create(&loop), 0);
+	ck_assert_int_eq(tap_create(&tap, loop, pair[0], &ops, NULL), 0);
+}
+
+static void end(void)
+{
+	tap_destroy(tap);
+	loop_destroy(loop);
+	fd_close(&outside);
+}
+
+static void fill(uint8_t *to, size_t length)
+{
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(own); i++) {
-		ck_assert(!tap_from_wire(&wire, bytes, make(false, own[i], GUEST)));
-		ck_assert(!tap_from_wire(&wire, bytes, make(true, HOST, own[i])));
-	}
-	/* Nor does such an address get out. */
-	ck_assert(!tap_to_wire(&wire, bytes, make(false, ADDRESS_GUEST, ADDRESS_ROUTER)));
-	ck_assert(!tap_to_wire(&wire, bytes, make(false, GUEST, HOST)));
-	ck_assert(tap_to_wire(&wire, bytes, make(false, ADDRESS_GUEST, ADDRESS_HOST)));
+	for (i = 0; i < length; i++)
+		to[i] = (uint8_t)(i * 7 + i / 251);
 }
-END_TEST
 
-START_TEST(arp_requests_for_the_guest)
+static void put(const uint8_t *bytes, size_t length)
 {
-	static const uint8_t mac[FRAME_MAC] = {2, 1, 1, 1, 1, 1};
-	size_t length = net_arp(bytes, ARP_REQUEST, mac, HOST, GUEST);
-
-	ck_assert(tap_from_wire(&wire, bytes, length));
-	ck_assert_uint_eq(parsed(length).target, ADDRESS_GUEST);
-	length = net_arp(bytes, ARP_REQUEST, mac, HOST, ADDRESS_GUEST);
-	ck_assert(!tap_from_wire(&wire, bytes, length));
-	length = net_arp(bytes, ARP_REPLY, mac, ADDRESS_GUEST, HOST);
-	ck_assert(tap_to_wire(&wire, bytes, length));
-	ck_assert_uint_eq(parsed(length).source, GUEST);
+	ck_assert_int_eq(send(outside, bytes, length, 0), (ssize_t)length);
 }
-END_TEST
 
-/* Truncated at every length and with every byte of the headers changed: nothing is touched beyond
- * the end (ASan), and what passes is still correct or does not parse. */
-START_TEST(what_is_broken_stays_broken)
+/* --- frames ----------------------------------------------------------------------------------- */
+
+START_TEST(frames_pass_with_their_headers)
 {
-	size_t whole, length, i;
-	uint8_t *copy;
-	struct frame frame;
-	int udp;
+	static const size_t lengths[] = {1, 14, 60, 1514, 65534, TAP_FRAME_MAX};
+	static uint8_t bytes[TAP_HEADER + TAP_FRAME_MAX], got[sizeof(bytes) + 1];
+	size_t i;
 
-	for (udp = 0; udp < 2; udp++) {
-		whole = make(udp, HOST, GUEST);
-		for (length = 1; length < whole; length++) {
-			copy = malloc(length);
-			make(udp, HOST, GUEST);
-			memcpy(copy, bytes, length);
-			tap_from_wire(&wire, copy, length);
-			tap_to_wire(&wire, copy, length);
-			ck_assert_int_ne(frame_parse(copy, length, false, &frame), FRAME_OK);
-			free(copy);
-		}
-		for (i = 0; i < min_u64(54, whole); i++) {
-			make(udp, HOST, GUEST);
-			bytes[i] ^= 0x41;
-			if (i >= FRAME_ETHERNET && tap_from_wire(&wire, bytes, whole))
-				ck_assert_int_ne(frame_parse(bytes, whole, false, &frame),
-						 FRAME_OK);
-		}
+	fill(bytes, sizeof(bytes));
+	begin();
+	tap_resume(tap);
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		tap_send(tap, bytes, bytes + TAP_HEADER, lengths[i]);
+		ck_assert_int_eq(recv(outside, got, sizeof(got), 0),
+				 (ssize_t)(TAP_HEADER + lengths[i]));
+		ck_assert_mem_eq(got, bytes, TAP_HEADER + lengths[i]);
+		put(bytes, TAP_HEADER + lengths[i]);
+		run((unsigned)i + 1);
+		ck_assert_uint_eq(frames, i + 1);
+		ck_assert_uint_eq(last_length, lengths[i]);
+		ck_assert_mem_eq(header, bytes, TAP_HEADER);
+		ck_assert_mem_eq(last, bytes + TAP_HEADER, lengths[i]);
 	}
+	end();
 }
 END_TEST
+
+START_TEST(what_has_no_frame_is_dropped)
+{
+	uint8_t bytes[TAP_HEADER + 1] = {0};
+	size_t length;
+
+	begin();
+	tap_resume(tap);
+	for (length = 1; length <= TAP_HEADER; length++)
+		put(bytes, length);
+	run(0);
+	ck_assert_uint_eq(frames, 0);
+	put(bytes, sizeof(bytes));
+	run(1);
+	ck_assert_uint_eq(frames, 1);
+	ck_assert_uint_eq(deaths, 0);
+	end();
+}
+END_TEST
+
+/* More frames than one turn takes, and none of them lost. */
+START_TEST(an_owner_without_room_is_waited_for)
+{
+	uint8_t bytes[TAP_HEADER + 60] = {0};
+	unsigned i;
+
+	begin();
+	for (i = 0; i < 200; i++) {
+		bytes[TAP_HEADER] = (uint8_t)i;
+		put(bytes, sizeof(bytes));
+	}
+	run(0);
+	ck_assert_uint_eq(asked, 0); /* not before the first tap_resume() */
+	has_room = false;
+	tap_resume(tap);
+	run(0);
+	ck_assert_uint_eq(frames, 0);
+	ck_assert_uint_eq(asked, 1); /* it does not spin */
+	has_room = true;
+	tap_resume(tap);
+	run(200);
+	ck_assert_uint_eq(frames, 200);
+	ck_assert_uint_eq(last[0], 199);
+	end();
+}
+END_TEST
+
+START_TEST(the_end_of_the_interface_is_reported_once)
+{
+	uint8_t bytes[TAP_HEADER + 60] = {0};
+
+	begin();
+	tap_resume(tap);
+	fd_close(&outside);
+	run(1);
+	ck_assert_uint_eq(deaths, 1);
+	ck_assert_str_eq(died, "the interface is gone");
+	/* All of this is harmless now. */
+	tap_send(tap, bytes, bytes + TAP_HEADER, 60);
+	tap_set_offloads(tap, true, true, true);
+	tap_resume(tap);
+	run(0);
+	ck_assert_uint_eq(deaths, 1);
+	ck_assert_uint_eq(frames, 0);
+	end();
+	/* Also of one that is not read. */
+	begin();
+	fd_close(&outside);
+	run(1);
+	ck_assert_uint_eq(deaths, 1);
+	end();
+	tap_destroy(NULL);
+}
+END_TEST
+
+/* --- the interface ---------------------------------------------------------------------------- */
 
 START_TEST(the_guest_is_beside_the_host)
 {
@@ -147,32 +212,28 @@ START_TEST(the_guest_is_beside_the_host)
 	ck_assert_uint_eq(tap_guest_address(GUEST, 30), HOST);
 	ck_assert_uint_eq(tap_guest_address(HOST, 24), GUEST);
 	ck_assert_uint_eq(tap_guest_address(ADDRESS(10, 99, 7, 254), 16), HOST);
-	ck_assert_uint_eq(tap_guest_address(ADDRESS(10, 0, 0, 0), 31), ADDRESS(10, 0, 0, 1));
-	ck_assert_uint_eq(tap_guest_address(ADDRESS(10, 0, 0, 1), 31), ADDRESS(10, 0, 0, 0));
+	ck_assert_uint_eq(tap_guest_address(ADDRESS(200, 0, 0, 1), 1), ADDRESS(128, 0, 0, 1));
+	/* No room for two, and what is no network. */
+	ck_assert_uint_eq(tap_guest_address(HOST, 31), 0);
 	ck_assert_uint_eq(tap_guest_address(HOST, 32), 0);
+	ck_assert_uint_eq(tap_guest_address(HOST, 0), 0);
 }
 END_TEST
 
 START_TEST(bad_interfaces)
 {
 	static const char *const names[] = {"", "a/b", "..", "sixteen_letters_", "a b", "tap%d"};
-	struct backend_ops ops = {.room = NULL};
-	struct loop *loop;
-	struct tap *tap;
+	struct tap_wire wire;
 	struct err err;
 	size_t i;
 
-	ck_assert_int_eq(loop_create(&loop), 0);
 	for (i = 0; i < ARRAY_SIZE(names); i++)
-		ck_assert_int_eq(tap_create(&tap, loop, names[i], &ops, NULL, &err), -EINVAL);
-	ck_assert_int_lt(tap_create(&tap, loop, "no-such-if", &ops, NULL, &err), 0);
+		ck_assert_int_eq(tap_open(names[i], &wire, &err), -EINVAL);
+	ck_assert_int_lt(tap_open("no-such-if", &wire, &err), 0);
 	ck_assert_ptr_nonnull(strstr(err.text, "no-such-if"));
-	ck_assert_ptr_null(tap);
-	loop_destroy(loop);
 }
 END_TEST
 
-UNIT_MAIN("net_tap", addresses_and_checksums_change,
-	  a_datagram_without_checksum_has_none_afterwards, own_addresses_on_the_wire_are_dropped,
-	  arp_requests_for_the_guest, what_is_broken_stays_broken, the_guest_is_beside_the_host,
-	  bad_interfaces)
+UNIT_MAIN("net_tap", frames_pass_with_their_headers, what_has_no_frame_is_dropped,
+	  an_owner_without_room_is_waited_for, the_end_of_the_interface_is_reported_once,
+	  the_guest_is_beside_the_host, bad_interfaces)

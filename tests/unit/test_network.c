@@ -78,7 +78,7 @@ static void open_network(struct network *network)
 
 START_TEST(it_can_be_closed_in_any_state)
 {
-	const struct network_config tap = {.tap = "cordon-none"};
+	const struct network_config tap = {.tap = "cordon-none", .questions = questions};
 	struct network network = {.loop = NULL};
 	struct err err = {.text = ""};
 
@@ -90,7 +90,7 @@ START_TEST(it_can_be_closed_in_any_state)
 	ck_assert_ptr_null(network.filter);
 	network_close(&network); /* no network */
 	ck_assert_int_lt(network_open(&network, loop, &tap, card, guard, NULL, NULL, &err), 0);
-	ck_assert_msg(strncmp(err.text, "--net tap: ", 11) == 0, "%s", err.text);
+	ck_assert(!network_exists(&network));
 	network_close(&network); /* half opened */
 	open_network(&network);
 	network_close(&network);

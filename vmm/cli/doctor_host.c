@@ -108,7 +108,8 @@ void doctor_check_network(struct doctor *doctor)
 	} else {
 		check->verdict = DOCTOR_NOTE;
 		doctor_text(check->found, "%s: no --net tap", strerror(errno));
-		doctor_text(check->advice, "only if a tap device is wanted: modprobe tun");
+		doctor_text(check->advice,
+			    "only for --net tap=IF, which is not filtered: modprobe tun");
 	}
 }
 

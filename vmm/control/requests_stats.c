@@ -122,6 +122,19 @@ static void read_filter(struct flows *flows, struct guard *guard)
 	flows->waiting = stats.asks;
 }
 
+/* Of flows across a tap nothing is known but what the card counts. */
+static void read_card(struct flows *flows)
+{
+	struct net_card_stats stats;
+	unsigned i;
+
+	net_card_stats(flows->network->card, &stats);
+	for (i = 0; i < NET_CARD_PAIRS; i++) {
+		flows->bytes_out += stats.pair[i].bytes_transmitted;
+		flows->bytes_in += stats.pair[i].bytes_received;
+	}
+}
+
 /* Counters of each queue pair of the card. */
 static void describe_pairs(const struct net_card *card, json_t *body)
 {
@@ -151,8 +164,10 @@ static void describe_network(const struct monitor *monitor, json_t *body)
 	flows.list = json_array();
 	if (network->relay)
 		read_report(&flows, monitor->session.guard);
-	else
+	else if (network->filter)
 		read_filter(&flows, monitor->session.guard);
+	else
+		read_card(&flows);
 	json_object_set_new(body, "net_bytes_out", json_integer((json_int_t)flows.bytes_out));
 	json_object_set_new(body, "net_bytes_in", json_integer((json_int_t)flows.bytes_in));
 	json_object_set_new(body, "net_questions_open", json_integer((json_int_t)flows.waiting));

@@ -110,9 +110,10 @@ static int set_rate(void *arg, const char *value, struct err *err)
 static const struct option_entry entries[] = {
 	{"net", 0, OPTION_CALL, "MODE", "network: none, user (passt), or tap=INTERFACE",
 	 "`user` goes through passt(1), and opens what the policy's `net` rules allow; it is the "
-	 "default if there are such rules. `tap=INTERFACE` does the same through a tap of the host "
-	 "that exists and has an address. `none` gives no network whatever the rules say; it is "
-	 "the default if there are none.",
+	 "default if there are such rules. `tap=INTERFACE` is for administrators: a tap of the "
+	 "host that exists, is up and has an IPv4 address. What crosses it is not filtered, so "
+	 "the first `net` rule of the policy must be `net allow any`. `none` gives no network "
+	 "whatever the rules say; it is the default if there are none.",
 	 .set = set_net},
 	{"net-rate", 0, OPTION_CALL, "BYTES[:N]",
 	 "limit each direction to BYTES (and N packets) a second", .set = set_rate},
@@ -132,20 +133,22 @@ static const struct option_entry entries[] = {
 
 const struct option_table network_option_table = {"Network", entries, ARRAY_SIZE(entries)};
 
-/* On a tap the guest has an address of its own, so published ports cannot be renumbered. */
-static int check_tap_ports(const struct network_config *config, struct err *err)
+/* Nothing is filtered on a tap: the policy has to say so. */
+static int check_tap(const struct network_config *config, const struct policy *policy,
+		     struct err *err)
 {
-	const struct publish *publish = config->publish;
-	char text[PUBLISH_TEXT];
-	unsigned i;
-
-	for (i = 0; i < config->published; i++, publish++)
-		if (!publish_is_loopback(publish) || publish->host_port != publish->guest_port)
-			return err_set(err, EINVAL,
-				       "--publish %s: on a tap the sandbox has an address of its "
-				       "own: give %u:%u",
-				       publish_text(publish, text), publish->guest_port,
-				       publish->guest_port);
+	if (!policy_allows_any(policy))
+		return err_set(err, EINVAL,
+			       "--net tap=%s: frames on a tap are not filtered, so the first net "
+			       "rule of the policy %s must be \"net allow any\": add that line, or "
+			       "leave the option out",
+			       config->tap, policy_name(policy));
+	if (config->published > 0)
+		return err_set(
+			err, EINVAL,
+			"--publish: with --net tap=%s the sandbox has an address of its own, "
+			"at which all of its ports are open: leave the option out",
+			config->tap);
 	return 0;
 }
 
@@ -156,8 +159,6 @@ static int probe_ports(const struct network_config *config, struct err *err)
 	unsigned i;
 	int ret;
 
-	if (config->tap[0])
-		return check_tap_ports(config, err);
 	for (i = 0; i < config->published; i++) {
 		if (!config->relay && config->publish[i].family != AF_INET)
 			return err_set(err, EINVAL, "--publish %s: passt has IPv4 only",
@@ -173,7 +174,7 @@ static int probe_ports(const struct network_config *config, struct err *err)
 void network_choose_relay(struct sandbox_config *config)
 {
 	const char *choice = getenv("CORDON_NET");
-	bool relay = choice && strcmp(choice, "relay") == 0 && !config->network.tap[0];
+	bool relay = choice && strcmp(choice, "relay") == 0;
 
 	config->network.relay = relay && config->network.user;
 	/* Also without a network: a template is for sandboxes with and without one. */
@@ -193,7 +194,9 @@ int network_apply(struct sandbox_options *options, struct err *err)
 			       "--publish: with --net none there is no card to reach the sandbox "
 			       "by: see --publish-vsock");
 	/* Without a net rule the filter would have nothing to decide by: no network. */
-	if (options->net && !none && !wanted)
+	if (config->tap[0])
+		ret = check_tap(config, options->policy, err);
+	else if (options->net && !none && !wanted)
 		return err_set(
 			err, EINVAL,
 			"--net %s: the policy %s allows no network: add a line such as \"net "

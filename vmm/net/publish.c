@@ -148,12 +148,6 @@ const char *publish_text(const struct publish *publish, char to[PUBLISH_TEXT])
 
 /* --- the host's ports ------------------------------------------------------------------------- */
 
-bool publish_is_loopback(const struct publish *publish)
-{
-	return publish->family == AF_INET &&
-	       memcmp(publish->address, loopback, sizeof(loopback)) == 0;
-}
-
 static bool is_all(const struct publish *publish)
 {
 	static const uint8_t zeros[PUBLISH_ADDRESS];

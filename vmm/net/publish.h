@@ -31,9 +31,6 @@ int publish_parse(struct publish *out, const char *text, struct err *err);
 /* The full form, as publish_parse() accepts it. */
 const char *publish_text(const struct publish *publish, char to[PUBLISH_TEXT]);
 
-/* Whether it is at 127.0.0.1, as without an address. */
-bool publish_is_loopback(const struct publish *publish);
-
 /* Whether both need the same port of the host. */
 bool publish_clash(const struct publish *a, const struct publish *b);
 

@@ -12,28 +12,28 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/if_tun.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/net/address.h"
 
-#define DEVICE	"/dev/net/tun"
-#define TURN	64 /* frames read at once */
-#define MTU_MIN 576
+#define DEVICE	   "/dev/net/tun"
+#define TURN	   64 /* frames read at once */
+#define MTU_MIN	   576
+#define PREFIX_MAX 30 /* the agent's */
 
 struct tap {
 	struct loop *loop;
-	const struct backend_ops *ops;
+	const struct tap_ops *ops;
 	void *arg;
 	struct loop_source source;
 	struct loop_task read_more;
 	bool dead, paused;
-	uint64_t lost; /* frames that the interface did not take */
-	struct tap_wire wire;
-	uint8_t in[FRAME_MAX + 1]; /* one byte more, to detect a frame that is too long */
+	uint64_t lost; /* frames that the kernel did not take */
+	uint8_t in[TAP_HEADER + TAP_FRAME_MAX];
 };
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ static int check_name(const char *name, struct err *err)
 
 static int attach(int fd, const char *name, struct err *err)
 {
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 
 	memcpy(request.ifr_name, name, strlen(name) + 1);
 	if (ioctl(fd, TUNSETIFF, &request) == 0)
@@ -75,6 +75,17 @@ static int attach(int fd, const char *name, struct err *err)
 			"makes one",
 			name);
 	return err_sys(err, "%s", name);
+}
+
+/* The interface keeps what its last user has set, so set all of it. */
+static int set_header(int fd, const char *name, struct err *err)
+{
+	int size = TAP_HEADER, little = 1;
+
+	if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETLE, &little) < 0 ||
+	    ioctl(fd, TUNSETOFFLOAD, 0ul) < 0)
+		return err_sys(err, "%s: the headers of frames", name);
+	return 0;
 }
 
 /* Reads one property of the interface. */
@@ -100,16 +111,15 @@ static uint32_t address_in(const struct ifreq *request)
 
 uint32_t tap_guest_address(uint32_t host, unsigned prefix)
 {
-	uint32_t network = host & (prefix > 0 ? UINT32_MAX << (32 - prefix) : 0);
+	uint32_t network;
 
-	if (prefix == 31)
-		return host ^ 1;
-	if (prefix > 31)
+	if (prefix < 1 || prefix > PREFIX_MAX)
 		return 0;
+	network = host & UINT32_MAX << (32 - prefix);
 	return host == network + 1 ? network + 2 : network + 1;
 }
 
-static int read_wire(struct tap_wire *wire, const char *name, struct err *err)
+static int read_addresses(struct tap_wire *wire, const char *name, struct err *err)
 {
 	struct ifreq request;
 	int ret = read_property(name, SIOCGIFADDR, &request);
@@ -119,22 +129,34 @@ static int read_wire(struct tap_wire *wire, const char *name, struct err *err)
 			       name, name);
 	wire->host = address_in(&request);
 	ret = read_property(name, SIOCGIFNETMASK, &request);
-	if (ret == 0)
-		wire->guest = tap_guest_address(wire->host,
-						(unsigned)__builtin_popcount(address_in(&request)));
-	if (ret == 0 && wire->guest == 0)
+	if (ret < 0)
+		return err_code(err, -ret, "%s", name);
+	wire->prefix = (unsigned)__builtin_popcount(address_in(&request));
+	wire->guest = tap_guest_address(wire->host, wire->prefix);
+	if (wire->guest == 0)
 		return err_set(err, EINVAL,
-			       "%s has an address without a network: give it a network of /31 or "
-			       "larger",
-			       name);
-	if (ret == 0)
-		ret = read_property(name, SIOCGIFMTU, &request);
+			       "%s has the prefix /%u, in which the sandbox finds no address: give "
+			       "it a network from /1 to /%d",
+			       name, wire->prefix, PREFIX_MAX);
+	return 0;
+}
+
+static int read_wire(struct tap_wire *wire, const char *name, struct err *err)
+{
+	struct ifreq request;
+	int ret = read_addresses(wire, name, err);
+
+	if (ret < 0)
+		return ret;
+	ret = read_property(name, SIOCGIFMTU, &request);
 	wire->mtu = (unsigned)request.ifr_mtu;
 	if (ret == 0)
 		ret = read_property(name, SIOCGIFHWADDR, &request);
-	memcpy(wire->host_mac, request.ifr_hwaddr.sa_data, FRAME_MAC);
-	/* Different from the interface's, and as unique. */
-	memcpy(wire->guest_mac, wire->host_mac, FRAME_MAC);
+	/*
+	 * Different from the interface's, and as unique. It is the same for each sandbox that uses
+	 * the interface: the host may still know it.
+	 */
+	memcpy(wire->guest_mac, request.ifr_hwaddr.sa_data, TAP_MAC);
 	wire->guest_mac[0] = (uint8_t)(((wire->guest_mac[0] ^ 8) | 2) & ~1u);
 	if (ret == 0)
 		ret = read_property(name, SIOCGIFFLAGS, &request);
@@ -147,93 +169,24 @@ static int read_wire(struct tap_wire *wire, const char *name, struct err *err)
 	return 0;
 }
 
-/* --- addresses -------------------------------------------------------------------------------- */
-
-/* Updates a checksum for a change of two 16-bit words (RFC 1624). */
-static void adjust(uint8_t *sum, uint32_t old, uint32_t new)
+int tap_open(const char *name, struct tap_wire *wire, struct err *err)
 {
-	uint32_t total = (uint16_t)~load_be16(sum);
+	int ret = check_name(name, err), fd = -1;
 
-	total += (uint16_t) ~(old >> 16) + (uint16_t)~old;
-	total += (new >> 16) + (new & 0xffff);
-	store_be16(sum, frame_fold(total));
-}
-
-static void change(uint8_t *frame, size_t at, uint32_t to)
-{
-	uint32_t from = load_be32(frame + at);
-	uint8_t protocol = frame[FRAME_ETHERNET + 9], *sum = frame + FRAME_TRANSPORT;
-
-	adjust(frame + FRAME_ETHERNET + 10, from, to);
-	store_be32(frame + at, to);
-	if (protocol == IP_TCP) {
-		adjust(sum + 16, from, to);
-	} else if (protocol == IP_UDP && load_be16(sum + 6) != 0) {
-		adjust(sum + 6, from, to);
-		/* 0 would mean that there is no checksum. */
-		if (load_be16(sum + 6) == 0)
-			store_be16(sum + 6, 0xffff);
-	}
-}
-
-/* Whether addresses and checksums are at the offsets of unfragmented frames without options. */
-static bool is_ipv4(const uint8_t *frame, size_t length)
-{
-	size_t least = FRAME_TRANSPORT;
-
-	if (length < least || load_be16(frame + 12) != 0x0800 || frame[FRAME_ETHERNET] != 0x45)
-		return false;
-	if (frame[FRAME_ETHERNET + 9] == IP_TCP)
-		least += FRAME_TCP;
-	else if (frame[FRAME_ETHERNET + 9] == IP_UDP)
-		least += FRAME_UDP;
-	/* A later fragment has no checksum at that offset. */
-	return length >= least && (load_be16(frame + FRAME_ETHERNET + 6) & 0x3fff) == 0;
-}
-
-static bool is_arp(const uint8_t *frame, size_t length)
-{
-	return length >= FRAME_ETHERNET + FRAME_ARP && load_be16(frame + 12) == 0x0806;
-}
-
-#define IP_SOURCE  (FRAME_ETHERNET + 12)
-#define IP_TARGET  (FRAME_ETHERNET + 16)
-#define ARP_SOURCE (FRAME_ETHERNET + 14)
-#define ARP_TARGET (FRAME_ETHERNET + 24)
-
-bool tap_to_wire(const struct tap_wire *wire, uint8_t *frame, size_t length)
-{
-	/* The filter's reply to an ARP request for the guest. */
-	if (is_arp(frame, length)) {
-		store_be32(frame + ARP_SOURCE, wire->guest);
-		return true;
-	}
-	if (!is_ipv4(frame, length) || load_be32(frame + IP_SOURCE) != ADDRESS_GUEST)
-		return false;
-	change(frame, IP_SOURCE, wire->guest);
-	if (load_be32(frame + IP_TARGET) == ADDRESS_HOST)
-		change(frame, IP_TARGET, wire->host);
-	return !address_own(load_be32(frame + IP_TARGET));
-}
-
-bool tap_from_wire(const struct tap_wire *wire, uint8_t *frame, size_t length)
-{
-	if (is_arp(frame, length)) {
-		if (load_be32(frame + ARP_TARGET) != wire->guest)
-			return false;
-		store_be32(frame + ARP_TARGET, ADDRESS_GUEST);
-		return true;
-	}
-	if (!is_ipv4(frame, length))
-		return true;
-	/* Addresses of the sandbox's own network never occur on the wire. */
-	if (address_own(load_be32(frame + IP_SOURCE)) || address_own(load_be32(frame + IP_TARGET)))
-		return false;
-	if (load_be32(frame + IP_TARGET) == wire->guest)
-		change(frame, IP_TARGET, ADDRESS_GUEST);
-	if (load_be32(frame + IP_SOURCE) == wire->host)
-		change(frame, IP_SOURCE, ADDRESS_HOST);
-	return true;
+	*wire = (struct tap_wire){.mtu = 0};
+	if (ret < 0)
+		return ret;
+	fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, DEVICE);
+	ret = attach(fd, name, err);
+	if (ret == 0)
+		ret = set_header(fd, name, err);
+	if (ret == 0)
+		ret = read_wire(wire, name, err);
+	if (ret < 0)
+		fd_close(&fd);
+	return ret < 0 ? ret : fd;
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -260,15 +213,18 @@ static void read_frames(struct tap *tap)
 			return;
 		}
 		got = read(tap->source.fd, tap->in, sizeof(tap->in));
-		/* EIO: the interface is down, and may come back. */
-		if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == EIO))
+		/* EIO: the interface is down, and may come back. EFAULT: a frame that is too long,
+		 * which the kernel drops. */
+		if (got < 0 &&
+		    (errno == EAGAIN || errno == EINTR || errno == EIO || errno == EFAULT))
 			return;
 		if (got <= 0) {
 			die(tap, "the interface is gone");
 			return;
 		}
-		if (tap_from_wire(&tap->wire, tap->in, (size_t)got))
-			tap->ops->frame(tap->arg, tap->in, (size_t)got);
+		if (got > TAP_HEADER)
+			tap->ops->frame(tap->arg, tap->in, tap->in + TAP_HEADER,
+					(size_t)got - TAP_HEADER);
 	}
 }
 
@@ -291,17 +247,13 @@ static void read_more(void *arg)
 	read_frames(tap);
 }
 
-void tap_send(struct tap *tap, const uint8_t *frame, size_t length)
+void tap_send(struct tap *tap, const uint8_t header[TAP_HEADER], const uint8_t *frame,
+	      size_t length)
 {
-	static uint8_t copy[FRAME_MAX];
+	const struct iovec iov[] = {{(void *)header, TAP_HEADER}, {(void *)frame, length}};
 
-	if (tap->dead || length > sizeof(copy))
-		return;
-	memcpy(copy, frame, length);
-	if (!tap_to_wire(&tap->wire, copy, length))
-		return;
-	/* The frame is lost if the interface is down or gone. The loop detects its end. */
-	if (write(tap->source.fd, copy, length) < 0)
+	/* The loop detects the interface's end. */
+	if (!tap->dead && writev(tap->source.fd, iov, ARRAY_SIZE(iov)) < 0)
 		tap->lost++;
 }
 
@@ -311,46 +263,42 @@ void tap_resume(struct tap *tap)
 		loop_defer(tap->loop, &tap->read_more);
 }
 
-const struct tap_wire *tap_wire(const struct tap *tap)
+void tap_set_offloads(struct tap *tap, bool partial, bool tso4, bool tso6)
 {
-	return &tap->wire;
+	unsigned long flags = 0;
+
+	if (partial)
+		flags = TUN_F_CSUM | (tso4 ? TUN_F_TSO4 : 0ul) | (tso6 ? TUN_F_TSO6 : 0ul);
+	/* If the kernel refuses, they stay as they are: the card drops what its guest can't take.
+	 */
+	if (!tap->dead)
+		ioctl(tap->source.fd, TUNSETOFFLOAD, flags);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-int tap_create(struct tap **out, struct loop *loop, const char *name, const struct backend_ops *ops,
-	       void *arg, struct err *err)
+int tap_create(struct tap **out, struct loop *loop, int fd, const struct tap_ops *ops, void *arg)
 {
-	struct tap *tap;
-	int ret = check_name(name, err);
+	struct tap *tap = calloc(1, sizeof(*tap));
+	int ret;
 
 	*out = NULL;
-	if (ret < 0)
-		return ret;
-	tap = calloc(1, sizeof(*tap));
-	if (!tap)
-		return err_set(err, ENOMEM, "out of memory for the network");
+	if (!tap) {
+		fd_close(&fd);
+		return -ENOMEM;
+	}
 	tap->loop = loop;
 	tap->ops = ops;
 	tap->arg = arg;
 	tap->paused = true;
 	tap->read_more = (struct loop_task){.run = read_more, .arg = tap};
-	tap->source = (struct loop_source){.fd = -1, .ready = tap_ready, .arg = tap};
-	tap->source.fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-	if (tap->source.fd < 0)
-		ret = err_sys(err, DEVICE);
-	if (ret == 0)
-		ret = attach(tap->source.fd, name, err);
-	if (ret == 0)
-		ret = read_wire(&tap->wire, name, err);
-	if (ret == 0 && (ret = loop_add(loop, &tap->source, 0)) < 0)
-		err_code(err, -ret, "%s", name);
-	if (ret < 0) {
+	tap->source = (struct loop_source){.fd = fd, .ready = tap_ready, .arg = tap};
+	ret = loop_add(loop, &tap->source, 0);
+	if (ret < 0)
 		tap_destroy(tap);
-		return ret;
-	}
-	*out = tap;
-	return 0;
+	else
+		*out = tap;
+	return ret;
 }
 
 void tap_destroy(struct tap *tap)

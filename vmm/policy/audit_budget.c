@@ -26,10 +26,11 @@ static const struct {
 	{"policy-set", AUDIT_DENIALS, AUDIT_NO_BUDGET},
 	{"ask", AUDIT_DENIALS, AUDIT_NO_BUDGET}, /* bounded by sandbox/approvals.h */
 	{"answer", AUDIT_DENIALS, AUDIT_NO_BUDGET},
-	{"proposal", AUDIT_DENIALS, AUDIT_NO_BUDGET},	  /* likewise */
-	{"freeze", AUDIT_DENIALS, AUDIT_NO_BUDGET},	  /* at most two a question */
-	{"network-lost", AUDIT_DENIALS, AUDIT_NO_BUDGET}, /* once */
-	{"planted", AUDIT_DENIALS, AUDIT_NO_BUDGET},	  /* bounded by control/planted.h */
+	{"proposal", AUDIT_DENIALS, AUDIT_NO_BUDGET},		/* likewise */
+	{"freeze", AUDIT_DENIALS, AUDIT_NO_BUDGET},		/* at most two a question */
+	{"network-lost", AUDIT_DENIALS, AUDIT_NO_BUDGET},	/* once */
+	{"network-unfiltered", AUDIT_DENIALS, AUDIT_NO_BUDGET}, /* once */
+	{"planted", AUDIT_DENIALS, AUDIT_NO_BUDGET},		/* bounded by control/planted.h */
 	{"read-only-share", AUDIT_DENIALS, AUDIT_KIND_DENIED},
 	{"flow-refused", AUDIT_DENIALS, AUDIT_KIND_DENIED},
 	{"process-start", AUDIT_ALLOWED, AUDIT_KIND_PROCESS},

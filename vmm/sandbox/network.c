@@ -13,6 +13,7 @@
 #include "vmm/sandbox/approvals.h"
 #include "vmm/sandbox/network_decide.h"
 #include "vmm/sandbox/network_relay.h"
+#include "vmm/sandbox/network_tap.h"
 
 #define TICK_NS	 UINT64_C(1000000000)
 #define DNS_PORT 53
@@ -56,10 +57,7 @@ static void to_peer(void *arg, const uint8_t *frame, size_t length)
 {
 	struct network *network = arg;
 
-	if (network->tap)
-		tap_send(network->tap, frame, length);
-	else
-		passt_send(network->passt, frame, length);
+	passt_send(network->passt, frame, length);
 }
 
 static const struct filter_ops filter_ops = {
@@ -77,15 +75,8 @@ static const struct filter_ops filter_ops = {
 
 static void resume_backend(struct network *network)
 {
-	if (network->tap)
-		tap_resume(network->tap);
-	else if (network->passt)
+	if (network->passt)
 		passt_resume(network->passt);
-}
-
-static const char *backend_name(const struct network *network)
-{
-	return network->tap ? "tap" : "passt";
 }
 
 /* A frame may cause a reply, so both ends must have room. */
@@ -93,7 +84,7 @@ static bool card_room(void *arg)
 {
 	struct network *network = arg;
 
-	return (network->tap || passt_has_room(network->passt)) && net_card_has_room(network->card);
+	return passt_has_room(network->passt) && net_card_has_room(network->card);
 }
 
 static void card_transmit(void *arg, uint8_t *frame, size_t length,
@@ -174,9 +165,8 @@ static void backend_died(void *arg, const char *why)
 		network_tell_published(network, why);
 		return;
 	}
-	log_warning("the sandbox has no network any more: %s has ended: %s", backend_name(network),
-		    why);
-	network_note(network, "network-lost", backend_name(network), why);
+	log_warning("the sandbox has no network any more: passt has ended: %s", why);
+	network_note(network, "network-lost", "passt", why);
 	filter_forget(network->filter);
 	net_card_set_owner(network->card, NULL, NULL);
 	net_card_set_link(network->card, false);
@@ -200,20 +190,10 @@ static void tick(void *arg)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* The host's end of a tap has its own MACs, uses ARP, and has addresses that stand for others. */
-static void describe_wire(struct filter_config *filter, const struct tap_wire *wire)
-{
-	memcpy(filter->card_mac, wire->guest_mac, FRAME_MAC);
-	memcpy(filter->peer_mac, wire->host_mac, FRAME_MAC);
-	filter->arp = true;
-	filter->hidden[0] = wire->guest;
-	filter->hidden[1] = wire->host;
-}
-
 static int create_parts(struct network *network, const struct network_config *config,
 			struct err *err)
 {
-	struct filter_config filter = {.published = config->published, .once = !network->tap};
+	struct filter_config filter = {.published = config->published, .once = true};
 	unsigned i;
 	int ret;
 
@@ -221,8 +201,6 @@ static int create_parts(struct network *network, const struct network_config *co
 	memcpy(filter.router_mac, router_mac, FRAME_MAC);
 	memcpy(filter.card_mac, first_mac, FRAME_MAC);
 	memcpy(filter.peer_mac, passt_mac, FRAME_MAC);
-	if (network->tap)
-		describe_wire(&filter, tap_wire(network->tap));
 	for (i = 0; i < config->published; i++) {
 		filter.publish[i].port = config->publish[i].guest_port;
 		filter.publish[i].udp = config->publish[i].udp;
@@ -257,24 +235,20 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 		 struct net_card *card, struct guard *guard, const struct network_ops *ops,
 		 void *arg, struct err *err)
 {
-	struct err why;
 	int ret;
 
 	*network = (struct network){
 		.loop = loop, .guard = guard, .config = *config, .ops = ops, .arg = arg};
 	if ((!config->user && !config->tap[0]) || !guard)
 		return 0;
-	if (config->tap[0]) {
-		ret = tap_create(&network->tap, loop, config->tap, &backend_ops, network, &why);
-		if (ret < 0)
-			return err_set(err, -ret, "--net tap: %s", why.text);
-	}
+	network->card = card;
+	if (config->tap[0])
+		return network_tap_open(network, err);
 	ret = choose_mac(network, err);
 	if (ret < 0)
 		return ret;
 	network->tick = (struct loop_timer){.expired = tick, .arg = network, .guest = true};
-	network->card = card;
-	if (config->relay && !network->tap)
+	if (config->relay)
 		return open_relay(network, err);
 	if (config->questions)
 		approvals_set_requester(config->questions, POLICY_NET, network_decided, network);
@@ -340,8 +314,7 @@ void network_close(struct network *network)
 	network->filter = NULL;
 	passt_destroy(network->passt);
 	network->passt = NULL;
-	tap_destroy(network->tap);
-	network->tap = NULL;
+	network_tap_close(network);
 	/* Closed: at a second call the approvals may be gone. */
 	network->config.questions = NULL;
 	network->loop = NULL;
@@ -358,15 +331,15 @@ int network_request(struct network *network, struct agent_channel *channel,
 	char search[RESOLVER_SEARCH_TEXT];
 	int ret;
 
-	if (network->relay) {
+	if (network->tap) {
+		if (!network_tap_start(network, &config))
+			return 0;
+	} else if (network->relay) {
 		if (!network_relay_start(network))
 			return 0;
 		/* An older agent sets up IPv4 alone. */
 		if (agent_channel_sets_ipv6(channel))
 			network_relay_describe(&config, search);
-	} else if (network->card && network->tap) {
-		config.mtu = (unsigned)min_u64(MTU, tap_wire(network->tap)->mtu);
-		start_card(network);
 	} else if (!network->card || (!network->passt && start_passt(network) < 0)) {
 		return 0;
 	}
@@ -376,7 +349,7 @@ int network_request(struct network *network, struct agent_channel *channel,
 		net_card_set_mac(network->card, network->mac);
 		if (network->relay)
 			network_relay_set_mac(network);
-		else
+		else if (network->filter)
 			filter_set_guest_mac(network->filter, network->mac);
 	}
 	ret = agent_channel_set_network(channel, &config, reply);
@@ -394,6 +367,8 @@ void network_configured(struct network *network)
 
 void network_policy_changed(struct network *network)
 {
+	if (network->tap)
+		network_tap_policy_changed(network);
 	if (network->relay)
 		network_relay_policy_changed(network);
 	if (network->filter)

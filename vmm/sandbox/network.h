@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sandbox's network: its card, and behind it a relay (vmm/relay/client.h); or the filter, a
- * backend (passt or a tap) behind that, and the host's resolvers.
+ * A sandbox's network: its card, and behind it a relay (vmm/relay/client.h); or a tap of the host
+ * (network_tap.h); or the filter, passt behind that, and the host's resolvers.
  *
  * The sandbox's guard decides for the relay and the filter. If passt cannot be started, or passt or
  * the relay dies, the user and the audit log get one line each, and the sandbox goes on with its
@@ -22,9 +22,12 @@
 #include "vmm/net/tap.h"
 #include "vmm/sandbox/network_ports.h"
 
+#define NETWORK_RESOLV_CONF "/etc/resolv.conf" /* the host's */
+
 struct guard;
 struct approvals;
 struct network_relay;
+struct network_tap;
 struct relay_client_report;
 
 struct network_config {
@@ -56,9 +59,9 @@ struct network {
 	bool configured;	   /* the guest's card is configured: frames for it are let in */
 	struct net_card *card;	   /* the caller's; NULL: there is no network */
 	struct network_relay *relay;
-	struct filter *filter; /* or relay */
+	struct network_tap *tap; /* or relay */
+	struct filter *filter;	 /* or one of these */
 	struct passt *passt;
-	struct tap *tap; /* or passt */
 	struct resolver *resolver;
 	struct loop_timer tick;
 	const char *reason; /* of the decision being applied, for the log */
@@ -98,7 +101,7 @@ void network_hold_time(struct network *network, bool held);
 /* Whether there is a network, so that rules for it can take effect. */
 static inline bool network_exists(const struct network *network)
 {
-	return network->filter || network->relay;
+	return network->filter || network->relay || network->tap;
 }
 
 /*

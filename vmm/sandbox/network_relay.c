@@ -378,6 +378,11 @@ static int check_ports(const struct network *network, struct err *err)
 {
 	if (!network_exists(network))
 		return err_set(err, ENODEV, "the sandbox was started without a network");
+	if (network->tap)
+		return err_set(err, ENOTSUP,
+			       "with --net tap=%s the sandbox has an address of its own, at which "
+			       "all of its ports are open",
+			       network->config.tap);
 	if (!network->relay)
 		return err_set(err, ENOTSUP, "its network has no ports that can be changed");
 	if (network->relay->dead)

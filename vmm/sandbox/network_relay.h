@@ -10,8 +10,6 @@
 
 #include "vmm/base/err.h"
 
-#define NETWORK_RESOLV_CONF "/etc/resolv.conf" /* the host's */
-
 struct agent_network;
 struct network;
 struct network_relay;

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox/network_tap.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/agent/channel.h"
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/base/log.h"
+#include "vmm/net/address.h"
+#include "vmm/net/resolver.h"
+#include "vmm/net/tap.h"
+#include "vmm/policy/guard.h"
+#include "vmm/sandbox/network.h"
+#include "vmm/sandbox/network_decide.h"
+
+#define RESOLV_CONF_MAX 8192
+#define DNS_PORT	53
+#define MTU_MAX		65520
+
+struct network_tap {
+	struct network *network;
+	struct tap *tap;
+	struct tap_wire wire;
+	uint32_t resolver; /* the guest's; 0: none */
+	bool started;	   /* the card's link is up */
+	bool ended;
+};
+
+static struct net_card *card_of(const struct network_tap *tap)
+{
+	return tap->network->card;
+}
+
+/* --- frames ----------------------------------------------------------------------------------- */
+
+/* The kernel leaves to the guest what its driver takes. */
+static void update_offloads(struct network_tap *tap)
+{
+	const struct net_card_takes takes = net_card_takes(card_of(tap));
+
+	tap_set_offloads(tap->tap, takes.partial, takes.tso4, takes.tso6);
+}
+
+static bool card_room(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static void card_transmit(void *arg, uint8_t *frame, size_t length,
+			  const struct net_card_offload *offload)
+{
+	struct network_tap *tap = arg;
+	uint8_t header[NET_OFFLOAD_HEADER];
+
+	net_offload_write(offload, header);
+	tap_send(tap->tap, header, frame, length);
+}
+
+static void card_drained(void *arg)
+{
+	struct network_tap *tap = arg;
+
+	tap_resume(tap->tap);
+}
+
+static void card_changed(void *arg)
+{
+	update_offloads(arg);
+}
+
+static const struct net_card_ops card_ops = {
+	.room = card_room,
+	.transmit = card_transmit,
+	.drained = card_drained,
+	.reset = card_changed,
+	.started = card_changed,
+};
+
+static bool tap_room(void *arg)
+{
+	return net_card_has_room(card_of(arg));
+}
+
+/* What the host forwards has been checked by neither the kernel nor the card, unless it says so. */
+static void tap_frame(void *arg, const uint8_t header[TAP_HEADER], uint8_t *frame, size_t length)
+{
+	struct net_card_offload offload;
+
+	if (!net_offload_read(&offload, header, length))
+		return;
+	offload.unchecked =
+		!(header[offsetof(struct virtio_net_hdr_v1, flags)] & VIRTIO_NET_HDR_F_DATA_VALID);
+	net_card_receive(card_of(arg), frame, length, &offload);
+}
+
+/* The link ends for good, the sandbox goes on. */
+static void end(struct network_tap *tap, const char *why)
+{
+	struct network *network = tap->network;
+
+	tap->ended = true;
+	net_card_set_owner(network->card, NULL, NULL);
+	net_card_set_link(network->card, false);
+	log_warning("the sandbox has no network any more: --net tap=%s: %s", network->config.tap,
+		    why);
+	network_note(network, "network-lost", network->config.tap, why);
+}
+
+static void tap_died(void *arg, const char *why)
+{
+	end(arg, why);
+}
+
+static const struct tap_ops tap_ops = {.room = tap_room, .frame = tap_frame, .died = tap_died};
+
+/* --- the policy ------------------------------------------------------------------------------- */
+
+static void read_policy(void *arg, const struct policy *policy)
+{
+	*(bool *)arg = policy_allows_any(policy);
+}
+
+static bool is_allowed(const struct network *network)
+{
+	bool any = false;
+
+	guard_with_policy(network->guard, read_policy, &any);
+	return any;
+}
+
+void network_tap_policy_changed(struct network *network)
+{
+	struct network_tap *tap = network->tap;
+
+	if (tap->ended || is_allowed(network))
+		return;
+	end(tap, "the policy no longer begins its net rules with \"net allow any\"");
+	tap_destroy(tap->tap);
+	tap->tap = NULL;
+}
+
+/* --- the resolver ----------------------------------------------------------------------------- */
+
+uint32_t network_tap_resolver(const char *text, size_t length)
+{
+	struct resolver_servers servers;
+	struct sockaddr_in server;
+	uint32_t address;
+	unsigned i;
+
+	resolver_parse(text, length, DNS_PORT, &servers);
+	for (i = 0; i < servers.count; i++) {
+		if (servers.address[i].ss_family != AF_INET)
+			continue;
+		memcpy(&server, &servers.address[i], sizeof(server));
+		address = ntohl(server.sin_addr.s_addr);
+		/* 0.0.0.0 is the loopback, too. */
+		if (address != INADDR_ANY && address >> 24 != IN_LOOPBACKNET)
+			return address;
+	}
+	return 0;
+}
+
+static uint32_t find_resolver(const char *interface)
+{
+	char text[RESOLV_CONF_MAX];
+	int fd = open(NETWORK_RESOLV_CONF, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t got = fd < 0 ? 0 : fd_read_full(fd, text, sizeof(text));
+	uint32_t found = got > 0 ? network_tap_resolver(text, (size_t)got) : 0;
+
+	fd_close(&fd);
+	if (!found)
+		log_warning(
+			"--net tap=%s: names do not resolve in the sandbox: " NETWORK_RESOLV_CONF
+			" has no nameserver that it can reach, an IPv4 address other than the "
+			"host's loopback",
+			interface);
+	return found;
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+int network_tap_attach(struct network *network, int fd, const struct tap_wire *wire,
+		       struct err *err)
+{
+	struct network_tap *tap = calloc(1, sizeof(*tap));
+	int ret;
+
+	network->tap = tap;
+	if (!tap) {
+		fd_close(&fd);
+		return err_set(err, ENOMEM, "out of memory for the network");
+	}
+	tap->network = network;
+	tap->wire = *wire;
+	memcpy(network->mac, wire->guest_mac, sizeof(network->mac));
+	ret = tap_create(&tap->tap, network->loop, fd, &tap_ops, tap);
+	return ret < 0 ? err_code(err, -ret, "--net tap=%s", network->config.tap) : 0;
+}
+
+int network_tap_open(struct network *network, struct err *err)
+{
+	const char *interface = network->config.tap;
+	const struct guard_note note = {.class = POLICY_NET,
+					.what = "network-unfiltered",
+					.object = interface,
+					.detail = "frames are neither judged nor logged"};
+	char address[ADDRESS_TEXT];
+	struct tap_wire wire;
+	struct err why;
+	int ret;
+
+	if (!is_allowed(network))
+		return err_set(err, EPERM,
+			       "--net tap=%s: frames on a tap are not filtered: the policy's first "
+			       "net rule must be \"net allow any\"",
+			       interface);
+	ret = tap_open(interface, &wire, &why);
+	if (ret < 0)
+		return err_set(err, -ret, "--net tap: %s", why.text);
+	ret = network_tap_attach(network, ret, &wire, err);
+	if (ret < 0)
+		return ret;
+	if (guard_note(network->guard, &note) != POLICY_ALLOW)
+		return err_set(err, EIO,
+			       "--net tap=%s: the policy requires the audit log, which can't be "
+			       "written",
+			       interface);
+	log_warning("--net tap=%s is not filtered: the sandbox reaches all that the host routes "
+		    "for it, and the host's own services at %s",
+		    interface, address_text(wire.host, address));
+	network->tap->resolver = find_resolver(interface);
+	return 0;
+}
+
+void network_tap_close(struct network *network)
+{
+	struct network_tap *tap = network->tap;
+
+	if (!tap)
+		return;
+	tap_destroy(tap->tap);
+	free(tap);
+	network->tap = NULL;
+}
+
+bool network_tap_start(struct network *network, struct agent_network *config)
+{
+	struct network_tap *tap = network->tap;
+
+	if (tap->ended)
+		return false;
+	*config = (struct agent_network){
+		.address = tap->wire.guest,
+		.prefix = tap->wire.prefix,
+		.router = tap->wire.host,
+		.resolver = tap->resolver,
+		.mtu = (unsigned)min_u64(tap->wire.mtu, MTU_MAX),
+	};
+	if (tap->started)
+		return true;
+	tap->started = true;
+	net_card_set_rates(network->card, network->config.bytes_per_second,
+			   network->config.frames_per_second);
+	net_card_set_owner(network->card, &card_ops, tap);
+	net_card_set_link(network->card, true);
+	update_offloads(tap);
+	tap_resume(tap->tap);
+	return true;
+}
