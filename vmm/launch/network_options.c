@@ -108,7 +108,8 @@ static int set_rate(void *arg, const char *value, struct err *err)
 }
 
 static const struct option_entry entries[] = {
-	{"net", 0, OPTION_CALL, "MODE", "network: none, user (passt), or tap=INTERFACE",
+	{"net", 0, OPTION_CALL, "MODE",
+	 "network: none, user (passt), or tap=INTERFACE (not filtered)",
 	 "`user` goes through passt(1), and opens what the policy's `net` rules allow; it is the "
 	 "default if there are such rules. `tap=INTERFACE` is for administrators: a tap of the "
 	 "host that exists, is up and has an IPv4 address. What crosses it is not filtered, so "
