@@ -5,7 +5,7 @@ command, usually cordon. The first argument is a JSON object: "argv": [...], the
 "visits": [protocol, address, port, text, source], each sent to a published port after the command's first line;
 "web": a directory, served at ports 8081 (HTTP) and 8443 (HTTPS, with "certificate"); "listen": [address, first
 port, last port], where connections are accepted; "tap": the name of a tap to make; "nameserver": the address of the
-resolver in /etc/resolv.conf; "kill passt": true.
+resolver in /etc/resolv.conf; "kill relay": true.
 Prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]}, "asked": [names that were
 resolved], "visited": [replies to the visits]}. No packet leaves, and all of it goes with the process."""
 import functools
@@ -40,7 +40,7 @@ def make_network():
     ip("link", "set", "lo", "up")
     for address in (GOOD, OTHER, PRIVATE, METADATA):
         ip("addr", "add", f"{address}/32", "dev", "lo")
-    # passt looks for an interface with a default route; this one leads nowhere.
+    # A default route that leads nowhere.
     ip("link", "add", "out0", "type", "veth", "peer", "name", "out1")
     ip("addr", "add", "203.0.113.2/24", "dev", "out0")
     ip("link", "set", "out0", "up")
@@ -140,13 +140,13 @@ def resolve(data):
     return head + data[12:at + 5] + records
 
 
-def kill_passt(run):
-    """Kill passt once the command has printed its first line."""
+def kill_relay(run):
+    """Kill the sandbox's relay once the command has printed its first line."""
     run.stdout.readline()
-    children = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(run.pid)],
+    children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(run.pid)],
                               capture_output=True, text=True, check=True).stdout
     for line in children.splitlines():
-        if "passt" in line:
+        if "cordon-relay" in line:
             os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
@@ -210,8 +210,8 @@ def main():
         with open(task.get("stdin", "/dev/null"), "rb") as stdin:
             run = subprocess.Popen(task["argv"], stdin=stdin, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE)
-            if task.get("kill passt"):
-                kill_passt(run)
+            if task.get("kill relay"):
+                kill_relay(run)
             first = b""
             if task.get("visits"):
                 first = run.stdout.readline()

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ports published over vsock, without a network; and ports of copied sandboxes."""
+import json
 import os
 import signal
 import socket
 import stat
 import threading
+
+import pytest
 
 import cordon
 from cordon import call, pattern, run, start, wait_until, work
@@ -144,18 +147,9 @@ def test_socket_after_kill():
     cordon.call("ps").expect(0)             # removes what the killed one left
 
 
-def need_route():
-    """Skip the test on a host without any route, such as the lab's machine: passt gives up there."""
-    with open("/proc/net/route", encoding="ascii") as routes:
-        if len(routes.readlines()) < 2:
-            raise cordon.Skip("passt needs a host with a route")
-
-
 @cordon.limit(600)
 def test_ports_of_copies():
     """Published ports belong to a run: a fork has none, a restored sandbox those given to restore."""
-    cordon.need_program("passt")
-    need_route()
     first, second, port, again = work("first"), work("second"), free_port(), free_port()
     snap = work("snap")
     with sandbox("box", "--publish-vsock", f"{first}:80", "--publish", f"{port}:80"):
@@ -183,3 +177,23 @@ def test_ports_of_copies():
             call("kill", "copy")
         assert not os.path.exists(second)
     wait_until(lambda: not os.path.exists(first), "the socket to go with its sandbox")
+
+
+@cordon.limit(600)
+def test_ports_of_a_running_sandbox():
+    """Ports are published and taken back while a sandbox runs; others stay."""
+    first, second = free_port(), free_port()
+    with sandbox("box", "--publish", f"{first}:80"):
+        execute("box", "sh", "-c", "cat >/tmp/serve; chmod 755 /tmp/serve; /tmp/serve tcp:80 >/tmp/said &"
+                " while ! grep -q ready /tmp/said; do sleep 0.1; done", stdin=server()).expect(0)
+        call("publish", "box", f"{second}:80").expect(0)
+        assert visit(first, "one") == "tcp:80 from 192.0.2.4 heard one"
+        assert visit(second, "two") == "tcp:80 from 192.0.2.4 heard two"
+        call("publish", "box", f"{second}:81").expect_error("published already")
+        shown = call("ports", "--json", "box")
+        assert sorted(port["host_port"] for port in json.loads(shown.stdout)) == sorted([first, second]), shown
+        call("unpublish", "box", str(second)).expect(0)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", second))
+        call("unpublish", "box", str(second)).expect_error(str(second))
+        assert visit(first, "three") == "tcp:80 from 192.0.2.4 heard three"

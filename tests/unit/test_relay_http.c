@@ -203,9 +203,26 @@ START_TEST(sizes_are_bounded)
 	ck_assert_int_eq(sized(0, 0, REQUEST_HEAD_MAX + 10), REQUEST_REFUSED);
 	ck_assert_int_eq(run.stream.reason, REQUEST_TOO_LONG);
 	memset(endless, 'A', sizeof(endless));
+	memcpy(endless, "GET /", 5);
 	ck_assert_int_eq(http_run(&run, endless, REQUEST_LINE_MAX - 1), REQUEST_MORE);
 	ck_assert_int_eq(http_run(&run, endless, sizeof(endless)), REQUEST_REFUSED);
 	ck_assert_int_eq(run.stream.reason, REQUEST_TOO_LONG);
+}
+END_TEST
+
+/* A client of another protocol may wait for the server before it ends its line. */
+START_TEST(what_is_no_method_is_refused_without_a_line)
+{
+	static const char method[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-ABCDEF";
+
+	ck_assert_int_eq(http_text(&run, "SSH-"), REQUEST_MORE);
+	ck_assert_int_eq(http_text(&run, "SSH-2"), REQUEST_REFUSED);
+	ck_assert_int_eq(run.stream.reason, REQUEST_NOT_HTTP);
+	ck_assert_int_eq(http_run(&run, method, REQUEST_METHOD_TEXT - 1), REQUEST_MORE);
+	ck_assert_int_eq(http_run(&run, method, REQUEST_METHOD_TEXT), REQUEST_REFUSED);
+	ck_assert_int_eq(run.stream.reason, REQUEST_NOT_HTTP);
+	ck_assert_int_eq(http_text(&run, "get / HTTP/1.1\r\n"), REQUEST_REFUSED);
+	ck_assert_int_eq(http_text(&run, "M-SEARCH /"), REQUEST_MORE);
 }
 END_TEST
 
@@ -284,5 +301,6 @@ END_TEST
 
 UNIT_MAIN("relay_http", a_request_is_read, nothing_passes_before_a_request_is_allowed,
 	  other_protocols_are_refused, targets_are_checked, lines_are_strict, hosts_are_checked,
-	  sizes_are_bounded, upgrades_are_to_websocket_only,
-	  an_upgraded_stream_is_opaque_and_no_other, the_response_to_an_upgrade_is_read)
+	  sizes_are_bounded, what_is_no_method_is_refused_without_a_line,
+	  upgrades_are_to_websocket_only, an_upgraded_stream_is_opaque_and_no_other,
+	  the_response_to_an_upgrade_is_read)

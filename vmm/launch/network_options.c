@@ -175,7 +175,7 @@ static int probe_ports(const struct network_config *config, struct err *err)
 void network_choose_relay(struct sandbox_config *config)
 {
 	const char *choice = getenv("CORDON_NET");
-	bool relay = choice && strcmp(choice, "relay") == 0;
+	bool relay = !choice || strcmp(choice, "passt") != 0;
 
 	config->network.relay = relay && config->network.user;
 	/* Also without a network: a template is for sandboxes with and without one. */

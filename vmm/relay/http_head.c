@@ -19,15 +19,30 @@ enum request_reason http_split_field(struct span line, struct span *name, struct
 
 /* --- the request line ------------------------------------------------------------------------- */
 
+/*
+ * All registered methods are capital letters and '-'. A server that ignores case would read
+ * 'delete' as DELETE.
+ */
 static bool is_method(struct span text)
 {
 	size_t i;
 
-	/* A server that ignores case would read 'delete' as DELETE. */
 	for (i = 0; i < text.length; i++)
-		if (text.at[i] >= 'a' && text.at[i] <= 'z')
+		if (text.at[i] != '-' && !(text.at[i] >= 'A' && text.at[i] <= 'Z'))
 			return false;
-	return span_is_token(text) && text.length <= METHOD_LAST;
+	return text.length > 0 && text.length <= METHOD_LAST;
+}
+
+/*
+ * Whether a request can begin so: what is none is refused at once, since its client may wait for
+ * the server and never send the end of a line.
+ */
+static bool may_begin(const uint8_t *data, size_t length)
+{
+	const uint8_t *space = memchr(data, ' ', length);
+
+	return length == 0 || is_method((struct span){(const char *)data,
+						      space ? (size_t)(space - data) : length});
 }
 
 static bool is_exactly(struct span text, const char *what)
@@ -226,8 +241,7 @@ enum request_verdict http_read_head(struct request_stream *stream, const uint8_t
 	enum request_reason reason;
 	struct span line;
 
-	/* What cannot become a method is refused at its first byte. */
-	if (length > 0 && !is_method((struct span){(const char *)data, 1}))
+	if (!fields->line_done && !may_begin(data, length))
 		return refuse(stream, REQUEST_NOT_HTTP);
 	for (;;) {
 		switch (span_line(data, length, fields->at, REQUEST_HEAD_MAX, &fields->searched,

@@ -61,13 +61,11 @@ static bool is_host(const struct dns_question *question)
 
 static void finish_host(struct names_slot *slot)
 {
-	uint16_t type = slot->question.type;
-	const struct ip_address own = ip_own(type == DNS_TYPE_A ? AF_INET : AF_INET6, IP_OWN_HOST);
-	struct dns_addresses host = {.type = type, .count = 1, .ttl = HOST_TTL};
+	const struct ip_address own = ip_own(AF_INET, IP_OWN_HOST);
+	struct dns_addresses host = {.type = DNS_TYPE_A, .count = 1, .ttl = HOST_TTL};
 
 	memcpy(host.address[0], own.bytes, DNS_ADDRESS);
-	/* Other types have no records: finish() takes none. */
-	finish(slot, DNS_NO_ERROR, dns_address_length(type) ? &host : NULL);
+	finish(slot, DNS_NO_ERROR, slot->question.type == DNS_TYPE_A ? &host : NULL);
 }
 
 /* --- from the resolvers ----------------------------------------------------------------------- */

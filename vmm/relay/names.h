@@ -8,7 +8,9 @@
  * route to the IPv6 Internet. Special addresses (ip_is_special()) are removed, and those that
  * remain are pinned to the name of the query.
  *
- * Names are those of vmm/net/dns.h. The name "host" is the sandbox's own IP_OWN_HOST.
+ * Names are those of vmm/net/dns.h. The name "host" is the sandbox's own IP_OWN_HOST, with an IPv4
+ * address only: most services of a host's loopback listen at 127.0.0.1 alone, and programs try IPv6
+ * first.
  *
  * Bounded: NAMES_WAITING queries at a time, whatever brought them, and NAMES_SECOND a second; both
  * for each sandbox. A query waits for the monitor's verdict, then for the resolvers: at most
