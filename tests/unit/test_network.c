@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A sandbox's network without a backend: what is opened, and that closing is final. */
+/* A sandbox's network whose relay says nothing: what is opened, and that closing is final. */
 #include <arpa/inet.h>
 #include <string.h>
 
@@ -7,7 +7,6 @@
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/approvals.h"
 #include "vmm/sandbox/network.h"
-#include "vmm/sandbox/network_decide.h"
 
 static struct loop *loop;
 static struct guard *guard;
@@ -73,7 +72,7 @@ static void open_network(struct network *network)
 
 	ck_assert_msg(network_open(network, loop, &config, card, guard, &ops, NULL, &err) == 0,
 		      "%s", err.text);
-	ck_assert(network->card && network->filter && network->resolver);
+	ck_assert(network->card && network->relay);
 }
 
 START_TEST(it_can_be_closed_in_any_state)
@@ -87,14 +86,14 @@ START_TEST(it_can_be_closed_in_any_state)
 	ck_assert_int_eq(network_open(&network, loop, &(struct network_config){.user = false}, card,
 				      guard, NULL, NULL, &err),
 			 0);
-	ck_assert_ptr_null(network.filter);
+	ck_assert(!network_exists(&network));
 	network_close(&network); /* no network */
 	ck_assert_int_lt(network_open(&network, loop, &tap, card, guard, NULL, NULL, &err), 0);
 	ck_assert(!network_exists(&network));
 	network_close(&network); /* half opened */
 	open_network(&network);
 	network_close(&network);
-	ck_assert(!network.card && !network.filter && !network.resolver);
+	ck_assert(!network.card && !network_exists(&network));
 	approvals_destroy(questions);
 	end();
 }
@@ -111,7 +110,7 @@ START_TEST(a_second_close_touches_nothing)
 	begin();
 	open_network(&network);
 	network_close(&network);
-	ask_and_reply(); /* not to a filter that is gone */
+	ask_and_reply(); /* not to a relay that is gone */
 	approvals_set_requester(questions, POLICY_NET, on_reply, NULL);
 	network_close(&network);
 	ask_and_reply();
@@ -126,57 +125,4 @@ START_TEST(a_second_close_touches_nothing)
 }
 END_TEST
 
-static struct approval_history history_of(const struct filter_request *request,
-					  struct network *network)
-{
-	int number = network_ask(network, request);
-	const struct approval *question;
-	struct approval_history history;
-	unsigned at = 0;
-
-	ck_assert_int_gt(number, 0);
-	question = approvals_next(questions, &at);
-	ck_assert_ptr_nonnull(question);
-	history = question->history;
-	network_unask(network, (uint32_t)number);
-	return history;
-}
-
-/* What no person denied is counted apart from what a person did. */
-START_TEST(a_denial_without_an_operator_is_counted_apart)
-{
-	struct filter_request request = {
-		.op = FILTER_CONNECT, .protocol = FILTER_TCP, .address = 0x5db8d822, .port = 80};
-	struct approval_history history;
-	struct network network;
-
-	begin();
-	open_network(&network);
-	request.answer = FILTER_DECLINED;
-	ck_assert(!network_check(&network, &request));
-	request.answer = FILTER_APPROVED;
-	ck_assert(network_check(&network, &request));
-	history = history_of(&request, &network);
-	ck_assert_uint_eq(history.denied, 1);
-	ck_assert_uint_eq(history.unattended, 0);
-	request.answer = FILTER_UNATTENDED;
-	ck_assert(!network_check(&network, &request));
-	request.answer = FILTER_OVERASKED;
-	ck_assert(!network_check(&network, &request));
-	/* As of a question that no operator decided in time. */
-	request.answer = FILTER_DECLINED;
-	network.undecided = true;
-	ck_assert(!network_check(&network, &request));
-	network.undecided = false;
-	history = history_of(&request, &network);
-	ck_assert_uint_eq(history.allowed, 1);
-	ck_assert_uint_eq(history.denied, 4);
-	ck_assert_uint_eq(history.unattended, 3);
-	network_close(&network);
-	approvals_destroy(questions);
-	end();
-}
-END_TEST
-
-UNIT_MAIN("network", it_can_be_closed_in_any_state, a_second_close_touches_nothing,
-	  a_denial_without_an_operator_is_counted_apart)
+UNIT_MAIN("network", it_can_be_closed_in_any_state, a_second_close_touches_nothing)

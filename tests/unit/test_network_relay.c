@@ -188,7 +188,7 @@ static struct policy *parse(const char *text)
 static void begin(unsigned ports, uint16_t host_port)
 {
 	static const struct network_ops ops = {.published = on_published};
-	struct network_config config = {.user = true, .relay = true, .published = ports};
+	struct network_config config = {.user = true, .published = ports};
 	struct err err = {.text = ""};
 	unsigned i;
 

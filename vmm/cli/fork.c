@@ -156,7 +156,6 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 	config.sandbox.trusted_image = true;
 	config.sandbox.hostname = child;
 	config.sandbox.machine = (struct machine_config){.agent = true, .console_fd = -1};
-	network_choose_relay(&config.sandbox);
 	for (i = 1; ret == 0 && i <= count; i++) {
 		snprintf(child, sizeof(child), "%s-%u", name, i);
 		snprintf(log, sizeof(log), "%s-%u", audit ? audit : "", i);

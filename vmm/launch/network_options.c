@@ -161,25 +161,12 @@ static int probe_ports(const struct network_config *config, struct err *err)
 	int ret;
 
 	for (i = 0; i < config->published; i++) {
-		if (!config->relay && config->publish[i].family != AF_INET)
-			return err_set(err, EINVAL, "--publish %s: passt has IPv4 only",
-				       publish_text(&config->publish[i], text));
 		ret = publish_probe(&config->publish[i], &why);
 		if (ret < 0)
 			return err_set(err, -ret, "--publish %s: %s",
 				       publish_text(&config->publish[i], text), why.text);
 	}
 	return 0;
-}
-
-void network_choose_relay(struct sandbox_config *config)
-{
-	const char *choice = getenv("CORDON_NET");
-	bool relay = !choice || strcmp(choice, "passt") != 0;
-
-	config->network.relay = relay && config->network.user;
-	/* Also without a network: a template is for sandboxes with and without one. */
-	config->machine.queues.net_offloads = relay;
 }
 
 int network_apply(struct sandbox_options *options, struct err *err)
@@ -204,7 +191,6 @@ int network_apply(struct sandbox_options *options, struct err *err)
 			"allow tls example.com:443\"",
 			options->net, policy_name(options->policy));
 	config->user = wanted && !none && !config->tap[0];
-	network_choose_relay(&options->sandbox);
 	for (i = 0; i < options->sandbox.sockets.count && ret == 0; i++)
 		ret = policy_check_outside(options->policy, options->sandbox.sockets.socket[i].path,
 					   "a published socket", err);

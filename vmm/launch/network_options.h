@@ -15,7 +15,4 @@ extern const struct option_table network_option_table;
  */
 int network_apply(struct sandbox_options *options, struct err *err);
 
-/* Has a network go through a relay instead of passt, if CORDON_NET=relay is in the environment. */
-void network_choose_relay(struct sandbox_config *config);
-
 #endif

@@ -112,7 +112,7 @@ static int create_net(struct machine_devices *devices, const struct machine_queu
 	const struct net_card_config config = {.mac = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x02},
 					       .mtu = 65520,
 					       .pairs = queues->net,
-					       .offloads = queues->net_offloads};
+					       .offloads = true};
 	int ret = net_card_create(&devices->net, devices->loop, &config);
 
 	if (ret < 0)

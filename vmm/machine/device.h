@@ -61,9 +61,8 @@ struct machine_devices {
 };
 
 struct machine_queues {
-	unsigned disk;	   /* of each disk, 1 to BLK_QUEUES */
-	unsigned net;	   /* pairs of the network card, 1 to NET_CARD_PAIRS */
-	bool net_offloads; /* the card offers segmentation: its owner is a relay or a tap */
+	unsigned disk; /* of each disk, 1 to BLK_QUEUES */
+	unsigned net;  /* pairs of the network card, 1 to NET_CARD_PAIRS */
 };
 
 struct machine_device_hooks {

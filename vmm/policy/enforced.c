@@ -81,9 +81,3 @@ bool enforced_limit(const char *name)
 			return limits[i].enforced;
 	return false;
 }
-
-/* The frame filter judges the first request of a connection only, and by its Host. */
-bool enforced_requests(void)
-{
-	return false;
-}

@@ -74,8 +74,6 @@ bool enforced_statement(const char *statement);
 bool enforced_action(enum policy_class class, enum policy_action action);
 bool enforced_limit(const char *name);
 
-/* Whether this version sees every request of a connection: rules about methods and paths. */
-bool enforced_requests(void);
 
 /* --- net.c ------------------------------------------------------------------------------------ */
 

@@ -39,8 +39,6 @@ static int parse_target(struct parser *parser, struct rule *rule, const struct w
 		return parse_fail(parser, EINVAL, word->column, "%s", why.text);
 	if (ret < 0)
 		return parse_no_memory(parser);
-	if ((rule->methods || target->path) && !enforced_requests())
-		return parse_not_enforced(parser, word, "a rule about methods or paths");
 	return 0;
 }
 

@@ -248,7 +248,7 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 	if (ret < 0)
 		return ret;
 	network->tick = (struct loop_timer){.expired = tick, .arg = network, .guest = true};
-	if (config->relay)
+	if (config->user)
 		return open_relay(network, err);
 	if (config->questions)
 		approvals_set_requester(config->questions, POLICY_NET, network_decided, network);

@@ -32,8 +32,7 @@ struct relay_client_report;
 
 struct network_config {
 	uint64_t bytes_per_second, frames_per_second; /* of the card, each way; 0: no limit */
-	bool user;				      /* passt */
-	bool relay;				      /* with user: a relay in its place */
+	bool user;				      /* a relay */
 	char tap[TAP_NAME_MAX + 1];  /* the interface, or ""; without passt or tap: no network */
 	struct approvals *questions; /* the caller's, for `ask` rules; or NULL */
 	unsigned published;

@@ -97,12 +97,11 @@ int template_find(struct template *template, const struct machine_config *config
 		ret = add_file(template, &used, "initrd", config->initrd, err);
 	read_boot_id(boot);
 	add(template, &used, "boot %s\n", boot);
-	add(template, &used, "memory %llu\ncpus %u\nqueues %u %u%s\nhost %s %s %s\ncmdline %s\n",
+	add(template, &used, "memory %llu\ncpus %u\nqueues %u %u\nhost %s %s %s\ncmdline %s\n",
 	    (unsigned long long)config->memory, config->cpus,
 	    config->queues.disk ? config->queues.disk : 1,
-	    config->queues.net ? config->queues.net : 1,
-	    config->queues.net_offloads ? " offloads" : "", host.nodename, host.release,
-	    host.version, config->cmdline_append ? config->cmdline_append : "");
+	    config->queues.net ? config->queues.net : 1, host.nodename, host.release, host.version,
+	    config->cmdline_append ? config->cmdline_append : "");
 	if (ret == 0 && used >= sizeof(template->key))
 		ret = err_set(err, E2BIG, "what the template is made from is too long to note");
 	if (ret == 0)
