@@ -74,7 +74,6 @@ bool enforced_statement(const char *statement);
 bool enforced_action(enum policy_class class, enum policy_action action);
 bool enforced_limit(const char *name);
 
-
 /* --- net.c ------------------------------------------------------------------------------------ */
 
 /* 0, -EINVAL with a message, -ENOMEM. */
