@@ -98,7 +98,7 @@ void relay_world_begin(struct relay_world *world, const char *rules);
 void relay_world_end(struct relay_world *world);
 void relay_world_set_policy(struct relay_world *world, const char *rules);
 
-/* Runs the loop for a time, or until a condition holds: false if it does not within 10 s. */
+/* Runs the loop for a time, or until a condition holds: false if it does not within a minute. */
 void relay_world_run(struct relay_world *world, uint64_t ns);
 bool relay_world_until(struct relay_world *world, bool (*done)(void *arg), void *arg);
 

@@ -24,8 +24,8 @@ int relay_flows_init(struct relay_flows *flows)
 {
 	*flows = (struct relay_flows){.count = 0};
 	/* calloc() maps zero pages: those that are never used take no memory. */
-	flows->bucket = calloc(BUCKETS, sizeof(*flows->bucket));
-	flows->heap = calloc(RELAY_FLOWS + 1, sizeof(*flows->heap));
+	flows->bucket = calloc(BUCKETS, sizeof(struct relay_flow *));
+	flows->heap = calloc(RELAY_FLOWS + 1, sizeof(struct relay_flow *));
 	if (!flows->bucket || !flows->heap)
 		return -ENOMEM;
 	return siphash_key_random(&flows->key);
