@@ -207,6 +207,11 @@ bool world_is_closed(void *connection)
 	return tcp_look(((struct world_connection *)connection)->tcp) & TCP_LOOK_CLOSED;
 }
 
+bool world_is_open_or_closed(void *connection)
+{
+	return world_is_open(connection) || world_is_closed(connection);
+}
+
 /* --- the monitor ------------------------------------------------------------------------------ */
 
 static void tell(struct relay_world *world, uint32_t type, const void *data, size_t length, int fd)

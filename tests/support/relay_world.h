@@ -117,6 +117,7 @@ void world_abort(struct world_connection *connection);
 bool world_is_open(void *connection);	/* its handshake is complete */
 bool world_has_ended(void *connection); /* the peer has ended its side */
 bool world_is_closed(void *connection);
+bool world_is_open_or_closed(void *connection);
 
 /* Any segment, from a port of the guest to an address and port. */
 void relay_world_segment(struct relay_world *world, uint16_t guest_port,
