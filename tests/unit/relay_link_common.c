@@ -192,19 +192,18 @@ void peer_sends_fds(unsigned count)
 	} control = {.space = {0}};
 	struct iovec part = {(char[]){'f'}, 1};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control};
-	int fd[8], null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct cmsghdr *header;
 	unsigned i;
 
 	ck_assert_int_ge(null, 0);
-	for (i = 0; i < count; i++)
-		fd[i] = null;
 	message.msg_controllen = CMSG_SPACE(count * sizeof(int));
 	header = CMSG_FIRSTHDR(&message);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(header), fd, count * sizeof(int));
+	for (i = 0; i < count; i++)
+		memcpy(CMSG_DATA(header) + i * sizeof(int), &null, sizeof(null));
 	ck_assert_int_eq(sendmsg(peer, &message, 0), 1);
 	close(null);
 }
