@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/relay_exchange_common.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 
 #include "vmm/relay/link.h"
 
@@ -253,67 +247,6 @@ void host_teardown(void)
 		free(host.frame[i]);
 }
 
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
-static bool enter_network(void)
-{
-	struct ifreq interface = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-	unsigned uid = geteuid(), gid = getegid();
-	char map[64];
-	int fd;
-
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-		return false;
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	write_text("/proc/self/setgroups", "deny");
-	if (!write_text("/proc/self/uid_map", map))
-		return false;
-	snprintf(map, sizeof(map), "0 %u 1", gid);
-	if (!write_text("/proc/self/gid_map", map))
-		return false;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &interface) == 0 && close(fd) == 0;
-}
-
-/* A child tries it first: an attempt that fails halfway cannot be undone. */
-bool host_own_network(void)
-{
-	int status = -1;
-	pid_t child = fork();
-
-	if (child == 0)
-		_exit(!enter_network());
-	ck_assert_int_gt(child, 0);
-	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	return status == 0 && enter_network();
-}
-
-bool host_has_ipv6(void)
-{
-	const struct sockaddr_in6 six = {.sin6_family = AF_INET6,
-					 .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&six, sizeof(six)) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	return has;
-}
-
-void host_skip(const char *test, const char *why)
-{
-	printf("skip %s %s\n", test, why);
-	fflush(stdout);
-}
-
 static void stop_loop(void *loop)
 {
 	loop_stop(loop);
@@ -374,141 +307,6 @@ void host_verdict(bool allowed, bool approved)
 	wait->done(wait->arg, allowed, approved);
 }
 
-/* --- the guest -------------------------------------------------------------------------------- */
-
-/* An IP header without checksum and 8 bytes, which errors repeat. */
-static uint8_t last_packet[EXCHANGE_HEADER + PACKET_MTU];
-
-static struct packet packet_to(const struct ip_address *target, uint8_t protocol, size_t length)
-{
-	struct packet packet = {.source = ip_own(target->family, IP_OWN_GUEST),
-				.target = *target,
-				.ip = last_packet,
-				.payload_length = length};
-	uint8_t *ip = last_packet;
-
-	memset(ip, 0, EXCHANGE_HEADER);
-	if (target->family == AF_INET) {
-		packet.ip_length = 28 + length;
-		ip[0] = 0x45;
-		store_be16(ip + 2, (uint16_t)packet.ip_length);
-		ip[8] = 64;
-		ip[9] = protocol;
-		memcpy(ip + 12, packet.source.bytes, 4);
-		memcpy(ip + 16, target->bytes, 4);
-		packet.payload = ip + 28;
-	} else {
-		packet.ip_length = 48 + length;
-		ip[0] = 0x60;
-		store_be16(ip + 4, (uint16_t)(8 + length));
-		ip[6] = protocol;
-		ip[7] = 64;
-		memcpy(ip + 8, packet.source.bytes, 16);
-		memcpy(ip + 24, target->bytes, 16);
-		packet.payload = ip + 48;
-	}
-	return packet;
-}
-
-static size_t ip_header(unsigned family)
-{
-	return family == AF_INET ? 20 : 40;
-}
-
-void guest_sends_from(uint16_t port, const struct ip_address *target, uint16_t target_port,
-		      const void *payload, size_t length)
-{
-	struct packet packet = packet_to(target, IPPROTO_UDP, length);
-	uint8_t *udp = last_packet + ip_header(target->family);
-
-	packet.kind = PACKET_UDP;
-	packet.source_port = port;
-	packet.target_port = target_port;
-	store_be16(udp, port);
-	store_be16(udp + 2, target_port);
-	store_be16(udp + 4, (uint16_t)(8 + length));
-	if (length > 0)
-		memcpy(udp + 8, payload, length);
-	datagram_packet(&host.relay, &packet);
-}
-
-void guest_sends(const struct ip_address *target, uint16_t target_port, const void *payload,
-		 size_t length)
-{
-	guest_sends_from(GUEST_PORT, target, target_port, payload, length);
-}
-
-void guest_pings(const struct ip_address *target, uint16_t id, uint16_t sequence,
-		 const void *payload, size_t length)
-{
-	bool four = target->family == AF_INET;
-	struct packet packet = packet_to(target, four ? IPPROTO_ICMP : IPPROTO_ICMPV6, length);
-	uint8_t *icmp = last_packet + ip_header(target->family);
-
-	packet.kind = PACKET_ECHO;
-	packet.echo_id = id;
-	packet.echo_sequence = sequence;
-	icmp[0] = four ? 8 : 128;
-	store_be16(icmp + 4, id);
-	store_be16(icmp + 6, sequence);
-	if (length > 0)
-		memcpy(icmp + 8, payload, length);
-	echo_packet(&host.relay, &packet);
-}
-
-struct seen host_seen(unsigned frame)
-{
-	const uint8_t *bytes = host.frame[frame], *ip = bytes + PACKET_ETHERNET;
-	size_t length = host.length[frame];
-	struct seen seen = {.protocol = 0};
-
-	ck_assert_uint_lt(frame, host.frames);
-	ck_assert_uint_ge(length, PACKET_ETHERNET + 20);
-	if (load_be16(bytes + 12) == 0x0800) {
-		ck_assert_uint_eq(load_be16(ip + 2), length - PACKET_ETHERNET);
-		seen.source.family = seen.target.family = AF_INET;
-		memcpy(seen.source.bytes, ip + 12, 4);
-		memcpy(seen.target.bytes, ip + 16, 4);
-		seen.protocol = ip[9];
-	} else {
-		ck_assert_uint_eq(load_be16(ip + 4), length - PACKET_ETHERNET - 40);
-		seen.source.family = seen.target.family = AF_INET6;
-		memcpy(seen.source.bytes, ip + 8, 16);
-		memcpy(seen.target.bytes, ip + 24, 16);
-		seen.protocol = ip[6];
-	}
-	seen.data = ip + ip_header(seen.source.family);
-	seen.length = length - (size_t)(seen.data - bytes);
-	ck_assert(ip_is(&seen.target, IP_OWN_GUEST));
-	return seen;
-}
-
-void host_saw_datagram(unsigned frame, const struct ip_address *source, uint16_t source_port,
-		       uint16_t guest_port, const void *payload, size_t length)
-{
-	const struct seen seen = host_seen(frame);
-
-	ck_assert_uint_eq(seen.protocol, IPPROTO_UDP);
-	ck_assert(ip_same(&seen.source, source));
-	ck_assert_uint_eq(load_be16(seen.data), source_port);
-	ck_assert_uint_eq(load_be16(seen.data + 2), guest_port);
-	ck_assert_uint_eq(seen.length, 8 + length);
-	ck_assert_mem_eq(seen.data + 8, payload, length);
-}
-
-void host_saw_error(unsigned frame, unsigned family, uint8_t type, uint8_t code)
-{
-	const struct seen seen = host_seen(frame);
-
-	ck_assert_uint_eq(seen.source.family, family);
-	ck_assert_uint_eq(seen.protocol, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
-	ck_assert(ip_is(&seen.source, IP_OWN_ROUTER));
-	ck_assert_uint_eq(seen.data[0], type);
-	ck_assert_uint_eq(seen.data[1], code);
-	ck_assert_uint_ge(seen.length, 8 + ip_header(family) + 8);
-	ck_assert_mem_eq(seen.data + 8, last_packet, ip_header(family) + 8);
-}
-
 struct exchange *host_flow(const struct ip_address *peer, uint16_t guest_port, uint16_t peer_port,
 			   uint8_t protocol)
 {
@@ -519,65 +317,4 @@ struct exchange *host_flow(const struct ip_address *peer, uint16_t guest_port, u
 	struct relay_flow *flow = relay_flows_find(&host.relay.flows, &key);
 
 	return flow ? exchange_of(flow) : NULL;
-}
-
-/* --- peers ------------------------------------------------------------------------------------ */
-
-int peer_open(unsigned family, int type, uint16_t *port)
-{
-	const struct ip_address address = loopback(family);
-	const struct timeval patience = {.tv_sec = 20};
-	struct sockaddr_storage at;
-	socklen_t length = ip_to_socket(&address, *port, &at);
-	struct ip_address own;
-	int fd = socket((int)family, type | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, length), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&at, &length), 0);
-	ck_assert(ip_from_socket(&at, &own, port));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return fd;
-}
-
-size_t peer_reads(int fd, void *to, size_t size, uint16_t *from)
-{
-	struct sockaddr_storage at;
-	socklen_t length = sizeof(at);
-	struct ip_address address;
-	uint16_t port;
-	ssize_t got = recvfrom(fd, to, size, 0, (struct sockaddr *)&at, &length);
-
-	ck_assert_msg(got >= 0, "nothing came: %s", strerror(errno));
-	ck_assert(ip_from_socket(&at, &address, &port));
-	if (from)
-		*from = port;
-	return (size_t)got;
-}
-
-void peer_reads_text(int fd, const char *text, uint16_t *from)
-{
-	char bytes[256];
-	size_t length = peer_reads(fd, bytes, sizeof(bytes), from);
-
-	ck_assert_uint_eq(length, strlen(text));
-	ck_assert_mem_eq(bytes, text, length);
-}
-
-void peer_is_silent(int fd)
-{
-	char byte;
-
-	ck_assert_int_eq(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
-	ck_assert_int_eq(errno, EAGAIN);
-}
-
-void peer_sends(int fd, unsigned family, uint16_t port, const void *data, size_t length)
-{
-	const struct ip_address address = loopback(family);
-	struct sockaddr_storage at;
-	socklen_t at_length = ip_to_socket(&address, port, &at);
-
-	ck_assert_int_eq(sendto(fd, data, length, 0, (struct sockaddr *)&at, at_length),
-			 (ssize_t)length);
 }

@@ -11,7 +11,6 @@
 
 #define HOST_FRAMES 256
 #define HOST_WAITS  1200
-#define GUEST_PORT  4000
 
 struct exchange_host {
 	struct relay relay;
@@ -54,12 +53,6 @@ void host_setup(void);
 /* Ends all flows: nothing may be left of them. */
 void host_teardown(void);
 
-/* A network of its own for this process, with a loopback alone. False: the host forbids that. */
-bool host_own_network(void);
-bool host_has_ipv6(void);
-/* Prints that a test is left out. */
-void host_skip(const char *test, const char *why);
-
 /* Runs the loop until that many frames have come for the guest in all, and no more. */
 void host_run(unsigned frames);
 /* The same for requests for a verdict, and for clients of TCP ports. */
@@ -73,44 +66,11 @@ void host_room(void);
 /* The oldest verdict that is outstanding. */
 void host_verdict(bool allowed, bool approved);
 
-/* --- the guest -------------------------------------------------------------------------------- */
-
-/* A packet of the guest's with a payload, its target "host" or another address. */
-void guest_sends(const struct ip_address *target, uint16_t target_port, const void *payload,
-		 size_t length);
-void guest_sends_from(uint16_t port, const struct ip_address *target, uint16_t target_port,
-		      const void *payload, size_t length);
-void guest_pings(const struct ip_address *target, uint16_t id, uint16_t sequence,
-		 const void *payload, size_t length);
-
-/* What has come for the guest. */
-struct seen {
-	struct ip_address source, target;
-	uint8_t protocol;
-	const uint8_t *data; /* behind the IP header */
-	size_t length;
-};
-struct seen host_seen(unsigned frame);
-
-/* It is a datagram with that payload. */
-void host_saw_datagram(unsigned frame, const struct ip_address *source, uint16_t source_port,
-		       uint16_t guest_port, const void *payload, size_t length);
-/* It is an ICMP or ICMPv6 error about the guest's last packet. */
-void host_saw_error(unsigned frame, unsigned family, uint8_t type, uint8_t code);
-
 /* The flow, or NULL. */
 struct exchange *host_flow(const struct ip_address *peer, uint16_t guest_port, uint16_t peer_port,
 			   uint8_t protocol);
 
-/* --- peers ------------------------------------------------------------------------------------ */
-
-/* A socket of the loopback, bound and with a time-out for reading. */
-int peer_open(unsigned family, int type, uint16_t *port);
+/* 127.0.0.1 or ::1 */
 struct ip_address loopback(unsigned family);
-/* Reads a datagram that is expected; returns its length, and the sender's port. */
-size_t peer_reads(int fd, void *to, size_t size, uint16_t *from);
-void peer_reads_text(int fd, const char *text, uint16_t *from);
-void peer_is_silent(int fd);
-void peer_sends(int fd, unsigned family, uint16_t port, const void *data, size_t length);
 
 #endif

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include "tests/unit/relay_exchange_common.h"
+#include "tests/unit/relay_guest_common.h"
+#include "tests/unit/relay_peers_common.h"
 
 #define ID 0x1234
 
