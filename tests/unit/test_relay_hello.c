@@ -310,6 +310,35 @@ START_TEST(a_second_hello_with_another_name_is_refused)
 }
 END_TEST
 
+/* Servers of TLS 1.3 go by an extension, and take a hello whatever version its message has. */
+START_TEST(a_second_hello_of_another_version_is_judged)
+{
+	static const uint8_t versions[] = {0, 2, 4, 0x7f, 0xff};
+	size_t i, first;
+
+	for (i = 0; i < ARRAY_SIZE(versions); i++) {
+		add_hello(plain);
+		first = length;
+		add_hello((struct net_hello){.name = "b.example.com"});
+		bytes[first + 9] = versions[i];
+		REFUSED(HELLO_OTHER_NAME);
+		ck_assert_uint_eq(passed, first);
+		/* One in several records. */
+		add_hello(plain);
+		first = length;
+		add_hello((struct net_hello){.name = "b.example.com", .record = 12});
+		bytes[first + 9] = versions[i];
+		REFUSED(HELLO_OTHER_NAME);
+		/* The twin. */
+		add_hello(plain);
+		first = length;
+		add_hello(plain);
+		bytes[first + 9] = versions[i];
+		ck_assert_int_eq(judge(), HELLO_MORE);
+	}
+}
+END_TEST
+
 /* Adds an empty early_data extension to the ClientHello in one record at bytes[0]. */
 static void make_early(void)
 {
@@ -367,4 +396,5 @@ UNIT_MAIN("relay_hello", a_name_is_found_and_the_hello_passes,
 	  addresses_are_no_names, other_protocols_and_endless_hellos_are_refused,
 	  bytes_behind_the_hello_in_its_record_are_refused, encrypted_bytes_end_the_judging,
 	  a_second_hello_with_the_same_name_passes, a_second_hello_with_another_name_is_refused,
-	  a_hello_behind_early_data_is_judged, records_that_are_none_are_refused)
+	  a_second_hello_of_another_version_is_judged, a_hello_behind_early_data_is_judged,
+	  records_that_are_none_are_refused)

@@ -13,8 +13,10 @@
 #define RECORD_DATA	      23
 #define RECORD_HEARTBEAT      24
 #define MESSAGE_CLIENT_HELLO  1
-#define MESSAGE_PREFIX	      6 /* type, length, version */
-#define MESSAGE_VERSION_MAJOR 4 /* offset */
+#define MESSAGE_PREFIX	      6	     /* type, length, version */
+#define MESSAGE_VERSION_MAJOR 4	     /* offset */
+#define HELLO_LEAST	      38     /* version, random, three lengths: bytes without extensions */
+#define HELLO_MOST	      131396 /* OpenSSL takes no more, and others less */
 
 void hello_init(struct hello *hello)
 {
@@ -99,10 +101,24 @@ static enum hello_verdict judge_again(struct hello *hello, const uint8_t *data, 
 }
 
 /*
+ * Whether a message may be a ClientHello. Its version does not tell: servers of TLS 1.3 go by an
+ * extension (RFC 8446, 4.2.1). Its length is one that a server takes; encrypted bytes look like
+ * that once in 30,000 times.
+ */
+static bool may_be_hello(const uint8_t message[MESSAGE_PREFIX])
+{
+	uint32_t length = (uint32_t)message[1] << 16 | load_be16(message + 2);
+
+	return message[0] == MESSAGE_CLIENT_HELLO &&
+	       (message[MESSAGE_VERSION_MAJOR] == 3 ||
+		(length >= HELLO_LEAST && length <= HELLO_MOST));
+}
+
+/*
  * A handshake record is the beginning of a second ClientHello, of the client's other messages in
  * TLS 1.2, or an encrypted one of TLS 1.2 when a session is resumed. The server takes a ClientHello
- * only where it asked for one, so what is none ends that. A ClientHello is told from encrypted
- * bytes by its type and version, and an encrypted record is always longer than MESSAGE_PREFIX.
+ * only where it asked for one, so what is none ends that. An encrypted record is always longer than
+ * MESSAGE_PREFIX.
  */
 static enum hello_verdict judge_handshake(struct hello *hello, const uint8_t *data, size_t length)
 {
@@ -127,7 +143,7 @@ static enum hello_verdict judge_handshake(struct hello *hello, const uint8_t *da
 		if (have < MESSAGE_PREFIX && part < record)
 			return HELLO_MORE;
 	}
-	if (message[0] == MESSAGE_CLIENT_HELLO && message[MESSAGE_VERSION_MAJOR] == 3)
+	if (may_be_hello(message))
 		return judge_again(hello, data, length);
 	hello->stage = HELLO_DONE;
 	return HELLO_OPAQUE;
