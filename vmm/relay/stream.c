@@ -176,15 +176,17 @@ static void socket_ready(void *arg, uint32_t events)
 {
 	struct relay_stream *stream = arg;
 
-	if (stream->stage == STREAM_CONNECTING) {
-		stream_connected(stream);
-		return;
-	}
-	/* Edges: each is seen once, so both are remembered. An error is found by the next call. */
-	stream->hangup |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
-	stream->readable |= (events & EPOLLIN) || stream->hangup;
+	/*
+	 * Edges: each is seen once, so all are remembered, those that come with the connection too.
+	 * An error is found by the next call. recv(2) stops at an urgent byte.
+	 */
+	stream->read_on |= (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI)) != 0;
+	stream->readable |= (events & EPOLLIN) || stream->read_on;
 	stream->writable |= (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0;
-	stream_wake(stream);
+	if (stream->stage == STREAM_CONNECTING)
+		stream_connected(stream);
+	else
+		stream_wake(stream);
 }
 
 static void destroy(struct relay_stream *stream)
@@ -337,7 +339,7 @@ static void client_decided(void *arg, bool allowed, bool approved)
 	}
 	stream->stage = STREAM_OPEN;
 	stream->judge.kind = JUDGE_DONE;
-	if (loop_add(relay->loop, &stream->socket, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0) {
+	if (loop_add(relay->loop, &stream->socket, STREAM_EVENTS) < 0) {
 		stream_end(stream, RELAY_CLOSED);
 		return;
 	}

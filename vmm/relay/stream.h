@@ -55,9 +55,9 @@ struct relay_stream {
 	void *consumer_arg;
 	struct loop_source socket;
 	bool readable, writable; /* the socket, as far as known */
-	bool hangup;		 /* its end or an error is to be read */
-	bool in_ended;		 /* the outside sends no more */
-	bool out_ended;		 /* and has been told that the guest sends no more */
+	bool read_on;	/* a short read is not all: an end, an error or an urgent byte follows */
+	bool in_ended;	/* the outside sends no more */
+	bool out_ended; /* and has been told that the guest sends no more */
 
 	struct judge judge;
 	enum policy_protocol
@@ -101,6 +101,8 @@ void stream_consume(struct relay_stream *stream, const struct stream_consumer *c
 /* Decides about a SYN: the stream goes on, or is gone. */
 void stream_decide(struct relay_stream *stream);
 bool stream_still_allowed(struct relay_flow *flow);
+
+#define STREAM_EVENTS (EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* The socket of a stream that is connecting has an event: its connection or an error. */
 void stream_connected(struct relay_stream *stream);

@@ -183,7 +183,7 @@ static enum progress move_in(struct relay_stream *stream)
 			stream->flow.bytes_in += (uint64_t)n;
 			left -= (size_t)n;
 			/* The socket is empty, and what comes next is a new edge. */
-			if ((size_t)n < room && !stream->hangup)
+			if ((size_t)n < room && !stream->read_on)
 				stream->readable = false;
 		} else if (n == 0) {
 			stream->in_ended = true;

@@ -101,8 +101,7 @@ static void connect_outside(struct relay_stream *stream)
 		fail(stream, errno);
 		return;
 	}
-	if (loop_add(stream->relay->loop, &stream->socket,
-		     EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) < 0)
+	if (loop_add(stream->relay->loop, &stream->socket, STREAM_EVENTS) < 0)
 		fail(stream, ENOBUFS);
 }
 

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sockets are watched for edges, each of which is reported once: what several of them at a time,
+ * short reads and a lack of memory leave to be done must not be forgotten.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/support/relay_world.h"
+#include "tests/support/unit.h"
+
+static struct relay_world world;
+static struct ip_address host;
+
+/* A server whose client has been served before the relay's connect(2) returns. */
+static int quick = -1;
+static void (*serve)(int fd);
+
+int connect(int fd, const struct sockaddr *to, socklen_t length)
+{
+	int ret = (int)syscall(SYS_connect, fd, to, length), error = errno, client;
+
+	if (quick >= 0) {
+		client = accept(quick, NULL, NULL);
+		ck_assert_int_ge(client, 0);
+		serve(client);
+	}
+	errno = error;
+	return ret;
+}
+
+static uint16_t listen_quickly(void (*with)(int fd))
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+
+	serve = with;
+	quick = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(quick, (struct sockaddr *)&address, length), 0);
+	ck_assert_int_eq(listen(quick, 8), 0);
+	ck_assert_int_eq(getsockname(quick, (struct sockaddr *)&address, &length), 0);
+	return ntohs(address.sin_port);
+}
+
+static void begin(const char *rules)
+{
+	relay_world_begin(&world, rules);
+	host = world_host(AF_INET);
+}
+
+static void end(void)
+{
+	if (quick >= 0)
+		close(quick);
+	quick = -1;
+	relay_world_end(&world);
+}
+
+/* --- edges ------------------------------------------------------------------------------------ */
+
+static void greet_and_end(int fd)
+{
+	ck_assert_int_eq(send(fd, "bye\n", 4, MSG_NOSIGNAL), 4);
+	close(fd);
+}
+
+START_TEST(a_server_that_ends_before_its_connection_is_noticed_has_ended)
+{
+	struct world_connection *connection;
+	uint16_t port;
+
+	begin("net allow tcp host:*\n");
+	port = listen_quickly(greet_and_end);
+	connection = relay_world_connect(&world, &host, port);
+	ck_assert(relay_world_until(&world, world_has_ended, connection));
+	ck_assert_uint_eq(connection->got_length, 4);
+	end();
+}
+END_TEST
+
+static int urgent = -1;
+
+static void speak_urgently(int fd)
+{
+	urgent = fd;
+	ck_assert_int_eq(send(fd, "before", 6, MSG_NOSIGNAL), 6);
+	ck_assert_int_eq(send(fd, "!", 1, MSG_NOSIGNAL | MSG_OOB), 1);
+	ck_assert_int_eq(send(fd, "behind", 6, MSG_NOSIGNAL), 6);
+}
+
+static bool has_both(void *arg)
+{
+	return ((struct world_connection *)arg)->got_length >= 12;
+}
+
+/* recv(2) stops at an urgent byte, though more has arrived behind it. */
+START_TEST(what_stands_behind_an_urgent_byte_is_read)
+{
+	struct world_connection *connection;
+	uint16_t port;
+
+	begin("net allow tcp host:*\n");
+	port = listen_quickly(speak_urgently);
+	connection = relay_world_connect(&world, &host, port);
+	ck_assert(relay_world_until(&world, has_both, connection));
+	ck_assert_mem_eq(connection->got, "beforebehind", 12);
+	/* The same once it is open. */
+	speak_urgently(urgent);
+	connection->got_length = 0;
+	ck_assert(relay_world_until(&world, has_both, connection));
+	ck_assert_mem_eq(connection->got, "beforebehind", 12);
+	close(urgent);
+	end();
+}
+END_TEST
+
+UNIT_MAIN("relay_stream_edges", a_server_that_ends_before_its_connection_is_noticed_has_ended,
+	  what_stands_behind_an_urgent_byte_is_read)
