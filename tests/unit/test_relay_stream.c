@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "tests/support/net_frames.h"
 #include "tests/support/relay_world.h"
 #include "tests/support/unit.h"
 
@@ -273,6 +274,48 @@ START_TEST(a_question_holds_the_syn_without_an_answer)
 }
 END_TEST
 
+/* A connection that waits for a person while the policy changes; then it is approved. */
+static struct world_connection *approve_after(const char *rules)
+{
+	struct ip_address host = world_host(AF_INET);
+	struct relay_verdict yes = {.allowed = 1, .approved = 1};
+	struct world_connection *connection;
+	struct world_server *server;
+
+	relay_world_begin(&world, "net ask tcp host:*\n");
+	server = relay_world_serve(&world, AF_INET, WORLD_SINK);
+	connection = relay_world_connect(&world, &host, server->port);
+	relay_world_run(&world, 50000000);
+	relay_world_set_policy(&world, rules);
+	relay_world_run(&world, 50000000);
+	ck_assert_uint_eq(world.relay->stats.waiting, 1);
+	yes.ticket = world.check[0].ticket;
+	decide_verdict(world.relay, &yes);
+	ck_assert(relay_world_until(&world, world_is_open, connection));
+	return connection;
+}
+
+START_TEST(a_policy_that_comes_while_a_question_waits_holds)
+{
+	static uint8_t hello[32768];
+	const struct net_hello what = {.name = "good.example"};
+	size_t length = net_hello(hello, &what);
+	struct world_connection *connection;
+
+	connection = approve_after("net deny tls host:*\nnet ask tcp host:*\n");
+	world_send(connection, hello, length, false);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(world.server[0].client[0].got_length, 0);
+	relay_world_end(&world);
+	/* The twin. */
+	connection = approve_after("net deny udp host:*\nnet ask tcp host:*\n");
+	world_send(connection, hello, length, true);
+	ck_assert(relay_world_until(&world, client_has_ended, &world.server[0]));
+	ck_assert_uint_eq(world.server[0].client[0].got_length, length);
+	relay_world_end(&world);
+}
+END_TEST
+
 static bool all_open(void *arg)
 {
 	unsigned i;
@@ -322,4 +365,5 @@ UNIT_MAIN("relay_stream", bytes_pass_both_ways_and_both_ends_close, and_so_they_
 	  an_unreachable_address_is_unreachable, a_server_that_never_reads_slows_the_guest,
 	  a_guest_that_never_reads_slows_the_server, a_half_closed_connection_goes_on,
 	  a_reset_of_the_guest_reaches_the_server, a_new_policy_resets_what_it_does_not_allow,
-	  a_question_holds_the_syn_without_an_answer, sixty_connections_at_once)
+	  a_question_holds_the_syn_without_an_answer,
+	  a_policy_that_comes_while_a_question_waits_holds, sixty_connections_at_once)

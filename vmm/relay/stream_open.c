@@ -231,11 +231,15 @@ bool stream_still_allowed(struct relay_flow *flow)
 	struct opening opening;
 	unsigned kind;
 
-	/* The monitor decides again about what waits for it. */
-	if (flow->inbound || stream->consumer || stream->stage == STREAM_DECIDING)
+	if (flow->inbound || stream->consumer)
 		return true;
 	look_up(stream, flow->name, &opening);
 	choice = opening.choice;
+	/* The monitor decides again about what waits for it; but not whether bytes are judged. */
+	if (stream->stage == STREAM_DECIDING) {
+		hold(stream, &opening, stream->judge.kind == JUDGE_DONE && no_stricter(&opening));
+		return true;
+	}
 	if (accepts(stream, &choice[TCP]) && no_stricter(&opening)) {
 		flow->rule = choice[TCP].order;
 		return true;
