@@ -155,6 +155,35 @@ START_TEST(every_request_of_a_connection_is_judged)
 }
 END_TEST
 
+/* An operator who is shown one rule has not approved what falls under another one. */
+START_TEST(an_approval_is_for_the_rule_that_asked)
+{
+	static const char both[] = REQUEST("GET", "/a") REQUEST("GET", "/a") REQUEST("POST", "/b");
+	struct world_connection *connection;
+	size_t first = 2 * (sizeof(REQUEST("GET", "/a")) - 1), all = sizeof(both) - 1;
+	unsigned checks;
+
+	begin("net ask http GET good.example:*/a\nnet ask http POST good.example:*/b\n",
+	      WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	world.person = 1;
+	connection = open_one();
+	checks = world.checks;
+	world.person = -1;
+	world_send(connection, both, all, false);
+	ck_assert(relay_world_until(&world, client_has, &first));
+	relay_world_run(&world, 50000000);
+	ck_assert_uint_eq(server->client[0].got_length, first);
+	ck_assert_uint_eq(world.checks, checks + 1);
+	ck_assert_str_eq(world.check[checks].path, "/b");
+	decide_verdict(world.relay, &(struct relay_verdict){.ticket = world.check[checks].ticket,
+							    .allowed = 1,
+							    .approved = 1});
+	ck_assert(relay_world_until(&world, client_has, &all));
+	end();
+}
+END_TEST
+
 START_TEST(a_server_that_speaks_first_is_heard)
 {
 	struct world_connection *connection;
@@ -223,5 +252,6 @@ END_TEST
 
 UNIT_MAIN("relay_judged", a_permitted_name_passes_and_another_does_not,
 	  a_name_without_a_pin_opens_nothing, the_name_of_another_address_is_refused,
-	  every_request_of_a_connection_is_judged, a_server_that_speaks_first_is_heard,
-	  a_guest_that_ends_unjudged_sends_nothing, a_websocket_is_opaque_once_the_server_agrees)
+	  every_request_of_a_connection_is_judged, an_approval_is_for_the_rule_that_asked,
+	  a_server_that_speaks_first_is_heard, a_guest_that_ends_unjudged_sends_nothing,
+	  a_websocket_is_opaque_once_the_server_agrees)

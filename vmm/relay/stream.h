@@ -65,6 +65,7 @@ struct relay_stream {
 	bool judged;	  /* by name or request, and allowed at least once */
 	bool asked;	  /* an operator has allowed it before it was connected */
 	enum policy_protocol asked_protocol;
+	uint32_t asked_rule;   /* that the operator was shown: its number now */
 	uint32_t pending_rule; /* of the request that waits */
 	/* The first bytes of the server, while an upgrade may depend on them. */
 	uint8_t *response;

@@ -27,12 +27,13 @@ void stream_refuse(struct relay_stream *stream, const struct relay_request *requ
 	stream_end(stream, RELAY_REFUSED);
 }
 
-/* Whether an operator has allowed this when the connection began. */
-static bool is_approved(const struct relay_stream *stream, const struct relay_request *request)
+/* Whether an operator has allowed this, by the rule that asked, when the connection began. */
+static bool is_approved(const struct relay_stream *stream, const struct relay_request *request,
+			uint32_t rule)
 {
 	const char *name = stream->flow.name;
 
-	if (!stream->asked ||
+	if (!stream->asked || rule != stream->asked_rule ||
 	    (stream->asked_protocol != POLICY_TCP && stream->asked_protocol != request->protocol))
 		return false;
 	return !name || (request->name && strcmp(request->name, name) == 0);
@@ -100,7 +101,8 @@ bool stream_decide_subject(struct relay_stream *stream)
 		stream_refuse(stream, &request, subject->why);
 		return false;
 	}
-	if (found.choice.verdict == POLICY_ASK && is_approved(stream, &request)) {
+	if (found.choice.verdict == POLICY_ASK &&
+	    is_approved(stream, &request, found.choice.order)) {
 		stream_subject_decided(stream, true, true);
 		return true;
 	}

@@ -156,6 +156,7 @@ static void wait_for(struct relay_stream *stream, const struct relay_request *re
 		     uint32_t rule)
 {
 	stream->flow.rule = rule;
+	stream->asked_rule = rule;
 	stream->asked_protocol = request->protocol;
 	if (request->name) {
 		stream->flow.name = strdup(request->name);
@@ -235,6 +236,9 @@ bool stream_still_allowed(struct relay_flow *flow)
 		return true;
 	look_up(stream, flow->name, &opening);
 	choice = opening.choice;
+	for (kind = 0; kind < PROTOCOLS; kind++)
+		if (protocols[kind] == stream->asked_protocol)
+			stream->asked_rule = choice[kind].order;
 	/* The monitor decides again about what waits for it; but not whether bytes are judged. */
 	if (stream->stage == STREAM_DECIDING) {
 		hold(stream, &opening, stream->judge.kind == JUDGE_DONE && no_stricter(&opening));
