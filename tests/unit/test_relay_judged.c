@@ -184,6 +184,32 @@ START_TEST(an_approval_is_for_the_rule_that_asked)
 }
 END_TEST
 
+static void name_nothing_under(const char *rules, bool closed)
+{
+	struct world_connection *connection;
+	static uint8_t bytes[32768];
+	size_t length;
+
+	begin("net allow tls 93.184.216.34:*\nnet allow dns good.example\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	length = hello(bytes, NULL);
+	world_send(connection, bytes, length, false);
+	ck_assert(relay_world_until(&world, client_has, &length));
+	relay_world_set_policy(&world, rules);
+	relay_world_run(&world, 50000000);
+	ck_assert_int_eq(world_is_closed(connection), closed);
+	end();
+}
+
+/* That the name is pinned to the address now says nothing about a connection without a name. */
+START_TEST(a_connection_without_a_name_is_not_kept_by_a_rule_with_one)
+{
+	name_nothing_under("net allow tls good.example:*\n", true);
+	name_nothing_under("net allow tls 93.184.216.34:*\n", false);
+}
+END_TEST
+
 START_TEST(a_server_that_speaks_first_is_heard)
 {
 	struct world_connection *connection;
@@ -252,6 +278,7 @@ END_TEST
 
 UNIT_MAIN("relay_judged", a_permitted_name_passes_and_another_does_not,
 	  a_name_without_a_pin_opens_nothing, the_name_of_another_address_is_refused,
-	  every_request_of_a_connection_is_judged, an_approval_is_for_the_rule_that_asked,
-	  a_server_that_speaks_first_is_heard, a_guest_that_ends_unjudged_sends_nothing,
-	  a_websocket_is_opaque_once_the_server_agrees)
+	  every_request_of_a_connection_is_judged,
+	  a_connection_without_a_name_is_not_kept_by_a_rule_with_one,
+	  an_approval_is_for_the_rule_that_asked, a_server_that_speaks_first_is_heard,
+	  a_guest_that_ends_unjudged_sends_nothing, a_websocket_is_opaque_once_the_server_agrees)

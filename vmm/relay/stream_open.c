@@ -31,7 +31,10 @@ static bool no_stricter(const struct opening *opening)
 	       !is_stricter(&opening->choice[HTTP], &opening->choice[TCP]);
 }
 
-/* By the name of the flow if it has one, or by all names that are pinned to the address. */
+/*
+ * By the name of the flow if it has one, or by all names that are pinned to the address; but what
+ * was judged to have no name is opened as TLS or HTTP by address alone.
+ */
 static void look_up(struct relay_stream *stream, const char *name, struct opening *opening)
 {
 	unsigned i;
@@ -41,8 +44,9 @@ static void look_up(struct relay_stream *stream, const char *name, struct openin
 
 		*request = stream_request(stream, protocols[i]);
 		request->name = name;
-		opening->choice[i] = name ? decide_one(stream->relay, request)
-					  : decide_flow(stream->relay, request);
+		opening->choice[i] = name || (stream->judged && i != TCP)
+					     ? decide_one(stream->relay, request)
+					     : decide_flow(stream->relay, request);
 	}
 }
 
