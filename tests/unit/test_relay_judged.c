@@ -269,6 +269,36 @@ static void upgrade(const char *response, bool opaque)
 	end();
 }
 
+static void upgrade_under(const char *rules, bool closed)
+{
+	static const char agreed[] = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
+	struct world_connection *connection;
+	size_t length = sizeof(UPGRADE) - 1;
+
+	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	world_send(connection, UPGRADE, length, false);
+	ck_assert(relay_world_until(&world, client_has, &length));
+	ck_assert_int_gt(send(server->client[0].source.fd, agreed, sizeof(agreed) - 1, 0), 0);
+	world_send(connection, "\x81\x05hello", 7, false);
+	length += 7;
+	ck_assert(relay_world_until(&world, client_has, &length));
+	relay_world_set_policy(&world, rules);
+	relay_world_run(&world, 50000000);
+	ck_assert_int_eq(world_is_closed(connection), closed);
+	end();
+}
+
+START_TEST(a_websocket_ends_with_the_rule_for_its_request)
+{
+	upgrade_under("net allow http GET good.example:*/v2/**\n", true);
+	upgrade_under("net allow http POST good.example:*/v1/**\n", true);
+	upgrade_under("net allow http GET good.example:*/v1/chat\n", false);
+	upgrade_under("net allow http good.example:*\n", false);
+}
+END_TEST
+
 START_TEST(a_websocket_is_opaque_once_the_server_agrees)
 {
 	upgrade("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", true);
@@ -281,4 +311,5 @@ UNIT_MAIN("relay_judged", a_permitted_name_passes_and_another_does_not,
 	  every_request_of_a_connection_is_judged,
 	  a_connection_without_a_name_is_not_kept_by_a_rule_with_one,
 	  an_approval_is_for_the_rule_that_asked, a_server_that_speaks_first_is_heard,
-	  a_guest_that_ends_unjudged_sends_nothing, a_websocket_is_opaque_once_the_server_agrees)
+	  a_guest_that_ends_unjudged_sends_nothing, a_websocket_ends_with_the_rule_for_its_request,
+	  a_websocket_is_opaque_once_the_server_agrees)

@@ -199,6 +199,7 @@ static void destroy(struct relay_stream *stream)
 		stream->consumer->destroy(stream->consumer_arg);
 	judge_destroy(&stream->judge);
 	free(stream->response);
+	free(stream->upgrade_path);
 	free(stream->flow.name);
 	free(stream);
 }

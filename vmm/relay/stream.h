@@ -70,6 +70,9 @@ struct relay_stream {
 	/* The first bytes of the server, while an upgrade may depend on them. */
 	uint8_t *response;
 	size_t response_length;
+	/* The path of a permitted upgrade: what follows is part of that request. */
+	char *upgrade_path;
+	bool upgrade_unclear;
 
 	uint8_t packet[STREAM_PACKET];
 	size_t packet_length;
@@ -113,8 +116,8 @@ void stream_connected(struct relay_stream *stream);
 /* Decides about the judge's subject. False: the stream is gone. */
 bool stream_decide_subject(struct relay_stream *stream);
 
-/* The verdict about it. May end the stream. */
-void stream_subject_decided(struct relay_stream *stream, bool allowed, bool approved);
+/* The verdict about it. False: the stream is gone. */
+bool stream_subject_decided(struct relay_stream *stream, bool allowed, bool approved);
 
 /* Refuses the connection because of its bytes; why as for decide_refused(). The stream is gone. */
 void stream_refuse(struct relay_stream *stream, const struct relay_request *request,

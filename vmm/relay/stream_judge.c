@@ -103,8 +103,7 @@ bool stream_decide_subject(struct relay_stream *stream)
 	}
 	if (found.choice.verdict == POLICY_ASK &&
 	    is_approved(stream, &request, found.choice.order)) {
-		stream_subject_decided(stream, true, true);
-		return true;
+		return stream_subject_decided(stream, true, true);
 	}
 	if (found.by_name && !found.pinned) {
 		stream_refuse(stream, &request, "no DNS reply gave this address for the name");
@@ -120,21 +119,29 @@ bool stream_decide_subject(struct relay_stream *stream)
 	return true;
 }
 
-void stream_subject_decided(struct relay_stream *stream, bool allowed, bool approved)
+/* Keeps a copy of a text in *to. False: out of memory. */
+static bool keep(char **to, const char *text)
 {
-	const struct judge_subject *subject = &stream->judge.subject;
+	free(*to);
+	*to = strdup(text);
+	return *to != NULL;
+}
+
+bool stream_subject_decided(struct relay_stream *stream, bool allowed, bool approved)
+{
+	const struct judge *judge = &stream->judge;
+	const struct judge_subject *subject = &judge->subject;
 
 	if (!allowed) {
 		stream_end(stream, RELAY_REFUSED);
-		return;
+		return false;
 	}
-	if (!stream->judged && subject->name) {
-		free(stream->flow.name);
-		stream->flow.name = strdup(subject->name);
-		if (!stream->flow.name) {
-			stream_end(stream, RELAY_CLOSED);
-			return;
-		}
+	stream->upgrade_unclear = subject->unclear;
+	if ((!stream->judged && subject->name && !keep(&stream->flow.name, subject->name)) ||
+	    (judge->kind == JUDGE_HTTP && judge->http_stream->head.upgrade &&
+	     !keep(&stream->upgrade_path, subject->path))) {
+		stream_end(stream, RELAY_CLOSED);
+		return false;
 	}
 	stream->protocol = subject->protocol;
 	stream->judged = true;
@@ -142,4 +149,5 @@ void stream_subject_decided(struct relay_stream *stream, bool allowed, bool appr
 	stream->flow.approved |= approved;
 	judge_permit(&stream->judge);
 	stream_wake(stream);
+	return true;
 }

@@ -124,6 +124,19 @@ static enum progress move_out(struct relay_stream *stream)
 
 /* --- to the guest ----------------------------------------------------------------------------- */
 
+static void settle_upgrade(struct relay_stream *stream, bool switched)
+{
+	judge_switched(&stream->judge, switched);
+	if (!switched) {
+		free(stream->upgrade_path);
+		stream->upgrade_path = NULL;
+	}
+	free(stream->response);
+	stream->response = NULL;
+	stream->response_length = 0;
+	stream_wake(stream);
+}
+
 /*
  * Whether a request that asks for another protocol may get it depends on the server's response, so
  * its first bytes are kept until that is known.
@@ -153,11 +166,7 @@ static bool keep_response(struct relay_stream *stream, const uint8_t *data, size
 	response = request_read_response(stream->response, stream->response_length);
 	if (response == RESPONSE_MORE && stream->response_length < REQUEST_HEAD_MAX)
 		return true;
-	judge_switched(judge, response == RESPONSE_SWITCHED);
-	free(stream->response);
-	stream->response = NULL;
-	stream->response_length = 0;
-	stream_wake(stream);
+	settle_upgrade(stream, response == RESPONSE_SWITCHED);
 	return true;
 }
 

@@ -44,6 +44,11 @@ static void look_up(struct relay_stream *stream, const char *name, struct openin
 
 		*request = stream_request(stream, protocols[i]);
 		request->name = name;
+		if (protocols[i] == POLICY_HTTP && stream->upgrade_path) {
+			request->method = "GET";
+			request->path = stream->upgrade_path;
+			request->unclear = stream->upgrade_unclear;
+		}
 		opening->choice[i] = name || (stream->judged && i != TCP)
 					     ? decide_one(stream->relay, request)
 					     : decide_flow(stream->relay, request);
