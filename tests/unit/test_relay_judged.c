@@ -269,6 +269,26 @@ static void upgrade(const char *response, bool opaque)
 	end();
 }
 
+START_TEST(a_server_that_ends_instead_of_agreeing_has_not_agreed)
+{
+	struct world_connection *connection;
+	size_t length = sizeof(UPGRADE) - 1;
+
+	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
+	relay_resolver_ask(&world, "good.example");
+	connection = open_one();
+	world_send(connection, UPGRADE, length, false);
+	ck_assert(relay_world_until(&world, client_has, &length));
+	world_send(connection, "\x81\x05hello", 7, false);
+	relay_world_run(&world, 20000000);
+	ck_assert(!world_is_closed(connection));
+	shutdown(server->client[0].source.fd, SHUT_WR);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(server->client[0].got_length, length);
+	end();
+}
+END_TEST
+
 static void upgrade_under(const char *rules, bool closed)
 {
 	static const char agreed[] = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
@@ -311,5 +331,7 @@ UNIT_MAIN("relay_judged", a_permitted_name_passes_and_another_does_not,
 	  every_request_of_a_connection_is_judged,
 	  a_connection_without_a_name_is_not_kept_by_a_rule_with_one,
 	  an_approval_is_for_the_rule_that_asked, a_server_that_speaks_first_is_heard,
-	  a_guest_that_ends_unjudged_sends_nothing, a_websocket_ends_with_the_rule_for_its_request,
+	  a_guest_that_ends_unjudged_sends_nothing,
+	  a_server_that_ends_instead_of_agreeing_has_not_agreed,
+	  a_websocket_ends_with_the_rule_for_its_request,
 	  a_websocket_is_opaque_once_the_server_agrees)

@@ -124,6 +124,19 @@ static enum progress move_out(struct relay_stream *stream)
 
 /* --- to the guest ----------------------------------------------------------------------------- */
 
+static void drop_response(struct relay_stream *stream)
+{
+	free(stream->response);
+	stream->response = NULL;
+	stream->response_length = 0;
+}
+
+static bool awaits_response(const struct judge *judge)
+{
+	return judge->kind == JUDGE_HTTP && judge->http_stream->count > 0 &&
+	       judge->http_stream->head.upgrade;
+}
+
 static void settle_upgrade(struct relay_stream *stream, bool switched)
 {
 	judge_switched(&stream->judge, switched);
@@ -131,9 +144,7 @@ static void settle_upgrade(struct relay_stream *stream, bool switched)
 		free(stream->upgrade_path);
 		stream->upgrade_path = NULL;
 	}
-	free(stream->response);
-	stream->response = NULL;
-	stream->response_length = 0;
+	drop_response(stream);
 	stream_wake(stream);
 }
 
@@ -148,8 +159,10 @@ static bool keep_response(struct relay_stream *stream, const uint8_t *data, size
 	enum request_response response;
 
 	if (!judge->http || judge->kind == JUDGE_DONE || judge->kind == JUDGE_TLS ||
-	    (http && http->count > 0 && !http->head.upgrade))
+	    (http && http->count > 0 && !http->head.upgrade)) {
+		drop_response(stream);
 		return true;
+	}
 	if (!stream->response) {
 		/* In the middle of the stream there is no response to be found. */
 		if (stream->flow.bytes_in > 0)
@@ -161,7 +174,7 @@ static bool keep_response(struct relay_stream *stream, const uint8_t *data, size
 	length = min_u64(length, REQUEST_HEAD_MAX - stream->response_length);
 	memcpy(stream->response + stream->response_length, data, length);
 	stream->response_length += length;
-	if (!http || http->count == 0)
+	if (!awaits_response(judge))
 		return true;
 	response = request_read_response(stream->response, stream->response_length);
 	if (response == RESPONSE_MORE && stream->response_length < REQUEST_HEAD_MAX)
@@ -197,6 +210,8 @@ static enum progress move_in(struct relay_stream *stream)
 		} else if (n == 0) {
 			stream->in_ended = true;
 			tcp_shutdown(stream->tcp);
+			if (awaits_response(&stream->judge))
+				settle_upgrade(stream, false);
 		} else if (errno == EAGAIN || errno == EINTR) {
 			stream->readable = false;
 		} else {
