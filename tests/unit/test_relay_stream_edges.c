@@ -117,5 +117,81 @@ START_TEST(what_stands_behind_an_urgent_byte_is_read)
 }
 END_TEST
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static uint8_t script[1u << 20];
+
+static struct world_server *source(void)
+{
+	struct world_server *server = relay_world_serve(&world, AF_INET, WORLD_SOURCE);
+
+	server->script = script;
+	server->script_length = sizeof(script);
+	server->end_script = true;
+	return server;
+}
+
+static bool is_full(void *arg)
+{
+	(void)arg;
+	return world.relay->memory.used >
+	       world.relay->memory.max - world.relay->memory.max / 4 - 131072;
+}
+
+/* Connections whose program reads nothing, so that they fill the memory. */
+static void fill_memory(struct world_server *server)
+{
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		relay_world_connect(&world, &host, server->port)->deaf = true;
+	ck_assert(relay_world_until(&world, is_full, NULL));
+	relay_world_run(&world, 100000000);
+}
+
+START_TEST(memory_that_others_give_back_is_used)
+{
+	struct world_connection *connection;
+	struct world_server *server;
+	unsigned i;
+
+	begin("net allow tcp host:*\n");
+	world.relay->memory.max = 1u << 20;
+	server = source();
+	fill_memory(server);
+	/* Not even a first buffer is left. */
+	world.relay->memory.max = world.relay->memory.used;
+	connection = relay_world_connect(&world, &host, server->port);
+	ck_assert(relay_world_until(&world, world_is_open, connection));
+	relay_world_run(&world, 300000000);
+	ck_assert_uint_eq(connection->got_length, 0);
+	for (i = 0; i < 4; i++)
+		world_abort(&world.connection[i]);
+	world.relay->memory.max = 1u << 20;
+	ck_assert(relay_world_until(&world, world_has_ended, connection));
+	ck_assert_uint_eq(connection->got_length, sizeof(script));
+	end();
+}
+END_TEST
+
+/* Clients of a published port may fill it, and other connections go on. */
+START_TEST(a_part_of_the_memory_is_left_for_connections_without_any)
+{
+	struct world_connection *connection;
+	struct world_server *server;
+
+	begin("net allow tcp host:*\n");
+	world.relay->memory.max = 1u << 20;
+	server = source();
+	fill_memory(server);
+	ck_assert_uint_le(world.relay->memory.used, 1u << 20);
+	connection = relay_world_connect(&world, &host, server->port);
+	ck_assert(relay_world_until(&world, world_has_ended, connection));
+	ck_assert_uint_eq(connection->got_length, sizeof(script));
+	end();
+}
+END_TEST
+
 UNIT_MAIN("relay_stream_edges", a_server_that_ends_before_its_connection_is_noticed_has_ended,
-	  what_stands_behind_an_urgent_byte_is_read)
+	  what_stands_behind_an_urgent_byte_is_read, memory_that_others_give_back_is_used,
+	  a_part_of_the_memory_is_left_for_connections_without_any)

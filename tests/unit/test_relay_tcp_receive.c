@@ -267,11 +267,8 @@ START_TEST(bytes_without_memory_are_sent_again)
 {
 	talk.memory.max = 4096;
 	talk_open();
+	/* The first buffer of a queue is a small one, if there is no memory for more. */
 	talk_bulk(0, 8000);
-	ck_assert_uint_eq(wire_last(&wire)->acknowledged, GUEST(0));
-	talk_bulk(0, 4000);
-	ck_assert_uint_eq(wire_last(&wire)->acknowledged, GUEST(4000));
-	talk_bulk(4000, 4000);
 	ck_assert_uint_eq(wire_last(&wire)->acknowledged, GUEST(4096));
 	ck_assert_uint_eq(talk_write(10), 0);
 	tcp_consume(talk.tcp, 4096);

@@ -8,15 +8,22 @@
 
 #define SMALLEST 4096u /* bytes of an allocation */
 
+/* The last quarter of the budget is for queues that have no memory at all. */
+static size_t most_for(const struct relay_memory *memory, size_t size)
+{
+	return size > SMALLEST ? memory->max - memory->max / 4 : memory->max;
+}
+
 /* Moves the contents into more memory, for at least need bytes. False: out of memory. */
 static bool grow(struct relay_buffer *buffer, struct relay_memory *memory, size_t need)
 {
-	size_t size = SMALLEST;
+	size_t size = SMALLEST, most;
 	uint8_t *data;
 
 	while (size < need || size <= buffer->size)
 		size <<= 1;
-	if (memory->used > memory->max || size - buffer->size > memory->max - memory->used)
+	most = most_for(memory, size);
+	if (memory->used > most || size - buffer->size > most - memory->used)
 		return false;
 	data = malloc(size);
 	if (!data)
@@ -41,7 +48,8 @@ uint8_t *relay_buffer_reserve(struct relay_buffer *buffer, struct relay_memory *
 		memmove(buffer->data, buffer->data + buffer->head, buffer->used);
 		buffer->head = 0;
 		tail = buffer->size - buffer->used;
-	} else if (need > tail && grow(buffer, memory, buffer->used + need)) {
+	} else if (need > tail && (grow(buffer, memory, buffer->used + need) ||
+				   (buffer->size == 0 && grow(buffer, memory, 1)))) {
 		tail = buffer->size - buffer->used;
 	}
 	*room = min_u64(need, tail);

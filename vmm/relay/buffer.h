@@ -2,7 +2,8 @@
 /*
  * A bounded byte queue whose contents are contiguous in memory, so that a parser sees them in one
  * view and a segment of 64 KiB is sent from one place. The first write allocates; an empty queue
- * holds no memory. Every allocation counts against a budget that all queues share.
+ * holds no memory. Every allocation counts against a budget that all queues share; its last quarter
+ * is for the first 4 KiB of a queue, so that a few large ones do not stop all others.
  *
  * The memory is at most twice the limit: bytes move to its front only when at least as many have
  * been taken from there, so the cost of a byte is constant whatever the sizes of writes and reads.

@@ -14,8 +14,9 @@
 #include "vmm/relay/link.h"
 #include "vmm/relay/stream_names.h"
 
-#define DNS_PORT 53
-#define TURNS	 64 /* of streams before the loop looks at its descriptors again */
+#define DNS_PORT  53
+#define STARVE_NS UINT64_C(200000000) /* until a stream without memory tries again */
+#define TURNS	  64 /* of streams before the loop looks at its descriptors again */
 
 /* --- the endpoint ----------------------------------------------------------------------------- */
 
@@ -134,6 +135,7 @@ static bool settle(struct relay_stream *stream)
 static void turn(struct relay_stream *stream)
 {
 	struct relay *relay = stream->relay;
+	uint64_t deadline;
 	bool more = false;
 
 	if (!stream->tcp)
@@ -143,7 +145,11 @@ static void turn(struct relay_stream *stream)
 	tcp_flush(stream->tcp, relay_now(relay));
 	if (!settle(stream))
 		return;
-	relay_flows_deadline(&relay->flows, &stream->flow, tcp_deadline(stream->tcp));
+	deadline = tcp_deadline(stream->tcp);
+	/* No one tells that other streams have given memory back. */
+	if (stream->starved)
+		deadline = min_u64(deadline, relay_now(relay) + STARVE_NS);
+	relay_flows_deadline(&relay->flows, &stream->flow, deadline);
 	relay_set_timer(relay);
 	if (more)
 		stream_wake(stream);

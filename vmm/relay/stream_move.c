@@ -189,12 +189,15 @@ static enum progress move_in(struct relay_stream *stream)
 	uint8_t *to;
 	ssize_t n;
 
+	stream->starved = false;
 	while (stream->readable && !stream->in_ended) {
 		if (left == 0)
 			return MORE;
 		to = tcp_reserve(stream->tcp, min_u64(READ_MOST, left), &room);
-		if (!to)
+		if (!to) {
+			stream->starved = tcp_look(stream->tcp) & TCP_LOOK_WRITABLE;
 			return WAITS;
+		}
 		n = recv(stream->socket.fd, to, room, MSG_DONTWAIT);
 		if (n > 0 && !keep_response(stream, to, (size_t)n)) {
 			n = -1;
