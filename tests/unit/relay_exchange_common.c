@@ -75,8 +75,9 @@ void relay_error(struct relay *relay, const struct packet *packet, enum packet_e
 	host.error = error;
 }
 
-bool relay_may_begin(struct relay *relay)
+bool relay_may_begin(struct relay *relay, bool inbound)
 {
+	(void)inbound;
 	relay->stats.flooded += !host.may_begin;
 	return host.may_begin;
 }

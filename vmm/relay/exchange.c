@@ -142,7 +142,7 @@ bool exchange_permitted(struct relay *relay, const struct packet *packet,
 {
 	const char *why = NULL;
 
-	if (!relay_may_begin(relay))
+	if (!relay_may_begin(relay, false))
 		return false;
 	if (ip_is_own(&request->address) && !request->host) {
 		why = "nothing is at this address of the sandbox's network";

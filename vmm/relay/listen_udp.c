@@ -163,7 +163,7 @@ static void begin(struct publication *publication, const struct relay_key *key,
 	struct relay *relay = publication->relay;
 	struct exchange *exchange;
 
-	if (!relay_may_begin(relay))
+	if (!relay_may_begin(relay, true))
 		return;
 	exchange = exchange_create(relay, &client_ops, key);
 	if (!exchange)

@@ -71,9 +71,9 @@ void relay_error(struct relay *relay, const struct packet *packet, enum packet_e
 		relay_frame_to_guest(relay, reply, length);
 }
 
-bool relay_may_begin(struct relay *relay)
+bool relay_may_begin(struct relay *relay, bool inbound)
 {
-	if (bucket_try(&relay->flow_rate, relay_now(relay)))
+	if (bucket_try(inbound ? &relay->client_rate : &relay->flow_rate, relay_now(relay)))
 		return true;
 	relay->stats.flooded++;
 	return false;
@@ -312,6 +312,7 @@ int relay_create(struct relay **out, struct loop *loop, int frames_fd, int messa
 	relay->deadline =
 		(struct loop_timer){.expired = deadline_passed, .arg = relay, .guest = true};
 	bucket_init_burst(&relay->flow_rate, RELAY_FLOWS_SECOND, RELAY_FLOWS_BURST, 0);
+	bucket_init_burst(&relay->client_rate, RELAY_FLOWS_SECOND, RELAY_FLOWS_BURST, 0);
 	bucket_init_burst(&relay->echo_rate, DATAGRAM_ECHO_SECOND, DATAGRAM_ECHO_BURST, 0);
 	bucket_init_burst(&relay->log_rate, RELAY_LOGGED_SECOND, 10 * RELAY_LOGGED_SECOND, 0);
 	ret = link_create(&relay->frames, loop, frames_fd,

@@ -19,7 +19,8 @@
 #define RELAY_MEMORY	    (256u << 20) /* bytes in the buffers of all connections */
 #define RELAY_FLOWS_SECOND  1000	 /* new flows, with a burst of RELAY_FLOWS_BURST */
 #define RELAY_FLOWS_BURST   2000
-#define RELAY_LOGGED_SECOND 50 /* refusals that are logged, with a burst of 500 */
+#define RELAY_CLIENTS	    (RELAY_FLOWS / 2) /* TCP connections of published ports */
+#define RELAY_LOGGED_SECOND 50		      /* refusals that are logged, with a burst of 500 */
 
 struct link;	   /* vmm/relay/link.h */
 struct names;	   /* vmm/relay/names.h */
@@ -38,7 +39,8 @@ struct relay {
 	struct datagrams datagrams;
 	struct relay_memory memory;
 	struct tcp_config tcp4, tcp6; /* of all connections, by family */
-	struct bucket flow_rate, echo_rate, log_rate;
+	struct bucket flow_rate, client_rate, echo_rate, log_rate;
+	unsigned clients; /* of published TCP ports */
 	struct relay_stats stats;
 	struct waits *waits; /* decide.c */
 	struct loop_timer second, deadline;
@@ -66,8 +68,11 @@ void relay_frame_to_guest(struct relay *relay, const uint8_t *frame, size_t leng
 /* Sends the guest an ICMP error about a packet. */
 void relay_error(struct relay *relay, const struct packet *packet, enum packet_error error);
 
-/* Whether the sandbox may have one more new flow now, by the rate; counts it if not. */
-bool relay_may_begin(struct relay *relay);
+/*
+ * Whether the sandbox may have one more new flow now, by the rate; counts it if not. Clients of
+ * published ports have a rate of their own: a flood of theirs does not stop the guest.
+ */
+bool relay_may_begin(struct relay *relay, bool inbound);
 
 /* The peer of a flow as the host's sockets know it: the guest's "host" is the loopback. */
 struct ip_address relay_outside(const struct ip_address *peer);

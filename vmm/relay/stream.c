@@ -199,6 +199,8 @@ static void destroy(struct relay_stream *stream)
 {
 	decide_cancel(stream->relay, &stream->wait);
 	forget_ready(stream);
+	if (stream->flow.inbound)
+		stream->relay->clients--;
 	tcp_destroy(stream->tcp);
 	close_socket(stream);
 	if (stream->consumer)
@@ -283,7 +285,7 @@ static void begin(struct relay *relay, const struct packet *packet, const struct
 	names = ip_is(&key->peer, IP_OWN_ROUTER) && key->peer_port == DNS_PORT;
 	/* Nothing else is at the sandbox's own addresses. */
 	if ((packet->tcp.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_SYN ||
-	    (own && !names && !ip_is(&key->peer, IP_OWN_HOST)) || !relay_may_begin(relay)) {
+	    (own && !names && !ip_is(&key->peer, IP_OWN_HOST)) || !relay_may_begin(relay, false)) {
 		tcp_stray(config, &ends, &packet->tcp);
 		return;
 	}
@@ -363,7 +365,9 @@ void stream_accept(struct relay *relay, int fd, const struct ip_address *client,
 	struct relay_stream *stream = NULL;
 	struct relay_request request;
 
-	if (!relay_flows_find(&relay->flows, &key) && relay_may_begin(relay))
+	/* The guest's own connections always find room beside these. */
+	if (relay->clients < RELAY_CLIENTS && !relay_flows_find(&relay->flows, &key) &&
+	    relay_may_begin(relay, true))
 		stream = stream_new(relay, &key);
 	if (!stream) {
 		close(fd);
@@ -371,6 +375,7 @@ void stream_accept(struct relay *relay, int fd, const struct ip_address *client,
 	}
 	stream->socket.fd = fd;
 	stream->flow.inbound = true;
+	relay->clients++;
 	stream->wait = (struct relay_wait){.done = client_decided, .arg = stream};
 	if (!relay_flows_add(&relay->flows, &stream->flow, RELAY_OPENING, relay_now(relay))) {
 		destroy(stream);
