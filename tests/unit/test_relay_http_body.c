@@ -226,6 +226,31 @@ START_TEST(paths_of_any_length_fit)
 }
 END_TEST
 
+/* Some servers, such as Python's, do not read it: for them it is the next request. */
+START_TEST(a_body_where_none_is_expected_is_unclear)
+{
+	static const char *const method[] = {"GET", "HEAD", "DELETE", "TRACE"};
+	static const char *const body[] = {"Content-Length: 1\r\n\r\nx",
+					   "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"};
+	char text[256], seen[64];
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(method); i++) {
+		for (j = 0; j < ARRAY_SIZE(body); j++) {
+			snprintf(text, sizeof(text), "%s /p HTTP/1.1\r\nHost: a\r\n%s", method[i],
+				 body[j]);
+			snprintf(seen, sizeof(seen), "%s a:0 /p unclear\n", method[i]);
+			allowed(text, seen);
+		}
+		snprintf(text, sizeof(text),
+			 "%s /p HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", method[i]);
+		snprintf(seen, sizeof(seen), "%s a:0 /p\n", method[i]);
+		allowed(text, seen);
+	}
+	allowed("PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", "PUT a:0 /p\n");
+}
+END_TEST
+
 START_TEST(fields_that_replace_the_method_are_noticed)
 {
 	static const char *const name[] = {"X-HTTP-Method-Override", "X_Http_Method",
@@ -243,5 +268,6 @@ END_TEST
 
 UNIT_MAIN("relay_http_body", every_request_of_a_connection_is_seen, a_body_passes_as_it_comes,
 	  lengths_with_two_readings_are_refused, chunks_are_strict, trailers_are_checked,
-	  paths_are_normalised, paths_with_two_readings_are_unclear, paths_of_any_length_fit,
+	  a_body_where_none_is_expected_is_unclear, paths_are_normalised,
+	  paths_with_two_readings_are_unclear, paths_of_any_length_fit,
 	  fields_that_replace_the_method_are_noticed)

@@ -228,6 +228,21 @@ static enum request_reason check_head(const struct request_stream *stream)
 	return REQUEST_FINE;
 }
 
+/*
+ * Content of these has no meaning (RFC 9110, 9.3.1, 9.3.2, 9.3.5, 9.3.8), and a server that leaves
+ * it unread takes it for the next request.
+ */
+static bool is_bodiless(const char *method)
+{
+	static const char *const methods[] = {"GET", "HEAD", "DELETE", "TRACE"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(methods); i++)
+		if (strcmp(method, methods[i]) == 0)
+			return true;
+	return false;
+}
+
 static enum request_verdict refuse(struct request_stream *stream, enum request_reason reason)
 {
 	stream->reason = reason;
@@ -266,6 +281,9 @@ enum request_verdict http_read_head(struct request_stream *stream, const uint8_t
 			return refuse(stream, reason);
 	}
 	stream->head.length = fields->at;
+	if ((fields->chunked || fields->length > 0) && is_bodiless(stream->head.method) &&
+	    !stream->head.unclear)
+		stream->head.unclear = "a body that a server may take for the next request";
 	reason = check_head(stream);
 	return reason == REQUEST_FINE ? REQUEST_READY : refuse(stream, reason);
 }
