@@ -7,6 +7,7 @@
 #include "tests/support/net_frames.h"
 #include "tests/support/relay_world.h"
 #include "tests/support/unit.h"
+#include "vmm/base/bytes.h"
 
 #define BIG (4u << 20)
 
@@ -365,6 +366,39 @@ START_TEST(clients_of_published_ports_leave_room_for_the_guest)
 }
 END_TEST
 
+static void ignore(void *arg, bool allowed, bool approved)
+{
+	(void)arg;
+	(void)allowed;
+	(void)approved;
+}
+
+/* A policy that ends all flows logs each end, while the monitor does something else. */
+START_TEST(a_flood_of_events_leaves_room_for_requests)
+{
+	const struct relay_request request = {.op = POLICY_CONNECT,
+					      .protocol = POLICY_TCP,
+					      .address = ip_from4(0x5db8d822),
+					      .port = 80};
+	struct relay_wait wait[64];
+	unsigned i;
+
+	relay_world_begin(&world, "net allow tcp *:80\n");
+	for (i = 0; i < 16384; i++)
+		decide_note(world.relay, "flow-end", "tcp 192.0.2.4:80", "end=dropped");
+	ck_assert_uint_gt(world.relay->stats.unlogged, 0);
+	for (i = 0; i < ARRAY_SIZE(wait); i++) {
+		wait[i] = (struct relay_wait){.done = ignore};
+		ck_assert_int_eq(decide_check(world.relay, &wait[i], &request), 0);
+	}
+	relay_world_run(&world, 200000000);
+	ck_assert_uint_eq(world.relay->stats.waiting, 0);
+	/* Several hundred were logged. */
+	ck_assert_uint_ge(world.notes, 256);
+	relay_world_end(&world);
+}
+END_TEST
+
 static bool all_open(void *arg)
 {
 	unsigned i;
@@ -416,4 +450,5 @@ UNIT_MAIN("relay_stream", bytes_pass_both_ways_and_both_ends_close, and_so_they_
 	  a_reset_of_the_guest_reaches_the_server, a_new_policy_resets_what_it_does_not_allow,
 	  a_question_holds_the_syn_without_an_answer,
 	  a_policy_that_comes_while_a_question_waits_holds,
+	  a_flood_of_events_leaves_room_for_requests,
 	  clients_of_published_ports_leave_room_for_the_guest, sixty_connections_at_once)

@@ -150,6 +150,12 @@ void decide_verdict(struct relay *relay, const struct relay_verdict *verdict)
 
 /* --- the log ---------------------------------------------------------------------------------- */
 
+/* Events that the monitor does not keep up with are counted only: the rest is for its replies. */
+static bool may_log(const struct relay *relay)
+{
+	return link_waiting(relay->messages) < LINK_QUEUE / 2;
+}
+
 void decide_note(struct relay *relay, const char *what, const char *object, const char *detail)
 {
 	uint32_t type = RELAY_NOTE;
@@ -159,7 +165,7 @@ void decide_note(struct relay *relay, const char *what, const char *object, cons
 	copy_text(note.what, sizeof(note.what), what);
 	copy_text(note.object, sizeof(note.object), object);
 	copy_text(note.detail, sizeof(note.detail), detail);
-	if (!link_send(relay->messages, part, 2))
+	if (!may_log(relay) || !link_send(relay->messages, part, 2))
 		relay->stats.unlogged++;
 }
 
@@ -173,7 +179,7 @@ void decide_refused(struct relay *relay, const struct relay_request *request, co
 		return;
 	}
 	if (!why) {
-		if (!send_check(relay, 0, request))
+		if (!may_log(relay) || !send_check(relay, 0, request))
 			relay->stats.unlogged++;
 		return;
 	}

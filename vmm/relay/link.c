@@ -197,6 +197,11 @@ bool link_has_room(const struct link *link)
 	return !link->broken && ring_used(&link->queue) == 0;
 }
 
+size_t link_waiting(const struct link *link)
+{
+	return ring_used(&link->queue);
+}
+
 bool link_send(struct link *link, const struct iovec *part, unsigned parts)
 {
 	struct iovec copy[LINK_PARTS];

@@ -54,6 +54,9 @@ void link_destroy(struct link *link); /* NULL is harmless; not from within a cal
 /* Whether nothing waits in the queue: a message of any length will be taken. */
 bool link_has_room(const struct link *link);
 
+/* Bytes in the queue, of LINK_QUEUE. */
+size_t link_waiting(const struct link *link);
+
 #define LINK_PARTS 8 /* of a message that is sent */
 
 /*
