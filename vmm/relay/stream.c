@@ -64,6 +64,7 @@ void stream_wake(struct relay_stream *stream)
 		return;
 	stream->ready = true;
 	stream->next_ready = NULL;
+	stream->previous_ready = relay->last_ready;
 	if (relay->last_ready)
 		relay->last_ready->next_ready = stream;
 	else
@@ -72,29 +73,29 @@ void stream_wake(struct relay_stream *stream)
 	loop_defer(relay->loop, &relay->streams);
 }
 
+static void forget_ready(struct relay_stream *stream)
+{
+	struct relay *relay = stream->relay;
+
+	if (!stream->ready)
+		return;
+	stream->ready = false;
+	if (stream->previous_ready)
+		stream->previous_ready->next_ready = stream->next_ready;
+	else
+		relay->first_ready = stream->next_ready;
+	if (stream->next_ready)
+		stream->next_ready->previous_ready = stream->previous_ready;
+	else
+		relay->last_ready = stream->previous_ready;
+}
+
 static struct relay_stream *take_ready(struct relay *relay)
 {
 	struct relay_stream *stream = relay->first_ready;
 
-	relay->first_ready = stream->next_ready;
-	if (!relay->first_ready)
-		relay->last_ready = NULL;
-	stream->ready = false;
+	forget_ready(stream);
 	return stream;
-}
-
-static void forget_ready(struct relay_stream *stream)
-{
-	struct relay *relay = stream->relay;
-	struct relay_stream **at, *before = NULL;
-
-	if (!stream->ready)
-		return;
-	for (at = &relay->first_ready; *at != stream; at = &(*at)->next_ready)
-		before = *at;
-	*at = stream->next_ready;
-	if (relay->last_ready == stream)
-		relay->last_ready = before;
 }
 
 /* The peer gets a reset instead of the end of a stream that looks complete. */

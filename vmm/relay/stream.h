@@ -78,7 +78,7 @@ struct relay_stream {
 	uint8_t packet[STREAM_PACKET];
 	size_t packet_length;
 	bool ready; /* in the relay's list */
-	struct relay_stream *next_ready;
+	struct relay_stream *next_ready, *previous_ready;
 };
 
 /* --- stream.c --- */
