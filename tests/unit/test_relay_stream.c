@@ -399,6 +399,29 @@ START_TEST(a_flood_of_events_leaves_room_for_requests)
 }
 END_TEST
 
+START_TEST(a_cut_query_ends_its_connection)
+{
+	static const uint8_t cut[] = {0, 40, 1, 2, 3},
+			     whole[] = {0, 12, 0, 7, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+	const struct ip_address router = ip_own(AF_INET, IP_OWN_ROUTER);
+	struct world_connection *connection;
+
+	relay_world_begin(&world, "net allow tcp host:*\n");
+	connection = relay_world_connect(&world, &router, 53);
+	ck_assert(relay_world_until(&world, world_is_open, connection));
+	world_send(connection, cut, sizeof(cut), true);
+	ck_assert(relay_world_until(&world, is_gone, connection));
+	ck_assert_uint_eq(world.relay->flows.count, 0);
+	/* The twin: a query without a question is answered. */
+	connection = relay_world_connect(&world, &router, 53);
+	ck_assert(relay_world_until(&world, world_is_open, connection));
+	world_send(connection, whole, sizeof(whole), true);
+	ck_assert(relay_world_until(&world, world_has_ended, connection));
+	ck_assert_uint_eq(connection->got_length, 14);
+	relay_world_end(&world);
+}
+END_TEST
+
 static bool all_open(void *arg)
 {
 	unsigned i;
@@ -449,6 +472,6 @@ UNIT_MAIN("relay_stream", bytes_pass_both_ways_and_both_ends_close, and_so_they_
 	  a_guest_that_never_reads_slows_the_server, a_half_closed_connection_goes_on,
 	  a_reset_of_the_guest_reaches_the_server, a_new_policy_resets_what_it_does_not_allow,
 	  a_question_holds_the_syn_without_an_answer,
-	  a_policy_that_comes_while_a_question_waits_holds,
+	  a_policy_that_comes_while_a_question_waits_holds, a_cut_query_ends_its_connection,
 	  a_flood_of_events_leaves_room_for_requests,
 	  clients_of_published_ports_leave_room_for_the_guest, sixty_connections_at_once)

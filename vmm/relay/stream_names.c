@@ -9,6 +9,7 @@
 struct names_end {
 	struct relay_stream *stream;
 	struct names_stream *names;
+	bool idle; /* what the guest has sent last is no whole query, or has no room yet */
 };
 
 static void end_if_done(struct names_end *end)
@@ -31,7 +32,9 @@ static void output(void *arg, const uint8_t *bytes, size_t length)
 {
 	struct names_end *end = arg;
 
-	tcp_write(end->stream->tcp, bytes, length);
+	/* Without memory for all of it, the rest would be taken for another message. */
+	if (tcp_write(end->stream->tcp, bytes, length) < length)
+		tcp_abort(end->stream->tcp);
 	end->stream->flow.bytes_in += length;
 	/* There may be room for its next query, and the guest's end may have waited for this. */
 	stream_wake(end->stream);
@@ -42,8 +45,22 @@ static const struct names_stream_ops names_ops = {.room = room, .output = output
 static ssize_t input(void *arg, const uint8_t *bytes, size_t length)
 {
 	struct names_end *end = arg;
+	ssize_t taken = names_stream_input(end->names, bytes, length);
 
-	return names_stream_input(end->names, bytes, length);
+	end->idle = taken == 0;
+	return taken;
+}
+
+/* Behind the guest's end, what is left is not a whole query. */
+static void turn(void *arg)
+{
+	struct names_end *end = arg;
+	struct tcp *tcp = end->stream->tcp;
+
+	end_if_done(end);
+	if (end->idle && !end->stream->out_ended && tcp_state(tcp) == TCP_STATE_CLOSE_WAIT &&
+	    names_stream_waiting(end->names) == 0 && room(end) >= NAMES_STREAM_OUTPUT)
+		tcp_abort(tcp);
 }
 
 static void ended(void *arg)
@@ -61,7 +78,7 @@ static void destroy(void *arg)
 
 static const struct stream_consumer consumer = {
 	.input = input,
-	.turn = ended,
+	.turn = turn,
 	.ended = ended,
 	.destroy = destroy,
 };
