@@ -2,18 +2,8 @@
 # Included by the Makefile: the benchmark's programs.
 
 # Of the tests' support they take what drives a parser or server; none of it needs a test library.
-$(BUILD)/bench/net-filter: $(BUILD)/obj/bench/net/filter.o $(BUILD)/obj/tests/support/net_frames.o $(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
-
 $(BUILD)/bench/files-server: $(BUILD)/obj/bench/files/server.o $(addprefix $(BUILD)/obj/tests/support/,files_host.o p9_client.o) \
 		$(LIB)
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
-
-$(BUILD)/bench/net-wire: $(BUILD)/obj/bench/net/wire.o $(addprefix $(BUILD)/obj/bench/net/,traffic.o measures.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
@@ -68,7 +58,7 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 # What `cordon bench` runs, beside the program as `make install` lays it out.
 BENCH_PYTHON := $(sort bench/main.py $(wildcard bench/harness/*.py bench/suites/*.py bench/peers/*.py))
 BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf null.bin off.elf idle.elf idle.bin peer-init metal.elf metal-host policy \
-	vsock files-server net-filter net-wire net-relay net-world) $(BENCH_GUEST)
+	vsock files-server net-relay net-world) $(BENCH_GUEST)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN) $(BUILD)/bench/python

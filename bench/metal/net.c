@@ -24,7 +24,7 @@
 #define ARP_BYTES   28
 #define UDP	    17
 
-/* The router's MAC, as the monitor answers ARP requests with. */
+/* The router's MAC, as the relay answers ARP requests with. */
 static const uint8_t router_mac[6] = {0x02, 0x00, 0x5e, 0x00, 0x00, 0x01};
 
 static struct queue queue[2]; /* receive, send */

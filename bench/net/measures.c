@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The filter lets a burst of 2000 connections through. */
+/* The relay lets a burst of 2000 connections through. */
 #define CONNECTIONS_MAX 500
 #define FLIGHT_US	300000 /* wait so long for datagrams in flight */
 

@@ -7,7 +7,6 @@ The guest (bench/metal) runs in ring 3, so this is the devices' own speed also w
 import os
 import socket
 
-from harness.context import find_program
 from harness.model import Group, NotMeasured, Probe, Row
 from suites import figures
 
@@ -37,13 +36,13 @@ SOCKETS = [
     ("round-trip-64", "round trip of 64 bytes", "echo", 64, 64 * 5000, "us"),
 ]
 
-# Of the network card: name, title, kind, bytes of the payload, frames at once, unit. The monitor answers ARP requests
-# itself; datagrams go through passt to a socket of the host, which nothing reads.
+# Of the network card: name, title, kind, bytes of the payload, frames at once, unit. The relay answers ARP requests, and
+# sends datagrams to a socket of the host, which nothing reads.
 FRAMES = [
     ("arp-d1", "ARP request and reply", "arp", 0, 1, "us"),
     ("arp-d32", "ARP requests and replies, 32 at a time", "arp", 0, 32, "1/s"),
-    ("udp-18", "datagrams of 18 bytes to passt", "udp", 18, 32, "1/s"),
-    ("udp-1472", "datagrams of 1,472 bytes to passt", "udp", 1472, 32, "1/s"),
+    ("udp-18", "datagrams of 18 bytes to the host", "udp", 18, 32, "1/s"),
+    ("udp-1472", "datagrams of 1,472 bytes to the host", "udp", 1472, 32, "1/s"),
 ]
 
 
@@ -131,9 +130,7 @@ class Metal:
         return {name: rate(total / chunk / seconds, chunk, unit), name + ".host": rate(total / chunk / host, chunk, unit)}
 
     def prepare_network(self, bench):
-        """The clock; and passt, without which the guest has no link."""
         self.tsc = self.host(bench, "tsc")
-        find_program("passt", "passt")
 
     def network(self, bench):
         """A sample of each row of the network card, and of datagrams on the host."""
@@ -181,5 +178,5 @@ def groups(bench, _options):
         Group("throughput", "metal-network", "Network card, from a guest without Linux",
               [Probe(frame_rows(), metal.network, rounds, prepare=metal.prepare_network)],
               seconds=rounds * (0.2 + 1.7 * len(FRAMES) * metal.seconds) + 0.3, plot="ratios",
-              note="Frames through the card and the filter. The monitor answers ARP requests itself; datagrams go on to passt, "
-                   "which sends them to a socket of the host.")]
+              note="Frames through the card to the relay, which answers ARP requests, and sends datagrams to a socket of the "
+                   "host.")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network: from a guest through filter and passt, through those two alone, and the filter alone.
+"""The network: from a guest through the relay, and through the relay alone, with passt and a copy loop beside it.
 
 Servers and clients are in network namespaces that the run makes: no packet leaves them (bench/net/world.c).
 """
@@ -36,7 +36,7 @@ def guest_group(bench):
     policy = bench.path("net.policy")
 
     def prepare(b):
-        check_programs(b)
+        find_program("ip", "iproute2")
         with open(policy, "w", encoding="ascii") as file:
             file.write("policy 1\n" + "".join(f"net allow tcp {SERVER}:{port}\n" for port in PORTS)
                        + f"net allow udp {SERVER}:{PORTS[-1]}\n")
@@ -52,30 +52,7 @@ def guest_group(bench):
     rounds = bench.size(6, quick=2, emulated=1 if bench.quick else 4)
     return Group("throughput", "net", "Network, from a program in the guest", [Probe(rows, sample, rounds, prepare=prepare)],
                  seconds=rounds * each, plot="ratios",
-                 note="Through the monitor's filter and passt, to a server behind a link of the same host.")
-
-
-def wire_group(bench):
-    rows = []
-    for name, (title, unit) in MEASURES.items():
-        title = title.replace("guest", "client")
-        better = "less" if unit == "us" else "more"
-        rows += [Row(f"{PREFIX}filter.{name}", f"{title}, filter and passt", unit, better, against=f"{PREFIX}passt.{name}"),
-                 Row(f"{PREFIX}passt.{name}", f"{title}, passt alone", unit, better)]
-    for name, each in EACH.items():
-        rows += [Row(f"{PREFIX}filter.cpu.{name}", f"processor time of a {each}, filter and passt", "us",
-                     against=f"{PREFIX}passt.cpu.{name}"),
-                 Row(f"{PREFIX}passt.cpu.{name}", f"processor time of a {each}, passt alone", "us")]
-    seconds = bench.size(0.5, quick=0.1)
-
-    def sample(b):
-        _, out, _ = b.run([b.program("net-world"), b.program("net-wire"), str(seconds)])
-        return figures.parse(out, PREFIX, rows)
-
-    rounds = bench.size(6, quick=1)
-    return Group("throughput", "wire", "Network without a guest: what the filter costs in front of passt",
-                 [Probe(rows, sample, rounds, prepare=check_programs)], seconds=rounds * (3 + 10 * seconds),
-                 note="A tap device stands for the guest's card.")
+                 note="Through the sandbox's relay, to a server behind a link of the same host.")
 
 
 # Of bench/net/relay.c: what is between client and server.
@@ -113,26 +90,5 @@ def relay_group(bench):
                  note="Frames come from a program on the host, or from the host's own stack behind a tap device.")
 
 
-def filter_group(bench):
-    rows = []
-    for count in (10, 1000, 10000):
-        flows = f"{count:,} connections open"
-        rows += [Row(f"{PREFIX}frame.empty.{count}", f"frame without data, {flows}", "ns"),
-                 Row(f"{PREFIX}frame.full.{count}", f"frame with 1,448 bytes, {flows}", "ns"),
-                 Row(f"{PREFIX}frame.partial.{count}", f"the same, checksum left to the monitor, {flows}", "ns")]
-    for count in (1, 1000):
-        rules = "1 rule" if count == 1 else f"{count:,} rules"
-        rows += [Row(f"{PREFIX}new.allowed.{count}", f"new connection, allowed, {rules}", "ns"),
-                 Row(f"{PREFIX}new.refused.{count}", f"new connection, refused, {rules}", "ns")]
-    frames = bench.size(1000000, quick=20000)
-
-    def sample(b):
-        return figures.parse(b.run([b.program("net-filter"), str(frames)])[1], PREFIX, rows)
-
-    rounds = bench.size(10, quick=3)
-    return Group("throughput", "filter", "The network filter alone", [Probe(rows, sample, rounds)],
-                 seconds=rounds * (0.3 if bench.quick else 1.7), plot="bars", note="Processor time, without a guest.")
-
-
 def groups(bench, _options):
-    return [guest_group(bench), relay_group(bench), wire_group(bench), filter_group(bench)]
+    return [guest_group(bench), relay_group(bench)]
