@@ -93,7 +93,7 @@ Architecture: amd64
 Maintainer: $maintainer
 Installed-Size: $size
 Depends: $depends, libedit2, libhogweed6, libzstd1
-Recommends: e2fsprogs, passt, python3
+Recommends: e2fsprogs, python3
 Suggests: gnuplot-nox, strace
 Built-Using: $linux, $busybox, $musl, $busybox_built_using
 Section: admin
@@ -104,9 +104,9 @@ Description: run untrusted code in a disposable virtual machine
  a sandbox can reach; its decisions are logged.
  .
  It is one program on /dev/kvm. There is no daemon and no image registry. This
- package contains the monitor and the guest's kernel and initramfs. The network
- of sandboxes needs passt, their scratch disks mke2fs (e2fsprogs), the command
- "cordon bench" python3, and gnuplot for its plots.
+ package contains the monitor and the guest's kernel and initramfs. Scratch
+ disks of sandboxes need mke2fs (e2fsprogs), the command "cordon bench" python3,
+ and gnuplot for its plots.
 CONTROL
 (cd "$root" && find usr -type f | sort | xargs md5sum) >"$root/DEBIAN/md5sums"
 find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

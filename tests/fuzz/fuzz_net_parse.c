@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "tests/support/net_frames.h"
-#include "vmm/net/http.h"
 #include "vmm/net/resolver.h"
 #include "vmm/net/tls.h"
 
@@ -64,33 +63,18 @@ static void parse_conf(const uint8_t *data, size_t length)
 
 static void parse_tls(const uint8_t *data, size_t length)
 {
-	char name[DNS_NAME_TEXT], again[DNS_NAME_TEXT];
-	enum tls_peek result = tls_peek(data, length, name);
+	char again[DNS_NAME_TEXT];
+	struct tls_hello hello;
+	enum tls_peek result = tls_read_hello(data, length, &hello);
+	const uint8_t *name = (const uint8_t *)hello.name;
 
-	FUZZ_REQUIRE((result == TLS_NAME) == (name[0] != '\0'));
+	FUZZ_REQUIRE((result == TLS_NAME) == (hello.name[0] != '\0'));
+	FUZZ_REQUIRE(hello.length <= length);
 	/* Normalising a name again must not change it. */
 	if (result == TLS_NAME) {
-		FUZZ_REQUIRE(dns_name_normalise((const uint8_t *)name, strlen(name), again) > 0);
-		FUZZ_REQUIRE(strcmp(name, again) == 0);
+		FUZZ_REQUIRE(dns_name_normalise(name, strlen(hello.name), again) > 0);
+		FUZZ_REQUIRE(strcmp(hello.name, again) == 0);
 	}
-}
-
-static void parse_http(const uint8_t *data, size_t length)
-{
-	struct http_request request;
-
-	if (http_peek(data, length, &request) == HTTP_NAME)
-		FUZZ_REQUIRE(request.name[0] != '\0' && request.method[0] != '\0');
-}
-
-static void parse_frame(const uint8_t *data, size_t length)
-{
-	struct frame frame;
-
-	if (frame_parse(data, length, length % 2, &frame) != FRAME_OK)
-		return;
-	FUZZ_REQUIRE(frame.length <= length);
-	FUZZ_REQUIRE(frame.payload + frame.payload_length <= frame.length);
 }
 
 /* A DNS reply with an alias and two addresses, one of each family, names compressed. */
@@ -114,8 +98,6 @@ static size_t make(unsigned which, struct fuzz_script *script)
 {
 	static const char conf[] = "nameserver 192.168.1.1\n# x\nsearch a.example b.example\n"
 				   "nameserver ::1\ndomain c.example\n";
-	static const char get[] = "GET / HTTP/1.1\r\nHost: www.example.com:80\r\nX: y\r\n\r\n";
-	struct net_segment segment = {ADDRESS_GUEST, NET_PEER, 1, 2, TCP_ACK, 3, 4, "data", 4};
 
 	switch (which) {
 	case 0:
@@ -126,21 +108,16 @@ static size_t make(unsigned which, struct fuzz_script *script)
 		return net_hello(base, &(struct net_hello){.name = "www.example.com",
 							   .grease = true,
 							   .record = fuzz_below(script, 64)});
-	case 3:
-		memcpy(base, get, sizeof(get) - 1);
-		return sizeof(get) - 1;
-	case 4:
+	default:
 		memcpy(base, conf, sizeof(conf) - 1);
 		return sizeof(conf) - 1;
-	default:
-		return fuzz_below(script, 2) ? net_tcp(base, &segment) : net_udp(base, &segment);
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static void (*const parse[])(const uint8_t *, size_t) = {
-		parse_question, parse_answer, parse_tls, parse_http, parse_conf, parse_frame};
+	static void (*const parse[])(const uint8_t *, size_t) = {parse_question, parse_answer,
+								 parse_tls, parse_conf};
 	struct fuzz_script script = {.at = data, .left = size};
 	unsigned which = fuzz_below(&script, ARRAY_SIZE(parse)), changes;
 	size_t length;

@@ -1,111 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/guest/net_host.h"
 
-#include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
-#define MINUTE	UINT64_C(60000000000)
+#include "vmm/relay/packet.h"
+
 #define ANSWERS 64
 
 static struct {
-	struct filter *filter;
 	struct net_card *card;
 	struct loop_task task;
-	uint64_t later; /* how far the filter's clock is ahead */
-	uint64_t taken; /* frames from the guest */
+	struct net_host_counts counts;
 	unsigned waiting;
 	struct {
 		size_t length;
-		uint8_t frame[256];
+		uint8_t frame[PACKET_HEADERS_MAX + 256];
 	} answer[ANSWERS];
 } world;
 
-static uint64_t now(void)
+/* Both ends of the card's wire; checksums are whole. */
+static struct packet_ends ends;
+
+/* A refusal: at once, from within the card's call, as ICMP errors of the relay leave. */
+static void refuse(const struct packet *packet)
 {
-	return loop_now_ns() + world.later;
+	uint8_t reply[PACKET_REPLY_MAX];
+	size_t length = packet_write_error(&ends, PACKET_PROHIBITED, 0, packet->ip,
+					   packet->ip_length, reply);
+
+	world.counts.refused++;
+	net_card_receive(world.card, reply, length, NULL);
 }
 
-static bool allowed(const struct filter_request *request)
+/* The reply to a packet, or 0. */
+static size_t write_reply(const struct packet *packet, uint8_t *to)
 {
-	return request->address == NET_PEER;
-}
+	const struct tcp_segment accepted = {.flags = TCP_SYN | TCP_ACK,
+					     .acknowledged = packet->tcp.sequence + 1,
+					     .window = 65535};
+	struct packet_offload none;
+	size_t length;
 
-static enum filter_verdict decide(void *arg, const struct filter_request *request, uint32_t *order)
-{
-	(void)arg;
-	*order = allowed(request) ? 0 : FILTER_NO_RULE;
-	return allowed(request) ? FILTER_ALLOW : FILTER_DENY;
-}
-
-static bool check(void *arg, const struct filter_request *request)
-{
-	(void)arg;
-	return allowed(request);
-}
-
-static int ask(void *arg, const struct filter_request *request)
-{
-	(void)arg;
-	(void)request;
-	return -ENOENT;
-}
-
-static void unask(void *arg, uint32_t question)
-{
-	(void)arg;
-	(void)question;
-}
-
-static void note(void *arg, const char *what, const char *object, const char *detail)
-{
-	(void)arg;
-	(void)what;
-	(void)object;
-	(void)detail;
-}
-
-static int resolve(void *arg, uint32_t ticket, const char *name)
-{
-	(void)arg;
-	(void)ticket;
-	(void)name;
-	return -EAGAIN;
-}
-
-static void to_guest(void *arg, const uint8_t *frame, size_t length)
-{
-	(void)arg;
-	net_card_receive(world.card, frame, length, NULL);
-}
-
-/* The peer. Its replies come later, as a backend's do. */
-static void to_peer(void *arg, const uint8_t *frame, size_t length)
-{
-	const uint8_t *transport = frame + FRAME_TRANSPORT;
-	struct net_segment back = {.source = NET_PEER, .target = ADDRESS_GUEST};
-	uint16_t port = load_be16(transport + 2);
-	uint8_t *to;
-
-	if (world.waiting == ANSWERS || length > sizeof(world.answer[0].frame))
-		return;
-	to = world.answer[world.waiting].frame;
-	back.source_port = port;
-	back.target_port = load_be16(transport);
-	if (frame[FRAME_ETHERNET + 9] == IP_UDP && port == NET_ECHO_PORT) {
-		back.payload = transport + FRAME_UDP;
-		back.length = length - FRAME_TRANSPORT - FRAME_UDP;
-		length = net_udp(to, &back);
-	} else if (frame[FRAME_ETHERNET + 9] == IP_TCP && port == NET_OPEN_PORT &&
-		   transport[13] == NET_SYN) {
-		back.flags = NET_SYN | NET_ACK;
-		back.acknowledged = load_be32(transport + 4) + 1;
-		length = net_tcp(to, &back);
-	} else {
-		return;
-	}
-	net_turn(to);
-	world.answer[world.waiting++].length = length;
-	loop_defer(((struct hostile *)arg)->loop, &world.task);
+	if (packet->kind == PACKET_TCP)
+		return packet->target_port == NET_OPEN_PORT && packet->tcp.flags == TCP_SYN
+			       ? packet_write_tcp(&ends, &packet->target, packet->target_port,
+						  &packet->source, packet->source_port, &accepted,
+						  to, &none)
+			       : 0;
+	if (packet->target_port != NET_ECHO_PORT || packet->payload_length > 256)
+		return 0;
+	length = packet_write_udp(&ends, &packet->target, packet->target_port, &packet->source,
+				  packet->source_port, packet->payload, packet->payload_length, to,
+				  &none);
+	memcpy(to + length, packet->payload, packet->payload_length);
+	return length + packet->payload_length;
 }
 
 static void answer(void *arg)
@@ -114,8 +63,7 @@ static void answer(void *arg)
 
 	(void)arg;
 	for (i = 0; i < count; i++)
-		filter_from_peer(world.filter, world.answer[i].frame, world.answer[i].length,
-				 now());
+		net_card_receive(world.card, world.answer[i].frame, world.answer[i].length, NULL);
 	world.waiting = 0;
 }
 
@@ -125,17 +73,31 @@ static bool room(void *arg)
 	return net_card_has_room(world.card);
 }
 
+/* The peer's replies come later, as those of a network do. */
 static void transmit(void *arg, uint8_t *frame, size_t length,
 		     const struct net_card_offload *offload)
 {
-	(void)arg;
-	world.taken++;
-	if (load_be16(frame + 12) == NET_TYPE_TIME) {
-		world.later += MINUTE;
-		filter_expire(world.filter, now());
+	const struct ip_address peer = ip_from4(NET_PEER);
+	struct hostile *h = arg;
+	struct packet packet;
+
+	world.counts.taken++;
+	if (packet_parse(frame, length, offload->partial, &packet) != PACKET_OK ||
+	    (packet.kind != PACKET_TCP && packet.kind != PACKET_UDP)) {
+		world.counts.malformed++;
 		return;
 	}
-	filter_from_guest(world.filter, frame, length, offload->partial, now());
+	if (!ip_same(&packet.target, &peer)) {
+		refuse(&packet);
+		return;
+	}
+	world.counts.passed++;
+	length = world.waiting < ANSWERS ? write_reply(&packet, world.answer[world.waiting].frame)
+					 : 0;
+	if (length == 0)
+		return;
+	world.answer[world.waiting++].length = length;
+	loop_defer(h->loop, &world.task);
 }
 
 static void drained(void *arg)
@@ -144,31 +106,22 @@ static void drained(void *arg)
 	net_card_resume(world.card);
 }
 
+/* The guest has gone: so has what was on its way to it. */
 static void was_reset(void *arg)
 {
 	(void)arg;
-	filter_forget(world.filter);
+	world.waiting = 0;
 }
 
 void net_host_setup(struct hostile *h)
 {
-	static const struct filter_ops filter_ops = {.to_guest = to_guest,
-						     .to_peer = to_peer,
-						     .decide = decide,
-						     .check = check,
-						     .ask = ask,
-						     .unask = unask,
-						     .note = note,
-						     .resolve = resolve};
 	static const struct net_card_ops card_ops = {
 		.room = room, .transmit = transmit, .drained = drained, .reset = was_reset};
-	struct filter_config config = {.published = 0};
 
-	net_set_macs(&config);
+	memcpy(ends.guest_mac, net_guest_mac, PACKET_MAC);
+	memcpy(ends.router_mac, net_router_mac, PACKET_MAC);
 	world.card = h->devices.net;
 	world.task = (struct loop_task){.run = answer, .arg = h};
-	if (filter_create(&world.filter, &config, &filter_ops, h) < 0)
-		hostile_fail(h, "no filter");
 	net_card_set_owner(world.card, &card_ops, h);
 	net_card_set_link(world.card, true);
 }
@@ -182,24 +135,20 @@ uint64_t net_host_tell(struct hostile *h)
 	for (i = 0; i < RING_SIZE; i++) {
 		frame = (const uint8_t *)guest_memory_at(&h->memory, NET_RX(i), NET_RX_LENGTH) +
 			NET_HEADER;
-		transport = frame + FRAME_TRANSPORT;
+		transport = frame + NET_AT_TRANSPORT;
 		if (load_be16(frame + 12) != 0x0800)
 			continue;
-		if (frame[FRAME_ETHERNET + 9] == IP_UDP && load_be16(transport) == NET_ECHO_PORT)
-			latest = max_u64(latest, load_be16(transport + FRAME_UDP));
-		else if (load_be16(transport) == NET_OPEN_PORT &&
-			 transport[13] == (NET_SYN | NET_ACK))
+		if (frame[NET_AT_IP + 9] == IPPROTO_UDP && load_be16(transport) == NET_ECHO_PORT)
+			latest = max_u64(latest, load_be16(transport + NET_UDP_HEADER));
+		else if (frame[NET_AT_IP + 9] == IPPROTO_TCP &&
+			 load_be16(transport) == NET_OPEN_PORT &&
+			 transport[13] == (TCP_SYN | TCP_ACK))
 			latest = max_u64(latest, load_be16(transport + 2) - NET_FIRST_PORT);
 	}
 	return latest;
 }
 
-uint64_t net_host_taken(void)
+const struct net_host_counts *net_host_counts(void)
 {
-	return world.taken;
-}
-
-void net_host_stats(struct filter_stats *stats)
-{
-	filter_stats(world.filter, stats);
+	return &world.counts;
 }

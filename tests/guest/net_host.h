@@ -1,29 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor's side of the network card's tests: the filter behind the card, and behind that a
- * peer that echoes what is sent to port 7 and accepts connections to port 80. No other address is
- * allowed. For a process that runs one test.
+ * The monitor's side of the network card's tests: behind the card a peer that echoes what is sent
+ * to port 7 and accepts connections to port 80. Packets to other addresses are refused, each with
+ * an ICMP error. For a process that runs one test.
  */
 #ifndef CORDON_TEST_NET_HOST_H
 #define CORDON_TEST_NET_HOST_H
 
 #include "tests/guest/hostile.h"
 #include "tests/support/net_frames.h"
-#include "vmm/net/filter.h"
 
 #define NET_FORBIDDEN	(NET_PEER + 1)
 #define NET_ECHO_PORT	7
 #define NET_OPEN_PORT	80
 #define NET_SILENT_PORT 9
 #define NET_FIRST_PORT	40000u /* plus an exchange's number: the guest's port */
-#define NET_TYPE_TIME	0x88b5 /* the type of a frame that says that a minute has passed */
 
 /* Bytes before a frame in the rings, and a flag in them. */
 #define NET_HEADER     12u
 #define NET_NEEDS_CSUM 1u
-
-#define NET_SYN 2u
-#define NET_ACK 16u
 
 /* The guest's receive buffers, RING_SIZE of them. */
 #define NET_RX(n)     (HOSTILE_BUFFERS + 0x100000u + 0x1000u * (n))
@@ -37,8 +32,13 @@
 void net_host_setup(struct hostile *h);
 uint64_t net_host_tell(struct hostile *h);
 
-/* How many frames of the guest have come out of the card. */
-uint64_t net_host_taken(void);
-void net_host_stats(struct filter_stats *stats);
+/* Frames of the guest that have come out of the card. */
+struct net_host_counts {
+	uint64_t taken;		     /* all */
+	uint64_t malformed, refused; /* to other addresses */
+	uint64_t passed;	     /* to the peer */
+};
+
+const struct net_host_counts *net_host_counts(void);
 
 #endif

@@ -65,7 +65,7 @@ static void exchange(struct hostile *h, unsigned from, unsigned to)
 	static unsigned last;
 	struct guest_ring *tx = queue(h, 2 * from + 1);
 	uint8_t frame[256], payload[2], header[NET_HEADER] = {NET_NEEDS_CSUM};
-	struct net_segment segment = {.source = ADDRESS_GUEST,
+	struct net_segment segment = {.source = NET_GUEST,
 				      .target = NET_PEER,
 				      .source_port = (uint16_t)(NET_FIRST_PORT + ++last),
 				      .target_port = NET_ECHO_PORT,

@@ -18,7 +18,6 @@ TIMEOUT = 20            # seconds that a command may take, and less than it is f
 @contextlib.contextmanager
 def server():
     """Says hello to each client. Yields its port."""
-    cordon.need_program("passt")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         def serve():
             with contextlib.suppress(OSError):

@@ -72,7 +72,7 @@ def listens(port):
 
 @limit(900)
 def test_session():
-    cordon.need_program("bash", "passt", "python3", "tail")
+    cordon.need_program("bash", "python3", "tail")
     commands, shell = session(), Shell()
     verbs = {words for line, _printed in commands for words in re.findall(r"\bcordon (\w+)", line)}
     assert verbs == {"start", "attach", "exec", "ps", "ask", "snapshot", "fork", "stop", "restore"}, verbs

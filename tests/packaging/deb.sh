@@ -51,7 +51,7 @@ debootstrap --variant=minbase bookworm "$root" ${mirror:+"$mirror"} >"$work/log"
 cp "$deb" "$root/cordon.deb"
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 
-# The new root is entered by pivot_root: in a chroot the kernel allows no user namespaces, which passt needs.
+# The new root is entered by pivot_root: in a chroot the kernel allows no user namespaces.
 inside() {
 	# shellcheck disable=SC2016 # the variables are for the shell inside
 	unshare --mount --pid --fork sh -c '

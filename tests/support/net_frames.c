@@ -1,54 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/net_frames.h"
 
+#include <netinet/in.h>
+
 #include "vmm/base/bytes.h"
-#include "vmm/net/filter.h"
+#include "vmm/relay/packet.h"
 
-const uint8_t net_guest_mac[FRAME_MAC] = {2, 0, 0, 0, 0, 2};
-const uint8_t net_router_mac[FRAME_MAC] = {2, 0, 0, 0, 0, 1};
-const uint8_t net_card_mac[FRAME_MAC] = {2, 7, 7, 7, 7, 7};
-const uint8_t net_peer_mac[FRAME_MAC] = {2, 9, 9, 9, 9, 9};
+const uint8_t net_guest_mac[NET_MAC] = {2, 0, 0, 0, 0, 2};
+const uint8_t net_router_mac[NET_MAC] = {2, 0, 0, 0, 0, 1};
 
-void net_set_macs(struct filter_config *config)
-{
-	memcpy(config->guest_mac, net_guest_mac, FRAME_MAC);
-	memcpy(config->router_mac, net_router_mac, FRAME_MAC);
-	memcpy(config->card_mac, net_card_mac, FRAME_MAC);
-	memcpy(config->peer_mac, net_peer_mac, FRAME_MAC);
-}
+/* --- frames ----------------------------------------------------------------------------------- */
 
 static void headers(uint8_t *to, uint32_t source, uint32_t target, uint8_t protocol, size_t length)
 {
-	uint8_t *ip = to + FRAME_ETHERNET;
+	uint8_t *ip = to + NET_AT_IP;
 
-	memcpy(to, net_router_mac, FRAME_MAC);
-	memcpy(to + FRAME_MAC, net_guest_mac, FRAME_MAC);
+	memcpy(to, net_router_mac, NET_MAC);
+	memcpy(to + NET_MAC, net_guest_mac, NET_MAC);
 	store_be16(to + 12, 0x0800);
-	memset(ip, 0, FRAME_IPV4);
+	memset(ip, 0, NET_AT_TRANSPORT - NET_AT_IP);
 	ip[0] = 0x45;
-	store_be16(ip + 2, (uint16_t)(FRAME_IPV4 + length));
+	store_be16(ip + 2, (uint16_t)(NET_AT_TRANSPORT - NET_AT_IP + length));
 	ip[8] = 64;
 	ip[9] = protocol;
 	store_be32(ip + 12, source);
 	store_be32(ip + 16, target);
+	store_be16(ip + 10, packet_fold(packet_sum(0, ip, NET_AT_TRANSPORT - NET_AT_IP)));
 }
 
-void net_fix(uint8_t *frame, size_t length)
+/* Fills in the checksum of a message, whose place is at an offset in it. */
+static void fill_in(uint8_t *frame, size_t length, size_t at)
 {
-	struct frame parsed = {.data = frame, .length = length};
-	uint8_t protocol = frame[FRAME_ETHERNET + 9];
+	const uint8_t *ip = frame + NET_AT_IP;
+	uint8_t *message = frame + NET_AT_TRANSPORT;
+	uint32_t pseudo = packet_sum(ip[9] + (uint32_t)length, ip + 12, 8);
 
-	parsed.kind = protocol == IP_TCP ? FRAME_IS_TCP
-					 : (protocol == IP_UDP ? FRAME_IS_UDP : FRAME_IS_ECHO);
-	frame_complete(&parsed, frame);
+	store_be16(message + at, 0);
+	store_be16(message + at, packet_fold(packet_sum(pseudo, message, length)));
 }
 
 size_t net_tcp(uint8_t *to, const struct net_segment *segment)
 {
-	uint8_t *tcp = to + FRAME_TRANSPORT;
+	uint8_t *tcp = to + NET_AT_TRANSPORT;
+	size_t length = NET_TCP_HEADER + segment->length;
 
-	headers(to, segment->source, segment->target, IP_TCP, FRAME_TCP + segment->length);
-	memset(tcp, 0, FRAME_TCP);
+	headers(to, segment->source, segment->target, IPPROTO_TCP, length);
+	memset(tcp, 0, NET_TCP_HEADER);
 	store_be16(tcp, segment->source_port);
 	store_be16(tcp + 2, segment->target_port);
 	store_be32(tcp + 4, segment->sequence);
@@ -57,64 +54,27 @@ size_t net_tcp(uint8_t *to, const struct net_segment *segment)
 	tcp[13] = segment->flags;
 	store_be16(tcp + 14, 65535);
 	if (segment->length > 0)
-		memcpy(tcp + FRAME_TCP, segment->payload, segment->length);
-	net_fix(to, FRAME_TRANSPORT + FRAME_TCP + segment->length);
-	return FRAME_TRANSPORT + FRAME_TCP + segment->length;
+		memcpy(tcp + NET_TCP_HEADER, segment->payload, segment->length);
+	fill_in(to, length, 16);
+	return NET_AT_TRANSPORT + length;
 }
 
 size_t net_udp(uint8_t *to, const struct net_segment *segment)
 {
-	uint8_t *udp = to + FRAME_TRANSPORT;
+	uint8_t *udp = to + NET_AT_TRANSPORT;
+	size_t length = NET_UDP_HEADER + segment->length;
 
-	headers(to, segment->source, segment->target, IP_UDP, FRAME_UDP + segment->length);
+	headers(to, segment->source, segment->target, IPPROTO_UDP, length);
 	store_be16(udp, segment->source_port);
 	store_be16(udp + 2, segment->target_port);
-	store_be16(udp + 4, (uint16_t)(FRAME_UDP + segment->length));
+	store_be16(udp + 4, (uint16_t)length);
 	if (segment->length > 0)
-		memcpy(udp + FRAME_UDP, segment->payload, segment->length);
-	net_fix(to, FRAME_TRANSPORT + FRAME_UDP + segment->length);
-	return FRAME_TRANSPORT + FRAME_UDP + segment->length;
+		memcpy(udp + NET_UDP_HEADER, segment->payload, segment->length);
+	fill_in(to, length, 6);
+	return NET_AT_TRANSPORT + length;
 }
 
-size_t net_echo(uint8_t *to, uint8_t type, uint32_t source, uint32_t target, uint16_t id,
-		size_t length)
-{
-	uint8_t *icmp = to + FRAME_TRANSPORT;
-
-	headers(to, source, target, IP_ICMP, FRAME_ICMP + length);
-	memset(icmp, 0, FRAME_ICMP);
-	icmp[0] = type;
-	store_be16(icmp + 4, id);
-	memset(icmp + FRAME_ICMP, 'p', length);
-	net_fix(to, FRAME_TRANSPORT + FRAME_ICMP + length);
-	return FRAME_TRANSPORT + FRAME_ICMP + length;
-}
-
-size_t net_arp(uint8_t *to, uint16_t operation, const uint8_t *sender_mac, uint32_t sender,
-	       uint32_t target)
-{
-	uint8_t *arp = to + FRAME_ETHERNET;
-
-	memset(to, 0xff, FRAME_MAC);
-	memcpy(to + FRAME_MAC, net_guest_mac, FRAME_MAC);
-	store_be16(to + 12, 0x0806);
-	memset(arp, 0, FRAME_ARP);
-	store_be16(arp, 1);
-	store_be16(arp + 2, 0x0800);
-	arp[4] = FRAME_MAC;
-	arp[5] = 4;
-	store_be16(arp + 6, operation);
-	memcpy(arp + 8, sender_mac, FRAME_MAC);
-	store_be32(arp + 14, sender);
-	store_be32(arp + 24, target);
-	return FRAME_ETHERNET + FRAME_ARP;
-}
-
-void net_turn(uint8_t *frame)
-{
-	memcpy(frame, net_card_mac, FRAME_MAC);
-	memcpy(frame + FRAME_MAC, net_peer_mac, FRAME_MAC);
-}
+/* --- DNS -------------------------------------------------------------------------------------- */
 
 size_t net_question(uint8_t *to, const char *name, uint16_t type, uint16_t edns)
 {

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames, DNS messages and ClientHellos for the tests of vmm/net and devices/net. */
+/* Frames with IPv4, DNS messages and ClientHellos for the tests of network and card. */
 #ifndef CORDON_TEST_NET_FRAMES_H
 #define CORDON_TEST_NET_FRAMES_H
 
-#include "vmm/net/address.h"
+#include "tests/support/address.h"
 #include "vmm/net/dns.h"
-#include "vmm/net/frame.h"
+#include "vmm/relay/tcp_segment.h"
 
-extern const uint8_t net_guest_mac[FRAME_MAC], net_router_mac[FRAME_MAC], net_card_mac[FRAME_MAC],
-	net_peer_mac[FRAME_MAC];
+#define NET_MAC 6
 
-struct filter_config;
+extern const uint8_t net_guest_mac[NET_MAC], net_router_mac[NET_MAC];
 
-/* Sets the four MACs of a filter to these. */
-void net_set_macs(struct filter_config *config);
-
-/* An address in the public Internet. */
-#define NET_PEER ADDRESS(93, 184, 216, 34)
+/* Where headers begin in a frame, and their bytes. */
+#define NET_AT_IP	 14
+#define NET_AT_TRANSPORT 34
+#define NET_TCP_HEADER	 20
+#define NET_UDP_HEADER	 8
 
 struct net_segment {
 	uint32_t source, target;
@@ -27,17 +26,9 @@ struct net_segment {
 	size_t length;
 };
 
-/* Valid frames, from the guest's card to the router; net_turn() makes one come from the peer. */
+/* Valid frames, from the guest's card to the router. */
 size_t net_tcp(uint8_t *to, const struct net_segment *segment);
 size_t net_udp(uint8_t *to, const struct net_segment *segment);
-size_t net_echo(uint8_t *to, uint8_t type, uint32_t source, uint32_t target, uint16_t id,
-		size_t length);
-size_t net_arp(uint8_t *to, uint16_t operation, const uint8_t *sender_mac, uint32_t sender,
-	       uint32_t target);
-void net_turn(uint8_t *frame);
-
-/* Recomputes the checksums after a change of a header. */
-void net_fix(uint8_t *frame, size_t length);
 
 /* A query as a resolver library sends it; edns: the size offered, 0 for none. */
 size_t net_question(uint8_t *to, const char *name, uint16_t type, uint16_t edns);

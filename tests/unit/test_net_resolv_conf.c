@@ -3,8 +3,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "tests/support/address.h"
 #include "tests/support/unit.h"
-#include "vmm/net/address.h"
 #include "vmm/net/resolver.h"
 
 static char search[RESOLVER_SEARCH_TEXT];

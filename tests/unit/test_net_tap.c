@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "tests/support/address.h"
 #include "tests/support/unit.h"
 #include "vmm/base/fd.h"
-#include "vmm/net/address.h"
 
 #define HOST  ADDRESS(10, 99, 0, 1)
 #define GUEST ADDRESS(10, 99, 0, 2)

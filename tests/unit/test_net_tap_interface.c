@@ -18,9 +18,9 @@
 
 #include <linux/if_tun.h>
 
+#include "tests/support/address.h"
 #include "tests/support/unit.h"
 #include "vmm/base/fd.h"
-#include "vmm/net/address.h"
 
 #define HOST	 ADDRESS(10, 99, 0, 1)
 #define GUEST	 ADDRESS(10, 99, 0, 2)

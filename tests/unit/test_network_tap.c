@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "tests/support/address.h"
 #include "tests/support/audit_log.h"
 #include "tests/support/net_card_host.h"
 #include "vmm/agent/channel.h"
 #include "vmm/base/fd.h"
-#include "vmm/net/address.h"
 #include "vmm/net/tap.h"
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/network.h"

@@ -12,7 +12,7 @@
  */
 enum spawn_for {
 	SPAWN_SELF, /* a process of Cordon's own: none */
-	SPAWN_TOOL, /* passt, mke2fs: PATH HOME USER LOGNAME LANG LANGUAGE LC_* TZ TMPDIR, and
+	SPAWN_TOOL, /* mke2fs: PATH HOME USER LOGNAME LANG LANGUAGE LC_* TZ TMPDIR, and
 		     * XDG_RUNTIME_DIR */
 	SPAWN_USER, /* a command of the user's (--on-ask): those, SHELL TERM XDG_*, and what gives
 		     * access to the desktop: DISPLAY WAYLAND_DISPLAY XAUTHORITY

@@ -42,7 +42,7 @@ void doctor_text(char text[512], const char *fmt, ...) __attribute__((format(pri
 /* /dev/kvm, permission, API version, capabilities, kind of host, KVM_CREATE_VM. */
 void doctor_check_kvm(struct doctor *doctor);
 
-/* Memory, network back ends, the guest's files. */
+/* Memory, taps, the guest's files. */
 void doctor_check_memory(struct doctor *doctor);
 void doctor_check_network(struct doctor *doctor);
 void doctor_check_guest(struct doctor *doctor);

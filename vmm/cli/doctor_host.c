@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon doctor: memory, network back ends, the guest's files. */
+/* cordon doctor: memory, taps, the guest's files. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/spawn.h"
 #include "vmm/cli/doctor.h"
 #include "vmm/launch/guest_files.h"
 #include "vmm/control/planted.h"
@@ -92,17 +91,8 @@ void doctor_check_memory(struct doctor *doctor)
 
 void doctor_check_network(struct doctor *doctor)
 {
-	struct doctor_check *check = doctor_add(doctor, "passt", DOCTOR_OK);
-	char path[PATH_MAX];
+	struct doctor_check *check = doctor_add(doctor, "/dev/net/tun", DOCTOR_OK);
 
-	if (spawn_find("passt", path) == 0) {
-		doctor_text(check->found, "%s", path);
-	} else {
-		check->verdict = DOCTOR_NOTE;
-		doctor_text(check->found, "not installed: no --net user");
-		doctor_text(check->advice, "apt install passt");
-	}
-	check = doctor_add(doctor, "/dev/net/tun", DOCTOR_OK);
 	if (access("/dev/net/tun", R_OK | W_OK) == 0) {
 		doctor_text(check->found, "opens");
 	} else {

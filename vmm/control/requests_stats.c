@@ -60,43 +60,6 @@ static void list_reported(void *arg, const struct policy *policy)
 		json_array_append_new(flows->list, describe_flow(&report->flow[i], policy));
 }
 
-/* A flow of the filter, which is in front of a backend. */
-static struct relay_flow_info info_of(const struct flow *flow, uint64_t now_ns)
-{
-	struct relay_flow_info info = {
-		.protocol = flow->key.protocol == IP_TCP   ? POLICY_TCP
-			    : flow->key.protocol == IP_UDP ? POLICY_UDP
-							   : POLICY_ICMP,
-		.inbound = flow->inbound,
-		.host = flow->host,
-		.guest_port = flow->key.guest_port,
-		.peer_port = flow->key.peer_port,
-		.peer = ip_from4(flow->key.peer),
-		.bytes_out = flow->bytes_out,
-		.bytes_in = flow->bytes_in,
-		.age_ns = now_ns - flow->begun_ns,
-		.rule = flow->rule == FILTER_NO_RULE ? 0 : flow->rule + 1,
-	};
-
-	snprintf(info.name, sizeof(info.name), "%s", flow->name ? flow->name : "");
-	return info;
-}
-
-static void list_filtered(void *arg, const struct policy *policy)
-{
-	struct flows *flows = arg;
-	uint64_t now_ns = loop_guest_now_ns(flows->network->loop);
-	struct relay_flow_info info;
-	const struct flow *flow;
-	uint32_t at = 0;
-
-	while (json_array_size(flows->list) < MONITOR_FLOWS_MAX &&
-	       (flow = filter_flow_next(flows->network->filter, &at)) != NULL) {
-		info = info_of(flow, now_ns);
-		json_array_append_new(flows->list, describe_flow(&info, policy));
-	}
-}
-
 static void read_report(struct flows *flows, struct guard *guard)
 {
 	const struct relay_client_report *report = network_report(flows->network);
@@ -108,18 +71,6 @@ static void read_report(struct flows *flows, struct guard *guard)
 	flows->bytes_out = report->total.guest_bytes;
 	flows->bytes_in = report->total.peer_bytes;
 	flows->count = report->total.flows;
-}
-
-static void read_filter(struct flows *flows, struct guard *guard)
-{
-	struct filter_stats stats;
-
-	guard_with_policy(guard, list_filtered, flows);
-	filter_stats(flows->network->filter, &stats);
-	flows->bytes_out = stats.guest_bytes;
-	flows->bytes_in = stats.peer_bytes;
-	flows->count = stats.flows;
-	flows->waiting = stats.asks;
 }
 
 /* Of flows across a tap nothing is known but what the card counts. */
@@ -164,8 +115,6 @@ static void describe_network(const struct monitor *monitor, json_t *body)
 	flows.list = json_array();
 	if (network->relay)
 		read_report(&flows, monitor->session.guard);
-	else if (network->filter)
-		read_filter(&flows, monitor->session.guard);
 	else
 		read_card(&flows);
 	json_object_set_new(body, "net_bytes_out", json_integer((json_int_t)flows.bytes_out));

@@ -108,9 +108,8 @@ static int set_rate(void *arg, const char *value, struct err *err)
 }
 
 static const struct option_entry entries[] = {
-	{"net", 0, OPTION_CALL, "MODE",
-	 "network: none, user (passt), or tap=INTERFACE (not filtered)",
-	 "`user` goes through passt(1), and opens what the policy's `net` rules allow; it is the "
+	{"net", 0, OPTION_CALL, "MODE", "network: none, user, or tap=INTERFACE (not filtered)",
+	 "`user` opens what the policy's `net` rules allow, and needs no privileges; it is the "
 	 "default if there are such rules. `tap=INTERFACE` is for administrators: a tap of the "
 	 "host that exists, is up and has an IPv4 address. What crosses it is not filtered, so "
 	 "the first `net` rule of the policy must be `net allow any`. `none` gives no network "
@@ -181,7 +180,7 @@ int network_apply(struct sandbox_options *options, struct err *err)
 		return err_set(err, EINVAL,
 			       "--publish: with --net none there is no card to reach the sandbox "
 			       "by: see --publish-vsock");
-	/* Without a net rule the filter would have nothing to decide by: no network. */
+	/* Without a net rule the relay would have nothing to decide by: no network. */
 	if (config->tap[0])
 		ret = check_tap(config, options->policy, err);
 	else if (options->net && !none && !wanted)

@@ -8,7 +8,7 @@
  *
  * A pin holds for the record's TTL plus PIN_GRACE_NS, so that the guest can still connect, also
  * when the TTL is 0. Open connections outlive it. Bounded: the least recently renewed pin makes
- * room for a new one. Times as in flow.h. Not thread safe.
+ * room for a new one. Times are nanoseconds of guest time. Not thread safe.
  */
 #ifndef CORDON_NET_DNS_PINS_H
 #define CORDON_NET_DNS_PINS_H
@@ -29,7 +29,7 @@ struct pin {
 	char *name; /* normalised: see dns.h */
 	uint8_t address[PIN_ADDRESS];
 	uint64_t until_ns;
-	uint32_t chain, newer, older; /* as in flow.h */
+	uint32_t chain, newer, older; /* indices; 0: none. The oldest was renewed least recently */
 };
 
 struct dns_pins {

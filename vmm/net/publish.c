@@ -194,7 +194,7 @@ static int probe(const struct publish *publish, int family)
 	memcpy(&four.sin_addr, publish->address, sizeof(four.sin_addr));
 	memcpy(&six.sin6_addr, publish->address, sizeof(six.sin6_addr));
 	/*
-	 * As the backend does later: with SO_REUSEADDR, connections in TIME_WAIT do not block the
+	 * As the relay does later: with SO_REUSEADDR, connections in TIME_WAIT do not block the
 	 * port. Not for UDP: there, two sockets could share the port.
 	 */
 	if (!publish->udp)

@@ -151,12 +151,3 @@ enum tls_peek tls_read_hello(const uint8_t *data, size_t length, struct tls_hell
 		hello->name[0] = '\0';
 	return result;
 }
-
-enum tls_peek tls_peek(const uint8_t *data, size_t length, char name[DNS_NAME_TEXT])
-{
-	struct tls_hello hello;
-	enum tls_peek result = tls_read_hello(data, length, &hello);
-
-	memcpy(name, hello.name, DNS_NAME_TEXT);
-	return result;
-}

@@ -45,7 +45,4 @@ struct tls_hello {
 /* Reads a ClientHello that begins at data[0]. Of a longer prefix it decides the same. */
 enum tls_peek tls_read_hello(const uint8_t *data, size_t length, struct tls_hello *hello);
 
-/* The same for callers that only need the name. */
-enum tls_peek tls_peek(const uint8_t *data, size_t length, char name[DNS_NAME_TEXT]);
-
 #endif

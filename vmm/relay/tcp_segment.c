@@ -6,6 +6,7 @@
 
 #include "vmm/base/bytes.h"
 
+#define HEADER	     20 /* bytes without options */
 #define OPTION_END   0
 #define OPTION_NOP   1
 #define OPTION_MSS   2
@@ -33,10 +34,10 @@ int tcp_segment_parse(const uint8_t *bytes, size_t length, struct tcp_segment *o
 {
 	size_t header;
 
-	if (length < FRAME_TCP)
+	if (length < HEADER)
 		return -EINVAL;
 	header = (size_t)(bytes[12] >> 4) * 4;
-	if (header < FRAME_TCP || header > length)
+	if (header < HEADER || header > length)
 		return -EINVAL;
 	*out = (struct tcp_segment){
 		.sequence = load_be32(bytes + 4),
@@ -47,16 +48,16 @@ int tcp_segment_parse(const uint8_t *bytes, size_t length, struct tcp_segment *o
 		.length = length - header,
 	};
 	if (out->flags & TCP_SYN)
-		parse_options(bytes + FRAME_TCP, header - FRAME_TCP, out);
+		parse_options(bytes + HEADER, header - HEADER, out);
 	return 0;
 }
 
 size_t tcp_segment_header(const struct tcp_segment *segment, uint16_t source_port,
 			  uint16_t target_port, uint8_t *to)
 {
-	size_t length = FRAME_TCP;
+	size_t length = HEADER;
 
-	memset(to, 0, FRAME_TCP);
+	memset(to, 0, HEADER);
 	store_be16(to, source_port);
 	store_be16(to + 2, target_port);
 	store_be32(to + 4, segment->sequence);

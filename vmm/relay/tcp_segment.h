@@ -10,7 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/net/frame.h" /* TCP_FIN, TCP_SYN, TCP_RST, TCP_PSH, TCP_ACK */
+/* struct tcp_segment, flags */
+#define TCP_FIN 0x01u
+#define TCP_SYN 0x02u
+#define TCP_RST 0x04u
+#define TCP_PSH 0x08u
+#define TCP_ACK 0x10u
 
 #define TCP_SEGMENT_HEADER_MAX 28 /* what tcp_segment_header() writes at most */
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sandbox's network: its card, and behind it a relay (vmm/relay/client.h); or a tap of the host
- * (network_tap.h); or the filter, passt behind that, and the host's resolvers.
+ * A sandbox's network: its card, and behind it a relay (vmm/relay/client.h), for which the
+ * sandbox's guard decides; or a tap of the host (network_tap.h), for which nothing decides.
  *
- * The sandbox's guard decides for the relay and the filter. If passt cannot be started, or passt or
- * the relay dies, the user and the audit log get one line each, and the sandbox goes on with its
- * link down.
+ * If the relay dies or the interface vanishes, the user and the audit log get one line each, and
+ * the sandbox goes on with its link down.
  */
 #ifndef CORDON_SANDBOX_NETWORK_H
 #define CORDON_SANDBOX_NETWORK_H
@@ -16,8 +15,6 @@
 #include "vmm/agent/channel.h"
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
-#include "vmm/net/filter.h"
-#include "vmm/net/passt.h"
 #include "vmm/net/resolver.h"
 #include "vmm/net/tap.h"
 #include "vmm/sandbox/network_ports.h"
@@ -33,7 +30,7 @@ struct relay_client_report;
 struct network_config {
 	uint64_t bytes_per_second, frames_per_second; /* of the card, each way; 0: no limit */
 	bool user;				      /* a relay */
-	char tap[TAP_NAME_MAX + 1];  /* the interface, or ""; without passt or tap: no network */
+	char tap[TAP_NAME_MAX + 1];  /* the interface, or ""; without relay or tap: no network */
 	struct approvals *questions; /* the caller's, for `ask` rules; or NULL */
 	unsigned published;
 	struct publish publish[PUBLISH_MAX];
@@ -55,20 +52,13 @@ struct network {
 	void *arg;
 	uint8_t mac[NET_CARD_MAC]; /* of this sandbox's card, as its guest sees it */
 	bool publishing;	   /* ops->published() has yet to be called */
-	bool configured;	   /* the guest's card is configured: frames for it are let in */
 	struct net_card *card;	   /* the caller's; NULL: there is no network */
 	struct network_relay *relay;
 	struct network_tap *tap; /* or relay */
-	struct filter *filter;	 /* or one of these */
-	struct passt *passt;
-	struct resolver *resolver;
-	struct loop_timer tick;
-	const char *reason; /* of the decision being applied, for the log */
-	bool undecided;	    /* that is: nothing decided, so it is a denial */
 };
 
 /*
- * Prepares the network, and attaches to a tap. 0, or -errno with a message. Call network_close()
+ * Starts the relay, or attaches to a tap. 0, or -errno with a message. Call network_close()
  * even after a failure; it works on zeros.
  */
 int network_open(struct network *network, struct loop *loop, const struct network_config *config,
@@ -79,8 +69,8 @@ int network_open(struct network *network, struct loop *loop, const struct networ
 void network_close(struct network *network);
 
 /*
- * Once the agent is ready: starts passt (published ports are open from then on), switches the
- * card's link on, and requests the agent to configure the card. 1: the request is sent; 0: there is
+ * Once the agent is ready: opens published ports, switches the card's link on, and requests the
+ * agent to configure the card. 1: the request is sent; 0: there is
  * no network, and if there should be one the user has got a warning; -errno. If ports are to be
  * published, ops->published() is called later, whatever this returns. May be called again when the
  * agent has connected again.
@@ -100,7 +90,7 @@ void network_hold_time(struct network *network, bool held);
 /* Whether there is a network, so that rules for it can take effect. */
 static inline bool network_exists(const struct network *network)
 {
-	return network->filter || network->relay || network->tap;
+	return network->relay || network->tap;
 }
 
 /*

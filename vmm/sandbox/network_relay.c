@@ -14,7 +14,7 @@
 #include "vmm/sandbox/approvals.h"
 #include "vmm/sandbox/network.h"
 #include "vmm/sandbox/network_checks.h"
-#include "vmm/sandbox/network_decide.h"
+#include "vmm/sandbox/network_internal.h"
 #include "vmm/sandbox/network_ports.h"
 
 #define WHY_MAX		160
@@ -304,10 +304,7 @@ bool network_relay_start(struct network *network)
 	if (!relay->started)
 		open_ports(relay);
 	if (!relay->dead && !relay->started) {
-		net_card_set_rates(network->card, network->config.bytes_per_second,
-				   network->config.frames_per_second);
-		net_card_set_owner(network->card, &card_ops, relay);
-		net_card_set_link(network->card, true);
+		network_start_card(network, &card_ops, relay);
 		update_card(relay);
 	}
 	relay->started = true;
@@ -383,8 +380,6 @@ static int check_ports(const struct network *network, struct err *err)
 			       "with --net tap=%s the sandbox has an address of its own, at which "
 			       "all of its ports are open",
 			       network->config.tap);
-	if (!network->relay)
-		return err_set(err, ENOTSUP, "its network has no ports that can be changed");
 	if (network->relay->dead)
 		return err_set(err, EPIPE, "the sandbox has no network any more: %s",
 			       network->relay->why);
@@ -414,9 +409,7 @@ const struct publish *network_port_next(const struct network *network, unsigned 
 {
 	const struct network_relay *relay = network->relay;
 
-	if (!relay)
-		return *at < network->config.published ? &network->config.publish[(*at)++] : NULL;
-	while (*at < relay->ports.count)
+	while (relay && *at < relay->ports.count)
 		if (relay->ports.port[(*at)++].open)
 			return &relay->ports.port[*at - 1].publish;
 	return NULL;

@@ -37,7 +37,4 @@ void network_relay_configured(struct network *network);
 
 void network_relay_policy_changed(struct network *network);
 
-/* Of network.c: published ports are open, or failure says why not. Only the first call counts. */
-void network_tell_published(struct network *network, const char *failure);
-
 #endif

@@ -12,12 +12,12 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
-#include "vmm/net/address.h"
 #include "vmm/net/resolver.h"
 #include "vmm/net/tap.h"
 #include "vmm/policy/guard.h"
+#include "vmm/relay/ip.h"
 #include "vmm/sandbox/network.h"
-#include "vmm/sandbox/network_decide.h"
+#include "vmm/sandbox/network_internal.h"
 
 #define RESOLV_CONF_MAX 8192
 #define DNS_PORT	53
@@ -212,7 +212,8 @@ int network_tap_open(struct network *network, struct err *err)
 					.what = "network-unfiltered",
 					.object = interface,
 					.detail = "frames are neither judged nor logged"};
-	char address[ADDRESS_TEXT];
+	char address[IP_TEXT];
+	struct ip_address host;
 	struct tap_wire wire;
 	struct err why;
 	int ret;
@@ -233,9 +234,10 @@ int network_tap_open(struct network *network, struct err *err)
 			       "--net tap=%s: the policy requires the audit log, which can't be "
 			       "written",
 			       interface);
+	host = ip_from4(wire.host);
 	log_warning("--net tap=%s is not filtered: the sandbox reaches all that the host routes "
 		    "for it, and the host's own services at %s",
-		    interface, address_text(wire.host, address));
+		    interface, ip_text(&host, address));
 	network->tap->resolver = find_resolver(interface);
 	return 0;
 }
@@ -267,10 +269,7 @@ bool network_tap_start(struct network *network, struct agent_network *config)
 	if (tap->started)
 		return true;
 	tap->started = true;
-	net_card_set_rates(network->card, network->config.bytes_per_second,
-			   network->config.frames_per_second);
-	net_card_set_owner(network->card, &card_ops, tap);
-	net_card_set_link(network->card, true);
+	network_start_card(network, &card_ops, tap);
 	update_offloads(tap);
 	tap_resume(tap->tap);
 	return true;
