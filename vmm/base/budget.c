@@ -28,9 +28,9 @@
 static const struct {
 	unsigned most, least, each;
 } uses[BUDGET_USES] = {
-	[BUDGET_CLIENTS] = {256, 16, 1},   [BUDGET_JOBS] = {128, 8, 3},
-	[BUDGET_QUERIES] = {64, 4, 1},	   [BUDGET_FILES] = {4096, 16, 1},
-	[BUDGET_HANDSHAKES] = {128, 4, 1}, [BUDGET_STREAMS] = {4096, 16, 1},
+	[BUDGET_CLIENTS] = {256, 16, 1},  [BUDGET_JOBS] = {128, 8, 3},
+	[BUDGET_FILES] = {4096, 16, 1},	  [BUDGET_HANDSHAKES] = {128, 4, 1},
+	[BUDGET_STREAMS] = {4096, 16, 1},
 };
 
 static atomic_uint divided[BUDGET_USES]; /* 0: not yet */

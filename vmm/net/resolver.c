@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "vmm/base/budget.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
@@ -291,7 +290,7 @@ int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name,
 	struct query *query = NULL;
 	unsigned i;
 
-	for (i = 0; i < budget(BUDGET_QUERIES) && i < RESOLVER_QUERIES && !query; i++)
+	for (i = 0; i < RESOLVER_QUERIES && !query; i++)
 		if (!resolver->query[i].used)
 			query = &resolver->query[i];
 	if (!query)
