@@ -192,6 +192,74 @@ START_TEST(a_part_of_the_memory_is_left_for_connections_without_any)
 }
 END_TEST
 
+/* --- resets ----------------------------------------------------------------------------------- */
+
+#define REPLY 400000 /* more than the guest's buffer holds */
+
+static bool has_sent_all(void *arg)
+{
+	const struct world_server *server = arg;
+
+	return server->clients > 0 && server->client[0].echoed == REPLY;
+}
+
+static bool has_all(void *arg)
+{
+	return ((struct world_connection *)arg)->got_length == REPLY;
+}
+
+/* A reply, then a reset, as from a server that does not want the rest of the request. */
+static struct world_connection *reply_and_reset(bool sends)
+{
+	struct world_connection *connection;
+	struct world_server *server;
+	struct linger linger = {.l_onoff = 1};
+	struct loop_source *client;
+
+	begin("net allow tcp host:*\n");
+	server = relay_world_serve(&world, AF_INET, WORLD_SOURCE);
+	server->script = script;
+	server->script_length = REPLY;
+	connection = relay_world_connect(&world, &host, server->port);
+	connection->deaf = true;
+	ck_assert(relay_world_until(&world, has_sent_all, server));
+	relay_world_run(&world, 100000000);
+	client = &server->client[0].source;
+	setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	loop_remove(world.loop, client);
+	close(client->fd);
+	client->fd = -1;
+	if (sends)
+		world_send(connection, script, 100000, false);
+	relay_world_run(&world, 100000000);
+	return connection;
+}
+
+START_TEST(what_was_sent_before_a_reset_arrives_before_it)
+{
+	struct world_connection *connection;
+	unsigned sends;
+
+	for (sends = 0; sends < 2; sends++) {
+		connection = reply_and_reset(sends);
+		ck_assert(!world_is_closed(connection));
+		connection->deaf = false;
+		ck_assert(relay_world_until(&world, has_all, connection));
+		ck_assert(relay_world_until(&world, world_is_closed, connection));
+		ck_assert_int_eq(tcp_cause(connection->tcp), TCP_CAUSE_RESET);
+		ck_assert_uint_eq(world.relay->flows.count, 0);
+		end();
+	}
+	/* A guest that takes nothing does not keep it for ever. */
+	connection = reply_and_reset(true);
+	world_abort(connection);
+	relay_world_run(&world, 50000000);
+	ck_assert_uint_eq(world.relay->flows.count, 0);
+	end();
+}
+END_TEST
+
 UNIT_MAIN("relay_stream_edges", a_server_that_ends_before_its_connection_is_noticed_has_ended,
 	  what_stands_behind_an_urgent_byte_is_read, memory_that_others_give_back_is_used,
-	  a_part_of_the_memory_is_left_for_connections_without_any)
+	  a_part_of_the_memory_is_left_for_connections_without_any,
+	  what_was_sent_before_a_reset_arrives_before_it)

@@ -56,6 +56,8 @@ struct relay_stream {
 	struct loop_source socket;
 	bool readable, writable; /* the socket, as far as known */
 	bool read_on;	/* a short read is not all: an end, an error or an urgent byte follows */
+	bool lost;	/* it has failed: the guest learns of that behind what it still gets */
+	bool torn;	/* and it had not ended before: what seems its end is none */
 	bool starved;	/* there was no memory for what the socket has: tried again at a deadline */
 	bool in_ended;	/* the outside sends no more */
 	bool out_ended; /* and has been told that the guest sends no more */

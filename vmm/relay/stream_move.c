@@ -17,11 +17,25 @@ enum progress {
 
 /* --- to the outside --------------------------------------------------------------------------- */
 
-/* The outside has reset the connection, or it failed: so learns the guest. */
-static enum progress lose(struct relay_stream *stream)
+/*
+ * The outside has reset the connection, or it failed. The guest learns of that behind the bytes
+ * that came before, as it would without a relay: they may be the reason (an early response).
+ */
+static enum progress lose(struct relay_stream *stream, ssize_t error)
 {
-	stream_end(stream, RELAY_CLOSED);
-	return GONE;
+	stream->lost = true;
+	stream->torn = error != -EPIPE;
+	stream->readable = !stream->consumer;
+	stream->read_on = true;
+	return WAITS;
+}
+
+static bool is_delivered(const struct relay_stream *stream)
+{
+	struct tcp_counts counts;
+
+	tcp_counts(stream->tcp, &counts);
+	return counts.sent == stream->flow.bytes_in;
 }
 
 static enum progress refuse(struct relay_stream *stream, const char *why)
@@ -102,7 +116,7 @@ static enum progress move_out(struct relay_stream *stream)
 	const uint8_t *data;
 	ssize_t n;
 
-	while ((data = tcp_peek(stream->tcp, &length)) != NULL) {
+	while (!stream->lost && (data = tcp_peek(stream->tcp, &length)) != NULL) {
 		if (left == 0)
 			return MORE;
 		progress = ask_judge(stream, data, length, &pass);
@@ -110,14 +124,14 @@ static enum progress move_out(struct relay_stream *stream)
 			return progress;
 		n = give(stream, data, min_u64(pass, left));
 		if (n < 0)
-			return lose(stream);
+			return lose(stream, n);
 		if (n == 0)
 			return WAITS;
 		tcp_consume(stream->tcp, (size_t)n);
 		stream->flow.bytes_out += (uint64_t)n;
 		left -= (size_t)n;
 	}
-	if (tcp_look(stream->tcp) & TCP_LOOK_ENDED)
+	if (!stream->lost && tcp_look(stream->tcp) & TCP_LOOK_ENDED)
 		end_out(stream);
 	return WAITS;
 }
@@ -210,6 +224,8 @@ static enum progress move_in(struct relay_stream *stream)
 			/* The socket is empty, and what comes next is a new edge. */
 			if ((size_t)n < room && !stream->read_on)
 				stream->readable = false;
+		} else if (n == 0 && stream->torn) {
+			stream->readable = false;
 		} else if (n == 0) {
 			stream->in_ended = true;
 			tcp_shutdown(stream->tcp);
@@ -218,7 +234,8 @@ static enum progress move_in(struct relay_stream *stream)
 		} else if (errno == EAGAIN || errno == EINTR) {
 			stream->readable = false;
 		} else {
-			return lose(stream);
+			stream->lost = true;
+			stream->readable = false;
 		}
 	}
 	return WAITS;
@@ -235,8 +252,11 @@ bool stream_move(struct relay_stream *stream, bool *more)
 		stream->consumer->turn(stream->consumer_arg);
 	else
 		in = move_in(stream);
-	if (in == GONE)
+	if (stream->lost && (stream->consumer || stream->in_ended || !stream->readable) &&
+	    (stream->consumer || is_delivered(stream))) {
+		stream_end(stream, RELAY_CLOSED);
 		return false;
+	}
 	*more = in == MORE || out == MORE;
 	return true;
 }
