@@ -99,7 +99,6 @@ static void stands_still(void *arg)
 	freeze->frozen = true;
 	freeze->since_ns = loop_now_ns();
 	loop_hold_guest_time(machine->loop, true);
-	network_hold_time(&freeze->sandbox->network, true);
 	if (machine_stop_clock(machine, &err) < 0)
 		log_warning("the frozen guest's clocks run on: %s", err.text);
 	note(freeze, "the sandbox stands still until an operator decides");
@@ -116,7 +115,6 @@ static void thaw(struct freeze *freeze)
 	if (freeze->frozen) {
 		loop_timer_stop(machine->loop, &freeze->timer);
 		loop_hold_guest_time(machine->loop, false);
-		network_hold_time(&freeze->sandbox->network, false);
 		if (machine_continue_clock(machine, &err) < 0)
 			log_warning("the guest's clocks jump: %s", err.text);
 		snprintf(detail, sizeof(detail), "the sandbox went on after %" PRIu64 " ms",

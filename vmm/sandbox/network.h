@@ -84,7 +84,7 @@ void network_configured(struct network *network);
 /* The policy has changed: ends the flows that it no longer allows. */
 void network_policy_changed(struct network *network);
 
-/* Guest time stands still, or goes on (loop_hold_guest_time()). */
+/* The guest stands still, or goes on: times of its connections do, too. */
 void network_hold_time(struct network *network, bool held);
 
 /* Whether there is a network, so that rules for it can take effect. */

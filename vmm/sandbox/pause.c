@@ -30,6 +30,8 @@ static void all_stand_still(void *arg)
 	int i;
 
 	pause->reached = true;
+	/* The guest acknowledges nothing: that must not count against its connections. */
+	network_hold_time(&pause->sandbox->network, true);
 	/* A callback may release reasons, and with the last one the guest goes on. */
 	for (i = 0; i < PAUSE_REASONS && pause->reached; i++)
 		call_done(pause, (enum pause_reason)i);
@@ -59,6 +61,8 @@ void pause_release(struct pause *pause, enum pause_reason reason)
 	pause->hold[reason].done = NULL;
 	if (holds(pause))
 		return;
+	if (pause->reached)
+		network_hold_time(&pause->sandbox->network, false);
 	pause->reached = false;
 	machine_resume(&pause->sandbox->machine);
 	sandbox_set_time(pause->sandbox);
