@@ -327,6 +327,29 @@ static bool all_open(void *arg)
 	return true;
 }
 
+START_TEST(a_verdict_opens_nothing_without_a_policy)
+{
+	struct ip_address host = world_host(AF_INET);
+	struct relay_verdict yes = {.allowed = 1, .approved = 1};
+	struct world_connection *connection;
+	struct world_server *server;
+
+	relay_world_begin(&world, "net ask tcp host:*\n");
+	server = relay_world_serve(&world, AF_INET, WORLD_SINK);
+	connection = relay_world_connect(&world, &host, server->port);
+	relay_world_run(&world, 50000000);
+	/* The next one could not be read. */
+	policy_free(world.relay->policy);
+	world.relay->policy = NULL;
+	relay_flows_policy_changed(&world.relay->flows);
+	yes.ticket = world.check[0].ticket;
+	decide_verdict(world.relay, &yes);
+	ck_assert(relay_world_until(&world, is_gone, connection));
+	ck_assert_uint_eq(server->clients, 0);
+	relay_world_end(&world);
+}
+END_TEST
+
 START_TEST(sixty_connections_at_once)
 {
 	struct ip_address host = world_host(AF_INET);
@@ -366,4 +389,5 @@ UNIT_MAIN("relay_stream", bytes_pass_both_ways_and_both_ends_close, and_so_they_
 	  a_guest_that_never_reads_slows_the_server, a_half_closed_connection_goes_on,
 	  a_reset_of_the_guest_reaches_the_server, a_new_policy_resets_what_it_does_not_allow,
 	  a_question_holds_the_syn_without_an_answer,
-	  a_policy_that_comes_while_a_question_waits_holds, sixty_connections_at_once)
+	  a_policy_that_comes_while_a_question_waits_holds,
+	  a_verdict_opens_nothing_without_a_policy, sixty_connections_at_once)

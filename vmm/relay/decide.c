@@ -145,7 +145,8 @@ void decide_verdict(struct relay *relay, const struct relay_verdict *verdict)
 		return;
 	relay->stats.waiting--;
 	wait->ticket = 0;
-	wait->done(wait->arg, verdict->allowed, verdict->approved);
+	/* A policy that could not be read leaves none, and then nothing may be open. */
+	wait->done(wait->arg, verdict->allowed && relay->policy, verdict->approved);
 }
 
 /* --- the log ---------------------------------------------------------------------------------- */
