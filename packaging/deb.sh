@@ -49,7 +49,10 @@ done
 
 strip --remove-section=.comment --remove-section=.note "$root/usr/bin/cordon"
 for program in "$root"/usr/lib/cordon/bench/*; do
-	[ -d "$program" ] || strip --remove-section=.comment --remove-section=.note "$program"
+	case $program in
+	*/python | *.bin) ;; # scripts, and images without sections
+	*) strip --remove-section=.comment --remove-section=.note "$program" ;;
+	esac
 done
 # Where Debian's zsh looks.
 mkdir -p "$root/usr/share/zsh/vendor-completions"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that crash, leave, stop or lie: Cordon says which it was and ends with 125."""
+import itertools
 import os
 import signal
 import time
@@ -21,11 +22,16 @@ def start_forged(code, options=(), **keywords):
                         **keywords)
 
 
+initrds = itertools.count()
+
+
 def start_guest(mode, options=()):
     """`cordon run` with our kernel and programs/init.c as the first process."""
     with open(cordon.program("init"), "rb") as init:
         archive = cpio({"init": (0o755, init.read()), "mode": (0o644, mode.encode())})
-    return cordon.start("true", options=["--initrd", scratch("initrd", archive), *options])
+    # Each has a file of its own: one that still starts may not have read the last one's.
+    name = f"initrd-{next(initrds)}"
+    return cordon.start("true", options=["--initrd", scratch(name, archive), *options])
 
 
 def guest(mode, options=()):
