@@ -50,7 +50,8 @@ done
 strip --remove-section=.comment --remove-section=.note "$root/usr/bin/cordon"
 for program in "$root"/usr/lib/cordon/bench/*; do
 	case $program in
-	*/python | *.bin) ;; # scripts, and images without sections
+	*/python) ;;
+	*.bin) chmod 644 "$program" ;; # an image without sections, for a monitor
 	*) strip --remove-section=.comment --remove-section=.note "$program" ;;
 	esac
 done
