@@ -83,7 +83,7 @@ int relay_client_attach(struct relay_client **out, struct loop *loop, int frames
 			const struct relay_client_ops *ops, void *arg, struct err *err);
 
 /*
- * Ends the relay. First it is told to forget its flows, and what it then has for the log is taken
+ * Ends the relay. First it forgets its flows, and what it then has for the log is taken
  * (ops->note()); a relay that does not end within a second is killed. NULL is harmless.
  */
 void relay_client_destroy(struct relay_client *client);

@@ -65,7 +65,7 @@ static void release_kept(struct exchange *exchange, bool deliver)
 	exchange->last_kept = NULL;
 }
 
-/* --- what the guest is told ------------------------------------------------------------------- */
+/* --- errors that reach the guest -------------------------------------------------------------- */
 
 enum packet_error exchange_error(int error)
 {

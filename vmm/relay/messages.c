@@ -2,7 +2,6 @@
 #include "vmm/relay/messages.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -106,7 +105,7 @@ static void send_flow(struct relay *relay, const struct relay_flow *flow, uint32
 {
 	struct relay_flow_info info = {
 		.left = left,
-		.protocol = POLICY_ICMP,
+		.protocol = (uint8_t)relay_protocol(flow),
 		.inbound = flow->inbound,
 		.host = flow->host,
 		.guest_port = flow->key.guest_port,
@@ -118,8 +117,6 @@ static void send_flow(struct relay *relay, const struct relay_flow *flow, uint32
 		.rule = flow->rule == UINT32_MAX ? RELAY_NO_RULE : flow->rule,
 	};
 
-	if (flow->key.protocol != IPPROTO_ICMP)
-		info.protocol = flow->key.protocol == IPPROTO_TCP ? POLICY_TCP : POLICY_UDP;
 	if (flow->name)
 		memcpy(info.name, flow->name, min_u64(strlen(flow->name), sizeof(info.name) - 1));
 	reply(relay, RELAY_FLOW, &info, sizeof(info));

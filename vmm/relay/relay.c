@@ -100,6 +100,13 @@ struct ip_address relay_inside(const struct ip_address *client)
 	return loopback ? ip_own(client->family, IP_OWN_HOST) : *client;
 }
 
+enum policy_protocol relay_protocol(const struct relay_flow *flow)
+{
+	if (flow->key.protocol == IPPROTO_ICMP)
+		return POLICY_ICMP;
+	return flow->key.protocol == IPPROTO_TCP ? POLICY_TCP : POLICY_UDP;
+}
+
 const char *relay_object(const char *protocol, const struct ip_address *address, uint16_t port,
 			 const char *name, char to[RELAY_OBJECT_TEXT])
 {
@@ -115,11 +122,8 @@ void relay_log_end(struct relay *relay, const struct relay_flow *flow, enum rela
 {
 	char object[RELAY_OBJECT_TEXT], detail[160];
 	uint64_t passed = flow->seen_ns - flow->begun_ns;
-	const char *protocol = "icmp";
 
-	if (flow->key.protocol != IPPROTO_ICMP)
-		protocol = flow->key.protocol == IPPROTO_TCP ? "tcp" : "udp";
-	relay_object(protocol, &flow->key.peer,
+	relay_object(policy_protocol_name(relay_protocol(flow)), &flow->key.peer,
 		     flow->inbound ? flow->key.guest_port : flow->key.peer_port, flow->name,
 		     object);
 	snprintf(detail, sizeof(detail),

@@ -82,6 +82,9 @@ struct ip_address relay_inside(const struct ip_address *client);
 /* The link to the guest has room again: streams with work go on. */
 void relay_streams_resume(struct relay *relay);
 
+/* TCP, UDP or ICMP: what carries a flow, whatever is spoken in it. */
+enum policy_protocol relay_protocol(const struct relay_flow *flow);
+
 /* "tcp 198.51.100.7:443 example.com" of a flow, for the log. */
 #define RELAY_OBJECT_TEXT (DNS_NAME_TEXT + 80)
 const char *relay_object(const char *protocol, const struct ip_address *address, uint16_t port,
