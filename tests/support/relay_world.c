@@ -248,9 +248,9 @@ static void take_check(struct relay_world *world, const uint8_t *data, size_t le
 	request.net.unclear = check.unclear;
 	policy_decide(world->policy, &request, &decision);
 	verdict = (struct relay_verdict){.ticket = check.ticket};
-	if (decision.verdict == POLICY_ASK && world->person < 0)
+	if (decision.verdict == POLICY_ASK && world->person < 0 && !check.covered)
 		return;
-	verdict.approved = decision.verdict == POLICY_ASK && world->person > 0;
+	verdict.approved = decision.verdict == POLICY_ASK && (world->person > 0 || check.covered);
 	verdict.allowed =
 		decision.verdict == POLICY_ALLOW || verdict.approved || check.op == POLICY_LISTEN;
 	tell(world, RELAY_VERDICT, &verdict, sizeof(verdict), -1);

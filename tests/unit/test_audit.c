@@ -233,6 +233,49 @@ START_TEST(a_flow_to_the_host_has_one_name)
 }
 END_TEST
 
+START_TEST(requests_have_their_method_and_path)
+{
+	static const char *const wanted[] = {
+		"\"port\":80,\"method\":\"GET\",\"path\":\"/a\",\"verdict\"",
+		"\"method\":\"G\\\"T\",\"path\":\"/a\",\"unclear\":1,\"verdict\"",
+		"\"method\":\"GET\",\"path\":\"\",\"verdict\"",
+		"\"path_bytes\":\"",
+	};
+	const struct policy_decision decision = {.verdict = POLICY_ALLOW, .reason = "because"};
+	const struct audit_origin origin = {.policy = AUDIT_ANY_POLICY};
+	struct policy_request request = {.class = POLICY_NET,
+					 .op = POLICY_CONNECT,
+					 .net = {.protocol = POLICY_HTTP,
+						 .name = "a.test",
+						 .port = 80,
+						 .method = "GET",
+						 .path = "/a"}};
+	static char path[8192];
+	struct audit *audit;
+	size_t i;
+
+	audit_log_begin();
+	audit = audit_log_open((struct audit_config){0});
+	ck_assert_int_eq(audit_decision(audit, &request, &decision, &origin), 0);
+	request.net.method = "G\"T";
+	request.net.unclear = true;
+	ck_assert_int_eq(audit_decision(audit, &request, &decision, &origin), 0);
+	request.net.method = "GET";
+	request.net.unclear = false;
+	request.net.path = NULL;
+	ck_assert_int_eq(audit_decision(audit, &request, &decision, &origin), 0);
+	memset(path, '"', sizeof(path) - 1);
+	request.net.path = path;
+	ck_assert_int_eq(audit_decision(audit, &request, &decision, &origin), 0);
+	audit_close(audit);
+	for (i = 0; i < ARRAY_SIZE(wanted); i++) {
+		ck_assert_int_eq(audit_log_check(&chains, wanted[i], &found, &why), 0);
+		ck_assert_msg(found == 1, "%s", wanted[i]);
+	}
+	audit_log_end();
+}
+END_TEST
+
 START_TEST(operators_have_no_budget)
 {
 	static const char *const what[] = {"policy-set",	 "ask",	   "answer", "network-lost",
@@ -296,4 +339,4 @@ END_TEST
 
 UNIT_MAIN("audit", lines_are_chained, damage_shows, chains_belong_together,
 	  what_is_left_out_is_counted, long_names_push_nothing_out, a_flow_to_the_host_has_one_name,
-	  operators_have_no_budget, any_bytes_are_logged)
+	  operators_have_no_budget, requests_have_their_method_and_path, any_bytes_are_logged)

@@ -174,7 +174,15 @@ START_TEST(an_approval_is_for_the_rule_that_asked)
 	ck_assert(relay_world_until(&world, client_has, &first));
 	relay_world_run(&world, 50000000);
 	ck_assert_uint_eq(server->client[0].got_length, first);
-	ck_assert_uint_eq(world.checks, checks + 1);
+	/* Each request has its line in the log, one that the approval covers too. */
+	ck_assert_uint_eq(world.checks, checks + 3);
+	ck_assert_uint_eq(world.check[checks].covered, 1);
+	ck_assert_str_eq(world.check[checks].name, "good.example");
+	ck_assert_str_eq(world.check[checks].method, "GET");
+	ck_assert_str_eq(world.check[checks].path, "/a");
+	ck_assert_uint_eq(world.check[checks + 1].covered, 1);
+	checks += 2;
+	ck_assert_uint_eq(world.check[checks].covered, 0);
 	ck_assert_str_eq(world.check[checks].path, "/b");
 	decide_verdict(world.relay, &(struct relay_verdict){.ticket = world.check[checks].ticket,
 							    .allowed = 1,

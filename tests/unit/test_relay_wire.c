@@ -54,6 +54,14 @@ static struct relay_check http(void)
 	return check;
 }
 
+static struct relay_check covered(void)
+{
+	struct relay_check check = http();
+
+	check.covered = 1;
+	return check;
+}
+
 static struct relay_check dns(void)
 {
 	struct relay_check check = {.op = POLICY_RESOLVE, .protocol = POLICY_DNS, .has_name = 1};
@@ -165,6 +173,12 @@ START_TEST(values_out_of_range_are_refused)
 	REFUSED(tcp, address.bytes[4], 1);
 	REFUSED(tcp, address.bytes[15], 1);
 	REFUSED(http, unclear, 2);
+	REFUSED(http, covered, 2);
+	REFUSED(covered, ticket, 0);
+	REFUSED(covered, protocol, POLICY_TCP);
+	REFUSED(tcp, covered, 1);
+	REFUSED(dns, covered, 1);
+	REFUSED(inbound, covered, 1);
 	REFUSED(http, has_method, 0);
 	REFUSED(http, has_method, 2);
 	REFUSED(http, has_name, 0);

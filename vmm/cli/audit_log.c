@@ -239,6 +239,9 @@ static void read_net(struct policy_net *net, const json_t *json)
 	net->name = string_in(json, "name");
 	net->host = net->name && strcmp(net->name, "host") == 0;
 	net->port = (uint16_t)json_integer_value(json_object_get(json, "port"));
+	net->method = string_in(json, "method");
+	net->path = string_in(json, "path");
+	net->unclear = json_object_get(json, "unclear") != NULL;
 	if (address) {
 		net->family = strchr(address, ':') ? AF_INET6 : AF_INET;
 		if (inet_pton((int)net->family, address, net->address) != 1)
@@ -269,8 +272,9 @@ void audit_entry_read(struct audit_entry *entry, const json_t *json)
 	entry->request.directory = type && strcmp(type, "folder") == 0;
 	entry->request.root = POLICY_ROOT_FIND;
 	entry->request.rootfs = in && strcmp(in, "rootfs") == 0;
-	entry->exact =
-		!json_object_get(json, "object_bytes") && !json_object_get(json, "other_bytes");
+	entry->exact = !json_object_get(json, "object_bytes") &&
+		       !json_object_get(json, "other_bytes") &&
+		       !json_object_get(json, "path_bytes");
 	if (entry->request.class == POLICY_NET)
 		read_net(&entry->request.net, json);
 	else if (!entry->request.object)

@@ -18,6 +18,8 @@ static void print_net(const json_t *json)
 	const char *name = json_string_value(json_object_get(json, "name"));
 	const char *address = json_string_value(json_object_get(json, "address"));
 	const char *protocol = json_string_value(json_object_get(json, "protocol"));
+	const char *method = json_string_value(json_object_get(json, "method"));
+	const char *path = json_string_value(json_object_get(json, "path"));
 	json_int_t port = json_integer_value(json_object_get(json, "port"));
 
 	putchar(' ');
@@ -31,6 +33,12 @@ static void print_net(const json_t *json)
 	}
 	if (port)
 		printf(" port %lld", (long long)port);
+	if (method && path) {
+		putchar(' ');
+		put_safe(method);
+		putchar(' ');
+		put_safe(path);
+	}
 }
 
 static void print_gap(const json_t *json)

@@ -143,6 +143,8 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 		lesson->left_out++;
 		return 0;
 	}
+	/* A rule for the host: one for each path that was seen would fit no other run. */
+	entry.request.net.method = NULL;
 	ret = policy_preset(&nothing, "locked", NULL, err);
 	if (ret < 0)
 		return ret;

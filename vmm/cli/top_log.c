@@ -45,8 +45,8 @@ static bool is_equal(const json_t *one, const json_t *other, const char *name)
 /* Whether both lines are about the same object. */
 static bool is_same(const json_t *one, const json_t *other, bool op_too)
 {
-	static const char *const names[] = {"class", "object",	"other", "protocol",
-					    "name",  "address", "port",	 "in"};
+	static const char *const names[] = {"class",   "object", "other",  "protocol", "name",
+					    "address", "port",	 "method", "path",     "in"};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)

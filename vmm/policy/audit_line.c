@@ -162,6 +162,13 @@ static void put_net(struct audit_line *line, const struct policy_net *net)
 		audit_line_string(line, "address", address);
 	if (net->port)
 		audit_line_number(line, "port", net->port);
+	if (!net->method)
+		return;
+	audit_line_bytes(line, "method", net->method, strlen(net->method));
+	audit_line_bytes(line, "path", net->path ? net->path : "",
+			 net->path ? strnlen(net->path, POLICY_OBJECT_MAX) : 0);
+	if (net->unclear)
+		audit_line_number(line, "unclear", 1);
 }
 
 void audit_line_decision(struct audit_line *line, const struct policy_request *request,

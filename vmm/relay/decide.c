@@ -95,6 +95,7 @@ static bool send_check(struct relay *relay, uint32_t ticket, const struct relay_
 		.unclear = request->unclear,
 		.has_name = request->name != NULL,
 		.has_method = request->method != NULL,
+		.covered = request->covered,
 		.port = request->port,
 		.address = request->address,
 	};

@@ -22,6 +22,7 @@ struct relay_request {
 	bool host;		   /* the host's loopback */
 	const char *method, *path; /* of an HTTP request */
 	bool unclear;
+	bool covered; /* by a person's approval of its connection, by the rule that asks here too */
 };
 
 /* Which rule decides: number from 1, UINT32_MAX without one; the lowest of several counts. */

@@ -39,6 +39,13 @@ static bool is_approved(const struct relay_stream *stream, const struct relay_re
 	return !name || (request->name && strcmp(request->name, name) == 0);
 }
 
+/* Whether the line of the connection itself says all that one about its ClientHello would. */
+static bool is_logged(const struct relay_stream *stream, const struct relay_request *request)
+{
+	return request->protocol == POLICY_TLS && stream->asked_protocol == POLICY_TLS &&
+	       stream->flow.name;
+}
+
 /* Whether the Host of a request is the address that the connection goes to. */
 static bool is_peer(const struct relay_stream *stream, const char *text)
 {
@@ -101,16 +108,16 @@ bool stream_decide_subject(struct relay_stream *stream)
 		stream_refuse(stream, &request, subject->why);
 		return false;
 	}
-	if (found.choice.verdict == POLICY_ASK &&
-	    is_approved(stream, &request, found.choice.order)) {
+	request.covered = found.choice.verdict == POLICY_ASK &&
+			  is_approved(stream, &request, found.choice.order);
+	if (request.covered && is_logged(stream, &request))
 		return stream_subject_decided(stream, true, true);
-	}
-	if (found.by_name && !found.pinned) {
+	if (found.by_name && !found.pinned && !request.covered) {
 		stream_refuse(stream, &request, "no DNS reply gave this address for the name");
 		return false;
 	}
 	/* No operator is shown a name that the guest may have made up for the address. */
-	if (!found.pinned && found.choice.verdict == POLICY_ASK)
+	if (!found.pinned && found.choice.verdict == POLICY_ASK && !request.covered)
 		request.name = NULL;
 	if (decide_check(stream->relay, &stream->wait, &request) < 0) {
 		stream_refuse(stream, &request, "too many decisions wait");

@@ -97,6 +97,7 @@ struct relay_check {
 	uint32_t ticket;
 	uint8_t op, protocol; /* enum policy_op: CONNECT, RESOLVE or LISTEN; enum policy_protocol */
 	uint8_t host, unclear, has_name, has_method;
+	uint8_t covered; /* by the approval of its connection: a person is not asked again */
 	uint16_t port;
 	struct ip_address address; /* family 0 with POLICY_RESOLVE */
 	char name[DNS_NAME_TEXT];

@@ -69,11 +69,19 @@ static bool fits_operation(const struct relay_check *check)
 	}
 }
 
+/* Within a connection that a person has allowed; and such a request is never refused. */
+static bool may_be_covered(const struct relay_check *check)
+{
+	return check->ticket != 0 && check->op == POLICY_CONNECT &&
+	       (check->protocol == POLICY_TLS || check->protocol == POLICY_HTTP);
+}
+
 bool wire_read_check(const uint8_t *data, size_t length, struct relay_check *to)
 {
 	const size_t least = offsetof(struct relay_check, path);
 
-	if (length <= least || length > sizeof(*to))
+	/* Not sizeof(*to), which may have padding behind the path. */
+	if (length <= least || length > least + sizeof(to->path))
 		return false;
 	memset(to, 0, sizeof(*to));
 	memcpy(to, data, length);
@@ -82,6 +90,7 @@ bool wire_read_check(const uint8_t *data, size_t length, struct relay_check *to)
 		return false;
 	return to->host <= 1 && to->unclear <= 1 && to->has_name <= 1 && to->has_method <= 1 &&
 	       is_text(to->name, sizeof(to->name)) && is_name(to->name) &&
+	       (to->covered == 0 || (to->covered == 1 && may_be_covered(to))) &&
 	       (to->has_name || !to->name[0]) && is_text(to->method, sizeof(to->method)) &&
 	       fits_operation(to);
 }

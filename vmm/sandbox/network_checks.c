@@ -2,6 +2,7 @@
 #include "vmm/sandbox/network_checks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,12 +58,107 @@ static bool decide(struct network_checks *checks, const struct policy_request *r
 	return yes;
 }
 
+/* --- approved connections --------------------------------------------------------------------- */
+
+static struct policy_request request_of_approved(const struct network_approved *approved)
+{
+	struct policy_request request = {
+		.class = POLICY_NET,
+		.op = POLICY_CONNECT,
+		.net = {.protocol = (enum policy_protocol)approved->protocol,
+			.name = approved->has_name ? approved->name : NULL,
+			.family = approved->address.family,
+			.port = approved->port,
+			.host = approved->host},
+	};
+
+	memcpy(request.net.address, approved->address.bytes, sizeof(request.net.address));
+	return request;
+}
+
+/* A connection is approved at its SYN: of a request, or by datagram, nothing more is covered. */
+static void remember(struct network_checks *checks, const struct policy_request *request)
+{
+	struct network_approved *approved;
+	struct policy_request kept;
+	unsigned i;
+
+	if (request->op != POLICY_CONNECT || request->net.method || request->net.port == 0)
+		return;
+	for (i = 0; i < NETWORK_CHECKS_APPROVED; i++) {
+		kept = request_of_approved(&checks->approved[i]);
+		if (checks->approved[i].port != 0 && policy_request_same(&kept, request))
+			return;
+	}
+	approved = &checks->approved[checks->next_approved++ % NETWORK_CHECKS_APPROVED];
+	*approved = (struct network_approved){.protocol = (uint8_t)request->net.protocol,
+					      .host = request->net.host,
+					      .has_name = request->net.name != NULL,
+					      .port = request->net.port};
+	approved->address.family = request->net.family;
+	memcpy(approved->address.bytes, request->net.address, sizeof(approved->address.bytes));
+	snprintf(approved->name, sizeof(approved->name), "%s",
+		 request->net.name ? request->net.name : "");
+}
+
+/* Whether a connection for which a person was asked about `kept` may contain a request. */
+static bool may_contain(const struct policy_request *kept, const struct policy_request *request)
+{
+	return kept->net.port == request->net.port && kept->net.family == request->net.family &&
+	       memcmp(kept->net.address, request->net.address, sizeof(kept->net.address)) == 0 &&
+	       (kept->net.protocol == POLICY_TCP || kept->net.protocol == request->net.protocol) &&
+	       (!kept->net.name ||
+		(request->net.name && strcmp(kept->net.name, request->net.name) == 0));
+}
+
+/* Finds the approval of the connection that a request is in. `number` is of the rule that asks. */
+static bool find_approved(struct network_checks *checks, const struct policy_request *request,
+			  unsigned number, struct policy_request *found)
+{
+	struct policy_decision decision;
+	unsigned i;
+
+	for (i = 0; i < NETWORK_CHECKS_APPROVED; i++) {
+		if (checks->approved[i].port == 0)
+			continue;
+		*found = request_of_approved(&checks->approved[i]);
+		if (may_contain(found, request) &&
+		    guard_decide(checks->guard, found, &decision) == POLICY_ASK &&
+		    decision.number == number)
+			return true;
+	}
+	return false;
+}
+
+/* A request in a connection that was approved: it has its line in the log, but no question. */
+static void take_covered(struct network_checks *checks, uint32_t ticket,
+			 const struct policy_request *request, unsigned number)
+{
+	const char *reason = "the approval of its connection is not known any more";
+	enum policy_verdict approval = POLICY_DENY;
+	struct policy_request connection;
+	bool allowed;
+
+	if (find_approved(checks, request, number, &connection)) {
+		approval = POLICY_ALLOW;
+		reason = recall(checks, &connection) == 1
+				 ? "an operator allowed its connection for the sandbox's life"
+				 : "an operator allowed its connection once";
+	}
+	allowed = guard_check_asked(checks->guard, request, approval, reason) == POLICY_ALLOW;
+	checks->ops->verdict(checks->arg, ticket, allowed, allowed);
+}
+
+/* --- verdicts --------------------------------------------------------------------------------- */
+
 static void settle(struct network_checks *checks, uint32_t ticket,
 		   const struct policy_request *request, const struct outcome *outcome)
 {
 	bool asks = guard_decide(checks->guard, request, NULL) == POLICY_ASK;
 	bool allowed = decide(checks, request, outcome);
 
+	if (allowed && asks)
+		remember(checks, request);
 	checks->ops->verdict(checks->arg, ticket, allowed, allowed && asks);
 }
 
@@ -212,8 +308,13 @@ static void take_connect(struct network_checks *checks, const struct relay_check
 {
 	const struct policy_request about = policy_request_of(request);
 	struct outcome outcome = {.event = APPROVAL_DENIED};
+	struct policy_decision decision;
 
-	if (guard_decide(checks->guard, &about, NULL) == POLICY_ASK) {
+	if (guard_decide(checks->guard, &about, &decision) == POLICY_ASK) {
+		if (request->covered) {
+			take_covered(checks, request->ticket, &about, decision.number);
+			return;
+		}
 		switch (recall(checks, &about)) {
 		case 1:
 			outcome.event = APPROVAL_ALLOWED;

@@ -15,7 +15,8 @@
 #include "vmm/relay/wire.h"
 #include "vmm/sandbox/approval_memory.h"
 
-#define NETWORK_CHECKS_WAITING 32 /* requests that wait for an operator at a time */
+#define NETWORK_CHECKS_WAITING	32  /* requests that wait for an operator at a time */
+#define NETWORK_CHECKS_APPROVED 256 /* connections whose approval is remembered */
 
 struct approvals;
 struct guard;
@@ -37,6 +38,15 @@ struct network_checks {
 		struct relay_check *request; /* NULL: free */
 	} waiting[NETWORK_CHECKS_WAITING];
 	unsigned count;
+	/* Connections that a person has allowed; the oldest is replaced. */
+	struct network_approved {
+		uint8_t protocol; /* enum policy_protocol */
+		uint8_t host, has_name;
+		uint16_t port; /* 0: free */
+		struct ip_address address;
+		char name[DNS_NAME_TEXT];
+	} approved[NETWORK_CHECKS_APPROVED];
+	unsigned next_approved;
 };
 
 /* guard and questions (may be NULL) stay the caller's. A zeroed struct may be closed. */
@@ -50,6 +60,9 @@ void network_checks_close(struct network_checks *checks);
 /*
  * A request, whose ticket does not wait already: its verdict follows from within this call, or
  * later. Ticket 0: the relay has refused it by its copy of the policy, and it is only logged.
+ *
+ * What the relay says is covered by the approval of a connection is allowed, and logged, if there
+ * was such an approval (`once` too) by the rule that asks; else it is denied.
  */
 void network_checks_take(struct network_checks *checks, const struct relay_check *request);
 
