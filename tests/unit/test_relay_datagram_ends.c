@@ -150,7 +150,7 @@ END_TEST
 
 START_TEST(errors_of_opening_end_the_flow)
 {
-	unsigned i, before;
+	unsigned i, before, refusals = 0;
 
 	begin_with(AF_INET);
 	before = descriptors();
@@ -163,9 +163,16 @@ START_TEST(errors_of_opening_end_the_flow)
 		ck_assert_ptr_null(flow());
 		ck_assert_uint_eq(host.ends, i + 1);
 		ck_assert_int_eq(host.end, RELAY_CLOSED);
+		/* Only what this host lacks is a refusal. */
+		refusals += outcomes[i].error == EADDRNOTAVAIL;
+		ck_assert_uint_eq(host.refusals, refusals);
 	}
 	ck_assert_uint_eq(descriptors(), before);
-	ck_assert_uint_eq(host.refusals, 0);
+	guest_sends(&target, port, "lost", 4);
+	connect_error = EAGAIN; /* no local port */
+	host_verdict(true, false);
+	ck_assert_uint_eq(host.refusals, refusals + 1);
+	ck_assert_ptr_nonnull(strstr(host.why, "no port"));
 	guest_sends(&target, port, "sent", 4);
 	host_verdict(true, false);
 	peer_reads_text(peer, "sent", NULL);

@@ -13,6 +13,7 @@
 
 static struct relay_world world;
 static struct ip_address host;
+static int connect_error, socket_error; /* of these calls; 0: they work */
 
 /* A server whose client has been served before the relay's connect(2) returns. */
 static int quick = -1;
@@ -20,7 +21,14 @@ static void (*serve)(int fd);
 
 int connect(int fd, const struct sockaddr *to, socklen_t length)
 {
-	int ret = (int)syscall(SYS_connect, fd, to, length), error = errno, client;
+	int ret, error, client;
+
+	if (connect_error) {
+		errno = connect_error;
+		return -1;
+	}
+	ret = (int)syscall(SYS_connect, fd, to, length);
+	error = errno;
 
 	if (quick >= 0) {
 		client = accept(quick, NULL, NULL);
@@ -113,6 +121,82 @@ START_TEST(what_stands_behind_an_urgent_byte_is_read)
 	ck_assert(relay_world_until(&world, has_both, connection));
 	ck_assert_mem_eq(connection->got, "beforebehind", 12);
 	close(urgent);
+	end();
+}
+END_TEST
+
+/* --- a host without room ---------------------------------------------------------------------- */
+
+int socket(int family, int type, int protocol)
+{
+	if (socket_error == 0)
+		return (int)syscall(SYS_socket, family, type, protocol);
+	errno = socket_error;
+	return -1;
+}
+
+static unsigned refusals(const char *what)
+{
+	unsigned i, count = 0;
+
+	for (i = 0; i < world.notes && i < WORLD_NOTES; i++)
+		count += strcmp(world.note[i].what, what) == 0;
+	return count;
+}
+
+/* A reset without a word in the log would look like one of the peer's. */
+START_TEST(what_the_host_lacks_for_a_connection_is_logged)
+{
+	static const struct {
+		int socket, connect;
+		const char *why;
+	} cases[] = {
+		{EMFILE, 0, "no descriptor left"}, {ENFILE, 0, "no descriptor left"},
+		{ENOBUFS, 0, "no memory left"},	   {ENOMEM, 0, "no memory left"},
+		{0, EAGAIN, "no port or address"}, {0, EADDRNOTAVAIL, "no port or address"},
+		{0, ENOBUFS, "no memory left"},
+	};
+	struct world_connection *connection;
+	struct world_server *server;
+	size_t i;
+
+	begin("net allow tcp host:*\n");
+	server = relay_world_serve(&world, AF_INET, WORLD_SINK);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		world.notes = 0;
+		socket_error = cases[i].socket;
+		connect_error = cases[i].connect;
+		connection = relay_world_connect(&world, &host, server->port);
+		relay_world_run(&world, 20000000);
+		ck_assert_uint_eq(world.relay->flows.count, 0);
+		ck_assert(world_is_closed(connection) || connection->icmp_code >= 0);
+		ck_assert_msg(relay_world_noted(&world, "flow-refused", cases[i].why), "%zu", i);
+		ck_assert_uint_eq(refusals("flow-refused"), 1);
+	}
+	/* What the peer says is its end, and no refusal. */
+	world.notes = 0;
+	socket_error = 0;
+	connect_error = ECONNREFUSED;
+	connection = relay_world_connect(&world, &host, server->port);
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(refusals("flow-refused"), 0);
+	ck_assert_uint_eq(refusals("flow-end"), 1);
+	/* With room again it opens; and a flood of these lines is bounded as of all refusals. */
+	connect_error = 0;
+	connection = relay_world_connect(&world, &host, server->port);
+	ck_assert(relay_world_until(&world, world_is_open, connection));
+	socket_error = EMFILE;
+	world.notes = 0;
+	for (i = 0; i < 12 * RELAY_LOGGED_SECOND; i++) {
+		relay_world_connect(&world, &host, server->port);
+		if (i % 64 == 63)
+			relay_world_run(&world, 1000000);
+	}
+	relay_world_run(&world, 20000000);
+	socket_error = 0;
+	ck_assert_uint_ge(world.notes, 9 * RELAY_LOGGED_SECOND);
+	ck_assert_uint_lt(world.notes, 12 * RELAY_LOGGED_SECOND);
+	ck_assert_uint_gt(world.relay->stats.unlogged, 0);
 	end();
 }
 END_TEST
@@ -260,6 +344,7 @@ START_TEST(what_was_sent_before_a_reset_arrives_before_it)
 END_TEST
 
 UNIT_MAIN("relay_stream_edges", a_server_that_ends_before_its_connection_is_noticed_has_ended,
-	  what_stands_behind_an_urgent_byte_is_read, memory_that_others_give_back_is_used,
+	  what_stands_behind_an_urgent_byte_is_read, what_the_host_lacks_for_a_connection_is_logged,
+	  memory_that_others_give_back_is_used,
 	  a_part_of_the_memory_is_left_for_connections_without_any,
 	  what_was_sent_before_a_reset_arrives_before_it)

@@ -95,7 +95,7 @@ static struct exchange *create(struct relay *relay, const struct packet *packet,
 			       const struct relay_key *key, const struct relay_request *request)
 {
 	struct exchange *exchange = exchange_create(relay, &echo_ops, key);
-	const char *why = "the relay has no socket left";
+	const char *why;
 	int ret;
 
 	if (!exchange)
@@ -103,10 +103,13 @@ static struct exchange *create(struct relay *relay, const struct packet *packet,
 	ret = exchange_socket(exchange, is_ipv4(exchange) ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	if (ret == 0)
 		return exchange;
+	why = relay_lack(-ret);
 	if (ret == -EACCES || ret == -EPERM)
 		why = "the host does not permit ping sockets (net.ipv4.ping_group_range)";
 	else if (ret == -EAFNOSUPPORT)
 		why = "the host has no IPv6";
+	else if (!why)
+		why = "the host has no ping sockets";
 	decide_refused(relay, request, why);
 	relay_error(relay, packet, exchange_error(-ret));
 	exchange_destroy(exchange);

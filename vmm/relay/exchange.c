@@ -194,9 +194,10 @@ static bool still_allowed(struct relay_flow *flow)
 static void open_failed(struct exchange *exchange, int error)
 {
 	const struct relay_request request = request_of(exchange);
+	const char *lack = relay_lack(error);
 
-	if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS)
-		decide_refused(exchange->relay, &request, "the relay has no socket left");
+	if (lack)
+		decide_refused(exchange->relay, &request, lack);
 	exchange_failed(exchange, error, 0);
 	exchange_end(exchange, RELAY_CLOSED);
 }

@@ -317,3 +317,21 @@ const char *relay_end_text(enum relay_end why)
 
 	return (unsigned)why < ARRAY_SIZE(text) ? text[why] : "unknown";
 }
+
+const char *relay_lack(int error)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOSPC: /* of watches */
+		return "the relay has no descriptor left for its socket";
+	case ENOMEM:
+	case ENOBUFS:
+		return "the host has no memory left for its socket";
+	case EAGAIN:
+	case EADDRNOTAVAIL:
+		return "the host has no port or address for its socket";
+	default:
+		return NULL;
+	}
+}

@@ -142,4 +142,10 @@ struct relay_flow *relay_flows_after(const struct relay_flows *flows, struct rel
 
 const char *relay_end_text(enum relay_end why);
 
+/*
+ * What the host lacks for a permitted flow's socket, after an error of socket(2), connect(2) or
+ * epoll_ctl(2): a constant for decide_refused(). NULL: the error is about the peer.
+ */
+const char *relay_lack(int error);
+
 #endif

@@ -76,6 +76,8 @@ static void fail(struct relay_stream *stream, int error)
 	};
 	const struct packet packet = {
 		.kind = PACKET_TCP, .ip = stream->packet, .ip_length = stream->packet_length};
+	struct relay_request request = stream_request(stream, POLICY_TCP);
+	const char *lack = relay_lack(error);
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(errors); i++) {
@@ -87,7 +89,11 @@ static void fail(struct relay_stream *stream, int error)
 		stream->tcp = NULL;
 		break;
 	}
-	stream_end(stream, RELAY_CLOSED);
+	request.name = stream->flow.name;
+	if (lack)
+		stream_refuse(stream, &request, lack);
+	else
+		stream_end(stream, RELAY_CLOSED);
 }
 
 static void connect_outside(struct relay_stream *stream)
@@ -95,7 +101,7 @@ static void connect_outside(struct relay_stream *stream)
 	const struct ip_address outside = relay_outside(&stream->flow.key.peer);
 	struct sockaddr_storage address;
 	socklen_t length = ip_to_socket(&outside, stream->flow.key.peer_port, &address);
-	int one = 1, fd;
+	int one = 1, fd, ret;
 
 	stream->stage = STREAM_CONNECTING;
 	fd = socket(outside.family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -110,8 +116,9 @@ static void connect_outside(struct relay_stream *stream)
 		fail(stream, errno);
 		return;
 	}
-	if (loop_add(stream->relay->loop, &stream->socket, STREAM_EVENTS) < 0)
-		fail(stream, ENOBUFS);
+	ret = loop_add(stream->relay->loop, &stream->socket, STREAM_EVENTS);
+	if (ret < 0)
+		fail(stream, -ret);
 }
 
 void stream_connected(struct relay_stream *stream)
