@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #include "tests/unit/relay_client_common.h"
+#include "vmm/base/exit_status.h"
+#include "vmm/base/spawn.h"
+#include "vmm/relay/link.h"
 #include "vmm/relay/policy_copy.h"
 #include "vmm/relay/relay.h"
 
@@ -222,6 +225,25 @@ static const uint8_t arp[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 3, 4, 5, 
 				0,    1,    8,	  0,	6,    4,    0, 1, 2, 3, 4,   5, 6, 7,
 				192,  0,    2,	  2,	0,    0,    0, 0, 0, 0, 192, 0, 2, 1};
 
+static unsigned ready;
+
+static void count_ready(void *arg, uint8_t *data, size_t length, int fd)
+{
+	uint32_t type;
+
+	(void)arg;
+	ck_assert(length >= sizeof(type) && fd < 0);
+	memcpy(&type, data, sizeof(type));
+	ready += type == RELAY_READY;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static const struct link_ops ready_ops = {.message = count_ready, .closed = nothing};
+
 /* The relay's own program, confined, behind this end. */
 START_TEST(the_true_relay_works)
 {
@@ -275,11 +297,92 @@ START_TEST(the_true_relay_works)
 }
 END_TEST
 
+/* Its process without a client, behind `link`. */
+static pid_t start_alone(const char *path, struct link **link, int *frames_fd)
+{
+	char *const argv[] = {(char[]){RELAY_CLIENT_PROGRAM}, NULL};
+	struct relay_config config = {.resolv_conf = "/dev/null", .card = {.mtu = 1500}};
+	uint32_t type = RELAY_CONFIG;
+	const struct iovec part[] = {{&type, sizeof(type)}, {&config, sizeof(config)}};
+	int frames[2], messages[2], fd[5] = {-1, -1, STDERR_FILENO};
+	pid_t pid;
+
+	ck_assert_int_eq(link_pair(frames), 0);
+	ck_assert_int_eq(link_pair(messages), 0);
+	fd[3] = fcntl(frames[1], F_DUPFD_CLOEXEC, 10);
+	fd[4] = fcntl(messages[1], F_DUPFD_CLOEXEC, 10);
+	ck_assert_int_eq(spawn_program(&pid, SPAWN_SELF, path, argv, fd, ARRAY_SIZE(fd)), 0);
+	close(fd[3]);
+	close(fd[4]);
+	close(frames[1]);
+	close(messages[1]);
+	*frames_fd = frames[0];
+	ck_assert_int_eq(link_create(link, loop, messages[0], RELAY_MESSAGE_MAX, &ready_ops, NULL),
+			 0);
+	ck_assert(link_send(*link, part, ARRAY_SIZE(part)));
+	return pid;
+}
+
+static void give_policy(struct link *link, bool good)
+{
+	const struct policy_source source = {.name = "p"};
+	uint32_t type = RELAY_POLICY;
+	const struct iovec part = {&type, sizeof(type)};
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct policy *policy;
+
+	if (good) {
+		close(fd);
+		ck_assert_int_eq(policy_parse(&policy, "policy 1\n", 9, &source, NULL), 0);
+		ck_assert_int_eq(policy_copy_write(policy, &fd), 0);
+		policy_free(policy);
+	}
+	ck_assert(link_send_fd(link, &part, 1, fd));
+	close(fd);
+}
+
+/*
+ * One that cannot read a policy, the first or a later one, ends: else its monitor would wait, and
+ * its sandbox have a network on which nothing is open.
+ */
+START_TEST(a_relay_without_a_policy_ends)
+{
+	char directory[] = "/tmp/cordon-test-relay.XXXXXX", path[64], own[PATH_MAX];
+	int good, status, frames_fd;
+	struct link *link;
+	pid_t pid;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/" TRUE_RELAY, directory);
+	ck_assert_ptr_nonnull(realpath("/proc/self/exe", own));
+	ck_assert_int_eq(symlink(own, path), 0);
+	for (good = 0; good < 2; good++) {
+		ck_assert_int_eq(loop_create(&loop), 0);
+		pid = start_alone(path, &link, &frames_fd);
+		if (good)
+			give_policy(link, true);
+		give_policy(link, false);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert(WIFEXITED(status));
+		ck_assert_int_eq(WEXITSTATUS(status), EXIT_CORDON);
+		/* It was ready with the good one alone. */
+		ready = 0;
+		fake_relay_run(loop, 20);
+		ck_assert_uint_eq(ready, good);
+		link_destroy(link);
+		loop_destroy(loop);
+		close(frames_fd);
+	}
+	unlink(path);
+	rmdir(directory);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
-	const TTest *const tests[] = {it_inherits_only_its_sockets, its_end_is_explained,
-				      it_is_ended, a_program_that_is_not_there,
-				      the_true_relay_works};
+	const TTest *const tests[] = {
+		it_inherits_only_its_sockets, its_end_is_explained, it_is_ended,
+		a_program_that_is_not_there,  the_true_relay_works, a_relay_without_a_policy_ends};
 	const char *path = (const char *)getauxval(AT_EXECFN);
 
 	if (argc == 1 && strcmp(argv[0], RELAY_CLIENT_PROGRAM) == 0)

@@ -21,8 +21,18 @@ static void reply(struct relay *relay, uint32_t type, const void *data, size_t l
 	link_send(relay->messages, part, length ? 2 : 1);
 }
 
+/* A relay without the names or the policy is no use: its end tells the monitor, and the user. */
+static void give_up(struct relay *relay, const char *what, int ret)
+{
+	log_error("relay: cannot %s: %s", what, strerror(-ret));
+	relay->failed = ret;
+	loop_stop(relay->loop);
+}
+
 static void take_config(struct relay *relay, const void *data, int fd)
 {
+	int ret;
+
 	(void)fd;
 	if (relay->names)
 		return;
@@ -30,9 +40,9 @@ static void take_config(struct relay *relay, const void *data, int fd)
 	relay->config.resolv_conf[sizeof(relay->config.resolv_conf) - 1] = '\0';
 	memcpy(relay->ends.router_mac, relay->config.router_mac, PACKET_MAC);
 	relay_set_card(relay, &relay->config.card);
-	/* Without it no frame is taken. */
-	if (names_create(&relay->names, relay) < 0)
-		log_error("relay: out of memory");
+	ret = names_create(&relay->names, relay);
+	if (ret < 0)
+		give_up(relay, "begin", ret);
 }
 
 static void take_policy(struct relay *relay, const void *data, int fd)
@@ -42,15 +52,13 @@ static void take_policy(struct relay *relay, const void *data, int fd)
 	int ret = policy_copy_read(fd, &policy);
 
 	(void)data;
-	/* Without the policy in force nothing may be open. */
-	if (ret < 0) {
-		log_error("relay: cannot read the policy: %s", strerror(-ret));
-		policy = NULL;
-	}
+	/* Without the policy in force nothing may be open: NULL denies all. */
 	policy_free(relay->policy);
 	relay->policy = policy;
 	relay_flows_policy_changed(&relay->flows);
-	if (first && policy)
+	if (ret < 0)
+		give_up(relay, "read the policy", ret);
+	else if (first && relay->names && relay->failed == 0)
 		reply(relay, RELAY_READY, NULL, 0);
 }
 

@@ -362,6 +362,7 @@ int relay_main(int frames_fd, int messages_fd)
 	struct relay *relay = NULL;
 	struct loop *loop = NULL;
 	struct err err;
+	bool failed;
 	int ret;
 
 	if (relay_confine(&err) < 0) {
@@ -373,10 +374,12 @@ int relay_main(int frames_fd, int messages_fd)
 		ret = relay_create(&relay, loop, frames_fd, messages_fd);
 	if (ret == 0)
 		ret = loop_run(loop);
+	/* This one has its message. */
+	failed = ret == 0 && relay->failed < 0;
 	relay_destroy(relay);
 	if (loop)
 		loop_destroy(loop);
 	if (ret < 0)
 		log_error("relay: %s", strerror(-ret));
-	return ret < 0 ? EXIT_CORDON : 0;
+	return ret < 0 || failed ? EXIT_CORDON : 0;
 }

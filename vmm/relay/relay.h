@@ -47,6 +47,7 @@ struct relay {
 	struct loop_task streams; /* stream.c: those with work to do */
 	struct relay_stream *first_ready, *last_ready;
 	uint64_t timer_ns; /* when `deadline` expires; RELAY_NEVER: not */
+	int failed;	   /* why the process ends by itself: 0 or -errno */
 };
 
 /* Guest time, which stands still while the guest does. */
