@@ -45,7 +45,7 @@ static void query_ready(void *arg, uint32_t events)
 	store_be16(data + 10, 0);
 	if (data[end - 3] == DNS_TYPE_A) {
 		memcpy(data + end, record, sizeof(record));
-		store_be32(data + end + sizeof(record), RESOLVER_ADDRESS);
+		store_be32(data + end + sizeof(record), resolver->address);
 		end += sizeof(record) + 4;
 	}
 	sendto(resolver->source.fd, data, end, 0, (struct sockaddr *)&from, size);
@@ -58,7 +58,8 @@ void relay_resolver_begin(struct relay_resolver *resolver)
 	socklen_t size = sizeof(address);
 	int file;
 
-	*resolver = (struct relay_resolver){.path = "/tmp/cordon-test-resolv.XXXXXX"};
+	*resolver = (struct relay_resolver){.path = "/tmp/cordon-test-resolv.XXXXXX",
+					    .address = RESOLVER_ADDRESS};
 	file = mkstemp(resolver->path);
 	must(file >= 0 && write(file, "nameserver 127.0.0.1\n", 21) == 21, "resolv.conf");
 	close(file);
@@ -112,7 +113,8 @@ void resolver_redirect(struct sockaddr_storage *address)
 	struct sockaddr_in *four = (struct sockaddr_in *)address;
 	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
 
-	if (address->ss_family == AF_INET && ntohl(four->sin_addr.s_addr) == RESOLVER_ADDRESS)
+	if (address->ss_family == AF_INET && (ntohl(four->sin_addr.s_addr) == RESOLVER_ADDRESS ||
+					      ntohl(four->sin_addr.s_addr) == RESOLVER_PRIVATE))
 		four->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	must((address->ss_family == AF_INET &&
 	      ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET) ||

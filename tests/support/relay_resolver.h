@@ -9,12 +9,14 @@
 #include "tests/support/relay_world.h"
 
 #define RESOLVER_ADDRESS 0x5db8d822u /* a public address, to which nothing is ever sent */
+#define RESOLVER_PRIVATE 0x0a090807u /* and a special one: 10.9.8.7 */
 
 struct relay_resolver {
 	struct loop_source source;
 	uint16_t port;
 	char path[64]; /* of a resolv.conf that names it */
 	unsigned queries;
+	uint32_t address; /* in its responses: RESOLVER_ADDRESS at first */
 };
 
 /* Before relay_world_begin(): its config is to have the path and port. */
@@ -27,7 +29,7 @@ void relay_resolver_end(struct relay_resolver *resolver, struct relay_world *wor
 void relay_resolver_ask(struct relay_world *world, const char *name);
 
 /*
- * For a test's connect(): RESOLVER_ADDRESS becomes the loopback; any other address that is not
+ * For a test's connect(): both addresses become the loopback; any other address that is not
  * loopback ends the test.
  */
 void resolver_redirect(struct sockaddr_storage *address);

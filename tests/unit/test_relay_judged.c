@@ -297,6 +297,39 @@ START_TEST(a_server_that_ends_instead_of_agreeing_has_not_agreed)
 }
 END_TEST
 
+/* A reply has opened nothing: what the guest reaches is what a rule for the address opens. */
+static bool internal_opens(const char *rules, const char *name)
+{
+	struct world_connection *connection;
+	bool open;
+
+	begin(rules, WORLD_SINK);
+	world.person = 0;
+	resolver.address = RESOLVER_PRIVATE;
+	address = ip_from4(RESOLVER_PRIVATE);
+	relay_resolver_ask(&world, name);
+	connection = relay_world_connect(&world, &address, server->port);
+	ck_assert(relay_world_until(&world, world_is_open_or_closed, connection));
+	open = server->clients > 0;
+	end();
+	return open;
+}
+
+START_TEST(any_opens_internal_names_and_other_rules_do_not)
+{
+	ck_assert(internal_opens("net allow any\n", "wiki.internal"));
+	ck_assert(!internal_opens("net allow tcp wiki.internal:*\n", "wiki.internal"));
+	ck_assert(!internal_opens("net ask tcp wiki.internal:*\n", "wiki.internal"));
+	/* What must stay closed is denied above it, by name too. */
+	ck_assert(
+		!internal_opens("net deny tcp wiki.internal:*\nnet allow any\n", "wiki.internal"));
+	ck_assert(internal_opens("net deny tcp git.internal:*\nnet allow any\n", "wiki.internal"));
+	ck_assert(!internal_opens("net deny tcp 10.0.0.0/8:*\nnet allow any\n", "wiki.internal"));
+	/* The name does not lend the address an approval that the name has. */
+	ck_assert(!internal_opens("net ask tcp 10.0.0.0/8:*\nnet allow any\n", "wiki.internal"));
+}
+END_TEST
+
 static void upgrade_under(const char *rules, bool closed)
 {
 	static const char agreed[] = "HTTP/1.1 101 Switching Protocols\r\n\r\n";
@@ -342,4 +375,5 @@ UNIT_MAIN("relay_judged", a_permitted_name_passes_and_another_does_not,
 	  a_guest_that_ends_unjudged_sends_nothing,
 	  a_server_that_ends_instead_of_agreeing_has_not_agreed,
 	  a_websocket_ends_with_the_rule_for_its_request,
-	  a_websocket_is_opaque_once_the_server_agrees)
+	  a_websocket_is_opaque_once_the_server_agrees,
+	  any_opens_internal_names_and_other_rules_do_not)

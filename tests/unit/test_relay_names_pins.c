@@ -124,6 +124,64 @@ START_TEST(special_addresses_are_removed)
 }
 END_TEST
 
+/* With `net allow any` the guest reaches them anyhow; but neither the host nor its own network. */
+START_TEST(any_keeps_all_addresses_but_those_of_this_host)
+{
+	static const char text[] = "policy 1\nnet deny tcp 10.0.0.9:*\nnet allow any\n";
+	static const char *const kept4[] = {"10.0.0.5",	   "10.0.0.9",	 "169.254.169.254",
+					    "192.168.1.1", "100.64.0.1", "198.51.100.1"},
+				 *const kept6[] = {"fd00::5", "fe80::1", "64:ff9b::a00:5"},
+				 *const never4[] = {"127.0.0.1",      "127.1.2.3",   "192.0.2.1",
+						    "192.0.2.4",      "192.0.2.255", "0.0.0.0",
+						    "0.1.2.3",	      "224.0.0.1",   "240.0.0.1",
+						    "255.255.255.255"},
+				 *const never6[] = {"::1",
+						    "::",
+						    "::7f00:1",
+						    "::ffff:127.0.0.1",
+						    "::ffff:10.0.0.77",
+						    "::ffff:0:127.0.0.1",
+						    "2001:db8::1",
+						    "2001:db8::4",
+						    "ff02::1"};
+	const struct policy_source source = {.name = "p", .lenient = true};
+	unsigned special = 0;
+	size_t i;
+
+	begin_names();
+	ck_assert_int_eq(policy_parse(&relay.policy, text, sizeof(text) - 1, &source, NULL), 0);
+	for (i = 0; i < ARRAY_SIZE(kept4); i++) {
+		resolve(API, addresses_of(DNS_TYPE_A, 60, kept4[i]));
+		ck_assert_uint_eq(sent_records(), 1);
+		ck_assert(have(API, kept4[i]));
+		special++;
+	}
+	for (i = 0; i < ARRAY_SIZE(kept6); i++) {
+		resolve(API, addresses_of(DNS_TYPE_AAAA, 60, kept6[i]));
+		ck_assert_uint_eq(sent_records(), 1);
+		ck_assert(have(API, kept6[i]));
+		special++;
+	}
+	for (i = 0; i < ARRAY_SIZE(never4); i++) {
+		resolve(API, addresses_of(DNS_TYPE_A, 60, never4[i]));
+		ck_assert_uint_eq(sent_records(), 0);
+		ck_assert(!have(API, never4[i]));
+	}
+	for (i = 0; i < ARRAY_SIZE(never6); i++) {
+		resolve(API, addresses_of(DNS_TYPE_AAAA, 60, never6[i]));
+		ck_assert_uint_eq(sent_records(), 0);
+		ck_assert(!have(API, never6[i]));
+	}
+	ck_assert_uint_eq(relay.stats.pins, special);
+	/* The next policy has no such rule. */
+	policy_free(relay.policy);
+	relay.policy = NULL;
+	resolve(API, addresses_of(DNS_TYPE_A, 60, "10.0.0.6"));
+	ck_assert_uint_eq(sent_records(), 0);
+	end_names();
+}
+END_TEST
+
 START_TEST(addresses_of_another_type_are_not_taken)
 {
 	struct dns_addresses six = addresses_of(DNS_TYPE_AAAA, 60, SIX);
@@ -232,6 +290,6 @@ START_TEST(a_long_response_says_that_it_is_cut)
 END_TEST
 
 UNIT_MAIN("relay_names_pins", both_families_are_resolved_and_pinned, a_pin_ends_after_its_time,
-	  special_addresses_are_removed, addresses_of_another_type_are_not_taken,
-	  without_ipv6_there_are_no_such_addresses, all_addresses_are_logged,
-	  a_long_response_says_that_it_is_cut)
+	  special_addresses_are_removed, any_keeps_all_addresses_but_those_of_this_host,
+	  addresses_of_another_type_are_not_taken, without_ipv6_there_are_no_such_addresses,
+	  all_addresses_are_logged, a_long_response_says_that_it_is_cut)

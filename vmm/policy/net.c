@@ -293,6 +293,17 @@ bool policy_allows_any(const struct policy *policy)
 	return list->count > 0 && list->rule[0]->any;
 }
 
+bool policy_has_any(const struct policy *policy)
+{
+	const struct rule_list *list = &policy->class[POLICY_NET];
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		if (list->rule[i]->any)
+			return true;
+	return false;
+}
+
 /* --- comparing -------------------------------------------------------------------------------- */
 
 static bool protocol_covers(const struct rule *a, const struct rule *b)

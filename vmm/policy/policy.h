@@ -331,6 +331,9 @@ const struct policy_rule *policy_rule(const struct policy *policy, enum policy_c
  */
 bool policy_allows_any(const struct policy *policy);
 
+/* Whether there is a rule `net allow any`, wherever it stands: it opens special addresses. */
+bool policy_has_any(const struct policy *policy);
+
 /* What happens to an operation that a rule leaves to a person, until one decides. */
 enum policy_on_ask_way {
 	POLICY_ON_ASK_WAIT,   /* it waits, for a bounded time */

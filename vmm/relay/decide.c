@@ -57,11 +57,10 @@ struct relay_choice decide_flow(struct relay *relay, struct relay_request *reque
 {
 	struct relay_choice best = {.verdict = POLICY_DENY, .order = UINT32_MAX}, choice;
 	const char *name[PIN_NAMES_MAX], *of_best = NULL;
-	unsigned i, count = 0;
+	unsigned i, count;
+	bool special = ip_is_special(&request->address);
 
-	/* A resolver's reply never opens a special address. */
-	if (!ip_is_special(&request->address))
-		count = names_of(relay->names, &request->address, relay_now(relay), name);
+	count = names_of(relay->names, &request->address, relay_now(relay), name);
 	/* If no rule decides, the log shows the name that the guest queried last. */
 	if (count > 0)
 		of_best = name[0];
@@ -69,6 +68,9 @@ struct relay_choice decide_flow(struct relay *relay, struct relay_request *reque
 		request->name = i < count ? name[i] : NULL;
 		choice = decide_one(relay, request);
 		if (choice.order >= best.order)
+			continue;
+		/* A resolver's reply never opens a special address; a rule may deny the name. */
+		if (special && request->name && choice.verdict != POLICY_DENY)
 			continue;
 		best = choice;
 		of_best = request->name;

@@ -35,7 +35,8 @@ struct relay_choice {
 struct relay_choice decide_one(struct relay *relay, const struct relay_request *request);
 
 /*
- * The same for a flow's first packet: over the address and all names that are pinned to it. Takes
+ * The same for a flow's first packet: over the address and all names that are pinned to it (of a
+ * special address, rules about names count only if they deny). Takes
  * the name of the rule that decides (or, if none does, the one that the guest queried last) into
  * request->name, valid until the next packet.
  */

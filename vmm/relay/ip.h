@@ -45,7 +45,8 @@ bool ip_is(const struct ip_address *address, enum ip_own which);
 
 /*
  * Whether an address is not part of the public Internet (vmm/base/special.h). A name never opens
- * such an address, whatever a resolver replies: only a rule for the address or its network does.
+ * such an address, whatever a resolver replies: only a rule for the address or its network does, or
+ * `net allow any`.
  */
 bool ip_is_special(const struct ip_address *address);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/special.h"
 #include "vmm/relay/names_internal.h"
 
 #define HOST_NAME "host"
@@ -93,9 +94,22 @@ static void log_answer(struct relay *relay, const struct dns_question *question,
 	} while (i < addresses->count);
 }
 
+/*
+ * An attacker's name could point to any special address, so no name leads there; but for those that
+ * `net allow any` opens to the guest in any case. It opens neither the host's loopback, nor what
+ * stands for it on the sandbox's own network.
+ */
+static bool may_lead_to(const struct relay *relay, const struct ip_address *address)
+{
+	const struct special_range *range = special_range(address->family, address->bytes);
+
+	return !range || (!range->stays && !ip_is_own(address) && relay->policy &&
+			  policy_has_any(relay->policy));
+}
+
 /* Takes the addresses that a name may lead to, and pins them. Returns how many it removes. */
-static unsigned take_public(struct names *names, const struct dns_question *question,
-			    const struct dns_addresses *from, struct dns_addresses *to)
+static unsigned take_addresses(struct names *names, const struct dns_question *question,
+			       const struct dns_addresses *from, struct dns_addresses *to)
 {
 	struct ip_address address = {.family = from->type == DNS_TYPE_A ? AF_INET : AF_INET6};
 	uint64_t now_ns = relay_now(names->relay);
@@ -105,8 +119,7 @@ static unsigned take_public(struct names *names, const struct dns_question *ques
 	to->ttl = (uint32_t)min_u64(from->ttl, PIN_TTL_MAX);
 	for (i = 0; i < from->count && i < DNS_ADDRESSES; i++) {
 		memcpy(address.bytes, from->address[i], DNS_ADDRESS);
-		/* An attacker's name could point to any of these: no name leads there. */
-		if (ip_is_special(&address)) {
+		if (!may_lead_to(names->relay, &address)) {
 			stripped++;
 			continue;
 		}
@@ -134,7 +147,7 @@ static void on_resolved(void *arg, uint32_t ticket, int rcode,
 	slot->ticket = 0;
 	public = (struct dns_addresses){.type = slot->question.type};
 	if (rcode == DNS_NO_ERROR && addresses && addresses->type == public.type)
-		stripped = take_public(names, &slot->question, addresses, &public);
+		stripped = take_addresses(names, &slot->question, addresses, &public);
 	log_answer(names->relay, &slot->question, rcode, &public, stripped);
 	/* Another server's refusal or format error means nothing to the guest. */
 	if (rcode != DNS_NO_ERROR && rcode != DNS_NO_NAME)

@@ -5,8 +5,9 @@
  * Only names that a rule could permit are queried outside; all others do not exist. Responses have
  * addresses only, A and AAAA: other records are a way out for data that no workload needs, and a
  * permitted name appears to have none of them. Nor does it have AAAA records while the host has no
- * route to the IPv6 Internet. Special addresses (ip_is_special()) are removed, and those that
- * remain are pinned to the name of the query.
+ * route to the IPv6 Internet. Special addresses (ip_is_special()) are removed, but for those that
+ * `net allow any` opens; what remains is pinned to the name of the query. Of a special address, the
+ * pinned names only close it (decide_flow()).
  *
  * Names are those of vmm/net/dns.h. The name "host" is the sandbox's own IP_OWN_HOST, with an IPv4
  * address only: most services of a host's loopback listen at 127.0.0.1 alone, and programs try IPv6
