@@ -1,68 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections that rules about names and requests open: real servers, names of a real resolver. */
-#include <stdio.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "tests/support/net_frames.h"
-#include "tests/support/relay_resolver.h"
-#include "tests/support/relay_world.h"
-#include "tests/support/unit.h"
-
-static struct relay_world world;
-static struct relay_resolver resolver;
-static struct world_server *server;
-static struct ip_address address;
-
-/* The address of every name leads to this host. */
-int connect(int fd, const struct sockaddr *to, socklen_t length)
-{
-	struct sockaddr_storage copy = {.ss_family = 0};
-
-	memcpy(&copy, to, length);
-	if (copy.ss_family == AF_INET || copy.ss_family == AF_INET6)
-		resolver_redirect(&copy);
-	return (int)syscall(SYS_connect, fd, &copy, length);
-}
-
-static void begin(const char *rules, enum world_service service)
-{
-	relay_resolver_begin(&resolver);
-	world.resolv_conf = resolver.path;
-	world.dns_port = resolver.port;
-	relay_world_begin(&world, rules);
-	relay_resolver_serve(&resolver, &world);
-	address = ip_from4(RESOLVER_ADDRESS);
-	server = relay_world_serve(&world, AF_INET, service);
-}
-
-static void end(void)
-{
-	relay_resolver_end(&resolver, &world);
-	relay_world_end(&world);
-	memset(&world, 0, sizeof(world));
-}
-
-static struct world_connection *open_one(void)
-{
-	struct world_connection *connection = relay_world_connect(&world, &address, server->port);
-
-	ck_assert(relay_world_until(&world, world_is_open, connection));
-	return connection;
-}
-
-static bool client_has(void *arg)
-{
-	return server->clients > 0 &&
-	       server->client[server->clients - 1].got_length >= *(const size_t *)arg;
-}
-
-static size_t hello(uint8_t to[32768], const char *name)
-{
-	struct net_hello what = {.name = name};
-
-	return net_hello(to, &what);
-}
+#include "tests/unit/relay_judged_common.h"
 
 START_TEST(a_permitted_name_passes_and_another_does_not)
 {
@@ -122,8 +60,6 @@ START_TEST(the_name_of_another_address_is_refused)
 	end();
 }
 END_TEST
-
-#define REQUEST(method, path) method " " path " HTTP/1.1\r\nHost: good.example\r\n\r\n"
 
 START_TEST(every_request_of_a_connection_is_judged)
 {

@@ -147,6 +147,11 @@ static void turn(struct relay_stream *stream)
 	if (!settle(stream))
 		return;
 	deadline = tcp_deadline(stream->tcp);
+	if (stream->stage == STREAM_OPEN) {
+		if (stream_overdue(stream))
+			return;
+		deadline = min_u64(deadline, stream_judge_by(stream));
+	}
 	/* No one tells that other streams have given memory back. */
 	if (stream->starved)
 		deadline = min_u64(deadline, relay_now(relay) + STARVE_NS);

@@ -15,6 +15,12 @@
 #define STREAM_TURN   (256u << 10) /* bytes each way before it is another stream's turn */
 #define STREAM_PACKET 48	   /* of its SYN, for ICMP errors about it */
 
+/*
+ * From the answer to the SYN until the ClientHello or first request of a connection that such rules
+ * opened is complete; a person's decision does not count. As long as connect(2) may take.
+ */
+#define STREAM_JUDGE_NS UINT64_C(130000000000)
+
 enum stream_stage {
 	STREAM_DECIDING,   /* waits for the monitor's verdict; nothing is connected or answered */
 	STREAM_CONNECTING, /* connect(2) runs, the guest's SYN has no answer */
@@ -64,9 +70,10 @@ struct relay_stream {
 
 	struct judge judge;
 	enum policy_protocol
-		protocol; /* by whose rule it is open: POLICY_TCP; or that of the judge */
-	bool judged;	  /* by name or request, and allowed at least once */
-	bool asked;	  /* an operator has allowed it before it was connected */
+		protocol;     /* by whose rule it is open: POLICY_TCP; or that of the judge */
+	bool judged;	      /* by name or request, and allowed at least once */
+	uint64_t judge_by_ns; /* when that is to have happened */
+	bool asked;	      /* an operator has allowed it before it was connected */
 	enum policy_protocol asked_protocol;
 	uint32_t asked_rule;   /* that the operator was shown: its number now */
 	uint32_t pending_rule; /* of the request that waits */
@@ -119,8 +126,18 @@ void stream_connected(struct relay_stream *stream);
 /* Decides about the judge's subject. False: the stream is gone. */
 bool stream_decide_subject(struct relay_stream *stream);
 
+/*
+ * When a stream is to be refused unless more of its bytes come: RELAY_NEVER once it was judged, if
+ * it needs not be, or while a verdict is awaited. stream_overdue() refuses it; true: it is gone.
+ */
+uint64_t stream_judge_by(const struct relay_stream *stream);
+bool stream_overdue(struct relay_stream *stream);
+
 /* The verdict about it. False: the stream is gone. */
 bool stream_subject_decided(struct relay_stream *stream, bool allowed, bool approved);
+
+/* The same for what could not be judged, as TLS or HTTP. The stream is gone. */
+void stream_refuse_unjudged(struct relay_stream *stream, const char *why);
 
 /* Refuses the connection because of its bytes; why as for decide_refused(). The stream is gone. */
 void stream_refuse(struct relay_stream *stream, const struct relay_request *request,

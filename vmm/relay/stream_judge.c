@@ -27,6 +27,30 @@ void stream_refuse(struct relay_stream *stream, const struct relay_request *requ
 	stream_end(stream, RELAY_REFUSED);
 }
 
+void stream_refuse_unjudged(struct relay_stream *stream, const char *why)
+{
+	const struct judge *judge = &stream->judge;
+	struct relay_request request = stream_request(
+		stream, judge->kind == JUDGE_HTTP || !judge->tls ? POLICY_HTTP : POLICY_TLS);
+
+	stream_refuse(stream, &request, why);
+}
+
+uint64_t stream_judge_by(const struct relay_stream *stream)
+{
+	return stream->judged || stream->judge.kind == JUDGE_DONE || stream->wait.ticket != 0
+		       ? RELAY_NEVER
+		       : stream->judge_by_ns;
+}
+
+bool stream_overdue(struct relay_stream *stream)
+{
+	if (relay_now(stream->relay) < stream_judge_by(stream))
+		return false;
+	stream_refuse_unjudged(stream, "nothing that can be judged came within 130 seconds");
+	return true;
+}
+
 /* Whether an operator has allowed this, by the rule that asked, when the connection began. */
 static bool is_approved(const struct relay_stream *stream, const struct relay_request *request,
 			uint32_t rule)

@@ -40,11 +40,7 @@ static bool is_delivered(const struct relay_stream *stream)
 
 static enum progress refuse(struct relay_stream *stream, const char *why)
 {
-	const struct judge *judge = &stream->judge;
-	struct relay_request request = stream_request(
-		stream, judge->kind == JUDGE_HTTP || !judge->tls ? POLICY_HTTP : POLICY_TLS);
-
-	stream_refuse(stream, &request, why);
+	stream_refuse_unjudged(stream, why);
 	return GONE;
 }
 

@@ -133,6 +133,7 @@ void stream_connected(struct relay_stream *stream)
 		return;
 	}
 	stream->stage = STREAM_OPEN;
+	stream->judge_by_ns = relay_now(stream->relay) + STREAM_JUDGE_NS;
 	stream->readable = true;
 	stream->writable = true;
 	tcp_accept(stream->tcp, relay_now(stream->relay));
