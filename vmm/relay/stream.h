@@ -77,6 +77,8 @@ struct relay_stream {
 	enum policy_protocol asked_protocol;
 	uint32_t asked_rule;   /* that the operator was shown: its number now */
 	uint32_t pending_rule; /* of the request that waits */
+	bool pending_pinned;   /* and whether a DNS reply gave the address for its name */
+	bool name_pinned;      /* the same of flow.name, when the stream was judged first */
 	/* The first bytes of the server, while an upgrade may depend on them. */
 	uint8_t *response;
 	size_t response_length;

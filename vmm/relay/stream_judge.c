@@ -80,6 +80,20 @@ static bool is_peer(const struct relay_stream *stream, const char *text)
 	       memcmp(address, peer->bytes, peer->family == AF_INET ? 4 : IP_BYTES) == 0;
 }
 
+/*
+ * Whether a DNS reply gave the peer's address for a name: not long ago, or when the connection was
+ * judged by that name before. So an open connection may outlive the reply.
+ */
+static bool is_pinned(const struct relay_stream *stream, const char *name)
+{
+	const struct relay_flow *flow = &stream->flow;
+
+	if (ip_is_special(&flow->key.peer))
+		return false;
+	return (stream->name_pinned && strcmp(flow->name, name) == 0) ||
+	       names_have(stream->relay->names, name, &flow->key.peer, relay_now(stream->relay));
+}
+
 struct finding {
 	struct relay_choice choice;
 	bool pinned;  /* a DNS reply gave the peer's address for the name */
@@ -88,12 +102,9 @@ struct finding {
 
 static struct finding find(const struct relay_stream *stream, struct relay_request *request)
 {
-	const struct ip_address *peer = &stream->flow.key.peer;
 	struct relay_choice by_address, by_name = {.order = UINT32_MAX};
 	const char *name = request->name;
-	struct finding found = {
-		.pinned = name && !ip_is_special(peer) &&
-			  names_have(stream->relay->names, name, peer, relay_now(stream->relay))};
+	struct finding found = {.pinned = name && is_pinned(stream, name)};
 
 	if (name)
 		by_name = decide_one(stream->relay, request);
@@ -128,6 +139,7 @@ bool stream_decide_subject(struct relay_stream *stream)
 	}
 	found = find(stream, &request);
 	stream->pending_rule = found.choice.order;
+	stream->pending_pinned = found.pinned;
 	if (found.choice.verdict == POLICY_DENY) {
 		stream_refuse(stream, &request, subject->why);
 		return false;
@@ -174,6 +186,9 @@ bool stream_subject_decided(struct relay_stream *stream, bool allowed, bool appr
 		stream_end(stream, RELAY_CLOSED);
 		return false;
 	}
+	/* The name is kept once. */
+	if (!stream->judged)
+		stream->name_pinned = subject->name && stream->pending_pinned;
 	stream->protocol = subject->protocol;
 	stream->judged = true;
 	stream->flow.rule = stream->pending_rule;
