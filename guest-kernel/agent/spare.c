@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guest-kernel/agent/agent.h"
@@ -28,6 +29,8 @@
 
 /* The longest time that replies wait (less than a second). */
 #define HOLD_NS_MAX 500000000u
+/* Two grace periods of 3 ticks each, and some more. */
+#define SETTLE_NS 80000000
 
 /* The command that a guest runs once before it becomes a template. */
 static const char rehearsal_program[] = "true";
@@ -176,6 +179,7 @@ uint32_t rehearsal_start(struct agent *agent, uint32_t id)
 bool rehearsal_ended(struct agent *agent, pid_t pid)
 {
 	struct rehearsal *rehearsal = &agent->rehearsal;
+	const struct timespec settle = {.tv_nsec = SETTLE_NS};
 	uint8_t reply[4] = {0};
 
 	if (!rehearsal->command || pid != rehearsal->command->pid)
@@ -186,6 +190,11 @@ bool rehearsal_ended(struct agent *agent, pid_t pid)
 	command_delete(rehearsal->command);
 	rehearsal->command = NULL;
 	spare_make(agent);
+	/*
+	 * A template is taken next. Most kernel objects of the boot and of the rehearsal are freed
+	 * after a grace period, by ticks; whatever were left, each copy would have to free.
+	 */
+	nanosleep(&settle, NULL);
 	/* The connection of the request may have ended. */
 	if (rehearsal->connection == agent->connections)
 		link_send(&agent->link, AGENT_RESULT, 0, rehearsal->id, reply, sizeof(reply));
