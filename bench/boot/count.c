@@ -10,8 +10,9 @@
  *
  * Arguments: entry=ADDRESS (from the kernel's ELF header, hexadecimal), out=FILE (the count, then
  * the profile), map=System.map (optional: a profile by function). mark=ADDRESS instead of entry=
- * counts everything of L2, programs too, between the first and the second time that a program of L1
- * executes that address (bench/boot/mark.S): this counts the guest of a restored template.
+ * counts everything of L2, programs too, from each time that a program of L1 executes that address
+ * (bench/boot/mark.S) to the next time: this counts guests of a restored template. The file has the
+ * least of these counts, and its profile, since what disturbs a run only adds to it.
  *
  * The file has "instructions N", with mark= "programs N", then one line for each function: self,
  * inclusive, calls, name.
@@ -86,6 +87,7 @@ static struct {
 	uint64_t resume;   /* where L1 continues after the current VMRUN */
 	uint64_t repeat;   /* block.repeat of the previous block */
 	uint64_t programs; /* with mark=: the part of sum that is not the kernel's */
+	uint64_t least;	   /* with mark=: the least sum from a mark to the next; 0: none yet */
 	bool entering, inside, started, done;
 } state;
 
@@ -191,16 +193,29 @@ static void count_marked(const struct block *block)
 	profile_block(block);
 }
 
+/* Forgets what was counted; the addresses of functions stay. */
+static void start_again(void)
+{
+	unsigned i;
+
+	state.sum = state.programs = 0;
+	profile.depth = 0;
+	profile.total = 0;
+	profile.previous = NULL;
+	for (i = 0; i < profile.count; i++)
+		profile.symbols[i] = (struct symbol){.address = profile.symbols[i].address,
+						     .name = profile.symbols[i].name};
+}
+
 /* A program of L1 is at the mark. */
 static void on_mark(void)
 {
-	if (!state.started) {
-		state.started = true;
-		state.sum = 0;
-		return;
+	if (state.started && (!state.least || state.sum < state.least)) {
+		state.least = state.sum;
+		write_result();
 	}
-	state.done = true;
-	write_result();
+	state.started = true;
+	start_again();
 }
 
 /* QEMU calls this before it executes a block, of L1 or of L2. */

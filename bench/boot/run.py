@@ -10,8 +10,10 @@ the end, programs included. A host that emulates ring 0 is slow at the kernel's 
 
 --exec counts what a running sandbox executes for a `cordon exec NAME -- CMD`.
 
+Both count the command several times and tell the least: a tick of the guest's clock may fall into a run.
+
 usage: bench/boot/run.py [--build DIR] [--memory SIZE] [--cpus N] [--profile FILE] [--json]
-                         [--cmdline PARAMETERS] [--warm|--exec [--command CMD] [--options OPTIONS]]
+                         [--cmdline PARAMETERS] [--warm|--exec [--command CMD] [--options OPTIONS] [--times N]]
 """
 
 import argparse
@@ -60,6 +62,11 @@ def build_mark(tmp):
     return path
 
 
+def marked(run, mark, times):
+    """The command so many times, with a mark before, between and after."""
+    return " && ".join([mark] + [f"{run} && {mark}"] * times)
+
+
 def counted(args, build, tmp):
     """The command for the lab, and the plugin's argument that says where to count."""
     cordon = [os.path.join(build, "cordon"), "run", "--memory", args.memory, "--cpus", args.cpus]
@@ -74,10 +81,10 @@ def counted(args, build, tmp):
         start = shlex.join([cordon[0], "start", *cordon[2:], "counted"])
         run = shlex.join([cordon[0], "exec", "counted", "--", *shlex.split(args.command)])
         end = shlex.join([cordon[0], "kill", "counted"])
-        return ["sh", "-c", f"{start} && {run} && {run} && {mark} && {run} && {mark} && {end}"], f"mark={MARK:x}"
+        return ["sh", "-c", f"{start} && {run} && {run} && {marked(run, mark, args.times)} && {end}"], f"mark={MARK:x}"
     run = shlex.join([*cordon, "--", *shlex.split(args.command)])
     # The first run makes the template, the second fills the page cache.
-    return ["sh", "-c", f"{run} && {run} && {mark} && {run} && {mark}"], f"mark={MARK:x}"
+    return ["sh", "-c", f"{run} && {run} && {marked(run, mark, args.times)}"], f"mark={MARK:x}"
 
 
 def main():
@@ -91,6 +98,7 @@ def main():
     parser.add_argument("--exec", action="store_true", help="an exec in a running sandbox")
     parser.add_argument("--command", default="true", help="what --warm and --exec run (true)")
     parser.add_argument("--options", default="", help="of the counted `cordon run`")
+    parser.add_argument("--times", type=int, default=8, help="how often --warm and --exec run it (8)")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
 

@@ -31,8 +31,8 @@ def count(directory, policy, how, times, lab):
     with open(file, "w", encoding="ascii") as out:
         out.write(f"policy 1\nshare {directory}/top /w ro\nfile read /w/**\n{policy}")
     if lab:
-        done = subprocess.run([os.path.join(TOP, "bench", "boot", "run.py"), "--json", "--warm", "--options", f"--policy {file}",
-                               "--command", f"/w/execs {how} {times}"], stdout=subprocess.PIPE, check=True)
+        done = subprocess.run([os.path.join(TOP, "bench", "boot", "run.py"), "--json", "--warm", "--times", "1", "--options",
+                               f"--policy {file}", "--command", f"/w/execs {how} {times}"], stdout=subprocess.PIPE, check=True)
         counted = json.loads(done.stdout)
         return counted["instructions"] - counted["programs"]
     report = common.report_of([common.CORDON, "run", "-v", "--policy", file, "--", "/w/execs", how, str(times)], 1200)
