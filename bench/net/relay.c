@@ -7,7 +7,7 @@
  * sockets. Runs in the world of net-world. Prints a line `ID VALUE UNIT` a figure; `cpu.`:
  * processor time of the process in the middle alone, for a MB, datagram, round trip or connection.
  *
- *   net-relay SECONDS [MODE...]     of each measurement; without modes: all
+ *   net-relay SECONDS [MODE[.MEASURE]...]   of each measurement; by default all of all modes
  */
 #include <signal.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ static struct outcome measure_one(enum measure what, double seconds)
 	return source == FRAMES ? guest_measure(what, seconds) : traffic_measure(command_fd, what);
 }
 
-static void measure_all(const char *mode, pid_t pid, double seconds)
+static void measure_all(const char *mode, const char *only, pid_t pid, double seconds)
 {
 	struct outcome outcome;
 	double before;
@@ -97,6 +97,8 @@ static void measure_all(const char *mode, pid_t pid, double seconds)
 	for (k = 0; k < MEASURES; k++) {
 		if (source == CLIENT && k == DATAGRAMS)
 			continue; /* it copies streams only */
+		if (only && strcmp(only, measure_name[k]) != 0)
+			continue;
 		before = cpu_of(pid);
 		outcome = measure_one((enum measure)k, seconds);
 		printf("%s.%s %.6g %s\n", mode, measure_name[k], outcome.value, measure_unit[k]);
@@ -139,15 +141,15 @@ static pid_t start(bool passt, double seconds)
 	exit(0);
 }
 
-/* In a process of its own: what one mode leaves behind does not concern the next. */
-static void __attribute__((noreturn)) run_mode(const char *mode, double seconds)
+/* What one mode leaves behind does not concern the next: each has a process of its own. */
+static void __attribute__((noreturn)) run_mode(const char *mode, const char *only, double seconds)
 {
 	bool passt = strcmp(mode, "passt") == 0 || strcmp(mode, "linux-passt") == 0;
 	pid_t pid;
 
 	source = strcmp(mode, "copy") == 0 ? CLIENT : mode[0] == 'l' ? LINUX : FRAMES;
 	pid = source == CLIENT ? copy_start() : start(passt, seconds);
-	measure_all(mode, pid, seconds);
+	measure_all(mode, only, pid, seconds);
 	/* With a tap it goes with the child that passes the frames, and that one with this process.
 	 */
 	if (source != LINUX)
@@ -155,30 +157,42 @@ static void __attribute__((noreturn)) run_mode(const char *mode, double seconds)
 	exit(0);
 }
 
+/* measure NULL: all that the mode has. */
+static void run_apart(const char *mode, const char *measure, double seconds)
+{
+	int status;
+	pid_t pid = fork_child();
+
+	if (pid == 0)
+		run_mode(mode, measure, seconds);
+	if (waitpid(pid, &status, 0) < 0 || status != 0)
+		exit(1);
+}
+
 int main(int argc, char **argv)
 {
 	static const char *const modes[] = {"copy", "relay", "passt", "linux-relay", "linux-passt"};
 	double seconds = argc > 1 ? atof(argv[1]) : 0;
-	int status, i;
+	size_t length;
 	unsigned mode;
-	bool wanted;
-	pid_t pid;
+	int i;
 
 	if (seconds <= 0) {
-		fprintf(stderr, "usage: net-relay SECONDS [MODE...]\n");
+		fprintf(stderr, "usage: net-relay SECONDS [MODE[.MEASURE]...]\n");
 		return 2;
 	}
 	for (mode = 0; mode < ARRAY_SIZE(modes); mode++) {
-		wanted = argc == 2;
-		for (i = 2; i < argc; i++)
-			wanted |= strcmp(argv[i], modes[mode]) == 0;
-		if (!wanted)
-			continue;
-		pid = fork_child();
-		if (pid == 0)
-			run_mode(modes[mode], seconds);
-		if (waitpid(pid, &status, 0) < 0 || status != 0)
-			return 1;
+		if (argc == 2)
+			run_apart(modes[mode], NULL, seconds);
+		length = strlen(modes[mode]);
+		for (i = 2; i < argc; i++) {
+			if (strncmp(argv[i], modes[mode], length) != 0)
+				continue;
+			if (argv[i][length] == '.')
+				run_apart(modes[mode], argv[i] + length + 1, seconds);
+			else if (!argv[i][length])
+				run_apart(modes[mode], NULL, seconds);
+		}
 	}
 	return 0;
 }
