@@ -26,8 +26,12 @@ struct run {
 	uint8_t written[WRITE_MAX];
 	size_t written_length;
 	uint8_t data[RECEIVE * 2];
+	uint8_t passed[RECEIVE]; /* what the owner took at once from the last segment */
+	size_t passed_length;
 	const char *problem;
 };
+
+static struct run hostile; /* the one that runs */
 
 static unsigned below(struct run *run, unsigned limit)
 {
@@ -135,6 +139,30 @@ static void check_acknowledged(struct run *run, const struct tcp_segment *in, ui
 	require(run, !problem, problem);
 }
 
+/* tcp_config.pass: takes all, a part, or nothing. */
+static size_t pass(void *arg, const uint8_t *bytes, size_t length)
+{
+	struct run *run = &hostile;
+	size_t take = rarely(run, 4) ? below(run, 256) * length / 255 : length;
+
+	(void)arg;
+	require(run, length > 0 && length <= RECEIVE - run->passed_length,
+		"passes nothing, or more than the window");
+	if (run->problem)
+		return 0;
+	memcpy(run->passed + run->passed_length, bytes, take);
+	run->passed_length += take;
+	return take;
+}
+
+static void check_passed(struct run *run)
+{
+	const char *problem = model_read(run->model, run->passed, run->passed_length);
+
+	require(run, !problem, problem);
+	run->passed_length = 0;
+}
+
 static void guest_sends(struct run *run)
 {
 	struct tcp_segment segment;
@@ -156,6 +184,7 @@ static void guest_sends(struct run *run)
 		require(run, !tcp_before(expected, run->wire->acknowledged),
 			"took more than the model");
 	check_acknowledged(run, &segment, edge);
+	check_passed(run);
 	tcp_peek(run->tcp, &length);
 	require(run, length <= RECEIVE, "the receive buffer has more than its limit");
 	require(run, tcp_state(run->tcp) > TCP_STATE_SYN_RECEIVED || length == 0,
@@ -237,6 +266,8 @@ static bool begin(struct run *run)
 					  .receive = RECEIVE,
 					  .send = SEND,
 					  .memory = &run->memory};
+	if (below(run, 2))
+		run->config.pass = pass;
 	run->memory.max = rarely(run, 8) ? 8192 : 1u << 20;
 	run->guest_isn = syn.sequence;
 	run->model->next = syn.sequence + 1;
@@ -248,33 +279,33 @@ static bool begin(struct run *run)
 
 const char *relay_tcp_hostile(const struct source *source, unsigned steps)
 {
-	static struct run run;
+	struct run *run = &hostile;
 	static struct wire wire;
 	static struct model model;
 	unsigned i;
 
-	memset(&run, 0, sizeof(run));
+	memset(run, 0, sizeof(*run));
 	memset(&wire, 0, offsetof(struct wire, bytes));
 	wire.used = wire.overflowed = wire.total = wire.resets = 0;
 	wire.seen = false;
 	model.fin = false;
 	model.length = model.read = 0;
-	run.source = source;
-	run.wire = &wire;
-	run.model = &model;
-	if (!begin(&run))
+	run->source = source;
+	run->wire = &wire;
+	run->model = &model;
+	if (!begin(run))
 		return "not opened";
-	if (run.passive && !rarely(&run, 4))
-		tcp_accept(run.tcp, 0);
-	for (i = 0; i < steps && !run.problem && !source->ended(source->arg); i++) {
-		if (rarely(&run, 3))
-			owner_acts(&run);
+	if (run->passive && !rarely(run, 4))
+		tcp_accept(run->tcp, 0);
+	for (i = 0; i < steps && !run->problem && !source->ended(source->arg); i++) {
+		if (rarely(run, 3))
+			owner_acts(run);
 		else
-			guest_sends(&run);
-		check_sent(&run);
-		require(&run, run.memory.used <= run.memory.max, "more memory than the budget");
+			guest_sends(run);
+		check_sent(run);
+		require(run, run->memory.used <= run->memory.max, "more memory than the budget");
 	}
-	tcp_destroy(run.tcp);
-	require(&run, run.memory.used == 0, "memory is left");
-	return run.problem;
+	tcp_destroy(run->tcp);
+	require(run, run->memory.used == 0, "memory is left");
+	return run->problem;
 }

@@ -361,9 +361,55 @@ START_TEST(a_waiting_loop_wakes_for_tasks_and_timers)
 }
 END_TEST
 
+static void *stop_without_the_lock(void *arg)
+{
+	usleep(20000);
+	loop_stop(((struct trace *)arg)->loop);
+	return NULL;
+}
+
+/* With the lock held it waits for the same: descriptors, timers, tasks, loop_stop(). */
+START_TEST(a_loop_of_one_thread_waits_in_one_call)
+{
+	struct trace trace = {.text = ""};
+	struct named ready = {&trace, 'r', -1, true}, soon = {&trace, 's', -1, false},
+		     late = {&trace, 'l', -1, true};
+	struct loop_timer timer[2] = {{.expired = on_time, .arg = &soon},
+				      {.expired = on_time, .arg = &late}};
+	struct loop_task task = {.run = on_time, .arg = &soon};
+	struct loop_source source;
+	pthread_t thread;
+	int pipes[2];
+
+	ck_assert_int_eq(loop_create(&trace.loop), 0);
+	loop_set_alone(trace.loop);
+	loop_timer_start(trace.loop, &timer[1], 20000000);
+	loop_timer_start(trace.loop, &timer[0], 10000000);
+	loop_defer(trace.loop, &task);
+	ck_assert_int_eq(loop_run(trace.loop), 0);
+	ck_assert_str_eq(trace.text, "ssl");
+	ck_assert_int_eq(pipe(pipes), 0);
+	ready.fd = pipes[0];
+	source = (struct loop_source){.fd = pipes[0], .ready = on_ready, .arg = &ready};
+	ck_assert_int_eq(loop_add(trace.loop, &source, EPOLLIN), 0);
+	ck_assert_int_eq(write(pipes[1], "x", 1), 1);
+	ck_assert_int_eq(loop_run(trace.loop), 0);
+	ck_assert_str_eq(trace.text, "sslr");
+	ck_assert_int_eq(pthread_create(&thread, NULL, stop_without_the_lock, &trace), 0);
+	ck_assert_int_eq(loop_run(trace.loop), 0);
+	pthread_join(thread, NULL);
+	ck_assert_str_eq(trace.text, "sslr");
+	loop_remove(trace.loop, &source);
+	loop_destroy(trace.loop);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+END_TEST
+
 UNIT_MAIN("loop", descriptors_are_watched_changed_and_removed, a_regular_file_is_refused,
 	  a_source_removed_by_another_callback_is_not_called, timers_expire_in_order_and_once,
 	  a_timer_stopped_by_another_does_not_expire,
 	  timers_of_the_guest_wait_while_guest_time_is_held,
 	  tasks_run_once_each_and_may_queue_themselves, a_task_cancelled_by_another_does_not_run,
-	  another_thread_can_lock_wake_and_stop, a_waiting_loop_wakes_for_tasks_and_timers)
+	  another_thread_can_lock_wake_and_stop, a_waiting_loop_wakes_for_tasks_and_timers,
+	  a_loop_of_one_thread_waits_in_one_call)

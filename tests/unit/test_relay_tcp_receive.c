@@ -2,6 +2,8 @@
 /* A TCP endpoint of the relay: what the guest sends, its window, and segments out of place. */
 #include "tests/unit/relay_tcp_common.h"
 
+#include <string.h>
+
 START_TEST(bytes_arrive_in_order)
 {
 	talk_open();
@@ -36,6 +38,97 @@ START_TEST(one_ack_answers_a_batch)
 	talk_sent(TCP_ACK, OURS(0), GUEST(4));
 	ck_assert_uint_eq(tcp_deadline(talk.tcp), TCP_NEVER);
 	talk_reads("abab");
+}
+END_TEST
+
+static struct {
+	size_t most; /* bytes that the owner takes at a time */
+	unsigned calls;
+	char got[64];
+} owner;
+
+static size_t owner_takes(void *arg, const uint8_t *bytes, size_t length)
+{
+	size_t n = min_u64(owner.most, length);
+
+	(void)arg;
+	ck_assert_uint_gt(length, 0);
+	owner.calls++;
+	strncat(owner.got, (const char *)bytes, n);
+	return n;
+}
+
+static void open_to_owner(size_t most)
+{
+	owner.most = most;
+	owner.calls = 0;
+	owner.got[0] = 0;
+	talk.config.pass = owner_takes;
+	talk_open();
+}
+
+START_TEST(an_owner_takes_new_bytes_at_once)
+{
+	open_to_owner(1000);
+	talk_text(GUEST(0), "one");
+	talk_sent(TCP_ACK, OURS(0), GUEST(3));
+	talk_text(GUEST(0), "XXXtwo"); /* half of it is old */
+	talk_sent(TCP_ACK, OURS(0), GUEST(6));
+	talk_text(GUEST(0), "YYY"); /* all of it */
+	talk_text(GUEST(8), "gap");
+	talk_bare(TCP_ACK | TCP_FIN, GUEST(6), OURS(0));
+	talk_sent(TCP_ACK, OURS(0), GUEST(7));
+	talk_text(GUEST(7), "late");
+	ck_assert_str_eq(owner.got, "onetwo");
+	ck_assert_uint_eq(owner.calls, 2);
+	talk_reads("");
+	ck_assert_uint_eq(tcp_look(talk.tcp), TCP_LOOK_OPEN | TCP_LOOK_ENDED | TCP_LOOK_WRITABLE);
+}
+END_TEST
+
+START_TEST(what_an_owner_leaves_waits_in_order)
+{
+	struct tcp_counts counts;
+
+	open_to_owner(2);
+	talk_text(GUEST(0), "abcde");
+	talk_sent(TCP_ACK, OURS(0), GUEST(5));
+	owner.most = 1000;
+	talk_text(GUEST(5), "fgh"); /* behind bytes that wait */
+	ck_assert_str_eq(owner.got, "ab");
+	ck_assert_uint_eq(owner.calls, 1);
+	talk_reads("cdefgh");
+	talk_text(GUEST(8), "ij");
+	ck_assert_str_eq(owner.got, "abij");
+	owner.most = 0;
+	talk_text(GUEST(10), "kl");
+	talk_reads("kl");
+	tcp_counts(talk.tcp, &counts);
+	ck_assert_uint_eq(counts.received, 12);
+	ck_assert_uint_eq(counts.dropped, 0);
+}
+END_TEST
+
+START_TEST(an_owner_takes_no_byte_beyond_the_window)
+{
+	struct tcp_segment segment = {.sequence = GUEST(0),
+				      .acknowledged = OURS(0),
+				      .flags = TCP_ACK | TCP_FIN,
+				      .window = 1000,
+				      .data = (const uint8_t *)"1234567890",
+				      .length = 10};
+
+	talk.config.receive = 8;
+	open_to_owner(1000);
+	talk_in(&segment);
+	ck_assert_str_eq(owner.got, "12345678");
+	talk_sent(TCP_ACK, OURS(0), GUEST(8)); /* nor the FIN behind it */
+	segment.data += 8;
+	segment.length = 2;
+	segment.sequence += 8;
+	talk_in(&segment);
+	talk_sent(TCP_ACK, OURS(0), GUEST(11));
+	ck_assert_str_eq(owner.got, "1234567890");
 }
 END_TEST
 
@@ -306,8 +399,10 @@ START_TEST(a_buffer_stays_within_twice_its_limit)
 END_TEST
 
 UNIT_MAIN_WITH(talk_setup, "relay_tcp_receive", bytes_arrive_in_order, one_ack_answers_a_batch,
-	       the_first_bytes_win, bytes_behind_a_gap_are_dropped, sequence_numbers_wrap,
-	       the_window_closes_and_opens, an_ack_counts_while_the_window_is_closed,
-	       a_scaled_window_has_all_of_the_buffer, keep_alives_are_answered,
-	       a_syn_changes_nothing, only_an_exact_reset_counts, data_needs_a_possible_ack,
-	       bytes_without_memory_are_sent_again, a_buffer_stays_within_twice_its_limit)
+	       an_owner_takes_new_bytes_at_once, what_an_owner_leaves_waits_in_order,
+	       an_owner_takes_no_byte_beyond_the_window, the_first_bytes_win,
+	       bytes_behind_a_gap_are_dropped, sequence_numbers_wrap, the_window_closes_and_opens,
+	       an_ack_counts_while_the_window_is_closed, a_scaled_window_has_all_of_the_buffer,
+	       keep_alives_are_answered, a_syn_changes_nothing, only_an_exact_reset_counts,
+	       data_needs_a_possible_ack, bytes_without_memory_are_sent_again,
+	       a_buffer_stays_within_twice_its_limit)

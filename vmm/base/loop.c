@@ -23,6 +23,7 @@ struct loop {
 	struct loop_source wake;
 	pthread_mutex_t lock;
 	atomic_bool stop;
+	bool alone;
 	bool waiting; /* in poll(2), without the lock: new timers and tasks must wake it */
 	struct loop_timer *timers[2];	 /* of the host's time and of guest time; soonest first */
 	uint64_t held_ns, held_since_ns; /* guest time: held so far, and since when; 0: it runs */
@@ -85,6 +86,11 @@ void loop_destroy(struct loop *loop)
 	fd_close(&loop->epoll_fd);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
+}
+
+void loop_set_alone(struct loop *loop)
+{
+	loop->alone = true;
 }
 
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events)
@@ -287,21 +293,32 @@ static void run_batch(struct loop *loop)
  * Waits in poll(2) without the lock, and collects the events with the lock held: a source that
  * another thread removed meanwhile is then no longer in the epoll set.
  */
-static int collect_batch(struct loop *loop)
+static int wait_unlocked(struct loop *loop, int timeout)
 {
 	struct pollfd wait = {.fd = loop->epoll_fd, .events = POLLIN};
-	int timeout = wait_ms(loop), ret;
+	int ret;
 
 	loop->waiting = true;
 	pthread_mutex_unlock(&loop->lock);
 	ret = poll(&wait, 1, timeout);
 	pthread_mutex_lock(&loop->lock);
 	loop->waiting = false;
-	if (ret < 0 && errno != EINTR)
-		return -errno;
+	return ret < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int collect_batch(struct loop *loop)
+{
+	int timeout = wait_ms(loop), ret;
+
 	loop->batch_next = 0;
 	loop->batch_count = 0;
-	ret = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, 0);
+	if (!loop->alone) {
+		ret = wait_unlocked(loop, timeout);
+		if (ret < 0)
+			return ret;
+		timeout = 0;
+	}
+	ret = epoll_wait(loop->epoll_fd, loop->batch, LOOP_BATCH, timeout);
 	if (ret < 0)
 		return errno == EINTR ? 0 : -errno;
 	loop->batch_count = ret;

@@ -50,6 +50,12 @@ int loop_create(struct loop **out);
 void loop_destroy(struct loop *loop);
 
 /*
+ * No other thread takes the device lock: the loop then waits with the lock held, in one system call
+ * instead of two.
+ */
+void loop_set_alone(struct loop *loop);
+
+/*
  * Watches source->fd for events (EPOLLIN ..., level triggered). 0 or -errno; -EPERM: a regular
  * file, which is always ready and which epoll can't watch.
  */

@@ -108,6 +108,11 @@ static enum judge_verdict choose(struct judge *judge, uint8_t first)
 	return JUDGE_PASS;
 }
 
+bool judge_is_over(const struct judge *judge)
+{
+	return judge->kind == JUDGE_DONE && !judge->why;
+}
+
 enum judge_verdict judge_bytes(struct judge *judge, const uint8_t *data, size_t length,
 			       size_t *pass)
 {

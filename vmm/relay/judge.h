@@ -54,6 +54,9 @@ void judge_destroy(struct judge *judge); /* works on zeros, and twice */
 enum judge_verdict judge_bytes(struct judge *judge, const uint8_t *data, size_t length,
 			       size_t *pass);
 
+/* Whether all that follows may pass: the next call would say JUDGE_OPAQUE. */
+bool judge_is_over(const struct judge *judge);
+
 /* After JUDGE_DECIDE: the subject is allowed. */
 void judge_permit(struct judge *judge);
 

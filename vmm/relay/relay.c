@@ -309,7 +309,8 @@ int relay_create(struct relay **out, struct loop *loop, int frames_fd, int messa
 	relay->loop = loop;
 	relay->memory.max = RELAY_MEMORY;
 	relay->timer_ns = RELAY_NEVER;
-	relay->tcp4 = (struct tcp_config){.output = stream_output, .memory = &relay->memory};
+	relay->tcp4 = (struct tcp_config){
+		.output = stream_output, .pass = stream_pass, .memory = &relay->memory};
 	relay->tcp6 = relay->tcp4;
 	relay->streams = (struct loop_task){.run = stream_tasks, .arg = relay};
 	relay->second = (struct loop_timer){.expired = second_passed, .arg = relay, .guest = true};
@@ -370,6 +371,8 @@ int relay_main(int frames_fd, int messages_fd)
 		return EXIT_CORDON;
 	}
 	ret = loop_create(&loop);
+	if (ret == 0)
+		loop_set_alone(loop);
 	if (ret == 0)
 		ret = relay_create(&relay, loop, frames_fd, messages_fd);
 	if (ret == 0)

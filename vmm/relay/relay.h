@@ -109,7 +109,8 @@ void stream_packet(struct relay *relay, const struct packet *packet); /* a segme
 void stream_accept(struct relay *relay, int fd, const struct ip_address *client,
 		   uint16_t client_port, uint16_t guest_port);
 void stream_tasks(void *relay);
-void stream_output(void *ends, const struct tcp_segment *segment); /* tcp_config.output */
+void stream_output(void *ends, const struct tcp_segment *segment);   /* tcp_config.output */
+size_t stream_pass(void *ends, const uint8_t *bytes, size_t length); /* tcp_config.pass */
 
 /* datagram.c */
 void datagram_packet(struct relay *relay, const struct packet *packet); /* UDP */

@@ -81,8 +81,6 @@ static ssize_t give(struct relay_stream *stream, const uint8_t *data, size_t len
 {
 	ssize_t n;
 
-	if (stream->consumer)
-		return stream->consumer->input(stream->consumer_arg, data, length);
 	if (!stream->writable)
 		return 0;
 	n = send(stream->socket.fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -92,6 +90,32 @@ static ssize_t give(struct relay_stream *stream, const uint8_t *data, size_t len
 		return -errno;
 	stream->writable = false;
 	return 0;
+}
+
+/* The same to what is behind the stream: all its bytes pass here, and are counted. */
+static ssize_t give_behind(struct relay_stream *stream, const uint8_t *data, size_t length)
+{
+	ssize_t n = stream->consumer ? stream->consumer->input(stream->consumer_arg, data, length)
+				     : give(stream, data, length);
+
+	if (n > 0)
+		stream->flow.bytes_out += (uint64_t)n;
+	return n;
+}
+
+size_t stream_pass(void *arg, const uint8_t *bytes, size_t length)
+{
+	struct relay_stream *stream =
+		(struct relay_stream *)((char *)arg - offsetof(struct relay_stream, ends));
+	ssize_t n;
+
+	if (stream->stage != STREAM_OPEN || stream->consumer || stream->lost ||
+	    !judge_is_over(&stream->judge))
+		return 0;
+	n = give_behind(stream, bytes, length);
+	if (n < 0)
+		lose(stream, n);
+	return n > 0 ? (size_t)n : 0;
 }
 
 static void end_out(struct relay_stream *stream)
@@ -118,13 +142,12 @@ static enum progress move_out(struct relay_stream *stream)
 		progress = ask_judge(stream, data, length, &pass);
 		if (progress != MORE)
 			return progress;
-		n = give(stream, data, min_u64(pass, left));
+		n = give_behind(stream, data, min_u64(pass, left));
 		if (n < 0)
 			return lose(stream, n);
 		if (n == 0)
 			return WAITS;
 		tcp_consume(stream->tcp, (size_t)n);
-		stream->flow.bytes_out += (uint64_t)n;
 		left -= (size_t)n;
 	}
 	if (!stream->lost && tcp_look(stream->tcp) & TCP_LOOK_ENDED)

@@ -47,6 +47,12 @@ struct tcp_config {
 	 * functions of this header for the same connection.
 	 */
 	void (*output)(void *arg, const struct tcp_segment *segment);
+	/*
+	 * New bytes of the guest, in order, while none wait to be read: how many of them the owner
+	 * takes at once. What is left waits for tcp_peek(), so no byte is seen twice. Under the
+	 * same rules as output(). NULL: all wait.
+	 */
+	size_t (*pass)(void *arg, const uint8_t *bytes, size_t length);
 	uint16_t mss;	/* that the guest may send: the MTU without headers of 40 or 60 bytes */
 	uint32_t gso;	/* most bytes of a segment, if the guest's card takes TSO; 0: it does not */
 	size_t receive; /* bytes; rounded down to a power of two; 0: TCP_LIMIT_RECEIVE, the most */

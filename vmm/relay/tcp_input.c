@@ -195,13 +195,21 @@ static bool input_ack(struct tcp *tcp, const struct tcp_segment *segment, uint64
 	return true;
 }
 
+/* What need not wait for the owner is not copied. */
+static size_t pass_on(struct tcp *tcp, const uint8_t *bytes, size_t length)
+{
+	if (!tcp->config->pass || tcp->received.used > 0 || length == 0)
+		return 0;
+	return min_u64(length, tcp->config->pass(tcp->arg, bytes, length));
+}
+
 /* 3.10.7.4, seventh: takes what is new and in the window. Returns whether that is all to its end.
  */
 static bool input_data(struct tcp *tcp, const struct tcp_segment *segment)
 {
 	uint32_t old = tcp->rcv_nxt - segment->sequence; /* bytes that were received before */
 	uint32_t window = tcp->rcv_edge - tcp->rcv_nxt;
-	size_t length, taken = 0, room;
+	size_t length, taken, room;
 	uint8_t *to;
 
 	if (tcp_before(tcp->rcv_nxt, segment->sequence)) { /* behind a gap */
@@ -214,6 +222,7 @@ static bool input_data(struct tcp *tcp, const struct tcp_segment *segment)
 	length = segment->length - old;
 	if (length == 0)
 		return true;
+	taken = pass_on(tcp, segment->data + old, min_u64(length, window));
 	while (taken < length && taken < window) {
 		to = relay_buffer_reserve(&tcp->received, tcp->config->memory, tcp->receive_limit,
 					  min_u64(length, window) - taken, &room);
