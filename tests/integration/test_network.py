@@ -230,6 +230,8 @@ def test_an_operator_decides():
     assert ("deny", "4", "the rule needs an operator's approval, and no operator is attached") in verdicts_, verdicts_
     before, after = json.loads(before), json.loads(after)
     assert before["net_questions_open"] == 1 and after["net_questions_open"] == 0, (before, after)
+    assert all(after[f"net_{key}"] >= before[f"net_{key}"] for key in ("refused", "flooded", "dropped", "unlogged")), after
+    assert isinstance(after["net_bad_frames"], dict), after
     ends = [line["detail"] for line in audit if line.get("event") == "flow-end" and
             line["object"] == f"tcp {GOOD}:8000 good.test"]
     assert len(ends) == 3 and all("end=closed" in end and "in=9 " in end for end in ends), audit

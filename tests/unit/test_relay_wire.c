@@ -351,6 +351,12 @@ START_TEST(reports_are_checked)
 	flow.peer.family = 0;
 	ck_assert(!take_flow(flow));
 	flow = fine;
+	flow.bytes_in = (uint64_t)INT64_MAX + 1;
+	ck_assert(!take_flow(flow));
+	flow = fine;
+	flow.age_ns = UINT64_MAX;
+	ck_assert(!take_flow(flow));
+	flow = fine;
 	flow.name[0] = '\x1b';
 	ck_assert(!take_flow(flow));
 	memset(flow.name, 'a', sizeof(flow.name));
@@ -358,7 +364,27 @@ START_TEST(reports_are_checked)
 }
 END_TEST
 
+START_TEST(counts_are_checked)
+{
+	struct relay_stats stats = {.flows = 0};
+	uint64_t *count = (uint64_t *)(void *)&stats;
+	size_t i;
+
+	/* No count is beyond what the control protocol has. */
+	for (i = 0; i < offsetof(struct relay_stats, flows) / sizeof(uint64_t); i++) {
+		count[i] = INT64_MAX;
+		ck_assert(take_stats(stats) ||
+			  &count[i] == &stats.drop[PACKET_OK]); /* that is no drop */
+		count[i] = (uint64_t)INT64_MAX + 1;
+		ck_assert(!take_stats(stats));
+		count[i] = 0;
+	}
+	stats.drop[PACKET_OK] = 1;
+	ck_assert(!take_stats(stats));
+}
+END_TEST
+
 UNIT_MAIN("relay_wire", requests_of_all_kinds_are_taken, lengths_are_those_of_the_path,
 	  values_out_of_range_are_refused, strings_without_an_end_are_refused,
 	  only_the_relays_own_events_are_taken, replies_about_ports_are_checked,
-	  reports_are_checked)
+	  reports_are_checked, counts_are_checked)

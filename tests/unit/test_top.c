@@ -81,7 +81,8 @@ static json_t *full_data(void)
 {
 	return load("{\"name\":\"box\",\"state\":\"running\",\"age\":3723,\"cpu_percent\":12.5,"
 		    "\"cpus\":2,\"private_kib\":123456,\"memory\":536870912,\"jobs\":1,"
-		    "\"net_flows\":1,\"processes_truncated\":true,\"processes\":["
+		    "\"net_flows\":1,\"net_refused\":7,\"net_flooded\":2,\"processes_truncated\":"
+		    "true,\"processes\":["
 		    "{\"pid\":12,\"parent\":1,\"uid\":1000,\"state\":\"R\",\"cpu_percent\":99.9,"
 		    "\"cpu_us\":61230000,\"resident_kib\":2048,\"command\":\"sh -c x\","
 		    "\"is_name\":false},"
@@ -104,7 +105,7 @@ START_TEST(a_page_has_all_that_is_known)
 {
 	static const char expected[] =
 		"box  running  up 1h02m  cpu 12.5% of 2  memory 121M of 512M  jobs 1  processes 2+ "
-		" flows 1\n"
+		" flows 1  refused 7  beyond rates 2\n"
 		"\n"
 		"    PID  PARENT   UID S   CPU%      TIME  MEMORY  COMMAND\n"
 		"     12       1  1000 R   99.9   1:01.23    2.0M  sh -c x\n"

@@ -21,6 +21,16 @@ static void print_queues(const json_t *stats)
 	}
 }
 
+static void print_bad_frames(const json_t *stats)
+{
+	json_t *faults = json_object_get(stats, "net_bad_frames"), *count;
+	const char *fault;
+
+	json_object_foreach(faults, fault, count)
+		text_line(stdout, "%-18s %lld, %s", "net_bad_frames",
+			  (long long)json_integer_value(count), fault);
+}
+
 static void print_flows(const json_t *stats)
 {
 	const json_t *flows = json_object_get(stats, "flows"), *flow;
@@ -64,6 +74,7 @@ static void print_stats(const json_t *stats)
 
 	json_object_foreach((json_t *)(uintptr_t)stats, name, value) if (json_is_integer(value))
 		text_line(stdout, "%-18s %lld", name, (long long)json_integer_value(value));
+	print_bad_frames(stats);
 	print_queues(stats);
 	print_flows(stats);
 }

@@ -175,6 +175,10 @@ static void put_summary(struct page *page, const json_t *data)
 		put(page, "  flows %lld", number_in(data, "net_flows"));
 	if (number_in(data, "net_questions_open") > 0)
 		put(page, "  questions %lld", number_in(data, "net_questions_open"));
+	if (number_in(data, "net_refused") > 0)
+		put(page, "  refused %lld", number_in(data, "net_refused"));
+	if (number_in(data, "net_flooded") > 0)
+		put(page, "  beyond rates %lld", number_in(data, "net_flooded"));
 	end_line(page);
 }
 

@@ -73,6 +73,23 @@ static void read_report(struct flows *flows, struct guard *guard)
 	flows->count = report->total.flows;
 }
 
+/* What the relay kept from the guest, or from its peers; frames by their fault. */
+static void describe_losses(const struct relay_stats *total, json_t *body)
+{
+	json_t *faults = json_object();
+	unsigned i;
+
+	json_object_set_new(body, "net_refused", json_integer((json_int_t)total->refused));
+	json_object_set_new(body, "net_flooded", json_integer((json_int_t)total->flooded));
+	json_object_set_new(body, "net_dropped", json_integer((json_int_t)total->dropped));
+	json_object_set_new(body, "net_unlogged", json_integer((json_int_t)total->unlogged));
+	for (i = 0; i < PACKET_VERDICTS; i++)
+		if (i != PACKET_OK && i != PACKET_IGNORED && total->drop[i] > 0)
+			json_object_set_new(faults, packet_verdict_text((enum packet_verdict)i),
+					    json_integer((json_int_t)total->drop[i]));
+	json_object_set_new(body, "net_bad_frames", faults);
+}
+
 /* Of flows across a tap nothing is known but what the card counts. */
 static void read_card(struct flows *flows)
 {
@@ -121,6 +138,8 @@ static void describe_network(const struct monitor *monitor, json_t *body)
 	json_object_set_new(body, "net_bytes_in", json_integer((json_int_t)flows.bytes_in));
 	json_object_set_new(body, "net_questions_open", json_integer((json_int_t)flows.waiting));
 	json_object_set_new(body, "net_flows", json_integer((json_int_t)flows.count));
+	if (network->relay && network_report(network))
+		describe_losses(&network_report(network)->total, body);
 	json_object_set_new(body, "flows", flows.list);
 	describe_pairs(network->card, body);
 }

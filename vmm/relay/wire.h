@@ -116,13 +116,17 @@ struct relay_note {
 	char what[32], object[RELAY_NOTE_TEXT], detail[RELAY_NOTE_TEXT];
 };
 
+/* Counters since the start of the relay, each below 2^63, and what there is now. */
 struct relay_stats {
 	uint64_t guest_frames, guest_bytes, peer_frames,
 		peer_bytes;	      /* taken from it, given to it */
 	uint64_t questions, answered; /* DNS */
-	uint64_t refused, dropped, unlogged, flooded;
-	uint64_t drop[PACKET_VERDICTS];
-	uint64_t memory; /* bytes in the buffers of connections */
+	uint64_t refused;  /* flows, requests and queries, by the relay's copy of the policy */
+	uint64_t flooded;  /* the same, beyond their rates */
+	uint64_t dropped;  /* frames, datagrams and clients for which there was no room */
+	uint64_t unlogged; /* events beyond the log's rate */
+	uint64_t drop[PACKET_VERDICTS]; /* the guest's frames: [PACKET_OK] is 0 */
+	uint64_t memory;		/* bytes in the buffers of connections */
 	uint32_t flows, pins, waiting;
 };
 

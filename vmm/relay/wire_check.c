@@ -138,12 +138,35 @@ bool wire_read_published(const uint8_t *data, size_t length, struct relay_publis
 
 /* --- what there is ---------------------------------------------------------------------------- */
 
+/* It would count for centuries; the control protocol has no larger numbers. */
+static bool is_count(uint64_t count)
+{
+	return count <= INT64_MAX;
+}
+
+static bool are_counts(const struct relay_stats *stats)
+{
+	const uint64_t counts[] = {stats->guest_frames, stats->guest_bytes, stats->peer_frames,
+				   stats->peer_bytes,	stats->questions,   stats->answered,
+				   stats->refused,	stats->flooded,	    stats->dropped,
+				   stats->unlogged,	stats->memory};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(counts); i++)
+		if (!is_count(counts[i]))
+			return false;
+	for (i = 0; i < PACKET_VERDICTS; i++)
+		if (!is_count(stats->drop[i]))
+			return false;
+	return stats->drop[PACKET_OK] == 0;
+}
+
 bool wire_read_stats(const uint8_t *data, size_t length, struct relay_stats *to)
 {
 	if (length != sizeof(*to))
 		return false;
 	memcpy(to, data, length);
-	return to->flows <= RELAY_FLOWS && to->waiting <= RELAY_CHECKS;
+	return to->flows <= RELAY_FLOWS && to->waiting <= RELAY_CHECKS && are_counts(to);
 }
 
 bool wire_read_flow(const uint8_t *data, size_t length, struct relay_flow_info *to)
@@ -155,5 +178,6 @@ bool wire_read_flow(const uint8_t *data, size_t length, struct relay_flow_info *
 	       (to->protocol == POLICY_TCP || to->protocol == POLICY_UDP ||
 		to->protocol == POLICY_ICMP) &&
 	       to->inbound <= 1 && to->host <= 1 && is_address(&to->peer) &&
+	       is_count(to->bytes_out) && is_count(to->bytes_in) && is_count(to->age_ns) &&
 	       is_text(to->name, sizeof(to->name)) && is_name(to->name);
 }
