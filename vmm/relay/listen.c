@@ -275,11 +275,6 @@ int publishing_close(struct relay *relay, const struct relay_publish *which)
 	return -ENOENT;
 }
 
-const struct relay_publish *publishing_each(const struct relay *relay, unsigned index)
-{
-	return index < relay->publishing->count ? &relay->publishing->port[index]->which : NULL;
-}
-
 /* --- life ------------------------------------------------------------------------------------- */
 
 int publishing_create(struct relay *relay)

@@ -35,9 +35,6 @@ int publishing_open(struct relay *relay, const struct relay_publish *which);
 /* Closes it, with its connections and the flows of its clients. 0, or -ENOENT. */
 int publishing_close(struct relay *relay, const struct relay_publish *which);
 
-/* Open ports by index from 0, in any order; NULL: no more. */
-const struct relay_publish *publishing_each(const struct relay *relay, unsigned index);
-
 /* relay->card has changed. */
 void publishing_card(struct relay *relay);
 
