@@ -6,164 +6,140 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/files/internal.h"
+#include "vmm/files/operations.h"
 
 /*
- * Takes a directory's fid and a name in it, at which something is to be created: its place, which
- * the policy allows, and the directory's descriptor, or -errno.
+ * Something is to be created at a name in a directory: its place, which the policy allows, and the
+ * directory's descriptor, or -errno.
  */
-static int begin(struct files_session *session, const struct fid *fid, const struct name *name,
+static int begin(struct tree *tree, const struct node *parent, const struct name *name,
 		 enum policy_op op, struct place *place)
 {
-	int ret;
+	int ret = place_child(tree, parent, name->text, name->length, place);
 
-	if (!fid || fid->kind == FID_XATTR_READ || fid->kind == FID_XATTR_WRITE)
-		return -EBADF;
-	ret = place_child(session, fid->node, name->text, name->length, place);
 	if (ret == 0)
-		ret = place_creatable(session, place, op);
-	return ret < 0 ? ret : node_open_directory(session, fid->node);
+		ret = place_creatable(tree, place, op);
+	return ret < 0 ? ret : node_open_directory(tree, parent);
 }
 
-/* The reply to a successful creation. */
-static int put_made(struct p9_reply *out, int directory, const struct name *name)
+/* After the creation, if ret is 0: the status of what was made. Closes the directory. */
+static int end(int directory, const struct name *name, int ret, struct stat *made)
 {
-	struct stat stat;
-
-	if (fstatat(directory, name->text, &stat, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	reply_qid(out, &stat);
-	return 0;
-}
-
-/* Tmkdir: dfid32 name[s] mode32 gid32; Rmkdir: qid. */
-int p9_mkdir(struct files_session *session, struct unpack *in, struct p9_reply *out)
-{
-	struct fid *fid = take_fid(session, in);
-	struct place place;
-	struct name name;
-	uint32_t mode;
-	int ret = take_name(in, &name), directory;
-
-	mode = unpack_u32(in);
-	unpack_u32(in);
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (ret < 0)
-		return ret;
-	directory = begin(session, fid, &name, POLICY_CREATE, &place);
-	if (directory < 0)
-		return directory;
-	ret = mkdirat(directory, name.text, mode & 01777) < 0 ? -errno
-							      : put_made(out, directory, &name);
+	if (ret == 0 && fstatat(directory, name->text, made, AT_SYMLINK_NOFOLLOW) < 0)
+		ret = -errno;
 	fd_close(&directory);
 	return ret;
 }
 
-/* Tsymlink: dfid32 name[s] target[s] gid32; Rsymlink: qid. The target is not checked. */
-int p9_symlink(struct files_session *session, struct unpack *in, struct p9_reply *out)
+int op_mkdir(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,
+	     struct stat *made)
 {
-	struct fid *fid = take_fid(session, in);
-	char target[PATH_MAX];
 	struct place place;
-	struct name name;
-	size_t length;
-	int ret = take_name(in, &name), bad = take_string(in, target, sizeof(target), &length);
-	int directory;
+	int directory = begin(tree, parent, name, POLICY_CREATE, &place), ret;
 
-	unpack_u32(in);
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (ret < 0 || bad < 0)
-		return ret < 0 ? ret : bad;
-	directory = begin(session, fid, &name, POLICY_SYMLINK, &place);
 	if (directory < 0)
 		return directory;
-	ret = symlinkat(target, directory, name.text) < 0 ? -errno
-							  : put_made(out, directory, &name);
-	fd_close(&directory);
+	ret = mkdirat(directory, name->text, mode & 01777) < 0 ? -errno : 0;
+	return end(directory, name, ret, made);
+}
+
+/* The target is not checked: the guest follows its links itself. */
+int op_symlink(struct tree *tree, struct node *parent, const struct name *name, const char *target,
+	       struct stat *made)
+{
+	struct place place;
+	int directory = begin(tree, parent, name, POLICY_SYMLINK, &place), ret;
+
+	if (directory < 0)
+		return directory;
+	ret = symlinkat(target, directory, name->text) < 0 ? -errno : 0;
+	return end(directory, name, ret, made);
+}
+
+int op_mknod(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,
+	     struct stat *made)
+{
+	struct place place;
+	int fd, ret;
+
+	if (!S_ISREG(mode))
+		return -EPERM;
+	ret = place_child(tree, parent, name->text, name->length, &place);
+	if (ret == 0)
+		ret = place_creatable(tree, &place, POLICY_CREATE);
+	if (ret < 0)
+		return ret;
+	fd = place_open(tree, &place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY,
+			mode & 0777);
+	if (fd < 0)
+		return fd;
+	ret = fstat(fd, made) < 0 ? -errno : 0;
+	fd_close(&fd);
 	return ret;
 }
 
-/* Tmknod: dfid32 name[s] mode32 major32 minor32 gid32. Always refused: see docs/shares.md. */
-int p9_mknod(struct files_session *session, struct unpack *in, struct p9_reply *out)
-{
-	struct fid *fid = take_fid(session, in);
-	struct name name;
-	unsigned i;
-	int ret = take_name(in, &name);
+/* --- hard links ------------------------------------------------------------------------------- */
 
-	(void)out;
-	for (i = 0; i < 4; i++)
-		unpack_u32(in);
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (ret < 0)
-		return ret;
-	return fid ? -EPERM : -EBADF;
+/* The source's descriptor, if the rules allow the link. */
+static int link_source(struct tree *tree, struct node *node, const struct open_file *file,
+		       const struct place *to, struct stat *stat)
+{
+	struct place from;
+	int ret = place_of(tree, node, &from);
+
+	/* What never had a name is nothing that a rule could protect. */
+	if (ret == -ENOENT && file) {
+		ret = place_creatable(tree, to, POLICY_LINK);
+		return ret < 0 ? ret : op_look(tree, node, file, POLICY_LOOKUP, stat);
+	}
+	if (ret == 0)
+		ret = place_both_allowed(tree, &from, to, POLICY_LINK, false);
+	return ret < 0 ? ret : node_look(tree, node, &from, stat);
 }
 
-/* Tlink: dfid32 fid32 name[s]. */
-int p9_link(struct files_session *session, struct unpack *in, struct p9_reply *out)
+int op_link(struct tree *tree, struct node *node, const struct open_file *file, struct node *parent,
+	    const struct name *name, struct stat *made)
 {
-	struct fid *directory_fid, *fid;
-	struct place from, to;
-	struct name name;
+	struct place to;
 	struct stat stat;
 	char path[FD_PATH_SIZE];
-	int bad = take_place(session, in, &directory_fid), ret, directory, fd;
+	int ret = place_child(tree, parent, name->text, name->length, &to), directory, fd;
 
-	(void)out;
-	if (take_place(session, in, &fid) < 0)
-		bad = -EBADF;
-	ret = take_name(in, &name);
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (bad < 0 || ret < 0)
-		return bad < 0 ? bad : ret;
-	ret = place_of(session, fid->node, &from);
-	if (ret == 0)
-		ret = place_child(session, directory_fid->node, name.text, name.length, &to);
-	if (ret == 0)
-		ret = place_both_allowed(session, &from, &to, POLICY_LINK, false);
 	if (ret < 0)
 		return ret;
-	fd = place_look(session, &from, &stat);
+	fd = link_source(tree, node, file, &to, &stat);
 	if (fd < 0)
 		return fd;
 	if (S_ISLNK(stat.st_mode))
-		ret = place_creatable(session, &to, POLICY_SYMLINK);
-	directory = node_open_directory(session, directory_fid->node);
+		ret = place_creatable(tree, &to, POLICY_SYMLINK);
+	directory = node_open_directory(tree, parent);
 	fd_path(path, fd);
 	if (directory < 0 || ret < 0)
 		ret = ret < 0 ? ret : directory;
 	else if (!S_ISREG(stat.st_mode) && !S_ISLNK(stat.st_mode))
 		ret = -EPERM;
-	else if (linkat(AT_FDCWD, path, directory, name.text, AT_SYMLINK_FOLLOW) < 0)
+	else if (linkat(AT_FDCWD, path, directory, name->text, AT_SYMLINK_FOLLOW) < 0)
 		ret = -errno;
-	fd_close(&directory);
 	fd_close(&fd);
-	return ret;
+	return end(directory, name, ret, made);
 }
 
 /* --- removing --------------------------------------------------------------------------------- */
 
-static int remove_at(struct files_session *session, struct node *parent, const struct name *name,
-		     int flags)
+int op_remove(struct tree *tree, struct node *parent, const struct name *name, int flags)
 {
 	struct node *node;
 	struct place place;
 	struct stat stat;
-	int directory, ret = place_child(session, parent, name->text, name->length, &place);
+	int directory, ret = place_child(tree, parent, name->text, name->length, &place);
 
 	if (ret == 0)
-		ret = place_allowed(session, &place, POLICY_REMOVE);
+		ret = place_allowed(tree, &place, POLICY_REMOVE);
 	if (ret < 0)
 		return ret;
-	directory = node_open_directory(session, parent);
+	directory = node_open_directory(tree, parent);
 	if (directory < 0)
 		return directory;
-	/* Tremove does not say whether it is a directory. */
 	if (flags < 0)
 		flags = fstatat(directory, name->text, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
 					S_ISDIR(stat.st_mode)
@@ -171,53 +147,8 @@ static int remove_at(struct files_session *session, struct node *parent, const s
 				: 0;
 	ret = unlinkat(directory, name->text, flags) < 0 ? -errno : 0;
 	fd_close(&directory);
-	node = node_find(session, parent, name);
+	node = node_find(tree, parent, name);
 	if (ret == 0 && node)
-		node_remove(session, node);
-	return ret;
-}
-
-/* Tunlinkat: dfid32 name[s] flags32. */
-int p9_unlinkat(struct files_session *session, struct unpack *in, struct p9_reply *out)
-{
-	struct fid *fid;
-	struct name name;
-	int bad = take_place(session, in, &fid), ret = take_name(in, &name);
-	uint32_t flags = unpack_u32(in);
-
-	(void)out;
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (bad < 0 || ret < 0)
-		return bad < 0 ? bad : ret;
-	if (flags & ~P9_REMOVEDIR)
-		return -EINVAL;
-	return remove_at(session, fid->node, &name, flags ? AT_REMOVEDIR : 0);
-}
-
-/* Tremove: fid32. The fid is gone, even if the request fails. */
-int p9_remove(struct files_session *session, struct unpack *in, struct p9_reply *out)
-{
-	struct fid *fid = take_fid(session, in);
-	struct node *node;
-	struct name name;
-	int ret;
-
-	(void)out;
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (!fid)
-		return -EBADF;
-	node = fid->node;
-	if (fid->kind == FID_XATTR_READ || fid->kind == FID_XATTR_WRITE) {
-		ret = -EBADF;
-	} else if (!node->parent) {
-		ret = -EBUSY;
-	} else {
-		name.length = node->length;
-		memcpy(name.text, node->name, node->length + 1u);
-		ret = node->gone ? -ENOENT : remove_at(session, node->parent, &name, -1);
-	}
-	fid_free(session, fid);
+		node_remove(tree, node);
 	return ret;
 }

@@ -1,134 +1,113 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Private to the files of the file server. */
+/*
+ * Private to the file server: nodes, places, and the one way to the host's files. operations.h has
+ * what is done there; p9.h and fuse_internal.h have the two protocols that request it.
+ */
 #ifndef CORDON_FILES_INTERNAL_H
 #define CORDON_FILES_INTERNAL_H
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 #include "vmm/base/pack.h"
 #include "vmm/files/files.h"
-#include "vmm/files/wire.h"
 #include "vmm/policy/guard.h"
 
-#define FILES_BUCKETS 65536u
+#define FILES_BUCKETS  65536u
+#define FILES_NAME_MAX 255u
 
-/* --- nodes: the names that fids stand for (tree.c) -------------------------------------------- */
+/* --- nodes: the names that a guest's numbers stand for (tree.c) ------------------------------- */
+
+struct open_file;
+struct fuse_locks;
 
 /*
- * A name in a directory. Each place that a fid is at or below has one; a rename moves one node and
- * so everything beneath it.
+ * A name in a directory. Each place that the guest has a number for, or is above one, has a node; a
+ * rename moves one node and so everything beneath it.
  */
 struct node {
-	struct node *parent; /* NULL: the share's root */
-	struct node *next;   /* in its bucket */
-	struct fid *open;    /* open files at this place */
-	uint32_t references; /* fids and children */
-	uint32_t number;     /* used while a session is saved; else 0 */
-	bool gone;	     /* it was removed: only its open files are still valid */
+	struct node *parent;	/* NULL: the share's root */
+	struct node *next;	/* in its bucket */
+	struct open_file *open; /* open files at this place */
+	uint32_t references;	/* the guest's numbers, open files and children */
+	uint32_t number;	/* 9P: used while a session is saved; else 0. FUSE: its slot */
+	bool gone;		/* it was removed: only its open files are still valid */
+	bool known;		/* FUSE: mode, dev and ino are those of the file found there */
 	uint8_t length;
 	char *name;
+	/*
+	 * FUSE: a guest's kernel caches what it read under a node's number. So when the host puts
+	 * another file at the place, the node is gone, and the place gets a new one. (A directory
+	 * has no contents to cache: it stays, whatever directory is there.)
+	 */
+	mode_t mode; /* its type */
+	dev_t dev;
+	ino_t ino;
+	struct timespec made; /* of a symbolic link: inode numbers are used again */
+	uint64_t lookups;
+	/* As the file was at its last open: what the guest caches since is current while the same.
+	 */
+	bool settled; /* any later change shows in these */
+	off_t size;
+	struct timespec mtime, ctime;
+	struct fuse_locks *locks;
 };
 
-/* --- fids (fid.c) ----------------------------------------------------------------------------- */
-
-/* FID_CLOSED was open when its session was saved, and could not be opened again since. */
-enum fid_kind { FID_PLACE, FID_FILE, FID_DIRECTORY, FID_CLOSED, FID_XATTR_READ, FID_XATTR_WRITE };
-
-struct xattr {
-	char name[P9_NAME_MAX + 1];
-	uint32_t size, used, flags;
-	uint8_t data[];
+/* What all trees of one session use together. */
+struct files_usage {
+	atomic_uint nodes, open;
+	unsigned nodes_max, open_max;
+	atomic_ullong refused;
 };
 
-struct fid {
-	uint32_t number;
-	enum fid_kind kind;
-	int fd;		/* of an open file or directory */
-	uint32_t flags; /* that it was opened with; P9_APPEND also if the policy requires it */
-	bool locked;	/* has requested a lock of the host */
-	bool again;	/* closed only because it was saved: to be opened again */
-	struct node *node;
-	struct xattr *xattr;
-	uint64_t position;     /* of a directory's fd */
-	struct fid *next;      /* in its bucket */
-	struct fid *next_open; /* of its node */
-};
-
-struct files_session {
+/* The nodes of one share. */
+struct tree {
 	struct files_share *share;
-	uint32_t msize;
-	bool versioned;
-	uint32_t fid_count, node_count, open_count, xattr_bytes;
-	uint64_t seed; /* of the hash of names, which the guest chooses */
+	struct files_usage *usage;
+	uint64_t seed;	/* of the hash of names, which the guest chooses */
+	uint64_t moves; /* renames and removals so far */
 	struct node *root;
-	struct node *nodes[FILES_BUCKETS];
-	struct fid *fids[FILES_BUCKETS];
-	struct files_stats stats;
+	struct node *buckets[FILES_BUCKETS];
 };
 
-int fid_new(struct files_session *session, uint32_t number, struct node *node, struct fid **out);
-struct fid *fid_find(struct files_session *session, uint32_t number);
-
-/* Removes the fid. 0; or -errno if an extended attribute that was written to it is refused. */
-int fid_free(struct files_session *session, struct fid *fid);
-void fid_free_all(struct files_session *session);
-
-/* Makes the fid an open file, and takes over fd. 0; or -EMFILE, and fd is closed. */
-int fid_open(struct files_session *session, struct fid *fid, int fd, enum fid_kind kind,
-	     uint32_t flags);
-
-/* The error of a request that needs an open file, for a fid that is not open (or NULL). */
-static inline int fid_not_open(const struct fid *fid)
-{
-	return fid && fid->kind == FID_CLOSED ? -ESTALE : -EBADF;
-}
-
-/* Opens the file of a fid that was open when it was saved, if it exists and the rules allow it. */
-void fid_reopen(struct files_session *session, struct fid *fid);
-
-/* Takes the next field of a request as a fid; NULL stands for -EBADF. */
-struct fid *take_fid(struct files_session *session, struct unpack *in);
-
-/* As take_fid(), for a fid whose place was not removed: 0 or -EBADF. */
-int take_place(struct files_session *session, struct unpack *in, struct fid **fid);
-
-/* --- nodes ------------------------------------------------------------------------------------ */
+/* 0 or -ENOMEM. tree_end() may follow in both cases, after all other nodes have been put. */
+int tree_begin(struct tree *tree, struct files_share *share, struct files_usage *usage);
+void tree_end(struct tree *tree);
 
 /* A name from the guest, ended by a zero byte. */
 struct name {
-	char text[P9_NAME_MAX + 1];
+	char text[FILES_NAME_MAX + 1];
 	size_t length;
 };
 
 /*
- * Reads and checks a name: 0, -EINVAL, -ENAMETOOLONG. The guest resolves "." and "..", so both are
- * invalid.
+ * Whether it is a valid name in a directory: not empty, a path, "." or "..". (The guest resolves
+ * "." and "..".)
  */
-int take_name(struct unpack *in, struct name *name);
-
-/* Whether it is a valid name in a directory: not empty, a path, "." or "..". */
 bool name_is_good(const struct name *name);
 
-/* A string of at most size - 1 bytes without zero bytes: 0 or -errno. */
-int take_string(struct unpack *in, char *to, size_t size, size_t *length);
-
 /* The child with this name, created if it does not exist; with a reference. NULL: too many. */
-struct node *node_child(struct files_session *session, struct node *parent,
-			const struct name *name);
+struct node *node_child(struct tree *tree, struct node *parent, const struct name *name);
 /* The same if it exists, else NULL; without a reference. */
-struct node *node_find(struct files_session *session, const struct node *parent,
-		       const struct name *name);
+struct node *node_find(struct tree *tree, const struct node *parent, const struct name *name);
 /* A removed node, in no directory, so that no lookup finds it. With a reference, or NULL. */
-struct node *node_removed(struct files_session *session);
+struct node *node_removed(struct tree *tree);
 struct node *node_get(struct node *node);
-void node_put(struct files_session *session, struct node *node);
-void node_remove(struct files_session *session, struct node *node);
+void node_put(struct tree *tree, struct node *node);
+void node_remove(struct tree *tree, struct node *node);
 /* What was at node is now at name in parent; what was there is gone. */
-void node_move(struct files_session *session, struct node *node, struct node *parent,
-	       const struct name *name);
+void node_move(struct tree *tree, struct node *node, struct node *parent, const struct name *name);
+/* What was at each of two nodes is now at the other. */
+void node_exchange(struct tree *tree, struct node *a, struct node *b);
+
+/* Notes which file is at the node's place. */
+void node_know(struct node *node, const struct stat *stat);
+/* Whether that file, or none in particular, is the node's. */
+bool node_is(const struct node *node, const struct stat *stat);
 
 /* --- places: a path in the share, and its name in the guest (place.c) ------------------------- */
 
@@ -139,46 +118,50 @@ struct place {
 };
 
 /* The place of a node, and of a name in a node: 0, -ENOENT (removed), -ENAMETOOLONG. */
-int place_of(const struct files_session *session, const struct node *node, struct place *place);
-int place_child(const struct files_session *session, const struct node *node, const char *name,
-		size_t length, struct place *place);
+int place_of(const struct tree *tree, const struct node *node, struct place *place);
+int place_child(const struct tree *tree, const struct node *node, const char *name, size_t length,
+		struct place *place);
 
 /*
  * Lets the policy decide: 0, -ENOENT (hidden), -EACCES; and -EROFS if op changes a read-only share.
  */
-int place_allowed(struct files_session *session, const struct place *place, enum policy_op op);
+int place_allowed(struct tree *tree, const struct place *place, enum policy_op op);
 
 /*
  * As place_allowed(), without a line in the log: for operations that are frequent and change
  * nothing.
  */
-int place_quietly_allowed(struct files_session *session, const struct place *place,
-			  enum policy_op op);
+int place_quietly_allowed(struct tree *tree, const struct place *place, enum policy_op op);
 
 /* As place_allowed(), for creations: refuses a hidden name without revealing that it is hidden. */
-int place_creatable(struct files_session *session, const struct place *place, enum policy_op op);
+int place_creatable(struct tree *tree, const struct place *place, enum policy_op op);
 
 /*
  * Decides about both ends of a rename or a hard link. directory: a directory is moved; if the rules
  * differ beneath the two names, -EXDEV, so that mv copies it entry by entry instead.
  */
-int place_both_allowed(struct files_session *session, const struct place *from,
-		       const struct place *to, enum policy_op op, bool directory);
+int place_both_allowed(struct tree *tree, const struct place *from, const struct place *to,
+		       enum policy_op op, bool directory);
 
 /* --- the one way to the host's files (resolve.c) ---------------------------------------------- */
 
 /* openat2(2) beneath the root: a descriptor or -errno. mode: with O_CREAT. */
-int place_open(const struct files_session *session, const struct place *place, int flags,
-	       unsigned mode);
+int place_open(const struct tree *tree, const struct place *place, int flags, unsigned mode);
 
 /*
  * Opens with O_PATH, without following the last component, and gets the status. A descriptor or
  * -errno.
  */
-int place_look(const struct files_session *session, const struct place *place, struct stat *stat);
+int place_look(const struct tree *tree, const struct place *place, struct stat *stat);
 
-/* An O_PATH descriptor of a fid's directory. */
-int node_open_directory(const struct files_session *session, const struct node *node);
+/*
+ * As place_look(), at the node's place. -ESTALE if another file is there than the node stands for,
+ * which is then gone.
+ */
+int node_look(struct tree *tree, struct node *node, const struct place *place, struct stat *stat);
+
+/* An O_PATH descriptor of a node's directory. */
+int node_open_directory(const struct tree *tree, const struct node *node);
 
 /* Opens the file of an O_PATH descriptor. */
 int reopen(int path_fd, int flags);
@@ -187,49 +170,34 @@ int reopen(int path_fd, int flags);
 #define FD_PATH_SIZE 32
 void fd_path(char to[FD_PATH_SIZE], int fd);
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- open files (open_file.c) ----------------------------------------------------------------- */
 
-typedef int (*p9_handler)(struct files_session *session, struct unpack *in, struct p9_reply *out);
+struct open_file {
+	int fd;		/* -1: not open */
+	uint32_t flags; /* of open(2) that the guest asked for; as on the host, but see op_open() */
+	bool directory;
+	struct node *node;
+	struct open_file *next; /* of its node */
+	uint64_t version;	/* of the policy that allowed the open */
+	/* What the policy of a version has allowed since the last rename (bits by policy_op). */
+	uint64_t checked, moves;
+	uint32_t allowed;
+};
 
-int p9_statfs(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_lopen(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_lcreate(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_symlink(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_mknod(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_rename(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_readlink(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_getattr(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_setattr(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_xattrwalk(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_xattrcreate(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_readdir(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_fsync(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_getlock(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_link(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_mkdir(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_renameat(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_unlinkat(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_attach(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_walk(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_read(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_write(struct files_session *session, struct unpack *in, struct p9_reply *out);
-int p9_remove(struct files_session *session, struct unpack *in, struct p9_reply *out);
-
-void reply_qid(struct p9_reply *reply, const struct stat *stat);
-
-/* Writes the collected attribute (at the clunk): 0 or -errno. */
-int xattr_commit(struct files_session *session, struct fid *fid);
-/* For a saved session; restore: 0, -EINVAL or -ENOSPC. */
-void xattr_save(const struct xattr *xattr, struct pack *to);
-int xattr_restore(struct files_session *session, struct fid *fid, enum fid_kind kind,
-		  struct unpack *from);
 /*
- * Decides again about an attribute that was being written: if the rules deny it the fid is closed.
+ * Makes file (zeroed, except its node if it has one already) an open file at the node, and takes
+ * over fd. 0; or -EMFILE, and fd is closed. file_close() closes it.
  */
-void xattr_reopen(struct files_session *session, struct fid *fid);
+int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
+	      bool directory);
+void file_close(struct tree *tree, struct open_file *file);
 
-long xattr_read(const struct fid *fid, uint64_t offset, void *to, size_t length);
-long xattr_write(struct fid *fid, uint64_t offset, const void *from, size_t length);
+/*
+ * The rules may have been replaced since a file was opened: the current ones decide about an
+ * operation on it. A file whose name was removed since has no place to decide about: it stays what
+ * it was, except that under a new policy a file that has another name is not used any more, as that
+ * name is unknown. 0 or -errno.
+ */
+int file_allowed(struct tree *tree, struct open_file *file, enum policy_op op);
 
 #endif

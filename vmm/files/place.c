@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places: the place of a fid, and the policy's decisions about it.
+ * Places: the place of a node, and the policy's decisions about it.
  *
  * The path is walked from the share's root for every operation. A file that the host has moved is
  * therefore found at its new path or not at all, and the decision is about that same path.
@@ -11,9 +11,9 @@
 #include "vmm/files/host_root.h"
 #include "vmm/files/internal.h"
 
-int place_of(const struct files_session *session, const struct node *node, struct place *place)
+int place_of(const struct tree *tree, const struct node *node, struct place *place)
 {
-	size_t guest = strlen(session->share->guest), length = 0, at;
+	size_t guest = strlen(tree->share->guest), length = 0, at;
 	const struct node *up;
 
 	for (up = node; up->parent; up = up->parent) {
@@ -23,7 +23,7 @@ int place_of(const struct files_session *session, const struct node *node, struc
 		if (length > PATH_MAX)
 			return -ENAMETOOLONG;
 	}
-	memcpy(place->text, session->share->guest, guest);
+	memcpy(place->text, tree->share->guest, guest);
 	place->at = guest + 1;
 	place->length = guest + length;
 	place->text[place->length] = '\0';
@@ -41,10 +41,10 @@ int place_of(const struct files_session *session, const struct node *node, struc
 	return 0;
 }
 
-int place_child(const struct files_session *session, const struct node *node, const char *name,
-		size_t length, struct place *place)
+int place_child(const struct tree *tree, const struct node *node, const char *name, size_t length,
+		struct place *place)
 {
-	int ret = place_of(session, node, place);
+	int ret = place_of(tree, node, place);
 
 	if (ret < 0)
 		return ret;
@@ -61,7 +61,7 @@ int place_child(const struct files_session *session, const struct node *node, co
 
 /* --- the policy ------------------------------------------------------------------------------- */
 
-static struct policy_request ask_for(const struct files_session *session, const struct place *place,
+static struct policy_request ask_for(const struct tree *tree, const struct place *place,
 				     enum policy_op op)
 {
 	return (struct policy_request){
@@ -69,30 +69,29 @@ static struct policy_request ask_for(const struct files_session *session, const 
 		.op = op,
 		.object = place->text,
 		.length = place->length,
-		.rootfs = session->share->rootfs,
+		.rootfs = tree->share->rootfs,
 		/* Everything in a hidden directory is hidden, up to the share's own root. */
 		.root = place->at > 1 ? place->at - 1 : 1,
 	};
 }
 
 /* Files that the share itself leaves out do not exist for the guest, whatever the rules say. */
-static bool is_left_out(const struct files_session *session, const struct place *place)
+static bool is_left_out(const struct tree *tree, const struct place *place)
 {
-	return session->share->host_root && !host_root_shows(place->text, place->length);
+	return tree->share->host_root && !host_root_shows(place->text, place->length);
 }
 
-static enum policy_verdict ask(struct files_session *session, const struct place *place,
-			       enum policy_op op)
+static enum policy_verdict ask(struct tree *tree, const struct place *place, enum policy_op op)
 {
-	struct policy_request request = ask_for(session, place, op);
+	struct policy_request request = ask_for(tree, place, op);
 
-	if (is_left_out(session, place))
+	if (is_left_out(tree, place))
 		return POLICY_HIDE;
-	if (!session->share->guard)
+	if (!tree->share->guard)
 		return POLICY_ALLOW;
 	/* There are too many lookups to log them. */
-	return op == POLICY_LOOKUP ? guard_decide(session->share->guard, &request, NULL)
-				   : guard_check(session->share->guard, &request, NULL);
+	return op == POLICY_LOOKUP ? guard_decide(tree->share->guard, &request, NULL)
+				   : guard_check(tree->share->guard, &request, NULL);
 }
 
 static bool changes(enum policy_op op)
@@ -100,24 +99,23 @@ static bool changes(enum policy_op op)
 	return op != POLICY_LOOKUP && op != POLICY_READ;
 }
 
-int place_quietly_allowed(struct files_session *session, const struct place *place,
-			  enum policy_op op)
+int place_quietly_allowed(struct tree *tree, const struct place *place, enum policy_op op)
 {
-	struct policy_request request = ask_for(session, place, op);
+	struct policy_request request = ask_for(tree, place, op);
 	enum policy_verdict verdict;
 
-	if (is_left_out(session, place))
+	if (is_left_out(tree, place))
 		return -ENOENT;
-	if (changes(op) && session->share->read_only)
+	if (changes(op) && tree->share->read_only)
 		return -EROFS;
-	if (!session->share->guard)
+	if (!tree->share->guard)
 		return 0;
-	verdict = guard_decide(session->share->guard, &request, NULL);
+	verdict = guard_decide(tree->share->guard, &request, NULL);
 	return verdict == POLICY_ALLOW ? 0 : verdict == POLICY_HIDE ? -ENOENT : -EACCES;
 }
 
 /* A read-only share refuses before any rule decides; the log has a line for that, too. */
-static int refuse_change(struct files_session *session, const struct place *place)
+static int refuse_change(struct tree *tree, const struct place *place)
 {
 	struct guard_note note = {
 		.class = POLICY_FILE,
@@ -125,58 +123,58 @@ static int refuse_change(struct files_session *session, const struct place *plac
 		.object = place->text,
 	};
 
-	session->stats.refused++;
-	if (ask(session, place, POLICY_LOOKUP) != POLICY_ALLOW)
+	atomic_fetch_add(&tree->usage->refused, 1);
+	if (ask(tree, place, POLICY_LOOKUP) != POLICY_ALLOW)
 		return -ENOENT;
-	if (session->share->guard)
-		guard_note(session->share->guard, &note);
+	if (tree->share->guard)
+		guard_note(tree->share->guard, &note);
 	return -EROFS;
 }
 
-int place_allowed(struct files_session *session, const struct place *place, enum policy_op op)
+int place_allowed(struct tree *tree, const struct place *place, enum policy_op op)
 {
 	enum policy_verdict verdict;
 
-	if (changes(op) && session->share->read_only)
-		return refuse_change(session, place);
-	verdict = ask(session, place, op);
+	if (changes(op) && tree->share->read_only)
+		return refuse_change(tree, place);
+	verdict = ask(tree, place, op);
 	if (verdict == POLICY_ALLOW)
 		return 0;
-	session->stats.refused++;
+	atomic_fetch_add(&tree->usage->refused, 1);
 	return verdict == POLICY_HIDE ? -ENOENT : -EACCES;
 }
 
-int place_creatable(struct files_session *session, const struct place *place, enum policy_op op)
+int place_creatable(struct tree *tree, const struct place *place, enum policy_op op)
 {
-	int ret = place_allowed(session, place, op);
+	int ret = place_allowed(tree, place, op);
 
 	return ret == -ENOENT ? -EACCES : ret;
 }
 
 /* Whether the directory that a place is in is hidden. */
-static bool is_hidden_above(struct files_session *session, const struct place *place)
+static bool is_hidden_above(struct tree *tree, const struct place *place)
 {
-	struct policy_request request = ask_for(session, place, POLICY_LOOKUP);
+	struct policy_request request = ask_for(tree, place, POLICY_LOOKUP);
 	const char *slash = memrchr(place->text, '/', place->length);
 
 	request.length = (size_t)(slash - place->text);
-	return session->share->guard && request.length > request.root &&
-	       guard_decide(session->share->guard, &request, NULL) != POLICY_ALLOW;
+	return tree->share->guard && request.length > request.root &&
+	       guard_decide(tree->share->guard, &request, NULL) != POLICY_ALLOW;
 }
 
-int place_both_allowed(struct files_session *session, const struct place *from,
-		       const struct place *to, enum policy_op op, bool directory)
+int place_both_allowed(struct tree *tree, const struct place *from, const struct place *to,
+		       enum policy_op op, bool directory)
 {
-	struct policy_request request = ask_for(session, from, op);
-	struct guard *guard = session->share->guard;
-	int ret = place_allowed(session, from, POLICY_LOOKUP);
+	struct policy_request request = ask_for(tree, from, op);
+	struct guard *guard = tree->share->guard;
+	int ret = place_allowed(tree, from, POLICY_LOOKUP);
 
 	if (ret < 0)
 		return ret;
-	if (is_hidden_above(session, to))
+	if (is_hidden_above(tree, to))
 		return -ENOENT;
-	if (session->share->read_only)
-		return refuse_change(session, from);
+	if (tree->share->read_only)
+		return refuse_change(tree, from);
 	if (!guard)
 		return 0;
 	request.other = to->text;
@@ -193,6 +191,6 @@ int place_both_allowed(struct files_session *session, const struct place *from,
 	}
 	if (guard_check(guard, &request, NULL) == POLICY_ALLOW)
 		return 0;
-	session->stats.refused++;
+	atomic_fetch_add(&tree->usage->refused, 1);
 	return ret;
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/files/internal.h"
+#include "vmm/files/operations.h"
 #include "vmm/policy/protected.h"
 
 struct end {
@@ -22,9 +22,9 @@ struct end {
 	int directory;
 };
 
-static int open_end(struct files_session *session, struct end *end)
+static int open_end(struct tree *tree, struct end *end)
 {
-	end->directory = node_open_directory(session, end->parent);
+	end->directory = node_open_directory(tree, end->parent);
 	return end->directory < 0 ? end->directory : 0;
 }
 
@@ -37,15 +37,14 @@ static bool same_file(const struct stat *a, const struct stat *b)
  * Whether a symbolic link at the source, if there is one, may be at the target. Checked again after
  * the rename: another session could have replaced the file that was checked by a link.
  */
-static int check_link(struct files_session *session, const struct end *at, const struct end *to)
+static int check_link(struct tree *tree, const struct end *at, const struct end *to)
 {
 	struct stat stat;
 
 	if (fstatat(at->directory, at->name.text, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISLNK(stat.st_mode) ||
-	    place_quietly_allowed(session, &to->place, POLICY_SYMLINK) == 0)
+	    !S_ISLNK(stat.st_mode) || place_quietly_allowed(tree, &to->place, POLICY_SYMLINK) == 0)
 		return 0;
-	return place_creatable(session, &to->place, POLICY_SYMLINK);
+	return place_creatable(tree, &to->place, POLICY_SYMLINK);
 }
 
 /* Whether moving the directory there could bring links that were not refused where it was. */
@@ -71,118 +70,150 @@ static int undo_directory(const struct end *from, const struct end *to)
 	return -EXDEV;
 }
 
+/* Whether the rules allow what is at one end to be moved to the other: 0 or -errno. */
+static int may_move(struct tree *tree, const struct end *from, const struct end *to,
+		    const struct stat *source)
+{
+	int ret;
+
+	/*
+	 * Decide as for a directory: another session of the same guest could replace the file that
+	 * was just seen by one.
+	 */
+	ret = place_both_allowed(tree, &from->place, &to->place, POLICY_RENAME, true);
+	if (ret == 0)
+		ret = check_link(tree, from, to);
+	/* mv then copies the directory, and each link is refused. */
+	if (ret == 0 && S_ISDIR(source->st_mode) && takes_links(from, to))
+		ret = -EXDEV;
+	return ret;
+}
+
+/* Moves the nodes as the files were moved; ret < 0: what was moved was removed again. */
+static void move_nodes(struct tree *tree, const struct end *from, const struct end *to, int ret)
+{
+	struct node *node = node_find(tree, from->parent, &from->name);
+
+	if (node && ret < 0)
+		node_remove(tree, node);
+	if (node && ret == 0)
+		node_move(tree, node, to->parent, &to->name);
+	if (node)
+		return;
+	node = node_find(tree, to->parent, &to->name);
+	if (node)
+		node_remove(tree, node);
+}
+
 /* With both directories open: checks, renames, and moves the nodes. */
-static int move(struct files_session *session, struct end *from, struct end *to)
+static int move(struct tree *tree, struct end *from, struct end *to, unsigned flags)
 {
 	struct stat source, target;
-	struct node *node;
 	bool two_names;
 	int ret;
 
 	if (fstatat(from->directory, from->name.text, &source, AT_SYMLINK_NOFOLLOW) < 0) {
 		/* Whether the guest may know that the name does not exist. */
-		ret = place_allowed(session, &from->place, POLICY_LOOKUP);
+		ret = place_allowed(tree, &from->place, POLICY_LOOKUP);
 		return ret < 0 ? ret : -ENOENT;
 	}
-	/*
-	 * Decide as for a directory: another session of the same guest could replace the file that
-	 * was just seen by one.
-	 */
-	ret = place_both_allowed(session, &from->place, &to->place, POLICY_RENAME, true);
-	if (ret == 0)
-		ret = check_link(session, from, to);
-	/* mv then copies the directory, and each link is refused. */
-	if (ret == 0 && S_ISDIR(source.st_mode) && takes_links(from, to))
-		ret = -EXDEV;
+	ret = may_move(tree, from, to, &source);
 	if (ret < 0)
 		return ret;
 	/* For two names of one file the kernel does nothing. */
 	two_names = fstatat(to->directory, to->name.text, &target, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    same_file(&source, &target);
-	if (renameat2(from->directory, from->name.text, to->directory, to->name.text, 0) < 0)
+	if (renameat2(from->directory, from->name.text, to->directory, to->name.text, flags) < 0)
 		return -errno;
 	if (two_names)
 		return 0;
-	ret = check_link(session, to, to);
+	ret = check_link(tree, to, to);
 	if (ret < 0)
 		unlinkat(to->directory, to->name.text, 0);
 	else
 		ret = undo_directory(from, to);
-	node = node_find(session, from->parent, &from->name);
-	if (node && ret < 0)
-		node_remove(session, node);
-	if (node && ret == 0)
-		node_move(session, node, to->parent, &to->name);
-	if (node)
+	move_nodes(tree, from, to, ret);
+	return ret;
+}
+
+/* --- exchanges -------------------------------------------------------------------------------- */
+
+static int exchange_names(const struct end *a, const struct end *b)
+{
+	return renameat2(a->directory, a->name.text, b->directory, b->name.text, RENAME_EXCHANGE) <
+			       0
+		       ? -errno
+		       : 0;
+}
+
+static void exchange_nodes(struct tree *tree, const struct end *a, const struct end *b)
+{
+	struct node *at_a = node_find(tree, a->parent, &a->name);
+	struct node *at_b = node_find(tree, b->parent, &b->name);
+
+	if (at_a && at_b && at_a != at_b)
+		node_exchange(tree, at_a, at_b);
+	else if (at_a)
+		node_move(tree, at_a, b->parent, &b->name);
+	else if (at_b)
+		node_move(tree, at_b, a->parent, &a->name);
+}
+
+/* Whether what is at an end now may be there, as undo_directory() and check_link(). */
+static bool may_stay(struct tree *tree, const struct end *at, const struct end *was)
+{
+	struct stat stat;
+
+	if (check_link(tree, at, at) < 0)
+		return false;
+	return !takes_links(was, at) ||
+	       fstatat(at->directory, at->name.text, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+	       !S_ISDIR(stat.st_mode);
+}
+
+static int exchange(struct tree *tree, struct end *a, struct end *b)
+{
+	struct stat at_a, at_b;
+	int ret = place_allowed(tree, &a->place, POLICY_LOOKUP);
+
+	if (ret == 0)
+		ret = place_allowed(tree, &b->place, POLICY_LOOKUP);
+	if (ret == 0 && (fstatat(a->directory, a->name.text, &at_a, AT_SYMLINK_NOFOLLOW) < 0 ||
+			 fstatat(b->directory, b->name.text, &at_b, AT_SYMLINK_NOFOLLOW) < 0))
+		ret = -errno;
+	if (ret == 0)
+		ret = may_move(tree, a, b, &at_a);
+	if (ret == 0)
+		ret = may_move(tree, b, a, &at_b);
+	if (ret == 0)
+		ret = exchange_names(a, b);
+	if (ret < 0)
 		return ret;
-	node = node_find(session, to->parent, &to->name);
-	if (node)
-		node_remove(session, node);
+	if (!may_stay(tree, a, b) || !may_stay(tree, b, a)) {
+		exchange_names(a, b);
+		return -EXDEV;
+	}
+	exchange_nodes(tree, a, b);
+	return 0;
+}
+
+int op_rename(struct tree *tree, struct node *parent, const struct name *name,
+	      struct node *to_parent, const struct name *to_name, unsigned flags)
+{
+	struct end from = {.parent = parent, .name = *name, .directory = -1};
+	struct end to = {.parent = to_parent, .name = *to_name, .directory = -1};
+	int ret = place_child(tree, parent, name->text, name->length, &from.place);
+
+	if (ret == 0)
+		ret = place_child(tree, to_parent, to_name->text, to_name->length, &to.place);
+	if (ret == 0)
+		ret = open_end(tree, &from);
+	if (ret == 0)
+		ret = open_end(tree, &to);
+	if (ret == 0)
+		ret = flags & RENAME_EXCHANGE ? exchange(tree, &from, &to)
+					      : move(tree, &from, &to, flags);
+	fd_close(&from.directory);
+	fd_close(&to.directory);
 	return ret;
-}
-
-static int rename_ends(struct files_session *session, struct end *from, struct end *to)
-{
-	int ret = place_child(session, from->parent, from->name.text, from->name.length,
-			      &from->place);
-
-	if (ret == 0)
-		ret = place_child(session, to->parent, to->name.text, to->name.length, &to->place);
-	if (ret == 0)
-		ret = open_end(session, from);
-	if (ret == 0)
-		ret = open_end(session, to);
-	if (ret == 0)
-		ret = move(session, from, to);
-	fd_close(&from->directory);
-	fd_close(&to->directory);
-	return ret;
-}
-
-/* Trenameat: olddirfid32 oldname[s] newdirfid32 newname[s]. */
-int p9_renameat(struct files_session *session, struct unpack *in, struct p9_reply *out)
-{
-	struct end from = {.directory = -1}, to = {.directory = -1};
-	struct fid *old_fid, *new_fid;
-	int bad = take_place(session, in, &old_fid), ret = take_name(in, &from.name), other;
-
-	(void)out;
-	if (take_place(session, in, &new_fid) < 0)
-		bad = -EBADF;
-	other = take_name(in, &to.name);
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (bad < 0 || ret < 0 || other < 0)
-		return bad < 0 ? bad : ret < 0 ? ret : other;
-	from.parent = old_fid->node;
-	to.parent = new_fid->node;
-	return rename_ends(session, &from, &to);
-}
-
-/* Trename: fid32 dfid32 name[s]. */
-int p9_rename(struct files_session *session, struct unpack *in, struct p9_reply *out)
-{
-	struct end from = {.directory = -1}, to = {.directory = -1};
-	struct fid *fid, *directory;
-	struct node *node;
-	int bad = take_place(session, in, &fid), ret;
-
-	(void)out;
-	if (take_place(session, in, &directory) < 0)
-		bad = -EBADF;
-	ret = take_name(in, &to.name);
-	if (!unpack_done(in))
-		return -EPROTO;
-	if (bad < 0 || ret < 0)
-		return bad < 0 ? bad : ret;
-	node = fid->node;
-	if (!node->parent)
-		return -EBUSY;
-	if (node->gone)
-		return -ENOENT;
-	from.parent = node->parent;
-	from.name.length = node->length;
-	memcpy(from.name.text, node->name, node->length + 1u);
-	to.parent = directory->node;
-	return rename_ends(session, &from, &to);
 }

@@ -20,19 +20,18 @@ static const char *relative(const struct place *place)
 	return place->length <= place->at ? "." : place->text + place->at;
 }
 
-int place_open(const struct files_session *session, const struct place *place, int flags,
-	       unsigned mode)
+int place_open(const struct tree *tree, const struct place *place, int flags, unsigned mode)
 {
 	struct open_how how = {
 		.flags = (uint64_t)(flags | O_CLOEXEC),
 		.mode = mode,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
-			   (session->share->host_root ? 0 : RESOLVE_NO_XDEV),
+			   (tree->share->host_root ? 0 : RESOLVE_NO_XDEV),
 	};
 	int fd, tries = 0;
 
 	do {
-		fd = (int)syscall(SYS_openat2, session->share->root_fd, relative(place), &how,
+		fd = (int)syscall(SYS_openat2, tree->share->root_fd, relative(place), &how,
 				  sizeof(how));
 	} while (fd < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < OPEN_TRIES);
 	if (fd >= 0)
@@ -49,9 +48,9 @@ int place_open(const struct files_session *session, const struct place *place, i
 	}
 }
 
-int place_look(const struct files_session *session, const struct place *place, struct stat *stat)
+int place_look(const struct tree *tree, const struct place *place, struct stat *stat)
 {
-	int fd = place_open(session, place, O_PATH | O_NOFOLLOW, 0), ret;
+	int fd = place_open(tree, place, O_PATH | O_NOFOLLOW, 0), ret;
 
 	if (fd < 0 || fstat(fd, stat) == 0)
 		return fd;
@@ -60,12 +59,24 @@ int place_look(const struct files_session *session, const struct place *place, s
 	return ret;
 }
 
-int node_open_directory(const struct files_session *session, const struct node *node)
+int node_look(struct tree *tree, struct node *node, const struct place *place, struct stat *stat)
+{
+	int fd = place_look(tree, place, stat);
+
+	if (fd >= 0 && !node_is(node, stat)) {
+		fd_close(&fd);
+		node_remove(tree, node);
+		return -ESTALE;
+	}
+	return fd;
+}
+
+int node_open_directory(const struct tree *tree, const struct node *node)
 {
 	struct place place;
-	int ret = place_of(session, node, &place);
+	int ret = place_of(tree, node, &place);
 
-	return ret < 0 ? ret : place_open(session, &place, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
+	return ret < 0 ? ret : place_open(tree, &place, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
 }
 
 void fd_path(char to[FD_PATH_SIZE], int fd)

@@ -69,7 +69,7 @@ int files_guest_path(char to[FILES_GUEST_MAX], const char *path)
 			continue;
 		if (length == 2 && path[0] == '.' && path[1] == '.')
 			return -EINVAL;
-		if (length > P9_NAME_MAX || used + length + 2 > FILES_GUEST_MAX)
+		if (length > FILES_NAME_MAX || used + length + 2 > FILES_GUEST_MAX)
 			return -ENAMETOOLONG;
 		to[used++] = '/';
 		memcpy(to + used, path, length);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Advisory locks. The guest's kernel decides between processes of the guest before it sends a
+ * 9P: advisory locks. The guest's kernel decides between processes of the guest before it sends a
  * request. The server decides about the host and other sandboxes, and holds open file description
  * locks against them.
  */
 #include <errno.h>
 #include <fcntl.h>
 
-#include "vmm/files/internal.h"
+#include "vmm/files/p9.h"
 
 struct range {
 	uint8_t type;
@@ -36,10 +36,10 @@ static int to_host(const struct range *range, struct flock *lock)
  */
 static bool is_shared_in_guest(const struct fid *fid)
 {
-	const struct fid *other;
+	const struct open_file *other;
 
-	for (other = fid->node->open; other; other = other->next_open)
-		if (other != fid && other->locked)
+	for (other = fid->file.node->open; other; other = other->next)
+		if (other != &fid->file && fid_of(other)->locked)
 			return true;
 	return false;
 }
@@ -71,7 +71,7 @@ static int take_lock(struct files_session *session, struct unpack *in, bool with
 		return -EPROTO;
 	if (ret < 0)
 		return ret;
-	if (!*fid || (*fid)->fd < 0)
+	if (!*fid || (*fid)->file.fd < 0)
 		return fid_not_open(*fid);
 	return to_host(&range, lock);
 }
@@ -88,7 +88,7 @@ int p9_lock(struct files_session *session, struct unpack *in, struct p9_reply *o
 
 	if (ret < 0)
 		return ret;
-	if (fcntl(fid->fd, F_OFD_SETLK, &lock) == 0) {
+	if (fcntl(fid->file.fd, F_OFD_SETLK, &lock) == 0) {
 		fid->locked = fid->locked || lock.l_type != F_UNLCK;
 		reply_u8(out, P9_LOCK_SUCCESS);
 	} else if (errno == EAGAIN || errno == EACCES) {
@@ -110,7 +110,7 @@ int p9_getlock(struct files_session *session, struct unpack *in, struct p9_reply
 		return ret;
 	if (lock.l_type == F_UNLCK)
 		return -EINVAL;
-	if (fcntl(fid->fd, F_OFD_GETLK, &lock) < 0)
+	if (fcntl(fid->file.fd, F_OFD_GETLK, &lock) < 0)
 		return -errno;
 	if (is_shared_in_guest(fid))
 		lock.l_type = F_UNLCK;

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fids: the guest's numbers for places and open files; and the fields of requests that name them.
+/* 9P: fids, the guest's numbers for places and open files; and the fields of requests that name
+ * them.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/base/budget.h"
-#include "vmm/base/fd.h"
-#include "vmm/files/internal.h"
+#include "vmm/files/p9.h"
 
-/* Of all sessions: the monitor needs descriptors and memory for other purposes too. */
-static atomic_uint open_all, fids_all;
+/* Of all sessions: the monitor needs memory for other purposes too. */
+static atomic_uint fids_all;
 
 _Static_assert(FILES_BUCKETS == 1u << 16, "a bucket's number is 16 bits of a product");
 
 /* With a secret factor: a guest that chooses the numbers can't put all of them into one bucket. */
 static struct fid **bucket(struct files_session *session, uint32_t number)
 {
-	return &session->fids[(number + 1) * (session->seed | 1) >> 48];
+	return &session->fids[(number + 1) * (session->tree.seed | 1) >> 48];
 }
 
 struct fid *fid_find(struct files_session *session, uint32_t number)
@@ -48,44 +47,13 @@ int fid_new(struct files_session *session, uint32_t number, struct node *node, s
 		return -ENOMEM;
 	}
 	fid->number = number;
-	fid->fd = -1;
-	fid->node = node_get(node);
+	fid->file.fd = -1;
+	fid->file.node = node_get(node);
 	fid->next = *at;
 	*at = fid;
 	session->fid_count++;
 	*out = fid;
 	return 0;
-}
-
-int fid_open(struct files_session *session, struct fid *fid, int fd, enum fid_kind kind,
-	     uint32_t flags)
-{
-	if (session->open_count == FILES_OPEN_MAX ||
-	    atomic_fetch_add(&open_all, 1) >= budget(BUDGET_FILES)) {
-		if (session->open_count < FILES_OPEN_MAX)
-			atomic_fetch_sub(&open_all, 1);
-		fd_close(&fd);
-		return -EMFILE;
-	}
-	session->open_count++;
-	fid->fd = fd;
-	fid->kind = kind;
-	fid->flags = flags;
-	fid->next_open = fid->node->open;
-	fid->node->open = fid;
-	return 0;
-}
-
-static void fid_close(struct files_session *session, struct fid *fid)
-{
-	struct fid **at = &fid->node->open;
-
-	while (*at != fid)
-		at = &(*at)->next_open;
-	*at = fid->next_open;
-	fd_close(&fid->fd);
-	session->open_count--;
-	atomic_fetch_sub(&open_all, 1);
 }
 
 int fid_free(struct files_session *session, struct fid *fid)
@@ -96,12 +64,12 @@ int fid_free(struct files_session *session, struct fid *fid)
 	while (*at != fid)
 		at = &(*at)->next;
 	*at = fid->next;
-	if (fid->fd >= 0)
-		fid_close(session, fid);
+	if (fid->file.fd >= 0)
+		file_close(&session->tree, &fid->file);
 	if (fid->xattr)
 		session->xattr_bytes -= fid->xattr->size;
 	free(fid->xattr);
-	node_put(session, fid->node);
+	node_put(&session->tree, fid->file.node);
 	free(fid);
 	session->fid_count--;
 	atomic_fetch_sub(&fids_all, 1);
@@ -151,12 +119,6 @@ int take_string(struct unpack *in, char *to, size_t size, size_t *length)
 	unpack_bytes(in, to, *length);
 	to[*length] = '\0';
 	return memchr(to, '\0', *length) ? -EINVAL : 0;
-}
-
-bool name_is_good(const struct name *name)
-{
-	return name->length > 0 && !memchr(name->text, '/', name->length) &&
-	       strcmp(name->text, ".") != 0 && strcmp(name->text, "..") != 0;
 }
 
 int take_name(struct unpack *in, struct name *name)

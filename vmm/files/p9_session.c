@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sessions: framing, the table of requests, and the requests about the session itself. */
+/* 9P: sessions. Framing, the table of requests, and the requests about the session itself. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <grp.h>
 #include <sys/fsuid.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/files/internal.h"
+#include "vmm/files/p9.h"
 
 #define NOBODY 65534
 
@@ -22,17 +20,14 @@ int files_session_create(struct files_session **out, struct files_share *share)
 	*out = session;
 	if (!session)
 		return -ENOMEM;
-	session->share = share;
 	session->msize = FILES_MSIZE_MAX;
-	session->root = calloc(1, sizeof(*session->root));
-	if (!session->root ||
-	    getrandom(&session->seed, sizeof(session->seed), 0) != sizeof(session->seed)) {
+	session->usage.nodes_max = FILES_NODES_MAX;
+	session->usage.open_max = FILES_OPEN_MAX;
+	if (tree_begin(&session->tree, share, &session->usage) < 0) {
 		files_session_destroy(session);
 		*out = NULL;
 		return -ENOMEM;
 	}
-	/* The session itself has a reference, so the count never becomes 0. */
-	session->root->references = 1;
 	return 0;
 }
 
@@ -42,7 +37,7 @@ int files_session_create(struct files_session **out, struct files_share *share)
  */
 int files_session_enter(const struct files_session *session)
 {
-	if (!session->share->host_root || geteuid() != 0)
+	if (!session->tree.share->host_root || geteuid() != 0)
 		return 0;
 	if (syscall(SYS_setgroups, 0, NULL) < 0)
 		return -errno;
@@ -57,7 +52,7 @@ void files_session_destroy(struct files_session *session)
 	if (!session)
 		return;
 	fid_free_all(session);
-	free(session->root);
+	tree_end(&session->tree);
 	free(session);
 }
 
@@ -70,8 +65,9 @@ void files_session_stats(const struct files_session *session, struct files_stats
 {
 	*out = session->stats;
 	out->fids = session->fid_count;
-	out->nodes = session->node_count;
-	out->open = session->open_count;
+	out->nodes = session->usage.nodes;
+	out->open = session->usage.open;
+	out->refused = session->usage.refused;
 }
 
 /* --- requests about the session --------------------------------------------------------------- */
@@ -202,14 +198,16 @@ ssize_t files_session_handle(struct files_session *session, const uint8_t *messa
 	return (ssize_t)out.at;
 }
 
-/* Hash the device too: on some file systems each subvolume has inode numbers of its own. */
-void reply_qid(struct p9_reply *reply, const struct stat *stat)
+void put_qid(struct p9_reply *reply, const struct stat *stat, uint64_t path)
 {
-	uint64_t dev = (uint64_t)major(stat->st_dev) << 20 | minor(stat->st_dev);
-
 	reply_u8(reply, S_ISDIR(stat->st_mode)	 ? P9_QID_DIR
 			: S_ISLNK(stat->st_mode) ? P9_QID_SYMLINK
 						 : P9_QID_FILE);
 	reply_u32(reply, (uint32_t)stat->st_mtim.tv_sec ^ (uint32_t)stat->st_mtim.tv_nsec);
-	reply_u64(reply, stat->st_ino ^ dev << 48);
+	reply_u64(reply, path);
+}
+
+void reply_qid(struct p9_reply *reply, const struct stat *stat)
+{
+	put_qid(reply, stat, op_ino(stat->st_dev, stat->st_ino));
 }

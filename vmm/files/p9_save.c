@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Saves and restores a session (docs/snapshot-format.md): the tree of names that fids stand for,
- * parents before children, then the fids. It contains paths and no descriptors.
+ * 9P: saves and restores a session (docs/snapshot-format.md): the tree of names that fids stand
+ * for, parents before children, then the fids. It contains paths and no descriptors.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/files/internal.h"
+#include "vmm/files/p9.h"
 
 /* The number of a removed place. The root's is 0. */
 #define NOWHERE UINT32_MAX
@@ -57,7 +57,7 @@ static void save_nodes(struct files_session *session, struct pack *to)
 	pack_u32(to, 0);
 	for (i = 0; i < FILES_BUCKETS; i++)
 		for (fid = session->fids[i]; fid; fid = fid->next)
-			save_way(fid->node, &count, to);
+			save_way(fid->file.node, &count, to);
 	if (!to->failed)
 		store_le32(to->data + at, count);
 }
@@ -65,9 +65,9 @@ static void save_nodes(struct files_session *session, struct pack *to)
 static void save_fid(const struct fid *fid, struct pack *to)
 {
 	pack_u32(to, fid->number);
-	pack_u32(to, fid->node->number);
+	pack_u32(to, fid->file.node->number);
 	pack_u8(to, (uint8_t)fid->kind);
-	pack_u32(to, fid->flags);
+	pack_u32(to, fid->file.flags);
 	if (fid->xattr)
 		xattr_save(fid->xattr, to);
 }
@@ -80,7 +80,7 @@ static void forget_numbers(struct files_session *session)
 
 	for (i = 0; i < FILES_BUCKETS; i++)
 		for (fid = session->fids[i]; fid; fid = fid->next)
-			for (at = fid->node; at && at->number; at = at->parent)
+			for (at = fid->file.node; at && at->number; at = at->parent)
 				at->number = 0;
 }
 
@@ -120,7 +120,7 @@ static int restore_node(struct files_session *session, struct places *places, st
 	name.text[name.length] = '\0';
 	if (memchr(name.text, '\0', name.length) || !name_is_good(&name))
 		return -EINVAL;
-	node = node_child(session, places->node[parent], &name);
+	node = node_child(&session->tree, places->node[parent], &name);
 	if (!node)
 		return -ENFILE;
 	places->node[places->count++] = node;
@@ -138,7 +138,7 @@ static int restore_nodes(struct files_session *session, struct places *places, s
 	places->node = calloc((size_t)count + 1, sizeof(*places->node));
 	if (!places->node)
 		return -ENOMEM;
-	places->node[places->count++] = node_get(session->root);
+	places->node[places->count++] = node_get(session->tree.root);
 	for (i = 0; ret == 0 && i < count; i++)
 		ret = restore_node(session, places, from);
 	return ret;
@@ -155,12 +155,12 @@ static int restore_fid(struct files_session *session, struct places *places, str
 
 	if (from->failed || kind > FID_XATTR_WRITE || (place != NOWHERE && place >= places->count))
 		return -EINVAL;
-	node = place == NOWHERE ? node_removed(session) : node_get(places->node[place]);
+	node = place == NOWHERE ? node_removed(&session->tree) : node_get(places->node[place]);
 	ret = node ? fid_new(session, number, node, &fid) : -ENFILE;
-	node_put(session, node);
+	node_put(&session->tree, node);
 	if (ret < 0)
 		return ret;
-	fid->flags = flags;
+	fid->file.flags = flags;
 	if (kind == FID_XATTR_READ || kind == FID_XATTR_WRITE)
 		return xattr_restore(session, fid, kind, from);
 	/* Closed until the session's thread has opened it. */
@@ -185,7 +185,7 @@ int files_session_restore(struct files_session *session, struct unpack *from)
 	for (i = 0; ret == 0 && i < count; i++)
 		ret = restore_fid(session, &places, from);
 	while (places.count > 0)
-		node_put(session, places.node[--places.count]);
+		node_put(&session->tree, places.node[--places.count]);
 	free(places.node);
 	return ret == 0 && from->failed ? -EINVAL : ret;
 }

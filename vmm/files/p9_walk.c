@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attach and walk: the requests that create fids. */
+/* 9P: attach and walk: the requests that create fids. */
 #include <errno.h>
 #include <string.h>
 
 #include "vmm/base/fd.h"
-#include "vmm/files/internal.h"
+#include "vmm/files/p9.h"
 
 /* Whether the place exists for the guest: 0 with its status, or -errno. */
-static int look(struct files_session *session, const struct node *node, struct stat *stat)
+static int look(struct tree *tree, const struct node *node, struct stat *stat)
 {
 	struct place place;
-	int ret = place_of(session, node, &place), fd;
+	int ret = place_of(tree, node, &place), fd;
 
 	if (ret == 0)
-		ret = place_allowed(session, &place, POLICY_LOOKUP);
+		ret = place_allowed(tree, &place, POLICY_LOOKUP);
 	if (ret < 0)
 		return ret;
-	fd = place_look(session, &place, stat);
+	fd = place_look(tree, &place, stat);
 	if (fd < 0)
 		return fd;
 	fd_close(&fd);
@@ -45,9 +45,9 @@ int p9_attach(struct files_session *session, struct unpack *in, struct p9_reply 
 		return -EPROTO;
 	if (afid != P9_NOFID)
 		return -EOPNOTSUPP;
-	ret = look(session, session->root, &stat);
+	ret = look(&session->tree, session->tree.root, &stat);
 	if (ret == 0)
-		ret = fid_new(session, number, session->root, &fid);
+		ret = fid_new(session, number, session->tree.root, &fid);
 	if (ret == 0)
 		reply_qid(out, &stat);
 	return ret;
@@ -68,13 +68,13 @@ static struct node *walk(struct files_session *session, struct node *start, stru
 		*error = take_name(in, &name);
 		if (*error < 0)
 			break;
-		next = node_child(session, at, &name);
-		*error = next ? look(session, next, &stat) : -ENFILE;
+		next = node_child(&session->tree, at, &name);
+		*error = next ? look(&session->tree, next, &stat) : -ENFILE;
 		if (*error < 0) {
-			node_put(session, next);
+			node_put(&session->tree, next);
 			break;
 		}
-		node_put(session, at);
+		node_put(&session->tree, at);
 		at = next;
 		reply_qid(out, &stat);
 	}
@@ -91,8 +91,8 @@ static int arrive(struct files_session *session, struct fid *fid, uint32_t numbe
 		return fid_new(session, number, node, &made);
 	if (fid->kind != FID_PLACE)
 		return -EINVAL; /* an open file cannot be walked */
-	node_put(session, fid->node);
-	fid->node = node_get(node);
+	node_put(&session->tree, fid->file.node);
+	fid->file.node = node_get(node);
 	return 0;
 }
 
@@ -130,12 +130,12 @@ int p9_walk(struct files_session *session, struct unpack *in, struct p9_reply *o
 		return -EINVAL;
 	reply_u16(out, 0);
 	start = out->at;
-	node = walk(session, fid->node, &names, count, out, &done, &error);
+	node = walk(session, fid->file.node, &names, count, out, &done, &error);
 	if (done == count)
 		ret = arrive(session, fid, number, node);
 	else if (done == 0)
 		ret = error;
-	node_put(session, node);
+	node_put(&session->tree, node);
 	if (ret == 0 && !out->failed)
 		out->data[start - 2] = (uint8_t)done;
 	return ret;

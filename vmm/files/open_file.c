@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Open files: bounded, each in the list of its node. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "vmm/base/budget.h"
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/files/internal.h"
+
+/* Of all sessions: the monitor needs descriptors for other purposes too. */
+static atomic_uint open_all;
+
+static uint64_t policy_version(const struct tree *tree)
+{
+	return tree->share->guard ? guard_version(tree->share->guard) : 0;
+}
+
+/* One more open file, of the session and of all sessions. */
+static bool count_open(struct tree *tree)
+{
+	if (atomic_fetch_add(&tree->usage->open, 1) < tree->usage->open_max) {
+		if (atomic_fetch_add(&open_all, 1) < budget(BUDGET_FILES))
+			return true;
+		atomic_fetch_sub(&open_all, 1);
+	}
+	atomic_fetch_sub(&tree->usage->open, 1);
+	return false;
+}
+
+int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
+	      bool directory)
+{
+	if (!count_open(tree)) {
+		fd_close(&fd);
+		return -EMFILE;
+	}
+	file->fd = fd;
+	file->flags = flags;
+	file->directory = directory;
+	file->node = node;
+	file->next = node->open;
+	node->open = file;
+	file->version = policy_version(tree);
+	file->allowed = 0;
+	return 0;
+}
+
+void file_close(struct tree *tree, struct open_file *file)
+{
+	struct open_file **at = &file->node->open;
+
+	while (*at != file)
+		at = &(*at)->next;
+	*at = file->next;
+	fd_close(&file->fd);
+	atomic_fetch_sub(&tree->usage->open, 1);
+	atomic_fetch_sub(&open_all, 1);
+}
+
+/* A file without a place: whether it may still be used. */
+static int removed_allowed(const struct tree *tree, const struct open_file *file)
+{
+	struct stat stat;
+
+	if (file->version == policy_version(tree))
+		return 0;
+	if (fstat(file->fd, &stat) < 0)
+		return -errno;
+	return stat.st_nlink == 0 || file->directory ? 0 : -EACCES;
+}
+
+int file_allowed(struct tree *tree, struct open_file *file, enum policy_op op)
+{
+	uint64_t version = policy_version(tree);
+	struct place place;
+	int ret;
+
+	if (!tree->share->guard)
+		return 0;
+	if (file->checked == version && file->moves == tree->moves && file->allowed & 1u << op)
+		return 0;
+	ret = place_of(tree, file->node, &place);
+	if (ret < 0)
+		return ret == -ENOENT ? removed_allowed(tree, file) : ret;
+	if (place_quietly_allowed(tree, &place, op) < 0)
+		return -EACCES;
+	if (file->checked != version || file->moves != tree->moves)
+		file->allowed = 0;
+	file->checked = version;
+	file->moves = tree->moves;
+	file->allowed |= 1u << op;
+	return 0;
+}
