@@ -145,7 +145,6 @@ pid_t relay_start(struct loop *loop, const struct card_user *user)
 	};
 	struct relay_client_config config = {
 		.relay = {.router_mac = CARD_ROUTER_MAC,
-			  .resolv_conf = "/etc/resolv.conf",
 			  .card = {.mac = CARD_GUEST_MAC,
 				   .configured = 1,
 				   .partial = 1,

@@ -14,12 +14,11 @@
 struct relay_resolver {
 	struct loop_source source;
 	uint16_t port;
-	char path[64]; /* of a resolv.conf that names it */
 	unsigned queries;
 	uint32_t address; /* in its responses: RESOLVER_ADDRESS at first */
 };
 
-/* Before relay_world_begin(): its config is to have the path and port. */
+/* Before relay_world_begin(), which is to have its port. */
 void relay_resolver_begin(struct relay_resolver *resolver);
 /* Starts to answer, on the world's loop. */
 void relay_resolver_serve(struct relay_resolver *resolver, struct relay_world *world);

@@ -310,6 +310,15 @@ void relay_world_set_policy(struct relay_world *world, const char *rules)
 	close(fd);
 }
 
+void relay_world_set_resolver(struct relay_world *world, uint16_t port)
+{
+	static const char conf[] = "nameserver 127.0.0.1\n";
+	struct resolver_servers servers;
+
+	resolver_parse(conf, sizeof(conf) - 1, port, &servers);
+	tell(world, RELAY_RESOLVERS, &servers, sizeof(servers), -1);
+}
+
 static bool is_ready(void *arg)
 {
 	return ((struct relay_world *)arg)->ready;
@@ -317,16 +326,10 @@ static bool is_ready(void *arg)
 
 void relay_world_begin(struct relay_world *world, const char *rules)
 {
-	struct relay_config config = {.dns_port = 53,
-				      .resolv_conf = "/dev/null",
-				      .card = {.configured = 1, .mtu = 65520}};
+	struct relay_config config = {.card = {.configured = 1, .mtu = 65520}};
+	const uint16_t dns_port = world->dns_port;
 	int frames[2], messages[2];
 
-	if (world->resolv_conf) {
-		snprintf(config.resolv_conf, sizeof(config.resolv_conf), "%s", world->resolv_conf);
-		config.dns_port = world->dns_port;
-		config.test = 1;
-	}
 	memset(world, 0, sizeof(*world));
 	world->person = -1;
 	world->next_port = 40000;
@@ -350,6 +353,8 @@ void relay_world_begin(struct relay_world *world, const char *rules)
 	     "messages");
 	must(relay_create(&world->relay, world->loop, frames[1], messages[1]) == 0, "relay");
 	tell(world, RELAY_CONFIG, &config, sizeof(config), -1);
+	if (dns_port)
+		relay_world_set_resolver(world, dns_port);
 	relay_world_set_policy(world, rules);
 	must(relay_world_until(world, is_ready, world), "ready");
 }

@@ -87,8 +87,7 @@ struct relay_world {
 	size_t last_length;
 	unsigned strays, resets; /* segments without a connection; resets among all segments */
 	uint64_t frames_got;
-	/* Before relay_world_begin(), which keeps these: where names are looked up. */
-	const char *resolv_conf;
+	/* Before relay_world_begin(): the port of a resolver on the loopback; 0: there is none. */
 	uint16_t dns_port;
 	void (*on_frame)(struct relay_world *world, const uint8_t *frame, size_t length);
 };
@@ -97,6 +96,8 @@ struct relay_world {
 void relay_world_begin(struct relay_world *world, const char *rules);
 void relay_world_end(struct relay_world *world);
 void relay_world_set_policy(struct relay_world *world, const char *rules);
+/* The relay's resolver is at that port of the loopback from now on. */
+void relay_world_set_resolver(struct relay_world *world, uint16_t port);
 
 /* Runs the loop for a time, or until a condition holds: false if it does not within a minute. */
 void relay_world_run(struct relay_world *world, uint64_t ns);

@@ -84,6 +84,8 @@ static void on_message(uint32_t type, const uint8_t *body, int fd)
 		snprintf(text, sizeof(text), "forgotten");
 	else if (type == RELAY_GUEST_TIME)
 		snprintf(text, sizeof(text), "time held=%u", body[0]);
+	else if (type == RELAY_RESOLVERS)
+		snprintf(text, sizeof(text), "resolvers");
 	else if (type == RELAY_VERDICT)
 		snprintf(text, sizeof(text), "verdict %u allowed=%d approved=%d", verdict.ticket,
 			 verdict.allowed, verdict.approved);
@@ -99,6 +101,15 @@ static void on_order(const uint8_t *data, size_t length)
 	check.port = data[RELAY_CLIENT_HEADER + PACKET_ETHERNET + 1];
 	switch (data[RELAY_CLIENT_HEADER + PACKET_ETHERNET]) {
 	case CHECK:
+		fake_relay_put_check(&self, &check);
+		break;
+	case NAME:
+		check.op = POLICY_RESOLVE;
+		check.protocol = POLICY_DNS;
+		check.address = (struct ip_address){.family = 0};
+		check.has_name = 1;
+		check.port = 0;
+		snprintf(check.name, sizeof(check.name), "api.example.com");
 		fake_relay_put_check(&self, &check);
 		break;
 	case UNCHECK:
@@ -117,7 +128,7 @@ static void on_order(const uint8_t *data, size_t length)
 
 int be_relay(void)
 {
-	static uint8_t data[70000], body[sizeof(struct relay_config)];
+	static uint8_t data[70000], body[RELAY_MESSAGE_MAX];
 	struct pollfd ready[] = {{.fd = self.messages, .events = POLLIN},
 				 {.fd = self.frames, .events = POLLIN}};
 	uint32_t type;

@@ -16,7 +16,7 @@
 /* --- the relay -------------------------------------------------------------------------------- */
 
 /* What the first byte behind the Ethernet header has the relay do. */
-enum order { ECHO = 'e', CHECK = 'c', UNCHECK = 'u', EXIT = 'x', VIOLATE = 'v' };
+enum order { ECHO = 'e', CHECK = 'c', NAME = 'n', UNCHECK = 'u', EXIT = 'x', VIOLATE = 'v' };
 
 #define BUSY_PORT 9 /* that the relay can't open */
 

@@ -23,7 +23,6 @@ int connect(int fd, const struct sockaddr *to, socklen_t length)
 void begin(const char *rules, enum world_service service)
 {
 	relay_resolver_begin(&resolver);
-	world.resolv_conf = resolver.path;
 	world.dns_port = resolver.port;
 	relay_world_begin(&world, rules);
 	relay_resolver_serve(&resolver, &world);

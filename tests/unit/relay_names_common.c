@@ -212,7 +212,6 @@ void begin_names(void)
 	guest_family = AF_INET;
 	ck_assert_int_eq(loop_create(&relay.loop), 0);
 	loop_hold_guest_time(relay.loop, true);
-	snprintf(relay.config.resolv_conf, sizeof(relay.config.resolv_conf), "/etc/resolv.conf");
 	ck_assert_int_eq(names_create(&names, &relay), 0);
 	relay.names = names;
 }

@@ -13,18 +13,21 @@ static resolver_done *on_done;
 static void *on_done_arg;
 static uint32_t waiting[RESOLVER_QUERIES];
 
-int resolver_create(struct resolver **out, struct loop *loop, const char *path, uint16_t port,
-		    resolver_done *done, void *arg)
+int resolver_create(struct resolver **out, struct loop *loop, resolver_done *done, void *arg)
 {
 	ck_assert_ptr_nonnull(loop);
 	memset(&upstream, 0, sizeof(upstream));
 	memset(waiting, 0, sizeof(waiting));
-	upstream.path = path;
-	upstream.port = port;
 	on_done = done;
 	on_done_arg = arg;
 	*out = (struct resolver *)&upstream;
 	return 0;
+}
+
+void resolver_set_servers(struct resolver *resolver, const struct resolver_servers *servers)
+{
+	ck_assert_ptr_eq(resolver, &upstream);
+	upstream.servers = *servers;
 }
 
 void resolver_destroy(struct resolver *resolver)

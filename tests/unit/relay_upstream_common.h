@@ -11,8 +11,7 @@ struct upstream {
 	uint32_t ticket; /* of the last query */
 	char name[DNS_NAME_TEXT];
 	uint16_t type;
-	const char *path;
-	uint16_t port;
+	struct resolver_servers servers;
 };
 extern struct upstream upstream;
 

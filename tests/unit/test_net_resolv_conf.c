@@ -2,6 +2,7 @@
 /* What is taken from a resolv.conf. */
 #include <netinet/in.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/support/address.h"
 #include "tests/support/unit.h"
@@ -29,6 +30,69 @@ START_TEST(servers_are_read)
 	ck_assert_uint_eq(ntohs(((struct sockaddr_in *)&servers.address[2])->sin_port), 53);
 	resolver_parse(text, 0, 53, &servers);
 	ck_assert_uint_eq(servers.count, 0);
+}
+END_TEST
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	ck_assert_ptr_nonnull(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static uint32_t first(const struct resolver_servers *servers)
+{
+	ck_assert_uint_ge(servers->count, 1);
+	return ntohl(((const struct sockaddr_in *)&servers->address[0])->sin_addr.s_addr);
+}
+
+START_TEST(a_file_is_read_again_when_it_changes)
+{
+	char directory[] = "/tmp/cordon-test-resolv.XXXXXX", path[64], other[64], link[64];
+	struct resolver_file file = {.path = link, .port = 53};
+	struct resolver_servers servers;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/a", directory);
+	snprintf(other, sizeof(other), "%s/b", directory);
+	snprintf(link, sizeof(link), "%s/resolv.conf", directory);
+	ck_assert(!resolver_file_read(&file, &servers)); /* there is none yet */
+	write_file(path, "nameserver 1.2.3.4\n");
+	ck_assert_int_eq(symlink(path, link), 0);
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(first(&servers), ADDRESS(1, 2, 3, 4));
+	ck_assert(!resolver_file_read(&file, &servers));
+	/* It is written to, */
+	write_file(path, "nameserver 1.2.3.45\n");
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(first(&servers), ADDRESS(1, 2, 3, 45));
+	/* replaced by one of the same length, */
+	write_file(other, "nameserver 1.2.3.46\n");
+	ck_assert_int_eq(rename(other, path), 0);
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(first(&servers), ADDRESS(1, 2, 3, 46));
+	/* or the link leads elsewhere. */
+	write_file(other, "nameserver 1.2.3.47\n");
+	ck_assert_int_eq(unlink(link), 0);
+	ck_assert(!resolver_file_read(&file, &servers));
+	ck_assert_int_eq(symlink(other, link), 0);
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(first(&servers), ADDRESS(1, 2, 3, 47));
+	/* Its search list. */
+	ck_assert_uint_eq(resolver_file_search(link, search), 0);
+	write_file(other, "search a.example\n");
+	ck_assert_uint_eq(resolver_file_search(link, search), 1);
+	ck_assert_str_eq(search, "a.example");
+	ck_assert_uint_eq(resolver_file_search("/nowhere/resolv.conf", search), 0);
+	/* A directory is no such file. */
+	file.path = directory;
+	ck_assert(!resolver_file_read(&file, &servers));
+	unlink(link);
+	unlink(other);
+	unlink(path);
+	rmdir(directory);
 }
 END_TEST
 
@@ -132,5 +196,6 @@ START_TEST(a_search_list_is_bounded)
 }
 END_TEST
 
-UNIT_MAIN("net_resolv_conf", servers_are_read, a_search_list_is_read, the_last_list_counts,
-	  other_lines_are_no_search_list, invalid_domains_are_left_out, a_search_list_is_bounded)
+UNIT_MAIN("net_resolv_conf", servers_are_read, a_file_is_read_again_when_it_changes,
+	  a_search_list_is_read, the_last_list_counts, other_lines_are_no_search_list,
+	  invalid_domains_are_left_out, a_search_list_is_bounded)

@@ -17,7 +17,7 @@ static struct loop *loop;
 static struct resolver *resolver;
 static struct loop_source udp, tcp, stream;
 static enum behaviour behaviour;
-static char path[] = "/tmp/cordon-test-resolv.XXXXXX";
+static uint16_t port;
 static unsigned questions, done_count, done_ticket;
 static int done_rcode;
 static struct dns_addresses done_addresses;
@@ -129,22 +129,19 @@ static void on_done(void *arg, uint32_t ticket, int rcode, const struct dns_addr
 	loop_stop(loop);
 }
 
-static void write_conf(const char *text)
+static void set_servers(const char *conf)
 {
-	FILE *file = fopen(path, "w");
+	struct resolver_servers servers;
 
-	ck_assert_ptr_nonnull(file);
-	fputs(text, file);
-	fclose(file);
+	resolver_parse(conf, strlen(conf), port, &servers);
+	resolver_set_servers(resolver, &servers);
 }
 
 static void begin(enum behaviour how)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t size = sizeof(address);
-	int fd = mkstemp(path);
 
-	close(fd);
 	behaviour = how;
 	questions = done_count = 0;
 	stream.fd = -1;
@@ -159,9 +156,9 @@ static void begin(enum behaviour how)
 	ck_assert_int_eq(listen(tcp.fd, 4), 0);
 	ck_assert_int_eq(loop_add(loop, &tcp, EPOLLIN), 0);
 	ck_assert_int_eq(loop_add(loop, &udp, EPOLLIN), 0);
-	write_conf("search example.com\nnameserver 127.0.0.1\n");
-	ck_assert_int_eq(
-		resolver_create(&resolver, loop, path, ntohs(address.sin_port), on_done, NULL), 0);
+	port = ntohs(address.sin_port);
+	ck_assert_int_eq(resolver_create(&resolver, loop, on_done, NULL), 0);
+	set_servers("search example.com\nnameserver 127.0.0.1\n");
 }
 
 static void end(void)
@@ -172,7 +169,6 @@ static void end(void)
 	close(tcp.fd);
 	if (stream.fd >= 0)
 		close(stream.fd);
-	unlink(path);
 }
 
 static void ask_for(uint16_t type)
@@ -259,7 +255,7 @@ START_TEST(the_next_server_is_queried)
 {
 	begin(ANSWER);
 	/* No server at the first address: the kernel reports that at once. */
-	write_conf("nameserver 127.0.0.77\nnameserver 127.0.0.1 # the right one\n");
+	set_servers("nameserver 127.0.0.77\nnameserver 127.0.0.1 # the right one\n");
 	ask();
 	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
 	ck_assert_uint_eq(questions, 1);
@@ -270,9 +266,9 @@ END_TEST
 START_TEST(without_a_server_there_is_no_query)
 {
 	begin(ANSWER);
-	write_conf("# none\nnameserver\nnameserver x.y\noptions ndots:1\n");
+	set_servers("# none\nnameserver\nnameserver x.y\noptions ndots:1\n");
 	ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com", DNS_TYPE_A), -ENOENT);
-	write_conf("nameserver 127.0.0.1\n"); /* it has changed: it is read again */
+	set_servers("nameserver 127.0.0.1\n");
 	ask();
 	ck_assert_int_eq(done_rcode, DNS_NO_ERROR);
 	end();

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A sandbox's network by way of a relay: card, agent, verdicts, reports, and the log. */
+#include <unistd.h>
+
 #include "tests/unit/network_relay_common.h"
 
 START_TEST(frames_and_states_pass)
@@ -60,6 +62,27 @@ START_TEST(verdicts_and_questions)
 }
 END_TEST
 
+/* The relay has no files: it has the host's resolvers before a name's verdict, and once. */
+START_TEST(the_relay_is_told_of_the_resolvers)
+{
+	const bool there = access(NETWORK_RESOLV_CONF, R_OK) == 0;
+
+	begin(0, 0);
+	start();
+	guest_sends(CHECK, 3);
+	wait_for("verdict 9 allowed=0 approved=0");
+	ck_assert_uint_eq(logged("resolvers"), 0);
+	guest_sends(NAME, 0);
+	wait_for("verdict 9 allowed=1 approved=0");
+	ck_assert_uint_eq(logged("resolvers"), there);
+	guest_sends(NAME, 0);
+	guest_sends(ECHO, 0);
+	fake_relay_run(loop, 20);
+	ck_assert_uint_eq(logged("resolvers"), there);
+	end();
+}
+END_TEST
+
 START_TEST(a_new_policy_reaches_the_relay)
 {
 	begin(0, 0);
@@ -111,8 +134,11 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-	const TTest *const tests[] = {frames_and_states_pass, verdicts_and_questions,
-				      a_new_policy_reaches_the_relay, reports_come_on_request,
+	const TTest *const tests[] = {frames_and_states_pass,
+				      verdicts_and_questions,
+				      the_relay_is_told_of_the_resolvers,
+				      a_new_policy_reaches_the_relay,
+				      reports_come_on_request,
 				      the_last_events_are_logged};
 
 	if (argc == 1 && strcmp(argv[0], RELAY_CLIENT_PROGRAM) == 0)

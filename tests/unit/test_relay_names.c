@@ -330,21 +330,14 @@ START_TEST(another_guest_gets_no_replies_of_the_first)
 }
 END_TEST
 
-START_TEST(the_configuration_says_where_the_resolvers_are)
+START_TEST(the_monitor_says_where_the_resolvers_are)
 {
-	struct names *other;
+	const struct resolver_servers servers = {.count = 2, .length = {16, 28}};
 
 	begin_names();
-	ck_assert_str_eq(upstream.path, "/etc/resolv.conf");
-	ck_assert_uint_eq(upstream.port, 53);
-	relay.config.dns_port = 5353;
-	ck_assert_int_eq(names_create(&other, &relay), 0);
-	ck_assert_uint_eq(upstream.port, 53);
-	names_destroy(other);
-	relay.config.test = 1;
-	ck_assert_int_eq(names_create(&other, &relay), 0);
-	ck_assert_uint_eq(upstream.port, 5353);
-	names_destroy(other);
+	ck_assert_uint_eq(upstream.servers.count, 0);
+	names_set_resolvers(names, &servers);
+	ck_assert_mem_eq(&upstream.servers, &servers, sizeof(servers));
 	names_destroy(NULL);
 	end_names();
 }
@@ -356,4 +349,4 @@ UNIT_MAIN("relay_names", a_permitted_name_is_resolved, other_names_do_not_exist,
 	  other_types_have_no_records, malformed_messages_get_their_error_or_nothing,
 	  queries_have_a_rate, queries_that_wait_are_bounded, late_and_unknown_replies_are_ignored,
 	  errors_of_resolvers_are_failures, another_guest_gets_no_replies_of_the_first,
-	  the_configuration_says_where_the_resolvers_are)
+	  the_monitor_says_where_the_resolvers_are)

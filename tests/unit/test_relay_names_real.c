@@ -49,23 +49,16 @@ START_TEST(a_name_is_resolved_outside)
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t size = sizeof(address);
 	struct ip_address six = {.family = AF_INET6, .bytes = {0x2a, 0, 0x14, 0x50, [15] = 0x42}};
-	char path[] = "/tmp/cordon-test-names.XXXXXX";
-	int fd = mkstemp(path);
+	struct resolver_servers servers;
 
-	ck_assert_int_eq(write(fd, "nameserver 127.0.0.1\n", 21), 21);
-	close(fd);
 	begin_names();
-	names_destroy(names); /* with a server of ours instead */
 	server = (struct loop_source){.fd = socket(AF_INET, SOCK_DGRAM, 0), .ready = server_ready};
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	ck_assert_int_eq(bind(server.fd, (void *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(getsockname(server.fd, (void *)&address, &size), 0);
 	ck_assert_int_eq(loop_add(relay.loop, &server, EPOLLIN), 0);
-	relay.config.test = 1;
-	relay.config.dns_port = ntohs(address.sin_port);
-	snprintf(relay.config.resolv_conf, sizeof(relay.config.resolv_conf), "%s", path);
-	ck_assert_int_eq(names_create(&names, &relay), 0);
-	relay.names = names;
+	resolver_parse("nameserver 127.0.0.1\n", 21, ntohs(address.sin_port), &servers);
+	names_set_resolvers(names, &servers);
 	ask("api.example.com", DNS_TYPE_AAAA);
 	verdict(true);
 	loop_timer_start(relay.loop, &timer, 0);
@@ -77,7 +70,6 @@ START_TEST(a_name_is_resolved_outside)
 	ck_assert(names_have(names, "api.example.com", &six, relay_now(&relay)));
 	loop_remove(relay.loop, &server);
 	close(server.fd);
-	unlink(path);
 	end_names();
 }
 END_TEST

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The relay's process: what it inherits, and how its ends are noticed. This program stands for it,
- * under the name that it has, and acts as the path of the resolvers' list says.
+ * under the name that it has, and acts as the card's MTU says.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,9 @@
 
 /* The name by which this program runs as the relay itself. */
 #define TRUE_RELAY "true-relay"
+
+/* What the program does in place of the relay. */
+enum act { WORK = 1, EXIT, CRASH, VIOLATE, HANG };
 
 extern char **environ;
 
@@ -93,15 +96,15 @@ static int be_relay(void)
 	if (recv(RELAY_FD_MESSAGES, data, sizeof(data), 0) != (ssize_t)sizeof(data))
 		return 7;
 	memcpy(&config, data + sizeof(uint32_t), sizeof(config));
-	if (strcmp(config.resolv_conf, "exit") == 0)
+	if (config.card.mtu == EXIT)
 		return 3;
-	if (strcmp(config.resolv_conf, "crash") == 0)
+	if (config.card.mtu == CRASH)
 		raise(SIGKILL);
-	if (strcmp(config.resolv_conf, "work") == 0)
+	if (config.card.mtu == WORK)
 		say_what_there_is();
-	if (strcmp(config.resolv_conf, "violate") == 0)
+	if (config.card.mtu == VIOLATE)
 		say(99, NULL, 0);
-	if (strcmp(config.resolv_conf, "work") != 0)
+	if (config.card.mtu != WORK)
 		for (;;)
 			pause(); /* does not end when its sockets are closed */
 	wait_for_end();
@@ -110,7 +113,7 @@ static int be_relay(void)
 
 /* --- in the test ------------------------------------------------------------------------------ */
 
-static int start(const char *how, const char *program, struct err *err)
+static int start(enum act act, const char *program, struct err *err)
 {
 	static const char text[] = "policy 1\nnet allow tcp *:1\nnet allow tcp *:2\n";
 	struct relay_client_config config = {.program = program};
@@ -119,7 +122,7 @@ static int start(const char *how, const char *program, struct err *err)
 	int ret;
 
 	memset(&told, 0, sizeof(told));
-	snprintf(config.relay.resolv_conf, sizeof(config.relay.resolv_conf), "%s", how);
+	config.relay.card.mtu = (uint16_t)act;
 	ck_assert_int_eq(loop_create(&loop), 0);
 	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, NULL), 0);
 	config.policy = policy;
@@ -128,11 +131,11 @@ static int start(const char *how, const char *program, struct err *err)
 	return ret;
 }
 
-static void start_well(const char *how)
+static void start_well(enum act act)
 {
 	struct err err = {""};
 
-	ck_assert_msg(start(how, NULL, &err) == 0, "%s", err.text);
+	ck_assert_msg(start(act, NULL, &err) == 0, "%s", err.text);
 }
 
 /* Runs until it has said or done something. */
@@ -159,7 +162,7 @@ START_TEST(it_inherits_only_its_sockets)
 	int secret = open("/etc/passwd", O_RDONLY), high = fcntl(secret, F_DUPFD, 500);
 
 	ck_assert_int_ge(high, 500);
-	start_well("work");
+	start_well(WORK);
 	wait_until(&told.notes);
 	ck_assert_str_eq(told.object, "fds=5 null=11 env=0 rules=2 group=1");
 	ck_assert(relay_client_has_room(client));
@@ -171,16 +174,16 @@ END_TEST
 
 START_TEST(its_end_is_explained)
 {
-	start_well("exit");
+	start_well(EXIT);
 	wait_until(&told.died);
 	ck_assert_str_eq(told.why, "it exited with status 3");
 	stop();
-	start_well("crash");
+	start_well(CRASH);
 	wait_until(&told.died);
 	ck_assert_str_eq(told.why, "it was ended by signal 9");
 	stop();
 	/* It would not end by itself. */
-	start_well("violate");
+	start_well(VIOLATE);
 	wait_until(&told.died);
 	ck_assert_str_eq(told.why, "it violated its protocol");
 	stop();
@@ -192,12 +195,12 @@ START_TEST(it_is_ended)
 	unsigned before = open_fds();
 	uint64_t since;
 
-	start_well("work");
+	start_well(WORK);
 	wait_until(&told.notes);
 	stop();
 	ck_assert_uint_eq(told.died, 0);
 	/* One that does not end is killed. */
-	start_well("hang");
+	start_well(HANG);
 	fake_relay_run(loop, 20);
 	since = loop_now_ns();
 	stop();
@@ -212,7 +215,7 @@ START_TEST(a_program_that_is_not_there)
 	unsigned before = open_fds();
 	struct err err = {""};
 
-	ck_assert_int_eq(start("work", "/nowhere/cordon", &err), -ENOENT);
+	ck_assert_int_eq(start(WORK, "/nowhere/cordon", &err), -ENOENT);
 	ck_assert_msg(strstr(err.text, "relay") != NULL, "%s", err.text);
 	ck_assert_ptr_null(client);
 	stop();
@@ -260,7 +263,7 @@ START_TEST(the_true_relay_works)
 	snprintf(path, sizeof(path), "%s/" TRUE_RELAY, directory);
 	ck_assert_ptr_nonnull(realpath("/proc/self/exe", own));
 	ck_assert_int_eq(symlink(own, path), 0);
-	ck_assert_msg(start("/etc/resolv.conf", path, &err) == 0, "%s", err.text);
+	ck_assert_msg(start(WORK, path, &err) == 0, "%s", err.text);
 	wait_until(&told.drained);
 	relay_client_set_card(client, &card);
 	relay_client_request_report(client);
@@ -301,7 +304,7 @@ END_TEST
 static pid_t start_alone(const char *path, struct link **link, int *frames_fd)
 {
 	char *const argv[] = {(char[]){RELAY_CLIENT_PROGRAM}, NULL};
-	struct relay_config config = {.resolv_conf = "/dev/null", .card = {.mtu = 1500}};
+	struct relay_config config = {.card = {.mtu = 1500}};
 	uint32_t type = RELAY_CONFIG;
 	const struct iovec part[] = {{&type, sizeof(type)}, {&config, sizeof(config)}};
 	int frames[2], messages[2], fd[5] = {-1, -1, STDERR_FILENO};

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The lines of a resolv.conf (resolv.conf(5)) that count here. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 #include "vmm/net/resolver.h"
 
 #define SERVER_TEXT INET6_ADDRSTRLEN
+#define FILE_MAX    16384 /* bytes that are looked at */
 
 /* The rest of a line, or of a file. */
 struct text {
@@ -91,7 +95,8 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
 	struct text file = {text, length}, line, word;
 	char address[SERVER_TEXT];
 
-	servers->count = 0;
+	/* All of it: it is sent to another process. */
+	memset(servers, 0, sizeof(*servers));
 	while (servers->count < RESOLVER_SERVERS && take_line(&file, &line)) {
 		if (!take_keyword(&line, "nameserver") || !take_word(&line, &word) ||
 		    word.left >= sizeof(address))
@@ -101,6 +106,33 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
 		servers->count += parse_server(address, port, &servers->address[servers->count],
 					       &servers->length[servers->count]);
 	}
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+bool resolver_file_read(struct resolver_file *file, struct resolver_servers *servers)
+{
+	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char text[FILE_MAX];
+	struct stat now;
+	ssize_t got = -1;
+
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &now) == 0 && S_ISREG(now.st_mode) &&
+	    !(file->known && is_same(&now, &file->read)))
+		got = fd_read_full(fd, text, sizeof(text));
+	close(fd);
+	if (got < 0)
+		return false;
+	resolver_parse(text, (size_t)got, file->port, servers);
+	file->known = true;
+	file->read = now;
+	return true;
 }
 
 /* Writes the domains that begin with word and go on in the line; most: how many at most. */
@@ -145,4 +177,14 @@ unsigned resolver_search(const char *text, size_t length, char to[RESOLVER_SEARC
 			count = write_domains(&line, word, most, to);
 	}
 	return count;
+}
+
+unsigned resolver_file_search(const char *path, char to[RESOLVER_SEARCH_TEXT])
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[FILE_MAX];
+	ssize_t got = fd >= 0 ? fd_read_full(fd, text, sizeof(text)) : 0;
+
+	fd_close(&fd);
+	return resolver_search(text, got > 0 ? (size_t)got : 0, to);
 }

@@ -2,18 +2,15 @@
 #include "vmm/net/resolver.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 
-#define CONF_MAX      8192
 #define TCP_PREFIX    2
 #define DATAGRAMS_MAX 16 /* read at once: forged ones must not stall the loop */
 
@@ -33,41 +30,11 @@ struct query {
 
 struct resolver {
 	struct loop *loop;
-	const char *path;
-	uint16_t port;
 	resolver_done *done;
 	void *arg;
 	struct resolver_servers servers;
-	struct timespec changed;
-	off_t size;
-	bool known;
 	struct query query[RESOLVER_QUERIES];
 };
-
-/* Reads the file again if it has changed. If there is none, the known servers stay. */
-static void update_servers(struct resolver *resolver)
-{
-	char text[CONF_MAX];
-	struct stat now;
-	ssize_t got;
-	int fd = open(resolver->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return;
-	if (fstat(fd, &now) == 0 && S_ISREG(now.st_mode) &&
-	    (!resolver->known || now.st_size != resolver->size ||
-	     now.st_mtim.tv_sec != resolver->changed.tv_sec ||
-	     now.st_mtim.tv_nsec != resolver->changed.tv_nsec)) {
-		got = fd_read_full(fd, text, sizeof(text));
-		if (got >= 0) {
-			resolver_parse(text, (size_t)got, resolver->port, &resolver->servers);
-			resolver->known = true;
-			resolver->changed = now.st_mtim;
-			resolver->size = now.st_size;
-		}
-	}
-	close(fd);
-}
 
 /* --- a query ---------------------------------------------------------------------------------- */
 
@@ -250,8 +217,7 @@ static void socket_ready(void *arg, uint32_t events)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-int resolver_create(struct resolver **out, struct loop *loop, const char *path, uint16_t port,
-		    resolver_done *done, void *arg)
+int resolver_create(struct resolver **out, struct loop *loop, resolver_done *done, void *arg)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 	unsigned i;
@@ -260,8 +226,6 @@ int resolver_create(struct resolver **out, struct loop *loop, const char *path, 
 	if (!resolver)
 		return -ENOMEM;
 	resolver->loop = loop;
-	resolver->path = path;
-	resolver->port = port;
 	resolver->done = done;
 	resolver->arg = arg;
 	for (i = 0; i < RESOLVER_QUERIES; i++) {
@@ -272,6 +236,12 @@ int resolver_create(struct resolver **out, struct loop *loop, const char *path, 
 		query->timer = (struct loop_timer){.expired = timer_expired, .arg = query};
 	}
 	return 0;
+}
+
+void resolver_set_servers(struct resolver *resolver, const struct resolver_servers *servers)
+{
+	resolver->servers = *servers;
+	resolver->servers.count = (unsigned)min_u64(servers->count, RESOLVER_SERVERS);
 }
 
 void resolver_destroy(struct resolver *resolver)
@@ -295,7 +265,6 @@ int resolver_query(struct resolver *resolver, uint32_t ticket, const char *name,
 			query = &resolver->query[i];
 	if (!query)
 		return -EAGAIN;
-	update_servers(resolver);
 	if (resolver->servers.count == 0)
 		return -ENOENT;
 	query->used = true;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queries the host's resolvers (the nameserver lines of a resolv.conf) for the addresses of a name,
- * IPv4 or IPv6, with its own sockets on the event loop: UDP first, TCP if the response is
- * truncated, each server in turn. Every query has its own socket, and so a random port that an
- * attacker has to guess along with the id.
+ * Queries the host's resolvers for the addresses of a name, IPv4 or IPv6, with its own sockets on
+ * the event loop: UDP first, TCP if the response is truncated, each server in turn. Every query has
+ * its own socket, and so a random port that an attacker has to guess along with the id.
+ *
+ * It opens no file. The nameserver lines of a resolv.conf are read by the functions below, in the
+ * monitor, which has the host's files; queries are sent by the relay, which has none.
  *
  * Bounded: RESOLVER_QUERIES at a time, RESOLVER_TRIES each.
  */
@@ -11,6 +13,7 @@
 #define CORDON_NET_RESOLVER_H
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
@@ -36,6 +39,22 @@ struct resolver_servers {
 void resolver_parse(const char *text, size_t length, uint16_t port,
 		    struct resolver_servers *servers);
 
+/* A resolv.conf that is read again when it changes. Zeroed at first but for path and port. */
+struct resolver_file {
+	const char *path;
+	uint16_t port; /* of the servers: 53 except in tests */
+	/* private */
+	bool known;
+	struct stat read; /* the file that was read last */
+};
+
+/*
+ * Reads the file if it has changed since the last call: it was written to, replaced, or a link in
+ * its path leads elsewhere. True: servers are the new ones. False: they are as before, or there is
+ * no such file now.
+ */
+bool resolver_file_read(struct resolver_file *file, struct resolver_servers *servers);
+
 /*
  * Parses the search list of a resolv.conf, in which the last line "search DOMAIN..." or "domain
  * DOMAIN" with an argument counts. Writes the domains, normalised as dns.h says, with one space
@@ -43,17 +62,17 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
  * RESOLVER_DOMAINS or RESOLVER_SEARCH_TEXT. Returns their number.
  */
 unsigned resolver_search(const char *text, size_t length, char to[RESOLVER_SEARCH_TEXT]);
+/* The same of a file; 0 also if that can't be read. */
+unsigned resolver_file_search(const char *path, char to[RESOLVER_SEARCH_TEXT]);
 
 /* The result of a query: an enum dns_rcode, and addresses with DNS_NO_ERROR. */
 typedef void resolver_done(void *arg, uint32_t ticket, int rcode,
 			   const struct dns_addresses *addresses);
 
-/*
- * path: a resolv.conf, read again before a query if it has changed. port: of the servers, 53 except
- * in tests. 0 or -ENOMEM.
- */
-int resolver_create(struct resolver **out, struct loop *loop, const char *path, uint16_t port,
-		    resolver_done *done, void *arg);
+/* It has no servers yet. 0 or -ENOMEM. */
+int resolver_create(struct resolver **out, struct loop *loop, resolver_done *done, void *arg);
+/* The servers from now on, also of queries that wait, at their next try. */
+void resolver_set_servers(struct resolver *resolver, const struct resolver_servers *servers);
 void resolver_destroy(struct resolver *resolver);
 
 /*

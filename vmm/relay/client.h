@@ -108,6 +108,10 @@ void relay_client_set_guest_time(struct relay_client *client, bool held);
 /* A relay that can't be given the policy is ended, as it would go on with its former one. */
 void relay_client_set_policy(struct relay_client *client, const struct policy *policy);
 
+/* The host's resolvers: before the first verdict about a name, and when they have changed. */
+void relay_client_set_resolvers(struct relay_client *client,
+				const struct resolver_servers *servers);
+
 /* The guest is another one: the relay ends all flows. */
 void relay_client_forget(struct relay_client *client);
 

@@ -114,6 +114,13 @@ void relay_client_set_policy(struct relay_client *client, const struct policy *p
 		make_due(client, DUE_POLICY);
 }
 
+/* In order with verdicts, so that a name that one of them permits meets these resolvers. */
+void relay_client_set_resolvers(struct relay_client *client, const struct resolver_servers *servers)
+{
+	if (!client_message(client, RELAY_RESOLVERS, servers, sizeof(*servers)))
+		client_suspect(client, "it does not take its messages");
+}
+
 /* --- verdicts --------------------------------------------------------------------------------- */
 
 bool client_close_ticket(struct relay_client *client, uint32_t ticket)

@@ -37,7 +37,6 @@ static void take_config(struct relay *relay, const void *data, int fd)
 	if (relay->names)
 		return;
 	memcpy(&relay->config, data, sizeof(relay->config));
-	relay->config.resolv_conf[sizeof(relay->config.resolv_conf) - 1] = '\0';
 	memcpy(relay->ends.router_mac, relay->config.router_mac, PACKET_MAC);
 	relay_set_card(relay, &relay->config.card);
 	ret = names_create(&relay->names, relay);
@@ -60,6 +59,16 @@ static void take_policy(struct relay *relay, const void *data, int fd)
 		give_up(relay, "read the policy", ret);
 	else if (first && relay->names && relay->failed == 0)
 		reply(relay, RELAY_READY, NULL, 0);
+}
+
+static void take_resolvers(struct relay *relay, const void *data, int fd)
+{
+	struct resolver_servers servers;
+
+	(void)fd;
+	memcpy(&servers, data, sizeof(servers));
+	if (relay->names)
+		names_set_resolvers(relay->names, &servers);
 }
 
 static void take_card(struct relay *relay, const void *data, int fd)
@@ -168,6 +177,7 @@ static const struct {
 	{RELAY_FORGET, 0, forget},
 	{RELAY_STATS, 0, send_stats},
 	{RELAY_GUEST_TIME, sizeof(uint8_t), set_guest_time},
+	{RELAY_RESOLVERS, sizeof(struct resolver_servers), take_resolvers},
 };
 
 void messages_take(void *arg, uint8_t *data, size_t length, int fd)

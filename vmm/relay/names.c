@@ -306,7 +306,6 @@ bool names_have(struct names *names, const char *name, const struct ip_address *
 int names_create(struct names **out, struct relay *relay)
 {
 	struct names *names = calloc(1, sizeof(*names));
-	uint16_t port = relay->config.test ? relay->config.dns_port : NAMES_PORT;
 	unsigned i;
 	int ret;
 
@@ -319,14 +318,18 @@ int names_create(struct names **out, struct relay *relay)
 	bucket_init_burst(&names->rate, NAMES_SECOND, NAMES_BURST, relay_now(relay));
 	ret = dns_pins_init(&names->pins);
 	if (ret == 0)
-		ret = resolver_create(&names->resolver, relay->loop, relay->config.resolv_conf,
-				      port, on_resolved, names);
+		ret = resolver_create(&names->resolver, relay->loop, on_resolved, names);
 	if (ret < 0) {
 		names_destroy(names);
 		return ret;
 	}
 	*out = names;
 	return 0;
+}
+
+void names_set_resolvers(struct names *names, const struct resolver_servers *servers)
+{
+	resolver_set_servers(names->resolver, servers);
 }
 
 void names_forget(struct names *names)

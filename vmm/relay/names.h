@@ -37,12 +37,13 @@ struct names;
 struct names_slot;
 struct packet;
 struct relay;
+struct resolver_servers; /* vmm/net/resolver.h */
 
-/*
- * The relay has its loop and its configuration, from which the path and port of the resolvers are
- * taken. 0 or -errno.
- */
+/* The relay has its loop. Until names_set_resolvers() there are no resolvers. 0 or -errno. */
 int names_create(struct names **out, struct relay *relay);
+
+/* The host's resolvers from now on. */
+void names_set_resolvers(struct names *names, const struct resolver_servers *servers);
 
 /*
  * As names_forget(), and frees it. Before the loop and what decide_cancel() needs. NULL is

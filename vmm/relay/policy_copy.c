@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "vmm/base/arena.h"
 #include "vmm/base/bytes.h"
@@ -167,19 +167,19 @@ static int take_policy(struct unpack *unpack, struct policy **policy)
 /* The whole file, of at most POLICY_COPY_MAX bytes. 0 or -errno. */
 static int read_file(int fd, uint8_t **data, size_t *length)
 {
-	struct stat stat;
-	ssize_t got;
-	int seals;
-
-	if (fstat(fd, &stat) < 0)
-		return -errno;
 	/* Sealed, it can't change between the check of its length and the end of the parser. */
-	seals = S_ISREG(stat.st_mode) ? fcntl(fd, F_GET_SEALS) : -1;
-	if (seals < 0 || (seals & SEALS) != SEALS)
+	int seals = fcntl(fd, F_GET_SEALS);
+	ssize_t got;
+	off_t size;
+
+	if (seals < 0)
+		return errno == EINVAL ? -EPERM : -errno;
+	if ((seals & SEALS) != SEALS)
 		return -EPERM;
-	if (stat.st_size <= 0 || stat.st_size > POLICY_COPY_MAX)
-		return stat.st_size > 0 ? -EFBIG : -EINVAL;
-	*length = (size_t)stat.st_size;
+	size = lseek(fd, 0, SEEK_END);
+	if (size <= 0 || size > POLICY_COPY_MAX)
+		return size > 0 ? -EFBIG : -EINVAL;
+	*length = (size_t)size;
 	*data = malloc(*length);
 	if (!*data)
 		return -ENOMEM;

@@ -17,6 +17,7 @@
 #define CORDON_RELAY_WIRE_H
 
 #include "vmm/net/dns.h"
+#include "vmm/net/resolver.h"
 #include "vmm/policy/policy.h"
 #include "vmm/relay/ip.h"
 #include "vmm/relay/packet.h"
@@ -45,6 +46,8 @@ enum relay_message_type {
 	RELAY_FORGET,	 /* the guest is another one: end all flows, forget names */
 	RELAY_STATS,	 /* wants struct relay_stats, then RELAY_FLOW for each flow */
 	RELAY_GUEST_TIME, /* uint8_t: guest time stands still (1) or goes on (0) */
+	RELAY_RESOLVERS,  /* struct resolver_servers: of the host, before the first verdict about a
+			   * name, and when they have changed */
 
 	/* relay to monitor */
 	RELAY_READY = 64,      /* the first: it is confined and has the policy */
@@ -66,9 +69,6 @@ struct relay_card {
 
 struct relay_config {
 	uint8_t router_mac[PACKET_MAC];
-	uint8_t test; /* for tests alone: DNS servers are asked at dns_port */
-	uint16_t dns_port;
-	char resolv_conf[256]; /* the path of the resolvers' list */
 	struct relay_card card;
 };
 

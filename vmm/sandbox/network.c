@@ -13,8 +13,7 @@
 #include "vmm/sandbox/network_relay.h"
 #include "vmm/sandbox/network_tap.h"
 
-#define DNS_PORT 53
-#define MTU	 65520
+#define MTU 65520
 
 /*
  * Both ends of the wire between card and relay are ours, so every sandbox may have the same MACs.
@@ -63,8 +62,7 @@ static int choose_mac(struct network *network, struct err *err)
 
 static int open_relay(struct network *network, struct err *err)
 {
-	struct relay_config config = {
-		.dns_port = DNS_PORT, .resolv_conf = NETWORK_RESOLV_CONF, .card = {.mtu = MTU}};
+	struct relay_config config = {.card = {.mtu = MTU}};
 
 	memcpy(config.router_mac, router_mac, PACKET_MAC);
 	memcpy(config.card.mac, first_mac, PACKET_MAC);

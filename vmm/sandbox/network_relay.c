@@ -2,12 +2,10 @@
 #include "vmm/sandbox/network_relay.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/policy/guard.h"
 #include "vmm/relay/client.h"
@@ -17,15 +15,16 @@
 #include "vmm/sandbox/network_internal.h"
 #include "vmm/sandbox/network_ports.h"
 
-#define WHY_MAX		160
-#define RESOLV_CONF_MAX 16384
+#define WHY_MAX	 160
+#define DNS_PORT 53
 
 struct network_relay {
 	struct network *network;
 	struct relay_client *client;
 	struct network_checks checks;
 	struct relay_card card; /* as the relay knows it */
-	bool started;		/* the card's link is up, and ports are being opened */
+	struct resolver_file resolvers;
+	bool started; /* the card's link is up, and ports are being opened */
 	bool dead;
 	char why[WHY_MAX];
 	struct network_ports ports;
@@ -119,10 +118,21 @@ static void relay_drained(void *arg)
 	net_card_resume(card_of(arg));
 }
 
+/* The relay opens no file: what it needs of the host's resolv.conf it has before the verdict. */
+static void update_resolvers(struct network_relay *relay)
+{
+	struct resolver_servers servers;
+
+	if (resolver_file_read(&relay->resolvers, &servers))
+		relay_client_set_resolvers(relay->client, &servers);
+}
+
 static void relay_check(void *arg, const struct relay_check *check)
 {
 	struct network_relay *relay = arg;
 
+	if (check->op == POLICY_RESOLVE && check->ticket != 0)
+		update_resolvers(relay);
 	network_checks_take(&relay->checks, check);
 }
 
@@ -246,6 +256,7 @@ int network_relay_open(struct network *network, const struct relay_config *confi
 		return err_set(err, ENOMEM, "no memory for the network");
 	relay->network = network;
 	relay->card = config->card;
+	relay->resolvers = (struct resolver_file){.path = NETWORK_RESOLV_CONF, .port = DNS_PORT};
 	network_checks_init(&relay->checks, network->guard, questions, &checks_ops, relay);
 	guard_with_policy(network->guard, create_client, &creation);
 	if (creation.ret == 0 && questions)
@@ -311,17 +322,6 @@ bool network_relay_start(struct network *network)
 	return !relay->dead;
 }
 
-/* The host's search domains; none if the file can't be read. */
-static void read_search(char *search)
-{
-	char text[RESOLV_CONF_MAX];
-	int fd = open(NETWORK_RESOLV_CONF, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd >= 0 ? fd_read_full(fd, text, sizeof(text)) : 0;
-
-	fd_close(&fd);
-	resolver_search(text, got > 0 ? (size_t)got : 0, search);
-}
-
 void network_relay_describe(struct agent_network *config, char *search)
 {
 	const struct ip_address guest = ip_own(AF_INET6, IP_OWN_GUEST);
@@ -331,7 +331,7 @@ void network_relay_describe(struct agent_network *config, char *search)
 	memcpy(config->router6, router.bytes, sizeof(config->router6));
 	memcpy(config->resolver6, router.bytes, sizeof(config->resolver6));
 	config->prefix6 = IP_OWN_PREFIX6;
-	read_search(search);
+	resolver_file_search(NETWORK_RESOLV_CONF, search);
 	config->search = search;
 }
 
