@@ -1,25 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the relay's process can still do, and what it cannot. */
+/* What the relay's process can still do, and what ends it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/support/unit.h"
+#include "vmm/base/bytes.h"
+#include "vmm/relay/link.h"
+#include "vmm/relay/policy_copy.h"
 #include "vmm/relay/relay_jail.h"
+#include "vmm/relay/wire.h"
 
 #define FINE 42
+#define DONE 3 /* an attempt has returned */
 
-/* Runs an attempt in a confined process. Its exit status, or 128 and the signal that ended it. */
-static int confined(int (*attempt)(void))
+static int policy_fd;
+
+/* Its sockets, where the process has them; above them something that it is not to keep. */
+static void set_descriptors(void)
+{
+	int pair[2], above;
+
+	if (link_pair(pair) < 0)
+		_exit(1);
+	above = fcntl(pair[0], F_DUPFD, 20);
+	pair[1] = fcntl(pair[1], F_DUPFD, 20);
+	if (dup2(above, RELAY_FD_FRAMES) < 0 || dup2(pair[1], RELAY_FD_MESSAGES) < 0 ||
+	    dup2(2, RELAY_FD_MESSAGES + 1) < 0)
+		_exit(1);
+}
+
+/* Runs an attempt in a process of its own. Its exit status, or 128 and the signal that ended it. */
+static int run(int (*attempt)(void), bool confined)
 {
 	struct err err;
 	int status;
@@ -27,7 +49,8 @@ static int confined(int (*attempt)(void))
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		if (relay_confine(&err) < 0) {
+		set_descriptors();
+		if (confined && relay_confine(&err) < 0) {
 			fprintf(stderr, "%s\n", err.text);
 			_exit(1);
 		}
@@ -52,9 +75,29 @@ static int opens_sockets(void)
 		    (socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP) >= 0 || errno == EACCES));
 }
 
-static int reads_a_file(void)
+static int connects_them(void)
 {
-	return fine(open("/etc/passwd", O_RDONLY | O_CLOEXEC) >= 0);
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t length = sizeof(at);
+	const int one = 1;
+	char byte = 0;
+	int fd;
+
+	if (setsockopt(server, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    bind(server, (struct sockaddr *)&at, length) < 0 || listen(server, 1) < 0 ||
+	    getsockname(server, (struct sockaddr *)&at, &length) < 0 ||
+	    connect(client, (struct sockaddr *)&at, length) < 0)
+		return 2;
+	fd = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+	return fine(send(client, "x", 1, MSG_NOSIGNAL) == 1 && recv(fd, &byte, 1, 0) == 1 &&
+		    byte == 'x');
+}
+
+static int uses_its_links(void)
+{
+	return fine(send(RELAY_FD_FRAMES, "x", 1, MSG_NOSIGNAL) == 1 &&
+		    send(RELAY_FD_MESSAGES, "x", 1, MSG_NOSIGNAL) == 1);
 }
 
 static int allocates(void)
@@ -67,7 +110,7 @@ static int allocates(void)
 
 static int has_no_other_descriptor(void)
 {
-	return fine(fcntl(5, F_GETFD) < 0 && errno == EBADF);
+	return fine(close(RELAY_FD_MESSAGES + 1) < 0 && errno == EBADF);
 }
 
 /* The sanitizers' own code makes calls that the relay never does. */
@@ -79,139 +122,226 @@ static int has_no_other_descriptor(void)
 
 START_TEST(what_it_needs_works)
 {
-	int spare;
+	static int (*const needs[])(void) = {opens_sockets, connects_them, uses_its_links,
+					     allocates, has_no_other_descriptor};
+	size_t i;
 
-	if (!CONFINED)
-		return;
-	spare = dup(2);
-	ck_assert_int_ge(dup2(spare, 5), 0);
-	ck_assert_int_eq(confined(opens_sockets), FINE);
-	ck_assert_int_eq(confined(reads_a_file), FINE);
-	ck_assert_int_eq(confined(allocates), FINE);
-	ck_assert_int_eq(confined(has_no_other_descriptor), FINE);
+	for (i = 0; i < ARRAY_SIZE(needs) && CONFINED; i++)
+		ck_assert_msg(run(needs[i], true) == FINE, "need %zu", i);
 }
 END_TEST
 
-/* --- refused ---------------------------------------------------------------------------------- */
-
-static int writes_a_file(void)
+/* The policy's copy comes as a descriptor. */
+START_TEST(it_reads_the_policy)
 {
-	open("/tmp/cordon-test-jail", O_WRONLY | O_CREAT, 0600);
-	return 3;
+	static const char text[] = "policy 1\nnet allow tcp *:1\n";
+	const struct policy_source source = {.name = "p"};
+	struct policy *policy, *copy;
+	struct err err;
+	int status;
+	pid_t pid;
+
+	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, NULL), 0);
+	ck_assert_int_eq(policy_copy_write(policy, &policy_fd), 0);
+	pid = CONFINED ? fork() : -1;
+	if (pid == 0) {
+		/* Where the relay keeps what it is sent, the descriptors above are closed. */
+		dup2(policy_fd, RELAY_FD_MESSAGES);
+		if (relay_confine(&err) < 0)
+			_exit(1);
+		_exit(fine(policy_copy_read(RELAY_FD_MESSAGES, &copy) == 0 &&
+			   policy_rule_count(copy, POLICY_NET) == 1));
+	}
+	if (pid > 0) {
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert_int_eq(status, FINE << 8);
+	}
+	close(policy_fd);
+	policy_free(policy);
+}
+END_TEST
+
+/* --- what ends it ----------------------------------------------------------------------------- */
+
+/* Each attempt does no harm where it is permitted. */
+static volatile long result;
+
+#define ATTEMPT(name, call)            \
+	static int name(void)          \
+	{                              \
+		result = (long)(call); \
+		return DONE;           \
+	}
+
+static void *file_status(const char *path)
+{
+	static struct stat status;
+
+	return stat(path, &status) == 0 ? &status : NULL;
 }
 
-static int opens_for_writing(void)
+static void *monitors(const char *file)
 {
-	open("/dev/null", O_RDWR);
-	return 3;
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", getppid(), file);
+	return path;
 }
 
-static int starts_a_program(void)
-{
-	execl("/bin/true", "true", NULL);
-	return 3;
-}
+/* files */
+ATTEMPT(reads_a_file, open("/etc/passwd", O_RDONLY | O_CLOEXEC))
+ATTEMPT(reads_the_resolvers, open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC))
+ATTEMPT(opens_a_path, open("/", O_PATH | O_CLOEXEC))
+ATTEMPT(opens_its_directory, open(".", O_RDONLY | O_DIRECTORY))
+ATTEMPT(opens_for_writing, open("/dev/null", O_RDWR))
+ATTEMPT(opens_the_old_way, syscall(SYS_open, "/dev/null", O_RDONLY))
+ATTEMPT(opens_the_new_way, syscall(SYS_openat2, AT_FDCWD, "/dev/null", NULL, 0))
+ATTEMPT(looks_at_a_file, file_status("/etc/passwd"))
+ATTEMPT(looks_at_a_descriptor, syscall(SYS_newfstatat, 2, "", NULL, AT_EMPTY_PATH))
+ATTEMPT(reads_a_link, syscall(SYS_readlink, "/proc/self/exe", NULL, 0))
+ATTEMPT(unlinks, unlink("/nowhere/cordon"))
+ATTEMPT(makes_a_directory, mkdir("/nowhere/cordon", 0700))
+ATTEMPT(makes_memory_a_file, syscall(SYS_memfd_create, "x", 0))
+ATTEMPT(controls_a_device, syscall(SYS_ioctl, 2, 0xae00, 0)) /* KVM_GET_API_VERSION */
+/* the monitor, other processes */
+ATTEMPT(reads_the_monitors_maps, open(monitors("maps"), O_RDONLY))
+ATTEMPT(opens_the_monitors_memory, open(monitors("mem"), O_RDWR))
+ATTEMPT(reads_the_monitors_memory, syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0))
+ATTEMPT(signals_the_monitor, kill(getppid(), 0))
+ATTEMPT(signals_itself, syscall(SYS_tgkill, getpid(), getpid(), 0))
+ATTEMPT(takes_a_descriptor, syscall(SYS_pidfd_open, getppid(), 0))
+ATTEMPT(traces, syscall(SYS_ptrace, 0, 0, 0, 0))
+ATTEMPT(starts_a_program, execl("/nowhere/cordon", "true", NULL))
+ATTEMPT(has_signals_sent, fcntl(RELAY_FD_FRAMES, F_SETOWN, getpid()))
+ATTEMPT(chooses_the_signal, fcntl(RELAY_FD_FRAMES, F_SETSIG, SIGWINCH))
+ATTEMPT(copies_a_descriptor, fcntl(2, F_DUPFD, 0))
+ATTEMPT(copies_it_the_old_way, dup(2))
+/* namespaces, mounts, identity */
+ATTEMPT(makes_a_namespace, syscall(SYS_unshare, 0))
+ATTEMPT(enters_a_namespace, syscall(SYS_setns, -1, 0))
+ATTEMPT(mounts, mount(NULL, "/nowhere", NULL, 0, NULL))
+ATTEMPT(unmounts, umount2("/nowhere", 0))
+ATTEMPT(changes_its_root, chroot("/nowhere"))
+ATTEMPT(changes_its_directory, chdir("."))
+ATTEMPT(changes_its_user, syscall(SYS_setresuid, -1, -1, -1))
+ATTEMPT(sets_capabilities, syscall(SYS_capset, NULL, NULL))
+ATTEMPT(calls_prctl, syscall(SYS_prctl, 0, 0, 0, 0, 0))
+/* more of the kernel */
+ATTEMPT(makes_a_ring, syscall(SYS_io_uring_setup, 0, NULL))
+ATTEMPT(loads_bpf, syscall(SYS_bpf, -1, NULL, 0))
+ATTEMPT(counts_events, syscall(SYS_perf_event_open, NULL, 0, 0, 0, 0))
+ATTEMPT(handles_faults, syscall(SYS_userfaultfd, -1))
+ATTEMPT(uses_keys, syscall(SYS_keyctl, -1))
+ATTEMPT(shares_memory, syscall(SYS_shmget, 0, 0, 0))
+ATTEMPT(maps_code, mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+ATTEMPT(makes_code, mprotect(NULL, 0, PROT_READ | PROT_EXEC))
+/* sockets */
+ATTEMPT(opens_a_unix_socket, socket(AF_UNIX, SOCK_STREAM, 0))
+ATTEMPT(opens_a_raw_socket, socket(AF_INET, SOCK_RAW, IPPROTO_ICMP))
+ATTEMPT(opens_netlink, socket(AF_NETLINK, SOCK_RAW, 0))
+ATTEMPT(opens_a_packet_socket, socket(AF_PACKET, SOCK_DGRAM, 0))
+ATTEMPT(opens_vsock, socket(AF_VSOCK, SOCK_STREAM, 0))
+ATTEMPT(opens_a_cipher, socket(AF_ALG, SOCK_SEQPACKET, 0))
+ATTEMPT(opens_sctp, socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP))
+ATTEMPT(attaches_a_program, setsockopt(-1, SOL_SOCKET, SO_ATTACH_FILTER, NULL, 0))
+ATTEMPT(changes_the_protocol, setsockopt(-1, IPPROTO_TCP, 31 /* TCP_ULP */, "tls", 3))
+ATTEMPT(reads_the_peer, getsockopt(RELAY_FD_FRAMES, SOL_SOCKET, SO_PEERCRED, NULL, NULL))
+
+static const struct sockaddr_un own_name = {.sun_family = AF_UNIX};
+
+ATTEMPT(names_its_link, bind(RELAY_FD_FRAMES, (const void *)&own_name, sizeof(sa_family_t)))
+/* The kernel takes the lower half of the number. */
+ATTEMPT(names_its_link_in_disguise,
+	syscall(SYS_bind, (INT64_C(7) << 32) | RELAY_FD_MESSAGES, &own_name, sizeof(sa_family_t)))
+ATTEMPT(connects_its_link, connect(RELAY_FD_MESSAGES, (const void *)&own_name, sizeof(sa_family_t)))
+ATTEMPT(sends_by_stderr, sendto(2, "", 0, MSG_NOSIGNAL, (const void *)&own_name, 2))
 
 static int forks(void)
 {
-	syscall(SYS_fork);
-	return 3;
+	if (syscall(SYS_fork) == 0)
+		_exit(0);
+	return DONE;
 }
 
-static int opens_a_unix_socket(void)
-{
-	socket(AF_UNIX, SOCK_STREAM, 0);
-	return 3;
-}
-
-static int opens_a_raw_socket(void)
-{
-	socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
-	return 3;
-}
-
-static int opens_netlink(void)
-{
-	socket(AF_NETLINK, SOCK_RAW, 0);
-	return 3;
-}
-
-static int opens_a_packet_socket(void)
-{
-	socket(AF_PACKET, SOCK_DGRAM, 0);
-	return 3;
-}
-
-static int traces(void)
-{
-	syscall(SYS_ptrace, 0, 0, 0, 0);
-	return 3;
-}
-
-static int unlinks(void)
-{
-	unlink("/tmp/cordon-test-jail");
-	return 3;
-}
-
-static int signals_the_monitor(void)
-{
-	kill(getppid(), 0);
-	return 3;
-}
-
-static int reads_memory(void)
-{
-	syscall(SYS_process_vm_readv, getppid(), NULL, 0, NULL, 0, 0);
-	return 3;
-}
-
-static int makes_a_namespace(void)
-{
-	syscall(SYS_unshare, 0x10000000);
-	return 3;
-}
-
-static int controls_a_device(void)
-{
-	syscall(SYS_ioctl, 2, 0xae00, 0); /* KVM_GET_API_VERSION */
-	return 3;
-}
+static int (*const attempts[])(void) = {
+	reads_a_file,
+	reads_the_resolvers,
+	opens_a_path,
+	opens_its_directory,
+	opens_for_writing,
+	opens_the_old_way,
+	opens_the_new_way,
+	looks_at_a_file,
+	looks_at_a_descriptor,
+	reads_a_link,
+	unlinks,
+	makes_a_directory,
+	makes_memory_a_file,
+	controls_a_device,
+	reads_the_monitors_maps,
+	opens_the_monitors_memory,
+	reads_the_monitors_memory,
+	signals_the_monitor,
+	signals_itself,
+	takes_a_descriptor,
+	traces,
+	starts_a_program,
+	has_signals_sent,
+	chooses_the_signal,
+	copies_a_descriptor,
+	copies_it_the_old_way,
+	makes_a_namespace,
+	enters_a_namespace,
+	mounts,
+	unmounts,
+	changes_its_root,
+	changes_its_directory,
+	changes_its_user,
+	sets_capabilities,
+	calls_prctl,
+	makes_a_ring,
+	loads_bpf,
+	counts_events,
+	handles_faults,
+	uses_keys,
+	shares_memory,
+	maps_code,
+	makes_code,
+	opens_a_unix_socket,
+	opens_a_raw_socket,
+	opens_netlink,
+	opens_a_packet_socket,
+	opens_vsock,
+	opens_a_cipher,
+	opens_sctp,
+	attaches_a_program,
+	changes_the_protocol,
+	reads_the_peer,
+	names_its_link,
+	names_its_link_in_disguise,
+	connects_its_link,
+	sends_by_stderr,
+	forks,
+};
 
 START_TEST(everything_else_ends_it)
 {
-	static int (*const attempts[])(void) = {
-		writes_a_file,
-		opens_for_writing,
-		starts_a_program,
-		forks,
-		opens_a_unix_socket,
-		opens_a_raw_socket,
-		opens_netlink,
-		opens_a_packet_socket,
-		traces,
-		unlinks,
-		signals_the_monitor,
-		reads_memory,
-		makes_a_namespace,
-		controls_a_device,
-	};
 	size_t i;
 
-	for (i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
-		ck_assert_msg(confined(attempts[i]) == 128 + SIGSYS, "attempt %zu", i);
+	for (i = 0; i < ARRAY_SIZE(attempts); i++)
+		ck_assert_msg(run(attempts[i], true) == 128 + SIGSYS, "attempt %zu", i);
 }
 END_TEST
 
 /* The same attempts work, or fail as such, without it. */
 START_TEST(without_it_they_do_not_end_the_process)
 {
-	ck_assert_int_eq(opens_for_writing(), 3);
-	ck_assert_int_eq(opens_a_unix_socket(), 3);
-	ck_assert_int_eq(signals_the_monitor(), 3);
-	ck_assert_int_eq(controls_a_device(), 3);
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(attempts); i++)
+		ck_assert_msg(run(attempts[i], false) == DONE, "attempt %zu", i);
 }
 END_TEST
 
-UNIT_MAIN("relay_jail", what_it_needs_works, everything_else_ends_it,
+UNIT_MAIN("relay_jail", what_it_needs_works, it_reads_the_policy, everything_else_ends_it,
 	  without_it_they_do_not_end_the_process)

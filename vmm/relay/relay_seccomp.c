@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The system calls of a relay. What a call does not need of its arguments is refused as well: the
+ * options of sockets, fcntl(2) (by which signals can be sent to other processes), memory that can
+ * be executed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/relay/relay_jail_internal.h"
+#include "vmm/relay/wire.h"
+
+/* Each call, and what the relay needs it for. */
+static const int calls[] = {
+	/* the links, sockets of the host */
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto),
+	SCMP_SYS(connect),
+	SCMP_SYS(bind),
+	SCMP_SYS(listen),
+	SCMP_SYS(accept4),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(close),
+	/* the event loop */
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_pwait2),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_create1),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(read),
+	SCMP_SYS(clock_gettime),
+	/* messages to stderr */
+	SCMP_SYS(write),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	/* the policy's copy */
+	SCMP_SYS(pread64),
+	SCMP_SYS(lseek),
+	/* memory; initial sequence numbers, query ids */
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(futex),
+	/* the end */
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(restart_syscall),
+};
+
+/* Sockets that the relay opens; type: the bits that tell kinds apart. */
+static const struct {
+	int family, type, protocol;
+} sockets[] = {
+	{AF_INET, SOCK_STREAM, 0},
+	{AF_INET6, SOCK_STREAM, 0},
+	{AF_INET, SOCK_DGRAM, 0},
+	{AF_INET6, SOCK_DGRAM, 0},
+	{AF_INET, SOCK_DGRAM, IPPROTO_ICMP},
+	{AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6},
+};
+
+/* Options that it sets, and those that it reads. */
+static const struct {
+	int call, level, option;
+} options[] = {
+	{SCMP_SYS(setsockopt), SOL_SOCKET, SO_KEEPALIVE},
+	{SCMP_SYS(setsockopt), SOL_SOCKET, SO_LINGER},
+	{SCMP_SYS(setsockopt), SOL_SOCKET, SO_REUSEADDR},
+	{SCMP_SYS(setsockopt), IPPROTO_TCP, TCP_NODELAY},
+	{SCMP_SYS(setsockopt), IPPROTO_IP, IP_RECVERR},
+	{SCMP_SYS(setsockopt), IPPROTO_IP, IP_PKTINFO},
+	{SCMP_SYS(setsockopt), IPPROTO_IPV6, IPV6_RECVERR},
+	{SCMP_SYS(setsockopt), IPPROTO_IPV6, IPV6_RECVPKTINFO},
+	{SCMP_SYS(setsockopt), IPPROTO_IPV6, IPV6_V6ONLY},
+	{SCMP_SYS(getsockopt), SOL_SOCKET, SO_ERROR},
+	{SCMP_SYS(getsockopt), IPPROTO_IP, IP_MTU},
+	{SCMP_SYS(getsockopt), IPPROTO_IPV6, IPV6_MTU},
+};
+
+/*
+ * Unix sockets that the relay has are not its to name or connect anew, which takes a path: stderr,
+ * where that is one, and the links. It sends to the links, but not to what stderr may be.
+ */
+static const struct {
+	int call, last; /* not on descriptors up to this one */
+} inherited[] = {
+	{SCMP_SYS(bind), RELAY_FD_MESSAGES},
+	{SCMP_SYS(connect), RELAY_FD_MESSAGES},
+	{SCMP_SYS(sendto), STDERR_FILENO},
+	{SCMP_SYS(sendmsg), STDERR_FILENO},
+};
+
+/* The kernel looks at the lower half of an argument that is an int. */
+#define INT_MASK ((scmp_datum_t)UINT32_MAX)
+
+static int allow_sockets(scmp_filter_ctx context)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < ARRAY_SIZE(sockets) && ret == 0; i++)
+		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].family, 0),
+				       SCMP_A1(SCMP_CMP_MASKED_EQ,
+					       ~(scmp_datum_t)(SOCK_NONBLOCK | SOCK_CLOEXEC),
+					       (scmp_datum_t)sockets[i].type),
+				       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)sockets[i].protocol, 0));
+	for (i = 0; i < ARRAY_SIZE(options) && ret == 0; i++)
+		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, options[i].call, 2,
+				       SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)options[i].level, 0),
+				       SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)options[i].option, 0));
+	return ret;
+}
+
+static int allow_calls(scmp_filter_ctx context)
+{
+	static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < ARRAY_SIZE(calls) && ret == 0; i++)
+		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, calls[i], 0);
+	for (i = 0; i < ARRAY_SIZE(maps) && ret == 0; i++)
+		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, maps[i], 1,
+				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (ret == 0)
+		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS, 0));
+	return ret == 0 ? allow_sockets(context) : ret;
+}
+
+static int refuse_inherited(scmp_filter_ctx context)
+{
+	size_t i;
+	int ret = 0, fd;
+
+	for (i = 0; i < ARRAY_SIZE(inherited); i++)
+		for (fd = 0; fd <= inherited[i].last && ret == 0; fd++)
+			ret = seccomp_rule_add(
+				context, SCMP_ACT_KILL_PROCESS, inherited[i].call, 1,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, INT_MASK, (scmp_datum_t)fd));
+	return ret;
+}
+
+/* A filter with that verdict for what it has no rule for. */
+static int load(uint32_t otherwise, int (*add_rules)(scmp_filter_ctx context))
+{
+	scmp_filter_ctx context = seccomp_init(otherwise);
+	int ret = context ? add_rules(context) : -ENOMEM;
+
+	if (ret == 0)
+		ret = seccomp_load(context);
+	if (context)
+		seccomp_release(context);
+	return ret;
+}
+
+int relay_filter_calls(struct err *err)
+{
+	/* Two filters, since a rule can permit what an argument is, but not what it is not. */
+	int ret = load(SCMP_ACT_ALLOW, refuse_inherited);
+
+	if (ret == 0)
+		ret = load(SCMP_ACT_KILL_PROCESS, allow_calls);
+	return ret < 0 ? err_code(err, -ret, "the filter of system calls") : 0;
+}
