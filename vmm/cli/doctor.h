@@ -42,9 +42,10 @@ void doctor_text(char text[512], const char *fmt, ...) __attribute__((format(pri
 /* /dev/kvm, permission, API version, capabilities, kind of host, KVM_CREATE_VM. */
 void doctor_check_kvm(struct doctor *doctor);
 
-/* Memory, taps, the guest's files. */
+/* Memory, taps, what the host grants for the confinement of relays, the guest's files. */
 void doctor_check_memory(struct doctor *doctor);
 void doctor_check_network(struct doctor *doctor);
+void doctor_check_relay(struct doctor *doctor);
 void doctor_check_guest(struct doctor *doctor);
 
 /* Bare repositories in the current directory, which a sandbox may have left there. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon doctor: memory, taps, the guest's files. */
+/* cordon doctor: memory, network, the guest's files. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -13,6 +14,7 @@
 #include "vmm/launch/guest_files.h"
 #include "vmm/control/planted.h"
 #include "vmm/machine/machine.h"
+#include "vmm/relay/relay_jail.h"
 
 #define THP "/sys/kernel/mm/transparent_hugepage/"
 
@@ -101,6 +103,58 @@ void doctor_check_network(struct doctor *doctor)
 		doctor_text(check->advice,
 			    "only for --net tap=IF, which is not filtered: modprobe tun");
 	}
+}
+
+/* What a relay of this user would give up: enum relay_jail. -1: unknown, or none would start. */
+static int try_relay_jail(void)
+{
+	unsigned got = 0;
+	struct err err;
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(relay_isolate(&got, &err) < 0 ? UINT8_MAX : (int)got);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) == UINT8_MAX)
+		return -1;
+	return WEXITSTATUS(status);
+}
+
+void doctor_check_relay(struct doctor *doctor)
+{
+	static const struct {
+		int which;
+		const char *name;
+	} parts[] = {
+		{RELAY_JAIL_ROOT, ", an empty root"},
+		{RELAY_JAIL_NAMESPACES, ", namespaces"},
+		{RELAY_JAIL_USER, ", a user id of its own"},
+		{RELAY_JAIL_FILES, ", Landlock for files"},
+		{RELAY_JAIL_PROCESSES, ", Landlock for signals and sockets"},
+	};
+	struct doctor_check *check = doctor_add(doctor, "relay", DOCTOR_OK);
+	int got = try_relay_jail();
+	size_t i, at;
+
+	if (got < 0) {
+		check->verdict = DOCTOR_NOTE;
+		doctor_text(check->found, "cannot be confined: sandboxes have no network");
+		doctor_text(check->advice,
+			    "permit prctl(2), capset(2) and seccomp(2) to this process");
+		return;
+	}
+	doctor_text(check->found, "confined by a list of system calls");
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		at = strlen(check->found);
+		if (got & parts[i].which)
+			snprintf(check->found + at, sizeof(check->found) - at, "%s", parts[i].name);
+	}
+	if (got & (RELAY_JAIL_ROOT | RELAY_JAIL_FILES))
+		return;
+	check->verdict = DOCTOR_NOTE;
+	doctor_text(check->advice, "for a second wall: user namespaces (user.max_user_namespaces), "
+				   "or Landlock (Linux 5.13, lsm=landlock,...)");
 }
 
 static void check_guest_file(struct doctor *doctor, const char *label, const char *name)
