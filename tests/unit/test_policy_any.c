@@ -342,6 +342,42 @@ START_TEST(it_is_a_risk_with_a_reach)
 }
 END_TEST
 
+START_TEST(rules_that_surprise_are_risks)
+{
+	static const char *const rule[][2] = {
+		{"net allow tcp 0.0.0.0/0:443", "p:2: the whole Internet is within reach\n"},
+		{"net allow tls *:443", "p:2: the whole Internet is within reach\n"},
+		{"net ask tls *:443", ""},
+		{"net allow tcp 127.0.0.1:80", "p:2: 127.0.0.1:80 is the sandbox's own loopback"},
+		{"net ask tcp [::1]:80", "p:2: [::1]:80 is the sandbox's own loopback"},
+		{"net allow tcp localhost:80", "p:2: localhost:80 is the sandbox's own loopback"},
+		{"net deny tcp 127.0.0.1:80", ""},
+		{"net allow tcp 10.0.0.1:80 host:80 [::2]:80", ""},
+		{"net allow udp 192.0.2.4:53", "p:2: 192.0.2.4:53 is in the sandbox's own network"},
+		{"net allow tcp [2001:db8::4]:80", "is in the sandbox's own network"},
+		{"net allow tcp 192.0.0.0/16:80 [2001:db9::]:80", ""},
+		{"net allow http a:443/x", "p:2: a:443/x: port 443 has TLS"},
+		{"net allow http a:8443 a/x", ""},
+		{"net allow http a/x?y=1", "p:2: a/x?y=1: '?' stands for one character"},
+		{"net allow http a/x\\?y=1 a/x?.html", ""},
+	};
+	struct policy *policy;
+	char told[1024], text[128];
+	const struct policy_risk_ops ops = {.report = note_risk, .arg = told};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rule); i++) {
+		told[0] = '\0';
+		snprintf(text, sizeof(text), "%s\n", rule[i][0]);
+		policy = accepted(text);
+		policy_risks(policy, &ops);
+		ck_assert_msg(rule[i][1][0] ? strstr(told, rule[i][1]) != NULL : !told[0], "%s: %s",
+			      rule[i][0], told);
+		policy_free(policy);
+	}
+}
+END_TEST
+
 START_TEST(decisions_name_it)
 {
 	static struct policy_explanation explanation;
@@ -365,4 +401,5 @@ END_TEST
 UNIT_MAIN("policy_any", everything_is_open_but_the_loopback, every_special_range_is_open,
 	  rules_before_it_hold, it_is_the_whole_statement, rules_that_never_decide_are_found,
 	  only_the_first_rule_makes_a_policy_of_any, added_rules_count_in_their_order,
-	  narrower_policies_are_proven, it_is_a_risk_with_a_reach, decisions_name_it)
+	  narrower_policies_are_proven, it_is_a_risk_with_a_reach, rules_that_surprise_are_risks,
+	  decisions_name_it)

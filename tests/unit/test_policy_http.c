@@ -163,12 +163,17 @@ START_TEST(mistakes_are_errors)
 		{"net allow http get a.example", "write methods in capitals"},
 		{"net allow http get,post a.example", "write methods in capitals"},
 		{"net allow http GTE a.example", "did you mean 'GET'?"},
-		{"net allow http GET, a.example", "unknown method ''"},
+		{"net allow http GET, a.example", "a method is missing"},
+		{"net allow http GET,,HEAD a.example", "a method is missing"},
+		{"net allow http GET ,HEAD", "is not a name"},
+		{"net allow http GET a.example/x /y", "'/y': a path stands behind its host"},
+		{"net allow http GET/a.example/x", "'GET' is a method"},
+		{"net allow http * a.example/x", "'*' is a target, every host"},
 		{"net allow http CONNECT a.example", "CONNECT is always refused"},
 		{"net allow http GET", "write net VERDICT http [METHOD,...] TARGET ..."},
 		{"net allow tls GET a.example:443", "'GET' has no port"},
 		{"net allow tls a.example:443/x", "is not a port"},
-		{"net allow http http://a.example/x", "write NAME:PORT"},
+		{"net allow http http://a.example/x", "leave out 'http://'"},
 		{"net allow http a.example:/x", "is not a port"},
 		{"net allow http a.example/x/", "'/x/'"},
 		{"net allow http a.example/x//y", "'/x//y'"},
@@ -191,6 +196,7 @@ START_TEST(mistakes_are_errors)
 		ck_assert_msg(strstr(why.text, bad[i][1]) != NULL, "%s: %s", bad[i][0], why.text);
 		ck_assert_int_eq(ret, -EINVAL);
 	}
+	policy_free(lenient("net allow http GET:80/x\nnet allow http *:8080 host:8080"));
 	policy_free(lenient("net allow http a.example/%20/%C3%A9/[a-c]*/\\*/**"));
 }
 END_TEST

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/base/nearest.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
 
 #define WORD_MAX 32
 
-/* Levenshtein distance of two words; WORD_MAX if one is longer than that. */
+/* Levenshtein distance of two words, whatever their case; WORD_MAX if one is longer than that. */
 static unsigned edit_distance(const char *a, const char *b)
 {
 	unsigned row[WORD_MAX + 1], above_left, above;
@@ -23,7 +24,8 @@ static unsigned edit_distance(const char *a, const char *b)
 		for (j = 1; j <= lb; j++) {
 			above = row[j];
 			row[j] = (unsigned)min_u64(min_u64(above + 1, row[j - 1] + 1),
-						   above_left + (a[i - 1] != b[j - 1]));
+						   above_left + (tolower((unsigned char)a[i - 1]) !=
+								 tolower((unsigned char)b[j - 1])));
 			above_left = above;
 		}
 	}

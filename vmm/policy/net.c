@@ -31,16 +31,23 @@ static int read_port(const char *text, uint16_t *port)
 static int read_ports(char *text, struct net_target *target, struct err *err)
 {
 	char *dash = strchr(text, '-');
+	bool valid;
 
 	target->port_low = 1;
 	target->port_high = UINT16_MAX;
 	if (strcmp(text, "*") == 0)
 		return 0;
 	if (dash)
-		*dash++ = '\0';
-	if (read_port(text, &target->port_low) == 0 &&
-	    read_port(dash ? dash : text, &target->port_high) == 0 &&
-	    target->port_low <= target->port_high)
+		*dash = '\0';
+	valid = read_port(text, &target->port_low) == 0 &&
+		read_port(dash ? dash + 1 : text, &target->port_high) == 0;
+	if (dash)
+		*dash = '-';
+	if (valid && target->port_low > target->port_high)
+		return err_set(err, EINVAL,
+			       "'%s' is not a port: the lower end of a range comes first: %u-%u",
+			       text, target->port_high, target->port_low);
+	if (valid)
 		return 0;
 	return err_set(err, EINVAL,
 		       "'%s' is not a port: a number from 1 to 65535, a range such as 8000-8080, "
@@ -48,15 +55,22 @@ static int read_ports(char *text, struct net_target *target, struct err *err)
 		       text);
 }
 
-/* Whether bits behind the prefix are set, which is most likely a mistake. */
-static bool has_host_bits(const struct net_target *target)
+/* Bits behind the prefix are most likely a mistake. */
+static int check_host_bits(const struct net_target *target, const char *text, struct err *err)
 {
 	unsigned bit, bits = target->family == AF_INET ? 32 : 128;
+	uint8_t network[sizeof(target->address)];
+	char name[INET6_ADDRSTRLEN];
 
+	memcpy(network, target->address, sizeof(network));
 	for (bit = target->prefix; bit < bits; bit++)
-		if (target->address[bit / 8] & 0x80 >> bit % 8)
-			return true;
-	return false;
+		network[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	if (memcmp(network, target->address, bits / 8) == 0)
+		return 0;
+	inet_ntop((int)target->family, network, name, sizeof(name));
+	return err_set(err, EINVAL,
+		       "%s/%u: bits behind the prefix are set: write %s/%u, or %s for one address",
+		       text, target->prefix, name, target->prefix, text);
 }
 
 static int read_cidr(char *text, struct net_target *target, struct err *err)
@@ -75,9 +89,20 @@ static int read_cidr(char *text, struct net_target *target, struct err *err)
 		return err_set(err, EINVAL, "'/%s' is not a prefix length: 0 to %lu", slash, bits);
 	target->kind = NET_CIDR;
 	target->prefix = (unsigned)prefix;
-	if (has_host_bits(target))
-		return err_set(err, EINVAL, "%s/%lu: bits behind the prefix are set", text, prefix);
-	return 0;
+	return check_host_bits(target, text, err);
+}
+
+/* One character of a name that is none of a name's. */
+static int wrong_character(const char *name, char c, struct err *err)
+{
+	if (c == '*')
+		return err_set(
+			err, EINVAL,
+			"a star stands for whole names only, at the beginning: *.example.com");
+	return err_set(err, EINVAL, "'%s' is not a name: %s", name,
+		       (unsigned char)c >= 0x80 ? "write names of other scripts in their ASCII "
+						  "form (xn--...)"
+						: "it has letters, digits, '-', '_' and '.' only");
 }
 
 static int read_name(struct arena *arena, char *text, struct net_target *target, struct err *err)
@@ -92,15 +117,8 @@ static int read_name(struct arena *arena, char *text, struct net_target *target,
 	}
 	for (i = target->kind == NET_SUBNAMES; i < length; i++) {
 		text[i] = (char)tolower((unsigned char)text[i]);
-		if (text[i] == '*')
-			return err_set(err, EINVAL,
-				       "a star stands for whole names only, at the beginning: "
-				       "*.example.com");
 		if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i]))
-			return err_set(err, EINVAL,
-				       "'%s' is not a name: write names of other scripts in their "
-				       "ASCII form (xn--...)",
-				       text);
+			return wrong_character(text, text[i], err);
 		label = text[i] == '.' ? 0 : label + 1;
 		if (label > LABEL_MAX ||
 		    (label == 0 && (i == 0 || text[i - 1] == '.' || i + 1 == length)))
@@ -109,6 +127,12 @@ static int read_name(struct arena *arena, char *text, struct net_target *target,
 				       "characters",
 				       text);
 	}
+	/* Its DNS queries are refused: see dns_name_normalise(). */
+	if (target->kind == NET_NAME && text[0] == '-')
+		return err_set(err, EINVAL,
+			       "'%s' is not a name: none begins with '-', which a program could "
+			       "take for an option",
+			       text);
 	if (length == 0 || length > NAME_MAX_LENGTH)
 		return err_set(err, EINVAL, "a name has 1 to %d characters", NAME_MAX_LENGTH);
 	target->name = arena_copy(arena, text, length);
@@ -169,7 +193,10 @@ int net_target_parse(struct arena *arena, enum policy_protocol protocol, const c
 	host = split_port(copy, &port);
 	if (!host)
 		return err_set(err, EINVAL, "'%s': write [ADDRESS]:PORT", text);
-	if (strstr(text, "://") || (ports && !port && strchr(text, ':')))
+	if (strstr(text, "://"))
+		return err_set(err, EINVAL, "'%s': leave out '%.*s'", text,
+			       (int)(strstr(text, "://") - text) + 3, text);
+	if (ports && !port && strchr(text, ':'))
 		return err_set(err, EINVAL, "'%s': write NAME:PORT, ADDRESS:PORT or [V6]:PORT",
 			       text);
 	if (ports && !port)

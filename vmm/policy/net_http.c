@@ -74,6 +74,10 @@ int net_methods_parse(const char *text, uint32_t *methods, struct err *err)
 		if (strcmp(name, "CONNECT") == 0)
 			return err_set(err, EINVAL,
 				       "CONNECT is always refused: it would lead anywhere");
+		if (length == 0)
+			return err_set(err, EINVAL,
+				       "a method is missing: write GET,HEAD and the like, without "
+				       "blanks");
 		index = method_index(text, length);
 		if (index < 0)
 			return err_set(err, EINVAL, "unknown method '%s': %s", name,
@@ -214,6 +218,14 @@ int net_http_target_parse(struct arena *arena, enum policy_action action, const 
 
 	if (!peer)
 		return -ENOMEM;
+	if (text[0] == '/')
+		return err_set(err, EINVAL, "'%.80s': a path stands behind its host: HOST%.80s",
+			       text, text);
+	if (!port && method_index(text, length) >= 0)
+		return err_set(err, EINVAL,
+			       "'%.*s' is a method: in a policy it stands before the target, as in "
+			       "net allow http %.*s HOST/PATH",
+			       (int)length, text, (int)length, text);
 	memcpy(peer, text, length);
 	strcpy(peer + length, port ? "" : ":80");
 	ret = net_target_parse(arena, POLICY_HTTP, peer, target, err);

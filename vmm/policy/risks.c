@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/policy/risks.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/base/special.h"
 #include "vmm/policy/internal.h"
 #include "vmm/policy/protected.h"
 
@@ -113,18 +115,66 @@ static void share_risks(const struct policy *policy, const struct policy_share *
 		group_risk(&survey, (enum protected_group)group);
 }
 
+/* Whether a target is an address within the network `text`, of which the first `prefix` bits count.
+ */
+static bool is_in(const struct net_target *target, int family, const char *text, unsigned prefix)
+{
+	uint8_t network[16];
+
+	return target->kind == NET_CIDR && target->family == (unsigned)family &&
+	       target->prefix >= prefix && inet_pton(family, text, network) == 1 &&
+	       special_same_prefix(target->address, network, prefix);
+}
+
+/* A pattern that looks like a path with a query. */
+static bool has_query(const char *text)
+{
+	const char *query = strchr(text, '?');
+
+	return query && query > text && query[-1] != '\\' && strchr(query, '=');
+}
+
+/* What is surprising about a target that a rule opens, to be read after it, or NULL. */
+static const char *target_risk(const struct rule *rule, const struct net_target *target)
+{
+	if (is_in(target, AF_INET, "127.0.0.0", 8) || is_in(target, AF_INET6, "::1", 128) ||
+	    (target->kind == NET_NAME && strcmp(target->name, "localhost") == 0))
+		return " is the sandbox's own loopback, which needs no rule: for that of the host, "
+		       "write the name host";
+	if (is_in(target, AF_INET, "192.0.2.0", 24) || is_in(target, AF_INET6, "2001:db8::", 64))
+		return " is in the sandbox's own network, where no rule opens anything: for the "
+		       "loopback of the host, write the name host";
+	if (rule->protocol == POLICY_HTTP && target->port_low == 443 && target->port_high == 443)
+		return ": port 443 has TLS, in which no request can be read: for a server of "
+		       "HTTPS, write net allow tls NAME:443";
+	if (rule->protocol == POLICY_HTTP && target->path && has_query(target->text))
+		return ": '?' stands for one character of the path; the query of a request is not "
+		       "compared";
+	return NULL;
+}
+
 static void net_risks(const struct rule *rule, const struct policy_risk_ops *ops)
 {
+	const struct net_target *target;
 	char text[1024];
+	const char *risk;
+	bool wide;
 	unsigned k;
 
-	for (k = 0; k < rule->targets; k++) {
-		if (rule->target[k].kind != NET_ANY || rule->public.action != POLICY_ACTION_ALLOW)
+	for (k = 0; k < rule->targets && rule->public.action != POLICY_ACTION_DENY; k++) {
+		target = &rule->target[k];
+		wide = rule->public.action == POLICY_ACTION_ALLOW &&
+		       (target->kind == NET_ANY ||
+			(target->kind == NET_CIDR && target->prefix == 0));
+		risk = wide ? " is within reach" : target_risk(rule, target);
+		if (!risk)
 			continue;
-		snprintf(text, sizeof(text), "%.200s:%u: %s is within reach", rule->public.file,
+		snprintf(text, sizeof(text), "%.200s:%u: %.200s%s", rule->public.file,
 			 rule->public.line,
-			 rule->any ? "everything on the network, the local network included,"
-				   : "the whole Internet");
+			 !wide	     ? target->text
+			 : rule->any ? "everything on the network, the local network included,"
+				     : "the whole Internet",
+			 risk);
 		ops->report(ops->arg, text);
 	}
 }

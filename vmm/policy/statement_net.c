@@ -6,6 +6,17 @@
 #include "vmm/base/bytes.h"
 #include "vmm/policy/parse.h"
 
+/* A star before a target with a path is meant as "every method", but would open every host. */
+static bool is_star_for_method(const struct parser *parser)
+{
+	unsigned i;
+
+	for (i = 4; i < parser->words && strcmp(parser->word[3].text, "*") == 0; i++)
+		if (strchr(parser->word[i].text, '/'))
+			return true;
+	return false;
+}
+
 /* Methods that an http rule begins with. Returns how many words that takes, or -errno. */
 static int parse_methods(struct parser *parser, struct rule *rule)
 {
@@ -15,6 +26,9 @@ static int parse_methods(struct parser *parser, struct rule *rule)
 
 	if (rule->protocol != POLICY_HTTP)
 		return 0;
+	if (is_star_for_method(parser))
+		return parse_fail(parser, EINVAL, word->column,
+				  "'*' is a target, every host: for every method, leave it out");
 	ret = net_methods_parse(word->text, &rule->methods, &why);
 	if (ret < 0)
 		return parse_fail(parser, EINVAL, word->column, "%s", why.text);
@@ -94,8 +108,9 @@ int parse_net(struct parser *parser)
 	struct rule *rule;
 	int protocol, ret;
 
-	ret = parse_begin_rule(parser, POLICY_NET, any ? 3 : 4, "net VERDICT PROTOCOL TARGET ...",
-			       &rule);
+	ret = parse_begin_rule(
+		parser, POLICY_NET, any ? 3 : 4,
+		"net VERDICT PROTOCOL TARGET ..., such as net allow tls example.com:443", &rule);
 	if (ret < 0)
 		return ret;
 	rule->granted = parser->adding && rule->public.action == POLICY_ACTION_ALLOW;
