@@ -106,7 +106,47 @@ def test_policy_explains_http_requests():
                            (["api.example.com/v1/x/..//y"], "deny")):
         assert call("policy", "explain", p, "net", "http", *words).expect(0).stdout.split()[1] == verdict.encode(), words
     call("policy", "explain", p, "net", "http", "api.example.com/%2").expect_error("not the path of a URL")
+    assert b"warning: servers may read this path in two ways (a dot segment" in call(
+        "policy", "explain", p, "net", "http", "api.example.com/v1/x/../y").expect(0).stderr
+    for words, why in ((["/v1"], "give HOST"), (["get", "api.example.com/v1"], "a method in capitals"),
+                       (["http://api.example.com/v1"], "leave out 'http://'")):
+        call("policy", "explain", p, "net", "http", *words).expect_error(why)
     assert rules(call("policy", "check", p).expect(0))[1].endswith("net allow http GET api.example.com/v1/**"), p
+
+
+def test_policy_explains_one_peer():
+    p = policy("net allow tcp *:22 host:80 [2001:470::1]:80\nnet allow icmp *\n")
+    for words, verdict in ((["tcp", "a.example:22"], "allow"), (["tcp", "host:80"], "allow"),
+                           (["tcp", "2001:470::1:80"], "allow"), (["icmp", "2001:470::1"], "allow")):
+        result = call("policy", "explain", p, "net", *words).expect(0, stderr=b"")
+        assert result.stdout.split()[1] == verdict.encode(), words
+    for words, why in ((["tcp", "*.example:22"], "not a pattern"), (["tcp", "8.8.8.0/24:22"], "not a pattern"),
+                       (["tcp", ":22"], "not a name"), (["tcp", "300.1.1.1:22"], "not a name or an address"),
+                       (["icmp", "a.example:22"], "icmp has no ports"), (["icmp", "[2001:470::1]:7"], "icmp has no ports"),
+                       (["dns", "a.example:53"], "dns has no ports"), (["tls", "https://a.example:443"], "leave out")):
+        call("policy", "explain", p, "net", *words).expect_error(why)
+    for peer in ("127.0.0.1:22", "localhost:22", "[::1]:22"):
+        assert b"the sandbox's own loopback" in call("policy", "explain", p, "net", "tcp", peer).expect(0).stderr, peer
+
+
+def test_why_explains_what_the_network_refuses():
+    """What the relay refuses without a rule is explained as a denial is; other events are not."""
+    refused = {"time": "2026-01-01T00:00:00.000000Z", "event": "flow-refused", "class": "net"}
+    events = [dict(refused, event="flow-end", object="tcp 192.0.2.4:80", detail="end=closed"),
+              dict(refused, object="tls 198.51.100.7:443", detail="not a TLS ClientHello"),
+              dict(refused, object="icmp 198.51.100.7:0", detail="no ping sockets (net.ipv4.ping_group_range)"),
+              dict(refused, object="tcp 198.51.100.7:1", detail="the relay has no socket left"),
+              dict(refused, event="network-lost", object="relay", detail="it was ended by signal 9")]
+    lines = [json.dumps({"seq": i, **event, "hash": 64 * "0"}, separators=(",", ":")) + "\n" for i, event in enumerate(events, 1)]
+    write("log", lines[0])
+    write("log.denials", "".join(lines[1:]))
+    for number, *wanted in ((2, "reason: not a TLS ClientHello", "write a 'tcp' rule"),
+                            (3, "ping_group_range of the host", "sysctl -w"), (4, "docs/network.md"),
+                            (5, "reason: it was ended by signal 9", "start another one")):
+        why = call("why", work("log"), str(number)).expect(0, stderr=b"").stdout.decode()
+        assert all(text in why for text in wanted), why
+    assert call("why", work("log")).expect(0).stdout.startswith(b"5 ")
+    call("why", work("log"), "1").expect_error("line 1 is not a decision")
 
 
 def test_policy_explain_and_presets():

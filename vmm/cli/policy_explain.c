@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
 #include "vmm/base/nearest.h"
 #include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
@@ -31,14 +32,51 @@ static void explain_one(const struct policy *policy, const struct policy_request
 	printf(" [%s]\n", policy_enforced_by_name(explanation.decision.enforced_by));
 }
 
+/* Rules about it are never asked: the guest's packets to it do not leave the guest. */
+static void note_loopback(const struct policy_net *net)
+{
+	static const uint8_t six[16] = {[15] = 1};
+
+	if ((net->family == AF_INET && net->address[0] == 127) ||
+	    (net->family == AF_INET6 && memcmp(net->address, six, sizeof(six)) == 0) ||
+	    (net->name && strcmp(net->name, "localhost") == 0))
+		log_warning("this is the sandbox's own loopback, about which no rule is asked: the "
+			    "host's is called host");
+}
+
+static int parse_host(char *text, struct policy_net *net, struct err *err)
+{
+	if (inet_pton(AF_INET, text, net->address) == 1)
+		net->family = AF_INET;
+	else if (inet_pton(AF_INET6, text, net->address) == 1)
+		net->family = AF_INET6;
+	else if (strpbrk(text, "*/"))
+		return err_set(err, EINVAL, "'%s': give one name or address, not a pattern", text);
+	else if (text[0] == '\0' || strpbrk(text, ":[]") ||
+		 strspn(text, "0123456789.") == strlen(text))
+		return err_set(err, EINVAL, "'%s' is not a name or an address", text);
+	else
+		net->name = text;
+	net->host = net->name && strcmp(text, "host") == 0;
+	note_loopback(net);
+	return 0;
+}
+
 /* NAME:PORT, ADDRESS:PORT, [ADDRESS]:PORT, or without a port where the protocol has none. */
 static int parse_peer(char *text, struct policy_net *net, struct err *err)
 {
+	bool ports = net->protocol != POLICY_ICMP && net->protocol != POLICY_DNS;
 	char *port = strrchr(text, ':'), *end;
 	uint64_t number;
 	int ret;
 
-	if (net->protocol != POLICY_ICMP && net->protocol != POLICY_DNS) {
+	if (strstr(text, "://"))
+		return err_set(err, EINVAL, "'%s': leave out '%.*s'", text,
+			       (int)(strstr(text, "://") - text) + 3, text);
+	if (!ports && port && (port == strchr(text, ':') || (port > text && port[-1] == ']')))
+		return err_set(err, EINVAL, "'%s': %s has no ports", text,
+			       policy_protocol_name(net->protocol));
+	if (ports) {
 		if (!port)
 			return err_set(err, EINVAL, "'%s': give NAME:PORT or ADDRESS:PORT", text);
 		*port++ = '\0';
@@ -52,14 +90,7 @@ static int parse_peer(char *text, struct policy_net *net, struct err *err)
 		*--end = '\0';
 		text++;
 	}
-	if (inet_pton(AF_INET, text, net->address) == 1)
-		net->family = AF_INET;
-	else if (inet_pton(AF_INET6, text, net->address) == 1)
-		net->family = AF_INET6;
-	else
-		net->name = text;
-	net->host = net->name && strcmp(text, "host") == 0;
-	return 0;
+	return parse_host(text, net, err);
 }
 
 /*
@@ -70,10 +101,16 @@ static int parse_request(int argc, char **argv, char *peer, size_t size, struct 
 			 struct err *err)
 {
 	static struct request_head head;
-	char *text = argv[argc - 1], *path = strchr(text, '/');
+	char *text = argv[argc - 1], *scheme = strstr(text, "://");
+	char *path = strchr(scheme ? scheme + 3 : text, '/');
 	size_t length = path ? (size_t)(path - text) : strlen(text);
 	const char *end = memchr(text, ']', length);
 
+	if (path == text)
+		return err_set(err, EINVAL, "'%.200s': give HOST[:PORT][/PATH]", text);
+	if (argc == 2 && argv[0][strspn(argv[0], "ABCDEFGHIJKLMNOPQRSTUVWXYZ-")] != '\0')
+		return err_set(err, EINVAL, "'%.40s': give a method in capitals, such as GET",
+			       argv[0]);
 	if (path && !request_read_path(path, strcspn(path, "?"), &head))
 		return err_set(err, EINVAL, "policy explain: '%.200s' is not the path of a URL",
 			       path);
@@ -86,6 +123,10 @@ static int parse_request(int argc, char **argv, char *peer, size_t size, struct 
 	net->method = argc == 2 ? argv[0] : "GET";
 	net->path = path ? head.path : "/";
 	net->unclear = head.unclear != NULL;
+	if (net->unclear)
+		log_warning("servers may read this path in two ways (%s): no rule with a method or "
+			    "path allows it, and each one that denies such a request denies it",
+			    head.unclear);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
@@ -21,6 +22,13 @@ struct search {
 	bool replaced;	/* the policy was set after it */
 };
 
+/* An event that kept the sandbox from the network without a rule that decided. */
+static bool is_refusal(const struct audit_entry *entry)
+{
+	return entry->event && (strcmp(entry->event, "flow-refused") == 0 ||
+				strcmp(entry->event, "network-lost") == 0);
+}
+
 static int look_for(void *arg, const char *line, size_t length, const json_t *json, struct err *err)
 {
 	struct search *search = arg;
@@ -33,13 +41,13 @@ static int look_for(void *arg, const char *line, size_t length, const json_t *js
 	audit_entry_read(&entry, json);
 	if (entry.event && strcmp(entry.event, "policy-set") == 0)
 		search->replaced = true;
-	if (!entry.is_decision)
+	if (!entry.is_decision && !is_refusal(&entry))
 		return 0;
 	if (search->sequence ? entry.sequence != search->sequence
-			     : strcmp(entry.verdict, "allow") == 0)
+			     : entry.is_decision && strcmp(entry.verdict, "allow") == 0)
 		return 0;
 	/* A hidden name in a listing is not a denial, and there are many. */
-	is_lookup = entry.request.op == POLICY_LOOKUP;
+	is_lookup = entry.is_decision && entry.request.op == POLICY_LOOKUP;
 	if (search->found && is_lookup && !search->is_lookup)
 		return 0;
 	search->is_lookup = is_lookup;
@@ -104,6 +112,46 @@ static void print_how_to_approve(const char *name)
 	else
 		printf("While such a sandbox runs, an operator may approve it: 'cordon ask NAME', "
 		       "or add the line: 'cordon policy add NAME LINE'.\n");
+}
+
+/* What to change for a refusal with this reason. The words are those of vmm/relay. */
+static const char *refusal_advice(const char *event, const char *reason)
+{
+	static const struct {
+		const char *in, *advice;
+	} table[] = {
+		{"ping_group_range", "Pings need the user's group in net.ipv4.ping_group_range of "
+				     "the host, for example:\n"
+				     "    sysctl -w net.ipv4.ping_group_range='0 2147483647'"},
+		{"echo request of more than",
+		 "Pings of at most 64 bytes pass, 'ping -s 56' for example."},
+		{"TLS ClientHello",
+		 "A 'tls' rule opens TLS only. For another protocol, write a 'tcp' rule."},
+		{"no DNS reply gave this address",
+		 "A rule with a name opens the addresses that the sandbox's own DNS queries gave "
+		 "for "
+		 "it: the program has to\nresolve the name. For an address, write a rule with that "
+		 "address."},
+	};
+	size_t i;
+
+	if (strcmp(event, "network-lost") == 0)
+		return "The sandbox has no network any more: start another one.";
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		if (strstr(reason, table[i].in))
+			return table[i].advice;
+	return "No rule decided: docs/network.md has what is refused.";
+}
+
+static void print_refusal(const struct search *search)
+{
+	const char *detail = json_string_value(json_object_get(search->found, "detail"));
+	struct audit_entry entry;
+
+	audit_entry_read(&entry, search->found);
+	audit_print_entry(&entry, search->found);
+	text_line(stdout, "reason: %s", detail ? detail : "?");
+	printf("%s\n", refusal_advice(entry.event, detail ? detail : ""));
 }
 
 static void print_why(const char *name, const struct policy *policy, const struct search *search)
@@ -180,13 +228,19 @@ static int not_found(const char *name, const char *sequence, const struct policy
 		return err_set(err, ENOENT, "%s: line %s is not a decision: see 'cordon audit %s'",
 			       name, sequence, name);
 	closed_groups(policy, closed, sizeof(closed));
-	return closed[0]
-		       ? err_set(err, ENOENT,
-				 "%s: nothing was denied, but the policy closes system calls that "
-				 "fail without a line in the log:%s ('process allow GROUP' opens "
-				 "a group)",
-				 name, closed)
-		       : err_set(err, ENOENT, "%s: nothing was denied", name);
+	if (closed[0])
+		return err_set(err, ENOENT,
+			       "%s: nothing was denied, but the policy closes system calls that "
+			       "fail without a line in the log:%s ('process allow GROUP' opens "
+			       "a group)",
+			       name, closed);
+	if (policy && policy_rule_count(policy, POLICY_NET) == 0)
+		return err_set(err, ENOENT,
+			       "%s: nothing was denied; without a 'net' rule there is no network, "
+			       "whose use would be logged: for one, add a rule, or give "
+			       "--allow-net NAME:PORT",
+			       name);
+	return err_set(err, ENOENT, "%s: nothing was denied", name);
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -195,6 +249,7 @@ static int run(int argc, char **argv, struct err *err)
 	static struct record_info last;
 	const char *name = argc > 1 ? argv[1] : "-";
 	struct policy *policy = NULL;
+	struct audit_entry entry;
 	char path[PATH_MAX];
 	int ret = 0;
 
@@ -212,7 +267,10 @@ static int run(int argc, char **argv, struct err *err)
 		ret = audit_log_read(path, NULL, look_for, &search, err);
 	if (ret == 0 && !search.found)
 		ret = not_found(name, search.sequence ? argv[2] : NULL, policy, err);
-	if (ret == 0 && policy)
+	audit_entry_read(&entry, search.found);
+	if (ret == 0 && !entry.is_decision)
+		print_refusal(&search);
+	else if (ret == 0 && policy)
 		print_why(name, policy, &search);
 	else if (ret == 0)
 		print_without_policy(&search);
@@ -231,7 +289,7 @@ const struct verb verb_why = {
 		"Explains the last denial, or line SEQ of the log: the rule that decided, the rule "
 		"that would have allowed it, and the line to add; of an `ask` rule also how an "
 		"operator "
-		"approves it.\n"
+		"approves it. Also what the network refused without a rule, and what it takes.\n"
 		"\n"
 		"NAME is a sandbox, also one that has ended (NAME or NAME~N, see `cordon ps -a`), "
 		"or the path of a log, with a slash in it. `--last` is the last `cordon run`.",
