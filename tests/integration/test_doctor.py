@@ -4,10 +4,10 @@ import json
 import os
 
 import cordon
-from cordon import as_nobody, call, in_namespace
+from cordon import as_nobody, call, in_namespace, need_root
 
 NAMES = ["/dev/kvm", "permission", "KVM API", "capabilities", "kind of host", "KVM_CREATE_VM", "memory",
-         "/dev/net/tun", "relay", "guest kernel", "initramfs", "repositories"]
+         "names", "pings", "IPv6", "/dev/net/tun", "relay", "guest kernel", "initramfs", "repositories"]
 VERDICTS = {"ok", "note", "FAIL", "skip"}
 KVM_IS_NULL = "mount --bind /dev/null /dev/kvm"
 KVM_IS_GONE = 'd=$(mktemp -d -p "$CORDON_TEST_BASE/work"); mount -t tmpfs none "$d"; ' \
@@ -112,6 +112,25 @@ def test_empty_kernel():
     status, answer, checks = report(program=copied_program(empty, cordon.INITRAMFS))
     assert status == 1 and checks["guest kernel"]["verdict"] == "FAIL", answer
     assert checks["initramfs"]["verdict"] == "ok", answer
+
+
+def test_network():
+    """What the host's network lacks is a note that says what to change; with it, the check is ok."""
+    need_root()
+    base = '"$CORDON_TEST_BASE/work/conf"'
+    conf = f'printf "%s" >{base}; mount --bind {base} "$(realpath /etc/resolv.conf)"; ip link set lo up; '
+    pings = "sysctl -qw net.ipv4.ping_group_range='%s'"
+    status, answer, checks = report(wrap=["unshare", "-n", *in_namespace(conf % "search a\\n" + pings % "1 0")])
+    assert status == 0, answer
+    assert checks["names"]["verdict"] == "note" and "nameserver" in checks["names"]["advice"], answer
+    assert checks["pings"]["verdict"] == "note" and "ping_group_range = 1 0)" in checks["pings"]["found"], answer
+    assert checks["IPv6"]["found"].startswith("no route"), answer
+    servers = "nameserver 198.51.100.7\\nnameserver 2001:db8::7\\n"
+    status, answer, checks = report(wrap=["unshare", "-n", *in_namespace(conf % servers + pings % "0 0")])
+    assert status == 0, answer
+    assert checks["names"] == {"name": "names", "verdict": "ok", "advice": "",
+                               "found": "resolved by 198.51.100.7 2001:db8::7"}, answer
+    assert checks["pings"]["verdict"] == "ok" and checks["IPv6"]["verdict"] == "ok", answer
 
 
 def test_no_program_is_needed():

@@ -22,7 +22,7 @@ struct doctor_check {
 	char advice[512]; /* what to do; "" if nothing */
 };
 
-#define DOCTOR_CHECKS_MAX 16
+#define DOCTOR_CHECKS_MAX 20
 #define DOCTOR_TIMINGS	  7
 
 struct doctor {
@@ -42,9 +42,12 @@ void doctor_text(char text[512], const char *fmt, ...) __attribute__((format(pri
 /* /dev/kvm, permission, API version, capabilities, kind of host, KVM_CREATE_VM. */
 void doctor_check_kvm(struct doctor *doctor);
 
-/* Memory, taps, what the host grants for the confinement of relays, the guest's files. */
 void doctor_check_memory(struct doctor *doctor);
+
+/* Resolvers, ping sockets, a route for IPv6, taps. Nothing is sent. */
 void doctor_check_network(struct doctor *doctor);
+
+/* What the host grants for the confinement of relays; the guest's files. */
 void doctor_check_relay(struct doctor *doctor);
 void doctor_check_guest(struct doctor *doctor);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon doctor: memory, network, the guest's files. */
+/* cordon doctor: memory, relays, the guest's files. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -88,20 +88,6 @@ void doctor_check_memory(struct doctor *doctor)
 		doctor_text(check->advice, "for fewer page faults: echo %s > " THP "%s",
 			    huge_allowed(anon) ? "advise" : "madvise",
 			    huge_allowed(anon) ? "shmem_enabled" : "enabled");
-	}
-}
-
-void doctor_check_network(struct doctor *doctor)
-{
-	struct doctor_check *check = doctor_add(doctor, "/dev/net/tun", DOCTOR_OK);
-
-	if (access("/dev/net/tun", R_OK | W_OK) == 0) {
-		doctor_text(check->found, "opens");
-	} else {
-		check->verdict = DOCTOR_NOTE;
-		doctor_text(check->found, "%s: no --net tap", strerror(errno));
-		doctor_text(check->advice,
-			    "only for --net tap=IF, which is not filtered: modprobe tun");
 	}
 }
 

@@ -177,6 +177,11 @@ int tap_open(const char *name, struct tap_wire *wire, struct err *err)
 	if (ret < 0)
 		return ret;
 	fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES)
+		return err_set(err, EACCES,
+			       "%s may not be opened by this user: chmod 666 %s, as is usual, or "
+			       "run as host root",
+			       DEVICE, DEVICE);
 	if (fd < 0)
 		return err_sys(err, DEVICE);
 	ret = attach(fd, name, err);
