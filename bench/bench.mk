@@ -8,7 +8,7 @@ $(BUILD)/bench/files-server: $(BUILD)/obj/bench/files/server.o $(addprefix $(BUI
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
-$(BUILD)/bench/net-relay: $(addprefix $(BUILD)/obj/bench/net/,relay.o relay_card.o guest.o guest_frames.o passt.o tap.o traffic.o copy.o measures.o) $(LIB)
+$(BUILD)/bench/net-relay: $(addprefix $(BUILD)/obj/bench/net/,relay.o relay_card.o guest.o guest_frames.o idle.o passt.o tap.o traffic.o copy.o measures.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)

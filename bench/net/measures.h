@@ -9,8 +9,11 @@
 /* The servers, and the ports at which each of them listens. */
 #define SERVER "93.184.216.34"
 #define CHUNK  262144
-/* COUNTER counts datagrams, and tells a TCP client how many have come: a 64-bit number. */
-enum port { SINK = 5001, SOURCE, ECHO, CLOSER, COUNTER };
+/*
+ * COUNTER counts datagrams, and tells a TCP client how many have come: a 64-bit number. HOLDER
+ * keeps all connections open.
+ */
+enum port { SINK = 5001, SOURCE, ECHO, CLOSER, COUNTER, HOLDER };
 
 enum measure { OUT, IN, DATAGRAMS, ROUND_TRIP, CONNECTIONS, MEASURES };
 

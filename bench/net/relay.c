@@ -5,9 +5,11 @@
  * process (relay, passt), or the host's own stack behind a tap device (linux-relay, linux-passt).
  * copy: the limit of what is possible, a client through a process that copies bytes between two
  * sockets. Runs in the world of net-world. Prints a line `ID VALUE UNIT` a figure; `cpu.`:
- * processor time of the process in the middle alone, for a MB, datagram, round trip or connection.
+ * processor time of the process in the middle alone, for a MB, datagram, round trip or connection;
+ * `passer.`: of the one that passes the frames of the tap, which is the monitor's part.
  *
  *   net-relay SECONDS [MODE[.MEASURE]...]   of each measurement; by default all of all modes
+ *   net-relay memory CONNECTIONS            that are open and idle, of the relay
  */
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@
 
 #include "bench/net/copy.h"
 #include "bench/net/guest.h"
+#include "bench/net/idle.h"
 #include "bench/net/passt.h"
 #include "bench/net/relay_card.h"
 #include "bench/net/tap.h"
@@ -77,6 +80,9 @@ static double cpu_of(pid_t pid)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/* Passes the frames of a tap, as the monitor does; 0: the source of frames itself does. */
+static pid_t passer;
+
 /* Where the measurements are made. */
 static enum { CLIENT, FRAMES, LINUX } source;
 static int command_fd;
@@ -91,7 +97,7 @@ static struct outcome measure_one(enum measure what, double seconds)
 static void measure_all(const char *mode, const char *only, pid_t pid, double seconds)
 {
 	struct outcome outcome;
-	double before;
+	double before, passed;
 	unsigned k;
 
 	for (k = 0; k < MEASURES; k++) {
@@ -100,11 +106,15 @@ static void measure_all(const char *mode, const char *only, pid_t pid, double se
 		if (only && strcmp(only, measure_name[k]) != 0)
 			continue;
 		before = cpu_of(pid);
+		passed = passer ? cpu_of(passer) : 0;
 		outcome = measure_one((enum measure)k, seconds);
 		printf("%s.%s %.6g %s\n", mode, measure_name[k], outcome.value, measure_unit[k]);
 		if (outcome.units > 0)
 			printf("%s.cpu.%s %.6g us\n", mode, measure_name[k],
 			       1e6 * (cpu_of(pid) - before) / outcome.units);
+		if (outcome.units > 0 && passer)
+			printf("%s.passer.%s %.6g us\n", mode, measure_name[k],
+			       1e6 * (cpu_of(passer) - passed) / outcome.units);
 		fflush(stdout);
 	}
 }
@@ -122,7 +132,9 @@ static pid_t start(bool passt, double seconds)
 		command_fd = traffic_guest(&tap_fd, seconds, card->offload);
 	if (pipe(told) < 0)
 		fail("pipe");
-	if (source == LINUX && fork_child() != 0) {
+	if (source == LINUX)
+		passer = fork_child();
+	if (passer != 0) {
 		if (read(told[0], &pid, sizeof(pid)) != sizeof(pid))
 			exit(1); /* it has said why */
 		return pid;
@@ -157,6 +169,24 @@ static void __attribute__((noreturn)) run_mode(const char *mode, const char *onl
 	exit(0);
 }
 
+/* The kernel has the server's sockets, too: half of what as many take without a relay. */
+static int measure_memory(unsigned count)
+{
+	const double server = idle_kernel_of_sockets(count);
+	struct idle_cost cost;
+	struct loop *loop;
+	pid_t pid;
+
+	if (loop_create(&loop) < 0)
+		fail("the loop");
+	pid = relay_start(loop, &idle_user);
+	cost = idle_measure(loop, &relay_card, pid, count);
+	kill(pid, SIGKILL);
+	printf("memory.process %.6g KiB\n", cost.process);
+	printf("memory.kernel %.6g KiB\n", cost.kernel > server ? cost.kernel - server : 0);
+	return 0;
+}
+
 /* measure NULL: all that the mode has. */
 static void run_apart(const char *mode, const char *measure, double seconds)
 {
@@ -177,8 +207,12 @@ int main(int argc, char **argv)
 	unsigned mode;
 	int i;
 
+	if (argc == 3 && strcmp(argv[1], "memory") == 0 && atoi(argv[2]) > 0 &&
+	    atoi(argv[2]) <= IDLE_MOST)
+		return measure_memory((unsigned)atoi(argv[2]));
 	if (seconds <= 0) {
-		fprintf(stderr, "usage: net-relay SECONDS [MODE[.MEASURE]...]\n");
+		fprintf(stderr, "usage: net-relay SECONDS [MODE[.MEASURE]...]\n"
+				"       net-relay memory CONNECTIONS\n");
 		return 2;
 	}
 	for (mode = 0; mode < ARRAY_SIZE(modes); mode++) {

@@ -17,7 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,6 +82,28 @@ static void *serve(void *arg)
 	return NULL;
 }
 
+/* Keeps connections until their clients are gone. */
+static void *hold(void *arg)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = *(int *)arg};
+	int listener = *(int *)arg, set = epoll_create1(EPOLL_CLOEXEC), fd;
+
+	if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, listener, &event) < 0)
+		fail("epoll");
+	while (epoll_wait(set, &event, 1, -1) >= 0) {
+		fd = event.data.fd;
+		if (fd != listener) {
+			close(fd);
+			continue;
+		}
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		event = (struct epoll_event){.events = EPOLLRDHUP, .data.fd = fd};
+		if (fd < 0 || epoll_ctl(set, EPOLL_CTL_ADD, fd, &event) < 0)
+			fail("a connection");
+	}
+	return NULL;
+}
+
 static void *count(void *arg)
 {
 	int room = 4 << 20, *fd = arg;
@@ -95,15 +119,23 @@ static void start_servers(void)
 {
 	static struct server servers[] = {
 		{SINK, -1}, {SOURCE, -1}, {ECHO, -1}, {CLOSER, -1}, {COUNTER, -1}};
-	static int datagram_fd;
+	static int datagram_fd, holder_fd;
+	struct rlimit files;
 	pthread_t thread;
 	unsigned i;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 
 	for (i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
 		servers[i].fd = listen_at(SOCK_STREAM, servers[i].port);
 		if (pthread_create(&thread, NULL, serve, &servers[i]) != 0)
 			fail("a thread");
 	}
+	holder_fd = listen_at(SOCK_STREAM, HOLDER);
+	if (pthread_create(&thread, NULL, hold, &holder_fd) != 0)
+		fail("a thread");
 	datagram_fd = listen_at(SOCK_DGRAM, COUNTER);
 	if (pthread_create(&thread, NULL, count, &datagram_fd) != 0)
 		fail("a thread");

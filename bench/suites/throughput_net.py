@@ -78,6 +78,8 @@ def relay_group(bench):
             ids = {mode: f"{RELAY}{mode}.{kind}{name}" for mode in modes}
             rows += [Row(ids[mode], f"{text}, {MODES[mode]}", unit_of, better, against="" if ids[mode] == limit else limit)
                      for mode in modes]
+        rows += [Row(f"{RELAY}{mode}.passer.{name}", f"processor time of a {EACH[name]}, what passes the frames of {MODES[mode]}", "us")
+                 for mode in MODES if mode.startswith("linux-")]
     seconds = bench.size(0.5, quick=0.1)
 
     def sample(b):
@@ -85,9 +87,25 @@ def relay_group(bench):
         return figures.parse(out, RELAY, rows)
 
     rounds = bench.size(6, quick=1)
+    memory, memory_seconds = idle_probe(bench)
     return Group("throughput", "relay", "Network without a guest: what the relay costs",
-                 [Probe(rows, sample, rounds, prepare=check_programs)], seconds=rounds * (6 + 25 * seconds),
+                 [Probe(rows, sample, rounds, prepare=check_programs), memory],
+                 seconds=rounds * (6 + 25 * seconds) + memory_seconds,
                  note="Frames come from a program on the host, or from the host's own stack behind a tap device.")
+
+
+def idle_probe(bench):
+    """What idle connections cost, and the seconds that it takes."""
+    count = bench.size(10000, quick=1000)
+    rows = [Row(f"{RELAY}memory.process", f"memory of the relay's process for {count} idle connections", "KiB"),
+            Row(f"{RELAY}memory.kernel", f"memory of the host's kernel for the relay's sockets of {count} idle connections", "KiB")]
+
+    def sample(b):
+        _, out, _ = b.run([b.program("net-world"), b.program("net-relay"), "memory", str(count)])
+        return figures.parse(out, RELAY, rows)
+
+    rounds = bench.size(3, quick=1)
+    return Probe(rows, sample, rounds, prepare=lambda b: find_program("ip", "iproute2")), rounds * (6 + count / 900)
 
 
 def groups(bench, _options):
