@@ -18,7 +18,8 @@
 struct card {
 	bool (*room)(void); /* whether a frame will be taken */
 	void (*send)(const uint8_t header[CARD_HEADER], const uint8_t *frame, size_t length);
-	bool offload; /* it takes partial checksums, and segments that are to be cut */
+	void (*turn)(bool begins); /* several frames follow, or have been sent; may be NULL */
+	bool offload;		   /* it takes partial checksums, and segments that are to be cut */
 };
 
 /* What the card calls. */

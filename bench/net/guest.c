@@ -171,6 +171,8 @@ static void work(void *arg)
 	if (guest.done)
 		return;
 	loop_timer_start(guest.loop, &guest.patience, PATIENCE_NS);
+	if (guest.card->turn)
+		guest.card->turn(true);
 	if (!guest.tcp)
 		flood();
 	else
@@ -178,6 +180,8 @@ static void work(void *arg)
 	if (guest.tcp && guest_has_slots())
 		tcp_flush(guest.tcp, loop_now_ns());
 	guest_pump();
+	if (guest.card->turn)
+		guest.card->turn(false);
 	now = loop_now_ns();
 	deadline = guest.tcp && guest_has_slots() ? tcp_deadline(guest.tcp) : TCP_NEVER;
 	if (guest.done)

@@ -96,7 +96,13 @@ static void relay_frame(const uint8_t *header, const uint8_t *bytes, size_t leng
 	relay_client_send(relay.client, header, bytes, length);
 }
 
-const struct card relay_card = {.room = relay_room, .send = relay_frame, .offload = true};
+static void relay_turn(bool begins)
+{
+	relay_client_turn(relay.client, begins);
+}
+
+const struct card relay_card = {
+	.room = relay_room, .send = relay_frame, .turn = relay_turn, .offload = true};
 
 static struct policy *make_policy(void)
 {

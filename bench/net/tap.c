@@ -36,15 +36,13 @@ static void tap_drained(void)
 
 const struct card_user tap_user = {.frame = tap_frame, .drained = tap_drained};
 
-static void tap_ready(void *arg, uint32_t events)
+static void take_turn(void)
 {
 	static uint8_t bytes[CARD_HEADER + CARD_FRAME + 64];
 	size_t skip = tap.card->offload ? 0 : CARD_HEADER;
 	unsigned turn;
 	ssize_t got;
 
-	(void)arg;
-	(void)events;
 	for (turn = 0; turn < TURN; turn++) {
 		if (!tap.card->room()) {
 			loop_modify(tap.loop, &tap.source, 0);
@@ -55,6 +53,17 @@ static void tap_ready(void *arg, uint32_t events)
 			return;
 		tap.card->send(bytes, bytes + CARD_HEADER, skip + (size_t)got - CARD_HEADER);
 	}
+}
+
+static void tap_ready(void *arg, uint32_t events)
+{
+	(void)arg;
+	(void)events;
+	if (tap.card->turn)
+		tap.card->turn(true);
+	take_turn();
+	if (tap.card->turn)
+		tap.card->turn(false);
 }
 
 void tap_create(struct loop *loop, const struct card *card, int tap_fd)

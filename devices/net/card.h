@@ -65,6 +65,11 @@ struct net_card_ops {
 	 */
 	void (*transmit)(void *arg, uint8_t *frame, size_t length,
 			 const struct net_card_offload *offload);
+	/*
+	 * transmit() may be called from now on until the turn ends, so that the owner can pass on
+	 * several frames at a time. May be NULL.
+	 */
+	void (*turn)(void *arg, bool begins);
 	/* The guest took frames: net_card_has_room() again. */
 	void (*drained)(void *arg);
 	/* The guest reset the device: frames in flight are lost, and it takes no offloads. */

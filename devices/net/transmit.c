@@ -66,7 +66,7 @@ static size_t take_one(struct net_card *card, unsigned pair)
 	return length + NET_HEADER;
 }
 
-void net_card_take(struct net_card *card)
+static void take_turn(struct net_card *card)
 {
 	unsigned chains = 0, idle = 0;
 	size_t bytes = 0, taken;
@@ -88,4 +88,17 @@ void net_card_take(struct net_card *card)
 		bytes += taken;
 	}
 	loop_defer(card->loop, &card->transmit);
+}
+
+static void tell_turn(struct net_card *card, bool begins)
+{
+	if (card->ops && card->ops->turn)
+		card->ops->turn(card->arg, begins);
+}
+
+void net_card_take(struct net_card *card)
+{
+	tell_turn(card, true);
+	take_turn(card);
+	tell_turn(card, false);
 }

@@ -14,6 +14,15 @@ struct net_card_takes takes_at_start, takes_at_reset;
 bool card_offloads;
 bool answers; /* the owner replies to each frame at once */
 
+static bool in_turn;
+
+static void owner_turn(void *arg, bool begins)
+{
+	(void)arg;
+	ck_assert(begins != in_turn);
+	in_turn = begins;
+}
+
 static bool owner_room(void *arg)
 {
 	(void)arg;
@@ -24,6 +33,7 @@ static void owner_transmit(void *arg, uint8_t *frame, size_t length,
 			   const struct net_card_offload *offload)
 {
 	(void)arg;
+	ck_assert(in_turn);
 	sent++;
 	partials += offload->partial;
 	last_offload = *offload;
@@ -55,6 +65,7 @@ static void owner_started(void *arg)
 
 const struct net_card_ops card_ops = {.room = owner_room,
 				      .transmit = owner_transmit,
+				      .turn = owner_turn,
 				      .drained = owner_drained,
 				      .reset = owner_reset,
 				      .started = owner_started};

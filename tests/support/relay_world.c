@@ -10,6 +10,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/relay/link.h"
+#include "vmm/relay/wire_check.h"
 #include "vmm/relay/policy_copy.h"
 
 #define UNTIL_NS UINT64_C(60000000000) /* only a hang takes that long */
@@ -289,7 +290,13 @@ bool relay_world_noted(const struct relay_world *world, const char *what, const 
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static const struct link_ops frames_ops = {.message = take_frame};
+static size_t record(void *arg, const uint8_t *data, size_t length)
+{
+	(void)arg;
+	return wire_frame(data, length);
+}
+
+static const struct link_ops frames_ops = {.message = take_frame, .record = record};
 static const struct link_ops messages_ops = {.message = take_message};
 
 void relay_world_set_policy(struct relay_world *world, const char *rules)

@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/relay/policy_copy.h"
+#include "vmm/relay/wire_check.h"
 
 START_TEST(it_begins_with_configuration_and_policy)
 {
@@ -59,7 +61,8 @@ START_TEST(frames_go_and_come)
 		relay_client_send(client, header, frame, lengths[i]);
 		ck_assert_int_eq(recv(fake.frames, got, sizeof(got), MSG_DONTWAIT),
 				 (ssize_t)(lengths[i] + sizeof(header)));
-		ck_assert_mem_eq(got, header, sizeof(header));
+		ck_assert_mem_eq(got, header, sizeof(header) - 2);
+		ck_assert_uint_eq(load_le16(got + sizeof(header) - 2), lengths[i]);
 		ck_assert_mem_eq(got + sizeof(header), frame, lengths[i]);
 		fake_relay_put_frame(&fake, frame, lengths[i]);
 		run();
@@ -120,6 +123,43 @@ START_TEST(a_slow_relay_stops_the_guest)
 }
 END_TEST
 
+/* length bytes of a frame behind its header; it says that it has `says` bytes. */
+static size_t put_record(uint8_t *at, size_t length, size_t says)
+{
+	memset(at, 0, RELAY_CLIENT_HEADER + length);
+	store_le16(at + RELAY_CLIENT_HEADER - 2, (uint16_t)says);
+	return RELAY_CLIENT_HEADER + length;
+}
+
+START_TEST(frames_of_a_turn_share_a_message)
+{
+	const uint8_t header[RELAY_CLIENT_HEADER] = {1};
+	uint8_t frame[100] = {0}, got[4096];
+	size_t length;
+
+	begin_ready();
+	relay_client_turn(client, true);
+	relay_client_send(client, header, frame, 60);
+	relay_client_send(client, header, frame, 100);
+	ck_assert_int_lt(recv(fake.frames, got, sizeof(got), MSG_DONTWAIT), 0);
+	relay_client_turn(client, false);
+	ck_assert_int_eq(recv(fake.frames, got, sizeof(got), MSG_DONTWAIT), 12 + 60 + 12 + 100);
+	ck_assert_uint_eq(wire_frame(got, 184), 72);
+	ck_assert_uint_eq(wire_frame(got + 72, 112), 112);
+	/* And the other way round. */
+	length = put_record(got, 60, 60);
+	length += put_record(got + length, 14, 14);
+	length += put_record(got + length, 80, 0);
+	ck_assert_int_eq(send(fake.frames, got, length, MSG_NOSIGNAL), (ssize_t)length);
+	run();
+	ck_assert_uint_eq(told.frames, 3);
+	ck_assert_uint_eq(told.length, 80);
+	ck_assert_uint_eq(told.header[10], 0);
+	ck_assert_uint_eq(told.died, 0);
+	end();
+}
+END_TEST
+
 static void violate_with_frame(const void *bytes, size_t length)
 {
 	begin_ready();
@@ -148,6 +188,15 @@ START_TEST(bad_frames_end_it)
 	violate_with_frame(bytes, 1);
 	expect_violation();
 	end();
+	/* A frame that is longer than its message, behind one that is not. */
+	violate_with_frame(bytes, put_record(bytes, 60, 60) + put_record(bytes + 72, 60, 61));
+	expect_violation();
+	end();
+	/* One that is too short, in front of another. */
+	violate_with_frame(bytes, put_record(bytes, 13, 13) + put_record(bytes + 25, 60, 60));
+	expect_violation();
+	end();
+	memset(bytes, 0, sizeof(bytes));
 	/* The link itself notices that this is cut. */
 	violate_with_frame(bytes, sizeof(bytes));
 	fake_relay_run(loop, 1100);
@@ -355,7 +404,7 @@ START_TEST(the_last_events_are_taken)
 END_TEST
 
 UNIT_MAIN("relay_client", it_begins_with_configuration_and_policy, frames_go_and_come,
-	  frames_wait_for_the_owner, a_slow_relay_stops_the_guest, bad_frames_end_it,
-	  states_are_sent, states_wait_for_a_slow_relay,
+	  frames_of_a_turn_share_a_message, frames_wait_for_the_owner, a_slow_relay_stops_the_guest,
+	  bad_frames_end_it, states_are_sent, states_wait_for_a_slow_relay,
 	  a_relay_that_ends_is_heard_to_its_last_event, one_closed_socket_ends_it,
 	  the_last_events_are_taken)

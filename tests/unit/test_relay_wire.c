@@ -384,7 +384,27 @@ START_TEST(counts_are_checked)
 }
 END_TEST
 
-UNIT_MAIN("relay_wire", requests_of_all_kinds_are_taken, lengths_are_those_of_the_path,
-	  values_out_of_range_are_refused, strings_without_an_end_are_refused,
-	  only_the_relays_own_events_are_taken, replies_about_ports_are_checked,
-	  reports_are_checked, counts_are_checked)
+START_TEST(frames_of_a_message_have_their_lengths)
+{
+	uint8_t frame[100] = {0};
+	size_t length;
+
+	/* 0: all that is left. */
+	for (length = 0; length <= sizeof(frame); length++)
+		ck_assert_uint_eq(wire_frame(frame, length), length);
+	store_le16(frame + 10, 88);
+	ck_assert_uint_eq(wire_frame(frame, 100), 100);
+	ck_assert_uint_gt(wire_frame(frame, 99), 99);
+	ck_assert_uint_eq(wire_frame(frame, 11), 11);
+	store_le16(frame + 10, 1);
+	ck_assert_uint_eq(wire_frame(frame, 100), 13);
+	ck_assert_uint_gt(wire_frame(frame, 12), 12);
+	store_le16(frame + 10, UINT16_MAX);
+	ck_assert_uint_gt(wire_frame(frame, 100), 100);
+}
+END_TEST
+
+UNIT_MAIN("relay_wire", frames_of_a_message_have_their_lengths, requests_of_all_kinds_are_taken,
+	  lengths_are_those_of_the_path, values_out_of_range_are_refused,
+	  strings_without_an_end_are_refused, only_the_relays_own_events_are_taken,
+	  replies_about_ports_are_checked, reports_are_checked, counts_are_checked)

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/virtio_net.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,6 +19,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/spawn.h"
+#include "vmm/relay/wire_check.h"
 
 #define MS_NS	 UINT64_C(1000000)
 #define START_MS 30000 /* until it is ready: it parses the policy, perhaps on a busy host */
@@ -132,18 +135,32 @@ static bool frames_room(void *arg)
 	return client->ready && !client->ending && client->ops->room(client->arg);
 }
 
+static size_t frames_record(void *arg, const uint8_t *data, size_t length)
+{
+	const size_t record = wire_frame(data, length);
+
+	if (record > length)
+		client_end(arg, "it violated its protocol");
+	return record;
+}
+
 static void frames_message(void *arg, uint8_t *data, size_t length, int fd)
 {
 	struct relay_client *client = arg;
 
-	if (client->ending)
-		;
-	else if (fd >= 0 || length < RELAY_CLIENT_HEADER + PACKET_ETHERNET)
-		client_end(client, "it violated its protocol");
-	else
-		client->ops->frame(client->arg, data, data + RELAY_CLIENT_HEADER,
-				   length - RELAY_CLIENT_HEADER);
+	bool bad = fd >= 0 || length < RELAY_CLIENT_HEADER + PACKET_ETHERNET;
+
 	fd_close(&fd);
+	if (client->ending)
+		return;
+	if (bad) {
+		client_end(client, "it violated its protocol");
+		return;
+	}
+	/* The length of a frame in its message is no field for the guest. */
+	memset(data + offsetof(struct virtio_net_hdr_v1, num_buffers), 0, sizeof(uint16_t));
+	client->ops->frame(client->arg, data, data + RELAY_CLIENT_HEADER,
+			   length - RELAY_CLIENT_HEADER);
 }
 
 static void frames_drained(void *arg)
@@ -165,6 +182,7 @@ static void frames_closed(void *arg)
 
 static const struct link_ops frames_ops = {
 	.room = frames_room,
+	.record = frames_record,
 	.message = frames_message,
 	.drained = frames_drained,
 	.closed = frames_closed,

@@ -97,6 +97,12 @@ bool relay_client_has_room(const struct relay_client *client);
 void relay_client_send(struct relay_client *client, const uint8_t header[RELAY_CLIENT_HEADER],
 		       const uint8_t *frame, size_t length);
 
+/*
+ * Between a turn's begin and its end short frames are gathered into one message, which leaves at
+ * the end at the latest; without a turn each frame leaves at once.
+ */
+void relay_client_turn(struct relay_client *client, bool begins);
+
 /* The owner takes frames again. */
 void relay_client_resume(struct relay_client *client);
 

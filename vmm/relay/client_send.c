@@ -3,7 +3,9 @@
 #include "vmm/relay/client_internal.h"
 
 #include <errno.h>
+#include <linux/virtio_net.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
@@ -18,11 +20,25 @@ static struct iovec part_of(const void *bytes, size_t length)
 void relay_client_send(struct relay_client *client, const uint8_t header[RELAY_CLIENT_HEADER],
 		       const uint8_t *frame, size_t length)
 {
-	const struct iovec part[] = {part_of(header, RELAY_CLIENT_HEADER), part_of(frame, length)};
+	struct virtio_net_hdr_v1 own;
+	const struct iovec part[] = {part_of(&own, sizeof(own)), part_of(frame, length)};
 
-	if (relay_client_has_room(client) && length >= PACKET_ETHERNET &&
-	    length <= PACKET_FRAME_MAX)
-		link_send(client->frames, part, ARRAY_SIZE(part));
+	_Static_assert(sizeof(own) == RELAY_CLIENT_HEADER, "the header's size");
+	if (!relay_client_has_room(client) || length < PACKET_ETHERNET || length > PACKET_FRAME_MAX)
+		return;
+	memcpy(&own, header, sizeof(own));
+	own.num_buffers = (uint16_t)length;
+	link_send(client->frames, part, ARRAY_SIZE(part));
+}
+
+void relay_client_turn(struct relay_client *client, bool begins)
+{
+	if (!client->frames)
+		return;
+	if (begins)
+		link_gather(client->frames);
+	else
+		link_flush(client->frames);
 }
 
 bool client_message(struct relay_client *client, enum relay_message_type type, const void *body,

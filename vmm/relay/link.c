@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/relay/link.h"
+/* A link: sending, and its life. */
+#include "vmm/relay/link_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,29 +14,7 @@
 #include "vmm/base/iov.h"
 #include "vmm/base/ring.h"
 
-#define BATCH	    64		/* messages each way at a wake-up */
-#define BATCH_BYTES (64u << 10) /* that are read at a wake-up, but for the last message's */
-#define SEND_BUFFER (1u << 20)	/* bytes that are asked for; the host's limit may be lower */
-
-/*
- * A link whose peer has closed can send no longer (broken), but still delivers what has arrived. It
- * ends when that is read, or at once if the socket fails or the peer breaks a rule. Both go on in a
- * task, so the owner never hears of it from within a call of its own.
- */
-struct link {
-	struct loop *loop;
-	struct loop_source source;
-	struct loop_task later; /* reads on when broken; tells of the end */
-	const struct link_ops *ops;
-	void *arg;
-	size_t most;
-	uint8_t *buffer;   /* most bytes */
-	struct ring queue; /* messages that wait, each behind its length */
-	int queued_fd;	   /* goes with the first of them; -1 */
-	bool stopped;	   /* the owner has no room */
-	bool broken;
-	bool ended;
-};
+#define SEND_BUFFER (1u << 20) /* bytes that are asked for; the host's limit may be lower */
 
 int link_pair(int fd[2])
 {
@@ -57,9 +36,10 @@ static void drop_queue(struct link *link)
 {
 	ring_clear(&link->queue);
 	fd_close(&link->queued_fd);
+	link->gathered_length = 0;
 }
 
-static void end_link(struct link *link)
+void link_end(struct link *link)
 {
 	if (link->ended)
 		return;
@@ -70,8 +50,7 @@ static void end_link(struct link *link)
 	loop_defer(link->loop, &link->later);
 }
 
-/* The peer has closed its end: the reader comes to that, behind the last message. */
-static void break_link(struct link *link)
+void link_break(struct link *link)
 {
 	link->broken = true;
 	drop_queue(link);
@@ -81,8 +60,7 @@ static void break_link(struct link *link)
 	loop_defer(link->loop, &link->later);
 }
 
-/* Watches what is of use now. */
-static void watch(struct link *link)
+void link_watch(struct link *link)
 {
 	uint32_t events = 0;
 
@@ -91,7 +69,7 @@ static void watch(struct link *link)
 	if (ring_used(&link->queue) > 0)
 		events |= EPOLLOUT;
 	if (!link->broken && loop_modify(link->loop, &link->source, events) < 0)
-		end_link(link);
+		link_end(link);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */
@@ -120,9 +98,9 @@ static bool try_send(struct link *link, struct iovec *part, unsigned parts, int 
 	if (errno == EAGAIN || errno == EINTR)
 		return false;
 	if (errno == EPIPE || errno == ECONNRESET || errno == ECONNREFUSED || errno == ENOTCONN)
-		break_link(link);
+		link_break(link);
 	else
-		end_link(link);
+		link_end(link);
 	return true;
 }
 
@@ -143,14 +121,13 @@ static uint32_t first_queued(const struct link *link, struct iovec part[2], unsi
 	return length;
 }
 
-/* Sends what waits, until the socket is full. */
-static void flush(struct link *link)
+void link_send_queued(struct link *link)
 {
 	struct iovec part[2];
 	unsigned parts, turn;
 	uint32_t length;
 
-	for (turn = 0; turn < BATCH && ring_used(&link->queue) > 0; turn++) {
+	for (turn = 0; turn < LINK_BATCH && ring_used(&link->queue) > 0; turn++) {
 		length = first_queued(link, part, &parts);
 		if (!try_send(link, part, parts, link->queued_fd))
 			break;
@@ -159,7 +136,7 @@ static void flush(struct link *link)
 		fd_close(&link->queued_fd);
 		ring_consumed(&link->queue, sizeof(length) + length);
 	}
-	watch(link);
+	link_watch(link);
 	if (link_has_room(link) && link->ops->drained)
 		link->ops->drained(link->arg);
 }
@@ -188,7 +165,7 @@ static bool enqueue(struct link *link, const struct iovec *part, unsigned parts,
 	ring_write(&link->queue, &length, sizeof(length));
 	for (i = 0; i < parts; i++)
 		ring_write(&link->queue, part[i].iov_base, part[i].iov_len);
-	watch(link);
+	link_watch(link);
 	return !link->ended;
 }
 
@@ -202,6 +179,45 @@ size_t link_waiting(const struct link *link)
 	return ring_used(&link->queue);
 }
 
+static void send_gathered(struct link *link)
+{
+	const size_t length = link->gathered_length;
+	struct iovec part = {link->gathered, length};
+
+	link->gathered_length = 0;
+	if (length > 0 && !try_send(link, &part, 1, -1))
+		enqueue(link, &part, 1, length);
+}
+
+/* Nothing waits in the queue while something is gathered, so the order stays. */
+static bool gather(struct link *link, const struct iovec *part, unsigned parts, size_t total)
+{
+	unsigned i;
+
+	if (!link->gathers || total > LINK_SMALL)
+		return false;
+	if (total > LINK_GATHER - link->gathered_length)
+		send_gathered(link);
+	if (!link_has_room(link))
+		return false;
+	for (i = 0; i < parts; i++) {
+		memcpy(link->gathered + link->gathered_length, part[i].iov_base, part[i].iov_len);
+		link->gathered_length += part[i].iov_len;
+	}
+	return true;
+}
+
+void link_gather(struct link *link)
+{
+	link->gathers = link->gathered != NULL;
+}
+
+void link_flush(struct link *link)
+{
+	link->gathers = false;
+	send_gathered(link);
+}
+
 bool link_send(struct link *link, const struct iovec *part, unsigned parts)
 {
 	struct iovec copy[LINK_PARTS];
@@ -212,12 +228,15 @@ bool link_send(struct link *link, const struct iovec *part, unsigned parts)
 	total = length_of(part, parts);
 	if (total == 0)
 		return false;
-	if (ring_used(&link->queue) == 0) {
+	if (gather(link, part, parts, total))
+		return true;
+	send_gathered(link);
+	if (link_has_room(link)) {
 		memcpy(copy, part, parts * sizeof(*part));
 		if (try_send(link, copy, parts, -1))
 			return !link->broken;
 	}
-	return enqueue(link, part, parts, total);
+	return !link->broken && enqueue(link, part, parts, total);
 }
 
 bool link_send_fd(struct link *link, const struct iovec *part, unsigned parts, int fd)
@@ -225,6 +244,7 @@ bool link_send_fd(struct link *link, const struct iovec *part, unsigned parts, i
 	struct iovec copy[LINK_PARTS];
 	size_t total;
 
+	send_gathered(link);
 	if (!link_has_room(link) || parts > LINK_PARTS || fd < 0)
 		return false;
 	total = length_of(part, parts);
@@ -240,129 +260,6 @@ bool link_send_fd(struct link *link, const struct iovec *part, unsigned parts, i
 		return true;
 	fd_close(&link->queued_fd);
 	return false;
-}
-
-/* --- receiving -------------------------------------------------------------------------------- */
-
-/* Takes the descriptors out of a message: the first, or -1. Any others are closed. */
-static int take_fds(struct msghdr *message)
-{
-	struct cmsghdr *header;
-	int first = -1, fd;
-	size_t count, i;
-
-	for (header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < count; i++) {
-			memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
-			if (first < 0)
-				first = fd;
-			else
-				close(fd);
-		}
-	}
-	return first;
-}
-
-/* Receives a message, and a descriptor that came with it. Its length; 0: none, or the link ends. */
-static size_t receive(struct link *link, int *fd)
-{
-	/* Room for one descriptor: of any more the kernel makes MSG_CTRUNC. */
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec part = {.iov_base = link->buffer, .iov_len = link->most};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = CMSG_LEN(sizeof(int))};
-	ssize_t got = recvmsg(link->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	*fd = -1;
-	if (got < 0 && errno == ECONNRESET && !link->broken) {
-		/* The peer has not read all that it was sent. What it has sent itself follows. */
-		break_link(link);
-		return 0;
-	}
-	if (got < 0 && (errno == EAGAIN || errno == EINTR) && !link->broken)
-		return 0;
-	if (got >= 0)
-		*fd = take_fds(&message);
-	/* 0 bytes are the end, or a message that no link sends. */
-	if (got <= 0 || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
-		fd_close(fd);
-		end_link(link);
-		return 0;
-	}
-	return (size_t)got;
-}
-
-/*
- * Reads one batch. That a long frame is one by itself lets both ends work at a time: while the
- * owner passes its bytes on, the other end writes the next one.
- */
-static void read_messages(struct link *link)
-{
-	size_t length, total = 0;
-	unsigned count;
-	int fd;
-
-	for (count = 0; count < BATCH && total < BATCH_BYTES && !link->ended; count++) {
-		if (link->ops->room && !link->ops->room(link->arg)) {
-			link->stopped = true;
-			break;
-		}
-		length = receive(link, &fd);
-		if (length == 0)
-			break;
-		total += length;
-		link->ops->message(link->arg, link->buffer, length, fd);
-	}
-	watch(link);
-	if (count > 0 && link->ops->batch)
-		link->ops->batch(link->arg);
-}
-
-static void link_ready(void *arg, uint32_t events)
-{
-	struct link *link = arg;
-
-	if (events & EPOLLOUT)
-		flush(link);
-	if (link->ended || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-		return;
-	if (!link->stopped)
-		read_messages(link);
-	if (link->stopped && !link->broken && events & (EPOLLHUP | EPOLLERR))
-		break_link(link);
-}
-
-static void do_later(void *arg)
-{
-	struct link *link = arg;
-
-	if (link->ended) {
-		fd_close(&link->source.fd);
-		link->ops->closed(link->arg);
-		return;
-	}
-	if (!link->stopped)
-		read_messages(link);
-	if (!link->stopped)
-		loop_defer(link->loop, &link->later);
-}
-
-void link_resume(struct link *link)
-{
-	if (!link->stopped || link->ended)
-		return;
-	link->stopped = false;
-	watch(link);
-	if (link->broken)
-		loop_defer(link->loop, &link->later);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -381,15 +278,18 @@ int link_create(struct link **out, struct loop *loop, int fd, size_t most,
 	}
 	link->loop = loop;
 	link->source = (struct loop_source){.fd = fd, .ready = link_ready, .arg = link};
-	link->later = (struct loop_task){.run = do_later, .arg = link};
+	link->later = (struct loop_task){.run = link_go_on, .arg = link};
 	link->ops = ops;
 	link->arg = arg;
 	link->most = most;
 	link->queued_fd = -1;
 	ring_init(&link->queue, LINK_QUEUE);
 	link->buffer = malloc(most);
+	if (ops->record)
+		link->gathered = malloc(LINK_GATHER);
 	/* The queue's memory is reserved now, so that link_has_room() keeps its promise. */
-	if (link->buffer && ring_writable(&link->queue, room) > 0)
+	if (link->buffer && (link->gathered || !ops->record) &&
+	    ring_writable(&link->queue, room) > 0)
 		ret = loop_add(loop, &link->source, EPOLLIN);
 	if (ret < 0) {
 		link_destroy(link);
@@ -408,6 +308,7 @@ void link_destroy(struct link *link)
 	fd_close(&link->source.fd);
 	fd_close(&link->queued_fd);
 	ring_destroy(&link->queue);
+	free(link->gathered);
 	free(link->buffer);
 	free(link);
 }

@@ -15,7 +15,9 @@
 
 #include "vmm/base/loop.h"
 
-#define LINK_QUEUE (512u << 10) /* bytes that may wait */
+#define LINK_QUEUE  (512u << 10) /* bytes that may wait */
+#define LINK_GATHER (16u << 10)	 /* bytes of records that are gathered into one message */
+#define LINK_SMALL  2048u	 /* bytes of a record that is gathered */
 
 struct link;
 
@@ -24,13 +26,19 @@ struct link_ops {
 	 */
 	bool (*room)(void *arg);
 	/*
-	 * A message; the owner may change the bytes. fd: a descriptor that came with it, which is
-	 * the owner's to close, or -1.
+	 * A message, or a record of one; the owner may change the bytes. fd: a descriptor that came
+	 * with it, which is the owner's to close, or -1.
 	 */
 	void (*message)(void *arg, uint8_t *data, size_t length, int fd);
+	/*
+	 * Not NULL: a message is one or more records, and message() is called for each. Returns the
+	 * bytes of the first one; 0, or more than there are, ends the link. All records of a
+	 * message are looked at before the first is delivered.
+	 */
+	size_t (*record)(void *arg, const uint8_t *data, size_t length);
 	/* There is room again: link_has_room(). May be NULL. */
 	void (*drained)(void *arg);
-	/* After a batch of messages: 64, or 64 KiB, at most. May be NULL. */
+	/* After a batch of messages: 64 (256 records), or 64 KiB, at most. May be NULL. */
 	void (*batch)(void *arg);
 	/*
 	 * The other end is closed, what it sent before is delivered; or the socket failed, or the
@@ -70,6 +78,14 @@ bool link_send(struct link *link, const struct iovec *part, unsigned parts);
  * A message that comes with two descriptors, or more, ends the link that receives it.
  */
 bool link_send_fd(struct link *link, const struct iovec *part, unsigned parts, int fd);
+
+/*
+ * Until link_flush(), records of up to LINK_SMALL bytes are gathered: they leave as one message
+ * when LINK_GATHER bytes are full, in front of a longer one, and with link_flush(). No effect on a
+ * link without records. `most` must be at least LINK_GATHER at both ends.
+ */
+void link_gather(struct link *link);
+void link_flush(struct link *link);
 
 /* The owner takes messages again. */
 void link_resume(struct link *link);

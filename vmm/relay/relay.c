@@ -21,6 +21,7 @@
 #include "vmm/relay/names.h"
 #include "vmm/relay/relay_jail.h"
 #include "vmm/relay/waits.h"
+#include "vmm/relay/wire_check.h"
 
 #define SECOND_NS    UINT64_C(1000000000)
 #define EXPIRE_LIMIT 1024 /* flows a second */
@@ -48,12 +49,22 @@ void relay_to_guest(struct relay *relay, const uint8_t *headers, size_t header_l
 		header.gso_type =
 			offload->gso6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
 	}
+	header.num_buffers = (uint16_t)(header_length + length);
+	link_gather(relay->frames);
+	loop_defer(relay->loop, &relay->flush);
 	if (!link_send(relay->frames, part, length ? 3 : 2)) {
 		relay->stats.dropped++;
 		return;
 	}
 	relay->stats.peer_frames++;
 	relay->stats.peer_bytes += header_length + length;
+}
+
+static void flush_frames(void *arg)
+{
+	struct relay *relay = arg;
+
+	link_flush(relay->frames);
 }
 
 void relay_frame_to_guest(struct relay *relay, const uint8_t *frame, size_t length)
@@ -239,7 +250,14 @@ static void monitor_closed(void *arg)
 	loop_stop(relay->loop);
 }
 
+static size_t record(void *arg, const uint8_t *data, size_t length)
+{
+	(void)arg;
+	return wire_frame(data, length);
+}
+
 static const struct link_ops frames_ops = {
+	.record = record,
 	.message = frame_from_guest,
 	.drained = frames_drained,
 	.closed = monitor_closed,
@@ -313,6 +331,7 @@ int relay_create(struct relay **out, struct loop *loop, int frames_fd, int messa
 		.output = stream_output, .pass = stream_pass, .memory = &relay->memory};
 	relay->tcp6 = relay->tcp4;
 	relay->streams = (struct loop_task){.run = stream_tasks, .arg = relay};
+	relay->flush = (struct loop_task){.run = flush_frames, .arg = relay};
 	relay->second = (struct loop_timer){.expired = second_passed, .arg = relay, .guest = true};
 	relay->deadline =
 		(struct loop_timer){.expired = deadline_passed, .arg = relay, .guest = true};
@@ -351,6 +370,7 @@ void relay_destroy(struct relay *relay)
 	loop_timer_stop(relay->loop, &relay->second);
 	loop_timer_stop(relay->loop, &relay->deadline);
 	loop_cancel(relay->loop, &relay->streams);
+	loop_cancel(relay->loop, &relay->flush);
 	link_destroy(relay->frames);
 	link_destroy(relay->messages);
 	policy_free(relay->policy);

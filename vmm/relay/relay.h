@@ -45,6 +45,7 @@ struct relay {
 	struct waits *waits; /* decide.c */
 	struct loop_timer second, deadline;
 	struct loop_task streams; /* stream.c: those with work to do */
+	struct loop_task flush;	  /* sends the short frames of this round */
 	struct relay_stream *first_ready, *last_ready;
 	uint64_t timer_ns; /* when `deadline` expires; RELAY_NEVER: not */
 	int failed;	   /* why the process ends by itself: 0 or -errno */
@@ -57,8 +58,9 @@ static inline uint64_t relay_now(const struct relay *relay)
 }
 
 /*
- * Sends a frame to the guest: headers, then payload. Frames that the link has no room for are
- * dropped (and counted), so senders of data check link_has_room(relay->frames) first.
+ * Sends a frame to the guest: headers, then payload. Short ones of one round of the loop leave
+ * together at its end. Frames that the link has no room for are dropped (and counted), so senders
+ * of data check link_has_room(relay->frames) first.
  */
 void relay_to_guest(struct relay *relay, const uint8_t *headers, size_t header_length,
 		    const uint8_t *payload, size_t length, const struct packet_offload *offload);

@@ -170,10 +170,12 @@ void stream_tasks(void *arg)
 	for (turns = 0; relay->first_ready && link_has_room(relay->frames); turns++) {
 		if (turns == TURNS) {
 			loop_defer(relay->loop, &relay->streams);
-			return;
+			break;
 		}
 		turn(take_ready(relay));
 	}
+	/* Not with the next round: the guest waits. */
+	link_flush(relay->frames);
 }
 
 void relay_streams_resume(struct relay *relay)

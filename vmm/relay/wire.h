@@ -9,7 +9,8 @@
  * A message is a uint32_t, its enum relay_message_type, and the struct that the type names (of
  * struct relay_check only the bytes up to the NUL of its path).
  *
- * A frame is struct virtio_net_hdr_v1 (12 bytes, num_buffers 0) and 14 to PACKET_FRAME_MAX bytes.
+ * A frame is struct virtio_net_hdr_v1 (12 bytes) and 14 to PACKET_FRAME_MAX bytes, whose number is
+ * num_buffers; or 0, if they are all that is left of the message. Short frames share a message.
  * From the guest VIRTIO_NET_HDR_F_NEEDS_CSUM says that its checksum is partial; gso_type may be
  * TCPV4, TCPV6.
  */

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/relay/wire_check.h"
 
+#include <linux/virtio_net.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/relay/flows.h"
+
+size_t wire_frame(const uint8_t *data, size_t length)
+{
+	struct virtio_net_hdr_v1 header;
+
+	if (length < sizeof(header))
+		return length;
+	memcpy(&header, data, sizeof(header));
+	return header.num_buffers ? sizeof(header) + header.num_buffers : length;
+}
 
 static bool is_text(const char *field, size_t size)
 {

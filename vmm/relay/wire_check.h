@@ -17,6 +17,12 @@
 
 #include "vmm/relay/wire.h"
 
+/*
+ * Bytes of the first frame of a message, its header included: link_ops.record of the frames' links.
+ * More than length: malformed. What is shorter than a header is the owner's to refuse.
+ */
+size_t wire_frame(const uint8_t *data, size_t length);
+
 bool wire_read_check(const uint8_t *data, size_t length, struct relay_check *to);
 
 /*

@@ -67,6 +67,13 @@ static void card_transmit(void *arg, uint8_t *frame, size_t length,
 	relay_client_send(relay->client, header, frame, length);
 }
 
+static void card_turn(void *arg, bool begins)
+{
+	struct network_relay *relay = arg;
+
+	relay_client_turn(relay->client, begins);
+}
+
 static void card_drained(void *arg)
 {
 	struct network_relay *relay = arg;
@@ -90,6 +97,7 @@ static void card_started(void *arg)
 static const struct net_card_ops card_ops = {
 	.room = card_room,
 	.transmit = card_transmit,
+	.turn = card_turn,
 	.drained = card_drained,
 	.reset = card_reset,
 	.started = card_started,
