@@ -276,7 +276,8 @@ def test_a_command_decides():
     assert [question["question"] for question in questions] == [1, 2, 3] and "id" not in questions[0], questions
     details = [line["detail"] for line in result["audit"] if line.get("event") == "answer"]
     assert details == ["question=1 answer=session by the command of --on-ask: on the\\x1b[1m list",
-                       *(f"question={number} answer=no: the command of --on-ask made no decision" for number in (2, 3))]
+                       *(f"question={number} answer=no: the command of --on-ask made no decision: {why}" for number, why in
+                         ((2, "its exit status is not 0"), (3, "its answer is not one line of JSON")))]
     assert set(result["reached"]) == {f"{GOOD}:8000", "127.0.0.53:53"}, result
 
 

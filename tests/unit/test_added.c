@@ -111,6 +111,10 @@ START_TEST(an_added_approval_overrides_no_denial)
 	ck_assert_int_eq(connect_to(policy, "a.test", 444, &decision), POLICY_DENY);
 	policy = add(policy, "net allow tls a.test:444");
 	ck_assert_int_eq(connect_to(policy, "a.test", 444, &decision), POLICY_ALLOW);
+	refused(policy, "net deny tls a.test:444",
+		"added:3:1: 'a.test:444' is allowed here, and would be denied by added:4: net deny "
+		"tls "
+		"a.test:444; take this rule back first");
 	/* An added denial decides over all others. */
 	policy = add(policy, "net deny tls a.test:443");
 	ck_assert_int_eq(connect_to(policy, "a.test", 443, &decision), POLICY_DENY);

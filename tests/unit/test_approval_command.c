@@ -78,15 +78,16 @@ static void is_none(const char *text, const char *why)
 START_TEST(answers_that_decide_nothing)
 {
 	static const char not_json[] = NONE ": its answer is not one line of JSON",
+			  silent[] = NONE ": it printed no answer",
 			  unknown[] = NONE ": its answer is not once, session, always, no or never",
 			  reason[] = NONE ": the reason in its answer is not a string";
 	char deep[6000] = "{\"answer\":\"once\",\"x\":";
 
-	is_none("", NONE);
-	is_none(" \n\n", NONE);
-	is_none("perhaps\n", NONE);
-	is_none("\"once\"\n", NONE);
-	is_none("[{\"answer\":\"once\"}]\n", NONE);
+	is_none("", silent);
+	is_none(" \n\n", silent);
+	is_none("perhaps\n", not_json);
+	is_none("\"once\"\n", not_json);
+	is_none("[{\"answer\":\"once\"}]\n", not_json);
 	is_none("{", not_json);
 	is_none("{\"answer\":\"once\"\n", not_json);
 	is_none("{\"answer\":\"once\"}\n{\"answer\":\"once\"}\n", not_json);
@@ -256,9 +257,12 @@ START_TEST(its_answer_is_bounded)
 	decides_nothing("exec cat /dev/zero #", too_long);
 	decides_nothing("echo '{\"answer\":\"once\"}'; echo '{\"answer\":\"once\"}' #", not_json);
 	decides_nothing("echo '{\"answer\":' #", not_json);
-	decides_nothing("head -c 1000 /dev/urandom; exit 1 #", NONE);
-	decides_nothing("echo '{\"answer\":\"once\"}'; exit 1 #", NONE);
-	decides_nothing("echo '{\"answer\":\"once\"}'; kill -9 $$ #", NONE);
+	decides_nothing("head -c 1000 /dev/urandom; exit 1 #", NONE ": its exit status is not 0");
+	decides_nothing("echo '{\"answer\":\"once\"}'; exit 1 #",
+			NONE ": its exit status is not 0");
+	decides_nothing("echo '{\"answer\":\"once\"}'; kill -9 $$ #", NONE ": a signal ended it");
+	decides_nothing("/nowhere/at/all", NONE ": it was not found (status 127)");
+	decides_nothing("/etc/passwd", NONE ": it could not be executed (status 126)");
 }
 END_TEST
 
@@ -354,7 +358,7 @@ START_TEST(a_word_is_warned_of_once)
 	unlink(path);
 	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
 	allows("echo '{\"answer\":\"once\"}' #");
-	decides_nothing("echo perhaps #", NONE);
+	decides_nothing("echo perhaps #", NONE ": its answer is not one line of JSON");
 	ck_assert_uint_eq(warnings(fd), 0);
 	allows("echo once #");
 	ck_assert_uint_eq(warnings(fd), 1);

@@ -202,16 +202,16 @@ static void command_says(const char *command, bool yes, const char *why)
 
 START_TEST(a_command_decides)
 {
-	static const char none[] = "the command of --on-ask made no decision";
+#define NONE "the command of --on-ask made no decision: "
 
 	command_says("echo once", true, "an operator allowed it");
 	command_says("test \"$1 $2 $3 $4 $5\" = 'tcp x.test 192.0.9.1 22 p:3' && echo session #",
 		     true, "an operator allowed it for the sandbox's life");
 	command_says("echo no", false, "an operator refused it");
-	command_says("echo perhaps", false, none);
-	command_says("echo once; exit 3 #", false, none);
-	command_says("/nowhere/at/all", false, none);
-	command_says("true", false, none);
+	command_says("echo perhaps", false, NONE "its answer is not one line of JSON");
+	command_says("echo once; exit 3 #", false, NONE "its exit status is not 0");
+	command_says("/nowhere/at/all", false, NONE "it was not found (status 127)");
+	command_says("true #", false, NONE "it printed no answer");
 }
 END_TEST
 

@@ -147,11 +147,11 @@ START_TEST(a_command_that_decides_nothing)
 	static const struct {
 		const char *command, *why;
 	} cases[] = {
-		{"exit 1 #", ""},
+		{"exit 1 #", ": its exit status is not 0"},
 		{"echo once #", ": its answer is not one line of JSON"},
 		{"echo approve #", ": its answer is not one line of JSON"},
 		{"echo '{\"answer\":\"always\"}' #", ": its answer is not approve or reject"},
-		{"echo '{\"answer\":\"approve\"}'; exit 1 #", ""},
+		{"echo '{\"answer\":\"approve\"}'; exit 1 #", ": its exit status is not 0"},
 	};
 	char why[128];
 	size_t i;

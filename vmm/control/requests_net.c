@@ -114,7 +114,10 @@ void op_answer(struct client *client, struct message *message)
 	char by[64], why[96 + SANDBOX_NAME_MAX];
 
 	if (reply < 0) {
-		server_refuse(client, id, "unknown decision: once, session, always, no or never");
+		snprintf(why, sizeof(why),
+			 "unknown decision '%.20s': once, session, always, no or never",
+			 name ? name : "");
+		server_refuse(client, id, why);
 		return;
 	}
 	if (!approval && answer_proposal(client, message->body, (enum approval_reply)reply))

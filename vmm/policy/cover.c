@@ -211,7 +211,7 @@ static int check_granted(const struct rule_list *list, size_t index, struct err 
 {
 	const struct rule *rule = list->rule[index], *above = NULL;
 	bool changes = !rule->added;
-	char text[320];
+	char text[420];
 	unsigned k;
 
 	for (k = 0; k < rule->targets; k++) {
@@ -222,9 +222,12 @@ static int check_granted(const struct rule_list *list, size_t index, struct err 
 		changes |= above->public.action == POLICY_ACTION_ASK;
 		if (above->public.action != POLICY_ACTION_DENY)
 			continue;
-		snprintf(text, sizeof(text), "'%.80s' stays denied by %.60s:%u: %.120s",
-			 rule->target[k].text, above->public.file, above->public.line,
-			 above->public.text);
+		/* Of two added rules the denial is the new one: the other was accepted without. */
+		snprintf(text, sizeof(text), "'%.80s' %s denied by %.60s:%u: %.120s%s",
+			 rule->target[k].text,
+			 above->added ? "is allowed here, and would be" : "stays",
+			 above->public.file, above->public.line, above->public.text,
+			 above->added ? "; take this rule back first: cordon policy undo" : "");
 		return fail_at(rule, err, text);
 	}
 	return changes ? 0 : never_decides(rule, above, err);

@@ -7,7 +7,8 @@
 
 #include "vmm/base/text.h"
 
-#define UNDECIDED "the command of --on-ask made no decision"
+#define UNDECIDED APPROVAL_UNDECIDED
+#define SILENT	  UNDECIDED ": it printed no answer"
 #define NOT_JSON  UNDECIDED ": its answer is not one line of JSON"
 #define BLANKS	  " \t\r\n"
 #define WORD_MAX  32
@@ -20,6 +21,8 @@ static void read_word(struct approval_answer *answer, const char *text, size_t l
 	word[strcspn(word, BLANKS)] = '\0';
 	answer->reply = approval_reply_of(word);
 	answer->is_word = answer->reply >= 0;
+	if (length > 0)
+		answer->why = NOT_JSON;
 }
 
 /* Reads the object but for the decision. NULL: that is wrong already. */
@@ -52,7 +55,7 @@ static bool begin(struct approval_answer *answer, const char **text, size_t *len
 {
 	_Static_assert(sizeof(APPROVAL_COMMAND ": ") + APPROVAL_REASON_MAX <= APPROVAL_BY,
 		       "a reason fits");
-	*answer = (struct approval_answer){.reply = -1, .why = UNDECIDED, .by = APPROVAL_COMMAND};
+	*answer = (struct approval_answer){.reply = -1, .why = SILENT, .by = APPROVAL_COMMAND};
 	if (*length > APPROVAL_ANSWER_MAX) {
 		answer->why = UNDECIDED ": its answer is too long";
 		return false;

@@ -20,6 +20,9 @@
 #define APPROVAL_ANSWER_MAX (64u << 10) /* bytes; a longer one is no decision */
 #define APPROVAL_REASON_MAX 200		/* bytes for the log; a longer reason is cut */
 
+/* Why there is no decision; the cause may follow. */
+#define APPROVAL_UNDECIDED "the command of --on-ask made no decision"
+
 #define APPROVAL_COMMAND "by the command of --on-ask"
 
 struct approval_answer {

@@ -91,6 +91,21 @@ static bool is_full(const struct approval_command *command)
 	return command->length == sizeof(command->answer);
 }
 
+/* A constant string: why a command that ended so decides nothing. */
+static const char *end_of(int status)
+{
+	if (WIFSIGNALED(status))
+		return APPROVAL_UNDECIDED ": a signal ended it";
+	switch (WEXITSTATUS(status)) {
+	case 126:
+		return APPROVAL_UNDECIDED ": it could not be executed (status 126)";
+	case 127:
+		return APPROVAL_UNDECIDED ": it was not found (status 127)";
+	default:
+		return APPROVAL_UNDECIDED ": its exit status is not 0";
+	}
+}
+
 static void finish(struct approval_command *command)
 {
 	struct approval_answer answer;
@@ -107,6 +122,8 @@ static void finish(struct approval_command *command)
 		approval_answer_to_proposal(&answer, command->answer, command->length);
 	else
 		approval_answer_read(&answer, command->answer, command->length);
+	if (status != 0 && !is_full(command))
+		answer.why = end_of(status);
 	if (answer.is_word)
 		warn_of_word((enum approval_reply)answer.reply);
 	/* It may free the command. */
