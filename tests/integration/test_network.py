@@ -379,11 +379,12 @@ def test_tap_policy():
                   "$c exec tap-policy -- sh -c 'nc 10.99.0.1 9002 </dev/null; echo; '\"$carrier\"\n"
                   "$c policy set tap-policy less && $c exec tap-policy -- sh -c \"$carrier\"\n"
                   "$c audit tap-policy --json | grep -o 'network-[a-z]*'; ip link show tap9 | grep -o NO-CARRIER\n"
+                  "$c ps | grep -o 'network lost'\n"
                   "$c kill tap-policy")
         result = in_world(["sh", "-c", script, "sh", directory, cordon.PROGRAM], tap="tap9")
     assert result["status"] == 0, result
     assert result["stdout"].splitlines() == ["served by 10.99.0.1:9002", "1", "0", "network-unfiltered",
-                                             "network-lost", "NO-CARRIER"], result
+                                             "network-lost", "NO-CARRIER", "network lost"], result
     # The resolver is at the host's loopback.
     assert "names do not resolve in the sandbox: /etc/resolv.conf has no nameserver" in result["stderr"], result
 

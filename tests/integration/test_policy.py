@@ -208,6 +208,15 @@ def test_policy_learn_of_programs():
     assert "no rule can allow: 1\n" in learned and "memfd:" not in learned, learned
 
 
+def test_policy_learn_of_names():
+    """A name whose query was denied becomes a dns rule; one that was allowed needs none; what is no name is left out."""
+    query = {"class": "net", "op": "resolve", "protocol": "dns", "rule": "p:2", "where": "host", "reason": "x"}
+    learned = learned_from({**query, "name": "a.example", "verdict": "deny"}, {**query, "name": "b.example", "verdict": "allow"},
+                           {**query, "name": "192.0.2.7", "verdict": "deny"}, {**query, "name": "-c", "verdict": "deny"})
+    assert [line for line in learned.splitlines() if not line.startswith("#")] == ["policy 1", "net allow dns a.example"], learned
+    assert "# left out: 2 objects" in learned, learned
+
+
 def test_policy_warns_of_rules_for_links():
     """With --rootfs a start warns of a rule that denies a program by a directory that is a link in most trees."""
     for rules, warned in (("exec deny /bin/curl\nexec allow /usr/**\n", True),

@@ -167,13 +167,15 @@ END_TEST
 
 START_TEST(host_names_mean_themselves)
 {
-	static const char *const bad[] = {"",	 "*",	"*.a",	"a b",	"a\tb",
-					  "a:1", "a/b", "a\\b", "a\nb", "A"};
+	static const char *const bad[] = {"",	 "*",	 "*.a",	 "a b", "a\tb", "a:1",
+					  "a/b", "a\\b", "a\nb", "A",	"-a",	"1.2.3.4",
+					  ".a",	 "a.",	 "a..b", "12"};
 	size_t i;
 
 	ck_assert(learn_is_host_name(NULL));
 	ck_assert(learn_is_host_name("a-b.example.com"));
 	ck_assert(learn_is_host_name("_srv.example.com"));
+	ck_assert(learn_is_host_name("1.2.3.a"));
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		ck_assert_msg(!learn_is_host_name(bad[i]), "%s", bad[i]);
 }

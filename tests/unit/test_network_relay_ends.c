@@ -66,9 +66,11 @@ START_TEST(the_relay_may_die)
 	start();
 	guest_sends(CHECK, 2);
 	wait_for("\"event\":\"ask\"");
+	ck_assert(!network.lost);
 	guest_sends(EXIT, 0);
 	wait_for("it exited with status 3");
 	ck_assert_uint_eq(logged("network-lost"), 1);
+	ck_assert(network.lost);
 	/* Nothing waits, and all goes on. */
 	ck_assert_uint_eq(network_waiting(&network), 0);
 	guest_sends(ECHO, 0);

@@ -298,6 +298,7 @@ START_TEST(another_policy_ends_the_link)
 	/* The interface is released. */
 	ck_assert_int_eq(recv(outside, got, sizeof(got), 0), 0);
 	/* For good, and told once. */
+	ck_assert(network.lost);
 	replace("net allow any");
 	replace("");
 	ck_assert(!link_is_up());

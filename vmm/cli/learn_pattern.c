@@ -100,6 +100,18 @@ bool learn_pattern(const char *path, size_t length, char pattern[LEARN_PATTERN_S
 
 bool learn_is_host_name(const char *name)
 {
-	return !name ||
-	       (name[0] && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") == strlen(name));
+	size_t length = name ? strlen(name) : 0, label = 0, i;
+
+	if (!name)
+		return true;
+	/* An address, and what could be an option of a program, are no names: see net.c. */
+	if (name[0] == '-' || strspn(name, "0123456789.") == length ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-") != length)
+		return false;
+	for (i = 0; i < length; i++) {
+		label = name[i] == '.' ? 0 : label + 1;
+		if (label > 63 || (label == 0 && (i == 0 || name[i - 1] == '.')))
+			return false;
+	}
+	return label > 0;
 }

@@ -135,7 +135,9 @@ static int learn_entry(void *arg, const char *line, size_t length, const json_t 
 					 entry.request.other_length, err);
 		return ret;
 	}
-	if (entry.request.op != POLICY_CONNECT)
+	/* A query that was allowed needs no line: a rule about a connection permits it. */
+	if (entry.request.op != POLICY_CONNECT &&
+	    (entry.request.op != POLICY_RESOLVE || strcmp(entry.verdict, "deny") != 0))
 		return 0;
 	/* Without a name or address the rule would match every target. */
 	if (!learn_is_host_name(entry.request.net.name) ||

@@ -80,24 +80,33 @@ static bool print_ended(const json_t *item)
 
 /* --- running sandboxes ------------------------------------------------------------------------ */
 
-/* What waits for an operator, and where the memory is. */
+static void add_note(char *notes, size_t size, const char *note)
+{
+	size_t used = strlen(notes);
+
+	snprintf(notes + used, size - used, "%s%s", used ? ", " : "  ", note);
+}
+
+/* What waits for an operator, where the memory is, and whether the network has ended. */
 static const char *notes_of(const json_t *info, char *notes, size_t size)
 {
 	long long questions = json_integer_value(json_object_get(info, "questions"));
-	const char *memory = json_is_true(json_object_get(info, "spilled")) ? "memory on disk" : "";
+	char text[40];
 
 	notes[0] = '\0';
+	snprintf(text, sizeof(text), "%lld question%s", questions, questions == 1 ? "" : "s");
 	if (questions > 0)
-		snprintf(notes, size, "  %lld question%s%s%s", questions, questions == 1 ? "" : "s",
-			 memory[0] ? ", " : "", memory);
-	else if (memory[0])
-		snprintf(notes, size, "  %s", memory);
+		add_note(notes, size, text);
+	if (json_is_true(json_object_get(info, "spilled")))
+		add_note(notes, size, "memory on disk");
+	if (json_is_true(json_object_get(info, "network_lost")))
+		add_note(notes, size, "network lost");
 	return notes;
 }
 
 static void print_info(const json_t *info)
 {
-	char notes[64];
+	char notes[96];
 	const json_t *jobs = json_object_get(info, "jobs");
 	json_int_t started = json_integer_value(json_object_get(info, "started"));
 	json_int_t age = started ? time(NULL) - started : 0;

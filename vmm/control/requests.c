@@ -40,9 +40,10 @@ static void op_info(struct client *client, struct message *message)
 	const struct machine *machine = &monitor->session.sandbox.machine;
 
 	server_reply(client, request_id(message->body),
-		     json_pack("{s:s,s:I,s:s,s:b,s:i,s:I,s:I,s:i,s:o,s:o}", "name",
+		     json_pack("{s:s,s:I,s:s,s:b,s:b,s:i,s:I,s:I,s:i,s:o,s:o}", "name",
 			       monitor->config->name, "pid", (json_int_t)getpid(), "state",
 			       state_of(monitor), "spilled", (int)monitor->freeze.spilled,
+			       "network_lost", (int)monitor->session.sandbox.network.lost,
 			       "questions", (int)count_questions(monitor), "started",
 			       (json_int_t)monitor->started, "memory",
 			       (json_int_t)machine->config.memory, "cpus",

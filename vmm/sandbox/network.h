@@ -52,6 +52,7 @@ struct network {
 	void *arg;
 	uint8_t mac[NET_CARD_MAC]; /* of this sandbox's card, as its guest sees it */
 	bool publishing;	   /* ops->published() has yet to be called */
+	bool lost;		   /* relay or tap has ended before the sandbox */
 	struct net_card *card;	   /* the caller's; NULL: there is no network */
 	struct network_relay *relay;
 	struct network_tap *tap; /* or relay */

@@ -182,6 +182,7 @@ static void relay_died(void *arg, const char *why)
 	bool starting;
 
 	relay->dead = true;
+	network->lost = true;
 	snprintf(relay->why, sizeof(relay->why), "its relay has ended: %s", why);
 	network_checks_close(&relay->checks);
 	net_card_set_owner(network->card, NULL, NULL);

@@ -106,6 +106,7 @@ static void end(struct network_tap *tap, const char *why)
 	struct network *network = tap->network;
 
 	tap->ended = true;
+	network->lost = true;
 	net_card_set_owner(network->card, NULL, NULL);
 	net_card_set_link(network->card, false);
 	log_warning("the sandbox has no network any more: --net tap=%s: %s", network->config.tap,
