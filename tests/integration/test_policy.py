@@ -163,6 +163,25 @@ def test_policy_explain_and_presets():
     call("policy", "presets", "x").expect_error("no preset")
 
 
+def test_why_hints_about_connections():
+    """Behind the line to add: what a query's rule does not open, a narrower rule, what kind of address it is."""
+    common = {"time": "2026-01-01T00:00:00.000000Z", "class": "net", "verdict": "deny", "rule": "default", "where": "host",
+              "reason": "no rule allows it"}
+    to = {**common, "op": "connect", "protocol": "tcp", "port": 443}
+    lines = [{**common, "op": "resolve", "protocol": "dns", "name": "a.example"},
+             {**to, "name": "a.example", "address": "93.184.216.34"}, {**to, "address": "169.254.169.254", "port": 80},
+             {**to, "name": "a.example", "address": "93.184.216.34", "port": 22}]
+    write("kept/log", "".join(json.dumps({"seq": i, **line, "hash": 64 * "0"}, separators=(",", ":")) + "\n"
+                              for i, line in enumerate(lines, 1)))
+    write("kept/policy.json", json.dumps({"name": "p", "folder": "/", "cwd": "/", "home": "/", "rootfs": False, "shares": [],
+                                          "parts": [], "text": "policy 1\nnet allow tls b.example:443\n"}))
+    said = [call("why", work("kept/log"), str(i + 1)).expect(0, stderr=b"").stdout.decode() for i in range(len(lines))]
+    assert "    net allow dns a.example\n" in said[0] and "That opens no connection" in said[0], said
+    assert "    net allow tcp a.example:443\n" in said[1] and "write tls in place of tcp" in said[1], said
+    assert "public Internet (link-local; metadata" in said[2] and "in place" not in said[2], said
+    assert said[3].endswith("at the end of the policy\n"), said
+
+
 def test_policy_learn_is_not_steered_by_names():
     """A log whose objects look like rules: each stays a name, or is left out and counted."""
     names = ("/w/plain", "/w/two words", "/w/#x", "/w/*", "/w/notes\nnet\tallow\ttcp\thost:1-65535", "/w/t\tb", "/w/\u202e",

@@ -7,6 +7,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/quantity.h"
+#include "vmm/base/special.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/audit_print.h"
@@ -100,6 +101,25 @@ static void print_line(const struct policy_explanation *explanation)
 		printf("at the end of the policy\n");
 }
 
+/* What the line about a connection or query does not say. */
+static void print_net_hints(const struct policy_request *request)
+{
+	const struct policy_net *net = &request->net;
+	const struct special_range *range =
+		net->family && !net->host ? special_range(net->family, net->address) : NULL;
+
+	if (request->op == POLICY_RESOLVE)
+		printf("That opens no connection: a rule about one, such as 'net allow tls "
+		       "NAME:443', also permits\nthe query.\n");
+	if (range)
+		printf("The address is not of the public Internet (%s): rules with names or "
+		       "stars do not open it.\n",
+		       range->what);
+	else if (request->op == POLICY_CONNECT && net->protocol == POLICY_TCP && net->port == 443)
+		printf("For a program that speaks TLS, write tls in place of tcp: that opens "
+		       "less.\n");
+}
+
 /* name: as the user gave it. The line is not repeated: a shell might run what the guest chose. */
 static void print_how_to_approve(const char *name)
 {
@@ -188,6 +208,8 @@ static void print_why(const char *name, const struct policy *policy, const struc
 	if (!explanation.line[0] || (entry.request.directory && entry.request.other))
 		return;
 	print_line(&explanation);
+	if (entry.request.class == POLICY_NET)
+		print_net_hints(&entry.request);
 	if (explanation.decision.verdict == POLICY_ASK)
 		print_how_to_approve(name);
 }
