@@ -82,7 +82,10 @@ bool extract_keeps_owners(int fd)
 int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode, bool exact,
 		 const struct tar_entry *entry, struct err *err)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = entry->mtime}};
+	struct timespec times[2] = {
+		{.tv_nsec = UTIME_OMIT},
+		{.tv_sec = entry->mtime, .tv_nsec = entry->mtime_nsec},
+	};
 	int fd, ret;
 
 	/* A new file: an existing one, which may have other links, is not written into. */

@@ -8,6 +8,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/image/tar_internal.h"
 #include "vmm/image/ustar.h"
 
 /* Bytes of a header that extends the next entry (a long name, pax records). */
@@ -74,76 +75,9 @@ static bool is_empty(const struct ustar *header)
 	return memcmp(header, &none, sizeof(none)) == 0;
 }
 
-/* Fields of the next entry from the headers before its own. */
-struct extension {
-	char name[PATH_MAX], link[PATH_MAX];
-	uint64_t size;
-	uint64_t uid, gid;
-	bool has_size, has_uid, has_gid, sparse;
-};
-
-static int set_path(char to[PATH_MAX], const char *from, size_t length, struct err *err)
-{
-	if (length >= PATH_MAX || memchr(from, '\0', length))
-		return err_set(err, EPROTO,
-			       "the tar stream has a name that is too long or invalid");
-	memcpy(to, from, length);
-	to[length] = '\0';
-	return 0;
-}
-
-/* Parses one pax record: "LENGTH KEY=VALUE\n". */
-static int pax_record(struct extension *extension, char *key, size_t length, struct err *err)
-{
-	char *value = memchr(key, '=', length);
-	size_t size;
-
-	if (!value || key[length - 1] != '\n')
-		return err_set(err, EPROTO, "the tar stream has a broken pax record");
-	*value++ = '\0';
-	size = length - 1 - (size_t)(value - key);
-	value[size] = '\0';
-	if (strcmp(key, "path") == 0)
-		return set_path(extension->name, value, size, err);
-	if (strcmp(key, "linkpath") == 0)
-		return set_path(extension->link, value, size, err);
-	if (strcmp(key, "size") == 0) {
-		if (size == 0 || size > 18 || strspn(value, "0123456789") != size)
-			return err_set(err, EPROTO, "the tar stream has a broken size");
-		extension->size = strtoull(value, NULL, 10);
-		extension->has_size = true;
-	}
-	if (strcmp(key, "uid") == 0 || strcmp(key, "gid") == 0) {
-		if (size == 0 || size > 10 || strspn(value, "0123456789") != size)
-			return err_set(err, EPROTO, "the tar stream has a broken owner");
-		*(key[0] == 'u' ? &extension->uid : &extension->gid) = strtoull(value, NULL, 10);
-		*(key[0] == 'u' ? &extension->has_uid : &extension->has_gid) = true;
-	}
-	if (strncmp(key, "GNU.sparse.", 11) == 0)
-		extension->sparse = true;
-	return 0;
-}
-
-static int pax_records(struct extension *extension, char *text, size_t length, struct err *err)
-{
-	size_t at = 0, digits;
-	unsigned long record;
-	int ret = 0;
-
-	while (at < length && ret == 0) {
-		digits = strspn(text + at, "0123456789");
-		record = digits > 0 && digits < 8 ? strtoul(text + at, NULL, 10) : 0;
-		if (text[at + digits] != ' ' || record <= digits + 1 || record > length - at)
-			return err_set(err, EPROTO, "the tar stream has a broken pax record");
-		ret = pax_record(extension, text + at + digits + 1, record - digits - 1, err);
-		at += record;
-	}
-	return ret;
-}
-
 /* Reads a header that extends the next entry. */
 static int read_extension(struct tar_reader *reader, char type, uint64_t size,
-			  struct extension *extension, struct err *err)
+			  struct tar_extension *extension, struct err *err)
 {
 	char *text;
 	int ret;
@@ -157,11 +91,11 @@ static int read_extension(struct tar_reader *reader, char type, uint64_t size,
 	ret = read_all(reader, text, align_up(size, TAR_BLOCK), err);
 	text[size] = '\0';
 	if (ret == 0 && type == 'x')
-		ret = pax_records(extension, text, size, err);
+		ret = tar_pax_records(extension, text, size, err);
 	else if (ret == 0 && type == 'L')
-		ret = set_path(extension->name, text, strlen(text), err);
+		ret = tar_set_path(extension->name, text, strlen(text), err);
 	else if (ret == 0 && type == 'K')
-		ret = set_path(extension->link, text, strlen(text), err);
+		ret = tar_set_path(extension->link, text, strlen(text), err);
 	free(text);
 	return ret;
 }
@@ -190,8 +124,15 @@ static uint32_t owner(bool given, uint64_t id, const char field[8])
 	return id < UINT32_MAX ? (uint32_t)id : 65534;
 }
 
+static uint32_t device_part(const char field[8])
+{
+	uint64_t value = number(field, 8);
+
+	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
+}
+
 static int fill_entry(struct tar_entry *entry, const struct ustar *header,
-		      const struct extension *extension, struct err *err)
+		      const struct tar_extension *extension, struct err *err)
 {
 	uint64_t mtime = number(header->mtime, sizeof(header->mtime));
 	int prefix = memcmp(header->magic, "ustar", 6) == 0
@@ -207,6 +148,13 @@ static int fill_entry(struct tar_entry *entry, const struct ustar *header,
 	entry->uid = owner(extension->has_uid, extension->uid, header->uid);
 	entry->gid = owner(extension->has_gid, extension->gid, header->gid);
 	entry->mtime = mtime <= INT32_MAX ? (int64_t)mtime : 0;
+	entry->mtime_nsec = 0;
+	if (extension->has_mtime) {
+		entry->mtime = extension->mtime;
+		entry->mtime_nsec = extension->mtime_nsec;
+	}
+	entry->major = device_part(header->major);
+	entry->minor = device_part(header->minor);
 	if (extension->name[0])
 		memcpy(entry->name, extension->name, sizeof(entry->name));
 	else
@@ -263,13 +211,15 @@ static int read_header(struct tar_reader *reader, struct ustar *header, uint64_t
 
 int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err)
 {
-	struct extension extension = {.name = ""};
+	struct tar_extension extension = {.name = "", .attributes = reader->attributes};
 	struct ustar header;
 	uint64_t size = 0;
 	int ret;
 
 	if (reader->ended)
 		return 0;
+	if (reader->attributes)
+		reader->attributes->count = reader->attributes->used = 0;
 	ret = skip_contents(reader, err);
 	while (ret == 0) {
 		ret = read_header(reader, &header, &size, err);

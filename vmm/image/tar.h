@@ -35,6 +35,30 @@ struct tar_entry {
 	uint32_t uid, gid;
 	uint64_t size; /* bytes of contents; 0 unless TAR_FILE */
 	int64_t mtime;
+	uint32_t mtime_nsec;   /* the part of a second after mtime */
+	uint32_t major, minor; /* of a device; UINT32_MAX: not a number */
+};
+
+/*
+ * Extended attributes of an entry, from pax records SCHILY.xattr.NAME (as GNU tar, buildkit and
+ * others write them). A record of the same name replaces an earlier one. No name is empty or longer
+ * than TAR_ATTRIBUTE_NAME_MAX.
+ */
+#define TAR_ATTRIBUTES_MAX     64
+#define TAR_ATTRIBUTES_BYTES   (64u << 10) /* names and values together */
+#define TAR_ATTRIBUTE_NAME_MAX 255
+
+struct tar_attribute {
+	const char *name; /* "user.x" */
+	const void *value;
+	size_t size;
+};
+
+struct tar_attributes {
+	unsigned count;
+	size_t used;
+	struct tar_attribute list[TAR_ATTRIBUTES_MAX];
+	char bytes[TAR_ATTRIBUTES_BYTES];
 };
 
 /* The source of a stream, if it is not a descriptor. */
@@ -51,8 +75,10 @@ struct tar_reader {
 	int fd;
 	uint64_t left, padding; /* of the current entry's contents */
 	bool ended;
+	struct tar_attributes *attributes; /* filled by tar_next(), unless it is NULL */
 };
 
+/* Leaves attributes NULL. */
 void tar_reader_init(struct tar_reader *reader, int fd);
 void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *input);
 
