@@ -2,7 +2,8 @@
 /*
  * Images: layers of valid and hostile entries, plain or gzip, some bytes changed, unpacked one over
  * the other; and descriptions with some bytes changed. No file may appear outside of the tree, none
- * in it may be a device or have set-id bits, and a refusal must have a message.
+ * in it may be a device or have set-id bits, and a refusal must have a message. The same layers as
+ * an erofs image must be the same tree.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -10,9 +11,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/support/erofs_image.h"
 #include "tests/support/forged_image.h"
 #include "vmm/base/fd.h"
 #include "vmm/image/extract.h"
@@ -78,9 +81,30 @@ static void check_outside(void)
 	FUZZ_REQUIRE(access("/x", F_OK) < 0);
 }
 
+static const struct image_limits limits = {.bytes = MIB(1), .entries = 30};
+
+/* tree: what unpacking to files gave. A tree has no devices and pipes, nor what links to them. */
+static void unpack_erofs(const struct image_manifest *manifest, const struct image_source *source,
+			 int tree, bool left_out)
+{
+	struct erofs_image made = {.bytes = NULL};
+	struct image_counts counts;
+	struct err err = {.text = ""};
+	int fd = memfd_create("erofs", MFD_CLOEXEC);
+	int ret = image_unpack_erofs(manifest, source, fd, &limits, &counts, &err);
+
+	FUZZ_REQUIRE(ret == 0 || err.text[0]);
+	FUZZ_REQUIRE(left_out || (ret == 0) == (tree == 0));
+	if (ret == 0) {
+		FUZZ_REQUIRE(erofs_image_open(&made, fd) && !erofs_image_check(&made));
+		FUZZ_REQUIRE(left_out || !erofs_image_compare(&made, image.out_fd));
+	}
+	erofs_image_close(&made);
+	close(fd);
+}
+
 static void unpack(const struct image_manifest *manifest, const struct image_source *source)
 {
-	const struct image_limits limits = {.bytes = MIB(1), .entries = 30};
 	struct image_counts counts;
 	struct err err = {.text = ""};
 	char tree[96];
@@ -90,6 +114,7 @@ static void unpack(const struct image_manifest *manifest, const struct image_sou
 	FUZZ_REQUIRE(ret < 0 || (counts.bytes <= limits.bytes && counts.entries <= limits.entries));
 	snprintf(tree, sizeof(tree), "%s/out", image.base);
 	FUZZ_REQUIRE(nftw(tree, look, 16, FTW_PHYS) == 0);
+	unpack_erofs(manifest, source, ret, counts.left_out > 0);
 	check_outside();
 }
 

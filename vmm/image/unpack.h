@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unpacks an image's layers, one over the other, to a tree of files (OCI image layer
- * specification).
+ * Unpacks an image's layers, one over the other (OCI image layer specification), to a tree of files
+ * or to one erofs image. Works without host root.
  *
- * Works without host root. All files belong to the user who unpacks; owners other than root are
- * noted with files and directories, not with symbolic links (extract.h). Absolute names, "..",
- * sparse files, unknown types of entries, names that begin with ".wh." but are not whiteouts, and
- * anything beyond a limit are errors. Devices and pipes are left out and counted; set-id bits and
- * extended attributes of the image are dropped. Links on the way to an entry lead where they would
- * in the sandbox, so never out of the tree.
+ * Absolute names, "..", sparse files, unknown types of entries, names that begin with ".wh." but
+ * are not whiteouts, and anything beyond a limit are errors. Links on the way to an entry lead
+ * where they would in the sandbox, so never out of the tree.
  */
 #ifndef CORDON_IMAGE_UNPACK_H
 #define CORDON_IMAGE_UNPACK_H
@@ -29,15 +26,30 @@ extern const struct image_limits image_limits_default; /* 32 GiB, a million */
 
 struct image_counts {
 	uint64_t bytes, entries;
-	uint64_t left_out; /* devices and pipes */
+	uint64_t left_out; /* devices and pipes, of a tree */
 	uint64_t owned;	   /* entries with an owner other than root */
 	bool owners_kept;  /* the file system can store the owners */
 };
 
-/* Unpacks into an empty directory. 0; or -errno with a message, and the caller removes the
- * directory. */
+/*
+ * Unpacks into an empty directory. All files belong to the user who unpacks; owners other than root
+ * are noted with files and directories, not with symbolic links (extract.h). Devices and pipes are
+ * left out and counted; set-id bits and extended attributes of the image are dropped. 0; or -errno
+ * with a message, and the caller removes the directory.
+ */
 int image_unpack(const struct image_manifest *manifest, const struct image_source *source,
 		 int directory_fd, const struct image_limits *limits, struct image_counts *counts,
 		 struct err *err);
+
+/*
+ * Unpacks into an empty file, open for reading and writing, as an erofs image (erofs.h). Everything
+ * in the layers is kept: owners, set-id bits, times, devices and pipes, and the extended attributes
+ * of which erofs.h speaks. The same layers give the same bytes; the UUID is made from the
+ * manifest's id. Names and attributes take at most erofs_limits_default.memory. 0; or -errno with a
+ * message, and the caller removes the file.
+ */
+int image_unpack_erofs(const struct image_manifest *manifest, const struct image_source *source,
+		       int fd, const struct image_limits *limits, struct image_counts *counts,
+		       struct err *err);
 
 #endif
