@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon image: the cache of unpacked images. */
+/* cordon image: the cache of unpacked images, and images as files. */
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
@@ -10,6 +10,7 @@
 #include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
 #include "vmm/image/cache.h"
+#include "vmm/image/convert.h"
 
 struct image_options {
 	const char *tag, *ref;
@@ -29,6 +30,12 @@ static const struct option_entry build_entries[] = {
 	 .offset = offsetof(struct image_options, ref)},
 };
 
+static const struct option_entry convert_entries[] = {
+	{"ref", 0, OPTION_STRING, "NAME",
+	 "the image to take if PATH has several: its reference name or tag",
+	 .offset = offsetof(struct image_options, ref)},
+};
+
 static const struct option_entry list_entries[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print a list of JSON objects",
 	 .offset = offsetof(struct image_options, json)},
@@ -36,6 +43,8 @@ static const struct option_entry list_entries[] = {
 
 static const struct option_table build_table = {"Options of build", build_entries,
 						ARRAY_SIZE(build_entries)};
+static const struct option_table convert_table = {"Options of convert", convert_entries,
+						  ARRAY_SIZE(convert_entries)};
 static const struct option_table list_table = {"Options of ls", list_entries,
 					       ARRAY_SIZE(list_entries)};
 
@@ -87,7 +96,7 @@ static int list(int argc, char **argv, struct err *err)
 	return 0;
 }
 
-/* --- build and rm ----------------------------------------------------------------------------- */
+/* --- build, convert and rm -------------------------------------------------------------------- */
 
 static int build(int argc, char **argv, struct err *err)
 {
@@ -110,6 +119,28 @@ static int build(int argc, char **argv, struct err *err)
 	return 0;
 }
 
+static int convert(int argc, char **argv, struct err *err)
+{
+	struct image_options options = {.ref = NULL};
+	const struct option_set set = {&convert_table, &options};
+	const char *path, *file;
+	struct digest id;
+	int ret, at = options_parse_name(&set, 1, argc, argv, &path, err);
+
+	if (at < 0)
+		return at;
+	if (!path || at != argc - 1)
+		return verb_usage_error(&verb_image, "convert", "two paths are needed", err);
+	file = argv[at];
+	if (isatty(STDERR_FILENO))
+		text_line(stderr, "cordon: converting %s", path);
+	ret = image_convert(path, options.ref, file, &id, err);
+	if (ret < 0)
+		return ret;
+	printf("sha256:%s\n", id.hex);
+	return 0;
+}
+
 static int remove_images(int argc, char **argv, struct err *err)
 {
 	int i, ret = 0;
@@ -123,6 +154,7 @@ static int remove_images(int argc, char **argv, struct err *err)
 
 static const struct option_table *const list_tables[] = {&list_table, NULL};
 static const struct option_table *const build_tables[] = {&build_table, NULL};
+static const struct option_table *const convert_tables[] = {&convert_table, NULL};
 
 static const struct subverb subverbs[] = {
 	{"ls", "[--json]", "List the unpacked images.", list_tables, list},
@@ -130,6 +162,12 @@ static const struct subverb subverbs[] = {
 	 "Unpack an OCI image layout (a directory or a tar file) or the output of `docker save` "
 	 "for `--rootfs`, and print its digest.",
 	 build_tables, build},
+	{"convert", "[--ref NAME] PATH FILE",
+	 "Write such an image to FILE as an erofs file system, with all owners, modes, devices and "
+	 "attributes, and print its digest. `--rootfs FILE` runs it from a disk; variables, user "
+	 "and "
+	 "command of the image are not in it.",
+	 convert_tables, convert},
 	{"rm", "NAME|DIGEST ...",
 	 "Remove a name, and with its last name the image, unless a sandbox uses it.", NULL,
 	 remove_images},
