@@ -78,6 +78,9 @@ def test_bad_published_ports():
         call("run", *options, "--", "true").expect_error(why)
         call("start", *options, "never").expect_error(why)
     refused("not a port of the host", "99999:80")
+    refused("such as 8080:80", "80")
+    for port in ("8080:80", "127.0.0.1:8080"):
+        call("unpublish", "box", port).expect_error("the port of the host only")
     refused("not an IPv4 address", "localhost:8080:80")
     refused("is published twice", "8080:80", "0.0.0.0:8080:81")
     refused("more than 16 ports", *(f"{port}:80" for port in range(20000, 20017)))

@@ -12,6 +12,12 @@ static int parse_port(char *text, uint64_t *port, bool *udp, struct err *err)
 	char *slash = strchr(text, '/');
 	struct err why;
 
+	if (strchr(text, ':'))
+		return err_set(
+			err, EINVAL,
+			"'%s': give the port of the host only, the column HOSTPORT of 'cordon "
+			"ports'",
+			text);
 	*udp = slash && strcmp(slash, "/udp") == 0;
 	if (slash && !*udp && strcmp(slash, "/tcp") != 0)
 		return err_set(err, EINVAL, "'%s' is not HOSTPORT[/tcp|/udp]", text);

@@ -19,7 +19,10 @@ static const uint8_t loopback[PUBLISH_ADDRESS] = {127, 0, 0, 1};
 
 static int bad_form(const char *text, struct err *err)
 {
-	return err_set(err, EINVAL, "'%s' is not [ADDRESS:]HOSTPORT:GUESTPORT[/tcp|/udp]", text);
+	return err_set(err, EINVAL,
+		       "'%s' is not [ADDRESS:]HOSTPORT:GUESTPORT[/tcp|/udp], such as 8080:80 or "
+		       "[::1]:8080:80",
+		       text);
 }
 
 static int parse_port(const char *text, const char *owner, uint16_t *port, struct err *err)

@@ -82,7 +82,9 @@ int network_ports_close(struct network_ports *ports, struct relay_client *client
 		closed++;
 	}
 	return closed > 0 ? 0
-			  : err_set(err, ENOENT, "port %u/%s of the host is not published",
+			  : err_set(err, ENOENT,
+				    "port %u/%s of the host is not published: 'cordon "
+				    "ports' lists those that are",
 				    host_port, udp ? "udp" : "tcp");
 }
 

@@ -308,7 +308,8 @@ static void note_asked(struct proposals *proposals, const struct proposal *propo
 {
 	char detail[512];
 
-	snprintf(detail, sizeof(detail), "question=%u proposal: %.440s", proposal->number, reason);
+	snprintf(detail, sizeof(detail), "question=%u proposal%s%.440s", proposal->number,
+		 reason[0] ? ": " : "", reason);
 	note(proposals, proposal, "ask", detail);
 }
 
