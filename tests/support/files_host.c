@@ -38,7 +38,7 @@ static struct policy *parse(const char *rules)
 	return policy;
 }
 
-void files_host_begin(struct files_host *host, const char *policy, bool read_only)
+static void begin(struct files_host *host, const char *policy, bool read_only)
 {
 	struct files_share_config config = {
 		.guest = "/w", .read_only = read_only, .id_base = 100000};
@@ -61,10 +61,31 @@ void files_host_begin(struct files_host *host, const char *policy, bool read_onl
 	config.host = host->base;
 	config.guard = host->guard;
 	need(files_share_open(&host->share, &config, &err) == 0, err.text);
+}
+
+void files_host_begin(struct files_host *host, const char *policy, bool read_only)
+{
+	begin(host, policy, read_only);
 	need(files_session_create(&host->client.session, &host->share) == 0, "session");
 	need(p9c_version(&host->client, FILES_MSIZE_MAX, P9_VERSION) == 0 &&
 		     p9c_attach(&host->client, P9C_ROOT) == 0,
 	     "attach");
+}
+
+void files_host_begin_fuse(struct files_host *host, const char *policy, bool read_only,
+			   enum fused_cache cache, const struct fuse_session_config *config)
+{
+	struct fuse_client *client = &host->fuse;
+	struct fuse_entry_out entry;
+	struct fuse_init_out init;
+
+	begin(host, policy, read_only);
+	need(fuse_session_create(&client->session, config) == 0, "session");
+	need(fuse_session_enter() == 0, "enter");
+	need(fuse_session_add(client->session, "0", &host->share, cache) == 0, "root");
+	need(fc_init(client, UINT64_MAX, &init) == 0, "INIT");
+	need(fc_lookup(client, FUSE_ROOT_ID, "0", &entry) == 0, "LOOKUP");
+	client->root = entry.nodeid;
 }
 
 void files_host_replace(struct files_host *host, const char *policy)
@@ -92,6 +113,7 @@ static int remove_one(const char *path, const struct stat *stat, int type, struc
 void files_host_end(struct files_host *host)
 {
 	files_session_destroy(host->client.session);
+	fuse_session_destroy(host->fuse.session);
 	files_share_close(&host->share);
 	guard_destroy(host->guard);
 	nftw(host->top, open_up, 16, FTW_PHYS);
@@ -137,4 +159,19 @@ bool host_has(const struct files_host *host, const char *path)
 	struct stat stat;
 
 	return lstat(host_path(host, path), &stat) == 0;
+}
+
+void files_host_fill(const struct files_host *host)
+{
+	host_mkdir(host, "denied");
+	host_write(host, "denied/f", "denied");
+	host_mkdir(host, "read");
+	host_write(host, "read/f", "read");
+	host_mkdir(host, "log");
+	host_write(host, "log/f", "log");
+	host_mkdir(host, "d");
+	host_write(host, "d/f", "d");
+	host_write(host, "d/.env", "hidden");
+	host_write(host, ".env", "hidden");
+	host_write(host, "f", "f");
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the file server's tests: a host directory, shared as /w under a policy, and a client. */
+/* For the file servers' tests: a host directory, shared as /w under a policy, and a client. */
 #ifndef CORDON_TEST_FILES_HOST_H
 #define CORDON_TEST_FILES_HOST_H
 
+#include "tests/support/fuse_client.h"
 #include "tests/support/p9_client.h"
 #include "vmm/policy/guard.h"
 
@@ -12,6 +13,7 @@ struct files_host {
 	struct files_share share;
 	struct guard *guard;
 	struct p9_client client;
+	struct fuse_client fuse;
 };
 
 /* Where temporary directories are made: "/tmp". */
@@ -19,6 +21,9 @@ extern const char *files_host_directory;
 
 /* policy: the rules of a policy file, without its first line; NULL: everything is allowed. */
 void files_host_begin(struct files_host *host, const char *policy, bool read_only);
+/* The same with a FUSE session, whose root "0" is the share; config may be NULL. */
+void files_host_begin_fuse(struct files_host *host, const char *policy, bool read_only,
+			   enum fused_cache cache, const struct fuse_session_config *config);
 void files_host_end(struct files_host *host);
 
 /* Replaces the policy. */
@@ -30,6 +35,8 @@ void host_write(const struct files_host *host, const char *path, const char *tex
 /* A file's contents in a static buffer; NULL if there is no such file. */
 const char *host_read(const struct files_host *host, const char *path);
 void host_mkdir(const struct files_host *host, const char *path);
+/* Directories with files for rules: denied, read, log, d, and files called .env. */
+void files_host_fill(const struct files_host *host);
 bool host_has(const struct files_host *host, const char *path);
 
 #endif

@@ -13,17 +13,7 @@ const char rules[] = "file hide   /w/**/.env\n"
 void begin(const char *policy, bool read_only)
 {
 	files_host_begin(&host, policy, read_only);
-	host_mkdir(&host, "denied");
-	host_write(&host, "denied/f", "denied");
-	host_mkdir(&host, "read");
-	host_write(&host, "read/f", "read");
-	host_mkdir(&host, "log");
-	host_write(&host, "log/f", "log");
-	host_mkdir(&host, "d");
-	host_write(&host, "d/f", "d");
-	host_write(&host, "d/.env", "hidden");
-	host_write(&host, ".env", "hidden");
-	host_write(&host, "f", "f");
+	files_host_fill(&host);
 }
 
 void end(void)

@@ -36,6 +36,7 @@ struct node {
 	uint32_t references;	/* the guest's numbers, open files and children */
 	uint32_t number;	/* 9P: used while a session is saved; else 0. FUSE: its slot */
 	bool gone;		/* it was removed: only its open files are still valid */
+	bool unnamed;		/* FUSE: made without a name (O_TMPFILE) */
 	bool known;		/* FUSE: mode, dev and ino are those of the file found there */
 	uint8_t length;
 	char *name;
@@ -191,6 +192,10 @@ struct open_file {
 int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
 	      bool directory);
 void file_close(struct tree *tree, struct open_file *file);
+
+/* One more descriptor, or one less, of the session and of all sessions; false: too many. */
+bool file_count(struct tree *tree);
+void file_uncount(struct tree *tree);
 
 /*
  * The rules may have been replaced since a file was opened: the current ones decide about an

@@ -16,8 +16,7 @@ static uint64_t policy_version(const struct tree *tree)
 	return tree->share->guard ? guard_version(tree->share->guard) : 0;
 }
 
-/* One more open file, of the session and of all sessions. */
-static bool count_open(struct tree *tree)
+bool file_count(struct tree *tree)
 {
 	if (atomic_fetch_add(&tree->usage->open, 1) < tree->usage->open_max) {
 		if (atomic_fetch_add(&open_all, 1) < budget(BUDGET_FILES))
@@ -28,10 +27,16 @@ static bool count_open(struct tree *tree)
 	return false;
 }
 
+void file_uncount(struct tree *tree)
+{
+	atomic_fetch_sub(&tree->usage->open, 1);
+	atomic_fetch_sub(&open_all, 1);
+}
+
 int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
 	      bool directory)
 {
-	if (!count_open(tree)) {
+	if (!file_count(tree)) {
 		fd_close(&fd);
 		return -EMFILE;
 	}
@@ -54,8 +59,7 @@ void file_close(struct tree *tree, struct open_file *file)
 		at = &(*at)->next;
 	*at = file->next;
 	fd_close(&file->fd);
-	atomic_fetch_sub(&tree->usage->open, 1);
-	atomic_fetch_sub(&open_all, 1);
+	file_uncount(tree);
 }
 
 /* A file without a place: whether it may still be used. */

@@ -101,6 +101,12 @@ static inline enum policy_op file_write_op(const struct open_file *file)
 	return file->flags & O_APPEND ? POLICY_APPEND : POLICY_WRITE;
 }
 
+/* What the policy must allow for other uses of the file: what it was opened for. */
+static inline enum policy_op file_op(const struct open_file *file)
+{
+	return (file->flags & O_ACCMODE) == O_WRONLY ? file_write_op(file) : POLICY_READ;
+}
+
 /* Without a decision. at_end: appends, whatever the offset. */
 long file_read(const struct open_file *file, uint64_t offset, void *to, size_t count);
 long file_write(const struct open_file *file, uint64_t offset, const void *from, size_t count,

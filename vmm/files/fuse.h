@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The file server of a virtio-fs device: FUSE messages in, FUSE messages out (protocol 7.41, as
+ * Linux 6.12 speaks it; <linux/fuse.h> has the layouts).
+ *
+ * One *session* serves several *roots*: shares, and perhaps a served root file system. The guest
+ * mounts the session once. Its root directory (node 1) is synthetic and read-only: its entries are
+ * the names of the roots, which the monitor adds and removes. docs/shares.md is the manual of what
+ * a guest may do with a file; in short, and in addition to vmm/files/files.h:
+ * - A node is a place, found anew for each operation by one openat2(2), and the policy decides
+ *   about the same path. The guest's numbers of nodes and open files are looked up in tables, and
+ *   mean nothing else: an unknown node is ESTALE, an unknown open file EBADF. A file that the host
+ *   put in the place of another one is a new node; the old one lives on in its open files.
+ * - Umask: the guest's alone. Requests come with the mode that is wanted (FUSE_DONT_MASK is not
+ *   negotiated), and files get just that, as fuse_session_enter() sets the process's umask to 0.
+ *   (Changing the mode after the creation would be a second step, which could meet another file.)
+ * - Inode numbers are the host's, mixed with the device's, so that they stay the same and mounts
+ *   do not collide. Hard links of the host are several nodes with one inode number.
+ * - Nothing is renamed or linked from one root to another (EXDEV).
+ *
+ * What is negotiated in INIT: asynchronous reads, atomic O_TRUNC, large messages, READDIRPLUS
+ * (adaptive), parallel lookups, cached symbolic links (a changed link is a new node), POSIX locks
+ * and flock, asynchronous direct I/O and mmap with it, HANDLE_KILLPRIV_V2 (no set-id file is ever
+ * open for writing). Not negotiated, because:
+ * - WRITEBACK_CACHE, AUTO_INVAL_DATA, EXPLICIT_INVAL_DATA: data is checked at each open, and the
+ *   guest drops what it caches when the size changes meanwhile. The first would hide the guest's
+ *   writes from the host, the second drop the cache at each of the guest's own writes, the third
+ *   keep a last page that the host has since appended to.
+ * - EXPORT_SUPPORT: numbers of nodes are no handles that outlive them. SUBMOUNTS: the agent mounts
+ *   each root at its place itself. POSIX_ACL, SECURITY_CTX: those attributes do not exist.
+ *
+ * Threads: all calls may be made from several threads. Requests of one root are handled one at a
+ * time, but reads, writes, syncs and copies run beside them. A host file system that hangs so
+ * holds up the requests of its own root at most, and the thread of each.
+ */
+#ifndef CORDON_FILES_FUSE_H
+#define CORDON_FILES_FUSE_H
+
+#include "vmm/files/files.h"
+
+/* --- bounds: beyond them a request fails with the error named ----------------------------------
+ */
+
+#define FUSED_ROOTS_MAX	    (FILES_SHARES_MAX + 1u) /* and -ENOSPC from fuse_session_add() */
+#define FUSED_ROOT_NAME_MAX 31u
+#define FUSED_NODES_MAX	    FILES_NODES_MAX /* a session (ENFILE); FILES_NODES_ALL in all */
+#define FUSED_OPEN_MAX	    4096u	    /* open files of a session (EMFILE); all: the budget */
+#define FUSED_LOCKS_MAX	    4096u	    /* ranges that a session has locked (ENOLCK) */
+#define FUSED_LOCKS_ALL	    16384u	    /* the same in all sessions */
+#define FUSED_WAITING_MAX   256u	    /* requests of a session that wait (ENOLCK) */
+#define FUSED_DATA_MAX	    (1u << 20)	    /* of a READ (shorter) or WRITE (EINVAL) */
+#define FUSED_LISTING_MAX   (128u << 10)    /* of a READDIR or READDIRPLUS: shorter */
+#define FUSED_COPY_MAX	    (16u << 20)	    /* of a COPY_FILE_RANGE: shorter */
+#define FUSED_XATTR_MAX	    FILES_XATTR_MAX /* a value or list (E2BIG); nothing is kept of it */
+#define FUSED_FORGETS_MAX   65536u	    /* of a BATCH_FORGET: more are ignored */
+
+/* The longest request and the longest reply. */
+#define FUSED_MESSAGE_MAX (FUSED_DATA_MAX + 4096u)
+
+/* --- roots ------------------------------------------------------------------------------------ */
+
+enum fused_cache {
+	/*
+	 * Names and attributes are requested anew for each use of a path. Data is kept from one
+	 * open to the next while size and times say that it is the same.
+	 */
+	FUSED_STRICT,
+	/* For roots that nothing changes: all is kept, also that a name is missing. */
+	FUSED_LOOSE,
+	/* Nothing is kept: each read is a request. */
+	FUSED_NONE,
+};
+
+/* How long a guest keeps names and attributes of a root with FUSED_LOOSE. */
+#define FUSED_LOOSE_SECONDS 86400u
+
+/*
+ * A file whose times are younger is not taken as unchanged: it could be changed again within what
+ * its file system's clock can tell. The second is for file systems that count whole seconds.
+ */
+#define FUSED_SETTLE_NS	       20000000ull
+#define FUSED_SETTLE_COARSE_NS 2000000000ull
+
+struct fuse_session;
+
+struct fuse_session_config {
+	/*
+	 * Files are not opened before they are read: OPEN and OPENDIR are ENOSYS, after which the
+	 * guest's kernel sends no more of them, nor FLUSH and RELEASE. That holds for a whole
+	 * session, and each READ opens its file: so it is for a device whose roots are all
+	 * read-only, and fuse_session_add() refuses others (-EINVAL).
+	 */
+	bool no_open;
+	uint32_t max_write; /* largest WRITE to negotiate, at most FUSED_DATA_MAX; 0: that */
+};
+
+/* config NULL: all zero. 0 or -ENOMEM. */
+int fuse_session_create(struct fuse_session **out, const struct fuse_session_config *config);
+void fuse_session_destroy(struct fuse_session *session);
+
+/*
+ * Call in each thread before it handles requests: sets the umask of the process to 0, and drops
+ * supplementary groups of the host's root. 0 or -errno: then it must not handle any.
+ */
+int fuse_session_enter(void);
+
+/*
+ * The share must outlive the root. name: an entry of node 1. 0, -EEXIST, -EINVAL (not a name, or
+ * see no_open), -ENOSPC or -ENOMEM.
+ */
+int fuse_session_add(struct fuse_session *session, const char *name, struct files_share *share,
+		     enum fused_cache cache);
+
+/*
+ * Waits for requests of the root that are being handled; afterwards its nodes are ESTALE. 0 or
+ * -ENOENT.
+ */
+int fuse_session_remove(struct fuse_session *session, const char *name);
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+/*
+ * Handles one request: length bytes at in, as copied from the guest. Returns the length of the
+ * reply at out, never more than room; 0: there is none (FORGET, BATCH_FORGET, INTERRUPT, or less
+ * than a header). A request that is malformed gets EINVAL, one whose reply does not fit EIO.
+ * FUSED_LATER: the request waits (a lock that is taken). The caller keeps the message, and calls
+ * again with the same when fuse_session_retry() returns its tag: a number that the caller chooses,
+ * different for each request that it has not got a reply for.
+ */
+#define FUSED_LATER (-1)
+ssize_t fuse_session_handle(struct fuse_session *session, uint64_t tag, const void *in,
+			    size_t length, void *out, size_t room);
+
+/*
+ * The root that a request is about, a number from 1 to FUSED_ROOTS_MAX; 0: none. A caller that
+ * handles the requests of a root in one thread, or in few, keeps the others free of a root whose
+ * host hangs.
+ */
+unsigned fuse_message_root(const void *in, size_t length);
+
+/*
+ * Whether a request that was left waiting should be handled again now, by one thread. Ask after
+ * each fuse_session_handle() and fuse_session_tick(), until it is false.
+ */
+bool fuse_session_retry(struct fuse_session *session, uint64_t *tag);
+
+/*
+ * Some requests wait for the host, which does not tell when a lock is free: while this returns
+ * true, call it again within FUSED_TICK_MS.
+ */
+#define FUSED_TICK_MS 50
+bool fuse_session_tick(struct fuse_session *session);
+
+/* Forgets a request that waits: its reply is not wanted any more. */
+void fuse_session_cancel(struct fuse_session *session, uint64_t tag);
+
+struct fuse_session_stats {
+	uint64_t requests, refused;
+	uint32_t nodes, open, locks, waiting;
+};
+void fuse_session_stats(struct fuse_session *session, struct fuse_session_stats *out);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* FUSE: open files that the guest has numbers for. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "vmm/base/fd.h"
+#include "vmm/files/fuse_internal.h"
+
+int fuse_handle_new(struct fuse_root *root, struct node *node, int fd, uint32_t flags,
+		    bool directory, struct fuse_handle **out)
+{
+	struct fuse_handle *handle = calloc(1, sizeof(*handle));
+	int64_t slot = handle ? fuse_table_add(&root->handles, handle) : -ENOMEM;
+	int ret;
+
+	if (slot < 0) {
+		free(handle);
+		fd_close(&fd);
+		return (int)slot;
+	}
+	ret = file_open(root->tree, &handle->file, node, fd, flags, directory);
+	if (ret < 0) {
+		fuse_table_remove(&root->handles, (uint32_t)slot);
+		free(handle);
+		return ret;
+	}
+	node_get(node);
+	handle->slot = (uint32_t)slot;
+	*out = handle;
+	return 0;
+}
+
+uint64_t fuse_handle_number(const struct fuse_root *root, const struct fuse_handle *handle)
+{
+	return fuse_table_number(&root->handles, handle->slot);
+}
+
+int fuse_find_handle(const struct fuse_request *request, uint64_t number, struct fuse_handle **out)
+{
+	*out = fuse_table_find(&request->root->handles, number);
+	return *out && (*out)->file.node == request->node ? 0 : -EBADF;
+}
+
+void fuse_handle_free_unused(struct fuse_root *root, struct fuse_handle *handle)
+{
+	struct node *node = handle->file.node;
+
+	if (!handle->gone || handle->users > 0)
+		return;
+	file_close(root->tree, &handle->file);
+	node_put(root->tree, node);
+	free(handle);
+}
+
+void fuse_handle_release(struct fuse_root *root, struct fuse_handle *handle)
+{
+	fuse_locks_drop(root, handle, NULL);
+	/* What waits for a lock through it has no file any more. */
+	fuse_wake(root, handle->file.node);
+	fuse_table_remove(&root->handles, handle->slot);
+	handle->gone = true;
+	fuse_handle_free_unused(root, handle);
+}
+
+int fuse_handle_borrow(struct fuse_request *request, uint64_t number, uint32_t flags,
+		       struct fuse_handle **out)
+{
+	struct stat stat;
+	int ret, fd;
+
+	if (number || !request->session->config.no_open) {
+		ret = fuse_find_handle(request, number, out);
+	} else {
+		fd = op_open(request->root->tree, request->node, flags, &stat);
+		ret = fd < 0 ? fd
+			     : fuse_handle_new(request->root, request->node, fd, flags,
+					       S_ISDIR(stat.st_mode), out);
+	}
+	if (ret == 0)
+		(*out)->users++;
+	return ret;
+}
+
+void fuse_handle_back(struct fuse_request *request, uint64_t number, struct fuse_handle *handle)
+{
+	/* The guest may have begun anew meanwhile, which releases all. */
+	if (!number && !handle->gone)
+		fuse_handle_release(request->root, handle);
+	handle->users--;
+	fuse_handle_free_unused(request->root, handle);
+}
