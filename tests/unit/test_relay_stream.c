@@ -92,6 +92,8 @@ START_TEST(a_refused_connection_is_refused)
 	ck_assert(relay_world_until(&world, is_gone, connection));
 	ck_assert_int_eq(tcp_cause(connection->tcp), TCP_CAUSE_RESET);
 	ck_assert_int_eq(connection->icmp_code, -1);
+	ck_assert(relay_world_noted(&world, "flow-end", "end=closed out=0 in=0 "));
+	ck_assert(relay_world_noted(&world, "flow-end", " error=ECONNREFUSED"));
 	relay_world_end(&world);
 }
 END_TEST
@@ -217,6 +219,7 @@ START_TEST(a_reset_of_the_guest_reaches_the_server)
 	ck_assert(relay_world_until(&world, client_is_reset, server));
 	ck_assert_uint_eq(world.relay->flows.count, 0);
 	ck_assert(relay_world_noted(&world, "flow-end", "end="));
+	ck_assert(!relay_world_noted(&world, "flow-end", "error="));
 	relay_world_end(&world);
 }
 END_TEST
@@ -235,12 +238,16 @@ START_TEST(a_new_policy_resets_what_it_does_not_allow)
 	other = relay_world_connect(&world, &host, kept->port);
 	ck_assert(relay_world_until(&world, world_is_open, connection));
 	ck_assert(relay_world_until(&world, world_is_open, other));
+	relay_world_run(&world, 10000000);
 	snprintf(policy, sizeof(policy), "net allow tcp host:%u\n", kept->port);
 	relay_world_set_policy(&world, policy);
 	ck_assert(relay_world_until(&world, is_gone, connection));
 	ck_assert(relay_world_until(&world, client_is_reset, server));
 	ck_assert_uint_eq(world.relay->flows.count, 1);
 	ck_assert(!world_is_closed(other));
+	/* Until its end, and not until its last packet. */
+	ck_assert(relay_world_noted(&world, "flow-end", "end=dropped"));
+	ck_assert(!relay_world_noted(&world, "flow-end", "seconds=0.00"));
 	/* A rule about another protocol does not keep it open either. */
 	snprintf(policy, sizeof(policy), "net allow tls host:%u\n", kept->port);
 	relay_world_set_policy(&world, policy);

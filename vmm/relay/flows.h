@@ -74,6 +74,7 @@ struct relay_flow {
 	bool approved;	    /* by a person, because of an 'ask' rule */
 	uint32_t rule;	    /* number of the rule that opened it, from 1; RELAY_NO_RULE */
 	char *name;	    /* that opened it; NULL: opened by address. The owner's to free */
+	int error;	    /* why the outside could not be connected, an errno; 0: it was */
 	uint64_t bytes_out,
 		bytes_in; /* payload from, to the guest: counted here and nowhere else */
 	/* private to the table */

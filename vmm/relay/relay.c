@@ -132,15 +132,18 @@ const char *relay_object(const char *protocol, const struct ip_address *address,
 void relay_log_end(struct relay *relay, const struct relay_flow *flow, enum relay_end why)
 {
 	char object[RELAY_OBJECT_TEXT], detail[160];
-	uint64_t passed = flow->seen_ns - flow->begun_ns;
+	/* Of an idle flow what counts is how long it was in use. */
+	uint64_t passed =
+		(why == RELAY_EXPIRED ? flow->seen_ns : relay_now(relay)) - flow->begun_ns;
+	const char *error = flow->error ? strerrorname_np(flow->error) : NULL;
 
 	relay_object(policy_protocol_name(relay_protocol(flow)), &flow->key.peer,
 		     flow->inbound ? flow->key.guest_port : flow->key.peer_port, flow->name,
 		     object);
 	snprintf(detail, sizeof(detail),
-		 "end=%s out=%" PRIu64 " in=%" PRIu64 " seconds=%" PRIu64 ".%03" PRIu64,
+		 "end=%s out=%" PRIu64 " in=%" PRIu64 " seconds=%" PRIu64 ".%03" PRIu64 "%s%s",
 		 relay_end_text(why), flow->bytes_out, flow->bytes_in, passed / SECOND_NS,
-		 passed / 1000000u % 1000u);
+		 passed / 1000000u % 1000u, error ? " error=" : "", error ? error : "");
 	decide_note(relay, "flow-end", object, detail);
 }
 

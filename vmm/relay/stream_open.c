@@ -90,6 +90,7 @@ static void fail(struct relay_stream *stream, int error)
 		break;
 	}
 	request.name = stream->flow.name;
+	stream->flow.error = error;
 	if (lack)
 		stream_refuse(stream, &request, lack);
 	else
