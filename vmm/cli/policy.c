@@ -110,8 +110,9 @@ static const struct subverb subverbs[] = {
 	{"explain",
 	 "FILE file|exec PATH\nFILE net PROTOCOL PEER\nFILE net http METHOD HOST/PATH\nFILE "
 	 "process GROUP",
-	 "Print the decision on an operation, and the rule that makes it.", NULL,
-	 policy_explain_verb},
+	 "Print the decision on an operation, and the rule that makes it. PEER is NAME:PORT or "
+	 "ADDRESS:PORT, of icmp and dns without a port; HOST may have a port, too.",
+	 NULL, policy_explain_verb},
 	{"presets", "[NAME]", "List the presets, or print one.", NULL, presets},
 	{"show", "NAME", "Print the policy of a sandbox, also of one that has ended.", NULL, show},
 	{"set", "[options] NAME FILE ...",
