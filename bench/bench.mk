@@ -2,7 +2,7 @@
 # Included by the Makefile: the benchmark's programs.
 
 # Of the tests' support they take what drives a parser or server; none of it needs a test library.
-$(BUILD)/bench/files-server: $(BUILD)/obj/bench/files/server.o $(addprefix $(BUILD)/obj/tests/support/,files_host.o p9_client.o) \
+$(BUILD)/bench/files-server: $(BUILD)/obj/bench/files/server.o $(addprefix $(BUILD)/obj/tests/support/,files_host.o fuse_client.o p9_client.o) \
 		$(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
