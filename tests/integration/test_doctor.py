@@ -107,6 +107,15 @@ def test_no_guest_files():
     assert checks["kind of host"]["verdict"] != "FAIL", answer
 
 
+def test_a_kernel_that_the_user_may_not_read():
+    """The guest's kernel may be a link into the home directory of the user who built it."""
+    hidden = cordon.scratch("vmlinux", b"x", 0o600)
+    program = copied_program(hidden, cordon.INITRAMFS)
+    assert report(program=program)[2]["guest kernel"]["verdict"] == "ok"
+    status, answer, checks = report(program=program, wrap=as_nobody())
+    assert status == 1 and "may not read it: 'make install'" in checks["guest kernel"]["found"], answer
+
+
 def test_empty_kernel():
     empty = cordon.scratch("vmlinux")
     status, answer, checks = report(program=copied_program(empty, cordon.INITRAMFS))

@@ -23,10 +23,18 @@ int find_installed_file(const char *in_build, const char *name, char path[PATH_M
 	slash = strrchr(program, '/');
 	if (slash)
 		*slash = '\0';
-	for (i = 0; i < ARRAY_SIZE(places); i++)
-		if (snprintf(path, PATH_MAX, "%s/%s/%s", program, places[i], name) < PATH_MAX &&
-		    access(path, R_OK) == 0)
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		if (snprintf(path, PATH_MAX, "%s/%s/%s", program, places[i], name) >= PATH_MAX)
+			continue;
+		if (access(path, R_OK) == 0)
 			return 0;
+		/* It may be a link into the home directory of the user who built it. */
+		if (errno == EACCES)
+			return err_set(err, EACCES,
+				       "%s: this user may not read it: 'make install' makes a copy "
+				       "for all users",
+				       path);
+	}
 	return err_set(err, ENOENT, "no file %s in %s/%s or %s/../lib/cordon: run 'make'", name,
 		       program, in_build, program);
 }
