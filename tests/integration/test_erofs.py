@@ -173,6 +173,37 @@ def test_linux_finds_the_attributes():
     assert found["directory"]["attributes"] == {"user.d": b"on a directory".hex()}
 
 
+def test_sparse_files_of_gnu_tar():
+    """Sparse files in all four formats of GNU tar are the same files in the image and in the cache, with their holes."""
+    need_program("tar")
+    layers, wanted = [], {}
+    for name, options in (("gnu", ["--format=gnu"]), *((f"posix-{version}", ["--format=posix", f"--sparse-version={version}"])
+                                                       for version in ("0.0", "0.1", "1.0"))):
+        noise = random.Random(name)
+        os.mkdir(work(name))
+        for kind, size, places in (("one", 3 << 20, (1 << 20,)), ("many", 20 << 20, range(0, 20 << 20, 300000)),
+                                   ("empty", 5 << 20, ()), ("end", 2 << 20, (0, (2 << 20) - 4096))):
+            path = os.path.join(work(name), f"{kind}.{name}")
+            with open(path, "wb") as file:
+                file.truncate(size)
+                for place in places:
+                    file.seek(place)
+                    file.write(noise.randbytes(4096))
+            os.utime(path, (SECONDS, SECONDS))
+            wanted[f"{kind}.{name}"] = listing(work(name))[f"{kind}.{name}"]
+        layers.append(subprocess.run(["tar", "-c", "--sparse", *options, "-C", work(name), "."], check=True,
+                                     stdout=subprocess.PIPE).stdout)
+        assert len(layers[-1]) < 3 << 20, "tar has found no holes"
+    image = convert(layers)
+    assert os.path.getsize(image) < 25 << 20
+    cache = {"XDG_CACHE_HOME": work("cache")}
+    digest = call("image", "build", work("image"), env=cache).expect(0).stdout.decode().strip().removeprefix("sha256:")
+    rootfs = work(f"cache/cordon/images/{digest}/rootfs")
+    compare(listing(rootfs), {"": {}, **wanted}, ("uid", "gid", "attributes"))
+    assert os.stat(os.path.join(rootfs, "empty.gnu")).st_blocks == 0
+    compare(mounted(image), {"": {}, **wanted}, ("uid", "gid", "attributes"))
+
+
 def test_layers_are_merged_as_in_the_cache():
     """An image of several layers is the same tree as the one that `cordon image build` makes, with what that leaves out."""
     need_program("fsck.erofs")

@@ -2,6 +2,8 @@
 /* Inodes, contents, attributes and directories of erofs images, read back. */
 #include "tests/unit/erofs_common.h"
 
+#include <fcntl.h>
+
 START_TEST(an_empty_image_is_sound)
 {
 	struct erofs_found root;
@@ -307,6 +309,30 @@ START_TEST(replaced_contents_are_given_back)
 }
 END_TEST
 
+START_TEST(errors_of_the_file_are_reported)
+{
+	const struct erofs_stat stat = {.mode = S_IFREG | 0644};
+	static const uint8_t uuid[16], bytes[KIB(64)] = {1};
+	int fd, seal;
+
+	for (seal = 0; seal < 2; seal++) {
+		fd = memfd_create("erofs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		ck_assert_int_eq(erofs_create(&fs, fd, NULL, &why), 0);
+		ck_assert_int_eq(erofs_add(fs, "f", &stat, NULL, &why), 0);
+		ck_assert_int_eq(erofs_write(fs, bytes, sizeof(bytes), &why), 0);
+		if (seal)
+			ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+		why.text[0] = '\0';
+		ck_assert_int_eq(erofs_write(fs, bytes, sizeof(bytes), &why), seal ? -EPERM : 0);
+		ck_assert_int_eq(erofs_finish(fs, uuid, &why), seal ? -EPERM : 0);
+		ck_assert(!seal == !why.text[0]);
+		erofs_destroy(fs);
+		close(fd);
+	}
+}
+END_TEST
+
 UNIT_MAIN("erofs", an_empty_image_is_sound, types_modes_owners_and_times_are_kept,
 	  impossible_files_are_refused, contents_of_all_sizes_are_kept, zeros_become_holes,
-	  a_file_may_be_larger_than_4_GiB, replaced_contents_are_given_back)
+	  a_file_may_be_larger_than_4_GiB, replaced_contents_are_given_back,
+	  errors_of_the_file_are_reported)

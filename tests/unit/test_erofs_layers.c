@@ -194,6 +194,62 @@ START_TEST(limits_hold)
 }
 END_TEST
 
+/* A layer of one sparse file without data, in GNU tar's old format. */
+static void add_hole(uint64_t size)
+{
+	char *header = (char *)layer.bytes;
+	unsigned sum = 0, i;
+
+	memset(layer.bytes, 0, 3 * TAR_BLOCK);
+	strcpy(header, "hole");
+	strcpy(header + 100, "0000644");
+	header[156] = 'S';
+	memcpy(header + 257, "ustar  ", 8);
+	snprintf(header + 483, 13, "%012llo", (unsigned long long)size);
+	header[495] = '\0';
+	memset(header + 148, ' ', 8);
+	for (i = 0; i < TAR_BLOCK; i++)
+		sum += (uint8_t)header[i];
+	snprintf(header + 148, 8, "%06o", sum);
+	layer.length = 3 * TAR_BLOCK;
+	forged_add(&image, &layer, LAYER_PLAIN);
+}
+
+START_TEST(holes_count_as_bytes)
+{
+	const uint64_t size = MIB(100);
+	struct image_limits limits = {.bytes = 0, .entries = 10};
+	unsigned layers;
+
+	for (layers = 1; layers <= 3; layers++) {
+		forged_create(&image);
+		while (image.manifest.layer_count < layers)
+			add_hole(size);
+		limits.bytes = layers * (size + 3 * TAR_BLOCK);
+		ck_assert_msg(unpack_with(&limits) == 0, "%s", why.text);
+		ck_assert_uint_eq(counts.bytes, limits.bytes);
+		ck_assert_msg(convert_with(&limits) == 0, "%s", why.text);
+		done();
+		limits.bytes--;
+		ck_assert_int_eq(unpack_with(&limits), -EFBIG);
+		ck_assert_int_eq(convert_with(&limits), -EFBIG);
+		done();
+		forged_destroy(&image);
+	}
+	forged_create(&image);
+	add_hole(size);
+	compare();
+	forged_destroy(&image);
+	/* A size that no limit allows. */
+	forged_create(&image);
+	add_hole(077777777777);
+	limits.bytes = GIB(8);
+	ck_assert_int_eq(convert_with(&limits), -EFBIG);
+	done();
+	forged_destroy(&image);
+}
+END_TEST
+
 /* Many entries that each lead through a link of 300 components: 64 steps an entry, and a million.
  */
 START_TEST(long_ways_are_bounded)
@@ -250,5 +306,5 @@ START_TEST(the_same_layers_give_the_same_bytes)
 END_TEST
 
 UNIT_MAIN("erofs layers", layers_make_the_same_tree, everything_of_an_entry_is_kept,
-	  hostile_entries_are_refused_alike, limits_hold, long_ways_are_bounded,
-	  the_same_layers_give_the_same_bytes)
+	  hostile_entries_are_refused_alike, limits_hold, holes_count_as_bytes,
+	  long_ways_are_bounded, the_same_layers_give_the_same_bytes)

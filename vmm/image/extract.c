@@ -49,14 +49,23 @@ int extract_open_parent(int directory_fd, char *path, uint64_t resolve, const ch
 static int copy_contents(struct tar_reader *reader, int fd, struct err *err)
 {
 	static uint8_t buffer[128 << 10];
+	bool hole = false;
+	uint64_t skipped;
 	ssize_t n;
 	int ret;
 
-	while ((n = tar_read(reader, buffer, sizeof(buffer), err)) > 0) {
-		ret = fd_write_full(fd, buffer, (size_t)n);
+	do {
+		skipped = tar_skip_hole(reader);
+		if (skipped > 0 && lseek(fd, (off_t)skipped, SEEK_CUR) < 0)
+			return err_sys(err, "writing");
+		hole |= skipped > 0;
+		n = tar_read(reader, buffer, sizeof(buffer), err);
+		ret = n > 0 ? fd_write_full(fd, buffer, (size_t)n) : 0;
 		if (ret < 0)
 			return err_code(err, -ret, "writing");
-	}
+	} while (n > 0);
+	if (n == 0 && hole && ftruncate(fd, lseek(fd, 0, SEEK_CUR)) < 0)
+		return err_sys(err, "writing");
 	return (int)n;
 }
 

@@ -23,6 +23,7 @@ struct merge {
 	char path[PATH_MAX], target[PATH_MAX];
 	struct layer layer;
 	struct tar_attributes attributes;
+	struct tar_sparse sparse;
 };
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -102,8 +103,6 @@ static int apply_whiteout(struct merge *merge, char *name, struct err *err)
 
 static int check_kind(const struct tar_entry *entry, struct err *err)
 {
-	if (entry->sparse)
-		return err_set(err, ENOTSUP, "%.200s: sparse files are not supported", entry->name);
 	if (entry->type == TAR_OTHER && !strchr("346", entry->flag))
 		return err_set(err, EPROTO, "%.200s: an entry of unknown type (%d)", entry->name,
 			       entry->flag);
@@ -153,31 +152,56 @@ static int take_entry(struct merge *merge, struct err *err)
 
 /* --- layers ----------------------------------------------------------------------------------- */
 
+/* Holes take no bytes of the layer, but the sink may write them. */
+static int check_bytes(const struct merge *merge, const struct image_limits *limits, uint64_t holes,
+		       struct err *err)
+{
+	uint64_t left = limits->bytes - merge->counts->bytes;
+
+	if (merge->layer.produced <= left && holes <= left - merge->layer.produced)
+		return 0;
+	return err_set(err, EFBIG, "the image has more than %llu bytes, holes included",
+		       (unsigned long long)limits->bytes);
+}
+
+static int count_entry(const struct merge *merge, const struct image_limits *limits,
+		       uint64_t *entries, uint64_t *holes, struct err *err)
+{
+	if (++*entries > limits->entries)
+		return err_set(err, EFBIG, "the image has more than %llu entries",
+			       (unsigned long long)limits->entries);
+	if (add_overflows(*holes, merge->entry.holes, holes))
+		*holes = UINT64_MAX;
+	return check_bytes(merge, limits, *holes, err);
+}
+
 static int pass(struct merge *merge, const struct image_layer *layer, const struct image_blob *blob,
 		const struct image_limits *limits, struct err *err)
 {
 	const struct tar_input input = {.read = layer_read, .arg = &merge->layer};
-	uint64_t entries = merge->counts->entries;
+	uint64_t entries = merge->counts->entries, holes = 0;
 	int ret = layer_open(&merge->layer, blob, limits->bytes - merge->counts->bytes, err);
 
 	if (ret < 0)
 		return ret;
 	tar_reader_init_input(&merge->reader, &input);
+	merge->reader.sparse = &merge->sparse;
 	if (merge->sink->attributes)
 		merge->reader.attributes = &merge->attributes;
 	while ((ret = tar_next(&merge->reader, &merge->entry, err)) == 1) {
-		ret = ++entries > limits->entries
-			      ? err_set(err, EFBIG, "the image has more than %llu entries",
-					(unsigned long long)limits->entries)
-			      : take_entry(merge, err);
+		ret = count_entry(merge, limits, &entries, &holes, err);
+		if (ret == 0)
+			ret = take_entry(merge, err);
 		if (ret < 0)
 			break;
 	}
 	if (ret == 0)
 		ret = layer_finish(&merge->layer, &layer->stored, &layer->unpacked, err);
+	if (ret == 0)
+		ret = check_bytes(merge, limits, holes, err);
 	if (ret == 0 && !merge->whiteouts) {
 		merge->counts->entries = entries;
-		merge->counts->bytes += merge->layer.produced;
+		merge->counts->bytes += merge->layer.produced + holes;
 	}
 	layer_close(&merge->layer);
 	return ret;

@@ -9,7 +9,6 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/image/tar_internal.h"
-#include "vmm/image/ustar.h"
 
 /* Bytes of a header that extends the next entry (a long name, pax records). */
 #define EXTENSION_MAX KIB(64)
@@ -24,7 +23,7 @@ void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *in
 	*reader = (struct tar_reader){.fd = -1, .input = *input};
 }
 
-static int read_all(struct tar_reader *reader, void *to, size_t length, struct err *err)
+int tar_read_all(struct tar_reader *reader, void *to, size_t length, struct err *err)
 {
 	size_t done = 0;
 	ssize_t n = 1;
@@ -46,8 +45,7 @@ static int read_all(struct tar_reader *reader, void *to, size_t length, struct e
 	return 0;
 }
 
-/* Octal text, or GNU's binary form (first byte 0x80). UINT64_MAX: neither. */
-static uint64_t number(const char *field, size_t size)
+uint64_t tar_number(const char *field, size_t size)
 {
 	const uint8_t *bytes = (const uint8_t *)field;
 	uint64_t value = 0;
@@ -88,7 +86,7 @@ static int read_extension(struct tar_reader *reader, char type, uint64_t size,
 	text = calloc(1, EXTENSION_MAX + TAR_BLOCK + 1);
 	if (!text)
 		return err_set(err, ENOMEM, "out of memory");
-	ret = read_all(reader, text, align_up(size, TAR_BLOCK), err);
+	ret = tar_read_all(reader, text, align_up(size, TAR_BLOCK), err);
 	text[size] = '\0';
 	if (ret == 0 && type == 'x')
 		ret = tar_pax_records(extension, text, size, err);
@@ -120,13 +118,13 @@ static enum tar_type to_type(char type)
 static uint32_t owner(bool given, uint64_t id, const char field[8])
 {
 	if (!given)
-		id = number(field, 8);
+		id = tar_number(field, 8);
 	return id < UINT32_MAX ? (uint32_t)id : 65534;
 }
 
 static uint32_t device_part(const char field[8])
 {
-	uint64_t value = number(field, 8);
+	uint64_t value = tar_number(field, 8);
 
 	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
@@ -134,7 +132,7 @@ static uint32_t device_part(const char field[8])
 static int fill_entry(struct tar_entry *entry, const struct ustar *header,
 		      const struct tar_extension *extension, struct err *err)
 {
-	uint64_t mtime = number(header->mtime, sizeof(header->mtime));
+	uint64_t mtime = tar_number(header->mtime, sizeof(header->mtime));
 	int prefix = memcmp(header->magic, "ustar", 6) == 0
 			     ? (int)strnlen(header->prefix, sizeof(header->prefix))
 			     : 0;
@@ -142,7 +140,7 @@ static int fill_entry(struct tar_entry *entry, const struct ustar *header,
 	entry->type = to_type(header->type);
 	entry->flag = header->type;
 	entry->sparse = extension->sparse || header->type == 'S';
-	entry->mode = (mode_t)number(header->mode, sizeof(header->mode)) & 07777;
+	entry->mode = (mode_t)tar_number(header->mode, sizeof(header->mode)) & 07777;
 	entry->set_bits = entry->mode & 07000;
 	entry->mode &= 0777;
 	entry->uid = owner(extension->has_uid, extension->uid, header->uid);
@@ -183,7 +181,7 @@ static int skip_contents(struct tar_reader *reader, struct err *err)
 	}
 	while (left > 0 && ret == 0) {
 		part = min_u64(left, sizeof(scrap));
-		ret = read_all(reader, scrap, part, err);
+		ret = tar_read_all(reader, scrap, part, err);
 		left -= part;
 	}
 	reader->left = reader->padding = 0;
@@ -193,7 +191,7 @@ static int skip_contents(struct tar_reader *reader, struct err *err)
 static int read_header(struct tar_reader *reader, struct ustar *header, uint64_t *size,
 		       struct err *err)
 {
-	int ret = read_all(reader, header, sizeof(*header), err);
+	int ret = tar_read_all(reader, header, sizeof(*header), err);
 
 	if (ret < 0)
 		return ret;
@@ -201,9 +199,9 @@ static int read_header(struct tar_reader *reader, struct ustar *header, uint64_t
 		reader->ended = true;
 		return 0;
 	}
-	if (number(header->checksum, sizeof(header->checksum)) != ustar_checksum(header))
+	if (tar_number(header->checksum, sizeof(header->checksum)) != ustar_checksum(header))
 		return err_set(err, EPROTO, "the tar stream has a damaged header");
-	*size = number(header->size, sizeof(header->size));
+	*size = tar_number(header->size, sizeof(header->size));
 	if (*size > INT64_MAX - TAR_BLOCK)
 		return err_set(err, EPROTO, "the tar stream has a broken size");
 	return 1;
@@ -211,15 +209,22 @@ static int read_header(struct tar_reader *reader, struct ustar *header, uint64_t
 
 int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err)
 {
-	struct tar_extension extension = {.name = "", .attributes = reader->attributes};
+	struct tar_extension extension = {
+		.name = "",
+		.attributes = reader->attributes,
+		.map = reader->sparse,
+	};
 	struct ustar header;
 	uint64_t size = 0;
 	int ret;
 
 	if (reader->ended)
 		return 0;
+	reader->has_holes = false;
 	if (reader->attributes)
 		reader->attributes->count = reader->attributes->used = 0;
+	if (reader->sparse)
+		reader->sparse->count = 0;
 	ret = skip_contents(reader, err);
 	while (ret == 0) {
 		ret = read_header(reader, &header, &size, err);
@@ -238,19 +243,27 @@ int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err
 		return ret;
 	/* Only files have contents, but some tools write a size for other types, too. */
 	entry->size = entry->type == TAR_FILE ? size : 0;
+	entry->holes = 0;
 	if (entry->type == TAR_OTHER)
 		reader->left = size;
 	else
 		reader->left = entry->size;
 	reader->padding = align_up(reader->left, TAR_BLOCK) - reader->left;
+	if (entry->sparse && reader->sparse) {
+		ret = tar_sparse_begin(reader, entry, &header, &extension, size, err);
+		return ret < 0 ? ret : 1;
+	}
 	return 1;
 }
 
 ssize_t tar_read(struct tar_reader *reader, void *to, size_t length, struct err *err)
 {
 	size_t part = min_u64(reader->left, length);
-	int ret = read_all(reader, to, part, err);
+	int ret;
 
+	if (reader->has_holes)
+		return tar_sparse_read(reader, to, length, err);
+	ret = tar_read_all(reader, to, part, err);
 	if (ret < 0)
 		return ret;
 	reader->left -= part;

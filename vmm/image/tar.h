@@ -29,11 +29,12 @@ struct tar_entry {
 	char name[PATH_MAX], link[PATH_MAX];
 	enum tar_type type;
 	char flag;	 /* the type in the header: tells what TAR_OTHER is */
-	bool sparse;	 /* the contents are a map and data, in GNU or pax format */
+	bool sparse;	 /* the contents are a map and data, in GNU's or pax format */
 	mode_t mode;	 /* permission bits only */
 	mode_t set_bits; /* set-id and sticky bits, kept apart from mode against accidental use */
 	uint32_t uid, gid;
-	uint64_t size; /* bytes of contents; 0 unless TAR_FILE */
+	uint64_t size;	/* bytes of contents, holes included; 0 unless TAR_FILE */
+	uint64_t holes; /* bytes of them that are not in the stream */
 	int64_t mtime;
 	uint32_t mtime_nsec;   /* the part of a second after mtime */
 	uint32_t major, minor; /* of a device; UINT32_MAX: not a number */
@@ -61,6 +62,20 @@ struct tar_attributes {
 	char bytes[TAR_ATTRIBUTES_BYTES];
 };
 
+/*
+ * The data of a sparse entry, in GNU tar's formats: the old one (type 'S'), and 0.0, 0.1 and 1.0 in
+ * pax headers. Regions are in order, do not overlap, and lie within the file; between them are
+ * holes.
+ */
+#define TAR_REGIONS_MAX 65536
+
+struct tar_sparse {
+	unsigned count;
+	struct tar_region {
+		uint64_t offset, length;
+	} regions[TAR_REGIONS_MAX];
+};
+
 /* The source of a stream, if it is not a descriptor. */
 struct tar_input {
 	/* Reads up to length bytes; 0 at the end; -errno with a message. */
@@ -76,9 +91,17 @@ struct tar_reader {
 	uint64_t left, padding; /* of the current entry's contents */
 	bool ended;
 	struct tar_attributes *attributes; /* filled by tar_next(), unless it is NULL */
+	/*
+	 * If not NULL: sparse entries are files, whose holes tar_read() returns as zeros. Otherwise
+	 * the caller must refuse them, by entry.sparse.
+	 */
+	struct tar_sparse *sparse;
+	bool has_holes;		 /* the current entry is sparse: */
+	uint64_t position, size; /* in its contents */
+	unsigned region;	 /* the first one that does not end before the position */
 };
 
-/* Leaves attributes NULL. */
+/* Leaves attributes and sparse NULL. */
 void tar_reader_init(struct tar_reader *reader, int fd);
 void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *input);
 
@@ -89,6 +112,9 @@ int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err
 /* Reads up to length bytes of the entry's contents; 0 at their end; -errno with a message, also if
  * the stream is truncated. */
 ssize_t tar_read(struct tar_reader *reader, void *to, size_t length, struct err *err);
+
+/* Skips a hole at the position in a sparse entry. Its length, or 0 if there is none. */
+uint64_t tar_skip_hole(struct tar_reader *reader);
 
 /* Writes an entry's headers. The contents and tar_write_padding() follow. 0 or -errno. */
 int tar_write_entry(int fd, const struct tar_entry *entry);

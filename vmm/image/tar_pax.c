@@ -8,6 +8,7 @@
 
 #define DIGITS		 "0123456789"
 #define ATTRIBUTE_PREFIX "SCHILY.xattr."
+#define SPARSE_PREFIX	 "GNU.sparse."
 #define TIME_DIGITS_MAX	 11 /* of seconds: beyond any time that a file system can store */
 
 int tar_set_path(char to[PATH_MAX], const char *from, size_t length, struct err *err)
@@ -20,8 +21,7 @@ int tar_set_path(char to[PATH_MAX], const char *from, size_t length, struct err 
 	return 0;
 }
 
-/* Digits alone, at most `most` of them. False if it is anything else. */
-static bool digits(const char *value, size_t size, size_t most, uint64_t *number)
+bool tar_digits(const char *value, size_t size, size_t most, uint64_t *number)
 {
 	if (size == 0 || size > most || strspn(value, DIGITS) != size)
 		return false;
@@ -94,21 +94,24 @@ static int set_field(struct tar_extension *extension, const char *key, const cha
 	if (strcmp(key, "mtime") == 0)
 		return set_time(extension, value, size, err);
 	if (strcmp(key, "size") == 0) {
-		if (!digits(value, size, 18, &extension->size))
+		if (!tar_digits(value, size, 18, &extension->size))
 			return err_set(err, EPROTO, "the tar stream has a broken size");
 		extension->has_size = true;
 	}
 	if (user || strcmp(key, "gid") == 0) {
-		if (!digits(value, size, 10, user ? &extension->uid : &extension->gid))
+		if (!tar_digits(value, size, 10, user ? &extension->uid : &extension->gid))
 			return err_set(err, EPROTO, "the tar stream has a broken owner");
 		*(user ? &extension->has_uid : &extension->has_gid) = true;
 	}
 	if (extension->attributes && strncmp(key, ATTRIBUTE_PREFIX, strlen(ATTRIBUTE_PREFIX)) == 0)
 		return add_attribute(extension->attributes, key + strlen(ATTRIBUTE_PREFIX), value,
 				     size, err);
-	if (strncmp(key, "GNU.sparse.", 11) == 0)
-		extension->sparse = true;
-	return 0;
+	if (strncmp(key, SPARSE_PREFIX, strlen(SPARSE_PREFIX)) != 0)
+		return 0;
+	extension->sparse = true;
+	return extension->map
+		       ? tar_sparse_record(extension, key + strlen(SPARSE_PREFIX), value, size, err)
+		       : 0;
 }
 
 /* Parses one record after its length: "KEY=VALUE\n". */

@@ -3,7 +3,7 @@
  * Unpacks an image's layers, one over the other (OCI image layer specification), to a tree of files
  * or to one erofs image. Works without host root.
  *
- * Absolute names, "..", sparse files, unknown types of entries, names that begin with ".wh." but
+ * Absolute names, "..", unknown types of entries, names that begin with ".wh." but
  * are not whiteouts, and anything beyond a limit are errors. Links on the way to an entry lead
  * where they would in the sandbox, so never out of the tree.
  */
@@ -18,7 +18,7 @@
 #define IMAGE_DEPTH_MAX 128 /* components of a name */
 
 struct image_limits {
-	uint64_t bytes;	  /* of all layers, unpacked */
+	uint64_t bytes;	  /* of all layers, unpacked, and of sparse files with their holes */
 	uint64_t entries; /* of all layers */
 };
 
