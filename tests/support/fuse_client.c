@@ -216,8 +216,7 @@ int fc_write(struct fuse_client *client, uint64_t node, uint64_t fh, uint64_t of
 	return fc_take(client, &out, sizeof(out)) == 0 && out.size == length ? 0 : FC_BROKEN;
 }
 
-/* --- names -------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static int make(struct fuse_client *client, uint32_t opcode, uint64_t parent, const void *body,
 		size_t length, const char *name)
@@ -343,8 +342,7 @@ int fc_list(struct fuse_client *client, uint64_t node, uint64_t fh, uint32_t siz
 	} while (true);
 }
 
-/* --- locks and attributes ----------------------------------------------------------------------
- */
+/* --- locks and attributes --------------------------------------------------------------------- */
 
 int fc_lock(struct fuse_client *client, uint32_t opcode, uint64_t node, uint64_t fh, uint64_t owner,
 	    int type, uint64_t start, uint64_t end, uint32_t flags)

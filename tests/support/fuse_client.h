@@ -86,8 +86,7 @@ int fc_get_xattr(struct fuse_client *client, uint64_t node, const char *name, vo
 		 uint32_t size, size_t *n);
 int fc_list_xattr(struct fuse_client *client, uint64_t node, void *names, uint32_t size, size_t *n);
 
-/* --- combined calls: look each name up, do it, close -------------------------------------------
- */
+/* --- combined calls: look each name up, do it, close ------------------------------------------ */
 
 /* Names separated by '/', sent as they are; "" is the root. */
 int fc_go(struct fuse_client *client, const char *path, uint64_t *node);

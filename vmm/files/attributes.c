@@ -241,6 +241,9 @@ int op_change(struct tree *tree, struct node *node, const struct open_file *file
 	if (fd < 0)
 		return fd;
 	ret = apply(tree->share, file, fd, &stat, change);
+	/* A link is known by its time. */
+	if (node->known && S_ISLNK(stat.st_mode) && fstat(fd, &stat) == 0)
+		node_know(node, &stat);
 	fd_close(&fd);
 	return ret;
 }

@@ -38,8 +38,7 @@
 
 #include "vmm/files/files.h"
 
-/* --- bounds: beyond them a request fails with the error named ----------------------------------
- */
+/* --- bounds: beyond them a request fails with the error named --------------------------------- */
 
 #define FUSED_ROOTS_MAX	    (FILES_SHARES_MAX + 1u) /* and -ENOSPC from fuse_session_add() */
 #define FUSED_ROOT_NAME_MAX 31u

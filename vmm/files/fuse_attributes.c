@@ -40,8 +40,7 @@ out:
 	return 0;
 }
 
-/* --- status ------------------------------------------------------------------------------------
- */
+/* --- status ----------------------------------------------------------------------------------- */
 
 /*
  * Looks at the request's node, or if flags say so at the open file fh. A descriptor, which may be
@@ -130,8 +129,7 @@ int fuse_statx(struct fuse_request *request)
 	return 0;
 }
 
-/* --- changes -----------------------------------------------------------------------------------
- */
+/* --- changes ---------------------------------------------------------------------------------- */
 
 _Static_assert(FATTR_MODE == CHANGE_MODE && FATTR_UID == CHANGE_UID && FATTR_GID == CHANGE_GID &&
 		       FATTR_SIZE == CHANGE_SIZE && FATTR_ATIME == CHANGE_ATIME &&
@@ -185,8 +183,7 @@ int fuse_setattr(struct fuse_request *request)
 	return 0;
 }
 
-/* --- the rest ----------------------------------------------------------------------------------
- */
+/* --- the rest --------------------------------------------------------------------------------- */
 
 int fuse_readlink(struct fuse_request *request)
 {

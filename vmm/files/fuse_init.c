@@ -83,8 +83,7 @@ int fuse_destroy(struct fuse_request *request)
 	return 0;
 }
 
-/* --- forgetting --------------------------------------------------------------------------------
- */
+/* --- forgetting ------------------------------------------------------------------------------- */
 
 static void forget(struct fuse_session *session, uint64_t number, uint64_t lookups)
 {

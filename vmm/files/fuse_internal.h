@@ -10,8 +10,7 @@
 #include "vmm/files/fuse_wire.h"
 #include "vmm/files/operations.h"
 
-/* --- numbers that the guest knows (fuse_table.c) -----------------------------------------------
- */
+/* --- numbers that the guest knows (fuse_table.c) ---------------------------------------------- */
 
 /*
  * A number is the root's index + 1 (8 bits), a generation (24) and a slot (32). A number that was
@@ -43,8 +42,7 @@ uint64_t fuse_table_number(const struct fuse_table *table, uint32_t slot);
 void *fuse_table_find(const struct fuse_table *table, uint64_t number);
 void fuse_table_remove(struct fuse_table *table, uint32_t slot);
 
-/* --- sessions and roots ------------------------------------------------------------------------
- */
+/* --- sessions and roots ----------------------------------------------------------------------- */
 
 /* An open file or directory. */
 struct fuse_handle {
@@ -102,8 +100,7 @@ struct fuse_session {
 	unsigned next_interrupt;
 };
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 struct fuse_reply {
 	uint8_t *data;
@@ -160,8 +157,7 @@ int fuse_in_root(struct fuse_request *request, fuse_handler *handler);
 void fuse_suspend(struct fuse_request *request, struct fuse_handle *handle);
 void fuse_resume(struct fuse_request *request, struct fuse_handle *handle);
 
-/* --- nodes (fuse_node.c) -----------------------------------------------------------------------
- */
+/* --- nodes (fuse_node.c) ---------------------------------------------------------------------- */
 
 /* The node of a number in the request's root: 0 or -ESTALE. */
 int fuse_find_node(const struct fuse_root *root, uint64_t number, struct node **node);
@@ -189,8 +185,7 @@ void fuse_fill_attr(const struct fuse_root *root, const struct node *node, const
 /* How long the guest may keep attributes and names, in seconds. */
 uint64_t fuse_timeout(const struct fuse_root *root);
 
-/* --- open files (fuse_handle.c) ----------------------------------------------------------------
- */
+/* --- open files (fuse_handle.c) --------------------------------------------------------------- */
 
 /* Makes a handle of fd, which it takes over. 0 or -errno. */
 int fuse_handle_new(struct fuse_root *root, struct node *node, int fd, uint32_t flags,
@@ -210,8 +205,7 @@ int fuse_handle_borrow(struct fuse_request *request, uint64_t number, uint32_t f
 		       struct fuse_handle **out);
 void fuse_handle_back(struct fuse_request *request, uint64_t number, struct fuse_handle *handle);
 
-/* --- directories (fuse_directory.c) ------------------------------------------------------------
- */
+/* --- directories (fuse_directory.c) ----------------------------------------------------------- */
 
 /*
  * Adds an entry to a listing; false: it would end behind limit. told: for READDIRPLUS, with nodeid
@@ -220,8 +214,7 @@ void fuse_handle_back(struct fuse_request *request, uint64_t number, struct fuse
 bool fuse_put_entry(struct fuse_request *request, size_t limit, const struct fuse_entry_out *told,
 		    uint64_t ino, uint64_t offset, unsigned type, const char *name);
 
-/* --- locks (fuse_lock.c, fuse_wait.c) ----------------------------------------------------------
- */
+/* --- locks (fuse_lock.c, fuse_wait.c) --------------------------------------------------------- */
 
 /* Unlocks what an owner, or with owner NULL a handle has locked at the handle's file. */
 void fuse_locks_drop(struct fuse_root *root, struct fuse_handle *handle, const uint64_t *owner);

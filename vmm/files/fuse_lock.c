@@ -12,25 +12,8 @@
 #include <stdlib.h>
 #include <sys/file.h>
 
-#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/files/fuse_internal.h"
-
-struct fuse_lock {
-	struct fuse_lock *next;
-	struct fuse_handle *handle; /* that it was taken through */
-	uint64_t owner;
-	int64_t start, end; /* the last byte */
-	int type;	    /* F_RDLCK or F_WRLCK */
-	uint32_t pid;
-	bool flock;
-};
-
-struct fuse_locks {
-	struct fuse_lock *first;
-	int host;	/* -1: the host has no range */
-	int host_flags; /* of its open */
-};
+#include "vmm/files/fuse_lock.h"
 
 static atomic_uint locks_all;
 
@@ -85,128 +68,26 @@ static const struct fuse_lock *find_conflict(const struct fuse_locks *locks,
 	return lock;
 }
 
-/* --- on the host -------------------------------------------------------------------------------
- */
-
-static int host_range(int fd, int command, int type, int64_t start, int64_t end, struct flock *lock)
-{
-	*lock = (struct flock){
-		.l_type = (short)type,
-		.l_whence = SEEK_SET,
-		.l_start = start,
-		.l_len = end == INT64_MAX ? 0 : end - start + 1,
-	};
-	return fcntl(fd, command, lock) < 0 ? -errno : 0;
-}
-
-/* A second open file, with the ranges that the first one has. */
-static int copy_ranges(const struct fuse_locks *locks, int to)
-{
-	const struct fuse_lock *lock;
-	struct flock range;
-	int ret = 0;
-
-	for (lock = locks->first; lock && ret == 0; lock = lock->next)
-		if (!lock->flock)
-			ret = host_range(to, F_OFD_SETLK, lock->type, lock->start, lock->end,
-					 &range);
-	return ret;
-}
-
-/* Opens the host's file for ranges of this type, if it is not open so. 0 or -errno. */
-static int open_host(struct fuse_root *root, struct fuse_locks *locks,
-		     const struct fuse_handle *handle, int type)
-{
-	bool writes = (handle->file.flags & O_ACCMODE) != O_RDONLY;
-	int flags = type == F_WRLCK && writes ? O_RDWR : O_RDONLY, fd;
-
-	if (locks->host >= 0 && (locks->host_flags == O_RDWR || flags == O_RDONLY))
-		return 0;
-	fd = reopen(handle->file.fd, flags);
-	/* A file that the server may not read. */
-	if (fd < 0 && writes) {
-		flags = O_WRONLY;
-		fd = reopen(handle->file.fd, flags);
-	}
-	if (fd < 0)
-		return -ENOLCK;
-	if (locks->host >= 0 ? copy_ranges(locks, fd) < 0 : !file_count(root->tree)) {
-		fd_close(&fd);
-		return -ENOLCK;
-	}
-	fd_close(&locks->host);
-	locks->host = fd;
-	locks->host_flags = flags;
-	return 0;
-}
-
-/* 0, -EAGAIN or another error. */
-static int lock_host(struct fuse_root *root, struct fuse_locks *locks,
-		     const struct fuse_lock *wanted)
-{
-	struct fuse_handle *handle = wanted->handle;
-	struct flock range;
-	int ret;
-
-	if (root->tree->share->read_only)
-		return 0;
-	if (wanted->flock) {
-		if (flock(handle->file.fd,
-			  (wanted->type == F_RDLCK ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0)
-			return -errno;
-		handle->flocked = true;
-		return 0;
-	}
-	ret = open_host(root, locks, handle, wanted->type);
-	if (ret == 0)
-		ret = host_range(locks->host, F_OFD_SETLK, wanted->type, wanted->start, wanted->end,
-				 &range);
-	return ret == -EACCES ? -EAGAIN : ret;
-}
-
-/* Unlocks on the host what no owner has locked of a range. */
-static void unlock_host(const struct fuse_locks *locks, int64_t start, int64_t end)
-{
-	const struct fuse_lock *lock;
-	struct flock range;
-	int64_t stop;
-	bool covered;
-
-	while (locks->host >= 0 && start <= end) {
-		covered = false;
-		stop = end;
-		for (lock = locks->first; lock; lock = lock->next) {
-			if (lock->flock || lock->end < start || lock->start > stop)
-				continue;
-			covered = lock->start <= start;
-			stop = covered ? lock->end : lock->start - 1;
-			if (covered)
-				break;
-		}
-		if (!covered)
-			host_range(locks->host, F_OFD_SETLK, F_UNLCK, start, stop, &range);
-		if (stop == INT64_MAX)
-			break;
-		start = stop + 1;
-	}
-}
-
-/* --- the table ---------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 /*
  * Removes an owner's hold on a range: locks within it, and parts of those that reach into it.
- * spare, for the second part of a lock that is split, is used up then.
+ * spare, for the second part of a lock that is split, is used up then. Returns whether something
+ * was locked for writing.
  */
-static void cut(struct fuse_root *root, struct fuse_locks *locks, const struct fuse_lock *range,
+static bool cut(struct fuse_root *root, struct fuse_locks *locks, const struct fuse_lock *range,
 		struct fuse_lock **spare)
 {
 	struct fuse_lock **at = &locks->first, *lock, *second;
+	bool wrote = false;
 
 	while ((lock = *at)) {
 		if (!same_owner(lock, range) || !overlap(lock, range)) {
 			at = &lock->next;
-		} else if (lock->start < range->start && lock->end > range->end) {
+			continue;
+		}
+		wrote |= lock->type == F_WRLCK;
+		if (lock->start < range->start && lock->end > range->end) {
 			second = *spare;
 			*spare = NULL;
 			*second = *lock;
@@ -214,7 +95,7 @@ static void cut(struct fuse_root *root, struct fuse_locks *locks, const struct f
 			lock->end = range->start - 1;
 			lock->next = second;
 			second->handle->locked++;
-			return;
+			break;
 		} else if (lock->start < range->start) {
 			lock->end = range->start - 1;
 			at = &lock->next;
@@ -227,6 +108,7 @@ static void cut(struct fuse_root *root, struct fuse_locks *locks, const struct f
 			lock_free(root, lock);
 		}
 	}
+	return wrote;
 }
 
 static bool touch(const struct fuse_lock *a, const struct fuse_lock *b)
@@ -284,7 +166,7 @@ static void unlock(struct fuse_root *root, struct node *node, const struct fuse_
 {
 	cut(root, node->locks, range, spare);
 	if (!range->flock)
-		unlock_host(node->locks, range->start, range->end);
+		fuse_unlock_host(node->locks, range->start, range->end);
 	else if (range->handle->flocked && flock(range->handle->file.fd, LOCK_UN) == 0)
 		range->handle->flocked = false;
 	tidy(root, node);
@@ -309,8 +191,7 @@ void fuse_locks_drop(struct fuse_root *root, struct fuse_handle *handle, const u
 	}
 }
 
-/* --- requests ----------------------------------------------------------------------------------
- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 /* Takes a request about a lock of a handle, as the policy allows it now: 0 or -errno. */
 static int take_lock(struct fuse_request *request, struct fuse_lock *lock)
@@ -361,7 +242,7 @@ int fuse_getlk(struct fuse_request *request)
 						 .type = (uint32_t)other->type,
 						 .pid = other->pid};
 	} else if (!lock.flock && !request->root->tree->share->read_only &&
-		   host_range(fd, F_OFD_GETLK, lock.type, lock.start, lock.end, &range) == 0 &&
+		   fuse_lock_range(fd, F_OFD_GETLK, lock.type, lock.start, lock.end, &range) == 0 &&
 		   range.l_type != F_UNLCK) {
 		out.lk.start = (uint64_t)range.l_start;
 		out.lk.end = range.l_len ? (uint64_t)(range.l_start + range.l_len - 1) : INT64_MAX;
@@ -377,6 +258,7 @@ static int set(struct fuse_root *root, struct node *node, const struct fuse_lock
 {
 	struct fuse_lock *added = lock_new(root), *spare = lock_new(root);
 	int ret = added && spare ? 0 : -ENOLCK;
+	bool shares;
 
 	if (ret == 0 && !node->locks) {
 		node->locks = calloc(1, sizeof(*node->locks));
@@ -389,13 +271,12 @@ static int set(struct fuse_root *root, struct node *node, const struct fuse_lock
 	if (*blocker)
 		ret = -EAGAIN;
 	if (ret == 0)
-		ret = lock_host(root, node->locks, wanted);
+		ret = fuse_lock_host(root, node->locks, wanted);
 	if (ret == 0) {
-		cut(root, node->locks, wanted, &spare);
+		shares = cut(root, node->locks, wanted, &spare) && wanted->type == F_RDLCK;
 		*added = *wanted;
 		join(root, node->locks, added);
-		/* What was exclusive may be shared now. */
-		if (wanted->type == F_RDLCK)
+		if (shares)
 			fuse_wake(root, node);
 		added = NULL;
 	}

@@ -26,8 +26,7 @@ struct node *fuse_node_at(struct fuse_root *root, struct node *parent, const str
 	return node;
 }
 
-/* --- what the guest is told --------------------------------------------------------------------
- */
+/* --- what the guest is told ------------------------------------------------------------------- */
 
 uint64_t fuse_timeout(const struct fuse_root *root)
 {
@@ -88,8 +87,7 @@ int fuse_node_tell(struct fuse_root *root, struct node *node, const struct stat 
 	return 0;
 }
 
-/* --- forgetting --------------------------------------------------------------------------------
- */
+/* --- forgetting ------------------------------------------------------------------------------- */
 
 static void forget(struct fuse_root *root, struct node *node)
 {

@@ -9,8 +9,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
 
-/* --- what the guest may keep -------------------------------------------------------------------
- */
+/* --- what the guest may keep ------------------------------------------------------------------ */
 
 static int64_t nanoseconds(const struct timespec *time)
 {
@@ -65,8 +64,7 @@ static uint32_t open_flags(const struct fuse_root *root, struct node *node, cons
 	}
 }
 
-/* --- opening -----------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* Makes a handle of fd, the request's new open file at node. */
 static int handle_of(struct fuse_root *root, struct node *node, int fd, uint32_t flags,
@@ -210,8 +208,7 @@ int fuse_tmpfile(struct fuse_request *request)
 	return opened(request, node, fd, in.flags, &stat, true);
 }
 
-/* --- closing -----------------------------------------------------------------------------------
- */
+/* --- closing ---------------------------------------------------------------------------------- */
 
 /* RELEASE, RELEASEDIR: the last use has ended. The node may be forgotten already. */
 int fuse_release(struct fuse_request *request)

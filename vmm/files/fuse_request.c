@@ -66,8 +66,7 @@ static const struct {
 	[FUSED_OP_STATX] = {fuse_statx, ABOUT_NODE},
 };
 
-/* --- fields ------------------------------------------------------------------------------------
- */
+/* --- fields ----------------------------------------------------------------------------------- */
 
 int fuse_take(struct fuse_request *request, void *to, size_t size)
 {
@@ -119,8 +118,7 @@ void fuse_put(struct fuse_request *request, const void *from, size_t size)
 	out->at += size;
 }
 
-/* --- roots -------------------------------------------------------------------------------------
- */
+/* --- roots ------------------------------------------------------------------------------------ */
 
 /*
  * The guest sees of the host's root only what every user may read: a server that runs as the host's
@@ -216,8 +214,7 @@ static int dispatch(struct fuse_request *request)
 	return fuse_in_root(request, requests[opcode].about == ABOUT_NODE ? on_node : handler);
 }
 
-/* --- messages ----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static bool has_reply(uint32_t opcode)
 {

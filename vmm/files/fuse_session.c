@@ -89,8 +89,7 @@ void fuse_session_destroy(struct fuse_session *session)
 	free(session);
 }
 
-/* --- roots -------------------------------------------------------------------------------------
- */
+/* --- roots ------------------------------------------------------------------------------------ */
 
 static struct fuse_root *find_root(struct fuse_session *session, const char *name)
 {

@@ -116,8 +116,7 @@ void fuse_session_cancel(struct fuse_session *session, uint64_t tag)
 	fuse_wait_end(session, tag);
 }
 
-/* --- waking ------------------------------------------------------------------------------------
- */
+/* --- waking ----------------------------------------------------------------------------------- */
 
 /* node NULL: all of the root; root -1: all. */
 static void wake(struct fuse_session *session, int root, const struct node *node)
