@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The FUSE server while the host, or another session of the guest, changes what is shared. */
+#include "tests/unit/fuse_common.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* --- a host that exchanges directories ---------------------------------------------------------
+ */
+
+static atomic_bool stop;
+static char directory[300], decoy[300];
+
+static void *exchange(void *arg)
+{
+	(void)arg;
+	while (!atomic_load(&stop))
+		renameat2(AT_FDCWD, directory, AT_FDCWD, decoy, RENAME_EXCHANGE);
+	return NULL;
+}
+
+/* What many would write: look that it is a directory, then open what is in it. */
+static bool control_loses(void)
+{
+	struct stat stat;
+	char text[16] = "";
+	int fd;
+
+	if (lstat(directory, &stat) < 0 || !S_ISDIR(stat.st_mode))
+		return false;
+	fd = open(host_path(&host, "d/secret"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = '\0';
+	close(fd);
+	return strcmp(text, "outside") == 0;
+}
+
+static void assert_not_outside(const char *path)
+{
+	char text[64];
+
+	fc_cat(client, path, text, sizeof(text));
+	ck_assert_str_ne(text, "outside");
+}
+
+/* Everything that could be led astray by the exchange. */
+static void protected_round(unsigned round)
+{
+	char name[32], names[512];
+	uint64_t d, node, fh;
+	unsigned told;
+
+	assert_not_outside("d/secret");
+	snprintf(name, sizeof(name), "made-%u", round % 8);
+	if (fc_go(client, "d", &d) != 0)
+		return;
+	fc_mkdir(client, d, name, 0755);
+	fc_rmdir(client, d, name);
+	fc_symlink(client, d, name, "x");
+	fc_rename(client, d, name, ROOT, name, 0);
+	fc_unlink(client, ROOT, name);
+	fc_rename(client, d, "secret", ROOT, "taken", 0);
+	assert_not_outside("taken");
+	fc_rename(client, ROOT, "taken", d, "secret", 0);
+	if (fc_opendir(client, d, &fh) == 0) {
+		fc_list(client, d, fh, 4096, names, sizeof(names), &told);
+		ck_assert_ptr_null(strstr(names, "share\n"));
+		fc_release(client, d, fh);
+	}
+	if (fc_walk(client, d, "secret", &node) == 0) {
+		fc_setattr(client, node, FATTR_MODE, 0777, 0);
+		fc_link(client, ROOT, "linked", node);
+		assert_not_outside("linked");
+		fc_unlink(client, ROOT, "linked");
+	}
+	if (fc_create(client, d, name, O_RDWR, 0644, &node, &fh) == 0)
+		fc_release(client, node, fh);
+}
+
+static void assert_untouched_outside(void)
+{
+	struct stat stat;
+	char path[320];
+	unsigned i;
+
+	for (i = 0; i < 8; i++) {
+		snprintf(path, sizeof(path), "%s/made-%u", host.top, i);
+		ck_assert_int_lt(lstat(path, &stat), 0);
+	}
+	snprintf(path, sizeof(path), "%s/secret", host.top);
+	ck_assert_int_eq(lstat(path, &stat), 0);
+	ck_assert_uint_eq(stat.st_mode, S_IFREG | 0600);
+	ck_assert_uint_eq(stat.st_nlink, 1);
+}
+
+START_TEST(a_directory_exchanged_for_a_link_never_leads_out)
+{
+	unsigned round, lost = 0;
+	pthread_t thread;
+
+	begin_fuse(NULL, false);
+	host_mkdir(&host, "d");
+	host_write(&host, "d/secret", "inside");
+	ck_assert_int_eq(symlink("..", host_path(&host, "decoy")), 0);
+	snprintf(directory, sizeof(directory), "%s/d", host.base);
+	snprintf(decoy, sizeof(decoy), "%s/decoy", host.base);
+	ck_assert_int_eq(pthread_create(&thread, NULL, exchange, NULL), 0);
+	/* Until the control has lost, so that there was something to lose. */
+	for (round = 0; round < 2000 || lost == 0; round++) {
+		lost += control_loses();
+		protected_round(round);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	assert_untouched_outside();
+	files_host_end(&host);
+}
+END_TEST
+
+START_TEST(a_directory_moved_out_of_the_share_takes_its_nodes_nowhere)
+{
+	uint64_t d, f, node, listing;
+	struct fuse_open_out open;
+	char away[300], text[64];
+	unsigned told;
+	int control, fd;
+
+	begin_fuse(NULL, false);
+	host_mkdir(&host, "d");
+	host_write(&host, "d/f", "moved");
+	d = node_of("d");
+	f = node_of("d/f");
+	ck_assert_int_eq(fc_opendir(client, d, &listing), 0);
+	control = openat(AT_FDCWD, host_path(&host, "d"), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	snprintf(away, sizeof(away), "%s/away", host.top);
+	ck_assert_int_eq(rename(host_path(&host, "d"), away), 0);
+	/* Who keeps a descriptor of the directory follows it out; the server does not. */
+	fd = openat(control, "f", O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(control);
+	ck_assert_int_eq(fc_walk(client, d, "f", &node), ENOENT);
+	ck_assert_int_eq(fc_open(client, f, O_RDONLY, &open), ENOENT);
+	ck_assert_int_eq(fc_mkdir(client, d, "made", 0755), ENOENT);
+	ck_assert_int_eq(fc_unlink(client, d, "f"), ENOENT);
+	ck_assert_int_eq(fc_rename(client, d, "f", ROOT, "f", 0), ENOENT);
+	/* The open directory is still listed, but nothing in it is told about. */
+	ck_assert_int_eq(fc_list(client, d, listing, 4096, text, sizeof(text), &told), 0);
+	ck_assert_ptr_nonnull(strstr(text, "f\n"));
+	ck_assert_uint_eq(told, 0);
+	ck_assert_int_eq(rename(away, host_path(&host, "d")), 0);
+	ck_assert_int_eq(fc_list(client, d, listing, 4096, text, sizeof(text), &told), 0);
+	ck_assert_uint_eq(told, 1);
+	ck_assert_int_eq(fc_open(client, f, O_RDONLY, &open), 0);
+	files_host_end(&host);
+}
+END_TEST
+
+/* --- a guest with two sessions -----------------------------------------------------------------
+ */
+
+static const struct {
+	const char *directory, *name;
+} places[] = {{"", "g"}, {"", "y"}, {"g", "hooks"}, {"free", "x"}, {"y", "hooks"}};
+static struct fuse_client other;
+
+/* Every directory is moved to every place and exchanged with it, over and over. */
+static void *move_around(void *arg)
+{
+	uint64_t source, target;
+	size_t from, to;
+
+	(void)arg;
+	while (!atomic_load(&stop))
+		for (from = 0; from < ARRAY_SIZE(places); from++)
+			for (to = 0; to < ARRAY_SIZE(places); to++) {
+				if (fc_go(&other, places[from].directory, &source) != 0 ||
+				    fc_go(&other, places[to].directory, &target) != 0)
+					continue;
+				fc_rename(&other, source, places[from].name, target,
+					  places[to].name, to % 2 ? RENAME_EXCHANGE : 0);
+			}
+	return NULL;
+}
+
+/* Writes to whatever is called "run" by other names than the protected one, and makes it there. */
+static void write_around(void)
+{
+	struct fuse_open_out open;
+	uint64_t at, run, fh;
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(path, sizeof(path), "%s%s%s", places[i].directory,
+			 places[i].directory[0] ? "/" : "", places[i].name);
+		if (fc_go(client, path, &at) != 0)
+			continue;
+		if (fc_walk(client, at, "run", &run) == 0 &&
+		    fc_open(client, run, O_WRONLY | O_TRUNC, &open) == 0) {
+			fc_write(client, run, open.fh, 0, "evil", 4, 0);
+			fc_release(client, run, open.fh);
+		}
+		fc_unlink(client, at, "run");
+		if (fc_create(client, at, "made", O_WRONLY, 0644, &run, &fh) == 0)
+			fc_release(client, run, fh);
+	}
+}
+
+/* Whether the hook is as it was and where it was, and nothing was put beside it. */
+static bool is_whole(void)
+{
+	const char *text = host_read(&host, "g/hooks/run");
+
+	return text && strcmp(text, "hook") == 0 && !host_has(&host, "g/hooks/made");
+}
+
+static void race_of_two(const char *rules, bool holds)
+{
+	struct fuse_init_out init;
+	struct fuse_entry_out entry;
+	unsigned round;
+	pthread_t thread;
+
+	begin_fuse(rules, false);
+	host_mkdir(&host, "g");
+	host_mkdir(&host, "g/hooks");
+	host_mkdir(&host, "free");
+	host_mkdir(&host, "free/x");
+	host_mkdir(&host, "y");
+	host_write(&host, "g/hooks/run", "hook");
+	memset(&other, 0, sizeof(other));
+	ck_assert_int_eq(fuse_session_create(&other.session, NULL), 0);
+	ck_assert_int_eq(fuse_session_add(other.session, "0", &host.share, FUSED_STRICT), 0);
+	ck_assert_int_eq(fc_init(&other, UINT64_MAX, &init), 0);
+	ck_assert_int_eq(fc_lookup(&other, FUSE_ROOT_ID, "0", &entry), 0);
+	other.root = entry.nodeid;
+	atomic_store(&stop, false);
+	ck_assert_int_eq(pthread_create(&thread, NULL, move_around, NULL), 0);
+	/* Without the rule it is lost, if not at once. */
+	for (round = 0; holds ? round < 500 && is_whole() : is_whole(); round++)
+		write_around();
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	ck_assert(is_whole() == holds);
+	fuse_session_destroy(other.session);
+	files_host_end(&host);
+}
+
+/* What one decides about, the other moves meanwhile. */
+START_TEST(two_sessions_of_a_guest_get_no_further_than_one)
+{
+	race_of_two("file read /w/g/hooks/**\nfile write /w/**\n", true);
+	race_of_two("file write /w/**\n", false);
+}
+END_TEST
+
+UNIT_MAIN("fuse_race", a_directory_exchanged_for_a_link_never_leads_out,
+	  a_directory_moved_out_of_the_share_takes_its_nodes_nowhere,
+	  two_sessions_of_a_guest_get_no_further_than_one)
