@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """listing.py DIR: print all that a directory's files are, as JSON, for tests that compare trees of any file system."""
 import hashlib
