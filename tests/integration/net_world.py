@@ -49,9 +49,11 @@ def make_network():
 
 
 def make_tap(name):
-    """Make a tap as an administrator does for a sandbox; its other end is 10.99.0.2."""
+    """Make a tap as an administrator does for a sandbox; its other end is 10.99.0.2 and fd99::2."""
     ip("tuntap", "add", name, "mode", "tap")
     ip("addr", "add", "10.99.0.1/30", "dev", name)
+    if os.path.exists("/proc/net/if_inet6"):
+        ip("addr", "add", "fd99::1/64", "dev", name, "nodad")
     ip("link", "set", name, "up")
     serve_tcp("10.99.0.1", 9002)
     serve_tcp("10.99.0.1", 9003)
@@ -191,7 +193,7 @@ def main():
     make_network()
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
         nameserver = task.get("nameserver", "127.0.0.53")
-        conf.write(f"nameserver {nameserver}\n")
+        conf.write(f"{task.get('search', '')}nameserver {nameserver}\n")
         conf.flush()
         subprocess.run(["mount", "--bind", conf.name, os.path.realpath("/etc/resolv.conf")],
                        check=True)

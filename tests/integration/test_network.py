@@ -333,17 +333,19 @@ def test_tap():
         result = world(["sh", "-c", f"cat >/tmp/both; head -c {size} /tmp/both >/tmp/net;"
                         f" tail -c +{size + 1} /tmp/both >/tmp/serve; chmod 755 /tmp/net /tmp/serve;"
                         f" /tmp/net {words} >&2; cat /sys/class/net/eth0/mtu /etc/resolv.conf >&2;"
+                        f" grep -c '^fd99.*02 .* 40 00 .*eth0' /proc/net/if_inet6 >&2;"
                         f" exec /tmp/serve tcp:80"], tap="tap9", stdin=both.name, nameserver="10.99.0.1",
-                       rules="policy 1\nnet allow any\n",
+                       search="search good.test\n", rules="policy 1\nnet allow any\n",
                        options=["--net", "tap=tap9", "--net-rate", "10M:5000"],
                        visits=[["tcp", "10.99.0.2", 80, "one"], ["tcp", "10.99.0.2", 81, "no"],
                                ["tcp", "10.99.0.2", 80, "two", OTHER],
                                ["tcp", "10.99.0.2", 80, "quit"]])
-    risk, warning, *lines, mtu, resolver = result["stderr"].splitlines()
+    risk, warning, *lines, mtu, nameserver, search, ipv6 = result["stderr"].splitlines()
+    has_ipv6 = os.path.exists("/proc/net/if_inet6")
     got = {probe: line[len(probe) + 2:] for probe, line in zip(probes, lines, strict=True)}
     assert risk.endswith("policy:2: everything on the network, the local network included, is within reach"), result
     assert warning == ("cordon: warning: --net tap=tap9 is not filtered: the sandbox reaches all that the host routes "
-                       "for it, and the host's own services at 10.99.0.1"), result
+                       "for it, and the host's own services at 10.99.0.1" + " and fd99::1" * has_ipv6), result
     assert got[f"tcp:{GOOD}:80:x"] == f"got served by {GOOD}:80", result
     assert got[f"tcp:{PRIVATE}:443:x"] == f"got served by {PRIVATE}:443", result
     assert got[f"tcp:{METADATA}:80:x"] == f"got served by {METADATA}:80", result
@@ -355,7 +357,8 @@ def test_tap():
     # Its own loopback, not the host's.
     assert got["tcp:127.0.0.1:9000:x"] == got[f"tcp:{GOOD}:81:x"] == "connect: Connection refused", result
     assert got[probes[-1]] == cordon.many("300000 of 300000", "3000000 of 3000000"), result
-    assert mtu == "1500" and resolver == "nameserver 10.99.0.1", result
+    assert mtu == "1500" and nameserver == "nameserver 10.99.0.1" and search == "search good.test", result
+    assert ipv6 == str(int(has_ipv6)), result
     assert result["visited"] == ["tcp:80 from 10.99.0.1 heard one", "Connection refused",
                                  f"tcp:80 from {OTHER} heard two",
                                  "tcp:80 from 10.99.0.1 heard quit"], result

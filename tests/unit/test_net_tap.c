@@ -2,6 +2,7 @@
 /* A tap: frames and their headers pass as they are, to and from its descriptor. */
 #include "vmm/net/tap.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include "tests/support/address.h"
 #include "tests/support/unit.h"
 #include "vmm/base/fd.h"
+#include "vmm/net/tap_internal.h"
 
 #define HOST  ADDRESS(10, 99, 0, 1)
 #define GUEST ADDRESS(10, 99, 0, 2)
@@ -220,6 +222,85 @@ START_TEST(the_guest_is_beside_the_host)
 }
 END_TEST
 
+static void parse(const char *text, uint8_t to[TAP_IPV6])
+{
+	ck_assert_int_eq(inet_pton(AF_INET6, text, to), 1);
+}
+
+static void is_beside(const char *host, unsigned prefix, const char *beside)
+{
+	uint8_t at[TAP_IPV6], guest[TAP_IPV6], expected[TAP_IPV6];
+
+	parse(host, at);
+	ck_assert(tap_guest_address6(at, prefix, guest) == (beside != NULL));
+	if (!beside)
+		return;
+	parse(beside, expected);
+	ck_assert_mem_eq(guest, expected, TAP_IPV6);
+}
+
+START_TEST(the_guest_is_beside_the_host_in_ipv6)
+{
+	is_beside("fd99::1", 64, "fd99::2");
+	is_beside("fd99::2", 64, "fd99::1");
+	is_beside("fd99::", 64, "fd99::1");
+	is_beside("2001:db8:1:2:3:4:5:6", 64, "2001:db8:1:2::1");
+	is_beside("2001:db8:1:2:3:4:5:6", 61, "2001:db8:1::1");
+	is_beside("2001:db8::ff01", 120, "2001:db8::ff02");
+	is_beside("2001:db8::5", 126, "2001:db8::6");
+	is_beside("2001:db8::6", 126, "2001:db8::5");
+	is_beside("ffff::1", 1, "8000::1");
+	is_beside("fd99::1", 0, NULL);
+	is_beside("fd99::1", 127, NULL);
+	is_beside("fd99::1", 128, NULL);
+}
+END_TEST
+
+/* Lines of /proc/net/if_inet6: address, index, prefix, scope, flags and name. */
+#define LINK	   "fe800000000000000000000000000001 07 40 20 80    tap9\n"
+#define OTHER	   "fd980000000000000000000000000001 08 40 00 80    tap90\n"
+#define PRIVATE	   "fd990000000000000000000000000001 07 40 00 c0    tap9\n"
+#define GLOBAL	   "20010db8000000000000000000000002 07 7e 00 80    tap9\n"
+#define DEPRECATED "20010db8000000000000000000000003 07 40 00 a0    tap9\n"
+#define TEMPORARY  "20010db8000000000000000000000004 07 40 00 01    tap9\n"
+#define FAILED	   "20010db8000000000000000000000005 07 40 00 c8    tap9\n"
+#define NARROW	   "20010db8000000000000000000000006 07 80 00 80    tap9\n"
+
+START_TEST(addresses_of_ipv6_are_found)
+{
+	static const struct {
+		const char *text, *host;
+		unsigned prefix;
+	} all[] = {
+		{"", NULL, 0},
+		{LINK OTHER, NULL, 0},
+		{LINK OTHER PRIVATE GLOBAL, "fd99::1", 64}, /* its DAD waits for a carrier */
+		{GLOBAL PRIVATE, "2001:db8::2", 126},
+		{DEPRECATED TEMPORARY FAILED NARROW, NULL, 0},
+		{DEPRECATED TEMPORARY FAILED NARROW PRIVATE, "fd99::1", 64},
+		{"zz\n\n20010db8 07 40 00 80 tap9\n" PRIVATE, "fd99::1", 64},
+		{"fd990000000000000000000000000001 07 40 00 80", NULL, 0},
+	};
+	uint8_t host[TAP_IPV6];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		struct tap_wire wire = {.mtu = 1280, .prefix6 = 1};
+
+		tap_read_ipv6(&wire, "tap9", all[i].text);
+		ck_assert_uint_eq(wire.prefix6, all[i].prefix);
+		if (!all[i].host)
+			continue;
+		parse(all[i].host, host);
+		ck_assert_mem_eq(wire.host6, host, TAP_IPV6);
+		/* IPv6 needs an MTU of 1,280. */
+		wire.mtu = 1279;
+		tap_read_ipv6(&wire, "tap9", all[i].text);
+		ck_assert_uint_eq(wire.prefix6, 0);
+	}
+}
+END_TEST
+
 START_TEST(bad_interfaces)
 {
 	static const char *const names[] = {"", "a/b", "..", "sixteen_letters_", "a b", "tap%d"};
@@ -236,4 +317,5 @@ END_TEST
 
 UNIT_MAIN("net_tap", frames_pass_with_their_headers, what_has_no_frame_is_dropped,
 	  an_owner_without_room_is_waited_for, the_end_of_the_interface_is_reported_once,
-	  the_guest_is_beside_the_host, bad_interfaces)
+	  the_guest_is_beside_the_host, the_guest_is_beside_the_host_in_ipv6,
+	  addresses_of_ipv6_are_found, bad_interfaces)

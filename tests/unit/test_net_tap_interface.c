@@ -52,6 +52,24 @@ static void set_address(unsigned long what, uint32_t address)
 	fd_close(&fd);
 }
 
+/* Gives t0 an IPv6 address, as linux/ipv6.h has it. False: this host has no IPv6. */
+static bool add_address6(const char *text, uint32_t prefix)
+{
+	struct {
+		struct in6_addr address;
+		uint32_t prefix;
+		int index;
+	} request = {.prefix = prefix, .index = (int)if_nametoindex("t0")};
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+	bool done = fd >= 0;
+
+	ck_assert_int_eq(inet_pton(AF_INET6, text, &request.address), 1);
+	if (done)
+		ck_assert_int_eq(ioctl(fd, SIOCSIFADDR, &request), 0);
+	fd_close(&fd);
+	return done;
+}
+
 static void set_up(bool up)
 {
 	struct ifreq request = {.ifr_name = "t0", .ifr_flags = up ? IFF_UP : 0};
@@ -96,6 +114,34 @@ static void expect_refused(const char *text)
 	ck_assert_int_lt(tap_open("t0", &wire, &err), 0);
 	ck_assert_msg(strstr(err.text, text) != NULL, "%s", err.text);
 }
+
+START_TEST(its_ipv6_address_is_found)
+{
+	uint8_t host[TAP_IPV6], guest[TAP_IPV6];
+	int fd;
+
+	if (!make_interface())
+		return;
+	set_address(SIOCSIFADDR, HOST);
+	set_address(SIOCSIFNETMASK, UINT32_MAX - 3);
+	set_up(true);
+	if (!add_address6("fe80::1", 64)) {
+		printf("net_tap_interface: skipped: no IPv6 on this host\n");
+		return;
+	}
+	fd = open_tap();
+	ck_assert_uint_eq(wire.prefix6, 0);
+	fd_close(&fd);
+	ck_assert(add_address6("fd99::1", 64));
+	fd = open_tap();
+	inet_pton(AF_INET6, "fd99::1", host);
+	inet_pton(AF_INET6, "fd99::2", guest);
+	ck_assert_uint_eq(wire.prefix6, 64);
+	ck_assert_mem_eq(wire.host6, host, TAP_IPV6);
+	ck_assert_mem_eq(wire.guest6, guest, TAP_IPV6);
+	fd_close(&fd);
+}
+END_TEST
 
 START_TEST(an_interface_is_checked)
 {
@@ -330,5 +376,5 @@ START_TEST(the_kernel_completes_what_the_guest_leaves)
 }
 END_TEST
 
-UNIT_MAIN("net_tap_interface", an_interface_is_checked, the_kernel_leaves_what_was_agreed,
-	  the_kernel_completes_what_the_guest_leaves)
+UNIT_MAIN("net_tap_interface", its_ipv6_address_is_found, an_interface_is_checked,
+	  the_kernel_leaves_what_was_agreed, the_kernel_completes_what_the_guest_leaves)

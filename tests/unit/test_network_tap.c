@@ -2,6 +2,7 @@
 /* A sandbox's network on a tap: which policy it takes, what its guest gets, and how it ends. */
 #include "vmm/sandbox/network_tap.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -41,7 +42,7 @@ static struct policy *policy_of(const char *text)
 }
 
 /* A card whose guest has these features, and its network; the tap's link is not up yet. */
-static void begin(uint64_t features)
+static void begin_with(uint64_t features, const struct tap_wire *with)
 {
 	int pair[2];
 
@@ -58,8 +59,13 @@ static void begin(uint64_t features)
 	ck_assert_int_eq(
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	outside = pair[1];
-	ck_assert_int_eq(network_tap_attach(&network, pair[0], &wire, &err), 0);
+	ck_assert_int_eq(network_tap_attach(&network, pair[0], with, &err), 0);
 	ck_assert(network_exists(&network));
+}
+
+static void begin(uint64_t features)
+{
+	begin_with(features, &wire);
 }
 
 static void start(void)
@@ -117,28 +123,71 @@ START_TEST(the_guest_gets_the_interface_s_network)
 }
 END_TEST
 
+START_TEST(the_guest_gets_ipv6_if_the_interface_has_it)
+{
+	struct tap_wire both = wire;
+	struct agent_network config = {.mtu = 0};
+	uint8_t none[16] = {0};
+
+	begin(ALL_BASIC);
+	network_tap_describe(&network, &config);
+	ck_assert_uint_eq(config.prefix6, 0);
+	ck_assert_mem_eq(config.address6, none, 16);
+	ck_assert_str_eq(config.search, "");
+	end("");
+	both.prefix6 = 64;
+	both.host6[0] = both.guest6[0] = 0xfd;
+	both.host6[15] = 1;
+	both.guest6[15] = 2;
+	begin_with(ALL_BASIC, &both);
+	network_tap_describe(&network, &config);
+	ck_assert_uint_eq(config.prefix6, 64);
+	ck_assert_mem_eq(config.address6, both.guest6, 16);
+	ck_assert_mem_eq(config.router6, both.host6, 16);
+	ck_assert_mem_eq(config.resolver6, none, 16);
+	end("");
+}
+END_TEST
+
 START_TEST(a_resolver_is_one_that_the_guest_reaches)
 {
 	static const struct {
 		const char *text;
 		uint32_t address;
+		const char *address6; /* where the guest has IPv6 */
 	} all[] = {
-		{"", 0},
-		{"nameserver 127.0.0.53\n", 0},
+		{"", 0, NULL},
+		{"nameserver 127.0.0.53\n", 0, NULL},
 		{"nameserver 127.0.0.53\nnameserver 10.1.2.3\nnameserver 10.1.2.4\n",
-		 ADDRESS(10, 1, 2, 3)},
-		{"nameserver 2001:db8::1\nnameserver 192.168.1.1", ADDRESS(192, 168, 1, 1)},
-		{"nameserver 0.0.0.0\n", 0},
-		{"nameserver ::1\nnameserver 127.1.1.1\n", 0},
+		 ADDRESS(10, 1, 2, 3), NULL},
+		{"nameserver 2001:db8::1\nnameserver 192.168.1.1", ADDRESS(192, 168, 1, 1), NULL},
+		{"nameserver 0.0.0.0\n", 0, NULL},
+		{"nameserver ::1\nnameserver 127.1.1.1\n", 0, NULL},
 		{"search a.test\noptions edns0\nnameserver 128.0.0.1 # one\n",
-		 ADDRESS(128, 0, 0, 1)},
-		{"nameserver 126.255.255.255", ADDRESS(126, 255, 255, 255)},
+		 ADDRESS(128, 0, 0, 1), NULL},
+		{"nameserver 126.255.255.255", ADDRESS(126, 255, 255, 255), NULL},
+		{"nameserver 127.0.0.53\nnameserver fd99::53\n", 0, "fd99::53"},
+		{"nameserver ::1\nnameserver 2001:4860:4860::8888\nnameserver fd99::1", 0,
+		 "2001:4860:4860::8888"},
+		{"nameserver fe80::1\nnameserver ::\nnameserver ::ffff:127.0.0.1\n", 0, NULL},
 	};
+	uint8_t six[16], none[16] = {0};
+	struct network_tap_names names;
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(all); i++)
-		ck_assert_uint_eq(network_tap_resolver(all[i].text, strlen(all[i].text)),
-				  all[i].address);
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		ck_assert(network_tap_read_names(&names, all[i].text, strlen(all[i].text), false) ==
+			  (all[i].address != 0));
+		ck_assert_uint_eq(names.resolver, all[i].address);
+		ck_assert_mem_eq(names.resolver6, none, 16);
+		ck_assert(network_tap_read_names(&names, all[i].text, strlen(all[i].text), true) ==
+			  (all[i].address != 0 || all[i].address6));
+		ck_assert_uint_eq(names.resolver, all[i].address);
+		inet_pton(AF_INET6, all[i].address6 ? all[i].address6 : "::", six);
+		ck_assert_mem_eq(names.resolver6, six, 16);
+	}
+	network_tap_read_names(&names, "search a.test B.test\n", 21, false);
+	ck_assert_str_eq(names.search, "a.test b.test");
 }
 END_TEST
 
@@ -328,7 +377,7 @@ START_TEST(the_end_of_the_interface_is_the_end_of_the_link)
 END_TEST
 
 UNIT_MAIN("network_tap", the_guest_gets_the_interface_s_network,
-	  a_resolver_is_one_that_the_guest_reaches, frames_of_the_guest_pass_as_they_are,
-	  frames_of_the_host_pass_with_what_is_known_of_them, a_guest_without_buffers_is_waited_for,
-	  only_a_policy_of_any_has_a_tap, another_policy_ends_the_link,
-	  the_end_of_the_interface_is_the_end_of_the_link)
+	  the_guest_gets_ipv6_if_the_interface_has_it, a_resolver_is_one_that_the_guest_reaches,
+	  frames_of_the_guest_pass_as_they_are, frames_of_the_host_pass_with_what_is_known_of_them,
+	  a_guest_without_buffers_is_waited_for, only_a_policy_of_any_has_a_tap,
+	  another_policy_ends_the_link, the_end_of_the_interface_is_the_end_of_the_link)

@@ -19,11 +19,13 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/net/tap_internal.h"
 
 #define DEVICE	   "/dev/net/tun"
 #define TURN	   64 /* frames read at once */
 #define MTU_MIN	   576
-#define PREFIX_MAX 30 /* the agent's */
+#define PREFIX_MAX 30	       /* the agent's */
+#define IPV6_TEXT  (64u << 10) /* some 1,000 addresses of the host */
 
 struct tap {
 	struct loop *loop;
@@ -141,6 +143,18 @@ static int read_addresses(struct tap_wire *wire, const char *name, struct err *e
 	return 0;
 }
 
+/* A host without IPv6 has no such file. */
+static void read_addresses6(struct tap_wire *wire, const char *name)
+{
+	static char text[IPV6_TEXT];
+	int fd = open("/proc/net/if_inet6", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? 0 : fd_read_full(fd, text, sizeof(text) - 1);
+
+	fd_close(&fd);
+	text[got > 0 ? got : 0] = '\0';
+	tap_read_ipv6(wire, name, text);
+}
+
 static int read_wire(struct tap_wire *wire, const char *name, struct err *err)
 {
 	struct ifreq request;
@@ -166,6 +180,7 @@ static int read_wire(struct tap_wire *wire, const char *name, struct err *err)
 		return err_set(err, ENETDOWN, "%s is down: ip link set %s up", name, name);
 	if (wire->mtu < MTU_MIN)
 		return err_set(err, EINVAL, "%s has an MTU below %d", name, MTU_MIN);
+	read_addresses6(wire, name);
 	return 0;
 }
 

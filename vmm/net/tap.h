@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A tap, for administrators: an existing interface of the host with an IPv4 address, at whose other
- * end the sandbox's card is. The host's kernel routes what crosses it, and nothing is filtered.
+ * A tap, for administrators: an existing interface of the host with an IPv4 address, and perhaps an
+ * IPv6 one, at whose other end the sandbox's card is. The host's kernel routes what crosses it, and
+ * nothing is filtered.
  *
  * Each frame has the header of virtio 1.2, 5.1.6 before it (struct virtio_net_hdr_v1, little
  * endian, num_buffers unused), and passes as it is: a checksum or a segmentation that the guest
@@ -23,15 +24,20 @@
 
 #define TAP_NAME_MAX  15 /* bytes of an interface's name */
 #define TAP_MAC	      6
+#define TAP_IPV6      16
 #define TAP_HEADER    12
 #define TAP_FRAME_MAX (14 + 4 + 65535) /* Ethernet with a VLAN tag, and the longest IP packet */
 
 struct tap;
 
-/* The interface, and what the guest has at its other end. Addresses are IPv4. */
+/* The interface, and what the guest has at its other end. */
 struct tap_wire {
-	uint32_t guest, host;
-	unsigned prefix; /* 1 to 30 */
+	uint32_t guest, host; /* IPv4, in host byte order */
+	unsigned prefix;      /* 1 to 30 */
+	/* IPv6, if the interface has an address other than a link-local one; in network byte order
+	 */
+	uint8_t guest6[TAP_IPV6], host6[TAP_IPV6];
+	unsigned prefix6; /* 1 to 126; 0: none */
 	uint8_t guest_mac[TAP_MAC];
 	unsigned mtu;
 };
@@ -78,5 +84,8 @@ void tap_resume(struct tap *tap);
  * the network has no room for two (a prefix above 30), or is everything.
  */
 uint32_t tap_guest_address(uint32_t host, unsigned prefix);
+
+/* The same for IPv6, but the lowest address of all, which is the routers'. false: no room. */
+bool tap_guest_address6(const uint8_t host[TAP_IPV6], unsigned prefix, uint8_t guest[TAP_IPV6]);
 
 #endif

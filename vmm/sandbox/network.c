@@ -127,13 +127,14 @@ int network_request(struct network *network, struct agent_channel *channel,
 	if (network->tap) {
 		if (!network_tap_start(network, &config))
 			return 0;
-	} else {
-		if (!network_relay_start(network))
-			return 0;
-		/* An older agent sets up IPv4 alone. */
-		if (agent_channel_sets_ipv6(channel))
-			network_relay_describe(&config, search);
+	} else if (!network_relay_start(network)) {
+		return 0;
 	}
+	/* An older agent sets up IPv4 alone. */
+	if (agent_channel_sets_ipv6(channel) && network->tap)
+		network_tap_describe(network, &config);
+	else if (agent_channel_sets_ipv6(channel))
+		network_relay_describe(&config, search);
 	/* The agent of an older initramfs leaves the card its first MAC. */
 	if (agent_channel_sets_mac(channel)) {
 		config.mac = network->mac;

@@ -12,6 +12,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/special.h"
 #include "vmm/net/resolver.h"
 #include "vmm/net/tap.h"
 #include "vmm/policy/guard.h"
@@ -27,8 +28,8 @@ struct network_tap {
 	struct network *network;
 	struct tap *tap;
 	struct tap_wire wire;
-	uint32_t resolver; /* the guest's; 0: none */
-	bool started;	   /* the card's link is up */
+	struct network_tap_names names;
+	bool started; /* the card's link is up */
 	bool ended;
 };
 
@@ -149,41 +150,68 @@ void network_tap_policy_changed(struct network *network)
 
 /* --- the resolver ----------------------------------------------------------------------------- */
 
-uint32_t network_tap_resolver(const char *text, size_t length)
+static bool is_reached4(const struct sockaddr_storage *from, struct network_tap_names *names)
 {
-	struct resolver_servers servers;
 	struct sockaddr_in server;
 	uint32_t address;
-	unsigned i;
 
-	resolver_parse(text, length, DNS_PORT, &servers);
-	for (i = 0; i < servers.count; i++) {
-		if (servers.address[i].ss_family != AF_INET)
-			continue;
-		memcpy(&server, &servers.address[i], sizeof(server));
-		address = ntohl(server.sin_addr.s_addr);
-		/* 0.0.0.0 is the loopback, too. */
-		if (address != INADDR_ANY && address >> 24 != IN_LOOPBACKNET)
-			return address;
-	}
-	return 0;
+	memcpy(&server, from, sizeof(server));
+	address = ntohl(server.sin_addr.s_addr);
+	/* 0.0.0.0 is the loopback, too. */
+	if (address == INADDR_ANY || address >> 24 == IN_LOOPBACKNET)
+		return false;
+	names->resolver = address;
+	return true;
 }
 
-static uint32_t find_resolver(const char *interface)
+/* Mapped addresses are none of IPv6's, and link-local ones are of another link than the guest's. */
+static bool is_reached6(const struct sockaddr_storage *from, struct network_tap_names *names)
 {
+	const struct special_range *range;
+	struct sockaddr_in6 server;
+
+	memcpy(&server, from, sizeof(server));
+	range = special_range(AF_INET6, server.sin6_addr.s6_addr);
+	if ((range && range->stays) || IN6_IS_ADDR_LINKLOCAL(&server.sin6_addr))
+		return false;
+	memcpy(names->resolver6, &server.sin6_addr, sizeof(names->resolver6));
+	return true;
+}
+
+bool network_tap_read_names(struct network_tap_names *names, const char *text, size_t length,
+			    bool ipv6)
+{
+	struct resolver_servers servers;
+	unsigned i;
+
+	*names = (struct network_tap_names){.resolver = 0};
+	resolver_search(text, length, names->search);
+	resolver_parse(text, length, DNS_PORT, &servers);
+	for (i = 0; i < servers.count; i++)
+		if (servers.address[i].ss_family == AF_INET &&
+		    is_reached4(&servers.address[i], names))
+			return true;
+	for (i = 0; ipv6 && i < servers.count; i++)
+		if (servers.address[i].ss_family == AF_INET6 &&
+		    is_reached6(&servers.address[i], names))
+			return true;
+	return false;
+}
+
+static void find_names(struct network_tap *tap)
+{
+	bool ipv6 = tap->wire.prefix6 != 0;
 	char text[RESOLV_CONF_MAX];
 	int fd = open(NETWORK_RESOLV_CONF, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	ssize_t got = fd < 0 ? 0 : fd_read_full(fd, text, sizeof(text));
-	uint32_t found = got > 0 ? network_tap_resolver(text, (size_t)got) : 0;
 
 	fd_close(&fd);
-	if (!found)
-		log_warning(
-			"--net tap=%s: names do not resolve in the sandbox: " NETWORK_RESOLV_CONF
-			" has no nameserver that it can reach, an IPv4 address other than the "
-			"host's loopback",
-			interface);
-	return found;
+	if (network_tap_read_names(&tap->names, text, got > 0 ? (size_t)got : 0, ipv6))
+		return;
+	log_warning("--net tap=%s: names do not resolve in the sandbox: " NETWORK_RESOLV_CONF
+		    " has no nameserver that it can reach, an %s address other than the "
+		    "host's loopback",
+		    tap->network->config.tap, ipv6 ? "IPv4 or IPv6" : "IPv4");
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -206,6 +234,19 @@ int network_tap_attach(struct network *network, int fd, const struct tap_wire *w
 	return ret < 0 ? err_code(err, -ret, "--net tap=%s", network->config.tap) : 0;
 }
 
+static void warn(const char *interface, const struct tap_wire *wire)
+{
+	struct ip_address host = ip_from4(wire->host), host6 = {.family = AF_INET6};
+	char address[IP_TEXT], address6[IP_TEXT];
+	bool ipv6 = wire->prefix6 != 0;
+
+	memcpy(host6.bytes, wire->host6, sizeof(host6.bytes));
+	log_warning("--net tap=%s is not filtered: the sandbox reaches all that the host routes "
+		    "for it, and the host's own services at %s%s%s",
+		    interface, ip_text(&host, address), ipv6 ? " and " : "",
+		    ipv6 ? ip_text(&host6, address6) : "");
+}
+
 int network_tap_open(struct network *network, struct err *err)
 {
 	const char *interface = network->config.tap;
@@ -213,8 +254,6 @@ int network_tap_open(struct network *network, struct err *err)
 					.what = "network-unfiltered",
 					.object = interface,
 					.detail = "frames are neither judged nor logged"};
-	char address[IP_TEXT];
-	struct ip_address host;
 	struct tap_wire wire;
 	struct err why;
 	int ret;
@@ -235,11 +274,8 @@ int network_tap_open(struct network *network, struct err *err)
 			       "--net tap=%s: the policy requires the audit log, which can't be "
 			       "written",
 			       interface);
-	host = ip_from4(wire.host);
-	log_warning("--net tap=%s is not filtered: the sandbox reaches all that the host routes "
-		    "for it, and the host's own services at %s",
-		    interface, ip_text(&host, address));
-	network->tap->resolver = find_resolver(interface);
+	warn(interface, &wire);
+	find_names(network->tap);
 	return 0;
 }
 
@@ -264,7 +300,7 @@ bool network_tap_start(struct network *network, struct agent_network *config)
 		.address = tap->wire.guest,
 		.prefix = tap->wire.prefix,
 		.router = tap->wire.host,
-		.resolver = tap->resolver,
+		.resolver = tap->names.resolver,
 		.mtu = (unsigned)min_u64(tap->wire.mtu, MTU_MAX),
 	};
 	if (tap->started)
@@ -274,4 +310,17 @@ bool network_tap_start(struct network *network, struct agent_network *config)
 	update_offloads(tap);
 	tap_resume(tap->tap);
 	return true;
+}
+
+void network_tap_describe(const struct network *network, struct agent_network *config)
+{
+	const struct network_tap *tap = network->tap;
+
+	config->search = tap->names.search;
+	if (tap->wire.prefix6 == 0)
+		return;
+	config->prefix6 = tap->wire.prefix6;
+	memcpy(config->address6, tap->wire.guest6, sizeof(config->address6));
+	memcpy(config->router6, tap->wire.host6, sizeof(config->router6));
+	memcpy(config->resolver6, tap->names.resolver6, sizeof(config->resolver6));
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "vmm/base/err.h"
+#include "vmm/net/resolver.h"
 
 struct agent_network;
 struct network;
@@ -41,10 +42,22 @@ bool network_tap_start(struct network *network, struct agent_network *config);
 /* Ends the link if the policy does not say `net allow any` any more. */
 void network_tap_policy_changed(struct network *network);
 
+/* Adds what the interface offers beyond IPv4, and search domains, which stay the tap's. */
+void network_tap_describe(const struct network *network, struct agent_network *config);
+
+/* How the guest resolves names. */
+struct network_tap_names {
+	uint32_t resolver;     /* IPv4, in host byte order; 0: none */
+	uint8_t resolver6[16]; /* IPv6, if there is no IPv4 one; all 0: none */
+	char search[RESOLVER_SEARCH_TEXT];
+};
+
 /*
- * The first nameserver of a resolv.conf that the guest can reach through an interface: an IPv4
- * address outside the host's loopback. 0: there is none.
+ * Reads a resolv.conf: the first nameserver that the guest can reach through an interface, which is
+ * an address outside the host's loopback; with ipv6, if none is of IPv4, an IPv6 one that is not
+ * link-local. false: there is none.
  */
-uint32_t network_tap_resolver(const char *text, size_t length);
+bool network_tap_read_names(struct network_tap_names *names, const char *text, size_t length,
+			    bool ipv6);
 
 #endif
