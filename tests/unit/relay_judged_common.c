@@ -57,3 +57,19 @@ size_t hello(uint8_t to[32768], const char *name)
 
 	return net_hello(to, &what);
 }
+
+struct world_connection *begin_one(const char *rules, enum world_service service)
+{
+	begin(rules, service);
+	relay_resolver_ask(&world, "good.example");
+	return open_one();
+}
+
+size_t send_hello(struct world_connection *connection, const char *name)
+{
+	static uint8_t bytes[32768];
+	size_t length = hello(bytes, name);
+
+	world_send(connection, bytes, length, false);
+	return length;
+}

@@ -24,10 +24,15 @@ void end(void);
 /* Connects to the server's port at `address`: the connection is open. */
 struct world_connection *open_one(void);
 
+/* Begins; the guest resolves "good.example", and connects. */
+struct world_connection *begin_one(const char *rules, enum world_service service);
+
 /* For relay_world_until(): the server's last client has sent *length bytes. */
 bool client_has(void *length);
 
 /* A ClientHello with that name; NULL: with none. Returns its length. */
 size_t hello(uint8_t to[32768], const char *name);
+/* The guest sends one; its bytes are valid until the next. */
+size_t send_hello(struct world_connection *connection, const char *name);
 
 #endif

@@ -22,8 +22,7 @@ START_TEST(a_permitted_name_passes_and_another_does_not)
 	ck_assert_mem_eq(server->client[0].got, bytes, length);
 
 	connection = open_one();
-	length = hello(bytes, "evil.example");
-	world_send(connection, bytes, length, false);
+	length = send_hello(connection, "evil.example");
 	ck_assert(relay_world_until(&world, world_is_closed, connection));
 	ck_assert_uint_eq(server->client[1].got_length, 0);
 	end();
@@ -47,14 +46,10 @@ END_TEST
 START_TEST(the_name_of_another_address_is_refused)
 {
 	struct world_connection *connection;
-	static uint8_t bytes[32768];
-	size_t length;
 
-	begin("net allow tls good.example:*\nnet allow tls other.example:*\n", WORLD_SINK);
-	relay_resolver_ask(&world, "good.example");
-	connection = open_one();
-	length = hello(bytes, "other.example");
-	world_send(connection, bytes, length, false);
+	connection = begin_one("net allow tls good.example:*\nnet allow tls other.example:*\n",
+			       WORLD_SINK);
+	send_hello(connection, "other.example");
 	ck_assert(relay_world_until(&world, world_is_closed, connection));
 	ck_assert(relay_world_noted(&world, "flow-refused", "no DNS reply gave this address"));
 	end();
@@ -68,9 +63,7 @@ START_TEST(every_request_of_a_connection_is_judged)
 	struct world_connection *connection;
 	size_t length = sizeof(good) - 1;
 
-	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
-	relay_resolver_ask(&world, "good.example");
-	connection = open_one();
+	connection = begin_one("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
 	world_send(connection, good, length, false);
 	ck_assert(relay_world_until(&world, client_has, &length));
 	ck_assert_mem_eq(server->client[0].got, good, length);
@@ -131,14 +124,11 @@ END_TEST
 static void name_nothing_under(const char *rules, bool closed)
 {
 	struct world_connection *connection;
-	static uint8_t bytes[32768];
 	size_t length;
 
-	begin("net allow tls 93.184.216.34:*\nnet allow dns good.example\n", WORLD_SINK);
-	relay_resolver_ask(&world, "good.example");
-	connection = open_one();
-	length = hello(bytes, NULL);
-	world_send(connection, bytes, length, false);
+	connection = begin_one("net allow tls 93.184.216.34:*\nnet allow dns good.example\n",
+			       WORLD_SINK);
+	length = send_hello(connection, NULL);
 	ck_assert(relay_world_until(&world, client_has, &length));
 	relay_world_set_policy(&world, rules);
 	relay_world_run(&world, 50000000);
@@ -175,9 +165,7 @@ START_TEST(a_guest_that_ends_unjudged_sends_nothing)
 	struct world_connection *connection;
 	static uint8_t bytes[32768];
 
-	begin("net allow tls good.example:*\n", WORLD_SINK);
-	relay_resolver_ask(&world, "good.example");
-	connection = open_one();
+	connection = begin_one("net allow tls good.example:*\n", WORLD_SINK);
 	hello(bytes, "good.example");
 	world_send(connection, bytes, 30, true);
 	ck_assert(relay_world_until(&world, world_is_closed, connection));
@@ -191,16 +179,24 @@ END_TEST
 	"GET /v1/chat HTTP/1.1\r\nHost: good.example\r\nConnection: Upgrade\r\n" \
 	"Upgrade: websocket\r\n\r\n"
 
+/* The server has the request. */
+static struct world_connection *begin_upgrade(void)
+{
+	struct world_connection *connection =
+		begin_one("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
+	size_t length = sizeof(UPGRADE) - 1;
+
+	world_send(connection, UPGRADE, length, false);
+	ck_assert(relay_world_until(&world, client_has, &length));
+	return connection;
+}
+
 static void upgrade(const char *response, bool opaque)
 {
 	struct world_connection *connection;
 	size_t length = sizeof(UPGRADE) - 1;
 
-	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
-	relay_resolver_ask(&world, "good.example");
-	connection = open_one();
-	world_send(connection, UPGRADE, length, false);
-	ck_assert(relay_world_until(&world, client_has, &length));
+	connection = begin_upgrade();
 	ck_assert_int_gt(send(server->client[0].source.fd, response, strlen(response), 0), 0);
 	world_send(connection, "\x81\x05hello", 7, false);
 	length += 7;
@@ -218,11 +214,7 @@ START_TEST(a_server_that_ends_instead_of_agreeing_has_not_agreed)
 	struct world_connection *connection;
 	size_t length = sizeof(UPGRADE) - 1;
 
-	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
-	relay_resolver_ask(&world, "good.example");
-	connection = open_one();
-	world_send(connection, UPGRADE, length, false);
-	ck_assert(relay_world_until(&world, client_has, &length));
+	connection = begin_upgrade();
 	world_send(connection, "\x81\x05hello", 7, false);
 	relay_world_run(&world, 20000000);
 	ck_assert(!world_is_closed(connection));
@@ -272,11 +264,7 @@ static void upgrade_under(const char *rules, bool closed)
 	struct world_connection *connection;
 	size_t length = sizeof(UPGRADE) - 1;
 
-	begin("net allow http GET good.example:*/v1/**\n", WORLD_SINK);
-	relay_resolver_ask(&world, "good.example");
-	connection = open_one();
-	world_send(connection, UPGRADE, length, false);
-	ck_assert(relay_world_until(&world, client_has, &length));
+	connection = begin_upgrade();
 	ck_assert_int_gt(send(server->client[0].source.fd, agreed, sizeof(agreed) - 1, 0), 0);
 	world_send(connection, "\x81\x05hello", 7, false);
 	length += 7;

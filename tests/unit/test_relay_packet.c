@@ -1,36 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames of the guest: each kind is read; lengths and checksums. */
-#include "tests/support/relay_frames.h"
-#include "tests/support/unit.h"
-
-static const unsigned families[] = {AF_INET, AF_INET6};
-
-static uint8_t bytes[PACKET_FRAME_MAX + 64];
-static struct packet packet;
-
-static enum packet_verdict parse(size_t length)
-{
-	return packet_parse(bytes, length, false, &packet);
-}
-
-static size_t up(unsigned family)
-{
-	return family == AF_INET ? AT_IPV4_UP : AT_IPV6_UP;
-}
-
-static size_t tcp(unsigned family)
-{
-	struct relay_ends_text path = relay_path(family);
-
-	return relay_frame_tcp(bytes, path.source, path.target, TCP_ACK | TCP_PSH, "hello", 5);
-}
-
-static size_t udp(unsigned family)
-{
-	struct relay_ends_text path = relay_path(family);
-
-	return relay_frame_udp(bytes, path.source, path.target, "hello", 5);
-}
+#include "tests/unit/relay_packet_common.h"
 
 static size_t echo(unsigned family)
 {

@@ -36,13 +36,6 @@ static void finish(void)
 	passed_ns = 0;
 }
 
-static struct world_connection *begin_one(const char *rules, enum world_service service)
-{
-	begin(rules, service);
-	relay_resolver_ask(&world, "good.example");
-	return open_one();
-}
-
 static void is_refused(struct world_connection *connection)
 {
 	ck_assert(relay_world_until(&world, world_is_closed, connection));
