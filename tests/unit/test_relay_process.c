@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/auxv.h>
@@ -67,8 +68,11 @@ static void say_what_there_is(void)
 	struct policy *policy = NULL;
 	unsigned fds = open_fds();
 	size_t length;
+	struct pollfd more = {.fd = RELAY_FD_MESSAGES, .events = POLLIN};
 	int policy_fd = -1;
 
+	/* The policy follows the configuration, perhaps later. */
+	poll(&more, 1, -1);
 	fake_relay_get(&fake_end, &config, sizeof(config), &length, &policy_fd);
 	if (policy_copy_read(policy_fd, &policy) < 0)
 		_exit(8);
