@@ -128,6 +128,7 @@ static size_t make_check(struct fuzz_script *script, struct relay_check *to)
 	if (to->protocol == POLICY_HTTP && fuzz_below(script, 2)) {
 		to->has_method = 1;
 		to->unclear = (uint8_t)fuzz_below(script, 2);
+		to->covered = to->ticket != 0 && to->op == POLICY_CONNECT;
 		strcpy(to->method, "GET");
 		strcpy(to->path, "/a");
 	}
