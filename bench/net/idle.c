@@ -214,6 +214,7 @@ struct idle_cost idle_measure(struct loop *loop, const struct card *card, pid_t 
 	guest.port = HOLDER;
 	guest.config.output = idle_output;
 	idle.count = count;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	idle.tcp = calloc(count, sizeof(*idle.tcp));
 	if (!idle.tcp)
 		give_up("out of memory");

@@ -27,8 +27,10 @@ static void print_bad_frames(const json_t *stats)
 	const char *fault;
 
 	json_object_foreach(faults, fault, count)
+	{
 		text_line(stdout, "%-18s %lld, %s", "net_bad_frames",
 			  (long long)json_integer_value(count), fault);
+	}
 }
 
 static void print_flows(const json_t *stats)

@@ -128,6 +128,7 @@ static int readdir_top(struct fuse_request *request, bool plus)
 {
 	struct fuse_session *session = request->session;
 	const size_t start = request->out.at;
+	const struct fuse_entry_out none = {0}, *entry = plus ? &none : NULL;
 	struct fuse_read_in in;
 	size_t limit;
 	unsigned i;
@@ -140,15 +141,13 @@ static int readdir_top(struct fuse_request *request, bool plus)
 		return ret;
 	limit = start + min_u64(min_u64(in.size, FUSED_LISTING_MAX), request->out.size - start);
 	for (i = (unsigned)min_u64(in.offset, 2); fits && i < 2; i++)
-		fits = fuse_put_entry(request, limit, plus ? &(struct fuse_entry_out){0} : NULL, 1,
-				      i + 1, DT_DIR, i ? ".." : ".");
+		fits = fuse_put_entry(request, limit, entry, 1, i + 1, DT_DIR, i ? ".." : ".");
 	pthread_mutex_lock(&session->names);
 	for (i = (unsigned)min_u64(max_u64(in.offset, 2) - 2, FUSED_ROOTS_MAX);
 	     fits && i < FUSED_ROOTS_MAX; i++)
 		if (session->roots[i].used)
-			fits = fuse_put_entry(request, limit,
-					      plus ? &(struct fuse_entry_out){0} : NULL, 1, i + 3,
-					      DT_DIR, session->roots[i].name);
+			fits = fuse_put_entry(request, limit, entry, 1, i + 3, DT_DIR,
+					      session->roots[i].name);
 	pthread_mutex_unlock(&session->names);
 	return fits || request->out.at > start ? 0 : -EINVAL;
 }
