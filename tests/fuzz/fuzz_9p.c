@@ -5,23 +5,13 @@
  * hidden files never change or leak. Now and then the session is saved, perhaps changed, and
  * restored as another.
  */
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/files_tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "tests/support/files_host.h"
 
 #define REQUESTS_MAX 64
-
-static const char rules[] = "file hide   /w/**/.env\n"
-			    "file deny   /w/denied/**\n"
-			    "file read   /w/read/**\n"
-			    "file append /w/log/**\n"
-			    "file write  /w/**\n";
 
 static struct files_host host;
 
@@ -44,24 +34,6 @@ static const struct {
 	{P9_TLOPEN, "f4"},	{P9_TWALK, "fnw"},	   {P9_TWALK, "fnw"},
 };
 
-/* Mostly small numbers, as these have a meaning. */
-static uint64_t number(struct fuzz_script *script)
-{
-	return fuzz_rarely(script, 4) ? fuzz_number(script, 8) : fuzz_number(script, 1);
-}
-
-static const char *name(struct fuzz_script *script)
-{
-	static const char *const names[] = {
-		"d",	"f",	   ".env", "denied",	 "read",     "log",    "a",
-		"b",	"link",	   "fifo", "user.x",	 "9P2000.L", "..",     ".",
-		"",	"x/y",	   "/",	   "../secret",	 "read/f",   "user.y", "security.x",
-		"log2", "denied2", "\xff", "nnnnnnnnnn",
-	};
-
-	return names[fuzz_below(script, ARRAY_SIZE(names))];
-}
-
 static void put_field(struct fuzz_script *script, struct p9_client *client, char field)
 {
 	static const uint8_t data[300] = {'x'};
@@ -75,13 +47,13 @@ static void put_field(struct fuzz_script *script, struct p9_client *client, char
 		p9c_u32(client, fuzz_rarely(script, 16) ? P9_NOFID : fuzz_below(script, 8));
 		break;
 	case 's':
-		p9c_string(client, name(script));
+		p9c_string(client, files_tree_name(script));
 		break;
 	case 'w':
 		count = fuzz_rarely(script, 16) ? fuzz_below(script, 20) : fuzz_below(script, 4);
 		p9c_u16(client, (uint16_t)count);
 		for (i = 0; i < count; i++)
-			p9c_string(client, name(script));
+			p9c_string(client, files_tree_name(script));
 		break;
 	case 'd':
 		count = fuzz_below(script, 255);
@@ -92,13 +64,13 @@ static void put_field(struct fuzz_script *script, struct p9_client *client, char
 		p9c_u8(client, (uint8_t)fuzz_below(script, 4));
 		break;
 	case '2':
-		p9c_u16(client, (uint16_t)number(script));
+		p9c_u16(client, (uint16_t)files_tree_number(script));
 		break;
 	case '4':
-		p9c_u32(client, (uint32_t)number(script));
+		p9c_u32(client, (uint32_t)files_tree_number(script));
 		break;
 	default:
-		p9c_u64(client, number(script));
+		p9c_u64(client, files_tree_number(script));
 		break;
 	}
 }
@@ -129,7 +101,8 @@ static void request(struct fuzz_script *script, struct p9_client *client)
 	FUZZ_REQUIRE(load_le32(client->reply) == (size_t)n);
 	FUZZ_REQUIRE(client->reply[4] == client->message[4] + 1 ||
 		     (client->reply[4] == P9_RLERROR && n == 11));
-	FUZZ_REQUIRE(!memmem(client->reply, (size_t)n, "TOP-SECRET", 10));
+	FUZZ_REQUIRE(
+		!memmem(client->reply, (size_t)n, FILES_TREE_SECRET, strlen(FILES_TREE_SECRET)));
 }
 
 /* Saves the session, perhaps changes the saved bytes, and restores them in another session. */
@@ -160,57 +133,21 @@ static void go_on(struct fuzz_script *script, struct p9_client *client)
 	pack_free(&saved);
 }
 
-static void make_tree(void)
-{
-	host_mkdir(&host, "d");
-	host_mkdir(&host, "denied");
-	host_mkdir(&host, "read");
-	host_mkdir(&host, "log");
-	host_write(&host, "d/f", "contents");
-	host_write(&host, "f", "contents");
-	host_write(&host, "read/f", "contents");
-	host_write(&host, "log/f", "line\n");
-	host_write(&host, "denied/f", "TOP-SECRET");
-	host_write(&host, ".env", "TOP-SECRET");
-	host_write(&host, "d/.env", "TOP-SECRET");
-	FUZZ_REQUIRE(symlink("denied/f", host_path(&host, "link")) == 0);
-	FUZZ_REQUIRE(mkfifo(host_path(&host, "fifo"), 0666) == 0);
-}
-
-/* Whether a file is there and begins with the text. */
-static bool begins(const char *path, const char *text)
-{
-	const char *now = host_read(&host, path);
-
-	return now && strncmp(now, text, strlen(text)) == 0;
-}
-
-/* Whether a file is there with just this text. */
-static bool holds(const char *path, const char *text)
-{
-	return begins(path, text) && strlen(host_read(&host, path)) == strlen(text);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_script script = {.at = data, .left = size};
 	struct files_stats stats;
 	unsigned i;
 
-	/* Thousands of small trees: in memory if possible. */
-	if (access("/dev/shm", W_OK) == 0)
-		files_host_directory = "/dev/shm";
-	files_host_begin(&host, rules, fuzz_rarely(&script, 8));
-	make_tree();
+	files_tree_begin();
+	files_host_begin(&host, files_tree_rules, fuzz_rarely(&script, 8));
+	files_tree_make(&host);
 	for (i = 0; i < REQUESTS_MAX && !fuzz_ended(&script); i++)
 		if (fuzz_rarely(&script, 16))
 			go_on(&script, &host.client);
 		else
 			request(&script, &host.client);
-	FUZZ_REQUIRE(holds("denied/f", "TOP-SECRET"));
-	FUZZ_REQUIRE(holds(".env", "TOP-SECRET"));
-	FUZZ_REQUIRE(holds("read/f", "contents"));
-	FUZZ_REQUIRE(begins("log/f", "line\n"));
+	files_tree_check(&host);
 	files_session_stats(host.client.session, &stats);
 	FUZZ_REQUIRE(stats.fids <= 9 && stats.open <= stats.fids);
 	files_host_end(&host);

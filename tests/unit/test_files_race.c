@@ -12,40 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/support/files_host.h"
+#include "tests/support/files_attacks.h"
 #include "tests/support/unit.h"
 #include "tests/unit/files_race_common.h"
 
 /* --- a host that exchanges directories -------------------------------------------------------- */
-
-static atomic_bool stop;
-static char directory[300], decoy[300];
-
-static void *exchange(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&stop))
-		renameat2(AT_FDCWD, directory, AT_FDCWD, decoy, RENAME_EXCHANGE);
-	return NULL;
-}
-
-/* What many would write: look that it is a directory, then open what is in it. */
-static bool control_loses(void)
-{
-	struct stat stat;
-	char text[16] = "";
-	int fd;
-
-	if (lstat(directory, &stat) < 0 || !S_ISDIR(stat.st_mode))
-		return false;
-	fd = open(host_path(&host, "d/secret"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return false;
-	if (read(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	close(fd);
-	return strcmp(text, "outside") == 0;
-}
 
 /* Everything that could be led astray by the exchange. */
 static void protected_round(unsigned round)
@@ -78,42 +49,19 @@ static void protected_round(unsigned round)
 	p9c_clunk(client, 2);
 }
 
-static void assert_untouched_outside(void)
-{
-	struct stat stat;
-	char path[320];
-	unsigned i;
-
-	for (i = 0; i < 8; i++) {
-		snprintf(path, sizeof(path), "%s/made-%u", host.top, i);
-		ck_assert_int_lt(lstat(path, &stat), 0);
-	}
-	snprintf(path, sizeof(path), "%s/secret", host.top);
-	ck_assert_int_eq(lstat(path, &stat), 0);
-	ck_assert_uint_eq(stat.st_mode, S_IFREG | 0600);
-	ck_assert_uint_eq(stat.st_nlink, 1);
-}
-
 START_TEST(a_directory_exchanged_for_a_link_never_leads_out)
 {
 	unsigned round, lost = 0;
-	pthread_t thread;
 
 	files_host_begin(&host, NULL, false);
-	host_mkdir(&host, "d");
-	host_write(&host, "d/secret", "inside");
-	ck_assert_int_eq(symlink("..", host_path(&host, "decoy")), 0);
-	snprintf(directory, sizeof(directory), "%s/d", host.base);
-	snprintf(decoy, sizeof(decoy), "%s/decoy", host.base);
-	ck_assert_int_eq(pthread_create(&thread, NULL, exchange, NULL), 0);
+	files_exchange_begin(&host);
 	/* Until the control has lost, so that there was something to lose. */
 	for (round = 0; round < 2000 || lost == 0; round++) {
-		lost += control_loses();
+		lost += files_exchange_control_loses(&host);
 		protected_round(round);
 	}
-	atomic_store(&stop, true);
-	pthread_join(thread, NULL);
-	assert_untouched_outside();
+	files_exchange_end();
+	ck_assert(files_outside_is_untouched(&host));
 	files_host_end(&host);
 }
 END_TEST
@@ -152,9 +100,7 @@ END_TEST
 
 /* --- a guest with two connections ------------------------------------------------------------- */
 
-static const struct {
-	const char *directory, *name;
-} places[] = {{"", "g"}, {"", "y"}, {"g", "hooks"}, {"free", "x"}, {"y", "hooks"}};
+static atomic_bool stop;
 static struct p9_client other;
 
 /* Every directory is moved to every place, over and over. */
@@ -164,12 +110,12 @@ static void *move_around(void *arg)
 
 	(void)arg;
 	while (!atomic_load(&stop))
-		for (from = 0; from < ARRAY_SIZE(places); from++)
-			for (to = 0; to < ARRAY_SIZE(places); to++) {
-				if (p9c_go(&other, places[from].directory, 2) == 0 &&
-				    p9c_go(&other, places[to].directory, 3) == 0)
-					p9c_renameat(&other, 2, places[from].name, 3,
-						     places[to].name);
+		for (from = 0; from < FILES_PLACES; from++)
+			for (to = 0; to < FILES_PLACES; to++) {
+				if (p9c_go(&other, files_places[from].directory, 2) == 0 &&
+				    p9c_go(&other, files_places[to].directory, 3) == 0)
+					p9c_renameat(&other, 2, files_places[from].name, 3,
+						     files_places[to].name);
 				p9c_clunk(&other, 2);
 				p9c_clunk(&other, 3);
 			}
@@ -182,9 +128,9 @@ static void write_around(void)
 	char path[64];
 	size_t i, n;
 
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		snprintf(path, sizeof(path), "%s%s%s", places[i].directory,
-			 places[i].directory[0] ? "/" : "", places[i].name);
+	for (i = 0; i < FILES_PLACES; i++) {
+		snprintf(path, sizeof(path), "%s%s%s", files_places[i].directory,
+			 files_places[i].directory[0] ? "/" : "", files_places[i].name);
 		if (p9c_go(client, path, 2) != 0)
 			continue;
 		if (p9c_walk(client, 2, 3, "run", NULL) == 0 &&
@@ -197,26 +143,13 @@ static void write_around(void)
 	}
 }
 
-/* Whether the hook is as it was and where it was, and nothing was put beside it. */
-static bool is_whole(void)
-{
-	const char *text = host_read(&host, "g/hooks/run");
-
-	return text && strcmp(text, "hook") == 0 && !host_has(&host, "g/hooks/made");
-}
-
 static void race_of_two(const char *rules, bool holds)
 {
 	unsigned round;
 	pthread_t thread;
 
 	files_host_begin(&host, rules, false);
-	host_mkdir(&host, "g");
-	host_mkdir(&host, "g/hooks");
-	host_mkdir(&host, "free");
-	host_mkdir(&host, "free/x");
-	host_mkdir(&host, "y");
-	host_write(&host, "g/hooks/run", "hook");
+	files_places_make(&host);
 	memset(&other, 0, sizeof(other));
 	ck_assert_int_eq(files_session_create(&other.session, &host.share), 0);
 	ck_assert_int_eq(p9c_version(&other, 8192, P9_VERSION), 0);
@@ -224,11 +157,13 @@ static void race_of_two(const char *rules, bool holds)
 	atomic_store(&stop, false);
 	ck_assert_int_eq(pthread_create(&thread, NULL, move_around, NULL), 0);
 	/* Without the rule it is lost, if not at once. */
-	for (round = 0; holds ? round < 500 && is_whole() : is_whole(); round++)
+	for (round = 0;
+	     holds ? round < 500 && files_places_are_whole(&host) : files_places_are_whole(&host);
+	     round++)
 		write_around();
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
-	ck_assert(is_whole() == holds);
+	ck_assert(files_places_are_whole(&host) == holds);
 	files_session_destroy(other.session);
 	files_host_end(&host);
 }

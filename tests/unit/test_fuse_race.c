@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The FUSE server while the host, or another session of the guest, changes what is shared. */
+#include "tests/support/files_attacks.h"
 #include "tests/unit/fuse_common.h"
 
 #include <pthread.h>
@@ -7,35 +8,6 @@
 
 /* --- a host that exchanges directories ---------------------------------------------------------
  */
-
-static atomic_bool stop;
-static char directory[300], decoy[300];
-
-static void *exchange(void *arg)
-{
-	(void)arg;
-	while (!atomic_load(&stop))
-		renameat2(AT_FDCWD, directory, AT_FDCWD, decoy, RENAME_EXCHANGE);
-	return NULL;
-}
-
-/* What many would write: look that it is a directory, then open what is in it. */
-static bool control_loses(void)
-{
-	struct stat stat;
-	char text[16] = "";
-	int fd;
-
-	if (lstat(directory, &stat) < 0 || !S_ISDIR(stat.st_mode))
-		return false;
-	fd = open(host_path(&host, "d/secret"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return false;
-	if (read(fd, text, sizeof(text) - 1) < 0)
-		text[0] = '\0';
-	close(fd);
-	return strcmp(text, "outside") == 0;
-}
 
 static void assert_not_outside(const char *path)
 {
@@ -79,42 +51,19 @@ static void protected_round(unsigned round)
 		fc_release(client, node, fh);
 }
 
-static void assert_untouched_outside(void)
-{
-	struct stat stat;
-	char path[320];
-	unsigned i;
-
-	for (i = 0; i < 8; i++) {
-		snprintf(path, sizeof(path), "%s/made-%u", host.top, i);
-		ck_assert_int_lt(lstat(path, &stat), 0);
-	}
-	snprintf(path, sizeof(path), "%s/secret", host.top);
-	ck_assert_int_eq(lstat(path, &stat), 0);
-	ck_assert_uint_eq(stat.st_mode, S_IFREG | 0600);
-	ck_assert_uint_eq(stat.st_nlink, 1);
-}
-
 START_TEST(a_directory_exchanged_for_a_link_never_leads_out)
 {
 	unsigned round, lost = 0;
-	pthread_t thread;
 
 	begin_fuse(NULL, false);
-	host_mkdir(&host, "d");
-	host_write(&host, "d/secret", "inside");
-	ck_assert_int_eq(symlink("..", host_path(&host, "decoy")), 0);
-	snprintf(directory, sizeof(directory), "%s/d", host.base);
-	snprintf(decoy, sizeof(decoy), "%s/decoy", host.base);
-	ck_assert_int_eq(pthread_create(&thread, NULL, exchange, NULL), 0);
+	files_exchange_begin(&host);
 	/* Until the control has lost, so that there was something to lose. */
 	for (round = 0; round < 2000 || lost == 0; round++) {
-		lost += control_loses();
+		lost += files_exchange_control_loses(&host);
 		protected_round(round);
 	}
-	atomic_store(&stop, true);
-	pthread_join(thread, NULL);
-	assert_untouched_outside();
+	files_exchange_end();
+	ck_assert(files_outside_is_untouched(&host));
 	files_host_end(&host);
 }
 END_TEST
@@ -161,9 +110,7 @@ END_TEST
 /* --- a guest with two sessions -----------------------------------------------------------------
  */
 
-static const struct {
-	const char *directory, *name;
-} places[] = {{"", "g"}, {"", "y"}, {"g", "hooks"}, {"free", "x"}, {"y", "hooks"}};
+static atomic_bool stop;
 static struct fuse_client other;
 
 /* Every directory is moved to every place and exchanged with it, over and over. */
@@ -174,13 +121,13 @@ static void *move_around(void *arg)
 
 	(void)arg;
 	while (!atomic_load(&stop))
-		for (from = 0; from < ARRAY_SIZE(places); from++)
-			for (to = 0; to < ARRAY_SIZE(places); to++) {
-				if (fc_go(&other, places[from].directory, &source) != 0 ||
-				    fc_go(&other, places[to].directory, &target) != 0)
+		for (from = 0; from < FILES_PLACES; from++)
+			for (to = 0; to < FILES_PLACES; to++) {
+				if (fc_go(&other, files_places[from].directory, &source) != 0 ||
+				    fc_go(&other, files_places[to].directory, &target) != 0)
 					continue;
-				fc_rename(&other, source, places[from].name, target,
-					  places[to].name, to % 2 ? RENAME_EXCHANGE : 0);
+				fc_rename(&other, source, files_places[from].name, target,
+					  files_places[to].name, to % 2 ? RENAME_EXCHANGE : 0);
 			}
 	return NULL;
 }
@@ -193,9 +140,9 @@ static void write_around(void)
 	char path[64];
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		snprintf(path, sizeof(path), "%s%s%s", places[i].directory,
-			 places[i].directory[0] ? "/" : "", places[i].name);
+	for (i = 0; i < FILES_PLACES; i++) {
+		snprintf(path, sizeof(path), "%s%s%s", files_places[i].directory,
+			 files_places[i].directory[0] ? "/" : "", files_places[i].name);
 		if (fc_go(client, path, &at) != 0)
 			continue;
 		if (fc_walk(client, at, "run", &run) == 0 &&
@@ -209,14 +156,6 @@ static void write_around(void)
 	}
 }
 
-/* Whether the hook is as it was and where it was, and nothing was put beside it. */
-static bool is_whole(void)
-{
-	const char *text = host_read(&host, "g/hooks/run");
-
-	return text && strcmp(text, "hook") == 0 && !host_has(&host, "g/hooks/made");
-}
-
 static void race_of_two(const char *rules, bool holds)
 {
 	struct fuse_init_out init;
@@ -225,12 +164,7 @@ static void race_of_two(const char *rules, bool holds)
 	pthread_t thread;
 
 	begin_fuse(rules, false);
-	host_mkdir(&host, "g");
-	host_mkdir(&host, "g/hooks");
-	host_mkdir(&host, "free");
-	host_mkdir(&host, "free/x");
-	host_mkdir(&host, "y");
-	host_write(&host, "g/hooks/run", "hook");
+	files_places_make(&host);
 	memset(&other, 0, sizeof(other));
 	ck_assert_int_eq(fuse_session_create(&other.session, NULL), 0);
 	ck_assert_int_eq(fuse_session_add(other.session, "0", &host.share, FUSED_STRICT), 0);
@@ -240,11 +174,13 @@ static void race_of_two(const char *rules, bool holds)
 	atomic_store(&stop, false);
 	ck_assert_int_eq(pthread_create(&thread, NULL, move_around, NULL), 0);
 	/* Without the rule it is lost, if not at once. */
-	for (round = 0; holds ? round < 500 && is_whole() : is_whole(); round++)
+	for (round = 0;
+	     holds ? round < 500 && files_places_are_whole(&host) : files_places_are_whole(&host);
+	     round++)
 		write_around();
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
-	ck_assert(is_whole() == holds);
+	ck_assert(files_places_are_whole(&host) == holds);
 	fuse_session_destroy(other.session);
 	files_host_end(&host);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The FUSE server: other spellings of denied paths, links, and the places where git writes. */
+#include "tests/support/files_attacks.h"
 #include "tests/unit/fuse_common.h"
 
 /* --- five hundred ways -------------------------------------------------------------------------
@@ -26,52 +27,15 @@ static void try_path(const char *path)
 	judge(path, text);
 }
 
-/* A path with something put in before each of its components, and between any two letters. */
-static void spellings(const char *path)
-{
-	static const char *const extra[] = {"./",	  "../",   "//",    "d/../",
-					    "d/../d/../", "%2e/",  ".\\",   "\xc0\xae\xc0\xae/",
-					    " ",	  "\t",	   "\x01",  "\xe2\x80\x8b",
-					    "~/",	  "$PWD/", "f/../", "log/../"};
-	char text[256];
-	size_t i, at;
-
-	for (i = 0; i < ARRAY_SIZE(extra); i++)
-		for (at = 0; at <= strlen(path); at++) {
-			snprintf(text, sizeof(text), "%.*s%s%s", (int)at, path, extra[i],
-				 path + at);
-			try_path(text);
-		}
-	/* Other cases of each letter. */
-	for (at = 0; at < strlen(path); at++) {
-		snprintf(text, sizeof(text), "%s", path);
-		text[at] ^= 0x20;
-		try_path(text);
-	}
-}
-
 /* The guest's kernel would follow its links; so does this. */
 static void through_links(void)
 {
-	static const char *const targets[] = {"denied",
-					      "denied/f",
-					      "../share/denied/f",
-					      "./denied/./f",
-					      ".env",
-					      "/w/denied/f",
-					      "/proc/self/cwd",
-					      "/proc/self/root",
-					      "/proc/self/fd/3",
-					      "d/.env",
-					      "../secret",
-					      "../../../../etc/passwd",
-					      "denied/../.env"};
 	char name[32], target[300], path[320];
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(targets); i++) {
+	for (i = 0; files_link_targets[i]; i++) {
 		snprintf(name, sizeof(name), "link%zu", i);
-		ck_assert_int_eq(fc_symlink(client, ROOT, name, targets[i]), 0);
+		ck_assert_int_eq(fc_symlink(client, ROOT, name, files_link_targets[i]), 0);
 		try_path(name);
 		snprintf(path, sizeof(path), "%s/f", name);
 		try_path(path);
@@ -142,9 +106,9 @@ START_TEST(five_hundred_other_spellings_of_what_is_denied)
 
 	begin_ruled(ruled, false);
 	ck_assert_int_eq(fc_cat(client, "denied/f", text, sizeof(text)), EACCES);
-	spellings("denied/f");
-	spellings("d/.env");
-	spellings(".env");
+	files_spellings("denied/f", try_path);
+	files_spellings("d/.env", try_path);
+	files_spellings(".env", try_path);
 	through_links();
 	through_nodes("denied", "f");
 	through_nodes("", ".env");

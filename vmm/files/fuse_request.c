@@ -87,7 +87,8 @@ int fuse_take_string(struct fuse_request *request, char *to, size_t size)
 	request->in.at += length + 1;
 	if (length >= size)
 		return -ENAMETOOLONG;
-	memcpy(to, from, length + 1);
+	memcpy(to, from, length);
+	to[length] = '\0'; /* whatever another process does to the message meanwhile */
 	return 0;
 }
 
