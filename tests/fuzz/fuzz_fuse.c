@@ -253,12 +253,45 @@ static void request(struct fuzz_script *script)
 	pump();
 }
 
+/* Saves the session, perhaps changes the saved bytes, and restores them in another session. */
+static void go_on(struct fuzz_script *script)
+{
+	struct pack saved = {.data = NULL};
+	struct fuse_session *session;
+	struct unpack from;
+	bool changed = fuzz_rarely(script, 2);
+	unsigned i;
+	int ret;
+
+	fuse_session_save(client->session, &saved);
+	FUZZ_REQUIRE(!saved.failed);
+	for (i = 0; changed && i < 4; i++)
+		saved.data[fuzz_number(script, 2) % saved.length] = (uint8_t)fuzz_number(script, 1);
+	from = (struct unpack){.data = saved.data, .length = saved.length};
+	FUZZ_REQUIRE(fuse_session_create(&session, NULL) == 0);
+	FUZZ_REQUIRE(fuse_session_add(session, "0", &host.share, FUSED_STRICT) == 0);
+	ret = fuse_session_restore(session, &from);
+	FUZZ_REQUIRE(changed || (ret == 0 && unpack_done(&from)));
+	if (ret == 0) {
+		fuse_session_reopen(session);
+		fuse_session_destroy(client->session);
+		client->session = session;
+		memset(waiting, 0, sizeof(waiting));
+	} else {
+		fuse_session_destroy(session);
+	}
+	pack_free(&saved);
+}
+
 /* What others than the guest do. */
 static void disturb(struct fuzz_script *script)
 {
 	struct fuse_init_out init;
 
-	switch (fuzz_below(script, 5)) {
+	switch (fuzz_below(script, 6)) {
+	case 5:
+		go_on(script);
+		break;
 	case 0:
 		files_host_replace(&host, files_tree_rules);
 		break;

@@ -153,6 +153,25 @@ bool fuse_session_tick(struct fuse_session *session);
 /* Forgets a request that waits: its reply is not wanted any more. */
 void fuse_session_cancel(struct fuse_session *session, uint64_t tag);
 
+/*
+ * Save a session between two requests, and restore it, also in another process: the guest keeps its
+ * numbers and notices nothing. Only paths are saved. On restore, the share's rules at that time
+ * decide about each open file; one that cannot be opened again (another file is there, or none, or
+ * the rules deny it) is ESTALE from then on. Locks between the guest's processes are kept, those
+ * against the host are lost. Requests that wait stay with the caller, who sends them again. The
+ * saved bytes are hostile input.
+ *
+ * fuse_session_restore() is for a new session that has its roots, which are found by name: 0,
+ * -EINVAL, -ENFILE, -ENOLCK or -ENOMEM, and then it must be destroyed. Numbers of a root that is
+ * missing are ESTALE. Then fuse_session_reopen() opens the files, in a thread that handles
+ * requests.
+ */
+struct pack;
+struct unpack;
+void fuse_session_save(struct fuse_session *session, struct pack *to);
+int fuse_session_restore(struct fuse_session *session, struct unpack *from);
+void fuse_session_reopen(struct fuse_session *session);
+
 struct fuse_session_stats {
 	uint64_t requests, refused;
 	uint32_t nodes, open, locks, waiting;

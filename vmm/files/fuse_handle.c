@@ -38,7 +38,9 @@ uint64_t fuse_handle_number(const struct fuse_root *root, const struct fuse_hand
 int fuse_find_handle(const struct fuse_request *request, uint64_t number, struct fuse_handle **out)
 {
 	*out = fuse_table_find(&request->root->handles, number);
-	return *out && (*out)->file.node == request->node ? 0 : -EBADF;
+	if (!*out || (*out)->file.node != request->node)
+		return -EBADF;
+	return (*out)->file.fd < 0 ? -ESTALE : 0;
 }
 
 void fuse_handle_free_unused(struct fuse_root *root, struct fuse_handle *handle)
@@ -47,7 +49,8 @@ void fuse_handle_free_unused(struct fuse_root *root, struct fuse_handle *handle)
 
 	if (!handle->gone || handle->users > 0)
 		return;
-	file_close(root->tree, &handle->file);
+	if (handle->file.fd >= 0)
+		file_close(root->tree, &handle->file);
 	node_put(root->tree, node);
 	free(handle);
 }

@@ -41,6 +41,13 @@ uint64_t fuse_table_number(const struct fuse_table *table, uint32_t slot);
 /* NULL: there is none with this number. */
 void *fuse_table_find(const struct fuse_table *table, uint64_t number);
 void fuse_table_remove(struct fuse_table *table, uint32_t slot);
+/*
+ * For a saved table: puts an item where it was, below max. 0, -EINVAL or -ENOMEM. After the last
+ * one fuse_table_mend() makes the other slots free.
+ */
+int fuse_table_put(struct fuse_table *table, uint32_t slot, uint32_t generation, void *item,
+		   uint32_t max);
+void fuse_table_mend(struct fuse_table *table);
 
 /* --- sessions and roots ----------------------------------------------------------------------- */
 
@@ -50,6 +57,7 @@ struct fuse_handle {
 	uint32_t slot;
 	unsigned users;	 /* threads that use it without the root's mutex */
 	bool gone;	 /* released: the last user frees it */
+	bool again;	 /* was open when its session was saved: to be opened again */
 	bool flocked;	 /* has a lock of flock(2) on the host */
 	uint32_t locked; /* ranges locked through it */
 };
@@ -191,7 +199,7 @@ uint64_t fuse_timeout(const struct fuse_root *root);
 int fuse_handle_new(struct fuse_root *root, struct node *node, int fd, uint32_t flags,
 		    bool directory, struct fuse_handle **out);
 uint64_t fuse_handle_number(const struct fuse_root *root, const struct fuse_handle *handle);
-/* A handle of the request's node: 0 or -EBADF. */
+/* A handle of the request's node: 0, -EBADF, or -ESTALE (saved, and not opened again). */
 int fuse_find_handle(const struct fuse_request *request, uint64_t number, struct fuse_handle **out);
 /* The guest has closed it. */
 void fuse_handle_release(struct fuse_root *root, struct fuse_handle *handle);
@@ -218,6 +226,10 @@ bool fuse_put_entry(struct fuse_request *request, size_t limit, const struct fus
 
 /* Unlocks what an owner, or with owner NULL a handle has locked at the handle's file. */
 void fuse_locks_drop(struct fuse_root *root, struct fuse_handle *handle, const uint64_t *owner);
+
+/* Saves the locks of a handle, and restores them, but not on the host: 0, -EINVAL or -ENOLCK. */
+void fuse_locks_save(const struct fuse_handle *handle, struct pack *to);
+int fuse_locks_restore(struct fuse_root *root, struct fuse_handle *handle, struct unpack *from);
 
 /*
  * The request waits; or -EINTR (it was interrupted), -EDEADLK, -ENOLCK (too many). blocker: the

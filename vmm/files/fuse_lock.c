@@ -252,6 +252,17 @@ int fuse_getlk(struct fuse_request *request)
 	return 0;
 }
 
+/* The node's table, made if there is none; NULL: out of memory. */
+static struct fuse_locks *table_of(struct node *node)
+{
+	if (!node->locks) {
+		node->locks = calloc(1, sizeof(*node->locks));
+		if (node->locks)
+			node->locks->host = -1;
+	}
+	return node->locks;
+}
+
 /* Takes a lock. 0; or -EAGAIN, and *blocker is its owner if it is the guest's; or -errno. */
 static int set(struct fuse_root *root, struct node *node, const struct fuse_lock *wanted,
 	       const struct fuse_lock **blocker)
@@ -260,13 +271,8 @@ static int set(struct fuse_root *root, struct node *node, const struct fuse_lock
 	int ret = added && spare ? 0 : -ENOLCK;
 	bool shares;
 
-	if (ret == 0 && !node->locks) {
-		node->locks = calloc(1, sizeof(*node->locks));
-		if (node->locks)
-			node->locks->host = -1;
-		else
-			ret = -ENOMEM;
-	}
+	if (ret == 0 && !table_of(node))
+		ret = -ENOMEM;
 	*blocker = ret == 0 ? find_conflict(node->locks, wanted) : NULL;
 	if (*blocker)
 		ret = -EAGAIN;
@@ -323,5 +329,67 @@ int fuse_setlkw(struct fuse_request *request)
 
 	if (ret != FUSE_REPLY_LATER)
 		fuse_wait_end(request->session, request->tag);
+	return ret;
+}
+
+/* --- a saved session -------------------------------------------------------------------------- */
+
+void fuse_locks_save(const struct fuse_handle *handle, struct pack *to)
+{
+	const struct fuse_locks *locks = handle->file.node->locks;
+	const struct fuse_lock *lock;
+
+	pack_u32(to, handle->locked);
+	for (lock = handle->locked ? locks->first : NULL; lock; lock = lock->next) {
+		if (lock->handle != handle)
+			continue;
+		pack_u64(to, lock->owner);
+		pack_u64(to, (uint64_t)lock->start);
+		pack_u64(to, (uint64_t)lock->end);
+		pack_u8(to, (uint8_t)lock->type);
+		pack_u32(to, lock->pid);
+		pack_u8(to, lock->flock);
+	}
+}
+
+static int restore_lock(struct fuse_root *root, struct fuse_handle *handle, struct unpack *from)
+{
+	const struct fuse_lock *other;
+	struct fuse_locks *locks = table_of(handle->file.node);
+	struct fuse_lock *lock = lock_new(root);
+
+	if (!lock || !locks) {
+		lock_free(root, lock);
+		return -ENOLCK;
+	}
+	lock->handle = handle;
+	lock->owner = unpack_u64(from);
+	lock->start = (int64_t)unpack_u64(from);
+	lock->end = (int64_t)unpack_u64(from);
+	lock->type = unpack_u8(from);
+	lock->pid = unpack_u32(from);
+	lock->flock = unpack_u8(from);
+	for (other = locks->first; other && !(same_owner(other, lock) && overlap(other, lock));)
+		other = other->next;
+	if (from->failed || other || lock->start < 0 || lock->end < lock->start ||
+	    (lock->type != F_RDLCK && lock->type != F_WRLCK)) {
+		lock_free(root, lock);
+		return -EINVAL;
+	}
+	lock->next = locks->first;
+	locks->first = lock;
+	handle->locked++;
+	return 0;
+}
+
+int fuse_locks_restore(struct fuse_root *root, struct fuse_handle *handle, struct unpack *from)
+{
+	uint32_t count = unpack_count(from, FUSED_LOCKS_MAX), i;
+	int ret = from->failed ? -EINVAL : 0;
+
+	for (i = 0; ret == 0 && i < count; i++)
+		ret = restore_lock(root, handle, from);
+	if (handle->file.node->locks)
+		tidy(root, handle->file.node);
 	return ret;
 }

@@ -67,6 +67,36 @@ void *fuse_table_find(const struct fuse_table *table, uint64_t number)
 		       : NULL;
 }
 
+int fuse_table_put(struct fuse_table *table, uint32_t slot, uint32_t generation, void *item,
+		   uint32_t max)
+{
+	if (slot >= max)
+		return -EINVAL;
+	while (slot >= table->capacity)
+		if (!grow(table))
+			return -ENOMEM;
+	while (table->used <= slot)
+		table->slot[table->used++] = (struct fuse_slot){.generation = table->first};
+	if (table->slot[slot].item && table->slot[slot].item != item)
+		return -EINVAL;
+	table->slot[slot].item = item;
+	table->slot[slot].generation = generation;
+	return 0;
+}
+
+void fuse_table_mend(struct fuse_table *table)
+{
+	uint32_t i;
+
+	table->free = 0;
+	for (i = table->used; i > 0; i--) {
+		if (!table->slot[i - 1].item) {
+			table->slot[i - 1].next = table->free;
+			table->free = i;
+		}
+	}
+}
+
 void fuse_table_remove(struct fuse_table *table, uint32_t slot)
 {
 	table->slot[slot].item = NULL;

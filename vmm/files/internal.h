@@ -34,7 +34,8 @@ struct node {
 	struct node *next;	/* in its bucket */
 	struct open_file *open; /* open files at this place */
 	uint32_t references;	/* the guest's numbers, open files and children */
-	uint32_t number;	/* 9P: used while a session is saved; else 0. FUSE: its slot */
+	uint32_t saved;		/* its number while a session is saved; else 0 */
+	uint32_t number;	/* FUSE: its slot */
 	bool gone;		/* it was removed: only its open files are still valid */
 	bool unnamed;		/* FUSE: made without a name (O_TMPFILE) */
 	bool known;		/* FUSE: mode, dev and ino are those of the file found there */
