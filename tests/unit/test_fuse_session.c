@@ -261,6 +261,46 @@ START_TEST(an_open_file_outlives_its_forgotten_node)
 }
 END_TEST
 
+/*
+ * A served root of the host beside a share: what only the host's root may read is not served, and
+ * the same thread reads it for the share.
+ */
+START_TEST(a_root_of_the_host_has_no_privileges)
+{
+	struct files_share served;
+	struct fuse_entry_out root, entry;
+	struct fuse_open_out open;
+	char text[16];
+	unsigned round;
+
+	begin_fuse(NULL, false);
+	host_mkdir(&host, "usr");
+	host_mkdir(&host, "home");
+	host_write(&host, "usr/open", "open");
+	host_write(&host, "usr/closed", "closed");
+	ck_assert_int_eq(chmod(host_path(&host, "usr/closed"), 0600), 0);
+	served = host.share;
+	served.guest[0] = '\0';
+	served.read_only = served.host_root = served.rootfs = true;
+	ck_assert_int_eq(fuse_session_add(client->session, "host", &served, FUSED_LOOSE), 0);
+	ck_assert_int_eq(fc_lookup(client, FUSE_ROOT_ID, "host", &root), 0);
+	ck_assert_int_eq(fc_lookup(client, root.nodeid, "home", &entry), 0);
+	ck_assert_uint_eq(entry.nodeid, 0);
+	ck_assert_int_eq(fc_lookup(client, root.nodeid, "usr", &root), 0);
+	for (round = 0; round < 2; round++) {
+		ck_assert_int_eq(fc_lookup(client, root.nodeid, "open", &entry), 0);
+		ck_assert_int_eq(fc_open(client, entry.nodeid, O_RDONLY, &open), 0);
+		ck_assert_int_eq(fc_lookup(client, root.nodeid, "closed", &entry), 0);
+		ck_assert_int_eq(fc_open(client, entry.nodeid, O_RDONLY, &open),
+				 geteuid() == 0 ? EACCES : 0);
+		ck_assert_int_eq(fc_cat(client, "usr/closed", text, sizeof(text)), 0);
+		ck_assert_str_eq(text, "closed");
+	}
+	ck_assert_int_eq(fuse_session_remove(client->session, "host"), 0);
+	files_host_end(&host);
+}
+END_TEST
+
 /* --- without opens ---------------------------------------------------------------------------- */
 
 START_TEST(files_are_read_without_being_opened)
@@ -306,4 +346,4 @@ UNIT_MAIN("fuse_session", only_what_is_implemented_is_negotiated, versions_are_a
 	  another_init_or_an_unmount_begins_anew, the_top_lists_roots_and_can_not_be_changed,
 	  roots_come_and_go, a_node_lives_as_long_as_the_guest_knows_of_it,
 	  many_nodes_are_forgotten_at_once, an_open_file_outlives_its_forgotten_node,
-	  files_are_read_without_being_opened)
+	  a_root_of_the_host_has_no_privileges, files_are_read_without_being_opened)
