@@ -275,6 +275,25 @@ START_TEST(without_a_server_there_is_no_query)
 }
 END_TEST
 
+/* The host loses its servers while a query is under way, whose next step needs one. */
+START_TEST(servers_may_go_while_a_query_waits)
+{
+	static const enum behaviour how[] = {CUT, FAIL, SILENT, ANSWER};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(how); i++) {
+		begin(how[i]);
+		ck_assert_int_eq(resolver_query(resolver, 7, "www.example.com", DNS_TYPE_A), 0);
+		set_servers("# none\n");
+		ck_assert_int_eq(loop_run(loop), 0);
+		ck_assert_uint_eq(done_count, 1);
+		ck_assert_uint_eq(questions, 1);
+		ck_assert_int_eq(done_rcode, how[i] == ANSWER ? DNS_NO_ERROR : DNS_SERVER_FAILURE);
+		end();
+	}
+}
+END_TEST
+
 START_TEST(queries_are_bounded_and_end_with_the_resolver)
 {
 	unsigned i;
@@ -327,5 +346,5 @@ UNIT_MAIN("net_resolver", a_name_is_found, a_forged_answer_is_ignored,
 	  a_truncated_answer_is_queried_over_tcp, no_such_name_is_reported,
 	  a_failing_server_is_queried_a_few_times, an_oversized_answer_is_a_failure,
 	  the_next_server_is_queried, without_a_server_there_is_no_query,
-	  queries_are_bounded_and_end_with_the_resolver, a_cancelled_query_makes_room,
-	  an_ipv6_address_is_found)
+	  servers_may_go_while_a_query_waits, queries_are_bounded_and_end_with_the_resolver,
+	  a_cancelled_query_makes_room, an_ipv6_address_is_found)

@@ -57,14 +57,21 @@ static void finish(struct query *query, int rcode, const struct dns_addresses *a
 	resolver->done(resolver->arg, query->ticket, rcode, addresses);
 }
 
-/* Opens a socket connected to the server whose turn it is. 0 or -errno. */
+/*
+ * Opens a socket connected to the server whose turn it is. 0 or -errno: the host may have no server
+ * any more.
+ */
 static int open_socket(struct query *query, int type, uint32_t events)
 {
 	struct resolver *resolver = query->resolver;
-	unsigned server = query->tries % resolver->servers.count;
-	const struct sockaddr *address = (const void *)&resolver->servers.address[server];
+	const struct sockaddr *address;
+	unsigned server;
 	int ret;
 
+	if (resolver->servers.count == 0)
+		return -ENOENT;
+	server = query->tries % resolver->servers.count;
+	address = (const void *)&resolver->servers.address[server];
 	query->source.fd = socket(address->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (query->source.fd < 0)
 		return -errno;
