@@ -93,18 +93,21 @@ static int measure_image(struct disk *disk, const char *path, struct err *err)
 	return 0;
 }
 
-int disk_open_image(struct disk **out, const char *path, struct err *err)
+/* Makes a disk of image_fd, which it owns from now on, also on failure; -1: errno says why not. */
+static int open_image(struct disk **out, int image_fd, const char *name, struct err *err)
 {
+	int ret = image_fd < 0 ? err_sys(err, "%s", name) : 0;
 	struct disk *disk = new_disk();
-	int ret;
 
 	*out = NULL;
-	if (!disk)
+	if (!disk) {
+		fd_close(&image_fd);
 		return err_set(err, ENOMEM, "out of memory");
-	/* Nonblocking: a FIFO of that name must not hold us up. */
-	disk->image_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	ret = disk->image_fd < 0 ? err_sys(err, "%s", path) : measure_image(disk, path, err);
-	disk->path = strdup(path);
+	}
+	disk->image_fd = image_fd;
+	if (ret == 0)
+		ret = measure_image(disk, name, err);
+	disk->path = strdup(name);
 	if (ret == 0 && !disk->path)
 		ret = err_set(err, ENOMEM, "out of memory");
 	if (ret < 0) {
@@ -113,6 +116,24 @@ int disk_open_image(struct disk **out, const char *path, struct err *err)
 	}
 	*out = disk;
 	return 0;
+}
+
+int disk_open_image(struct disk **out, const char *path, struct err *err)
+{
+	/* Nonblocking: a FIFO of that name must not hold us up. */
+	return open_image(out, open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), path, err);
+}
+
+int disk_open_file(struct disk **out, int fd, const char *name, const uint64_t contents[2],
+		   struct err *err)
+{
+	int ret = open_image(out, fcntl(fd, F_DUPFD_CLOEXEC, 0), name, err);
+
+	if (ret == 0 && contents) {
+		(*out)->identity.modified_s = contents[0];
+		(*out)->identity.modified_ns = contents[1];
+	}
+	return ret;
 }
 
 int disk_create_scratch(struct disk **out, uint64_t bytes, struct err *err)

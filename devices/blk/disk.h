@@ -30,6 +30,20 @@ struct disk;
  */
 int disk_open_image(struct disk **out, const char *path, struct err *err);
 
+/* Identifies an image; zeros if there is none. */
+struct disk_identity {
+	uint64_t bytes, modified_s, modified_ns;
+};
+
+/*
+ * The same for a file that is open for reading; the disk has a descriptor of its own. name is for
+ * messages and stands for the path. contents: two numbers that identify what is in the file, in
+ * place of its modification time, if its maker knows such (or NULL): then a copy of the file is the
+ * same image.
+ */
+int disk_open_file(struct disk **out, int fd, const char *name, const uint64_t contents[2],
+		   struct err *err);
+
 /* Creates a scratch disk of bytes, not 0, rounded down to DISK_BLOCK. 0 or -errno with a message.
  */
 int disk_create_scratch(struct disk **out, uint64_t bytes, struct err *err);
@@ -86,10 +100,6 @@ const char *disk_path(const struct disk *disk);
 /* The limit of a private layer over an image; 0: no such layer. */
 uint64_t disk_layer_limit(const struct disk *disk);
 
-/* Identifies an image; zeros if there is none. */
-struct disk_identity {
-	uint64_t bytes, modified_s, modified_ns;
-};
 struct disk_identity disk_identity(const struct disk *disk);
 
 /* A path to the private layer's file, valid while the disk exists (/proc/self/fd/N). */

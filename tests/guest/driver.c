@@ -22,8 +22,11 @@ void driver_write_address(struct hostile *h, unsigned slot, uint32_t offset, uin
 
 struct guest_ring *driver_ring(struct hostile *h, unsigned slot, unsigned queue)
 {
-	static const unsigned first[] = {
-		[SLOT_VSOCK] = 0, [SLOT_RNG] = 3, [SLOT_DISK] = 4, [SLOT_NET] = 5};
+	static const unsigned first[] = {[SLOT_VSOCK] = 0,
+					 [SLOT_RNG] = 3,
+					 [SLOT_DISK] = 4,
+					 [SLOT_NET] = 5,
+					 [SLOT_IMAGE] = 10};
 
 	return &h->ring[first[slot] + queue];
 }

@@ -294,7 +294,7 @@ static void init_rings(struct hostile *h)
 {
 	static const unsigned slot[RINGS] = {SLOT_VSOCK, SLOT_VSOCK, SLOT_VSOCK, SLOT_RNG,
 					     SLOT_DISK,	 SLOT_NET,   SLOT_NET,	 SLOT_NET,
-					     SLOT_NET,	 SLOT_NET};
+					     SLOT_NET,	 SLOT_NET,   SLOT_IMAGE};
 	unsigned i;
 
 	for (i = 0; i < RINGS; i++)

@@ -30,7 +30,8 @@
 #include "vmm/machine/device.h"
 
 /*
- * The guest's memory. Rings lie below 64 KiB, where a second processor in real mode reaches them.
+ * The guest's memory. All rings but the last lie below 64 KiB, where a second processor in real
+ * mode reaches them.
  */
 #define HOSTILE_MEMORY	   MIB(64)
 #define HOSTILE_TABLES	   0x1000u /* page tables: PML4, PDPT, four page directories, one more */
@@ -61,7 +62,8 @@
 #define SLOT_VSOCK 0
 #define SLOT_RNG   1
 #define SLOT_NET   2
-#define SLOT_DISK  4 /* the writable one; slot 3 is read-only */
+#define SLOT_IMAGE 3 /* the read-only disk */
+#define SLOT_DISK  4 /* the writable one */
 
 /* Status bits on the way to a live device. */
 #define ST_ACK	  1u
@@ -92,7 +94,8 @@
 #define RING_SIZE      16
 #define RING_AVAILABLE 0x200u
 #define RING_USED      0x400u
-#define RINGS	       10 /* the socket device's three, the entropy device's, the disk's, the card's */
+/* the socket device's three, the entropy device's, the disk's, the card's five, the image's */
+#define RINGS 11
 
 /* The driver's side of a queue, as it will be at this point of the script. */
 struct guest_ring {

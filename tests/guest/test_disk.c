@@ -4,6 +4,9 @@
  * and a second processor that changes requests while the device handles them. The device fails each
  * such request or needs a reset; afterwards it works, and so do the other devices.
  */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "tests/guest/hostile.h"
 
 #define DISK_BYTES MIB(1)
@@ -15,29 +18,55 @@
 #define DATA	 HOSTILE_BUFFERS
 #define BIG_DATA (256u << 10)
 
-#define T_IN	    0u
-#define T_OUT	    1u
-#define T_FLUSH	    4u
-#define T_DISCARD   11u
-#define UNANSWERED  0xeeu
-#define PATTERN	    UINT64_C(0x0123456789abcdef)
-#define OTHER	    UINT64_C(0x5555555555555555)
-#define BROKEN	    (ST_LIVE | ST_RESET)
-#define RESET_LOOKS 2000
+#define T_IN	       0u
+#define T_OUT	       1u
+#define T_FLUSH	       4u
+#define T_DISCARD      11u
+#define T_ZEROES       13u
+#define T_SECURE_ERASE 14u
+#define UNANSWERED     0xeeu
+#define PATTERN	       UINT64_C(0x0123456789abcdef)
+#define OTHER	       UINT64_C(0x5555555555555555)
+#define BROKEN	       (ST_LIVE | ST_RESET)
+#define RESET_LOOKS    2000
+
+static unsigned slot; /* of the disk that a test drives */
 
 static void setup(struct hostile *h)
 {
 	struct disk *disk;
 	struct err err;
 
+	slot = SLOT_DISK;
 	if (disk_create_scratch(&disk, DISK_BYTES, &err) < 0 ||
 	    devices_set_disk(&h->devices, MACHINE_DISK_WRITABLE, disk, &err) < 0)
 		hostile_fail(h, "no disk: %s", err.text);
 }
 
+/* An image whose every word is PATTERN, in a file that the process itself could write to. */
+static void setup_image(struct hostile *h)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+	uint64_t words[512];
+	struct disk *disk;
+	struct err err;
+	size_t i;
+
+	slot = SLOT_IMAGE;
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		words[i] = PATTERN;
+	for (i = 0; fd >= 0 && i < DISK_BYTES / sizeof(words); i++)
+		if (write(fd, words, sizeof(words)) != sizeof(words))
+			hostile_fail(h, "no image");
+	if (disk_open_file(&disk, fd, "image", NULL, &err) < 0 ||
+	    devices_set_disk(&h->devices, MACHINE_DISK_IMAGE, disk, &err) < 0)
+		hostile_fail(h, "no disk: %s", err.text);
+	close(fd);
+}
+
 static struct guest_ring *ring_of(struct hostile *h)
 {
-	return driver_ring(h, SLOT_DISK, 0);
+	return driver_ring(h, slot, 0);
 }
 
 static void put_header(struct hostile *h, uint32_t type, uint64_t sector)
@@ -228,6 +257,47 @@ static void resets_under_way(struct hostile *h)
 	driver_expect_rng(h);
 }
 
+static void expect_image(struct hostile *h, uint64_t sector)
+{
+	script_write(h, 8, DATA, 0);
+	script_write(h, 8, DATA + 1016, 0);
+	put_request(h, T_IN, sector, 1024);
+	expect_status(h, 0, "a read of the image");
+	script_expect(h, script_read(h, 8, DATA), PATTERN, "the image is as it was");
+	script_expect(h, script_read(h, 8, DATA + 1016), PATTERN, "to the end of the read");
+}
+
+/* The image is a file that sandboxes share: no request writes to it, negotiated or not. */
+static void writes_to_an_image(struct hostile *h)
+{
+	static const uint32_t writing[] = {T_OUT, T_DISCARD, T_ZEROES, T_SECURE_ERASE};
+	static const uint64_t sector[] = {0, 1, SECTORS / 2, SECTORS - 2};
+	struct guest_ring *ring = ring_of(h);
+	size_t i, k;
+
+	driver_bring_up(h, SLOT_IMAGE);
+	for (i = 0; i < ARRAY_SIZE(sector); i++) {
+		for (k = 0; k < ARRAY_SIZE(writing); k++) {
+			/* as data, and as the one range of 16 bytes that some types have */
+			script_write(h, 8, DATA, sector[i]);
+			script_write(h, 8, DATA + 8, 2);
+			put_request(h, writing[k], sector[i], k == 0 ? 1024 : 16);
+			/* IOERR for a write, UNSUPP for what a read-only disk does not offer */
+			expect_status(h, k == 0 ? 1 : 2, "a request that would write");
+		}
+		expect_image(h, sector[i]);
+	}
+	/* A write whose data the device may write to, and a read with data that it may not. */
+	put_header(h, T_OUT, 0);
+	driver_descriptor(h, ring, 0, HEADER, 16, DESC_NEXT, 1);
+	driver_descriptor(h, ring, 1, DATA, 512, DESC_WRITE | DESC_NEXT, 2);
+	driver_descriptor(h, ring, 2, STATUS, 1, DESC_WRITE, 0);
+	driver_offer(h, ring, 0);
+	expect_status(h, 1, "a write with data to be written");
+	expect_image(h, 0);
+	driver_expect_rng(h);
+}
+
 /* Type and sector change all the time: the device must check and use the same copy of each. */
 static void changing_headers(struct hostile *h)
 {
@@ -256,6 +326,7 @@ static const struct hostile_test tests[] = {
 	{.name = "data_out_of_memory", .setup = setup, .build = chains_out_of_memory},
 	{.name = "a_flood_of_requests", .setup = setup, .build = flood},
 	{.name = "resets_with_requests_under_way", .setup = setup, .build = resets_under_way},
+	{.name = "writes_to_an_image", .setup = setup_image, .build = writes_to_an_image},
 	{.name = "headers_that_change",
 	 .setup = setup,
 	 .build = changing_headers,
