@@ -52,8 +52,10 @@ static int copy_contents(struct unpacking *unpack, struct tar_reader *reader, st
 static int add(void *arg, char *path, const struct tar_entry *entry, char *target,
 	       struct tar_reader *reader, struct err *err)
 {
+	mode_t mode = file_type(entry) | entry->mode | entry->set_bits;
 	const struct erofs_stat stat = {
-		.mode = file_type(entry) | entry->mode | entry->set_bits,
+		/* Of a link Linux has no mode but this, whatever an archive says. */
+		.mode = entry->type == TAR_SYMLINK ? S_IFLNK | 0777 : mode,
 		.uid = entry->uid,
 		.gid = entry->gid,
 		.major = entry->major,
