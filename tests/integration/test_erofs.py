@@ -174,7 +174,7 @@ def test_linux_finds_the_attributes():
 
 
 def test_sparse_files_of_gnu_tar():
-    """Sparse files in all four formats of GNU tar are the same files in the image and in the cache, with their holes."""
+    """Sparse files in all four formats of GNU tar are the same files in the image, with their holes."""
     need_program("tar")
     layers, wanted = [], {}
     for name, options in (("gnu", ["--format=gnu"]), *((f"posix-{version}", ["--format=posix", f"--sparse-version={version}"])
@@ -196,16 +196,11 @@ def test_sparse_files_of_gnu_tar():
         assert len(layers[-1]) < 3 << 20, "tar has found no holes"
     image = convert(layers)
     assert os.path.getsize(image) < 25 << 20
-    cache = {"XDG_CACHE_HOME": work("cache")}
-    digest = call("image", "build", work("image"), env=cache).expect(0).stdout.decode().strip().removeprefix("sha256:")
-    rootfs = work(f"cache/cordon/images/{digest}/rootfs")
-    compare(listing(rootfs), {"": {}, **wanted}, ("uid", "gid", "attributes"))
-    assert os.stat(os.path.join(rootfs, "empty.gnu")).st_blocks == 0
     compare(mounted(image), {"": {}, **wanted}, ("uid", "gid", "attributes"))
 
 
 def test_layers_are_merged_as_in_the_cache():
-    """An image of several layers is the same tree as the one that `cordon image build` makes, with what that leaves out."""
+    """An image of several layers is one tree, and `cordon image build` makes the same bytes."""
     need_program("fsck.erofs")
     layers = busybox_layers() + [
         layer(("bin/sh", FILE, b"no link any more", 0o755), ("w/.wh..wh..opq", FILE, b"", 0o644),
@@ -215,10 +210,10 @@ def test_layers_are_merged_as_in_the_cache():
     image = convert(layers)
     cache = {"XDG_CACHE_HOME": work("cache")}
     name = call("image", "build", work("image"), env=cache).expect(0).stdout.decode().strip().removeprefix("sha256:")
-    wanted = listing(work(f"cache/cordon/images/{name}/rootfs"))
+    with open(image, "rb") as one, open(work(f"cache/cordon/images/{name}/rootfs.erofs"), "rb") as other:
+        assert one.read() == other.read()
     found = extracted(image)
-    assert found.pop("pipe")["mode"] == 0o010644
-    compare(found, wanted, ("uid", "gid", "links", "attributes", "mtime"))
+    assert found["pipe"]["mode"] == 0o010644 and found["w/x"]["size"] == found["hard/in"]["size"] == 2, found
     assert found["l"]["target"] == "/w" and "w/y" in found and "etc" not in found and "all/a" not in found
 
 

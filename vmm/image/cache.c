@@ -92,8 +92,19 @@ void cache_temporary_name(char name[CACHE_NAME_SIZE], const char *prefix)
 	snprintf(name, CACHE_NAME_SIZE, "%s%016llx", prefix, (unsigned long long)number);
 }
 
-/* Makes a new directory and locks it. Returns its descriptor. */
-static int make_temporary(int cache_fd, char name[CACHE_NAME_SIZE], struct err *err)
+bool cache_is_old(int cache_fd, const char *hex)
+{
+	char path[DIGEST_HEX + sizeof("/" CACHE_ROOTFS)];
+	struct stat status;
+
+	snprintf(path, sizeof(path), "%s/" CACHE_OLD_TREE, hex);
+	if (fstatat(cache_fd, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/" CACHE_ROOTFS, hex);
+	return fstatat(cache_fd, path, &status, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+int cache_make_temporary(int cache_fd, char name[CACHE_NAME_SIZE], struct err *err)
 {
 	int lock = cache_lock(cache_fd, err), fd;
 
@@ -113,58 +124,67 @@ static int make_temporary(int cache_fd, char name[CACHE_NAME_SIZE], struct err *
 	return fd;
 }
 
+int cache_create_rootfs(int fd, struct err *err)
+{
+	int file = openat(fd, CACHE_ROOTFS, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
+
+	return file < 0 ? err_sys(err, "a file for the image") : file;
+}
+
 /* --- building --------------------------------------------------------------------------------- */
 
-static int write_metadata(int fd, const struct image_manifest *manifest,
-			  const struct image_counts *counts, struct err *err)
+int cache_write_metadata(int fd, json_t *settings, uint64_t entries, struct err *err)
 {
-	json_t *metadata = json_pack("{s:I,s:I,s:I,s:O}", "created", (json_int_t)time(NULL),
-				     "bytes", (json_int_t)counts->bytes, "entries",
-				     (json_int_t)counts->entries, "settings", manifest->settings);
-	int ret = 0,
-	    file = openat(fd, CACHE_METADATA, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	json_t *metadata = NULL;
+	struct stat status;
+	int ret = 0, file;
 
+	if (fstatat(fd, CACHE_ROOTFS, &status, AT_SYMLINK_NOFOLLOW) == 0)
+		metadata = json_pack("{s:I,s:I,s:I,s:O}", "created", (json_int_t)time(NULL),
+				     "bytes", (json_int_t)status.st_size, "entries",
+				     (json_int_t)entries, "settings", settings);
+	file = openat(fd, CACHE_METADATA, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (!metadata || file < 0 || json_dumpfd(metadata, file, JSON_INDENT(1)) < 0)
 		ret = err_set(err, EIO, "cannot write the image's metadata");
 	fd_close(&file);
 	json_decref(metadata);
+	/* The rename must not reach the disk before the files do. */
+	if (ret == 0 && syncfs(fd) < 0)
+		ret = err_sys(err, "writing the image");
 	return ret;
 }
 
-/* Unpacks the whole image into a temporary directory. */
+/* Makes the whole image in a temporary directory. */
 static int fill(int fd, const struct image_manifest *manifest, const struct image_source *source,
 		struct err *err)
 {
 	struct image_counts counts;
-	int rootfs, ret;
+	int ret, file = cache_create_rootfs(fd, err);
 
-	if (mkdirat(fd, CACHE_ROOTFS, 0755) < 0)
-		return err_sys(err, "a directory for the image");
-	rootfs = openat(fd, CACHE_ROOTFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (rootfs < 0 || fchmod(rootfs, 0755) < 0) {
-		ret = err_sys(err, "a directory for the image");
-		fd_close(&rootfs);
-		return ret;
-	}
-	ret = image_unpack(manifest, source, rootfs, &image_limits_default, &counts, err);
-	fd_close(&rootfs);
-	if (ret == 0)
-		ret = write_metadata(fd, manifest, &counts, err);
-	/* The rename must not reach the disk before the files do. */
-	if (ret == 0 && syncfs(fd) < 0)
-		ret = err_sys(err, "writing the image");
-	if (ret == 0 && counts.owned > 0 && !counts.owners_kept)
-		log_warning("the file system of the image cache has no user.* attributes, so root "
-			    "owns the whole image in a sandbox, also %llu files of other owners",
-			    (unsigned long long)counts.owned);
-	if (ret == 0 && counts.left_out > 0)
-		log_warning("%llu devices or pipes of the image were left out",
-			    (unsigned long long)counts.left_out);
+	if (file < 0)
+		return file;
+	ret = image_unpack_erofs(manifest, source, file, &image_limits_default, &counts, err);
+	fd_close(&file);
+	return ret < 0 ? ret : cache_write_metadata(fd, manifest->settings, counts.entries, err);
+}
+
+/* An image that older versions unpacked: one that a sandbox of theirs uses is left to a later
+ * sweep. */
+static int move_away(int cache_fd, const char *hex, struct err *err)
+{
+	int fd = openat(cache_fd, hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), ret = 0;
+	char name[CACHE_NAME_SIZE];
+
+	cache_temporary_name(name, CACHE_PREFIX_OLD);
+	if (fd < 0 || renameat(cache_fd, hex, cache_fd, name) < 0)
+		ret = err_sys(err, "sha256:%.12s", hex);
+	else if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		extract_remove(cache_fd, name, NULL);
+	fd_close(&fd);
 	return ret;
 }
 
-/* Renames the directory to its final name. 0: another process has made the same image first. */
-static int put_in_place(int cache_fd, int fd, const char *name, const char *hex, struct err *err)
+int cache_put_in_place(int cache_fd, int fd, const char *name, const char *hex, struct err *err)
 {
 	int lock = cache_lock(cache_fd, err), ret = 1;
 
@@ -172,7 +192,9 @@ static int put_in_place(int cache_fd, int fd, const char *name, const char *hex,
 		return lock;
 	/* Unlock before it can be found: a locked image looks as if it were being removed. */
 	flock(fd, LOCK_UN);
-	if (renameat(cache_fd, name, cache_fd, hex) < 0)
+	if (cache_is_old(cache_fd, hex))
+		ret = move_away(cache_fd, hex, err) < 0 ? -EIO : 1;
+	if (ret > 0 && renameat(cache_fd, name, cache_fd, hex) < 0)
 		ret = errno == EEXIST || errno == ENOTEMPTY ? 0
 							    : err_sys(err, "the image's directory");
 	if (ret <= 0)
@@ -185,13 +207,13 @@ static int unpack_into_cache(int cache_fd, const struct image_manifest *manifest
 			     const struct image_source *source, struct err *err)
 {
 	char name[CACHE_NAME_SIZE];
-	int fd = make_temporary(cache_fd, name, err), ret;
+	int fd = cache_make_temporary(cache_fd, name, err), ret;
 
 	if (fd < 0)
 		return fd;
 	ret = fill(fd, manifest, source, err);
 	if (ret == 0)
-		ret = put_in_place(cache_fd, fd, name, manifest->id.hex, err);
+		ret = cache_put_in_place(cache_fd, fd, name, manifest->id.hex, err);
 	else
 		extract_remove(cache_fd, name, NULL);
 	fd_close(&fd);
@@ -207,7 +229,12 @@ static int build(int cache_fd, const struct image_source *source, const char *re
 
 	if (ret == 0) {
 		*id = manifest.id;
-		if (fstatat(cache_fd, id->hex, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		if (cache_is_old(cache_fd, id->hex))
+			log_warning("sha256:%.12s: an older version has unpacked this image: "
+				    "unpacking it anew",
+				    id->hex);
+		if (fstatat(cache_fd, id->hex, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    cache_is_old(cache_fd, id->hex))
 			ret = made = unpack_into_cache(cache_fd, &manifest, source, err);
 	}
 	if (ret >= 0 && tag)

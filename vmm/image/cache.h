@@ -3,8 +3,10 @@
  * The cache of unpacked images: $XDG_CACHE_HOME/cordon/images, or ~/.cache/cordon/images,
  * accessible only to its owner.
  *
- *   HEX/rootfs	      the tree; HEX is the SHA-256 of the image's configuration (docker's image id)
- *   HEX/image.json   metadata: creation time, sizes, and how its programs are started
+ *   HEX/rootfs.erofs the root file system, an uncompressed erofs (erofs.h) that nothing writes to;
+ *                    HEX is the SHA-256 of the image's configuration (docker's image id)
+ *   HEX/image.json   metadata: creation time, sizes, how its programs are started, and what
+ *                    identifies the erofs
  *   tags/NAME	      a file that contains HEX ('/' in a name is stored as '%')
  *   .new-*, .old-*   being made or removed, and locked (flock) meanwhile; unlocked: leftovers
  *
@@ -29,7 +31,7 @@ int image_check_tag(const char *tag, struct err *err);
 /*
  * Unpacks the image at path (an OCI layout directory, or an archive), unless the cache has it. ref:
  * see image_manifest_read(). tag: a name for it, or NULL. 1: unpacked; 0: it was in the cache;
- * -errno with a message.
+ * -errno with a message. Replaces an image that an older version has unpacked to a tree of files.
  */
 int image_build(const char *path, const char *ref, const char *tag, struct digest *id,
 		struct err *err);
@@ -40,8 +42,11 @@ int image_find(const char *name, struct digest *id, struct err *err);
 
 /* An image in use: it cannot be removed until image_close(). */
 struct image {
-	int fd; /* the tree, O_PATH */
+	int fd; /* its erofs, for reading */
 	int lock_fd;
+	/* Identify the bytes of the erofs: equal for the same image, also in the cache of another
+	 * host. */
+	uint64_t contents[2];
 	json_t *settings; /* see image_settings() */
 };
 

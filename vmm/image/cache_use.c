@@ -2,13 +2,17 @@
 /* Images in the cache: find, use, remove, list. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/image/cache_internal.h"
+#include "vmm/image/erofs_format.h"
 #include "vmm/image/extract.h"
 #include "vmm/image/tags.h"
 
@@ -75,7 +79,7 @@ int image_find(const char *name, struct digest *id, struct err *err)
 
 /* --- using ------------------------------------------------------------------------------------ */
 
-static json_t *read_metadata(int cache_fd)
+json_t *cache_read_metadata(int cache_fd)
 {
 	int fd = openat(cache_fd, CACHE_METADATA, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	json_t *metadata = fd < 0 ? NULL : json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
@@ -84,39 +88,76 @@ static json_t *read_metadata(int cache_fd)
 	return metadata;
 }
 
-int image_open(struct image *image, const struct digest *id, struct err *err)
+/* Whether the file is the one that the metadata describes, as far as can be seen without reading
+ * it. */
+static bool fits(const struct image *image, const json_t *metadata)
 {
-	int cache_fd = cache_open(err), lock, ret = 0;
-	json_t *metadata;
+	json_int_t bytes = json_integer_value(json_object_get(metadata, "bytes"));
+	struct stat status;
 
-	*image = (struct image){.fd = -1, .lock_fd = -1};
-	if (cache_fd < 0)
-		return cache_fd;
-	/* Under the cache's lock: either a removal sees it in use, or it is gone. */
-	lock = cache_lock(cache_fd, err);
-	if (lock < 0) {
-		fd_close(&cache_fd);
-		return lock;
-	}
-	image->lock_fd = openat(cache_fd, id->hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (image->lock_fd < 0 || flock(image->lock_fd, LOCK_SH | LOCK_NB) < 0) {
-		ret = err_set(err, ENOENT, "sha256:%.12s: no such image, or it is being removed",
-			      id->hex);
-		goto out;
-	}
-	image->fd =
-		openat(image->lock_fd, CACHE_ROOTFS, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	metadata = read_metadata(image->lock_fd);
+	return fstat(image->fd, &status) == 0 && S_ISREG(status.st_mode) && bytes > 0 &&
+	       status.st_size == bytes;
+}
+
+/* The erofs's UUID. */
+static bool take_contents(struct image *image)
+{
+	uint8_t uuid[16];
+
+	if (pread(image->fd, uuid, sizeof(uuid),
+		  EROFS_SUPER_OFFSET + offsetof(struct erofs_super_block, uuid)) != sizeof(uuid))
+		return false;
+	image->contents[0] = load_le64(uuid);
+	image->contents[1] = load_le64(uuid + 8);
+	return true;
+}
+
+/* With the image's directory open. */
+static int open_parts(struct image *image, const struct digest *id, struct err *err)
+{
+	json_t *metadata = cache_read_metadata(image->lock_fd);
+	int ret = 0;
+
+	image->fd = openat(image->lock_fd, CACHE_ROOTFS, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	image->settings = json_incref(json_object_get(metadata, "settings"));
-	json_decref(metadata);
-	if (image->fd < 0 || !image->settings)
+	if (image->fd < 0 || !image->settings || !fits(image, metadata) || !take_contents(image))
 		ret = err_set(
 			err, EIO,
 			"sha256:%.12s: the image is damaged: remove it (cordon image rm %.12s) "
 			"and build it again",
 			id->hex, id->hex);
-out:
+	json_decref(metadata);
+	return ret;
+}
+
+/* With the cache's lock: either a removal sees the image in use, or it is gone. */
+static int open_locked(struct image *image, int cache_fd, const struct digest *id, struct err *err)
+{
+	int lock = cache_lock(cache_fd, err), ret;
+
+	if (lock < 0)
+		return lock;
+	image->lock_fd = openat(cache_fd, id->hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (image->lock_fd < 0 || flock(image->lock_fd, LOCK_SH | LOCK_NB) < 0)
+		ret = err_set(err, ENOENT, "sha256:%.12s: no such image, or it is being removed",
+			      id->hex);
+	else
+		ret = open_parts(image, id, err);
 	fd_close(&lock);
+	return ret;
+}
+
+int image_open(struct image *image, const struct digest *id, struct err *err)
+{
+	int cache_fd = cache_open(err), ret = 0;
+
+	*image = (struct image){.fd = -1, .lock_fd = -1};
+	if (cache_fd < 0)
+		return cache_fd;
+	if (cache_is_old(cache_fd, id->hex))
+		ret = cache_convert(cache_fd, id, err);
+	if (ret == 0)
+		ret = open_locked(image, cache_fd, id, err);
 	fd_close(&cache_fd);
 	if (ret < 0)
 		image_close(image);
@@ -225,7 +266,7 @@ static void add_name(void *list, const char *tag, const struct digest *id)
 static void add_image(json_t *images, int cache_fd, const char *hex)
 {
 	int fd = openat(cache_fd, hex, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	json_t *metadata = fd < 0 ? NULL : read_metadata(fd);
+	json_t *metadata = fd < 0 ? NULL : cache_read_metadata(fd);
 
 	fd_close(&fd);
 	json_object_set_new(
