@@ -130,8 +130,8 @@ static json_t *copy_body(const struct sandbox *sandbox)
 		json_object_set_new(body, "rootfs", json_string("host"));
 	else if (root->directory[0])
 		json_object_set_new(body, "rootfs", json_sprintf("dir:%s", root->directory));
-	else if (root->unpacked.hex[0])
-		json_object_set_new(body, "rootfs", json_sprintf("sha256:%s", root->unpacked.hex));
+	else if (root->cached.hex[0])
+		json_object_set_new(body, "rootfs", json_sprintf("sha256:%s", root->cached.hex));
 	return body;
 }
 

@@ -37,7 +37,7 @@ static int use_image(const struct digest *id, struct root_config *config, json_t
 	if (ret < 0)
 		return ret;
 	*settings = json_incref(image.settings);
-	config->unpacked = *id;
+	config->cached = *id;
 	image_close(&image);
 	return 0;
 }
@@ -151,7 +151,7 @@ int rootfs_resolve(const char *value, struct root_config *config, json_t **setti
 
 bool rootfs_is_served(const struct root_config *config)
 {
-	return config->host || config->directory[0] || config->unpacked.hex[0];
+	return config->host || config->directory[0];
 }
 
 /* --- settings of an image --------------------------------------------------------------------- */

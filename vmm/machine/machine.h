@@ -49,6 +49,7 @@ struct machine_config {
 	 */
 	const char *image;
 	bool trusted_image;
+	struct disk *cached;	   /* instead of a path: an image of the cache, or NULL */
 	struct snapshot_stop stop; /* for a restore, which may take long */
 };
 

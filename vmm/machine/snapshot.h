@@ -49,6 +49,7 @@ struct snapshot {
 	 * nothing.
 	 */
 	uint64_t disk;
+	char image[256]; /* the image that a disk holds, for messages; "": none does */
 	uint32_t cpus, devices, disk_queues, net_queues;
 	bool ring0_emulated;
 	uint32_t cpu_fingerprint;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,30 +117,44 @@ int snapshot_check_disks(struct snapshot *snapshot, uint64_t file_length, uint64
 		ret = parse(&saved, i, &payload, err);
 		if (ret == 0)
 			ret = check_segments(saved, file_length, &used, err);
+		if (saved.identity.bytes > 0)
+			snprintf(snapshot->image, sizeof(snapshot->image), "%.255s",
+				 saved.path[0] ? saved.path : "an image");
 		if (i == MACHINE_DISK_WRITABLE)
 			snapshot->disk = saved.limit ? saved.limit : saved.bytes;
 	}
 	return ret;
 }
 
+static bool has_path(const struct machine_config *config)
+{
+	return config->image && config->image[0];
+}
+
 static int open_image(struct disk **out, const struct saved_disk *saved,
 		      const struct machine_config *config, struct err *err)
 {
-	const char *path = config->image && config->image[0] ? config->image
-			   : config->trusted_image	     ? saved->path
-							     : "";
+	const char *path = config->cached	   ? disk_path(config->cached)
+			   : has_path(config)	   ? config->image
+			   : config->trusted_image ? saved->path
+						   : "";
 	struct disk_identity now;
-	int ret;
+	int ret = 0;
 
 	if (!path[0])
 		return err_set(err, EINVAL,
 			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
 			       saved->path[0] ? saved->path : "an image");
-	ret = disk_open_image(out, path, err);
+	if (config->cached)
+		*out = disk_hold(config->cached);
+	else
+		ret = disk_open_image(out, path, err);
 	if (ret < 0)
 		return ret;
 	now = disk_identity(*out);
-	if (now.bytes == saved->identity.bytes && now.modified_s == saved->identity.modified_s &&
+	/* Only a disk of its own gets a layer. */
+	if ((!config->cached || !saved->limit) && now.bytes == saved->identity.bytes &&
+	    now.modified_s == saved->identity.modified_s &&
 	    now.modified_ns == saved->identity.modified_ns)
 		return 0;
 	disk_destroy(*out);
@@ -234,6 +249,10 @@ int snapshot_restore_disks(const struct snapshot *snapshot, struct machine *mach
 	unsigned i;
 	int ret = 0;
 
+	if ((machine->config.cached || has_path(&machine->config)) && !snapshot->image[0])
+		return err_set(
+			err, EINVAL,
+			"the snapshot's sandbox has no image as its root: leave out --rootfs");
 	for (i = 0; ret == 0 && i < MACHINE_DISKS; i++) {
 		if (!snapshot_find(snapshot, SNAPSHOT_DISK, i, &payload))
 			continue;

@@ -36,6 +36,7 @@ int restore_build(struct sandbox *sandbox, struct loop *loop, const struct machi
 	config.restore = &sandbox->snapshot;
 	config.keep_connections = shares_saved_connections(&sandbox->snapshot);
 	config.image = sandbox->config.root.image;
+	config.cached = sandbox->root.disk[MACHINE_DISK_IMAGE];
 	config.trusted_image = sandbox->config.trusted_image;
 	ret = machine_create(&sandbox->machine, loop, &config, ops, sandbox, err);
 	if (ret == 0)

@@ -104,6 +104,23 @@ static int check_erofs(const struct root *root, struct disk *image, struct err *
 	return 0;
 }
 
+/* An OCI image of the cache, which Cordon made: an erofs. It is the same image wherever it is. */
+static int open_cached(struct root *root, const struct root_config *config, struct err *err)
+{
+	int ret = image_open(&root->in_use, &config->cached, err);
+
+	if (ret < 0)
+		return ret;
+	snprintf(root->image, sizeof(root->image), "sha256:%.12s", config->cached.hex);
+	strcpy(root->type, "erofs");
+	root->request.lower = AGENT_LOWER_DISK;
+	root->request.lower_number = MACHINE_DISK_IMAGE;
+	root->request.read_only = true;
+	root->request.upper = AGENT_UPPER_TMPFS;
+	return disk_open_file(&root->disk[MACHINE_DISK_IMAGE], root->in_use.fd, root->image,
+			      root->in_use.contents, err);
+}
+
 /* Makes an empty ext4 on a scratch disk. Nothing on it is worth a journal or checksums. */
 static int make_file_system(struct disk *disk, struct err *err)
 {
@@ -189,7 +206,7 @@ static int open_image(struct root *root, const struct root_config *config, struc
 
 /* --- a directory of the host ------------------------------------------------------------------ */
 
-static int open_served(struct root *root, const struct root_config *config, struct err *err)
+static void open_served(struct root *root, const struct root_config *config)
 {
 	root->served = true;
 	root->request.lower = AGENT_LOWER_9P;
@@ -198,34 +215,26 @@ static int open_served(struct root *root, const struct root_config *config, stru
 	root->request.bare = config->host;
 	root->request.upper = AGENT_UPPER_TMPFS;
 	strcpy(root->type, "9p");
-	if (config->unpacked.hex[0])
-		snprintf(root->image, sizeof(root->image), "sha256:%.12s", config->unpacked.hex);
-	else
-		snprintf(root->image, sizeof(root->image), "%s",
-			 config->host ? "the host's files" : config->directory);
-	return config->unpacked.hex[0] ? image_open(&root->in_use, &config->unpacked, err) : 0;
+	snprintf(root->image, sizeof(root->image), "%s",
+		 config->host ? "the host's files" : config->directory);
 }
 
-void root_share(const struct root *root, const struct root_config *config, char path[PATH_MAX],
+void root_share(const struct root_config *config, char path[PATH_MAX],
 		struct files_share_config *share)
 {
-	if (config->unpacked.hex[0])
-		snprintf(path, PATH_MAX, "/proc/self/fd/%d", root->in_use.fd);
-	else
-		snprintf(path, PATH_MAX, "%s", config->host ? "/" : config->directory);
+	snprintf(path, PATH_MAX, "%s", config->host ? "/" : config->directory);
 	*share = (struct files_share_config){
 		.host = path,
 		.guest = "/",
 		.read_only = true,
 		.rootfs = true,
 		.host_root = config->host,
-		.owners = config->unpacked.hex[0] != '\0',
 	};
 }
 
 static bool is_served(const struct root_config *config)
 {
-	return config->directory[0] || config->host || config->unpacked.hex[0];
+	return config->directory[0] || config->host;
 }
 
 int root_open(struct root *root, const struct root_config *config, struct err *err)
@@ -234,7 +243,8 @@ int root_open(struct root *root, const struct root_config *config, struct err *e
 
 	*root = (struct root){
 		.in_use = {.fd = -1, .lock_fd = -1},
-		.wanted = config->image[0] || config->disk_bytes || is_served(config),
+		.wanted = config->image[0] || config->disk_bytes || is_served(config) ||
+			  config->cached.hex[0],
 	};
 	root->request.lower = AGENT_LOWER_PRESENT;
 	root->request.type = root->type;
@@ -242,7 +252,9 @@ int root_open(struct root *root, const struct root_config *config, struct err *e
 		return err_set(err, EINVAL, "a disk of %llu bytes is too small: 1M and more",
 			       (unsigned long long)config->disk_bytes);
 	if (is_served(config))
-		ret = open_served(root, config, err);
+		open_served(root, config);
+	else if (config->cached.hex[0])
+		ret = open_cached(root, config, err);
 	else if (config->image[0])
 		ret = open_image(root, config, err);
 	if (ret == 0 && config->disk_bytes && !config->copy_on_write)
@@ -254,14 +266,14 @@ int root_open(struct root *root, const struct root_config *config, struct err *e
 
 int root_open_again(struct root *root, const struct root_config *config, struct err *err)
 {
-	struct root_config served = *config;
+	struct root_config again = *config;
 	int ret;
 
-	served.image[0] = '\0';
-	served.disk_bytes = 0;
-	if (!is_served(config))
+	again.image[0] = '\0';
+	again.disk_bytes = 0;
+	if (!is_served(config) && !config->cached.hex[0])
 		return 0;
-	ret = root_open(root, &served, err);
+	ret = root_open(root, &again, err);
 	root->present = true;
 	return ret;
 }

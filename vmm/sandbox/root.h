@@ -27,15 +27,14 @@
 struct root_config {
 	char image[PATH_MAX];		    /* absolute; "": none */
 	char type[AGENT_ROOT_TYPE_MAX + 1]; /* of its file system; "": found in the image */
+	struct digest cached; /* instead of a path: an OCI image in the cache; "": none */
 	/*
-	 * Instead of an image: a directory (absolute), the host's own root file system, or an
-	 * unpacked image of the cache. The monitor serves it, and the guest puts an overlay over
-	 * it.
+	 * Instead of an image: a directory (absolute), or the host's own root file system. The
+	 * monitor serves it, and the guest puts an overlay over it.
 	 */
 	char directory[PATH_MAX];
 	bool host;
-	struct digest unpacked; /* "": none */
-	bool copy_on_write;	/* the guest writes to a private layer over the image */
+	bool copy_on_write; /* the guest writes to a private layer over the image */
 	/*
 	 * The size of a scratch disk for writes, or the limit of the private layer. 0: writes go to
 	 * guest memory, or the default limit.
@@ -49,9 +48,9 @@ struct root {
 	char image[PATH_MAX], type[AGENT_ROOT_TYPE_MAX + 1];
 	struct agent_root request;
 	bool served;	     /* by the monitor's file server, from a directory of the host */
-	struct image in_use; /* of the cache, for `unpacked`: kept there while the sandbox lives */
+	struct image in_use; /* of the cache: kept there while the sandbox lives */
 	bool wanted;	     /* false: the initramfs alone */
-	bool present;	     /* a restored guest has mounted it already: only serve it */
+	bool present;	     /* a restored guest has mounted it already */
 };
 
 /*
@@ -64,13 +63,13 @@ int root_parse(struct root_config *config, const char *text, struct err *err);
 int root_open(struct root *root, const struct root_config *config, struct err *err);
 
 /*
- * The same for a sandbox being restored: its disks are in the snapshot, but a root file system that
- * the monitor serves needs its server again.
+ * The same for a sandbox being restored: its disks are in the snapshot, but for an image of the
+ * cache; and a root file system that the monitor serves needs its server again.
  */
 int root_open_again(struct root *root, const struct root_config *config, struct err *err);
 
 /* The share to serve; its host path is written into path. Only if root->served. */
-void root_share(const struct root *root, const struct root_config *config, char path[PATH_MAX],
+void root_share(const struct root_config *config, char path[PATH_MAX],
 		struct files_share_config *share);
 
 /*

@@ -248,7 +248,7 @@ static int open_root_share(struct sandbox *sandbox, struct err *err)
 	struct files_share_config share;
 	char path[PATH_MAX];
 
-	root_share(&sandbox->root, &sandbox->config.root, path, &share);
+	root_share(&sandbox->config.root, path, &share);
 	return shares_open_root(&sandbox->shares, &share, sandbox->root.image,
 				sandbox->config.guard, err);
 }

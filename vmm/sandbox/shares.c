@@ -300,6 +300,10 @@ int shares_check_saved(const struct shares *shares, const struct snapshot *snaps
 				       "--rootfs",
 				       saved.host);
 	}
+	if (ret == 0 && shares->root && !served && snapshot->image[0])
+		return err_set(err, EINVAL,
+			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
+			       snapshot->image);
 	if (ret == 0 && shares->root && !served)
 		ret = err_set(err, EINVAL,
 			      "the snapshot's sandbox has no root that is served from %s: leave "
