@@ -2,6 +2,7 @@
 /* What is taken from a resolv.conf. */
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/address.h"
@@ -93,6 +94,99 @@ START_TEST(a_file_is_read_again_when_it_changes)
 	unlink(other);
 	unlink(path);
 	rmdir(directory);
+}
+END_TEST
+
+/* Replaced twice within a clock tick, a file may have the same number, size and times. */
+START_TEST(a_change_within_a_tick_is_noticed)
+{
+	char path[] = "/tmp/cordon-test-resolv.XXXXXX";
+	struct resolver_file file = {.path = path, .port = 53};
+	struct resolver_servers servers;
+	struct stat before;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	write_file(path, "nameserver 1.2.3.4\n");
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_int_eq(fstat(fd, &before), 0);
+	write_file(path, "nameserver 1.2.3.5\n");
+	ck_assert_int_eq(futimens(fd, (const struct timespec[]){before.st_atim, before.st_mtim}),
+			 0);
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(first(&servers), ADDRESS(1, 2, 3, 5));
+	ck_assert(!resolver_file_read(&file, &servers));
+	unlink(path);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_fifo_is_not_waited_for)
+{
+	char directory[] = "/tmp/cordon-test-resolv.XXXXXX", path[64];
+	struct resolver_file file = {.path = path, .port = 53};
+	struct resolver_servers servers;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/resolv.conf", directory);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert(!resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(resolver_file_search(path, search), 0);
+	unlink(path);
+	/* A file in its place is read. */
+	write_file(path, "nameserver 1.2.3.4\nsearch a.example\n");
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(resolver_file_search(path, search), 1);
+	unlink(path);
+	rmdir(directory);
+}
+END_TEST
+
+#define MOST 16384
+
+/* Writes a file of length bytes: a comment, and that text at its end. */
+static void write_long(const char *path, size_t length, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	size_t i;
+
+	ck_assert_ptr_nonnull(file);
+	for (i = strlen(text) + 1; i < length; i++)
+		fputc('#', file);
+	fprintf(file, "\n%s", text);
+	fclose(file);
+}
+
+START_TEST(a_line_that_is_cut_does_not_count)
+{
+	static const char text[] = "nameserver 1.2.3.45\n";
+	char path[] = "/tmp/cordon-test-resolv.XXXXXX";
+	struct resolver_file file = {.path = path, .port = 53};
+	struct resolver_servers servers;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	/* It ends with the last byte that is read; is cut in its end, and in its address. */
+	write_long(path, MOST, text);
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(first(&servers), ADDRESS(1, 2, 3, 45));
+	write_long(path, MOST + 1, text);
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(servers.count, 0);
+	write_long(path, MOST + 2, text);
+	ck_assert(!resolver_file_read(&file, &servers));
+	write_long(path, MOST + 2, "search a.example b\n");
+	ck_assert_uint_eq(resolver_file_search(path, search), 0);
+	/* A last line without an end is whole if the file is. */
+	write_long(path, MOST - 1, "nameserver 1.2.3.4");
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(first(&servers), ADDRESS(1, 2, 3, 4));
+	/* A megabyte without a line is nothing. */
+	write_long(path, 1 << 20, text);
+	ck_assert(resolver_file_read(&file, &servers));
+	ck_assert_uint_eq(servers.count, 0);
+	unlink(path);
+	close(fd);
 }
 END_TEST
 
@@ -197,5 +291,6 @@ START_TEST(a_search_list_is_bounded)
 END_TEST
 
 UNIT_MAIN("net_resolv_conf", servers_are_read, a_file_is_read_again_when_it_changes,
-	  a_search_list_is_read, the_last_list_counts, other_lines_are_no_search_list,
-	  invalid_domains_are_left_out, a_search_list_is_bounded)
+	  a_change_within_a_tick_is_noticed, a_fifo_is_not_waited_for,
+	  a_line_that_is_cut_does_not_count, a_search_list_is_read, the_last_list_counts,
+	  other_lines_are_no_search_list, invalid_domains_are_left_out, a_search_list_is_bounded)

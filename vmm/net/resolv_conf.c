@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -108,30 +109,40 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
 	}
 }
 
-static bool is_same(const struct stat *a, const struct stat *b)
+/* Reads a file of FILE_MAX bytes at most. Its length, without a last line that is cut; or -1. */
+static ssize_t read_file(const char *path, char text[FILE_MAX])
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	/* A FIFO has no writer to wait for. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat status;
+	ssize_t got = -1;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		got = fd_read_full(fd, text, FILE_MAX);
+	close(fd);
+	/* What is left of an address that is cut may be another address. */
+	if (got == FILE_MAX)
+		while (got > 0 && text[got - 1] != '\n')
+			got--;
+	return got < 0 ? -1 : got;
 }
 
 bool resolver_file_read(struct resolver_file *file, struct resolver_servers *servers)
 {
-	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct resolver_servers now;
 	char text[FILE_MAX];
-	struct stat now;
-	ssize_t got = -1;
+	ssize_t got = read_file(file->path, text);
 
-	if (fd < 0)
-		return false;
-	if (fstat(fd, &now) == 0 && S_ISREG(now.st_mode) &&
-	    !(file->known && is_same(&now, &file->read)))
-		got = fd_read_full(fd, text, sizeof(text));
-	close(fd);
 	if (got < 0)
 		return false;
-	resolver_parse(text, (size_t)got, file->port, servers);
+	resolver_parse(text, (size_t)got, file->port, &now);
+	if (file->known && memcmp(&now, &file->read, sizeof(now)) == 0)
+		return false;
 	file->known = true;
 	file->read = now;
+	*servers = now;
 	return true;
 }
 
@@ -181,10 +192,8 @@ unsigned resolver_search(const char *text, size_t length, char to[RESOLVER_SEARC
 
 unsigned resolver_file_search(const char *path, char to[RESOLVER_SEARCH_TEXT])
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[FILE_MAX];
-	ssize_t got = fd >= 0 ? fd_read_full(fd, text, sizeof(text)) : 0;
+	ssize_t got = read_file(path, text);
 
-	fd_close(&fd);
 	return resolver_search(text, got > 0 ? (size_t)got : 0, to);
 }

@@ -13,7 +13,6 @@
 #define CORDON_NET_RESOLVER_H
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
@@ -45,13 +44,13 @@ struct resolver_file {
 	uint16_t port; /* of the servers: 53 except in tests */
 	/* private */
 	bool known;
-	struct stat read; /* the file that was read last */
+	struct resolver_servers read; /* that it had at the last call */
 };
 
 /*
- * Reads the file if it has changed since the last call: it was written to, replaced, or a link in
- * its path leads elsewhere. True: servers are the new ones. False: they are as before, or there is
- * no such file now.
+ * Reads the file, of which the whole lines within 16 KiB count, and never waits for it. By its
+ * contents, since a file that is replaced twice within a clock tick may look the same. True:
+ * servers are the new ones. False: they are as before, or there is no such regular file now.
  */
 bool resolver_file_read(struct resolver_file *file, struct resolver_servers *servers);
 
