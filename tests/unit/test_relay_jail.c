@@ -108,6 +108,11 @@ static int allocates(void)
 	return fine(memory != NULL);
 }
 
+static int writes_to_stderr(void)
+{
+	return fine(write(2, "", 0) == 0);
+}
+
 static int has_no_other_descriptor(void)
 {
 	return fine(close(RELAY_FD_MESSAGES + 1) < 0 && errno == EBADF);
@@ -122,8 +127,9 @@ static int has_no_other_descriptor(void)
 
 START_TEST(what_it_needs_works)
 {
-	static int (*const needs[])(void) = {opens_sockets, connects_them, uses_its_links,
-					     allocates, has_no_other_descriptor};
+	static int (*const needs[])(void) = {opens_sockets,    connects_them,
+					     uses_its_links,   allocates,
+					     writes_to_stderr, has_no_other_descriptor};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(needs) && CONFINED; i++)
@@ -255,6 +261,22 @@ ATTEMPT(names_its_link_in_disguise,
 	syscall(SYS_bind, (INT64_C(7) << 32) | RELAY_FD_MESSAGES, &own_name, sizeof(sa_family_t)))
 ATTEMPT(connects_its_link, connect(RELAY_FD_MESSAGES, (const void *)&own_name, sizeof(sa_family_t)))
 ATTEMPT(sends_by_stderr, sendto(2, "", 0, MSG_NOSIGNAL, (const void *)&own_name, 2))
+/* stderr may be the user's terminal, a file, or a socket: it is only written to */
+static char byte;
+static struct iovec room = {&byte, 0};
+static struct msghdr message = {.msg_iov = &room, .msg_iovlen = 1};
+
+ATTEMPT(reads_stderr, read(2, &byte, 0))
+ATTEMPT(reads_stdin_at_a_place, pread(0, &byte, 0, 0))
+ATTEMPT(reads_stderr_in_disguise, syscall(SYS_read, (INT64_C(7) << 32) | 2, &byte, 0))
+ATTEMPT(reads_stderr_at_a_place, pread(2, &byte, 0, 0))
+ATTEMPT(receives_from_stderr, recv(2, &byte, 0, MSG_DONTWAIT))
+ATTEMPT(receives_messages_from_stderr, recvmsg(2, &message, MSG_DONTWAIT))
+ATTEMPT(moves_in_stderr, lseek(2, 0, SEEK_CUR))
+ATTEMPT(shuts_stderr_down, shutdown(2, -1))
+ATTEMPT(listens_at_stderr, listen(0, 0))
+ATTEMPT(accepts_from_stderr, accept4(0, NULL, NULL, SOCK_NONBLOCK))
+ATTEMPT(maps_stderr, mmap(NULL, 4096, PROT_READ, MAP_SHARED, 2, 0))
 
 static int forks(void)
 {
@@ -321,6 +343,17 @@ static int (*const attempts[])(void) = {
 	names_its_link_in_disguise,
 	connects_its_link,
 	sends_by_stderr,
+	reads_stderr,
+	reads_stdin_at_a_place,
+	reads_stderr_in_disguise,
+	reads_stderr_at_a_place,
+	receives_from_stderr,
+	receives_messages_from_stderr,
+	moves_in_stderr,
+	shuts_stderr_down,
+	listens_at_stderr,
+	accepts_from_stderr,
+	maps_stderr,
 	forks,
 };
 

@@ -2,7 +2,7 @@
 /*
  * The system calls of a relay. What a call does not need of its arguments is refused as well: the
  * options of sockets, fcntl(2) (by which signals can be sent to other processes), memory that can
- * be executed.
+ * be executed or is a file's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,15 +94,19 @@ static const struct {
 
 /*
  * Unix sockets that the relay has are not its to name or connect anew, which takes a path: stderr,
- * where that is one, and the links. It sends to the links, but not to what stderr may be.
+ * where that is one, and the links. The monitor has stderr too, and others may: a terminal, whose
+ * user types into it, a file with what came before, a socket of a service manager. So it is
+ * written to, and nothing else.
  */
 static const struct {
 	int call, last; /* not on descriptors up to this one */
 } inherited[] = {
-	{SCMP_SYS(bind), RELAY_FD_MESSAGES},
-	{SCMP_SYS(connect), RELAY_FD_MESSAGES},
-	{SCMP_SYS(sendto), STDERR_FILENO},
-	{SCMP_SYS(sendmsg), STDERR_FILENO},
+	{SCMP_SYS(bind), RELAY_FD_MESSAGES}, {SCMP_SYS(connect), RELAY_FD_MESSAGES},
+	{SCMP_SYS(sendto), STDERR_FILENO},   {SCMP_SYS(sendmsg), STDERR_FILENO},
+	{SCMP_SYS(read), STDERR_FILENO},     {SCMP_SYS(pread64), STDERR_FILENO},
+	{SCMP_SYS(recvfrom), STDERR_FILENO}, {SCMP_SYS(recvmsg), STDERR_FILENO},
+	{SCMP_SYS(lseek), STDERR_FILENO},    {SCMP_SYS(shutdown), STDERR_FILENO},
+	{SCMP_SYS(listen), STDERR_FILENO},   {SCMP_SYS(accept4), STDERR_FILENO},
 };
 
 /* The kernel looks at the lower half of an argument that is an int. */
@@ -129,15 +133,18 @@ static int allow_sockets(scmp_filter_ctx context)
 
 static int allow_calls(scmp_filter_ctx context)
 {
-	static const int maps[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
 	size_t i;
 	int ret = 0;
 
 	for (i = 0; i < ARRAY_SIZE(calls) && ret == 0; i++)
 		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, calls[i], 0);
-	for (i = 0; i < ARRAY_SIZE(maps) && ret == 0; i++)
-		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, maps[i], 1,
+	if (ret == 0)
+		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
 				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (ret == 0)
+		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2,
+				       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+				       SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
 	if (ret == 0)
 		ret = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 				       SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS, 0));
