@@ -9,13 +9,14 @@ that QEMU, counts the instructions. --profile FILE writes a profile by kernel fu
 the end, programs included. A host that emulates ring 0 is slow at the kernel's part of these.
 
 --exec counts what a running sandbox executes for a `cordon exec NAME -- CMD` when the guest has cached all that it
-reads; with --first the first one.
+reads; with --first the first one. --beside starts a command in the lab before, such as a server.
 
 They count the command several times and tell the least, but for --first: a tick of the guest's clock may fall into a
 run.
 
 usage: bench/boot/run.py [--build DIR] [--memory SIZE] [--cpus N] [--profile FILE] [--json]
-                         [--cmdline PARAMETERS] [--warm|--exec [--first] [--command CMD] [--options OPTIONS] [--times N]]
+                         [--cmdline PARAMETERS] [--warm|--exec [--first] [--command CMD] [--options OPTIONS] [--times N]
+                         [--beside CMD]]
 """
 
 import argparse
@@ -83,11 +84,12 @@ def counted(args, build, tmp):
         start = shlex.join([cordon[0], "start", *cordon[2:], "counted"])
         run = shlex.join([cordon[0], "exec", "counted", "--", *shlex.split(args.command)])
         end = shlex.join([cordon[0], "kill", "counted"])
+        beside = f"{args.beside} & " if args.beside else ""
         if args.first:
             # Another sandbox runs it before, so that the host has cached the files.
             before = shlex.join([*cordon, "--", *shlex.split(args.command)])
-            return ["sh", "-c", f"{before} && {start} && {marked(run, mark, 1)} && {end}"], f"mark={MARK:x}"
-        return ["sh", "-c", f"{start} && {run} && {run} && {marked(run, mark, args.times)} && {end}"], f"mark={MARK:x}"
+            return ["sh", "-c", f"{beside}{before} && {start} && {marked(run, mark, 1)} && {end}"], f"mark={MARK:x}"
+        return ["sh", "-c", f"{beside}{start} && {run} && {run} && {marked(run, mark, args.times)} && {end}"], f"mark={MARK:x}"
     run = shlex.join([*cordon, "--", *shlex.split(args.command)])
     # The first run makes the template, the second fills the page cache.
     return ["sh", "-c", f"{run} && {run} && {marked(run, mark, args.times)}"], f"mark={MARK:x}"
@@ -104,6 +106,7 @@ def main():
     parser.add_argument("--exec", action="store_true", help="an exec in a running sandbox")
     parser.add_argument("--first", action="store_true", help="with --exec: the first exec of the sandbox")
     parser.add_argument("--command", default="true", help="what --warm and --exec run (true)")
+    parser.add_argument("--beside", default="", help="what runs beside --exec in the lab: a server")
     parser.add_argument("--options", default="", help="of the counted `cordon run`")
     parser.add_argument("--times", type=int, default=8, help="how often --warm and --exec run it (8)")
     parser.add_argument("--json", action="store_true")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry of generated packages for npm, on the host's loopback."""
+"""A registry of generated packages for npm, on the host's loopback unless an address is given."""
 
 import base64
 import hashlib
@@ -28,11 +28,12 @@ def make_package(name, dependencies, files, size):
 class Registry:
     """Packages p0, p1, ...: each depends on the two with twice its number, so p0's tree has all."""
 
-    def __init__(self, packages, files=10, size=2000):
+    def __init__(self, packages, files=10, size=2000, address=("127.0.0.1", 0), heard=lambda path: None):
         self.packages = {}
         for number in range(packages):
             needed = [f"p{n}" for n in (2 * number + 1, 2 * number + 2) if n < packages]
             self.packages[f"p{number}"] = make_package(f"p{number}", needed, files, size)
+        self.heard = heard
         registry = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -44,7 +45,7 @@ class Registry:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(address, Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -58,6 +59,7 @@ class Registry:
                            "versions": {"1.0.0": {**manifest, "dist": dist}}}).encode()
 
     def reply(self, request):
+        self.heard(request.path)
         name = request.path.lstrip("/").split("?")[0]
         if name in self.packages:
             body = self.document(name, request.headers.get("Host", ""))

@@ -4,8 +4,8 @@
 command, usually cordon. The first argument is a JSON object: "argv": [...], the command; "stdin": a path;
 "visits": [protocol, address, port, text, source], each sent to a published port after the command's first line;
 "web": a directory, served at ports 8081 (HTTP) and 8443 (HTTPS, with "certificate"); "listen": [address, first
-port, last port], where connections are accepted; "tap": the name of a tap to make; "nameserver": the address of the
-resolver in /etc/resolv.conf; "kill relay": true.
+port, last port], where connections are accepted; "servers": a directory, for the servers of net_servers.py; "tap":
+the name of a tap to make; "nameserver": the address of the resolver in /etc/resolv.conf; "kill relay": true.
 Prints {"status", "stdout", "stderr", "reached": {"ADDRESS:PORT": [first bytes]}, "asked": [names that were
 resolved], "visited": [replies to the visits]}. No packet leaves, and all of it goes with the process."""
 import functools
@@ -21,6 +21,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+
+import net_servers
 
 GOOD, OTHER, PRIVATE, METADATA = "93.184.216.34", "93.184.216.35", "10.9.9.9", "169.254.169.254"
 TCP = [(GOOD, 7), (GOOD, 80), (GOOD, 443), (GOOD, 8000), (OTHER, 443), (OTHER, 80), (PRIVATE, 443),
@@ -206,6 +208,8 @@ def main():
         serve_udp(nameserver, 53, resolve)
         if task.get("listen"):
             serve_ports(*task["listen"])
+        if task.get("servers"):
+            net_servers.start(GOOD, task["servers"], note)
         if task.get("web"):
             serve_web(task["web"], 8081)
             serve_web(task["web"], 8443, task["certificate"])
