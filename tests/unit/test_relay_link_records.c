@@ -292,9 +292,70 @@ START_TEST(a_malformed_record_ends_the_link)
 }
 END_TEST
 
+/* --- both ends -------------------------------------------------------------------------------- */
+
+#define OFTEN 60000
+
+static uint32_t drawn;
+
+static unsigned below(unsigned limit)
+{
+	drawn = drawn * 1664525 + 1013904223;
+	return (drawn >> 8) % limit;
+}
+
+/* Records of all lengths, gathered or not; the other end has room now and then. */
+START_TEST(records_arrive_once_and_in_order)
+{
+	static const unsigned lengths[] = {HEAD, 60, 1500, LINK_SMALL, LINK_SMALL + 1, LARGE};
+	static struct link_ops both;
+	struct owner from = {.fd = -1};
+	uint32_t sent = 0;
+	unsigned i;
+
+	begin();
+	both = ops;
+	both.drained = NULL;
+	ck_assert_int_eq(link_create(&from.link, loop, peer, MOST, &both, &from), 0);
+	peer = -1;
+	for (drawn = 1, i = 0; i < OFTEN; i++) {
+		static uint8_t bytes[MOST];
+		size_t length = lengths[below(64) ? below(5) : 5];
+		const struct iovec part = {bytes, length};
+
+		put(bytes, sent, length);
+		sent += link_send(from.link, &part, 1);
+		if (below(4) == 0)
+			link_gather(from.link);
+		if (below(8) == 0)
+			link_flush(from.link);
+		if (below(16) == 0)
+			owner.least = owner.got + below(40);
+		if (below(16) == 0)
+			link_resume(owner.link);
+		if (below(8) == 0)
+			turn(below(3));
+	}
+	ck_assert_uint_gt(owner.got, OFTEN / 10);
+	ck_assert_uint_lt(sent, OFTEN); /* some were refused */
+	link_flush(from.link);
+	owner.least = 0;
+	for (i = 0; i < 1000 && owner.got < sent; i++) {
+		link_resume(owner.link);
+		turn(2);
+	}
+	ck_assert_uint_eq(owner.got, sent);
+	link_destroy(from.link);
+	turn(3);
+	ck_assert(owner.got == sent && owner.closed == 1);
+	teardown();
+}
+END_TEST
+
 UNIT_MAIN("relay link records", short_records_leave_with_the_flush,
 	  a_long_record_goes_behind_what_is_gathered, a_full_message_leaves_at_once,
 	  what_is_gathered_waits_for_a_full_socket, what_is_gathered_goes_with_the_link,
 	  a_link_without_records_gathers_nothing, records_come_one_by_one,
 	  a_wake_up_takes_256_records, a_full_owner_gets_the_rest_later,
-	  the_rest_comes_before_the_end, a_malformed_record_ends_the_link)
+	  the_rest_comes_before_the_end, a_malformed_record_ends_the_link,
+	  records_arrive_once_and_in_order)
