@@ -315,13 +315,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_script script = {.at = data, .left = size};
 	struct fuse_session_stats stats;
-	unsigned i, cache;
+	unsigned i, kind;
 	bool read_only;
 
 	files_tree_begin();
 	read_only = fuzz_rarely(&script, 8);
-	cache = fuzz_below(&script, 3);
-	files_host_begin_fuse(&host, files_tree_rules, read_only, (enum fused_cache)cache, NULL);
+	kind = fuzz_below(&script, 6);
+	files_host_begin_fuse(&host, files_tree_rules, read_only, (enum fused_cache)(kind % 3),
+			      NULL);
+	host.share.remember = kind >= 3;
 	files_tree_make(&host);
 	memset(waiting, 0, sizeof(waiting));
 	next_node = next_handle = 0;

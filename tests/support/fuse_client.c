@@ -10,7 +10,13 @@
 void fc_begin(struct fuse_client *client, uint32_t opcode, uint64_t node)
 {
 	const struct fuse_in_header head = {
-		.opcode = opcode, .unique = ++client->unique, .nodeid = node, .pid = 1};
+		.opcode = opcode,
+		.unique = ++client->unique,
+		.nodeid = node,
+		.uid = client->uid,
+		.gid = client->gid,
+		.pid = 1,
+	};
 
 	client->length = 0;
 	fc_bytes(client, &head, sizeof(head));

@@ -20,11 +20,12 @@
 
 struct fuse_client {
 	struct fuse_session *session;
-	uint64_t unique;  /* of the last request, which is its tag too */
-	uint64_t root;	  /* node of "0" */
-	size_t room;	  /* for replies */
-	size_t length;	  /* of the message so far */
-	struct unpack in; /* the reply's body */
+	uint64_t unique;   /* of the last request, which is its tag too */
+	uint64_t root;	   /* node of "0" */
+	uint32_t uid, gid; /* of the process that requests */
+	size_t room;	   /* for replies; 0: as much as there is */
+	size_t length;	   /* of the message so far */
+	struct unpack in;  /* the reply's body */
 	uint8_t message[FUSED_MESSAGE_MAX], reply[FUSED_MESSAGE_MAX];
 };
 

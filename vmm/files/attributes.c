@@ -9,6 +9,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/files/operations.h"
+#include "vmm/files/remember.h"
 
 #define SANDBOX_NOBODY 65534u
 #define SANDBOX_ID_MAX 65535u
@@ -79,12 +80,28 @@ uint64_t op_ino(dev_t dev, ino_t ino)
 /* The one place that turns a status of the host into what the guest sees. */
 void op_show(const struct files_share *share, int fd, const struct stat *stat, struct shown *out)
 {
-	out->ino = op_ino(stat->st_dev, stat->st_ino);
-	out->mode = shown_mode(stat);
-	out->uid = shown_uid(share, stat->st_uid);
-	out->gid = shown_gid(share, stat->st_gid);
+	struct remembered remembered;
+
+	*out = (struct shown){
+		.ino = op_ino(stat->st_dev, stat->st_ino),
+		.mode = shown_mode(stat),
+		.uid = shown_uid(share, stat->st_uid),
+		.gid = shown_gid(share, stat->st_gid),
+	};
 	if (share->owners && fd >= 0)
 		noted_owner(share, fd, &out->uid, &out->gid);
+	if (!S_ISREG(stat->st_mode) && !S_ISDIR(stat->st_mode))
+		return;
+	remembered_get(share, fd, &remembered);
+	if (!remembered.any)
+		return;
+	out->uid = share->id_base + remembered.uid;
+	out->gid = share->id_base + remembered.gid;
+	out->mode |= remembered.mode & (S_ISUID | S_ISGID);
+	if (S_ISREG(stat->st_mode) && (remembered.mode & S_IFMT)) {
+		out->mode = (out->mode & ~(uint32_t)S_IFMT) | (remembered.mode & S_IFMT);
+		out->rdev = remembered.rdev;
+	}
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */
@@ -178,18 +195,74 @@ static int set_mode(int fd, const struct stat *stat, uint32_t mode)
 	return chmod(path, mode & (S_ISDIR(stat->st_mode) ? 01777 : 0777)) < 0 ? -errno : 0;
 }
 
-/*
- * The one place that takes owners and modes from the guest. Owners can't be changed: the requested
- * owner must be the present one.
- */
-static int set_ownership(const struct files_share *share, int fd, const struct stat *stat,
-			 const struct change *change)
+/* Without remembering, owners can't be changed: the requested one must be the present one. */
+static int check_owner(const struct files_share *share, const struct stat *stat,
+		       const struct change *change)
 {
 	if ((change->valid & CHANGE_UID) && change->uid != shown_uid(share, stat->st_uid))
 		return -EPERM;
 	if ((change->valid & CHANGE_GID) && change->gid != shown_gid(share, stat->st_gid))
 		return -EPERM;
-	return change->valid & CHANGE_MODE ? set_mode(fd, stat, change->mode) : 0;
+	return 0;
+}
+
+/* An id of the guest's kernel as one of the sandbox. */
+static bool to_sandbox(const struct files_share *share, uint32_t id, uint32_t *to)
+{
+	*to = id - share->id_base;
+	return id >= share->id_base && *to <= SANDBOX_ID_MAX;
+}
+
+static int remember(const struct files_share *share, int fd, const struct stat *stat,
+		    const struct change *change)
+{
+	const uint32_t owner = change->valid & (CHANGE_UID | CHANGE_GID);
+	const uint32_t set_id = S_ISUID | S_ISGID;
+	struct remembered now, next;
+	struct shown shown;
+
+	remembered_get(share, fd, &now);
+	op_show(share, fd, stat, &shown);
+	next = now;
+	if (!to_sandbox(share, change->valid & CHANGE_UID ? change->uid : shown.uid, &next.uid) ||
+	    !to_sandbox(share, change->valid & CHANGE_GID ? change->gid : shown.gid, &next.gid))
+		return -EPERM;
+	/* As chown(2) does; a group without execution is not that of a set-id program. */
+	if (owner && S_ISREG(stat->st_mode))
+		next.mode &= ~(uint32_t)(S_ISUID | (stat->st_mode & S_IXGRP ? S_ISGID : 0));
+	if (change->valid & CHANGE_MODE)
+		next.mode = (next.mode & S_IFMT) | (change->mode & set_id);
+	/* Nothing is noted of a file that is just what it seems to be. */
+	if (next.mode == now.mode && share->id_base + next.uid == shown.uid &&
+	    share->id_base + next.gid == shown.gid)
+		return 0;
+	return remembered_set(fd, &next);
+}
+
+void op_made_by(const struct files_share *share, int fd, const struct stat *stat, uint32_t uid,
+		uint32_t gid)
+{
+	struct change change = {.valid = CHANGE_UID | CHANGE_GID, .uid = uid, .gid = gid};
+
+	/* A file that can't carry it has the owner that it seems to have. */
+	if (share->remember && (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode)))
+		remember(share, fd, stat, &change);
+}
+
+/* The one place that takes owners and modes from the guest. */
+static int set_ownership(const struct files_share *share, int fd, const struct stat *stat,
+			 const struct change *change)
+{
+	bool carries = S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode);
+	int ret = 0;
+
+	if (share->remember && carries && (change->valid & (CHANGE_UID | CHANGE_GID | CHANGE_MODE)))
+		ret = remember(share, fd, stat, change);
+	else
+		ret = check_owner(share, stat, change);
+	if (ret == 0 && (change->valid & CHANGE_MODE))
+		ret = set_mode(fd, stat, change->mode);
+	return ret;
 }
 
 static int set_times(int fd, const struct stat *stat, struct change *change)
@@ -216,6 +289,8 @@ static int apply(const struct files_share *share, const struct open_file *file, 
 {
 	int ret = set_ownership(share, fd, stat, change);
 
+	if (ret == 0 && (change->valid & CHANGE_SIZE) && change->kill)
+		ret = remembered_kill(share, fd);
 	if (ret == 0 && (change->valid & CHANGE_SIZE))
 		ret = set_size(file, fd, stat, change->size);
 	if (ret == 0 && (change->valid & (CHANGE_ATIME | CHANGE_MTIME)))

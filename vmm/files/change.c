@@ -7,6 +7,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/files/operations.h"
+#include "vmm/files/remember.h"
 
 /*
  * Something is to be created at a name in a directory: its place, which the policy allows, and the
@@ -56,26 +57,46 @@ int op_symlink(struct tree *tree, struct node *parent, const struct name *name, 
 	return end(directory, name, ret, made);
 }
 
-int op_mknod(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,
-	     struct stat *made)
+static bool is_special(uint32_t mode)
 {
-	struct place place;
-	int fd, ret;
+	return S_ISFIFO(mode) || S_ISSOCK(mode) || S_ISCHR(mode) || S_ISBLK(mode);
+}
 
-	if (!S_ISREG(mode))
+/* Notes that the empty file is a special one of the sandbox's root. */
+static int remember_special(const struct files_share *share, int fd, uint32_t mode, uint32_t rdev)
+{
+	const struct remembered remembered = {
+		.uid = share->uid,
+		.gid = share->gid,
+		.mode = mode & S_IFMT,
+		.rdev = S_ISCHR(mode) || S_ISBLK(mode) ? rdev : 0,
+	};
+
+	return remembered_set(fd, &remembered);
+}
+
+int op_mknod(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,
+	     uint32_t rdev, struct stat *made)
+{
+	const struct files_share *share = tree->share;
+	struct place place;
+	int directory, fd, ret;
+
+	if (!S_ISREG(mode) && !(share->remember && is_special(mode)))
 		return -EPERM;
-	ret = place_child(tree, parent, name->text, name->length, &place);
-	if (ret == 0)
-		ret = place_creatable(tree, &place, POLICY_CREATE);
-	if (ret < 0)
-		return ret;
-	fd = place_open(tree, &place, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY,
-			mode & 0777);
-	if (fd < 0)
-		return fd;
-	ret = fstat(fd, made) < 0 ? -errno : 0;
+	directory = begin(tree, parent, name, POLICY_CREATE, &place);
+	if (directory < 0)
+		return directory;
+	fd = openat(directory, name->text,
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, mode & 0777);
+	ret = fd < 0 ? -errno : 0;
+	if (ret == 0 && !S_ISREG(mode)) {
+		ret = remember_special(share, fd, mode, rdev);
+		if (ret < 0)
+			unlinkat(directory, name->text, 0);
+	}
 	fd_close(&fd);
-	return ret;
+	return end(directory, name, ret, made);
 }
 
 /* --- hard links ------------------------------------------------------------------------------- */

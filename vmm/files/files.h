@@ -41,6 +41,12 @@
  * count. */
 #define FILES_OWNER_ATTRIBUTE "user.cordon.owner"
 
+/*
+ * "UID:GID:MODE:RDEV" of a file of a share that remembers owners: of the sandbox, MODE octal with
+ * the type of a special file and set-id bits. The guest does not see it.
+ */
+#define FILES_STAT_ATTRIBUTE "user.cordon.stat"
+
 struct guard;
 
 /* --- shares ----------------------------------------------------------------------------------- */
@@ -56,7 +62,13 @@ struct files_share_config {
 	 * for it.
 	 */
 	bool host_root;
-	bool owners;	  /* the owners of files are in FILES_OWNER_ATTRIBUTE */
+	bool owners; /* the owners of files are in FILES_OWNER_ATTRIBUTE */
+	/*
+	 * Owners, set-id bits and special files that the sandbox asks for are kept in
+	 * FILES_STAT_ATTRIBUTE and shown to it. On the host, files keep their owner, have no such
+	 * bits, and special files are empty ones. Without it, such requests are refused.
+	 */
+	bool remember;
 	uint32_t uid;	  /* the sandbox sees files of the monitor's user as of this user */
 	uint32_t gid;	  /* and those of its group as of this group */
 	uint32_t id_base; /* the guest's kernel adds this to the sandbox's ids (100000) */
@@ -68,7 +80,7 @@ struct files_share_config {
 struct files_share {
 	int root_fd;		     /* O_PATH */
 	char guest[FILES_GUEST_MAX]; /* normalised; "" for the guest's root */
-	bool read_only, rootfs, host_root, owners;
+	bool read_only, rootfs, host_root, owners, remember;
 	uint32_t uid, gid, id_base;
 	uint32_t host_uid, host_gid; /* the monitor's own */
 	struct guard *guard;

@@ -17,11 +17,18 @@
  * - Inode numbers are the host's, mixed with the device's, so that they stay the same and mounts
  *   do not collide. Hard links of the host are several nodes with one inode number.
  * - Nothing is renamed or linked from one root to another (EXDEV).
+ * - A share with `remember` keeps owners, set-id bits and special files that the sandbox asks for
+ *   in an attribute of the host's file, and shows them; the guest's kernel decides by them.
+ *   Symbolic links carry none. READDIR calls a special file a regular one, READDIRPLUS does not.
+ * - Locks are those of a node: for processes of the guest two hard links are two files.
+ * - A replaced policy holds for the next request, also about what is open. What the guest's kernel
+ *   keeps it does not request again: names and data of a loose root, data of an open file and
+ *   targets of links of a strict one.
  *
  * What is negotiated in INIT: asynchronous reads, atomic O_TRUNC, large messages, READDIRPLUS
  * (adaptive), parallel lookups, cached symbolic links (a changed link is a new node), POSIX locks
- * and flock, asynchronous direct I/O and mmap with it, HANDLE_KILLPRIV_V2 (no set-id file is ever
- * open for writing). Not negotiated, because:
+ * and flock, asynchronous direct I/O and mmap with it, HANDLE_KILLPRIV_V2 (no set-id file of the
+ * host is opened for writing, and remembered bits are removed). Not negotiated, because:
  * - WRITEBACK_CACHE, AUTO_INVAL_DATA, EXPLICIT_INVAL_DATA: data is checked at each open, and the
  *   guest drops what it caches when the size changes meanwhile. The first would hide the guest's
  *   writes from the host, the second drop the cache at each of the guest's own writes, the third

@@ -122,6 +122,9 @@ int fuse_statx(struct fuse_request *request)
 	out.stat.ino = attr.ino;
 	out.stat.size = attr.size;
 	out.stat.blocks = attr.blocks;
+	/* Encoded as the kernel's new_encode_dev() does. */
+	out.stat.rdev_major = (attr.rdev & 0xfff00) >> 8;
+	out.stat.rdev_minor = (attr.rdev & 0xff) | (attr.rdev >> 12 & 0xfff00);
 	put_time(&out.stat.atime, attr.atime, attr.atimensec);
 	put_time(&out.stat.mtime, attr.mtime, attr.mtimensec);
 	put_time(&out.stat.ctime, attr.ctime, attr.ctimensec);
@@ -136,10 +139,12 @@ _Static_assert(FATTR_MODE == CHANGE_MODE && FATTR_UID == CHANGE_UID && FATTR_GID
 		       FATTR_MTIME == CHANGE_MTIME,
 	       "flags of changes");
 
-/* The host sets the time of the change itself, and no set-id bit is left to be cleared. */
-#define FATTR_IGNORED (FATTR_LOCKOWNER | FATTR_CTIME | FATTR_KILL_SUIDGID)
+/* The host sets the time of the change itself. */
+#define FATTR_IGNORED (FATTR_LOCKOWNER | FATTR_CTIME)
 #define FATTR_CHANGES (2 * FATTR_MTIME - 1)
-#define FATTR_KNOWN   (FATTR_CHANGES | FATTR_FH | FATTR_ATIME_NOW | FATTR_MTIME_NOW | FATTR_IGNORED)
+#define FATTR_KNOWN                                                                          \
+	(FATTR_CHANGES | FATTR_FH | FATTR_ATIME_NOW | FATTR_MTIME_NOW | FATTR_KILL_SUIDGID | \
+	 FATTR_IGNORED)
 
 static void to_time(struct timespec *to, uint64_t sec, uint32_t nsec, bool now)
 {
@@ -167,7 +172,8 @@ int fuse_setattr(struct fuse_request *request)
 				 .mode = in.mode,
 				 .uid = in.uid,
 				 .gid = in.gid,
-				 .size = in.size};
+				 .size = in.size,
+				 .kill = in.valid & FATTR_KILL_SUIDGID};
 	to_time(&change.time[0], in.atime, in.atimensec, in.valid & FATTR_ATIME_NOW);
 	to_time(&change.time[1], in.mtime, in.mtimensec, in.valid & FATTR_MTIME_NOW);
 	ret = op_change(request->root->tree, request->node, handle ? &handle->file : NULL, &change);

@@ -33,7 +33,7 @@ static bool look(const struct listing *listing, const struct entry *entry,
 	/* A mount, which the guest does not enter. */
 	if (stat->st_dev != directory->st_dev && !share->host_root)
 		return false;
-	if (!share->owners)
+	if (!files_share_notes(share))
 		return true;
 	*fd = openat(listing->directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return *fd >= 0 && fstat(*fd, stat) == 0;
@@ -93,9 +93,10 @@ static bool put_entry(void *arg, const struct entry *entry, const struct stat *d
 	if (listing->plus &&
 	    entry_size(entry->name) + sizeof(told) <= listing->limit - request->out.at)
 		tell(listing, entry, directory, &told);
+	/* A special file of the sandbox is another one on the host. */
 	return fuse_put_entry(request, listing->limit, listing->plus ? &told : NULL,
 			      entry_ino(listing->file, entry, directory), (uint64_t)entry->offset,
-			      entry->type, entry->name);
+			      told.nodeid ? IFTODT(told.attr.mode) : entry->type, entry->name);
 }
 
 /* An O_PATH descriptor of the place of an open directory; -1: another directory is there. */

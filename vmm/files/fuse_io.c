@@ -8,6 +8,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/files/fuse_internal.h"
+#include "vmm/files/remember.h"
 
 /* Whether a handle is a file that was opened for reading or for writing: 0 or -errno. */
 static int check_access(const struct fuse_handle *handle, bool write)
@@ -86,6 +87,11 @@ int fuse_write(struct fuse_request *request)
 	ret = file_allowed(request->root->tree, &handle->file, op);
 	if (ret < 0)
 		return ret;
+	if (in.write_flags & FUSE_WRITE_KILL_SUIDGID) {
+		ret = remembered_kill(request->root->tree->share, handle->file.fd);
+		if (ret < 0)
+			return ret;
+	}
 	request->root->written = true;
 	fuse_suspend(request, handle);
 	n = file_write(&handle->file, in.offset, data, in.size, op == POLICY_APPEND);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
 
 /* Tells the guest what was made at a name, unless ret is an error. */
@@ -14,12 +15,20 @@ static int made(struct fuse_request *request, const struct name *name, const str
 	struct fuse_root *root = request->root;
 	struct fuse_entry_out out;
 	struct node *node;
+	struct stat now;
+	int fd = -1;
 
 	if (ret < 0)
 		return ret;
+	now = *stat;
 	root->written = true;
 	node = fuse_node_at(root, request->node, name, stat);
-	ret = node ? fuse_node_tell(root, node, stat, -1, &out) : -ENFILE;
+	if (node && files_share_notes(root->tree->share))
+		fd = op_look(root->tree, node, NULL, POLICY_LOOKUP, &now);
+	if (fd >= 0 && request->head.opcode != FUSE_LINK)
+		op_made_by(root->tree->share, fd, &now, request->head.uid, request->head.gid);
+	ret = node ? fuse_node_tell(root, node, &now, fd, &out) : -ENFILE;
+	fd_close(&fd);
 	if (ret == 0)
 		fuse_put(request, &out, sizeof(out));
 	return ret;
@@ -57,7 +66,7 @@ int fuse_mknod(struct fuse_request *request)
 	if (ret == 0)
 		ret = take_last_name(request, &name);
 	if (ret == 0)
-		ret = op_mknod(request->root->tree, request->node, &name, in.mode, &stat);
+		ret = op_mknod(request->root->tree, request->node, &name, in.mode, in.rdev, &stat);
 	return made(request, &name, &stat, ret);
 }
 

@@ -53,6 +53,7 @@ void fuse_fill_attr(const struct fuse_root *root, const struct node *node, const
 		.nlink = (uint32_t)stat->st_nlink,
 		.uid = shown.uid,
 		.gid = shown.gid,
+		.rdev = shown.rdev,
 		.blksize = (uint32_t)stat->st_blksize,
 	};
 	/* The guest's kernel refuses to link a file that has no links. */

@@ -8,6 +8,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
+#include "vmm/files/remember.h"
 
 /* --- what the guest may keep ------------------------------------------------------------------ */
 
@@ -84,6 +85,14 @@ static int handle_of(struct fuse_root *root, struct node *node, int fd, uint32_t
 	return 0;
 }
 
+/* An open that truncates takes set-id bits away if the guest's kernel wants that. */
+static int kill_set_id(const struct fuse_root *root, int fd, uint32_t flags, uint32_t open_flags)
+{
+	return (flags & O_TRUNC) && (open_flags & FUSE_OPEN_KILL_SUIDGID)
+		       ? remembered_kill(root->tree->share, fd)
+		       : 0;
+}
+
 static int open_node(struct fuse_request *request, uint32_t more)
 {
 	struct fuse_open_out out;
@@ -106,6 +115,11 @@ static int open_node(struct fuse_request *request, uint32_t more)
 	if (S_ISDIR(stat.st_mode) != (more == O_DIRECTORY)) {
 		fd_close(&fd);
 		return -EISDIR;
+	}
+	ret = kill_set_id(request->root, fd, flags, in.open_flags);
+	if (ret < 0) {
+		fd_close(&fd);
+		return ret;
 	}
 	ret = handle_of(request->root, request->node, fd, flags, &stat, flags & O_TRUNC, &out);
 	if (ret == 0)
@@ -173,10 +187,14 @@ int fuse_create(struct fuse_request *request)
 	fd = ret < 0 ? ret : op_create(tree, &place, in.flags, in.mode, &stat, &created);
 	if (fd < 0)
 		return fd;
-	if (S_ISDIR(stat.st_mode)) {
+	ret = S_ISDIR(stat.st_mode) ? -EISDIR
+				    : kill_set_id(request->root, fd, in.flags, in.open_flags);
+	if (ret < 0) {
 		fd_close(&fd);
-		return -EISDIR;
+		return ret;
 	}
+	if (created)
+		op_made_by(tree->share, fd, &stat, request->head.uid, request->head.gid);
 	return opened(request, fuse_node_at(request->root, request->node, &name, &stat), fd,
 		      in.flags, &stat, created || (in.flags & O_TRUNC));
 }
@@ -200,6 +218,7 @@ int fuse_tmpfile(struct fuse_request *request)
 	fd = ret < 0 ? ret : op_tmpfile(tree, request->node, in.flags, in.mode, &stat);
 	if (fd < 0)
 		return fd;
+	op_made_by(tree->share, fd, &stat, request->head.uid, request->head.gid);
 	node = node_removed(tree);
 	if (node) {
 		node_know(node, &stat);

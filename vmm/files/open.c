@@ -7,6 +7,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/files/operations.h"
+#include "vmm/files/remember.h"
 
 static bool writes(uint32_t flags)
 {
@@ -64,6 +65,17 @@ static int openable(const struct stat *stat, uint32_t flags)
 	return set_id && writes(flags) ? -EPERM : 0;
 }
 
+/* A special file of the sandbox is an empty file of the host. */
+static bool is_remembered_special(const struct files_share *share, int fd, const struct stat *stat)
+{
+	struct remembered remembered;
+
+	if (!S_ISREG(stat->st_mode))
+		return false;
+	remembered_get(share, fd, &remembered);
+	return remembered.mode & S_IFMT;
+}
+
 /* node: whose place it is, or NULL: whatever is there is opened. */
 static int open_existing(struct tree *tree, struct node *node, const struct place *place,
 			 uint32_t flags, struct stat *stat)
@@ -76,6 +88,8 @@ static int open_existing(struct tree *tree, struct node *node, const struct plac
 	if (path_fd < 0)
 		return path_fd;
 	ret = openable(stat, flags);
+	if (ret == 0 && is_remembered_special(tree->share, path_fd, stat))
+		ret = -EACCES;
 	fd = ret < 0 ? ret : reopen(path_fd, host_flags(tree, place, flags));
 	fd_close(&path_fd);
 	return fd;

@@ -15,11 +15,17 @@
 /* What the guest sees of a file of the host, where it differs. */
 struct shown {
 	uint64_t ino; /* never 0 */
-	uint32_t mode, uid, gid;
+	uint32_t mode, uid, gid, rdev;
 };
 
-/* fd: the file's, for shares with noted owners; else it may be -1. */
+/* fd: the file's, for shares that files_share_notes(); else it may be -1. */
 void op_show(const struct files_share *share, int fd, const struct stat *stat, struct shown *out);
+
+/* Whether something about the share's files is noted in attributes of theirs. */
+static inline bool files_share_notes(const struct files_share *share)
+{
+	return share->owners || share->remember;
+}
 
 /* A number of a file that is the same as long as the host's are, and differs between mounts. */
 uint64_t op_ino(dev_t dev, ino_t ino);
@@ -43,11 +49,19 @@ struct change {
 	uint32_t mode, uid, gid;
 	uint64_t size;
 	struct timespec time[2]; /* access, modification; or tv_nsec UTIME_NOW */
+	bool kill;		 /* with a new size: the file loses remembered set-id bits */
 };
 
 /* file: open at the node, or NULL. times is changed. */
 int op_change(struct tree *tree, struct node *node, const struct open_file *file,
 	      struct change *change);
+
+/*
+ * The sandbox's user of these ids, as the guest's kernel numbers them, has made the file of fd: is
+ * noted if the share remembers owners, and the file seems to have another one.
+ */
+void op_made_by(const struct files_share *share, int fd, const struct stat *stat, uint32_t uid,
+		uint32_t gid);
 
 /* Returns the target's length; it does not end in NUL. */
 int op_readlink(struct tree *tree, struct node *node, char target[PATH_MAX]);
@@ -61,9 +75,9 @@ int op_mkdir(struct tree *tree, struct node *parent, const struct name *name, ui
 	     struct stat *made);
 int op_symlink(struct tree *tree, struct node *parent, const struct name *name, const char *target,
 	       struct stat *made);
-/* An empty file. Other types are refused (-EPERM): see docs/shares.md. */
+/* An empty file; as such, a special one if the share remembers it, or else -EPERM. */
 int op_mknod(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,
-	     struct stat *made);
+	     uint32_t rdev, struct stat *made);
 /* file: an open file without a name (O_TMPFILE), or NULL. */
 int op_link(struct tree *tree, struct node *node, const struct open_file *file, struct node *parent,
 	    const struct name *name, struct stat *made);

@@ -107,6 +107,7 @@ int files_share_open(struct files_share *share, const struct files_share_config 
 		.rootfs = config->rootfs,
 		.host_root = config->host_root,
 		.owners = config->owners,
+		.remember = config->remember,
 		.uid = config->uid,
 		.gid = config->gid,
 		.id_base = config->id_base,
