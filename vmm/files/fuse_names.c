@@ -20,14 +20,15 @@ static int made(struct fuse_request *request, const struct name *name, const str
 
 	if (ret < 0)
 		return ret;
-	now = *stat;
 	root->written = true;
 	node = fuse_node_at(root, request->node, name, stat);
 	if (node && files_share_notes(root->tree->share))
 		fd = op_look(root->tree, node, NULL, POLICY_LOOKUP, &now);
+	if (fd >= 0)
+		stat = &now;
 	if (fd >= 0 && request->head.opcode != FUSE_LINK)
-		op_made_by(root->tree->share, fd, &now, request->head.uid, request->head.gid);
-	ret = node ? fuse_node_tell(root, node, &now, fd, &out) : -ENFILE;
+		op_made_by(root->tree->share, fd, stat, request->head.uid, request->head.gid);
+	ret = node ? fuse_node_tell(root, node, stat, fd, &out) : -ENFILE;
 	fd_close(&fd);
 	if (ret == 0)
 		fuse_put(request, &out, sizeof(out));
