@@ -29,6 +29,29 @@ START_TEST(a_permitted_name_passes_and_another_does_not)
 }
 END_TEST
 
+/* A rule that denies a name closes the addresses that the guest was given for it. */
+START_TEST(a_denied_name_closes_its_addresses)
+{
+	static const char rules[] = "net deny tls evil.example:*\nnet allow dns evil.example\n"
+				    "net allow tcp 93.184.216.34:*\n";
+	struct world_connection *connection;
+	size_t length;
+
+	begin(rules, WORLD_SINK);
+	/* Without a DNS reply the rule about TCP opens them, whatever is sent. */
+	connection = open_one();
+	length = send_hello(connection, "evil.example");
+	ck_assert(relay_world_until(&world, client_has, &length));
+	relay_resolver_ask(&world, "evil.example");
+	connection = relay_world_connect(&world, &address, server->port);
+	ck_assert(relay_world_until(&world, world_is_open_or_closed, connection));
+	send_hello(connection, "evil.example");
+	ck_assert(relay_world_until(&world, world_is_closed, connection));
+	ck_assert_uint_eq(server->clients < 2 ? 0 : server->client[1].got_length, 0);
+	end();
+}
+END_TEST
+
 START_TEST(a_name_without_a_pin_opens_nothing)
 {
 	struct world_connection *connection;
@@ -292,8 +315,8 @@ START_TEST(a_websocket_is_opaque_once_the_server_agrees)
 END_TEST
 
 UNIT_MAIN("relay_judged", a_permitted_name_passes_and_another_does_not,
-	  a_name_without_a_pin_opens_nothing, the_name_of_another_address_is_refused,
-	  every_request_of_a_connection_is_judged,
+	  a_name_without_a_pin_opens_nothing, a_denied_name_closes_its_addresses,
+	  the_name_of_another_address_is_refused, every_request_of_a_connection_is_judged,
 	  a_connection_without_a_name_is_not_kept_by_a_rule_with_one,
 	  an_approval_is_for_the_rule_that_asked, a_server_that_speaks_first_is_heard,
 	  a_guest_that_ends_unjudged_sends_nothing,
