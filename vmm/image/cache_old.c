@@ -49,15 +49,20 @@ static void note_owner(struct erofs_stat *to, int fd)
 {
 	char text[24];
 	ssize_t length = fd < 0 ? -1 : fgetxattr(fd, OWNER_ATTRIBUTE, text, sizeof(text) - 1);
-	unsigned uid, gid;
+	unsigned long uid, gid;
+	char *end;
 
 	if (length < 0)
 		return;
 	text[length] = '\0';
-	if (sscanf(text, "%u:%u", &uid, &gid) == 2) {
-		to->uid = uid;
-		to->gid = gid;
-	}
+	uid = strtoul(text, &end, 10);
+	if (*end != ':')
+		return;
+	gid = strtoul(end + 1, &end, 10);
+	if (*end)
+		return;
+	to->uid = (uint32_t)uid;
+	to->gid = (uint32_t)gid;
 }
 
 static int add(struct conversion *conversion, const struct stat *status, int fd, const char *target,
