@@ -9,7 +9,8 @@
 struct names_end {
 	struct relay_stream *stream;
 	struct names_stream *names;
-	bool idle; /* what the guest has sent last is no whole query, or has no room yet */
+	bool idle;   /* what the guest has sent last is no whole query, or has no room yet */
+	bool broken; /* part of a reply was lost */
 };
 
 static void end_if_done(struct names_end *end)
@@ -32,9 +33,12 @@ static void output(void *arg, const uint8_t *bytes, size_t length)
 {
 	struct names_end *end = arg;
 
-	/* Without memory for all of it, the rest would be taken for another message. */
-	if (tcp_write(end->stream->tcp, bytes, length) < length)
-		tcp_abort(end->stream->tcp);
+	/*
+	 * Without memory for all of it, the rest would be taken for another message. The connection
+	 * is aborted in a turn, since the query may lie in its buffer.
+	 */
+	if (end->broken || tcp_write(end->stream->tcp, bytes, length) < length)
+		end->broken = true;
 	end->stream->flow.bytes_in += length;
 	/* There may be room for its next query, and the guest's end may have waited for this. */
 	stream_wake(end->stream);
@@ -57,6 +61,10 @@ static void turn(void *arg)
 	struct names_end *end = arg;
 	struct tcp *tcp = end->stream->tcp;
 
+	if (end->broken) {
+		tcp_abort(tcp);
+		return;
+	}
 	end_if_done(end);
 	if (end->idle && !end->stream->out_ended && tcp_state(tcp) == TCP_STATE_CLOSE_WAIT &&
 	    names_stream_waiting(end->names) == 0 && room(end) >= NAMES_STREAM_OUTPUT)
