@@ -129,6 +129,22 @@ static ssize_t read_file(const char *path, char text[FILE_MAX])
 	return got < 0 ? -1 : got;
 }
 
+static bool are_same(const struct resolver_servers *a, const struct resolver_servers *b)
+{
+	const void *one, *other;
+	unsigned i;
+
+	if (a->count != b->count)
+		return false;
+	for (i = 0; i < a->count; i++) {
+		one = &a->address[i];
+		other = &b->address[i];
+		if (a->length[i] != b->length[i] || memcmp(one, other, a->length[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
 bool resolver_file_read(struct resolver_file *file, struct resolver_servers *servers)
 {
 	struct resolver_servers now;
@@ -138,7 +154,7 @@ bool resolver_file_read(struct resolver_file *file, struct resolver_servers *ser
 	if (got < 0)
 		return false;
 	resolver_parse(text, (size_t)got, file->port, &now);
-	if (file->known && memcmp(&now, &file->read, sizeof(now)) == 0)
+	if (file->known && are_same(&now, &file->read))
 		return false;
 	file->known = true;
 	file->read = now;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The IPv6 addresses of a tap's wire, of which the host's interface has one, or none. */
-#include <stdio.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
@@ -32,31 +31,62 @@ bool tap_guest_address6(const uint8_t host[TAP_IPV6], unsigned prefix, uint8_t g
 	return true;
 }
 
-static bool read_hex(const char *digits, uint8_t to[TAP_IPV6])
+/* The value of a lower-case hexadecimal digit, or -1. */
+static int digit_of(char c)
 {
-	unsigned i, byte;
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
 
-	for (i = 0; i < TAP_IPV6; i++) {
-		if (sscanf(digits + 2 * i, "%2x", &byte) != 1)
+/* Takes a number of at most 8 digits behind blanks. */
+static bool take_number(const char **at, unsigned *to)
+{
+	unsigned digits = 0;
+
+	while (**at == ' ')
+		(*at)++;
+	for (*to = 0; digit_of(**at) >= 0 && digits < 8; digits++)
+		*to = *to << 4 | (unsigned)digit_of(*(*at)++);
+	return digits > 0;
+}
+
+static bool take_address(const char **at, uint8_t to[TAP_IPV6])
+{
+	unsigned i;
+
+	for (i = 0; i < 2 * TAP_IPV6; i++) {
+		const int digit = digit_of((*at)[i]);
+
+		if (digit < 0)
 			return false;
-		to[i] = (uint8_t)byte;
+		to[i / 2] = (uint8_t)(to[i / 2] << 4 | digit);
 	}
+	*at += i;
 	return true;
+}
+
+/* Whether the rest of a line is this name, behind blanks. */
+static bool take_name(const char *at, const char *name)
+{
+	const size_t length = strlen(name);
+
+	at += strspn(at, " ");
+	return strncmp(at, name, length) == 0 && (at[length] == '\n' || at[length] == '\0');
 }
 
 void tap_read_ipv6(struct tap_wire *wire, const char *name, const char *text)
 {
-	char digits[2 * TAP_IPV6 + 1], owner[TAP_NAME_MAX + 1];
-	unsigned prefix, scope, flags;
-	const char *line = text;
+	unsigned index, prefix, scope, flags;
+	const char *line = text, *at;
 
 	wire->prefix6 = 0;
 	while (line && wire->prefix6 == 0 && wire->mtu >= MTU_MIN) {
-		if (sscanf(line, "%32[0-9a-f] %*x %x %x %x %15s", digits, &prefix, &scope, &flags,
-			   owner) == 5 &&
-		    strcmp(owner, name) == 0 && scope == SCOPE_GLOBAL &&
+		at = line;
+		if (take_address(&at, wire->host6) && take_number(&at, &index) &&
+		    take_number(&at, &prefix) && take_number(&at, &scope) &&
+		    take_number(&at, &flags) && take_name(at, name) && scope == SCOPE_GLOBAL &&
 		    !(flags & (TEMPORARY | DAD_FAILED | DEPRECATED)) &&
-		    strlen(digits) == sizeof(digits) - 1 && read_hex(digits, wire->host6) &&
 		    tap_guest_address6(wire->host6, prefix, wire->guest6))
 			wire->prefix6 = prefix;
 		line = strchr(line, '\n');
