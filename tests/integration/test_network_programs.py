@@ -49,8 +49,8 @@ def requests(result, port=at.WEB):
 
 
 def refused(result):
-    """What the log says was refused: (protocol, address, port) of connections and requests."""
-    return [(line["protocol"], line["address"], line["port"]) for line in result["audit"]
+    """What the log says was refused: (protocol, address, port) of connections, requests and pings, which have no port."""
+    return [(line["protocol"], line["address"], line.get("port")) for line in result["audit"]
             if line.get("verdict") == "deny" and line["op"] == "connect"]
 
 
