@@ -118,7 +118,7 @@ def test_pip():
     install = (f"python3 /pip.whl/pip install -q --disable-pip-version-check --no-cache-dir --no-compile --retries 0 "
                f"-i http://web.test:{at.WEB}/simple/ --trusted-host web.test -t /tmp/got")
     script = f"cd /tmp; {install} other; echo $?; {install} tiny; echo $?; cd got && python3 -m tiny"
-    result, lines = do(script, [f"http GET web.test:{at.WEB}/simple/tiny/*"], "--rootfs",
+    result, lines = do(script, [f"http GET web.test:{at.WEB}/simple/tiny/**"], "--rootfs",
                        image(PYTHON, trees=(MODULES,), copies={"/pip.whl": wheels[0]}), "-m", "512M")
     assert lines == ["1", "0", "tiny works"], result
     assert requests(result) == ["GET /simple/tiny/", "GET /simple/tiny/tiny-1.0-py3-none-any.whl"], result
