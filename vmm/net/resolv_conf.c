@@ -11,7 +11,6 @@
 #include "vmm/net/resolver.h"
 
 #define SERVER_TEXT INET6_ADDRSTRLEN
-#define FILE_MAX    16384 /* bytes that are looked at */
 
 /* The rest of a line, or of a file. */
 struct text {
@@ -109,8 +108,7 @@ void resolver_parse(const char *text, size_t length, uint16_t port,
 	}
 }
 
-/* Reads a file of FILE_MAX bytes at most. Its length, without a last line that is cut; or -1. */
-static ssize_t read_file(const char *path, char text[FILE_MAX])
+ssize_t resolver_file_text(const char *path, char text[RESOLVER_FILE_MAX])
 {
 	/* A FIFO has no writer to wait for. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -120,10 +118,10 @@ static ssize_t read_file(const char *path, char text[FILE_MAX])
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-		got = fd_read_full(fd, text, FILE_MAX);
+		got = fd_read_full(fd, text, RESOLVER_FILE_MAX);
 	close(fd);
 	/* What is left of an address that is cut may be another address. */
-	if (got == FILE_MAX)
+	if (got == RESOLVER_FILE_MAX)
 		while (got > 0 && text[got - 1] != '\n')
 			got--;
 	return got < 0 ? -1 : got;
@@ -148,8 +146,8 @@ static bool are_same(const struct resolver_servers *a, const struct resolver_ser
 bool resolver_file_read(struct resolver_file *file, struct resolver_servers *servers)
 {
 	struct resolver_servers now;
-	char text[FILE_MAX];
-	ssize_t got = read_file(file->path, text);
+	char text[RESOLVER_FILE_MAX];
+	ssize_t got = resolver_file_text(file->path, text);
 
 	if (got < 0)
 		return false;
@@ -208,8 +206,8 @@ unsigned resolver_search(const char *text, size_t length, char to[RESOLVER_SEARC
 
 unsigned resolver_file_search(const char *path, char to[RESOLVER_SEARCH_TEXT])
 {
-	char text[FILE_MAX];
-	ssize_t got = read_file(path, text);
+	char text[RESOLVER_FILE_MAX];
+	ssize_t got = resolver_file_text(path, text);
 
 	return resolver_search(text, got > 0 ? (size_t)got : 0, to);
 }

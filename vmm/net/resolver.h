@@ -13,6 +13,7 @@
 #define CORDON_NET_RESOLVER_H
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
@@ -23,8 +24,9 @@
 #define RESOLVER_TRIES	 4
 #define RESOLVER_WAIT_NS UINT64_C(2000000000) /* for each response */
 
-#define RESOLVER_DOMAINS     6	 /* in a search list, as in the C library */
-#define RESOLVER_SEARCH_TEXT 256 /* bytes of a search list with its NUL */
+#define RESOLVER_FILE_MAX    16384 /* bytes of a resolv.conf that are looked at */
+#define RESOLVER_DOMAINS     6	   /* in a search list, as in the C library */
+#define RESOLVER_SEARCH_TEXT 256   /* bytes of a search list with its NUL */
 
 struct resolver;
 
@@ -38,6 +40,12 @@ struct resolver_servers {
 void resolver_parse(const char *text, size_t length, uint16_t port,
 		    struct resolver_servers *servers);
 
+/*
+ * Reads a resolv.conf: its length, without a last line that RESOLVER_FILE_MAX cuts; or -1 if it is
+ * missing or no regular file. Never waits for a writer.
+ */
+ssize_t resolver_file_text(const char *path, char text[RESOLVER_FILE_MAX]);
+
 /* A resolv.conf that is read again when it changes. Zeroed at first but for path and port. */
 struct resolver_file {
 	const char *path;
@@ -48,8 +56,8 @@ struct resolver_file {
 };
 
 /*
- * Reads the file, of which the whole lines within 16 KiB count, and never waits for it. By its
- * contents, since a file that is replaced twice within a clock tick may look the same. True:
+ * Reads the file, of which the whole lines within RESOLVER_FILE_MAX count, and never waits for it.
+ * By its contents, since a file that is replaced twice within a clock tick may look the same. True:
  * servers are the new ones. False: they are as before, or there is no such regular file now.
  */
 bool resolver_file_read(struct resolver_file *file, struct resolver_servers *servers);

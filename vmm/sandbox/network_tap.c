@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,9 +19,8 @@
 #include "vmm/sandbox/network.h"
 #include "vmm/sandbox/network_internal.h"
 
-#define RESOLV_CONF_MAX 8192
-#define DNS_PORT	53
-#define MTU_MAX		65520
+#define DNS_PORT 53
+#define MTU_MAX	 65520
 
 struct network_tap {
 	struct network *network;
@@ -201,11 +199,9 @@ bool network_tap_read_names(struct network_tap_names *names, const char *text, s
 static void find_names(struct network_tap *tap)
 {
 	bool ipv6 = tap->wire.prefix6 != 0;
-	char text[RESOLV_CONF_MAX];
-	int fd = open(NETWORK_RESOLV_CONF, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t got = fd < 0 ? 0 : fd_read_full(fd, text, sizeof(text));
+	char text[RESOLVER_FILE_MAX];
+	ssize_t got = resolver_file_text(NETWORK_RESOLV_CONF, text);
 
-	fd_close(&fd);
 	if (network_tap_read_names(&tap->names, text, got > 0 ? (size_t)got : 0, ipv6))
 		return;
 	log_warning("--net tap=%s: names do not resolve in the sandbox: " NETWORK_RESOLV_CONF
