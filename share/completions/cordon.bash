@@ -60,9 +60,9 @@ _cordon() {
 	help) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_verbs)" -- "$word") ;;
 	image)
 		case ${COMP_WORDS[2]} in
-		build) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+		build | convert) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		rm) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_images)" -- "$word") ;;
-		*) mapfile -t COMPREPLY < <(compgen -W "ls build rm" -- "$word") ;;
+		*) mapfile -t COMPREPLY < <(compgen -W "ls build convert rm" -- "$word") ;;
 		esac ;;
 	policy)
 		case $COMP_CWORD:${COMP_WORDS[2]} in
