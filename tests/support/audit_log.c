@@ -139,6 +139,16 @@ int audit_log_check(struct audit_check *check, const char *text, unsigned *found
 	return ret < 0 ? ret : audit_check_end(check, err);
 }
 
+unsigned audit_log_lines(const char *text)
+{
+	struct audit_check check;
+	struct err err = {""};
+	unsigned found = 0;
+
+	ck_assert_msg(audit_log_check(&check, text, &found, &err) == 0, "%s", err.text);
+	return found;
+}
+
 void audit_log_edit(const char *script, enum audit_part part, unsigned number)
 {
 	char command[512], path[AUDIT_PATH_MAX];

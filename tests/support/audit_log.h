@@ -25,6 +25,9 @@ int audit_log_path_read(struct audit *audit, const char *object, size_t length,
  */
 int audit_log_check(struct audit_check *check, const char *text, unsigned *found, struct err *err);
 
+/* The same of a log that must hold: how many lines contain the text. */
+unsigned audit_log_lines(const char *text);
+
 /* Runs sed -i SCRIPT on a file of the log. */
 void audit_log_edit(const char *script, enum audit_part part, unsigned number);
 

@@ -69,17 +69,6 @@ void end(void)
 	audit_log_end();
 }
 
-/* How many lines of the log have the text. */
-unsigned logged(const char *text)
-{
-	struct audit_check check;
-	struct err err = {""};
-	unsigned found = 0;
-
-	ck_assert_msg(audit_log_check(&check, text, &found, &err) == 0, "%s", err.text);
-	return found;
-}
-
 void take(uint32_t ticket, uint16_t port)
 {
 	struct relay_check check = fake_relay_check(ticket);

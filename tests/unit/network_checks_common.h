@@ -3,6 +3,7 @@
 #ifndef CORDON_TEST_NETWORK_CHECKS_COMMON_H
 #define CORDON_TEST_NETWORK_CHECKS_COMMON_H
 
+#include "tests/support/audit_log.h"
 #include "tests/support/fake_relay.h"
 #include "tests/support/unit.h"
 #include "vmm/policy/guard.h"
@@ -29,9 +30,6 @@ struct policy *parse(const char *text);
 /* With a policy; attended: an operator is attached. */
 void begin(const char *text, bool attended);
 void end(void);
-
-/* How many lines of the log have the text. */
-unsigned logged(const char *text);
 
 /* Takes a request of the relay: TCP to 93.184.216.34 and a port. */
 void take(uint32_t ticket, uint16_t port);

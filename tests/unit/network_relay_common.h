@@ -6,6 +6,7 @@
 #ifndef CORDON_TEST_NETWORK_RELAY_COMMON_H
 #define CORDON_TEST_NETWORK_RELAY_COMMON_H
 
+#include "tests/support/audit_log.h"
 #include "tests/support/fake_relay.h"
 #include "tests/support/net_card_host.h"
 #include "vmm/policy/guard.h"
@@ -42,8 +43,6 @@ void start(void);
 
 void on_reported(void *arg);
 
-/* How many lines of the log have the text. */
-unsigned logged(const char *text);
 /* Until the log has a line with the text, and no more than one. */
 void wait_for(const char *text);
 /* Until it is 1. */

@@ -14,8 +14,8 @@ START_TEST(the_policy_decides_at_once)
 	take(6, 2);
 	expect(2, 6, false, false);
 	ck_assert_uint_eq(checks.count + open_questions(), 0);
-	ck_assert_uint_eq(logged("\"verdict\":\"allow\""), 1);
-	ck_assert_uint_eq(logged("\"verdict\":\"deny\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"allow\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"deny\""), 1);
 	end();
 }
 END_TEST
@@ -77,7 +77,7 @@ START_TEST(only_published_ports_let_clients_in)
 	check.op = POLICY_LISTEN;
 	network_checks_take(&checks, &check);
 	expect(1, 1, true, false);
-	ck_assert_uint_eq(logged("\"rule\":\"--publish\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"rule\":\"--publish\""), 1);
 	check.protocol = POLICY_UDP;
 	network_checks_take(&checks, &check);
 	expect(2, 1, false, false);
@@ -85,7 +85,7 @@ START_TEST(only_published_ports_let_clients_in)
 	published = false;
 	network_checks_take(&checks, &check);
 	expect(3, 1, false, false);
-	ck_assert_uint_eq(logged("\"rule\":\"--publish\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"rule\":\"--publish\""), 1);
 	end();
 }
 END_TEST
@@ -95,14 +95,14 @@ START_TEST(what_the_relay_refused_is_only_logged)
 	begin(ASKS, true);
 	take(0, 2);
 	ck_assert_uint_eq(verdicts.count, 0);
-	ck_assert_uint_eq(logged("\"verdict\":\"deny\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"deny\""), 1);
 	/* The policy has changed meanwhile: it says nothing that was not so. */
 	take(0, 1);
 	take(0, 3);
 	ck_assert_uint_eq(verdicts.count + open_questions(), 0);
-	ck_assert_uint_eq(logged("\"verdict\":\"allow\""), 0);
-	ck_assert_uint_eq(logged("\"verdict\":\"deny\""), 1);
-	ck_assert_uint_eq(logged("\"event\":\"flow-refused\""), 2);
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"allow\""), 0);
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"deny\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"event\":\"flow-refused\""), 2);
 	end();
 }
 END_TEST
@@ -124,7 +124,7 @@ START_TEST(an_operator_decides)
 	ck_assert_uint_eq(verdicts.count, 3);
 	expect(3, 8, true, true);
 	ck_assert_uint_eq(checks.count, 0);
-	ck_assert_uint_eq(logged("an operator allowed"), 2);
+	ck_assert_uint_eq(audit_log_lines("an operator allowed"), 2);
 	/* It was for those alone. */
 	take(9, 22);
 	ck_assert_uint_eq(verdicts.count, 3);
@@ -158,7 +158,7 @@ START_TEST(without_an_operator_it_is_denied)
 	begin(ASKS, false);
 	take(1, 22);
 	expect(1, 1, false, false);
-	ck_assert_uint_eq(logged("no operator is attached"), 1);
+	ck_assert_uint_eq(audit_log_lines("no operator is attached"), 1);
 	/* The last one leaves. */
 	approvals_attend(questions, true);
 	take(2, 22);
@@ -169,7 +169,7 @@ START_TEST(without_an_operator_it_is_denied)
 	begin("policy 1\non-ask deny\nnet ask tcp *:*\n", true);
 	take(1, 22);
 	expect(1, 1, false, false);
-	ck_assert_uint_eq(logged("the policy says on-ask deny"), 1);
+	ck_assert_uint_eq(audit_log_lines("the policy says on-ask deny"), 1);
 	end();
 }
 END_TEST
@@ -202,7 +202,7 @@ START_TEST(what_waits_is_bounded)
 	ck_assert_uint_eq(checks.count, NETWORK_CHECKS_WAITING);
 	take(100, 22);
 	expect(1, 100, false, false);
-	ck_assert_uint_eq(logged("too many questions are open"), 1);
+	ck_assert_uint_eq(audit_log_lines("too many questions are open"), 1);
 	/* One less, one more. */
 	network_checks_drop(&checks, 5);
 	take(101, 22);
@@ -230,7 +230,7 @@ START_TEST(a_question_is_withdrawn_with_its_last_request)
 	network_checks_drop(&checks, 2);
 	ck_assert_uint_eq(open_questions() + checks.count, 0);
 	ck_assert_uint_eq(verdicts.count, 0);
-	ck_assert_uint_eq(logged("\"event\":\"answer\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"event\":\"answer\""), 1);
 	/* All at once, at the end. */
 	take(3, 22);
 	take(4, 22);
@@ -266,7 +266,7 @@ START_TEST(a_new_policy_decides_what_waits)
 	ck_assert_int_eq(guard_replace(guard, parse("policy 1\nnet deny tcp *:24\n"), "me"), 0);
 	reply(APPROVAL_ONCE);
 	expect(4, 4, false, false);
-	ck_assert_uint_eq(logged("\"verdict\":\"allow\""), 2);
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"allow\""), 2);
 	end();
 }
 END_TEST

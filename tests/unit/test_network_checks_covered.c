@@ -31,20 +31,21 @@ START_TEST(an_approved_connection_covers_its_requests)
 	expect(2, 2, true, true);
 	take_request(3, "a.test", "GET", "/one");
 	expect(3, 3, true, true);
-	ck_assert_uint_eq(logged("\"method\":\"GET\",\"path\":\"/one\""), 1);
-	ck_assert_uint_eq(logged("\"verdict\":\"allow\""), 2);
-	ck_assert_uint_eq(logged("an operator allowed its connection once"), 1);
+	ck_assert_uint_eq(audit_log_lines("\"method\":\"GET\",\"path\":\"/one\""), 1);
+	ck_assert_uint_eq(audit_log_lines("\"verdict\":\"allow\""), 2);
+	ck_assert_uint_eq(audit_log_lines("an operator allowed its connection once"), 1);
 	/* Neither the other rule, nor another name. */
 	take_request(4, "a.test", "POST", "/two");
 	expect(4, 4, false, false);
 	take_request(5, "b.test", "GET", "/three");
 	expect(5, 5, false, false);
-	ck_assert_uint_eq(logged("the approval of its connection is not known"), 3);
+	ck_assert_uint_eq(audit_log_lines("the approval of its connection is not known"), 3);
 	take_request(6, "b.test", NULL, "");
 	reply(APPROVAL_SESSION);
 	take_request(7, "b.test", "GET", "/three");
 	expect(7, 7, true, true);
-	ck_assert_uint_eq(logged("an operator allowed its connection for the sandbox's life"), 1);
+	ck_assert_uint_eq(
+		audit_log_lines("an operator allowed its connection for the sandbox's life"), 1);
 	ck_assert_uint_eq(open_questions(), 0);
 	/* A rule that denies counts for what is covered, too. */
 	ck_assert_int_eq(guard_replace(guard, parse("policy 1\nnet deny http *.test\n"), "me"), 0);

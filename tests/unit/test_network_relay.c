@@ -71,14 +71,14 @@ START_TEST(the_relay_is_told_of_the_resolvers)
 	start();
 	guest_sends(CHECK, 3);
 	wait_for("verdict 9 allowed=0 approved=0");
-	ck_assert_uint_eq(logged("resolvers"), 0);
+	ck_assert_uint_eq(audit_log_lines("resolvers"), 0);
 	guest_sends(NAME, 0);
 	wait_for("verdict 9 allowed=1 approved=0");
-	ck_assert_uint_eq(logged("resolvers"), there);
+	ck_assert_uint_eq(audit_log_lines("resolvers"), there);
 	guest_sends(NAME, 0);
 	guest_sends(ECHO, 0);
 	fake_relay_run(loop, 20);
-	ck_assert_uint_eq(logged("resolvers"), there);
+	ck_assert_uint_eq(audit_log_lines("resolvers"), there);
 	end();
 }
 END_TEST
@@ -125,9 +125,9 @@ START_TEST(the_last_events_are_logged)
 {
 	begin(0, 0);
 	start();
-	ck_assert_uint_eq(logged("forgotten"), 0);
+	ck_assert_uint_eq(audit_log_lines("forgotten"), 0);
 	network_close(&network);
-	ck_assert_uint_eq(logged("forgotten"), 1);
+	ck_assert_uint_eq(audit_log_lines("forgotten"), 1);
 	end();
 }
 END_TEST

@@ -69,7 +69,7 @@ START_TEST(the_relay_may_die)
 	ck_assert(!network.lost);
 	guest_sends(EXIT, 0);
 	wait_for("it exited with status 3");
-	ck_assert_uint_eq(logged("network-lost"), 1);
+	ck_assert_uint_eq(audit_log_lines("network-lost"), 1);
 	ck_assert(network.lost);
 	/* Nothing waits, and all goes on. */
 	ck_assert_uint_eq(network_waiting(&network), 0);

@@ -78,7 +78,6 @@ static void start(void)
 /* How many lines of the log have that text. */
 static unsigned end(const char *text)
 {
-	struct audit_check chains;
 	unsigned found;
 
 	network_close(&network);
@@ -86,7 +85,7 @@ static unsigned end(const char *text)
 	card_end();
 	fd_close(&outside);
 	guard_destroy(guard);
-	ck_assert_int_eq(audit_log_check(&chains, text, &found, &err), 0);
+	found = audit_log_lines(text);
 	audit_log_end();
 	return found;
 }

@@ -246,11 +246,8 @@ static void happen(struct agent_event event, const char *path, const char *argum
 
 static void check_log(const char *line, unsigned count)
 {
-	struct audit_check chains;
-	struct err why;
-	unsigned found;
+	const unsigned found = audit_log_lines(line);
 
-	ck_assert_msg(audit_log_check(&chains, line, &found, &why) == 0, "%s", why.text);
 	ck_assert_msg(found == count, "%u times: %s", found, line);
 }
 
