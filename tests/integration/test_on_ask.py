@@ -2,6 +2,7 @@
 """The command of --on-ask decides what programs of the sandbox propose."""
 import json
 import os
+import time
 
 from cordon import call, limit, work, write
 from sandboxes import execute, executing, sandbox
@@ -37,6 +38,8 @@ def test_a_command_decides_proposals():
         propose("file write /w/b").wait().expect(1, b"", b"rejected: use a\n")
         # What decides questions decides nothing here: an operator has to.
         waits = propose("file write /w/c")
+        while not any(b"file write /w/c" in line for line in open(script + ".questions", "rb")):
+            time.sleep(0.01)
         while not (shown := call("ask", "box").expect(0).stdout.decode()):
             pass
         call("ask", "box", shown.split(":")[0], "always").expect(0)

@@ -79,7 +79,7 @@ static uint32_t take_change(struct unpack *in, struct change *change)
 /* Tsetattr: fid32 valid32 mode32 uid32 gid32 size64 atime_sec64 atime_nsec64 mtime_... */
 int p9_setattr(struct files_session *session, struct unpack *in, struct p9_reply *out)
 {
-	struct change change;
+	struct change change = {0};
 	struct fid *fid;
 	int bad = take_place(session, in, &fid);
 	uint32_t valid = take_change(in, &change);
