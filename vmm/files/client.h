@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The monitor's end of a file server: starts its process, passes requests and replies of a
+ * virtio-fs device through memory that both map (ring.h), gives it shares and the policy, and logs
+ * what it decides. The server parses what the guest and file systems send, so it is taken for
+ * hostile: at the first thing that no working server does it is killed. What a hostile one can do
+ * is lie about files, and about what it has decided.
+ *
+ * The process is this program under the name "cordon-files", with an empty environment and no
+ * descriptors but stderr, its socket, and what comes through that. It ends when the monitor does.
+ * server.h has what it gives up before it reads the first request.
+ *
+ * Threads: files_client_take(), send(), wait(), reply(), release() and waits() may be called from
+ * any thread, with or without the device lock; they take no lock for long, and wait for nothing
+ * but, where so told, the reply. All other calls come from the loop's thread or with the device
+ * lock held. ops are called from the loop's thread, never from within a call of the owner's,
+ * and must not destroy the client.
+ *
+ * A host file system that hangs holds up requests of its own root only: each root has a thread of
+ * the server. Neither files_client_destroy() nor the loop waits for such a thread.
+ */
+#ifndef CORDON_FILES_CLIENT_H
+#define CORDON_FILES_CLIENT_H
+
+#include "vmm/files/fuse.h"
+
+#define FILES_CLIENT_PROGRAM "cordon-files" /* its argv[0], by which main() knows it */
+
+/* --- bounds ----------------------------------------------------------------------------------- */
+
+#define FILES_SLOTS	   64u			  /* requests at the server (-EAGAIN) */
+#define FILES_SLOTS_URGENT 4u			  /* of these only for urgent ones */
+#define FILES_REQUEST_MAX  ((128u << 10) + 4096u) /* bytes of a request, header included */
+#define FILES_REPLY_MAX	   ((128u << 10) + 4096u)
+/*
+ * Requests that wait for a lock keep their slots, but so many at most: the unlock needs one, too.
+ * Further ones get ENOLCK.
+ */
+#define FILES_WAITING_MAX 32u
+#define FILES_SAVED_MAX	  (256u << 20) /* bytes of a saved session (-EFBIG) */
+#define FILES_LOG_BATCH	  64u	       /* records of the log that one turn of the loop takes */
+#define FILES_MESSAGE_MAX                                                       \
+	(16u << 10) /* bytes of a message through the socket: else it is killed \
+		     */
+
+/*
+ * How long a vCPU's thread spins in files_client_wait() before it sleeps, and a thread of the
+ * server after its last request (docs/decisions/0009-file-server-process.md).
+ */
+#define FILES_SPIN_CLIENT_NS 20000u
+#define FILES_SPIN_SERVER_NS 50000u
+
+/*
+ * Until it is ready: it parses the policy, perhaps on a busy host. Until a new policy is in effect.
+ * A server that takes longer is killed.
+ */
+#define FILES_START_MS	30000u
+#define FILES_POLICY_MS 2000u
+#define FILES_SAVE_MS	5000u /* to save or restore a session: -ETIMEDOUT */
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct files_client;
+
+struct files_client_ops {
+	/* A request for which files_client_wait() returned false is done. */
+	void (*done)(void *arg, unsigned slot);
+	/* A slot is free, after files_client_take() has returned -EAGAIN. */
+	void (*room)(void *arg);
+	/*
+	 * The server has ended, or was killed for what it did: once. why: one line. All requests
+	 * under way are done beforehand, with length 0, and further ones are done at once like
+	 * that.
+	 */
+	void (*died)(void *arg, const char *why);
+};
+
+struct files_client_config {
+	/*
+	 * Its policy decides in the server, and its log gets the records of that. It outlives the
+	 * client. NULL: everything is allowed.
+	 */
+	struct guard *guard;
+	const struct files_client_ops *ops;
+	void *arg;
+	const char *program; /* for tests: another program's path; NULL: this one */
+};
+
+/* Starts a server, and does not wait until it is ready. 0, or -errno with a message. */
+int files_client_create(struct files_client **out, struct loop *loop,
+			const struct files_client_config *config, struct err *err);
+
+/*
+ * The same with a server that runs already, behind a socket of type SOCK_SEQPACKET, which it takes
+ * (also on failure). pid 0: it is no child of this process.
+ */
+int files_client_attach(struct files_client **out, struct loop *loop, int fd, pid_t pid,
+			const struct files_client_config *config, struct err *err);
+
+/*
+ * Kills the server. What it has sent for the log before is logged. Slots are no longer valid.
+ * Waits at most a second for the end of the process, which a hanging host file system may put off.
+ * NULL is harmless.
+ */
+void files_client_destroy(struct files_client *client);
+
+/* --- what it serves --------------------------------------------------------------------------- */
+
+/*
+ * Adds a root. number: 0 to FILES_SHARES_MAX - 1 for shares, FILES_SHARES_MAX for the served root
+ * file system. Its name in node 1 is the decimal number. share was opened here by
+ * files_share_open(), which has checked it; its descriptor is passed, its guard is not looked at
+ * (the client's counts), and it need not outlive the call. Holds for all requests that are sent
+ * later; what the server cannot add ends it. 0; -EINVAL: no such number; -EEXIST; -EBUSY: after
+ * files_client_begin(); -EPIPE: the server has ended; or another -errno.
+ */
+int files_client_add(struct files_client *client, unsigned number, const struct files_share *share,
+		     enum fused_cache cache);
+
+/*
+ * There will be no further root: the server gives up, by Landlock where the host has it, all files
+ * but those below its roots. Before the first request, if that is known then.
+ */
+void files_client_begin(struct files_client *client);
+
+/*
+ * The policy that the guard has now. When it returns the server decides by it, and all records of
+ * former policies are logged. 0; -EPIPE: the server has ended, or was killed as it did not do so in
+ * time. Without a guard: 0.
+ */
+int files_client_set_policy(struct files_client *client);
+
+/* --- requests: the operations of struct fs_server_ops (devices/fs/fs.h) ----------------------- */
+
+/*
+ * Takes a free slot with room for FILES_REQUEST_MAX bytes at *buffer. Its number; or -EAGAIN: then
+ * ops->room() will be called. urgent: also one of those that are reserved. There are slots also
+ * when the server has ended.
+ */
+int files_client_take(void *client, bool urgent, void **buffer);
+
+/*
+ * Sends the request of length bytes in the slot, of which the reply may have at most room bytes.
+ */
+void files_client_send(void *client, unsigned slot, size_t length, size_t room);
+
+/*
+ * Call once for each slot sent. Waits up to wait_ns (0: it does not wait). True: the request is
+ * done, *reply has *length bytes, at most the room and FILES_REPLY_MAX, in memory that the server
+ * can change: copy it once. 0 bytes: there is no reply (FORGET and the like; or the server has
+ * ended). False: ops->done() will be called, perhaps before this returns.
+ */
+bool files_client_wait(void *client, unsigned slot, uint64_t wait_ns, const void **reply,
+		       size_t *length);
+
+/* After ops->done(): the same. */
+void files_client_reply(void *client, unsigned slot, const void **reply, size_t *length);
+
+/* Frees a slot that is done, or was taken and not sent. */
+void files_client_release(void *client, unsigned slot);
+
+/*
+ * Whether the request in the slot waits for a lock. Such a request does not count as under way: it
+ * may wait for ever, and is not part of a saved session. The server may change its mind at any
+ * time, unless it is held.
+ */
+bool files_client_waits(void *client, unsigned slot);
+
+/* --- snapshots -------------------------------------------------------------------------------- */
+
+/*
+ * A held server begins no request, also none that waits and could go on. Those that it has begun go
+ * on. Does not wait.
+ */
+void files_client_hold(struct files_client *client, bool held);
+
+/*
+ * Saves the session: with no request under way but those that wait, which stay with the caller, who
+ * sends them again. Holds the server meanwhile. Waits up to FILES_SAVE_MS. 0; -EBUSY: a request
+ * does not end; -EFBIG; -ETIMEDOUT; -EPIPE: the server has ended; -ENOMEM. Without 0 nothing is
+ * written.
+ */
+int files_client_save(struct files_client *client, struct pack *to);
+
+/*
+ * Restores it, in a client that has its roots and got no request yet. Consumes what save() wrote,
+ * which is hostile input. Open files are opened again under the policy of now (fuse.h). 0; -EINVAL,
+ * -ENFILE, -ENOLCK, -ENOMEM, -ETIMEDOUT or -EPIPE: then the client must be destroyed.
+ */
+int files_client_restore(struct files_client *client, struct unpack *from);
+
+/* As the server says: of the moment when it last had nothing to do, or about a second old. */
+void files_client_stats(const struct files_client *client, struct fuse_session_stats *out);
+
+#endif
