@@ -11,7 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/relay/link.h"
 #include "vmm/relay/wire_check.h"
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 
 #define UNTIL_NS UINT64_C(60000000000) /* only a hang takes that long */
 #define STEP_NS	 UINT64_C(2000000)
@@ -312,7 +312,7 @@ void relay_world_set_policy(struct relay_world *world, const char *rules)
 		fprintf(stderr, "relay world: %s\n", err.text);
 		abort();
 	}
-	must(policy_copy_write(world->policy, &fd) == 0, "policy");
+	must(policy_copy_write(world->policy, POLICY_COPY_RELAY, &fd) == 0, "policy");
 	tell(world, RELAY_POLICY, NULL, 0, fd);
 	close(fd);
 }

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "tests/support/audit_log.h"
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 
 /* --- the relay -------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The relay's copy of a policy: it decides about the network as the policy itself does. */
-#include "vmm/relay/policy_copy.h"
+/* The relay's copy of a policy: it decides about the network as the policy itself does; and what is
+ * read as a copy. test_policy_copy_files.c has the whole copy. */
+#include "vmm/policy/policy_copy.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@ static struct policy *copy_of(const struct policy *policy)
 	struct policy *copy;
 	int fd, ret;
 
-	ck_assert_int_eq(policy_copy_write(policy, &fd), 0);
+	ck_assert_int_eq(policy_copy_write(policy, POLICY_COPY_RELAY, &fd), 0);
 	ret = policy_copy_read(fd, &copy);
 	ck_assert_msg(ret == 0, "%s", strerror(-ret));
 	close(fd);
@@ -297,7 +298,7 @@ static size_t bytes_of(const struct policy *policy, uint8_t *to, size_t size)
 	ssize_t got;
 	int fd;
 
-	ck_assert_int_eq(policy_copy_write(policy, &fd), 0);
+	ck_assert_int_eq(policy_copy_write(policy, POLICY_COPY_RELAY, &fd), 0);
 	got = fd_pread_full(fd, to, size, 0);
 	ck_assert_int_gt(got, 0);
 	ck_assert_int_lt(got, (int)size);
@@ -349,13 +350,13 @@ START_TEST(only_whole_sealed_copies_are_read)
 }
 END_TEST
 
-static int read_counts(uint32_t parts, uint32_t nets)
+static int read_counts(uint32_t parts, uint32_t nets, uint32_t shares)
 {
 	struct pack pack = {.data = NULL};
 	uint32_t i;
 	int ret;
 
-	pack_u32(&pack, 0x31435043);
+	pack_u32(&pack, 0x32435043);
 	pack_u8(&pack, 0);
 	pack_u32(&pack, 1);
 	pack_bytes(&pack, "p", 1);
@@ -375,6 +376,18 @@ static int read_counts(uint32_t parts, uint32_t nets)
 		pack_u32(&pack, (uint32_t)snprintf(net, sizeof(net), "a%u.test:%u", i % 10, i + 1));
 		pack_bytes(&pack, net, strlen(net));
 	}
+	pack_u32(&pack, shares);
+	for (i = 0; i < shares && i < 100; i++) {
+		char path[16];
+
+		pack_u32(&pack, 2);
+		pack_bytes(&pack, "/h", 2);
+		pack_u32(&pack, (uint32_t)snprintf(path, sizeof(path), "/s%u", i));
+		pack_bytes(&pack, path, strlen(path));
+		pack_u8(&pack, i % 2);
+		pack_u64(&pack, UINT64_MAX);
+		pack_u64(&pack, i);
+	}
 	pack_u32(&pack, (parts ? parts : 1) * 9);
 	for (i = 0; i < (parts ? parts : 1); i++)
 		pack_bytes(&pack, "policy 1\n", 9);
@@ -388,10 +401,11 @@ START_TEST(counts_are_bounded)
 {
 	static uint8_t large[POLICY_COPY_MAX + 1];
 
-	ck_assert_int_eq(read_counts(0, 0), 0);
-	ck_assert_int_eq(read_counts(POLICY_PARTS_MAX, POLICY_NETS_MAX), 0);
-	ck_assert_int_eq(read_counts(POLICY_PARTS_MAX + 1, 0), -EINVAL);
-	ck_assert_int_eq(read_counts(0, POLICY_NETS_MAX + 1), -EINVAL);
+	ck_assert_int_eq(read_counts(0, 0, 0), 0);
+	ck_assert_int_eq(read_counts(POLICY_PARTS_MAX, POLICY_NETS_MAX, POLICY_SHARES_MAX), 0);
+	ck_assert_int_eq(read_counts(POLICY_PARTS_MAX + 1, 0, 0), -EINVAL);
+	ck_assert_int_eq(read_counts(0, POLICY_NETS_MAX + 1, 0), -EINVAL);
+	ck_assert_int_eq(read_counts(0, 0, POLICY_SHARES_MAX + 1), -EINVAL);
 	ck_assert_int_eq(read_bytes(large, POLICY_COPY_MAX, SEALS), -EINVAL);
 	ck_assert_int_eq(read_bytes(large, POLICY_COPY_MAX + 1, SEALS), -EFBIG);
 }

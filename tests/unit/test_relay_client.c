@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 #include "vmm/relay/wire_check.h"
 
 START_TEST(it_begins_with_configuration_and_policy)

@@ -17,7 +17,7 @@
 #include "tests/support/unit.h"
 #include "vmm/base/bytes.h"
 #include "vmm/relay/link.h"
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 #include "vmm/relay/relay_jail.h"
 #include "vmm/relay/wire.h"
 
@@ -148,7 +148,7 @@ START_TEST(it_reads_the_policy)
 	pid_t pid;
 
 	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, NULL), 0);
-	ck_assert_int_eq(policy_copy_write(policy, &policy_fd), 0);
+	ck_assert_int_eq(policy_copy_write(policy, POLICY_COPY_RELAY, &policy_fd), 0);
 	pid = CONFINED ? fork() : -1;
 	if (pid == 0) {
 		/* Where the relay keeps what it is sent, the descriptors above are closed. */

@@ -20,7 +20,7 @@
 #include "vmm/base/exit_status.h"
 #include "vmm/base/spawn.h"
 #include "vmm/relay/link.h"
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 #include "vmm/relay/relay.h"
 
 /* The name by which this program runs as the relay itself. */
@@ -341,7 +341,7 @@ static void give_policy(struct link *link, bool good)
 	if (good) {
 		close(fd);
 		ck_assert_int_eq(policy_parse(&policy, "policy 1\n", 9, &source, NULL), 0);
-		ck_assert_int_eq(policy_copy_write(policy, &fd), 0);
+		ck_assert_int_eq(policy_copy_write(policy, POLICY_COPY_RELAY, &fd), 0);
 		policy_free(policy);
 	}
 	ck_assert(link_send_fd(link, &part, 1, fd));

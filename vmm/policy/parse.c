@@ -168,7 +168,7 @@ static int parse_all(struct parser *parser, const char *text, size_t length)
 		ret = parse_net_option(parser, source->allow_net[i], (unsigned)i + 1);
 	if (ret == 0)
 		ret = parse_compile(parser);
-	if (ret == 0)
+	if (ret == 0 && !source->copied)
 		ret = policy_check_reachable(parser->policy, parser->err);
 	return ret;
 }

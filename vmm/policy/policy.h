@@ -261,6 +261,7 @@ struct policy_source {
 	size_t allow_nets;
 	bool rootfs;  /* the host serves the root file system: rules outside of shares hold */
 	bool lenient; /* accept rules that this version does not enforce (check and explain) */
+	bool copied;  /* the text was accepted before: rules that decide nothing are accepted */
 };
 
 /*

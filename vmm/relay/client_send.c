@@ -9,7 +9,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 
 /* sendmsg() takes void *, but does not write to the bytes. */
 static struct iovec part_of(const void *bytes, size_t length)
@@ -124,7 +124,7 @@ void relay_client_forget(struct relay_client *client)
 void relay_client_set_policy(struct relay_client *client, const struct policy *policy)
 {
 	fd_close(&client->policy_fd);
-	if (policy_copy_write(policy, &client->policy_fd) < 0)
+	if (policy_copy_write(policy, POLICY_COPY_RELAY, &client->policy_fd) < 0)
 		client_end(client, "it can't be given the policy: out of memory or descriptors");
 	else
 		make_due(client, DUE_POLICY);

@@ -11,7 +11,7 @@
 #include "vmm/relay/link.h"
 #include "vmm/relay/listen.h"
 #include "vmm/relay/names.h"
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 #include "vmm/relay/relay.h"
 
 static void reply(struct relay *relay, uint32_t type, const void *data, size_t length)

@@ -39,7 +39,7 @@
 enum relay_message_type {
 	/* monitor to relay */
 	RELAY_CONFIG = 1, /* struct relay_config: the first message */
-	RELAY_POLICY,	  /* a descriptor follows: vmm/relay/policy_copy.h */
+	RELAY_POLICY,	  /* a descriptor follows: vmm/policy/policy_copy.h */
 	RELAY_CARD,	  /* struct relay_card: the guest's card has changed, or was reset */
 	RELAY_PUBLISH,	 /* struct relay_publish: open a port; the reply is RELAY_PUBLISHED_REPLY */
 	RELAY_UNPUBLISH, /* struct relay_publish: close it and its connections */

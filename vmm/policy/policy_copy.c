@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/relay/policy_copy.h"
+#include "vmm/policy/policy_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/pack.h"
 
-#define MAGIC  0x31435043u /* "CPC1" */
+#define MAGIC  0x32435043u /* "CPC2" */
 #define ABSENT UINT32_MAX  /* as a length: there is no such text */
 #define SEALS  (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
@@ -31,7 +31,22 @@ static void put_text(struct pack *pack, const char *text)
 	pack_bytes(pack, text, length);
 }
 
-static void put_policy(struct pack *pack, const struct policy *policy)
+static void put_shares(struct pack *pack, const struct policy_source *source,
+		       enum policy_copy_of of)
+{
+	size_t i, count = of == POLICY_COPY_WHOLE ? source->shares : 0;
+
+	pack_u32(pack, (uint32_t)count);
+	for (i = 0; i < count; i++) {
+		put_text(pack, source->share[i].host);
+		put_text(pack, source->share[i].guest);
+		pack_u8(pack, source->share[i].read_only);
+		pack_u64(pack, (uint64_t)source->share[i].uid);
+		pack_u64(pack, (uint64_t)source->share[i].gid);
+	}
+}
+
+static void put_policy(struct pack *pack, const struct policy *policy, enum policy_copy_of of)
 {
 	const struct policy_source *source = policy_source(policy);
 	size_t i;
@@ -51,6 +66,7 @@ static void put_policy(struct pack *pack, const struct policy *policy)
 	pack_u32(pack, (uint32_t)source->allow_nets);
 	for (i = 0; i < source->allow_nets; i++)
 		put_text(pack, source->allow_net[i]);
+	put_shares(pack, source, of);
 	put_text(pack, policy_text(policy));
 }
 
@@ -62,13 +78,13 @@ static int make_file(void)
 	return fd < 0 && errno == EINVAL ? memfd_create("policy", flags) : fd;
 }
 
-int policy_copy_write(const struct policy *policy, int *fd)
+int policy_copy_write(const struct policy *policy, enum policy_copy_of of, int *fd)
 {
 	struct pack pack = {.limit = POLICY_COPY_MAX};
 	int ret = 0;
 
 	*fd = -1;
-	put_policy(&pack, policy);
+	put_policy(&pack, policy, of);
 	if (pack.failed)
 		ret = -ENOMEM;
 	if (ret == 0) {
@@ -142,9 +158,39 @@ static void take_allow_nets(struct unpack *unpack, struct arena *arena,
 	source->allow_net = net;
 }
 
+/* An owner that the guest sees, or -1. */
+static int64_t take_owner(struct unpack *unpack)
+{
+	int64_t owner = (int64_t)unpack_u64(unpack);
+
+	unpack->failed |= owner < -1 || owner >= (int64_t)UINT32_MAX;
+	return owner;
+}
+
+static void take_shares(struct unpack *unpack, struct arena *arena, struct policy_source *source)
+{
+	struct policy_share *share;
+	uint8_t read_only;
+	size_t i;
+
+	source->shares = unpack_count(unpack, POLICY_SHARES_MAX);
+	share = arena_array(arena, source->shares + 1, sizeof(*share));
+	unpack->failed |= !share;
+	for (i = 0; i < source->shares && !unpack->failed; i++) {
+		share[i].host = take_needed(unpack, arena);
+		share[i].guest = take_needed(unpack, arena);
+		read_only = unpack_u8(unpack);
+		unpack->failed |= read_only > 1;
+		share[i].read_only = read_only != 0;
+		share[i].uid = take_owner(unpack);
+		share[i].gid = take_owner(unpack);
+	}
+	source->share = share;
+}
+
 static int take_policy(struct unpack *unpack, struct policy **policy)
 {
-	struct policy_source source = {.lenient = true};
+	struct policy_source source = {.lenient = true, .copied = true};
 	struct arena arena = {.chunk = NULL};
 	const char *text;
 	int ret = -EINVAL;
@@ -157,6 +203,7 @@ static int take_policy(struct unpack *unpack, struct policy **policy)
 	source.home = take_text(unpack, &arena);
 	take_parts(unpack, &arena, &source);
 	take_allow_nets(unpack, &arena, &source);
+	take_shares(unpack, &arena, &source);
 	text = take_needed(unpack, &arena);
 	if (unpack_done(unpack))
 		ret = policy_parse(policy, text, strlen(text), &source, NULL);
