@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -22,8 +20,7 @@
 #include "vmm/policy/audit_budget.h"
 #include "vmm/policy/audit_chain.h"
 #include "vmm/policy/audit_sign.h"
-
-#define HIDDEN_PLACES 256 /* a power of two */
+#include "vmm/policy/hidden.h"
 
 struct audit {
 	pthread_mutex_t mutex;
@@ -37,8 +34,7 @@ struct audit {
 	uint64_t written;	    /* bytes, since begin_line() */
 	uint64_t policy; /* the policy whose decisions are logged; see audit_policy_set() */
 	struct audit_line line;
-	uint64_t seed; /* so that a guest cannot choose paths that collide */
-	_Atomic uint64_t hidden[HIDDEN_PLACES]; /* hashes of path and time span that are logged */
+	struct hidden_names hidden;
 };
 
 const char *audit_path(const struct audit *audit)
@@ -198,35 +194,16 @@ int audit_policy_set(struct audit *audit, const struct guard_note *note, uint64_
 	return ret;
 }
 
-/* --- hidden names ----------------------------------------------------------------------------- */
-
-/*
- * Whether the path has been logged in this span of AUDIT_HIDDEN_NS; marks it as logged. A slot of
- * the table holds one path and span; two paths that collide are only logged more often, and the
- * budget bounds that.
- */
-static bool is_known(struct audit *audit, const struct policy_request *request,
-		     _Atomic uint64_t **place)
-{
-	uint64_t hash = audit->seed;
-	size_t i, length = min_u64(request->length, POLICY_OBJECT_MAX);
-
-	for (i = 0; i < length; i++)
-		hash = (hash ^ (uint8_t)request->object[i]) * UINT64_C(0x100000001b3);
-	*place = &audit->hidden[(hash ^ hash >> 32) % HIDDEN_PLACES];
-	hash += (audit->config.now() / AUDIT_HIDDEN_NS + 1) * UINT64_C(0x9e3779b97f4a7c15);
-	return atomic_exchange_explicit(*place, hash, memory_order_relaxed) == hash;
-}
-
 void audit_hidden(struct audit *audit, const struct policy_request *request,
 		  const struct policy_decision *decision, const struct audit_origin *origin)
 {
-	_Atomic uint64_t *place;
+	unsigned place;
 
 	/* The policy has just been replaced: not logged now, so log it the next time. */
-	if (!is_known(audit, request, &place) &&
+	if (!hidden_is_known(&audit->hidden, request->object, request->length, audit->config.now(),
+			     &place) &&
 	    log_decision(audit, AUDIT_KIND_HIDDEN, request, decision, origin) == -ESTALE)
-		atomic_store_explicit(place, 0, memory_order_relaxed);
+		hidden_forget(&audit->hidden, place);
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */
@@ -329,8 +306,7 @@ int audit_open(struct audit **audit, const struct audit_config *config, struct e
 	pthread_mutex_init(&made->mutex, NULL);
 	snprintf(made->path, sizeof(made->path), "%s", config->path);
 	set_config(made, config);
-	if (getrandom(&made->seed, sizeof(made->seed), 0) < 0)
-		made->seed = made->config.now();
+	hidden_begin(&made->hidden, made->config.now());
 	made->config.path = made->path;
 	if (config->key)
 		audit_key_lock(config->key);

@@ -2,26 +2,11 @@
 #include "vmm/policy/guard.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/base/log.h"
-#include "vmm/policy/audit.h"
-#include "vmm/policy/in_force.h"
-
-struct guard {
-	struct in_force force;
-	struct held_policy first; /* for guard_each_share() */
-	struct audit *audit;
-	guard_denied *denied; /* or NULL */
-	void *denied_arg;
-	atomic_bool warned;
-	/* Held while a policy is replaced: threads about to log wait for it, see pass_gate(). */
-	pthread_mutex_t gate;
-	atomic_bool replacing;
-};
+#include "vmm/policy/guard_internal.h"
 
 int guard_create(struct guard **guard, struct policy *policy, struct audit *audit)
 {
@@ -34,7 +19,7 @@ int guard_create(struct guard **guard, struct policy *policy, struct audit *audi
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&made->gate, NULL);
-	in_force_begin(&made->force, policy);
+	in_force_begin(&made->force, policy, 0);
 	made->first = in_force_hold(&made->force);
 	made->audit = audit;
 	return 0;
@@ -47,6 +32,7 @@ void guard_destroy(struct guard *guard)
 	audit_close(guard->audit);
 	in_force_end(&guard->force);
 	pthread_mutex_destroy(&guard->gate);
+	guard_remote_end(guard->remote);
 	free(guard);
 }
 
@@ -56,8 +42,8 @@ void guard_watch_denials(struct guard *guard, guard_denied *denied, void *arg)
 	guard->denied_arg = arg;
 }
 
-static struct audit_origin origin_of(const struct held_policy *held,
-				     const struct policy_decision *decision)
+struct audit_origin guard_origin(const struct held_policy *held,
+				 const struct policy_decision *decision)
 {
 	return (struct audit_origin){
 		.file = decision->rule ? decision->rule->file : NULL,
@@ -69,7 +55,7 @@ static struct audit_origin origin_of(const struct held_policy *held,
 static void log_hidden(struct guard *guard, const struct policy_request *request,
 		       const struct held_policy *held, const struct policy_decision *decision)
 {
-	const struct audit_origin origin = origin_of(held, decision);
+	const struct audit_origin origin = guard_origin(held, decision);
 
 	audit_hidden(guard->audit, request, decision, &origin);
 }
@@ -83,8 +69,12 @@ enum policy_verdict guard_decide(struct guard *guard, const struct policy_reques
 	if (!decision)
 		decision = &own;
 	policy_decide(held.policy, request, decision);
-	if (decision->verdict == POLICY_HIDE && request->op == POLICY_LOOKUP && guard->audit)
+	if (decision->verdict != POLICY_HIDE || request->op != POLICY_LOOKUP)
+		;
+	else if (guard->audit)
 		log_hidden(guard, request, &held, decision);
+	else if (guard->remote)
+		guard_remote_hidden(guard->remote, request, &held, decision);
 	in_force_release(&guard->force, held);
 	decision->rule = NULL;
 	return decision->verdict;
@@ -125,9 +115,8 @@ static void not_logged(struct guard *guard, int code, bool required,
 		     : "the policy requires the audit log, and it can't be written";
 }
 
-/* As audit_decision(); updates the decision if it cannot be logged. -ESTALE: decide again. */
-static int log_decision(struct guard *guard, const struct policy_request *request,
-			const struct audit_origin *origin, struct policy_decision *decision)
+int guard_log(struct guard *guard, const struct policy_request *request,
+	      const struct audit_origin *origin, struct policy_decision *decision)
 {
 	int ret = audit_decision(guard->audit, request, decision, origin);
 
@@ -136,6 +125,15 @@ static int log_decision(struct guard *guard, const struct policy_request *reques
 	else if (ret == 0)
 		atomic_store_explicit(&guard->warned, false, memory_order_relaxed);
 	return ret;
+}
+
+void guard_settle(struct policy_decision *decision, enum policy_verdict approval,
+		  const char *reason)
+{
+	if (decision->verdict != POLICY_ASK)
+		return;
+	decision->verdict = approval;
+	decision->reason = reason;
 }
 
 static enum policy_verdict check(struct guard *guard, const struct policy_request *request,
@@ -152,13 +150,12 @@ static enum policy_verdict check(struct guard *guard, const struct policy_reques
 		pass_gate(guard);
 		held = in_force_hold(&guard->force);
 		policy_decide(held.policy, request, decision);
-		if (decision->verdict == POLICY_ASK) {
-			decision->verdict = approval;
-			decision->reason = reason;
-		}
-		origin = origin_of(&held, decision);
+		guard_settle(decision, approval, reason);
+		origin = guard_origin(&held, decision);
 		if (guard->audit)
-			ret = log_decision(guard, request, &origin, decision);
+			ret = guard_log(guard, request, &origin, decision);
+		else if (guard->remote)
+			ret = guard_remote_log(guard->remote, request, &held, decision);
 		if (guard->denied && ret != -ESTALE && decision->verdict != POLICY_ALLOW)
 			guard->denied(guard->denied_arg, held.policy, request, decision);
 		in_force_release(&guard->force, held);
@@ -186,11 +183,13 @@ enum policy_verdict guard_grant(struct guard *guard, const struct policy_request
 	};
 	struct audit_origin origin = {.file = by, .policy = AUDIT_ANY_POLICY};
 
+	if (guard->remote)
+		return POLICY_DENY;
 	if (!guard->audit)
 		return decision.verdict;
 	pass_gate(guard);
 	origin.required = is_required(guard);
-	log_decision(guard, request, &origin, &decision);
+	guard_log(guard, request, &origin, &decision);
 	return decision.verdict;
 }
 
@@ -199,9 +198,7 @@ enum policy_verdict guard_check(struct guard *guard, const struct policy_request
 {
 	struct policy_decision own;
 
-	return check(guard, request, POLICY_DENY,
-		     "the rule needs an operator's approval, and no operator is attached",
-		     decision ? decision : &own);
+	return check(guard, request, POLICY_DENY, GUARD_NOT_APPROVED, decision ? decision : &own);
 }
 
 enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_request *request,
@@ -209,10 +206,12 @@ enum policy_verdict guard_check_asked(struct guard *guard, const struct policy_r
 {
 	struct policy_decision decision;
 
+	if (guard->remote)
+		return guard_check(guard, request, NULL);
 	return check(guard, request, approval, reason, &decision);
 }
 
-enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note)
+enum policy_verdict guard_log_note(struct guard *guard, const struct guard_note *note)
 {
 	struct policy_decision decision = {.verdict = POLICY_ALLOW};
 	bool required;
@@ -220,12 +219,20 @@ enum policy_verdict guard_note(struct guard *guard, const struct guard_note *not
 
 	if (!guard->audit)
 		return decision.verdict;
-	pass_gate(guard);
 	required = is_required(guard);
 	ret = audit_note(guard->audit, note, required);
 	if (ret < 0)
 		not_logged(guard, -ret, required, &decision);
 	return decision.verdict;
+}
+
+enum policy_verdict guard_note(struct guard *guard, const struct guard_note *note)
+{
+	if (guard->remote)
+		return guard_remote_note(guard->remote, note, is_required(guard));
+	if (guard->audit)
+		pass_gate(guard);
+	return guard_log_note(guard, note);
 }
 
 int guard_replace(struct guard *guard, struct policy *policy, const char *by)
@@ -236,24 +243,41 @@ int guard_replace(struct guard *guard, struct policy *policy, const char *by)
 		.object = policy_name(policy),
 		.detail = by,
 	};
+	struct held_policy old;
 	uint64_t number;
 	int slot;
 
+	if (guard->remote) {
+		policy_free(policy);
+		return -EINVAL;
+	}
 	pthread_mutex_lock(&guard->gate);
+	slot = in_force_prepare(&guard->force);
+	if (slot < 0) {
+		policy_free(policy);
+		pthread_mutex_unlock(&guard->gate);
+		return slot;
+	}
 	atomic_store_explicit(&guard->replacing, true, memory_order_relaxed);
 	number = in_force_number(&guard->force) + 1;
-	slot = in_force_prepare(&guard->force);
+	if (guard->follow) {
+		/* The log still takes decisions of the old policy, which guard_report() needs. */
+		old = in_force_hold(&guard->force);
+		guard->leaving = &old;
+		in_force_set(&guard->force, slot, policy, number);
+		guard->follow(guard->follow_arg);
+		guard->leaving = NULL;
+		in_force_release(&guard->force, old);
+	}
 	/* Before any decision of the new policy; none of the old one is logged after it. */
-	if (slot >= 0 && guard->audit && audit_policy_set(guard->audit, &note, number) < 0)
+	if (guard->audit && audit_policy_set(guard->audit, &note, number) < 0)
 		log_warning("audit log %s: could not log that the policy was set",
 			    audit_path(guard->audit));
-	if (slot >= 0)
+	if (!guard->follow)
 		in_force_set(&guard->force, slot, policy, number);
-	else
-		policy_free(policy);
 	atomic_store_explicit(&guard->replacing, false, memory_order_relaxed);
 	pthread_mutex_unlock(&guard->gate);
-	return slot < 0 ? slot : 0;
+	return 0;
 }
 
 void guard_each_share(struct guard *guard,

@@ -20,8 +20,9 @@ static void free_slot(struct in_force *force, unsigned slot)
 	atomic_store_explicit(&force->slot[slot].policy, NULL, memory_order_release);
 }
 
-void in_force_begin(struct in_force *force, struct policy *policy)
+void in_force_begin(struct in_force *force, struct policy *policy, uint64_t number)
 {
+	force->slot[0].number = number;
 	atomic_init(&force->slot[0].policy, policy);
 	atomic_init(&force->current, 0);
 }

@@ -32,12 +32,12 @@ struct in_force {
 
 struct held_policy {
 	const struct policy *policy;
-	uint64_t number; /* 0 for the first policy, then increasing */
+	uint64_t number; /* increases with each policy */
 	unsigned slot;
 };
 
-/* Sets the first policy and takes ownership of it. *force must be all zero. */
-void in_force_begin(struct in_force *force, struct policy *policy);
+/* Sets the first policy with its number and takes ownership of it. *force must be all zero. */
+void in_force_begin(struct in_force *force, struct policy *policy, uint64_t number);
 
 /* Frees all. No other thread may still use it. */
 void in_force_end(struct in_force *force);
