@@ -75,9 +75,12 @@ int closed_files(void)
 		"/sys/kernel/debug",
 		"/sys/kernel/tracing",
 		"/sys/kernel/profiling",
+		"/sys/fs/fuse",
 		"/tmp/dev/mem",
 		"/tmp/dev/port",
 		"/tmp/dev/snapshot",
+		"/tmp/dev/fuse",
+		"/tmp/dev/cuse",
 	};
 	size_t i;
 	int ret = 0;
