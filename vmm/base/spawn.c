@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 
 extern char **environ;
 
@@ -132,4 +133,28 @@ int spawn_program(pid_t *pid, enum spawn_for purpose, const char *program, char 
 	if (ret != 0)
 		*pid = 0;
 	return -ret;
+}
+
+int spawn_self(pid_t *pid, const char *program, const char *name, const int *fd, unsigned count)
+{
+	/* They must lie above the numbers that they get in the child. */
+	int child[3 + SPAWN_SELF_FDS] = {-1, -1, STDERR_FILENO};
+	char argv0[64], *const argv[] = {argv0, NULL};
+	unsigned i;
+	int ret = 0;
+
+	*pid = 0;
+	if (count > SPAWN_SELF_FDS || strlen(name) >= sizeof(argv0))
+		return -EINVAL;
+	strcpy(argv0, name);
+	for (i = 0; i < count; i++)
+		child[3 + i] = fcntl(fd[i], F_DUPFD_CLOEXEC, 3 + (int)SPAWN_SELF_FDS);
+	for (i = 0; i < count && ret == 0; i++)
+		ret = child[3 + i] < 0 ? -EMFILE : 0;
+	if (ret == 0)
+		ret = spawn_program(pid, SPAWN_SELF, program ? program : "/proc/self/exe", argv,
+				    child, 3 + count);
+	for (i = 0; i < count; i++)
+		fd_close(&child[3 + i]);
+	return ret;
 }

@@ -39,9 +39,7 @@
 #define FILES_WAITING_MAX 32u
 #define FILES_SAVED_MAX	  (256u << 20) /* bytes of a saved session (-EFBIG) */
 #define FILES_LOG_BATCH	  64u	       /* records of the log that one turn of the loop takes */
-#define FILES_MESSAGE_MAX                                                       \
-	(16u << 10) /* bytes of a message through the socket: else it is killed \
-		     */
+#define FILES_MESSAGE_MAX (16u << 10)  /* bytes of a message by the socket: else it is killed */
 
 /*
  * How long a vCPU's thread spins in files_client_wait() before it sleeps, and a thread of the
@@ -51,12 +49,13 @@
 #define FILES_SPIN_SERVER_NS 50000u
 
 /*
- * Until it is ready: it parses the policy, perhaps on a busy host. Until a new policy is in effect.
- * A server that takes longer is killed.
+ * A server is killed that takes longer until it is ready (it parses the policy, perhaps on a busy
+ * host), until a new policy is in effect, or until a session is saved or restored.
  */
 #define FILES_START_MS	30000u
 #define FILES_POLICY_MS 2000u
-#define FILES_SAVE_MS	5000u /* to save or restore a session: -ETIMEDOUT */
+#define FILES_SAVE_MS	5000u
+#define FILES_QUIET_MS	3000u /* of that: for the requests under way to end (-EBUSY) */
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -177,15 +176,15 @@ void files_client_hold(struct files_client *client, bool held);
 /*
  * Saves the session: with no request under way but those that wait, which stay with the caller, who
  * sends them again. Holds the server meanwhile. Waits up to FILES_SAVE_MS. 0; -EBUSY: a request
- * does not end; -EFBIG; -ETIMEDOUT; -EPIPE: the server has ended; -ENOMEM. Without 0 nothing is
- * written.
+ * does not end; -EFBIG; -EPIPE: the server has ended, or was killed as it took too long; -ENOMEM.
+ * Without 0 nothing is written.
  */
 int files_client_save(struct files_client *client, struct pack *to);
 
 /*
  * Restores it, in a client that has its roots and got no request yet. Consumes what save() wrote,
  * which is hostile input. Open files are opened again under the policy of now (fuse.h). 0; -EINVAL,
- * -ENFILE, -ENOLCK, -ENOMEM, -ETIMEDOUT or -EPIPE: then the client must be destroyed.
+ * -ENFILE, -ENOLCK, -ENOMEM or -EPIPE: then the client must be destroyed.
  */
 int files_client_restore(struct files_client *client, struct unpack *from);
 

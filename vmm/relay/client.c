@@ -334,23 +334,6 @@ int relay_client_attach(struct relay_client **out, struct loop *loop, int frames
 	return 0;
 }
 
-/* The child's ends must lie above the numbers that they get in the child. */
-static int start(pid_t *pid, const char *program, int frames_fd, int messages_fd)
-{
-	char *const argv[] = {(char[]){RELAY_CLIENT_PROGRAM}, NULL};
-	int frames = fcntl(frames_fd, F_DUPFD_CLOEXEC, 10);
-	int messages = fcntl(messages_fd, F_DUPFD_CLOEXEC, 10);
-	const int fd[] = {-1, -1, STDERR_FILENO, frames, messages};
-	int ret = -EMFILE;
-
-	if (frames >= 0 && messages >= 0)
-		ret = spawn_program(pid, SPAWN_SELF, program ? program : "/proc/self/exe", argv, fd,
-				    ARRAY_SIZE(fd));
-	fd_close(&frames);
-	fd_close(&messages);
-	return ret;
-}
-
 int relay_client_create(struct relay_client **out, struct loop *loop,
 			const struct relay_client_config *config,
 			const struct relay_client_ops *ops, void *arg, struct err *err)
@@ -363,7 +346,8 @@ int relay_client_create(struct relay_client **out, struct loop *loop,
 	if (ret == 0)
 		ret = link_pair(messages);
 	if (ret == 0)
-		ret = start(&pid, config->program, frames[1], messages[1]);
+		ret = spawn_self(&pid, config->program, RELAY_CLIENT_PROGRAM,
+				 (const int[]){frames[1], messages[1]}, 2);
 	fd_close(&frames[1]);
 	fd_close(&messages[1]);
 	if (ret == 0)

@@ -3,7 +3,6 @@
 
 #include <linux/capability.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -11,7 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "vmm/base/bytes.h"
+#include "vmm/base/jail.h"
 #include "vmm/relay/relay_jail_internal.h"
 #include "vmm/relay/wire.h"
 
@@ -21,62 +20,19 @@
  */
 #define FIRST_UID 0x7f000000u
 
-#define BIT(capability) (UINT32_C(1) << (capability)) /* of those below 32 */
-
-struct capabilities {
-	struct __user_cap_header_struct header;
-	struct __user_cap_data_struct data[2];
-};
-
-static bool has_all(const struct capabilities *own, uint32_t wanted)
-{
-	return (own->data[0].effective & wanted) == wanted;
-}
-
-/* Keeps those of wanted that are permitted. */
-static int keep_capabilities(struct capabilities *own, uint32_t wanted, struct err *err)
-{
-	own->data[0].permitted &= wanted;
-	own->data[0].effective = own->data[0].permitted;
-	own->data[0].inheritable = 0;
-	own->data[1] = (struct __user_cap_data_struct){.effective = 0};
-	if (syscall(SYS_capset, &own->header, own->data) < 0)
-		return err_sys(err, "capset");
-	return 0;
-}
-
-static int limit_resources(struct err *err)
-{
-	static const struct {
-		int resource;
-		const char *what;
-	} none[] = {{RLIMIT_CORE, "core"}, {RLIMIT_NPROC, "nproc"}};
-	const struct rlimit zero = {0, 0};
-	struct rlimit files;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(none); i++)
-		if (setrlimit((__rlimit_resource_t)none[i].resource, &zero) < 0)
-			return err_sys(err, "setrlimit %s", none[i].what);
-	/* A descriptor for each flow. */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &files) < 0)
-			return err_sys(err, "setrlimit nofile");
-	}
-	return 0;
-}
+#define BIND JAIL_CAPABILITY(CAP_NET_BIND_SERVICE)
 
 /*
  * Root without capabilities still owns the host's files and may signal root's processes. The group
  * stays: net.ipv4.ping_group_range goes by it. Only where the monitor can still end the relay,
  * which takes CAP_KILL then.
  */
-static bool become_own_user(const struct capabilities *own)
+static bool become_own_user(void)
 {
 	const unsigned uid = FIRST_UID + (unsigned)getpid();
 
-	return geteuid() == 0 && has_all(own, BIT(CAP_SETUID) | BIT(CAP_KILL)) &&
+	return geteuid() == 0 &&
+	       jail_has_capabilities(JAIL_CAPABILITY(CAP_SETUID) | JAIL_CAPABILITY(CAP_KILL)) &&
 	       prctl(PR_SET_KEEPCAPS, 1) == 0 && syscall(SYS_setresuid, uid, uid, uid) == 0;
 }
 
@@ -85,45 +41,55 @@ static bool become_own_user(const struct capabilities *own)
  * permits in the host's network, so a process that has that (root, a container's root) goes without
  * it. Nothing is mapped into it: ids on sockets are the host's as before.
  */
-static unsigned give_up_privileges(struct err *err, int *ret)
+static int give_up_privileges(unsigned *got, struct err *err)
 {
-	struct capabilities own = {.header = {.version = _LINUX_CAPABILITY_VERSION_3}};
-	uint32_t kept = BIT(CAP_NET_BIND_SERVICE);
-	unsigned got = 0;
+	uint32_t kept = BIND;
 
-	if (syscall(SYS_capget, &own.header, own.data) < 0) {
-		*ret = err_sys(err, "capget");
-		return 0;
-	}
-	if (has_all(&own, BIT(CAP_SYS_ADMIN))) {
-		got = relay_enter_namespaces();
-	} else if (!has_all(&own, kept) && unshare(CLONE_NEWUSER) == 0) {
-		got = relay_enter_namespaces();
+	if (jail_has_capabilities(JAIL_CAPABILITY(CAP_SYS_ADMIN))) {
+		*got = relay_enter_namespaces();
+	} else if (!jail_has_capabilities(BIND) && unshare(CLONE_NEWUSER) == 0) {
+		*got = relay_enter_namespaces();
 		kept = 0;
 	}
-	if (become_own_user(&own))
-		got |= RELAY_JAIL_USER;
-	*ret = keep_capabilities(&own, kept, err);
+	if (become_own_user())
+		*got |= RELAY_JAIL_USER;
+	return jail_keep_capabilities(kept, err);
+}
+
+/* Without a rule each right is denied everywhere. */
+unsigned relay_landlock(void)
+{
+	struct jail_landlock landlock;
+	unsigned got = 0;
+
+	jail_landlock_create(&landlock);
+	if (landlock.fd >= 0 && jail_landlock_restrict(&landlock) == 0)
+		got = RELAY_JAIL_FILES;
+	if (got && landlock.version >= JAIL_LANDLOCK_SCOPES)
+		got |= RELAY_JAIL_PROCESSES;
+	jail_landlock_close(&landlock);
 	return got;
 }
 
 int relay_isolate(unsigned *got, struct err *err)
 {
+	const struct rlimit none = {0, 0};
 	int ret;
 
 	*got = 0;
 	syscall(SYS_close_range, RELAY_FD_MESSAGES + 1, ~0u, 0);
-	ret = limit_resources(err);
+	/* Of descriptors it takes one for each flow. */
+	ret = jail_limit_resources(err);
+	if (ret == 0 && setrlimit(RLIMIT_NPROC, &none) < 0)
+		ret = err_sys(err, "setrlimit nproc");
 	if (ret == 0)
-		*got = give_up_privileges(err, &ret);
-	if (ret < 0)
-		return ret;
-	/* Another user id has undone these. The monitor's end: it may be killed at any time. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return err_sys(err, "prctl");
-	*got |= relay_landlock();
-	return 0;
+		ret = give_up_privileges(got, err);
+	/* Another user id would undo these. The monitor's end: it may be killed at any time. */
+	if (ret == 0)
+		ret = jail_detach(err);
+	if (ret == 0)
+		*got |= relay_landlock();
+	return ret;
 }
 
 int relay_confine(struct err *err)

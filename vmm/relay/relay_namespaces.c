@@ -8,6 +8,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/jail.h"
 #include "vmm/relay/relay_jail_internal.h"
 
 /* An empty, read-only file system, mounted nowhere yet. Its descriptor, or -1. */
@@ -48,12 +49,9 @@ static bool enter_empty_root(void)
 unsigned relay_enter_namespaces(void)
 {
 	static const int others[] = {CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP};
-	unsigned got = RELAY_JAIL_NAMESPACES, i;
+	unsigned got =
+		jail_enter_namespaces(others, ARRAY_SIZE(others)) ? RELAY_JAIL_NAMESPACES : 0;
 
-	/* One at a time: a kernel may lack some. */
-	for (i = 0; i < ARRAY_SIZE(others); i++)
-		if (unshare(others[i]) < 0)
-			got = 0;
 	if (unshare(CLONE_NEWNS) == 0 && enter_empty_root())
 		got |= RELAY_JAIL_ROOT;
 	return got;

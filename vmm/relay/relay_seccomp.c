@@ -8,12 +8,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/jail.h"
 #include "vmm/relay/relay_jail_internal.h"
 #include "vmm/relay/wire.h"
 
@@ -164,25 +164,12 @@ static int refuse_inherited(scmp_filter_ctx context)
 	return ret;
 }
 
-/* A filter with that verdict for what it has no rule for. */
-static int load(uint32_t otherwise, int (*add_rules)(scmp_filter_ctx context))
-{
-	scmp_filter_ctx context = seccomp_init(otherwise);
-	int ret = context ? add_rules(context) : -ENOMEM;
-
-	if (ret == 0)
-		ret = seccomp_load(context);
-	if (context)
-		seccomp_release(context);
-	return ret;
-}
-
 int relay_filter_calls(struct err *err)
 {
 	/* Two filters, since a rule can permit what an argument is, but not what it is not. */
-	int ret = load(SCMP_ACT_ALLOW, refuse_inherited);
+	int ret = jail_filter(SCMP_ACT_ALLOW, refuse_inherited);
 
 	if (ret == 0)
-		ret = load(SCMP_ACT_KILL_PROCESS, allow_calls);
+		ret = jail_filter(SCMP_ACT_KILL_PROCESS, allow_calls);
 	return ret < 0 ? err_code(err, -ret, "the filter of system calls") : 0;
 }
