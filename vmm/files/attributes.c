@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/files/operations.h"
 #include "vmm/files/remember.h"
@@ -162,10 +163,23 @@ int op_look(struct tree *tree, struct node *node, const struct open_file *file, 
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-static int set_size(const struct open_file *file, int path_fd, const struct stat *stat,
-		    uint64_t size)
+static int truncate_open(const struct files_share *share, int fd, uint64_t size)
 {
-	int fd, ret = 0;
+	struct quota_use use;
+	int ret = quota_begin(share, fd, &use);
+
+	if (ret == 0)
+		ret = quota_grow(&use, size);
+	if (ret == 0 && ftruncate(fd, (off_t)size) < 0)
+		ret = -errno;
+	quota_end(&use, ret == 0 ? size : use.size);
+	return ret;
+}
+
+static int set_size(const struct files_share *share, const struct open_file *file, int path_fd,
+		    const struct stat *stat, uint64_t size)
+{
+	int fd, ret;
 
 	if (S_ISDIR(stat->st_mode))
 		return -EISDIR;
@@ -175,12 +189,11 @@ static int set_size(const struct open_file *file, int path_fd, const struct stat
 		return -EPERM;
 	/* A file that is open for writing may be truncated, even if its mode has changed since. */
 	if (file && !file->directory && (file->flags & O_ACCMODE) != O_RDONLY)
-		return ftruncate(file->fd, (off_t)size) < 0 ? -errno : 0;
+		return truncate_open(share, file->fd, size);
 	fd = reopen(path_fd, O_WRONLY);
 	if (fd < 0)
 		return fd;
-	if (ftruncate(fd, (off_t)size) < 0)
-		ret = -errno;
+	ret = truncate_open(share, fd, size);
 	fd_close(&fd);
 	return ret;
 }
@@ -292,7 +305,7 @@ static int apply(const struct files_share *share, const struct open_file *file, 
 	if (ret == 0 && (change->valid & CHANGE_SIZE) && change->kill)
 		ret = remembered_kill(share, fd);
 	if (ret == 0 && (change->valid & CHANGE_SIZE))
-		ret = set_size(file, fd, stat, change->size);
+		ret = set_size(share, file, fd, stat, change->size);
 	if (ret == 0 && (change->valid & (CHANGE_ATIME | CHANGE_MTIME)))
 		ret = set_times(fd, stat, change);
 	return ret;
@@ -343,8 +356,30 @@ int op_readlink(struct tree *tree, struct node *node, char target[PATH_MAX])
 	return n < 0 ? ret : (int)n;
 }
 
+/* What is free is less, and so is the whole, as with quotas of the host. */
+static void limit_free(uint64_t left, __fsblkcnt64_t *whole, __fsblkcnt64_t *free)
+{
+	if (left >= *free)
+		return;
+	*whole -= *free - left;
+	*free = left;
+}
+
 int op_statfs(const struct tree *tree, struct statfs *out)
 {
+	uint64_t bytes, files;
+
 	/* A share is within one file system. */
-	return fstatfs(tree->share->root_fd, out) < 0 ? -errno : 0;
+	if (fstatfs(tree->share->root_fd, out) < 0)
+		return -errno;
+	quota_left(tree->share, &bytes, &files);
+	if (bytes != UINT64_MAX && out->f_bsize > 0) {
+		bytes /= (uint64_t)(out->f_frsize > 0 ? out->f_frsize : out->f_bsize);
+		limit_free(bytes, &out->f_blocks, &out->f_bfree);
+		out->f_bavail = min_u64(out->f_bavail, out->f_bfree);
+	}
+	/* Some file systems have no number of files. */
+	if (files != UINT64_MAX && out->f_files > 0)
+		limit_free(files, &out->f_files, &out->f_ffree);
+	return 0;
 }

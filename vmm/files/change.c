@@ -16,16 +16,26 @@
 static int begin(struct tree *tree, const struct node *parent, const struct name *name,
 		 enum policy_op op, struct place *place)
 {
-	int ret = place_child(tree, parent, name->text, name->length, place);
+	int ret = place_child(tree, parent, name->text, name->length, place), fd;
 
 	if (ret == 0)
 		ret = place_creatable(tree, place, op);
-	return ret < 0 ? ret : node_open_directory(tree, parent);
+	if (ret == 0)
+		ret = quota_name(tree->share);
+	if (ret < 0)
+		return ret;
+	fd = node_open_directory(tree, parent);
+	if (fd < 0)
+		quota_unname(tree->share);
+	return fd;
 }
 
 /* After the creation, if ret is 0: the status of what was made. Closes the directory. */
-static int end(int directory, const struct name *name, int ret, struct stat *made)
+static int end(const struct tree *tree, int directory, const struct name *name, int ret,
+	       struct stat *made)
 {
+	if (ret < 0)
+		quota_unname(tree->share);
 	if (ret == 0 && fstatat(directory, name->text, made, AT_SYMLINK_NOFOLLOW) < 0)
 		ret = -errno;
 	fd_close(&directory);
@@ -41,7 +51,7 @@ int op_mkdir(struct tree *tree, struct node *parent, const struct name *name, ui
 	if (directory < 0)
 		return directory;
 	ret = mkdirat(directory, name->text, mode & 01777) < 0 ? -errno : 0;
-	return end(directory, name, ret, made);
+	return end(tree, directory, name, ret, made);
 }
 
 /* The target is not checked: the guest follows its links itself. */
@@ -54,7 +64,7 @@ int op_symlink(struct tree *tree, struct node *parent, const struct name *name, 
 	if (directory < 0)
 		return directory;
 	ret = symlinkat(target, directory, name->text) < 0 ? -errno : 0;
-	return end(directory, name, ret, made);
+	return end(tree, directory, name, ret, made);
 }
 
 static bool is_special(uint32_t mode)
@@ -96,7 +106,7 @@ int op_mknod(struct tree *tree, struct node *parent, const struct name *name, ui
 			unlinkat(directory, name->text, 0);
 	}
 	fd_close(&fd);
-	return end(directory, name, ret, made);
+	return end(tree, directory, name, ret, made);
 }
 
 /* --- hard links ------------------------------------------------------------------------------- */
@@ -131,6 +141,11 @@ int op_link(struct tree *tree, struct node *node, const struct open_file *file, 
 	fd = link_source(tree, node, file, &to, &stat);
 	if (fd < 0)
 		return fd;
+	ret = quota_name(tree->share);
+	if (ret < 0) {
+		fd_close(&fd);
+		return ret;
+	}
 	if (S_ISLNK(stat.st_mode))
 		ret = place_creatable(tree, &to, POLICY_SYMLINK);
 	directory = node_open_directory(tree, parent);
@@ -142,10 +157,29 @@ int op_link(struct tree *tree, struct node *node, const struct open_file *file, 
 	else if (linkat(AT_FDCWD, path, directory, name->text, AT_SYMLINK_FOLLOW) < 0)
 		ret = -errno;
 	fd_close(&fd);
-	return end(directory, name, ret, made);
+	return end(tree, directory, name, ret, made);
 }
 
 /* --- removing --------------------------------------------------------------------------------- */
+
+int remove_counted(const struct files_share *share, int directory, const char *name, int flags)
+{
+	struct quota_use use = {.quota = NULL};
+	int fd = -1, ret = 0;
+
+	if (share->quota) {
+		fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		ret = fd < 0 ? -errno : quota_begin(share, fd, &use);
+	}
+	if (ret == 0 && unlinkat(directory, name, flags) < 0)
+		ret = -errno;
+	if (ret == 0)
+		quota_removed(&use, fd, false);
+	else
+		quota_end(&use, use.size);
+	fd_close(&fd);
+	return ret;
+}
 
 int op_remove(struct tree *tree, struct node *parent, const struct name *name, int flags)
 {
@@ -166,7 +200,7 @@ int op_remove(struct tree *tree, struct node *parent, const struct name *name, i
 					S_ISDIR(stat.st_mode)
 				? AT_REMOVEDIR
 				: 0;
-	ret = unlinkat(directory, name->text, flags) < 0 ? -errno : 0;
+	ret = remove_counted(tree->share, directory, name->text, flags);
 	fd_close(&directory);
 	node = node_find(tree, parent, name);
 	if (ret == 0 && node)

@@ -22,6 +22,7 @@
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
+#include "vmm/files/quota.h"
 #include "vmm/policy/policy.h"
 
 #define FILES_MSIZE_MIN	   4096u
@@ -75,6 +76,8 @@ struct files_share_config {
 	/* Decides every operation (class file; objects are guest paths). NULL: all are allowed. It
 	 * outlives the share and its sessions. */
 	struct guard *guard;
+	/* What may be made in it, and in other shares. NULL: anything. It outlives the share. */
+	struct files_quota *quota;
 };
 
 struct files_share {
@@ -84,6 +87,7 @@ struct files_share {
 	uint32_t uid, gid, id_base;
 	uint32_t host_uid, host_gid; /* the monitor's own */
 	struct guard *guard;
+	struct files_quota *quota;
 };
 
 /*

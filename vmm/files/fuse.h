@@ -21,6 +21,8 @@
  *   in an attribute of the host's file, and shows them; the guest's kernel decides by them.
  *   Symbolic links carry none. READDIR calls a special file a regular one, READDIRPLUS does not.
  * - Locks are those of a node: for processes of the guest two hard links are two files.
+ * - What the sandbox makes may be limited, in all roots together (ENOSPC): vmm/files/quota.h. All
+ *   shares of a session have the same quota, or none; it is saved and restored with the session.
  * - A replaced policy holds for the next request, also about what is open. What the guest's kernel
  *   keeps it does not request again: names and data of a loose root, data of an open file and
  *   targets of links of a strict one.
@@ -37,7 +39,8 @@
  *   each root at its place itself. POSIX_ACL, SECURITY_CTX: those attributes do not exist.
  *
  * Threads: all calls may be made from several threads. Requests of one root are handled one at a
- * time, but reads, writes, syncs and copies run beside them. A host file system that hangs so
+ * time, but reads, writes, syncs and copies run beside them; with a quota, changes of one file's
+ * size wait for each other. A host file system that hangs so
  * holds up the requests of its own root at most, and the thread of each.
  */
 #ifndef CORDON_FILES_FUSE_H

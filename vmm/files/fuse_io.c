@@ -94,7 +94,8 @@ int fuse_write(struct fuse_request *request)
 	}
 	request->root->written = true;
 	fuse_suspend(request, handle);
-	n = file_write(&handle->file, in.offset, data, in.size, op == POLICY_APPEND);
+	n = file_write(request->root->tree->share, &handle->file, in.offset, data, in.size,
+		       op == POLICY_APPEND);
 	fuse_resume(request, handle);
 	if (n < 0)
 		return (int)n;
@@ -128,8 +129,8 @@ int fuse_fallocate(struct fuse_request *request)
 		return ret;
 	request->root->written = true;
 	fuse_suspend(request, handle);
-	if (fallocate(handle->file.fd, (int)in.mode, (off_t)in.offset, (off_t)in.length) < 0)
-		ret = -errno;
+	ret = file_allocate(request->root->tree->share, &handle->file, (int)in.mode, in.offset,
+			    in.length);
 	fuse_resume(request, handle);
 	return ret;
 }
@@ -191,9 +192,8 @@ int fuse_copy_file_range(struct fuse_request *request)
 	struct fuse_copy_file_range_in in;
 	struct fuse_handle *from, *to;
 	int ret = fuse_take(request, &in, sizeof(in));
-	off_t off_in, off_out;
 	size_t length;
-	ssize_t n;
+	long n;
 
 	if (ret == 0)
 		ret = fuse_take_end(request);
@@ -213,18 +213,16 @@ int fuse_copy_file_range(struct fuse_request *request)
 		ret = copy_target(request, &in, &to);
 	if (ret < 0)
 		return ret;
-	off_in = (off_t)in.off_in;
-	off_out = (off_t)in.off_out;
 	request->root->written = true;
 	from->users++;
 	fuse_suspend(request, to);
-	n = copy_file_range(from->file.fd, &off_in, to->file.fd, &off_out, length, 0);
-	ret = n < 0 ? -errno : 0;
+	n = file_copy(request->root->tree->share, &from->file, in.off_in, &to->file, in.off_out,
+		      length);
 	fuse_resume(request, to);
 	from->users--;
 	fuse_handle_free_unused(request->root, from);
-	if (ret < 0)
-		return ret;
+	if (n < 0)
+		return (int)n;
 	out.size = (uint32_t)n;
 	fuse_put(request, &out, sizeof(out));
 	return 0;

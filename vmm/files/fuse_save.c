@@ -123,8 +123,26 @@ static void save_root(struct fuse_root *root, struct pack *to)
 	}
 }
 
+/* That of all its shares; NULL: nothing is counted. */
+static struct files_quota *quota_of(struct fuse_session *session)
+{
+	struct files_quota *quota = NULL;
+	struct fuse_root *root;
+	unsigned i;
+
+	for (i = 0; i < FUSED_ROOTS_MAX && !quota; i++) {
+		root = &session->roots[i];
+		pthread_mutex_lock(&root->mutex);
+		if (root->used)
+			quota = root->tree->share->quota;
+		pthread_mutex_unlock(&root->mutex);
+	}
+	return quota;
+}
+
 void fuse_session_save(struct fuse_session *session, struct pack *to)
 {
+	struct files_quota *quota;
 	struct fuse_root *root;
 	uint32_t roots = 0;
 	size_t start, at = to->length + 1;
@@ -149,6 +167,9 @@ void fuse_session_save(struct fuse_session *session, struct pack *to)
 	}
 	if (!to->failed)
 		store_le32(to->data + at, roots);
+	quota = quota_of(session);
+	pack_u64(to, quota ? quota->bytes : 0);
+	pack_u64(to, quota ? quota->files : 0);
 }
 
 /* --- restoring -------------------------------------------------------------------------------- */
@@ -303,6 +324,21 @@ static struct fuse_root *place_root(struct fuse_session *session, const char *na
 	return NULL;
 }
 
+/* What was made before counts on. */
+static int restore_quota(struct fuse_session *session, struct unpack *from)
+{
+	uint64_t bytes = unpack_u64(from), files = unpack_u64(from);
+	struct files_quota *quota = quota_of(session);
+
+	if (from->failed)
+		return -EINVAL;
+	if (quota) {
+		quota->bytes = bytes;
+		quota->files = files;
+	}
+	return 0;
+}
+
 int fuse_session_restore(struct fuse_session *session, struct unpack *from)
 {
 	bool begun = unpack_u8(from), done[FUSED_ROOTS_MAX] = {false};
@@ -328,7 +364,7 @@ int fuse_session_restore(struct fuse_session *session, struct unpack *from)
 			ret = restore_root(&restoring);
 	}
 	session->begun = begun;
-	return ret;
+	return ret == 0 ? restore_quota(session, from) : ret;
 }
 
 static int reopen_handles(struct fuse_request *request)

@@ -180,7 +180,8 @@ struct open_file {
 	bool directory;
 	struct node *node;
 	struct open_file *next; /* of its node */
-	uint64_t version;	/* of the policy that allowed the open */
+	struct quota_file *counted;
+	uint64_t version; /* of the policy that allowed the open */
 	/* What the policy of a version has allowed since the last rename (bits by policy_op). */
 	uint64_t checked, moves;
 	uint32_t allowed;
@@ -188,7 +189,7 @@ struct open_file {
 
 /*
  * Makes file (zeroed, except its node if it has one already) an open file at the node, and takes
- * over fd. 0; or -EMFILE, and fd is closed. file_close() closes it.
+ * over fd. 0; or -EMFILE or -ENOMEM, and fd is closed. file_close() closes it.
  */
 int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
 	      bool directory);

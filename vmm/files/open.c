@@ -2,9 +2,11 @@
 /* Opens and creates files, and reads and writes them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/files/operations.h"
 #include "vmm/files/remember.h"
@@ -76,11 +78,23 @@ static bool is_remembered_special(const struct files_share *share, int fd, const
 	return remembered.mode & S_IFMT;
 }
 
+/* Opens the file of an O_PATH descriptor, without its contents. */
+static int reopen_truncated(const struct files_share *share, int path_fd, int flags)
+{
+	struct quota_use use;
+	int fd = quota_begin(share, path_fd, &use);
+
+	if (fd == 0)
+		fd = reopen(path_fd, flags);
+	quota_end(&use, fd < 0 ? use.size : 0);
+	return fd;
+}
+
 /* node: whose place it is, or NULL: whatever is there is opened. */
 static int open_existing(struct tree *tree, struct node *node, const struct place *place,
 			 uint32_t flags, struct stat *stat)
 {
-	int path_fd, fd, ret = permit(tree, place, flags);
+	int path_fd, ret = permit(tree, place, flags);
 
 	if (ret < 0)
 		return ret;
@@ -90,9 +104,12 @@ static int open_existing(struct tree *tree, struct node *node, const struct plac
 	ret = openable(stat, flags);
 	if (ret == 0 && is_remembered_special(tree->share, path_fd, stat))
 		ret = -EACCES;
-	fd = ret < 0 ? ret : reopen(path_fd, host_flags(tree, place, flags));
+	if (ret == 0)
+		ret = flags & O_TRUNC ? reopen_truncated(tree->share, path_fd,
+							 host_flags(tree, place, flags))
+				      : reopen(path_fd, host_flags(tree, place, flags));
 	fd_close(&path_fd);
-	return fd;
+	return ret;
 }
 
 int op_open(struct tree *tree, struct node *node, uint32_t flags, struct stat *stat)
@@ -123,10 +140,19 @@ int op_create(struct tree *tree, const struct place *place, uint32_t flags, uint
 	}
 	if (ret < 0)
 		return ret == -ENOENT ? -EACCES : ret; /* the same whether absent or hidden */
-	fd = place_open(tree, place,
-			(host_flags(tree, place, flags) & ~O_TRUNC) | O_CREAT | O_EXCL |
-				O_NOFOLLOW | O_NOCTTY,
-			mode & 0777);
+	ret = quota_name(tree->share);
+	fd = ret < 0 ? ret
+		     : place_open(tree, place,
+				  (host_flags(tree, place, flags) & ~O_TRUNC) | O_CREAT | O_EXCL |
+					  O_NOFOLLOW | O_NOCTTY,
+				  mode & 0777);
+	if (fd < 0 && ret == 0)
+		quota_unname(tree->share);
+	/* One that exists needs no room for another. */
+	if (ret == -ENOSPC && !(flags & O_EXCL)) {
+		fd = open_existing(tree, NULL, place, flags, stat);
+		return fd == -ENOENT ? ret : fd;
+	}
 	if (fd == -EEXIST && !(flags & O_EXCL))
 		return open_existing(tree, NULL, place, flags, stat);
 	if (fd < 0)
@@ -173,6 +199,8 @@ int op_tmpfile(struct tree *tree, struct node *directory, uint32_t flags, uint32
 	return ret;
 }
 
+/* --- contents --------------------------------------------------------------------------------- */
+
 long file_read(const struct open_file *file, uint64_t offset, void *to, size_t count)
 {
 	long n = pread(file->fd, to, count, (off_t)offset);
@@ -180,12 +208,74 @@ long file_read(const struct open_file *file, uint64_t offset, void *to, size_t c
 	return n < 0 ? -errno : n;
 }
 
-long file_write(const struct open_file *file, uint64_t offset, const void *from, size_t count,
-		bool at_end)
+/* A descriptor with O_APPEND writes at the end, whatever the offset: see op_open(). */
+static bool writes_at_end(const struct quota_use *use, const struct open_file *file, bool at_end)
+{
+	return at_end ||
+	       (use->quota && (file->flags & O_APPEND) && (fcntl(file->fd, F_GETFL) & O_APPEND));
+}
+
+long file_write(const struct files_share *share, const struct open_file *file, uint64_t offset,
+		const void *from, size_t count, bool at_end)
 {
 	const struct iovec iovec = {.iov_base = (void *)(uintptr_t)from, .iov_len = count};
-	long n = at_end ? pwritev2(file->fd, &iovec, 1, (off_t)offset, RWF_APPEND)
-			: pwrite(file->fd, from, count, (off_t)offset);
+	struct quota_use use;
+	int ret = quota_begin(share, file->fd, &use);
+	uint64_t end = writes_at_end(&use, file, at_end) ? use.size : offset;
+	long n = -1;
 
-	return n < 0 ? -errno : n;
+	if (ret == 0)
+		ret = quota_grow(&use, end + count);
+	if (ret == 0) {
+		n = at_end ? pwritev2(file->fd, &iovec, 1, (off_t)offset, RWF_APPEND)
+			   : pwrite(file->fd, from, count, (off_t)offset);
+		ret = n < 0 ? -errno : 0;
+	}
+	quota_end(&use, n > 0 ? max_u64(use.size, end + (uint64_t)n) : use.size);
+	return ret < 0 ? ret : n;
+}
+
+int file_allocate(const struct files_share *share, const struct open_file *file, int mode,
+		  uint64_t offset, uint64_t length)
+{
+	bool keeps = mode & FALLOC_FL_KEEP_SIZE, clears = mode & FALLOC_FL_PUNCH_HOLE;
+	struct quota_use use;
+	struct stat stat;
+	uint64_t size;
+	int ret = quota_begin(share, file->fd, &use);
+
+	size = use.size;
+	/* Room beyond the end would not be counted. */
+	if (ret == 0 && use.quota && keeps && !clears && offset + length > use.size)
+		ret = -EOPNOTSUPP;
+	if (ret == 0 && !keeps)
+		ret = quota_grow(&use, offset + length);
+	if (ret == 0) {
+		if (fallocate(file->fd, mode, (off_t)offset, (off_t)length) < 0)
+			ret = -errno;
+		/* One that failed may have done a part. */
+		if (use.quota && !keeps && fstat(file->fd, &stat) == 0 &&
+		    (uint64_t)stat.st_size > size)
+			size = min_u64((uint64_t)stat.st_size, max_u64(size, offset + length));
+	}
+	quota_end(&use, size);
+	return ret;
+}
+
+long file_copy(const struct files_share *share, const struct open_file *from, uint64_t from_offset,
+	       const struct open_file *to, uint64_t to_offset, size_t length)
+{
+	off_t in = (off_t)from_offset, out = (off_t)to_offset;
+	struct quota_use use;
+	int ret = quota_begin(share, to->fd, &use);
+	ssize_t n = -1;
+
+	if (ret == 0)
+		ret = quota_grow(&use, to_offset + length);
+	if (ret == 0) {
+		n = copy_file_range(from->fd, &in, to->fd, &out, length, 0);
+		ret = n < 0 ? -errno : 0;
+	}
+	quota_end(&use, n > 0 ? max_u64(use.size, to_offset + (uint64_t)n) : use.size);
+	return ret < 0 ? ret : n;
 }

@@ -36,9 +36,16 @@ void file_uncount(struct tree *tree)
 int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
 	      bool directory)
 {
-	if (!file_count(tree)) {
+	int ret = file_count(tree) ? 0 : -EMFILE;
+
+	if (ret == 0) {
+		ret = quota_opened(tree->share, fd, &file->counted);
+		if (ret < 0)
+			file_uncount(tree);
+	}
+	if (ret < 0) {
 		fd_close(&fd);
-		return -EMFILE;
+		return ret;
 	}
 	file->fd = fd;
 	file->flags = flags;
@@ -58,6 +65,7 @@ void file_close(struct tree *tree, struct open_file *file)
 	while (*at != file)
 		at = &(*at)->next;
 	*at = file->next;
+	quota_closed(tree->share, file->counted, file->fd);
 	fd_close(&file->fd);
 	file_uncount(tree);
 }

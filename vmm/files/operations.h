@@ -85,6 +85,9 @@ int op_link(struct tree *tree, struct node *node, const struct open_file *file, 
 /* flags: AT_REMOVEDIR, 0, or -1 for either. */
 int op_remove(struct tree *tree, struct node *parent, const struct name *name, int flags);
 
+/* unlinkat(2), after all decisions. */
+int remove_counted(const struct files_share *share, int directory, const char *name, int flags);
+
 /* flags: of renameat2(2), without RENAME_WHITEOUT. Moves the nodes too. */
 int op_rename(struct tree *tree, struct node *parent, const struct name *name,
 	      struct node *to_parent, const struct name *to_name, unsigned flags);
@@ -123,8 +126,12 @@ static inline enum policy_op file_op(const struct open_file *file)
 
 /* Without a decision. at_end: appends, whatever the offset. */
 long file_read(const struct open_file *file, uint64_t offset, void *to, size_t count);
-long file_write(const struct open_file *file, uint64_t offset, const void *from, size_t count,
-		bool at_end);
+long file_write(const struct files_share *share, const struct open_file *file, uint64_t offset,
+		const void *from, size_t count, bool at_end);
+int file_allocate(const struct files_share *share, const struct open_file *file, int mode,
+		  uint64_t offset, uint64_t length);
+long file_copy(const struct files_share *share, const struct open_file *from, uint64_t from_offset,
+	       const struct open_file *to, uint64_t to_offset, size_t length);
 
 /* --- directories (directory.c) ---------------------------------------------------------------- */
 
@@ -165,6 +172,9 @@ uint64_t entry_ino(const struct open_file *file, const struct entry *entry,
  * which there must be room. name "": the list of names.
  */
 long op_get_xattr(struct tree *tree, struct node *node, const char *name, char *value);
+
+/* Whether the guest may know of an attribute. */
+bool xattr_is_guests(const char *name);
 
 /* What op_set_xattr() would say without changing anything. */
 int op_may_set_xattr(struct tree *tree, struct node *node, const char *name);

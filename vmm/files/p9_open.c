@@ -120,7 +120,9 @@ static long write_file(struct files_session *session, struct fid *fid, uint64_t 
 	enum policy_op op = file_write_op(&fid->file);
 	int ret = file_allowed(&session->tree, &fid->file, op);
 
-	return ret < 0 ? ret : file_write(&fid->file, offset, from, count, op == POLICY_APPEND);
+	return ret < 0 ? ret
+		       : file_write(session->tree.share, &fid->file, offset, from, count,
+				    op == POLICY_APPEND);
 }
 
 /* Tread: fid32 offset64 count32; Rread: count32 data. */

@@ -114,6 +114,7 @@ int files_share_open(struct files_share *share, const struct files_share_config 
 		.host_uid = geteuid(),
 		.host_gid = getegid(),
 		.guard = config->guard,
+		.quota = config->quota,
 	};
 	ret = files_guest_path(share->guest, config->guest);
 	if (ret < 0)

@@ -29,6 +29,11 @@ static bool is_own(const char *name)
 	return begins(name, OWN);
 }
 
+bool xattr_is_guests(const char *name)
+{
+	return is_users(name) && !is_own(name);
+}
+
 /* Keeps only the names that the guest may know. */
 static size_t filter(char *names, size_t length)
 {
@@ -36,7 +41,7 @@ static size_t filter(char *names, size_t length)
 
 	for (at = 0; at < length; at += part) {
 		part = strnlen(names + at, length - at) + 1;
-		if (at + part > length || !is_users(names + at) || is_own(names + at))
+		if (at + part > length || !xattr_is_guests(names + at))
 			continue;
 		memmove(names + kept, names + at, part);
 		kept += part;
@@ -113,6 +118,24 @@ int op_may_set_xattr(struct tree *tree, struct node *node, const char *name)
 	return may_set(tree, node, name, false, &place);
 }
 
+static int set_counted(const struct files_share *share, int fd, const char *path, const char *name,
+		       const void *value, size_t size, int flags)
+{
+	struct quota_use use;
+	uint64_t bytes = value ? size + strlen(name) : 0, old;
+	int ret = quota_begin(share, fd, &use);
+	ssize_t n = use.quota ? getxattr(path, name, NULL, 0) : -1;
+
+	old = n < 0 ? 0 : (uint64_t)n + strlen(name);
+	if (ret == 0 && bytes > old)
+		ret = quota_add(&use, bytes - old);
+	if (ret == 0 &&
+	    (value ? setxattr(path, name, value, size, flags) : removexattr(path, name)) < 0)
+		ret = -errno;
+	quota_end_bytes(&use, ret == 0 ? (int64_t)(bytes - old) : 0);
+	return ret;
+}
+
 int op_set_xattr(struct tree *tree, struct node *node, const char *name, const void *value,
 		 size_t size, int flags, bool quiet)
 {
@@ -129,10 +152,8 @@ int op_set_xattr(struct tree *tree, struct node *node, const char *name, const v
 	fd_path(path, fd);
 	if (!S_ISREG(stat.st_mode) && !S_ISDIR(stat.st_mode))
 		ret = -EPERM;
-	else if (!value)
-		ret = removexattr(path, name) < 0 ? -errno : 0;
-	else if (setxattr(path, name, value, size, flags) < 0)
-		ret = -errno;
+	else
+		ret = set_counted(tree->share, fd, path, name, value, size, flags);
 	fd_close(&fd);
 	return ret;
 }
