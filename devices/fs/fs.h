@@ -12,11 +12,12 @@
  *   EIO       the reply is longer than its room, or is none to this request
  *   ENOTCONN  there is no server, or it gave no reply although the chain has room for one
  *
- * A chain without room for a header of a reply (FORGET) is returned with 0 bytes, also one
- * that is too short for the header of a request.
+ * A chain without room for the header of a reply (FORGET, INTERRUPT) is returned with 0 bytes as
+ * soon as its request is at the server. One that is too short for the header of a request is
+ * returned with 0 bytes too.
  *
  * Queue 0 has high priority, and slots are reserved for it; queues 1 to `queues` are for requests,
- * one for each vCPU. A request goes to the server in the order of its queue, and returns in any.
+ * one for each vCPU. Requests of a queue go to the server in their order, and return in any.
  *
  * Threads: the queues have no ioeventfd. A doorbell is an MMIO exit, which the vCPU's thread
  * handles without the device lock: it sends what it finds in the queue, waits up to FS_WAIT_NS in
@@ -45,6 +46,14 @@
 #define FS_SLOTS	64 /* requests at the server */
 #define FS_SLOTS_URGENT 4  /* of these only for the high-priority queue */
 #define FS_WAIT_NS	100000u
+
+/*
+ * Features of the guest kernel's driver that the device offers (guest-kernel/patches). A driver
+ * without them works too.
+ */
+#define FS_F_SYNC      20 /* looks at the used ring after the doorbell, with interrupts off */
+#define FS_F_RETAIN    21 /* names whose time is up are looked up again, and not dropped */
+#define FS_F_INTERRUPT 22 /* sends FUSE_INTERRUPT, in the high-priority queue */
 
 /*
  * The server. A slot is the device's from take() to release(): take, send, wait, and if that
@@ -104,10 +113,10 @@ struct virtio_device *fs_device(struct fs *fs);
 void fs_destroy(struct fs *fs);
 
 /*
- * Connects another server, or none (NULL). Requests at the old one get ENOTCONN; it is not
- * called again once this returns, not even to release its slots, and must not report any of them
- * done. Under the device lock, at any time, also while vCPUs ring doorbells: waits for them,
- * at most FS_WAIT_NS and what a copy takes. Not from within an operation of the server.
+ * Connects another server, or none (NULL). Requests at the old one get ENOTCONN, and it
+ * is not called again: its slots are not released, and must not be reported done. All slots of the
+ * new one are free. Under the device lock, at any time, also while vCPUs ring doorbells: waits for
+ * them, at most FS_WAIT_NS and what a copy takes. Not from within an operation of the server.
  */
 void fs_set_server(struct fs *fs, const struct fs_server_ops *ops, void *arg);
 

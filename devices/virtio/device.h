@@ -3,8 +3,9 @@
  * The interface between a virtio device and its transport (virtio 1.2, section 2).
  *
  * A device embeds struct virtio_device, fills in the constant part, and gets checked queues. All
- * callbacks run with the device lock held (vmm/base/loop.h): on a vCPU thread for register
- * accesses, on the loop's thread for doorbells and the device's own events.
+ * callbacks but one run with the device lock held (vmm/base/loop.h): on a vCPU thread for register
+ * accesses, on the loop's thread for doorbells and the device's own events. The exception is
+ * doorbell(), for a device whose doorbells the vCPUs' threads handle themselves.
  */
 #ifndef CORDON_VIRTIO_DEVICE_H
 #define CORDON_VIRTIO_DEVICE_H
@@ -38,6 +39,16 @@ struct virtio_device_ops {
 	/* The driver rang the queue's doorbell: there may be new chains. Called only while active.
 	 */
 	void (*notify)(struct virtio_device *device, unsigned queue);
+
+	/*
+	 * NULL, or: the driver rang the doorbell, which has no ioeventfd. Called on the vCPU's
+	 * thread WITHOUT the device lock, at any time, for any queue below queue_count: also while
+	 * another thread is in one of the other callbacks. The device guards its queues by locks of
+	 * its own, and learns from activate and reset whether they are valid. It still gets
+	 * notify() for each active queue after activation and a restore; the transport does not
+	 * look into the queues of an active device then.
+	 */
+	void (*doorbell)(struct virtio_device *device, unsigned queue);
 
 	/*
 	 * Device configuration space (section 4.2.2.2). length is 1 to 8; the range lies within

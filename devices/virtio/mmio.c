@@ -197,7 +197,24 @@ static void mmio_write(void *device, uint64_t offset, unsigned size, uint64_t va
 		write_register(mmio, offset, (uint32_t)value);
 }
 
-const struct bus_ops virtio_mmio_bus_ops = {.read = mmio_read, .write = mmio_write};
+/* A doorbell that the device handles itself. Constant fields only: this holds no lock. */
+static bool mmio_write_unlocked(void *transport, uint64_t offset, unsigned size, uint64_t value)
+{
+	const struct virtio_mmio *mmio = transport;
+	struct virtio_device *device = mmio->device;
+
+	if (!device->ops->doorbell || offset != VIRTIO_MMIO_QUEUE_NOTIFY || size != 4)
+		return false;
+	if (value < device->queue_count)
+		device->ops->doorbell(device, (unsigned)value);
+	return true;
+}
+
+const struct bus_ops virtio_mmio_bus_ops = {
+	.read = mmio_read,
+	.write = mmio_write,
+	.write_unlocked = mmio_write_unlocked,
+};
 
 void virtio_mmio_init(struct virtio_mmio *mmio, struct virtio_device *device,
 		      const struct guest_memory *memory, struct irq_line *irq)
@@ -220,6 +237,10 @@ void virtio_mmio_notify(struct virtio_mmio *mmio, uint32_t queue)
 
 	if (!device->active || queue >= device->queue_count)
 		return;
-	if (virtqueue_active(&device->queue[queue]) && !device->queue[queue].broken)
+	if (!virtqueue_active(&device->queue[queue]))
+		return;
+	/* The rest of an active queue is not the transport's if vCPUs ring doorbells without the
+	 * lock. */
+	if (device->ops->doorbell || !device->queue[queue].broken)
 		device->ops->notify(device, queue);
 }

@@ -31,7 +31,7 @@ struct virtio_mmio {
 	struct virtqueue_config queue[VIRTIO_DEVICE_QUEUES];
 };
 
-/* Register accesses; the caller holds the device lock. */
+/* Register accesses; the caller holds the device lock, but for write_unlocked. */
 extern const struct bus_ops virtio_mmio_bus_ops;
 
 /* Binds a device to a transport in the reset state. There is no destructor. */

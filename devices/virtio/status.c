@@ -139,7 +139,8 @@ static void activate(struct virtio_mmio *mmio)
 		device->driver_ok_ns = loop_now_ns();
 	/* The driver may have filled its rings before it could ring a doorbell. */
 	for (i = 0; i < device->queue_count; i++)
-		if (virtqueue_active(&device->queue[i]) && virtqueue_has_chain(&device->queue[i]))
+		if (virtqueue_active(&device->queue[i]) &&
+		    (device->ops->doorbell || virtqueue_has_chain(&device->queue[i])))
 			device->ops->notify(device, i);
 }
 

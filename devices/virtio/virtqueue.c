@@ -261,6 +261,24 @@ static int walk(const struct virtqueue *queue, uint16_t head, struct virtio_chai
 	}
 }
 
+int virtqueue_read_chain(struct virtqueue *queue, uint16_t head, struct virtio_chain *chain)
+{
+	int ret = virtqueue_active(queue) && !queue->broken ? 0 : -EIO;
+
+	chain->head = head;
+	chain->readable_count = 0;
+	chain->writable_count = 0;
+	chain->readable_length = 0;
+	chain->writable_length = 0;
+	if (ret == 0)
+		ret = walk(queue, head, chain);
+	if (ret < 0)
+		return broken(queue, -ret);
+	chain->readable = chain->segment;
+	chain->writable = chain->segment + chain->readable_count;
+	return 0;
+}
+
 int virtqueue_pop(struct virtqueue *queue, struct virtio_chain *chain)
 {
 	uint16_t head;
@@ -274,16 +292,9 @@ int virtqueue_pop(struct virtqueue *queue, struct virtio_chain *chain)
 		return 0;
 	entry = queue->next_available & (queue->size - 1u);
 	head = ring_load(queue->driver_area, RING_ENTRIES + 2 * entry, __ATOMIC_RELAXED);
-	chain->head = head;
-	chain->readable_count = 0;
-	chain->writable_count = 0;
-	chain->readable_length = 0;
-	chain->writable_length = 0;
-	ret = walk(queue, head, chain);
+	ret = virtqueue_read_chain(queue, head, chain);
 	if (ret < 0)
-		return broken(queue, -ret);
-	chain->readable = chain->segment;
-	chain->writable = chain->segment + chain->readable_count;
+		return ret;
 	queue->next_available++;
 	return 1;
 }

@@ -94,6 +94,12 @@ static inline bool virtqueue_active(const struct virtqueue *queue)
 int virtqueue_pop(struct virtqueue *queue, struct virtio_chain *chain);
 
 /*
+ * Reads the chain of a head that was taken earlier, before a snapshot, and not returned: as
+ * virtqueue_pop(), but the position in the ring stays. 0, or -errno: the queue is then broken.
+ */
+int virtqueue_read_chain(struct virtqueue *queue, uint16_t head, struct virtio_chain *chain);
+
+/*
  * Whether a chain is available, without taking it. False if the queue is broken; true also if the
  * ring's index is invalid, so that the next pop reports it.
  */

@@ -150,7 +150,8 @@ static int make_machine(struct hostile *h, struct err *err)
 		.power_off = on_power_off,
 		.arg = h,
 	};
-	const struct machine_queues queues = {.disk = 1, .net = h->test->several_pairs ? 2 : 1};
+	const struct machine_queues queues = {
+		.disk = 1, .net = h->test->several_pairs ? 2 : 1, .fs = 1};
 	unsigned i, cpus = h->test->second_cpu ? 2 : 1;
 	int ret;
 

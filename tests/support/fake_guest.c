@@ -71,7 +71,9 @@ uint64_t fake_read_size(struct fake_guest *guest, uint64_t offset, unsigned size
 
 void fake_write_size(struct fake_guest *guest, uint64_t offset, unsigned size, uint64_t value)
 {
-	virtio_mmio_bus_ops.write(&guest->mmio, offset, size, value);
+	/* As a vCPU's thread does. */
+	if (!virtio_mmio_bus_ops.write_unlocked(&guest->mmio, offset, size, value))
+		virtio_mmio_bus_ops.write(&guest->mmio, offset, size, value);
 }
 
 uint32_t fake_read(struct fake_guest *guest, uint64_t offset)

@@ -78,11 +78,13 @@ static void begin(void)
 	machine = (struct machine){.loop = disk.loop};
 	machine.devices.blk[0] = disk.blk;
 	ck_assert_int_eq(blk_create(&machine.devices.blk[1], disk.loop, disk.pool, &other), 0);
+	ck_assert_int_eq(fs_create(&machine.devices.fs, disk.loop, 1), 0);
 	done_count = 0;
 }
 
 static void end(void)
 {
+	fs_destroy(machine.devices.fs);
 	blk_destroy(machine.devices.blk[1]);
 	fake_disk_end(&disk);
 }

@@ -28,8 +28,8 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t length, const struct bus_op
 	return 0;
 }
 
-/* The range that contains the whole access; NULL, and counted, if there is none. */
-static const struct bus_range *find(struct bus *bus, uint64_t address, unsigned size)
+/* The range that contains the whole access, or NULL. */
+static const struct bus_range *look_up(const struct bus *bus, uint64_t address, unsigned size)
 {
 	const struct bus_range *range;
 	unsigned i;
@@ -42,8 +42,16 @@ static const struct bus_range *find(struct bus *bus, uint64_t address, unsigned 
 				return range;
 		}
 	}
-	bus->unclaimed++;
 	return NULL;
+}
+
+/* The same; counts an access to none. */
+static const struct bus_range *find(struct bus *bus, uint64_t address, unsigned size)
+{
+	const struct bus_range *range = look_up(bus, address, size);
+
+	bus->unclaimed += range == NULL;
+	return range;
 }
 
 static uint64_t mask(unsigned size)
@@ -66,4 +74,13 @@ void bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value)
 
 	if (range)
 		range->ops->write(range->device, address - range->base, size, value & mask(size));
+}
+
+bool bus_write_unlocked(const struct bus *bus, uint64_t address, unsigned size, uint64_t value)
+{
+	const struct bus_range *range = look_up(bus, address, size);
+
+	return range && range->ops->write_unlocked &&
+	       range->ops->write_unlocked(range->device, address - range->base, size,
+					  value & mask(size));
 }

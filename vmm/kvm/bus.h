@@ -9,6 +9,7 @@
 #ifndef CORDON_KVM_BUS_H
 #define CORDON_KVM_BUS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define BUS_DEVICES 48
@@ -17,6 +18,11 @@ struct bus_ops {
 	/* offset is within the range; size is 1, 2, 4 or 8 bytes. */
 	uint64_t (*read)(void *device, uint64_t offset, unsigned size);
 	void (*write)(void *device, uint64_t offset, unsigned size, uint64_t value);
+	/*
+	 * For writes that the device handles without the device lock, in several threads at once.
+	 * False: not this one; nothing has happened, and write is called. May be NULL.
+	 */
+	bool (*write_unlocked)(void *device, uint64_t offset, unsigned size, uint64_t value);
 };
 
 struct bus_range {
@@ -45,5 +51,11 @@ int bus_add(struct bus *bus, uint64_t base, uint64_t length, const struct bus_op
  */
 uint64_t bus_read(struct bus *bus, uint64_t address, unsigned size);
 void bus_write(struct bus *bus, uint64_t address, unsigned size, uint64_t value);
+
+/*
+ * Tries a write before the caller takes the device lock. False: it needs the lock; call
+ * bus_write() with it.
+ */
+bool bus_write_unlocked(const struct bus *bus, uint64_t address, unsigned size, uint64_t value);
 
 #endif

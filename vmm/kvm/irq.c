@@ -23,7 +23,7 @@ void irq_line_raise(struct irq_line *line)
 {
 	uint64_t one = 1;
 
-	line->raised++;
+	__atomic_fetch_add(&line->raised, 1, __ATOMIC_RELAXED);
 	if (line->fd >= 0 && write(line->fd, &one, sizeof(one)) < 0) {
 		/* EAGAIN: the counter is full, so an edge is already pending. */
 	}

@@ -18,7 +18,7 @@ struct irq_line {
 int irq_line_create(struct irq_line *line, uint32_t pin);
 void irq_line_destroy(struct irq_line *line);
 
-/* Raises an edge. Never blocks. */
+/* Raises an edge. Never blocks. From any thread. */
 void irq_line_raise(struct irq_line *line);
 
 #endif

@@ -168,16 +168,20 @@ static void handle_io(struct vcpu *vcpu)
 static void handle_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
+	struct bus *bus = &vcpu->vm->mmio;
 	unsigned size = min_u64(run->mmio.len, sizeof(run->mmio.data));
-	uint64_t value;
+	uint64_t value = load_sized(run->mmio.data, size);
 
+	if (run->mmio.is_write && bus_write_unlocked(bus, run->mmio.phys_addr, size, value))
+		return;
+	loop_lock(vcpu->vm->loop);
 	if (run->mmio.is_write) {
-		bus_write(&vcpu->vm->mmio, run->mmio.phys_addr, size,
-			  load_sized(run->mmio.data, size));
+		bus_write(bus, run->mmio.phys_addr, size, value);
 	} else {
-		value = bus_read(&vcpu->vm->mmio, run->mmio.phys_addr, size);
+		value = bus_read(bus, run->mmio.phys_addr, size);
 		memcpy(run->mmio.data, &value, size);
 	}
+	loop_unlock(vcpu->vm->loop);
 }
 
 static bool is_emulation_failure(const struct kvm_run *run)
@@ -212,9 +216,7 @@ static bool handle_exit(struct vcpu *vcpu, enum vcpu_end *end, struct err *err)
 		loop_unlock(vcpu->vm->loop);
 		return true;
 	case KVM_EXIT_MMIO:
-		loop_lock(vcpu->vm->loop);
 		handle_mmio(vcpu);
-		loop_unlock(vcpu->vm->loop);
 		return true;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:

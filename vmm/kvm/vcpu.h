@@ -3,7 +3,8 @@
  * A virtual processor and its thread.
  *
  * The thread runs the guest and dispatches port and MMIO accesses to the VM's buses under the
- * device lock. It ends on vcpu_stop(), or when the guest can't continue, and reports why, once.
+ * device lock, but for writes that a device handles without it (bus_write_unlocked()). It ends on
+ * vcpu_stop(), or when the guest can't continue, and reports why, once.
  */
 #ifndef CORDON_KVM_VCPU_H
 #define CORDON_KVM_VCPU_H

@@ -64,6 +64,8 @@ static int attach(struct machine_devices *devices, struct virtio_device *device,
 	if (ret < 0)
 		return err_code(err, -ret, "%s: address", device->name);
 	ret = vm_connect_irq(devices->vm, &virtio->irq, err);
+	if (device->ops->doorbell)
+		return ret; /* the vCPUs' threads handle them */
 	for (queue = 0; ret == 0 && queue < device->queue_count; queue++)
 		ret = connect_doorbell(devices, virtio, queue, err);
 	return ret;
@@ -137,6 +139,15 @@ static int create_disks(struct machine_devices *devices, unsigned queues, struct
 	return ret < 0 ? err_code(err, -ret, "disks") : 0;
 }
 
+static int create_fs(struct machine_devices *devices, unsigned queues, struct err *err)
+{
+	int ret = fs_create(&devices->fs, devices->loop, queues);
+
+	if (ret < 0)
+		return err_code(err, -ret, "file system device");
+	return attach(devices, fs_device(devices->fs), err);
+}
+
 int devices_create(struct machine_devices *devices, struct vm *vm, const char *vsock_path,
 		   const struct machine_queues *queues, const struct machine_device_hooks *hooks,
 		   struct err *err)
@@ -159,7 +170,9 @@ int devices_create(struct machine_devices *devices, struct vm *vm, const char *v
 	ret = attach(devices, rng_device(devices->rng), err);
 	if (ret == 0)
 		ret = create_net(devices, queues, err);
-	return ret == 0 ? create_disks(devices, queues->disk, err) : ret;
+	if (ret == 0)
+		ret = create_disks(devices, queues->disk, err);
+	return ret == 0 ? create_fs(devices, queues->fs, err) : ret;
 }
 
 int devices_set_disk(struct machine_devices *devices, unsigned number, struct disk *disk,
@@ -195,6 +208,8 @@ void devices_destroy(struct machine_devices *devices)
 		irq_line_destroy(&virtio->irq);
 	}
 	devices->virtio_count = 0;
+	fs_destroy(devices->fs);
+	devices->fs = NULL;
 	for (i = 0; i < MACHINE_DISKS; i++) {
 		blk_destroy(devices->blk[i]);
 		devices->blk[i] = NULL;

@@ -11,6 +11,7 @@
 
 #include "boot/layout.h"
 #include "devices/blk/blk.h"
+#include "devices/fs/fs.h"
 #include "devices/legacy/power.h"
 #include "devices/legacy/uart.h"
 #include "devices/net/card.h"
@@ -53,6 +54,7 @@ struct machine_devices {
 	struct net_card *net; /* in every machine; its link is down until the card has an owner */
 	struct pool *pool;    /* of the disks; its threads start with the first one */
 	struct blk *blk[MACHINE_DISKS];
+	struct fs *fs; /* in every machine; without a server until fs_set_server() */
 	struct uart *uart;
 	struct irq_line uart_irq, vmgenid_irq;
 	struct power power;
@@ -63,6 +65,7 @@ struct machine_devices {
 struct machine_queues {
 	unsigned disk; /* of each disk, 1 to BLK_QUEUES */
 	unsigned net;  /* pairs of the network card, 1 to NET_CARD_PAIRS */
+	unsigned fs;   /* of the file system device, 1 to FS_QUEUES_MAX */
 };
 
 struct machine_device_hooks {

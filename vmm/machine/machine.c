@@ -283,6 +283,8 @@ int machine_create(struct machine *machine, struct loop *loop, const struct mach
 	if (machine->config.cpus < 1 || machine->config.cpus > VM_CPUS_MAX)
 		return err_set(err, EINVAL, "%u processors: give 1 to %d", machine->config.cpus,
 			       VM_CPUS_MAX);
+	_Static_assert(VM_CPUS_MAX <= FS_QUEUES_MAX, "each vCPU has a queue of the device");
+	machine->config.queues.fs = machine->config.cpus;
 	ret = create_parts(machine, err);
 	if (ret < 0)
 		machine_destroy(machine);
@@ -351,6 +353,8 @@ int machine_start(struct machine *machine, struct err *err)
 
 	if (ret < 0)
 		return ret;
+	/* A restored one was held, so that its server could be connected first. */
+	fs_hold(machine->devices.fs, false);
 	timeline_mark(&machine->timeline, TIMELINE_STARTED);
 	/* Before the first vCPU's thread starts to share the loop. */
 	loop_timer_start(machine->loop, &machine->halt_timer, HALT_CHECK_NS);

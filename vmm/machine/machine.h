@@ -31,7 +31,7 @@
 struct machine_config {
 	uint64_t memory; /* bytes of guest RAM, a multiple of 2 MiB */
 	unsigned cpus;
-	struct machine_queues queues;	/* of its devices; 0: 1 */
+	struct machine_queues queues;	/* of its devices; 0: 1; `fs` is always one a vCPU */
 	const char *kernel;		/* path */
 	const char *initrd;		/* path or NULL */
 	const char *cmdline_append;	/* or NULL */

@@ -74,6 +74,8 @@ static int pack_state(struct machine *machine, const struct snapshot_owner *owne
 		if (!blk_idle(machine->devices.blk[i]))
 			return err_set(err, EBUSY, "a request of the guest to %s is under way",
 				       blk_device(machine->devices.blk[i])->name);
+	if (!fs_idle(machine->devices.fs))
+		return err_set(err, EBUSY, "a request of the guest to a share is under way");
 	pack_config(machine, state, key);
 	if (owner)
 		ret = owner->save(owner->arg, state, err);

@@ -68,6 +68,20 @@ static void report_disk(struct blk *blk)
 		device->queue_count);
 }
 
+static void report_fs(struct fs *fs)
+{
+	struct fs_stats stats;
+
+	fs_stats(fs, &stats);
+	if (stats.requests + stats.refused == 0)
+		return;
+	fprintf(stderr,
+		"cordon: file system requests %llu, of these done in the doorbell %llu, "
+		"refused %llu; doorbells %llu\n",
+		(unsigned long long)stats.requests, (unsigned long long)stats.prompt,
+		(unsigned long long)stats.refused, (unsigned long long)stats.doorbells);
+}
+
 void machine_report(struct machine *machine)
 {
 	struct vsock_stats vsock;
@@ -97,6 +111,7 @@ void machine_report(struct machine *machine)
 		(unsigned long long)vsock.packets_from_guest);
 	for (i = 0; i < MACHINE_DISKS; i++)
 		report_disk(machine->devices.blk[i]);
+	report_fs(machine->devices.fs);
 	fprintf(stderr, "cordon: console %llu bytes, %llu not shown\n",
 		(unsigned long long)machine->console.bytes,
 		(unsigned long long)machine->console.dropped);

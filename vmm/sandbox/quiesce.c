@@ -14,6 +14,7 @@ static void hold(struct quiesce *quiesce, bool held)
 
 	for (i = 0; i < MACHINE_DISKS; i++)
 		blk_hold(quiesce->machine->devices.blk[i], held);
+	fs_hold(quiesce->machine->devices.fs, held);
 	shares_hold(quiesce->shares, held);
 }
 
@@ -26,6 +27,8 @@ static const char *busy_with(const struct quiesce *quiesce)
 	for (i = 0; i < MACHINE_DISKS; i++)
 		if (!blk_idle(devices->blk[i]))
 			return blk_device(devices->blk[i])->name;
+	if (!fs_idle(devices->fs))
+		return "shares";
 	return shares_busy(quiesce->shares);
 }
 
