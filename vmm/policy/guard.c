@@ -235,6 +235,37 @@ enum policy_verdict guard_note(struct guard *guard, const struct guard_note *not
 	return guard_log_note(guard, note);
 }
 
+/* The line comes before any decision of the new policy; none of the old one is logged after it. */
+static void log_set(struct guard *guard, const struct guard_note *note, uint64_t number)
+{
+	if (guard->audit && audit_policy_set(guard->audit, note, number) < 0)
+		log_warning("audit log %s: could not log that the policy was set",
+			    audit_path(guard->audit));
+}
+
+void guard_leave(struct guard *guard)
+{
+	struct leaving *leaving = guard->leaving;
+
+	if (!leaving)
+		return;
+	guard->leaving = NULL;
+	log_set(guard, leaving->note, in_force_number(&guard->force));
+	in_force_release(&guard->force, leaving->held);
+}
+
+/* The log still takes decisions of the old policy, which guard_report() needs. */
+static void replace_followed(struct guard *guard, int slot, struct policy *policy, uint64_t number,
+			     const struct guard_note *note)
+{
+	struct leaving leaving = {.held = in_force_hold(&guard->force), .note = note};
+
+	guard->leaving = &leaving;
+	in_force_set(&guard->force, slot, policy, number);
+	guard->follow(guard->follow_arg);
+	guard_leave(guard);
+}
+
 int guard_replace(struct guard *guard, struct policy *policy, const char *by)
 {
 	const struct guard_note note = {
@@ -243,41 +274,24 @@ int guard_replace(struct guard *guard, struct policy *policy, const char *by)
 		.object = policy_name(policy),
 		.detail = by,
 	};
-	struct held_policy old;
 	uint64_t number;
 	int slot;
 
-	if (guard->remote) {
-		policy_free(policy);
-		return -EINVAL;
-	}
 	pthread_mutex_lock(&guard->gate);
-	slot = in_force_prepare(&guard->force);
-	if (slot < 0) {
-		policy_free(policy);
-		pthread_mutex_unlock(&guard->gate);
-		return slot;
-	}
 	atomic_store_explicit(&guard->replacing, true, memory_order_relaxed);
 	number = in_force_number(&guard->force) + 1;
-	if (guard->follow) {
-		/* The log still takes decisions of the old policy, which guard_report() needs. */
-		old = in_force_hold(&guard->force);
-		guard->leaving = &old;
+	slot = guard->remote ? -EINVAL : in_force_prepare(&guard->force);
+	if (slot >= 0 && guard->follow) {
+		replace_followed(guard, slot, policy, number, &note);
+	} else if (slot >= 0) {
+		log_set(guard, &note, number);
 		in_force_set(&guard->force, slot, policy, number);
-		guard->follow(guard->follow_arg);
-		guard->leaving = NULL;
-		in_force_release(&guard->force, old);
+	} else {
+		policy_free(policy);
 	}
-	/* Before any decision of the new policy; none of the old one is logged after it. */
-	if (guard->audit && audit_policy_set(guard->audit, &note, number) < 0)
-		log_warning("audit log %s: could not log that the policy was set",
-			    audit_path(guard->audit));
-	if (!guard->follow)
-		in_force_set(&guard->force, slot, policy, number);
 	atomic_store_explicit(&guard->replacing, false, memory_order_relaxed);
 	pthread_mutex_unlock(&guard->gate);
-	return 0;
+	return slot < 0 ? slot : 0;
 }
 
 void guard_each_share(struct guard *guard,

@@ -25,7 +25,13 @@ struct guard {
 	atomic_bool replacing;
 	void (*follow)(void *arg); /* see guard_expect_reports() */
 	void *follow_arg;
-	struct held_policy *leaving; /* the old policy, while follow() runs */
+	struct leaving *leaving; /* while follow() runs and reports of the old policy come */
+};
+
+/* A policy that a server may still decide by, and the line of the log that sets the next one. */
+struct leaving {
+	struct held_policy held;
+	const struct guard_note *note;
 };
 
 /* --- guard.c ---------------------------------------------------------------------------------- */
@@ -42,6 +48,9 @@ struct audit_origin guard_origin(const struct held_policy *held,
 /* As audit_decision(); updates the decision if it cannot be logged. -ESTALE: decide again. */
 int guard_log(struct guard *guard, const struct policy_request *request,
 	      const struct audit_origin *origin, struct policy_decision *decision);
+
+/* No further report of the old policy comes: the log goes on to the new one. */
+void guard_leave(struct guard *guard);
 
 /* As guard_note(), without waiting for a policy that is being set. */
 enum policy_verdict guard_log_note(struct guard *guard, const struct guard_note *note);

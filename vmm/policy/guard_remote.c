@@ -94,7 +94,7 @@ void guard_remote_hidden(struct remote *remote, const struct policy_request *req
 	unsigned place;
 
 	if (atomic_load_explicit(&remote->wanted, memory_order_relaxed) != GUARD_REPORTS_ALL ||
-	    hidden_is_known(&remote->hidden, request->object, request->length, loop_now_ns(),
+	    hidden_is_known(&remote->hidden, request->object, request->length, remote->ops.now(),
 			    &place))
 		return;
 	describe(&report, request, held, decision);
@@ -139,10 +139,12 @@ int guard_create_remote(struct guard **guard, struct policy *policy, uint64_t nu
 		return -ENOMEM;
 	}
 	made->ops = *remote;
+	if (!made->ops.now)
+		made->ops.now = loop_now_ns;
 	made->number = number;
 	atomic_init(&made->wanted, wanted);
 	pthread_mutex_init(&made->mutex, NULL);
-	hidden_begin(&made->hidden, loop_now_ns());
+	hidden_begin(&made->hidden, made->ops.now());
 	pthread_mutex_init(&(*guard)->gate, NULL);
 	(*guard)->remote = made;
 	in_force_begin(&(*guard)->force, policy, number);

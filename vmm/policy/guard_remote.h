@@ -38,6 +38,8 @@ struct guard_remote {
 	 */
 	enum policy_verdict (*wait)(void *arg, uint64_t ticket);
 	void *arg;
+	/* The clock for hidden names, in ns; NULL: CLOCK_MONOTONIC. For tests. */
+	uint64_t (*now)(void);
 };
 
 /* Which reports the monitor wants. */
@@ -68,10 +70,9 @@ int guard_replace_remote(struct guard *guard, struct policy *policy, uint64_t nu
 /*
  * A server sends reports from now on. follow() is called by guard_replace(), and must return only
  * when the server decides by the policy that the guard then has (guard_with_policy(),
- * guard_version()), or has ended; reports of the old policy that it takes up to then it hands to
- * guard_report(). Reports of the new policy are handed over only after guard_replace() has
- * returned. Of the guard's other functions follow() may call none. It holds up threads that log
- * meanwhile. NULL: no server any more.
+ * guard_version()), or has ended, and all reports of the old one are handed to guard_report(), by
+ * follow() itself. (Those of the new one may be, too.) Of the guard's other functions follow() may
+ * call none. It holds up threads that log meanwhile. NULL: no server any more.
  *
  * guard_replace(), guard_report() and this function are called by the same thread (or lock).
  */

@@ -53,6 +53,7 @@ int guard_report(struct guard *guard, const void *bytes, size_t length,
 {
 	struct policy_decision decision;
 	struct policy_report report;
+	const struct leaving *leaving;
 	struct held_policy held;
 	int ret = policy_report_parse(bytes, length, &report);
 
@@ -63,11 +64,15 @@ int guard_report(struct guard *guard, const void *bytes, size_t length,
 		*verdict = guard_log_note(guard, &report.note);
 		return 0;
 	}
-	held = guard->leaving ? *guard->leaving : in_force_hold(&guard->force);
+	/* Reports come in order: the first of the new policy is behind all of the old one. */
+	if (guard->leaving && report.policy == in_force_number(&guard->force))
+		guard_leave(guard);
+	leaving = guard->leaving;
+	held = leaving ? leaving->held : in_force_hold(&guard->force);
 	ret = decide_again(&report, &held, &decision);
 	if (ret == 0)
 		*verdict = log_it(guard, &report, &held, &decision);
-	if (!guard->leaving)
+	if (!leaving)
 		in_force_release(&guard->force, held);
 	return ret;
 }
