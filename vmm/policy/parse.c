@@ -135,7 +135,7 @@ static int parse_parts(struct parser *parser, const char *text, size_t length)
 	int ret = 0;
 
 	parser->part = 1;
-	parser->directory = source->directory;
+	parser->directory = parser->policy->source.directory;
 	if (source->parts == 0)
 		return parse_text(parser, text, length);
 	for (i = 0; i < source->parts && ret == 0; i++, at += part->length) {
