@@ -54,3 +54,39 @@ struct fuse_session_stats fuse_stats(void)
 	fuse_session_stats(client->session, &out);
 	return out;
 }
+
+/* --- remembering ----------------------------------------------------------------------------- */
+
+bool begin_remembering(void)
+{
+	begin_ruled(ruled, false);
+	host.share.remember = true;
+	client->uid = client->gid = 100000;
+	if (setxattr(host_path(&host, "f"), "user.test", "", 0, 0) == 0 || errno != EOPNOTSUPP)
+		return true;
+	fprintf(stderr, "no extended attributes on this file system: not tested\n");
+	return false;
+}
+
+int chown_to(uint64_t node, uint32_t uid, uint32_t gid)
+{
+	const struct fuse_setattr_in in = {.valid = FATTR_UID | FATTR_GID, .uid = uid, .gid = gid};
+
+	return fc_call(client, FUSE_SETATTR, node, &in, sizeof(in));
+}
+
+struct fuse_attr attributes(const char *path)
+{
+	struct fuse_attr attr;
+
+	ck_assert_int_eq(fc_stat(client, path, &attr), 0);
+	return attr;
+}
+
+struct stat on_host(const char *path)
+{
+	struct stat stat;
+
+	ck_assert_int_eq(lstat(host_path(&host, path), &stat), 0);
+	return stat;
+}

@@ -31,4 +31,13 @@ uint64_t opened(const char *path, uint32_t flags, uint64_t *node);
 uint64_t node_of(const char *path);
 struct fuse_session_stats fuse_stats(void);
 
+/*
+ * begin_ruled() with a share that remembers owners. False, with a message, if files here can't
+ * carry what is remembered; end_ruled() follows in any case.
+ */
+bool begin_remembering(void);
+int chown_to(uint64_t node, uint32_t uid, uint32_t gid);
+struct fuse_attr attributes(const char *path);
+struct stat on_host(const char *path);
+
 #endif

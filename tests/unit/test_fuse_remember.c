@@ -1,41 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The FUSE server: owners, set-id bits and special files that are remembered for the sandbox. */
+#include <dirent.h>
+
 #include "tests/unit/fuse_common.h"
-
-/* False, with a message, if files here can't carry what is remembered. */
-static bool begin_remembering(void)
-{
-	begin_ruled(ruled, false);
-	host.share.remember = true;
-	client->uid = client->gid = 100000;
-	if (setxattr(host_path(&host, "f"), "user.test", "", 0, 0) == 0 || errno != EOPNOTSUPP)
-		return true;
-	fprintf(stderr, "no extended attributes on this file system: not tested\n");
-	return false;
-}
-
-static int chown_to(uint64_t node, uint32_t uid, uint32_t gid)
-{
-	const struct fuse_setattr_in in = {.valid = FATTR_UID | FATTR_GID, .uid = uid, .gid = gid};
-
-	return fc_call(client, FUSE_SETATTR, node, &in, sizeof(in));
-}
-
-static struct fuse_attr attributes(const char *path)
-{
-	struct fuse_attr attr;
-
-	ck_assert_int_eq(fc_stat(client, path, &attr), 0);
-	return attr;
-}
-
-static struct stat on_host(const char *path)
-{
-	struct stat stat;
-
-	ck_assert_int_eq(lstat(host_path(&host, path), &stat), 0);
-	return stat;
-}
 
 START_TEST(owners_are_remembered_and_the_hosts_stay)
 {
@@ -57,12 +24,9 @@ START_TEST(owners_are_remembered_and_the_hosts_stay)
 		ck_assert_uint_eq(attributes("d").gid, 100005);
 		ck_assert_int_eq(chown_to(f, 100000, 100000), 0);
 		ck_assert_uint_eq(attributes("renamed").uid, 100000);
-		/* Ids that the sandbox does not have; links carry nothing; rules. */
+		/* Ids that the sandbox does not have; rules. */
 		ck_assert_int_eq(chown_to(f, 5, 100000), EPERM);
 		ck_assert_int_eq(chown_to(f, 100000, 100000 + 65536), EPERM);
-		ck_assert_int_eq(fc_symlink(client, ROOT, "s", "x"), 0);
-		ck_assert_int_eq(chown_to(node_of("s"), 101000, 100000), EPERM);
-		ck_assert_int_eq(chown_to(node_of("s"), 100000, 100000), 0);
 		ck_assert_int_eq(chown_to(node_of("read/f"), 101000, 100000), EACCES);
 		/* Without remembering there is only the host's truth. */
 		host.share.remember = false;
@@ -145,6 +109,24 @@ static int make_device(const char *name, uint32_t mode, uint32_t rdev)
 	return fc_send(client);
 }
 
+/* What READDIR says of an entry of the root's directory, which has few; 255: nothing. */
+static unsigned listed_type(uint64_t fh, const char *name)
+{
+	const struct fuse_read_in in = {.fh = fh, .size = 8192};
+	struct fuse_dirent dirent;
+	const uint8_t *text;
+
+	ck_assert_int_eq(fc_call(client, FUSE_READDIR, ROOT, &in, sizeof(in)), 0);
+	while (unpack_left(&client->in) > 0) {
+		unpack_bytes(&client->in, &dirent, sizeof(dirent));
+		text = unpack_skip(&client->in, align_up(dirent.namelen, 8));
+		ck_assert(!client->in.failed);
+		if (dirent.namelen == strlen(name) && memcmp(text, name, dirent.namelen) == 0)
+			return dirent.type;
+	}
+	return 255;
+}
+
 START_TEST(special_files_are_empty_ones_on_the_host)
 {
 	uint64_t fh, d;
@@ -180,6 +162,11 @@ START_TEST(special_files_are_empty_ones_on_the_host)
 		ck_assert_int_eq(fc_opendir(client, ROOT, &fh), 0);
 		ck_assert_int_eq(fc_list(client, ROOT, fh, 4096, names, sizeof(names), &told), 0);
 		ck_assert_ptr_nonnull(strstr(names, "fifo\n"));
+		ck_assert_uint_eq(listed_type(fh, "fifo"), DT_FIFO);
+		ck_assert_uint_eq(listed_type(fh, "null"), DT_CHR);
+		ck_assert_uint_eq(listed_type(fh, "disk"), DT_BLK);
+		ck_assert_uint_eq(listed_type(fh, "f"), DT_REG);
+		ck_assert_uint_eq(listed_type(fh, "d"), DT_DIR);
 		ck_assert_int_eq(fc_unlink(client, ROOT, "fifo"), 0);
 		host.share.remember = false;
 		ck_assert_int_eq(make_device("fifo", S_IFIFO | 0600, 0), EPERM);
@@ -241,6 +228,44 @@ START_TEST(what_is_remembered_is_hidden_and_checked)
 }
 END_TEST
 
+START_TEST(a_directory_hands_on_its_group)
+{
+	struct stat stat;
+
+	if (begin_remembering()) {
+		ck_assert_int_eq(fc_mkdir(client, ROOT, "g", 0755), 0);
+		ck_assert_int_eq(chown_to(node_of("g"), 100000, 100500), 0);
+		client->uid = 101000;
+		client->gid = 101001;
+		ck_assert_int_eq(fc_mkdir(client, node_of("g"), "before", 0755), 0);
+		ck_assert_uint_eq(attributes("g/before").gid, 101001);
+		ck_assert_int_eq(set_mode("g", 02775), 0);
+		ck_assert_int_eq(fc_mkdir(client, node_of("g"), "d", 0755), 0);
+		ck_assert_int_eq(fc_mknod(client, node_of("g"), "f", S_IFREG | 0644), 0);
+		ck_assert_int_eq(fc_create(client, node_of("g"), "c", O_RDWR, 0644, NULL, NULL), 0);
+		ck_assert_int_eq(fc_symlink(client, node_of("g"), "s", "x"), 0);
+		ck_assert_uint_eq(attributes("g/d").mode, S_IFDIR | 02755);
+		ck_assert_uint_eq(attributes("g/d").gid, 100500);
+		ck_assert_uint_eq(attributes("g/d").uid, 101000);
+		ck_assert_uint_eq(attributes("g/f").gid, 100500);
+		ck_assert_uint_eq(attributes("g/f").mode, S_IFREG | 0644);
+		ck_assert_uint_eq(attributes("g/c").gid, 100500);
+		ck_assert_uint_eq(attributes("g/s").gid, 100500);
+		stat = on_host("g/d");
+		ck_assert_uint_eq(stat.st_mode, S_IFDIR | 0755);
+		/* And so on beneath. */
+		ck_assert_int_eq(fc_mkdir(client, node_of("g/d"), "e", 0700), 0);
+		ck_assert_uint_eq(attributes("g/d/e").mode, S_IFDIR | 02700);
+		ck_assert_uint_eq(attributes("g/d/e").gid, 100500);
+		/* A hard link is no new file. */
+		ck_assert_int_eq(fc_link(client, node_of("g"), "hard", node_of("f")), 0);
+		ck_assert_uint_eq(attributes("g/hard").gid, 100000);
+	}
+	end_ruled();
+}
+END_TEST
+
 UNIT_MAIN("fuse_remember", owners_are_remembered_and_the_hosts_stay, what_a_user_makes_is_the_users,
 	  set_id_bits_are_remembered_and_end_with_the_contents,
-	  special_files_are_empty_ones_on_the_host, what_is_remembered_is_hidden_and_checked)
+	  special_files_are_empty_ones_on_the_host, what_is_remembered_is_hidden_and_checked,
+	  a_directory_hands_on_its_group)

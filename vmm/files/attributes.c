@@ -79,8 +79,9 @@ uint64_t op_ino(dev_t dev, ino_t ino)
 }
 
 /* The one place that turns a status of the host into what the guest sees. */
-void op_show(const struct files_share *share, int fd, const struct stat *stat, struct shown *out)
+void op_show(const struct tree *tree, int fd, const struct stat *stat, struct shown *out)
 {
+	const struct files_share *share = tree->share;
 	struct remembered remembered;
 
 	*out = (struct shown){
@@ -91,14 +92,13 @@ void op_show(const struct files_share *share, int fd, const struct stat *stat, s
 	};
 	if (share->owners && fd >= 0)
 		noted_owner(share, fd, &out->uid, &out->gid);
-	if (!S_ISREG(stat->st_mode) && !S_ISDIR(stat->st_mode))
-		return;
-	remembered_get(share, fd, &remembered);
+	remembered_get(tree, fd, stat, &remembered);
 	if (!remembered.any)
 		return;
 	out->uid = share->id_base + remembered.uid;
 	out->gid = share->id_base + remembered.gid;
-	out->mode |= remembered.mode & (S_ISUID | S_ISGID);
+	if (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode))
+		out->mode |= remembered.mode & (S_ISUID | S_ISGID);
 	if (S_ISREG(stat->st_mode) && (remembered.mode & S_IFMT)) {
 		out->mode = (out->mode & ~(uint32_t)S_IFMT) | (remembered.mode & S_IFMT);
 		out->rdev = remembered.rdev;
@@ -202,8 +202,6 @@ static int set_mode(int fd, const struct stat *stat, uint32_t mode)
 {
 	char path[FD_PATH_SIZE];
 
-	if (S_ISLNK(stat->st_mode))
-		return -EOPNOTSUPP;
 	fd_path(path, fd);
 	return chmod(path, mode & (S_ISDIR(stat->st_mode) ? 01777 : 0777)) < 0 ? -errno : 0;
 }
@@ -226,16 +224,17 @@ static bool to_sandbox(const struct files_share *share, uint32_t id, uint32_t *t
 	return id >= share->id_base && *to <= SANDBOX_ID_MAX;
 }
 
-static int remember(const struct files_share *share, int fd, const struct stat *stat,
+static int remember(const struct tree *tree, int fd, const struct stat *stat,
 		    const struct change *change)
 {
 	const uint32_t owner = change->valid & (CHANGE_UID | CHANGE_GID);
+	const struct files_share *share = tree->share;
 	const uint32_t set_id = S_ISUID | S_ISGID;
 	struct remembered now, next;
 	struct shown shown;
 
-	remembered_get(share, fd, &now);
-	op_show(share, fd, stat, &shown);
+	remembered_get(tree, fd, stat, &now);
+	op_show(tree, fd, stat, &shown);
 	next = now;
 	if (!to_sandbox(share, change->valid & CHANGE_UID ? change->uid : shown.uid, &next.uid) ||
 	    !to_sandbox(share, change->valid & CHANGE_GID ? change->gid : shown.gid, &next.gid))
@@ -249,30 +248,57 @@ static int remember(const struct files_share *share, int fd, const struct stat *
 	if (next.mode == now.mode && share->id_base + next.uid == shown.uid &&
 	    share->id_base + next.gid == shown.gid)
 		return 0;
-	return remembered_set(fd, &next);
+	return remembered_set(tree, fd, stat, &next);
 }
 
-void op_made_by(const struct files_share *share, int fd, const struct stat *stat, uint32_t uid,
-		uint32_t gid)
+/*
+ * What is made in a directory with the set-group-id bit gets the directory's group, and a directory
+ * the bit, too: whether the host's directory has the bit, or it is remembered.
+ */
+static void inherit(const struct tree *tree, const struct node *parent, const struct stat *stat,
+		    struct change *change)
+{
+	struct shown shown = {.mode = 0};
+	struct stat directory;
+	int fd = node_open_directory(tree, parent);
+
+	if (fd >= 0 && fstat(fd, &directory) == 0)
+		op_show(tree, fd, &directory, &shown);
+	fd_close(&fd);
+	if (!(shown.mode & S_ISGID))
+		return;
+	change->gid = shown.gid;
+	/* The host hands on its own bit itself. */
+	if (S_ISDIR(stat->st_mode) && !(stat->st_mode & S_ISGID)) {
+		change->valid |= CHANGE_MODE;
+		change->mode = S_ISGID;
+	}
+}
+
+void op_made_by(const struct tree *tree, const struct node *parent, int fd, const struct stat *stat,
+		uint32_t uid, uint32_t gid)
 {
 	struct change change = {.valid = CHANGE_UID | CHANGE_GID, .uid = uid, .gid = gid};
 
-	/* A file that can't carry it has the owner that it seems to have. */
-	if (share->remember && (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode)))
-		remember(share, fd, stat, &change);
+	if (!tree->share->remember)
+		return;
+	inherit(tree, parent, stat, &change);
+	/* If this fails, the file has the owner that it seems to have. */
+	remember(tree, fd, stat, &change);
 }
 
 /* The one place that takes owners and modes from the guest. */
-static int set_ownership(const struct files_share *share, int fd, const struct stat *stat,
+static int set_ownership(const struct tree *tree, int fd, const struct stat *stat,
 			 const struct change *change)
 {
-	bool carries = S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode);
 	int ret = 0;
 
-	if (share->remember && carries && (change->valid & (CHANGE_UID | CHANGE_GID | CHANGE_MODE)))
-		ret = remember(share, fd, stat, change);
+	if ((change->valid & CHANGE_MODE) && S_ISLNK(stat->st_mode))
+		return -EOPNOTSUPP;
+	if (tree->share->remember && (change->valid & (CHANGE_UID | CHANGE_GID | CHANGE_MODE)))
+		ret = remember(tree, fd, stat, change);
 	else
-		ret = check_owner(share, stat, change);
+		ret = check_owner(tree->share, stat, change);
 	if (ret == 0 && (change->valid & CHANGE_MODE))
 		ret = set_mode(fd, stat, change->mode);
 	return ret;
@@ -297,15 +323,15 @@ static int set_times(int fd, const struct stat *stat, struct change *change)
 	return utimensat(AT_FDCWD, path, change->time, 0) < 0 ? -errno : 0;
 }
 
-static int apply(const struct files_share *share, const struct open_file *file, int fd,
+static int apply(const struct tree *tree, const struct open_file *file, int fd,
 		 const struct stat *stat, struct change *change)
 {
-	int ret = set_ownership(share, fd, stat, change);
+	int ret = set_ownership(tree, fd, stat, change);
 
 	if (ret == 0 && (change->valid & CHANGE_SIZE) && change->kill)
-		ret = remembered_kill(share, fd);
+		ret = remembered_kill(tree, fd);
 	if (ret == 0 && (change->valid & CHANGE_SIZE))
-		ret = set_size(share, file, fd, stat, change->size);
+		ret = set_size(tree->share, file, fd, stat, change->size);
 	if (ret == 0 && (change->valid & (CHANGE_ATIME | CHANGE_MTIME)))
 		ret = set_times(fd, stat, change);
 	return ret;
@@ -328,7 +354,7 @@ int op_change(struct tree *tree, struct node *node, const struct open_file *file
 	fd = op_look(tree, node, file, size ? POLICY_WRITE : POLICY_ATTRIBUTES, &stat);
 	if (fd < 0)
 		return fd;
-	ret = apply(tree->share, file, fd, &stat, change);
+	ret = apply(tree, file, fd, &stat, change);
 	/* A link is known by its time. */
 	if (node->known && S_ISLNK(stat.st_mode) && fstat(fd, &stat) == 0)
 		node_know(node, &stat);

@@ -7,7 +7,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/files/operations.h"
-#include "vmm/files/remember.h"
+#include "vmm/files/remember_table.h"
 
 /*
  * Something is to be created at a name in a directory: its place, which the policy allows, and the
@@ -72,36 +72,40 @@ static bool is_special(uint32_t mode)
 	return S_ISFIFO(mode) || S_ISSOCK(mode) || S_ISCHR(mode) || S_ISBLK(mode);
 }
 
-/* Notes that the empty file is a special one of the sandbox's root. */
-static int remember_special(const struct files_share *share, int fd, uint32_t mode, uint32_t rdev)
+/* Notes that the empty file is a special one of the sandbox's root, and gives it its mode. */
+static int make_special(const struct tree *tree, int fd, uint32_t mode, uint32_t rdev)
 {
 	const struct remembered remembered = {
-		.uid = share->uid,
-		.gid = share->gid,
+		.uid = tree->share->uid,
+		.gid = tree->share->gid,
 		.mode = mode & S_IFMT,
 		.rdev = S_ISCHR(mode) || S_ISBLK(mode) ? rdev : 0,
 	};
+	struct stat stat;
+	int ret = fstat(fd, &stat) < 0 ? -errno : remembered_set(tree, fd, &stat, &remembered);
 
-	return remembered_set(fd, &remembered);
+	return ret == 0 && fchmod(fd, mode & 0777) < 0 ? -errno : ret;
 }
 
 int op_mknod(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,
 	     uint32_t rdev, struct stat *made)
 {
-	const struct files_share *share = tree->share;
+	bool special = tree->share->remember && is_special(mode);
 	struct place place;
 	int directory, fd, ret;
 
-	if (!S_ISREG(mode) && !(share->remember && is_special(mode)))
+	if (!S_ISREG(mode) && !special)
 		return -EPERM;
 	directory = begin(tree, parent, name, POLICY_CREATE, &place);
 	if (directory < 0)
 		return directory;
+	/* An attribute is set only on what may be written. */
 	fd = openat(directory, name->text,
-		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, mode & 0777);
+		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
+		    special ? 0600 : mode & 0777);
 	ret = fd < 0 ? -errno : 0;
-	if (ret == 0 && !S_ISREG(mode)) {
-		ret = remember_special(share, fd, mode, rdev);
+	if (ret == 0 && special) {
+		ret = make_special(tree, fd, mode, rdev);
 		if (ret < 0)
 			unlinkat(directory, name->text, 0);
 	}
@@ -162,22 +166,36 @@ int op_link(struct tree *tree, struct node *node, const struct open_file *file, 
 
 /* --- removing --------------------------------------------------------------------------------- */
 
-int remove_counted(const struct files_share *share, int directory, const char *name, int flags)
+int removal_begin(const struct tree *tree, int directory, const char *name, struct removal *removal)
 {
-	struct quota_use use = {.quota = NULL};
-	int fd = -1, ret = 0;
+	*removal = (struct removal){.fd = -1};
+	if (!tree->share->quota && remember_table_used(tree->table) == 0)
+		return 0;
+	removal->fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return removal->fd < 0 ? -errno : quota_begin(tree->share, removal->fd, &removal->use);
+}
 
-	if (share->quota) {
-		fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-		ret = fd < 0 ? -errno : quota_begin(share, fd, &use);
-	}
+void removal_end(const struct tree *tree, struct removal *removal, bool done, bool perhaps)
+{
+	struct stat stat;
+
+	if (done && removal->fd >= 0 && fstat(removal->fd, &stat) == 0 && stat.st_nlink == 0)
+		remember_table_drop(tree->table, &stat);
+	if (done)
+		quota_removed(&removal->use, removal->fd, perhaps);
+	else
+		quota_end(&removal->use, removal->use.size);
+	fd_close(&removal->fd);
+}
+
+int remove_at(const struct tree *tree, int directory, const char *name, int flags)
+{
+	struct removal removal;
+	int ret = removal_begin(tree, directory, name, &removal);
+
 	if (ret == 0 && unlinkat(directory, name, flags) < 0)
 		ret = -errno;
-	if (ret == 0)
-		quota_removed(&use, fd, false);
-	else
-		quota_end(&use, use.size);
-	fd_close(&fd);
+	removal_end(tree, &removal, ret == 0, false);
 	return ret;
 }
 
@@ -200,7 +218,7 @@ int op_remove(struct tree *tree, struct node *parent, const struct name *name, i
 					S_ISDIR(stat.st_mode)
 				? AT_REMOVEDIR
 				: 0;
-	ret = remove_counted(tree->share, directory, name->text, flags);
+	ret = remove_at(tree, directory, name->text, flags);
 	fd_close(&directory);
 	node = node_find(tree, parent, name);
 	if (ret == 0 && node)

@@ -18,8 +18,10 @@
  *   do not collide. Hard links of the host are several nodes with one inode number.
  * - Nothing is renamed or linked from one root to another (EXDEV).
  * - A share with `remember` keeps owners, set-id bits and special files that the sandbox asks for
- *   in an attribute of the host's file, and shows them; the guest's kernel decides by them.
- *   Symbolic links carry none. READDIR calls a special file a regular one, READDIRPLUS does not.
+ *   in an attribute of the host's file, and shows them; the guest's kernel decides by them. What
+ *   can't carry one (links and special files of the host, files that the server may not write, file
+ *   systems without attributes) is in a table of the session, which is saved with it and ends with
+ *   it. What is made in a directory with the set-group-id bit gets the directory's group.
  * - Locks are those of a node: for processes of the guest two hard links are two files.
  * - What the sandbox makes may be limited, in all roots together (ENOSPC): vmm/files/quota.h. All
  *   shares of a session have the same quota, or none; it is saved and restored with the session.
@@ -60,6 +62,7 @@
 #define FUSED_DATA_MAX	    (1u << 20)	    /* of a READ (shorter) or WRITE (EINVAL) */
 #define FUSED_LISTING_MAX   (128u << 10)    /* of a READDIR or READDIRPLUS: shorter */
 #define FUSED_COPY_MAX	    (16u << 20)	    /* of a COPY_FILE_RANGE: shorter */
+#define FUSED_TABLE_MAX	    65536u	    /* files in the table of owners (ENOSPC) */
 #define FUSED_XATTR_MAX	    FILES_XATTR_MAX /* a value or list (E2BIG); nothing is kept of it */
 #define FUSED_FORGETS_MAX   65536u	    /* of a BATCH_FORGET: more are ignored */
 

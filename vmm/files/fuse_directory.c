@@ -7,6 +7,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
+#include "vmm/files/remember.h"
 
 struct listing {
 	struct fuse_request *request;
@@ -60,6 +61,28 @@ static void tell(const struct listing *listing, const struct entry *entry,
 	fd_close(&fd);
 }
 
+/* An empty file of the host may be a special one of the sandbox. */
+static unsigned type_of(const struct listing *listing, const struct entry *entry,
+			const struct stat *directory)
+{
+	struct remembered remembered = {.mode = 0};
+	struct stat stat;
+	int fd;
+
+	if (listing->plus || entry->type != DT_REG ||
+	    !listing->request->root->tree->share->remember)
+		return entry->type;
+	if (listing->directory < 0 ||
+	    fstatat(listing->directory, entry->name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(stat.st_mode) || stat.st_size > 0 || stat.st_dev != directory->st_dev)
+		return entry->type;
+	fd = openat(listing->directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
+		remembered_get(listing->request->root->tree, fd, &stat, &remembered);
+	fd_close(&fd);
+	return remembered.mode & S_IFMT ? IFTODT(remembered.mode) : DT_REG;
+}
+
 static size_t entry_size(const char *name)
 {
 	return align_up(sizeof(struct fuse_dirent) + strlen(name), 8);
@@ -96,7 +119,9 @@ static bool put_entry(void *arg, const struct entry *entry, const struct stat *d
 	/* A special file of the sandbox is another one on the host. */
 	return fuse_put_entry(request, listing->limit, listing->plus ? &told : NULL,
 			      entry_ino(listing->file, entry, directory), (uint64_t)entry->offset,
-			      told.nodeid ? IFTODT(told.attr.mode) : entry->type, entry->name);
+			      told.nodeid ? IFTODT(told.attr.mode)
+					  : type_of(listing, entry, directory),
+			      entry->name);
 }
 
 /* An O_PATH descriptor of the place of an open directory; -1: another directory is there. */
@@ -131,7 +156,7 @@ static int list(struct fuse_request *request, bool plus)
 	size = min_u64(min_u64(in.size, FUSED_LISTING_MAX), request->out.size - start);
 	listing.file = &handle->file;
 	listing.limit = start + size;
-	if (plus)
+	if (plus || request->root->tree->share->remember)
 		listing.directory = open_place(request, &handle->file);
 	ret = handle->file.directory ? op_list(request->root->tree, &handle->file, in.offset, size,
 					       &stat, put_entry, &listing)

@@ -96,6 +96,7 @@ struct fuse_session {
 	pthread_mutex_t names; /* taken before a root's mutex: adding and removing roots */
 	struct fuse_root roots[FUSED_ROOTS_MAX];
 	struct files_usage usage;
+	struct remember_table *table;
 	atomic_uint locks;
 	atomic_ullong requests;
 	atomic_bool begun;     /* INIT */

@@ -27,7 +27,8 @@ static int made(struct fuse_request *request, const struct name *name, const str
 	if (fd >= 0)
 		stat = &now;
 	if (fd >= 0 && request->head.opcode != FUSE_LINK)
-		op_made_by(root->tree->share, fd, stat, request->head.uid, request->head.gid);
+		op_made_by(root->tree, request->node, fd, stat, request->head.uid,
+			   request->head.gid);
 	ret = node ? fuse_node_tell(root, node, stat, fd, &out) : -ENFILE;
 	fd_close(&fd);
 	if (ret == 0)

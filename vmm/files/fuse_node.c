@@ -38,7 +38,7 @@ void fuse_fill_attr(const struct fuse_root *root, const struct node *node, const
 {
 	struct shown shown;
 
-	op_show(root->tree->share, fd, stat, &shown);
+	op_show(root->tree, fd, stat, &shown);
 	*out = (struct fuse_attr){
 		.ino = shown.ino,
 		.size = (uint64_t)stat->st_size,

@@ -89,7 +89,7 @@ static int handle_of(struct fuse_root *root, struct node *node, int fd, uint32_t
 static int kill_set_id(const struct fuse_root *root, int fd, uint32_t flags, uint32_t open_flags)
 {
 	return (flags & O_TRUNC) && (open_flags & FUSE_OPEN_KILL_SUIDGID)
-		       ? remembered_kill(root->tree->share, fd)
+		       ? remembered_kill(root->tree, fd)
 		       : 0;
 }
 
@@ -194,7 +194,7 @@ int fuse_create(struct fuse_request *request)
 		return ret;
 	}
 	if (created)
-		op_made_by(tree->share, fd, &stat, request->head.uid, request->head.gid);
+		op_made_by(tree, request->node, fd, &stat, request->head.uid, request->head.gid);
 	return opened(request, fuse_node_at(request->root, request->node, &name, &stat), fd,
 		      in.flags, &stat, created || (in.flags & O_TRUNC));
 }
@@ -218,7 +218,7 @@ int fuse_tmpfile(struct fuse_request *request)
 	fd = ret < 0 ? ret : op_tmpfile(tree, request->node, in.flags, in.mode, &stat);
 	if (fd < 0)
 		return fd;
-	op_made_by(tree->share, fd, &stat, request->head.uid, request->head.gid);
+	op_made_by(tree, request->node, fd, &stat, request->head.uid, request->head.gid);
 	node = node_removed(tree);
 	if (node) {
 		node_know(node, &stat);

@@ -11,6 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
+#include "vmm/files/remember_table.h"
 #include "vmm/files/tree_save.h"
 
 /* Of an open file whose node the guest has forgotten. */
@@ -140,8 +141,23 @@ static struct files_quota *quota_of(struct fuse_session *session)
 	return quota;
 }
 
+/* By place: the device of each root, or 0. */
+static void devices_of(struct fuse_session *session, dev_t devices[FUSED_ROOTS_MAX])
+{
+	struct fuse_root *root;
+	unsigned i;
+
+	for (i = 0; i < FUSED_ROOTS_MAX; i++) {
+		root = &session->roots[i];
+		pthread_mutex_lock(&root->mutex);
+		devices[i] = root->used ? device_of(root) : 0;
+		pthread_mutex_unlock(&root->mutex);
+	}
+}
+
 void fuse_session_save(struct fuse_session *session, struct pack *to)
 {
+	dev_t devices[FUSED_ROOTS_MAX];
 	struct files_quota *quota;
 	struct fuse_root *root;
 	uint32_t roots = 0;
@@ -170,6 +186,8 @@ void fuse_session_save(struct fuse_session *session, struct pack *to)
 	quota = quota_of(session);
 	pack_u64(to, quota ? quota->bytes : 0);
 	pack_u64(to, quota ? quota->files : 0);
+	devices_of(session, devices);
+	remember_table_save(session->table, devices, FUSED_ROOTS_MAX, to);
 }
 
 /* --- restoring -------------------------------------------------------------------------------- */
@@ -339,9 +357,24 @@ static int restore_quota(struct fuse_session *session, struct unpack *from)
 	return 0;
 }
 
+static int restore_table(struct fuse_session *session, const bool done[FUSED_ROOTS_MAX],
+			 struct unpack *from)
+{
+	dev_t devices[FUSED_ROOTS_MAX];
+	unsigned i;
+
+	devices_of(session, devices);
+	/* Another root may have the place of one that is not there any more. */
+	for (i = 0; i < FUSED_ROOTS_MAX; i++)
+		if (!done[i])
+			devices[i] = 0;
+	return remember_table_restore(session->table, devices, FUSED_ROOTS_MAX, from);
+}
+
 int fuse_session_restore(struct fuse_session *session, struct unpack *from)
 {
 	bool begun = unpack_u8(from), done[FUSED_ROOTS_MAX] = {false};
+	bool restored[FUSED_ROOTS_MAX] = {false};
 	uint32_t roots = unpack_count(from, FUSED_ROOTS_MAX), i, length;
 	struct restoring restoring = {.open = 0};
 	char name[FUSED_ROOT_NAME_MAX + 1];
@@ -360,11 +393,14 @@ int fuse_session_restore(struct fuse_session *session, struct unpack *from)
 		restoring.root = place_root(session, name, index);
 		done[index] = true;
 		/* A root that is not there any more: its numbers are ESTALE. */
+		restored[index] = restoring.root != NULL;
 		if (restoring.root)
 			ret = restore_root(&restoring);
 	}
 	session->begun = begun;
-	return ret == 0 ? restore_quota(session, from) : ret;
+	if (ret == 0)
+		ret = restore_quota(session, from);
+	return ret == 0 ? restore_table(session, restored, from) : ret;
 }
 
 static int reopen_handles(struct fuse_request *request)

@@ -8,15 +8,21 @@
 #include <unistd.h>
 
 #include "vmm/files/fuse_internal.h"
+#include "vmm/files/remember_table.h"
 
 int fuse_session_create(struct fuse_session **out, const struct fuse_session_config *config)
 {
 	struct fuse_session *session = calloc(1, sizeof(*session));
 	unsigned i;
 
-	*out = session;
-	if (!session)
+	if (session)
+		session->table = remember_table_create();
+	if (!session || !session->table) {
+		free(session);
+		*out = NULL;
 		return -ENOMEM;
+	}
+	*out = session;
 	if (config)
 		session->config = *config;
 	if (session->config.max_write == 0 || session->config.max_write > FUSED_DATA_MAX)
@@ -84,6 +90,7 @@ void fuse_session_destroy(struct fuse_session *session)
 		pthread_mutex_destroy(&root->mutex);
 		pthread_cond_destroy(&root->idle);
 	}
+	remember_table_destroy(session->table);
 	pthread_mutex_destroy(&session->names);
 	pthread_mutex_destroy(&session->mutex);
 	free(session);
@@ -110,8 +117,10 @@ static int open_root(struct fuse_root *root, struct files_share *share)
 	fuse_table_begin(&root->handles, root->index);
 	/* The root's own node is always in slot 0. */
 	if (tree_begin(root->tree, share, &root->session->usage) == 0 &&
-	    fuse_table_add(&root->nodes, root->tree->root) == 0)
+	    fuse_table_add(&root->nodes, root->tree->root) == 0) {
+		root->tree->table = root->session->table;
 		return 0;
+	}
 	tree_end(root->tree);
 	free(root->tree);
 	root->tree = NULL;

@@ -24,6 +24,7 @@
 
 struct open_file;
 struct fuse_locks;
+struct remember_table;
 
 /*
  * A name in a directory. Each place that the guest has a number for, or is above one, has a node; a
@@ -70,8 +71,9 @@ struct files_usage {
 struct tree {
 	struct files_share *share;
 	struct files_usage *usage;
-	uint64_t seed;	/* of the hash of names, which the guest chooses */
-	uint64_t moves; /* renames and removals so far */
+	struct remember_table *table; /* beside the session, of all its trees; or NULL */
+	uint64_t seed;		      /* of the hash of names, which the guest chooses */
+	uint64_t moves;		      /* renames and removals so far */
 	struct node *root;
 	struct node *buckets[FILES_BUCKETS];
 };

@@ -68,13 +68,13 @@ static int openable(const struct stat *stat, uint32_t flags)
 }
 
 /* A special file of the sandbox is an empty file of the host. */
-static bool is_remembered_special(const struct files_share *share, int fd, const struct stat *stat)
+static bool is_remembered_special(const struct tree *tree, int fd, const struct stat *stat)
 {
 	struct remembered remembered;
 
 	if (!S_ISREG(stat->st_mode))
 		return false;
-	remembered_get(share, fd, &remembered);
+	remembered_get(tree, fd, stat, &remembered);
 	return remembered.mode & S_IFMT;
 }
 
@@ -102,7 +102,7 @@ static int open_existing(struct tree *tree, struct node *node, const struct plac
 	if (path_fd < 0)
 		return path_fd;
 	ret = openable(stat, flags);
-	if (ret == 0 && is_remembered_special(tree->share, path_fd, stat))
+	if (ret == 0 && is_remembered_special(tree, path_fd, stat))
 		ret = -EACCES;
 	if (ret == 0)
 		ret = flags & O_TRUNC ? reopen_truncated(tree->share, path_fd,

@@ -19,7 +19,7 @@ struct shown {
 };
 
 /* fd: the file's, for shares that files_share_notes(); else it may be -1. */
-void op_show(const struct files_share *share, int fd, const struct stat *stat, struct shown *out);
+void op_show(const struct tree *tree, int fd, const struct stat *stat, struct shown *out);
 
 /* Whether something about the share's files is noted in attributes of theirs. */
 static inline bool files_share_notes(const struct files_share *share)
@@ -57,11 +57,11 @@ int op_change(struct tree *tree, struct node *node, const struct open_file *file
 	      struct change *change);
 
 /*
- * The sandbox's user of these ids, as the guest's kernel numbers them, has made the file of fd: is
- * noted if the share remembers owners, and the file seems to have another one.
+ * The sandbox's user of these ids, as the guest's kernel numbers them, has made the file of fd in
+ * the directory: is noted if the share remembers owners, and the file seems to have another one.
  */
-void op_made_by(const struct files_share *share, int fd, const struct stat *stat, uint32_t uid,
-		uint32_t gid);
+void op_made_by(const struct tree *tree, const struct node *parent, int fd, const struct stat *stat,
+		uint32_t uid, uint32_t gid);
 
 /* Returns the target's length; it does not end in NUL. */
 int op_readlink(struct tree *tree, struct node *node, char target[PATH_MAX]);
@@ -85,8 +85,20 @@ int op_link(struct tree *tree, struct node *node, const struct open_file *file, 
 /* flags: AT_REMOVEDIR, 0, or -1 for either. */
 int op_remove(struct tree *tree, struct node *parent, const struct name *name, int flags);
 
-/* unlinkat(2), after all decisions. */
-int remove_counted(const struct files_share *share, int directory, const char *name, int flags);
+/*
+ * A name in a directory is about to be removed or replaced, after all decisions: what was counted
+ * and remembered of its file goes with it. removal_end() follows in any case; done: the call has
+ * succeeded; perhaps: it may have met another file than this one. 0 or -errno (also -ENOENT).
+ */
+struct removal {
+	int fd;
+	struct quota_use use;
+};
+int removal_begin(const struct tree *tree, int directory, const char *name,
+		  struct removal *removal);
+void removal_end(const struct tree *tree, struct removal *removal, bool done, bool perhaps);
+/* unlinkat(2) with these two. */
+int remove_at(const struct tree *tree, int directory, const char *name, int flags);
 
 /* flags: of renameat2(2), without RENAME_WHITEOUT. Moves the nodes too. */
 int op_rename(struct tree *tree, struct node *parent, const struct name *name,

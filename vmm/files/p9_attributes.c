@@ -28,7 +28,7 @@ int p9_getattr(struct files_session *session, struct unpack *in, struct p9_reply
 	fd = op_look(&session->tree, fid->file.node, fid_file(fid), POLICY_LOOKUP, &stat);
 	if (fd < 0)
 		return fd;
-	op_show(session->tree.share, fd, &stat, &shown);
+	op_show(&session->tree, fd, &stat, &shown);
 	fd_close(&fd);
 	reply_u64(out, P9_GETATTR_BASIC);
 	reply_qid(out, &stat);

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "vmm/files/remember_table.h"
+
+#define ID_MAX 65535u
 #define SET_ID ((uint32_t)(S_ISUID | S_ISGID))
 
 /* A number, and the character that must follow it. */
@@ -34,21 +37,29 @@ static bool is_mode(uint32_t mode)
 						type == S_IFCHR || type == S_IFBLK);
 }
 
-void remembered_get(const struct files_share *share, int fd, struct remembered *out)
+bool remembered_valid(const struct remembered *remembered)
+{
+	return remembered->uid <= ID_MAX && remembered->gid <= ID_MAX && is_mode(remembered->mode);
+}
+
+static bool can_carry(const struct stat *stat)
+{
+	return S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode);
+}
+
+/* What the attribute has. */
+static void get_carried(int fd, struct remembered *out)
 {
 	char path[FD_PATH_SIZE], text[64];
 	const char *at = text;
 	ssize_t n;
 
-	*out = (struct remembered){.any = false};
-	if (!share->remember || fd < 0)
-		return;
 	fd_path(path, fd);
 	n = getxattr(path, FILES_STAT_ATTRIBUTE, text, sizeof(text) - 1);
 	if (n <= 0)
 		return;
 	text[n] = '\0';
-	out->any = take(&at, 10, ':', 65535, &out->uid) && take(&at, 10, ':', 65535, &out->gid) &&
+	out->any = take(&at, 10, ':', ID_MAX, &out->uid) && take(&at, 10, ':', ID_MAX, &out->gid) &&
 		   take(&at, 8, ':', S_IFMT | SET_ID, &out->mode) &&
 		   take(&at, 10, '\0', UINT32_MAX, &out->rdev) && at == text + n + 1 &&
 		   is_mode(out->mode);
@@ -56,23 +67,44 @@ void remembered_get(const struct files_share *share, int fd, struct remembered *
 		*out = (struct remembered){.any = false};
 }
 
-int remembered_set(int fd, const struct remembered *remembered)
+void remembered_get(const struct tree *tree, int fd, const struct stat *stat,
+		    struct remembered *out)
+{
+	*out = (struct remembered){.any = false};
+	if (!tree->share->remember || fd < 0)
+		return;
+	/* What is in the table is newer: the file did not take it. */
+	remember_table_get(tree->table, fd, stat, out);
+	if (!out->any && can_carry(stat))
+		get_carried(fd, out);
+}
+
+int remembered_set(const struct tree *tree, int fd, const struct stat *stat,
+		   const struct remembered *remembered)
 {
 	char path[FD_PATH_SIZE], text[64];
 	int n = snprintf(text, sizeof(text), "%u:%u:%o:%u", remembered->uid, remembered->gid,
 			 remembered->mode, remembered->rdev);
 
 	fd_path(path, fd);
-	return setxattr(path, FILES_STAT_ATTRIBUTE, text, (size_t)n, 0) < 0 ? -EPERM : 0;
+	if (!can_carry(stat) || setxattr(path, FILES_STAT_ATTRIBUTE, text, (size_t)n, 0) < 0)
+		return remember_table_set(tree->table, fd, stat, remembered);
+	remember_table_drop(tree->table, stat);
+	return 0;
 }
 
-int remembered_kill(const struct files_share *share, int fd)
+int remembered_kill(const struct tree *tree, int fd)
 {
 	struct remembered remembered;
+	struct stat stat;
 
-	remembered_get(share, fd, &remembered);
+	if (!tree->share->remember)
+		return 0;
+	if (fstat(fd, &stat) < 0)
+		return -errno;
+	remembered_get(tree, fd, &stat, &remembered);
 	if (!(remembered.mode & SET_ID))
 		return 0;
 	remembered.mode &= ~SET_ID;
-	return remembered_set(fd, &remembered);
+	return remembered_set(tree, fd, &stat, &remembered);
 }

@@ -15,16 +15,24 @@ struct remembered {
 	uint32_t rdev;	   /* as the guest's kernel encodes it */
 };
 
+/* Whether the fields have values that they can have. */
+bool remembered_valid(const struct remembered *remembered);
+
 /*
- * fd: any descriptor of a file or directory. Whatever else the attribute contains counts as
- * nothing.
+ * fd: any descriptor of a file of the tree's share, and stat its status. Whatever else its
+ * attribute contains counts as nothing; what the table beside the session has counts first.
  */
-void remembered_get(const struct files_share *share, int fd, struct remembered *out);
+void remembered_get(const struct tree *tree, int fd, const struct stat *stat,
+		    struct remembered *out);
 
-/* 0; or -EPERM if the file, or its file system, cannot carry it. */
-int remembered_set(int fd, const struct remembered *remembered);
+/*
+ * In the file's attribute or, if it can't carry one, in the table. 0; or -ENOSPC or -ENOMEM; or
+ * -EPERM: there is no table.
+ */
+int remembered_set(const struct tree *tree, int fd, const struct stat *stat,
+		   const struct remembered *remembered);
 
-/* The file's contents or owner change: it loses its set-id bits. 0 or -EPERM. */
-int remembered_kill(const struct files_share *share, int fd);
+/* The file's contents or owner change: it loses its set-id bits. 0 or -errno. */
+int remembered_kill(const struct tree *tree, int fd);
 
 #endif

@@ -106,24 +106,18 @@ static void move_nodes(struct tree *tree, const struct end *from, const struct e
 }
 
 /* renameat2(2), after all decisions; a file that was at the target is gone. */
-static int rename_counted(const struct files_share *share, const struct end *from,
-			  const struct end *to, unsigned flags)
+static int rename_over(const struct tree *tree, const struct end *from, const struct end *to,
+		       unsigned flags)
 {
-	struct quota_use use = {.quota = NULL};
-	int fd = -1, ret = 0;
+	struct removal removal;
+	int ret = removal_begin(tree, to->directory, to->name.text, &removal);
 
-	if (share->quota)
-		fd = openat(to->directory, to->name.text, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0)
-		ret = quota_begin(share, fd, &use);
+	if (ret == -ENOENT)
+		ret = 0;
 	if (ret == 0 &&
 	    renameat2(from->directory, from->name.text, to->directory, to->name.text, flags) < 0)
 		ret = -errno;
-	if (ret == 0)
-		quota_removed(&use, fd, true);
-	else
-		quota_end(&use, use.size);
-	fd_close(&fd);
+	removal_end(tree, &removal, ret == 0, true);
 	return ret;
 }
 
@@ -145,12 +139,12 @@ static int move(struct tree *tree, struct end *from, struct end *to, unsigned fl
 	/* For two names of one file the kernel does nothing. */
 	two_names = fstatat(to->directory, to->name.text, &target, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    same_file(&source, &target);
-	ret = rename_counted(tree->share, from, to, flags);
+	ret = rename_over(tree, from, to, flags);
 	if (ret < 0 || two_names)
 		return ret;
 	ret = check_link(tree, to, to);
 	if (ret < 0)
-		remove_counted(tree->share, to->directory, to->name.text, 0);
+		remove_at(tree, to->directory, to->name.text, 0);
 	else
 		ret = undo_directory(from, to);
 	move_nodes(tree, from, to, ret);
