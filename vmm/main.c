@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cordon: finds the verb and runs it; or is the relay of a monitor's network. */
+/* cordon: finds the verb and runs it; or is a process that a monitor has started: relay, file
+ * server. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 #include "vmm/base/log.h"
 #include "vmm/cli/help.h"
 #include "vmm/cli/verb.h"
+#include "vmm/files/client.h"
+#include "vmm/files/server.h"
 #include "vmm/relay/client.h"
 #include "vmm/relay/relay.h"
 #include "vmm/revision.h"
@@ -43,6 +46,13 @@ static bool is_relay(int argc, char **argv)
 	       is_packet_socket(RELAY_FD_FRAMES) && is_packet_socket(RELAY_FD_MESSAGES);
 }
 
+/* The same for its file server (vmm/files/client.h). */
+static bool is_file_server(int argc, char **argv)
+{
+	return argc == 1 && strcmp(argv[0], FILES_CLIENT_PROGRAM) == 0 &&
+	       is_packet_socket(FILES_SERVER_FD);
+}
+
 int main(int argc, char **argv)
 {
 	const struct verb *verb;
@@ -52,6 +62,8 @@ int main(int argc, char **argv)
 	version_revision = cordon_revision;
 	if (is_relay(argc, argv))
 		return relay_main(RELAY_FD_FRAMES, RELAY_FD_MESSAGES);
+	if (is_file_server(argc, argv))
+		return files_server_main(FILES_SERVER_FD);
 	fill_standard_descriptors();
 	signal(SIGPIPE, SIG_IGN);
 	/* A write beyond RLIMIT_FSIZE must fail (EFBIG), not end the monitor with its sandbox. */

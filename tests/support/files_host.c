@@ -63,6 +63,11 @@ static void begin(struct files_host *host, const char *policy, bool read_only)
 	need(files_share_open(&host->share, &config, &err) == 0, err.text);
 }
 
+void files_host_begin_share(struct files_host *host, const char *policy, bool read_only)
+{
+	begin(host, policy, read_only);
+}
+
 void files_host_begin(struct files_host *host, const char *policy, bool read_only)
 {
 	begin(host, policy, read_only);

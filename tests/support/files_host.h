@@ -24,6 +24,8 @@ void files_host_begin(struct files_host *host, const char *policy, bool read_onl
 /* The same with a FUSE session, whose root "0" is the share; config may be NULL. */
 void files_host_begin_fuse(struct files_host *host, const char *policy, bool read_only,
 			   enum fused_cache cache, const struct fuse_session_config *config);
+/* The same without a session. */
+void files_host_begin_share(struct files_host *host, const char *policy, bool read_only);
 void files_host_end(struct files_host *host);
 
 /* Replaces the policy. */

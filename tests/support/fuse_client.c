@@ -39,8 +39,11 @@ int fc_again(struct fuse_client *client)
 {
 	size_t room = client->room ? client->room : sizeof(client->reply);
 	struct fuse_out_header head;
-	ssize_t n = fuse_session_handle(client->session, client->unique, client->message,
-					client->length, client->reply, room);
+	ssize_t n = client->handle
+			    ? client->handle(client->arg, client->message, client->length,
+					     client->reply, room)
+			    : fuse_session_handle(client->session, client->unique, client->message,
+						  client->length, client->reply, room);
 
 	if (n == 0 || n == FUSED_LATER)
 		return n ? FC_LATER : FC_NONE;

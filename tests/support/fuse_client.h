@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small FUSE client of a session in this process: it sends what a guest's kernel sends, and what
- * it never sends. Calls return 0, the errno value of the server's reply, or one of FC_ below. All
- * paths begin in the root that is called "0".
+ * A small FUSE client of a session in this process, or of another server: it sends what a guest's
+ * kernel sends, and what it never sends. Calls return 0, the errno value of the server's reply, or
+ * one of FC_ below. All paths begin in the root that is called "0".
  */
 #ifndef CORDON_TEST_FUSE_CLIENT_H
 #define CORDON_TEST_FUSE_CLIENT_H
@@ -20,6 +20,9 @@
 
 struct fuse_client {
 	struct fuse_session *session;
+	/* Instead of the session: as fuse_session_handle(), with arg. */
+	ssize_t (*handle)(void *arg, const void *in, size_t length, void *out, size_t room);
+	void *arg;
 	uint64_t unique;   /* of the last request, which is its tag too */
 	uint64_t root;	   /* node of "0" */
 	uint32_t uid, gid; /* of the process that requests */

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/files/client.h"
+#include "vmm/files/server.h"
 
 /*
  * The parent of the tests may ignore signals (a shell's background job does), and programs that
@@ -70,6 +72,12 @@ static inline bool unit_is_relay(const char *program)
 	return true;
 }
 
+/* The same for a file server, which is one: descriptor 3 is its socket. */
+static inline bool unit_is_file_server(const char *program)
+{
+	return strcmp(program, FILES_CLIENT_PROGRAM) == 0;
+}
+
 #define UNIT_MAIN_WITH(setup, name, ...)                                \
 	int main(int argc, char **argv)                                 \
 	{                                                               \
@@ -77,6 +85,8 @@ static inline bool unit_is_relay(const char *program)
                                                                         \
 		if (argc > 0 && unit_is_relay(argv[0]))                 \
 			return EXIT_FAILURE;                            \
+		if (argc > 0 && unit_is_file_server(argv[0]))           \
+			return files_server_main(FILES_SERVER_FD);      \
 		return unit_run(name, setup, tests, ARRAY_SIZE(tests)); \
 	}
 

@@ -38,7 +38,7 @@
  */
 #define FILES_WAITING_MAX 32u
 #define FILES_SAVED_MAX	  (256u << 20) /* bytes of a saved session (-EFBIG) */
-#define FILES_LOG_BATCH	  64u	       /* records of the log that one turn of the loop takes */
+#define FILES_BATCH	  64u	       /* messages that one turn of the loop takes */
 #define FILES_MESSAGE_MAX (16u << 10)  /* bytes of a message by the socket: else it is killed */
 
 /*
@@ -76,10 +76,15 @@ struct files_client_ops {
 
 struct files_client_config {
 	/*
-	 * Its policy decides in the server, and its log gets the records of that. It outlives the
-	 * client. NULL: everything is allowed.
+	 * Its policy decides in the server, and its log gets the reports of that
+	 * (vmm/policy/guard_remote.h). From then on guard_replace() waits until the server decides
+	 * by the new policy, and all reports of the old one are logged; a server that takes longer
+	 * than FILES_POLICY_MS is killed. The guard outlives the client, and has no other. NULL:
+	 * everything is allowed.
 	 */
 	struct guard *guard;
+	/* What the guest may make, in all roots together (quota.h). Both 0: anything. */
+	uint64_t bytes_max, files_max;
 	const struct files_client_ops *ops;
 	void *arg;
 	const char *program; /* for tests: another program's path; NULL: this one */
@@ -116,18 +121,14 @@ void files_client_destroy(struct files_client *client);
 int files_client_add(struct files_client *client, unsigned number, const struct files_share *share,
 		     enum fused_cache cache);
 
+/* Changes the limits; both are 0 only if they were. 0 or -errno, as files_client_add(). */
+int files_client_limit(struct files_client *client, uint64_t bytes_max, uint64_t files_max);
+
 /*
  * There will be no further root: the server gives up, by Landlock where the host has it, all files
  * but those below its roots. Before the first request, if that is known then.
  */
 void files_client_begin(struct files_client *client);
-
-/*
- * The policy that the guard has now. When it returns the server decides by it, and all records of
- * former policies are logged. 0; -EPIPE: the server has ended, or was killed as it did not do so in
- * time. Without a guard: 0.
- */
-int files_client_set_policy(struct files_client *client);
 
 /* --- requests: the operations of struct fs_server_ops (devices/fs/fs.h) ----------------------- */
 

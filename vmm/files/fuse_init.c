@@ -68,7 +68,7 @@ int fuse_init(struct fuse_request *request)
 	out.max_background = MAX_BACKGROUND;
 	out.congestion_threshold = MAX_BACKGROUND * 3 / 4;
 	out.max_write = session->config.max_write;
-	out.max_pages = (uint16_t)(FUSED_DATA_MAX / PAGE_SIZE);
+	out.max_pages = (uint16_t)(session->config.max_write / PAGE_SIZE);
 	out.time_gran = 1;
 	fuse_put(request, &out, sizeof(out));
 	session->begun = true;

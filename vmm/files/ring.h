@@ -102,7 +102,8 @@ static inline void files_ring_pause(void)
 enum files_message {
 	/* monitor to server; HELLO comes first, then POLICY if there is a guard */
 	FILES_HELLO,   /* value: there is a guard; the memory's file, the eventfd */
-	FILES_POLICY,  /* value: its number; a policy_copy */
+	FILES_POLICY,  /* value: its number; flag: enum guard_reports; a policy_copy */
+	FILES_LIMIT,   /* struct files_limit: before the first root, if ever */
 	FILES_ADD,     /* struct files_add; the root's directory */
 	FILES_BEGIN,   /* no ADD follows */
 	FILES_SAVE,    /* a file to write to; value of the reply: bytes written */
@@ -110,14 +111,20 @@ enum files_message {
 	FILES_MESSAGES,
 	/* server to monitor */
 	FILES_REPLY = 32, /* error: 0 or -errno */
-	FILES_LOG,	  /* a packed record. value: 0, or 1 + the index of the verdict */
+	FILES_REPORT,	  /* for guard_report(). value: 0, or 1 + the index of the verdict */
 };
 
 struct files_head {
 	uint32_t type;
 	uint32_t number; /* FILES_REPLY: of the message that it replies to */
-	int32_t error, zero;
+	int32_t error;
+	uint32_t flag;
 	uint64_t value;
+};
+
+struct files_limit {
+	struct files_head head;
+	uint64_t bytes, files;
 };
 
 struct files_add {

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Private to the monitor's end of a file server. */
+#ifndef CORDON_FILES_CLIENT_INTERNAL_H
+#define CORDON_FILES_CLIENT_INTERNAL_H
+
+#include <pthread.h>
+
+#include "vmm/base/loop.h"
+#include "vmm/files/ring.h"
+#include "vmm/policy/guard_remote.h"
+
+#define FILES_VIOLATION "it violated its protocol"
+
+struct files_client {
+	struct loop *loop;
+	struct guard *guard;
+	const struct files_client_ops *ops;
+	void *arg;
+	struct files_ring *ring;
+	int ring_fd;
+
+	/* The end. */
+	pid_t pid;	      /* 0: no child, or reaped */
+	const char *fault;    /* why it was killed; NULL: it ended by itself */
+	bool ending;	      /* killed: nothing is sent any more */
+	struct loop_task end; /* tells the owner of the requests under way */
+	struct loop_source exited;
+	struct loop_timer patience; /* for messages in effect; for the end of the process */
+
+	/* The socket: of the loop's thread. */
+	struct loop_source socket;
+	uint32_t sent, replied;	    /* messages */
+	struct files_head *awaited; /* by number; becomes its reply */
+	bool started, begun;	    /* the first ones are in effect; no root follows */
+	bool holding;		    /* by the owner */
+	uint64_t added[(FILES_SHARES_MAX + 64) / 64];
+	_Atomic uint32_t after;	 /* `sent`, for requests */
+	_Atomic uint32_t queues; /* roots that were added: each has a thread */
+
+	/* Requests: of any thread. */
+	struct loop_source signal; /* by the server */
+	struct loop_source kick;   /* by threads of the monitor */
+	uint64_t signals;	   /* of the server so far */
+	atomic_bool ended;	   /* the server handles nothing any more */
+	atomic_bool violated;	   /* noticed by another thread than the loop's */
+	pthread_mutex_t mutex;	   /* of all that follows */
+	uint64_t free, left;	   /* slots: free; which the loop is to finish */
+	uint64_t armed;		   /* signals that the server may send */
+	bool want_room;
+	struct {
+		size_t room, length; /* of the thread that has the slot */
+		const uint8_t *reply;
+	} slot[FILES_SLOTS];
+};
+
+/* Kills the server; ops->died() follows. fault: a constant, or NULL: it has closed its socket. */
+void files_client_end(struct files_client *client, const char *fault);
+
+/* client_slots.c: tells the owner of what is done, and of room; at the end, of all. */
+void files_client_finish(struct files_client *client);
+void files_client_fail_all(struct files_client *client);
+void files_client_signalled(void *client, uint32_t events);
+void files_client_kicked(void *client, uint32_t events);
+
+/* client_talk.c */
+/* The first messages. 0 or -errno. */
+int files_client_greet(struct files_client *client);
+/* What is in the socket, at most so many messages: whether that was all. */
+bool files_client_hear(struct files_client *client, unsigned most);
+void files_client_heard(void *client, uint32_t events);
+/* Follows guard_replace(). */
+void files_client_follow(void *client);
+
+#endif
