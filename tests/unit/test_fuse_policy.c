@@ -241,33 +241,8 @@ START_TEST(a_new_policy_applies_to_existing_nodes_and_open_files)
 }
 END_TEST
 
-/* Its name was removed and it has another one: no rule about that name can be asked for. */
-START_TEST(a_new_policy_ends_the_use_of_a_file_under_an_unknown_name)
-{
-	uint64_t node, fh, gone, gone_fh;
-	char text[8];
-	size_t n;
-
-	begin_ruled(ruled, false);
-	host_write(&host, "g", "g");
-	fh = opened("d/f", O_RDWR, &node);
-	gone_fh = opened("g", O_RDWR, &gone);
-	ck_assert_int_eq(fc_link(client, ROOT, "linked", node), 0);
-	ck_assert_int_eq(fc_unlink(client, node_of("d"), "f"), 0);
-	ck_assert_int_eq(fc_unlink(client, ROOT, "g"), 0);
-	ck_assert_int_eq(fc_write(client, node, fh, 0, "x", 1, 0), 0);
-	files_host_replace(&host, "file deny /w/linked\nfile write /w/**\n");
-	ck_assert_int_eq(fc_write(client, node, fh, 0, "x", 1, 0), EACCES);
-	ck_assert_int_eq(fc_read(client, node, fh, 0, 1, text, &n), EACCES);
-	/* One without any name is reached by this open file alone. */
-	ck_assert_int_eq(fc_write(client, gone, gone_fh, 0, "x", 1, 0), 0);
-	end_ruled();
-}
-END_TEST
-
 UNIT_MAIN("fuse_policy", verdicts_open_what_they_say, append_access_cannot_overwrite,
 	  what_is_hidden_does_not_exist, both_ends_of_renames_and_links_count,
 	  directories_move_only_between_places_with_equal_rules,
 	  a_read_only_share_overrides_the_rules, without_a_rule_nothing_opens,
-	  a_new_policy_applies_to_existing_nodes_and_open_files,
-	  a_new_policy_ends_the_use_of_a_file_under_an_unknown_name)
+	  a_new_policy_applies_to_existing_nodes_and_open_files)

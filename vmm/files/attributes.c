@@ -130,6 +130,10 @@ static int look_at_open(const struct tree *tree, const struct node *node,
 		open = open->next;
 	if (!was_opened_for(tree, open, op))
 		return tree->share->read_only ? -EROFS : -EACCES;
+	/* Its status may be known: the guest has it open. */
+	ret = op == POLICY_LOOKUP ? 0 : file_without_place_allowed(tree, open);
+	if (ret < 0)
+		return ret;
 	fd = fcntl(open->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

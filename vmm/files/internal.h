@@ -203,10 +203,13 @@ void file_uncount(struct tree *tree);
 
 /*
  * The rules may have been replaced since a file was opened: the current ones decide about an
- * operation on it. A file whose name was removed since has no place to decide about: it stays what
- * it was, except that under a new policy a file that has another name is not used any more, as that
- * name is unknown. 0 or -errno.
+ * operation on it. A file whose name was removed since, or which another one has replaced at its
+ * place, has no place to decide about: it stays what it was, except that under a new policy a file
+ * that has another name (its link count tells) is not used any more, as that name is unknown. 0 or
+ * -errno.
  */
 int file_allowed(struct tree *tree, struct open_file *file, enum policy_op op);
+/* The part of it for a file that is not, or not known to be, at its place. */
+int file_without_place_allowed(const struct tree *tree, const struct open_file *file);
 
 #endif

@@ -70,8 +70,7 @@ void file_close(struct tree *tree, struct open_file *file)
 	file_uncount(tree);
 }
 
-/* A file without a place: whether it may still be used. */
-static int removed_allowed(const struct tree *tree, const struct open_file *file)
+int file_without_place_allowed(const struct tree *tree, const struct open_file *file)
 {
 	struct stat stat;
 
@@ -79,7 +78,23 @@ static int removed_allowed(const struct tree *tree, const struct open_file *file
 		return 0;
 	if (fstat(file->fd, &stat) < 0)
 		return -errno;
-	return stat.st_nlink == 0 || file->directory ? 0 : -EACCES;
+	return stat.st_nlink == 0 ? 0 : -EACCES;
+}
+
+/*
+ * Whether the open file is what is at its node's place now. Another root of the session, another
+ * sandbox or the host may have given it another name, of which the node does not know. (Its inode
+ * number is not used again as long as it is open.)
+ */
+static bool is_at(const struct tree *tree, const struct open_file *file, const struct place *place)
+{
+	struct stat open, there;
+	int fd = place_look(tree, place, &there);
+	bool is = fd >= 0 && fstat(file->fd, &open) == 0 && open.st_dev == there.st_dev &&
+		  open.st_ino == there.st_ino;
+
+	fd_close(&fd);
+	return is;
 }
 
 int file_allowed(struct tree *tree, struct open_file *file, enum policy_op op)
@@ -94,7 +109,10 @@ int file_allowed(struct tree *tree, struct open_file *file, enum policy_op op)
 		return 0;
 	ret = place_of(tree, file->node, &place);
 	if (ret < 0)
-		return ret == -ENOENT ? removed_allowed(tree, file) : ret;
+		return ret == -ENOENT ? file_without_place_allowed(tree, file) : ret;
+	/* Under the policy that allowed the open, names moved only to where the rules are alike. */
+	if (file->version != version && file->checked != version && !is_at(tree, file, &place))
+		return file_without_place_allowed(tree, file);
 	if (place_quietly_allowed(tree, &place, op) < 0)
 		return -EACCES;
 	if (file->checked != version || file->moves != tree->moves)

@@ -4,6 +4,11 @@
  *
  * The path is walked from the share's root for every operation. A file that the host has moved is
  * therefore found at its new path or not at all, and the decision is about that same path.
+ *
+ * One decision is one walk of the path, whatever its depth: the policy's tree of patterns yields on
+ * the way to the end also a rule that hides a directory above (vmm/policy/decide.c), as all
+ * ancestors of a place lie on the way to it. The one exception is is_hidden_above(), which a rename
+ * or link needs for its new name, as hidden names there are refused in another way.
  */
 #include <errno.h>
 #include <string.h>
