@@ -81,10 +81,12 @@ static int make_special(const struct tree *tree, int fd, uint32_t mode, uint32_t
 		.mode = mode & S_IFMT,
 		.rdev = S_ISCHR(mode) || S_ISBLK(mode) ? rdev : 0,
 	};
+	char path[FD_PATH_SIZE];
 	struct stat stat;
 	int ret = fstat(fd, &stat) < 0 ? -errno : remembered_set(tree, fd, &stat, &remembered);
 
-	return ret == 0 && fchmod(fd, mode & 0777) < 0 ? -errno : ret;
+	fd_path(path, fd);
+	return ret == 0 && chmod(path, mode & 0777) < 0 ? -errno : ret;
 }
 
 int op_mknod(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,

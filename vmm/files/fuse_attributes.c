@@ -8,6 +8,15 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
 
+/* A share's root is not looked up itself, once it is mounted. */
+static int enter_root(struct fuse_root *root)
+{
+	int fd = root->tree->share->root_fd;
+	struct stat stat;
+
+	return fstat(fd, &stat) < 0 ? -errno : fuse_may_enter(root, fd, &stat);
+}
+
 /* LOOKUP: name. A root that nothing changes also tells for how long the name is missing. */
 int fuse_lookup(struct fuse_request *request)
 {
@@ -21,6 +30,8 @@ int fuse_lookup(struct fuse_request *request)
 
 	if (ret == 0)
 		ret = fuse_take_end(request);
+	if (ret == 0 && !request->node->parent)
+		ret = enter_root(root);
 	if (ret == 0)
 		ret = place_child(root->tree, request->node, name.text, name.length, &place);
 	if (ret == 0)
@@ -30,6 +41,11 @@ int fuse_lookup(struct fuse_request *request)
 		goto out;
 	if (fd < 0)
 		return fd;
+	ret = fuse_may_enter(root, fd, &stat);
+	if (ret < 0) {
+		fd_close(&fd);
+		return ret;
+	}
 	node = fuse_node_at(root, request->node, &name, &stat);
 	ret = node ? fuse_node_tell(root, node, &stat, fd, &out) : -ENFILE;
 	fd_close(&fd);

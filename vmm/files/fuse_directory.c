@@ -34,7 +34,7 @@ static bool look(const struct listing *listing, const struct entry *entry,
 	/* A mount, which the guest does not enter. */
 	if (stat->st_dev != directory->st_dev && !share->host_root)
 		return false;
-	if (!files_share_notes(share))
+	if (!files_share_notes(share) && !S_ISDIR(stat->st_mode))
 		return true;
 	*fd = openat(listing->directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return *fd >= 0 && fstat(*fd, stat) == 0;
@@ -53,7 +53,7 @@ static void tell(const struct listing *listing, const struct entry *entry,
 	if (name.length > FILES_NAME_MAX)
 		return;
 	memcpy(name.text, entry->name, name.length + 1);
-	if (look(listing, entry, directory, &stat, &fd)) {
+	if (look(listing, entry, directory, &stat, &fd) && fuse_may_enter(root, fd, &stat) == 0) {
 		node = fuse_node_at(root, listing->file->node, &name, &stat);
 		if (node && fuse_node_tell(root, node, &stat, fd, out) < 0)
 			*out = (struct fuse_entry_out){.nodeid = 0};

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "vmm/base/pack.h"
+#include "vmm/files/caseless.h"
 #include "vmm/files/files.h"
 #include "vmm/policy/guard.h"
 
@@ -72,6 +73,7 @@ struct tree {
 	struct files_share *share;
 	struct files_usage *usage;
 	struct remember_table *table; /* beside the session, of all its trees; or NULL */
+	struct caseless caseless;     /* FUSE: of its directories */
 	uint64_t seed;		      /* of the hash of names, which the guest chooses */
 	uint64_t moves;		      /* renames and removals so far */
 	struct node *root;

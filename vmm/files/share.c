@@ -2,24 +2,16 @@
 /* Shares: a host directory, checked and opened once. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/files/caseless.h"
 #include "vmm/files/internal.h"
 
-#define MAGIC_VFAT     0x4d44
-#define MAGIC_EXFAT    0x2011bab0
-#define MAGIC_NTFS     0x5346544e
-#define MAGIC_NTFS3    0x7366746e
-#define MAGIC_HFS      0x482b
-#define MAGIC_CIFS     0xff534d42
-#define MAGIC_SMB2     0xfe534d42
 #define MAGIC_DEVPTS   0x1cd1
 #define MAGIC_CONFIGFS 0x62656570
 
@@ -30,10 +22,6 @@ static const long pseudo[] = {
 	SELINUX_MAGIC,	  MAGIC_DEVPTS,	    MAGIC_CONFIGFS,	PSTOREFS_MAGIC,
 };
 
-/* On such a file system a rule about ".env" would not cover ".ENV". */
-static const long caseless[] = {MAGIC_VFAT, MAGIC_EXFAT, MAGIC_NTFS, MAGIC_NTFS3,
-				MAGIC_HFS,  MAGIC_CIFS,	 MAGIC_SMB2};
-
 static bool is_one_of(long type, const long *types, size_t count)
 {
 	size_t i;
@@ -42,16 +30,6 @@ static bool is_one_of(long type, const long *types, size_t count)
 		if ((uint32_t)types[i] == (uint32_t)type)
 			return true;
 	return false;
-}
-
-static bool is_casefolded(int path_fd)
-{
-	int fd = reopen(path_fd, O_RDONLY | O_DIRECTORY), flags = 0;
-	bool folded =
-		fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_CASEFOLD_FL);
-
-	fd_close(&fd);
-	return folded;
 }
 
 int files_guest_path(char to[FILES_GUEST_MAX], const char *path)
@@ -87,8 +65,7 @@ static int check_file_system(const struct files_share *share, const char *host, 
 		return err_sys(err, "%s", host);
 	if (is_one_of(statfs.f_type, pseudo, ARRAY_SIZE(pseudo)))
 		return err_set(err, EINVAL, "%s: a pseudo file system can't be shared", host);
-	if (is_one_of(statfs.f_type, caseless, ARRAY_SIZE(caseless)) ||
-	    is_casefolded(share->root_fd))
+	if (caseless_probe(share->root_fd, NULL))
 		return err_set(err, EINVAL,
 			       "%s: its file system is not case-sensitive, so rules about names "
 			       "would not hold: share a copy",

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/files/caseless.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
+#include "vmm/files/operations.h"
+
+/* How much of a listing is looked at, and how many names with letters in it. */
+#define LISTING_SIZE 2048u
+#define LISTINGS_MAX 32u
+#define NAMES_MAX    16u
+
+#define MAGIC_VFAT  0x4d44
+#define MAGIC_EXFAT 0x2011bab0
+#define MAGIC_NTFS  0x5346544e
+#define MAGIC_NTFS3 0x7366746e
+#define MAGIC_HFS   0x482b
+#define MAGIC_CIFS  0xff534d42
+#define MAGIC_SMB2  0xfe534d42
+
+/* Only for directories in which no name tells. */
+static const long kinds[] = {MAGIC_VFAT, MAGIC_EXFAT, MAGIC_NTFS, MAGIC_NTFS3,
+			     MAGIC_HFS,	 MAGIC_CIFS,  MAGIC_SMB2};
+
+enum verdict { UNKNOWN, DISTINCT, SAME };
+
+static int status_of(int directory, const char *name, struct stat *out)
+{
+	return fstatat(directory, name, out, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
+}
+
+static bool is_letter(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool has_letters(const char *name)
+{
+	while (*name && !is_letter(*name))
+		name++;
+	return *name;
+}
+
+/* The name with all letters in the other case. */
+static void swap_case(const char *name, char other[FILES_NAME_MAX + 1])
+{
+	size_t i;
+
+	for (i = 0; name[i] && i < FILES_NAME_MAX; i++)
+		other[i] = (char)(is_letter(name[i]) ? name[i] ^ ('a' ^ 'A') : name[i]);
+	other[i] = '\0';
+}
+
+static enum verdict try_name(int fd, const char *name,
+			     int (*status)(int directory, const char *name, struct stat *out))
+{
+	char other[FILES_NAME_MAX + 1];
+	struct stat a, b;
+
+	swap_case(name, other);
+	/* The name that is there is looked at last, so that it was there meanwhile. */
+	if (status(fd, other, &b) < 0)
+		return errno == ENOENT && status(fd, name, &a) == 0 ? DISTINCT : UNKNOWN;
+	if (status(fd, name, &a) < 0)
+		return UNKNOWN;
+	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)
+		return DISTINCT;
+	/* Two hard links look the same; a directory has none. */
+	return S_ISDIR(a.st_mode) || a.st_nlink == 1 ? SAME : UNKNOWN;
+}
+
+/* Whatever fills the listing: one name with letters tells, but for hard links of each other. */
+static enum verdict try_names(int fd,
+			      int (*status)(int directory, const char *name, struct stat *out))
+{
+	uint8_t entries[LISTING_SIZE] __attribute__((aligned(8)));
+	enum verdict verdict = UNKNOWN;
+	const struct entry *entry;
+	unsigned tried = 0, calls;
+	long n = 1, at;
+
+	for (calls = 0; n > 0 && calls < LISTINGS_MAX && verdict == UNKNOWN; calls++) {
+		n = syscall(SYS_getdents64, fd, entries, sizeof(entries));
+		for (at = 0; at < n && verdict == UNKNOWN; at += entry->length) {
+			entry = (const void *)(entries + at);
+			if (entry_is_dots(entry) || !has_letters(entry->name))
+				continue;
+			verdict = try_name(fd, entry->name, status);
+			/* So many names that hide it are there to hide it. */
+			if (verdict == UNKNOWN && ++tried == NAMES_MAX)
+				verdict = SAME;
+		}
+	}
+	return verdict;
+}
+
+static bool is_of_a_kind(int fd)
+{
+	struct statfs statfs;
+	size_t i;
+
+	if (fstatfs(fd, &statfs) < 0)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		if ((uint32_t)kinds[i] == (uint32_t)statfs.f_type)
+			return true;
+	return false;
+}
+
+bool caseless_probe(int path_fd, int (*status)(int directory, const char *name, struct stat *out))
+{
+	int fd = openat(path_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags = 0;
+	enum verdict verdict = UNKNOWN;
+
+	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_CASEFOLD_FL))
+		verdict = SAME;
+	else if (fd >= 0)
+		verdict = try_names(fd, status ? status : status_of);
+	fd_close(&fd);
+	return verdict == UNKNOWN ? is_of_a_kind(path_fd) : verdict == SAME;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool caseless_directory(struct caseless *cache, int fd, const struct stat *stat)
+{
+	uint64_t hash = (stat->st_ino ^ (uint64_t)stat->st_dev << 32) * 0x9e3779b97f4a7c15ull;
+	struct caseless_directory *at = &cache->directories[(hash >> 32) % CASELESS_CACHED];
+
+	if (at->known && at->dev == stat->st_dev && at->ino == stat->st_ino &&
+	    same_time(&at->ctime, &stat->st_ctim) && same_time(&at->mtime, &stat->st_mtim))
+		return at->caseless;
+	*at = (struct caseless_directory){
+		.dev = stat->st_dev,
+		.ino = stat->st_ino,
+		.ctime = stat->st_ctim,
+		.mtime = stat->st_mtim,
+		.known = true,
+		.caseless = caseless_probe(fd, cache->status),
+	};
+	return at->caseless;
+}
