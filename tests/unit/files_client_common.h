@@ -53,6 +53,8 @@ void run_until(const unsigned *count);
 unsigned post(const void *bytes, size_t length, size_t room);
 /* Takes the reply: its length, or FUSED_LATER if the request waits for a lock. Frees the slot. */
 ssize_t finish(unsigned slot, void *out, size_t room);
+/* The same of one for which files_client_wait() returned false. */
+ssize_t finish_left(unsigned slot, void *out, size_t room);
 
 uint64_t node_of(const char *path);
 

@@ -36,6 +36,7 @@ struct files_client {
 	uint64_t added[(FILES_SHARES_MAX + 64) / 64];
 	_Atomic uint32_t after;	 /* `sent`, for requests */
 	_Atomic uint32_t queues; /* roots that were added: each has a thread */
+	_Atomic uint8_t queue_of[FILES_SHARES_MAX + 1]; /* number of a root: its thread; 0: none */
 
 	/* Requests: of any thread. */
 	struct loop_source signal; /* by the server */

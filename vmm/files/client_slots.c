@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The monitor's end of a file server: requests and replies. */
 #include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -51,11 +53,35 @@ void files_client_release(void *arg, unsigned slot)
 		write_one(client->kick.fd);
 }
 
+/*
+ * The queue of the root that a request is about. A LOOKUP of a root in node 1 is about that root,
+ * too, or one whose host hangs would hold up the other's. This is no decision: a queue of another
+ * root does as well, so it matters little that the server may change the bytes.
+ */
+static unsigned find_queue(struct files_client *client, unsigned slot, size_t length)
+{
+	const uint8_t *request = client->ring->request[slot];
+	unsigned root = fuse_message_root(request, length), number = 0;
+	struct fuse_in_header head;
+	size_t i;
+
+	if (root > 0 || length < sizeof(head))
+		return root <= atomic_load(&client->queues) ? root : 0;
+	memcpy(&head, request, sizeof(head));
+	if (head.opcode != FUSE_LOOKUP || head.nodeid != FUSE_ROOT_ID)
+		return 0;
+	for (i = sizeof(head); i < length && i < sizeof(head) + 3; i++) {
+		if (request[i] < '0' || request[i] > '9')
+			break;
+		number = number * 10 + request[i] - '0';
+	}
+	return number <= FILES_SHARES_MAX ? atomic_load(&client->queue_of[number]) : 0;
+}
+
 void files_client_send(void *arg, unsigned slot, size_t length, size_t room)
 {
 	struct files_client *client = arg;
 	struct files_slot *shared = &client->ring->slot[slot];
-	unsigned queue = fuse_message_root(client->ring->request[slot], length);
 
 	client->slot[slot].room = min_u64(room, FILES_REPLY_MAX);
 	if (atomic_load(&client->ended))
@@ -66,7 +92,7 @@ void files_client_send(void *arg, unsigned slot, size_t length, size_t room)
 			      memory_order_relaxed);
 	atomic_store_explicit(&shared->after, atomic_load(&client->after), memory_order_relaxed);
 	atomic_store(&shared->state, FILES_POSTED);
-	files_ring_post(client->ring, queue <= atomic_load(&client->queues) ? queue : 0, slot);
+	files_ring_post(client->ring, find_queue(client, slot, length), slot);
 }
 
 static bool is_done(uint32_t state)

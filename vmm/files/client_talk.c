@@ -312,6 +312,7 @@ int files_client_add(struct files_client *client, unsigned number, const struct 
 		return ret;
 	client->added[number / 64] |= bit;
 	/* The server numbers roots in this order, and starts a thread for each. */
+	atomic_store(&client->queue_of[number], (uint8_t)atomic_load(&client->queues) + 1);
 	atomic_fetch_add(&client->queues, 1);
 	return 0;
 }

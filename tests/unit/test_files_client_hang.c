@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A host file system that hangs: one of this process's own (/dev/fuse) that takes requests and
+ * never replies, so that not even SIGKILL ends what waits for it. Needs host root.
+ */
+#include <linux/fuse.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "tests/unit/files_client_common.h"
+#include "vmm/base/fd.h"
+
+static char mounted[] = "/tmp/cordon-test-hang.XXXXXX";
+static int fuse_fd = -1;
+static struct files_share hanging;
+
+/* Whether there is such a mount, in a namespace of this process's own. */
+static bool mount_it(void)
+{
+	char options[96];
+
+	ck_assert_ptr_nonnull(mkdtemp(mounted));
+	fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fuse_fd < 0 || unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return false;
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other",
+		 fuse_fd);
+	return mount("hang", mounted, "fuse.hang", 0, options) == 0;
+}
+
+/* The next request of the kernel; its unique number. */
+static uint64_t take_request(void)
+{
+	static uint8_t request[FUSE_MIN_READ_BUFFER + 65536];
+	struct pollfd more = {.fd = fuse_fd, .events = POLLIN};
+	struct fuse_in_header head;
+
+	ck_assert_int_eq(poll(&more, 1, 20000), 1);
+	ck_assert_int_gt(read(fuse_fd, request, sizeof(request)), 0);
+	memcpy(&head, request, sizeof(head));
+	return head.unique;
+}
+
+static void reply_to_init(void)
+{
+	struct {
+		struct fuse_out_header head;
+		struct fuse_init_out out;
+	} reply = {.head = {.len = sizeof(reply), .unique = take_request()},
+		   .out = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096}};
+
+	ck_assert_int_eq(write(fuse_fd, &reply, sizeof(reply)), sizeof(reply));
+}
+
+static void unmount_it(void)
+{
+	/* What waits is aborted. */
+	fd_close(&fuse_fd);
+	umount2(mounted, MNT_DETACH);
+	rmdir(mounted);
+}
+
+/* The kernel asks for the attributes of the root. */
+static void reply_to_getattr(void)
+{
+	struct {
+		struct fuse_out_header head;
+		struct fuse_attr_out out;
+	} reply = {.head = {.len = sizeof(reply), .unique = take_request()},
+		   .out = {.attr_valid = 1000,
+			   .attr = {.ino = 1, .mode = S_IFDIR | 0755, .nlink = 2}}};
+
+	ck_assert_int_eq(write(fuse_fd, &reply, sizeof(reply)), sizeof(reply));
+}
+
+static void hang(void)
+{
+	struct fuse_entry_out entry;
+	const void *reply;
+	unsigned slot;
+	size_t length;
+
+	begin_host(NULL, false);
+	reply_to_init();
+	hanging = host.share;
+	hanging.root_fd = open(mounted, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	begin_server();
+	ck_assert_int_eq(files_client_add(files, 0, &host.share, FUSED_STRICT), 0);
+	ck_assert_int_eq(files_client_add(files, 1, &hanging, FUSED_STRICT), 0);
+	greet();
+	fc_begin(client, FUSE_LOOKUP, FUSE_ROOT_ID);
+	fc_string(client, "1");
+	store_le32(client->message, (uint32_t)client->length);
+	slot = post(client->message, client->length, 4096);
+	ck_assert(!files_client_wait(files, slot, 100000, &reply, &length));
+	/* It holds up no look-up of another root. */
+	ck_assert_int_eq(fc_lookup(client, FUSE_ROOT_ID, "0", &entry), 0);
+	reply_to_getattr();
+	ck_assert_int_eq(finish_left(slot, client->reply, 4096),
+			 sizeof(struct fuse_out_header) + sizeof(entry));
+	memcpy(&entry, client->reply + sizeof(struct fuse_out_header), sizeof(entry));
+	fc_begin(client, FUSE_LOOKUP, entry.nodeid);
+	fc_string(client, "name");
+	store_le32(client->message, (uint32_t)client->length);
+}
+
+START_TEST(others_go_on)
+{
+	struct pack saved = {.limit = 1 << 20};
+	uint64_t since;
+	unsigned i, slot;
+	const void *reply;
+	char name[16];
+	size_t length;
+	pid_t left;
+
+	if (!mount_it()) {
+		rmdir(mounted);
+		return;
+	}
+	hang();
+	slot = post(client->message, client->length, 4096);
+	ck_assert(!files_client_wait(files, slot, 100000, &reply, &length));
+	take_request();
+	for (i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "d%u", i);
+		ck_assert_int_eq(fc_mkdir(client, ROOT, name, 0755), 0);
+	}
+	ck_assert_uint_eq(told.done >> slot & 1, 0);
+	ck_assert(!files_client_waits(files, slot));
+	/* It cannot be saved now, and goes on. */
+	ck_assert_int_eq(files_client_save(files, &saved), -EBUSY);
+	ck_assert_uint_eq(saved.length, 0);
+	ck_assert_int_eq(fc_mkdir(client, ROOT, "on", 0755), 0);
+	ck_assert_uint_eq(told.died, 0);
+	/* The monitor does not wait for what cannot end. */
+	since = loop_now_ns();
+	end_server();
+	ck_assert_uint_lt(loop_now_ns() - since, 20000000000);
+	left = waitpid(-1, NULL, WNOHANG);
+	ck_assert_int_eq(left, 0);
+	unmount_it();
+	ck_assert_int_gt(waitpid(-1, NULL, 0), 0);
+	loop_destroy(loop);
+	close(hanging.root_fd);
+	files_host_end(&host);
+}
+END_TEST
+
+/* The same, where the server ends by itself: its requests end, and the owner knows. */
+START_TEST(a_server_that_hangs_is_given_up)
+{
+	const void *reply;
+	unsigned slot;
+	size_t length;
+
+	if (!mount_it()) {
+		rmdir(mounted);
+		return;
+	}
+	hang();
+	slot = post(client->message, client->length, 4096);
+	ck_assert(!files_client_wait(files, slot, 100000, &reply, &length));
+	take_request();
+	/* A message that it must refuse. */
+	hanging.guest[0] = 'x';
+	memset(hanging.guest, 'x', sizeof(hanging.guest));
+	ck_assert_int_eq(files_client_add(files, 2, &hanging, FUSED_STRICT), 0);
+	run_until(&told.died);
+	ck_assert_str_eq(told.why, "it cannot take the policy or a share");
+	ck_assert_uint_eq(told.done >> slot & 1, 1);
+	end_server();
+	unmount_it();
+	waitpid(-1, NULL, 0);
+	loop_destroy(loop);
+	close(hanging.root_fd);
+	files_host_end(&host);
+}
+END_TEST
+
+UNIT_MAIN("files_client_hang", others_go_on, a_server_that_hangs_is_given_up)
