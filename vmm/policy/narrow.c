@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/policy/narrow_moves.h"
 #include "vmm/policy/product.h"
 
 #define STATES_MAX 50000
@@ -116,6 +117,8 @@ static int compare_class(const struct policy *child, const struct policy *parent
 		.parent_default = otherwise,
 	};
 
+	if (product_same_rules(comparison.child, comparison.parent))
+		return 0;
 	/* Without rules a class has its default; with rules, what matches none is denied. */
 	if (class == POLICY_EXEC) {
 		comparison.child_default =
@@ -280,6 +283,8 @@ int policy_is_narrower(const struct policy *child, const struct policy *parent, 
 	/* In a served root file system, files that no rule matches may be read. */
 	if (ret == 0 && (child->source.rootfs || parent->source.rootfs))
 		ret = compare_class(child, parent, POLICY_FILE, POLICY_ACTION_READ, err);
+	if (ret == 0)
+		ret = narrow_moves(child, parent, err);
 	if (ret == 0)
 		ret = compare_class(child, parent, POLICY_EXEC, POLICY_ACTION_DENY, err);
 	if (ret == 0)

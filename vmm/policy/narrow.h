@@ -8,8 +8,9 @@
 /*
  * Proves that child allows nothing that parent does not: no further share, no higher limit, and for
  * every file, program and peer no better verdict (hide < deny < read < append < write; deny < ask <
- * allow). 0; or -EPERM with a message that names the child's line that allows more, or says that
- * there is no proof; or -ENOMEM. Sound: 0 is never wrong.
+ * allow), and no rename of a directory (narrow_moves.h). 0; or -EPERM with a message that names the
+ * child's line that allows more, or says that there is no proof; or -ENOMEM. Sound: 0 is never
+ * wrong.
  */
 int policy_is_narrower(const struct policy *child, const struct policy *parent, struct err *err);
 

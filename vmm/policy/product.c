@@ -45,6 +45,7 @@ struct search {
 	uint8_t byte[256]; /* one byte of each group that is in the same sets */
 	unsigned bytes;
 	struct set set[2]; /* the next state, being built */
+	uint32_t added;	   /* the state that add_state() has found or added */
 };
 
 /* --- steps ------------------------------------------------------------------------------------ */
@@ -237,8 +238,10 @@ static int add_state(struct search *search, bool begun, uint32_t from, uint8_t b
 	if (search->product->first_only && set[0].count == 0)
 		return 0;
 	for (; search->slot[slot]; slot = (slot + 1) & (search->slots - 1))
-		if (is_state(search, &search->state[search->slot[slot] - 1], begun))
+		if (is_state(search, &search->state[search->slot[slot] - 1], begun)) {
+			search->added = search->slot[slot] - 1;
 			return 0;
+		}
 	if (search->states == search->product->states_max || set[0].count == SET_MAX ||
 	    set[1].count == SET_MAX ||
 	    search->configs + set[0].count + set[1].count > search->config_room)
@@ -254,6 +257,7 @@ static int add_state(struct search *search, bool begun, uint32_t from, uint8_t b
 	memcpy(to, set[0].config, set[0].count * sizeof(*to));
 	memcpy(to + set[0].count, set[1].config, set[1].count * sizeof(*to));
 	search->configs += set[0].count + set[1].count;
+	search->added = (uint32_t)search->states;
 	search->slot[slot] = (uint32_t)++search->states;
 	return 0;
 }
@@ -275,6 +279,15 @@ static void write_example(const struct search *search, size_t at, char path[PROD
 	path[length] = '\0';
 }
 
+/* Notes that a symbol leads from a state to the one that was added. */
+static void note_edge(struct search *search, size_t at, unsigned symbol)
+{
+	struct product_graph *graph = search->product->graph;
+
+	if (graph)
+		graph->next[at * graph->symbols + symbol] = search->added;
+}
+
 static int expand(struct search *search, size_t at)
 {
 	struct product *product = search->product;
@@ -288,6 +301,7 @@ static int expand(struct search *search, size_t at)
 		step_slash(&search->trie[0], config, state.count[0], &search->set[0]);
 		step_slash(&search->trie[1], other, state.count[1], &search->set[1]);
 		ret = add_state(search, false, (uint32_t)at, '/');
+		note_edge(search, at, 0);
 	}
 	for (i = 0; i < search->bytes && ret == 0; i++) {
 		if (product->work < state.count[0] + state.count[1] + 1)
@@ -300,8 +314,60 @@ static int expand(struct search *search, size_t at)
 		step_byte(&search->trie[1], other, state.count[1], search->byte[i],
 			  &search->set[1]);
 		ret = add_state(search, true, (uint32_t)at, search->byte[i]);
+		note_edge(search, at, i + 1);
 	}
 	return ret;
+}
+
+/* The state in which paths beneath a directory begin. */
+static int begin(struct search *search)
+{
+	const char *at = search->product->beneath;
+	struct set set[2];
+	unsigned l;
+	int ret = 0;
+
+	for (l = 0; l < 2; l++) {
+		set[l].config = malloc(SET_MAX * sizeof(uint64_t));
+		if (!set[l].config)
+			ret = -ENOMEM;
+		begin_behind(&search->trie[l], &search->set[l], 0);
+		tidy(&search->trie[l], &search->set[l]);
+		/* "/w": 'w', and the slash behind it. */
+		for (at = search->product->beneath; ret == 0 && at && *at; at++) {
+			set[l].count = search->set[l].count;
+			memcpy(set[l].config, search->set[l].config,
+			       set[l].count * sizeof(uint64_t));
+			if (at[1] == '/' || !at[1])
+				step_slash(&search->trie[l], set[l].config, set[l].count,
+					   &search->set[l]);
+			else
+				step_byte(&search->trie[l], set[l].config, set[l].count,
+					  (uint8_t)at[1], &search->set[l]);
+			if (search->set[l].count == SET_MAX)
+				ret = -E2BIG;
+		}
+		free(set[l].config);
+	}
+	return ret == 0 ? add_state(search, false, 0, '/') : ret;
+}
+
+static void note_state(const struct search *search, const struct state *state, uint32_t first,
+		       uint32_t second)
+{
+	struct product_graph *graph = search->product->graph;
+	uint32_t i;
+
+	if (!graph)
+		return;
+	for (i = 0; i < graph->symbols; i++)
+		graph->next[search->next * graph->symbols + i] = GLOB_NONE;
+	graph->value[0][search->next] = first;
+	graph->value[1][search->next] = second;
+	graph->ends[search->next] = state->begun;
+	graph->from[search->next] = state->from;
+	graph->byte[search->next] = state->byte;
+	graph->states = (uint32_t)search->next + 1;
 }
 
 static int run(struct search *search)
@@ -310,19 +376,14 @@ static int run(struct search *search)
 	const struct state *state;
 	const uint64_t *config;
 	uint32_t first, second;
-	unsigned l;
-	int ret;
+	int ret = begin(search);
 
-	for (l = 0; l < 2; l++) {
-		begin_behind(&search->trie[l], &search->set[l], 0);
-		tidy(&search->trie[l], &search->set[l]);
-	}
-	ret = add_state(search, false, 0, '/');
 	for (; ret == 0 && search->next < search->states; search->next++) {
 		state = &search->state[search->next];
 		config = search->config + state->config;
 		first = first_value(&search->trie[0], config, state->count[0]);
 		second = first_value(&search->trie[1], config + state->count[0], state->count[1]);
+		note_state(search, state, first, second);
 		if (state->begun && (first != GLOB_NONE || !product->first_only) &&
 		    !product->visit(product->arg, first, second)) {
 			write_example(search, search->next, product->path);
@@ -354,7 +415,9 @@ int product_search(struct product *product)
 	search.set[0].config = malloc(SET_MAX * sizeof(uint64_t));
 	search.set[1].config = malloc(SET_MAX * sizeof(uint64_t));
 	if (search.state && search.config && search.slot && search.set[0].config &&
-	    search.set[1].config)
+	    search.set[1].config &&
+	    (!product->graph ||
+	     product_graph_make(product->graph, product->states_max, search.bytes + 1) == 0))
 		ret = run(&search);
 out:
 	product_trie_free(&search.trie[0]);

@@ -27,6 +27,9 @@ int product_list_fill(struct product_list *to, const struct rule_list *list, siz
 		      size_t end, bool by_action);
 void product_list_free(struct product_list *list);
 
+/* Whether two lists have the same patterns with the same actions, in the same order. */
+bool product_same_rules(const struct rule_list *a, const struct rule_list *b);
+
 /* A trie of a list's patterns by component. Node 0 is the root; as a link, 0 means none. */
 struct product_node {
 	const struct glob_part *part;
@@ -48,9 +51,24 @@ struct product_trie {
 int product_trie_make(struct product_trie *trie, const struct product_list *list);
 void product_trie_free(struct product_trie *trie);
 
+/*
+ * All kinds of paths, and which byte leads from one to the next: a state for each kind, the first
+ * being the beginning. Bytes that are alike for all patterns are one symbol; symbol 0 is '/'.
+ */
+struct product_graph {
+	uint32_t states, symbols;
+	uint32_t *next;	    /* [state * symbols + symbol]; GLOB_NONE: no path has that byte here */
+	uint32_t *value[2]; /* by state: in each list, or GLOB_NONE */
+	bool *ends;	    /* by state: a path can end here; it can't behind a '/' */
+	uint32_t *from;	    /* by state: the one before, for an example */
+	uint8_t *byte;	    /* by state: the byte that leads there */
+};
+
 struct product {
 	struct product_list list[2];
-	bool first_only; /* look only at paths that list[0] matches */
+	const char *beneath;	     /* only paths beneath this directory; NULL: all */
+	struct product_graph *graph; /* filled in; NULL: not needed. The caller frees it */
+	bool first_only;	     /* look only at paths that list[0] matches */
 	size_t states_max;
 	uint64_t work; /* in: steps of one pattern that the search may take; out: those left */
 	/*
@@ -67,5 +85,21 @@ struct product {
  * -ENOMEM. The path "/" is not visited.
  */
 int product_search(struct product *product);
+
+/* Room for so many states; all zero before. 0 or -ENOMEM. */
+int product_graph_make(struct product_graph *graph, size_t states, uint32_t symbols);
+void product_graph_free(struct product_graph *graph);
+
+/*
+ * Which states are alike: they have equal labels, and so have the states to which equal bytes lead.
+ * *class: by state, a number that those alike share; the caller frees it. work: as in struct
+ * product. 0, -E2BIG or -ENOMEM.
+ */
+int product_graph_classes(const struct product_graph *graph, const uint32_t *label, uint64_t *work,
+			  uint32_t **class);
+
+/* An example of a path that leads to a state, without the directory that was searched beneath. */
+void product_graph_path(const struct product_graph *graph, uint32_t state,
+			char path[PRODUCT_PATH_MAX]);
 
 #endif

@@ -53,6 +53,37 @@ static bool same_part(const struct glob_part *a, const struct glob_part *b)
 	return !a->loop || memcmp(a->loop, b->loop, a->words * sizeof(*a->loop)) == 0;
 }
 
+static bool same_patterns(const struct rule *a, const struct rule *b)
+{
+	const struct glob *one, *other;
+	unsigned i, k;
+
+	if (a->public.action != b->public.action || a->patterns != b->patterns)
+		return false;
+	for (i = 0; i < a->patterns; i++) {
+		one = &a->pattern[i];
+		other = &b->pattern[i];
+		if (one->parts != other->parts)
+			return false;
+		for (k = 0; k < one->parts; k++)
+			if (!same_part(&one->part[k], &other->part[k]))
+				return false;
+	}
+	return true;
+}
+
+bool product_same_rules(const struct rule_list *a, const struct rule_list *b)
+{
+	size_t i;
+
+	if (a->count != b->count)
+		return false;
+	for (i = 0; i < a->count; i++)
+		if (!same_patterns(a->rule[i], b->rule[i]))
+			return false;
+	return true;
+}
+
 static uint64_t hash_part(uint32_t parent, const struct glob_part *part, uint32_t value)
 {
 	uint64_t hash = (0xcbf29ce484222325ull ^ parent) * 0x9e3779b97f4a7c15ull + value;
