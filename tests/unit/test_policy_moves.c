@@ -267,7 +267,7 @@ START_TEST(no_rename_escapes_a_proof)
 }
 END_TEST
 
-START_TEST(presets_are_narrower_than_themselves, presets_may_be_narrowed)
+START_TEST(presets_are_narrower_than_themselves)
 {
 	struct policy_source source = here;
 	struct policy *parent, *child;
@@ -310,4 +310,4 @@ END_TEST
 
 UNIT_MAIN("policy_moves", renames_of_directories_are_compared, the_message_names_two_directories,
 	  only_within_a_writable_share, no_rename_escapes_a_proof,
-	  presets_are_narrower_than_themselves)
+	  presets_are_narrower_than_themselves, presets_may_be_narrowed)
