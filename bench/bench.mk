@@ -8,6 +8,12 @@ $(BUILD)/bench/files-server: $(BUILD)/obj/bench/files/server.o $(addprefix $(BUI
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
+$(BUILD)/bench/files-process: $(BUILD)/obj/bench/files/process.o $(addprefix $(BUILD)/obj/tests/support/,files_host.o fuse_client.o fuse_paths.o p9_client.o) \
+		$(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
+
 $(BUILD)/bench/net-relay: $(addprefix $(BUILD)/obj/bench/net/,relay.o relay_card.o guest.o guest_frames.o idle.o passt.o tap.o traffic.o copy.o measures.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -58,7 +64,7 @@ $(BUILD)/bench/metal-host: $(BUILD)/obj/bench/metal/host.o
 # What `cordon bench` runs, beside the program as `make install` lays it out.
 BENCH_PYTHON := $(sort bench/main.py $(wildcard bench/harness/*.py bench/suites/*.py bench/peers/*.py))
 BENCH_BIN    := $(addprefix $(BUILD)/bench/,null.elf null.bin off.elf idle.elf idle.bin peer-init metal.elf metal-host policy \
-	vsock files-server net-relay net-world) $(BENCH_GUEST)
+	vsock files-server files-process net-relay net-world) $(BENCH_GUEST)
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_BIN) $(BUILD)/bench/python

@@ -18,6 +18,11 @@ OPERATIONS = {
     "read-big": ("read a big file by 128 KiB", "MB/s"),
     "write-big": ("write a big file by 128 KiB", "MB/s"),
 }
+REQUESTS = {
+    "lookup": ("LOOKUP of a cached name", "1/s"),
+    "open-read": ("OPEN, READ of 4 KiB, RELEASE", "1/s"),
+    "read": ("READ of 128 KiB", "MB/s"),
+}
 RULES = "under 1,000 rules"
 
 
@@ -76,5 +81,26 @@ def server_group(bench):
                  note="Requests of a client in the same process.")
 
 
+def process_group(bench):
+    prefix = PREFIX + "process."
+    rows = []
+    for name, (title, unit) in REQUESTS.items():
+        twins = figures.twin(prefix + name, f"{title}, by its process", unit, "system calls of the host")
+        others = [figures.twin(prefix + name + suffix, title + more, unit, "")[0]
+                  for suffix, more in ((".session", ", in the caller's thread"), (".rules", f", by its process, {RULES}"),
+                                       (".session.rules", f", in the caller's thread, {RULES}"))]
+        rows += [twins[0], *(figures.against(row, twins[1]) for row in others), twins[1]]
+    seconds = bench.size(0.15, quick=0.03)
+
+    def sample(b):
+        _, out, _ = b.run([b.program("files-process"), b.environment["TMPDIR"], str(seconds)])
+        return figures.parse(out, prefix, rows)
+
+    rounds = bench.size(5, quick=2)
+    return Group("throughput", "share-process", "A request to the file server, in a process of its own and without one",
+                 [Probe(rows, sample, rounds)], seconds=rounds * 5 * len(REQUESTS) * seconds, plot="ratios",
+                 note="Requests of a client on the host.")
+
+
 def groups(bench, _options):
-    return [guest_group(bench), server_group(bench)]
+    return [guest_group(bench), server_group(bench), process_group(bench)]

@@ -5,7 +5,7 @@ import os
 
 from cordon import call
 
-QUIET = ["policy", "audit", "share-server", "metal-disks", "metal-sockets"]
+QUIET = ["policy", "audit", "share-server", "share-process", "metal-disks", "metal-sockets"]
 
 
 def rows_of(*groups, **keywords):

@@ -50,6 +50,7 @@ struct files_client {
 	bool want_room;
 	struct {
 		size_t room, length; /* of the thread that has the slot */
+		unsigned queue;
 		const uint8_t *reply;
 	} slot[FILES_SLOTS];
 };

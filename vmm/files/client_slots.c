@@ -91,13 +91,24 @@ void files_client_send(void *arg, unsigned slot, size_t length, size_t room)
 	atomic_store_explicit(&shared->room, (uint32_t)client->slot[slot].room,
 			      memory_order_relaxed);
 	atomic_store_explicit(&shared->after, atomic_load(&client->after), memory_order_relaxed);
+	atomic_store_explicit(&shared->processor, files_ring_processor(), memory_order_relaxed);
 	atomic_store(&shared->state, FILES_POSTED);
-	files_ring_post(client->ring, find_queue(client, slot, length), slot);
+	client->slot[slot].queue = find_queue(client, slot, length);
+	files_ring_post(client->ring, client->slot[slot].queue, slot);
 }
 
 static bool is_done(uint32_t state)
 {
 	return (state & FILES_STATE) == FILES_DONE;
+}
+
+/* Whether the server's thread may be running now. */
+static bool may_spin(struct files_client *client, unsigned slot)
+{
+	const struct files_bell *bell = &client->ring->bell[client->slot[slot].queue];
+
+	return atomic_load_explicit(&bell->processor, memory_order_relaxed) !=
+	       files_ring_processor();
 }
 
 /* Whether it is done by until_ns. A server that plays with the state gains nothing but that time.
@@ -120,7 +131,7 @@ static bool sleep_until(struct files_slot *shared, uint64_t until_ns)
 {
 	uint32_t state;
 
-	do {
+	while (loop_now_ns() < until_ns) {
 		state = atomic_fetch_or(&shared->state, FILES_WAITING) | FILES_WAITING;
 		if (is_done(state))
 			return true;
@@ -128,7 +139,7 @@ static bool sleep_until(struct files_slot *shared, uint64_t until_ns)
 		if (state & FILES_LOCKED)
 			return false;
 		files_ring_sleep(&shared->state, state, until_ns);
-	} while (loop_now_ns() < until_ns);
+	}
 	return is_done(atomic_load(&shared->state));
 }
 
@@ -180,8 +191,9 @@ bool files_client_wait(void *arg, unsigned slot, uint64_t wait_ns, const void **
 
 	client->slot[slot].reply = client->ring->reply[slot];
 	if (wait_ns && !atomic_load(&client->ended))
-		done = spin(shared, now + min_u64(wait_ns, FILES_SPIN_CLIENT_NS)) ||
-		       (wait_ns > FILES_SPIN_CLIENT_NS && sleep_until(shared, now + wait_ns));
+		done = (may_spin(client, slot) &&
+			spin(shared, now + min_u64(wait_ns, FILES_SPIN_CLIENT_NS))) ||
+		       sleep_until(shared, now + wait_ns);
 	if (done)
 		take_reply(client, slot);
 	else if (!leave(client, slot))

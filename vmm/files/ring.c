@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -93,6 +94,11 @@ void files_ring_sleep(_Atomic uint32_t *word, uint32_t value, uint64_t until_ns)
 	/* With a bitset the time is absolute, of CLOCK_MONOTONIC. */
 	syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, until_ns == UINT64_MAX ? NULL : &until,
 		NULL, FUTEX_BITSET_MATCH_ANY);
+}
+
+uint32_t files_ring_processor(void)
+{
+	return (uint32_t)sched_getcpu();
 }
 
 void files_ring_wake(_Atomic uint32_t *word)

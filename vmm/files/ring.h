@@ -13,6 +13,9 @@
  * handles the request, writes the reply's length and state DONE, wakes a sleeper on the state
  * (WAITING), and writes to the eventfd of the monitor's loop (SIGNAL): once for each request that
  * has this bit, never else.
+ *
+ * Both spin for a while before they sleep, but not for each other on one processor, where that
+ * would only keep the other from running.
  */
 #ifndef CORDON_FILES_RING_H
 #define CORDON_FILES_RING_H
@@ -42,11 +45,13 @@ struct files_slot {
 	_Atomic uint32_t length, room, reply; /* bytes */
 	/* The server handles the request after message number `after` of the socket. */
 	_Atomic uint32_t after;
+	_Atomic uint32_t processor; /* of the thread that sent it */
 };
 
 struct files_bell {
 	_Alignas(64) _Atomic uint64_t posted; /* a bit for each slot */
 	_Atomic uint32_t asleep;	      /* a futex: the thread sleeps while it is 1 */
+	_Atomic uint32_t processor;	      /* by the server: where its thread has run last */
 };
 
 struct files_ring {
@@ -83,6 +88,9 @@ void files_ring_post(struct files_ring *ring, unsigned queue, unsigned slot);
  */
 void files_ring_sleep(_Atomic uint32_t *word, uint32_t value, uint64_t until_ns);
 void files_ring_wake(_Atomic uint32_t *word);
+
+/* The processor that the caller runs on: not for long, but mostly. */
+uint32_t files_ring_processor(void);
 
 /* For loops that spin. */
 static inline void files_ring_pause(void)

@@ -27,6 +27,7 @@ struct files_queue {
 	uint8_t *message;
 	bool ticks; /* has left requests waiting, perhaps for the host */
 	bool confined;
+	bool near; /* the last request came from the processor that this thread is on */
 	uint64_t ticked_ns, shown_ns;
 };
 

@@ -124,9 +124,14 @@ static void handle(struct files_queue *queue, unsigned slot, const uint8_t *mess
 	struct files_slot *shared = &server->ring->slot[slot];
 	size_t room =
 		min_u64(atomic_load_explicit(&shared->room, memory_order_relaxed), FILES_REPLY_MAX);
+	uint32_t processor;
 	ssize_t n;
 
 	begin_request(server);
+	processor = files_ring_processor();
+	atomic_store_explicit(&server->ring->bell[queue->index].processor, processor,
+			      memory_order_relaxed);
+	queue->near = processor == atomic_load_explicit(&shared->processor, memory_order_relaxed);
 	n = fuse_session_handle(server->session, slot, message, length, server->ring->reply[slot],
 				room);
 	if (n >= 0) {
@@ -227,6 +232,7 @@ static bool has_posted(const struct files_bell *bell)
 static void wait_for_requests(struct files_queue *queue, uint64_t now)
 {
 	struct files_bell *bell = &queue->server->ring->bell[queue->index];
+	const bool spins = queue->server->spins && !queue->near;
 	const uint64_t until = now + FILES_SPIN_SERVER_NS;
 	unsigned i;
 
@@ -236,7 +242,7 @@ static void wait_for_requests(struct files_queue *queue, uint64_t now)
 				return;
 			files_ring_pause();
 		}
-	} while (queue->server->spins && loop_now_ns() < until);
+	} while (spins && loop_now_ns() < until);
 	show_stats(queue, now);
 	atomic_store(&bell->asleep, 1);
 	if (!has_posted(bell))

@@ -69,6 +69,7 @@ static const int calls[] = {
 	SCMP_SYS(rseq),
 	SCMP_SYS(sched_getaffinity),
 	SCMP_SYS(sched_yield),
+	SCMP_SYS(getcpu),
 	SCMP_SYS(geteuid), /* whether it is host root's */
 	SCMP_SYS(gettid),
 	SCMP_SYS(getpid),
