@@ -10,6 +10,12 @@
 
 #define BIT(slot) (UINT64_C(1) << (slot))
 
+/* With the mutex: whether a request that is not urgent gets a slot. */
+static bool has_room(const struct files_client *client)
+{
+	return (unsigned)__builtin_popcountll(client->free) > FILES_SLOTS_URGENT;
+}
+
 static void write_one(int fd)
 {
 	const uint64_t one = 1;
@@ -27,7 +33,7 @@ int files_client_take(void *arg, bool urgent, void **buffer)
 	int slot = -EAGAIN;
 
 	pthread_mutex_lock(&client->mutex);
-	if (client->free && (urgent || __builtin_popcountll(client->free) > FILES_SLOTS_URGENT)) {
+	if (client->free && (urgent || has_room(client))) {
 		/* The lowest: pages of slots that are not needed stay untouched. */
 		slot = __builtin_ctzll(client->free);
 		client->free &= ~BIT(slot);
@@ -47,7 +53,7 @@ void files_client_release(void *arg, unsigned slot)
 
 	pthread_mutex_lock(&client->mutex);
 	client->free |= BIT(slot);
-	tell = client->want_room && __builtin_popcountll(client->free) > FILES_SLOTS_URGENT;
+	tell = client->want_room && has_room(client);
 	pthread_mutex_unlock(&client->mutex);
 	if (tell)
 		write_one(client->kick.fd);
@@ -296,7 +302,7 @@ void files_client_kicked(void *arg, uint32_t events)
 	if (atomic_load(&client->violated))
 		files_client_end(client, FILES_VIOLATION);
 	pthread_mutex_lock(&client->mutex);
-	room = client->want_room && __builtin_popcountll(client->free) > FILES_SLOTS_URGENT;
+	room = client->want_room && has_room(client);
 	if (room)
 		client->want_room = false;
 	pthread_mutex_unlock(&client->mutex);
