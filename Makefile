@@ -65,7 +65,8 @@ UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 UNIT_SHARED := $(wildcard tests/support/*.c)
 UNIT_BIN    := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/tests/unit/%)
 GUEST_SRC    := $(wildcard tests/guest/test_*.c)
-GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c)) tests/support/net_frames.c
+GUEST_SHARED := $(filter-out $(GUEST_SRC),$(wildcard tests/guest/*.c)) \
+		tests/support/net_frames.c tests/support/fake_fs_server.c
 GUEST_BIN    := $(GUEST_SRC:tests/guest/%.c=$(BUILD)/tests/guest/%)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_PARTS  := $(filter-out $(FUZZ_SRC),$(wildcard tests/fuzz/*.c))

@@ -30,7 +30,7 @@
 #include "vmm/machine/device.h"
 
 /*
- * The guest's memory. All rings but the last lie below 64 KiB, where a second processor in real
+ * The guest's memory. All rings but the image's lie below 64 KiB, where a second processor in real
  * mode reaches them.
  */
 #define HOSTILE_MEMORY	   MIB(64)
@@ -64,6 +64,7 @@
 #define SLOT_NET   2
 #define SLOT_IMAGE 3 /* the read-only disk */
 #define SLOT_DISK  4 /* the writable one */
+#define SLOT_FS	   5
 
 /* Status bits on the way to a live device. */
 #define ST_ACK	  1u
@@ -94,8 +95,8 @@
 #define RING_SIZE      16
 #define RING_AVAILABLE 0x200u
 #define RING_USED      0x400u
-/* the socket device's three, the entropy device's, the disk's, the card's five, the image's */
-#define RINGS 11
+/* of the socket device 3, entropy device, disk, network card 5, image, file system device 2 */
+#define RINGS 13
 
 /* The driver's side of a queue, as it will be at this point of the script. */
 struct guest_ring {

@@ -96,13 +96,15 @@ static bool wait_for(void *arg, unsigned slot, uint64_t wait_ns, const void **re
 	if (!done && fake->early > 0) {
 		fake->early--;
 		early = true;
-		make_reply(fake, it);
 	}
 	*reply = it->out;
 	*length = it->reply_length;
 	pthread_mutex_unlock(&fake->lock);
-	if (early)
+	/* Without the lock, since the hook may call the device. */
+	if (early) {
+		make_reply(fake, it);
 		fs_done(fake->fs, slot);
+	}
 	return done;
 }
 

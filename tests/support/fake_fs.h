@@ -20,28 +20,10 @@
 
 #include "devices/fs/fs.h"
 #include "tests/support/fake_guest.h"
-
-/* FUSE's numbers, independent of those that the device uses. */
-#define FAKE_FS_IN  40u
-#define FAKE_FS_OUT 16u
+#include "tests/support/fake_slot.h"
 
 /* Requests that a test can make: two of each at FS_REQUEST_MAX fit into the guest's memory. */
 #define FAKE_FS_RAM (64u << 20)
-
-enum fake_slot_state {
-	FAKE_SLOT_FREE,
-	FAKE_SLOT_TAKEN,
-	FAKE_SLOT_SENT,
-	FAKE_SLOT_DONE,
-};
-
-struct fake_slot {
-	enum fake_slot_state state;
-	bool waited; /* wait() was called and was false: fs_done() is due */
-	bool waits;  /* for a lock */
-	size_t length, room, reply_length;
-	uint8_t in[FS_REQUEST_MAX], out[FS_REPLY_MAX];
-};
 
 struct fake_fs;
 
