@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "vmm/base/bytes.h"
+
+#define SLOT_BYTES (FS_SLOTS * sizeof(struct fake_slot))
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -180,6 +183,14 @@ void fake_fs_finish_all(struct fake_fs *fake)
 			fake_fs_finish(fake, i);
 }
 
+void fake_fs_free_slots(struct fake_fs *fake)
+{
+	unsigned i;
+
+	for (i = 0; i < FS_SLOTS; i++)
+		fake->slot[i].state = FAKE_SLOT_FREE;
+}
+
 unsigned fake_fs_busy(struct fake_fs *fake)
 {
 	unsigned i, busy = 0;
@@ -206,13 +217,22 @@ int fake_fs_slot(struct fake_fs *fake, const struct fake_request *request)
 
 struct fake_fs *fake_fs_begin(unsigned queues, uint64_t features)
 {
+	return fake_fs_begin_with(queues, features, FAKE_FS_RAM);
+}
+
+struct fake_fs *fake_fs_begin_with(unsigned queues, uint64_t features, uint64_t ram)
+{
 	struct fake_fs *fake = calloc(1, sizeof(*fake));
 
-	if (!fake)
+	/* Mapped, since most of it is never touched. */
+	if (fake)
+		fake->slot = mmap(NULL, SLOT_BYTES, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!fake || fake->slot == MAP_FAILED)
 		abort();
 	pthread_mutex_init(&fake->lock, NULL);
 	fake->slots = FS_SLOTS;
-	fake_guest_init(&fake->guest, FAKE_FS_RAM);
+	fake_guest_init(&fake->guest, ram);
 	if (loop_create(&fake->loop) < 0 || fs_create(&fake->fs, fake->loop, queues) < 0)
 		abort();
 	fs_set_server(fake->fs, &fake_fs_ops, fake);
@@ -228,6 +248,7 @@ void fake_fs_end(struct fake_fs *fake)
 	loop_destroy(fake->loop);
 	fake_guest_destroy(&fake->guest);
 	pthread_mutex_destroy(&fake->lock);
+	munmap(fake->slot, SLOT_BYTES);
 	free(fake);
 }
 

@@ -51,13 +51,14 @@ struct fake_fs {
 	uint64_t unique;
 	unsigned requests;
 	struct fake_request request[1024];
-	struct fake_slot slot[FS_SLOTS];
+	struct fake_slot *slot; /* FS_SLOTS of them */
 };
 
 extern const struct fs_server_ops fake_fs_ops;
 
 /* A live device with the server connected. features: negotiated besides VERSION_1. */
 struct fake_fs *fake_fs_begin(unsigned queues, uint64_t features);
+struct fake_fs *fake_fs_begin_with(unsigned queues, uint64_t features, uint64_t ram);
 void fake_fs_end(struct fake_fs *fake);
 
 /* Offers a request with length bytes in all, and room bytes for its reply. */
@@ -91,6 +92,9 @@ int fake_fs_error(struct fake_fs *fake, const struct fake_request *request);
 
 /* Whether the reply is the echo of the request. */
 bool fake_fs_echoed(struct fake_fs *fake, const struct fake_request *request);
+
+/* Of a server that is connected anew. */
+void fake_fs_free_slots(struct fake_fs *fake);
 
 /* Slots that are not free. */
 unsigned fake_fs_busy(struct fake_fs *fake);

@@ -78,6 +78,39 @@ START_TEST(unclaimed_addresses_read_as_ones)
 }
 END_TEST
 
+/* Takes writes at offset 4 only. */
+static bool seen_write_unlocked(void *device, uint64_t offset, unsigned size, uint64_t value)
+{
+	if (offset != 4)
+		return false;
+	seen_write(device, offset, size, value);
+	return true;
+}
+
+START_TEST(some_writes_need_no_lock)
+{
+	static const struct bus_ops both = {
+		.read = seen_read, .write = seen_write, .write_unlocked = seen_write_unlocked};
+	struct bus bus = {.count = 0};
+	struct seen a = {0}, b = {0};
+
+	ck_assert_int_eq(bus_add(&bus, 0x1000, 8, &ops, &a), 0);
+	ck_assert_int_eq(bus_add(&bus, 0x2000, 8, &both, &b), 0);
+	ck_assert(!bus_write_unlocked(&bus, 0x1004, 4, 1));
+	ck_assert(!bus_write_unlocked(&bus, 0x2000, 4, 1));
+	ck_assert(!bus_write_unlocked(&bus, 0x2006, 4, 1));
+	ck_assert(!bus_write_unlocked(&bus, 0x2004, 3, 1));
+	ck_assert(!bus_write_unlocked(&bus, 0x3004, 4, 1));
+	ck_assert_uint_eq(a.writes + b.writes, 0);
+	ck_assert(bus_write_unlocked(&bus, 0x2004, 2, 0x12345678));
+	ck_assert_uint_eq(b.writes, 1);
+	ck_assert_uint_eq(b.size, 2);
+	ck_assert_uint_eq(b.value, 0x5678);
+	/* They are counted by the access with the lock that follows. */
+	ck_assert_uint_eq(bus.unclaimed, 0);
+}
+END_TEST
+
 START_TEST(impossible_sizes_reach_no_device)
 {
 	struct bus bus = {.count = 0};
@@ -154,5 +187,6 @@ START_TEST(an_interrupt_counts_and_never_blocks)
 END_TEST
 
 UNIT_MAIN("bus", an_access_reaches_its_device, unclaimed_addresses_read_as_ones,
-	  impossible_sizes_reach_no_device, ranges_that_overlap_or_wrap_are_refused,
-	  a_full_bus_takes_no_more, an_interrupt_counts_and_never_blocks)
+	  some_writes_need_no_lock, impossible_sizes_reach_no_device,
+	  ranges_that_overlap_or_wrap_are_refused, a_full_bus_takes_no_more,
+	  an_interrupt_counts_and_never_blocks)

@@ -218,7 +218,7 @@ START_TEST(requests_at_a_server_that_goes_fail)
 	ck_assert_int_eq(fake_fs_error(fake, waiting), -ENOTCONN);
 	for (i = 0; i < FS_SLOTS; i++)
 		fs_done(fake->fs, i);
-	memset(fake->slot, 0, sizeof(fake->slot));
+	fake_fs_free_slots(fake);
 	fake->stall = false;
 	fs_set_server(fake->fs, &fake_fs_ops, fake);
 	expect_works(1);
@@ -300,7 +300,7 @@ START_TEST(requests_that_wait_are_sent_again)
 	later = fake_fs_request(fake, 1, 100, 200);
 	fake_fs_ring(fake, 1);
 	save(&pack);
-	memset(fake->slot, 0, sizeof(fake->slot));
+	fake_fs_free_slots(fake);
 	ck_assert_int_eq(save_and_restore(&pack, &err), 0);
 	ck_assert_uint_eq(fake->sent, 3);
 	fake->stall = false;
@@ -337,7 +337,7 @@ START_TEST(a_restored_chain_is_checked_again)
 	fake_fs_ring(fake, 1);
 	fake->slot[fake_fs_slot(fake, waiting)].waits = true;
 	save(&pack);
-	memset(fake->slot, 0, sizeof(fake->slot));
+	fake_fs_free_slots(fake);
 	ck_assert_int_eq(save_and_restore(&pack, &err), 0);
 	fake_queue_set(&fake->guest.queue[1], waiting->head, UINT64_MAX, 100, 0, 0);
 	fake->stall = false;
@@ -405,7 +405,7 @@ START_TEST(a_chain_offered_twice_is_sent_again_once)
 	ck_assert_uint_eq(fake->sent, 2);
 	fake->slot[0].waits = fake->slot[1].waits = true;
 	save(&pack);
-	memset(fake->slot, 0, sizeof(fake->slot));
+	fake_fs_free_slots(fake);
 	ck_assert_int_eq(save_and_restore(&pack, &err), 0);
 	fake->stall = false;
 	fs_set_server(fake->fs, &fake_fs_ops, fake);

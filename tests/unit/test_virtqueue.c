@@ -259,6 +259,32 @@ START_TEST(a_chain_can_be_put_back)
 }
 END_TEST
 
+START_TEST(a_chain_can_be_read_again)
+{
+	begin(0, SIZE);
+	fake_queue_add_one(&ring, buffer, 7, true);
+	fake_queue_add_one(&ring, buffer, 8, true);
+	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
+	ck_assert_int_eq(virtqueue_read_chain(&queue, 0, &chain), 0);
+	ck_assert_uint_eq(chain.head, 0);
+	ck_assert_uint_eq(chain.writable_length, 7);
+	ck_assert_int_eq(virtqueue_pop(&queue, &chain), 1);
+	ck_assert_uint_eq(chain.writable_length, 8);
+	fake_queue_set(&ring, 0, buffer, 0, 0, 0);
+	ck_assert_int_eq(virtqueue_read_chain(&queue, SIZE - 1, &chain), -EINVAL);
+	ck_assert(queue.broken);
+	ck_assert_int_eq(virtqueue_read_chain(&queue, 1, &chain), -EIO);
+	end();
+	begin(0, SIZE);
+	fake_queue_set(&ring, SIZE - 1, buffer, 1, 0, 0);
+	ck_assert_int_eq(virtqueue_read_chain(&queue, SIZE - 1, &chain), 0);
+	ck_assert_int_eq(virtqueue_read_chain(&queue, SIZE, &chain), -EINVAL);
+	virtqueue_reset(&queue);
+	ck_assert_int_eq(virtqueue_read_chain(&queue, 0, &chain), -EIO);
+	end();
+}
+END_TEST
+
 START_TEST(a_chain_may_be_as_long_as_the_queue)
 {
 	struct fake_segment segment[SIZE];
@@ -336,5 +362,6 @@ UNIT_MAIN("virtqueue", sizes_are_powers_of_two_up_to_the_maximum, rings_must_be_
 	  rings_must_lie_in_memory, rings_must_not_overlap, nothing_happens_on_an_inactive_queue,
 	  a_chain_comes_as_iovecs_and_goes_back_used, used_chains_are_seen_once_published,
 	  indices_wrap_at_sixteen_bits, a_queue_may_be_full, a_chain_can_be_put_back,
-	  a_chain_may_be_as_long_as_the_queue, an_indirect_table_holds_a_chain,
-	  an_indirect_table_may_follow_direct_descriptors, a_chain_has_as_many_segments_as_allowed)
+	  a_chain_can_be_read_again, a_chain_may_be_as_long_as_the_queue,
+	  an_indirect_table_holds_a_chain, an_indirect_table_may_follow_direct_descriptors,
+	  a_chain_has_as_many_segments_as_allowed)
