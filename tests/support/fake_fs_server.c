@@ -59,27 +59,25 @@ static void send_request(void *arg, unsigned slot, size_t length, size_t room)
 	pthread_mutex_unlock(&server->lock);
 }
 
-/* Looks a few times, and so waits longer or shorter than the server takes. */
 static bool wait_for(void *arg, unsigned slot, uint64_t wait_ns, const void **reply, size_t *length)
 {
 	struct fake_fs_server *server = arg;
 	struct fake_slot *it = &server->slot[slot];
-	unsigned looks;
-	bool done;
+	uint64_t end = loop_now_ns() + wait_ns;
+	bool done, last;
 
-	for (looks = wait_ns ? 2 + slot : 1; looks > 0; looks--) {
+	do {
+		last = wait_ns == 0 || loop_now_ns() > end;
 		pthread_mutex_lock(&server->lock);
 		done = it->state == FAKE_SLOT_DONE;
 		*reply = it->out;
-		*length = it->reply_length;
-		if (!done && looks == 1)
-			it->waited = true; /* the loop reports it from now on */
+		*length = done ? it->reply_length : 0;
+		it->waited = !done && last; /* the loop reports it from now on */
 		pthread_mutex_unlock(&server->lock);
-		if (done)
-			return true;
-		sched_yield();
-	}
-	return false;
+		if (!done && !last)
+			sched_yield();
+	} while (!done && !last);
+	return done;
 }
 
 static void get_reply(void *arg, unsigned slot, const void **reply, size_t *length)
@@ -134,6 +132,7 @@ static void *serve(void *arg)
 	struct timespec delay = {.tv_nsec = (long)server->delay_ns};
 	struct fake_slot *it;
 	unsigned slot;
+	size_t length;
 
 	pthread_mutex_lock(&server->lock);
 	for (;;) {
@@ -144,12 +143,13 @@ static void *serve(void *arg)
 		slot = server->queue[--server->posted_count];
 		it = &server->slot[slot];
 		pthread_mutex_unlock(&server->lock);
-		it->reply_length = echo(it);
+		length = echo(it);
 		if (delay.tv_nsec > 0)
 			nanosleep(&delay, NULL);
 		else
 			sched_yield();
 		pthread_mutex_lock(&server->lock);
+		it->reply_length = length;
 		it->state = FAKE_SLOT_DONE;
 		signal_loop(server);
 	}
