@@ -20,7 +20,7 @@ static const char *const lines[] = {
 	"file deny /w/private\n",
 	"file append $PWD/log\\ s/**\n",
 	"share . /w ro uid=5 gid=6\n",
-	"share ./x /y\n",
+	"share ./x /y owner=host cache=loose\n",
 	"limit cpus=2 memory=256M wall=3m\n",
 	"net allow tls api.example.com:443 *.x.y:1-9\n",
 	"net deny tcp 10.0.0.0/8:* [2001:db8::]/32:443\n",

@@ -385,6 +385,8 @@ static int read_counts(uint32_t parts, uint32_t nets, uint32_t shares)
 		pack_u32(&pack, (uint32_t)snprintf(path, sizeof(path), "/s%u", i));
 		pack_bytes(&pack, path, strlen(path));
 		pack_u8(&pack, i % 2);
+		pack_u8(&pack, i / 2 % 2);
+		pack_u8(&pack, (uint8_t)(i % 4)); /* cache */
 		pack_u64(&pack, UINT64_MAX);
 		pack_u64(&pack, i);
 	}

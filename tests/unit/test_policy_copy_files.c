@@ -101,9 +101,9 @@ static void random_requests(const struct policy *policy, const struct policy *co
 /* --- policies --------------------------------------------------------------------------------- */
 
 static const struct policy_share shares[] = {
-	{.host = "/host/x", .guest = "/x", .uid = -1, .gid = -1},
+	{.host = "/host/x", .guest = "/x", .host_owners = true, .uid = -1, .gid = -1},
 	{.host = "/host/y", .guest = "/y", .read_only = true, .uid = 1000, .gid = -1},
-	{.host = "/host/s0", .guest = "/w/s0", .uid = -1, .gid = 0},
+	{.host = "/host/s0", .guest = "/w/s0", .cache = POLICY_CACHE_NONE, .uid = -1, .gid = 0},
 	{.host = "/host/s1", .guest = "/w/src/s1", .read_only = true, .uid = 0, .gid = 7},
 };
 
@@ -119,7 +119,8 @@ static void same_shares(const struct policy *a, const struct policy *b)
 		ck_assert_str_eq(one->host, two->host);
 		ck_assert_str_eq(one->guest, two->guest);
 		ck_assert(one->read_only == two->read_only && one->uid == two->uid &&
-			  one->gid == two->gid && one->line == two->line &&
+			  one->gid == two->gid && one->host_owners == two->host_owners &&
+			  one->cache == two->cache && one->line == two->line &&
 			  same_text(one->file, two->file));
 	}
 }

@@ -111,8 +111,12 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
 		share = policy_share(policy, i);
 		if (share->file)
-			text_line(stdout, "%s:%u: host: share %s %s%s", share->file, share->line,
-				  share->host, share->guest, share->read_only ? " ro" : "");
+			text_line(stdout, "%s:%u: host: share %s %s%s%s%s%s", share->file,
+				  share->line, share->host, share->guest,
+				  share->read_only ? " ro" : "",
+				  share->host_owners ? " owner=host" : "",
+				  share->cache ? " cache=" : "",
+				  share->cache ? policy_cache_name(share->cache) : "");
 	}
 	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)
 		for (i = 0; i < policy_rule_count(policy, (enum policy_class) class); i++) {

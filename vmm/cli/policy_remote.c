@@ -35,6 +35,8 @@ static size_t read_shares(const json_t *list, struct policy_share share[POLICY_S
 			.host = string_in(item, "host"),
 			.guest = string_in(item, "guest"),
 			.read_only = json_is_true(json_object_get(item, "ro")),
+			.host_owners = json_is_true(json_object_get(item, "host_owners")),
+			.cache = policy_cache_named(string_in(item, "cache")),
 			.uid = json_integer_value(json_object_get(item, "uid")),
 			.gid = json_integer_value(json_object_get(item, "gid")),
 		};

@@ -65,6 +65,9 @@ static void describe(void *arg, const struct policy *policy)
 		put_string(share, "host", source->share[i].host);
 		put_string(share, "guest", source->share[i].guest);
 		json_object_set_new(share, "ro", json_boolean(source->share[i].read_only));
+		json_object_set_new(share, "host_owners",
+				    json_boolean(source->share[i].host_owners));
+		put_string(share, "cache", policy_cache_name(source->share[i].cache));
 		json_object_set_new(share, "uid", json_integer(source->share[i].uid));
 		json_object_set_new(share, "gid", json_integer(source->share[i].gid));
 		json_array_append_new(shares, share);
@@ -134,7 +137,8 @@ static void compare_share(void *arg, const struct policy_share *share)
 	check->found |= strcmp(share->host, wanted->host) == 0 &&
 			strcmp(share->guest, wanted->guest) == 0 &&
 			share->read_only == wanted->read_only && share->uid == wanted->uid &&
-			share->gid == wanted->gid;
+			share->gid == wanted->gid && share->host_owners == wanted->host_owners &&
+			policy_share_cache(share) == policy_share_cache(wanted);
 }
 
 /* Refuses changes that cannot take effect while the sandbox runs. */
@@ -305,7 +309,8 @@ static int put_in_force(struct monitor *monitor, struct policy *policy, const ch
 		sandbox_renew_rules(sandbox);
 	if (ret < 0)
 		return ret;
-	network_policy_changed(&monitor->session.sandbox.network);
+	network_policy_changed(&sandbox->network);
+	shares_policy_changed(&sandbox->shares, monitor->session.guard, sandbox->machine.channel);
 	if (monitor->session.sandbox.questions)
 		approvals_policy_changed(monitor->session.sandbox.questions);
 	if (monitor->session.sandbox.proposals)

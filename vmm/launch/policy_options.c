@@ -71,22 +71,15 @@ const struct option_table audit_option_table = {"Audit log", audit_entries,
 
 /* --- shares ----------------------------------------------------------------------------------- */
 
-static int share_suffix(struct policy_share *share, char *suffix, struct err *err)
+static int share_suffix(struct policy_share *share, const char *suffix, struct err *err)
 {
-	uint64_t id;
-	int ret;
+	size_t at;
 
-	if (strcmp(suffix, "ro") == 0 || strcmp(suffix, "rw") == 0) {
-		share->read_only = suffix[1] == 'o';
+	if (strcmp(suffix, "rw") == 0) {
+		share->read_only = false;
 		return 0;
 	}
-	if (strncmp(suffix, "uid=", 4) != 0 && strncmp(suffix, "gid=", 4) != 0)
-		return err_set(err, EINVAL, "'%s': after HOST:GUEST come ro, uid=N and gid=N",
-			       suffix);
-	ret = quantity_number(suffix + 4, 0, UINT32_MAX - 1, &id, err);
-	if (ret == 0)
-		*(suffix[0] == 'u' ? &share->uid : &share->gid) = (int64_t)id;
-	return ret;
+	return policy_share_option(share, suffix, &at, err);
 }
 
 int policy_add_share(struct policy_options *options, const char *text, struct err *err)
@@ -131,10 +124,16 @@ static int set_share(void *arg, const char *value, struct err *err)
 
 static const struct option_entry share_entries[] = {
 	{"share", 0, OPTION_CALL, "HOST:GUEST",
-	 "share directory HOST as GUEST; :ro, :uid=N and :gid=N may follow",
+	 "share directory HOST as GUEST; :ro, :uid=N, :gid=N, :owner=host and :cache=HOW may "
+	 "follow",
 	 "The sandbox sees the directory HOST of the host at the absolute path GUEST. With `:ro` "
-	 "it can change nothing there, and caches what it reads. The user who runs cordon appears "
-	 "as sandbox root, or as user or group N. Rules of the policy come before the one that the "
+	 "it can change nothing there. The user who runs cordon appears as sandbox root, or as "
+	 "user or group N. Owners, set-id bits and device numbers that sandbox root asks for are "
+	 "remembered and shown to the sandbox (`:owner=map`); with `:owner=host` it sees the "
+	 "host's, and asking for others fails. With `:cache=strict` changes of the host show at "
+	 "the next use of a path; with `:cache=loose`, the default with `:ro`, what was read once "
+	 "is "
+	 "kept; with `:cache=none` nothing is. Rules of the policy come before the one that the "
 	 "option adds, which allows everything in the share (with `:ro`: reading). May be given "
 	 "several times.",
 	 .set = set_share},

@@ -33,8 +33,8 @@ extern const struct option_table policy_option_table, audit_option_table, share_
 int policy_add_file(struct policy_options *options, const char *name, struct err *err);
 
 /*
- * Adds a share: HOST:GUEST[:ro][:uid=N][:gid=N]. Its memory is never freed: the command line is
- * read once. 0 or -errno with a message.
+ * Adds a share: HOST:GUEST and options as policy_share_option() takes them, each behind a ':', or
+ * rw. Its memory is never freed: the command line is read once. 0 or -errno with a message.
  */
 int policy_add_share(struct policy_options *options, const char *text, struct err *err);
 

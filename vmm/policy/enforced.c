@@ -22,8 +22,9 @@ static const struct {
 	const char *name;
 	bool enforced;
 } limits[] = {
-	{"cpus", true}, {"memory", true}, {"processes", true},	{"disk", true},
-	{"wall", true}, {"idle", true},	  {"open-files", true}, {"output", true},
+	{"cpus", true},	      {"memory", true},	     {"processes", true},  {"disk", true},
+	{"wall", true},	      {"idle", true},	     {"open-files", true}, {"output", true},
+	{"share-disk", true}, {"share-files", true},
 };
 
 /* Which verdicts of each class. */

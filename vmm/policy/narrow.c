@@ -220,6 +220,20 @@ static int compare_net(const struct policy *child, const struct policy *parent, 
 
 /* --- the rest --------------------------------------------------------------------------------- */
 
+/*
+ * What differs in a share that can't be changed is how it is shown. Where the sandbox may write,
+ * owner=map allows chown, which owner=host refuses; owner=host shows the host's users; and with a
+ * looser cache what the guest has seen goes on to be seen when rules are replaced.
+ */
+static bool has_options_of(const struct policy_share *share, const struct policy_share *other)
+{
+	enum policy_cache cache = policy_share_cache(share);
+
+	return share->read_only ||
+	       (share->host_owners == other->host_owners &&
+		(cache == policy_share_cache(other) || cache == POLICY_CACHE_NONE));
+}
+
 static int compare_shares(const struct policy *child, const struct policy *parent, struct err *err)
 {
 	const struct policy_share *share, *other;
@@ -234,6 +248,12 @@ static int compare_shares(const struct policy *child, const struct policy *paren
 			    share->gid == other->gid && (share->read_only || !other->read_only))
 				break;
 		}
+		if (k < parent->shares && !has_options_of(share, &parent->share[k]))
+			return err_set(err, EPERM,
+				       "it allows more, or shows more: another owner= or cache= of "
+				       "the share %.200s (%.100s:%u)",
+				       share->guest, share->file ? share->file : "--share",
+				       share->line);
 		if (k == parent->shares)
 			return err_set(err, EPERM, "it allows more: the share %.200s (%.100s:%u)",
 				       share->guest, share->file ? share->file : "--share",
@@ -249,13 +269,16 @@ static int compare_limits(const struct policy *child, const struct policy *paren
 	unsigned i;
 
 	for (i = 0; i < POLICY_LIMITS; i++) {
-		ours = policy_limit_value(a, (enum policy_limit)i);
-		theirs = policy_limit_value(b, (enum policy_limit)i);
+		ours = policy_limit_effective(a, (enum policy_limit)i);
+		theirs = policy_limit_effective(b, (enum policy_limit)i);
+		if (theirs && (!ours || ours > theirs) && !b->file[i])
+			return err_set(err, EPERM, "it allows more: a limit %s above the usual one",
+				       policy_limit_name((enum policy_limit)i));
 		if (theirs && (!ours || ours > theirs))
 			return err_set(
 				err, EPERM, "it allows more: %s limit %s (before: %.100s:%u)",
-				ours ? "a higher" : "no", policy_limit_name((enum policy_limit)i),
-				b->file[i], b->line[i]);
+				policy_limit_value(a, (enum policy_limit)i) ? "a higher" : "no",
+				policy_limit_name((enum policy_limit)i), b->file[i], b->line[i]);
 	}
 	if (b->idle_ns && !b->idle_pauses && a->idle_pauses)
 		return err_set(err, EPERM,

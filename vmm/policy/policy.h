@@ -181,11 +181,22 @@ struct policy_rule {
 	const char *text;      /* the rule in one line, words separated by one space */
 };
 
+/* What the guest may keep of a share (docs/shares.md has what each shows of the host's changes). */
+enum policy_cache {
+	POLICY_CACHE_USUAL, /* strict; of a read-only share loose */
+	POLICY_CACHE_STRICT,
+	POLICY_CACHE_LOOSE,
+	POLICY_CACHE_NONE,
+};
+
 /* A directory of the host that the guest sees. */
 struct policy_share {
 	const char *host;  /* absolute */
 	const char *guest; /* absolute, normalised */
 	bool read_only;
+	bool host_owners; /* owner=host: the host's truth; else what the sandbox sets is remembered
+			   */
+	enum policy_cache cache;
 	int64_t uid, gid; /* the owner that the guest sees; -1: as on the host */
 	const char *file; /* the file that has the statement; NULL: an option of the command line */
 	unsigned line;
@@ -201,6 +212,8 @@ enum policy_limit {
 	POLICY_LIMIT_IDLE,
 	POLICY_LIMIT_OPEN_FILES,
 	POLICY_LIMIT_OUTPUT,
+	POLICY_LIMIT_SHARE_DISK,
+	POLICY_LIMIT_SHARE_FILES,
 	POLICY_LIMITS
 };
 
@@ -210,15 +223,24 @@ enum policy_limit {
 #define POLICY_OPEN_FILES_MIN 16
 #define POLICY_OPEN_FILES_MAX 1048576
 
+/*
+ * What a sandbox may make in its shares where the policy has no such limit: more than a build or a
+ * data set takes, less than what fills the host's disk or its inodes unnoticed.
+ */
+#define POLICY_SHARE_DISK_USUAL	 (UINT64_C(64) << 30)
+#define POLICY_SHARE_FILES_USUAL UINT64_C(4000000)
+
 /* 0: no limit given. */
 struct policy_limits {
 	uint64_t cpu_millis;   /* thousandths of a processor */
 	uint64_t memory, disk; /* bytes */
 	uint64_t processes;    /* at once, threads counted */
 	uint64_t wall_ns, idle_ns;
-	uint64_t open_files; /* of each process */
-	uint64_t output;     /* bytes of each command */
-	bool idle_pauses;    /* after idle_ns the sandbox pauses; else it stops */
+	uint64_t open_files;  /* of each process */
+	uint64_t output;      /* bytes of each command */
+	uint64_t share_disk;  /* bytes that the sandbox makes in all its shares */
+	uint64_t share_files; /* and files, directories and links */
+	bool idle_pauses;     /* after idle_ns the sandbox pauses; else it stops */
 	unsigned line[POLICY_LIMITS];
 	const char *file[POLICY_LIMITS];
 };
@@ -310,6 +332,9 @@ const struct policy_limits *policy_limits(const struct policy *policy);
 const char *policy_limit_name(enum policy_limit limit);
 uint64_t policy_limit_value(const struct policy_limits *limits, enum policy_limit limit);
 
+/* The value, or what holds without one; 0: no bound. */
+uint64_t policy_limit_effective(const struct policy_limits *limits, enum policy_limit limit);
+
 /* How many processors a limit of cpu_millis stands for: it is rounded up. */
 static inline uint64_t policy_processors(uint64_t cpu_millis)
 {
@@ -320,6 +345,20 @@ static inline uint64_t policy_processors(uint64_t cpu_millis)
 int policy_parse_idle(const char *text, uint64_t *ns, bool *pauses, struct err *err);
 size_t policy_share_count(const struct policy *policy);
 const struct policy_share *policy_share(const struct policy *policy, size_t index);
+
+/*
+ * Takes an option of a share: ro, uid=N, gid=N, owner=map|host, cache=strict|loose|none. 0; or
+ * -EINVAL with a message; *at: the byte of the option that it is about.
+ */
+int policy_share_option(struct policy_share *share, const char *option, size_t *at,
+			struct err *err);
+
+/* The value of a share's cache=, never POLICY_CACHE_USUAL. */
+enum policy_cache policy_share_cache(const struct policy_share *share);
+
+/* "strict", "loose", "none"; of POLICY_CACHE_USUAL NULL. And the other way; of NULL that, too. */
+const char *policy_cache_name(enum policy_cache cache);
+enum policy_cache policy_cache_named(const char *name);
 
 /* Rules of a class in the order in which they are tried; without rules the default applies. */
 size_t policy_rule_count(const struct policy *policy, enum policy_class class);

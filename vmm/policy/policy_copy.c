@@ -41,6 +41,8 @@ static void put_shares(struct pack *pack, const struct policy_source *source,
 		put_text(pack, source->share[i].host);
 		put_text(pack, source->share[i].guest);
 		pack_u8(pack, source->share[i].read_only);
+		pack_u8(pack, source->share[i].host_owners);
+		pack_u8(pack, (uint8_t)source->share[i].cache);
 		pack_u64(pack, (uint64_t)source->share[i].uid);
 		pack_u64(pack, (uint64_t)source->share[i].gid);
 	}
@@ -167,10 +169,17 @@ static int64_t take_owner(struct unpack *unpack)
 	return owner;
 }
 
+static bool take_bool(struct unpack *unpack)
+{
+	uint8_t value = unpack_u8(unpack);
+
+	unpack->failed |= value > 1;
+	return value != 0;
+}
+
 static void take_shares(struct unpack *unpack, struct arena *arena, struct policy_source *source)
 {
 	struct policy_share *share;
-	uint8_t read_only;
 	size_t i;
 
 	source->shares = unpack_count(unpack, POLICY_SHARES_MAX);
@@ -179,9 +188,10 @@ static void take_shares(struct unpack *unpack, struct arena *arena, struct polic
 	for (i = 0; i < source->shares && !unpack->failed; i++) {
 		share[i].host = take_needed(unpack, arena);
 		share[i].guest = take_needed(unpack, arena);
-		read_only = unpack_u8(unpack);
-		unpack->failed |= read_only > 1;
-		share[i].read_only = read_only != 0;
+		share[i].read_only = take_bool(unpack);
+		share[i].host_owners = take_bool(unpack);
+		share[i].cache = (enum policy_cache)unpack_u8(unpack);
+		unpack->failed |= share[i].cache > POLICY_CACHE_NONE;
 		share[i].uid = take_owner(unpack);
 		share[i].gid = take_owner(unpack);
 	}

@@ -17,6 +17,8 @@ static const char *const names[POLICY_LIMITS] = {
 	[POLICY_LIMIT_IDLE] = "idle",
 	[POLICY_LIMIT_OPEN_FILES] = "open-files",
 	[POLICY_LIMIT_OUTPUT] = "output",
+	[POLICY_LIMIT_SHARE_DISK] = "share-disk",
+	[POLICY_LIMIT_SHARE_FILES] = "share-files",
 };
 
 const char *policy_limit_name(enum policy_limit limit)
@@ -35,6 +37,8 @@ static uint64_t *limit_field(struct policy_limits *limits, enum policy_limit lim
 		[POLICY_LIMIT_IDLE] = &limits->idle_ns,
 		[POLICY_LIMIT_OPEN_FILES] = &limits->open_files,
 		[POLICY_LIMIT_OUTPUT] = &limits->output,
+		[POLICY_LIMIT_SHARE_DISK] = &limits->share_disk,
+		[POLICY_LIMIT_SHARE_FILES] = &limits->share_files,
 	};
 
 	return field[limit];
@@ -45,6 +49,17 @@ uint64_t policy_limit_value(const struct policy_limits *limits, enum policy_limi
 	struct policy_limits copy = *limits;
 
 	return *limit_field(&copy, limit);
+}
+
+uint64_t policy_limit_effective(const struct policy_limits *limits, enum policy_limit limit)
+{
+	uint64_t value = policy_limit_value(limits, limit);
+
+	if (value)
+		return value;
+	return limit == POLICY_LIMIT_SHARE_DISK	   ? POLICY_SHARE_DISK_USUAL
+	       : limit == POLICY_LIMIT_SHARE_FILES ? POLICY_SHARE_FILES_USUAL
+						   : 0;
 }
 
 int policy_parse_idle(const char *text, uint64_t *ns, bool *pauses, struct err *err)
@@ -72,6 +87,8 @@ static int limit_value(enum policy_limit limit, const char *text, uint64_t *valu
 		return quantity_millis(text, POLICY_CPU_MILLIS_MIN, 1024 * 1000, value, why);
 	case POLICY_LIMIT_PROCESSES:
 		return quantity_number(text, 1, 1u << 22, value, why);
+	case POLICY_LIMIT_SHARE_FILES:
+		return quantity_number(text, 1, UINT32_MAX, value, why);
 	case POLICY_LIMIT_OPEN_FILES:
 		return quantity_number(text, POLICY_OPEN_FILES_MIN, POLICY_OPEN_FILES_MAX, value,
 				       why);

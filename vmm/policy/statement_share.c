@@ -60,22 +60,94 @@ static int add_share(struct parser *parser, const struct policy_share *share, un
 	return 0;
 }
 
-static int share_option(struct parser *parser, const struct word *word, struct policy_share *share)
-{
-	static const char *const words[] = {"ro", "uid=", "gid="};
-	bool uid = strncmp(word->text, "uid=", 4) == 0;
-	struct err why;
-	uint64_t id;
+static const char *const caches[] = {
+	[POLICY_CACHE_STRICT] = "strict",
+	[POLICY_CACHE_LOOSE] = "loose",
+	[POLICY_CACHE_NONE] = "none",
+};
 
-	if (strcmp(word->text, "ro") == 0) {
+const char *policy_cache_name(enum policy_cache cache)
+{
+	return cache < ARRAY_SIZE(caches) ? caches[cache] : NULL;
+}
+
+enum policy_cache policy_cache_named(const char *name)
+{
+	int index = name ? word_index(caches, ARRAY_SIZE(caches), name) : -1;
+
+	return index < 0 ? POLICY_CACHE_USUAL : (enum policy_cache)index;
+}
+
+enum policy_cache policy_share_cache(const struct policy_share *share)
+{
+	if (share->cache != POLICY_CACHE_USUAL)
+		return share->cache;
+	return share->read_only ? POLICY_CACHE_LOOSE : POLICY_CACHE_STRICT;
+}
+
+/* The index of the value in the list, or -EINVAL with a message. */
+static int option_value(const char *name, const char *value, const char *const *words, size_t count,
+			struct err *err)
+{
+	int index = word_index(words, count, value);
+	char hint[160];
+
+	if (index < 0)
+		return err_set(err, EINVAL, "unknown value '%.40s' of %s: %s", value, name,
+			       word_hint(hint, sizeof(hint), value, words, count));
+	return index;
+}
+
+static int owner_option(struct policy_share *share, bool uid, const char *value, struct err *err)
+{
+	uint64_t id;
+	int ret = quantity_number(value, 0, UINT32_MAX - 1, &id, err);
+
+	if (ret == 0)
+		*(uid ? &share->uid : &share->gid) = (int64_t)id;
+	return ret;
+}
+
+int policy_share_option(struct policy_share *share, const char *option, size_t *at, struct err *err)
+{
+	static const char *const owners[] = {"map", "host"};
+	static const char *const words[] = {"ro", "uid=", "gid=", "owner=", "cache="};
+	const char *equals = strchr(option, '=');
+	char name[16], hint[160];
+	int ret;
+
+	*at = equals ? (size_t)(equals + 1 - option) : 0;
+	snprintf(name, sizeof(name), "%.*s", (int)min_u64(*at, sizeof(name) - 1), option);
+	if (strcmp(option, "ro") == 0) {
 		share->read_only = true;
 		return 0;
 	}
-	if (!uid && strncmp(word->text, "gid=", 4) != 0)
-		return parse_unknown_word(parser, word, "option", words, ARRAY_SIZE(words));
-	if (quantity_number(word->text + 4, 0, UINT32_MAX - 1, &id, &why) < 0)
-		return parse_fail(parser, EINVAL, word->column + 4, "%s", why.text);
-	*(uid ? &share->uid : &share->gid) = (int64_t)id;
+	if (strcmp(name, "uid=") == 0 || strcmp(name, "gid=") == 0)
+		return owner_option(share, name[0] == 'u', equals + 1, err);
+	if (strcmp(name, "owner=") == 0) {
+		ret = option_value(name, equals + 1, owners, ARRAY_SIZE(owners), err);
+		share->host_owners = ret == 1;
+		return ret < 0 ? ret : 0;
+	}
+	if (strcmp(name, "cache=") == 0) {
+		ret = option_value(name, equals + 1, caches, ARRAY_SIZE(caches), err);
+		if (ret > 0)
+			share->cache = (enum policy_cache)ret;
+		return ret < 0 ? ret : 0;
+	}
+	*at = 0;
+	return err_set(
+		err, EINVAL, "unknown option '%.60s': %s", option,
+		word_hint(hint, sizeof(hint), equals ? name : option, words, ARRAY_SIZE(words)));
+}
+
+static int share_option(struct parser *parser, const struct word *word, struct policy_share *share)
+{
+	struct err why;
+	size_t at;
+
+	if (policy_share_option(share, word->text, &at, &why) < 0)
+		return parse_fail(parser, EINVAL, word->column + (unsigned)at, "%s", why.text);
 	return 0;
 }
 
@@ -126,7 +198,8 @@ int parse_share(struct parser *parser)
 
 	if (parser->words < 3)
 		return parse_fail(parser, EINVAL, parser->word[0].column,
-				  "write share HOST-DIR /GUEST-DIR [ro] [uid=N] [gid=N]");
+				  "write share HOST-DIR /GUEST-DIR [ro] [uid=N] [gid=N] "
+				  "[owner=map|host] [cache=strict|loose|none]");
 	share.host = host_path(parser, &parser->word[1]);
 	text = parse_expand(parser, guest, false);
 	if (!share.host || !text)
