@@ -297,6 +297,24 @@ bool sandbox_died(pid_t pid, int status, uint32_t *kind);
 /* Opens a new terminal and its other end for a command. 0 or -errno. */
 int sandbox_terminal(bool isolate, int *master, int *slave);
 
+/* --- files.c --- */
+/* Mounts the virtio-fs device, if there is one. Called first, in the initial mount namespace. */
+void files_prepare(void);
+/*
+ * The tree of a share, or of a served root, which is not mounted yet: a descriptor, or -errno:
+ * -ENODEV (no virtio-fs in the kernel), -ENXIO (no such device), -ENOENT (no such share). Moves the
+ * caller to another mount namespace, also on failure: it must join one afterwards.
+ */
+int files_tree(uint32_t number, bool read_only);
+/* Mounts it at a path of the caller's mount namespace. 0 or -errno. */
+int files_attach(int tree, const char *path);
+/* Both, in the agent's own mount namespace. 0 or -errno. */
+int files_mount(uint32_t number, bool read_only, const char *path);
+/* Handles FILES: 0 (files_ended() sends the reply), or an errno value. */
+uint32_t files_start(struct agent *agent, uint32_t id, uint32_t flags);
+/* A process was reaped: whether it was the one of FILES. */
+bool files_ended(struct agent *agent, pid_t pid, int status);
+
 /* --- mount.c --- */
 /* Handles MOUNT: 0 (mount_ended() sends the reply), or an errno value. length is at least
  * AGENT_MOUNT_SIZE. */

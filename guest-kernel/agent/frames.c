@@ -45,6 +45,7 @@ static const struct frame_rule rules[] = {
 	[AGENT_FILTER] = {AGENT_FILTER_SIZE + AGENT_FILTER_CODE,
 			  AGENT_FILTER_SIZE + AGENT_FILTER_MAX *AGENT_FILTER_CODE, ID_REQUEST, 0, 0,
 			  true},
+	[AGENT_FILES] = {AGENT_FILES_SIZE, AGENT_FILES_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_DENIALS] = {0, AGENT_PAYLOAD_MAX, ID_REQUEST, 0, 0, true},
 	[AGENT_EXEC_RULES] = {AGENT_EXEC_RULES_SIZE, AGENT_EXEC_RULES_SIZE, ID_REQUEST, 0, 0, true},
 	[AGENT_EXEC_VERDICT] = {AGENT_VERDICT_SIZE, AGENT_VERDICT_SIZE + AGENT_MESSAGE_MAX,
@@ -180,10 +181,12 @@ static void request(struct agent *agent, struct agent_header header, const uint8
 		error = run_denials(payload, header.length);
 	else if (header.type == AGENT_FILTER)
 		error = filter_set(agent, payload, header.length);
+	else if (header.type == AGENT_FILES)
+		error = files_start(agent, header.id, agent_get32(payload));
 	else if (header.type == AGENT_EXEC_RULES)
 		error = programs_rules(agent, agent_get32(payload));
 	if (agent->mount_pid || agent->rehearsal.command ||
-	    (header.type == AGENT_PROCESSES && !error))
+	    ((header.type == AGENT_PROCESSES || header.type == AGENT_FILES) && !error))
 		return; /* the reply follows when it is done */
 	agent_put32(reply, error);
 	link_send(&agent->link, AGENT_RESULT, 0, header.id, reply, sizeof(reply));

@@ -74,6 +74,7 @@ struct mount_attributes {
 	uint64_t set, clear, propagation, userns_fd;
 };
 
+#define MOUNT_READ_ONLY 0x00000001ull
 #define MOUNT_IDMAP	0x00100000ull
 #define TREE_CLONE	1u
 #define MOVE_FROM_EMPTY 0x00000004u

@@ -48,6 +48,7 @@ int main(void)
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (agent.reports == MAP_FAILED || agent.filter == MAP_FAILED)
 		return 1;
+	files_prepare();
 	root_prepare();
 	guest_prepare();
 	ret = sandbox_enter();

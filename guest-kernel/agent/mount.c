@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shares: each is 9P over a vsock connection of its own, mounted at a path that the monitor gives.
+ * Shares: each is mounted at a path that the monitor gives.
  *
- * A child does this, as connecting and mounting wait for the monitor's file server; frames wait
- * until it has ended, so that a later command sees the mount. The child is guest root, which alone
- * may mount 9P and connect from a low port, in the sandbox's mount namespace. It looks up and
- * creates the directories of the path as sandbox root, one by one, and follows no symbolic link,
- * because a workload may have made it.
+ * A child does this, as it waits for the monitor's file server; frames wait until it has ended, so
+ * that a later command sees the mount. The child is guest root, which alone can take a share from
+ * where all of them are mounted (files.c), and then in the sandbox's mount namespace. It looks up
+ * and creates the directories of the path as sandbox root, one by one, and follows no symbolic
+ * link, because a workload may have made it.
  */
 #include "guest-kernel/agent/agent.h"
 
@@ -22,24 +22,22 @@
 #include <unistd.h>
 
 struct request {
-	uint32_t port, flags, msize;
+	uint32_t number, flags;
 	char path[AGENT_MOUNT_PATH_MAX + 1]; /* without the leading slash */
 };
 
-/* The mounted paths. A new MOUNT of one replaces it: after a restore the old mounts are dead. */
+/* The mounted paths. A new MOUNT of one replaces it: after a restore the old one may be dead. */
 static char *mounted[AGENT_MOUNTS_MAX];
 
 static int parse(struct request *request, const uint8_t *payload, size_t length)
 {
 	size_t i;
 
-	request->port = agent_get32(payload + AGENT_MOUNT_AT_PORT);
+	request->number = agent_get32(payload + AGENT_MOUNT_AT_NUMBER);
 	request->flags = agent_get32(payload + AGENT_MOUNT_AT_FLAGS);
-	request->msize = agent_get32(payload + AGENT_MOUNT_AT_MSIZE);
 	payload += AGENT_MOUNT_SIZE;
 	length -= AGENT_MOUNT_SIZE;
-	if ((request->flags & ~(AGENT_MOUNT_READ_ONLY | AGENT_MOUNT_CACHE)) || length < 2 ||
-	    payload[0] != '/')
+	if ((request->flags & ~AGENT_MOUNT_READ_ONLY) || length < 2 || payload[0] != '/')
 		return EINVAL;
 	for (i = 0; i < length; i++)
 		if (payload[i] == '\0')
@@ -94,12 +92,10 @@ static int enter(char *path, bool replace)
 
 static int mount_share(struct request *request, bool replace)
 {
-	unsigned long flags = MS_NOSUID | MS_NODEV;
-	char options[160];
-	int fd = connect_monitor(request->port), ret;
+	int tree = files_tree(request->number, request->flags & AGENT_MOUNT_READ_ONLY), ret;
 
-	if (fd < 0)
-		return fd;
+	if (tree < 0)
+		return tree;
 	ret = sandbox_join_mounts();
 	umask(022);
 	if (ret == 0) {
@@ -109,15 +105,7 @@ static int mount_share(struct request *request, bool replace)
 		setfsuid(0);
 		setfsgid(0);
 	}
-	if (ret < 0)
-		return ret;
-	if (request->flags & AGENT_MOUNT_READ_ONLY)
-		flags |= MS_RDONLY;
-	/* access=any: one attach for all users; the guest's kernel checks permissions by mode. */
-	snprintf(options, sizeof(options),
-		 "trans=fd,rfdno=%d,wfdno=%d,version=9p2000.L,msize=%u,access=any,cache=%s", fd, fd,
-		 request->msize, request->flags & AGENT_MOUNT_CACHE ? "loose" : "none");
-	return mount("share", ".", "9p", flags, options) < 0 ? -errno : 0;
+	return ret < 0 ? ret : files_attach(tree, ".");
 }
 
 /* --- the agent -------------------------------------------------------------------------------- */

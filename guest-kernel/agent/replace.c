@@ -52,7 +52,7 @@ static int parse(struct request *request, const uint8_t *payload, size_t length)
 	for (i = 0; i < length - AGENT_ROOT_SIZE; i++)
 		if (!isalnum((unsigned char)request->type[i]))
 			return EINVAL;
-	if (request->lower > AGENT_LOWER_9P ||
+	if ((request->lower > AGENT_LOWER_DISK && request->lower != AGENT_LOWER_SHARE) ||
 	    (request->flags & ~(AGENT_ROOT_READ_ONLY | AGENT_ROOT_BARE)) ||
 	    request->upper > AGENT_UPPER_DISK)
 		return EOPNOTSUPP;
@@ -107,27 +107,6 @@ static int shift_ids(const char *from, const char *to)
 	return ret;
 }
 
-/*
- * Nothing changes the tree behind the server, so everything may be cached. Its ids are those of
- * this kernel, and it has no extended attributes that an overlay would need.
- */
-static int mount_server(const struct request *request, unsigned long flags)
-{
-	int fd = connect_monitor(request->lower_number), ret = 0;
-	char options[160];
-
-	if (fd < 0)
-		return fd;
-	snprintf(options, sizeof(options),
-		 "trans=fd,rfdno=%d,wfdno=%d,version=9p2000.L,msize=%u,access=any,noxattr,"
-		 "cache=loose",
-		 fd, fd, AGENT_ROOT_MSIZE);
-	if (mount("root", STAGE "/lower", "9p", flags, options) < 0)
-		ret = -errno;
-	close(fd); /* the mount holds it */
-	return ret;
-}
-
 static int mount_lower(const struct request *request)
 {
 	unsigned long flags = SAFE | (request->flags & AGENT_ROOT_READ_ONLY ? MS_RDONLY : 0);
@@ -136,8 +115,9 @@ static int mount_lower(const struct request *request)
 
 	if (request->lower == AGENT_LOWER_PRESENT)
 		return mount("/", STAGE "/lower", NULL, MS_BIND, NULL) < 0 ? -errno : 0;
-	if (request->lower == AGENT_LOWER_9P)
-		return mount_server(request, flags);
+	if (request->lower == AGENT_LOWER_SHARE)
+		return files_mount(request->lower_number, request->flags & AGENT_ROOT_READ_ONLY,
+				   STAGE "/lower");
 	ret = find_disk(request->lower_number, disk);
 	if (ret < 0)
 		return ret;

@@ -39,7 +39,7 @@ void serve_hello(struct agent *agent, int fd)
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
 	agent_put32(payload + AGENT_HELLO_AT_CONNECTIONS, ++agent->connections);
 	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
-		    AGENT_FEATURE_MOUNT | AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS |
+		    AGENT_FEATURE_VIRTIOFS | AGENT_FEATURE_NETWORK | AGENT_FEATURE_LIMITS |
 			    AGENT_FEATURE_FORWARD | AGENT_FEATURE_REHEARSE | AGENT_FEATURE_MAC |
 			    AGENT_FEATURE_PROCESSES | AGENT_FEATURE_DENIALS |
 			    AGENT_FEATURE_FILES_CPU | AGENT_FEATURE_FILTER | AGENT_FEATURE_EXEC |
@@ -70,7 +70,8 @@ static bool reap_all(struct agent *agent)
 			continue;
 		} else if (pid == agent->mount_pid) {
 			mount_ended(agent, status);
-		} else if (forward_ended(pid) || processes_ended(agent, pid)) {
+		} else if (forward_ended(pid) || processes_ended(agent, pid) ||
+			   files_ended(agent, pid, status)) {
 			continue;
 		} else if (agent->isolate && sandbox_died(pid, status, &kind) && kind) {
 			frames_power(agent, kind);

@@ -121,7 +121,7 @@ def test_whole_guest():
         done
         echo x > /tmp/x && rm /tmp/x || echo "cannot write /tmp"
         [ "$(head -c 16 /dev/urandom | wc -c)" = 16 ] || echo "no randomness"
-        for t in ext4 squashfs overlay 9p tmpfs cgroup2 proc sysfs devtmpfs; do
+        for t in ext4 squashfs overlay virtiofs tmpfs cgroup2 proc sysfs devtmpfs; do
             grep -qw $t /proc/filesystems || echo "no $t"
         done
         cat /proc/mounts > /dev/null

@@ -218,8 +218,7 @@ void forged_snapshot_seal(uint8_t *file, size_t size)
 
 int forged_snapshot_open(struct snapshot *snapshot, const void *file, size_t size, struct err *err)
 {
-	const struct snapshot_owner owner = {.section = shares_sections,
-					     .section_count = SHARES_SECTIONS};
+	const struct snapshot_owner owner = {.section = &shares_section, .section_count = 1};
 	int fd = memfd_create("snapshot", MFD_CLOEXEC), ret;
 	char path[32];
 

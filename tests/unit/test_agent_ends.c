@@ -257,7 +257,7 @@ static int reply_to(struct host *host, int sent)
 
 START_TEST(requests_get_replies_and_power_is_announced)
 {
-	struct agent_mount mount = {.port = 2000, .path = "/w", .msize = 65536};
+	struct agent_mount mount = {.number = 3, .path = "/w"};
 	struct agent_root root = {.lower = AGENT_LOWER_DISK, .type = "ext4"};
 	struct agent_channel *channel;
 	struct agent_reply *reply;

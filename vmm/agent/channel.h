@@ -221,7 +221,8 @@ int agent_channel_set_filter(struct agent_channel *channel, const struct sock_fi
 
 /*
  * Gives the sandbox another root file system (vmm/agent/wire.h, ROOT). Only before the first
- * command; after it the reply is EBUSY. -EINVAL: type is not a valid name.
+ * command; after it the reply is EBUSY. -EINVAL: type is not a valid name. -EOPNOTSUPP: the guest's
+ * agent is too old for a share as the lower layer.
  */
 struct agent_root {
 	enum agent_root_lower lower;
@@ -237,18 +238,30 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 			   const struct agent_reply *reply);
 
 /*
- * Mounts, at path in the sandbox, what the 9P server at a host port serves. -EOPNOTSUPP: the
- * guest's agent is too old for this request. -EINVAL, -ENAMETOOLONG: the path is at fault.
+ * Mounts a share of the virtio-fs device at path in the sandbox, in place of what an earlier
+ * request mounted there. -EOPNOTSUPP: the guest's agent is too old for this request. -EINVAL,
+ * -ENAMETOOLONG: the path is at fault. The reply is ENODEV if the guest's kernel has no virtio-fs,
+ * ENXIO if it found no such device, ENOENT if the device has no such share, ENOTDIR if something
+ * else is in the way of the path.
  */
 struct agent_mount {
-	uint32_t port;
+	uint32_t number;  /* of the share: the decimal name of its directory in the device */
 	const char *path; /* absolute */
-	uint32_t msize;
 	bool read_only;
-	bool cache; /* the guest may cache what it has read */
 };
 
 int agent_channel_mount(struct agent_channel *channel, const struct agent_mount *mount,
+			const struct agent_reply *reply);
+
+/*
+ * Looks after what the guest's kernel keeps of files. flags: AGENT_FILES_SYNC: it writes to the
+ * shares what was changed through shared mappings; AGENT_FILES_DROP: it forgets names, attributes
+ * and data of all files, where they are not in use. The reply comes when that is done, which takes
+ * as long as the file server takes; other requests and commands go on meanwhile. One at a time: the
+ * reply is EBUSY while the last one goes on, also one of an earlier connection. -EINVAL: other
+ * flags or none; -EOPNOTSUPP: the guest's agent is too old for this request.
+ */
+int agent_channel_files(struct agent_channel *channel, uint32_t flags,
 			const struct agent_reply *reply);
 
 /*

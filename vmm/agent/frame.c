@@ -349,6 +349,9 @@ int agent_channel_set_root(struct agent_channel *channel, const struct agent_roo
 
 	if (length > AGENT_ROOT_TYPE_MAX)
 		return -EINVAL;
+	if (channel->ready && root->lower == AGENT_LOWER_SHARE &&
+	    !(channel->features & AGENT_FEATURE_VIRTIOFS))
+		return -EOPNOTSUPP;
 	agent_put32(payload + AGENT_ROOT_AT_LOWER, root->lower);
 	agent_put32(payload + AGENT_ROOT_AT_LOWER_NUMBER, root->lower_number);
 	agent_put32(payload + AGENT_ROOT_AT_FLAGS, (root->read_only ? AGENT_ROOT_READ_ONLY : 0) |
@@ -369,14 +372,25 @@ int agent_channel_mount(struct agent_channel *channel, const struct agent_mount 
 		return -EINVAL;
 	if (length > AGENT_MOUNT_PATH_MAX)
 		return -ENAMETOOLONG;
-	if (channel->ready && !(channel->features & AGENT_FEATURE_MOUNT))
+	if (channel->ready && !(channel->features & AGENT_FEATURE_VIRTIOFS))
 		return -EOPNOTSUPP;
-	agent_put32(payload + AGENT_MOUNT_AT_PORT, mount->port);
-	agent_put32(payload + AGENT_MOUNT_AT_FLAGS, (mount->read_only ? AGENT_MOUNT_READ_ONLY : 0) |
-							    (mount->cache ? AGENT_MOUNT_CACHE : 0));
-	agent_put32(payload + AGENT_MOUNT_AT_MSIZE, mount->msize);
+	agent_put32(payload + AGENT_MOUNT_AT_NUMBER, mount->number);
+	agent_put32(payload + AGENT_MOUNT_AT_FLAGS, mount->read_only ? AGENT_MOUNT_READ_ONLY : 0);
 	memcpy(payload + AGENT_MOUNT_SIZE, mount->path, length);
 	return channel_request(channel, AGENT_MOUNT, payload, AGENT_MOUNT_SIZE + length, reply);
+}
+
+int agent_channel_files(struct agent_channel *channel, uint32_t flags,
+			const struct agent_reply *reply)
+{
+	uint8_t payload[AGENT_FILES_SIZE];
+
+	if (flags == 0 || (flags & ~(AGENT_FILES_SYNC | AGENT_FILES_DROP)))
+		return -EINVAL;
+	if (channel->ready && !(channel->features & AGENT_FEATURE_VIRTIOFS))
+		return -EOPNOTSUPP;
+	agent_put32(payload + AGENT_FILES_AT_FLAGS, flags);
+	return channel_request(channel, AGENT_FILES, payload, sizeof(payload), reply);
 }
 
 int agent_channel_forward(struct agent_channel *channel, const struct agent_forward *forward,

@@ -43,7 +43,7 @@
 #define AGENT_SIGNAL_MAX	64u
 
 /* Feature bits in HELLO: additions of this agent to version 1.0. */
-#define AGENT_FEATURE_MOUNT	1u
+#define AGENT_FEATURE_9P	1u /* of older agents: another MOUNT, and 9P roots */
 #define AGENT_FEATURE_NETWORK	2u
 #define AGENT_FEATURE_LIMITS	4u
 #define AGENT_FEATURE_FORWARD	8u
@@ -55,6 +55,7 @@
 #define AGENT_FEATURE_FILTER	512u
 #define AGENT_FEATURE_EXEC	1024u
 #define AGENT_FEATURE_IPV6	2048u /* IPv6 and search domains in NETWORK */
+#define AGENT_FEATURE_VIRTIOFS	4096u /* MOUNT, FILES and AGENT_LOWER_SHARE */
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
@@ -105,6 +106,8 @@ enum agent_frame_type {
 	AGENT_WITHDRAW = 33, /* g>h, ends the proposal: the program has gone */
 
 	AGENT_FILTER = 34, /* h>g, id: a request number; system calls of commands, see below */
+	AGENT_FILES =
+		35, /* h>g, id: a request number; flags32, what to do with shares: see below */
 	AGENT_EXEC_RULES =
 		40, /* h>g, id: a request number; rules32: 1: there are some. See below */
 	/* Checks of programs. id: the check's number, which the guest chooses: not 0. */
@@ -173,7 +176,7 @@ enum agent_frame_type {
  * letters and digits. Only valid before the first command.
  */
 #define AGENT_ROOT_AT_LOWER	   0u  /* 32: enum agent_root_lower */
-#define AGENT_ROOT_AT_LOWER_NUMBER 4u  /* 32: the disk's number, from 0; or the vsock port */
+#define AGENT_ROOT_AT_LOWER_NUMBER 4u  /* 32: the disk's number, from 0; or the share's */
 #define AGENT_ROOT_AT_FLAGS	   8u  /* 32 */
 #define AGENT_ROOT_AT_UPPER	   12u /* 32: enum agent_root_upper */
 #define AGENT_ROOT_AT_UPPER_NUMBER 16u /* 32: the number of the disk, which has ext4; else 0 */
@@ -181,14 +184,14 @@ enum agent_frame_type {
 #define AGENT_ROOT_TYPE_MAX	   16u
 #define AGENT_ROOT_READ_ONLY	   1u /* flags: the lower layer is mounted read-only */
 #define AGENT_ROOT_BARE		   2u /* flags: it has programs only; add users, homes and the like */
-#define AGENT_ROOT_MSIZE	   131072u /* 9P msize of a root: bytes of the longest message */
 #define AGENT_DISKS_MAX		   16u
 
 /* The lower layer of the root file system. */
 enum agent_root_lower {
 	AGENT_LOWER_PRESENT = 0, /* the present root, with an overlay over it */
 	AGENT_LOWER_DISK = 1, /* a file system on a virtio disk, ids shifted into the sandbox's */
-	AGENT_LOWER_9P = 2,   /* a 9P2000.L server at a vsock port; ids are the guest kernel's */
+	/* 2 is a 9P root of older agents. */
+	AGENT_LOWER_SHARE = 3, /* a share, by its number; ids are the guest kernel's */
 };
 
 /* Where changes to it go. */
@@ -200,17 +203,22 @@ enum agent_root_upper {
 
 /*
  * MOUNT: AGENT_MOUNT_SIZE bytes, then the absolute path of a directory in the sandbox, which the
- * agent creates if it is missing. The agent connects to the port and mounts the tree of the
- * 9P2000.L server there.
+ * agent creates if it is missing. The share is the directory of that decimal number at the top of
+ * the virtio-fs device with the tag AGENT_FILES_TAG.
  */
-#define AGENT_MOUNT_AT_PORT   0u /* 32 */
+#define AGENT_FILES_TAG	      "cordon"
+#define AGENT_MOUNT_AT_NUMBER 0u /* 32 */
 #define AGENT_MOUNT_AT_FLAGS  4u /* 32 */
-#define AGENT_MOUNT_AT_MSIZE  8u /* 32: 9P msize, bytes of the longest message */
-#define AGENT_MOUNT_SIZE      12u
+#define AGENT_MOUNT_SIZE      8u
 #define AGENT_MOUNT_PATH_MAX  1023u
 #define AGENT_MOUNT_READ_ONLY 1u /* flags */
-#define AGENT_MOUNT_CACHE     2u /* flags: the guest may cache what it has read, for ever */
 #define AGENT_MOUNTS_MAX      64u
+
+/* FILES. One at a time: EBUSY while the last one goes on. The frames that follow do not wait. */
+#define AGENT_FILES_AT_FLAGS 0u /* 32, not 0 */
+#define AGENT_FILES_SIZE     4u
+#define AGENT_FILES_SYNC     1u /* flags: write what was changed in memory to the shares */
+#define AGENT_FILES_DROP     2u /* flags: then forget what is cached of all files and is unchanged */
 
 /*
  * NETWORK: AGENT_NETWORK_SIZE bytes. The first Ethernet card gets the address and is switched on;

@@ -101,8 +101,7 @@ static int extract_entry(struct extraction *extraction, const struct tar_entry *
 		return err_code(err, -parent, "%s", path);
 	switch (entry->type) {
 	case TAR_FILE:
-		ret = extract_file(&extraction->reader, parent, name, entry->mode, false, entry,
-				   err);
+		ret = extract_file(&extraction->reader, parent, name, entry->mode, entry, err);
 		break;
 	case TAR_DIRECTORY:
 		ret = extract_directory(parent, name, entry, err);

@@ -180,15 +180,24 @@ static void begin_snapshot(void *arg)
 {
 	struct monitor *monitor = arg;
 
-	quiesce_begin(&monitor->quiesce, &monitor->session.sandbox.machine,
-		      &monitor->session.sandbox.shares, take_snapshot, monitor);
+	quiesce_begin(&monitor->quiesce, &monitor->session.sandbox.machine, take_snapshot, monitor);
+}
+
+static void hold_for_snapshot(void *arg)
+{
+	struct monitor *monitor = arg;
+	int ret = pause_hold(&monitor->pause, PAUSE_SNAPSHOT, begin_snapshot, monitor);
+
+	if (ret < 0)
+		finish(monitor, NULL,
+		       ret == -EALREADY ? "the frozen sandbox is being written to disk"
+					: "the sandbox is ending");
 }
 
 void op_snapshot(struct client *client, struct message *message)
 {
 	const char *path = string_of(message->body, "path");
-	struct monitor *monitor = client->monitor;
-	int ret;
+	struct sandbox *sandbox = &client->monitor->session.sandbox;
 
 	if (!path || path[0] != '/') {
 		server_refuse(client, request_id(message->body), "snapshot: path must be absolute");
@@ -196,15 +205,17 @@ void op_snapshot(struct client *client, struct message *message)
 	}
 	if (!begin(client, message))
 		return;
-	ret = pause_hold(&monitor->pause, PAUSE_SNAPSHOT, begin_snapshot, monitor);
-	if (ret < 0)
-		finish(monitor, NULL,
-		       ret == -EALREADY ? "the frozen sandbox is being written to disk"
-					: "the sandbox is ending");
+	/* A guest that stands still writes nothing. */
+	if (!sandbox->is_ready || client->monitor->pause.reached)
+		hold_for_snapshot(client->monitor);
+	else
+		shares_flush(&sandbox->shares, sandbox->machine.channel, hold_for_snapshot,
+			     client->monitor);
 }
 
 void requests_give_up(struct monitor *monitor)
 {
+	shares_flush_end(&monitor->session.sandbox.shares);
 	if (monitor->quiesce.machine)
 		take_snapshot(monitor, "the sandbox is being stopped");
 	else if (monitor->pause_request)

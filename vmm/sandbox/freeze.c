@@ -60,8 +60,7 @@ static void begin_quiesce(void *arg)
 	struct freeze *freeze = arg;
 
 	freeze->spilling = true;
-	quiesce_begin(&freeze->quiesce, &freeze->sandbox->machine, &freeze->sandbox->shares, spill,
-		      freeze);
+	quiesce_begin(&freeze->quiesce, &freeze->sandbox->machine, spill, freeze);
 }
 
 static void spill_is_due(void *arg)

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "vmm/machine/machine.h"
-#include "vmm/sandbox/shares.h"
 
 #define LOOK_NS 1000000u
 
@@ -15,7 +14,6 @@ static void hold(struct quiesce *quiesce, bool held)
 	for (i = 0; i < MACHINE_DISKS; i++)
 		blk_hold(quiesce->machine->devices.blk[i], held);
 	fs_hold(quiesce->machine->devices.fs, held);
-	shares_hold(quiesce->shares, held);
 }
 
 /* What still has a request under way, for a message; NULL: nothing. */
@@ -27,9 +25,7 @@ static const char *busy_with(const struct quiesce *quiesce)
 	for (i = 0; i < MACHINE_DISKS; i++)
 		if (!blk_idle(devices->blk[i]))
 			return blk_device(devices->blk[i])->name;
-	if (!fs_idle(devices->fs))
-		return "shares";
-	return shares_busy(quiesce->shares);
+	return fs_idle(devices->fs) ? NULL : "its shares";
 }
 
 static void look(void *arg)
@@ -49,12 +45,11 @@ static void look(void *arg)
 	quiesce->done(quiesce->arg, what ? why.text : NULL);
 }
 
-void quiesce_begin(struct quiesce *quiesce, struct machine *machine, struct shares *shares,
+void quiesce_begin(struct quiesce *quiesce, struct machine *machine,
 		   void (*done)(void *arg, const char *failure), void *arg)
 {
 	*quiesce = (struct quiesce){
 		.machine = machine,
-		.shares = shares,
 		.timer = {.expired = look, .arg = quiesce},
 		.deadline_ns = loop_now_ns() + QUIESCE_SECONDS * UINT64_C(1000000000),
 		.done = done,

@@ -16,12 +16,10 @@
 #define QUIESCE_SECONDS 5u
 
 struct machine;
-struct shares;
 
 /* Zeros at first. */
 struct quiesce {
 	struct machine *machine; /* NULL: not begun */
-	struct shares *shares;
 	struct loop_timer timer;
 	uint64_t deadline_ns;
 	void (*done)(void *arg, const char *failure);
@@ -33,7 +31,7 @@ struct quiesce {
  * which then holds until quiesce_end(); or with a message that says what has not finished. done
  * must call quiesce_end() in either case.
  */
-void quiesce_begin(struct quiesce *quiesce, struct machine *machine, struct shares *shares,
+void quiesce_begin(struct quiesce *quiesce, struct machine *machine,
 		   void (*done)(void *arg, const char *failure), void *arg);
 
 /* Lets requests be served again; done is no longer called. Harmless without quiesce_begin(). */

@@ -6,8 +6,7 @@
 
 int restore_parse(struct sandbox *sandbox, struct err *err)
 {
-	const struct snapshot_owner owner = {.section = shares_sections,
-					     .section_count = SHARES_SECTIONS};
+	const struct snapshot_owner owner = {.section = &shares_section, .section_count = 1};
 
 	return snapshot_open(&sandbox->snapshot, sandbox->config.snapshot, &owner, err);
 }
@@ -30,17 +29,11 @@ int restore_build(struct sandbox *sandbox, struct loop *loop, const struct machi
 		  struct err *err)
 {
 	struct machine_config config = sandbox->config.machine;
-	int ret;
 
 	config.stop = sandbox->config.stop;
 	config.restore = &sandbox->snapshot;
-	config.keep_connections = shares_saved_connections(&sandbox->snapshot);
 	config.image = sandbox->config.root.image;
 	config.cached = sandbox->root.disk[MACHINE_DISK_IMAGE];
 	config.trusted_image = sandbox->config.trusted_image;
-	ret = machine_create(&sandbox->machine, loop, &config, ops, sandbox, err);
-	if (ret == 0)
-		ret = shares_restore(&sandbox->shares, loop, sandbox->machine.devices.vsock,
-				     &sandbox->snapshot, err);
-	return ret;
+	return machine_create(&sandbox->machine, loop, &config, ops, sandbox, err);
 }

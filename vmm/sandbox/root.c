@@ -209,12 +209,12 @@ static int open_image(struct root *root, const struct root_config *config, struc
 static void open_served(struct root *root, const struct root_config *config)
 {
 	root->served = true;
-	root->request.lower = AGENT_LOWER_9P;
-	root->request.lower_number = SHARES_ROOT_PORT;
+	root->request.lower = AGENT_LOWER_SHARE;
+	root->request.lower_number = SHARES_ROOT;
 	root->request.read_only = true;
 	root->request.bare = config->host;
 	root->request.upper = AGENT_UPPER_TMPFS;
-	strcpy(root->type, "9p");
+	strcpy(root->type, "virtiofs");
 	snprintf(root->image, sizeof(root->image), "%s",
 		 config->host ? "the host's files" : config->directory);
 }

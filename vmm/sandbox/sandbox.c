@@ -227,6 +227,24 @@ static int create_from_template(struct sandbox *sandbox, struct loop *loop, stru
 	return ret;
 }
 
+static void files_died(void *arg, const char *why)
+{
+	struct sandbox *sandbox = arg;
+
+	struct err err;
+
+	err_set(&err, EPIPE, "the file server of its shares: %s", why);
+	machine_finish(&sandbox->machine, MACHINE_ERROR, err.text);
+}
+
+static int connect_shares(struct sandbox *sandbox, struct loop *loop, struct err *err)
+{
+	const struct snapshot *saved = sandbox->machine.restored ? &sandbox->snapshot : NULL;
+
+	return shares_connect(&sandbox->shares, loop, sandbox->machine.devices.fs,
+			      sandbox->config.guard, saved, files_died, sandbox, err);
+}
+
 static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	int ret;
@@ -235,6 +253,9 @@ static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err
 		ret = restore_build(sandbox, loop, &machine_ops, err);
 	else
 		ret = create_from_template(sandbox, loop, err);
+	/* Before the snapshot is closed, which has the server's session. */
+	if (ret == 0 && sandbox->config.machine.agent)
+		ret = connect_shares(sandbox, loop, err);
 	snapshot_close(&sandbox->snapshot);
 	if (ret < 0)
 		return ret;
@@ -302,8 +323,6 @@ static int open_surroundings(struct sandbox *sandbox, struct loop *loop, struct 
 		return 0;
 	ret = publish_vsock_make(&sandbox->sockets, &config->sockets, vsock, config->guard, err);
 	if (ret == 0)
-		ret = shares_listen(&sandbox->shares, loop, vsock, err);
-	if (ret == 0)
 		ret = open_network(sandbox, loop, err);
 	if (ret == 0)
 		ret = dialogue_open(sandbox, loop, err);
@@ -359,13 +378,13 @@ static int save_shares(void *arg, struct pack *state, struct err *err)
 {
 	struct sandbox *sandbox = arg;
 
-	return shares_save(&sandbox->shares, sandbox->machine.devices.vsock, state, err);
+	return shares_save(&sandbox->shares, state, err);
 }
 
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err)
 {
-	const struct snapshot_owner owner = {.section = shares_sections,
-					     .section_count = SHARES_SECTIONS,
+	const struct snapshot_owner owner = {.section = &shares_section,
+					     .section_count = 1,
 					     .save = save_shares,
 					     .arg = sandbox};
 
@@ -376,7 +395,7 @@ void sandbox_destroy(struct sandbox *sandbox)
 {
 	if (sandbox->machine.loop) {
 		loop_timer_stop(sandbox->machine.loop, &sandbox->boot_timer);
-		/* First: vCPUs use the devices whose streams the shares' sessions use. */
+		/* First: vCPUs use the device that the file server is connected to. */
 		machine_stop(&sandbox->machine);
 	}
 	host_clock_close(&sandbox->clock);

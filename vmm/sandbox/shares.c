@@ -6,12 +6,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "devices/vsock/vsock.h"
 #include "vmm/agent/channel.h"
 #include "vmm/base/bytes.h"
-#include "vmm/sandbox/share_session.h"
-#include "vmm/machine/snapshot_format.h"
+#include "vmm/files/client.h"
 #include "vmm/policy/guard.h"
+#include "vmm/sandbox/shares_internal.h"
 
 /* The sandbox's first id in the guest's kernel: SANDBOX_ID_BASE in guest-kernel/agent/agent.h. */
 #define ID_BASE 100000u
@@ -23,6 +22,12 @@ struct opening {
 	struct guard *guard;
 	struct err *err;
 	int ret;
+};
+
+static const enum fused_cache fused_cache[] = {
+	[POLICY_CACHE_STRICT] = FUSED_STRICT,
+	[POLICY_CACHE_LOOSE] = FUSED_LOOSE,
+	[POLICY_CACHE_NONE] = FUSED_NONE,
 };
 
 static void open_one(void *arg, const struct policy_share *from)
@@ -37,6 +42,7 @@ static void open_one(void *arg, const struct policy_share *from)
 		.gid = from->gid >= 0  ? (uint32_t)from->gid
 		       : from->uid < 0 ? 0
 				       : (uint32_t)from->uid,
+		.remember = !from->host_owners,
 		.id_base = ID_BASE,
 		.guard = opening->guard,
 	};
@@ -55,8 +61,8 @@ static void open_one(void *arg, const struct policy_share *from)
 		opening->ret = err_set(opening->err, ENOMEM, "out of memory");
 		return;
 	}
-	link->shares = shares;
 	link->share.root_fd = -1;
+	link->cache = fused_cache[policy_share_cache(from)];
 	shares->link[shares->count++] = link;
 	link->host = strdup(from->host);
 	opening->ret = link->host ? files_share_open(&link->share, &config, &why) : -ENOMEM;
@@ -80,8 +86,8 @@ int shares_open_root(struct shares *shares, struct files_share_config *config, c
 		return err_set(err, ENOMEM, "out of memory");
 	config->id_base = ID_BASE;
 	config->guard = guard;
-	link->shares = shares;
-	link->port = SHARES_ROOT_PORT;
+	link->number = SHARES_ROOT;
+	link->cache = FUSED_LOOSE;
 	link->share.root_fd = -1;
 	link->host = strdup(name);
 	ret = link->host ? files_share_open(&link->share, config, &why) : -ENOMEM;
@@ -119,7 +125,7 @@ int shares_open(struct shares *shares, struct guard *guard, struct err *err)
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	qsort(shares->link, shares->count, sizeof(shares->link[0]), by_length);
 	for (i = 0; i < shares->count; i++)
-		shares->link[i]->port = SHARES_PORT + i;
+		shares->link[i]->number = i;
 	return 0;
 }
 
@@ -158,25 +164,10 @@ int shares_check_directories(const struct shares *shares, const struct share_dir
 	return 0;
 }
 
-int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err)
-{
-	unsigned i;
-	int ret = 0;
-
-	shares->loop = loop;
-	for (i = 0; ret == 0 && i < shares->count; i++)
-		ret = vsock_listen(vsock, shares->link[i]->port, share_session_accept,
-				   shares->link[i]);
-	if (ret == 0 && shares->root)
-		ret = vsock_listen(vsock, shares->root->port, share_session_accept, shares->root);
-	return ret < 0 ? err_code(err, -ret, "a port for a share") : 0;
-}
-
 static void link_free(struct share_link *link)
 {
 	if (!link)
 		return;
-	share_sessions_free(link);
 	files_share_close(&link->share);
 	free(link->host);
 	free(link);
@@ -184,164 +175,11 @@ static void link_free(struct share_link *link)
 
 void shares_close(struct shares *shares)
 {
+	shares_disconnect(shares);
 	while (shares->count > 0)
 		link_free(shares->link[--shares->count]);
 	link_free(shares->root);
 	shares->root = NULL;
-}
-
-/* --- snapshots -------------------------------------------------------------------------------- */
-
-void shares_hold(struct shares *shares, bool held)
-{
-	unsigned i;
-
-	if (shares && shares->root)
-		share_sessions_hold(shares->root, held);
-	for (i = 0; shares && i < shares->count; i++)
-		share_sessions_hold(shares->link[i], held);
-}
-
-const char *shares_busy(const struct shares *shares)
-{
-	unsigned i;
-
-	if (shares && shares->root && share_sessions_busy(shares->root))
-		return shares->root->host;
-	for (i = 0; shares && i < shares->count; i++)
-		if (share_sessions_busy(shares->link[i]))
-			return shares->link[i]->host;
-	return NULL;
-}
-
-static int save_error(const struct share_link *link, int ret, struct err *err)
-{
-	if (ret == -EBUSY)
-		return err_set(err, EBUSY, "a request of the guest to %s is under way", link->host);
-	return err_set(err, -ret,
-		       "the guest has more files of its shares open than a snapshot can hold");
-}
-
-int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err)
-{
-	struct share_link *link = shares->root;
-	struct pack payload = {.data = NULL};
-	uint32_t number = 0;
-	unsigned i;
-	int ret = link ? share_sessions_save(link, &number, state) : 0;
-
-	for (i = 0; ret == 0 && i < shares->count; i++) {
-		link = shares->link[i];
-		ret = share_sessions_save(link, &number, state);
-	}
-	/* Even after an error: this clears the marks of the streams that were saved. */
-	vsock_save_others(vsock, &payload);
-	/* Without a saved session the restore resets the guest's transport as a whole. */
-	if (ret == 0 && number > 0)
-		snapshot_add_section(state, SHARES_SECTION_CONNECTIONS, 0, &payload);
-	pack_free(&payload);
-	return ret < 0 ? save_error(link, ret, err) : 0;
-}
-
-const struct snapshot_owned shares_sections[SHARES_SECTIONS] = {
-	{SHARES_SECTION_SESSION, FILES_SESSIONS_MAX *(FILES_SHARES_MAX + 1)},
-	{SHARES_SECTION_CONNECTIONS, 1},
-};
-
-static struct share_link *find_link(const struct shares *shares, const struct share_saved *saved)
-{
-	unsigned i;
-
-	if (saved->port == SHARES_ROOT_PORT)
-		return shares->root;
-	for (i = 0; i < shares->count; i++)
-		if (strcmp(shares->link[i]->share.guest, saved->guest) == 0 &&
-		    shares->link[i]->share.read_only == saved->read_only)
-			return shares->link[i];
-	return NULL;
-}
-
-/* Whether the root is another one. A directory may have moved: the user who restores names it. */
-static bool is_other_root(const struct share_link *link, const struct share_saved *saved)
-{
-	return strcmp(link->host, saved->host) != 0 &&
-	       !(link->host[0] == '/' && saved->host[0] == '/');
-}
-
-/* Reads the snapshot's session of that number: 1; 0: there are no more; -errno with a message. */
-static int next_session(const struct snapshot *snapshot, uint32_t number, struct unpack *payload,
-			struct share_saved *saved, struct err *err)
-{
-	if (number >= FILES_SESSIONS_MAX * (FILES_SHARES_MAX + 1) ||
-	    !snapshot_find(snapshot, SHARES_SECTION_SESSION, number, payload))
-		return 0;
-	if (share_saved_parse(saved, payload) < 0)
-		return err_set(err, EINVAL, "what it says of a share makes no sense");
-	return 1;
-}
-
-int shares_check_saved(const struct shares *shares, const struct snapshot *snapshot,
-		       struct err *err)
-{
-	struct share_saved saved;
-	struct unpack payload;
-	bool served = false;
-	uint32_t number;
-	int ret;
-
-	for (number = 0; (ret = next_session(snapshot, number, &payload, &saved, err)) > 0;
-	     number++) {
-		if (saved.port != SHARES_ROOT_PORT)
-			continue;
-		served = true;
-		if (!shares->root || is_other_root(shares->root, &saved))
-			return err_set(err, EINVAL,
-				       "the snapshot's sandbox has %s as its root: say so with "
-				       "--rootfs",
-				       saved.host);
-	}
-	if (ret == 0 && shares->root && !served && snapshot->image[0])
-		return err_set(err, EINVAL,
-			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
-			       snapshot->image);
-	if (ret == 0 && shares->root && !served)
-		ret = err_set(err, EINVAL,
-			      "the snapshot's sandbox has no root that is served from %s: leave "
-			      "out --rootfs",
-			      shares->root->host);
-	return ret;
-}
-
-bool shares_saved_connections(const struct snapshot *snapshot)
-{
-	struct unpack payload;
-
-	return snapshot_find(snapshot, SHARES_SECTION_CONNECTIONS, 0, &payload);
-}
-
-int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock,
-		   const struct snapshot *snapshot, struct err *err)
-{
-	struct share_saved saved;
-	struct share_link *link;
-	struct unpack payload;
-	uint32_t number;
-	int ret;
-
-	shares->loop = loop;
-	for (number = 0; (ret = next_session(snapshot, number, &payload, &saved, err)) > 0;
-	     number++) {
-		link = find_link(shares, &saved);
-		ret = link ? share_session_restore(link, vsock, saved.port, &payload)
-			   : vsock_restore_reset(vsock, saved.port, saved.guest_port);
-		if (ret < 0)
-			return err_code(err, -ret, "going on with the share %s",
-					saved.guest[0] ? saved.guest : "/");
-	}
-	if (ret == 0 && snapshot_find(snapshot, SHARES_SECTION_CONNECTIONS, 0, &payload) &&
-	    vsock_restore_others(vsock, &payload) < 0)
-		ret = err_set(err, EINVAL, "what it says of connections makes no sense");
-	return ret;
 }
 
 /* --- mounting --------------------------------------------------------------------------------- */
@@ -354,7 +192,7 @@ void shares_begin(struct shares *shares)
 int shares_mount(struct shares *shares, struct agent_channel *channel,
 		 const struct agent_reply *reply, struct err *err)
 {
-	struct agent_mount mount = {.msize = SHARES_MSIZE};
+	struct agent_mount mount;
 	const struct share_link *link;
 	int ret;
 
@@ -363,10 +201,11 @@ int shares_mount(struct shares *shares, struct agent_channel *channel,
 	if (shares->mounted == shares->count)
 		return 0;
 	link = shares->link[shares->mounted];
-	mount.port = link->port;
-	mount.path = link->share.guest;
-	mount.read_only = link->share.read_only;
-	mount.cache = link->share.read_only;
+	mount = (struct agent_mount){
+		.number = link->number,
+		.path = link->share.guest,
+		.read_only = link->share.read_only,
+	};
 	ret = agent_channel_mount(channel, &mount, reply);
 	if (ret == -EOPNOTSUPP)
 		return err_set(err, EOPNOTSUPP,
@@ -390,7 +229,8 @@ int shares_mounted(struct shares *shares, int error, struct err *err)
 			       "is in its way",
 			       link->host, link->share.guest);
 	case ENODEV:
-		return err_set(err, error, "share %s: the guest's kernel knows no 9P", link->host);
+		return err_set(err, error, "share %s: the guest's kernel knows no virtio-fs",
+			       link->host);
 	default:
 		return err_code(err, error, "share %s: the guest could not mount it at %s",
 				link->host, link->share.guest);

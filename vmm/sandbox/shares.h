@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shares of a sandbox: a vsock port for each, sessions of the file server (vmm/files) behind
- * the ports, and the mounts that the agent makes before any command starts.
+ * The shares of a sandbox and its served root: the host's directories, the file server's process
+ * (vmm/files/client.h) behind the machine's virtio-fs device, and the mounts that the agent makes
+ * before any command starts.
  *
- * The monitor knows which port stands for which share; only guest root can connect. A template has
- * no shares: they are mounted after the restore. A restored snapshot mounts again those whose
- * sessions did not go on, since a reset of the transport ends their connections.
+ * The guest has the device mounted once; each share is a directory of it, named by a number. A
+ * template has the mount and no shares: they are mounted after the restore. A restored snapshot
+ * keeps the mounts of those that are served again, and the others are mounted anew.
  */
 #ifndef CORDON_SANDBOX_SHARES_H
 #define CORDON_SANDBOX_SHARES_H
@@ -15,43 +16,51 @@
 
 #include "vmm/base/err.h"
 #include "vmm/base/loop.h"
-#include "vmm/files/files.h"
+#include "vmm/files/fuse.h"
 #include "vmm/machine/snapshot.h"
 
-#define SHARES_ROOT_PORT 1099u
-#define SHARES_PORT	 1100u /* of the first share; the others follow */
-#define SHARES_MSIZE \
-	(128u << 10) /* the longest message, which the guest's kernel allocates as one block */
+/* The served root's number; shares have lower ones. */
+#define SHARES_ROOT FILES_SHARES_MAX
 
 struct agent_channel;
 struct agent_reply;
+struct files_client;
+struct fs;
 struct guard;
 struct pack;
 struct unpack;
-struct vsock;
 
-/* The shares' sections in a snapshot (struct snapshot_owner). */
-#define SHARES_SECTION_CONNECTIONS 9u  /* to be ended by the restore; only if a session goes on */
-#define SHARES_SECTION_SESSION	   10u /* number: of the session */
-#define SHARES_SECTIONS		   2
-extern const struct snapshot_owned shares_sections[SHARES_SECTIONS];
+/* The shares' section in a snapshot (struct snapshot_owner): the file server's session. */
+#define SHARES_SECTION_SESSION 10u
+extern const struct snapshot_owned shares_section;
 
 struct share_link {
-	struct shares *shares;
 	struct files_share share;
-	char *host; /* for messages; for the root: see shares_open_root() */
-	bool kept;  /* a session went on after a restore, so it is mounted */
-	uint32_t port;
-	struct share_session *sessions;
-	unsigned session_count;
+	enum fused_cache cache;
+	char *host;	 /* for messages; for the root: see shares_open_root() */
+	unsigned number; /* the name of its directory on the device */
+	bool kept;	 /* it goes on after a restore, so it is mounted */
 };
 
 struct shares {
-	struct loop *loop;
 	struct share_link *link[FILES_SHARES_MAX];
 	struct share_link *root; /* the root file system, or NULL: not among the mounts */
 	unsigned count;
-	unsigned mounted; /* so far */
+	unsigned mounted;	     /* so far */
+	struct fs *fs;		     /* the device; NULL until shares_connect() */
+	struct files_client *client; /* NULL: nothing is served */
+	void (*died)(void *arg, const char *why);
+	void *arg;
+	struct {
+		struct loop *loop;
+		struct loop_timer timer;
+		unsigned requests; /* that the agent has not replied to */
+		void (*done)(void *arg);
+		void *arg;
+	} flush;
+	/* A restored session that nothing is served to: kept for the next snapshot. */
+	uint8_t *session;
+	size_t session_length;
 };
 
 /*
@@ -86,44 +95,45 @@ bool shares_directory(const struct shares *shares, unsigned number, struct share
 int shares_check_directories(const struct shares *shares, const struct share_directory *list,
 			     unsigned count, struct err *err);
 
-/* Listens for the guest's connections. 0 or -errno with a message. */
-int shares_listen(struct shares *shares, struct loop *loop, struct vsock *vsock, struct err *err);
+/*
+ * Starts the file server, unless there is nothing to serve, and connects it to the device. saved:
+ * what the device's driver has negotiated before, and the shares that go on, in a snapshot or
+ * template; NULL: the guest boots, so that the server is needed in any case. died is called from
+ * the loop if the server ends. Call it before the machine starts. 0 or -errno with a message.
+ */
+int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, struct guard *guard,
+		   const struct snapshot *saved, void (*died)(void *arg, const char *why),
+		   void *arg, struct err *err);
 
 /*
- * While held, shares begin no request of the guest. busy: the share with a request under way, for
- * messages, or NULL. shares NULL: there are none.
+ * The guard has another policy, by which the server decides already: what the guest's kernel has
+ * cached it drops on the agent's request.
  */
-void shares_hold(struct shares *shares, bool held);
-const char *shares_busy(const struct shares *shares);
+void shares_policy_changed(struct shares *shares, struct guard *guard,
+			   struct agent_channel *channel);
 
 /*
- * Saves the guest's sessions, which go on after a restore, and the ports of its other connections,
- * whose bytes may be lost. The guest must be paused, its shares held and not busy. 0 or -errno with
- * a message.
+ * Before a snapshot: makes the guest write what its programs have changed in mapped files. done is
+ * called from the loop, within SHARES_FLUSH_NS in any case; or, if nothing is served, at once.
  */
-int shares_save(struct shares *shares, struct vsock *vsock, struct pack *state, struct err *err);
+#define SHARES_FLUSH_NS UINT64_C(5000000000)
+void shares_flush(struct shares *shares, struct agent_channel *channel, void (*done)(void *arg),
+		  void *arg);
+/* done is no longer called. */
+void shares_flush_end(struct shares *shares);
 
 /*
- * Checks that the snapshot's sessions fit these shares: both serve the same root file system, or
- * none. 0 or -errno with a message.
+ * Saves the session, which goes on after a restore. The guest must be paused, the device held
+ * and idle. 0 or -errno with a message.
  */
-int shares_check_saved(const struct shares *shares, const struct snapshot *snapshot,
-		       struct err *err);
+int shares_save(struct shares *shares, struct pack *state, struct err *err);
 
 /*
- * Whether connections of the guest go on after the restore, which then does not reset its
- * transport.
+ * Checks that the snapshot's session fits these shares: both serve the same root file system, or
+ * none. Marks those that go on: the root, and shares at the same path in the guest and as writable
+ * as before, whatever directory of the host is behind them now. 0 or -errno with a message.
  */
-bool shares_saved_connections(const struct snapshot *snapshot);
-
-/*
- * Continues the snapshot's sessions after the checks: those of the root file system, and of shares
- * at the same path in the guest, whatever directory of the host is behind them now. These need not
- * be mounted again. Other connections of the guest are reset. Call it after the device's restore. 0
- * or -errno with a message.
- */
-int shares_restore(struct shares *shares, struct loop *loop, struct vsock *vsock,
-		   const struct snapshot *snapshot, struct err *err);
+int shares_check_saved(struct shares *shares, const struct snapshot *snapshot, struct err *err);
 
 /* The agent has connected: all shares must be mounted (again). */
 void shares_begin(struct shares *shares);

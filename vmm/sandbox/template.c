@@ -18,12 +18,16 @@
 #include "vmm/base/directory.h"
 #include "vmm/machine/agent_link.h"
 #include "vmm/machine/snapshot_format.h"
+#include "vmm/sandbox/shares.h"
 
 #define TEMPLATE_SUFFIX ".template"
 #define ENTRIES_MAX	4096
 #define BOOT_ID_BYTES	36
 
-static const struct snapshot_owned agent_section = {TEMPLATE_SECTION_AGENT, 1};
+static const struct snapshot_owned sections[] = {
+	{TEMPLATE_SECTION_AGENT, 1},
+	{SHARES_SECTION_SESSION, 1},
+};
 
 /* --- the directory ---------------------------------------------------------------------------- */
 
@@ -119,7 +123,8 @@ int template_find(struct template *template, const struct machine_config *config
 
 int template_open(const struct template *template, struct snapshot *snapshot, struct err *err)
 {
-	const struct snapshot_owner owner = {.section = &agent_section, .section_count = 1};
+	const struct snapshot_owner owner = {.section = sections,
+					     .section_count = ARRAY_SIZE(sections)};
 	int ret = snapshot_open(snapshot, template->path, &owner, err);
 
 	if (ret < 0)
@@ -164,16 +169,21 @@ static void evict(void)
 	free(entries);
 }
 
-/* Without the section the agent connects again after a restore, which takes longer. */
-static int save_agent(void *arg, struct pack *state, struct err *err)
+struct saving {
+	struct machine *machine;
+	struct shares *shares;
+};
+
+/* Without the agent's section it connects again after a restore, which takes longer. */
+static int save_owned(void *arg, struct pack *state, struct err *err)
 {
+	const struct saving *saving = arg;
 	struct pack payload = {.data = NULL};
 
-	(void)err;
-	if (agent_link_save(arg, &payload))
+	if (agent_link_save(saving->machine, &payload))
 		snapshot_add_section(state, TEMPLATE_SECTION_AGENT, 0, &payload);
 	pack_free(&payload);
-	return 0;
+	return shares_save(saving->shares, state, err);
 }
 
 bool template_keeps_agent(const struct snapshot *snapshot)
@@ -192,10 +202,16 @@ int template_resume_agent(const struct snapshot *snapshot, struct machine *machi
 	return agent_link_resume(machine, &payload, err);
 }
 
-int template_save(const struct template *template, struct machine *machine, struct err *err)
+int template_save(const struct template *template, struct machine *machine, struct shares *shares,
+		  struct err *err)
 {
+	struct saving saving = {.machine = machine, .shares = shares};
 	const struct snapshot_owner owner = {
-		.section = &agent_section, .section_count = 1, .save = save_agent, .arg = machine};
+		.section = sections,
+		.section_count = ARRAY_SIZE(sections),
+		.save = save_owned,
+		.arg = &saving,
+	};
 	int ret = snapshot_write(machine, &owner, template->path, template->key, err);
 
 	if (ret == 0)

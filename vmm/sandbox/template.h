@@ -22,6 +22,8 @@
 
 #define TEMPLATE_CACHE_MAX GIB(4) /* bytes of all templates; the least recently used go first */
 
+struct shares;
+
 struct template
 {
 	char path[PATH_MAX];
@@ -49,7 +51,8 @@ int template_resume_agent(const struct snapshot *snapshot, struct machine *machi
  * Writes the paused machine, and removes the least recently used templates if the cache exceeds its
  * size. Two processes may do this at once: one of the two files stays.
  */
-int template_save(const struct template *template, struct machine *machine, struct err *err);
+int template_save(const struct template *template, struct machine *machine, struct shares *shares,
+		  struct err *err);
 
 struct template_entry {
 	char name[64];	/* of the file */

@@ -277,10 +277,10 @@ static int overlay(void)
 /* The file systems that disks need can be mounted. */
 static int file_systems(void)
 {
-	static const char *const names[] = {"\tsquashfs\n", "\terofs\n",   "\text4\n",
-					    "\t9p\n",	    "\toverlay\n", "\tvirtiofs\n"};
+	static const char *const names[] = {"\tsquashfs\n", "\terofs\n", "\text4\n", "\toverlay\n",
+					    "\tvirtiofs\n"};
 	/* Served by programs (our patch 62). */
-	static const char *const missing[] = {"\tfuse\n", "\tfuseblk\n", "\tfusectl\n"};
+	static const char *const missing[] = {"\t9p\n", "\tfuse\n", "\tfuseblk\n", "\tfusectl\n"};
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The file server behind the virtio-fs device, and its session in snapshots. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/fs/fs.h"
+#include "vmm/agent/channel.h"
+#include "vmm/base/log.h"
+#include "vmm/base/pack.h"
+#include "vmm/files/client.h"
+#include "vmm/machine/snapshot_format.h"
+#include "vmm/policy/guard.h"
+#include "vmm/sandbox/shares_internal.h"
+
+static unsigned link_count(const struct shares *shares)
+{
+	return shares->count + (shares->root ? 1 : 0);
+}
+
+/* The shares by their place in the list, then the root. */
+static struct share_link *link_at(const struct shares *shares, unsigned index)
+{
+	return index < shares->count ? shares->link[index] : shares->root;
+}
+
+/* --- between device and server ---------------------------------------------------------------- */
+
+static const struct fs_server_ops server_ops = {
+	.take = files_client_take,
+	.send = files_client_send,
+	.wait = files_client_wait,
+	.reply = files_client_reply,
+	.release = files_client_release,
+	.waits = files_client_waits,
+};
+
+static void on_done(void *arg, unsigned slot)
+{
+	struct shares *shares = arg;
+
+	fs_done(shares->fs, slot);
+}
+
+static void on_room(void *arg)
+{
+	struct shares *shares = arg;
+
+	fs_room(shares->fs);
+}
+
+static void on_died(void *arg, const char *why)
+{
+	struct shares *shares = arg;
+
+	shares->died(shares->arg, why);
+}
+
+static const struct files_client_ops client_ops = {
+	.done = on_done, .room = on_room, .died = on_died};
+
+/* --- the session in a snapshot ---------------------------------------------------------------- */
+
+const struct snapshot_owned shares_section = {SHARES_SECTION_SESSION, 1};
+
+/* One of its directories. */
+struct saved_link {
+	unsigned number;
+	bool read_only;
+	char guest[FILES_GUEST_MAX], host[PATH_MAX];
+};
+
+static bool take_link(struct unpack *from, struct saved_link *saved)
+{
+	saved->number = unpack_u8(from);
+	saved->read_only = unpack_u8(from) != 0;
+	unpack_text(from, saved->guest, sizeof(saved->guest));
+	unpack_text(from, saved->host, sizeof(saved->host));
+	return !from->failed && saved->number <= SHARES_ROOT;
+}
+
+static struct share_link *find_link(const struct shares *shares, const struct saved_link *saved)
+{
+	unsigned i;
+
+	if (saved->number == SHARES_ROOT)
+		return shares->root;
+	for (i = 0; i < shares->count; i++)
+		if (strcmp(shares->link[i]->share.guest, saved->guest) == 0 &&
+		    shares->link[i]->share.read_only == saved->read_only)
+			return shares->link[i];
+	return NULL;
+}
+
+/* Whether the root is another one. A directory may have moved: the user who restores names it. */
+static bool is_other_root(const struct share_link *link, const struct saved_link *saved)
+{
+	return strcmp(link->host, saved->host) != 0 &&
+	       !(link->host[0] == '/' && saved->host[0] == '/');
+}
+
+/* Those that do not go on get the numbers that no saved one has, so that no old one means them. */
+static int number_others(struct shares *shares, const bool used[SHARES_ROOT + 1], struct err *err)
+{
+	unsigned next = 0, i;
+
+	for (i = 0; i < shares->count; i++) {
+		if (shares->link[i]->kept)
+			continue;
+		while (next < SHARES_ROOT && used[next])
+			next++;
+		if (next == SHARES_ROOT)
+			return err_set(err, E2BIG,
+				       "the snapshot's shares and the new ones are more than %u",
+				       SHARES_ROOT);
+		shares->link[i]->number = next++;
+	}
+	return 0;
+}
+
+static int match_links(struct shares *shares, struct unpack *from, bool *served, struct err *err)
+{
+	bool used[SHARES_ROOT + 1] = {false};
+	uint32_t count = unpack_count(from, SHARES_ROOT + 1);
+	struct saved_link saved;
+	struct share_link *link;
+
+	for (; count > 0; count--) {
+		if (!take_link(from, &saved) || used[saved.number])
+			return err_set(err, EINVAL, "what it says of a share makes no sense");
+		used[saved.number] = true;
+		link = find_link(shares, &saved);
+		if (saved.number == SHARES_ROOT) {
+			*served = true;
+			if (!link || is_other_root(link, &saved))
+				return err_set(err, EINVAL,
+					       "the snapshot's sandbox has %s as its root: say so "
+					       "with --rootfs",
+					       saved.host);
+		}
+		if (link && !link->kept) {
+			link->kept = true;
+			link->number = saved.number;
+		}
+	}
+	return from->failed ? err_set(err, EINVAL, "what it says of shares makes no sense")
+			    : number_others(shares, used, err);
+}
+
+int shares_check_saved(struct shares *shares, const struct snapshot *snapshot, struct err *err)
+{
+	struct unpack payload;
+	bool served = false;
+	int ret = 0;
+
+	if (snapshot_find(snapshot, SHARES_SECTION_SESSION, 0, &payload))
+		ret = match_links(shares, &payload, &served, err);
+	if (ret == 0 && shares->root && !served && snapshot->image[0])
+		return err_set(err, EINVAL,
+			       "the snapshot's sandbox has %s as its root: say so with --rootfs",
+			       snapshot->image);
+	if (ret == 0 && shares->root && !served)
+		ret = err_set(err, EINVAL,
+			      "the snapshot's sandbox has no root that is served from %s: leave "
+			      "out --rootfs",
+			      shares->root->host);
+	return ret;
+}
+
+int shares_save(struct shares *shares, struct pack *state, struct err *err)
+{
+	struct pack payload = {.limit = SNAPSHOT_STATE_MAX - state->length};
+	const struct share_link *link;
+	unsigned count = link_count(shares), i;
+	int ret = 0;
+
+	if (!shares->client && !shares->session)
+		return 0;
+	pack_u32(&payload, shares->client ? count : 0);
+	for (i = 0; shares->client && i < count; i++) {
+		link = link_at(shares, i);
+		pack_u8(&payload, (uint8_t)link->number);
+		pack_u8(&payload, link->share.read_only);
+		pack_text(&payload, link->share.guest);
+		pack_text(&payload, link->host);
+	}
+	if (shares->client)
+		ret = files_client_save(shares->client, &payload);
+	else
+		pack_bytes(&payload, shares->session, shares->session_length);
+	if (ret == 0 && payload.failed)
+		ret = err_set(err, E2BIG,
+			      "the guest has more files of its shares open than a snapshot can "
+			      "hold");
+	else if (ret < 0)
+		err_code(err, -ret, "the file server's state");
+	if (ret == 0)
+		snapshot_add_section(state, SHARES_SECTION_SESSION, 0, &payload);
+	pack_free(&payload);
+	return ret;
+}
+
+/* --- start and end ---------------------------------------------------------------------------- */
+
+/* Skips the directories, which shares_check_saved() has checked: the session follows. */
+static bool find_session(const struct snapshot *saved, struct unpack *session)
+{
+	struct saved_link link;
+	uint32_t count;
+
+	if (!snapshot_find(saved, SHARES_SECTION_SESSION, 0, session))
+		return false;
+	for (count = unpack_count(session, SHARES_ROOT + 1); count > 0; count--)
+		if (!take_link(session, &link))
+			return false;
+	return !session->failed;
+}
+
+static int keep_session(struct shares *shares, const struct unpack *session)
+{
+	shares->session_length = session->length - session->at;
+	shares->session = malloc(shares->session_length + 1);
+	if (!shares->session)
+		return -ENOMEM;
+	memcpy(shares->session, session->data + session->at, shares->session_length);
+	return 0;
+}
+
+struct limits_made {
+	uint64_t bytes, files;
+};
+
+static void find_limits(void *arg, const struct policy *policy)
+{
+	const struct policy_limits *limits = policy_limits(policy);
+	struct limits_made *made = arg;
+
+	made->bytes = policy_limit_effective(limits, POLICY_LIMIT_SHARE_DISK);
+	made->files = policy_limit_effective(limits, POLICY_LIMIT_SHARE_FILES);
+}
+
+static struct limits_made limits_now(struct guard *guard)
+{
+	struct limits_made made = {0};
+
+	if (guard)
+		guard_with_policy(guard, find_limits, &made);
+	return made;
+}
+
+static int start_server(struct shares *shares, struct loop *loop, struct guard *guard,
+			struct unpack *session, struct err *err)
+{
+	const struct limits_made limits = limits_now(guard);
+	const struct files_client_config config = {
+		.guard = guard,
+		.bytes_max = limits.bytes,
+		.files_max = limits.files,
+		.ops = &client_ops,
+		.arg = shares,
+	};
+	unsigned i;
+	int ret = files_client_create(&shares->client, loop, &config, err);
+
+	if (ret < 0)
+		return ret;
+	for (i = 0; ret == 0 && i < link_count(shares); i++) {
+		const struct share_link *link = link_at(shares, i);
+
+		ret = files_client_add(shares->client, link->number, &link->share, link->cache);
+		if (ret < 0)
+			return err_code(err, -ret, "share %s", link->host);
+	}
+	files_client_begin(shares->client);
+	if (session)
+		ret = files_client_restore(shares->client, session);
+	return ret < 0 ? err_code(err, -ret, "going on with the shares") : 0;
+}
+
+int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, struct guard *guard,
+		   const struct snapshot *saved, void (*died)(void *arg, const char *why),
+		   void *arg, struct err *err)
+{
+	struct unpack session;
+	bool has_session = saved && find_session(saved, &session);
+	int ret;
+
+	shares->fs = fs;
+	shares->flush.loop = loop;
+	shares->died = died;
+	shares->arg = arg;
+	if (saved && link_count(shares) == 0) {
+		ret = has_session ? keep_session(shares, &session) : 0;
+		return ret < 0 ? err_code(err, -ret, "the file server's state") : 0;
+	}
+	ret = start_server(shares, loop, guard, has_session ? &session : NULL, err);
+	if (ret < 0)
+		return ret;
+	fs_set_server(fs, &server_ops, shares->client);
+	return 0;
+}
+
+void shares_disconnect(struct shares *shares)
+{
+	if (shares->fs)
+		fs_set_server(shares->fs, NULL, NULL);
+	shares_flush_end(shares);
+	files_client_destroy(shares->client);
+	shares->client = NULL;
+	shares->fs = NULL;
+	free(shares->session);
+	shares->session = NULL;
+}
+
+/* --- while the sandbox runs ------------------------------------------------------------------- */
+
+void shares_policy_changed(struct shares *shares, struct guard *guard,
+			   struct agent_channel *channel)
+{
+	const struct limits_made limits = limits_now(guard);
+
+	if (!shares->client)
+		return;
+	files_client_limit(shares->client, limits.bytes, limits.files);
+	if (channel)
+		agent_channel_files(channel, AGENT_FILES_DROP, NULL);
+}
+
+static void flushed(struct shares *shares)
+{
+	void (*done)(void *arg) = shares->flush.done;
+
+	shares_flush_end(shares);
+	if (done)
+		done(shares->flush.arg);
+}
+
+static void flush_late(void *arg)
+{
+	log_warning("the guest has not written its changes to mapped files of shares in time");
+	flushed(arg);
+}
+
+/* The reply to a flush that was given up counts too: the last one ends the present flush. */
+static void flush_replied(void *arg, int error)
+{
+	struct shares *shares = arg;
+
+	(void)error;
+	if (--shares->flush.requests == 0)
+		flushed(shares);
+}
+
+void shares_flush(struct shares *shares, struct agent_channel *channel, void (*done)(void *arg),
+		  void *arg)
+{
+	const struct agent_reply reply = {.done = flush_replied, .arg = shares};
+
+	if (!shares->client || agent_channel_files(channel, AGENT_FILES_SYNC, &reply) < 0) {
+		done(arg);
+		return;
+	}
+	shares->flush.requests++;
+	shares->flush.done = done;
+	shares->flush.arg = arg;
+	shares->flush.timer = (struct loop_timer){.expired = flush_late, .arg = shares};
+	loop_timer_start(shares->flush.loop, &shares->flush.timer, SHARES_FLUSH_NS);
+}
+
+void shares_flush_end(struct shares *shares)
+{
+	if (!shares->flush.done)
+		return;
+	loop_timer_stop(shares->flush.loop, &shares->flush.timer);
+	shares->flush.done = NULL;
+}
