@@ -45,10 +45,10 @@ c_check() {
 		-DCORDON_VERSION='""' vmm devices boot guest-kernel/agent guest-kernel/program tests bench
 }
 
-# Words that are right here: passt is a program, .Nd is mdoc's, doas a command, Tread a 9P message;
-# the rest are names and deliberate misspellings in tests.
+# Words that are right here: passt is a program, .Nd is mdoc's, doas a command; the rest are names and
+# deliberate misspellings in tests.
 spelling() {
-	codespell -L passt,nd,doas,tread,ect,ue,noone,chek,alow,allowes,proceses "${prose_files[@]}"
+	codespell -L passt,nd,doas,ect,ue,noone,chek,alow,allowes,proceses "${prose_files[@]}"
 }
 
 # pyflakes has no mark for an import on purpose: ours is flake8's `# noqa`.

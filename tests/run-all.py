@@ -41,13 +41,13 @@ UNIT_HANG_SECONDS = 400         # of unit tests: no such program takes a minute,
 UNIT_TEST_HANG_SECONDS = 200    # of one test in it
 FUZZ_RUNS = 20000
 # These take 8 ms an input, 20 times as long as most. With CORDON_TEST_WHOLE=1 they get FUZZ_RUNS too.
-FUZZ_SLOW_RUNS = {"fuzz_9p": 4000, "fuzz_fs": 4000, "fuzz_fuse": 4000, "fuzz_vsock": 4000, "fuzz_relay_tcp": 4000}
+FUZZ_SLOW_RUNS = {"fuzz_fs": 4000, "fuzz_fuse": 4000, "fuzz_vsock": 4000, "fuzz_relay_tcp": 4000}
 # Slowest first, so that none is left alone at the end; the rest takes seconds.
-FUZZ_ORDER = ["fuzz_vsock", "fuzz_9p", "fuzz_fuse", "fuzz_fs", "fuzz_image", "fuzz_net_card", "fuzz_blk", "fuzz_control",
+FUZZ_ORDER = ["fuzz_vsock", "fuzz_fuse", "fuzz_fs", "fuzz_image", "fuzz_net_card", "fuzz_blk", "fuzz_control",
               "fuzz_policy", "fuzz_snapshot", "fuzz_mmio"]
 JOBS = 2                        # unit and fuzz programs at a time
 # These need the processors for themselves.
-RACES = {"test_blk_race", "test_files_race", "test_fuse_race", "test_guard", "test_vsock_load"}
+RACES = {"test_blk_race", "test_fuse_race", "test_guard", "test_vsock_load"}
 REPORT = re.compile(r"^(WARNING: ThreadSanitizer|=+\d+=+ *ERROR: \w+Sanitizer|.*: runtime error: )", re.M)
 CHECK_LINE = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
 

@@ -24,7 +24,7 @@
 #define BIG   (128u << 10)
 
 static struct files_host host;
-static struct fuse_client *const client = &host.fuse;
+static struct fuse_client *const client = &host.client;
 static struct files_client *files;
 static uint64_t directory, file, big_node, big_handle;
 static char data[BIG];
@@ -214,7 +214,7 @@ static void measure_all(const char *rules)
 	struct loop *loop;
 	unsigned i;
 
-	files_host_begin_fuse(&host, rules, false, FUSED_STRICT, NULL);
+	files_host_begin(&host, rules, false);
 	prepare_host();
 	for (i = 0; i < ARRAY_SIZE(operations) && !rules; i++)
 		printf("%s.host %.6g %s\n", operations[i].name,

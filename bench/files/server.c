@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file server's own cost: 9P requests of a client in the same process, without a guest, with no
- * policy and with one of 1,000 rules (.rules); and the system calls of a program on the host
- * (.host). Then a tree of FILES files: list, stat and read of each. Prints a line `ID VALUE UNIT` a
- * figure.
+ * The file server's own cost: FUSE requests of a client in the same process, without a guest and a
+ * process between, with no policy and with one of 1,000 rules (.rules); and the system calls of a
+ * program on the host (.host). Each name of a path is looked up, as of a share that the guest keeps
+ * nothing of. Then a tree of FILES files: list, stat and read of each. Prints a line `ID VALUE
+ * UNIT` a figure.
  *
  *   files-server DIRECTORY SECONDS FILES     (SECONDS: of each measurement)
  */
@@ -23,7 +24,7 @@
 #define RULES 1000
 
 static struct files_host host;
-static struct p9_client *const client = &host.client;
+static struct fuse_client *const client = &host.client;
 static char big[128 << 10];
 static double seconds;
 static bool failed;
@@ -41,13 +42,13 @@ static void need(bool good)
 	failed = failed || !good;
 }
 
-/* --- single operations, by 9P and on the host ------------------------------------------------- */
+/* --- single operations, by requests and on the host ------------------------------------------- */
 
-static void stat_9p(void)
+static void stat_request(void)
 {
-	struct p9_attributes attributes;
+	struct fuse_attr attr;
 
-	need(p9c_stat(client, "a/b/f", &attributes) == 0);
+	need(fc_stat(client, "a/b/f", &attr) == 0);
 }
 
 static void stat_host(void)
@@ -57,9 +58,9 @@ static void stat_host(void)
 	need(lstat(host_path(&host, "a/b/f"), &status) == 0);
 }
 
-static void open_9p(void)
+static void open_request(void)
 {
-	need(p9c_cat(client, "a/b/f", big, 4096) == 0);
+	need(fc_cat(client, "a/b/f", big, 4096) == 0);
 }
 
 static void open_host(void)
@@ -70,15 +71,16 @@ static void open_host(void)
 	close(fd);
 }
 
-static void create_9p(void)
+static void create_request(void)
 {
-	size_t n;
+	uint64_t directory, node, fh;
 
-	need(p9c_go(client, "a/b", 2) == 0);
-	need(p9c_create(client, 2, "new", P9_RDWR | P9_EXCL, 0644) == 0);
-	need(p9c_write(client, 2, 0, big, 4096, &n) == 0);
-	need(p9c_clunk(client, 2) == 0 && p9c_go(client, "a/b", 2) == 0);
-	need(p9c_unlink(client, 2, "new", 0) == 0 && p9c_clunk(client, 2) == 0);
+	need(fc_go(client, "a/b", &directory) == 0);
+	need(fc_create(client, directory, "new", O_RDWR | O_EXCL, 0644, &node, &fh) == 0);
+	need(fc_write(client, node, fh, 0, big, 4096, 0) == 0);
+	need(fc_release(client, node, fh) == 0);
+	need(fc_unlink(client, directory, "new") == 0);
+	need(fc_forget(client, node, 1) == FC_NONE);
 }
 
 static void create_host(void)
@@ -91,9 +93,9 @@ static void create_host(void)
 	need(unlink(path) == 0);
 }
 
-static void list_9p(void)
+static void list_request(void)
 {
-	need(p9c_ls(client, "many", big, sizeof(big)) == 0);
+	need(fc_ls(client, "many", big, sizeof(big)) == 0);
 }
 
 static void list_host(void)
@@ -105,18 +107,18 @@ static void list_host(void)
 	closedir(directory);
 }
 
-static void read_9p(void)
+static uint64_t big_node, big_fh;
+
+static void read_request(void)
 {
 	size_t n;
 
-	need(p9c_read(client, 5, 0, sizeof(big), big, &n) == 0 && n == sizeof(big));
+	need(fc_read(client, big_node, big_fh, 0, sizeof(big), big, &n) == 0 && n == sizeof(big));
 }
 
-static void write_9p(void)
+static void write_request(void)
 {
-	size_t n;
-
-	need(p9c_write(client, 5, 0, big, sizeof(big), &n) == 0);
+	need(fc_write(client, big_node, big_fh, 0, big, sizeof(big), 0) == 0);
 }
 
 static int big_fd;
@@ -133,12 +135,15 @@ static void write_host(void)
 
 static const struct {
 	const char *name;
-	void (*by_9p)(void), (*on_host)(void);
+	void (*by_request)(void), (*on_host)(void);
 	bool big;
 } operations[] = {
-	{"stat", stat_9p, stat_host, false},	   {"read-small", open_9p, open_host, false},
-	{"create", create_9p, create_host, false}, {"list", list_9p, list_host, false},
-	{"read-big", read_9p, read_host, true},	   {"write-big", write_9p, write_host, true},
+	{"stat", stat_request, stat_host, false},
+	{"read-small", open_request, open_host, false},
+	{"create", create_request, create_host, false},
+	{"list", list_request, list_host, false},
+	{"read-big", read_request, read_host, true},
+	{"write-big", write_request, write_host, true},
 };
 
 static double measure(void (*operation)(void))
@@ -175,20 +180,20 @@ static void make_tree(unsigned files)
 }
 
 /* As tar does it: lists each directory, stats and reads each file. */
-static double tree_9p(unsigned files)
+static double tree_request(unsigned files)
 {
-	struct p9_attributes attributes;
 	double start = now();
+	struct fuse_attr attr;
 	char text[256];
 	unsigned i;
 
 	for (i = 0; i < files; i++) {
 		snprintf(path, sizeof(path), "tree/%u", i / 100);
 		if (i % 100 == 0)
-			need(p9c_ls(client, path, big, sizeof(big)) == 0);
+			need(fc_ls(client, path, big, sizeof(big)) == 0);
 		snprintf(path, sizeof(path), "tree/%u/file-%u", i / 100, i);
-		need(p9c_stat(client, path, &attributes) == 0);
-		need(p9c_cat(client, path, text, sizeof(text)) == 0);
+		need(fc_stat(client, path, &attr) == 0);
+		need(fc_cat(client, path, text, sizeof(text)) == 0);
 	}
 	return now() - start;
 }
@@ -231,6 +236,7 @@ static char *make_rules(void)
 
 static void prepare(const char *rules, unsigned files)
 {
+	struct fuse_open_out opened;
 	char name[32];
 	unsigned i;
 
@@ -248,7 +254,9 @@ static void prepare(const char *rules, unsigned files)
 	host_write(&host, "big", "");
 	big_fd = open(host_path(&host, "big"), O_RDWR | O_CLOEXEC);
 	write_host();
-	need(p9c_go(client, "big", 5) == 0 && p9c_open(client, 5, P9_RDWR) == 0);
+	need(fc_go(client, "big", &big_node) == 0);
+	need(fc_open(client, big_node, O_RDWR, &opened) == 0);
+	big_fh = opened.fh;
 	make_tree(files);
 }
 
@@ -269,12 +277,12 @@ static void measure_all(const char *rules, unsigned files)
 
 	prepare(rules, files);
 	for (i = 0; i < ARRAY_SIZE(operations); i++) {
-		show(i, suffix, measure(operations[i].by_9p));
+		show(i, suffix, measure(operations[i].by_request));
 		if (!rules)
 			show(i, ".host", measure(operations[i].on_host));
 	}
 	tree_host(files);
-	printf("tree%s %.6g ms\n", suffix, tree_9p(files) * 1e3);
+	printf("tree%s %.6g ms\n", suffix, tree_request(files) * 1e3);
 	if (!rules)
 		printf("tree.host %.6g ms\n", tree_host(files) * 1e3);
 	close(big_fd);

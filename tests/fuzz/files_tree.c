@@ -59,9 +59,9 @@ void files_tree_check(const struct files_host *host)
 const char *files_tree_name(struct fuzz_script *script)
 {
 	static const char *const names[] = {
-		"d",	"f",	   ".env", "denied",	 "read",     "log",    "a",
-		"b",	"link",	   "fifo", "user.x",	 "9P2000.L", "..",     ".",
-		"",	"x/y",	   "/",	   "../secret",	 "read/f",   "user.y", "security.x",
+		"d",	"f",	   ".env", "denied",	 "read",   "log",    "a",
+		"b",	"link",	   "fifo", "user.x",	 "c",	   "..",     ".",
+		"",	"x/y",	   "/",	   "../secret",	 "read/f", "user.y", "security.x",
 		"log2", "denied2", "\xff", "nnnnnnnnnn",
 	};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small shared tree under rules, for the fuzz targets of the file servers. */
+/* A small shared tree under rules, for fuzz targets of the file server. */
 #ifndef CORDON_FUZZ_FILES_TREE_H
 #define CORDON_FUZZ_FILES_TREE_H
 

@@ -16,7 +16,7 @@
 #define KNOWN	     8
 
 static struct files_host host;
-static struct fuse_client *const client = &host.fuse;
+static struct fuse_client *const client = &host.client;
 
 /* The last numbers that the server has told. */
 static uint64_t nodes[KNOWN], handles[KNOWN];
@@ -321,8 +321,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	files_tree_begin();
 	read_only = fuzz_rarely(&script, 8);
 	kind = fuzz_below(&script, 6);
-	files_host_begin_fuse(&host, files_tree_rules, read_only, (enum fused_cache)(kind % 3),
-			      NULL);
+	files_host_begin_as(&host, files_tree_rules, read_only, (enum fused_cache)(kind % 3), NULL);
 	host.share.remember = kind >= 3;
 	files_tree_make(&host);
 	memset(waiting, 0, sizeof(waiting));

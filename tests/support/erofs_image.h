@@ -76,7 +76,7 @@ uint64_t erofs_image_block(const struct erofs_image *image, const struct erofs_f
 			   uint64_t block, uint64_t *room);
 
 /*
- * Whether the image has the same tree as the directory that image_unpack() has made: names, types,
+ * Whether the image has the same tree as the directory that image_tree() has made: names, types,
  * permissions (a tree has more of them for its owner), sizes and contents. NULL, or a path that
  * differs.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attacks on the file servers that are the same for each protocol: a host that exchanges a
- * directory for a link that leads out of the share, and other spellings of a denied path.
+ * Attacks on the file server: a host that exchanges a directory for a link that leads out of the
+ * share, and other spellings of a denied path.
  */
 #ifndef CORDON_TEST_FILES_ATTACKS_H
 #define CORDON_TEST_FILES_ATTACKS_H

@@ -38,7 +38,7 @@ static struct policy *parse(const char *rules)
 	return policy;
 }
 
-static void begin(struct files_host *host, const char *policy, bool read_only)
+void files_host_begin_share(struct files_host *host, const char *policy, bool read_only)
 {
 	struct files_share_config config = {
 		.guest = "/w", .read_only = read_only, .id_base = 100000};
@@ -63,34 +63,25 @@ static void begin(struct files_host *host, const char *policy, bool read_only)
 	need(files_share_open(&host->share, &config, &err) == 0, err.text);
 }
 
-void files_host_begin_share(struct files_host *host, const char *policy, bool read_only)
+void files_host_begin_as(struct files_host *host, const char *policy, bool read_only,
+			 enum fused_cache cache, const struct fuse_session_config *config)
 {
-	begin(host, policy, read_only);
-}
-
-void files_host_begin(struct files_host *host, const char *policy, bool read_only)
-{
-	begin(host, policy, read_only);
-	need(files_session_create(&host->client.session, &host->share) == 0, "session");
-	need(p9c_version(&host->client, FILES_MSIZE_MAX, P9_VERSION) == 0 &&
-		     p9c_attach(&host->client, P9C_ROOT) == 0,
-	     "attach");
-}
-
-void files_host_begin_fuse(struct files_host *host, const char *policy, bool read_only,
-			   enum fused_cache cache, const struct fuse_session_config *config)
-{
-	struct fuse_client *client = &host->fuse;
+	struct fuse_client *client = &host->client;
 	struct fuse_entry_out entry;
 	struct fuse_init_out init;
 
-	begin(host, policy, read_only);
+	files_host_begin_share(host, policy, read_only);
 	need(fuse_session_create(&client->session, config) == 0, "session");
 	need(fuse_session_enter() == 0, "enter");
 	need(fuse_session_add(client->session, "0", &host->share, cache) == 0, "root");
 	need(fc_init(client, UINT64_MAX, &init) == 0, "INIT");
 	need(fc_lookup(client, FUSE_ROOT_ID, "0", &entry) == 0, "LOOKUP");
 	client->root = entry.nodeid;
+}
+
+void files_host_begin(struct files_host *host, const char *policy, bool read_only)
+{
+	files_host_begin_as(host, policy, read_only, FUSED_STRICT, NULL);
 }
 
 void files_host_replace(struct files_host *host, const char *policy)
@@ -117,8 +108,7 @@ static int remove_one(const char *path, const struct stat *stat, int type, struc
 
 void files_host_end(struct files_host *host)
 {
-	files_session_destroy(host->client.session);
-	fuse_session_destroy(host->fuse.session);
+	fuse_session_destroy(host->client.session);
 	files_share_close(&host->share);
 	guard_destroy(host->guard);
 	nftw(host->top, open_up, 16, FTW_PHYS);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For the file servers' tests: a host directory, shared as /w under a policy, and a client. */
+/* For the file server's tests: a host directory, shared as /w under a policy, and a client. */
 #ifndef CORDON_TEST_FILES_HOST_H
 #define CORDON_TEST_FILES_HOST_H
 
 #include "tests/support/fuse_client.h"
-#include "tests/support/p9_client.h"
 #include "vmm/policy/guard.h"
 
 struct files_host {
@@ -12,18 +11,20 @@ struct files_host {
 	char base[272]; /* the shared directory in it */
 	struct files_share share;
 	struct guard *guard;
-	struct p9_client client;
-	struct fuse_client fuse;
+	struct fuse_client client;
 };
 
 /* Where temporary directories are made: "/tmp". */
 extern const char *files_host_directory;
 
-/* policy: the rules of a policy file, without its first line; NULL: everything is allowed. */
+/*
+ * Begins a session whose root "0" is the share, which is strict. policy: the rules of a policy
+ * file, without its first line; NULL: everything is allowed.
+ */
 void files_host_begin(struct files_host *host, const char *policy, bool read_only);
-/* The same with a FUSE session, whose root "0" is the share; config may be NULL. */
-void files_host_begin_fuse(struct files_host *host, const char *policy, bool read_only,
-			   enum fused_cache cache, const struct fuse_session_config *config);
+/* The same with another cache or configuration, which may be NULL. */
+void files_host_begin_as(struct files_host *host, const char *policy, bool read_only,
+			 enum fused_cache cache, const struct fuse_session_config *config);
 /* The same without a session. */
 void files_host_begin_share(struct files_host *host, const char *policy, bool read_only);
 void files_host_end(struct files_host *host);

@@ -2,7 +2,7 @@
 #include "tests/unit/files_client_common.h"
 
 struct files_host host;
-struct fuse_client *const client = &host.fuse;
+struct fuse_client *const client = &host.client;
 struct files_client *files;
 struct files_told told;
 struct loop *loop;

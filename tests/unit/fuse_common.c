@@ -2,7 +2,7 @@
 #include "tests/unit/fuse_common.h"
 
 struct files_host host;
-struct fuse_client *const client = &host.fuse;
+struct fuse_client *const client = &host.client;
 
 const char ruled[] = "file hide   /w/**/.env\n"
 		     "file deny   /w/denied/**\n"
@@ -12,7 +12,7 @@ const char ruled[] = "file hide   /w/**/.env\n"
 
 void begin_fuse(const char *policy, bool read_only)
 {
-	files_host_begin_fuse(&host, policy, read_only, FUSED_STRICT, NULL);
+	files_host_begin(&host, policy, read_only);
 }
 
 void begin_ruled(const char *policy, bool read_only)

@@ -27,25 +27,6 @@ struct policy *make(unsigned number, const char *rules)
 	return policy;
 }
 
-void go(struct files_host *host, uint32_t fid)
-{
-	const char *at = deep + 3, *end;
-	char names[64];
-	uint32_t from = P9C_ROOT;
-	unsigned i;
-
-	while (*at) {
-		for (i = 0, end = at; i < 16 && *end; i++) {
-			end += strcspn(end, "/");
-			end += *end == '/';
-		}
-		snprintf(names, sizeof(names), "%.*s", (int)(end - at), at);
-		ck_assert_int_eq(p9c_walk(&host->client, from, fid, names, NULL), 0);
-		from = fid;
-		at = end;
-	}
-}
-
 uint64_t used(const struct files_host *host, uint64_t *before)
 {
 	uint64_t now = guard_uses(host->guard), since = now - *before;

@@ -32,9 +32,6 @@ size_t make_deep(void);
 /* Policies are told apart by their files' names: "p0", "p1" ... */
 struct policy *make(unsigned number, const char *rules);
 
-/* The path of so many components, 16 at a time. */
-void go(struct files_host *host, uint32_t fid);
-
 /* Decisions since *before. */
 uint64_t used(const struct files_host *host, uint64_t *before);
 

@@ -4,6 +4,7 @@
 struct forged_image image;
 struct forged_layer layer;
 struct image_counts counts;
+uint64_t left_out;
 struct err why;
 
 void add(const struct forged_entry *entries, enum layer_kind kind)
@@ -22,7 +23,8 @@ int unpack_with(const struct image_limits *limits)
 	why.text[0] = '\0';
 	ret = image_source_open(&source, path, &why);
 	if (ret == 0)
-		ret = image_unpack(&image.manifest, &source, image.out_fd, limits, &counts, &why);
+		ret = image_tree(&image.manifest, &source, image.out_fd, limits, &counts, &left_out,
+				 &why);
 	image_source_close(&source);
 	ck_assert_msg(ret == 0 || why.text[0], "an error without a message");
 	return ret;

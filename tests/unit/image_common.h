@@ -10,20 +10,21 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/support/forged_image.h"
+#include "tests/support/image_tree.h"
 #include "tests/support/unit.h"
 #include "vmm/base/fd.h"
-#include "vmm/image/extract.h"
 #include "vmm/image/layer.h"
+#include "vmm/image/tar.h"
 
 #define ENTRIES(...) ((const struct forged_entry[]){__VA_ARGS__, {.type = 0}})
 
 extern struct forged_image image;
 extern struct forged_layer layer;
 extern struct image_counts counts;
+extern uint64_t left_out; /* of the tree */
 extern struct err why;
 
 void add(const struct forged_entry *entries, enum layer_kind kind);

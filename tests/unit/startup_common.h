@@ -5,7 +5,6 @@
 
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/sandbox.h"
-#include "vmm/sandbox/share_session.h"
 
 /* An agent in memory: replies to each request, and notes what it got. */
 struct fake {

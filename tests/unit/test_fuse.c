@@ -305,6 +305,15 @@ START_TEST(a_removed_file_lives_on_while_it_is_open)
 }
 END_TEST
 
+/* Through an open file, as ftruncate(2) and fchmod(2) do. */
+static int change_open(uint64_t node, uint64_t fh, uint32_t valid)
+{
+	const struct fuse_setattr_in in = {
+		.valid = valid | FATTR_FH, .fh = fh, .size = 3, .mode = 0600};
+
+	return fc_call(client, FUSE_SETATTR, node, &in, sizeof(in));
+}
+
 /* Without a name there is nothing to decide about: an open file stays what it was opened for. */
 START_TEST(a_removed_file_is_changed_only_as_it_was_opened)
 {
@@ -329,6 +338,8 @@ START_TEST(a_removed_file_is_changed_only_as_it_was_opened)
 		ck_assert_int_eq(fc_unlink(client, ROOT, name), 0);
 		ck_assert_int_eq(fc_setattr(client, node, FATTR_SIZE, 0, 4), opens[i].size);
 		ck_assert_int_eq(fc_setattr(client, node, FATTR_MODE, 0600, 0), opens[i].mode);
+		ck_assert_int_eq(change_open(node, fh, FATTR_SIZE), opens[i].size);
+		ck_assert_int_eq(change_open(node, fh, FATTR_MODE), opens[i].mode);
 		ck_assert_int_eq(fc_release(client, node, fh), 0);
 	}
 	files_host_end(&host);

@@ -188,7 +188,10 @@ START_TEST(extended_attributes_of_users_only)
 		ck_assert_int_eq(fc_set_xattr(client, f, "user.empty", "", 0, 0), 0);
 		ck_assert_int_eq(fc_get_xattr(client, f, "user.empty", value, 9, &n), 0);
 		ck_assert_uint_eq(n, 0);
+		if (setxattr(host_path(&host, "f"), "trusted.hidden", "x", 1, 0) < 0)
+			ck_assert_int_eq(errno, EPERM); /* not as root: there is none to hide */
 		ck_assert_int_eq(fc_list_xattr(client, f, value, sizeof(value), &n), 0);
+		ck_assert_ptr_null(memmem(value, n, "trusted", 7));
 		ck_assert_ptr_nonnull(memmem(value, n, "user.color", 11));
 		ck_assert_ptr_nonnull(memmem(value, n, "user.empty", 11));
 		ck_assert_int_eq(fc_call(client, FUSE_REMOVEXATTR, f, "user.color", 11), 0);

@@ -2,11 +2,6 @@
 /* The FUSE server against what no guest's kernel would send. */
 #include "tests/unit/fuse_common.h"
 
-#include <sys/resource.h>
-
-#include "vmm/base/budget.h"
-#include "vmm/base/fd.h"
-
 /* --- every request, whole and broken -----------------------------------------------------------
  */
 
@@ -186,6 +181,45 @@ START_TEST(forged_numbers_are_refused)
 }
 END_TEST
 
+/* Every request about names in a directory, about a file; and reading each as the other. */
+START_TEST(a_file_is_no_directory_and_a_directory_no_file)
+{
+	struct fuse_entry_out entry;
+	uint64_t file, fh, made, made_fh, directory, directory_fh;
+	char text[64];
+	size_t n;
+
+	begin_fuse(NULL, false);
+	host_write(&host, "f", "x");
+	host_mkdir(&host, "d");
+	fh = opened("f", O_RDONLY, &file);
+	directory = node_of("d");
+	ck_assert_int_eq(fc_opendir(client, directory, &directory_fh), 0);
+	ck_assert_int_eq(fc_lookup(client, file, "x", &entry), ENOTDIR);
+	ck_assert_int_eq(fc_mkdir(client, file, "x", 0755), ENOTDIR);
+	ck_assert_int_eq(fc_mknod(client, file, "x", S_IFREG | 0644), ENOTDIR);
+	ck_assert_int_eq(fc_symlink(client, file, "x", "y"), ENOTDIR);
+	ck_assert_int_eq(fc_link(client, file, "x", file), ENOTDIR);
+	ck_assert_int_eq(fc_unlink(client, file, "x"), ENOTDIR);
+	ck_assert_int_eq(fc_rmdir(client, file, "x"), ENOTDIR);
+	ck_assert_int_eq(fc_rename(client, file, "x", ROOT, "y", 0), ENOTDIR);
+	ck_assert_int_eq(fc_rename(client, ROOT, "d", file, "x", 0), ENOTDIR);
+	ck_assert_int_eq(fc_create(client, file, "x", O_RDWR, 0644, &made, &made_fh), ENOTDIR);
+	ck_assert_int_eq(fc_opendir(client, file, &made_fh), ENOTDIR);
+	ck_assert_int_eq(fc_list(client, file, fh, 400, text, sizeof(text), NULL), ENOTDIR);
+	ck_assert_int_eq(fc_read(client, directory, directory_fh, 0, 1, text, &n), EISDIR);
+	ck_assert_int_eq(fc_write(client, directory, directory_fh, 0, "x", 1, 0), EISDIR);
+	ck_assert_str_eq(host_read(&host, "f"), "x");
+	/* The twins. */
+	ck_assert_int_eq(fc_create(client, directory, "x", O_RDWR, 0644, &made, &made_fh), 0);
+	ck_assert_int_eq(fc_list(client, directory, directory_fh, 400, text, sizeof(text), NULL),
+			 0);
+	ck_assert_ptr_nonnull(strstr(text, "x\n"));
+	ck_assert_int_eq(fc_read(client, file, fh, 0, 1, text, &n), 0);
+	files_host_end(&host);
+}
+END_TEST
+
 START_TEST(unknown_requests_are_not_implemented)
 {
 	static const uint32_t unknown[] = {0,
@@ -333,6 +367,6 @@ START_TEST(offsets_of_listings_are_only_hints)
 END_TEST
 
 UNIT_MAIN("fuse_bad", messages_cut_at_every_byte_are_refused, forged_numbers_are_refused,
-	  unknown_requests_are_not_implemented, replies_stay_within_their_room,
-	  counts_beyond_the_message_are_cut_or_refused, the_largest_write_and_one_byte_more,
-	  offsets_of_listings_are_only_hints)
+	  a_file_is_no_directory_and_a_directory_no_file, unknown_requests_are_not_implemented,
+	  replies_stay_within_their_room, counts_beyond_the_message_are_cut_or_refused,
+	  the_largest_write_and_one_byte_more, offsets_of_listings_are_only_hints)

@@ -200,6 +200,45 @@ START_TEST(open_files_are_bounded_and_given_back)
 }
 END_TEST
 
+#define BUDGET_LEFT 100 /* of which the other uses have at least 50, the rest is for moments */
+
+/* Under a low limit of descriptors a guest that opens all it can leaves some for everything else.
+ */
+START_TEST(open_files_leave_descriptors_for_others)
+{
+	const struct rlimit few = {512, 512};
+	struct fuse_open_out open;
+	uint64_t node, fh[1000];
+	struct err err;
+	unsigned i, opens = 0;
+	int spare[BUDGET_LEFT], ret;
+
+	begin_fuse(NULL, false);
+	host_write(&host, "f", "x");
+	node = node_of("f");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	ck_assert_int_eq(budget_divide(&err), 0);
+	for (i = 0; i < ARRAY_SIZE(fh); i++) {
+		ret = fc_open(client, node, O_RDONLY, &open);
+		ck_assert_msg(ret == 0 || ret == EMFILE, "%d", ret);
+		if (ret == 0)
+			fh[opens++] = open.fh;
+	}
+	ck_assert_uint_eq(opens, budget(BUDGET_FILES));
+	ck_assert_uint_lt(opens, 256);
+	for (i = 0; i < BUDGET_LEFT; i++)
+		ck_assert_int_ge(spare[i] = dup(STDIN_FILENO), 0);
+	while (i > 0)
+		close(spare[--i]);
+	/* One is closed: one more can be opened. */
+	ck_assert_int_eq(fc_release(client, node, fh[--opens]), 0);
+	ck_assert_int_eq(fc_try_open(client, "f", O_RDONLY), 0);
+	while (opens > 0)
+		ck_assert_int_eq(fc_release(client, node, fh[--opens]), 0);
+	files_host_end(&host);
+}
+END_TEST
+
 START_TEST(a_batch_of_forgets_is_bounded)
 {
 	struct fuse_batch_forget_in in = {.count = 60000};
@@ -222,4 +261,5 @@ END_TEST
 
 UNIT_MAIN("fuse_bounds", invalid_names_are_refused, targets_of_links_are_bounded,
 	  paths_end_where_the_hosts_kernel_ends_them, nodes_are_bounded_and_given_back,
-	  open_files_are_bounded_and_given_back, a_batch_of_forgets_is_bounded)
+	  open_files_are_bounded_and_given_back, open_files_leave_descriptors_for_others,
+	  a_batch_of_forgets_is_bounded)

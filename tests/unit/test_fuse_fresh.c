@@ -192,7 +192,7 @@ START_TEST(a_loose_root_is_kept_with_what_it_lacks)
 	struct fuse_open_out open;
 	struct fuse_entry_out entry;
 
-	files_host_begin_fuse(&host, ruled, true, FUSED_LOOSE, NULL);
+	files_host_begin_as(&host, ruled, true, FUSED_LOOSE, NULL);
 	files_host_fill(&host);
 	ck_assert_int_eq(fc_lookup(client, ROOT, "read", &entry), 0);
 	ck_assert_uint_eq(entry.entry_valid, FUSED_LOOSE_SECONDS);
@@ -219,7 +219,7 @@ START_TEST(without_a_cache_each_read_is_a_request)
 {
 	struct fuse_entry_out entry;
 
-	files_host_begin_fuse(&host, NULL, false, FUSED_NONE, NULL);
+	files_host_begin_as(&host, NULL, false, FUSED_NONE, NULL);
 	host_write(&host, "f", "x");
 	settle("f");
 	ck_assert_int_eq(fc_lookup(client, ROOT, "f", &entry), 0);

@@ -253,6 +253,26 @@ START_TEST(links_of_the_host_lead_nowhere)
 }
 END_TEST
 
+START_TEST(a_file_truncated_while_it_is_read_just_ends)
+{
+	uint64_t node, fh;
+	char text[64];
+	size_t n;
+
+	begin_fuse(NULL, false);
+	host_write(&host, "f", "0123456789");
+	fh = opened("f", O_RDONLY, &node);
+	ck_assert_int_eq(fc_read(client, node, fh, 0, 5, text, &n), 0);
+	ck_assert_uint_eq(n, 5);
+	ck_assert_int_eq(truncate(host_path(&host, "f"), 3), 0);
+	ck_assert_int_eq(fc_read(client, node, fh, 5, 5, text, &n), 0);
+	ck_assert_uint_eq(n, 0);
+	ck_assert_int_eq(fc_read(client, node, fh, 0, 5, text, &n), 0);
+	ck_assert_uint_eq(n, 3);
+	files_host_end(&host);
+}
+END_TEST
+
 START_TEST(a_share_whose_directory_vanishes_has_nothing)
 {
 	struct fuse_attr attr;
@@ -355,5 +375,5 @@ UNIT_MAIN("fuse_io", room_is_allocated_and_holes_are_made_and_found,
 	  files_are_copied_on_the_host_under_the_rules_of_both,
 	  a_file_without_a_name_gets_one_where_the_rules_allow_it,
 	  fifos_sockets_and_devices_are_shown_and_never_opened, links_of_the_host_lead_nowhere,
-	  a_share_whose_directory_vanishes_has_nothing,
+	  a_file_truncated_while_it_is_read_just_ends, a_share_whose_directory_vanishes_has_nothing,
 	  a_sync_of_the_mount_is_done_after_writes_only, threads_may_close_what_others_use)

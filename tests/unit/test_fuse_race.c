@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/fanotify.h>
 
 /* --- a host that exchanges directories ---------------------------------------------------------
  */
@@ -193,6 +194,62 @@ START_TEST(two_sessions_of_a_guest_get_no_further_than_one)
 }
 END_TEST
 
+/* --- a slow disk -------------------------------------------------------------------------------
+ */
+
+static void *open_slow(void *arg)
+{
+	int *ret = arg;
+
+	*ret = fc_try_open(&other, "slow", O_RDONLY);
+	return NULL;
+}
+
+/* A file whose opening takes as long as the test likes: fanotify asks it first. */
+START_TEST(a_slow_disk_holds_up_its_own_root_only)
+{
+	struct fanotify_event_metadata event;
+	struct fanotify_response response = {.response = FAN_ALLOW};
+	int notify = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
+	struct fuse_entry_out entry;
+	struct fuse_attr attr;
+	pthread_t thread;
+	char text[8];
+	int ret = -1;
+
+	begin_fuse(NULL, false);
+	host_write(&host, "slow", "s");
+	host_write(&host, "fast", "f");
+	if (notify < 0 || fanotify_mark(notify, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD,
+					host_path(&host, "slow")) < 0) {
+		fprintf(stderr, "no fanotify (%s): not tested\n", strerror(errno));
+		files_host_end(&host);
+		return;
+	}
+	memset(&other, 0, sizeof(other));
+	other.session = client->session;
+	other.root = client->root;
+	ck_assert_int_eq(fuse_session_add(client->session, "1", &host.share, FUSED_STRICT), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, open_slow, &ret), 0);
+	/* The other thread is in open(2) now, and stays there. */
+	ck_assert_int_eq(read(notify, &event, sizeof(event)), sizeof(event));
+	ck_assert_int_eq(fc_lookup(client, FUSE_ROOT_ID, "1", &entry), 0);
+	client->root = entry.nodeid;
+	ck_assert_int_eq(fc_cat(client, "fast", text, sizeof(text)), 0);
+	ck_assert_str_eq(text, "f");
+	ck_assert_int_eq(fc_getattr(client, FUSE_ROOT_ID, &attr), 0);
+	ck_assert_int_eq(fuse_session_remove(client->session, "1"), 0);
+	ck_assert_int_eq(ret, -1);
+	response.fd = event.fd;
+	ck_assert_int_eq(write(notify, &response, sizeof(response)), sizeof(response));
+	close(event.fd);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_eq(ret, 0);
+	close(notify);
+	files_host_end(&host);
+}
+END_TEST
+
 UNIT_MAIN("fuse_race", a_directory_exchanged_for_a_link_never_leads_out,
 	  a_directory_moved_out_of_the_share_takes_its_nodes_nowhere,
-	  two_sessions_of_a_guest_get_no_further_than_one)
+	  two_sessions_of_a_guest_get_no_further_than_one, a_slow_disk_holds_up_its_own_root_only)

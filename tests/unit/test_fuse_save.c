@@ -1,53 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The FUSE server: sessions that are saved, and restored as another one. */
 #include "tests/unit/fuse_common.h"
-
-#include "vmm/base/pack.h"
-
-static struct pack saved;
-
-static void save(void)
-{
-	pack_free(&saved);
-	saved = (struct pack){.data = NULL};
-	fuse_session_save(client->session, &saved);
-	ck_assert(!saved.failed);
-}
-
-/* Reads bytes back into a session of its own, whose roots are added in this order; 0 or -errno. */
-static int read_back(const uint8_t *data, size_t length, const char *const *roots, size_t count)
-{
-	/* A copy of just that size: the sanitizer sees what is read beyond it. */
-	uint8_t *copy = memcpy(malloc(length + 1), data, length);
-	struct unpack from = {.data = copy, .length = length};
-	struct fuse_session *session;
-	size_t i;
-	int ret;
-
-	ck_assert_int_eq(fuse_session_create(&session, NULL), 0);
-	for (i = 0; i < count; i++)
-		ck_assert_int_eq(fuse_session_add(session, roots[i], &host.share, FUSED_STRICT), 0);
-	ret = fuse_session_restore(session, &from);
-	if (ret == 0 && !unpack_done(&from))
-		ret = -EINVAL;
-	free(copy);
-	if (ret < 0) {
-		fuse_session_destroy(session);
-		return ret;
-	}
-	fuse_session_reopen(session);
-	fuse_session_destroy(client->session);
-	client->session = session;
-	return 0;
-}
-
-static void go_on(void)
-{
-	static const char *const roots[] = {"0"};
-
-	save();
-	ck_assert_int_eq(read_back(saved.data, saved.length, roots, 1), 0);
-}
+#include "tests/unit/fuse_save_common.h"
 
 START_TEST(the_guest_notices_nothing)
 {
@@ -180,60 +134,119 @@ START_TEST(roots_are_found_by_name)
 }
 END_TEST
 
-/* Whatever the bytes say, the session is refused or can be used and ended. */
-static void try_bytes(const uint8_t *data, size_t length)
+/* A rename takes everything beneath it along, and what was done at an open is not done again. */
+START_TEST(places_and_flags_go_on)
 {
-	struct fuse_attr attr;
-	char text[8];
+	struct fuse_session_stats before;
+	uint64_t in, fh, log, log_fh, made, made_fh, d, e;
+	char text[64] = "";
 	size_t n;
-
-	if (read_back(data, length, (const char *const[]){"0"}, 1) < 0)
-		return;
-	fc_getattr(client, ROOT, &attr);
-	fc_cat(client, "f", text, sizeof(text));
-	fc_read(client, ROOT, 1ull << 56, 0, 1, text, &n);
-	save();
-}
-
-START_TEST(forged_bytes_are_refused_or_harmless)
-{
-	static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
-	uint8_t *good;
-	size_t length, at, i;
-	uint64_t node, fh, d;
 
 	begin_fuse(NULL, false);
 	host_mkdir(&host, "d");
-	host_write(&host, "d/in", "x");
-	host_write(&host, "f", "x");
-	fh = opened("f", O_RDWR, &node);
-	node_of("d/in");
+	host_mkdir(&host, "d/e");
+	host_write(&host, "d/e/f", "0123456789");
+	host_write(&host, "d/log", "old ");
 	d = node_of("d");
-	ck_assert_int_eq(fc_opendir(client, d, &(uint64_t){0}), 0);
-	ck_assert_int_eq(fc_lock(client, FUSE_SETLK, node, fh, 1, F_WRLCK, 0, 9, 0), 0);
-	ck_assert_int_eq(fc_lock(client, FUSE_SETLK, node, fh, 2, F_RDLCK, 20, 29, 0), 0);
-	save();
-	length = saved.length;
-	good = memcpy(malloc(length), saved.data, length);
-	for (at = 0; at < length; at++)
-		ck_assert_int_lt(read_back(good, at, (const char *const[]){"0"}, 1), 0);
-	for (at = 0; at < length; at++) {
-		for (i = 0; i < ARRAY_SIZE(values); i++) {
-			uint8_t was = good[at];
-
-			good[at] = values[i];
-			try_bytes(good, length);
-			good[at] = was;
-		}
-	}
-	ck_assert_int_eq(read_back(good, length, (const char *const[]){"0"}, 1), 0);
-	ck_assert_int_eq(fc_write(client, node, fh, 0, "y", 1, 0), 0);
-	free(good);
-	pack_free(&saved);
+	e = node_of("d/e");
+	fh = opened("d/e/f", O_RDONLY, &in);
+	log_fh = opened("d/log", O_RDWR | O_APPEND, &log);
+	ck_assert_int_eq(
+		fc_create(client, d, "made", O_RDWR | O_TRUNC | O_EXCL, 0600, &made, &made_fh), 0);
+	ck_assert_int_eq(fc_write(client, made, made_fh, 0, "kept", 4, 0), 0);
+	ck_assert_int_eq(fc_rename(client, ROOT, "d", ROOT, "moved", 0), 0);
+	before = fuse_stats();
+	go_on();
+	ck_assert_uint_eq(fuse_stats().nodes, before.nodes);
+	ck_assert_uint_eq(fuse_stats().open, before.open);
+	ck_assert_int_eq(fc_read(client, in, fh, 4, 3, text, &n), 0);
+	ck_assert_str_eq(text, "456");
+	ck_assert_int_eq(fc_write(client, in, fh, 0, "x", 1, 0), EBADF); /* as before */
+	ck_assert_int_eq(fc_write(client, log, log_fh, 0, "new", 3, 0), 0);
+	ck_assert_str_eq(host_read(&host, "moved/log"), "old new");
+	ck_assert_str_eq(host_read(&host, "moved/made"), "kept");
+	ck_assert_int_eq(fc_write(client, made, made_fh, 4, "!", 1, 0), 0);
+	ck_assert_str_eq(host_read(&host, "moved/made"), "kept!");
+	ck_assert_uint_eq(node_of("moved/e"), e);
+	ck_assert_int_eq(fc_walk(client, e, "f", &d), 0);
+	ck_assert_uint_eq(d, in);
 	files_host_end(&host);
 }
 END_TEST
 
-UNIT_MAIN("fuse_save", the_guest_notices_nothing, what_can_not_be_opened_again_is_stale,
-	  locks_between_processes_are_kept, roots_are_found_by_name,
-	  forged_bytes_are_refused_or_harmless)
+START_TEST(a_directory_is_read_on_where_it_was)
+{
+	struct fuse_read_in in = {.size = 200};
+	struct fuse_dirent dirent;
+	char seen[4096] = "", name[16];
+	unsigned i, files = 0;
+	bool more;
+
+	begin_fuse(NULL, false);
+	for (i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "f%u;", i);
+		host_write(&host, name, "");
+	}
+	ck_assert_int_eq(fc_opendir(client, ROOT, &in.fh), 0);
+	do {
+		ck_assert_int_eq(fc_call(client, FUSE_READDIR, ROOT, &in, sizeof(in)), 0);
+		more = unpack_left(&client->in) > 0;
+		while (unpack_left(&client->in) > 0) {
+			unpack_bytes(&client->in, &dirent, sizeof(dirent));
+			ck_assert_uint_lt(dirent.namelen, sizeof(name));
+			unpack_bytes(&client->in, name, dirent.namelen);
+			unpack_skip(&client->in, align_up(dirent.namelen, 8) - dirent.namelen);
+			ck_assert(!client->in.failed);
+			name[dirent.namelen] = '\0';
+			in.offset = dirent.off;
+			if (name[0] != 'f')
+				continue;
+			ck_assert_ptr_null(strstr(seen, name));
+			strcat(seen, name);
+			files++;
+		}
+		go_on();
+	} while (more);
+	ck_assert_uint_eq(files, 40);
+	files_host_end(&host);
+}
+END_TEST
+
+/* Also when the rules allow it again; and its number can be given back. */
+START_TEST(what_is_stale_stays_so)
+{
+	uint64_t node, fh, d, directory, other;
+	struct fuse_open_out open;
+	char text[16];
+	size_t n;
+
+	begin_fuse("file write /w/**\n", false);
+	host_write(&host, "f", "x");
+	host_mkdir(&host, "d");
+	fh = opened("f", O_RDONLY, &node);
+	d = node_of("d");
+	ck_assert_int_eq(fc_opendir(client, d, &directory), 0);
+	ck_assert_int_eq(rename(host_path(&host, "d"), host_path(&host, "e")), 0);
+	files_host_replace(&host, "file deny /w/f\nfile read /w/**\n");
+	go_on();
+	files_host_replace(&host, "file read /w/**\n");
+	ck_assert_int_eq(rename(host_path(&host, "e"), host_path(&host, "d")), 0);
+	other = opened("f", O_RDONLY, &node);
+	ck_assert_uint_eq(fuse_stats().open, 1);
+	go_on();
+	ck_assert_uint_eq(fuse_stats().open, 1);
+	ck_assert_int_eq(fc_read(client, node, fh, 0, 9, text, &n), ESTALE);
+	ck_assert_int_eq(fc_list(client, d, directory, 400, text, sizeof(text), NULL), ESTALE);
+	ck_assert_int_eq(fc_read(client, node, other, 0, 9, text, &n), 0);
+	ck_assert_int_eq(fc_release(client, node, fh), 0);
+	ck_assert_int_eq(fc_release(client, d, directory), 0);
+	ck_assert_int_eq(fc_release(client, node, other), 0);
+	ck_assert_int_eq(fc_open(client, node, O_RDONLY, &open), 0);
+	ck_assert_int_eq(fc_opendir(client, d, &directory), 0);
+	files_host_end(&host);
+}
+END_TEST
+
+UNIT_MAIN("fuse_save", the_guest_notices_nothing, places_and_flags_go_on,
+	  a_directory_is_read_on_where_it_was, what_can_not_be_opened_again_is_stale,
+	  what_is_stale_stays_so, locks_between_processes_are_kept, roots_are_found_by_name)

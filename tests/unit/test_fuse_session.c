@@ -313,8 +313,8 @@ START_TEST(files_are_read_without_being_opened)
 	unsigned told;
 	size_t n;
 
-	files_host_begin_fuse(&host, "file deny /w/denied/**\nfile read /w/**\n", true, FUSED_LOOSE,
-			      &config);
+	files_host_begin_as(&host, "file deny /w/denied/**\nfile read /w/**\n", true, FUSED_LOOSE,
+			    &config);
 	files_host_fill(&host);
 	/* A kernel that does not understand ENOSYS gets no session. */
 	ck_assert_int_eq(fc_init(client, FUSE_ASYNC_READ, &init), EPROTO);

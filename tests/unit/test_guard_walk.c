@@ -178,9 +178,11 @@ START_TEST(a_deep_path_costs_as_many_decisions_as_a_short_one)
 		const char *what;
 		unsigned most;
 	} step[] = {{"open", 3}, {"read", 1}, {"set attributes", 2}, {"rename", 6}, {"link", 6}};
-	struct p9_attributes attributes;
-	struct files_host host;
-	uint64_t count[ARRAY_SIZE(step)], mark;
+	static struct files_host host;
+	struct fuse_client *client = &host.client;
+	uint64_t count[ARRAY_SIZE(step)], mark, node, directory;
+	struct fuse_open_out open;
+	struct fuse_attr attr;
 	size_t n, i;
 	char byte;
 
@@ -188,31 +190,31 @@ START_TEST(a_deep_path_costs_as_many_decisions_as_a_short_one)
 	files_host_begin(&host, "file hide /w/**/.env\nfile write /w/**\n", false);
 	make_directories(&host);
 	mark = guard_uses(host.guard);
-	go(&host, 2);
+	ck_assert_int_eq(fc_go(client, deep + 3, &node), 0);
 	/* One for each name. */
 	ck_assert_uint_eq(used(&host, &mark), DEPTH + 1);
-	go(&host, 3);
-	go(&host, 4);
+	deep[strlen(deep) - 2] = '\0';
+	ck_assert_int_eq(fc_go(client, deep + 3, &directory), 0);
 	used(&host, &mark);
-	ck_assert_int_eq(p9c_open(&host.client, 2, P9_RDWR), 0);
+	ck_assert_int_eq(fc_open(client, node, O_RDWR, &open), 0);
 	count[0] = used(&host, &mark);
-	ck_assert_int_eq(p9c_read(&host.client, 2, 0, 1, &byte, &n), 0);
+	ck_assert_int_eq(fc_read(client, node, open.fh, 0, 1, &byte, &n), 0);
 	count[1] = used(&host, &mark);
-	ck_assert_int_eq(p9c_setattr(&host.client, 3, P9_SETATTR_MODE, 0600, 0), 0);
+	ck_assert_int_eq(fc_setattr(client, node, FATTR_MODE, 0600, 0), 0);
 	count[2] = used(&host, &mark);
-	ck_assert_int_eq(p9c_rename(&host.client, 4, P9C_ROOT, "g"), 0);
+	ck_assert_int_eq(fc_rename(client, directory, "f", client->root, "g", 0), 0);
 	count[3] = used(&host, &mark);
-	ck_assert_int_eq(p9c_link(&host.client, P9C_ROOT, 4, "h"), 0);
+	ck_assert_int_eq(fc_link(client, client->root, "h", node), 0);
 	count[4] = used(&host, &mark);
 	for (i = 0; i < ARRAY_SIZE(step); i++)
 		ck_assert_msg(count[i] >= 1 && count[i] <= step[i].most, "%s: %lu decisions",
 			      step[i].what, (unsigned long)count[i]);
 	/* And it is the rules that decide: beneath what is hidden now nothing is left. */
-	ck_assert_int_eq(p9c_getattr(&host.client, 3, &attributes), 0);
+	ck_assert_int_eq(fc_getattr(client, node, &attr), 0);
 	files_host_replace(&host, "file read /w/a/b/**\nfile hide /w/a\nfile write /w/**\n");
-	ck_assert_int_eq(p9c_read(&host.client, 2, 0, 1, &byte, &n), 0); /* it is /w/g */
-	ck_assert_int_eq(p9c_try_open(&host.client, "h", P9_RDONLY), 0);
-	ck_assert_int_eq(p9c_try_open(&host.client, "a/b", P9_RDONLY), ENOENT);
+	ck_assert_int_eq(fc_read(client, node, open.fh, 0, 1, &byte, &n), 0); /* it is /w/g */
+	ck_assert_int_eq(fc_try_open(client, "h", O_RDONLY), 0);
+	ck_assert_int_eq(fc_try_open(client, "a/b", O_RDONLY), ENOENT);
 	files_host_end(&host);
 }
 END_TEST

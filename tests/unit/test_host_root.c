@@ -7,10 +7,9 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
-#include "tests/support/p9_client.h"
+#include "tests/support/files_host.h"
 #include "tests/support/unit.h"
 
 START_TEST(programs_are_shown_and_secrets_are_not)
@@ -71,89 +70,56 @@ START_TEST(programs_are_shown_and_secrets_are_not)
 }
 END_TEST
 
+/* A session with one root, "0", of which the guest keeps what it is told. */
+static void begin(struct fuse_client *client, struct files_share *share)
+{
+	struct fuse_entry_out entry;
+	struct fuse_init_out init;
+
+	ck_assert_int_eq(fuse_session_create(&client->session, NULL), 0);
+	ck_assert_int_eq(fuse_session_add(client->session, "0", share, FUSED_LOOSE), 0);
+	ck_assert_int_eq(fc_init(client, UINT64_MAX, &init), 0);
+	ck_assert_int_eq(fc_lookup(client, FUSE_ROOT_ID, "0", &entry), 0);
+	client->root = entry.nodeid;
+}
+
 /* The server's results, compared with the host's. */
 START_TEST(the_server_shows_only_these)
 {
 	static const char *const absent[] = {"root", "home",	   "proc",	 "dev",
 					     "tmp",  "etc/passwd", "etc/shadow", "etc/ssl/private"};
-	static struct p9_client client;
+	static struct fuse_client client;
 	const struct files_share_config config = {
 		.host = "/", .guest = "/", .rootfs = true, .host_root = true, .id_base = 100000};
-	struct p9_attributes attributes;
 	struct files_share share;
+	struct fuse_attr attr;
 	char names[4096], text[8];
 	struct err err;
 	size_t i;
 
 	ck_assert_msg(files_share_open(&share, &config, &err) == 0, "%s", err.text);
-	ck_assert_int_eq(files_session_create(&client.session, &share), 0);
-	ck_assert_int_eq(p9c_version(&client, 65536, "9P2000.L"), 0);
-	ck_assert_int_eq(p9c_attach(&client, P9C_ROOT), 0);
+	begin(&client, &share);
 	for (i = 0; i < ARRAY_SIZE(absent); i++)
-		ck_assert_msg(p9c_stat(&client, absent[i], &attributes) == ENOENT, "%s", absent[i]);
-	ck_assert_int_eq(p9c_stat(&client, "usr/bin/env", &attributes), 0);
-	ck_assert_uint_eq(attributes.uid, 100000); /* root's is the sandbox's root's */
-	ck_assert_int_eq(p9c_cat(&client, "usr/bin/env", text, sizeof(text)), 0);
+		ck_assert_msg(fc_stat(&client, absent[i], &attr) == ENOENT, "%s", absent[i]);
+	ck_assert_int_eq(fc_stat(&client, "usr/bin/env", &attr), 0);
+	ck_assert_uint_eq(attr.uid, 100000); /* root's is the sandbox's root's */
+	ck_assert_int_eq(fc_cat(&client, "usr/bin/env", text, sizeof(text)), 0);
 	ck_assert_mem_eq(text + 1, "ELF", 3);
-	ck_assert_int_eq(p9c_ls(&client, "", names, sizeof(names)), 0);
+	ck_assert_int_eq(fc_ls(&client, "", names, sizeof(names)), 0);
 	ck_assert_ptr_nonnull(strstr(names, "usr\n"));
 	ck_assert_ptr_nonnull(strstr(names, "etc\n"));
 	ck_assert_ptr_null(strstr(names, "proc\n"));
 	ck_assert_ptr_null(strstr(names, "root\n"));
-	ck_assert_int_eq(p9c_ls(&client, "etc", names, sizeof(names)), 0);
+	ck_assert_int_eq(fc_ls(&client, "etc", names, sizeof(names)), 0);
 	ck_assert_ptr_null(strstr(names, "passwd"));
 	ck_assert_ptr_null(strstr(names, "shadow"));
 	/* Read-only by default. */
-	ck_assert_int_eq(p9c_try_open(&client, "usr/bin/env", P9_RDWR), EROFS);
-	ck_assert_int_eq(p9c_mkdir(&client, P9C_ROOT, "usr2", 0755), EACCES);
-	files_session_destroy(client.session);
+	ck_assert_int_eq(fc_try_open(&client, "usr/bin/env", O_RDWR), EROFS);
+	ck_assert_int_eq(fc_mkdir(&client, client.root, "usr2", 0755), EACCES);
+	fuse_session_destroy(client.session);
 	files_share_close(&share);
 }
 END_TEST
-
-/* Owners that an image had are shown where the share says that they are noted, and only there. */
-START_TEST(noted_owners_are_shown)
-{
-	static const struct {
-		const char *noted;
-		uint32_t uid, gid;
-	} cases[] = {{"77:78", 100077, 100078}, {"70000:1", 165534, 100001}, {"x", 100000, 100000},
-		     {"", 100000, 100000},	{"-1:-1", 165534, 165534},   {"5", 100000, 100000}};
-	static struct p9_client client;
-	struct files_share_config config = {.guest = "/", .rootfs = true, .id_base = 100000};
-	struct p9_attributes attributes;
-	struct files_share share;
-	char path[] = "/tmp/cordon-owner-XXXXXX";
-	struct err err;
-	size_t i;
-
-	ck_assert_ptr_nonnull(mkdtemp(path));
-	config.host = path;
-	for (i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
-		const char *noted = cases[i / 2].noted;
-
-		if (setxattr(path, FILES_OWNER_ATTRIBUTE, noted, strlen(noted), 0) < 0)
-			break; /* not on this file system */
-		config.owners = i % 2;
-		ck_assert_msg(files_share_open(&share, &config, &err) == 0, "%s", err.text);
-		ck_assert_int_eq(files_session_create(&client.session, &share), 0);
-		ck_assert_int_eq(p9c_version(&client, 65536, "9P2000.L"), 0);
-		ck_assert_int_eq(p9c_attach(&client, P9C_ROOT), 0);
-		ck_assert_int_eq(p9c_stat(&client, "", &attributes), 0);
-		ck_assert_uint_eq(attributes.uid, i % 2 ? cases[i / 2].uid : 100000);
-		ck_assert_uint_eq(attributes.gid, i % 2 ? cases[i / 2].gid : 100000);
-		files_session_destroy(client.session);
-		files_share_close(&share);
-	}
-	rmdir(path);
-}
-END_TEST
-
-struct attempt {
-	struct files_session *session;
-	const char *path;
-	int before, after, entered;
-};
 
 static int try_open(const char *path)
 {
@@ -164,44 +130,60 @@ static int try_open(const char *path)
 	return ret;
 }
 
-static void *enter(void *arg)
+struct attempt {
+	struct fuse_client client;
+	const char *path;
+	int entered, before, served, open, after;
+};
+
+static void *serve(void *arg)
 {
 	struct attempt *attempt = arg;
 
 	attempt->before = try_open(attempt->path);
-	attempt->entered = files_session_enter(attempt->session);
+	attempt->entered = fuse_session_enter();
+	attempt->served = fc_try_open(&attempt->client, "usr/closed", O_RDONLY);
+	attempt->open = fc_try_open(&attempt->client, "usr/open", O_RDONLY);
 	attempt->after = try_open(attempt->path);
 	return NULL;
 }
 
-/* What only root may read is not served by root's thread, and all other threads keep their rights.
+/*
+ * What only root may read is not served by root's thread, which has its rights back for other
+ * roots; and all other threads keep theirs.
  */
-START_TEST(the_servers_thread_has_no_privileges)
+START_TEST(requests_have_no_privileges)
 {
-	struct files_share share = {.root_fd = -1};
-	struct attempt attempt;
-	char path[] = "/tmp/cordon-host-XXXXXX";
+	static struct attempt attempt;
+	static struct files_host host;
 	pthread_t thread;
-	int host_root, fd = mkstemp(path);
+	int host_root;
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(fchmod(fd, 0600), 0);
-	close(fd);
+	files_host_begin(&host, NULL, true);
+	host.share.guest[0] = '\0';
+	host_mkdir(&host, "usr");
+	host_write(&host, "usr/open", "open");
+	host_write(&host, "usr/closed", "closed");
+	ck_assert_int_eq(chmod(host_path(&host, "usr/closed"), 0600), 0);
+	ck_assert_int_eq(chmod(host.top, 0755), 0);
 	for (host_root = 0; host_root < 2; host_root++) {
-		share.host_root = host_root;
-		attempt = (struct attempt){.path = path};
-		ck_assert_int_eq(files_session_create(&attempt.session, &share), 0);
-		ck_assert_int_eq(pthread_create(&thread, NULL, enter, &attempt), 0);
+		memset(&attempt, 0, sizeof(attempt));
+		attempt.path = host_path(&host, "usr/closed");
+		host.share.host_root = host_root;
+		begin(&attempt.client, &host.share);
+		ck_assert_int_eq(pthread_create(&thread, NULL, serve, &attempt), 0);
 		ck_assert_int_eq(pthread_join(thread, NULL), 0);
-		files_session_destroy(attempt.session);
+		fuse_session_destroy(attempt.client.session);
 		ck_assert_int_eq(attempt.entered, 0);
 		ck_assert_int_eq(attempt.before, 0);
-		ck_assert_int_eq(attempt.after, host_root && geteuid() == 0 ? EACCES : 0);
-		ck_assert_int_eq(try_open(path), 0);
+		ck_assert_int_eq(attempt.open, 0);
+		ck_assert_int_eq(attempt.served, host_root && geteuid() == 0 ? EACCES : 0);
+		ck_assert_int_eq(attempt.after, 0);
+		ck_assert_int_eq(try_open(attempt.path), 0);
 	}
-	unlink(path);
+	files_host_end(&host);
 }
 END_TEST
 
 UNIT_MAIN("host root", programs_are_shown_and_secrets_are_not, the_server_shows_only_these,
-	  noted_owners_are_shown, the_servers_thread_has_no_privileges)
+	  requests_have_no_privileges)

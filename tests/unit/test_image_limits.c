@@ -7,14 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "tests/support/forged_image.h"
 #include "tests/support/unit.h"
 #include "vmm/base/fd.h"
-#include "vmm/image/extract.h"
 #include "vmm/image/layer.h"
+#include "vmm/image/tar.h"
 #include "tests/unit/image_common.h"
 
 START_TEST(limits_hold)

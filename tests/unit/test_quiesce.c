@@ -123,7 +123,7 @@ START_TEST(a_disk_that_hangs_refuses_the_snapshot)
 {
 	begin();
 	begin_read();
-	quiesce_begin(&quiesce, &machine, NULL, done, NULL);
+	quiesce_begin(&quiesce, &machine, done, NULL);
 	ck_assert_uint_gt(quiesce.deadline_ns, loop_now_ns() + UINT64_C(3000000000));
 	fake_disk_run(&disk, 20000000);
 	ck_assert_uint_eq(done_count, 0);
@@ -141,7 +141,7 @@ START_TEST(a_slow_disk_is_waited_for)
 {
 	begin();
 	begin_read();
-	quiesce_begin(&quiesce, &machine, NULL, done, NULL);
+	quiesce_begin(&quiesce, &machine, done, NULL);
 	fake_disk_run(&disk, 20000000);
 	ck_assert_uint_eq(done_count, 0);
 	fake_disk_offer(&disk, 0, FAKE_DISK_IN, 0, 512, true);
@@ -159,7 +159,7 @@ START_TEST(a_snapshot_can_be_given_up)
 {
 	begin();
 	begin_read();
-	quiesce_begin(&quiesce, &machine, NULL, done, NULL);
+	quiesce_begin(&quiesce, &machine, done, NULL);
 	fake_disk_run(&disk, 5000000);
 	quiesce_end(&quiesce);
 	quiesce_end(&quiesce);

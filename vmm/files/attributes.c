@@ -2,9 +2,7 @@
 /* The status of files and of the file system, changes of it, and the targets of symbolic links. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -46,29 +44,6 @@ static uint32_t shown_mode(const struct stat *stat)
 	return stat->st_mode & ~hidden;
 }
 
-/* The owner that was noted when the tree was unpacked; without a note uid and gid stay. */
-static void noted_owner(const struct files_share *share, int fd, uint32_t *uid, uint32_t *gid)
-{
-	char path[FD_PATH_SIZE], text[32], *at = text, *end;
-	unsigned long user, group;
-	ssize_t n;
-
-	fd_path(path, fd);
-	n = getxattr(path, FILES_OWNER_ATTRIBUTE, text, sizeof(text) - 1);
-	if (n <= 0)
-		return;
-	text[n] = '\0';
-	user = strtoul(at, &end, 10);
-	if (end == at || *end != ':')
-		return;
-	at = end + 1;
-	group = strtoul(at, &end, 10);
-	if (end == at)
-		return;
-	*uid = share->id_base + (user > SANDBOX_ID_MAX ? SANDBOX_NOBODY : (uint32_t)user);
-	*gid = share->id_base + (group > SANDBOX_ID_MAX ? SANDBOX_NOBODY : (uint32_t)group);
-}
-
 /* The low half is the host's, if that is shorter; the device fills the other half. */
 uint64_t op_ino(dev_t dev, ino_t ino)
 {
@@ -90,8 +65,6 @@ void op_show(const struct tree *tree, int fd, const struct stat *stat, struct sh
 		.uid = shown_uid(share, stat->st_uid),
 		.gid = shown_gid(share, stat->st_gid),
 	};
-	if (share->owners && fd >= 0)
-		noted_owner(share, fd, &out->uid, &out->gid);
 	remembered_get(tree, fd, stat, &remembered);
 	if (!remembered.any)
 		return;

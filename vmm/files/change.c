@@ -205,7 +205,6 @@ int op_remove(struct tree *tree, struct node *parent, const struct name *name, i
 {
 	struct node *node;
 	struct place place;
-	struct stat stat;
 	int directory, ret = place_child(tree, parent, name->text, name->length, &place);
 
 	if (ret == 0)
@@ -215,11 +214,6 @@ int op_remove(struct tree *tree, struct node *parent, const struct name *name, i
 	directory = node_open_directory(tree, parent);
 	if (directory < 0)
 		return directory;
-	if (flags < 0)
-		flags = fstatat(directory, name->text, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
-					S_ISDIR(stat.st_mode)
-				? AT_REMOVEDIR
-				: 0;
 	ret = remove_at(tree, directory, name->text, flags);
 	fd_close(&directory);
 	node = node_find(tree, parent, name);

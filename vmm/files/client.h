@@ -22,6 +22,7 @@
 #ifndef CORDON_FILES_CLIENT_H
 #define CORDON_FILES_CLIENT_H
 
+#include "vmm/base/loop.h"
 #include "vmm/files/fuse.h"
 
 #define FILES_CLIENT_PROGRAM "cordon-files" /* its argv[0], by which main() knows it */

@@ -294,7 +294,6 @@ int files_client_add(struct files_client *client, unsigned number, const struct 
 		.read_only = share->read_only,
 		.rootfs = share->rootfs,
 		.host_root = share->host_root,
-		.owners = share->owners,
 		.remember = share->remember,
 	};
 	uint64_t bit = UINT64_C(1) << number % 64;

@@ -51,23 +51,26 @@
 #ifndef CORDON_FILES_FUSE_H
 #define CORDON_FILES_FUSE_H
 
+#include <sys/types.h>
+
 #include "vmm/files/files.h"
 
 /* --- bounds: beyond them a request fails with the error named --------------------------------- */
 
 #define FUSED_ROOTS_MAX	    (FILES_SHARES_MAX + 1u) /* and -ENOSPC from fuse_session_add() */
 #define FUSED_ROOT_NAME_MAX 31u
-#define FUSED_NODES_MAX	    FILES_NODES_MAX /* a session (ENFILE); FILES_NODES_ALL in all */
-#define FUSED_OPEN_MAX	    4096u	    /* open files of a session (EMFILE); all: the budget */
-#define FUSED_LOCKS_MAX	    4096u	    /* ranges that a session has locked (ENOLCK) */
-#define FUSED_LOCKS_ALL	    16384u	    /* the same in all sessions */
-#define FUSED_WAITING_MAX   256u	    /* requests of a session that wait (ENOLCK) */
-#define FUSED_DATA_MAX	    (1u << 20)	    /* of a READ (shorter) or WRITE (EINVAL) */
-#define FUSED_LISTING_MAX   (128u << 10)    /* of a READDIR or READDIRPLUS: shorter */
-#define FUSED_COPY_MAX	    (16u << 20)	    /* of a COPY_FILE_RANGE: shorter */
-#define FUSED_TABLE_MAX	    65536u	    /* files in the table of owners (ENOSPC) */
-#define FUSED_XATTR_MAX	    FILES_XATTR_MAX /* a value or list (E2BIG); nothing is kept of it */
-#define FUSED_FORGETS_MAX   65536u	    /* of a BATCH_FORGET: more are ignored */
+#define FUSED_NODES_MAX	    (512u << 10) /* names that a session has numbers for (ENFILE) */
+#define FUSED_NODES_ALL	    (1u << 20)	 /* the same in all sessions */
+#define FUSED_OPEN_MAX	    4096u	 /* open files of a session (EMFILE); all: the budget */
+#define FUSED_LOCKS_MAX	    4096u	 /* ranges that a session has locked (ENOLCK) */
+#define FUSED_LOCKS_ALL	    16384u	 /* the same in all sessions */
+#define FUSED_WAITING_MAX   256u	 /* requests of a session that wait (ENOLCK) */
+#define FUSED_DATA_MAX	    (1u << 20)	 /* of a READ (shorter) or WRITE (EINVAL) */
+#define FUSED_LISTING_MAX   (128u << 10) /* of a READDIR or READDIRPLUS: shorter */
+#define FUSED_COPY_MAX	    (16u << 20)	 /* of a COPY_FILE_RANGE: shorter */
+#define FUSED_TABLE_MAX	    65536u	 /* files in the table of owners (ENOSPC) */
+#define FUSED_XATTR_MAX	    (64u << 10)	 /* a value or list (E2BIG); nothing is kept of it */
+#define FUSED_FORGETS_MAX   65536u	 /* of a BATCH_FORGET: more are ignored */
 
 /* The longest request and the longest reply. */
 #define FUSED_MESSAGE_MAX (FUSED_DATA_MAX + 4096u)

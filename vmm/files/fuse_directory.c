@@ -34,7 +34,7 @@ static bool look(const struct listing *listing, const struct entry *entry,
 	/* A mount, which the guest does not enter. */
 	if (stat->st_dev != directory->st_dev && !share->host_root)
 		return false;
-	if (!files_share_notes(share) && !S_ISDIR(stat->st_mode))
+	if (!share->remember && !S_ISDIR(stat->st_mode))
 		return true;
 	*fd = openat(listing->directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	return *fd >= 0 && fstat(*fd, stat) == 0;

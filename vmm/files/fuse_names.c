@@ -22,7 +22,7 @@ static int made(struct fuse_request *request, const struct name *name, const str
 		return ret;
 	root->written = true;
 	node = fuse_node_at(root, request->node, name, stat);
-	if (node && files_share_notes(root->tree->share))
+	if (node && root->tree->share->remember)
 		fd = op_look(root->tree, node, NULL, POLICY_LOOKUP, &now);
 	if (fd >= 0)
 		stat = &now;

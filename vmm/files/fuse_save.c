@@ -20,6 +20,9 @@
 #define FLAG_KNOWN  1u
 #define FLAG_DEVICE 2u /* the file is on the root's own device, whatever its number is now */
 
+#define FLAG_DIRECTORY 1u
+#define FLAG_STALE     2u /* it could not be opened again, and stays so */
+
 /* --- saving ----------------------------------------------------------------------------------- */
 
 static void save_time(const struct timespec *time, struct pack *to)
@@ -49,13 +52,15 @@ static void save_handle(const struct fuse_root *root, const struct fuse_handle *
 {
 	const struct node *node = handle->file.node;
 	bool known = node->lookups > 0 || !node->parent;
+	bool stale = handle->file.fd < 0 && !handle->again;
 
 	pack_u32(to, known ? node->number : NO_SLOT);
 	pack_u32(to, node->saved);
 	pack_u32(to, handle->slot);
 	pack_u32(to, root->handles.slot[handle->slot].generation);
 	pack_u32(to, handle->file.flags);
-	pack_u8(to, handle->file.directory);
+	pack_u8(to, (uint8_t)((handle->file.directory ? FLAG_DIRECTORY : 0) |
+			      (stale ? FLAG_STALE : 0)));
 	fuse_locks_save(handle, to);
 }
 
@@ -256,6 +261,7 @@ static int restore_handle(struct restoring *restoring)
 	struct fuse_handle *handle;
 	struct node *node;
 	uint32_t generation;
+	uint8_t flags;
 	int ret = restore_place(restoring, &node);
 
 	if (ret < 0)
@@ -268,11 +274,12 @@ static int restore_handle(struct restoring *restoring)
 	}
 	handle->file.fd = -1;
 	handle->file.node = node;
-	handle->again = true;
 	handle->slot = unpack_u32(from);
 	generation = unpack_u32(from);
 	handle->file.flags = unpack_u32(from);
-	handle->file.directory = unpack_u8(from);
+	flags = unpack_u8(from);
+	handle->file.directory = flags & FLAG_DIRECTORY;
+	handle->again = !(flags & FLAG_STALE);
 	if (from->failed)
 		ret = -EINVAL;
 	else

@@ -71,8 +71,8 @@ int fuse_setxattr(struct fuse_request *request)
 		return ret;
 	value = unpack_skip(&request->in, in.size);
 	request->root->written = true;
-	return op_set_xattr(request->root->tree, request->node, name, value, in.size, (int)in.flags,
-			    false);
+	return op_set_xattr(request->root->tree, request->node, name, value, in.size,
+			    (int)in.flags);
 }
 
 int fuse_removexattr(struct fuse_request *request)
@@ -82,6 +82,5 @@ int fuse_removexattr(struct fuse_request *request)
 
 	if (ret == 0)
 		ret = fuse_take_end(request);
-	return ret < 0 ? ret
-		       : op_set_xattr(request->root->tree, request->node, name, NULL, 0, 0, false);
+	return ret < 0 ? ret : op_set_xattr(request->root->tree, request->node, name, NULL, 0, 0);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Private to the file server: nodes, places, and the one way to the host's files. operations.h has
- * what is done there; p9.h and fuse_internal.h have the two protocols that request it.
+ * what is done there, fuse_internal.h the protocol that requests it.
  */
 #ifndef CORDON_FILES_INTERNAL_H
 #define CORDON_FILES_INTERNAL_H
@@ -15,11 +15,10 @@
 
 #include "vmm/base/pack.h"
 #include "vmm/files/caseless.h"
-#include "vmm/files/files.h"
+#include "vmm/files/fuse.h"
 #include "vmm/policy/guard.h"
 
-#define FILES_BUCKETS  65536u
-#define FILES_NAME_MAX 255u
+#define FILES_BUCKETS 65536u
 
 /* --- nodes: the names that a guest's numbers stand for (tree.c) ------------------------------- */
 
@@ -37,14 +36,14 @@ struct node {
 	struct open_file *open; /* open files at this place */
 	uint32_t references;	/* the guest's numbers, open files and children */
 	uint32_t saved;		/* its number while a session is saved; else 0 */
-	uint32_t number;	/* FUSE: its slot */
+	uint32_t number;	/* its slot in the table of the guest's numbers */
 	bool gone;		/* it was removed: only its open files are still valid */
-	bool unnamed;		/* FUSE: made without a name (O_TMPFILE) */
-	bool known;		/* FUSE: mode, dev and ino are those of the file found there */
+	bool unnamed;		/* made without a name (O_TMPFILE) */
+	bool known;		/* mode, dev and ino are those of the file found there */
 	uint8_t length;
 	char *name;
 	/*
-	 * FUSE: a guest's kernel caches what it read under a node's number. So when the host puts
+	 * A guest's kernel caches what it read under a node's number. So when the host puts
 	 * another file at the place, the node is gone, and the place gets a new one. (A directory
 	 * has no contents to cache: it stays, whatever directory is there.)
 	 */

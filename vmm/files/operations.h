@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a guest can do with files, whichever protocol it speaks: each operation decides about its
- * place by the policy, and does it there. All return 0, a descriptor or a length; or -errno.
+ * What a guest can do with files: each operation decides about its place by the policy, and does it
+ * there. All return 0, a descriptor or a length; or -errno.
  */
 #ifndef CORDON_FILES_OPERATIONS_H
 #define CORDON_FILES_OPERATIONS_H
@@ -18,14 +18,8 @@ struct shown {
 	uint32_t mode, uid, gid, rdev;
 };
 
-/* fd: the file's, for shares that files_share_notes(); else it may be -1. */
+/* fd: the file's, for shares that remember; else it may be -1. */
 void op_show(const struct tree *tree, int fd, const struct stat *stat, struct shown *out);
-
-/* Whether something about the share's files is noted in attributes of theirs. */
-static inline bool files_share_notes(const struct files_share *share)
-{
-	return share->owners || share->remember;
-}
 
 /* A number of a file that is the same as long as the host's are, and differs between mounts. */
 uint64_t op_ino(dev_t dev, ino_t ino);
@@ -82,7 +76,7 @@ int op_mknod(struct tree *tree, struct node *parent, const struct name *name, ui
 int op_link(struct tree *tree, struct node *node, const struct open_file *file, struct node *parent,
 	    const struct name *name, struct stat *made);
 
-/* flags: AT_REMOVEDIR, 0, or -1 for either. */
+/* flags: AT_REMOVEDIR or 0. */
 int op_remove(struct tree *tree, struct node *parent, const struct name *name, int flags);
 
 /*
@@ -180,7 +174,7 @@ uint64_t entry_ino(const struct open_file *file, const struct entry *entry,
 /* --- extended attributes (xattr.c) ------------------------------------------------------------ */
 
 /*
- * Only those of class "user.", without Cordon's own. Values have at most FILES_XATTR_MAX bytes, for
+ * Only those of class "user.", without Cordon's own. Values have at most FUSED_XATTR_MAX bytes, for
  * which there must be room. name "": the list of names.
  */
 long op_get_xattr(struct tree *tree, struct node *node, const char *name, char *value);
@@ -188,10 +182,8 @@ long op_get_xattr(struct tree *tree, struct node *node, const char *name, char *
 /* Whether the guest may know of an attribute. */
 bool xattr_is_guests(const char *name);
 
-/* What op_set_xattr() would say without changing anything. */
-int op_may_set_xattr(struct tree *tree, struct node *node, const char *name);
-/* quiet: it was decided and logged before, and is decided again. value NULL: removes it. */
+/* value NULL: removes it. */
 int op_set_xattr(struct tree *tree, struct node *node, const char *name, const void *value,
-		 size_t size, int flags, bool quiet);
+		 size_t size, int flags);
 
 #endif

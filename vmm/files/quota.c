@@ -231,7 +231,7 @@ static uint64_t attributes(int fd)
 
 	fd_path(path, fd);
 	length = listxattr(path, NULL, 0);
-	if (length <= 0 || length > (ssize_t)FILES_XATTR_MAX)
+	if (length <= 0 || length > (ssize_t)FUSED_XATTR_MAX)
 		return 0;
 	names = malloc((size_t)length + 1);
 	length = names ? listxattr(path, names, (size_t)length) : 0;

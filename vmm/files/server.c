@@ -100,7 +100,6 @@ static int take_add(struct files_server *server, struct message *message)
 		.read_only = add->read_only,
 		.rootfs = add->rootfs,
 		.host_root = add->host_root,
-		.owners = add->owners,
 		.remember = add->remember,
 		.uid = add->uid,
 		.gid = add->gid,

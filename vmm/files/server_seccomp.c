@@ -53,6 +53,7 @@ static const int calls[] = {
 	SCMP_SYS(renameat),
 	SCMP_SYS(renameat2),
 	SCMP_SYS(chmod),
+	SCMP_SYS(fchmod),
 	SCMP_SYS(umask),
 	SCMP_SYS(utimensat),
 	SCMP_SYS(getxattr),

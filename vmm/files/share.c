@@ -83,7 +83,6 @@ int files_share_open(struct files_share *share, const struct files_share_config 
 		.read_only = config->read_only || config->host_root,
 		.rootfs = config->rootfs,
 		.host_root = config->host_root,
-		.owners = config->owners,
 		.remember = config->remember,
 		.uid = config->uid,
 		.gid = config->gid,

@@ -78,7 +78,7 @@ struct node *node_find(struct tree *tree, const struct node *parent, const struc
 static bool count_node(struct tree *tree)
 {
 	if (atomic_fetch_add(&tree->usage->nodes, 1) < tree->usage->nodes_max) {
-		if (atomic_fetch_add(&nodes_all, 1) < FILES_NODES_ALL)
+		if (atomic_fetch_add(&nodes_all, 1) < FUSED_NODES_ALL)
 			return true;
 		atomic_fetch_sub(&nodes_all, 1);
 	}

@@ -24,14 +24,18 @@ void tree_save_node(struct tree_save *save, struct node *node)
 	unsigned depth = 0;
 
 	for (at = node; at->parent && at->saved == 0; at = at->parent) {
-		if (at->gone || depth == DEPTH_MAX) {
+		if (depth == DEPTH_MAX) {
 			node->saved = TREE_NOWHERE;
 			return;
 		}
+		if (at->gone)
+			break;
 		way[depth++] = at;
 	}
-	if (at->saved == TREE_NOWHERE) {
-		node->saved = TREE_NOWHERE;
+	if (at->gone || at->saved == TREE_NOWHERE) {
+		at->saved = node->saved = TREE_NOWHERE;
+		while (depth > 0)
+			way[--depth]->saved = TREE_NOWHERE;
 		return;
 	}
 	while (depth > 0) {
@@ -79,7 +83,7 @@ static int restore_node(struct tree *tree, struct tree_saved *saved, struct unpa
 
 int tree_restore(struct tree *tree, struct tree_saved *saved, struct unpack *from)
 {
-	uint32_t count = unpack_count(from, FILES_NODES_MAX), i;
+	uint32_t count = unpack_count(from, FUSED_NODES_MAX), i;
 	int ret = 0;
 
 	*saved = (struct tree_saved){.node = NULL};

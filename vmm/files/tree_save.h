@@ -21,12 +21,12 @@ void tree_save_begin(struct tree_save *save, struct pack *to);
 
 /*
  * Writes the names from the last one that was written down to the node, whose number is
- * node->saved from then on. If that is impossible it is TREE_NOWHERE: so a node that is saved many
- * times is walked once.
+ * node->saved from then on. If there is none it is TREE_NOWHERE, as that of all nodes on the way up
+ * to the one that is gone: so no node is walked over twice.
  */
 void tree_save_node(struct tree_save *save, struct node *node);
 void tree_save_end(struct tree_save *save);
-/* Call for each node when all is saved. */
+/* Call for each of these nodes when all is saved. */
 void tree_save_forget(struct node *node);
 
 struct tree_saved {

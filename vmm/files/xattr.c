@@ -51,8 +51,8 @@ static size_t filter(char *names, size_t length)
 
 static long load(const char *path, const char *name, char *to)
 {
-	ssize_t n = name[0] ? getxattr(path, name, to, FILES_XATTR_MAX)
-			    : listxattr(path, to, FILES_XATTR_MAX);
+	ssize_t n = name[0] ? getxattr(path, name, to, FUSED_XATTR_MAX)
+			    : listxattr(path, to, FUSED_XATTR_MAX);
 
 	if (n < 0)
 		return -errno;
@@ -95,8 +95,7 @@ long op_get_xattr(struct tree *tree, struct node *node, const char *name, char *
 	return n;
 }
 
-static int may_set(struct tree *tree, struct node *node, const char *name, bool quiet,
-		   struct place *place)
+static int may_set(struct tree *tree, struct node *node, const char *name, struct place *place)
 {
 	int ret;
 
@@ -105,17 +104,7 @@ static int may_set(struct tree *tree, struct node *node, const char *name, bool 
 	if (is_own(name))
 		return -EPERM;
 	ret = place_of(tree, node, place);
-	if (ret < 0)
-		return ret;
-	return quiet ? place_quietly_allowed(tree, place, POLICY_ATTRIBUTES)
-		     : place_allowed(tree, place, POLICY_ATTRIBUTES);
-}
-
-int op_may_set_xattr(struct tree *tree, struct node *node, const char *name)
-{
-	struct place place;
-
-	return may_set(tree, node, name, false, &place);
+	return ret < 0 ? ret : place_allowed(tree, place, POLICY_ATTRIBUTES);
 }
 
 static int set_counted(const struct files_share *share, int fd, const char *path, const char *name,
@@ -137,12 +126,12 @@ static int set_counted(const struct files_share *share, int fd, const char *path
 }
 
 int op_set_xattr(struct tree *tree, struct node *node, const char *name, const void *value,
-		 size_t size, int flags, bool quiet)
+		 size_t size, int flags)
 {
 	char path[FD_PATH_SIZE];
 	struct place place;
 	struct stat stat;
-	int ret = may_set(tree, node, name, quiet, &place), fd;
+	int ret = may_set(tree, node, name, &place), fd;
 
 	if (ret < 0)
 		return ret;

@@ -25,6 +25,8 @@
 #include "vmm/image/extract.h"
 
 #define CHUNK (64u << 10)
+/* "UID:GID" of the image; there is none for root. */
+#define OWNER_ATTRIBUTE "user.cordon.owner"
 
 /* A file with several names, and the first of them that was met. */
 struct linked {

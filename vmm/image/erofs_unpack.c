@@ -115,7 +115,7 @@ int image_unpack_erofs(const struct image_manifest *manifest, const struct image
 	uint8_t uuid[16];
 	int ret;
 
-	*counts = (struct image_counts){.owners_kept = true};
+	*counts = (struct image_counts){.bytes = 0};
 	bounds.steps = limits->entries * STEPS_PER_ENTRY + STEPS_MORE;
 	if (!unpack.buffer)
 		return err_set(err, ENOMEM, "out of memory");

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
@@ -69,26 +68,7 @@ static int copy_contents(struct tar_reader *reader, int fd, struct err *err)
 	return (int)n;
 }
 
-void extract_note_owner(int fd, const struct tar_entry *entry)
-{
-	char text[24];
-
-	if (entry->uid == 0 && entry->gid == 0) {
-		fremovexattr(fd, OWNER_ATTRIBUTE);
-		return;
-	}
-	snprintf(text, sizeof(text), "%u:%u", entry->uid, entry->gid);
-	fsetxattr(fd, OWNER_ATTRIBUTE, text, strlen(text), 0);
-}
-
-bool extract_keeps_owners(int fd)
-{
-	bool kept = fsetxattr(fd, OWNER_ATTRIBUTE, "0:0", 3, 0) == 0;
-
-	return kept && fremovexattr(fd, OWNER_ATTRIBUTE) == 0;
-}
-
-int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode, bool exact,
+int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode,
 		 const struct tar_entry *entry, struct err *err)
 {
 	struct timespec times[2] = {
@@ -100,15 +80,10 @@ int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t
 	/* A new file: an existing one, which may have other links, is not written into. */
 	if (unlinkat(parent, name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "%s", name);
-	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		    exact ? 0600 : mode);
+	fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return err_sys(err, "%s", name);
 	ret = copy_contents(reader, fd, err);
-	if (ret == 0 && exact)
-		extract_note_owner(fd, entry);
-	if (ret == 0 && exact && fchmod(fd, mode) < 0)
-		ret = err_sys(err, "%s", name);
 	if (ret == 0)
 		futimens(fd, times);
 	fd_close(&fd);
@@ -190,9 +165,4 @@ static int remove_at(int parent, const char *name, unsigned depth, struct err *e
 int extract_remove(int parent, const char *name, struct err *err)
 {
 	return remove_at(parent, name, 0, err);
-}
-
-int extract_remove_contents(int fd, struct err *err)
-{
-	return remove_contents(fd, 0, err);
 }

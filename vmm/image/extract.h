@@ -8,14 +8,11 @@
 #define CORDON_IMAGE_EXTRACT_H
 
 #include <linux/openat2.h>
-#include <stdbool.h>
 
 #include "vmm/image/tar.h"
 
 /* Neither out of the directory nor through any link. */
 #define EXTRACT_STRICT (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
-/* Links lead where they would for a process with the directory as its root. */
-#define EXTRACT_AS_ROOT (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 
 /* openat2(): a descriptor or -errno. */
 int extract_open(int directory_fd, const char *path, uint64_t flags, uint64_t resolve);
@@ -24,11 +21,10 @@ int extract_open(int directory_fd, const char *path, uint64_t flags, uint64_t re
 int extract_open_parent(int directory_fd, char *path, uint64_t resolve, const char **name);
 
 /*
- * Makes the current entry as `name` in parent, with its modification time. exact: with this mode
- * regardless of the umask, and with its owner noted. 0; or -errno with a message, and the caller
- * removes the incomplete file.
+ * Makes the current entry as `name` in parent, with its modification time. mode: less the umask. 0;
+ * or -errno with a message, and the caller removes the incomplete file.
  */
-int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode, bool exact,
+int extract_file(struct tar_reader *reader, int parent, const char *name, mode_t mode,
 		 const struct tar_entry *entry, struct err *err);
 int extract_symlink(int parent, const char *name, const struct tar_entry *entry, struct err *err);
 
@@ -36,19 +32,7 @@ int extract_symlink(int parent, const char *name, const struct tar_entry *entry,
 int extract_link(int directory_fd, char *path, uint64_t resolve, int parent, const char *name,
 		 struct err *err);
 
-/*
- * Notes an entry's owner in the attribute OWNER_ATTRIBUTE of the file, as "UID:GID"; no attribute
- * for root. The file must be writable. Does nothing if the file system has no such attributes.
- */
-#define OWNER_ATTRIBUTE "user.cordon.owner"
-void extract_note_owner(int fd, const struct tar_entry *entry);
-
-/* Whether the file system of a directory, which has no such attribute, supports it. */
-bool extract_keeps_owners(int fd);
-
 /* Removes a file, or a directory with its contents. 0, also if there is none, or -errno. */
 int extract_remove(int parent, const char *name, struct err *err);
-/* Removes the contents of a directory, and closes fd. */
-int extract_remove_contents(int fd, struct err *err);
 
 #endif

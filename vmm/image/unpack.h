@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unpacks an image's layers, one over the other (OCI image layer specification), to a tree of files
- * or to one erofs image. Works without host root.
+ * Unpacks an image's layers, one over the other (OCI image layer specification), to one erofs
+ * image. Works without host root.
  *
  * Absolute names, "..", unknown types of entries, names that begin with ".wh." but
  * are not whiteouts, and anything beyond a limit are errors. Links on the way to an entry lead
@@ -10,7 +10,6 @@
 #ifndef CORDON_IMAGE_UNPACK_H
 #define CORDON_IMAGE_UNPACK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/image/manifest.h"
@@ -26,20 +25,8 @@ extern const struct image_limits image_limits_default; /* 32 GiB, a million */
 
 struct image_counts {
 	uint64_t bytes, entries;
-	uint64_t left_out; /* devices and pipes, of a tree */
-	uint64_t owned;	   /* entries with an owner other than root */
-	bool owners_kept;  /* the file system can store the owners */
+	uint64_t owned; /* entries with an owner other than root */
 };
-
-/*
- * Unpacks into an empty directory. All files belong to the user who unpacks; owners other than root
- * are noted with files and directories, not with symbolic links (extract.h). Devices and pipes are
- * left out and counted; set-id bits and extended attributes of the image are dropped. 0; or -errno
- * with a message, and the caller removes the directory.
- */
-int image_unpack(const struct image_manifest *manifest, const struct image_source *source,
-		 int directory_fd, const struct image_limits *limits, struct image_counts *counts,
-		 struct err *err);
 
 /*
  * Unpacks into an empty file, open for reading and writing, as an erofs image (erofs.h). Everything

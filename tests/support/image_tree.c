@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vmm/image/unpack.h"
+#include "tests/support/image_tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,10 +13,13 @@
 #include "vmm/image/extract.h"
 #include "vmm/image/merge.h"
 
+/* Links lead where they would for a process with the directory as its root. */
+#define AS_ROOT (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+
 /* The sink of a merge that makes files below a directory. */
 struct unpacking {
 	int directory_fd;
-	struct image_counts *counts;
+	uint64_t *left_out;
 	/* the arguments of the call at hand */
 	char *path, *target;
 	const struct tar_entry *entry;
@@ -58,8 +62,7 @@ static int make_parents(struct unpacking *unpack, struct err *err)
 
 	for (; slash && ret == 0; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		parent = extract_open_parent(unpack->directory_fd, unpack->path, EXTRACT_AS_ROOT,
-					     &name);
+		parent = extract_open_parent(unpack->directory_fd, unpack->path, AS_ROOT, &name);
 		if (parent < 0)
 			ret = err_code(err, -parent, "%s", unpack->path);
 		else
@@ -83,14 +86,14 @@ static int make_parents(struct unpacking *unpack, struct err *err)
 /* Opens the parent of the entry; make: makes it if it is missing. */
 static int open_parent(struct unpacking *unpack, bool make, const char **name, struct err *err)
 {
-	int fd = extract_open_parent(unpack->directory_fd, unpack->path, EXTRACT_AS_ROOT, name);
+	int fd = extract_open_parent(unpack->directory_fd, unpack->path, AS_ROOT, name);
 
 	if (fd == -ENOENT && make) {
 		int ret = make_parents(unpack, err);
 
 		if (ret < 0)
 			return ret;
-		fd = extract_open_parent(unpack->directory_fd, unpack->path, EXTRACT_AS_ROOT, name);
+		fd = extract_open_parent(unpack->directory_fd, unpack->path, AS_ROOT, name);
 	}
 	return fd < 0 ? err_code(err, -fd, "%s", unpack->path) : fd;
 }
@@ -110,8 +113,6 @@ static int set_directory_mode(struct unpacking *unpack, int parent, const char *
 
 	if (fd < 0 || fchmod(fd, directory_mode(unpack->entry)) < 0)
 		ret = err_sys(err, "%s", unpack->path);
-	else
-		extract_note_owner(fd, unpack->entry);
 	fd_close(&fd);
 	return ret;
 }
@@ -143,6 +144,17 @@ static int clear_directory(int parent, const char *name, struct err *err)
 	return extract_remove(parent, name, err);
 }
 
+/* With its mode, whatever the umask. */
+static int add_file(struct unpacking *unpack, int parent, const char *name, struct err *err)
+{
+	const struct tar_entry *entry = unpack->entry;
+	int ret = extract_file(unpack->reader, parent, name, 0600, entry, err);
+
+	if (ret == 0 && fchmodat(parent, name, entry->mode | 0400, 0) < 0)
+		ret = err_sys(err, "%s", unpack->path);
+	return ret;
+}
+
 static int add_at(struct unpacking *unpack, int parent, const char *name, struct err *err)
 {
 	const struct tar_entry *entry = unpack->entry;
@@ -155,13 +167,12 @@ static int add_at(struct unpacking *unpack, int parent, const char *name, struct
 		return ret;
 	switch (entry->type) {
 	case TAR_FILE:
-		return extract_file(unpack->reader, parent, name, entry->mode | 0400, true, entry,
-				    err);
+		return add_file(unpack, parent, name, err);
 	case TAR_SYMLINK:
 		return extract_symlink(parent, name, entry, err);
 	case TAR_LINK:
-		return extract_link(unpack->directory_fd, unpack->target, EXTRACT_AS_ROOT, parent,
-				    name, err);
+		return extract_link(unpack->directory_fd, unpack->target, AS_ROOT, parent, name,
+				    err);
 	default:
 		return 0;
 	}
@@ -175,7 +186,7 @@ static int add(void *arg, char *path, const struct tar_entry *entry, char *targe
 	int parent, ret;
 
 	if (entry->type == TAR_OTHER) {
-		unpack->counts->left_out++;
+		++*unpack->left_out;
 		return 0;
 	}
 	unpack->path = path;
@@ -196,9 +207,20 @@ static int add(void *arg, char *path, const struct tar_entry *entry, char *targe
 
 static int remove_contents(int parent, const char *path, struct err *err)
 {
-	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *item;
 
-	return fd < 0 ? err_sys(err, "%s", path) : extract_remove_contents(fd, err);
+	if (!list) {
+		ret = err_sys(err, "%s", path);
+		fd_close(&fd);
+		return ret;
+	}
+	while (ret == 0 && (item = readdir(list)))
+		if (strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0)
+			ret = extract_remove(parent, item->d_name, err);
+	closedir(list);
+	return ret;
 }
 
 static int hide(void *arg, char *path, bool contents, struct err *err)
@@ -225,13 +247,14 @@ static int hide(void *arg, char *path, bool contents, struct err *err)
 	return ret;
 }
 
-int image_unpack(const struct image_manifest *manifest, const struct image_source *source,
-		 int directory_fd, const struct image_limits *limits, struct image_counts *counts,
-		 struct err *err)
+int image_tree(const struct image_manifest *manifest, const struct image_source *source,
+	       int directory_fd, const struct image_limits *limits, struct image_counts *counts,
+	       uint64_t *left_out, struct err *err)
 {
-	struct unpacking unpack = {.directory_fd = directory_fd, .counts = counts};
+	struct unpacking unpack = {.directory_fd = directory_fd, .left_out = left_out};
 	const struct merge_sink sink = {.hide = hide, .add = add, .arg = &unpack};
 
-	*counts = (struct image_counts){.owners_kept = extract_keeps_owners(directory_fd)};
+	*counts = (struct image_counts){.bytes = 0};
+	*left_out = 0;
 	return merge_layers(manifest, source, &sink, limits, counts, err);
 }

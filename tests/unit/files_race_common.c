@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/files_race_common.h"
-
-struct files_host host;
-struct p9_client *const client = &host.client;
