@@ -228,8 +228,10 @@ int shares_mounted(struct shares *shares, int error, struct err *err)
 			       "share %s: %s can't be made in the guest: a file or a symbolic link "
 			       "is in its way",
 			       link->host, link->share.guest);
+	case ENXIO:
 	case ENODEV:
-		return err_set(err, error, "share %s: the guest's kernel knows no virtio-fs",
+		return err_set(err, error,
+			       "share %s: the guest's kernel has no driver for virtio-fs",
 			       link->host);
 	default:
 		return err_code(err, error, "share %s: the guest could not mount it at %s",
