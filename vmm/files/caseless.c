@@ -55,7 +55,7 @@ static void swap_case(const char *name, char other[FILES_NAME_MAX + 1])
 {
 	size_t i;
 
-	for (i = 0; name[i] && i < FILES_NAME_MAX; i++)
+	for (i = 0; i < FILES_NAME_MAX && name[i]; i++)
 		other[i] = (char)(is_letter(name[i]) ? name[i] ^ ('a' ^ 'A') : name[i]);
 	other[i] = '\0';
 }

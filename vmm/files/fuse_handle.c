@@ -92,3 +92,44 @@ void fuse_handle_back(struct fuse_request *request, uint64_t number, struct fuse
 	handle->users--;
 	fuse_handle_free_unused(request->root, handle);
 }
+
+/* --- after a restore -------------------------------------------------------------------------- */
+
+static int reopen_handles(struct fuse_request *request)
+{
+	const uint32_t kept = O_ACCMODE | O_APPEND | O_SYNC | O_DSYNC | O_DIRECTORY;
+	struct fuse_root *root = request->root;
+	struct fuse_handle *handle;
+	struct stat stat;
+	uint32_t i, flags;
+	int fd;
+
+	for (i = 0; i < root->handles.used; i++) {
+		handle = root->handles.slot[i].item;
+		if (!handle || !handle->again)
+			continue;
+		handle->again = false;
+		flags = handle->file.flags & kept;
+		if (handle->file.directory)
+			flags |= O_DIRECTORY;
+		/* If this fails, the guest gets an error when it uses the file. */
+		fd = op_open(root->tree, handle->file.node, flags, &stat);
+		if (fd >= 0 && S_ISDIR(stat.st_mode) != handle->file.directory)
+			fd_close(&fd);
+		else if (fd >= 0 && file_open(root->tree, &handle->file, handle->file.node, fd,
+					      flags, handle->file.directory) < 0)
+			handle->file.fd = -1;
+	}
+	return 0;
+}
+
+void fuse_session_reopen(struct fuse_session *session)
+{
+	struct fuse_request request = {.session = session};
+	unsigned i;
+
+	for (i = 0; i < FUSED_ROOTS_MAX; i++) {
+		request.root = &session->roots[i];
+		fuse_in_root(&request, reopen_handles);
+	}
+}

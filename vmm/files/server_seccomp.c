@@ -103,7 +103,7 @@ static const struct {
 	/* the socket, and none that stderr may be */
 	{SCMP_SYS(recvmsg), 0, FILES_SERVER_FD},
 	{SCMP_SYS(sendmsg), 0, FILES_SERVER_FD},
-	/* host root's files as nobody, and back */
+	/* files of a served host as an unprivileged user, and back */
 	{SCMP_SYS(setfsuid), 0, 0},
 	{SCMP_SYS(setfsuid), 0, NOBODY},
 	{SCMP_SYS(setfsuid), 0, UINT32_MAX},

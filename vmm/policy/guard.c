@@ -260,6 +260,7 @@ static void replace_followed(struct guard *guard, int slot, struct policy *polic
 {
 	struct leaving leaving = {.held = in_force_hold(&guard->force), .note = note};
 
+	/* cppcheck-suppress autoVariables; guard_leave() forgets it */
 	guard->leaving = &leaving;
 	in_force_set(&guard->force, slot, policy, number);
 	guard->follow(guard->follow_arg);
