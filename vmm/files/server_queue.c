@@ -149,6 +149,13 @@ static void handle(struct files_queue *queue, unsigned slot, const uint8_t *mess
 	atomic_fetch_sub(&server->busy, 1);
 }
 
+static bool is_posted(const struct files_slot *shared, size_t *length)
+{
+	*length = atomic_load_explicit(&shared->length, memory_order_relaxed);
+	return (atomic_load(&shared->state) & FILES_STATE) == FILES_POSTED &&
+	       *length <= FILES_REQUEST_MAX;
+}
+
 /*
  * A request of the monitor's, or one that can go on. What a broken monitor posts twice, or does not
  * mean to post, is ignored.
@@ -160,17 +167,22 @@ static void serve(struct files_queue *queue, unsigned slot)
 	struct files_taken *taken = &server->taken[slot];
 	size_t length;
 
-	if (atomic_exchange(&taken->claimed, true)) {
-		if (atomic_load(&taken->queue) == queue->index && taken->message &&
-		    atomic_exchange(&taken->retry, false))
-			handle(queue, slot, taken->message, taken->length);
-		return;
-	}
-	length = atomic_load_explicit(&shared->length, memory_order_relaxed);
-	if ((atomic_load(&shared->state) & FILES_STATE) != FILES_POSTED ||
-	    length > FILES_REQUEST_MAX) {
+	for (;;) {
+		if (atomic_exchange(&taken->claimed, true)) {
+			if (atomic_load(&taken->queue) == queue->index && taken->message &&
+			    atomic_exchange(&taken->retry, false))
+				handle(queue, slot, taken->message, taken->length);
+			return;
+		}
+		if (is_posted(shared, &length))
+			break;
+		/*
+		 * A retry that its request did not wait for. Meanwhile another queue's thread may
+		 * have found the slot's next request, claimed, and passed it by.
+		 */
 		atomic_store(&taken->claimed, false);
-		return;
+		if (!is_posted(shared, &length))
+			return;
 	}
 	atomic_store(&taken->queue, queue->index);
 	atomic_store(&taken->retry, false);
