@@ -177,7 +177,8 @@ int shares_save(struct shares *shares, struct pack *state, struct err *err)
 
 	if (!shares->client && !shares->session)
 		return 0;
-	pack_u32(&payload, shares->client ? count : 0);
+	if (shares->client)
+		pack_u32(&payload, count);
 	for (i = 0; shares->client && i < count; i++) {
 		link = link_at(shares, i);
 		pack_u8(&payload, (uint8_t)link->number);
@@ -217,13 +218,14 @@ static bool find_session(const struct snapshot *saved, struct unpack *session)
 	return !session->failed;
 }
 
-static int keep_session(struct shares *shares, const struct unpack *session)
+/* The whole section: the numbers of its directories stay theirs, for shares of a later restore. */
+static int keep_session(struct shares *shares, const struct unpack *section)
 {
-	shares->session_length = session->length - session->at;
+	shares->session_length = section->length;
 	shares->session = malloc(shares->session_length + 1);
 	if (!shares->session)
 		return -ENOMEM;
-	memcpy(shares->session, session->data + session->at, shares->session_length);
+	memcpy(shares->session, section->data, shares->session_length);
 	return 0;
 }
 
