@@ -167,20 +167,27 @@ START_TEST(a_node_never_stands_for_another_file)
 }
 END_TEST
 
-START_TEST(strict_names_and_attributes_are_kept_for_no_time)
+START_TEST(strict_names_are_kept_for_no_time_and_attributes_for_a_tick)
 {
 	struct fuse_attr_out attr;
 	struct fuse_entry_out entry;
 	const struct fuse_getattr_in in = {.getattr_flags = 0};
+	const struct fused_statx_in statx = {.sx_mask = 0};
+	struct fused_statx_out extended;
 
 	begin_fuse(NULL, false);
 	host_write(&host, "f", "x");
 	ck_assert_int_eq(fc_lookup(client, ROOT, "f", &entry), 0);
-	ck_assert_uint_eq(entry.entry_valid + entry.attr_valid, 0);
-	ck_assert_uint_eq(entry.entry_valid_nsec + entry.attr_valid_nsec, 0);
+	ck_assert_uint_eq(entry.entry_valid + entry.entry_valid_nsec + entry.attr_valid, 0);
+	ck_assert_uint_eq(entry.attr_valid_nsec, FUSED_STRICT_ATTR_NS);
 	ck_assert_int_eq(fc_call(client, FUSE_GETATTR, entry.nodeid, &in, sizeof(in)), 0);
 	ck_assert_int_eq(fc_take(client, &attr, sizeof(attr)), 0);
-	ck_assert_uint_eq(attr.attr_valid + attr.attr_valid_nsec, 0);
+	ck_assert_uint_eq(attr.attr_valid, 0);
+	ck_assert_uint_eq(attr.attr_valid_nsec, FUSED_STRICT_ATTR_NS);
+	ck_assert_int_eq(fc_call(client, FUSED_OP_STATX, entry.nodeid, &statx, sizeof(statx)), 0);
+	ck_assert_int_eq(fc_take(client, &extended, sizeof(extended)), 0);
+	ck_assert_uint_eq(extended.attr_valid, 0);
+	ck_assert_uint_eq(extended.attr_valid_nsec, FUSED_STRICT_ATTR_NS);
 	ck_assert_int_eq(fc_lookup(client, ROOT, "none", &entry), ENOENT);
 	files_host_end(&host);
 }
@@ -197,6 +204,7 @@ START_TEST(a_loose_root_is_kept_with_what_it_lacks)
 	ck_assert_int_eq(fc_lookup(client, ROOT, "read", &entry), 0);
 	ck_assert_uint_eq(entry.entry_valid, FUSED_LOOSE_SECONDS);
 	ck_assert_uint_eq(entry.attr_valid, FUSED_LOOSE_SECONDS);
+	ck_assert_uint_eq(entry.attr_valid_nsec, 0);
 	ck_assert_int_eq(fc_lookup(client, ROOT, "none", &entry), 0);
 	ck_assert_uint_eq(entry.nodeid, 0);
 	ck_assert_uint_eq(entry.entry_valid, FUSED_LOOSE_SECONDS);
@@ -223,7 +231,7 @@ START_TEST(without_a_cache_each_read_is_a_request)
 	host_write(&host, "f", "x");
 	settle("f");
 	ck_assert_int_eq(fc_lookup(client, ROOT, "f", &entry), 0);
-	ck_assert_uint_eq(entry.entry_valid + entry.attr_valid, 0);
+	ck_assert_uint_eq(entry.entry_valid + entry.attr_valid + entry.attr_valid_nsec, 0);
 	ck_assert_uint_eq(open_flags("f", O_RDONLY), FOPEN_DIRECT_IO | FUSED_PARALLEL_WRITES);
 	ck_assert_uint_eq(open_flags("f", O_RDONLY), FOPEN_DIRECT_IO | FUSED_PARALLEL_WRITES);
 	files_host_end(&host);
@@ -232,5 +240,6 @@ END_TEST
 
 UNIT_MAIN("fuse_fresh", data_is_kept_while_it_is_the_same,
 	  what_has_just_changed_is_not_taken_as_unchanged, what_the_host_changes_shows,
-	  a_node_never_stands_for_another_file, strict_names_and_attributes_are_kept_for_no_time,
+	  a_node_never_stands_for_another_file,
+	  strict_names_are_kept_for_no_time_and_attributes_for_a_tick,
 	  a_loose_root_is_kept_with_what_it_lacks, without_a_cache_each_read_is_a_request)

@@ -79,8 +79,10 @@
 
 enum fused_cache {
 	/*
-	 * Names and attributes are requested anew for each use of a path. Data is kept from one
-	 * open to the next while size and times say that it is the same.
+	 * Names and attributes are requested anew for each use of a path, but what LOOKUP has just
+	 * replied is not requested again (FUSED_STRICT_ATTR_NS): fstat(2) of an open file, of the
+	 * root or of a working directory may be up to 20 ms old. Data is kept from one open to the
+	 * next while size and times say that it is the same.
 	 */
 	FUSED_STRICT,
 	/* For roots that nothing changes: all is kept, also that a name is missing. */
@@ -91,6 +93,13 @@ enum fused_cache {
 
 /* How long a guest keeps names and attributes of a root with FUSED_LOOSE. */
 #define FUSED_LOOSE_SECONDS 86400u
+
+/*
+ * How long a guest keeps attributes of a root with FUSED_STRICT, in nanoseconds: the least that is
+ * not nothing, of which its kernel makes one tick of its clock, 10 to 20 ms. With 0 it requests
+ * them again for each check of permissions and at the end of each file.
+ */
+#define FUSED_STRICT_ATTR_NS 1u
 
 /*
  * A file whose times are younger is not taken as unchanged: it could be changed again within what

@@ -78,7 +78,10 @@ static int look(struct fuse_request *request, uint32_t flags, uint64_t fh, struc
 
 static void put_attributes(struct fuse_request *request, const struct stat *stat, int fd)
 {
-	struct fuse_attr_out out = {.attr_valid = fuse_timeout(request->root)};
+	struct fuse_attr_out out = {
+		.attr_valid = fuse_timeout(request->root),
+		.attr_valid_nsec = fuse_attr_timeout_ns(request->root),
+	};
 
 	fuse_fill_attr(request->root, request->node, stat, fd, &out.attr);
 	fuse_put(request, &out, sizeof(out));
@@ -109,7 +112,10 @@ static void put_time(struct fused_time *to, uint64_t sec, uint32_t nsec)
 /* STATX: for the time of creation; all else is as in GETATTR. */
 int fuse_statx(struct fuse_request *request)
 {
-	struct fused_statx_out out = {.attr_valid = fuse_timeout(request->root)};
+	struct fused_statx_out out = {
+		.attr_valid = fuse_timeout(request->root),
+		.attr_valid_nsec = fuse_attr_timeout_ns(request->root),
+	};
 	struct fused_statx_in in;
 	struct fuse_attr attr;
 	struct statx extended;

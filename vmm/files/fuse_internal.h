@@ -199,6 +199,8 @@ void fuse_fill_attr(const struct fuse_root *root, const struct node *node, const
 		    int fd, struct fuse_attr *out);
 /* How long the guest may keep attributes and names, in seconds. */
 uint64_t fuse_timeout(const struct fuse_root *root);
+/* The same of attributes, in nanoseconds beyond that. */
+uint32_t fuse_attr_timeout_ns(const struct fuse_root *root);
 
 /* --- open files (fuse_handle.c) --------------------------------------------------------------- */
 

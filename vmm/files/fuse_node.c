@@ -34,6 +34,11 @@ uint64_t fuse_timeout(const struct fuse_root *root)
 	return root->cache == FUSED_LOOSE ? FUSED_LOOSE_SECONDS : 0;
 }
 
+uint32_t fuse_attr_timeout_ns(const struct fuse_root *root)
+{
+	return root->cache == FUSED_STRICT ? FUSED_STRICT_ATTR_NS : 0;
+}
+
 void fuse_fill_attr(const struct fuse_root *root, const struct node *node, const struct stat *stat,
 		    int fd, struct fuse_attr *out)
 {
@@ -84,6 +89,7 @@ int fuse_node_tell(struct fuse_root *root, struct node *node, const struct stat 
 		.nodeid = fuse_table_number(&root->nodes, node->number),
 		.entry_valid = fuse_timeout(root),
 		.attr_valid = fuse_timeout(root),
+		.attr_valid_nsec = fuse_attr_timeout_ns(root),
 	};
 	fuse_fill_attr(root, node, stat, fd, &out->attr);
 	return 0;
