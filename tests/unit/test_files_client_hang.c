@@ -12,7 +12,8 @@
 #include "tests/unit/files_client_common.h"
 #include "vmm/base/fd.h"
 
-static char mounted[] = "/tmp/cordon-test-hang.XXXXXX";
+static char mounted[128] = "/tmp/cordon-test-hang.XXXXXX";
+static bool mounted_in_share;
 static int fuse_fd = -1;
 static struct files_share hanging;
 
@@ -21,7 +22,8 @@ static bool mount_it(void)
 {
 	char options[96];
 
-	ck_assert_ptr_nonnull(mkdtemp(mounted));
+	if (!mounted_in_share)
+		ck_assert_ptr_nonnull(mkdtemp(mounted));
 	fuse_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fuse_fd < 0 || unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -181,4 +183,53 @@ START_TEST(a_server_that_hangs_is_given_up)
 }
 END_TEST
 
-UNIT_MAIN("files_client_hang", others_go_on, a_server_that_hangs_is_given_up)
+/* Requests about what is in a directory, and about the mount's own name: nothing waits for it. */
+START_TEST(a_mount_in_a_share_is_not_looked_at)
+{
+	struct pollfd more = {.events = POLLIN};
+	struct fuse_entry_out entry;
+	char names[4096] = "";
+	unsigned nodes = 0;
+	uint64_t fh;
+
+	begin_host(NULL, false);
+	ck_assert_int_eq(mkdir(host_path(&host, "Mounted"), 0755), 0);
+	ck_assert_int_eq(mkdir(host_path(&host, "other"), 0755), 0);
+	snprintf(mounted, sizeof(mounted), "%s", host_path(&host, "Mounted"));
+	mounted_in_share = true;
+	if (!mount_it())
+		goto out;
+	reply_to_init();
+	/* In the namespace of the mount. */
+	close(host.share.root_fd);
+	host.share.root_fd = open(host_path(&host, ""), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(host.share.root_fd, 0);
+	begin_server();
+	ck_assert_int_eq(files_client_add(files, 0, &host.share, FUSED_STRICT), 0);
+	greet();
+	ck_assert_int_eq(fc_lookup(client, ROOT, "other", &entry), 0);
+	ck_assert_int_eq(fc_lookup(client, ROOT, "Mounted", &entry), EACCES);
+	ck_assert_int_eq(fc_opendir(client, ROOT, &fh), 0);
+	ck_assert_int_ge(fc_list(client, ROOT, fh, 4096, names, sizeof(names), &nodes), 0);
+	ck_assert_uint_eq(nodes, 1);
+	ck_assert_int_ge(fc_list(client, ROOT, fh, 4096, names, sizeof(names), NULL), 0);
+	ck_assert_ptr_nonnull(strstr(names, "Mounted"));
+	ck_assert_int_eq(fc_rename(client, ROOT, "Mounted", ROOT, "new", 0), EBUSY);
+	ck_assert_int_eq(fc_rename(client, ROOT, "other", ROOT, "Mounted", 0), EBUSY);
+	ck_assert_int_eq(fc_rename(client, ROOT, "other", ROOT, "Mounted", RENAME_EXCHANGE), EBUSY);
+	ck_assert_int_eq(fc_rename(client, ROOT, "other", ROOT, "new", 0), 0);
+	ck_assert_int_eq(fc_rmdir(client, ROOT, "Mounted"), EBUSY);
+	ck_assert_int_eq(fc_rmdir(client, ROOT, "new"), 0);
+	/* Nothing was asked of its server. */
+	more.fd = fuse_fd;
+	ck_assert_int_eq(poll(&more, 1, 0), 0);
+	end_server();
+	unmount_it();
+out:
+	loop_destroy(loop);
+	files_host_end(&host);
+}
+END_TEST
+
+UNIT_MAIN("files_client_hang", others_go_on, a_server_that_hangs_is_given_up,
+	  a_mount_in_a_share_is_not_looked_at)

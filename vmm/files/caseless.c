@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/files/caseless.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stdint.h>
@@ -35,7 +36,14 @@ enum verdict { UNKNOWN, DISTINCT, SAME };
 
 static int status_of(int directory, const char *name, struct stat *out)
 {
-	return fstatat(directory, name, out, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
+	int fd = name_look(directory, name, false, out);
+
+	if (fd < 0) {
+		errno = -fd;
+		return -1;
+	}
+	fd_close(&fd);
+	return 0;
 }
 
 static bool is_letter(char c)
@@ -69,7 +77,8 @@ static enum verdict try_name(int fd, const char *name,
 	swap_case(name, other);
 	/* The name that is there is looked at last, so that it was there meanwhile. */
 	if (status(fd, other, &b) < 0)
-		return errno == ENOENT && status(fd, name, &a) == 0 ? DISTINCT : UNKNOWN;
+		return errno == ENOENT && (status(fd, name, &a) == 0 || errno == EXDEV) ? DISTINCT
+											: UNKNOWN;
 	if (status(fd, name, &a) < 0)
 		return UNKNOWN;
 	if (a.st_dev != b.st_dev || a.st_ino != b.st_ino)

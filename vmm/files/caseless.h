@@ -16,7 +16,10 @@
 
 /* What is known of directories, at most CASELESS_CACHED. Not thread safe. */
 struct caseless {
-	/* The status of a name in a directory, without following a link. NULL: fstatat(2). */
+	/*
+	 * The status of a name in a directory, without following a link; -1 with errno, EXDEV of a
+	 * mount. NULL: the host's.
+	 */
 	int (*status)(int directory, const char *name, struct stat *out);
 	bool told; /* there was a line in the log */
 	struct caseless_directory {

@@ -170,11 +170,15 @@ int op_link(struct tree *tree, struct node *node, const struct open_file *file, 
 
 int removal_begin(const struct tree *tree, int directory, const char *name, struct removal *removal)
 {
+	struct stat stat;
+
 	*removal = (struct removal){.fd = -1};
 	if (!tree->share->quota && remember_table_used(tree->table) == 0)
 		return 0;
-	removal->fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return removal->fd < 0 ? -errno : quota_begin(tree->share, removal->fd, &removal->use);
+	removal->fd = name_look(directory, name, false, &stat);
+	if (removal->fd < 0)
+		return removal->fd == -EXDEV ? -EBUSY : removal->fd; /* as without a quota */
+	return quota_begin(tree->share, removal->fd, &removal->use);
 }
 
 void removal_end(const struct tree *tree, struct removal *removal, bool done, bool perhaps)

@@ -21,28 +21,22 @@ struct listing {
  * The status of an entry, found in the directory at its place (as for a creation: docs/shares.md).
  * false: the guest looks it up itself if it wants to know.
  */
-static bool look(const struct listing *listing, const struct entry *entry,
-		 const struct stat *directory, struct stat *stat, int *fd)
+static bool look(const struct listing *listing, const struct entry *entry, struct stat *stat,
+		 int *fd)
 {
 	const struct files_share *share = listing->request->root->tree->share;
 
 	*fd = -1;
-	if (listing->directory < 0 || entry_is_dots(entry) ||
-	    fstatat(listing->directory, entry->name, stat, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) <
-		    0)
+	if (listing->directory < 0 || entry_is_dots(entry))
 		return false;
-	/* A mount, which the guest does not enter. */
-	if (stat->st_dev != directory->st_dev && !share->host_root)
-		return false;
-	if (!share->remember && !S_ISDIR(stat->st_mode))
-		return true;
-	*fd = openat(listing->directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return *fd >= 0 && fstat(*fd, stat) == 0;
+	/* Not of a mount, which the guest does not enter. */
+	*fd = name_look(listing->directory, entry->name, share->host_root, stat);
+	return *fd >= 0;
 }
 
 /* Tells the guest of an entry as LOOKUP does; nothing of it in out: it is not told. */
 static void tell(const struct listing *listing, const struct entry *entry,
-		 const struct stat *directory, struct fuse_entry_out *out)
+		 struct fuse_entry_out *out)
 {
 	struct fuse_root *root = listing->request->root;
 	struct name name = {.length = strlen(entry->name)};
@@ -53,7 +47,7 @@ static void tell(const struct listing *listing, const struct entry *entry,
 	if (name.length > FILES_NAME_MAX)
 		return;
 	memcpy(name.text, entry->name, name.length + 1);
-	if (look(listing, entry, directory, &stat, &fd) && fuse_may_enter(root, fd, &stat) == 0) {
+	if (look(listing, entry, &stat, &fd) && fuse_may_enter(root, fd, &stat) == 0) {
 		node = fuse_node_at(root, listing->file->node, &name, &stat);
 		if (node && fuse_node_tell(root, node, &stat, fd, out) < 0)
 			*out = (struct fuse_entry_out){.nodeid = 0};
@@ -62,8 +56,7 @@ static void tell(const struct listing *listing, const struct entry *entry,
 }
 
 /* An empty file of the host may be a special one of the sandbox. */
-static unsigned type_of(const struct listing *listing, const struct entry *entry,
-			const struct stat *directory)
+static unsigned type_of(const struct listing *listing, const struct entry *entry)
 {
 	struct remembered remembered = {.mode = 0};
 	struct stat stat;
@@ -72,12 +65,10 @@ static unsigned type_of(const struct listing *listing, const struct entry *entry
 	if (listing->plus || entry->type != DT_REG ||
 	    !listing->request->root->tree->share->remember)
 		return entry->type;
-	if (listing->directory < 0 ||
-	    fstatat(listing->directory, entry->name, &stat, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(stat.st_mode) || stat.st_size > 0 || stat.st_dev != directory->st_dev)
+	if (listing->directory < 0)
 		return entry->type;
-	fd = openat(listing->directory, entry->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
+	fd = name_look(listing->directory, entry->name, false, &stat);
+	if (fd >= 0 && S_ISREG(stat.st_mode) && stat.st_size == 0)
 		remembered_get(listing->request->root->tree, fd, &stat, &remembered);
 	fd_close(&fd);
 	return remembered.mode & S_IFMT ? IFTODT(remembered.mode) : DT_REG;
@@ -115,12 +106,11 @@ static bool put_entry(void *arg, const struct entry *entry, const struct stat *d
 	/* The guest must not be told of a node that it does not read of. */
 	if (listing->plus &&
 	    entry_size(entry->name) + sizeof(told) <= listing->limit - request->out.at)
-		tell(listing, entry, directory, &told);
+		tell(listing, entry, &told);
 	/* A special file of the sandbox is another one on the host. */
 	return fuse_put_entry(request, listing->limit, listing->plus ? &told : NULL,
 			      entry_ino(listing->file, entry, directory), (uint64_t)entry->offset,
-			      told.nodeid ? IFTODT(told.attr.mode)
-					  : type_of(listing, entry, directory),
+			      told.nodeid ? IFTODT(told.attr.mode) : type_of(listing, entry),
 			      entry->name);
 }
 

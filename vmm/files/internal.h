@@ -165,6 +165,12 @@ int place_look(const struct tree *tree, const struct place *place, struct stat *
  */
 int node_look(struct tree *tree, struct node *node, const struct place *place, struct stat *stat);
 
+/*
+ * As place_look(), for a name in an open directory. -EXDEV: a mount, unless mounts; it is not
+ * looked at, as the status of one whose server hangs is a wait for ever.
+ */
+int name_look(int directory, const char *name, bool mounts, struct stat *stat);
+
 /* An O_PATH descriptor of a node's directory. */
 int node_open_directory(const struct tree *tree, const struct node *node);
 

@@ -28,6 +28,20 @@ static int open_end(struct tree *tree, struct end *end)
 	return end->directory < 0 ? end->directory : 0;
 }
 
+/*
+ * The status of what is at an end: 0 or -errno, -EBUSY of a mount, which may hang. It comes first:
+ * the checks behind it take no descriptor, so that the guest cannot make them fail.
+ */
+static int status_of(const struct end *end, struct stat *stat)
+{
+	int fd = name_look(end->directory, end->name.text, false, stat);
+
+	if (fd < 0)
+		return fd == -EXDEV ? -EBUSY : fd;
+	fd_close(&fd);
+	return 0;
+}
+
 static bool same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -126,19 +140,22 @@ static int move(struct tree *tree, struct end *from, struct end *to, unsigned fl
 {
 	struct stat source, target;
 	bool two_names;
-	int ret;
+	int ret, allowed;
 
-	if (fstatat(from->directory, from->name.text, &source, AT_SYMLINK_NOFOLLOW) < 0) {
+	ret = status_of(from, &source);
+	if (ret < 0) {
 		/* Whether the guest may know that the name does not exist. */
-		ret = place_allowed(tree, &from->place, POLICY_LOOKUP);
-		return ret < 0 ? ret : -ENOENT;
+		allowed = place_allowed(tree, &from->place, POLICY_LOOKUP);
+		return allowed < 0 ? allowed : ret;
 	}
 	ret = may_move(tree, from, to, &source);
 	if (ret < 0)
 		return ret;
+	ret = status_of(to, &target);
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
 	/* For two names of one file the kernel does nothing. */
-	two_names = fstatat(to->directory, to->name.text, &target, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    same_file(&source, &target);
+	two_names = ret == 0 && same_file(&source, &target);
 	ret = rename_over(tree, from, to, flags);
 	if (ret < 0 || two_names)
 		return ret;
@@ -193,9 +210,10 @@ static int exchange(struct tree *tree, struct end *a, struct end *b)
 
 	if (ret == 0)
 		ret = place_allowed(tree, &b->place, POLICY_LOOKUP);
-	if (ret == 0 && (fstatat(a->directory, a->name.text, &at_a, AT_SYMLINK_NOFOLLOW) < 0 ||
-			 fstatat(b->directory, b->name.text, &at_b, AT_SYMLINK_NOFOLLOW) < 0))
-		ret = -errno;
+	if (ret == 0)
+		ret = status_of(a, &at_a);
+	if (ret == 0)
+		ret = status_of(b, &at_b);
 	if (ret == 0)
 		ret = may_move(tree, a, b, &at_a);
 	if (ret == 0)

@@ -48,15 +48,35 @@ int place_open(const struct tree *tree, const struct place *place, int flags, un
 	}
 }
 
-int place_look(const struct tree *tree, const struct place *place, struct stat *stat)
+/* With fd or -errno. */
+static int get_status(int fd, struct stat *stat)
 {
-	int fd = place_open(tree, place, O_PATH | O_NOFOLLOW, 0), ret;
+	int ret;
 
 	if (fd < 0 || fstat(fd, stat) == 0)
 		return fd;
 	ret = -errno;
 	fd_close(&fd);
 	return ret;
+}
+
+int place_look(const struct tree *tree, const struct place *place, struct stat *stat)
+{
+	return get_status(place_open(tree, place, O_PATH | O_NOFOLLOW, 0), stat);
+}
+
+int name_look(int directory, const char *name, bool mounts, struct stat *stat)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (mounts ? 0 : RESOLVE_NO_XDEV),
+	};
+	int fd, tries = 0;
+
+	do {
+		fd = (int)syscall(SYS_openat2, directory, name, &how, sizeof(how));
+	} while (fd < 0 && (errno == EAGAIN || errno == EINTR) && ++tries < OPEN_TRIES);
+	return get_status(fd < 0 ? -errno : fd, stat);
 }
 
 int node_look(struct tree *tree, struct node *node, const struct place *place, struct stat *stat)
