@@ -51,9 +51,10 @@
  * Features of the guest kernel's driver that the device offers (guest-kernel/patches). A driver
  * without them works too.
  */
-#define FS_F_SYNC      20 /* looks at the used ring after the doorbell, with interrupts off */
-#define FS_F_RETAIN    21 /* names whose time is up are looked up again, and not dropped */
-#define FS_F_INTERRUPT 22 /* sends FUSE_INTERRUPT, in the high-priority queue */
+#define FS_F_SYNC	20 /* looks at the used ring after the doorbell, with interrupts off */
+#define FS_F_RETAIN	21 /* names whose time is up are looked up again, and not dropped */
+#define FS_F_INTERRUPT	22 /* sends FUSE_INTERRUPT, in the high-priority queue */
+#define FS_F_NO_TRUSTED 23 /* requests no extended attributes of class trusted: there are none */
 
 /*
  * The server. A slot is the device's from take() to release(): take, send, wait, and if that
