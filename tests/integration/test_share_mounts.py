@@ -4,7 +4,8 @@ import os
 import shutil
 
 import cordon
-from cordon import limit, run, work
+from cordon import limit, run, work, write
+from sandboxes import execute, sandbox
 
 
 def directory(name):
@@ -43,3 +44,29 @@ def test_share_mounts_show_no_other_share():
     shares = {line.split()[0] for line in listed.splitlines() if " virtiofs " in line}
     assert shares == {"/a", "/deep/b", "/tools"}, listed
     assert beneath.split() == [".", ".."] and left == "mounts\n", result
+
+
+@limit(300)
+def test_share_mounts_open_no_devices():
+    """A file that the host has marked as a device, or as set-id, is shown as one; it opens no device and gives no
+    rights, also where sandbox root has removed nodev and nosuid from the share's mount."""
+    top = directory("top")
+    for name, mark in (("null", b"0:0:20000:259"), ("disk", b"0:0:60000:65024")):
+        write(f"top/{name}", "host\n")
+        os.setxattr(os.path.join(top, name), "user.cordon.stat", mark)
+    shutil.copy(cordon.program("around"), os.path.join(top, "owned"))
+    os.setxattr(os.path.join(top, "owned"), "user.cordon.stat", b"0:0:4000:0")
+    look = """
+        grep ' /w ' /proc/self/mountinfo | cut -d' ' -f6
+        stat -c '%A %u %t:%T' /w/null /w/disk /w/owned
+        cat /w/null; echo x > /w/null; cat /w/disk; cat /dev/null && echo x > /dev/null && echo null"""
+    with sandbox("box", "--share", f"{top}:/w"):
+        for remount in ("true", "mount -o remount,bind,dev,suid /w"):
+            result = execute("box", "sh", "-c", remount + look).expect(0)
+            flags, *shown, control = result.stdout.decode().splitlines()
+            assert ("nodev" in flags, "nosuid" in flags) == (remount == "true",) * 2, result
+            assert shown == ["crw-r--r-- 0 1:3", "brw-r--r-- 0 fe:0", "-rwsr-xr-x 0 0:0"] and control == "null", result
+            assert result.stderr.count(b"ermission denied") == 3, result
+            assert execute("box", "/w/owned", "euid", options=("--user", "nobody")).expect(0).stdout == b"65534\n"
+            # The same program as root: the number is the caller's.
+            assert execute("box", "/w/owned", "euid").expect(0).stdout == b"0\n"
