@@ -91,10 +91,18 @@ START_TEST(names_tell)
 	host_write(&host, "links/l0", "");
 	snprintf(first, sizeof(first), "%s", host_path(&host, "links/l0"));
 	for (i = 2; i < 36; i++) {
-		snprintf(old, sizeof(old), "links/%c%d", i % 2 ? 'L' : 'l', i / 2);
+		snprintf(old, sizeof(old), "links/l%d", i);
 		ck_assert_int_eq(link(first, host_path(&host, old)), 0);
 	}
 	ck_assert(probe("links", true));
+	/* Pairs of links that differ in case only exist where case counts. */
+	host_mkdir(&host, "pairs");
+	for (i = 0; i < 36; i++) {
+		snprintf(old, sizeof(old), "pairs/%c%d", i % 2 ? 'L' : 'l', i / 2);
+		ck_assert_int_eq(link(first, host_path(&host, old)), 0);
+	}
+	ck_assert(!probe("pairs", false));
+	ck_assert(!probe("pairs", true));
 	files_host_end(&host);
 }
 END_TEST

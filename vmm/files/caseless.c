@@ -19,6 +19,7 @@
 #define LISTING_SIZE 2048u
 #define LISTINGS_MAX 32u
 #define NAMES_MAX    16u
+#define TWINS_MAX    512u /* listings that are searched for the other name of a pair */
 
 #define MAGIC_VFAT  0x4d44
 #define MAGIC_EXFAT 0x2011bab0
@@ -87,6 +88,29 @@ static enum verdict try_name(int fd, const char *name,
 	return S_ISDIR(a.st_mode) || a.st_nlink == 1 ? SAME : UNKNOWN;
 }
 
+/* Whether the directory lists the name in the other case too, as its own entry. */
+static bool lists_twin(int directory, const char *name)
+{
+	uint8_t entries[LISTING_SIZE] __attribute__((aligned(8)));
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char other[FILES_NAME_MAX + 1];
+	const struct entry *entry;
+	bool found = false;
+	unsigned calls;
+	long n = 1, at;
+
+	swap_case(name, other);
+	for (calls = 0; fd >= 0 && n > 0 && calls < TWINS_MAX && !found; calls++) {
+		n = syscall(SYS_getdents64, fd, entries, sizeof(entries));
+		for (at = 0; at < n && !found; at += entry->length) {
+			entry = (const void *)(entries + at);
+			found = strcmp(entry->name, other) == 0;
+		}
+	}
+	fd_close(&fd);
+	return found;
+}
+
 /* Whatever fills the listing: one name with letters tells, but for hard links of each other. */
 static enum verdict try_names(int fd,
 			      int (*status)(int directory, const char *name, struct stat *out))
@@ -104,9 +128,10 @@ static enum verdict try_names(int fd,
 			if (entry_is_dots(entry) || !has_letters(entry->name))
 				continue;
 			verdict = try_name(fd, entry->name, status);
-			/* So many names that hide it are there to hide it. */
+			/* So many hard links are there to hide it, or are pairs that differ in
+			 * case. */
 			if (verdict == UNKNOWN && ++tried == NAMES_MAX)
-				verdict = SAME;
+				verdict = lists_twin(fd, entry->name) ? DISTINCT : SAME;
 		}
 	}
 	return verdict;
