@@ -96,6 +96,17 @@ static enum policy_action needed(enum policy_op op)
 	}
 }
 
+enum permission file_permission(enum policy_action action, enum policy_action wanted)
+{
+	if (action == POLICY_ACTION_ASK_READ)
+		return wanted <= POLICY_ACTION_READ ? PERMISSION_ASKED : PERMISSION_NONE;
+	if (action == POLICY_ACTION_ASK_WRITE)
+		return wanted <= POLICY_ACTION_READ ? PERMISSION_GIVEN : PERMISSION_ASKED;
+	if (action == POLICY_ACTION_ASK)
+		return PERMISSION_ASKED;
+	return action >= wanted ? PERMISSION_GIVEN : PERMISSION_NONE;
+}
+
 static void settle(struct policy_decision *decision, enum policy_verdict verdict,
 		   const char *reason)
 {
@@ -106,6 +117,7 @@ static void settle(struct policy_decision *decision, enum policy_verdict verdict
 static void decide_path(const struct policy *policy, const struct policy_request *request,
 			const char *path, size_t length, struct policy_decision *decision)
 {
+	enum permission permission;
 	const struct rule *rule;
 	bool above;
 
@@ -117,6 +129,8 @@ static void decide_path(const struct policy *policy, const struct policy_request
 	decision->rule = rule ? &rule->public : NULL;
 	decision->line = rule ? rule->public.line : 0;
 	decision->enforced_by = POLICY_HOST;
+	permission =
+		rule ? file_permission(rule->public.action, needed(request->op)) : PERMISSION_NONE;
 	if (!rule && request->op == POLICY_LOOKUP)
 		settle(decision, POLICY_ALLOW, "no rule hides it");
 	else if (!rule && request->rootfs && request->op == POLICY_READ)
@@ -128,11 +142,11 @@ static void decide_path(const struct policy *policy, const struct policy_request
 		       above ? "a rule hides a directory above it" : "a rule hides it");
 	else if (request->op == POLICY_LOOKUP)
 		settle(decision, POLICY_ALLOW, "no rule hides it");
-	else if (rule->public.action == POLICY_ACTION_ASK)
+	else if (permission == PERMISSION_ASKED)
 		settle(decision, POLICY_ASK, "the rule needs an operator's approval");
 	else if (rule->public.action == POLICY_ACTION_DENY)
 		settle(decision, POLICY_DENY, "a rule denies it");
-	else if (rule->public.action >= needed(request->op))
+	else if (permission == PERMISSION_GIVEN)
 		settle(decision, POLICY_ALLOW, "a rule allows it");
 	else if (rule->public.action == POLICY_ACTION_APPEND)
 		settle(decision, POLICY_DENY, "the rule allows only reading and appending");
@@ -174,6 +188,24 @@ static void decide_link(const struct policy *policy, const struct policy_request
 		settle(decision, POLICY_DENY, "the link would bypass a rule for a path beneath it");
 }
 
+static bool is_refused(const struct policy_decision *decision)
+{
+	return decision->verdict != POLICY_ALLOW && decision->verdict != POLICY_ASK;
+}
+
+/* The second name: what it refuses counts, and else what the first one leaves to a person. */
+static void decide_other(const struct policy *policy, const struct policy_request *request,
+			 struct policy_decision *decision)
+{
+	const struct policy_decision first = *decision;
+
+	decide_path(policy, request, request->other, request->other_length, decision);
+	if (decision->verdict == POLICY_HIDE)
+		settle(decision, POLICY_DENY, "a rule hides the new name");
+	if (!is_refused(decision) && first.verdict == POLICY_ASK)
+		*decision = first;
+}
+
 static void decide_file(const struct policy *policy, const struct policy_request *request,
 			struct policy_decision *decision)
 {
@@ -181,15 +213,13 @@ static void decide_file(const struct policy *policy, const struct policy_request
 	bool moves = request->op == POLICY_RENAME && request->directory;
 
 	decide_path(policy, request, request->object, request->length, decision);
-	if (decision->verdict != POLICY_ALLOW)
+	if (is_refused(decision))
 		return;
 	if (request->op == POLICY_SYMLINK)
 		decide_link(policy, request, decision);
 	if (request->other)
-		decide_path(policy, request, request->other, request->other_length, decision);
-	if (decision->verdict == POLICY_HIDE)
-		settle(decision, POLICY_DENY, "a rule hides the new name");
-	if (decision->verdict != POLICY_ALLOW || !moves)
+		decide_other(policy, request, decision);
+	if (is_refused(decision) || !moves)
 		return;
 	if (!request->other)
 		settle(decision, POLICY_DENY,

@@ -28,7 +28,7 @@ static const struct {
 };
 
 /* Which verdicts of each class. */
-static const bool actions[POLICY_CLASSES][POLICY_ACTION_ASK + 1] = {
+static const bool actions[POLICY_CLASSES][POLICY_ACTIONS] = {
 	[POLICY_FILE] =
 		{
 			[POLICY_ACTION_HIDE] = true,
@@ -37,6 +37,8 @@ static const bool actions[POLICY_CLASSES][POLICY_ACTION_ASK + 1] = {
 			[POLICY_ACTION_APPEND] = true,
 			[POLICY_ACTION_WRITE] = true,
 			[POLICY_ACTION_ASK] = false,
+			[POLICY_ACTION_ASK_READ] = true,
+			[POLICY_ACTION_ASK_WRITE] = true,
 		},
 	[POLICY_NET] =
 		{

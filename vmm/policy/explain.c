@@ -63,9 +63,11 @@ static bool rule_matches(const struct rule *rule, const struct policy_request *r
 static bool allows(const struct rule *rule, const struct policy_request *request)
 {
 	enum policy_action action = rule->public.action;
+	enum policy_action wanted = policy_needed_action(request->class, request->op);
 
-	return action != POLICY_ACTION_ASK &&
-	       action >= policy_needed_action(request->class, request->op);
+	if (request->class == POLICY_FILE)
+		return file_permission(action, wanted) == PERMISSION_GIVEN;
+	return action != POLICY_ACTION_ASK && action >= wanted;
 }
 
 /* The length of the longest common beginning of the path and a rule's patterns as written. */

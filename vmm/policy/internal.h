@@ -58,6 +58,17 @@ struct policy {
 	struct policy_source source; /* a deep copy */
 };
 
+/* --- decide.c --------------------------------------------------------------------------------- */
+
+/* In this order: what gives more, allows more. */
+enum permission { PERMISSION_NONE, PERMISSION_ASKED, PERMISSION_GIVEN };
+
+/*
+ * What a rule of files with this verdict makes of an operation that needs another one: READ, APPEND
+ * or WRITE, as policy_needed_action() says.
+ */
+enum permission file_permission(enum policy_action action, enum policy_action wanted);
+
 /* --- words.c ---------------------------------------------------------------------------------- */
 
 /* The index of a word in a list of count words (NULL entries are skipped), or -1. */

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/base/bytes.h"
+#include "vmm/policy/internal.h"
 #include "vmm/policy/narrow_moves.h"
 #include "vmm/policy/product.h"
 
@@ -22,6 +24,16 @@ struct comparison {
 /* Whether the child's action allows no more than the parent's. */
 static bool is_within(enum policy_action child, enum policy_action parent)
 {
+	static const enum policy_action rung[] = {POLICY_ACTION_READ, POLICY_ACTION_APPEND,
+						  POLICY_ACTION_WRITE};
+	unsigned i;
+
+	if (child >= POLICY_ACTION_ASK_READ || parent >= POLICY_ACTION_ASK_READ) {
+		for (i = 0; i < ARRAY_SIZE(rung); i++)
+			if (file_permission(child, rung[i]) > file_permission(parent, rung[i]))
+				return false;
+		return child == POLICY_ACTION_HIDE || parent != POLICY_ACTION_HIDE;
+	}
 	/* An operator may allow anything, so 'ask' counts as more than the limited actions. */
 	if (child == POLICY_ACTION_ASK)
 		return parent == POLICY_ACTION_ASK || parent == POLICY_ACTION_WRITE ||

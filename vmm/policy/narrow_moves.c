@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/policy/internal.h"
 #include "vmm/policy/product.h"
 
 #define STATES_MAX 50000
@@ -37,8 +38,8 @@ static enum policy_action action_of(const struct rule_list *list, uint32_t value
 static bool may_write(const struct moves *moves, uint32_t state)
 {
 	return moves->graph.ends[state] &&
-	       action_of(moves->list[CHILD], moves->graph.value[CHILD][state]) >=
-		       POLICY_ACTION_WRITE;
+	       file_permission(action_of(moves->list[CHILD], moves->graph.value[CHILD][state]),
+			       POLICY_ACTION_WRITE) != PERMISSION_NONE;
 }
 
 /* --- the graph -------------------------------------------------------------------------------- */

@@ -170,7 +170,11 @@ enum policy_action {
 	POLICY_ACTION_WRITE,
 	POLICY_ACTION_ALLOW,
 	POLICY_ACTION_ASK,
+	/* files: an operator decides about reading, or about what `write` has more than `read` */
+	POLICY_ACTION_ASK_READ,
+	POLICY_ACTION_ASK_WRITE,
 };
+#define POLICY_ACTIONS 9
 
 struct policy_rule {
 	enum policy_class class;

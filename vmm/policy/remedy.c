@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vmm/policy/explain.h"
+#include "vmm/policy/internal.h"
 
 /* The operation on one of its names alone. */
 static struct policy_request one_end(const struct policy_request *request, bool other)
@@ -30,8 +31,9 @@ static bool is_denied(const struct policy *policy, const struct policy_request *
 	policy_decide(policy, end, &decision);
 	/* What a rule would allow is denied for another reason: a symbolic link. */
 	return decision.verdict != POLICY_ALLOW &&
-	       (!decision.rule || decision.rule->action == POLICY_ACTION_ASK ||
-		decision.rule->action < policy_needed_action(POLICY_FILE, end->op));
+	       (!decision.rule ||
+		file_permission(decision.rule->action,
+				policy_needed_action(POLICY_FILE, end->op)) != PERMISSION_GIVEN);
 }
 
 static bool is_hidden(const struct policy *policy, const struct policy_request *end)
