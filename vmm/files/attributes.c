@@ -349,7 +349,9 @@ int op_readlink(struct tree *tree, struct node *node, char target[PATH_MAX])
 	ssize_t n;
 
 	if (ret == 0)
-		ret = place_quietly_allowed(tree, &place, POLICY_READ);
+		ret = place_asks(tree, &place, POLICY_READ)
+			      ? place_allowed(tree, &place, POLICY_READ)
+			      : place_quietly_allowed(tree, &place, POLICY_READ);
 	fd = ret < 0 ? ret : node_look(tree, node, &place, &stat);
 	if (fd < 0)
 		return fd;

@@ -76,7 +76,7 @@ struct fuse_root {
 	struct fuse_table nodes, handles;
 };
 
-/* A request that waits for a lock. */
+/* A request that waits for a lock, or for an operator. */
 struct fuse_waiting {
 	bool used;
 	bool busy;	  /* being handled again, after fuse_session_retry() has returned it */
@@ -102,7 +102,7 @@ struct fuse_session {
 	atomic_bool begun;     /* INIT */
 	pthread_mutex_t mutex; /* taken after a root's: all that follows */
 	struct fuse_waiting waiting[FUSED_WAITING_MAX];
-	uint32_t waits;
+	atomic_uint waits; /* changes with the mutex */
 	uint64_t order;
 	/* INTERRUPTs that came before their request. */
 	uint64_t interrupts[FUSE_INTERRUPTS];

@@ -163,6 +163,7 @@ int fuse_in_root(struct fuse_request *request, fuse_handler *handler)
 
 	pthread_mutex_lock(&root->mutex);
 	if (root->used) {
+		root->tree->approved = 0;
 		drops = drops_rights(root);
 		ret = drops ? act_as(NOBODY) : 0;
 		if (ret == 0)
@@ -247,8 +248,13 @@ ssize_t fuse_session_handle(struct fuse_session *session, uint64_t tag, const vo
 		ret = -EINVAL;
 	else
 		ret = dispatch(&request);
+	if (ret == -FILES_ASKED) {
+		ret = fuse_wait(&request, 0, 0, false);
+		if (ret == -ENOLCK)
+			ret = -EACCES;
+	}
 	/* One that waited may not have reached its handler again. */
-	if (ret < 0 && request.head.opcode == FUSE_SETLKW)
+	if (ret != FUSE_REPLY_LATER && atomic_load_explicit(&session->waits, memory_order_relaxed))
 		fuse_wait_end(session, tag);
 	if (!replies || ret == FUSE_NO_REPLY)
 		return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* FUSE: requests that wait for a lock. Their messages stay with the caller, who sends them again.
+/* FUSE: requests that wait for a lock or an operator. Their messages stay with the caller, who sends them again.
  */
 #include <errno.h>
 
@@ -117,6 +117,17 @@ void fuse_session_cancel(struct fuse_session *session, uint64_t tag)
 }
 
 /* --- waking ----------------------------------------------------------------------------------- */
+
+void fuse_session_wake(struct fuse_session *session, uint64_t tag)
+{
+	struct fuse_waiting *waiting;
+
+	pthread_mutex_lock(&session->mutex);
+	waiting = session->waits ? find(session, tag) : NULL;
+	if (waiting)
+		waiting->retry = true;
+	pthread_mutex_unlock(&session->mutex);
+}
 
 /* node NULL: all of the root; root -1: all. */
 static void wake(struct fuse_session *session, int root, const struct node *node)

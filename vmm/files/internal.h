@@ -75,6 +75,7 @@ struct tree {
 	struct caseless caseless;     /* FUSE: of its directories */
 	uint64_t seed;		      /* of the hash of names, which the guest chooses */
 	uint64_t moves;		      /* renames and removals so far */
+	uint32_t approved; /* by an operator, of this request (bits by policy_op) */
 	struct node *root;
 	struct node *buckets[FILES_BUCKETS];
 };
@@ -127,16 +128,23 @@ int place_of(const struct tree *tree, const struct node *node, struct place *pla
 int place_child(const struct tree *tree, const struct node *node, const char *name, size_t length,
 		struct place *place);
 
+/* No error: an operator has been asked. The request waits, and is then handled from its start. */
+#define FILES_ASKED 4000
+
 /*
- * Lets the policy decide: 0, -ENOENT (hidden), -EACCES; and -EROFS if op changes a read-only share.
+ * Lets the policy decide: 0, -ENOENT (hidden), -EACCES, -FILES_ASKED; and -EROFS if op changes a
+ * read-only share.
  */
 int place_allowed(struct tree *tree, const struct place *place, enum policy_op op);
 
 /*
  * As place_allowed(), without a line in the log: for operations that are frequent and change
- * nothing.
+ * nothing. What a rule leaves to an operator is -EACCES.
  */
 int place_quietly_allowed(struct tree *tree, const struct place *place, enum policy_op op);
+
+/* Whether the rules leave it to an operator. */
+bool place_asks(const struct tree *tree, const struct place *place, enum policy_op op);
 
 /* As place_allowed(), for creations: refuses a hidden name without revealing that it is hidden. */
 int place_creatable(struct tree *tree, const struct place *place, enum policy_op op);
@@ -194,6 +202,7 @@ struct open_file {
 	/* What the policy of a version has allowed since the last rename (bits by policy_op). */
 	uint64_t checked, moves;
 	uint32_t allowed;
+	uint32_t approved; /* by an operator, when it was opened (bits by policy_op) */
 };
 
 /*

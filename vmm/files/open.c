@@ -20,13 +20,29 @@ static bool writes(uint32_t flags)
 static int permit(struct tree *tree, const struct place *place, uint32_t flags)
 {
 	bool append = (flags & O_APPEND) && !(flags & O_TRUNC);
+	enum policy_op write = append ? POLICY_APPEND : POLICY_WRITE;
+	bool reads = (flags & O_ACCMODE) != O_WRONLY;
+	/* A person is not asked about what is denied in any case. */
+	bool write_first = reads && writes(flags) && place_asks(tree, place, POLICY_READ);
 	int ret = 0;
 
-	if ((flags & O_ACCMODE) != O_WRONLY)
+	if (write_first)
+		ret = place_allowed(tree, place, write);
+	if (ret == 0 && reads)
 		ret = place_allowed(tree, place, POLICY_READ);
-	if (ret == 0 && writes(flags))
-		ret = place_allowed(tree, place, append ? POLICY_APPEND : POLICY_WRITE);
+	if (ret == 0 && !write_first && writes(flags))
+		ret = place_allowed(tree, place, write);
 	return ret;
+}
+
+/* Who has approved that a file is created, has approved that it is written. */
+static int permit_new(struct tree *tree, const struct place *place, uint32_t flags)
+{
+	int ret = place_creatable(tree, place, POLICY_CREATE);
+
+	if (ret < 0 || tree->approved & 1u << POLICY_CREATE)
+		return ret;
+	return permit(tree, place, flags & ~(uint32_t)O_TRUNC);
 }
 
 /*
@@ -130,9 +146,7 @@ int op_create(struct tree *tree, const struct place *place, uint32_t flags, uint
 	*created = false;
 	if ((flags & O_ACCMODE) == O_ACCMODE)
 		return -EINVAL;
-	ret = place_creatable(tree, place, POLICY_CREATE);
-	if (ret == 0)
-		ret = permit(tree, place, flags & ~(uint32_t)O_TRUNC);
+	ret = permit_new(tree, place, flags);
 	/* The rules may allow writing an existing file and deny creating one. */
 	if (ret == -EACCES && !(flags & O_EXCL)) {
 		fd = open_existing(tree, NULL, place, flags, stat);
@@ -177,9 +191,7 @@ int op_tmpfile(struct tree *tree, struct node *directory, uint32_t flags, uint32
 	if ((flags & O_ACCMODE) != O_WRONLY && (flags & O_ACCMODE) != O_RDWR)
 		return -EINVAL;
 	if (ret == 0)
-		ret = place_creatable(tree, &place, POLICY_CREATE);
-	if (ret == 0)
-		ret = permit(tree, &place, flags & ~(uint32_t)O_TRUNC);
+		ret = permit_new(tree, &place, flags);
 	if (ret < 0)
 		return ret;
 	path_fd = node_open_directory(tree, directory);

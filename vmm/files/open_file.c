@@ -55,6 +55,7 @@ int file_open(struct tree *tree, struct open_file *file, struct node *node, int 
 	node->open = file;
 	file->version = policy_version(tree);
 	file->allowed = 0;
+	file->approved = tree->approved;
 	return 0;
 }
 
@@ -97,6 +98,16 @@ static bool is_at(const struct tree *tree, const struct open_file *file, const s
 	return is;
 }
 
+/* An operator's approval of an open, or of the creation, is one of all that it was opened for. */
+static bool was_approved(const struct open_file *file, enum policy_op op)
+{
+	uint32_t suffices = 1u << op;
+
+	if (op != POLICY_READ)
+		suffices |= 1u << POLICY_WRITE | 1u << POLICY_CREATE;
+	return file->approved & suffices;
+}
+
 int file_allowed(struct tree *tree, struct open_file *file, enum policy_op op)
 {
 	uint64_t version = policy_version(tree);
@@ -113,7 +124,8 @@ int file_allowed(struct tree *tree, struct open_file *file, enum policy_op op)
 	/* Under the policy that allowed the open, names moved only to where the rules are alike. */
 	if (file->version != version && file->checked != version && !is_at(tree, file, &place))
 		return file_without_place_allowed(tree, file);
-	if (place_quietly_allowed(tree, &place, op) < 0)
+	if (place_quietly_allowed(tree, &place, op) < 0 &&
+	    !(place_asks(tree, &place, op) && was_approved(file, op)))
 		return -EACCES;
 	if (file->checked != version || file->moves != tree->moves)
 		file->allowed = 0;

@@ -89,14 +89,30 @@ static bool is_left_out(const struct tree *tree, const struct place *place)
 static enum policy_verdict ask(struct tree *tree, const struct place *place, enum policy_op op)
 {
 	struct policy_request request = ask_for(tree, place, op);
+	struct policy_decision decision;
 
 	if (is_left_out(tree, place))
 		return POLICY_HIDE;
 	if (!tree->share->guard)
 		return POLICY_ALLOW;
 	/* There are too many lookups to log them. */
-	return op == POLICY_LOOKUP ? guard_decide(tree->share->guard, &request, NULL)
-				   : guard_check(tree->share->guard, &request, NULL);
+	if (op == POLICY_LOOKUP)
+		return guard_decide(tree->share->guard, &request, NULL);
+	guard_check(tree->share->guard, &request, &decision);
+	if (decision.approved)
+		tree->approved |= 1u << op;
+	return decision.verdict;
+}
+
+/* Counts what is refused. error: for what is denied. */
+static int result_of(struct tree *tree, enum policy_verdict verdict, int error)
+{
+	if (verdict == POLICY_ALLOW)
+		return 0;
+	if (verdict == POLICY_ASK)
+		return -FILES_ASKED;
+	atomic_fetch_add(&tree->usage->refused, 1);
+	return verdict == POLICY_HIDE ? -ENOENT : error;
 }
 
 static bool changes(enum policy_op op)
@@ -119,6 +135,15 @@ int place_quietly_allowed(struct tree *tree, const struct place *place, enum pol
 	return verdict == POLICY_ALLOW ? 0 : verdict == POLICY_HIDE ? -ENOENT : -EACCES;
 }
 
+bool place_asks(const struct tree *tree, const struct place *place, enum policy_op op)
+{
+	struct policy_request request = ask_for(tree, place, op);
+
+	return tree->share->guard && !(changes(op) && tree->share->read_only) &&
+	       !is_left_out(tree, place) &&
+	       guard_decide(tree->share->guard, &request, NULL) == POLICY_ASK;
+}
+
 /* A read-only share refuses before any rule decides; the log has a line for that, too. */
 static int refuse_change(struct tree *tree, const struct place *place)
 {
@@ -138,15 +163,9 @@ static int refuse_change(struct tree *tree, const struct place *place)
 
 int place_allowed(struct tree *tree, const struct place *place, enum policy_op op)
 {
-	enum policy_verdict verdict;
-
 	if (changes(op) && tree->share->read_only)
 		return refuse_change(tree, place);
-	verdict = ask(tree, place, op);
-	if (verdict == POLICY_ALLOW)
-		return 0;
-	atomic_fetch_add(&tree->usage->refused, 1);
-	return verdict == POLICY_HIDE ? -ENOENT : -EACCES;
+	return result_of(tree, ask(tree, place, op), -EACCES);
 }
 
 int place_creatable(struct tree *tree, const struct place *place, enum policy_op op)
@@ -172,6 +191,7 @@ int place_both_allowed(struct tree *tree, const struct place *from, const struct
 {
 	struct policy_request request = ask_for(tree, from, op);
 	struct guard *guard = tree->share->guard;
+	enum policy_verdict verdict;
 	int ret = place_allowed(tree, from, POLICY_LOOKUP);
 
 	if (ret < 0)
@@ -188,14 +208,13 @@ int place_both_allowed(struct tree *tree, const struct place *from, const struct
 	 * If a directory may not be renamed, its entries may still be copied one by one, which is
 	 * what mv does after EXDEV.
 	 */
-	if (directory && guard_decide(guard, &request, NULL) == POLICY_ALLOW) {
+	verdict = directory ? guard_decide(guard, &request, NULL) : POLICY_DENY;
+	if (verdict == POLICY_ALLOW || verdict == POLICY_ASK) {
 		request.directory = true;
 		ret = -EXDEV;
 	} else {
 		ret = -EACCES;
 	}
-	if (guard_check(guard, &request, NULL) == POLICY_ALLOW)
-		return 0;
-	atomic_fetch_add(&tree->usage->refused, 1);
-	return ret;
+	verdict = guard_check(guard, &request, NULL);
+	return result_of(tree, verdict == POLICY_HIDE ? POLICY_DENY : verdict, ret);
 }

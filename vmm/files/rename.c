@@ -160,6 +160,9 @@ static int move(struct tree *tree, struct end *from, struct end *to, unsigned fl
 	if (ret < 0 || two_names)
 		return ret;
 	ret = check_link(tree, to, to);
+	/* Too late to wait for an operator. */
+	if (ret == -FILES_ASKED)
+		ret = -EACCES;
 	if (ret < 0)
 		remove_at(tree, to->directory, to->name.text, 0);
 	else

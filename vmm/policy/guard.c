@@ -150,6 +150,13 @@ static enum policy_verdict check(struct guard *guard, const struct policy_reques
 		pass_gate(guard);
 		held = in_force_hold(&guard->force);
 		policy_decide(held.policy, request, decision);
+		if (guard->remote && decision->verdict == POLICY_ASK) {
+			ret = guard_remote_ask(guard->remote, request, &held, decision);
+			if (ret == 0 || ret == -ESTALE) {
+				in_force_release(&guard->force, held);
+				continue;
+			}
+		}
 		guard_settle(decision, approval, reason);
 		origin = guard_origin(&held, decision);
 		if (guard->audit)

@@ -54,7 +54,8 @@ enum policy_verdict guard_decide(struct guard *guard, const struct policy_reques
 /*
  * Decides and logs: once for each open, create, remove, rename, link, attribute change, connection,
  * DNS query and program. Returns the verdict to act upon: only POLICY_ALLOW permits the operation;
- * POLICY_ASK becomes POLICY_DENY, as if no operator were attached. It is also POLICY_DENY if the
+ * POLICY_ASK becomes POLICY_DENY, as if no operator were attached; but of a remote guard with ask()
+ * it says that the operation must wait, and be checked again. It is also POLICY_DENY if the
  * policy requires the log and the log cannot be written or the guest's budget for it is spent.
  */
 enum policy_verdict guard_check(struct guard *guard, const struct policy_request *request,

@@ -62,6 +62,12 @@ enum policy_verdict guard_log_note(struct guard *guard, const struct guard_note 
  * it. */
 int guard_remote_log(struct remote *remote, const struct policy_request *request,
 		     const struct held_policy *held, struct policy_decision *decision);
+/*
+ * What has become of a decision POLICY_ASK, which is updated. 0: nothing is to be logged; -ESTALE:
+ * decide again; another -errno: it can't be asked.
+ */
+int guard_remote_ask(struct remote *remote, const struct policy_request *request,
+		     const struct held_policy *held, struct policy_decision *decision);
 void guard_remote_hidden(struct remote *remote, const struct policy_request *request,
 			 const struct held_policy *held, const struct policy_decision *decision);
 enum policy_verdict guard_remote_note(struct remote *remote, const struct guard_note *note,

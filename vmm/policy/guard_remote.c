@@ -86,6 +86,34 @@ int guard_remote_log(struct remote *remote, const struct policy_request *request
 	return ret;
 }
 
+int guard_remote_ask(struct remote *remote, const struct policy_request *request,
+		     const struct held_policy *held, struct policy_decision *decision)
+{
+	struct pack pack = {.limit = POLICY_REPORT_MAX};
+	enum policy_verdict verdict = POLICY_DENY;
+	struct policy_report report;
+	int ret = remote->ops.ask ? 0 : -ENOTSUP;
+
+	describe(&report, request, held, decision);
+	report.kind = POLICY_REPORT_QUESTION;
+	if (ret == 0)
+		ret = policy_report_pack(&pack, &report);
+	if (ret == 0) {
+		pthread_mutex_lock(&remote->mutex);
+		ret = held->number != remote->number
+			      ? -ESTALE
+			      : remote->ops.ask(remote->ops.arg, held->number, pack.data,
+						pack.length, &verdict);
+		pthread_mutex_unlock(&remote->mutex);
+	}
+	pack_free(&pack);
+	if (ret < 0)
+		return ret;
+	decision->verdict = verdict;
+	decision->approved = verdict == POLICY_ALLOW;
+	return 0;
+}
+
 void guard_remote_hidden(struct remote *remote, const struct policy_request *request,
 			 const struct held_policy *held, const struct policy_decision *decision)
 {

@@ -37,6 +37,16 @@ struct guard_remote {
 	 * that sent it. POLICY_DENY if there will be none.
 	 */
 	enum policy_verdict (*wait)(void *arg, uint64_t ticket);
+
+	/*
+	 * An `ask` rule of policy number `policy` decides about the operation that the question's
+	 * bytes, for guard_question(), are about. *verdict: POLICY_ALLOW or POLICY_DENY if the
+	 * monitor has decided about just these bytes for the request that is being handled, and
+	 * logged that; POLICY_ASK: it has not yet, so that the request must wait, and be handled
+	 * again. Called like send(). -errno: it can't be asked, which denies it. NULL: none can.
+	 */
+	int (*ask)(void *arg, uint64_t policy, const void *question, size_t length,
+		   enum policy_verdict *verdict);
 	void *arg;
 	/* The clock for hidden names, in ns; NULL: CLOCK_MONOTONIC. For tests. */
 	uint64_t (*now)(void);
@@ -91,5 +101,14 @@ enum guard_reports guard_reports_wanted(const struct guard *guard);
  */
 int guard_report(struct guard *guard, const void *report, size_t length,
 		 enum policy_verdict *verdict);
+
+/*
+ * Parses a question of a server: length hostile bytes, to which *request then points. What becomes
+ * of it guard_check_asked() decides and logs: the server reports nothing of it. 0; -ESTALE: another
+ * policy is in force, by which the server decides anew; -EINVAL; -EPROTO: the policy decides
+ * otherwise.
+ */
+int guard_question(struct guard *guard, const void *question, size_t length,
+		   struct policy_request *request);
 
 #endif

@@ -48,6 +48,27 @@ static enum policy_verdict log_it(struct guard *guard, const struct policy_repor
 	return decision->verdict;
 }
 
+int guard_question(struct guard *guard, const void *bytes, size_t length,
+		   struct policy_request *request)
+{
+	struct policy_decision decision;
+	struct policy_report report;
+	struct held_policy held;
+	int ret = policy_report_parse(bytes, length, &report);
+
+	if (ret < 0 || report.kind != POLICY_REPORT_QUESTION)
+		return -EINVAL;
+	held = in_force_hold(&guard->force);
+	policy_decide(held.policy, &report.request, &decision);
+	if (held.number != report.policy)
+		ret = -ESTALE;
+	else if (decision.verdict != POLICY_ASK)
+		ret = -EPROTO;
+	in_force_release(&guard->force, held);
+	*request = report.request;
+	return ret;
+}
+
 int guard_report(struct guard *guard, const void *bytes, size_t length,
 		 enum policy_verdict *verdict)
 {
@@ -60,6 +81,8 @@ int guard_report(struct guard *guard, const void *bytes, size_t length,
 	*verdict = POLICY_DENY;
 	if (ret < 0)
 		return ret;
+	if (report.kind == POLICY_REPORT_QUESTION)
+		return -EINVAL;
 	if (report.kind == POLICY_REPORT_NOTE) {
 		*verdict = guard_log_note(guard, &report.note);
 		return 0;

@@ -159,6 +159,7 @@ struct policy_decision {
 	unsigned number;		/* net: of the rule, from 1; 0: the default */
 	enum policy_enforced_by enforced_by;
 	const char *reason; /* a constant string */
+	bool approved;	    /* of a remote guard: an operator has allowed it */
 };
 
 /* The verdict of a rule, as written. */

@@ -33,7 +33,10 @@ static bool is_decision(const struct policy_report *report)
 	const struct policy_request *request = &report->request;
 
 	if (request->class != POLICY_FILE || (unsigned)request->op > POLICY_ATTRIBUTES ||
-	    (unsigned)report->verdict > POLICY_HIDE || report->rule > POLICY_RULES_MAX)
+	    report->rule > POLICY_RULES_MAX)
+		return false;
+	if (report->kind == POLICY_REPORT_QUESTION ? report->verdict != POLICY_ASK
+						   : (unsigned)report->verdict > POLICY_HIDE)
 		return false;
 	if (request->op == POLICY_LOOKUP && report->verdict != POLICY_HIDE)
 		return false;
@@ -96,7 +99,7 @@ int policy_report_pack(struct pack *pack, const struct policy_report *report)
 	if (number < 0)
 		return -EINVAL;
 	pack_u8(pack, (uint8_t)report->kind);
-	if (report->kind == POLICY_REPORT_DECISION) {
+	if (report->kind != POLICY_REPORT_NOTE) {
 		put_decision(pack, report);
 	} else {
 		pack_u8(pack, (uint8_t)number);
@@ -162,7 +165,7 @@ int policy_report_parse(const void *bytes, size_t length, struct policy_report *
 	if (length > POLICY_REPORT_MAX)
 		return -EINVAL;
 	report->kind = (enum policy_report_kind)unpack_u8(&unpack);
-	if (report->kind == POLICY_REPORT_DECISION)
+	if (report->kind == POLICY_REPORT_DECISION || report->kind == POLICY_REPORT_QUESTION)
 		take_decision(&unpack, report);
 	else if (report->kind == POLICY_REPORT_NOTE)
 		take_note(&unpack, report);

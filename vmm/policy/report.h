@@ -15,6 +15,7 @@
 enum policy_report_kind {
 	POLICY_REPORT_DECISION,
 	POLICY_REPORT_NOTE,
+	POLICY_REPORT_QUESTION,
 };
 
 /*
@@ -23,7 +24,7 @@ enum policy_report_kind {
  * A decision is of POLICY_FILE, without a subject, and allowed, denied or hidden; that of a lookup
  * is POLICY_HIDE: others are not logged. A path that is too long to be decided about has
  * POLICY_OBJECT_MAX + 1 bytes; no path has a NUL. `other` belongs to renames and links, `directory`
- * to renames.
+ * to renames. A question is such a decision with the verdict POLICY_ASK, of no lookup.
  */
 struct policy_report {
 	enum policy_report_kind kind;
