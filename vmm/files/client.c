@@ -111,6 +111,7 @@ void files_client_destroy(struct files_client *client)
 	if (client->guard)
 		guard_expect_reports(client->guard, NULL, NULL);
 	loop_cancel(client->loop, &client->end);
+	files_client_forget_asked(client);
 	loop_timer_stop(client->loop, &client->patience);
 	loop_remove(client->loop, &client->exited);
 	loop_remove(client->loop, &client->socket);
@@ -177,6 +178,7 @@ int files_client_attach(struct files_client **out, struct loop *loop, int fd, pi
 		.pid = pid,
 		.free = UINT64_MAX,
 		.end = {.run = end, .arg = client},
+		.asking = {.run = files_client_tell_asked, .arg = client},
 		.exited = {.fd = -1, .ready = exited, .arg = client},
 		.patience = {.expired = patience_over, .arg = client},
 		.socket = {.fd = fd, .ready = files_client_heard, .arg = client},

@@ -73,6 +73,14 @@ struct files_client_ops {
 	 * that.
 	 */
 	void (*died)(void *arg, const char *why);
+	/*
+	 * The request in a slot waits for an operator, about this operation, which the guard's
+	 * policy leaves to one; about what it has waited for before, it waits no longer.
+	 * files_client_decide() follows, during the call or later. request is valid until it
+	 * returns. withdrawn: the request waits no longer. Both NULL: it is denied.
+	 */
+	void (*asked)(void *arg, unsigned slot, const struct policy_request *request);
+	void (*withdrawn)(void *arg, unsigned slot);
 };
 
 struct files_client_config {
@@ -161,11 +169,17 @@ void files_client_reply(void *client, unsigned slot, const void **reply, size_t 
 void files_client_release(void *client, unsigned slot);
 
 /*
- * Whether the request in the slot waits for a lock. Such a request does not count as under way: it
- * may wait for ever, and is not part of a saved session. The server may change its mind at any
- * time, unless it is held.
+ * Whether the request in the slot waits for a lock or an operator. Such a request does not count as
+ * under way: it may wait for ever, and is not part of a saved session. The server may change its
+ * mind at any time, unless it is held.
  */
 bool files_client_waits(void *client, unsigned slot);
+
+/*
+ * Decides what the request in a slot waits for: POLICY_ALLOW, or it is denied. guard_check_asked()
+ * has logged that. Nothing happens if it does not wait any more.
+ */
+void files_client_decide(struct files_client *client, unsigned slot, enum policy_verdict verdict);
 
 /* --- snapshots -------------------------------------------------------------------------------- */
 

@@ -11,6 +11,15 @@
 
 #define FILES_VIOLATION "it violated its protocol"
 
+/* What the request in a slot waits for. */
+struct files_asked {
+	uint64_t ticket; /* 0: nothing */
+	bool fresh;	 /* the owner is to be told */
+	bool known;	 /* it knows of this question, or of an earlier one */
+	uint8_t *bytes;	 /* of the question */
+	size_t length;
+};
+
 struct files_client {
 	struct loop *loop;
 	struct guard *guard;
@@ -33,6 +42,8 @@ struct files_client {
 	struct files_head *awaited; /* by number; becomes its reply */
 	bool started, begun;	    /* the first ones are in effect; no root follows */
 	bool holding;		    /* by the owner */
+	struct loop_task asking;
+	struct files_asked asked[FILES_SLOTS];
 	uint64_t added[(FILES_SHARES_MAX + 64) / 64];
 	_Atomic uint32_t after;	 /* `sent`, for requests */
 	_Atomic uint32_t queues; /* roots that were added: each has a thread */
@@ -70,7 +81,16 @@ int files_client_greet(struct files_client *client);
 /* What is in the socket, at most so many messages: whether that was all. */
 bool files_client_hear(struct files_client *client, unsigned most);
 void files_client_heard(void *client, uint32_t events);
+/* A message without descriptors. 0 or -errno. */
+int files_client_tell(struct files_client *client, struct files_head *head);
 /* Follows guard_replace(). */
 void files_client_follow(void *client);
+
+/* client_ask.c: messages ASK and WITHDRAWN. 0, or -errno: no working server sends them. */
+int files_client_asked(struct files_client *client, uint64_t ticket, const void *bytes,
+		       size_t length);
+int files_client_withdrawn(struct files_client *client, uint64_t ticket);
+void files_client_tell_asked(void *client);
+void files_client_forget_asked(struct files_client *client);
 
 #endif

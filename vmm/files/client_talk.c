@@ -79,6 +79,13 @@ static void take(struct files_client *client, const uint8_t *data, size_t length
 		took_effect(client, &head);
 	else if (head.type == FILES_REPORT)
 		reported(client, &head, data + sizeof(head), length - sizeof(head));
+	else if (head.type == FILES_ASK &&
+		 files_client_asked(client, head.value, data + sizeof(head),
+				    length - sizeof(head)) == 0)
+		return;
+	else if (head.type == FILES_WITHDRAWN && length == sizeof(head) &&
+		 files_client_withdrawn(client, head.value) == 0)
+		return;
 	else
 		violated(client);
 }
@@ -185,6 +192,11 @@ static int tell(struct files_client *client, struct files_head *head, size_t len
 	/* Of requests that are sent from now on. */
 	atomic_store(&client->after, client->sent);
 	return 0;
+}
+
+int files_client_tell(struct files_client *client, struct files_head *head)
+{
+	return tell(client, head, sizeof(*head), NULL, 0);
 }
 
 /* Sends a message and waits until it is in effect, with *head as the reply. 0 or as tell(). */

@@ -150,10 +150,10 @@ int fuse_session_remove(struct fuse_session *session, const char *name);
  * Handles one request: length bytes at in, as copied from the guest. Returns the length of the
  * reply at out, never more than room; 0: there is none (FORGET, BATCH_FORGET, INTERRUPT, or less
  * than a header). A request that is malformed gets EINVAL, one whose reply does not fit EIO.
- * FUSED_LATER: the request waits (a lock that is taken; an operator who is asked by the guard of its
- * share, after whose decision the caller calls fuse_session_wake()). The caller keeps the message, and calls
- * again with the same when fuse_session_retry() returns its tag: a number that the caller chooses,
- * different for each request that it has not got a reply for.
+ * FUSED_LATER: the request waits (a lock that is taken; an operator who is asked by the guard of
+ * its share, after whose decision the caller calls fuse_session_wake()). The caller keeps the
+ * message, and calls again with the same when fuse_session_retry() returns its tag: a number that
+ * the caller chooses, different for each request that it has not got a reply for.
  */
 #define FUSED_LATER (-1)
 ssize_t fuse_session_handle(struct fuse_session *session, uint64_t tag, const void *in,

@@ -75,7 +75,7 @@ struct tree {
 	struct caseless caseless;     /* FUSE: of its directories */
 	uint64_t seed;		      /* of the hash of names, which the guest chooses */
 	uint64_t moves;		      /* renames and removals so far */
-	uint32_t approved; /* by an operator, of this request (bits by policy_op) */
+	uint32_t approved;	      /* by an operator, of this request (bits by policy_op) */
 	struct node *root;
 	struct node *buckets[FILES_BUCKETS];
 };

@@ -116,11 +116,18 @@ enum files_message {
 	FILES_BEGIN,   /* no ADD follows */
 	FILES_SAVE,    /* a file to write to; value of the reply: bytes written */
 	FILES_RESTORE, /* value: bytes to read; a file to read them from */
+	FILES_DECIDED, /* value: the ticket of an ASK; flag: enum policy_verdict */
 	FILES_MESSAGES,
 	/* server to monitor */
 	FILES_REPLY = 32, /* error: 0 or -errno */
 	FILES_REPORT,	  /* for guard_report(). value: 0, or 1 + the index of the verdict */
+	FILES_ASK,	  /* for guard_question(). value: a ticket; replaces that of the slot */
+	FILES_WITHDRAWN,  /* value: the ticket: its request does not wait any more */
 };
+
+/* A ticket is a number, above 0, that is not used again, and the request's slot. */
+#define FILES_TICKET_BITS	  8
+#define FILES_TICKET_SLOT(ticket) ((unsigned)((ticket)&0xff))
 
 struct files_head {
 	uint32_t type;

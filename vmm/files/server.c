@@ -62,8 +62,11 @@ static int take_policy(struct files_server *server, struct message *message)
 	ret = policy_copy_read(message->fd[0], &policy);
 	if (ret < 0)
 		return ret;
-	if (server->guard)
-		return guard_replace_remote(server->guard, policy, message->head.value, wanted);
+	if (server->guard) {
+		ret = guard_replace_remote(server->guard, policy, message->head.value, wanted);
+		files_ask_anew(server);
+		return ret;
+	}
 	remote.arg = server;
 	ret = guard_create_remote(&server->guard, policy, message->head.value, wanted, &remote);
 	/* Nothing is handled before there is a policy. */
@@ -178,6 +181,12 @@ static int take_restore(struct files_server *server, struct message *message)
 	return ret;
 }
 
+static int take_decided(struct files_server *server, struct message *message)
+{
+	files_decided(server, message->head.value, (enum policy_verdict)message->head.flag);
+	return 0;
+}
+
 static const struct {
 	size_t length;
 	int (*take)(struct files_server *server, struct message *message);
@@ -190,6 +199,7 @@ static const struct {
 	[FILES_BEGIN] = {sizeof(struct files_head), take_begin, false},
 	[FILES_SAVE] = {sizeof(struct files_head), take_save, true},
 	[FILES_RESTORE] = {sizeof(struct files_head), take_restore, true},
+	[FILES_DECIDED] = {sizeof(struct files_head), take_decided, false},
 };
 
 /* The message with its descriptors: false at the end. */
@@ -265,6 +275,7 @@ static int create(struct files_server **out, int fd)
 	server->fd = fd;
 	server->signal_fd = server->landlock.fd = -1;
 	pthread_mutex_init(&server->mutex, NULL);
+	pthread_mutex_init(&server->asking, NULL);
 	pthread_cond_init(&server->effect, NULL);
 	/* With one processor the vCPU would wait for the thread that spins for it. */
 	server->spins = sched_getaffinity(0, sizeof(processors), &processors) < 0 ||

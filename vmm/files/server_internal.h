@@ -10,6 +10,16 @@
 #include "vmm/files/server.h"
 #include "vmm/policy/guard_remote.h"
 
+/* What an operator decides about for a request: one at a time, but it may need several. */
+#define FILES_QUESTIONS_MAX 4
+
+struct files_question {
+	uint64_t ticket;
+	uint8_t *bytes;
+	size_t length;
+	enum policy_verdict verdict; /* POLICY_ASK: none yet */
+};
+
 /* A request that the server has taken. Of its queue's thread, but for `claimed`, `queue`, `retry`.
  */
 struct files_taken {
@@ -18,6 +28,11 @@ struct files_taken {
 	atomic_bool retry;	/* one that waits is to be handled again */
 	uint8_t *message;	/* of one that waits; else NULL */
 	size_t length;
+	/* With the mutex `asking`. */
+	struct files_question question[FILES_QUESTIONS_MAX];
+	unsigned questions;
+	uint64_t policy; /* that asks */
+	uint64_t ticket; /* which the monitor has not decided; 0: none */
 };
 
 struct files_queue {
@@ -50,6 +65,9 @@ struct files_server {
 	atomic_bool confine; /* threads restrict themselves, before their next request */
 	struct files_taken taken[FILES_SLOTS];
 
+	pthread_mutex_t asking;
+	uint64_t tickets;
+
 	pthread_mutex_t mutex;
 	pthread_cond_t effect;
 	_Atomic uint32_t messages; /* of the monitor, that are in effect */
@@ -69,6 +87,21 @@ void files_server_say(struct files_server *server, const struct files_head *head
 		      size_t length);
 /* Whose word the calling thread waits at; before its first report. */
 void files_reports_by(unsigned index);
+
+/* server_ask.c: struct guard_remote's ask(). */
+int files_ask(void *server, uint64_t policy, const void *bytes, size_t length,
+	      enum policy_verdict *verdict);
+/* Which request the calling thread handles; FILES_SLOTS: none, so that it can't ask. */
+void files_asks_for(unsigned slot);
+/* A decision of the monitor: the request is handled again. */
+void files_decided(struct files_server *server, uint64_t ticket, enum policy_verdict verdict);
+/* Whether a request that waits for a decision has it by now, or is to be decided by another policy.
+ */
+bool files_may_go_on(struct files_server *server, unsigned slot);
+/* The policy was replaced. */
+void files_ask_anew(struct files_server *server);
+/* The request is done: nothing of it is asked any more. */
+void files_asked_end(struct files_server *server, unsigned slot);
 
 /* server_seccomp.c: the list of system calls. 0, or -errno with a message. */
 int files_filter_calls(struct err *err);

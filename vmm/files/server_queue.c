@@ -76,13 +76,15 @@ static void reply(struct files_server *server, unsigned slot, size_t length)
 	}
 }
 
-/* Too many wait: as if there were no memory for another lock. */
+/* Too many wait: as if there were no memory for another lock; what can't be asked is denied. */
 static void refuse(struct files_server *server, unsigned slot, const void *message, size_t room)
 {
-	struct fuse_out_header out = {.len = sizeof(out), .error = -ENOLCK};
+	bool asks = server->taken[slot].questions > 0;
+	struct fuse_out_header out = {.len = sizeof(out), .error = asks ? -EACCES : -ENOLCK};
 	struct fuse_in_header in;
 
 	fuse_session_cancel(server->session, slot);
+	files_asked_end(server, slot);
 	memcpy(&in, message, sizeof(in));
 	out.unique = in.unique;
 	if (room >= sizeof(out))
@@ -132,16 +134,20 @@ static void handle(struct files_queue *queue, unsigned slot, const uint8_t *mess
 	atomic_store_explicit(&server->ring->bell[queue->index].processor, processor,
 			      memory_order_relaxed);
 	queue->near = processor == atomic_load_explicit(&shared->processor, memory_order_relaxed);
+	files_asks_for(slot);
 	n = fuse_session_handle(server->session, slot, message, length, server->ring->reply[slot],
 				room);
 	if (n >= 0) {
 		forget(server, slot);
+		files_asked_end(server, slot);
 		reply(server, slot, (size_t)n);
 	} else if (server->taken[slot].message || keep(server, slot, message, length)) {
 		queue->ticks = true;
 		atomic_fetch_or(&shared->state, FILES_LOCKED);
 		/* One that is asleep there has better things to do. */
 		files_ring_wake(&shared->state);
+		if (files_may_go_on(server, slot))
+			fuse_session_wake(server->session, slot);
 	} else {
 		refuse(server, slot, message, room);
 	}

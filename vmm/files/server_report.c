@@ -60,4 +60,5 @@ static enum policy_verdict wait_for_verdict(void *arg, uint64_t ticket)
 const struct guard_remote files_reports = {
 	.send = send_report,
 	.wait = wait_for_verdict,
+	.ask = files_ask,
 };

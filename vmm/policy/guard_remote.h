@@ -37,6 +37,9 @@ struct guard_remote {
 	 * that sent it. POLICY_DENY if there will be none.
 	 */
 	enum policy_verdict (*wait)(void *arg, uint64_t ticket);
+	void *arg;
+	/* The clock for hidden names, in ns; NULL: CLOCK_MONOTONIC. For tests. */
+	uint64_t (*now)(void);
 
 	/*
 	 * An `ask` rule of policy number `policy` decides about the operation that the question's
@@ -47,9 +50,6 @@ struct guard_remote {
 	 */
 	int (*ask)(void *arg, uint64_t policy, const void *question, size_t length,
 		   enum policy_verdict *verdict);
-	void *arg;
-	/* The clock for hidden names, in ns; NULL: CLOCK_MONOTONIC. For tests. */
-	uint64_t (*now)(void);
 };
 
 /* Which reports the monitor wants. */

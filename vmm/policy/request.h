@@ -8,7 +8,7 @@
 
 #define POLICY_REQUEST_STRINGS (2 * POLICY_OBJECT_MAX + 2)   /* for policy_request_copy() */
 #define POLICY_REQUEST_TEXT    (2 * POLICY_OBJECT_MAX + 8)   /* for policy_request_text() */
-#define POLICY_REQUEST_RULE    (2 * POLICY_OBJECT_MAX + 384) /* for policy_request_rule() */
+#define POLICY_REQUEST_RULE    (3 * POLICY_OBJECT_MAX + 384) /* for policy_request_rule() */
 
 /*
  * Copies a request without its subject; its strings go to `strings`, and end in NUL. 0; or

@@ -217,8 +217,8 @@ static int compile_patterns(struct parser *parser, struct rule *rule)
 
 static const char *const file_words[POLICY_ACTIONS] = {
 	"hide", "deny", "read", "append", "write", NULL, "ask", "ask-read", "ask-write"};
-static const char *const other_words[POLICY_ACTIONS] = {NULL, "deny",  NULL, NULL, NULL,
-							"allow", "ask"};
+static const char *const other_words[POLICY_ACTIONS] = {NULL, "deny",  NULL, NULL,
+							NULL, "allow", "ask"};
 
 int parse_begin_rule(struct parser *parser, enum policy_class class, unsigned words,
 		     const char *usage, struct rule **rule)

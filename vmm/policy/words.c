@@ -39,8 +39,8 @@ const char *policy_verdict_name(enum policy_verdict verdict)
 
 const char *policy_action_name(enum policy_action action)
 {
-	static const char *const words[] = {"hide",  "deny",  "read", "append",
-					    "write", "allow", "ask",  "ask-read", "ask-write"};
+	static const char *const words[] = {"hide",  "deny", "read",	 "append",   "write",
+					    "allow", "ask",  "ask-read", "ask-write"};
 
 	return word(words, ARRAY_SIZE(words), action);
 }

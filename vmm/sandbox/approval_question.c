@@ -28,7 +28,14 @@ int approval_reply_of(const char *word)
 
 void approval_key(const struct policy_request *request, char key[POLICY_REQUEST_RULE])
 {
+	size_t used;
+
 	policy_request_rule(request, policy_needed_action(request->class, request->op), key);
+	used = strlen(key);
+	/* No rule has two names: a decision about both says nothing of other pairs. */
+	if (request->class == POLICY_FILE && request->other)
+		snprintf(key + used, POLICY_REQUEST_RULE - used, " -> %.*s",
+			 (int)request->other_length, request->other);
 }
 
 const char *approval_reason(enum approval_reply answer, bool remembered)

@@ -242,7 +242,8 @@ static int connect_shares(struct sandbox *sandbox, struct loop *loop, struct err
 	const struct snapshot *saved = sandbox->machine.restored ? &sandbox->snapshot : NULL;
 
 	return shares_connect(&sandbox->shares, loop, sandbox->machine.devices.fs,
-			      sandbox->config.guard, saved, files_died, sandbox, err);
+			      sandbox->config.guard, sandbox->questions, saved, files_died, sandbox,
+			      err);
 }
 
 static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err *err)

@@ -25,6 +25,8 @@
 struct agent_channel;
 struct agent_reply;
 struct files_client;
+struct approvals;
+struct file_checks;
 struct fs;
 struct guard;
 struct pack;
@@ -49,6 +51,7 @@ struct shares {
 	unsigned mounted;	     /* so far */
 	struct fs *fs;		     /* the device; NULL until shares_connect() */
 	struct files_client *client; /* NULL: nothing is served */
+	struct file_checks *checks;  /* what operators decide about */
 	void (*died)(void *arg, const char *why);
 	void *arg;
 	struct {
@@ -99,10 +102,10 @@ int shares_check_directories(const struct shares *shares, const struct share_dir
  * Starts the file server, unless there is nothing to serve, and connects it to the device. saved:
  * what the device's driver has negotiated before, and the shares that go on, in a snapshot or
  * template; NULL: the guest boots, so that the server is needed in any case. died is called from
- * the loop if the server ends. Call it before the machine starts. 0 or -errno with a message.
+ * the loop if the server ends. questions: to operators, or NULL. Call it before the machine starts. 0 or -errno with a message.
  */
 int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, struct guard *guard,
-		   const struct snapshot *saved, void (*died)(void *arg, const char *why),
+		   struct approvals *questions, const struct snapshot *saved, void (*died)(void *arg, const char *why),
 		   void *arg, struct err *err);
 
 /*

@@ -12,6 +12,7 @@
 #include "vmm/files/client.h"
 #include "vmm/machine/snapshot_format.h"
 #include "vmm/policy/guard.h"
+#include "vmm/sandbox/file_checks.h"
 #include "vmm/sandbox/shares_internal.h"
 
 static unsigned link_count(const struct shares *shares)
@@ -57,8 +58,34 @@ static void on_died(void *arg, const char *why)
 	shares->died(shares->arg, why);
 }
 
+static void on_asked(void *arg, unsigned slot, const struct policy_request *request)
+{
+	struct shares *shares = arg;
+
+	file_checks_ask(shares->checks, slot, request);
+}
+
+static void on_withdrawn(void *arg, unsigned slot)
+{
+	struct shares *shares = arg;
+
+	file_checks_withdraw(shares->checks, slot);
+}
+
+static void send_verdict(void *arg, unsigned slot, enum policy_verdict verdict)
+{
+	struct shares *shares = arg;
+
+	files_client_decide(shares->client, slot, verdict);
+}
+
 static const struct files_client_ops client_ops = {
-	.done = on_done, .room = on_room, .died = on_died};
+	.done = on_done,
+	.room = on_room,
+	.died = on_died,
+	.asked = on_asked,
+	.withdrawn = on_withdrawn,
+};
 
 /* --- the session in a snapshot ---------------------------------------------------------------- */
 
@@ -281,8 +308,8 @@ static int start_server(struct shares *shares, struct loop *loop, struct guard *
 }
 
 int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, struct guard *guard,
-		   const struct snapshot *saved, void (*died)(void *arg, const char *why),
-		   void *arg, struct err *err)
+		   struct approvals *questions, const struct snapshot *saved,
+		   void (*died)(void *arg, const char *why), void *arg, struct err *err)
 {
 	struct unpack session;
 	bool has_session = saved && find_session(saved, &session);
@@ -296,6 +323,9 @@ int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, stru
 		ret = has_session ? keep_session(shares, &session) : 0;
 		return ret < 0 ? err_code(err, -ret, "the file server's state") : 0;
 	}
+	if (guard &&
+	    file_checks_create(&shares->checks, guard, questions, send_verdict, shares) < 0)
+		return err_code(err, ENOMEM, "the file server");
 	ret = start_server(shares, loop, guard, has_session ? &session : NULL, err);
 	if (ret < 0)
 		return ret;
@@ -310,6 +340,8 @@ void shares_disconnect(struct shares *shares)
 	shares_flush_end(shares);
 	files_client_destroy(shares->client);
 	shares->client = NULL;
+	file_checks_destroy(shares->checks);
+	shares->checks = NULL;
 	shares->fs = NULL;
 	free(shares->session);
 	shares->session = NULL;
