@@ -126,7 +126,7 @@ static void follow(void *arg)
 
 void add_server(struct way *way)
 {
-	const struct guard_remote remote = {send_report, wait_verdict, way, fixed_clock};
+	const struct guard_remote remote = {send_report, wait_verdict, way, fixed_clock, NULL};
 	struct policy *policy;
 
 	way->last = &way->first;
