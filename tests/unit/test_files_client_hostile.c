@@ -262,6 +262,8 @@ START_TEST(bad_messages_end_it)
 {
 	static uint8_t bytes[FILES_MESSAGE_MAX + 1];
 	const struct files_head report = {.type = FILES_REPORT};
+	const struct files_head question = {.type = FILES_ASK, .value = 1 << FILES_TICKET_BITS};
+	const struct files_head withdrawn = {.type = FILES_WITHDRAWN, .value = FILES_SLOTS};
 	struct iovec part = {bytes, sizeof(struct files_head)};
 	union {
 		char space[CMSG_SPACE(sizeof(int))];
@@ -300,6 +302,15 @@ START_TEST(bad_messages_end_it)
 	/* A report where there is no guard. */
 	begin();
 	put(&report, sizeof(report));
+	expect_violation();
+	end();
+	/* Questions: where there is no guard, and of a slot that is none. */
+	begin();
+	put(&question, sizeof(question));
+	expect_violation();
+	end();
+	begin();
+	put(&withdrawn, sizeof(withdrawn));
 	expect_violation();
 	end();
 	/* A descriptor, which does not stay. */

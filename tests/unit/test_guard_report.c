@@ -190,6 +190,63 @@ START_TEST(a_server_that_lies_is_found_out)
 }
 END_TEST
 
-UNIT_MAIN("guard_report", without_a_log_only_denials_are_reported,
+/* The result of guard_question() for a question about "/w/...". */
+static int question(struct guard *guard, uint64_t number, enum policy_report_kind kind,
+		    enum policy_op op, const char *path)
+{
+	const struct policy_report made = {
+		.kind = kind,
+		.policy = number,
+		.request = {.class = POLICY_FILE, .op = op, .object = path, .length = strlen(path)},
+		.verdict = kind == POLICY_REPORT_QUESTION ? POLICY_ASK : POLICY_DENY,
+	};
+	enum policy_verdict verdict;
+	struct policy_request request;
+	struct pack pack = {.data = NULL};
+	int ret;
+
+	ck_assert_int_eq(policy_report_pack(&pack, &made), 0);
+	ret = guard_question(guard, pack.data, pack.length, &request);
+	if (kind == POLICY_REPORT_QUESTION)
+		ck_assert_int_eq(guard_report(guard, pack.data, pack.length, &verdict), -EINVAL);
+	if (ret == 0)
+		ck_assert(request.op == op && request.length == strlen(path));
+	pack_free(&pack);
+	return ret;
+}
+
+START_TEST(questions_are_checked)
+{
+	static const char text[] = "policy 1\nshare / /w\nfile ask-read /w/s\n"
+				   "file ask-write /w/**\n";
+	const struct policy_source source = {.name = "p", .directory = "/"};
+	const struct policy_report lookup = {
+		.kind = POLICY_REPORT_QUESTION,
+		.request = {.class = POLICY_FILE, .op = POLICY_LOOKUP, .object = "/w", .length = 2},
+		.verdict = POLICY_ASK,
+	};
+	struct pack pack = {.data = NULL};
+	struct policy_request request;
+	struct policy *policy;
+	struct guard *guard;
+	struct err err;
+
+	ck_assert_int_eq(policy_parse(&policy, text, strlen(text), &source, &err), 0);
+	ck_assert_int_eq(guard_create(&guard, policy, NULL), 0);
+	ck_assert_int_eq(question(guard, 0, POLICY_REPORT_QUESTION, POLICY_READ, "/w/s"), 0);
+	ck_assert_int_eq(question(guard, 0, POLICY_REPORT_QUESTION, POLICY_REMOVE, "/w/x"), 0);
+	/* What the policy decides, another policy, and what is no question. */
+	ck_assert_int_eq(question(guard, 0, POLICY_REPORT_QUESTION, POLICY_WRITE, "/w/s"), -EPROTO);
+	ck_assert_int_eq(question(guard, 0, POLICY_REPORT_QUESTION, POLICY_READ, "/w/x"), -EPROTO);
+	ck_assert_int_eq(question(guard, 1, POLICY_REPORT_QUESTION, POLICY_READ, "/w/s"), -ESTALE);
+	ck_assert_int_eq(question(guard, 0, POLICY_REPORT_DECISION, POLICY_READ, "/w/s"), -EINVAL);
+	ck_assert_int_eq(guard_question(guard, "x", 1, &request), -EINVAL);
+	ck_assert_int_eq(policy_report_pack(&pack, &lookup), -EINVAL);
+	pack_free(&pack);
+	guard_destroy(guard);
+}
+END_TEST
+
+UNIT_MAIN("guard_report", questions_are_checked, without_a_log_only_denials_are_reported,
 	  hidden_names_are_reported_once_a_while, only_what_waits_for_the_log_waits,
 	  without_a_monitor_a_required_log_denies, a_server_that_lies_is_found_out)
