@@ -275,17 +275,22 @@ static int open_root_share(struct sandbox *sandbox, struct err *err)
 				sandbox->config.guard, err);
 }
 
-/* Also creates the approvals, for `ask` rules. */
-static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *err)
+/* The approvals, for `ask` rules: before all that asks. */
+static int open_questions(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	const struct sandbox_config *config = &sandbox->config;
-	struct network_config network = config->network;
 	int ret = 0;
 
 	if (config->guard)
 		ret = approvals_create(&sandbox->questions, loop, config->guard, config->on_ask);
-	if (ret < 0)
-		return err_code(err, -ret, "questions");
+	return ret < 0 ? err_code(err, -ret, "questions") : 0;
+}
+
+static int open_network(struct sandbox *sandbox, struct loop *loop, struct err *err)
+{
+	const struct sandbox_config *config = &sandbox->config;
+	struct network_config network = config->network;
+
 	network.questions = sandbox->questions;
 	return network_open(&sandbox->network, loop, &network, sandbox->machine.devices.net,
 			    config->guard, &network_ops, sandbox, err);
@@ -346,6 +351,8 @@ int sandbox_create(struct sandbox *sandbox, struct loop *loop, const struct sand
 	startup_init(&sandbox->startup, sandbox_steps, sandbox_step_count, &startup_ops, sandbox);
 	sandbox->boot_timer = (struct loop_timer){.expired = boot_check, .arg = sandbox};
 	ret = open_parts(sandbox, err);
+	if (ret == 0 && config->machine.agent)
+		ret = open_questions(sandbox, loop, err);
 	if (ret == 0)
 		ret = create_machine(sandbox, loop, err);
 	if (ret == 0)
