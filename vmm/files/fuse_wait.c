@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* FUSE: requests that wait for a lock or an operator. Their messages stay with the caller, who sends them again.
+/* FUSE: requests that wait for a lock or an operator. Their messages stay with the caller, who
+ * sends them again.
  */
 #include <errno.h>
 

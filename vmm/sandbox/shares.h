@@ -102,11 +102,12 @@ int shares_check_directories(const struct shares *shares, const struct share_dir
  * Starts the file server, unless there is nothing to serve, and connects it to the device. saved:
  * what the device's driver has negotiated before, and the shares that go on, in a snapshot or
  * template; NULL: the guest boots, so that the server is needed in any case. died is called from
- * the loop if the server ends. questions: to operators, or NULL. Call it before the machine starts. 0 or -errno with a message.
+ * the loop if the server ends. questions: to operators, or NULL. Call it before the machine starts.
+ * 0 or -errno with a message.
  */
 int shares_connect(struct shares *shares, struct loop *loop, struct fs *fs, struct guard *guard,
-		   struct approvals *questions, const struct snapshot *saved, void (*died)(void *arg, const char *why),
-		   void *arg, struct err *err);
+		   struct approvals *questions, const struct snapshot *saved,
+		   void (*died)(void *arg, const char *why), void *arg, struct err *err);
 
 /*
  * The guard has another policy, by which the server decides already: what the guest's kernel has
