@@ -22,8 +22,8 @@ enum budget_use {
 };
 
 /*
- * Divides what RLIMIT_NOFILE leaves beside the descriptors that are open now. Call it once, when
- * the machine is complete; until then each use has its maximum. 0; -EMFILE with a message if the
+ * Divides what RLIMIT_NOFILE leaves beside the descriptors that are open now. Call it when the
+ * machine is complete; until then each use has its maximum. 0; -EMFILE with a message if the
  * limit is too low for a sandbox; another -errno if the descriptors or the limit can't be read.
  */
 int budget_divide(struct err *err);

@@ -240,7 +240,11 @@ static void files_died(void *arg, const char *why)
 static int connect_shares(struct sandbox *sandbox, struct loop *loop, struct err *err)
 {
 	const struct snapshot *saved = sandbox->machine.restored ? &sandbox->snapshot : NULL;
+	/* A limit that is too low for the monitor is so for the server: say it once. */
+	int ret = budget_divide(err);
 
+	if (ret < 0)
+		return ret;
 	return shares_connect(&sandbox->shares, loop, sandbox->machine.devices.fs,
 			      sandbox->config.guard, sandbox->questions, saved, files_died, sandbox,
 			      err);
