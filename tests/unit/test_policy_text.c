@@ -2,7 +2,6 @@
 /* The text of a policy: errors, shares, presets, includes; proofs that one is narrower. */
 #include "vmm/policy/policy.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

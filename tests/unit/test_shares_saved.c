@@ -47,7 +47,8 @@ START_TEST(numbers_outlive_a_restore_without_shares)
 	save_first(&first);
 	saved = snapshot_of(&first);
 	shares = (struct shares){.count = 0};
-	ck_assert_int_eq(shares_connect(&shares, NULL, NULL, NULL, &saved, NULL, NULL, &err), 0);
+	ck_assert_int_eq(shares_connect(&shares, NULL, NULL, NULL, NULL, &saved, NULL, NULL, &err),
+			 0);
 	ck_assert_int_eq(shares_save(&shares, &second, &err), 0);
 	shares_close(&shares);
 	ck_assert_uint_eq(second.length, first.length);
