@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/files/client.h"
-#include "vmm/files/server.h"
 
 /*
  * The parent of the tests may ignore signals (a shell's background job does), and programs that
@@ -72,22 +70,27 @@ static inline bool unit_is_relay(const char *program)
 	return true;
 }
 
-/* The same for a file server, which is one: descriptor 3 is its socket. */
+/*
+ * The file server that a program of tests/unit is when it is started as one: in those that define
+ * it (files_client_common.c). Others link no server, with its threads.
+ */
+int unit_file_server(void) __attribute__((weak));
+
 static inline bool unit_is_file_server(const char *program)
 {
-	return strcmp(program, FILES_CLIENT_PROGRAM) == 0;
+	return strcmp(program, "cordon-files") == 0;
 }
 
-#define UNIT_MAIN_WITH(setup, name, ...)                                \
-	int main(int argc, char **argv)                                 \
-	{                                                               \
-		const TTest *const tests[] = {__VA_ARGS__};             \
-                                                                        \
-		if (argc > 0 && unit_is_relay(argv[0]))                 \
-			return EXIT_FAILURE;                            \
-		if (argc > 0 && unit_is_file_server(argv[0]))           \
-			return files_server_main(FILES_SERVER_FD);      \
-		return unit_run(name, setup, tests, ARRAY_SIZE(tests)); \
+#define UNIT_MAIN_WITH(setup, name, ...)                                             \
+	int main(int argc, char **argv)                                              \
+	{                                                                            \
+		const TTest *const tests[] = {__VA_ARGS__};                          \
+                                                                                     \
+		if (argc > 0 && unit_is_relay(argv[0]))                              \
+			return EXIT_FAILURE;                                         \
+		if (argc > 0 && unit_is_file_server(argv[0]))                        \
+			return unit_file_server ? unit_file_server() : EXIT_FAILURE; \
+		return unit_run(name, setup, tests, ARRAY_SIZE(tests));              \
 	}
 
 #define UNIT_MAIN(name, ...) UNIT_MAIN_WITH(NULL, name, __VA_ARGS__)

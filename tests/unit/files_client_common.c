@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/files_client_common.h"
 
+#include "vmm/files/server.h"
+
 struct files_host host;
 struct fuse_client *const client = &host.client;
 struct files_client *files;
 struct files_told told;
 struct loop *loop;
+
+int unit_file_server(void)
+{
+	return files_server_main(FILES_SERVER_FD);
+}
 
 static void on_done(void *arg, unsigned slot)
 {

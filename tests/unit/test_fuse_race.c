@@ -199,7 +199,7 @@ END_TEST
 
 static void *open_slow(void *arg)
 {
-	int *ret = arg;
+	atomic_int *ret = arg;
 
 	*ret = fc_try_open(&other, "slow", O_RDONLY);
 	return NULL;
@@ -215,7 +215,7 @@ START_TEST(a_slow_disk_holds_up_its_own_root_only)
 	struct fuse_attr attr;
 	pthread_t thread;
 	char text[8];
-	int ret = -1;
+	atomic_int ret = -1;
 
 	begin_fuse(NULL, false);
 	host_write(&host, "slow", "s");

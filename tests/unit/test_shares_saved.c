@@ -49,7 +49,7 @@ START_TEST(numbers_outlive_a_restore_without_shares)
 	shares = (struct shares){.count = 0};
 	ck_assert_int_eq(shares_connect(&shares, NULL, NULL, NULL, NULL, &saved, NULL, NULL, &err),
 			 0);
-	ck_assert_int_eq(shares_save(&shares, &second, &err), 0);
+	ck_assert_int_eq(shares_save(&shares, true, &second, &err), 0);
 	shares_close(&shares);
 	ck_assert_uint_eq(second.length, first.length);
 	ck_assert_mem_eq(second.data, first.data, first.length);

@@ -390,7 +390,7 @@ static int save_shares(void *arg, struct pack *state, struct err *err)
 {
 	struct sandbox *sandbox = arg;
 
-	return shares_save(&sandbox->shares, state, err);
+	return shares_save(&sandbox->shares, true, state, err);
 }
 
 int sandbox_save(struct sandbox *sandbox, const char *path, struct err *err)

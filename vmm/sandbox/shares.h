@@ -127,10 +127,11 @@ void shares_flush(struct shares *shares, struct agent_channel *channel, void (*d
 void shares_flush_end(struct shares *shares);
 
 /*
- * Saves the session, which goes on after a restore. The guest must be paused, the device held
- * and idle. 0 or -errno with a message.
+ * Saves the session, which goes on after a restore. mounted: the guest may have mounted what is
+ * served; false for a template, which knows nothing of it. The guest must be paused, the device
+ * held and idle. 0 or -errno with a message.
  */
-int shares_save(struct shares *shares, struct pack *state, struct err *err);
+int shares_save(struct shares *shares, bool mounted, struct pack *state, struct err *err);
 
 /*
  * Checks that the snapshot's session fits these shares: both serve the same root file system, or

@@ -195,11 +195,11 @@ int shares_check_saved(struct shares *shares, const struct snapshot *snapshot, s
 	return ret;
 }
 
-int shares_save(struct shares *shares, struct pack *state, struct err *err)
+int shares_save(struct shares *shares, bool mounted, struct pack *state, struct err *err)
 {
 	struct pack payload = {.limit = SNAPSHOT_STATE_MAX - state->length};
 	const struct share_link *link;
-	unsigned count = link_count(shares), i;
+	unsigned count = mounted ? link_count(shares) : 0, i;
 	int ret = 0;
 
 	if (!shares->client && !shares->session)

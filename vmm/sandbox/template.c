@@ -183,7 +183,7 @@ static int save_owned(void *arg, struct pack *state, struct err *err)
 	if (agent_link_save(saving->machine, &payload))
 		snapshot_add_section(state, TEMPLATE_SECTION_AGENT, 0, &payload);
 	pack_free(&payload);
-	return shares_save(saving->shares, state, err);
+	return shares_save(saving->shares, false, state, err);
 }
 
 bool template_keeps_agent(const struct snapshot *snapshot)
