@@ -29,6 +29,24 @@ def test_default_options_need_no_template_of_their_own():
     assert templates(env) == made
 
 
+def test_a_template_has_nothing_of_its_first_sandbox():
+    """The first run, which boots, has a served root and a share; copies of one without them want neither."""
+    env, shared = cache("cache"), work("shared")
+    os.makedirs(shared, exist_ok=True)
+    call("run", "--rootfs", "host", "--share", f"{shared}:/w", "--", "true", env=env).expect(0, b"", b"")
+    assert len(templates(env)) == 1, templates(env)
+    call("start", "box", env=env).expect(0, b"", b"")
+    try:
+        call("snapshot", "box", work("snap"), env=env).expect(0, b"", b"")
+    finally:
+        call("kill", "box", env=env)
+    try:
+        call("restore", work("snap"), "again", env=env).expect(0, b"", b"")
+        call("exec", "again", "--", "ls", "/w", env=env).expect(1)
+    finally:
+        call("kill", "again", env=env)
+
+
 def own_kernel(name):
     path = work(name)
     shutil.copy(cordon.VMLINUX, path)
