@@ -125,6 +125,48 @@ START_TEST(signals_are_the_default_ones)
 }
 END_TEST
 
+/* Where a process of Cordon's own has its stderr; the program is a script. */
+static void find_stderr(char place[256])
+{
+	static const char script[] = "#!/bin/sh\nreadlink /proc/$$/fd/2 >&3\n";
+	char path[] = "/tmp/cordon-spawn-XXXXXX";
+	int pipe_fd[2], status, fd = mkstemp(path);
+	ssize_t n;
+	pid_t pid;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, script, strlen(script)), (int)strlen(script));
+	fchmod(fd, 0700);
+	close(fd);
+	ck_assert_int_eq(pipe2(pipe_fd, O_CLOEXEC), 0);
+	ck_assert_int_eq(spawn_self(&pid, path, "own", &pipe_fd[1], 1), 0);
+	close(pipe_fd[1]);
+	n = fd_read_full(pipe_fd[0], place, 255);
+	ck_assert_int_gt(n, 0);
+	place[n] = '\0';
+	close(pipe_fd[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	unlink(path);
+}
+
+START_TEST(own_processes_keep_no_stderr_of_a_monitor)
+{
+	char place[256];
+	int pipe_fd[2];
+
+	ck_assert_int_eq(pipe2(pipe_fd, O_CLOEXEC), 0);
+	ck_assert_int_eq(dup2(pipe_fd[1], STDERR_FILENO), STDERR_FILENO);
+	find_stderr(place);
+	ck_assert_msg(strncmp(place, "pipe:", 5) == 0, "%s", place);
+	spawn_self_silently();
+	find_stderr(place);
+	ck_assert_str_eq(place, "/dev/null\n");
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+}
+END_TEST
+
 START_TEST(a_missing_program_is_reported)
 {
 	char *const argv[] = {(char[]){"x"}, NULL};
@@ -181,5 +223,5 @@ START_TEST(the_current_directory_is_not_searched)
 END_TEST
 
 UNIT_MAIN("spawn", only_given_descriptors_are_inherited, only_listed_variables_are_inherited,
-	  signals_are_the_default_ones, a_missing_program_is_reported,
-	  the_current_directory_is_not_searched)
+	  signals_are_the_default_ones, own_processes_keep_no_stderr_of_a_monitor,
+	  a_missing_program_is_reported, the_current_directory_is_not_searched)

@@ -135,10 +135,17 @@ int spawn_program(pid_t *pid, enum spawn_for purpose, const char *program, char 
 	return -ret;
 }
 
+static int self_stderr = STDERR_FILENO;
+
+void spawn_self_silently(void)
+{
+	self_stderr = -1;
+}
+
 int spawn_self(pid_t *pid, const char *program, const char *name, const int *fd, unsigned count)
 {
 	/* They must lie above the numbers that they get in the child. */
-	int child[3 + SPAWN_SELF_FDS] = {-1, -1, STDERR_FILENO};
+	int child[3 + SPAWN_SELF_FDS] = {-1, -1, self_stderr};
 	char argv0[64], *const argv[] = {argv0, NULL};
 	unsigned i;
 	int ret = 0;

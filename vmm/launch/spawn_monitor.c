@@ -11,6 +11,7 @@
 
 #include "vmm/base/exit_status.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/spawn.h"
 
 /* --- the monitor's side ----------------------------------------------------------------------- */
 
@@ -67,6 +68,7 @@ static void __attribute__((noreturn)) be_monitor(struct monitor_config *config, 
 	}
 	dup2(starter.null_fd, STDIN_FILENO);
 	dup2(starter.null_fd, STDOUT_FILENO);
+	spawn_self_silently();
 	fd_raise_limit();
 	if (chdir("/") < 0) {
 		/* Harmless: it only keeps a file system busy. */
