@@ -41,6 +41,21 @@ def test_policy_check_prints_and_warns():
     assert b"the guest can change HEAD, .git/config, .git/hooks" in result.stderr, result
     assert b"CLAUDE.md" in result.stderr and b"can read .envrc, .ssh" in result.stderr, result
     call("policy", "check", "--require", "host", good).expect(0)
+    odd = write("odd", "policy 1\nshare nothing /n uid=5 gid=7 owner=host cache=none\nshare top/x /x ro\nfile read /n/** /x/**\n")
+    result = call("policy", "check", odd).expect(0)
+    assert f"{odd}:2: host: share {work('nothing')} /n uid=5 gid=7 owner=host cache=none\n" in result.stdout.decode(), result
+    for line in (f"share /n: {work('nothing')}: No such file", f"share /x: {work('top/x')} is not a directory"):
+        assert f"warning: {line}" in result.stderr.decode(), result
+    for options, words in (("ro:ro", "'ro' is given twice"), ("ro:rw", "either ro or rw"), ("uid=x", "'x' is not a whole"),
+                           ("owner=hots", "did you mean 'host'?"), ("cache=none:cache=loose", "'cache=' is given twice")):
+        share = f"{work('top')}:/top:{options}"
+        call("policy", "check", "--share", share, good).expect_error(f"--share: '{share}'", words)
+    top = work("top")
+    for guest, words in (("/w", "--share: another share is at /w already"), ("/a/../b", "--share: '/a/../b': give an absolute"),
+                         ("/a" * 600, "longer than 1024 bytes")):
+        call("policy", "check", "--share", f"{top}:{guest}", good).expect_error(words)
+    assert "\n--share: host: file read /top/**\n" in call("policy", "check", "--share", f"{top}:/top:ro",
+                                                          good).expect(0).stdout.decode()
     left = call("policy", "check", "workspace").expect(0).stderr
     assert b"Makefile" in left and b".git" not in left and b"CLAUDE.md" not in left, left
     call("policy", "check", "--require", "guest", good).expect_error("only host")

@@ -40,23 +40,6 @@ START_TEST(errors_name_line_and_column)
 		 "p:5:1: this rule"},
 		{"file deny /w/**", "p:2: no rule allows reading anything of this share"},
 		{"policy 1", "p:3:1: 'policy' must be given only once"},
-		{"share x", "p:3:1: write share"},
-		{"share x /w", "another share is at /w already (p:2)"},
-		{"share x w2", "give an absolute path in the guest"},
-		{"share x /a/../b", "give an absolute path in the guest"},
-		{"share x /proc/1", "the guest itself needs that path"},
-		{"share x /", "the guest itself needs that path"},
-		{"share x /x r", "unknown option 'r': did you mean 'ro'?"},
-		{"share x /x uid=-1", "p:3:16: '-1' is not a whole number"},
-		{"share x /x owner=hots",
-		 "p:3:18: unknown value 'hots' of owner=: did you mean 'host'?"},
-		{"share x /x owner=", "p:3:18: unknown value '' of owner=: one of map, host"},
-		{"share x /x cache=strct",
-		 "p:3:18: unknown value 'strct' of cache=: did you mean 'strict'?"},
-		{"share x /x cash=none",
-		 "p:3:12: unknown option 'cash=none': did you mean 'cache='?"},
-		{"share x /x cache", "did you mean 'cache='?"},
-		{"share x /x owner=host\\ ", "unknown value 'host\\ ' of owner="},
 		{"limit", "p:3:1: write limit"},
 		{"limit memory=lots", "p:3:14: 'lots' is not a size"},
 		{"limit memry=1G", "unknown limit 'memry': did you mean 'memory'?"},
@@ -73,11 +56,6 @@ START_TEST(errors_name_line_and_column)
 		{"limit open-files=15", "is not a whole number from 16 to 1048576"},
 		{"limit open-files=1048577", "is not a whole number from 16"},
 		{"limit output=0", "output can't be 0"},
-		{"limit share-disk=0", "share-disk can't be 0"},
-		{"limit share-disk=x", "p:3:18: "},
-		{"limit share-files=0", "is not a whole number from 1 to 4294967295"},
-		{"limit share-files=4G", "is not a whole number"},
-		{"limit share-file=9", "did you mean 'share-files'"},
 		{"limit idle=5m:stop", "p:3:12: '5m:stop': only :pause may follow a time"},
 		{"limit idle=:pause", "is not a time"},
 		{"limit wall=5m:pause", "is not a time"},
@@ -102,7 +80,10 @@ START_TEST(errors_name_line_and_column)
 		{"audit proceses", "unknown audit option 'proceses': did you mean 'processes'?"},
 		{"exec deny /w/**\nexec ask /w/a", "p:4:1: this rule never decides"},
 		{"secret KEY env", "'secret' is not enforced by this version"},
-		{"file ask /w/**", "the verdict 'ask' is not enforced by this version"},
+		{"file ask /w/**",
+		 "p:3:6: the verdict 'ask' is not enforced by this version: write ask-read or"},
+		{"file ask-append /w/**",
+		 "one of hide, deny, read, append, write, ask-read, ask-write"},
 		{"on-deny stop", "on-deny stop is not enforced by this version"},
 		{"net allow tlss a:443", "unknown protocol 'tlss': did you mean 'tls'?"},
 		{"net allow tls a", "'a' has no port"},
@@ -211,43 +192,6 @@ START_TEST(shares_are_read)
 	ck_assert_int_eq(ask_file(policy, POLICY_WRITE, "/g[1]/a"), POLICY_DENY);
 	ck_assert_int_eq(ask_file(policy, POLICY_READ, "/g1/a"), POLICY_DENY);
 	policy_free(policy);
-}
-END_TEST
-
-START_TEST(options_of_shares_are_read)
-{
-	static const char text[] = "share a /a\nshare b /b ro\nshare c /c owner=host cache=none\n"
-				   "share d /d cache=strict ro owner=map\nshare e /e cache=loose\n"
-				   "file write /w/** /a/** /b/** /c/** /d/** /e/**\n"
-				   "limit share-disk=10G share-files=100000\n";
-	static const enum policy_cache cache[] = {
-		POLICY_CACHE_STRICT, POLICY_CACHE_STRICT, POLICY_CACHE_LOOSE,
-		POLICY_CACHE_NONE,   POLICY_CACHE_STRICT, POLICY_CACHE_LOOSE,
-	};
-	struct policy *policy = good(text), *usual = good("file write /w/**\n");
-	const struct policy_limits *limits = policy_limits(policy);
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(cache); i++) {
-		ck_assert_int_eq(policy_share_cache(policy_share(policy, i)), cache[i]);
-		ck_assert_int_eq(policy_share(policy, i)->host_owners, i == 3);
-		ck_assert_int_eq(policy_cache_named(policy_cache_name(cache[i])), cache[i]);
-	}
-	ck_assert_int_eq(policy_share(policy, 0)->cache, POLICY_CACHE_USUAL);
-	ck_assert_ptr_null(policy_cache_name(POLICY_CACHE_USUAL));
-	ck_assert_int_eq(policy_cache_named(NULL), POLICY_CACHE_USUAL);
-	ck_assert_int_eq(policy_cache_named("lose"), POLICY_CACHE_USUAL);
-	ck_assert_uint_eq(limits->share_disk, 10ull << 30);
-	ck_assert_uint_eq(limits->share_files, 100000);
-	limits = policy_limits(usual);
-	ck_assert_uint_eq(limits->share_disk, 0);
-	ck_assert_uint_eq(policy_limit_effective(limits, POLICY_LIMIT_SHARE_DISK),
-			  POLICY_SHARE_DISK_USUAL);
-	ck_assert_uint_eq(policy_limit_effective(limits, POLICY_LIMIT_SHARE_FILES),
-			  POLICY_SHARE_FILES_USUAL);
-	ck_assert_uint_eq(policy_limit_effective(limits, POLICY_LIMIT_MEMORY), 0);
-	policy_free(policy);
-	policy_free(usual);
 }
 END_TEST
 
@@ -445,5 +389,5 @@ START_TEST(what_cannot_be_proven_is_refused)
 END_TEST
 
 UNIT_MAIN("policy_text", errors_name_line_and_column, versions_and_sizes_are_bounded,
-	  shares_are_read, options_of_shares_are_read, presets_do_as_they_say,
-	  includes_come_where_they_stand, narrower_is_proven, what_cannot_be_proven_is_refused)
+	  shares_are_read, presets_do_as_they_say, includes_come_where_they_stand,
+	  narrower_is_proven, what_cannot_be_proven_is_refused)

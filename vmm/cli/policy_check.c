@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
@@ -97,6 +98,49 @@ static int print_audit(const struct policy *policy, bool require_host, struct er
 	return 0;
 }
 
+static void print_share(const struct policy_share *share)
+{
+	char owner[64] = "";
+	int used = 0;
+
+	if (share->uid >= 0)
+		used = snprintf(owner, sizeof(owner), " uid=%lld", (long long)share->uid);
+	if (share->gid >= 0)
+		snprintf(owner + used, sizeof(owner) - (size_t)used, " gid=%lld",
+			 (long long)share->gid);
+	text_line(stdout, "%s:%u: host: share %s %s%s%s%s%s%s", share->file, share->line,
+		  share->host, share->guest, share->read_only ? " ro" : "", owner,
+		  share->host_owners ? " owner=host" : "", share->cache ? " cache=" : "",
+		  share->cache ? policy_cache_name(share->cache) : "");
+}
+
+/* A rule that --share has added has no line. */
+static void print_rule(const struct policy_rule *rule)
+{
+	const char *by = policy_enforced_by_name(rule->enforced_by);
+
+	if (rule->line)
+		text_line(stdout, "%s:%u: %s: %s", rule->file, rule->line, by, rule->text);
+	else
+		text_line(stdout, "%s: %s: %s", rule->file, by, rule->text);
+}
+
+/* A policy may be checked on another host than its own, so what is missing is no error. */
+static void warn_of_directories(const struct policy *policy)
+{
+	const struct policy_share *share;
+	struct stat status;
+	size_t i;
+
+	for (i = 0; (share = policy_share(policy, i)); i++)
+		if (stat(share->host, &status) < 0)
+			log_warning("share %s: %s: %s: no sandbox starts with it", share->guest,
+				    share->host, strerror(errno));
+		else if (!S_ISDIR(status.st_mode))
+			log_warning("share %s: %s is not a directory: no sandbox starts with it",
+				    share->guest, share->host);
+}
+
 static int print_rules(const struct policy *policy, bool require_host, struct err *err)
 {
 	const struct policy_share *share;
@@ -111,20 +155,14 @@ static int print_rules(const struct policy *policy, bool require_host, struct er
 	for (i = 0; ret == 0 && i < policy_share_count(policy); i++) {
 		share = policy_share(policy, i);
 		if (share->file)
-			text_line(stdout, "%s:%u: host: share %s %s%s%s%s%s", share->file,
-				  share->line, share->host, share->guest,
-				  share->read_only ? " ro" : "",
-				  share->host_owners ? " owner=host" : "",
-				  share->cache ? " cache=" : "",
-				  share->cache ? policy_cache_name(share->cache) : "");
+			print_share(share);
 	}
 	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)
 		for (i = 0; i < policy_rule_count(policy, (enum policy_class) class); i++) {
 			rule = policy_rule(policy, (enum policy_class) class, i);
 			if (require_host && rule->enforced_by != POLICY_HOST)
 				return not_on_host(rule->file, rule->line, rule->text, err);
-			text_line(stdout, "%s:%u: %s: %s", rule->file, rule->line,
-				  policy_enforced_by_name(rule->enforced_by), rule->text);
+			print_rule(rule);
 		}
 	return ret;
 }
@@ -176,6 +214,7 @@ int policy_check(int argc, char **argv, struct err *err)
 		ret = print_rules(policy, options.require != NULL, err);
 	if (ret == 0) {
 		print_groups(policy);
+		warn_of_directories(policy);
 		policy_risks(policy, &risks);
 		policy_program_risks(policy, &risks);
 		program_links(policy, &risks);

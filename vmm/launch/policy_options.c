@@ -71,15 +71,19 @@ const struct option_table audit_option_table = {"Audit log", audit_entries,
 
 /* --- shares ----------------------------------------------------------------------------------- */
 
-static int share_suffix(struct policy_share *share, const char *suffix, struct err *err)
+/* text: the whole argument, since several shares may be given. */
+static int share_suffix(struct policy_share *share, const char *suffix, const char *text,
+			struct err *err)
 {
+	struct err why;
 	size_t at;
 
-	if (strcmp(suffix, "rw") == 0) {
-		share->read_only = false;
-		return 0;
-	}
-	return policy_share_option(share, suffix, &at, err);
+	if (strcmp(suffix, "rw") == 0)
+		return share->read_only ? err_set(err, EINVAL, "'%.200s': either ro or rw", text)
+					: 0;
+	if (policy_share_option(share, suffix, &at, &why) < 0)
+		return err_set(err, EINVAL, "'%.200s': %s", text, why.text);
+	return 0;
 }
 
 int policy_add_share(struct policy_options *options, const char *text, struct err *err)
@@ -104,7 +108,7 @@ int policy_add_share(struct policy_options *options, const char *text, struct er
 	*guest++ = '\0';
 	share.guest = strtok_r(guest, ":", &rest);
 	while (ret == 0 && (suffix = strtok_r(NULL, ":", &rest)))
-		ret = share_suffix(&share, suffix, err);
+		ret = share_suffix(&share, suffix, text, err);
 	share.host = ret == 0 ? realpath(copy, NULL) : NULL;
 	if (ret == 0 && !share.host)
 		ret = err_sys(err, "%s", copy);
@@ -128,12 +132,12 @@ static const struct option_entry share_entries[] = {
 	 "follow",
 	 "The sandbox sees the directory HOST of the host at the absolute path GUEST. With `:ro` "
 	 "it can change nothing there. The user who runs cordon appears as sandbox root, or as "
-	 "user or group N. Owners, set-id bits and device numbers that sandbox root asks for are "
-	 "remembered and shown to the sandbox (`:owner=map`); with `:owner=host` it sees the "
-	 "host's, and asking for others fails. With `:cache=strict` changes of the host show at "
-	 "the next use of a path; with `:cache=loose`, the default with `:ro`, what was read once "
-	 "is "
-	 "kept; with `:cache=none` nothing is. Rules of the policy come before the one that the "
+	 "user or group N. Owners and set-id bits that sandbox root asks for are remembered and "
+	 "shown to the sandbox (`:owner=map`); with `:owner=host` it sees the host's, and asking "
+	 "for others fails. With `:cache=strict` changes of the host show at the next use of a "
+	 "path; with `:cache=loose`, the default with `:ro`, what was read once is kept; with "
+	 "`:cache=none` nothing is. Each option may be given once. Rules of the policy come before "
+	 "the one that the "
 	 "option adds, which allows everything in the share (with `:ro`: reading). May be given "
 	 "several times.",
 	 .set = set_share},

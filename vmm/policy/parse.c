@@ -21,6 +21,8 @@ int parse_fail(struct parser *parser, int code, unsigned column, const char *fmt
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (parser->line == 0) /* an option of the command line */
+		return err_set(parser->err, code, "%.100s: %s", parser->file, text);
 	if (column > 0)
 		return err_set(parser->err, code, "%.100s:%u:%u: %s", parser->file, parser->line,
 			       column, text);

@@ -203,6 +203,7 @@ struct policy_share {
 			   */
 	enum policy_cache cache;
 	int64_t uid, gid; /* the owner that the guest sees; -1: as on the host */
+	unsigned given;	  /* a bit for each option that policy_share_option() has taken */
 	const char *file; /* the file that has the statement; NULL: an option of the command line */
 	unsigned line;
 };
@@ -232,6 +233,7 @@ enum policy_limit {
  * What a sandbox may make in its shares where the policy has no such limit: more than a build or a
  * data set takes, less than what fills the host's disk or its inodes unnoticed.
  */
+#define POLICY_SHARE_DISK_MIN	 4096u /* the step in which sizes count */
 #define POLICY_SHARE_DISK_USUAL	 (UINT64_C(64) << 30)
 #define POLICY_SHARE_FILES_USUAL UINT64_C(4000000)
 
@@ -352,8 +354,9 @@ size_t policy_share_count(const struct policy *policy);
 const struct policy_share *policy_share(const struct policy *policy, size_t index);
 
 /*
- * Takes an option of a share: ro, uid=N, gid=N, owner=map|host, cache=strict|loose|none. 0; or
- * -EINVAL with a message; *at: the byte of the option that it is about.
+ * Takes an option of a share, each at most once: ro, uid=N, gid=N, owner=map|host,
+ * cache=strict|loose|none. 0; or -EINVAL with a message; *at: the byte of the option that it is
+ * about.
  */
 int policy_share_option(struct policy_share *share, const char *option, size_t *at,
 			struct err *err);

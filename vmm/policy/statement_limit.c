@@ -79,6 +79,16 @@ int policy_parse_idle(const char *text, uint64_t *ns, bool *pauses, struct err *
 	return quantity_duration(time, ns, err);
 }
 
+/* A size without a unit is in bytes, which is seldom meant: too few for one file. */
+static int share_disk_value(const char *text, uint64_t *value, struct err *why)
+{
+	int ret = quantity_size(text, value, why);
+
+	if (ret == 0 && *value > 0 && *value < POLICY_SHARE_DISK_MIN)
+		return err_set(why, EINVAL, "'%s': at least 4K; with a unit, as in 10G", text);
+	return ret;
+}
+
 static int limit_value(enum policy_limit limit, const char *text, uint64_t *value, bool *pauses,
 		       struct err *why)
 {
@@ -89,6 +99,8 @@ static int limit_value(enum policy_limit limit, const char *text, uint64_t *valu
 		return quantity_number(text, 1, 1u << 22, value, why);
 	case POLICY_LIMIT_SHARE_FILES:
 		return quantity_number(text, 1, UINT32_MAX, value, why);
+	case POLICY_LIMIT_SHARE_DISK:
+		return share_disk_value(text, value, why);
 	case POLICY_LIMIT_OPEN_FILES:
 		return quantity_number(text, POLICY_OPEN_FILES_MIN, POLICY_OPEN_FILES_MAX, value,
 				       why);

@@ -112,33 +112,41 @@ int policy_share_option(struct policy_share *share, const char *option, size_t *
 {
 	static const char *const owners[] = {"map", "host"};
 	static const char *const words[] = {"ro", "uid=", "gid=", "owner=", "cache="};
+	enum { RO, UID, GID, OWNER, CACHE };
 	const char *equals = strchr(option, '=');
+	size_t value = equals ? (size_t)(equals + 1 - option) : 0;
 	char name[16], hint[160];
-	int ret;
+	int index, ret = 0;
 
-	*at = equals ? (size_t)(equals + 1 - option) : 0;
-	snprintf(name, sizeof(name), "%.*s", (int)min_u64(*at, sizeof(name) - 1), option);
-	if (strcmp(option, "ro") == 0) {
+	*at = 0;
+	snprintf(name, sizeof(name), "%.*s", (int)min_u64(value, sizeof(name) - 1), option);
+	index = word_index(words, ARRAY_SIZE(words), equals ? name : option);
+	if (index < 0)
+		return err_set(err, EINVAL, "unknown option '%.60s': %s", option,
+			       word_hint(hint, sizeof(hint), equals ? name : option, words,
+					 ARRAY_SIZE(words)));
+	if (share->given & 1u << index)
+		return err_set(err, EINVAL, "'%s' is given twice", words[index]);
+	share->given |= 1u << index;
+	*at = value;
+	switch (index) {
+	case RO:
 		share->read_only = true;
-		return 0;
-	}
-	if (strcmp(name, "uid=") == 0 || strcmp(name, "gid=") == 0)
-		return owner_option(share, name[0] == 'u', equals + 1, err);
-	if (strcmp(name, "owner=") == 0) {
+		break;
+	case UID:
+	case GID:
+		return owner_option(share, index == UID, equals + 1, err);
+	case OWNER:
 		ret = option_value(name, equals + 1, owners, ARRAY_SIZE(owners), err);
 		share->host_owners = ret == 1;
-		return ret < 0 ? ret : 0;
-	}
-	if (strcmp(name, "cache=") == 0) {
+		break;
+	case CACHE:
 		ret = option_value(name, equals + 1, caches, ARRAY_SIZE(caches), err);
 		if (ret > 0)
 			share->cache = (enum policy_cache)ret;
-		return ret < 0 ? ret : 0;
+		break;
 	}
-	*at = 0;
-	return err_set(
-		err, EINVAL, "unknown option '%.60s': %s", option,
-		word_hint(hint, sizeof(hint), equals ? name : option, words, ARRAY_SIZE(words)));
+	return ret < 0 ? ret : 0;
 }
 
 static int share_option(struct parser *parser, const struct word *word, struct policy_share *share)
@@ -148,6 +156,23 @@ static int share_option(struct parser *parser, const struct word *word, struct p
 
 	if (policy_share_option(share, word->text, &at, &why) < 0)
 		return parse_fail(parser, EINVAL, word->column + (unsigned)at, "%s", why.text);
+	return 0;
+}
+
+/* Options as --share takes them, "/w:ro", would else become a part of the path. */
+static int check_suffix(struct parser *parser, const struct word *guest)
+{
+	static const char *const words[] = {"ro", "rw", "uid=", "gid=", "owner=", "cache="};
+	const char *colon = strchr(guest->text, ':');
+	size_t i;
+
+	for (i = 0; colon && i < ARRAY_SIZE(words); i++)
+		if (strncmp(colon + 1, words[i], strlen(words[i])) == 0)
+			return parse_fail(parser, EINVAL,
+					  guest->column + (unsigned)(colon - guest->text),
+					  "'%.80s': in a policy, options stand behind a blank, "
+					  "as in share HOST-DIR /GUEST-DIR ro",
+					  guest->text);
 	return 0;
 }
 
@@ -207,7 +232,9 @@ int parse_share(struct parser *parser)
 	share.guest = text == guest->text ? parse_plain(parser, text) : text;
 	if (!share.guest)
 		return parse_no_memory(parser);
-	ret = check_guest_path(parser, guest, share.guest);
+	ret = check_suffix(parser, guest);
+	if (ret == 0)
+		ret = check_guest_path(parser, guest, share.guest);
 	for (i = 3; i < parser->words && ret == 0; i++)
 		ret = share_option(parser, &parser->word[i], &share);
 	return ret < 0 ? ret : add_share(parser, &share, guest->column);
@@ -224,7 +251,8 @@ int parse_share_option(struct parser *parser, const struct policy_share *given)
 	parser->file = "--share";
 	parser->line = 0;
 	if (strlen(given->guest) > POLICY_PATTERN_MAX)
-		return parse_fail(parser, EINVAL, 0, "the path is too long");
+		return parse_fail(parser, EINVAL, 0, "'%.80s...': longer than %u bytes",
+				  given->guest, POLICY_PATTERN_MAX);
 	ret = check_guest_path(parser, &word, given->guest);
 	if (ret < 0)
 		return ret;

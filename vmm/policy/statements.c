@@ -220,11 +220,36 @@ static const char *const file_words[POLICY_ACTIONS] = {
 static const char *const other_words[POLICY_ACTIONS] = {NULL, "deny",  NULL, NULL,
 							NULL, "allow", "ask"};
 
+/* The message lists only verdicts that are enforced. */
+static int unknown_verdict(struct parser *parser, enum policy_class class,
+			   const char *const *verdicts)
+{
+	const char *known[POLICY_ACTIONS];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++)
+		known[i] = enforced_action(class, (enum policy_action)i) ? verdicts[i] : NULL;
+	return parse_unknown_word(parser, &parser->word[1], "verdict", known, ARRAY_SIZE(known));
+}
+
+static int verdict_not_enforced(struct parser *parser, enum policy_class class)
+{
+	const struct word *word = &parser->word[1];
+	char what[64];
+
+	if (class == POLICY_FILE && !parser->source->lenient)
+		return parse_fail(parser, ENOTSUP, word->column,
+				  "the verdict '%s' is not enforced by this version: write "
+				  "ask-read or ask-write",
+				  word->text);
+	snprintf(what, sizeof(what), "the verdict '%s'", word->text);
+	return parse_not_enforced(parser, word, what);
+}
+
 int parse_begin_rule(struct parser *parser, enum policy_class class, unsigned words,
 		     const char *usage, struct rule **rule)
 {
 	const char *const *verdicts = class == POLICY_FILE ? file_words : other_words;
-	char what[64];
 	int action = -1, ret = too_many(parser);
 
 	if (ret < 0)
@@ -232,8 +257,7 @@ int parse_begin_rule(struct parser *parser, enum policy_class class, unsigned wo
 	if (parser->words >= 2) {
 		action = word_index(verdicts, ARRAY_SIZE(file_words), parser->word[1].text);
 		if (action < 0)
-			return parse_unknown_word(parser, &parser->word[1], "verdict", verdicts,
-						  ARRAY_SIZE(file_words));
+			return unknown_verdict(parser, class, verdicts);
 	}
 	if (parser->words < words)
 		return parse_fail(parser, EINVAL, parser->word[0].column, "write %s", usage);
@@ -244,11 +268,9 @@ int parse_begin_rule(struct parser *parser, enum policy_class class, unsigned wo
 	(*rule)->column = parser->word[0].column;
 	if (!(*rule)->public.text)
 		return parse_no_memory(parser);
-	if (!enforced_action(class, (enum policy_action)action)) {
-		snprintf(what, sizeof(what), "the verdict '%s'", parser->word[1].text);
-		return parse_not_enforced(parser, &parser->word[1], what);
-	}
-	return 0;
+	return enforced_action(class, (enum policy_action)action)
+		       ? 0
+		       : verdict_not_enforced(parser, class);
 }
 
 static int state_file(struct parser *parser)
