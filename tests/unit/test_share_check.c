@@ -130,20 +130,5 @@ START_TEST(within_a_secret_place)
 }
 END_TEST
 
-START_TEST(upper_and_lower_case)
-{
-	begin();
-	ck_assert(!share_ignores_case(path_of("work")));
-	ck_assert(!share_ignores_case(path_of("absent")));
-	ck_assert(!share_ignores_case("/"));
-	close(open(path_of("work/.git"), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
-	ck_assert(!share_ignores_case(path_of("work")));
-	/* As on a file system that is not case-sensitive. */
-	ck_assert_int_eq(link(path_of("work/.git"), path_of("work/.GIT")), 0);
-	ck_assert(share_ignores_case(path_of("work")));
-	end();
-}
-END_TEST
-
 UNIT_MAIN("share_check", the_home_directory_by_another_name, the_home_directory_behind_sudo,
-	  within_a_secret_place, upper_and_lower_case)
+	  within_a_secret_place)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/launch/share_check.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -214,48 +213,10 @@ static void warn(void *arg, const char *text)
 	log_warning("%s", text);
 }
 
-/* Whether two names in a directory are the same file. */
-static bool same(const char *directory, const char *a, const char *b)
-{
-	char path[2 * PATH_MAX];
-	struct stat one, other;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, a);
-	if (lstat(path, &one) < 0)
-		return false;
-	snprintf(path, sizeof(path), "%s/%s", directory, b);
-	return lstat(path, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
-bool share_ignores_case(const char *host)
-{
-	char path[PATH_MAX], other[PATH_MAX], *name, *at;
-
-	if (!realpath(host, path))
-		return false;
-	if (same(path, ".git", ".GIT"))
-		return true;
-	name = strrchr(path, '/');
-	*name++ = '\0';
-	strcpy(other, name);
-	for (at = other; *at; at++)
-		if (isalpha((unsigned char)*at))
-			*at = (char)(*at ^ ('a' ^ 'A'));
-	return strcmp(name, other) != 0 && same(path, name, other);
-}
-
 void share_warn(const struct policy *policy)
 {
 	const struct policy_risk_ops ops = {.present = is_present, .report = warn};
-	const struct policy_share *share;
-	size_t i;
 
-	for (i = 0; (share = policy_share(policy, i)); i++)
-		if (share_ignores_case(share->host))
-			log_warning("share %s: its file system takes upper and lower case for the "
-				    "same, and rules do not: the guest gets around them by other "
-				    "names, such as .GIT for .git",
-				    share->guest);
 	policy_risks(policy, &ops);
 	share_leads(policy, &ops);
 }

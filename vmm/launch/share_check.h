@@ -17,10 +17,4 @@ int share_check_reach(const struct policy *policy, struct err *err);
 /* Logs one warning for each group of existing protected places that the policy leaves open. */
 void share_warn(const struct policy *policy);
 
-/*
- * Whether a directory's file system ignores case, tested with the directory's own name or .git in
- * it. Rules compare bytes.
- */
-bool share_ignores_case(const char *host);
-
 #endif
