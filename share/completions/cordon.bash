@@ -21,7 +21,27 @@ _cordon_options() {
 	cordon help "$1" 2>/dev/null | sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' | sort -u
 }
 
+# Behind --share: HOST, a directory; behind HOST:GUEST: the options. What bash replaces is only the last word of
+# HOST:GUEST:OPTION, as ':' and '=' divide words (COMP_WORDBREAKS).
+_cordon_share() {
+	local share=$1 word=${COMP_WORDS[COMP_CWORD]} option
+	[[ $word == [:=] ]] && word=
+	case $share in
+	*:*:*)
+		compopt +o filenames 2>/dev/null # which would quote '='
+		for option in ro uid= gid= owner=map owner=host cache=strict cache=loose cache=none; do
+			[[ $option == "${share##*:}"* ]] || continue
+			option=${share%:*}:$option
+			COMPREPLY+=("${option#"${share%"$word"}"}")
+		done
+		[[ ${COMPREPLY[*]} == *= ]] && compopt -o nospace 2>/dev/null ;;
+	*:*) ;;
+	*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	esac
+}
+
 _cordon() {
+	local line=${COMP_LINE:0:COMP_POINT}
 	local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]} i
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -44,8 +64,8 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 	fi
-	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --share ]; then
-		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+	if [[ $line =~ [[:space:]]--share[[:space:]]+([^[:space:]]*)$ ]]; then
+		_cordon_share "${BASH_REMATCH[1]}"
 		return
 	fi
 	# After "--" comes a command of the sandbox, whose options are unknown here.
