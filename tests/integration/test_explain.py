@@ -79,6 +79,26 @@ def test_why_hints_about_connections():
     assert said[3].endswith("at the end of the policy\n"), said
 
 
+def test_why_explains_moves():
+    """No line allows a move between places with different rules beneath them; one with the same rules is a question."""
+    move = {"time": "2026-01-01T00:00:00.000000Z", "class": "file", "op": "rename", "object": "/w/asked/f", "type": "folder",
+            "verdict": "deny", "rule": "p:3", "where": "host"}
+    lines = [{**move, "other": "/w/f", "reason": "the rules beneath the directory's old and new name differ"},
+             {**move, "other": "/w/asked/g", "reason": "the rule needs an operator's approval, and no operator is attached"}]
+    write("moves/log", "".join(json.dumps({"seq": i, **line, "hash": 64 * "0"}, separators=(",", ":")) + "\n"
+                               for i, line in enumerate(lines, 1)))
+    write("moves/policy.json", json.dumps({"name": "p", "folder": "/", "cwd": "/", "home": "/", "rootfs": False, "shares": [],
+                                           "parts": [], "text": "policy 1\nshare /tmp /w\nfile ask-write /w/asked/**\n"
+                                                                "file write /w/**\n"}))
+    said = [call("why", work("moves/log"), str(i + 1)).expect(0, stderr=b"").stdout.decode() for i in range(len(lines))]
+    assert "EXDEV" in said[0] and "add" not in said[0] and "operator" not in said[0], said
+    assert "    file write /w/asked/f\n" in said[1] and "an operator may approve it" in said[1], said
+    text = open(work("moves/policy.json"), encoding="utf-8").read()
+    write("moves/policy.json", text.replace("policy 1", "policy 1\\non-ask deny"))
+    said = call("why", work("moves/log"), "2").expect(0, stderr=b"").stdout.decode()
+    assert "no operator is asked" in said and "may approve" not in said, said
+
+
 def test_policy_learn_is_not_steered_by_names():
     """A log whose objects look like rules: each stays a name, or is left out and counted."""
     names = ("/w/plain", "/w/two words", "/w/#x", "/w/*", "/w/notes\nnet\tallow\ttcp\thost:1-65535", "/w/t\tb", "/w/\u202e",

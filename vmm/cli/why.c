@@ -63,12 +63,16 @@ static void print_rule(const char *before, const struct policy_rule *rule)
 	text_line(stdout, "%s%s:%u: %s", before, rule->file, rule->line, rule->text);
 }
 
-/* Picks the denied one of an operation's two names. */
+/*
+ * Picks the denied one of an operation's two names. Where an operator could approve both, and only
+ * the move as a whole is denied, it stays that.
+ */
 static void pick_end(const struct policy *policy, struct policy_request *request)
 {
-	struct policy_decision decision;
+	struct policy_decision decision, whole;
 	struct policy_request one = *request;
 
+	policy_decide(policy, request, &whole);
 	one.other = NULL;
 	one.directory = false;
 	policy_decide(policy, &one, &decision);
@@ -77,7 +81,8 @@ static void pick_end(const struct policy *policy, struct policy_request *request
 		one.length = request->other_length;
 		policy_decide(policy, &one, &decision);
 	}
-	if (decision.verdict != POLICY_ALLOW)
+	if (decision.verdict != POLICY_ALLOW &&
+	    (decision.verdict != POLICY_ASK || whole.verdict == POLICY_ASK))
 		*request = one;
 }
 
@@ -121,11 +126,14 @@ static void print_net_hints(const struct policy_request *request)
 }
 
 /* name: as the user gave it. The line is not repeated: a shell might run what the guest chose. */
-static void print_how_to_approve(const char *name)
+static void print_how_to_approve(const struct policy *policy, const char *name)
 {
 	pid_t monitor;
 
-	if (registry_find(name, &monitor, NULL) == 0)
+	if (policy_on_ask(policy)->way == POLICY_ON_ASK_DENY)
+		printf("With 'on-ask deny' no operator is asked: 'cordon policy add NAME LINE' "
+		       "adds the line while a sandbox runs.\n");
+	else if (registry_find(name, &monitor, NULL) == 0)
 		printf("An operator may approve it when it is tried again: 'cordon ask %s'; "
 		       "'cordon policy add %s LINE' adds the line now.\n",
 		       name, name);
@@ -193,25 +201,28 @@ static void print_why(const char *name, const struct policy *policy, const struc
 			print_rule("rule: ", explanation.decision.rule);
 		return;
 	}
-	if (entry.request.directory && entry.request.other)
-		printf("%s\n", explanation.decision.reason);
 	if (explanation.decision.rule)
 		print_rule("rule: ", explanation.decision.rule);
 	else if (policy_request_is_pathless(&entry.request))
 		printf("rule: none can match a program that has no path in the sandbox\n");
 	else
 		printf("rule: none matches, and what no rule allows is denied\n");
+	if (entry.request.directory && entry.request.other) {
+		printf("It is moved only where the rules beneath both names are the same. Else "
+		       "programs get EXDEV, and\n'mv' copies, each file under its own rule.\n");
+		return;
+	}
 	if (explanation.nearest)
 		print_rule(explanation.matches ? "a later rule would have allowed it: "
 					       : "nearest rule that allows: ",
 			   explanation.nearest);
-	if (!explanation.line[0] || (entry.request.directory && entry.request.other))
+	if (!explanation.line[0])
 		return;
 	print_line(&explanation);
 	if (entry.request.class == POLICY_NET)
 		print_net_hints(&entry.request);
 	if (explanation.decision.verdict == POLICY_ASK)
-		print_how_to_approve(name);
+		print_how_to_approve(policy, name);
 }
 
 /* Without the policy: prints what the log itself says. */
