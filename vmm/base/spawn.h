@@ -39,8 +39,8 @@ int spawn_program(pid_t *pid, enum spawn_for purpose, const char *program, char 
 /*
  * Starts this program again as a process of Cordon's own, which knows by its argv[0], name, what it
  * is. program: another one's path, for tests; NULL: this one. Its stdin and stdout are /dev/null,
- * stderr is the caller's (but see spawn_self_silently()), and fd[i] becomes descriptor 3 + i, for at most SPAWN_SELF_FDS. 0 or
- * -errno, as above.
+ * stderr is the caller's (but see spawn_self_silently()), and fd[i] becomes descriptor 3 + i, for
+ * at most SPAWN_SELF_FDS. 0 or -errno, as above.
  */
 #define SPAWN_SELF_FDS 4u
 int spawn_self(pid_t *pid, const char *program, const char *name, const int *fd, unsigned count);

@@ -421,9 +421,9 @@ const struct verb verb_ask = {
 		 "[options] NAME N DECISION [REASON...]",
 	.summary = "decide as operator what a sandbox's policy leaves to a person",
 	.description =
-		"Shows what rules with the verdict `ask` have stopped, one question a line, and "
-		"reads decisions from standard input: a line with the question's number and one "
-		"of\n"
+		"Shows what rules with the verdicts `ask`, `ask-read` and `ask-write` have "
+		"stopped, one question a line, and reads decisions from standard input: a line "
+		"with the question's number and one of\n"
 		"\n"
 		"  once     yes, for what waits now       no       no, for what waits now\n"
 		"  session  yes, while NAME lives\n"

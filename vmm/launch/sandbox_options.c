@@ -61,7 +61,7 @@ static const struct option_entry root_entries[] = {
 	 "Without this option such shares, and shares of the inside of a `.git`, are refused.",
 	 .offset = offsetof(struct sandbox_options, policy_options.allow_home)},
 	{"on-ask", 0, OPTION_STRING, "CMD",
-	 "command that decides where a rule says `ask`, unless an operator is faster",
+	 "command that decides where a rule asks, unless an operator is faster",
 	 "sh(1) runs CMD, which reads the question on stdin, one line of JSON, and prints one line "
 	 "such as {\"answer\":\"once\",\"reason\":\"TEXT\"}: a decision as in cordon-ask(1), and "
 	 "optionally a reason for the audit log. A rule that a program in the sandbox proposes is "
