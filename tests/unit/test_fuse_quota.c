@@ -1,52 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The FUSE server: how much a sandbox may make in its shares. */
-#include "tests/unit/fuse_common.h"
-
 #include <linux/falloc.h>
 
+#include "tests/unit/fuse_common.h"
+#include "tests/unit/fuse_quota_common.h"
 #include "vmm/base/pack.h"
-
-static struct files_quota quota;
-
-#define BLOCK ((uint64_t)FILES_QUOTA_BLOCK)
-
-static void begin_counting(uint64_t bytes, uint64_t files)
-{
-	begin_fuse(NULL, false);
-	files_quota_begin(&quota, bytes, files);
-	host.share.quota = &quota;
-}
-
-static void end_counting(void)
-{
-	unsigned i;
-
-	files_host_end(&host);
-	for (i = 0; i < FILES_QUOTA_BUCKETS; i++)
-		if (quota.buckets[i])
-			break;
-	ck_assert_uint_eq(i, FILES_QUOTA_BUCKETS);
-	files_quota_end(&quota);
-}
-
-static void counted(uint64_t bytes, uint64_t files)
-{
-	ck_assert_uint_eq(quota.bytes, bytes);
-	ck_assert_uint_eq(quota.files, files);
-}
-
-static uint64_t create(const char *name, uint64_t *node)
-{
-	uint64_t fh;
-
-	ck_assert_int_eq(fc_create(client, ROOT, name, O_RDWR, 0644, node, &fh), 0);
-	return fh;
-}
-
-static int resize(uint64_t node, uint64_t size)
-{
-	return fc_setattr(client, node, FATTR_SIZE, 0, size);
-}
 
 static int allocate(uint64_t node, uint64_t fh, uint32_t mode, uint64_t offset, uint64_t length)
 {
