@@ -5,39 +5,9 @@
  */
 #include <errno.h>
 
-#include "tests/support/fake_fs.h"
-#include "tests/support/unit.h"
+#include "tests/unit/fs_common.h"
 
 #define NEEDS_RESET FAKE_ST_NEEDS_RESET
-
-static struct fake_fs *fake;
-
-static void begin_with(unsigned queues, uint64_t features)
-{
-	fake = fake_fs_begin(queues, features);
-}
-
-static void begin(void)
-{
-	begin_with(1, 0);
-}
-
-static void end(void)
-{
-	ck_assert_uint_eq(fake_fs_busy(fake), 0);
-	ck_assert_uint_eq(fake->wrong, 0);
-	fake_fs_end(fake);
-}
-
-/* A request that works: the twin of all refusals. */
-static void expect_works(unsigned queue)
-{
-	struct fake_request *request = fake_fs_request(fake, queue, 100, 200);
-
-	fake_fs_ring(fake, queue);
-	ck_assert(fake_fs_used(fake, queue, request, 76));
-	ck_assert(fake_fs_echoed(fake, request));
-}
 
 /* --- what the driver sees --------------------------------------------------------------------- */
 

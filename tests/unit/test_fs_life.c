@@ -6,31 +6,7 @@
  */
 #include <errno.h>
 
-#include "tests/support/fake_fs.h"
-#include "tests/support/unit.h"
-
-static struct fake_fs *fake;
-
-static void begin(void)
-{
-	fake = fake_fs_begin(2, 0);
-}
-
-static void end(void)
-{
-	ck_assert_uint_eq(fake_fs_busy(fake), 0);
-	ck_assert_uint_eq(fake->wrong, 0);
-	fake_fs_end(fake);
-}
-
-static void expect_works(unsigned queue)
-{
-	struct fake_request *request = fake_fs_request(fake, queue, 100, 200);
-
-	fake_fs_ring(fake, queue);
-	ck_assert(fake_fs_used(fake, queue, request, 76));
-	ck_assert(fake_fs_echoed(fake, request));
-}
+#include "tests/unit/fs_common.h"
 
 /* --- resets ----------------------------------------------------------------------------------- */
 
@@ -48,7 +24,7 @@ START_TEST(a_reset_forgets_requests)
 
 	/* Reset by a write of 0, by FAILED, and with the next driver there at once. */
 	for (way = 0; way < 3; way++) {
-		begin();
+		begin_with(2, 0);
 		fake->stall = true;
 		for (i = 0; i < 3; i++) {
 			request[i] = fake_fs_request(fake, i, 100, 200);
@@ -90,7 +66,7 @@ START_TEST(a_reset_while_a_doorbell_waits)
 {
 	struct fake_request *request;
 
-	begin();
+	begin_with(2, 0);
 	fake->stall = true;
 	fake->early = 1;
 	fake->reply = reset_meanwhile;
@@ -108,7 +84,7 @@ END_TEST
 
 START_TEST(a_reset_clears_a_broken_queue_before_the_loop_has_seen_it)
 {
-	begin();
+	begin_with(2, 0);
 	fake_queue_set_avail_index(&fake->guest.queue[1], 0x4000);
 	fake_fs_ring(fake, 1);
 	ck_assert(fake_guest_bring_up(&fake->guest, 0));
@@ -121,7 +97,7 @@ END_TEST
 
 START_TEST(doorbells_of_a_device_that_is_not_live)
 {
-	begin();
+	begin_with(2, 0);
 	fake_write(&fake->guest, FAKE_REG_STATUS, 0);
 	fake_fs_ring(fake, 1);
 	ck_assert(fake_guest_negotiate(&fake->guest, 0));
@@ -158,7 +134,7 @@ START_TEST(without_a_server_requests_fail)
 	struct fake_request *request[3];
 	unsigned i;
 
-	begin();
+	begin_with(2, 0);
 	fs_set_server(fake->fs, NULL, NULL);
 	for (i = 0; i < 3; i++)
 		expect_not_connected(i);
@@ -183,7 +159,7 @@ START_TEST(a_full_queue_without_a_server_is_emptied_in_turns)
 	unsigned i, used = 0;
 	uint32_t head, written;
 
-	begin();
+	begin_with(2, 0);
 	fs_set_server(fake->fs, NULL, NULL);
 	for (i = 0; i < FS_QUEUE_SIZE / 2; i++)
 		fake_fs_request(fake, 1, 48, 64);
@@ -202,7 +178,7 @@ START_TEST(requests_at_a_server_that_goes_fail)
 	struct fake_request *request, *waiting;
 	unsigned i;
 
-	begin();
+	begin_with(2, 0);
 	fake->stall = true;
 	fake->slots = FS_SLOTS_URGENT + 1;
 	request = fake_fs_request(fake, 1, 100, 200);
@@ -233,7 +209,7 @@ START_TEST(held_it_takes_nothing)
 	struct fake_request *request[3], *before;
 	unsigned i;
 
-	begin();
+	begin_with(2, 0);
 	fake->stall = true;
 	before = fake_fs_request(fake, 1, 100, 200);
 	fake_fs_ring(fake, 1);
@@ -289,7 +265,7 @@ START_TEST(requests_that_wait_are_sent_again)
 	struct err err = {""};
 	unsigned i;
 
-	begin();
+	begin_with(2, 0);
 	fake->stall = true;
 	for (i = 0; i < 3; i++) {
 		waiting[i] = fake_fs_request(fake, 1 + i % 2, 100, 200);
@@ -331,7 +307,7 @@ START_TEST(a_restored_chain_is_checked_again)
 	struct fake_request *waiting;
 	struct err err = {""};
 
-	begin();
+	begin_with(2, 0);
 	fake->stall = true;
 	waiting = fake_fs_request(fake, 1, 100, 200);
 	fake_fs_ring(fake, 1);
@@ -377,7 +353,7 @@ START_TEST(a_saved_list_is_checked)
 	size_t i, k, whole;
 
 	for (i = 0; i < ARRAY_SIZE(lists); i++) {
-		begin();
+		begin_with(2, 0);
 		save(&pack);
 		whole = pack.length - 6;
 		pack.length = whole;
@@ -397,7 +373,7 @@ START_TEST(a_chain_offered_twice_is_sent_again_once)
 	struct fake_request *request;
 	struct err err = {""};
 
-	begin();
+	begin_with(2, 0);
 	fake->stall = true;
 	request = fake_fs_request(fake, 1, 100, 200);
 	fake_queue_offer(&fake->guest.queue[1], request->head);

@@ -1,26 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file system device: how long a doorbell waits for replies, and the slots of the server. */
-#include "tests/support/fake_fs.h"
-#include "tests/support/unit.h"
-
-static struct fake_fs *fake;
-
-static void begin_with(unsigned queues, uint64_t features)
-{
-	fake = fake_fs_begin(queues, features);
-}
-
-static void begin(void)
-{
-	begin_with(1, 0);
-}
-
-static void end(void)
-{
-	ck_assert_uint_eq(fake_fs_busy(fake), 0);
-	ck_assert_uint_eq(fake->wrong, 0);
-	fake_fs_end(fake);
-}
+#include "tests/unit/fs_common.h"
 
 /* --- waiting ---------------------------------------------------------------------------------- */
 
