@@ -2,12 +2,12 @@
 # Included by the Makefile: the benchmark's programs.
 
 # Of the tests' support they take what drives a parser or server; none of it needs a test library.
-$(BUILD)/bench/files-server: $(BUILD)/obj/bench/files/server.o $(addprefix $(BUILD)/obj/tests/support/,files_host.o fuse_client.o fuse_paths.o) $(LIB)
+$(BUILD)/bench/files-server: $(addprefix $(BUILD)/obj/bench/files/,server.o measures.o) $(addprefix $(BUILD)/obj/tests/support/,files_host.o fuse_client.o fuse_paths.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)
 
-$(BUILD)/bench/files-process: $(BUILD)/obj/bench/files/process.o $(addprefix $(BUILD)/obj/tests/support/,files_host.o fuse_client.o fuse_paths.o) $(LIB)
+$(BUILD)/bench/files-process: $(addprefix $(BUILD)/obj/bench/files/,process.o measures.o) $(addprefix $(BUILD)/obj/tests/support/,files_host.o fuse_client.o fuse_paths.o) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(OPT) $(LDHARDEN) -o $@ $(INPUTS) $(LIBS)

@@ -11,31 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "tests/support/files_host.h"
+#include "bench/files/measures.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/loop.h"
 #include "vmm/files/client.h"
 #include "vmm/files/server.h"
 
-#define RULES 1000
-#define BIG   (128u << 10)
-
-static struct files_host host;
-static struct fuse_client *const client = &host.client;
 static struct files_client *files;
 static uint64_t directory, file, big_node, big_handle;
-static char data[BIG];
-static double seconds;
-static bool failed;
-static int big_fd;
-
-static void need(bool good)
-{
-	failed = failed || !good;
-}
 
 /* --- operations ------------------------------------------------------------------------------- */
 
@@ -44,13 +28,6 @@ static void lookup(void)
 	struct fuse_entry_out entry;
 
 	need(fc_lookup(client, directory, "f", &entry) == 0);
-}
-
-static void lookup_host(void)
-{
-	struct stat status;
-
-	need(lstat(host_path(&host, "a/b/f"), &status) == 0);
 }
 
 static void read_small(void)
@@ -63,14 +40,6 @@ static void read_small(void)
 	     fc_release(client, file, open_out.fh) == 0);
 }
 
-static void read_small_host(void)
-{
-	int fd = open(host_path(&host, "a/b/f"), O_RDONLY | O_CLOEXEC);
-
-	need(read(fd, data, 4096) >= 0);
-	close(fd);
-}
-
 static void read_big(void)
 {
 	size_t n;
@@ -78,35 +47,15 @@ static void read_big(void)
 	need(fc_read(client, big_node, big_handle, 0, BIG, data, &n) == 0 && n == BIG);
 }
 
-static void read_big_host(void)
-{
-	need(pread(big_fd, data, BIG, 0) == BIG);
-}
-
 static const struct {
 	const char *name, *unit;
 	void (*request)(void), (*on_host)(void);
 	double factor;
 } operations[] = {
-	{"lookup", "1/s", lookup, lookup_host, 1},
+	{"lookup", "1/s", lookup, stat_host, 1},
 	{"open-read", "1/s", read_small, read_small_host, 1},
 	{"read", "MB/s", read_big, read_big_host, BIG / 1e6},
 };
-
-static double measure(void (*operation)(void))
-{
-	const double start = (double)loop_now_ns();
-	unsigned long count = 0, i;
-	double took;
-
-	do {
-		for (i = 0; i < 50; i++)
-			operation();
-		count += i;
-		took = ((double)loop_now_ns() - start) / 1e9;
-	} while (took < seconds);
-	return (double)count / took;
-}
 
 /* --- the process ------------------------------------------------------------------------------ */
 
@@ -170,31 +119,6 @@ static void begin_process(struct loop *loop)
 
 /* --- */
 
-static char *make_rules(void)
-{
-	char *rules = malloc(RULES * 64u), *at = rules;
-	unsigned i;
-
-	for (i = 0; i < RULES - 2; i++)
-		at += sprintf(at,
-			      i % 2 ? "file deny /w/private-%u/**\n" : "file hide /w/**/.hide-%u\n",
-			      i);
-	strcpy(at, "file write /w/**\n");
-	return rules;
-}
-
-static void prepare_host(void)
-{
-	host_mkdir(&host, "a");
-	host_mkdir(&host, "a/b");
-	memset(data, 'x', 4000);
-	data[4000] = '\0';
-	host_write(&host, "a/b/f", data);
-	host_write(&host, "big", "");
-	big_fd = open(host_path(&host, "big"), O_RDWR | O_CLOEXEC);
-	need(pwrite(big_fd, data, BIG, 0) == BIG);
-}
-
 static void measure_form(const char *suffix, const char *rules)
 {
 	struct fuse_open_out open_out;
@@ -214,8 +138,7 @@ static void measure_all(const char *rules)
 	struct loop *loop;
 	unsigned i;
 
-	files_host_begin(&host, rules, false);
-	prepare_host();
+	begin_host(rules);
 	for (i = 0; i < ARRAY_SIZE(operations) && !rules; i++)
 		printf("%s.host %.6g %s\n", operations[i].name,
 		       measure(operations[i].on_host) * operations[i].factor, operations[i].unit);
@@ -227,8 +150,7 @@ static void measure_all(const char *rules)
 	files_client_destroy(files);
 	client->handle = NULL;
 	loop_destroy(loop);
-	close(big_fd);
-	files_host_end(&host);
+	end_host();
 }
 
 int main(int argc, char **argv)
@@ -247,7 +169,5 @@ int main(int argc, char **argv)
 	measure_all(NULL);
 	measure_all(rules);
 	free(rules);
-	if (failed)
-		fprintf(stderr, "files-process: an operation failed: the figures are invalid\n");
-	return failed;
+	return end_measures("files-process");
 }

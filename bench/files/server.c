@@ -12,35 +12,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "tests/support/files_host.h"
+#include "bench/files/measures.h"
 #include "vmm/base/bytes.h"
-#include "vmm/base/fd.h"
-
-#define RULES 1000
-
-static struct files_host host;
-static struct fuse_client *const client = &host.client;
-static char big[128 << 10];
-static double seconds;
-static bool failed;
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static void need(bool good)
-{
-	failed = failed || !good;
-}
 
 /* --- single operations, by requests and on the host ------------------------------------------- */
 
@@ -51,24 +27,9 @@ static void stat_request(void)
 	need(fc_stat(client, "a/b/f", &attr) == 0);
 }
 
-static void stat_host(void)
-{
-	struct stat status;
-
-	need(lstat(host_path(&host, "a/b/f"), &status) == 0);
-}
-
 static void open_request(void)
 {
-	need(fc_cat(client, "a/b/f", big, 4096) == 0);
-}
-
-static void open_host(void)
-{
-	int fd = open(host_path(&host, "a/b/f"), O_RDONLY | O_CLOEXEC);
-
-	need(read(fd, big, 4096) >= 0);
-	close(fd);
+	need(fc_cat(client, "a/b/f", data, 4096) == 0);
 }
 
 static void create_request(void)
@@ -77,7 +38,7 @@ static void create_request(void)
 
 	need(fc_go(client, "a/b", &directory) == 0);
 	need(fc_create(client, directory, "new", O_RDWR | O_EXCL, 0644, &node, &fh) == 0);
-	need(fc_write(client, node, fh, 0, big, 4096, 0) == 0);
+	need(fc_write(client, node, fh, 0, data, 4096, 0) == 0);
 	need(fc_release(client, node, fh) == 0);
 	need(fc_unlink(client, directory, "new") == 0);
 	need(fc_forget(client, node, 1) == FC_NONE);
@@ -88,14 +49,14 @@ static void create_host(void)
 	const char *path = host_path(&host, "a/b/new");
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-	need(write(fd, big, 4096) == 4096);
+	need(write(fd, data, 4096) == 4096);
 	close(fd);
 	need(unlink(path) == 0);
 }
 
 static void list_request(void)
 {
-	need(fc_ls(client, "many", big, sizeof(big)) == 0);
+	need(fc_ls(client, "many", data, BIG) == 0);
 }
 
 static void list_host(void)
@@ -113,24 +74,17 @@ static void read_request(void)
 {
 	size_t n;
 
-	need(fc_read(client, big_node, big_fh, 0, sizeof(big), big, &n) == 0 && n == sizeof(big));
+	need(fc_read(client, big_node, big_fh, 0, BIG, data, &n) == 0 && n == BIG);
 }
 
 static void write_request(void)
 {
-	need(fc_write(client, big_node, big_fh, 0, big, sizeof(big), 0) == 0);
-}
-
-static int big_fd;
-
-static void read_host(void)
-{
-	need(pread(big_fd, big, sizeof(big), 0) == (ssize_t)sizeof(big));
+	need(fc_write(client, big_node, big_fh, 0, data, BIG, 0) == 0);
 }
 
 static void write_host(void)
 {
-	need(pwrite(big_fd, big, sizeof(big), 0) == (ssize_t)sizeof(big));
+	need(pwrite(big_fd, data, BIG, 0) == BIG);
 }
 
 static const struct {
@@ -139,26 +93,12 @@ static const struct {
 	bool big;
 } operations[] = {
 	{"stat", stat_request, stat_host, false},
-	{"read-small", open_request, open_host, false},
+	{"read-small", open_request, read_small_host, false},
 	{"create", create_request, create_host, false},
 	{"list", list_request, list_host, false},
-	{"read-big", read_request, read_host, true},
+	{"read-big", read_request, read_big_host, true},
 	{"write-big", write_request, write_host, true},
 };
-
-static double measure(void (*operation)(void))
-{
-	double start = now(), end;
-	unsigned long count = 0, i;
-
-	do {
-		for (i = 0; i < 50; i++)
-			operation();
-		count += i;
-		end = now();
-	} while (end - start < seconds);
-	return (double)count / (end - start);
-}
 
 /* --- a whole tree ----------------------------------------------------------------------------- */
 
@@ -190,7 +130,7 @@ static double tree_request(unsigned files)
 	for (i = 0; i < files; i++) {
 		snprintf(path, sizeof(path), "tree/%u", i / 100);
 		if (i % 100 == 0)
-			need(fc_ls(client, path, big, sizeof(big)) == 0);
+			need(fc_ls(client, path, data, BIG) == 0);
 		snprintf(path, sizeof(path), "tree/%u/file-%u", i / 100, i);
 		need(fc_stat(client, path, &attr) == 0);
 		need(fc_cat(client, path, text, sizeof(text)) == 0);
@@ -221,39 +161,18 @@ static double tree_host(unsigned files)
 
 /* --- */
 
-static char *make_rules(void)
-{
-	char *rules = malloc(RULES * 64u), *at = rules;
-	unsigned i;
-
-	for (i = 0; i < RULES - 2; i++)
-		at += sprintf(at,
-			      i % 2 ? "file deny /w/private-%u/**\n" : "file hide /w/**/.hide-%u\n",
-			      i);
-	strcpy(at, "file write /w/**\n");
-	return rules;
-}
-
 static void prepare(const char *rules, unsigned files)
 {
 	struct fuse_open_out opened;
 	char name[32];
 	unsigned i;
 
-	files_host_begin(&host, rules, false);
-	host_mkdir(&host, "a");
-	host_mkdir(&host, "a/b");
-	memset(big, 'x', 4000);
-	big[4000] = '\0';
-	host_write(&host, "a/b/f", big);
+	begin_host(rules);
 	host_mkdir(&host, "many");
 	for (i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "many/name-%u", i);
 		host_write(&host, name, "");
 	}
-	host_write(&host, "big", "");
-	big_fd = open(host_path(&host, "big"), O_RDWR | O_CLOEXEC);
-	write_host();
 	need(fc_go(client, "big", &big_node) == 0);
 	need(fc_open(client, big_node, O_RDWR, &opened) == 0);
 	big_fh = opened.fh;
@@ -263,8 +182,7 @@ static void prepare(const char *rules, unsigned files)
 static void show(unsigned i, const char *suffix, double rate)
 {
 	if (operations[i].big)
-		printf("%s%s %.6g MB/s\n", operations[i].name, suffix,
-		       rate * (double)sizeof(big) / 1e6);
+		printf("%s%s %.6g MB/s\n", operations[i].name, suffix, rate * BIG / 1e6);
 	else
 		printf("%s%s %.6g 1/s\n", operations[i].name, suffix, rate);
 }
@@ -285,8 +203,7 @@ static void measure_all(const char *rules, unsigned files)
 	printf("tree%s %.6g ms\n", suffix, tree_request(files) * 1e3);
 	if (!rules)
 		printf("tree.host %.6g ms\n", tree_host(files) * 1e3);
-	close(big_fd);
-	files_host_end(&host);
+	end_host();
 }
 
 int main(int argc, char **argv)
@@ -303,7 +220,5 @@ int main(int argc, char **argv)
 	measure_all(NULL, files);
 	measure_all(rules, files);
 	free(rules);
-	if (failed)
-		fprintf(stderr, "files-server: an operation failed: the figures are invalid\n");
-	return failed;
+	return end_measures("files-server");
 }
