@@ -78,13 +78,20 @@ static void reply_to_getattr(void)
 	ck_assert_int_eq(write(fuse_fd, &reply, sizeof(reply)), sizeof(reply));
 }
 
-static void hang(void)
+/*
+ * Mounts it and makes a server of two roots hang in a look-up in the second one: its slot. False:
+ * there is no such mount here.
+ */
+static bool hang(unsigned *slot)
 {
 	struct fuse_entry_out entry;
 	const void *reply;
-	unsigned slot;
 	size_t length;
 
+	if (!mount_it()) {
+		rmdir(mounted);
+		return false;
+	}
 	begin_host(NULL, false);
 	reply_to_init();
 	hanging = host.share;
@@ -96,17 +103,28 @@ static void hang(void)
 	fc_begin(client, FUSE_LOOKUP, FUSE_ROOT_ID);
 	fc_string(client, "1");
 	store_le32(client->message, (uint32_t)client->length);
-	slot = post(client->message, client->length, 4096);
-	ck_assert(!files_client_wait(files, slot, 100000, &reply, &length));
+	*slot = post(client->message, client->length, 4096);
+	ck_assert(!files_client_wait(files, *slot, 100000, &reply, &length));
 	/* It holds up no look-up of another root. */
 	ck_assert_int_eq(fc_lookup(client, FUSE_ROOT_ID, "0", &entry), 0);
 	reply_to_getattr();
-	ck_assert_int_eq(finish_left(slot, client->reply, 4096),
+	ck_assert_int_eq(finish_left(*slot, client->reply, 4096),
 			 sizeof(struct fuse_out_header) + sizeof(entry));
 	memcpy(&entry, client->reply + sizeof(struct fuse_out_header), sizeof(entry));
 	fc_begin(client, FUSE_LOOKUP, entry.nodeid);
 	fc_string(client, "name");
 	store_le32(client->message, (uint32_t)client->length);
+	*slot = post(client->message, client->length, 4096);
+	ck_assert(!files_client_wait(files, *slot, 100000, &reply, &length));
+	take_request();
+	return true;
+}
+
+static void end_hang(void)
+{
+	loop_destroy(loop);
+	close(hanging.root_fd);
+	files_host_end(&host);
 }
 
 START_TEST(others_go_on)
@@ -114,19 +132,11 @@ START_TEST(others_go_on)
 	struct pack saved = {.limit = 1 << 20};
 	uint64_t since;
 	unsigned i, slot;
-	const void *reply;
 	char name[16];
-	size_t length;
 	pid_t left;
 
-	if (!mount_it()) {
-		rmdir(mounted);
+	if (!hang(&slot))
 		return;
-	}
-	hang();
-	slot = post(client->message, client->length, 4096);
-	ck_assert(!files_client_wait(files, slot, 100000, &reply, &length));
-	take_request();
 	for (i = 0; i < 50; i++) {
 		snprintf(name, sizeof(name), "d%u", i);
 		ck_assert_int_eq(fc_mkdir(client, ROOT, name, 0755), 0);
@@ -146,27 +156,17 @@ START_TEST(others_go_on)
 	ck_assert_int_eq(left, 0);
 	unmount_it();
 	ck_assert_int_gt(waitpid(-1, NULL, 0), 0);
-	loop_destroy(loop);
-	close(hanging.root_fd);
-	files_host_end(&host);
+	end_hang();
 }
 END_TEST
 
 /* The same, where the server ends by itself: its requests end, and the owner knows. */
 START_TEST(a_server_that_hangs_is_given_up)
 {
-	const void *reply;
 	unsigned slot;
-	size_t length;
 
-	if (!mount_it()) {
-		rmdir(mounted);
+	if (!hang(&slot))
 		return;
-	}
-	hang();
-	slot = post(client->message, client->length, 4096);
-	ck_assert(!files_client_wait(files, slot, 100000, &reply, &length));
-	take_request();
 	/* A message that it must refuse. */
 	hanging.guest[0] = 'x';
 	memset(hanging.guest, 'x', sizeof(hanging.guest));
@@ -177,9 +177,7 @@ START_TEST(a_server_that_hangs_is_given_up)
 	end_server();
 	unmount_it();
 	waitpid(-1, NULL, 0);
-	loop_destroy(loop);
-	close(hanging.root_fd);
-	files_host_end(&host);
+	end_hang();
 }
 END_TEST
 
