@@ -129,6 +129,24 @@ void driver_expect_used(struct hostile *h, struct guest_ring *ring, unsigned cou
 	script_expect_done(h, script_wait(h, ring->base + RING_USED + 2, ring->used), what);
 }
 
+void driver_fill(struct hostile *h, struct guest_ring *ring)
+{
+	unsigned i;
+
+	for (i = 1; i < ring->size; i++)
+		driver_offer(h, ring, 0);
+}
+
+void driver_flood(struct hostile *h, struct guest_ring *ring, unsigned doorbells)
+{
+	unsigned i;
+
+	driver_fill(h, ring);
+	for (i = 0; i < doorbells; i++)
+		driver_kick(h, ring);
+	driver_expect_used(h, ring, ring->size, "all of a flood");
+}
+
 void driver_expect_status(struct hostile *h, unsigned slot, uint32_t status, const char *what)
 {
 	script_expect(h, script_read(h, 4, driver_register(slot, REG_STATUS)), status, what);

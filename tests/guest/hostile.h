@@ -236,6 +236,12 @@ void driver_kick(struct hostile *h, const struct guest_ring *ring);
 /* Waits until the device has used `count` more chains; what: the message if it does not. */
 void driver_expect_used(struct hostile *h, struct guest_ring *ring, unsigned count,
 			const char *what);
+
+/* Offers the chain at descriptor 0, which is offered once already, until it fills the ring. */
+void driver_fill(struct hostile *h, struct guest_ring *ring);
+/* The same, with so many doorbells afterwards; expects that the device uses all. */
+void driver_flood(struct hostile *h, struct guest_ring *ring, unsigned doorbells);
+
 void driver_expect_status(struct hostile *h, unsigned slot, uint32_t status, const char *what);
 
 /* Waits for a status, since another thread handles doorbells. */

@@ -208,20 +208,16 @@ static void chains_out_of_memory(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* As many requests as the ring holds, over and over, with more doorbells than needed. */
+/* Full rings of requests, with more doorbells than needed. */
 static void flood(struct hostile *h)
 {
 	struct guest_ring *ring = ring_of(h);
-	unsigned round, i;
+	unsigned round;
 
 	driver_bring_up(h, SLOT_DISK);
 	for (round = 0; round < 20; round++) {
 		put_request(h, round % 2 ? T_IN : T_OUT, 0, 65536);
-		for (i = 1; i < RING_SIZE; i++)
-			driver_offer(h, ring, 0);
-		for (i = 0; i < 10; i++)
-			driver_kick(h, ring);
-		driver_expect_used(h, ring, RING_SIZE, "all of a flood");
+		driver_flood(h, ring, 10);
 	}
 	expect_works(h);
 	driver_expect_rng(h);
@@ -231,7 +227,7 @@ static void flood(struct hostile *h)
 static void resets_under_way(struct hostile *h)
 {
 	struct guest_ring *ring = ring_of(h);
-	unsigned round, i;
+	unsigned round;
 
 	driver_bring_up(h, SLOT_DISK);
 	script_write(h, 8, DATA, PATTERN);
@@ -240,8 +236,7 @@ static void resets_under_way(struct hostile *h)
 	for (round = 0; round < 20; round++) {
 		driver_bring_up(h, SLOT_DISK);
 		put_request(h, T_IN, 0, BIG_DATA);
-		for (i = 1; i < RING_SIZE; i++)
-			driver_offer(h, ring, 0);
+		driver_fill(h, ring);
 		driver_kick(h, ring);
 		/* In some rounds some requests, or all, are done before the reset. */
 		script_wait_briefly(h, ring->base + RING_USED + 2, (uint16_t)(round % 8), 1000);

@@ -217,20 +217,16 @@ static void malformed_rings(struct hostile *h)
 	driver_expect_rng(h);
 }
 
-/* As many requests as the ring holds, over and over, with more doorbells than needed. */
+/* Full rings of requests, with more doorbells than needed. */
 static void flood(struct hostile *h)
 {
 	struct guest_ring *ring = driver_ring(h, SLOT_FS, 1);
-	unsigned round, i;
+	unsigned round;
 
 	driver_bring_up(h, SLOT_FS);
 	for (round = 0; round < 20; round++) {
 		put_request(h, 1, LENGTH, LENGTH, LENGTH);
-		for (i = 1; i < RING_SIZE; i++)
-			driver_offer(h, ring, 0);
-		for (i = 0; i < 10; i++)
-			driver_kick(h, ring);
-		driver_expect_used(h, ring, RING_SIZE, "all of a flood");
+		driver_flood(h, ring, 10);
 	}
 	expect_works(h);
 	driver_expect_rng(h);
@@ -240,13 +236,12 @@ static void flood(struct hostile *h)
 static void resets_under_way(struct hostile *h)
 {
 	struct guest_ring *ring = driver_ring(h, SLOT_FS, 1);
-	unsigned round, i;
+	unsigned round;
 
 	for (round = 0; round < 30; round++) {
 		driver_bring_up(h, SLOT_FS);
 		put_request(h, 1, LENGTH, LENGTH, LENGTH);
-		for (i = 1; i < RING_SIZE; i++)
-			driver_offer(h, ring, 0);
+		driver_fill(h, ring);
 		driver_kick(h, ring);
 		script_wait_briefly(h, ring->base + RING_USED + 2, (uint16_t)(round % 4), 500);
 		driver_write(h, SLOT_FS, REG_STATUS, 0);

@@ -158,16 +158,12 @@ static void malformed_commands(struct hostile *h)
 static void flood(struct hostile *h)
 {
 	struct guest_ring *ring = queue(h, CONTROL);
-	unsigned round, i;
+	unsigned round;
 
 	begin(h);
 	for (round = 0; round < 200; round++) {
 		put_command(h, MQ, PAIRS_SET, (uint16_t)(round % 4), 4);
-		for (i = 1; i < RING_SIZE; i++)
-			driver_offer(h, ring, 0);
-		for (i = 0; i < 4; i++)
-			driver_kick(h, ring);
-		driver_expect_used(h, ring, RING_SIZE, "all of a flood");
+		driver_flood(h, ring, 4);
 	}
 	expect_works(h);
 }
