@@ -121,6 +121,18 @@ void start(struct fake *fake, struct run *run)
 	ck_assert_int_eq(run_start(&fake->host, run, &spec), 0);
 }
 
+struct fake *with_features(uint32_t features)
+{
+	struct fake *fake = fake_create();
+
+	put_hello(fake, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
+	agent_put32(fake->in + AGENT_HEADER_SIZE + AGENT_HELLO_AT_FEATURES, features);
+	agent_channel_readable(fake->host.channel);
+	ck_assert_uint_eq(fake->host.ready, 1);
+	fake->out_length = 0;
+	return fake;
+}
+
 struct fake *with_command(struct run *run)
 {
 	struct fake *fake = fake_create();

@@ -13,18 +13,6 @@
 static const uint8_t mac[6] = {6, 1, 2, 3, 4, 5};
 static char longest[AGENT_NETWORK_SEARCH_MAX + 2];
 
-static struct fake *with_features(uint32_t features)
-{
-	struct fake *fake = fake_create();
-
-	put_hello(fake, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
-	agent_put32(fake->in + AGENT_HEADER_SIZE + AGENT_HELLO_AT_FEATURES, features);
-	agent_channel_readable(fake->host.channel);
-	ck_assert_uint_eq(fake->host.ready, 1);
-	fake->out_length = 0;
-	return fake;
-}
-
 static struct agent_network with_ipv4(void)
 {
 	return (struct agent_network){.address = 0xc0000202,

@@ -11,18 +11,6 @@
 
 /* --- the monitor's end ------------------------------------------------------------------------ */
 
-static struct fake *with_features(uint32_t features)
-{
-	struct fake *fake = fake_create();
-
-	put_hello(fake, AGENT_VERSION_MAJOR, AGENT_VERSION_MINOR);
-	agent_put32(fake->in + AGENT_HEADER_SIZE + AGENT_HELLO_AT_FEATURES, features);
-	agent_channel_readable(fake->host.channel);
-	ck_assert_uint_eq(fake->host.ready, 1);
-	fake->out_length = 0;
-	return fake;
-}
-
 /* The payload of the one frame that was sent. */
 static const uint8_t *sent(struct fake *fake, uint16_t type, size_t length)
 {
