@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "tests/support/send_fds.h"
 #include "vmm/base/fd.h"
 
 struct loop *loop;
@@ -186,25 +187,10 @@ unsigned open_fds(void)
 
 void peer_sends_fds(unsigned count)
 {
-	union {
-		char space[CMSG_SPACE(8 * sizeof(int))];
-		struct cmsghdr align;
-	} control = {.space = {0}};
-	struct iovec part = {(char[]){'f'}, 1};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control};
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct cmsghdr *header;
-	unsigned i;
 
 	ck_assert_int_ge(null, 0);
-	message.msg_controllen = CMSG_SPACE(count * sizeof(int));
-	header = CMSG_FIRSTHDR(&message);
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(count * sizeof(int));
-	for (i = 0; i < count; i++)
-		memcpy(CMSG_DATA(header) + i * sizeof(int), &null, sizeof(null));
-	ck_assert_int_eq(sendmsg(peer, &message, 0), 1);
+	ck_assert_int_eq(send_fds(peer, "f", 1, null, count), 1);
 	close(null);
 }
 

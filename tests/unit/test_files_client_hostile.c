@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "tests/support/send_fds.h"
 #include "tests/unit/files_client_common.h"
 #include "vmm/policy/guard_remote.h"
 
@@ -264,18 +265,8 @@ START_TEST(bad_messages_end_it)
 	const struct files_head report = {.type = FILES_REPORT};
 	const struct files_head question = {.type = FILES_ASK, .value = 1 << FILES_TICKET_BITS};
 	const struct files_head withdrawn = {.type = FILES_WITHDRAWN, .value = FILES_SLOTS};
-	struct iovec part = {bytes, sizeof(struct files_head)};
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {.space = {0}};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
 	struct files_head good = {.type = FILES_REPLY, .number = 2};
 	unsigned before;
-	int fd = 0;
 
 	/* Too short, too long, unknown, one too many, out of order. */
 	begin();
@@ -316,13 +307,8 @@ START_TEST(bad_messages_end_it)
 	/* A descriptor, which does not stay. */
 	begin();
 	files_client_begin(files);
-	memcpy(bytes, &good, sizeof(good));
-	control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(fd)),
-					 .cmsg_level = SOL_SOCKET,
-					 .cmsg_type = SCM_RIGHTS};
-	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
 	before = open_fds();
-	ck_assert_int_eq(sendmsg(fake.fd, &message, MSG_NOSIGNAL), (ssize_t)sizeof(good));
+	ck_assert_int_eq(send_fds(fake.fd, &good, sizeof(good), 0, 1), (ssize_t)sizeof(good));
 	expect_violation();
 	ck_assert_uint_eq(open_fds(), before);
 	end();

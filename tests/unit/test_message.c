@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/send_fds.h"
 #include "tests/support/unit.h"
 
 static int ours, theirs;
@@ -40,28 +41,7 @@ static unsigned open_descriptors(void)
 /* As a hostile client would: any bytes, any number of descriptors. */
 static void send_raw(const void *bytes, size_t length, unsigned fds)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(250 * sizeof(int))];
-	} buffer;
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = length};
-	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-	struct cmsghdr *control;
-	unsigned i;
-	int fd = STDIN_FILENO;
-
-	if (fds > 0) {
-		memset(&buffer, 0, sizeof(buffer));
-		header.msg_control = buffer.bytes;
-		header.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-		control = CMSG_FIRSTHDR(&header);
-		control->cmsg_level = SOL_SOCKET;
-		control->cmsg_type = SCM_RIGHTS;
-		control->cmsg_len = CMSG_LEN(fds * sizeof(int));
-		for (i = 0; i < fds; i++)
-			memcpy(CMSG_DATA(control) + i * sizeof(fd), &fd, sizeof(fd));
-	}
-	ck_assert_int_eq(sendmsg(theirs, &header, MSG_NOSIGNAL), (ssize_t)length);
+	ck_assert_int_eq(send_fds(theirs, bytes, length, STDIN_FILENO, fds), (ssize_t)length);
 }
 
 static int receive(struct message *message, struct err *err)

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/send_fds.h"
 #include "vmm/base/bytes.h"
 #include "vmm/policy/policy_copy.h"
 #include "vmm/relay/wire_check.h"
@@ -171,16 +172,6 @@ static void violate_with_frame(const void *bytes, size_t length)
 START_TEST(bad_frames_end_it)
 {
 	static uint8_t bytes[RELAY_CLIENT_HEADER + PACKET_FRAME_MAX + 1];
-	struct iovec part = {bytes, 60};
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {.space = {0}};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	int fd;
 
 	violate_with_frame(bytes, RELAY_CLIENT_HEADER + PACKET_ETHERNET - 1);
 	expect_violation();
@@ -204,22 +195,16 @@ START_TEST(bad_frames_end_it)
 	end();
 	/* With a descriptor. */
 	begin_ready();
-	fd = fake.frames;
-	CMSG_FIRSTHDR(&message)->cmsg_level = SOL_SOCKET;
-	CMSG_FIRSTHDR(&message)->cmsg_type = SCM_RIGHTS;
-	CMSG_FIRSTHDR(&message)->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof(fd));
-	ck_assert_int_eq(sendmsg(fake.frames, &message, MSG_NOSIGNAL), 60);
+	ck_assert_int_eq(send_fds(fake.frames, bytes, 60, fake.frames, 1), 60);
 	expect_violation();
 	end();
 	begin_ready();
-	ck_assert_int_eq(sendmsg(fake.messages, &message, MSG_NOSIGNAL), 60);
+	ck_assert_int_eq(send_fds(fake.messages, bytes, 60, fake.frames, 1), 60);
 	expect_violation();
 	end();
 	/* The twin: the same without one. */
-	message.msg_controllen = 0;
 	begin_ready();
-	ck_assert_int_eq(sendmsg(fake.frames, &message, MSG_NOSIGNAL), 60);
+	ck_assert_int_eq(send_fds(fake.frames, bytes, 60, -1, 0), 60);
 	run();
 	ck_assert_uint_eq(told.frames, 1);
 	ck_assert_uint_eq(told.died, 0);
