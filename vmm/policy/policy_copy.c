@@ -130,14 +130,24 @@ static const char *take_needed(struct unpack *unpack, struct arena *arena)
 	return text;
 }
 
+/* The length of a list, at most max, and an array for it; check for a failure before its use. */
+static void *take_list(struct unpack *unpack, struct arena *arena, uint32_t max, size_t size,
+		       size_t *count)
+{
+	void *list;
+
+	*count = unpack_count(unpack, max);
+	list = arena_array(arena, *count + 1, size);
+	unpack->failed |= !list;
+	return list;
+}
+
 static void take_parts(struct unpack *unpack, struct arena *arena, struct policy_source *source)
 {
 	struct policy_part *part;
 	size_t i;
 
-	source->parts = unpack_count(unpack, POLICY_PARTS_MAX);
-	part = arena_array(arena, source->parts + 1, sizeof(*part));
-	unpack->failed |= !part;
+	part = take_list(unpack, arena, POLICY_PARTS_MAX, sizeof(*part), &source->parts);
 	for (i = 0; i < source->parts && !unpack->failed; i++) {
 		part[i].name = take_needed(unpack, arena);
 		part[i].directory = take_text(unpack, arena);
@@ -152,9 +162,7 @@ static void take_allow_nets(struct unpack *unpack, struct arena *arena,
 	const char **net;
 	size_t i;
 
-	source->allow_nets = unpack_count(unpack, POLICY_NETS_MAX);
-	net = arena_array(arena, source->allow_nets + 1, sizeof(*net));
-	unpack->failed |= !net;
+	net = take_list(unpack, arena, POLICY_NETS_MAX, sizeof(*net), &source->allow_nets);
 	for (i = 0; i < source->allow_nets && !unpack->failed; i++)
 		net[i] = take_needed(unpack, arena);
 	source->allow_net = net;
@@ -182,9 +190,7 @@ static void take_shares(struct unpack *unpack, struct arena *arena, struct polic
 	struct policy_share *share;
 	size_t i;
 
-	source->shares = unpack_count(unpack, POLICY_SHARES_MAX);
-	share = arena_array(arena, source->shares + 1, sizeof(*share));
-	unpack->failed |= !share;
+	share = take_list(unpack, arena, POLICY_SHARES_MAX, sizeof(*share), &source->shares);
 	for (i = 0; i < source->shares && !unpack->failed; i++) {
 		share[i].host = take_needed(unpack, arena);
 		share[i].guest = take_needed(unpack, arena);
