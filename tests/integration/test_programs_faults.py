@@ -64,7 +64,7 @@ def test_odd_arguments():
 
 @limit(300)
 def test_a_file_is_replaced_while_it_is_decided():
-    """The host replaces a file while a person decides about its path: what is there afterwards runs, or nothing."""
+    """The host replaces a file while a person decides about its path: the other file is asked about, and runs."""
     rules = shared("exec ask /w/a\nexec allow /bin/busybox\non-ask wait=5m\n")
     shutil.copy(work("top/execs"), work("top/a"))
     with sandbox("box", "--policy", rules):
@@ -84,6 +84,7 @@ def test_a_file_is_replaced_while_it_is_decided():
         os.chmod(work("top/new"), 0o755)
         os.rename(work("top/new"), work("top/a"))
         call("ask", "box", str(event["question"]), "once").expect(0)
+        answer("once")
         first.wait().expect(7)
         for verb, status in (("once", 7), ("no", 126)):
             again = executing("box", "/w/a", "target")
