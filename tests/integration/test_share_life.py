@@ -7,6 +7,7 @@ import time
 
 import cordon
 from cordon import call, limit, many, run, scratch, wait_until, work, write
+from images import root_directory
 from sandboxes import execute, executing, ps, sandbox
 from test_share_files import programs, top
 
@@ -284,3 +285,25 @@ def test_share_life_forks():
         finally:
             for name in names[1:]:
                 call("kill", name)
+
+
+@limit(600)
+def test_share_life_template():
+    """A template has nothing of the shares and the root of the sandbox that it was made of."""
+    own = ["--cmdline-append", "cordon.shares"]       # so that the template is a new one
+    with sandbox("first", *own, "--rootfs", root_directory(), "--share", f"{top()}:/work"):
+        execute("first", "cat", "/etc/file").expect(0, b"as it was\n", b"")
+    write("other/file", "other\n")
+    with sandbox("box", *own):
+        call("snapshot", "box", work("snap")).expect(0)
+        call("fork", "box", "1").expect(0, b"box-1\n", b"")
+        call("kill", "box-1").expect(0)
+    with open(work("snap"), "rb") as file:
+        state = file.read(1 << 16)
+    assert work("top").encode() not in state and work("root").encode() not in state
+    try:
+        call("restore", "--share", f"{work('other')}:/work", work("snap"), "again").expect(0, b"", b"")
+        execute("again", "cat", "/work/file").expect(0, b"other\n", b"")
+    finally:
+        call("kill", "again")
+    run("cat", "/work/file", options=[*own, "--share", f"{work('other')}:/work"]).expect(0, b"other\n", b"")
