@@ -109,11 +109,8 @@ static void list_pick(struct job_list *from, struct job_list *to, const void *ow
 /* With the lock held. One write wakes the loop for all jobs done until it looks. */
 static void worked_on(struct pool *pool, struct pool_job *job)
 {
-	uint64_t one = 1;
-
-	if (!pool->done.first && write(pool->fd, &one, sizeof(one)) < 0) {
-		/* The counter is full: the loop is awake. */
-	}
+	if (!pool->done.first)
+		fd_notify(pool->fd);
 	list_add(&pool->done, job);
 }
 

@@ -22,11 +22,7 @@ static struct fs *fs_of(struct virtio_device *device)
 
 void fs_kick(struct fs *fs)
 {
-	uint64_t one = 1;
-
-	if (write(fs->kick.fd, &one, sizeof(one)) < 0) {
-		/* EAGAIN: the counter is full, so the loop will look anyway. */
-	}
+	fd_notify(fs->kick.fd);
 }
 
 static void serve_again(struct fs *fs, unsigned number)

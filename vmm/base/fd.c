@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -75,6 +76,15 @@ int fd_write_full(int fd, const void *from, size_t length)
 		done += (size_t)n;
 	}
 	return 0;
+}
+
+void fd_notify(int event_fd)
+{
+	const uint64_t one = 1;
+
+	if (write(event_fd, &one, sizeof(one)) < 0) {
+		/* EAGAIN */
+	}
 }
 
 void fd_raise_limit(void)

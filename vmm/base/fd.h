@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* File descriptors: close once, complete reads and writes, flags. */
+/* File descriptors: close once, complete reads and writes, flags, eventfds. */
 #ifndef CORDON_BASE_FD_H
 #define CORDON_BASE_FD_H
 
@@ -20,6 +20,12 @@ ssize_t fd_pread_full(int fd, void *to, size_t length, off_t offset);
 
 /* Writes all length bytes. 0 or -errno. */
 int fd_write_full(int fd, const void *from, size_t length);
+
+/*
+ * Wakes the reader of an eventfd (EFD_NONBLOCK). Where its counter is full the reader has been
+ * woken already.
+ */
+void fd_notify(int event_fd);
 
 /*
  * Raises the soft limit of open descriptors to FD_WANTED, or to the hard limit if that is lower, so

@@ -346,11 +346,7 @@ int loop_run(struct loop *loop)
 
 void loop_wake(struct loop *loop)
 {
-	uint64_t one = 1;
-
-	if (write(loop->wake_fd, &one, sizeof(one)) < 0) {
-		/* EAGAIN: the counter is full, so the loop is awake anyway. */
-	}
+	fd_notify(loop->wake_fd);
 }
 
 void loop_stop(struct loop *loop)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 #include "vmm/files/client_internal.h"
 
 #define BIT(slot) (UINT64_C(1) << (slot))
@@ -14,15 +15,6 @@
 static bool has_room(const struct files_client *client)
 {
 	return (unsigned)__builtin_popcountll(client->free) > FILES_SLOTS_URGENT;
-}
-
-static void write_one(int fd)
-{
-	const uint64_t one = 1;
-
-	if (write(fd, &one, sizeof(one)) < 0) {
-		/* The counter is full: the loop has been woken already. */
-	}
 }
 
 /* --- the sender's side: any thread ------------------------------------------------------------ */
@@ -56,7 +48,7 @@ void files_client_release(void *arg, unsigned slot)
 	tell = client->want_room && has_room(client);
 	pthread_mutex_unlock(&client->mutex);
 	if (tell)
-		write_one(client->kick.fd);
+		fd_notify(client->kick.fd);
 }
 
 /*
@@ -160,7 +152,7 @@ static void take_reply(struct files_client *client, unsigned slot)
 	if (length <= client->slot[slot].room)
 		client->slot[slot].length = length;
 	else if (!atomic_exchange(&client->violated, true))
-		write_one(client->kick.fd);
+		fd_notify(client->kick.fd);
 }
 
 /* Leaves the slot to the loop, unless it is done. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/fd.h"
 #include "vmm/base/loop.h"
 #include "vmm/files/server_internal.h"
 
@@ -61,7 +62,6 @@ static void wait_for_messages(struct files_server *server, uint32_t after)
 static void reply(struct files_server *server, unsigned slot, size_t length)
 {
 	struct files_slot *shared = &server->ring->slot[slot];
-	const uint64_t one = 1;
 	uint32_t old;
 
 	atomic_store_explicit(&shared->reply, (uint32_t)length, memory_order_relaxed);
@@ -71,9 +71,8 @@ static void reply(struct files_server *server, unsigned slot, size_t length)
 	old = atomic_exchange(&shared->state, FILES_DONE);
 	if (old & FILES_WAITING)
 		files_ring_wake(&shared->state);
-	if (old & FILES_SIGNAL && write(server->signal_fd, &one, sizeof(one)) < 0) {
-		/* The counter is full: the monitor has been woken. */
-	}
+	if (old & FILES_SIGNAL)
+		fd_notify(server->signal_fd);
 }
 
 /* Too many wait: as if there were no memory for another lock; what can't be asked is denied. */

@@ -21,10 +21,7 @@ void irq_line_destroy(struct irq_line *line)
 
 void irq_line_raise(struct irq_line *line)
 {
-	uint64_t one = 1;
-
 	__atomic_fetch_add(&line->raised, 1, __ATOMIC_RELAXED);
-	if (line->fd >= 0 && write(line->fd, &one, sizeof(one)) < 0) {
-		/* EAGAIN: the counter is full, so an edge is already pending. */
-	}
+	if (line->fd >= 0)
+		fd_notify(line->fd);
 }

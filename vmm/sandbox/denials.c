@@ -117,7 +117,6 @@ void denials_note(void *arg, const struct policy *policy, const struct policy_re
 {
 	struct denials *denials = arg;
 	struct entry *entry;
-	const uint64_t one = 1;
 	char *key;
 
 	if (decision->verdict == POLICY_HIDE ||
@@ -137,10 +136,8 @@ void denials_note(void *arg, const struct policy *policy, const struct policy_re
 	}
 	count(denials, entry);
 	pthread_mutex_unlock(&denials->lock);
-	if (!atomic_exchange(&denials->changed, true) &&
-	    write(denials->event_fd, &one, sizeof(one)) < 0) {
-		/* The counter is full: the loop has been told. */
-	}
+	if (!atomic_exchange(&denials->changed, true))
+		fd_notify(denials->event_fd);
 }
 
 /* --- the text --------------------------------------------------------------------------------- */
