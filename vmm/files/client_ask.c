@@ -21,12 +21,14 @@ static void forget(struct files_asked *asked)
 int files_client_asked(struct files_client *client, uint64_t ticket, const void *bytes,
 		       size_t length)
 {
-	struct files_asked *asked = &client->asked[FILES_TICKET_SLOT(ticket)];
+	unsigned slot = FILES_TICKET_SLOT(ticket);
 	struct policy_request request;
+	struct files_asked *asked;
 	int ret;
 
-	if (!client->guard || !ticket || FILES_TICKET_SLOT(ticket) >= FILES_SLOTS)
+	if (!client->guard || !ticket || slot >= FILES_SLOTS)
 		return -EINVAL;
+	asked = &client->asked[slot];
 	ret = guard_question(client->guard, bytes, length, &request);
 	/* The server knows of the other policy by now, and decides anew. */
 	if (ret == -ESTALE)
@@ -48,10 +50,12 @@ int files_client_asked(struct files_client *client, uint64_t ticket, const void 
 
 int files_client_withdrawn(struct files_client *client, uint64_t ticket)
 {
-	struct files_asked *asked = &client->asked[FILES_TICKET_SLOT(ticket)];
+	unsigned slot = FILES_TICKET_SLOT(ticket);
+	struct files_asked *asked;
 
-	if (FILES_TICKET_SLOT(ticket) >= FILES_SLOTS)
+	if (slot >= FILES_SLOTS)
 		return -EINVAL;
+	asked = &client->asked[slot];
 	/* One that is decided or replaced meanwhile is unknown. */
 	if (ticket && asked->ticket == ticket) {
 		forget(asked);
