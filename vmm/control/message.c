@@ -8,22 +8,16 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/rights.h"
 
-/* CMSG_SPACE rounds up. Offer the kernel only CMSG_LEN, or one descriptor more might arrive. */
-#define CONTROL_BYTES CMSG_LEN(MESSAGE_FDS * sizeof(int))
-
-union fd_buffer {
-	struct cmsghdr align;
-	char bytes[CMSG_SPACE(MESSAGE_FDS * sizeof(int))];
-};
+_Static_assert(MESSAGE_FDS <= RIGHTS_MAX, "the descriptors of a message have room");
 
 int message_send(int socket_fd, json_t *body, const int *fd, unsigned fds, int flags)
 {
 	char *text = json_dumps(body, JSON_COMPACT);
 	struct iovec iov = {.iov_base = text};
 	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
-	union fd_buffer buffer;
-	struct cmsghdr *control;
+	struct rights rights;
 	ssize_t n;
 	int ret;
 
@@ -34,16 +28,7 @@ int message_send(int socket_fd, json_t *body, const int *fd, unsigned fds, int f
 		free(text);
 		return -EMSGSIZE;
 	}
-	if (fds > 0) {
-		memset(&buffer, 0, sizeof(buffer));
-		header.msg_control = buffer.bytes;
-		header.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-		control = CMSG_FIRSTHDR(&header);
-		control->cmsg_level = SOL_SOCKET;
-		control->cmsg_type = SCM_RIGHTS;
-		control->cmsg_len = CMSG_LEN(fds * sizeof(int));
-		memcpy(CMSG_DATA(control), fd, fds * sizeof(int));
-	}
+	rights_put(&header, &rights, fd, fds);
 	do {
 		n = sendmsg(socket_fd, &header, flags | MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
@@ -52,42 +37,12 @@ int message_send(int socket_fd, json_t *body, const int *fd, unsigned fds, int f
 	return ret;
 }
 
-/*
- * Takes the descriptors out of the ancillary data. Also for a message that is refused because it
- * has too many: those that did arrive must be closed.
- */
-static void take_fds(struct msghdr *header, struct message *message)
-{
-	struct cmsghdr *control;
-	size_t count, i;
-	int fd;
-
-	for (control = CMSG_FIRSTHDR(header); control; control = CMSG_NXTHDR(header, control)) {
-		if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS ||
-		    control->cmsg_len < CMSG_LEN(0))
-			continue;
-		count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < count; i++) {
-			memcpy(&fd, CMSG_DATA(control) + i * sizeof(fd), sizeof(fd));
-			if (message->fds < MESSAGE_FDS)
-				message->fd[message->fds++] = fd;
-			else
-				fd_close(&fd);
-		}
-	}
-}
-
 int message_receive(int socket_fd, struct message *message, int flags, struct err *err)
 {
 	char *text = malloc(MESSAGE_MAX);
 	struct iovec iov = {.iov_base = text, .iov_len = MESSAGE_MAX};
-	union fd_buffer buffer;
-	struct msghdr header = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = buffer.bytes,
-		.msg_controllen = CONTROL_BYTES,
-	};
+	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct rights rights;
 	json_error_t why;
 	ssize_t n;
 	int ret;
@@ -95,6 +50,7 @@ int message_receive(int socket_fd, struct message *message, int flags, struct er
 	*message = (struct message){.body = NULL};
 	if (!text)
 		return -ENOMEM;
+	rights_room(&header, &rights, MESSAGE_FDS);
 	do {
 		n = recvmsg(socket_fd, &header, flags | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
@@ -102,7 +58,7 @@ int message_receive(int socket_fd, struct message *message, int flags, struct er
 		ret = n < 0 ? -errno : 0;
 		goto out;
 	}
-	take_fds(&header, message);
+	message->fds = rights_take(&header, message->fd, MESSAGE_FDS);
 	if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		ret = err_set(err, EPROTO,
 			      "a message is longer than %u bytes or has too many "

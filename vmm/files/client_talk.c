@@ -11,6 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/pack.h"
+#include "vmm/base/rights.h"
 #include "vmm/files/client_internal.h"
 #include "vmm/policy/policy_copy.h"
 
@@ -139,22 +140,11 @@ static int left_ms(uint64_t until_ns)
 static ssize_t try_send(struct files_client *client, const void *data, size_t length, const int *fd,
 			unsigned fds)
 {
-	union {
-		char space[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} control = {.space = {0}};
 	struct iovec part = {(void *)(uintptr_t)data, length};
 	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-	struct cmsghdr *rights = &control.align;
+	struct rights rights;
 
-	if (fds > 0) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(fds * sizeof(int));
-		memcpy(CMSG_DATA(rights), fd, fds * sizeof(int));
-	}
+	rights_put(&message, &rights, fd, fds);
 	return sendmsg(client->socket.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 

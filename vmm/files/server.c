@@ -17,6 +17,7 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/base/pack.h"
+#include "vmm/base/rights.h"
 #include "vmm/files/server_internal.h"
 #include "vmm/policy/policy_copy.h"
 
@@ -205,29 +206,20 @@ static const struct {
 /* The message with its descriptors: false at the end. */
 static bool receive(struct files_server *server, struct message *message)
 {
-	union {
-		char space[CMSG_SPACE(2 * sizeof(int))];
-		struct cmsghdr align;
-	} control;
 	struct iovec part = {&message->add, sizeof(message->add)};
-	struct msghdr in = {.msg_iov = &part,
-			    .msg_iovlen = 1,
-			    .msg_control = &control,
-			    .msg_controllen = sizeof(control)};
-	struct cmsghdr *rights;
+	struct msghdr in = {.msg_iov = &part, .msg_iovlen = 1};
+	struct rights rights;
 	ssize_t n;
 
 	message->fd[0] = message->fd[1] = -1;
+	rights_room(&in, &rights, ARRAY_SIZE(message->fd));
 	do {
 		n = recvmsg(server->fd, &in, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < (ssize_t)sizeof(message->head))
 		return false;
 	message->length = (size_t)n;
-	rights = CMSG_FIRSTHDR(&in);
-	if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)
-		memcpy(message->fd, CMSG_DATA(rights),
-		       min_u64(rights->cmsg_len - CMSG_LEN(0), sizeof(message->fd)));
+	rights_take(&in, message->fd, ARRAY_SIZE(message->fd));
 	return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/base/iov.h"
+#include "vmm/base/rights.h"
 #include "vmm/base/ring.h"
 
 #define SEND_BUFFER (1u << 20) /* bytes that are asked for; the host's limit may be lower */
@@ -77,22 +78,10 @@ void link_watch(struct link *link)
 /* True: the message is sent, or never will be, since the link is broken. False: no room now. */
 static bool try_send(struct link *link, struct iovec *part, unsigned parts, int fd)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {.space = {0}};
 	struct msghdr message = {.msg_iov = part, .msg_iovlen = parts};
-	struct cmsghdr *header;
+	struct rights rights;
 
-	if (fd >= 0) {
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	}
+	rights_put(&message, &rights, &fd, fd >= 0 ? 1 : 0);
 	if (sendmsg(link->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
 		return true;
 	if (errno == EAGAIN || errno == EINTR)

@@ -7,46 +7,20 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/rights.h"
 #include "vmm/relay/link_internal.h"
-
-/* Takes the descriptors out of a message: the first, or -1. Any others are closed. */
-static int take_fds(struct msghdr *message)
-{
-	struct cmsghdr *header;
-	int first = -1, fd;
-	size_t count, i;
-
-	for (header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < count; i++) {
-			memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(fd));
-			if (first < 0)
-				first = fd;
-			else
-				close(fd);
-		}
-	}
-	return first;
-}
 
 /* Receives a message, and a descriptor that came with it. Its length; 0: none, or the link ends. */
 static size_t receive(struct link *link, int *fd)
 {
-	/* Room for one descriptor: of any more the kernel makes MSG_CTRUNC. */
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
 	struct iovec part = {.iov_base = link->buffer, .iov_len = link->most};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = CMSG_LEN(sizeof(int))};
-	ssize_t got = recvmsg(link->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	struct rights rights;
+	ssize_t got;
 
 	*fd = -1;
+	rights_room(&message, &rights, 1);
+	got = recvmsg(link->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (got < 0 && errno == ECONNRESET && !link->broken) {
 		/* The peer has not read all that it was sent. What it has sent itself follows. */
 		link_break(link);
@@ -55,7 +29,7 @@ static size_t receive(struct link *link, int *fd)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR) && !link->broken)
 		return 0;
 	if (got >= 0)
-		*fd = take_fds(&message);
+		rights_take(&message, fd, 1);
 	/* 0 bytes are the end, or a message that no link sends. */
 	if (got <= 0 || message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		fd_close(fd);
