@@ -195,28 +195,34 @@ int shares_check_saved(struct shares *shares, const struct snapshot *snapshot, s
 	return ret;
 }
 
+static void save_links(const struct shares *shares, unsigned count, struct pack *to)
+{
+	const struct share_link *link;
+	unsigned i;
+
+	pack_u32(to, count);
+	for (i = 0; i < count; i++) {
+		link = link_at(shares, i);
+		pack_u8(to, (uint8_t)link->number);
+		pack_u8(to, link->share.read_only);
+		pack_text(to, link->share.guest);
+		pack_text(to, link->host);
+	}
+}
+
 int shares_save(struct shares *shares, bool mounted, struct pack *state, struct err *err)
 {
 	struct pack payload = {.limit = SNAPSHOT_STATE_MAX - state->length};
-	const struct share_link *link;
-	unsigned count = mounted ? link_count(shares) : 0, i;
 	int ret = 0;
 
 	if (!shares->client && !shares->session)
 		return 0;
-	if (shares->client)
-		pack_u32(&payload, count);
-	for (i = 0; shares->client && i < count; i++) {
-		link = link_at(shares, i);
-		pack_u8(&payload, (uint8_t)link->number);
-		pack_u8(&payload, link->share.read_only);
-		pack_text(&payload, link->share.guest);
-		pack_text(&payload, link->host);
-	}
-	if (shares->client)
+	if (shares->client) {
+		save_links(shares, mounted ? link_count(shares) : 0, &payload);
 		ret = files_client_save(shares->client, &payload);
-	else
+	} else {
 		pack_bytes(&payload, shares->session, shares->session_length);
+	}
 	if (ret == 0 && payload.failed)
 		ret = err_set(err, E2BIG,
 			      "the guest has more files of its shares open than a snapshot can "
