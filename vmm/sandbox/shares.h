@@ -54,10 +54,12 @@ struct shares {
 	struct file_checks *checks;  /* what operators decide about */
 	void (*died)(void *arg, const char *why);
 	void *arg;
+	/* The agent handles one FILES at a time: AGENT_FILES_ flags. */
+	struct agent_channel *channel;
+	uint32_t requested, wanted; /* without a reply yet; to be requested after that */
 	struct {
 		struct loop *loop;
 		struct loop_timer timer;
-		unsigned requests; /* that the agent has not replied to */
 		void (*done)(void *arg);
 		void *arg;
 	} flush;

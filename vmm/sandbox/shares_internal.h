@@ -8,4 +8,7 @@
 /* Ends the file server. Works on zeros. */
 void shares_disconnect(struct shares *shares);
 
+/* The guest's kernel drops what it has cached of files, on the agent's request. */
+void shares_drop(struct shares *shares, struct agent_channel *channel);
+
 #endif

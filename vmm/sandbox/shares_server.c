@@ -6,8 +6,6 @@
 #include <string.h>
 
 #include "devices/fs/fs.h"
-#include "vmm/agent/channel.h"
-#include "vmm/base/log.h"
 #include "vmm/base/pack.h"
 #include "vmm/files/client.h"
 #include "vmm/machine/snapshot_format.h"
@@ -364,54 +362,5 @@ void shares_policy_changed(struct shares *shares, struct guard *guard,
 		return;
 	files_client_limit(shares->client, limits.bytes, limits.files);
 	if (channel)
-		agent_channel_files(channel, AGENT_FILES_DROP, NULL);
-}
-
-static void flushed(struct shares *shares)
-{
-	void (*done)(void *arg) = shares->flush.done;
-
-	shares_flush_end(shares);
-	if (done)
-		done(shares->flush.arg);
-}
-
-static void flush_late(void *arg)
-{
-	log_warning("the guest has not written its changes to mapped files of shares in time");
-	flushed(arg);
-}
-
-/* The reply to a flush that was given up counts too: the last one ends the present flush. */
-static void flush_replied(void *arg, int error)
-{
-	struct shares *shares = arg;
-
-	(void)error;
-	if (--shares->flush.requests == 0)
-		flushed(shares);
-}
-
-void shares_flush(struct shares *shares, struct agent_channel *channel, void (*done)(void *arg),
-		  void *arg)
-{
-	const struct agent_reply reply = {.done = flush_replied, .arg = shares};
-
-	if (!shares->client || agent_channel_files(channel, AGENT_FILES_SYNC, &reply) < 0) {
-		done(arg);
-		return;
-	}
-	shares->flush.requests++;
-	shares->flush.done = done;
-	shares->flush.arg = arg;
-	shares->flush.timer = (struct loop_timer){.expired = flush_late, .arg = shares};
-	loop_timer_start(shares->flush.loop, &shares->flush.timer, SHARES_FLUSH_NS);
-}
-
-void shares_flush_end(struct shares *shares)
-{
-	if (!shares->flush.done)
-		return;
-	loop_timer_stop(shares->flush.loop, &shares->flush.timer);
-	shares->flush.done = NULL;
+		shares_drop(shares, channel);
 }
