@@ -228,10 +228,15 @@ int shares_mounted(struct shares *shares, int error, struct err *err)
 			       "share %s: %s can't be made in the guest: a file or a symbolic link "
 			       "is in its way",
 			       link->host, link->share.guest);
-	case ENXIO:
 	case ENODEV:
 		return err_set(err, error,
-			       "share %s: the guest's kernel has no driver for virtio-fs",
+			       "share %s: the guest's kernel has no virtio-fs: use Cordon's own, "
+			       "or one with CONFIG_VIRTIO_FS",
+			       link->host);
+	case ENXIO:
+		return err_set(err, error,
+			       "share %s: the guest's kernel has not found the device of the "
+			       "shares: its console says why (cordon run --console)",
 			       link->host);
 	default:
 		return err_code(err, error, "share %s: the guest could not mount it at %s",
