@@ -10,7 +10,7 @@
  *     ck_assert(fake_fs_used(fake, 1, request, 116));
  *     fake_fs_end(fake);
  *
- * Unless told otherwise the server replies at once, with the bytes of the request.
+ * By default the server replies at once, with the bytes of the request.
  */
 #ifndef CORDON_TEST_FAKE_FS_H
 #define CORDON_TEST_FAKE_FS_H

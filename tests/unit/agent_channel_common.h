@@ -31,7 +31,7 @@ void put32(struct fake *fake, uint16_t type, uint32_t id, uint32_t value);
 void put_hello(struct fake *fake, uint16_t major, uint16_t minor);
 void start(struct fake *fake, struct run *run);
 
-/* A channel whose agent has greeted, and told these features. */
+/* A channel whose agent has announced these features. */
 struct fake *with_features(uint32_t features);
 
 /* A channel whose agent has greeted and that has one command. */

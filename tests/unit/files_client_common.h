@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the tests of the file server's process share: a client of a server with one root, a FUSE
- * client that talks through both, and what the client has told its owner.
+ * client that talks through both, and what the client has reported to its owner.
  */
 #ifndef CORDON_TEST_FILES_CLIENT_COMMON_H
 #define CORDON_TEST_FILES_CLIENT_COMMON_H

@@ -217,7 +217,7 @@ START_TEST(states_that_play)
 		run(5);
 		ck_assert_uint_eq(told.done >> slot & 1, 0);
 	}
-	/* Done, and then not: it is told once. */
+	/* Done, and then not: it is reported once. */
 	slot = leave_one();
 	do_one(slot, 16);
 	run_until(&told.dones);

@@ -70,7 +70,7 @@ START_TEST(programs_are_shown_and_secrets_are_not)
 }
 END_TEST
 
-/* A session with one root, "0", of which the guest keeps what it is told. */
+/* A session with one root, "0", which the guest may cache for long. */
 static void begin(struct fuse_client *client, struct files_share *share)
 {
 	struct fuse_entry_out entry;

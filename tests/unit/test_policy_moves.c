@@ -217,7 +217,7 @@ static bool moves_more(const struct policy *child, const struct policy *parent)
 	return more;
 }
 
-/* Also with rules that never decide, which a policy's author is told of. */
+/* Also with rules that never decide, of which 'policy check' warns. */
 static struct policy *parse_all(const char *rules)
 {
 	struct policy_source source = here;

@@ -12,7 +12,7 @@
  *
  * Threads: files_client_take(), send(), wait(), reply(), release() and waits() may be called from
  * any thread, with or without the device lock; they take no lock for long, and wait for nothing
- * but, where so told, the reply. All other calls come from the loop's thread or with the device
+ * but the reply (wait() only). All other calls come from the loop's thread or with the device
  * lock held. ops are called from the loop's thread, never from within a call of the owner's,
  * and must not destroy the client.
  *

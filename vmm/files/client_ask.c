@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The monitor's end of a file server: what its requests wait for an operator about. Messages are
- * only noted while the socket is read, which happens within other calls too; the owner is told from
- * the loop.
+ * only noted while the socket is read, which happens within other calls too; the owner is called
+ * from the loop.
  */
 #include <errno.h>
 #include <stdlib.h>

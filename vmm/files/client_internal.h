@@ -14,7 +14,7 @@
 /* What the request in a slot waits for. */
 struct files_asked {
 	uint64_t ticket; /* 0: nothing */
-	bool fresh;	 /* the owner is to be told */
+	bool fresh;	 /* not yet reported to the owner */
 	bool known;	 /* it knows of this question, or of an earlier one */
 	uint8_t *bytes;	 /* of the question */
 	size_t length;

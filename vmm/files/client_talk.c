@@ -20,7 +20,7 @@
 _Static_assert(sizeof(struct files_head) + GUARD_REPORT_MAX <= FILES_MESSAGE_MAX,
 	       "a report fits into a message");
 
-/* --- what the server says --------------------------------------------------------------------- */
+/* --- messages from the server ----------------------------------------------------------------- */
 
 static void violated(struct files_client *client)
 {
@@ -128,7 +128,7 @@ void files_client_heard(void *arg, uint32_t events)
 		loop_remove(client->loop, &client->socket);
 }
 
-/* --- what it is told -------------------------------------------------------------------------- */
+/* --- messages to the server ------------------------------------------------------------------- */
 
 static int left_ms(uint64_t until_ns)
 {

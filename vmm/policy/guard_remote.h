@@ -88,7 +88,7 @@ int guard_replace_remote(struct guard *guard, struct policy *policy, uint64_t nu
  */
 void guard_expect_reports(struct guard *guard, void (*follow)(void *arg), void *arg);
 
-/* Which reports this guard wants: to be told to the server with each policy. */
+/* Which reports this guard wants: to be sent to the server with each policy. */
 enum guard_reports guard_reports_wanted(const struct guard *guard);
 
 /*

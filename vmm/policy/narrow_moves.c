@@ -67,7 +67,7 @@ static int make_graph(struct moves *moves)
 	return ret;
 }
 
-/* What matches no rule is told from what a rule denies, as in decisions about renames. */
+/* What matches no rule is distinguished from what a rule denies, as in decisions about renames. */
 static int make_classes(struct moves *moves, unsigned l)
 {
 	const struct product_graph *graph = &moves->graph;
