@@ -76,6 +76,7 @@ END_TEST
 START_TEST(modes_are_those_that_the_guest_wants)
 {
 	struct stat stat_now;
+	uint64_t node;
 
 	umask(022);
 	begin_fuse(NULL, false);
@@ -89,6 +90,14 @@ START_TEST(modes_are_those_that_the_guest_wants)
 	ck_assert_int_eq(stat(host_path(&host, "node"), &stat_now), 0);
 	ck_assert_uint_eq(stat_now.st_mode, S_IFREG | 0606);
 	ck_assert_int_eq(fc_mknod(client, ROOT, "node", S_IFREG | 0606), EEXIST);
+	/* The sticky bit means nothing on a file, and is kept; set-id bits never reach the host. */
+	ck_assert_int_eq(fc_create(client, ROOT, "t", O_WRONLY, 07644, &node, NULL), 0);
+	ck_assert_int_eq(stat(host_path(&host, "t"), &stat_now), 0);
+	ck_assert_uint_eq(stat_now.st_mode, S_IFREG | 01644);
+	ck_assert_int_eq(fc_setattr(client, node, FATTR_MODE, 0600, 0), 0);
+	ck_assert_int_eq(fc_setattr(client, node, FATTR_MODE, 07700, 0), 0);
+	ck_assert_int_eq(stat(host_path(&host, "t"), &stat_now), 0);
+	ck_assert_uint_eq(stat_now.st_mode, S_IFREG | 01700);
 	files_host_end(&host);
 }
 END_TEST

@@ -24,7 +24,7 @@ START_TEST(attributes_are_shown_and_changed)
 	ck_assert_uint_eq(attr.ino & 0xffffffff, stat_now.st_ino & 0xffffffff);
 	ck_assert_int_eq(fc_setattr(client, f, FATTR_MODE, 07755, 0), 0);
 	ck_assert_int_eq(stat(host_path(&host, "f"), &stat_now), 0);
-	ck_assert_uint_eq(stat_now.st_mode, S_IFREG | 0755); /* no set-id bits */
+	ck_assert_uint_eq(stat_now.st_mode, S_IFREG | 01755); /* no set-id bits */
 	ck_assert_int_eq(fc_setattr(client, f, FATTR_SIZE, 0, 3), 0);
 	ck_assert_str_eq(host_read(&host, "f"), "123");
 	ck_assert_int_eq(fc_setattr(client, f, FATTR_SIZE, 0, UINT64_MAX), EINVAL);

@@ -99,6 +99,31 @@ START_TEST(set_id_bits_are_remembered_and_end_with_the_contents)
 }
 END_TEST
 
+START_TEST(set_id_bits_of_a_new_file_are_remembered)
+{
+	uint64_t node, fh;
+
+	if (begin_remembering()) {
+		ck_assert_int_eq(fc_create(client, ROOT, "a", O_RDWR, 06755, &node, &fh), 0);
+		ck_assert_uint_eq(attributes("a").mode, S_IFREG | 06755);
+		ck_assert_uint_eq(on_host("a").st_mode, S_IFREG | 0755);
+		ck_assert_int_eq(fc_mknod(client, ROOT, "b", S_IFREG | 04700), 0);
+		ck_assert_uint_eq(attributes("b").mode, S_IFREG | 04700);
+		ck_assert_uint_eq(on_host("b").st_mode, S_IFREG | 0700);
+		ck_assert_int_eq(fc_mknod(client, ROOT, "c", S_IFIFO | 03640), 0);
+		ck_assert_uint_eq(attributes("c").mode, S_IFIFO | 03640);
+		/* Not of one that was there. */
+		ck_assert_int_eq(fc_create(client, ROOT, "f", O_RDWR, 06755, &node, &fh), 0);
+		ck_assert_uint_eq(attributes("f").mode, on_host("f").st_mode);
+		/* Without remembering they are dropped. */
+		host.share.remember = false;
+		ck_assert_int_eq(fc_create(client, ROOT, "e", O_RDWR, 06755, &node, &fh), 0);
+		ck_assert_uint_eq(attributes("e").mode, S_IFREG | 0755);
+	}
+	end_ruled();
+}
+END_TEST
+
 static int make_device(const char *name, uint32_t mode, uint32_t rdev)
 {
 	const struct fuse_mknod_in in = {.mode = mode, .rdev = rdev};
@@ -267,5 +292,5 @@ END_TEST
 
 UNIT_MAIN("fuse_remember", owners_are_remembered_and_the_hosts_stay, what_a_user_makes_is_the_users,
 	  set_id_bits_are_remembered_and_end_with_the_contents,
-	  special_files_are_empty_ones_on_the_host, what_is_remembered_is_hidden_and_checked,
-	  a_directory_hands_on_its_group)
+	  set_id_bits_of_a_new_file_are_remembered, special_files_are_empty_ones_on_the_host,
+	  what_is_remembered_is_hidden_and_checked, a_directory_hands_on_its_group)

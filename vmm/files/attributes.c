@@ -175,12 +175,12 @@ static int set_size(const struct files_share *share, const struct open_file *fil
 	return ret;
 }
 
-static int set_mode(int fd, const struct stat *stat, uint32_t mode)
+static int set_mode(int fd, uint32_t mode)
 {
 	char path[FD_PATH_SIZE];
 
 	fd_path(path, fd);
-	return chmod(path, mode & (S_ISDIR(stat->st_mode) ? 01777 : 0777)) < 0 ? -errno : 0;
+	return chmod(path, mode & FILES_MODE_BITS) < 0 ? -errno : 0;
 }
 
 /* Without remembering, owners can't be changed: the requested one must be the present one. */
@@ -253,12 +253,16 @@ static void inherit(const struct tree *tree, const struct node *parent, const st
 }
 
 void op_made_by(const struct tree *tree, const struct node *parent, int fd, const struct stat *stat,
-		uint32_t uid, uint32_t gid)
+		uint32_t mode, uint32_t uid, uint32_t gid)
 {
 	struct change change = {.valid = CHANGE_UID | CHANGE_GID, .uid = uid, .gid = gid};
 
 	if (!tree->share->remember)
 		return;
+	if (S_ISREG(stat->st_mode) && (mode & (S_ISUID | S_ISGID))) {
+		change.valid |= CHANGE_MODE;
+		change.mode = mode;
+	}
 	inherit(tree, parent, stat, &change);
 	/* If this fails, the file has the owner that it seems to have. */
 	remember(tree, fd, stat, &change);
@@ -277,7 +281,7 @@ static int set_ownership(const struct tree *tree, int fd, const struct stat *sta
 	else
 		ret = check_owner(tree->share, stat, change);
 	if (ret == 0 && (change->valid & CHANGE_MODE))
-		ret = set_mode(fd, stat, change->mode);
+		ret = set_mode(fd, change->mode);
 	return ret;
 }
 

@@ -50,7 +50,7 @@ int op_mkdir(struct tree *tree, struct node *parent, const struct name *name, ui
 
 	if (directory < 0)
 		return directory;
-	ret = mkdirat(directory, name->text, mode & 01777) < 0 ? -errno : 0;
+	ret = mkdirat(directory, name->text, mode & FILES_MODE_BITS) < 0 ? -errno : 0;
 	return end(tree, directory, name, ret, made);
 }
 
@@ -86,7 +86,7 @@ static int make_special(const struct tree *tree, int fd, uint32_t mode, uint32_t
 	int ret = fstat(fd, &stat) < 0 ? -errno : remembered_set(tree, fd, &stat, &remembered);
 
 	fd_path(path, fd);
-	return ret == 0 && chmod(path, mode & 0777) < 0 ? -errno : ret;
+	return ret == 0 && chmod(path, mode & FILES_MODE_BITS) < 0 ? -errno : ret;
 }
 
 int op_mknod(struct tree *tree, struct node *parent, const struct name *name, uint32_t mode,
@@ -104,7 +104,7 @@ int op_mknod(struct tree *tree, struct node *parent, const struct name *name, ui
 	/* An attribute is set only on what may be written. */
 	fd = openat(directory, name->text,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC,
-		    special ? 0600 : mode & 0777);
+		    special ? 0600 : mode & FILES_MODE_BITS);
 	ret = fd < 0 ? -errno : 0;
 	if (ret == 0 && special) {
 		ret = make_special(tree, fd, mode, rdev);

@@ -8,9 +8,9 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
 
-/* Tells the guest what was made at a name, unless ret is an error. */
-static int made(struct fuse_request *request, const struct name *name, const struct stat *stat,
-		int ret)
+/* Tells the guest what was made at a name with this mode, unless ret is an error. */
+static int made(struct fuse_request *request, const struct name *name, uint32_t mode,
+		const struct stat *stat, int ret)
 {
 	struct fuse_root *root = request->root;
 	struct fuse_entry_out out;
@@ -27,7 +27,7 @@ static int made(struct fuse_request *request, const struct name *name, const str
 	if (fd >= 0)
 		stat = &now;
 	if (fd >= 0 && request->head.opcode != FUSE_LINK)
-		op_made_by(root->tree, request->node, fd, stat, request->head.uid,
+		op_made_by(root->tree, request->node, fd, stat, mode, request->head.uid,
 			   request->head.gid);
 	ret = node ? fuse_node_tell(root, node, stat, fd, &out) : -ENFILE;
 	fd_close(&fd);
@@ -55,7 +55,7 @@ int fuse_mkdir(struct fuse_request *request)
 		ret = take_last_name(request, &name);
 	if (ret == 0)
 		ret = op_mkdir(request->root->tree, request->node, &name, in.mode, &stat);
-	return made(request, &name, &stat, ret);
+	return made(request, &name, in.mode, &stat, ret);
 }
 
 int fuse_mknod(struct fuse_request *request)
@@ -69,7 +69,7 @@ int fuse_mknod(struct fuse_request *request)
 		ret = take_last_name(request, &name);
 	if (ret == 0)
 		ret = op_mknod(request->root->tree, request->node, &name, in.mode, in.rdev, &stat);
-	return made(request, &name, &stat, ret);
+	return made(request, &name, in.mode, &stat, ret);
 }
 
 /* SYMLINK: name, target. */
@@ -86,7 +86,7 @@ int fuse_symlink(struct fuse_request *request)
 		ret = fuse_take_end(request);
 	if (ret == 0)
 		ret = op_symlink(request->root->tree, request->node, &name, target, &stat);
-	return made(request, &name, &stat, ret);
+	return made(request, &name, 0, &stat, ret);
 }
 
 /* Whether a number is of the request's root, as nothing goes from one to another. */
@@ -119,7 +119,7 @@ int fuse_link(struct fuse_request *request)
 		node_move(tree, node, request->node, &name);
 		node->unnamed = false;
 	}
-	return made(request, &name, &stat, ret);
+	return made(request, &name, 0, &stat, ret);
 }
 
 static int remove_name(struct fuse_request *request, int flags)

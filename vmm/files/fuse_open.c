@@ -194,7 +194,8 @@ int fuse_create(struct fuse_request *request)
 		return ret;
 	}
 	if (created)
-		op_made_by(tree, request->node, fd, &stat, request->head.uid, request->head.gid);
+		op_made_by(tree, request->node, fd, &stat, in.mode, request->head.uid,
+			   request->head.gid);
 	return opened(request, fuse_node_at(request->root, request->node, &name, &stat), fd,
 		      in.flags, &stat, created || (in.flags & O_TRUNC));
 }
@@ -218,7 +219,7 @@ int fuse_tmpfile(struct fuse_request *request)
 	fd = ret < 0 ? ret : op_tmpfile(tree, request->node, in.flags, in.mode, &stat);
 	if (fd < 0)
 		return fd;
-	op_made_by(tree, request->node, fd, &stat, request->head.uid, request->head.gid);
+	op_made_by(tree, request->node, fd, &stat, in.mode, request->head.uid, request->head.gid);
 	node = node_removed(tree);
 	if (node) {
 		node_know(node, &stat);

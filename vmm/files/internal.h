@@ -18,6 +18,9 @@
 #include "vmm/files/fuse.h"
 #include "vmm/policy/guard.h"
 
+/* Of a mode that the guest wants, what the host's file gets; set-id bits are remembered. */
+#define FILES_MODE_BITS 01777u
+
 #define FILES_BUCKETS 65536u
 
 /* --- nodes: the names that a guest's numbers stand for (tree.c) ------------------------------- */

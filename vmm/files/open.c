@@ -159,7 +159,7 @@ int op_create(struct tree *tree, const struct place *place, uint32_t flags, uint
 		     : place_open(tree, place,
 				  (host_flags(tree, place, flags) & ~O_TRUNC) | O_CREAT | O_EXCL |
 					  O_NOFOLLOW | O_NOCTTY,
-				  mode & 0777);
+				  mode & FILES_MODE_BITS);
 	if (fd < 0 && ret == 0)
 		quota_unname(tree->share);
 	/* One that exists needs no room for another. */
@@ -201,7 +201,7 @@ int op_tmpfile(struct tree *tree, struct node *directory, uint32_t flags, uint32
 	fd = open(path,
 		  (host_flags(tree, &place, flags) & ~O_TRUNC) | O_TMPFILE | O_CLOEXEC |
 			  (int)(flags & O_EXCL),
-		  mode & 0777);
+		  mode & FILES_MODE_BITS);
 	ret = -errno;
 	fd_close(&path_fd);
 	if (fd < 0 || fstat(fd, stat) == 0)

@@ -52,10 +52,11 @@ int op_change(struct tree *tree, struct node *node, const struct open_file *file
 
 /*
  * The sandbox's user of these ids, as the guest's kernel numbers them, has made the file of fd in
- * the directory: is noted if the share remembers owners, and the file seems to have another one.
+ * the directory with this mode: the owner and set-id bits are noted if the share remembers them,
+ * and the file seems to have others.
  */
 void op_made_by(const struct tree *tree, const struct node *parent, int fd, const struct stat *stat,
-		uint32_t uid, uint32_t gid);
+		uint32_t mode, uint32_t uid, uint32_t gid);
 
 /* Returns the target's length; it does not end in NUL. */
 int op_readlink(struct tree *tree, struct node *node, char target[PATH_MAX]);
