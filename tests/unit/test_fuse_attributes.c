@@ -269,9 +269,26 @@ START_TEST(the_file_system_is_described)
 }
 END_TEST
 
+/* A directory is listed to see whether upper and lower case are the same in it. */
+START_TEST(a_lookup_leaves_the_time_of_access)
+{
+	const struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 2000}};
+	struct stat stat_now;
+
+	begin_fuse(NULL, false);
+	host_mkdir(&host, "d");
+	host_write(&host, "d/f", "");
+	ck_assert_int_eq(utimensat(AT_FDCWD, host_path(&host, "d"), times, 0), 0);
+	node_of("d/f");
+	ck_assert_int_eq(stat(host_path(&host, "d"), &stat_now), 0);
+	ck_assert_int_eq(stat_now.st_atim.tv_sec, 1000);
+	files_host_end(&host);
+}
+END_TEST
+
 UNIT_MAIN("fuse_attributes", attributes_are_shown_and_changed,
 	  times_keep_their_nanoseconds_and_years_before_1970, statx_tells_when_a_file_was_made,
 	  set_id_bits_are_neither_shown_nor_made_nor_written_through,
 	  inode_numbers_of_two_devices_do_not_collide, extended_attributes_of_users_only,
 	  values_of_attributes_are_bounded, what_cordon_notes_is_not_the_guests,
-	  the_file_system_is_described)
+	  the_file_system_is_described, a_lookup_leaves_the_time_of_access)
