@@ -23,7 +23,7 @@ def end(*_):
 
 signal.signal(signal.SIGTERM, end)
 
-# A line of the time line of `cordon run -v`: ms since the start, ms since the previous mark, mark.
+# A line of the time line of `cordon run --verbose`: ms since the start, ms since the previous mark, mark.
 MARK = re.compile(r"^cordon: +([0-9.]+) ms +\+ *[0-9.]+ ms +(.+)$")
 
 
@@ -59,7 +59,7 @@ def exec_to_exit(argv):
 
 
 def report_of(argv, timeout=600):
-    """Runs `cordon run -v ...`; returns its report as {mark or counter: number}, times in milliseconds."""
+    """Runs `cordon run --verbose ...`; returns its report as {mark or counter: number}, times in milliseconds."""
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                           stderr=subprocess.PIPE, timeout=timeout, check=False)
     text = done.stderr.decode(errors="replace")

@@ -55,8 +55,6 @@ static bool is_file_server(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	const struct verb *verb;
-	struct err err;
 	int status;
 
 	version_revision = cordon_revision;
@@ -72,22 +70,7 @@ int main(int argc, char **argv)
 		help_print_overview(stderr);
 		return EXIT_CORDON;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		argv[1] = "help";
-	if (strcmp(argv[1], "--version") == 0)
-		argv[1] = "version";
-	verb = verb_find(argv[1]);
-	if (!verb) {
-		verb_unknown(argv[1], &err);
-		log_error("%s", err.text);
-		return EXIT_CORDON;
-	}
-	if (argc == 3 && strcmp(argv[2], "--help") == 0) {
-		help_print_verb(stdout, verb);
-		status = 0;
-	} else {
-		status = verb_main(verb, argc - 1, argv + 1);
-	}
+	status = verbs_main(argc - 1, argv + 1);
 	if (fflush(stdout) != 0 && status == 0) {
 		log_error("stdout: %s", strerror(errno));
 		status = EXIT_CORDON;

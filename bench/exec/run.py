@@ -35,7 +35,7 @@ def count(directory, policy, how, times, lab):
                                f"--policy {file}", "--command", f"/w/execs {how} {times}"], stdout=subprocess.PIPE, check=True)
         counted = json.loads(done.stdout)
         return counted["instructions"] - counted["programs"]
-    report = common.report_of([common.CORDON, "run", "-v", "--policy", file, "--", "/w/execs", how, str(times)], 1200)
+    report = common.report_of([common.CORDON, "run", "--verbose", "--policy", file, "--", "/w/execs", how, str(times)], 1200)
     if "KVM insn_emulation" not in report:
         sys.exit("no insn_emulation: this host does not emulate ring 0")
     return report["KVM insn_emulation"]

@@ -15,7 +15,7 @@ from harness import host
 from harness.model import NotMeasured, Problem, TimedOut
 
 PR_SET_CHILD_SUBREAPER = 36
-# A line of the time line of `cordon run -v`: ms since the start, ms since the previous mark, mark.
+# A line of the time line of `cordon run --verbose`: ms since the start, ms since the previous mark, mark.
 MARK = re.compile(r"^cordon: +([0-9.]+) ms +\+ *([0-9.]+) ms +(.+)$")
 COUNTER = re.compile(r"^cordon: KVM (\w+) ([0-9]+)$")
 REASONS = "cordon: KVM exits by reason: "
@@ -152,8 +152,8 @@ class Bench:
         return self.run([self.cordon, *args], timeout=timeout, **options)
 
     def report_of(self, *args, timeout=120):
-        """`cordon run -v ARGS`: ({mark: ms since the previous mark}, {counter: number}), both in order."""
-        _, _, err = self.run_cordon("run", "-v", *args, timeout=timeout)
+        """`cordon run --verbose ARGS`: ({mark: ms since the previous mark}, {counter: number}), both in order."""
+        _, _, err = self.run_cordon("run", "--verbose", *args, timeout=timeout)
         marks, counters = {}, {}
         for line in err.decode(errors="replace").splitlines():
             mark, counter = MARK.match(line), COUNTER.match(line)
@@ -164,7 +164,7 @@ class Bench:
             elif line.startswith(REASONS):
                 counters |= {name: int(count) for name, count in (part.split() for part in line[len(REASONS):].split(", "))}
         if not marks:
-            raise NotMeasured("cordon run -v printed no time line")
+            raise NotMeasured("cordon run --verbose printed no time line")
         return marks, counters
 
     def json_of(self, *args):

@@ -78,7 +78,7 @@ def trace_probe():
                  counts=True)
 
 
-# Counters of KVM_GET_STATS_FD that `cordon run -v` prints, by the row that they make.
+# Counters of KVM_GET_STATS_FD that `cordon run --verbose` prints, by the row that they make.
 COUNTERS = {"exits": "exits to KVM", "io_exits": "exits by port I/O", "mmio_exits": "exits by device registers",
             "halt_exits": "exits by halt", "irq_exits": "exits by interrupts", "insn_emulation": "emulated instructions"}
 

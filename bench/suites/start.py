@@ -2,7 +2,7 @@
 """How long it takes until a sandbox works: null guest, boot, template, exec, attach, fork, restore, several at once.
 
 Every time is that of a whole process, from just before the program starts until its exit has been
-reaped. Phases come from the time stamps of `cordon run -v`; what remains is the start and the end of the process.
+reaped. Phases come from the time stamps of `cordon run --verbose`; what remains is the start and the end of the process.
 """
 
 import os
@@ -14,7 +14,7 @@ from harness.model import Figure, Group, NotMeasured, Probe, Row, TimedOut
 BOX = "bench"
 REST = "process start and end"
 TOGETHER_LIMIT = 120        # seconds
-# Marks of `cordon run -v`, and what the time since the mark before is called.
+# Marks of `cordon run --verbose`, and what the time since the mark before is called.
 PHASES = {
     "machine created": "create VM and devices",
     "kernel loaded": "load kernel",
@@ -30,7 +30,7 @@ PHASES = {
 
 
 def timed_run(bench, *args):
-    """`cordon run -v ARGS`: a Figure in ms with its phases."""
+    """`cordon run --verbose ARGS`: a Figure in ms with its phases."""
     began = time.perf_counter()
     marks, _ = bench.report_of(*args)
     total = (time.perf_counter() - began) * 1e3

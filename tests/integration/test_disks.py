@@ -167,9 +167,9 @@ def test_a_queue_for_each_processor():
             "dd if=/dev/zero of=/other bs=64k count=16 2>/dev/null; wait; sync; " \
             "echo 3 2>/dev/null >/proc/sys/vm/drop_caches; "
     two = ["--cpus", "2", "--disk", "8M", "--disk-queues", "2"]
-    shown = run("sh", "-c", write + "stat -c %s /file /other", options=["-v", *two]).expect(0, b"1048576\n1048576\n")
+    shown = run("sh", "-c", write + "stat -c %s /file /other", options=["--verbose", *two]).expect(0, b"1048576\n1048576\n")
     assert b"failed 0, 2 of 2 queues in use" in shown.stderr, shown
-    shown = run("true", options=["-v", "--cold", "--cpus", "2", "--disk", "8M"]).expect(0)
+    shown = run("true", options=["--verbose", "--cold", "--cpus", "2", "--disk", "8M"]).expect(0)
     assert b"1 of 1 queues in use" in shown.stderr, shown
     one, other, snapshot = name(), name(), scratch("queues.snapshot")
     try:
@@ -310,7 +310,7 @@ def test_a_file_system_that_the_guest_refuses():
     for kind, words in ((":ext4", ("sound ext4", nothing)), (":erofs", ("does not find a sound erofs",))):
         result = run("true", options=["--rootfs", nothing + kind]).expect_error(*words, lines=None)
         assert b"template" not in result.stderr, repr(result)
-    warm = run("true", options=["-v"]).expect(0)
+    warm = run("true", options=["--verbose"]).expect(0)
     assert b"agent ready" in warm.stderr and b"template" not in warm.stderr, repr(warm)
 
 

@@ -6,7 +6,7 @@ import signal
 import time
 
 import cordon
-from cordon import TIMED_OUT, Terminal, call, wait_until
+from cordon import TIMED_OUT, Terminal, call, scratch, wait_until
 from sandboxes import execute, executing, ps, sandbox
 
 
@@ -49,6 +49,32 @@ def test_exec_signals():
         process.wait_output(b"ready\n")
         process.signal(signal.SIGTERM)
         process.wait().expect(128 + 15)
+
+
+def test_a_command_that_ignores_sigterm_is_killed():
+    with sandbox():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            running = executing("box", "sh", "-c", "trap '' TERM HUP; echo ready; sleep 1000; sleep 1000")
+            running.wait_output(b"ready\n")
+            running.signal(number)
+            result = running.wait()
+            assert result.status == 128 + signal.SIGKILL, result
+        wait_until(lambda: not ps()["box"]["jobs"], "the jobs to be gone")
+
+
+def test_no_stdin_leaves_the_input_of_a_loop():
+    with sandbox():
+        loop = f'while read line; do {cordon.PROGRAM} exec -n box -- sh -c "cat; echo got $line"; done'
+        with open(scratch("lines", b"a\nb\n"), "rb") as lines:
+            call("-c", loop, program="/bin/sh", stdin=lines).expect(0, b"got a\ngot b\n", b"")
+
+
+def test_the_host_has_what_the_sandbox_has_not():
+    with sandbox():
+        execute("box", "python3").expect_error("not found in the sandbox", "--rootfs host", status=127)
+        missing = execute("box", "no-such-program").expect(127)
+        assert b"--rootfs" not in missing.stderr, missing
+    call("run", "--", "python3").expect_error("not found in the sandbox", "--rootfs host", status=127)
 
 
 def test_exec_on_a_terminal():

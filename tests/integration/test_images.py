@@ -70,7 +70,7 @@ def test_two_at_once_do_not_see_each_other():
 def test_one_template_serves_all_roots():
     """One template serves all root file systems: --rootfs alone makes no new one."""
     run("true").expect(0)
-    result = run("cat", "/etc/file", options=("-v", "--rootfs", root_directory())).expect(0, b"as it was\n")
+    result = run("cat", "/etc/file", options=("--verbose", "--rootfs", root_directory())).expect(0, b"as it was\n")
     assert b"agent ready" in result.stderr and b"template written" not in result.stderr, result
 
 

@@ -59,7 +59,9 @@ def test_open_files_and_a_share_of_the_processor():
         execute("box", "sh", "-c", "ulimit -n 21 2>/dev/null || echo no").expect(0, b"no\n")
         execute("box", "sh", "-c", OPEN % 14).expect(0, b"20\n20\nall\n", b"")
         # Also of a command with a terminal, which is made on the spot.
-        execute("box", "sh", "-c", "ulimit -Hn", options=["-t"]).expect(0, b"20\r\n")
+        terminal = cordon.Terminal("exec", "-t", "box", "--", "sh", "-c", "ulimit -Hn")
+        terminal.expect(b"20\r\n")
+        assert terminal.wait() == 0, terminal.output
         # It works for longer than its share of a period.
         busy = execute("box", "sh", "-c", CPU + "i=0; while [ $i -lt 30000 ]; do i=$((i+1)); done; "
                        "grep nr_throttled /mnt/cpu.stat; echo max 2>/dev/null >/mnt/cpu.max || echo read-only")

@@ -91,7 +91,7 @@ def test_timeout():
 
 
 def test_verbose_time_line():
-    result = run("echo", "out", options=["-v", "--cold"]).expect(0, b"out\n")
+    result = run("echo", "out", options=["--verbose", "--cold"]).expect(0, b"out\n")
     text = result.stderr.decode()
     line = re.compile(r"^cordon: +([\d.]+) ms  \+ *([\d.]+) ms  (.+)$", re.M)
     steps = [(float(at), float(step), name) for at, step, name in line.findall(text)]

@@ -11,7 +11,7 @@ USES = 400
 
 def requests(script, *options):
     """Requests of a run, and how many of them ended before their doorbell's write did."""
-    result = run("sh", "-c", script, options=("-v", *options)).expect(0)
+    result = run("sh", "-c", script, options=("--verbose", *options)).expect(0)
     found = re.search(rb"file system requests (\d+), of these done in the doorbell (\d+), refused 0;", result.stderr)
     assert found and not result.stdout, result
     return int(found.group(1)), int(found.group(2))

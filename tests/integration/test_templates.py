@@ -67,10 +67,10 @@ def test_two_first_runs_at_once_then_a_rebuilt_kernel():
     assert os.stat(directory).st_mode & 0o777 == 0o700
     with open(os.path.join(directory, "dead.template.abc123"), "wb"):
         pass
-    warm = run("echo", "warm", options=["-v", *options], env=env).expect(0, b"warm\n")
+    warm = run("echo", "warm", options=["--verbose", *options], env=env).expect(0, b"warm\n")
     assert b"template written" not in warm.stderr, repr(warm)
     os.utime(kernel, (1, 1))                        # "rebuilt"
-    cold = run("echo", "new", options=["-v", *options], env=env).expect(0, b"new\n")
+    cold = run("echo", "new", options=["--verbose", *options], env=env).expect(0, b"new\n")
     assert b"template written" in cold.stderr, repr(cold)
     assert len(templates(env)) == 2, templates(env)
     assert call("template", "ls", env=env).expect(0).stdout.count(b"\n") == 3

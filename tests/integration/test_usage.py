@@ -16,8 +16,50 @@ def test_version_and_help():
     assert b"run" in usage.stdout and b"doctor" in usage.stdout, repr(usage)
     usage = call("run", "--help").expect(0, stderr=b"")
     for option in (b"--memory", b"--cpus", b"--timeout", b"--env", b"--workdir", b"--console",
-                   b"--cold", b"--kernel", b"--initrd", b"--cmdline-append", b"-t,", b"-v,"):
+                   b"--cold", b"--kernel", b"--initrd", b"--cmdline-append", b"-t,", b"-v,", b"-p,"):
         assert option in usage.stdout, f"{option} expected: {usage!r}"
+
+
+def test_help_stands_anywhere():
+    for verb in ("run", "exec", "stop", "rm", "cp", "policy", "image", "version", "attach"):
+        for arguments in ((verb, "-h"), (verb, "--help")):
+            shown = call(*arguments).expect(0, stderr=b"")
+            assert shown.stdout.startswith(f"cordon {verb}: ".encode()), shown
+    assert call("ps", "box", "-h").expect(0).stdout == call("help", "ps").expect(0).stdout
+    assert call("policy", "check", "-h").expect(0).stdout == call("help", "policy").expect(0).stdout
+
+
+def test_what_is_missing_is_named():
+    for arguments, *words in ((("stop",), "which sandbox?", "cordon stop"), (("rm",), "which sandbox?"),
+                              (("fork", "box"), "how many copies"), (("cp", "box:/x"), "to where?"),
+                              (("snapshot", "box"), "into which file?"), (("start", "a", "b"), "too many"),
+                              (("stop", "--all", "a"), "either names or --all"), (("policy", "set", "a"), "which policy?")):
+        call(*arguments).expect_error(*words)
+    for verb in ("stop", "kill", "rm", "wait", "pause"):
+        both = call(verb, "nope-a", "nope-b").expect(cordon.FAILED, b"")
+        assert b"nope-a" in both.stderr and b"nope-b" in both.stderr, both
+
+
+def test_words_of_other_tools():
+    """Each is taken as what it means here, or answered by the way that leads there; none is guessed at."""
+    for word, answer in (("pull", "image build"), ("shell", "attach"), ("login", "no registry"), ("commit", "snapshot"),
+                         ("ls", "cordon ps")):
+        result = call(word, "x").expect_error(word, answer)
+        assert b"did you mean" not in result.stderr, result
+    assert b"did you mean" not in call("foo").expect_error("foo").stderr
+    call("satts").expect_error("did you mean 'stats'?")
+    call("inspect", "nope-a").expect_error("nope-a")
+    assert call("port", "-h").expect(0).stdout == call("help", "ports").expect(0).stdout
+    for image in (("alpine", "sh"), ("debian:12",), ("docker.io/library/x", "ls")):
+        call("run", *image).expect_error(image[0], "--rootfs")
+    call("run", "-d", "--", "true").expect_error("cordon start", "exec -d")
+    for mount, *words in (("type=tmpfs,target=/x", "type=tmpfs"), ("type=bind,target=/x", "source"),
+                          ("type=bind,source=/nope-a,target=/x,readonly", "/nope-a"),
+                          ("type=bind,source=/tmp,target=/x,z", "'z'")):
+        call("run", "--mount", mount, "--", "true").expect_error("mount", *words)
+    lines = scratch("env", b"A=1\n# no\n\n=x\n")
+    call("run", "--env-file", lines, "--", "true").expect_error("env-file", ":4", "no name")
+    call("run", "--env-file", "/nope-a", "--", "true").expect_error("/nope-a")
 
 
 def test_bad_usage():

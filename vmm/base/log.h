@@ -2,7 +2,7 @@
 /*
  * Logging to stderr, one line a message: "cordon: text".
  *
- * error: the operation failed. warning: odd but survivable. info: shown with -v. debug: with -vv.
+ * error: the operation failed. warning: odd but survivable. info: shown with --verbose, debug when it is given twice.
  * Messages that a guest can cause go through log_guest(), which is rate limited, so that a guest
  * cannot fill a disk or a terminal.
  *

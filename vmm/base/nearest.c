@@ -2,45 +2,63 @@
 #include "vmm/base/nearest.h"
 
 #include <ctype.h>
+#include <limits.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "vmm/base/bytes.h"
 
 #define WORD_MAX 32
 
-/* Levenshtein distance of two words, whatever their case; WORD_MAX if one is longer than that. */
+static bool same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/*
+ * How many characters of a word were inserted, left out, changed or swapped with their neighbour,
+ * whatever their case; WORD_MAX if a word is longer than that.
+ */
 static unsigned edit_distance(const char *a, const char *b)
 {
-	unsigned row[WORD_MAX + 1], above_left, above;
+	/* row[i % 3][j]: the distance of the first i characters of a and the first j of b */
+	unsigned row[3][WORD_MAX + 1], *now, *above;
 	size_t i, j, la = strlen(a), lb = strlen(b);
 
 	if (la > WORD_MAX || lb > WORD_MAX)
 		return WORD_MAX;
 	for (j = 0; j <= lb; j++)
-		row[j] = (unsigned)j;
+		row[0][j] = (unsigned)j;
 	for (i = 1; i <= la; i++) {
-		above_left = row[0];
-		row[0] = (unsigned)i;
+		now = row[i % 3];
+		above = row[(i - 1) % 3];
+		now[0] = (unsigned)i;
 		for (j = 1; j <= lb; j++) {
-			above = row[j];
-			row[j] = (unsigned)min_u64(min_u64(above + 1, row[j - 1] + 1),
-						   above_left + (tolower((unsigned char)a[i - 1]) !=
-								 tolower((unsigned char)b[j - 1])));
-			above_left = above;
+			now[j] = (unsigned)min_u64(min_u64(above[j], now[j - 1]) + 1,
+						   above[j - 1] + !same(a[i - 1], b[j - 1]));
+			if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]))
+				now[j] = (unsigned)min_u64(now[j], row[(i - 2) % 3][j - 2] + 1);
 		}
 	}
-	return row[lb];
+	return row[la % 3][lb];
+}
+
+/* A slip of the finger, not another word: one for each three characters, and at most two. */
+static unsigned slips_of(size_t length)
+{
+	return length < 6 ? 1 : 2;
 }
 
 const char *nearest_word(const char *word, const char *const *words, size_t count)
 {
-	unsigned best = 3, distance;
+	unsigned best = UINT_MAX, distance;
 	const char *nearest = NULL;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
 		distance = edit_distance(word, words[i]);
-		if (distance < best && distance < strlen(words[i])) {
+		if (distance < best && distance <= slips_of(strlen(words[i])) &&
+		    strlen(words[i]) > 1) {
 			best = distance;
 			nearest = words[i];
 		}

@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 /*
- * The one of count words with the smallest edit distance to word; NULL if there is none within 2
- * edits. Candidates that are not longer than the distance don't count.
+ * The one of count words that differs least from word, whatever their case: by one slip (a
+ * character left out, added, changed or swapped with the next one), or by two if it has six
+ * characters or more. NULL: none is that near.
  */
 const char *nearest_word(const char *word, const char *const *words, size_t count);
 

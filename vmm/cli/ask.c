@@ -388,23 +388,24 @@ static int run(int argc, char **argv, struct err *err)
 	static struct watcher watcher;
 	const struct option_set set = {&table, &watcher};
 	char reason[LINE_MAX_BYTES];
-	int at = options_parse(&set, 1, argc, argv, err), ret;
+	const char *name;
+	int at = options_parse_name(&set, 1, argc, argv, &name, err), ret;
 
 	if (at < 0)
 		return at;
-	if (at + 2 == argc)
+	if (!name)
+		return verb_usage_error(&verb_ask, NULL, "of which sandbox?", err);
+	if (at + 1 == argc)
 		return verb_usage_error(&verb_ask, NULL,
 					"a decision is needed after the question's number", err);
-	if (at >= argc)
-		return verb_usage_error(&verb_ask, NULL, "one name is needed", err);
-	watcher.name = argv[at];
+	watcher.name = name;
 	watcher.open = json_object();
 	if (!watcher.open)
 		return err_set(err, ENOMEM, "out of memory");
-	if (at + 3 <= argc)
+	if (at + 2 <= argc)
 		ret = decide_one(
-			&watcher, argv[at + 1], argv[at + 2],
-			question_reason(argv + at + 3, argc - at - 3, reason, sizeof(reason)), err);
+			&watcher, argv[at], argv[at + 1],
+			question_reason(argv + at + 2, argc - at - 2, reason, sizeof(reason)), err);
 	else
 		ret = watch(&watcher, err);
 	json_decref(watcher.pending);

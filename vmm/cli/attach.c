@@ -144,12 +144,12 @@ static int run(int argc, char **argv, struct err *err)
 	struct attach_options options = {.name = NULL};
 	const struct option_set set = {&table, &options};
 	char only[SANDBOX_NAME_MAX + 1];
-	int at = options_parse_name(&set, 1, argc, argv, &options.name, err), ret;
+	static const struct verb_words words = {.verb = &verb_attach, .most = 1};
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (at < argc)
-		return verb_usage_error(&verb_attach, NULL, "one name is enough", err);
+	if (ret < 0)
+		return ret;
+	options.name = ret > 0 ? argv[1] : NULL;
 	if (options.session && options.fresh)
 		return verb_usage_error(&verb_attach, NULL, "--session or --new?", err);
 	if (!options.name) {

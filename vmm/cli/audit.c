@@ -105,12 +105,16 @@ static int parse(int argc, char **argv, struct audit_options *options, struct re
 		 const char **name, struct err *err)
 {
 	const struct option_set set = {&table, options};
-	int at = options_parse_name(&set, 1, argc, argv, name, err);
+	static const struct verb_words words = {.verb = &verb_audit, .most = 1};
+	int count = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (at < argc || !*name == !options->last)
-		return verb_usage_error(&verb_audit, NULL, "one name is needed, or --last", err);
+	if (count < 0)
+		return count;
+	*name = count > 0 ? argv[1] : NULL;
+	if (!*name && !options->last)
+		return verb_usage_error(&verb_audit, NULL, "of which sandbox?", err);
+	if (*name && options->last)
+		return verb_usage_error(&verb_audit, NULL, "either NAME or --last", err);
 	if (options->public && !options->verify)
 		return err_set(err, EINVAL, "audit: --pubkey is for --verify");
 	if (options->follow && *name && strchr(*name, '/'))

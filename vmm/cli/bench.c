@@ -93,23 +93,18 @@ static int add_options(struct command *command, const struct bench_options *opti
 	return 0;
 }
 
-/* Options may stand before, between and after the suites. */
 static int add_suites(struct command *command, const struct option_set *set, int argc, char **argv,
 		      struct err *err)
 {
-	int at = options_parse(set, 1, argc, argv, err), suites = 0;
-	char *verb = argv[0];
+	static const struct verb_words words = {&verb_bench, NULL, 0, SUITES_MAX, NULL};
+	int i, count = verb_words(&words, set, 1, argc, argv, err);
 
-	while (at >= 0 && argc - at > 0) {
-		if (suites++ == SUITES_MAX || strlen(argv[at]) >= TEXT_MAX)
+	for (i = 1; i <= count; i++) {
+		if (strlen(argv[i]) >= TEXT_MAX)
 			return verb_usage_error(&verb_bench, NULL, "no such suites", err);
-		add(command, argv[at], "");
-		argc -= at;
-		argv += at;
-		argv[0] = verb; /* for messages */
-		at = options_parse(set, 1, argc, argv, err);
+		add(command, argv[i], "");
 	}
-	return at < 0 ? at : 0;
+	return count < 0 ? count : 0;
 }
 
 static int run(int argc, char **argv, struct err *err)

@@ -276,16 +276,14 @@ static int copy_in(const struct place *from, const struct place *to, struct err 
 static int run(int argc, char **argv, struct err *err)
 {
 	struct place from = {.sandbox = ""}, to = {.sandbox = ""};
-	int at = 1, ret;
+	static const struct verb_words words = {&verb_cp, NULL, 2, 2, "from where, and to where?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc > 1 && strcmp(argv[1], "--") == 0)
-		at = 2;
-	if (argc != at + 2 || (at == 1 && argv[1][0] == '-' && argv[1][1]))
-		return err_set(err, EINVAL,
-			       "cp: cordon cp NAME:PATH PATH|-, or cordon cp PATH|- NAME:PATH");
-	ret = parse_place(argv[at], &from, err);
+	if (ret < 0)
+		return ret;
+	ret = parse_place(argv[1], &from, err);
 	if (ret == 0)
-		ret = parse_place(argv[at + 1], &to, err);
+		ret = parse_place(argv[2], &to, err);
 	if (ret == 0 && !from.sandbox[0] == !to.sandbox[0])
 		ret = err_set(
 			err, EINVAL,

@@ -147,12 +147,11 @@ static int run(int argc, char **argv, struct err *err)
 	static struct doctor doctor;
 	struct doctor_options options = {.json = false};
 	const struct option_set set = {&table, &options};
-	int at = options_parse(&set, 1, argc, argv, err);
+	static const struct verb_words words = {.verb = &verb_doctor};
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (at < argc)
-		return err_set(err, EINVAL, "doctor: takes options only, not '%.60s'", argv[at]);
+	if (ret < 0)
+		return ret;
 	doctor_check_kvm(&doctor);
 	doctor_check_memory(&doctor);
 	doctor_check_network(&doctor);

@@ -16,13 +16,19 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/loop.h"
 #include "vmm/cli/verb.h"
 #include "vmm/launch/command_options.h"
 #include "vmm/base/signals.h"
+#include "vmm/cli/hint.h"
 #include "vmm/cli/terminal.h"
 #include "vmm/control/client.h"
 
 #define EXEC_ID 1
+
+/* After SIGTERM or SIGHUP was passed on, how long the command has to end; and then, killed. */
+#define GRACE_NS UINT64_C(10000000000)
+#define KILL_NS	 UINT64_C(2000000000)
 
 /* How soon the terminal is read again after this process returns to the foreground. */
 #define BACKGROUND_MS 300
@@ -41,6 +47,9 @@ struct exec {
 	int typed_fd[2]; /* the pipe that takes what is typed, or -1 */
 	char typed[4096];
 	size_t typed_at, typed_end; /* what the pipe has not taken yet */
+	int ending;		    /* the signal that is to end the command, or 0 */
+	bool killed;
+	uint64_t deadline_ns; /* for its end, or for that of the killed command */
 };
 
 static const struct option_entry entries[] = {
@@ -68,7 +77,7 @@ static int parse(struct exec_options *options, int argc, char **argv, struct err
 	if (at >= argc)
 		return verb_usage_error(&verb_exec, NULL, "which command?", err);
 	options->argv = argv + at;
-	return 0;
+	return command_options_check(argv[0], &options->command, err);
 }
 
 static json_t *list_of(const char *const *words)
@@ -169,18 +178,31 @@ static int watch_signals(struct exec *exec)
 	return exec->signal_fd < 0 ? exec->signal_fd : 0;
 }
 
+static int send_signal(struct exec *exec, int number, struct err *err)
+{
+	return client_send(
+		exec->socket_fd,
+		json_pack("{s:s,s:i,s:i}", "op", "signal", "exec", EXEC_ID, "signal", number), NULL,
+		0, err);
+}
+
 static int pass_signal(struct exec *exec, struct err *err)
 {
 	struct signalfd_siginfo info;
 	uint16_t rows, columns;
+	int number;
 
 	if (read(exec->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return 0;
-	if (info.ssi_signo != SIGWINCH)
-		return client_send(exec->socket_fd,
-				   json_pack("{s:s,s:i,s:i}", "op", "signal", "exec", EXEC_ID,
-					     "signal", (int)info.ssi_signo),
-				   NULL, 0, err);
+	number = (int)info.ssi_signo;
+	if (number != SIGWINCH) {
+		/* Once: the sender of a second signal does not want to wait longer. */
+		if ((number == SIGTERM || number == SIGHUP) && !exec->ending) {
+			exec->ending = number;
+			exec->deadline_ns = loop_now_ns() + GRACE_NS;
+		}
+		return send_signal(exec, number, err);
+	}
 	if (!terminal_size(&exec->terminal, &rows, &columns))
 		return 0;
 	return client_send(exec->socket_fd,
@@ -189,8 +211,36 @@ static int pass_signal(struct exec *exec, struct err *err)
 			   NULL, 0, err);
 }
 
+/* Milliseconds until the deadline, or -1: there is none. */
+static int grace_left(const struct exec *exec)
+{
+	uint64_t now = loop_now_ns();
+
+	if (!exec->ending)
+		return -1;
+	return now < exec->deadline_ns ? (int)((exec->deadline_ns - now) / 1000000) + 1 : 0;
+}
+
+/* The command did not end in time: kills it, and later gives up. True when it is over. */
+static bool escalate(struct exec *exec, int *status)
+{
+	struct err err;
+
+	if (!exec->ending || loop_now_ns() < exec->deadline_ns)
+		return false;
+	if (!exec->killed && send_signal(exec, SIGKILL, &err) == 0) {
+		exec->killed = true;
+		exec->deadline_ns = loop_now_ns() + KILL_NS;
+		return false;
+	}
+	terminal_leave(&exec->terminal);
+	log_error("%s: the command did not end", exec->options->name);
+	*status = EXIT_SIGNAL_BASE + exec->ending;
+	return true;
+}
+
 /* One message of the monitor. Returns true with *status when the command is over. */
-static bool take_message(const json_t *body, int *status)
+static bool take_message(const struct exec *exec, const json_t *body, int *status)
 {
 	const char *event = json_string_value(json_object_get(body, "event"));
 	const char *text = json_string_value(json_object_get(body, "message"));
@@ -198,9 +248,12 @@ static bool take_message(const json_t *body, int *status)
 	if (event && event[0] == 's')
 		return false; /* started */
 	if (event) {
-		if (text)
-			log_error("%s", text);
 		*status = (int)json_integer_value(json_object_get(body, "status"));
+		if (text)
+			log_error("%s%s", text,
+				  hint_not_found(
+					  exec->options->argv[0], *status,
+					  json_is_true(json_object_get(body, "builtin_root"))));
 		return true;
 	}
 	if (json_is_true(json_object_get(body, "ok"))) {
@@ -222,10 +275,13 @@ static int follow(struct exec *exec, int *status, struct err *err)
 	};
 	struct message message;
 	bool over = false;
-	int ret = 0, timeout;
+	int ret = 0, timeout, left;
 
 	while (!over && ret == 0) {
 		timeout = watch_typed(exec, &fds[2]);
+		left = grace_left(exec);
+		if (left >= 0 && (timeout < 0 || left < timeout))
+			timeout = left;
 		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0) {
 			if (errno != EINTR)
 				return err_sys(err, "poll");
@@ -235,12 +291,14 @@ static int follow(struct exec *exec, int *status, struct err *err)
 			ret = pass_signal(exec, err);
 		if (ret == 0 && fds[2].revents)
 			pass_typed(exec);
-		if (ret < 0 || !fds[0].revents)
+		if (ret == 0)
+			over = escalate(exec, status);
+		if (ret < 0 || over || !fds[0].revents)
 			continue;
 		ret = client_receive(exec->socket_fd, &message, err);
 		if (ret < 0)
 			break;
-		over = take_message(message.body, status);
+		over = take_message(exec, message.body, status);
 		message_clear(&message);
 	}
 	return ret;
@@ -258,6 +316,8 @@ static int run(int argc, char **argv, struct err *err)
 	int ret, status = EXIT_CORDON;
 
 	ret = parse(&options, argc, argv, err);
+	if (ret == 0)
+		ret = command_options_stdin(&options.command, err);
 	if (ret == 0) {
 		ret = client_connect(options.name, 0, err);
 		exec.socket_fd = ret;

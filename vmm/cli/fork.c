@@ -170,6 +170,8 @@ static int fork_sandbox(const char *name, unsigned count, const char *audit, str
 
 static int run(int argc, char **argv, struct err *err)
 {
+	static const struct verb_words words = {&verb_fork, NULL, 2, 2,
+						"how many copies of which sandbox?"};
 	static struct policy_options options; /* without a policy: NAME's */
 	const struct option_set sets[] = {
 		{&policy_option_table, &options},
@@ -180,13 +182,12 @@ static int run(int argc, char **argv, struct err *err)
 	char audit[PATH_MAX];
 	const char *name;
 	uint64_t count;
-	int at = options_parse_name(sets, ARRAY_SIZE(sets), argc, argv, &name, err), ret;
+	int ret = verb_words(&words, sets, ARRAY_SIZE(sets), argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (!name || at + 1 != argc)
-		return verb_usage_error(&verb_fork, NULL, "a name and a number are needed", err);
-	ret = quantity_number(argv[at], 1, FORKS_MAX, &count, err);
+	if (ret < 0)
+		return ret;
+	name = argv[1];
+	ret = quantity_number(argv[2], 1, FORKS_MAX, &count, err);
 	if (ret == 0)
 		ret = fork_policy(name, &options, &policy, err);
 	if (ret == 0)

@@ -198,17 +198,21 @@ void help_print_verb(FILE *to, const struct verb *verb)
 
 static int run(int argc, char **argv, struct err *err)
 {
+	static const struct verb_words words = {.verb = &verb_help, .most = 2};
+	int count = verb_words(&words, NULL, 0, argc, argv, err);
 	const struct verb *verb;
 
-	if (argc > 2)
-		return verb_usage_error(&verb_help, NULL, "takes one verb", err);
-	if (argc < 2) {
+	if (count < 0)
+		return count;
+	if (count == 0) {
 		help_print_overview(stdout);
 		return 0;
 	}
 	verb = verb_find(argv[1]);
 	if (!verb)
 		return verb_unknown(argv[1], err);
+	if (count > 1 && !verb->subverbs)
+		return verb_usage_error(&verb_help, NULL, "too many arguments", err);
 	help_print_verb(stdout, verb);
 	return 0;
 }

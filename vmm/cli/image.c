@@ -74,14 +74,13 @@ static int list(int argc, char **argv, struct err *err)
 {
 	struct image_options options = {.json = false};
 	const struct option_set set = {&list_table, &options};
-	int at = options_parse(&set, 1, argc, argv, err);
+	static const struct verb_words words = {&verb_image, "ls", 0, 0, NULL};
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 	json_t *images;
 	size_t i;
 
-	if (at < 0)
-		return at;
-	if (at < argc)
-		return verb_usage_error(&verb_image, "ls", "takes no name", err);
+	if (ret < 0)
+		return ret;
 	images = image_list(err);
 	if (!images)
 		return -EIO;
@@ -102,17 +101,15 @@ static int build(int argc, char **argv, struct err *err)
 {
 	struct image_options options = {.tag = NULL};
 	const struct option_set set = {&build_table, &options};
-	const char *path;
+	static const struct verb_words words = {&verb_image, "build", 1, 1, "of which archive?"};
 	struct digest id;
-	int ret, at = options_parse_name(&set, 1, argc, argv, &path, err);
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (!path || at < argc)
-		return verb_usage_error(&verb_image, "build", "one path is needed", err);
+	if (ret < 0)
+		return ret;
 	if (isatty(STDERR_FILENO))
-		text_line(stderr, "cordon: unpacking %s", path);
-	ret = image_build(path, options.ref, options.tag, &id, err);
+		text_line(stderr, "cordon: unpacking %s", argv[1]);
+	ret = image_build(argv[1], options.ref, options.tag, &id, err);
 	if (ret < 0)
 		return ret;
 	printf("sha256:%s\n", id.hex);
@@ -123,18 +120,16 @@ static int convert(int argc, char **argv, struct err *err)
 {
 	struct image_options options = {.ref = NULL};
 	const struct option_set set = {&convert_table, &options};
-	const char *path, *file;
+	static const struct verb_words words = {&verb_image, "convert", 2, 2,
+						"from which archive, into which file?"};
 	struct digest id;
-	int ret, at = options_parse_name(&set, 1, argc, argv, &path, err);
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (!path || at != argc - 1)
-		return verb_usage_error(&verb_image, "convert", "two paths are needed", err);
-	file = argv[at];
+	if (ret < 0)
+		return ret;
 	if (isatty(STDERR_FILENO))
-		text_line(stderr, "cordon: converting %s", path);
-	ret = image_convert(path, options.ref, file, &id, err);
+		text_line(stderr, "cordon: converting %s", argv[1]);
+	ret = image_convert(argv[1], options.ref, argv[2], &id, err);
 	if (ret < 0)
 		return ret;
 	printf("sha256:%s\n", id.hex);
@@ -143,13 +138,13 @@ static int convert(int argc, char **argv, struct err *err)
 
 static int remove_images(int argc, char **argv, struct err *err)
 {
-	int i, ret = 0;
+	static const struct verb_words words = {&verb_image, "rm", 1, VERB_WORDS_ANY,
+						"which image?"};
+	int i, count = verb_words(&words, NULL, 0, argc, argv, err), ret = 0;
 
-	if (argc < 2)
-		return verb_usage_error(&verb_image, "rm", "which image?", err);
-	for (i = 1; i < argc && ret == 0; i++)
+	for (i = 1; i <= count && ret == 0; i++)
 		ret = image_remove(argv[i], err);
-	return ret;
+	return count < 0 ? count : ret;
 }
 
 static const struct option_table *const list_tables[] = {&list_table, NULL};

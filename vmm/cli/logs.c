@@ -67,16 +67,17 @@ static int show_record(const char *id, uint64_t job, struct err *err)
 /* The console, or what a detached command has written to stdout and stderr. */
 static int run(int argc, char **argv, struct err *err)
 {
-	json_t *request = json_pack("{s:s}", "op", "logs");
+	static const struct verb_words words = {&verb_logs, NULL, 1, 2, "of which sandbox?"};
+	int count = verb_words(&words, NULL, 0, argc, argv, err), ret;
 	struct message reply = {.fds = 0};
 	uint64_t job = 0;
-	int ret = 0;
+	json_t *request;
 
-	if ((argc != 2 && argc != 3) || argv[1][0] == '-')
-		ret = verb_usage_error(&verb_logs, NULL, "one name is needed", err);
-	if (ret == 0)
-		ret = record_check_id(argv[1], err);
-	if (ret == 0 && argc == 3)
+	if (count < 0)
+		return count;
+	request = json_pack("{s:s}", "op", "logs");
+	ret = record_check_id(argv[1], err);
+	if (ret == 0 && count == 2)
 		ret = quantity_number(argv[2], 1, INT32_MAX, &job, err);
 	if (ret == 0 && job)
 		json_object_set_new(request, "job", json_integer((json_int_t)job));

@@ -15,19 +15,23 @@
 
 static int presets(int argc, char **argv, struct err *err)
 {
-	const char *name, *text = argc == 2 ? policy_preset_text(argv[1]) : NULL;
-	const char *near = argc == 2 ? policy_preset_near(argv[1]) : NULL;
+	static const struct verb_words words = {&verb_policy, "presets", 0, 1, NULL};
+	int count = verb_words(&words, NULL, 0, argc, argv, err);
+	const char *name, *text = count > 0 ? policy_preset_text(argv[1]) : NULL;
+	const char *near = count > 0 ? policy_preset_near(argv[1]) : NULL;
 	size_t i;
 
+	if (count < 0)
+		return count;
 	if (text)
 		fputs(text, stdout);
 	else if (near)
 		return err_set(err, ENOENT,
 			       "policy presets: there is no preset '%.60s': did you mean '%s'?",
 			       argv[1], near);
-	else if (argc > 1)
+	else if (count > 0)
 		return err_set(err, ENOENT, "policy presets: there is no preset '%.60s'", argv[1]);
-	for (i = 0; argc == 1 && (name = policy_preset_name(i)); i++)
+	for (i = 0; count == 0 && (name = policy_preset_name(i)); i++)
 		printf("%s\n", name);
 	return 0;
 }
@@ -53,10 +57,11 @@ static int show(int argc, char **argv, struct err *err)
 {
 	struct policy *policy;
 	char path[PATH_MAX];
-	int ret;
+	static const struct verb_words words = {&verb_policy, "show", 1, 1, "of which sandbox?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 2)
-		return verb_usage_error(&verb_policy, "show", "one name is needed", err);
+	if (ret < 0)
+		return ret;
 	ret = policy_fetch(argv[1], &policy, NULL, err);
 	if (ret == -ESRCH || ret == -EINVAL) /* it has ended */
 		ret = audit_log_find_both(argv[1], path, &policy, err);
@@ -75,14 +80,18 @@ static int set(int argc, char **argv, struct err *err)
 	struct policy *current, *policy = NULL;
 	const struct option_set option_set = {&policy_option_table, &options};
 	const struct policy_source *source;
-	int at = options_parse(&option_set, 1, argc, argv, err), ret = at < 0 ? at : 0, i;
+	static const struct verb_words words = {&verb_policy, "set", 1, VERB_WORDS_ANY,
+						"of which sandbox?"};
+	int count = verb_words(&words, &option_set, 1, argc, argv, err), ret = 0, i;
 
-	if (ret == 0 && (at >= argc || (at + 1 == argc && !options.policies)))
-		return verb_usage_error(&verb_policy, "set", "a name and a policy are needed", err);
-	for (i = at + 1; ret == 0 && i < argc; i++)
+	if (count < 0)
+		return count;
+	if (count == 1 && !options.policies)
+		return verb_usage_error(&verb_policy, "set", "which policy?", err);
+	for (i = 2; ret == 0 && i <= count; i++)
 		ret = policy_add_file(&options, argv[i], err);
 	if (ret == 0)
-		ret = policy_fetch(argv[at], &current, NULL, err);
+		ret = policy_fetch(argv[1], &current, NULL, err);
 	if (ret < 0)
 		return ret;
 	source = policy_source(current);
@@ -91,7 +100,7 @@ static int set(int argc, char **argv, struct err *err)
 	memcpy(options.share, source->share, source->shares * sizeof(options.share[0]));
 	ret = policy_load(&policy, &options, err);
 	if (ret == 0)
-		ret = policy_replace(argv[at], policy, err);
+		ret = policy_replace(argv[1], policy, err);
 	policy_free(policy);
 	policy_free(current);
 	return ret;

@@ -69,21 +69,24 @@ int policy_add(int argc, char **argv, struct err *err)
 	struct add_options options = {.dry_run = false};
 	const struct option_set set = {&policy_add_option_table, &options};
 	struct added_line added = {.number = 0};
-	int at = options_parse(&set, 1, argc, argv, err), ret;
+	const char *name;
+	int at = options_parse_name(&set, 1, argc, argv, &name, err), ret;
 	char *line;
 
 	if (at < 0)
 		return at;
-	if (argc - at < 2)
-		return verb_usage_error(&verb_policy, "add", "a name and a rule are needed", err);
-	line = join(argv + at + 1, argc - at - 1, err);
+	if (!name)
+		return verb_usage_error(&verb_policy, "add", "to which sandbox?", err);
+	if (at == argc)
+		return verb_usage_error(&verb_policy, "add", "which rule?", err);
+	line = join(argv + at, argc - at, err);
 	if (!line)
 		return -ENOMEM;
 	added.line = line;
 	if (options.dry_run) {
-		ret = reach_print(argv[at], line, options.json, err);
+		ret = reach_print(name, line, options.json, err);
 	} else {
-		ret = policy_change(argv[at], policy_edit_add, &added, err);
+		ret = policy_change(name, policy_edit_add, &added, err);
 		if (ret == 0)
 			print_added(&added, options.json);
 	}
@@ -101,10 +104,11 @@ static int undo_line(void *arg, const struct policy *policy, struct policy **mad
 int policy_undo(int argc, char **argv, struct err *err)
 {
 	static char line[POLICY_FILE_MAX + 1];
-	int ret;
+	static const struct verb_words words = {&verb_policy, "undo", 1, 1, "in which sandbox?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 2)
-		return verb_usage_error(&verb_policy, "undo", "one name is needed", err);
+	if (ret < 0)
+		return ret;
 	ret = policy_change(argv[1], undo_line, line, err);
 	if (ret == 0)
 		text_line(stdout, "taken back: %s", line);

@@ -9,6 +9,7 @@
 #include "vmm/base/log.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/policy.h"
+#include "vmm/cli/verb.h"
 #include "vmm/control/planted.h"
 #include "vmm/launch/policy_file.h"
 #include "vmm/launch/program_links.h"
@@ -197,14 +198,15 @@ int policy_check(int argc, char **argv, struct err *err)
 	const struct policy_risk_ops risks = {.report = print_risk};
 	const struct policy_share *share;
 	struct policy *policy = NULL;
-	int at = options_parse(sets, ARRAY_SIZE(sets), argc, argv, err), ret = at < 0 ? at : 0;
+	static const struct verb_words words = {&verb_policy, "check", 0, VERB_WORDS_ANY, NULL};
+	int count = verb_words(&words, sets, ARRAY_SIZE(sets), argc, argv, err), ret = 0, at;
 	size_t i;
 
-	if (ret == 0 && at == argc && !options.policy.policies && !options.policy.allow_nets)
-		return err_set(
-			err, EINVAL,
-			"policy check: a policy is needed: cordon policy check [options] FILE ...");
-	for (; ret == 0 && at < argc; at++)
+	if (count < 0)
+		return count;
+	if (count == 0 && !options.policy.policies && !options.policy.allow_nets)
+		return verb_usage_error(&verb_policy, "check", "which policy?", err);
+	for (at = 1; ret == 0 && at <= count; at++)
 		ret = policy_add_file(&options.policy, argv[at], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options.policy, err);

@@ -11,6 +11,7 @@
 #include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/policy.h"
+#include "vmm/cli/verb.h"
 #include "vmm/launch/policy_file.h"
 #include "vmm/policy/explain.h"
 #include "vmm/relay/http_request.h"
@@ -215,27 +216,25 @@ int policy_explain_verb(int argc, char **argv, struct err *err)
 {
 	static struct policy_options options = {.lenient = true};
 	struct policy *policy;
-	int ret;
+	static const struct verb_words words = {&verb_policy, "explain", 3, VERB_WORDS_ANY,
+						"which operation, by which policy?"};
+	int count = verb_words(&words, NULL, 0, argc, argv, err), ret;
 
-	if (argc < 4)
-		return err_set(
-			err, EINVAL,
-			"policy explain: a policy, a class and an operation are needed: cordon "
-			"policy explain FILE file|exec PATH, FILE "
-			"net PROTOCOL PEER, or FILE process GROUP");
+	if (count < 0)
+		return count;
 	ret = policy_add_file(&options, argv[1], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options, err);
 	if (ret < 0)
 		return ret;
 	if (strcmp(argv[2], "file") == 0)
-		ret = explain_path(policy, POLICY_FILE, argc - 3, argv + 3, err);
+		ret = explain_path(policy, POLICY_FILE, count - 2, argv + 3, err);
 	else if (strcmp(argv[2], "exec") == 0)
-		ret = explain_path(policy, POLICY_EXEC, argc - 3, argv + 3, err);
+		ret = explain_path(policy, POLICY_EXEC, count - 2, argv + 3, err);
 	else if (strcmp(argv[2], "net") == 0)
-		ret = explain_net(policy, argc - 3, argv + 3, err);
+		ret = explain_net(policy, count - 2, argv + 3, err);
 	else if (strcmp(argv[2], "process") == 0)
-		ret = explain_group(policy, argc - 3, argv + 3, err);
+		ret = explain_group(policy, count - 2, argv + 3, err);
 	else
 		ret = err_set(err, EINVAL, "'%s' is no class: file, net, exec or process", argv[2]);
 	policy_free(policy);

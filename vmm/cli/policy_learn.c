@@ -10,6 +10,7 @@
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/learn_pattern.h"
 #include "vmm/cli/policy.h"
+#include "vmm/cli/verb.h"
 #include "vmm/policy/explain.h"
 #include "vmm/policy/process_groups.h"
 
@@ -234,11 +235,11 @@ int policy_learn(int argc, char **argv, struct err *err)
 	char path[PATH_MAX];
 	unsigned class;
 	size_t i;
-	int ret;
+	static const struct verb_words words = {&verb_policy, "learn", 1, 1, "from which log?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 2)
-		return err_set(err, EINVAL,
-			       "policy learn: one log is needed: cordon policy learn LOG");
+	if (ret < 0)
+		return ret;
 	ret = audit_log_find(argv[1], path, err);
 	if (ret == 0)
 		ret = audit_log_read(path, NULL, learn_entry, &lesson, err);

@@ -6,6 +6,7 @@
 
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/policy.h"
+#include "vmm/cli/verb.h"
 #include "vmm/cli/replay.h"
 #include "vmm/launch/policy_file.h"
 
@@ -15,12 +16,12 @@ int policy_replay(int argc, char **argv, struct err *err)
 	struct replay replay = {.most = ULONG_MAX};
 	struct policy *policy = NULL;
 	char path[PATH_MAX];
-	int ret;
+	static const struct verb_words words = {&verb_policy, "replay", 2, 2,
+						"which log, by which policy?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 3)
-		return err_set(err, EINVAL,
-			       "policy replay: a log and a policy are needed: cordon policy replay "
-			       "LOG FILE");
+	if (ret < 0)
+		return ret;
 	ret = policy_add_file(&options, argv[2], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options, err);

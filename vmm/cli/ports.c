@@ -39,15 +39,13 @@ static int run(int argc, char **argv, struct err *err)
 	struct ports_options options = {.json = false};
 	const struct option_set set = {&table, &options};
 	struct message reply;
-	const char *name;
 	const json_t *ports;
-	int at = options_parse_name(&set, 1, argc, argv, &name, err), ret;
+	static const struct verb_words words = {&verb_ports, NULL, 1, 1, "of which sandbox?"};
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (!name || at < argc)
-		return verb_usage_error(&verb_ports, NULL, "one name is needed", err);
-	ret = client_request_once(name, PATIENCE_MS, json_pack("{s:s}", "op", "ports"), &reply,
+	if (ret < 0)
+		return ret;
+	ret = client_request_once(argv[1], PATIENCE_MS, json_pack("{s:s}", "op", "ports"), &reply,
 				  err);
 	if (ret < 0)
 		return ret;

@@ -8,12 +8,11 @@
 static int run(int argc, char **argv, struct err *err)
 {
 	static const struct record_bounds none;
-	int ret;
+	static const struct verb_words words = {.verb = &verb_prune};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	(void)argv;
-	if (argc != 1)
-		return verb_usage_error(&verb_prune, NULL, "takes no argument", err);
-	ret = record_prune(&none, err);
+	if (ret == 0)
+		ret = record_prune(&none, err);
 	if (ret < 0)
 		return ret;
 	printf("%d record%s removed\n", ret, ret == 1 ? "" : "s");

@@ -229,17 +229,15 @@ static int run(int argc, char **argv, struct err *err)
 {
 	struct ps_options options = {.all = false};
 	const struct option_set set = {&table, &options};
-	const char *name;
+	static const struct verb_words words = {.verb = &verb_ps, .most = 1};
 	json_t *list;
-	int at = options_parse_name(&set, 1, argc, argv, &name, err), ret;
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 	size_t i;
 
-	if (at < 0)
-		return at;
-	if (at < argc)
-		return verb_usage_error(&verb_ps, NULL, "one name is enough", err);
-	if (name)
-		return show_one(name, &options, err);
+	if (ret < 0)
+		return ret;
+	if (ret > 0)
+		return show_one(argv[1], &options, err);
 	list = json_array();
 	ret = list_running(list, err);
 	if (ret == 0 && options.all)

@@ -8,11 +8,12 @@ static int run(int argc, char **argv, struct err *err)
 {
 	struct publish publish;
 	struct message reply;
-	int ret;
+	static const struct verb_words words = {&verb_publish, NULL, 2, 2,
+						"which port of which sandbox?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 3 || argv[1][0] == '-' || argv[2][0] == '-')
-		return verb_usage_error(&verb_publish, NULL, "one name and one port are needed",
-					err);
+	if (ret < 0)
+		return ret;
 	ret = publish_parse(&publish, argv[2], err);
 	if (ret == 0)
 		ret = client_request_once(argv[1], PATIENCE_MS,

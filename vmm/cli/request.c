@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/cli/request.h"
 
-#include "vmm/base/log.h"
-#include "vmm/cli/verb.h"
+#include <stdlib.h>
 
-int request_one_name(const struct verb *verb, int argc, char **argv, struct err *err)
-{
-	if (argc == 2 && argv[1][0] != '-')
-		return 0;
-	return verb_usage_error(verb, NULL, "one name is needed", err);
-}
+#include "vmm/base/log.h"
+#include "vmm/control/registry.h"
 
 void request_print_planted(const struct message *reply)
 {
@@ -20,18 +15,66 @@ void request_print_planted(const struct message *reply)
 		log_warning("%s", json_string_value(text));
 }
 
-int request_simple(const struct verb *verb, int argc, char **argv, json_t *request, struct err *err)
+int request_send(const char *name, json_t *request, struct err *err)
 {
 	struct message reply;
-	int ret = request_one_name(verb, argc, argv, err);
+	int ret = client_request_once(name, 0, request, &reply, err);
 
-	if (ret < 0)
-		json_decref(request);
-	else
-		ret = client_request_once(argv[1], 0, request, &reply, err);
 	if (ret < 0)
 		return ret;
 	request_print_planted(&reply);
 	message_clear(&reply);
 	return 0;
+}
+
+int request_each(char *const *names, int count, request_each_fn each, void *arg)
+{
+	int i, status = 0;
+	struct err err;
+
+	for (i = 0; i < count; i++) {
+		err = (struct err){.text = ""};
+		if (each(names[i], arg, &err) == 0)
+			continue;
+		log_error("%s", err.text);
+		status = EXIT_CORDON;
+	}
+	return status;
+}
+
+int request_each_running(request_each_fn each, void *arg, struct err *err)
+{
+	struct registry_entry *entries = NULL;
+	int i, status = 0, count = registry_list(&entries, err);
+	char *name;
+
+	for (i = 0; i < count; i++) {
+		name = entries[i].name;
+		if (request_each(&name, 1, each, arg) != 0)
+			status = EXIT_CORDON;
+	}
+	free(entries);
+	return count < 0 ? count : status;
+}
+
+int request_names(const struct verb *verb, const struct option_set *set, int argc, char **argv,
+		  const bool *all, struct err *err)
+{
+	const struct verb_words words = {verb, NULL, 0, VERB_WORDS_ANY, NULL};
+	int count = verb_words(&words, set, 1, argc, argv, err);
+
+	if (count == 0 && !*all)
+		return verb_usage_error(verb, NULL, "which sandbox?", err);
+	if (count > 0 && *all)
+		return verb_usage_error(verb, NULL, "either names or --all", err);
+	return count;
+}
+
+int request_verb(const struct verb *verb, int argc, char **argv, request_each_fn each,
+		 struct err *err)
+{
+	const struct verb_words words = {verb, NULL, 1, VERB_WORDS_ANY, "which sandbox?"};
+	int count = verb_words(&words, NULL, 0, argc, argv, err);
+
+	return count < 0 ? count : request_each(argv + 1, count, each, NULL);
 }

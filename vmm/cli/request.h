@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verbs that are one request to one sandbox. */
+/* Verbs that are one request to each sandbox that is named. */
 #ifndef CORDON_CLI_REQUEST_H
 #define CORDON_CLI_REQUEST_H
 
@@ -9,17 +9,33 @@
 /* Time limit for replies that a monitor can send at once. */
 #define PATIENCE_MS 3000
 
-/* Checks that the only argument is a name. 0 or -EINVAL with a message. */
-int request_one_name(const struct verb *verb, int argc, char **argv, struct err *err);
-
 /* Warns of what the guest may have left in shares that would make git on the host run programs. */
 void request_print_planted(const struct message *reply);
 
+/* Sends the request, which is consumed, to a sandbox. 0 or -errno with a message. */
+int request_send(const char *name, json_t *request, struct err *err);
+
+/* What a verb does with each sandbox: 0 or -errno with a message. */
+typedef int (*request_each_fn)(const char *name, void *arg, struct err *err);
+
 /*
- * Sends the request (which is consumed) to the sandbox that the only argument names. 0 or -errno
- * with a message.
+ * Calls each for all names, and goes on after a failure, which is printed. Returns 0, or
+ * EXIT_CORDON if one of them failed.
  */
-int request_simple(const struct verb *verb, int argc, char **argv, json_t *request,
-		   struct err *err);
+int request_each(char *const *names, int count, request_each_fn each, void *arg);
+
+/* The same for all sandboxes that run. Or -errno with a message. */
+int request_each_running(request_each_fn each, void *arg, struct err *err);
+
+/*
+ * Parses the arguments of a verb that takes names, or the flag *all. Returns the number of names,
+ * which are argv[1] and up; OPTIONS_HELP; or -EINVAL with a message.
+ */
+int request_names(const struct verb *verb, const struct option_set *set, int argc, char **argv,
+		  const bool *all, struct err *err);
+
+/* A verb without options that takes one or more names. */
+int request_verb(const struct verb *verb, int argc, char **argv, request_each_fn each,
+		 struct err *err);
 
 #endif

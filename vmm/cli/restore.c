@@ -16,6 +16,8 @@ static const struct option_table table = {"Snapshot", entries, ARRAY_SIZE(entrie
 
 static int run(int argc, char **argv, struct err *err)
 {
+	static const struct verb_words words = {&verb_restore, NULL, 2, 2,
+						"which snapshot, and which name for the sandbox?"};
 	static struct start_options options;
 	const struct option_set sets[] = {
 		{&table, &options},
@@ -27,23 +29,20 @@ static int run(int argc, char **argv, struct err *err)
 		{&audit_option_table, &options.base.policy_options},
 	};
 	char *path;
-	int at, ret;
+	int ret;
 
 	sandbox_options_init(&options.base);
-	at = options_parse(sets, ARRAY_SIZE(sets), argc, argv, err);
-	if (at < 0)
-		return at;
-	if (at + 2 != argc)
-		return verb_usage_error(&verb_restore, NULL,
-					"a snapshot and a name for the sandbox are needed", err);
-	path = realpath(argv[at], NULL);
+	ret = verb_words(&words, sets, ARRAY_SIZE(sets), argc, argv, err);
+	if (ret < 0)
+		return ret;
+	path = realpath(argv[1], NULL);
 	options.base.sandbox.snapshot = path;
 	options.base.sandbox.machine.agent = true;
-	ret = path ? sandbox_options_rootfs(&options.base, err) : err_sys(err, "%s", argv[at]);
+	ret = path ? sandbox_options_rootfs(&options.base, err) : err_sys(err, "%s", argv[1]);
 	if (ret == 0)
 		ret = sandbox_options_policy(&options.base, err);
 	if (ret == 0)
-		ret = start_sandbox(&options, "restore", argv[at + 1], err);
+		ret = start_sandbox(&options, "restore", argv[2], err);
 	free(path);
 	return ret;
 }

@@ -3,16 +3,16 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/base/log.h"
-#include "vmm/cli/verb.h"
+#include "vmm/cli/request.h"
 #include "vmm/control/record.h"
 #include "vmm/control/registry.h"
 
-static int remove_one(const char *id, struct err *err)
+static int remove_one(const char *id, void *arg, struct err *err)
 {
 	pid_t pid;
 	int ret = record_check_id(id, err);
 
+	(void)arg;
 	if (ret < 0)
 		return ret;
 	/* registry_find() also removes what a killed monitor left in the run directory. */
@@ -22,21 +22,9 @@ static int remove_one(const char *id, struct err *err)
 	return record_remove(id, err);
 }
 
-/* Removes all that it can, and says what it cannot. */
 static int run(int argc, char **argv, struct err *err)
 {
-	struct err why;
-	int i, status = 0;
-
-	if (argc < 2)
-		return verb_usage_error(&verb_rm, NULL, "which sandbox?", err);
-	for (i = 1; i < argc; i++) {
-		if (remove_one(argv[i], &why) == 0)
-			continue;
-		log_error("%s", why.text);
-		status = EXIT_CORDON;
-	}
-	return status;
+	return request_verb(&verb_rm, argc, argv, remove_one, err);
 }
 
 const struct verb verb_rm = {

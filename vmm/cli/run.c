@@ -10,6 +10,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/cli/foreign.h"
 #include "vmm/cli/verb.h"
 #include "vmm/launch/network_options.h"
 #include "vmm/launch/start_options.h"
@@ -26,6 +27,24 @@ static int set_verbose(void *arg, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_quiet(void *arg, const char *value, struct err *err)
+{
+	(void)arg;
+	(void)value;
+	(void)err;
+	log_set_level(LOG_LEVEL_ERROR);
+	return 0;
+}
+
+static int set_detach(void *arg, const char *value, struct err *err)
+{
+	(void)arg;
+	(void)value;
+	return err_set(err, EINVAL,
+		       "for a command in the background: cordon start NAME, then cordon exec -d "
+		       "NAME -- CMD");
+}
+
 static int set_name(void *arg, const char *value, struct err *err)
 {
 	((struct run_options *)arg)->name = value;
@@ -40,7 +59,11 @@ static const struct option_entry entries[] = {
 	 "By default the end of the process that started cordon counts as SIGHUP, unless SIGHUP is "
 	 "ignored or cordon leads a session.",
 	 .offset = offsetof(struct run_options, outlive_parent)},
-	{"verbose", 'v', OPTION_CALL, NULL,
+	{"rm", 0, OPTION_FLAG, NULL, "no effect: the sandbox of a run never stays",
+	 .offset = offsetof(struct run_options, no_effect)},
+	{"quiet", 'q', OPTION_CALL, NULL, "print no warnings, only errors", .set = set_quiet},
+	{"detach", 'd', OPTION_CALL, NULL, "refused: see `cordon start`", .set = set_detach},
+	{"verbose", 0, OPTION_CALL, NULL,
 	 "report progress on stderr, with a time line; twice for more",
 	 "Also prints counters at the end.", .set = set_verbose},
 };
@@ -66,12 +89,21 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 
 	if (at < 0)
 		return at;
+	if (at < argc && strcmp(argv[at - 1], "--") != 0 && !options->base.rootfs &&
+	    foreign_image(argv[at]))
+		return err_set(err, EINVAL,
+			       "run: '%.60s' looks like an image: cordon run --rootfs %.60s -- "
+			       "CMD; 'cordon image ls' has the images that are unpacked here",
+			       argv[at], argv[at]);
 	/* Other commands read the path from the record, in other working directories. */
 	ret = start_absolute(&options->base.policy_options.audit, audit, err);
 	if (ret == 0)
 		ret = sandbox_options_rootfs(&options->base, err);
 	if (ret == 0 && options->base.settings)
 		ret = rootfs_apply_settings(options->base.settings, &options->command, err);
+	if (ret < 0)
+		return ret;
+	ret = command_options_check(argv[0], &options->command, err);
 	if (ret < 0)
 		return ret;
 	if (at < argc)
@@ -157,6 +189,8 @@ static int run(int argc, char **argv, struct err *err)
 
 	sandbox_options_init(&options.base);
 	ret = parse(&options, argc, argv, err);
+	if (ret == 0)
+		ret = command_options_stdin(&options.command, err);
 	if (ret < 0)
 		return ret;
 	if (!options.argv) {

@@ -18,7 +18,7 @@ struct run_options {
 	struct sandbox_options base;
 	struct command_options command;
 	const char *name; /* NULL: one is made up */
-	bool verbose, outlive_parent;
+	bool verbose, outlive_parent, no_effect;
 	char *const *argv; /* NULL-ended; NULL: no command, only boot */
 };
 

@@ -11,14 +11,10 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/input.h"
 #include "vmm/base/log.h"
+#include "vmm/cli/hint.h"
 #include "vmm/cli/terminal.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/monitor.h"
-
-#define SECOND_NS 1000000000ull
-
-/* After SIGTERM or SIGHUP was passed on, how long the command has to end. */
-#define GRACE_NS (10 * SECOND_NS)
 
 #define CONSOLE_RETRY_NS (20 * 1000000ull)
 
@@ -74,7 +70,9 @@ static void job_ended(void *arg, const struct job_result *result)
 			 (double)usage->system_us / 1e6, (unsigned long long)usage->max_rss_kib);
 	if (result->message) {
 		terminal_leave(&run->terminal);
-		log_error("%s", result->message);
+		log_error("%s%s", result->message,
+			  hint_not_found(run->options->argv[0], result->status,
+					 root_is_builtin(&run->options->base.sandbox.root)));
 	}
 	monitor_note_end(&run->monitor, RECORD_EXITED, result->message);
 	finish(run, result->status);
@@ -216,7 +214,7 @@ static void take_signal(struct run *run, int number)
 		run->monitor.status = EXIT_SIGNAL_BASE + number;
 		/* Once: the sender of a second signal does not want to wait longer. */
 		if (!run->monitor.session.grace_timer.armed)
-			session_give_grace(&run->monitor.session, GRACE_NS);
+			session_give_grace(&run->monitor.session, run->monitor.grace_ns);
 	}
 }
 

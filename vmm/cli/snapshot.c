@@ -12,11 +12,14 @@ static int run(int argc, char **argv, struct err *err)
 {
 	struct message reply;
 	char path[PATH_MAX], directory[PATH_MAX];
-	int ret = 0;
+	static const struct verb_words words = {&verb_snapshot, NULL, 2, 2,
+						"which sandbox, into which file?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 3)
-		ret = verb_usage_error(&verb_snapshot, NULL, "a name and a file are needed", err);
-	else if (argv[2][0] == '/')
+	if (ret < 0)
+		return ret;
+	ret = 0;
+	if (argv[2][0] == '/')
 		snprintf(path, sizeof(path), "%s", argv[2]);
 	else if (!getcwd(directory, sizeof(directory)) ||
 		 snprintf(path, sizeof(path), "%s/%s", directory, argv[2]) >= (int)sizeof(path))

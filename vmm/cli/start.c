@@ -7,6 +7,8 @@
 
 static int run(int argc, char **argv, struct err *err)
 {
+	static const struct verb_words words = {&verb_start, NULL, 1, 1,
+						"which name for the sandbox?"};
 	static struct start_options options;
 	const struct option_set sets[] = {
 		{&start_option_table, &options},
@@ -18,20 +20,17 @@ static int run(int argc, char **argv, struct err *err)
 		{&audit_option_table, &options.base.policy_options},
 		{&guest_option_table, &options.base},
 	};
-	const char *name;
-	int at, ret;
+	int ret;
 
 	sandbox_options_init(&options.base);
-	at = options_parse_name(sets, ARRAY_SIZE(sets), argc, argv, &name, err);
-	if (at < 0)
-		return at;
-	if (!name || at < argc)
-		return verb_usage_error(&verb_start, NULL, "one name is needed", err);
+	ret = verb_words(&words, sets, ARRAY_SIZE(sets), argc, argv, err);
+	if (ret < 0)
+		return ret;
 	ret = sandbox_options_rootfs(&options.base, err);
 	if (ret == 0)
 		ret = sandbox_options_finish(&options.base, true, err);
 	if (ret == 0)
-		ret = start_sandbox(&options, "start", name, err);
+		ret = start_sandbox(&options, "start", argv[1], err);
 	return ret;
 }
 

@@ -86,14 +86,12 @@ static int run(int argc, char **argv, struct err *err)
 	struct stats_options options = {.json = false};
 	const struct option_set set = {&table, &options};
 	struct message reply;
-	const char *name;
-	int at = options_parse_name(&set, 1, argc, argv, &name, err), ret;
+	static const struct verb_words words = {&verb_stats, NULL, 1, 1, "of which sandbox?"};
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (!name || at < argc)
-		return verb_usage_error(&verb_stats, NULL, "one name is needed", err);
-	ret = client_request_once(name, 0, json_pack("{s:s}", "op", "stats"), &reply, err);
+	if (ret < 0)
+		return ret;
+	ret = client_request_once(argv[1], 0, json_pack("{s:s}", "op", "stats"), &reply, err);
 	if (ret < 0)
 		return ret;
 	json_object_del(reply.body, "ok");

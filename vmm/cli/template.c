@@ -58,21 +58,23 @@ static int list(int argc, char **argv, struct err *err)
 {
 	struct template_options options = {.json = false};
 	const struct option_set set = {&table, &options};
-	int at = options_parse(&set, 1, argc, argv, err);
+	static const struct verb_words words = {&verb_template, "ls", 0, 0, NULL};
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
-	if (at < 0)
-		return at;
-	if (at < argc)
-		return verb_usage_error(&verb_template, "ls", "takes no name", err);
+	if (ret < 0)
+		return ret;
 	return print_list(options.json, err);
 }
 
 static int remove_named(int argc, char **argv, struct err *err)
 {
-	int ret;
+	static const struct verb_words words = {&verb_template, "rm", 1, 1, "which template?"};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 2 || !argv[1][0])
-		return verb_usage_error(&verb_template, "rm", "one name is needed", err);
+	if (ret < 0)
+		return ret;
+	if (!argv[1][0]) /* it would begin every name */
+		return verb_usage_error(&verb_template, "rm", words.missing, err);
 	ret = template_remove(argv[1], err);
 	if (ret == 0)
 		return err_set(err, ENOENT, "template rm: no template's name begins with %s",
@@ -82,11 +84,11 @@ static int remove_named(int argc, char **argv, struct err *err)
 
 static int prune(int argc, char **argv, struct err *err)
 {
-	int ret;
+	static const struct verb_words words = {&verb_template, "prune", 0, 0, NULL};
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	(void)argv;
-	if (argc != 1)
-		return verb_usage_error(&verb_template, "prune", "takes no argument", err);
+	if (ret < 0)
+		return ret;
 	ret = template_remove(NULL, err);
 	if (ret < 0)
 		return ret;

@@ -191,14 +191,14 @@ static int run(int argc, char **argv, struct err *err)
 {
 	static struct top top;
 	const struct option_set set = {&table, &top};
-	int at, ret;
+	static const struct verb_words words = {.verb = &verb_top, .most = 1};
+	int ret;
 
 	top = (struct top){.interval_ns = INTERVAL_NS, .signal_fd = -1};
-	at = options_parse_name(&set, 1, argc, argv, &top.view.name, err);
-	if (at < 0)
-		return at;
-	if (at < argc)
-		return verb_usage_error(&verb_top, NULL, "at most one name is needed", err);
+	ret = verb_words(&words, &set, 1, argc, argv, err);
+	if (ret < 0)
+		return ret;
+	top.view.name = ret > 0 ? argv[1] : NULL;
 	if (top.interval_ns < INTERVAL_MIN_NS)
 		return err_set(err, EINVAL, "top: --interval is at least 100ms");
 	top.live = !top.once && !top.json && terminal_is_screen();

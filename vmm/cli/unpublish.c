@@ -32,12 +32,13 @@ static int run(int argc, char **argv, struct err *err)
 {
 	struct message reply;
 	uint64_t port;
+	static const struct verb_words words = {&verb_unpublish, NULL, 2, 2,
+						"which port of which sandbox?"};
 	bool udp;
-	int ret;
+	int ret = verb_words(&words, NULL, 0, argc, argv, err);
 
-	if (argc != 3 || argv[1][0] == '-')
-		return verb_usage_error(&verb_unpublish, NULL, "one name and one port are needed",
-					err);
+	if (ret < 0)
+		return ret;
 	ret = parse_port(argv[2], &port, &udp, err);
 	if (ret == 0)
 		ret = client_request_once(argv[1], PATIENCE_MS,

@@ -9,6 +9,8 @@
 #ifndef CORDON_CLI_VERB_H
 #define CORDON_CLI_VERB_H
 
+#include <limits.h>
+
 #include "vmm/base/err.h"
 #include "vmm/base/exit_status.h"
 #include "vmm/launch/options.h"
@@ -65,10 +67,33 @@ const struct verb *verb_find(const char *name);
 int verb_usage_error(const struct verb *verb, const char *subverb, const char *what,
 		     struct err *err);
 
-/* -EINVAL with a message that suggests the nearest verb. */
+/* How many arguments besides options a verb takes, and the question that too few lead to. */
+struct verb_words {
+	const struct verb *verb;
+	const char *subverb; /* or NULL */
+	int least, most;
+	const char *missing; /* "which sandbox?"; NULL if least is 0 */
+};
+
+#define VERB_WORDS_ANY INT_MAX
+
+/*
+ * Parses the options of such a verb , which may stand anywhere before "--". Its other arguments
+ * are then argv[1] and up. Returns their number, OPTIONS_HELP, or -EINVAL with a message.
+ */
+int verb_words(const struct verb_words *words, const struct option_set *sets, size_t sets_count,
+	       int argc, char **argv, struct err *err);
+
+/* -EINVAL with a message that says what the word means here, or suggests the nearest verb. */
 int verb_unknown(const char *name, struct err *err);
 
 /* Runs it: argv[0] is its name. Prints errors. Returns the exit status. */
 int verb_main(const struct verb *verb, int argc, char **argv);
+
+/*
+ * The same for the verb that argv[0] names; other tools' names of verbs, --help and --version are
+ * taken, too. Prints errors. Returns the exit status.
+ */
+int verbs_main(int argc, char **argv);
 
 #endif

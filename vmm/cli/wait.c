@@ -38,36 +38,40 @@ static int wait_for_record(const char *id, struct err *err)
 }
 
 /* Waits for the end, and fails if the sandbox has failed. */
-static int run(int argc, char **argv, struct err *err)
+static int wait_one(const char *name, void *arg, struct err *err)
 {
 	struct message reply;
 	const char *why;
-	int ret = request_one_name(&verb_wait, argc, argv, err);
+	int ret = record_check_id(name, err);
 
+	(void)arg;
 	if (ret == 0)
-		ret = record_check_id(argv[1], err);
-	if (ret == 0)
-		ret = strchr(argv[1], '~')
+		ret = strchr(name, '~')
 			      ? -ESRCH
-			      : client_request_once(argv[1], 0, json_pack("{s:s}", "op", "wait"),
+			      : client_request_once(name, 0, json_pack("{s:s}", "op", "wait"),
 						    &reply, err);
 	if (ret == 0) {
 		why = json_string_value(json_object_get(reply.body, "message"));
 		if (why)
-			ret = err_set(err, EIO, "%s: %s", argv[1], why);
+			ret = err_set(err, EIO, "%s: %s", name, why);
 		request_print_planted(&reply);
 		message_clear(&reply);
 	} else if (ret == -ESRCH || ret == -EPIPE) {
 		/* It has ended before, or without a reply. */
-		ret = wait_for_record(argv[1], err);
+		ret = wait_for_record(name, err);
 	}
 	return ret;
+}
+
+static int run(int argc, char **argv, struct err *err)
+{
+	return request_verb(&verb_wait, argc, argv, wait_one, err);
 }
 
 const struct verb verb_wait = {
 	.name = "wait",
 	.group = VERB_SANDBOXES,
-	.usage = "NAME",
+	.usage = "NAME ...",
 	.summary = "wait until a sandbox has ended, and report if it failed",
 	.description =
 		"Exits with status 125, and prints the reason, if the sandbox failed, switched "

@@ -276,30 +276,54 @@ static int not_found(const char *name, const char *sequence, const struct policy
 	return err_set(err, ENOENT, "%s: nothing was denied", name);
 }
 
+struct why_options {
+	bool last;
+};
+
+static const struct option_entry entries[] = {
+	{"last", 0, OPTION_FLAG, NULL, "of the last `cordon run`, in place of NAME",
+	 .offset = offsetof(struct why_options, last)},
+};
+
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
+
+/* The sandbox or log, and the line of it. 0 or less, as verb_words(). */
+static int parse(int argc, char **argv, const char **name, const char **line, struct err *err)
+{
+	struct why_options options = {.last = false};
+	const struct option_set set = {&table, &options};
+	static const struct verb_words words = {.verb = &verb_why, .most = 2};
+	static struct record_info last;
+	int count = verb_words(&words, &set, 1, argc, argv, err), named = options.last ? 0 : 1;
+
+	if (count < 0)
+		return count;
+	if (count < named)
+		return verb_usage_error(&verb_why, NULL, "of which sandbox?", err);
+	if (count > named + 1)
+		return verb_usage_error(&verb_why, NULL, "either NAME or --last", err);
+	*line = count > named ? argv[count] : NULL;
+	*name = options.last ? last.id : argv[1];
+	return options.last ? record_last_run(&last, err) : 0;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
 	struct search search = {.sequence = 0};
-	static struct record_info last;
-	const char *name = argc > 1 ? argv[1] : "-";
+	const char *name = NULL, *line = NULL;
 	struct policy *policy = NULL;
 	struct audit_entry entry;
 	char path[PATH_MAX];
-	int ret = 0;
+	int ret = parse(argc, argv, &name, &line, err);
 
-	if (strcmp(name, "--last") == 0) {
-		ret = record_last_run(&last, err);
-		name = last.id;
-	}
-	if (argc > 3 || name[0] == '-')
-		ret = verb_usage_error(&verb_why, NULL, "one name is needed, or --last", err);
-	if (ret == 0 && argc == 3)
-		ret = quantity_number(argv[2], 1, INT64_MAX, &search.sequence, err);
+	if (ret == 0 && line)
+		ret = quantity_number(line, 1, INT64_MAX, &search.sequence, err);
 	if (ret == 0)
 		ret = audit_log_find_both(name, path, &policy, err);
 	if (ret == 0)
 		ret = audit_log_read(path, NULL, look_for, &search, err);
 	if (ret == 0 && !search.found)
-		ret = not_found(name, search.sequence ? argv[2] : NULL, policy, err);
+		ret = not_found(name, search.sequence ? line : NULL, policy, err);
 	audit_entry_read(&entry, search.found);
 	if (ret == 0 && !entry.is_decision)
 		print_refusal(&search);
@@ -312,12 +336,15 @@ static int run(int argc, char **argv, struct err *err)
 	return ret;
 }
 
+static const struct option_table *const tables[] = {&table, NULL};
+
 const struct verb verb_why = {
 	.name = "why",
 	.group = VERB_POLICY,
 	.usage = "NAME [SEQ]\n"
 		 "--last [SEQ]",
 	.summary = "explain a denial: the rule, and what to change",
+	.options = tables,
 	.description =
 		"Explains the last denial, or line SEQ of the log: the rule that decided, the rule "
 		"that would have allowed it, and the line to add; of an `ask` rule also how an "

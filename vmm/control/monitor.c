@@ -411,6 +411,7 @@ int monitor_init(struct monitor *monitor, const struct monitor_config *config,
 	monitor->listen_fd = monitor->console_fd = -1;
 	monitor->started = time(NULL);
 	monitor->begun = planted_now();
+	monitor->grace_ns = MONITOR_GRACE_NS;
 	ret = session_init(&monitor->session, &limits, &session_ops, monitor, err);
 	if (ret < 0)
 		policy_free(config->policy);

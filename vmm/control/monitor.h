@@ -27,7 +27,11 @@
 #define MONITOR_FLOWS_MAX  128	      /* live flows in a reply */
 #define MONITOR_ENDED_MAX  32	      /* detached jobs whose output is kept after their end */
 #define MONITOR_SHELLS_MAX 32	      /* shell sessions at a time */
-#define MONITOR_NOTE_MAX   128	      /* bytes of a session's note */
+/* After SIGTERM, how long commands have to end unless the request says otherwise, and at most. */
+#define MONITOR_GRACE_NS     UINT64_C(10000000000)
+#define MONITOR_GRACE_MAX_NS UINT64_C(3600000000000)
+
+#define MONITOR_NOTE_MAX 128 /* bytes of a session's note */
 
 /* Defaults of commands, from an image's configuration. */
 struct monitor_defaults {
@@ -142,6 +146,7 @@ struct monitor {
 	struct loop_timer listen_timer;
 	time_t started;
 	struct timespec begun; /* for planted_find() */
+	uint64_t grace_ns;     /* that commands have to end after SIGTERM */
 	json_t *planted;       /* its findings, at the end */
 	bool reported, stopping, powering_off, closing;
 	struct pause pause;

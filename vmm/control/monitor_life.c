@@ -5,8 +5,7 @@
 
 #include "vmm/control/monitor.h"
 
-/* The time that jobs have after SIGTERM, and the guest then has to power off. */
-#define TERM_NS	     10000000000ull
+/* The time that the guest has to power off. */
 #define POWER_OFF_NS 5000000000ull
 
 #define CONSOLE_LINES 16
@@ -50,7 +49,7 @@ static void stop(struct monitor *monitor, bool at_once)
 	/* An interactive shell ignores SIGTERM; SIGHUP says that its terminal is gone. */
 	for (job = monitor->jobs; job; job = job->next)
 		job_signal(job->job, job->shell ? SIGHUP : SIGTERM);
-	session_give_grace(&monitor->session, TERM_NS);
+	session_give_grace(&monitor->session, monitor->grace_ns);
 }
 
 static void grace_over(struct monitor *monitor)

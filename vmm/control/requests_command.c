@@ -144,12 +144,16 @@ static json_t *usage_of(const struct agent_exit *usage)
 
 void command_request_ended(const struct monitor_job *job, const struct job_result *result)
 {
+	const struct sandbox_config *config = &job->monitor->session.sandbox.config;
+	/* What a snapshot contains is not known here. */
+	bool builtin = !config->snapshot && root_is_builtin(&config->root);
 	json_t *event;
 
 	if (!job->owner)
 		return;
-	event = json_pack("{s:I,s:s,s:i,s:s?}", "id", (json_int_t)job->id, "event", "ended",
-			  "status", result->status, "message", result->message);
+	event = json_pack("{s:I,s:s,s:i,s:s?,s:b}", "id", (json_int_t)job->id, "event", "ended",
+			  "status", result->status, "message", result->message, "builtin_root",
+			  (int)builtin);
 	if (event && result->usage)
 		json_object_set_new(event, "usage", usage_of(result->usage));
 	server_send(job->owner, event, NULL, 0);

@@ -85,9 +85,11 @@ void op_resume(struct client *client, struct message *message)
 
 	if (pause->hold[PAUSE_SNAPSHOT].held)
 		why = "a snapshot of the sandbox is being taken";
-	else if (!idle && !pause_reached(pause, PAUSE_OPERATOR))
-		why = monitor_check_runs(monitor, &err) < 0 ? err.text
-							    : "the sandbox is not paused";
+	else if (pause->hold[PAUSE_OPERATOR].held && !pause_reached(pause, PAUSE_OPERATOR))
+		why = "the sandbox is being paused";
+	else if (!idle && !pause_reached(pause, PAUSE_OPERATOR) &&
+		 monitor_check_runs(monitor, &err) < 0)
+		why = err.text;
 	if (why) {
 		server_refuse(client, request_id(message->body), why);
 		return;

@@ -117,7 +117,8 @@ static const struct option_entry entries[] = {
 	 .set = set_net},
 	{"net-rate", 0, OPTION_CALL, "BYTES[:N]",
 	 "limit each direction to BYTES (and N packets) a second", .set = set_rate},
-	{"publish", 0, OPTION_CALL, "[ADDR:]HOSTPORT:PORT[/udp]",
+	{"network", 0, OPTION_CALL, "MODE", "the same as --net", .set = set_net},
+	{"publish", 'p', OPTION_CALL, "[ADDR:]HOSTPORT:PORT[/udp]",
 	 "forward a port of the host to a port of the sandbox",
 	 "HOSTPORT is opened on 127.0.0.1, or on ADDR (0.0.0.0: all IPv4 addresses; IPv6 in "
 	 "brackets: [::1]; *: all). `/tcp` is the default. May be given up to 16 times, and brings "

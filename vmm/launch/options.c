@@ -30,48 +30,25 @@ static int unknown_option(const struct option_set *sets, size_t count, const cha
 		       first, verb);
 }
 
-static bool is_option(const struct option_entry *entry, const char *argument, size_t length)
-{
-	if (argument[1] != '-')
-		return entry->letter == argument[1];
-	return strlen(entry->name) == length - 2 &&
-	       strncmp(entry->name, argument + 2, length - 2) == 0;
-}
-
+/* The entry of a long name, or of a letter if name is NULL; NULL if there is none. */
 static const struct option_entry *find_option(const struct option_set *sets, size_t count,
-					      const char *argument, void **arg)
+					      const char *name, size_t length, char letter,
+					      void **arg)
 {
-	size_t length = strcspn(argument, "="), i, k;
+	const struct option_entry *entry;
+	size_t i, k;
 
 	for (i = 0; i < count; i++)
-		for (k = 0; k < sets[i].table->count; k++)
-			if (is_option(&sets[i].table->entry[k], argument, length)) {
-				*arg = sets[i].arg;
-				return &sets[i].table->entry[k];
-			}
+		for (k = 0; k < sets[i].table->count; k++) {
+			entry = &sets[i].table->entry[k];
+			if (name ? strlen(entry->name) != length ||
+					    strncmp(entry->name, name, length) != 0
+				 : entry->letter != letter)
+				continue;
+			*arg = sets[i].arg;
+			return entry;
+		}
 	return NULL;
-}
-
-/* The value of an option: after '=', after the letter, or the next argument. */
-static int take_value(const struct option_entry *entry, int argc, char **argv, int *at,
-		      const char **value, struct err *err)
-{
-	const char *argument = argv[*at];
-	const char *equals = strchr(argument, '=');
-
-	*value = NULL;
-	if (argument[1] == '-' && equals)
-		*value = equals + 1;
-	else if (argument[1] != '-' && argument[2])
-		*value = argument + 2;
-	else if (entry->value && *at + 1 < argc)
-		*value = argv[++*at];
-	if (entry->value && !*value)
-		return err_set(err, EINVAL, "%s: --%s needs a value (%s)", argv[0], entry->name,
-			       entry->value);
-	if (!entry->value && *value)
-		return err_set(err, EINVAL, "%s: --%s takes no value", argv[0], entry->name);
-	return 0;
 }
 
 /* --- storing its value ------------------------------------------------------------------------ */
@@ -166,44 +143,140 @@ static int set_option(const struct option_entry *entry, void *arg, const char *v
 
 /* --- the arguments ---------------------------------------------------------------------------- */
 
+/* What is parsed, and how far. */
+struct arguments {
+	const struct option_set *sets;
+	size_t count;
+	int argc, at;
+	char **argv;
+};
+
+static int apply(const struct arguments *args, const struct option_entry *entry, void *arg,
+		 const char *value, struct err *err)
+{
+	const char *verb = args->argv[0];
+	struct err why = {.text = ""};
+	int ret;
+
+	if (entry->value && !value)
+		return err_set(err, EINVAL, "%s: --%s needs a value (%s)", verb, entry->name,
+			       entry->value);
+	if (!entry->value && value)
+		return err_set(err, EINVAL, "%s: --%s takes no value", verb, entry->name);
+	ret = set_option(entry, arg, value, &why);
+	return ret < 0 ? err_set(err, -ret, "%s: --%s: %s", verb, entry->name, why.text) : 0;
+}
+
+static char *next_argument(struct arguments *args)
+{
+	return args->at + 1 < args->argc ? args->argv[++args->at] : NULL;
+}
+
+/* "--name", "--name=value" or "--name" "value". */
+static int parse_long(struct arguments *args, struct err *err)
+{
+	const char *argument = args->argv[args->at], *name = argument + 2;
+	size_t length = strcspn(name, "=");
+	const char *value = name[length] ? name + length + 1 : NULL;
+	const struct option_entry *entry;
+	void *arg = NULL;
+
+	entry = find_option(args->sets, args->count, name, length, 0, &arg);
+	if (!entry && strcmp(name, "help") == 0)
+		return OPTIONS_HELP;
+	if (!entry)
+		return unknown_option(args->sets, args->count, args->argv[0], argument, err);
+	if (entry->value && !value)
+		value = next_argument(args);
+	return apply(args, entry, arg, value, err);
+}
+
+/* "-t", "-it", "-w/tmp" or "-w" "/tmp": flags, and at the end perhaps one option with a value. */
+static int parse_letters(struct arguments *args, struct err *err)
+{
+	const char *argument = args->argv[args->at], *letter;
+	const struct option_entry *entry;
+	void *arg = NULL;
+	char one[3] = "-";
+	int ret = 0;
+
+	for (letter = argument + 1; *letter && ret == 0; letter++) {
+		entry = find_option(args->sets, args->count, NULL, 0, *letter, &arg);
+		if (!entry && *letter == 'h')
+			return OPTIONS_HELP;
+		one[1] = *letter;
+		if (!entry)
+			return unknown_option(args->sets, args->count, args->argv[0],
+					      letter == argument + 1 ? argument : one, err);
+		if (entry->value)
+			return apply(args, entry, arg, letter[1] ? letter + 1 : next_argument(args),
+				     err);
+		ret = apply(args, entry, arg, NULL, err);
+	}
+	return ret;
+}
+
+/* From args->at to a word, to behind "--", or to the end. *ended: "--" was there. */
+static int parse_options(struct arguments *args, bool *ended, struct err *err)
+{
+	const char *argument;
+	int ret = 0;
+
+	for (*ended = false; args->at < args->argc; args->at++) {
+		argument = args->argv[args->at];
+		if (argument[0] != '-' || argument[1] == '\0')
+			return 0;
+		if (strcmp(argument, "--") == 0) {
+			args->at++;
+			*ended = true;
+			return 0;
+		}
+		ret = argument[1] == '-' ? parse_long(args, err) : parse_letters(args, err);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
 int options_parse(const struct option_set *sets, size_t count, int argc, char **argv,
 		  struct err *err)
 {
-	void *arg = NULL;
-	const struct option_entry *entry;
-	const char *value, *argument;
-	struct err why = {.text = ""};
-	int at, ret;
+	struct arguments args = {sets, count, argc, 1, argv};
+	bool ended;
+	int ret = parse_options(&args, &ended, err);
 
-	for (at = 1; at < argc; at++) {
-		argument = argv[at];
-		if (argument[0] != '-' || argument[1] == '\0')
-			return at;
-		if (strcmp(argument, "--") == 0)
-			return at + 1;
-		entry = find_option(sets, count, argument, &arg);
-		if (!entry)
-			return unknown_option(sets, count, argv[0], argument, err);
-		ret = take_value(entry, argc, argv, &at, &value, err);
-		if (ret < 0)
-			return ret;
-		ret = set_option(entry, arg, value, &why);
-		if (ret < 0)
-			return err_set(err, -ret, "%s: --%s: %s", argv[0], entry->name, why.text);
-	}
-	return at;
+	return ret < 0 ? ret : args.at;
 }
 
 int options_parse_name(const struct option_set *sets, size_t count, int argc, char **argv,
 		       const char **name, struct err *err)
 {
-	int at = options_parse(sets, count, argc, argv, err), rest;
+	struct arguments args = {sets, count, argc, 1, argv};
+	bool ended;
+	int ret = parse_options(&args, &ended, err);
 
 	*name = NULL;
-	if (at < 0 || at >= argc)
-		return at;
-	*name = argv[at];
-	argv[at] = argv[0]; /* the verb, for messages */
-	rest = options_parse(sets, count, argc - at, argv + at, err);
-	return rest < 0 ? rest : at + rest;
+	if (ret < 0 || args.at >= argc)
+		return ret < 0 ? ret : args.at;
+	*name = argv[args.at++];
+	if (!ended)
+		ret = parse_options(&args, &ended, err);
+	return ret < 0 ? ret : args.at;
+}
+
+int options_parse_words(const struct option_set *sets, size_t count, int argc, char **argv,
+			struct err *err)
+{
+	struct arguments args = {sets, count, argc, 1, argv};
+	int words = 0, ret = 0;
+	bool ended = false;
+
+	for (;;) {
+		if (!ended)
+			ret = parse_options(&args, &ended, err);
+		if (ret < 0 || args.at >= argc)
+			break;
+		argv[++words] = argv[args.at++];
+	}
+	return ret < 0 ? ret : words;
 }

@@ -50,19 +50,30 @@ struct option_set {
 	void *arg;
 };
 
+/* -h or --help was given, and is no option of the tables: not an errno, and without a message. */
+#define OPTIONS_HELP (-4096)
+
 /*
- * Parses options of several tables up to "--" or the first argument that is not an option. Returns
- * the index of the first argument after them, or -errno with a message that names the verb
- * (argv[0]) and the nearest option.
+ * Parses options of several tables up to "--" or the first argument that is not an option: long
+ * ones (--name VALUE, --name=VALUE) and letters, of which those without a value can be combined
+ * (-it). Returns the index of the first argument after them, OPTIONS_HELP, or -errno with a message
+ * that names the verb (argv[0]) and the nearest option.
  */
 int options_parse(const struct option_set *sets, size_t count, int argc, char **argv,
 		  struct err *err);
 
 /*
- * The same for verbs with a name: options may stand before and after it. *name is NULL if there is
- * none. Returns the index of the first argument after all that.
+ * The same for verbs with a name and a command: options may stand before and after the name. *name
+ * is NULL if there is none. Returns the index of the first argument after all that.
  */
 int options_parse_name(const struct option_set *sets, size_t count, int argc, char **argv,
 		       const char **name, struct err *err);
+
+/*
+ * The same for verbs whose options may stand anywhere before "--". The other arguments are then
+ * argv[1] and up, in their order. Returns their number, which may be 0.
+ */
+int options_parse_words(const struct option_set *sets, size_t count, int argc, char **argv,
+			struct err *err);
 
 #endif

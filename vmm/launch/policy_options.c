@@ -2,6 +2,7 @@
 #include "vmm/launch/policy_options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,6 +127,39 @@ static int set_share(void *arg, const char *value, struct err *err)
 	return policy_add_share(arg, value, err);
 }
 
+/* "type=bind,source=HOST,target=GUEST,readonly", with the other names that these keys have. */
+static int set_mount(void *arg, const char *value, struct err *err)
+{
+	char *copy = strdup(value), *rest = NULL, *word, *host = NULL, *guest = NULL, *share = NULL;
+	bool bind = false, read_only = false;
+	int ret = 0;
+
+	for (word = copy ? strtok_r(copy, ",", &rest) : NULL; word && ret == 0;
+	     word = strtok_r(NULL, ",", &rest)) {
+		if (strcmp(word, "type=bind") == 0)
+			bind = true;
+		else if (strncmp(word, "source=", 7) == 0 || strncmp(word, "src=", 4) == 0)
+			host = strchr(word, '=') + 1;
+		else if (strncmp(word, "target=", 7) == 0 || strncmp(word, "dst=", 4) == 0 ||
+			 strncmp(word, "destination=", 12) == 0)
+			guest = strchr(word, '=') + 1;
+		else if (strcmp(word, "readonly") == 0 || strcmp(word, "ro") == 0)
+			read_only = true;
+		else
+			ret = err_set(err, EINVAL, "'%.60s' has no counterpart: see --share", word);
+	}
+	if (ret == 0 && (!bind || !host || !guest))
+		ret = err_set(err, EINVAL, "'%.200s': type=bind, a source and a target are needed",
+			      value);
+	if (ret == 0 && asprintf(&share, "%s:%s%s", host, guest, read_only ? ":ro" : "") < 0)
+		ret = err_set(err, ENOMEM, "out of memory");
+	if (ret == 0)
+		ret = policy_add_share(arg, share, err);
+	free(share);
+	free(copy);
+	return ret;
+}
+
 static const struct option_entry share_entries[] = {
 	{"share", 0, OPTION_CALL, "HOST:GUEST",
 	 "share directory HOST as GUEST; :ro, :uid=N, :gid=N, :owner=host and :cache=HOW may "
@@ -141,6 +175,9 @@ static const struct option_entry share_entries[] = {
 	 "option adds, which allows everything in the share (with `:ro`: reading). May be given "
 	 "several times.",
 	 .set = set_share},
+	{"volume", 'v', OPTION_CALL, "HOST:GUEST", "the same as --share", .set = set_share},
+	{"mount", 0, OPTION_CALL, "type=bind,source=HOST,target=GUEST[,readonly]",
+	 "the same, in words", .set = set_mount},
 };
 
 const struct option_table share_option_table = {"Shares", share_entries, ARRAY_SIZE(share_entries)};

@@ -237,6 +237,11 @@ static bool is_served(const struct root_config *config)
 	return config->directory[0] || config->host;
 }
 
+bool root_is_builtin(const struct root_config *config)
+{
+	return !config->image[0] && !config->cached.hex[0] && !is_served(config);
+}
+
 int root_open(struct root *root, const struct root_config *config, struct err *err)
 {
 	int ret = 0;

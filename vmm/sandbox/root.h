@@ -68,6 +68,9 @@ int root_open(struct root *root, const struct root_config *config, struct err *e
  */
 int root_open_again(struct root *root, const struct root_config *config, struct err *err);
 
+/* Whether it is the initramfs, perhaps with a disk for writes: its programs are busybox's. */
+bool root_is_builtin(const struct root_config *config);
+
 /* The share to serve; its host path is written into path. Only if root->served. */
 void root_share(const struct root_config *config, char path[PATH_MAX],
 		struct files_share_config *share);
