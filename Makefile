@@ -92,7 +92,7 @@ help:
 	@echo "make bench     'cordon bench', with counts in the lab; make bench-limits: counts that grew"
 	@echo "make deb       a Debian package, build/cordon_$(VERSION)_amd64.deb; make check-deb tests it in a new Debian 12"
 	@echo "make check-reproducible   build twice in different directories, compare (KERNEL=yes: the kernel too)"
-	@echo "make install   into PREFIX ($(PREFIX)); make clean removes build/"
+	@echo "make install   into PREFIX ($(PREFIX)); make uninstall takes it back; make clean removes build/"
 
 deps:
 	@$(if $(filter no,$(DEPS)),:,scripts/deps.sh all)
@@ -321,7 +321,8 @@ compdb: $(BUILD)/gen/presets.inc
 format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
 
-demo: deps
+demo:
+	@$(if $(filter no,$(DEPS)),:,scripts/deps.sh build)
 	@$(MAKE) --no-print-directory all
 	@scripts/demo.sh
 
@@ -335,23 +336,30 @@ bench-limits: deps
 bench: all
 	@$(BUILD)/cordon bench --lab
 
+INTO = $(DESTDIR)$(PREFIX)
+
 install: all
-	install -D -m 755 $(BUILD)/cordon $(DESTDIR)$(PREFIX)/bin/cordon
-	install -D -m 444 $(BUILD)/guest/vmlinux $(DESTDIR)$(PREFIX)/lib/cordon/vmlinux
-	install -D -m 444 $(BUILD)/guest/initramfs $(DESTDIR)$(PREFIX)/lib/cordon/initramfs
+	install -D -m 755 $(BUILD)/cordon "$(INTO)/bin/cordon"
+	install -D -m 444 $(BUILD)/guest/vmlinux "$(INTO)/lib/cordon/vmlinux"
+	install -D -m 444 $(BUILD)/guest/initramfs "$(INTO)/lib/cordon/initramfs"
 	for file in $(BENCH_PYTHON); do \
-		install -D -m 644 $$file $(DESTDIR)$(PREFIX)/lib/cordon/bench/python/$${file#bench/} || exit 1; \
+		install -D -m 644 $$file "$(INTO)/lib/cordon/bench/python/$${file#bench/}" || exit 1; \
 	done
-	install -m 755 $(BENCH_BIN) $(DESTDIR)$(PREFIX)/lib/cordon/bench
-	install -d $(DESTDIR)$(PREFIX)/share/cordon/policies
-	install -m 644 $(BUILD)/gen/policies/*.policy $(DESTDIR)$(PREFIX)/share/cordon/policies
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 644 $(MAN)/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 $(MAN)/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -D -m 644 share/completions/cordon.bash \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/cordon
-	install -D -m 644 share/completions/_cordon \
-		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_cordon
+	install -m 755 $(BENCH_BIN) "$(INTO)/lib/cordon/bench"
+	install -d "$(INTO)/share/cordon/policies"
+	install -m 644 $(BUILD)/gen/policies/*.policy "$(INTO)/share/cordon/policies"
+	install -d "$(INTO)/share/man/man1" "$(INTO)/share/man/man5"
+	install -m 644 $(MAN)/*.1 "$(INTO)/share/man/man1"
+	install -m 644 $(MAN)/*.5 "$(INTO)/share/man/man5"
+	install -D -m 644 share/completions/cordon.bash "$(INTO)/share/bash-completion/completions/cordon"
+	install -D -m 644 share/completions/_cordon "$(INTO)/share/zsh/site-functions/_cordon"
+
+# What `install` has put there; caches and records of users stay.
+uninstall:
+	rm -f "$(INTO)/bin/cordon" "$(INTO)/share/man/man1/cordon.1" "$(INTO)/share/man/man1"/cordon-*.1 \
+		"$(INTO)/share/man/man5"/cordon-*.5 "$(INTO)/share/bash-completion/completions/cordon" \
+		"$(INTO)/share/zsh/site-functions/_cordon"
+	rm -rf "$(INTO)/lib/cordon" "$(INTO)/share/cordon"
 
 clean:
 	rm -rf build

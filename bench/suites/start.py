@@ -128,7 +128,7 @@ def restore_group(bench):
         def prepare(b, size=size, path=path):
             make_template(b)
             b.run_cordon("start", *([] if size == 256 else ["--memory", f"{size}M"]), "saved", timeout=600)
-            b.run_cordon("snapshot", "saved", path)
+            b.run_cordon("snapshot", "--force", "saved", path)
             b.run_cordon("kill", "saved")
 
         def sample(b, row=row, path=path):

@@ -238,12 +238,13 @@ def test_kill_9_while_saving():
     # kernel), or if the kill hits the last moment.
     with sandbox("box"):
         call("snapshot", "box", work("snap")).expect(0)
+        call("snapshot", "box", work("snap")).expect_error("snap exists", "--force")
     with open(work("snap"), "rb") as file:
         old = file.read()
     for i in range(8):
         call("start", "box").expect(0)
         pid = ps()["box"]["pid"]
-        saving = Process("snapshot", "box", work("snap"))
+        saving = Process("snapshot", "--force", "box", work("snap"))
         time.sleep(0.01 * i * cordon.TIME_SCALE)
         try:
             os.kill(pid, signal.SIGKILL)
@@ -274,7 +275,7 @@ def test_disk_full_while_saving():
         call("snapshot", "box", os.path.join(small, "snap")).expect_error("No space left")
         assert os.listdir(f"/proc/{pid}/root{small}") == []
         call("snapshot", "box", work("none/snap")).expect_error("none/snap")
-        call("snapshot", "box", small).expect_error("small")        # a directory
+        call("snapshot", "--force", "box", small).expect_error("small")        # a directory
         execute("box", "echo", "fine").expect(0, b"fine\n")
         call("snapshot", "box", work("snap")).expect(0)
     finally:

@@ -175,7 +175,7 @@ def test_a_queue_for_each_processor():
     try:
         call("start", one, *two).expect(0)
         written = call("exec", one, "--", "sh", "-c", write + "md5sum </file").expect(0)
-        call("snapshot", one, snapshot).expect(0)
+        call("snapshot", "--force", one, snapshot).expect(0)
         call("restore", snapshot, other).expect(0)
         call("exec", other, "--", "md5sum", "/file").expect(0, written.stdout.replace(b"-\n", b"/file\n"))
         call("exec", other, "--", "sh", "-c", write + "stat -c %s /file").expect(0, b"1048576\n")
@@ -205,7 +205,7 @@ def test_snapshots_take_their_disks_along():
     try:
         call("start", box, "--rootfs", image + ":cow").expect(0)
         call("exec", box, "--", "sh", "-c", "echo kept >/kept; sync").expect(0)
-        call("snapshot", box, file).expect(0)
+        call("snapshot", "--force", box, file).expect(0)
         call("exec", box, "--", "sh", "-c", "echo later >/kept; sync").expect(0)
         call("kill", box).expect(0)
         # The user says which image it is, not the snapshot file.
@@ -243,7 +243,7 @@ def test_the_policy_limits_disks():
         call("policy", "set", box, small).expect_error("16M of disk", "allows 8M")
         call("policy", "set", box, large).expect(0)
         call("exec", box, "--", "sh", "-c", "echo kept >/kept; sync").expect(0)
-        call("snapshot", box, file).expect(0)
+        call("snapshot", "--force", box, file).expect(0)
         call("restore", "--policy", small, file, other).expect_error("16M of disk", "allows 8M")
         call("restore", "--policy", large, file, other).expect(0)
         call("exec", other, "--", "cat", "/kept").expect(0, b"kept\n")
@@ -274,7 +274,7 @@ def test_a_snapshot_under_block_traffic():
         call("exec", box, "--", "sh", "-c", "echo first >/first; sync").expect(0)
         load = cordon.Process("exec", box, "--", "sh", "-c", loop)
         load.wait_output(b"2\n")
-        call("snapshot", box, file).expect(0)
+        call("snapshot", "--force", box, file).expect(0)
         # The original goes on,
         seen = len(load.output["stdout"])
         wait_until(lambda: len(load.output["stdout"]) > seen + 2, "more writes", 120)

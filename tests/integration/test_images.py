@@ -121,7 +121,7 @@ def test_a_served_root_goes_on_in_copies():
         call("kill", "again")
     # A snapshot without such a root file system accepts none.
     with sandbox("plain"):
-        call("snapshot", "plain", "snap", cwd=work("")).expect(0)
+        call("snapshot", "--force", "plain", "snap", cwd=work("")).expect(0)
     call("restore", "--rootfs", path + ".moved", "snap", "again", cwd=work("")).expect_error("leave out --rootfs")
 
 
@@ -173,7 +173,7 @@ def test_a_copy_of_an_image_is_as_its_image_says():
             call("kill", "again")
         # A snapshot without such a root file system accepts none.
         with sandbox("plain"):
-            call("snapshot", "plain", "snap", cwd=work("")).expect(0)
+            call("snapshot", "--force", "plain", "snap", cwd=work("")).expect(0)
         call("restore", "--rootfs", path, "snap", "again", cwd=work("")).expect_error("leave out --rootfs")
 
 

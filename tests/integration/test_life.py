@@ -209,7 +209,7 @@ def test_a_start_that_is_given_up():
     execute("box", "true").expect_error("still starting")
     for verb in ("pause", "resume"):
         call(verb, "box").expect_error("still starting")
-    call("snapshot", "box", cordon.scratch("x")).expect_error("still starting")
+    call("snapshot", "--force", "box", cordon.scratch("x")).expect_error("still starting")
     call("start", "box").expect_error("box", "is running already")
     starter.signal(signal.SIGKILL)
     starter.wait()

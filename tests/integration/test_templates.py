@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Templates: runs that need none, concurrent first runs, caches and files that are damaged."""
+import json
 import os
 import shutil
 
@@ -16,7 +17,7 @@ def cache(name):
 
 def templates(env):
     directory = os.path.join(env["XDG_CACHE_HOME"], "cordon", "templates")
-    return sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    return sorted(name for name in os.listdir(directory) if name.endswith(".template")) if os.path.isdir(directory) else []
 
 
 def test_default_options_need_no_template_of_their_own():
@@ -47,6 +48,17 @@ def test_a_template_has_nothing_of_its_first_sandbox():
         call("kill", "again", env=env)
 
 
+@cordon.limit(600)
+def test_a_template_made_ahead():
+    env = cache("ahead")
+    call("template", "make", "-m", "128M", env=env).expect(0, b"128M 1 made\n", b"")
+    call("template", "make", "-m", "128M", env=env).expect(0, b"128M 1 exists\n", b"")
+    run("true", options=["-m", "128M"], env=env).expect(0)
+    assert len(templates(env)) == 1, templates(env)
+    call("template", "make", "-m", "1M", env=env).expect_error("memory", "64M")
+    call("template", "make", "-c", "9", env=env).expect_error("cpus")
+
+
 def own_kernel(name):
     path = work(name)
     shutil.copy(cordon.VMLINUX, path)
@@ -69,17 +81,30 @@ def test_two_first_runs_at_once_then_a_rebuilt_kernel():
         pass
     warm = run("echo", "warm", options=["--verbose", *options], env=env).expect(0, b"warm\n")
     assert b"template written" not in warm.stderr, repr(warm)
-    os.utime(kernel, (1, 1))                        # "rebuilt"
+    # Installed again it is the same kernel; rebuilt, it is another.
+    shutil.copy(cordon.VMLINUX, kernel + ".new")
+    os.rename(kernel + ".new", kernel)
+    again = run("echo", "again", options=["--verbose", *options], env=env).expect(0, b"again\n")
+    assert b"template written" not in again.stderr, repr(again)
+    with open(kernel, "ab") as file:
+        file.write(b"\0")
     cold = run("echo", "new", options=["--verbose", *options], env=env).expect(0, b"new\n")
     assert b"template written" in cold.stderr, repr(cold)
     assert len(templates(env)) == 2, templates(env)
-    assert call("template", "ls", env=env).expect(0).stdout.count(b"\n") == 3
+    listed = call("template", "ls", env=env).expect(0).stdout
+    assert listed.count(b"\n") == 3 and listed.count(b" 256M    1  ") == 2 and b"stale" not in listed, listed
     # rm takes the beginning of a name; prune removes the rest.
     name = templates(env)[0]
     call("template", "rm", name[:6], env=env).expect(0)
     assert name not in templates(env)
     call("template", "rm", "nothing", env=env).expect_error("nothing")
+    with open(os.path.join(directory, "0" * 16 + ".template"), "wb"):
+        pass
+    items = json.loads(call("template", "ls", "--json", env=env).expect(0).stdout)
+    assert [item["stale"] for item in items] == [False, True] and items[0]["cpus"] == 1, items
     call("template", "prune", env=env).expect(0, b"1 removed\n", b"")
+    assert templates(env) == [items[0]["name"]]
+    call("template", "prune", "--all", env=env).expect(0, b"1 removed\n", b"")
     assert templates(env) == []
 
 

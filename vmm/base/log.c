@@ -110,6 +110,17 @@ void log_debug(const char *fmt, ...)
 	LOG_BODY(LOG_LEVEL_DEBUG, "debug: ");
 }
 
+void log_progress(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!log_enabled(LOG_LEVEL_WARNING) || !isatty(STDERR_FILENO))
+		return;
+	va_start(ap, fmt);
+	log_line(LOG_LEVEL_INFO, "", fmt, ap);
+	va_end(ap);
+}
+
 /* Whether this line may be shown; *dropped: the lines dropped since the last one shown. */
 static bool guest_rate_take(unsigned long *dropped)
 {

@@ -2,9 +2,9 @@
 /*
  * Logging to stderr, one line a message: "cordon: text".
  *
- * error: the operation failed. warning: odd but survivable. info: shown with --verbose, debug when it is given twice.
- * Messages that a guest can cause go through log_guest(), which is rate limited, so that a guest
- * cannot fill a disk or a terminal.
+ * error: the operation failed. warning: odd but survivable. info: shown with --verbose, debug when
+ * it is given twice. Messages that a guest can cause go through log_guest(), which is rate limited,
+ * so that a guest cannot fill a disk or a terminal.
  *
  * A slow reader of stderr cannot stall the monitor: a line that the reader does not take is dropped
  * (an error after a wait of one second). Control characters are escaped (vmm/base/text.h).
@@ -24,6 +24,12 @@ void log_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Says on a terminal what takes a while, unless warnings are off. Without a terminal there is
+ * nothing to see: output of scripts stays as it is.
+ */
+void log_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /*
  * A warning that the guest caused, shown at info level: at most 10 a second in the whole process.

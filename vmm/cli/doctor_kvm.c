@@ -56,10 +56,15 @@ static void check_device(struct doctor *doctor)
 	}
 	check->verdict = DOCTOR_FAIL;
 	doctor_text(check->found, KVM_DEVICE " does not open: permission denied (%s)", owner);
-	doctor_text(check->advice,
-		    "join the group that owns it: sudo usermod -aG kvm $USER, then log in again "
-		    "(if the group is root: sudo chgrp kvm " KVM_DEVICE
-		    " && sudo chmod 660 " KVM_DEVICE ")");
+	if (getgrnam("kvm"))
+		doctor_text(check->advice,
+			    "join the group that owns it: sudo usermod -aG kvm $USER, then log in "
+			    "again (if the group is root: sudo chgrp kvm " KVM_DEVICE
+			    " && sudo chmod 660 " KVM_DEVICE ")");
+	else
+		doctor_text(check->advice, "until the next start of this host: sudo setfacl -m "
+					   "u:$USER:rw " KVM_DEVICE
+					   "; for good: docs/hosts.md");
 }
 
 static void check_version(struct doctor *doctor)

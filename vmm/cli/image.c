@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/print.h"
@@ -107,8 +108,7 @@ static int build(int argc, char **argv, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	if (isatty(STDERR_FILENO))
-		text_line(stderr, "cordon: unpacking %s", argv[1]);
+	log_progress("unpacking %s", argv[1]);
 	ret = image_build(argv[1], options.ref, options.tag, &id, err);
 	if (ret < 0)
 		return ret;
@@ -127,8 +127,7 @@ static int convert(int argc, char **argv, struct err *err)
 
 	if (ret < 0)
 		return ret;
-	if (isatty(STDERR_FILENO))
-		text_line(stderr, "cordon: converting %s", argv[1]);
+	log_progress("converting %s", argv[1]);
 	ret = image_convert(argv[1], options.ref, argv[2], &id, err);
 	if (ret < 0)
 		return ret;

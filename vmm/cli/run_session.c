@@ -320,7 +320,7 @@ static void set_config(struct run *run)
 				.uid = options->command.uid,
 				.gid = options->command.gid,
 			},
-		.kind = "run",
+		.kind = options->kind ? options->kind : "run",
 		.name = run->name,
 		.lock_fd = -1,
 		.starter_fd = -1,

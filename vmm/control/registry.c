@@ -56,16 +56,27 @@ int registry_check_name(const char *name, struct err *err)
 
 /* --- the registry's directory ----------------------------------------------------------------- */
 
+/*
+ * Login shells have XDG_RUNTIME_DIR set to the directory of the user's session, which cron and
+ * services do not know of: the same directory is taken for both.
+ */
 void registry_root(char path[PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	unsigned user = geteuid();
+	char session[32];
 
-	if (runtime && runtime[0] == '/' && strlen(runtime) < PATH_MAX - 128)
+	snprintf(session, sizeof(session), "/run/user/%u", user);
+	if (!runtime || runtime[0] != '/' || strlen(runtime) >= PATH_MAX - 128)
+		runtime = user != 0 && access(session, W_OK | X_OK) == 0 ? session : NULL;
+	else if (user == 0 && strcmp(runtime, session) == 0)
+		runtime = NULL;
+	if (runtime)
 		snprintf(path, PATH_MAX, "%s/cordon", runtime);
-	else if (geteuid() == 0)
+	else if (user == 0)
 		snprintf(path, PATH_MAX, "/run/cordon");
 	else
-		snprintf(path, PATH_MAX, "/tmp/cordon-%u", (unsigned)geteuid());
+		snprintf(path, PATH_MAX, "/tmp/cordon-%u", user);
 }
 
 static int find_root(char path[PATH_MAX], struct err *err)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The running sandboxes of a user: a directory each in $XDG_RUNTIME_DIR/cordon (/run/cordon for
- * host root, else /tmp/cordon-UID), accessible only to its owner. A sandbox's record
+ * The running sandboxes of a user: a directory each in $XDG_RUNTIME_DIR/cordon, accessible only to
+ * its owner. If the variable is unset or is /run/user/0: in /run/cordon for host root, else in
+ * /run/user/UID/cordon, or in /tmp/cordon-UID where the user has no session. A sandbox's record
  * (vmm/control/record.h) outlives it; this directory does not. It has two files:
  *
  *  - lock: locked (flock) by the monitor as long as it lives; contains its process id

@@ -84,6 +84,8 @@ static int set_cpus(void *arg, const char *value, struct err *err)
 			       &((struct sandbox_options *)arg)->cpu_millis, err);
 }
 
+#define SIZE_ENTRIES_OF_TEMPLATES 2
+
 static const struct option_entry size_entries[] = {
 	{"memory", 'm', OPTION_BYTES, "SIZE", "guest memory, at least 64M (default: 256M)",
 	 "SIZE is rounded down to a multiple of 2 MiB.",
@@ -112,6 +114,9 @@ static const struct option_entry size_entries[] = {
 
 const struct option_table size_option_table = {"Size and speed", size_entries,
 					       ARRAY_SIZE(size_entries)};
+
+const struct option_table template_size_table = {"Options of make", size_entries,
+						 SIZE_ENTRIES_OF_TEMPLATES};
 
 static const struct option_entry guest_entries[] = {
 	{"console", 0, OPTION_FLAG, NULL,

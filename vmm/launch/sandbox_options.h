@@ -31,6 +31,9 @@ struct sandbox_options {
  */
 extern const struct option_table root_option_table, size_option_table, guest_option_table;
 
+/* Memory and processors alone: what a template is made for. */
+extern const struct option_table template_size_table;
+
 /* Sets the defaults. */
 void sandbox_options_init(struct sandbox_options *options);
 

@@ -266,6 +266,10 @@ static int create_machine(struct sandbox *sandbox, struct loop *loop, struct err
 		return ret;
 	sandbox->restored = sandbox->machine.restored;
 	sandbox->template_due = !sandbox->restored && sandbox->template.path[0];
+	if (sandbox->template_due)
+		log_progress("booting a guest of this size once: later starts go on from there");
+	else if (!sandbox->restored)
+		log_progress("booting the guest");
 	return 0;
 }
 

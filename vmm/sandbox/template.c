@@ -9,13 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/directory.h"
+#include "vmm/image/file_digest.h"
 #include "vmm/machine/agent_link.h"
 #include "vmm/machine/snapshot_format.h"
 #include "vmm/sandbox/shares.h"
@@ -52,24 +52,21 @@ __attribute__((format(printf, 3, 4))) static void add(struct template *template,
 	*used += n > 0 ? (size_t)n : 0;
 }
 
-/* Path, inode, size and time of change identify a file: reading it would take longer. */
+/* The contents count: a file that was installed again needs no other template. */
 static int add_file(struct template *template, size_t *used, const char *what, const char *path,
-		    struct err *err)
+		    const char *directory, struct err *err)
 {
-	char real[PATH_MAX];
-	struct stat status;
+	struct digest digest;
+	int ret;
 
 	if (!path) {
 		add(template, used, "%s none\n", what);
 		return 0;
 	}
-	if (!realpath(path, real) || stat(real, &status) < 0)
-		return err_sys(err, "%s", path);
-	add(template, used, "%s %s %llu %llu %llu %lld.%09ld\n", what, real,
-	    (unsigned long long)status.st_dev, (unsigned long long)status.st_ino,
-	    (unsigned long long)status.st_size, (long long)status.st_mtim.tv_sec,
-	    status.st_mtim.tv_nsec);
-	return 0;
+	ret = file_digest(&digest, path, directory, err);
+	if (ret == 0)
+		add(template, used, "%s sha256:%s\n", what, digest.hex);
+	return ret;
 }
 
 /*
@@ -85,31 +82,36 @@ static void read_boot_id(char id[BOOT_ID_BYTES + 1])
 	id[n > 0 ? n : 0] = '\0';
 }
 
+/* The part of the key that this program has in common with all templates that it can use. */
+static int begin_key(struct template *template, size_t *used, const char *directory,
+		     struct err *err)
+{
+	char boot[BOOT_ID_BYTES + 1];
+
+	read_boot_id(boot);
+	add(template, used, "cordon %s format %d\nboot %s\n", CORDON_VERSION, SNAPSHOT_VERSION,
+	    boot);
+	return add_file(template, used, "program", "/proc/self/exe", directory, err);
+}
+
 int template_find(struct template *template, const struct machine_config *config, struct err *err)
 {
-	struct utsname host;
-	char boot[BOOT_ID_BYTES + 1];
+	const char *append = config->cmdline_append ? config->cmdline_append : "";
 	size_t used = 0;
-	int ret;
+	int ret = find_directory(template->path, err);
 
-	uname(&host);
-	add(template, &used, "cordon %s format %d\n", CORDON_VERSION, SNAPSHOT_VERSION);
-	ret = add_file(template, &used, "program", "/proc/self/exe", err);
 	if (ret == 0)
-		ret = add_file(template, &used, "kernel", config->kernel, err);
+		ret = begin_key(template, &used, template->path, err);
 	if (ret == 0)
-		ret = add_file(template, &used, "initrd", config->initrd, err);
-	read_boot_id(boot);
-	add(template, &used, "boot %s\n", boot);
-	add(template, &used, "memory %llu\ncpus %u\nqueues %u %u\nhost %s %s %s\ncmdline %s\n",
+		ret = add_file(template, &used, "kernel", config->kernel, template->path, err);
+	if (ret == 0)
+		ret = add_file(template, &used, "initrd", config->initrd, template->path, err);
+	add(template, &used, "memory %llu\ncpus %u\nqueues %u %u\ncmdline %s\n",
 	    (unsigned long long)config->memory, config->cpus,
 	    config->queues.disk ? config->queues.disk : 1,
-	    config->queues.net ? config->queues.net : 1, host.nodename, host.release, host.version,
-	    config->cmdline_append ? config->cmdline_append : "");
+	    config->queues.net ? config->queues.net : 1, append);
 	if (ret == 0 && used >= sizeof(template->key))
 		ret = err_set(err, E2BIG, "what the template is made from is too long to note");
-	if (ret == 0)
-		ret = find_directory(template->path, err);
 	if (ret < 0)
 		return ret;
 	/* Two checksums make the file's name; template_open() compares the whole key. */
@@ -245,6 +247,41 @@ static bool read_entry(int directory, const char *name, struct template_entry *e
 	return true;
 }
 
+/* What the file says of itself; one that cannot be read is stale. */
+static void describe(const char *directory, const struct template *current,
+		     struct template_entry *entry)
+{
+	const struct snapshot_owner owner = {.section = sections,
+					     .section_count = ARRAY_SIZE(sections)};
+	struct snapshot snapshot;
+	char path[PATH_MAX];
+	struct err why;
+
+	entry->stale = true;
+	if (snprintf(path, sizeof(path), "%s/%s", directory, entry->name) >= (int)sizeof(path) ||
+	    snapshot_open(&snapshot, path, &owner, &why) < 0)
+		return;
+	entry->memory = snapshot.memory;
+	entry->cpus = snapshot.cpus;
+	sscanf(snapshot.key, "cordon %31s", entry->version);
+	entry->stale = strncmp(snapshot.key, current->key, strlen(current->key)) != 0;
+	snapshot_close(&snapshot);
+}
+
+int template_describe(struct template_entry *entries, int count, struct err *err)
+{
+	struct template current = {.key = ""};
+	char directory[PATH_MAX];
+	size_t used = 0;
+	int i, ret = find_directory(directory, err);
+
+	if (ret == 0)
+		ret = begin_key(&current, &used, directory, err);
+	for (i = 0; ret == 0 && i < count; i++)
+		describe(directory, &current, &entries[i]);
+	return ret;
+}
+
 int template_list(struct template_entry **entries, struct err *err)
 {
 	struct template_entry *list;
@@ -270,6 +307,27 @@ int template_list(struct template_entry **entries, struct err *err)
 	qsort(list, (size_t)count, sizeof(*list), by_use);
 	*entries = list;
 	return count;
+}
+
+int template_remove_stale(struct err *err)
+{
+	struct template_entry *entries;
+	int i, removed = 0, count = template_list(&entries, err), ret;
+	char directory[PATH_MAX];
+
+	if (count < 0)
+		return count;
+	if (find_directory(directory, err) == 0)
+		snapshot_sweep(directory, TEMPLATE_SUFFIX);
+	ret = template_describe(entries, count, err);
+	for (i = 0; ret >= 0 && i < count; i++) {
+		if (!entries[i].stale)
+			continue;
+		ret = template_remove(entries[i].name, err);
+		removed += ret > 0 ? ret : 0;
+	}
+	free(entries);
+	return ret < 0 ? ret : removed;
 }
 
 int template_remove(const char *name, struct err *err)

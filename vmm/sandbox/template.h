@@ -2,9 +2,10 @@
 /*
  * Templates: snapshots of machines whose agent has just become ready, in the user's cache.
  *
- * What a template was made from identifies it: kernel, initramfs, program, memory, processors,
- * command line, host. That text, the key, is in the file too and is compared in full. The directory
- * is $XDG_CACHE_HOME/cordon/templates or ~/.cache/cordon/templates, for its owner alone (0700).
+ * What a template was made from identifies it: version, boot of the host, digests of program,
+ * kernel and initramfs, memory, processors, queues, command line. That text, the key, is in the
+ * file too and is compared in full. The directory is $XDG_CACHE_HOME/cordon/templates or
+ * ~/.cache/cordon/templates, for its owner alone (0700).
  */
 #ifndef CORDON_SANDBOX_TEMPLATE_H
 #define CORDON_SANDBOX_TEMPLATE_H
@@ -58,10 +59,21 @@ struct template_entry {
 	char name[64];	/* of the file */
 	uint64_t bytes; /* on the disk */
 	time_t used;	/* when a sandbox was last made from it */
+	/* From template_describe(): */
+	uint64_t memory; /* 0: the file cannot be read */
+	uint32_t cpus;
+	char version[32];
+	bool stale; /* of another program, version or boot of the host: no start uses it any more */
 };
 
 /* Lists the cache; *entries is malloc()ed. Returns the number or -errno with a message. */
 int template_list(struct template_entry **entries, struct err *err);
+
+/* Reads what the entries say of themselves. 0 or -errno with a message. */
+int template_describe(struct template_entry *entries, int count, struct err *err);
+
+/* Removes the stale ones. Returns how many, or -errno with a message. */
+int template_remove_stale(struct err *err);
 
 /*
  * Removes the templates whose names begin with name, or all if it is NULL. Returns how many, or
