@@ -3,6 +3,7 @@
  * server. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,14 @@ static void fill_standard_descriptors(void)
 			open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+/* Of a pipe, as with `| head`: other programs then end by SIGPIPE, without a word. */
+static bool reader_is_gone(void)
+{
+	struct pollfd output = {.fd = STDOUT_FILENO};
+
+	return poll(&output, 1, 0) == 1 && (output.revents & POLLERR);
+}
+
 static bool is_packet_socket(int fd)
 {
 	int type = 0;
@@ -55,7 +64,7 @@ static bool is_file_server(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int status;
+	int status, error;
 
 	version_revision = cordon_revision;
 	if (is_relay(argc, argv))
@@ -71,9 +80,11 @@ int main(int argc, char **argv)
 		return EXIT_CORDON;
 	}
 	status = verbs_main(argc - 1, argv + 1);
-	if (fflush(stdout) != 0 && status == 0) {
-		log_error("stdout: %s", strerror(errno));
-		status = EXIT_CORDON;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+		error = errno;
+		status = reader_is_gone() ? EXIT_SIGNAL_BASE + SIGPIPE : EXIT_CORDON;
+		if (status == EXIT_CORDON)
+			log_error("stdout: %s", strerror(error));
 	}
 	return status;
 }

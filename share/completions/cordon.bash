@@ -21,7 +21,7 @@ _cordon_options() {
 	cordon help "$1" 2>/dev/null | sed -n 's/^  \(-.,\|   \) \(--[a-z-]*\).*/\2/p' | sort -u
 }
 
-# Behind --share: HOST, a directory; behind HOST:GUEST: the options. What bash replaces is only the last word of
+# Behind --share, --volume or -v: HOST, a directory; behind HOST:GUEST: the options. What bash replaces is only the last word of
 # HOST:GUEST:OPTION, as ':' and '=' divide words (COMP_WORDBREAKS).
 _cordon_share() {
 	local share=$1 word=${COMP_WORDS[COMP_CWORD]} option
@@ -56,7 +56,7 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -W "$(cordon policy presets 2>/dev/null)" -- "$word"; compgen -f -- "$word")
 		return
 	fi
-	if [ "${COMP_WORDS[COMP_CWORD-1]}" = --net ]; then
+	if [[ ${COMP_WORDS[COMP_CWORD-1]} =~ ^--net(work)?$ ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "none user tap=" -- "$word")
 		return
 	fi
@@ -64,8 +64,8 @@ _cordon() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 	fi
-	if [[ $line =~ [[:space:]]--share[[:space:]]+([^[:space:]]*)$ ]]; then
-		_cordon_share "${BASH_REMATCH[1]}"
+	if [[ $line =~ [[:space:]](--share|--volume|-v)[[:space:]]+([^[:space:]]*)$ ]]; then
+		_cordon_share "${BASH_REMATCH[2]}"
 		return
 	fi
 	# After "--" comes a command of the sandbox, whose options are unknown here.
@@ -94,7 +94,7 @@ _cordon() {
 		esac ;;
 	audit | why) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_ended)" -- "$word"; compgen -f -- "$word") ;;
 	logs | wait | rm) mapfile -t COMPREPLY < <(compgen -W "$(_cordon_ended)" -- "$word") ;;
-	template) mapfile -t COMPREPLY < <(compgen -W "ls rm prune" -- "$word") ;;
+	template) mapfile -t COMPREPLY < <(compgen -W "ls make rm prune" -- "$word") ;;
 	attach | exec | top | stats | publish | unpublish | ports | ask | pause | resume | fork | stop | kill)
 		mapfile -t COMPREPLY < <(compgen -W "$(_cordon_names)" -- "$word") ;;
 	snapshot)

@@ -123,8 +123,14 @@ def test_exec_detached():
         wait_until(lambda: call("logs", "box", str(number)).stdout == b"out\n", "the first output")
         jobs = ps()["box"]["jobs"]
         assert [(job["job"], job["detached"]) for job in jobs] == [(number, True)], jobs
+        assert call("ps", "-q").expect(0).stdout == b"box\n"
+        assert call("ps", "--format", "{{.Name}} is {{.STATE}}, {{.jobs}} job").expect(0).stdout == b"box is running, 1 job\n"
+        following = cordon.Process("logs", "-f", "box", str(number))
+        following.wait_output(b"out\n")
         execute("box", "sh", "-c", "echo > /tmp/go").expect(0)
         wait_until(lambda: ps()["box"]["ended"], "its end")
+        following.wait().expect(0, b"out\nlater\n", b"err\n")
+        call("logs", "--tail", "1", "box", str(number)).expect(0, b"later\n", b"err\n")
         assert ps()["box"]["ended"][0]["status"] == 9
         call("logs", "box", str(number)).expect(0, b"out\nlater\n", b"err\n")
         call("logs", "box", "77").expect_error("77")

@@ -168,3 +168,19 @@ def test_good_twin():
     """The positive twin: the forged kernel that the bad ones are made from loads and runs; it powers off."""
     result = run("true", options=["--kernel", forge.kernel(forge.POWER_OFF), "--memory", "64M"])
     result.expect_error("the guest switched itself off")
+
+
+def test_messages_say_what_to_do():
+    call("run", "--audit", "/nope-a/log", "--", "true").expect_error("/nope-a/log", "directory does not exist")
+    call("run", "-v", "/tmp:/", "--", "true").expect_error("/ cannot be the mount point of a share", "/work")
+    call("policy", "add", "workspace", "file", "read", "/x").expect_error("preset", "include workspace")
+
+
+def test_a_reader_that_ends_and_a_closed_output():
+    """As with other programs: `| head` is no error, a closed output is one."""
+    piped = call("-c", f"({cordon.PROGRAM} help run; echo $? >&2) | head -c 1", program="/bin/sh")
+    assert piped.stdout == b"c" and piped.stderr in (b"0\n", b"141\n"), piped
+    call("-c", f"{cordon.PROGRAM} help >&-", program="/bin/sh").expect_error("stdout")
+    call("-c", f"{cordon.PROGRAM} help >/dev/full", program="/bin/sh").expect_error("stdout", "No space")
+    lost = call("-c", f"{cordon.PROGRAM} run -- echo x >&-", program="/bin/sh")
+    assert lost.status != 0 and b"standard output is closed" in lost.stderr, lost

@@ -18,7 +18,7 @@ START_TEST(errors_of_shares_name_line_and_column)
 		{"share x w2", "give an absolute path in the guest"},
 		{"share x /a/../b", "give an absolute path in the guest"},
 		{"share x /proc/1", "the guest itself needs that path"},
-		{"share x /", "the guest itself needs that path"},
+		{"share x /", "cannot be the mount point of a share"},
 		{"share x /x r", "unknown option 'r': did you mean 'ro'?"},
 		{"share x /x uid=-1", "p:3:16: '-1' is not a whole number"},
 		{"share x /x owner=hots",

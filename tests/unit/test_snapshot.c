@@ -127,10 +127,10 @@ START_TEST(other_versions_and_machines_are_refused)
 	expect_forged_refused(&forged, "architecture");
 	forged_snapshot_init(&forged);
 	strcpy(forged.build, "0.0.0-other");
-	expect_forged_refused(&forged, "another version of Cordon");
+	expect_forged_refused(&forged, "written by Cordon 0.0.0-other, and only that version");
 	forged_snapshot_init(&forged);
 	memset(forged.build, 'x', sizeof(forged.build)); /* without its end */
-	expect_forged_refused(&forged, "another version of Cordon");
+	expect_forged_refused(&forged, "written by Cordon xxxxxxxxxxxxxxxx, and");
 }
 END_TEST
 

@@ -108,7 +108,9 @@ void help_print_overview(FILE *to)
 
 	fputs("Usage: cordon VERB [ARGUMENTS]\n\n"
 	      "Runs untrusted code in a disposable virtual machine, for example:\n\n"
-	      "  cordon run -- uname -a\n",
+	      "  cordon run -- uname -a\n"
+	      "  cordon run --rootfs host --share \"$PWD:/work\" -w /work -- make test\n\n"
+	      "Without --rootfs its programs are busybox's; with 'host' they are this host's.\n",
 	      to);
 	for (group = 0; group < VERB_GROUPS; group++) {
 		fprintf(to, "\n%s\n", verb_group_titles[group]);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/quantity.h"
 #include "vmm/base/text.h"
@@ -14,35 +15,146 @@
 #include "vmm/control/client.h"
 #include "vmm/control/record.h"
 
-/* Prints guest output: escaped on a terminal, unchanged elsewhere. */
-static void show(int fd, FILE *to)
+#define FOLLOW_MS	   200 /* how soon new output is looked for */
+#define FOLLOW_PATIENCE_MS 3000
+
+struct logs_options {
+	bool follow;
+	unsigned tail; /* lines; 0: all */
+};
+
+static const struct option_entry entries[] = {
+	{"follow", 'f', OPTION_FLAG, NULL, "go on until the command or the sandbox has ended",
+	 .offset = offsetof(struct logs_options, follow)},
+	{"tail", 'n', OPTION_NUMBER, "N", "only the last N lines that are there now", NULL,
+	 .offset = offsetof(struct logs_options, tail), .low = 1, .high = INT_MAX},
+};
+
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+/* A file that is shown, and how far. */
+struct shown {
+	int fd;
+	FILE *to;
+	off_t at;
+	struct text_stream stream;
+};
+
+static struct shown shown_of(int fd, FILE *to)
 {
-	struct text_stream stream = {.keep = TEXT_LINES};
+	return (struct shown){.fd = fd, .to = to, .stream = {.keep = TEXT_LINES}};
+}
+
+/* Moves to where the last lines begin. */
+static void skip_to_tail(struct shown *shown, unsigned lines)
+{
+	char chunk[TEXT_STREAM_CHUNK];
+	off_t size = lseek(shown->fd, 0, SEEK_END), at = size;
+	ssize_t n, i;
+
+	while (lines > 0 && at > 0) {
+		n = at < (off_t)sizeof(chunk) ? (ssize_t)at : (ssize_t)sizeof(chunk);
+		if (pread(shown->fd, chunk, (size_t)n, at - n) != n)
+			return;
+		for (i = n - 1; i >= 0; i--) {
+			/* The newline at the very end ends the last line, and begins none. */
+			if (chunk[i] != '\n' || at - n + i + 1 == size || --lines > 0)
+				continue;
+			shown->at = at - n + i + 1;
+			return;
+		}
+		at -= n;
+	}
+}
+
+/* Prints what is new of a guest's output: escaped on a terminal, unchanged elsewhere. */
+static void show_more(struct shown *shown)
+{
 	char text[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)], chunk[TEXT_STREAM_CHUNK];
-	bool terminal = isatty(fileno(to));
+	bool terminal = isatty(fileno(shown->to));
 	size_t made;
-	off_t at = 0;
 	ssize_t n, i, kept;
 
-	while ((n = pread(fd, chunk, sizeof(chunk), at)) > 0) {
-		at += n;
+	while ((n = pread(shown->fd, chunk, sizeof(chunk), shown->at)) > 0) {
+		shown->at += n;
 		if (!terminal) {
-			fwrite(chunk, 1, (size_t)n, to);
+			fwrite(chunk, 1, (size_t)n, shown->to);
 			continue;
 		}
 		/* Console lines end in CR LF. */
 		for (i = kept = 0; i < n; i++)
 			if (chunk[i] != '\r')
 				chunk[kept++] = chunk[i];
-		made = text_stream(&stream, chunk, (size_t)kept, text);
-		fwrite(text, 1, made, to);
+		made = text_stream(&shown->stream, chunk, (size_t)kept, text);
+		fwrite(text, 1, made, shown->to);
 	}
-	made = text_stream_end(&stream, text);
-	fwrite(text, 1, made, to);
+}
+
+static void show_end(struct shown *shown)
+{
+	char text[TEXT_ROOM(TEXT_STREAM_CHUNK + 3)];
+	size_t made;
+
+	show_more(shown);
+	made = text_stream_end(&shown->stream, text);
+	fwrite(text, 1, made, shown->to);
+}
+
+static void show(int fd, FILE *to, const struct logs_options *options)
+{
+	struct shown shown = shown_of(fd, to);
+
+	if (options->tail)
+		skip_to_tail(&shown, options->tail);
+	show_end(&shown);
+}
+
+/* Whether the command, or without one the sandbox, still runs. */
+static bool still_runs(const char *name, uint64_t job)
+{
+	const json_t *jobs, *item;
+	struct message reply;
+	struct err err;
+	bool found = !job;
+	size_t i;
+
+	if (client_request_once(name, FOLLOW_PATIENCE_MS, json_pack("{s:s}", "op", "info"), &reply,
+				&err) < 0)
+		return false;
+	jobs = json_object_get(reply.body, "jobs");
+	json_array_foreach(jobs, i, item) if ((uint64_t)json_integer_value(json_object_get(
+						      item, "job")) == job) found = true;
+	message_clear(&reply);
+	return found;
+}
+
+/* Prints until the end, or until nothing can be printed any more. */
+static void follow(const char *name, uint64_t job, const struct message *reply,
+		   const struct logs_options *options)
+{
+	struct shown shown[2] = {shown_of(reply->fd[0], stdout), shown_of(reply->fd[1], stderr)};
+	unsigned i, count = reply->fds < 2 ? reply->fds : 2;
+	bool runs = true;
+
+	for (i = 0; i < count && options->tail; i++)
+		skip_to_tail(&shown[i], options->tail);
+	while (runs && !ferror(stdout)) {
+		runs = still_runs(name, job); /* before the last look */
+		for (i = 0; i < count; i++)
+			show_more(&shown[i]);
+		fflush(stdout);
+		if (runs)
+			usleep(FOLLOW_MS * 1000);
+	}
+	for (i = 0; i < count; i++)
+		show_end(&shown[i]);
 }
 
 /* Prints from the record of a sandbox that has ended. */
-static int show_record(const char *id, uint64_t job, struct err *err)
+static int show_record(const char *id, uint64_t job, const struct logs_options *options,
+		       struct err *err)
 {
 	static const char *const stream[] = {"out", "err"};
 	struct record_info info;
@@ -58,7 +170,7 @@ static int show_record(const char *id, uint64_t job, struct err *err)
 			return err_set(err, ESRCH, "%s: no output of a job %u is kept", id,
 				       (unsigned)job);
 		if (fd >= 0)
-			show(fd, i ? stderr : stdout);
+			show(fd, i ? stderr : stdout, options);
 		fd_close(&fd);
 	}
 	return ret;
@@ -68,7 +180,9 @@ static int show_record(const char *id, uint64_t job, struct err *err)
 static int run(int argc, char **argv, struct err *err)
 {
 	static const struct verb_words words = {&verb_logs, NULL, 1, 2, "of which sandbox?"};
-	int count = verb_words(&words, NULL, 0, argc, argv, err), ret;
+	struct logs_options options = {.follow = false};
+	const struct option_set set = {&table, &options};
+	int count = verb_words(&words, &set, 1, argc, argv, err), ret;
 	struct message reply = {.fds = 0};
 	uint64_t job = 0;
 	json_t *request;
@@ -88,24 +202,30 @@ static int run(int argc, char **argv, struct err *err)
 		ret = ret < 0 ? ret : -ESRCH;
 	}
 	if (ret == -ESRCH || ret == -EPIPE)
-		ret = show_record(argv[1], job, err);
-	else if (ret == 0 && reply.fds > 0)
-		show(reply.fd[0], stdout);
-	if (ret == 0 && reply.fds > 1)
-		show(reply.fd[1], stderr);
-	if (ret == 0)
-		message_clear(&reply);
-	return ret;
+		return show_record(argv[1], job, &options, err);
+	if (ret < 0)
+		return ret;
+	if (options.follow && reply.fds > 0)
+		follow(argv[1], job, &reply, &options);
+	else if (reply.fds > 0)
+		show(reply.fd[0], stdout, &options);
+	if (!options.follow && reply.fds > 1)
+		show(reply.fd[1], stderr, &options);
+	message_clear(&reply);
+	return 0;
 }
+
+static const struct option_table *const tables[] = {&table, NULL};
 
 const struct verb verb_logs = {
 	.name = "logs",
 	.group = VERB_SANDBOXES,
-	.usage = "NAME [JOB]",
+	.usage = "[options] NAME [JOB]",
 	.summary = "show the console of a sandbox, or a detached command's output",
 	.description = "Without JOB, shows the end of the guest's console. JOB is the number that "
 		       "`cordon exec --detach` printed: shows what that command wrote to standard "
 		       "output and error. Works for sandboxes that have ended, too.",
+	.options = tables,
 	.see_also = "exec",
 	.run = run,
 };

@@ -91,6 +91,11 @@ int policy_add(int argc, char **argv, struct err *err)
 			print_added(&added, options.json);
 	}
 	free(line);
+	if (ret == -ESRCH && policy_preset_text(name))
+		return err_set(err, EINVAL,
+			       "policy add: %s is a preset, and stays as it is: make a file of the "
+			       "lines 'policy 1', 'include %s' and the rule",
+			       name, name);
 	return ret;
 }
 

@@ -2,7 +2,10 @@
 /* cordon ps: the sandboxes that run, and those that have ended. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "vmm/base/bytes.h"
@@ -147,7 +150,8 @@ static json_t *ask_info(const struct registry_entry *entry)
 }
 
 struct ps_options {
-	bool all, json;
+	bool all, json, quiet;
+	const char *format;
 };
 
 static const struct option_entry entries[] = {
@@ -156,9 +160,70 @@ static const struct option_entry entries[] = {
 	 .offset = offsetof(struct ps_options, all)},
 	{"json", 0, OPTION_FLAG, NULL, "print a list of JSON objects",
 	 .offset = offsetof(struct ps_options, json)},
+	{"quiet", 'q', OPTION_FLAG, NULL, "print only names",
+	 .offset = offsetof(struct ps_options, quiet)},
+	{"format", 0, OPTION_STRING, "FORMAT",
+	 "json, table, or a line such as '{{.Name}} {{.State}}'",
+	 "In a line each {{.FIELD}} stands for that field of the JSON object, whatever the case.",
+	 .offset = offsetof(struct ps_options, format)},
 };
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
+
+/* --- a line of the user's --------------------------------------------------------------------- */
+
+static void print_field(const json_t *info, const char *name, size_t length)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)info, key, value)
+	{
+		if (strlen(key) != length || strncasecmp(key, name, length) != 0)
+			continue;
+		if (json_is_string(value))
+			text_put(stdout, json_string_value(value));
+		else if (json_is_integer(value))
+			printf("%lld", (long long)json_integer_value(value));
+		else if (json_is_boolean(value))
+			printf("%s", json_is_true(value) ? "true" : "false");
+		else
+			printf("%zu", json_array_size(value));
+	}
+}
+
+static void print_line(const json_t *info, const char *format)
+{
+	const char *end;
+
+	while (*format) {
+		end = strncmp(format, "{{.", 3) == 0 ? strstr(format, "}}") : NULL;
+		if (end) {
+			print_field(info, format + 3, (size_t)(end - format) - 3);
+			format = end + 2;
+		} else {
+			putchar(*format++);
+		}
+	}
+	putchar('\n');
+}
+
+static void print_list(const json_t *list, const struct ps_options *options)
+{
+	const char *line = options->quiet ? "{{.name}}" : options->format;
+	const json_t *info;
+	size_t i;
+
+	if (options->json) {
+		print_json(list, JSON_INDENT(2));
+		return;
+	}
+	if (!line)
+		printf("%-24s %-8s %8s %7s %5s %5s %9s%s\n", "NAME", "STATE", "PID", "MEMORY",
+		       "CPUS", "JOBS", "AGE", options->all ? "  END" : "  NOTES");
+	json_array_foreach(list, i, info) if (line) print_line(info, line);
+	else print_info(info);
+}
 
 static int list_running(json_t *list, struct err *err)
 {
@@ -232,24 +297,21 @@ static int run(int argc, char **argv, struct err *err)
 	static const struct verb_words words = {.verb = &verb_ps, .most = 1};
 	json_t *list;
 	int ret = verb_words(&words, &set, 1, argc, argv, err);
-	size_t i;
 
 	if (ret < 0)
 		return ret;
+	if (options.format && strcmp(options.format, "json") == 0)
+		options.json = true;
+	if (options.format && (options.json || strcmp(options.format, "table") == 0))
+		options.format = NULL;
 	if (ret > 0)
 		return show_one(argv[1], &options, err);
 	list = json_array();
 	ret = list_running(list, err);
 	if (ret == 0 && options.all)
 		ret = append_ended(list, err);
-	if (ret == 0 && options.json) {
-		print_json(list, JSON_INDENT(2));
-	} else if (ret == 0) {
-		printf("%-24s %-8s %8s %7s %5s %5s %9s%s\n", "NAME", "STATE", "PID", "MEMORY",
-		       "CPUS", "JOBS", "AGE", options.all ? "  END" : "  NOTES");
-		for (i = 0; i < json_array_size(list); i++)
-			print_info(json_array_get(list, i));
-	}
+	if (ret == 0)
+		print_list(list, &options);
 	json_decref(list);
 	return ret;
 }
@@ -259,7 +321,7 @@ static const struct option_table *const tables[] = {&table, NULL};
 const struct verb verb_ps = {
 	.name = "ps",
 	.group = VERB_SANDBOXES,
-	.usage = "[-a] [--json] [NAME]",
+	.usage = "[options] [NAME]",
 	.summary = "list the sandboxes that run, and with -a those that have ended",
 	.description = "With NAME: the commands and shells of that sandbox, with the job numbers "
 		       "that `logs` and `attach` take. The notes say how many questions and "

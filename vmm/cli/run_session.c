@@ -244,7 +244,8 @@ static void on_signal(struct monitor *monitor, int number, const char *text)
 
 static void orphaned(struct monitor *monitor)
 {
-	log_info("the process that started this one has ended");
+	log_warning("the process that started this run has ended, and with it the run: see "
+		    "--outlive-parent");
 	monitor_note_end(monitor, RECORD_STOPPED, "the process that started it has ended");
 	take_signal(run_of(monitor), SIGHUP);
 }

@@ -10,6 +10,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/log.h"
 
 #define ENV_FILE_LINES 4096
 
@@ -122,6 +123,9 @@ const struct option_table command_option_table = {"Command", entries, ARRAY_SIZE
  */
 int command_options_check(const char *verb, const struct command_options *options, struct err *err)
 {
+	/* The stand-in for a closed one cannot be written: fill_standard_descriptors(). */
+	if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		log_warning("standard output is closed: what the command writes is lost");
 	if (options->no_stdin && options->terminal)
 		return err_set(err, EINVAL, "%s: either --tty or --no-stdin", verb);
 	if (options->terminal && !isatty(STDIN_FILENO))

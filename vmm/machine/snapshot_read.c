@@ -50,11 +50,15 @@ static int check_header(const uint8_t *raw, uint64_t *state_length, struct err *
 	if (arch != SNAPSHOT_ARCH_X86_64)
 		return err_set(err, EINVAL, "is a snapshot of another architecture (%u)", arch);
 	if (version != SNAPSHOT_VERSION)
-		return err_set(err, EINVAL, "has format version %u, this program reads %u", version,
-			       SNAPSHOT_VERSION);
+		return err_set(
+			err, EINVAL,
+			"has format version %u (Cordon %.16s), this program reads %u: make it anew",
+			version, build, SNAPSHOT_VERSION);
 	if (strcmp(build, CORDON_VERSION) != 0)
-		return err_set(err, EINVAL, "was written by another version of Cordon than %s",
-			       CORDON_VERSION);
+		return err_set(err, EINVAL,
+			       "was written by Cordon %.16s, and only that version reads it: this "
+			       "is %s",
+			       build, CORDON_VERSION);
 	if (*state_length > SNAPSHOT_STATE_MAX)
 		return err_set(err, EINVAL, "says that its state has %llu bytes",
 			       (unsigned long long)*state_length);

@@ -101,6 +101,9 @@ static int open_current(struct audit_chain *chain, struct err *err)
 	}
 	if (chain->fd < 0 && errno == ENOENT)
 		chain->fd = open(chain->path, OPEN_FLAGS | O_CREAT, 0600);
+	if (chain->fd < 0 && errno == ENOENT)
+		return err_set(err, ENOENT, "audit log %s: its directory does not exist",
+			       chain->path);
 	if (chain->fd < 0)
 		return err_sys(err, "audit log %s", chain->path);
 	return lock_file(chain, chain->path, err);

@@ -25,8 +25,7 @@ static int check_guest_path(struct parser *parser, const struct word *word, cons
 	if (path[1] == '\0')
 		return parse_fail(
 			parser, EINVAL, word->column,
-			"'%.80s': the guest itself needs that path, --allow-home or not: share a "
-			"project's directory",
+			"%.80s cannot be the mount point of a share: choose another, such as /work",
 			word->text);
 	for (i = 0; i < ARRAY_SIZE(taken); i++)
 		if (strcmp(path, taken[i]) == 0 ||
