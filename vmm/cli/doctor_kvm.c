@@ -63,8 +63,7 @@ static void check_device(struct doctor *doctor)
 			    " && sudo chmod 660 " KVM_DEVICE ")");
 	else
 		doctor_text(check->advice, "until the next start of this host: sudo setfacl -m "
-					   "u:$USER:rw " KVM_DEVICE
-					   "; for good: docs/hosts.md");
+					   "u:$USER:rw " KVM_DEVICE "; for good: docs/hosts.md");
 }
 
 static void check_version(struct doctor *doctor)
