@@ -47,17 +47,22 @@ def test_why_explains_what_the_network_refuses():
               dict(refused, object="tls 198.51.100.7:443", detail="not a TLS ClientHello"),
               dict(refused, object="icmp 198.51.100.7:0", detail="no ping sockets (net.ipv4.ping_group_range)"),
               dict(refused, object="tcp 198.51.100.7:1", detail="the relay has no socket left"),
+              dict(refused, event="dns-answer", object="in.example", detail="rcode=0 stripped=2 addresses="),
               dict(refused, event="network-lost", object="relay", detail="it was ended by signal 9")]
     lines = [json.dumps({"seq": i, **event, "hash": 64 * "0"}, separators=(",", ":")) + "\n" for i, event in enumerate(events, 1)]
     write("log", lines[0])
     write("log.denials", "".join(lines[1:]))
     for number, *wanted in ((2, "reason: not a TLS ClientHello", "write a 'tcp' rule"),
                             (3, "ping_group_range of the host", "sysctl -w"), (4, "docs/network.md"),
-                            (5, "reason: it was ended by signal 9", "start another one")):
+                            (5, "not of the public Internet", "net allow tcp 10.1.2.3:443"),
+                            (6, "reason: it was ended by signal 9", "start another one")):
         why = call("why", work("log"), str(number)).expect(0, stderr=b"").stdout.decode()
         assert all(text in why for text in wanted), why
-    assert call("why", work("log")).expect(0).stdout.startswith(b"5 ")
+    assert call("why", work("log")).expect(0).stdout.startswith(b"6 ")
     call("why", work("log"), "1").expect_error("line 1 is not a decision")
+    for detail in ("rcode=0 stripped=0 addresses=", "rcode=0 stripped=1 addresses=8.8.8.8"):
+        write("log", lines[0].replace("flow-end", "dns-answer").replace("end=closed", detail))
+        call("why", work("log"), "1").expect_error("line 1 is not a decision")
 
 
 def test_why_hints_about_connections():

@@ -16,6 +16,10 @@
 #include "vmm/control/registry.h"
 #include "vmm/policy/explain.h"
 
+/* Of the line about an answer (vmm/relay/names.c) without an address that the guest got. */
+#define NOTHING_LEFT	 " addresses="
+#define NOTHING_STRIPPED "stripped=0"
+
 struct search {
 	uint64_t sequence; /* 0: the last denial */
 	json_t *found;
@@ -23,9 +27,21 @@ struct search {
 	bool replaced;	/* the policy was set after it */
 };
 
-/* An event that kept the sandbox from the network without a rule that decided. */
-static bool is_refusal(const struct audit_entry *entry)
+static bool ends_with(const char *text, const char *end)
 {
+	size_t length = strlen(text), wanted = strlen(end);
+
+	return length >= wanted && strcmp(text + length - wanted, end) == 0;
+}
+
+/* An event that kept the sandbox from the network without a rule that decided. */
+static bool is_refusal(const struct audit_entry *entry, const json_t *json)
+{
+	const char *detail = json_string_value(json_object_get(json, "detail"));
+
+	if (entry->event && strcmp(entry->event, "dns-answer") == 0)
+		return detail && strstr(detail, NOTHING_STRIPPED) == NULL &&
+		       ends_with(detail, NOTHING_LEFT);
 	return entry->event && (strcmp(entry->event, "flow-refused") == 0 ||
 				strcmp(entry->event, "network-lost") == 0);
 }
@@ -42,7 +58,7 @@ static int look_for(void *arg, const char *line, size_t length, const json_t *js
 	audit_entry_read(&entry, json);
 	if (entry.event && strcmp(entry.event, "policy-set") == 0)
 		search->replaced = true;
-	if (!entry.is_decision && !is_refusal(&entry))
+	if (!entry.is_decision && !is_refusal(&entry, json))
 		return 0;
 	if (search->sequence ? entry.sequence != search->sequence
 			     : entry.is_decision && strcmp(entry.verdict, "allow") == 0)
@@ -153,6 +169,13 @@ static const char *refusal_advice(const char *event, const char *reason)
 				     "    sysctl -w net.ipv4.ping_group_range='0 2147483647'"},
 		{"echo request of more than",
 		 "Pings of at most 64 bytes pass, 'ping -s 56' for example."},
+		{NOTHING_LEFT,
+		 "The name has no address but such as are not of the public Internet, "
+		 "which no rule with a name opens:\n"
+		 "they were left out of the answer. If you trust the place, add a rule "
+		 "with its address, such as\n"
+		 "    net allow tcp 10.1.2.3:443\n"
+		 "and let the program use the address."},
 		{"TLS ClientHello",
 		 "A 'tls' rule opens TLS only. For another protocol, write a 'tcp' rule."},
 		{"no DNS reply gave this address",
