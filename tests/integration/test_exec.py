@@ -143,6 +143,26 @@ def test_exec_detached():
         execute("box", "cat", "/tmp/status").expect(0, b"0\n")
 
 
+def test_waiting_for_a_detached_command():
+    with sandbox():
+        number = execute("box", "sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 1; done",
+                         options=["-d"]).expect(0).stdout.decode().strip()
+        wait_until(lambda: call("logs", "box", number).stdout == b"ready\n", "its output")
+        waiting = cordon.Process("wait", "--job", number, "box")
+        call("kill", "-j", number, "-s", "term", "box").expect(0, b"", b"")
+        waiting.wait().expect(7, b"", b"")
+        call("wait", "-j", number, "box").expect(7)         # also afterwards
+        call("kill", "-j", number, "box").expect_error("no such job")
+        call("wait", "-j", "99", "box").expect_error("no such job")
+        number = execute("box", "sleep", "1000", options=["-d"]).expect(0).stdout.decode().strip()
+        call("kill", "-j", number, "box").expect(0)
+        call("wait", "-j", number, "box").expect(128 + signal.SIGKILL)
+        number = execute("box", "sleep", "1000", options=["-d"]).expect(0).stdout.decode().strip()
+        waiting = cordon.Process("wait", "--job", number, "box")
+        call("stop", "-t", "1", "box").expect(0)
+        assert waiting.wait().status in (125, 128 + signal.SIGTERM), waiting.result()
+
+
 @cordon.limit(cordon.many(400, 3600))
 def test_outputs_are_never_mixed():
     """Several commands at once in each of several sandboxes: every byte goes to its own client."""

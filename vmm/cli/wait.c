@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/request.h"
 #include "vmm/control/record.h"
@@ -63,19 +64,66 @@ static int wait_one(const char *name, void *arg, struct err *err)
 	return ret;
 }
 
+struct wait_options {
+	unsigned job;
+};
+
+static const struct option_entry entries[] = {
+	{"job", 'j', OPTION_NUMBER, "JOB",
+	 "wait for that detached command, and exit with its status", NULL,
+	 .offset = offsetof(struct wait_options, job), .low = 1, .high = INT_MAX},
+};
+
+static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
+
+static int wait_for_job(const char *name, unsigned job, struct err *err)
+{
+	struct message reply;
+	json_t *status;
+	int ret = client_request_once(
+		name, 0, json_pack("{s:s,s:i}", "op", "wait", "job", (int)job), &reply, err);
+
+	if (ret < 0)
+		return ret;
+	status = json_object_get(reply.body, "status");
+	/* The sandbox has ended before the job: `end` says how. */
+	ret = json_object_get(reply.body, "end")
+		      ? err_set(err, EIO, "%s has ended, and with it job %u", name, job)
+		      : (int)json_integer_value(status) & 0xff;
+	message_clear(&reply);
+	return ret;
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
-	return request_verb(&verb_wait, argc, argv, wait_one, err);
+	static const struct verb_words words = {&verb_wait, NULL, 1, VERB_WORDS_ANY,
+						"for which sandbox?"};
+	struct wait_options options = {.job = 0};
+	const struct option_set set = {&table, &options};
+	int count = verb_words(&words, &set, 1, argc, argv, err);
+
+	if (count < 0)
+		return count;
+	if (options.job && count > 1)
+		return verb_usage_error(&verb_wait, NULL, "--job is for one sandbox", err);
+	return options.job ? wait_for_job(argv[1], options.job, err)
+			   : request_each(argv + 1, count, wait_one, NULL);
 }
+
+static const struct option_table *const tables[] = {&table, NULL};
 
 const struct verb verb_wait = {
 	.name = "wait",
 	.group = VERB_SANDBOXES,
-	.usage = "NAME ...",
+	.usage = "NAME ...\n"
+		 "--job JOB NAME",
 	.summary = "wait until a sandbox has ended, and report if it failed",
 	.description =
 		"Exits with status 125, and prints the reason, if the sandbox failed, switched "
-		"itself off or was lost. Works for sandboxes that have ended, too.",
+		"itself off or was lost. Works for sandboxes that have ended, too. With `--job`: "
+		"the "
+		"status of that command, for the last 32 that have ended, too.",
+	.options = tables,
 	.see_also = "stop ps",
 	.run = run,
 };

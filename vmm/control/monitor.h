@@ -90,7 +90,8 @@ struct client {
 	int fd;
 	bool waits; /* for the sandbox's end */
 	uint64_t wait_id;
-	bool watches; /* for questions: it is an operator */
+	unsigned wait_job; /* or for the end of this detached job; 0: none */
+	bool watches;	   /* for questions: it is an operator */
 	uint64_t watch_id;
 	bool lists; /* waits for the list of processes, until list_timer expires */
 	uint64_t list_id;

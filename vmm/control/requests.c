@@ -71,6 +71,12 @@ static void op_stop(struct client *client, struct message *message)
 
 static void op_wait(struct client *client, struct message *message)
 {
+	uint64_t number = number_of(message->body, "job");
+
+	if (number) {
+		op_wait_job(client, message, number);
+		return;
+	}
 	client->waits = true;
 	client->wait_id = request_id(message->body);
 }

@@ -66,6 +66,9 @@ void command_request_ended(const struct monitor_job *job, const struct job_resul
 struct monitor_job *own_job(const struct client *client, const json_t *request);
 void op_exec(struct client *client, struct message *message);
 void op_signal(struct client *client, struct message *message);
+
+/* The request `wait` for a detached job, which may have ended. */
+void op_wait_job(struct client *client, const struct message *message, uint64_t number);
 void op_resize(struct client *client, struct message *message);
 void op_logs(struct client *client, struct message *message);
 

@@ -26,12 +26,28 @@ static void job_started(void *arg, uint32_t pid)
 			    NULL, 0);
 }
 
+/* Replies to the clients that wait for this job. */
+static void tell_waiting(struct monitor *monitor, unsigned number, int status)
+{
+	struct client *client;
+
+	for (client = monitor->clients; client; client = client->next) {
+		if (!client->waits || client->wait_job != number)
+			continue;
+		client->waits = false;
+		client->wait_job = 0;
+		server_reply(client, client->wait_id, json_pack("{s:i}", "status", status));
+	}
+}
+
 static void job_ended(void *arg, const struct job_result *result)
 {
 	struct monitor_job *job = arg;
 	struct monitor *monitor = job->monitor;
 
 	command_request_ended(job, result);
+	if (!job->owner)
+		tell_waiting(monitor, job->number, result->status);
 	if (job->owner)
 		monitor_job_free(job);
 	else
@@ -135,13 +151,52 @@ struct monitor_job *own_job(const struct client *client, const json_t *request)
 	return NULL;
 }
 
+/* Among those that run (list: monitor->jobs) or have ended; NULL: none of that number. */
+static struct monitor_job *detached_job(struct monitor_job *list, uint64_t number)
+{
+	struct monitor_job *job;
+
+	for (job = list; job; job = job->next)
+		if (!job->owner && !job->shell && job->number == number)
+			return job;
+	return NULL;
+}
+
+/* The client's own command, without a reply; or a detached job, with one. */
 void op_signal(struct client *client, struct message *message)
 {
-	struct monitor_job *job = own_job(client, message->body);
-	uint64_t number = number_of(message->body, "signal");
+	uint64_t detached = number_of(message->body, "job"),
+		 number = number_of(message->body, "signal"), id = request_id(message->body);
+	struct monitor_job *job = detached ? detached_job(client->monitor->jobs, detached)
+					   : own_job(client, message->body);
+	bool valid = number > 0 && number <= 64;
 
-	if (job && number > 0 && number <= 64)
+	if (job && valid)
 		job_signal(job->job, (int)number);
+	if (!detached)
+		return;
+	if (job && valid)
+		server_reply(client, id, NULL);
+	else
+		server_refuse(client, id,
+			      job ? "signal: a number from 1 to 64" : "no such job runs");
+}
+
+void op_wait_job(struct client *client, const struct message *message, uint64_t number)
+{
+	struct monitor *monitor = client->monitor;
+	struct monitor_job *ended = detached_job(monitor->ended, number);
+	uint64_t id = request_id(message->body);
+
+	if (ended) {
+		server_reply(client, id, json_pack("{s:i}", "status", ended->status));
+	} else if (!detached_job(monitor->jobs, number)) {
+		server_refuse(client, id, "there is no such job");
+	} else {
+		client->waits = true;
+		client->wait_id = id;
+		client->wait_job = (unsigned)number;
+	}
 }
 
 void op_resize(struct client *client, struct message *message)
