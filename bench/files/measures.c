@@ -61,6 +61,7 @@ char *make_rules(void)
 void begin_host(const char *rules)
 {
 	files_host_begin(&host, rules, false);
+	host.share.remember = true; /* as shares do without owner=host */
 	host_mkdir(&host, "a");
 	host_mkdir(&host, "a/b");
 	memset(data, 'x', 4000);

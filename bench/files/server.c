@@ -20,6 +20,15 @@
 
 /* --- single operations, by requests and on the host ------------------------------------------- */
 
+static uint64_t parent, big_node, big_fh;
+
+static void lookup_request(void)
+{
+	struct fuse_entry_out entry;
+
+	need(fc_lookup(client, parent, "f", &entry) == 0);
+}
+
 static void stat_request(void)
 {
 	struct fuse_attr attr;
@@ -34,13 +43,13 @@ static void open_request(void)
 
 static void create_request(void)
 {
-	uint64_t directory, node, fh;
+	uint64_t node, fh;
 
-	need(fc_go(client, "a/b", &directory) == 0);
-	need(fc_create(client, directory, "new", O_RDWR | O_EXCL, 0644, &node, &fh) == 0);
+	need(fc_go(client, "a/b", &parent) == 0);
+	need(fc_create(client, parent, "new", O_RDWR | O_EXCL, 0644, &node, &fh) == 0);
 	need(fc_write(client, node, fh, 0, data, 4096, 0) == 0);
 	need(fc_release(client, node, fh) == 0);
-	need(fc_unlink(client, directory, "new") == 0);
+	need(fc_unlink(client, parent, "new") == 0);
 	need(fc_forget(client, node, 1) == FC_NONE);
 }
 
@@ -68,8 +77,6 @@ static void list_host(void)
 	closedir(directory);
 }
 
-static uint64_t big_node, big_fh;
-
 static void read_request(void)
 {
 	size_t n;
@@ -92,6 +99,7 @@ static const struct {
 	void (*by_request)(void), (*on_host)(void);
 	bool big;
 } operations[] = {
+	{"lookup", lookup_request, stat_host, false},
 	{"stat", stat_request, stat_host, false},
 	{"read-small", open_request, read_small_host, false},
 	{"create", create_request, create_host, false},
@@ -173,6 +181,7 @@ static void prepare(const char *rules, unsigned files)
 		snprintf(name, sizeof(name), "many/name-%u", i);
 		host_write(&host, name, "");
 	}
+	need(fc_go(client, "a/b", &parent) == 0);
 	need(fc_go(client, "big", &big_node) == 0);
 	need(fc_open(client, big_node, O_RDWR, &opened) == 0);
 	big_fh = opened.fh;

@@ -65,7 +65,7 @@ def server_group(bench):
     prefix = PREFIX + "server."
     files = bench.size(5000, quick=500)
     rows = []
-    for name, (title, unit) in [*OPERATIONS.items(), ("tree", (f"list, look at and read {files:,} files", "ms"))]:
+    for name, (title, unit) in [("lookup", REQUESTS["lookup"]), *OPERATIONS.items(), ("tree", (f"list, look at and read {files:,} files", "ms"))]:
         twins = figures.twin(prefix + name, title, unit, "system calls of the host")
         ruled = figures.twin(prefix + name + ".rules", f"{title}, {RULES}", unit, "")[0]
         rows += [twins[0], figures.against(ruled, twins[1]), twins[1]]
@@ -77,7 +77,7 @@ def server_group(bench):
 
     rounds = bench.size(5, quick=2)
     return Group("throughput", "share-server", "The file server behind shares, without a guest", [Probe(rows, sample, rounds)],
-                 seconds=rounds * (3 * len(OPERATIONS) * seconds + files / 3000), plot="ratios",
+                 seconds=rounds * (3 * (len(OPERATIONS) + 1) * seconds + files / 3000), plot="ratios",
                  note="Requests of a client in the same process.")
 
 

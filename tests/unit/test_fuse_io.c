@@ -6,6 +6,7 @@
 #include <linux/falloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -221,6 +222,50 @@ START_TEST(fifos_sockets_and_devices_are_shown_and_never_opened)
 }
 END_TEST
 
+/* Whether what is watched was opened: a descriptor with O_PATH is none of it. */
+static bool was_opened(int watch)
+{
+	char event[sizeof(struct inotify_event) + 256];
+
+	return read(watch, event, sizeof(event)) > 0;
+}
+
+START_TEST(a_fifo_in_the_place_of_a_directory_is_not_opened)
+{
+	uint64_t d, f, fh;
+	int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC), fd;
+
+	begin_fuse(NULL, false);
+	host_mkdir(&host, "d");
+	host_write(&host, "f", "");
+	d = node_of("d");
+	f = node_of("f");
+	ck_assert_int_eq(fc_opendir(client, d, &fh), 0);
+	ck_assert_int_eq(fc_release(client, d, fh), 0);
+	ck_assert_int_eq(fc_opendir(client, f, &fh), ENOTDIR);
+	ck_assert_int_eq(rmdir(host_path(&host, "d")), 0);
+	ck_assert_int_eq(mkfifo(host_path(&host, "d"), 0600), 0);
+	ck_assert_int_ge(inotify_add_watch(watch, host_path(&host, "d"), IN_OPEN), 0);
+	ck_assert_int_eq(fc_opendir(client, d, &fh), ESTALE);
+	ck_assert_int_eq(fc_opendir(client, node_of("d"), &fh), EACCES);
+	ck_assert(!was_opened(watch));
+	fd = open(host_path(&host, "d"), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ck_assert(was_opened(watch));
+	close(fd);
+	/* A directory in the place of a file, and a link in that of a directory. */
+	ck_assert_int_eq(unlink(host_path(&host, "f")), 0);
+	host_mkdir(&host, "f");
+	ck_assert_int_eq(fc_opendir(client, f, &fh), ESTALE);
+	f = node_of("f");
+	ck_assert_int_eq(fc_opendir(client, f, &fh), 0);
+	ck_assert_int_eq(rmdir(host_path(&host, "f")), 0);
+	ck_assert_int_eq(symlink(".", host_path(&host, "f")), 0);
+	ck_assert_int_eq(fc_opendir(client, f, &fh), ESTALE);
+	close(watch);
+	files_host_end(&host);
+}
+END_TEST
+
 START_TEST(links_of_the_host_lead_nowhere)
 {
 	uint64_t d, node, fh;
@@ -374,6 +419,7 @@ END_TEST
 UNIT_MAIN("fuse_io", room_is_allocated_and_holes_are_made_and_found,
 	  files_are_copied_on_the_host_under_the_rules_of_both,
 	  a_file_without_a_name_gets_one_where_the_rules_allow_it,
-	  fifos_sockets_and_devices_are_shown_and_never_opened, links_of_the_host_lead_nowhere,
+	  fifos_sockets_and_devices_are_shown_and_never_opened,
+	  a_fifo_in_the_place_of_a_directory_is_not_opened, links_of_the_host_lead_nowhere,
 	  a_file_truncated_while_it_is_read_just_ends, a_share_whose_directory_vanishes_has_nothing,
 	  a_sync_of_the_mount_is_done_after_writes_only, threads_may_close_what_others_use)

@@ -54,28 +54,34 @@ uint64_t op_ino(dev_t dev, ino_t ino)
 }
 
 /* The one place that turns a status of the host into what the guest sees. */
-void op_show(const struct tree *tree, int fd, const struct stat *stat, struct shown *out)
+static void show(const struct files_share *share, const struct stat *stat,
+		 const struct remembered *remembered, struct shown *out)
 {
-	const struct files_share *share = tree->share;
-	struct remembered remembered;
-
 	*out = (struct shown){
 		.ino = op_ino(stat->st_dev, stat->st_ino),
 		.mode = shown_mode(stat),
 		.uid = shown_uid(share, stat->st_uid),
 		.gid = shown_gid(share, stat->st_gid),
 	};
-	remembered_get(tree, fd, stat, &remembered);
-	if (!remembered.any)
+	if (!remembered->any)
 		return;
-	out->uid = share->id_base + remembered.uid;
-	out->gid = share->id_base + remembered.gid;
+	out->uid = share->id_base + remembered->uid;
+	out->gid = share->id_base + remembered->gid;
 	if (S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode))
-		out->mode |= remembered.mode & (S_ISUID | S_ISGID);
-	if (S_ISREG(stat->st_mode) && (remembered.mode & S_IFMT)) {
-		out->mode = (out->mode & ~(uint32_t)S_IFMT) | (remembered.mode & S_IFMT);
-		out->rdev = remembered.rdev;
+		out->mode |= remembered->mode & (S_ISUID | S_ISGID);
+	if (S_ISREG(stat->st_mode) && (remembered->mode & S_IFMT)) {
+		out->mode = (out->mode & ~(uint32_t)S_IFMT) | (remembered->mode & S_IFMT);
+		out->rdev = remembered->rdev;
 	}
+}
+
+void op_show(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
+	     struct shown *out)
+{
+	struct remembered remembered;
+
+	remembered_get(tree, node, fd, stat, &remembered);
+	show(tree->share, stat, &remembered, out);
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */
@@ -153,7 +159,7 @@ static int truncate_open(const struct files_share *share, int fd, uint64_t size)
 	return ret;
 }
 
-static int set_size(const struct files_share *share, const struct open_file *file, int path_fd,
+static int set_size(const struct tree *tree, const struct open_file *file, int path_fd,
 		    const struct stat *stat, uint64_t size)
 {
 	int fd, ret;
@@ -166,11 +172,11 @@ static int set_size(const struct files_share *share, const struct open_file *fil
 		return -EPERM;
 	/* A file that is open for writing may be truncated, even if its mode has changed since. */
 	if (file && !file->directory && (file->flags & O_ACCMODE) != O_RDONLY)
-		return truncate_open(share, file->fd, size);
-	fd = reopen(path_fd, O_WRONLY);
+		return truncate_open(tree->share, file->fd, size);
+	fd = reopen(tree, path_fd, O_WRONLY);
 	if (fd < 0)
 		return fd;
-	ret = truncate_open(share, fd, size);
+	ret = truncate_open(tree->share, fd, size);
 	fd_close(&fd);
 	return ret;
 }
@@ -201,7 +207,7 @@ static bool to_sandbox(const struct files_share *share, uint32_t id, uint32_t *t
 	return id >= share->id_base && *to <= SANDBOX_ID_MAX;
 }
 
-static int remember(const struct tree *tree, int fd, const struct stat *stat,
+static int remember(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
 		    const struct change *change)
 {
 	const uint32_t owner = change->valid & (CHANGE_UID | CHANGE_GID);
@@ -210,8 +216,8 @@ static int remember(const struct tree *tree, int fd, const struct stat *stat,
 	struct remembered now, next;
 	struct shown shown;
 
-	remembered_get(tree, fd, stat, &now);
-	op_show(tree, fd, stat, &shown);
+	remembered_get(tree, node, fd, stat, &now);
+	show(share, stat, &now, &shown);
 	next = now;
 	if (!to_sandbox(share, change->valid & CHANGE_UID ? change->uid : shown.uid, &next.uid) ||
 	    !to_sandbox(share, change->valid & CHANGE_GID ? change->gid : shown.gid, &next.gid))
@@ -232,7 +238,7 @@ static int remember(const struct tree *tree, int fd, const struct stat *stat,
  * What is made in a directory with the set-group-id bit gets the directory's group, and a directory
  * the bit, too: whether the host's directory has the bit, or it is remembered.
  */
-static void inherit(const struct tree *tree, const struct node *parent, const struct stat *stat,
+static void inherit(const struct tree *tree, struct node *parent, const struct stat *stat,
 		    struct change *change)
 {
 	struct shown shown = {.mode = 0};
@@ -240,7 +246,7 @@ static void inherit(const struct tree *tree, const struct node *parent, const st
 	int fd = node_open_directory(tree, parent);
 
 	if (fd >= 0 && fstat(fd, &directory) == 0)
-		op_show(tree, fd, &directory, &shown);
+		op_show(tree, parent, fd, &directory, &shown);
 	fd_close(&fd);
 	if (!(shown.mode & S_ISGID))
 		return;
@@ -252,7 +258,7 @@ static void inherit(const struct tree *tree, const struct node *parent, const st
 	}
 }
 
-void op_made_by(const struct tree *tree, const struct node *parent, int fd, const struct stat *stat,
+void op_made_by(const struct tree *tree, struct node *parent, int fd, const struct stat *stat,
 		uint32_t mode, uint32_t uid, uint32_t gid)
 {
 	struct change change = {.valid = CHANGE_UID | CHANGE_GID, .uid = uid, .gid = gid};
@@ -265,19 +271,19 @@ void op_made_by(const struct tree *tree, const struct node *parent, int fd, cons
 	}
 	inherit(tree, parent, stat, &change);
 	/* If this fails, the file has the owner that it seems to have. */
-	remember(tree, fd, stat, &change);
+	remember(tree, NULL, fd, stat, &change);
 }
 
 /* The one place that takes owners and modes from the guest. */
-static int set_ownership(const struct tree *tree, int fd, const struct stat *stat,
-			 const struct change *change)
+static int set_ownership(const struct tree *tree, struct node *node, int fd,
+			 const struct stat *stat, const struct change *change)
 {
 	int ret = 0;
 
 	if ((change->valid & CHANGE_MODE) && S_ISLNK(stat->st_mode))
 		return -EOPNOTSUPP;
 	if (tree->share->remember && (change->valid & (CHANGE_UID | CHANGE_GID | CHANGE_MODE)))
-		ret = remember(tree, fd, stat, change);
+		ret = remember(tree, node, fd, stat, change);
 	else
 		ret = check_owner(tree->share, stat, change);
 	if (ret == 0 && (change->valid & CHANGE_MODE))
@@ -304,15 +310,15 @@ static int set_times(int fd, const struct stat *stat, struct change *change)
 	return utimensat(AT_FDCWD, path, change->time, 0) < 0 ? -errno : 0;
 }
 
-static int apply(const struct tree *tree, const struct open_file *file, int fd,
+static int apply(const struct tree *tree, struct node *node, const struct open_file *file, int fd,
 		 const struct stat *stat, struct change *change)
 {
-	int ret = set_ownership(tree, fd, stat, change);
+	int ret = set_ownership(tree, node, fd, stat, change);
 
 	if (ret == 0 && (change->valid & CHANGE_SIZE) && change->kill)
-		ret = remembered_kill(tree, fd);
+		ret = remembered_kill(tree, node, fd);
 	if (ret == 0 && (change->valid & CHANGE_SIZE))
-		ret = set_size(tree->share, file, fd, stat, change->size);
+		ret = set_size(tree, file, fd, stat, change->size);
 	if (ret == 0 && (change->valid & (CHANGE_ATIME | CHANGE_MTIME)))
 		ret = set_times(fd, stat, change);
 	return ret;
@@ -335,7 +341,7 @@ int op_change(struct tree *tree, struct node *node, const struct open_file *file
 	fd = op_look(tree, node, file, size ? POLICY_WRITE : POLICY_ATTRIBUTES, &stat);
 	if (fd < 0)
 		return fd;
-	ret = apply(tree, file, fd, &stat, change);
+	ret = apply(tree, node, file, fd, &stat, change);
 	/* A link is known by its time. */
 	if (node->known && S_ISLNK(stat.st_mode) && fstat(fd, &stat) == 0)
 		node_know(node, &stat);

@@ -254,7 +254,7 @@ static int sync_root(struct fuse_root *root)
 	if (!root->used || !root->written)
 		return 0;
 	/* Which means all of the host's file system: only after the guest has written something. */
-	fd = reopen(root->tree->share->root_fd, O_RDONLY | O_DIRECTORY);
+	fd = reopen(root->tree, root->tree->share->root_fd, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return fd;
 	root->written = false;

@@ -55,21 +55,32 @@ static void tell(const struct listing *listing, const struct entry *entry,
 	fd_close(&fd);
 }
 
+/* Of an entry that the guest has looked up; or NULL. */
+static struct node *known_node(const struct listing *listing, const struct entry *entry)
+{
+	struct name name = {.length = strlen(entry->name)};
+
+	if (name.length > FILES_NAME_MAX)
+		return NULL;
+	memcpy(name.text, entry->name, name.length + 1);
+	return node_find(listing->request->root->tree, listing->file->node, &name);
+}
+
 /* An empty file of the host may be a special one of the sandbox. */
 static unsigned type_of(const struct listing *listing, const struct entry *entry)
 {
+	struct tree *tree = listing->request->root->tree;
 	struct remembered remembered = {.mode = 0};
 	struct stat stat;
 	int fd;
 
-	if (listing->plus || entry->type != DT_REG ||
-	    !listing->request->root->tree->share->remember)
+	if (listing->plus || entry->type != DT_REG || !tree->share->remember)
 		return entry->type;
 	if (listing->directory < 0)
 		return entry->type;
 	fd = name_look(listing->directory, entry->name, false, &stat);
 	if (fd >= 0 && S_ISREG(stat.st_mode) && stat.st_size == 0)
-		remembered_get(listing->request->root->tree, fd, &stat, &remembered);
+		remembered_get(tree, known_node(listing, entry), fd, &stat, &remembered);
 	fd_close(&fd);
 	return remembered.mode & S_IFMT ? IFTODT(remembered.mode) : DT_REG;
 }

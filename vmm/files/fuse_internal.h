@@ -97,6 +97,7 @@ struct fuse_session {
 	struct fuse_root roots[FUSED_ROOTS_MAX];
 	struct files_usage usage;
 	struct remember_table *table;
+	int proc_fd; /* see reopen_begin() */
 	atomic_uint locks;
 	atomic_ullong requests;
 	atomic_bool begun;     /* INIT */
@@ -195,7 +196,7 @@ int fuse_may_enter(struct fuse_root *root, int fd, const struct stat *stat);
 void fuse_node_forget(struct fuse_root *root, uint64_t number, uint64_t lookups);
 void fuse_node_forget_all(struct fuse_root *root);
 
-void fuse_fill_attr(const struct fuse_root *root, const struct node *node, const struct stat *stat,
+void fuse_fill_attr(const struct fuse_root *root, struct node *node, const struct stat *stat,
 		    int fd, struct fuse_attr *out);
 /* How long the guest may keep attributes and names, in seconds. */
 uint64_t fuse_timeout(const struct fuse_root *root);

@@ -88,7 +88,7 @@ int fuse_write(struct fuse_request *request)
 	if (ret < 0)
 		return ret;
 	if (in.write_flags & FUSE_WRITE_KILL_SUIDGID) {
-		ret = remembered_kill(request->root->tree, handle->file.fd);
+		ret = remembered_kill(request->root->tree, request->node, handle->file.fd);
 		if (ret < 0)
 			return ret;
 	}

@@ -41,11 +41,11 @@ static int open_host(struct fuse_root *root, struct fuse_locks *locks,
 
 	if (locks->host >= 0 && (locks->host_flags == O_RDWR || flags == O_RDONLY))
 		return 0;
-	fd = reopen(handle->file.fd, flags);
+	fd = reopen(root->tree, handle->file.fd, flags);
 	/* A file that the server may not read. */
 	if (fd < 0 && writes) {
 		flags = O_WRONLY;
-		fd = reopen(handle->file.fd, flags);
+		fd = reopen(root->tree, handle->file.fd, flags);
 	}
 	if (fd < 0)
 		return -ENOLCK;

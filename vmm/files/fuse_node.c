@@ -39,12 +39,12 @@ uint32_t fuse_attr_timeout_ns(const struct fuse_root *root)
 	return root->cache == FUSED_STRICT ? FUSED_STRICT_ATTR_NS : 0;
 }
 
-void fuse_fill_attr(const struct fuse_root *root, const struct node *node, const struct stat *stat,
+void fuse_fill_attr(const struct fuse_root *root, struct node *node, const struct stat *stat,
 		    int fd, struct fuse_attr *out)
 {
 	struct shown shown;
 
-	op_show(root->tree, fd, stat, &shown);
+	op_show(root->tree, node, fd, stat, &shown);
 	*out = (struct fuse_attr){
 		.ino = shown.ino,
 		.size = (uint64_t)stat->st_size,

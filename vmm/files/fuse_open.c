@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -12,26 +11,9 @@
 
 /* --- what the guest may keep ------------------------------------------------------------------ */
 
-static int64_t nanoseconds(const struct timespec *time)
-{
-	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
-}
-
 static bool same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-/* Whether any change from now on would give the file another time than it has. */
-static bool has_settled(const struct stat *stat)
-{
-	bool coarse = stat->st_ctim.tv_nsec == 0 && stat->st_mtim.tv_nsec == 0;
-	int64_t wait = coarse ? FUSED_SETTLE_COARSE_NS : FUSED_SETTLE_NS;
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return stat->st_ctim.tv_sec <= now.tv_sec &&
-	       nanoseconds(&stat->st_ctim) + wait < nanoseconds(&now);
 }
 
 /* Whether what the guest has read since the node's last open is current; remembers this open. */
@@ -41,7 +23,7 @@ static bool is_unchanged(struct node *node, const struct stat *stat, bool change
 		    same_time(&node->mtime, &stat->st_mtim) &&
 		    same_time(&node->ctime, &stat->st_ctim);
 
-	node->settled = !changes && has_settled(stat);
+	node->settled = !changes && stat_has_settled(stat);
 	node->size = stat->st_size;
 	node->mtime = stat->st_mtim;
 	node->ctime = stat->st_ctim;
@@ -86,10 +68,11 @@ static int handle_of(struct fuse_root *root, struct node *node, int fd, uint32_t
 }
 
 /* An open that truncates takes set-id bits away if the guest's kernel wants that. */
-static int kill_set_id(const struct fuse_root *root, int fd, uint32_t flags, uint32_t open_flags)
+static int kill_set_id(const struct fuse_root *root, struct node *node, int fd, uint32_t flags,
+		       uint32_t open_flags)
 {
 	return (flags & O_TRUNC) && (open_flags & FUSE_OPEN_KILL_SUIDGID)
-		       ? remembered_kill(root->tree, fd)
+		       ? remembered_kill(root->tree, node, fd)
 		       : 0;
 }
 
@@ -116,7 +99,7 @@ static int open_node(struct fuse_request *request, uint32_t more)
 		fd_close(&fd);
 		return -EISDIR;
 	}
-	ret = kill_set_id(request->root, fd, flags, in.open_flags);
+	ret = kill_set_id(request->root, request->node, fd, flags, in.open_flags);
 	if (ret < 0) {
 		fd_close(&fd);
 		return ret;
@@ -188,7 +171,7 @@ int fuse_create(struct fuse_request *request)
 	if (fd < 0)
 		return fd;
 	ret = S_ISDIR(stat.st_mode) ? -EISDIR
-				    : kill_set_id(request->root, fd, in.flags, in.open_flags);
+				    : kill_set_id(request->root, NULL, fd, in.flags, in.open_flags);
 	if (ret < 0) {
 		fd_close(&fd);
 		return ret;

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
 #include "vmm/files/remember_table.h"
 
@@ -23,6 +24,7 @@ int fuse_session_create(struct fuse_session **out, const struct fuse_session_con
 		return -ENOMEM;
 	}
 	*out = session;
+	session->proc_fd = reopen_begin();
 	if (config)
 		session->config = *config;
 	if (session->config.max_write == 0 || session->config.max_write > FUSED_DATA_MAX)
@@ -91,6 +93,7 @@ void fuse_session_destroy(struct fuse_session *session)
 		pthread_cond_destroy(&root->idle);
 	}
 	remember_table_destroy(session->table);
+	fd_close(&session->proc_fd);
 	pthread_mutex_destroy(&session->names);
 	pthread_mutex_destroy(&session->mutex);
 	free(session);
@@ -119,6 +122,7 @@ static int open_root(struct fuse_root *root, struct files_share *share)
 	if (tree_begin(root->tree, share, &root->session->usage) == 0 &&
 	    fuse_table_add(&root->nodes, root->tree->root) == 0) {
 		root->tree->table = root->session->table;
+		root->tree->proc_fd = root->session->proc_fd;
 		return 0;
 	}
 	tree_end(root->tree);

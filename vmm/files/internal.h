@@ -55,6 +55,15 @@ struct node {
 	ino_t ino;
 	struct timespec made; /* of a symbolic link: inode numbers are used again */
 	uint64_t lookups;
+	/* What its file's attribute said, as long as the file is as it was then (remember.c). */
+	struct {
+		bool known, any;
+		uint16_t uid, gid, mode;
+		uint32_t rdev, ctime_ns;
+		int64_t ctime;
+		dev_t dev;
+		ino_t ino;
+	} carried;
 	/* As the file was at its last open: what the guest caches since is current while the same.
 	 */
 	bool settled; /* any later change shows in these */
@@ -75,6 +84,7 @@ struct tree {
 	struct files_share *share;
 	struct files_usage *usage;
 	struct remember_table *table; /* beside the session, of all its trees; or NULL */
+	int proc_fd;		      /* the session's, for reopen(); or -1 */
 	struct caseless caseless;     /* FUSE: of its directories */
 	uint64_t seed;		      /* of the hash of names, which the guest chooses */
 	uint64_t moves;		      /* renames and removals so far */
@@ -175,6 +185,8 @@ int place_look(const struct tree *tree, const struct place *place, struct stat *
  * which is then gone.
  */
 int node_look(struct tree *tree, struct node *node, const struct place *place, struct stat *stat);
+/* Opens the node's directory for reading: as node_look(), or -ENOTDIR if anything else is there. */
+int node_list(struct tree *tree, struct node *node, const struct place *place, struct stat *stat);
 
 /*
  * As place_look(), for a name in an open directory. -EXDEV: a mount, unless mounts; it is not
@@ -186,7 +198,18 @@ int name_look(int directory, const char *name, bool mounts, struct stat *stat);
 int node_open_directory(const struct tree *tree, const struct node *node);
 
 /* Opens the file of an O_PATH descriptor. */
-int reopen(int path_fd, int flags);
+int reopen(const struct tree *tree, int path_fd, int flags);
+/*
+ * /proc/self/fd, which saves reopen() half of its way; or -1. It is of this process: a child needs
+ * its own.
+ */
+int reopen_begin(void);
+
+/*
+ * Whether any change of the file from now on gives it another ctime than it has in stat: its ctime
+ * is older than the clock of its file system is coarse.
+ */
+bool stat_has_settled(const struct stat *stat);
 
 /* The path of a descriptor, for calls that accept no O_PATH descriptor. */
 #define FD_PATH_SIZE 32

@@ -84,24 +84,25 @@ static int openable(const struct stat *stat, uint32_t flags)
 }
 
 /* A special file of the sandbox is an empty file of the host. */
-static bool is_remembered_special(const struct tree *tree, int fd, const struct stat *stat)
+static bool is_remembered_special(const struct tree *tree, struct node *node, int fd,
+				  const struct stat *stat)
 {
 	struct remembered remembered;
 
 	if (!S_ISREG(stat->st_mode))
 		return false;
-	remembered_get(tree, fd, stat, &remembered);
+	remembered_get(tree, node, fd, stat, &remembered);
 	return remembered.mode & S_IFMT;
 }
 
 /* Opens the file of an O_PATH descriptor, without its contents. */
-static int reopen_truncated(const struct files_share *share, int path_fd, int flags)
+static int reopen_truncated(const struct tree *tree, int path_fd, int flags)
 {
 	struct quota_use use;
-	int fd = quota_begin(share, path_fd, &use);
+	int fd = quota_begin(tree->share, path_fd, &use);
 
 	if (fd == 0)
-		fd = reopen(path_fd, flags);
+		fd = reopen(tree, path_fd, flags);
 	quota_end(&use, fd < 0 ? use.size : 0);
 	return fd;
 }
@@ -114,16 +115,22 @@ static int open_existing(struct tree *tree, struct node *node, const struct plac
 
 	if (ret < 0)
 		return ret;
+	/* Nothing else than a directory is opened before it is known what it is. */
+	if (node && (flags & O_DIRECTORY) && !writes(flags)) {
+		ret = node_list(tree, node, place, stat);
+		if (ret != -ENOTDIR)
+			return ret;
+	}
 	path_fd = node ? node_look(tree, node, place, stat) : place_look(tree, place, stat);
 	if (path_fd < 0)
 		return path_fd;
 	ret = openable(stat, flags);
-	if (ret == 0 && is_remembered_special(tree, path_fd, stat))
+	if (ret == 0 && is_remembered_special(tree, node, path_fd, stat))
 		ret = -EACCES;
 	if (ret == 0)
-		ret = flags & O_TRUNC ? reopen_truncated(tree->share, path_fd,
-							 host_flags(tree, place, flags))
-				      : reopen(path_fd, host_flags(tree, place, flags));
+		ret = flags & O_TRUNC
+			      ? reopen_truncated(tree, path_fd, host_flags(tree, place, flags))
+			      : reopen(tree, path_fd, host_flags(tree, place, flags));
 	fd_close(&path_fd);
 	return ret;
 }

@@ -18,8 +18,9 @@ struct shown {
 	uint32_t mode, uid, gid, rdev;
 };
 
-/* fd: the file's, for shares that remember; else it may be -1. */
-void op_show(const struct tree *tree, int fd, const struct stat *stat, struct shown *out);
+/* fd: the file's, for shares that remember; else it may be -1. node: as of remembered_get(). */
+void op_show(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
+	     struct shown *out);
 
 /* A number of a file that is the same as long as the host's are, and differs between mounts. */
 uint64_t op_ino(dev_t dev, ino_t ino);
@@ -55,7 +56,7 @@ int op_change(struct tree *tree, struct node *node, const struct open_file *file
  * the directory with this mode: the owner and set-id bits are noted if the share remembers them,
  * and the file seems to have others.
  */
-void op_made_by(const struct tree *tree, const struct node *parent, int fd, const struct stat *stat,
+void op_made_by(const struct tree *tree, struct node *parent, int fd, const struct stat *stat,
 		uint32_t mode, uint32_t uid, uint32_t gid);
 
 /* Returns the target's length; it does not end in NUL. */

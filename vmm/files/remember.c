@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 
 #include "vmm/files/remember_table.h"
@@ -47,17 +49,27 @@ static bool can_carry(const struct stat *stat)
 	return S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode);
 }
 
-/* What the attribute has. */
-static void get_carried(int fd, struct remembered *out)
+/* The path leads to O_PATH descriptors as well, but costs ten times as much. */
+static ssize_t read_attribute(int fd, char *text, size_t size)
 {
-	char path[FD_PATH_SIZE], text[64];
-	const char *at = text;
-	ssize_t n;
+	char path[FD_PATH_SIZE];
+	ssize_t n = fgetxattr(fd, FILES_STAT_ATTRIBUTE, text, size);
 
+	if (n >= 0 || errno != EBADF)
+		return n;
 	fd_path(path, fd);
-	n = getxattr(path, FILES_STAT_ATTRIBUTE, text, sizeof(text) - 1);
-	if (n <= 0)
-		return;
+	return getxattr(path, FILES_STAT_ATTRIBUTE, text, size);
+}
+
+/* What the attribute has; false: that can't be told. */
+static bool get_carried(int fd, struct remembered *out)
+{
+	char text[64];
+	const char *at = text;
+	ssize_t n = read_attribute(fd, text, sizeof(text) - 1);
+
+	if (n < 0)
+		return errno == ENODATA || errno == EOPNOTSUPP || errno == ERANGE;
 	text[n] = '\0';
 	out->any = take(&at, 10, ':', ID_MAX, &out->uid) && take(&at, 10, ':', ID_MAX, &out->gid) &&
 		   take(&at, 8, ':', S_IFMT | SET_ID, &out->mode) &&
@@ -65,18 +77,77 @@ static void get_carried(int fd, struct remembered *out)
 		   is_mode(out->mode);
 	if (!out->any)
 		*out = (struct remembered){.any = false};
+	return true;
 }
 
-void remembered_get(const struct tree *tree, int fd, const struct stat *stat,
+/* --- kept in the node ------------------------------------------------------------------------- */
+
+/* Those of which it is known that each change of an attribute sets the ctime (f2fs did not). */
+static bool keeps_ctime(int fd)
+{
+	struct statfs statfs;
+
+	if (fstatfs(fd, &statfs) < 0)
+		return false;
+	switch ((uint32_t)statfs.f_type) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool recall(const struct node *node, const struct stat *stat, struct remembered *out)
+{
+	if (!node->carried.known || node->carried.ino != stat->st_ino ||
+	    node->carried.dev != stat->st_dev || node->carried.ctime != stat->st_ctim.tv_sec ||
+	    node->carried.ctime_ns != (uint32_t)stat->st_ctim.tv_nsec)
+		return false;
+	*out = (struct remembered){
+		.any = node->carried.any,
+		.uid = node->carried.uid,
+		.gid = node->carried.gid,
+		.mode = node->carried.mode,
+		.rdev = node->carried.rdev,
+	};
+	return true;
+}
+
+static void keep(struct node *node, const struct stat *stat, const struct remembered *remembered)
+{
+	node->carried.known = true;
+	node->carried.any = remembered->any;
+	node->carried.uid = (uint16_t)remembered->uid;
+	node->carried.gid = (uint16_t)remembered->gid;
+	node->carried.mode = (uint16_t)remembered->mode;
+	node->carried.rdev = remembered->rdev;
+	node->carried.dev = stat->st_dev;
+	node->carried.ino = stat->st_ino;
+	node->carried.ctime = stat->st_ctim.tv_sec;
+	node->carried.ctime_ns = (uint32_t)stat->st_ctim.tv_nsec;
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+void remembered_get(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
 		    struct remembered *out)
 {
+	bool settled;
+
 	*out = (struct remembered){.any = false};
 	if (!tree->share->remember || fd < 0)
 		return;
 	/* What is in the table is newer: the file did not take it. */
 	remember_table_get(tree->table, fd, stat, out);
-	if (!out->any && can_carry(stat))
-		get_carried(fd, out);
+	if (out->any || !can_carry(stat) || (node && recall(node, stat, out)))
+		return;
+	/* Looked at before: a change after the attribute was read must not have this ctime. */
+	settled = node && stat_has_settled(stat);
+	if (get_carried(fd, out) && settled && keeps_ctime(fd))
+		keep(node, stat, out);
 }
 
 int remembered_set(const struct tree *tree, int fd, const struct stat *stat,
@@ -93,7 +164,7 @@ int remembered_set(const struct tree *tree, int fd, const struct stat *stat,
 	return 0;
 }
 
-int remembered_kill(const struct tree *tree, int fd)
+int remembered_kill(const struct tree *tree, struct node *node, int fd)
 {
 	struct remembered remembered;
 	struct stat stat;
@@ -102,7 +173,7 @@ int remembered_kill(const struct tree *tree, int fd)
 		return 0;
 	if (fstat(fd, &stat) < 0)
 		return -errno;
-	remembered_get(tree, fd, &stat, &remembered);
+	remembered_get(tree, node, fd, &stat, &remembered);
 	if (!(remembered.mode & SET_ID))
 		return 0;
 	remembered.mode &= ~SET_ID;

@@ -21,8 +21,13 @@ bool remembered_valid(const struct remembered *remembered);
 /*
  * fd: any descriptor of a file of the tree's share, and stat its status. Whatever else its
  * attribute contains counts as nothing; what the table beside the session has counts first.
+ *
+ * node: the file's, or NULL. It keeps what the attribute said, so that this is not read again while
+ * the file is the same and has the same ctime, which each change of an attribute moves. It is kept
+ * only if that ctime was old enough when the attribute was read (stat_has_settled()), so that a
+ * change could not hide behind it, and of file systems that are known to keep such a time.
  */
-void remembered_get(const struct tree *tree, int fd, const struct stat *stat,
+void remembered_get(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
 		    struct remembered *out);
 
 /*
@@ -32,7 +37,7 @@ void remembered_get(const struct tree *tree, int fd, const struct stat *stat,
 int remembered_set(const struct tree *tree, int fd, const struct stat *stat,
 		   const struct remembered *remembered);
 
-/* The file's contents or owner change: it loses its set-id bits. 0 or -errno. */
-int remembered_kill(const struct tree *tree, int fd);
+/* The file's contents or owner change: it loses its set-id bits. node: as above. 0 or -errno. */
+int remembered_kill(const struct tree *tree, struct node *node, int fd);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define BUCKETS	 4096u
@@ -25,7 +26,7 @@ struct entry {
 
 struct remember_table {
 	pthread_mutex_t mutex;
-	uint32_t used;
+	_Atomic uint32_t used; /* changes with the mutex */
 	struct entry *buckets[BUCKETS];
 };
 
@@ -99,10 +100,10 @@ void remember_table_get(struct remember_table *table, int fd, const struct stat 
 	struct entry **at;
 	bool maybe;
 
-	if (!table || fd < 0)
+	if (!table || fd < 0 || remember_table_used(table) == 0)
 		return;
 	pthread_mutex_lock(&table->mutex);
-	maybe = table->used > 0 && *find(table, stat->st_dev, stat->st_ino);
+	maybe = *find(table, stat->st_dev, stat->st_ino);
 	pthread_mutex_unlock(&table->mutex);
 	if (!maybe)
 		return;
@@ -166,14 +167,7 @@ void remember_table_drop(struct remember_table *table, const struct stat *stat)
 
 uint32_t remember_table_used(struct remember_table *table)
 {
-	uint32_t used;
-
-	if (!table)
-		return 0;
-	pthread_mutex_lock(&table->mutex);
-	used = table->used;
-	pthread_mutex_unlock(&table->mutex);
-	return used;
+	return table ? atomic_load_explicit(&table->used, memory_order_relaxed) : 0;
 }
 
 /* --- a saved table ---------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
@@ -14,6 +15,8 @@
 
 /* The kernel requests another try if something was renamed during a walk. */
 #define OPEN_TRIES 16
+
+#define FD_PATH "/proc/self/fd/"
 
 static const char *relative(const struct place *place)
 {
@@ -79,16 +82,27 @@ int name_look(int directory, const char *name, bool mounts, struct stat *stat)
 	return get_status(fd < 0 ? -errno : fd, stat);
 }
 
-int node_look(struct tree *tree, struct node *node, const struct place *place, struct stat *stat)
+/* With fd or -errno. */
+static int check_node(struct tree *tree, struct node *node, int fd, const struct stat *stat)
 {
-	int fd = place_look(tree, place, stat);
-
 	if (fd >= 0 && !node_is(node, stat)) {
 		fd_close(&fd);
 		node_remove(tree, node);
 		return -ESTALE;
 	}
 	return fd;
+}
+
+int node_look(struct tree *tree, struct node *node, const struct place *place, struct stat *stat)
+{
+	return check_node(tree, node, place_look(tree, place, stat), stat);
+}
+
+int node_list(struct tree *tree, struct node *node, const struct place *place, struct stat *stat)
+{
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+
+	return check_node(tree, node, get_status(place_open(tree, place, flags, 0), stat), stat);
 }
 
 int node_open_directory(const struct tree *tree, const struct node *node)
@@ -101,15 +115,39 @@ int node_open_directory(const struct tree *tree, const struct node *node)
 
 void fd_path(char to[FD_PATH_SIZE], int fd)
 {
-	snprintf(to, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+	snprintf(to, FD_PATH_SIZE, FD_PATH "%d", fd);
 }
 
-int reopen(int path_fd, int flags)
+int reopen_begin(void)
+{
+	return open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int reopen(const struct tree *tree, int path_fd, int flags)
 {
 	char path[FD_PATH_SIZE];
 	int fd;
 
 	fd_path(path, path_fd);
-	fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = openat(tree->proc_fd, tree->proc_fd < 0 ? path : path + sizeof(FD_PATH) - 1,
+		    flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	return fd < 0 ? -errno : fd;
+}
+
+/* --- times ------------------------------------------------------------------------------------ */
+
+static int64_t nanoseconds(const struct timespec *time)
+{
+	return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
+}
+
+bool stat_has_settled(const struct stat *stat)
+{
+	bool coarse = stat->st_ctim.tv_nsec == 0 && stat->st_mtim.tv_nsec == 0;
+	int64_t wait = coarse ? FUSED_SETTLE_COARSE_NS : FUSED_SETTLE_NS;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return stat->st_ctim.tv_sec <= now.tv_sec &&
+	       nanoseconds(&stat->st_ctim) + wait < nanoseconds(&now);
 }

@@ -57,6 +57,7 @@ static const int calls[] = {
 	SCMP_SYS(umask),
 	SCMP_SYS(utimensat),
 	SCMP_SYS(getxattr),
+	SCMP_SYS(fgetxattr),
 	SCMP_SYS(setxattr),
 	SCMP_SYS(listxattr),
 	SCMP_SYS(removexattr),

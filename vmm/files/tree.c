@@ -43,7 +43,7 @@ static void hash(struct tree *tree, struct node *node)
 
 int tree_begin(struct tree *tree, struct files_share *share, struct files_usage *usage)
 {
-	*tree = (struct tree){.share = share, .usage = usage};
+	*tree = (struct tree){.share = share, .usage = usage, .proc_fd = -1};
 	tree->root = calloc(1, sizeof(*tree->root));
 	if (!tree->root || getrandom(&tree->seed, sizeof(tree->seed), 0) != sizeof(tree->seed))
 		return -ENOMEM;
