@@ -132,7 +132,8 @@ int op_look(struct tree *tree, struct node *node, const struct open_file *file, 
 	int ret = place_of(tree, node, &place);
 
 	if (ret == 0) {
-		ret = place_allowed(tree, &place, op);
+		ret = op == POLICY_LOOKUP ? node_shown(tree, node, &place)
+					  : place_allowed(tree, &place, op);
 		if (ret < 0)
 			return ret;
 		ret = node_look(tree, node, &place, stat);

@@ -21,9 +21,9 @@ static int enter_root(struct fuse_root *root)
 int fuse_lookup(struct fuse_request *request)
 {
 	struct fuse_root *root = request->root;
+	struct node *node = NULL;
 	struct fuse_entry_out out = {.nodeid = 0, .entry_valid = fuse_timeout(root)};
 	struct place place;
-	struct node *node;
 	struct name name;
 	struct stat stat;
 	int ret = fuse_take_name(request, &name), fd;
@@ -34,8 +34,11 @@ int fuse_lookup(struct fuse_request *request)
 		ret = enter_root(root);
 	if (ret == 0)
 		ret = place_child(root->tree, request->node, name.text, name.length, &place);
-	if (ret == 0)
-		ret = place_allowed(root->tree, &place, POLICY_LOOKUP);
+	if (ret == 0) {
+		node = node_find(root->tree, request->node, &name);
+		ret = node ? node_shown(root->tree, node, &place)
+			   : place_allowed(root->tree, &place, POLICY_LOOKUP);
+	}
 	fd = ret < 0 ? ret : place_look(root->tree, &place, &stat);
 	if (fd == -ENOENT && root->cache == FUSED_LOOSE)
 		goto out;

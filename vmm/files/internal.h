@@ -64,6 +64,8 @@ struct node {
 		dev_t dev;
 		ino_t ino;
 	} carried;
+	/* The place may be looked at: under this policy, before the next move (node_shown()). */
+	uint64_t shown_policy, shown_moves;
 	/* As the file was at its last open: what the guest caches since is current while the same.
 	 */
 	bool settled; /* any later change shows in these */
@@ -149,6 +151,12 @@ int place_child(const struct tree *tree, const struct node *node, const char *na
  * read-only share.
  */
 int place_allowed(struct tree *tree, const struct place *place, enum policy_op op);
+
+/*
+ * As place_allowed() for POLICY_LOOKUP, of a node's place. What a policy has allowed is not asked
+ * again while that policy is in force and no name has moved.
+ */
+int node_shown(struct tree *tree, struct node *node, const struct place *place);
 
 /*
  * As place_allowed(), without a line in the log: for operations that are frequent and change

@@ -168,6 +168,21 @@ int place_allowed(struct tree *tree, const struct place *place, enum policy_op o
 	return result_of(tree, ask(tree, place, op), -EACCES);
 }
 
+/* A policy that is replaced meanwhile makes the next request ask again, as its number is another.
+ */
+int node_shown(struct tree *tree, struct node *node, const struct place *place)
+{
+	uint64_t policy = tree->share->guard ? guard_version(tree->share->guard) + 1 : 0;
+	int ret;
+
+	if (policy && node->shown_policy == policy && node->shown_moves == tree->moves)
+		return 0;
+	ret = place_allowed(tree, place, POLICY_LOOKUP);
+	node->shown_policy = ret == 0 ? policy : 0;
+	node->shown_moves = tree->moves;
+	return ret;
+}
+
 int place_creatable(struct tree *tree, const struct place *place, enum policy_op op)
 {
 	int ret = place_allowed(tree, place, op);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The FUSE server: what is remembered of a file is read once while the file is the same, and each
- * change by the host shows with the next request.
+ * The FUSE server: what it does not do again for each request (read what a file carries, ask a
+ * policy about a name), and that each change shows with the next one.
  */
 #include <linux/magic.h>
 #include <sys/syscall.h>
@@ -257,6 +257,60 @@ START_TEST(the_table_comes_first)
 }
 END_TEST
 
-UNIT_MAIN("fuse_carried", it_is_read_once_while_the_file_is_the_same,
+static int looked_at(uint64_t node, const char *name, unsigned *decisions)
+{
+	uint64_t before = guard_uses(host.guard);
+	struct fuse_entry_out entry;
+	int ret = name ? fc_lookup(client, node, name, &entry)
+		       : fc_getattr(client, node, &entry.attr);
+
+	*decisions = (unsigned)(guard_uses(host.guard) - before);
+	return ret;
+}
+
+START_TEST(a_policy_is_asked_once_about_a_name)
+{
+	static const char hides[] = "file hide /w/d/f\nfile hide /w/e\nfile write /w/**\n";
+	unsigned decisions;
+	uint64_t d, f;
+
+	begin_fuse("file write /w/**\n", false);
+	host_mkdir(&host, "d");
+	host_mkdir(&host, "e");
+	host_write(&host, "d/f", "x");
+	d = node_of("d");
+	f = node_of("d/f");
+	/* As the name got its node, or by the first request after it. */
+	ck_assert_int_eq(looked_at(d, "f", &decisions), 0);
+	ck_assert_int_eq(looked_at(d, "f", &decisions), 0);
+	ck_assert_uint_eq(decisions, 0);
+	ck_assert_int_eq(looked_at(f, NULL, &decisions), 0);
+	ck_assert_uint_eq(decisions, 0);
+	/* Another policy is asked at once, and what is hidden is asked about each time. */
+	files_host_replace(&host, hides);
+	ck_assert_int_eq(looked_at(f, NULL, &decisions), ENOENT);
+	ck_assert_int_eq(looked_at(d, "f", &decisions), ENOENT);
+	ck_assert_int_eq(looked_at(d, "f", &decisions), ENOENT);
+	ck_assert_uint_eq(decisions, 1);
+	files_host_replace(&host, "file write /w/**\n");
+	ck_assert_int_eq(looked_at(f, NULL, &decisions), 0);
+	ck_assert_uint_eq(decisions, 1);
+	ck_assert_int_eq(looked_at(d, "f", &decisions), 0);
+	ck_assert_uint_eq(decisions, 0);
+	/* A name that has moved: the guest's own, and what it was is asked about again, too. */
+	ck_assert_int_eq(fc_rename(client, d, "f", ROOT, "g", 0), 0);
+	ck_assert_int_eq(looked_at(f, NULL, &decisions), 0);
+	ck_assert_uint_eq(decisions, 1);
+	ck_assert_int_eq(looked_at(d, "f", &decisions), ENOENT);
+	ck_assert_uint_eq(decisions, 1);
+	files_host_replace(&host, hides);
+	ck_assert_int_eq(looked_at(ROOT, "g", &decisions), 0);
+	ck_assert_int_eq(looked_at(ROOT, "e", &decisions), ENOENT);
+	files_host_end(&host);
+}
+END_TEST
+
+UNIT_MAIN("fuse_shortcuts", it_is_read_once_while_the_file_is_the_same,
 	  changes_by_the_host_show_at_once, another_file_at_its_place_is_looked_at_anew,
-	  what_has_just_changed_is_not_kept, the_table_comes_first)
+	  what_has_just_changed_is_not_kept, the_table_comes_first,
+	  a_policy_is_asked_once_about_a_name)
