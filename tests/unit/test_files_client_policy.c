@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file server's process decides by the sandbox's policy, and the sandbox's log has it. */
 #include <pthread.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "tests/support/audit_log.h"
 #include "tests/unit/files_client_common.h"
+#include "vmm/base/spawn.h"
+#include "vmm/files/client_internal.h"
 
 #define RULES                       \
 	"file hide  /w/**/.env\n"   \
@@ -58,6 +62,44 @@ START_TEST(a_replaced_policy_is_in_effect_at_once)
 	ck_assert_int_eq(fc_mkdir(client, ROOT, "yes", 0755), 0);
 	ck_assert_uint_eq(told.died, 0);
 	end_files();
+}
+END_TEST
+
+/*
+ * A server that has not started decides nothing: a policy that is replaced meanwhile waits for
+ * nothing, and what was sent before is decided by it, too.
+ */
+START_TEST(a_policy_is_replaced_before_the_server_starts)
+{
+	struct files_client_config config = {.ops = &told_ops};
+	struct err err = {""};
+	int pair[2];
+	pid_t pid;
+
+	begin_host(RULES, false);
+	config.guard = host.guard;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	ck_assert_int_eq(files_client_attach(&files, loop, pair[0], 0, &config, &err), 0);
+	ck_assert_int_eq(files_client_add(files, 0, &host.share, FUSED_STRICT), 0);
+	files_client_begin(files);
+	/* Nothing else lets requests begin. */
+	files_client_hold(files, true);
+	files_client_hold(files, false);
+	ck_assert_uint_eq(atomic_load(&files->ring->held), 1);
+	files_host_replace(&host, RULES);
+	files_host_replace(&host, NO_DIRECTORIES);
+	ck_assert(!files->ending);
+	ck_assert_int_eq(spawn_self(&pid, NULL, FILES_CLIENT_PROGRAM, &pair[1], 1), 0);
+	close(pair[1]);
+	greet();
+	ck_assert_uint_eq(atomic_load(&files->ring->held), 0);
+	ck_assert_int_eq(fc_mkdir(client, ROOT, "no", 0755), EACCES);
+	/* From now on it waits until the server has it. */
+	files_host_replace(&host, RULES);
+	ck_assert_int_eq(fc_mkdir(client, ROOT, "yes", 0755), 0);
+	ck_assert_uint_eq(told.died, 0);
+	end_files();
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 }
 END_TEST
 
@@ -194,5 +236,5 @@ START_TEST(policies_end_in_the_log_where_they_do)
 END_TEST
 
 UNIT_MAIN("files_client_policy", it_decides_by_the_policy, a_replaced_policy_is_in_effect_at_once,
-	  what_it_decides_is_logged, a_required_log_is_waited_for,
-	  policies_end_in_the_log_where_they_do)
+	  a_policy_is_replaced_before_the_server_starts, what_it_decides_is_logged,
+	  a_required_log_is_waited_for, policies_end_in_the_log_where_they_do)

@@ -140,6 +140,8 @@ static int prepare(struct files_client *client)
 
 	if (ret < 0)
 		return ret;
+	/* Until all first messages are in effect (files_client_follow() relies on it). */
+	atomic_store(&client->ring->held, 1);
 	client->signal.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	client->kick.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (client->signal.fd < 0 || client->kick.fd < 0)

@@ -88,7 +88,8 @@ struct files_client_config {
 	 * Its policy decides in the server, and its log gets the reports of that
 	 * (vmm/policy/guard_remote.h). From then on guard_replace() waits until the server decides
 	 * by the new policy, and all reports of the old one are logged; a server that takes longer
-	 * than FILES_POLICY_MS is killed. The guard outlives the client, and has no other. NULL:
+	 * than FILES_POLICY_MS is killed. Before the server has started it waits for nothing, as no
+	 * request is handled until then. The guard outlives the client, and has no other. NULL:
 	 * everything is allowed.
 	 */
 	struct guard *guard;

@@ -27,6 +27,20 @@ static void violated(struct files_client *client)
 	files_client_end(client, FILES_VIOLATION);
 }
 
+static void set_held(struct files_client *client, bool held)
+{
+	atomic_store(&client->ring->held, held);
+	if (!held)
+		files_ring_wake(&client->ring->held);
+}
+
+/* All first messages are in effect. */
+static void begin_requests(struct files_client *client)
+{
+	client->started = true;
+	set_held(client, client->holding);
+}
+
 /* Messages are in effect: stops or renews the patience with those that are not yet. */
 static void took_effect(struct files_client *client, const struct files_head *head)
 {
@@ -41,7 +55,8 @@ static void took_effect(struct files_client *client, const struct files_head *he
 		files_client_end(client, "it cannot take the policy or a share");
 	if (client->ending)
 		return;
-	client->started = client->started || client->replied == client->sent;
+	if (!client->started && client->replied == client->sent)
+		begin_requests(client);
 	if (client->replied == client->sent)
 		loop_timer_stop(client->loop, &client->patience);
 	else
@@ -262,7 +277,11 @@ int files_client_greet(struct files_client *client)
 	return ret;
 }
 
-/* A server that can't be given the policy is ended: it would go on with its former one. */
+/*
+ * A server that can't be given the policy is ended: it would go on with its former one. One that
+ * has not started is held: it decides nothing before all that was sent is in effect, so there is
+ * nothing to wait for.
+ */
 void files_client_follow(void *arg)
 {
 	struct files_client *client = arg;
@@ -273,7 +292,8 @@ void files_client_follow(void *arg)
 		return;
 	ret = policy_message(client, &head, &fd);
 	if (ret == 0)
-		ret = converse(client, &head, &fd, 1, FILES_POLICY_MS);
+		ret = client->started ? converse(client, &head, &fd, 1, FILES_POLICY_MS)
+				      : tell(client, &head, sizeof(head), &fd, 1);
 	fd_close(&fd);
 	if (ret < 0 || head.error)
 		files_client_end(client, "it did not take the new policy");
@@ -331,17 +351,10 @@ void files_client_begin(struct files_client *client)
 
 /* --- snapshots -------------------------------------------------------------------------------- */
 
-static void set_held(struct files_client *client, bool held)
-{
-	atomic_store(&client->ring->held, held);
-	if (!held)
-		files_ring_wake(&client->ring->held);
-}
-
 void files_client_hold(struct files_client *client, bool held)
 {
 	client->holding = held;
-	set_held(client, held);
+	set_held(client, held || !client->started);
 }
 
 /* Copies what the server wrote to private memory: it may go on writing. */
@@ -378,7 +391,7 @@ int files_client_save(struct files_client *client, struct pack *to)
 		return -errno;
 	set_held(client, true);
 	ret = converse(client, &head, &fd, 1, FILES_SAVE_MS);
-	set_held(client, client->holding);
+	set_held(client, client->holding || !client->started);
 	if (ret == 0)
 		ret = head.error < 0 ? head.error : 0;
 	if (ret == 0)

@@ -55,7 +55,10 @@ struct files_bell {
 };
 
 struct files_ring {
-	/* By the monitor. A futex: no request is begun while it is 1. */
+	/*
+	 * By the monitor. A futex: no request is begun while it is 1, as it is until all first
+	 * messages are in effect.
+	 */
 	_Alignas(64) _Atomic uint32_t held;
 	/*
 	 * By the monitor, a futex for each thread that waits for its record to be logged: 0, or
