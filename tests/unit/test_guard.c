@@ -250,5 +250,54 @@ START_TEST(old_policies_in_use_are_bounded)
 }
 END_TEST
 
+#define NUMBERS 3000
+
+struct counted {
+	struct in_force force;
+	atomic_bool over, wrong;
+};
+
+static void *read_numbers(void *arg)
+{
+	struct counted *counted = arg;
+	struct held_policy held;
+	uint64_t number, last = 0;
+
+	while (!atomic_load(&counted->over)) {
+		number = in_force_number(&counted->force);
+		held = in_force_hold(&counted->force);
+		/* It never goes back, and no policy has it before it is in force. */
+		if (number < last || number > held.number)
+			atomic_store(&counted->wrong, true);
+		last = number;
+		in_force_release(&counted->force, held);
+	}
+	return NULL;
+}
+
+START_TEST(a_number_is_that_of_a_policy_in_force)
+{
+	struct counted counted = {.over = false};
+	pthread_t thread[READERS];
+	unsigned i;
+	int slot;
+
+	in_force_begin(&counted.force, make(0, rules_of[0]), 0);
+	for (i = 0; i < READERS; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, read_numbers, &counted), 0);
+	for (i = 1; i <= NUMBERS; i++) {
+		while ((slot = in_force_prepare(&counted.force)) < 0)
+			sched_yield();
+		in_force_set(&counted.force, slot, make(i % 100, rules_of[i % 2]), i);
+	}
+	atomic_store(&counted.over, true);
+	for (i = 0; i < READERS; i++)
+		pthread_join(thread[i], NULL);
+	ck_assert(!atomic_load(&counted.wrong));
+	ck_assert_uint_eq(in_force_number(&counted.force), NUMBERS);
+	in_force_end(&counted.force);
+}
+END_TEST
+
 UNIT_MAIN("guard", policies_are_replaced_while_many_decide, replacing_does_not_wait_for_decisions,
-	  old_policies_in_use_are_bounded)
+	  old_policies_in_use_are_bounded, a_number_is_that_of_a_policy_in_force)

@@ -22,7 +22,7 @@ static void free_slot(struct in_force *force, unsigned slot)
 
 void in_force_begin(struct in_force *force, struct policy *policy, uint64_t number)
 {
-	force->slot[0].number = number;
+	atomic_init(&force->slot[0].number, number);
 	atomic_init(&force->slot[0].policy, policy);
 	atomic_init(&force->current, 0);
 }
@@ -42,7 +42,7 @@ struct held_policy in_force_hold(struct in_force *force)
 
 	return (struct held_policy){
 		.policy = atomic_load_explicit(&force->slot[slot].policy, memory_order_relaxed),
-		.number = force->slot[slot].number,
+		.number = atomic_load_explicit(&force->slot[slot].number, memory_order_relaxed),
 		.slot = slot,
 	};
 }
@@ -68,7 +68,8 @@ void in_force_set(struct in_force *force, int slot, struct policy *policy, uint6
 	uint64_t old;
 	int64_t taken;
 
-	force->slot[slot].number = number;
+	/* What reads it also finds that the slot's former policy is not in force any more. */
+	atomic_store_explicit(&force->slot[slot].number, number, memory_order_release);
 	atomic_store_explicit(&force->slot[slot].policy, policy, memory_order_relaxed);
 	old = atomic_exchange_explicit(&force->current, (uint64_t)slot << COUNT_BITS,
 				       memory_order_acq_rel);
@@ -80,7 +81,16 @@ void in_force_set(struct in_force *force, int slot, struct policy *policy, uint6
 
 uint64_t in_force_number(const struct in_force *force)
 {
-	return force->slot[slot_of(atomic_load(&force->current))].number;
+	uint64_t current = atomic_load(&force->current), number, again;
+
+	/* Meanwhile the slot may have become free, and have the number of a policy to come. */
+	for (;; current = again) {
+		number = atomic_load_explicit(&force->slot[slot_of(current)].number,
+					      memory_order_acquire);
+		again = atomic_load(&force->current);
+		if (slot_of(again) == slot_of(current))
+			return number;
+	}
 }
 
 uint64_t in_force_uses(const struct in_force *force)

@@ -26,7 +26,7 @@ struct in_force {
 	struct {
 		_Atomic(struct policy *) policy; /* NULL: free */
 		_Atomic int64_t users;
-		uint64_t number;
+		_Atomic uint64_t number;
 	} slot[IN_FORCE_MAX];
 };
 
