@@ -80,7 +80,7 @@ static unsigned type_of(const struct listing *listing, const struct entry *entry
 		return entry->type;
 	fd = name_look(listing->directory, entry->name, false, &stat);
 	if (fd >= 0 && S_ISREG(stat.st_mode) && stat.st_size == 0)
-		remembered_get(tree, known_node(listing, entry), fd, &stat, &remembered);
+		remembered_get_by_path(tree, known_node(listing, entry), fd, &stat, &remembered);
 	fd_close(&fd);
 	return remembered.mode & S_IFMT ? IFTODT(remembered.mode) : DT_REG;
 }

@@ -49,24 +49,24 @@ static bool can_carry(const struct stat *stat)
 	return S_ISREG(stat->st_mode) || S_ISDIR(stat->st_mode);
 }
 
-/* The path leads to O_PATH descriptors as well, but costs ten times as much. */
-static ssize_t read_attribute(int fd, char *text, size_t size)
+/* The path leads to O_PATH descriptors as well, but takes several times as long. */
+static ssize_t read_attribute(int fd, bool o_path, char *text, size_t size)
 {
 	char path[FD_PATH_SIZE];
-	ssize_t n = fgetxattr(fd, FILES_STAT_ATTRIBUTE, text, size);
+	ssize_t n = o_path ? -1 : fgetxattr(fd, FILES_STAT_ATTRIBUTE, text, size);
 
-	if (n >= 0 || errno != EBADF)
+	if (!o_path && (n >= 0 || errno != EBADF))
 		return n;
 	fd_path(path, fd);
 	return getxattr(path, FILES_STAT_ATTRIBUTE, text, size);
 }
 
 /* What the attribute has; false: that can't be told. */
-static bool get_carried(int fd, struct remembered *out)
+static bool get_carried(int fd, bool o_path, struct remembered *out)
 {
 	char text[64];
 	const char *at = text;
-	ssize_t n = read_attribute(fd, text, sizeof(text) - 1);
+	ssize_t n = read_attribute(fd, o_path, text, sizeof(text) - 1);
 
 	if (n < 0)
 		return errno == ENODATA || errno == EOPNOTSUPP || errno == ERANGE;
@@ -132,8 +132,8 @@ static void keep(struct node *node, const struct stat *stat, const struct rememb
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
-void remembered_get(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
-		    struct remembered *out)
+static void get(const struct tree *tree, struct node *node, int fd, bool o_path,
+		const struct stat *stat, struct remembered *out)
 {
 	bool settled;
 
@@ -146,8 +146,20 @@ void remembered_get(const struct tree *tree, struct node *node, int fd, const st
 		return;
 	/* Looked at before: a change after the attribute was read must not have this ctime. */
 	settled = node && stat_has_settled(stat);
-	if (get_carried(fd, out) && settled && keeps_ctime(fd))
+	if (get_carried(fd, o_path, out) && settled && keeps_ctime(fd))
 		keep(node, stat, out);
+}
+
+void remembered_get(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
+		    struct remembered *out)
+{
+	get(tree, node, fd, false, stat, out);
+}
+
+void remembered_get_by_path(const struct tree *tree, struct node *node, int fd,
+			    const struct stat *stat, struct remembered *out)
+{
+	get(tree, node, fd, true, stat, out);
 }
 
 int remembered_set(const struct tree *tree, int fd, const struct stat *stat,

@@ -29,6 +29,9 @@ bool remembered_valid(const struct remembered *remembered);
  */
 void remembered_get(const struct tree *tree, struct node *node, int fd, const struct stat *stat,
 		    struct remembered *out);
+/* The same of an O_PATH descriptor, for many: it does not try what works with others only. */
+void remembered_get_by_path(const struct tree *tree, struct node *node, int fd,
+			    const struct stat *stat, struct remembered *out);
 
 /*
  * In the file's attribute or, if it can't carry one, in the table. 0; or -ENOSPC or -ENOMEM; or
