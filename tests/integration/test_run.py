@@ -4,7 +4,7 @@ import os
 import re
 
 import cordon
-from cordon import FAILED, TIMED_OUT, run
+from cordon import FAILED, TIMED_OUT, call, run
 
 
 def test_output_is_exact_and_separate():
@@ -128,3 +128,20 @@ def test_whole_guest():
         [ "$(echo a | { cat; } | wc -c)" = 2 ] || echo "no pipes"
     """
     run("sh", "-c", script).expect(0, b"", b"")
+
+
+def test_spellings_of_other_tools():
+    """What users of other tools type does what they expect."""
+    run("hostname", options=["-i", "--rm", "--hostname", "web.example"]).expect(0, b"web.example\n")
+    call("run", "--entrypoint", "sh", "--", "-c", "echo $0 $1", "a", "b").expect(0, b"a b\n")
+    call("run", "--entrypoint=pwd").expect(0)
+    lines = cordon.scratch("env", b"# two\nA=1 2\nPASSED\nNOT_SET_HERE\n")
+    run("sh", "-c", "echo $A $PASSED ${NOT_SET_HERE-none}", options=["--env-file", lines], env={"PASSED": "p"}).expect(
+        0, b"1 2 p none\n")
+    place = os.path.dirname(lines)
+    for option in (["-v", f"{place}:/w:ro"], ["--mount", f"type=bind,source={place},target=/w,readonly"]):
+        run("sh", "-c", "cat /w/env | wc -l; touch /w/x 2>/dev/null || echo refused",
+            options=option).expect(0, b"4\nrefused\n")
+    run("sh", "-c", "ls /sys/class/net", options=["--network", "none"]).expect(0)
+    for name in ("-x", "a_b", "", "x" * 65):
+        run("true", options=[f"--hostname={name}"]).expect_error("hostname")

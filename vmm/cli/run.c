@@ -59,6 +59,10 @@ static const struct option_entry entries[] = {
 	 "By default the end of the process that started cordon counts as SIGHUP, unless SIGHUP is "
 	 "ignored or cordon leads a session.",
 	 .offset = offsetof(struct run_options, outlive_parent)},
+	{"entrypoint", 0, OPTION_STRING, "CMD",
+	 "run CMD with the arguments, in place of the image's own command",
+	 "`--entrypoint sh -- -c pwd` is the same as `-- sh -c pwd`.",
+	 .offset = offsetof(struct run_options, entrypoint)},
 	{"rm", 0, OPTION_FLAG, NULL, "no effect: the sandbox of a run never stays",
 	 .offset = offsetof(struct run_options, no_effect)},
 	{"quiet", 'q', OPTION_CALL, NULL, "print no warnings, only errors", .set = set_quiet},
@@ -89,8 +93,8 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 
 	if (at < 0)
 		return at;
-	if (at < argc && strcmp(argv[at - 1], "--") != 0 && !options->base.rootfs &&
-	    foreign_image(argv[at]))
+	if (at < argc && !options->entrypoint && strcmp(argv[at - 1], "--") != 0 &&
+	    !options->base.rootfs && foreign_image(argv[at]))
 		return err_set(err, EINVAL,
 			       "run: '%.60s' looks like an image: cordon run --rootfs %.60s -- "
 			       "CMD; 'cordon image ls' has the images that are unpacked here",
@@ -106,10 +110,14 @@ static int parse(struct run_options *options, int argc, char **argv, struct err 
 	ret = command_options_check(argv[0], &options->command, err);
 	if (ret < 0)
 		return ret;
-	if (at < argc)
+	if (options->entrypoint) {
+		options->argv = argv + at - 1; /* the option and its value stand before */
+		argv[at - 1] = (char *)(uintptr_t)options->entrypoint;
+	} else if (at < argc) {
 		options->argv = argv + at;
-	else if (options->base.settings)
+	} else if (options->base.settings) {
 		options->argv = rootfs_command(options->base.settings);
+	}
 	if (!options->argv && (options->base.rootfs || (!machine->kernel && !machine->initrd)))
 		return verb_usage_error(&verb_run, NULL, "which command?", err);
 	return sandbox_options_finish(&options->base, options->argv != NULL, err);

@@ -18,6 +18,7 @@ struct run_options {
 	struct sandbox_options base;
 	struct command_options command;
 	const char *name; /* NULL: one is made up */
+	const char *entrypoint;
 	const char *kind; /* for the record; NULL: "run" */
 	bool verbose, outlive_parent, no_effect;
 	char *const *argv; /* NULL-ended; NULL: no command, only boot */

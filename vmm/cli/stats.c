@@ -59,12 +59,14 @@ static void print_flows(const json_t *stats)
 }
 
 struct stats_options {
-	bool json;
+	bool json, no_stream;
 };
 
 static const struct option_entry entries[] = {
 	{"json", 0, OPTION_FLAG, NULL, "print one JSON object",
 	 .offset = offsetof(struct stats_options, json)},
+	{"no-stream", 0, OPTION_FLAG, NULL, "without NAME: print once, and end",
+	 .offset = offsetof(struct stats_options, no_stream)},
 };
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
@@ -81,16 +83,31 @@ static void print_stats(const json_t *stats)
 	print_flows(stats);
 }
 
+/* Use in percent, and against limits, is what `top` shows. */
+static int show_all(const struct stats_options *options, struct err *err)
+{
+	char verb[] = "top", once[] = "--once", json[] = "--json", *argv[4] = {verb};
+	int argc = 1;
+
+	if (options->no_stream)
+		argv[argc++] = once;
+	if (options->json)
+		argv[argc++] = json;
+	return verb_top.run(argc, argv, err);
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
 	struct stats_options options = {.json = false};
 	const struct option_set set = {&table, &options};
 	struct message reply;
-	static const struct verb_words words = {&verb_stats, NULL, 1, 1, "of which sandbox?"};
+	static const struct verb_words words = {.verb = &verb_stats, .most = 1};
 	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
 	if (ret < 0)
 		return ret;
+	if (ret == 0)
+		return show_all(&options, err);
 	ret = client_request_once(argv[1], 0, json_pack("{s:s}", "op", "stats"), &reply, err);
 	if (ret < 0)
 		return ret;
@@ -109,9 +126,10 @@ static const struct option_table *const tables[] = {&table, NULL};
 const struct verb verb_stats = {
 	.name = "stats",
 	.group = VERB_SANDBOXES,
-	.usage = "[--json] NAME",
+	.usage = "[options] [NAME]",
 	.summary = "show what a sandbox uses, and its live flows",
+	.description = "Without NAME: a line for each sandbox, as `cordon top`.",
 	.options = tables,
-	.see_also = "ps",
+	.see_also = "top ps",
 	.run = run,
 };

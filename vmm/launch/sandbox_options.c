@@ -118,7 +118,24 @@ const struct option_table size_option_table = {"Size and speed", size_entries,
 const struct option_table template_size_table = {"Options of make", size_entries,
 						 SIZE_ENTRIES_OF_TEMPLATES};
 
+/* RFC 1123, section 2.1, within what sethostname(2) takes. */
+static int set_hostname(void *arg, const char *value, struct err *err)
+{
+	size_t length = strlen(value);
+
+	if (length == 0 || length > HOST_NAME_MAX || value[0] == '-' || value[0] == '.' ||
+	    strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") !=
+		    length)
+		return err_set(err, EINVAL,
+			       "'%.80s' is no host name: up to %d letters, digits, '-' and '.'",
+			       value, HOST_NAME_MAX);
+	((struct sandbox_options *)arg)->sandbox.hostname = value;
+	return 0;
+}
+
 static const struct option_entry guest_entries[] = {
+	{"hostname", 0, OPTION_CALL, "NAME",
+	 "host name of the sandbox (default: its name, if it stays)", NULL, .set = set_hostname},
 	{"console", 0, OPTION_FLAG, NULL,
 	 "show the guest's serial console on stderr (`cordon run` only)", NULL,
 	 .offset = offsetof(struct sandbox_options, console)},

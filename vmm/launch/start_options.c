@@ -113,7 +113,8 @@ int start_sandbox(struct start_options *options, const char *kind, const char *n
 	config.idle_ns = options->idle_ns;
 	config.idle_pauses = options->idle_pauses;
 	config.wall_ns = options->wall_ns;
-	config.sandbox.hostname = name;
+	if (!config.sandbox.hostname)
+		config.sandbox.hostname = name;
 	if (ret == 0)
 		ret = spawn_monitor(&config, err);
 	/* The monitor has its own copy. */
