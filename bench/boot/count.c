@@ -12,10 +12,11 @@
  * the profile), map=System.map (optional: a profile by function). mark=ADDRESS instead of entry=
  * counts everything of L2, programs too, from each time that a program of L1 executes that address
  * (bench/boot/mark.S) to the next time: this counts guests of a restored template. The file has the
- * least of these counts, and its profile, since what disturbs a run only adds to it.
+ * least of these counts, and its profile, since what disturbs a run only adds to it. With
+ * each=PREFIX there is a file for each of them, too: PREFIX.1, PREFIX.2 and so on.
  *
  * The file has "instructions N", with mark= "programs N", then one line for each function: self,
- * inclusive, calls, name.
+ * inclusive, calls (tail calls too), name.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -80,7 +81,7 @@ struct frame {
 
 static struct {
 	uint64_t entry, mark;
-	const char *out;
+	const char *out, *each;
 	uint64_t executed; /* instructions of L1 and L2; generated code adds to it */
 	uint64_t since;	   /* value of executed at the last entry to L2 */
 	uint64_t sum;	   /* instructions of L2 before that entry */
@@ -88,6 +89,7 @@ static struct {
 	uint64_t repeat;   /* block.repeat of the previous block */
 	uint64_t programs; /* with mark=: the part of sum that is not the kernel's */
 	uint64_t least;	   /* with mark=: the least sum from a mark to the next; 0: none yet */
+	unsigned marks;	   /* so many counts from a mark to the next were written with each= */
 	bool entering, inside, started, done;
 } state;
 
@@ -121,10 +123,8 @@ static void frame_push(uint64_t return_address, uint64_t target)
 	struct frame *frame = &profile.stack[profile.depth++];
 
 	*frame = (struct frame){return_address, profile.total, symbol_of(target)};
-	if (frame->symbol >= 0) {
-		profile.symbols[frame->symbol].calls++;
+	if (frame->symbol >= 0)
 		profile.symbols[frame->symbol].active++;
-	}
 }
 
 /* Follows calls and returns by address alone. Ignores a return that matches no frame. */
@@ -147,19 +147,21 @@ static void profile_block(const struct block *block)
 		}
 	}
 	symbol = symbol_of(block->start);
-	if (symbol >= 0)
+	if (symbol >= 0) {
 		profile.symbols[symbol].self += block->count;
+		profile.symbols[symbol].calls += block->start == profile.symbols[symbol].address;
+	}
 	profile.total += block->count;
 	profile.previous = block;
 }
 
-static void write_result(void)
+static void write_result(const char *path)
 {
-	FILE *f = fopen(state.out, "w");
+	FILE *f = fopen(path, "w");
 	unsigned i;
 
 	if (!f) {
-		perror(state.out);
+		perror(path);
 		return;
 	}
 	while (profile.depth)
@@ -210,9 +212,15 @@ static void start_again(void)
 /* A program of L1 is at the mark. */
 static void on_mark(void)
 {
+	char path[4096];
+
 	if (state.started && (!state.least || state.sum < state.least)) {
 		state.least = state.sum;
-		write_result();
+		write_result(state.out);
+	}
+	if (state.started && state.each) {
+		snprintf(path, sizeof(path), "%s.%u", state.each, ++state.marks);
+		write_result(path);
 	}
 	state.started = true;
 	start_again();
@@ -252,7 +260,7 @@ static void on_block(unsigned cpu, void *data)
 		    state.sum + state.executed - state.since > BOOT_LEAST) {
 			state.sum += state.executed - state.since;
 			state.done = true;
-			write_result();
+			write_result(state.out);
 		} else if (state.started && profile.count) {
 			profile_block(block);
 		}
@@ -378,6 +386,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
 			state.mark = strtoull(argv[i] + 5, NULL, 16);
 		} else if (strncmp(argv[i], "out=", 4) == 0) {
 			state.out = strdup(argv[i] + 4);
+		} else if (strncmp(argv[i], "each=", 5) == 0) {
+			state.each = strdup(argv[i] + 5);
 		} else if (strncmp(argv[i], "map=", 4) == 0) {
 			if (load_map(argv[i] + 4) < 0) {
 				fprintf(stderr, "count: can't use %s\n", argv[i] + 4);
