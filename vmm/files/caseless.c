@@ -13,6 +13,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/files/internal.h"
 #include "vmm/files/operations.h"
 
 /* How much of a listing is looked at, and how many names with letters in it. */
@@ -29,11 +30,18 @@
 #define MAGIC_CIFS  0xff534d42
 #define MAGIC_SMB2  0xfe534d42
 
-/* Only for directories in which no name tells. */
-static const long kinds[] = {MAGIC_VFAT, MAGIC_EXFAT, MAGIC_NTFS, MAGIC_NTFS3,
-			     MAGIC_HFS,	 MAGIC_CIFS,  MAGIC_SMB2};
+/*
+ * Files have a second, short name there, which is in no listing (GIT~1 of .git), also where upper
+ * and lower case differ (vfat's option check=s, ntfs3).
+ */
+static const long short_names[] = {MAGIC_VFAT,	MAGIC_EXFAT, MAGIC_NTFS,
+				   MAGIC_NTFS3, MAGIC_CIFS,  MAGIC_SMB2};
 
-enum verdict { UNKNOWN, DISTINCT, SAME };
+/* Only for directories in which no name tells. */
+static const long kinds[] = {MAGIC_HFS};
+
+/* FAILED: the directory can't be read. */
+enum verdict { UNKNOWN, DISTINCT, SAME, FAILED };
 
 static int status_of(int directory, const char *name, struct stat *out)
 {
@@ -144,33 +152,103 @@ static enum verdict try_names(int fd,
 				verdict = lists_twin(fd, entry->name) ? DISTINCT : SAME;
 		}
 	}
+	/* A directory that was removed has no names. */
+	return n < 0 && errno != ENOENT ? FAILED : verdict;
+}
+
+/* The directory's own name, in the one above if that is of the same file system. */
+static enum verdict try_own_name(int fd,
+				 int (*status)(int directory, const char *name, struct stat *out))
+{
+	char link[FD_PATH_SIZE], path[PATH_MAX];
+	enum verdict verdict = UNKNOWN;
+	struct stat here, above, named;
+	const char *name;
+	ssize_t length;
+	int up;
+
+	fd_path(link, fd);
+	length = readlinkat(AT_FDCWD, link, path, sizeof(path) - 1);
+	if (length <= 0)
+		return UNKNOWN;
+	path[length] = '\0';
+	name = strrchr(path, '/');
+	if (!name || !has_letters(++name) || strlen(name) > FILES_NAME_MAX)
+		return UNKNOWN;
+	up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (up >= 0 && fstat(fd, &here) == 0 && fstat(up, &above) == 0 &&
+	    here.st_dev == above.st_dev && status(up, name, &named) == 0 &&
+	    named.st_dev == here.st_dev && named.st_ino == here.st_ino)
+		verdict = try_name(up, name, status);
+	fd_close(&up);
 	return verdict;
 }
 
-static bool is_of_a_kind(int fd)
+static bool is_one_of(int fd, const long *types, size_t count)
 {
 	struct statfs statfs;
 	size_t i;
 
 	if (fstatfs(fd, &statfs) < 0)
-		return false;
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		if ((uint32_t)kinds[i] == (uint32_t)statfs.f_type)
+		return true;
+	for (i = 0; i < count; i++)
+		if ((uint32_t)types[i] == (uint32_t)statfs.f_type)
 			return true;
 	return false;
 }
 
-bool caseless_probe(int path_fd, int (*status)(int directory, const char *name, struct stat *out))
+/*
+ * What a directory's flags say, of those file systems that decide it for each directory. *flags: it
+ * has some.
+ */
+static enum verdict try_flags(int fd, bool *flags)
 {
-	int fd = open_listing(path_fd), flags = 0;
-	enum verdict verdict = UNKNOWN;
+	int value = 0;
 
-	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_CASEFOLD_FL))
-		verdict = SAME;
-	else if (fd >= 0)
-		verdict = try_names(fd, status ? status : status_of);
+	*flags = ioctl(fd, FS_IOC_GETFLAGS, &value) == 0;
+	return *flags && (value & FS_CASEFOLD_FL) ? SAME : UNKNOWN;
+}
+
+/*
+ * *settled: only the flags can change that. quick: it is settled, so only they are looked at if
+ * there are any.
+ */
+static enum verdict probe(int path_fd, bool quick, bool *settled,
+			  int (*status)(int directory, const char *name, struct stat *out))
+{
+	enum verdict verdict = UNKNOWN;
+	bool flags;
+	int fd;
+
+	*settled = false;
+	if (is_one_of(path_fd, short_names, ARRAY_SIZE(short_names)))
+		return SAME;
+	fd = open_listing(path_fd);
+	if (fd < 0)
+		return FAILED;
+	verdict = try_flags(fd, &flags);
+	if (verdict == UNKNOWN)
+		verdict = quick && flags ? DISTINCT : try_names(fd, status);
+	*settled = flags && verdict == DISTINCT;
+	if (verdict == UNKNOWN && !flags)
+		verdict = try_own_name(fd, status);
 	fd_close(&fd);
-	return verdict == UNKNOWN ? is_of_a_kind(path_fd) : verdict == SAME;
+	if (verdict == UNKNOWN)
+		verdict = is_one_of(path_fd, kinds, ARRAY_SIZE(kinds)) ? SAME : DISTINCT;
+	return verdict;
+}
+
+static enum caseless_is result_of(enum verdict verdict)
+{
+	return verdict == FAILED ? CASELESS_UNKNOWN : verdict == SAME ? CASELESS_YES : CASELESS_NO;
+}
+
+enum caseless_is caseless_probe(int path_fd,
+				int (*status)(int directory, const char *name, struct stat *out))
+{
+	bool settled;
+
+	return result_of(probe(path_fd, false, &settled, status ? status : status_of));
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)
@@ -178,21 +256,29 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-bool caseless_directory(struct caseless *cache, int fd, const struct stat *stat)
+enum caseless_is caseless_directory(struct caseless *cache, int fd, const struct stat *stat)
 {
 	uint64_t hash = (stat->st_ino ^ (uint64_t)stat->st_dev << 32) * 0x9e3779b97f4a7c15ull;
 	struct caseless_directory *at = &cache->directories[(hash >> 32) % CASELESS_CACHED];
+	bool same = at->dev == stat->st_dev && at->ino == stat->st_ino;
+	/* Before it is looked at: what changes later gets another time. */
+	bool final = stat_has_settled(stat);
+	enum verdict verdict;
+	bool settled;
 
-	if (at->known && at->dev == stat->st_dev && at->ino == stat->st_ino &&
-	    same_time(&at->ctime, &stat->st_ctim) && same_time(&at->mtime, &stat->st_mtim))
-		return at->caseless;
+	if (same && at->known && same_time(&at->ctime, &stat->st_ctim) &&
+	    same_time(&at->mtime, &stat->st_mtim))
+		return at->is;
+	verdict =
+		probe(fd, same && at->settled, &settled, cache->status ? cache->status : status_of);
 	*at = (struct caseless_directory){
 		.dev = stat->st_dev,
 		.ino = stat->st_ino,
 		.ctime = stat->st_ctim,
 		.mtime = stat->st_mtim,
-		.known = true,
-		.caseless = caseless_probe(fd, cache->status),
+		.known = final && verdict != FAILED,
+		.settled = settled,
+		.is = result_of(verdict),
 	};
-	return at->caseless;
+	return at->is;
 }

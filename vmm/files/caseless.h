@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Directories in which upper and lower case are the same: there a rule about ".env" does not hold
- * for ".ENV". Each directory is looked at itself, as some file systems decide it for each, and no
- * list of file systems is complete: a name in it is looked for in the other case. A directory
- * without a name that tells is judged by its flags and, at last, by the kind of its file system;
- * and again as soon as it has changed, so that the first name in it is enough.
+ * Directories in which other spellings of a name stand for the same file: there a rule about ".env"
+ * does not hold for ".ENV". Each directory is looked at itself, as some file systems decide it for
+ * each, and no list of file systems is complete: a name in it is looked for in the other case. A
+ * directory without a name that tells is judged by its flags, then by its own name in the directory
+ * above; and again as soon as it has changed, so that the first name in it is enough. Those file
+ * systems that also have short names (GIT~1) are known by their kind.
+ *
+ * How such a directory folds names (Unicode, ignored characters) need not be known: none is used.
  */
 #ifndef CORDON_FILES_CASELESS_H
 #define CORDON_FILES_CASELESS_H
@@ -13,6 +16,12 @@
 #include <sys/stat.h>
 
 #define CASELESS_CACHED 512u
+
+enum caseless_is {
+	CASELESS_NO,
+	CASELESS_YES,
+	CASELESS_UNKNOWN /* the directory can't be read */
+};
 
 /* What is known of directories, at most CASELESS_CACHED. Not thread safe. */
 struct caseless {
@@ -26,17 +35,17 @@ struct caseless {
 		dev_t dev;
 		ino_t ino;
 		struct timespec ctime, mtime;
-		bool known, caseless;
+		bool known;   /* while it has these times */
+		bool settled; /* only its flags can change it */
+		enum caseless_is is;
 	} directories[CASELESS_CACHED];
 };
 
-/*
- * Whether upper and lower case are the same in the directory of fd (also O_PATH), whose status is
- * stat. A directory that cannot be read, and has no flags, counts as its file system does.
- */
-bool caseless_directory(struct caseless *cache, int fd, const struct stat *stat);
+/* What the directory of fd (also O_PATH) is, whose status is stat. */
+enum caseless_is caseless_directory(struct caseless *cache, int fd, const struct stat *stat);
 
 /* The same without a cache. */
-bool caseless_probe(int fd, int (*status)(int directory, const char *name, struct stat *out));
+enum caseless_is caseless_probe(int fd,
+				int (*status)(int directory, const char *name, struct stat *out));
 
 #endif

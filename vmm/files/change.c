@@ -13,8 +13,8 @@
  * Something is to be created at a name in a directory: its place, which the policy allows, and the
  * directory's descriptor, or -errno.
  */
-static int begin(struct tree *tree, const struct node *parent, const struct name *name,
-		 enum policy_op op, struct place *place)
+static int begin(struct tree *tree, struct node *parent, const struct name *name, enum policy_op op,
+		 struct place *place)
 {
 	int ret = place_child(tree, parent, name->text, name->length, place), fd;
 

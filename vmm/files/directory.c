@@ -16,7 +16,7 @@ static bool is_shown(struct tree *tree, const struct open_file *file, const stru
 
 	if (entry_is_dots(entry))
 		return true;
-	return place_child(tree, file->node, entry->name, strlen(entry->name), &place) == 0 &&
+	return place_child_any(tree, file->node, entry->name, strlen(entry->name), &place) == 0 &&
 	       place_allowed(tree, &place, POLICY_LOOKUP) == 0;
 }
 

@@ -24,7 +24,8 @@
  *   it. What is made in a directory with the set-group-id bit gets the directory's group.
  * - A directory in which upper and lower case are the same is not entered (EACCES): it is probed
  *   when it is looked up and has changed since (vmm/files/caseless.h), a share's root when a name
- *   in it is. Those of a restored session are, too, as soon as their names are used again.
+ *   in it is. Those on the way to a node that is used without that are probed once a second
+ *   (FILES_ENTER_NS), also those of a restored session. One that can't be read has no names.
  * - Locks are those of a node: for processes of the guest two hard links are two files.
  * - What the sandbox makes may be limited, in all roots together (ENOSPC): vmm/files/quota.h. All
  *   shares of a session have the same quota, or none; it is saved and restored with the session.

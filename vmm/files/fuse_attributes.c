@@ -8,15 +8,6 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
 
-/* A share's root is not looked up itself, once it is mounted. */
-static int enter_root(struct fuse_root *root)
-{
-	int fd = root->tree->share->root_fd;
-	struct stat stat;
-
-	return fstat(fd, &stat) < 0 ? -errno : fuse_may_enter(root, fd, &stat);
-}
-
 /* LOOKUP: name. A root that nothing changes also tells for how long the name is missing. */
 int fuse_lookup(struct fuse_request *request)
 {
@@ -30,8 +21,9 @@ int fuse_lookup(struct fuse_request *request)
 
 	if (ret == 0)
 		ret = fuse_take_end(request);
+	/* A share's own directory is not looked up, once it is mounted. */
 	if (ret == 0 && !request->node->parent)
-		ret = enter_root(root);
+		node_entered(request->node, false);
 	if (ret == 0)
 		ret = place_child(root->tree, request->node, name.text, name.length, &place);
 	if (ret == 0) {
@@ -44,12 +36,17 @@ int fuse_lookup(struct fuse_request *request)
 		goto out;
 	if (fd < 0)
 		return fd;
-	ret = fuse_may_enter(root, fd, &stat);
+	ret = may_enter(root->tree, fd, &stat);
 	if (ret < 0) {
+		node = node_find(root->tree, request->node, &name);
+		if (node)
+			node_entered(node, false);
 		fd_close(&fd);
 		return ret;
 	}
 	node = fuse_node_at(root, request->node, &name, &stat);
+	if (node && S_ISDIR(stat.st_mode))
+		node_entered(node, ret == 0);
 	ret = node ? fuse_node_tell(root, node, &stat, fd, &out) : -ENFILE;
 	fd_close(&fd);
 	if (ret < 0)

@@ -42,13 +42,16 @@ static void tell(const struct listing *listing, const struct entry *entry,
 	struct name name = {.length = strlen(entry->name)};
 	struct node *node;
 	struct stat stat;
-	int fd;
+	int fd, may;
 
 	if (name.length > FILES_NAME_MAX)
 		return;
 	memcpy(name.text, entry->name, name.length + 1);
-	if (look(listing, entry, &stat, &fd) && fuse_may_enter(root, fd, &stat) == 0) {
+	may = look(listing, entry, &stat, &fd) ? may_enter(root->tree, fd, &stat) : -ENOENT;
+	if (may >= 0) {
 		node = fuse_node_at(root, listing->file->node, &name, &stat);
+		if (node && S_ISDIR(stat.st_mode))
+			node_entered(node, may == 0);
 		if (node && fuse_node_tell(root, node, &stat, fd, out) < 0)
 			*out = (struct fuse_entry_out){.nodeid = 0};
 	}

@@ -186,12 +186,6 @@ struct node *fuse_node_at(struct fuse_root *root, struct node *parent, const str
 int fuse_node_tell(struct fuse_root *root, struct node *node, const struct stat *stat, int fd,
 		   struct fuse_entry_out *out);
 
-/*
- * Whether a directory may be entered, or anything else: -EACCES if upper and lower case are the
- * same in it, as rules would not hold there. fd: the directory's.
- */
-int fuse_may_enter(struct fuse_root *root, int fd, const struct stat *stat);
-
 /* The guest forgets some lookups of a node. */
 void fuse_node_forget(struct fuse_root *root, uint64_t number, uint64_t lookups);
 void fuse_node_forget_all(struct fuse_root *root);

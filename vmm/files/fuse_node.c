@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "vmm/base/bytes.h"
-#include "vmm/base/log.h"
 #include "vmm/files/fuse_internal.h"
 
 int fuse_find_node(const struct fuse_root *root, uint64_t number, struct node **node)
@@ -93,20 +92,6 @@ int fuse_node_tell(struct fuse_root *root, struct node *node, const struct stat 
 	};
 	fuse_fill_attr(root, node, stat, fd, &out->attr);
 	return 0;
-}
-
-int fuse_may_enter(struct fuse_root *root, int fd, const struct stat *stat)
-{
-	struct caseless *caseless = &root->tree->caseless;
-
-	if (!S_ISDIR(stat->st_mode) || !caseless_directory(caseless, fd, stat))
-		return 0;
-	if (!caseless->told)
-		log_warning("share %s: a directory in it takes upper and lower case for the same, "
-			    "and rules do not: it is not entered",
-			    root->tree->share->guest);
-	caseless->told = true;
-	return -EACCES;
 }
 
 /* --- forgetting ------------------------------------------------------------------------------- */

@@ -40,6 +40,7 @@ struct node {
 	uint32_t references;	/* the guest's numbers, open files and children */
 	uint32_t saved;		/* its number while a session is saved; else 0 */
 	uint32_t number;	/* its slot in the table of the guest's numbers */
+	uint64_t entered;	/* when it last was a directory to enter (coarse clock, ns), or 0 */
 	bool gone;		/* it was removed: only its open files are still valid */
 	bool unnamed;		/* made without a name (O_TMPFILE) */
 	bool known;		/* mode, dev and ino are those of the file found there */
@@ -130,6 +131,26 @@ void node_know(struct node *node, const struct stat *stat);
 /* Whether that file, or none in particular, is the node's. */
 bool node_is(const struct node *node, const struct stat *stat);
 
+/* --- directories in which names are what they seem (enter.c) ---------------------------------- */
+
+/*
+ * Whether a directory, or anything else, may be entered: 0; -EACCES if other spellings of a name
+ * stand for the same file there (caseless.h), as rules would not hold; or MAY_LOOK if the server
+ * may not read it to find out: it may be looked at, and no name in it used. fd: the directory's.
+ */
+#define MAY_LOOK 1
+int may_enter(struct tree *tree, int fd, const struct stat *stat);
+/* Notes the outcome for the directory's node. */
+void node_entered(struct node *node, bool may);
+
+/*
+ * The same of a node and the directories above it, as far as that was not found out within the last
+ * FILES_ENTER_NS: for a guest that uses its numbers without looking up names. Says nothing of those
+ * that aren't there any more.
+ */
+#define FILES_ENTER_NS 1000000000ull
+int may_be_in(struct tree *tree, struct node *node);
+
 /* --- places: a path in the share, and its name in the guest (place.c) ------------------------- */
 
 struct place {
@@ -138,10 +159,17 @@ struct place {
 	size_t at;				   /* offset of the path in the share */
 };
 
-/* The place of a node, and of a name in a node: 0, -ENOENT (removed), -ENAMETOOLONG. */
-int place_of(const struct tree *tree, const struct node *node, struct place *place);
-int place_child(const struct tree *tree, const struct node *node, const char *name, size_t length,
+/*
+ * The place of a node, and of a name in a node: 0, -ENOENT (removed), -ENAMETOOLONG, -EACCES (in a
+ * directory that may not be entered).
+ */
+int place_of(struct tree *tree, struct node *node, struct place *place);
+int place_child(struct tree *tree, struct node *node, const char *name, size_t length,
 		struct place *place);
+/* The same in any directory: for names that it lists. */
+int place_of_any(const struct tree *tree, const struct node *node, struct place *place);
+int place_child_any(const struct tree *tree, const struct node *node, const char *name,
+		    size_t length, struct place *place);
 
 /* No error: an operator has been asked. The request waits, and is then handled from its start. */
 #define FILES_ASKED 4000

@@ -16,7 +16,7 @@
 #include "vmm/files/host_root.h"
 #include "vmm/files/internal.h"
 
-int place_of(const struct tree *tree, const struct node *node, struct place *place)
+int place_of_any(const struct tree *tree, const struct node *node, struct place *place)
 {
 	size_t guest = strlen(tree->share->guest), length = 0, at;
 	const struct node *up;
@@ -46,10 +46,25 @@ int place_of(const struct tree *tree, const struct node *node, struct place *pla
 	return 0;
 }
 
-int place_child(const struct tree *tree, const struct node *node, const char *name, size_t length,
+int place_of(struct tree *tree, struct node *node, struct place *place)
+{
+	int ret = node->parent ? may_be_in(tree, node->parent) : 0;
+
+	return ret < 0 ? ret : place_of_any(tree, node, place);
+}
+
+int place_child(struct tree *tree, struct node *node, const char *name, size_t length,
 		struct place *place)
 {
-	int ret = place_of(tree, node, place);
+	int ret = may_be_in(tree, node);
+
+	return ret < 0 ? ret : place_child_any(tree, node, name, length, place);
+}
+
+int place_child_any(const struct tree *tree, const struct node *node, const char *name,
+		    size_t length, struct place *place)
+{
+	int ret = place_of_any(tree, node, place);
 
 	if (ret < 0)
 		return ret;

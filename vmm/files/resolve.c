@@ -108,7 +108,7 @@ int node_list(struct tree *tree, struct node *node, const struct place *place, s
 int node_open_directory(const struct tree *tree, const struct node *node)
 {
 	struct place place;
-	int ret = place_of(tree, node, &place);
+	int ret = place_of_any(tree, node, &place);
 
 	return ret < 0 ? ret : place_open(tree, &place, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
 }

@@ -65,12 +65,17 @@ static int check_file_system(const struct files_share *share, const char *host, 
 		return err_sys(err, "%s", host);
 	if (is_one_of(statfs.f_type, pseudo, ARRAY_SIZE(pseudo)))
 		return err_set(err, EINVAL, "%s: a pseudo file system can't be shared", host);
-	if (caseless_probe(share->root_fd, NULL))
+	switch (caseless_probe(share->root_fd, NULL)) {
+	case CASELESS_NO:
+		return 0;
+	case CASELESS_YES:
 		return err_set(err, EINVAL,
-			       "%s: its file system is not case-sensitive, so rules about names "
-			       "would not hold: share a copy",
+			       "%s: its file system is not case-sensitive, or has short names, so "
+			       "rules about names would not hold: share a copy",
 			       host);
-	return 0;
+	default:
+		return err_set(err, EACCES, "%s: it can't be read", host);
+	}
 }
 
 int files_share_open(struct files_share *share, const struct files_share_config *config,
