@@ -26,14 +26,21 @@ static void *exchange(void *arg)
 	return NULL;
 }
 
-void files_exchange_begin(const struct files_host *host)
+void files_exchange_place(const struct files_host *host)
 {
 	host_mkdir(host, "d");
 	host_write(host, "d/secret", "inside");
 	snprintf(directory, sizeof(directory), "%s/d", host->base);
 	snprintf(decoy, sizeof(decoy), "%s/decoy", host->base);
+	if (symlink("..", decoy) < 0)
+		abort();
+}
+
+void files_exchange_begin(const struct files_host *host)
+{
+	files_exchange_place(host);
 	atomic_store(&stop, false);
-	if (symlink("..", decoy) < 0 || pthread_create(&thread, NULL, exchange, NULL) != 0)
+	if (pthread_create(&thread, NULL, exchange, NULL) != 0)
 		abort();
 }
 

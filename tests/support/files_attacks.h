@@ -14,6 +14,8 @@
  */
 void files_exchange_begin(const struct files_host *host);
 void files_exchange_end(void);
+/* The two only: the link is called "decoy". */
+void files_exchange_place(const struct files_host *host);
 
 /* What many would write: look that it is a directory, then open what is in it. True: it loses. */
 bool files_exchange_control_loses(const struct files_host *host);
