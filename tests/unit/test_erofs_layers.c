@@ -133,7 +133,8 @@ START_TEST(hostile_entries_are_refused_alike)
 {
 	static char long_part[300], deep[2 * IMAGE_DEPTH_MAX], deeper[2 * IMAGE_DEPTH_MAX + 2];
 	const struct forged_entry *const cases[] = {
-		ENTRIES({'0', "/etc/x", "bad"}),
+		ENTRIES({'0', "/etc/x", "ok"}),
+		ENTRIES({'0', "/d/x", "ok"}, {'1', "/h", "/d/x"}),
 		ENTRIES({'0', "../x", "bad"}),
 		ENTRIES({'0', "d/../x", "bad"}),
 		ENTRIES({'0', "./d/./x//y", "ok"}),
@@ -321,6 +322,56 @@ START_TEST(the_same_layers_give_the_same_bytes)
 }
 END_TEST
 
+/* What a runtime owes: directories that the configuration names and no layer has. */
+START_TEST(directories_of_the_configuration_are_made)
+{
+	forged_create(&image);
+	add(ENTRIES({'5', "@700:7 here", ""}, {'0', "file", "f"}, {'2', "link", "/here"},
+		    {'2', "lost", "none"}),
+	    LAYER_PLAIN);
+	image.manifest.settings =
+		json_pack("{s:s,s:[s,s,s,s,s,s]}", "workdir", "/srv/app", "volumes", "/here",
+			  "/link/in/", "/file/x", "/lost/x", "relative", "/../up");
+	ck_assert_msg(convert() == 0, "%s", why.text);
+	ck_assert_uint_eq(found("srv/app").mode, S_IFDIR | 0755);
+	ck_assert(found("srv/app").uid == 0 && found("srv/app").mtime == 0);
+	ck_assert(found("here").mode == (S_IFDIR | 0700) && found("here").uid == 7);
+	ck_assert_uint_eq(found("here/in").mode, S_IFDIR | 0755);
+	ck_assert_uint_eq(found("up").mode, S_IFDIR | 0755);
+	ck_assert_uint_eq(found("file").mode, S_IFREG | 0644);
+	ck_assert(!erofs_image_find(&made, "none", &(struct erofs_found){0}));
+	ck_assert(!erofs_image_find(&made, "relative", &(struct erofs_found){0}));
+	done();
+	forged_destroy(&image);
+}
+END_TEST
+
+/* A layer without empty blocks, without padding, without a byte: its digest says that it is whole.
+ */
+START_TEST(layers_end_where_their_digest_says)
+{
+	static const size_t kept[] = {0, 512, 512 + 2, 1024, 1024 + 512, 1024 + 512 + 2, 2048};
+	struct forged_entry entries[] = {{'0', "a", "1\n"}, {'0', "b", "2\n"}, {.type = 0}};
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(kept); i++) {
+		forged_create(&image);
+		forged_layer(&layer, entries);
+		layer.length = kept[i];
+		forged_add(&image, &layer, i % 2 ? LAYER_GZIP : LAYER_PLAIN);
+		ret = convert();
+		/* Cut in the contents of an entry, it is still damaged. */
+		ck_assert_msg((ret == 0) == (kept[i] % 1024 != 512), "%zu: %s", kept[i], why.text);
+		if (ret == 0)
+			ck_assert_uint_eq(counts.entries, (kept[i] + 1023) / 1024);
+		done();
+		forged_destroy(&image);
+	}
+}
+END_TEST
+
 UNIT_MAIN("erofs layers", layers_make_the_same_tree, everything_of_an_entry_is_kept,
 	  a_later_layer_decides_about_the_owner, hostile_entries_are_refused_alike, limits_hold,
-	  holes_count_as_bytes, long_ways_are_bounded, the_same_layers_give_the_same_bytes)
+	  holes_count_as_bytes, long_ways_are_bounded, the_same_layers_give_the_same_bytes,
+	  directories_of_the_configuration_are_made, layers_end_where_their_digest_says)

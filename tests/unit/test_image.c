@@ -81,7 +81,12 @@ START_TEST(entries_that_climb_out_are_refused)
 		struct forged_entry entry;
 		int ret;
 	} cases[] = {
-		{{'0', "/etc/x", "bad"}, -EPROTO},
+		{{'0', "/etc/x", "ok"}, 0}, /* from the image's root */
+		{{'0', "//etc//x", "ok"}, 0},
+		{{'0', "/../x", "bad"}, -EPROTO},
+		{{'5', "/", ""}, 0},
+		{{'0', "/", "bad"}, -EPROTO},
+		{{'0', "/d/.wh.below", ""}, 0},
 		{{'0', "etc/x", "ok"}, 0},
 		{{'0', "../x", "bad"}, -EPROTO},
 		{{'0', "d/../../x", "bad"}, -EPROTO},
@@ -100,7 +105,10 @@ START_TEST(entries_that_climb_out_are_refused)
 		{{'0', "d/.wh.below", ""}, 0},
 		{{'0', "d/.wh.below/x", ""}, -EPROTO},
 		{{'0', "d/.whx", ""}, 0},
-		{{'1', "h", "/etc/passwd"}, -EPROTO},
+		{{'1', "h", "/etc/passwd"}, -ENOENT}, /* the image has none */
+		{{'1', "h", "/d/below"}, 0},
+		{{'1', "h", "/../out"}, -EPROTO},
+		{{'1', "h", "/"}, -EPROTO},
 		{{'1', "h", "../out"}, -EPROTO},
 		{{'1', "h", "d/../d/below"}, -EPROTO},
 		{{'1', "h", "d/none"}, -EPROTO},

@@ -111,6 +111,7 @@ END_TEST
 /* As `docker save` did before it wrote OCI layouts: directories of layers, links for equal ones. */
 static void make_docker(const char *first, const char *config_name, const char *more)
 {
+	const char *suffix = config_name && strchr(config_name, ':') ? "" : ".json";
 	char text[1024], config[1024];
 	struct digest digest;
 	int length;
@@ -120,13 +121,12 @@ static void make_docker(const char *first, const char *config_name, const char *
 			  image.manifest.layers[0].unpacked.hex,
 			  image.manifest.layers[1].unpacked.hex, &CONFIG[1]);
 	digest_of(&digest, config, (size_t)length);
-	snprintf(text, sizeof(text), "%s.json", config_name ? config_name : digest.hex);
+	snprintf(text, sizeof(text), "%s%s", config_name ? config_name : digest.hex, suffix);
 	forged_write(&image, text, config, (size_t)length);
-	length = snprintf(
-		text, sizeof(text),
-		"[{\"Config\":\"%s.json\",\"RepoTags\":[\"a/b:1\",\"c\"],\"Layers\":[\"%s\","
-		"\"two/layer.tar\"]}%s]",
-		config_name ? config_name : digest.hex, first, more);
+	length = snprintf(text, sizeof(text),
+			  "[{\"Config\":\"%s%s\",\"RepoTags\":[\"a/b:1\",\"c\"],\"Layers\":[\"%s\","
+			  "\"two/layer.tar\"]}%s]",
+			  config_name ? config_name : digest.hex, suffix, first, more);
 	forged_write(&image, "manifest.json", text, (size_t)length);
 }
 
@@ -134,6 +134,7 @@ START_TEST(docker_archives_are_read)
 {
 	struct image_source source;
 	struct image_blob blob;
+	struct digest digest;
 	char path[128];
 
 	make(CONFIG);
@@ -162,8 +163,20 @@ START_TEST(docker_archives_are_read)
 	ck_assert_int_eq(read_directory(NULL), -EINVAL); /* which of two? */
 	ck_assert_msg(read_directory("c") == 0, "%s", err.text);
 	check_found(false);
+	/* Some tools name it otherwise: the digest is that of its bytes. */
 	make_docker("layer0", "config", "");
-	ck_assert_int_eq(read_directory(NULL), -EPROTO); /* not named by its digest */
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
+	digest = found.id;
+	check_found(false);
+	snprintf(path, sizeof(path), "sha256:%s", digest.hex);
+	make_docker("layer0", path, "");
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
+	ck_assert(digest_equal(&digest, &found.id));
+	check_found(false);
+	memset(path + 7, '0', DIGEST_HEX);
+	make_docker("layer0", path, "");
+	ck_assert_int_lt(read_directory(NULL), 0);
+	ck_assert_ptr_nonnull(strstr(err.text, "digest"));
 	make_docker("layer0", "0000000000000000000000000000000000000000000000000000000000000000",
 		    "");
 	ck_assert_int_lt(read_directory(NULL), 0);
@@ -270,6 +283,24 @@ static void write_index(const char *before, const char *annotations, const char 
 	free(old);
 }
 
+/* The index with its one entry a second time. */
+static void write_twice(void)
+{
+	struct image_source source;
+	char path[128], text[2048], *old;
+	int length;
+
+	snprintf(path, sizeof(path), "%s/src", image.base);
+	ck_assert_int_eq(image_source_open(&source, path, &err), 0);
+	ck_assert_int_gt(image_source_read(&source, "index.json", 1024, &old, &err), 0);
+	image_source_close(&source);
+	length = (int)(strrchr(old, ']') - strchr(old, '[') - 1);
+	snprintf(text, sizeof(text), "{\"manifests\":[%.*s,%.*s]}", length, strchr(old, '[') + 1,
+		 length, strchr(old, '[') + 1);
+	forged_write(&image, "index.json", text, strlen(text));
+	free(old);
+}
+
 START_TEST(the_right_one_of_several_is_taken)
 {
 #define OTHER(platform, name)                                                           \
@@ -294,11 +325,22 @@ START_TEST(the_right_one_of_several_is_taken)
 	ck_assert_msg(read_directory("v2") == 0, "%s", err.text);
 	check_found(true);
 	ck_assert_int_eq(read_directory("v3"), -ENOENT);
+	/* A variant of the platform is for more capable processors than the one without. */
+	write_index(
+		OTHER("\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":\"v3\"", "") ",", "",
+		"," OTHER("\"os\":\"linux\",\"architecture\":\"amd64\",\"variant\":\"v2\"", ""));
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
+	check_found(true);
+	/* Two names of the same image are no choice. */
+	write_index("", "", "");
+	write_twice();
+	ck_assert_msg(read_directory(NULL) == 0, "%s", err.text);
+	check_found(true);
 	forged_destroy(&image);
 }
 END_TEST
 
-/* An archive cut anywhere is an error, never a wrong image. */
+/* An archive cut anywhere is an error, or whole but for its end, never a wrong image. */
 START_TEST(cut_archives_are_refused)
 {
 	char path[128];
@@ -314,7 +356,8 @@ START_TEST(cut_archives_are_refused)
 	/* The end of the archive is two empty blocks; the first one will do. */
 	for (at = status.st_size - 1025; at >= 0; at -= 509) {
 		ck_assert_int_eq(truncate(path, at), 0);
-		ck_assert_msg(read_archive(NULL) < 0, "cut at %ld", (long)at);
+		if (read_archive(NULL) == 0)
+			check_found(true);
 	}
 	forged_destroy(&image);
 }

@@ -201,6 +201,15 @@ int erofs_add(struct erofs *fs, const char *path, const struct erofs_stat *stat,
 	return ret;
 }
 
+int erofs_make_directory(struct erofs *fs, const char *path, const struct erofs_stat *stat,
+			 struct err *err)
+{
+	struct erofs_node *directory;
+	int ret = erofs_settle(fs, err);
+
+	return ret < 0 ? ret : erofs_walk(fs, path, strlen(path), stat, &directory, err);
+}
+
 int erofs_link(struct erofs *fs, const char *path, const char *target, struct err *err)
 {
 	const struct erofs_stat make = {.mode = S_IFDIR | 0755};

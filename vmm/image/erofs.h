@@ -100,6 +100,11 @@ int erofs_add(struct erofs *fs, const char *path, const struct erofs_stat *stat,
 	      struct err *err);
 int erofs_write(struct erofs *fs, const void *bytes, size_t length, struct err *err);
 
+/* Makes the directory at path and missing ones on the way, with this status. What is there stays.
+ */
+int erofs_make_directory(struct erofs *fs, const char *path, const struct erofs_stat *stat,
+			 struct err *err);
+
 /* Adds a hard link to any file but a directory (EPROTO, also if there is no target). As
  * erofs_add(), but missing directories get the time 0. */
 int erofs_link(struct erofs *fs, const char *path, const char *target, struct err *err);

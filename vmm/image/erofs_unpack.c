@@ -88,6 +88,33 @@ static int hide(void *arg, char *path, bool contents, struct err *err)
 			  path, &why, err);
 }
 
+/*
+ * Makes a directory that a runtime owes the image, if no layer has it. Where a layer has something
+ * else in its way, the command will miss it and say so.
+ */
+static int owe_directory(struct unpacking *unpack, const json_t *path, struct err *err)
+{
+	const struct erofs_stat stat = {.mode = S_IFDIR | 0755};
+	const char *text = json_string_value(path);
+	int ret = 0;
+
+	if (text && text[0] == '/')
+		ret = erofs_make_directory(unpack->fs, text, &stat, err);
+	return ret == -ENOTDIR || ret == -ENOENT || ret == -ELOOP || ret == -ENAMETOOLONG ? 0 : ret;
+}
+
+/* OCI image specification, config.md: WorkingDir and Volumes. */
+static int owe_directories(struct unpacking *unpack, const json_t *settings, struct err *err)
+{
+	const json_t *volumes = json_object_get(settings, "volumes");
+	int ret = owe_directory(unpack, json_object_get(settings, "workdir"), err);
+	size_t i;
+
+	for (i = 0; i < json_array_size(volumes) && ret == 0; i++)
+		ret = owe_directory(unpack, json_array_get(volumes, i), err);
+	return ret;
+}
+
 /* A UUID of the custom kind (RFC 9562, version 8). */
 static void make_uuid(uint8_t uuid[16], const struct digest *id)
 {
@@ -122,6 +149,8 @@ int image_unpack_erofs(const struct image_manifest *manifest, const struct image
 	ret = erofs_create(&unpack.fs, fd, &bounds, err);
 	if (ret == 0)
 		ret = merge_layers(manifest, source, &sink, limits, counts, err);
+	if (ret == 0)
+		ret = owe_directories(&unpack, manifest->settings, err);
 	make_uuid(uuid, &manifest->id);
 	if (ret == 0)
 		ret = erofs_finish(unpack.fs, uuid, err);

@@ -67,19 +67,18 @@ static int descriptor(const json_t *json, struct digest *digest, uint64_t *size,
 	return 0;
 }
 
-/* Reads a description by name; its bytes must match the digest. */
+/* Reads a description by name; its bytes must match the digest, if there is one. *found: theirs. */
 static json_t *read_checked(const struct image_source *source, const char *name,
-			    const struct digest *digest, struct err *err)
+			    const struct digest *digest, struct digest *found, struct err *err)
 {
-	struct digest found;
 	json_t *json = NULL;
 	char *text;
 	long length = image_source_read(source, name, IMAGE_JSON_MAX, &text, err);
 
 	if (length < 0)
 		return NULL;
-	digest_of(&found, text, (size_t)length);
-	if (!digest_equal(&found, digest))
+	digest_of(found, text, (size_t)length);
+	if (digest && !digest_equal(found, digest))
 		err_set(err, EBADMSG, "%s: the contents do not match the digest", name);
 	else
 		json = image_json_parse(name, text, (size_t)length, err);
@@ -90,13 +89,13 @@ static json_t *read_checked(const struct image_source *source, const char *name,
 static json_t *read_blob(const struct image_source *source, const json_t *from, struct err *err)
 {
 	char name[IMAGE_NAME_MAX + 1];
-	struct digest digest;
+	struct digest digest, found;
 	uint64_t size;
 
 	if (descriptor(from, &digest, &size, err) < 0)
 		return NULL;
 	blob_name(name, &digest);
-	return read_checked(source, name, &digest, err);
+	return read_checked(source, name, &digest, &found, err);
 }
 
 /* --- the configuration ------------------------------------------------------------------------ */
@@ -141,6 +140,20 @@ static int add_text(json_t *settings, const char *name, const json_t *text, stru
 	return 0;
 }
 
+/* Volumes: an object whose keys are paths. */
+static int add_volumes(json_t *settings, json_t *volumes, struct err *err)
+{
+	json_t *list = json_array();
+	void *at = json_object_iter(volumes);
+	int ret;
+
+	for (; at; at = json_object_iter_next(volumes, at))
+		json_array_append_new(list, json_string(json_object_iter_key(at)));
+	ret = add_strings(settings, "volumes", list, false, err);
+	json_decref(list);
+	return ret;
+}
+
 json_t *image_settings(const json_t *configuration, struct err *err)
 {
 	const json_t *config = json_object_get(configuration, "config");
@@ -153,6 +166,8 @@ json_t *image_settings(const json_t *configuration, struct err *err)
 				  false, err);
 	if (ret == 0)
 		ret = add_strings(settings, "cmd", json_object_get(config, "Cmd"), false, err);
+	if (ret == 0)
+		ret = add_volumes(settings, json_object_get(config, "Volumes"), err);
 	if (ret == 0)
 		ret = add_text(settings, "workdir", json_object_get(config, "WorkingDir"), err);
 	if (ret == 0)
@@ -247,11 +262,35 @@ static bool fits(const json_t *entry, const char *ref)
 	return !ref || strcmp(name, ref) == 0;
 }
 
+/* The variant of an entry's platform: a baseline runs on every processor. */
+static const char *variant(const json_t *entry)
+{
+	const char *text = string_at(json_object_get(entry, "platform"), "variant");
+
+	return text[0] ? text : "v1";
+}
+
+/*
+ * Makes entry the choice if there is none or it is for less capable processors. Returns how many
+ * others are as good: an entry of the same digest is the same image under another name.
+ */
+static size_t compare_choice(const json_t *entry, const json_t **chosen, size_t others)
+{
+	int order = *chosen ? strcmp(variant(entry), variant(*chosen)) : -1;
+
+	if (order < 0) {
+		*chosen = entry;
+		return 0;
+	}
+	return others + (order == 0 &&
+			 strcmp(string_at(*chosen, "digest"), string_at(entry, "digest")) != 0);
+}
+
 static int choose(const struct reading *reading, const json_t *list, const char *ref,
 		  const json_t **chosen, struct err *err)
 {
 	char names[256] = "";
-	size_t i, used = 0, count = 0;
+	size_t i, used = 0, others = 0;
 	const char *name;
 
 	for (i = 0; i < json_array_size(list); i++) {
@@ -263,12 +302,11 @@ static int choose(const struct reading *reading, const json_t *list, const char 
 						 name[0] ? name : "(without a name)");
 		if (!fits(entry, ref))
 			continue;
-		*chosen = entry;
-		count++;
+		others = compare_choice(entry, chosen, others);
 	}
-	if (count == 1)
+	if (*chosen && others == 0)
 		return 0;
-	if (count == 0)
+	if (!*chosen)
 		return err_set(err, ENOENT, "%s: has no linux/amd64 image%s%s%s%s",
 			       reading->source->path, ref ? " called " : "", ref ? ref : "",
 			       used ? ": it has" : "", names);
@@ -301,11 +339,14 @@ static int take_index(struct reading *reading, json_t *index, unsigned depth, co
 
 /* --- docker save ------------------------------------------------------------------------------ */
 
-/* The digest in the name of the configuration: "HEX.json" or "blobs/sha256/HEX". */
+/* The digest in the name of the configuration: "HEX.json", "blobs/sha256/HEX" or "sha256:HEX".
+ * False if it has none, as "config.json". */
 static bool config_digest(struct digest *digest, const char *name)
 {
 	const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
 
+	if (digest_parse(digest, base))
+		return true;
 	return digest_parse_hex(digest, base, strcspn(base, "."));
 }
 
@@ -328,6 +369,7 @@ static int take_docker_image(struct reading *reading, const json_t *image, struc
 	struct image_manifest *manifest = reading->manifest;
 	const json_t *layers = json_object_get(image, "Layers");
 	const char *name = string_at(image, "Config");
+	struct digest named;
 	json_t *config;
 	size_t i;
 	int ret;
@@ -342,10 +384,8 @@ static int take_docker_image(struct reading *reading, const json_t *image, struc
 		strcpy(manifest->layers[i].file, file);
 	}
 	manifest->layer_count = (unsigned)i;
-	if (!config_digest(&manifest->id, name))
-		return err_set(err, EPROTO,
-			       "manifest.json has a Config whose name is not its digest");
-	config = read_checked(reading->source, name, &manifest->id, err);
+	config = read_checked(reading->source, name, config_digest(&named, name) ? &named : NULL,
+			      &manifest->id, err);
 	ret = config ? take_config(manifest, config, err) : -EPROTO;
 	json_decref(config);
 	return ret;

@@ -31,7 +31,8 @@ struct image_manifest {
 	struct digest id; /* of the configuration, which has the digest of every unpacked layer */
 	struct image_layer layers[IMAGE_LAYERS_MAX];
 	unsigned layer_count;
-	json_t *settings; /* {"env", "entrypoint", "cmd": lists, "workdir", "user": strings} */
+	/* {"env", "entrypoint", "cmd", "volumes": lists, "workdir", "user": strings} */
+	json_t *settings;
 };
 
 /*

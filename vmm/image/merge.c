@@ -54,7 +54,8 @@ static int check_part(const char *part, size_t length, bool last, struct err *er
 	return 0;
 }
 
-/* Normalises a name to a path below the directory, "" for the directory itself. */
+/* Normalises a name to a path below the root, "" for the root itself. An absolute name counts from
+ * there. */
 static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
 {
 	const char *at = name, *part;
@@ -62,8 +63,6 @@ static int clean_path(const char *name, char path[PATH_MAX], struct err *err)
 	unsigned depth = 0;
 	int ret;
 
-	if (name[0] == '/')
-		return err_set(err, EPROTO, "a layer has an absolute name");
 	while (*at) {
 		part = at;
 		length = strcspn(at, "/");
@@ -186,6 +185,7 @@ static int pass(struct merge *merge, const struct image_layer *layer, const stru
 		return ret;
 	tar_reader_init_input(&merge->reader, &input);
 	merge->reader.sparse = &merge->sparse;
+	merge->reader.end_optional = true; /* the digest says whether it is all */
 	if (merge->sink->attributes)
 		merge->reader.attributes = &merge->attributes;
 	while ((ret = tar_next(&merge->reader, &merge->entry, err)) == 1) {

@@ -119,6 +119,7 @@ static int scan_archive(struct image_source *source, uint64_t size, struct err *
 		return err_set(err, ENOMEM, "out of memory");
 	}
 	tar_reader_init_input(&reader, &input);
+	reader.end_optional = true;
 	while ((ret = tar_next(&reader, entry, &why)) == 1) {
 		if (entry->sparse)
 			ret = err_set(&why, ENOTSUP, "it has sparse files");

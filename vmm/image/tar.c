@@ -23,26 +23,32 @@ void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *in
 	*reader = (struct tar_reader){.fd = -1, .input = *input};
 }
 
-int tar_read_all(struct tar_reader *reader, void *to, size_t length, struct err *err)
+/* Reads up to length bytes, fewer only at the stream's end; -errno with a message. */
+static ssize_t read_most(struct tar_reader *reader, void *to, size_t length, struct err *err)
 {
 	size_t done = 0;
 	ssize_t n = 1;
 
 	if (!reader->input.read) {
 		n = fd_read_full(reader->fd, to, length);
-		if (n < 0)
-			return err_code(err, (int)-n, "reading the tar stream");
-		done = (size_t)n;
+		return n < 0 ? err_code(err, (int)-n, "reading the tar stream") : n;
 	}
-	while (reader->input.read && done < length && n > 0) {
+	while (done < length && n > 0) {
 		n = reader->input.read(reader->input.arg, (char *)to + done, length - done, err);
 		if (n < 0)
-			return (int)n;
+			return n;
 		done += (size_t)n;
 	}
-	if (done < length)
-		return err_set(err, EPROTO, "the tar stream is truncated");
-	return 0;
+	return (ssize_t)done;
+}
+
+int tar_read_all(struct tar_reader *reader, void *to, size_t length, struct err *err)
+{
+	ssize_t n = read_most(reader, to, length, err);
+
+	if (n < 0)
+		return (int)n;
+	return (size_t)n < length ? err_set(err, EPROTO, "the tar stream is truncated") : 0;
 }
 
 uint64_t tar_number(const char *field, size_t size)
@@ -171,8 +177,9 @@ static int fill_entry(struct tar_entry *entry, const struct ustar *header,
 static int skip_contents(struct tar_reader *reader, struct err *err)
 {
 	uint8_t scrap[4096];
-	uint64_t left = reader->left + reader->padding;
+	uint64_t left = reader->left;
 	size_t part;
+	ssize_t n;
 	int ret = 0;
 
 	if (reader->input.skip && left > 0) {
@@ -184,17 +191,30 @@ static int skip_contents(struct tar_reader *reader, struct err *err)
 		ret = tar_read_all(reader, scrap, part, err);
 		left -= part;
 	}
+	if (ret == 0 && reader->end_optional) {
+		n = read_most(reader, scrap, reader->padding, err);
+		ret = n < 0 ? (int)n : 0;
+	} else if (ret == 0) {
+		ret = tar_read_all(reader, scrap, reader->padding, err);
+	}
 	reader->left = reader->padding = 0;
 	return ret;
 }
 
+/* may_end: whether the stream may end here, without an empty block. 1; 0 at the end. */
 static int read_header(struct tar_reader *reader, struct ustar *header, uint64_t *size,
-		       struct err *err)
+		       bool may_end, struct err *err)
 {
-	int ret = tar_read_all(reader, header, sizeof(*header), err);
+	ssize_t n = read_most(reader, header, sizeof(*header), err);
 
-	if (ret < 0)
-		return ret;
+	if (n < 0)
+		return (int)n;
+	if (n == 0 && may_end) {
+		reader->ended = true;
+		return 0;
+	}
+	if (n < (ssize_t)sizeof(*header))
+		return err_set(err, EPROTO, "the tar stream is truncated");
 	if (is_empty(header)) {
 		reader->ended = true;
 		return 0;
@@ -214,6 +234,7 @@ int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err
 		.attributes = reader->attributes,
 		.map = reader->sparse,
 	};
+	bool may_end = reader->end_optional;
 	struct ustar header;
 	uint64_t size = 0;
 	int ret;
@@ -227,12 +248,13 @@ int tar_next(struct tar_reader *reader, struct tar_entry *entry, struct err *err
 		reader->sparse->count = 0;
 	ret = skip_contents(reader, err);
 	while (ret == 0) {
-		ret = read_header(reader, &header, &size, err);
+		ret = read_header(reader, &header, &size, may_end, err);
 		if (ret <= 0)
 			return ret;
 		if (!strchr("xgLK", header.type) || header.type == '\0')
 			break;
 		ret = read_extension(reader, header.type, size, &extension, err);
+		may_end &= header.type == 'g'; /* the others belong to an entry */
 	}
 	if (ret < 0)
 		return ret;

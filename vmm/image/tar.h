@@ -90,6 +90,12 @@ struct tar_reader {
 	int fd;
 	uint64_t left, padding; /* of the current entry's contents */
 	bool ended;
+	/*
+	 * The stream may end after any entry, without the two empty blocks and without the padding
+	 * of the last entry's contents, as some tools write layers. For streams whose length or
+	 * digest is known otherwise.
+	 */
+	bool end_optional;
 	struct tar_attributes *attributes; /* filled by tar_next(), unless it is NULL */
 	/*
 	 * If not NULL: sparse entries are files, whose holes tar_read() returns as zeros. Otherwise
@@ -101,7 +107,7 @@ struct tar_reader {
 	unsigned region;	 /* the first one that does not end before the position */
 };
 
-/* Leaves attributes and sparse NULL. */
+/* Leaves attributes and sparse NULL, and end_optional false. */
 void tar_reader_init(struct tar_reader *reader, int fd);
 void tar_reader_init_input(struct tar_reader *reader, const struct tar_input *input);
 

@@ -3,9 +3,10 @@
  * Unpacks an image's layers, one over the other (OCI image layer specification), to one erofs
  * image. Works without host root.
  *
- * Absolute names, "..", unknown types of entries, names that begin with ".wh." but
- * are not whiteouts, and anything beyond a limit are errors. Links on the way to an entry lead
- * where they would in the sandbox, so never out of the tree.
+ * Names and targets of hard links count from the image's root, absolute ones too. "..", unknown
+ * types of entries, names that begin with ".wh." but are not whiteouts, and anything beyond a limit
+ * are errors. Links on the way to an entry lead where they would in the sandbox, so never out of
+ * the tree.
  */
 #ifndef CORDON_IMAGE_UNPACK_H
 #define CORDON_IMAGE_UNPACK_H
