@@ -22,10 +22,8 @@
 #define CORDON_VERSION "unversioned"
 #endif
 
-/* The sandbox's ids 0 to 65535 are these ids of the guest's kernel: SANDBOX_ID_BASE is sandbox
- * root.
- */
-#define SANDBOX_ID_BASE	 100000u
+/* The sandbox's ids are these ids of the guest's kernel: SANDBOX_ID_BASE is sandbox root. */
+#define SANDBOX_ID_BASE	 AGENT_SANDBOX_ID_BASE
 #define SANDBOX_ID_COUNT (AGENT_SANDBOX_ID_MAX + 1)
 
 /*
@@ -51,6 +49,7 @@ struct link {
 	bool takes_proposals; /* the monitor does */
 	bool takes_memory;    /* the monitor takes the flag of EXITED */
 	bool takes_checks;    /* the monitor takes EXEC_CHECK */
+	bool takes_ids;	      /* the monitor takes ids above AGENT_SANDBOX_ID_OLD_MAX */
 	size_t in_used;
 	size_t out_head, out_used;
 	uint8_t in[LINK_IN_SIZE];
@@ -168,6 +167,8 @@ void link_commit(struct link *link, uint16_t type, uint16_t flags, uint32_t id, 
 void link_flush(struct link *link);
 /* Reads what has arrived, up to the buffer's size. */
 void link_fill(struct link *link);
+/* A user id of the sandbox as the monitor takes it: 65534 (nobody) for one that it does not. */
+uint32_t link_uid(const struct link *link, uint32_t uid);
 /* The monitor broke the protocol: logs it and gives up the connection. */
 void link_bad(struct link *link, const char *what);
 
@@ -221,8 +222,9 @@ void pump_input_close(struct agent *agent, struct command *command);
 void pump_finish(struct agent *agent, struct command *command);
 
 /* --- child.c --- */
-/* In the child: starts a session, with these descriptors as 0, 1 and 2. 0 or -errno. */
-int child_session(const int fds[3]);
+/* In the child: starts a session, with these descriptors as 0, 1 and 2. 0 or -errno. isolate: they
+ * become sandbox root's. */
+int child_session(const int fds[3], bool isolate);
 void child_name(const char *name);
 /* After child_session(): executes the program, or writes the reason to report and exits. */
 void child_become(const struct agent *agent, const struct start *start, struct report *report)
@@ -237,19 +239,33 @@ uint32_t filter_set(struct agent *agent, const uint8_t *payload, uint32_t length
 /* In a child, last before its exec: installs the program, if one has come. 0 or -errno. */
 int filter_install(const struct filter *filter);
 
-/* --- passwd.c --- */
+/* --- users.c: the one place that resolves users and groups --- */
+#define USER_GROUPS_MAX 1024
+
 struct user {
 	uint32_t uid, gid;
 	char name[64];
 	char home[256];
+	unsigned group_count; /* supplementary groups, gid among them; 0 after user_entry() */
+	uint32_t groups[USER_GROUPS_MAX];
+};
+
+/* Files like /etc/passwd and /etc/group. They are opened with the caller's rights, so the caller
+ * must be a user of the sandbox, never guest root. */
+struct user_files {
+	const char *passwd, *group;
 };
 
 /*
- * Looks up a user in a file like /etc/passwd: by name, or by user->uid if name is "". False if the
- * name has no entry; an id needs none. Opens the file with the caller's rights, so the caller must
- * be a user of the sandbox, never guest root.
+ * Resolves a user as OCI image specification 1.1, config.md, "User", says: NAME or UID, perhaps
+ * followed by ":" and a group's name or number. Without a group the user has the one of its entry
+ * in passwd, and those that have it as a member; with one, that alone. A number needs no entry, and
+ * is then of group 0. 0; -ENOENT: no such user; -ESRCH: no such group; -ERANGE: a number that the
+ * sandbox does not have; -E2BIG: too many groups.
  */
-bool user_find(const char *path, const char *name, struct user *user);
+int user_resolve(const struct user_files *files, const char *text, struct user *user);
+/* Fills in name and home of user->uid, if it has an entry. */
+void user_entry(const struct user_files *files, struct user *user);
 
 /* --- spare.c --- */
 /* Creates a spare process if there is a sandbox and no spare. May fail: a spare only saves time. */
@@ -389,6 +405,13 @@ bool forward_ended(pid_t pid);
 uint32_t processes_start(struct agent *agent, uint32_t id);
 /* A process was reaped: whether it was the one that makes the list. */
 bool processes_ended(struct agent *agent, pid_t pid);
+
+/* --- hosts.c: /etc/hosts and /etc/hostname --- */
+/* Completes or makes them in the root file system, which is "/" and the current directory. Before
+ * any workload runs. */
+void hosts_prepare(void);
+/* The sandbox has another name, without a NUL: replaces the lines that have the old one. */
+void hosts_rename(const char *to, size_t length);
 
 /* --- guest.c: requests for the whole guest; they return 0 or an errno value --- */
 void guest_prepare(void);

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin:/run/cordon"
-#define PASSWD	     "/etc/passwd"
 #define TTY_GROUP    5
 
 static void __attribute__((noreturn, format(printf, 4, 5)))
@@ -164,6 +163,8 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static const struct user_files user_files = {"/etc/passwd", "/etc/group"};
+
 static void set_ids(struct report *report, uint32_t uid, uint32_t gid)
 {
 	/* Not libc's functions, which block all signals for the sake of other threads. */
@@ -171,32 +172,71 @@ static void set_ids(struct report *report, uint32_t uid, uint32_t gid)
 		child_fail(report, EXIT_CORDON, errno, "user %u: %s", uid, strerror(errno));
 }
 
+static void set_groups(struct report *report, size_t count, const uint32_t *groups)
+{
+	if (syscall(SYS_setgroups, count, groups) < 0)
+		child_fail(report, EXIT_CORDON, errno, "groups: %s", strerror(errno));
+}
+
+static void resolve_user(struct report *report, const char *text, struct user *user)
+{
+	int ret = user_resolve(&user_files, text, user), name = (int)strcspn(text, ":");
+
+	switch (ret) {
+	case 0:
+		break;
+	case -ENOENT:
+		child_fail(report, EXIT_CORDON, ENOENT, "%.*s: no such user in the sandbox",
+			   name < 300 ? name : 300, text);
+	case -ESRCH:
+		child_fail(report, EXIT_CORDON, ENOENT, "%.300s: no such group in the sandbox",
+			   text + name + 1);
+	case -ERANGE:
+		child_fail(report, EXIT_CORDON, EINVAL,
+			   "user %.300s: users and groups of the sandbox have the numbers 0 to %u",
+			   text, AGENT_SANDBOX_ID_MAX);
+	default:
+		child_fail(report, EXIT_CORDON, -ret,
+			   "user %.300s: a member of more than %d groups", text, USER_GROUPS_MAX);
+	}
+}
+
+/* The user opens its standard streams by name, too: /dev/stdin, /proc/self/fd/1. */
+static void own_streams(struct report *report, const struct user *user, bool terminal)
+{
+	int count = terminal ? 1 : 3, i;
+
+	for (i = 0; i < count; i++)
+		if (fchown(i, user->uid, terminal ? TTY_GROUP : user->gid) < 0)
+			child_fail(report, EXIT_CORDON, errno, "%s: %s",
+				   terminal ? "terminal" : "stdio", strerror(errno));
+}
+
 /*
  * Changes from guest root to the sandbox's user, in two steps. First to sandbox root, the most that
  * a workload can be: before that, nothing is opened by a path in the root file system. Then to the
- * user, which makes the kernel drop sandbox root's capabilities. A user name is looked up as
- * sandbox root, as its ids are not known yet; a numeric id is looked up as that user.
+ * user, which makes the kernel drop sandbox root's capabilities. A user that is given as text is
+ * looked up as sandbox root, as its ids are not known yet; given ids are looked up as that user.
  */
 static void become_user(struct report *report, const struct start *start, struct user *user,
 			bool isolate)
 {
-	bool named = *start->user;
+	bool terminal = start->flags & AGENT_START_TERMINAL, given = !*start->user;
 
 	if (isolate) {
-		if (syscall(SYS_setgroups, 0, NULL) < 0)
-			child_fail(report, EXIT_CORDON, errno, "groups: %s", strerror(errno));
+		set_groups(report, 0, NULL);
 		set_ids(report, 0, 0);
 	}
-	if (named && !user_find(PASSWD, start->user, user))
-		child_fail(report, EXIT_CORDON, ENOENT, "%.300s: no such user in the sandbox",
-			   start->user);
-	if (isolate && (start->flags & AGENT_START_TERMINAL) && user->uid &&
-	    fchown(0, user->uid, TTY_GROUP) < 0)
-		child_fail(report, EXIT_CORDON, errno, "terminal: %s", strerror(errno));
-	if (isolate && (user->uid || user->gid))
+	if (!given)
+		resolve_user(report, start->user, user);
+	if (isolate && user->group_count)
+		set_groups(report, user->group_count, user->groups);
+	if (isolate && (user->uid || user->gid)) {
+		own_streams(report, user, terminal);
 		set_ids(report, user->uid, user->gid);
-	if (!named)
-		user_find(PASSWD, "", user); /* home and name, if it has an entry */
+	}
+	if (given)
+		user_entry(&user_files, user);
 	if (!user->home[0])
 		snprintf(user->home, sizeof(user->home), "/");
 }
@@ -226,13 +266,14 @@ static void limit_files(struct report *report, uint32_t most)
 		child_fail(report, EXIT_CORDON, errno, "open files: %s", strerror(errno));
 }
 
-int child_session(const int fds[3])
+int child_session(const int fds[3], bool isolate)
 {
 	int i;
 
 	setsid();
 	for (i = 0; i < 3; i++)
-		if (dup2(fds[i], i) < 0)
+		if (dup2(fds[i], i) < 0 ||
+		    (isolate && fchown(i, SANDBOX_ID_BASE, SANDBOX_ID_BASE) < 0))
 			return -errno;
 	return 0;
 }
@@ -244,10 +285,13 @@ void child_name(const char *name)
 
 void child_become(const struct agent *agent, const struct start *start, struct report *report)
 {
-	struct user user = {.uid = start->uid, .gid = start->gid, .home = "/"};
+	/* Not on the stack: its pages, which are mostly unused, would be touched. */
+	static struct user user;
 	char **variables;
 	int ret = agent->isolate ? sandbox_join() : 0;
 
+	user.uid = start->uid;
+	user.gid = start->gid;
 	if (ret < 0)
 		child_fail(report, EXIT_CORDON, -ret, "the sandbox's namespaces: %s",
 			   strerror(-ret));
@@ -272,7 +316,9 @@ void child_run(const struct agent *agent, const struct start *start, struct repo
 	       const int fds[3])
 {
 	bool terminal = start->flags & AGENT_START_TERMINAL;
-	int ret = child_session(terminal ? (const int[3]){fds[0], fds[0], fds[0]} : fds);
+	/* A terminal is sandbox root's already. */
+	int ret = child_session(terminal ? (const int[3]){fds[0], fds[0], fds[0]} : fds,
+				agent->isolate && !terminal);
 
 	if (ret < 0)
 		child_fail(report, EXIT_CORDON, -ret, "stdio: %s", strerror(-ret));

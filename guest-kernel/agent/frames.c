@@ -102,6 +102,7 @@ static void welcome(struct link *link, struct agent_header header, const uint8_t
 	link->takes_proposals = features & AGENT_TAKES_PROPOSALS;
 	link->takes_memory = features & AGENT_TAKES_MEMORY;
 	link->takes_checks = features & AGENT_TAKES_CHECKS;
+	link->takes_ids = features & AGENT_TAKES_IDS;
 	link->welcomed = true;
 }
 

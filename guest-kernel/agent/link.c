@@ -79,6 +79,13 @@ void link_flush(struct link *link)
 	link->wanted = LINK_LATER;
 }
 
+uint32_t link_uid(const struct link *link, uint32_t uid)
+{
+	uint32_t most = link->takes_ids ? AGENT_SANDBOX_ID_MAX : AGENT_SANDBOX_ID_OLD_MAX;
+
+	return uid > most ? 65534 : uid;
+}
+
 void link_fill(struct link *link)
 {
 	ssize_t n = recv(link->fd, link->in + link->in_used, LINK_IN_SIZE - link->in_used,

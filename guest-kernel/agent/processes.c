@@ -190,11 +190,11 @@ void processes_collect(struct process_list *list, int proc, uint32_t base, uint6
 
 /* --- the frame -------------------------------------------------------------------------------- */
 
-static uint8_t *pack(uint8_t *to, const struct listed *from)
+static uint8_t *pack(const struct link *link, uint8_t *to, const struct listed *from)
 {
 	agent_put32(to + AGENT_PROCESS_AT_PID, from->pid);
 	agent_put32(to + AGENT_PROCESS_AT_PARENT, from->parent);
-	agent_put32(to + AGENT_PROCESS_AT_UID, from->uid);
+	agent_put32(to + AGENT_PROCESS_AT_UID, link_uid(link, from->uid));
 	agent_put32(to + AGENT_PROCESS_AT_THREADS, from->threads);
 	agent_put64(to + AGENT_PROCESS_AT_CPU_US, from->cpu_us);
 	agent_put64(to + AGENT_PROCESS_AT_RESIDENT_KIB, from->resident_kib);
@@ -234,7 +234,7 @@ void processes_send(struct link *link, uint32_t id, const struct process_list *l
 	agent_put64(payload + AGENT_LIST_AT_NOW_US, list->now_us);
 	at = payload + AGENT_LIST_SIZE;
 	for (i = 0; i < count; i++)
-		at = pack(at, &list->process[i]);
+		at = pack(link, at, &list->process[i]);
 	link_commit(link, AGENT_PROCESS_LIST, 0, id, size);
 }
 

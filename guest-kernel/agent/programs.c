@@ -156,7 +156,6 @@ static pid_t take_note(uint32_t id)
 
 static void check(struct agent *agent, const struct cordon_record *record, const char *paths)
 {
-	const uint32_t uid = record->uid - SANDBOX_ID_BASE;
 	uint32_t length = (uint32_t)record->path_length + record->program_length;
 	uint8_t *payload = link_room(&agent->link, AGENT_CHECK_SIZE + length);
 
@@ -165,7 +164,8 @@ static void check(struct agent *agent, const struct cordon_record *record, const
 		return;
 	}
 	agent_put32(payload + AGENT_CHECK_AT_PID, record->inner_pid);
-	agent_put32(payload + AGENT_CHECK_AT_UID, uid > AGENT_SANDBOX_ID_MAX ? 65534 : uid);
+	agent_put32(payload + AGENT_CHECK_AT_UID,
+		    link_uid(&agent->link, record->uid - SANDBOX_ID_BASE));
 	agent_put32(payload + AGENT_CHECK_AT_FLAGS,
 		    record->flags & CORDON_NO_PATH ? AGENT_CHECK_NO_PATH : 0);
 	agent_put16(payload + AGENT_CHECK_AT_PATH, record->path_length);
@@ -182,8 +182,7 @@ static void happened(struct agent *agent, uint8_t *events, uint32_t length)
 
 	while (length - at >= AGENT_EVENT_SIZE) {
 		uid = agent_get32(events + at + AGENT_EVENT_AT_UID) - SANDBOX_ID_BASE;
-		agent_put32(events + at + AGENT_EVENT_AT_UID,
-			    uid > AGENT_SANDBOX_ID_MAX ? 65534 : uid);
+		agent_put32(events + at + AGENT_EVENT_AT_UID, link_uid(&agent->link, uid));
 		at += AGENT_EVENT_SIZE + agent_get16(events + at + AGENT_EVENT_AT_PATH) +
 		      agent_get16(events + at + AGENT_EVENT_AT_ARGUMENTS);
 	}

@@ -45,7 +45,8 @@ spare_run(const struct agent *agent, const int theirs[3], const int go[2])
 	char here = 0;
 	ssize_t n;
 
-	child_session(theirs);
+	if (child_session(theirs, true) < 0)
+		_exit(1);
 	sandbox_keep(&keep);
 	/* The workload sees it under this name. */
 	child_name("spare");

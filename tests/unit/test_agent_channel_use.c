@@ -214,6 +214,38 @@ START_TEST(bad_arguments_are_refused)
 }
 END_TEST
 
+START_TEST(an_older_agent_gets_only_users_that_it_knows)
+{
+	static const struct {
+		const char *user;
+		uint32_t uid;
+		int ret, old; /* of an agent with the feature, and without it */
+	} cases[] = {
+		{NULL, 65535, 0, 0},
+		{NULL, 65536, 0, -EINVAL},
+		{NULL, AGENT_SANDBOX_ID_MAX, 0, -EINVAL},
+		{NULL, AGENT_SANDBOX_ID_MAX + 1, -EINVAL, -EINVAL},
+		{"worker", 0, 0, 0},
+		{"77", 0, 0, -EOPNOTSUPP},
+		{"worker:extra", 0, 0, -EOPNOTSUPP},
+	};
+	const char *argv[] = {"x", NULL};
+	size_t i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		struct fake *fake = with_features(i % 2 ? AGENT_FEATURE_USERS : 0);
+		struct agent_command_spec spec = {
+			.argv = argv, .user = cases[i / 2].user, .uid = cases[i / 2].uid};
+		struct run run = {0};
+		int ret = run_start(&fake->host, &run, &spec);
+
+		ck_assert_msg(ret == (i % 2 ? cases[i / 2].ret : cases[i / 2].old), "%zu: %d", i,
+			      ret);
+		fake_destroy(fake);
+	}
+}
+END_TEST
+
 /* An application that closes from inside its callbacks. */
 static void close_on_failed(void *arg, const struct agent_failure *failure)
 {
@@ -364,6 +396,6 @@ UNIT_MAIN("agent_channel_use", input_keeps_to_its_credit,
 	  a_guest_that_reads_nothing_costs_bounded_memory, input_waits_in_turns,
 	  a_storm_of_sizes_leaves_the_last, a_failed_write_is_reported_later,
 	  data_before_a_reset_is_delivered, bad_arguments_are_refused,
-	  commands_may_be_closed_from_their_callbacks, each_request_gets_its_own_reply_once,
-	  requests_end_with_the_connection_in_their_order,
+	  an_older_agent_gets_only_users_that_it_knows, commands_may_be_closed_from_their_callbacks,
+	  each_request_gets_its_own_reply_once, requests_end_with_the_connection_in_their_order,
 	  requests_that_wait_are_bounded_and_end_silently_with_the_channel)

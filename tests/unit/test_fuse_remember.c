@@ -26,7 +26,9 @@ START_TEST(owners_are_remembered_and_the_hosts_stay)
 		ck_assert_uint_eq(attributes("renamed").uid, 100000);
 		/* Ids that the sandbox does not have; rules. */
 		ck_assert_int_eq(chown_to(f, 5, 100000), EPERM);
-		ck_assert_int_eq(chown_to(f, 100000, 100000 + 65536), EPERM);
+		ck_assert_int_eq(chown_to(f, 100000, UINT32_MAX - 1), 0);
+		ck_assert_uint_eq(attributes("renamed").gid, UINT32_MAX - 1);
+		ck_assert_int_eq(chown_to(f, 100000, 99999), EPERM);
 		ck_assert_int_eq(chown_to(node_of("read/f"), 101000, 100000), EACCES);
 		/* Without remembering there is only the host's truth. */
 		host.share.remember = false;
@@ -212,7 +214,8 @@ START_TEST(what_is_remembered_is_hidden_and_checked)
 		"1:2:0:0 ",
 		"-1:2:0:0",
 		" 1:2:0:0",
-		"65536:2:0:0",
+		"4294867295:2:0:0", /* would be the guest's root */
+		"2:4294867296:0:0",
 		"1:2:100000:0",
 		"1:2:40000:0",
 		"1:2:777:0",
@@ -243,9 +246,9 @@ START_TEST(what_is_remembered_is_hidden_and_checked)
 			ck_assert_uint_eq(attributes("f").mode, S_IFREG | 0644);
 		}
 		ck_assert_int_eq(setxattr(host_path(&host, "f"), FILES_STAT_ATTRIBUTE,
-					  "65535:2:6000:4294967295", 23, 0),
+					  "4294867294:2:6000:4294967295", 28, 0),
 				 0);
-		ck_assert_uint_eq(attributes("f").uid, 165535);
+		ck_assert_uint_eq(attributes("f").uid, UINT32_MAX - 1);
 		ck_assert_uint_eq(attributes("f").mode, S_IFREG | 06644);
 		ck_assert_uint_eq(attributes("f").rdev, 0);
 	}

@@ -349,7 +349,8 @@ struct agent_command_spec {
 	const char *const *env; /* NAME=VALUE, NULL-terminated, or NULL; overrides the agent's
 				   defaults (PATH, HOME, USER, TERM with a terminal) */
 	const char *workdir;	/* NULL: the user's home */
-	const char *user;	/* name in the sandbox's /etc/passwd; NULL: uid and gid */
+	const char *user;	/* as an image names it: NAME or UID[:GROUP or :GID], found in the
+				   sandbox's /etc/passwd and /etc/group; NULL: uid and gid */
 	uint32_t uid, gid;	/* as seen in the sandbox, where 0 is sandbox root */
 	bool terminal; /* one pseudo-terminal instead of three pipes; all output is stream 1 */
 	uint16_t rows, columns; /* of the terminal; 0: 24 and 80 */

@@ -34,12 +34,23 @@ struct start_size {
 	uint32_t arguments, variables;
 };
 
+/* Older agents know no groups, no numbers in the user's text, and fewer ids. */
+static int check_user(const struct agent_channel *channel, const struct agent_command_spec *spec)
+{
+	bool all = !channel->ready || (channel->features & AGENT_FEATURE_USERS);
+	uint32_t most = all ? AGENT_SANDBOX_ID_MAX : AGENT_SANDBOX_ID_OLD_MAX;
+	const char *user = spec->user ? spec->user : "";
+
+	if (!all && (strchr(user, ':') || (user[0] >= '0' && user[0] <= '9')))
+		return -EOPNOTSUPP;
+	return spec->uid > most || spec->gid > most ? -EINVAL : 0;
+}
+
 static int measure(const struct agent_command_spec *spec, struct start_size *size)
 {
 	size_t i;
 
-	if (!spec->argv || !spec->argv[0] || spec->uid > AGENT_SANDBOX_ID_MAX ||
-	    spec->gid > AGENT_SANDBOX_ID_MAX)
+	if (!spec->argv || !spec->argv[0])
 		return -EINVAL;
 	size->bytes = AGENT_START_SIZE + strlen(spec->user ? spec->user : "") + 1 +
 		      strlen(spec->workdir ? spec->workdir : "") + 1;
@@ -135,7 +146,9 @@ int agent_command_start(struct agent_channel *channel, const struct agent_comman
 	int ret;
 
 	*out = NULL;
-	ret = measure(spec, &size);
+	ret = check_user(channel, spec);
+	if (ret == 0)
+		ret = measure(spec, &size);
 	if (ret < 0)
 		return ret;
 	if (!channel->ready)

@@ -82,7 +82,8 @@ static int send_welcome(struct agent_channel *channel)
 	agent_put16(payload + AGENT_HELLO_AT_MAJOR, AGENT_VERSION_MAJOR);
 	agent_put16(payload + AGENT_HELLO_AT_MINOR, AGENT_VERSION_MINOR);
 	agent_put32(payload + AGENT_HELLO_AT_FEATURES,
-		    AGENT_TAKES_MEMORY | (channel->hooks.proposed ? AGENT_TAKES_PROPOSALS : 0) |
+		    AGENT_TAKES_MEMORY | AGENT_TAKES_IDS |
+			    (channel->hooks.proposed ? AGENT_TAKES_PROPOSALS : 0) |
 			    (channel->hooks.checked ? AGENT_TAKES_CHECKS : 0));
 	memcpy(payload + AGENT_HELLO_SIZE, build, sizeof(build) - 1);
 	return channel_send(channel, AGENT_CHANNEL_QUEUE_MAX, AGENT_WELCOME, 0, 0, payload,

@@ -56,11 +56,13 @@
 #define AGENT_FEATURE_EXEC	1024u
 #define AGENT_FEATURE_IPV6	2048u /* IPv6 and search domains in NETWORK */
 #define AGENT_FEATURE_VIRTIOFS	4096u /* MOUNT, FILES and AGENT_LOWER_SHARE */
+#define AGENT_FEATURE_USERS	8192u /* groups and numbers in START's user; all ids */
 
 /* Feature bits in WELCOME: what this monitor takes. */
 #define AGENT_TAKES_PROPOSALS 1u
 #define AGENT_TAKES_MEMORY    2u /* the flag of EXITED */
 #define AGENT_TAKES_CHECKS    4u /* EXEC_CHECK */
+#define AGENT_TAKES_IDS	      8u /* user ids above AGENT_SANDBOX_ID_OLD_MAX */
 
 /* h>g: monitor to agent; g>h: agent to monitor. id is 0 unless stated. */
 enum agent_frame_type {
@@ -135,8 +137,10 @@ enum agent_frame_type {
 /*
  * START: frames with the flag AGENT_MORE and a last one without it, and no other frame in between.
  * Their payload together: AGENT_START_SIZE bytes, then strings, each with a NUL: user, directory,
- * `arguments` arguments, `variables` variables of the form NAME=VALUE, and nothing after them. An
- * empty user stands for the ids above, an empty directory for the user's home.
+ * `arguments` arguments, `variables` variables of the form NAME=VALUE, and nothing after them. The
+ * user is one of OCI image specification, config.md, "User": NAME or UID, perhaps with ":" and a
+ * group's name or number; for agents without AGENT_FEATURE_USERS only NAME. An empty user stands
+ * for the ids above, an empty directory for the user's home.
  */
 #define AGENT_MORE		 1u
 #define AGENT_START_TERMINAL	 1u  /* flags: one terminal instead of three pipes */
@@ -148,7 +152,15 @@ enum agent_frame_type {
 #define AGENT_START_AT_ARGUMENTS 16u /* 32, at least 1 */
 #define AGENT_START_AT_VARIABLES 20u /* 32 */
 #define AGENT_START_SIZE	 24u
-#define AGENT_SANDBOX_ID_MAX	 65535u /* user and group ids are 0 to this */
+
+/*
+ * User and group ids of the sandbox are 0 to AGENT_SANDBOX_ID_MAX. The guest's kernel adds
+ * AGENT_SANDBOX_ID_BASE to them, so that none is the guest's root, and the last one is the last
+ * below (uid_t)-1, which is no id. Agents without AGENT_FEATURE_USERS have fewer.
+ */
+#define AGENT_SANDBOX_ID_BASE	 100000u
+#define AGENT_SANDBOX_ID_MAX	 (UINT32_MAX - 1 - AGENT_SANDBOX_ID_BASE)
+#define AGENT_SANDBOX_ID_OLD_MAX 65535u
 
 /* EXITED. A flag, for monitors that take it. */
 #define AGENT_EXITED_MEMORY	     1u	 /* memory was exhausted, and the kernel killed it */

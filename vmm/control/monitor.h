@@ -37,7 +37,6 @@
 struct monitor_defaults {
 	const char *const *env; /* NAME=VALUE, NULL-terminated; or NULL */
 	const char *workdir, *user;
-	uint32_t uid, gid; /* if user is NULL */
 };
 
 struct monitor;

@@ -74,11 +74,8 @@ int command_request_read(struct command_request *command, const struct monitor *
 	};
 	if (!command->spec.workdir)
 		command->spec.workdir = defaults->workdir;
-	if (!command->spec.user) {
+	if (!command->spec.user)
 		command->spec.user = defaults->user;
-		command->spec.uid = defaults->uid;
-		command->spec.gid = defaults->gid;
-	}
 	return 0;
 }
 

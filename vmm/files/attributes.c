@@ -11,7 +11,6 @@
 #include "vmm/files/remember.h"
 
 #define SANDBOX_NOBODY 65534u
-#define SANDBOX_ID_MAX 65535u
 
 /*
  * A host id as the guest's kernel numbers it: the monitor's own as the share says, others unchanged
@@ -21,7 +20,7 @@ static uint32_t shown_id(const struct files_share *share, uint32_t id, uint32_t 
 {
 	if (id == own)
 		id = as;
-	else if (id > SANDBOX_ID_MAX)
+	if (id > FILES_ID_MAX)
 		id = SANDBOX_NOBODY;
 	return share->id_base + id;
 }
@@ -205,7 +204,7 @@ static int check_owner(const struct files_share *share, const struct stat *stat,
 static bool to_sandbox(const struct files_share *share, uint32_t id, uint32_t *to)
 {
 	*to = id - share->id_base;
-	return id >= share->id_base && *to <= SANDBOX_ID_MAX;
+	return id >= share->id_base && *to <= FILES_ID_MAX;
 }
 
 static int remember(const struct tree *tree, struct node *node, int fd, const struct stat *stat,

@@ -25,6 +25,10 @@
 #define FILES_GUEST_MAX	 1024u		   /* bytes of a share's path in the guest */
 #define FILES_NAME_MAX	 255u		   /* bytes of a name in a directory */
 
+/* The guest's kernel adds this to the sandbox's ids, of which the last is the last below -1. */
+#define FILES_ID_BASE 100000u
+#define FILES_ID_MAX  (UINT32_MAX - 1 - FILES_ID_BASE)
+
 /*
  * "UID:GID:MODE:RDEV" of a file of a share that remembers owners: of the sandbox, MODE octal with
  * the type of a special file and set-id bits. The guest does not see it.
@@ -52,7 +56,7 @@ struct files_share_config {
 	bool remember;
 	uint32_t uid;	  /* the sandbox sees files of the server's user as of this user */
 	uint32_t gid;	  /* and those of its group as of this group */
-	uint32_t id_base; /* the guest's kernel adds this to the sandbox's ids (100000) */
+	uint32_t id_base; /* FILES_ID_BASE */
 	/* Decides every operation (class file; objects are guest paths). NULL: all are allowed. It
 	 * outlives the share. */
 	struct guard *guard;

@@ -11,7 +11,6 @@
 
 #include "vmm/files/remember_table.h"
 
-#define ID_MAX 65535u
 #define SET_ID ((uint32_t)(S_ISUID | S_ISGID))
 
 /* A number, and the character that must follow it. */
@@ -41,7 +40,8 @@ static bool is_mode(uint32_t mode)
 
 bool remembered_valid(const struct remembered *remembered)
 {
-	return remembered->uid <= ID_MAX && remembered->gid <= ID_MAX && is_mode(remembered->mode);
+	return remembered->uid <= FILES_ID_MAX && remembered->gid <= FILES_ID_MAX &&
+	       is_mode(remembered->mode);
 }
 
 static bool can_carry(const struct stat *stat)
@@ -71,7 +71,8 @@ static bool get_carried(int fd, bool o_path, struct remembered *out)
 	if (n < 0)
 		return errno == ENODATA || errno == EOPNOTSUPP || errno == ERANGE;
 	text[n] = '\0';
-	out->any = take(&at, 10, ':', ID_MAX, &out->uid) && take(&at, 10, ':', ID_MAX, &out->gid) &&
+	out->any = take(&at, 10, ':', FILES_ID_MAX, &out->uid) &&
+		   take(&at, 10, ':', FILES_ID_MAX, &out->gid) &&
 		   take(&at, 8, ':', S_IFMT | SET_ID, &out->mode) &&
 		   take(&at, 10, '\0', UINT32_MAX, &out->rdev) && at == text + n + 1 &&
 		   is_mode(out->mode);

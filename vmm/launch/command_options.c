@@ -95,9 +95,13 @@ static const struct option_entry entries[] = {
 	 "Empty lines and lines that begin with # are left out.", .set = set_env_file},
 	{"workdir", 'w', OPTION_CALL, "DIR",
 	 "working directory of the command, an absolute path in the sandbox", .set = set_workdir},
-	{"user", 'u', OPTION_STRING, "NAME", "run the command as this user of the sandbox",
-	 "NAME is looked up in the sandbox's /etc/passwd. The default is sandbox root, which is an "
-	 "unprivileged user of the guest's kernel.",
+	{"user", 'u', OPTION_STRING, "USER[:GROUP]", "run the command as this user of the sandbox",
+	 "USER and GROUP are names of the sandbox's /etc/passwd and /etc/group, or numbers from 0 "
+	 "to "
+	 "4294867294, which need no entry there. Without GROUP the user has the group of its entry "
+	 "(a number without one: 0) and those that have it as a member; with GROUP, that alone. "
+	 "The "
+	 "default is sandbox root, which is an unprivileged user of the guest's kernel.",
 	 .offset = offsetof(struct command_options, user)},
 	{"tty", 't', OPTION_FLAG, NULL, "give the command a terminal",
 	 "Standard input must be one. It is put into raw mode, and its size is passed on.",

@@ -12,7 +12,6 @@
 
 struct command_options {
 	const char *workdir, *user;
-	uint32_t uid, gid;		      /* if user is NULL */
 	const char *env[COMMAND_ENV_MAX + 1]; /* NAME=VALUE, ended by NULL */
 	unsigned env_count;
 	uint64_t timeout_ns; /* 0: none */

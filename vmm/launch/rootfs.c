@@ -174,36 +174,6 @@ static int add_variables(const json_t *list, struct command_options *options, st
 	return 0;
 }
 
-/*
- * "NAME" or "NUMBER", perhaps followed by ":GROUP". A name's group comes from the image's passwd
- * file.
- */
-static int set_user(const char *user, struct command_options *options, struct err *err)
-{
-	static char name[64];
-	unsigned long uid, gid;
-	char *end;
-
-	if (user[0] < '0' || user[0] > '9') {
-		snprintf(name, sizeof(name), "%.*s", (int)strcspn(user, ":"), user);
-		options->user = name;
-		return 0;
-	}
-	uid = gid = strtoul(user, &end, 10);
-	if (*end == ':')
-		gid = strtoul(end + 1, &end, 10);
-	else
-		gid = 0;
-	if (*end || uid > AGENT_SANDBOX_ID_MAX || gid > AGENT_SANDBOX_ID_MAX)
-		return err_set(err, ENOTSUP,
-			       "the image wants to run as '%.60s', which can't be done here: give "
-			       "--user NAME",
-			       user);
-	options->uid = (uint32_t)uid;
-	options->gid = (uint32_t)gid;
-	return 0;
-}
-
 int rootfs_apply_settings(const json_t *settings, struct command_options *options, struct err *err)
 {
 	const char *workdir = json_string_value(json_object_get(settings, "workdir"));
@@ -212,8 +182,9 @@ int rootfs_apply_settings(const json_t *settings, struct command_options *option
 
 	if (!options->workdir && workdir && workdir[0] == '/')
 		options->workdir = workdir;
-	if (ret == 0 && !options->user && user && user[0])
-		ret = set_user(user, options, err);
+	/* An image without a user means its root, with the groups that root has there. */
+	if (!options->user)
+		options->user = user && user[0] ? user : "0";
 	return ret;
 }
 

@@ -74,8 +74,6 @@ int start_defaults(const json_t *settings, struct monitor_defaults *defaults, st
 		.env = options.env,
 		.workdir = options.workdir,
 		.user = options.user,
-		.uid = options.uid,
-		.gid = options.gid,
 	};
 	return ret;
 }

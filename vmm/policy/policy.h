@@ -20,13 +20,14 @@
 
 #include "vmm/base/err.h"
 
-#define POLICY_FILE_MAX	   (256u << 10) /* bytes of a policy file, and of all it includes together */
-#define POLICY_RULES_MAX   4096		/* rules of all classes */
-#define POLICY_PATTERN_MAX 1024		/* bytes of one pattern */
-#define POLICY_OBJECT_MAX  4096		/* bytes of a path to decide about */
-#define POLICY_SHARES_MAX  64
-#define POLICY_PARTS_MAX   16  /* files that make up a policy */
-#define POLICY_NETS_MAX	   256 /* --allow-net */
+#define POLICY_FILE_MAX	    (256u << 10) /* bytes of a policy file, and of all it includes together */
+#define POLICY_RULES_MAX    4096	 /* rules of all classes */
+#define POLICY_PATTERN_MAX  1024	 /* bytes of one pattern */
+#define POLICY_OBJECT_MAX   4096	 /* bytes of a path to decide about */
+#define POLICY_SHARE_ID_MAX (UINT32_MAX - 1 - 100000) /* the sandbox's last id */
+#define POLICY_SHARES_MAX   64
+#define POLICY_PARTS_MAX    16	/* files that make up a policy */
+#define POLICY_NETS_MAX	    256 /* --allow-net */
 
 enum policy_class { POLICY_FILE, POLICY_NET, POLICY_EXEC, POLICY_PROCESS };
 #define POLICY_CLASSES 4
@@ -202,7 +203,8 @@ struct policy_share {
 	bool host_owners; /* owner=host: the host's truth; else what the sandbox sets is remembered
 			   */
 	enum policy_cache cache;
-	int64_t uid, gid; /* the owner that the guest sees; -1: as on the host */
+	int64_t uid, gid; /* the owner that the guest sees, up to POLICY_SHARE_ID_MAX; -1: as on
+			     the host */
 	unsigned given;	  /* a bit for each option that policy_share_option() has taken */
 	const char *file; /* the file that has the statement; NULL: an option of the command line */
 	unsigned line;

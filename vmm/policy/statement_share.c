@@ -100,7 +100,7 @@ static int option_value(const char *name, const char *value, const char *const *
 static int owner_option(struct policy_share *share, bool uid, const char *value, struct err *err)
 {
 	uint64_t id;
-	int ret = quantity_number(value, 0, UINT32_MAX - 1, &id, err);
+	int ret = quantity_number(value, 0, POLICY_SHARE_ID_MAX, &id, err);
 
 	if (ret == 0)
 		*(uid ? &share->uid : &share->gid) = (int64_t)id;

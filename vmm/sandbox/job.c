@@ -317,6 +317,9 @@ int job_start(struct job **out, struct machine *machine, const struct job_spec *
 	if (ret == -E2BIG)
 		err_set(err, E2BIG,
 			"the command's arguments and environment are too long together");
+	else if (ret == -EOPNOTSUPP)
+		err_set(err, -ret,
+			"the guest's agent is too old for a user by number or with a group");
 	else if (ret < 0)
 		err_code(err, -ret, "starting the command");
 	if (ret < 0)

@@ -12,8 +12,9 @@
 #include "vmm/policy/guard.h"
 #include "vmm/sandbox/shares_internal.h"
 
-/* The sandbox's first id in the guest's kernel: SANDBOX_ID_BASE in guest-kernel/agent/agent.h. */
-#define ID_BASE 100000u
+_Static_assert(FILES_ID_BASE == AGENT_SANDBOX_ID_BASE && FILES_ID_MAX == AGENT_SANDBOX_ID_MAX &&
+		       FILES_ID_MAX == POLICY_SHARE_ID_MAX,
+	       "policy, file server and agent have the same ids");
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
@@ -43,7 +44,7 @@ static void open_one(void *arg, const struct policy_share *from)
 		       : from->uid < 0 ? 0
 				       : (uint32_t)from->uid,
 		.remember = !from->host_owners,
-		.id_base = ID_BASE,
+		.id_base = FILES_ID_BASE,
 		.guard = opening->guard,
 	};
 	struct err why = {.text = ""};
@@ -84,7 +85,7 @@ int shares_open_root(struct shares *shares, struct files_share_config *config, c
 
 	if (!link)
 		return err_set(err, ENOMEM, "out of memory");
-	config->id_base = ID_BASE;
+	config->id_base = FILES_ID_BASE;
 	config->guard = guard;
 	link->number = SHARES_ROOT;
 	link->cache = FUSED_LOOSE;
