@@ -201,7 +201,7 @@ $(foreach c,$(wildcard tests/unit/*_common.c),$(eval $(call COMMON,$(c:.c=))))
 
 # The tests of the channel run the real agent, all of it but its main().
 AGENT_TEST_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out guest-kernel/agent/main.c,$(AGENT_SRC)))
-AGENT_TESTS    := test_agent test_agent_ends test_agent_files test_agent_filter test_agent_guest test_agent_network \
+AGENT_TESTS    := test_agent test_agent_ends test_agent_files test_agent_filter test_agent_guest test_agent_hosts test_agent_network \
 	test_agent_processes test_agent_proposals test_agent_user
 $(AGENT_TESTS:%=$(BUILD)/tests/unit/%): $(AGENT_TEST_OBJ)
 

@@ -135,7 +135,10 @@ void guest_reconnected(void)
 
 uint32_t guest_hostname(const uint8_t *name, uint32_t length)
 {
-	return sethostname((const char *)name, length) < 0 ? (uint32_t)errno : 0;
+	if (sethostname((const char *)name, length) < 0)
+		return (uint32_t)errno;
+	hosts_rename((const char *)name, length);
+	return 0;
 }
 
 void guest_power(uint32_t kind)

@@ -185,9 +185,10 @@ static int make_stage(void)
 {
 	static const char *const directories[] = {STAGE "/dev", STAGE "/plain", STAGE "/lower",
 						  STAGE "/over", STAGE "/root"};
+	char options[ROOT_OPTIONS_SIZE];
 	size_t i;
 
-	if (mount("stage", STAGE, "tmpfs", MS_NOSUID, "mode=700") < 0)
+	if (mount("stage", STAGE, "tmpfs", MS_NOSUID, root_memory(options, "mode=700")) < 0)
 		return -errno;
 	for (i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		if (mkdir(directories[i], 0700) < 0)

@@ -8,14 +8,20 @@
 #include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "guest-kernel/agent/agent.h"
+#include "guest-kernel/agent/linux.h"
 
 #define ROOT	 "/sandbox"
 #define CGROUP	 "/cgroup"
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* What the kernel needs for an empty file of a tmpfs: its inode and its name. */
+#define FILE_BYTES 1024
 
 int root_error, root_proc_fd = -1, root_pts_fd = -1, root_cgroup_fd = -1;
 
@@ -52,8 +58,20 @@ static const struct {
 		   "user:x:1000:1000:user:/home/user:/bin/sh\n"
 		   "nobody:x:65534:65534:nobody:/:/bin/false\n"},
 	{"group", "root:x:0:\ntty:x:5:\nuser:x:1000:\nnogroup:x:65534:\n"},
-	{"hosts", "127.0.0.1 localhost\n::1 localhost\n"},
 };
+
+/* sandbox root, SANDBOX_ID_BASE */
+#define SANDBOX_OWNER "mode=755,uid=100000,gid=100000"
+
+const char *root_memory(char options[ROOT_OPTIONS_SIZE], const char *more)
+{
+	struct sysinfo info = {.mem_unit = 1};
+
+	sysinfo(&info);
+	snprintf(options, ROOT_OPTIONS_SIZE, "%s,nr_inodes=%llu", more,
+		 (unsigned long long)info.totalram * info.mem_unit / FILE_BYTES / 2);
+	return options;
+}
 
 /* Logs a failure and goes on: a sandbox without this is still useful. */
 static void check(int ret, const char *what)
@@ -259,6 +277,7 @@ int root_enter(void)
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		return -errno;
 	guest_machine_id();
+	hosts_prepare();
 	return 0;
 }
 
@@ -282,17 +301,56 @@ static int make_mount_points(void)
 	return 0;
 }
 
+/* A directory of the root file system that contains something, or -1. */
+static int filled_directory(const char *path)
+{
+	char entries[1024];
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	long n = fd < 0 ? 0 : syscall(SYS_getdents64, fd, entries, sizeof(entries));
+
+	/* "." and ".." take 24 bytes each. */
+	if (n <= 48)
+		close_fd(&fd);
+	return fd;
+}
+
+/* Mounts a directory at a path, too. 0, or -1 and errno. */
+static int attach(int fd, const char *path)
+{
+	int tree = (int)syscall(SYS_open_tree, fd, "", AT_EMPTY_PATH | TREE_CLONE | O_CLOEXEC), ret;
+
+	if (tree < 0)
+		return -1;
+	ret = files_attach(tree, path);
+	close_fd(&tree);
+	errno = -ret;
+	return ret < 0 ? -1 : 0;
+}
+
+/* /run is as the root file system has it; a new one where that can't be written. */
+static int bring_run(const char *owner)
+{
+	int ret = run_bring();
+
+	if (ret == -EROFS && mount("run", "run", "tmpfs", MS_NOSUID | MS_NODEV, owner) == 0)
+		ret = run_bring();
+	errno = -ret;
+	return ret < 0 ? -1 : 0;
+}
+
 int root_complete(bool bare)
 {
-	const char *owner = "mode=755,uid=100000,gid=100000";
-	int ret;
+	char owner[ROOT_OPTIONS_SIZE];
+	int ret, shm = -1;
 
 	umask(0);
 	as_sandbox(true);
 	ret = make_mount_points();
 	as_sandbox(false);
-	if (ret == 0 && (mount("dev", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC, owner) < 0 ||
-			 mount("run", "run", "tmpfs", MS_NOSUID | MS_NODEV, owner) < 0))
+	if (ret == 0)
+		shm = filled_directory("dev/shm");
+	if (ret == 0 && mount("dev", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC,
+			      root_memory(owner, SANDBOX_OWNER)) < 0)
 		ret = -errno;
 	if (ret == 0) {
 		as_sandbox(true);
@@ -304,20 +362,24 @@ int root_complete(bool bare)
 		if (bare)
 			make_home();
 		mount_all();
-		check(run_bring(), "run/cordon");
+		if (shm >= 0)
+			check(attach(shm, "dev/shm"), "dev/shm");
+		check(bring_run(owner), "run/cordon");
 	}
+	close_fd(&shm);
 	umask(022);
 	return ret;
 }
 
 void root_prepare(void)
 {
+	char options[ROOT_OPTIONS_SIZE];
 	struct stat stat;
 	bool own_etc;
 
 	umask(0);
 	check(mkdir(ROOT, 0755), ROOT);
-	if (mount("sandbox", ROOT, "tmpfs", 0, "mode=755,uid=100000,gid=100000") < 0 ||
+	if (mount("sandbox", ROOT, "tmpfs", 0, root_memory(options, SANDBOX_OWNER)) < 0 ||
 	    chdir(ROOT) < 0) {
 		root_error = -errno;
 		agent_log("root file system: %s", strerror(errno));

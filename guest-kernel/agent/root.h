@@ -25,6 +25,14 @@ void root_prepare(void);
  */
 int root_complete(bool bare);
 
+/*
+ * Options of a tmpfs: more, and a limit on the number of files, which the kernel would make half of
+ * the memory's pages. Here files take at most half of the memory beside their contents, for which
+ * the kernel's limit is the other half.
+ */
+#define ROOT_OPTIONS_SIZE 80
+const char *root_memory(char options[ROOT_OPTIONS_SIZE], const char *more);
+
 /* Makes the current directory, which is the top of a mount, "/". 0 or -errno. */
 int root_enter(void);
 

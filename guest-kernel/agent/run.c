@@ -87,12 +87,23 @@ int run_prepare(void)
 	return errno ? fail() : 0;
 }
 
+/* The place of the mount, which a file or a link of an image must not divert. */
+static int make_place(void)
+{
+	struct stat stat;
+
+	if (mkdir(DIRECTORY, 0755) == 0)
+		return 0;
+	if (errno != EEXIST || lstat(DIRECTORY, &stat) < 0 || S_ISDIR(stat.st_mode))
+		return errno == EEXIST ? 0 : -1;
+	return unlink(DIRECTORY) < 0 ? -1 : mkdir(DIRECTORY, 0755);
+}
+
 int run_bring(void)
 {
 	if (run_fd < 0)
 		return 0;
-	if ((mkdir(DIRECTORY, 0755) < 0 && errno != EEXIST) ||
-	    mount("/" DIRECTORY, DIRECTORY, NULL, MS_BIND | MS_REC, NULL) < 0)
+	if (make_place() < 0 || mount("/" DIRECTORY, DIRECTORY, NULL, MS_BIND | MS_REC, NULL) < 0)
 		return -errno;
 	return 0;
 }
