@@ -104,7 +104,7 @@ def everything():
     for name in ("sh", "cat", "id", "chown", "chmod", "touch", "stat", "mknod"):
         image.add("bin/" + name, tarfile.SYMTYPE, "busybox")
     image.add("t/owned", data=b"x", mode=0o640, owner=(77, 78))
-    image.add("t/highest", owner=(65535, 65534))
+    image.add("t/highest", owner=(4294867294, 65536))
     image.add("t/private/inside", data=b"secret\n", mode=0o600, owner=(77, 77))
     image.add("t/link", tarfile.SYMTYPE, "owned", owner=(77, 78))
     image.add("t/far", tarfile.SYMTYPE, "/".join(["x" * 200] * 20), owner=(1, 1))
