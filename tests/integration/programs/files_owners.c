@@ -38,6 +38,11 @@ void check_owners(void)
 	NEED(mkdir("owners-d", 0755) == 0 && chown("owners-d", 3, 4) == 0);
 	NEED(chmod("owners-d", 01770) == 0 && is_owned("owners-d", 3, 4));
 	NEED(mode_of("owners-d") == 01770);
+	/* All bits at once, at the creation and later. */
+	fd = open("owners-bits", O_RDWR | O_CREAT | O_EXCL, 07755);
+	NEED(fd >= 0 && close(fd) == 0 && mode_of("owners-bits") == 07755);
+	NEED(chmod("owners-bits", 0600) == 0 && chmod("owners-bits", 05700) == 0);
+	NEED(mode_of("owners-bits") == 05700);
 }
 
 /* What one user of the sandbox may not do is what the owners say that the others see. */
