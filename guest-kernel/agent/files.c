@@ -110,8 +110,13 @@ int files_mount(uint32_t number, bool read_only, const char *path)
 
 /* --- FILES ------------------------------------------------------------------------------------ */
 
+/* A request, and the connection that it came by. */
+struct request {
+	uint32_t id, connection, flags;
+};
+
 static pid_t child;
-static uint32_t child_id, child_connection;
+static struct request doing, waiting; /* the child's; the next one, if it has flags */
 
 /* All shares are one file system to the kernel. To open a directory takes the server, too. */
 static int sync_all(void)
@@ -145,33 +150,61 @@ static void __attribute__((noreturn)) child_main(uint32_t flags)
 	_exit(-ret);
 }
 
+static uint32_t begin(struct request request)
+{
+	child = fork();
+	if (child == 0)
+		child_main(request.flags);
+	if (child < 0)
+		return (uint32_t)errno;
+	doing = request;
+	return 0;
+}
+
+static void end(struct agent *agent, struct request request, uint32_t result)
+{
+	uint8_t reply[4];
+
+	/* The connection of the request may have ended. */
+	if (request.connection != agent->connections)
+		return;
+	agent_put32(reply, result);
+	link_send(&agent->link, AGENT_RESULT, 0, request.id, reply, sizeof(reply));
+}
+
 uint32_t files_start(struct agent *agent, uint32_t id, uint32_t flags)
 {
 	if (flags == 0 || (flags & ~(AGENT_FILES_SYNC | AGENT_FILES_DROP)))
 		return EINVAL;
-	if (child > 0)
+	if (child > 0 && doing.connection == agent->connections)
 		return EBUSY;
-	child = fork();
-	if (child == 0)
-		child_main(flags);
-	if (child < 0)
-		return (uint32_t)errno;
-	child_id = id;
-	child_connection = agent->connections;
-	return 0;
+	if (child > 0) {
+		/*
+		 * The monitor does not know of that one, which a monitor of the same guest has
+		 * requested before a snapshot: this one follows it.
+		 */
+		if (waiting.flags && waiting.connection == agent->connections)
+			return EBUSY;
+		waiting = (struct request){id, agent->connections, flags};
+		return 0;
+	}
+	return begin((struct request){id, agent->connections, flags});
 }
 
 bool files_ended(struct agent *agent, pid_t pid, int status)
 {
-	uint8_t reply[4];
+	struct request next = waiting;
+	uint32_t ret;
 
 	if (pid != child)
 		return false;
 	child = 0;
-	/* The connection of the request may have ended. */
-	if (child_connection != agent->connections)
-		return true;
-	agent_put32(reply, WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : EIO);
-	link_send(&agent->link, AGENT_RESULT, 0, child_id, reply, sizeof(reply));
+	waiting.flags = 0;
+	end(agent, doing, WIFEXITED(status) ? (uint32_t)WEXITSTATUS(status) : EIO);
+	if (next.flags && next.connection == agent->connections) {
+		ret = begin(next);
+		if (ret != 0)
+			end(agent, next, ret);
+	}
 	return true;
 }

@@ -190,6 +190,38 @@ START_TEST(the_agent_does_one_at_a_time)
 }
 END_TEST
 
+/* A copy of the guest has another monitor, which does not know what the agent is doing. */
+START_TEST(the_agent_goes_on_with_another_connections_request)
+{
+	const uint8_t *out = agent.link.out;
+
+	agent.connections = 1;
+	ck_assert_uint_eq(files_start(&agent, 7, AGENT_FILES_SYNC), 0);
+	agent.connections = 2;
+	ck_assert_uint_eq(files_start(&agent, 8, AGENT_FILES_SYNC), 0);
+	agent.connections = 3;
+	ck_assert_uint_eq(files_start(&agent, 9, AGENT_FILES_SYNC), 0);
+	/* Its own connection knows of that one. */
+	ck_assert_uint_eq(files_start(&agent, 10, AGENT_FILES_SYNC), EBUSY);
+	ck_assert(child_ended());
+	ck_assert_uint_eq(agent.link.out_used, 0);
+	ck_assert(child_ended());
+	ck_assert_uint_eq(agent.link.out_used, AGENT_HEADER_SIZE + 4);
+	ck_assert_uint_eq(agent_get_header(out).id, 9);
+	ck_assert_uint_eq(agent_get32(out + AGENT_HEADER_SIZE), 0);
+	/* What waits ends with its connection. */
+	ck_assert_uint_eq(files_start(&agent, 11, AGENT_FILES_SYNC), 0);
+	agent.connections = 4;
+	ck_assert_uint_eq(files_start(&agent, 12, AGENT_FILES_SYNC), 0);
+	agent.connections = 5;
+	ck_assert(child_ended());
+	ck_assert_int_eq(wait(NULL), -1);
+	ck_assert_uint_eq(files_start(&agent, 13, AGENT_FILES_SYNC), 0);
+	ck_assert(child_ended());
+	ck_assert_uint_eq(agent_get_header(out + AGENT_HEADER_SIZE + 4).id, 13);
+}
+END_TEST
+
 /* Here /proc is not open. */
 START_TEST(the_agent_says_why_it_cannot_drop_caches)
 {
@@ -204,4 +236,5 @@ UNIT_MAIN("agent_files", a_mount_names_the_share_by_its_number,
 	  a_mount_has_an_absolute_path_of_some_length, files_has_known_flags,
 	  files_replies_when_it_is_done, agents_with_9p_get_none_of_it,
 	  the_agent_refuses_unknown_flags, the_agent_does_one_at_a_time,
+	  the_agent_goes_on_with_another_connections_request,
 	  the_agent_says_why_it_cannot_drop_caches)

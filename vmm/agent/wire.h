@@ -226,7 +226,10 @@ enum agent_root_upper {
 #define AGENT_MOUNT_READ_ONLY 1u /* flags */
 #define AGENT_MOUNTS_MAX      64u
 
-/* FILES. One at a time: EBUSY while the last one goes on. The frames that follow do not wait. */
+/*
+ * FILES. One at a time: EBUSY while the last one of this connection goes on; it waits for the end
+ * of an earlier connection's. The frames that follow do not wait.
+ */
 #define AGENT_FILES_AT_FLAGS 0u /* 32, not 0 */
 #define AGENT_FILES_SIZE     4u
 #define AGENT_FILES_SYNC     1u /* flags: write what was changed in memory to the shares */

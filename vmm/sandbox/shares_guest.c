@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the guest's kernel keeps of shares: written back before a snapshot, dropped when the policy
- * is replaced. The agent handles one such request at a time and refuses others, so that further
- * ones wait here.
+ * is replaced. The agent handles one such request of a connection at a time and refuses others, so
+ * that further ones wait here.
  */
+#include <string.h>
+
 #include "vmm/agent/channel.h"
 #include "vmm/base/log.h"
 #include "vmm/sandbox/shares_internal.h"
@@ -46,6 +48,8 @@ static void replied(void *arg, int error)
 	uint32_t flags = shares->requested;
 
 	shares->requested = 0;
+	if (error > 0)
+		log_warning("the guest keeps what it has cached of shares: %s", strerror(error));
 	/* Another agent, or none, would get what is wanted. */
 	if (error == AGENT_REPLY_LOST) {
 		flags |= shares->wanted;
