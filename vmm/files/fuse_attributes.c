@@ -259,7 +259,7 @@ static int sync_root(struct fuse_root *root)
 		return fd;
 	root->written = false;
 	root->busy++;
-	pthread_mutex_unlock(&root->mutex);
+	fuse_root_unlock(root);
 	if (syncfs(fd) < 0)
 		ret = -errno;
 	fd_close(&fd);
@@ -284,7 +284,7 @@ int fuse_syncfs(struct fuse_request *request)
 		pthread_mutex_lock(&root->mutex);
 		if (sync_root(root) < 0)
 			error = -EIO;
-		pthread_mutex_unlock(&root->mutex);
+		fuse_root_unlock(root);
 	}
 	return ret < 0 ? ret : error;
 }

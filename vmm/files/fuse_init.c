@@ -6,8 +6,12 @@
 #include "vmm/base/bytes.h"
 #include "vmm/files/fuse_internal.h"
 
-#define PAGE_SIZE      4096u
-#define MAX_BACKGROUND 64u
+#define PAGE_SIZE 4096u
+/*
+ * Reads ahead and the like that the guest's kernel sends at a time, for all roots together: as many
+ * as it can count, or those of a root whose host hangs would hold up the other ones'.
+ */
+#define MAX_BACKGROUND UINT16_MAX
 
 /* fuse.h says why these, and why not others. */
 static const uint64_t wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
@@ -66,7 +70,7 @@ int fuse_init(struct fuse_request *request)
 	out.flags = (uint32_t)flags;
 	out.flags2 = (uint32_t)(flags >> 32);
 	out.max_background = MAX_BACKGROUND;
-	out.congestion_threshold = MAX_BACKGROUND * 3 / 4;
+	out.congestion_threshold = MAX_BACKGROUND;
 	out.max_write = session->config.max_write;
 	out.max_pages = (uint16_t)(session->config.max_write / PAGE_SIZE);
 	out.time_gran = 1;
@@ -88,15 +92,10 @@ int fuse_destroy(struct fuse_request *request)
 static void forget(struct fuse_session *session, uint64_t number, uint64_t lookups)
 {
 	uint64_t index = FUSE_NUMBER_ROOT(number);
-	struct fuse_root *root;
 
 	if (index == 0 || index > FUSED_ROOTS_MAX)
 		return;
-	root = &session->roots[index - 1];
-	pthread_mutex_lock(&root->mutex);
-	if (root->used)
-		fuse_node_forget(root, number, lookups);
-	pthread_mutex_unlock(&root->mutex);
+	fuse_node_forget(&session->roots[index - 1], number, lookups);
 }
 
 /* FORGET: the header's node. */

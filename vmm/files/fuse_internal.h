@@ -62,9 +62,18 @@ struct fuse_handle {
 	uint32_t locked; /* ranges locked through it */
 };
 
+/* What the guest forgot while the root's mutex was taken. */
+struct fuse_late {
+	uint64_t number, lookups;
+};
+
 struct fuse_root {
 	struct fuse_session *session;
 	unsigned index;
+	/* With the session's mutex; late_count is read without it, too. */
+	struct fuse_late *late;
+	uint32_t late_room;
+	_Atomic uint32_t late_count;
 	pthread_mutex_t mutex; /* of all that follows, and of its nodes */
 	pthread_cond_t idle;
 	unsigned busy; /* requests that run without the mutex */
@@ -102,6 +111,7 @@ struct fuse_session {
 	atomic_ullong requests;
 	atomic_bool begun;     /* INIT */
 	pthread_mutex_t mutex; /* taken after a root's: all that follows */
+	uint32_t late;	       /* of all roots */
 	struct fuse_waiting waiting[FUSED_WAITING_MAX];
 	atomic_uint waits; /* changes with the mutex */
 	uint64_t order;
@@ -186,8 +196,15 @@ struct node *fuse_node_at(struct fuse_root *root, struct node *parent, const str
 int fuse_node_tell(struct fuse_root *root, struct node *node, const struct stat *stat, int fd,
 		   struct fuse_entry_out *out);
 
-/* The guest forgets some lookups of a node. */
+/*
+ * The guest forgets some lookups of a node. Without the root's mutex, and does not wait for it: a
+ * thread that has it may be held up by the host, and does this when it gives the mutex back.
+ */
 void fuse_node_forget(struct fuse_root *root, uint64_t number, uint64_t lookups);
+/* Unlocks a root's mutex. */
+void fuse_root_unlock(struct fuse_root *root);
+/* The root ends, with its mutex. */
+void fuse_late_end(struct fuse_root *root);
 void fuse_node_forget_all(struct fuse_root *root);
 
 void fuse_fill_attr(const struct fuse_root *root, struct node *node, const struct stat *stat,

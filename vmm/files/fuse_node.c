@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* FUSE: nodes that the guest has numbers for, and how often it was told of each. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/files/fuse_internal.h"
@@ -106,16 +107,100 @@ static void forget(struct fuse_root *root, struct node *node)
 	node_put(root->tree, node);
 }
 
-void fuse_node_forget(struct fuse_root *root, uint64_t number, uint64_t lookups)
+/* With the mutex. */
+static void forget_some(struct fuse_root *root, uint64_t number, uint64_t lookups)
 {
 	struct node *node;
 
-	if (fuse_find_node(root, number, &node) < 0 || node->lookups == 0)
+	if (!root->used || fuse_find_node(root, number, &node) < 0 || node->lookups == 0)
 		return;
 	if (node->lookups > lookups)
 		node->lookups -= lookups;
 	else
 		forget(root, node);
+}
+
+/* Out of memory, or with more than a guest has nodes, they stay known: they are bounded. */
+static void forget_later(struct fuse_root *root, uint64_t number, uint64_t lookups)
+{
+	struct fuse_session *session = root->session;
+	uint32_t room, count;
+	struct fuse_late *more;
+
+	pthread_mutex_lock(&session->mutex);
+	count = atomic_load(&root->late_count);
+	room = root->late_room;
+	if (count == room) {
+		room = room ? room * 2 : 64;
+		more = realloc(root->late, room * sizeof(*more));
+		if (more) {
+			root->late = more;
+			root->late_room = room;
+		}
+	}
+	if (count < root->late_room && session->late < FUSED_NODES_MAX) {
+		root->late[count] = (struct fuse_late){.number = number, .lookups = lookups};
+		session->late++;
+		atomic_store(&root->late_count, count + 1);
+	}
+	pthread_mutex_unlock(&session->mutex);
+}
+
+/* With the mutex: the list, which is empty afterwards. */
+static struct fuse_late *take_late(struct fuse_root *root, uint32_t *count)
+{
+	struct fuse_session *session = root->session;
+	struct fuse_late *late;
+
+	pthread_mutex_lock(&session->mutex);
+	late = root->late;
+	*count = atomic_load(&root->late_count);
+	session->late -= *count;
+	root->late = NULL;
+	root->late_room = 0;
+	atomic_store(&root->late_count, 0);
+	pthread_mutex_unlock(&session->mutex);
+	return late;
+}
+
+static void forget_late(struct fuse_root *root)
+{
+	uint32_t count, i;
+	struct fuse_late *late = take_late(root, &count);
+
+	for (i = 0; i < count; i++)
+		forget_some(root, late[i].number, late[i].lookups);
+	free(late);
+}
+
+void fuse_late_end(struct fuse_root *root)
+{
+	uint32_t count;
+
+	free(take_late(root, &count));
+}
+
+/* What is added after the look at the list is found by the one after the mutex is free. */
+void fuse_root_unlock(struct fuse_root *root)
+{
+	do {
+		if (atomic_load(&root->late_count) > 0)
+			forget_late(root);
+		pthread_mutex_unlock(&root->mutex);
+	} while (atomic_load(&root->late_count) > 0 && pthread_mutex_trylock(&root->mutex) == 0);
+}
+
+void fuse_node_forget(struct fuse_root *root, uint64_t number, uint64_t lookups)
+{
+	if (pthread_mutex_trylock(&root->mutex) == 0) {
+		forget_some(root, number, lookups);
+	} else {
+		forget_later(root, number, lookups);
+		/* Or the thread that has it finds it there. */
+		if (pthread_mutex_trylock(&root->mutex) != 0)
+			return;
+	}
+	fuse_root_unlock(root);
 }
 
 void fuse_node_forget_all(struct fuse_root *root)

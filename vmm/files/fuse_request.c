@@ -143,7 +143,7 @@ void fuse_suspend(struct fuse_request *request, struct fuse_handle *handle)
 {
 	handle->users++;
 	request->root->busy++;
-	pthread_mutex_unlock(&request->root->mutex);
+	fuse_root_unlock(request->root);
 }
 
 void fuse_resume(struct fuse_request *request, struct fuse_handle *handle)
@@ -171,7 +171,7 @@ int fuse_in_root(struct fuse_request *request, fuse_handler *handler)
 		if (drops)
 			act_as(0); /* the effective id: it can't fail */
 	}
-	pthread_mutex_unlock(&root->mutex);
+	fuse_root_unlock(root);
 	return ret;
 }
 

@@ -141,7 +141,7 @@ static struct files_quota *quota_of(struct fuse_session *session)
 		pthread_mutex_lock(&root->mutex);
 		if (root->used)
 			quota = root->tree->share->quota;
-		pthread_mutex_unlock(&root->mutex);
+		fuse_root_unlock(root);
 	}
 	return quota;
 }
@@ -156,7 +156,7 @@ static void devices_of(struct fuse_session *session, dev_t devices[FUSED_ROOTS_M
 		root = &session->roots[i];
 		pthread_mutex_lock(&root->mutex);
 		devices[i] = root->used ? device_of(root) : 0;
-		pthread_mutex_unlock(&root->mutex);
+		fuse_root_unlock(root);
 	}
 }
 
@@ -184,7 +184,7 @@ void fuse_session_save(struct fuse_session *session, struct pack *to)
 				store_le32(to->data + start - 4, (uint32_t)(to->length - start));
 			roots++;
 		}
-		pthread_mutex_unlock(&root->mutex);
+		fuse_root_unlock(root);
 	}
 	if (!to->failed)
 		store_le32(to->data + at, roots);

@@ -69,6 +69,7 @@ static void close_root(struct fuse_root *root)
 	while (root->busy > 0)
 		pthread_cond_wait(&root->idle, &root->mutex);
 	forget_all(root);
+	fuse_late_end(root);
 	tree_end(root->tree);
 	free(root->tree);
 	root->tree = NULL;
@@ -89,6 +90,7 @@ void fuse_session_destroy(struct fuse_session *session)
 		if (root->used)
 			close_root(root);
 		pthread_mutex_unlock(&root->mutex);
+		fuse_late_end(root);
 		pthread_mutex_destroy(&root->mutex);
 		pthread_cond_destroy(&root->idle);
 	}
@@ -157,7 +159,7 @@ int fuse_session_add(struct fuse_session *session, const char *name, struct file
 		memcpy(root->name, name, text.length + 1);
 		root->cache = cache;
 		root->used = ret == 0;
-		pthread_mutex_unlock(&root->mutex);
+		fuse_root_unlock(root);
 	}
 	pthread_mutex_unlock(&session->names);
 	return ret;
@@ -172,7 +174,7 @@ int fuse_session_remove(struct fuse_session *session, const char *name)
 	if (root) {
 		pthread_mutex_lock(&root->mutex);
 		close_root(root);
-		pthread_mutex_unlock(&root->mutex);
+		fuse_root_unlock(root);
 		fuse_wake_all(session, (int)root->index);
 	}
 	pthread_mutex_unlock(&session->names);
@@ -189,7 +191,7 @@ void fuse_session_reset(struct fuse_session *session)
 		pthread_mutex_lock(&root->mutex);
 		if (root->used)
 			forget_all(root);
-		pthread_mutex_unlock(&root->mutex);
+		fuse_root_unlock(root);
 	}
 	/* What waited finds that its lock and file are gone. */
 	fuse_wake_all(session, -1);
