@@ -64,7 +64,7 @@ static const struct {
 static ssize_t by_process(void *arg, const void *in, size_t length, void *out, size_t room)
 {
 	void *buffer;
-	int slot = files_client_take(files, false, &buffer);
+	int slot = files_client_take(files, files_client_lane(files, in, length), &buffer);
 	const void *reply;
 	size_t got;
 

@@ -69,10 +69,16 @@ static void kicked(void *arg, uint32_t events)
 
 void fs_room(struct fs *fs)
 {
+	struct fs_queue *queue;
 	unsigned i;
 
-	for (i = 0; i < fs->queues; i++)
+	for (i = 0; i < fs->queues; i++) {
+		queue = &fs->queue[i];
+		pthread_mutex_lock(&queue->lock);
+		queue->room = queue->again = queue->again || queue->pending_count > 0;
+		pthread_mutex_unlock(&queue->lock);
 		serve_again(fs, i);
+	}
 }
 
 void fs_done(struct fs *fs, unsigned slot)
@@ -136,6 +142,7 @@ static void open_queue(struct fs *fs, unsigned number, unsigned reason)
 
 	pthread_mutex_lock(&queue->lock);
 	queue->closed &= ~reason;
+	queue->room = true;
 	pthread_mutex_unlock(&queue->lock);
 	fs_serve(fs, number, 0);
 }
@@ -198,18 +205,18 @@ bool fs_idle(struct fs *fs)
 	return true;
 }
 
-/* Packs the heads of a queue whose requests are at the server or were, before a restore. */
+/* Packs the heads of a queue whose requests are at the server, or wait to be sent to it. */
 static void save_queue(const struct fs *fs, unsigned number, struct pack *pack)
 {
 	const struct fs_queue *queue = &fs->queue[number];
 	uint16_t heads[FS_QUEUE_SIZE + FS_SLOTS];
 	unsigned count = 0, i;
 
-	for (i = queue->restored_from; i < queue->restored_to; i++)
-		heads[count++] = queue->restored[i];
+	for (i = 0; i < queue->pending_count; i++)
+		heads[count++] = queue->pending[i].head;
 	for (i = 0; i < FS_SLOTS; i++)
 		if (is_of(fs, i, number) && !fs->request[i].forgotten)
-			heads[count++] = fs->request[i].chain.head;
+			heads[count++] = fs->request[i].chain->head;
 	pack_u16(pack, (uint16_t)count);
 	for (i = 0; i < count; i++)
 		pack_u16(pack, heads[i]);
@@ -239,9 +246,11 @@ static int restore_queue(struct fs_queue *queue, struct unpack *unpack)
 		if (unpack->failed || head >= queue->ring->size)
 			return -EINVAL;
 		if (!known[head])
-			queue->restored[queue->restored_to++] = head;
+			queue->pending[queue->pending_count++] =
+				(struct fs_pending){.head = head, .lane = FS_LANE_UNKNOWN};
 		known[head] = true;
 	}
+	queue->room = true;
 	return unpack->failed ? -EINVAL : 0;
 }
 
@@ -287,7 +296,9 @@ static void fs_reset(struct virtio_device *device)
 		queue->live = false;
 		queue->again = false;
 		queue->broke = false;
-		queue->restored_from = queue->restored_to = 0;
+		queue->room = false;
+		queue->pending_count = 0;
+		memset(queue->pending_of, 0, sizeof(queue->pending_of));
 		for (slot = 0; slot < FS_SLOTS; slot++)
 			if (is_of(fs, slot, i))
 				fs->request[slot].forgotten = true;
@@ -344,8 +355,11 @@ int fs_create(struct fs **out, struct loop *loop, unsigned queues)
 		pthread_mutex_init(&fs->queue[i].lock, NULL);
 		pthread_cond_init(&fs->queue[i].no_caller, NULL);
 		fs->queue[i].ring = &fs->device.queue[i];
-		fs->device.queue_size_max[i] = FS_QUEUE_SIZE;
+		fs->queue[i].chain = &fs->chain[FS_SLOTS + i];
+		fs->device.queue_size_max[i] = i == 0 ? FS_URGENT_SIZE : FS_QUEUE_SIZE;
 	}
+	for (i = 0; i < FS_SLOTS; i++)
+		fs->request[i].chain = &fs->chain[i];
 	fs->device.ops = &device_ops;
 	fs->device.name = "fs0";
 	fs->device.id = VIRTIO_ID_FS;

@@ -16,14 +16,18 @@
  * soon as its request is at the server. One that is too short for the header of a request is
  * returned with 0 bytes too.
  *
- * Queue 0 has high priority, and slots are reserved for it; queues 1 to `queues` are for requests,
- * one for each vCPU. Requests of a queue go to the server in their order, and return in any.
+ * Queue 0 has high priority; queues 1 to `queues` are for requests, one for each vCPU. The server
+ * sorts requests into *lanes*, and gives slots to each (struct fs_server_ops). A request for whose
+ * lane there is none waits in the device, and those behind it go on; the length of the queue bounds
+ * how many. Requests of one lane of a queue go to the server in their order, and return in any.
  *
  * Threads: the queues have no ioeventfd. A doorbell is an MMIO exit, which the vCPU's thread
  * handles without the device lock: it sends what it finds in the queue, waits up to FS_WAIT_NS in
  * all, and puts the replies into the used ring before the guest goes on. The rest the loop
  * finishes, with an interrupt. So a server that hangs delays a vCPU by FS_WAIT_NS a doorbell, and
- * the event loop not at all. devices/fs/internal.h has the locks.
+ * the event loop not at all. Of what a doorbell finds it takes no more than FS_TURN requests, and,
+ * but for a single one, FS_TURN_BYTES to copy; the loop takes the rest, as much at a time.
+ * devices/fs/internal.h has the locks.
  *
  * A reset does not wait for the server, and nothing touches guest memory after it. Slots of
  * requests under way stay taken until the server is done with them.
@@ -38,14 +42,18 @@
 #include "devices/virtio/device.h"
 #include "vmm/base/loop.h"
 
-#define FS_TAG		"cordon" /* what the guest mounts */
-#define FS_QUEUES_MAX	8	 /* queues for requests */
-#define FS_QUEUE_SIZE	128
-#define FS_REQUEST_MAX	((128u << 10) + 4096u) /* bytes of a request, header included */
-#define FS_REPLY_MAX	((128u << 10) + 4096u)
-#define FS_SLOTS	64 /* requests at the server */
-#define FS_SLOTS_URGENT 4  /* of these only for the high-priority queue */
-#define FS_WAIT_NS	100000u
+#define FS_TAG	       "cordon"		      /* what the guest mounts */
+#define FS_QUEUES_MAX  8		      /* queues for requests */
+#define FS_QUEUE_SIZE  512		      /* of one for requests */
+#define FS_URGENT_SIZE 128		      /* of the one with high priority */
+#define FS_REQUEST_MAX ((128u << 10) + 4096u) /* bytes of a request, header included */
+#define FS_REPLY_MAX   ((128u << 10) + 4096u)
+#define FS_SLOTS       128 /* requests at the server */
+#define FS_LANES       67
+#define FS_LANE_BYTES  44u /* what the server sees of a request to find its lane */
+#define FS_TURN	       16
+#define FS_TURN_BYTES  FS_REQUEST_MAX /* requests and the room for their replies */
+#define FS_WAIT_NS     100000u
 
 /*
  * Features of the guest kernel's driver that the device offers (guest-kernel/patches). A driver
@@ -57,18 +65,23 @@
 #define FS_F_NO_TRUSTED 23 /* requests no extended attributes of class trusted: there are none */
 
 /*
- * The server. A slot is the device's from take() to release(): take, send, wait, and if that
+ * The server. A slot is the device's from take() to release(): lane, take, send, wait, and if that
  * returns false, fs_done() and reply; then release. Operations may be called by several
  * threads at once, for different slots, with locks of the device held: they must neither
  * call the device nor wait for the loop or the device lock.
  */
 struct fs_server_ops {
 	/*
-	 * Takes a free slot, with room for FS_REQUEST_MAX bytes at *buffer. Its number, below
-	 * FS_SLOTS; or -EAGAIN: then fs_room() is called once a slot is free. urgent: for the
-	 * high-priority queue, for which FS_SLOTS_URGENT slots are reserved.
+	 * The lane of a request, below FS_LANES, by its first bytes: a header, and up to
+	 * FS_LANE_BYTES in all.
 	 */
-	int (*take)(void *arg, bool urgent, void **buffer);
+	unsigned (*lane)(void *arg, const void *head, size_t length);
+
+	/*
+	 * Takes a free slot for a lane, with room for FS_REQUEST_MAX bytes at *buffer. Its number,
+	 * below FS_SLOTS; or -EAGAIN: then fs_room() is called once there is one for this lane.
+	 */
+	int (*take)(void *arg, unsigned lane, void **buffer);
 
 	/* The slot holds a request of length bytes; its reply may have room bytes at most. */
 	void (*send)(void *arg, unsigned slot, size_t length, size_t room);
@@ -127,15 +140,18 @@ void fs_set_server(struct fs *fs, const struct fs_server_ops *ops, void *arg);
  */
 void fs_done(struct fs *fs, unsigned slot);
 
-/* A slot is free again, after take() returned -EAGAIN. Loop's thread, under the device lock. */
+/*
+ * There is a slot for a lane for which take() has returned -EAGAIN. Loop's thread, under the device
+ * lock.
+ */
 void fs_room(struct fs *fs);
 
 /*
  * For snapshots, under the device lock. A held device takes no request from its rings; once this
  * returns no thread does. Released, it looks at its rings. fs_idle() tells whether no request is
  * under way at the server, but for those that wait (struct fs_server_ops). The device may
- * be saved if it is held and idle and the vCPUs are paused; waiting requests are saved with
- * it, and are sent again after the restore.
+ * be saved if it is held and idle and the vCPUs are paused; waiting requests, there and in the
+ * device, are saved with it, and are sent again after the restore.
  *
  * A restored device is held, so that its server can be connected first; machine_start() releases
  * it.

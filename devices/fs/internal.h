@@ -29,12 +29,6 @@
 
 #define FS_QUEUES_ALL (FS_QUEUES_MAX + 1) /* the one with high priority is number 0 */
 
-/*
- * Chains that a doorbell or a turn of the loop handles at most: the lock of the queue is held while
- * they are copied.
- */
-#define FS_TURN 16
-
 enum fs_state {
 	FS_FREE,  /* the device has no request in this slot */
 	FS_SENT,  /* its thread has yet to wait, or waits */
@@ -48,8 +42,16 @@ struct fs_request {
 	enum fs_state state;
 	bool forgotten; /* its chain is returned already, or reset */
 	uint64_t unique;
-	struct virtio_chain chain;
+	struct virtio_chain *chain;
 };
+
+/* A request that is not at the server yet: there is no slot, or a snapshot had it there. */
+struct fs_pending {
+	uint16_t head;
+	uint8_t lane;
+};
+
+#define FS_LANE_UNKNOWN UINT8_MAX
 
 /* Why a queue takes no chains. */
 #define FS_CLOSED_HELD	 1u
@@ -59,17 +61,20 @@ struct fs_queue {
 	pthread_mutex_t lock;
 	pthread_cond_t no_caller;
 	struct virtqueue *ring;
-	bool live;		/* from activate to reset: only then the ring may be touched */
-	bool again;		/* chains may be left in the ring although a doorbell was handled */
-	bool broke;		/* the ring was found malformed: the loop sets NEEDS_RESET */
-	unsigned closed;	/* FS_CLOSED_... */
-	unsigned callers;	/* threads that wait for the server */
-	uint16_t restored_from; /* chains that a snapshot had at the server, to be sent first */
-	uint16_t restored_to;
-	uint16_t restored[FS_QUEUE_SIZE];
-	struct virtio_chain chain; /* one that does not get to the server */
+	bool live;	  /* from activate to reset: only then the ring may be touched */
+	bool again;	  /* chains may be left in the ring although a doorbell was handled */
+	bool broke;	  /* the ring was found malformed: the loop sets NEEDS_RESET */
+	unsigned closed;  /* FS_CLOSED_... */
+	unsigned callers; /* threads that wait for the server */
+	bool room;	  /* pending requests may have a slot by now */
+	uint16_t pending_count;
+	uint16_t pending_of[FS_LANES]; /* those of each lane */
+	struct fs_pending pending[FS_QUEUE_SIZE];
+	struct virtio_chain *chain; /* the one that is looked at; a slot's, once it is sent */
 	struct fs_stats stats;
 };
+
+_Static_assert(FS_LANES < FS_LANE_UNKNOWN && FS_URGENT_SIZE <= FS_QUEUE_SIZE, "bounds");
 
 struct fs {
 	struct virtio_device device;
@@ -80,6 +85,7 @@ struct fs {
 	unsigned queues; /* all of them */
 	struct fs_queue queue[FS_QUEUES_ALL];
 	struct fs_request request[FS_SLOTS];
+	struct virtio_chain chain[FS_SLOTS + FS_QUEUES_ALL];
 };
 
 /* --- queue.c ---------------------------------------------------------------------------------- */

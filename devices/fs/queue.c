@@ -8,6 +8,7 @@
 
 #define IN_BYTES  sizeof(struct fuse_in_header)
 #define OUT_BYTES sizeof(struct fuse_out_header)
+#define COPY_SOON 16384u /* bytes that are copied in no time */
 
 /* --- replies ---------------------------------------------------------------------------------- */
 
@@ -64,8 +65,8 @@ void fs_return(struct fs *fs, unsigned slot, const void *reply, size_t length)
 	struct fs_queue *queue = &fs->queue[atomic_load(&request->owner) - 1];
 
 	if (!request->forgotten)
-		virtqueue_add_used(queue->ring, request->chain.head,
-				   put_reply(&request->chain, request->unique, reply, length));
+		virtqueue_add_used(queue->ring, request->chain->head,
+				   put_reply(request->chain, request->unique, reply, length));
 	request->state = FS_FREE;
 	atomic_store(&request->owner, 0);
 }
@@ -78,152 +79,191 @@ void fs_publish(struct fs *fs, unsigned number)
 
 /* --- requests --------------------------------------------------------------------------------- */
 
+/* A turn of a queue: its lock is held while the chains are copied. */
+struct turn {
+	unsigned left; /* chains */
+	size_t bytes;  /* to copy, until now */
+	unsigned count;
+	unsigned sent[FS_TURN]; /* slots */
+};
+
+/* What becomes of a chain. */
+enum fate {
+	FATE_GONE,  /* it is at the server, or returned */
+	FATE_WAITS, /* there is no slot for it */
+	FATE_LATER, /* it is too much for this turn */
+};
+
+static void broke(struct fs *fs, struct fs_queue *queue)
+{
+	queue->broke = true;
+	fs_kick(fs);
+}
+
 /* Returns a chain that does not go to the server. */
-static void refuse(struct fs_queue *queue, const struct virtio_chain *chain, int error,
-		   uint64_t unique)
+static enum fate refuse(struct fs_queue *queue, int error, uint64_t unique)
 {
 	queue->stats.refused++;
-	virtqueue_add_used(queue->ring, chain->head, put_error(chain, error, unique));
+	virtqueue_add_used(queue->ring, queue->chain->head, put_error(queue->chain, error, unique));
+	return FATE_GONE;
 }
 
-/* The next chain, a restored one first: as virtqueue_pop(). */
-static int next_chain(struct fs *fs, struct fs_queue *queue, struct virtio_chain *chain)
-{
-	int ret;
-
-	if (queue->restored_from < queue->restored_to)
-		ret = virtqueue_read_chain(queue->ring, queue->restored[queue->restored_from++],
-					   chain) == 0
-			      ? 1
-			      : -EINVAL;
-	else
-		ret = virtqueue_pop(queue->ring, chain);
-	if (ret < 0) {
-		queue->broke = true;
-		fs_kick(fs);
-	}
-	return ret;
-}
-
-static bool has_chain(struct fs_queue *queue)
-{
-	if (!queue->live || queue->closed || queue->ring->broken)
-		return false;
-	return queue->restored_from < queue->restored_to || virtqueue_has_chain(queue->ring);
-}
-
-/*
- * Reads a chain's header and checks the length. 0 or -EINVAL: *unique is valid; -ENODATA: there is
- * no whole header.
+/* Sends the queue's chain, whose request is in the slot's buffer, and returns it if it wants no
+ * reply.
  */
-static int read_header(const struct virtio_chain *chain, uint8_t header[IN_BYTES], uint64_t *unique)
-{
-	if (virtio_chain_read(chain, 0, header, IN_BYTES) < IN_BYTES)
-		return -ENODATA;
-	*unique = load_le64(header + offsetof(struct fuse_in_header, unique));
-	if (chain->readable_length > FS_REQUEST_MAX ||
-	    load_le32(header + offsetof(struct fuse_in_header, len)) != chain->readable_length)
-		return -EINVAL;
-	return 0;
-}
-
-/* Takes a chain while there is no server. False: there was none, or the ring is malformed. */
-static bool refuse_one(struct fs *fs, struct fs_queue *queue)
-{
-	uint8_t header[IN_BYTES];
-	uint64_t unique = 0;
-	int ret;
-
-	if (next_chain(fs, queue, &queue->chain) <= 0)
-		return false;
-	ret = read_header(&queue->chain, header, &unique);
-	if (ret == -ENODATA)
-		virtqueue_add_used(queue->ring, queue->chain.head, 0);
-	else
-		refuse(queue, &queue->chain, ret < 0 ? ret : -ENOTCONN, unique);
-	return true;
-}
-
-/* Sends a chain that was copied to the slot's buffer, and returns it if it wants no reply. */
-static void send(struct fs *fs, unsigned number, unsigned slot)
+static void send(struct fs *fs, unsigned number, unsigned slot, uint64_t unique)
 {
 	struct fs_request *request = &fs->request[slot];
 	struct fs_queue *queue = &fs->queue[number];
-	size_t room = reply_room(&request->chain);
+	struct virtio_chain *chain = queue->chain;
+	size_t room = reply_room(chain);
 
+	queue->chain = request->chain;
+	request->chain = chain;
+	request->unique = unique;
 	request->state = FS_SENT;
 	request->forgotten = room == 0;
 	atomic_store(&request->owner, number + 1);
 	queue->stats.requests++;
-	fs->ops->send(fs->arg, slot, (size_t)request->chain.readable_length, room);
+	fs->ops->send(fs->arg, slot, (size_t)chain->readable_length, room);
 	if (room == 0)
-		virtqueue_add_used(queue->ring, request->chain.head, 0);
+		virtqueue_add_used(queue->ring, chain->head, 0);
 }
 
-/*
- * Takes a chain, and sends it to the server in a slot. 1: *sent tells the slot; 0: it was refused;
- * -EAGAIN: there is no chain or no slot.
- */
-static int send_one(struct fs *fs, unsigned number, unsigned *sent)
+/* Sends or refuses the queue's chain, if it is its turn. *lane: its lane, if it waits. */
+static enum fate handle(struct fs *fs, unsigned number, struct turn *turn, unsigned *lane)
 {
 	struct fs_queue *queue = &fs->queue[number];
-	struct virtio_chain *chain;
-	uint8_t header[IN_BYTES];
-	uint64_t unique = 0;
-	void *buffer;
-	int slot, ret;
+	const struct virtio_chain *chain = queue->chain;
+	uint8_t head[FS_LANE_BYTES], *buffer;
+	size_t known = virtio_chain_read(chain, 0, head, sizeof(head));
+	uint64_t unique, bytes = chain->readable_length + reply_room(chain);
+	void *memory;
+	int slot;
 
-	slot = fs->ops->take(fs->arg, number == 0, &buffer);
-	if (slot < 0 || slot >= FS_SLOTS || atomic_load(&fs->request[slot].owner) != 0) {
-		queue->again = true;
-		return -EAGAIN;
+	if (known < IN_BYTES) {
+		virtqueue_add_used(queue->ring, chain->head, 0);
+		return FATE_GONE;
 	}
-	chain = &fs->request[slot].chain;
-	if (next_chain(fs, queue, chain) <= 0) {
-		fs->ops->release(fs->arg, (unsigned)slot);
-		return -EAGAIN;
-	}
-	ret = read_header(chain, header, &unique);
-	if (ret < 0) {
-		if (ret == -ENODATA)
-			virtqueue_add_used(queue->ring, chain->head, 0);
-		else
-			refuse(queue, chain, ret, unique);
-		fs->ops->release(fs->arg, (unsigned)slot);
-		return 0;
-	}
-	memcpy(buffer, header, IN_BYTES);
-	virtio_chain_read(chain, IN_BYTES, (uint8_t *)buffer + IN_BYTES,
-			  (size_t)chain->readable_length - IN_BYTES);
-	fs->request[slot].unique = unique;
-	send(fs, number, (unsigned)slot);
-	*sent = (unsigned)slot;
-	return 1;
+	unique = load_le64(head + offsetof(struct fuse_in_header, unique));
+	if (chain->readable_length > FS_REQUEST_MAX ||
+	    load_le32(head + offsetof(struct fuse_in_header, len)) != chain->readable_length)
+		return refuse(queue, -EINVAL, unique);
+	if (!fs->ops)
+		return refuse(queue, -ENOTCONN, unique);
+	if (turn->bytes > 0 && turn->bytes + bytes > FS_TURN_BYTES)
+		return FATE_LATER;
+	*lane = fs->ops->lane(fs->arg, head, known) % FS_LANES;
+	if (queue->pending_of[*lane] > 0)
+		return FATE_WAITS;
+	slot = fs->ops->take(fs->arg, *lane, &memory);
+	if (slot < 0 || slot >= FS_SLOTS || atomic_load(&fs->request[slot].owner) != 0)
+		return FATE_WAITS;
+	buffer = memory;
+	memcpy(buffer, head, known);
+	virtio_chain_read(chain, known, buffer + known, (size_t)chain->readable_length - known);
+	turn->bytes += bytes;
+	send(fs, number, (unsigned)slot, unique);
+	turn->sent[turn->count++] = (unsigned)slot;
+	return FATE_GONE;
 }
 
-/* Handles chains of the locked queue, at most a turn. Returns the number sent, and their slots. */
-static unsigned take_turn(struct fs *fs, unsigned number, unsigned sent[FS_TURN])
+/* --- pending requests ------------------------------------------------------------------------- */
+
+static void keep(struct fs_queue *queue, struct fs_pending pending)
+{
+	queue->pending[queue->pending_count++] = pending;
+	if (pending.lane < FS_LANES)
+		queue->pending_of[pending.lane]++;
+}
+
+/* Handles pending requests; those whose lanes have no slots stay, in their order. */
+static void resume(struct fs *fs, unsigned number, struct turn *turn)
 {
 	struct fs_queue *queue = &fs->queue[number];
-	unsigned turn, count = 0;
-	int ret;
+	unsigned count = queue->pending_count, lane, i;
+	bool full[FS_LANES] = {false}, stop = false;
+	struct fs_pending pending;
+	enum fate fate;
 
-	queue->again = false;
-	for (turn = 0; has_chain(queue); turn++) {
-		if (turn == FS_TURN) {
-			queue->again = true;
-			fs_kick(fs);
-			break;
+	queue->room = false;
+	queue->pending_count = 0;
+	memset(queue->pending_of, 0, sizeof(queue->pending_of));
+	for (i = 0; i < count; i++) {
+		pending = queue->pending[i];
+		lane = pending.lane;
+		if (stop || turn->left == 0 || (lane < FS_LANES && full[lane])) {
+			queue->room |= stop || turn->left == 0;
+			keep(queue, pending);
+			continue;
 		}
-		if (fs->ops)
-			ret = send_one(fs, number, &sent[count]);
-		else
-			ret = refuse_one(fs, queue) ? 0 : -EAGAIN;
-		if (ret < 0)
-			break;
-		count += (unsigned)ret;
+		if (virtqueue_read_chain(queue->ring, pending.head, queue->chain) < 0) {
+			broke(fs, queue);
+			return;
+		}
+		turn->left--;
+		fate = handle(fs, number, turn, &lane);
+		if (fate == FATE_GONE)
+			continue;
+		if (fate == FATE_WAITS) {
+			pending.lane = (uint8_t)lane;
+			full[lane] = true;
+		} else {
+			stop = queue->room = true;
+		}
+		keep(queue, pending);
 	}
-	return count;
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+/* Of chains that a hostile driver offers twice there may be more than the ring is long. */
+static bool has_chain(struct fs_queue *queue)
+{
+	return queue->live && !queue->closed && !queue->ring->broken &&
+	       queue->pending_count < FS_QUEUE_SIZE && virtqueue_has_chain(queue->ring);
+}
+
+/* Takes the next chain of the ring. False: this turn is over. */
+static bool take_next(struct fs *fs, unsigned number, struct turn *turn)
+{
+	struct fs_queue *queue = &fs->queue[number];
+	unsigned lane = 0;
+	int ret = virtqueue_pop(queue->ring, queue->chain);
+
+	if (ret < 0)
+		broke(fs, queue);
+	if (ret <= 0)
+		return false;
+	switch (handle(fs, number, turn, &lane)) {
+	case FATE_GONE:
+		return true;
+	case FATE_WAITS:
+		keep(queue, (struct fs_pending){queue->chain->head, (uint8_t)lane});
+		return true;
+	default:
+		virtqueue_undo_pop(queue->ring);
+		queue->again = true;
+		return false;
+	}
+}
+
+/* Handles chains of the locked queue, at most a turn. */
+static void take_turn(struct fs *fs, unsigned number, struct turn *turn)
+{
+	struct fs_queue *queue = &fs->queue[number];
+
+	*turn = (struct turn){.left = FS_TURN};
+	queue->again = false;
+	if (queue->live && !queue->closed && !queue->ring->broken && queue->room)
+		resume(fs, number, turn);
+	/* Those that wait come first. */
+	while (!queue->room && turn->left > 0 && has_chain(queue) && take_next(fs, number, turn))
+		turn->left--;
+	if (queue->room || (turn->left == 0 && has_chain(queue)))
+		queue->again = true;
+	if (queue->again)
+		fs_kick(fs);
 }
 
 /* --- both --------------------------------------------------------------------------------------
@@ -244,7 +284,7 @@ static void await(struct fs *fs, const unsigned sent[], unsigned count, uint64_t
 
 	for (i = count; i-- > 0;) {
 		struct outcome *out = &outcome[i];
-		bool wanted = reply_room(&fs->request[sent[i]].chain) > 0;
+		bool wanted = reply_room(fs->request[sent[i]].chain) > 0;
 
 		out->slot = sent[i];
 		out->done = fs->ops->wait(fs->arg, sent[i], wanted ? wait_ns : 0, &out->reply,
@@ -270,21 +310,31 @@ static void settle(struct fs *fs, struct fs_queue *queue, struct outcome *outcom
 	fs->ops->release(fs->arg, outcome->slot);
 }
 
+/* What is left of the wait after much was copied. */
+static uint64_t wait_left(uint64_t wait_ns, const struct turn *turn, uint64_t began_ns)
+{
+	uint64_t took = turn->bytes > COPY_SOON ? loop_now_ns() - began_ns : 0;
+
+	return wait_ns - min_u64(wait_ns, took);
+}
+
 void fs_serve(struct fs *fs, unsigned number, uint64_t wait_ns)
 {
 	struct fs_queue *queue = &fs->queue[number];
 	struct outcome outcome[FS_TURN];
-	unsigned sent[FS_TURN], count, i;
+	uint64_t began_ns = wait_ns ? loop_now_ns() : 0;
+	struct turn turn;
+	unsigned i;
 
 	pthread_mutex_lock(&queue->lock);
 	queue->stats.doorbells += wait_ns > 0;
-	count = take_turn(fs, number, sent);
-	if (count > 0) {
+	take_turn(fs, number, &turn);
+	if (turn.count > 0) {
 		queue->callers++;
 		pthread_mutex_unlock(&queue->lock);
-		await(fs, sent, count, wait_ns, outcome);
+		await(fs, turn.sent, turn.count, wait_left(wait_ns, &turn, began_ns), outcome);
 		pthread_mutex_lock(&queue->lock);
-		for (i = 0; i < count; i++)
+		for (i = 0; i < turn.count; i++)
 			settle(fs, queue, &outcome[i]);
 		queue->callers--;
 		if (queue->callers == 0)

@@ -62,6 +62,7 @@ static bool has_descriptors(unsigned queue)
 static void request(void)
 {
 	unsigned queue = some_queue();
+	struct fake_request *it;
 	uint32_t length = 40 + fuzz_below(script, 200), room = fuzz_below(script, 256);
 	uint32_t claim = length, segment = fuzz_rarely(script, 4) ? 9 + fuzz_below(script, 60) : 0;
 
@@ -79,7 +80,9 @@ static void request(void)
 		return;
 	if (fake->guest.allocated + length + room + KIB(16) > fake->guest.ram_size / 2)
 		return;
-	fake_fs_request_of(fake, queue, length, claim, room, segment);
+	it = fake_fs_request_of(fake, queue, length, claim, room, segment);
+	if (length > FAKE_FS_LANE)
+		fake_fs_set_lane(fake, it, fuzz_below(script, 4));
 	if (!fuzz_rarely(script, 4))
 		fake_fs_ring(fake, queue);
 }
@@ -194,7 +197,7 @@ static void expect_works(void)
 	again();
 	fake->reply = NULL;
 	fake->stall = false;
-	fake->slots = FS_SLOTS;
+	fake->slots = fake->lane_slots = FS_SLOTS;
 	fs_set_server(fake->fs, &fake_fs_ops, fake);
 	for (i = 0; i <= QUEUES; i++) {
 		it = fake_fs_request(fake, i, 100, 200);
@@ -253,7 +256,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	features = some[fuzz_below(script, ARRAY_SIZE(some))];
 	hold = gone = false;
 	fake = fake_fs_begin_with(QUEUES, features, MIB(1));
-	fake->slots = FS_SLOTS_URGENT + 1 + fuzz_below(script, 60);
+	fake->slots = 1 + fuzz_below(script, 60);
+	fake->lane_slots = 1 + fuzz_below(script, 16);
 	fake->reply = some_reply;
 	for (steps = 0; steps < STEPS && !fuzz_ended(script); steps++)
 		step();

@@ -26,7 +26,7 @@ static atomic_bool storm_stop;
 
 static void connect_server(struct hostile *h, uint64_t delay_ns)
 {
-	server = fake_fs_server_begin(h->loop, h->devices.fs, FS_SLOTS_URGENT + 4, delay_ns);
+	server = fake_fs_server_begin(h->loop, h->devices.fs, 5, delay_ns);
 	loop_lock(h->loop);
 	fs_set_server(h->devices.fs, &fake_fs_server_ops, server);
 	loop_unlock(h->loop);

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import shutil
 import struct
 import subprocess
 import threading
@@ -126,6 +127,26 @@ def test_share_hang():
         assert process.wait().expect(0).stdout == b"text\n"
         call("snapshot", "box", work("snap")).expect(0)
         execute("box", "cat", "/hang/hangs").expect(0, b"text\n", b"")
+
+
+@limit(900)
+def test_share_hang_many():
+    """200 requests wait for a host file system that hangs, more than one share gets slots; another share goes on."""
+    shutil.copy(cordon.program("readers"), top("programs"))
+    with host() as there, sandbox("box", "--share", f"{work('hang')}:/hang:cache=none", "--share", f"{top()}:/work",
+                                  "--share", f"{work('programs')}:/programs:ro"):
+        process = executing("box", "sh", "-c", "/programs/readers 200 /hang/hangs >/work/got")
+        got = work("top/got")
+        wait_until(lambda: there.held and os.path.exists(got) and os.path.getsize(got) == 6, "the readers", 600)
+        # One thread of the server is in the host's file system; all others wait behind it.
+        for number in range(3):
+            execute("box", "sh", "-c", f"cd /work; echo {number} >f; cat f; mkdir d; mv f d/m; rm -r d").expect(
+                0, b"%d\n" % number, b"")
+        assert process.poll() is None and len(there.held) == 1
+        there.release()
+        process.wait().expect(0, b"", b"")
+        with open(got, "rb") as file:
+            assert file.read() == b"begun\n200\n"
 
 
 @limit(600)

@@ -40,26 +40,38 @@ static void make_reply(struct fake_fs *fake, struct fake_slot *slot)
 	slot->state = FAKE_SLOT_DONE;
 }
 
-static int take(void *arg, bool urgent, void **buffer)
+/* As in a number of a node. */
+static unsigned lane(void *arg, const void *head, size_t length)
 {
 	struct fake_fs *fake = arg;
-	unsigned i, free_slots = 0;
+
+	pthread_mutex_lock(&fake->lock);
+	fake->wrong += length < FAKE_FS_IN || length > FS_LANE_BYTES;
+	pthread_mutex_unlock(&fake->lock);
+	return ((const uint8_t *)head)[FAKE_FS_LANE];
+}
+
+static int take(void *arg, unsigned lane, void **buffer)
+{
+	struct fake_fs *fake = arg;
+	unsigned i, used = 0;
 	int found = -EAGAIN;
 
 	pthread_mutex_lock(&fake->lock);
-	for (i = fake->slots; i-- > 0;)
-		if (fake->slot[i].state == FAKE_SLOT_FREE) {
+	fake->wrong += lane >= FS_LANES;
+	for (i = FS_SLOTS; i-- > 0;)
+		if (fake->slot[i].state != FAKE_SLOT_FREE)
+			used += fake->slot[i].lane == lane;
+		else if (i < fake->slots)
 			found = (int)i;
-			free_slots++;
-		}
-	if (free_slots <= (urgent ? 0 : FS_SLOTS_URGENT))
+	if (used >= fake->lane_slots)
 		found = -EAGAIN;
 	if (found >= 0) {
+		fake->slot[found].lane = lane;
 		fake->slot[found].state = FAKE_SLOT_TAKEN;
 		fake->slot[found].waited = fake->slot[found].waits = false;
 		*buffer = fake->slot[found].in;
 		fake->taken++;
-		fake->urgent += urgent;
 	} else {
 		fake->full = true;
 	}
@@ -147,6 +159,7 @@ static bool waits(void *arg, unsigned slot)
 }
 
 const struct fs_server_ops fake_fs_ops = {
+	.lane = lane,
 	.take = take,
 	.send = send,
 	.wait = wait_for,
@@ -233,7 +246,7 @@ struct fake_fs *fake_fs_begin_with(unsigned queues, uint64_t features, uint64_t 
 	if (!fake || fake->slot == MAP_FAILED)
 		abort();
 	pthread_mutex_init(&fake->lock, NULL);
-	fake->slots = FS_SLOTS;
+	fake->slots = fake->lane_slots = FS_SLOTS;
 	fake_guest_init(&fake->guest, ram);
 	if (loop_create(&fake->loop) < 0 || fs_create(&fake->fs, fake->loop, queues) < 0)
 		abort();
@@ -304,6 +317,21 @@ struct fake_request *fake_fs_request(struct fake_fs *fake, unsigned queue, uint3
 void fake_fs_ring(struct fake_fs *fake, unsigned queue)
 {
 	fake_queue_kick(&fake->guest.queue[queue]);
+}
+
+void fake_fs_set_lane(struct fake_fs *fake, const struct fake_request *request, unsigned lane)
+{
+	uint8_t *bytes = fake_guest_at(&fake->guest, request->in);
+
+	bytes[FAKE_FS_LANE] = (uint8_t)lane;
+}
+
+struct fake_request *fake_fs_request_at(struct fake_fs *fake, unsigned queue, unsigned lane)
+{
+	struct fake_request *request = fake_fs_request(fake, queue, 48, 64);
+
+	fake_fs_set_lane(fake, request, lane);
+	return request;
 }
 
 static void stop_loop(void *arg)

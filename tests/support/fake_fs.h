@@ -43,8 +43,9 @@ struct fake_fs {
 	bool stall;	      /* requests are not replied to before fake_fs_finish() */
 	bool full;	      /* take() was -EAGAIN and fs_room() is due */
 	unsigned slots;	      /* how many there are, FS_SLOTS at first */
+	unsigned lane_slots;  /* the same of each lane */
 	unsigned wrong;	      /* breaches of the interface by the device */
-	unsigned sent, taken, urgent;
+	unsigned sent, taken;
 	uint64_t waited_ns, most_waited_ns; /* in all, and in one call */
 	unsigned early; /* wait() calls fs_done() before it returns false, so often */
 	void (*reply)(struct fake_fs *fake, struct fake_slot *slot); /* NULL: an echo */
@@ -68,6 +69,10 @@ struct fake_request *fake_fs_request(struct fake_fs *fake, unsigned queue, uint3
 /* The same; claim: the length in its header. segment: bytes of each descriptor, 0: one each. */
 struct fake_request *fake_fs_request_of(struct fake_fs *fake, unsigned queue, uint32_t length,
 					uint32_t claim, uint32_t room, uint32_t segment);
+
+/* Changes its lane, which is 0 at first; a short one of another lane. */
+void fake_fs_set_lane(struct fake_fs *fake, const struct fake_request *request, unsigned lane);
+struct fake_request *fake_fs_request_at(struct fake_fs *fake, unsigned queue, unsigned lane);
 
 /* Rings the doorbell as a vCPU's thread does. */
 void fake_fs_ring(struct fake_fs *fake, unsigned queue);

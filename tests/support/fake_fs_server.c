@@ -21,22 +21,31 @@ static void signal_loop(struct fake_fs_server *server)
 		server->wrong++;
 }
 
-static int take(void *arg, bool urgent, void **buffer)
+static unsigned lane(void *arg, const void *head, size_t length)
+{
+	(void)arg;
+	(void)length;
+	return ((const uint8_t *)head)[FAKE_FS_LANE];
+}
+
+/* One lane may have all slots but one. */
+static int take(void *arg, unsigned lane, void **buffer)
 {
 	struct fake_fs_server *server = arg;
-	unsigned i, free_slots = 0;
+	unsigned i, used = 0;
 	int found = -EAGAIN;
 
 	pthread_mutex_lock(&server->lock);
 	for (i = 0; i < server->slots; i++)
-		if (server->slot[i].state == FAKE_SLOT_FREE) {
+		if (server->slot[i].state == FAKE_SLOT_FREE)
 			found = (int)i;
-			free_slots++;
-		}
-	if (free_slots <= (urgent ? 0 : FS_SLOTS_URGENT)) {
+		else
+			used += server->slot[i].lane == lane;
+	if (found < 0 || used + 1 >= server->slots) {
 		server->full = true;
 		found = -EAGAIN;
 	} else {
+		server->slot[found].lane = lane;
 		server->slot[found].state = FAKE_SLOT_TAKEN;
 		server->slot[found].waited = false;
 		*buffer = server->slot[found].in;
@@ -105,6 +114,7 @@ static void release(void *arg, unsigned slot)
 }
 
 const struct fs_server_ops fake_fs_server_ops = {
+	.lane = lane,
 	.take = take,
 	.send = send_request,
 	.wait = wait_for,

@@ -18,7 +18,7 @@ struct fake_fs_server {
 	pthread_t thread;
 	struct loop_source source; /* requests are done, or there is room */
 	uint64_t delay_ns;	   /* before each reply, below a second */
-	unsigned slots;		   /* how many there are, FS_SLOTS_URGENT included */
+	unsigned slots;		   /* how many there are, at least 2 */
 	pthread_mutex_t lock;	   /* of all below */
 	pthread_cond_t posted;
 	bool stop, full;

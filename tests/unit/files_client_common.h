@@ -20,7 +20,7 @@
 /* Calls of the ops. */
 struct files_told {
 	unsigned room, died;
-	uint64_t done; /* slots */
+	bool done[FILES_SLOTS];
 	unsigned dones;
 	char why[128];
 };

@@ -139,30 +139,80 @@ END_TEST
 
 START_TEST(slots_are_bounded)
 {
+	unsigned count = 0, lane, i;
 	int slot[FILES_SLOTS];
 	void *buffer;
+
+	begin_files(NULL, false);
+	/* One lane takes all that it may, and then each other one, none of which finds nothing. */
+	for (lane = 1; lane != 0; lane = (lane + 1) % FILES_LANES)
+		for (i = 0; (slot[count] = files_client_take(files, lane, &buffer)) >= 0; i++) {
+			ck_assert_int_eq(slot[count], (int)count);
+			memset(buffer, 0, FILES_REQUEST_MAX);
+			count++;
+			ck_assert_uint_lt(i, lane == 1 ? 1 + FILES_SLOTS_SHARED / 2 + 1
+						       : FILES_SLOTS_SHARED / 2);
+		}
+	ck_assert_uint_eq(count, FILES_LANES - 1 + FILES_SLOTS_SHARED);
+	run(5);
+	ck_assert_uint_eq(told.room, 0);
+	/* Lane 1 has more than others that want one, so one of these takes what it gives back. */
+	ck_assert_int_ge(files_client_take(files, 0, &buffer), 0);
+	files_client_release(files, (unsigned)slot[0]);
+	run(5);
+	ck_assert_uint_eq(told.room, 1);
+	ck_assert_int_eq(files_client_take(files, 1, &buffer), -EAGAIN);
+	ck_assert_int_eq(files_client_take(files, 7, &buffer), 0);
+	/* No room for those that wait for it. */
+	files_client_release(files, (unsigned)slot[1]);
+	ck_assert_int_eq(files_client_take(files, 8, &buffer), 1);
+	run(5);
+	ck_assert_uint_eq(told.room, 1);
+	end_files();
+}
+END_TEST
+
+START_TEST(lanes_of_requests)
+{
+	static const struct {
+		uint32_t opcode;
+		uint64_t node;
+		const char *name;
+		unsigned lane;
+	} requests[] = {
+		{FUSE_LOOKUP, FUSE_ROOT_ID, "0", 1},
+		{FUSE_LOOKUP, FUSE_ROOT_ID, "1", 0},
+		{FUSE_LOOKUP, FUSE_ROOT_ID, "64", 0},
+		{FUSE_LOOKUP, FUSE_ROOT_ID, "9999", 0},
+		{FUSE_LOOKUP, FUSE_ROOT_ID, "", 0},
+		{FUSE_LOOKUP, UINT64_C(1) << 56, "x", 1},
+		{FUSE_LOOKUP, UINT64_C(2) << 56, "x", 0},
+		{FUSE_LOOKUP, UINT64_C(255) << 56, "x", 0},
+		{FUSE_GETATTR, UINT64_C(1) << 56, "", 1},
+		{FUSE_GETATTR, FUSE_ROOT_ID, "0", 0},
+		{FUSE_FORGET, UINT64_C(1) << 56, "", 0},
+		{FUSE_BATCH_FORGET, UINT64_C(1) << 56, "", 0},
+		{FUSE_INTERRUPT, UINT64_C(1) << 56, "", 0},
+		{FUSE_SYNCFS, FUSE_ROOT_ID, "", FILES_LANE_ALL},
+		{FUSE_DESTROY, 0, "", FILES_LANE_ALL},
+		{FUSE_INIT, 0, "", FILES_LANE_ALL},
+	};
+	struct {
+		struct fuse_in_header head;
+		char name[8];
+	} request;
 	unsigned i;
 
 	begin_files(NULL, false);
-	for (i = 0; i < FILES_SLOTS; i++) {
-		slot[i] = files_client_take(files, i >= FILES_SLOTS - FILES_SLOTS_URGENT, &buffer);
-		ck_assert_int_eq(slot[i], (int)i);
-		memset(buffer, 0, FILES_REQUEST_MAX);
+	for (i = 0; i < ARRAY_SIZE(requests); i++) {
+		memset(&request, 0, sizeof(request));
+		request.head.opcode = requests[i].opcode;
+		request.head.nodeid = requests[i].node;
+		strcpy(request.name, requests[i].name);
+		ck_assert_uint_eq(files_client_lane(files, &request, FILES_LANE_BYTES),
+				  requests[i].lane);
+		ck_assert_uint_eq(files_client_lane(files, &request, sizeof(request.head) - 1), 0);
 	}
-	ck_assert_int_eq(files_client_take(files, true, &buffer), -EAGAIN);
-	ck_assert_int_eq(files_client_take(files, false, &buffer), -EAGAIN);
-	run(5);
-	ck_assert_uint_eq(told.room, 0);
-	/* Those that are reserved are no room. */
-	for (i = 0; i < FILES_SLOTS_URGENT; i++)
-		files_client_release(files, (unsigned)slot[i]);
-	run(5);
-	ck_assert_uint_eq(told.room, 0);
-	ck_assert_int_eq(files_client_take(files, false, &buffer), -EAGAIN);
-	files_client_release(files, (unsigned)slot[i]);
-	run(5);
-	ck_assert_uint_eq(told.room, 1);
-	ck_assert_int_ge(files_client_take(files, false, &buffer), 0);
 	end_files();
 }
 END_TEST
@@ -172,7 +222,7 @@ START_TEST(the_loop_finishes_the_rest)
 {
 	struct fuse_in_header head = {
 		.len = sizeof(head), .opcode = FUSE_STATFS, .nodeid = FUSE_ROOT_ID};
-	unsigned slot[FILES_SLOTS - FILES_SLOTS_URGENT], i, prompt = 0;
+	unsigned slot[16], i, prompt = 0;
 	struct fuse_out_header out;
 	const void *reply;
 	size_t length;
@@ -183,7 +233,7 @@ START_TEST(the_loop_finishes_the_rest)
 		head.unique = i + 1;
 		slot[i] = post(&head, sizeof(head), 4096);
 		if (files_client_wait(files, slot[i], 0, &reply, &length))
-			told.done |= UINT64_C(1) << slot[i], prompt++;
+			told.done[slot[i]] = true, prompt++;
 	}
 	for (i = 0; i < 2000 && told.dones + prompt < ARRAY_SIZE(slot); i++)
 		run(5);
@@ -256,15 +306,15 @@ START_TEST(a_held_server_begins_nothing)
 	slot = post(&head, sizeof(head), 4096);
 	ck_assert(!files_client_wait(files, slot, 100000, &reply, &length));
 	run(50);
-	ck_assert_uint_eq(told.done >> slot & 1, 0);
+	ck_assert_uint_eq(told.done[slot], 0);
 	/* It can be saved, and stays held. */
 	ck_assert_int_eq(files_client_save(files, &saved), 0);
 	run(50);
-	ck_assert_uint_eq(told.done >> slot & 1, 0);
+	ck_assert_uint_eq(told.done[slot], 0);
 	files_client_hold(files, false);
 	told.dones = 0;
 	run_until(&told.dones);
-	ck_assert_uint_eq(told.done >> slot & 1, 1);
+	ck_assert_uint_eq(told.done[slot], 1);
 	files_client_release(files, slot);
 	pack_free(&saved);
 	end_files();
@@ -297,9 +347,9 @@ static unsigned post_lock(uint64_t node, uint64_t fh, uint64_t owner, uint64_t u
 	unsigned slot = post(message, length, 4096);
 	const void *reply;
 
-	told.done &= ~(UINT64_C(1) << slot);
+	told.done[slot] = false;
 	if (files_client_wait(files, slot, 0, &reply, &length))
-		told.done |= UINT64_C(1) << slot;
+		told.done[slot] = true;
 	return slot;
 }
 
@@ -333,7 +383,7 @@ START_TEST(locks_wait)
 	ck_assert_int_eq(fc_mkdir(client, ROOT, "d", 0755), 0);
 	ck_assert_int_eq(fc_lock(client, FUSE_SETLK, node, open.fh, 1, F_UNLCK, 0, INT64_MAX, 0),
 			 0);
-	for (i = 0; i < 2000 && !(told.done >> slot & 1); i++)
+	for (i = 0; i < 2000 && !(told.done[slot]); i++)
 		run(5);
 	files_client_reply(files, slot, &reply, &length);
 	ck_assert_uint_eq(length, sizeof(out));
@@ -349,7 +399,7 @@ START_TEST(locks_wait)
 			wait_until_it_waits(more[i]);
 	}
 	for (i = FILES_WAITING_MAX; i < FILES_WAITING_MAX + 3; i++) {
-		while (!(told.done >> more[i] & 1))
+		while (!(told.done[more[i]]))
 			run(5);
 		files_client_reply(files, more[i], &reply, &length);
 		memcpy(&out, reply, sizeof(out));
@@ -358,7 +408,7 @@ START_TEST(locks_wait)
 	ck_assert_uint_eq(refused, 3);
 	ck_assert_int_eq(fc_lock(client, FUSE_SETLK, node, open.fh, 2, F_UNLCK, 0, INT64_MAX, 0),
 			 0);
-	while (!(told.done >> more[0] & 1))
+	while (!(told.done[more[0]]))
 		run(5);
 	ck_assert(files_client_waits(files, more[1]));
 	ck_assert_uint_eq(told.died, 0);
@@ -384,15 +434,15 @@ START_TEST(a_lock_waits_for_the_host)
 	slot = post_lock(node, opened.fh, 2, 1000);
 	wait_until_it_waits(slot);
 	run(200);
-	ck_assert_uint_eq(told.done >> slot & 1, 0);
+	ck_assert_uint_eq(told.done[slot], 0);
 	close(fd);
-	while (!(told.done >> slot & 1))
+	while (!(told.done[slot]))
 		run(5);
 	end_files();
 }
 END_TEST
 
 UNIT_MAIN("files_client", files_are_served, large_messages_fit, several_roots,
-	  what_is_made_is_limited, slots_are_bounded, the_loop_finishes_the_rest,
+	  what_is_made_is_limited, slots_are_bounded, lanes_of_requests, the_loop_finishes_the_rest,
 	  a_session_is_saved_and_restored, a_held_server_begins_nothing, locks_wait,
 	  a_lock_waits_for_the_host)

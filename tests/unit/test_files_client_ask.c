@@ -81,9 +81,9 @@ static unsigned post_open(uint64_t node, uint32_t flags, uint64_t unique)
 	const void *reply;
 	size_t length;
 
-	told.done &= ~(UINT64_C(1) << slot);
+	told.done[slot] = false;
 	if (files_client_wait(files, slot, 0, &reply, &length))
-		told.done |= UINT64_C(1) << slot;
+		told.done[slot] = true;
 	return slot;
 }
 
@@ -109,9 +109,9 @@ static int end_open(unsigned slot, struct fuse_open_out *open)
 	size_t length;
 	unsigned i;
 
-	for (i = 0; i < 2000 && !(told.done >> slot & 1); i++)
+	for (i = 0; i < 2000 && !(told.done[slot]); i++)
 		run(5);
-	ck_assert(told.done >> slot & 1);
+	ck_assert(told.done[slot]);
 	files_client_reply(files, slot, &reply, &length);
 	ck_assert_uint_ge(length, sizeof(out));
 	memcpy(&out, reply, sizeof(out));

@@ -202,7 +202,8 @@ static void *request_all_the_time(void *arg)
 	memcpy(message, &head, sizeof(head));
 	memcpy(message + sizeof(head), &in, sizeof(in));
 	while (!atomic_load(&enough)) {
-		slot = files_client_take(files, false, &buffer);
+		slot = files_client_take(files, files_client_lane(files, message, head.len),
+					 &buffer);
 		if (slot < 0)
 			continue;
 		memcpy(buffer, message, head.len);

@@ -180,7 +180,7 @@ START_TEST(requests_at_a_server_that_goes_fail)
 
 	begin_with(2, 0);
 	fake->stall = true;
-	fake->slots = FS_SLOTS_URGENT + 1;
+	fake->slots = 1;
 	request = fake_fs_request(fake, 1, 100, 200);
 	fake_fs_ring(fake, 1);
 	waiting = fake_fs_request(fake, 1, 100, 200);
@@ -338,8 +338,8 @@ START_TEST(a_saved_list_is_checked)
 		bool right;
 	} lists[] = {
 		{{0, 0, 0}, 3, true},
-		{{0, 1, 127, 0}, 4, true},
-		{{0, 1, 128, 0}, 4, false},
+		{{0, 1, FS_QUEUE_SIZE - 1, 0}, 4, true},
+		{{0, 1, FS_QUEUE_SIZE, 0}, 4, false},
 		{{0, 1, 0xffff, 0}, 4, false},
 		{{0, 2, 5, 5}, 4, false}, /* the last count is missing */
 		{{0, 0, 1}, 3, false},

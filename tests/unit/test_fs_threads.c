@@ -212,7 +212,7 @@ START_TEST(each_request_returns_with_its_reply)
 	struct fs_stats stats;
 
 	begin(FAKE_F_EVENT_IDX);
-	server = fake_fs_server_begin(loop, fs, FS_SLOTS_URGENT + 2, 0);
+	server = fake_fs_server_begin(loop, fs, 3, 0);
 	set_server(server);
 	start_vcpus();
 	join_vcpus();
@@ -236,7 +236,7 @@ START_TEST(holds_while_doorbells_ring)
 	unsigned held = 0;
 
 	begin(0);
-	server = fake_fs_server_begin(loop, fs, FS_SLOTS_URGENT + 2, 0);
+	server = fake_fs_server_begin(loop, fs, 3, 0);
 	set_server(server);
 	start_vcpus();
 	while (atomic_load(&running) > 0) {
@@ -270,7 +270,7 @@ START_TEST(servers_that_come_and_go)
 	begin(0);
 	start_vcpus();
 	while (atomic_load(&running) > 0) {
-		server = fake_fs_server_begin(loop, fs, FS_SLOTS_URGENT + 2, 80000);
+		server = fake_fs_server_begin(loop, fs, 3, 80000);
 		set_server(server);
 		wait_requests(requests() + 2);
 		set_server(NULL);
@@ -290,7 +290,7 @@ START_TEST(resets_while_doorbells_ring)
 	unsigned i, rounds;
 
 	begin(0);
-	server = fake_fs_server_begin(loop, fs, FS_SLOTS_URGENT + 2, 200000);
+	server = fake_fs_server_begin(loop, fs, 3, 200000);
 	set_server(server);
 	for (rounds = 0; rounds < 200; rounds++) {
 		for (i = 0; i < VCPUS; i++) {

@@ -178,7 +178,6 @@ int files_client_attach(struct files_client **out, struct loop *loop, int fd, pi
 		.arg = config->arg,
 		.ring_fd = -1,
 		.pid = pid,
-		.free = UINT64_MAX,
 		.end = {.run = end, .arg = client},
 		.asking = {.run = files_client_tell_asked, .arg = client},
 		.exited = {.fd = -1, .ready = exited, .arg = client},
@@ -187,6 +186,7 @@ int files_client_attach(struct files_client **out, struct loop *loop, int fd, pi
 		.signal = {.fd = -1, .ready = files_client_signalled, .arg = client},
 		.kick = {.fd = -1, .ready = files_client_kicked, .arg = client},
 	};
+	memset(client->free, 0xff, sizeof(client->free));
 	pthread_mutex_init(&client->mutex, NULL);
 	if (client->guard)
 		guard_expect_reports(client->guard, files_client_follow, client);

@@ -10,34 +10,30 @@
  * descriptors but stderr, its socket, and what comes through that. It ends when the monitor does.
  * server.h has what it gives up before it reads the first request.
  *
- * Threads: files_client_take(), send(), wait(), reply(), release() and waits() may be called from
- * any thread, with or without the device lock; they take no lock for long, and wait for nothing
- * but the reply (wait() only). All other calls come from the loop's thread or with the device
- * lock held. ops are called from the loop's thread, never from within a call of the owner's,
+ * Threads: files_client_lane(), take(), send(), wait(), reply(), release() and waits() may be
+ * called from any thread, with or without the device lock; they take no lock for long, and wait for
+ * nothing but the reply (wait() only). All other calls come from the loop's thread or with the
+ * device lock held. ops are called from the loop's thread, never from within a call of the owner's,
  * and must not destroy the client.
  *
  * A host file system that hangs holds up requests of its own root only: each root has a thread of
- * the server. Neither files_client_destroy() nor the loop waits for such a thread.
+ * the server, and slots that others can't take. Neither files_client_destroy() nor the loop waits
+ * for such a thread.
  */
 #ifndef CORDON_FILES_CLIENT_H
 #define CORDON_FILES_CLIENT_H
 
 #include "vmm/base/loop.h"
 #include "vmm/files/fuse.h"
+#include "vmm/files/lanes.h"
 
 #define FILES_CLIENT_PROGRAM "cordon-files" /* its argv[0], by which main() knows it */
 
 /* --- bounds ----------------------------------------------------------------------------------- */
 
-#define FILES_SLOTS	   64u			  /* requests at the server (-EAGAIN) */
-#define FILES_SLOTS_URGENT 4u			  /* of these only for urgent ones */
-#define FILES_REQUEST_MAX  ((128u << 10) + 4096u) /* bytes of a request, header included */
-#define FILES_REPLY_MAX	   ((128u << 10) + 4096u)
-/*
- * Requests that wait for a lock keep their slots, but so many at most: the unlock needs one, too.
- * Further ones get ENOLCK.
- */
-#define FILES_WAITING_MAX 32u
+/* Requests at the server: FILES_SLOTS and what lanes.h says (-EAGAIN). */
+#define FILES_REQUEST_MAX ((128u << 10) + 4096u) /* bytes of a request, header included */
+#define FILES_REPLY_MAX	  ((128u << 10) + 4096u)
 #define FILES_SAVED_MAX	  (256u << 20) /* bytes of a saved session (-EFBIG) */
 #define FILES_BATCH	  64u	       /* messages that one turn of the loop takes */
 #define FILES_MESSAGE_MAX (16u << 10)  /* bytes of a message by the socket: else it is killed */
@@ -65,7 +61,7 @@ struct files_client;
 struct files_client_ops {
 	/* A request for which files_client_wait() returned false is done. */
 	void (*done)(void *arg, unsigned slot);
-	/* A slot is free, after files_client_take() has returned -EAGAIN. */
+	/* There is a slot for a lane for which files_client_take() has returned -EAGAIN. */
 	void (*room)(void *arg);
 	/*
 	 * The server has ended, or was killed for what it did: once. why: one line. All requests
@@ -142,12 +138,21 @@ void files_client_begin(struct files_client *client);
 
 /* --- requests: the operations of struct fs_server_ops (devices/fs/fs.h) ----------------------- */
 
+/* Of the bytes of a request files_client_lane() looks at so many at most. */
+#define FILES_LANE_BYTES 44u
+
 /*
- * Takes a free slot with room for FILES_REQUEST_MAX bytes at *buffer. Its number; or -EAGAIN: then
- * ops->room() will be called. urgent: also one of those that are reserved. There are slots also
- * when the server has ended.
+ * The lane of a request, by its first bytes. This is no decision: another one does as well, but may
+ * be held up by another root.
  */
-int files_client_take(void *client, bool urgent, void **buffer);
+unsigned files_client_lane(void *client, const void *head, size_t length);
+
+/*
+ * Takes a free slot for a request of the lane, with room for FILES_REQUEST_MAX bytes at *buffer.
+ * Its number; or -EAGAIN: then ops->room() will be called. There are slots also when the server has
+ * ended.
+ */
+int files_client_take(void *client, unsigned lane, void **buffer);
 
 /*
  * Sends the request of length bytes in the slot, of which the reply may have at most room bytes.

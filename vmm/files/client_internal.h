@@ -50,18 +50,21 @@ struct files_client {
 	_Atomic uint8_t queue_of[FILES_SHARES_MAX + 1]; /* number of a root: its thread; 0: none */
 
 	/* Requests: of any thread. */
-	struct loop_source signal; /* by the server */
-	struct loop_source kick;   /* by threads of the monitor */
-	uint64_t signals;	   /* of the server so far */
-	atomic_bool ended;	   /* the server handles nothing any more */
-	atomic_bool violated;	   /* noticed by another thread than the loop's */
-	pthread_mutex_t mutex;	   /* of all that follows */
-	uint64_t free, left;	   /* slots: free; which the loop is to finish */
-	uint64_t armed;		   /* signals that the server may send */
-	bool want_room;
+	struct loop_source signal;  /* by the server */
+	struct loop_source kick;    /* by threads of the monitor */
+	uint64_t signals;	    /* of the server so far */
+	atomic_bool ended;	    /* the server handles nothing any more */
+	atomic_bool violated;	    /* noticed by another thread than the loop's */
+	pthread_mutex_t mutex;	    /* of all that follows */
+	uint64_t free[FILES_WORDS]; /* slots */
+	uint64_t left[FILES_WORDS]; /* those that the loop is to finish */
+	uint64_t armed;		    /* signals that the server may send */
+	struct files_lanes lanes;
+	bool want[FILES_LANES], wants; /* slots */
 	struct {
 		size_t room, length; /* of the thread that has the slot */
-		unsigned queue;
+		unsigned lane;
+		bool waits; /* with the mutex: as files_lane_wait() knows */
 		const uint8_t *reply;
 	} slot[FILES_SLOTS];
 };

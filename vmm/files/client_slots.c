@@ -9,33 +9,123 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/client_internal.h"
 
-#define BIT(slot) (UINT64_C(1) << (slot))
+/* --- sets of slots ---------------------------------------------------------------------------- */
 
-/* With the mutex: whether a request that is not urgent gets a slot. */
-static bool has_room(const struct files_client *client)
+static void add(uint64_t set[FILES_WORDS], unsigned slot)
 {
-	return (unsigned)__builtin_popcountll(client->free) > FILES_SLOTS_URGENT;
+	set[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
+static void drop(uint64_t set[FILES_WORDS], unsigned slot)
+{
+	set[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+}
+
+static bool has(const uint64_t set[FILES_WORDS], unsigned slot)
+{
+	return set[slot / 64] >> slot % 64 & 1;
+}
+
+/* The lowest: pages of slots that are not needed stay untouched. -1: the set is empty. */
+static int lowest(const uint64_t set[FILES_WORDS])
+{
+	unsigned i;
+
+	for (i = 0; i < FILES_WORDS; i++)
+		if (set[i])
+			return (int)(i * 64) + __builtin_ctzll(set[i]);
+	return -1;
+}
+
+/* --- lanes, with the mutex -------------------------------------------------------------------- */
+
+/* Takes the slots of requests that wait off a lane's account. */
+static void count_waiting(struct files_client *client, unsigned lane)
+{
+	unsigned slot;
+
+	for (slot = 0; slot < FILES_SLOTS; slot++)
+		if (has(client->left, slot) && client->slot[slot].lane == lane &&
+		    !client->slot[slot].waits && files_client_waits(client, slot))
+			client->slot[slot].waits = files_lane_wait(&client->lanes, lane);
+}
+
+static bool may_take(struct files_client *client, unsigned lane)
+{
+	if (!files_lane_may_take(&client->lanes, lane))
+		count_waiting(client, lane);
+	return files_lane_may_take(&client->lanes, lane);
+}
+
+/* Whether there is a slot for a lane that wants one. */
+static bool has_room(struct files_client *client)
+{
+	unsigned lane;
+
+	for (lane = 0; client->wants && lane < FILES_LANES; lane++)
+		if (client->want[lane] && may_take(client, lane))
+			return true;
+	return false;
 }
 
 /* --- the sender's side: any thread ------------------------------------------------------------ */
 
-int files_client_take(void *arg, bool urgent, void **buffer)
+/*
+ * A LOOKUP of a root in node 1 is about that root, too, or one whose host hangs would hold up the
+ * others. SYNCFS, INIT and DESTROY wait for all roots.
+ */
+unsigned files_client_lane(void *arg, const void *bytes, size_t length)
+{
+	struct files_client *client = arg;
+	unsigned root = fuse_message_root(bytes, length), number = 0;
+	const uint8_t *name = (const uint8_t *)bytes + sizeof(struct fuse_in_header);
+	struct fuse_in_header head;
+	size_t i;
+
+	if (length < sizeof(head))
+		return 0;
+	memcpy(&head, bytes, sizeof(head));
+	switch (head.opcode) {
+	case FUSE_FORGET:
+	case FUSE_BATCH_FORGET:
+	case FUSE_INTERRUPT:
+		return 0;
+	case FUSE_SYNCFS:
+	case FUSE_INIT:
+	case FUSE_DESTROY:
+		return FILES_LANE_ALL;
+	default:
+		break;
+	}
+	if (root > 0)
+		return root <= atomic_load(&client->queues) ? root : 0;
+	if (head.opcode != FUSE_LOOKUP || head.nodeid != FUSE_ROOT_ID)
+		return 0;
+	for (i = 0; i < length - sizeof(head) && i < 3 && name[i] >= '0' && name[i] <= '9'; i++)
+		number = number * 10 + name[i] - '0';
+	return i > 0 && number <= FILES_SHARES_MAX ? atomic_load(&client->queue_of[number]) : 0;
+}
+
+int files_client_take(void *arg, unsigned lane, void **buffer)
 {
 	struct files_client *client = arg;
 	int slot = -EAGAIN;
 
 	pthread_mutex_lock(&client->mutex);
-	if (client->free && (urgent || has_room(client))) {
-		/* The lowest: pages of slots that are not needed stay untouched. */
-		slot = __builtin_ctzll(client->free);
-		client->free &= ~BIT(slot);
+	if (may_take(client, lane))
+		slot = lowest(client->free);
+	if (slot >= 0) {
+		drop(client->free, (unsigned)slot);
+		files_lane_take(&client->lanes, lane);
+		client->slot[slot].lane = lane;
+		client->slot[slot].waits = false;
 	} else {
-		client->want_room = true;
+		client->want[lane] = client->wants = true;
 	}
 	pthread_mutex_unlock(&client->mutex);
 	if (slot >= 0)
 		*buffer = client->ring->request[slot];
-	return slot;
+	return slot >= 0 ? slot : -EAGAIN;
 }
 
 void files_client_release(void *arg, unsigned slot)
@@ -44,36 +134,12 @@ void files_client_release(void *arg, unsigned slot)
 	bool tell;
 
 	pthread_mutex_lock(&client->mutex);
-	client->free |= BIT(slot);
-	tell = client->want_room && has_room(client);
+	add(client->free, slot);
+	files_lane_give(&client->lanes, client->slot[slot].lane, client->slot[slot].waits);
+	tell = has_room(client);
 	pthread_mutex_unlock(&client->mutex);
 	if (tell)
 		fd_notify(client->kick.fd);
-}
-
-/*
- * The queue of the root that a request is about. A LOOKUP of a root in node 1 is about that root,
- * too, or one whose host hangs would hold up the other's. This is no decision: a queue of another
- * root does as well, so it matters little that the server may change the bytes.
- */
-static unsigned find_queue(struct files_client *client, unsigned slot, size_t length)
-{
-	const uint8_t *request = client->ring->request[slot];
-	unsigned root = fuse_message_root(request, length), number = 0;
-	struct fuse_in_header head;
-	size_t i;
-
-	if (root > 0 || length < sizeof(head))
-		return root <= atomic_load(&client->queues) ? root : 0;
-	memcpy(&head, request, sizeof(head));
-	if (head.opcode != FUSE_LOOKUP || head.nodeid != FUSE_ROOT_ID)
-		return 0;
-	for (i = sizeof(head); i < length && i < sizeof(head) + 3; i++) {
-		if (request[i] < '0' || request[i] > '9')
-			break;
-		number = number * 10 + request[i] - '0';
-	}
-	return number <= FILES_SHARES_MAX ? atomic_load(&client->queue_of[number]) : 0;
 }
 
 void files_client_send(void *arg, unsigned slot, size_t length, size_t room)
@@ -91,8 +157,7 @@ void files_client_send(void *arg, unsigned slot, size_t length, size_t room)
 	atomic_store_explicit(&shared->after, atomic_load(&client->after), memory_order_relaxed);
 	atomic_store_explicit(&shared->processor, files_ring_processor(), memory_order_relaxed);
 	atomic_store(&shared->state, FILES_POSTED);
-	client->slot[slot].queue = find_queue(client, slot, length);
-	files_ring_post(client->ring, client->slot[slot].queue, slot);
+	files_ring_post(client->ring, client->slot[slot].lane, slot);
 }
 
 static bool is_done(uint32_t state)
@@ -103,7 +168,7 @@ static bool is_done(uint32_t state)
 /* Whether the server's thread may be running now. */
 static bool may_spin(struct files_client *client, unsigned slot)
 {
-	const struct files_bell *bell = &client->ring->bell[client->slot[slot].queue];
+	const struct files_bell *bell = &client->ring->bell[client->slot[slot].lane];
 
 	return atomic_load_explicit(&bell->processor, memory_order_relaxed) !=
 	       files_ring_processor();
@@ -155,23 +220,29 @@ static void take_reply(struct files_client *client, unsigned slot)
 		fd_notify(client->kick.fd);
 }
 
-/* Leaves the slot to the loop, unless it is done. */
+/*
+ * Leaves the slot to the loop, unless it is done. The server signals when the request begins to
+ * wait, unless it has done so before, and when it is done.
+ */
 static bool leave(struct files_client *client, unsigned slot)
 {
-	bool done = false, ended;
+	bool done = false, ended, room = false;
+	uint32_t state;
 
 	pthread_mutex_lock(&client->mutex);
 	ended = atomic_load(&client->ended);
 	if (!ended) {
-		client->left |= BIT(slot);
-		client->armed++;
-		done = is_done(atomic_fetch_or(&client->ring->slot[slot].state, FILES_SIGNAL));
-	}
-	if (done) {
-		client->left &= ~BIT(slot);
-		client->armed--;
+		state = atomic_fetch_or(&client->ring->slot[slot].state, FILES_SIGNAL);
+		done = is_done(state);
+		if (!done) {
+			add(client->left, slot);
+			client->armed += state & FILES_LOCKED ? 1 : 2;
+			room = has_room(client);
+		}
 	}
 	pthread_mutex_unlock(&client->mutex);
+	if (room)
+		fd_notify(client->kick.fd);
 	if (ended)
 		client->slot[slot].length = 0;
 	else if (done)
@@ -218,49 +289,65 @@ bool files_client_waits(void *arg, unsigned slot)
 
 /* --- the loop's side -------------------------------------------------------------------------- */
 
-static void tell_done(struct files_client *client, uint64_t slots)
+static void tell_done(struct files_client *client, uint64_t slots[FILES_WORDS])
 {
-	unsigned slot;
+	int slot;
 
-	for (; slots; slots &= slots - 1) {
-		slot = (unsigned)__builtin_ctzll(slots);
-		client->ops->done(client->arg, slot);
+	while ((slot = lowest(slots)) >= 0) {
+		drop(slots, (unsigned)slot);
+		client->ops->done(client->arg, (unsigned)slot);
 	}
+}
+
+static void tell_room(struct files_client *client)
+{
+	bool room;
+
+	pthread_mutex_lock(&client->mutex);
+	room = has_room(client);
+	if (room) {
+		memset(client->want, 0, sizeof(client->want));
+		client->wants = false;
+	}
+	pthread_mutex_unlock(&client->mutex);
+	if (room)
+		client->ops->room(client->arg);
 }
 
 void files_client_finish(struct files_client *client)
 {
-	uint64_t done = 0, left;
+	uint64_t done[FILES_WORDS] = {0};
 	unsigned slot;
 
 	pthread_mutex_lock(&client->mutex);
-	for (left = client->left; left; left &= left - 1) {
-		slot = (unsigned)__builtin_ctzll(left);
-		if (is_done(atomic_load(&client->ring->slot[slot].state))) {
+	for (slot = 0; slot < FILES_SLOTS; slot++)
+		if (has(client->left, slot) &&
+		    is_done(atomic_load(&client->ring->slot[slot].state))) {
 			take_reply(client, slot);
-			done |= BIT(slot);
+			add(done, slot);
+			drop(client->left, slot);
 		}
-	}
-	client->left &= ~done;
 	pthread_mutex_unlock(&client->mutex);
 	tell_done(client, done);
 }
 
 void files_client_fail_all(struct files_client *client)
 {
-	uint64_t left, slots;
+	uint64_t left[FILES_WORDS];
+	unsigned slot;
 
 	pthread_mutex_lock(&client->mutex);
 	atomic_store(&client->ended, true);
-	left = client->left;
-	client->left = 0;
-	for (slots = left; slots; slots &= slots - 1)
-		client->slot[__builtin_ctzll(slots)].length = 0;
+	memcpy(left, client->left, sizeof(left));
+	memset(client->left, 0, sizeof(client->left));
+	for (slot = 0; slot < FILES_SLOTS; slot++)
+		if (has(left, slot))
+			client->slot[slot].length = 0;
 	pthread_mutex_unlock(&client->mutex);
 	tell_done(client, left);
 }
 
-/* An honest server signals at most once for each slot that was left to the loop. */
+/* An honest server signals at most twice for each slot that was left to the loop. */
 void files_client_signalled(void *arg, uint32_t events)
 {
 	struct files_client *client = arg;
@@ -280,24 +367,18 @@ void files_client_signalled(void *arg, uint32_t events)
 	}
 	client->signals += count;
 	files_client_finish(client);
+	tell_room(client);
 }
 
 void files_client_kicked(void *arg, uint32_t events)
 {
 	struct files_client *client = arg;
 	uint64_t count;
-	bool room;
 
 	(void)events;
 	if (read(client->kick.fd, &count, sizeof(count)) != sizeof(count))
 		return;
 	if (atomic_load(&client->violated))
 		files_client_end(client, FILES_VIOLATION);
-	pthread_mutex_lock(&client->mutex);
-	room = client->want_room && has_room(client);
-	if (room)
-		client->want_room = false;
-	pthread_mutex_unlock(&client->mutex);
-	if (room)
-		client->ops->room(client->arg);
+	tell_room(client);
 }

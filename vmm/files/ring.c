@@ -20,7 +20,7 @@
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 
-_Static_assert(FILES_SLOTS == 64, "a word has a bit for each slot");
+_Static_assert(FILES_SLOTS % 64 == 0, "a word has a bit for each of 64 slots");
 _Static_assert(FILES_REQUEST_MAX % 4096 == 0 && FILES_REPLY_MAX % 4096 == 0,
 	       "slots share no page, so that one that was never used has none");
 
@@ -81,7 +81,7 @@ void files_ring_post(struct files_ring *ring, unsigned queue, unsigned slot)
 	struct files_bell *bell = &ring->bell[queue];
 
 	/* The thread sets `asleep` and then looks at `posted`; this does it the other way round. */
-	atomic_fetch_or(&bell->posted, UINT64_C(1) << slot);
+	atomic_fetch_or(&bell->posted[slot / 64], UINT64_C(1) << slot % 64);
 	if (atomic_load(&bell->asleep) == 1 && atomic_exchange(&bell->asleep, 0) == 1)
 		files_ring_wake(&bell->asleep);
 }

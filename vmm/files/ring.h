@@ -7,12 +7,12 @@
  * written there for hostile: it is loaded once, checked, and what is parsed is copied before. The
  * monitor never parses a reply, it passes it on to the guest.
  *
- * A request: the monitor writes slot and state POSTED, and sets the slot's bit in the `posted` word
- * of a *queue*: queue 0 for requests of no root, queue N for root N of fuse_message_root(). Each
- * queue has a thread of the server, which spins for a while, and then sleeps on `asleep`. It
- * handles the request, writes the reply's length and state DONE, wakes a sleeper on the state
- * (WAITING), and writes to the eventfd of the monitor's loop (SIGNAL): once for each request that
- * has this bit, never else.
+ * A request: the monitor writes slot and state POSTED, and sets the slot's bit in the `posted`
+ * words of a *queue*, one for each lane (lanes.h). Each queue has a thread of the server, which
+ * spins for a while, and then sleeps on `asleep`. It handles the request, writes the reply's length
+ * and state DONE, wakes a sleeper on the state (WAITING), and writes to the eventfd of the
+ * monitor's loop (SIGNAL): when the request begins to wait (LOCKED), and when it is done, for each
+ * request that has this bit then, never else.
  *
  * Both spin for a while before they sleep, but not for each other on one processor, where that
  * would only keep the other from running.
@@ -27,7 +27,8 @@
 
 /* --- the memory ------------------------------------------------------------------------------- */
 
-#define FILES_QUEUES (FUSED_ROOTS_MAX + 1u)
+#define FILES_QUEUES FILES_LANES
+#define FILES_WORDS  (FILES_SLOTS / 64u)
 
 /* A slot's state, and bits beside it. */
 enum files_state {
@@ -37,7 +38,7 @@ enum files_state {
 	FILES_STATE = 3,
 	FILES_WAITING = 4, /* by the monitor: wake the futex when done */
 	FILES_SIGNAL = 8,  /* by the monitor: write to the eventfd when done */
-	FILES_LOCKED = 16, /* by the server: the request waits for a lock */
+	FILES_LOCKED = 16, /* by the server: the request waits for a lock or an operator */
 };
 
 struct files_slot {
@@ -49,9 +50,9 @@ struct files_slot {
 };
 
 struct files_bell {
-	_Alignas(64) _Atomic uint64_t posted; /* a bit for each slot */
-	_Atomic uint32_t asleep;	      /* a futex: the thread sleeps while it is 1 */
-	_Atomic uint32_t processor;	      /* by the server: where its thread has run last */
+	_Alignas(64) _Atomic uint64_t posted[FILES_WORDS]; /* a bit for each slot */
+	_Atomic uint32_t asleep;    /* a futex: the thread sleeps while it is 1 */
+	_Atomic uint32_t processor; /* by the server: where its thread has run last */
 };
 
 struct files_ring {

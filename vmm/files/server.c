@@ -34,6 +34,14 @@ struct message {
 	struct files_head reply;
 };
 
+/* The threads of lanes that are no root's. */
+static int start_common(struct files_server *server)
+{
+	int ret = files_queue_start(server, 0);
+
+	return ret < 0 ? ret : files_queue_start(server, FILES_LANE_ALL);
+}
+
 static int take_hello(struct files_server *server, struct message *message)
 {
 	int ret;
@@ -47,7 +55,7 @@ static int take_hello(struct files_server *server, struct message *message)
 	server->signal_fd = message->fd[1];
 	message->fd[1] = -1;
 	server->guarded = message->head.value != 0;
-	return server->guarded ? 0 : files_queue_start(server, 0);
+	return server->guarded ? 0 : start_common(server);
 }
 
 static int take_policy(struct files_server *server, struct message *message)
@@ -71,7 +79,7 @@ static int take_policy(struct files_server *server, struct message *message)
 	remote.arg = server;
 	ret = guard_create_remote(&server->guard, policy, message->head.value, wanted, &remote);
 	/* Nothing is handled before there is a policy. */
-	return ret < 0 ? ret : files_queue_start(server, 0);
+	return ret < 0 ? ret : start_common(server);
 }
 
 static int take_limit(struct files_server *server, struct message *message)

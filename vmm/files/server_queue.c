@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The file server's process: a thread for each root, and one for requests of none. Those of one
- * root are handled in the order of their slots, which the guest does not rely on: it sends what
- * depends on a reply after that.
+ * The file server's process: a thread for each lane (lanes.h). The requests of one are handled in
+ * the order of their slots, which the guest does not rely on: it sends what depends on a reply
+ * after that.
  */
 #include <errno.h>
 #include <linux/fuse.h>
@@ -119,6 +119,17 @@ static void forget(struct files_server *server, unsigned slot)
 	atomic_fetch_sub(&server->waiting, 1);
 }
 
+/* The slot does not count as the lane's any more. */
+static void say_waiting(struct files_server *server, struct files_slot *shared)
+{
+	uint32_t old = atomic_fetch_or(&shared->state, FILES_LOCKED);
+
+	/* A thread that is asleep there has better things to do. */
+	files_ring_wake(&shared->state);
+	if ((old & FILES_SIGNAL) && !(old & FILES_LOCKED))
+		fd_notify(server->signal_fd);
+}
+
 static void handle(struct files_queue *queue, unsigned slot, const uint8_t *message, size_t length)
 {
 	struct files_server *server = queue->server;
@@ -142,9 +153,7 @@ static void handle(struct files_queue *queue, unsigned slot, const uint8_t *mess
 		reply(server, slot, (size_t)n);
 	} else if (server->taken[slot].message || keep(server, slot, message, length)) {
 		queue->ticks = true;
-		atomic_fetch_or(&shared->state, FILES_LOCKED);
-		/* One that is asleep there has better things to do. */
-		files_ring_wake(&shared->state);
+		say_waiting(server, shared);
 		if (files_may_go_on(server, slot))
 			fuse_session_wake(server->session, slot);
 	} else {
@@ -242,7 +251,12 @@ static void tick(struct files_queue *queue, uint64_t now)
 
 static bool has_posted(const struct files_bell *bell)
 {
-	return atomic_load(&bell->posted) != 0;
+	unsigned i;
+
+	for (i = 0; i < FILES_WORDS; i++)
+		if (atomic_load(&bell->posted[i]) != 0)
+			return true;
+	return false;
 }
 
 /* Returns when there are requests, or for no reason. now: since when there are none. */
@@ -272,6 +286,7 @@ static void *serve_queue(void *arg)
 	struct files_queue *queue = arg;
 	struct files_bell *bell = &queue->server->ring->bell[queue->index];
 	uint64_t posted, now;
+	unsigned i;
 
 	prctl(PR_SET_NAME, "files"); /* tells its processor time from the others' */
 	files_reports_by(queue->index);
@@ -279,8 +294,14 @@ static void *serve_queue(void *arg)
 	if (fuse_session_enter() < 0)
 		_exit(1);
 	for (;;) {
-		for (posted = atomic_exchange(&bell->posted, 0); posted; posted &= posted - 1)
-			serve(queue, (unsigned)__builtin_ctzll(posted));
+		for (i = 0; i < FILES_WORDS; i++) {
+			/* Most of the time there is nothing: no write to the line then. */
+			posted = atomic_load(&bell->posted[i])
+					 ? atomic_exchange(&bell->posted[i], 0)
+					 : 0;
+			for (; posted; posted &= posted - 1)
+				serve(queue, i * 64 + (unsigned)__builtin_ctzll(posted));
+		}
 		now = loop_now_ns();
 		tick(queue, now);
 		if (now - queue->shown_ns >= SHOW_NS)

@@ -26,7 +26,13 @@ static struct share_link *link_at(const struct shares *shares, unsigned index)
 
 /* --- between device and server ---------------------------------------------------------------- */
 
+_Static_assert(FS_SLOTS == FILES_SLOTS && FS_LANES == FILES_LANES &&
+		       FS_LANE_BYTES == FILES_LANE_BYTES && FS_REQUEST_MAX == FILES_REQUEST_MAX &&
+		       FS_REPLY_MAX == FILES_REPLY_MAX,
+	       "device and server agree");
+
 static const struct fs_server_ops server_ops = {
+	.lane = files_client_lane,
 	.take = files_client_take,
 	.send = files_client_send,
 	.wait = files_client_wait,
