@@ -97,7 +97,7 @@ static json_t *full_data(void)
 		    "\"flows\":[{\"protocol\":\"tcp\",\"direction\":\"out\",\"address\":"
 		    "\"192.0.2.7\",\"port\":80,\"bytes_out\":100,\"bytes_in\":1048576,"
 		    "\"age_ms\":61000,\"rule\":\"p:1\",\"name\":\"good.example\"}],"
-		    "\"files\":[{\"time\":\"2026-11-29T11:47:48Z\",\"op\":\"read\","
+		    "\"files\":[{\"time\":\"2026-11-29T11:47:48Z\",\"op\":\"attributes\","
 		    "\"object\":\"/w/a\",\"other\":\"/w/b\"}]}");
 }
 
@@ -111,9 +111,9 @@ START_TEST(a_page_has_all_that_is_known)
 		"     12       1  1000 R   99.9   1:01.23    2.0M  sh -c x\n"
 		"      1       0     0 S      -   0:00.00      0B  [sandbox]\n"
 		"\n"
-		"DENIED                 TIMES RULE                         OBJECT\n"
-		"11:47:49 file write        3 g/path/of/the/host.policy:17 /w/.git/hooks/x\n"
-		"11:47:50 net  connect      1 p:2                          tls 192.0.2.1:443 "
+		"DENIED                   TIMES RULE                         OBJECT\n"
+		"11:47:49 file write          3 g/path/of/the/host.policy:17 /w/.git/hooks/x\n"
+		"11:47:50 net  connect        1 p:2                          tls 192.0.2.1:443 "
 		"evil.example\n"
 		"\n"
 		"FLOW     ADDRESS                   SENT RECEIVED     AGE RULE                     "
@@ -123,8 +123,8 @@ START_TEST(a_page_has_all_that_is_known)
 		" "
 		"   good.example\n"
 		"\n"
-		"TOUCHED           FILE\n"
-		"11:47:48 read     /w/a -> /w/b\n";
+		"TOUCHED             FILE\n"
+		"11:47:48 attributes /w/a -> /w/b\n";
 	json_t *data = full_data();
 
 	expect_page(data, 0, 0, expected);

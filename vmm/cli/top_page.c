@@ -213,7 +213,7 @@ static const char *rule_of(const json_t *json)
 
 static void denial_title(struct page *page)
 {
-	put(page, "%-8s %-4s %-8s %5s %-*s %s", "DENIED", "", "", "TIMES", RULE_COLUMNS, "RULE",
+	put(page, "%-8s %-4s %-10s %5s %-*s %s", "DENIED", "", "", "TIMES", RULE_COLUMNS, "RULE",
 	    "OBJECT");
 }
 
@@ -223,7 +223,7 @@ static void denial_row(struct page *page, const json_t *line)
 	const char *other = json_string_value(json_object_get(line, "other"));
 	char clock[WORD];
 
-	put(page, "%s %-4.4s %-8.8s %5lld %-*s ", clock_text(clock, line), cell_in(line, "class"),
+	put(page, "%s %-4.4s %-10.10s %5lld %-*s ", clock_text(clock, line), cell_in(line, "class"),
 	    cell_in(line, "op"), number_in(line, "count"), RULE_COLUMNS, rule_of(line));
 	if (!object) {
 		put(page, "%.8s %.64s:%lld ", cell_in(line, "protocol"), cell_in(line, "address"),
@@ -260,7 +260,7 @@ static void flow_row(struct page *page, const json_t *flow)
 
 static void file_title(struct page *page)
 {
-	put(page, "%-8s %-8s %s", "TOUCHED", "", "FILE");
+	put(page, "%-8s %-10s %s", "TOUCHED", "", "FILE");
 }
 
 static void file_row(struct page *page, const json_t *line)
@@ -268,7 +268,7 @@ static void file_row(struct page *page, const json_t *line)
 	const char *other = json_string_value(json_object_get(line, "other"));
 	char clock[WORD];
 
-	put(page, "%s %-8.8s ", clock_text(clock, line), cell_in(line, "op"));
+	put(page, "%s %-10.10s ", clock_text(clock, line), cell_in(line, "op"));
 	put_text(page, cell_in(line, "object"));
 	if (other)
 		put_text(page, " -> ");
