@@ -41,10 +41,12 @@ def test_policy_check_prints_and_warns():
     assert b"the guest can change HEAD, .git/config, .git/hooks" in result.stderr, result
     assert b"CLAUDE.md" in result.stderr and b"can read .envrc, .ssh" in result.stderr, result
     call("policy", "check", "--require", "host", good).expect(0)
-    odd = write("odd", "policy 1\nshare nothing /n uid=5 gid=7 owner=host cache=none\nshare top/x /x ro\nfile read /n/** /x/**\n")
+    odd = write("odd", "policy 1\nshare nothing /n uid=5 gid=7 owner=host cache=none\nshare top/x /x ro\nshare /proc /p ro\n"
+                "share top /t cache=loose\nfile read /n/** /x/** /p/** /t/a\nfile write /t/**\n")
     result = call("policy", "check", odd).expect(0)
     assert f"{odd}:2: host: share {work('nothing')} /n uid=5 gid=7 owner=host cache=none\n" in result.stdout.decode(), result
-    for line in (f"share /n: {work('nothing')}: No such file", f"share /x: {work('top/x')} is not a directory"):
+    for line in (f"share /n: {work('nothing')}: No such file", f"share /x: {work('top/x')}: Not a directory",
+                 "share /p: /proc: a pseudo file system can't be shared: no sandbox", "share /t: with cache=loose"):
         assert f"warning: {line}" in result.stderr.decode(), result
     for options, words in (("ro:ro", "'ro' is given twice"), ("ro:rw", "either ro or rw"), ("uid=x", "'x' is not a whole"),
                            ("owner=hots", "did you mean 'host'?"), ("cache=none:cache=loose", "'cache=' is given twice")):

@@ -27,6 +27,38 @@ static bool only_git(void *arg, const struct policy_share *share, const char *pl
 	return strcmp(place, ".git/hooks") == 0 || strcmp(place, "Makefile") == 0;
 }
 
+START_TEST(a_loose_share_with_rules_is_a_risk)
+{
+	static const struct {
+		const char *text;
+		bool told;
+	} policies[] = {
+		{"policy 1\nshare /h /w cache=loose\nfile read /w/a\nfile write /w/**\n", true},
+		{"policy 1\nshare /h /w cache=loose\nfile hide /w/.env\nfile write /w/**\n", true},
+		{"policy 1\nshare /h /w cache=loose\nfile write /w/**\n", false},
+		{"policy 1\nshare /h /w ro cache=loose\nfile read /w/a\n", false},
+		{"policy 1\nshare /h /w ro\nfile read /w/a\n", false},
+		{"policy 1\nshare /h /w\nfile read /w/a\nfile write /w/**\n", false},
+		{"policy 1\nshare /h /w cache=none\nfile read /w/a\nfile write /w/**\n", false},
+	};
+	static char told[16384];
+	struct policy_risk_ops ops = {.report = note_risk, .arg = told};
+	struct policy *policy;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		ck_assert_int_eq(policy_parse(&policy, policies[i].text, strlen(policies[i].text),
+					      &here, &why),
+				 0);
+		told[0] = '\0';
+		policy_risks(policy, &ops);
+		ck_assert_int_eq(strstr(told, "share /w: with cache=loose") != NULL,
+				 policies[i].told);
+		policy_free(policy);
+	}
+}
+END_TEST
+
 START_TEST(risks_are_told_by_group)
 {
 	static char told[16384];
@@ -58,4 +90,4 @@ START_TEST(risks_are_told_by_group)
 }
 END_TEST
 
-UNIT_MAIN("protected_risks", risks_are_told_by_group)
+UNIT_MAIN("protected_risks", a_loose_share_with_rules_is_a_risk, risks_are_told_by_group)

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/log.h"
@@ -11,6 +10,7 @@
 #include "vmm/cli/policy.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/planted.h"
+#include "vmm/files/files.h"
 #include "vmm/launch/policy_file.h"
 #include "vmm/launch/program_links.h"
 #include "vmm/launch/share_leads.h"
@@ -130,16 +130,20 @@ static void print_rule(const struct policy_rule *rule)
 static void warn_of_directories(const struct policy *policy)
 {
 	const struct policy_share *share;
-	struct stat status;
+	struct files_share opened;
+	struct err err;
 	size_t i;
 
-	for (i = 0; (share = policy_share(policy, i)); i++)
-		if (stat(share->host, &status) < 0)
-			log_warning("share %s: %s: %s: no sandbox starts with it", share->guest,
-				    share->host, strerror(errno));
-		else if (!S_ISDIR(status.st_mode))
-			log_warning("share %s: %s is not a directory: no sandbox starts with it",
-				    share->guest, share->host);
+	for (i = 0; (share = policy_share(policy, i)); i++) {
+		const struct files_share_config config = {
+			.host = share->host, .guest = share->guest, .read_only = share->read_only};
+
+		if (files_share_open(&opened, &config, &err) < 0)
+			log_warning("share %s: %s: no sandbox starts with it", share->guest,
+				    err.text);
+		else
+			files_share_close(&opened);
+	}
 }
 
 static int print_rules(const struct policy *policy, bool require_host, struct err *err)

@@ -94,6 +94,35 @@ static void group_risk(struct survey *survey, enum protected_group group)
 	survey->ops->report(survey->ops->arg, text);
 }
 
+/* Whether a rule of the policy's text keeps anything of the files from the guest. */
+static bool withholds_files(const struct policy *policy)
+{
+	const struct rule_list *files = &policy->class[POLICY_FILE];
+	size_t i;
+
+	for (i = 0; i < files->count; i++)
+		if (!files->rule[i]->implied &&
+		    files->rule[i]->public.action != POLICY_ACTION_WRITE)
+			return true;
+	return false;
+}
+
+static void loose_risk(const struct policy *policy, const struct policy_share *share,
+		       const struct policy_risk_ops *ops)
+{
+	char text[1024];
+
+	if (share->read_only || policy_share_cache(share) != POLICY_CACHE_LOOSE ||
+	    !withholds_files(policy))
+		return;
+	snprintf(text, sizeof(text),
+		 "share %.300s: with cache=loose the guest uses what it has cached without asking "
+		 "the file rules again, also where the sandbox moves a file, for up to a day: "
+		 "cache=strict asks",
+		 share->guest);
+	ops->report(ops->arg, text);
+}
+
 static void share_risks(const struct policy *policy, const struct policy_share *share,
 			const struct policy_risk_ops *ops)
 {
@@ -111,6 +140,7 @@ static void share_risks(const struct policy *policy, const struct policy_share *
 			 share->guest);
 		ops->report(ops->arg, text);
 	}
+	loose_risk(policy, share, ops);
 	for (group = 0; group < PROTECTED_GROUPS; group++)
 		group_risk(&survey, (enum protected_group)group);
 }
