@@ -7,7 +7,7 @@
 #include "vmm/files/fuse_internal.h"
 
 int fuse_handle_new(struct fuse_root *root, struct node *node, int fd, uint32_t flags,
-		    bool directory, struct fuse_handle **out)
+		    const struct stat *stat, struct fuse_handle **out)
 {
 	struct fuse_handle *handle = calloc(1, sizeof(*handle));
 	int64_t slot = handle ? fuse_table_add(&root->handles, handle) : -ENOMEM;
@@ -18,7 +18,7 @@ int fuse_handle_new(struct fuse_root *root, struct node *node, int fd, uint32_t 
 		fd_close(&fd);
 		return (int)slot;
 	}
-	ret = file_open(root->tree, &handle->file, node, fd, flags, directory);
+	ret = file_open(root->tree, &handle->file, node, fd, flags, stat);
 	if (ret < 0) {
 		fuse_table_remove(&root->handles, (uint32_t)slot);
 		free(handle);
@@ -76,8 +76,7 @@ int fuse_handle_borrow(struct fuse_request *request, uint64_t number, uint32_t f
 	} else {
 		fd = op_open(request->root->tree, request->node, flags, &stat);
 		ret = fd < 0 ? fd
-			     : fuse_handle_new(request->root, request->node, fd, flags,
-					       S_ISDIR(stat.st_mode), out);
+			     : fuse_handle_new(request->root, request->node, fd, flags, &stat, out);
 	}
 	if (ret == 0)
 		(*out)->users++;
@@ -117,7 +116,7 @@ static int reopen_handles(struct fuse_request *request)
 		if (fd >= 0 && S_ISDIR(stat.st_mode) != handle->file.directory)
 			fd_close(&fd);
 		else if (fd >= 0 && file_open(root->tree, &handle->file, handle->file.node, fd,
-					      flags, handle->file.directory) < 0)
+					      flags, &stat) < 0)
 			handle->file.fd = -1;
 	}
 	return 0;

@@ -218,7 +218,7 @@ uint32_t fuse_attr_timeout_ns(const struct fuse_root *root);
 
 /* Makes a handle of fd, which it takes over. 0 or -errno. */
 int fuse_handle_new(struct fuse_root *root, struct node *node, int fd, uint32_t flags,
-		    bool directory, struct fuse_handle **out);
+		    const struct stat *stat, struct fuse_handle **out);
 uint64_t fuse_handle_number(const struct fuse_root *root, const struct fuse_handle *handle);
 /* A handle of the request's node: 0, -EBADF, or -ESTALE (saved, and not opened again). */
 int fuse_find_handle(const struct fuse_request *request, uint64_t number, struct fuse_handle **out);

@@ -54,7 +54,7 @@ static int handle_of(struct fuse_root *root, struct node *node, int fd, uint32_t
 		     const struct stat *stat, bool changes, struct fuse_open_out *out)
 {
 	struct fuse_handle *handle;
-	int ret = fuse_handle_new(root, node, fd, flags, S_ISDIR(stat->st_mode), &handle);
+	int ret = fuse_handle_new(root, node, fd, flags, stat, &handle);
 
 	if (ret < 0)
 		return ret;

@@ -269,10 +269,11 @@ struct open_file {
 
 /*
  * Makes file (zeroed, except its node if it has one already) an open file at the node, and takes
- * over fd. 0; or -EMFILE or -ENOMEM, and fd is closed. file_close() closes it.
+ * over fd, of which stat is the status, from whatever moment. 0; or -EMFILE or -ENOMEM, and fd is
+ * closed. file_close() closes it.
  */
 int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
-	      bool directory);
+	      const struct stat *stat);
 void file_close(struct tree *tree, struct open_file *file);
 
 /* One more descriptor, or one less, of the session and of all sessions; false: too many. */

@@ -239,7 +239,7 @@ long file_write(const struct files_share *share, const struct open_file *file, u
 {
 	const struct iovec iovec = {.iov_base = (void *)(uintptr_t)from, .iov_len = count};
 	struct quota_use use;
-	int ret = quota_begin(share, file->fd, &use);
+	int ret = quota_begin_open(share, file->counted, file->fd, &use);
 	uint64_t end = writes_at_end(&use, file, at_end) ? use.size : offset;
 	long n = -1;
 
@@ -261,7 +261,7 @@ int file_allocate(const struct files_share *share, const struct open_file *file,
 	struct quota_use use;
 	struct stat stat;
 	uint64_t size;
-	int ret = quota_begin(share, file->fd, &use);
+	int ret = quota_begin_open(share, file->counted, file->fd, &use);
 
 	size = use.size;
 	/* Room beyond the end would not be counted. */
@@ -286,7 +286,7 @@ long file_copy(const struct files_share *share, const struct open_file *from, ui
 {
 	off_t in = (off_t)from_offset, out = (off_t)to_offset;
 	struct quota_use use;
-	int ret = quota_begin(share, to->fd, &use);
+	int ret = quota_begin_open(share, to->counted, to->fd, &use);
 	ssize_t n = -1;
 
 	if (ret == 0)

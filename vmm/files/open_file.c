@@ -34,12 +34,12 @@ void file_uncount(struct tree *tree)
 }
 
 int file_open(struct tree *tree, struct open_file *file, struct node *node, int fd, uint32_t flags,
-	      bool directory)
+	      const struct stat *stat)
 {
 	int ret = file_count(tree) ? 0 : -EMFILE;
 
 	if (ret == 0) {
-		ret = quota_opened(tree->share, fd, &file->counted);
+		ret = quota_opened(tree->share, fd, stat, &file->counted);
 		if (ret < 0)
 			file_uncount(tree);
 	}
@@ -49,7 +49,7 @@ int file_open(struct tree *tree, struct open_file *file, struct node *node, int 
 	}
 	file->fd = fd;
 	file->flags = flags;
-	file->directory = directory;
+	file->directory = S_ISDIR(stat->st_mode);
 	file->node = node;
 	file->next = node->open;
 	node->open = file;

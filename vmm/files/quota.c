@@ -155,16 +155,24 @@ static void release(struct files_quota *quota, struct quota_file *file)
 
 int quota_begin(const struct files_share *share, int fd, struct quota_use *use)
 {
+	return quota_begin_open(share, NULL, fd, use);
+}
+
+int quota_begin_open(const struct files_share *share, struct quota_file *open, int fd,
+		     struct quota_use *use)
+{
 	struct files_quota *quota = quota_of(share);
 	struct stat stat;
 
 	*use = (struct quota_use){.quota = NULL};
 	if (!quota)
 		return 0;
-	if (fstat(fd, &stat) < 0)
+	if (!open && fstat(fd, &stat) < 0)
 		return -errno;
 	pthread_mutex_lock(&quota->mutex);
-	use->file = get(quota, &stat);
+	use->file = open ? open : get(quota, &stat);
+	if (open)
+		open->users++;
 	if (use->file)
 		hold(quota, use->file);
 	pthread_mutex_unlock(&quota->mutex);
@@ -305,28 +313,25 @@ static void adopt(struct files_quota *quota, struct quota_file *file, int fd)
 	pthread_mutex_unlock(&quota->mutex);
 }
 
-int quota_opened(const struct files_share *share, int fd, struct quota_file **out)
+int quota_opened(const struct files_share *share, int fd, const struct stat *stat,
+		 struct quota_file **out)
 {
 	/* Also in a share that is read-only: the file may be in another one. */
 	struct files_quota *quota = share->quota;
-	struct stat stat;
+	struct stat now;
 
 	*out = NULL;
-	if (!quota)
-		return 0;
-	if (fstat(fd, &stat) < 0)
-		return -errno;
-	if (!S_ISREG(stat.st_mode))
+	if (!quota || !S_ISREG(stat->st_mode))
 		return 0;
 	pthread_mutex_lock(&quota->mutex);
-	*out = get(quota, &stat);
+	*out = get(quota, stat);
 	if (*out)
 		(*out)->opens++;
 	pthread_mutex_unlock(&quota->mutex);
 	if (!*out)
 		return -ENOMEM;
 	/* From now on a removal leaves it to the last close. */
-	if (fstat(fd, &stat) == 0 && is_gone(&stat))
+	if (fstat(fd, &now) == 0 && is_gone(&now))
 		adopt(quota, *out, fd);
 	return 0;
 }

@@ -44,6 +44,7 @@ void files_quota_end(struct files_quota *quota);
 /* --- for the file server ---------------------------------------------------------------------- */
 
 struct files_share;
+struct stat;
 
 /* One more name: 0, or -ENOSPC. One less. */
 int quota_name(const struct files_share *share);
@@ -66,6 +67,9 @@ struct quota_use {
  * -errno; quota_end() or quota_removed() follows in any case.
  */
 int quota_begin(const struct files_share *share, int fd, struct quota_use *use);
+/* The same of a file that is open: what quota_opened() has returned for it, or NULL. */
+int quota_begin_open(const struct files_share *share, struct quota_file *open, int fd,
+		     struct quota_use *use);
 /* Reserves what is needed for a new size, or for some more bytes: 0 or -ENOSPC. */
 int quota_grow(struct quota_use *use, uint64_t size);
 int quota_add(struct quota_use *use, uint64_t bytes);
@@ -78,9 +82,10 @@ void quota_removed(struct quota_use *use, int fd, bool perhaps);
 
 /*
  * A descriptor for reading or writing begins to be used, as an open file of the guest, and ends.
- * *out NULL: nothing is counted. 0 or -errno.
+ * stat: of that file, at any time. *out NULL: nothing is counted. 0 or -errno.
  */
-int quota_opened(const struct files_share *share, int fd, struct quota_file **out);
+int quota_opened(const struct files_share *share, int fd, const struct stat *stat,
+		 struct quota_file **out);
 void quota_closed(const struct files_share *share, struct quota_file *file, int fd);
 
 #endif
