@@ -2,6 +2,7 @@
 #include "bench/files/measures.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@ char data[BIG];
 double seconds;
 bool failed;
 int big_fd = -1;
+static struct files_quota quota;
 
 double now(void)
 {
@@ -61,7 +63,10 @@ char *make_rules(void)
 void begin_host(const char *rules)
 {
 	files_host_begin(&host, rules, false);
-	host.share.remember = true; /* as shares do without owner=host */
+	/* As of shares without owner=host, under the limits that a policy without any has. */
+	host.share.remember = true;
+	files_quota_begin(&quota, UINT64_C(64) << 30, 4000000);
+	host.share.quota = &quota;
 	host_mkdir(&host, "a");
 	host_mkdir(&host, "a/b");
 	memset(data, 'x', 4000);
@@ -76,6 +81,7 @@ void end_host(void)
 {
 	close(big_fd);
 	files_host_end(&host);
+	files_quota_end(&quota);
 }
 
 void stat_host(void)

@@ -109,7 +109,12 @@ static void died(void *arg, const char *why)
 static void begin_process(void)
 {
 	static const struct files_client_ops ops = {.done = done, .room = room, .died = died};
-	const struct files_client_config config = {.guard = host.guard, .ops = &ops};
+	const struct files_client_config config = {
+		.guard = host.guard,
+		.bytes_max = UINT64_C(64) << 30,
+		.files_max = 4000000,
+		.ops = &ops,
+	};
 	struct fuse_init_out init;
 	struct fuse_entry_out entry;
 	struct err err = {""};
