@@ -94,13 +94,16 @@ def test_git():
     assert ("http", GOOD, at.WEB) in refused(result), result
 
 
-def wheel(name):
-    """A wheel with one module, in the index of the site."""
+def wheel(name, files=()):
+    """A wheel with one module, a command of its name and files (path: text), in the index of the site."""
     file = f"{name}-1.0-py3-none-any.whl"
     site(f"simple/{name}/index.html", f"<a href='{file}'>{file}</a>".encode())
     info = f"{name}-1.0.dist-info"
     with zipfile.ZipFile(work(f"servers/site/simple/{name}/{file}"), "w") as out:
-        out.writestr(f"{name}.py", f"print('{name} works')\n")
+        for path, text in dict(files).items():
+            out.writestr(path, text)
+        out.writestr(f"{name}.py", f"def main():\n    pass\n\n\nprint('{name} works')\n")
+        out.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{name} = {name}:main\n")
         out.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         out.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         out.writestr(f"{info}/RECORD", "")
