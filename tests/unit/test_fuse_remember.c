@@ -154,6 +154,42 @@ static unsigned listed_type(uint64_t fh, const char *name)
 	return 255;
 }
 
+/* The guest's kernel has them open, and the server has not. */
+START_TEST(special_files_without_a_name_have_a_status)
+{
+	uint64_t fifo, other, file;
+	struct fuse_attr attr;
+
+	if (begin_remembering()) {
+		client->uid = 101000;
+		ck_assert_int_eq(fc_mknod(client, ROOT, "fifo", S_IFIFO | 0640), 0);
+		ck_assert_int_eq(fc_mknod(client, ROOT, "other", S_IFSOCK | 0700), 0);
+		ck_assert_int_eq(fc_mknod(client, ROOT, "file", S_IFREG | 0600), 0);
+		fifo = node_of("fifo");
+		other = node_of("other");
+		file = node_of("file");
+		ck_assert_int_eq(fc_unlink(client, ROOT, "fifo"), 0);
+		ck_assert_int_eq(fc_rename(client, ROOT, "f", ROOT, "other", 0), 0);
+		ck_assert_int_eq(fc_unlink(client, ROOT, "file"), 0);
+		ck_assert_int_eq(fc_getattr(client, fifo, &attr), 0);
+		ck_assert_uint_eq(attr.mode, S_IFIFO | 0640);
+		ck_assert_uint_eq(attr.uid, 101000);
+		ck_assert_uint_eq(attr.nlink, 0);
+		ck_assert_int_eq(fc_getattr(client, other, &attr), 0);
+		ck_assert_uint_eq(attr.mode, S_IFSOCK | 0700);
+		ck_assert_int_eq(chown_to(fifo, 100000, 100000), ENOENT);
+		ck_assert_int_eq(fc_getattr(client, file, &attr), ENOENT);
+		/* Another one of that name is another file. */
+		ck_assert_int_eq(fc_mknod(client, ROOT, "fifo", S_IFIFO | 0600), 0);
+		ck_assert_uint_eq(attributes("fifo").mode, S_IFIFO | 0600);
+		ck_assert_int_eq(fc_getattr(client, fifo, &attr), 0);
+		ck_assert_uint_eq(attr.mode, S_IFIFO | 0640);
+		ck_assert_int_eq(fc_forget(client, fifo, 1), FC_NONE);
+	}
+	end_ruled();
+}
+END_TEST
+
 START_TEST(special_files_are_empty_ones_on_the_host)
 {
 	uint64_t fh, d;
@@ -296,4 +332,5 @@ END_TEST
 UNIT_MAIN("fuse_remember", owners_are_remembered_and_the_hosts_stay, what_a_user_makes_is_the_users,
 	  set_id_bits_are_remembered_and_end_with_the_contents,
 	  set_id_bits_of_a_new_file_are_remembered, special_files_are_empty_ones_on_the_host,
-	  what_is_remembered_is_hidden_and_checked, a_directory_hands_on_its_group)
+	  special_files_without_a_name_have_a_status, what_is_remembered_is_hidden_and_checked,
+	  a_directory_hands_on_its_group)

@@ -26,6 +26,8 @@
  *   when it is looked up and has changed since (vmm/files/caseless.h), a share's root when a name
  *   in it is. Those on the way to a node that is used without that are probed once a second
  *   (FILES_ENTER_NS), also those of a restored session. One that can't be read has no names.
+ * - The guest's kernel opens FIFOs and sockets without a request. So one whose name was removed
+ *   keeps the status that the guest was last told, as long as the guest knows its node.
  * - Locks are those of a node: for processes of the guest two hard links are two files.
  * - What the sandbox makes may be limited, in all roots together (ENOSPC): vmm/files/quota.h. All
  *   shares of a session have the same quota, or none; it is saved and restored with the session.

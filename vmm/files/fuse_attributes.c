@@ -8,6 +8,8 @@
 #include "vmm/base/fd.h"
 #include "vmm/files/fuse_internal.h"
 
+#define NO_FILE (-4096) /* not an errno */
+
 /* LOOKUP: name. A root that nothing changes also tells for how long the name is missing. */
 int fuse_lookup(struct fuse_request *request)
 {
@@ -76,29 +78,60 @@ static int look(struct fuse_request *request, uint32_t flags, uint64_t fh, struc
 				 POLICY_LOOKUP, stat);
 }
 
-static void put_attributes(struct fuse_request *request, const struct stat *stat, int fd)
+static void put_attributes(struct fuse_request *request, const struct fuse_attr *attr)
 {
 	struct fuse_attr_out out = {
 		.attr_valid = fuse_timeout(request->root),
 		.attr_valid_nsec = fuse_attr_timeout_ns(request->root),
+		.attr = *attr,
 	};
 
-	fuse_fill_attr(request->root, request->node, stat, fd, &out.attr);
 	fuse_put(request, &out, sizeof(out));
+}
+
+/*
+ * The attributes of the request's node, or of the open file fh. A descriptor, -errno, or NO_FILE:
+ * there is none, as it is a FIFO or socket without a name, of which the guest's kernel has open
+ * files and the server has not. Then they are those that the guest was last told, without a link.
+ */
+static int attributes_of(struct fuse_request *request, uint32_t flags, uint64_t fh,
+			 struct fuse_attr *attr)
+{
+	const struct node *node = request->node;
+	struct stat stat;
+	int fd = look(request, flags, fh, &stat);
+
+	if (fd >= 0) {
+		fuse_fill_attr(request->root, request->node, &stat, fd, attr);
+		return fd;
+	}
+	if (fd != -ENOENT || !node->gone || !node->told.mode)
+		return fd;
+	*attr = (struct fuse_attr){
+		.ino = op_ino(node->dev, node->ino),
+		.mode = node->told.mode,
+		.uid = node->told.uid,
+		.gid = node->told.gid,
+		.atime = (uint64_t)node->made.tv_sec,
+		.mtime = (uint64_t)node->made.tv_sec,
+		.ctime = (uint64_t)node->made.tv_sec,
+		.blksize = 4096,
+	};
+	return NO_FILE;
 }
 
 int fuse_getattr(struct fuse_request *request)
 {
 	struct fuse_getattr_in in;
-	struct stat stat;
+	struct fuse_attr attr;
 	int ret = fuse_take(request, &in, sizeof(in)), fd;
 
 	if (ret == 0)
 		ret = fuse_take_end(request);
-	fd = ret < 0 ? ret : look(request, in.getattr_flags, in.fh, &stat);
-	if (fd < 0)
+	fd = ret < 0 ? ret : attributes_of(request, in.getattr_flags, in.fh, &attr);
+	if (fd < 0 && fd != NO_FILE)
 		return fd;
-	put_attributes(request, &stat, fd);
+	put_attributes(request, &attr);
 	fd_close(&fd);
 	return 0;
 }
@@ -119,17 +152,16 @@ int fuse_statx(struct fuse_request *request)
 	struct fused_statx_in in;
 	struct fuse_attr attr;
 	struct statx extended;
-	struct stat stat;
 	int ret = fuse_take(request, &in, sizeof(in)), fd;
 
 	if (ret == 0)
 		ret = fuse_take_end(request);
-	fd = ret < 0 ? ret : look(request, in.getattr_flags, in.fh, &stat);
-	if (fd < 0)
+	fd = ret < 0 ? ret : attributes_of(request, in.getattr_flags, in.fh, &attr);
+	if (fd < 0 && fd != NO_FILE)
 		return fd;
-	fuse_fill_attr(request->root, request->node, &stat, fd, &attr);
 	out.stat.mask = STATX_BASIC_STATS;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BTIME, &extended) == 0 &&
+	if (fd >= 0 &&
+	    statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BTIME, &extended) == 0 &&
 	    (extended.stx_mask & STATX_BTIME)) {
 		out.stat.mask |= STATX_BTIME;
 		put_time(&out.stat.btime, (uint64_t)extended.stx_btime.tv_sec,
@@ -179,6 +211,7 @@ int fuse_setattr(struct fuse_request *request)
 	struct fuse_handle *handle = NULL;
 	struct fuse_setattr_in in;
 	struct change change;
+	struct fuse_attr attr;
 	struct stat stat;
 	int ret = fuse_take(request, &in, sizeof(in)), fd;
 
@@ -206,7 +239,8 @@ int fuse_setattr(struct fuse_request *request)
 		     POLICY_LOOKUP, &stat);
 	if (fd < 0)
 		return fd;
-	put_attributes(request, &stat, fd);
+	fuse_fill_attr(request->root, request->node, &stat, fd, &attr);
+	put_attributes(request, &attr);
 	fd_close(&fd);
 	return 0;
 }

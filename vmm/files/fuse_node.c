@@ -62,6 +62,11 @@ void fuse_fill_attr(const struct fuse_root *root, struct node *node, const struc
 		.rdev = shown.rdev,
 		.blksize = (uint32_t)stat->st_blksize,
 	};
+	if (S_ISFIFO(shown.mode) || S_ISSOCK(shown.mode)) {
+		node->told.mode = shown.mode;
+		node->told.uid = shown.uid;
+		node->told.gid = shown.gid;
+	}
 	/* The guest's kernel refuses to link a file that has no links. */
 	if (node->unnamed && out->nlink == 0)
 		out->nlink = 1;

@@ -56,6 +56,10 @@ struct node {
 	ino_t ino;
 	struct timespec made; /* of a symbolic link: inode numbers are used again */
 	uint64_t lookups;
+	/* Of a FIFO or socket: how it was last shown, for the guest's open files of it. */
+	struct {
+		uint32_t mode, uid, gid;
+	} told;
 	/* What its file's attribute said, as long as the file is as it was then (remember.c). */
 	struct {
 		bool known, any;

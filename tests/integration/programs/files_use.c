@@ -155,6 +155,7 @@ void check_listing(void)
 void check_fifo(void)
 {
 	char text[16] = "";
+	struct stat status;
 	pid_t child;
 	int fd;
 
@@ -168,7 +169,9 @@ void check_fifo(void)
 	}
 	fd = open("fifo", O_RDONLY);
 	NEED(fd >= 0 && read(fd, text, sizeof(text)) == 7 && strcmp(text, "through") == 0);
-	NEED(ends_well(child) && read(fd, text, sizeof(text)) == 0 && close(fd) == 0);
+	NEED(ends_well(child) && read(fd, text, sizeof(text)) == 0);
+	NEED(link("fifo", "kept") == 0 && unlink("fifo") == 0 && fstat(fd, &status) == 0);
+	NEED(status.st_mode == (S_IFIFO | 0600) && close(fd) == 0 && rename("kept", "fifo") == 0);
 }
 
 void check_socket(void)
