@@ -22,6 +22,8 @@
 #include "tests/unit/jail_common.h"
 #include "vmm/base/bytes.h"
 #include "vmm/base/jail.h"
+#include "vmm/base/log.h"
+#include "vmm/files/caseless.h"
 #include "vmm/files/server.h"
 
 static char directory[] = "/tmp/cordon-test-jail.XXXXXX";
@@ -109,6 +111,20 @@ static int talks(void)
 		    errno == EPIPE && write(2, "", 0) == 0);
 }
 
+static int logs(void)
+{
+	log_warning("a line of the confined server");
+	return FINE;
+}
+
+/* The probe for case, in a directory whose own name has to tell. */
+static int probes_directories(void)
+{
+	int fd = open("d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fine(caseless_probe(fd, NULL) == CASELESS_NO);
+}
+
 static int acts_as_nobody(void)
 {
 	struct stat status;
@@ -134,8 +150,9 @@ static int has_no_other_descriptor(void)
 
 START_TEST(what_it_needs_works)
 {
-	static int (*const needs[])(void) = {works_with_files, starts_threads, talks,
-					     acts_as_nobody, has_no_other_descriptor};
+	static int (*const needs[])(void) = {
+		works_with_files, starts_threads,	  talks, logs, probes_directories,
+		acts_as_nobody,	  has_no_other_descriptor};
 	size_t i;
 
 	begin();
