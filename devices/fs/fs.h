@@ -62,7 +62,9 @@
 #define FS_F_SYNC	20 /* looks at the used ring after the doorbell, with interrupts off */
 #define FS_F_RETAIN	21 /* names whose time is up are looked up again, and not dropped */
 #define FS_F_INTERRUPT	22 /* sends FUSE_INTERRUPT, in the high-priority queue */
-#define FS_F_NO_TRUSTED 23 /* requests no extended attributes of class trusted: there are none */
+#define FS_F_USER_XATTR 23 /* requests extended attributes of class user only */
+#define FS_F_NOFLUSH	24 /* flushes in spite of FOPEN_NOFLUSH, and says so, if there is need */
+#define FS_F_CREATE	25 /* creates without a LOOKUP before, and says so */
 
 /*
  * The server. A slot is the device's from take() to release(): lane, take, send, wait, and if that

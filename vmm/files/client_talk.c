@@ -317,6 +317,7 @@ int files_client_add(struct files_client *client, unsigned number, const struct 
 		.rootfs = share->rootfs,
 		.host_root = share->host_root,
 		.remember = share->remember,
+		.quiet_close = share->quiet_close,
 	};
 	uint64_t bit = UINT64_C(1) << number % 64;
 	int ret;

@@ -68,6 +68,7 @@ struct files_share {
 	int root_fd;		     /* O_PATH */
 	char guest[FILES_GUEST_MAX]; /* normalised; "" for the guest's root */
 	bool read_only, rootfs, host_root, remember;
+	bool quiet_close; /* close(2) of its files reports no error of an earlier write */
 	uint32_t uid, gid, id_base;
 	uint32_t host_uid, host_gid; /* the server's own */
 	struct guard *guard;

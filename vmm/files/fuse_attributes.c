@@ -10,6 +10,21 @@
 
 #define NO_FILE (-4096) /* not an errno */
 
+bool fuse_is_missing(struct fuse_request *request, const struct place *place)
+{
+	struct tree *tree = request->root->tree;
+	struct stat stat;
+	int ret, fd;
+
+	if (!request->node->parent)
+		node_entered(request->node, false);
+	ret = place_quietly_allowed(tree, place, POLICY_LOOKUP);
+	fd = ret < 0 ? ret : place_look(tree, place, &stat);
+	if (fd >= 0)
+		fd_close(&fd);
+	return fd == -ENOENT;
+}
+
 /* LOOKUP: name. A root that nothing changes also tells for how long the name is missing. */
 int fuse_lookup(struct fuse_request *request)
 {

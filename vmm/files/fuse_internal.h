@@ -196,6 +196,9 @@ struct node *fuse_node_at(struct fuse_root *root, struct node *parent, const str
 int fuse_node_tell(struct fuse_root *root, struct node *node, const struct stat *stat, int fd,
 		   struct fuse_entry_out *out);
 
+/* Whether LOOKUP would say that there is no such place in the request's node, a directory. */
+bool fuse_is_missing(struct fuse_request *request, const struct place *place);
+
 /*
  * The guest forgets some lookups of a node. Without the root's mutex, and does not wait for it: a
  * thread that has it may be held up by the host, and does this when it gives the mutex back.

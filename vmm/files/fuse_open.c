@@ -30,6 +30,19 @@ static bool is_unchanged(struct node *node, const struct stat *stat, bool change
 	return same && !changes;
 }
 
+/*
+ * Whether a close concerns neither locks nor what could not be written. asked: the request's
+ * open_flags. Locks of files that nothing writes are never in the way.
+ */
+static bool closes_quietly(const struct fuse_root *root, uint32_t flags, uint32_t asked)
+{
+	const struct files_share *share = root->tree->share;
+
+	if (asked & FUSED_OPEN_NOFLUSH)
+		return (flags & O_ACCMODE) == O_RDONLY || share->quiet_close;
+	return root->cache == FUSED_LOOSE && share->read_only;
+}
+
 /* changes: the open itself changes the file. */
 static uint32_t open_flags(const struct fuse_root *root, struct node *node, const struct stat *stat,
 			   bool changes)
@@ -38,8 +51,7 @@ static uint32_t open_flags(const struct fuse_root *root, struct node *node, cons
 
 	switch (root->cache) {
 	case FUSED_LOOSE:
-		/* Locks of read-only files need no message at each close either. */
-		return FOPEN_KEEP_CACHE | (directory ? FOPEN_CACHE_DIR : FUSED_NOFLUSH);
+		return FOPEN_KEEP_CACHE | (directory ? FOPEN_CACHE_DIR : 0);
 	case FUSED_NONE:
 		return directory ? 0 : FOPEN_DIRECT_IO | FUSED_PARALLEL_WRITES;
 	default:
@@ -50,9 +62,11 @@ static uint32_t open_flags(const struct fuse_root *root, struct node *node, cons
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /* Makes a handle of fd, the request's new open file at node. */
-static int handle_of(struct fuse_root *root, struct node *node, int fd, uint32_t flags,
-		     const struct stat *stat, bool changes, struct fuse_open_out *out)
+static int handle_of(struct fuse_root *root, struct node *node, int fd,
+		     const struct fuse_open_in *in, const struct stat *stat, bool changes,
+		     struct fuse_open_out *out)
 {
+	uint32_t flags = in->flags;
 	struct fuse_handle *handle;
 	int ret = fuse_handle_new(root, node, fd, flags, stat, &handle);
 
@@ -62,6 +76,8 @@ static int handle_of(struct fuse_root *root, struct node *node, int fd, uint32_t
 		.fh = fuse_handle_number(root, handle),
 		.open_flags = open_flags(root, node, stat, changes),
 	};
+	if (!S_ISDIR(stat->st_mode) && closes_quietly(root, flags, in->open_flags))
+		out->open_flags |= FUSED_NOFLUSH;
 	if ((flags & O_ACCMODE) != O_RDONLY || changes)
 		root->written = true;
 	return 0;
@@ -104,7 +120,8 @@ static int open_node(struct fuse_request *request, uint32_t more)
 		fd_close(&fd);
 		return ret;
 	}
-	ret = handle_of(request->root, request->node, fd, flags, &stat, flags & O_TRUNC, &out);
+	in.flags = flags;
+	ret = handle_of(request->root, request->node, fd, &in, &stat, flags & O_TRUNC, &out);
 	if (ret == 0)
 		fuse_put(request, &out, sizeof(out));
 	return ret;
@@ -121,9 +138,10 @@ int fuse_opendir(struct fuse_request *request)
 }
 
 /* The reply to a creation: the entry and the open file. fd, or -errno. */
-static int opened(struct fuse_request *request, struct node *node, int fd, uint32_t flags,
-		  const struct stat *stat, bool changes)
+static int opened(struct fuse_request *request, struct node *node, int fd,
+		  const struct fuse_create_in *create, const struct stat *stat, bool changes)
 {
+	struct fuse_open_in in = {.flags = create->flags, .open_flags = create->open_flags};
 	struct fuse_root *root = request->root;
 	struct fuse_entry_out entry;
 	struct fuse_open_out open;
@@ -133,7 +151,7 @@ static int opened(struct fuse_request *request, struct node *node, int fd, uint3
 		fd_close(&fd);
 		return -ENFILE;
 	}
-	ret = handle_of(root, node, fd, flags, stat, changes, &open);
+	ret = handle_of(root, node, fd, &in, stat, changes, &open);
 	if (ret < 0) {
 		node_put(root->tree, node);
 		return ret;
@@ -167,6 +185,8 @@ int fuse_create(struct fuse_request *request)
 		ret = -ENOSYS;
 	if (ret == 0)
 		ret = place_child(tree, request->node, name.text, name.length, &place);
+	if (ret == 0 && (in.open_flags & FUSED_OPEN_UNSEEN) && !fuse_is_missing(request, &place))
+		ret = -EEXIST;
 	fd = ret < 0 ? ret : op_create(tree, &place, in.flags, in.mode, &stat, &created);
 	if (fd < 0)
 		return fd;
@@ -179,8 +199,8 @@ int fuse_create(struct fuse_request *request)
 	if (created)
 		op_made_by(tree, request->node, fd, &stat, in.mode, request->head.uid,
 			   request->head.gid);
-	return opened(request, fuse_node_at(request->root, request->node, &name, &stat), fd,
-		      in.flags, &stat, created || (in.flags & O_TRUNC));
+	return opened(request, fuse_node_at(request->root, request->node, &name, &stat), fd, &in,
+		      &stat, created || (in.flags & O_TRUNC));
 }
 
 /* TMPFILE: as CREATE; the name is none. */
@@ -208,7 +228,7 @@ int fuse_tmpfile(struct fuse_request *request)
 		node_know(node, &stat);
 		node->unnamed = !(in.flags & O_EXCL);
 	}
-	return opened(request, node, fd, in.flags, &stat, true);
+	return opened(request, node, fd, &in, &stat, true);
 }
 
 /* --- closing ---------------------------------------------------------------------------------- */

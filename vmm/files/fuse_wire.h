@@ -19,6 +19,13 @@
 /* 7.40 */
 #define FUSED_NO_EXPORT_SUPPORT (1ull << 38)
 
+/*
+ * open_flags of OPEN, CREATE and TMPFILE from the driver of our guest kernel, which is offered
+ * FS_F_NOFLUSH and FS_F_CREATE (devices/fs/fs.h).
+ */
+#define FUSED_OPEN_NOFLUSH (1u << 31) /* FOPEN_NOFLUSH keeps no FLUSH back that matters */
+#define FUSED_OPEN_UNSEEN  (1u << 30) /* of CREATE: the name was not looked up */
+
 /* FUSE_STATX: the layouts are those of statx(2), with a header. */
 struct fused_statx_in {
 	uint32_t getattr_flags, reserved;

@@ -150,7 +150,7 @@ struct files_add {
 	struct files_head head;
 	uint32_t number, cache;
 	uint32_t uid, gid, id_base, host_uid, host_gid;
-	uint8_t read_only, rootfs, host_root, remember;
+	uint8_t read_only, rootfs, host_root, remember, quiet_close;
 	char guest[FILES_GUEST_MAX];
 };
 

@@ -110,6 +110,7 @@ static int take_add(struct files_server *server, struct message *message)
 	*share = (struct files_share){
 		.root_fd = message->fd[0],
 		.read_only = add->read_only,
+		.quiet_close = add->quiet_close,
 		.rootfs = add->rootfs,
 		.host_root = add->host_root,
 		.remember = add->remember,

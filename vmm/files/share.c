@@ -22,6 +22,11 @@ static const long pseudo[] = {
 	SELINUX_MAGIC,	  MAGIC_DEVPTS,	    MAGIC_CONFIGFS,	PSTOREFS_MAGIC,
 };
 
+/* Local file systems, which do nothing at close(2). Others may be of the network. */
+static const long quiet[] = {
+	EXT4_SUPER_MAGIC, BTRFS_SUPER_MAGIC, XFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, TMPFS_MAGIC,
+};
+
 static bool is_one_of(long type, const long *types, size_t count)
 {
 	size_t i;
@@ -57,7 +62,7 @@ int files_guest_path(char to[FILES_GUEST_MAX], const char *path)
 	return 0;
 }
 
-static int check_file_system(const struct files_share *share, const char *host, struct err *err)
+static int check_file_system(struct files_share *share, const char *host, struct err *err)
 {
 	struct statfs statfs;
 
@@ -65,6 +70,7 @@ static int check_file_system(const struct files_share *share, const char *host, 
 		return err_sys(err, "%s", host);
 	if (is_one_of(statfs.f_type, pseudo, ARRAY_SIZE(pseudo)))
 		return err_set(err, EINVAL, "%s: a pseudo file system can't be shared", host);
+	share->quiet_close = is_one_of(statfs.f_type, quiet, ARRAY_SIZE(quiet));
 	switch (caseless_probe(share->root_fd, NULL)) {
 	case CASELESS_NO:
 		return 0;
