@@ -106,8 +106,8 @@ def test_share_files_attributes():
 @limit(600)
 def test_share_files_between_processes():
     """Locks, FIFOs, sockets, inotify and Landlock work among processes of the guest."""
-    check_in(("/tmp", "/work"), "lock-kinds", "lock-waits", "lock-interrupted", "lock-killed", "fifo", "socket",
-             "inotify", "landlock", options=["--share", f"{top()}:/work"])
+    check_in(("/tmp", "/work"), "lock-kinds", "lock-waits", "lock-interrupted", "lock-killed", "lock-closed",
+             "fifo", "socket", "inotify", "landlock", options=["--share", f"{top()}:/work"])
     assert stat.S_ISREG(by_host("fifo").st_mode) and stat.S_ISREG(by_host("socket").st_mode)
 
 
@@ -115,12 +115,28 @@ def test_share_files_between_processes():
 def test_share_files_contents():
     """Maps that are shared and written, holes, copies; in each way of caching."""
     for cache in ("strict", "none"):
-        check_in(("/tmp", "/work") if cache == "strict" else ("/work",), "maps", "sparse", "listing",
+        check_in(("/tmp", "/work") if cache == "strict" else ("/work",), "maps", "map-closed", "sparse",
+                 "listing",
                  options=["--share", f"{top(cache)}:/work:cache={cache}"])
         with open(work(f"{cache}/maps"), "rb") as file:
             text = file.read()
         assert text[:5] == b"first" and text[5000:5006] == b"second" and text[200:206] == b"fourth"
         assert by_host("sparse", cache).st_size == 65536
+
+
+@limit(300)
+def test_share_files_that_exist():
+    """A name that the guest has not seen is created if it is missing, and opened as any other if it exists."""
+    make = "printf text >existing-f; echo old >existing-t; mkdir existing-d; ln -s existing-none existing-l"
+    for place in top(), top("ruled"):
+        subprocess.run(["sh", "-c", make], cwd=place, check=True)
+    script = (f"cd /tmp; {make}; for place in /tmp /work; do /programs/files $place existing; done; cd /ruled; "
+              "for try in 3<>existing-f 3>existing-new 3<existing-f 3>new; do (eval exec $try) && echo $try; done; true")
+    result = run("sh", "-c", script, options=[*programs(), "--share", f"{work('top')}:/work", "--share",
+                                              f"{work('ruled')}:/ruled", "--policy",
+                                              write("policy", "policy 1\nfile read /ruled/existing*\n")])
+    assert result.stdout == b"existing ok\nexisting ok\n3<existing-f\n3>new\n", result
+    assert result.stderr.count(b"ermission denied") == 2, result
 
 
 def test_share_files_of_the_host():

@@ -46,8 +46,11 @@ void check_lock_kinds(void);
 void check_lock_waits(void);
 void check_lock_interrupted(void);
 void check_lock_killed(void);
+void check_lock_closed(void);
 
 void check_maps(void);
+void check_map_closed(void);
+void check_existing(void);
 void check_sparse(void);
 void check_names(void);
 void check_nameless(void);

@@ -136,3 +136,35 @@ void check_lock_killed(void)
 		NEED(read(pipes[0], &(char){0}, 1) == 1);
 	}
 }
+
+/* Whether another process could lock the range now. */
+static int is_free(const char *name)
+{
+	pid_t child = fork();
+	int fd;
+
+	if (child == 0) {
+		fd = open(name, O_RDWR);
+		_exit(fd < 0 || lock(fd, F_SETLK, F_WRLCK) < 0);
+	}
+	return ends_well(child);
+}
+
+/* Closing any descriptor of a file, and of no other, unlocks what the process has locked of it. */
+void check_lock_closed(void)
+{
+	static const char name[] = "lock-closed", other[] = "lock-closed-2";
+	int fd, second;
+
+	NEED(put_file(name, "") == 0 && put_file(other, "") == 0);
+	fd = open(name, O_RDWR);
+	second = open(other, O_RDWR);
+	NEED(is_free(name));
+	NEED(lock(fd, F_SETLK, F_WRLCK) == 0 && lock(second, F_SETLK, F_WRLCK) == 0);
+	NEED(!is_free(name) && close(second) == 0 && is_free(other) && !is_free(name));
+	second = open(name, O_RDONLY);
+	NEED(second >= 0 && close(second) == 0 && is_free(name));
+	second = dup(fd);
+	NEED(lock(fd, F_SETLK, F_WRLCK) == 0 && !is_free(name));
+	NEED(close(second) == 0 && is_free(name) && close(fd) == 0);
+}

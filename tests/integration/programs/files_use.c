@@ -50,6 +50,43 @@ void check_maps(void)
 	NEED(mmap(NULL, 8192, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED && errno == EACCES);
 }
 
+/* What a map has changed is in the file once a descriptor is closed: another name's inode reads it.
+ */
+void check_map_closed(void)
+{
+	int fd = open("map-closed", O_RDWR | O_CREAT | O_EXCL, 0644);
+	char *map;
+
+	NEED(fd >= 0 && write(fd, "before", 6) == 6 && link("map-closed", "map-closed-2") == 0);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	NEED(map != MAP_FAILED);
+	memcpy(map, "behind", 6);
+	NEED(close(fd) == 0 && has_text("map-closed-2", "behind"));
+	NEED(munmap(map, 4096) == 0);
+}
+
+/* open(2) with O_CREAT of what was made elsewhere: existing-f, -d, -t, and -l, a link to -none. */
+void check_existing(void)
+{
+	const int create = O_WRONLY | O_CREAT;
+	struct stat status;
+	int fd;
+
+	NEED(open("existing-f", create | O_EXCL, 0600) < 0 && errno == EEXIST);
+	NEED(open("existing-d", create, 0600) < 0 && errno == EISDIR);
+	NEED(open("existing-l", create | O_EXCL, 0600) < 0 && errno == EEXIST);
+	NEED(open("existing-l", create | O_NOFOLLOW, 0600) < 0 && errno == ELOOP);
+	NEED(access("existing-none", F_OK) < 0 && errno == ENOENT);
+	fd = open("existing-l", create, 0600);
+	NEED(fd >= 0 && write(fd, "x", 1) == 1 && close(fd) == 0 && has_text("existing-none", "x"));
+	fd = open("existing-t", create | O_TRUNC, 0600);
+	NEED(fd >= 0 && fstat(fd, &status) == 0 && status.st_size == 0 && close(fd) == 0);
+	fd = open("existing-f", O_RDONLY | O_CREAT, 0600);
+	NEED(fd >= 0 && close(fd) == 0 && has_text("existing-f", "text"));
+	NEED(open("none/existing", create, 0600) < 0 && errno == ENOENT);
+	NEED(open("existing-f/existing", create, 0600) < 0 && errno == ENOTDIR);
+}
+
 void check_sparse(void)
 {
 	const int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
