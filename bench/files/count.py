@@ -228,7 +228,7 @@ def main():
             if args.profile:
                 os.makedirs(args.profile, exist_ok=True)
                 for number, title in enumerate(script.titles[1:], 1):
-                    if title:
+                    if title and os.path.exists(f"{each}.{number}"):
                         shutil.copy(f"{each}.{number}", os.path.join(args.profile, f"{name}.{number}"))
         if done.returncode != 0:
             sys.exit(f"bench/files: the run in the lab ended with {done.returncode}")

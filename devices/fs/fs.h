@@ -64,7 +64,7 @@
 #define FS_F_INTERRUPT	22 /* sends FUSE_INTERRUPT, in the high-priority queue */
 #define FS_F_USER_XATTR 23 /* requests extended attributes of class user only */
 #define FS_F_NOFLUSH	24 /* flushes in spite of FOPEN_NOFLUSH, and says so, if there is need */
-#define FS_F_CREATE	25 /* creates without a LOOKUP before, and says so */
+#define FS_F_CREATE	25 /* creates without a LOOKUP before, and says so: not offered yet */
 
 /*
  * The server. A slot is the device's from take() to release(): lane, take, send, wait, and if that

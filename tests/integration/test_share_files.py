@@ -131,7 +131,7 @@ def test_share_files_that_exist():
     for place in top(), top("ruled"):
         subprocess.run(["sh", "-c", make], cwd=place, check=True)
     script = (f"cd /tmp; {make}; for place in /tmp /work; do /programs/files $place existing; done; cd /ruled; "
-              "for try in 3<>existing-f 3>existing-new 3<existing-f 3>new; do (eval exec $try) && echo $try; done; true")
+              "for try in '3<>existing-f' '3>existing-new' '3<existing-f' '3>new'; do (eval exec $try) && echo $try; done; true")
     result = run("sh", "-c", script, options=[*programs(), "--share", f"{work('top')}:/work", "--share",
                                               f"{work('ruled')}:/ruled", "--policy",
                                               write("policy", "policy 1\nfile read /ruled/existing*\n")])
