@@ -51,6 +51,7 @@ static unsigned inside, outside;
  */
 
 static const struct fs_server_ops server_ops = {
+	.lane = files_client_lane,
 	.take = files_client_take,
 	.send = files_client_send,
 	.wait = files_client_wait,
