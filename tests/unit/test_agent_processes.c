@@ -443,22 +443,7 @@ START_TEST(every_list_of_the_agent_is_well_formed)
 }
 END_TEST
 
-/* A monitor takes all ids, or those of older sandboxes: others are nobody's. */
-START_TEST(user_ids_are_such_as_the_monitor_takes)
-{
-	static struct link old, new = {.takes_ids = true};
-
-	ck_assert_uint_eq(link_uid(&old, 65535), 65535);
-	ck_assert_uint_eq(link_uid(&old, 65536), 65534);
-	ck_assert_uint_eq(link_uid(&new, 65536), 65536);
-	ck_assert_uint_eq(link_uid(&new, AGENT_SANDBOX_ID_MAX), AGENT_SANDBOX_ID_MAX);
-	/* The guest's own root, as a number of the sandbox. */
-	ck_assert_uint_eq(link_uid(&new, 0u - SANDBOX_ID_BASE), 65534);
-}
-END_TEST
-
-UNIT_MAIN("agent_processes", user_ids_are_such_as_the_monitor_takes, a_list_is_taken_apart,
-	  a_request_for_the_list_may_fail, a_malformed_list_ends_the_connection,
-	  replies_of_the_wrong_kind_end_the_connection, this_process_is_in_the_list_of_the_host,
-	  names_cannot_mislead_the_parser, a_list_is_bounded_and_says_so,
-	  every_list_of_the_agent_is_well_formed)
+UNIT_MAIN("agent_processes", a_list_is_taken_apart, a_request_for_the_list_may_fail,
+	  a_malformed_list_ends_the_connection, replies_of_the_wrong_kind_end_the_connection,
+	  this_process_is_in_the_list_of_the_host, names_cannot_mislead_the_parser,
+	  a_list_is_bounded_and_says_so, every_list_of_the_agent_is_well_formed)

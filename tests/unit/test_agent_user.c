@@ -128,7 +128,7 @@ START_TEST(what_no_user_is_is_refused)
 		{":extra", -ENOENT},	   {"beyond", -ENOENT},
 		{"odd", -ENOENT},	   {"signed", -ENOENT},
 		{"short", -ENOENT},	   {"-1", -ENOENT},
-		{"77 ", -ENOENT},	   {"worker:nobody", -ESRCH},
+		{"77 ", -ENOENT},	   {"worker:absent", -ESRCH},
 		{"worker:broken", -ESRCH}, {"77:-1", -ESRCH},
 		{"worker:a:b", -ESRCH},	   {"4294867295", -ERANGE},
 		{"4294967295", -ERANGE},   {"99999999999999999999999999", -ERANGE},
@@ -242,6 +242,21 @@ START_TEST(a_large_file_is_read_to_a_bound)
 }
 END_TEST
 
-UNIT_MAIN("agent_user", a_user_is_resolved_as_images_name_it, what_no_user_is_is_refused,
+/* A monitor takes all ids, or those of older sandboxes: others count as 65534. */
+START_TEST(user_ids_are_such_as_the_monitor_takes)
+{
+	static struct link old, new = {.takes_ids = true};
+
+	ck_assert_uint_eq(link_uid(&old, 65535), 65535);
+	ck_assert_uint_eq(link_uid(&old, 65536), 65534);
+	ck_assert_uint_eq(link_uid(&new, 65536), 65536);
+	ck_assert_uint_eq(link_uid(&new, AGENT_SANDBOX_ID_MAX), AGENT_SANDBOX_ID_MAX);
+	/* The guest's own root, as a number of the sandbox. */
+	ck_assert_uint_eq(link_uid(&new, 0u - SANDBOX_ID_BASE), 65534);
+}
+END_TEST
+
+UNIT_MAIN("agent_user", user_ids_are_such_as_the_monitor_takes,
+	  a_user_is_resolved_as_images_name_it, what_no_user_is_is_refused,
 	  given_ids_have_an_entry_or_none, only_regular_files_are_read,
 	  a_link_leads_to_a_file_but_not_to_a_descriptor, a_large_file_is_read_to_a_bound)

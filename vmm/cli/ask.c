@@ -396,8 +396,7 @@ static int run(int argc, char **argv, struct err *err)
 	if (!name)
 		return verb_usage_error(&verb_ask, NULL, "of which sandbox?", err);
 	if (at + 1 == argc)
-		return verb_usage_error(&verb_ask, NULL,
-					"a decision is needed after the question's number", err);
+		return verb_usage_error(&verb_ask, NULL, "which decision?", err);
 	watcher.name = name;
 	watcher.open = json_object();
 	if (!watcher.open)
