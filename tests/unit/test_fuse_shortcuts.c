@@ -128,6 +128,33 @@ START_TEST(it_is_read_once_while_the_file_is_the_same)
 }
 END_TEST
 
+/* 65536 is not root, nor is the last one any other. */
+START_TEST(all_ids_are_kept)
+{
+	static const uint32_t ids[] = {65535, 65536, 70000, FILES_ID_MAX};
+	struct fuse_attr attr;
+	char text[64];
+	size_t i;
+	int k;
+
+	for (i = 0; i < sizeof(ids) / sizeof(ids[0]) && begin_remembering(); i++) {
+		snprintf(text, sizeof(text), "%u:%u:%o:4294967295", ids[i], ids[i],
+			 S_IFSOCK | S_ISUID | S_ISGID);
+		note_on_host("f", text);
+		settle();
+		/* Read from the file, then kept. */
+		for (k = 0; k < 3; k++) {
+			attr = attributes("f");
+			ck_assert_uint_eq(attr.uid, FILES_ID_BASE + ids[i]);
+			ck_assert_uint_eq(attr.gid, FILES_ID_BASE + ids[i]);
+			ck_assert_uint_eq(attr.mode & (S_IFMT | 07000), S_IFSOCK | 06000);
+			ck_assert_uint_eq(attr.rdev, UINT32_MAX);
+		}
+		end_ruled();
+	}
+}
+END_TEST
+
 START_TEST(changes_by_the_host_show_at_once)
 {
 	unsigned times;
@@ -310,7 +337,7 @@ START_TEST(a_policy_is_asked_once_about_a_name)
 }
 END_TEST
 
-UNIT_MAIN("fuse_shortcuts", it_is_read_once_while_the_file_is_the_same,
+UNIT_MAIN("fuse_shortcuts", it_is_read_once_while_the_file_is_the_same, all_ids_are_kept,
 	  changes_by_the_host_show_at_once, another_file_at_its_place_is_looked_at_anew,
 	  what_has_just_changed_is_not_kept, the_table_comes_first,
 	  a_policy_is_asked_once_about_a_name)

@@ -63,8 +63,8 @@ struct node {
 	/* What its file's attribute said, as long as the file is as it was then (remember.c). */
 	struct {
 		bool known, any;
-		uint16_t uid, gid, mode;
-		uint32_t rdev, ctime_ns;
+		uint16_t mode;
+		uint32_t uid, gid, rdev, ctime_ns;
 		int64_t ctime;
 		dev_t dev;
 		ino_t ino;

@@ -121,8 +121,8 @@ static void keep(struct node *node, const struct stat *stat, const struct rememb
 {
 	node->carried.known = true;
 	node->carried.any = remembered->any;
-	node->carried.uid = (uint16_t)remembered->uid;
-	node->carried.gid = (uint16_t)remembered->gid;
+	node->carried.uid = remembered->uid;
+	node->carried.gid = remembered->gid;
 	node->carried.mode = (uint16_t)remembered->mode;
 	node->carried.rdev = remembered->rdev;
 	node->carried.dev = stat->st_dev;
