@@ -217,11 +217,17 @@ static void resume(struct fs *fs, unsigned number, struct turn *turn)
 
 /* --- turns ------------------------------------------------------------------------------------ */
 
+/* One that does not is served when it is opened or activated; until then nothing is due. */
+static bool takes_chains(const struct fs_queue *queue)
+{
+	return queue->live && !queue->closed && !queue->ring->broken;
+}
+
 /* Of chains that a hostile driver offers twice there may be more than the ring is long. */
 static bool has_chain(struct fs_queue *queue)
 {
-	return queue->live && !queue->closed && !queue->ring->broken &&
-	       queue->pending_count < FS_QUEUE_SIZE && virtqueue_has_chain(queue->ring);
+	return takes_chains(queue) && queue->pending_count < FS_QUEUE_SIZE &&
+	       virtqueue_has_chain(queue->ring);
 }
 
 /* Takes the next chain of the ring. False: this turn is over. */
@@ -255,12 +261,12 @@ static void take_turn(struct fs *fs, unsigned number, struct turn *turn)
 
 	*turn = (struct turn){.left = FS_TURN};
 	queue->again = false;
-	if (queue->live && !queue->closed && !queue->ring->broken && queue->room)
+	if (takes_chains(queue) && queue->room)
 		resume(fs, number, turn);
 	/* Those that wait come first. */
 	while (!queue->room && turn->left > 0 && has_chain(queue) && take_next(fs, number, turn))
 		turn->left--;
-	if (queue->room || (turn->left == 0 && has_chain(queue)))
+	if ((queue->room && takes_chains(queue)) || (turn->left == 0 && has_chain(queue)))
 		queue->again = true;
 	if (queue->again)
 		fs_kick(fs);
