@@ -86,7 +86,7 @@ static int find_disk(uint32_t number, char path[32])
 	return ret;
 }
 
-/* Moves the mount at `from` to `to`, with its ids 0 to 65535 shifted to the sandbox's. */
+/* Moves the mount at `from` to `to`, with all ids of the sandbox shifted to the guest's. */
 static int shift_ids(const char *from, const char *to)
 {
 	struct mount_attributes attributes = {.set = MOUNT_IDMAP};

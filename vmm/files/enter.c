@@ -48,12 +48,12 @@ static int enter_again(struct tree *tree, struct node *node)
 	struct stat stat;
 	int fd, ret;
 
-	/* What can't be opened the caller will see. */
+	/* What can't be opened because of what it is, the caller will see. */
 	if (place_of_any(tree, node, &place) < 0)
 		return 0;
 	fd = place_open(tree, &place, O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
 	if (fd < 0)
-		return 0;
+		return fd == -ENOENT || fd == -ENOTDIR || fd == -EACCES || fd == -ELOOP ? 0 : fd;
 	ret = fstat(fd, &stat) < 0 ? -errno : may_enter(tree, fd, &stat);
 	fd_close(&fd);
 	node_entered(node, ret == 0);
