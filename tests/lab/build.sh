@@ -15,7 +15,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/cordon/lab
 
 # What L1 itself needs, and what tests use, mount or open in it.
 modules="virtio_pci virtio_console 9pnet_virtio 9p overlay kvm-amd
-	tun loop ext4 squashfs fuse vhost_vsock vsock_loopback veth"
+	tun loop ext4 crc32c_generic vfat nls_cp437 nls_ascii squashfs fuse vhost_vsock vsock_loopback veth"
 
 say() {
 	echo "lab: $*" >&2
