@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which shares reach audit logs, records and running sandboxes. */
+/* Which shares reach audit logs, records, running sandboxes and the cache. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -137,5 +137,39 @@ START_TEST(shares_and_logs)
 }
 END_TEST
 
+/* A guest that wrote a template or an image would run in the sandboxes that start from it. */
+START_TEST(shares_and_the_cache)
+{
+	static const char *const directories[] = {"home", "home/.cache", "home/.cache/cordon",
+						  "home/.cache/cordon/images", "home/.cache/pip"};
+	char path[PATH_MAX];
+	struct err err;
+	size_t i;
+
+	begin();
+	for (i = 0; i < ARRAY_SIZE(directories); i++)
+		make(directories[i]);
+	snprintf(path, sizeof(path), "%s/home", base);
+	setenv("HOME", path, 1);
+	unsetenv("XDG_CACHE_HOME");
+	for (i = 0; i < 4; i++) {
+		ck_assert_int_eq(check(directories[i], false, NULL, &err), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(err.text, "cache of templates"));
+		ck_assert_int_eq(check(directories[i], true, NULL, &err), 0);
+	}
+	ck_assert_int_eq(check("home/.cache/pip", false, NULL, &err), 0);
+	snprintf(path, sizeof(path), "%s/work/cache", base);
+	setenv("XDG_CACHE_HOME", path, 1);
+	ck_assert_int_eq(check("home/.cache", false, NULL, &err), 0);
+	/* It is yet to be made. */
+	ck_assert_int_eq(check("work", false, NULL, &err), -EINVAL);
+	/* Without any cache */
+	unsetenv("XDG_CACHE_HOME");
+	unsetenv("HOME");
+	ck_assert_int_eq(check("home", false, NULL, &err), 0);
+	end();
+}
+END_TEST
+
 UNIT_MAIN("places", shares_and_records, a_path_through_a_share, missing_directories,
-	  shares_and_logs)
+	  shares_and_logs, shares_and_the_cache)

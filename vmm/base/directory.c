@@ -38,21 +38,41 @@ static int check_owner(const char *path, struct err *err)
 	return 0;
 }
 
-int directory_in_cache(const char *name, char path[PATH_MAX], struct err *err)
+/* Writes the path of the user's cache. Returns its length or -errno with a message. */
+static int find_cache(char path[PATH_MAX], struct err *err)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	const char *const below[] = {"cordon", name};
-	size_t i, used;
-	int ret;
+	int used;
 
 	if (cache && cache[0] == '/')
-		used = (size_t)snprintf(path, PATH_MAX, "%s", cache);
+		used = snprintf(path, PATH_MAX, "%s", cache);
 	else if (home && home[0] == '/')
-		used = (size_t)snprintf(path, PATH_MAX, "%s/.cache", home);
+		used = snprintf(path, PATH_MAX, "%s/.cache", home);
 	else
 		return err_set(err, ENOENT, "no cache directory: set HOME or XDG_CACHE_HOME");
 	if (used > PATH_MAX - 256)
 		return err_set(err, ENAMETOOLONG, "the path of the cache directory is too long");
+	return used;
+}
+
+int directory_cache_path(char path[PATH_MAX], struct err *err)
+{
+	int used = find_cache(path, err);
+
+	if (used < 0)
+		return used;
+	strcpy(path + used, "/cordon");
+	return 0;
+}
+
+int directory_in_cache(const char *name, char path[PATH_MAX], struct err *err)
+{
+	const char *const below[] = {"cordon", name};
+	size_t i;
+	int ret = find_cache(path, err);
+
+	if (ret < 0)
+		return ret;
 	ret = make_directory(path, err);
 	for (i = 0; ret == 0 && i < ARRAY_SIZE(below); i++) {
 		strcat(strcat(path, "/"), below[i]);

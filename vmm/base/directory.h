@@ -15,10 +15,14 @@
  */
 int directory_in_cache(const char *name, char path[PATH_MAX], struct err *err);
 
+/* The path $XDG_CACHE_HOME/cordon or ~/.cache/cordon alone, without creating or checking a
+ * directory. 0 or -errno with a message: there is none, or it is too long. */
+int directory_cache_path(char path[PATH_MAX], struct err *err);
+
 /*
- * The same for what must survive a reboot: $XDG_STATE_HOME/cordon, or ~/.local/state/cordon.
- * Without HOME (a service) it is /var/lib/cordon for host root and /var/tmp/cordon-UID for other
- * users. A relative XDG_STATE_HOME or HOME counts as unset.
+ * As directory_in_cache(), for what must survive a reboot: $XDG_STATE_HOME/cordon, or
+ * ~/.local/state/cordon. Without HOME (a service) it is /var/lib/cordon for host root and
+ * /var/tmp/cordon-UID for other users. A relative XDG_STATE_HOME or HOME counts as unset.
  */
 int directory_in_state(char path[PATH_MAX], struct err *err);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places that no writable share may contain: audit logs, records, and directories of running
- * sandboxes.
+ * Places that no writable share may contain: audit logs, records, directories of running sandboxes,
+ * and the cache, whose templates and images other sandboxes start from.
  */
 #include <errno.h>
 #include <limits.h>
@@ -126,20 +126,22 @@ int policy_check_outside(const struct policy *policy, const char *path, const ch
 
 int policy_check_places(const struct policy *policy, const char *audit, struct err *err)
 {
-	char state[PATH_MAX], control[PATH_MAX];
+	char state[PATH_MAX], control[PATH_MAX], cache[PATH_MAX];
 	const struct place place[] = {
 		{"the directory of records", state,
 		 "set XDG_STATE_HOME to a directory outside of it", true},
 		{"the directory of running sandboxes", control,
 		 "set XDG_RUNTIME_DIR to a directory outside of it", true},
+		{"the cache of templates and images", cache,
+		 "set XDG_CACHE_HOME to a directory outside of it", true},
 	};
+	/* Without a cache, there are no templates and images. */
+	size_t count = directory_cache_path(cache, NULL) == 0 ? 3 : 2, i;
 	int ret = directory_state_path(state, err);
 
 	registry_root(control);
-	if (ret == 0)
-		ret = check_place(policy, &place[0], err);
-	if (ret == 0)
-		ret = check_place(policy, &place[1], err);
+	for (i = 0; i < count && ret == 0; i++)
+		ret = check_place(policy, &place[i], err);
 	if (ret < 0 || !audit)
 		return ret;
 	return policy_check_outside(policy, audit, "the audit log", err);
