@@ -349,6 +349,28 @@ START_TEST(races_have_one_winner)
 }
 END_TEST
 
+/* What `su` leaves in the environment names a directory of the user before. */
+START_TEST(another_users_directory_is_not_used)
+{
+	char path[PATH_MAX], wanted[128];
+
+	if (geteuid() != 0)
+		return;
+	begin();
+	snprintf(wanted, sizeof(wanted), "%s/cordon", base);
+	registry_root(path);
+	ck_assert_str_eq(path, wanted);
+	ck_assert_int_eq(chown(base, 1, 1), 0);
+	registry_root(path);
+	ck_assert_str_eq(path, "/run/cordon");
+	ck_assert_int_eq(rmdir(base), 0);
+	/* A missing one is named in the message about it. */
+	registry_root(path);
+	ck_assert_str_eq(path, wanted);
+}
+END_TEST
+
 UNIT_MAIN("registry", names_are_checked, a_name_is_taken_once, a_dead_monitors_directory_is_removed,
 	  another_sandboxs_directory_stays, lists_are_sorted, kill_ends_only_the_lock_holder,
-	  a_directory_that_others_can_write_is_refused, races_have_one_winner)
+	  a_directory_that_others_can_write_is_refused, another_users_directory_is_not_used,
+	  races_have_one_winner)

@@ -57,6 +57,19 @@ int registry_check_name(const char *name, struct err *err)
 /* --- the registry's directory ----------------------------------------------------------------- */
 
 /*
+ * Whether the directory can hold the registry. `su` leaves the variable as it is: the user that it
+ * then names could put another directory in the registry's place after each check of it. A missing
+ * one is reported by its first use.
+ */
+static bool is_usable(const char *runtime)
+{
+	struct stat status;
+
+	return runtime && runtime[0] == '/' && strlen(runtime) < PATH_MAX - 128 &&
+	       (stat(runtime, &status) < 0 || status.st_uid == geteuid() || status.st_uid == 0);
+}
+
+/*
  * Login shells have XDG_RUNTIME_DIR set to the directory of the user's session, which cron and
  * services do not know of: the same directory is taken for both.
  */
@@ -67,7 +80,7 @@ void registry_root(char path[PATH_MAX])
 	char session[32];
 
 	snprintf(session, sizeof(session), "/run/user/%u", user);
-	if (!runtime || runtime[0] != '/' || strlen(runtime) >= PATH_MAX - 128)
+	if (!is_usable(runtime))
 		runtime = user != 0 && access(session, W_OK | X_OK) == 0 ? session : NULL;
 	else if (user == 0 && strcmp(runtime, session) == 0)
 		runtime = NULL;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The running sandboxes of a user: a directory each in $XDG_RUNTIME_DIR/cordon, accessible only to
- * its owner. If the variable is unset or is /run/user/0: in /run/cordon for host root, else in
- * /run/user/UID/cordon, or in /tmp/cordon-UID where the user has no session. A sandbox's record
- * (vmm/control/record.h) outlives it; this directory does not. It has two files:
+ * its owner. If the variable is unset, is /run/user/0, or names a directory of another user but
+ * host root: in /run/cordon for host root, else in /run/user/UID/cordon, or in /tmp/cordon-UID
+ * where the user has no session. A sandbox's record (vmm/control/record.h) outlives it; this
+ * directory does not. It has two files:
  *
  *  - lock: locked (flock) by the monitor as long as it lives; contains its process id
  *  - control.sock: see vmm/control/server.c
