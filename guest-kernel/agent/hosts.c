@@ -107,18 +107,29 @@ static void complete_hosts(void)
 	write_text(hosts_fd, more, used, length, "hosts");
 }
 
-void hosts_prepare(void)
+/*
+ * A link leads to another directory of the root file system, but to no other one: guest root would
+ * make files in /run/cordon, or write to /proc/sys/kernel/hostname.
+ */
+static int open_etc(void)
 {
 	struct open_request how = {
 		.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-		.resolve = RESOLVE_NO_MAGIC,
+		.resolve = RESOLVE_NO_MAGIC | RESOLVE_NO_XDEV,
 	};
+	int etc = open("etc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return etc >= 0 ? etc : (int)syscall(SYS_openat2, AT_FDCWD, "etc", &how, sizeof(how));
+}
+
+void hosts_prepare(void)
+{
 	char line[sizeof(name) + 1];
 	int etc;
 
 	if (mkdir("etc", 0755) == 0 && chown("etc", SANDBOX_ID_BASE, SANDBOX_ID_BASE) < 0)
 		agent_log("etc: %s", strerror(errno));
-	etc = (int)syscall(SYS_openat2, AT_FDCWD, "etc", &how, sizeof(how));
+	etc = open_etc();
 	close_fd(&hosts_fd);
 	close_fd(&hostname_fd);
 	hosts_fd = etc < 0 ? -1 : open_file(etc, "hosts");

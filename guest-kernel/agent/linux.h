@@ -33,6 +33,7 @@ struct open_request {
 	uint64_t flags, mode, resolve;
 };
 
+#define RESOLVE_NO_XDEV	 0x01
 #define RESOLVE_NO_MAGIC 0x02
 #ifndef SYS_openat2
 #define SYS_openat2 437

@@ -144,6 +144,24 @@ START_TEST(links_lead_nowhere)
 }
 END_TEST
 
+/* As it would to /run/cordon, which is guest root's. */
+START_TEST(a_link_leads_to_no_other_file_system)
+{
+	char other[] = "/dev/shm/cordon-hosts.XXXXXX";
+	struct stat here, there;
+
+	set_up();
+	ck_assert_ptr_nonnull(mkdtemp(other));
+	ck_assert_int_eq(symlink(other, "etc"), 0);
+	ck_assert_int_eq(stat(".", &here), 0);
+	ck_assert_int_eq(stat("etc", &there), 0);
+	hosts_prepare();
+	/* Nothing was made in it, if it is another one. */
+	ck_assert(rmdir(other) == 0 || here.st_dev == there.st_dev);
+	tear_down();
+}
+END_TEST
+
 /* What a workload has made of the files stays, but for the line that is as it was written. */
 START_TEST(a_new_name_replaces_only_its_own_line)
 {
@@ -198,4 +216,5 @@ START_TEST(a_file_that_is_too_long_stays)
 END_TEST
 
 UNIT_MAIN("agent_hosts", the_files_are_made, what_an_image_has_is_completed, links_lead_nowhere,
-	  a_new_name_replaces_only_its_own_line, a_file_that_is_too_long_stays)
+	  a_link_leads_to_no_other_file_system, a_new_name_replaces_only_its_own_line,
+	  a_file_that_is_too_long_stays)
