@@ -92,7 +92,9 @@ static const struct option_entry entries[] = {
 	 "set a variable for the command; NAME alone passes on the caller's value",
 	 "May be given up to 256 times.", .set = set_env},
 	{"env-file", 0, OPTION_CALL, "FILE", "set the variables of FILE: NAME=VALUE or NAME a line",
-	 "Empty lines and lines that begin with # are left out.", .set = set_env_file},
+	 "Empty lines and lines that begin with # are left out. A line NAME passes on the caller's "
+	 "value: a sandbox that can write FILE chooses what a later one is given.",
+	 .set = set_env_file},
 	{"workdir", 'w', OPTION_CALL, "DIR",
 	 "working directory of the command, an absolute path in the sandbox", .set = set_workdir},
 	{"user", 'u', OPTION_STRING, "USER[:GROUP]", "run the command as this user of the sandbox",
