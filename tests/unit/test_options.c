@@ -101,6 +101,9 @@ START_TEST(options_stand_before_and_after_a_name)
 	ck_assert_uint_eq(values.times, 0);
 	ck_assert_int_eq(NAME("box", "ls", "-t"), 2);
 	ck_assert(!values.tty);
+	ck_assert_int_eq(NAME("--", "box", "--", "ls"), 4);
+	ck_assert_int_eq(NAME("--", "box", "-t"), 3); /* the command's word */
+	ck_assert(!values.tty);
 	ck_assert_int_eq(NAME("-t"), 2);
 	ck_assert_ptr_null(name);
 }

@@ -176,6 +176,22 @@ static int show_record(const char *id, uint64_t job, const struct logs_options *
 	return ret;
 }
 
+/* The reply has a copy of the console as it is now; the record's file grows with it. */
+static void follow_console(const char *name, struct message *reply)
+{
+	char path[PATH_MAX];
+	struct err err;
+	int fd;
+
+	if (record_file(name, "log", path, &err) < 0 || reply->fds == 0)
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	fd_close(&reply->fd[0]);
+	reply->fd[0] = fd;
+}
+
 /* The console, or what a detached command has written to stdout and stderr. */
 static int run(int argc, char **argv, struct err *err)
 {
@@ -205,6 +221,8 @@ static int run(int argc, char **argv, struct err *err)
 		return show_record(argv[1], job, &options, err);
 	if (ret < 0)
 		return ret;
+	if (options.follow && !job)
+		follow_console(argv[1], &reply);
 	if (options.follow && reply.fds > 0)
 		follow(argv[1], job, &reply, &options);
 	else if (reply.fds > 0)

@@ -59,7 +59,7 @@ static void op_stop(struct client *client, struct message *message)
 	uint64_t grace_ms = number_of(message->body, "grace_ms");
 	char by[64], text[96];
 
-	if (json_object_get(message->body, "grace_ms"))
+	if (json_is_integer(json_object_get(message->body, "grace_ms")))
 		client->monitor->grace_ns =
 			min_u64(grace_ms, MONITOR_GRACE_MAX_NS / 1000000) * 1000000;
 	client->waits = true;

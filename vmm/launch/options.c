@@ -261,6 +261,8 @@ int options_parse_name(const struct option_set *sets, size_t count, int argc, ch
 	*name = argv[args.at++];
 	if (!ended)
 		ret = parse_options(&args, &ended, err);
+	else if (args.at < argc && strcmp(argv[args.at], "--") == 0)
+		args.at++;
 	return ret < 0 ? ret : args.at;
 }
 
