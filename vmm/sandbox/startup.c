@@ -171,7 +171,8 @@ static void save_template(void *arg)
 	struct err err = {.text = ""};
 
 	sandbox->template_saved = (struct agent_reply){.done = NULL};
-	if (template_save(&sandbox->template, &sandbox->machine, &sandbox->shares, &err) < 0)
+	if (template_check(&sandbox->template, &sandbox->config.machine, &err) < 0 ||
+	    template_save(&sandbox->template, &sandbox->machine, &sandbox->shares, &err) < 0)
 		log_warning("no template was made: %s", err.text);
 	timeline_mark(&sandbox->machine.timeline, TIMELINE_TEMPLATE);
 	machine_resume(&sandbox->machine);

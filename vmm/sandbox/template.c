@@ -121,6 +121,19 @@ int template_find(struct template *template, const struct machine_config *config
 	return 0;
 }
 
+int template_check(const struct template *template, const struct machine_config *config,
+		   struct err *err)
+{
+	static struct template now;
+	int ret;
+
+	now = (struct template){.key = ""};
+	ret = template_find(&now, config, err);
+	if (ret < 0 || strcmp(now.key, template->key) == 0)
+		return ret;
+	return err_set(err, ESTALE, "the guest's kernel or initramfs was replaced meanwhile");
+}
+
 /* --- use -------------------------------------------------------------------------------------- */
 
 int template_open(const struct template *template, struct snapshot *snapshot, struct err *err)

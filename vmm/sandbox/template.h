@@ -49,6 +49,13 @@ int template_resume_agent(const struct snapshot *snapshot, struct machine *machi
 			  struct err *err);
 
 /*
+ * Whether kernel and initramfs still are what the template was found by: they are opened by their
+ * paths a second time to boot them. 0, or -ESTALE or another -errno with a message.
+ */
+int template_check(const struct template *template, const struct machine_config *config,
+		   struct err *err);
+
+/*
  * Writes the paused machine, and removes the least recently used templates if the cache exceeds its
  * size. Two processes may do this at once: one of the two files stays.
  */
