@@ -60,7 +60,7 @@ def test_pause_and_resume():
         assert cpu_ticks(pid) - ticks <= 3, "a paused sandbox computes"
         resumed = time.time()
         call("resume", "box").expect(0, b"", b"")
-        call("resume", "box").expect_error("not paused")
+        call("resume", "box").expect(0, b"", b"")         # as a second pause
         seen, _before, after = real_time("box")         # in whole seconds
         assert resumed - 1 <= seen <= after + 1, (resumed, seen, after)
         process.signal(signal.SIGKILL)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/text.h"
 #include "vmm/cli/audit_log.h"
 #include "vmm/cli/verb.h"
@@ -53,20 +54,53 @@ static void print_text(const struct policy *policy)
 		text_line(stdout, "# --allow-net %s", source->allow_net[i]);
 }
 
+struct last_options {
+	bool last;
+};
+
+static const struct option_entry last_entries[] = {
+	{"last", 0, OPTION_FLAG, NULL, "of the last `cordon run`",
+	 .offset = offsetof(struct last_options, last)},
+};
+
+static const struct option_table last_table = {"Options", last_entries, ARRAY_SIZE(last_entries)};
+
+int policy_log_words(const struct verb_words *words, int argc, char **argv, const char **log,
+		     struct err *err)
+{
+	struct last_options options = {.last = false};
+	const struct option_set set = {&last_table, &options};
+	struct verb_words others = *words;
+	int count, log_words;
+
+	others.least--; /* the log may be --last */
+	count = verb_words(&others, &set, 1, argc, argv, err);
+	if (count < 0)
+		return count;
+	log_words = options.last ? 0 : 1;
+	if (count < others.least + log_words)
+		return verb_usage_error(words->verb, words->subverb, words->missing, err);
+	if (count > words->most - 1 + log_words)
+		return verb_usage_error(words->verb, words->subverb, "too many arguments", err);
+	*log = options.last ? "--last" : argv[1];
+	return options.last ? 1 : 2;
+}
+
 static int show(int argc, char **argv, struct err *err)
 {
 	struct policy *policy;
 	char path[PATH_MAX];
 	static const struct verb_words words = {&verb_policy, "show", 1, 1, "of which sandbox?"};
-	int ret = verb_words(&words, NULL, 0, argc, argv, err);
+	const char *name;
+	int ret = policy_log_words(&words, argc, argv, &name, err);
 
 	if (ret < 0)
 		return ret;
-	ret = policy_fetch(argv[1], &policy, NULL, err);
+	ret = policy_fetch(name, &policy, NULL, err);
 	if (ret == -ESRCH || ret == -EINVAL) /* it has ended */
-		ret = audit_log_find_both(argv[1], path, &policy, err);
+		ret = audit_log_find_both(name, path, &policy, err);
 	if (ret == 0 && !policy)
-		ret = err_set(err, ENOENT, "%s: its policy is not kept", argv[1]);
+		ret = err_set(err, ENOENT, "%s: its policy is not kept", name);
 	if (ret == 0)
 		print_text(policy);
 	policy_free(policy);
@@ -111,6 +145,8 @@ static const struct option_table *const check_tables[] = {
 static const struct option_table *const add_tables[] = {&policy_add_option_table, NULL};
 static const struct option_table *const set_tables[] = {&policy_option_table, NULL};
 
+static const struct option_table *const last_tables[] = {&last_table, NULL};
+
 static const struct subverb subverbs[] = {
 	{"check", "[options] FILE ...",
 	 "Report an error in a policy, or print its rules and where each is enforced, and warn "
@@ -123,7 +159,8 @@ static const struct subverb subverbs[] = {
 	 "ADDRESS:PORT, of icmp and dns without a port; HOST may have a port, too.",
 	 NULL, policy_explain_verb},
 	{"presets", "[NAME]", "List the presets, or print one.", NULL, presets},
-	{"show", "NAME", "Print the policy of a sandbox, also of one that has ended.", NULL, show},
+	{"show", "NAME|--last", "Print the policy of a sandbox, also of one that has ended.",
+	 last_tables, show},
 	{"set", "[options] NAME FILE ...",
 	 "Replace the policy of a sandbox, from the next operation on.", set_tables, set},
 	{"add", "[--dry-run] [--json] NAME RULE",
@@ -132,11 +169,12 @@ static const struct subverb subverbs[] = {
 	 "rule denies it.",
 	 add_tables, policy_add},
 	{"undo", "NAME", "Take back the rule that was added last.", NULL, policy_undo},
-	{"learn", "LOG",
-	 "Print a policy that would have allowed what a log shows, except protected places.", NULL,
-	 policy_learn},
-	{"replay", "LOG FILE", "Print the decisions of a log that FILE would make differently.",
-	 NULL, policy_replay},
+	{"learn", "LOG|--last",
+	 "Print a policy that would have allowed what a log shows, except protected places.",
+	 last_tables, policy_learn},
+	{"replay", "LOG|--last FILE",
+	 "Print the decisions of a log that FILE would make differently.", last_tables,
+	 policy_replay},
 	{NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -236,11 +236,12 @@ int policy_learn(int argc, char **argv, struct err *err)
 	unsigned class;
 	size_t i;
 	static const struct verb_words words = {&verb_policy, "learn", 1, 1, "from which log?"};
-	int ret = verb_words(&words, NULL, 0, argc, argv, err);
+	const char *log;
+	int ret = policy_log_words(&words, argc, argv, &log, err);
 
 	if (ret < 0)
 		return ret;
-	ret = audit_log_find(argv[1], path, err);
+	ret = audit_log_find(log, path, err);
 	if (ret == 0)
 		ret = audit_log_read(path, NULL, learn_entry, &lesson, err);
 	for (class = 0; ret == 0 && class < POLICY_CLASSES; class ++)

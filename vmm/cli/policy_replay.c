@@ -18,15 +18,16 @@ int policy_replay(int argc, char **argv, struct err *err)
 	char path[PATH_MAX];
 	static const struct verb_words words = {&verb_policy, "replay", 2, 2,
 						"which log, by which policy?"};
-	int ret = verb_words(&words, NULL, 0, argc, argv, err);
+	const char *log;
+	int ret = policy_log_words(&words, argc, argv, &log, err);
 
 	if (ret < 0)
 		return ret;
-	ret = policy_add_file(&options, argv[2], err);
+	ret = policy_add_file(&options, argv[ret], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options, err);
 	if (ret == 0)
-		ret = audit_log_find(argv[1], path, err);
+		ret = audit_log_find(log, path, err);
 	replay.policy = policy;
 	if (ret == 0)
 		ret = replay_log(&replay, path, err);
