@@ -48,7 +48,7 @@ def test_rules_are_added_and_taken_back():
                              ("file read /w/b", "never decides", "added:3"), ("file read /w/\x1b[1m", "0x1b"),
                              ("file read /w/b\nshare /tmp /x", "one line"), ("file read /x/**", "covers no share")):
             call("policy", "add", "box", line).expect_error(*words)
-        call("policy", "add", "box").expect_error("a name and a rule")
+        call("policy", "add", "box").expect_error("which rule?")
         assert show() == before
         # What a rule would have changed: only what it decides, and not differently from now.
         dry = call("policy", "add", "--dry-run", "box", "file hide /w/a").expect(0, stderr=b"").stdout.decode()

@@ -23,10 +23,11 @@ static int check_guest_path(struct parser *parser, const struct word *word, cons
 				  "and redundant '/'",
 				  word->text);
 	if (path[1] == '\0')
-		return parse_fail(
-			parser, EINVAL, word->column,
-			"%.80s cannot be the mount point of a share: choose another, such as /work",
-			word->text);
+		return parse_fail(parser, EINVAL, word->column,
+				  "%.80s cannot be the mount point of a share, --allow-home or "
+				  "not: choose another, "
+				  "such as /work, or share a project's directory",
+				  word->text);
 	for (i = 0; i < ARRAY_SIZE(taken); i++)
 		if (strcmp(path, taken[i]) == 0 ||
 		    (i > 0 && strncmp(path, taken[i], strlen(taken[i])) == 0 &&
