@@ -70,7 +70,7 @@ def test_commands_of_a_script():
 def test_bad_lines_and_names():
     call("attach").expect_error("no sandbox runs")
     call("attach", "none").expect_error("no sandbox is called none")
-    call("attach", "a", "b").expect_error("one name")
+    call("attach", "a", "b").expect_error("unexpected argument 'b'")
     call("attach", "--session", "0", "box").expect_error("--session")
     with sandbox():
         attach("echo a\0b\n").expect_error("line 1", "NUL")

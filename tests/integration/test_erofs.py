@@ -233,8 +233,8 @@ def test_the_command():
     digest = docker_archive(work("box.tar"), busybox_layers())
     out = scratch("out", b"as it was")
     usage = "cordon help image"
-    call("image", "convert", work("box.tar")).expect_error("two paths are needed", "PATH FILE")
-    call("image", "convert", work("box.tar"), out, "more").expect_error("two paths are needed", "PATH FILE")
+    call("image", "convert", work("box.tar")).expect_error("into which file?", "PATH FILE")
+    call("image", "convert", work("box.tar"), out, "more").expect_error("unexpected argument", "PATH FILE")
     call("image", "convert", "--tag", "x", work("box.tar"), out).expect_error("--tag", usage)
     call("image", "convert", work("none.tar"), out).expect_error("none.tar")
     call("image", "convert", "--ref", "other", work("box.tar"), out).expect_error("other")

@@ -220,7 +220,7 @@ def test_a_start_that_is_given_up():
 def test_start_reports_failures():
     call("start", "--kernel", "/nonexistent", "box").expect_error("/nonexistent")
     call("start", "--kernel", "/dev/null", "box").expect_error("box")
-    call("start", "box", "more").expect_error("one name")
+    call("start", "box", "more").expect_error("unexpected argument")
     call("start").expect_error("name")
     call("start", "--console", "box").expect_error("console")
     assert ps() == {} and os.listdir(registry()) == []

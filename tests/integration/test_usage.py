@@ -32,7 +32,7 @@ def test_help_stands_anywhere():
 def test_what_is_missing_is_named():
     for arguments, *words in ((("stop",), "which sandbox?", "cordon stop"), (("rm",), "which sandbox?"),
                               (("fork", "box"), "how many copies"), (("cp", "box:/x"), "to where?"),
-                              (("snapshot", "box"), "into which file?"), (("start", "a", "b"), "too many"),
+                              (("snapshot", "box"), "into which file?"), (("start", "a", "b"), "unexpected argument 'b'"),
                               (("stop", "--all", "a"), "either names or --all"), (("policy", "set", "a"), "which policy?")):
         call(*arguments).expect_error(*words)
     for verb in ("stop", "kill", "rm", "wait", "pause"):

@@ -5,7 +5,6 @@
  * after a reset.
  */
 #include <errno.h>
-#include <poll.h>
 
 #include "devices/fs/internal.h"
 #include "tests/unit/fs_common.h"
@@ -114,77 +113,6 @@ START_TEST(doorbells_of_a_device_that_is_not_live)
 	fake_fs_ring(fake, 0);
 	fake_fs_ring(fake, 2);
 	ck_assert_uint_eq(fake->sent, 1);
-	end();
-}
-END_TEST
-
-/* --- queues that take nothing ----------------------------------------------------------------- */
-
-/* Whether the loop has nothing to do for the device, and so sleeps. */
-static bool loop_sleeps(void)
-{
-	struct pollfd kick = {.fd = fake->fs->kick.fd, .events = POLLIN};
-
-	fake_fs_turn(fake);
-	return poll(&kick, 1, 0) == 0;
-}
-
-START_TEST(the_loop_sleeps_while_a_queue_is_not_live)
-{
-	begin_with(2, 0);
-	/* Twin: with queues that are live. */
-	fs_set_server(fake->fs, &fake_fs_ops, fake);
-	ck_assert(loop_sleeps());
-	fake_write(&fake->guest, FAKE_REG_STATUS, 0);
-	fs_set_server(fake->fs, &fake_fs_ops, fake);
-	ck_assert(loop_sleeps());
-	ck_assert(fake_guest_bring_up(&fake->guest, 0));
-	expect_works(1);
-	end();
-}
-END_TEST
-
-START_TEST(the_loop_sleeps_while_a_queue_with_a_pending_request_is_broken)
-{
-	begin_with(1, 0);
-	fake->stall = true;
-	fake->lane_slots = 1;
-	fake_fs_request(fake, 1, 100, 200);
-	fake_fs_request(fake, 1, 100, 200);
-	fake_fs_ring(fake, 1);
-	ck_assert_uint_eq(fake->sent, 1);
-	fake_queue_set_avail_index(&fake->guest.queue[1], 0x4000);
-	fake_fs_ring(fake, 1);
-	fs_room(fake->fs);
-	ck_assert(loop_sleeps());
-	ck_assert(fake_guest_bring_up(&fake->guest, 0));
-	fake_fs_finish_all(fake);
-	fake->stall = false;
-	expect_works(1);
-	end();
-}
-END_TEST
-
-START_TEST(the_loop_sleeps_while_a_pending_request_is_held)
-{
-	struct fake_request *request[2];
-	unsigned i;
-
-	begin_with(1, 0);
-	fake->stall = true;
-	fake->lane_slots = 1;
-	for (i = 0; i < 2; i++)
-		request[i] = fake_fs_request(fake, 1, 100, 200);
-	fake_fs_ring(fake, 1);
-	fs_hold(fake->fs, true);
-	fake_fs_finish_all(fake);
-	fs_room(fake->fs);
-	ck_assert(loop_sleeps());
-	ck_assert_uint_eq(fake->sent, 1);
-	fake->stall = false;
-	fs_hold(fake->fs, false);
-	for (i = 0; i < 2; i++)
-		ck_assert(fake_fs_used(fake, 1, request[i], 76));
 	end();
 }
 END_TEST
@@ -469,9 +397,7 @@ END_TEST
 
 UNIT_MAIN("fs_life", a_reset_forgets_requests, a_reset_while_a_doorbell_waits,
 	  a_reset_clears_a_broken_queue_before_the_loop_has_seen_it,
-	  doorbells_of_a_device_that_is_not_live, the_loop_sleeps_while_a_queue_is_not_live,
-	  the_loop_sleeps_while_a_queue_with_a_pending_request_is_broken,
-	  the_loop_sleeps_while_a_pending_request_is_held, without_a_server_requests_fail,
+	  doorbells_of_a_device_that_is_not_live, without_a_server_requests_fail,
 	  a_full_queue_without_a_server_is_emptied_in_turns, requests_at_a_server_that_goes_fail,
 	  held_it_takes_nothing, requests_that_wait_are_sent_again,
 	  a_restored_chain_is_checked_again, a_saved_list_is_checked,

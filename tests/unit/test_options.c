@@ -131,8 +131,9 @@ START_TEST(a_suggestion_is_a_slip_away)
 	} cases[] = {
 		{"klil", "kill"},   {"kil", "kill"},	{"killl", "kill"},    {"STOP", "stop"},
 		{"stast", "stats"}, {"plcy", "policy"}, {"polciy", "policy"}, {"pulicie", NULL},
-		{"pull", NULL},	    {"top", "stop"},	{"shell", NULL},      {"foo", NULL},
-		{"x", NULL},	    {"", NULL},
+		{"pull", NULL},	    {"sta", "stats"},	{"st", NULL},	      {"pol", "policy"},
+		{"top", "stop"},    {"shell", NULL},	{"foo", NULL},	      {"x", NULL},
+		{"", NULL},
 	};
 	size_t i;
 	const char *near;

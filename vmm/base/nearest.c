@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include "vmm/base/bytes.h"
 
@@ -49,6 +50,22 @@ static unsigned slips_of(size_t length)
 	return length < 6 ? 1 : 2;
 }
 
+/* The one word that begins with these characters, if they are three or more. */
+static const char *only_beginning(const char *word, const char *const *words, size_t count)
+{
+	size_t length = strlen(word), i;
+	const char *found = NULL;
+
+	for (i = 0; length > 2 && i < count; i++) {
+		if (strncasecmp(word, words[i], length) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = words[i];
+	}
+	return found;
+}
+
 const char *nearest_word(const char *word, const char *const *words, size_t count)
 {
 	unsigned best = UINT_MAX, distance;
@@ -63,5 +80,5 @@ const char *nearest_word(const char *word, const char *const *words, size_t coun
 			nearest = words[i];
 		}
 	}
-	return nearest;
+	return nearest ? nearest : only_beginning(word, words, count);
 }

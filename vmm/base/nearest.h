@@ -8,7 +8,7 @@
 /*
  * The one of count words that differs least from word, whatever their case: by one slip (a
  * character left out, added, changed or swapped with the next one), or by two if it has six
- * characters or more. NULL: none is that near.
+ * characters or more; else the only one that begins with word. NULL: there is none.
  */
 const char *nearest_word(const char *word, const char *const *words, size_t count);
 

@@ -80,14 +80,16 @@ int verb_words(const struct verb_words *words, const struct option_set *sets, si
 	       int argc, char **argv, struct err *err)
 {
 	int count = options_parse_words(sets, sets_count, argc, argv, err);
+	char surplus[96];
 
 	if (count < 0)
 		return count;
 	if (count < words->least)
 		return verb_usage_error(words->verb, words->subverb, words->missing, err);
-	if (count > words->most)
-		return verb_usage_error(words->verb, words->subverb, "too many arguments", err);
-	return count;
+	if (count <= words->most)
+		return count;
+	snprintf(surplus, sizeof(surplus), "unexpected argument '%.60s'", argv[words->most + 1]);
+	return verb_usage_error(words->verb, words->subverb, surplus, err);
 }
 
 static bool asks_help(const char *argument)

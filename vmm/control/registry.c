@@ -57,9 +57,8 @@ int registry_check_name(const char *name, struct err *err)
 /* --- the registry's directory ----------------------------------------------------------------- */
 
 /*
- * Whether the directory can hold the registry. `su` leaves the variable as it is: the user that it
- * then names could put another directory in the registry's place after each check of it. A missing
- * one is reported by its first use.
+ * `su` leaves the variable as it is: that user could put another directory in the registry's place
+ * after each check of it. A missing one is reported by its first use.
  */
 static bool is_usable(const char *runtime)
 {
@@ -69,10 +68,7 @@ static bool is_usable(const char *runtime)
 	       (stat(runtime, &status) < 0 || status.st_uid == geteuid() || status.st_uid == 0);
 }
 
-/*
- * Login shells have XDG_RUNTIME_DIR set to the directory of the user's session, which cron and
- * services do not know of: the same directory is taken for both.
- */
+/* Login shells have the variable set, cron and services do not: both take the same directory. */
 void registry_root(char path[PATH_MAX])
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
