@@ -167,6 +167,6 @@ def test_top_without_a_sandbox():
     assert json.loads(call("top", "--json", "--once").expect(0).stdout) == {"sandboxes": []}
     call("top", "box").expect_error("box", "cordon ps")
     call("top", "--json", "box").expect_error("box")
-    call("top", "one", "two").expect_error("at most one name")
+    call("top", "one", "two").expect_error("unexpected argument")
     call("top", "--interval", "1ms").expect_error("100ms")
     call("top", "../box").expect_error("../box")
