@@ -12,7 +12,7 @@
 #include "vmm/base/err.h"
 #include "vmm/image/digest.h"
 
-#define FILE_DIGESTS_MAX 64
+#define FILE_DIGESTS_MAX 16
 
 /*
  * directory: an absolute path; its contents are trusted (vmm/base/directory.h). A digest that can't
