@@ -7,19 +7,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <time.h>
 
+#include "vmm/base/clock.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/files/internal.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 int may_enter(struct tree *tree, int fd, const struct stat *stat)
 {
@@ -39,7 +31,7 @@ int may_enter(struct tree *tree, int fd, const struct stat *stat)
 
 void node_entered(struct node *node, bool may)
 {
-	node->entered = may ? now_ns() : 0;
+	node->entered = may ? clock_now_ns(CLOCK_MONOTONIC_COARSE) : 0;
 }
 
 static int enter_again(struct tree *tree, struct node *node)
@@ -73,7 +65,7 @@ static int enter_root(struct tree *tree)
 
 int may_be_in(struct tree *tree, struct node *node)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_now_ns(CLOCK_MONOTONIC_COARSE);
 	int ret = 0;
 
 	for (; node && ret == 0; node = node->parent)
