@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/fake_guest.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,16 @@ uint32_t fake_read(struct fake_guest *guest, uint64_t offset)
 void fake_write(struct fake_guest *guest, uint64_t offset, uint32_t value)
 {
 	fake_write_size(guest, offset, 4, value);
+}
+
+void fake_write_as_vcpu(struct fake_guest *guest, struct loop *loop, uint64_t offset,
+			uint32_t value)
+{
+	if (virtio_mmio_bus_ops.write_unlocked(&guest->mmio, offset, 4, value))
+		return;
+	loop_lock(loop);
+	virtio_mmio_bus_ops.write(&guest->mmio, offset, 4, value);
+	loop_unlock(loop);
 }
 
 void fake_write_address(struct fake_guest *guest, uint64_t offset, uint64_t value)
@@ -295,7 +306,9 @@ uint16_t fake_queue_used_flags(const struct fake_queue *queue)
 
 uint16_t fake_queue_used_index(const struct fake_queue *queue)
 {
-	return load_le16(queue->used + 2);
+	/* Another thread may be the device. */
+	return le16toh(__atomic_load_n((const uint16_t *)(const void *)(queue->used + 2),
+				       __ATOMIC_ACQUIRE));
 }
 
 uint16_t fake_queue_avail_event(const struct fake_queue *queue)

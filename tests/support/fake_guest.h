@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "devices/virtio/mmio.h"
+#include "vmm/base/loop.h"
 
 /* RAM does not start at 0, so that an address of 0 is outside. */
 #define FAKE_RAM_BASE 0x100000u
@@ -118,6 +119,11 @@ void fake_write(struct fake_guest *guest, uint64_t offset, uint32_t value);
 uint64_t fake_read_size(struct fake_guest *guest, uint64_t offset, unsigned size);
 void fake_write_size(struct fake_guest *guest, uint64_t offset, unsigned size, uint64_t value);
 void fake_write_address(struct fake_guest *guest, uint64_t offset, uint64_t value);
+
+/* A register write as vmm/kvm/vcpu.c does it: with the device lock only where it is needed. */
+void fake_write_as_vcpu(struct fake_guest *guest, struct loop *loop, uint64_t offset,
+			uint32_t value);
+
 uint32_t fake_status(struct fake_guest *guest);
 void fake_add_status(struct fake_guest *guest, uint32_t bits);
 

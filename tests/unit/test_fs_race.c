@@ -91,21 +91,6 @@ static void *run_loop(void *arg)
 
 /* --- a vCPU ----------------------------------------------------------------------------------- */
 
-static void write_register(uint64_t offset, uint32_t value)
-{
-	if (virtio_mmio_bus_ops.write_unlocked(&guest.mmio, offset, 4, value))
-		return;
-	loop_lock(loop);
-	virtio_mmio_bus_ops.write(&guest.mmio, offset, 4, value);
-	loop_unlock(loop);
-}
-
-static uint16_t used_index(const struct fake_queue *queue)
-{
-	return le16toh(__atomic_load_n((const uint16_t *)(const void *)(queue->used + 2),
-				       __ATOMIC_ACQUIRE));
-}
-
 /* A message of the FUSE client: one request in the vCPU's queue. */
 static ssize_t handle(void *arg, const void *in, size_t length, void *out, size_t room)
 {
@@ -122,8 +107,8 @@ static ssize_t handle(void *arg, const void *in, size_t length, void *out, size_
 	store_le16(queue->avail + 4 + 2 * (queue->avail_index % queue->size), 0);
 	queue->avail_index++;
 	__atomic_store_n(index, htole16(queue->avail_index), __ATOMIC_RELEASE);
-	write_register(FAKE_REG_QUEUE_NOTIFY, it->queue);
-	while (used_index(queue) == queue->used_index)
+	fake_write_as_vcpu(&guest, loop, FAKE_REG_QUEUE_NOTIFY, it->queue);
+	while (fake_queue_used_index(queue) == queue->used_index)
 		sched_yield();
 	queue->used_index++;
 	n = min_u64(load_le32(reply), min_u64(room, ROOM));

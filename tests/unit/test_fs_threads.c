@@ -27,22 +27,6 @@ static atomic_uint returned, failed, errors;
 
 /* --- vCPUs ------------------------------------------------------------------------------------ */
 
-/* Register writes as in vmm/kvm/vcpu.c. */
-static void write_register(uint64_t offset, uint32_t value)
-{
-	if (virtio_mmio_bus_ops.write_unlocked(&guest.mmio, offset, 4, value))
-		return;
-	loop_lock(loop);
-	virtio_mmio_bus_ops.write(&guest.mmio, offset, 4, value);
-	loop_unlock(loop);
-}
-
-static uint16_t used_index(const struct fake_queue *queue)
-{
-	return le16toh(__atomic_load_n((const uint16_t *)(const void *)(queue->used + 2),
-				       __ATOMIC_ACQUIRE));
-}
-
 struct vcpu_thread {
 	pthread_t thread;
 	unsigned queue;
@@ -76,8 +60,8 @@ static void *run_vcpu(void *arg)
 
 	for (i = 0; i < REQUESTS; i += error != -ENOTCONN) {
 		offer(vcpu, i);
-		write_register(FAKE_REG_QUEUE_NOTIFY, vcpu->queue);
-		while (used_index(queue) == queue->used_index)
+		fake_write_as_vcpu(&guest, loop, FAKE_REG_QUEUE_NOTIFY, vcpu->queue);
+		while (fake_queue_used_index(queue) == queue->used_index)
 			sched_yield();
 		queue->used_index++;
 		error = (int32_t)load_le32(out + 4);
@@ -102,7 +86,7 @@ static void *run_storm(void *arg)
 
 	(void)arg;
 	while (!atomic_load(&stop)) {
-		write_register(FAKE_REG_QUEUE_NOTIFY, queue++ % (VCPUS + 1));
+		fake_write_as_vcpu(&guest, loop, FAKE_REG_QUEUE_NOTIFY, queue++ % (VCPUS + 1));
 		sched_yield();
 	}
 	return NULL;
@@ -295,7 +279,7 @@ START_TEST(resets_while_doorbells_ring)
 	for (rounds = 0; rounds < 200; rounds++) {
 		for (i = 0; i < VCPUS; i++) {
 			offer(&vcpu[i], i);
-			write_register(FAKE_REG_QUEUE_NOTIFY, i + 1);
+			fake_write_as_vcpu(&guest, loop, FAKE_REG_QUEUE_NOTIFY, i + 1);
 		}
 		loop_lock(loop);
 		fake_write(&guest, FAKE_REG_STATUS, 0);
