@@ -119,10 +119,11 @@ static bool still_runs(const char *name, uint64_t job)
 	struct err err;
 	bool found = !job;
 	size_t i;
+	int ret = client_request_once(name, FOLLOW_PATIENCE_MS, json_pack("{s:s}", "op", "info"),
+				      &reply, &err);
 
-	if (client_request_once(name, FOLLOW_PATIENCE_MS, json_pack("{s:s}", "op", "info"), &reply,
-				&err) < 0)
-		return false;
+	if (ret < 0) /* one that is only slow has not ended */
+		return ret == -EAGAIN;
 	jobs = json_object_get(reply.body, "jobs");
 	json_array_foreach(jobs, i, item) if ((uint64_t)json_integer_value(json_object_get(
 						      item, "job")) == job) found = true;
