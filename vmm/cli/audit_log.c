@@ -9,6 +9,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/cli/audit_merge.h"
 #include "vmm/cli/policy_remote.h"
@@ -160,16 +161,9 @@ static int find_in_record(const char *id, char path[PATH_MAX], struct policy **p
 int audit_log_find_both(const char *name, char path[PATH_MAX], struct policy **policy,
 			struct err *err)
 {
-	static struct record_info last;
 	int ret;
 
 	*policy = NULL;
-	if (strcmp(name, "--last") == 0) {
-		ret = record_last_run(&last, err);
-		if (ret < 0)
-			return ret;
-		name = last.id;
-	}
 	if (strchr(name, '/')) {
 		snprintf(path, PATH_MAX, "%s", name);
 		policy_of_log(path, policy, NULL);
@@ -297,4 +291,43 @@ bool audit_entry_groups(const json_t *json, uint32_t *open)
 			*open |= 1u << group;
 	}
 	return true;
+}
+
+/* --- which log -------------------------------------------------------------------------------- */
+
+struct last_options {
+	bool last;
+};
+
+static const struct option_entry last_entries[] = {
+	{"last", 0, OPTION_FLAG, NULL, "of the last `cordon run`, in place of a name",
+	 .offset = offsetof(struct last_options, last)},
+};
+
+const struct option_table audit_log_last_table = {"Options", last_entries,
+						  ARRAY_SIZE(last_entries)};
+
+int audit_log_words(const struct verb_words *words, int argc, char **argv, const char **log,
+		    char ***rest, struct err *err)
+{
+	struct last_options options = {.last = false};
+	const struct option_set set = {&audit_log_last_table, &options};
+	struct verb_words others = *words;
+	static struct record_info last;
+	int count, named, ret;
+
+	others.least--; /* the log may be --last */
+	count = verb_words(&others, &set, 1, argc, argv, err);
+	if (count < 0)
+		return count;
+	named = options.last ? 0 : 1;
+	if (count < others.least + named)
+		return verb_usage_error(words->verb, words->subverb, words->missing, err);
+	if (count > words->most - 1 + named)
+		return verb_usage_error(words->verb, words->subverb, "either a name or --last",
+					err);
+	ret = options.last ? record_last_run(&last, err) : 0;
+	*log = options.last ? last.id : argv[1];
+	*rest = argv + 1 + named;
+	return ret < 0 ? ret : count - named;
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "vmm/base/err.h"
+#include "vmm/cli/verb.h"
 #include "vmm/policy/audit.h"
 
 /* Gets one line as text and parsed. A return value other than 0 ends the reading. */
@@ -30,9 +31,20 @@ int audit_log_read(const char *path, const char *follow, audit_each each, void *
 int audit_log_verify(const char *path, const uint8_t *public, struct audit_check *check,
 		     struct err *err);
 
+/* --last, for the verbs that audit_log_words() parses. */
+extern const struct option_table audit_log_last_table;
+
+/*
+ * Parses the arguments of a verb whose first word is a log, or which has --last in its place (words
+ * counts it among the words). *log: the name, with --last that of the last 'cordon run'. Returns
+ * how many words follow, which are *rest and up; OPTIONS_HELP; or -errno with a message.
+ */
+int audit_log_words(const struct verb_words *words, int argc, char **argv, const char **log,
+		    char ***rest, struct err *err);
+
 /*
  * Finds the log of a sandbox, running or ended (NAME or NAME~N). A name with a '/' is the path of a
- * log itself; "--last" is the last 'cordon run'.
+ * log itself.
  */
 int audit_log_find(const char *name, char path[PATH_MAX], struct err *err);
 

@@ -54,45 +54,14 @@ static void print_text(const struct policy *policy)
 		text_line(stdout, "# --allow-net %s", source->allow_net[i]);
 }
 
-struct last_options {
-	bool last;
-};
-
-static const struct option_entry last_entries[] = {
-	{"last", 0, OPTION_FLAG, NULL, "of the last `cordon run`",
-	 .offset = offsetof(struct last_options, last)},
-};
-
-static const struct option_table last_table = {"Options", last_entries, ARRAY_SIZE(last_entries)};
-
-int policy_log_words(const struct verb_words *words, int argc, char **argv, const char **log,
-		     struct err *err)
-{
-	struct last_options options = {.last = false};
-	const struct option_set set = {&last_table, &options};
-	struct verb_words others = *words;
-	int count, log_words;
-
-	others.least--; /* the log may be --last */
-	count = verb_words(&others, &set, 1, argc, argv, err);
-	if (count < 0)
-		return count;
-	log_words = options.last ? 0 : 1;
-	if (count < others.least + log_words)
-		return verb_usage_error(words->verb, words->subverb, words->missing, err);
-	if (count > words->most - 1 + log_words)
-		return verb_usage_error(words->verb, words->subverb, "too many arguments", err);
-	*log = options.last ? "--last" : argv[1];
-	return options.last ? 1 : 2;
-}
-
 static int show(int argc, char **argv, struct err *err)
 {
 	struct policy *policy;
 	char path[PATH_MAX];
 	static const struct verb_words words = {&verb_policy, "show", 1, 1, "of which sandbox?"};
 	const char *name;
-	int ret = policy_log_words(&words, argc, argv, &name, err);
+	char **rest;
+	int ret = audit_log_words(&words, argc, argv, &name, &rest, err);
 
 	if (ret < 0)
 		return ret;
@@ -145,7 +114,7 @@ static const struct option_table *const check_tables[] = {
 static const struct option_table *const add_tables[] = {&policy_add_option_table, NULL};
 static const struct option_table *const set_tables[] = {&policy_option_table, NULL};
 
-static const struct option_table *const last_tables[] = {&last_table, NULL};
+static const struct option_table *const last_tables[] = {&audit_log_last_table, NULL};
 
 static const struct subverb subverbs[] = {
 	{"check", "[options] FILE ...",

@@ -10,15 +10,6 @@
  */
 int policy_check(int argc, char **argv, struct err *err);
 int policy_explain_verb(int argc, char **argv, struct err *err);
-/*
- * Parses the arguments of a subverb whose first word is a log, or in its place --last (words counts
- * it among the words). *log: what names it. Returns the index of the next word, OPTIONS_HELP, or
- * -EINVAL with a message.
- */
-struct verb_words;
-int policy_log_words(const struct verb_words *words, int argc, char **argv, const char **log,
-		     struct err *err);
-
 int policy_learn(int argc, char **argv, struct err *err);
 int policy_replay(int argc, char **argv, struct err *err);
 int policy_add(int argc, char **argv, struct err *err);

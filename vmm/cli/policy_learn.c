@@ -237,7 +237,8 @@ int policy_learn(int argc, char **argv, struct err *err)
 	size_t i;
 	static const struct verb_words words = {&verb_policy, "learn", 1, 1, "from which log?"};
 	const char *log;
-	int ret = policy_log_words(&words, argc, argv, &log, err);
+	char **rest;
+	int ret = audit_log_words(&words, argc, argv, &log, &rest, err);
 
 	if (ret < 0)
 		return ret;

@@ -19,11 +19,12 @@ int policy_replay(int argc, char **argv, struct err *err)
 	static const struct verb_words words = {&verb_policy, "replay", 2, 2,
 						"which log, by which policy?"};
 	const char *log;
-	int ret = policy_log_words(&words, argc, argv, &log, err);
+	char **rest;
+	int ret = audit_log_words(&words, argc, argv, &log, &rest, err);
 
 	if (ret < 0)
 		return ret;
-	ret = policy_add_file(&options, argv[ret], err);
+	ret = policy_add_file(&options, rest[0], err);
 	if (ret == 0)
 		ret = policy_load(&policy, &options, err);
 	if (ret == 0)

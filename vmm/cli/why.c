@@ -299,45 +299,20 @@ static int not_found(const char *name, const char *sequence, const struct policy
 	return err_set(err, ENOENT, "%s: nothing was denied", name);
 }
 
-struct why_options {
-	bool last;
-};
-
-static const struct option_entry entries[] = {
-	{"last", 0, OPTION_FLAG, NULL, "of the last `cordon run`, in place of NAME",
-	 .offset = offsetof(struct why_options, last)},
-};
-
-static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};
-
-/* The sandbox or log, and the line of it. 0 or less, as verb_words(). */
-static int parse(int argc, char **argv, const char **name, const char **line, struct err *err)
-{
-	struct why_options options = {.last = false};
-	const struct option_set set = {&table, &options};
-	static const struct verb_words words = {.verb = &verb_why, .most = 2};
-	static struct record_info last;
-	int count = verb_words(&words, &set, 1, argc, argv, err), named = options.last ? 0 : 1;
-
-	if (count < 0)
-		return count;
-	if (count < named)
-		return verb_usage_error(&verb_why, NULL, "of which sandbox?", err);
-	if (count > named + 1)
-		return verb_usage_error(&verb_why, NULL, "either NAME or --last", err);
-	*line = count > named ? argv[count] : NULL;
-	*name = options.last ? last.id : argv[1];
-	return options.last ? record_last_run(&last, err) : 0;
-}
-
 static int run(int argc, char **argv, struct err *err)
 {
 	struct search search = {.sequence = 0};
-	const char *name = NULL, *line = NULL;
+	const char *name, *line;
 	struct policy *policy = NULL;
 	struct audit_entry entry;
 	char path[PATH_MAX];
-	int ret = parse(argc, argv, &name, &line, err);
+	static const struct verb_words words = {&verb_why, NULL, 1, 2, "of which sandbox?"};
+	char **rest;
+	int count = audit_log_words(&words, argc, argv, &name, &rest, err), ret = 0;
+
+	if (count < 0)
+		return count;
+	line = count > 0 ? rest[0] : NULL;
 
 	if (ret == 0 && line)
 		ret = quantity_number(line, 1, INT64_MAX, &search.sequence, err);
@@ -359,7 +334,7 @@ static int run(int argc, char **argv, struct err *err)
 	return ret;
 }
 
-static const struct option_table *const tables[] = {&table, NULL};
+static const struct option_table *const tables[] = {&audit_log_last_table, NULL};
 
 const struct verb verb_why = {
 	.name = "why",
