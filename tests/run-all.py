@@ -45,6 +45,7 @@ FUZZ_SLOW_RUNS = {"fuzz_fs": 4000, "fuzz_fuse": 4000, "fuzz_vsock": 4000, "fuzz_
 # Slowest first, so that none is left alone at the end; the rest takes seconds.
 FUZZ_ORDER = ["fuzz_vsock", "fuzz_fuse", "fuzz_fs", "fuzz_image", "fuzz_net_card", "fuzz_blk", "fuzz_control",
               "fuzz_policy", "fuzz_snapshot", "fuzz_mmio"]
+FAILURE_LINES = 40              # below each `not ok` that --add repeats
 JOBS = 2                        # unit and fuzz programs at a time
 # These need the processors for themselves.
 RACES = {"test_blk_race", "test_fuse_race", "test_guard", "test_vsock_load"}
@@ -244,12 +245,27 @@ def run_pytest(directory, total):
     run_lines(directory, [pytest, os.path.join("tests", directory)], total)
 
 
+def failures(lines, flaky):
+    """Each `not ok` line, with the first lines that stand indented below it: a long log's end then says what failed."""
+    found, room = [], 0
+    for line in lines:
+        if line.startswith("not ok ") and line.split()[2] not in flaky:
+            room = FAILURE_LINES
+            found.append(line)
+        elif line.startswith("    ") and room > 0:
+            room -= 1
+            found.append(line)
+        else:
+            room = 0
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build", metavar="DIR", help="the output directory (build)")
     parser.add_argument("--strict", action="store_true", help="flaky tests and tests not run are failures")
     parser.add_argument("--threaded", action="store_true", help="run nothing: print the names of suite tsan")
-    parser.add_argument("--add", metavar="FILE", help="run nothing: add up the closing lines in FILE")
+    parser.add_argument("--add", metavar="FILE", help="run nothing: repeat what failed in FILE, and add up its closing lines")
     parser.add_argument("suite", nargs="*", help="unit, asan, tsan, guest, fuzz, harness, integration, lab")
     args = parser.parse_args()
     build = os.path.join(TOP, args.build)
@@ -269,9 +285,10 @@ def main():
         return 0
     if args.add:
         with open(args.add, encoding="utf-8", errors="replace") as log:
-            for line in log:
-                total.take(line.rstrip("\n"))
-        print(total, flush=True)
+            lines = log.read().split("\n")
+        for line in lines:
+            total.take(line)
+        print("".join(f"{line}\n" for line in failures(lines, total.names['flaky'])) + str(total), flush=True)
         return total.status(args.strict) or int(total.passed == 0)
     unknown = set(args.suite) - set(suites)
     if unknown:

@@ -59,3 +59,12 @@ def test_a_program(tmp_path, case):
     status, lines = run(tmp_path, suite, script, files)
     assert said in lines, lines
     assert lines[-1] == last and status == (" 0 failed" not in last), (status, lines)
+
+
+def test_what_failed_stands_at_the_end_of_a_log(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("not ok a.b (1.0 s)\n    why\nok a.c (1.0 s)\n    not this\nnot ok a.d (2.0 s)\n    nor this\n1 flaky: a.d\n"
+                   "3 passed, 1 failed, 0 skipped\nok lint\n1 passed, 0 failed, 0 skipped\n")
+    done = subprocess.run([os.path.join(TESTS, "run-all.py"), "--add", log], stdout=subprocess.PIPE, text=True)
+    assert done.stdout.splitlines() == ["not ok a.b (1.0 s)", "    why", "1 flaky: a.d", "4 passed, 1 failed, 0 skipped"]
+    assert done.returncode == 1
