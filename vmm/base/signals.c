@@ -35,3 +35,44 @@ int signals_take(enum signals which, int flags)
 	fd = signalfd(-1, &set, flags);
 	return fd < 0 ? -errno : fd;
 }
+
+/* --- held until the work is undone ------------------------------------------------------------ */
+
+static const int held[] = {SIGINT, SIGTERM, SIGHUP};
+static struct sigaction before[ARRAY_SIZE(held)];
+static volatile sig_atomic_t arrived; /* the first one's number, or 0 */
+
+static void note(int number)
+{
+	if (!arrived)
+		arrived = number;
+}
+
+void signals_hold(void)
+{
+	/* Without SA_RESTART: a read of a pipe ends, too. */
+	const struct sigaction action = {.sa_handler = note, .sa_flags = (int)SA_RESETHAND};
+	size_t i;
+
+	arrived = 0;
+	for (i = 0; i < ARRAY_SIZE(held); i++)
+		if (sigaction(held[i], NULL, &before[i]) == 0 && before[i].sa_handler == SIG_DFL)
+			sigaction(held[i], &action, NULL);
+}
+
+bool signals_arrived(void)
+{
+	return arrived != 0;
+}
+
+void signals_release(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(held); i++)
+		if (before[i].sa_handler == SIG_DFL)
+			sigaction(held[i], &before[i], NULL);
+	if (arrived)
+		raise((int)arrived);
+	arrived = 0;
+}

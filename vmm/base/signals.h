@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signals that a process takes through a descriptor. */
+/* Signals that a process takes through a descriptor, or that wait until it has cleaned up. */
 #ifndef CORDON_BASE_SIGNALS_H
 #define CORDON_BASE_SIGNALS_H
 
@@ -17,5 +17,15 @@ enum signals {
 
 /* Blocks these and returns a signalfd(2) for them, made with flags, or -errno. */
 int signals_take(enum signals which, int flags);
+
+/*
+ * Between hold and release, the first SIGINT, SIGTERM or SIGHUP does not end the process at once:
+ * work that would leave files behind looks at signals_arrived(), and undoes itself.
+ * signals_release() then delivers the signal. A second one of the same kind ends the process at
+ * once; those that are ignored or handled stay so. Calls do not nest.
+ */
+void signals_hold(void);
+bool signals_arrived(void);
+void signals_release(void);
 
 #endif
