@@ -12,6 +12,7 @@
 
 #include "vmm/base/bucket.h"
 #include "vmm/base/clock.h"
+#include "vmm/base/progress.h"
 #include "vmm/base/text.h"
 
 #define LINE_MAX_BYTES 1024
@@ -74,6 +75,7 @@ static void log_line(enum log_level level, const char *prefix, const char *fmt, 
 	line[used++] = '\n';
 	if (!stderr_ready(level))
 		return;
+	progress_hide();
 	if (write(STDERR_FILENO, line, used) < 0) {
 		/* stderr is gone: there is nowhere left to report it. */
 	}
