@@ -126,12 +126,12 @@ static size_t deflate_layer(const struct forged_layer *layer, uint8_t *out)
 	return FORGED_LAYER_MAX - zlib.avail_out;
 }
 
-void forged_compress(struct forged_layer *layer, enum layer_kind kind)
+void forged_compress(struct forged_layer *layer, enum compression kind)
 {
 	uint8_t *out = malloc(FORGED_LAYER_MAX);
 
 	REQUIRE(out);
-	if (kind == LAYER_ZSTD)
+	if (kind == COMPRESSION_ZSTD)
 		layer->length =
 			ZSTD_compress(out, FORGED_LAYER_MAX, layer->bytes, layer->length, 3);
 	else
@@ -149,13 +149,13 @@ void forged_write(struct forged_image *image, const char *name, const void *byte
 	close(fd);
 }
 
-void forged_add(struct forged_image *image, struct forged_layer *layer, enum layer_kind kind)
+void forged_add(struct forged_image *image, struct forged_layer *layer, enum compression kind)
 {
 	struct image_layer *added = &image->manifest.layers[image->manifest.layer_count];
 
 	snprintf(added->file, sizeof(added->file), "layer%u", image->manifest.layer_count++);
 	digest_of(&added->unpacked, layer->bytes, layer->length);
-	if (kind != LAYER_PLAIN)
+	if (kind != COMPRESSION_NONE)
 		forged_compress(layer, kind);
 	digest_of(&added->stored, layer->bytes, layer->length);
 	added->size = layer->length;

@@ -40,13 +40,13 @@ void forged_destroy(struct forged_image *image); /* and everything in the direct
 void forged_layer(struct forged_layer *layer, const struct forged_entry *entries);
 
 /* Compresses the stream, as one gzip member or one zstd frame. */
-void forged_compress(struct forged_layer *layer, enum layer_kind kind);
+void forged_compress(struct forged_layer *layer, enum compression kind);
 
 /* Writes a file into "src". */
 void forged_write(struct forged_image *image, const char *name, const void *bytes, size_t length);
 
 /* Adds a layer to "src" and the manifest, stored as kind says. */
-void forged_add(struct forged_image *image, struct forged_layer *layer, enum layer_kind kind);
+void forged_add(struct forged_image *image, struct forged_layer *layer, enum compression kind);
 
 /* Writes blobs, index.json and so on for the manifest's layers: a whole OCI image layout. */
 void forged_oci(struct forged_image *image, const char *config);

@@ -20,7 +20,7 @@ void begin(const char *contents)
 
 	forged_create(&image);
 	forged_layer(&layer, entries);
-	forged_add(&image, &layer, LAYER_GZIP);
+	forged_add(&image, &layer, COMPRESSION_GZIP);
 	forged_oci(&image, CONFIG);
 	snprintf(source, sizeof(source), "%s/src", image.base);
 	snprintf(cache, sizeof(cache), "%s/out/cordon/images", image.base);

@@ -7,7 +7,7 @@ struct image_counts counts;
 uint64_t left_out;
 struct err why;
 
-void add(const struct forged_entry *entries, enum layer_kind kind)
+void add(const struct forged_entry *entries, enum compression kind)
 {
 	forged_layer(&layer, entries);
 	forged_add(&image, &layer, kind);
@@ -40,8 +40,8 @@ int unpack_only(const struct forged_entry *entries)
 	int ret;
 
 	forged_create(&image);
-	add(ENTRIES({'5', "d", ""}, {'0', "d/below", "below"}), LAYER_PLAIN);
-	add(entries, LAYER_GZIP);
+	add(ENTRIES({'5', "d", ""}, {'0', "d/below", "below"}), COMPRESSION_NONE);
+	add(entries, COMPRESSION_GZIP);
 	ret = unpack();
 	return ret;
 }

@@ -27,7 +27,7 @@ extern struct image_counts counts;
 extern uint64_t left_out; /* of the tree */
 extern struct err why;
 
-void add(const struct forged_entry *entries, enum layer_kind kind);
+void add(const struct forged_entry *entries, enum compression kind);
 int unpack_with(const struct image_limits *limits);
 int unpack(void);
 

@@ -73,15 +73,15 @@ START_TEST(layers_make_the_same_tree)
 		    {'0', "kind", "a file"}, {'5', "tree", ""}, {'0', "tree/in", "in"},
 		    {'5', "@555 closed", ""}, {'2', "link", "etc/a"}, {'2', "usr", "./tree"},
 		    {'0', "usr/through", "a link"}, {'1', "hard", "usr/through"}),
-	    LAYER_PLAIN);
+	    COMPRESSION_NONE);
 	add(ENTRIES({'0', "etc/a", "a1"}, {'0', "new/share/new", "new"}, {'1', "hard", "./etc/b"},
 		    {'5', "kind", ""}, {'0', "kind/in", "in it"}, {'0', "closed/in", "later"},
 		    {'0', "link", "no link any more"}, {'0', "new/.wh.nothing", ""}),
-	    LAYER_GZIP);
+	    COMPRESSION_GZIP);
 	add(ENTRIES({'0', "etc/.wh.a", ""}, {'0', "tree/new", "1"}, {'0', "usr/.wh..wh..opq", ""},
 		    {'0', ".wh.kind", ""}, {'5', "kind", ""}, {'0', "kind/own", "1"},
 		    {'0', ".wh..wh.plnk", ""}, {'1', "kind/hard", "hard"}),
-	    LAYER_ZSTD);
+	    COMPRESSION_ZSTD);
 	compare();
 	forged_destroy(&image);
 }
@@ -93,7 +93,7 @@ START_TEST(everything_of_an_entry_is_kept)
 	add(ENTRIES({'0', "@6755:1234 file", "f"}, {'5', "@3777:99999 directory", ""},
 		    {'3', "@620:5 tty", ""}, {'4', "@660 disk", ""}, {'6', "@600 pipe", ""},
 		    {'1', "disk2", "disk"}, {'2', "@777:7 link", "file"}),
-	    LAYER_PLAIN);
+	    COMPRESSION_NONE);
 	ck_assert_msg(convert() == 0, "%s", why.text);
 	ck_assert_uint_eq(counts.entries, 7);
 	ck_assert_uint_eq(counts.owned, 4);
@@ -116,8 +116,8 @@ START_TEST(a_later_layer_decides_about_the_owner)
 	forged_create(&image);
 	add(ENTRIES({'0', "@644:5 file", "f"}, {'5', "@755:6 directory", ""},
 		    {'0', "@644:7 stays", "s"}),
-	    LAYER_PLAIN);
-	add(ENTRIES({'0', "file", "root's"}, {'5', "directory", ""}), LAYER_PLAIN);
+	    COMPRESSION_NONE);
+	add(ENTRIES({'0', "file", "root's"}, {'5', "directory", ""}), COMPRESSION_NONE);
 	ck_assert_msg(convert() == 0, "%s", why.text);
 	ck_assert_uint_eq(counts.owned, 3);
 	ck_assert_uint_eq(found("file").uid, 0);
@@ -192,7 +192,7 @@ START_TEST(limits_hold)
 	struct image_limits limits = {.bytes = MIB(1), .entries = 2};
 
 	forged_create(&image);
-	add(ENTRIES({'0', "a", "1"}, {'0', "b", "2"}), LAYER_GZIP);
+	add(ENTRIES({'0', "a", "1"}, {'0', "b", "2"}), COMPRESSION_GZIP);
 	ck_assert_int_eq(convert_with(&limits), 0);
 	done();
 	limits.entries = 1;
@@ -229,7 +229,7 @@ static void add_hole(uint64_t size)
 		sum += (uint8_t)header[i];
 	snprintf(header + 148, 8, "%06o", sum);
 	layer.length = 3 * TAR_BLOCK;
-	forged_add(&image, &layer, LAYER_PLAIN);
+	forged_add(&image, &layer, COMPRESSION_NONE);
 }
 
 START_TEST(holes_count_as_bytes)
@@ -288,7 +288,7 @@ START_TEST(long_ways_are_bounded)
 	for (layers = 78; layers <= 79; layers++) {
 		forged_create(&image);
 		for (i = 0; i < layers; i++)
-			forged_add(&image, &layer, LAYER_PLAIN);
+			forged_add(&image, &layer, COMPRESSION_NONE);
 		ret = convert_with(&limits);
 		ck_assert_msg(ret == (layers > 78 ? -EFBIG : 0), "%d: %s", ret, why.text);
 		done();
@@ -304,7 +304,7 @@ START_TEST(the_same_layers_give_the_same_bytes)
 
 	forged_create(&image);
 	strcpy(image.manifest.id.hex, "0123456789abcdef");
-	add(ENTRIES({'0', "a/b", "1"}, {'0', "c", "2"}, {'2', "l", "c"}), LAYER_GZIP);
+	add(ENTRIES({'0', "a/b", "1"}, {'0', "c", "2"}, {'2', "l", "c"}), COMPRESSION_GZIP);
 	ck_assert_int_eq(convert(), 0);
 	ck_assert_uint_eq(made.super.uuid[6] >> 4, 8);
 	length = made.length;
@@ -328,7 +328,7 @@ START_TEST(directories_of_the_configuration_are_made)
 	forged_create(&image);
 	add(ENTRIES({'5', "@700:7 here", ""}, {'0', "file", "f"}, {'2', "link", "/here"},
 		    {'2', "lost", "none"}),
-	    LAYER_PLAIN);
+	    COMPRESSION_NONE);
 	image.manifest.settings =
 		json_pack("{s:s,s:[s,s,s,s,s,s]}", "workdir", "/srv/app", "volumes", "/here",
 			  "/link/in/", "/file/x", "/lost/x", "relative", "/../up");
@@ -359,7 +359,7 @@ START_TEST(layers_end_where_their_digest_says)
 		forged_create(&image);
 		forged_layer(&layer, entries);
 		layer.length = kept[i];
-		forged_add(&image, &layer, i % 2 ? LAYER_GZIP : LAYER_PLAIN);
+		forged_add(&image, &layer, i % 2 ? COMPRESSION_GZIP : COMPRESSION_NONE);
 		ret = convert();
 		/* Cut in the contents of an entry, it is still damaged. */
 		ck_assert_msg((ret == 0) == (kept[i] % 1024 != 512), "%zu: %s", kept[i], why.text);

@@ -171,8 +171,8 @@ START_TEST(links_lead_nowhere_outside)
 	snprintf(in, sizeof(in), "%s/kept", outside);
 	close(open(in, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 	forged_create(&image);
-	add(ENTRIES({'2', "l", outside}), LAYER_PLAIN);
-	add(ENTRIES({'0', "l/.wh.kept", ""}, {'0', "l/.wh..wh..opq", ""}), LAYER_PLAIN);
+	add(ENTRIES({'2', "l", outside}), COMPRESSION_NONE);
+	add(ENTRIES({'0', "l/.wh.kept", ""}, {'0', "l/.wh..wh..opq", ""}), COMPRESSION_NONE);
 	ck_assert_msg(unpack() == 0, "%s", why.text);
 	ck_assert_int_eq(unlink(in), 0);
 	forged_destroy(&image);

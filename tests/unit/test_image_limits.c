@@ -24,7 +24,7 @@ START_TEST(limits_hold)
 	unsigned depth;
 
 	forged_create(&image);
-	add(entries, LAYER_GZIP);
+	add(entries, COMPRESSION_GZIP);
 	ck_assert_msg(unpack_with(&limits) == 0, "%s", why.text);
 	limits.entries = 1;
 	ck_assert_int_eq(unpack_with(&limits), -EFBIG);
@@ -35,7 +35,7 @@ START_TEST(limits_hold)
 	ck_assert_int_eq(unpack_with(&limits), -EFBIG);
 	/* Together, not each. */
 	limits.bytes = MIB(1);
-	add(entries, LAYER_PLAIN);
+	add(entries, COMPRESSION_NONE);
 	ck_assert_int_eq(unpack_with(&limits), -EFBIG);
 	limits.entries = 4;
 	ck_assert_int_eq(unpack_with(&limits), 0);
@@ -85,7 +85,7 @@ START_TEST(links_do_not_make_directories_deeper)
 END_TEST
 
 /* So many zeros, as gzip or zstd; their length so packed. */
-static size_t pack_zeros(enum layer_kind kind, size_t total, uint8_t *out, size_t room)
+static size_t pack_zeros(enum compression kind, size_t total, uint8_t *out, size_t room)
 {
 	uint8_t *zeros = calloc(1, total);
 	z_stream zlib = {.next_in = zeros,
@@ -95,7 +95,7 @@ static size_t pack_zeros(enum layer_kind kind, size_t total, uint8_t *out, size_
 	size_t length;
 
 	ck_assert_ptr_nonnull(zeros);
-	if (kind == LAYER_ZSTD) {
+	if (kind == COMPRESSION_ZSTD) {
 		length = ZSTD_compress(out, room, zeros, total, 3);
 		ck_assert(!ZSTD_isError(length));
 	} else {
@@ -125,7 +125,7 @@ static ssize_t read_all(const void *bytes, size_t length, struct digest *sum)
 	while (n == 0 && (n = layer_read(&stream, out, sizeof(out), &why)) > 0) {
 		sha256_update(&context, (size_t)n, out);
 		n = 0;
-		if (stream.ended)
+		if (stream.stream.ended)
 			break;
 	}
 	digest_finish(sum, &context);
@@ -138,19 +138,20 @@ static ssize_t read_all(const void *bytes, size_t length, struct digest *sum)
 START_TEST(a_bomb_is_refused)
 {
 	static uint8_t out[1 << 20];
-	uint8_t *zeros = calloc(1, LAYER_SLACK);
+	uint8_t *zeros = calloc(1, DECOMPRESS_SLACK);
 	struct digest sum, wanted;
 	size_t length;
 	int kind;
 
 	ck_assert_ptr_nonnull(zeros);
 	forged_create(&image);
-	digest_of(&wanted, zeros, LAYER_SLACK);
-	for (kind = LAYER_GZIP; kind <= LAYER_ZSTD; kind++) {
-		length = pack_zeros((enum layer_kind)kind, LAYER_SLACK, out, sizeof(out));
+	digest_of(&wanted, zeros, DECOMPRESS_SLACK);
+	for (kind = COMPRESSION_GZIP; kind <= COMPRESSION_ZSTD; kind++) {
+		length = pack_zeros((enum compression)kind, DECOMPRESS_SLACK, out, sizeof(out));
 		ck_assert_int_eq(read_all(out, length, &sum), 0);
 		ck_assert(digest_equal(&sum, &wanted));
-		length = pack_zeros((enum layer_kind)kind, LAYER_SLACK + MIB(16), out, sizeof(out));
+		length = pack_zeros((enum compression)kind, DECOMPRESS_SLACK + MIB(16), out,
+				    sizeof(out));
 		ck_assert_int_eq(read_all(out, length, &sum), -EFBIG);
 	}
 	free(zeros);
@@ -166,11 +167,11 @@ START_TEST(damaged_layers_are_refused)
 	size_t at, step;
 	int pass;
 
-	for (pass = 0; pass <= LAYER_ZSTD; pass++) {
+	for (pass = 0; pass <= COMPRESSION_ZSTD; pass++) {
 		forged_create(&image);
 		forged_layer(&layer, ENTRIES({'5', "d", ""}, {'0', "d/x", "some contents"},
 					     {'2', "l", "d/x"}));
-		forged_add(&image, &layer, (enum layer_kind)pass);
+		forged_add(&image, &layer, (enum compression)pass);
 		whole = layer;
 		step = whole.length / 97 + 1;
 		for (at = 0; at < whole.length; at += step) {
@@ -191,7 +192,7 @@ START_TEST(damaged_layers_are_refused)
 }
 END_TEST
 
-static void members(enum layer_kind kind)
+static void members(enum compression kind)
 {
 	static struct forged_layer first, second;
 	struct image_layer *only = &image.manifest.layers[0];
@@ -220,13 +221,13 @@ static void members(enum layer_kind kind)
 
 START_TEST(members_follow_each_other)
 {
-	members(LAYER_GZIP);
+	members(COMPRESSION_GZIP);
 	/* So are kinds that can't be read. */
 	forged_write(&image, "both", "BZh91AY", 7);
 	ck_assert_int_eq(unpack(), -ENOTSUP);
 	ck_assert_ptr_nonnull(strstr(why.text, "bzip2"));
 	forged_destroy(&image);
-	members(LAYER_ZSTD);
+	members(COMPRESSION_ZSTD);
 	forged_destroy(&image);
 }
 END_TEST
@@ -251,7 +252,7 @@ START_TEST(zstd_uses_bounded_memory)
 	forged_create(&image);
 	for (log = 10; log <= 41; log++)
 		ck_assert_int_eq(read_all(frame, zstd_frame(frame, log), &sum),
-				 log <= LAYER_WINDOW_LOG ? 0 : -EFBIG);
+				 log <= DECOMPRESS_WINDOW_LOG ? 0 : -EFBIG);
 	ck_assert_ptr_nonnull(strstr(why.text, "128 MiB"));
 	forged_destroy(&image);
 }

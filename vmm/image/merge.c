@@ -157,7 +157,7 @@ static int check_bytes(const struct merge *merge, const struct image_limits *lim
 {
 	uint64_t left = limits->bytes - merge->counts->bytes;
 
-	if (merge->layer.produced <= left && holes <= left - merge->layer.produced)
+	if (merge->layer.stream.produced <= left && holes <= left - merge->layer.stream.produced)
 		return 0;
 	return err_set(err, EFBIG, "the image has more than %llu bytes, holes included",
 		       (unsigned long long)limits->bytes);
@@ -201,7 +201,7 @@ static int pass(struct merge *merge, const struct image_layer *layer, const stru
 		ret = check_bytes(merge, limits, holes, err);
 	if (ret == 0 && !merge->whiteouts) {
 		merge->counts->entries = entries;
-		merge->counts->bytes += merge->layer.produced + holes;
+		merge->counts->bytes += merge->layer.stream.produced + holes;
 	}
 	layer_close(&merge->layer);
 	return ret;
