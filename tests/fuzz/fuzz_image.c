@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Images: layers of valid and hostile entries, plain or gzip, some bytes changed, unpacked one over
- * the other; and descriptions with some bytes changed. No file may appear outside of the tree, none
- * in it may be a device or have set-id bits, and a refusal must have a message. The same layers as
- * an erofs image must be the same tree.
+ * the other; descriptions with some bytes changed; and archives of root file systems. No file may
+ * appear outside of the tree, none in it may be a device or have set-id bits, and a refusal must
+ * have a message. The same layers as an erofs image must be the same tree.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -37,29 +38,37 @@ static const char *some_name(struct fuzz_script *script)
 	return names[fuzz_below(script, ARRAY_SIZE(names))];
 }
 
-static void add_layer(struct fuzz_script *script)
+/* root: it begins as a root file system does. */
+static void make_layer(struct fuzz_script *script, struct forged_layer *layer, bool root)
 {
 	static const char types[] = "00002215555136S7Vgx";
 	static const char *const links[] = {"a", "..", "../../..", "/", "a/b", "/etc", ".", "l"};
-	static struct forged_layer layer;
-	struct forged_entry entries[12] = {{.type = 0}};
-	unsigned i, count = 1 + fuzz_below(script, ARRAY_SIZE(entries) - 1);
+	struct forged_entry entries[13] = {{'5', "etc/", ""}};
+	unsigned i, first = root ? 1 : 0;
+	unsigned count = first + 1 + fuzz_below(script, ARRAY_SIZE(entries) - 2);
 
-	for (i = 0; i < count; i++) {
+	for (i = first; i < count; i++) {
 		entries[i].type = types[fuzz_below(script, sizeof(types) - 1)];
 		entries[i].name = some_name(script);
 		entries[i].text = entries[i].type == '2' || entries[i].type == '1'
 					  ? links[fuzz_below(script, ARRAY_SIZE(links))]
 					  : "16 path=a/b/new\n";
 	}
-	forged_layer(&layer, entries);
+	forged_layer(layer, entries);
 	/*
 	 * Before the digests are computed, so that the unpacker and not a digest finds the fault.
 	 */
 	for (i = fuzz_below(script, 4); i > 0; i--)
-		layer.bytes[fuzz_number(script, 2) % layer.length] =
+		layer->bytes[fuzz_number(script, 2) % layer->length] =
 			(uint8_t)fuzz_number(script, 1);
-	forged_add(&image, &layer, (enum layer_kind)fuzz_below(script, 3));
+}
+
+static void add_layer(struct fuzz_script *script)
+{
+	static struct forged_layer layer;
+
+	make_layer(script, &layer, false);
+	forged_add(&image, &layer, (enum compression)fuzz_below(script, 3));
 }
 
 static int look(const char *path, const struct stat *status, int kind, struct FTW *at)
@@ -142,6 +151,44 @@ static void read_descriptions(struct fuzz_script *script, const struct image_sou
 	image_manifest_clear(&manifest);
 }
 
+/* The same entries as an archive that is a root file system, perhaps compressed, and damaged. */
+static void read_archive(struct fuzz_script *script)
+{
+	static struct forged_layer archive;
+	static struct image_manifest manifest;
+	enum compression kind;
+	struct image_source source;
+	struct image_counts counts;
+	struct err err = {.text = ""};
+	char path[96];
+	int fd, ret;
+	unsigned i;
+
+	make_layer(script, &archive, fuzz_below(script, 4) > 0);
+	kind = (enum compression)fuzz_below(script, 3);
+	if (kind != COMPRESSION_NONE)
+		forged_compress(&archive, kind);
+	for (i = fuzz_below(script, 3); i > 0; i--)
+		archive.bytes[fuzz_number(script, 2) % archive.length] =
+			(uint8_t)fuzz_number(script, 1);
+	archive.length -= fuzz_number(script, 1) % archive.length;
+	forged_write(&image, "archive", archive.bytes, archive.length);
+	snprintf(path, sizeof(path), "%s/src/archive", image.base);
+	ret = image_source_open(&source, path, &err);
+	if (ret == 0)
+		ret = image_manifest_read(&manifest, &source, NULL, &err);
+	FUZZ_REQUIRE(ret == 0 || err.text[0]);
+	if (ret == 0) {
+		FUZZ_REQUIRE(source.flat && manifest.layer_count == 1);
+		fd = memfd_create("erofs", MFD_CLOEXEC);
+		ret = image_unpack_erofs(&manifest, &source, fd, &limits, &counts, &err);
+		FUZZ_REQUIRE(ret == 0 || err.text[0]);
+		close(fd);
+	}
+	image_manifest_clear(&manifest);
+	image_source_close(&source);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_script script = {.at = data, .left = size};
@@ -158,6 +205,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unpack(&image.manifest, &source);
 	read_descriptions(&script, &source);
 	image_source_close(&source);
+	setenv("XDG_CACHE_HOME", image.base, 1);
+	read_archive(&script);
 	forged_destroy(&image);
 	return 0;
 }

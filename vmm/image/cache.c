@@ -16,6 +16,8 @@
 #include "vmm/base/fd.h"
 #include "vmm/base/directory.h"
 #include "vmm/base/log.h"
+#include "vmm/base/progress.h"
+#include "vmm/base/signals.h"
 #include "vmm/image/extract.h"
 #include "vmm/image/tags.h"
 #include "vmm/image/unpack.h"
@@ -220,6 +222,46 @@ static int unpack_into_cache(int cache_fd, const struct image_manifest *manifest
 	return ret;
 }
 
+/*
+ * Names that the archive gives itself. None takes a name away from another image: the user's own
+ * --tag does that, not what a downloaded file says.
+ */
+static int name_as_tagged(int cache_fd, const json_t *tags, const struct digest *id,
+			  struct err *err)
+{
+	struct digest other;
+	const char *tag;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < json_array_size(tags) && ret == 0; i++) {
+		tag = json_string_value(json_array_get(tags, i));
+		if (image_check_tag(tag, NULL) < 0) {
+			log_warning("the archive's name %.140s is no name for an image here: give "
+				    "one with --tag",
+				    tag);
+			continue;
+		}
+		if (image_tag_read(cache_fd, tag, &other, NULL) == 0 && !digest_equal(&other, id)) {
+			log_warning("%s stays the name of another image: --tag %s moves it here",
+				    tag, tag);
+			continue;
+		}
+		ret = image_tag_write(cache_fd, tag, id, err);
+		if (ret == 0)
+			log_progress("named %s", tag);
+	}
+	return ret;
+}
+
+static void say_what_is_missing(const struct image_source *source)
+{
+	log_warning("%s is a root file system without a description, as docker export writes: the "
+		    "image has no variables, user, working directory or command: give --env, "
+		    "--user, --workdir and a command",
+		    source->path);
+}
+
 static int build(int cache_fd, const struct image_source *source, const char *ref, const char *tag,
 		 struct digest *id, struct err *err)
 {
@@ -237,8 +279,11 @@ static int build(int cache_fd, const struct image_source *source, const char *re
 		    cache_is_old(cache_fd, id->hex))
 			ret = made = unpack_into_cache(cache_fd, &manifest, source, err);
 	}
+	if (ret >= 0 && source->flat && (made || tag))
+		say_what_is_missing(source);
 	if (ret >= 0 && tag)
-		ret = image_tag_write(cache_fd, tag, id, err);
+		ret = tag[0] ? image_tag_write(cache_fd, tag, id, err)
+			     : name_as_tagged(cache_fd, manifest.tags, id, err);
 	image_manifest_clear(&manifest);
 	return ret < 0 ? ret : made;
 }
@@ -247,17 +292,22 @@ int image_build(const char *path, const char *ref, const char *tag, struct diges
 		struct err *err)
 {
 	struct image_source source = {.fd = -1};
-	int cache_fd, ret = tag ? image_check_tag(tag, err) : 0;
+	int cache_fd, ret = tag && tag[0] ? image_check_tag(tag, err) : 0;
 
 	if (ret < 0)
 		return ret;
 	cache_fd = cache_open(err);
 	if (cache_fd < 0)
 		return cache_fd;
+	signals_hold();
 	ret = image_source_open(&source, path, err);
-	if (ret == 0)
+	if (ret == 0) {
+		progress_begin("unpacking %s", source.path);
 		ret = build(cache_fd, &source, ref, tag, id, err);
+		progress_end();
+	}
 	image_source_close(&source);
 	fd_close(&cache_fd);
+	signals_release();
 	return ret;
 }

@@ -29,15 +29,20 @@
 int image_check_tag(const char *tag, struct err *err);
 
 /*
- * Unpacks the image at path (an OCI layout directory, or an archive), unless the cache has it. ref:
- * see image_manifest_read(). tag: a name for it, or NULL. 1: unpacked; 0: it was in the cache;
- * -errno with a message. Replaces an image that an older version has unpacked to a tree of files.
+ * Unpacks the image at path (see image_source_open()), unless the cache has it. ref: see
+ * image_manifest_read(). tag: a name for it; "": its RepoTags that are not names of other images;
+ * NULL: none. 1: unpacked; 0: it was in the cache; -errno with a message. Replaces an image that an
+ * older version has unpacked to a tree of files. A signal that would end the process does so when
+ * what was made is removed (signals_hold()).
  */
 int image_build(const char *path, const char *ref, const char *tag, struct digest *id,
 		struct err *err);
 
-/* Finds an image by its name, or by its digest or at least its first 8 digits, with or without
- * "sha256:". 0; or -errno with a message, -ENOENT if there is none. */
+/*
+ * Finds an image by its name, or by its digest or at least its first 8 digits, with or without
+ * "sha256:". NAME and NAME:latest stand for each other if only one exists. 0; or -errno with a
+ * message, -ENOENT if there is none.
+ */
 int image_find(const char *name, struct digest *id, struct err *err);
 
 /* An image in use: it cannot be removed until image_close(). */

@@ -61,7 +61,8 @@ static int find_digest(int cache_fd, const char *name, struct digest *id, struct
 
 static int find(int cache_fd, const char *name, struct digest *id, struct err *err)
 {
-	int ret = image_tag_read(cache_fd, name, id, err);
+	char found[IMAGE_TAG_MAX + 1];
+	int ret = image_tag_find(cache_fd, name, found, id, err);
 
 	return ret == -ENOENT ? find_digest(cache_fd, name, id, err) : ret;
 }
@@ -221,8 +222,9 @@ static int remove_image(int cache_fd, const struct digest *id, struct err *err)
 static int remove_by_name(int cache_fd, const char *name, struct err *err)
 {
 	struct names names = {.cache_fd = cache_fd};
+	char found[IMAGE_TAG_MAX + 1];
 	struct digest id;
-	int ret = image_tag_read(cache_fd, name, &id, err);
+	int ret = image_tag_find(cache_fd, name, found, &id, err);
 	bool by_digest = ret == -ENOENT;
 
 	if (by_digest)
@@ -234,7 +236,7 @@ static int remove_by_name(int cache_fd, const char *name, struct err *err)
 	names.id = &id;
 	image_tag_each(cache_fd, count_name, &names);
 	if (!by_digest && names.count > 1)
-		return image_tag_remove(cache_fd, name, err);
+		return image_tag_remove(cache_fd, found, err);
 	ret = remove_image(cache_fd, &id, err);
 	if (ret < 0 && ret != -ENOENT)
 		return ret;

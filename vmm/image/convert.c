@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/progress.h"
+#include "vmm/base/signals.h"
 #include "vmm/image/manifest.h"
 #include "vmm/image/unpack.h"
 
@@ -20,12 +22,14 @@ static int fill(int fd, const char *path, const char *ref, struct digest *id, st
 	int ret = image_source_open(&source, path, err);
 
 	if (ret == 0) {
+		progress_begin("converting %s", source.path);
 		ret = image_manifest_read(&manifest, &source, ref, err);
 		if (ret == 0)
 			ret = image_unpack_erofs(&manifest, &source, fd, &image_limits_default,
 						 &counts, err);
 		*id = manifest.id;
 		image_manifest_clear(&manifest);
+		progress_end();
 	}
 	image_source_close(&source);
 	return ret;
@@ -46,6 +50,7 @@ int image_convert(const char *path, const char *ref, const char *file, struct di
 	fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return err_sys(err, "%.200s", temporary);
+	signals_hold();
 	ret = fill(fd, path, ref, id, err);
 	if (ret == 0 && fsync(fd) < 0)
 		ret = err_sys(err, "writing %.200s", file);
@@ -54,5 +59,6 @@ int image_convert(const char *path, const char *ref, const char *file, struct di
 	if (ret < 0)
 		unlink(temporary);
 	fd_close(&fd);
+	signals_release();
 	return ret;
 }

@@ -7,10 +7,10 @@
 #include "vmm/image/digest.h"
 
 /*
- * Writes the image at path (an OCI layout directory, or an archive) as an erofs image to file, as
+ * Writes the image at path (see image_source_open()) as an erofs image to file, as
  * image_unpack_erofs() does. ref: see image_manifest_read(). An existing file is replaced, by a
  * rename when the new one is complete and on the disk. 0; or -errno with a message, and file is as
- * it was.
+ * it was. As for image_build(), a signal waits until the temporary file is removed.
  */
 int image_convert(const char *path, const char *ref, const char *file, struct digest *id,
 		  struct err *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads an image's description: OCI image specification 1.1 (index.json, manifest, configuration),
- * or manifest.json of `docker save`. Only linux/amd64 images are accepted.
+ * or manifest.json of `docker save`. Only linux/amd64 images are accepted. A flat source gets an
+ * empty configuration and one layer.
  */
 #ifndef CORDON_IMAGE_MANIFEST_H
 #define CORDON_IMAGE_MANIFEST_H
@@ -15,6 +16,7 @@
 #define IMAGE_LAYERS_MAX  128
 #define IMAGE_JSON_MAX	  MIB(4)
 #define IMAGE_INDEX_DEPTH 3 /* nested indexes */
+#define IMAGE_TAGS_MAX	  32
 
 /* Limits of Env, Entrypoint and Cmd, each. */
 #define IMAGE_STRINGS_MAX	200
@@ -33,6 +35,7 @@ struct image_manifest {
 	unsigned layer_count;
 	/* {"env", "entrypoint", "cmd", "volumes": lists, "workdir", "user": strings} */
 	json_t *settings;
+	json_t *tags; /* RepoTags: a list of at most IMAGE_TAGS_MAX strings; or NULL */
 };
 
 /*

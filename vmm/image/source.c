@@ -14,175 +14,73 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
-#include "vmm/image/tar.h"
+#include "vmm/image/decompress.h"
+#include "vmm/image/source_internal.h"
+#include "vmm/image/stage.h"
 
 #define LINKS_MAX 4 /* links to follow in an archive */
 
-/* --- an archive's table of contents ----------------------------------------------------------- */
+/* --- directories and archives ----------------------------------------------------------------- */
 
-/* Reads the archive at its own offset; skipping just advances it. */
-struct scan {
-	int fd;
-	uint64_t at, size;
-};
-
-static ssize_t scan_read(void *arg, void *to, size_t length, struct err *err)
+/* A file that is there, or a copy of what comes through a pipe or is compressed. */
+static int open_archive(struct image_source *source, struct err *err)
 {
-	struct scan *scan = arg;
-	ssize_t n = fd_pread_full(scan->fd, to, length, (off_t)scan->at);
-
-	if (n < 0)
-		return err_code(err, (int)-n, "reading the archive");
-	scan->at += (uint64_t)n;
-	return n;
-}
-
-static int scan_skip(void *arg, uint64_t bytes, struct err *err)
-{
-	struct scan *scan = arg;
-
-	if (!range_within(scan->at, bytes, scan->size))
-		return err_set(err, EPROTO, "the archive is truncated");
-	scan->at += bytes;
-	return 0;
-}
-
-/* Copies a name without leading "./". A longer name than fits is none that an image uses. */
-static bool copy_name(char to[IMAGE_NAME_MAX + 1], const char *from)
-{
-	size_t length;
-
-	while (from[0] == '.' && from[1] == '/')
-		from += 2;
-	length = strlen(from);
-	if (length == 0 || length > IMAGE_NAME_MAX)
-		return false;
-	memcpy(to, from, length + 1);
-	return true;
-}
-
-/* `docker save` stores a layer that occurs twice as a link "../ID/layer.tar". */
-static bool copy_target(char to[IMAGE_NAME_MAX + 1], const char *name, const char *link,
-			bool symlink)
-{
-	char joined[IMAGE_NAME_MAX + PATH_MAX];
-	const char *slash = strrchr(name, '/');
-	size_t directory = slash ? (size_t)(slash - name) : 0;
-
-	if (!symlink)
-		return copy_name(to, link);
-	if (strlen(link) > IMAGE_NAME_MAX || link[0] == '/')
-		return false;
-	while (strncmp(link, "../", 3) == 0) {
-		if (directory == 0)
-			return false;
-		link += 3;
-		while (directory > 0 && name[--directory] != '/')
-			;
-	}
-	snprintf(joined, sizeof(joined), "%.*s%s%s", (int)directory, name, directory ? "/" : "",
-		 link);
-	return copy_name(to, joined);
-}
-
-static int add_file(struct image_source *source, const struct tar_entry *entry, uint64_t at,
-		    struct err *err)
-{
-	struct image_source_file *file;
-
-	if (source->count == IMAGE_SOURCE_FILES_MAX)
-		return err_set(err, E2BIG, "%s: more than %d files: not an image", source->path,
-			       IMAGE_SOURCE_FILES_MAX);
-	file = &source->files[source->count];
-	*file = (struct image_source_file){.at = at, .size = entry->size};
-	if (!copy_name(file->name, entry->name))
-		return 0;
-	if ((entry->type == TAR_LINK || entry->type == TAR_SYMLINK) &&
-	    !copy_target(file->link, file->name, entry->link, entry->type == TAR_SYMLINK))
-		return 0;
-	source->count++;
-	return 0;
-}
-
-static int scan_archive(struct image_source *source, uint64_t size, struct err *err)
-{
-	struct scan scan = {.fd = source->fd, .size = size};
-	const struct tar_input input = {.read = scan_read, .skip = scan_skip, .arg = &scan};
-	struct tar_entry *entry = malloc(sizeof(*entry));
-	struct tar_reader reader;
+	uint8_t start[COMPRESSION_MAGIC] = "";
 	struct err why = {.text = ""};
-	int ret;
+	struct stat status;
+	int ret, copy;
 
-	source->files = calloc(IMAGE_SOURCE_FILES_MAX, sizeof(*source->files));
-	if (!source->files || !entry) {
-		free(entry);
-		return err_set(err, ENOMEM, "out of memory");
+	if (fstat(source->fd, &status) < 0)
+		return err_sys(err, "%s", source->path);
+	if (!S_ISREG(status.st_mode) || lseek(source->fd, 0, SEEK_CUR) != 0 ||
+	    (fd_pread_full(source->fd, start, sizeof(start), 0) > 0 &&
+	     (compression_of(start) != COMPRESSION_NONE || compression_unknown(start)))) {
+		copy = image_stage(source->fd, source->path, err);
+		if (copy < 0)
+			return copy;
+		fd_close(&source->fd);
+		source->fd = copy;
+		if (fstat(source->fd, &status) < 0)
+			return err_sys(err, "%s", source->path);
 	}
-	tar_reader_init_input(&reader, &input);
-	reader.end_optional = true;
-	while ((ret = tar_next(&reader, entry, &why)) == 1) {
-		if (entry->sparse)
-			ret = err_set(&why, ENOTSUP, "it has sparse files");
-		else if (entry->type == TAR_FILE && !range_within(scan.at, entry->size, size))
-			ret = err_set(&why, EPROTO, "the archive is truncated");
-		else if (entry->type != TAR_DIRECTORY && entry->type != TAR_OTHER)
-			ret = add_file(source, entry, scan.at, &why);
-		if (ret < 0)
-			break;
-	}
-	free(entry);
+	if (status.st_size == 0)
+		return err_set(err, EPROTO, "%s: is empty", source->path);
+	ret = image_source_scan(source, (uint64_t)status.st_size, &why);
 	return ret < 0 ? err_set(err, -ret, "%s: %s", source->path, why.text) : 0;
 }
 
-static int refuse_compressed(const struct image_source *source, struct err *err)
+static int open_stdin(struct image_source *source, struct err *err)
 {
-	static const struct {
-		const char *magic, *name, *program;
-		size_t length;
-	} kinds[] = {
-		{"\x1f\x8b", "gzip", "gunzip", 2},
-		{"\x28\xb5\x2f\xfd", "zstd", "unzstd", 4},
-		{"\xfd"
-		 "7zXZ",
-		 "xz", "unxz", 5},
-		{"BZh", "bzip2", "bunzip2", 3},
-	};
-	char start[8] = "";
-	size_t i;
-
-	if (fd_pread_full(source->fd, start, sizeof(start), 0) < 0)
-		return err_sys(err, "%s", source->path);
-	for (i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (memcmp(start, kinds[i].magic, kinds[i].length) == 0)
-			return err_set(err, ENOTSUP,
-				       "%s: the whole archive is compressed by %s: unpack it first "
-				       "(%s)",
-				       source->path, kinds[i].name, kinds[i].program);
-	return 0;
+	snprintf(source->path, sizeof(source->path), "standard input");
+	if (isatty(STDIN_FILENO))
+		return err_set(
+			err, EINVAL,
+			"will not read an archive from a terminal: give stdin a file, or the "
+			"output of docker save");
+	source->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	return source->fd < 0 ? err_sys(err, "standard input") : open_archive(source, err);
 }
-
-/* --- directories and archives ----------------------------------------------------------------- */
 
 int image_source_open(struct image_source *source, const char *path, struct err *err)
 {
 	struct stat status;
-	int ret = 0;
 
 	*source = (struct image_source){.fd = -1};
+	if (strcmp(path, "-") == 0)
+		return open_stdin(source, err);
 	if ((size_t)snprintf(source->path, sizeof(source->path), "%s", path) >=
 	    sizeof(source->path))
 		return err_set(err, ENAMETOOLONG, "%s: the path is too long", path);
 	source->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (source->fd < 0 || fstat(source->fd, &status) < 0)
 		return err_sys(err, "%s", path);
-	if (S_ISREG(status.st_mode)) {
-		ret = refuse_compressed(source, err);
-		if (ret == 0)
-			ret = scan_archive(source, (uint64_t)status.st_size, err);
-	} else if (!S_ISDIR(status.st_mode)) {
-		ret = err_set(err, EINVAL, "%s: neither a directory nor a regular file", path);
-	}
-	return ret;
+	if (S_ISDIR(status.st_mode))
+		return 0;
+	if (!S_ISREG(status.st_mode))
+		return err_set(err, EINVAL,
+			       "%s: neither a directory nor a regular file: - reads standard input",
+			       path);
+	return open_archive(source, err);
 }
 
 void image_source_close(struct image_source *source)
@@ -195,6 +93,15 @@ void image_source_close(struct image_source *source)
 	source->count = 0;
 }
 
+static int take_range(const struct image_source *source, uint64_t at, uint64_t size,
+		      struct image_blob *blob, struct err *err)
+{
+	blob->fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 3);
+	blob->at = at;
+	blob->size = size;
+	return blob->fd < 0 ? err_sys(err, "%s", source->path) : 0;
+}
+
 static int find_in_archive(const struct image_source *source, const char *name,
 			   struct image_blob *blob, struct err *err)
 {
@@ -202,6 +109,8 @@ static int find_in_archive(const struct image_source *source, const char *name,
 	const char *wanted = name;
 	unsigned links, i;
 
+	if (source->flat && strcmp(name, IMAGE_SOURCE_WHOLE) == 0)
+		return take_range(source, 0, source->size, blob, err);
 	for (links = 0; links <= LINKS_MAX; links++) {
 		file = NULL;
 		/* The last entry of a name counts, as for tar itself. */
@@ -216,10 +125,7 @@ static int find_in_archive(const struct image_source *source, const char *name,
 	}
 	if (file->link[0])
 		return err_set(err, ELOOP, "%s: %s: too many links", source->path, name);
-	blob->fd = fcntl(source->fd, F_DUPFD_CLOEXEC, 3);
-	blob->at = file->at;
-	blob->size = file->size;
-	return blob->fd < 0 ? err_sys(err, "%s", source->path) : 0;
+	return take_range(source, file->at, file->size, blob, err);
 }
 
 static int find_in_directory(const struct image_source *source, const char *name,

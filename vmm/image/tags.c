@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +13,8 @@
 
 #include "vmm/base/fd.h"
 
-#define TAGS "tags"
+#define TAGS   "tags"
+#define LATEST ":latest"
 
 struct tag_path {
 	char text[sizeof(TAGS) + 1 + IMAGE_TAG_MAX + 32];
@@ -94,6 +96,30 @@ int image_tag_read(int cache_fd, const char *tag, struct digest *id, struct err 
 		return err_set(err, EIO, "%s: the file of the name is damaged: remove the name",
 			       tag);
 	return 0;
+}
+
+/* The name that means the same; false: there is none. */
+static bool other_name(char other[IMAGE_TAG_MAX + 1], const char *tag)
+{
+	const char *slash = strrchr(tag, '/'), *colon = strchr(slash ? slash : tag, ':');
+	size_t length = colon ? (size_t)(colon - tag) : strlen(tag);
+
+	if ((colon && strcmp(colon, LATEST) != 0) || length + strlen(LATEST) > IMAGE_TAG_MAX)
+		return false;
+	snprintf(other, IMAGE_TAG_MAX + 1, "%.*s%s", (int)length, tag, colon ? "" : LATEST);
+	return true;
+}
+
+int image_tag_find(int cache_fd, const char *tag, char found[IMAGE_TAG_MAX + 1], struct digest *id,
+		   struct err *err)
+{
+	int ret = image_tag_read(cache_fd, tag, id, err);
+
+	if (ret == -ENOENT && other_name(found, tag))
+		return image_tag_read(cache_fd, found, id, err);
+	if (ret == 0)
+		snprintf(found, IMAGE_TAG_MAX + 1, "%s", tag);
+	return ret;
 }
 
 int image_tag_remove(int cache_fd, const char *tag, struct err *err)

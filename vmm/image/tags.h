@@ -11,6 +11,13 @@ int image_tag_write(int cache_fd, const char *tag, const struct digest *id, stru
 /* 0, -ENOENT without a message, or another error with one. */
 int image_tag_read(int cache_fd, const char *tag, struct digest *id, struct err *err);
 
+/*
+ * As image_tag_read(), but for NAME it also finds NAME:latest, and the other way round. found: the
+ * name that exists.
+ */
+int image_tag_find(int cache_fd, const char *tag, char found[IMAGE_TAG_MAX + 1], struct digest *id,
+		   struct err *err);
+
 int image_tag_remove(int cache_fd, const char *tag, struct err *err);
 
 /* Calls fn for every name. */

@@ -46,8 +46,13 @@ static int use_source(const char *path, struct root_config *config, json_t **set
 		      struct err *err)
 {
 	struct digest id;
-	int ret = image_build(path, NULL, NULL, &id, err);
+	int ret;
 
+	if (strcmp(path, "-") == 0)
+		return err_set(err, EINVAL,
+			       "oci:-: standard input is the command's: first 'cordon image build "
+			       "- --tag NAME'");
+	ret = image_build(path, NULL, NULL, &id, err);
 	if (ret < 0)
 		return ret;
 	if (ret > 0)
