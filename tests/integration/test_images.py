@@ -261,7 +261,7 @@ def test_images_that_are_refused():
         assert image not in images()
     docker_archive(path, [good], machine="arm64")
     call("image", "build", path).expect_error("linux/arm64")
-    docker_archive(path, [good])
+    image = docker_archive(path, [good])
     with open(path, "r+b") as file:             # rename the layer's first file
         data = file.read()
         file.seek(data.index(b"bin/x"))
@@ -269,7 +269,8 @@ def test_images_that_are_refused():
     call("image", "build", path).expect_error("layer")
     with open(work("image.tar.gz"), "wb") as file:
         file.write(gzip.compress(data))
-    call("image", "build", work("image.tar.gz")).expect_error("gunzip")
+    with removed(image):                        # these are the bytes before the change
+        call("image", "build", work("image.tar.gz")).expect(0)
     assert not [name for name in os.listdir(work("")) if name not in ("image.tar", "image.tar.gz")]
 
 

@@ -84,6 +84,9 @@ struct verb_words {
 int verb_words(const struct verb_words *words, const struct option_set *sets, size_t sets_count,
 	       int argc, char **argv, struct err *err);
 
+/* -q: no warnings and no progress. Its argument is not used. */
+extern const struct option_table quiet_option_table;
+
 /* -EINVAL with a message that says what the word means here, or suggests the nearest verb. */
 int verb_unknown(const char *name, struct err *err);
 
