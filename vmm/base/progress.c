@@ -1,59 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/base/progress.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/base/bytes.h"
 #include "vmm/base/clock.h"
 #include "vmm/base/log.h"
 #include "vmm/base/text.h"
+#include "vmm/base/utf8.h"
 
 #define FIRST_NS    1000000000ull
 #define INTERVAL_NS 250000000ull
-#define WHAT_MAX    160 /* bytes: longer ones might not fit into a line */
+
+#define COLUMNS_MAX 200
+#define FRAME	    32 /* columns for what stands around the name of the operation */
 
 static struct {
-	bool on, shown;
-	char what[TEXT_ROOM(WHAT_MAX)];
+	bool on;
+	char what[COLUMNS_MAX];
 	uint64_t bytes, next_ns;
+	int columns; /* that the line takes, or more; 0: it is not shown */
 } progress;
 
-static bool is_screen(void)
-{
-	const char *term = getenv("TERM");
-
-	return log_enabled(LOG_LEVEL_WARNING) && isatty(STDERR_FILENO) && term &&
-	       strcmp(term, "dumb") != 0;
-}
-
 /* Never waits for a terminal that has stopped. */
-static bool put(const char *text, size_t length)
+static bool put(const char *text, int length)
 {
 	struct pollfd waiting = {.fd = STDERR_FILENO, .events = POLLOUT};
 
-	return poll(&waiting, 1, 0) == 1 && write(STDERR_FILENO, text, length) == (ssize_t)length;
+	return poll(&waiting, 1, 0) == 1 && write(STDERR_FILENO, text, (size_t)length) == length;
+}
+
+/* A longer line than the terminal has columns could not be erased. */
+static void set_what(const char *raw)
+{
+	char safe[TEXT_ROOM(COLUMNS_MAX)];
+	struct winsize window = {.ws_col = 0};
+	size_t length = text_safe(safe, sizeof(safe), raw, strlen(raw), 0), at = 0, taken, room;
+
+	ioctl(STDERR_FILENO, TIOCGWINSZ, &window);
+	room = window.ws_col > 0 ? min_u64(window.ws_col, COLUMNS_MAX) : 80;
+	room = room > FRAME ? room - FRAME : 0;
+	/* A character takes no more columns than bytes. */
+	while (at < length && (taken = utf8_length(safe + at, length - at)) > 0 &&
+	       at + taken <= room)
+		at += taken;
+	memcpy(progress.what, safe, at);
+	progress.what[at] = '\0';
 }
 
 void progress_begin(const char *fmt, ...)
 {
-	char raw[WHAT_MAX];
+	char raw[COLUMNS_MAX];
 	va_list ap;
 
 	progress_end();
-	if (!is_screen())
+	if (!log_enabled(LOG_LEVEL_WARNING) || !isatty(STDERR_FILENO))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
-	progress.what[text_safe(progress.what, sizeof(progress.what) - 1, raw, strlen(raw), 0)] =
-		'\0';
+	set_what(raw);
 	progress.bytes = 0;
 	progress.next_ns = clock_now_ns(CLOCK_MONOTONIC) + FIRST_NS;
 	progress.on = true;
@@ -61,7 +74,7 @@ void progress_begin(const char *fmt, ...)
 
 void progress_add(uint64_t bytes)
 {
-	char line[sizeof(progress.what) + 64];
+	char line[COLUMNS_MAX + FRAME + 1];
 	uint64_t now_ns;
 	int length;
 
@@ -72,18 +85,22 @@ void progress_add(uint64_t bytes)
 	if (now_ns < progress.next_ns)
 		return;
 	progress.next_ns = now_ns + INTERVAL_NS;
-	length = snprintf(line, sizeof(line), "\rcordon: %s: %lluM\033[K", progress.what,
+	length = snprintf(line, sizeof(line), "\rcordon: %s: %llu MiB", progress.what,
 			  (unsigned long long)(progress.bytes >> 20));
-	progress.shown |= put(line, (size_t)length);
+	if (put(line, length))
+		progress.columns = length - 1;
 }
 
 void progress_hide(void)
 {
-	static const char erase[] = "\r\033[K";
+	char blanks[COLUMNS_MAX + FRAME + 4];
+	int length;
 
-	if (progress.shown)
-		put(erase, strlen(erase));
-	progress.shown = false;
+	if (progress.columns > 0) {
+		length = snprintf(blanks, sizeof(blanks), "\r%*s\r", progress.columns, "");
+		put(blanks, length);
+	}
+	progress.columns = 0;
 }
 
 void progress_end(void)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a long operation has done so far, on a terminal: "cordon: unpacking x.tar: 120M", refreshed
- * in place, and erased at the end. Nothing appears within the first second, without a terminal, or
- * while warnings are off. A process has one such operation at a time, in one thread.
+ * What a long operation has done so far, on a terminal: "cordon: unpacking x.tar: 120 MiB",
+ * refreshed in place, and erased by blanks at the end. Nothing appears within the first second,
+ * without a terminal, or while warnings are off. A process has one such operation at a time, in one
+ * thread.
  */
 #ifndef CORDON_BASE_PROGRESS_H
 #define CORDON_BASE_PROGRESS_H
