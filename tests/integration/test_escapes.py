@@ -77,7 +77,7 @@ def test_escapes_in_names_and_output():
         printed = on_terminal("logs", "box", job)
         assert b"bidi\\u202egpj.exe" in printed and b"c1byte\\x9b2J" in printed and PLAIN in printed, printed
         assert EVIL[0] in call("logs", "box", job).expect(0).stdout
-        for verb in (["logs", "box"], ["ps"], ["ps", "--json"], ["stats", "box"], ["stats", "--json", "box"], ["policy", "show", "box"]):
+        for verb in (["logs", "box"], ["ps"], ["ps", "--json"], ["stats", "--once", "box"], ["stats", "--json", "box"], ["policy", "show", "box"]):
             on_terminal(*verb)
         # Messages that quote an argument or what the guest says.
         for verb, status in ((["exec", "box", "--", evil], 127), (["cp", f"box:/w/{evil}", work("to")], 125), (["why", evil], 125), (["stats", evil], 125),

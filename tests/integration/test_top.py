@@ -162,6 +162,31 @@ def test_top_on_a_terminal():
         terminal.close()
 
 
+def test_stats_against_limits():
+    """`stats` has use in percent of processor and memory; it is refreshed on a terminal, and printed once elsewhere."""
+    with sandbox():
+        for args in ((), ("--once",), ("--no-stream",)):
+            lines = call("stats", *args, "box").expect(0, None, b"").stdout.decode().splitlines()
+            assert lines[0].startswith("box  running  up ") and "% of " in lines[0] and "%)  jobs 0" in lines[0], lines
+            assert [line for line in lines if line.startswith("exits ")], lines
+        counters = json.loads(call("stats", "--json", "box").expect(0, None, b"").stdout)
+        assert counters["exits"] > 0 and counters["jobs"] == 0 and "memory" not in counters, counters
+        lines = call("stats").expect(0, None, b"").stdout.decode().splitlines()
+        assert "MEM%" in lines[0] and lines[1].startswith("box "), lines
+
+        terminal = Terminal("stats", "--interval", "200ms", "box", rows=6, columns=40, env={"TERM": "xterm"})
+        lines = screen(terminal, 40)
+        assert len(lines) == 6 and lines[0].startswith(b"box  running") and lines[2].startswith(b"exits "), lines
+        terminal.type(b"q")
+        assert terminal.wait() == 0, terminal.output
+        terminal.close()
+        terminal = Terminal("stats", "--no-stream", "box", env={"TERM": "xterm"})
+        assert terminal.wait() == 0 and b"\x1b" not in terminal.output and b"exits " in terminal.output, terminal.output
+        terminal.close()
+        call("logs", "--since", "1h", "box").expect_error("without times", "--tail N")
+        call("logs", "--tail", "1", "box").expect(0)
+
+
 def test_top_without_a_sandbox():
     assert page().startswith(b"NAME ") and page().count(b"\n") == 1
     assert json.loads(call("top", "--json", "--once").expect(0).stdout) == {"sandboxes": []}

@@ -227,18 +227,19 @@ END_TEST
 
 START_TEST(all_sandboxes_are_a_line_each)
 {
-	json_t *data = load("{\"sandboxes\":[{\"name\":\"one\",\"state\":\"running\",\"age\":59,"
-			    "\"cpu_percent\":3,\"private_kib\":100,\"memory\":268435456,"
-			    "\"cpus\":1,\"jobs\":2,\"net_flows\":4,\"pid\":77},"
-			    "{\"name\":\"two\",\"state\":\"hangs\",\"pid\":78}]}");
+	json_t *data =
+		load("{\"sandboxes\":[{\"name\":\"one\",\"state\":\"running\",\"age\":59,"
+		     "\"cpu_percent\":3,\"private_kib\":100,\"memory\":268435456,"
+		     "\"memory_percent\":12.5,\"cpus\":1,\"jobs\":2,\"net_flows\":4,\"pid\":77},"
+		     "{\"name\":\"two\",\"state\":\"hangs\",\"pid\":78}]}");
 
 	expect_page(data, 0, 0,
-		    "NAME                     STATE      CPU%   MEMORY    LIMIT  CPUS  JOBS FLOWS"
-		    "      AGE      PID\n"
-		    "one                      running     3.0     100K     256M     1     2     4"
-		    "      59s       77\n"
-		    "two                      hangs         -        -        -     0     0     0"
-		    "        -       78\n");
+		    "NAME                     STATE      CPU%   MEMORY    LIMIT   MEM%  CPUS  JOBS "
+		    "FLOWS      AGE      PID\n"
+		    "one                      running     3.0     100K     256M   12.5     1     2 "
+		    "    4      59s       77\n"
+		    "two                      hangs         -        -        -      -     0     0 "
+		    "    0        -       78\n");
 	check_size(data, 2, 30);
 	json_decref(data);
 }
@@ -261,7 +262,7 @@ START_TEST(percentages_are_since_the_page_before)
 			      "{\"pid\":6,\"started_us\":8,\"cpu_us\":100000},"
 			      "{\"pid\":9,\"started_us\":8,\"cpu_us\":500000}]}");
 	json_t *after = load("{\"sampled_us\":71000000,\"cpu_us\":2500000,\"age\":11,\"guest_us\":"
-			     "51000000,\"processes\":["
+			     "51000000,\"private_kib\":1024,\"memory\":8388608,\"processes\":["
 			     "{\"pid\":5,\"started_us\":7,\"cpu_us\":100000},"
 			     "{\"pid\":6,\"started_us\":8,\"cpu_us\":600000},"
 			     "{\"pid\":7,\"started_us\":50500000,\"cpu_us\":100000},"
@@ -273,6 +274,8 @@ START_TEST(percentages_are_since_the_page_before)
 	ck_assert_double_eq(percent_of(before), 10);
 	top_view_compare(after, before);
 	ck_assert_double_eq(percent_of(after), 150);
+	ck_assert_double_eq(json_number_value(json_object_get(after, "memory_percent")), 12.5);
+	ck_assert_ptr_null(json_object_get(before, "memory_percent"));
 	/* the busiest first */
 	ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(list, 0), "pid")), 9);
 	ck_assert_double_eq(percent_of(json_array_get(list, 0)), 100);

@@ -64,6 +64,14 @@ static int name_and_words(struct arguments *to, const char *name, const struct w
 	return push_words(to, words, 1);
 }
 
+/* Between two prompts a page is printed, not refreshed. */
+static int once_words(struct arguments *to, const char *name, const struct words *words,
+		      struct err *err)
+{
+	push(to, "--once");
+	return name_and_words(to, name, words, err);
+}
+
 static int files_words(struct arguments *to, const char *name, const struct words *words,
 		       struct err *err)
 {
@@ -178,12 +186,10 @@ const struct attach_command attach_commands[] = {
 	{"console", "", "show the guest's console", .verb = "logs", .make = name_and_words},
 	{"files", "[OPTIONS]", "show what was decided about files", .verb = "audit",
 	 .make = files_words},
-	{"net", "", "show counters and live network flows", .verb = "stats",
-	 .make = name_and_words},
+	{"net", "", "show counters and live network flows", .verb = "stats", .make = once_words},
 	{"top", "[OPTIONS]", "show processes, flows, files and denials", .verb = "top",
 	 .make = name_and_words},
-	{"stats", "[--json]", "show what the sandbox uses", .verb = "stats",
-	 .make = name_and_words},
+	{"stats", "[--json]", "show what the sandbox uses", .verb = "stats", .make = once_words},
 	{"policy", "[add|undo|set ...]", "show the policy, or change it", .verb = "policy",
 	 .make = policy_words},
 	{"allow", "N [session|always] | RULE",

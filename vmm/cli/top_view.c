@@ -75,6 +75,12 @@ static void note_time(json_t *stats)
 	json_object_set_new(stats, "sampled_us", json_integer((json_int_t)(loop_now_ns() / 1000)));
 }
 
+/* The list of processes is the last of them. */
+static unsigned requests_of(const struct top_view *view)
+{
+	return view->counters ? PROCESSES : REQUESTS;
+}
+
 /* Keeps a reply if it is one of this refresh. True: it was the last one. */
 static bool keep_reply(const struct top_view *view, json_t *reply[REQUESTS], json_t *body)
 {
@@ -85,7 +91,7 @@ static bool keep_reply(const struct top_view *view, json_t *reply[REQUESTS], jso
 		reply[which] = json_incref(body);
 	if (which == STATS)
 		note_time(body);
-	for (i = 0; i < REQUESTS; i++)
+	for (i = 0; i < requests_of(view); i++)
 		if (!reply[i])
 			return false;
 	return true;
@@ -96,14 +102,15 @@ static int request_all(struct top_view *view, json_t *reply[REQUESTS], struct er
 {
 	uint64_t deadline = loop_now_ns() + ONE_NS;
 	struct message message;
-	int ret = 0, i;
+	unsigned i;
+	int ret = 0;
 
 	view->round++;
-	for (i = 0; i < REQUESTS && ret == 0; i++)
-		ret = client_send(
-			view->fd,
-			json_pack("{s:s,s:I}", "op", requests[i], "id", view->round * REQUESTS + i),
-			NULL, 0, err);
+	for (i = 0; i < requests_of(view) && ret == 0; i++)
+		ret = client_send(view->fd,
+				  json_pack("{s:s,s:I}", "op", requests[i], "id",
+					    view->round * REQUESTS + (json_int_t)i),
+				  NULL, 0, err);
 	while (ret == 0) {
 		ret = view->wait(view->arg, view->fd, deadline);
 		if (ret <= 0)
@@ -118,6 +125,20 @@ static int request_all(struct top_view *view, json_t *reply[REQUESTS], struct er
 	return ret < 0 ? ret : 0;
 }
 
+static void add_details(struct top_view *view, json_t *data, json_t *reply[REQUESTS])
+{
+	if (view->counters) {
+		if (is_ok(reply[STATS]))
+			json_object_set(data, "counters", reply[STATS]);
+		return;
+	}
+	add_processes(data, reply[PROCESSES]);
+	top_log_read(&view->log);
+	/* Copies: the next refresh changes these lists. */
+	json_object_set_new(data, "denials", json_copy(view->log.denials));
+	json_object_set_new(data, "files", json_copy(view->log.files));
+}
+
 static int read_one(struct top_view *view, json_t **data, struct err *err)
 {
 	json_t *reply[REQUESTS] = {NULL};
@@ -126,11 +147,7 @@ static int read_one(struct top_view *view, json_t **data, struct err *err)
 	if (ret == 0) {
 		*data = merge(view->name, is_ok(reply[INFO]) ? reply[INFO] : NULL,
 			      is_ok(reply[STATS]) ? reply[STATS] : NULL);
-		add_processes(*data, reply[PROCESSES]);
-		top_log_read(&view->log);
-		/* Copies: the next refresh changes these lists. */
-		json_object_set_new(*data, "denials", json_copy(view->log.denials));
-		json_object_set_new(*data, "files", json_copy(view->log.files));
+		add_details(view, *data, reply);
 	}
 	for (i = 0; i < REQUESTS; i++)
 		json_decref(reply[i]);
@@ -191,16 +208,16 @@ static int read_every(struct top_view *view, json_t **data, struct err *err)
 
 /* --- changes ---------------------------------------------------------------------------------- */
 
-/* Of the time that has passed; both in microseconds. Rounded, as what is printed. */
-static void set_percent(json_t *item, json_int_t used, json_int_t passed)
+/* Of a time that has passed, or of a limit. Rounded, as what is printed. */
+static void set_percent(json_t *item, const char *name, json_int_t used, json_int_t whole)
 {
-	double percent = (double)used * 100 / (double)passed;
+	double percent = (double)used * 100 / (double)whole;
 
 	/* The times are the guest's word. */
 	if (percent > 1e9)
 		percent = 1e9;
-	if (used >= 0 && passed > 0)
-		json_object_set_new(item, "cpu_percent",
+	if (used >= 0 && whole > 0)
+		json_object_set_new(item, name,
 				    json_real((double)(long long)(percent * 10 + 0.5) / 10));
 }
 
@@ -223,11 +240,15 @@ static void compare_sandbox(json_t *item, const json_t *before)
 {
 	if (!json_object_get(item, "cpu_us"))
 		return;
+	set_percent(item, "memory_percent", number_in(item, "private_kib"),
+		    number_in(item, "memory") >> 10);
 	if (before && json_object_get(before, "cpu_us"))
-		set_percent(item, number_in(item, "cpu_us") - number_in(before, "cpu_us"),
+		set_percent(item, "cpu_percent",
+			    number_in(item, "cpu_us") - number_in(before, "cpu_us"),
 			    number_in(item, "sampled_us") - number_in(before, "sampled_us"));
 	else
-		set_percent(item, number_in(item, "cpu_us"), number_in(item, "age") * 1000000);
+		set_percent(item, "cpu_percent", number_in(item, "cpu_us"),
+			    number_in(item, "age") * 1000000);
 }
 
 static void compare_processes(json_t *data, const json_t *before)
@@ -242,10 +263,11 @@ static void compare_processes(json_t *data, const json_t *before)
 		item = json_array_get(list, i);
 		old = find_item(others, "pid", "started_us", item);
 		if (old)
-			set_percent(item, number_in(item, "cpu_us") - number_in(old, "cpu_us"),
+			set_percent(item, "cpu_percent",
+				    number_in(item, "cpu_us") - number_in(old, "cpu_us"),
 				    now - then);
 		else
-			set_percent(item, number_in(item, "cpu_us"),
+			set_percent(item, "cpu_percent", number_in(item, "cpu_us"),
 				    now - number_in(item, "started_us"));
 	}
 }
@@ -297,6 +319,8 @@ void top_view_compare(json_t *data, const json_t *before)
 		return;
 	}
 	compare_sandbox(data, before);
+	if (json_object_get(data, "counters"))
+		return;
 	if (json_object_get(data, "processes")) {
 		compare_processes(data, before);
 		sort(json_object_get(data, "processes"));
@@ -319,6 +343,8 @@ int top_view_open(struct top_view *view, struct err *err)
 	view->fd = client_connect(view->name, PATIENCE_MS, err);
 	if (view->fd < 0)
 		return view->fd;
+	if (view->counters)
+		return 0;
 	/* A sandbox may have no log. */
 	if (audit_log_find(view->name, path, NULL) < 0)
 		path[0] = '\0';

@@ -4,6 +4,7 @@
 #define CORDON_CLI_TOP_VIEW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/base/err.h"
@@ -11,6 +12,7 @@
 
 struct top_view {
 	const char *name; /* NULL: all sandboxes */
+	bool counters;	  /* of one sandbox: `counters` in place of processes and the log */
 	/*
 	 * Waits until fd can be read, at most until the deadline (as loop_now_ns()); fd -1: only
 	 * until the deadline. 1; 0: the time is over; -EINTR: the user has ended it.
@@ -36,7 +38,8 @@ int top_view_read(struct top_view *view, json_t **data, struct err *err);
 
 /*
  * Adds `cpu_percent` to each sandbox and process: processor time since `before` (NULL: since their
- * start), and sorts by it. Without a list of processes it takes that of `before`.
+ * start), and sorts by it. Adds `memory_percent`, of what the sandbox may have. Without a list of
+ * processes it takes that of `before`.
  */
 void top_view_compare(json_t *data, const json_t *before);
 
