@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "vmm/base/fd.h"
+#include "vmm/base/progress.h"
 #include "vmm/cli/verb.h"
 #include "vmm/control/client.h"
 #include "vmm/control/registry.h"
@@ -277,7 +278,8 @@ static int run(int argc, char **argv, struct err *err)
 {
 	struct place from = {.sandbox = ""}, to = {.sandbox = ""};
 	static const struct verb_words words = {&verb_cp, NULL, 2, 2, "from where, and to where?"};
-	int ret = verb_words(&words, NULL, 0, argc, argv, err);
+	const struct option_set set = {&quiet_option_table, NULL};
+	int ret = verb_words(&words, &set, 1, argc, argv, err);
 
 	if (ret < 0)
 		return ret;
@@ -290,17 +292,22 @@ static int run(int argc, char **argv, struct err *err)
 			"cp: one of the two must be in a sandbox (NAME:/PATH), the other here");
 	if (ret == 0)
 		ret = cp_stderr_begin(err);
+	progress_begin("copying %s to %s", argv[1], argv[2]);
 	if (ret == 0)
 		ret = from.sandbox[0] ? copy_out(&from, &to, err) : copy_in(&from, &to, err);
+	progress_end();
 	cp_stderr_end();
 	return ret;
 }
 
+static const struct option_table *const tables[] = {&quiet_option_table, NULL};
+
 const struct verb verb_cp = {
 	.name = "cp",
 	.group = VERB_SANDBOXES,
-	.usage = "NAME:PATH PATH|-\n"
-		 "PATH|- NAME:PATH",
+	.usage = "[-q] NAME:PATH PATH|-\n"
+		 "[-q] PATH|- NAME:PATH",
+	.options = tables,
 	.summary = "copy files out of a sandbox or into it; - is a tar stream",
 	.description =
 		"Copies a file or a directory as `cp -r` would: into the target if that is a "

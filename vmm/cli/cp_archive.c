@@ -15,6 +15,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/progress.h"
 #include "vmm/cli/cp.h"
 #include "vmm/image/tar.h"
 
@@ -47,6 +48,7 @@ static int add_contents(struct archive *archive, int fd, struct err *err)
 			return err_code(err, (int)-n, "%s", archive->entry.name);
 		memset(buffer + n, 0, part - (size_t)n);
 		ret = fd_write_full(archive->fd, buffer, part);
+		progress_add(part);
 		left -= part;
 	}
 	if (ret == 0)

@@ -11,6 +11,7 @@
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/log.h"
+#include "vmm/base/progress.h"
 #include "vmm/cli/cp.h"
 #include "vmm/image/tar.h"
 
@@ -107,6 +108,7 @@ static int copy_contents(struct filter *filter, uint64_t size, struct err *err)
 		if (n < 0)
 			return (int)n;
 		ret = fd_write_full(filter->to, buffer, (size_t)n);
+		progress_add((uint64_t)n);
 	}
 	if (ret == 0)
 		ret = tar_write_padding(filter->to, size);

@@ -23,11 +23,24 @@ struct logs_options {
 	unsigned tail; /* lines; 0: all */
 };
 
+/* Nothing is stamped: the output belongs to the command, byte for byte. */
+static int refuse_times(void *arg, const char *value, struct err *err)
+{
+	(void)arg;
+	(void)value;
+	return err_set(err, EINVAL,
+		       "output is kept as the command wrote it, without times: --tail N shows the "
+		       "last lines, and the lines of 'cordon audit' have times");
+}
+
 static const struct option_entry entries[] = {
 	{"follow", 'f', OPTION_FLAG, NULL, "go on until the command or the sandbox has ended",
 	 .offset = offsetof(struct logs_options, follow)},
 	{"tail", 'n', OPTION_NUMBER, "N", "only the last N lines that are there now", NULL,
 	 .offset = offsetof(struct logs_options, tail), .low = 1, .high = INT_MAX},
+	{"since", 0, OPTION_CALL, "TIME", "refused: output has no times, see `--tail`",
+	 .set = refuse_times},
+	{"timestamps", 0, OPTION_CALL, NULL, "refused as well", .set = refuse_times},
 };
 
 static const struct option_table table = {"Options", entries, ARRAY_SIZE(entries)};

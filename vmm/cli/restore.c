@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cordon restore: a sandbox from a snapshot. */
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "vmm/base/bytes.h"
+#include "vmm/base/log.h"
 #include "vmm/cli/verb.h"
 #include "vmm/launch/network_options.h"
 #include "vmm/launch/start_options.h"
+
+/* From this size on it may take long enough to say so: 256 MiB, as st_blocks counts. */
+#define LARGE_BLOCKS ((blkcnt_t)(MIB(256) / 512))
 
 static const struct option_entry entries[] = {
 	{"verify", 0, OPTION_FLAG, NULL, "read all of the memory in FILE first, and check it",
@@ -27,7 +32,9 @@ static int run(int argc, char **argv, struct err *err)
 		{&root_option_table, &options.base},
 		{&network_option_table, &options.base},
 		{&audit_option_table, &options.base.policy_options},
+		{&quiet_option_table, NULL},
 	};
+	struct stat status;
 	char *path;
 	int ret;
 
@@ -41,6 +48,10 @@ static int run(int argc, char **argv, struct err *err)
 	ret = path ? sandbox_options_rootfs(&options.base, err) : err_sys(err, "%s", argv[1]);
 	if (ret == 0)
 		ret = sandbox_options_policy(&options.base, err);
+	if (ret == 0 && stat(path, &status) == 0 &&
+	    (options.base.sandbox.verify || status.st_blocks >= LARGE_BLOCKS))
+		log_progress("restoring %s from %s (%lld MiB)", argv[2], argv[1],
+			     (long long)status.st_blocks * 512 >> 20);
 	if (ret == 0)
 		ret = start_sandbox(&options, "restore", argv[2], err);
 	free(path);
@@ -55,6 +66,7 @@ static const struct option_table *const tables[] = {
 	&root_option_table,
 	&network_option_table,
 	&audit_option_table,
+	&quiet_option_table,
 	NULL,
 };
 

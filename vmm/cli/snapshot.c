@@ -29,8 +29,8 @@ static int run(int argc, char **argv, struct err *err)
 	static const struct verb_words words = {&verb_snapshot, NULL, 2, 2,
 						"which sandbox, into which file?"};
 	struct snapshot_options options = {.force = false};
-	const struct option_set set = {&table, &options};
-	int ret = verb_words(&words, &set, 1, argc, argv, err);
+	const struct option_set sets[] = {{&table, &options}, {&quiet_option_table, NULL}};
+	int ret = verb_words(&words, sets, ARRAY_SIZE(sets), argc, argv, err);
 
 	if (ret < 0)
 		return ret;
@@ -55,12 +55,12 @@ static int run(int argc, char **argv, struct err *err)
 	return 0;
 }
 
-static const struct option_table *const tables[] = {&table, NULL};
+static const struct option_table *const tables[] = {&table, &quiet_option_table, NULL};
 
 const struct verb verb_snapshot = {
 	.name = "snapshot",
 	.group = VERB_IMAGES,
-	.usage = "[--force] NAME FILE",
+	.usage = "[-q] [--force] NAME FILE",
 	.options = tables,
 	.summary = "save a sandbox into a file",
 	.description =

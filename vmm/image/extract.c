@@ -12,6 +12,7 @@
 
 #include "vmm/base/bytes.h"
 #include "vmm/base/fd.h"
+#include "vmm/base/progress.h"
 
 #define DEPTH_MAX 200 /* nested directories to remove; each level keeps a descriptor open */
 
@@ -62,6 +63,7 @@ static int copy_contents(struct tar_reader *reader, int fd, struct err *err)
 		ret = n > 0 ? fd_write_full(fd, buffer, (size_t)n) : 0;
 		if (ret < 0)
 			return err_code(err, -ret, "writing");
+		progress_add(n > 0 ? (uint64_t)n : 0);
 	} while (n > 0);
 	if (n == 0 && hole && ftruncate(fd, lseek(fd, 0, SEEK_CUR)) < 0)
 		return err_sys(err, "writing");
